@@ -1,0 +1,73 @@
+/**
+ * Attribute names on records and spans. Standard names come from the OpenTelemetry semantic conventions (general,
+ * messaging, and the GenAI conventions); `tasktrail.` is the namespace for what no convention covers.
+ */
+export const ATTR = {
+  eventId: 'tasktrail.event.id',
+  taskId: 'tasktrail.task.id',
+  taskIds: 'tasktrail.task.ids',
+  attempt: 'tasktrail.task.attempt',
+
+  webhookPrefix: 'tasktrail.webhook.',
+  webhookProvider: 'tasktrail.webhook.provider',
+  webhookDeliveryId: 'tasktrail.webhook.delivery_id',
+  webhookStage: 'tasktrail.webhook.stage',
+
+  workflowId: 'tasktrail.workflow.id',
+  workflowAttempt: 'tasktrail.workflow.attempt',
+  workItemId: 'tasktrail.work_item.id',
+  project: 'tasktrail.project',
+  phaseName: 'tasktrail.phase.name',
+  stepName: 'tasktrail.step.name',
+  stepSkill: 'tasktrail.step.skill',
+  stepStatus: 'tasktrail.step.status',
+  artifactType: 'tasktrail.artifact.type',
+  artifactPath: 'tasktrail.artifact.path',
+
+  outputPrefix: 'tasktrail.agent.output.',
+  outputType: 'tasktrail.agent.output.type',
+  outputTruncated: 'tasktrail.agent.output.truncated',
+  outputOriginalBytes: 'tasktrail.agent.output.original_bytes',
+  toolIsError: 'tasktrail.tool.is_error',
+  costUsd: 'tasktrail.cost.usd',
+
+  /** Announces a span in its start fact: present means "this record's span is named so". */
+  spanName: 'tasktrail.span.name',
+  spanParentId: 'tasktrail.span.parent_id',
+  spanKind: 'tasktrail.span.kind',
+  /** On an end fact: build the span from the two facts, its process cannot. */
+  spanDerive: 'tasktrail.span.derive',
+
+  errorType: 'error.type',
+  eventName: 'event.name',
+  serviceName: 'service.name',
+  environment: 'deployment.environment.name',
+
+  messagingSystem: 'messaging.system',
+  messagingDestination: 'messaging.destination.name',
+  messagingMessageId: 'messaging.message.id',
+
+  genAiOperation: 'gen_ai.operation.name',
+  genAiAgentName: 'gen_ai.agent.name',
+  genAiWorkflowName: 'gen_ai.workflow.name',
+  genAiRequestModel: 'gen_ai.request.model',
+  genAiToolName: 'gen_ai.tool.name',
+  genAiToolCallId: 'gen_ai.tool.call.id',
+  genAiToolCallArguments: 'gen_ai.tool.call.arguments',
+  genAiInputTokens: 'gen_ai.usage.input_tokens',
+  genAiOutputTokens: 'gen_ai.usage.output_tokens',
+  genAiCacheReadTokens: 'gen_ai.usage.cache_read.input_tokens',
+  genAiCacheCreationTokens: 'gen_ai.usage.cache_creation.input_tokens',
+
+  pipelineName: 'cicd.pipeline.name',
+  pipelineRunId: 'cicd.pipeline.run.id',
+  pipelineResult: 'cicd.pipeline.result',
+
+  httpMethod: 'http.request.method',
+  httpRoute: 'http.route',
+  httpStatus: 'http.response.status_code',
+  urlPath: 'url.path',
+} as const;
+
+/** The `error.type` of a span that was announced and whose process never sent it. */
+export const PROCESS_LOST = 'process_lost';

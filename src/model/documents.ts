@@ -1,0 +1,147 @@
+import type { JsonObject, JsonValue } from './json.ts';
+
+/** Written into every document and envelope; a renamed field would need the next number. */
+export const SCHEMA_VERSION = 1;
+
+export const TASK_STATUSES = [
+  'queued',
+  'running',
+  'waiting_input',
+  'abandoned',
+  'completed',
+  'failed',
+  'cancelled',
+] as const;
+export type TaskStatus = (typeof TASK_STATUSES)[number];
+
+/** Statuses that only a result record gives. */
+export type TerminalStatus = 'abandoned' | 'completed' | 'failed' | 'cancelled';
+
+export function isTerminal(status: unknown): status is TerminalStatus {
+  return status === 'abandoned' || status === 'completed' || status === 'failed' || status === 'cancelled';
+}
+
+/** `metadata.json`. Times are ISO 8601 UTC with milliseconds; null means unknown. */
+export interface Metadata {
+  readonly task_id: string;
+  readonly source: string | null;
+  readonly provider: string | null;
+  readonly created_at: string | null;
+  readonly started_at: string | null;
+  readonly completed_at: string | null;
+  readonly status: TaskStatus;
+  readonly assigned_agent: string | null;
+  readonly agent_type: string | null;
+  readonly model: string | null;
+  readonly trace_id: string | null;
+  readonly attempt: number;
+  readonly workflow_ids: readonly string[];
+  readonly schema_version: number;
+  readonly [more: string]: JsonValue;
+}
+
+/** `01-input.json`: `message` is the person's own text. */
+export interface TaskInput {
+  readonly message: string;
+  readonly source_metadata: JsonObject;
+}
+
+export const STAGES = [
+  'received',
+  'validation',
+  'command_matching',
+  'immediate_response',
+  'task_created',
+  'queue_push',
+] as const;
+export type Stage = (typeof STAGES)[number];
+
+export const OUTPUT_TYPES = [
+  'system',
+  'thinking',
+  'output',
+  'tool_call',
+  'tool_result',
+  'error',
+  'result',
+] as const;
+export type OutputType = (typeof OUTPUT_TYPES)[number];
+
+/** A line of `02-webhook-flow.jsonl`, and a stage inside a delivery. */
+export interface StageLine {
+  readonly timestamp: string;
+  readonly stage: string;
+  readonly event_id?: string;
+  readonly [field: string]: JsonValue | undefined;
+}
+
+/** A line of `03-agent-output.jsonl`. */
+export interface OutputLine {
+  readonly timestamp: string;
+  readonly type: OutputType;
+  readonly content: string;
+  readonly event_id: string;
+  readonly [field: string]: JsonValue | undefined;
+}
+
+/** Amounts of one run or task. `inputTokens` is all of the input, cached included; null means unknown, never 0. */
+export interface Usage {
+  readonly costUsd?: number | null;
+  readonly inputTokens?: number | null;
+  readonly outputTokens?: number | null;
+  readonly cacheReadInputTokens?: number | null;
+  readonly cacheCreationInputTokens?: number | null;
+}
+
+export interface ResultMetrics {
+  readonly cost_usd: number | null;
+  readonly input_tokens: number | null;
+  readonly output_tokens: number | null;
+  readonly duration_seconds: number | null;
+  readonly cache_read_input_tokens: number | null;
+  readonly cache_creation_input_tokens: number | null;
+  readonly [more: string]: JsonValue;
+}
+
+/** `04-final-result.json`. */
+export interface FinalResult {
+  readonly success: boolean;
+  readonly result: string | null;
+  readonly error: string | null;
+  readonly metrics: ResultMetrics;
+  readonly completed_at: string;
+  readonly status: TerminalStatus;
+  readonly [more: string]: JsonValue;
+}
+
+export const DELIVERY_OUTCOMES = ['accepted', 'unmatched', 'rejected', 'duplicate'] as const;
+export type DeliveryOutcome = (typeof DELIVERY_OUTCOMES)[number];
+
+/** A line of `_webhooks/<date>.jsonl`. */
+export interface DeliveryLine {
+  readonly timestamp: string;
+  readonly event_id: string;
+  readonly provider: string;
+  readonly delivery_id: string | null;
+  readonly event_type: string | null;
+  readonly outcome: string;
+  readonly reason: string | null;
+  readonly task_ids: readonly string[];
+  readonly trace_id: string | null;
+  readonly stages: readonly JsonValue[];
+}
+
+/** A line of `_workflow/<yyyy>/<mm>/<workflow_id>.jsonl`. */
+export interface WorkflowEnvelope {
+  readonly event_type: string;
+  readonly workflow_id: string;
+  readonly timestamp: string;
+  readonly project: string | null;
+  readonly environment: string | null;
+  readonly payload: JsonValue;
+  readonly event_id: string;
+  readonly task_id?: string;
+  readonly trace_id: string | null;
+  readonly attempt: number;
+  readonly schema_version: number;
+}

@@ -1,0 +1,23 @@
+import type { JsonValue } from './json.ts';
+
+/** Span kinds as OTLP numbers them (opentelemetry-proto trace.proto). */
+export const SPAN_KIND = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const;
+export type SpanKindName = keyof typeof SPAN_KIND;
+
+export interface SpanIds {
+  readonly traceId: string;
+  readonly spanId: string;
+}
+
+/**
+ * One thing that happened, as `record/` states it, before any encoding: an OpenTelemetry event. `eventId` and `timeMs`
+ * are minted together and kept when the same fact is sent again.
+ */
+export interface Fact {
+  readonly eventName: string;
+  readonly eventId: string;
+  readonly timeMs: number;
+  readonly body?: JsonValue;
+  readonly attributes: Readonly<Record<string, JsonValue | undefined>>;
+  readonly span?: SpanIds;
+}

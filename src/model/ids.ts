@@ -1,0 +1,37 @@
+import { TasktrailError } from '../errors.ts';
+
+/** Ids that may become a path. No id starts with `_`, `.` or `-`: those names are the log directory's own. */
+const PATH_SAFE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+const TRACE_ID = /^(?!0{32})[0-9a-f]{32}$/;
+const SPAN_ID = /^(?!0{16})[0-9a-f]{16}$/;
+
+/** The one place that decides whether a task, workflow or delivery id may become part of a path. */
+export function isPathSafeId(id: unknown): id is string {
+  return typeof id === 'string' && PATH_SAFE.test(id);
+}
+
+/** The id, unchanged; throws `ERR_ID_INVALID` naming `what` when it could not be a path. */
+export function checkId(what: string, id: unknown): string {
+  if (isPathSafeId(id)) return id;
+  throw new TasktrailError(
+    'ERR_ID_INVALID',
+    `${what} ${printable(id)} is not valid: use 1 to 128 letters, digits, ".", "_" or "-", starting with a letter or digit`,
+  );
+}
+
+/** 32 lower-case hex digits, not all zero (W3C Trace Context). */
+export function isTraceId(id: unknown): id is string {
+  return typeof id === 'string' && TRACE_ID.test(id);
+}
+
+/** 16 lower-case hex digits, not all zero (W3C Trace Context). */
+export function isSpanId(id: unknown): id is string {
+  return typeof id === 'string' && SPAN_ID.test(id);
+}
+
+function printable(id: unknown): string {
+  if (typeof id !== 'string') return `(a ${typeof id})`;
+  const short = id.length > 60 ? `${id.slice(0, 60)}...` : id;
+  return JSON.stringify(short);
+}

@@ -1,0 +1,32 @@
+const NS_PER_MS = 1_000_000n;
+
+/** Milliseconds since the epoch as `2026-01-02T03:04:05.678Z`. */
+export function isoFromMs(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** The largest time that an ISO string and a ULID can both hold: the end of the year 9999. */
+const MS_MAX = 253_402_300_799_999;
+
+/** Nanoseconds since the epoch (a decimal string) as whole milliseconds; out of range or unreadable: 0. */
+export function msFromNanos(nanos: string): number {
+  const ms = Number(BigInt(nanos) / NS_PER_MS);
+  return ms > MS_MAX || ms < 0 ? 0 : ms;
+}
+
+export function nanosFromMs(ms: number): string {
+  return `${Math.trunc(ms)}000000`;
+}
+
+/** Nanoseconds since the epoch as ISO 8601 with milliseconds and `Z`. */
+export function isoFromNanos(nanos: string): string {
+  return isoFromMs(msFromNanos(nanos));
+}
+
+/** A foreign time (`2024-01-01T00:00:00Z`, `...+02:00`, epoch milliseconds) in our one format; else undefined. */
+export function readIso(value: unknown): string | undefined {
+  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
+  const date = new Date(value);
+  const ms = date.getTime();
+  return Number.isNaN(ms) || ms < 0 || ms > MS_MAX ? undefined : date.toISOString();
+}
