@@ -1,6 +1,6 @@
 /** Every `code` that tasktrail's errors, problem documents and exit messages carry. */
 export type ErrorCode =
-  | 'ERR_AGENT_START'
+  | 'ERR_AGENT_FAILED'
   | 'ERR_CONFIG_INVALID'
   | 'ERR_DIRECTORY_HELD'
   | 'ERR_DIRECTORY_UNUSABLE'

@@ -1,0 +1,31 @@
+import { type Context, createTraceState, ROOT_CONTEXT, trace } from '@opentelemetry/api';
+import { isSpanId, isTraceId } from '../model/ids.ts';
+
+/** W3C Trace Context as it travels beside a job, in its standard header names. */
+export interface TraceCarrier {
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+}
+
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})/;
+
+/** The remote parent that a carrier names; the root context when it names none or is malformed (W3C: start anew). */
+export function contextFromCarrier(carrier: TraceCarrier): Context {
+  const ids = readTraceparent(carrier.traceparent);
+  if (ids === undefined) return ROOT_CONTEXT;
+  return trace.setSpanContext(ROOT_CONTEXT, {
+    ...ids,
+    isRemote: true,
+    ...(carrier.tracestate ? { traceState: createTraceState(carrier.tracestate) } : {}),
+  });
+}
+
+export function readTraceparent(
+  value: unknown,
+): { traceId: string; spanId: string; traceFlags: number } | undefined {
+  const match = typeof value === 'string' ? TRACEPARENT.exec(value) : null;
+  if (match === null || match[1] === 'ff') return undefined;
+  const [, , traceId, spanId, flags] = match;
+  if (!isTraceId(traceId) || !isSpanId(spanId)) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags ?? '00', 16) & 1 };
+}

@@ -1,0 +1,204 @@
+import { context, type Link, ROOT_CONTEXT } from '@opentelemetry/api';
+import { ATTR } from '../model/attributes.ts';
+import type { DeliveryOutcome, Stage, StageLine } from '../model/documents.ts';
+import { EVENT, stageEventName } from '../model/events.ts';
+import { checkId } from '../model/ids.ts';
+import type { JsonPrimitive, JsonValue } from '../model/json.ts';
+import { isoFromMs } from '../model/time.ts';
+import { withTaskIds } from './active.ts';
+import { type TaskInput, taskIdAttributes } from './attempt.ts';
+import { readTraceparent } from './carrier.ts';
+import { type Moment, mintMoment, mintTaskId } from './mint.ts';
+import { QueuedTask } from './queued-task.ts';
+import { activeScope, failureOf, Scope } from './scope.ts';
+
+/** What of an HTTP request a delivery needs; Node's, Express 4's and Express 5's requests all fit. */
+export interface WebhookRequest {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  readonly originalUrl?: string | undefined;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+}
+
+export interface DeliveryIdentity {
+  readonly provider?: string;
+  /** The vendor's id of this delivery. */
+  readonly deliveryId?: string;
+  readonly eventType?: string;
+}
+
+/** A stage's flat fields. */
+export type StageFields = Readonly<Record<string, JsonPrimitive | readonly JsonPrimitive[] | undefined>>;
+
+interface HeldStage {
+  readonly stage: Stage;
+  readonly fields: StageFields;
+  readonly moment: Moment;
+}
+
+/** Header by which each vendor marks its deliveries. */
+const PROVIDER_HEADERS = [
+  ['x-github-event', 'github'],
+  ['x-slack-signature', 'slack'],
+  ['x-atlassian-webhook-identifier', 'jira'],
+] as const;
+
+/**
+ * One webhook request, from its first byte to its answer. Stages are held until the tasks are known and then recorded
+ * once per task, with the times at which they happened.
+ */
+export class Delivery {
+  readonly #scope: Scope;
+  readonly #held: HeldStage[] = [];
+  readonly #taskIds: string[] = [];
+  #provider: string;
+  #deliveryId: string | undefined;
+  #eventType: string | undefined;
+  #outcome: DeliveryOutcome | undefined;
+  #reason: string | undefined;
+
+  constructor(scope: Scope, identity: DeliveryIdentity) {
+    this.#scope = scope;
+    this.#provider = identity.provider ?? 'unknown';
+    this.describe(identity);
+  }
+
+  get taskIds(): readonly string[] {
+    return this.#taskIds;
+  }
+
+  get scope(): Scope {
+    return this.#scope;
+  }
+
+  describe(identity: DeliveryIdentity): void {
+    this.#provider = identity.provider ?? this.#provider;
+    this.#deliveryId = identity.deliveryId ?? this.#deliveryId;
+    this.#eventType = identity.eventType ?? this.#eventType;
+  }
+
+  /** A stage that concerns every task of this delivery, or with `taskId` that one alone. */
+  stage(stage: Stage, fields: StageFields = {}, taskId?: string): void {
+    if (!this.#scope.recording) return;
+    const held: HeldStage = { stage, fields, moment: mintMoment() };
+    this.#scope.addSpanEvent(stageEventName(stage), this.#stageAttributes(held), held.moment.timeMs);
+    this.#held.push(held);
+    for (const id of taskId === undefined ? this.#taskIds : [taskId]) this.#emitStage(held, id);
+  }
+
+  /** A task that this delivery starts: the stages so far become its own, with their times. */
+  task(input: TaskInput): QueuedTask {
+    const id = input.taskId === undefined ? mintTaskId() : checkId('task id', input.taskId);
+    const shared = this.#held.filter(({ stage }) => stage !== 'task_created' && stage !== 'queue_push');
+    for (const held of shared) this.#emitStage(held, id);
+    this.#taskIds.push(id);
+    const task = new QueuedTask(id, input, { scope: this.#scope, stage: this.stage.bind(this) });
+    this.stage('task_created', { task_id: id, agent: input.agent, command: commandOf(input) }, id);
+    return task;
+  }
+
+  /** Why there is no task: rejected, duplicate or unmatched. A delivery with tasks is accepted. */
+  outcome(outcome: DeliveryOutcome, reason?: string): void {
+    this.#outcome = outcome;
+    this.#reason = reason;
+  }
+
+  /** Records the delivery as a whole; `httpStatus` is the answer's. A second call does nothing. */
+  end(httpStatus?: number, error?: unknown): void {
+    if (this.#scope.ended) return;
+    const ids = this.#taskIds;
+    const stages = this.#held.map(stageLine);
+    this.#scope.emit(EVENT.delivery, {
+      body: {
+        event_type: this.#eventType ?? null,
+        outcome: this.#outcome ?? (ids.length > 0 ? 'accepted' : 'unmatched'),
+        reason: this.#reason ?? null,
+        task_ids: ids,
+        stages: stages as readonly JsonValue[],
+      },
+      attributes: this.#identityAttributes(),
+    });
+    this.#scope.setAttributes({
+      ...taskIdAttributes(withTaskIds(ROOT_CONTEXT, ids)),
+      ...this.#identityAttributes(),
+      [ATTR.httpStatus]: httpStatus,
+    });
+    // HTTP conventions: a 4xx is the client's failure and leaves a server span's status unset.
+    if (error !== undefined) this.#scope.end(failureOf(error));
+    else this.#scope.end((httpStatus ?? 200) >= 500 ? { errorType: String(httpStatus) } : undefined);
+  }
+
+  #emitStage(held: HeldStage, taskId: string): void {
+    this.#scope.emit(stageEventName(held.stage), {
+      attributes: { [ATTR.taskId]: taskId, ...this.#stageAttributes(held) },
+      moment: held.moment,
+    });
+  }
+
+  #stageAttributes(held: HeldStage): Record<string, JsonPrimitive | readonly string[] | undefined> {
+    const out: Record<string, JsonPrimitive | readonly string[] | undefined> = {
+      ...this.#identityAttributes(),
+      [ATTR.webhookStage]: held.stage,
+    };
+    for (const [name, value] of Object.entries(held.fields)) {
+      if (value === undefined || value === null) continue;
+      out[ATTR.webhookPrefix + name] = typeof value === 'object' ? value.map(String) : value;
+    }
+    return out;
+  }
+
+  #identityAttributes(): Record<string, string | undefined> {
+    return { [ATTR.webhookProvider]: this.#provider, [ATTR.webhookDeliveryId]: this.#deliveryId };
+  }
+}
+
+/**
+ * Records a webhook request that the caller's own code answers. Ends the delivery when `fn` is done, whatever happens;
+ * `fn`'s own exception comes back unchanged. A `traceparent` header becomes a link, not a parent.
+ */
+export async function recordDelivery<T>(
+  request: WebhookRequest,
+  fn: (delivery: Delivery) => Promise<T> | T,
+): Promise<T> {
+  const delivery = startDelivery(request);
+  try {
+    const value = await context.with(delivery.scope.context, async () => fn(delivery));
+    delivery.end();
+    return value;
+  } catch (error) {
+    delivery.end(undefined, error);
+    throw error;
+  }
+}
+
+export function startDelivery(request: WebhookRequest, identity: DeliveryIdentity = {}): Delivery {
+  const path = (request.originalUrl ?? request.url ?? '/').split('?')[0] ?? '/';
+  const method = request.method ?? 'POST';
+  const remote = readTraceparent(request.headers.traceparent);
+  const links: Link[] = remote === undefined ? [] : [{ context: { ...remote, isRemote: true } }];
+  // Inside a span of the caller's own server instrumentation the delivery is its child; a remote parent it never is.
+  const parent = activeScope() === undefined ? ROOT_CONTEXT : context.active();
+  const scope = new Scope({
+    name: `${method} ${path}`,
+    kind: 'server',
+    parent,
+    links,
+    attributes: { [ATTR.httpMethod]: method, [ATTR.httpRoute]: path, [ATTR.urlPath]: path },
+  });
+  return new Delivery(scope, { provider: guessProvider(request, path), ...identity });
+}
+
+function guessProvider(request: WebhookRequest, path: string): string {
+  const known = PROVIDER_HEADERS.find(([header]) => request.headers[header] !== undefined);
+  if (known !== undefined) return known[1];
+  return path.split('/').filter(Boolean).pop() ?? 'unknown';
+}
+
+function stageLine({ stage, fields, moment }: HeldStage): StageLine {
+  return { timestamp: isoFromMs(moment.timeMs), stage, ...fields };
+}
+
+function commandOf(input: TaskInput): string | undefined {
+  const command = input.metadata?.command;
+  return typeof command === 'string' ? command : undefined;
+}

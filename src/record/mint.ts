@@ -1,0 +1,36 @@
+import { monotonicFactory } from 'ulid';
+import { isoFromMs } from '../model/time.ts';
+
+const nextUlid = monotonicFactory();
+
+let lastMs = 0;
+
+/** The time of a fact and its id, made in one go so that sorting by either gives the same order. */
+export interface Moment {
+  readonly timeMs: number;
+  readonly eventId: string;
+}
+
+/**
+ * Now, with an event id (ULID) that is greater than every one before it in this process. When the system's clock
+ * steps back, time stands still until it has caught up: a later fact never sorts before an earlier one.
+ */
+export function mintMoment(): Moment {
+  lastMs = Math.max(lastMs, Date.now());
+  return { timeMs: lastMs, eventId: nextUlid(lastMs) };
+}
+
+/** `task-` and a lower-case ULID: minted once, where the task enters. */
+export function mintTaskId(): string {
+  return `task-${mintMoment().eventId.toLowerCase()}`;
+}
+
+const TOKEN_LENGTH = 4;
+
+/** `workflow-{work_id}-{YYYYMMDDTHHMMSSZ}-{4 random}`; a work item that could not be part of a path is spelled with `_`. */
+export function mintWorkflowId(workItemId: string | undefined): string {
+  const { timeMs, eventId } = mintMoment();
+  const stamp = isoFromMs(timeMs).replace(/\.\d{3}|[-:]/g, '');
+  const work = (workItemId ?? 'none').replace(/[^A-Za-z0-9._]+/g, '_').slice(0, 64);
+  return `workflow-${work}-${stamp}-${eventId.slice(-TOKEN_LENGTH).toLowerCase()}`;
+}

@@ -1,0 +1,32 @@
+import type { Context, Link, Span } from '@opentelemetry/api';
+import type { Fact, SpanKindName } from '../model/fact.ts';
+import type { JsonPrimitive } from '../model/json.ts';
+
+export type SpanAttributes = Readonly<Record<string, JsonPrimitive | readonly string[] | undefined>>;
+
+export interface SpanStart {
+  readonly name: string;
+  readonly kind: SpanKindName;
+  readonly parent: Context;
+  readonly attributes: SpanAttributes;
+  readonly links?: Link[];
+}
+
+/** What carries facts and spans out of `record/`: the one seam between the API and everything behind it. */
+export interface Recorder {
+  emit(fact: Fact): void;
+  startSpan(start: SpanStart): Span;
+  /** Hands everything recorded so far to the operating system before it returns; never throws. */
+  flush(): void;
+}
+
+let current: Recorder | undefined;
+
+/** Undefined turns recording off: handles still work, and cost next to nothing. */
+export function setRecorder(recorder: Recorder | undefined): void {
+  current = recorder;
+}
+
+export function activeRecorder(): Recorder | undefined {
+  return current;
+}

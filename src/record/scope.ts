@@ -1,0 +1,146 @@
+import {
+  type Context,
+  context,
+  createContextKey,
+  type Link,
+  type Span,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api';
+import { messageOf } from '../errors.ts';
+import { ATTR } from '../model/attributes.ts';
+import { SPAN_KIND, type SpanIds, type SpanKindName } from '../model/fact.ts';
+import type { JsonValue } from '../model/json.ts';
+import { type Moment, mintMoment } from './mint.ts';
+import { activeRecorder, type Recorder, type SpanAttributes } from './recorder.ts';
+
+const SCOPE = createContextKey('tasktrail.scope');
+
+export interface ScopeStart {
+  readonly name: string;
+  readonly kind: SpanKindName;
+  readonly parent: Context;
+  readonly attributes: SpanAttributes;
+  readonly links?: Link[];
+}
+
+export interface FactInput {
+  readonly body?: JsonValue;
+  readonly attributes?: Readonly<Record<string, JsonValue | undefined>>;
+  /** When it happened, for a fact that was held back; default now. */
+  readonly moment?: Moment;
+}
+
+/**
+ * An open span and the facts that belong to it. Everything that lasts (a delivery, a task's attempt, a workflow, a
+ * phase, a step, an agent run) is one. Without a recorder it does nothing.
+ */
+export class Scope {
+  readonly context: Context;
+  readonly startedAtMs: number;
+  readonly ids: SpanIds | undefined;
+  readonly #recorder: Recorder | undefined;
+  readonly #span: Span | undefined;
+  readonly #start: ScopeStart;
+  #ended = false;
+
+  constructor(start: ScopeStart) {
+    this.#start = start;
+    this.#recorder = activeRecorder();
+    this.startedAtMs = Date.now();
+    this.#span = this.#recorder?.startSpan(start);
+    const parent = this.#span === undefined ? start.parent : trace.setSpan(start.parent, this.#span);
+    this.context = parent.setValue(SCOPE, this);
+    this.ids = this.#span?.spanContext();
+  }
+
+  get recording(): boolean {
+    return this.#recorder !== undefined;
+  }
+
+  /** What a start fact carries so that this span can be closed by others when this process cannot. */
+  announcement(): Record<string, JsonValue | undefined> {
+    if (this.ids === undefined) return {};
+    return {
+      ...this.#start.attributes,
+      [ATTR.spanName]: this.#start.name,
+      [ATTR.spanKind]: SPAN_KIND[this.#start.kind],
+      [ATTR.spanParentId]: trace.getSpanContext(this.#start.parent)?.spanId,
+    };
+  }
+
+  emit(eventName: string, input: FactInput = {}): void {
+    if (this.#recorder === undefined) return;
+    const { timeMs, eventId } = input.moment ?? mintMoment();
+    this.#recorder.emit({
+      eventName,
+      eventId,
+      timeMs,
+      attributes: input.attributes ?? {},
+      ...(input.body === undefined ? {} : { body: input.body }),
+      ...(this.ids === undefined ? {} : { span: this.ids }),
+    });
+  }
+
+  /** An event on the span itself; its attributes are primitives, as span events demand. */
+  addSpanEvent(name: string, attributes: SpanAttributes, timeMs: number): void {
+    this.#span?.addEvent(name, definedOf(attributes), timeMs);
+  }
+
+  setAttributes(attributes: SpanAttributes): void {
+    this.#span?.setAttributes(definedOf(attributes));
+  }
+
+  /** Runs `fn` with this scope as the active one. */
+  run<T>(fn: () => T): T {
+    return context.with(this.context, fn);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Closes the span; with an error type it is red. A second call does nothing. */
+  end(failure?: { readonly errorType: string; readonly message?: string }): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (failure !== undefined) {
+      this.#span?.setAttribute(ATTR.errorType, failure.errorType);
+      this.#span?.setStatus({
+        code: SpanStatusCode.ERROR,
+        ...(failure.message && { message: failure.message }),
+      });
+    }
+    this.#span?.end();
+  }
+
+  /** W3C Trace Context, version 00; always sampled. */
+  get traceparent(): string | undefined {
+    return this.ids === undefined ? undefined : `00-${this.ids.traceId}-${this.ids.spanId}-01`;
+  }
+}
+
+/** The innermost open delivery, task, workflow, phase, step or agent run of the calling code. */
+export function activeScope(): Scope | undefined {
+  const value = context.active().getValue(SCOPE);
+  return value instanceof Scope ? value : undefined;
+}
+
+/** What a caught value says of a failure: its class or code for `error.type`, and its message. */
+export function failureOf(error: unknown): { errorType: string; message: string } {
+  const message = messageOf(error);
+  if (error instanceof Error) {
+    if ('code' in error && typeof error.code === 'string') return { errorType: error.code, message };
+    return { errorType: error.name || 'Error', message };
+  }
+  return { errorType: typeof error, message };
+}
+
+function definedOf(attributes: SpanAttributes): Record<string, string | number | boolean | string[]> {
+  const out: Record<string, string | number | boolean | string[]> = {};
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null) continue;
+    out[key] = typeof value === 'object' ? [...value] : value;
+  }
+  return out;
+}
