@@ -1,4 +1,4 @@
-import { context, type Link, ROOT_CONTEXT } from '@opentelemetry/api';
+import { context, type Link, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { ATTR } from '../model/attributes.ts';
 import type { DeliveryOutcome, Stage, StageLine } from '../model/documents.ts';
 import { EVENT, stageEventName } from '../model/events.ts';
@@ -10,7 +10,7 @@ import { type TaskInput, taskIdAttributes } from './attempt.ts';
 import { readTraceparent } from './carrier.ts';
 import { type Moment, mintMoment, mintTaskId } from './mint.ts';
 import { QueuedTask } from './queued-task.ts';
-import { activeScope, failureOf, Scope } from './scope.ts';
+import { failureOf, Scope } from './scope.ts';
 
 /** What of an HTTP request a delivery needs; Node's, Express 4's and Express 5's requests all fit. */
 export interface WebhookRequest {
@@ -175,13 +175,15 @@ export function startDelivery(request: WebhookRequest, identity: DeliveryIdentit
   const path = (request.originalUrl ?? request.url ?? '/').split('?')[0] ?? '/';
   const method = request.method ?? 'POST';
   const remote = readTraceparent(request.headers.traceparent);
-  const links: Link[] = remote === undefined ? [] : [{ context: { ...remote, isRemote: true } }];
-  // Inside a span of the caller's own server instrumentation the delivery is its child; a remote parent it never is.
-  const parent = activeScope() === undefined ? ROOT_CONTEXT : context.active();
+  // The trace of a delivery is its own: whoever called us, and the caller's own server span around us, are links.
+  const around = trace.getSpanContext(context.active());
+  const links: Link[] = [];
+  if (remote !== undefined) links.push({ context: { ...remote, isRemote: true } });
+  if (around !== undefined) links.push({ context: around });
   const scope = new Scope({
     name: `${method} ${path}`,
     kind: 'server',
-    parent,
+    parent: ROOT_CONTEXT,
     links,
     attributes: { [ATTR.httpMethod]: method, [ATTR.httpRoute]: path, [ATTR.urlPath]: path },
   });

@@ -30,3 +30,15 @@ export function setRecorder(recorder: Recorder | undefined): void {
 export function activeRecorder(): Recorder | undefined {
   return current;
 }
+
+/** The attributes that have a value, as the OTel API takes them. */
+export function presentAttributes(
+  attributes: SpanAttributes,
+): Record<string, string | number | boolean | string[]> {
+  const out: Record<string, string | number | boolean | string[]> = {};
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null) continue;
+    out[key] = typeof value === 'object' ? [...value] : value;
+  }
+  return out;
+}

@@ -12,7 +12,7 @@ import { ATTR } from '../model/attributes.ts';
 import { SPAN_KIND, type SpanIds, type SpanKindName } from '../model/fact.ts';
 import type { JsonValue } from '../model/json.ts';
 import { type Moment, mintMoment } from './mint.ts';
-import { activeRecorder, type Recorder, type SpanAttributes } from './recorder.ts';
+import { activeRecorder, presentAttributes, type Recorder, type SpanAttributes } from './recorder.ts';
 
 const SCOPE = createContextKey('tasktrail.scope');
 
@@ -84,11 +84,11 @@ export class Scope {
 
   /** An event on the span itself; its attributes are primitives, as span events demand. */
   addSpanEvent(name: string, attributes: SpanAttributes, timeMs: number): void {
-    this.#span?.addEvent(name, definedOf(attributes), timeMs);
+    this.#span?.addEvent(name, presentAttributes(attributes), timeMs);
   }
 
   setAttributes(attributes: SpanAttributes): void {
-    this.#span?.setAttributes(definedOf(attributes));
+    this.#span?.setAttributes(presentAttributes(attributes));
   }
 
   /** Runs `fn` with this scope as the active one. */
@@ -134,13 +134,4 @@ export function failureOf(error: unknown): { errorType: string; message: string 
     return { errorType: error.name || 'Error', message };
   }
   return { errorType: typeof error, message };
-}
-
-function definedOf(attributes: SpanAttributes): Record<string, string | number | boolean | string[]> {
-  const out: Record<string, string | number | boolean | string[]> = {};
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value === undefined || value === null) continue;
-    out[key] = typeof value === 'object' ? [...value] : value;
-  }
-  return out;
 }

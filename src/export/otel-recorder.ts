@@ -1,0 +1,132 @@
+import {
+  context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  TraceFlags,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+import type { LogAttributes, Logger } from '@opentelemetry/api-logs';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import type { Resource } from '@opentelemetry/resources';
+import { LoggerProvider } from '@opentelemetry/sdk-logs';
+import { AlwaysOnSampler, BasicTracerProvider } from '@opentelemetry/sdk-trace-base';
+import { ATTR } from '../model/attributes.ts';
+import type { Fact, SpanKindName } from '../model/fact.ts';
+import { presentAttributes, type Recorder, type SpanStart } from '../record/recorder.ts';
+import { type JournalWriter, TasktrailLogRecordProcessor, TasktrailSpanProcessor } from './processors.ts';
+
+const SCOPE_NAME = 'tasktrail';
+
+/** Facts are ours: a user's limits for spans and logs, meant for the noisy, must not cut them. */
+const ATTRIBUTES_MAX = 1024;
+const EVENTS_MAX = 1024;
+
+const KINDS: Record<SpanKindName, SpanKind> = {
+  internal: SpanKind.INTERNAL,
+  server: SpanKind.SERVER,
+  client: SpanKind.CLIENT,
+  producer: SpanKind.PRODUCER,
+  consumer: SpanKind.CONSUMER,
+};
+
+/** Processors that users put into an SDK of their own; they write as soon as a trail is open. */
+let openJournal: JournalWriter | undefined;
+const userProcessors: TasktrailSpanProcessor[] = [];
+
+/**
+ * For people with a NodeSDK of their own: add it to `spanProcessors`, and tasktrail's spans go through that SDK, beside
+ * the http, database and other spans of the same task, which get the task's id.
+ */
+export function spanProcessor(): TasktrailSpanProcessor {
+  const processor = new TasktrailSpanProcessor(() => openJournal);
+  userProcessors.push(processor);
+  return processor;
+}
+
+/** For people with a NodeSDK of their own: log records emitted inside a task become lines of its `03-agent-output.jsonl`. */
+export function logRecordProcessor(): TasktrailLogRecordProcessor {
+  return new TasktrailLogRecordProcessor(() => openJournal);
+}
+
+export interface RecorderOptions {
+  readonly resource: Resource;
+  readonly journal: JournalWriter & { flush(): void };
+}
+
+/** Facts through a logger provider of our own, spans through the user's provider when it carries our processor. */
+export class OtelRecorder implements Recorder {
+  readonly #journal: RecorderOptions['journal'];
+  readonly #logger: Logger;
+  readonly #tracer: Tracer;
+
+  constructor({ resource, journal }: RecorderOptions) {
+    this.#journal = journal;
+    const logs = new LoggerProvider({
+      resource,
+      processors: [new TasktrailLogRecordProcessor(() => journal)],
+      logRecordLimits: { attributeCountLimit: ATTRIBUTES_MAX },
+    });
+    this.#logger = logs.getLogger(SCOPE_NAME);
+    const traces = new BasicTracerProvider({
+      resource,
+      sampler: new AlwaysOnSampler(),
+      spanProcessors: [new TasktrailSpanProcessor(() => journal)],
+      spanLimits: {
+        attributeCountLimit: ATTRIBUTES_MAX,
+        eventCountLimit: EVENTS_MAX,
+        attributeValueLengthLimit: Number.POSITIVE_INFINITY,
+      },
+    });
+    this.#tracer = traces.getTracer(SCOPE_NAME);
+  }
+
+  /** Makes this process's processors write here, and lets the active task be found by context. */
+  install(): void {
+    openJournal = this.#journal;
+    // False when the user's SDK has set one already, which serves as well.
+    context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  }
+
+  uninstall(): void {
+    if (openJournal === this.#journal) openJournal = undefined;
+  }
+
+  emit(fact: Fact): void {
+    const attributes: LogAttributes = { [ATTR.eventId]: fact.eventId };
+    for (const key of Object.keys(fact.attributes)) {
+      const value = fact.attributes[key];
+      if (value !== undefined && value !== null) attributes[key] = value as LogAttributes[string];
+    }
+    this.#logger.emit({
+      eventName: fact.eventName,
+      // As a pair: a plain number before this process's start would be read as an offset from it.
+      timestamp: [Math.trunc(fact.timeMs / 1000), (fact.timeMs % 1000) * 1_000_000],
+      attributes,
+      ...(fact.body !== undefined && { body: fact.body as LogAttributes[string] }),
+      context:
+        fact.span === undefined
+          ? ROOT_CONTEXT
+          : trace.setSpanContext(ROOT_CONTEXT, { ...fact.span, traceFlags: TraceFlags.SAMPLED }),
+    });
+  }
+
+  startSpan(start: SpanStart): Span {
+    const options = {
+      kind: KINDS[start.kind],
+      attributes: presentAttributes(start.attributes),
+      ...(start.links !== undefined && { links: start.links }),
+    };
+    if (userProcessors.length > 0) {
+      const span = trace.getTracer(SCOPE_NAME).startSpan(start.name, options, start.parent);
+      // Not seen: the user's sampler left it out, or the processor sits in no registered provider.
+      if (userProcessors.some((processor) => processor.hasSeen(span))) return span;
+    }
+    return this.#tracer.startSpan(start.name, options, start.parent);
+  }
+
+  flush(): void {
+    this.#journal.flush();
+  }
+}

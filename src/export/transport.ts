@@ -1,0 +1,50 @@
+export type Signal = 'logs' | 'traces';
+
+/**
+ * What came of one request. `retry`: the same again later, for ever. `too_large`: again in halves. `unsupported`: this
+ * destination does not take the signal at all. `refused`: never again, whatever the reason.
+ */
+export type SendResult =
+  | { readonly kind: 'taken'; readonly rejected: number; readonly reason?: string }
+  | { readonly kind: 'retry'; readonly reason: string; readonly afterMs?: number }
+  | { readonly kind: 'too_large' }
+  | { readonly kind: 'unsupported' }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** One destination's wire. Never rejects. */
+export interface Transport {
+  send(signal: Signal, body: Uint8Array): Promise<SendResult>;
+  close(): Promise<void>;
+}
+
+/** OTLP/HTTP, "Failures": these are the only statuses after which the same request may be sent again. */
+const RETRYABLE = new Set([429, 502, 503, 504]);
+
+export function resultOfStatus(status: number, detail: string, afterMs?: number): SendResult {
+  if (RETRYABLE.has(status)) {
+    return { kind: 'retry', reason: `status ${status}`, ...(afterMs !== undefined && { afterMs }) };
+  }
+  if (status === 413) return { kind: 'too_large' };
+  if (status === 404) return { kind: 'unsupported' };
+  return { kind: 'refused', reason: `status ${status}${detail === '' ? '' : `: ${detail.slice(0, 200)}`}` };
+}
+
+/** Reads `partialSuccess` of a 200's JSON body; anything unreadable counts as full success, as the protocol says. */
+export function resultOfBody(body: string): SendResult {
+  try {
+    const value: unknown = body === '' ? {} : JSON.parse(body);
+    const partial = field(value, 'partialSuccess');
+    const rejected = Number(field(partial, 'rejectedLogRecords') ?? field(partial, 'rejectedSpans') ?? 0);
+    const reason = field(partial, 'errorMessage');
+    if (Number.isSafeInteger(rejected) && rejected > 0) {
+      return { kind: 'taken', rejected, ...(typeof reason === 'string' && { reason }) };
+    }
+  } catch {
+    // Not JSON: the request itself was answered with success.
+  }
+  return { kind: 'taken', rejected: 0 };
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+}

@@ -1,0 +1,215 @@
+import { readdir, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Books } from '../books.ts';
+import { errnoOf, messageOf } from '../errors.ts';
+import type { JournalEntry, TelemetrySource } from './line.ts';
+import { isProcessAlive, ownIdentity } from './process-identity.ts';
+import { Segment } from './segment.ts';
+import { formatSegmentName, parseSegmentName } from './segment-name.ts';
+import { BATCH_RECORDS_MAX, type Batch } from './segment-reader.ts';
+import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
+
+/** A process on another host is taken for dead when its segment was not touched for so long. */
+const FOREIGN_STALE_MS = 60_000;
+
+export interface JournalOptions {
+  /** `TASK_LOGS_DIR/_journal`. */
+  readonly directory: string;
+  /** Keys of the destinations that must get what is recorded here. */
+  readonly destinations: readonly string[];
+  readonly books: Books;
+}
+
+/** A batch with the place that it came from. */
+export interface QueuedBatch extends Batch {
+  readonly segment: Segment;
+}
+
+/**
+ * The only queue: this process's own segment and those that it has claimed from dead ones, in order, with a cursor for
+ * each destination. Opening it never fails; a directory that refuses shows in the books.
+ */
+export class Journal {
+  readonly #options: JournalOptions;
+  readonly #writer: SegmentWriter;
+  readonly #segments: Segment[] = [];
+  readonly #waiters = new Set<() => void>();
+  /** Closed segments whose other destinations this process does not know. */
+  readonly #notOurs = new Set<string>();
+  #version = 0;
+  #closed = false;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+    const { books } = options;
+    this.#writer = new SegmentWriter({
+      directory: options.directory,
+      destinations: options.destinations,
+      onAppend: (open) => this.#grew(open),
+      onFull: (open) => {
+        for (const segment of this.#segments) if (segment.id === open.id) segment.growing = false;
+        this.#wake();
+      },
+      onDropped: (count) => books.countDropped('journal_full', count),
+      onState: (reason) => books.setReason('journal', reason),
+    });
+  }
+
+  get destinations(): readonly string[] {
+    return this.#options.destinations;
+  }
+
+  append(source: TelemetrySource, entry: JournalEntry): void {
+    this.#options.books.countRecorded();
+    this.#writer.append(source, entry);
+  }
+
+  /** What was appended is with the operating system when this returns, unless `/readyz` says otherwise. */
+  flush(): void {
+    this.#writer.flush();
+  }
+
+  /** The next records for a destination, oldest first; undefined when there are none right now. */
+  async next(destination: string, recordsMax: number = BATCH_RECORDS_MAX): Promise<QueuedBatch | undefined> {
+    for (const segment of [...this.#segments]) {
+      const reader = await segment.reader(destination);
+      if (reader !== undefined) {
+        // Asked before the read: what is appended meanwhile belongs to the next one.
+        const growing = segment.growing;
+        const batch = await reader.read(recordsMax);
+        if (batch.entries.length > 0) return { ...batch, segment };
+        if (growing) continue;
+        await segment.finish(destination);
+      }
+      await this.#forgetIfFinished(segment);
+    }
+    return undefined;
+  }
+
+  async done(destination: string, batch: QueuedBatch): Promise<void> {
+    await batch.segment.advance(destination, batch.next);
+  }
+
+  /** Counts appends and claims: what `changed` compares. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Resolves as soon as there was an append, a claim or the close after `version`, or when the signal aborts. */
+  async changed(version: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.#closed || version !== this.#version) return;
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#waiters.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#waiters.add(wake);
+      signal.addEventListener('abort', wake);
+    });
+  }
+
+  /** Takes over what dead processes left. Returns how many segments came with it. */
+  async claimOrphans(): Promise<number> {
+    const { directory, books } = this.#options;
+    this.#writer.checkFile();
+    let names: string[];
+    try {
+      names = await readdir(directory);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') books.setReason('journal', messageOf(error));
+      return 0;
+    }
+    let claimed = 0;
+    for (const name of names.sort()) {
+      if (await this.#claim(name)) claimed += 1;
+    }
+    if (claimed > 0) this.#wake();
+    return claimed;
+  }
+
+  /** Counts the records that a destination does not have yet. */
+  async countPending(destination: string): Promise<number> {
+    let pending = this.#writer.waiting;
+    for (const segment of this.#segments) {
+      const reader = await segment.reader(destination);
+      // A reader of its own would not move the destination's; reading without `advance` does not either.
+      if (reader !== undefined) pending += await reader.countFrom();
+    }
+    return pending;
+  }
+
+  /** Writes what waits and leaves what was not delivered to the next process that looks. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#writer.close();
+    for (const segment of this.#segments.splice(0)) {
+      if (segment.isFinishedFor(this.destinations)) await segment.forget(this.destinations);
+      else await segment.release();
+    }
+    this.#wake();
+  }
+
+  /** For the end of a process that has no time: no promise is waited for. */
+  closeSync(): void {
+    this.#writer.close();
+  }
+
+  #grew(open: OpenSegment): void {
+    if (this.#segments.every((segment) => segment.id !== open.id)) this.#add(open.id, open.path, true);
+    this.#wake();
+  }
+
+  #add(id: string, path: string, growing: boolean): Segment {
+    const { directory, books } = this.#options;
+    const onBadLine = (): void => books.countSkippedLines(1);
+    const segment = new Segment({ directory, id, path, growing, onBadLine });
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  async #claim(name: string): Promise<boolean> {
+    const parsed = parseSegmentName(name);
+    if (parsed === undefined || this.#notOurs.has(name)) return false;
+    if (this.#segments.some((segment) => segment.id === parsed.id)) return false;
+    const { directory } = this.#options;
+    const from = join(directory, name);
+    if (parsed.state !== 'closed' && !(await isOrphan(from, isProcessAlive(parsed.owner)))) return false;
+    const to = join(directory, formatSegmentName({ ...parsed, owner: ownIdentity(), state: 'claimed' }));
+    try {
+      await rename(from, to);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false;
+      this.#options.books.setReason('journal', `cannot claim ${name}: ${messageOf(error)}`);
+      return false;
+    }
+    await this.#add(parsed.id, to, false).loadCursors();
+    return true;
+  }
+
+  async #forgetIfFinished(segment: Segment): Promise<void> {
+    if (segment.growing || !segment.isFinishedFor(this.destinations)) return;
+    const index = this.#segments.indexOf(segment);
+    if (index < 0) return;
+    this.#segments.splice(index, 1);
+    if ((await segment.forget(this.destinations)) === 'left') {
+      this.#notOurs.add(formatSegmentName({ id: segment.id, owner: ownIdentity(), state: 'closed' }));
+    }
+  }
+
+  #wake(): void {
+    this.#version += 1;
+    for (const wake of [...this.#waiters]) wake();
+  }
+}
+
+async function isOrphan(path: string, alive: boolean | undefined): Promise<boolean> {
+  if (alive !== undefined) return !alive;
+  try {
+    return Date.now() - (await stat(path)).mtimeMs > FOREIGN_STALE_MS;
+  } catch {
+    // Gone meanwhile: somebody else has it.
+    return false;
+  }
+}

@@ -1,0 +1,138 @@
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../errors.ts';
+import { ownIdentity } from './process-identity.ts';
+import { cursorFileName, formatSegmentName, type SegmentState } from './segment-name.ts';
+import { SegmentReader } from './segment-reader.ts';
+
+export interface SegmentPlace {
+  readonly directory: string;
+  readonly id: string;
+  readonly path: string;
+  /** Whether this process still appends to it. */
+  readonly growing: boolean;
+  readonly onBadLine: () => void;
+}
+
+/** One segment as its senders see it: a reader and a cursor for each destination. */
+export class Segment {
+  readonly id: string;
+  growing: boolean;
+  readonly #place: SegmentPlace;
+  #path: string;
+  #cursors: Record<string, number> = {};
+  readonly #readers = new Map<string, Promise<SegmentReader>>();
+  readonly #finished = new Set<string>();
+  /** From its header; undefined as long as nobody has read it. */
+  #destinations: readonly string[] | undefined;
+
+  constructor(place: SegmentPlace) {
+    this.id = place.id;
+    this.growing = place.growing;
+    this.#place = place;
+    this.#path = place.path;
+  }
+
+  /** Reads the cursors that an earlier owner left; unreadable ones mean sending again, which ids make harmless. */
+  async loadCursors(): Promise<void> {
+    try {
+      const value: unknown = JSON.parse(await readFile(this.#cursorPath(), 'utf8'));
+      if (typeof value !== 'object' || value === null) return;
+      for (const [destination, offset] of Object.entries(value)) {
+        if (Number.isSafeInteger(offset) && offset >= 0) this.#cursors[destination] = offset;
+      }
+    } catch {
+      // None yet, or torn by a crash.
+    }
+  }
+
+  /** The destination's reader, or undefined when this segment is not meant for it or the file is gone. */
+  async reader(destination: string): Promise<SegmentReader | undefined> {
+    if (this.#finished.has(destination)) return undefined;
+    let reader = this.#readers.get(destination);
+    if (reader === undefined) {
+      reader = SegmentReader.open(this.#path, this.#cursors[destination] ?? 0, this.#place.onBadLine);
+      this.#readers.set(destination, reader);
+    }
+    try {
+      const opened = await reader;
+      // A position of 0 has not seen the header; a first read does.
+      if (opened.header === undefined && opened.position === 0) await opened.read(1);
+      this.#destinations ??= opened.header?.destinations;
+    } catch (error) {
+      this.#readers.delete(destination);
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      this.#finished.add(destination);
+      return undefined;
+    }
+    if (this.#destinations !== undefined && !this.#destinations.includes(destination)) {
+      await this.finish(destination);
+      return undefined;
+    }
+    return reader;
+  }
+
+  /** The destination has everything up to `next`. */
+  async advance(destination: string, next: number): Promise<void> {
+    await (await this.#readers.get(destination))?.advance(next);
+    this.#cursors[destination] = next;
+    const path = this.#cursorPath();
+    // A rename, so that a crash leaves the old cursors or the new ones.
+    await writeFile(`${path}.tmp`, JSON.stringify(this.#cursors), { mode: 0o600 });
+    await rename(`${path}.tmp`, path);
+  }
+
+  async finish(destination: string): Promise<void> {
+    if (this.#finished.has(destination)) return;
+    this.#finished.add(destination);
+    const reader = this.#readers.get(destination);
+    this.#readers.delete(destination);
+    await (await reader)?.close();
+  }
+
+  /** Whether this process has nothing more to do with it, of the destinations that it knows. */
+  isFinishedFor(destinations: readonly string[]): boolean {
+    return destinations.every((destination) => this.#finished.has(destination));
+  }
+
+  /** Deletes a segment that every destination in its header has; otherwise leaves it to a process that knows them. */
+  async forget(known: readonly string[]): Promise<'deleted' | 'left'> {
+    await this.#closeReaders();
+    const others = (this.#destinations ?? []).filter((destination) => !known.includes(destination));
+    if (others.length > 0) {
+      await this.release();
+      return 'left';
+    }
+    await rm(this.#path, { force: true });
+    await rm(this.#cursorPath(), { force: true });
+    return 'deleted';
+  }
+
+  /** Leaves it to whoever finds it. */
+  async release(): Promise<void> {
+    await this.#closeReaders();
+    await this.#rename('closed');
+  }
+
+  async #rename(state: SegmentState): Promise<void> {
+    const to = join(this.#place.directory, formatSegmentName({ id: this.id, owner: ownIdentity(), state }));
+    try {
+      await rename(this.#path, to);
+      this.#path = to;
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+  }
+
+  async #closeReaders(): Promise<void> {
+    const readers = [...this.#readers.values()];
+    this.#readers.clear();
+    for (const reader of await Promise.allSettled(readers)) {
+      if (reader.status === 'fulfilled') await reader.value.close();
+    }
+  }
+
+  #cursorPath(): string {
+    return join(this.#place.directory, cursorFileName(this.id));
+  }
+}
