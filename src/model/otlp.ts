@@ -40,6 +40,8 @@ export interface OtlpSpanLink {
   readonly spanId: string;
   readonly traceState?: string;
   readonly attributes: readonly OtlpKeyValue[];
+  readonly droppedAttributesCount?: number;
+  readonly flags?: number;
 }
 
 /** 0 unset, 1 ok, 2 error. */

@@ -1,0 +1,243 @@
+import { accessSync, constants, existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { type AgentConfig, type CommandConfig, readConfigFile } from './config-file.ts';
+import { TasktrailError } from './errors.ts';
+
+/** Everything that can be set, resolved: flag, then environment, then file, then default. Frozen. */
+export interface Config {
+  /** False: tasks run, nothing is recorded. */
+  readonly enabled: boolean;
+  readonly logDir: string;
+  readonly workflowDir: string;
+  /** False: this process never holds the log directory, it only sends. */
+  readonly store: boolean;
+  readonly retentionDays: number;
+  readonly emitWorkflowEvents: boolean;
+  readonly host: string;
+  readonly port: number;
+  readonly otlpHost: string;
+  readonly otlpPort: number;
+  /** Whether somebody asked for `otlpPort`: then it being taken is an error, otherwise a free one will do. */
+  readonly otlpPortIsExplicit: boolean;
+  readonly apiToken: string | undefined;
+  /** The second destination, from the standard variables; undefined when none is set. */
+  readonly otlpEndpoint: string | undefined;
+  readonly serviceName: string;
+  readonly project: string;
+  readonly environment: string;
+  readonly githubSecret: string | undefined;
+  readonly githubToken: string | undefined;
+  readonly trigger: string;
+  readonly agents: Readonly<Record<string, AgentConfig>>;
+  readonly commands: Readonly<Record<string, CommandConfig>>;
+  /** Tasks that run at the same time in this process. */
+  readonly concurrency: number;
+  /** How often a task is tried when its process was killed or stopped. */
+  readonly attemptsMax: number;
+  /** Where each setting came from. */
+  readonly sources: Readonly<Record<string, 'flag' | 'environment' | 'file' | 'default'>>;
+}
+
+export interface ConfigOptions {
+  /** By setting name, e.g. `{ PORT: '0' }`. */
+  readonly flags?: Readonly<Record<string, string | undefined>>;
+  /** Default `tasktrail.config.json` in the working directory, if it is there. */
+  readonly configFile?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+}
+
+const DEFAULT_DIR = '/data/logs/tasks';
+
+const boolean = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .pipe(z.enum(['true', 'false', '1', '0', 'yes', 'no', 'on', 'off'], 'use true or false'))
+  .transform((value) => ['true', '1', 'yes', 'on'].includes(value));
+const port = z
+  .string()
+  .trim()
+  .regex(/^\d+$/, 'use a port number from 0 to 65535')
+  .transform(Number)
+  .refine((value) => value <= 65_535, 'use a port number from 0 to 65535');
+const count = (unit: string): z.ZodType<number> =>
+  z
+    .string()
+    .trim()
+    .regex(/^[1-9]\d{0,8}$/, `use a whole number of ${unit}, at least 1`)
+    .transform(Number);
+const text = z.string().trim().min(1, 'must not be empty');
+
+/** One row a setting: its name in the environment, how it is read, and its default. */
+const SETTINGS = {
+  TASK_LOGS_ENABLED: { schema: boolean, fallback: true },
+  TASK_LOGS_DIR: { schema: text, fallback: undefined },
+  TASK_LOGS_WORKFLOW_DIR: { schema: text, fallback: undefined },
+  TASK_LOGS_STORE: { schema: boolean, fallback: true },
+  TASK_LOGS_RETENTION_DAYS: { schema: count('days'), fallback: 30 },
+  TASK_LOGS_EMIT_WORKFLOW_EVENTS: { schema: boolean, fallback: undefined },
+  TASK_LOGS_OTLP_PORT: { schema: port, fallback: 4318 },
+  TASK_LOGS_OTLP_HOST: { schema: text, fallback: undefined },
+  TASK_LOGS_API_TOKEN: { schema: z.string().min(16, 'use at least 16 characters'), fallback: undefined },
+  TASK_LOGS_AGENT_COMMAND: { schema: text, fallback: undefined },
+  TASK_LOGS_AGENT_DIALECT: { schema: text, fallback: undefined },
+  TASK_LOGS_CONCURRENCY: { schema: count('tasks'), fallback: 2 },
+  TASK_LOGS_ATTEMPTS: { schema: count('attempts'), fallback: 3 },
+  HOST: { schema: text, fallback: '127.0.0.1' },
+  PORT: { schema: port, fallback: 8000 },
+  GITHUB_WEBHOOK_SECRET: { schema: z.string().min(1), fallback: undefined },
+  GITHUB_TOKEN: { schema: z.string().min(1), fallback: undefined },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    schema: z.url('use a URL such as http://localhost:4318'),
+    fallback: undefined,
+  },
+  OTEL_SERVICE_NAME: { schema: text, fallback: undefined },
+  FRACTARY_ENV: { schema: text, fallback: undefined },
+} as const;
+type SettingName = keyof typeof SETTINGS;
+type Settings = { readonly [Name in SettingName]: z.output<(typeof SETTINGS)[Name]['schema']> | undefined };
+
+/** Throws `ERR_CONFIG_INVALID` listing every problem, each with the setting's name. */
+export function loadConfig(options: ConfigOptions = {}): Config {
+  const env = options.env ?? process.env;
+  const cwd = options.cwd ?? process.cwd();
+  const { settings, sources, problems } = readSettings(options.flags ?? {}, env);
+  const path = options.configFile ?? join(cwd, 'tasktrail.config.json');
+  const { file, problems: fileProblems } = readConfigFile(path, {
+    required: options.configFile !== undefined,
+  });
+  problems.push(...fileProblems);
+  const agents = agentsOf(settings, file.agents);
+  const commands = file.commands ?? {};
+  for (const [name, command] of Object.entries(commands)) {
+    if (command.agent !== undefined && agents[command.agent] === undefined) {
+      problems.push(`${path}: commands.${name}.agent: there is no agent ${JSON.stringify(command.agent)}`);
+    }
+  }
+  const host = settings.HOST ?? '127.0.0.1';
+  const otlpHost = settings.TASK_LOGS_OTLP_HOST ?? host;
+  for (const [name, value] of [
+    ['HOST', host],
+    ['TASK_LOGS_OTLP_HOST', otlpHost],
+  ] as const) {
+    if (!isLoopback(value) && settings.TASK_LOGS_API_TOKEN === undefined) {
+      problems.push(
+        `${name}=${value} can be reached from outside: set TASK_LOGS_API_TOKEN, or use 127.0.0.1`,
+      );
+    }
+  }
+  if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
+  const logDir = resolve(cwd, settings.TASK_LOGS_DIR ?? defaultLogDir(env));
+  const resource = parseResource(env.OTEL_RESOURCE_ATTRIBUTES);
+  return Object.freeze({
+    enabled: settings.TASK_LOGS_ENABLED ?? true,
+    logDir,
+    workflowDir: resolve(cwd, settings.TASK_LOGS_WORKFLOW_DIR ?? join(logDir, '_workflow')),
+    store: settings.TASK_LOGS_STORE ?? true,
+    retentionDays: settings.TASK_LOGS_RETENTION_DAYS ?? 30,
+    emitWorkflowEvents: settings.TASK_LOGS_EMIT_WORKFLOW_EVENTS ?? file.logging?.emit_workflow_events ?? true,
+    host,
+    port: settings.PORT ?? 8000,
+    otlpHost,
+    otlpPort: settings.TASK_LOGS_OTLP_PORT ?? 4318,
+    otlpPortIsExplicit: sources.TASK_LOGS_OTLP_PORT !== 'default',
+    apiToken: settings.TASK_LOGS_API_TOKEN,
+    otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+    serviceName: settings.OTEL_SERVICE_NAME ?? resource.get('service.name') ?? 'tasktrail',
+    project: projectName(cwd),
+    environment: settings.FRACTARY_ENV ?? resource.get('deployment.environment.name') ?? 'development',
+    githubSecret: settings.GITHUB_WEBHOOK_SECRET,
+    githubToken: settings.GITHUB_TOKEN,
+    trigger: file.trigger ?? '@agent',
+    agents,
+    commands,
+    concurrency: settings.TASK_LOGS_CONCURRENCY ?? 2,
+    attemptsMax: settings.TASK_LOGS_ATTEMPTS ?? 3,
+    sources,
+  });
+}
+
+/** The environment that a child process starts from. */
+export function inheritedEnvironment(): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) if (value !== undefined) out[name] = value;
+  return out;
+}
+
+function readSettings(
+  flags: Readonly<Record<string, string | undefined>>,
+  env: Readonly<Record<string, string | undefined>>,
+): { settings: Settings; sources: Record<string, 'flag' | 'environment' | 'default'>; problems: string[] } {
+  const values: Record<string, unknown> = {};
+  const sources: Record<string, 'flag' | 'environment' | 'default'> = {};
+  const problems: string[] = [];
+  for (const [name, { schema, fallback }] of Object.entries(SETTINGS)) {
+    const flag = flags[name];
+    const raw = flag ?? env[name];
+    // An empty variable is how shells and compose files write "not set".
+    if (raw === undefined || raw === '') {
+      values[name] = fallback;
+      sources[name] = 'default';
+      continue;
+    }
+    sources[name] = flag === undefined ? 'environment' : 'flag';
+    const parsed = schema.safeParse(raw);
+    if (parsed.success) values[name] = parsed.data;
+    else
+      problems.push(
+        `${name}: ${parsed.error.issues[0]?.message ?? 'is not valid'} (it is ${shown(name, raw)})`,
+      );
+  }
+  // Built from the table row by row; its type says the same.
+  return { settings: values as unknown as Settings, sources, problems };
+}
+
+function shown(name: string, value: string): string {
+  return /SECRET|TOKEN/.test(name) ? `${value.length} characters long` : JSON.stringify(value.slice(0, 80));
+}
+
+function agentsOf(
+  settings: Settings,
+  fromFile: Readonly<Record<string, AgentConfig>> | undefined,
+): Readonly<Record<string, AgentConfig>> {
+  const command = settings.TASK_LOGS_AGENT_COMMAND;
+  if (command === undefined) return fromFile ?? {};
+  const words = command.split(/\s+/);
+  const dialect = settings.TASK_LOGS_AGENT_DIALECT ?? (words.includes('stream-json') ? 'claude' : 'text');
+  // The short form stands for one agent that serves every command.
+  return { default: { type: 'coding', command: words, dialect }, ...fromFile };
+}
+
+function defaultLogDir(env: Readonly<Record<string, string | undefined>>): string {
+  try {
+    accessSync(DEFAULT_DIR, constants.W_OK | constants.X_OK);
+    return DEFAULT_DIR;
+  } catch {
+    // Not there, or not ours to write: the user's own state directory.
+    return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'tasktrail', 'tasks');
+  }
+}
+
+/** The git root's name, else the folder's. */
+function projectName(cwd: string): string {
+  for (let dir = cwd; ; dir = dirname(dir)) {
+    if (existsSync(join(dir, '.git'))) return basename(dir);
+    if (dir === dirname(dir)) return basename(cwd) || 'unknown';
+  }
+}
+
+function parseResource(value: string | undefined): Map<string, string> {
+  const out = new Map<string, string>();
+  for (const pair of (value ?? '').split(',')) {
+    const at = pair.indexOf('=');
+    if (at > 0) out.set(pair.slice(0, at).trim(), pair.slice(at + 1).trim());
+  }
+  return out;
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}

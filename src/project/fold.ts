@@ -1,0 +1,253 @@
+import {
+  type FinalResult,
+  isTerminal,
+  type Metadata,
+  type ResultMetrics,
+  SCHEMA_VERSION,
+  TASK_STATUSES,
+  type TaskInput,
+  type TaskStatus,
+  type TerminalStatus,
+} from '../model/documents.ts';
+import { EVENT } from '../model/events.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
+import { readIso } from '../model/time.ts';
+import type { FactLine } from './change.ts';
+
+/** A value and what it came with; of two, the one with the higher (attempt, time, event id) stays. */
+interface Register {
+  readonly value: JsonValue;
+  readonly fact: FactLine;
+}
+
+/** Later ranks win; of the same rank see `beats`. */
+const STATUS_RANK: Record<TaskStatus, number> = {
+  queued: 0,
+  running: 1,
+  waiting_input: 1,
+  abandoned: 2,
+  completed: 3,
+  failed: 3,
+  cancelled: 3,
+};
+
+const EARLIEST: ReadonlySet<string> = new Set(['created_at', 'started_at']);
+
+/** Made by the fold itself, whatever a record says. */
+const COMPUTED: ReadonlySet<string> = new Set([
+  'task_id',
+  'status',
+  'completed_at',
+  'attempt',
+  'workflow_ids',
+  'schema_version',
+]);
+
+interface StatusClaim {
+  readonly status: TaskStatus;
+  readonly fact: FactLine;
+}
+
+/**
+ * The facts of one task, folded into its three documents. The same whatever the order, the duplicates and the restarts:
+ * every rule is a maximum, a minimum or a union.
+ */
+export class TaskFold {
+  readonly #taskId: string;
+  readonly #fields = new Map<string, Register>();
+  readonly #workflowIds = new Set<string>();
+  readonly #input = new Map<string, Register>();
+  readonly #sourceMetadata = new Map<string, Register>();
+  #attempt = 1;
+  #status: StatusClaim | undefined;
+  #result: StatusClaim | undefined;
+  #known = false;
+
+  constructor(taskId: string) {
+    this.#taskId = taskId;
+  }
+
+  add(fact: FactLine): void {
+    if (fact.body === undefined) return;
+    switch (fact.event) {
+      case EVENT.metadata:
+        this.#addMetadata(fact, fact.body);
+        break;
+      case EVENT.input:
+        this.#addInput(fact, fact.body);
+        break;
+      case EVENT.result:
+        this.#addResult(fact, fact.body);
+        break;
+    }
+  }
+
+  get isTerminal(): boolean {
+    return isTerminal(this.#status?.status);
+  }
+
+  /** `firstSeen`: the earliest time in any of the task's files, for a task that only foreign records speak of. */
+  metadata(firstSeen: string | null): Metadata {
+    const field = (name: string): JsonValue => this.#fields.get(name)?.value ?? null;
+    const status = this.#status?.status ?? 'running';
+    const named = {
+      task_id: this.#taskId,
+      source: textOr(field('source'), this.#known ? null : 'otlp'),
+      provider: textOr(field('provider'), null),
+      created_at: textOr(field('created_at'), firstSeen),
+      started_at: textOr(field('started_at'), null),
+      completed_at: isTerminal(status) ? completedAt(this.#result) : null,
+      status,
+      assigned_agent: textOr(field('assigned_agent'), null),
+      agent_type: textOr(field('agent_type'), null),
+      model: textOr(field('model'), null),
+      trace_id: textOr(field('trace_id'), null),
+      attempt: this.#attempt,
+      workflow_ids: [...this.#workflowIds].sort(),
+      schema_version: SCHEMA_VERSION,
+    };
+    return { ...named, ...others(values(this.#fields), Object.keys(named)) };
+  }
+
+  input(): TaskInput | undefined {
+    const message = this.#input.get('message')?.value;
+    if (typeof message !== 'string') return undefined;
+    return { ...values(this.#input), message, source_metadata: values(this.#sourceMetadata) };
+  }
+
+  result(): FinalResult | undefined {
+    const claim = this.#result;
+    if (claim === undefined) return undefined;
+    const body = claim.fact.body ?? {};
+    return {
+      success: body.success === true && claim.status === 'completed',
+      result: textOr(body.result, null),
+      error: textOr(body.error, null),
+      metrics: metricsOf(body.metrics),
+      completed_at: completedAt(claim),
+      ...others(body, ['success', 'result', 'error', 'metrics', 'completed_at', 'status']),
+      status: claim.status as TerminalStatus,
+    };
+  }
+
+  #addMetadata(fact: FactLine, body: JsonObject): void {
+    this.#known = true;
+    this.#attempt = Math.max(this.#attempt, fact.attempt);
+    for (const [name, value] of Object.entries(body)) {
+      if (value === undefined || value === null || COMPUTED.has(name)) continue;
+      if (EARLIEST.has(name)) this.#setEarliest(name, readIso(value), fact);
+      else setHighest(this.#fields, name, { value, fact });
+    }
+    const { workflow_ids: ids, status } = body;
+    if (Array.isArray(ids)) for (const id of ids) if (typeof id === 'string') this.#workflowIds.add(id);
+    if (isStatus(status) && !isTerminal(status)) this.#claim({ status, fact });
+  }
+
+  #addInput(fact: FactLine, body: JsonObject): void {
+    for (const [name, value] of Object.entries(body)) {
+      if (value === undefined || value === null) continue;
+      if (name !== 'source_metadata') setHighest(this.#input, name, { value, fact });
+      else if (isJsonObject(value)) {
+        for (const [key, item] of Object.entries(value)) {
+          if (item !== undefined) setHighest(this.#sourceMetadata, key, { value: item, fact });
+        }
+      }
+    }
+  }
+
+  #addResult(fact: FactLine, body: JsonObject): void {
+    this.#attempt = Math.max(this.#attempt, fact.attempt);
+    const status = isTerminal(body.status) ? body.status : body.success === true ? 'completed' : 'failed';
+    const claim = { status, fact };
+    if (this.#result === undefined || beats(claim, this.#result)) this.#result = claim;
+    this.#claim(claim);
+  }
+
+  #claim(claim: StatusClaim): void {
+    if (this.#status === undefined || beats(claim, this.#status)) this.#status = claim;
+  }
+
+  #setEarliest(name: string, value: string | undefined, fact: FactLine): void {
+    if (value === undefined) return;
+    const current = this.#fields.get(name)?.value;
+    if (typeof current !== 'string' || value < current) this.#fields.set(name, { value, fact });
+  }
+}
+
+/** Highest (attempt, rank); then of two ends the earliest, of two running states the latest. */
+function beats(claim: StatusClaim, current: StatusClaim): boolean {
+  if (claim.fact.attempt !== current.fact.attempt) return claim.fact.attempt > current.fact.attempt;
+  const rank = STATUS_RANK[claim.status] - STATUS_RANK[current.status];
+  if (rank !== 0) return rank > 0;
+  const later = compareMoments(claim.fact, current.fact);
+  return isTerminal(claim.status) ? later < 0 : later > 0;
+}
+
+function setHighest(registers: Map<string, Register>, name: string, register: Register): void {
+  const current = registers.get(name);
+  if (current !== undefined) {
+    if (current.value !== null && register.value === null) return;
+    const replacesNull = current.value === null && register.value !== null;
+    if (!replacesNull && compareFacts(register.fact, current.fact) <= 0) return;
+  }
+  registers.set(name, register);
+}
+
+function compareFacts(a: FactLine, b: FactLine): number {
+  return a.attempt - b.attempt || compareMoments(a, b);
+}
+
+/** The order of lines everywhere: by time, then by event id. */
+export function compareMoments(
+  a: { readonly timestamp: string; readonly event_id: string },
+  b: { readonly timestamp: string; readonly event_id: string },
+): number {
+  if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp ? -1 : 1;
+  if (a.event_id === b.event_id) return 0;
+  return a.event_id < b.event_id ? -1 : 1;
+}
+
+function completedAt(claim: StatusClaim | undefined): string {
+  return readIso(claim?.fact.body?.completed_at) ?? claim?.fact.timestamp ?? '';
+}
+
+function metricsOf(value: JsonValue | undefined): ResultMetrics {
+  const metrics = isJsonObject(value) ? value : {};
+  const names = [
+    'cost_usd',
+    'input_tokens',
+    'output_tokens',
+    'duration_seconds',
+    'cache_read_input_tokens',
+    'cache_creation_input_tokens',
+  ] as const;
+  const known = Object.fromEntries(names.map((name) => [name, amount(metrics[name])]));
+  return { ...(known as Record<(typeof names)[number], number | null>), ...others(metrics, names) };
+}
+
+function amount(value: JsonValue | undefined): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}
+
+function textOr(value: JsonValue | undefined, fallback: string | null): string | null {
+  return typeof value === 'string' ? value : fallback;
+}
+
+function values(registers: ReadonlyMap<string, Register>): Record<string, JsonValue> {
+  const out: Record<string, JsonValue> = {};
+  for (const name of [...registers.keys()].sort()) out[name] = registers.get(name)?.value ?? null;
+  return out;
+}
+
+function others(body: JsonObject, names: readonly string[]): Record<string, JsonValue> {
+  const out: Record<string, JsonValue> = {};
+  for (const name of Object.keys(body).sort()) {
+    const value = body[name];
+    if (value !== undefined && !names.includes(name)) out[name] = value;
+  }
+  return out;
+}
+
+function isStatus(value: unknown): value is TaskStatus {
+  return TASK_STATUSES.some((status) => status === value);
+}

@@ -1,0 +1,57 @@
+import type { PlainLogRecord } from '../model/otlp.ts';
+
+const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+const NS_PER_MS = 1_000_000n;
+/** A ULID's time part, in milliseconds, has 48 bits. */
+const TIME_MASK = (1n << 48n) - 1n;
+const NANOS_BITS = 20n;
+const HASH_BITS = 60n;
+
+/** Text to lower-case hex, at least 15 digits of it; handed in, because nothing here may reach the system. */
+export type Hash = (text: string) => string;
+
+/**
+ * The event id of a record that brought none: a ULID whose time is the record's own, then the rest of its nanoseconds
+ * in 20 bits, then 60 bits of a hash of what it says and of its ordinal among equals in the request. The same record
+ * sent again gets the same id.
+ */
+export function foreignEventId(identity: RecordIdentity, ordinal: number, hash: Hash): string {
+  const nanos = BigInt(identity.timeUnixNano);
+  const digest = hash(`${ordinal}\n${identity.text}`);
+  const bits =
+    (((nanos / NS_PER_MS) & TIME_MASK) << (NANOS_BITS + HASH_BITS)) |
+    ((nanos % NS_PER_MS) << HASH_BITS) |
+    BigInt(`0x${digest.slice(0, 15)}`);
+  return encodeUlid(bits);
+}
+
+/** What makes two records equal. */
+export interface RecordIdentity {
+  readonly timeUnixNano: string;
+  readonly text: string;
+}
+
+export function identityOf(record: PlainLogRecord): RecordIdentity {
+  const names = Object.keys(record.attributes).sort();
+  const text = JSON.stringify([
+    record.timeUnixNano,
+    record.eventName ?? null,
+    record.body ?? null,
+    record.severityNumber ?? null,
+    record.severityText ?? null,
+    record.traceId ?? null,
+    record.spanId ?? null,
+    ...names.flatMap((name) => [name, record.attributes[name] ?? null]),
+  ]);
+  return { timeUnixNano: record.timeUnixNano, text };
+}
+
+function encodeUlid(bits: bigint): string {
+  let text = '';
+  let rest = bits;
+  for (let index = 0; index < 26; index += 1) {
+    text = CROCKFORD.charAt(Number(rest & 31n)) + text;
+    rest >>= 5n;
+  }
+  return text;
+}

@@ -1,0 +1,253 @@
+import { ATTR } from '../model/attributes.ts';
+import { cutContent } from '../model/content.ts';
+import { OUTPUT_TYPES, type OutputType, SCHEMA_VERSION } from '../model/documents.ts';
+import { EVENT, type EventTarget, targetOf, workflowEventType } from '../model/events.ts';
+import { isPathSafeId } from '../model/ids.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
+import type { ReceivedLog } from '../model/otlp.ts';
+import { isoFromNanos } from '../model/time.ts';
+import type { Change, FactLine } from './change.ts';
+
+/** A record with the questions answered that every projection asks. */
+interface Subject {
+  readonly log: ReceivedLog;
+  readonly eventId: string;
+  readonly timestamp: string;
+  readonly taskId: string | undefined;
+  readonly attempt: number;
+}
+
+type Projection = (subject: Subject) => Change[];
+
+/** One row for each kind of event: what its record becomes. */
+const PROJECTIONS: Record<EventTarget, Projection> = {
+  metadata: (subject) => factOf(subject, (body) => body),
+  input: (subject) => factOf(subject, (body) => (typeof body.message === 'string' ? body : undefined)),
+  result: (subject) => factOf(subject, (body) => body),
+  stage: stageOf,
+  output: (subject) => withTask(subject, outputLine),
+  delivery: deliveryOf,
+  workflow: envelopeOf,
+  heartbeat: () => [{ kind: 'nothing' }],
+};
+
+/** Fields of a line whose attribute has a standard name. */
+const OUTPUT_FIELDS: ReadonlyMap<string, string> = new Map([
+  [ATTR.genAiToolName, 'tool_name'],
+  [ATTR.genAiToolCallId, 'tool_use_id'],
+  [ATTR.genAiToolCallArguments, 'tool_input'],
+  [ATTR.toolIsError, 'is_error'],
+]);
+
+/** What a log record changes. Pure: the same record and id give the same changes. */
+export function projectLog(log: ReceivedLog, eventId: string): Change[] {
+  const { attributes, eventName, timeUnixNano } = log.record;
+  const taskId = attributes[ATTR.taskId] ?? log.resource[ATTR.taskId];
+  if (taskId !== undefined && taskId !== null && !isPathSafeId(taskId)) {
+    return [{ kind: 'rejected', reason: 'tasktrail.task.id is not a valid id' }];
+  }
+  const attempt = attributes[ATTR.attempt] ?? log.resource[ATTR.attempt];
+  const subject: Subject = {
+    log,
+    eventId,
+    timestamp: isoFromNanos(timeUnixNano),
+    taskId: taskId ?? undefined,
+    attempt: typeof attempt === 'number' && Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
+  };
+  const target = targetOf(eventName);
+  return target === undefined ? withTask(subject, foreignLine) : PROJECTIONS[target](subject);
+}
+
+function withTask(subject: Subject, line: (subject: Subject) => JsonObject): Change[] {
+  const { taskId, timestamp, eventId } = subject;
+  if (taskId === undefined) return [unattributed(subject)];
+  return [
+    { kind: 'line', taskId, file: 'agentOutput', line: { ...line(subject), timestamp, event_id: eventId } },
+  ];
+}
+
+function unattributed({ log }: Subject): Change {
+  const service = log.resource[ATTR.serviceName];
+  return { kind: 'unattributed', service: typeof service === 'string' ? service : 'unknown_service' };
+}
+
+function factOf(subject: Subject, check: (body: JsonObject) => JsonObject | undefined): Change[] {
+  const { taskId, log } = subject;
+  if (taskId === undefined) return [unattributed(subject)];
+  const { body, eventName } = log.record;
+  const checked = isJsonObject(body) ? check(body) : undefined;
+  if (checked === undefined) return [{ kind: 'rejected', reason: `${eventName} has no usable body` }];
+  return [{ kind: 'fact', taskId, line: factLine(subject, checked) }];
+}
+
+function factLine({ log, eventId, timestamp, attempt }: Subject, body?: JsonObject): FactLine {
+  const { record } = log;
+  const { span, derive } = spanFacts(record.attributes);
+  return {
+    timestamp,
+    event_id: eventId,
+    event: record.eventName ?? EVENT.metadata,
+    attempt,
+    trace_id: record.traceId ?? null,
+    span_id: record.spanId ?? null,
+    ...(body !== undefined && { body }),
+    ...(span !== undefined && { span }),
+    ...(derive !== undefined && { derive }),
+  };
+}
+
+/** The announcement, or the order to derive, that a record carries for its span. */
+function spanFacts(attributes: Readonly<Record<string, JsonValue>>): Pick<FactLine, 'span' | 'derive'> {
+  const name = attributes[ATTR.spanName];
+  const derive = attributes[ATTR.spanDerive] === true;
+  if (typeof name !== 'string' && !derive) return {};
+  const kept: Record<string, JsonValue> = {};
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key !== ATTR.eventId && !key.startsWith('tasktrail.span.')) kept[key] = value;
+  }
+  const parent = attributes[ATTR.spanParentId];
+  const kind = attributes[ATTR.spanKind];
+  return {
+    ...(typeof name === 'string' && {
+      span: {
+        parent_id: typeof parent === 'string' ? parent : null,
+        name,
+        kind: typeof kind === 'number' ? kind : 1,
+        attributes: kept,
+      },
+    }),
+    ...(derive && { derive: { attributes: kept } }),
+  };
+}
+
+function stageOf(subject: Subject): Change[] {
+  const { taskId, timestamp, eventId, log } = subject;
+  if (taskId === undefined) return [unattributed(subject)];
+  const { attributes, eventName } = log.record;
+  const stage = attributes[ATTR.webhookStage] ?? eventName?.slice(ATTR.webhookPrefix.length) ?? '';
+  const fields: Record<string, JsonValue> = {};
+  for (const [key, value] of Object.entries(attributes)) {
+    if (!key.startsWith(ATTR.webhookPrefix) || STAGE_IDENTITY.has(key)) continue;
+    fields[key.slice(ATTR.webhookPrefix.length)] = value;
+  }
+  const line = { timestamp, stage, event_id: eventId, ...without(fields, LINE_KEYS) };
+  return [{ kind: 'line', taskId, file: 'webhookFlow', line }];
+}
+
+const STAGE_IDENTITY: ReadonlySet<string> = new Set([
+  ATTR.webhookProvider,
+  ATTR.webhookDeliveryId,
+  ATTR.webhookStage,
+]);
+const LINE_KEYS: ReadonlySet<string> = new Set(['timestamp', 'stage', 'event_id', 'type', 'content']);
+
+function outputLine({ log }: Subject): JsonObject {
+  const { attributes, body } = log.record;
+  const fields: Record<string, JsonValue> = {};
+  for (const [key, value] of Object.entries(attributes)) {
+    const standard = OUTPUT_FIELDS.get(key);
+    if (standard !== undefined) fields[standard] = standard === 'tool_input' ? parsedInput(value) : value;
+    else if (key.startsWith(ATTR.outputPrefix)) fields[key.slice(ATTR.outputPrefix.length)] = value;
+  }
+  const { type, ...more } = fields;
+  return contentLine(isOutputType(type) ? type : 'output', body ?? '', without(more, LINE_KEYS));
+}
+
+/** Conventions let a tool's arguments be JSON text; the line holds them as data. */
+function parsedInput(value: JsonValue): JsonValue {
+  if (typeof value !== 'string' || !/^\s*[[{]/.test(value)) return value;
+  try {
+    return JSON.parse(value) as JsonValue;
+  } catch {
+    // Text that only looks like JSON (cut, for one) stays text.
+    return value;
+  }
+}
+
+function foreignLine({ log }: Subject): JsonObject {
+  const { attributes, body, eventName, severityText } = log.record;
+  const kept: Record<string, JsonValue> = {};
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key !== ATTR.taskId && key !== ATTR.attempt && key !== ATTR.eventId) kept[key] = value;
+  }
+  return contentLine('system', body ?? eventName ?? '', {
+    ...(eventName !== undefined && { event: eventName }),
+    ...(severityText !== undefined && severityText !== '' && { severity: severityText }),
+    attributes: kept,
+  });
+}
+
+function contentLine(type: OutputType, body: JsonValue, more: JsonObject): JsonObject {
+  const { text, originalBytes } = cutContent(typeof body === 'string' ? body : JSON.stringify(body));
+  const cut = originalBytes === undefined ? {} : { truncated: true, original_bytes: originalBytes };
+  // Placeholders for what the caller fills in: they fix the order of the keys.
+  return { timestamp: '', type, content: text, event_id: '', ...more, ...cut };
+}
+
+function deliveryOf({ log, eventId, timestamp }: Subject): Change[] {
+  const { attributes, body, traceId } = log.record;
+  if (!isJsonObject(body)) return [{ kind: 'rejected', reason: 'a delivery has no usable body' }];
+  return [
+    {
+      kind: 'delivery',
+      line: {
+        timestamp,
+        event_id: eventId,
+        provider: text(attributes[ATTR.webhookProvider]) ?? 'unknown',
+        delivery_id: text(attributes[ATTR.webhookDeliveryId]),
+        event_type: text(body.event_type),
+        outcome: text(body.outcome) ?? 'unmatched',
+        reason: text(body.reason),
+        task_ids: Array.isArray(body.task_ids) ? body.task_ids.filter((id) => typeof id === 'string') : [],
+        trace_id: traceId ?? null,
+        stages: Array.isArray(body.stages) ? body.stages : [],
+      },
+    },
+  ];
+}
+
+function envelopeOf(subject: Subject): Change[] {
+  const { log, eventId, timestamp, taskId } = subject;
+  const { attributes, body, eventName, traceId } = log.record;
+  const workflowId = attributes[ATTR.workflowId];
+  if (!isPathSafeId(workflowId)) {
+    return [{ kind: 'rejected', reason: 'tasktrail.workflow.id is missing or not a valid id' }];
+  }
+  const attempt = attributes[ATTR.workflowAttempt];
+  const changes: Change[] = [
+    {
+      kind: 'envelope',
+      envelope: {
+        event_type: workflowEventType(eventName ?? ''),
+        workflow_id: workflowId,
+        timestamp: timestamp,
+        project: text(attributes[ATTR.project] ?? log.resource[ATTR.project]),
+        environment: text(attributes[ATTR.environment] ?? log.resource[ATTR.environment]),
+        payload: body ?? {},
+        event_id: eventId,
+        ...(taskId !== undefined && { task_id: taskId }),
+        trace_id: traceId ?? null,
+        attempt: typeof attempt === 'number' ? attempt : 1,
+        schema_version: SCHEMA_VERSION,
+      },
+    },
+  ];
+  const fact = factLine(subject);
+  if (taskId !== undefined && (fact.span !== undefined || fact.derive !== undefined)) {
+    changes.push({ kind: 'fact', taskId, line: fact });
+  }
+  return changes;
+}
+
+function isOutputType(value: unknown): value is OutputType {
+  return OUTPUT_TYPES.some((type) => type === value);
+}
+
+function text(value: JsonValue | undefined): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+function without(fields: Record<string, JsonValue>, names: ReadonlySet<string>): JsonObject {
+  for (const name of names) delete fields[name];
+  return fields;
+}

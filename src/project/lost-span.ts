@@ -1,0 +1,44 @@
+import { ATTR, PROCESS_LOST } from '../model/attributes.ts';
+import type { JsonObject } from '../model/json.ts';
+import { keyValuesFromPlain, type OtlpSpan } from '../model/otlp.ts';
+import type { FactLine } from './change.ts';
+
+const STATUS_ERROR = 2;
+
+/**
+ * The span that a start fact has announced and its process never sent. With an end fact that says so it is built from
+ * both; without one it ends with the last record of its task, as an error.
+ */
+export function spanFromFacts(
+  start: FactLine,
+  end: FactLine | undefined,
+  lastTimestamp: string,
+): OtlpSpan | undefined {
+  if (start.span === undefined || start.trace_id === null || start.span_id === null) return undefined;
+  const attributes: JsonObject = { ...start.span.attributes, ...end?.derive?.attributes };
+  const errorType = end === undefined ? PROCESS_LOST : attributes[ATTR.errorType];
+  const endTimestamp = end?.timestamp ?? lastTimestamp;
+  return {
+    traceId: start.trace_id,
+    spanId: start.span_id,
+    ...(start.span.parent_id !== null && { parentSpanId: start.span.parent_id }),
+    flags: 1,
+    name: start.span.name,
+    kind: start.span.kind,
+    startTimeUnixNano: nanosFromIso(start.timestamp),
+    endTimeUnixNano: laterNanos(start.timestamp, endTimestamp),
+    attributes: keyValuesFromPlain(
+      errorType === undefined ? attributes : { ...attributes, [ATTR.errorType]: errorType },
+    ),
+    ...(errorType !== undefined && { status: { code: STATUS_ERROR } }),
+  };
+}
+
+/** A clock that stepped back must not end a span before it began. */
+function laterNanos(start: string, end: string): string {
+  return nanosFromIso(end > start ? end : start);
+}
+
+function nanosFromIso(timestamp: string): string {
+  return `${Date.parse(timestamp)}000000`;
+}

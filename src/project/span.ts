@@ -1,0 +1,38 @@
+import { ATTR } from '../model/attributes.ts';
+import { isPathSafeId } from '../model/ids.ts';
+import { type OtlpKeyValue, plainFromAnyValue, type ReceivedSpan } from '../model/otlp.ts';
+import type { Change } from './change.ts';
+
+/** What a span changes: a line in the trace of each task that it names, on itself or on its resource. */
+export function projectSpan(received: ReceivedSpan): Change {
+  const { resource, span } = received;
+  const named = [...namedTasks(span.attributes), ...namedTasks(resource.attributes)];
+  const taskIds = [...new Set(named)].filter(isPathSafeId);
+  if (named.length > 0 && taskIds.length === 0) {
+    return { kind: 'rejected', reason: 'tasktrail.task.id is not a valid id' };
+  }
+  const line = traceLine(received);
+  if (taskIds.length > 0) return { kind: 'span', taskIds, span, line };
+  const workflowId = read(span.attributes, ATTR.workflowId);
+  if (isPathSafeId(workflowId)) return { kind: 'workflow-span', workflowId, spanId: span.spanId, line };
+  // A delivery that started nothing is one line under `_webhooks`; its span is for traces only.
+  if (read(span.attributes, ATTR.webhookProvider) !== undefined) return { kind: 'nothing' };
+  const service = read(resource.attributes, ATTR.serviceName);
+  return { kind: 'unattributed', service: typeof service === 'string' ? service : 'unknown_service' };
+}
+
+/** One line of the OpenTelemetry file format: a whole ExportTraceServiceRequest around one span. */
+export function traceLine({ resource, scope, span }: ReceivedSpan): string {
+  return JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ scope, spans: [span] }] }] });
+}
+
+function namedTasks(attributes: readonly OtlpKeyValue[]): unknown[] {
+  const one = read(attributes, ATTR.taskId);
+  const many = read(attributes, ATTR.taskIds);
+  return [...(one === undefined ? [] : [one]), ...(Array.isArray(many) ? many : [])];
+}
+
+function read(attributes: readonly OtlpKeyValue[], key: string): unknown {
+  const found = attributes.find((attribute) => attribute.key === key);
+  return found === undefined ? undefined : plainFromAnyValue(found.value);
+}

@@ -1,0 +1,105 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { messageOf, TasktrailError } from '../errors.ts';
+import type { TelemetryBatch } from '../model/otlp.ts';
+import {
+  type Answer,
+  CONTENT_TYPES,
+  type Encoding,
+  encodingOf,
+  errorAnswer,
+  successAnswer,
+} from './answer.ts';
+import { type BodyLimits, type BodyRoom, readBody } from './body.ts';
+import { decodeJson } from './decode-json.ts';
+import { decodeProtobuf } from './decode-protobuf.ts';
+import { type DecodedRequest, SIGNALS, type Signal } from './signals.ts';
+import type { IngestResult, Sink } from './sink.ts';
+
+const PATHS = SIGNALS.map((signal) => signal.path).join(' and ');
+const TYPES = Object.values(CONTENT_TYPES).join(' or ');
+const NOTHING_REJECTED: IngestResult = { rejected: 0, reasons: [] };
+
+export interface ExchangeOptions {
+  readonly sink: Sink;
+  readonly bodyBytesMax: number;
+  readonly room: BodyRoom;
+  readonly token: string | undefined;
+}
+
+/** One OTLP/HTTP request to its answer: written once for all signals and encodings. Never throws. */
+export async function exchange(request: IncomingMessage, options: ExchangeOptions): Promise<Answer> {
+  const encoding = encodingOf(request.headers['content-type']);
+  const lease = options.room.lease();
+  try {
+    checkToken(request.headers.authorization, options.token);
+    const signal = findSignal(request);
+    if (encoding === undefined) {
+      throw new TasktrailError('ERR_TYPE_UNSUPPORTED', `unsupported Content-Type: send ${TYPES}`);
+    }
+    const limits = { bytesMax: options.bodyBytesMax, lease };
+    const { batch, ...refused } = await decodeBody(request, { signal, encoding, limits });
+    return successAnswer(signal, encoding, [refused, await ingest(options.sink, batch)]);
+  } catch (error) {
+    return errorAnswer(encoding ?? 'json', asTasktrailError(error));
+  } finally {
+    lease.release();
+  }
+}
+
+/** Digests have equal lengths, so that the comparison tells nothing about the token's. */
+function checkToken(authorization: string | undefined, token: string | undefined): void {
+  if (token === undefined) return;
+  const given = /^Bearer +(.+)$/i.exec(authorization ?? '')?.[1] ?? '';
+  if (timingSafeEqual(digest(given), digest(token))) return;
+  throw new TasktrailError('ERR_UNAUTHORIZED', 'the token is missing or wrong: send Authorization: Bearer');
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function findSignal(request: IncomingMessage): Signal {
+  const path = request.url?.split('?', 1)[0];
+  const signal = SIGNALS.find((candidate) => candidate.path === path);
+  if (signal === undefined) {
+    const what = path === '/v1/metrics' ? 'metrics are not taken here' : 'there is nothing here';
+    throw new TasktrailError('ERR_NOT_FOUND', `${what}: this receiver takes ${PATHS}`);
+  }
+  if (request.method !== 'POST') {
+    throw new TasktrailError('ERR_METHOD_NOT_ALLOWED', `${request.method} is not allowed: use POST`);
+  }
+  return signal;
+}
+
+interface Form {
+  readonly signal: Signal;
+  readonly encoding: Encoding;
+  readonly limits: BodyLimits;
+}
+
+async function decodeBody(
+  request: IncomingMessage,
+  { signal, encoding, limits }: Form,
+): Promise<DecodedRequest> {
+  const body = await readBody(request, limits);
+  return signal.read(encoding === 'json' ? decodeJson(body) : decodeProtobuf(body, signal.message));
+}
+
+/** Whatever the sink throws, the sender may keep its records and come again. */
+async function ingest(sink: Sink, batch: TelemetryBatch): Promise<IngestResult> {
+  if (batch.logs.length === 0 && batch.spans.length === 0) return NOTHING_REJECTED;
+  try {
+    return await sink.ingest(batch);
+  } catch (error) {
+    throw new TasktrailError('ERR_STORE_UNAVAILABLE', `not stored: ${messageOf(error)}`, {
+      retryable: true,
+      cause: error,
+    });
+  }
+}
+
+function asTasktrailError(error: unknown): TasktrailError {
+  if (error instanceof TasktrailError) return error;
+  return new TasktrailError('ERR_UNEXPECTED', messageOf(error), { cause: error });
+}

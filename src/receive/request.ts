@@ -1,0 +1,114 @@
+import { TasktrailError } from '../errors.ts';
+import { isJsonObject, type JsonObject } from '../model/json.ts';
+import type { OtlpKeyValue, OtlpScope } from '../model/otlp.ts';
+import { readKeyValues } from './any-value.ts';
+import { Check, isAbsent, readObject, readText } from './fields.ts';
+import type { IngestResult } from './sink.ts';
+
+/** Where the records of one signal lie in its request, and how one of them is read. */
+export interface RequestLayout<Resource, Received> {
+  readonly resources: string;
+  readonly scopes: string;
+  readonly records: string;
+  /** Called once per resource, not once per record. */
+  resource(attributes: OtlpKeyValue[]): Resource;
+  read(raw: JsonObject, origin: Origin<Resource>, check: Check): Received;
+}
+
+export interface Origin<Resource> {
+  readonly resource: Resource;
+  readonly scope: OtlpScope;
+}
+
+/** What a request held: the good records in their order, and how many were refused, and why. */
+export interface Reading<Received> extends IngestResult {
+  readonly items: readonly Received[];
+}
+
+/**
+ * Reads an export request in its OTLP/JSON shape, whichever encoding it came in. A bad record is refused alone; a
+ * request whose lists are not lists is refused whole, because nobody could say how many records it held.
+ */
+export function readRequest<Resource, Received>(
+  request: unknown,
+  layout: RequestLayout<Resource, Received>,
+): Reading<Received> {
+  if (!isJsonObject(request)) throw malformed('the request is not an object');
+  const tally: Tally<Received> = { items: [], refused: new Map() };
+  for (const resource of objectsIn(request, layout.resources)) {
+    const check = new Check();
+    const raw = readObject(resource.resource, 'resource', check);
+    const plain = layout.resource(readKeyValues(raw?.attributes, 'the attributes of the resource', check));
+    for (const scope of objectsIn(resource, layout.scopes)) {
+      readScope({ raw: scope, resource: plain, problem: check.problem }, layout, tally);
+    }
+  }
+  return { items: tally.items, ...summary(tally.refused) };
+}
+
+interface Tally<Received> {
+  readonly items: Received[];
+  readonly refused: Map<string, number>;
+}
+
+interface ScopeEntry<Resource> {
+  readonly raw: JsonObject;
+  readonly resource: Resource;
+  /** What is wrong with the resource, and so with every record below it. */
+  readonly problem: string | undefined;
+}
+
+function readScope<Resource, Received>(
+  entry: ScopeEntry<Resource>,
+  layout: RequestLayout<Resource, Received>,
+  tally: Tally<Received>,
+): void {
+  const check = new Check();
+  if (entry.problem !== undefined) check.refuse(entry.problem);
+  const raw = readObject(entry.raw.scope, 'scope', check);
+  const name = readText(raw?.name, 'the name of the scope', check);
+  const version = readText(raw?.version, 'the version of the scope', check);
+  const scope = { name, ...(version === '' ? undefined : { version }) };
+  const origin = { resource: entry.resource, scope };
+  for (const record of listIn(entry.raw, layout.records)) {
+    const recordCheck = new Check();
+    if (check.problem !== undefined) recordCheck.refuse(check.problem);
+    else if (isJsonObject(record)) {
+      const received = layout.read(record, origin, recordCheck);
+      if (recordCheck.problem === undefined) tally.items.push(received);
+    } else recordCheck.refuse('a record is not an object');
+    count(tally.refused, recordCheck.problem);
+  }
+}
+
+function count(refused: Map<string, number>, reason: string | undefined): void {
+  if (reason !== undefined) refused.set(reason, (refused.get(reason) ?? 0) + 1);
+}
+
+function summary(refused: ReadonlyMap<string, number>): IngestResult {
+  let rejected = 0;
+  const reasons: string[] = [];
+  for (const [reason, times] of refused) {
+    rejected += times;
+    reasons.push(times === 1 ? reason : `${reason} (${times} times)`);
+  }
+  return { rejected, reasons };
+}
+
+function* objectsIn(parent: JsonObject, field: string): Iterable<JsonObject> {
+  for (const item of listIn(parent, field)) {
+    if (!isJsonObject(item)) throw malformed(`an entry of ${field} is not an object`);
+    yield item;
+  }
+}
+
+function listIn(parent: JsonObject, field: string): readonly unknown[] {
+  const list = parent[field];
+  if (Array.isArray(list)) return list;
+  if (isAbsent(list)) return [];
+  throw malformed(`${field} is not an array`);
+}
+
+function malformed(message: string): TasktrailError {
+  return new TasktrailError('ERR_INPUT_INVALID', `malformed request: ${message}`);
+}

@@ -1,0 +1,77 @@
+import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { errnoOf } from '../errors.ts';
+import { ANSWER_HEADERS } from './problem.ts';
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** Lines go out in pieces of about this size: one write and one chunk header for many lines. */
+const PIECE_CHARS = 65_536;
+
+export interface JsonAnswer {
+  readonly status: number;
+  readonly value: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export function sendJson(res: ServerResponse, answer: JsonAnswer): void {
+  const body = JSON.stringify(answer.value);
+  res.writeHead(answer.status, {
+    ...ANSWER_HEADERS,
+    ...answer.headers,
+    'Content-Type': JSON_TYPE,
+    'Content-Length': Buffer.byteLength(body),
+  });
+  res.end(body);
+}
+
+/**
+ * A 200 whose JSON text is produced as fast as the client takes it. A client that goes away ends it quietly; any
+ * other failure is thrown, with the connection cut.
+ */
+export async function streamJson(
+  res: ServerResponse,
+  text: AsyncIterable<string>,
+  headers: Readonly<Record<string, string>>,
+): Promise<void> {
+  res.writeHead(200, { ...ANSWER_HEADERS, ...headers, 'Content-Type': JSON_TYPE });
+  if (res.req.method === 'HEAD') {
+    res.end();
+    return;
+  }
+  try {
+    await pipeline(Readable.from(text), res);
+  } catch (error) {
+    if (errnoOf(error) === 'ERR_STREAM_PREMATURE_CLOSE') return;
+    throw error;
+  }
+}
+
+/** JSON texts as the text of one array. */
+export async function* arrayText(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  let piece = '[';
+  let separator = '';
+  for await (const line of lines) {
+    piece += separator + line;
+    separator = ',';
+    if (piece.length >= PIECE_CHARS) {
+      yield piece;
+      piece = '';
+    }
+  }
+  yield `${piece}]`;
+}
+
+export type JsonEntry = readonly [key: string, text: Iterable<string> | AsyncIterable<string>];
+
+/** Keys with the JSON text of their values, as the text of one object. */
+export async function* objectText(entries: readonly JsonEntry[]): AsyncGenerator<string> {
+  let separator = '{';
+  for (const [key, text] of entries) {
+    yield `${separator}${JSON.stringify(key)}:`;
+    yield* text;
+    separator = ',';
+  }
+  yield entries.length === 0 ? '{}' : '}';
+}

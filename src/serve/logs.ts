@@ -1,0 +1,169 @@
+import type { ServerResponse } from 'node:http';
+import { TasktrailError } from '../errors.ts';
+import { checkId } from '../model/ids.ts';
+import type { JsonObject } from '../model/json.ts';
+import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './answer.ts';
+import { type Intake, readTaskOrder } from './intake.ts';
+import type { Flow, Reader, TaskDocument, TaskFlow } from './reader.ts';
+import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
+import { readTaskQuery } from './task-query.ts';
+
+export interface ServeLogsOptions {
+  readonly reader: Reader;
+  /** Without it `POST /tasks` answers 503. */
+  readonly intake?: Intake | undefined;
+  /** When given, every request needs `Authorization: Bearer <token>`. */
+  readonly token?: string | undefined;
+  /** Failures of our own, which the client sees only as a 500. Default: a process warning. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+type Part =
+  | { readonly key: string; readonly document: TaskDocument }
+  | { readonly key: string; readonly flow: TaskFlow };
+
+/**
+ * The parts of a task, in the order of `full`. Metadata is read first and the result last: a result is written
+ * before the metadata that announces it, so a task that is shown as over always comes with its result.
+ */
+const PARTS: readonly Part[] = [
+  { key: 'metadata', document: 'metadata' },
+  { key: 'input', document: 'input' },
+  { key: 'webhook_flow', flow: 'webhook-flow' },
+  { key: 'agent_output', flow: 'agent-output' },
+  { key: 'final_result', document: 'final-result' },
+];
+
+const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
+
+/** The REST API under `/tasks`, as a handler for Express 4, Express 5 or a bare node:http server. */
+export function serveLogs(options: ServeLogsOptions): HttpHandler {
+  const { reader, intake } = options;
+  const routes: Record<string, Methods> = {
+    '/tasks': { GET: listTasks(reader), POST: submitTask(intake) },
+    '/tasks/:id': { GET: showTask(reader) },
+    '/tasks/:id/logs/full': { GET: showFull(reader) },
+  };
+  for (const part of PARTS) {
+    routes[`/tasks/:id/logs/${pathOf(part)}`] = {
+      GET: 'document' in part ? showDocument(reader, part.document) : showFlow(reader, part.flow),
+    };
+  }
+  return createHandler(routes, options);
+}
+
+function listTasks(reader: Reader): Answer {
+  return async (req, res) => {
+    const page = await reader.listTasks(readTaskQuery(req.url ?? ''));
+    sendJson(res, { status: 200, value: { items: page.items, next_cursor: page.nextCursor } });
+  };
+}
+
+function submitTask(intake: Intake | undefined): Answer {
+  return async (req, res) => {
+    if (intake === undefined) {
+      throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server takes no tasks: it has no queue');
+    }
+    const { taskId } = await intake.submit(await readTaskOrder(req));
+    sendJson(res, {
+      status: 202,
+      value: { status: 'accepted', task_ids: [taskId] },
+      headers: { Location: `${req.baseUrl}/tasks/${taskId}` },
+    });
+  };
+}
+
+function showTask(reader: Reader): Answer {
+  return async (req, res) => {
+    const id = taskIdOf(req);
+    const metadata = await reader.readDocument(id, 'metadata');
+    if (metadata === undefined) throw missing(`task ${id}`);
+    const logs = `${req.baseUrl}/tasks/${id}/logs`;
+    const links: Record<string, string> = {};
+    for (const part of PARTS) links[part.key] = `${logs}/${pathOf(part)}`;
+    links.full = `${logs}/full`;
+    sendJson(res, { status: 200, value: { ...metadata, links } });
+  };
+}
+
+function showDocument(reader: Reader, document: TaskDocument): Answer {
+  return async (req, res) => {
+    const id = taskIdOf(req);
+    const value = await reader.readDocument(id, document);
+    if (value === undefined) throw missing(`${document} of task ${id}`);
+    sendJson(res, { status: 200, value });
+  };
+}
+
+function showFlow(reader: Reader, name: TaskFlow): Answer {
+  return async (req, res) => {
+    const id = taskIdOf(req);
+    const flow = await reader.openFlow(id, name);
+    if (flow === undefined) throw missing(`${name} of task ${id}`);
+    try {
+      await streamJson(res, arrayText(flow.lines()), { [SKIPPED_HEADER]: String(flow.skippedLines) });
+    } finally {
+      await flow.close();
+    }
+  };
+}
+
+function showFull(reader: Reader): Answer {
+  return async (req, res) => {
+    const id = taskIdOf(req);
+    if (!(await reader.hasTask(id))) throw missing(`task ${id}`);
+    await sendFull(res, reader, id);
+  };
+}
+
+async function sendFull(res: ServerResponse, reader: Reader, id: string): Promise<void> {
+  const found: JsonEntry[] = [];
+  const flows: Flow[] = [];
+  let skipped = 0;
+  try {
+    for (const part of PARTS) {
+      if ('flow' in part) {
+        const flow = await reader.openFlow(id, part.flow);
+        if (flow === undefined) continue;
+        flows.push(flow);
+        skipped += flow.skippedLines;
+        found.push([part.key, arrayText(flow.lines())]);
+      } else {
+        const document = await readUndamaged(reader, id, part.document);
+        if (document === 'damaged') skipped += 1;
+        else if (document !== undefined) found.push([part.key, [JSON.stringify(document)]]);
+      }
+    }
+    await streamJson(res, objectText(found), { [SKIPPED_HEADER]: String(skipped) });
+  } finally {
+    for (const flow of flows) await flow.close();
+  }
+}
+
+async function readUndamaged(
+  reader: Reader,
+  id: string,
+  document: TaskDocument,
+): Promise<JsonObject | 'damaged' | undefined> {
+  try {
+    return await reader.readDocument(id, document);
+  } catch (error) {
+    // One damaged file must not hide the rest of the task. What may pass (too many open files) is no damage.
+    if (error instanceof TasktrailError && error.code === 'ERR_STORE_UNAVAILABLE' && !error.retryable) {
+      return 'damaged';
+    }
+    throw error;
+  }
+}
+
+function taskIdOf(req: RoutedRequest): string {
+  return checkId('task id', req.params.id);
+}
+
+function pathOf(part: Part): string {
+  return 'document' in part ? part.document : part.flow;
+}
+
+function missing(what: string): TasktrailError {
+  return new TasktrailError('ERR_NOT_FOUND', `there is no ${what}`);
+}

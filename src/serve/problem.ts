@@ -1,0 +1,98 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type ErrorCode, TasktrailError } from '../errors.ts';
+
+interface ProblemRow {
+  readonly status: number;
+  readonly title: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * The one mapping from error codes to HTTP answers. Rows with status 500 are failures of our own: their message is
+ * for the log, never for the client.
+ */
+const PROBLEMS: Readonly<Record<ErrorCode, ProblemRow>> = {
+  ERR_AGENT_FAILED: { status: 500, title: 'The agent failed' },
+  ERR_CONFIG_INVALID: { status: 500, title: 'The configuration is not valid' },
+  ERR_DIRECTORY_HELD: { status: 500, title: 'The log directory is held by another process' },
+  ERR_DIRECTORY_UNUSABLE: { status: 500, title: 'The log directory cannot be used' },
+  ERR_ENCODING_UNSUPPORTED: { status: 415, title: 'The content encoding is not supported' },
+  ERR_ID_INVALID: { status: 400, title: 'The id is not valid' },
+  ERR_INPUT_INVALID: { status: 400, title: 'The input is not valid' },
+  ERR_METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here' },
+  ERR_NOT_CONFIGURED: { status: 503, title: 'Not configured' },
+  ERR_NOT_FOUND: { status: 404, title: 'Not found' },
+  ERR_PORT_IN_USE: { status: 500, title: 'The port is in use' },
+  // Five seconds: a Redis that restarts or fails over is usually back by then.
+  ERR_QUEUE_UNAVAILABLE: {
+    status: 503,
+    title: 'The queue is not available',
+    headers: { 'Retry-After': '5' },
+  },
+  ERR_SIGNATURE_INVALID: { status: 401, title: 'The signature is not valid' },
+  ERR_STORE_UNAVAILABLE: { status: 503, title: 'The stored logs cannot be read or written' },
+  ERR_TOO_LARGE: { status: 413, title: 'Too large' },
+  ERR_TYPE_UNSUPPORTED: { status: 415, title: 'The content type is not supported' },
+  // RFC 9110, 15.5.2: a 401 names the scheme that would be accepted.
+  ERR_UNAUTHORIZED: {
+    status: 401,
+    title: 'A valid token is needed',
+    headers: { 'WWW-Authenticate': 'Bearer realm="tasktrail"' },
+  },
+  ERR_UNEXPECTED: { status: 500, title: 'Unexpected error' },
+};
+
+/** On every answer: logs are private and change while they are read, and no browser may guess another type. */
+export const ANSWER_HEADERS: Readonly<Record<string, string>> = {
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
+};
+
+/**
+ * Answers with an RFC 9457 problem document that carries the error's `code`. What is no `TasktrailError` becomes a
+ * 500 `ERR_UNEXPECTED` that tells nothing of it; that error, and every other 500, goes to `onUnexpected`. When the
+ * answer has begun already, the connection is cut instead: a client must not take half an answer for a whole one.
+ */
+export function sendProblem(
+  res: ServerResponse,
+  error: unknown,
+  onUnexpected?: (error: unknown) => void,
+): void {
+  const code = error instanceof TasktrailError ? error.code : 'ERR_UNEXPECTED';
+  const row = PROBLEMS[code];
+  if (row.status === 500) onUnexpected?.(error);
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  const detail =
+    error instanceof TasktrailError && row.status !== 500
+      ? error.message
+      : 'The server failed; its log says why.';
+  const body = JSON.stringify({
+    type: problemType(code),
+    title: row.title,
+    status: row.status,
+    detail,
+    code,
+  });
+  res.writeHead(row.status, {
+    ...ANSWER_HEADERS,
+    ...row.headers,
+    'Content-Type': 'application/problem+json',
+    'Content-Length': Buffer.byteLength(body),
+  });
+  res.end(body);
+}
+
+/** The last route of a server of our own: 404 for whatever nothing else has answered. */
+export function notFound(req: IncomingMessage, res: ServerResponse): void {
+  const path = (req.url ?? '/').split('?', 1)[0] ?? '/';
+  // A path may be as long as the server's header limit; enough of it is shown to recognise it.
+  const shown = path.length > 200 ? `${path.slice(0, 200)}...` : path;
+  sendProblem(res, new TasktrailError('ERR_NOT_FOUND', `nothing answers ${req.method ?? 'GET'} ${shown}`));
+}
+
+function problemType(code: ErrorCode): string {
+  return `urn:tasktrail:problem:${code.slice('ERR_'.length).toLowerCase().replaceAll('_', '-')}`;
+}

@@ -1,0 +1,72 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import Router from 'router';
+import { TasktrailError } from '../errors.ts';
+import { notFound, sendProblem } from './problem.ts';
+import { createTokenCheck } from './token.ts';
+
+/** Mounts in Express 4 and 5; without `next` (a bare node:http server) an unknown path is answered with 404. */
+export type HttpHandler = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  next?: (error?: unknown) => void,
+) => void;
+
+export interface RoutedRequest extends IncomingMessage {
+  readonly params: Readonly<Record<string, string | string[] | undefined>>;
+  /** The path at which the handler is mounted, `''` at the root. */
+  readonly baseUrl: string;
+}
+
+export type Answer = (req: RoutedRequest, res: ServerResponse) => Promise<void> | void;
+
+/** What answers a path, by method. HEAD comes with GET. */
+export type Methods = Readonly<Partial<Record<'GET' | 'POST', Answer>>>;
+
+export interface RouteOptions {
+  /** When given, every path that we answer needs it as a bearer token. */
+  readonly token?: string | undefined;
+  /** Failures of our own, which the client sees only as a 500. Default: a process warning. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+}
+
+/** The routes as one handler. A path of ours is always answered by us, whatever goes wrong; any other is passed on. */
+export function createHandler(routes: Readonly<Record<string, Methods>>, options: RouteOptions): HttpHandler {
+  const checkToken = options.token === undefined ? undefined : createTokenCheck(options.token);
+  const onError = options.onError ?? warn;
+  const router = new Router();
+  for (const [path, methods] of Object.entries(routes)) {
+    router.all(path, (req, res) => {
+      answer(req, res).catch((error: unknown) => sendProblem(res, error, onError));
+    });
+    const answer = async (req: RoutedRequest, res: ServerResponse): Promise<void> => {
+      checkToken?.(req);
+      await pickMethod(methods, req, res)(req, res);
+    };
+  }
+  return (req, res, next) => {
+    router(req, res, (error?: unknown) => {
+      // The router decodes a parameter only on a path of ours, so a failure to decode it is ours to answer.
+      if (error instanceof URIError) sendProblem(res, badEncoding());
+      else if (error) sendProblem(res, error, onError);
+      else if (next === undefined) notFound(req, res);
+      else next();
+    });
+  };
+}
+
+function pickMethod(methods: Methods, req: IncomingMessage, res: ServerResponse): Answer {
+  const method = req.method === 'HEAD' ? 'GET' : req.method;
+  const answer = method === 'GET' || method === 'POST' ? methods[method] : undefined;
+  if (answer !== undefined) return answer;
+  const allowed = Object.keys(methods).flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
+  res.setHeader('Allow', allowed.join(', '));
+  throw new TasktrailError('ERR_METHOD_NOT_ALLOWED', `allowed here: ${allowed.join(', ')}`);
+}
+
+function badEncoding(): TasktrailError {
+  return new TasktrailError('ERR_ID_INVALID', 'the path is not valid percent-encoding');
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error), { type: 'TasktrailWarning' });
+}

@@ -1,0 +1,187 @@
+import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ulid } from 'ulid';
+import { errnoOf, TasktrailError } from '../errors.ts';
+import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../journal/process-identity.ts';
+import { makeDirectory } from './durable.ts';
+import { LOCK_FILE } from './layout.ts';
+
+/** How often the holder shows that it lives. */
+const TOUCH_MS = 1_000;
+
+/** A holder that has not done so for this long is taken for dead: ten missed touches are no busy moment. */
+const STALE_MS = 10_000;
+
+/** `_lock.json`: who owns the log directory and where to send to. */
+export interface LockRecord extends ProcessIdentity {
+  readonly token: string;
+  readonly started_at: string;
+  /** Base URL of the holder's receiver; null while it starts. */
+  readonly otlp_url: string | null;
+}
+
+/** The lock of the one process that may write below the log directory. */
+export class DirectoryLock {
+  readonly #path: string;
+  readonly #onLost: (reason: string) => void;
+  #record: LockRecord;
+  #timer: NodeJS.Timeout | undefined;
+  #held = true;
+
+  private constructor(path: string, record: LockRecord, onLost: (reason: string) => void) {
+    this.#path = path;
+    this.#record = record;
+    this.#onLost = onLost;
+  }
+
+  /** Throws `ERR_DIRECTORY_HELD`, naming the holder and the address to send to, when another process has it. */
+  static async acquire(logDir: string, onLost: (reason: string) => void): Promise<DirectoryLock> {
+    await makeDirectory(logDir);
+    const path = join(logDir, LOCK_FILE);
+    const record: LockRecord = {
+      ...ownIdentity(),
+      token: ulid(),
+      started_at: new Date().toISOString(),
+      otlp_url: null,
+    };
+    await take(path, record);
+    const lock = new DirectoryLock(path, record, onLost);
+    lock.#timer = setInterval(() => void lock.#touch(), TOUCH_MS).unref();
+    return lock;
+  }
+
+  get isHeld(): boolean {
+    return this.#held;
+  }
+
+  /** Tells others where to send. */
+  async announce(otlpUrl: string): Promise<void> {
+    this.#record = { ...this.#record, otlp_url: otlpUrl };
+    const temp = `${this.#path}.${this.#record.token}`;
+    await writeFile(temp, `${JSON.stringify(this.#record)}\n`);
+    if ((await readLock(this.#path))?.token !== this.#record.token) {
+      await rm(temp, { force: true });
+      this.#lose('another process has taken over the log directory');
+      return;
+    }
+    await rename(temp, this.#path);
+  }
+
+  async release(): Promise<void> {
+    clearInterval(this.#timer);
+    if (!this.#held) return;
+    this.#held = false;
+    if ((await readLock(this.#path))?.token === this.#record.token) await rm(this.#path, { force: true });
+  }
+
+  async #touch(): Promise<void> {
+    try {
+      const now = new Date();
+      if ((await readLock(this.#path))?.token === this.#record.token) await utimes(this.#path, now, now);
+      else this.#lose('another process has taken over the log directory, or its lock was deleted');
+    } catch (error) {
+      // The next touch tries again; ten in a row and others may take over, which the check above finds.
+      if (errnoOf(error) === 'ENOENT') this.#lose('the lock of the log directory was deleted');
+    }
+  }
+
+  #lose(reason: string): void {
+    if (!this.#held) return;
+    this.#held = false;
+    clearInterval(this.#timer);
+    this.#onLost(reason);
+  }
+}
+
+/** The living holder of a log directory, or undefined when there is none. */
+export async function findHolder(logDir: string): Promise<LockRecord | undefined> {
+  const path = join(logDir, LOCK_FILE);
+  const record = await readLock(path);
+  return record === undefined || (await isStale(path, record)) ? undefined : record;
+}
+
+async function take(path: string, record: LockRecord): Promise<void> {
+  const temp = `${path}.${record.token}`;
+  await writeFile(temp, `${JSON.stringify(record)}\n`);
+  try {
+    // Twice at most: the second time after a stale lock was moved away.
+    for (let tries = 0; tries < 3; tries += 1) {
+      if (await linkNew(temp, path)) return;
+      await moveStaleAway(path);
+    }
+    throw held(await readLock(path));
+  } finally {
+    await rm(temp, { force: true });
+  }
+}
+
+/** A link is made only where nothing is: of several processes one succeeds. */
+async function linkNew(temp: string, path: string): Promise<boolean> {
+  try {
+    await link(temp, path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function moveStaleAway(path: string): Promise<void> {
+  const record = await readLock(path);
+  if (!(await isStale(path, record))) throw held(record);
+  const aside = `${path}.stale-${ulid()}`;
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  const moved = await readLock(aside);
+  if (moved?.token !== record?.token) {
+    // Somebody was faster and this is their new lock: put it back.
+    await linkNew(aside, path);
+    await rm(aside, { force: true });
+    throw held(moved);
+  }
+  await rm(aside, { force: true });
+}
+
+async function isStale(path: string, record: LockRecord | undefined): Promise<boolean> {
+  try {
+    const age = Date.now() - (await stat(path)).mtimeMs;
+    if (age > STALE_MS) return true;
+    // Unreadable and fresh: written by something else; wait for it to grow old.
+    if (record === undefined) return false;
+    return isProcessAlive(record) === false;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return true;
+    throw error;
+  }
+}
+
+async function readLock(path: string): Promise<LockRecord | undefined> {
+  try {
+    const value: unknown = JSON.parse(await readFile(path, 'utf8'));
+    return isLockRecord(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError || errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function isLockRecord(value: unknown): value is LockRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const field = (name: string): unknown => Reflect.get(value, name);
+  return (
+    typeof field('pid') === 'number' &&
+    typeof field('host') === 'string' &&
+    typeof field('start') === 'string' &&
+    typeof field('token') === 'string'
+  );
+}
+
+function held(record: LockRecord | undefined): TasktrailError {
+  const who = record === undefined ? 'another process' : `process ${record.pid} on ${record.host}`;
+  const where = record?.otlp_url ? `; send OTLP to ${record.otlp_url}` : '';
+  return new TasktrailError('ERR_DIRECTORY_HELD', `the log directory is held by ${who}${where}`);
+}

@@ -1,0 +1,231 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../errors.ts';
+import { isJsonObject } from '../model/json.ts';
+import type { OtlpSpan } from '../model/otlp.ts';
+import type { Change, FactLine } from '../project/change.ts';
+import { TaskFold } from '../project/fold.ts';
+import { spanFromFacts } from '../project/lost-span.ts';
+import { redact } from '../redact/redact.ts';
+import { isTempName, makeDirectory, replaceFile } from './durable.ts';
+import { TASK_FILES, type TaskFile, taskDir } from './layout.ts';
+import { LineFile, type NewLine } from './line-file.ts';
+import { eventKey, factKey, jsonLine, spanLine, traceKey } from './line-keys.ts';
+
+export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
+
+const LINE_FILES = ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const;
+type LineFileName = (typeof LINE_FILES)[number];
+const DOCUMENTS = ['input', 'finalResult', 'metadata'] as const;
+
+/** After the task's end: time for spans that are on their way before they are given up. */
+const LOST_SPAN_MS = 10_000;
+
+/** A straggler after the end is waited out for so long, and each time twice as long, up to a minute. */
+const SETTLE_MS = 2_000;
+const SETTLE_MAX_MS = 60_000;
+
+/** A task that nothing is heard of leaves memory; the next record reads it back. */
+const IDLE_MS = 600_000;
+
+/** One task's directory while somebody writes to it: the ids of its lines, the fold of its facts, what is due. */
+export class OpenTask {
+  readonly id: string;
+  readonly #dir: string;
+  readonly #fold: TaskFold;
+  readonly #files: Record<LineFileName, LineFile>;
+  readonly #facts: FactLine[];
+  readonly #written = new Map<TaskFile, string>();
+  /** Trace and span ids for those facts announced and not yet in `trace.jsonl`. */
+  readonly #derived = new Set<string>();
+  #settled = false;
+  #endedAtMs: number | undefined;
+  #changedAtMs: number;
+  #settleMs = SETTLE_MS;
+
+  private constructor(id: string, dir: string, loaded: Loaded, nowMs: number) {
+    this.id = id;
+    this.#dir = dir;
+    this.#fold = new TaskFold(id);
+    this.#files = loaded.files;
+    this.#facts = loaded.facts;
+    for (const fact of loaded.facts) this.#fold.add(fact);
+    this.#changedAtMs = nowMs;
+    if (this.#fold.isTerminal) this.#endedAtMs = nowMs;
+  }
+
+  /** Reads a task back, or begins one. Cuts torn tails, removes unfinished files, rewrites documents that lag behind. */
+  static async open(logDir: string, id: string, nowMs: number): Promise<OpenTask> {
+    const dir = taskDir(logDir, id);
+    await makeDirectory(dir);
+    for (const name of await readdir(dir)) if (isTempName(name)) await rm(join(dir, name), { force: true });
+    const loaded = await load(dir);
+    const task = new OpenTask(id, dir, loaded, nowMs);
+    for (const document of DOCUMENTS) {
+      const text = await readText(join(dir, TASK_FILES[document]));
+      if (text !== undefined) task.#written.set(document, text);
+    }
+    task.#settled = isSettled(task.#written.get('metadata'));
+    if (loaded.facts.length > 0) await task.#writeDocuments();
+    return task;
+  }
+
+  get badLines(): number {
+    return LINE_FILES.reduce((sum, name) => sum + this.#files[name].badLines, 0);
+  }
+
+  /** Stores what is new and returns how many changes were. When it throws, the task must be opened anew. */
+  async apply(changes: readonly TaskChange[], nowMs: number): Promise<number> {
+    const lines: Record<LineFileName, NewLine[]> = { webhookFlow: [], agentOutput: [], facts: [], trace: [] };
+    const facts: FactLine[] = [];
+    for (const change of changes) {
+      if (change.kind === 'line') lines[change.file].push(jsonLine(change.line));
+      else if (change.kind === 'span') lines.trace.push(spanLine(change.span, change.line));
+      else if (!this.#files.facts.has(change.line.event_id)) {
+        facts.push(change.line);
+        lines.facts.push(jsonLine(change.line));
+      }
+    }
+    let fresh = 0;
+    for (const name of LINE_FILES) fresh += await this.#files[name].append(lines[name]);
+    if (fresh === 0) return 0;
+    const known = new Set<string>();
+    for (const fact of facts) {
+      if (known.has(fact.event_id)) continue;
+      known.add(fact.event_id);
+      this.#facts.push(fact);
+      this.#fold.add(fact);
+    }
+    this.#touch(nowMs, this.#isOutOfPlace());
+    await this.#writeDocuments();
+    return fresh;
+  }
+
+  /** What time brings: order in the files after the end, spans that never came. Returns those to be sent. */
+  async tick(nowMs: number): Promise<readonly OtlpSpan[]> {
+    const spans = this.#dueSpans(nowMs);
+    for (const span of spans) this.#derived.add(span.spanId);
+    const ended = this.#endedAtMs;
+    if (ended === undefined || this.#settled || nowMs - this.#changedAtMs < this.#settleMs) return spans;
+    await this.#files.webhookFlow.settle();
+    await this.#files.agentOutput.settle();
+    if (nowMs - ended >= LOST_SPAN_MS && spans.length === 0 && this.#missingSpans().length === 0) {
+      this.#settled = true;
+      await this.#writeDocuments();
+    }
+    return spans;
+  }
+
+  /** Whether it may leave memory: settled and quiet, or nothing heard of it for long. */
+  isIdle(nowMs: number): boolean {
+    const quietMs = nowMs - this.#changedAtMs;
+    return this.#settled ? quietMs >= this.#settleMs : quietMs >= IDLE_MS;
+  }
+
+  #touch(nowMs: number, straggler: boolean): void {
+    this.#changedAtMs = nowMs;
+    if (this.#endedAtMs === undefined) {
+      if (this.#fold.isTerminal) this.#endedAtMs = nowMs;
+    } else if (!this.#fold.isTerminal) {
+      // Another attempt has begun.
+      this.#endedAtMs = undefined;
+      this.#settled = false;
+    } else if (straggler) {
+      this.#settled = false;
+      this.#settleMs = Math.min(this.#settleMs * 2, SETTLE_MAX_MS);
+    }
+  }
+
+  #isOutOfPlace(): boolean {
+    return !this.#files.webhookFlow.isOrdered || !this.#files.agentOutput.isOrdered;
+  }
+
+  /** Spans whose end fact asks for it at once; after the task's end and a while also those that were lost. */
+  #dueSpans(nowMs: number): OtlpSpan[] {
+    const isOver = this.#endedAtMs !== undefined && nowMs - this.#endedAtMs >= LOST_SPAN_MS;
+    const due: OtlpSpan[] = [];
+    for (const start of this.#missingSpans()) {
+      if (start.span_id !== null && this.#derived.has(start.span_id)) continue;
+      const end = this.#facts.find((fact) => fact.derive !== undefined && fact.span_id === start.span_id);
+      if (end === undefined && !isOver) continue;
+      const span = spanFromFacts(start, end, this.#lastTimestamp(start.timestamp));
+      if (span !== undefined) due.push(span);
+    }
+    return due;
+  }
+
+  #missingSpans(): FactLine[] {
+    return this.#facts.filter(
+      ({ span, span_id }) => span !== undefined && span_id !== null && !this.#files.trace.has(span_id),
+    );
+  }
+
+  #lastTimestamp(atLeast: string): string {
+    let last = atLeast;
+    for (const name of ['webhookFlow', 'agentOutput', 'facts'] as const) {
+      const timestamp = this.#files[name].lastTimestamp;
+      if (timestamp !== undefined && timestamp > last) last = timestamp;
+    }
+    return last;
+  }
+
+  #firstTimestamp(): string | null {
+    const times = LINE_FILES.map((name) => this.#files[name].firstTimestamp).filter(
+      (time) => time !== undefined,
+    );
+    return times.sort()[0] ?? null;
+  }
+
+  /** The result before the status that speaks of it: who sees `completed` finds 04. */
+  async #writeDocuments(): Promise<void> {
+    await this.#write('input', this.#fold.input());
+    await this.#write('finalResult', this.#fold.result());
+    const metadata = this.#fold.metadata(this.#firstTimestamp());
+    await this.#write('metadata', this.#settled ? { ...metadata, settled: true } : metadata);
+  }
+
+  async #write(file: (typeof DOCUMENTS)[number], document: object | undefined): Promise<void> {
+    if (document === undefined) return;
+    const text = `${redact(JSON.stringify(document))}\n`;
+    if (this.#written.get(file) === text) return;
+    await replaceFile(join(this.#dir, TASK_FILES[file]), text);
+    this.#written.set(file, text);
+  }
+}
+
+interface Loaded {
+  readonly files: Record<LineFileName, LineFile>;
+  readonly facts: FactLine[];
+}
+
+async function load(dir: string): Promise<Loaded> {
+  const facts: FactLine[] = [];
+  const path = (file: LineFileName): string => join(dir, TASK_FILES[file]);
+  const files = {
+    webhookFlow: await LineFile.open(path('webhookFlow'), eventKey),
+    agentOutput: await LineFile.open(path('agentOutput'), eventKey),
+    // `factKey` has looked at what the fold needs to be there.
+    facts: await LineFile.open(path('facts'), factKey, (line) => facts.push(line as FactLine)),
+    trace: await LineFile.open(path('trace'), traceKey),
+  };
+  return { files, facts };
+}
+
+function isSettled(metadata: string | undefined): boolean {
+  try {
+    const value: unknown = JSON.parse(metadata ?? '{}');
+    return isJsonObject(value) && value.settled === true;
+  } catch {
+    // Damaged by hand: the fold writes it anew.
+    return false;
+  }
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,89 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type AgentProcessOptions, runAgentProcess } from '../../src/agent/run-agent.ts';
+import type { AgentOutcome, AgentOutput, AgentRecording } from '../../src/model/agent.ts';
+
+/** A recording that keeps what it is given, in order. */
+export class KeptRecording implements AgentRecording {
+  readonly traceparent: string | undefined;
+  readonly outputs: AgentOutput[] = [];
+  readonly models: string[] = [];
+  readonly ends: AgentOutcome[] = [];
+
+  constructor(traceparent?: string) {
+    this.traceparent = traceparent;
+  }
+
+  output(output: AgentOutput): void {
+    this.outputs.push(output);
+  }
+
+  model(name: string): void {
+    this.models.push(name);
+  }
+
+  end(outcome: AgentOutcome): void {
+    this.ends.push(outcome);
+  }
+
+  /** What standard output gave, joined. */
+  text(): string {
+    return this.outputs
+      .filter((output) => output.type === 'output')
+      .map((output) => output.content)
+      .join('');
+  }
+
+  stderr(): string {
+    return this.outputs
+      .filter((output) => output.more?.stream === 'stderr')
+      .map((output) => output.content)
+      .join('');
+  }
+}
+
+/** A temp directory with small programs in it, and the files of the runs that are made of them. */
+export class Workshop {
+  readonly directory: string;
+  readonly runs: string;
+
+  private constructor(directory: string) {
+    this.directory = directory;
+    this.runs = join(directory, 'agent', 'task-1');
+  }
+
+  static async open(): Promise<Workshop> {
+    return new Workshop(await mkdtemp(join(tmpdir(), 'tasktrail-agent-')));
+  }
+
+  async close(): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  path(name: string): string {
+    return join(this.directory, name);
+  }
+
+  /** The command that runs this JavaScript. */
+  async program(source: string): Promise<[string, string]> {
+    const path = this.path('program.mjs');
+    await writeFile(path, source);
+    return [process.execPath, path];
+  }
+
+  async run(
+    command: readonly string[],
+    options: Partial<AgentProcessOptions> = {},
+  ): Promise<{ outcome: AgentOutcome; recording: KeptRecording }> {
+    const recording = new KeptRecording();
+    const outcome = await runAgentProcess(command, {
+      directory: this.runs,
+      env: { PATH: process.env.PATH ?? '' },
+      recording,
+      pollMs: 5,
+      ...options,
+    });
+    return { outcome, recording };
+  }
+}

@@ -1,0 +1,80 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { TasktrailError } from '../../src/errors.ts';
+import { decodeJson } from '../../src/receive/decode-json.ts';
+import { LOGS, logsRequest, TRACES } from './requests.ts';
+
+test.each(['', 'x', '{', '{"resourceLogs":[', '\u0000', '[1,]'])('%j is malformed', (text) => {
+  expect(() => decodeJson(Buffer.from(text))).toThrow(
+    expect.objectContaining({
+      code: 'ERR_INPUT_INVALID',
+      message: expect.stringMatching(/^malformed JSON: /),
+    }),
+  );
+});
+
+test('JSON nested hundreds of thousands deep refuses the record that holds it, and nothing falls over', () => {
+  const deep = `${'{"arrayValue":{"values":['.repeat(300_000)}${']}}'.repeat(300_000)}`;
+  const body = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":${deep}},{"severityText":"kept"}]}]}]}`;
+  const { batch, rejected } = LOGS.read(decodeJson(Buffer.from(body)));
+  expect({ rejected, kept: batch.logs[0]?.record.severityText }).toEqual({ rejected: 1, kept: 'kept' });
+});
+
+test('brackets alone, hundreds of thousands deep, are refused', () => {
+  const body = Buffer.from('['.repeat(500_000) + ']'.repeat(500_000));
+  expect(() => LOGS.read(decodeJson(body))).toThrow(expect.objectContaining({ code: 'ERR_INPUT_INVALID' }));
+});
+
+test('a body of more values than any real one holds is refused before it is parsed', () => {
+  const body = Buffer.from(`{"resourceLogs":[${'{},'.repeat(4_500_000)}{}]}`);
+  expect(() => decodeJson(body)).toThrow(expect.objectContaining({ code: 'ERR_TOO_LARGE' }));
+});
+
+test('a large body of real density is parsed', () => {
+  const record = {
+    body: { stringValue: 'x'.repeat(2000) },
+    attributes: [{ key: 'a', value: { intValue: 1 } }],
+  };
+  const body = Buffer.from(JSON.stringify(logsRequest(...new Array(5000).fill(record))));
+  expect(body.length).toBeGreaterThan(8_000_000);
+  expect(LOGS.read(decodeJson(body)).batch.logs).toHaveLength(5000);
+});
+
+test('any JSON at all is read or refused, and nothing else happens', () => {
+  const anything = fc.jsonValue({ maxDepth: 4 });
+  fc.assert(
+    fc.property(anything, fc.constantFrom(LOGS, TRACES), (value, signal) => {
+      const { batch, rejected } = signal.read(logsRequest(value));
+      expect(batch.logs.length + rejected).toBe(signal === LOGS ? 1 : 0);
+    }),
+  );
+  fc.assert(
+    fc.property(anything, fc.constantFrom(LOGS, TRACES), (value, signal) => {
+      try {
+        signal.read(value);
+      } catch (error) {
+        expect(error).toBeInstanceOf(TasktrailError);
+      }
+    }),
+  );
+});
+
+test('a record with random values in its real fields is read or refused alone', () => {
+  const fields = [
+    'timeUnixNano',
+    'body',
+    'attributes',
+    'severityNumber',
+    'severityText',
+    'eventName',
+    'traceId',
+  ];
+  const record = fc.dictionary(fc.constantFrom(...fields), fc.jsonValue({ maxDepth: 3 }));
+  fc.assert(
+    fc.property(record, (raw) => {
+      const { batch, rejected } = LOGS.read(logsRequest({ severityText: 'before' }, raw));
+      expect(batch.logs[0]?.record.severityText).toBe('before');
+      expect(batch.logs.length + rejected).toBe(2);
+    }),
+  );
+});

@@ -1,0 +1,67 @@
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { expect } from 'vitest';
+import type { PlainLogRecord, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
+import { decodeProtobuf } from '../../src/receive/decode-protobuf.ts';
+import { type DecodedRequest, SIGNALS, type Signal } from '../../src/receive/signals.ts';
+
+export const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
+export const SPAN_ID = '00f067aa0ba902b7';
+
+export function signalAt(path: '/v1/logs' | '/v1/traces'): Signal {
+  const signal = SIGNALS.find((candidate) => candidate.path === path);
+  if (signal === undefined) throw new TypeError(`no signal at ${path}`);
+  return signal;
+}
+
+export const LOGS: Signal = signalAt('/v1/logs');
+export const TRACES: Signal = signalAt('/v1/traces');
+
+export function logsRequest(...logRecords: unknown[]): object {
+  return { resourceLogs: [{ resource: {}, scopeLogs: [{ scope: {}, logRecords }] }] };
+}
+
+export function spansRequest(...spans: unknown[]): object {
+  return { resourceSpans: [{ resource: {}, scopeSpans: [{ scope: {}, spans }] }] };
+}
+
+export function readLogs(...logRecords: unknown[]): DecodedRequest {
+  return LOGS.read(logsRequest(...logRecords));
+}
+
+export function readSpans(...spans: unknown[]): DecodedRequest {
+  return TRACES.read(spansRequest(...spans));
+}
+
+/** The one record of a request that must be good. */
+export function oneLog(raw: unknown): PlainLogRecord {
+  const { batch, reasons } = readLogs(raw);
+  expect(reasons).toEqual([]);
+  return first(batch.logs).record;
+}
+
+export function first<T extends ReceivedLog | ReceivedSpan>(items: readonly T[]): T {
+  const item = items[0];
+  if (item === undefined) throw new TypeError('nothing was read');
+  return item;
+}
+
+/** `value` wrapped in that many arrays. */
+export function nested(levels: number, value: unknown = { stringValue: 'x' }): unknown {
+  let wrapped = value;
+  for (let level = 0; level < levels; level++) wrapped = { arrayValue: { values: [wrapped] } };
+  return wrapped;
+}
+
+/** A length-delimited field with these bytes. */
+export function field(number: number, bytes: Uint8Array): Uint8Array {
+  return new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(bytes).finish();
+}
+
+/** The bytes of a LogRecord inside the messages around it. */
+export function logsBody(...records: Uint8Array[]): Buffer {
+  return Buffer.from(field(1, field(2, Buffer.concat(records.map((record) => field(2, record))))));
+}
+
+export function decode(signal: Signal, body: Buffer): DecodedRequest {
+  return signal.read(decodeProtobuf(body, signal.message));
+}
