@@ -41,10 +41,15 @@ export class TasktrailError extends Error {
   }
 }
 
-/** What went wrong in one line, for a log, a reason or a field: never a stack. */
+/** What went wrong in one line, for a log, a reason or a field: never a stack. Never throws, whatever was thrown. */
 export function messageOf(error: unknown): string {
-  if (error instanceof Error) return error.message === '' ? error.name : error.message;
-  return String(error);
+  try {
+    if (error instanceof Error) return String(error.message === '' ? error.name : error.message);
+    return String(error);
+  } catch {
+    // A getter of its own threw, or it has no text at all (an object without a prototype).
+    return 'unreadable error';
+  }
 }
 
 /** The operating system's error name (`ENOENT`), or undefined for every other kind of error. */

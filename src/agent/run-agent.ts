@@ -16,8 +16,6 @@ export interface AgentProcessOptions extends Omit<RunAgentOptions, 'name' | 'env
   readonly recording: AgentRecording;
   /** Beginning of the name of the run's own folder there. Default `run`. */
   readonly stem?: string;
-  /** `{name}` in an argument -> its text, beside `{message}`. */
-  readonly placeholders?: Readonly<Record<string, string>>;
   readonly pollMs?: number;
   readonly graceMs?: number;
 }

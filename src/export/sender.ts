@@ -42,6 +42,10 @@ export class Sender {
     this.#options = options;
   }
 
+  get destination(): string {
+    return this.#options.destination;
+  }
+
   start(): void {
     // What we send is not to be traced by a user's http instrumentation: it would never end.
     this.#running ??= context.with(suppressTracing(ROOT_CONTEXT), () => this.#run());

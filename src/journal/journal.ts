@@ -34,7 +34,7 @@ export class Journal {
   readonly #writer: SegmentWriter;
   readonly #segments: Segment[] = [];
   readonly #waiters = new Set<() => void>();
-  /** Closed segments whose other destinations this process does not know. */
+  /** Ids of segments whose other destinations this process does not know. */
   readonly #notOurs = new Set<string>();
   #version = 0;
   #closed = false;
@@ -50,7 +50,7 @@ export class Journal {
         for (const segment of this.#segments) if (segment.id === open.id) segment.growing = false;
         this.#wake();
       },
-      onDropped: (count) => books.countDropped('journal_full', count),
+      onDropped: (reason, count) => books.countDropped(reason, count),
       onState: (reason) => books.setReason('journal', reason),
     });
   }
@@ -67,6 +67,11 @@ export class Journal {
   /** What was appended is with the operating system when this returns, unless `/readyz` says otherwise. */
   flush(): void {
     this.#writer.flush();
+  }
+
+  /** Records that are in memory only, because the disk refuses them. */
+  get unwritten(): number {
+    return this.#writer.waiting;
   }
 
   /** The next records for a destination, oldest first; undefined when there are none right now. */
@@ -112,7 +117,9 @@ export class Journal {
   /** Takes over what dead processes left. Returns how many segments came with it. */
   async claimOrphans(): Promise<number> {
     const { directory, books } = this.#options;
+    if (this.#closed) return 0;
     this.#writer.checkFile();
+    for (const segment of this.#segments) await segment.touch();
     let names: string[];
     try {
       names = await readdir(directory);
@@ -132,21 +139,25 @@ export class Journal {
   async countPending(destination: string): Promise<number> {
     let pending = this.#writer.waiting;
     for (const segment of this.#segments) {
-      const reader = await segment.reader(destination);
-      // A reader of its own would not move the destination's; reading without `advance` does not either.
-      if (reader !== undefined) pending += await reader.countFrom();
+      // Counting moves no cursor.
+      pending += (await (await segment.reader(destination))?.countFrom()) ?? 0;
     }
     return pending;
   }
 
-  /** Writes what waits and leaves what was not delivered to the next process that looks. */
+  /** Writes what waits and leaves what was not delivered to the next process that looks. Never rejects. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#writer.close();
     for (const segment of this.#segments.splice(0)) {
-      if (segment.isFinishedFor(this.destinations)) await segment.forget(this.destinations);
-      else await segment.release();
+      try {
+        if (await segment.finishWhatIsRead(this.destinations)) await segment.forget(this.destinations);
+        else await segment.release();
+      } catch (error) {
+        // It keeps our name, which is soon that of a dead process: nothing is lost.
+        this.#options.books.setReason('journal', messageOf(error));
+      }
     }
     this.#wake();
   }
@@ -171,7 +182,7 @@ export class Journal {
 
   async #claim(name: string): Promise<boolean> {
     const parsed = parseSegmentName(name);
-    if (parsed === undefined || this.#notOurs.has(name)) return false;
+    if (parsed === undefined || this.#notOurs.has(parsed.id)) return false;
     if (this.#segments.some((segment) => segment.id === parsed.id)) return false;
     const { directory } = this.#options;
     const from = join(directory, name);
@@ -193,9 +204,7 @@ export class Journal {
     const index = this.#segments.indexOf(segment);
     if (index < 0) return;
     this.#segments.splice(index, 1);
-    if ((await segment.forget(this.destinations)) === 'left') {
-      this.#notOurs.add(formatSegmentName({ id: segment.id, owner: ownIdentity(), state: 'closed' }));
-    }
+    if ((await segment.forget(this.destinations)) === 'left') this.#notOurs.add(segment.id);
   }
 
   #wake(): void {

@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { errnoOf } from '../errors.ts';
 
+/** What the system says of a pid: nobody has it, it was started then, or the system does not tell. */
+type Seen = 'gone' | 'unknown' | { readonly start: string };
+
 /** Which process: a pid alone may be somebody else's by now, so its start is part of it. */
 export interface ProcessIdentity {
   readonly host: string;
@@ -13,20 +16,23 @@ export interface ProcessIdentity {
 let own: ProcessIdentity | undefined;
 
 export function ownIdentity(): ProcessIdentity {
-  own ??= {
-    host: hostname().replace(/[^A-Za-z0-9.-]/g, '_') || 'localhost',
-    pid: process.pid,
-    start: startOf(process.pid) ?? '',
-  };
+  if (own === undefined) {
+    const seen = look(process.pid);
+    own = {
+      host: hostname().replace(/[^A-Za-z0-9.-]/g, '_') || 'localhost',
+      pid: process.pid,
+      start: typeof seen === 'object' ? seen.start : '',
+    };
+  }
   return own;
 }
 
 /** Undefined when only time can tell: the process belongs to another host. */
 export function isProcessAlive(identity: ProcessIdentity): boolean | undefined {
   if (identity.host !== ownIdentity().host) return undefined;
-  const start = startOf(identity.pid);
-  if (start !== undefined) return start === identity.start;
-  if (identity.start !== '') return false;
+  const seen = look(identity.pid);
+  if (typeof seen === 'object' && identity.start !== '') return seen.start === identity.start;
+  if (seen === 'gone' && identity.start !== '') return false;
   try {
     process.kill(identity.pid, 0);
     return true;
@@ -36,16 +42,17 @@ export function isProcessAlive(identity: ProcessIdentity): boolean | undefined {
 }
 
 /** Linux: the boot's id and the process's start tick (proc(5), field 22). A zombie has ended. */
-function startOf(pid: number): string | undefined {
+function look(pid: number): Seen {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The second field is the program's name in parentheses and may hold anything.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+    if (fields[0] === 'Z' || fields[0] === 'X') return 'gone';
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
-    return `${boot}-${fields[19]}`;
-  } catch {
-    // No such process, or no /proc on this system.
-    return undefined;
+    return { start: `${boot}-${fields[19]}` };
+  } catch (error) {
+    // ESRCH: it ended between open and read. Anything but "no such process" (too many open files) says nothing.
+    const errno = errnoOf(error);
+    return errno === 'ENOENT' || errno === 'ESRCH' ? 'gone' : 'unknown';
   }
 }

@@ -8,6 +8,9 @@ export const BATCH_BYTES_MAX: number = 4 * 1024 * 1024;
 /** Several batches of ordinary size in one read; a longer line makes the buffer grow to hold it. */
 const READ_BYTES = 1024 * 1024;
 
+/** Of a request, for each change of the source: the names and brackets around it. */
+const GROUP_BYTES = 100;
+
 const NEWLINE = 0x0a;
 
 export interface BatchEntry {
@@ -31,19 +34,23 @@ const NO_SOURCE = '"resource":{"attributes":[]},"scope":{"name":""}';
  */
 export class SegmentReader {
   readonly #handle: FileHandle;
-  readonly #onBadLine: () => void;
+  readonly #onBadLine: (offset: number) => void;
   #source = NO_SOURCE;
   #position = 0;
   #header: SegmentHeader | undefined;
   #last: { readonly next: number; readonly source: string } | undefined;
 
-  private constructor(handle: FileHandle, onBadLine: () => void) {
+  private constructor(handle: FileHandle, onBadLine: (offset: number) => void) {
     this.#handle = handle;
     this.#onBadLine = onBadLine;
   }
 
   /** Opens a segment and goes to `offset`, reading what stands before it for the source that is in force there. */
-  static async open(path: string, offset: number, onBadLine: () => void): Promise<SegmentReader> {
+  static async open(
+    path: string,
+    offset: number,
+    onBadLine: (offset: number) => void,
+  ): Promise<SegmentReader> {
     const handle = await open(path, 'r');
     const reader = new SegmentReader(handle, onBadLine);
     try {
@@ -76,13 +83,19 @@ export class SegmentReader {
       while (start < chunk.length && entries.length < recordsMax) {
         const end = chunk.indexOf(NEWLINE, start);
         const length = end + 1 - start;
-        if (entries.length > 0 && bytes + length > BATCH_BYTES_MAX) return this.#batch(entries, next, source);
         const kind = chunk[start];
-        const text = chunk.toString('utf8', start + 1, end);
-        if (kind === LOG || kind === SPAN) {
-          entries.push({ kind: kind === LOG ? 'L' : 'S', source, json: text });
-          bytes += length;
-        } else source = this.#readMark(kind, text) ?? source;
+        if (isRecord(chunk, start, end)) {
+          // In a request the source stands before the records that it is common to.
+          const more = length + (entries.at(-1)?.source === source ? 0 : source.length + GROUP_BYTES);
+          if (entries.length > 0 && bytes + more > BATCH_BYTES_MAX) return this.#batch(entries, next, source);
+          const json = chunk.toString('utf8', start + 1, end);
+          entries.push({ kind: kind === LOG ? 'L' : 'S', source, json });
+          bytes += more;
+        } else {
+          const mark = this.#readMark(kind, chunk.toString('utf8', start + 1, end));
+          if (mark === undefined) this.#onBadLine(next);
+          source = mark?.source ?? source;
+        }
         start += length;
         next += length;
       }
@@ -106,7 +119,7 @@ export class SegmentReader {
       const chunk = await this.#readLines(offset);
       if (chunk.length === 0) return count;
       for (let start = 0; start < chunk.length; start = chunk.indexOf(NEWLINE, start) + 1) {
-        if (chunk[start] === LOG || chunk[start] === SPAN) count += 1;
+        if (isRecord(chunk, start, chunk.indexOf(NEWLINE, start))) count += 1;
       }
       offset += chunk.length;
     }
@@ -135,7 +148,9 @@ export class SegmentReader {
         const end = chunk.indexOf(NEWLINE, start);
         const kind = chunk[start];
         if (kind === SOURCE || kind === HEADER) {
-          this.#source = this.#readMark(kind, chunk.toString('utf8', start + 1, end)) ?? this.#source;
+          // A bad one was counted when it was first read.
+          const mark = this.#readMark(kind, chunk.toString('utf8', start + 1, end));
+          this.#source = mark?.source ?? this.#source;
         }
         this.#position += end + 1 - start;
         start = end + 1;
@@ -143,15 +158,15 @@ export class SegmentReader {
     }
   }
 
-  #readMark(kind: number | undefined, text: string): string | undefined {
+  /** Undefined for a line that is neither a source nor the header. */
+  #readMark(kind: number | undefined, text: string): { readonly source?: string } | undefined {
     // `{"resource":...,"scope":...}`: the braces go, the rest becomes part of a request.
-    if (kind === SOURCE && text.startsWith('{"resource"') && text.endsWith('}')) return text.slice(1, -1);
-    if (kind === HEADER) {
-      this.#header ??= readHeader(text);
-      if (this.#header !== undefined) return undefined;
+    if (kind === SOURCE && text.startsWith('{"resource"') && text.endsWith('}')) {
+      return { source: text.slice(1, -1) };
     }
-    this.#onBadLine();
-    return undefined;
+    if (kind !== HEADER) return undefined;
+    this.#header ??= readHeader(text);
+    return this.#header === undefined ? undefined : {};
   }
 
   /** Whole lines from `offset`; empty when there is no complete one. */
@@ -172,6 +187,14 @@ const LOG = 'L'.charCodeAt(0);
 const SPAN = 'S'.charCodeAt(0);
 const SOURCE = 'C'.charCodeAt(0);
 const HEADER = 'H'.charCodeAt(0);
+const OPEN = '{'.charCodeAt(0);
+const CLOSE = '}'.charCodeAt(0);
+
+/** Half a record would spoil the request of all the others; whether the whole one is JSON, the sender asks when refused. */
+function isRecord(chunk: Buffer, start: number, end: number): boolean {
+  const kind = chunk[start];
+  return (kind === LOG || kind === SPAN) && chunk[start + 1] === OPEN && chunk[end - 1] === CLOSE;
+}
 
 function readHeader(text: string): SegmentHeader | undefined {
   try {

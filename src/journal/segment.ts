@@ -1,4 +1,4 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { ownIdentity } from './process-identity.ts';
@@ -25,6 +25,8 @@ export class Segment {
   readonly #finished = new Set<string>();
   /** From its header; undefined as long as nobody has read it. */
   #destinations: readonly string[] | undefined;
+  /** Bad lines before it are counted: readers pass the same line, and a reader may pass it again. */
+  #badCountedTo = 0;
 
   constructor(place: SegmentPlace) {
     this.id = place.id;
@@ -51,7 +53,11 @@ export class Segment {
     if (this.#finished.has(destination)) return undefined;
     let reader = this.#readers.get(destination);
     if (reader === undefined) {
-      reader = SegmentReader.open(this.#path, this.#cursors[destination] ?? 0, this.#place.onBadLine);
+      reader = SegmentReader.open(this.#path, this.#cursors[destination] ?? 0, (offset) => {
+        if (offset < this.#badCountedTo) return;
+        this.#badCountedTo = offset + 1;
+        this.#place.onBadLine();
+      });
       this.#readers.set(destination, reader);
     }
     try {
@@ -95,17 +101,50 @@ export class Segment {
     return destinations.every((destination) => this.#finished.has(destination));
   }
 
+  /** Whether nothing is left to read for any of these; then it is finished. For a segment that grows no more. */
+  async finishWhatIsRead(destinations: readonly string[]): Promise<boolean> {
+    for (const destination of destinations) {
+      const reader = await this.reader(destination);
+      if (reader === undefined) continue;
+      if ((await reader.read(1)).entries.length > 0) return false;
+      await this.finish(destination);
+    }
+    return true;
+  }
+
+  /** Tells other hosts that its owner lives. */
+  async touch(): Promise<void> {
+    const now = new Date();
+    try {
+      await utimes(this.#path, now, now);
+    } catch {
+      // Gone or read-only: whoever comes to hold it as well sends it again, and ids make that harmless.
+    }
+  }
+
   /** Deletes a segment that every destination in its header has; otherwise leaves it to a process that knows them. */
   async forget(known: readonly string[]): Promise<'deleted' | 'left'> {
     await this.#closeReaders();
-    const others = (this.#destinations ?? []).filter((destination) => !known.includes(destination));
-    if (others.length > 0) {
+    if (await this.#isWantedBeside(known)) {
       await this.release();
       return 'left';
     }
     await rm(this.#path, { force: true });
     await rm(this.#cursorPath(), { force: true });
     return 'deleted';
+  }
+
+  /** Whether a destination that we do not know has not had it all. */
+  async #isWantedBeside(known: readonly string[]): Promise<boolean> {
+    const others = (this.#destinations ?? []).filter((destination) => !known.includes(destination));
+    if (others.length === 0) return false;
+    try {
+      const { size } = await stat(this.#path);
+      return others.some((destination) => (this.#cursors[destination] ?? 0) < size);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      return false;
+    }
   }
 
   /** Leaves it to whoever finds it. */

@@ -45,6 +45,8 @@ export interface RunAgentOptions {
   /** How its output is read: `claude`, or `text` (default; each line is `output`). */
   readonly dialect?: string;
   readonly cwd?: string;
+  /** `{name}` in an argument -> its text, beside `{message}`. */
+  readonly placeholders?: Readonly<Record<string, string>>;
   /** Added to the child's environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** After that many milliseconds the child's group gets SIGTERM, ten seconds later SIGKILL. Default: no limit. */

@@ -11,11 +11,24 @@ export function isJsonObject(value: unknown): value is JsonObject {
 /** Deeper data is refused at every border: what writes, reads or compares it later recurses. */
 export const JSON_DEPTH_MAX = 64;
 
+/** A caller may hand in a whole request with its sockets; beyond so many values the rest is left out. */
+const JSON_VALUES_MAX = 100_000;
+
+interface Walk {
+  /** The objects that we are inside of: meeting one again is a cycle. */
+  readonly path: Set<object>;
+  left: number;
+}
+
 /**
  * Anything a caller may hand in, as JSON that can be stored: what JSON cannot hold (a cycle, a bigint, a function, a
  * getter that throws) becomes a string that says so. Recording never throws over a value.
  */
-export function toJsonValue(value: unknown, depth = 0): JsonValue {
+export function toJsonValue(value: unknown): JsonValue {
+  return walk(value, { path: new Set(), left: JSON_VALUES_MAX });
+}
+
+function walk(value: unknown, at: Walk): JsonValue {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -30,26 +43,63 @@ export function toJsonValue(value: unknown, depth = 0): JsonValue {
     case 'symbol':
       return `[${typeof value}]`;
     case 'object':
-      return value === null ? null : objectToJson(value, depth);
+      return value === null ? null : walkObject(value, at);
   }
 }
 
-function objectToJson(value: object, depth: number): JsonValue {
-  if (depth >= JSON_DEPTH_MAX) return '[too deep]';
+function walkObject(value: object, at: Walk): JsonValue {
+  if (at.path.has(value)) return '[circular]';
+  if (at.path.size >= JSON_DEPTH_MAX) return '[too deep]';
+  if (at.left <= 0) return '[too large]';
+  at.path.add(value);
   try {
-    if (value instanceof Error) return { name: value.name, message: value.message };
-    if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
-    if (Array.isArray(value)) return value.map((item) => toJsonValue(item, depth + 1));
-    if (value instanceof Map || value instanceof Set) return toJsonValue([...value], depth + 1);
-    if ('toJSON' in value && typeof value.toJSON === 'function')
-      return toJsonValue(value.toJSON(), depth + 1);
-    const out: Record<string, JsonValue> = {};
-    for (const [key, item] of Object.entries(value)) {
-      if (item !== undefined) out[key] = toJsonValue(item, depth + 1);
-    }
-    return out;
+    return plainObject(value, at);
   } catch {
-    // A getter or toJSON of the caller's own threw: the fact stays, this one value does not.
+    // A toJSON or a proxy of the caller's own threw: the fact stays, this one value does not.
+    return '[unreadable]';
+  } finally {
+    at.path.delete(value);
+  }
+}
+
+function plainObject(value: object, at: Walk): JsonValue {
+  if (value instanceof Error) return { name: String(value.name), message: String(value.message) };
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+  if (Array.isArray(value)) return plainItems(value, at);
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (value instanceof Map || value instanceof Set) return plainItems([...value], at);
+  if ('toJSON' in value && typeof value.toJSON === 'function') return walk(value.toJSON(), at);
+  const out: Record<string, JsonValue> = {};
+  for (const key of Object.keys(value)) {
+    at.left -= 1;
+    if (at.left <= 0) break;
+    const item = readProperty(value, key);
+    if (item === undefined) continue;
+    // A plain assignment of this one name would not be a key.
+    if (key === '__proto__') Object.defineProperty(out, key, { value: walk(item, at), enumerable: true });
+    else out[key] = walk(item, at);
+  }
+  return out;
+}
+
+function plainItems(items: readonly unknown[], at: Walk): JsonValue[] {
+  const out: JsonValue[] = [];
+  for (const item of items) {
+    at.left -= 1;
+    if (at.left <= 0) {
+      out.push('[too large]');
+      break;
+    }
+    out.push(walk(item, at));
+  }
+  return out;
+}
+
+function readProperty(value: object, key: string): unknown {
+  try {
+    return Reflect.get(value, key);
+  } catch {
+    // A getter threw: the other properties stay.
     return '[unreadable]';
   }
 }

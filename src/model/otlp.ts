@@ -131,7 +131,9 @@ export function anyValueFromPlain(value: JsonValue | undefined): OtlpAnyValue {
     case 'boolean':
       return { boolValue: value };
     case 'number':
-      return Number.isSafeInteger(value) ? { intValue: value } : { doubleValue: value };
+      if (Number.isSafeInteger(value)) return { intValue: value };
+      // proto3 JSON spells what JSON has no number for: "NaN", "Infinity", "-Infinity".
+      return { doubleValue: Number.isFinite(value) ? value : String(value) };
     default:
       if (isJsonArray(value)) return { arrayValue: { values: value.map(anyValueFromPlain) } };
       return { kvlistValue: { values: keyValuesFromPlain(value) } };

@@ -33,7 +33,7 @@ export interface FactLine {
   readonly derive?: { readonly attributes: JsonObject };
 }
 
-/** What one record changes. `id` is what its file is deduplicated by: an event id, or a span id. */
+/** What one record changes. */
 export type Change =
   | {
       readonly kind: 'line';
@@ -51,7 +51,7 @@ export type Change =
   | {
       readonly kind: 'workflow-span';
       readonly workflowId: string;
-      readonly spanId: string;
+      readonly span: OtlpSpan;
       readonly line: string;
     }
   | { readonly kind: 'delivery'; readonly line: DeliveryLine }

@@ -112,7 +112,8 @@ export class TaskFold {
   input(): TaskInput | undefined {
     const message = this.#input.get('message')?.value;
     if (typeof message !== 'string') return undefined;
-    return { ...values(this.#input), message, source_metadata: values(this.#sourceMetadata) };
+    const named = { message, source_metadata: values(this.#sourceMetadata) };
+    return { ...named, ...others(values(this.#input), Object.keys(named)) };
   }
 
   result(): FinalResult | undefined {
@@ -121,8 +122,8 @@ export class TaskFold {
     const body = claim.fact.body ?? {};
     return {
       success: body.success === true && claim.status === 'completed',
-      result: textOr(body.result, null),
-      error: textOr(body.error, null),
+      result: textOf(body.result),
+      error: textOf(body.error),
       metrics: metricsOf(body.metrics),
       completed_at: completedAt(claim),
       ...others(body, ['success', 'result', 'error', 'metrics', 'completed_at', 'status']),
@@ -233,19 +234,26 @@ function textOr(value: JsonValue | undefined, fallback: string | null): string |
   return typeof value === 'string' ? value : fallback;
 }
 
+/** The last word of an agent that is data is kept as JSON text: the field's type is text. */
+function textOf(value: JsonValue | undefined): string | null {
+  if (value === undefined || value === null) return null;
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
 function values(registers: ReadonlyMap<string, Register>): Record<string, JsonValue> {
-  const out: Record<string, JsonValue> = {};
-  for (const name of [...registers.keys()].sort()) out[name] = registers.get(name)?.value ?? null;
-  return out;
+  // From entries: a sender may name a field `__proto__`, which an assignment would not make a field.
+  return Object.fromEntries(
+    [...registers.keys()].sort().map((name) => [name, registers.get(name)?.value ?? null]),
+  );
 }
 
 function others(body: JsonObject, names: readonly string[]): Record<string, JsonValue> {
-  const out: Record<string, JsonValue> = {};
+  const kept: [string, JsonValue][] = [];
   for (const name of Object.keys(body).sort()) {
     const value = body[name];
-    if (value !== undefined && !names.includes(name)) out[name] = value;
+    if (value !== undefined && !names.includes(name)) kept.push([name, value]);
   }
-  return out;
+  return Object.fromEntries(kept);
 }
 
 function isStatus(value: unknown): value is TaskStatus {

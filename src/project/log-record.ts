@@ -52,10 +52,16 @@ export function projectLog(log: ReceivedLog, eventId: string): Change[] {
     eventId,
     timestamp: isoFromNanos(timeUnixNano),
     taskId: taskId ?? undefined,
-    attempt: typeof attempt === 'number' && Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1,
+    attempt: readAttempt(attempt),
   };
   const target = targetOf(eventName);
   return target === undefined ? withTask(subject, foreignLine) : PROJECTIONS[target](subject);
+}
+
+/** From 1; a resource that came out of an environment variable holds it as text. */
+function readAttempt(value: JsonValue | undefined): number {
+  const attempt = typeof value === 'string' ? Number(value) : value;
+  return typeof attempt === 'number' && Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1;
 }
 
 function withTask(subject: Subject, line: (subject: Subject) => JsonObject): Change[] {
@@ -82,7 +88,9 @@ function factOf(subject: Subject, check: (body: JsonObject) => JsonObject | unde
 
 function factLine({ log, eventId, timestamp, attempt }: Subject, body?: JsonObject): FactLine {
   const { record } = log;
-  const { span, derive } = spanFacts(record.attributes);
+  // Without its ids a span can be neither missed nor built.
+  const named = record.traceId !== undefined && record.spanId !== undefined;
+  const { span, derive } = named ? spanFacts(record.attributes) : {};
   return {
     timestamp,
     event_id: eventId,
@@ -101,10 +109,9 @@ function spanFacts(attributes: Readonly<Record<string, JsonValue>>): Pick<FactLi
   const name = attributes[ATTR.spanName];
   const derive = attributes[ATTR.spanDerive] === true;
   if (typeof name !== 'string' && !derive) return {};
-  const kept: Record<string, JsonValue> = {};
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key !== ATTR.eventId && !key.startsWith('tasktrail.span.')) kept[key] = value;
-  }
+  const kept = Object.fromEntries(
+    Object.entries(attributes).filter(([key]) => key !== ATTR.eventId && !key.startsWith('tasktrail.span.')),
+  );
   const parent = attributes[ATTR.spanParentId];
   const kind = attributes[ATTR.spanKind];
   return {
@@ -125,12 +132,12 @@ function stageOf(subject: Subject): Change[] {
   if (taskId === undefined) return [unattributed(subject)];
   const { attributes, eventName } = log.record;
   const stage = attributes[ATTR.webhookStage] ?? eventName?.slice(ATTR.webhookPrefix.length) ?? '';
-  const fields: Record<string, JsonValue> = {};
+  const fields = new Map<string, JsonValue>();
   for (const [key, value] of Object.entries(attributes)) {
     if (!key.startsWith(ATTR.webhookPrefix) || STAGE_IDENTITY.has(key)) continue;
-    fields[key.slice(ATTR.webhookPrefix.length)] = value;
+    fields.set(key.slice(ATTR.webhookPrefix.length), value);
   }
-  const line = { timestamp, stage, event_id: eventId, ...without(fields, LINE_KEYS) };
+  const line = { timestamp, stage, event_id: eventId, ...without(fields, STAGE_KEYS) };
   return [{ kind: 'line', taskId, file: 'webhookFlow', line }];
 }
 
@@ -139,18 +146,20 @@ const STAGE_IDENTITY: ReadonlySet<string> = new Set([
   ATTR.webhookDeliveryId,
   ATTR.webhookStage,
 ]);
-const LINE_KEYS: ReadonlySet<string> = new Set(['timestamp', 'stage', 'event_id', 'type', 'content']);
+/** Fields that the line itself has: no attribute may replace them. */
+const STAGE_KEYS = ['timestamp', 'stage', 'event_id'];
+const OUTPUT_KEYS = ['timestamp', 'type', 'content', 'event_id'];
 
 function outputLine({ log }: Subject): JsonObject {
   const { attributes, body } = log.record;
-  const fields: Record<string, JsonValue> = {};
+  const fields = new Map<string, JsonValue>();
   for (const [key, value] of Object.entries(attributes)) {
     const standard = OUTPUT_FIELDS.get(key);
-    if (standard !== undefined) fields[standard] = standard === 'tool_input' ? parsedInput(value) : value;
-    else if (key.startsWith(ATTR.outputPrefix)) fields[key.slice(ATTR.outputPrefix.length)] = value;
+    if (standard !== undefined) fields.set(standard, standard === 'tool_input' ? parsedInput(value) : value);
+    else if (key.startsWith(ATTR.outputPrefix)) fields.set(key.slice(ATTR.outputPrefix.length), value);
   }
-  const { type, ...more } = fields;
-  return contentLine(isOutputType(type) ? type : 'output', body ?? '', without(more, LINE_KEYS));
+  const type = fields.get('type');
+  return contentLine(isOutputType(type) ? type : 'output', body ?? '', without(fields, OUTPUT_KEYS));
 }
 
 /** Conventions let a tool's arguments be JSON text; the line holds them as data. */
@@ -166,14 +175,11 @@ function parsedInput(value: JsonValue): JsonValue {
 
 function foreignLine({ log }: Subject): JsonObject {
   const { attributes, body, eventName, severityText } = log.record;
-  const kept: Record<string, JsonValue> = {};
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key !== ATTR.taskId && key !== ATTR.attempt && key !== ATTR.eventId) kept[key] = value;
-  }
+  const kept = new Map(Object.entries(attributes));
   return contentLine('system', body ?? eventName ?? '', {
     ...(eventName !== undefined && { event: eventName }),
     ...(severityText !== undefined && severityText !== '' && { severity: severityText }),
-    attributes: kept,
+    attributes: without(kept, [ATTR.taskId, ATTR.attempt, ATTR.eventId]),
   });
 }
 
@@ -220,7 +226,7 @@ function envelopeOf(subject: Subject): Change[] {
       envelope: {
         event_type: workflowEventType(eventName ?? ''),
         workflow_id: workflowId,
-        timestamp: timestamp,
+        timestamp,
         project: text(attributes[ATTR.project] ?? log.resource[ATTR.project]),
         environment: text(attributes[ATTR.environment] ?? log.resource[ATTR.environment]),
         payload: body ?? {},
@@ -247,7 +253,8 @@ function text(value: JsonValue | undefined): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-function without(fields: Record<string, JsonValue>, names: ReadonlySet<string>): JsonObject {
-  for (const name of names) delete fields[name];
-  return fields;
+function without(fields: Map<string, JsonValue>, names: readonly string[]): JsonObject {
+  for (const name of names) fields.delete(name);
+  // From entries: a sender may name a field `__proto__`, which an assignment would not make a field.
+  return Object.fromEntries(fields);
 }

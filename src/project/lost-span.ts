@@ -16,7 +16,7 @@ export function spanFromFacts(
 ): OtlpSpan | undefined {
   if (start.span === undefined || start.trace_id === null || start.span_id === null) return undefined;
   const attributes: JsonObject = { ...start.span.attributes, ...end?.derive?.attributes };
-  const errorType = end === undefined ? PROCESS_LOST : attributes[ATTR.errorType];
+  const errorType = end === undefined ? PROCESS_LOST : (attributes[ATTR.errorType] ?? undefined);
   const endTimestamp = end?.timestamp ?? lastTimestamp;
   return {
     traceId: start.trace_id,

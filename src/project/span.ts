@@ -14,7 +14,7 @@ export function projectSpan(received: ReceivedSpan): Change {
   const line = traceLine(received);
   if (taskIds.length > 0) return { kind: 'span', taskIds, span, line };
   const workflowId = read(span.attributes, ATTR.workflowId);
-  if (isPathSafeId(workflowId)) return { kind: 'workflow-span', workflowId, spanId: span.spanId, line };
+  if (isPathSafeId(workflowId)) return { kind: 'workflow-span', workflowId, span, line };
   // A delivery that started nothing is one line under `_webhooks`; its span is for traces only.
   if (read(span.attributes, ATTR.webhookProvider) !== undefined) return { kind: 'nothing' };
   const service = read(resource.attributes, ATTR.serviceName);

@@ -18,10 +18,6 @@ export class BodyRoom {
     this.#bytesMax = bytesMax;
   }
 
-  get heldBytes(): number {
-    return this.#held;
-  }
-
   lease(): BodyLease {
     let leased = 0;
     return {
@@ -57,8 +53,8 @@ export interface BodyLimits {
  * the rest of the request is then read and thrown away, so that the sender gets to see the answer.
  */
 export async function readBody(request: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
-  const inflater = openInflater(request.headers['content-encoding']);
   if (Number(request.headers['content-length'] ?? 0) > limits.bytesMax) throw tooLarge(limits.bytesMax);
+  const inflater = openInflater(request.headers['content-encoding']);
   if (inflater === undefined) return collect(request, request, limits);
   let sent = 0;
   request.on('data', (chunk: Buffer) => {
@@ -69,7 +65,6 @@ export async function readBody(request: IncomingMessage, limits: BodyLimits): Pr
   try {
     return await collect(request, inflater, limits);
   } finally {
-    request.unpipe(inflater);
     inflater.destroy();
   }
 }
@@ -105,9 +100,6 @@ function collect(request: IncomingMessage, source: Readable, limits: BodyLimits)
     source.on('end', () => resolve(Buffer.concat(chunks, bytes)));
     source.on('error', (error) => reject(asMalformed(error)));
     request.on('error', (error) => reject(asMalformed(error)));
-    request.on('close', () => {
-      if (!request.complete) reject(asMalformed(new Error('the connection ended')));
-    });
   });
 }
 

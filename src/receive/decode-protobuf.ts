@@ -41,36 +41,34 @@ class MessageReader {
       this.#reader.pos = end;
       return decoded;
     }
-    while (this.#reader.pos < end) this.#readField(message, end, { decoded, depth });
+    while (this.#reader.pos < end) this.#readField(message, decoded, depth);
     if (this.#reader.pos !== end) throw malformed('a field ends after the message that holds it');
     return decoded;
   }
 
-  #readField(message: Message, end: number, into: { decoded: Decoded; depth: number }): void {
+  #readField(message: Message, decoded: Decoded, depth: number): void {
     const [number, wire] = this.#reader.tag();
     const field = message.get(number);
     if (field === undefined) {
       this.#skip(wire, number);
       return;
     }
-    const value = this.#readValue(field, wire, { end, depth: into.depth });
-    if (!field.repeated) into.decoded[field.name] = value;
+    const value = this.#readValue(field, wire, depth);
+    if (!field.repeated) decoded[field.name] = value;
     else {
-      const list = into.decoded[field.name];
+      const list = decoded[field.name];
       if (Array.isArray(list)) list.push(value);
-      else into.decoded[field.name] = [value];
+      else decoded[field.name] = [value];
     }
   }
 
-  #readValue(field: Field, wire: WireType, within: { end: number; depth: number }): unknown {
+  #readValue(field: Field, wire: WireType, depth: number): unknown {
     const { type } = field;
     const expected = type instanceof Map ? WireType.LengthDelimited : type.wire;
     if (wire !== expected) throw malformed(`${field.name} has wire type ${wire}, not ${expected}`);
     if (!(type instanceof Map)) return type.read(this.#reader);
     const length = this.#reader.uint32();
-    const end = this.#reader.pos + length;
-    if (end > within.end) throw malformed(`${field.name} ends after the message that holds it`);
-    return this.read(type, end, within.depth + 1);
+    return this.read(type, this.#reader.pos + length, depth + 1);
   }
 
   /** Groups are gone from proto3 and nest without a length: none is taken. */

@@ -63,15 +63,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
     },
   );
   const port = await listen(server, options);
-  let closed: Promise<void> | undefined;
-  return {
-    url: urlOf(options.host, port),
-    port,
-    close(deadlineMs) {
-      closed ??= closeServer(server, deadlineMs);
-      return closed;
-    },
-  };
+  return { url: urlOf(options.host, port), port, close: (deadlineMs) => closeServer(server, deadlineMs) };
 }
 
 function send(response: ServerResponse, answer: Answer, keepAlive: boolean): void {
@@ -83,7 +75,8 @@ function send(response: ServerResponse, answer: Answer, keepAlive: boolean): voi
 
 function listen(server: Server, { host, port }: ReceiverOptions): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(listenError(error, `${host}:${port}`)));
+    // Stays for good: later errors are those of accept (EMFILE), and the sender that met one comes again.
+    server.on('error', (error) => reject(listenError(error, `${host}:${port}`)));
     server.listen(port, host, () => {
       const address = server.address();
       resolve(typeof address === 'object' && address !== null ? address.port : port);

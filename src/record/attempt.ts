@@ -7,8 +7,10 @@ import { isoFromMs } from '../model/time.ts';
 import { taskIdsOf, withTaskIds } from './active.ts';
 import { contextFromCarrier, type TraceCarrier } from './carrier.ts';
 import { mintMoment, mintTaskId } from './mint.ts';
+import { activeRecorder } from './recorder.ts';
 import { Scope } from './scope.ts';
 import { Task } from './task.ts';
+import { UsageTotal } from './usage.ts';
 
 /** What a new task is, wherever it comes from. */
 export interface TaskInput {
@@ -32,10 +34,11 @@ export interface TaskInput {
 export interface AttemptInput {
   readonly taskId: string;
   readonly message: string;
+  readonly sourceMetadata?: JsonObject;
   /** 1 for the first. */
   readonly attempt: number;
-  /** Whether a failure is final; otherwise the task goes back to `queued`. */
-  readonly isLast: boolean;
+  /** Whether another attempt follows this failure; then the task goes back to `queued` and gets no result yet. */
+  willRetry(error: unknown): boolean;
   readonly queue: string;
   /** `messaging.system`: `bullmq`, `in_process`. */
   readonly system: string;
@@ -62,7 +65,7 @@ export function startTask(input: TaskInput): Task {
     parent: withTaskIds(context.active(), [id]),
     attributes: { [ATTR.taskId]: id, [ATTR.attempt]: 1, [ATTR.genAiAgentName]: input.agent },
   });
-  const task = new Task(scope, { id, attempt: 1, message: input.message });
+  const task = new Task(scope, { ...input, id, attempt: 1 });
   describeTask(scope, id, input);
   announceAttempt(scope, task);
   return task;
@@ -83,9 +86,33 @@ export async function recordAttempt<T>(input: AttemptInput, fn: (task: Task) => 
       [ATTR.messagingMessageId]: input.messageId,
     },
   });
-  const task = new Task(scope, { id, attempt: input.attempt, message: input.message });
+  const task = new Task(scope, { ...input, id });
   announceAttempt(scope, task);
-  return runTask(task, fn, (error) => (input.isLast ? task.fail(error) : task.retryLater(error)));
+  return runTask(task, fn, (error) => (input.willRetry(error) ? task.retryLater(error) : task.fail(error)));
+}
+
+/** Ends a task that no attempt will end: its worker is gone, or it never reached a queue. */
+export function closeTask(
+  task: { readonly taskId: string; readonly attempt: number },
+  end: { readonly status: 'abandoned' | 'failed'; readonly error: string },
+): void {
+  const recorder = activeRecorder();
+  if (recorder === undefined) return;
+  const { timeMs, eventId } = mintMoment();
+  recorder.emit({
+    eventName: EVENT.result,
+    eventId,
+    timeMs,
+    body: {
+      success: false,
+      result: null,
+      error: end.error,
+      metrics: new UsageTotal().metrics(null),
+      completed_at: isoFromMs(timeMs),
+      status: end.status,
+    },
+    attributes: { [ATTR.taskId]: task.taskId, [ATTR.attempt]: task.attempt },
+  });
 }
 
 /** The facts that make a task known before anything works on it: `queued`, and its input. */

@@ -27,6 +27,12 @@ export interface DeliveryIdentity {
   readonly eventType?: string;
 }
 
+export interface StageOptions {
+  readonly taskId?: string;
+  /** When it happened, for a stage that is known only later. Default now. */
+  readonly moment?: Moment;
+}
+
 /** A stage's flat fields. */
 export type StageFields = Readonly<Record<string, JsonPrimitive | readonly JsonPrimitive[] | undefined>>;
 
@@ -77,10 +83,10 @@ export class Delivery {
     this.#eventType = identity.eventType ?? this.#eventType;
   }
 
-  /** A stage that concerns every task of this delivery, or with `taskId` that one alone. */
-  stage(stage: Stage, fields: StageFields = {}, taskId?: string): void {
+  /** A stage that concerns every task of this delivery, or the one that `options` name. */
+  stage(stage: Stage, fields: StageFields = {}, { taskId, moment }: StageOptions = {}): void {
     if (!this.#scope.recording) return;
-    const held: HeldStage = { stage, fields, moment: mintMoment() };
+    const held: HeldStage = { stage, fields, moment: moment ?? mintMoment() };
     this.#scope.addSpanEvent(stageEventName(stage), this.#stageAttributes(held), held.moment.timeMs);
     this.#held.push(held);
     for (const id of taskId === undefined ? this.#taskIds : [taskId]) this.#emitStage(held, id);
@@ -93,7 +99,7 @@ export class Delivery {
     for (const held of shared) this.#emitStage(held, id);
     this.#taskIds.push(id);
     const task = new QueuedTask(id, input, { scope: this.#scope, stage: this.stage.bind(this) });
-    this.stage('task_created', { task_id: id, agent: input.agent, command: commandOf(input) }, id);
+    this.stage('task_created', { task_id: id, agent: input.agent, command: commandOf(input) }, { taskId: id });
     return task;
   }
 

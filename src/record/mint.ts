@@ -31,6 +31,6 @@ const TOKEN_LENGTH = 4;
 export function mintWorkflowId(workItemId: string | undefined): string {
   const { timeMs, eventId } = mintMoment();
   const stamp = isoFromMs(timeMs).replace(/\.\d{3}|[-:]/g, '');
-  const work = (workItemId ?? 'none').replace(/[^A-Za-z0-9._]+/g, '_').slice(0, 64);
+  const work = (workItemId ?? 'none').replace(/[^A-Za-z0-9._-]+/g, '_').slice(0, 64);
   return `workflow-${work}-${stamp}-${eventId.slice(-TOKEN_LENGTH).toLowerCase()}`;
 }

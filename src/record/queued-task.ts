@@ -3,7 +3,7 @@ import { ATTR } from '../model/attributes.ts';
 import { EVENT } from '../model/events.ts';
 import { checkId } from '../model/ids.ts';
 import { withTaskIds } from './active.ts';
-import { describeTask, type TaskInput } from './attempt.ts';
+import { closeTask, describeTask, type TaskInput } from './attempt.ts';
 import type { TraceCarrier } from './carrier.ts';
 import { mintTaskId } from './mint.ts';
 import { failureOf, Scope } from './scope.ts';
@@ -11,7 +11,11 @@ import { failureOf, Scope } from './scope.ts';
 /** The delivery that a task came with: its stages go on there. */
 export interface TaskOrigin {
   readonly scope: Scope;
-  stage(stage: 'queue_push', fields: Readonly<Record<string, string | undefined>>, taskId: string): void;
+  stage(
+    stage: 'queue_push',
+    fields: Readonly<Record<string, string | undefined>>,
+    options: { readonly taskId: string },
+  ): void;
 }
 
 export interface EnqueueTarget {
@@ -60,13 +64,15 @@ export class QueuedTask {
     });
     try {
       const value = await scope.run(() => push(traceparent === undefined ? {} : { traceparent }));
-      this.#origin?.stage('queue_push', { task_id: this.id, queue: target.queue, status: 'queued' }, this.id);
+      this.#origin?.stage('queue_push', { task_id: this.id, queue: target.queue, status: 'queued' }, { taskId: this.id });
       scope.end();
       return value;
     } catch (error) {
       const failure = failureOf(error);
       const reason = { task_id: this.id, queue: target.queue, status: 'failed', reason: failure.message };
-      this.#origin?.stage('queue_push', reason, this.id);
+      this.#origin?.stage('queue_push', reason, { taskId: this.id });
+      // Whoever asked is told; the task itself must not look queued for ever.
+      closeTask({ taskId: this.id, attempt: 1 }, { status: 'failed', error: `not queued: ${failure.message}` });
       scope.end(failure);
       throw error;
     }

@@ -23,11 +23,24 @@ export interface TaskEnd {
   readonly status?: TerminalStatus;
 }
 
+/** What a task was asked, as `01-input.json` has it. */
+export interface TaskText {
+  readonly message: string;
+  readonly source_metadata: JsonObject;
+}
+
+export interface TaskIdentity {
+  readonly id: string;
+  readonly attempt: number;
+  readonly message: string;
+  readonly sourceMetadata?: JsonObject;
+}
+
 /** Runs an agent for a task; handed in by the package's entries, because starting programs lies above recording. */
 export type AgentRunner = (
   command: readonly string[],
   options: RunAgentOptions,
-  recording: AgentRecording & { readonly taskId: string; readonly message: string },
+  recording: AgentRecording & { readonly taskId: string; readonly attempt: number; readonly input: TaskText },
 ) => Promise<AgentOutcome>;
 
 let runner: AgentRunner | undefined;
@@ -59,6 +72,8 @@ export class Task {
   readonly attempt: number;
   /** The person's own text. */
   readonly message: string;
+  /** What triggered it, as far as it travelled with the task. */
+  readonly sourceMetadata: JsonObject;
   readonly context: Context;
   /** On every record of the task. */
   readonly attributes: Readonly<Record<string, JsonValue>>;
@@ -68,11 +83,12 @@ export class Task {
 
   constructor(
     scope: Scope,
-    identity: { readonly id: string; readonly attempt: number; readonly message: string },
+    identity: TaskIdentity,
   ) {
     this.id = identity.id;
     this.attempt = identity.attempt;
     this.message = identity.message;
+    this.sourceMetadata = identity.sourceMetadata ?? {};
     this.#scope = scope;
     this.attributes = { [ATTR.taskId]: identity.id, [ATTR.attempt]: identity.attempt };
     this.context = scope.context.setValue(TASK, this);
@@ -140,7 +156,8 @@ export class Task {
       throw new TypeError("import 'tasktrail' or 'tasktrail/agent' before running an agent");
     const name = options.name ?? command[0]?.split(/[\\/]/).pop() ?? 'agent';
     const run = new AgentRun(this, name, this.#parent());
-    const recording = Object.assign(run, { taskId: this.id, message: this.message });
+    const input = { message: this.message, source_metadata: this.sourceMetadata };
+    const recording = Object.assign(run, { taskId: this.id, attempt: this.attempt, input });
     const outcome = await context.with(run.context, async () => runner?.(command, options, recording));
     if (outcome === undefined) throw new TypeError('the agent runner gave no outcome');
     this.#lastResult = outcome.result ?? this.#lastResult;

@@ -1,23 +1,35 @@
 /**
+ * Not inside a longer word: kebab-case (`disk-ant-...`) and base64 hold these letters by chance. In JSON text a line
+ * break is `\n`, and colours end in `m`: both are letters that stand before a word and not in it.
+ */
+const WORD_START = '(?<=^|[^A-Za-z0-9]|\\\\[nrtbf]|\\[[0-9;]{0,12}m)';
+
+/** A line break, as it is or as JSON writes it, also when that JSON stands in a string of other JSON. */
+const BREAK = '(?:\\s|\\\\+[nrt])';
+
+/**
  * Secrets by their own look, vendor by vendor: each has a prefix that nothing else has, so that ordinary text is left
- * alone. One expression, because it runs over every line. No class holds `"` or `\`: the text may be JSON.
+ * alone. One expression, because it runs over every line. No class holds `"` or `\`: the text may be JSON. No part can
+ * start at every character and run far: time stays in proportion to the text.
  */
 const SECRETS = new RegExp(
   [
     'gh[pousr]_[A-Za-z0-9]{36,255}', // GitHub tokens
     'github_pat_[A-Za-z0-9_]{60,255}',
     'glpat-[A-Za-z0-9_-]{20,}', // GitLab
-    'sk-(?:ant|proj|or|svcacct)-[A-Za-z0-9_-]{20,}', // Anthropic, OpenAI, OpenRouter
-    'sk-[A-Za-z0-9]{40,}',
-    'AIza[A-Za-z0-9_-]{35}', // Google
-    '(?:AKIA|ASIA)[A-Z0-9]{16}', // AWS key ids
+    `${WORD_START}sk-(?:ant|proj|or|svcacct)-[A-Za-z0-9_-]{20,}`, // Anthropic, OpenAI, OpenRouter
+    `${WORD_START}sk-[A-Za-z0-9]{40,}`,
+    `${WORD_START}AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])`, // Google
+    `${WORD_START}(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])`, // AWS key ids
     'xox[abeoprs]-[A-Za-z0-9-]{10,}', // Slack
-    'xapp-[A-Za-z0-9-]{20,}',
+    'xapp-[0-9]-[A-Za-z0-9-]{20,}',
     'npm_[A-Za-z0-9]{36}',
-    'pypi-[A-Za-z0-9_-]{50,}',
+    'pypi-AgE[A-Za-z0-9_-]{50,}', // every PyPI token begins with the same bytes
     'ATATT[A-Za-z0-9_=-]{50,}', // Atlassian
-    'eyJ[A-Za-z0-9_-]{10,}\\.eyJ[A-Za-z0-9_-]{10,}\\.[A-Za-z0-9_-]{10,}', // JSON Web Tokens
-    '-----BEGIN [A-Z ]*PRIVATE KEY-----[^"-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?',
+    `${WORD_START}eyJ[A-Za-z0-9_-]{10,}\\.eyJ[A-Za-z0-9_-]{10,}\\.[A-Za-z0-9_-]{10,}`, // JSON Web Tokens
+    // Up to its end; a key that was cut has none, and then the lines that look like one go. 16 KiB hold any key.
+    '-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----' +
+      `(?:(?:[A-Za-z0-9+/=:,.;()@ \\t\\r\\n]|-(?!----BEGIN)|\\\\+[nrt]){0,16384}?-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----|(?:${BREAK}*[A-Za-z0-9+/=]{16,})*)`,
   ].join('|'),
   'g',
 );
@@ -25,9 +37,12 @@ const SECRETS = new RegExp(
 /** `Authorization: Bearer ...`, `https://user:password@host`, `AWS_SECRET_ACCESS_KEY=...`: the value after a name. */
 const NAMED = new RegExp(
   [
-    '(\\b[Bb]earer\\s+)[A-Za-z0-9._~+/=-]{16,}',
-    '(\\b[a-z][a-z0-9+.-]*://[^\\s/:@"\\\\]+:)[^\\s/@"\\\\]+(?=@)',
-    '(\\b[A-Z0-9_]*(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|PRIVATE_KEY)[A-Z0-9_]*=)[^\\s"\\\\;&]{8,}',
+    // With a digit or a capital: "bearer responsibilities" is no token.
+    '((?:[Bb]earer|BEARER)\\s+)(?=[a-z._~+/=-]*[A-Z0-9])[A-Za-z0-9._~+/=-]{16,}',
+    // The password goes up to the last `@` of the host part: people do not always encode one.
+    '(://[^\\s/:@"\'`<>\\\\?#]*:)[^\\s/"\'`<>\\\\?#]+(?=@)',
+    // In quotes or not, in JSON or not. A value that begins with `$` only names another.
+    '((?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|PRIVATE_KEY)[A-Z0-9_]{0,40}=(?:\\\\*["\'])?)(?!\\$)[^\\s"\'\\\\;&]{8,}',
   ].join('|'),
   'g',
 );
@@ -36,7 +51,7 @@ const MASK = '[redacted]';
 
 /** Every secret in it holds one of these; looking for them is far cheaper than the expressions. */
 const HINT =
-  /gh[pousr]_|github_pat_|glpat-|sk-|AIza|AKIA|ASIA|xox|xapp-|npm_|pypi-|ATATT|eyJ|PRIVATE KEY|earer|:\/\/|SECRET|TOKEN|PASSW|API_?KEY/;
+  /gh[pousr]_|github_pat_|glpat-|sk-|AIza|AKIA|ASIA|xox|xapp-|npm_|pypi-|ATATT|eyJ|PRIVATE KEY|earer|EARER|:\/\/|SECRET|TOKEN|PASSW|API_?KEY|PRIVATE_KEY/;
 
 /**
  * The same text with everything that looks like a secret masked. Works on plain text and on JSON text, which stays

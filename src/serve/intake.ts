@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
+import { readBody } from './body.ts';
 import { describeIssues } from './task-query.ts';
 
 /** What `POST /tasks` asks for. */
@@ -32,7 +33,9 @@ export async function readTaskOrder(req: IncomingMessage): Promise<TaskOrder> {
   if (mediaType(req) !== 'application/json') {
     throw new TasktrailError('ERR_TYPE_UNSUPPORTED', 'send the task as Content-Type: application/json');
   }
-  const parsed = schema.safeParse(req.readableDidRead ? parsedBody(req) : parseJson(await readBody(req)));
+  const parsed = schema.safeParse(
+    req.readableDidRead ? parsedBody(req) : parseJson(await readBody(req, BODY_BYTES_MAX)),
+  );
   if (!parsed.success) throw new TasktrailError('ERR_INPUT_INVALID', describeIssues(parsed.error));
   const { message, agent, command } = parsed.data;
   return {
@@ -53,30 +56,6 @@ function mediaType(req: IncomingMessage): string {
   return (req.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
-async function readBody(req: IncomingMessage): Promise<Buffer> {
-  const encoding = (req.headers['content-encoding'] ?? 'identity').toLowerCase();
-  if (encoding !== 'identity') {
-    throw new TasktrailError('ERR_ENCODING_UNSUPPORTED', 'send the task without Content-Encoding');
-  }
-  if (Number(req.headers['content-length'] ?? 0) > BODY_BYTES_MAX) throw tooLarge();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  try {
-    // Left undestroyed when it is too large: node discards the rest once we have answered, so the client can read why.
-    const body: AsyncIterable<Buffer> = req.iterator({ destroyOnReturn: false });
-    for await (const chunk of body) {
-      bytes += chunk.length;
-      if (bytes > BODY_BYTES_MAX) throw tooLarge();
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    if (error instanceof TasktrailError) throw error;
-    // The client went away in the middle: nothing of ours failed, and nobody reads the answer.
-    throw new TasktrailError('ERR_INPUT_INVALID', 'the body ended early', { cause: error });
-  }
-  return Buffer.concat(chunks);
-}
-
 function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
@@ -84,8 +63,4 @@ function parseJson(bytes: Buffer): unknown {
     // A SyntaxError, or the decoder's TypeError for bytes that are no UTF-8.
     throw new TasktrailError('ERR_INPUT_INVALID', 'the body is not JSON in UTF-8', { cause: error });
   }
-}
-
-function tooLarge(): TasktrailError {
-  return new TasktrailError('ERR_TOO_LARGE', `a task is at most ${BODY_BYTES_MAX} bytes of JSON`);
 }

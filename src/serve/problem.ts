@@ -85,6 +85,11 @@ export function sendProblem(
   res.end(body);
 }
 
+/** The status that `sendProblem` answers this error with. */
+export function problemStatus(error: unknown): number {
+  return PROBLEMS[error instanceof TasktrailError ? error.code : 'ERR_UNEXPECTED'].status;
+}
+
 /** The last route of a server of our own: 404 for whatever nothing else has answered. */
 export function notFound(req: IncomingMessage, res: ServerResponse): void {
   const path = (req.url ?? '/').split('?', 1)[0] ?? '/';

@@ -35,13 +35,13 @@ export function createHandler(routes: Readonly<Record<string, Methods>>, options
   const onError = options.onError ?? warn;
   const router = new Router();
   for (const [path, methods] of Object.entries(routes)) {
-    router.all(path, (req, res) => {
-      answer(req, res).catch((error: unknown) => sendProblem(res, error, onError));
-    });
     const answer = async (req: RoutedRequest, res: ServerResponse): Promise<void> => {
       checkToken?.(req);
       await pickMethod(methods, req, res)(req, res);
     };
+    router.all(path, (req, res) => {
+      answer(req, res).catch((error: unknown) => sendProblem(res, error, onError));
+    });
   }
   return (req, res, next) => {
     router(req, res, (error?: unknown) => {

@@ -1,19 +1,20 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
-const TEMP_MARK = '.tmp';
+/** What a file can be made of: pieces that need not be in memory together. */
+export type Content = string | Uint8Array | AsyncIterable<Uint8Array>;
 
-/** Whether a name is one of our unfinished files; recovery removes those. */
-export function isTempName(name: string): boolean {
-  return name.startsWith('.') && name.endsWith(TEMP_MARK);
+/** Whether a name is one of our unfinished copies of that file; recovery removes those. */
+export function isTempNameOf(name: string, path: string): boolean {
+  return name.startsWith(`.${basename(path)}.`) && name.endsWith('.tmp');
 }
 
 /**
  * Replaces a file whole: readers see the old content or the new, also after a power cut. Written beside its target,
- * synced, renamed, and the directory synced. When it throws, the old content is in place.
+ * synced, renamed, and the directory synced. When writing or renaming fails, the old content is in place.
  */
-export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
-  const temp = join(dirname(path), `.${basename(path)}.${process.pid}${TEMP_MARK}`);
+export async function replaceFile(path: string, content: Content): Promise<void> {
+  const temp = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   try {
     const handle = await open(temp, 'w');
     try {
@@ -24,16 +25,21 @@ export async function replaceFile(path: string, content: string | Uint8Array): P
     }
     await rename(temp, path);
   } catch (error) {
-    await rm(temp, { force: true });
+    // What went wrong first is what the caller must know; a leftover is removed when the task is opened next.
+    await rm(temp, { force: true }).catch(() => undefined);
     throw error;
   }
   await syncDirectory(dirname(path));
 }
 
-/** Makes a directory, and its name in its parent as durable as what will be in it. */
+/** Makes a directory, and every name on the way to it as durable as what will be in it. */
 export async function makeDirectory(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true });
-  if (first !== undefined) await syncDirectory(dirname(first));
+  if (first === undefined) return;
+  const top = resolve(first);
+  for (let made = resolve(path); made.length >= top.length; made = dirname(made)) {
+    await syncDirectory(dirname(made));
+  }
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -1,6 +1,8 @@
-import { appendFile, open, readFile, truncate } from 'node:fs/promises';
+import { type FileHandle, open, truncate } from 'node:fs/promises';
 import { errnoOf } from '../errors.ts';
+import { isoFromMs } from '../model/time.ts';
 import { replaceFile } from './durable.ts';
+import { scanLines } from './scan-lines.ts';
 
 /** What the store must know of a line: its id for the dedupe, its place in the order. */
 export interface LineKey {
@@ -15,10 +17,18 @@ export interface NewLine extends LineKey {
 
 export type ReadKey = (line: unknown) => LineKey | undefined;
 
-/** Large enough that loading is bound by parsing, small enough not to be felt. */
-const READ_BYTES = 1024 * 1024;
+/** A line and the bytes of the file that hold it. */
+interface PlacedLine {
+  readonly key: LineKey;
+  readonly start: number;
+  readonly end: number;
+}
 
-const NEWLINE = 0x0a;
+/** A settled file is copied in pieces: its size must not be felt in memory. */
+const COPY_BYTES = 1024 * 1024;
+
+/** The time of what came without one. */
+const EPOCH = isoFromMs(0);
 
 /**
  * A JSONL file that one writer appends to and that is its own dedupe state: the ids are read when it is opened. A torn
@@ -28,7 +38,6 @@ export class LineFile {
   readonly path: string;
   readonly #readKey: ReadKey;
   readonly #ids = new Set<string>();
-  #size = 0;
   #last: LineKey | undefined;
   #first: string | undefined;
   #ordered = true;
@@ -46,6 +55,10 @@ export class LineFile {
     return file;
   }
 
+  get isEmpty(): boolean {
+    return this.#ids.size === 0;
+  }
+
   get isOrdered(): boolean {
     return this.#ordered;
   }
@@ -54,7 +67,7 @@ export class LineFile {
     return this.#badLines;
   }
 
-  /** The earliest and the latest time of a line; undefined while there is none. */
+  /** The earliest time that a line gives; undefined while there is none. */
   get firstTimestamp(): string | undefined {
     return this.#first;
   }
@@ -77,14 +90,7 @@ export class LineFile {
       fresh.push(line);
     }
     if (fresh.length === 0) return 0;
-    const bytes = Buffer.from(`${fresh.map(({ text }) => text).join('\n')}\n`);
-    try {
-      await appendFile(this.path, bytes);
-    } catch (error) {
-      await this.#undo();
-      throw error;
-    }
-    this.#size += bytes.length;
+    await appendWhole(this.path, Buffer.from(`${fresh.map(({ text }) => text).join('\n')}\n`));
     for (const line of fresh) this.#remember(line);
     return fresh.length;
   }
@@ -92,93 +98,61 @@ export class LineFile {
   /** Puts the lines in order of (time, id) when one is out of place. A bad line stays behind the one before it. */
   async settle(): Promise<void> {
     if (this.#ordered) return;
-    const texts = (await readFile(this.path, 'utf8')).split('\n').filter((text) => text !== '');
-    let before: LineKey = { timestamp: '', id: '' };
-    const lines = texts.map((text) => {
-      before = this.#keyOf(text) ?? before;
-      return { text, key: before };
-    });
-    lines.sort((a, b) => compareKeys(a.key, b.key));
-    await replaceFile(this.path, `${lines.map(({ text }) => text).join('\n')}\n`);
-    this.#last = lines.at(-1)?.key;
-    this.#ordered = true;
+    const file = await open(this.path, 'r');
+    try {
+      const lines: PlacedLine[] = [];
+      let key: LineKey = { timestamp: '', id: '' };
+      await scanLines(file, ({ text, start, end }) => {
+        key = this.#keyOf(text) ?? key;
+        lines.push({ key, start, end });
+      });
+      lines.sort((a, b) => compareKeys(a.key, b.key));
+      await replaceFile(this.path, copyLines(file, lines));
+      this.#last = lines.at(-1)?.key;
+      this.#ordered = true;
+    } finally {
+      await file.close();
+    }
   }
 
   async #load(onLine?: (line: unknown) => void): Promise<void> {
-    let handle: Awaited<ReturnType<typeof open>>;
+    let file: FileHandle;
     try {
-      handle = await open(this.path, 'r');
+      file = await open(this.path, 'r');
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return;
       throw error;
     }
-    let rest = Buffer.alloc(0);
     try {
-      const buffer = Buffer.allocUnsafe(READ_BYTES);
-      for (;;) {
-        const { bytesRead } = await handle.read(buffer, 0, READ_BYTES);
-        if (bytesRead === 0) break;
-        rest = this.#loadLines(Buffer.concat([rest, buffer.subarray(0, bytesRead)]), onLine);
-      }
-    } finally {
-      await handle.close();
-    }
-    if (rest.length > 0) {
+      const end = await scanLines(file, ({ text }) => this.#loadLine(text, onLine));
+      if (end === (await file.stat()).size) return;
       this.#badLines += 1;
-      await truncate(this.path, this.#size);
+      await truncate(this.path, end);
+    } finally {
+      await file.close();
     }
-  }
-
-  /** Returns what is after the last newline. */
-  #loadLines(bytes: Buffer, onLine?: (line: unknown) => void): Buffer<ArrayBuffer> {
-    let start = 0;
-    for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, start)) {
-      if (end > start) this.#loadLine(bytes.toString('utf8', start, end), onLine);
-      start = end + 1;
-    }
-    this.#size += start;
-    return Buffer.from(bytes.subarray(start));
   }
 
   #loadLine(text: string, onLine?: (line: unknown) => void): void {
-    try {
-      const line: unknown = JSON.parse(text);
-      const key = this.#readKey(line);
-      if (key === undefined) this.#badLines += 1;
-      else {
-        this.#remember(key);
-        onLine?.(line);
-      }
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      this.#badLines += 1;
+    const line = parse(text);
+    const key = this.#readKey(line);
+    if (key === undefined) this.#badLines += 1;
+    else {
+      this.#remember(key);
+      onLine?.(line);
     }
   }
 
   #keyOf(text: string): LineKey | undefined {
-    try {
-      return this.#readKey(JSON.parse(text));
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      return undefined;
-    }
+    return this.#readKey(parse(text));
   }
 
   #remember({ id, timestamp }: LineKey): void {
     this.#ids.add(id);
-    if (this.#first === undefined || timestamp < this.#first) this.#first = timestamp;
+    if (timestamp > EPOCH && (this.#first === undefined || timestamp < this.#first)) this.#first = timestamp;
     const key = { id, timestamp };
     if (this.#last === undefined || compareKeys(key, this.#last) >= 0) this.#last = key;
     else this.#ordered = false;
-  }
-
-  /** A write that failed half-way must not leave half a line for the next one to be glued to. */
-  async #undo(): Promise<void> {
-    try {
-      await truncate(this.path, this.#size);
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error;
-    }
   }
 }
 
@@ -186,4 +160,54 @@ export function compareKeys(a: LineKey, b: LineKey): number {
   if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp ? -1 : 1;
   if (a.id === b.id) return 0;
   return a.id < b.id ? -1 : 1;
+}
+
+/** A write that fails half-way must not leave half a line for the next one to be glued to. */
+async function appendWhole(path: string, bytes: Buffer): Promise<void> {
+  const file = await open(path, 'a');
+  try {
+    const { size } = await file.stat();
+    try {
+      // One write for all of it; the system takes less only when it is about to refuse.
+      for (let done = 0; done < bytes.length; ) {
+        done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
+      }
+    } catch (error) {
+      await file.truncate(size);
+      throw error;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** The bytes of the lines in their new order; neighbours that stay neighbours are copied together. */
+async function* copyLines(file: FileHandle, lines: readonly PlacedLine[]): AsyncGenerator<Buffer> {
+  for (let index = 0; index < lines.length; ) {
+    const start = lines[index]?.start ?? 0;
+    let end = lines[index]?.end ?? 0;
+    for (index += 1; lines[index]?.start === end; index += 1) end = lines[index]?.end ?? end;
+    yield* copyBytes(file, start, end);
+  }
+}
+
+async function* copyBytes(file: FileHandle, start: number, end: number): AsyncGenerator<Buffer> {
+  for (let at = start; at < end; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, end - at));
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+    // Shorter than when it was scanned: somebody else writes here, and what is left must stay as it is.
+    if (bytesRead === 0) throw new RangeError('a line file became shorter while it was put in order');
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
+}
+
+/** Undefined for a line that is no JSON. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // A SyntaxError: a bad line, which the caller counts.
+    return undefined;
+  }
 }

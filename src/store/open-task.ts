@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { isJsonObject } from '../model/json.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
+import { AnnouncedSpans } from '../project/announced-spans.ts';
 import type { Change, FactLine } from '../project/change.ts';
 import { TaskFold } from '../project/fold.ts';
-import { spanFromFacts } from '../project/lost-span.ts';
 import { redact } from '../redact/redact.ts';
-import { isTempName, makeDirectory, replaceFile } from './durable.ts';
+import { isTempNameOf, makeDirectory, replaceFile } from './durable.ts';
 import { TASK_FILES, type TaskFile, taskDir } from './layout.ts';
 import { LineFile, type NewLine } from './line-file.ts';
-import { eventKey, factKey, jsonLine, spanLine, traceKey } from './line-keys.ts';
+import { eventKey, factKey, isFactLine, jsonLine, spanLine, traceKey } from './line-keys.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
 
@@ -21,7 +21,7 @@ const DOCUMENTS = ['input', 'finalResult', 'metadata'] as const;
 /** After the task's end: time for spans that are on their way before they are given up. */
 const LOST_SPAN_MS = 10_000;
 
-/** A straggler after the end is waited out for so long, and each time twice as long, up to a minute. */
+/** Order is made when it has been quiet for so long after the end; each time again twice as long, up to a minute. */
 const SETTLE_MS = 2_000;
 const SETTLE_MAX_MS = 60_000;
 
@@ -34,22 +34,20 @@ export class OpenTask {
   readonly #dir: string;
   readonly #fold: TaskFold;
   readonly #files: Record<LineFileName, LineFile>;
-  readonly #facts: FactLine[];
+  readonly #spans = new AnnouncedSpans();
   readonly #written = new Map<TaskFile, string>();
-  /** Trace and span ids for those facts announced and not yet in `trace.jsonl`. */
-  readonly #derived = new Set<string>();
   #settled = false;
   #endedAtMs: number | undefined;
   #changedAtMs: number;
   #settleMs = SETTLE_MS;
+  #wasReordered = false;
 
   private constructor(id: string, dir: string, loaded: Loaded, nowMs: number) {
     this.id = id;
     this.#dir = dir;
     this.#fold = new TaskFold(id);
     this.#files = loaded.files;
-    this.#facts = loaded.facts;
-    for (const fact of loaded.facts) this.#fold.add(fact);
+    for (const fact of loaded.facts) this.#learn(fact);
     this.#changedAtMs = nowMs;
     if (this.#fold.isTerminal) this.#endedAtMs = nowMs;
   }
@@ -58,15 +56,15 @@ export class OpenTask {
   static async open(logDir: string, id: string, nowMs: number): Promise<OpenTask> {
     const dir = taskDir(logDir, id);
     await makeDirectory(dir);
-    for (const name of await readdir(dir)) if (isTempName(name)) await rm(join(dir, name), { force: true });
-    const loaded = await load(dir);
-    const task = new OpenTask(id, dir, loaded, nowMs);
+    await removeTemps(dir);
+    const task = new OpenTask(id, dir, await load(dir), nowMs);
     for (const document of DOCUMENTS) {
       const text = await readText(join(dir, TASK_FILES[document]));
       if (text !== undefined) task.#written.set(document, text);
     }
-    task.#settled = isSettled(task.#written.get('metadata'));
-    if (loaded.facts.length > 0) await task.#writeDocuments();
+    task.#settled = isSettled(task.#written.get('metadata')) && !task.#isUnfinished();
+    // A directory with nothing of ours in it may be anybody's.
+    if (LINE_FILES.some((name) => !task.#files[name].isEmpty)) await task.#writeDocuments();
     return task;
   }
 
@@ -77,39 +75,39 @@ export class OpenTask {
   /** Stores what is new and returns how many changes were. When it throws, the task must be opened anew. */
   async apply(changes: readonly TaskChange[], nowMs: number): Promise<number> {
     const lines: Record<LineFileName, NewLine[]> = { webhookFlow: [], agentOutput: [], facts: [], trace: [] };
-    const facts: FactLine[] = [];
+    const facts = new Map<string, FactLine>();
     for (const change of changes) {
       if (change.kind === 'line') lines[change.file].push(jsonLine(change.line));
       else if (change.kind === 'span') lines.trace.push(spanLine(change.span, change.line));
-      else if (!this.#files.facts.has(change.line.event_id)) {
-        facts.push(change.line);
+      else if (!this.#files.facts.has(change.line.event_id) && !facts.has(change.line.event_id)) {
+        facts.set(change.line.event_id, change.line);
         lines.facts.push(jsonLine(change.line));
       }
     }
+    const firstBefore = this.#firstTimestamp();
+    const settledBefore = this.#settled;
     let fresh = 0;
     for (const name of LINE_FILES) fresh += await this.#files[name].append(lines[name]);
     if (fresh === 0) return 0;
-    const known = new Set<string>();
-    for (const fact of facts) {
-      if (known.has(fact.event_id)) continue;
-      known.add(fact.event_id);
-      this.#facts.push(fact);
-      this.#fold.add(fact);
-    }
-    this.#touch(nowMs, this.#isOutOfPlace());
-    await this.#writeDocuments();
+    for (const fact of facts.values()) this.#learn(fact);
+    this.#touch(nowMs);
+    const isOld = facts.size === 0 && this.#settled === settledBefore && this.#written.has('metadata');
+    if (!isOld || this.#firstTimestamp() !== firstBefore) await this.#writeDocuments();
     return fresh;
   }
 
   /** What time brings: order in the files after the end, spans that never came. Returns those to be sent. */
   async tick(nowMs: number): Promise<readonly OtlpSpan[]> {
-    const spans = this.#dueSpans(nowMs);
-    for (const span of spans) this.#derived.add(span.spanId);
-    const ended = this.#endedAtMs;
-    if (ended === undefined || this.#settled || nowMs - this.#changedAtMs < this.#settleMs) return spans;
-    await this.#files.webhookFlow.settle();
-    await this.#files.agentOutput.settle();
-    if (nowMs - ended >= LOST_SPAN_MS && spans.length === 0 && this.#missingSpans().length === 0) {
+    const isOver = this.#endedAtMs !== undefined && nowMs - this.#endedAtMs >= LOST_SPAN_MS;
+    const spans = this.#spans.build({
+      hasArrived: this.#hasSpan,
+      isOver,
+      lastTimestamp: this.#lastTimestamp(),
+    });
+    const isQuiet = nowMs - this.#changedAtMs >= this.#settleMs;
+    if (this.#endedAtMs === undefined || this.#settled || !isQuiet) return spans;
+    if (this.#isOutOfPlace()) await this.#putInOrder();
+    if (isOver && !this.#isUnfinished()) {
       this.#settled = true;
       await this.#writeDocuments();
     }
@@ -122,46 +120,43 @@ export class OpenTask {
     return this.#settled ? quietMs >= this.#settleMs : quietMs >= IDLE_MS;
   }
 
-  #touch(nowMs: number, straggler: boolean): void {
+  #learn(fact: FactLine): void {
+    this.#fold.add(fact);
+    this.#spans.add(fact);
+  }
+
+  #touch(nowMs: number): void {
     this.#changedAtMs = nowMs;
-    if (this.#endedAtMs === undefined) {
-      if (this.#fold.isTerminal) this.#endedAtMs = nowMs;
-    } else if (!this.#fold.isTerminal) {
-      // Another attempt has begun.
+    if (!this.#fold.isTerminal) {
+      // Another attempt has begun, or none has ended yet.
       this.#endedAtMs = undefined;
       this.#settled = false;
-    } else if (straggler) {
-      this.#settled = false;
-      this.#settleMs = Math.min(this.#settleMs * 2, SETTLE_MAX_MS);
+      return;
     }
+    this.#endedAtMs ??= nowMs;
+    if (this.#settled && this.#isUnfinished()) this.#settled = false;
+  }
+
+  async #putInOrder(): Promise<void> {
+    await this.#files.webhookFlow.settle();
+    await this.#files.agentOutput.settle();
+    if (this.#wasReordered) this.#settleMs = Math.min(this.#settleMs * 2, SETTLE_MAX_MS);
+    this.#wasReordered = true;
   }
 
   #isOutOfPlace(): boolean {
     return !this.#files.webhookFlow.isOrdered || !this.#files.agentOutput.isOrdered;
   }
 
-  /** Spans whose end fact asks for it at once; after the task's end and a while also those that were lost. */
-  #dueSpans(nowMs: number): OtlpSpan[] {
-    const isOver = this.#endedAtMs !== undefined && nowMs - this.#endedAtMs >= LOST_SPAN_MS;
-    const due: OtlpSpan[] = [];
-    for (const start of this.#missingSpans()) {
-      if (start.span_id !== null && this.#derived.has(start.span_id)) continue;
-      const end = this.#facts.find((fact) => fact.derive !== undefined && fact.span_id === start.span_id);
-      if (end === undefined && !isOver) continue;
-      const span = spanFromFacts(start, end, this.#lastTimestamp(start.timestamp));
-      if (span !== undefined) due.push(span);
-    }
-    return due;
+  /** Whether a line stands in the wrong place or a span that was announced is not there. */
+  #isUnfinished(): boolean {
+    return this.#isOutOfPlace() || this.#spans.isMissingAny(this.#hasSpan);
   }
 
-  #missingSpans(): FactLine[] {
-    return this.#facts.filter(
-      ({ span, span_id }) => span !== undefined && span_id !== null && !this.#files.trace.has(span_id),
-    );
-  }
+  readonly #hasSpan = (key: string): boolean => this.#files.trace.has(key);
 
-  #lastTimestamp(atLeast: string): string {
-    let last = atLeast;
+  #lastTimestamp(): string {
+    let last = '';
     for (const name of ['webhookFlow', 'agentOutput', 'facts'] as const) {
       const timestamp = this.#files[name].lastTimestamp;
       if (timestamp !== undefined && timestamp > last) last = timestamp;
@@ -204,11 +199,20 @@ async function load(dir: string): Promise<Loaded> {
   const files = {
     webhookFlow: await LineFile.open(path('webhookFlow'), eventKey),
     agentOutput: await LineFile.open(path('agentOutput'), eventKey),
-    // `factKey` has looked at what the fold needs to be there.
-    facts: await LineFile.open(path('facts'), factKey, (line) => facts.push(line as FactLine)),
+    facts: await LineFile.open(path('facts'), factKey, (line) => {
+      if (isFactLine(line)) facts.push(line);
+    }),
     trace: await LineFile.open(path('trace'), traceKey),
   };
   return { files, facts };
+}
+
+/** What an earlier process was writing when it died. */
+async function removeTemps(dir: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    const isTemp = Object.values(TASK_FILES).some((file) => isTempNameOf(name, file));
+    if (isTemp) await rm(join(dir, name), { force: true });
+  }
 }
 
 function isSettled(metadata: string | undefined): boolean {

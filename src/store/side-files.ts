@@ -2,15 +2,20 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { errnoOf } from '../errors.ts';
+import { isoFromMs } from '../model/time.ts';
 import type { Change } from '../project/change.ts';
-import { redact } from '../redact/redact.ts';
 import { makeDirectory } from './durable.ts';
 import { WEBHOOKS_DIR } from './layout.ts';
 import { LineFile, type NewLine } from './line-file.ts';
-import { eventKey, jsonLine, traceKey } from './line-keys.ts';
+import { eventKey, isoOfSpan, jsonLine, spanLine, traceKey } from './line-keys.ts';
 
 /** Files whose ids stay in memory: the days and workflows that are being written right now, with room to spare. */
 const OPEN_FILES_MAX = 256;
+
+/** A name and a path each: a megabyte or two. */
+const MONTHS_MAX = 10_000;
+
+const TRACE = '.trace.jsonl';
 
 /** `2025`, `12` of `...-20251202T150000Z...`. */
 const STAMP = /(?:^|[-_.])(\d{4})(0[1-9]|1[0-2])\d{2}T\d{6}Z/;
@@ -22,67 +27,79 @@ export class SideFiles {
   readonly #webhooksDir: string;
   readonly #workflowDir: string;
   readonly #open = new LRUCache<string, LineFile>({ max: OPEN_FILES_MAX });
+  /** Where workflows whose id has no stamp are, so that the folders are looked through once for each. */
+  readonly #months = new LRUCache<string, string>({ max: MONTHS_MAX });
 
   constructor(logDir: string, workflowDir: string) {
     this.#webhooksDir = join(logDir, WEBHOOKS_DIR);
     this.#workflowDir = workflowDir;
   }
 
-  /** Stores one change and returns 1, or 0 when it was there. One call at a time. */
-  async apply(change: SideChange): Promise<number> {
+  /** The file that a change belongs to. */
+  async pathOf(change: SideChange): Promise<string> {
     switch (change.kind) {
-      case 'delivery': {
-        const { line } = change;
-        const path = join(this.#webhooksDir, `${line.timestamp.slice(0, 10)}.jsonl`);
-        return this.#append(path, jsonLine(line));
-      }
+      case 'delivery':
+        return join(this.#webhooksDir, `${change.line.timestamp.slice(0, 10)}.jsonl`);
       case 'envelope': {
-        const { envelope } = change;
-        const path = await this.#workflowPath(envelope.workflow_id, envelope.timestamp, '.jsonl');
-        return this.#append(path, jsonLine(envelope));
+        const { workflow_id: id, timestamp } = change.envelope;
+        return join(await this.#monthDir(id, timestamp), `${id}.jsonl`);
       }
       case 'workflow-span': {
-        const path = await this.#workflowPath(change.workflowId, new Date(0).toISOString(), '.trace.jsonl');
-        return this.#append(path, { id: change.spanId, timestamp: '', text: redact(change.line) });
+        const start = isoOfSpan(change.span.startTimeUnixNano) || isoFromMs(0);
+        return join(await this.#monthDir(change.workflowId, start), `${change.workflowId}${TRACE}`);
       }
     }
   }
 
-  /** The folder that the id's own stamp names, else the one where the workflow is already, else the event's month. */
-  async #workflowPath(workflowId: string, timestamp: string, suffix: string): Promise<string> {
-    const stamp = STAMP.exec(workflowId);
-    const name = `${workflowId}${suffix}`;
-    if (stamp?.[1] !== undefined && stamp[2] !== undefined) {
-      return join(this.#workflowDir, stamp[1], stamp[2], name);
-    }
-    const month = (await this.#findMonth(workflowId)) ?? timestamp.slice(0, 7).split('-').join('/');
-    return join(this.#workflowDir, ...month.split('/'), name);
-  }
-
-  async #findMonth(workflowId: string): Promise<string | undefined> {
-    for (const year of await namesOf(this.#workflowDir)) {
-      for (const month of await namesOf(join(this.#workflowDir, year))) {
-        const names = await namesOf(join(this.#workflowDir, year, month));
-        if (names.includes(`${workflowId}.jsonl`)) return `${year}/${month}`;
-      }
-    }
-    return undefined;
-  }
-
-  async #append(path: string, line: NewLine): Promise<number> {
+  /** Stores changes of one file and returns how many were new. One call at a time. */
+  async append(path: string, changes: readonly SideChange[]): Promise<number> {
     let file = this.#open.get(path);
     if (file === undefined) {
       await makeDirectory(dirname(path));
-      file = await LineFile.open(path, path.endsWith('.trace.jsonl') ? traceKey : eventKey);
+      file = await LineFile.open(path, path.endsWith(TRACE) ? traceKey : eventKey);
       this.#open.set(path, file);
     }
     try {
-      return await file.append([line]);
+      return await file.append(changes.map(lineOf));
     } catch (error) {
       // What is on the disk now is unknown: read it again next time.
       this.#open.delete(path);
       throw error;
     }
+  }
+
+  /** The folder that the id's own stamp names, else the one where the workflow is already, else the event's month. */
+  async #monthDir(workflowId: string, timestamp: string): Promise<string> {
+    const stamp = STAMP.exec(workflowId);
+    if (stamp?.[1] !== undefined && stamp[2] !== undefined) {
+      return join(this.#workflowDir, stamp[1], stamp[2]);
+    }
+    const known = this.#months.get(workflowId) ?? (await this.#findMonth(workflowId));
+    const month = known ?? join(this.#workflowDir, timestamp.slice(0, 4), timestamp.slice(5, 7));
+    this.#months.set(workflowId, month);
+    return month;
+  }
+
+  async #findMonth(workflowId: string): Promise<string | undefined> {
+    for (const year of await namesOf(this.#workflowDir)) {
+      for (const month of await namesOf(join(this.#workflowDir, year))) {
+        const dir = join(this.#workflowDir, year, month);
+        const names = await namesOf(dir);
+        if (names.includes(`${workflowId}.jsonl`) || names.includes(`${workflowId}${TRACE}`)) return dir;
+      }
+    }
+    return undefined;
+  }
+}
+
+function lineOf(change: SideChange): NewLine {
+  switch (change.kind) {
+    case 'delivery':
+      return jsonLine(change.line);
+    case 'envelope':
+      return jsonLine(change.envelope);
+    case 'workflow-span':
+      return spanLine(change.span, change.line);
   }
 }
 

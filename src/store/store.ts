@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, readdir, readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { Books } from '../books.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { ATTR } from '../model/attributes.ts';
 import { isPathSafeId } from '../model/ids.ts';
+import { isJsonObject } from '../model/json.ts';
 import type { OtlpSpan, ReceivedLog, TelemetryBatch } from '../model/otlp.ts';
 import type { Change } from '../project/change.ts';
 import { foreignEventId, identityOf } from '../project/foreign-id.ts';
 import { projectLog } from '../project/log-record.ts';
 import { projectSpan } from '../project/span.ts';
 import { KeyedQueue } from './keyed-queue.ts';
-import { TASK_FILES, WORKFLOW_DIR } from './layout.ts';
+import { TASK_FILES, type TaskFile, WORKFLOW_DIR } from './layout.ts';
 import { OpenTask, type TaskChange } from './open-task.ts';
 import { type SideChange, SideFiles } from './side-files.ts';
 
@@ -21,8 +22,10 @@ const TICK_MS = 1_000;
 /** Tasks that recovery opens side by side: enough to keep a disk busy, few enough for its memory. */
 const RECOVERY_WIDTH = 8;
 
-/** With one of these the disk as a whole takes nothing, whichever task it hit. */
-const DISK_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE']);
+/** A directory where a file should be, rights, a limit: the next task's files may be well. */
+const FILE_ERRORS = new Set(
+  'EACCES EEXIST EFBIG EINVAL EISDIR ELOOP ENAMETOOLONG ENOENT ENOTDIR ENXIO EPERM'.split(' '),
+);
 
 export interface StoreOptions {
   readonly logDir: string;
@@ -42,6 +45,19 @@ export interface Ingested {
   readonly reasons: readonly string[];
 }
 
+/** A change, and which record of the batch it comes from. */
+interface Entry<C> {
+  readonly record: number;
+  readonly change: C;
+}
+
+interface Sorted {
+  readonly byTask: Map<string, Entry<TaskChange>[]>;
+  readonly side: Entry<SideChange>[];
+  /** Records that are not kept, or not everywhere, and why. */
+  readonly refused: Map<number, string>;
+}
+
 /**
  * The one writer below the log directory. Takes records in any order and any number of times, and is done with a batch
  * when each of its records has been through write(2) or was rejected by name.
@@ -53,6 +69,9 @@ export class Store {
   readonly #queue = new KeyedQueue();
   readonly #side: SideFiles;
   #timer: NodeJS.Timeout | undefined;
+  #isTicking = false;
+  /** The file or task that the notice speaks of. */
+  #refused: string | undefined;
   #closedBecause: string | undefined;
 
   constructor(options: StoreOptions) {
@@ -75,14 +94,20 @@ export class Store {
   /** Rejects with a retryable `ERR_STORE_UNAVAILABLE` when the disk takes nothing; then the batch must come again. */
   async ingest(batch: TelemetryBatch): Promise<Ingested> {
     this.#checkOpen();
-    const reasons: string[] = [];
-    const byTask = new Map<string, TaskChange[]>();
-    const side: SideChange[] = [];
-    for (const change of this.#changesOf(batch)) this.#sort(change, { byTask, side, reasons });
-    const writes = [...byTask].map(([taskId, changes]) => this.#applyToTask(taskId, changes));
-    if (side.length > 0) writes.push(this.#applyAside(side));
-    for (const outcome of await Promise.all(writes)) reasons.push(...outcome);
-    return { rejected: reasons.length, reasons: [...new Set(reasons)] };
+    const sorted: Sorted = { byTask: new Map(), side: [], refused: new Map() };
+    let record = 0;
+    for (const changes of changesOf(batch)) {
+      for (const change of changes) this.#sort(change, record, sorted);
+      record += 1;
+    }
+    const { byTask, side, refused } = sorted;
+    const writes = [...byTask].map(async ([taskId, entries]) => {
+      const reason = await this.#applyToTask(taskId, entries.map(changeOf));
+      if (reason !== undefined) for (const entry of entries) refused.set(entry.record, reason);
+    });
+    if (side.length > 0) writes.push(this.#applyAside(side, refused));
+    await Promise.all(writes);
+    return { rejected: refused.size, reasons: [...new Set(refused.values())] };
   }
 
   /** Opens what an earlier process left unfinished: torn tails, documents that lag behind, spans that are missing. */
@@ -103,6 +128,17 @@ export class Store {
 
   /** What time brings to the open tasks. */
   async tick(): Promise<void> {
+    // On a slow disk the next second comes before this one is done.
+    if (this.#isTicking) return;
+    this.#isTicking = true;
+    try {
+      await this.#tickAll();
+    } finally {
+      this.#isTicking = false;
+    }
+  }
+
+  async #tickAll(): Promise<void> {
     for (const [id, task] of this.#tasks) {
       await this.#queue.run(id, async () => {
         if (this.#closedBecause !== undefined || this.#tasks.get(id) !== task) return;
@@ -111,34 +147,25 @@ export class Store {
           if (task.isIdle(this.#now())) this.#tasks.delete(id);
         } catch (error) {
           this.#tasks.delete(id);
-          this.#options.books.setReason('store', `task ${id}: ${messageOf(error)}`);
+          await this.#refuse(`task ${id}`, error).catch(() => undefined);
         }
       });
     }
   }
 
-  *#changesOf(batch: TelemetryBatch): Generator<Change> {
-    const ordinals = new Map<string, number>();
-    for (const log of batch.logs) yield* projectLog(log, eventIdOf(log, ordinals));
-    for (const span of batch.spans) yield projectSpan(span);
-  }
-
-  #sort(
-    change: Change,
-    into: { byTask: Map<string, TaskChange[]>; side: SideChange[]; reasons: string[] },
-  ): void {
+  #sort(change: Change, record: number, { byTask, side, refused }: Sorted): void {
     switch (change.kind) {
       case 'line':
       case 'fact':
-        push(into.byTask, change.taskId, change);
+        push(byTask, change.taskId, { record, change });
         break;
       case 'span':
-        for (const taskId of change.taskIds) push(into.byTask, taskId, change);
+        for (const taskId of change.taskIds) push(byTask, taskId, { record, change });
         break;
       case 'delivery':
       case 'envelope':
       case 'workflow-span':
-        into.side.push(change);
+        side.push({ record, change });
         break;
       case 'nothing':
         break;
@@ -146,61 +173,91 @@ export class Store {
         this.#noteUnattributed(change.service);
         break;
       case 'rejected':
-        into.reasons.push(change.reason);
+        refused.set(record, change.reason);
         break;
     }
   }
 
-  /** Returns a reason for each change that could not be kept. */
-  async #applyToTask(taskId: string, changes: readonly TaskChange[]): Promise<string[]> {
+  /** Returns why the changes could not be kept, if so. */
+  async #applyToTask(taskId: string, changes: readonly TaskChange[]): Promise<string | undefined> {
     return this.#queue.run(taskId, async () => {
+      this.#checkOpen();
       try {
-        this.#checkOpen();
-        const now = this.#now();
-        let task = this.#tasks.get(taskId);
-        if (task === undefined) {
-          task = await OpenTask.open(this.#options.logDir, taskId, now);
-          this.#options.books.countSkippedLines(task.badLines);
-          this.#tasks.set(taskId, task);
-        }
-        this.#count(changes.length, await task.apply(changes, now));
-        return [];
+        await this.#write(taskId, changes);
       } catch (error) {
         // What is on the disk now is unknown: the next record reads it again.
         this.#tasks.delete(taskId);
-        return this.#refuse(`task ${taskId}`, changes.length, error);
+        return this.#refuse(`task ${taskId}`, error);
       }
+      if (changes.length > 0) this.#clear(`task ${taskId}`);
+      return undefined;
     });
   }
 
-  async #applyAside(changes: readonly SideChange[]): Promise<string[]> {
-    return this.#queue.run('', async () => {
-      const reasons: string[] = [];
-      for (const change of changes) {
+  async #write(taskId: string, changes: readonly TaskChange[]): Promise<void> {
+    const known = this.#tasks.get(taskId);
+    try {
+      const task = known ?? (await this.#open(taskId));
+      this.#count(changes.length, await task.apply(changes, this.#now()));
+    } catch (error) {
+      // Somebody removed the directory of a task that was open: it begins anew.
+      if (known === undefined || errnoOf(error) !== 'ENOENT') throw error;
+      this.#tasks.delete(taskId);
+      await this.#write(taskId, changes);
+    }
+  }
+
+  async #open(taskId: string): Promise<OpenTask> {
+    const task = await OpenTask.open(this.#options.logDir, taskId, this.#now());
+    this.#options.books.countSkippedLines(task.badLines);
+    this.#tasks.set(taskId, task);
+    return task;
+  }
+
+  async #applyAside(entries: readonly Entry<SideChange>[], refused: Map<number, string>): Promise<void> {
+    await this.#queue.run('', async () => {
+      this.#checkOpen();
+      const byPath = new Map<string, Entry<SideChange>[]>();
+      for (const entry of entries) push(byPath, await this.#side.pathOf(entry.change), entry);
+      for (const [path, list] of byPath) {
+        const name = basename(path);
         try {
-          this.#count(1, await this.#side.apply(change));
+          this.#count(list.length, await this.#side.append(path, list.map(changeOf)));
+          this.#clear(name);
         } catch (error) {
-          reasons.push(...this.#refuse(change.kind, 1, error));
+          const reason = await this.#refuse(name, error);
+          for (const entry of list) refused.set(entry.record, reason);
         }
       }
-      return reasons;
     });
   }
 
   /** One file that refuses must not hold up all others; a disk that refuses must lose nothing. */
-  #refuse(what: string, count: number, error: unknown): string[] {
+  async #refuse(what: string, error: unknown): Promise<string> {
+    const { books, logDir } = this.#options;
     const reason = `cannot write ${what}: ${messageOf(error)}`;
-    this.#options.books.setReason('store', reason);
-    if (error instanceof TasktrailError) throw error;
-    if (DISK_ERRORS.has(errnoOf(error) ?? 'EIO')) throw unavailable(reason, error);
-    return Array.from({ length: count }, () => reason);
+    if (!isOneFile(error) || !(await isWritable(logDir))) {
+      books.setReason('store', reason);
+      throw unavailable(reason, error);
+    }
+    this.#refused = what;
+    books.setNotice('store', reason);
+    return reason;
+  }
+
+  /** A write that succeeded says that the disk takes something, and that this file does. */
+  #clear(what: string): void {
+    const { books } = this.#options;
+    books.setReason('store', undefined);
+    if (this.#refused !== what) return;
+    this.#refused = undefined;
+    books.setNotice('store', undefined);
   }
 
   #count(given: number, fresh: number): void {
     const { books } = this.#options;
     books.countAccepted(fresh);
     books.countDuplicates(given - fresh);
-    if (fresh > 0) books.setReason('store', undefined);
   }
 
   #noteUnattributed(service: string): void {
@@ -215,11 +272,18 @@ export class Store {
     if (this.#closedBecause !== undefined) throw unavailable(this.#closedBecause);
   }
 
+  /** Settled, and no line was written since: what a crash left behind is newer than the last document. */
   async #isSettled(id: string): Promise<boolean> {
+    const path = (file: TaskFile): string => join(this.#options.logDir, id, TASK_FILES[file]);
     try {
-      const path = join(this.#options.logDir, id, TASK_FILES.metadata);
-      const value: unknown = JSON.parse(await readFile(path, 'utf8'));
-      return typeof value === 'object' && value !== null && Reflect.get(value, 'settled') === true;
+      const value: unknown = JSON.parse(await readFile(path('metadata'), 'utf8'));
+      if (!isJsonObject(value) || value.settled !== true) return false;
+      const { mtimeMs } = await stat(path('metadata'));
+      for (const file of ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const) {
+        const lines = await stat(path(file)).catch(ignoreMissing);
+        if (lines !== undefined && lines.mtimeMs > mtimeMs) return false;
+      }
+      return true;
     } catch (error) {
       // A name that is no directory is none of ours; everything else is read, and mended, by opening it.
       return errnoOf(error) === 'ENOTDIR';
@@ -227,12 +291,32 @@ export class Store {
   }
 }
 
+/** What each record of a batch changes, record by record. */
+function* changesOf(batch: TelemetryBatch): Generator<Change[]> {
+  const ordinals = new Map<string, number>();
+  for (const log of batch.logs) {
+    yield guarded(() => projectLog(log, eventIdOf(log, ordinals)));
+  }
+  for (const span of batch.spans) yield guarded(() => [projectSpan(span)]);
+}
+
+/** A record that no projection can read would come back for ever, and everything behind it would wait. */
+function guarded(project: () => Change[]): Change[] {
+  try {
+    return project();
+  } catch (error) {
+    return [{ kind: 'rejected', reason: `the record cannot be read: ${messageOf(error)}` }];
+  }
+}
+
 function eventIdOf(log: ReceivedLog, ordinals: Map<string, number>): string {
   const given = log.record.attributes[ATTR.eventId];
   if (typeof given === 'string' && isPathSafeId(given)) return given;
   const identity = identityOf(log.record);
-  const ordinal = ordinals.get(identity.text) ?? 0;
-  ordinals.set(identity.text, ordinal + 1);
+  // Equals are counted within their task: requests may be cut differently when they are sent again.
+  const key = `${String(log.resource[ATTR.taskId])} ${identity.text}`;
+  const ordinal = ordinals.get(key) ?? 0;
+  ordinals.set(key, ordinal + 1);
   return foreignEventId(identity, ordinal, sha256);
 }
 
@@ -244,10 +328,35 @@ function unavailable(reason: string, cause?: unknown): TasktrailError {
   return new TasktrailError('ERR_STORE_UNAVAILABLE', reason, { retryable: true, cause });
 }
 
-function push(lists: Map<string, TaskChange[]>, key: string, change: TaskChange): void {
+/** Whether an error speaks of one file; all others speak of the disk, or of the process as a whole. */
+function isOneFile(error: unknown): boolean {
+  const errno = errnoOf(error);
+  // Without an errno it is a fault of ours over this one task's data, which will be the same next time.
+  return errno === undefined || !/^E[A-Z0-9]+$/.test(errno) || FILE_ERRORS.has(errno);
+}
+
+async function isWritable(dir: string): Promise<boolean> {
+  try {
+    await access(`${dir}/.`, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    // Not a directory any more, not ours any more, or read-only by now.
+    return false;
+  }
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (errnoOf(error) !== 'ENOENT') throw error;
+}
+
+function changeOf<C>(entry: Entry<C>): C {
+  return entry.change;
+}
+
+function push<V>(lists: Map<string, V[]>, key: string, value: V): void {
   const list = lists.get(key);
-  if (list === undefined) lists.set(key, [change]);
-  else list.push(change);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }
 
 async function listNames(dir: string): Promise<string[]> {

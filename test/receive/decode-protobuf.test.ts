@@ -20,7 +20,7 @@ import { TasktrailError } from '../../src/errors.ts';
 import { decodeJson } from '../../src/receive/decode-json.ts';
 import { decodeProtobuf } from '../../src/receive/decode-protobuf.ts';
 import type { Signal } from '../../src/receive/signals.ts';
-import { decode, field, first, LOGS, logsBody, SPAN_ID, TRACE_ID, TRACES } from './requests.ts';
+import { decode, field, first, LOGS, requestBody, SPAN_ID, TRACE_ID, TRACES } from './requests.ts';
 
 const RESOURCE = resourceFromAttributes({
   'service.name': 'twice',
@@ -174,7 +174,7 @@ function nestedRecord(levels: number): Uint8Array {
 test.each([65, 200, 5000])(
   'a value %i levels deep refuses its record and keeps those beside it',
   (levels) => {
-    const { batch, rejected, reasons } = decode(LOGS, logsBody(nestedRecord(0), nestedRecord(levels)));
+    const { batch, rejected, reasons } = decode(LOGS, requestBody(nestedRecord(0), nestedRecord(levels)));
     expect(first(batch.logs).record.body).toBe('x');
     expect({ rejected, reasons }).toEqual({
       rejected: 1,
@@ -186,15 +186,17 @@ test.each([65, 200, 5000])(
 test('64 levels of maps, the most messages that a good value can be, are read whole', () => {
   let value: Uint8Array = new BinaryWriter().tag(1, WireType.LengthDelimited).string('x').finish();
   for (let level = 0; level < 64; level++) value = field(6, field(1, field(2, value)));
-  const { batch, reasons } = decode(LOGS, logsBody(field(5, value)));
+  const { batch, reasons } = decode(LOGS, requestBody(field(5, value)));
   expect(reasons).toEqual([]);
   expect(JSON.stringify(first(batch.logs).record.body)).toContain('"x"');
 });
 
 test.each<[string, Uint8Array]>([
   ['a message longer than the one around it', Buffer.from([0x0a, 0x02, 0x12, 0x05, 0, 0, 0, 0, 0])],
-  ['a string longer than the message around it', logsWith(Buffer.from([0x1a, 0x7f, 0x61]))],
-  ['a time with the wire type of a string', logsWith(field(1, Buffer.from('12345678')))],
+  // Its string would swallow exactly the record behind it, which logsWith makes 9 bytes long.
+  ['a string longer than the message around it', logsWith(Buffer.from([0x1a, 0x09]))],
+  // Length and text together are as long as the number would be.
+  ['a time with the wire type of a string', logsWith(field(1, Buffer.from('1234567')))],
   ['attributes with the wire type of a number', logsWith(Buffer.from([0x30, 0x01]))],
   ['a group', logsWith(Buffer.from([0x23, 0x24]))],
   ['a tag of field 0', logsWith(Buffer.from([0x02, 0x00]))],
@@ -209,8 +211,63 @@ test.each<[string, Uint8Array]>([
 });
 
 function logsWith(record: Uint8Array): Buffer {
-  return logsBody(record, field(3, Buffer.from('after')));
+  return requestBody(record, field(3, Buffer.from('after')));
 }
+
+test('every field of a span has its number', () => {
+  const ids = (writer: BinaryWriter) =>
+    writer.raw(field(1, Buffer.from(TRACE_ID, 'hex'))).raw(field(2, Buffer.from(SPAN_ID, 'hex')));
+  const pair = Buffer.concat([field(1, Buffer.from('k')), field(2, field(1, Buffer.from('v')))]);
+  const state = field(3, Buffer.from('a=b'));
+  const event = new BinaryWriter()
+    .tag(1, WireType.Bit64)
+    .fixed64('9')
+    .raw(field(2, Buffer.from('tick')));
+  event.raw(field(3, pair)).tag(4, WireType.Varint).uint32(1);
+  const link = ids(new BinaryWriter()).raw(state).raw(field(4, pair)).tag(5, WireType.Varint).uint32(2);
+  link.tag(6, WireType.Bit32).fixed32(257);
+  const span = ids(new BinaryWriter())
+    .raw(state)
+    .raw(field(4, Buffer.from('d5efe8f0839c103f', 'hex')));
+  span
+    .raw(field(5, Buffer.from('work')))
+    .tag(6, WireType.Varint)
+    .int32(5);
+  span.tag(7, WireType.Bit64).fixed64('7').tag(8, WireType.Bit64).fixed64('18446744073709551615');
+  span.raw(field(9, pair)).tag(10, WireType.Varint).uint32(3);
+  span.raw(field(11, event.finish())).tag(12, WireType.Varint).uint32(4);
+  span.raw(field(13, link.finish())).tag(14, WireType.Varint).uint32(5);
+  span.raw(field(15, Buffer.concat([field(2, Buffer.from('broke')), Buffer.from([0x18, 2])])));
+  span.tag(16, WireType.Bit32).fixed32(769);
+  const attributes = [{ key: 'k', value: { stringValue: 'v' } }];
+  expect(first(decode(TRACES, requestBody(span.finish())).batch.spans).span).toStrictEqual({
+    traceId: TRACE_ID,
+    spanId: SPAN_ID,
+    traceState: 'a=b',
+    parentSpanId: 'd5efe8f0839c103f',
+    name: 'work',
+    kind: 5,
+    startTimeUnixNano: '7',
+    endTimeUnixNano: '18446744073709551615',
+    attributes,
+    droppedAttributesCount: 3,
+    events: [{ timeUnixNano: '9', name: 'tick', attributes, droppedAttributesCount: 1 }],
+    droppedEventsCount: 4,
+    links: [
+      {
+        traceId: TRACE_ID,
+        spanId: SPAN_ID,
+        traceState: 'a=b',
+        attributes,
+        droppedAttributesCount: 2,
+        flags: 257,
+      },
+    ],
+    droppedLinksCount: 5,
+    status: { code: 2, message: 'broke' },
+    flags: 769,
+  });
+});
 
 test('unknown fields of every wire type are skipped', () => {
   const writer = new BinaryWriter();
@@ -219,7 +276,7 @@ test('unknown fields of every wire type are skipped', () => {
   writer.tag(102, WireType.Bit32).fixed32(7);
   writer.tag(103, WireType.LengthDelimited).string('new');
   writer.tag(3, WireType.LengthDelimited).string('INFO');
-  const record = first(decode(LOGS, logsBody(writer.finish())).batch.logs).record;
+  const record = first(decode(LOGS, requestBody(writer.finish())).batch.logs).record;
   expect(record).toStrictEqual({ timeUnixNano: '0', severityText: 'INFO', attributes: {} });
 });
 

@@ -57,8 +57,8 @@ export function field(number: number, bytes: Uint8Array): Uint8Array {
   return new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(bytes).finish();
 }
 
-/** The bytes of a LogRecord inside the messages around it. */
-export function logsBody(...records: Uint8Array[]): Buffer {
+/** Encoded log records, or spans, inside the messages around them: both requests have the same field numbers. */
+export function requestBody(...records: Uint8Array[]): Buffer {
   return Buffer.from(field(1, field(2, Buffer.concat(records.map((record) => field(2, record))))));
 }
 

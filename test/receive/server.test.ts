@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
-import { deflateSync, gzipSync } from 'node:zlib';
+import { constants, deflateSync, gzipSync } from 'node:zlib';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { afterEach, expect, test } from 'vitest';
 import type { TelemetryBatch } from '../../src/model/otlp.ts';
 import { type Receiver, type ReceiverOptions, startReceiver } from '../../src/receive/server.ts';
 import type { IngestResult } from '../../src/receive/sink.ts';
-import { field, logsBody, logsRequest, SPAN_ID, spansRequest, TRACE_ID } from './requests.ts';
+import { field, logsRequest, requestBody, SPAN_ID, spansRequest, TRACE_ID } from './requests.ts';
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 const PROTOBUF_TYPE = { 'Content-Type': 'application/x-protobuf' };
@@ -68,7 +68,7 @@ test('logs and traces reach the sink, and the answer is an empty success', async
   ]);
   const spans = await post('/v1/traces', JSON_TYPE, JSON.stringify(spansRequest(GOOD_SPAN)));
   expect([spans.status, await spans.text()]).toEqual([200, '{}']);
-  const protobuf = await post('/v1/logs', PROTOBUF_TYPE, logsBody(field(3, Buffer.from('INFO'))));
+  const protobuf = await post('/v1/logs', PROTOBUF_TYPE, requestBody(field(3, Buffer.from('INFO'))));
   expect([protobuf.status, protobuf.headers.get('content-type'), await protobuf.text()]).toEqual([
     200,
     'application/x-protobuf',
@@ -104,7 +104,7 @@ test.each([
 
 test('a partial success is encoded in protobuf for a protobuf request', async () => {
   const { post } = await start({}, async () => ({ rejected: 1, reasons: ['no room in it'] }));
-  const body = Buffer.from(logsBody(field(3, Buffer.from('INFO'))));
+  const body = Buffer.from(requestBody(field(3, Buffer.from('INFO'))));
   const answer = await fieldsOf(await post('/v1/logs', PROTOBUF_TYPE, body));
   const partial = readFields(Buffer.from(String(answer.get(1))));
   expect([...partial]).toEqual([
@@ -127,7 +127,7 @@ test('a sink that throws makes the sender come again', async () => {
   const json = await post('/v1/logs', JSON_TYPE, JSON.stringify(logsRequest(GOOD_LOG)));
   expect([json.status, json.headers.get('retry-after')]).toEqual([503, '5']);
   expect(await json.json()).toEqual({ code: 14, message: 'not stored: the disk is full' });
-  const protobuf = await post('/v1/logs', PROTOBUF_TYPE, logsBody(field(3, Buffer.from('INFO'))));
+  const protobuf = await post('/v1/logs', PROTOBUF_TYPE, requestBody(field(3, Buffer.from('INFO'))));
   expect([protobuf.status, protobuf.headers.get('retry-after')]).toEqual([503, '5']);
   expect([...(await fieldsOf(protobuf))]).toEqual([
     [1, 14],
@@ -247,6 +247,32 @@ test('the limit holds for a body that does not say its length', async () => {
   expect((await post('/v1/logs', JSON_TYPE, '{}')).status).toBe(200);
 });
 
+test('the limit holds for compressed bytes that inflate to nothing', async () => {
+  const { receiver } = await start({ bodyBytesMax: 10_000 });
+  const socket = await connect(receiver);
+  const empty = gzipSync('');
+  socket.write(`${HEAD}Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n`);
+  const members = Buffer.concat(new Array(Math.ceil(10_001 / empty.length)).fill(empty));
+  socket.write(`${members.length.toString(16)}\r\n`);
+  socket.write(members);
+  expect(await answerTo(socket)).toMatch(/^HTTP\/1.1 413 /);
+  socket.destroy();
+});
+
+test('a refused sender can send to the end, and the connection goes on', async () => {
+  const { receiver } = await start({ bodyBytesMax: 20_000_000 });
+  const socket = await connect(receiver);
+  const bomb = Buffer.concat(new Array(150).fill(gzipSync(Buffer.alloc(200_000, 0x20), { level: 0 })));
+  socket.write(`${HEAD}Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n`);
+  socket.write(`${bomb.length.toString(16)}\r\n`);
+  const answer = answerTo(socket);
+  await new Promise((resolve) => socket.write(bomb, resolve));
+  expect(await answer).toMatch(/^HTTP\/1.1 413 /);
+  socket.write(`\r\n0\r\n\r\n${HEAD}Content-Length: 2\r\n\r\n{}`);
+  expect(await answerTo(socket)).toMatch(/^HTTP\/1.1 200 /);
+  socket.destroy();
+});
+
 test('a gzip bomb is refused at the limit while the memory stays flat', async () => {
   const { post } = await start();
   const member = gzipSync(Buffer.alloc(128 * 1024 * 1024, 0x20), { level: 9 });
@@ -273,19 +299,27 @@ test('a claim of a huge length is refused before anything of it is sent', async 
   socket.destroy();
 });
 
-test('many large bodies at once are asked to come again, and there is room afterwards', async () => {
-  const { receiver, post } = await start({ bodyBytesMax: 1000 });
-  const sockets: Socket[] = [];
-  for (let count = 0; count < 4; count++) {
-    const socket = await connect(receiver);
-    socket.write(`${HEAD}Content-Length: 1000\r\n\r\n${' '.repeat(990)}`);
-    sockets.push(socket);
-  }
-  const large = () => post('/v1/logs', JSON_TYPE, `{}${' '.repeat(500)}`);
-  await until(async () => (await large()).status === 503);
-  for (const socket of sockets) socket.destroy();
-  await until(async () => (await large()).status === 200);
-});
+test.each<[string, (text: string) => Buffer]>([
+  ['identity', (text) => Buffer.from(text)],
+  ['gzip', (text) => gzipSync(text, { finishFlush: constants.Z_SYNC_FLUSH })],
+])(
+  'many large %s bodies at once are asked to come again; room is left by senders that go',
+  async (...row) => {
+    const [encoding, encode] = row;
+    const { receiver, post } = await start({ bodyBytesMax: 1000 });
+    const sockets: Socket[] = [];
+    for (let count = 0; count < 4; count++) {
+      const socket = await connect(receiver);
+      socket.write(`${HEAD}Content-Encoding: ${encoding}\r\nContent-Length: 1000\r\n\r\n`);
+      socket.write(encode(' '.repeat(990)));
+      sockets.push(socket);
+    }
+    const large = () => post('/v1/logs', JSON_TYPE, `{}${' '.repeat(500)}`);
+    await until(async () => (await large()).status === 503);
+    for (const socket of sockets) socket.destroy();
+    await until(async () => (await large()).status === 200);
+  },
+);
 
 test('a sender that goes away in the middle harms nobody', async () => {
   const { receiver, batches, post } = await start();

@@ -191,6 +191,24 @@ test.each([
   }
 });
 
+test('an id that could not be a path never reaches the reader', async () => {
+  const asked: string[] = [];
+  const note = async (id: string): Promise<undefined> => {
+    asked.push(id);
+  };
+  const reader: Reader = {
+    hasTask: async (id) => (await note(id)) ?? false,
+    readDocument: note,
+    openFlow: note,
+    listTasks: async () => ({ items: [], nextCursor: null }),
+  };
+  const port = await listen(serveLogs({ reader }));
+  for (const path of ['', ...EVERY_PATH.map((name) => `/logs/${name}`)]) {
+    expect((await ask(port, `/tasks/..%2fetc${path}`)).status, path).toBe(400);
+  }
+  expect(asked).toEqual([]);
+});
+
 test('malformed percent-encoding is a 400 problem', async () => {
   const { port } = await serveOneTask();
   for (const path of ['/tasks/%zz', '/tasks/%/logs/metadata', '/tasks/%c3%28/logs/full', '/tasks/task-1%']) {

@@ -153,13 +153,15 @@ test('a client that goes away before the answer begins closes the file too', asy
   expect(errors).toEqual([]);
 });
 
-test('HEAD of a flow closes the file', async () => {
+test('HEAD of a flow sends none of its lines and closes the file', async () => {
   const dir = await tempDir();
   writeBigFlow(dir, 'task-1', 1);
-  const port = await listen(serveLogs({ reader: createReader(dir) }));
+  const { reader, count } = countLines(createReader(dir));
+  const port = await listen(serveLogs({ reader }));
   for (const path of [PATH, '/tasks/task-1/logs/full']) {
     const head = await ask(port, path, { method: 'HEAD' });
     expect([head.status, head.text]).toEqual([200, '']);
     await until('the file is closed', () => openFilesBelow(dir) === 0);
   }
+  expect(count()).toBe(0);
 });

@@ -1,0 +1,7 @@
+import { installAgentRunner } from './app/agent-runner.ts';
+
+installAgentRunner();
+
+export { DIALECT_NAMES } from './agent/dialects.ts';
+export type { AgentOutcome, AgentOutput, RunAgentOptions } from './model/agent.ts';
+export { AgentFailedError } from './record/task.ts';

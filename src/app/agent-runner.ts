@@ -1,0 +1,78 @@
+import { mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { runAgentProcess } from '../agent/run-agent.ts';
+import { inheritedEnvironment } from '../config.ts';
+import { errnoOf } from '../errors.ts';
+import { ATTR } from '../model/attributes.ts';
+import { checkId } from '../model/ids.ts';
+import { type AgentRunner, setAgentRunner } from '../record/task.ts';
+import { activeTrail } from './trail.ts';
+
+/** What the service knows and an agent must not: it would let it forge the webhooks that start it. */
+const WITHHELD = [
+  'GITHUB_WEBHOOK_SECRET',
+  'JIRA_WEBHOOK_SECRET',
+  'SLACK_SIGNING_SECRET',
+  'TASK_LOGS_API_TOKEN',
+] as const;
+
+/** Makes `task.runAgent` start real programs. */
+export function installAgentRunner(): void {
+  setAgentRunner(runForTask);
+}
+
+const runForTask: AgentRunner = async (command, options, recording) => {
+  const taskId = checkId('task id', recording.taskId);
+  const logDir = activeTrail()?.config.logDir ?? join(tmpdir(), `tasktrail-${userInfo().uid}`);
+  const taskFolder = join(logDir, '_agent', taskId);
+  await mkdir(taskFolder, { recursive: true, mode: 0o700 });
+  // A folder of its own for each run: a task may run several agents side by side.
+  const directory = await mkdtemp(join(taskFolder, 'run-'));
+  const inputFile = join(directory, 'input.json');
+  await writeFile(inputFile, `${JSON.stringify(recording.input)}\n`, { mode: 0o600 });
+  const { name: _name, env, ...rest } = options;
+  try {
+    return await runAgentProcess(command, {
+      ...rest,
+      directory,
+      recording,
+      env: {
+        ...childEnvironment(taskId, recording.attempt),
+        TASK_LOGS_TASK_ID: taskId,
+        TASK_LOGS_INPUT_FILE: inputFile,
+        ...env,
+      },
+    });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+    await rmdir(taskFolder).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'ENOENT') throw error;
+    });
+  }
+};
+
+/** Ours, less the secrets, plus where the child's own telemetry goes and which task it is about. */
+function childEnvironment(taskId: string, attempt: number): Record<string, string> {
+  const env = inheritedEnvironment();
+  for (const name of WITHHELD) delete env[name];
+  const trail = activeTrail();
+  const attributes = [`${ATTR.taskId}=${taskId}`, `${ATTR.attempt}=${attempt}`];
+  const given = (env.OTEL_RESOURCE_ATTRIBUTES ?? '')
+    .split(',')
+    .filter((pair) => pair !== '' && !isOurs(pair));
+  env.OTEL_RESOURCE_ATTRIBUTES = [...given, ...attributes].join(',');
+  const url = trail?.otlpUrl;
+  if (url !== undefined) {
+    env.OTEL_EXPORTER_OTLP_ENDPOINT = url;
+    env.OTEL_EXPORTER_OTLP_PROTOCOL = 'http/protobuf';
+    const token = trail?.config.apiToken;
+    if (token !== undefined)
+      env.OTEL_EXPORTER_OTLP_HEADERS = `Authorization=Bearer%20${encodeURIComponent(token)}`;
+  }
+  return env;
+}
+
+function isOurs(pair: string): boolean {
+  return pair.startsWith(`${ATTR.taskId}=`) || pair.startsWith(`${ATTR.attempt}=`);
+}

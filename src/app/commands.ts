@@ -1,0 +1,93 @@
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config.ts';
+import type { AgentConfig, PhaseConfig } from '../config-file.ts';
+import { TasktrailError } from '../errors.ts';
+import { DEFAULT_COMMANDS } from '../webhooks/receive-webhooks.ts';
+
+/** What is to be done for a task: who does it, in which workflow. */
+export interface Plan {
+  readonly agentName: string;
+  readonly agent: AgentConfig;
+  readonly workflow: string;
+  readonly phases: readonly PhaseConfig[];
+}
+
+export const SAMPLE_AGENT = 'sample-agent';
+
+/** One run of the agent does the whole command. */
+const ONE_STEP: readonly PhaseConfig[] = [{ name: 'build', steps: ['run-agent'] }];
+
+/** The phases of the workflow managers that the sample imitates. */
+const SAMPLE_PHASES: readonly PhaseConfig[] = ['frame', 'architect', 'build', 'evaluate', 'release'].map(
+  (name) => ({
+    name,
+    steps: ['run-agent'],
+  }),
+);
+
+/** An hour: longer than any coding task that is still getting somewhere, short enough that a stuck one ends today. */
+const AGENT_TIMEOUT_SECONDS = 3_600;
+
+/** The names after the trigger that start something. */
+export function commandNames(config: Config): readonly string[] {
+  const configured = Object.keys(config.commands);
+  return configured.length > 0 ? configured : DEFAULT_COMMANDS;
+}
+
+/** Whether tasks run the bundled sample, because nobody has configured an agent. */
+export function usesSampleAgent(config: Config): boolean {
+  return Object.keys(config.agents).length === 0;
+}
+
+/** Throws `ERR_INPUT_INVALID` for an agent or a command that is not configured. */
+export function planFor(
+  config: Config,
+  order: { readonly command: string | null; readonly agent: string | null },
+): Plan {
+  const command = order.command === null ? undefined : config.commands[order.command];
+  if (order.command !== null && !commandNames(config).includes(order.command)) {
+    throw unknown('command', order.command, commandNames(config));
+  }
+  const agentName = order.agent ?? command?.agent ?? defaultAgent(config);
+  const agent = agentName === SAMPLE_AGENT ? sampleAgent() : config.agents[agentName];
+  if (agent === undefined) throw unknown('agent', agentName, agentNames(config));
+  const phases = command?.phases ?? (agentName === SAMPLE_AGENT ? SAMPLE_PHASES : ONE_STEP);
+  return { agentName, agent, workflow: command?.workflow ?? order.command ?? 'task', phases };
+}
+
+export function timeoutMsOf(agent: AgentConfig): number {
+  return (agent.timeout_seconds ?? AGENT_TIMEOUT_SECONDS) * 1_000;
+}
+
+function defaultAgent(config: Config): string {
+  return Object.keys(config.agents)[0] ?? SAMPLE_AGENT;
+}
+
+function agentNames(config: Config): readonly string[] {
+  return [...Object.keys(config.agents), SAMPLE_AGENT];
+}
+
+function sampleAgent(): AgentConfig {
+  const script = fileURLToPath(new URL('../agent/sample-agent.js', import.meta.url));
+  // From the sources (in tests) the built sample is run: it is a program of its own.
+  const built = existsSync(script) ? script : script.replace(/src([\\/])agent/, 'dist$1agent');
+  return {
+    type: 'sample',
+    command: [process.execPath, built, '--phase', '{phase}', '--step', '{step}'],
+    dialect: 'claude',
+  };
+}
+
+function unknown(what: string, name: string, known: readonly string[]): TasktrailError {
+  return new TasktrailError(
+    'ERR_INPUT_INVALID',
+    `there is no ${what} ${JSON.stringify(name.slice(0, 60))}; known: ${known.join(', ')}`,
+  );
+}
+
+/** How an agent's command line is shown: its program, not what it is told. */
+export function programOf(agent: AgentConfig): string {
+  return basename(agent.command[0] ?? '');
+}

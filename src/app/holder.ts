@@ -1,0 +1,105 @@
+import { join } from 'node:path';
+import type { Books } from '../books.ts';
+import type { Config } from '../config.ts';
+import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import type { Journal } from '../journal/journal.ts';
+import { spanEntry, type TelemetrySource } from '../journal/line.ts';
+import { type Receiver, startReceiver } from '../receive/server.ts';
+import { DirectoryLock } from '../store/lock.ts';
+import { Store } from '../store/store.ts';
+
+export interface HolderOptions {
+  readonly config: Config;
+  readonly books: Books;
+  readonly journal: Journal;
+  /** What spans that the holder builds itself are said to come from. */
+  readonly source: TelemetrySource;
+  log(line: string): void;
+}
+
+/** The holder's side of a process: the lock, the one writer, and the receiver in front of it. */
+export interface Holder {
+  readonly url: string;
+  /** Resolves when what an earlier process left unfinished is in order. */
+  readonly recovered: Promise<void>;
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Throws `ERR_DIRECTORY_UNUSABLE` naming the setting, and `ERR_DIRECTORY_HELD` when another process has it. */
+export async function lockDirectory(
+  config: Config,
+  onLost: (reason: string) => void,
+): Promise<DirectoryLock> {
+  try {
+    return await DirectoryLock.acquire(config.logDir, onLost);
+  } catch (error) {
+    if (error instanceof TasktrailError) throw error;
+    throw new TasktrailError(
+      'ERR_DIRECTORY_UNUSABLE',
+      `TASK_LOGS_DIR: cannot write to ${config.logDir}: ${describe(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+export async function startHolder(lock: DirectoryLock, options: HolderOptions): Promise<Holder> {
+  const { config, books, journal, source, log } = options;
+  const store = new Store({
+    logDir: config.logDir,
+    ...(config.workflowDir !== join(config.logDir, '_workflow') && { workflowDir: config.workflowDir }),
+    books,
+    onSpan: (span) => journal.append(source, spanEntry(span)),
+    log,
+  });
+  const receiver = await listen(config, store).catch(async (error: unknown) => {
+    await lock.release();
+    throw error;
+  });
+  await lock.announce(receiver.url);
+  store.start();
+  const recovered = store.recover().catch((error: unknown) => {
+    books.setReason('recovery', messageOf(error));
+  });
+  return {
+    url: receiver.url,
+    recovered,
+    close: async (deadlineMs) => {
+      await receiver.close(deadlineMs);
+      await store.close('the service has stopped');
+      await lock.release();
+    },
+  };
+}
+
+/** On the default port, or a free one when that is taken; a port that somebody asked for must be had. */
+async function listen(config: Config, store: Store): Promise<Receiver> {
+  const options = {
+    host: config.otlpHost,
+    sink: store,
+    ...(config.apiToken !== undefined && { token: config.apiToken }),
+  };
+  try {
+    return await startReceiver({ ...options, port: config.otlpPort });
+  } catch (error) {
+    const isTaken = error instanceof TasktrailError && error.code === 'ERR_PORT_IN_USE';
+    if (!isTaken) throw error;
+    if (config.otlpPortIsExplicit) {
+      throw new TasktrailError('ERR_PORT_IN_USE', `TASK_LOGS_OTLP_PORT: ${error.message}`, { cause: error });
+    }
+    return startReceiver({ ...options, port: 0 });
+  }
+}
+
+function describe(error: unknown): string {
+  switch (errnoOf(error)) {
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return `${messageOf(error)}. Give this user write access, or set another directory`;
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return `${messageOf(error)}. A file stands where a directory should be`;
+    default:
+      return messageOf(error);
+  }
+}

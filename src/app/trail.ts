@@ -1,0 +1,212 @@
+import { join } from 'node:path';
+import { Books } from '../books.ts';
+import { type Config, type ConfigOptions, loadConfig } from '../config.ts';
+import { messageOf, TasktrailError } from '../errors.ts';
+import { encodeAttributes } from '../export/encode.ts';
+import { OtelRecorder } from '../export/otel-recorder.ts';
+import type { Sender } from '../export/sender.ts';
+import { Journal } from '../journal/journal.ts';
+import { activeRecorder, setRecorder } from '../record/recorder.ts';
+import type { Reader } from '../serve/reader.ts';
+import type { DirectoryLock } from '../store/lock.ts';
+import { createReader } from '../store/reader.ts';
+import { createSenders, destinationsOf } from './destinations.ts';
+import { type Holder, lockDirectory, startHolder } from './holder.ts';
+import { resourceOf } from './resource.ts';
+
+/** How often segments of dead processes are looked for. */
+const CLAIM_MS = 1_000;
+
+/** What is on its way at shutdown gets that long; what is not through by then waits in the journal. */
+const SHUTDOWN_MS = 5_000;
+
+/** A destination that was not reachable just now is not waited for. */
+const UNREACHABLE_MS = 200;
+
+export interface StartOptions extends ConfigOptions {
+  /** A resolved configuration, instead of reading it from the environment. */
+  readonly config?: Config;
+  /** Fail with `ERR_DIRECTORY_HELD` when another process holds the log directory, instead of sending to it. */
+  readonly mustHold?: boolean;
+  /** One line for the user now and then. Default: standard error. */
+  readonly log?: (line: string) => void;
+}
+
+/** An open trail: what `startTasktrail` gives. */
+export interface Trail {
+  readonly config: Config;
+  readonly books: Books;
+  /** Reads the log directory, whoever holds it. */
+  readonly reader: Reader;
+  /** Where this process receives OTLP; undefined when another process holds the directory, or nothing is recorded. */
+  readonly otlpUrl: string | undefined;
+  /** Resolves when what an earlier process left behind is delivered and in order. */
+  readonly recovered: Promise<void>;
+  /** What was recorded so far is with the operating system when this returns. */
+  flush(): void;
+  /** Sends what waits, closes everything. Never rejects; safe to call twice. Default deadline 5,000 ms. */
+  shutdown(deadlineMs?: number): Promise<void>;
+}
+
+/**
+ * Opens the log directory, or finds the process that holds it, and starts recording. Throws `ERR_CONFIG_INVALID` listing
+ * every problem, `ERR_DIRECTORY_UNUSABLE` and `ERR_PORT_IN_USE` for an explicit port; afterwards nothing throws any more.
+ */
+export async function startTasktrail(options: StartOptions = {}): Promise<Trail> {
+  const config = options.config ?? loadConfig(options);
+  const books = new Books();
+  const reader: Reader = createReader(config.logDir);
+  if (!config.enabled) return offTrail(config, books, reader);
+  if (activeRecorder() !== undefined)
+    throw new TypeError('tasktrail is started already: call startTasktrail once');
+  const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
+  const lock = await tryLock(config, books, options.mustHold === true);
+  const destinations = destinationsOf(config);
+  const journal = new Journal({ directory: join(config.logDir, '_journal'), destinations, books });
+  const resource = resourceOf(config);
+  const source = {
+    resource: { attributes: encodeAttributes(resource.attributes) },
+    scope: { name: 'tasktrail' },
+  };
+  const holder = lock && (await startHolder(lock, { config, books, journal, source, log }));
+  return new OpenTrail({
+    config,
+    books,
+    reader,
+    journal,
+    holder,
+    recorder: new OtelRecorder({ resource, journal }),
+  });
+}
+
+let current: Trail | undefined;
+
+/** The trail that this process has open. */
+export function activeTrail(): Trail | undefined {
+  return current;
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly books: Books;
+  readonly reader: Reader;
+  readonly journal: Journal;
+  readonly holder: Holder | undefined;
+  readonly recorder: OtelRecorder;
+}
+
+class OpenTrail implements Trail {
+  readonly config: Config;
+  readonly books: Books;
+  readonly reader: Reader;
+  readonly recovered: Promise<void>;
+  readonly #parts: Parts;
+  readonly #senders: readonly Sender[];
+  readonly #claims: NodeJS.Timeout;
+  readonly #onExit = (): void => this.#parts.journal.closeSync();
+  readonly #onBeforeExit = (): void => void this.shutdown();
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.config = parts.config;
+    this.books = parts.books;
+    this.reader = parts.reader;
+    const { journal, recorder, books } = parts;
+    recorder.install();
+    setRecorder(recorder);
+    current = this;
+    this.#senders = createSenders(parts.config, journal, books);
+    for (const sender of this.#senders) sender.start();
+    this.#claims = setInterval(() => void this.#claim(), CLAIM_MS).unref();
+    this.recovered = this.#recover();
+    process.on('exit', this.#onExit);
+    // A script that comes to its end without `shutdown` still delivers what it recorded.
+    process.on('beforeExit', this.#onBeforeExit);
+  }
+
+  get otlpUrl(): string | undefined {
+    return this.#parts.holder?.url;
+  }
+
+  flush(): void {
+    this.#parts.journal.flush();
+  }
+
+  shutdown(deadlineMs: number = SHUTDOWN_MS): Promise<void> {
+    this.#closing ??= this.#close(Date.now() + deadlineMs);
+    return this.#closing;
+  }
+
+  async #recover(): Promise<void> {
+    await this.#claim();
+    // Long enough for a backlog on loopback; a holder that is not there yet must not keep anybody waiting.
+    if (this.#parts.holder !== undefined) await this.#senders[0]?.drain(SHUTDOWN_MS);
+    await this.#parts.holder?.recovered;
+  }
+
+  async #claim(): Promise<void> {
+    try {
+      await this.#parts.journal.claimOrphans();
+    } catch (error) {
+      this.books.setReason('journal', messageOf(error));
+    }
+  }
+
+  /** Journal sent, receiver, store, lock: in this order, so that the last record of this process is stored by it. */
+  async #close(until: number): Promise<void> {
+    const left = (): number => Math.max(0, until - Date.now());
+    process.off('beforeExit', this.#onBeforeExit);
+    clearInterval(this.#claims);
+    setRecorder(undefined);
+    current = undefined;
+    const { recorder, journal, holder } = this.#parts;
+    recorder.uninstall();
+    try {
+      await Promise.all(this.#senders.map((sender) => this.#drain(sender, left())));
+      await Promise.all(this.#senders.map((sender) => sender.stop(Math.min(left(), UNREACHABLE_MS))));
+      for (const destination of journal.destinations) {
+        const pending = await journal.countPending(destination);
+        if (pending > 0) this.books.setReason(destination, `${pending} records wait in the journal`);
+      }
+      await journal.close();
+    } catch (error) {
+      this.books.setReason('shutdown', messageOf(error));
+    }
+    try {
+      await holder?.close(left());
+    } catch (error) {
+      this.books.setReason('shutdown', messageOf(error));
+    }
+    process.off('exit', this.#onExit);
+  }
+
+  async #drain(sender: Sender, deadlineMs: number): Promise<void> {
+    const isAway = this.books.reasons.has(sender.destination);
+    await sender.drain(isAway ? Math.min(deadlineMs, UNREACHABLE_MS) : deadlineMs);
+  }
+}
+
+/** Undefined when this process only sends: another one holds the directory, or it was asked not to. */
+async function tryLock(config: Config, books: Books, mustHold: boolean): Promise<DirectoryLock | undefined> {
+  if (!config.store) return undefined;
+  try {
+    return await lockDirectory(config, (reason) => books.setReason('store', reason));
+  } catch (error) {
+    const isHeld = error instanceof TasktrailError && error.code === 'ERR_DIRECTORY_HELD';
+    if (isHeld && !mustHold) return undefined;
+    throw error;
+  }
+}
+
+function offTrail(config: Config, books: Books, reader: Reader): Trail {
+  return {
+    config,
+    books,
+    reader,
+    otlpUrl: undefined,
+    recovered: Promise.resolve(),
+    flush: () => {},
+    shutdown: async () => {},
+  };
+}

@@ -1,0 +1,33 @@
+import { type Config, loadConfig } from '../config.ts';
+
+const SECRET = /secret|token/i;
+
+/** Prints every setting in force; secrets only as present or not. Throws `ERR_CONFIG_INVALID` as the start would. */
+export function printConfig(
+  flags: Readonly<Record<string, string | undefined>>,
+  options: { readonly path: string | undefined; readonly json: boolean },
+): void {
+  const config = loadConfig({ flags, ...(options.path !== undefined && { configFile: options.path }) });
+  const shown = Object.fromEntries(
+    Object.entries(config).map(([name, value]) => [name, maskOf(name, value)]),
+  );
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
+    return;
+  }
+  const settings = Object.entries(shown).filter(([name]) => name !== 'sources');
+  for (const [name, value] of settings) {
+    process.stdout.write(
+      `${name.padEnd(20)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}\n`,
+    );
+  }
+  const given = Object.entries(config.sources).filter(([, source]) => source !== 'default');
+  process.stdout.write(
+    `\nset by you: ${given.map(([name, source]) => `${name} (${source})`).join(', ') || 'nothing'}\n`,
+  );
+}
+
+function maskOf(name: string, value: Config[keyof Config]): unknown {
+  if (!SECRET.test(name)) return value ?? null;
+  return value === undefined ? null : '(set)';
+}

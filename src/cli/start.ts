@@ -1,0 +1,93 @@
+import { programOf, SAMPLE_AGENT, usesSampleAgent } from '../app/commands.ts';
+import { type Service, startService } from '../app/start.ts';
+import { type Config, loadConfig } from '../config.ts';
+import { readVersion } from './version.ts';
+
+/** Runs the service until SIGINT or SIGTERM. A second signal ends it at once. */
+export async function start(
+  flags: Readonly<Record<string, string | undefined>>,
+  configFile: string | undefined,
+): Promise<void> {
+  const config = loadConfig({ flags, ...(configFile !== undefined && { configFile }) });
+  const stopped = nextSignal();
+  const service = await startService(config, (line) => process.stderr.write(`tasktrail: ${line}\n`));
+  process.stdout.write(describeService(service));
+  void service.requeued.then((count) => {
+    if (count > 0) process.stdout.write(`${count} unfinished task(s) of an earlier run are queued again\n`);
+  });
+  const signal = await stopped;
+  process.stdout.write(`\n${signal}: stopping (once more to end at once)\n`);
+  process.once('SIGINT', () => process.exit(130));
+  process.once('SIGTERM', () => process.exit(143));
+  await service.stop();
+  process.stdout.write(describeEnd(service));
+  process.exit(0);
+}
+
+/** Asked for before anything is started, so that a signal during the start ends cleanly as well. */
+function nextSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+  });
+}
+
+export function describeService({ config, trail, url }: Service): string {
+  const lines = [
+    `tasktrail ${readVersion()}`,
+    row('webhooks', `POST ${url}/webhooks/github`),
+    row('REST', `${url}/api/tasks`),
+    row('health', `${url}/readyz`),
+  ];
+  if (trail.otlpUrl !== undefined)
+    lines.push(row('OTLP', `${trail.otlpUrl}${portNote(config, trail.otlpUrl)}`));
+  lines.push(row('writes to', config.enabled ? config.logDir : 'nothing'));
+  lines.push(row('agent', agentNote(config)));
+  for (const [index, note] of offNotes(config).entries()) lines.push(row(index === 0 ? 'off' : '', note));
+  return `${lines.join('\n')}\n`;
+}
+
+function row(name: string, text: string): string {
+  return `  ${name.padEnd(10)} ${text}`;
+}
+
+function portNote(config: Config, url: string): string {
+  if (config.otlpPort === 0 || url.endsWith(`:${config.otlpPort}`)) return '';
+  return ` (port ${config.otlpPort} is taken; set TASK_LOGS_OTLP_PORT to choose one)`;
+}
+
+function agentNote(config: Config): string {
+  if (usesSampleAgent(config)) {
+    return `${SAMPLE_AGENT}, a bundled sample that changes nothing: set TASK_LOGS_AGENT_COMMAND or "agents" in tasktrail.config.json`;
+  }
+  return Object.entries(config.agents)
+    .map(([name, agent]) => `${name} (${programOf(agent)})`)
+    .join(', ');
+}
+
+/** What does not work as the service is set up, and what would switch it on. */
+function offNotes(config: Config): readonly string[] {
+  const notes: string[] = [];
+  if (!config.enabled) notes.push('recording: TASK_LOGS_ENABLED is false');
+  if (config.enabled && !config.store)
+    notes.push('the store: TASK_LOGS_STORE is false, records are only sent');
+  if (config.githubSecret === undefined)
+    notes.push('GitHub webhooks (answered with 503): set GITHUB_WEBHOOK_SECRET');
+  if (config.githubToken === undefined) notes.push('the eyes reaction on comments: set GITHUB_TOKEN');
+  if (config.otlpEndpoint === undefined) notes.push('Jaeger or a collector: set OTEL_EXPORTER_OTLP_ENDPOINT');
+  return notes;
+}
+
+function describeEnd({ trail }: Service): string {
+  const { recorded, delivered, dropped } = trail.books.snapshot();
+  const lines = [`stopped. ${recorded} records, ${countsOf(delivered) || 'none delivered'}`];
+  if (Object.keys(dropped).length > 0) lines.push(`dropped: ${JSON.stringify(dropped)}`);
+  for (const [part, reason] of trail.books.reasons) lines.push(`${part}: ${reason}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function countsOf(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${count} to ${name}`)
+    .join(', ');
+}

@@ -1,0 +1,21 @@
+import { installAgentRunner } from './app/agent-runner.ts';
+
+installAgentRunner();
+
+export type { StartOptions, Trail } from './app/trail.ts';
+export { activeTrail, startTasktrail } from './app/trail.ts';
+export type { Config, ConfigOptions } from './config.ts';
+export type { ErrorCode } from './errors.ts';
+export { TasktrailError } from './errors.ts';
+export { logRecordProcessor, spanProcessor } from './export/otel-recorder.ts';
+export type { AgentOutcome, AgentOutput, RunAgentOptions } from './model/agent.ts';
+export type { Usage } from './model/documents.ts';
+export type { TaskInput } from './record/attempt.ts';
+export { recordTask, startTask } from './record/attempt.ts';
+export type { Delivery, DeliveryIdentity, StageFields, WebhookRequest } from './record/delivery.ts';
+export { recordDelivery } from './record/delivery.ts';
+export type { QueuedTask } from './record/queued-task.ts';
+export { prepareTask } from './record/queued-task.ts';
+export type { Task } from './record/task.ts';
+export { AgentFailedError, activeTask } from './record/task.ts';
+export type { Phase, Step, Workflow } from './record/workflow.ts';

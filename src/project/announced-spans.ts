@@ -1,0 +1,68 @@
+import type { OtlpSpan } from '../model/otlp.ts';
+import type { FactLine } from './change.ts';
+import { compareMoments } from './fold.ts';
+import { spanFromFacts } from './lost-span.ts';
+
+/** What identifies a span: its own id is unique in its trace only. */
+export function spanKey(traceId: string, spanId: string): string {
+  return `${traceId}-${spanId}`;
+}
+
+export interface SpanSituation {
+  /** Whether a span has arrived, by its key. */
+  hasArrived(key: string): boolean;
+  /** Whether what has not arrived by now is lost. */
+  readonly isOver: boolean;
+  /** When the last record of the task happened. */
+  readonly lastTimestamp: string;
+}
+
+/** The spans of one task that facts speak of and that have not arrived. */
+export class AnnouncedSpans {
+  readonly #starts = new Map<string, FactLine>();
+  readonly #ends = new Map<string, FactLine>();
+  readonly #built = new Set<string>();
+
+  add(fact: FactLine): void {
+    if (fact.trace_id === null || fact.span_id === null) return;
+    const key = spanKey(fact.trace_id, fact.span_id);
+    if (fact.span !== undefined) keepEarliest(this.#starts, key, fact);
+    if (fact.derive !== undefined) keepEarliest(this.#ends, key, fact);
+  }
+
+  /** Builds, each once, the spans whose end fact asks for it, and those that are lost. */
+  build({ hasArrived, isOver, lastTimestamp }: SpanSituation): OtlpSpan[] {
+    const spans: OtlpSpan[] = [];
+    // While the task runs only ends are looked at: there may be thousands of spans on their way.
+    for (const key of [...(isOver ? this.#starts : this.#ends).keys()]) {
+      if (this.#forget(key, hasArrived)) continue;
+      const start = this.#starts.get(key);
+      if (start === undefined || this.#built.has(key)) continue;
+      const last = lastTimestamp > start.timestamp ? lastTimestamp : start.timestamp;
+      const span = spanFromFacts(start, this.#ends.get(key), last);
+      if (span === undefined) continue;
+      this.#built.add(key);
+      spans.push(span);
+    }
+    return spans;
+  }
+
+  /** Whether a span that was announced has not arrived. */
+  isMissingAny(hasArrived: (key: string) => boolean): boolean {
+    for (const key of [...this.#starts.keys()]) if (!this.#forget(key, hasArrived)) return true;
+    return false;
+  }
+
+  #forget(key: string, hasArrived: (key: string) => boolean): boolean {
+    if (!hasArrived(key)) return false;
+    this.#starts.delete(key);
+    this.#ends.delete(key);
+    this.#built.delete(key);
+    return true;
+  }
+}
+
+function keepEarliest(facts: Map<string, FactLine>, key: string, fact: FactLine): void {
+  const current = facts.get(key);
+  if (current === undefined || compareMoments(fact, current) < 0) facts.set(key, fact);
+}
