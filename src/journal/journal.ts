@@ -119,7 +119,7 @@ export class Journal {
     const { directory, books } = this.#options;
     if (this.#closed) return 0;
     this.#writer.checkFile();
-    for (const segment of this.#segments) await segment.touch();
+    for (const segment of [...this.#segments]) await segment.touch();
     let names: string[];
     try {
       names = await readdir(directory);

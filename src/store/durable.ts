@@ -1,4 +1,4 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
 /** What a file can be made of: pieces that need not be in memory together. */
@@ -18,7 +18,7 @@ export async function replaceFile(path: string, content: Content): Promise<void>
   try {
     const handle = await open(temp, 'w');
     try {
-      await handle.writeFile(content);
+      await writeFile(handle, content);
       await handle.sync();
     } finally {
       await handle.close();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { errnoOf, TasktrailError } from '../errors.ts';
 import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../journal/process-identity.ts';
+import { isPathSafeId } from '../model/ids.ts';
 import { makeDirectory } from './durable.ts';
 import { LOCK_FILE } from './layout.ts';
 
@@ -11,6 +12,9 @@ const TOUCH_MS = 1_000;
 
 /** A holder that has not done so for this long is taken for dead: ten missed touches are no busy moment. */
 const STALE_MS = 10_000;
+
+/** A lock that comes and goes that often while one process starts is not worth waiting for. */
+const TRIES_MAX = 10;
 
 /** `_lock.json`: who owns the log directory and where to send to. */
 export interface LockRecord extends ProcessIdentity {
@@ -104,12 +108,14 @@ async function take(path: string, record: LockRecord): Promise<void> {
   const temp = `${path}.${record.token}`;
   await writeFile(temp, `${JSON.stringify(record)}\n`);
   try {
-    // Twice at most: the second time after a stale lock was moved away.
-    for (let tries = 0; tries < 3; tries += 1) {
+    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
       if (await linkNew(temp, path)) return;
-      await moveStaleAway(path);
+      const lock = await readGeneration(path);
+      if (lock === undefined) continue;
+      if (!(await isStale(path, lock.record))) throw held(lock.record);
+      if (await succeed({ path, temp, stale: lock.generation })) return;
     }
-    throw held(await readLock(path));
+    throw held((await readGeneration(path))?.record);
   } finally {
     await rm(temp, { force: true });
   }
@@ -126,24 +132,60 @@ async function linkNew(temp: string, path: string): Promise<boolean> {
   }
 }
 
-async function moveStaleAway(path: string): Promise<void> {
+/**
+ * Replaces a stale lock. Each lock has one successor: who makes the link that is named after it, `..after-<token>`, and
+ * nobody else may then put a new lock in its place. A successor that died half-way is stale itself, and has a successor.
+ * The lock is replaced by a rename, so that at no moment there is none. False when somebody else was faster.
+ */
+async function succeed({ path, temp, stale }: Succession): Promise<boolean> {
+  const made: string[] = [];
+  for (let before = stale; ; ) {
+    const name = `${path}.after-${before}`;
+    if (await linkNew(temp, name)) {
+      made.push(name);
+      break;
+    }
+    const other = await readGeneration(name);
+    // Done and cleared away in between.
+    if (other === undefined) return false;
+    if (!(await isStale(name, other.record))) throw held(other.record);
+    made.push(name, `${path}.${other.generation}`);
+    before = other.generation;
+  }
+  if ((await readGeneration(path))?.generation !== stale) {
+    await rm(made.at(-1) ?? temp, { force: true });
+    return false;
+  }
+  await rename(temp, path);
+  for (const name of made) await rm(name, { force: true });
+  return true;
+}
+
+interface Succession {
+  readonly path: string;
+  /** Our own lock, written and not yet in place. */
+  readonly temp: string;
+  /** The generation that it may replace. */
+  readonly stale: string;
+}
+
+interface Generation {
+  readonly record: LockRecord | undefined;
+  /** The token; of a lock that cannot be read, what tells it from others. */
+  readonly generation: string;
+}
+
+/** Undefined when there is no lock. */
+async function readGeneration(path: string): Promise<Generation | undefined> {
   const record = await readLock(path);
-  if (!(await isStale(path, record))) throw held(record);
-  const aside = `${path}.stale-${ulid()}`;
+  if (record !== undefined) return { record, generation: record.token };
   try {
-    await rename(path, aside);
+    const { ino, mtimeMs } = await stat(path);
+    return { record: undefined, generation: `${ino}-${mtimeMs}` };
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return;
+    if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
-  const moved = await readLock(aside);
-  if (moved?.token !== record?.token) {
-    // Somebody was faster and this is their new lock: put it back.
-    await linkNew(aside, path);
-    await rm(aside, { force: true });
-    throw held(moved);
-  }
-  await rm(aside, { force: true });
 }
 
 async function isStale(path: string, record: LockRecord | undefined): Promise<boolean> {
@@ -176,7 +218,7 @@ function isLockRecord(value: unknown): value is LockRecord {
     typeof field('pid') === 'number' &&
     typeof field('host') === 'string' &&
     typeof field('start') === 'string' &&
-    typeof field('token') === 'string'
+    isPathSafeId(field('token'))
   );
 }
 

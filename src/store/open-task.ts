@@ -62,7 +62,8 @@ export class OpenTask {
       const text = await readText(join(dir, TASK_FILES[document]));
       if (text !== undefined) task.#written.set(document, text);
     }
-    task.#settled = isSettled(task.#written.get('metadata')) && !task.#isUnfinished();
+    const wasSettled = isSettled(task.#written.get('metadata'));
+    task.#settled = wasSettled && task.#fold.isTerminal && !task.#isUnfinished();
     // A directory with nothing of ours in it may be anybody's.
     if (LINE_FILES.some((name) => !task.#files[name].isEmpty)) await task.#writeDocuments();
     return task;

@@ -70,6 +70,8 @@ export class Store {
   readonly #side: SideFiles;
   #timer: NodeJS.Timeout | undefined;
   #isTicking = false;
+  /** Tasks that the disk refused to open at the start. */
+  readonly #unrecovered = new Set<string>();
   /** The file or task that the notice speaks of. */
   #refused: string | undefined;
   #closedBecause: string | undefined;
@@ -118,12 +120,22 @@ export class Store {
       for (const id of next) {
         if (this.#closedBecause !== undefined) return;
         if (await this.#isSettled(id)) continue;
-        await this.#applyToTask(id, []).catch((error: unknown) => {
-          this.#options.books.setReason('recovery', `${id}: ${messageOf(error)}`);
-        });
+        await this.#recoverTask(id);
       }
     };
     await Promise.all(Array.from({ length: RECOVERY_WIDTH }, work));
+  }
+
+  async #recoverTask(id: string): Promise<void> {
+    const { books } = this.#options;
+    try {
+      await this.#applyToTask(id, []);
+      this.#unrecovered.delete(id);
+      if (this.#unrecovered.size === 0) books.setReason('recovery', undefined);
+    } catch (error) {
+      this.#unrecovered.add(id);
+      books.setReason('recovery', `${id}: ${messageOf(error)}`);
+    }
   }
 
   /** What time brings to the open tasks. */
@@ -139,6 +151,8 @@ export class Store {
   }
 
   async #tickAll(): Promise<void> {
+    // One a tick: while the disk takes nothing the others would fail as well.
+    for (const id of [...this.#unrecovered].slice(0, 1)) await this.#recoverTask(id);
     for (const [id, task] of this.#tasks) {
       await this.#queue.run(id, async () => {
         if (this.#closedBecause !== undefined || this.#tasks.get(id) !== task) return;
