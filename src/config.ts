@@ -167,6 +167,11 @@ export function inheritedEnvironment(): Record<string, string> {
   return out;
 }
 
+/** Some variables of the environment, for a program that must not see the others. */
+export function pickEnvironment(names: readonly string[]): Record<string, string | undefined> {
+  return Object.fromEntries(names.map((name) => [name, process.env[name]]));
+}
+
 function readSettings(
   flags: Readonly<Record<string, string | undefined>>,
   env: Readonly<Record<string, string | undefined>>,

@@ -68,6 +68,7 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
     resource: { attributes: encodeAttributes(resource.attributes) },
     scope: { name: 'tasktrail' },
   };
+  const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
   const holder = lock && (await startHolder(lock, { config, books, journal, source, log }));
   return new OpenTrail({
     config,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Service, startService } from '../app/start.ts';
-import { loadConfig } from '../config.ts';
+import { loadConfig, pickEnvironment } from '../config.ts';
 import { TasktrailError } from '../errors.ts';
 import { checkTask, printTask } from './demo-report.ts';
 
@@ -24,7 +24,7 @@ export async function demo(keepRunning: boolean): Promise<number> {
   const config = loadConfig({
     flags: { PORT: '0', TASK_LOGS_OTLP_PORT: '0', TASK_LOGS_DIR: logDir, GITHUB_WEBHOOK_SECRET: secret },
     // The demo is the same on every machine: of the environment it takes where traces go, nothing else.
-    env: { HOME: process.env.HOME, OTEL_EXPORTER_OTLP_ENDPOINT: process.env.OTEL_EXPORTER_OTLP_ENDPOINT },
+    env: pickEnvironment(['HOME', 'OTEL_EXPORTER_OTLP_ENDPOINT']),
     cwd: logDir,
   });
   const interrupted = new AbortController();

@@ -98,6 +98,9 @@ function encodeLink(link: Link): OtlpSpanLink {
   };
 }
 
+/** A user's own pair may hold fractions, or more nanoseconds than a second has. */
 function nanosFromHrTime([seconds, nanos]: HrTime): string {
-  return seconds === 0 ? String(nanos) : `${seconds}${String(nanos).padStart(9, '0')}`;
+  const whole = Number.isFinite(seconds + nanos) ? seconds : 0;
+  const rest = Number.isFinite(seconds + nanos) ? nanos : 0;
+  return String(BigInt(Math.trunc(whole)) * 1_000_000_000n + BigInt(Math.trunc(rest)));
 }

@@ -1,67 +1,65 @@
-import { diag } from '@opentelemetry/api';
-import { ExportResultCode } from '@opentelemetry/core';
-import { OTLPExporterError } from '@opentelemetry/otlp-exporter-base';
-import {
-  convertLegacyHttpOptions,
-  createOtlpHttpExportDelegate,
-} from '@opentelemetry/otlp-exporter-base/node-http';
+import { Agent as HttpAgent, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { convertLegacyHttpOptions } from '@opentelemetry/otlp-exporter-base/node-http';
 import { messageOf } from '../errors.ts';
-import { resultOfBody, resultOfStatus, type SendResult, type Signal, type Transport } from './transport.ts';
+import { post } from './post.ts';
+import type { SendResult, Signal, Transport } from './transport.ts';
 
-type Delegate = ReturnType<typeof createOtlpHttpExportDelegate<Uint8Array, SendResult>>;
+type Settings = ReturnType<typeof convertLegacyHttpOptions>;
 
-/** The exporters' own metrics are off: the books count what was sent. */
-const UNCOUNTED: Parameters<typeof createOtlpHttpExportDelegate<Uint8Array, SendResult>>[3] = {
-  name: 'span',
-  countItems: () => 1,
-};
+const compress = promisify(gzip);
 
 /**
- * To `OTEL_EXPORTER_OTLP_ENDPOINT`, over the standard exporters' own transport: headers, TLS, compression and timeout
- * come from `OTEL_EXPORTER_OTLP_*`, also per signal, exactly as documented there.
+ * To `OTEL_EXPORTER_OTLP_ENDPOINT`: where, headers, TLS, compression and timeout come from `OTEL_EXPORTER_OTLP_*`, also
+ * per signal, read by the standard exporters' own package. Its delegate is not used: it tries again by itself for ten
+ * seconds and keeps `Retry-After` to itself, and the journal is the one that tries again.
  */
 export class EndpointTransport implements Transport {
-  readonly #delegates: Record<Signal, Delegate>;
-  #answer: SendResult | undefined;
+  readonly #settings: Record<Signal, Settings>;
+  readonly #agents = new Map<Signal, HttpAgent>();
 
   constructor() {
-    this.#delegates = { logs: this.#delegate('logs'), traces: this.#delegate('traces') };
+    this.#settings = { logs: settingsOf('logs'), traces: settingsOf('traces') };
   }
 
   async send(signal: Signal, body: Uint8Array): Promise<SendResult> {
-    this.#answer = undefined;
-    return new Promise((resolve) => {
-      this.#delegates[signal].export(body, ({ code, error }) => {
-        if (code === ExportResultCode.SUCCESS) resolve(this.#answer ?? { kind: 'taken', rejected: 0 });
-        else resolve(resultOfError(error));
+    const { url, compression, timeoutMillis, userAgent } = this.#settings[signal];
+    try {
+      const headers = { ...(await this.#settings[signal].headers()) };
+      if (userAgent !== undefined) headers['User-Agent'] = userAgent;
+      if (compression === 'gzip') headers['Content-Encoding'] = 'gzip';
+      return await post(compression === 'gzip' ? await compress(body) : body, {
+        url,
+        request: url.startsWith('https:') ? requestHttps : requestHttp,
+        agent: await this.#agent(signal),
+        headers,
+        timeoutMs: timeoutMillis,
       });
-    });
+    } catch (error) {
+      // A certificate file that cannot be read, a header that is none: later, perhaps, and visibly until then.
+      return { kind: 'retry', reason: messageOf(error) };
+    }
   }
 
   async close(): Promise<void> {
-    await Promise.all(Object.values(this.#delegates).map((delegate) => delegate.shutdown()));
+    for (const agent of this.#agents.values()) agent.destroy();
   }
 
-  #delegate(signal: Signal): Delegate {
-    const options = convertLegacyHttpOptions({}, signal.toUpperCase(), `v1/${signal}`, {
-      'Content-Type': 'application/json',
-    });
-    // The journal's entries are OTLP/JSON already: there is nothing to serialize.
-    const serializer = {
-      serializeRequest: (body: Uint8Array) => body,
-      deserializeResponse: (body: Uint8Array) => {
-        this.#answer = resultOfBody(Buffer.from(body).toString('utf8'));
-        return this.#answer;
-      },
-    };
-    return createOtlpHttpExportDelegate(options, serializer, `otlp_http_${signal}`, UNCOUNTED, undefined);
+  async #agent(signal: Signal): Promise<HttpAgent> {
+    const { agentFactory, url } = this.#settings[signal];
+    let agent = this.#agents.get(signal);
+    if (agent === undefined) {
+      agent = await agentFactory(new URL(url).protocol);
+      this.#agents.set(signal, agent);
+    }
+    return agent;
   }
 }
 
-function resultOfError(error: Error | undefined): SendResult {
-  if (error instanceof OTLPExporterError && error.code !== undefined) {
-    return resultOfStatus(error.code, error.data ?? error.message);
-  }
-  diag.debug('tasktrail: sending failed', error);
-  return { kind: 'retry', reason: messageOf(error ?? 'unknown error') };
+function settingsOf(signal: Signal): Settings {
+  return convertLegacyHttpOptions({}, signal.toUpperCase(), `v1/${signal}`, {
+    'Content-Type': 'application/json',
+  });
 }

@@ -1,9 +1,13 @@
 import { Agent, request } from 'node:http';
 import { messageOf } from '../errors.ts';
-import { resultOfBody, resultOfStatus, type SendResult, type Signal, type Transport } from './transport.ts';
+import { post } from './post.ts';
+import type { SendResult, Signal, Transport } from './transport.ts';
 
 /** Longer than any write of a batch to a slow disk; a holder that hangs is asked again, and ids make it harmless. */
 const ANSWER_TIMEOUT_MS = 15_000;
+
+/** Answers of somebody who is not our holder (its port was taken over), or does not know our token (yet). */
+const STRANGER = new Set([401, 403, 404, 405]);
 
 export interface HolderTransportOptions {
   /** Base URL of the process that holds the log directory, or undefined while there is none. */
@@ -22,9 +26,7 @@ export class HolderTransport implements Transport {
   }
 
   async send(signal: Signal, body: Uint8Array): Promise<SendResult> {
-    this.#url ??= await this.#options.locate();
-    if (this.#url === undefined) return { kind: 'retry', reason: 'no process holds the log directory' };
-    const result = await this.#post(`${this.#url}/v1/${signal}`, body);
+    const result = await this.#send(signal, body);
     if (result.kind === 'retry') this.#url = undefined;
     return result;
   }
@@ -33,32 +35,28 @@ export class HolderTransport implements Transport {
     this.#agent.destroy();
   }
 
-  #post(url: string, body: Uint8Array): Promise<SendResult> {
+  async #send(signal: Signal, body: Uint8Array): Promise<SendResult> {
+    try {
+      this.#url ??= await this.#options.locate();
+    } catch (error) {
+      return { kind: 'retry', reason: `cannot find the holder: ${messageOf(error)}` };
+    }
+    if (this.#url === undefined) return { kind: 'retry', reason: 'no process holds the log directory' };
     const { token } = this.#options;
-    return new Promise((resolve) => {
-      const headers = {
+    const result = await post(body, {
+      url: `${this.#url}/v1/${signal}`,
+      request,
+      agent: this.#agent,
+      headers: {
         'content-type': 'application/json',
-        'content-length': body.byteLength,
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      };
-      const retry = (error: unknown): void => resolve({ kind: 'retry', reason: messageOf(error) });
-      const req = request(
-        url,
-        { method: 'POST', agent: this.#agent, headers, timeout: ANSWER_TIMEOUT_MS },
-        (res) => {
-          const chunks: Buffer[] = [];
-          res.on('data', (chunk: Buffer) => chunks.push(chunk));
-          res.on('error', retry);
-          res.on('end', () => {
-            const text = Buffer.concat(chunks).toString('utf8');
-            const status = res.statusCode ?? 0;
-            resolve(status === 200 ? resultOfBody(text) : resultOfStatus(status, text));
-          });
-        },
-      );
-      req.on('timeout', () => req.destroy(new Error('the holder did not answer in time')));
-      req.on('error', retry);
-      req.end(body);
+      },
+      timeoutMs: ANSWER_TIMEOUT_MS,
     });
+    // The records are for the holder alone: they wait for it instead of being dropped at a stranger's word.
+    if ((result.kind === 'refused' || result.kind === 'unsupported') && STRANGER.has(result.status)) {
+      return { kind: 'retry', reason: `status ${result.status}` };
+    }
+    return result;
   }
 }

@@ -13,6 +13,7 @@ import type { Resource } from '@opentelemetry/resources';
 import { LoggerProvider } from '@opentelemetry/sdk-logs';
 import { AlwaysOnSampler, BasicTracerProvider } from '@opentelemetry/sdk-trace-base';
 import { ATTR } from '../model/attributes.ts';
+import { targetOf } from '../model/events.ts';
 import type { Fact, SpanKindName } from '../model/fact.ts';
 import { presentAttributes, type Recorder, type SpanStart } from '../record/recorder.ts';
 import { type JournalWriter, TasktrailLogRecordProcessor, TasktrailSpanProcessor } from './processors.ts';
@@ -51,6 +52,8 @@ export function logRecordProcessor(): TasktrailLogRecordProcessor {
 }
 
 export interface RecorderOptions {
+  /** False: workflows, phases and steps are spans only. Default true. */
+  readonly emitWorkflowEvents?: boolean;
   readonly resource: Resource;
   readonly journal: JournalWriter & { flush(): void };
 }
@@ -58,11 +61,13 @@ export interface RecorderOptions {
 /** Facts through a logger provider of our own, spans through the user's provider when it carries our processor. */
 export class OtelRecorder implements Recorder {
   readonly #journal: RecorderOptions['journal'];
+  readonly #emitWorkflowEvents: boolean;
   readonly #logger: Logger;
   readonly #tracer: Tracer;
 
-  constructor({ resource, journal }: RecorderOptions) {
+  constructor({ resource, journal, emitWorkflowEvents }: RecorderOptions) {
     this.#journal = journal;
+    this.#emitWorkflowEvents = emitWorkflowEvents ?? true;
     const logs = new LoggerProvider({
       resource,
       processors: [new TasktrailLogRecordProcessor(() => journal)],
@@ -94,6 +99,7 @@ export class OtelRecorder implements Recorder {
   }
 
   emit(fact: Fact): void {
+    if (!this.#emitWorkflowEvents && targetOf(fact.eventName) === 'workflow') return;
     const attributes: LogAttributes = { [ATTR.eventId]: fact.eventId };
     for (const key of Object.keys(fact.attributes)) {
       const value = fact.attributes[key];

@@ -36,6 +36,7 @@ export class TasktrailSpanProcessor implements SpanProcessor {
   }
 
   onStart(span: SdkSpan, parentContext: Context): void {
+    if (this.#writer() === undefined) return;
     this.#seen.add(span);
     if (span.attributes[ATTR.taskId] !== undefined || span.attributes[ATTR.taskIds] !== undefined) return;
     for (const [name, value] of Object.entries(taskIdAttributes(parentContext))) {
@@ -96,7 +97,9 @@ function sourceOf(
     scopes = new Map();
     sources.set(resource, scopes);
   }
-  const key = `${scope.name}\0${scope.version ?? ''}`;
+  // What a resource's slow detectors find joins it later.
+  const state = resource.asyncAttributesPending === true ? 'pending' : 'settled';
+  const key = `${state}\0${scope.name}\0${scope.version ?? ''}`;
   let source = scopes.get(key);
   if (source === undefined) {
     source = {

@@ -1,18 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import { suppressTracing } from '@opentelemetry/core';
-import pRetry from 'p-retry';
 import type { Books } from '../books.ts';
 import { messageOf } from '../errors.ts';
 import type { Journal, QueuedBatch } from '../journal/journal.ts';
+import type { BatchEntry } from '../journal/segment-reader.ts';
 import { partsOf, type RequestPart, requestBody } from './request.ts';
 import type { SendResult, Signal, Transport } from './transport.ts';
 
 /** After the first record of a batch, how long others may join it: unnoticed by a reader, far fewer requests. */
 const LINGER_MS = 20;
 
-/** First and longest pause between two tries at the same request. */
+/** First pause between two tries at the same request; each next one is twice as long, up to the longest. */
 const RETRY_MIN_MS = 100;
+
+/** `Retry-After` is honoured up to an hour: a wrong clock over there must not silence us for days. */
+const RETRY_AFTER_MAX_MS = 3_600_000;
 
 /** How often the end of a backlog is looked for at shutdown. */
 const DRAIN_POLL_MS = 5;
@@ -36,7 +39,7 @@ export class Sender {
   readonly #stop = new AbortController();
   readonly #unsupported = new Set<Signal>();
   #running: Promise<void> | undefined;
-  #idle = true;
+  #idle = false;
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -58,7 +61,7 @@ export class Sender {
     do {
       // Before the first look, too: what was flushed just now wakes the sender in the next tick.
       await delay(DRAIN_POLL_MS);
-      if (this.#idle) return true;
+      if (this.#idle && this.#options.journal.unwritten === 0) return true;
     } while (Date.now() < until);
     return false;
   }
@@ -73,10 +76,13 @@ export class Sender {
   async #run(): Promise<void> {
     const { journal, destination, books } = this.#options;
     const { signal } = this.#stop;
+    const part = `journal ${destination}`;
+    let isSaved = true;
     while (!signal.aborted) {
       try {
         const version = journal.version;
         const batch = await journal.next(destination);
+        if (isSaved) books.setReason(part, undefined);
         if (batch === undefined) {
           this.#idle = true;
           await journal.changed(version, signal);
@@ -86,10 +92,13 @@ export class Sender {
         }
         this.#idle = false;
         if (!(await this.#settle(batch))) return;
+        isSaved = false;
         await journal.done(destination, batch);
+        isSaved = true;
       } catch (error) {
         // The journal's own files cannot be read or its cursors not be written: nothing is lost, all is late.
-        books.setReason(`journal ${destination}`, messageOf(error));
+        this.#idle = false;
+        books.setReason(part, messageOf(error));
         await delay(RETRY_MIN_MS, undefined, { ref: false });
       }
     }
@@ -113,9 +122,9 @@ export class Sender {
     const count = part.entries.length;
     switch (result.kind) {
       case 'taken':
-        books.countDelivered(destination, count - result.rejected);
+        books.countDelivered(destination, Math.max(0, count - result.rejected));
         if (result.rejected > 0) {
-          books.countDropped('rejected', result.rejected);
+          books.countDropped('rejected', Math.min(count, result.rejected));
           books.setNotice(`${destination} rejected`, result.reason ?? 'no reason given');
         }
         return [];
@@ -134,10 +143,17 @@ export class Sender {
         this.#unsupported.add(part.signal);
         books.setNotice(destination, `takes no ${part.signal}: they are not sent there`);
         return [];
-      case 'refused':
+      case 'refused': {
+        const readable = part.entries.filter(isJson);
+        if (readable.length < count) {
+          // Damaged lines of the journal, which spoil the whole request: the others go again without them.
+          books.countDropped('damaged', count - readable.length);
+          return readable.length === 0 ? [] : [{ signal: part.signal, entries: readable }];
+        }
         books.countDropped('refused', count);
         books.setNotice(`${destination} refused`, result.reason);
         return [];
+      }
       case 'retry':
         return [part];
     }
@@ -146,29 +162,45 @@ export class Sender {
   /** Tries until the destination has answered for good; undefined when stopped before. */
   async #sendUntilAnswered(part: RequestPart): Promise<SendResult | undefined> {
     const { books, destination, retryMaxMs, transport } = this.#options;
-    const { signal } = this.#stop;
     const body = requestBody(part);
-    const attempt = async (): Promise<SendResult> => {
-      const result = await transport.send(part.signal, body);
-      if (result.kind !== 'retry') return result;
+    for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, retryMaxMs)) {
+      // Here again: a context manager that was set after `start` knows nothing of what is around us.
+      const result = await context.with(suppressTracing(ROOT_CONTEXT), () =>
+        transport.send(part.signal, body),
+      );
+      if (result.kind !== 'retry') {
+        books.setReason(destination, undefined);
+        return result;
+      }
       books.setReason(destination, `not reachable: ${result.reason}`);
-      if (result.afterMs !== undefined) await delay(result.afterMs, undefined, { ref: false, signal });
-      throw new Error(result.reason);
-    };
+      // Spread, so that the many that wait for one endpoint do not come back at the same moment.
+      const ownMs = Math.min(pauseMs, retryMaxMs) * (0.5 + Math.random() / 2);
+      if (!(await this.#pause(Math.max(ownMs, Math.min(result.afterMs ?? 0, RETRY_AFTER_MAX_MS))))) {
+        return undefined;
+      }
+    }
+  }
+
+  /** False when stopped meanwhile. */
+  async #pause(ms: number): Promise<boolean> {
+    const { signal } = this.#stop;
+    if (signal.aborted) return false;
     try {
-      const result = await pRetry(attempt, {
-        retries: Number.POSITIVE_INFINITY,
-        minTimeout: RETRY_MIN_MS,
-        maxTimeout: retryMaxMs,
-        randomize: true,
-        unref: true,
-        signal,
-      });
-      books.setReason(destination, undefined);
-      return result;
+      await delay(ms, undefined, { ref: false, signal });
+      return true;
     } catch (error) {
-      if (signal.aborted) return undefined;
+      if (signal.aborted) return false;
       throw error;
     }
+  }
+}
+
+function isJson({ json }: BatchEntry): boolean {
+  try {
+    JSON.parse(json);
+    return true;
+  } catch {
+    // That is the answer.
+    return false;
   }
 }

@@ -8,8 +8,8 @@ export type SendResult =
   | { readonly kind: 'taken'; readonly rejected: number; readonly reason?: string }
   | { readonly kind: 'retry'; readonly reason: string; readonly afterMs?: number }
   | { readonly kind: 'too_large' }
-  | { readonly kind: 'unsupported' }
-  | { readonly kind: 'refused'; readonly reason: string };
+  | { readonly kind: 'unsupported'; readonly status: number }
+  | { readonly kind: 'refused'; readonly status: number; readonly reason: string };
 
 /** One destination's wire. Never rejects. */
 export interface Transport {
@@ -25,8 +25,9 @@ export function resultOfStatus(status: number, detail: string, afterMs?: number)
     return { kind: 'retry', reason: `status ${status}`, ...(afterMs !== undefined && { afterMs }) };
   }
   if (status === 413) return { kind: 'too_large' };
-  if (status === 404) return { kind: 'unsupported' };
-  return { kind: 'refused', reason: `status ${status}${detail === '' ? '' : `: ${detail.slice(0, 200)}`}` };
+  if (status === 404) return { kind: 'unsupported', status };
+  const said = detail === '' ? '' : `: ${detail.slice(0, 200)}`;
+  return { kind: 'refused', status, reason: `status ${status}${said}` };
 }
 
 /** Reads `partialSuccess` of a 200's JSON body; anything unreadable counts as full success, as the protocol says. */

@@ -76,6 +76,7 @@ export class AgentRun implements AgentRecording {
     if (this.#scope.ended) return;
     for (const tool of this.#tools.values()) tool.end({ errorType: 'unfinished' });
     this.#tools.clear();
+    if (outcome.model !== null) this.model(outcome.model);
     const usage = outcome.usage;
     this.#task.usage(usage);
     this.#scope.setAttributes({

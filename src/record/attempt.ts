@@ -121,15 +121,15 @@ export function describeTask(scope: Scope, id: string, input: TaskInput): void {
   const attributes = { [ATTR.taskId]: id, [ATTR.attempt]: 1 };
   scope.emit(EVENT.metadata, {
     body: {
-      source: input.source,
       provider: input.provider ?? null,
-      created_at: isoFromMs(moment.timeMs),
-      status: 'queued',
       assigned_agent: input.agent ?? null,
       agent_type: input.agentType ?? null,
       model: input.model ?? null,
-      trace_id: scope.ids?.traceId ?? null,
       ...plainObject(input.metadata),
+      source: input.source,
+      created_at: isoFromMs(moment.timeMs),
+      status: 'queued',
+      trace_id: scope.ids?.traceId ?? null,
     },
     attributes,
     moment,

@@ -3,7 +3,13 @@ import { ATTR } from '../model/attributes.ts';
 import type { DeliveryOutcome, Stage, StageLine } from '../model/documents.ts';
 import { EVENT, stageEventName } from '../model/events.ts';
 import { checkId } from '../model/ids.ts';
-import type { JsonPrimitive, JsonValue } from '../model/json.ts';
+import {
+  isJsonObject,
+  type JsonObject,
+  type JsonPrimitive,
+  type JsonValue,
+  toJsonValue,
+} from '../model/json.ts';
 import { isoFromMs } from '../model/time.ts';
 import { withTaskIds } from './active.ts';
 import { type TaskInput, taskIdAttributes } from './attempt.ts';
@@ -38,8 +44,10 @@ export type StageFields = Readonly<Record<string, JsonPrimitive | readonly JsonP
 
 interface HeldStage {
   readonly stage: Stage;
-  readonly fields: StageFields;
+  readonly fields: JsonObject;
   readonly moment: Moment;
+  /** The one task that it concerns; undefined: all of them. */
+  readonly taskId: string | undefined;
 }
 
 /** Header by which each vendor marks its deliveries. */
@@ -86,8 +94,10 @@ export class Delivery {
   /** A stage that concerns every task of this delivery, or the one that `options` name. */
   stage(stage: Stage, fields: StageFields = {}, { taskId, moment }: StageOptions = {}): void {
     if (!this.#scope.recording) return;
-    const held: HeldStage = { stage, fields, moment: moment ?? mintMoment() };
-    this.#scope.addSpanEvent(stageEventName(stage), this.#stageAttributes(held), held.moment.timeMs);
+    const plain = toJsonValue(fields);
+    const held = { stage, fields: isJsonObject(plain) ? plain : {}, moment: moment ?? mintMoment(), taskId };
+    const attributes = this.#stageAttributes(held);
+    this.#scope.addSpanEvent(stageEventName(stage), attributes, held.moment.timeMs);
     this.#held.push(held);
     for (const id of taskId === undefined ? this.#taskIds : [taskId]) this.#emitStage(held, id);
   }
@@ -95,8 +105,7 @@ export class Delivery {
   /** A task that this delivery starts: the stages so far become its own, with their times. */
   task(input: TaskInput): QueuedTask {
     const id = input.taskId === undefined ? mintTaskId() : checkId('task id', input.taskId);
-    const shared = this.#held.filter(({ stage }) => stage !== 'task_created' && stage !== 'queue_push');
-    for (const held of shared) this.#emitStage(held, id);
+    for (const held of this.#held) if (held.taskId === undefined) this.#emitStage(held, id);
     this.#taskIds.push(id);
     const task = new QueuedTask(id, input, { scope: this.#scope, stage: this.stage.bind(this) });
     this.stage('task_created', { task_id: id, agent: input.agent, command: commandOf(input) }, { taskId: id });
@@ -114,12 +123,14 @@ export class Delivery {
     if (this.#scope.ended) return;
     const ids = this.#taskIds;
     const stages = this.#held.map(stageLine);
+    const failure = error === undefined ? undefined : failureOf(error);
+    const unfinished = failure === undefined ? 'unmatched' : 'rejected';
     this.#scope.emit(EVENT.delivery, {
       body: {
         event_type: this.#eventType ?? null,
-        outcome: this.#outcome ?? (ids.length > 0 ? 'accepted' : 'unmatched'),
-        reason: this.#reason ?? null,
-        task_ids: ids,
+        outcome: this.#outcome ?? (ids.length > 0 ? 'accepted' : unfinished),
+        reason: this.#reason ?? failure?.message ?? null,
+        task_ids: [...ids],
         stages: stages as readonly JsonValue[],
       },
       attributes: this.#identityAttributes(),
@@ -130,7 +141,7 @@ export class Delivery {
       [ATTR.httpStatus]: httpStatus,
     });
     // HTTP conventions: a 4xx is the client's failure and leaves a server span's status unset.
-    if (error !== undefined) this.#scope.end(failureOf(error));
+    if (failure !== undefined) this.#scope.end(failure);
     else this.#scope.end((httpStatus ?? 200) >= 500 ? { errorType: String(httpStatus) } : undefined);
   }
 
@@ -141,14 +152,14 @@ export class Delivery {
     });
   }
 
-  #stageAttributes(held: HeldStage): Record<string, JsonPrimitive | readonly string[] | undefined> {
-    const out: Record<string, JsonPrimitive | readonly string[] | undefined> = {
+  #stageAttributes(held: HeldStage): Record<string, JsonValue | undefined> {
+    const out: Record<string, JsonValue | undefined> = {
       ...this.#identityAttributes(),
       [ATTR.webhookStage]: held.stage,
     };
     for (const [name, value] of Object.entries(held.fields)) {
       if (value === undefined || value === null) continue;
-      out[ATTR.webhookPrefix + name] = typeof value === 'object' ? value.map(String) : value;
+      out[ATTR.webhookPrefix + name] = value;
     }
     return out;
   }

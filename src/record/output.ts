@@ -22,12 +22,17 @@ export function outputRecord(output: AgentOutput): OutputRecord {
   for (const [name, value] of Object.entries(output.more ?? {})) {
     attributes[ATTR.outputPrefix + name] = toJsonValue(value);
   }
-  const { text, originalBytes } = cutContent(String(output.content));
+  const { text, originalBytes } = cutContent(textOf(output.content));
   if (originalBytes !== undefined) {
     attributes[ATTR.outputTruncated] = true;
     attributes[ATTR.outputOriginalBytes] = originalBytes;
   }
   return { body: text, attributes };
+}
+
+/** The content, also of a caller without types. */
+function textOf(content: unknown): string {
+  return typeof content === 'string' ? content : JSON.stringify(toJsonValue(content));
 }
 
 /** A tool's input as data; one too large to be data is cut text, as the content beside it is. */

@@ -1,8 +1,9 @@
 import type { Context, Link, Span } from '@opentelemetry/api';
 import type { Fact, SpanKindName } from '../model/fact.ts';
-import type { JsonPrimitive } from '../model/json.ts';
+import { type JsonValue, toJsonValue } from '../model/json.ts';
 
-export type SpanAttributes = Readonly<Record<string, JsonPrimitive | readonly string[] | undefined>>;
+/** What an OTel span cannot hold (an object, a mixed array) becomes text there. */
+export type SpanAttributes = Readonly<Record<string, JsonValue | undefined>>;
 
 export interface SpanStart {
   readonly name: string;
@@ -38,7 +39,12 @@ export function presentAttributes(
   const out: Record<string, string | number | boolean | string[]> = {};
   for (const [key, value] of Object.entries(attributes)) {
     if (value === undefined || value === null) continue;
-    out[key] = typeof value === 'object' ? [...value] : value;
+    out[key] = Array.isArray(value) ? value.map(String) : plainAttribute(value);
   }
   return out;
+}
+
+function plainAttribute(value: unknown): string | number | boolean {
+  const plain = toJsonValue(value);
+  return typeof plain === 'object' ? JSON.stringify(plain) : plain;
 }

@@ -2,6 +2,7 @@ import {
   type Context,
   context,
   createContextKey,
+  diag,
   type Link,
   type Span,
   SpanStatusCode,
@@ -9,7 +10,7 @@ import {
 } from '@opentelemetry/api';
 import { messageOf } from '../errors.ts';
 import { ATTR } from '../model/attributes.ts';
-import { SPAN_KIND, type SpanIds, type SpanKindName } from '../model/fact.ts';
+import { type Fact, SPAN_KIND, type SpanIds, type SpanKindName } from '../model/fact.ts';
 import type { JsonValue } from '../model/json.ts';
 import { type Moment, mintMoment } from './mint.ts';
 import { activeRecorder, presentAttributes, type Recorder, type SpanAttributes } from './recorder.ts';
@@ -48,7 +49,7 @@ export class Scope {
     this.#start = start;
     this.#recorder = activeRecorder();
     this.startedAtMs = Date.now();
-    this.#span = this.#recorder?.startSpan(start);
+    this.#span = quietly(() => this.#recorder?.startSpan(start));
     const parent = this.#span === undefined ? start.parent : trace.setSpan(start.parent, this.#span);
     this.context = parent.setValue(SCOPE, this);
     this.ids = this.#span?.spanContext();
@@ -70,25 +71,28 @@ export class Scope {
   }
 
   emit(eventName: string, input: FactInput = {}): void {
-    if (this.#recorder === undefined) return;
+    const recorder = this.#recorder;
+    if (recorder === undefined) return;
     const { timeMs, eventId } = input.moment ?? mintMoment();
-    this.#recorder.emit({
+    const fact: Fact = {
       eventName,
       eventId,
       timeMs,
       attributes: input.attributes ?? {},
       ...(input.body === undefined ? {} : { body: input.body }),
       ...(this.ids === undefined ? {} : { span: this.ids }),
-    });
+    };
+    quietly(() => recorder.emit(fact));
   }
 
   /** An event on the span itself; its attributes are primitives, as span events demand. */
   addSpanEvent(name: string, attributes: SpanAttributes, timeMs: number): void {
-    this.#span?.addEvent(name, presentAttributes(attributes), timeMs);
+    // A Date: the SDK takes a number before this process's start (the clock stepped back) for an offset from it.
+    quietly(() => this.#span?.addEvent(name, presentAttributes(attributes), new Date(timeMs)));
   }
 
   setAttributes(attributes: SpanAttributes): void {
-    this.#span?.setAttributes(presentAttributes(attributes));
+    quietly(() => this.#span?.setAttributes(presentAttributes(attributes)));
   }
 
   /** Runs `fn` with this scope as the active one. */
@@ -104,14 +108,16 @@ export class Scope {
   end(failure?: { readonly errorType: string; readonly message?: string }): void {
     if (this.#ended) return;
     this.#ended = true;
-    if (failure !== undefined) {
-      this.#span?.setAttribute(ATTR.errorType, failure.errorType);
-      this.#span?.setStatus({
-        code: SpanStatusCode.ERROR,
-        ...(failure.message && { message: failure.message }),
-      });
-    }
-    this.#span?.end();
+    quietly(() => {
+      if (failure !== undefined) {
+        this.#span?.setAttribute(ATTR.errorType, failure.errorType);
+        this.#span?.setStatus({
+          code: SpanStatusCode.ERROR,
+          ...(failure.message && { message: failure.message }),
+        });
+      }
+      this.#span?.end();
+    });
   }
 
   /** W3C Trace Context, version 00; always sampled. */
@@ -129,9 +135,22 @@ export function activeScope(): Scope | undefined {
 /** What a caught value says of a failure: its class or code for `error.type`, and its message. */
 export function failureOf(error: unknown): { errorType: string; message: string } {
   const message = messageOf(error);
-  if (error instanceof Error) {
+  try {
+    if (!(error instanceof Error)) return { errorType: typeof error, message };
     if ('code' in error && typeof error.code === 'string') return { errorType: error.code, message };
-    return { errorType: error.name || 'Error', message };
+    return { errorType: String(error.name) || 'Error', message };
+  } catch {
+    // A getter of its own threw; the caller still gets the error itself back.
+    return { errorType: 'Error', message };
   }
-  return { errorType: typeof error, message };
+}
+
+/** Spans may run through a user's own SDK, whose sampler or processor may throw: the recording program does not hear of it. */
+function quietly<T>(fn: () => T): T | undefined {
+  try {
+    return fn();
+  } catch (error) {
+    diag.error('tasktrail: recording failed', messageOf(error));
+    return undefined;
+  }
 }

@@ -3,8 +3,9 @@ import { TasktrailError } from '../errors.ts';
 import type { AgentOutcome, AgentOutput, AgentRecording, RunAgentOptions } from '../model/agent.ts';
 import { ATTR } from '../model/attributes.ts';
 import type { TerminalStatus, Usage } from '../model/documents.ts';
+import { cutContent } from '../model/content.ts';
 import { EVENT } from '../model/events.ts';
-import type { JsonObject, JsonValue } from '../model/json.ts';
+import { type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 import { isoFromMs } from '../model/time.ts';
 import { AgentRun } from './agent-run.ts';
 import { mintMoment } from './mint.ts';
@@ -158,8 +159,16 @@ export class Task {
     const run = new AgentRun(this, name, this.#parent());
     const input = { message: this.message, source_metadata: this.sourceMetadata };
     const recording = Object.assign(run, { taskId: this.id, attempt: this.attempt, input });
-    const outcome = await context.with(run.context, async () => runner?.(command, options, recording));
-    if (outcome === undefined) throw new TypeError('the agent runner gave no outcome');
+    const start = runner;
+    let outcome: AgentOutcome;
+    try {
+      outcome = await context.with(run.context, async () => start(command, options, recording));
+    } catch (error) {
+      run.end(outcomeOfError(error));
+      throw error;
+    }
+    // The runner has ended it itself, as a rule; a second end does nothing.
+    run.end(outcome);
     this.#lastResult = outcome.result ?? this.#lastResult;
     if (!outcome.success) throw new AgentFailedError(name, outcome);
     return outcome;
@@ -167,7 +176,7 @@ export class Task {
 
   /** The attempt succeeded and the task is over. */
   end(end: TaskEnd = {}): void {
-    this.#finish({ status: 'completed', ...end });
+    this.#finish({ ...end, status: end.status ?? 'completed' });
   }
 
   /** The attempt failed and the task is over. */
@@ -200,8 +209,8 @@ export class Task {
     this.#scope.emit(EVENT.result, {
       body: {
         success,
-        result: end.result ?? this.#lastResult,
-        error: end.error ?? null,
+        result: lastWord(end.result ?? this.#lastResult),
+        error: lastWord(end.error ?? null),
         metrics: this.#usage.metrics(seconds),
         completed_at: isoFromMs(moment.timeMs),
         status: end.status,
@@ -222,6 +231,19 @@ export class Task {
   #parent(): Context {
     return this.#here() === this.#scope ? this.context : context.active();
   }
+}
+
+/** Text of at most 1 MiB, as contents are: a result too large for the wire would leave the task without any. */
+function lastWord(value: unknown): string | null {
+  if (value === null) return null;
+  return cutContent(typeof value === 'string' ? value : JSON.stringify(toJsonValue(value))).text;
+}
+
+/** An agent that could not even be run. */
+function outcomeOfError(error: unknown): AgentOutcome {
+  const { message, errorType } = failureOf(error);
+  const unknown = { result: null, exitCode: null, signal: null, usage: {}, model: null };
+  return { ...unknown, success: false, error: message, errorType };
 }
 
 /** The task that the calling code runs in, found by context; undefined outside of one. */

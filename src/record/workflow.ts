@@ -2,7 +2,7 @@ import { type Context, context } from '@opentelemetry/api';
 import { ATTR } from '../model/attributes.ts';
 import { type WorkflowEventType, workflowEventName } from '../model/events.ts';
 import { checkId } from '../model/ids.ts';
-import { type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 import { mintMoment, mintWorkflowId } from './mint.ts';
 import type { SpanAttributes } from './recorder.ts';
 import { failureOf, Scope } from './scope.ts';
@@ -33,7 +33,7 @@ export interface ArtifactInput {
   readonly [more: string]: JsonValue | undefined;
 }
 
-export type StepStatus = 'success' | 'warning' | 'failure' | 'pending_input';
+type StepStatus = 'success' | 'warning' | 'failure' | 'pending_input';
 type Status = 'success' | 'failure';
 
 interface WorkflowStart extends WorkflowOptions {
@@ -136,14 +136,14 @@ export class Step extends Level {
   }
 
   artifact(artifact: ArtifactInput): void {
-    const { metadata, ...summary } = artifact;
-    const plain = toJsonValue(summary) as JsonObject;
-    this.#artifacts.push(plain);
-    this.#phase.countArtifact(plain);
-    const attributes = { [ATTR.artifactType]: artifact.type, [ATTR.artifactPath]: artifact.path };
+    const plain = toJsonValue(artifact);
+    const { metadata = {}, ...summary } = isJsonObject(plain) ? plain : {};
+    this.#artifacts.push(summary);
+    this.#phase.countArtifact(summary);
+    const attributes = { [ATTR.artifactType]: summary.type, [ATTR.artifactPath]: summary.path };
     this.emit(
       'artifact_create',
-      { artifact: { ...plain, metadata: metadata ?? {} }, step: this.#name },
+      { artifact: { ...summary, metadata }, step: this.#name },
       attributes,
     );
     this.scope.addSpanEvent(workflowEventName('artifact_create'), attributes, mintMoment().timeMs);
@@ -175,7 +175,7 @@ export class Step extends Level {
           duration_ms: this.durationMs(),
           error: failure?.message ?? null,
         },
-        artifacts: this.#artifacts,
+        artifacts: [...this.#artifacts],
       },
       { [ATTR.stepStatus]: status },
     );
@@ -327,7 +327,7 @@ export class Workflow extends Level {
         artifacts_created: this.#artifacts.length,
         retries_used: 0,
       },
-      artifacts: this.#artifacts,
+      artifacts: [...this.#artifacts],
     });
     this.scope.setAttributes({ [ATTR.pipelineResult]: status });
     this.scope.end(failure);

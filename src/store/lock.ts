@@ -1,4 +1,4 @@
-import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { link, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { errnoOf, TasktrailError } from '../errors.ts';
@@ -49,6 +49,7 @@ export class DirectoryLock {
       otlp_url: null,
     };
     await take(path, record);
+    await removeLeftovers(logDir);
     const lock = new DirectoryLock(path, record, onLost);
     lock.#timer = setInterval(() => void lock.#touch(), TOUCH_MS).unref();
     return lock;
@@ -118,6 +119,15 @@ async function take(path: string, record: LockRecord): Promise<void> {
     throw held((await readGeneration(path))?.record);
   } finally {
     await rm(temp, { force: true });
+  }
+}
+
+/** What processes that died while they started have left: never the lock itself. */
+async function removeLeftovers(logDir: string): Promise<void> {
+  for (const name of await readdir(logDir)) {
+    if (!name.startsWith(`${LOCK_FILE}.`)) continue;
+    const path = join(logDir, name);
+    if (await isStale(path, undefined)) await rm(path, { force: true });
   }
 }
 

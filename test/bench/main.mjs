@@ -1,0 +1,31 @@
+import { benchOtlp } from './otlp.mjs';
+import { benchRecord } from './record.mjs';
+import { benchService } from './service.mjs';
+
+/** `node test/bench/main.mjs [record] [otlp] [service]`: all of them, or those that are named. */
+const PARTS = { record: benchRecord, otlp: benchOtlp, service: benchService };
+
+const wanted = process.argv.slice(2);
+const rows = [];
+for (const [name, bench] of Object.entries(PARTS)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  process.stderr.write(`bench: ${name} ...\n`);
+  rows.push(...(await bench()));
+}
+process.stdout.write(`\n${formatTable(rows)}\n`);
+
+/** Ratios compare two things of the same run; figures in brackets hold for this machine and this run only. */
+function formatTable(all) {
+  const cells = all.map(({ what, ratio, absolute, aim, met }) => [
+    what,
+    ratio,
+    `(${absolute})`,
+    aim ?? '',
+    met === undefined ? '' : met ? 'met' : 'MISSED',
+  ]);
+  const table = [['what / against what', 'ratio', '(absolute)', 'aim', ''], ...cells];
+  const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
+  return table
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd())
+    .join('\n');
+}

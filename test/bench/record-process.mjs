@@ -1,0 +1,84 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setImmediate as nextLoop, setTimeout as delay } from 'node:timers/promises';
+import pino from 'pino';
+import { startTask, startTasktrail } from '../../dist/index.js';
+
+/** As long as a line of an agent that streams text. */
+const CHARS = 200;
+const LINES_A_ROUND = 3_000;
+const ROUNDS = 15;
+/** Until the code is compiled. */
+const WARM_UP_ROUNDS = 4;
+const OFF_CALLS = 200_000;
+
+const dir = process.env.TASK_LOGS_DIR ?? '';
+let number = 0;
+
+/** No two lines are alike, and none holds what looks like a secret. */
+function line() {
+  number += 1;
+  return `${String(number).padEnd(8)}${'the quick brown fox reads "src/app.ts" and goes on; '.repeat(4)}`.slice(0, CHARS);
+}
+
+/** Microseconds of this thread for one line: the calls, and what they leave to the end of their tick. */
+async function measure(write, linesATick) {
+  let total = 0;
+  for (let done = 0; done < LINES_A_ROUND; done += linesATick) {
+    const texts = Array.from({ length: linesATick }, line);
+    await nextLoop();
+    const start = performance.now();
+    for (const text of texts) write(text);
+    await new Promise((resolve) => process.nextTick(resolve));
+    total += performance.now() - start;
+  }
+  return (total * 1000) / LINES_A_ROUND;
+}
+
+async function measureOff() {
+  const trail = await startTasktrail({ flags: { TASK_LOGS_ENABLED: 'false' } });
+  const task = startTask({ source: 'bench', message: 'off' });
+  const text = line();
+  for (let call = 0; call < OFF_CALLS; call += 1) task.output(text);
+  const start = performance.now();
+  for (let call = 0; call < OFF_CALLS; call += 1) task.output(text);
+  const micros = ((performance.now() - start) * 1000) / OFF_CALLS;
+  await trail.shutdown();
+  return micros;
+}
+
+async function delivered(trail) {
+  const until = Date.now() + 20_000;
+  for (;;) {
+    const { recorded, delivered: counts } = trail.books.snapshot();
+    if ((counts.holder ?? 0) >= recorded) return;
+    if (Date.now() > until) throw new Error('the holder did not take the records in time');
+    await delay(10);
+  }
+}
+
+const off = await measureOff();
+mkdirSync(dir, { recursive: true });
+const logger = pino(pino.destination({ dest: join(dir, '..', 'pino.log'), sync: true }));
+const trail = await startTasktrail();
+const task = startTask({ source: 'bench', message: 'record' });
+const toTask = (text) => task.output(text);
+const toPino = (text) => logger.info({ task_id: task.id, attempt: 1, type: 'output', content: text }, 'output');
+
+const rounds = { tick10: [], pino10: [], tick1: [], pino1: [], whole: [] };
+for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
+  const pino10 = await measure(toPino, 10);
+  const busy = performance.eventLoopUtilization();
+  const tick10 = await measure(toTask, 10);
+  await delivered(trail);
+  const whole = (performance.eventLoopUtilization(busy).active * 1000) / LINES_A_ROUND;
+  const pino1 = await measure(toPino, 1);
+  const tick1 = await measure(toTask, 1);
+  await delivered(trail);
+  if (round < 0) continue;
+  for (const [name, value] of Object.entries({ tick10, pino10, tick1, pino1, whole })) rounds[name].push(value);
+}
+task.end();
+await trail.shutdown();
+process.stdout.write(`${JSON.stringify({ ...rounds, off })}\n`);

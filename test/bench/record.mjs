@@ -1,0 +1,43 @@
+import { endChild, nextLine, startChild, withTempDir } from './child.mjs';
+import { median, medianRatio, times } from './figures.mjs';
+
+/** What recording costs the one who records, against pino writing the same to a file in sync mode. */
+export async function benchRecord() {
+  const figures = await withTempDir(async (dir) => {
+    const child = startChild('record-process.mjs', { dir });
+    try {
+      return JSON.parse(await nextLine(child, (line) => line));
+    } finally {
+      await endChild(child);
+    }
+  });
+  const { tick10, pino10, tick1, pino1, whole, off } = figures;
+  const us = (values) => median(values).toFixed(1);
+  const ten = medianRatio(tick10, pino10);
+  return [
+    {
+      what: 'record a line of output, 10 a tick / pino sync',
+      ratio: times(ten),
+      absolute: `${us(tick10)} us / ${us(pino10)} us`,
+      aim: 'at most 2x',
+      met: ten <= 2,
+    },
+    {
+      what: 'record a line of output, 1 a tick / pino sync',
+      ratio: times(medianRatio(tick1, pino1)),
+      absolute: `${us(tick1)} us / ${us(pino1)} us`,
+    },
+    {
+      what: '... with sender, receiver and store on the same thread / pino sync',
+      ratio: times(medianRatio(whole, pino10)),
+      absolute: `${us(whole)} us / ${us(pino10)} us`,
+    },
+    {
+      what: 'the same call, telemetry off / pino sync',
+      ratio: times(off / median(pino10)),
+      absolute: `${(off * 1000).toFixed(0)} ns / ${us(pino10)} us`,
+      aim: 'at most 0.05x',
+      met: off / median(pino10) <= 0.05,
+    },
+  ];
+}

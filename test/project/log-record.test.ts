@@ -1,0 +1,175 @@
+import { expect, test } from 'vitest';
+import type { JsonObject } from '../../src/model/json.ts';
+import type { Change } from '../../src/project/change.ts';
+import { projectLog } from '../../src/project/log-record.ts';
+import { eventId, type LogOptions, log, spanId, TRACE_ID } from './records.ts';
+
+const ID = eventId(1);
+
+function project(options: LogOptions): Change[] {
+  return projectLog(log(options), ID);
+}
+
+function lineOf(options: LogOptions): JsonObject {
+  const [change] = project(options);
+  if (change?.kind !== 'line') throw new Error(`not a line: ${JSON.stringify(change)}`);
+  return change.line;
+}
+
+test('a stage is a line of 02 with its flat fields, whatever they are called', () => {
+  const line = lineOf({
+    event: 'tasktrail.webhook.immediate_response',
+    attributes: {
+      'tasktrail.task.id': 'task-1',
+      'tasktrail.webhook.provider': 'github',
+      'tasktrail.webhook.delivery_id': 'd-1',
+      'tasktrail.webhook.stage': 'immediate_response',
+      'tasktrail.webhook.type': 'reaction',
+      'tasktrail.webhook.content': 'eyes',
+      'tasktrail.webhook.labels': ['a', 'b'],
+      'tasktrail.webhook.timestamp': 'not ours',
+    },
+  });
+  expect(JSON.stringify(line)).toBe(
+    `{"timestamp":"2026-01-02T03:04:05.000Z","stage":"immediate_response","event_id":"${ID}",` +
+      '"type":"reaction","content":"eyes","labels":["a","b"]}',
+  );
+});
+
+test('output is a line of 03 that begins with the fields of the seed', () => {
+  const line = lineOf({
+    event: 'tasktrail.agent.output',
+    body: 'Using Read\n',
+    attributes: {
+      'tasktrail.task.id': 'task-1',
+      'tasktrail.agent.output.type': 'tool_call',
+      'tasktrail.agent.output.session_id': 's-1',
+      'tasktrail.agent.output.stage': 'kept',
+      'tasktrail.agent.output.content': 'not ours',
+      'gen_ai.tool.name': 'Read',
+      'gen_ai.tool.call.id': 'call-1',
+      'gen_ai.tool.call.arguments': '{"path":"a"}',
+    },
+  });
+  expect(Object.keys(line).slice(0, 4)).toEqual(['timestamp', 'type', 'content', 'event_id']);
+  expect(line).toMatchObject({
+    type: 'tool_call',
+    content: 'Using Read\n',
+    session_id: 's-1',
+    stage: 'kept',
+    tool_name: 'Read',
+    tool_use_id: 'call-1',
+    tool_input: { path: 'a' },
+  });
+});
+
+test('output of an unknown type is plain output, and arguments that are not JSON stay text', () => {
+  const line = lineOf({
+    event: 'tasktrail.agent.output',
+    body: 'x',
+    attributes: {
+      'tasktrail.task.id': 'task-1',
+      'tasktrail.agent.output.type': 'song',
+      'gen_ai.tool.call.arguments': '{"cut',
+    },
+  });
+  expect(line).toMatchObject({ type: 'output', tool_input: '{"cut' });
+});
+
+test('a foreign record is a system line with its name and attributes, less what placed it', () => {
+  const line = lineOf({
+    event: 'codex.tool_decision',
+    body: 'allowed',
+    attributes: { 'tasktrail.task.id': 'task-1', 'tasktrail.task.attempt': 2, tool: 'shell', ms: 5 },
+  });
+  expect(line).toMatchObject({
+    type: 'system',
+    content: 'allowed',
+    event: 'codex.tool_decision',
+    attributes: { tool: 'shell', ms: 5 },
+  });
+  expect(line.attributes).toEqual({ tool: 'shell', ms: 5 });
+});
+
+test('a foreign record without a body says its name, and a body of data is JSON text', () => {
+  expect(lineOf({ event: 'codex.started' }).content).toBe('codex.started');
+  expect(lineOf({ body: { a: [1] } }).content).toBe('{"a":[1]}');
+});
+
+test('content is cut at 1 MiB and says how long it was', () => {
+  const line = lineOf({ body: 'é'.repeat(600_000) });
+  expect(Buffer.byteLength(String(line.content))).toBe(1_048_576);
+  expect(line).toMatchObject({ truncated: true, original_bytes: 1_200_000 });
+});
+
+test('the task may be named by the resource, and the record wins over it', () => {
+  const resource = { 'tasktrail.task.id': 'task-of-resource' };
+  expect(project({ body: 'x', attributes: {}, resource })[0]).toMatchObject({ taskId: 'task-of-resource' });
+  expect(project({ body: 'x', resource })[0]).toMatchObject({ taskId: 'task-1' });
+});
+
+test.each(['../x', '_lock', '', '.hidden', 'a/b', 7, 'x'.repeat(129)])('the task id %j is rejected', (id) => {
+  const changes = project({ body: 'x', attributes: { 'tasktrail.task.id': id } });
+  expect(changes).toMatchObject([{ kind: 'rejected' }]);
+});
+
+test('a record that names no task is unattributed, by its service', () => {
+  expect(project({ body: 'x', attributes: {} })).toEqual([{ kind: 'unattributed', service: 'test' }]);
+  expect(project({ event: 'tasktrail.task.metadata', body: {}, attributes: {}, resource: {} })).toEqual([
+    { kind: 'unattributed', service: 'unknown_service' },
+  ]);
+});
+
+test.each([
+  ['tasktrail.task.metadata', 'text'],
+  ['tasktrail.task.result', ['list']],
+  ['tasktrail.task.input', { source_metadata: {} }],
+])('%s with the body %j is rejected', (event, body) => {
+  expect(project({ event, body })).toMatchObject([{ kind: 'rejected' }]);
+});
+
+test('a heartbeat changes nothing', () => {
+  expect(project({ event: 'tasktrail.task.heartbeat' })).toEqual([{ kind: 'nothing' }]);
+});
+
+const START = {
+  'tasktrail.task.id': 'task-1',
+  'tasktrail.workflow.id': 'workflow-1',
+  'tasktrail.span.name': 'workflow review',
+  'tasktrail.span.kind': 1,
+  'tasktrail.span.parent_id': spanId(9),
+};
+
+test('a workflow event of a task is an envelope, and the span that it announces a fact of the task', () => {
+  const changes = project({
+    event: 'tasktrail.workflow_start',
+    body: { a: 1 },
+    attributes: START,
+    spanId: spanId(1),
+  });
+  expect(changes).toMatchObject([
+    {
+      kind: 'envelope',
+      envelope: { event_type: 'workflow_start', workflow_id: 'workflow-1', payload: { a: 1 } },
+    },
+    {
+      kind: 'fact',
+      taskId: 'task-1',
+      line: {
+        trace_id: TRACE_ID,
+        span_id: spanId(1),
+        span: { name: 'workflow review', parent_id: spanId(9) },
+      },
+    },
+  ]);
+});
+
+test('an announcement without the ids of its span is none', () => {
+  const changes = project({ event: 'tasktrail.workflow_start', body: {}, attributes: START });
+  expect(changes.map(({ kind }) => kind)).toEqual(['envelope']);
+});
+
+test('a workflow event without a usable workflow id is rejected', () => {
+  const attributes = { 'tasktrail.workflow.id': '../x' };
+  expect(project({ event: 'tasktrail.step_start', attributes })).toMatchObject([{ kind: 'rejected' }]);
+});
