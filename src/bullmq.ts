@@ -21,6 +21,8 @@ export interface BullJob {
   readonly name: string;
   readonly queueName: string;
   readonly attemptsMade: number;
+  /** How often a worker took it: more than `attemptsMade` when a worker was lost with it, or put it back. */
+  readonly attemptsStarted?: number;
   readonly opts: {
     readonly attempts?: number | undefined;
     readonly telemetry?: { readonly metadata?: string };
@@ -66,8 +68,9 @@ export function processTask<J extends BullJob, T>(
     return recordAttempt(
       {
         ...envelope,
-        attempt: job.attemptsMade + 1,
-        willRetry: (error) => job.attemptsMade + 1 < attempts && !isUnrecoverable(error),
+        attempt: Math.max(job.attemptsStarted ?? 0, job.attemptsMade + 1),
+        willRetry: (error) =>
+          isPutBack(error) || (job.attemptsMade + 1 < attempts && !isUnrecoverable(error)),
         queue: job.queueName,
         system: SYSTEM,
         ...(job.id !== undefined && { messageId: job.id }),
@@ -105,4 +108,11 @@ function readEnvelope(metadata: string | undefined): Envelope | undefined {
 /** BullMQ's own way to say "do not try again". */
 function isUnrecoverable(error: unknown): boolean {
   return error instanceof Error && error.name === 'UnrecoverableError';
+}
+
+/** A processor has put its job back itself (`moveToDelayed` and its like) and says so by throwing; it has not failed. */
+const PUT_BACK = ['DelayedError', 'RateLimitError', 'WaitingChildrenError', 'WaitingError'];
+
+function isPutBack(error: unknown): boolean {
+  return error instanceof Error && PUT_BACK.includes(error.name);
 }

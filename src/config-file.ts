@@ -3,6 +3,9 @@ import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
 import { z } from 'zod';
 import { errnoOf, messageOf } from './errors.ts';
 
+/** The bundled sample, which is always there. */
+export const SAMPLE_AGENT = 'sample-agent';
+
 /** An agent as `tasktrail.config.json` describes it. */
 export interface AgentConfig {
   readonly type?: string;
@@ -40,7 +43,7 @@ const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'use letters,
 
 const agentSchema = z.strictObject({
   type: z.string().optional(),
-  command: z.array(z.string()).min(1, 'name a program'),
+  command: z.array(z.string()).refine(([program = '']) => program.trim() !== '', 'name a program'),
   dialect: z.string().optional(),
   cwd: z.string().optional(),
   timeout_seconds: z.number().positive().optional(),
@@ -79,7 +82,8 @@ export function readConfigFile(
 } {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    // Some editors begin a file with a byte order mark.
+    text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' && !options.required) return { file: {}, problems: [] };
     return { file: {}, problems: [`${path}: cannot be read: ${messageOf(error)}`] };
@@ -89,7 +93,7 @@ export function readConfigFile(
   const [first] = errors;
   if (first !== undefined) {
     const line = text.slice(0, first.offset).split('\n').length;
-    return { file: {}, problems: [`${path}: line ${line}: ${printParseErrorCode(first.error)}`] };
+    return { file: {}, problems: [`${path}: line ${line}: ${inWords(printParseErrorCode(first.error))}`] };
   }
   const parsed = fileSchema.safeParse(value);
   if (parsed.success) return { file: parsed.data as ConfigFile, problems: [] };
@@ -99,4 +103,9 @@ export function readConfigFile(
       (issue) => `${path}: ${issue.path.join('.') || '(top)'}: ${issue.message}`,
     ),
   };
+}
+
+/** `CommaExpected`: comma expected. */
+function inWords(code: string): string {
+  return code.replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase();
 }

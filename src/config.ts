@@ -2,7 +2,13 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { type AgentConfig, type CommandConfig, readConfigFile } from './config-file.ts';
+import {
+  type AgentConfig,
+  type CommandConfig,
+  type ConfigFile,
+  readConfigFile,
+  SAMPLE_AGENT,
+} from './config-file.ts';
 import { TasktrailError } from './errors.ts';
 
 /** Everything that can be set, resolved: flag, then environment, then file, then default. Frozen. */
@@ -29,6 +35,8 @@ export interface Config {
   readonly environment: string;
   readonly githubSecret: string | undefined;
   readonly githubToken: string | undefined;
+  /** Undefined: `https://api.github.com`. */
+  readonly githubApiUrl: string | undefined;
   readonly trigger: string;
   readonly agents: Readonly<Record<string, AgentConfig>>;
   readonly commands: Readonly<Record<string, CommandConfig>>;
@@ -70,6 +78,7 @@ const count = (unit: string): z.ZodType<number> =>
     .regex(/^[1-9]\d{0,8}$/, `use a whole number of ${unit}, at least 1`)
     .transform(Number);
 const text = z.string().trim().min(1, 'must not be empty');
+const url = z.url({ protocol: /^https?$/, error: 'use a URL such as http://localhost:4318' });
 
 /** One row a setting: its name in the environment, how it is read, and its default. */
 const SETTINGS = {
@@ -82,7 +91,10 @@ const SETTINGS = {
   TASK_LOGS_OTLP_PORT: { schema: port, fallback: 4318 },
   TASK_LOGS_OTLP_HOST: { schema: text, fallback: undefined },
   TASK_LOGS_API_TOKEN: { schema: z.string().min(16, 'use at least 16 characters'), fallback: undefined },
-  TASK_LOGS_AGENT_COMMAND: { schema: text, fallback: undefined },
+  TASK_LOGS_AGENT_COMMAND: {
+    schema: text.transform(splitWords).refine((words) => words.length > 0, 'close the quote'),
+    fallback: undefined,
+  },
   TASK_LOGS_AGENT_DIALECT: { schema: text, fallback: undefined },
   TASK_LOGS_CONCURRENCY: { schema: count('tasks'), fallback: 2 },
   TASK_LOGS_ATTEMPTS: { schema: count('attempts'), fallback: 3 },
@@ -90,10 +102,8 @@ const SETTINGS = {
   PORT: { schema: port, fallback: 8000 },
   GITHUB_WEBHOOK_SECRET: { schema: z.string().min(1), fallback: undefined },
   GITHUB_TOKEN: { schema: z.string().min(1), fallback: undefined },
-  OTEL_EXPORTER_OTLP_ENDPOINT: {
-    schema: z.url('use a URL such as http://localhost:4318'),
-    fallback: undefined,
-  },
+  GITHUB_API_URL: { schema: url, fallback: undefined },
+  OTEL_EXPORTER_OTLP_ENDPOINT: { schema: url, fallback: undefined },
   OTEL_SERVICE_NAME: { schema: text, fallback: undefined },
   FRACTARY_ENV: { schema: text, fallback: undefined },
 } as const;
@@ -105,7 +115,7 @@ export function loadConfig(options: ConfigOptions = {}): Config {
   const env = options.env ?? process.env;
   const cwd = options.cwd ?? process.cwd();
   const { settings, sources, problems } = readSettings(options.flags ?? {}, env);
-  const path = options.configFile ?? join(cwd, 'tasktrail.config.json');
+  const path = resolve(cwd, options.configFile ?? 'tasktrail.config.json');
   const { file, problems: fileProblems } = readConfigFile(path, {
     required: options.configFile !== undefined,
   });
@@ -113,8 +123,9 @@ export function loadConfig(options: ConfigOptions = {}): Config {
   const agents = agentsOf(settings, file.agents);
   const commands = file.commands ?? {};
   for (const [name, command] of Object.entries(commands)) {
-    if (command.agent !== undefined && agents[command.agent] === undefined) {
-      problems.push(`${path}: commands.${name}.agent: there is no agent ${JSON.stringify(command.agent)}`);
+    const { agent = SAMPLE_AGENT } = command;
+    if (agent !== SAMPLE_AGENT && !Object.hasOwn(agents, agent)) {
+      problems.push(`${path}: commands.${name}.agent: there is no agent ${JSON.stringify(agent)}`);
     }
   }
   const host = settings.HOST ?? '127.0.0.1';
@@ -151,12 +162,13 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     environment: settings.FRACTARY_ENV ?? resource.get('deployment.environment.name') ?? 'development',
     githubSecret: settings.GITHUB_WEBHOOK_SECRET,
     githubToken: settings.GITHUB_TOKEN,
+    githubApiUrl: settings.GITHUB_API_URL?.replace(/\/+$/, ''),
     trigger: file.trigger ?? '@agent',
     agents,
     commands,
     concurrency: settings.TASK_LOGS_CONCURRENCY ?? 2,
     attemptsMax: settings.TASK_LOGS_ATTEMPTS ?? 3,
-    sources,
+    sources: { ...sources, ...fileSources(file, sources) },
   });
 }
 
@@ -210,10 +222,40 @@ function agentsOf(
 ): Readonly<Record<string, AgentConfig>> {
   const command = settings.TASK_LOGS_AGENT_COMMAND;
   if (command === undefined) return fromFile ?? {};
-  const words = command.split(/\s+/);
-  const dialect = settings.TASK_LOGS_AGENT_DIALECT ?? (words.includes('stream-json') ? 'claude' : 'text');
+  const dialect = settings.TASK_LOGS_AGENT_DIALECT ?? (command.includes('stream-json') ? 'claude' : 'text');
   // The short form stands for one agent that serves every command.
-  return { default: { type: 'coding', command: words, dialect }, ...fromFile };
+  const short: AgentConfig = { type: 'coding', command, dialect };
+  // First, because the first one serves whatever names no other; and not replaced by the file's own `default`.
+  return Object.assign({ default: short }, fromFile, { default: short });
+}
+
+/** As a shell splits them: by blanks, except inside quotes. Empty when a quote is left open. */
+function splitWords(line: string): readonly string[] {
+  const words: string[] = [];
+  let rest = line.trim();
+  while (rest !== '') {
+    const piece = /^(?:[^\s"']|"[^"]*"|'[^']*')+/.exec(rest)?.[0];
+    if (piece === undefined) return [];
+    words.push(piece.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
+    const after = rest.slice(piece.length);
+    rest = after.trimStart();
+    // Nothing but a blank ends a word: this is a quote that is never closed.
+    if (rest !== '' && rest === after) return [];
+  }
+  return words;
+}
+
+/** What the file says beside the environment, for `tasktrail config`. */
+function fileSources(
+  file: ConfigFile,
+  sources: Readonly<Record<string, string>>,
+): Readonly<Record<string, 'file'>> {
+  const out: Record<string, 'file'> = {};
+  for (const name of ['trigger', 'agents', 'commands'] as const)
+    if (file[name] !== undefined) out[name] = 'file';
+  const emits = 'TASK_LOGS_EMIT_WORKFLOW_EVENTS';
+  if (file.logging?.emit_workflow_events !== undefined && sources[emits] === 'default') out[emits] = 'file';
+  return out;
 }
 
 function defaultLogDir(env: Readonly<Record<string, string | undefined>>): string {

@@ -1,9 +1,10 @@
 import { mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runAgentProcess } from '../agent/run-agent.ts';
 import { inheritedEnvironment } from '../config.ts';
-import { errnoOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
+import type { AgentOutcome } from '../model/agent.ts';
 import { ATTR } from '../model/attributes.ts';
 import { checkId } from '../model/ids.ts';
 import { type AgentRunner, setAgentRunner } from '../record/task.ts';
@@ -24,13 +25,20 @@ export function installAgentRunner(): void {
 
 const runForTask: AgentRunner = async (command, options, recording) => {
   const taskId = checkId('task id', recording.taskId);
-  const logDir = activeTrail()?.config.logDir ?? join(tmpdir(), `tasktrail-${userInfo().uid}`);
-  const taskFolder = join(logDir, '_agent', taskId);
-  await mkdir(taskFolder, { recursive: true, mode: 0o700 });
-  // A folder of its own for each run: a task may run several agents side by side.
-  const directory = await mkdtemp(join(taskFolder, 'run-'));
-  const inputFile = join(directory, 'input.json');
-  await writeFile(inputFile, `${JSON.stringify(recording.input)}\n`, { mode: 0o600 });
+  let taskFolder: string;
+  let directory: string;
+  let inputFile: string;
+  try {
+    taskFolder = await openTaskFolder(taskId);
+    // A folder of its own for each run: a task may run several agents side by side.
+    directory = await mkdtemp(join(taskFolder, 'run-'));
+    inputFile = join(directory, 'input.json');
+    await writeFile(inputFile, `${JSON.stringify(recording.input)}\n`, { mode: 0o600 });
+  } catch (error) {
+    const outcome = notStarted(`the run's files cannot be made: ${messageOf(error)}`);
+    recording.end(outcome);
+    return outcome;
+  }
   const { name: _name, env, ...rest } = options;
   try {
     return await runAgentProcess(command, {
@@ -45,12 +53,40 @@ const runForTask: AgentRunner = async (command, options, recording) => {
       },
     });
   } finally {
-    await rm(directory, { recursive: true, force: true });
-    await rmdir(taskFolder).catch((error: unknown) => {
-      if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'ENOENT') throw error;
-    });
+    await discard(directory, taskFolder);
   }
 };
+
+async function openTaskFolder(taskId: string): Promise<string> {
+  const trail = activeTrail();
+  // Nothing is recorded: then nothing is left below the log directory either, which may not even be there.
+  if (trail === undefined) return mkdtemp(join(tmpdir(), 'tasktrail-'));
+  const folder = join(trail.config.logDir, '_agent', taskId);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+async function discard(directory: string, taskFolder: string): Promise<void> {
+  try {
+    await rm(directory, { recursive: true, force: true });
+    await rmdir(taskFolder);
+  } catch {
+    // ENOTEMPTY: another run of this task goes on. EACCES, EROFS, EBUSY: they stay; the run is not worse for it.
+  }
+}
+
+function notStarted(error: string): AgentOutcome {
+  return {
+    success: false,
+    result: null,
+    error,
+    errorType: 'spawn',
+    exitCode: null,
+    signal: null,
+    usage: {},
+    model: null,
+  };
+}
 
 /** Ours, less the secrets, plus where the child's own telemetry goes and which task it is about. */
 function childEnvironment(taskId: string, attempt: number): Record<string, string> {
@@ -64,6 +100,8 @@ function childEnvironment(taskId: string, attempt: number): Record<string, strin
   env.OTEL_RESOURCE_ATTRIBUTES = [...given, ...attributes].join(',');
   const url = trail?.otlpUrl;
   if (url !== undefined) {
+    // All of it is about another place: headers with its key must not be sent to ours, nor signals past us.
+    for (const name of Object.keys(env)) if (name.startsWith('OTEL_EXPORTER_OTLP_')) delete env[name];
     env.OTEL_EXPORTER_OTLP_ENDPOINT = url;
     env.OTEL_EXPORTER_OTLP_PROTOCOL = 'http/protobuf';
     const token = trail?.config.apiToken;

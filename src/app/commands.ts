@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { DIALECT_NAMES } from '../agent/dialects.ts';
 import type { Config } from '../config.ts';
-import type { AgentConfig, PhaseConfig } from '../config-file.ts';
+import { type AgentConfig, type PhaseConfig, SAMPLE_AGENT } from '../config-file.ts';
 import { TasktrailError } from '../errors.ts';
 import { DEFAULT_COMMANDS } from '../webhooks/receive-webhooks.ts';
 
@@ -13,8 +14,6 @@ export interface Plan {
   readonly workflow: string;
   readonly phases: readonly PhaseConfig[];
 }
-
-export const SAMPLE_AGENT = 'sample-agent';
 
 /** One run of the agent does the whole command. */
 const ONE_STEP: readonly PhaseConfig[] = [{ name: 'build', steps: ['run-agent'] }];
@@ -46,19 +45,36 @@ export function planFor(
   config: Config,
   order: { readonly command: string | null; readonly agent: string | null },
 ): Plan {
-  const command = order.command === null ? undefined : config.commands[order.command];
+  const command = order.command === null ? undefined : ownEntry(config.commands, order.command);
   if (order.command !== null && !commandNames(config).includes(order.command)) {
     throw unknown('command', order.command, commandNames(config));
   }
   const agentName = order.agent ?? command?.agent ?? defaultAgent(config);
-  const agent = agentName === SAMPLE_AGENT ? sampleAgent() : config.agents[agentName];
+  const agent =
+    ownEntry(config.agents, agentName) ?? (agentName === SAMPLE_AGENT ? sampleAgent() : undefined);
   if (agent === undefined) throw unknown('agent', agentName, agentNames(config));
-  const phases = command?.phases ?? (agentName === SAMPLE_AGENT ? SAMPLE_PHASES : ONE_STEP);
+  const phases = command?.phases ?? (agent.type === 'sample' ? SAMPLE_PHASES : ONE_STEP);
   return { agentName, agent, workflow: command?.workflow ?? order.command ?? 'task', phases };
+}
+
+/** Throws `ERR_CONFIG_INVALID` for an agent whose dialect nobody knows: it would show only when the first task fails. */
+export function checkAgents(config: Config): void {
+  const problems: string[] = [];
+  for (const [name, { dialect = 'text' }] of Object.entries(config.agents)) {
+    if (DIALECT_NAMES.includes(dialect)) continue;
+    const known = DIALECT_NAMES.join(', ');
+    problems.push(`agents.${name}.dialect: ${JSON.stringify(dialect)} is not known; use one of ${known}`);
+  }
+  if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
 }
 
 export function timeoutMsOf(agent: AgentConfig): number {
   return (agent.timeout_seconds ?? AGENT_TIMEOUT_SECONDS) * 1_000;
+}
+
+/** `constructor` and its like are names that a sender may choose, and no entries. */
+function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(entries, name) ? entries[name] : undefined;
 }
 
 function defaultAgent(config: Config): string {
@@ -66,7 +82,7 @@ function defaultAgent(config: Config): string {
 }
 
 function agentNames(config: Config): readonly string[] {
-  return [...Object.keys(config.agents), SAMPLE_AGENT];
+  return [...new Set([...Object.keys(config.agents), SAMPLE_AGENT])];
 }
 
 function sampleAgent(): AgentConfig {

@@ -33,7 +33,12 @@ export async function lockDirectory(
   try {
     return await DirectoryLock.acquire(config.logDir, onLost);
   } catch (error) {
-    if (error instanceof TasktrailError) throw error;
+    if (error instanceof TasktrailError) {
+      throw new TasktrailError(error.code, `TASK_LOGS_DIR: ${config.logDir}: ${error.message}`, {
+        retryable: error.retryable,
+        cause: error,
+      });
+    }
     throw new TasktrailError(
       'ERR_DIRECTORY_UNUSABLE',
       `TASK_LOGS_DIR: cannot write to ${config.logDir}: ${describe(error)}`,
@@ -51,11 +56,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     onSpan: (span) => journal.append(source, spanEntry(span)),
     log,
   });
-  const receiver = await listen(config, store).catch(async (error: unknown) => {
-    await lock.release();
-    throw error;
-  });
-  await lock.announce(receiver.url);
+  const receiver = await openReceiver(lock, config, store);
   store.start();
   const recovered = store.recover().catch((error: unknown) => {
     books.setReason('recovery', messageOf(error));
@@ -64,11 +65,28 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     url: receiver.url,
     recovered,
     close: async (deadlineMs) => {
-      await receiver.close(deadlineMs);
-      await store.close('the service has stopped');
-      await lock.release();
+      try {
+        await receiver.close(deadlineMs);
+        await store.close('the service has stopped');
+      } finally {
+        await lock.release();
+      }
     },
   };
+}
+
+/** Listens and tells others where; gives the directory back when it cannot. */
+async function openReceiver(lock: DirectoryLock, config: Config, store: Store): Promise<Receiver> {
+  let receiver: Receiver | undefined;
+  try {
+    receiver = await listen(config, store);
+    await lock.announce(receiver.url);
+    return receiver;
+  } catch (error) {
+    await receiver?.close(0);
+    await lock.release();
+    throw error;
+  }
 }
 
 /** On the default port, or a free one when that is taken; a port that somebody asked for must be had. */
@@ -76,17 +94,18 @@ async function listen(config: Config, store: Store): Promise<Receiver> {
   const options = {
     host: config.otlpHost,
     sink: store,
+    // A user's script ends when its own work does; the service has its HTTP server to live for.
+    keepsProcessAlive: false,
     ...(config.apiToken !== undefined && { token: config.apiToken }),
   };
   try {
     return await startReceiver({ ...options, port: config.otlpPort });
   } catch (error) {
-    const isTaken = error instanceof TasktrailError && error.code === 'ERR_PORT_IN_USE';
-    if (!isTaken) throw error;
-    if (config.otlpPortIsExplicit) {
-      throw new TasktrailError('ERR_PORT_IN_USE', `TASK_LOGS_OTLP_PORT: ${error.message}`, { cause: error });
-    }
-    return startReceiver({ ...options, port: 0 });
+    if (!(error instanceof TasktrailError)) throw error;
+    const isTaken = error.code === 'ERR_PORT_IN_USE';
+    if (isTaken && !config.otlpPortIsExplicit) return startReceiver({ ...options, port: 0 });
+    const settings = isTaken ? 'TASK_LOGS_OTLP_PORT' : 'TASK_LOGS_OTLP_PORT, TASK_LOGS_OTLP_HOST';
+    throw new TasktrailError(error.code, `${settings}: ${error.message}`, { cause: error });
   }
 }
 

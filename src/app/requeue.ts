@@ -10,6 +10,8 @@ export interface RequeueOptions {
   readonly reader: Reader;
   readonly queue: Queue;
   readonly attemptsMax: number;
+  /** Tasks that this process has queued itself. */
+  readonly own: ReadonlySet<string>;
 }
 
 /**
@@ -17,13 +19,18 @@ export interface RequeueOptions {
  * waited as it was, one that ran as its next attempt. One that has used up its attempts is closed as abandoned.
  * Returns how many were queued.
  */
-export async function requeueUnfinished({ reader, queue, attemptsMax }: RequeueOptions): Promise<number> {
+export async function requeueUnfinished({
+  reader,
+  queue,
+  attemptsMax,
+  own,
+}: RequeueOptions): Promise<number> {
   const found: JsonObject[] = [];
   for (const status of ['queued', 'running', 'waiting_input'] as const) {
     let cursor: string | null = null;
     do {
       const page = await reader.listTasks({ status, limit: PAGE, ...(cursor !== null && { cursor }) });
-      found.push(...page.items.filter((item) => item.queue_system === queue.system));
+      found.push(...page.items.filter((item) => item.queue_system === queue.system && !own.has(idOf(item))));
       cursor = page.nextCursor;
     } while (cursor !== null);
   }
@@ -41,6 +48,10 @@ export async function requeueUnfinished({ reader, queue, attemptsMax }: RequeueO
     queued += 1;
   }
   return queued;
+}
+
+function idOf(metadata: JsonObject): string {
+  return typeof metadata.task_id === 'string' ? metadata.task_id : '';
 }
 
 async function jobOf(metadata: JsonObject, reader: Reader): Promise<Job | undefined> {

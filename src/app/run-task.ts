@@ -4,6 +4,9 @@ import { recordAttempt } from '../record/attempt.ts';
 import type { Task } from '../record/task.ts';
 import { type Plan, planFor, timeoutMsOf } from './commands.ts';
 
+/** A stop waits four seconds for running tasks: an agent that ignores SIGTERM must be gone, and its end recorded, by then. */
+const AGENT_GRACE_MS = 2_500;
+
 export interface RunTaskOptions {
   readonly config: Config;
   readonly queue: Queue;
@@ -24,7 +27,7 @@ export async function runTask(job: Job, run: JobRun, { config, queue }: RunTaskO
       (task) => workThrough(task, job, { config, run }),
     );
   } catch (error) {
-    // Recorded: the task's own result says it.
+    // Recorded: the task's own result says it. What is no error of anything that runs here is a defect: the queue warns.
     if (!(error instanceof Error)) throw error;
   }
 }
@@ -61,6 +64,7 @@ async function runStep(
     input: task.message,
     dialect: agent.dialect ?? 'text',
     timeoutMs: timeoutMsOf(agent),
+    graceMs: AGENT_GRACE_MS,
     signal: at.run.signal,
     placeholders: { phase: at.phase, step: at.step },
     env: { TASK_LOGS_PHASE: at.phase, TASK_LOGS_STEP: at.step },

@@ -13,7 +13,7 @@ import { serveLogs } from '../serve/logs.ts';
 import { notFound, sendProblem } from '../serve/problem.ts';
 import { receiveWebhooks } from '../webhooks/receive-webhooks.ts';
 import { installAgentRunner } from './agent-runner.ts';
-import { commandNames, planFor } from './commands.ts';
+import { checkAgents, commandNames, planFor } from './commands.ts';
 import { type HttpService, listen } from './listen.ts';
 import { requeueUnfinished } from './requeue.ts';
 import { resourceOf } from './resource.ts';
@@ -40,20 +40,27 @@ export interface Service {
 
 /** The ready-made service in this process. Throws what `startTasktrail` throws, and `ERR_PORT_IN_USE` for `PORT`. */
 export async function startService(config: Config, log: (line: string) => void): Promise<Service> {
+  checkAgents(config);
   const sdk = startSdk(config);
   installAgentRunner();
-  const trail = await startTasktrail({ config, mustHold: config.store, log });
+  const trail = await startTasktrail({ config, mustHold: config.store, log }).catch(
+    async (error: unknown) => {
+      await sdk.shutdown();
+      throw error;
+    },
+  );
   const queue = new InProcessQueue({ name: QUEUE_NAME, concurrency: config.concurrency });
+  const desk: Desk = { queue, own: new Set() };
   let http: HttpService;
   try {
-    http = await listen(createApp({ config, trail, queue, log }), config);
+    http = await listen(createApp({ config, trail, desk, log }), config);
   } catch (error) {
     await trail.shutdown();
     await sdk.shutdown();
     throw error;
   }
   queue.start((job, run) => runTask(job, run, { config, queue }));
-  const requeued = requeue(trail, queue, log);
+  const requeued = requeue(trail, desk, log);
   let stopping: Promise<void> | undefined;
   return {
     config,
@@ -81,24 +88,31 @@ function startSdk(config: Config): NodeSDK {
   return sdk;
 }
 
+/** Where tasks come in. */
+interface Desk {
+  readonly queue: Queue;
+  /** Tasks that came in since the start: they are queued, and not left behind by an earlier process. */
+  readonly own: Set<string>;
+}
+
 interface AppParts {
   readonly config: Config;
   readonly trail: Trail;
-  readonly queue: Queue;
+  readonly desk: Desk;
   log(line: string): void;
 }
 
-function createApp({ config, trail, queue, log }: AppParts): express.Express {
+function createApp({ config, trail, desk, log }: AppParts): express.Express {
   const onError = (error: unknown): void => log(`unexpected error: ${stackOf(error)}`);
   const app = express();
   app.disable('x-powered-by');
   app.use(
     '/webhooks',
     receiveWebhooks({
-      github: { secret: config.githubSecret, token: config.githubToken },
+      github: { secret: config.githubSecret, token: config.githubToken, apiUrl: config.githubApiUrl },
       trigger: config.trigger,
       commands: commandNames(config),
-      onTask: (task) => enqueue(queue, task, { command: task.command, agent: null }),
+      onTask: (task) => enqueue(desk, task, { command: task.command, agent: null }),
       onError,
     }),
   );
@@ -109,14 +123,14 @@ function createApp({ config, trail, queue, log }: AppParts): express.Express {
       else sendProblem(res, foreignHost(req));
     });
   }
-  const intake = createIntake(config, queue);
+  const intake = createIntake(config, desk);
   app.use('/api', serveLogs({ reader: trail.reader, intake, token: config.apiToken, onError }));
   app.use(notFound);
   return app;
 }
 
 /** `POST /api/tasks`. An agent or a command that does not exist is refused before there is a task. */
-function createIntake(config: Config, queue: Queue): Intake {
+function createIntake(config: Config, desk: Desk): Intake {
   return {
     submit: async (order: TaskOrder) => {
       const wanted = { command: order.command ?? null, agent: order.agent ?? null };
@@ -127,30 +141,31 @@ function createIntake(config: Config, queue: Queue): Intake {
         sourceMetadata: { event_type: 'api', ...(order.command !== undefined && { command: order.command }) },
         metadata: { command: wanted.command, requested_agent: wanted.agent },
       });
-      await enqueue(queue, task, wanted);
+      await enqueue(desk, task, wanted);
       return { taskId: task.id };
     },
   };
 }
 
 async function enqueue(
-  queue: Queue,
+  { queue, own }: Desk,
   task: QueuedTask,
   wanted: { readonly command: string | null; readonly agent: string | null },
 ): Promise<void> {
   const { name, system } = queue;
+  own.add(task.id);
   const sourceMetadata = task.input.sourceMetadata ?? {};
   await task.enqueue({ queue: name, system }, (carrier) =>
     queue.push({ taskId: task.id, message: task.message, sourceMetadata, attempt: 1, carrier, ...wanted }),
   );
 }
 
-async function requeue(trail: Trail, queue: Queue, log: (line: string) => void): Promise<number> {
+async function requeue(trail: Trail, desk: Desk, log: (line: string) => void): Promise<number> {
   await trail.recovered;
   if (!trail.config.enabled || !trail.config.store) return 0;
   try {
     const { reader, config } = trail;
-    return await requeueUnfinished({ reader, queue, attemptsMax: config.attemptsMax });
+    return await requeueUnfinished({ reader, ...desk, attemptsMax: config.attemptsMax });
   } catch (error) {
     log(`unfinished tasks could not be queued again: ${messageOf(error)}`);
     return 0;
@@ -175,7 +190,10 @@ async function stopAll(
 
 /** A page in a browser can make any name point to this machine; the name that it then sends gives it away. */
 function isLocalRequest(req: IncomingMessage): boolean {
-  const host = (req.headers.host ?? 'localhost').replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+  const host = (req.headers.host ?? 'localhost')
+    .toLowerCase()
+    .replace(/:\d+$/, '')
+    .replace(/^\[|\]$/g, '');
   return isLoopback(host);
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Books } from '../books.ts';
 import { type Config, type ConfigOptions, loadConfig } from '../config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
@@ -16,6 +17,9 @@ import { resourceOf } from './resource.ts';
 
 /** How often segments of dead processes are looked for. */
 const CLAIM_MS = 1_000;
+
+/** How often the backlog of earlier processes is looked at. */
+const RECOVER_POLL_MS = 20;
 
 /** What is on its way at shutdown gets that long; what is not through by then waits in the journal. */
 const SHUTDOWN_MS = 5_000;
@@ -141,9 +145,14 @@ class OpenTrail implements Trail {
 
   async #recover(): Promise<void> {
     await this.#claim();
-    // Long enough for a backlog on loopback; a holder that is not there yet must not keep anybody waiting.
-    if (this.#parts.holder !== undefined) await this.#senders[0]?.drain(SHUTDOWN_MS);
-    await this.#parts.holder?.recovered;
+    // However long it takes: until then nobody can say what is unfinished. A holder elsewhere keeps nobody waiting.
+    const { holder } = this.#parts;
+    if (holder === undefined) return;
+    while (this.#closing === undefined && (await this.#senders[0]?.drain(0)) === false) {
+      // Keeps no script alive: what a disk that is full holds up waits in the journal.
+      await delay(RECOVER_POLL_MS, undefined, { ref: false });
+    }
+    await holder.recovered;
   }
 
   async #claim(): Promise<void> {
@@ -157,6 +166,8 @@ class OpenTrail implements Trail {
   /** Journal sent, receiver, store, lock: in this order, so that the last record of this process is stored by it. */
   async #close(until: number): Promise<void> {
     const left = (): number => Math.max(0, until - Date.now());
+    // Our timers and sockets do not keep a program alive; while this closes, something must.
+    const alive = setInterval(() => {}, CLAIM_MS);
     process.off('beforeExit', this.#onBeforeExit);
     clearInterval(this.#claims);
     setRecorder(undefined);
@@ -180,6 +191,7 @@ class OpenTrail implements Trail {
       this.books.setReason('shutdown', messageOf(error));
     }
     process.off('exit', this.#onExit);
+    clearInterval(alive);
   }
 
   async #drain(sender: Sender, deadlineMs: number): Promise<void> {

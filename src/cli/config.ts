@@ -1,3 +1,4 @@
+import { checkAgents } from '../app/commands.ts';
 import { type Config, loadConfig } from '../config.ts';
 
 const SECRET = /secret|token/i;
@@ -8,6 +9,7 @@ export function printConfig(
   options: { readonly path: string | undefined; readonly json: boolean },
 ): void {
   const config = loadConfig({ flags, ...(options.path !== undefined && { configFile: options.path }) });
+  checkAgents(config);
   const shown = Object.fromEntries(
     Object.entries(config).map(([name, value]) => [name, maskOf(name, value)]),
   );

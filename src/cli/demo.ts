@@ -39,7 +39,7 @@ export async function demo(keepRunning: boolean): Promise<number> {
     const missing = await waitForTrace(logDir, taskId, interrupted.signal);
     await printTask({ logDir, taskId, url: service.url });
     for (const problem of missing) print(`MISSING   ${problem}`);
-    if (keepRunning && missing.length === 0) {
+    if (keepRunning && missing.length === 0 && !interrupted.signal.aborted) {
       print('\nThe service goes on running; Ctrl-C ends it.');
       await new Promise((resolve) => interrupted.signal.addEventListener('abort', resolve));
     }

@@ -1,6 +1,7 @@
-import { programOf, SAMPLE_AGENT, usesSampleAgent } from '../app/commands.ts';
+import { programOf, usesSampleAgent } from '../app/commands.ts';
 import { type Service, startService } from '../app/start.ts';
 import { type Config, loadConfig } from '../config.ts';
+import { SAMPLE_AGENT } from '../config-file.ts';
 import { readVersion } from './version.ts';
 
 /** Runs the service until SIGINT or SIGTERM. A second signal ends it at once. */
@@ -10,6 +11,8 @@ export async function start(
 ): Promise<void> {
   const config = loadConfig({ flags, ...(configFile !== undefined && { configFile }) });
   const stopped = nextSignal();
+  // Whoever read what we print may be gone (EPIPE, EIO): no reason for the service to end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const service = await startService(config, (line) => process.stderr.write(`tasktrail: ${line}\n`));
   process.stdout.write(describeService(service));
   void service.requeued.then((count) => {
@@ -29,6 +32,8 @@ function nextSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
+    // The terminal was closed.
+    process.once('SIGHUP', resolve);
   });
 }
 

@@ -1,5 +1,7 @@
 import {
+  type Context,
   context,
+  diag,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -12,9 +14,10 @@ import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-ho
 import type { Resource } from '@opentelemetry/resources';
 import { LoggerProvider } from '@opentelemetry/sdk-logs';
 import { AlwaysOnSampler, BasicTracerProvider } from '@opentelemetry/sdk-trace-base';
+import { messageOf } from '../errors.ts';
 import { ATTR } from '../model/attributes.ts';
 import { targetOf } from '../model/events.ts';
-import type { Fact, SpanKindName } from '../model/fact.ts';
+import type { Fact, SpanIds, SpanKindName } from '../model/fact.ts';
 import { presentAttributes, type Recorder, type SpanStart } from '../record/recorder.ts';
 import { type JournalWriter, TasktrailLogRecordProcessor, TasktrailSpanProcessor } from './processors.ts';
 
@@ -110,11 +113,8 @@ export class OtelRecorder implements Recorder {
       // As a pair: a plain number before this process's start would be read as an offset from it.
       timestamp: [Math.trunc(fact.timeMs / 1000), (fact.timeMs % 1000) * 1_000_000],
       attributes,
-      ...(fact.body !== undefined && { body: fact.body as LogAttributes[string] }),
-      context:
-        fact.span === undefined
-          ? ROOT_CONTEXT
-          : trace.setSpanContext(ROOT_CONTEXT, { ...fact.span, traceFlags: TraceFlags.SAMPLED }),
+      body: fact.body as LogAttributes[string],
+      context: fact.span === undefined ? ROOT_CONTEXT : contextOf(fact.span),
     });
   }
 
@@ -125,14 +125,37 @@ export class OtelRecorder implements Recorder {
       ...(start.links !== undefined && { links: start.links }),
     };
     if (userProcessors.length > 0) {
-      const span = trace.getTracer(SCOPE_NAME).startSpan(start.name, options, start.parent);
+      const span = startUserSpan(() =>
+        trace.getTracer(SCOPE_NAME).startSpan(start.name, options, start.parent),
+      );
       // Not seen: the user's sampler left it out, or the processor sits in no registered provider.
-      if (userProcessors.some((processor) => processor.hasSeen(span))) return span;
+      if (span !== undefined && userProcessors.some((processor) => processor.hasSeen(span))) return span;
     }
     return this.#tracer.startSpan(start.name, options, start.parent);
   }
 
   flush(): void {
     this.#journal.flush();
+  }
+}
+
+/** By the ids of a span, which are one object as long as it is open: its facts are many. */
+const contexts = new WeakMap<SpanIds, Context>();
+
+function contextOf(span: SpanIds): Context {
+  const known = contexts.get(span);
+  if (known !== undefined) return known;
+  const made = trace.setSpanContext(ROOT_CONTEXT, { ...span, traceFlags: TraceFlags.SAMPLED });
+  contexts.set(span, made);
+  return made;
+}
+
+/** A sampler or a processor of the user's that throws costs the span its place in their SDK, not in the trail. */
+function startUserSpan(start: () => Span): Span | undefined {
+  try {
+    return start();
+  } catch (error) {
+    diag.error('tasktrail: the SDK refused a span', messageOf(error));
+    return undefined;
   }
 }

@@ -124,9 +124,10 @@ export class Journal {
     try {
       names = await readdir(directory);
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') books.setReason('journal', messageOf(error));
+      if (errnoOf(error) !== 'ENOENT') books.setReason('journal claims', messageOf(error));
       return 0;
     }
+    books.setReason('journal claims', undefined);
     let claimed = 0;
     for (const name of names.sort()) {
       if (await this.#claim(name)) claimed += 1;
@@ -192,7 +193,7 @@ export class Journal {
       await rename(from, to);
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return false;
-      this.#options.books.setReason('journal', `cannot claim ${name}: ${messageOf(error)}`);
+      this.#options.books.setReason('journal claims', `cannot claim ${name}: ${messageOf(error)}`);
       return false;
     }
     await this.#add(parsed.id, to, false).loadCursors();

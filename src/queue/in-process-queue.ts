@@ -57,7 +57,7 @@ export class InProcessQueue implements Queue {
     while (this.#running.size < this.#concurrency && !this.#stop.signal.aborted) {
       const job = this.#waiting.shift();
       if (job === undefined) return;
-      const run = work(job, { signal: this.#stop.signal }).catch((error: unknown) => {
+      const run = begin(work, job, this.#stop.signal).catch((error: unknown) => {
         // A worker that rejects has a defect of its own: say so, and go on with the others.
         process.emitWarning(error instanceof Error ? error : String(error), { type: 'TasktrailWarning' });
       });
@@ -68,6 +68,11 @@ export class InProcessQueue implements Queue {
       this.#running.add(done);
     }
   }
+}
+
+/** Turns what a worker throws at once into a rejection. */
+async function begin(work: JobWork, job: Job, signal: AbortSignal): Promise<void> {
+  await work(job, { signal });
 }
 
 function unavailable(reason: string): TasktrailError {

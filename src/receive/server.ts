@@ -14,6 +14,8 @@ export interface ReceiverOptions {
   readonly bodyBytesMax?: number;
   /** When set, every request must carry it as `Authorization: Bearer`. */
   readonly token?: string;
+  /** False: a program that has nothing else to do may end, although this listens. Default true. */
+  readonly keepsProcessAlive?: boolean;
   /** By then a request must have arrived whole. Default 60 s. */
   readonly requestTimeoutMs?: number;
 }
@@ -62,7 +64,9 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
       });
     },
   );
+  if (options.keepsProcessAlive === false) server.on('connection', (socket) => socket.unref());
   const port = await listen(server, options);
+  if (options.keepsProcessAlive === false) server.unref();
   return { url: urlOf(options.host, port), port, close: (deadlineMs) => closeServer(server, deadlineMs) };
 }
 

@@ -1,6 +1,7 @@
 import { type Context, context, ROOT_CONTEXT } from '@opentelemetry/api';
 import { ATTR } from '../model/attributes.ts';
 import { EVENT } from '../model/events.ts';
+import type { Fact } from '../model/fact.ts';
 import { checkId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 import { isoFromMs } from '../model/time.ts';
@@ -8,7 +9,7 @@ import { taskIdsOf, withTaskIds } from './active.ts';
 import { contextFromCarrier, type TraceCarrier } from './carrier.ts';
 import { mintMoment, mintTaskId } from './mint.ts';
 import { activeRecorder } from './recorder.ts';
-import { Scope } from './scope.ts';
+import { quietly, Scope } from './scope.ts';
 import { Task } from './task.ts';
 import { UsageTotal } from './usage.ts';
 
@@ -99,7 +100,7 @@ export function closeTask(
   const recorder = activeRecorder();
   if (recorder === undefined) return;
   const { timeMs, eventId } = mintMoment();
-  recorder.emit({
+  const fact: Fact = {
     eventName: EVENT.result,
     eventId,
     timeMs,
@@ -112,7 +113,8 @@ export function closeTask(
       status: end.status,
     },
     attributes: { [ATTR.taskId]: task.taskId, [ATTR.attempt]: task.attempt },
-  });
+  };
+  quietly(() => recorder.emit(fact));
 }
 
 /** The facts that make a task known before anything works on it: `queued`, and its input. */

@@ -108,7 +108,11 @@ export class Delivery {
     for (const held of this.#held) if (held.taskId === undefined) this.#emitStage(held, id);
     this.#taskIds.push(id);
     const task = new QueuedTask(id, input, { scope: this.#scope, stage: this.stage.bind(this) });
-    this.stage('task_created', { task_id: id, agent: input.agent, command: commandOf(input) }, { taskId: id });
+    this.stage(
+      'task_created',
+      { task_id: id, agent: input.agent, command: commandOf(input) },
+      { taskId: id },
+    );
     return task;
   }
 

@@ -1,8 +1,7 @@
 import type { AgentOutput } from '../model/agent.ts';
 import { ATTR } from '../model/attributes.ts';
 import { cutContent } from '../model/content.ts';
-import type { JsonValue } from '../model/json.ts';
-import { toJsonValue } from '../model/json.ts';
+import { isJsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 
 /** A tool's input beyond that is text, cut as contents are. */
 const TOOL_INPUT_CHARS_MAX = 1024 * 1024;
@@ -19,8 +18,9 @@ export function outputRecord(output: AgentOutput): OutputRecord {
   if (output.toolUseId !== undefined) attributes[ATTR.genAiToolCallId] = output.toolUseId;
   if (output.toolInput !== undefined) attributes[ATTR.genAiToolCallArguments] = toolInput(output.toolInput);
   if (output.isError !== undefined) attributes[ATTR.toolIsError] = output.isError;
-  for (const [name, value] of Object.entries(output.more ?? {})) {
-    attributes[ATTR.outputPrefix + name] = toJsonValue(value);
+  const more = toJsonValue(output.more);
+  for (const [name, value] of Object.entries(isJsonObject(more) ? more : {})) {
+    attributes[ATTR.outputPrefix + name] = value;
   }
   const { text, originalBytes } = cutContent(textOf(output.content));
   if (originalBytes !== undefined) {

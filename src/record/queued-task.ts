@@ -64,7 +64,11 @@ export class QueuedTask {
     });
     try {
       const value = await scope.run(() => push(traceparent === undefined ? {} : { traceparent }));
-      this.#origin?.stage('queue_push', { task_id: this.id, queue: target.queue, status: 'queued' }, { taskId: this.id });
+      this.#origin?.stage(
+        'queue_push',
+        { task_id: this.id, queue: target.queue, status: 'queued' },
+        { taskId: this.id },
+      );
       scope.end();
       return value;
     } catch (error) {
@@ -72,7 +76,10 @@ export class QueuedTask {
       const reason = { task_id: this.id, queue: target.queue, status: 'failed', reason: failure.message };
       this.#origin?.stage('queue_push', reason, { taskId: this.id });
       // Whoever asked is told; the task itself must not look queued for ever.
-      closeTask({ taskId: this.id, attempt: 1 }, { status: 'failed', error: `not queued: ${failure.message}` });
+      closeTask(
+        { taskId: this.id, attempt: 1 },
+        { status: 'failed', error: `not queued: ${failure.message}` },
+      );
       scope.end(failure);
       throw error;
     }

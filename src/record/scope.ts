@@ -146,7 +146,7 @@ export function failureOf(error: unknown): { errorType: string; message: string 
 }
 
 /** Spans may run through a user's own SDK, whose sampler or processor may throw: the recording program does not hear of it. */
-function quietly<T>(fn: () => T): T | undefined {
+export function quietly<T>(fn: () => T): T | undefined {
   try {
     return fn();
   } catch (error) {

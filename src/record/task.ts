@@ -2,8 +2,8 @@ import { type Context, context, createContextKey } from '@opentelemetry/api';
 import { TasktrailError } from '../errors.ts';
 import type { AgentOutcome, AgentOutput, AgentRecording, RunAgentOptions } from '../model/agent.ts';
 import { ATTR } from '../model/attributes.ts';
-import type { TerminalStatus, Usage } from '../model/documents.ts';
 import { cutContent } from '../model/content.ts';
+import type { TerminalStatus, Usage } from '../model/documents.ts';
 import { EVENT } from '../model/events.ts';
 import { type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 import { isoFromMs } from '../model/time.ts';
@@ -82,10 +82,7 @@ export class Task {
   readonly #usage = new UsageTotal();
   #lastResult: string | null = null;
 
-  constructor(
-    scope: Scope,
-    identity: TaskIdentity,
-  ) {
+  constructor(scope: Scope, identity: TaskIdentity) {
     this.id = identity.id;
     this.attempt = identity.attempt;
     this.message = identity.message;

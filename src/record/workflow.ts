@@ -62,8 +62,8 @@ abstract class Level {
   protected readonly identity: SpanAttributes;
   readonly #startedAtMs: number;
   #ended = false;
-  /** Failed because something below it failed. */
-  protected failedChild: string | undefined;
+  /** Names of what failed below it and was not started again since: a retry that goes well makes good. */
+  protected readonly failed: Set<string> = new Set();
 
   constructor({ name, identity, own, parent }: LevelStart) {
     this.identity = identity;
@@ -141,11 +141,7 @@ export class Step extends Level {
     this.#artifacts.push(summary);
     this.#phase.countArtifact(summary);
     const attributes = { [ATTR.artifactType]: summary.type, [ATTR.artifactPath]: summary.path };
-    this.emit(
-      'artifact_create',
-      { artifact: { ...summary, metadata }, step: this.#name },
-      attributes,
-    );
+    this.emit('artifact_create', { artifact: { ...summary, metadata }, step: this.#name }, attributes);
     this.scope.addSpanEvent(workflowEventName('artifact_create'), attributes, mintMoment().timeMs);
   }
 
@@ -206,13 +202,14 @@ export class Phase extends Level {
 
   /** The pair form of `step`: close it with `.end()` or `.fail(error)`. */
   startStep(name: string, options: StepOptions = {}): Step {
+    this.failed.delete(name);
     return new Step(this, name, options, { identity: this.identity, parent: this.scope.context });
   }
 
   countStep(name: string, status: StepStatus): void {
     this.#steps += 1;
     this.#workflow.countStep();
-    if (status === 'failure') this.failedChild = name;
+    if (status === 'failure') this.failed.add(name);
   }
 
   countArtifact(artifact: JsonObject): void {
@@ -225,7 +222,7 @@ export class Phase extends Level {
   }
 
   end(): void {
-    this.#finish(this.failedChild === undefined ? undefined : { errorType: 'step_failed' });
+    this.#finish(this.failed.size === 0 ? undefined : { errorType: 'step_failed' });
   }
 
   fail(error: unknown): void {
@@ -287,12 +284,13 @@ export class Workflow extends Level {
 
   /** The pair form of `phase`: close it with `.end()` or `.fail(error)`. */
   startPhase(name: string, options: PhaseOptions = {}): Phase {
+    this.failed.delete(name);
     return new Phase(this, name, options, { identity: this.identity, parent: this.scope.context });
   }
 
   countPhase(name: string, status: Status): void {
     this.#phases += 1;
-    if (status === 'failure') this.failedChild = name;
+    if (status === 'failure') this.failed.add(name);
   }
 
   countStep(): void {
@@ -308,7 +306,7 @@ export class Workflow extends Level {
   }
 
   end(): void {
-    this.#finish(this.failedChild === undefined ? undefined : { errorType: 'phase_failed' });
+    this.#finish(this.failed.size === 0 ? undefined : { errorType: 'phase_failed' });
   }
 
   fail(error: unknown): void {

@@ -49,17 +49,20 @@ const NAMED = new RegExp(
 
 const MASK = '[redacted]';
 
-/** Every secret in it holds one of these; looking for them is far cheaper than the expressions. */
-const HINT =
-  /gh[pousr]_|github_pat_|glpat-|sk-|AIza|AKIA|ASIA|xox|xapp-|npm_|pypi-|ATATT|eyJ|PRIVATE KEY|earer|EARER|:\/\/|SECRET|TOKEN|PASSW|API_?KEY|PRIVATE_KEY/;
+/** Each expression matches only where one of these stands; looking for them, first letter first, is far cheaper. */
+const SECRET_HINT =
+  /g(?:h[pousr]_|ithub_pat_|lpat-)|sk-(?:(?:ant|proj|or|svcacct)-|[A-Za-z0-9]{40})|A(?:Iza|KIA|SIA|TATT)|x(?:ox[abeoprs]-|app-)|npm_|pypi-AgE|eyJ|PRIVATE KEY/;
+const NAME_HINT = /earer|EARER|:\/\/|SECRET|TOKEN|PASSW|API_?KEY|PRIVATE_KEY/;
 
 /**
  * The same text with everything that looks like a secret masked. Works on plain text and on JSON text, which stays
  * valid JSON. What it cannot know: a secret without a look or a name of its own.
  */
 export function redact(text: string): string {
-  if (!HINT.test(text)) return text;
-  return text.replace(SECRETS, MASK).replace(NAMED, (_match, ...groups: (string | undefined)[]) => {
-    return `${groups[0] ?? groups[1] ?? groups[2] ?? ''}${MASK}`;
-  });
+  const masked = SECRET_HINT.test(text) ? text.replace(SECRETS, MASK) : text;
+  return NAME_HINT.test(masked) ? masked.replace(NAMED, maskValue) : masked;
+}
+
+function maskValue(_match: string, ...groups: (string | undefined)[]): string {
+  return `${groups[0] ?? groups[1] ?? groups[2] ?? ''}${MASK}`;
 }

@@ -118,7 +118,8 @@ export class OpenTask {
   /** Whether it may leave memory: settled and quiet, or nothing heard of it for long. */
   isIdle(nowMs: number): boolean {
     const quietMs = nowMs - this.#changedAtMs;
-    return this.#settled ? quietMs >= this.#settleMs : quietMs >= IDLE_MS;
+    // Longer than the wait itself, which would otherwise be forgotten between two stragglers.
+    return quietMs >= (this.#settled ? 2 * this.#settleMs : IDLE_MS);
   }
 
   #learn(fact: FactLine): void {

@@ -32,6 +32,8 @@ export interface StoreOptions {
   /** Default `_workflow` in the log directory. */
   readonly workflowDir?: string;
   readonly books: Books;
+  /** False once another process owns the directory; default: this one always does. */
+  readonly isHeld?: () => boolean;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   /** A span that its process will not send: to be recorded like any other. */
@@ -118,7 +120,7 @@ export class Store {
     const next = ids.values();
     const work = async (): Promise<void> => {
       for (const id of next) {
-        if (this.#closedBecause !== undefined) return;
+        if (this.#whyClosed() !== undefined) return;
         if (await this.#isSettled(id)) continue;
         await this.#recoverTask(id);
       }
@@ -155,7 +157,7 @@ export class Store {
     for (const id of [...this.#unrecovered].slice(0, 1)) await this.#recoverTask(id);
     for (const [id, task] of this.#tasks) {
       await this.#queue.run(id, async () => {
-        if (this.#closedBecause !== undefined || this.#tasks.get(id) !== task) return;
+        if (this.#whyClosed() !== undefined || this.#tasks.get(id) !== task) return;
         try {
           for (const span of await task.tick(this.#now())) this.#options.onSpan(span);
           if (task.isIdle(this.#now())) this.#tasks.delete(id);
@@ -282,8 +284,14 @@ export class Store {
     );
   }
 
+  #whyClosed(): string | undefined {
+    if (this.#options.isHeld?.() === false) this.#closedBecause ??= 'another process has the log directory';
+    return this.#closedBecause;
+  }
+
   #checkOpen(): void {
-    if (this.#closedBecause !== undefined) throw unavailable(this.#closedBecause);
+    const reason = this.#whyClosed();
+    if (reason !== undefined) throw unavailable(reason);
   }
 
   /** Settled, and no line was written since: what a crash left behind is newer than the last document. */

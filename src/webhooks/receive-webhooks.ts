@@ -11,7 +11,7 @@ import { sendJson } from '../serve/answer.ts';
 import { readBody } from '../serve/body.ts';
 import { problemStatus, sendProblem } from '../serve/problem.ts';
 import { createHandler, type HttpHandler } from '../serve/routes.ts';
-import { matchCommand } from './command.ts';
+import { type MatchedCommand, matchCommand } from './command.ts';
 import {
   checkGithubSignature,
   type GithubHeaders,
@@ -63,8 +63,7 @@ const DELIVERIES_MAX = 20_000;
  * the task to `onTask` and answers when the task is durable. Mount it before any body parser: it needs the raw bytes.
  */
 export function receiveWebhooks(options: ReceiveWebhooksOptions): HttpHandler {
-  const seen = new LRUCache<string, readonly string[]>({ max: DELIVERIES_MAX });
-  const receiver = new GithubReceiver(options, seen);
+  const receiver = new GithubReceiver(options);
   const onError = options.onError;
   return createHandler(
     { '/github': { POST: (req, res) => receiver.receive(req, res) } },
@@ -74,11 +73,11 @@ export function receiveWebhooks(options: ReceiveWebhooksOptions): HttpHandler {
 
 class GithubReceiver {
   readonly #options: ReceiveWebhooksOptions;
-  readonly #seen: LRUCache<string, readonly string[]>;
+  /** Delivery id -> the tasks that it started, or is about to. */
+  readonly #seen = new LRUCache<string, Promise<readonly string[]>>({ max: DELIVERIES_MAX });
 
-  constructor(options: ReceiveWebhooksOptions, seen: LRUCache<string, readonly string[]>) {
+  constructor(options: ReceiveWebhooksOptions) {
     this.#options = options;
-    this.#seen = seen;
   }
 
   async receive(req: IncomingMessage, res: ServerResponse): Promise<void> {
@@ -125,14 +124,14 @@ class GithubReceiver {
     const body = await readBody(req, BODY_BYTES_MAX).catch((error: unknown) => {
       throw error instanceof TasktrailError ? reject('unreadable_body', error) : error;
     });
-    const wrong = await checkGithubSignature(secret, body, headers.signature);
+    const wrong = checkGithubSignature(secret, body, headers.signature);
     if (wrong !== undefined)
       throw reject(wrong, new TasktrailError('ERR_SIGNATURE_INVALID', describeSignature(wrong)));
     const payload = parsePayload(body, req.headers['content-type']);
     if (payload === undefined) {
       throw reject(
         'malformed_json',
-        new TasktrailError('ERR_INPUT_INVALID', 'the body is not a JSON object'),
+        new TasktrailError('ERR_INPUT_INVALID', 'the body is not a JSON object in UTF-8'),
       );
     }
     const eventType = githubEventType(headers.event, payload);
@@ -163,15 +162,30 @@ class GithubReceiver {
       delivery.outcome('unmatched', reason);
       return { status: 200, value: { status: 'received', actions: 0, message: reason } };
     }
-    // Checked and remembered before anything is awaited: of two equal deliveries at the same instant one starts a task.
+    // Looked up and remembered before anything is awaited: of two equal deliveries at the same instant one starts a task.
     const id = headers.deliveryId;
     const before = id === undefined ? undefined : this.#seen.get(id);
     if (before !== undefined) {
+      // Not answered before the first one is: were that one to fail, this would have promised a task that nobody has.
+      const taskIds = await before;
       delivery.outcome('duplicate', 'this delivery was taken before');
-      return { status: 200, value: { status: 'duplicate', actions: 0, task_ids: before } };
+      return { status: 200, value: { status: 'duplicate', actions: 0, task_ids: taskIds } };
     }
-    if (id !== undefined) this.#seen.set(id, delivery.taskIds);
-    const { command, args } = match.command;
+    const started = this.#accept(verified, spoken.text, match.command);
+    if (id !== undefined) {
+      this.#seen.set(id, started);
+      // What could not be queued may come again.
+      started.catch(() => this.#seen.delete(id));
+    }
+    return { status: 202, value: { status: 'accepted', task_ids: await started } };
+  }
+
+  async #accept(
+    verified: Verified,
+    message: string,
+    { command, args }: MatchedCommand,
+  ): Promise<readonly string[]> {
+    const { delivery, eventType, payload } = verified;
     delivery.stage('command_matching', {
       command,
       matched: true,
@@ -180,8 +194,7 @@ class GithubReceiver {
     const { token, apiUrl } = this.#options.github ?? {};
     const path = reactionPath(eventType, payload);
     delivery.stage('immediate_response', { ...(await sendReaction(path, { token, apiUrl })) });
-    const taskIds = await this.#start(verified, spoken.text, command);
-    return { status: 202, value: { status: 'accepted', task_ids: taskIds } };
+    return this.#start(verified, message, command);
   }
 
   async #start(verified: Verified, message: string, command: string): Promise<readonly string[]> {
@@ -199,7 +212,6 @@ class GithubReceiver {
       await this.#options.onTask(Object.assign(task, { command, payload, deliveryId }));
       return delivery.taskIds;
     } catch (error) {
-      if (deliveryId !== undefined) this.#seen.delete(deliveryId);
       if (error instanceof TasktrailError) throw error;
       throw new TasktrailError(
         'ERR_QUEUE_UNAVAILABLE',
@@ -223,9 +235,9 @@ interface Verified {
 
 /** JSON, or the form that GitHub sends when a webhook is set to it. Undefined when it is no object. */
 function parsePayload(body: Buffer, contentType: string | undefined): WebhookPayload | undefined {
-  const text = body.toString('utf8');
   const isForm = contentType?.toLowerCase().startsWith('application/x-www-form-urlencoded') ?? false;
   try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
     const json = isForm ? (new URLSearchParams(text).get('payload') ?? '') : text;
     const value: unknown = JSON.parse(json);
     // The type says no more than that it is an object.
@@ -233,7 +245,7 @@ function parsePayload(body: Buffer, contentType: string | undefined): WebhookPay
       ? (value as WebhookPayload)
       : undefined;
   } catch {
-    // Signed and not JSON: a webhook set to another format, or a test.
+    // Signed and not JSON in UTF-8: a webhook set to another format, or a test.
     return undefined;
   }
 }

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { setImmediate as nextLoop, setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextLoop } from 'node:timers/promises';
 import pino from 'pino';
 import { startTask, startTasktrail } from '../../dist/index.js';
 
@@ -19,7 +19,10 @@ let number = 0;
 /** No two lines are alike, and none holds what looks like a secret. */
 function line() {
   number += 1;
-  return `${String(number).padEnd(8)}${'the quick brown fox reads "src/app.ts" and goes on; '.repeat(4)}`.slice(0, CHARS);
+  return `${String(number).padEnd(8)}${'the quick brown fox reads "src/app.ts" and goes on; '.repeat(4)}`.slice(
+    0,
+    CHARS,
+  );
 }
 
 /** Microseconds of this thread for one line: the calls, and what they leave to the end of their tick. */
@@ -64,7 +67,8 @@ const logger = pino(pino.destination({ dest: join(dir, '..', 'pino.log'), sync: 
 const trail = await startTasktrail();
 const task = startTask({ source: 'bench', message: 'record' });
 const toTask = (text) => task.output(text);
-const toPino = (text) => logger.info({ task_id: task.id, attempt: 1, type: 'output', content: text }, 'output');
+const toPino = (text) =>
+  logger.info({ task_id: task.id, attempt: 1, type: 'output', content: text }, 'output');
 
 const rounds = { tick10: [], pino10: [], tick1: [], pino1: [], whole: [] };
 for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
@@ -77,7 +81,8 @@ for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
   const tick1 = await measure(toTask, 1);
   await delivered(trail);
   if (round < 0) continue;
-  for (const [name, value] of Object.entries({ tick10, pino10, tick1, pino1, whole })) rounds[name].push(value);
+  for (const [name, value] of Object.entries({ tick10, pino10, tick1, pino1, whole }))
+    rounds[name].push(value);
 }
 task.end();
 await trail.shutdown();

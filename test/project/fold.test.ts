@@ -106,6 +106,8 @@ test('the documents are the same after the facts went through JSON', () => {
 test('null never replaces a value', () => {
   const folded = metadata([1, { model: 'opus' }], [2, { model: null }]);
   expect(folded.model).toBe('opus');
+  // Nor does it make a field that nobody knows anything of.
+  expect(metadata([1, { command: null }])).not.toHaveProperty('command');
   const input = fold([
     fact({ number: 1, event: INPUT, body: { message: 'm', source_metadata: { repo: 'a/b', pr: null } } }),
     fact({ number: 2, event: INPUT, body: { message: 'm', source_metadata: { repo: null, pr: 5 } } }),

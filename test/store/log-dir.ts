@@ -28,7 +28,7 @@ export interface TestStore {
   sendSpans(...spans: readonly ReceivedSpan[]): Promise<Ingested>;
 }
 
-export function openStore(dir: string): TestStore {
+export function openStore(dir: string, isHeld: () => boolean = () => true): TestStore {
   const books = new Books();
   const spans: OtlpSpan[] = [];
   const logged: string[] = [];
@@ -36,6 +36,7 @@ export function openStore(dir: string): TestStore {
   const store = new Store({
     logDir: dir,
     books,
+    isHeld,
     now: () => now,
     onSpan: (span) => spans.push(span),
     log: (line) => logged.push(line),

@@ -1,0 +1,94 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EndpointTransport } from '../../src/export/endpoint-transport.ts';
+import { readRetryAfter } from '../../src/export/post.ts';
+import { freePort, startCollector, status } from './fixture.ts';
+
+const BODY = Buffer.from('{"resourceLogs":[]}');
+
+function clear(): void {
+  for (const name of Object.keys(process.env)) if (name.startsWith('OTEL_')) delete process.env[name];
+}
+beforeEach(clear);
+afterEach(clear);
+
+test('headers, path and content type are as documented for OTLP over HTTP', async () => {
+  const collector = await startCollector();
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `${collector.url}/base/`;
+  process.env.OTEL_EXPORTER_OTLP_HEADERS = 'x-api-key=abc%20def,x-other=1';
+  process.env.OTEL_EXPORTER_OTLP_TRACES_HEADERS = 'x-other=2';
+  const transport = new EndpointTransport();
+  expect(await transport.send('logs', BODY)).toEqual({ kind: 'taken', rejected: 0 });
+  expect(await transport.send('traces', BODY)).toEqual({ kind: 'taken', rejected: 0 });
+  const [logs, traces] = collector.got;
+  expect(logs?.url).toBe('/base/v1/logs');
+  expect(logs?.headers).toMatchObject({
+    'x-api-key': 'abc def',
+    'x-other': '1',
+    'content-type': 'application/json',
+    'content-length': String(BODY.length),
+  });
+  expect(traces?.url).toBe('/base/v1/traces');
+  expect(traces?.headers['x-other']).toBe('2');
+  await transport.close();
+});
+
+test('gzip is applied when asked for', async () => {
+  const collector = await startCollector();
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
+  process.env.OTEL_EXPORTER_OTLP_COMPRESSION = 'gzip';
+  await new EndpointTransport().send('logs', BODY);
+  expect(collector.got[0]?.headers['content-encoding']).toBe('gzip');
+  expect(collector.got[0]?.body).toBe(BODY.toString());
+});
+
+test('an endpoint of one signal is taken as it stands', async () => {
+  const [collector, other] = [await startCollector(), await startCollector()];
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
+  process.env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT = `${other.url}/custom/traces`;
+  const transport = new EndpointTransport();
+  await transport.send('logs', BODY);
+  await transport.send('traces', BODY);
+  expect(collector.got.map(({ url }) => url)).toEqual(['/v1/logs']);
+  expect(other.got.map(({ url }) => url)).toEqual(['/custom/traces']);
+});
+
+test.each([
+  [status(200, {}, 'not json'), { kind: 'taken', rejected: 0 }],
+  [status(202, {}, ''), { kind: 'taken', rejected: 0 }],
+  [status(200, {}, '{"partialSuccess":{"rejectedSpans":3}}'), { kind: 'taken', rejected: 3 }],
+  [status(404), { kind: 'unsupported', status: 404 }],
+  [status(413), { kind: 'too_large' }],
+  [status(401, {}, 'who?'), { kind: 'refused', status: 401, reason: 'status 401: who?' }],
+  [status(301, { location: '/' }), { kind: 'refused', status: 301, reason: 'status 301' }],
+  [status(500), { kind: 'refused', status: 500, reason: 'status 500' }],
+  [status(503, { 'retry-after': '7' }), { kind: 'retry', reason: 'status 503', afterMs: 7000 }],
+  [status(429), { kind: 'retry', reason: 'status 429' }],
+])('each answer has its meaning, at once and without a second try', async (answer, result) => {
+  const collector = await startCollector(answer);
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
+  expect(await new EndpointTransport().send('traces', BODY)).toEqual(result);
+  expect(collector.got).toHaveLength(1);
+});
+
+test('nobody there, no answer in time and a certificate that cannot be trusted all mean later', async () => {
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `http://127.0.0.1:${await freePort()}`;
+  expect((await new EndpointTransport().send('logs', BODY)).kind).toBe('retry');
+  const silent = await startCollector(() => undefined);
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = silent.url;
+  process.env.OTEL_EXPORTER_OTLP_TIMEOUT = '100';
+  expect(await new EndpointTransport().send('logs', BODY)).toEqual({
+    kind: 'retry',
+    reason: 'no answer within 100 ms',
+  });
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = silent.url.replace('http:', 'https:');
+  expect((await new EndpointTransport().send('logs', BODY)).kind).toBe('retry');
+});
+
+test('Retry-After is seconds or a date', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z');
+  expect(readRetryAfter('120', now)).toBe(120_000);
+  expect(readRetryAfter('Thu, 01 Jan 2026 00:00:30 GMT', now)).toBe(30_000);
+  expect(readRetryAfter('Wed, 31 Dec 2025 00:00:00 GMT', now)).toBe(0);
+  expect(readRetryAfter('soon', now)).toBeUndefined();
+  expect(readRetryAfter(undefined, now)).toBeUndefined();
+});

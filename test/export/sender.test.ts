@@ -1,0 +1,292 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { Books } from '../../src/books.ts';
+import { EndpointTransport } from '../../src/export/endpoint-transport.ts';
+import { Sender } from '../../src/export/sender.ts';
+import { Journal, type QueuedBatch } from '../../src/journal/journal.ts';
+import { ownIdentity } from '../../src/journal/process-identity.ts';
+import { formatSegmentName } from '../../src/journal/segment-name.ts';
+import { nextTick, openJournal, record, SOURCE, takeAll, waitUntil } from '../journal/fixture.ts';
+import { freePort, holderAt, numbersIn, ok, startCollector, startSending, status } from './fixture.ts';
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
+
+test('records arrive in order, at most 512 in a request, one request at a time, and are counted', async () => {
+  const collector = await startCollector((_got, res) => void setImmediate(() => res.end('{}')));
+  const { journal, sender, books } = await startSending(holderAt(collector.url));
+  for (let n = 0; n < 2000; n += 1) {
+    record(journal, n);
+    if (n % 100 === 0) await nextTick();
+  }
+  expect(await sender.drain(10_000)).toBe(true);
+  expect(collector.got.flatMap(numbersIn)).toEqual(upTo(2000));
+  expect(Math.max(...collector.got.map((got) => numbersIn(got).length))).toBe(512);
+  expect(collector.together()).toBe(1);
+  expect(books.snapshot()).toMatchObject({ recorded: 2000, delivered: { holder: 2000 }, dropped: {} });
+  expect(books.reasons.size).toBe(0);
+});
+
+test('a request holds at most 4 MiB', async () => {
+  const collector = await startCollector();
+  const { journal, sender } = await startSending(holderAt(collector.url));
+  for (let n = 0; n < 12; n += 1) record(journal, 'x'.repeat(1024 * 1024));
+  expect(await sender.drain(10_000)).toBe(true);
+  expect(collector.got.length).toBeGreaterThan(3);
+  for (const { body } of collector.got) expect(body.length).toBeLessThanOrEqual(4 * 1024 * 1024);
+});
+
+test('a lone record is on its way within 50 ms', async () => {
+  const collector = await startCollector();
+  const { journal } = await startSending(holderAt(collector.url));
+  const waits: number[] = [];
+  for (let n = 0; n < 5; n += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    const at = Date.now();
+    record(journal, n);
+    await waitUntil('it arrived', () => collector.got.length > n);
+    waits.push((collector.got[n]?.atMs ?? 0) - at);
+  }
+  // The best of a few: the claim is about our own waiting, not about a busy machine.
+  expect(Math.min(...waits)).toBeLessThan(50);
+});
+
+test('facts go before spans, each to its own path', async () => {
+  const collector = await startCollector();
+  const { journal, sender } = await startSending(holderAt(collector.url));
+  journal.append(SOURCE, { kind: 'S', json: '{"n":1}' });
+  record(journal, 2);
+  await sender.drain(5_000);
+  expect(collector.got.map(({ url }) => url)).toEqual(['/v1/logs', '/v1/traces']);
+  expect(JSON.parse(collector.got[0]?.body ?? '')).toEqual({
+    resourceLogs: [
+      { resource: SOURCE.resource, scopeLogs: [{ scope: SOURCE.scope, logRecords: [{ n: 2 }] }] },
+    ],
+  });
+  expect(JSON.parse(collector.got[1]?.body ?? '')).toEqual({
+    resourceSpans: [{ resource: SOURCE.resource, scopeSpans: [{ scope: SOURCE.scope, spans: [{ n: 1 }] }] }],
+  });
+});
+
+test('what a 200 rejects is counted as dropped, with its reason as a notice', async () => {
+  const collector = await startCollector(
+    status(200, {}, '{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"bad id"}}'),
+  );
+  const { journal, sender, books } = await startSending(holderAt(collector.url));
+  for (const n of upTo(5)) record(journal, n);
+  await sender.drain(5_000);
+  expect(books.snapshot()).toMatchObject({ delivered: { holder: 3 }, dropped: { rejected: 2 } });
+  expect(books.notices.get('holder rejected')).toBe('bad id');
+});
+
+test('a 400 drops the batch, counted, and the next one goes on', async () => {
+  const collector = await startCollector((got, res, nth) =>
+    nth === 1 ? status(400, {}, 'no')(got, res, nth) : ok(got, res, nth),
+  );
+  const { journal, sender, books } = await startSending(holderAt(collector.url));
+  record(journal, 1);
+  await sender.drain(5_000);
+  record(journal, 2);
+  await sender.drain(5_000);
+  expect(collector.got.map(numbersIn)).toEqual([[1], [2]]);
+  expect(books.snapshot()).toMatchObject({ delivered: { holder: 1 }, dropped: { refused: 1 } });
+  expect(books.notices.get('holder refused')).toBe('status 400: no');
+});
+
+test('a damaged line does not take the good ones in its request with it', async () => {
+  const collector = await startCollector((got, res, nth) => {
+    try {
+      JSON.parse(got.body);
+      return ok(got, res, nth);
+    } catch {
+      return status(400)(got, res, nth);
+    }
+  });
+  const { journal, sender, books, directory } = await startSending(holderAt(collector.url));
+  const owner = { ...ownIdentity(), start: 'dead-1' };
+  const name = formatSegmentName({ id: '01ARZ3NDEKTSV4RRFFQ69G5FAV', owner, state: 'open' });
+  await writeFile(
+    join(directory, name),
+    'H{"version":1,"destinations":["holder"]}\nL{"n":1}\nL{"n":2,,}\nL{"n":3}\n',
+  );
+  await journal.claimOrphans();
+  await sender.drain(5_000);
+  expect(collector.got.map(numbersIn).at(-1)).toEqual([1, 3]);
+  expect(books.snapshot()).toMatchObject({ delivered: { holder: 2 }, dropped: { damaged: 1 } });
+});
+
+test('an endpoint that has no path for a signal is not sent it again, and a notice says so', async () => {
+  const collector = await startCollector((got, res, nth) =>
+    got.url === '/v1/logs' ? status(404)(got, res, nth) : ok(got, res, nth),
+  );
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
+  const { journal, sender, books } = await startSending(new EndpointTransport());
+  delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
+  for (const n of upTo(3)) {
+    record(journal, n);
+    journal.append(SOURCE, { kind: 'S', json: `{"n":${n}}` });
+    await sender.drain(5_000);
+  }
+  expect(collector.got.map(({ url }) => url)).toEqual(['/v1/logs', '/v1/traces', '/v1/traces', '/v1/traces']);
+  expect(books.notices.get('holder')).toContain('takes no logs');
+  expect(books.reasons.size).toBe(0);
+});
+
+test.each([401, 403, 404])(
+  "a stranger that answers %d in the holder's place costs no record",
+  async (code) => {
+    const stranger = await startCollector(status(code));
+    const holder = await startCollector();
+    let url = stranger.url;
+    const { journal, sender, books } = await startSending(holderAt(async () => url));
+    record(journal, 1);
+    await waitUntil('the stranger has answered', () => stranger.got.length > 1);
+    url = holder.url;
+    expect(await sender.drain(5_000)).toBe(true);
+    expect(holder.got.flatMap(numbersIn)).toEqual([1]);
+    expect(books.snapshot()).toMatchObject({ delivered: { holder: 1 }, dropped: {} });
+  },
+);
+
+test('a request that is too large is halved, down to the one record that is', async () => {
+  const collector = await startCollector((got, res, nth) =>
+    numbersIn(got).includes(5) ? status(413)(got, res, nth) : ok(got, res, nth),
+  );
+  const { journal, sender, books } = await startSending(holderAt(collector.url));
+  for (const n of upTo(9)) record(journal, n);
+  expect(await sender.drain(5_000)).toBe(true);
+  const taken = collector.got.map(numbersIn).filter((numbers) => !numbers.includes(5));
+  expect(taken.flat()).toEqual([0, 1, 2, 3, 4, 6, 7, 8]);
+  expect(books.snapshot()).toMatchObject({ delivered: { holder: 8 }, dropped: { too_large: 1 } });
+});
+
+test.each([429, 502, 503, 504])(
+  'status %d is tried again until it is over, and the books say so meanwhile',
+  async (code) => {
+    const collector = await startCollector((got, res, nth) =>
+      nth <= 4 ? status(code)(got, res, nth) : ok(got, res, nth),
+    );
+    const { journal, sender, books } = await startSending(holderAt(collector.url));
+    record(journal, 1);
+    await waitUntil('it was refused', () => books.reasons.has('holder'));
+    expect(books.reasons.get('holder')).toContain(`status ${code}`);
+    record(journal, 2);
+    expect(await sender.drain(10_000)).toBe(true);
+    expect(collector.got.map(numbersIn)).toEqual([[1], [1], [1], [1], [1], [2]]);
+    expect(books.reasons.size).toBe(0);
+    expect(books.snapshot()).toMatchObject({ delivered: { holder: 2 }, dropped: {} });
+  },
+);
+
+test('nobody at the address, or no address at all, is tried again until somebody is there', async () => {
+  const port = await freePort();
+  let url: string | undefined;
+  const { journal, sender, books } = await startSending(holderAt(async () => url));
+  record(journal, 1);
+  await waitUntil('it has looked', () => books.reasons.get('holder')?.includes('no process holds') === true);
+  url = `http://127.0.0.1:${port}`;
+  await waitUntil('it has called', () => books.reasons.get('holder')?.includes('ECONNREFUSED') === true);
+  const collector = await startCollector(ok, port);
+  expect(await sender.drain(10_000)).toBe(true);
+  expect(collector.got.map(numbersIn)).toEqual([[1]]);
+});
+
+test('a connection that is cut before the answer means sending again', async () => {
+  const collector = await startCollector((got, res, nth) => {
+    if (nth === 1) res.destroy();
+    else if (nth === 2) res.writeHead(200, { 'content-length': '100' }).write('{');
+    else return ok(got, res, nth);
+    if (nth === 2) setTimeout(() => res.destroy(), 20);
+  });
+  const { journal, sender, books } = await startSending(holderAt(collector.url));
+  record(journal, 1);
+  expect(await sender.drain(10_000)).toBe(true);
+  expect(collector.got.map(numbersIn)).toEqual([[1], [1], [1]]);
+  expect(books.snapshot()).toMatchObject({ delivered: { holder: 1 } });
+});
+
+test.each(['holder', 'endpoint'])('Retry-After is honoured by the %s transport', async (kind) => {
+  const collector = await startCollector((got, res, nth) =>
+    nth === 1 ? status(503, { 'retry-after': '1' })(got, res, nth) : ok(got, res, nth),
+  );
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
+  const transport = kind === 'holder' ? holderAt(collector.url) : new EndpointTransport();
+  delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const { journal, sender } = await startSending(transport);
+  record(journal, 1);
+  expect(await sender.drain(10_000)).toBe(true);
+  const [first, second] = collector.got;
+  expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(990);
+});
+
+/** On a disk that takes its time. */
+class SlowJournal extends Journal {
+  override async next(destination: string): Promise<QueuedBatch | undefined> {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return super.next(destination);
+  }
+}
+
+test('drain waits for a backlog that was there before the start', async () => {
+  const collector = await startCollector((_got, res) => void setTimeout(() => res.end('{}'), 50));
+  const { directory, journal: first } = await startSending(holderAt(async () => undefined));
+  for (const n of upTo(1500)) record(first, n);
+  first.flush();
+  await first.close();
+  const books = new Books();
+  const journal = new SlowJournal({ directory, destinations: ['holder'], books });
+  onTestFinished(() => journal.close());
+  await journal.claimOrphans();
+  const opened = { journal, books };
+  const sender = new Sender({
+    ...opened,
+    destination: 'holder',
+    transport: holderAt(collector.url),
+    retryMaxMs: 150,
+  });
+  sender.start();
+  expect(await sender.drain(10_000)).toBe(true);
+  expect(collector.got.flatMap(numbersIn)).toEqual(upTo(1500));
+  await sender.stop(1_000);
+});
+
+test('drain says no when the deadline passes first', async () => {
+  const { journal, sender } = await startSending(holderAt(async () => undefined));
+  record(journal, 1);
+  expect(await sender.drain(100)).toBe(false);
+});
+
+test('stopping waits for the request in flight, and what it delivered is not sent again', async () => {
+  const collector = await startCollector((_got, res) => void setTimeout(() => res.end('{}'), 150));
+  const { journal, sender, books, directory } = await startSending(holderAt(collector.url));
+  record(journal, 1);
+  await waitUntil('it is in flight', () => collector.got.length === 1);
+  await sender.stop(5_000);
+  expect(books.snapshot()).toMatchObject({ delivered: { holder: 1 } });
+  await journal.close();
+  const { journal: next } = openJournal(directory);
+  await next.claimOrphans();
+  expect(await takeAll(next)).toEqual([]);
+});
+
+test('stopping does not wait for one that hangs, and its records are for the next process', async () => {
+  const collector = await startCollector(() => undefined);
+  const { journal, sender, directory } = await startSending(holderAt(collector.url));
+  record(journal, 1);
+  await waitUntil('it is in flight', () => collector.got.length === 1);
+  const at = Date.now();
+  await sender.stop(100);
+  expect(Date.now() - at).toBeLessThan(2_000);
+  await journal.close();
+  const { journal: next } = openJournal(directory);
+  await next.claimOrphans();
+  expect(await takeAll(next)).toEqual([1]);
+});
+
+test('the token goes to the holder', async () => {
+  const collector = await startCollector();
+  const { journal, sender } = await startSending(holderAt(collector.url, 'open sesame'));
+  record(journal, 1);
+  await sender.drain(5_000);
+  expect(collector.got[0]?.headers.authorization).toBe('Bearer open sesame');
+});

@@ -1,0 +1,342 @@
+import { appendFileSync, statSync } from 'node:fs';
+import { appendFile, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { ownIdentity } from '../../src/journal/process-identity.ts';
+import { formatSegmentName } from '../../src/journal/segment-name.ts';
+import {
+  nextTick,
+  openJournal,
+  readSegments,
+  record,
+  SOURCE,
+  segmentsIn,
+  takeAll,
+  tempDir,
+} from './fixture.ts';
+
+const HEADER = 'H{"version":1,"destinations":["holder"]}\n';
+const LINE = (n: number): string => `L{"n":${n}}\n`;
+
+function deadName(id = '01ARZ3NDEKTSV4RRFFQ69G5FAV'): string {
+  return formatSegmentName({ id, owner: { ...ownIdentity(), start: 'dead-1' }, state: 'open' });
+}
+
+async function leaveDead(directory: string, content: string, id?: string): Promise<string> {
+  const path = join(directory, deadName(id));
+  await writeFile(path, content);
+  return path;
+}
+
+async function leaveCursors(directory: string, cursors: string): Promise<void> {
+  await writeFile(join(directory, '01ARZ3NDEKTSV4RRFFQ69G5FAV.cursors'), cursors);
+}
+
+test('what is appended is on disk after the tick and not before, without a directory in advance', async () => {
+  const directory = join(await tempDir(), 'deep', '_journal');
+  const { journal } = openJournal(directory);
+  record(journal, 1);
+  expect(() => statSync(directory)).toThrow();
+  await nextTick();
+  expect(await readSegments(directory)).toContain(LINE(1));
+  expect(statSync(directory).mode & 0o777).toBe(0o700);
+});
+
+test('flush writes at once', async () => {
+  const directory = await tempDir();
+  const { journal } = openJournal(directory);
+  record(journal, 1);
+  journal.flush();
+  const names = await segmentsIn(directory);
+  expect(statSync(join(directory, names[0] ?? '')).mode & 0o777).toBe(0o600);
+  expect(await readSegments(directory)).toContain(LINE(1));
+});
+
+test('records come in the order of their appends, at most 512 and 4 MiB in a batch', async () => {
+  const { journal } = openJournal(await tempDir());
+  for (let n = 0; n < 1300; n += 1) record(journal, n);
+  journal.flush();
+  const first = await journal.next('holder');
+  expect(first?.entries).toHaveLength(512);
+  expect(await takeAll(journal)).toEqual(Array.from({ length: 1300 }, (_, n) => n));
+  for (let n = 0; n < 9; n += 1) record(journal, 'x'.repeat(1024 * 1024));
+  journal.flush();
+  const batch = await journal.next('holder');
+  expect(batch?.entries).toHaveLength(3);
+});
+
+test('an entry of more than 4 MiB is a batch of its own', async () => {
+  const { journal } = openJournal(await tempDir());
+  record(journal, 'small');
+  record(journal, 'x'.repeat(9 * 1024 * 1024));
+  record(journal, 'after');
+  journal.flush();
+  const sizes: number[] = [];
+  for (let batch = await journal.next('holder'); batch !== undefined; batch = await journal.next('holder')) {
+    sizes.push(batch.entries.length);
+    await journal.done('holder', batch);
+  }
+  expect(sizes).toEqual([1, 1, 1]);
+});
+
+test('sources that alternate count against the size of a batch', async () => {
+  const { journal } = openJournal(await tempDir());
+  const big = (name: string) => ({
+    resource: { attributes: [{ key: name, value: { stringValue: 'r'.repeat(100_000) } }] },
+    scope: { name },
+  });
+  const [a, b] = [big('a'), big('b')];
+  for (let n = 0; n < 200; n += 1) record(journal, n, n % 2 === 0 ? a : b);
+  journal.flush();
+  const batch = await journal.next('holder');
+  expect(batch?.entries.length).toBeLessThan(45);
+  expect((await takeAll(journal)).length).toBe(200);
+});
+
+test('each record keeps its own source, also across segments and restarts', async () => {
+  const directory = await tempDir();
+  const { journal } = openJournal(directory);
+  const other = { ...SOURCE, scope: { name: 'other' } };
+  record(journal, 1);
+  journal.flush();
+  record(journal, 2, other);
+  journal.flush();
+  const [name = ''] = await segmentsIn(directory);
+  await rm(join(directory, name));
+  // The new segment begins without the old one's lines.
+  record(journal, 3, other);
+  record(journal, 4);
+  journal.flush();
+  const text = await readSegments(directory);
+  expect(text.indexOf('"other"')).toBeLessThan(text.indexOf('"n":3'));
+  const { journal: next } = openJournal(directory);
+  await journal.close();
+  await next.claimOrphans();
+  const batch = await next.next('holder');
+  expect(batch?.entries.map(({ source }) => /"scope":\{"name":"(\w+)"/.exec(source)?.[1])).toEqual([
+    'other',
+    'test',
+  ]);
+});
+
+test('a batch that is not done comes again, one that is done does not, also after a restart', async () => {
+  const directory = await tempDir();
+  const { journal } = openJournal(directory, ['a', 'b']);
+  for (let n = 0; n < 6; n += 1) record(journal, n);
+  journal.flush();
+  const batch = await journal.next('a', 4);
+  expect((await journal.next('a', 4))?.entries).toEqual(batch?.entries);
+  if (batch !== undefined) await journal.done('a', batch);
+  await journal.close();
+
+  const { journal: next } = openJournal(directory, ['a', 'b']);
+  expect(await next.claimOrphans()).toBe(1);
+  expect(await next.countPending('a')).toBe(2);
+  expect(await next.countPending('b')).toBe(6);
+  expect(await takeAll(next, 'a')).toEqual([4, 5]);
+  expect(await takeAll(next, 'b')).toEqual([0, 1, 2, 3, 4, 5]);
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('cursors that a crash has torn mean sending again, not losing', async () => {
+  const directory = await tempDir();
+  await leaveDead(directory, HEADER + LINE(1) + LINE(2));
+  await leaveCursors(directory, '{"holder":5');
+  const { journal } = openJournal(directory);
+  await journal.claimOrphans();
+  expect(await takeAll(journal)).toEqual([1, 2]);
+});
+
+test('a segment that every destination has is gone after the close', async () => {
+  const directory = await tempDir();
+  const { journal } = openJournal(directory);
+  record(journal, 1);
+  journal.flush();
+  expect(await takeAll(journal)).toEqual([1]);
+  await journal.close();
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('a segment waits for a destination that this process does not know, and is not claimed again and again', async () => {
+  const directory = await tempDir();
+  await leaveDead(directory, `H{"version":1,"destinations":["holder","far"]}\n${LINE(1)}`);
+  const { journal } = openJournal(directory);
+  await journal.claimOrphans();
+  expect(await takeAll(journal)).toEqual([1]);
+  expect(await segmentsIn(directory)).toEqual([expect.stringMatching(/\.closed$/)]);
+  expect(await journal.claimOrphans()).toBe(0);
+  // Also when another process has had it in between: it lets go under a name of its own.
+  const [name = ''] = await segmentsIn(directory);
+  await rename(join(directory, name), join(directory, name.replace(/~\d+~/, '~1~')));
+  expect(await journal.claimOrphans()).toBe(0);
+
+  const { journal: knowing } = openJournal(directory, ['holder', 'far']);
+  await knowing.claimOrphans();
+  expect(await takeAll(knowing, 'holder')).toEqual([]);
+  expect(await takeAll(knowing, 'far')).toEqual([1]);
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('a destination that is not ours any more and has it all keeps no segment', async () => {
+  const directory = await tempDir();
+  const content = `H{"version":1,"destinations":["holder","far"]}\n${LINE(1)}`;
+  await leaveDead(directory, content);
+  await leaveCursors(directory, JSON.stringify({ far: content.length }));
+  const { journal } = openJournal(directory);
+  await journal.claimOrphans();
+  expect(await takeAll(journal)).toEqual([1]);
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('a torn last line is not sent and does no harm', async () => {
+  const directory = await tempDir();
+  await leaveDead(directory, `${HEADER}${LINE(1)}L{"n":2,"text":"ha`);
+  const { journal, books } = openJournal(directory);
+  await journal.claimOrphans();
+  expect(await takeAll(journal)).toEqual([1]);
+  expect(books.snapshot().skippedLines).toBe(0);
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test.each(['', 'H{"vers', HEADER])('a segment that holds no record (%j) goes away', async (content) => {
+  const directory = await tempDir();
+  await leaveDead(directory, content);
+  const { journal } = openJournal(directory);
+  expect(await journal.claimOrphans()).toBe(1);
+  expect(await takeAll(journal)).toEqual([]);
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('bad lines are passed over and each is counted once, whoever reads it and how often', async () => {
+  const directory = await tempDir();
+  const bad = ['\0\0\0\n', 'nonsense\n', 'L{"n":7,"cut\n', '\n', 'C[]\n'];
+  await leaveDead(
+    directory,
+    `H{"version":1,"destinations":["a","b"]}\n${bad[0]}${LINE(1)}${bad.slice(1).join('')}${LINE(2)}${bad[1]}`,
+  );
+  const { journal, books } = openJournal(directory, ['a', 'b']);
+  await journal.claimOrphans();
+  for (let again = 0; again < 3; again += 1) await journal.next('a');
+  expect(await journal.countPending('a')).toBe(2);
+  expect(await takeAll(journal, 'a')).toEqual([1, 2]);
+  expect(await takeAll(journal, 'b')).toEqual([1, 2]);
+  expect(books.snapshot().skippedLines).toBe(bad.length + 1);
+});
+
+test('bad lines at the end of a segment that grows are not counted at every look', async () => {
+  const directory = await tempDir();
+  const { journal, books } = openJournal(directory);
+  record(journal, 1);
+  journal.flush();
+  const [name = ''] = await segmentsIn(directory);
+  await appendFile(join(directory, name), 'nonsense\n');
+  for (let look = 0; look < 4; look += 1) await takeAll(journal);
+  expect(books.snapshot().skippedLines).toBe(1);
+});
+
+test('a segment that was cut short behind its cursor ends there', async () => {
+  const directory = await tempDir();
+  const path = await leaveDead(directory, HEADER + LINE(1) + LINE(2));
+  await leaveCursors(directory, JSON.stringify({ holder: 10_000 }));
+  await truncate(path, HEADER.length);
+  const { journal } = openJournal(directory);
+  await journal.claimOrphans();
+  expect(await takeAll(journal)).toEqual([]);
+  expect(await readdir(directory)).toEqual([]);
+});
+
+test('after 16 MiB a new segment begins, and the full one goes when it is sent', async () => {
+  const directory = await tempDir();
+  const { journal } = openJournal(directory);
+  const text = 'x'.repeat(1024 * 1024);
+  for (let n = 0; n < 18; n += 1) {
+    record(journal, `${n}${text}`);
+    journal.flush();
+  }
+  const names = await segmentsIn(directory);
+  expect(names).toHaveLength(2);
+  expect(statSync(join(directory, names[0] ?? '')).size).toBeLessThan(18 * 1024 * 1024);
+  const taken = await takeAll(journal);
+  expect(taken.map((value) => Number.parseInt(String(value), 10))).toEqual(
+    Array.from({ length: 18 }, (_, n) => n),
+  );
+  expect(await segmentsIn(directory)).toEqual(names.slice(1));
+});
+
+test('a busy tick of far more than what may wait loses nothing', async () => {
+  const directory = await tempDir();
+  const { journal, books } = openJournal(directory);
+  const text = 'x'.repeat(1024 * 1024);
+  for (let n = 0; n < 50; n += 1) record(journal, text);
+  journal.flush();
+  expect(books.snapshot().dropped).toEqual({});
+  expect(await journal.countPending('holder')).toBe(50);
+});
+
+test('when our own file is deleted under us, what is recorded afterwards goes into a new one', async () => {
+  const directory = await tempDir();
+  const { journal } = openJournal(directory);
+  record(journal, 1);
+  journal.flush();
+  expect(await takeAll(journal)).toEqual([1]);
+  await rm(directory, { recursive: true });
+  record(journal, 2);
+  record(journal, 3);
+  journal.flush();
+  expect(await readSegments(directory)).toContain(LINE(3));
+  expect(await takeAll(journal)).toEqual([2, 3]);
+});
+
+test('what is appended after the close is counted as dropped', async () => {
+  const { journal, books } = openJournal(await tempDir());
+  await journal.close();
+  record(journal, 1);
+  expect(books.snapshot()).toMatchObject({ recorded: 1, dropped: { journal_closed: 1 } });
+});
+
+test('closeSync leaves the segment to the next process, which finds it when we are gone', async () => {
+  const directory = await tempDir();
+  const { journal } = openJournal(directory);
+  record(journal, 1);
+  journal.closeSync();
+  const [name = ''] = await segmentsIn(directory);
+  expect(await readFile(join(directory, name), 'utf8')).toContain(LINE(1));
+  expect(name).toMatch(/\.open$/);
+});
+
+test('changed resolves at an append and when the signal aborts', async () => {
+  const { journal } = openJournal(await tempDir());
+  const stop = new AbortController();
+  const woken = journal.changed(journal.version, stop.signal);
+  record(journal, 1);
+  await woken;
+  const aborted = journal.changed(journal.version, stop.signal);
+  stop.abort();
+  await aborted;
+});
+
+test('a file of a stranger in the directory is left alone', async () => {
+  const directory = await tempDir();
+  appendFileSync(join(directory, 'notes.txt'), 'mine');
+  const { journal } = openJournal(directory);
+  expect(await journal.claimOrphans()).toBe(0);
+  await journal.close();
+  expect(await readdir(directory)).toEqual(['notes.txt']);
+});
+
+test('secrets in records and in the resource do not get to the disk', async () => {
+  const directory = await tempDir();
+  const { journal } = openJournal(directory);
+  const secret = `ghp_${'a1B2'.repeat(9)}`;
+  journal.append(
+    {
+      resource: { attributes: [{ key: 'process.command', value: { stringValue: `x --token ${secret}` } }] },
+      scope: { name: 's' },
+    },
+    { kind: 'L', json: '{"n":1}' },
+  );
+  journal.flush();
+  const text = await readSegments(directory);
+  expect(text).toContain('process.command');
+  expect(text).not.toContain(secret);
+});

@@ -1,0 +1,167 @@
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import {
+  nextTick,
+  openJournal,
+  readSegments,
+  record,
+  segmentsIn,
+  takeAll,
+  tempDir,
+  waitUntil,
+} from './fixture.ts';
+
+/** A disk that is full after `room` bytes, and a count of its writes: the one thing that cannot be made for real here. */
+const disk = vi.hoisted(() => ({ room: Number.POSITIVE_INFINITY, writes: 0, open: 0 }));
+
+vi.mock('node:fs', async (importActual) => {
+  const actual = await importActual<typeof import('node:fs')>();
+  return {
+    ...actual,
+    openSync: (path: string, flags: string, mode: number) => {
+      const fd = actual.openSync(path, flags, mode);
+      disk.open += 1;
+      return fd;
+    },
+    closeSync: (fd: number) => {
+      disk.open -= 1;
+      actual.closeSync(fd);
+    },
+    writeSync: (fd: number, bytes: Buffer, offset = 0) => {
+      disk.writes += 1;
+      if (disk.room <= 0)
+        throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+      const written = actual.writeSync(fd, bytes, offset, Math.min(bytes.length - offset, disk.room));
+      disk.room -= written;
+      return written;
+    },
+  };
+});
+
+afterEach(() => {
+  disk.room = Number.POSITIVE_INFINITY;
+});
+
+test('all that is recorded in one tick is one write', async () => {
+  const { journal } = openJournal(await tempDir());
+  record(journal, 0);
+  await nextTick();
+  disk.writes = 0;
+  for (let n = 1; n <= 100; n += 1) record(journal, n);
+  await nextTick();
+  expect(disk.writes).toBe(1);
+});
+
+test('while the disk is full nothing throws and the books say why; afterwards everything goes out, whole and in order', async () => {
+  const directory = await tempDir();
+  const { journal, books } = openJournal(directory);
+  record(journal, 0);
+  journal.flush();
+  disk.room = 25; // in the middle of a line
+  for (let n = 1; n <= 10; n += 1) record(journal, n);
+  journal.flush();
+  expect(books.reasons.get('journal')).toContain('ENOSPC');
+  expect(journal.unwritten).toBe(10);
+  for (let n = 11; n <= 20; n += 1) record(journal, n);
+  await nextTick();
+  expect(journal.unwritten).toBe(20);
+  // What is whole is read, the half line is not.
+  expect((await takeAll(journal)).length).toBeLessThan(5);
+  disk.room = Number.POSITIVE_INFINITY;
+  await waitUntil('the disk was tried again', () => journal.unwritten === 0);
+  expect(books.reasons.has('journal')).toBe(false);
+  const text = await readSegments(directory);
+  expect([...text.matchAll(/^L\{"n":(\d+)\}$/gm)].map((match) => Number(match[1]))).toEqual(
+    Array.from({ length: 21 }, (_, n) => n),
+  );
+});
+
+test('while the disk is full, ticks do not each try again', async () => {
+  const { journal } = openJournal(await tempDir());
+  record(journal, 0);
+  journal.flush();
+  disk.room = 0;
+  record(journal, 1);
+  await nextTick();
+  disk.writes = 0;
+  for (let n = 0; n < 20; n += 1) {
+    record(journal, n);
+    await nextTick();
+  }
+  expect(disk.writes).toBeLessThan(5);
+});
+
+test('a disk that is full from the start collects neither files nor descriptors', async () => {
+  const directory = await tempDir();
+  const { journal } = openJournal(directory);
+  const before = disk.open;
+  disk.room = 0;
+  record(journal, 1);
+  for (let attempt = 0; attempt < 5; attempt += 1) journal.flush();
+  expect(disk.open).toBe(before);
+  expect(await readdir(directory)).toEqual([]);
+  disk.room = Number.POSITIVE_INFINITY;
+  journal.flush();
+  expect(await takeAll(journal)).toEqual([1]);
+});
+
+test('half a line in a file that is then deleted goes whole into the next one', async () => {
+  const directory = await tempDir();
+  const { journal, books } = openJournal(directory);
+  record(journal, 0);
+  journal.flush();
+  expect(await takeAll(journal)).toEqual([0]);
+  disk.room = 12;
+  record(journal, 1);
+  record(journal, 2);
+  journal.flush();
+  const [name = ''] = await segmentsIn(directory);
+  await rm(join(directory, name));
+  disk.room = Number.POSITIVE_INFINITY;
+  journal.flush();
+  expect(await readSegments(directory)).toMatch(/L\{"n":1\}\nL\{"n":2\}\n$/);
+  expect(books.snapshot().skippedLines).toBe(0);
+});
+
+test('what waits is bounded, and what is beyond is counted; what the close cannot write as well', async () => {
+  const { journal, books } = openJournal(await tempDir());
+  disk.room = 0;
+  const text = 'x'.repeat(1024 * 1024);
+  for (let n = 0; n < 40; n += 1) record(journal, text);
+  const dropped = books.snapshot().dropped.journal_full ?? 0;
+  expect(dropped).toBeGreaterThan(5);
+  expect(journal.unwritten + dropped).toBe(40);
+  await journal.close();
+  expect(books.snapshot().dropped).toEqual({ journal_full: 40 });
+});
+
+test('of a chunk that was written in part, the close counts only what is not whole on disk', async () => {
+  const directory = await tempDir();
+  const { journal, books } = openJournal(directory);
+  record(journal, 0);
+  journal.flush();
+  disk.room = 25;
+  for (let n = 1; n <= 5; n += 1) record(journal, n);
+  journal.flush();
+  record(journal, 6);
+  await journal.close();
+  expect(books.snapshot().dropped).toEqual({ journal_full: 4 });
+  const { journal: next } = openJournal(directory);
+  await next.claimOrphans();
+  expect(await takeAll(next)).toEqual([0, 1, 2]);
+});
+
+test('a directory that cannot be made shows in the books, and records go out once it can', async () => {
+  const directory = join(await tempDir(), '_journal');
+  await writeFile(directory, 'a file stands here');
+  const { journal, books } = openJournal(directory);
+  record(journal, 1);
+  await nextTick();
+  expect(books.reasons.get('journal')).toContain(directory);
+  expect(await journal.claimOrphans()).toBe(0);
+  await rm(directory);
+  await waitUntil('the directory was tried again', () => journal.unwritten === 0);
+  expect(await takeAll(journal)).toEqual([1]);
+  expect(books.reasons.has('journal')).toBe(false);
+});

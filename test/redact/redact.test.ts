@@ -1,0 +1,161 @@
+import { expect, test } from 'vitest';
+import { redact } from '../../src/redact/redact.ts';
+
+const A = (count: number): string => 'aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zZ'.repeat(8).slice(0, count);
+const PEM_BODY = `${A(64)}\n${A(64)}\n${A(20)}==`;
+
+const SECRETS: readonly (readonly [string, string])[] = [
+  ['a GitHub token', `ghp_${A(36)}`],
+  ['a GitHub app token', `ghs_${A(36)}`],
+  ['a fine-grained GitHub token', `github_pat_${A(82)}`],
+  ['a GitLab token', `glpat-${A(20)}`],
+  ['an Anthropic key', `sk-ant-api03-${A(90)}-${A(6)}`],
+  ['an OpenAI project key', `sk-proj-${A(60)}`],
+  ['an older OpenAI key', `sk-${A(48)}`],
+  ['a Google key', `AIza${A(35)}`],
+  ['an AWS key id', 'AKIAIOSFODNN7EXAMPLE'],
+  ['a Slack bot token', `xoxb-1234567890-${A(24)}`],
+  ['a Slack app token', `xapp-1-A0123456789-${A(30)}`],
+  ['an npm token', `npm_${A(36)}`],
+  ['a PyPI token', `pypi-AgEIcHlwaS5vcmc${A(60)}`],
+  ['an Atlassian token', `ATATT3xFfGF0${A(60)}`],
+  ['a JSON Web Token', `eyJ${A(20)}.eyJ${A(40)}.${A(43)}`],
+  ['a private key', `-----BEGIN PRIVATE KEY-----\n${PEM_BODY}\n-----END PRIVATE KEY-----`],
+  [
+    'an encrypted private key with headers',
+    `-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,${A(32)}\n\n${PEM_BODY}\n-----END RSA PRIVATE KEY-----`,
+  ],
+];
+
+const SURROUNDINGS: readonly (readonly [string, (secret: string) => string])[] = [
+  ['alone', (secret) => secret],
+  ['in a sentence', (secret) => `the key is ${secret}, keep it`],
+  ['on a line of its own', (secret) => `first\n${secret}\nlast`],
+  ['after a tab', (secret) => `x\t${secret}`],
+  ['in colours', (secret) => `\u001b[32m${secret}\u001b[0m`],
+  ['in quotes', (secret) => `key: "${secret}"`],
+  ['as an assignment', (secret) => `X=${secret}`],
+];
+
+for (const [kind, secret] of SECRETS) {
+  test(`${kind} is masked wherever it stands, in plain text and in JSON that stays JSON`, () => {
+    for (const [where, put] of SURROUNDINGS) {
+      const text = put(secret);
+      const masked = redact(text);
+      expect(masked, where).not.toContain(secret);
+      expect(masked, where).toContain('[redacted]');
+      expect(masked, where).not.toContain(A(20));
+      const value: unknown = JSON.parse(redact(JSON.stringify({ content: text, after: 'kept' })));
+      expect(value, where).toEqual({ content: masked, after: 'kept' });
+      // JSON in a string of JSON: a tool's result.
+      const nested: { text: string } = JSON.parse(redact(JSON.stringify({ text: JSON.stringify({ text }) })));
+      expect(JSON.parse(nested.text), where).toEqual({ text: masked });
+    }
+  });
+}
+
+test.each([
+  ['Authorization: Bearer abcDEF123456.ghi-789_xyz', 'Authorization: Bearer [redacted]'],
+  ['redis://:hunter2hunter@cache:6379/0', 'redis://:[redacted]@cache:6379/0'],
+  ['https://bob:p@ss:word@example.com/x', 'https://bob:[redacted]@example.com/x'],
+  ['AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY', 'AWS_SECRET_ACCESS_KEY=[redacted]'],
+  ['AWS_SECRET_ACCESS_KEY="wJalrXUtnFEMI/K7MDENG/bPxRfiCY"', 'AWS_SECRET_ACCESS_KEY="[redacted]"'],
+  ['"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY"', '"AWS_SECRET_ACCESS_KEY=[redacted]"'],
+  ["export DB_PASSWORD='correct-horse'", "export DB_PASSWORD='[redacted]'"],
+  ['HOME=/root\nMY_API_KEY=0123456789\nUSER=me', 'HOME=/root\nMY_API_KEY=[redacted]\nUSER=me'],
+])('the value is masked and its name kept: %s', (text, masked) => {
+  expect(redact(text)).toBe(masked);
+  expect(JSON.parse(redact(JSON.stringify({ text })))).toEqual({ text: masked });
+});
+
+test.each([
+  'https://github.com/o/r/pull/200?tab=files#diff',
+  'http://localhost:3000?email=me@example.com',
+  'http://127.0.0.1:8000/webhooks/github, mail me@example.com',
+  'git@github.com:owner/repo.git',
+  'ssh://git@github.com:22/owner/repo.git',
+  'commit 9fceb02d0ae598e95dc970b74767f19372d61af8',
+  '550e8400-e29b-41d4-a716-446655440000',
+  'task-01jd9zq3v5w8x7y6t5r4e3w2q1',
+  'task-or-workflow-comparison-of-results and disk-ant-colony-optimisation-algorithms',
+  'pypi-trusted-publishing-how-to-configure-github-actions-for-a-project',
+  'the bearer responsibilities-of-the-holder',
+  'MAX_TOKENS=32000 and TOKEN=$GITHUB_TOKEN_OF_THE_JOB',
+  'a -----BEGIN CERTIFICATE----- line and the words PRIVATE KEY and SECRET and ://',
+  'sk-learn, sk-SK, npm_config_registry=https://registry.npmjs.org/',
+])('ordinary text is left alone: %s', (text) => {
+  expect(redact(text)).toBe(text);
+});
+
+test('a base64 image is left alone, also when it holds the first letters of a secret', () => {
+  const bytes = Buffer.alloc(300_000);
+  for (let at = 0, seed = 7; at < bytes.length; at += 1) {
+    seed = (seed * 1103515245 + 12345) % 2147483648;
+    bytes[at] = seed >> 16;
+  }
+  const base64 = bytes.toString('base64');
+  const image = `data:image/png;base64,${base64.slice(0, 1000)}AIza${base64.slice(1000)}eyJ${base64}AKIA0123456789ABCDEF${base64}`;
+  expect(redact(image)).toBe(image);
+});
+
+test('redacting twice changes nothing more', () => {
+  const once = redact(SECRETS.map(([, secret]) => `TOKEN=${secret} https://a:${A(9)}@b`).join('\n'));
+  expect(redact(once)).toBe(once);
+});
+
+test('a private key that was cut off is masked, and the quote after it still closes the string', () => {
+  const text = JSON.stringify({
+    inner: JSON.stringify({ key: `-----BEGIN PRIVATE KEY-----\n${A(64)}\n${A(40)}` }),
+  });
+  const masked = redact(text);
+  expect(masked).not.toContain(A(20));
+  const value: { inner: string } = JSON.parse(masked);
+  expect(JSON.parse(value.inner)).toEqual({ key: '[redacted]' });
+});
+
+test('prose after the mention of a key header stays', () => {
+  expect(redact('It begins with -----BEGIN PRIVATE KEY----- and then goes on.')).toContain(
+    'and then goes on.',
+  );
+});
+
+test('what stands between the mention of a key and a far-away end line stays', () => {
+  const text = `-----BEGIN PRIVATE KEY----- ${'word '.repeat(10_000)}-----END PRIVATE KEY-----`;
+  expect(redact(text)).toContain('word word');
+});
+
+const MIB = 1024 * 1024;
+test.each(
+  [
+    'a',
+    '-',
+    '/',
+    '-----BEGIN ',
+    '-----BEGIN PRIVATE KEY-----',
+    '-----BEGIN PRIVATE KEY----- a',
+    'eyJ',
+    'eyJaaaaaaaaaaa.',
+    'a-',
+    'A_',
+    'SECRET',
+    'SECRET_',
+    'a://a:',
+    '://',
+    '://:',
+    'bearer ',
+    'Bearer\t',
+    'sk-ant-',
+    '\\n',
+    '[0;',
+    'AKIA',
+    'ghp_',
+    'https://a:b',
+  ].map((piece) => [piece]),
+)('a mebibyte of %j costs time in proportion to its length', (piece) => {
+  // With all hints, so that the expressions really run.
+  const text = `:// SECRET ${piece.repeat(Math.ceil(MIB / piece.length))}`;
+  const startedAt = performance.now();
+  redact(text);
+  // Quadratic time would be minutes. What is measured is well below a second; the rest is for a busy machine.
+  expect(performance.now() - startedAt).toBeLessThan(5_000);
+});

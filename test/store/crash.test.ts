@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { JsonObject } from '../../src/model/json.ts';
+import type { ReceivedLog, TelemetryBatch } from '../../src/model/otlp.ts';
+import type { FactLine } from '../../src/project/change.ts';
+import { TaskFold } from '../../src/project/fold.ts';
+import { eventId, log, outputLog } from '../project/records.ts';
+import { compiledStore } from './compiled.ts';
+import { documentOf, filesIn, linesOf, openStore, tempDir } from './log-dir.ts';
+
+const KILLS = 30;
+const ROUNDS = 40;
+const TASKS = ['task-1', 'task-2'];
+
+function batch(round: number): TelemetryBatch {
+  const logs: ReceivedLog[] = [];
+  for (const task of TASKS) {
+    const attributes = { 'tasktrail.task.id': task };
+    const id = eventId(1_000 + round);
+    logs.push(
+      log({
+        event: 'tasktrail.task.metadata',
+        id,
+        atMs: round,
+        body: { round, model: 'x'.repeat(5_000) },
+        attributes,
+      }),
+      ...Array.from({ length: 20 }, (_, index) => outputLog(10_000 + round * 20 + index, `${round}\n`, task)),
+    );
+    if (round === ROUNDS - 1) {
+      const body = { success: true, status: 'completed' };
+      logs.push(log({ event: 'tasktrail.task.result', id: eventId(9_000), atMs: round, body, attributes }));
+    }
+  }
+  return { logs, spans: [] };
+}
+
+/** Says which batches it has stored, one number a line. */
+const WRITER = (): string => `
+  import { readFileSync, writeSync } from 'node:fs';
+  import { Books } from '${compiledStore()}/books.js';
+  import { Store } from '${compiledStore()}/store/store.js';
+  const [logDir, path] = process.argv.slice(1);
+  const batches = JSON.parse(readFileSync(path, 'utf8'));
+  const store = new Store({ logDir, books: new Books(), onSpan() {}, log() {} });
+  writeSync(1, 'ready\\n');
+  for (const [round, batch] of batches.entries()) {
+    await store.ingest(batch);
+    writeSync(1, round + '\\n');
+  }
+`;
+
+test('whenever the writer is killed, what it said it stored is there, and all of it once when it is sent again', {
+  timeout: 120_000,
+}, async () => {
+  const batches = Array.from({ length: ROUNDS }, (_, round) => batch(round));
+  const input = join(await tempDir(), 'batches.json');
+  writeFileSync(input, JSON.stringify(batches));
+  let midway = 0;
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    const dir = await tempDir();
+    const said = await killWriter([dir, input], kill);
+    if (said > 0 && said < ROUNDS) midway += 1;
+    const { store } = openStore(dir);
+    await store.recover();
+    for (const task of readdirSync(dir)) {
+      const stored = linesOrNone(dir, task, '03-agent-output.jsonl').length;
+      expect(stored).toBeGreaterThanOrEqual(said * 20);
+      expectDocumentsOfFacts(dir, task);
+    }
+    // The sender knows of what was said; the rest, and for good measure all before it, comes again.
+    for (const again of batches) await store.ingest(again);
+    expect(readdirSync(dir)).toEqual(TASKS);
+    for (const task of TASKS) {
+      const ids = linesOf(dir, task, '03-agent-output.jsonl').map((line) => line.event_id);
+      expect([ids.length, new Set(ids).size]).toEqual([ROUNDS * 20, ROUNDS * 20]);
+      expect(linesOf(dir, task, 'facts.jsonl')).toHaveLength(ROUNDS + 1);
+      expectDocumentsOfFacts(dir, task);
+      expect(documentOf(dir, task, 'metadata.json')).toMatchObject({
+        status: 'completed',
+        round: ROUNDS - 1,
+      });
+    }
+    expect(Object.keys(filesIn(dir)).filter((name) => name.includes('.tmp'))).toEqual([]);
+  }
+  // Otherwise nothing was interrupted.
+  expect(midway).toBeGreaterThan(KILLS / 3);
+});
+
+/** Kills it some batches into its work, a little later each time; resolves with how many it said it had stored. */
+async function killWriter(args: readonly string[], kill: number): Promise<number> {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER(), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  child.stdout.on('data', (data: Buffer) => {
+    said += data.toString();
+    const stored = said.split('\n').length - 2;
+    // The moment within a batch is the machine's own.
+    if (stored >= (kill % 10) * 3) setTimeout(() => child.kill('SIGKILL'), Math.random() * 8);
+  });
+  await once(child, 'close');
+  return Math.max(0, said.split('\n').length - 2);
+}
+
+function expectDocumentsOfFacts(dir: string, task: string): void {
+  const fold = new TaskFold(task);
+  for (const line of linesOrNone(dir, task, 'facts.jsonl')) fold.add(line as unknown as FactLine);
+  const names = readdirSync(join(dir, task));
+  // Killed between the making of the directory and the first line in it.
+  if (names.length === 0) return;
+  const metadata = documentOf(dir, task, 'metadata.json');
+  expect(metadata).toEqual(fold.metadata(String(metadata.created_at)));
+  expect(names.includes('04-final-result.json')).toBe(fold.isTerminal);
+  expect(names.filter((name) => name.startsWith('.'))).toEqual([]);
+}
+
+function linesOrNone(...path: readonly string[]): JsonObject[] {
+  return existsSync(join(...path)) ? linesOf(...path) : [];
+}

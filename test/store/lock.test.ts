@@ -1,0 +1,196 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { ownIdentity } from '../../src/journal/process-identity.ts';
+import { DirectoryLock, findHolder } from '../../src/store/lock.ts';
+import { compiledStore } from './compiled.ts';
+import { documentOf, tempDir } from './log-dir.ts';
+
+const LOCK = '_lock.json';
+
+async function acquire(dir: string, onLost: (reason: string) => void = () => {}): Promise<DirectoryLock> {
+  const lock = await DirectoryLock.acquire(dir, onLost);
+  onTestFinished(() => lock.release());
+  return lock;
+}
+
+/** A lock that somebody else left. */
+function plant(dir: string, more: Record<string, unknown> = {}, ageMs = 0): void {
+  const record = { ...ownIdentity(), token: 'T1', started_at: '', otlp_url: null, ...more };
+  writeFileSync(join(dir, LOCK), JSON.stringify(record));
+  const then = new Date(Date.now() - ageMs);
+  utimesSync(join(dir, LOCK), then, then);
+}
+
+test('a second holder is refused with the pid that holds it and the address to send to', async () => {
+  const dir = await tempDir();
+  const lock = await acquire(dir);
+  await lock.announce('http://127.0.0.1:4318');
+  await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({
+    code: 'ERR_DIRECTORY_HELD',
+    message: expect.stringMatching(new RegExp(`process ${process.pid} .*http://127\\.0\\.0\\.1:4318`)),
+  });
+  expect(await findHolder(dir)).toMatchObject({ pid: process.pid, otlp_url: 'http://127.0.0.1:4318' });
+  expect(readdirSync(dir)).toEqual([LOCK]);
+});
+
+test('a released lock is gone and can be had again', async () => {
+  const dir = await tempDir();
+  const lock = await acquire(dir);
+  await lock.release();
+  expect(lock.isHeld).toBe(false);
+  expect(existsSync(join(dir, LOCK))).toBe(false);
+  expect(await findHolder(dir)).toBeUndefined();
+  expect((await acquire(dir)).isHeld).toBe(true);
+});
+
+test('the lock of a process that is gone is taken over', async () => {
+  const dir = await tempDir();
+  const child = spawn(process.execPath, ['-e', '']);
+  await once(child, 'exit');
+  plant(dir, { pid: child.pid });
+  expect(await findHolder(dir)).toBeUndefined();
+  expect((await acquire(dir)).isHeld).toBe(true);
+  expect(documentOf(dir, LOCK).pid).toBe(process.pid);
+  expect(readdirSync(dir)).toEqual([LOCK]);
+});
+
+test('the lock of a process whose pid is another`s by now is taken over', async () => {
+  const dir = await tempDir();
+  plant(dir, { start: 'an-earlier-boot' });
+  expect((await acquire(dir)).isHeld).toBe(true);
+});
+
+test('a lock that was not touched for 10 s is taken over, and one that was is not', async () => {
+  const dir = await tempDir();
+  plant(dir, { host: 'elsewhere' }, 9_000);
+  await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
+  plant(dir, { host: 'elsewhere' }, 11_000);
+  expect(await findHolder(dir)).toBeUndefined();
+  expect((await acquire(dir)).isHeld).toBe(true);
+});
+
+test.each(['', '{"pid":', '[]', '{"pid":1,"host":"a","start":"b","token":"../../x"}'])(
+  'a lock file with %j in it is respected while it is fresh, and taken over when it is old',
+  async (text) => {
+    const dir = await tempDir();
+    writeFileSync(join(dir, LOCK), text);
+    await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
+    const then = new Date(Date.now() - 11_000);
+    utimesSync(join(dir, LOCK), then, then);
+    expect((await acquire(dir)).isHeld).toBe(true);
+    expect(readdirSync(dir)).toEqual([LOCK]);
+  },
+);
+
+test('a process that died while it took a stale lock over is succeeded as well', async () => {
+  const dir = await tempDir();
+  plant(dir, { start: 'an-earlier-boot' });
+  const dead = { ...ownIdentity(), start: 'an-earlier-boot', token: 'T2', started_at: '', otlp_url: null };
+  for (const name of [`${LOCK}.after-T1`, `${LOCK}.T2`]) writeFileSync(join(dir, name), JSON.stringify(dead));
+  expect((await acquire(dir)).isHeld).toBe(true);
+  expect(readdirSync(dir)).toEqual([LOCK]);
+});
+
+test('who is about to take a stale lock over is not overtaken', async () => {
+  const dir = await tempDir();
+  plant(dir, { start: 'an-earlier-boot' });
+  const alive = { ...ownIdentity(), token: 'T2', started_at: '', otlp_url: null };
+  writeFileSync(join(dir, `${LOCK}.after-T1`), JSON.stringify(alive));
+  await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
+});
+
+test('what earlier processes left while they started is cleared away', async () => {
+  const dir = await tempDir();
+  const then = new Date(Date.now() - 11_000);
+  for (const name of [`${LOCK}.01OLD`, `${LOCK}.after-01OLD`]) {
+    writeFileSync(join(dir, name), '{}');
+    utimesSync(join(dir, name), then, then);
+  }
+  writeFileSync(join(dir, `${LOCK}.01NEW`), '{}');
+  await acquire(dir);
+  expect(readdirSync(dir).sort()).toEqual([LOCK, `${LOCK}.01NEW`]);
+});
+
+test('a lock that is taken over or deleted is lost, and releasing leaves the other`s', async () => {
+  const dir = await tempDir();
+  const lost = vi.fn();
+  const lock = await acquire(dir, lost);
+  plant(dir, { host: 'elsewhere', token: 'T9' });
+  await expect.poll(() => lost.mock.calls.length, { timeout: 5_000 }).toBe(1);
+  expect(lock.isHeld).toBe(false);
+  await lock.release();
+  expect(documentOf(dir, LOCK).token).toBe('T9');
+});
+
+test('releasing a lock that has just been taken over leaves the other`s', async () => {
+  const dir = await tempDir();
+  const lock = await acquire(dir);
+  plant(dir, { host: 'elsewhere', token: 'T9' });
+  await lock.release();
+  expect(documentOf(dir, LOCK).token).toBe('T9');
+});
+
+test('announcing on a lock that another has taken over does not take it back', async () => {
+  const dir = await tempDir();
+  const lost = vi.fn();
+  const lock = await acquire(dir, lost);
+  plant(dir, { host: 'elsewhere', token: 'T9' });
+  await lock.announce('http://127.0.0.1:1');
+  expect(lost).toHaveBeenCalledOnce();
+  expect(documentOf(dir, LOCK)).toMatchObject({ token: 'T9', otlp_url: null });
+  expect(readdirSync(dir)).toEqual([LOCK]);
+});
+
+/** Waits for the word to go, so that all begin at once; says what came of it and holds on until it is told to end. */
+const RACER = (): string => `
+  import { DirectoryLock } from '${compiledStore()}/store/lock.js';
+  process.stdin.once('data', async () => {
+    try {
+      const lock = await DirectoryLock.acquire(process.argv[1], () => console.log('lost'));
+      console.log('holds ' + lock.isHeld);
+    } catch (error) {
+      console.log(error.code);
+    }
+    process.stdin.once('data', () => process.exit());
+  });
+  console.log('ready');
+`;
+
+class Racer {
+  readonly child: ChildProcess;
+  said = '';
+
+  constructor(dir: string) {
+    this.child = spawn(process.execPath, ['--input-type=module', '-e', RACER(), dir], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.child.stdout?.on('data', (data: Buffer) => {
+      this.said += data.toString();
+    });
+  }
+}
+
+test('of 20 processes that race for a stale lock exactly one holds it', { timeout: 60_000 }, async () => {
+  for (let round = 0; round < 2; round += 1) {
+    const dir = await tempDir();
+    plant(dir, { start: 'an-earlier-boot' });
+    const racers = Array.from({ length: 20 }, () => new Racer(dir));
+    try {
+      await expect.poll(() => racers.every(({ said }) => said === 'ready\n'), { timeout: 30_000 }).toBe(true);
+      for (const { child } of racers) child.stdin?.write('go');
+      await expect
+        .poll(() => racers.every(({ said }) => said.length > 6), { timeout: 20_000, interval: 20 })
+        .toBe(true);
+      const outcomes = racers.map(({ said }) => said.slice(6).trim()).sort();
+      expect(outcomes).toEqual([...Array(19).fill('ERR_DIRECTORY_HELD'), 'holds true']);
+      const holder = racers.find(({ said }) => said.includes('holds'));
+      expect(documentOf(dir, LOCK).pid).toBe(holder?.child.pid);
+      expect(readdirSync(dir)).toEqual([LOCK]);
+    } finally {
+      for (const { child } of racers) child.kill('SIGKILL');
+    }
+  }
+});

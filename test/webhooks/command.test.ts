@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import { matchCommand } from '../../src/webhooks/command.ts';
+
+const COMMANDS = ['review', 'fix', 'Plan', 'v1.2'];
+
+function commandIn(text: string, trigger = '@agent'): string | undefined {
+  const match = matchCommand(text, { trigger, commands: COMMANDS });
+  return match.matched ? match.command.command : undefined;
+}
+
+test.each([
+  ['@agent review', 'review'],
+  ['@agent review this, please', 'review'],
+  ['Could you, @agent fix it?', 'fix'],
+  ['(@agent fix)', 'fix'],
+  ['@agent: review', 'review'],
+  ['@agent, review', 'review'],
+  ['@AGENT Review', 'review'],
+  ['@agent review.', 'review'],
+  ['@agent review!!!', 'review'],
+  ['@agent plan', 'Plan'],
+  ['@agent v1.2.', 'v1.2'],
+  ['@agent   review', 'review'],
+  ['first line\r\n@agent fix\r\nlast line', 'fix'],
+  ['@agent dance\n@agent fix', 'fix'],
+  // Lower-casing this letter makes it longer.
+  ['İİİİ @agent fix', 'fix'],
+])('%j asks for %s', (text, command) => {
+  expect(commandIn(text)).toBe(command);
+});
+
+test.each([
+  ['mail me at me@agent review'],
+  ['@agents review'],
+  ['@agent-two review'],
+  ['@agent'],
+  ['review'],
+  [''],
+  ['> @agent review'],
+  ['  > @agent review'],
+  ['```\n@agent review\n```'],
+  ['~~~ text\n@agent review\n~~~'],
+  ['````\n```\n@agent review\n````'],
+  ['```\n```js\n@agent review\n```'],
+  ['`@agent review`'],
+  ['``@agent `review`` '],
+  ['<!-- say @agent review to start -->'],
+  ['<!--\n@agent review\n-->'],
+  ['```\n@agent review in a fence that never ends'],
+])('%j asks for nothing', (text) => {
+  expect(commandIn(text)).toBeUndefined();
+});
+
+test.each([
+  ['```js\ncode\n```\n@agent review'],
+  ['~~~\n```\n~~~\n@agent review'],
+  ['```one line``` of code\n@agent review'],
+  ['> quoted\n\n@agent review'],
+  ['<!-- hidden -->\n@agent review'],
+  ['<!-- never closed\n@agent review'],
+  ['`code` @agent review'],
+])('%j asks for a review behind what is not spoken', (text) => {
+  expect(commandIn(text)).toBe('review');
+});
+
+test('the words behind the command come along', () => {
+  expect(
+    matchCommand('@agent review the second half', { trigger: '@agent', commands: COMMANDS }),
+  ).toMatchObject({ command: { command: 'review', args: 'the second half' } });
+});
+
+test('a trigger is taken letter by letter, never as a pattern', () => {
+  expect(commandIn('/a.i+ fix', '/a.i+')).toBe('fix');
+  expect(commandIn('/abii fix', '/a.i+')).toBeUndefined();
+});
+
+test('an unknown command is named, and the known ones beside it', () => {
+  const match = matchCommand('@agent dance', { trigger: '@agent', commands: COMMANDS });
+  expect(match).toMatchObject({ matched: false, reason: expect.stringContaining('"dance"') });
+  expect(match).toMatchObject({ reason: expect.stringContaining('review, fix, Plan') });
+});
+
+test.each([
+  ['mentions', '@agent '.repeat(40_000)],
+  ['punctuation', `@agent ${'!'.repeat(300_000)}a`],
+  ['open comments', '<!-- '.repeat(60_000)],
+  ['backticks', `${'`'.repeat(150_001)}${'x'.repeat(150_000)}`],
+  ['fences', '```\n~~~\n'.repeat(40_000)],
+])('300 kB of %s are read in no time', (_what, text) => {
+  const before = performance.now();
+  matchCommand(text, { trigger: '@agent', commands: COMMANDS });
+  expect(performance.now() - before).toBeLessThan(1_000);
+});

@@ -1,0 +1,63 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import { createRequire } from 'node:module';
+
+export const SECRET = 'a secret of the tests';
+
+export function sign(body: string | Buffer, secret: string = SECRET): string {
+  return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
+}
+
+export interface DeliveryOptions {
+  readonly event?: string;
+  readonly id?: string;
+  readonly secret?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A delivery as GitHub sends it: signed, with an id of its own. */
+export async function deliver(
+  url: string,
+  payload: object | string | Buffer,
+  options: DeliveryOptions = {},
+): Promise<Response> {
+  const body =
+    typeof payload === 'string' || Buffer.isBuffer(payload) ? Buffer.from(payload) : JSON.stringify(payload);
+  return fetch(`${url}/webhooks/github`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'x-github-event': options.event ?? 'issue_comment',
+      'x-github-delivery': options.id ?? randomUUID(),
+      'x-hub-signature-256': sign(body, options.secret),
+      ...options.headers,
+    },
+    body,
+  });
+}
+
+/** What of an `issue_comment.created` payload matters here. */
+export function comment(body: string | null, more: object = {}): object {
+  return {
+    action: 'created',
+    issue: { number: 42, title: 'It is slow', html_url: 'https://github.test/acme/app/issues/42' },
+    comment: { id: 7, body, html_url: 'https://github.test/acme/app/issues/42#issuecomment-7' },
+    repository: { full_name: 'acme/app' },
+    sender: { login: 'jo', type: 'User' },
+    ...more,
+  };
+}
+
+export interface Example {
+  readonly event: string;
+  readonly payload: object;
+}
+
+/** Every example payload of `@octokit/webhooks-examples`. */
+export function octokitExamples(): readonly Example[] {
+  const module: unknown = createRequire(import.meta.url)('@octokit/webhooks-examples');
+  const list = (Array.isArray(module) ? module : Reflect.get(Object(module), 'default')) as readonly {
+    readonly name: string;
+    readonly examples: readonly object[];
+  }[];
+  return list.flatMap(({ name, examples }) => examples.map((payload) => ({ event: name, payload })));
+}
