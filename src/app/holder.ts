@@ -53,6 +53,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     logDir: config.logDir,
     ...(config.workflowDir !== join(config.logDir, '_workflow') && { workflowDir: config.workflowDir }),
     books,
+    isHeld: () => lock.isHeld,
     onSpan: (span) => journal.append(source, spanEntry(span)),
     log,
   });
@@ -104,7 +105,7 @@ async function listen(config: Config, store: Store): Promise<Receiver> {
     if (!(error instanceof TasktrailError)) throw error;
     const isTaken = error.code === 'ERR_PORT_IN_USE';
     if (isTaken && !config.otlpPortIsExplicit) return startReceiver({ ...options, port: 0 });
-    const settings = isTaken ? 'TASK_LOGS_OTLP_PORT' : 'TASK_LOGS_OTLP_PORT, TASK_LOGS_OTLP_HOST';
+    const settings = isTaken ? 'TASK_LOGS_OTLP_PORT' : 'HOST, TASK_LOGS_OTLP_HOST, TASK_LOGS_OTLP_PORT';
     throw new TasktrailError(error.code, `${settings}: ${error.message}`, { cause: error });
   }
 }

@@ -74,14 +74,7 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
   };
   const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
   const holder = lock && (await startHolder(lock, { config, books, journal, source, log }));
-  return new OpenTrail({
-    config,
-    books,
-    reader,
-    journal,
-    holder,
-    recorder: new OtelRecorder({ resource, journal }),
-  });
+  return new OpenTrail({ config, books, reader, journal, holder, recorder });
 }
 
 let current: Trail | undefined;
@@ -204,7 +197,7 @@ class OpenTrail implements Trail {
 async function tryLock(config: Config, books: Books, mustHold: boolean): Promise<DirectoryLock | undefined> {
   if (!config.store) return undefined;
   try {
-    return await lockDirectory(config, (reason) => books.setReason('store', reason));
+    return await lockDirectory(config, (reason) => books.setReason('lock', reason));
   } catch (error) {
     const isHeld = error instanceof TasktrailError && error.code === 'ERR_DIRECTORY_HELD';
     if (isHeld && !mustHold) return undefined;

@@ -13,6 +13,14 @@ interface Flags {
   readonly json?: boolean;
 }
 
+// Above the commands: what is below them is not there yet when one of them fails.
+/** 2: the caller's words or settings are wrong. Everything else is 1. */
+const EXIT_CODES: Readonly<Partial<Record<TasktrailError['code'], number>>> = {
+  ERR_CONFIG_INVALID: 2,
+  ERR_ID_INVALID: 2,
+  ERR_INPUT_INVALID: 2,
+};
+
 const program = new Command('tasktrail')
   .description('Observability for tasks that agents run.')
   .version(readVersion())
@@ -76,10 +84,3 @@ function report(error: unknown): number {
   process.stderr.write(`tasktrail: ${first}\n${rest.map((line) => `           ${line}\n`).join('')}`);
   return EXIT_CODES[error.code] ?? 1;
 }
-
-/** 2: the caller's words or settings are wrong. Everything else is 1. */
-const EXIT_CODES: Readonly<Partial<Record<TasktrailError['code'], number>>> = {
-  ERR_CONFIG_INVALID: 2,
-  ERR_ID_INVALID: 2,
-  ERR_INPUT_INVALID: 2,
-};
