@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,8 +20,11 @@ afterEach(async () => {
   await rm(cwd, { recursive: true, force: true });
 });
 
+/** With the quickest of agents, where the configuration names none that comes first. */
 async function start(env: Record<string, string> = {}): Promise<ServiceProcess> {
-  const service = await ServiceProcess.start({ cwd, env });
+  const hasAgents = existsSync(join(cwd, 'tasktrail.config.json'));
+  const quick: Record<string, string> = hasAgents ? {} : { TASK_LOGS_AGENT_COMMAND: 'cat' };
+  const service = await ServiceProcess.start({ cwd, env: { ...quick, ...env } });
   services.push(service);
   return service;
 }

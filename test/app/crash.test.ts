@@ -1,0 +1,144 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { attribute, readLines, readSpans, until } from '../webhooks/receiver.ts';
+import { readDocument, resultOf, ServiceProcess } from './service-process.ts';
+
+let cwd: string;
+let logDir: string;
+const services: ServiceProcess[] = [];
+
+beforeEach(async () => {
+  cwd = await mkdtemp(join(tmpdir(), 'tasktrail-crash-'));
+  logDir = join(cwd, 'logs');
+});
+
+afterEach(async () => {
+  for (const service of services.splice(0)) await service.dispose();
+  await rm(cwd, { recursive: true, force: true });
+});
+
+async function start(env: Record<string, string>): Promise<ServiceProcess> {
+  const service = await ServiceProcess.start({ cwd, env });
+  services.push(service);
+  return service;
+}
+
+/** Every line whole and there once, documents that agree with each other. */
+async function expectConsistent(taskId: string): Promise<void> {
+  for (const file of ['02-webhook-flow.jsonl', '03-agent-output.jsonl', 'facts.jsonl']) {
+    const lines = await readLines(join(logDir, taskId, file));
+    const ids = lines.map(({ event_id }) => event_id);
+    expect(new Set(ids).size, `${taskId}/${file}`).toBe(ids.length);
+  }
+  const stages = await readLines(join(logDir, taskId, '02-webhook-flow.jsonl'));
+  expect(stages.map(({ stage }) => stage)).toEqual([
+    'received',
+    'validation',
+    'command_matching',
+    'immediate_response',
+    'task_created',
+    'queue_push',
+  ]);
+  const metadata = await readDocument(logDir, taskId, 'metadata.json');
+  const result = await readDocument(logDir, taskId, '04-final-result.json');
+  expect(metadata?.status).toBe(result?.status);
+  expect(metadata?.completed_at).toBe(result?.completed_at);
+  expect(await readDocument(logDir, taskId, '01-input.json')).toMatchObject({ message: '@agent review' });
+}
+
+/** Every span that was announced is there, and so is every parent. */
+async function isTraceWhole(taskId: string): Promise<boolean> {
+  const spans = await readSpans(logDir, taskId);
+  const ids = new Set(spans.map(({ spanId }) => spanId));
+  if (spans.some(({ parentSpanId }) => parentSpanId && !ids.has(parentSpanId))) return false;
+  const facts = await readLines(join(logDir, taskId, 'facts.jsonl'));
+  return facts.every((fact) => fact.span === undefined || ids.has(String(fact.span_id)));
+}
+
+test('whatever was answered with 202 ends up completed, however often the service is killed', async () => {
+  await writeFile(
+    join(cwd, 'tasktrail.config.json'),
+    JSON.stringify({ agents: { slow: { command: ['sh', '-c', 'echo one; sleep 0.15; echo two'] } } }),
+  );
+  const env = { TASK_LOGS_ATTEMPTS: '20', TASK_LOGS_CONCURRENCY: '3' };
+  const accepted: string[] = [];
+  // From the middle of a webhook to the middle of the recovery of what the kill before left.
+  for (const afterMs of [5, 60, 170, 320, Math.random() * 400]) {
+    const service = await start(env);
+    const sending = Array.from({ length: 4 }, () =>
+      service.sendComment('@agent review').then(
+        (id) => accepted.push(id),
+        () => 'killed before it was answered',
+      ),
+    );
+    await delay(afterMs);
+    await service.dispose();
+    await Promise.all(sending);
+  }
+  expect(accepted.length).toBeGreaterThan(8);
+  const last = await start(env);
+  for (const id of accepted) expect(await resultOf(logDir, id)).toMatchObject({ status: 'completed' });
+  for (const id of accepted) await expectConsistent(id);
+  const killed = await Promise.all(accepted.map((id) => readDocument(logDir, id, 'metadata.json')));
+  expect(killed.some((metadata) => Number(metadata?.attempt) > 1)).toBe(true);
+  await until(
+    async () => ((await Promise.all(accepted.map(isTraceWhole))).every(Boolean) ? true : undefined),
+    'every announced span',
+    20_000,
+  );
+  const spans = (await Promise.all(accepted.map((id) => readSpans(logDir, id)))).flat();
+  const lost = spans.filter((span) => attribute(span, 'error.type') === 'process_lost');
+  expect(lost.length).toBeGreaterThan(0);
+  expect(lost.every((span) => span.status?.code === 2)).toBe(true);
+  for (const id of accepted) await expectConsistent(id);
+  expect((await last.stop()).code).toBe(0);
+}, 60_000);
+
+test('a task whose every attempt was killed is abandoned, with a result that says so', async () => {
+  await writeFile(
+    join(cwd, 'tasktrail.config.json'),
+    JSON.stringify({ agents: { stuck: { command: ['sh', '-c', 'echo begun; sleep 5'] } } }),
+  );
+  const env = { TASK_LOGS_ATTEMPTS: '2' };
+  let id = '';
+  for (const attempt of [1, 2]) {
+    const service = await start(env);
+    if (attempt === 1) id = await service.sendComment('@agent review');
+    await until(async () => {
+      const lines = await readLines(join(logDir, id, '03-agent-output.jsonl'));
+      return lines.filter(({ content }) => content === 'begun\n').length === attempt ? true : undefined;
+    }, `attempt ${attempt}`);
+    await service.dispose();
+  }
+  await start(env);
+  expect(await resultOf(logDir, id)).toMatchObject({
+    success: false,
+    status: 'abandoned',
+    error: 'its process ended during each of 2 attempts',
+  });
+  await expectConsistent(id);
+});
+
+test('tasks that come in while an earlier run is being recovered run once', async () => {
+  const env = { TASK_LOGS_AGENT_COMMAND: 'cat', TASK_LOGS_CONCURRENCY: '1' };
+  await writeFile(join(cwd, 'tasktrail.config.json'), '{}');
+  const first = await start(env);
+  for (let n = 0; n < 10; n += 1) void first.sendComment('@agent review').catch(() => undefined);
+  await delay(80);
+  await first.dispose();
+  const second = await start(env);
+  const ids = await Promise.all(Array.from({ length: 10 }, () => second.sendComment('@agent review')));
+  for (const id of ids) {
+    expect(await resultOf(logDir, id)).toMatchObject({ status: 'completed' });
+    const lines = await readLines(join(logDir, id, '03-agent-output.jsonl'));
+    expect(lines.filter(({ type }) => type === 'output')).toHaveLength(1);
+  }
+  expect((await second.stop()).code).toBe(0);
+  for (const id of ids) {
+    const attempts = (await readSpans(logDir, id)).filter(({ name }) => name === 'process agent');
+    expect(attempts).toHaveLength(1);
+  }
+});
