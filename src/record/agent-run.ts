@@ -3,7 +3,7 @@ import type { AgentOutcome, AgentOutput, AgentRecording } from '../model/agent.t
 import { ATTR } from '../model/attributes.ts';
 import type { Usage } from '../model/documents.ts';
 import { EVENT } from '../model/events.ts';
-import type { JsonValue } from '../model/json.ts';
+import type { JsonObject, JsonValue } from '../model/json.ts';
 import { outputRecord } from './output.ts';
 import type { SpanAttributes } from './recorder.ts';
 import { Scope } from './scope.ts';
@@ -16,6 +16,7 @@ export interface RunOwner {
   readonly attributes: Readonly<Record<string, JsonValue>>;
   readonly spanAttributes: SpanAttributes;
   usage(usage: Usage): void;
+  metadata(fields: JsonObject): void;
 }
 
 /** One `invoke_agent` span, its output lines, and an `execute_tool` span for each tool call in them. */
@@ -55,7 +56,7 @@ export class AgentRun implements AgentRecording {
     if (this.#model === name) return;
     this.#model = name;
     this.#scope.setAttributes({ [ATTR.genAiRequestModel]: name });
-    this.#scope.emit(EVENT.metadata, { body: { model: name }, attributes: this.#task.attributes });
+    this.#task.metadata({ model: name });
   }
 
   output(output: AgentOutput): void {

@@ -103,6 +103,11 @@ export class Task {
 
   /** Fields to merge into `metadata.json`; null and unknown ones replace nothing. */
   metadata(fields: JsonObject): void {
+    const { assigned_agent: agent, model } = fields;
+    this.#scope.setAttributes({
+      [ATTR.genAiAgentName]: typeof agent === 'string' ? agent : undefined,
+      [ATTR.genAiRequestModel]: typeof model === 'string' ? model : undefined,
+    });
     this.#scope.emit(EVENT.metadata, { body: fields, attributes: this.attributes });
   }
 

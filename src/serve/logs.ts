@@ -2,9 +2,10 @@ import type { ServerResponse } from 'node:http';
 import { TasktrailError } from '../errors.ts';
 import { checkId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
+import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './answer.ts';
 import { type Intake, readTaskOrder } from './intake.ts';
-import type { Flow, Reader, TaskDocument, TaskFlow } from './reader.ts';
+import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
 import { readTaskQuery } from './task-query.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
 import { TASK_STATUSES } from '../model/documents.ts';
-import type { TaskQuery } from './reader.ts';
+import type { TaskQuery } from '../model/task-reading.ts';
 
 const LIMIT_DEFAULT = 50;
 /** Each item is a file that is read: a page must not turn into a dump of the directory. */

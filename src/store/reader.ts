@@ -1,26 +1,18 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { JsonObject } from '../model/json.ts';
+import type { Flow, TaskDocument, TaskFlow, TaskPage, TaskQuery } from '../model/task-reading.ts';
 import type { TaskFile } from './layout.ts';
 import { isBlankLine, isGoodLine, readLines } from './read-lines.ts';
 import { hasTaskDir, openTaskFile, readTaskDocument, unreadable } from './task-file.ts';
-import { createTaskList, type TaskListPage, type TaskListQuery } from './task-list.ts';
+import { createTaskList } from './task-list.ts';
 
 /** The reading side of a log directory. Holds no lock and no file open between calls, so any process may have one. */
 export interface TaskReader {
   hasTask(taskId: string): Promise<boolean>;
   readDocument(taskId: string, document: TaskDocument): Promise<JsonObject | undefined>;
-  openFlow(taskId: string, flow: TaskFlow): Promise<OpenedFlow | undefined>;
-  listTasks(query: TaskListQuery): Promise<TaskListPage>;
+  openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
+  listTasks(query: TaskQuery): Promise<TaskPage>;
 }
-
-export interface OpenedFlow {
-  readonly skippedLines: number;
-  lines(): AsyncIterable<string>;
-  close(): Promise<void>;
-}
-
-type TaskDocument = 'metadata' | 'input' | 'final-result';
-type TaskFlow = 'webhook-flow' | 'agent-output';
 
 const DOCUMENTS: Readonly<Record<TaskDocument, TaskFile>> = {
   metadata: 'metadata',
@@ -46,7 +38,7 @@ export function createReader(logDir: string): TaskReader {
   };
 }
 
-async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise<OpenedFlow | undefined> {
+async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise<Flow | undefined> {
   const opened = await openTaskFile(logDir, taskId, file);
   if (opened === undefined) return undefined;
   const { handle, size } = opened;

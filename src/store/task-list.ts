@@ -3,25 +3,10 @@ import { LRUCache } from 'lru-cache';
 import { TasktrailError } from '../errors.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
+import type { TaskPage, TaskQuery } from '../model/task-reading.ts';
 import { readIso } from '../model/time.ts';
 import { taskFile } from './layout.ts';
 import { isMissing, readTaskDocument, unreadable } from './task-file.ts';
-
-export interface TaskListQuery {
-  readonly status?: string | undefined;
-  readonly source?: string | undefined;
-  readonly provider?: string | undefined;
-  readonly agent?: string | undefined;
-  readonly since?: string | undefined;
-  readonly until?: string | undefined;
-  readonly limit: number;
-  readonly cursor?: string | undefined;
-}
-
-export interface TaskListPage {
-  readonly items: readonly JsonObject[];
-  readonly nextCursor: string | null;
-}
 
 /** Where a task stands in the list. A task whose creation is unknown comes last. */
 interface Place {
@@ -49,7 +34,7 @@ const CONCURRENCY = 16;
 const SUMMARIES_MAX = 100_000;
 
 /** Lists the tasks of a log directory; only what changed since the last call is read again. */
-export function createTaskList(logDir: string): (query: TaskListQuery) => Promise<TaskListPage> {
+export function createTaskList(logDir: string): (query: TaskQuery) => Promise<TaskPage> {
   const cache = new LRUCache<string, CachedSummary>({ max: SUMMARIES_MAX });
   return async (query) => {
     const accepts = createFilter(query);
@@ -125,7 +110,7 @@ async function readListed(logDir: string, taskId: string): Promise<JsonObject | 
   }
 }
 
-function createFilter(query: TaskListQuery): (summary: Summary) => boolean {
+function createFilter(query: TaskQuery): (summary: Summary) => boolean {
   const after = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
   const since = query.since === undefined ? undefined : readTime('since', query.since);
   const until = query.until === undefined ? undefined : readTime('until', query.until);

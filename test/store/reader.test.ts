@@ -15,7 +15,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Flow, Reader } from '../../src/serve/reader.ts';
+import type { Flow } from '../../src/model/task-reading.ts';
+import type { Reader } from '../../src/serve/reader.ts';
 import { createReader } from '../../src/store/reader.ts';
 
 async function openDir(): Promise<{ dir: string; reader: Reader }> {
