@@ -140,7 +140,10 @@ test('every problem is listed at once, each with its setting', () => {
     'HOST=0.0.0.0',
     `${path}: agents.a.command`,
   ]) {
-    expect(problems.filter((problem) => problem.startsWith(name)), name).toHaveLength(1);
+    expect(
+      problems.filter((problem) => problem.startsWith(name)),
+      name,
+    ).toHaveLength(1);
   }
   expect(problems.join()).toContain('"triger"');
   expect(problems.join()).not.toContain('short');
@@ -222,9 +225,17 @@ test.each([
   ['an unknown key', '{"colour": 1}', '"colour"'],
   ['an unknown key deep down', '{"agents": {"a": {"command": ["a"], "dir": "."}}}', 'agents.a: '],
   ['no program', '{"agents": {"a": {"command": [" "]}}}', 'agents.a.command: name a program'],
-  ['an agent that is not there', '{"commands": {"x": {"agent": "b"}}}', 'commands.x.agent: there is no agent "b"'],
+  [
+    'an agent that is not there',
+    '{"commands": {"x": {"agent": "b"}}}',
+    'commands.x.agent: there is no agent "b"',
+  ],
   ['an agent named like a method', '{"commands": {"x": {"agent": "constructor"}}}', 'there is no agent'],
-  ['a phase without steps', '{"commands": {"x": {"phases": [{"name": "a", "steps": []}]}}}', 'commands.x.phases.0.steps'],
+  [
+    'a phase without steps',
+    '{"commands": {"x": {"phases": [{"name": "a", "steps": []}]}}}',
+    'commands.x.phases.0.steps',
+  ],
   ['a name that is no name', '{"commands": {"../x": {}}}', 'commands'],
 ])('a file with %s is a problem that says where', (_what, text, expected) => {
   const path = writeFile(text);

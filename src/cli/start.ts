@@ -4,6 +4,9 @@ import { type Config, loadConfig } from '../config.ts';
 import { SAMPLE_AGENT } from '../config-file.ts';
 import { readVersion } from './version.ts';
 
+/** A start takes well below a second; one that goes on for so long after a signal hangs. */
+const START_GRACE_MS = 3_000;
+
 /** Runs the service until SIGINT or SIGTERM. A second signal ends it at once. */
 export async function start(
   flags: Readonly<Record<string, string | undefined>>,
@@ -13,7 +16,10 @@ export async function start(
   const stopped = nextSignal();
   // Whoever read what we print may be gone (EPIPE, EIO): no reason for the service to end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  let isStarted = false;
+  void stopped.then((signal) => setTimeout(() => isStarted || giveUp(signal), START_GRACE_MS).unref());
   const service = await startService(config, (line) => process.stderr.write(`tasktrail: ${line}\n`));
+  isStarted = true;
   process.stdout.write(describeService(service));
   void service.requeued.then((count) => {
     if (count > 0) process.stdout.write(`${count} unfinished task(s) of an earlier run are queued again\n`);
@@ -25,6 +31,12 @@ export async function start(
   await service.stop();
   process.stdout.write(describeEnd(service));
   process.exit(0);
+}
+
+/** A disk that hangs must not keep the start from being interrupted; what is half started is recovered by the next. */
+function giveUp(signal: NodeJS.Signals): void {
+  process.stderr.write(`tasktrail: ${signal} during a start that does not get on; nothing was begun\n`);
+  process.exit(1);
 }
 
 /** Asked for before anything is started, so that a signal during the start ends cleanly as well. */

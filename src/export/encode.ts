@@ -5,7 +5,7 @@ import type { OtlpLogRecord } from '../journal/line.ts';
 import { toJsonValue } from '../model/json.ts';
 import {
   anyValueFromPlain,
-  keyValuesFromPlain,
+  type OtlpAnyValue,
   type OtlpKeyValue,
   type OtlpSpan,
   type OtlpSpanEvent,
@@ -22,7 +22,7 @@ export function encodeLogRecord(record: ReadableLogRecord): OtlpLogRecord {
     ...(record.severityNumber !== undefined && { severityNumber: record.severityNumber }),
     ...(record.severityText !== undefined && { severityText: record.severityText }),
     ...(record.eventName !== undefined && { eventName: record.eventName }),
-    ...(record.body !== undefined && { body: anyValueFromPlain(toJsonValue(record.body)) }),
+    ...(record.body !== undefined && { body: encodeAny(record.body) }),
     attributes: encodeLogAttributes(record.attributes),
     ...(record.spanContext !== undefined && {
       traceId: record.spanContext.traceId,
@@ -68,12 +68,12 @@ export function encodeAttributes(attributes: Attributes): OtlpKeyValue[] {
 }
 
 function encodeLogAttributes(attributes: ReadableLogRecord['attributes']): OtlpKeyValue[] {
-  const plain: Record<string, ReturnType<typeof toJsonValue>> = {};
-  for (const key of Object.keys(attributes)) {
-    const value = attributes[key];
-    plain[key] = typeof value === 'string' || typeof value === 'number' ? value : toJsonValue(value);
-  }
-  return keyValuesFromPlain(plain);
+  return Object.keys(attributes).map((key) => ({ key, value: encodeAny(attributes[key]) }));
+}
+
+/** Text needs no look for what JSON cannot hold, and almost all is text. */
+function encodeAny(value: unknown): OtlpAnyValue {
+  return typeof value === 'string' ? { stringValue: value } : anyValueFromPlain(toJsonValue(value));
 }
 
 function plainAttribute(value: AttributeValue): ReturnType<typeof toJsonValue> {

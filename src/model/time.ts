@@ -1,8 +1,18 @@
 const NS_PER_MS = 1_000_000n;
 
+/** The last second that was asked for, as text up to its point: records come in bursts, and most share it. */
+let lastSecond: number | undefined;
+let lastText = '';
+
 /** Milliseconds since the epoch as `2026-01-02T03:04:05.678Z`. */
 export function isoFromMs(ms: number): string {
-  return new Date(ms).toISOString();
+  const whole = Math.trunc(ms);
+  const second = Math.floor(whole / 1000);
+  if (second !== lastSecond) {
+    lastText = new Date(second * 1000).toISOString().slice(0, -4);
+    lastSecond = second;
+  }
+  return `${lastText}${String(whole - second * 1000).padStart(3, '0')}Z`;
 }
 
 /** The largest time that an ISO string and a ULID can both hold: the end of the year 9999. */

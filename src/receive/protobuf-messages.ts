@@ -24,11 +24,24 @@ const UINT32: Scalar = { wire: WireType.Varint, read: (reader) => reader.uint32(
 const INT64: Scalar = { wire: WireType.Varint, read: (reader) => String(reader.int64()) };
 const DOUBLE: Scalar = { wire: WireType.Bit64, read: (reader) => reader.double() };
 const FIXED32: Scalar = { wire: WireType.Bit32, read: (reader) => reader.fixed32() };
-const FIXED64: Scalar = { wire: WireType.Bit64, read: (reader) => String(reader.fixed64()) };
+const FIXED64: Scalar = { wire: WireType.Bit64, read: (reader) => readFixed64(reader) };
 
 function bytesAs(encoding: 'hex' | 'base64', reader: BinaryReader): string {
   const bytes = reader.bytes();
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(encoding);
+}
+
+/**
+ * The decimal digits of 64 bits, without a BigInt: a record has two of them. 2^32 is 4294 millions and 967,296, so both
+ * parts stay below 2^53.
+ */
+function readFixed64(reader: BinaryReader): string {
+  const low = reader.fixed32();
+  const high = reader.fixed32();
+  const rest = high * 967_296 + low;
+  const ones = rest % 1_000_000;
+  const millions = high * 4294 + (rest - ones) / 1_000_000;
+  return millions === 0 ? String(ones) : `${millions}${String(ones).padStart(6, '0')}`;
 }
 
 type Row = readonly [number: number, name: string, type: Scalar | Message];

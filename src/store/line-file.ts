@@ -83,15 +83,18 @@ export class LineFile {
   /** Appends, in one write, the lines whose ids are new. Returns how many; when it throws, none of them is there. */
   async append(lines: readonly NewLine[]): Promise<number> {
     const fresh: NewLine[] = [];
-    const seen = new Set<string>();
     for (const line of lines) {
-      if (this.#ids.has(line.id) || seen.has(line.id)) continue;
-      seen.add(line.id);
-      fresh.push(line);
+      const before = this.#ids.size;
+      if (this.#ids.add(line.id).size > before) fresh.push(line);
     }
     if (fresh.length === 0) return 0;
-    await appendWhole(this.path, Buffer.from(`${fresh.map(({ text }) => text).join('\n')}\n`));
-    for (const line of fresh) this.#remember(line);
+    try {
+      await appendWhole(this.path, Buffer.from(`${fresh.map(({ text }) => text).join('\n')}\n`));
+    } catch (error) {
+      for (const line of fresh) this.#ids.delete(line.id);
+      throw error;
+    }
+    for (const line of fresh) this.#place(line);
     return fresh.length;
   }
 
@@ -138,7 +141,8 @@ export class LineFile {
     const key = this.#readKey(line);
     if (key === undefined) this.#badLines += 1;
     else {
-      this.#remember(key);
+      this.#ids.add(key.id);
+      this.#place(key);
       onLine?.(line);
     }
   }
@@ -147,8 +151,7 @@ export class LineFile {
     return this.#readKey(parse(text));
   }
 
-  #remember({ id, timestamp }: LineKey): void {
-    this.#ids.add(id);
+  #place({ id, timestamp }: LineKey): void {
     if (timestamp > EPOCH && (this.#first === undefined || timestamp < this.#first)) this.#first = timestamp;
     const key = { id, timestamp };
     if (this.#last === undefined || compareKeys(key, this.#last) >= 0) this.#last = key;
@@ -165,17 +168,13 @@ export function compareKeys(a: LineKey, b: LineKey): number {
 /** A write that fails half-way must not leave half a line for the next one to be glued to. */
 async function appendWhole(path: string, bytes: Buffer): Promise<void> {
   const file = await open(path, 'a');
+  let done = 0;
   try {
-    const { size } = await file.stat();
-    try {
-      // One write for all of it; the system takes less only when it is about to refuse.
-      for (let done = 0; done < bytes.length; ) {
-        done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
-      }
-    } catch (error) {
-      await file.truncate(size);
-      throw error;
-    }
+    // One write for all of it; the system takes less only when it is about to refuse.
+    while (done < bytes.length) done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
+  } catch (error) {
+    if (done > 0) await file.truncate((await file.stat()).size - done);
+    throw error;
   } finally {
     await file.close();
   }

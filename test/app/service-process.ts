@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { deliver, comment, SECRET } from '../webhooks/deliveries.ts';
+import { comment, deliver, SECRET } from '../webhooks/deliveries.ts';
 import { until } from '../webhooks/receiver.ts';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
@@ -59,10 +59,14 @@ export class ServiceProcess {
   /** Started and listening; throws what it printed when it ended instead. */
   static async start(options: ServiceOptions): Promise<ServiceProcess> {
     const service = new ServiceProcess(options);
-    await until(() => {
-      if (service.child.exitCode !== null) throw new Error(`it ended: ${service.stdout}${service.stderr}`);
-      return service.stdout.includes('\n  agent ') ? true : undefined;
-    }, 'the service to start', 20_000);
+    await until(
+      () => {
+        if (service.child.exitCode !== null) throw new Error(`it ended: ${service.stdout}${service.stderr}`);
+        return service.stdout.includes('\n  agent ') ? true : undefined;
+      },
+      'the service to start',
+      20_000,
+    );
     return service;
   }
 
@@ -123,7 +127,8 @@ export async function resultOf(
   return until(
     async () => {
       const metadata = await readDocument(logDir, taskId, 'metadata.json');
-      if (!['completed', 'failed', 'cancelled', 'abandoned'].includes(String(metadata?.status))) return undefined;
+      if (!['completed', 'failed', 'cancelled', 'abandoned'].includes(String(metadata?.status)))
+        return undefined;
       return readDocument(logDir, taskId, '04-final-result.json');
     },
     `the end of ${taskId}`,

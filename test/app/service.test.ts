@@ -42,7 +42,10 @@ afterAll(async () => {
   await rm(cwd, { recursive: true, force: true });
 });
 
-async function run(agent: string, message = 'hello'): Promise<{ id: string; result: Record<string, unknown> }> {
+async function run(
+  agent: string,
+  message = 'hello',
+): Promise<{ id: string; result: Record<string, unknown> }> {
   const response = await service.submit({ message, agent });
   expect(response.status).toBe(202);
   const id = firstTaskId(await response.json());
@@ -57,7 +60,16 @@ async function outputOf(id: string): Promise<string> {
     .join('');
 }
 
-const NESTING = ['POST ', 'send ', 'process ', 'workflow ', 'phase ', 'step ', 'invoke_agent ', 'execute_tool '];
+const NESTING = [
+  'POST ',
+  'send ',
+  'process ',
+  'workflow ',
+  'phase ',
+  'step ',
+  'invoke_agent ',
+  'execute_tool ',
+];
 
 test('one delivery is one trace, from the POST down to each tool call', async () => {
   const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
@@ -91,7 +103,10 @@ test('one delivery is one trace, from the POST down to each tool call', async ()
     ),
   );
   expect(attribute(post, 'http.response.status_code')).toBeDefined();
-  expect(await readDocument(logDir, id, 'metadata.json')).toMatchObject({ trace_id: post.traceId, attempt: 1 });
+  expect(await readDocument(logDir, id, 'metadata.json')).toMatchObject({
+    trace_id: post.traceId,
+    attempt: 1,
+  });
 });
 
 test('POST /api/tasks takes a task, runs it and serves it', async () => {

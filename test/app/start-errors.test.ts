@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { listen } from '../webhooks/receiver.ts';
 import { type Env, ServiceProcess } from './service-process.ts';
@@ -132,7 +134,11 @@ test('a dialect that nobody knows is refused before a task can fail of it', asyn
 
 test.each([
   ['HOST', { HOST: '127.0.0.1', PORT: '0', TASK_LOGS_OTLP_HOST: '127.999.0.1' }, 'TASK_LOGS_OTLP_HOST'],
-  ['an address of another machine', { HOST: '192.0.2.1', TASK_LOGS_API_TOKEN: 'a token of the test' }, 'HOST'],
+  [
+    'an address of another machine',
+    { HOST: '192.0.2.1', TASK_LOGS_API_TOKEN: 'a token of the test' },
+    'HOST',
+  ],
 ])('%s that is no address of this machine is refused', async (_what, env, setting) => {
   const { stderr } = await failToStart(env);
   expect(stderr).toContain(setting);
@@ -146,4 +152,14 @@ test('an option and a command that do not exist are refused', async () => {
     expect(service.stderr).toContain('tasktrail --help');
     expect(service.stderr).not.toMatch(/^\s+at /m);
   }
+});
+
+test.runIf(existsSync('/proc/self'))('a start that hangs on its disk can be interrupted', async () => {
+  // Node tries for ever to make a directory there.
+  const service = new ServiceProcess({ cwd, env: { TASK_LOGS_DIR: '/proc/tasktrail/logs' } });
+  const outcome = await Promise.race([service.exited, delay(1_500)]);
+  // Refused at once is as good.
+  const { code } = outcome ?? (await service.stop('SIGTERM'));
+  expect(code).toBe(1);
+  expect(service.stderr).toMatch(/^tasktrail: /);
 });

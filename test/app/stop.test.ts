@@ -66,9 +66,15 @@ test('a task that runs when the service is stopped goes back to queued and runs 
   const waiting = await first.sendComment('@agent fix');
   await untilBegun(running);
   expect((await first.stop('SIGINT')).code).toBe(0);
-  expect(await readDocument(logDir, running, 'metadata.json')).toMatchObject({ status: 'queued', attempt: 2 });
+  expect(await readDocument(logDir, running, 'metadata.json')).toMatchObject({
+    status: 'queued',
+    attempt: 2,
+  });
   expect(await readDocument(logDir, running, '04-final-result.json')).toBeUndefined();
-  expect(await readDocument(logDir, waiting, 'metadata.json')).toMatchObject({ status: 'queued', attempt: 1 });
+  expect(await readDocument(logDir, waiting, 'metadata.json')).toMatchObject({
+    status: 'queued',
+    attempt: 1,
+  });
   const lines = await readLines(join(logDir, running, '03-agent-output.jsonl'));
   expect(lines.filter(({ type }) => type === 'error')).toMatchObject([
     { content: expect.stringContaining('cancelled') },

@@ -37,7 +37,7 @@ export function settings(dir, more = {}) {
 /** Starts a script of this folder, or of `dist` when it begins with `../`; its standard output is lines. */
 export function startChild(script, { dir, env, args = [] }) {
   const path = fileURLToPath(new URL(script, import.meta.url));
-  const child = spawn(process.execPath, [...nodeOptions(script), path, ...args], {
+  const child = spawn(process.execPath, [path, ...args], {
     cwd: dir,
     env: env ?? settings(dir),
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -45,17 +45,6 @@ export function startChild(script, { dir, env, args = [] }) {
   const kill = setTimeout(() => child.kill('SIGKILL'), CHILD_MS_MAX);
   child.once('exit', () => clearTimeout(kill));
   return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
-}
-
-/** `BENCH_PROFILE=<folder>` writes a CPU profile of each child there. */
-function nodeOptions(script) {
-  const folder = process.env.BENCH_PROFILE;
-  if (folder === undefined) return [];
-  return [
-    '--cpu-prof',
-    `--cpu-prof-dir=${folder}`,
-    `--cpu-prof-name=${script.replace(/\W+/g, '-')}-${Date.now()}.cpuprofile`,
-  ];
 }
 
 /** The next line for which `pick` gives something. */

@@ -14,7 +14,8 @@ const WARM_UP_ROUNDS = 4;
 const OFF_CALLS = 200_000;
 
 const dir = process.env.TASK_LOGS_DIR ?? '';
-let number = 0;
+const eventIds = '01JY00000000000000000';
+let number = 10_000;
 
 /** No two lines are alike, and none holds what looks like a secret. */
 function line() {
@@ -67,8 +68,21 @@ const logger = pino(pino.destination({ dest: join(dir, '..', 'pino.log'), sync: 
 const trail = await startTasktrail();
 const task = startTask({ source: 'bench', message: 'record' });
 const toTask = (text) => task.output(text);
+/** The same facts as those of our record: pino needs not mint the id. */
+const [, traceId, spanId] = /^00-(\w+)-(\w+)-01$/.exec(task.traceparent);
 const toPino = (text) =>
-  logger.info({ task_id: task.id, attempt: 1, type: 'output', content: text }, 'output');
+  logger.info(
+    {
+      event_id: `${eventIds}${number}`,
+      task_id: task.id,
+      attempt: 1,
+      trace_id: traceId,
+      span_id: spanId,
+      type: 'output',
+      content: text,
+    },
+    'tasktrail.agent.output',
+  );
 
 const rounds = { tick10: [], pino10: [], tick1: [], pino1: [], whole: [] };
 for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {

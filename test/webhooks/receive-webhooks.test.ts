@@ -267,15 +267,27 @@ test('a delivery that comes again starts nothing and is told which tasks there a
 });
 
 test('of ten equal deliveries at the same instant one starts a task, and all ten name it', async () => {
+  let open = (): void => {};
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const started: string[] = [];
+  const slow = await openReceiver({
+    onTask: async (task) => {
+      started.push(task.id);
+      await gate;
+    },
+  });
   const id = randomUUID();
-  const before = receiver.tasks.length;
-  const responses = await Promise.all(
-    Array.from({ length: 10 }, () => deliver(receiver.url, comment('@agent review'), { id })),
-  );
+  const answers = Array.from({ length: 10 }, () => deliver(slow.url, comment('@agent review'), { id }));
+  // All ten are in while the first one's task is still on its way into the queue.
+  await deliver(slow.url, {}, { event: 'ping' });
+  open();
+  const responses = await Promise.all(answers);
   expect(responses.map(({ status }) => status).sort()).toEqual([...Array(9).fill(200), 202]);
-  expect(receiver.tasks.length).toBe(before + 1);
-  for (const response of responses)
-    expect(await response.json()).toMatchObject({ task_ids: [receiver.tasks.at(-1)?.id] });
+  expect(started).toHaveLength(1);
+  for (const response of responses) expect(await response.json()).toMatchObject({ task_ids: started });
+  await slow.close();
 });
 
 test('what could not be queued is answered with 503, fails visibly and may come again', async () => {

@@ -29,10 +29,7 @@ export async function listen(handler: RequestListener): Promise<Listening> {
 }
 
 /** A trail of this process over `logDir`, on a free port, without anything of this machine's environment. */
-export async function openTrail(
-  logDir: string,
-  env: Readonly<Record<string, string>> = {},
-): Promise<Trail> {
+export async function openTrail(logDir: string, env: Readonly<Record<string, string>> = {}): Promise<Trail> {
   const config = loadConfig({
     env: { TASK_LOGS_DIR: logDir, TASK_LOGS_OTLP_PORT: '0', PORT: '0', ...env },
     cwd: logDir,

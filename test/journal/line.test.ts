@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { logEntry, type OtlpLogRecord } from '../../src/journal/line.ts';
+
+const SECRET = `ghp_${'aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zZ'.repeat(2).slice(0, 36)}`;
+
+const RECORD: OtlpLogRecord = {
+  timeUnixNano: '1750000000000000001',
+  observedTimeUnixNano: '1750000000000000002',
+  severityNumber: 9,
+  severityText: 'IN"FO',
+  eventName: 'tasktrail.agent.output',
+  body: { kvlistValue: { values: [{ key: 'k', value: { stringValue: 'line\n' } }] } },
+  attributes: [
+    { key: 'quo"ted', value: { intValue: 1 } },
+    { key: 'empty', value: {} },
+    { key: 'list', value: { arrayValue: { values: [{ boolValue: true }, { doubleValue: 'NaN' }] } } },
+    { key: 'text', value: { stringValue: 'é\u2028\ud800\u0000"\\' } },
+  ],
+  traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+  spanId: '00f067aa0ba902b7',
+};
+
+test.each([
+  ['with every field', RECORD],
+  ['with none but those that all have', { timeUnixNano: '0', attributes: [] }],
+])('the line of a record %s is what JSON.stringify makes of it', (_what, record) => {
+  expect(logEntry(record).json).toBe(JSON.stringify(record));
+  // Names are remembered: the second time is another way to the same text.
+  expect(logEntry(record).json).toBe(JSON.stringify(record));
+});
+
+test.each<readonly [string, Partial<OtlpLogRecord>]>([
+  ['the body', { body: { stringValue: `token ${SECRET}` } }],
+  ['a value inside the body', { body: { arrayValue: { values: [{ stringValue: SECRET }] } } }],
+  ['an attribute', { attributes: [{ key: 'a', value: { stringValue: SECRET } }] }],
+  ['the name of an attribute', { attributes: [{ key: SECRET, value: { intValue: 1 } }] }],
+  ['the event name', { eventName: `event ${SECRET}` }],
+  ['the severity', { severityText: SECRET }],
+])('a secret in %s does not get into the journal', (_where, fields) => {
+  for (let time = 0; time < 2; time += 1) {
+    const { json } = logEntry({ timeUnixNano: '1', attributes: [], ...fields });
+    expect(json).not.toContain(SECRET);
+    expect(json).toContain('[redacted]');
+    JSON.parse(json);
+  }
+});
