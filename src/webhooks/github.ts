@@ -1,4 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { verify } from '@octokit/webhooks-methods';
 import type { JsonPrimitive } from '../model/json.ts';
 import { numberAt, textAt } from './payload.ts';
 
@@ -26,18 +28,24 @@ export function readGithubHeaders(headers: Headers): GithubHeaders {
   };
 }
 
-/** Why the signature is not valid, or undefined when it is: HMAC-SHA256 over the body's bytes. */
-export function checkGithubSignature(
+/** Why the signature is not valid, or undefined when it is: HMAC-SHA256 over the body's bytes, compared in constant time. */
+export async function checkGithubSignature(
   secret: string,
   body: Buffer,
   signature: string | undefined,
-): string | undefined {
+): Promise<string | undefined> {
   if (signature === undefined) return 'missing_signature';
   const hex = /^sha256=([0-9a-f]{64})$/.exec(signature)?.[1];
   if (hex === undefined) return 'malformed_signature';
-  // Over the bytes: a library that signs text would sign something else for what is no UTF-8.
-  const expected = createHmac('sha256', secret).update(body).digest();
-  return timingSafeEqual(expected, Buffer.from(hex, 'hex')) ? undefined : 'wrong_signature';
+  const isValid = isText(body)
+    ? await verify(secret, body.toString('utf8'), signature)
+    : timingSafeEqual(createHmac('sha256', secret).update(body).digest(), Buffer.from(hex, 'hex'));
+  return isValid ? undefined : 'wrong_signature';
+}
+
+/** What GitHub's library can verify: it signs text that is not empty. Anything else is no payload, signed or not. */
+function isText(body: Buffer): boolean {
+  return body.length > 0 && isUtf8(body);
 }
 
 /** Events in which a person writes something, and where. `path` is where its text stands. */

@@ -124,7 +124,7 @@ class GithubReceiver {
     const body = await readBody(req, BODY_BYTES_MAX).catch((error: unknown) => {
       throw error instanceof TasktrailError ? reject('unreadable_body', error) : error;
     });
-    const wrong = checkGithubSignature(secret, body, headers.signature);
+    const wrong = await checkGithubSignature(secret, body, headers.signature);
     if (wrong !== undefined)
       throw reject(wrong, new TasktrailError('ERR_SIGNATURE_INVALID', describeSignature(wrong)));
     const payload = parsePayload(body, req.headers['content-type']);
