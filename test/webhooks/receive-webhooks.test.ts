@@ -108,12 +108,9 @@ test('input and metadata say where the task came from', async () => {
       command: 'fix',
     },
   });
-  expect(await trail.reader.readDocument(taskId, 'metadata')).toMatchObject({
-    source: 'webhook',
-    provider: 'github',
-    status: 'queued',
-    command: 'fix',
-  });
+  // Written last of a task's documents.
+  const metadata = await until(() => trail.reader.readDocument(taskId, 'metadata'), 'the metadata');
+  expect(metadata).toMatchObject({ source: 'webhook', provider: 'github', status: 'queued', command: 'fix' });
 });
 
 test.each([
