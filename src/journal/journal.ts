@@ -5,7 +5,7 @@ import { errnoOf, messageOf } from '../errors.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
 import { isProcessAlive, ownIdentity } from './process-identity.ts';
 import { Segment } from './segment.ts';
-import { formatSegmentName, parseSegmentName } from './segment-name.ts';
+import { formatSegmentName, parseSegmentName, type SegmentName } from './segment-name.ts';
 import { BATCH_RECORDS_MAX, type Batch } from './segment-reader.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 
@@ -166,6 +166,8 @@ export class Journal {
   /** For the end of a process that has no time: no promise is waited for. */
   closeSync(): void {
     this.#writer.close();
+    // A thread ends and its process does not: by name, others could not tell that nobody sends these any more.
+    for (const segment of this.#segments) segment.releaseSync();
   }
 
   #grew(open: OpenSegment): void {
@@ -187,7 +189,7 @@ export class Journal {
     if (this.#segments.some((segment) => segment.id === parsed.id)) return false;
     const { directory } = this.#options;
     const from = join(directory, name);
-    if (parsed.state !== 'closed' && !(await isOrphan(from, isProcessAlive(parsed.owner)))) return false;
+    if (parsed.state !== 'closed' && !(await isOrphan(from, isOwnerAlive(parsed)))) return false;
     const to = join(directory, formatSegmentName({ ...parsed, owner: ownIdentity(), state: 'claimed' }));
     try {
       await rename(from, to);
@@ -212,6 +214,12 @@ export class Journal {
     this.#version += 1;
     for (const wake of [...this.#waiters]) wake();
   }
+}
+
+/** Undefined when only time can tell: another host, or another thread of this process, which touches what it appends to. */
+function isOwnerAlive({ owner, state }: SegmentName): boolean | undefined {
+  const alive = isProcessAlive(owner);
+  return alive === true && owner.pid === process.pid && state === 'open' ? undefined : alive;
 }
 
 async function isOrphan(path: string, alive: boolean | undefined): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { errnoOf } from '../errors.ts';
 
@@ -9,7 +9,7 @@ type Seen = 'gone' | 'unknown' | { readonly start: string };
 export interface ProcessIdentity {
   readonly host: string;
   readonly pid: number;
-  /** Opaque: boot and start tick on Linux, empty where the system does not tell. */
+  /** Opaque: boot, start tick and pid namespace on Linux, empty where the system does not tell. */
   readonly start: string;
 }
 
@@ -27,9 +27,10 @@ export function ownIdentity(): ProcessIdentity {
   return own;
 }
 
-/** Undefined when only time can tell: the process belongs to another host. */
+/** Undefined when only time can tell: the process belongs to another host, or to another container on this one. */
 export function isProcessAlive(identity: ProcessIdentity): boolean | undefined {
-  if (identity.host !== ownIdentity().host) return undefined;
+  const own = ownIdentity();
+  if (identity.host !== own.host || isElsewhere(identity.start, own.start)) return undefined;
   const seen = look(identity.pid);
   if (typeof seen === 'object' && identity.start !== '') return seen.start === identity.start;
   if (seen === 'gone' && identity.start !== '') return false;
@@ -49,10 +50,21 @@ function look(pid: number): Seen {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (fields[0] === 'Z' || fields[0] === 'X') return 'gone';
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
-    return { start: `${boot}-${fields[19]}` };
+    return { start: `${boot}-${fields[19]}-${pidSpace()}` };
   } catch (error) {
     // ESRCH: it ended between open and read. Anything but "no such process" (too many open files) says nothing.
     const errno = errnoOf(error);
     return errno === 'ENOENT' || errno === 'ESRCH' ? 'gone' : 'unknown';
   }
+}
+
+/** Pids of one namespace mean nothing in another. */
+function pidSpace(): string {
+  return readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
+}
+
+/** Whether both name a pid namespace, and not the same one. */
+function isElsewhere(start: string, ownStart: string): boolean {
+  const [space, ownSpace] = [start.split('-')[2], ownStart.split('-')[2]];
+  return space !== undefined && ownSpace !== undefined && space !== ownSpace;
 }

@@ -1,18 +1,10 @@
-import {
-  closeSync,
-  fstatSync,
-  futimesSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fstatSync, futimesSync, openSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { messageOf } from '../errors.ts';
 import { redact } from '../redact/redact.ts';
 import type { JournalEntry, SegmentHeader, TelemetrySource } from './line.ts';
+import { makeDirectorySync } from './make-directory.ts';
 import { ownIdentity } from './process-identity.ts';
 import { formatSegmentName } from './segment-name.ts';
 
@@ -212,7 +204,7 @@ export class SegmentWriter {
 
   #createFile(): File {
     const { directory, destinations } = this.#options;
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectorySync(directory, 0o700);
     const id = ulid();
     const path = join(directory, formatSegmentName({ id, owner: ownIdentity(), state: 'open' }));
     const fd = openSync(path, 'ax', 0o600);

@@ -1,3 +1,4 @@
+import { renameSync } from 'node:fs';
 import { readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
@@ -153,8 +154,21 @@ export class Segment {
     await this.#rename('closed');
   }
 
+  /** As `release`, for the end of a process or thread. What refuses keeps its name, which tells the same in time. */
+  releaseSync(): void {
+    try {
+      renameSync(this.#path, this.#pathAs('closed'));
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+    }
+  }
+
+  #pathAs(state: SegmentState): string {
+    return join(this.#place.directory, formatSegmentName({ id: this.id, owner: ownIdentity(), state }));
+  }
+
   async #rename(state: SegmentState): Promise<void> {
-    const to = join(this.#place.directory, formatSegmentName({ id: this.id, owner: ownIdentity(), state }));
+    const to = this.#pathAs(state);
     try {
       await rename(this.#path, to);
       this.#path = to;

@@ -11,6 +11,11 @@ export function isPathSafeId(id: unknown): id is string {
   return typeof id === 'string' && PATH_SAFE.test(id);
 }
 
+/** As `isPathSafeId`; `<id>.trace` would be the name of another workflow's span file. */
+export function isWorkflowId(id: unknown): id is string {
+  return isPathSafeId(id) && !id.endsWith('.trace');
+}
+
 /** The id, unchanged; throws `ERR_ID_INVALID` naming `what` when it could not be a path. */
 export function checkId(what: string, id: unknown): string {
   if (isPathSafeId(id)) return id;
@@ -18,6 +23,13 @@ export function checkId(what: string, id: unknown): string {
     'ERR_ID_INVALID',
     `${what} ${printable(id)} is not valid: use 1 to 128 letters, digits, ".", "_" or "-", starting with a letter or digit`,
   );
+}
+
+/** As `checkId`, for a workflow's. */
+export function checkWorkflowId(id: unknown): string {
+  const checked = checkId('workflow id', id);
+  if (isWorkflowId(checked)) return checked;
+  throw new TasktrailError('ERR_ID_INVALID', `workflow id ${printable(id)} must not end in ".trace"`);
 }
 
 /** 32 lower-case hex digits, not all zero (W3C Trace Context). */

@@ -2,7 +2,7 @@ import { ATTR } from '../model/attributes.ts';
 import { cutContent } from '../model/content.ts';
 import { OUTPUT_TYPES, type OutputType, SCHEMA_VERSION } from '../model/documents.ts';
 import { EVENT, type EventTarget, targetOf, workflowEventType } from '../model/events.ts';
-import { isPathSafeId } from '../model/ids.ts';
+import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
 import type { ReceivedLog } from '../model/otlp.ts';
 import { isoFromNanos } from '../model/time.ts';
@@ -65,11 +65,12 @@ function readAttempt(value: JsonValue | undefined): number {
 }
 
 function withTask(subject: Subject, line: (subject: Subject) => JsonObject): Change[] {
-  const { taskId, timestamp, eventId } = subject;
+  const { taskId, timestamp, eventId, attempt } = subject;
   if (taskId === undefined) return [unattributed(subject)];
-  return [
-    { kind: 'line', taskId, file: 'agentOutput', line: { ...line(subject), timestamp, event_id: eventId } },
-  ];
+  // The first attempt goes without saying; the lines of a later one stand behind it in the same file.
+  const later = attempt > 1 ? { attempt } : {};
+  const full = { ...line(subject), ...later, timestamp, event_id: eventId };
+  return [{ kind: 'line', taskId, file: 'agentOutput', line: full }];
 }
 
 function unattributed({ log }: Subject): Change {
@@ -216,7 +217,7 @@ function envelopeOf(subject: Subject): Change[] {
   const { log, eventId, timestamp, taskId } = subject;
   const { attributes, body, eventName, traceId } = log.record;
   const workflowId = attributes[ATTR.workflowId];
-  if (!isPathSafeId(workflowId)) {
+  if (!isWorkflowId(workflowId)) {
     return [{ kind: 'rejected', reason: 'tasktrail.workflow.id is missing or not a valid id' }];
   }
   const attempt = attributes[ATTR.workflowAttempt];

@@ -1,5 +1,5 @@
 import { ATTR } from '../model/attributes.ts';
-import { isPathSafeId } from '../model/ids.ts';
+import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { type OtlpKeyValue, plainFromAnyValue, type ReceivedSpan } from '../model/otlp.ts';
 import type { Change } from './change.ts';
 
@@ -14,7 +14,7 @@ export function projectSpan(received: ReceivedSpan): Change {
   const line = traceLine(received);
   if (taskIds.length > 0) return { kind: 'span', taskIds, span, line };
   const workflowId = read(span.attributes, ATTR.workflowId);
-  if (isPathSafeId(workflowId)) return { kind: 'workflow-span', workflowId, span, line };
+  if (isWorkflowId(workflowId)) return { kind: 'workflow-span', workflowId, span, line };
   // A delivery that started nothing is one line under `_webhooks`; its span is for traces only.
   if (read(span.attributes, ATTR.webhookProvider) !== undefined) return { kind: 'nothing' };
   const service = read(resource.attributes, ATTR.serviceName);

@@ -1,7 +1,7 @@
 import { type Context, context } from '@opentelemetry/api';
 import { ATTR } from '../model/attributes.ts';
 import { type WorkflowEventType, workflowEventName } from '../model/events.ts';
-import { checkId } from '../model/ids.ts';
+import { checkWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 import { mintMoment, mintWorkflowId } from './mint.ts';
 import type { SpanAttributes } from './recorder.ts';
@@ -336,7 +336,7 @@ export function startWorkflow(name: string, start: WorkflowStart): Workflow {
   const id =
     start.workflowId === undefined
       ? mintWorkflowId(start.workItemId)
-      : checkId('workflow id', start.workflowId);
+      : checkWorkflowId(start.workflowId);
   return new Workflow(id, name, start);
 }
 

@@ -1,5 +1,6 @@
-import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { open, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { makeDirectorySync } from '../journal/make-directory.ts';
 
 /** What a file can be made of: pieces that need not be in memory together. */
 export type Content = string | Uint8Array | AsyncIterable<Uint8Array>;
@@ -34,12 +35,7 @@ export async function replaceFile(path: string, content: Content): Promise<void>
 
 /** Makes a directory, and every name on the way to it as durable as what will be in it. */
 export async function makeDirectory(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  const top = resolve(first);
-  for (let made = resolve(path); made.length >= top.length; made = dirname(made)) {
-    await syncDirectory(dirname(made));
-  }
+  for (const made of makeDirectorySync(path)) await syncDirectory(dirname(made));
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { type FileHandle, open, truncate } from 'node:fs/promises';
+import { type FileHandle, open, stat, truncate } from 'node:fs/promises';
 import { errnoOf } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
 import { replaceFile } from './durable.ts';
@@ -41,6 +41,10 @@ export class LineFile {
   #last: LineKey | undefined;
   #first: string | undefined;
   #ordered = true;
+  /** Bytes that we know of: more in the file were written by somebody else. */
+  #size = 0;
+  /** Whether a line stands there twice: two processes have held the directory at the same moment. */
+  #repeated = false;
   #badLines = 0;
 
   private constructor(path: string, readKey: ReadKey) {
@@ -88,31 +92,62 @@ export class LineFile {
       if (this.#ids.add(line.id).size > before) fresh.push(line);
     }
     if (fresh.length === 0) return 0;
+    const bytes = Buffer.from(`${fresh.map(({ text }) => text).join('\n')}\n`);
     try {
-      await appendWhole(this.path, Buffer.from(`${fresh.map(({ text }) => text).join('\n')}\n`));
+      await appendWhole(this.path, bytes);
     } catch (error) {
       for (const line of fresh) this.#ids.delete(line.id);
       throw error;
     }
+    this.#size += bytes.length;
     for (const line of fresh) this.#place(line);
     return fresh.length;
   }
 
-  /** Puts the lines in order of (time, id) when one is out of place. A bad line stays behind the one before it. */
-  async settle(): Promise<void> {
-    if (this.#ordered) return;
+  /**
+   * Puts the lines in order of (time, id) when one is out of place, and takes out what stands there twice. A bad line
+   * stays behind the one before it. True when it had to write.
+   */
+  async settle(): Promise<boolean> {
+    const isNeeded = !this.#ordered || (await this.#isForeign());
+    if (isNeeded) await this.#rewrite();
+    return isNeeded;
+  }
+
+  /** As `settle`, for a file whose order means nothing. */
+  async heal(): Promise<void> {
+    if (await this.#isForeign()) await this.#rewrite();
+  }
+
+  async #isForeign(): Promise<boolean> {
+    if (this.#repeated) return true;
+    try {
+      return (await stat(this.path)).size !== this.#size;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  async #rewrite(): Promise<void> {
     const file = await open(this.path, 'r');
     try {
       const lines: PlacedLine[] = [];
+      const seen = new Set<string>();
       let key: LineKey = { timestamp: '', id: '' };
       await scanLines(file, ({ text, start, end }) => {
-        key = this.#keyOf(text) ?? key;
+        const own = this.#keyOf(text);
+        if (own !== undefined && seen.size === seen.add(own.id).size) return;
+        key = own ?? key;
         lines.push({ key, start, end });
       });
       lines.sort((a, b) => compareKeys(a.key, b.key));
       await replaceFile(this.path, copyLines(file, lines));
+      for (const id of seen) this.#ids.add(id);
       this.#last = lines.at(-1)?.key;
+      this.#size = lines.reduce((sum, { start, end }) => sum + end - start, 0);
       this.#ordered = true;
+      this.#repeated = false;
     } finally {
       await file.close();
     }
@@ -128,9 +163,20 @@ export class LineFile {
     }
     try {
       const end = await scanLines(file, ({ text }) => this.#loadLine(text, onLine));
-      if (end === (await file.stat()).size) return;
-      this.#badLines += 1;
-      await truncate(this.path, end);
+      this.#size = end;
+      const { size } = await file.stat();
+      if (end === size) return;
+      const tail = Buffer.alloc(size - end);
+      await file.read(tail, 0, tail.length, end);
+      if (this.#keyOf(tail.toString('utf8')) === undefined) {
+        this.#badLines += 1;
+        await truncate(this.path, end);
+        return;
+      }
+      // Whole but for its newline: an editor's work. A torn line is never a whole object.
+      await appendWhole(this.path, Buffer.from('\n'));
+      this.#size = size + 1;
+      this.#loadLine(tail.toString('utf8'), onLine);
     } finally {
       await file.close();
     }
@@ -140,6 +186,7 @@ export class LineFile {
     const line = parse(text);
     const key = this.#readKey(line);
     if (key === undefined) this.#badLines += 1;
+    else if (this.#ids.has(key.id)) this.#repeated = true;
     else {
       this.#ids.add(key.id);
       this.#place(key);

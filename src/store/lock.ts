@@ -1,5 +1,6 @@
 import { link, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import { errnoOf, TasktrailError } from '../errors.ts';
 import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../journal/process-identity.ts';
@@ -12,6 +13,12 @@ const TOUCH_MS = 1_000;
 
 /** A holder that has not done so for this long is taken for dead: ten missed touches are no busy moment. */
 const STALE_MS = 10_000;
+
+/** Without a touch for so long we must look at our lock before we write again: others may think that we are dead. */
+const DOUBT_MS = 5_000;
+
+/** A lock of this host from another pid namespace (a container that was started again): three touches tell. */
+const WATCH_MS = 3_500;
 
 /** A lock that comes and goes that often while one process starts is not worth waiting for. */
 const TRIES_MAX = 10;
@@ -31,6 +38,7 @@ export class DirectoryLock {
   #record: LockRecord;
   #timer: NodeJS.Timeout | undefined;
   #held = true;
+  #touchedAt = performance.now();
 
   private constructor(path: string, record: LockRecord, onLost: (reason: string) => void) {
     this.#path = path;
@@ -55,8 +63,9 @@ export class DirectoryLock {
     return lock;
   }
 
+  /** False also after a pause (the process was stopped, the machine slept) until the next touch has looked. */
   get isHeld(): boolean {
-    return this.#held;
+    return this.#held && performance.now() - this.#touchedAt < DOUBT_MS;
   }
 
   /** Tells others where to send. */
@@ -81,12 +90,28 @@ export class DirectoryLock {
 
   async #touch(): Promise<void> {
     try {
+      const before = performance.now();
       const now = new Date();
-      if ((await readLock(this.#path))?.token === this.#record.token) await utimes(this.#path, now, now);
-      else this.#lose('another process has taken over the log directory, or its lock was deleted');
-    } catch (error) {
-      // The next touch tries again; ten in a row and others may take over, which the check above finds.
-      if (errnoOf(error) === 'ENOENT') this.#lose('the lock of the log directory was deleted');
+      const token = (await readLock(this.#path))?.token;
+      if (token === undefined) await this.#restore();
+      else if (token !== this.#record.token)
+        return this.#lose('another process has taken over the log directory');
+      else await utimes(this.#path, now, now);
+      this.#touchedAt = before;
+    } catch {
+      // A disk that refuses: the next touch tries again, and until one succeeds nothing is written.
+    }
+  }
+
+  /** Our lock was deleted (with the whole directory, perhaps): nobody else has it, so it is put back. */
+  async #restore(): Promise<void> {
+    await makeDirectory(dirname(this.#path));
+    const temp = `${this.#path}.${this.#record.token}`;
+    await writeFile(temp, `${JSON.stringify(this.#record)}\n`);
+    try {
+      if (!(await linkNew(temp, this.#path))) throw held(await readLock(this.#path));
+    } finally {
+      await rm(temp, { force: true });
     }
   }
 
@@ -113,7 +138,9 @@ async function take(path: string, record: LockRecord): Promise<void> {
       if (await linkNew(temp, path)) return;
       const lock = await readGeneration(path);
       if (lock === undefined) continue;
-      if (!(await isStale(path, lock.record))) throw held(lock.record);
+      if (!(await isStale(path, lock.record)) && !(await isSilent(path, lock.record))) {
+        throw held(lock.record);
+      }
       if (await succeed({ path, temp, stale: lock.generation })) return;
     }
     throw held((await readGeneration(path))?.record);
@@ -207,6 +234,21 @@ async function isStale(path: string, record: LockRecord | undefined): Promise<bo
     return isProcessAlive(record) === false;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return true;
+    throw error;
+  }
+}
+
+/** Whether the lock of a process that we cannot see, on a host of our name, stays untouched while we watch. */
+async function isSilent(path: string, record: LockRecord | undefined): Promise<boolean> {
+  const own = ownIdentity();
+  const isOurHost = record !== undefined && record.host === own.host && isProcessAlive(record) === undefined;
+  if (!isOurHost) return false;
+  try {
+    const before = (await stat(path)).mtimeMs;
+    await delay(WATCH_MS);
+    return (await readLock(path))?.token === record.token && (await stat(path)).mtimeMs === before;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
     throw error;
   }
 }

@@ -107,12 +107,17 @@ export class OpenTask {
     });
     const isQuiet = nowMs - this.#changedAtMs >= this.#settleMs;
     if (this.#endedAtMs === undefined || this.#settled || !isQuiet) return spans;
-    if (this.#isOutOfPlace()) await this.#putInOrder();
+    await this.#putInOrder();
     if (isOver && !this.#isUnfinished()) {
       this.#settled = true;
       await this.#writeDocuments();
     }
     return spans;
+  }
+
+  /** Whether time has yet to bring something: its end is not settled. */
+  get isDue(): boolean {
+    return this.#endedAtMs !== undefined && !this.#settled;
   }
 
   /** Whether it may leave memory: settled and quiet, or nothing heard of it for long. */
@@ -140,8 +145,11 @@ export class OpenTask {
   }
 
   async #putInOrder(): Promise<void> {
-    await this.#files.webhookFlow.settle();
-    await this.#files.agentOutput.settle();
+    const { webhookFlow, agentOutput, facts, trace } = this.#files;
+    const isMoved = [await webhookFlow.settle(), await agentOutput.settle()].includes(true);
+    await facts.heal();
+    await trace.heal();
+    if (!isMoved) return;
     if (this.#wasReordered) this.#settleMs = Math.min(this.#settleMs * 2, SETTLE_MAX_MS);
     this.#wasReordered = true;
   }

@@ -19,6 +19,12 @@ import { type SideChange, SideFiles } from './side-files.ts';
 /** Everything that time brings is counted in seconds. */
 const TICK_MS = 1_000;
 
+/** Tasks that are written side by side; each has a few files open at a time, and a process has some hundred to give. */
+const WRITE_WIDTH = 16;
+
+/** Tasks whose ids stay in memory; beyond that the one that was silent longest is read back when it speaks again. */
+const OPEN_TASKS_MAX = 2_000;
+
 /** Tasks that recovery opens side by side: enough to keep a disk busy, few enough for its memory. */
 const RECOVERY_WIDTH = 8;
 
@@ -68,7 +74,7 @@ export class Store {
   readonly #options: StoreOptions;
   readonly #now: () => number;
   readonly #tasks = new Map<string, OpenTask>();
-  readonly #queue = new KeyedQueue();
+  readonly #queue = new KeyedQueue(WRITE_WIDTH);
   readonly #side: SideFiles;
   #timer: NodeJS.Timeout | undefined;
   #isTicking = false;
@@ -214,6 +220,9 @@ export class Store {
     const known = this.#tasks.get(taskId);
     try {
       const task = known ?? (await this.#open(taskId));
+      // To the end of the map: its order is who spoke last.
+      this.#tasks.delete(taskId);
+      this.#tasks.set(taskId, task);
       this.#count(changes.length, await task.apply(changes, this.#now()));
     } catch (error) {
       // Somebody removed the directory of a task that was open: it begins anew.
@@ -227,7 +236,16 @@ export class Store {
     const task = await OpenTask.open(this.#options.logDir, taskId, this.#now());
     this.#options.books.countSkippedLines(task.badLines);
     this.#tasks.set(taskId, task);
+    this.#makeRoom();
     return task;
+  }
+
+  #makeRoom(): void {
+    if (this.#tasks.size <= OPEN_TASKS_MAX) return;
+    for (const [id, task] of this.#tasks) {
+      if (!task.isDue && this.#tasks.size > OPEN_TASKS_MAX) this.#tasks.delete(id);
+      if (this.#tasks.size <= OPEN_TASKS_MAX) return;
+    }
   }
 
   async #applyAside(entries: readonly Entry<SideChange>[], refused: Map<number, string>): Promise<void> {
@@ -285,7 +303,8 @@ export class Store {
   }
 
   #whyClosed(): string | undefined {
-    if (this.#options.isHeld?.() === false) this.#closedBecause ??= 'another process has the log directory';
+    if (this.#options.isHeld?.() === false)
+      this.#closedBecause ??= 'this process no longer holds the log directory';
     return this.#closedBecause;
   }
 

@@ -1,5 +1,5 @@
 import { appendFileSync, statSync } from 'node:fs';
-import { appendFile, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, readdir, readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ownIdentity } from '../../src/journal/process-identity.ts';
@@ -294,14 +294,28 @@ test('what is appended after the close is counted as dropped', async () => {
   expect(books.snapshot()).toMatchObject({ recorded: 1, dropped: { journal_closed: 1 } });
 });
 
-test('closeSync leaves the segment to the next process, which finds it when we are gone', async () => {
+test('closeSync leaves the segment to whoever looks next, also while this process lives on without the thread', async () => {
   const directory = await tempDir();
   const { journal } = openJournal(directory);
   record(journal, 1);
   journal.closeSync();
   const [name = ''] = await segmentsIn(directory);
   expect(await readFile(join(directory, name), 'utf8')).toContain(LINE(1));
-  expect(name).toMatch(/\.open$/);
+  expect(name).toMatch(/\.closed$/);
+  const { journal: other } = openJournal(directory);
+  expect(await other.claimOrphans()).toBe(1);
+});
+
+test('a thread that was terminated leaves its segment to the others of its process, once it was silent for long', async () => {
+  const directory = await tempDir();
+  const { journal: terminated } = openJournal(directory);
+  record(terminated, 1);
+  const { journal } = openJournal(directory);
+  expect(await journal.claimOrphans()).toBe(0);
+  const [name = ''] = await segmentsIn(directory);
+  const then = new Date(Date.now() - 61_000);
+  await utimes(join(directory, name), then, then);
+  expect(await journal.claimOrphans()).toBe(1);
 });
 
 test('changed resolves at an append and when the signal aborts', async () => {

@@ -173,3 +173,12 @@ test('a workflow event without a usable workflow id is rejected', () => {
   const attributes = { 'tasktrail.workflow.id': '../x' };
   expect(project({ event: 'tasktrail.step_start', attributes })).toMatchObject([{ kind: 'rejected' }]);
 });
+
+test('a workflow whose id would be the name of another`s span file is rejected', () => {
+  const record = log({
+    event: 'tasktrail.workflow_start',
+    attributes: { 'tasktrail.workflow.id': 'wf.trace' },
+    body: {},
+  });
+  expect(projectLog(record, 'E1')).toMatchObject([{ kind: 'rejected' }]);
+});

@@ -37,3 +37,20 @@ test('it is idle when all that was queued has ended, well or not', async () => {
   expect(ended).toBe(3);
   await Promise.all(runs);
 });
+
+test('no more than its width runs at the same moment, and everything runs', async () => {
+  const queue = new KeyedQueue(3);
+  let running = 0;
+  let most = 0;
+  let done = 0;
+  const work = async (): Promise<void> => {
+    running += 1;
+    most = Math.max(most, running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running -= 1;
+    done += 1;
+    if (done === 5) throw new RangeError('one fails');
+  };
+  await Promise.allSettled(Array.from({ length: 40 }, (_, index) => queue.run(String(index % 20), work)));
+  expect([most, done]).toEqual([3, 40]);
+});

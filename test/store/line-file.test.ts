@@ -151,3 +151,27 @@ test('a file that cannot be written throws, and knows none of the lines', async 
   await expect(file.append([line(1)])).rejects.toMatchObject({ code: 'EISDIR' });
   expect(file.has(line(1).id)).toBe(false);
 });
+
+test('a line that stands there twice is taken out when the file is settled, whoever wrote it', async () => {
+  const { path, file } = await openFile();
+  await file.append([line(1), line(2)]);
+  // Another process that took itself for the writer.
+  appendFileSync(path, textOf(line(2), line(3)));
+  expect(await file.settle()).toBe(true);
+  expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(2), line(3)));
+  expect(file.has('id-000003')).toBe(true);
+  expect(await file.settle()).toBe(false);
+  writeFileSync(path, textOf(line(1), line(1)));
+  const again = await LineFile.open(path, eventKey);
+  await again.heal();
+  expect(readFileSync(path, 'utf8')).toBe(textOf(line(1)));
+});
+
+test('a last line that is whole but for its newline is kept', async () => {
+  const { path } = await openFile();
+  writeFileSync(path, textOf(line(1), line(2)).trimEnd());
+  const file = await LineFile.open(path, eventKey);
+  expect(file.badLines).toBe(0);
+  expect(await file.append([line(2), line(3)])).toBe(1);
+  expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(2), line(3)));
+});

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { ownIdentity } from '../../src/journal/process-identity.ts';
@@ -59,7 +59,7 @@ test('the lock of a process that is gone is taken over', async () => {
 
 test('the lock of a process whose pid is another`s by now is taken over', async () => {
   const dir = await tempDir();
-  plant(dir, { start: 'an-earlier-boot' });
+  plant(dir, { start: 'earlier-boot' });
   expect((await acquire(dir)).isHeld).toBe(true);
 });
 
@@ -87,8 +87,8 @@ test.each(['', '{"pid":', '[]', '{"pid":1,"host":"a","start":"b","token":"../../
 
 test('a process that died while it took a stale lock over is succeeded as well', async () => {
   const dir = await tempDir();
-  plant(dir, { start: 'an-earlier-boot' });
-  const dead = { ...ownIdentity(), start: 'an-earlier-boot', token: 'T2', started_at: '', otlp_url: null };
+  plant(dir, { start: 'earlier-boot' });
+  const dead = { ...ownIdentity(), start: 'earlier-boot', token: 'T2', started_at: '', otlp_url: null };
   for (const name of [`${LOCK}.after-T1`, `${LOCK}.T2`]) writeFileSync(join(dir, name), JSON.stringify(dead));
   expect((await acquire(dir)).isHeld).toBe(true);
   expect(readdirSync(dir)).toEqual([LOCK]);
@@ -96,7 +96,7 @@ test('a process that died while it took a stale lock over is succeeded as well',
 
 test('who is about to take a stale lock over is not overtaken', async () => {
   const dir = await tempDir();
-  plant(dir, { start: 'an-earlier-boot' });
+  plant(dir, { start: 'earlier-boot' });
   const alive = { ...ownIdentity(), token: 'T2', started_at: '', otlp_url: null };
   writeFileSync(join(dir, `${LOCK}.after-T1`), JSON.stringify(alive));
   await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
@@ -114,7 +114,7 @@ test('what earlier processes left while they started is cleared away', async () 
   expect(readdirSync(dir).sort()).toEqual([LOCK, `${LOCK}.01NEW`]);
 });
 
-test('a lock that is taken over or deleted is lost, and releasing leaves the other`s', async () => {
+test('a lock that is taken over is lost, and releasing leaves the other`s', async () => {
   const dir = await tempDir();
   const lost = vi.fn();
   const lock = await acquire(dir, lost);
@@ -123,6 +123,39 @@ test('a lock that is taken over or deleted is lost, and releasing leaves the oth
   expect(lock.isHeld).toBe(false);
   await lock.release();
   expect(documentOf(dir, LOCK).token).toBe('T9');
+});
+
+test('a lock that was deleted, with the whole directory, is put back: nobody else has it', async () => {
+  const dir = await tempDir();
+  const lost = vi.fn();
+  const lock = await acquire(dir, lost);
+  rmSync(dir, { recursive: true });
+  await expect.poll(() => existsSync(join(dir, LOCK)), { timeout: 5_000 }).toBe(true);
+  expect(lock.isHeld).toBe(true);
+  expect(lost).not.toHaveBeenCalled();
+  await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
+});
+
+test('after a pause nothing counts as held until the lock was looked at', async () => {
+  const dir = await tempDir();
+  const lock = await acquire(dir);
+  const now = performance.now();
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(now + 6_000);
+  onTestFinished(() => clock.mockRestore());
+  expect(lock.isHeld).toBe(false);
+  await expect.poll(() => lock.isHeld, { timeout: 5_000 }).toBe(true);
+});
+
+test('a process of another container with our host name keeps its lock while it touches it, and loses it when it is silent', async () => {
+  const dir = await tempDir();
+  plant(dir, { pid: 1, start: `${ownIdentity().start}1` });
+  const touching = setInterval(() => plant(dir, { pid: 1, start: `${ownIdentity().start}1` }), 500);
+  try {
+    await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
+  } finally {
+    clearInterval(touching);
+  }
+  expect((await acquire(dir)).isHeld).toBe(true);
 });
 
 test('releasing a lock that has just been taken over leaves the other`s', async () => {
@@ -176,7 +209,7 @@ class Racer {
 test('of 20 processes that race for a stale lock exactly one holds it', { timeout: 60_000 }, async () => {
   for (let round = 0; round < 2; round += 1) {
     const dir = await tempDir();
-    plant(dir, { start: 'an-earlier-boot' });
+    plant(dir, { start: 'earlier-boot' });
     const racers = Array.from({ length: 20 }, () => new Racer(dir));
     try {
       await expect.poll(() => racers.every(({ said }) => said === 'ready\n'), { timeout: 30_000 }).toBe(true);

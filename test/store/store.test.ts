@@ -312,3 +312,21 @@ test('the documents are the same whatever the order and the cuts of the batches,
     { numRuns: 30 },
   );
 });
+
+test('a batch of very many tasks opens few files at a time, and few of them stay in memory', async () => {
+  const { store, dir } = await newStore();
+  const logs = Array.from({ length: 2_500 }, (_, index) => outputLog(index, 'x\n', `task-${index}`));
+  let most = 0;
+  const watch = setInterval(() => {
+    most = Math.max(most, readdirSync('/proc/self/fd').length);
+  }, 1);
+  const before = readdirSync('/proc/self/fd').length;
+  const { rejected } = await store.ingest({ logs, spans: [] });
+  clearInterval(watch);
+  expect(rejected).toBe(0);
+  expect(readdirSync(dir)).toHaveLength(2_500);
+  expect(most - before).toBeLessThan(100);
+  // One that had to leave memory is read back: nothing is there twice.
+  await store.ingest({ logs, spans: [] });
+  expect(linesOf(dir, 'task-0', '03-agent-output.jsonl')).toHaveLength(1);
+});
