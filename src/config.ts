@@ -42,7 +42,7 @@ export interface Config {
   readonly commands: Readonly<Record<string, CommandConfig>>;
   /** Tasks that run at the same time in this process. */
   readonly concurrency: number;
-  /** How often a task is tried when its process was killed or stopped. */
+  /** How often a task is tried when its process was killed; an attempt that a clean stop cut short does not count. */
   readonly attemptsMax: number;
   /** Where each setting came from. */
   readonly sources: Readonly<Record<string, 'flag' | 'environment' | 'file' | 'default'>>;
@@ -57,6 +57,8 @@ export interface ConfigOptions {
   readonly cwd?: string;
 }
 
+const DEFAULT_HOST = '127.0.0.1';
+const DEFAULT_OTLP_PORT = 4318;
 const DEFAULT_DIR = '/data/logs/tasks';
 
 const boolean = z
@@ -77,6 +79,11 @@ const count = (unit: string): z.ZodType<number> =>
     .trim()
     .regex(/^[1-9]\d{0,8}$/, `use a whole number of ${unit}, at least 1`)
     .transform(Number);
+const milliseconds = z
+  .string()
+  .trim()
+  .regex(/^\d{1,9}$/, 'use a number of milliseconds')
+  .transform(Number);
 const text = z.string().trim().min(1, 'must not be empty');
 const url = z.url({ protocol: /^https?$/, error: 'use a URL such as http://localhost:4318' });
 
@@ -88,7 +95,7 @@ const SETTINGS = {
   TASK_LOGS_STORE: { schema: boolean, fallback: true },
   TASK_LOGS_RETENTION_DAYS: { schema: count('days'), fallback: 30 },
   TASK_LOGS_EMIT_WORKFLOW_EVENTS: { schema: boolean, fallback: undefined },
-  TASK_LOGS_OTLP_PORT: { schema: port, fallback: 4318 },
+  TASK_LOGS_OTLP_PORT: { schema: port, fallback: undefined },
   TASK_LOGS_OTLP_HOST: { schema: text, fallback: undefined },
   TASK_LOGS_API_TOKEN: { schema: z.string().min(16, 'use at least 16 characters'), fallback: undefined },
   TASK_LOGS_AGENT_COMMAND: {
@@ -98,12 +105,14 @@ const SETTINGS = {
   TASK_LOGS_AGENT_DIALECT: { schema: text, fallback: undefined },
   TASK_LOGS_CONCURRENCY: { schema: count('tasks'), fallback: 2 },
   TASK_LOGS_ATTEMPTS: { schema: count('attempts'), fallback: 3 },
-  HOST: { schema: text, fallback: '127.0.0.1' },
+  HOST: { schema: text, fallback: undefined },
   PORT: { schema: port, fallback: 8000 },
   GITHUB_WEBHOOK_SECRET: { schema: z.string().min(1), fallback: undefined },
   GITHUB_TOKEN: { schema: z.string().min(1), fallback: undefined },
   GITHUB_API_URL: { schema: url, fallback: undefined },
   OTEL_EXPORTER_OTLP_ENDPOINT: { schema: url, fallback: undefined },
+  OTEL_EXPORTER_OTLP_PROTOCOL: { schema: text, fallback: undefined },
+  OTEL_EXPORTER_OTLP_TIMEOUT: { schema: milliseconds, fallback: undefined },
   OTEL_SERVICE_NAME: { schema: text, fallback: undefined },
   FRACTARY_ENV: { schema: text, fallback: undefined },
 } as const;
@@ -128,19 +137,9 @@ export function loadConfig(options: ConfigOptions = {}): Config {
       problems.push(`${path}: commands.${name}.agent: there is no agent ${JSON.stringify(agent)}`);
     }
   }
-  const host = settings.HOST ?? '127.0.0.1';
-  const otlpHost = settings.TASK_LOGS_OTLP_HOST ?? host;
-  for (const [name, value] of [
-    ['HOST', host],
-    ['TASK_LOGS_OTLP_HOST', otlpHost],
-  ] as const) {
-    if (!isLoopback(value) && settings.TASK_LOGS_API_TOKEN === undefined) {
-      problems.push(
-        `${name}=${value} can be reached from outside: set TASK_LOGS_API_TOKEN, or use 127.0.0.1`,
-      );
-    }
-  }
+  problems.push(...contradictions(settings));
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
+  const host = settings.HOST ?? DEFAULT_HOST;
   const logDir = resolve(cwd, settings.TASK_LOGS_DIR ?? defaultLogDir(env));
   const resource = parseResource(env.OTEL_RESOURCE_ATTRIBUTES);
   return Object.freeze({
@@ -152,8 +151,8 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     emitWorkflowEvents: settings.TASK_LOGS_EMIT_WORKFLOW_EVENTS ?? file.logging?.emit_workflow_events ?? true,
     host,
     port: settings.PORT ?? 8000,
-    otlpHost,
-    otlpPort: settings.TASK_LOGS_OTLP_PORT ?? 4318,
+    otlpHost: settings.TASK_LOGS_OTLP_HOST ?? host,
+    otlpPort: settings.TASK_LOGS_OTLP_PORT ?? defaultOtlpPort(settings.PORT),
     otlpPortIsExplicit: sources.TASK_LOGS_OTLP_PORT !== 'default',
     apiToken: settings.TASK_LOGS_API_TOKEN,
     otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
@@ -170,6 +169,12 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     attemptsMax: settings.TASK_LOGS_ATTEMPTS ?? 3,
     sources: { ...sources, ...fileSources(file, sources) },
   });
+}
+
+/** Whether the environment switches recording off, for a program that has not loaded its settings. */
+export function isSwitchedOff(): boolean {
+  const parsed = boolean.safeParse(process.env.TASK_LOGS_ENABLED);
+  return parsed.success && !parsed.data;
 }
 
 /** The environment that a child process starts from. */
@@ -210,6 +215,39 @@ function readSettings(
   }
   // Built from the table row by row; its type says the same.
   return { settings: values as unknown as Settings, sources, problems };
+}
+
+/** Settings that are fine one by one and cannot be meant together; each line names only what was set. */
+function contradictions(settings: Settings): readonly string[] {
+  const problems: string[] = [];
+  const { HOST, PORT, TASK_LOGS_OTLP_HOST, TASK_LOGS_OTLP_PORT, TASK_LOGS_API_TOKEN } = settings;
+  for (const [name, value] of Object.entries({ HOST, TASK_LOGS_OTLP_HOST })) {
+    if (value === undefined || isLoopback(value) || TASK_LOGS_API_TOKEN !== undefined) continue;
+    problems.push(`${name}=${value} can be reached from outside: set TASK_LOGS_API_TOKEN, or use 127.0.0.1`);
+  }
+  const host = HOST ?? DEFAULT_HOST;
+  const isSameHost = (TASK_LOGS_OTLP_HOST ?? host) === host;
+  if (PORT !== undefined && PORT !== 0 && PORT === TASK_LOGS_OTLP_PORT && isSameHost) {
+    problems.push(`PORT and TASK_LOGS_OTLP_PORT are both ${PORT}: give each a port of its own`);
+  }
+  if (settings.TASK_LOGS_AGENT_DIALECT !== undefined && settings.TASK_LOGS_AGENT_COMMAND === undefined) {
+    problems.push(
+      'TASK_LOGS_AGENT_DIALECT says how the output of TASK_LOGS_AGENT_COMMAND is read, which is not set',
+    );
+  }
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: protocol } = settings;
+  if (endpoint !== undefined && protocol !== undefined && !/^http\/(?:json|protobuf)$/.test(protocol)) {
+    const what = protocol === 'grpc' ? 'gRPC' : JSON.stringify(protocol);
+    problems.push(
+      `OTEL_EXPORTER_OTLP_PROTOCOL: ${what} is not supported: use http/json or http/protobuf, and the HTTP port of the endpoint, usually 4318`,
+    );
+  }
+  return problems;
+}
+
+/** Not the one that was asked for the webhooks; 0 is a free one. */
+function defaultOtlpPort(port: number | undefined): number {
+  return port === DEFAULT_OTLP_PORT ? 0 : DEFAULT_OTLP_PORT;
 }
 
 function shown(name: string, value: string): string {

@@ -175,6 +175,41 @@ test.each(['0.0.0.0', '::', '192.168.1.1', 'example.test'])(
   },
 );
 
+test('what was not set is not blamed for being reached from outside', () => {
+  expect(problemsOf({ env: { HOST: '0.0.0.0' } })).toEqual([expect.stringMatching(/^HOST=0\.0\.0\.0 /)]);
+  expect(problemsOf({ env: { TASK_LOGS_OTLP_HOST: '0.0.0.0' } })).toHaveLength(1);
+});
+
+test('a protocol that is not spoken is refused as soon as there is an endpoint to speak it to', () => {
+  const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4317' };
+  expect(problemsOf({ env: { ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' } })).toEqual([
+    expect.stringMatching(/^OTEL_EXPORTER_OTLP_PROTOCOL: gRPC is not supported: .*4318/),
+  ]);
+  expect(problemsOf({ env: { ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/xml' } })).toHaveLength(1);
+  for (const protocol of ['http/json', 'http/protobuf', ''])
+    expect(problemsOf({ env: { ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: protocol } })).toEqual([]);
+  expect(problemsOf({ env: { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' } })).toEqual([]);
+  expect(problemsOf({ env: { OTEL_EXPORTER_OTLP_TIMEOUT: '10s' } })).toEqual([
+    expect.stringMatching(/^OTEL_EXPORTER_OTLP_TIMEOUT: .*"10s"/),
+  ]);
+  expect(problemsOf({ env: { OTEL_EXPORTER_OTLP_TIMEOUT: '10000' } })).toEqual([]);
+});
+
+test('a dialect without the command that it belongs to is refused', () => {
+  expect(problemsOf({ env: { TASK_LOGS_AGENT_DIALECT: 'claude' } })).toEqual([
+    expect.stringContaining('TASK_LOGS_AGENT_COMMAND'),
+  ]);
+});
+
+test('one port for two servers is refused, naming both settings; the default moves away', () => {
+  for (const env of [{ PORT: '9000', TASK_LOGS_OTLP_PORT: '9000' }, { TASK_LOGS_OTLP_PORT: '8000' }])
+    expect(problemsOf({ env })).toEqual([expect.stringMatching(/^PORT and TASK_LOGS_OTLP_PORT are both/)]);
+  expect(problemsOf({ env: { PORT: '0', TASK_LOGS_OTLP_PORT: '0' } })).toEqual([]);
+  const elsewhere = { TASK_LOGS_OTLP_HOST: '127.0.0.2', PORT: '9000', TASK_LOGS_OTLP_PORT: '9000' };
+  expect(problemsOf({ env: elsewhere })).toEqual([]);
+  expect(load({ env: { PORT: '4318' } })).toMatchObject({ port: 4318, otlpPort: 0 });
+});
+
 test('loopback is this machine and nothing that looks like it', () => {
   expect(['localhost', '127.0.0.1', '127.8.9.1', '::1'].every(isLoopback)).toBe(true);
   expect(['127.0.0.1.evil.test', 'localhost.evil.test', '0.0.0.0', '', '1127.0.0.1'].some(isLoopback)).toBe(

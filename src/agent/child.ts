@@ -16,6 +16,8 @@ export interface ChildOptions {
   readonly stdout: number;
   readonly stderr: number;
   readonly graceMs?: number;
+  /** Called with the child's pid, which is also its group's, as soon as it has one. */
+  onStart?(pid: number): void;
 }
 
 export interface ChildExit {
@@ -38,6 +40,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   let exited: Promise<ChildExit>;
   try {
     child = spawnChild(options);
+    if (child.pid !== undefined) options.onStart?.(child.pid);
     exited = new Promise((resolve) => {
       child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }));
     });
@@ -81,7 +84,7 @@ function supervise(child: ChildProcess, exited: Promise<ChildExit>, graceMs: num
   };
 }
 
-function sendToGroup(leader: number | undefined, signal: NodeJS.Signals): void {
+export function sendToGroup(leader: number | undefined, signal: NodeJS.Signals): void {
   if (leader === undefined) return;
   try {
     process.kill(-leader, signal);

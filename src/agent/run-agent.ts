@@ -18,6 +18,8 @@ export interface AgentProcessOptions extends Omit<RunAgentOptions, 'name' | 'env
   readonly stem?: string;
   readonly pollMs?: number;
   readonly graceMs?: number;
+  /** Called with the agent's pid, which is also its group's, as soon as it has one; must not throw. */
+  onStart?(pid: number): void;
 }
 
 /** Longer than this a timer of Node's fires at once: as good as no limit. */
@@ -111,6 +113,7 @@ async function startInFiles(
       stdout: files.childStdout.fd,
       stderr: files.childStderr.fd,
       ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
+      ...(options.onStart === undefined ? {} : { onStart: options.onStart }),
     });
   } finally {
     await files.closeChildEnds();

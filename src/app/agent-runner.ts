@@ -2,13 +2,14 @@ import { mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runAgentProcess } from '../agent/run-agent.ts';
+import { markRun } from '../agent/run-mark.ts';
 import { inheritedEnvironment } from '../config.ts';
 import { messageOf } from '../errors.ts';
 import type { AgentOutcome } from '../model/agent.ts';
 import { ATTR } from '../model/attributes.ts';
 import { checkId } from '../model/ids.ts';
 import { type AgentRunner, setAgentRunner } from '../record/task.ts';
-import { activeTrail } from './trail.ts';
+import { activeTrail, agentFolder } from './trail.ts';
 
 /** What the service knows and an agent must not: it would let it forge the webhooks that start it. */
 const WITHHELD = [
@@ -32,6 +33,7 @@ const runForTask: AgentRunner = async (command, options, recording) => {
     taskFolder = await openTaskFolder(taskId);
     // A folder of its own for each run: a task may run several agents side by side.
     directory = await mkdtemp(join(taskFolder, 'run-'));
+    markRun(directory);
     inputFile = join(directory, 'input.json');
     await writeFile(inputFile, `${JSON.stringify(recording.input)}\n`, { mode: 0o600 });
   } catch (error) {
@@ -45,6 +47,7 @@ const runForTask: AgentRunner = async (command, options, recording) => {
       ...rest,
       directory,
       recording,
+      onStart: (pid) => markAgent(directory, pid),
       env: {
         ...childEnvironment(taskId, recording.attempt),
         TASK_LOGS_TASK_ID: taskId,
@@ -57,11 +60,20 @@ const runForTask: AgentRunner = async (command, options, recording) => {
   }
 };
 
+/** So that whoever comes after a crash of ours can end the agent before it is run again. */
+function markAgent(directory: string, pid: number): void {
+  try {
+    markRun(directory, pid);
+  } catch {
+    // ENOSPC and its like: the run itself is not worse for it, and its output says the same soon.
+  }
+}
+
 async function openTaskFolder(taskId: string): Promise<string> {
   const trail = activeTrail();
   // Nothing is recorded: then nothing is left below the log directory either, which may not even be there.
   if (trail === undefined) return mkdtemp(join(tmpdir(), 'tasktrail-'));
-  const folder = join(trail.config.logDir, '_agent', taskId);
+  const folder = join(agentFolder(trail.config.logDir), taskId);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   return folder;
 }

@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { basename, delimiter, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DIALECT_NAMES } from '../agent/dialects.ts';
-import type { Config } from '../config.ts';
+import { type Config, inheritedEnvironment } from '../config.ts';
 import { type AgentConfig, type PhaseConfig, SAMPLE_AGENT } from '../config-file.ts';
 import { TasktrailError } from '../errors.ts';
 import { DEFAULT_COMMANDS } from '../webhooks/receive-webhooks.ts';
@@ -63,9 +63,48 @@ export function checkAgents(config: Config): void {
   for (const [name, { dialect = 'text' }] of Object.entries(config.agents)) {
     if (DIALECT_NAMES.includes(dialect)) continue;
     const known = DIALECT_NAMES.join(', ');
-    problems.push(`agents.${name}.dialect: ${JSON.stringify(dialect)} is not known; use one of ${known}`);
+    // The short form of one agent has no place in the file to point to.
+    const isShort = name === 'default' && config.sources.TASK_LOGS_AGENT_COMMAND !== 'default';
+    const where = isShort ? 'TASK_LOGS_AGENT_DIALECT' : `agents.${name}.dialect`;
+    problems.push(`${where}: ${JSON.stringify(dialect)} is not known; use one of ${known}`);
   }
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
+}
+
+/** Agents that cannot be started as this machine is now, in words: no reason not to start the others. */
+export function agentProblems(config: Config): readonly string[] {
+  return Object.entries(config.agents).flatMap(([name, { command, cwd = '.' }]) => {
+    const [program = ''] = command;
+    if (!isDirectory(cwd)) return [`${name}: working directory not found: ${cwd}`];
+    if (findProgram(program, cwd)) return [];
+    return [`${name}: program not found: ${program} (install it, or give its full path)`];
+  });
+}
+
+/** As the system looks for it: by its path, seen from the working directory, or in the directories of PATH. */
+function findProgram(program: string, cwd: string): boolean {
+  const isPath = program.includes('/') || program.includes(sep);
+  const folders = isPath ? ['.'] : (inheritedEnvironment().PATH ?? '').split(delimiter);
+  return folders.some((folder) =>
+    SUFFIXES.some((suffix) => isProgram(resolve(cwd, folder, program + suffix))),
+  );
+}
+
+/** On Windows a program is found without its ending. */
+const SUFFIXES = process.platform === 'win32' ? ['', '.exe', '.cmd', '.bat'] : [''];
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    // ENOENT, EACCES, ENOTDIR: not a program for us, whichever it is.
+    return false;
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 export function timeoutMsOf(agent: AgentConfig): number {

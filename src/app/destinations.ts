@@ -6,7 +6,8 @@ import { Sender } from '../export/sender.ts';
 import type { Journal } from '../journal/journal.ts';
 import { findHolder } from '../store/lock.ts';
 
-const HOLDER = 'holder';
+/** Key of whoever writes the files, this process or another. */
+export const HOLDER = 'holder';
 
 /** The holder is on this machine: ask often, it is cheap and its absence short. */
 const HOLDER_RETRY_MAX_MS = 1_000;

@@ -39,7 +39,8 @@ export async function requeueUnfinished({
   for (const metadata of found.reverse()) {
     const job = await jobOf(metadata, reader);
     if (job === undefined) continue;
-    if (job.attempt > attemptsMax) {
+    // Whoever stops the service, however often, has not tried the task in vain.
+    if (job.attempt - (job.stops ?? 0) > attemptsMax) {
       const error = `its process ended during each of ${attemptsMax} attempts`;
       closeTask({ taskId: job.taskId, attempt: job.attempt - 1 }, { status: 'abandoned', error });
       continue;
@@ -55,7 +56,7 @@ function idOf(metadata: JsonObject): string {
 }
 
 async function jobOf(metadata: JsonObject, reader: Reader): Promise<Job | undefined> {
-  const { task_id: taskId, attempt, status, command, requested_agent: agent, traceparent } = metadata;
+  const { task_id: taskId, attempt, stops, status, command, requested_agent: agent, traceparent } = metadata;
   if (typeof taskId !== 'string') return undefined;
   const input = await reader.readDocument(taskId, 'input');
   if (!isJsonObject(input) || typeof input.message !== 'string') return undefined;
@@ -67,6 +68,7 @@ async function jobOf(metadata: JsonObject, reader: Reader): Promise<Job | undefi
     command: typeof command === 'string' ? command : null,
     agent: typeof agent === 'string' ? agent : null,
     attempt: status === 'queued' ? current : current + 1,
+    stops: typeof stops === 'number' ? stops : 0,
     carrier: typeof traceparent === 'string' ? { traceparent } : {},
   };
 }

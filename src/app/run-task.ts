@@ -22,7 +22,8 @@ export async function runTask(job: Job, run: JobRun, { config, queue }: RunTaskO
         system: queue.system,
         messageId: job.taskId,
         // An agent that failed has had its say; a run that we cut short at shutdown begins again with the next start.
-        willRetry: () => run.signal.aborted && job.attempt < config.attemptsMax,
+        willRetry: () => run.signal.aborted,
+        retryMetadata: { stops: (job.stops ?? 0) + 1 },
       },
       (task) => workThrough(task, job, { config, run }),
     );

@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { sweepRuns } from '../agent/run-mark.ts';
 import { Books } from '../books.ts';
-import { type Config, type ConfigOptions, loadConfig } from '../config.ts';
+import { type Config, type ConfigOptions, isSwitchedOff, loadConfig } from '../config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
 import { encodeAttributes } from '../export/encode.ts';
 import { OtelRecorder } from '../export/otel-recorder.ts';
 import type { Sender } from '../export/sender.ts';
 import { Journal } from '../journal/journal.ts';
-import { activeRecorder, setRecorder } from '../record/recorder.ts';
+import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
 import type { Reader } from '../serve/reader.ts';
 import type { DirectoryLock } from '../store/lock.ts';
 import { createReader } from '../store/reader.ts';
@@ -36,6 +37,9 @@ export interface StartOptions extends ConfigOptions {
   readonly log?: (line: string) => void;
 }
 
+// Every entry comes by here, so that work before the start, or without one, knows whether to warn.
+setOffSwitch(isSwitchedOff);
+
 /** An open trail: what `startTasktrail` gives. */
 export interface Trail {
   readonly config: Config;
@@ -60,7 +64,10 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
   const config = options.config ?? loadConfig(options);
   const books = new Books();
   const reader: Reader = createReader(config.logDir);
-  if (!config.enabled) return offTrail(config, books, reader);
+  if (!config.enabled) {
+    setRecorder(undefined);
+    return offTrail(config, books, reader);
+  }
   if (activeRecorder() !== undefined)
     throw new TypeError('tasktrail is started already: call startTasktrail once');
   const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
@@ -75,6 +82,11 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
   const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
   const holder = lock && (await startHolder(lock, { config, books, journal, source, log }));
   return new OpenTrail({ config, books, reader, journal, holder, recorder });
+}
+
+/** Where the streams of agents are while they run. */
+export function agentFolder(logDir: string): string {
+  return join(logDir, '_agent');
 }
 
 let current: Trail | undefined;
@@ -137,15 +149,25 @@ class OpenTrail implements Trail {
   }
 
   async #recover(): Promise<void> {
+    const { holder } = this.#parts;
+    if (holder !== undefined) await this.#sweepRuns();
     await this.#claim();
     // However long it takes: until then nobody can say what is unfinished. A holder elsewhere keeps nobody waiting.
-    const { holder } = this.#parts;
     if (holder === undefined) return;
     while (this.#closing === undefined && (await this.#senders[0]?.drain(0)) === false) {
       // Keeps no script alive: what a disk that is full holds up waits in the journal.
       await delay(RECOVER_POLL_MS, undefined, { ref: false });
     }
     await holder.recovered;
+  }
+
+  /** Agents of dead processes: before anybody runs their tasks again. */
+  async #sweepRuns(): Promise<void> {
+    try {
+      await sweepRuns(agentFolder(this.config.logDir));
+    } catch (error) {
+      this.books.setNotice('runs left by dead processes', messageOf(error));
+    }
   }
 
   async #claim(): Promise<void> {
@@ -172,7 +194,10 @@ class OpenTrail implements Trail {
       await Promise.all(this.#senders.map((sender) => sender.stop(Math.min(left(), UNREACHABLE_MS))));
       for (const destination of journal.destinations) {
         const pending = await journal.countPending(destination);
-        if (pending > 0) this.books.setReason(destination, `${pending} records wait in the journal`);
+        if (pending === 0) continue;
+        const { recorded } = this.books.snapshot();
+        const whose = pending > recorded ? 'records, of earlier runs too,' : 'records';
+        this.books.setReason(destination, `${pending} ${whose} wait in the journal`);
       }
       await journal.close();
     } catch (error) {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Service, startService } from '../app/start.ts';
 import { loadConfig, pickEnvironment } from '../config.ts';
-import { TasktrailError } from '../errors.ts';
+import { messageOf, TasktrailError } from '../errors.ts';
 import { checkTask, printTask } from './demo-report.ts';
 
 /** The sample's five runs take about three seconds; a busy machine may take ten times that. */
@@ -24,33 +24,47 @@ export async function demo(keepRunning: boolean): Promise<number> {
   const config = loadConfig({
     flags: { PORT: '0', TASK_LOGS_OTLP_PORT: '0', TASK_LOGS_DIR: logDir, GITHUB_WEBHOOK_SECRET: secret },
     // The demo is the same on every machine: of the environment it takes where traces go, nothing else.
-    env: pickEnvironment(['HOME', 'OTEL_EXPORTER_OTLP_ENDPOINT']),
+    env: pickEnvironment([
+      'HOME',
+      'OTEL_EXPORTER_OTLP_ENDPOINT',
+      'OTEL_EXPORTER_OTLP_PROTOCOL',
+      'OTEL_EXPORTER_OTLP_TIMEOUT',
+    ]),
     cwd: logDir,
   });
   const interrupted = new AbortController();
   const stop = (): void => interrupted.abort(new TasktrailError('ERR_UNEXPECTED', 'interrupted'));
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+  let isRead = true;
+  // Whoever read what we print has seen enough (`| head`): an end as good as any other.
+  process.stdout.on('error', () => {
+    isRead = false;
+    stop();
+  });
   const service = await startService(config, (line) => process.stderr.write(`tasktrail: ${line}\n`));
   print(`service   ${service.url}, writing to ${logDir}`);
+  let isShown = false;
   try {
     const taskId = await sendWebhook(service, secret);
     await followTask(service, taskId, interrupted.signal);
     const missing = await waitForTrace(logDir, taskId, interrupted.signal);
     await printTask({ logDir, taskId, url: service.url });
+    isShown = true;
     for (const problem of missing) print(`MISSING   ${problem}`);
     if (keepRunning && missing.length === 0 && !interrupted.signal.aborted) {
       print('\nThe service goes on running; Ctrl-C ends it.');
       await new Promise((resolve) => interrupted.signal.addEventListener('abort', resolve));
     }
     return missing.length === 0 ? 0 : 1;
+  } catch (error) {
+    if (!isRead) return 0;
+    throw error;
   } finally {
     await service.stop();
     print(`\nThe service has ended. Its directory stays: ${logDir}`);
-    if (!keepRunning) {
-      print('To try the addresses above: npm run demo -- --keep-running, or serve this directory again with');
-      print(`  TASK_LOGS_DIR=${logDir} npm start`);
-    }
+    if (isShown && !keepRunning) print('To try addresses like those: npm run demo -- --keep-running');
+    print(`To serve this directory again: TASK_LOGS_DIR=${logDir} npm start`);
   }
 }
 
@@ -62,7 +76,7 @@ function print(line: string): void {
 async function sendWebhook(service: Service, secret: string): Promise<string> {
   const payload = examplePayload();
   const body = JSON.stringify(payload);
-  const response = await fetch(`${service.url}/webhooks/github`, {
+  const response = await request(`${service.url}/webhooks/github`, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -132,8 +146,24 @@ async function followTask(service: Service, taskId: string, signal: AbortSignal)
   throw new TasktrailError('ERR_UNEXPECTED', `task ${taskId} was not over after ${TASK_TIMEOUT_MS / 1000} s`);
 }
 
+/** `fetch failed` says nothing; what is below it does. */
+async function request(url: string, init: RequestInit = {}): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (error) {
+    const cause = error instanceof Error ? (error.cause ?? error) : error;
+    throw new TasktrailError(
+      'ERR_UNEXPECTED',
+      `cannot reach its own service at ${url}: ${messageOf(cause)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
 async function readJson(url: string): Promise<unknown> {
-  const response = await fetch(url);
+  const response = await request(url);
   const value: unknown = await response.json();
   return response.ok ? value : undefined;
 }

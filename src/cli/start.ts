@@ -1,4 +1,5 @@
-import { programOf, usesSampleAgent } from '../app/commands.ts';
+import { agentProblems, programOf, usesSampleAgent } from '../app/commands.ts';
+import { destinationsOf, HOLDER } from '../app/destinations.ts';
 import { type Service, startService } from '../app/start.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { SAMPLE_AGENT } from '../config-file.ts';
@@ -60,6 +61,7 @@ export function describeService({ config, trail, url }: Service): string {
     lines.push(row('OTLP', `${trail.otlpUrl}${portNote(config, trail.otlpUrl)}`));
   lines.push(row('writes to', config.enabled ? config.logDir : 'nothing'));
   lines.push(row('agent', agentNote(config)));
+  for (const problem of agentProblems(config)) lines.push(row('agent', problem));
   for (const [index, note] of offNotes(config).entries()) lines.push(row(index === 0 ? 'off' : '', note));
   return `${lines.join('\n')}\n`;
 }
@@ -95,16 +97,23 @@ function offNotes(config: Config): readonly string[] {
   return notes;
 }
 
-function describeEnd({ trail }: Service): string {
-  const { recorded, delivered, dropped } = trail.books.snapshot();
-  const lines = [`stopped. ${recorded} records, ${countsOf(delivered) || 'none delivered'}`];
-  if (Object.keys(dropped).length > 0) lines.push(`dropped: ${JSON.stringify(dropped)}`);
-  for (const [part, reason] of trail.books.reasons) lines.push(`${part}: ${reason}`);
+/** What became of the records of this run; a place that is away gets the rest with the next start. */
+export function describeEnd({ config, trail }: Pick<Service, 'config' | 'trail'>): string {
+  if (!config.enabled) return 'stopped. Nothing was recorded: TASK_LOGS_ENABLED is false\n';
+  const { recorded, dropped } = trail.books.snapshot();
+  const reasons = new Map(trail.books.reasons);
+  const waiting: string[] = [];
+  const done: string[] = [];
+  for (const destination of destinationsOf(config)) {
+    const reason = reasons.get(destination);
+    reasons.delete(destination);
+    const isHolder = destination === HOLDER;
+    if (reason !== undefined) waiting.push(`${reason} for ${isHolder ? 'the log directory' : destination}`);
+    else done.push(isHolder ? 'stored' : `sent to ${destination}`);
+  }
+  const lost = Object.entries(dropped).map(([reason, count]) => `${count} dropped (${reason})`);
+  const all = lost.length === 0 && recorded > 0 && done.length > 0 ? [`all ${done.join(' and ')}`] : [];
+  const lines = [`stopped. ${[`${recorded} records recorded`, ...all, ...lost, ...waiting].join(', ')}`];
+  for (const [part, reason] of [...reasons, ...trail.books.notices]) lines.push(`${part}: ${reason}`);
   return `${lines.join('\n')}\n`;
-}
-
-function countsOf(counts: Readonly<Record<string, number>>): string {
-  return Object.entries(counts)
-    .map(([name, count]) => `${count} to ${name}`)
-    .join(', ');
 }

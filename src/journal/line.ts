@@ -1,5 +1,5 @@
 import type { OtlpAnyValue, OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from '../model/otlp.ts';
-import { redact } from '../redact/redact.ts';
+import { redact, redactJson } from '../redact/redact.ts';
 
 /**
  * A segment is lines of one letter and JSON: `H` the header (first), `C` the resource and scope of what follows, `L`
@@ -42,18 +42,18 @@ export function logEntry(record: OtlpLogRecord): JournalEntry {
 }
 
 export function spanEntry(span: OtlpSpan): JournalEntry {
-  return { kind: 'S', json: safeText(span) };
+  return { kind: 'S', json: safeJson(span) };
 }
 
 /**
- * What `safeText(record)` would be, in half the time, which is that of the one who records: names are looked at once,
+ * What `safeJson(record)` would be, in half the time, which is that of the one who records: names are looked at once,
  * and ids and times of the SDK's own making not at all.
  */
 function recordText(record: OtlpLogRecord): string {
   const { observedTimeUnixNano, severityNumber, severityText, eventName, body, traceId, spanId } = record;
   let text = `{"timeUnixNano":"${record.timeUnixNano}"`;
   if (observedTimeUnixNano !== undefined) text += `,"observedTimeUnixNano":"${observedTimeUnixNano}"`;
-  if (severityNumber !== undefined) text += `,"severityNumber":${safeText(severityNumber)}`;
+  if (severityNumber !== undefined) text += `,"severityNumber":${JSON.stringify(severityNumber)}`;
   if (severityText !== undefined) text += `,"severityText":${safeText(severityText)}`;
   if (eventName !== undefined) text += `,"eventName":${nameText(eventName)}`;
   if (body !== undefined) text += `,"body":${valueText(body)}`;
@@ -71,7 +71,7 @@ function recordText(record: OtlpLogRecord): string {
 /** Almost every value is text or a whole number. */
 function valueText(value: OtlpAnyValue): string {
   if (value.stringValue !== undefined) return `{"stringValue":${safeText(value.stringValue)}}`;
-  return safeText(value);
+  return safeJson(value);
 }
 
 /** A program has few names; one that makes them up as it goes must not fill the memory with them. */
@@ -86,6 +86,10 @@ function nameText(name: string): string {
   return text;
 }
 
-function safeText(value: unknown): string {
-  return redact(JSON.stringify(value));
+function safeText(value: string): string {
+  return JSON.stringify(redact(value));
+}
+
+function safeJson(value: object): string {
+  return redactJson(JSON.stringify(value));
 }

@@ -27,6 +27,12 @@ export function ownIdentity(): ProcessIdentity {
   return own;
 }
 
+/** A process of this host; `start` is empty when nobody has the pid. */
+export function identityOf(pid: number): ProcessIdentity {
+  const seen = look(pid);
+  return { host: ownIdentity().host, pid, start: typeof seen === 'object' ? seen.start : '' };
+}
+
 /** Undefined when only time can tell: the process belongs to another host, or to another container on this one. */
 export function isProcessAlive(identity: ProcessIdentity): boolean | undefined {
   const own = ownIdentity();

@@ -2,7 +2,7 @@ import { closeSync, fstatSync, futimesSync, openSync, statSync, unlinkSync, writ
 import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { messageOf } from '../errors.ts';
-import { redact } from '../redact/redact.ts';
+import { redactJson } from '../redact/redact.ts';
 import type { JournalEntry, SegmentHeader, TelemetrySource } from './line.ts';
 import { makeDirectorySync } from './make-directory.ts';
 import { ownIdentity } from './process-identity.ts';
@@ -250,5 +250,5 @@ function completeEntries(chunk: Chunk | undefined): number {
 
 function sourceLine({ resource, scope }: TelemetrySource): string {
   // Redacted like the records: a resource may hold the command line of its process.
-  return `C${redact(JSON.stringify({ resource, scope }))}\n`;
+  return `C${redactJson(JSON.stringify({ resource, scope }))}\n`;
 }

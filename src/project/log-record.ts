@@ -1,11 +1,11 @@
 import { ATTR } from '../model/attributes.ts';
-import { cutContent } from '../model/content.ts';
 import { OUTPUT_TYPES, type OutputType, SCHEMA_VERSION } from '../model/documents.ts';
 import { EVENT, type EventTarget, targetOf, workflowEventType } from '../model/events.ts';
 import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
 import type { ReceivedLog } from '../model/otlp.ts';
 import { isoFromNanos } from '../model/time.ts';
+import { safeContent } from '../redact/content.ts';
 import type { Change, FactLine } from './change.ts';
 
 /** A record with the questions answered that every projection asks. */
@@ -185,7 +185,7 @@ function foreignLine({ log }: Subject): JsonObject {
 }
 
 function contentLine(type: OutputType, body: JsonValue, more: JsonObject): JsonObject {
-  const { text, originalBytes } = cutContent(typeof body === 'string' ? body : JSON.stringify(body));
+  const { text, originalBytes } = safeContent(body);
   const cut = originalBytes === undefined ? {} : { truncated: true, original_bytes: originalBytes };
   // Placeholders for what the caller fills in: they fix the order of the keys.
   return { timestamp: '', type, content: text, event_id: '', ...more, ...cut };

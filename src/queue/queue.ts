@@ -10,6 +10,8 @@ export interface Job {
   readonly agent: string | null;
   /** 1 for the first. */
   readonly attempt: number;
+  /** How many of the earlier attempts a clean stop of their service cut short. Default none. */
+  readonly stops?: number;
   readonly carrier: TraceCarrier;
 }
 

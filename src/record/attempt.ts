@@ -40,6 +40,8 @@ export interface AttemptInput {
   readonly attempt: number;
   /** Whether another attempt follows this failure; then the task goes back to `queued` and gets no result yet. */
   willRetry(error: unknown): boolean;
+  /** Fields of `metadata.json` that such a failure leaves for the next attempt. */
+  readonly retryMetadata?: JsonObject;
   readonly queue: string;
   /** `messaging.system`: `bullmq`, `in_process`. */
   readonly system: string;
@@ -89,7 +91,9 @@ export async function recordAttempt<T>(input: AttemptInput, fn: (task: Task) => 
   });
   const task = new Task(scope, { ...input, id });
   announceAttempt(scope, task);
-  return runTask(task, fn, (error) => (input.willRetry(error) ? task.retryLater(error) : task.fail(error)));
+  return runTask(task, fn, (error) =>
+    input.willRetry(error) ? task.retryLater(error, input.retryMetadata) : task.fail(error),
+  );
 }
 
 /** Ends a task that no attempt will end: its worker is gone, or it never reached a queue. */

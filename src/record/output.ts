@@ -1,7 +1,7 @@
 import type { AgentOutput } from '../model/agent.ts';
 import { ATTR } from '../model/attributes.ts';
-import { cutContent } from '../model/content.ts';
 import { isJsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
+import { safeContent } from '../redact/content.ts';
 
 /** A tool's input beyond that is text, cut as contents are. */
 const TOOL_INPUT_CHARS_MAX = 1024 * 1024;
@@ -22,7 +22,8 @@ export function outputRecord(output: AgentOutput): OutputRecord {
   for (const [name, value] of Object.entries(isJsonObject(more) ? more : {})) {
     attributes[ATTR.outputPrefix + name] = value;
   }
-  const { text, originalBytes } = cutContent(textOf(output.content));
+  // Also of a caller without types.
+  const { text, originalBytes } = safeContent(toJsonValue(output.content));
   if (originalBytes !== undefined) {
     attributes[ATTR.outputTruncated] = true;
     attributes[ATTR.outputOriginalBytes] = originalBytes;
@@ -30,14 +31,8 @@ export function outputRecord(output: AgentOutput): OutputRecord {
   return { body: text, attributes };
 }
 
-/** The content, also of a caller without types. */
-function textOf(content: unknown): string {
-  return typeof content === 'string' ? content : JSON.stringify(toJsonValue(content));
-}
-
 /** A tool's input as data; one too large to be data is cut text, as the content beside it is. */
 function toolInput(value: JsonValue): JsonValue {
   const plain = toJsonValue(value);
-  const text = JSON.stringify(plain);
-  return text.length > TOOL_INPUT_CHARS_MAX ? cutContent(text).text : plain;
+  return JSON.stringify(plain).length > TOOL_INPUT_CHARS_MAX ? safeContent(plain).text : plain;
 }

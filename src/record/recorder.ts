@@ -23,13 +23,34 @@ export interface Recorder {
 
 let current: Recorder | undefined;
 
+/** Whether it was decided that this process records, or does not. */
+let isDecided = false;
+let isSwitchedOff = (): boolean => false;
+
 /** Undefined turns recording off: handles still work, and cost next to nothing. */
 export function setRecorder(recorder: Recorder | undefined): void {
   current = recorder;
+  isDecided = true;
+}
+
+/** How to ask the settings whether nobody wants to record; handed in by the app, which knows them. */
+export function setOffSwitch(isOff: () => boolean): void {
+  isSwitchedOff = isOff;
 }
 
 export function activeRecorder(): Recorder | undefined {
   return current;
+}
+
+/** The recorder for something that begins now. Warns, once in a process, when that comes before the start. */
+export function beginRecording(): Recorder | undefined {
+  if (isDecided) return current;
+  isDecided = true;
+  if (isSwitchedOff()) return undefined;
+  process.emitWarning('tasktrail is not started, nothing is recorded: await startTasktrail() first', {
+    type: 'TasktrailWarning',
+  });
+  return undefined;
 }
 
 /** The attributes that have a value, as the OTel API takes them. */

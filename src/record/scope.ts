@@ -13,7 +13,7 @@ import { ATTR } from '../model/attributes.ts';
 import { type Fact, SPAN_KIND, type SpanIds, type SpanKindName } from '../model/fact.ts';
 import type { JsonValue } from '../model/json.ts';
 import { type Moment, mintMoment } from './mint.ts';
-import { activeRecorder, presentAttributes, type Recorder, type SpanAttributes } from './recorder.ts';
+import { beginRecording, presentAttributes, type Recorder, type SpanAttributes } from './recorder.ts';
 
 const SCOPE = createContextKey('tasktrail.scope');
 
@@ -47,7 +47,7 @@ export class Scope {
 
   constructor(start: ScopeStart) {
     this.#start = start;
-    this.#recorder = activeRecorder();
+    this.#recorder = beginRecording();
     this.startedAtMs = Date.now();
     this.#span = quietly(() => this.#recorder?.startSpan(start));
     const parent = this.#span === undefined ? start.parent : trace.setSpan(start.parent, this.#span);

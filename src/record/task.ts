@@ -2,11 +2,11 @@ import { type Context, context, createContextKey } from '@opentelemetry/api';
 import { TasktrailError } from '../errors.ts';
 import type { AgentOutcome, AgentOutput, AgentRecording, RunAgentOptions } from '../model/agent.ts';
 import { ATTR } from '../model/attributes.ts';
-import { cutContent } from '../model/content.ts';
 import type { TerminalStatus, Usage } from '../model/documents.ts';
 import { EVENT } from '../model/events.ts';
 import { type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 import { isoFromMs } from '../model/time.ts';
+import { safeContent } from '../redact/content.ts';
 import { AgentRun } from './agent-run.ts';
 import { mintMoment } from './mint.ts';
 import { outputRecord } from './output.ts';
@@ -190,14 +190,17 @@ export class Task {
     this.#finish({ status: 'cancelled', error: reason }, 'cancelled');
   }
 
-  /** This attempt failed and another will follow: no result, the status goes back to `queued`. */
-  retryLater(error: unknown): void {
+  /**
+   * This attempt failed and another will follow: no result, the status goes back to `queued`, and `more` is merged into
+   * `metadata.json`.
+   */
+  retryLater(error: unknown, more: JsonObject = {}): void {
     if (this.#scope.ended) return;
     const failure = failureOf(error);
     this.output({ type: 'error', content: failure.message, more: { error_type: failure.errorType } });
     const next = this.attempt + 1;
     this.#scope.emit(EVENT.metadata, {
-      body: { status: 'queued', attempt: next },
+      body: { ...more, status: 'queued', attempt: next },
       attributes: { ...this.attributes, [ATTR.attempt]: next },
     });
     this.#scope.end(failure);
@@ -238,7 +241,7 @@ export class Task {
 /** Text of at most 1 MiB, as contents are: a result too large for the wire would leave the task without any. */
 function lastWord(value: unknown): string | null {
   if (value === null) return null;
-  return cutContent(typeof value === 'string' ? value : JSON.stringify(toJsonValue(value))).text;
+  return safeContent(toJsonValue(value)).text;
 }
 
 /** An agent that could not even be run. */

@@ -334,9 +334,7 @@ export class Workflow extends Level {
 
 export function startWorkflow(name: string, start: WorkflowStart): Workflow {
   const id =
-    start.workflowId === undefined
-      ? mintWorkflowId(start.workItemId)
-      : checkWorkflowId(start.workflowId);
+    start.workflowId === undefined ? mintWorkflowId(start.workItemId) : checkWorkflowId(start.workflowId);
   return new Workflow(id, name, start);
 }
 

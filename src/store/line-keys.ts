@@ -3,12 +3,12 @@ import type { OtlpSpan } from '../model/otlp.ts';
 import { isoFromMs } from '../model/time.ts';
 import { spanKey } from '../project/announced-spans.ts';
 import type { FactLine } from '../project/change.ts';
-import { redact } from '../redact/redact.ts';
+import { redactJson } from '../redact/redact.ts';
 import type { LineKey, NewLine } from './line-file.ts';
 
 /** A line of JSON that its event id identifies. */
 export function jsonLine(line: { readonly timestamp: string; readonly event_id: string }): NewLine {
-  return { id: line.event_id, timestamp: line.timestamp, text: redact(JSON.stringify(line)) };
+  return { id: line.event_id, timestamp: line.timestamp, text: redactJson(JSON.stringify(line)) };
 }
 
 /** A line of the OpenTelemetry file format with one span in it. */
@@ -16,7 +16,7 @@ export function spanLine(span: OtlpSpan, line: string): NewLine {
   return {
     id: spanKey(span.traceId, span.spanId),
     timestamp: isoOfSpan(span.startTimeUnixNano),
-    text: redact(line),
+    text: redactJson(line),
   };
 }
 

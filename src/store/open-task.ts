@@ -6,7 +6,7 @@ import type { OtlpSpan } from '../model/otlp.ts';
 import { AnnouncedSpans } from '../project/announced-spans.ts';
 import type { Change, FactLine } from '../project/change.ts';
 import { TaskFold } from '../project/fold.ts';
-import { redact } from '../redact/redact.ts';
+import { redactJson } from '../redact/redact.ts';
 import { isTempNameOf, makeDirectory, replaceFile } from './durable.ts';
 import { TASK_FILES, type TaskFile, taskDir } from './layout.ts';
 import { LineFile, type NewLine } from './line-file.ts';
@@ -191,7 +191,7 @@ export class OpenTask {
 
   async #write(file: (typeof DOCUMENTS)[number], document: object | undefined): Promise<void> {
     if (document === undefined) return;
-    const text = `${redact(JSON.stringify(document))}\n`;
+    const text = `${redactJson(JSON.stringify(document))}\n`;
     if (this.#written.get(file) === text) return;
     await replaceFile(join(this.#dir, TASK_FILES[file]), text);
     this.#written.set(file, text);

@@ -1,10 +1,12 @@
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { markRun } from '../../src/agent/run-mark.ts';
 import { attribute, readLines, readSpans, until } from '../webhooks/receiver.ts';
-import { readDocument, resultOf, ServiceProcess } from './service-process.ts';
+import { processesWith, readDocument, resultOf, ServiceProcess } from './service-process.ts';
 
 let cwd: string;
 let logDir: string;
@@ -121,6 +123,57 @@ test('a task whose every attempt was killed is abandoned, with a result that say
   });
   await expectConsistent(id);
 });
+
+test('an agent that outlives its killed service is ended before its task runs again, and leaves nothing unmasked', async () => {
+  const secret = `ghp_${'a1B2'.repeat(9)}`;
+  const script = `trap '' TERM HUP; echo token ${secret}; echo begun; (while true; do sleep 0.1; done) & while [ ! -e go ]; do sleep 0.05; done; kill $!`;
+  await writeFile(
+    join(cwd, 'tasktrail.config.json'),
+    JSON.stringify({ agents: { stubborn: { command: ['sh', '-c', script] } } }),
+  );
+  const first = await start({});
+  const id = await first.sendComment('@agent review');
+  const untilBegun = (times: number): Promise<true> =>
+    until(async () => {
+      const lines = await readLines(join(logDir, id, '03-agent-output.jsonl'));
+      return lines.filter(({ content }) => content === 'begun\n').length === times ? true : undefined;
+    }, `attempt ${times}`);
+  await untilBegun(1);
+  await first.dispose();
+  const orphans = await processesWith(`TASK_LOGS_TASK_ID=${id}`);
+  expect(orphans.length).toBeGreaterThan(1);
+  expect(await filesWith(join(logDir, '_agent'), secret)).toHaveLength(1);
+  // A run that a living process follows: this one.
+  const foreign = join(logDir, '_agent', 'task-of-a-library', 'run-1');
+  await mkdir(foreign, { recursive: true });
+  markRun(foreign);
+
+  await start({});
+  await untilBegun(2);
+  const running = await processesWith(`TASK_LOGS_TASK_ID=${id}`);
+  expect(running.length).toBeGreaterThan(0);
+  expect(running.filter((pid) => orphans.includes(pid))).toEqual([]);
+  expect(await readdir(join(logDir, '_agent', id))).toHaveLength(1);
+  expect(existsSync(foreign)).toBe(true);
+  await rm(join(logDir, '_agent', 'task-of-a-library'), { recursive: true });
+  await writeFile(join(cwd, 'go'), '');
+  expect(await resultOf(logDir, id)).toMatchObject({ status: 'completed' });
+  await until(
+    async () => ((await readdir(join(logDir, '_agent'))).length === 0 ? true : undefined),
+    'the folder of the run to go',
+  );
+  expect(await filesWith(logDir, secret)).toEqual([]);
+  expect(await filesWith(logDir, 'begun')).not.toEqual([]);
+});
+
+async function filesWith(directory: string, text: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const paths = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name));
+  const texts = await Promise.all(paths.map((path) => readFile(path, 'latin1')));
+  return paths.filter((_, index) => texts[index]?.includes(text));
+}
 
 test('tasks that come in while an earlier run is being recovered run once', async () => {
   const script = 'while [ ! -e go ]; do sleep 0.02; done; echo one';

@@ -129,7 +129,7 @@ test('a dialect that nobody knows is refused before a task can fail of it', asyn
     TASK_LOGS_AGENT_DIALECT: 'klingon',
   });
   expect(code).toBe(2);
-  expect(stderr).toContain('agents.default.dialect: "klingon" is not known; use one of claude');
+  expect(stderr).toContain('TASK_LOGS_AGENT_DIALECT: "klingon" is not known; use one of claude');
 });
 
 test.each([

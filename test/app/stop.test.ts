@@ -38,10 +38,10 @@ async function useWaitingAgent(trap = ''): Promise<void> {
   );
 }
 
-function untilBegun(taskId: string): Promise<true> {
+function untilBegun(taskId: string, times = 1): Promise<true> {
   return until(async () => {
     const lines = await readLines(join(logDir, taskId, '03-agent-output.jsonl'));
-    return lines.some(({ content }) => content === 'begun\n') ? true : undefined;
+    return lines.filter(({ content }) => content === 'begun\n').length === times ? true : undefined;
   }, 'the agent to begin');
 }
 
@@ -53,7 +53,7 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s ends an idle service cle
   expect(await service.stop(signal)).toEqual({ code: 0, signal: null });
   expect(performance.now() - before).toBeLessThan(5_000);
   expect(service.stdout).toContain(`${signal}: stopping`);
-  expect(service.stdout).toMatch(/stopped\. (\d+) records, \1 to holder\n/);
+  expect(service.stdout).toMatch(/stopped\. \d+ records recorded, all stored\n$/);
   expect(service.stderr).toBe('');
   expect((await readdir(logDir)).filter((name) => /lock|tmp/.test(name))).toEqual([]);
   expect(await readdir(join(logDir, '_journal'))).toEqual([]);
@@ -96,13 +96,29 @@ test('a task that runs when the service is stopped goes back to queued and runs 
   expect(attempts.map(({ status }) => status?.code ?? 0).sort()).toEqual([0, 2]);
 });
 
-test('a task on its last attempt fails when it is stopped, and is not queued for ever', async () => {
+test('a clean stop uses up no attempt, however often it comes; a kill does', async () => {
   await useWaitingAgent();
-  const service = await start({ TASK_LOGS_ATTEMPTS: '1' });
-  const id = await service.sendComment('@agent review');
-  await untilBegun(id);
-  expect((await service.stop()).code).toBe(0);
-  expect(await resultOf(logDir, id)).toMatchObject({ success: false, status: 'failed' });
+  const env = { TASK_LOGS_ATTEMPTS: '1' };
+  let id = '';
+  for (const round of [1, 2, 3]) {
+    const service = await start(env);
+    if (round === 1) id = await service.sendComment('@agent review');
+    await untilBegun(id, round);
+    expect((await service.stop(round === 2 ? 'SIGINT' : 'SIGTERM')).code).toBe(0);
+    expect(await readDocument(logDir, id, 'metadata.json')).toMatchObject({
+      status: 'queued',
+      attempt: round + 1,
+      stops: round,
+    });
+  }
+  const killed = await start(env);
+  await untilBegun(id, 4);
+  await killed.dispose();
+  await start(env);
+  expect(await resultOf(logDir, id)).toMatchObject({
+    status: 'abandoned',
+    error: 'its process ended during each of 1 attempts',
+  });
 });
 
 test('an agent that ignores SIGTERM, and its children, do not survive a clean stop', async () => {
@@ -129,7 +145,6 @@ test('a second signal ends it at once, and nothing that was recorded is lost', a
   const before = performance.now();
   expect((await service.stop('SIGINT')).code).toBe(130);
   expect(performance.now() - before).toBeLessThan(2_000);
-  for (const pid of await processesWith(`TASK_LOGS_TASK_ID=${id}`)) process.kill(pid, 'SIGKILL');
   await writeFile(join(cwd, 'go'), '');
   await start();
   expect(await resultOf(logDir, id)).toMatchObject({ success: true });

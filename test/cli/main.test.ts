@@ -1,8 +1,14 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ServiceProcess } from '../app/service-process.ts';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { Trail } from '../../src/app/trail.ts';
+import { Books } from '../../src/books.ts';
+import { describeEnd } from '../../src/cli/start.ts';
+import { loadConfig } from '../../src/config.ts';
+import { ServiceProcess, serviceEnv } from '../app/service-process.ts';
 
 let cwd: string;
 
@@ -68,7 +74,7 @@ test('config refuses what the start would refuse', async () => {
   expect(stderr).toContain('PORT: ');
   expect(stderr).toContain('"colour"');
   const dialect = await run(['config'], { TASK_LOGS_AGENT_COMMAND: 'a', TASK_LOGS_AGENT_DIALECT: 'b' });
-  expect(dialect).toMatchObject({ code: 2, stderr: expect.stringContaining('agents.default.dialect') });
+  expect(dialect).toMatchObject({ code: 2, stderr: expect.stringContaining('TASK_LOGS_AGENT_DIALECT: "b"') });
 });
 
 test('start says what is off and what would switch it on', async () => {
@@ -82,6 +88,44 @@ test('start says what is off and what would switch it on', async () => {
   await service.stop();
   for (const name of ['GITHUB_WEBHOOK_SECRET', 'GITHUB_TOKEN', 'OTEL_EXPORTER_OTLP_ENDPOINT'])
     expect(service.stdout).toContain(`set ${name}`);
+});
+
+test('an agent that cannot be started is said at the start, and stops nothing', async () => {
+  const agents = {
+    here: { command: ['sh', '-c', 'true'] },
+    nowhere: { command: ['no-such-program', '-p'] },
+    path: { command: ['./no/such/program'] },
+    folder: { command: ['sh'], cwd: 'no-such-folder' },
+  };
+  await writeFile(join(cwd, 'agents.json'), JSON.stringify({ agents }));
+  const service = await ServiceProcess.start({ cwd, args: ['start', '--config', 'agents.json'] });
+  await service.stop();
+  for (const line of [
+    'nowhere: program not found: no-such-program',
+    'path: program not found: ./no/such/program',
+    'folder: working directory not found: no-such-folder',
+  ])
+    expect(service.stdout).toContain(`\n  agent      ${line}`);
+  expect(service.stdout).not.toContain('agent      here: ');
+});
+
+test('the end says in words what became of the records', async () => {
+  const books = new Books();
+  const end = (env: Record<string, string>): string => {
+    const config = loadConfig({ env, cwd });
+    return describeEnd({ config, trail: { config, books } as Trail });
+  };
+  books.countRecorded(97);
+  expect(end({})).toBe('stopped. 97 records recorded, all stored\n');
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://jaeger:4318' };
+  expect(end(env)).toBe('stopped. 97 records recorded, all stored and sent to http://jaeger:4318/\n');
+  books.setReason('http://jaeger:4318/', '12 records wait in the journal');
+  expect(end(env)).toBe(
+    'stopped. 97 records recorded, all stored, 12 records wait in the journal for http://jaeger:4318/\n',
+  );
+  books.countDropped('rejected', 2);
+  expect(end({})).toContain('97 records recorded, 2 dropped (rejected)\n');
+  expect(end({ TASK_LOGS_ENABLED: 'false' })).toContain('Nothing was recorded');
 });
 
 test('the demo sends one webhook through everything, misses nothing and ends', async () => {
@@ -122,4 +166,44 @@ test('a demo that is interrupted stops its service and says so', async () => {
   expect(code).toBe(1);
   expect(demo.stderr).toBe('tasktrail: interrupted\n');
   expect(demo.stdout).toContain('The service has ended');
+  // Only what was printed is spoken of.
+  expect(demo.stdout).not.toMatch(/REST, while|addresses/);
+});
+
+test('a demo whose reader has seen enough ends quietly and cleanly', async () => {
+  const demo = new ServiceProcess({ cwd, args: ['demo'], env: { TMPDIR: cwd } });
+  await expect.poll(() => demo.stdout, { timeout: 15_000 }).toContain('answered 202');
+  const logDir = /writing to (\S+)/.exec(demo.stdout)?.[1] ?? '';
+  demo.child.stdout?.destroy();
+  expect(await demo.exited).toEqual({ code: 0, signal: null });
+  expect(demo.stderr).toBe('');
+  const names = await readdir(logDir);
+  expect(names.filter((name) => name.startsWith('task-'))).toHaveLength(1);
+  expect(names).not.toContain('_lock.json');
+});
+
+test.each(['start', 'demo'])('a signal to npm run %s ends the program behind it cleanly', async (script) => {
+  const npm = spawn('npm', ['run', script], {
+    cwd: resolve(import.meta.dirname, '../..'),
+    env: { ...serviceEnv({ cwd }), TMPDIR: cwd },
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+  });
+  const exited = new Promise((resolve) => npm.once('close', resolve));
+  let stdout = '';
+  npm.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    stdout += piece;
+  });
+  await expect.poll(() => stdout, { timeout: 20_000 }).toMatch(/\n {2}agent |answered 202/);
+  const logDir = script === 'start' ? join(cwd, 'logs') : (/writing to (\S+)/.exec(stdout)?.[1] ?? '');
+  expect(await readdir(logDir)).toContain('_lock.json');
+  const { pid } = JSON.parse(await readFile(join(logDir, '_lock.json'), 'utf8')) as { pid: number };
+  // Whatever a failure leaves of it.
+  onTestFinished(async () => void (existsSync(`/proc/${pid}`) && process.kill(pid, 'SIGKILL')));
+  npm.kill('SIGTERM');
+  await exited;
+  await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
+  expect(await readdir(logDir)).not.toContain('_lock.json');
+  // Ended by the signal, not by having come to its end.
+  expect(stdout).not.toContain('REST, while');
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { logEntry, type OtlpLogRecord } from '../../src/journal/line.ts';
+import { logEntry, type OtlpLogRecord, spanEntry } from '../../src/journal/line.ts';
 
 const SECRET = `ghp_${'aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zZ'.repeat(2).slice(0, 36)}`;
 
@@ -43,4 +43,28 @@ test.each<readonly [string, Partial<OtlpLogRecord>]>([
     expect(json).toContain('[redacted]');
     JSON.parse(json);
   }
+});
+
+test('text that its JSON makes look like a token gets into the journal as it is', () => {
+  const lure = `\npm_${'aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zZ'.repeat(2).slice(0, 36)}`;
+  const value = { stringValue: lure };
+  const list = { arrayValue: { values: [value] } };
+  const attributes = [
+    { key: lure, value },
+    { key: 'list', value: list },
+  ];
+  for (const body of [value, list]) {
+    const record = { timeUnixNano: '1', severityText: lure, eventName: lure, body, attributes };
+    expect(JSON.parse(logEntry(record).json)).toEqual(record);
+  }
+  const span = {
+    traceId: 'a',
+    spanId: 'b',
+    name: lure,
+    kind: 1,
+    startTimeUnixNano: '1',
+    endTimeUnixNano: '2',
+    attributes,
+  };
+  expect(JSON.parse(spanEntry(span).json)).toEqual(span);
 });

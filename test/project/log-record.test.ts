@@ -102,6 +102,15 @@ test('content is cut at 1 MiB and says how long it was', () => {
   expect(line).toMatchObject({ truncated: true, original_bytes: 1_200_000 });
 });
 
+test('a token across the cut of a content is masked first, in text and in data', () => {
+  const body = `${'q'.repeat(1_048_576 - 20)}ghp_${'B'.repeat(36)}`;
+  for (const options of [{ body }, { body: { a: body } }, { body, event: 'tasktrail.agent.output' }]) {
+    const { content } = lineOf(options);
+    expect(content).toContain('q[reda');
+    expect(content).not.toContain('ghp_');
+  }
+});
+
 test('the task may be named by the resource, and the record wins over it', () => {
   const resource = { 'tasktrail.task.id': 'task-of-resource' };
   expect(project({ body: 'x', attributes: {}, resource })[0]).toMatchObject({ taskId: 'task-of-resource' });

@@ -254,6 +254,19 @@ test.each([
   });
 });
 
+test('a token across the cut of an output, a tool input, a result or an error is not recorded in part', async () => {
+  const memory = installMemory();
+  const long = `${'q'.repeat(1024 * 1024 - 20)}ghp_${'B'.repeat(36)} and more`;
+  await recordTask(INPUT, (task) => {
+    task.output({ type: 'tool_call', content: long, toolName: 't', toolInput: { command: long } });
+    task.end({ result: long, error: long });
+  });
+  const text = JSON.stringify(memory.facts);
+  expect(text).not.toContain('ghp_');
+  // The input begins a little later in its JSON: the mask is what is cut there.
+  expect(text.split('q[reda')).toHaveLength(5);
+});
+
 test('stages are held and then recorded once per task, with the times they happened', async () => {
   vi.useFakeTimers({ now: Date.now() + 3_600_000, toFake: ['Date'] });
   const memory = installMemory();
