@@ -22,13 +22,17 @@ export function outputRecord(output: AgentOutput): OutputRecord {
   for (const [name, value] of Object.entries(isJsonObject(more) ? more : {})) {
     attributes[ATTR.outputPrefix + name] = value;
   }
-  // Also of a caller without types.
-  const { text, originalBytes } = safeContent(toJsonValue(output.content));
+  const { text, originalBytes } = safeContent(contentOf(output.content));
   if (originalBytes !== undefined) {
     attributes[ATTR.outputTruncated] = true;
     attributes[ATTR.outputOriginalBytes] = originalBytes;
   }
   return { body: text, attributes };
+}
+
+/** The content, also of a caller without types. */
+function contentOf(content: unknown): JsonValue {
+  return typeof content === 'string' ? content : toJsonValue(content);
 }
 
 /** A tool's input as data; one too large to be data is cut text, as the content beside it is. */

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { redact, redactJson } from '../../src/redact/redact.ts';
 
@@ -167,6 +168,46 @@ test.each([
   ['with a tab', `{"a":"Bearer\\tabc${A(20)}"}`, { a: 'Bearer\t[redacted]' }],
 ])('a secret that JSON writes with escapes, %s, is masked', (_how, text, value) => {
   expect(JSON.parse(redactJson(text))).toEqual(value);
+});
+
+test('in JSON, however it is escaped, each string is masked as it is alone', () => {
+  const parts = [
+    ...SECRETS.flatMap(([, secret]) => [secret, secret.slice(1), secret.slice(0, 30)]),
+    ...[
+      '\n',
+      '\t',
+      '\\',
+      '"',
+      '/',
+      '\u00a0',
+      '\u0001',
+      ' ',
+      '.',
+      '_',
+      '-',
+      '@',
+      '=',
+      ':',
+      "'",
+      '$',
+      'x',
+      'é',
+      '\ud800',
+    ],
+    ...['Bearer', 'bearer ', '://', 'a:b@', 'TOKEN', 'PASSWD', 'API_KEY=', 'hunter2hunter', 'n', 'eyJ'],
+  ];
+  const escapeAll = (text: string): string =>
+    `"${Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')}"`;
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...parts), { maxLength: 8 }), (pieces) => {
+      const text = pieces.join('');
+      const masked = redact(text);
+      expect(JSON.parse(redactJson(JSON.stringify([text])))).toEqual([masked]);
+      expect(JSON.parse(redactJson(JSON.stringify([text]).replaceAll('/', '\\/')))).toEqual([masked]);
+      expect(JSON.parse(redactJson(escapeAll(text)))).toEqual(masked);
+    }),
+    { numRuns: 3_000 },
+  );
 });
 
 test('JSON without a secret is returned as it is', () => {

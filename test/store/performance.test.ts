@@ -53,8 +53,8 @@ test('a task with 5,000 spans on their way, and as many ends, is looked through 
   const ticks = await timed(async () => {
     for (let second = 0; second < 100; second += 1) await target.pass(1_000);
   });
-  // Quadratic, a single one of them would take this long.
-  expect(ticks).toBeLessThan(1_000);
+  // Quadratic, each of the hundred would take a second.
+  expect(ticks).toBeLessThan(10_000);
 });
 
 test('a workflow without a stamp in its id is looked for once, not with each event', async () => {
