@@ -1,4 +1,5 @@
 import type { AgentOutcome } from '../model/agent.ts';
+import { redact } from '../redact/redact.ts';
 import type { ChildExit } from './child.ts';
 import type { Verdict } from './dialect.ts';
 
@@ -55,7 +56,10 @@ export class StderrTail {
   add(line: string): void {
     const trimmed = line.trimEnd();
     if (trimmed === '') return;
-    this.#lines.push(trimmed.length > LINE_CHARS_MAX ? `${trimmed.slice(0, LINE_CHARS_MAX)}...` : trimmed);
+    // Masked before it is cut: the beginning of a token has no look that could be known later.
+    const shown =
+      trimmed.length > LINE_CHARS_MAX ? `${redact(trimmed).slice(0, LINE_CHARS_MAX)}...` : trimmed;
+    this.#lines.push(shown);
     if (this.#lines.length > LINES_MAX) this.#lines.shift();
   }
 
