@@ -75,15 +75,6 @@ export interface StageLine {
   readonly [field: string]: JsonValue | undefined;
 }
 
-/** A line of `03-agent-output.jsonl`. */
-export interface OutputLine {
-  readonly timestamp: string;
-  readonly type: OutputType;
-  readonly content: string;
-  readonly event_id: string;
-  readonly [field: string]: JsonValue | undefined;
-}
-
 /** Amounts of one run or task. `inputTokens` is all of the input, cached included; null means unknown, never 0. */
 export interface Usage {
   readonly costUsd?: number | null;

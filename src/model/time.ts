@@ -24,10 +24,6 @@ export function msFromNanos(nanos: string): number {
   return ms > MS_MAX || ms < 0 ? 0 : ms;
 }
 
-export function nanosFromMs(ms: number): string {
-  return `${Math.trunc(ms)}000000`;
-}
-
 /** Nanoseconds since the epoch as ISO 8601 with milliseconds and `Z`. */
 export function isoFromNanos(nanos: string): string {
   return isoFromMs(msFromNanos(nanos));

@@ -2,17 +2,6 @@ import type { DeliveryLine, WorkflowEnvelope } from '../model/documents.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
 
-/** A span that its start fact makes known, before (or without) the span itself. */
-export interface AnnouncedSpan {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId: string | null;
-  readonly name: string;
-  readonly kind: number;
-  readonly startTimestamp: string;
-  readonly attributes: JsonObject;
-}
-
 /** A line of `facts.jsonl`: a record of a task, as it came, in the form that the folds read. */
 export interface FactLine {
   readonly timestamp: string;

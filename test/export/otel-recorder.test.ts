@@ -50,11 +50,15 @@ function clear(): void {
 beforeEach(clear);
 afterEach(clear);
 
-function openTrail(directory: string): { recorder: OtelRecorder; journal: Journal } {
+function openTrail(
+  directory: string,
+  emitWorkflowEvents = true,
+): { recorder: OtelRecorder; journal: Journal } {
   const { journal } = openJournal(directory);
   const recorder = new OtelRecorder({
     resource: resourceFromAttributes({ 'service.name': 'mine' }),
     journal,
+    emitWorkflowEvents,
   });
   recorder.install();
   setRecorder(recorder);
@@ -323,4 +327,23 @@ test('a log record of the SDK keeps severity, both times and its span', () => {
     traceId: 'a'.repeat(32),
     spanId: 'b'.repeat(16),
   });
+});
+
+test.each([true, false])('with workflow events switched on: %s, the spans are the same', async (isOn) => {
+  const { journal } = openTrail(await tempDir(), isOn);
+  await recordTask(INPUT, (task) =>
+    task.workflow('review', {}, (workflow) =>
+      workflow.phase('build', {}, (phase) => phase.step('run', {}, () => undefined)),
+    ),
+  );
+  const { logs, spans } = await received(journal);
+  const events = logs.map(({ eventName }) => eventName).filter((name) => /_(?:start|complete)$/.test(name));
+  expect(events).toHaveLength(isOn ? 6 : 0);
+  expect(logs.some(({ eventName }) => eventName === 'tasktrail.task.result')).toBe(true);
+  expect(spans.map(({ name }) => name).sort()).toEqual([
+    'phase build',
+    'process test',
+    'step run',
+    'workflow review',
+  ]);
 });
