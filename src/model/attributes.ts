@@ -14,7 +14,8 @@ export const ATTR = {
   webhookStage: 'tasktrail.webhook.stage',
 
   workflowId: 'tasktrail.workflow.id',
-  workflowAttempt: 'tasktrail.workflow.attempt',
+  /** Names of the phases that are planned, on the start of a workflow. */
+  workflowPhases: 'tasktrail.workflow.phases',
   workItemId: 'tasktrail.work_item.id',
   project: 'tasktrail.project',
   phaseName: 'tasktrail.phase.name',
@@ -23,6 +24,10 @@ export const ATTR = {
   stepStatus: 'tasktrail.step.status',
   artifactType: 'tasktrail.artifact.type',
   artifactPath: 'tasktrail.artifact.path',
+  /** Which start of its workflow, phase or step a workflow event belongs to; without it the fold counts. */
+  eventAttempt: 'tasktrail.event.attempt',
+  /** The caller's own word for what makes an event the same one, instead of its payload. */
+  eventKey: 'tasktrail.event.key',
 
   outputPrefix: 'tasktrail.agent.output.',
   outputType: 'tasktrail.agent.output.type',

@@ -121,18 +121,3 @@ export interface DeliveryLine {
   readonly trace_id: string | null;
   readonly stages: readonly JsonValue[];
 }
-
-/** A line of `_workflow/<yyyy>/<mm>/<workflow_id>.jsonl`. */
-export interface WorkflowEnvelope {
-  readonly event_type: string;
-  readonly workflow_id: string;
-  readonly timestamp: string;
-  readonly project: string | null;
-  readonly environment: string | null;
-  readonly payload: JsonValue;
-  readonly event_id: string;
-  readonly task_id?: string;
-  readonly trace_id: string | null;
-  readonly attempt: number;
-  readonly schema_version: number;
-}

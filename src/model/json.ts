@@ -8,6 +8,11 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** The value as an object to read from; anything else is one with nothing in it. */
+export function objectOf(value: unknown): JsonObject {
+  return isJsonObject(value) ? value : {};
+}
+
 /** Deeper data is refused at every border: what writes, reads or compares it later recurses. */
 export const JSON_DEPTH_MAX = 64;
 

@@ -79,6 +79,9 @@ export class TaskFold {
       case EVENT.result:
         this.#addResult(fact, fact.body);
         break;
+      default:
+        // An event of a workflow that runs inside the task: nothing else of it is the task's.
+        this.#addWorkflows(fact.body.workflow_ids);
     }
   }
 
@@ -140,8 +143,12 @@ export class TaskFold {
       else setHighest(this.#fields, name, { value, fact });
     }
     const { workflow_ids: ids, status } = body;
-    if (Array.isArray(ids)) for (const id of ids) if (typeof id === 'string') this.#workflowIds.add(id);
+    this.#addWorkflows(ids);
     if (isStatus(status) && !isTerminal(status)) this.#claim({ status, fact });
+  }
+
+  #addWorkflows(ids: JsonValue | undefined): void {
+    if (Array.isArray(ids)) for (const id of ids) if (typeof id === 'string') this.#workflowIds.add(id);
   }
 
   #addInput(fact: FactLine, body: JsonObject): void {

@@ -1,4 +1,5 @@
 import type { PlainLogRecord } from '../model/otlp.ts';
+import type { Hash } from '../model/workflow-span.ts';
 
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const NS_PER_MS = 1_000_000n;
@@ -6,9 +7,6 @@ const NS_PER_MS = 1_000_000n;
 const TIME_MASK = (1n << 48n) - 1n;
 const NANOS_BITS = 20n;
 const HASH_BITS = 60n;
-
-/** Text to lower-case hex, at least 15 digits of it; handed in, because nothing here may reach the system. */
-export type Hash = (text: string) => string;
 
 /**
  * The event id of a record that brought none: a ULID whose time is the record's own, then the rest of its nanoseconds

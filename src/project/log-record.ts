@@ -1,12 +1,13 @@
 import { ATTR } from '../model/attributes.ts';
-import { OUTPUT_TYPES, type OutputType, SCHEMA_VERSION } from '../model/documents.ts';
+import { OUTPUT_TYPES, type OutputType } from '../model/documents.ts';
 import { EVENT, type EventTarget, targetOf, workflowEventType } from '../model/events.ts';
 import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
 import type { ReceivedLog } from '../model/otlp.ts';
 import { isoFromNanos } from '../model/time.ts';
 import { safeContent } from '../redact/content.ts';
-import type { Change, FactLine } from './change.ts';
+import type { Change, FactLine, WorkflowFact } from './change.ts';
+import { placeOfPayload } from './workflow-attempts.ts';
 
 /** A record with the questions answered that every projection asks. */
 interface Subject {
@@ -215,35 +216,65 @@ function deliveryOf({ log, eventId, timestamp }: Subject): Change[] {
 
 function envelopeOf(subject: Subject): Change[] {
   const { log, eventId, timestamp, taskId } = subject;
-  const { attributes, body, eventName, traceId } = log.record;
+  const { attributes, body, eventName } = log.record;
   const workflowId = attributes[ATTR.workflowId];
   if (!isWorkflowId(workflowId)) {
     return [{ kind: 'rejected', reason: 'tasktrail.workflow.id is missing or not a valid id' }];
   }
-  const attempt = attributes[ATTR.workflowAttempt];
-  const changes: Change[] = [
-    {
-      kind: 'envelope',
-      envelope: {
-        event_type: workflowEventType(eventName ?? ''),
-        workflow_id: workflowId,
-        timestamp,
-        project: text(attributes[ATTR.project] ?? log.resource[ATTR.project]),
-        environment: text(attributes[ATTR.environment] ?? log.resource[ATTR.environment]),
-        payload: body ?? {},
-        event_id: eventId,
-        ...(taskId !== undefined && { task_id: taskId }),
-        trace_id: traceId ?? null,
-        attempt: typeof attempt === 'number' ? attempt : 1,
-        schema_version: SCHEMA_VERSION,
-      },
-    },
-  ];
   const fact = factLine(subject);
-  if (taskId !== undefined && (fact.span !== undefined || fact.derive !== undefined)) {
-    changes.push({ kind: 'fact', taskId, line: fact });
+  const own: WorkflowFact = {
+    timestamp,
+    event_id: eventId,
+    workflow_id: workflowId,
+    event_type: workflowEventType(eventName ?? ''),
+    attempt: givenAttempt(attributes[ATTR.eventAttempt]),
+    key: text(attributes[ATTR.eventKey]),
+    ...placeOf(attributes, body),
+    task_id: taskId ?? null,
+    work_item_id: text(attributes[ATTR.workItemId]),
+    name: text(attributes[ATTR.genAiWorkflowName]),
+    phases: textsOf(attributes[ATTR.workflowPhases]),
+    project: text(attributes[ATTR.project] ?? log.resource[ATTR.project]),
+    environment: text(attributes[ATTR.environment] ?? log.resource[ATTR.environment]),
+    trace_id: fact.trace_id,
+    span_id: fact.span_id,
+    parent_id: text(attributes[ATTR.spanParentId]),
+    payload: body ?? {},
+    ...(fact.span !== undefined && { span: fact.span }),
+    ...(fact.derive !== undefined && { derive: fact.derive }),
+  };
+  const changes: Change[] = [{ kind: 'workflow-fact', fact: own }];
+  if (taskId === undefined) return changes;
+  // The task learns of its workflow from the workflow's own events, whoever sends them.
+  const opens = OPENINGS.has(own.event_type);
+  if (opens || fact.span !== undefined || fact.derive !== undefined) {
+    const body = opens ? { workflow_ids: [workflowId] } : undefined;
+    changes.push({ kind: 'fact', taskId, line: factLine(subject, body) });
   }
   return changes;
+}
+
+const OPENINGS: ReadonlySet<string> = new Set(['workflow_start', 'workflow_resumed']);
+
+/** The names of the phase and step that an event is about: its sender's word, else what the payload says. */
+function placeOf(
+  attributes: Readonly<Record<string, JsonValue>>,
+  body: JsonValue | undefined,
+): Pick<WorkflowFact, 'phase' | 'step'> {
+  const said = placeOfPayload(body);
+  return {
+    phase: text(attributes[ATTR.phaseName]) ?? said.phase,
+    step: text(attributes[ATTR.stepName]) ?? said.step,
+  };
+}
+
+/** From 1; null when it is not given, or no number of a start. */
+function givenAttempt(value: JsonValue | undefined): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : null;
+}
+
+function textsOf(value: JsonValue | undefined): readonly string[] | null {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : null;
 }
 
 function isOutputType(value: unknown): value is OutputType {

@@ -149,7 +149,7 @@ const START = {
   'tasktrail.span.parent_id': spanId(9),
 };
 
-test('a workflow event of a task is an envelope, and the span that it announces a fact of the task', () => {
+test('a workflow event of a task is a fact of its workflow, and the span that it announces a fact of the task', () => {
   const changes = project({
     event: 'tasktrail.workflow_start',
     body: { a: 1 },
@@ -158,8 +158,20 @@ test('a workflow event of a task is an envelope, and the span that it announces 
   });
   expect(changes).toMatchObject([
     {
-      kind: 'envelope',
-      envelope: { event_type: 'workflow_start', workflow_id: 'workflow-1', payload: { a: 1 } },
+      kind: 'workflow-fact',
+      fact: {
+        event_type: 'workflow_start',
+        workflow_id: 'workflow-1',
+        task_id: 'task-1',
+        payload: { a: 1 },
+        attempt: null,
+        key: null,
+        phase: null,
+        step: null,
+        span_id: spanId(1),
+        parent_id: spanId(9),
+        span: { name: 'workflow review' },
+      },
     },
     {
       kind: 'fact',
@@ -168,6 +180,7 @@ test('a workflow event of a task is an envelope, and the span that it announces 
         trace_id: TRACE_ID,
         span_id: spanId(1),
         span: { name: 'workflow review', parent_id: spanId(9) },
+        body: { workflow_ids: ['workflow-1'] },
       },
     },
   ]);
@@ -175,7 +188,33 @@ test('a workflow event of a task is an envelope, and the span that it announces 
 
 test('an announcement without the ids of its span is none', () => {
   const changes = project({ event: 'tasktrail.workflow_start', body: {}, attributes: START });
-  expect(changes.map(({ kind }) => kind)).toEqual(['envelope']);
+  expect(changes).toMatchObject([{ kind: 'workflow-fact' }, { kind: 'fact', taskId: 'task-1' }]);
+  expect(changes[1]).not.toHaveProperty('line.span');
+});
+
+test.each([
+  ['step_start', { phase: 'build', step: { name: 'test' } }, {}, 'build', 'test'],
+  ['artifact_create', { artifact: { type: 'pr' }, step: 'test' }, {}, null, 'test'],
+  ['phase_skip', { phase: 'release' }, {}, 'release', null],
+  ['step_start', {}, { 'tasktrail.phase.name': 'a', 'tasktrail.step.name': 'b' }, 'a', 'b'],
+  ['error', 'plain text', {}, null, null],
+] as const)('a %s says in payload or attributes what it is about', (type, body, more, phase, step) => {
+  const attributes = { 'tasktrail.workflow.id': 'workflow-1', ...more };
+  expect(project({ event: `tasktrail.${type}`, body, attributes })).toMatchObject([
+    { kind: 'workflow-fact', fact: { phase, step } },
+  ]);
+});
+
+test.each([
+  [2, 2],
+  [0, null],
+  [1.5, null],
+  ['2', null],
+])('an attempt that is given as %j is %j', (given, attempt) => {
+  const attributes = { 'tasktrail.workflow.id': 'workflow-1', 'tasktrail.event.attempt': given };
+  expect(project({ event: 'tasktrail.workflow_start', body: {}, attributes })).toMatchObject([
+    { kind: 'workflow-fact', fact: { attempt } },
+  ]);
 });
 
 test('a workflow event without a usable workflow id is rejected', () => {

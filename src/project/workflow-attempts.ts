@@ -1,0 +1,157 @@
+import type { WorkflowEventType } from '../model/events.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
+import type { WorkflowFact } from './change.ts';
+
+/** An event with its place among the others of its workflow. */
+export interface PlacedEvent {
+  readonly fact: WorkflowFact;
+  /** The phase that it belongs to, also where only its step is named. */
+  readonly phase: string | null;
+  readonly attempt: number;
+  /** Same key, same event. */
+  readonly key: string;
+  /** False for a repeat: of one key the earliest stays. */
+  readonly isKept: boolean;
+}
+
+type Role = 'start' | 'resume' | 'end' | 'inside';
+
+const ROLES: ReadonlyMap<string, Role> = new Map<WorkflowEventType, Role>([
+  ['workflow_start', 'start'],
+  ['phase_start', 'start'],
+  ['step_start', 'start'],
+  ['workflow_resumed', 'resume'],
+  ['workflow_complete', 'end'],
+  ['phase_complete', 'end'],
+  ['step_complete', 'end'],
+]);
+
+/** Of these there may be several in one attempt: what they say is part of what they are. */
+const KEYED_BY_PAYLOAD: ReadonlySet<string> = new Set<WorkflowEventType>([
+  'artifact_create',
+  'decision_point',
+  'approval_request',
+  'approval_granted',
+  'approval_denied',
+  'step_retry',
+  'error',
+]);
+
+/** How far the counting of one workflow, phase or step has come. */
+interface Count {
+  current: number;
+  isEnded: boolean;
+}
+
+export interface Placement {
+  readonly events: readonly PlacedEvent[];
+  /** Whether a repeat said something else than the event that it repeats. */
+  readonly disagrees: boolean;
+}
+
+/**
+ * Gives each event, in order of time, its attempt and its key. An attempt that the caller gave counts as given;
+ * otherwise a start after its own end opens the next one, and anything else belongs to the one that is open.
+ */
+export function placeEvents(facts: readonly WorkflowFact[]): Placement {
+  const counts = new Map<string, Count>();
+  const phases = new Map<string, string>();
+  const first = new Map<string, PlacedEvent>();
+  const events: PlacedEvent[] = [];
+  let disagrees = false;
+  for (const fact of facts) {
+    const phase = fact.phase ?? (fact.step === null ? null : (phases.get(fact.step) ?? null));
+    if (fact.step !== null && phase !== null) phases.set(fact.step, phase);
+    const attempt = attemptOf(fact, countOf(counts, levelKey(phase, fact.step)));
+    const key = keyOf(fact, { phase, attempt });
+    const before = first.get(key);
+    const event = { fact, phase, attempt, key, isKept: before === undefined };
+    if (before === undefined) first.set(key, event);
+    else if (!isSamePayload(before.fact.payload, fact.payload)) disagrees = true;
+    events.push(event);
+  }
+  return { events, disagrees };
+}
+
+export function levelKey(phase: string | null, step: string | null): string {
+  return JSON.stringify([phase, step]);
+}
+
+function attemptOf({ event_type: type, attempt: given }: WorkflowFact, count: Count): number {
+  const role = ROLES.get(type) ?? 'inside';
+  if (role === 'inside') return given ?? Math.max(count.current, 1);
+  if (role === 'end') {
+    const attempt = given ?? Math.max(count.current, 1);
+    if (attempt >= count.current) {
+      // An end without a start leaves the first attempt to the start that comes after it.
+      if (given !== null && attempt > 1) count.current = attempt;
+      count.isEnded = true;
+    }
+    return attempt;
+  }
+  if (given !== null) {
+    if (given > count.current) {
+      count.isEnded = count.current === 0 && given === 1 && count.isEnded;
+      count.current = given;
+    }
+    return given;
+  }
+  // An end that came before the first start is that start's own: clocks differ, and records overtake each other.
+  if (role === 'start' && count.current === 0) count.current = 1;
+  else if (count.isEnded) {
+    count.current = Math.max(count.current, 1) + 1;
+    count.isEnded = false;
+  }
+  return Math.max(count.current, 1);
+}
+
+function countOf(counts: Map<string, Count>, level: string): Count {
+  let count = counts.get(level);
+  if (count === undefined) {
+    count = { current: 0, isEnded: false };
+    counts.set(level, count);
+  }
+  return count;
+}
+
+function keyOf(
+  fact: WorkflowFact,
+  { phase, attempt }: { readonly phase: string | null; readonly attempt: number },
+): string {
+  const { event_type: type, step, key, payload } = fact;
+  const own = key ?? (KEYED_BY_PAYLOAD.has(type) ? canonicalText(payload) : null);
+  return JSON.stringify([type, phase, step, attempt, own]);
+}
+
+/** How long something took differs each time that it is done again. */
+function isSamePayload(a: JsonValue, b: JsonValue): boolean {
+  return canonicalText(a, 'duration_ms') === canonicalText(b, 'duration_ms');
+}
+
+/** JSON whose objects have their names in order, without the name that is left out. */
+function canonicalText(value: JsonValue, without?: string): string {
+  return JSON.stringify(value, (_name, item: JsonValue) =>
+    isJsonObject(item) ? sorted(item, without) : item,
+  );
+}
+
+function sorted(value: JsonObject, without: string | undefined): JsonObject {
+  const names = Object.keys(value)
+    .filter((name) => name !== without)
+    .sort();
+  return Object.fromEntries(names.map((name) => [name, value[name]]));
+}
+
+/** The phase and step that a payload names, in the seed's forms. */
+export function placeOfPayload(payload: JsonValue | undefined): {
+  phase: string | null;
+  step: string | null;
+} {
+  if (!isJsonObject(payload)) return { phase: null, step: null };
+  const { phase, step } = payload;
+  const name = isJsonObject(step) ? step.name : step;
+  return {
+    phase: typeof phase === 'string' ? phase : null,
+    step: typeof name === 'string' ? name : null,
+  };
+}

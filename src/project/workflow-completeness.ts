@@ -1,0 +1,170 @@
+import { objectOf } from '../model/json.ts';
+import type { Completeness, Measured } from '../model/workflow.ts';
+import type { PlacedEvent } from './workflow-attempts.ts';
+import {
+  isWorkflow,
+  type Level,
+  type LevelAttempt,
+  newestAttempt,
+  parentAttempt,
+  payloadOf,
+  statusOf,
+} from './workflow-levels.ts';
+
+/** A workflow taken apart, as every question below asks for it. */
+export interface WorkflowParts {
+  /** Each event once, in order. */
+  readonly events: readonly PlacedEvent[];
+  readonly levels: readonly Level[];
+  /** Whether a repeat said something else than the event that it repeats. */
+  readonly repeatsDisagree: boolean;
+}
+
+const FAILURES = new Set(['failure', 'failed', 'error']);
+
+export function isFailure(status: string | null): boolean {
+  return status !== null && FAILURES.has(status);
+}
+
+/** What the events themselves say; see `Measured` for what each number counts. */
+export function measure({ events, levels }: WorkflowParts): Measured {
+  const ran = levels.filter((level) => !isWorkflow(level) && hasRun(level));
+  const steps = ran.filter(({ step }) => step !== null);
+  const phases = ran.filter(({ step }) => step === null);
+  const withSteps = new Set(steps.map(({ phase }) => phase));
+  const again = [...steps, ...phases.filter(({ phase }) => !withSteps.has(phase))];
+  const workflow = newestAttempt(levels.find(isWorkflow));
+  return {
+    duration_ms: durationOf(workflow),
+    phases: phases.length,
+    steps: steps.length,
+    artifacts: events.filter(({ fact }) => fact.event_type === 'artifact_create').length,
+    retries: again.reduce((sum, level) => sum + attemptsRun(level).length - 1, 0),
+  };
+}
+
+/** Approvals that were asked for and neither granted nor denied. */
+export function openApprovals(events: readonly PlacedEvent[]): number {
+  const asked = new Set<string>();
+  for (const event of events) if (event.fact.event_type === 'approval_request') asked.add(approvalOf(event));
+  for (const event of events) {
+    const { event_type: type } = event.fact;
+    if (type === 'approval_granted' || type === 'approval_denied') asked.delete(approvalOf(event));
+  }
+  return asked.size;
+}
+
+/** What is missing or contradicts itself; while a workflow runs, only what no later event can mend. */
+export function completenessOf(parts: WorkflowParts): Completeness {
+  const { events, levels, repeatsDisagree } = parts;
+  const workflow = newestAttempt(levels.find(isWorkflow));
+  const isOver = workflow?.end !== undefined;
+  const newest = levels.filter((level) => !isWorkflow(level)).map(newestAttempt);
+  const children = newest.filter((attempt) => attempt !== undefined);
+  return {
+    missing_phase: isOver && isPhaseMissing(parts),
+    missing_step: isOver && isStepMissing(levels),
+    success_without_children: isOver && isHollow(workflow, children),
+    failed_child: children.some((child) => isFailure(statusOf(child)) && isPraised(child, parts)),
+    no_end: isOver && children.some(({ start, end }) => start !== undefined && end === undefined),
+    approval_missing: isOver && openApprovals(events) > 0,
+    time_reversed: levels.some((level) =>
+      [...level.attempts.values()].some((one) => isReversed(one, levels)),
+    ),
+    disagrees: repeatsDisagree || (isOver && !agrees(workflow, measure(parts))),
+  };
+}
+
+function hasRun(level: Level): boolean {
+  return attemptsRun(level).length > 0;
+}
+
+function attemptsRun(level: Level): LevelAttempt[] {
+  return [...level.attempts.values()].filter(({ start, end }) => start !== undefined || end !== undefined);
+}
+
+function durationOf(attempt: LevelAttempt | undefined): number | null {
+  if (attempt?.start === undefined || attempt.end === undefined) return null;
+  return Math.max(0, Date.parse(attempt.end.fact.timestamp) - Date.parse(attempt.start.fact.timestamp));
+}
+
+/** Planned and neither run nor left out on purpose; or spoken of without ever having been started. */
+function isPhaseMissing({ events, levels }: WorkflowParts): boolean {
+  const phases = levels.filter(({ phase, step }) => phase !== null && step === null);
+  const known = new Set(phases.map(({ phase }) => phase));
+  const planned = events.flatMap(({ fact }) => fact.phases ?? []);
+  if (planned.some((name) => !known.has(name))) return true;
+  if (levels.some(({ phase, step }) => step !== null && phase !== null && !known.has(phase))) return true;
+  return phases.some(isUnstarted);
+}
+
+function isStepMissing(levels: readonly Level[]): boolean {
+  const steps = levels.filter(({ step }) => step !== null);
+  const known = new Set(steps.map(({ phase, step }) => JSON.stringify([phase, step])));
+  for (const level of levels) {
+    const { start, end } = newestAttempt(level) ?? {};
+    // A phase that was not finished is `no_end`; the steps that it did not come to are a part of that.
+    if (level.step !== null || level.phase === null || start === undefined || end === undefined) continue;
+    const planned = payloadOf(start).steps;
+    if (!Array.isArray(planned)) continue;
+    if (planned.some((name) => !known.has(JSON.stringify([level.phase, name])))) return true;
+  }
+  return steps.some(isUnstarted);
+}
+
+function isUnstarted(level: Level): boolean {
+  const attempts = [...level.attempts.values()];
+  return attempts.some(({ start, end }) => start === undefined && end !== undefined);
+}
+
+/** Success of something in which nothing was done. */
+function isHollow(workflow: LevelAttempt, children: readonly LevelAttempt[]): boolean {
+  const done = children.filter(({ end }) => end !== undefined);
+  if (statusOf(workflow) === 'success' && done.length === 0) return true;
+  return done.some((phase) => {
+    if (phase.level.step !== null || statusOf(phase) !== 'success' || phase.start === undefined) return false;
+    const { steps } = payloadOf(phase.start);
+    const isPlanned = Array.isArray(steps) && steps.length > 0;
+    return isPlanned && !done.some(({ level }) => level.step !== null && level.phase === phase.level.phase);
+  });
+}
+
+/** Whether what stands above a failed child says that it went well. */
+function isPraised(child: LevelAttempt, { levels }: WorkflowParts): boolean {
+  const above = levels.find((level) =>
+    child.level.step === null ? isWorkflow(level) : level.step === null && level.phase === child.level.phase,
+  );
+  const parent = newestAttempt(above);
+  return parent !== undefined && statusOf(parent) === 'success';
+}
+
+/** An end before its start, or a start before that of what it is a part of. */
+function isReversed(attempt: LevelAttempt, levels: readonly Level[]): boolean {
+  const { start, end } = attempt;
+  if (start === undefined) return false;
+  const began = start.fact.timestamp;
+  if (end !== undefined && end.fact.timestamp < began) return true;
+  const above = parentAttempt(attempt, levels)?.start;
+  return above !== undefined && above.fact.timestamp > began;
+}
+
+/** Whether the sender's own summary, where it gives one, is what its events say. */
+function agrees(workflow: LevelAttempt, measured: Measured): boolean {
+  if (workflow.end === undefined) return true;
+  const summary = objectOf(payloadOf(workflow.end).summary);
+  const told: readonly (readonly [unknown, number])[] = [
+    [summary.phases_executed, measured.phases],
+    [summary.steps_executed, measured.steps],
+    [summary.artifacts_created, measured.artifacts],
+  ];
+  if (told.some(([claim, count]) => typeof claim === 'number' && claim !== count)) return false;
+  // Managers count rounds, we count starts: only none against some is a contradiction.
+  const { retries_used: retries } = summary;
+  return typeof retries !== 'number' || retries > 0 === measured.retries > 0;
+}
+
+function approvalOf({ fact, phase }: PlacedEvent): string {
+  const payload = objectOf(fact.payload);
+  const name = payload.approval ?? payload.approval_id ?? payload.id ?? payload.name;
+  return JSON.stringify(name === undefined || name === null ? [phase, fact.step] : [name]);
+}

@@ -1,0 +1,15 @@
+import type { WorkflowDocument, WorkflowEnvelope } from '../model/workflow.ts';
+import { factOfEnvelope } from './workflow-envelope.ts';
+import { WorkflowFold } from './workflow-fold.ts';
+
+/** A document from events that are known as envelopes only, each with the attempt that its store gave it. */
+export function documentOf(
+  envelopes: readonly WorkflowEnvelope[],
+  extra: { readonly revision: number; readonly disagrees: boolean },
+): WorkflowDocument | undefined {
+  const fold = new WorkflowFold(envelopes[0]?.workflow_id ?? '', () => '');
+  fold.add(envelopes.map(factOfEnvelope));
+  const document = fold.document(extra.revision);
+  if (document === undefined || !extra.disagrees) return document;
+  return { ...document, completeness: { ...document.completeness, disagrees: true } };
+}

@@ -1,0 +1,193 @@
+import { objectOf } from '../model/json.ts';
+import type { OtlpSpan } from '../model/otlp.ts';
+import type { WorkflowDocument, WorkflowEnvelope, WorkflowLevel, WorkflowState } from '../model/workflow.ts';
+import type { Hash } from '../model/workflow-span.ts';
+import type { WorkflowFact } from './change.ts';
+import { compareMoments } from './fold.ts';
+import { type PlacedEvent, placeEvents } from './workflow-attempts.ts';
+import { completenessOf, measure, openApprovals, type WorkflowParts } from './workflow-completeness.ts';
+import { envelopeOf } from './workflow-envelope.ts';
+import {
+  isWorkflow,
+  type Level,
+  type LevelAttempt,
+  levelsOf,
+  newestAttempt,
+  statusOf,
+} from './workflow-levels.ts';
+import { type SpannedWorkflow, spanIdsOf, traceIdOf, workflowSpans } from './workflow-spans.ts';
+
+/** `workflow-{work_id}-{YYYYMMDDTHHMMSSZ}`, with the four characters of those that we mint. */
+const NAMED_AFTER_WORK = /^workflow-(.+)-\d{8}T\d{6}Z(?:-[a-z0-9]{4})?$/;
+
+/**
+ * The facts of one workflow, folded into its events, its state and its document. The same whatever the order, the
+ * duplicates and the restarts.
+ */
+export class WorkflowFold {
+  readonly workflowId: string;
+  readonly #hash: Hash;
+  readonly #facts: WorkflowFact[] = [];
+  readonly #ids = new Set<string>();
+  #parts: WorkflowParts | undefined;
+  #placed: readonly PlacedEvent[] = [];
+
+  constructor(workflowId: string, hash: Hash) {
+    this.workflowId = workflowId;
+    this.#hash = hash;
+  }
+
+  /** In any order; what is there already is left alone. */
+  add(facts: readonly WorkflowFact[]): void {
+    for (const fact of facts) {
+      if (this.#ids.has(fact.event_id)) continue;
+      this.#ids.add(fact.event_id);
+      this.#facts.push(fact);
+      this.#parts = undefined;
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#facts.length === 0;
+  }
+
+  /** Every event, repeats included, in order. */
+  get placed(): readonly PlacedEvent[] {
+    this.#take();
+    return this.#placed;
+  }
+
+  get parts(): WorkflowParts {
+    return this.#take();
+  }
+
+  /** Each event once, in order. */
+  get envelopes(): readonly WorkflowEnvelope[] {
+    return this.#take().events.map(envelopeOf);
+  }
+
+  /** Whether the newest attempt has ended. */
+  get isOver(): boolean {
+    return this.#newest()?.end !== undefined;
+  }
+
+  get state(): WorkflowState {
+    const parts = this.#take();
+    const { events, levels } = parts;
+    const workflow = this.#newest();
+    const open = levels.flatMap((level) => newestAttempt(level) ?? []).filter(isOpen);
+    const last = (isStep: boolean): LevelAttempt | undefined =>
+      open.filter(({ level }) => !isWorkflow(level) && (level.step !== null) === isStep).at(-1);
+    return {
+      workflow_id: this.workflowId,
+      name: firstOf(events, ({ name }) => name),
+      work_item_id: firstOf(events, workItemOf) ?? NAMED_AFTER_WORK.exec(this.workflowId)?.[1] ?? null,
+      status: workflow?.end === undefined ? runningStatus(parts) : (statusOf(workflow) ?? 'unknown'),
+      project: firstOf(events, ({ project }) => project),
+      environment: firstOf(events, ({ environment }) => environment),
+      started_at: (startOf(workflow, levels) ?? events[0])?.fact.timestamp ?? null,
+      completed_at: workflow?.end?.fact.timestamp ?? null,
+      updated_at: this.#placed.at(-1)?.fact.timestamp ?? '',
+      attempt: workflow?.attempt ?? 1,
+      task_ids: [...new Set(events.flatMap(({ fact }) => fact.task_id ?? []))].sort(),
+      trace_id: traceIdOf(this.#spanned()),
+      phase: last(false)?.level.phase ?? last(true)?.level.phase ?? null,
+      step: last(true)?.level.step ?? null,
+      measured: measure(parts),
+      completeness: completenessOf(parts),
+      levels: levels.flatMap((level) => this.#levelOf(level)),
+    };
+  }
+
+  /** Undefined while no attempt has ended. */
+  document(revision: number): WorkflowDocument | undefined {
+    const parts = this.#take();
+    const ended = [...(parts.levels.find(isWorkflow)?.attempts.values() ?? [])]
+      .filter(({ end }) => end !== undefined)
+      .sort((a, b) => b.attempt - a.attempt)[0];
+    if (ended?.end === undefined) return undefined;
+    return {
+      ...envelopeOf(ended.end),
+      events: this.envelopes,
+      measured: measure(parts),
+      completeness: completenessOf(parts),
+      revision,
+    };
+  }
+
+  #newest(): LevelAttempt | undefined {
+    return newestAttempt(this.#take().levels.find(isWorkflow));
+  }
+
+  #levelOf(level: Level): WorkflowLevel[] {
+    const attempt = newestAttempt(level);
+    if (attempt === undefined) return [];
+    const { traceId, spanId } = spanIdsOf(attempt, this.#spanned());
+    return [
+      {
+        phase: level.phase,
+        step: level.step,
+        attempt: attempt.attempt,
+        started_at: attempt.start?.fact.timestamp ?? null,
+        completed_at: attempt.end?.fact.timestamp ?? null,
+        status: statusOf(attempt),
+        trace_id: traceId,
+        span_id: spanId,
+      },
+    ];
+  }
+
+  /** The spans that nobody else sends; see `workflowSpans`. */
+  spans(isOver: boolean): readonly OtlpSpan[] {
+    const lastTimestamp = this.placed.at(-1)?.fact.timestamp ?? '';
+    return workflowSpans(this.#spanned(), { isOver, lastTimestamp });
+  }
+
+  #spanned(): SpannedWorkflow {
+    return { workflowId: this.workflowId, parts: this.#take(), hash: this.#hash };
+  }
+
+  #take(): WorkflowParts {
+    if (this.#parts === undefined) {
+      this.#facts.sort(compareMoments);
+      const { events, disagrees } = placeEvents(this.#facts);
+      this.#placed = events;
+      const kept = events.filter(({ isKept }) => isKept);
+      this.#parts = { events: kept, levels: levelsOf(kept), repeatsDisagree: disagrees };
+    }
+    return this.#parts;
+  }
+}
+
+function runningStatus({ events, levels }: WorkflowParts): string {
+  if (openApprovals(events) > 0) return 'waiting';
+  const isPending = levels.some((level) => {
+    const newest = newestAttempt(level);
+    return newest !== undefined && statusOf(newest) === 'pending_input';
+  });
+  return isPending ? 'waiting' : 'running';
+}
+
+function isOpen({ start, end }: LevelAttempt): boolean {
+  return start !== undefined && end === undefined;
+}
+
+/** When the workflow began at first: a run that was resumed after its end did not begin with that. */
+function startOf(newest: LevelAttempt | undefined, levels: readonly Level[]): PlacedEvent | undefined {
+  const attempts = [...(levels.find(isWorkflow)?.attempts.values() ?? [])];
+  return attempts.find(({ start }) => start !== undefined)?.start ?? newest?.start;
+}
+
+function workItemOf(fact: WorkflowFact): string | null {
+  if (fact.work_item_id !== null) return fact.work_item_id;
+  const id = objectOf(objectOf(fact.payload).context).work_item_id;
+  return typeof id === 'string' || typeof id === 'number' ? String(id) : null;
+}
+
+function firstOf(events: readonly PlacedEvent[], read: (fact: WorkflowFact) => string | null): string | null {
+  for (const { fact } of events) {
+    const value = read(fact);
+    if (value !== null) return value;
+  }
+  return null;
+}

@@ -1,0 +1,187 @@
+import { ATTR, PROCESS_LOST } from '../model/attributes.ts';
+import { SPAN_KIND, type SpanIds } from '../model/fact.ts';
+import { type JsonValue, objectOf } from '../model/json.ts';
+import { keyValuesFromPlain, type OtlpSpan, type OtlpSpanEvent } from '../model/otlp.ts';
+import { derivedSpanId, derivedTraceId, type Hash } from '../model/workflow-span.ts';
+import type { PlacedEvent } from './workflow-attempts.ts';
+import { isFailure, type WorkflowParts } from './workflow-completeness.ts';
+import { isWorkflow, type LevelAttempt, parentAttempt, payloadOf, statusOf } from './workflow-levels.ts';
+
+const STATUS_ERROR = 2;
+
+/** A workflow whose spans have ids. */
+export interface SpannedWorkflow {
+  readonly workflowId: string;
+  readonly parts: WorkflowParts;
+  readonly hash: Hash;
+}
+
+export interface SpanMoment {
+  /** Whether what has no end by now will get none. */
+  readonly isOver: boolean;
+  /** When the last event happened. */
+  readonly lastTimestamp: string;
+}
+
+/** The one trace of a workflow: that of its start, whatever surrounds the processes that came later. */
+export function traceIdOf({ workflowId, parts, hash }: SpannedWorkflow): string {
+  const workflow = parts.levels.find(isWorkflow)?.attempts.get(1);
+  const spoken = [workflow?.start, workflow?.end, ...parts.events];
+  return spoken.find((event) => event?.fact.trace_id)?.fact.trace_id ?? derivedTraceId(workflowId, hash);
+}
+
+/** The span of an attempt: as its sender announced it, else as everybody derives it. */
+export function spanIdsOf(attempt: LevelAttempt, workflow: SpannedWorkflow): SpanIds {
+  const announced = attempt.start?.fact;
+  if (announced?.span !== undefined && announced.trace_id !== null && announced.span_id !== null) {
+    return { traceId: announced.trace_id, spanId: announced.span_id };
+  }
+  const { phase, step } = attempt.level;
+  return derivedIds(workflow, { phase, step, attempt: attempt.attempt });
+}
+
+/**
+ * The spans of a workflow whose events came without any (`emit`): each that has its start and its end, and, when the
+ * workflow is over, those that have only one of both.
+ */
+export function workflowSpans(workflow: SpannedWorkflow, moment: SpanMoment): OtlpSpan[] {
+  const spans: OtlpSpan[] = [];
+  for (const level of workflow.parts.levels) {
+    for (const attempt of level.attempts.values()) {
+      if (isOurs(attempt) && isReady(attempt, moment.isOver)) spans.push(spanOf(attempt, workflow, moment));
+    }
+  }
+  return spans;
+}
+
+function derivedIds(
+  workflow: SpannedWorkflow,
+  place: { readonly phase: string | null; readonly step: string | null; readonly attempt: number },
+): SpanIds {
+  const { workflowId, hash } = workflow;
+  const traceId = traceIdOf(workflow);
+  return { traceId, spanId: derivedSpanId(traceId, { workflowId, ...place }, hash) };
+}
+
+/** What was never begun (left out, spoken of) is no span; what a process holds open comes from there. */
+function isOurs({ start, end }: LevelAttempt): boolean {
+  const spoken = start ?? end;
+  return spoken !== undefined && spoken.fact.span_id === null;
+}
+
+function isReady({ start, end }: LevelAttempt, isOver: boolean): boolean {
+  return isOver || (start !== undefined && end !== undefined);
+}
+
+function spanOf(attempt: LevelAttempt, workflow: SpannedWorkflow, moment: SpanMoment): OtlpSpan {
+  const { start, end } = attempt;
+  const status = statusOf(attempt);
+  const errorType = end === undefined ? PROCESS_LOST : errorTypeOf(attempt, status);
+  const began = (start ?? attempt.first).fact.timestamp;
+  const ended = end?.fact.timestamp ?? moment.lastTimestamp;
+  const message = end === undefined ? null : objectOf(payloadOf(end).step).error;
+  const parentSpanId = parentIdOf(attempt, workflow);
+  return {
+    ...spanIdsOf(attempt, workflow),
+    ...(parentSpanId !== null && { parentSpanId }),
+    flags: 1,
+    name: nameOf(attempt, workflow.parts),
+    kind: SPAN_KIND.internal,
+    startTimeUnixNano: nanosOf(began),
+    // A clock that stepped back must not end a span before it began.
+    endTimeUnixNano: nanosOf(ended > began ? ended : began),
+    attributes: keyValuesFromPlain({ ...attributesOf(attempt, workflow), [ATTR.errorType]: errorType }),
+    events: eventsOf(attempt, workflow.parts),
+    ...(errorType !== undefined && {
+      status: { code: STATUS_ERROR, ...(typeof message === 'string' && { message }) },
+    }),
+  };
+}
+
+function errorTypeOf({ level }: LevelAttempt, status: string | null): string | undefined {
+  if (status === 'cancelled') return 'cancelled';
+  if (!isFailure(status)) return undefined;
+  return isWorkflow(level) ? 'phase_failed' : 'step_failed';
+}
+
+/** What it was a part of when it began; one whose surroundings nobody told of hangs on the workflow. */
+function parentIdOf(attempt: LevelAttempt, workflow: SpannedWorkflow): string | null {
+  const { levels } = workflow.parts;
+  if (isWorkflow(attempt.level)) {
+    const fact = (attempt.start ?? attempt.end)?.fact;
+    // A later process may run inside something else: its trace is not this one.
+    return fact?.trace_id === traceIdOf(workflow) ? fact.parent_id : null;
+  }
+  const parent = parentAttempt(attempt, levels);
+  if (parent !== undefined) return spanIdsOf(parent, workflow).spanId;
+  return derivedIds(workflow, { phase: null, step: null, attempt: 1 }).spanId;
+}
+
+function nameOf({ level, start, end }: LevelAttempt, { events }: WorkflowParts): string {
+  if (level.step !== null) return `step ${level.step}`;
+  if (level.phase !== null) return `phase ${level.phase}`;
+  const named = [start, end, ...events].find((event) => event?.fact.name);
+  return `workflow ${named?.fact.name ?? 'unnamed'}`;
+}
+
+function attributesOf(
+  { level, start, end, first }: LevelAttempt,
+  { workflowId, parts }: SpannedWorkflow,
+): Record<string, JsonValue | undefined> {
+  const { fact } = start ?? end ?? first;
+  const status = end === undefined ? undefined : objectOf(payloadOf(end).step).status;
+  const skill = [start, end].map((event) => event && objectOf(payloadOf(event).step).skill).find(isText);
+  const name = parts.events.find((event) => event.fact.name)?.fact.name ?? undefined;
+  return {
+    [ATTR.workflowId]: workflowId,
+    [ATTR.workItemId]: fact.work_item_id ?? undefined,
+    [ATTR.taskId]: fact.task_id ?? undefined,
+    [ATTR.phaseName]: level.phase ?? undefined,
+    [ATTR.stepName]: level.step ?? undefined,
+    ...(level.step !== null && {
+      [ATTR.stepSkill]: skill,
+      [ATTR.stepStatus]: isText(status) ? status : undefined,
+    }),
+    ...(isWorkflow(level) && {
+      [ATTR.genAiOperation]: 'invoke_workflow',
+      [ATTR.genAiWorkflowName]: name,
+      [ATTR.pipelineName]: name,
+      [ATTR.pipelineRunId]: workflowId,
+      [ATTR.pipelineResult]: end === undefined ? undefined : textOf(payloadOf(end).status),
+    }),
+  };
+}
+
+/** An artifact is an event on the span of its step. */
+function eventsOf({ level, attempt }: LevelAttempt, { events }: WorkflowParts): OtlpSpanEvent[] {
+  return events.filter((event) => isArtifactOf(event)).map(spanEvent);
+
+  function isArtifactOf({ fact, phase, attempt: of }: PlacedEvent): boolean {
+    const isHere = phase === level.phase && fact.step === level.step && of === attempt;
+    return fact.event_type === 'artifact_create' && isHere;
+  }
+}
+
+function spanEvent({ fact }: PlacedEvent): OtlpSpanEvent {
+  const { type, path } = objectOf(objectOf(fact.payload).artifact);
+  return {
+    timeUnixNano: nanosOf(fact.timestamp),
+    name: 'tasktrail.artifact_create',
+    attributes: keyValuesFromPlain({
+      [ATTR.artifactType]: textOf(type),
+      [ATTR.artifactPath]: textOf(path),
+    }),
+  };
+}
+
+function nanosOf(timestamp: string): string {
+  return `${Date.parse(timestamp)}000000`;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function textOf(value: JsonValue | undefined): string | undefined {
+  return isText(value) ? value : undefined;
+}
