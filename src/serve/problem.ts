@@ -17,6 +17,7 @@ const PROBLEMS: Readonly<Record<ErrorCode, ProblemRow>> = {
   ERR_DIRECTORY_HELD: { status: 500, title: 'The log directory is held by another process' },
   ERR_DIRECTORY_UNUSABLE: { status: 500, title: 'The log directory cannot be used' },
   ERR_ENCODING_UNSUPPORTED: { status: 415, title: 'The content encoding is not supported' },
+  ERR_GONE: { status: 410, title: 'No longer kept' },
   ERR_ID_INVALID: { status: 400, title: 'The id is not valid' },
   ERR_INPUT_INVALID: { status: 400, title: 'The input is not valid' },
   ERR_METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here' },

@@ -27,6 +27,8 @@ interface PlacedLine {
 /** A settled file is copied in pieces: its size must not be felt in memory. */
 const COPY_BYTES = 1024 * 1024;
 
+const NEWLINE = 0x0a;
+
 /** The time of what came without one. */
 const EPOCH = isoFromMs(0);
 
@@ -84,7 +86,10 @@ export class LineFile {
     return this.#ids.has(id);
   }
 
-  /** Appends, in one write, the lines whose ids are new. Returns how many; when it throws, none of them is there. */
+  /**
+   * Appends, in one write, the lines whose ids are new, and returns how many. When it throws, some of them may be there
+   * and the file must be opened anew.
+   */
   async append(lines: readonly NewLine[]): Promise<number> {
     const fresh: NewLine[] = [];
     for (const line of lines) {
@@ -93,12 +98,7 @@ export class LineFile {
     }
     if (fresh.length === 0) return 0;
     const bytes = Buffer.from(`${fresh.map(({ text }) => text).join('\n')}\n`);
-    try {
-      await appendWhole(this.path, bytes);
-    } catch (error) {
-      for (const line of fresh) this.#ids.delete(line.id);
-      throw error;
-    }
+    await appendWhole(this.path, bytes);
     this.#size += bytes.length;
     for (const line of fresh) this.#place(line);
     return fresh.length;
@@ -212,7 +212,10 @@ export function compareKeys(a: LineKey, b: LineKey): number {
   return a.id < b.id ? -1 : 1;
 }
 
-/** A write that fails half-way must not leave half a line for the next one to be glued to. */
+/**
+ * A write that fails half-way must not leave half a line for the next one to be glued to. Whole lines stay: somebody
+ * who follows the file may have read them.
+ */
 async function appendWhole(path: string, bytes: Buffer): Promise<void> {
   const file = await open(path, 'a');
   let done = 0;
@@ -220,7 +223,8 @@ async function appendWhole(path: string, bytes: Buffer): Promise<void> {
     // One write for all of it; the system takes less only when it is about to refuse.
     while (done < bytes.length) done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
   } catch (error) {
-    if (done > 0) await file.truncate((await file.stat()).size - done);
+    const torn = done - 1 - bytes.subarray(0, done).lastIndexOf(NEWLINE);
+    if (torn > 0) await file.truncate((await file.stat()).size - torn);
     throw error;
   } finally {
     await file.close();

@@ -6,7 +6,7 @@ import { errnoOf, TasktrailError } from '../errors.ts';
 import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../journal/process-identity.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import { makeDirectory } from './durable.ts';
-import { LOCK_FILE } from './layout.ts';
+import { OWN_NAMES } from './layout.ts';
 
 /** How often the holder shows that it lives. */
 const TOUCH_MS = 1_000;
@@ -49,7 +49,7 @@ export class DirectoryLock {
   /** Throws `ERR_DIRECTORY_HELD`, naming the holder and the address to send to, when another process has it. */
   static async acquire(logDir: string, onLost: (reason: string) => void): Promise<DirectoryLock> {
     await makeDirectory(logDir);
-    const path = join(logDir, LOCK_FILE);
+    const path = join(logDir, OWN_NAMES.lock);
     const record: LockRecord = {
       ...ownIdentity(),
       token: ulid(),
@@ -125,7 +125,7 @@ export class DirectoryLock {
 
 /** The living holder of a log directory, or undefined when there is none. */
 export async function findHolder(logDir: string): Promise<LockRecord | undefined> {
-  const path = join(logDir, LOCK_FILE);
+  const path = join(logDir, OWN_NAMES.lock);
   const record = await readLock(path);
   return record === undefined || (await isStale(path, record)) ? undefined : record;
 }
@@ -152,7 +152,7 @@ async function take(path: string, record: LockRecord): Promise<void> {
 /** What processes that died while they started have left: never the lock itself. */
 async function removeLeftovers(logDir: string): Promise<void> {
   for (const name of await readdir(logDir)) {
-    if (!name.startsWith(`${LOCK_FILE}.`)) continue;
+    if (!name.startsWith(`${OWN_NAMES.lock}.`)) continue;
     const path = join(logDir, name);
     if (await isStale(path, undefined)) await rm(path, { force: true });
   }

@@ -7,6 +7,7 @@ import { AnnouncedSpans } from '../project/announced-spans.ts';
 import type { Change, FactLine } from '../project/change.ts';
 import { TaskFold } from '../project/fold.ts';
 import { redactJson } from '../redact/redact.ts';
+import { restoreTask } from './compress.ts';
 import { isTempNameOf, makeDirectory, replaceFile } from './durable.ts';
 import { TASK_FILES, type TaskFile, taskDir } from './layout.ts';
 import { LineFile, type NewLine } from './line-file.ts';
@@ -56,7 +57,7 @@ export class OpenTask {
   static async open(logDir: string, id: string, nowMs: number): Promise<OpenTask> {
     const dir = taskDir(logDir, id);
     await makeDirectory(dir);
-    await removeTemps(dir);
+    await restoreTask(dir, await removeTemps(dir));
     const task = new OpenTask(id, dir, await load(dir), nowMs);
     for (const document of DOCUMENTS) {
       const text = await readText(join(dir, TASK_FILES[document]));
@@ -217,12 +218,13 @@ async function load(dir: string): Promise<Loaded> {
   return { files, facts };
 }
 
-/** What an earlier process was writing when it died. */
-async function removeTemps(dir: string): Promise<void> {
-  for (const name of await readdir(dir)) {
-    const isTemp = Object.values(TASK_FILES).some((file) => isTempNameOf(name, file));
-    if (isTemp) await rm(join(dir, name), { force: true });
-  }
+/** What an earlier process was writing when it died goes; returns the names of all else. */
+async function removeTemps(dir: string): Promise<readonly string[]> {
+  const names = await readdir(dir);
+  const isTemp = (name: string): boolean =>
+    Object.values(TASK_FILES).some((file) => isTempNameOf(name, file));
+  for (const name of names.filter(isTemp)) await rm(join(dir, name), { force: true });
+  return names.filter((name) => !isTemp(name));
 }
 
 function isSettled(metadata: string | undefined): boolean {

@@ -16,17 +16,28 @@ export type RawLine = string | undefined;
  * The first `size` bytes of a file as lines, a batch for each piece that is read, with memory for one piece and one
  * line. A last line without a newline comes too. Ends early when the file has become shorter.
  */
-export async function* readLines(file: FileHandle, size: number): AsyncGenerator<RawLine[]> {
-  const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size));
+export function readLines(file: FileHandle, size: number): AsyncGenerator<RawLine[]> {
+  return linesIn(readPieces(file, size));
+}
+
+/** As `readLines`, for content that comes in pieces; a piece is done with when the next one is asked for. */
+export async function* linesIn(pieces: AsyncIterable<Buffer>): AsyncGenerator<RawLine[]> {
   const open = new OpenLine();
-  for (let position = 0; position < size; ) {
-    const { bytesRead } = await file.read(chunk, 0, Math.min(chunk.length, size - position), position);
-    if (bytesRead === 0) break;
-    position += bytesRead;
-    const batch = splitLines(chunk.subarray(0, bytesRead), open);
+  for await (const piece of pieces) {
+    const batch = splitLines(piece, open);
     if (batch.length > 0) yield batch;
   }
   if (open.started) yield [open.take()];
+}
+
+async function* readPieces(file: FileHandle, size: number): AsyncGenerator<Buffer> {
+  const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size));
+  for (let position = 0; position < size; ) {
+    const { bytesRead } = await file.read(chunk, 0, Math.min(chunk.length, size - position), position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield chunk.subarray(0, bytesRead);
+  }
 }
 
 /** Whether a line is one that readers are given: an object. A torn or damaged one is not. */

@@ -1,17 +1,25 @@
-import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { JsonObject } from '../model/json.ts';
 import type { Flow, TaskDocument, TaskFlow, TaskPage, TaskQuery } from '../model/task-reading.ts';
-import type { TaskFile } from './layout.ts';
-import { isBlankLine, isGoodLine, readLines } from './read-lines.ts';
-import { hasTaskDir, openTaskFile, readTaskDocument, unreadable } from './task-file.ts';
+import type { FeedPage, FeedQuery, StoredWorkflow, WorkflowPage, WorkflowQuery } from '../model/workflow.ts';
+import { createFeedReader } from './feed-reader.ts';
+import { OWN_NAMES, type TaskFile } from './layout.ts';
+import { isBlankLine, isGoodLine } from './read-lines.ts';
+import { hasTaskDir, type OpenedLines, openTaskLines, readTaskDocument, unreadable } from './task-file.ts';
 import { createTaskList } from './task-list.ts';
+import { createWorkflowList } from './workflow-list.ts';
+import { WorkflowPlaces } from './workflow-place.ts';
+import { readWorkflow } from './workflow-reader.ts';
 
 /** The reading side of a log directory. Holds no lock and no file open between calls, so any process may have one. */
-export interface TaskReader {
+export interface LogReader {
   hasTask(taskId: string): Promise<boolean>;
   readDocument(taskId: string, document: TaskDocument): Promise<JsonObject | undefined>;
   openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
   listTasks(query: TaskQuery): Promise<TaskPage>;
+  readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
+  listWorkflows(query: WorkflowQuery): Promise<WorkflowPage>;
+  readFeed(query: FeedQuery): Promise<FeedPage>;
 }
 
 const DOCUMENTS: Readonly<Record<TaskDocument, TaskFile>> = {
@@ -25,55 +33,66 @@ const FLOWS: Readonly<Record<TaskFlow, TaskFile>> = {
   'agent-output': 'agentOutput',
 };
 
+export interface ReaderOptions {
+  /** Default `_workflow` in the log directory. */
+  readonly workflowDir?: string;
+  /** Whether documents go to S3: then one that has not been there is shown as pending. */
+  readonly expectsUploads?: boolean;
+}
+
 /**
- * Reads the tasks under `logDir`. Documents are replaced atomically by their writer, so a plain read always sees a
- * whole one; line files are read as they are at the moment of opening.
+ * Reads the tasks under `logDir` and the workflows under `workflowDir`. Documents are replaced atomically by their
+ * writer, so a plain read always sees a whole one; line files are read as they are at the moment of opening.
  */
-export function createReader(logDir: string): TaskReader {
+export function createReader(logDir: string, options: ReaderOptions = {}): LogReader {
+  const { workflowDir = join(logDir, OWN_NAMES.workflows), expectsUploads = false } = options;
+  const places = new WorkflowPlaces(workflowDir);
   return {
     hasTask: (taskId) => hasTaskDir(logDir, taskId),
     readDocument: (taskId, document) => readTaskDocument(logDir, taskId, DOCUMENTS[document]),
     openFlow: (taskId, flow) => openFlow(logDir, taskId, FLOWS[flow]),
     listTasks: createTaskList(logDir),
+    readWorkflow: (workflowId) => readWorkflow(places, workflowId, expectsUploads),
+    listWorkflows: createWorkflowList(places, expectsUploads),
+    readFeed: createFeedReader(workflowDir),
   };
 }
 
 async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise<Flow | undefined> {
-  const opened = await openTaskFile(logDir, taskId, file);
+  const opened = await openTaskLines(logDir, taskId, file);
   if (opened === undefined) return undefined;
-  const { handle, size } = opened;
   let skippedLines: number;
   try {
-    skippedLines = await countSkipped(handle, size);
+    skippedLines = await countSkipped(opened);
   } catch (error) {
-    await handle.close();
+    await opened.close();
     throw unreadable(`a line file of task ${taskId}`, error);
   }
   let pass: AsyncGenerator<string> | undefined;
   return {
     skippedLines,
     lines: () => {
-      pass = goodLines(handle, size);
+      pass = goodLines(opened);
       return pass;
     },
     close: async () => {
       // Waits for a read that is under way: a descriptor that is closed beneath it may be another file's by then.
       await pass?.return(undefined);
-      await handle.close();
+      await opened.close();
     },
   };
 }
 
-async function countSkipped(handle: FileHandle, size: number): Promise<number> {
+async function countSkipped(opened: OpenedLines): Promise<number> {
   let skipped = 0;
-  for await (const batch of readLines(handle, size)) {
+  for await (const batch of opened.lines()) {
     for (const line of batch) if (!isGoodLine(line) && !isBlankLine(line)) skipped += 1;
   }
   return skipped;
 }
 
-async function* goodLines(handle: FileHandle, size: number): AsyncGenerator<string> {
-  for await (const batch of readLines(handle, size)) {
+async function* goodLines(opened: OpenedLines): AsyncGenerator<string> {
+  for await (const batch of opened.lines()) {
     for (const line of batch) if (isGoodLine(line)) yield line;
   }
 }

@@ -1,16 +1,20 @@
-import { access, constants, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Books } from '../books.ts';
-import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
-import { isPathSafeId } from '../model/ids.ts';
-import { isJsonObject } from '../model/json.ts';
+import { messageOf } from '../errors.ts';
 import type { OtlpSpan, TelemetryBatch } from '../model/otlp.ts';
-import type { Change } from '../project/change.ts';
-import { changesOf } from './batch-changes.ts';
+import { isoFromMs } from '../model/time.ts';
+import { DeliveryFiles } from './delivery-files.ts';
+import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
-import { TASK_FILES, type TaskFile, WORKFLOW_DIR } from './layout.ts';
+import { OWN_NAMES } from './layout.ts';
+import { isoOfSpan } from './line-keys.ts';
 import { OpenTask, type TaskChange } from './open-task.ts';
-import { type SideChange, SideFiles } from './side-files.ts';
+import { OpenUnits } from './open-units.ts';
+import { OpenWorkflow, type WorkflowChange } from './open-workflow.ts';
+import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts';
+import { Refusals, unavailable } from './refusals.ts';
+import { type Entry, push, type SortedBatch, sortBatch } from './sorted-batch.ts';
+import { WorkflowPlaces } from './workflow-place.ts';
 
 /** Everything that time brings is counted in seconds. */
 const TICK_MS = 1_000;
@@ -18,16 +22,15 @@ const TICK_MS = 1_000;
 /** Tasks that are written side by side; each has a few files open at a time, and a process has some hundred to give. */
 const WRITE_WIDTH = 16;
 
-/** Tasks whose ids stay in memory; beyond that the one that was silent longest is read back when it speaks again. */
+/** Tasks whose ids stay in memory, and workflows with all of their events. */
 const OPEN_TASKS_MAX = 2_000;
+const OPEN_WORKFLOWS_MAX = 500;
+
+/** Why a record of what retention has removed is refused. */
+const EXPIRED = 'expired';
 
 /** Tasks that recovery opens side by side: enough to keep a disk busy, few enough for its memory. */
 const RECOVERY_WIDTH = 8;
-
-/** A directory where a file should be, rights, a limit: the next task's files may be well. */
-const FILE_ERRORS = new Set(
-  'EACCES EEXIST EFBIG EINVAL EISDIR ELOOP ENAMETOOLONG ENOENT ENOTDIR ENXIO EPERM'.split(' '),
-);
 
 export interface StoreOptions {
   readonly logDir: string;
@@ -36,10 +39,14 @@ export interface StoreOptions {
   readonly books: Books;
   /** False once another process owns the directory; default: this one always does. */
   readonly isHeld?: () => boolean;
+  /** Whether retention has removed a task or a workflow: records of it are rejected. Default: nothing is. */
+  readonly isPruned?: (kind: 'task' | 'workflow', id: string) => boolean;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   /** A span that its process will not send: to be recorded like any other. */
   onSpan(span: OtlpSpan): void;
+  /** A workflow has ended, or a late event has changed what its document says. */
+  onDocument?(workflowId: string): void;
   /** For the one line that a user should see. */
   log(line: string): void;
 }
@@ -49,19 +56,6 @@ export interface Ingested {
   readonly reasons: readonly string[];
 }
 
-/** A change, and which record of the batch it comes from. */
-interface Entry<C> {
-  readonly record: number;
-  readonly change: C;
-}
-
-interface Sorted {
-  readonly byTask: Map<string, Entry<TaskChange>[]>;
-  readonly side: Entry<SideChange>[];
-  /** Records that are not kept, or not everywhere, and why. */
-  readonly refused: Map<number, string>;
-}
-
 /**
  * The one writer below the log directory. Takes records in any order and any number of times, and is done with a batch
  * when each of its records has been through write(2) or was rejected by name.
@@ -69,21 +63,50 @@ interface Sorted {
 export class Store {
   readonly #options: StoreOptions;
   readonly #now: () => number;
-  readonly #tasks = new Map<string, OpenTask>();
   readonly #queue = new KeyedQueue(WRITE_WIDTH);
-  readonly #side: SideFiles;
+  readonly #tasks: OpenUnits<TaskChange>;
+  readonly #workflows: OpenUnits<WorkflowChange>;
+  readonly #deliveries: DeliveryFiles;
+  readonly #places: WorkflowPlaces;
+  readonly #refusals: Refusals;
   #timer: NodeJS.Timeout | undefined;
   #isTicking = false;
-  /** Tasks that the disk refused to open at the start. */
-  readonly #unrecovered = new Set<string>();
-  /** The file or task that the notice speaks of. */
-  #refused: string | undefined;
+  /** What the disk refused to open at the start, and how to try again. */
+  readonly #unrecovered = new Map<string, () => Promise<unknown>>();
   #closedBecause: string | undefined;
 
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#side = new SideFiles(options.logDir, options.workflowDir ?? join(options.logDir, WORKFLOW_DIR));
+    const { logDir, books, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
+    this.#deliveries = new DeliveryFiles(logDir);
+    this.#places = new WorkflowPlaces(workflowDir);
+    this.#refusals = new Refusals(logDir, books);
+    const shared = {
+      queue: this.#queue,
+      now: this.#now,
+      onBadLines: (count: number) => books.countSkippedLines(count),
+    };
+    this.#tasks = new OpenUnits({
+      ...shared,
+      kind: 'task',
+      max: OPEN_TASKS_MAX,
+      open: (id, nowMs) => OpenTask.open(logDir, id, nowMs),
+    });
+    const surroundings = {
+      feed: new Feed(workflowDir, this.#now),
+      onDocument: (id: string) => options.onDocument?.(id),
+      isInTask: (taskId: string, spanId: string) => isSpanInTask(logDir, taskId, spanId),
+    };
+    this.#workflows = new OpenUnits({
+      ...shared,
+      kind: 'workflow',
+      max: OPEN_WORKFLOWS_MAX,
+      open: async (id, nowMs) => {
+        const month = await this.#places.place(id, isoFromMs(nowMs));
+        return OpenWorkflow.open({ id, month, nowMs }, surroundings);
+      },
+    });
   }
 
   start(): void {
@@ -100,188 +123,128 @@ export class Store {
   /** Rejects with a retryable `ERR_STORE_UNAVAILABLE` when the disk takes nothing; then the batch must come again. */
   async ingest(batch: TelemetryBatch): Promise<Ingested> {
     this.#checkOpen();
-    const sorted: Sorted = { byTask: new Map(), side: [], refused: new Map() };
-    let record = 0;
-    for (const changes of changesOf(batch)) {
-      for (const change of changes) this.#sort(change, record, sorted);
-      record += 1;
-    }
-    const { byTask, side, refused } = sorted;
-    const writes = [...byTask].map(async ([taskId, entries]) => {
-      const reason = await this.#applyToTask(taskId, entries.map(changeOf));
-      if (reason !== undefined) for (const entry of entries) refused.set(entry.record, reason);
-    });
-    if (side.length > 0) writes.push(this.#applyAside(side, refused));
+    const sorted = sortBatch(batch, (service) => this.#noteUnattributed(service));
+    const { byTask, byWorkflow, deliveries, refused } = sorted;
+    const writes = [
+      ...[...byTask].map(([id, entries]) => this.#write(this.#tasks, { id, entries, refused })),
+      ...[...byWorkflow].map(([id, entries]) => this.#writeWorkflow(id, entries, refused)),
+    ];
+    if (deliveries.length > 0) writes.push(this.#writeDeliveries(sorted));
     await Promise.all(writes);
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
   }
 
   /** Opens what an earlier process left unfinished: torn tails, documents that lag behind, spans that are missing. */
   async recover(): Promise<void> {
-    const ids = (await listNames(this.#options.logDir)).filter(isPathSafeId);
-    const next = ids.values();
-    const work = async (): Promise<void> => {
-      for (const id of next) {
-        if (this.#whyClosed() !== undefined) return;
-        if (await this.#isSettled(id)) continue;
-        await this.#recoverTask(id);
-      }
-    };
-    await Promise.all(Array.from({ length: RECOVERY_WIDTH }, work));
-  }
-
-  async #recoverTask(id: string): Promise<void> {
-    const { books } = this.#options;
-    try {
-      await this.#applyToTask(id, []);
-      this.#unrecovered.delete(id);
-      if (this.#unrecovered.size === 0) books.setReason('recovery', undefined);
-    } catch (error) {
-      this.#unrecovered.add(id);
-      books.setReason('recovery', `${id}: ${messageOf(error)}`);
+    await this.#recoverAll(this.#tasks, await unsettledTasks(this.#options.logDir));
+    for (const month of await this.#places.months()) {
+      await this.#recoverAll(this.#workflows, unsettledWorkflows(month));
     }
   }
 
-  /** What time brings to the open tasks. */
+  /** What time brings to the open tasks and workflows. */
   async tick(): Promise<void> {
     // On a slow disk the next second comes before this one is done.
     if (this.#isTicking) return;
     this.#isTicking = true;
     try {
-      await this.#tickAll();
+      // One a tick: while the disk takes nothing the others would fail as well.
+      for (const again of [...this.#unrecovered.values()].slice(0, 1)) await again();
+      for (const units of [this.#tasks, this.#workflows]) {
+        await units.tick({
+          isClosed: () => this.#whyClosed() !== undefined,
+          onSpan: (span) => this.#options.onSpan(span),
+          onError: (id, error) => this.#refusals.refuse(`${units.kind} ${id}`, error),
+        });
+      }
     } finally {
       this.#isTicking = false;
     }
   }
 
-  async #tickAll(): Promise<void> {
-    // One a tick: while the disk takes nothing the others would fail as well.
-    for (const id of [...this.#unrecovered].slice(0, 1)) await this.#recoverTask(id);
-    for (const [id, task] of this.#tasks) {
-      await this.#queue.run(id, async () => {
-        if (this.#whyClosed() !== undefined || this.#tasks.get(id) !== task) return;
-        try {
-          for (const span of await task.tick(this.#now())) this.#options.onSpan(span);
-          if (task.isIdle(this.#now())) this.#tasks.delete(id);
-        } catch (error) {
-          this.#tasks.delete(id);
-          await this.#refuse(`task ${id}`, error).catch(() => undefined);
-        }
-      });
-    }
-  }
-
-  #sort(change: Change, record: number, { byTask, side, refused }: Sorted): void {
-    switch (change.kind) {
-      case 'line':
-      case 'fact':
-        push(byTask, change.taskId, { record, change });
-        break;
-      case 'span':
-        for (const taskId of change.taskIds) push(byTask, taskId, { record, change });
-        break;
-      case 'delivery':
-      case 'envelope':
-      case 'workflow-span':
-        side.push({ record, change });
-        break;
-      case 'nothing':
-        break;
-      case 'unattributed':
-        this.#noteUnattributed(change.service);
-        break;
-      case 'rejected':
-        refused.set(record, change.reason);
-        break;
-    }
-  }
-
-  /** Returns why the changes could not be kept, if so. */
-  async #applyToTask(taskId: string, changes: readonly TaskChange[]): Promise<string | undefined> {
-    return this.#queue.run(taskId, async () => {
+  /** Runs `fn` while nothing is written to a task or a workflow, which is then read anew: its files may change or go. */
+  async withFilesOf<T>(kind: 'task' | 'workflow', id: string, fn: () => Promise<T>): Promise<T> {
+    const units = kind === 'task' ? this.#tasks : this.#workflows;
+    return units.alone(id, async () => {
       this.#checkOpen();
+      units.forget(id);
       try {
-        await this.#write(taskId, changes);
-      } catch (error) {
-        // What is on the disk now is unknown: the next record reads it again.
-        this.#tasks.delete(taskId);
-        return this.#refuse(`task ${taskId}`, error);
+        return await fn();
+      } finally {
+        if (kind === 'workflow') this.#places.forget(id);
       }
-      if (changes.length > 0) this.#clear(`task ${taskId}`);
-      return undefined;
     });
   }
 
-  async #write(taskId: string, changes: readonly TaskChange[]): Promise<void> {
-    const known = this.#tasks.get(taskId);
+  async #recoverAll<C>(units: OpenUnits<C>, ids: AsyncGenerator<string>): Promise<void> {
+    const work = async (): Promise<void> => {
+      for await (const id of ids) {
+        if (this.#whyClosed() !== undefined) return;
+        await this.#recoverOne(units, id);
+      }
+    };
+    await Promise.all(Array.from({ length: RECOVERY_WIDTH }, work));
+  }
+
+  async #recoverOne<C>(units: OpenUnits<C>, id: string): Promise<void> {
+    const { books } = this.#options;
+    const what = `${units.kind} ${id}`;
     try {
-      const task = known ?? (await this.#open(taskId));
-      // To the end of the map: its order is who spoke last.
-      this.#tasks.delete(taskId);
-      this.#tasks.set(taskId, task);
-      this.#count(changes.length, await task.apply(changes, this.#now()));
+      await this.#write(units, { id, entries: [], refused: new Map() });
+      this.#unrecovered.delete(what);
+      if (this.#unrecovered.size === 0) books.setReason('recovery', undefined);
     } catch (error) {
-      // Somebody removed the directory of a task that was open: it begins anew.
-      if (known === undefined || errnoOf(error) !== 'ENOENT') throw error;
-      this.#tasks.delete(taskId);
-      await this.#write(taskId, changes);
+      this.#unrecovered.set(what, () => this.#recoverOne(units, id));
+      books.setReason('recovery', `${id}: ${messageOf(error)}`);
     }
   }
 
-  async #open(taskId: string): Promise<OpenTask> {
-    const task = await OpenTask.open(this.#options.logDir, taskId, this.#now());
-    this.#options.books.countSkippedLines(task.badLines);
-    this.#tasks.set(taskId, task);
-    this.#makeRoom();
-    return task;
-  }
-
-  #makeRoom(): void {
-    if (this.#tasks.size <= OPEN_TASKS_MAX) return;
-    for (const [id, task] of this.#tasks) {
-      if (!task.isDue && this.#tasks.size > OPEN_TASKS_MAX) this.#tasks.delete(id);
-      if (this.#tasks.size <= OPEN_TASKS_MAX) return;
-    }
-  }
-
-  async #applyAside(entries: readonly Entry<SideChange>[], refused: Map<number, string>): Promise<void> {
-    await this.#queue.run('', async () => {
+  /** Notes as refused what could not be kept. */
+  async #write<C>(units: OpenUnits<C>, { id, entries, refused }: UnitWrite<C>): Promise<void> {
+    const what = `${units.kind} ${id}`;
+    await units.alone(id, async () => {
       this.#checkOpen();
-      const byPath = new Map<string, Entry<SideChange>[]>();
-      for (const entry of entries) push(byPath, await this.#side.pathOf(entry.change), entry);
-      for (const [path, list] of byPath) {
+      if (this.#options.isPruned?.(units.kind, id) === true) {
+        for (const { record } of entries) refused.set(record, EXPIRED);
+        return;
+      }
+      try {
+        this.#count(entries.length, await units.apply(id, entries.map(changeOf)));
+        if (entries.length > 0) this.#refusals.clear(what);
+      } catch (error) {
+        const reason = await this.#refusals.refuse(what, error);
+        for (const { record } of entries) refused.set(record, reason);
+      }
+    });
+  }
+
+  async #writeWorkflow(
+    id: string,
+    entries: readonly Entry<WorkflowChange>[],
+    refused: Map<number, string>,
+  ): Promise<void> {
+    // Its month, when its id does not say, is that of the first event that is stored.
+    const [first] = entries;
+    if (first !== undefined) await this.#places.place(id, timeOf(first.change) || isoFromMs(this.#now()));
+    await this.#write(this.#workflows, { id, entries, refused });
+  }
+
+  async #writeDeliveries({ deliveries, refused }: SortedBatch): Promise<void> {
+    await this.#queue.run('deliveries', async () => {
+      this.#checkOpen();
+      const byPath = new Map<string, SortedBatch['deliveries']>();
+      for (const entry of deliveries) push(byPath, this.#deliveries.pathOf(entry.change), entry);
+      for (const [path, entries] of byPath) {
         const name = basename(path);
         try {
-          this.#count(list.length, await this.#side.append(path, list.map(changeOf)));
-          this.#clear(name);
+          this.#count(entries.length, await this.#deliveries.append(path, entries.map(changeOf)));
+          this.#refusals.clear(name);
         } catch (error) {
-          const reason = await this.#refuse(name, error);
-          for (const entry of list) refused.set(entry.record, reason);
+          const reason = await this.#refusals.refuse(name, error);
+          for (const { record } of entries) refused.set(record, reason);
         }
       }
     });
-  }
-
-  /** One file that refuses must not hold up all others; a disk that refuses must lose nothing. */
-  async #refuse(what: string, error: unknown): Promise<string> {
-    const { books, logDir } = this.#options;
-    const reason = `cannot write ${what}: ${messageOf(error)}`;
-    if (!isOneFile(error) || !(await isWritable(logDir))) {
-      books.setReason('store', reason);
-      throw unavailable(reason, error);
-    }
-    this.#refused = what;
-    books.setNotice('store', reason);
-    return reason;
-  }
-
-  /** A write that succeeded says that the disk takes something, and that this file does. */
-  #clear(what: string): void {
-    const { books } = this.#options;
-    books.setReason('store', undefined);
-    if (this.#refused !== what) return;
-    this.#refused = undefined;
-    books.setNotice('store', undefined);
   }
 
   #count(given: number, fresh: number): void {
@@ -308,66 +271,18 @@ export class Store {
     const reason = this.#whyClosed();
     if (reason !== undefined) throw unavailable(reason);
   }
-
-  /** Settled, and no line was written since: what a crash left behind is newer than the last document. */
-  async #isSettled(id: string): Promise<boolean> {
-    const path = (file: TaskFile): string => join(this.#options.logDir, id, TASK_FILES[file]);
-    try {
-      const value: unknown = JSON.parse(await readFile(path('metadata'), 'utf8'));
-      if (!isJsonObject(value) || value.settled !== true) return false;
-      const { mtimeMs } = await stat(path('metadata'));
-      for (const file of ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const) {
-        const lines = await stat(path(file)).catch(ignoreMissing);
-        if (lines !== undefined && lines.mtimeMs > mtimeMs) return false;
-      }
-      return true;
-    } catch (error) {
-      // A name that is no directory is none of ours; everything else is read, and mended, by opening it.
-      return errnoOf(error) === 'ENOTDIR';
-    }
-  }
 }
 
-function unavailable(reason: string, cause?: unknown): TasktrailError {
-  return new TasktrailError('ERR_STORE_UNAVAILABLE', reason, { retryable: true, cause });
+interface UnitWrite<C> {
+  readonly id: string;
+  readonly entries: readonly Entry<C>[];
+  readonly refused: Map<number, string>;
 }
 
-/** Whether an error speaks of one file; all others speak of the disk, or of the process as a whole. */
-function isOneFile(error: unknown): boolean {
-  const errno = errnoOf(error);
-  // Without an errno it is a fault of ours over this one task's data, which will be the same next time.
-  return errno === undefined || !/^E[A-Z0-9]+$/.test(errno) || FILE_ERRORS.has(errno);
-}
-
-async function isWritable(dir: string): Promise<boolean> {
-  try {
-    await access(`${dir}/.`, constants.W_OK | constants.X_OK);
-    return true;
-  } catch {
-    // Not a directory any more, not ours any more, or read-only by now.
-    return false;
-  }
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (errnoOf(error) !== 'ENOENT') throw error;
+function timeOf(change: WorkflowChange): string {
+  return change.kind === 'workflow-fact' ? change.fact.timestamp : isoOfSpan(change.span.startTimeUnixNano);
 }
 
 function changeOf<C>(entry: Entry<C>): C {
   return entry.change;
-}
-
-function push<V>(lists: Map<string, V[]>, key: string, value: V): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [value]);
-  else list.push(value);
-}
-
-async function listNames(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }

@@ -2,7 +2,9 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { errnoOf, TasktrailError } from '../errors.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { gzipPath, inflate } from './compress.ts';
 import { TASK_FILES, type TaskFile, taskDir, taskFile } from './layout.ts';
+import { linesIn, type RawLine, readLines } from './read-lines.ts';
 
 /**
  * A link out of the log directory is not followed, and a pipe in place of a file does not block. Windows knows
@@ -24,6 +26,13 @@ export interface OpenedFile {
   readonly size: number;
 }
 
+/** A line file as it was when it was opened, gzipped or not. */
+export interface OpenedLines {
+  /** One pass over its lines, in batches; one after the other. */
+  lines(): AsyncGenerator<RawLine[]>;
+  close(): Promise<void>;
+}
+
 /** Whether the task has a directory of its own; a link to one elsewhere does not count. */
 export async function hasTaskDir(logDir: string, taskId: string): Promise<boolean> {
   const dir = taskDir(logDir, taskId);
@@ -42,9 +51,39 @@ export async function openTaskFile(
   file: TaskFile,
 ): Promise<OpenedFile | undefined> {
   if (!(await hasTaskDir(logDir, taskId))) return undefined;
+  return openPath(taskFile(logDir, taskId, file), nameOf(taskId, file));
+}
+
+/** As `openTaskFile`, for a line file, which is gzipped some days after the task's end. */
+export async function openTaskLines(
+  logDir: string,
+  taskId: string,
+  file: TaskFile,
+): Promise<OpenedLines | undefined> {
+  if (!(await hasTaskDir(logDir, taskId))) return undefined;
+  const path = taskFile(logDir, taskId, file);
+  const what = nameOf(taskId, file);
+  const plain = await openPath(path, what);
+  if (plain !== undefined) return plainLines(plain);
+  const gzipped = await openPath(gzipPath(path), what);
+  if (gzipped !== undefined) return gzippedLines(gzipped);
+  // The plain form may have come back before the other one went.
+  const restored = await openPath(path, what);
+  return restored && plainLines(restored);
+}
+
+function plainLines({ handle, size }: OpenedFile): OpenedLines {
+  return { lines: () => readLines(handle, size), close: () => handle.close() };
+}
+
+function gzippedLines({ handle }: OpenedFile): OpenedLines {
+  return { lines: () => linesIn(inflate(handle)), close: () => handle.close() };
+}
+
+async function openPath(path: string, what: string): Promise<OpenedFile | undefined> {
   let handle: FileHandle | undefined;
   try {
-    handle = await open(taskFile(logDir, taskId, file), OPEN_FLAGS);
+    handle = await open(path, OPEN_FLAGS);
     const stats = await handle.stat();
     if (stats.isFile()) return { handle, size: stats.size };
     await handle.close();
@@ -52,7 +91,7 @@ export async function openTaskFile(
   } catch (error) {
     await handle?.close();
     if (isMissing(error)) return undefined;
-    throw unreadable(nameOf(taskId, file), error);
+    throw unreadable(what, error);
   }
 }
 

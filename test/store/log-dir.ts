@@ -28,7 +28,13 @@ export interface TestStore {
   sendSpans(...spans: readonly ReceivedSpan[]): Promise<Ingested>;
 }
 
-export function openStore(dir: string, isHeld: () => boolean = () => true): TestStore {
+type IsPruned = (kind: 'task' | 'workflow', id: string) => boolean;
+
+export function openStore(
+  dir: string,
+  isHeld: () => boolean = () => true,
+  isPruned: IsPruned = () => false,
+): TestStore {
   const books = new Books();
   const spans: OtlpSpan[] = [];
   const logged: string[] = [];
@@ -37,6 +43,7 @@ export function openStore(dir: string, isHeld: () => boolean = () => true): Test
     logDir: dir,
     books,
     isHeld,
+    isPruned,
     now: () => now,
     onSpan: (span) => spans.push(span),
     log: (line) => logged.push(line),
@@ -56,8 +63,8 @@ export function openStore(dir: string, isHeld: () => boolean = () => true): Test
   };
 }
 
-export async function newStore(): Promise<TestStore> {
-  return openStore(await tempDir());
+export async function newStore(isPruned?: IsPruned): Promise<TestStore> {
+  return openStore(await tempDir(), undefined, isPruned);
 }
 
 /** Every file below a directory, by its path from there. */
