@@ -49,7 +49,7 @@ export async function streamJson(
 }
 
 /** JSON texts as the text of one array. */
-export async function* arrayText(lines: AsyncIterable<string>): AsyncGenerator<string> {
+export async function* arrayText(lines: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string> {
   let piece = '[';
   let separator = '';
   for await (const line of lines) {

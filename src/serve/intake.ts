@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
 import { readBody } from './body.ts';
-import { describeIssues } from './task-query.ts';
+import { describeIssues } from './query.ts';
 
 /** What `POST /tasks` asks for. */
 export interface TaskOrder {

@@ -8,6 +8,7 @@ import { type Intake, readTaskOrder } from './intake.ts';
 import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
 import { readTaskQuery } from './task-query.ts';
+import { workflowLinks, workflowRoutes } from './workflows.ts';
 
 export interface ServeLogsOptions {
   readonly reader: Reader;
@@ -37,13 +38,14 @@ const PARTS: readonly Part[] = [
 
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 
-/** The REST API under `/tasks`, as a handler for Express 4, Express 5 or a bare node:http server. */
+/** The REST API under `/tasks`, `/workflows` and `/events`, as a handler for Express 4, Express 5 or a bare node:http server. */
 export function serveLogs(options: ServeLogsOptions): HttpHandler {
   const { reader, intake } = options;
   const routes: Record<string, Methods> = {
     '/tasks': { GET: listTasks(reader), POST: submitTask(intake) },
     '/tasks/:id': { GET: showTask(reader) },
     '/tasks/:id/logs/full': { GET: showFull(reader) },
+    ...workflowRoutes(reader),
   };
   for (const part of PARTS) {
     routes[`/tasks/:id/logs/${pathOf(part)}`] = {
@@ -83,7 +85,8 @@ function showTask(reader: Reader): Answer {
     const links: Record<string, string> = {};
     for (const part of PARTS) links[part.key] = `${logs}/${pathOf(part)}`;
     links.full = `${logs}/full`;
-    sendJson(res, { status: 200, value: { ...metadata, links } });
+    const workflows = workflowLinks(req.baseUrl, metadata.workflow_ids);
+    sendJson(res, { status: 200, value: { ...metadata, links: { ...links, workflows } } });
   };
 }
 

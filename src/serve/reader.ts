@@ -1,5 +1,6 @@
 import type { JsonObject } from '../model/json.ts';
 import type { Flow, TaskDocument, TaskFlow, TaskPage, TaskQuery } from '../model/task-reading.ts';
+import type { FeedPage, FeedQuery, StoredWorkflow, WorkflowPage, WorkflowQuery } from '../model/workflow.ts';
 
 /** Everything that the REST API needs to read. Ids that could not be a path throw `ERR_ID_INVALID`. */
 export interface Reader {
@@ -10,4 +11,10 @@ export interface Reader {
   openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
   /** `ERR_INPUT_INVALID` for a cursor that is not one of ours. */
   listTasks(query: TaskQuery): Promise<TaskPage>;
+  /** Undefined when there is no such workflow; `ERR_STORE_UNAVAILABLE` when its files are unreadable. */
+  readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
+  /** `ERR_INPUT_INVALID` for a cursor that is not one of ours. */
+  listWorkflows(query: WorkflowQuery): Promise<WorkflowPage>;
+  /** As `listWorkflows`; `ERR_GONE` for a cursor whose events are no longer kept. */
+  readFeed(query: FeedQuery): Promise<FeedPage>;
 }

@@ -197,14 +197,18 @@ test('an id that could not be a path never reaches the reader', async () => {
     asked.push(id);
   };
   const reader: Reader = {
+    ...createReader(await tempDir()),
     hasTask: async (id) => (await note(id)) ?? false,
     readDocument: note,
     openFlow: note,
-    listTasks: async () => ({ items: [], nextCursor: null }),
+    readWorkflow: note,
   };
   const port = await listen(serveLogs({ reader }));
   for (const path of ['', ...EVERY_PATH.map((name) => `/logs/${name}`)]) {
     expect((await ask(port, `/tasks/..%2fetc${path}`)).status, path).toBe(400);
+  }
+  for (const path of ['/workflows/..%2fetc', '/workflows/..%2fetc/events', '/workflows/x.trace']) {
+    expect((await ask(port, path)).json(), path).toMatchObject({ status: 400, code: 'ERR_ID_INVALID' });
   }
   expect(asked).toEqual([]);
 });
@@ -278,10 +282,22 @@ test('a task comes with links to its logs', async () => {
       agent_output: '/tasks/task-1/logs/agent-output',
       final_result: '/tasks/task-1/logs/final-result',
       full: '/tasks/task-1/logs/full',
+      workflows: {},
     },
   });
-  const links = got.json().links as Record<string, string>;
+  const { workflows: _none, ...links } = got.json().links as Record<string, string>;
   for (const link of Object.values(links)) expect((await ask(port, link)).status, link).toBe(200);
+});
+
+test('a task comes with links to the workflows in it, and to nothing else that its metadata may name', async () => {
+  const dir = await tempDir();
+  writeTask(dir, 'task-1', { metadata: { ...METADATA, workflow_ids: ['workflow-7', '../x', 8, 'w.trace'] } });
+  const port = await listen(serveLogs({ reader: createReader(dir) }));
+  const workflowsOf = async (id: string): Promise<unknown> =>
+    ((await ask(port, `/tasks/${id}`)).json().links as Record<string, unknown>).workflows;
+  expect(await workflowsOf('task-1')).toEqual({ 'workflow-7': '/workflows/workflow-7' });
+  writeTask(dir, 'task-2', { metadata: { ...METADATA, workflow_ids: 'workflow-7' } });
+  expect(await workflowsOf('task-2')).toEqual({});
 });
 
 test('a token is needed on every path once it is set', async () => {
@@ -289,6 +305,7 @@ test('a token is needed on every path once it is set', async () => {
   writeTask(dir, 'task-1', { metadata: METADATA });
   const port = await listen(serveLogs({ reader: createReader(dir), token: 's3cret' }));
   const paths = ['/tasks', '/tasks/task-1', '/tasks/task-1/logs/metadata', '/tasks/..%2f/logs/full'];
+  paths.push('/workflows', '/workflows/w', '/workflows/w/events', '/events');
   const wrong = ['', 'Bearer', 'Bearer ', 'Bearer wrong', 'Bearer s3cret2', 'Basic s3cret', 's3cret'];
   for (const path of paths) {
     for (const authorization of wrong) {

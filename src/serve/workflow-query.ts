@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { WORKFLOW_EVENT_TYPES } from '../model/events.ts';
+import type { FeedQuery, WorkflowQuery } from '../model/workflow.ts';
+import { filter, limit, readQuery, time } from './query.ts';
+
+const eventType = z
+  .enum(WORKFLOW_EVENT_TYPES, { error: `must be one of ${WORKFLOW_EVENT_TYPES.join(', ')}` })
+  .optional();
+
+const listSchema = z.strictObject({
+  work_item_id: filter,
+  // Any text: an orchestrator may end a workflow with a status of its own.
+  status: filter,
+  project: filter,
+  environment: filter,
+  since: time,
+  until: time,
+  limit: limit(50, 500),
+  cursor: filter,
+});
+
+const eventsSchema = z.strictObject({ type: eventType });
+
+// Events are lines of one file, so a page may hold more of them than a page of workflows.
+const feedSchema = z.strictObject({ after: filter, type: eventType, limit: limit(100, 1000) });
+
+/** The query of `GET /workflows`; throws `ERR_INPUT_INVALID` naming the parameter, as do the others. */
+export function readWorkflowQuery(url: string): WorkflowQuery {
+  return readQuery(url, listSchema);
+}
+
+/** The query of `GET /workflows/{id}/events`. */
+export function readEventsQuery(url: string): { readonly type?: string | undefined } {
+  return readQuery(url, eventsSchema);
+}
+
+/** The query of `GET /events`. */
+export function readFeedQuery(url: string): FeedQuery {
+  return readQuery(url, feedSchema);
+}

@@ -1,0 +1,85 @@
+import { TasktrailError } from '../errors.ts';
+import { checkWorkflowId, isPathSafeId, isWorkflowId } from '../model/ids.ts';
+import type { JsonObject, JsonValue } from '../model/json.ts';
+import type { StoredWorkflow } from '../model/workflow.ts';
+import { arrayText, objectText, sendJson, streamJson } from './answer.ts';
+import type { Reader } from './reader.ts';
+import type { Answer, Methods, RoutedRequest } from './routes.ts';
+import { readEventsQuery, readFeedQuery, readWorkflowQuery } from './workflow-query.ts';
+
+/** The paths under `/workflows`, and the feed of all their events under `/events`. */
+export function workflowRoutes(reader: Reader): Readonly<Record<string, Methods>> {
+  return {
+    '/workflows': { GET: listWorkflows(reader) },
+    '/workflows/:id': { GET: showWorkflow(reader) },
+    '/workflows/:id/events': { GET: showEvents(reader) },
+    '/events': { GET: showFeed(reader) },
+  };
+}
+
+/** Where each of these workflows can be asked for; what is no id is left out. */
+export function workflowLinks(baseUrl: string, ids: JsonValue | undefined): Record<string, string> {
+  const links: Record<string, string> = {};
+  for (const id of Array.isArray(ids) ? ids : []) {
+    if (isWorkflowId(id)) links[id] = `${baseUrl}/workflows/${id}`;
+  }
+  return links;
+}
+
+function listWorkflows(reader: Reader): Answer {
+  return async (req, res) => {
+    const page = await reader.listWorkflows(readWorkflowQuery(req.url ?? ''));
+    const items = page.items.map((item) => ({ ...item, links: linksOf(req.baseUrl, item) }));
+    sendJson(res, { status: 200, value: { items, next_cursor: page.nextCursor } });
+  };
+}
+
+function showWorkflow(reader: Reader): Answer {
+  return async (req, res) => {
+    const { state, events, document, upload } = await readFound(reader, req);
+    const links = linksOf(req.baseUrl, { workflow_id: state.workflow_id, task_ids: state.task_ids });
+    // The document's own fields where the state has others of that name: those of the event that ended it.
+    const end = document && { attempt: document.attempt, trace_id: document.trace_id ?? state.trace_id };
+    sendJson(res, { status: 200, value: { ...document, ...state, ...end, events, upload, links } });
+  };
+}
+
+function showEvents(reader: Reader): Answer {
+  return async (req, res) => {
+    const { type } = readEventsQuery(req.url ?? '');
+    const { events } = await readFound(reader, req);
+    const wanted = type === undefined ? events : events.filter((event) => event.event_type === type);
+    await streamJson(res, arrayText(textsOf(wanted)), {});
+  };
+}
+
+function showFeed(reader: Reader): Answer {
+  return async (req, res) => {
+    const page = await reader.readFeed(readFeedQuery(req.url ?? ''));
+    const text = objectText([
+      ['items', arrayText(page.items)],
+      ['next_cursor', [JSON.stringify(page.nextCursor)]],
+    ]);
+    await streamJson(res, text, {});
+  };
+}
+
+async function readFound(reader: Reader, req: RoutedRequest): Promise<StoredWorkflow> {
+  const id = checkWorkflowId(req.params.id);
+  const workflow = await reader.readWorkflow(id);
+  if (workflow === undefined) throw new TasktrailError('ERR_NOT_FOUND', `there is no workflow ${id}`);
+  return workflow;
+}
+
+function linksOf(baseUrl: string, { workflow_id: id, task_ids: taskIds }: JsonObject): JsonObject {
+  const self = `${baseUrl}/workflows/${id}`;
+  const tasks: Record<string, string> = {};
+  for (const taskId of Array.isArray(taskIds) ? taskIds : []) {
+    if (isPathSafeId(taskId)) tasks[taskId] = `${baseUrl}/tasks/${taskId}`;
+  }
+  return { self, events: `${self}/events`, tasks };
+}
+
+function* textsOf(values: readonly unknown[]): Generator<string> {
+  for (const value of values) yield JSON.stringify(value);
+}
