@@ -1,0 +1,278 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { WorkflowDocument } from '../../src/model/workflow.ts';
+import { artifact, documentFrom, idsOf, RUN, renamed, WORKFLOW_ID } from './documents.ts';
+import { BUCKET, eventually, newMachine, runArchive, TestClock } from './fixture.ts';
+import {
+  ACCESS_KEY,
+  findBoto3,
+  findVersitygw,
+  runPython,
+  type S3Server,
+  SECRET_KEY,
+  startVersitygw,
+} from './versitygw.ts';
+
+const gateway = findVersitygw();
+const KEY = `workflow/2025/12/${WORKFLOW_ID}.json`;
+const DOCUMENT = documentFrom([...RUN, artifact(30, 'a')]);
+
+describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
+  let server: S3Server;
+
+  beforeAll(async () => {
+    server = await startVersitygw('path' in gateway ? gateway.path : '');
+  });
+  afterAll(() => server?.stop());
+  beforeEach(async () => {
+    vi.stubEnv('AWS_ACCESS_KEY_ID', ACCESS_KEY);
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', SECRET_KEY);
+    vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
+    await server.makeBucket(BUCKET).catch(() => undefined);
+    await emptyBucket(server);
+  });
+  afterEach(() => vi.unstubAllEnvs());
+
+  const inS3 = async (key = KEY): Promise<WorkflowDocument> =>
+    JSON.parse((await server.get(BUCKET, key)) ?? 'null');
+
+  test('a finished workflow is in S3 as it is here, and known to be', async () => {
+    const machine = await newMachine();
+    const { archive, books } = runArchive(machine, server.endpoint);
+    await machine.write(DOCUMENT);
+    archive.notify(WORKFLOW_ID);
+    await eventually(async () => expect(await machine.uploaded(WORKFLOW_ID)).toBeDefined());
+    expect(await server.get(BUCKET, KEY)).toBe(`${JSON.stringify(DOCUMENT)}\n`);
+    expect(await machine.uploaded(WORKFLOW_ID)).toMatchObject({
+      bucket: BUCKET,
+      key: KEY,
+      revision: 1,
+      etag: expect.any(String),
+    });
+    expect(await machine.outbox.pending()).toEqual([]);
+    expect([...books.reasons, ...books.notices]).toEqual([]);
+  });
+
+  test('the consumer of the specification finds the completed workflow', async ({ skip }) => {
+    const python = findBoto3();
+    if ('missing' in python) return skip(python.missing);
+    // The consumer lists the unpadded month, of today: `{m}` is right in every month of the year.
+    const machine = await newMachine('workflow/{year}/{m}/');
+    const stamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
+    const id = `workflow-200-${stamp}`;
+    await machine.write(renamed(DOCUMENT, id));
+    runArchive(machine, server.endpoint);
+    await eventually(async () => expect(await machine.uploaded(id)).toBeDefined());
+    const env = { ENDPOINT: server.endpoint, BUCKET, AWS_DEFAULT_REGION: 'us-east-1', TZ: 'UTC' };
+    const printed = await runPython(python.path, [join(import.meta.dirname, 'consumer.py')], env);
+    expect(printed).toBe(`Workflow ${id} completed: success\n`);
+  });
+
+  test('late events make a new revision of the object', async () => {
+    const machine = await newMachine();
+    await machine.write(DOCUMENT);
+    const { archive } = runArchive(machine, server.endpoint);
+    await eventually(async () => expect(await machine.uploaded(WORKFLOW_ID)).toMatchObject({ revision: 1 }));
+    await machine.write(documentFrom([...DOCUMENT.events, artifact(40, 'late')], 2));
+    archive.notify(WORKFLOW_ID);
+    await eventually(async () => expect(await machine.uploaded(WORKFLOW_ID)).toMatchObject({ revision: 2 }));
+    expect(await inS3()).toMatchObject({ revision: 2, measured: { artifacts: 2 } });
+  });
+
+  test('an upload keeps the events that are only in S3', async () => {
+    const machine = await newMachine();
+    await server.put(BUCKET, KEY, JSON.stringify(documentFrom([...RUN, artifact(40, 'theirs')])));
+    await machine.write(DOCUMENT);
+    runArchive(machine, server.endpoint);
+    await eventually(async () => expect(await machine.uploaded(WORKFLOW_ID)).toBeDefined());
+    expect(idsOf(await inS3())).toEqual(expect.arrayContaining([...idsOf(DOCUMENT), 'event-0040']));
+    expect(await inS3()).toMatchObject({ revision: 2, measured: { artifacts: 2 } });
+  });
+
+  test('what is there already is not written again', async () => {
+    const machine = await newMachine();
+    const text = JSON.stringify(documentFrom([...DOCUMENT.events, artifact(40, 'theirs')], 4));
+    await server.put(BUCKET, KEY, text);
+    await machine.write(DOCUMENT);
+    runArchive(machine, server.endpoint);
+    await eventually(async () => expect(await machine.uploaded(WORKFLOW_ID)).toMatchObject({ revision: 1 }));
+    expect(await server.get(BUCKET, KEY)).toBe(text);
+  });
+
+  test('two machines that upload the same workflows at once end with the union', async () => {
+    const ids = Array.from({ length: 25 }, (_item, nth) => `run-${nth}-20251202T150000Z`);
+    const machines = await Promise.all([newMachine(), newMachine()]);
+    for (const [nth, machine] of machines.entries()) {
+      const own = documentFrom([...RUN, artifact(30 + nth, `from ${nth}`)]);
+      for (const id of ids) await machine.write(renamed(own, id));
+    }
+    for (const machine of machines) runArchive(machine, server.endpoint);
+    await eventually(async () => {
+      for (const id of ids) {
+        const found = idsOf(await inS3(`workflow/2025/12/${id}.json`));
+        expect(found).toEqual(expect.arrayContaining(['event-0030', 'event-0031']));
+        expect(found).toHaveLength(RUN.length + 2);
+      }
+      for (const machine of machines) expect(await machine.outbox.pending()).toEqual([]);
+    }, 25_000);
+  });
+
+  test('what another writer overwrote without looking is found by the second look', async () => {
+    const clock = new TestClock();
+    const machine = await newMachine();
+    await machine.write(DOCUMENT);
+    runArchive(machine, server.endpoint, { clock });
+    await eventually(async () => expect(await machine.uploaded(WORKFLOW_ID)).toBeDefined());
+    await server.put(BUCKET, KEY, JSON.stringify(documentFrom([...RUN, artifact(40, 'theirs')])));
+    await clock.pass(4_000);
+    expect(idsOf(await inS3())).not.toContain('event-0030');
+    await clock.pass(2_000);
+    expect(idsOf(await inS3())).toEqual(expect.arrayContaining(['event-0030', 'event-0040']));
+  });
+
+  test('an archive that starts again uploads what an earlier one left', async () => {
+    const machine = await newMachine();
+    await machine.write(DOCUMENT);
+    await machine.write(renamed(DOCUMENT, 'other-20251101T000000Z'));
+    const first = runArchive(machine, 'http://127.0.0.1:1', { clock: new TestClock() });
+    await eventually(() =>
+      expect(first.books.notices.get('s3')).toContain('cannot be reached: connect ECONNREFUSED 127.0.0.1:1'),
+    );
+    await first.archive.close(1_000);
+    expect(await machine.outbox.pending()).toHaveLength(2);
+    runArchive(machine, server.endpoint);
+    await eventually(async () => expect(await machine.outbox.pending()).toEqual([]));
+    expect(await inS3('workflow/2025/11/other-20251101T000000Z.json')).toMatchObject({ revision: 1 });
+  });
+
+  test('an archive that is closed uploads first what it can', async () => {
+    const machine = await newMachine();
+    const { archive } = runArchive(machine, server.endpoint);
+    await machine.write(DOCUMENT);
+    archive.notify(WORKFLOW_ID);
+    await archive.close(10_000);
+    expect(await machine.outbox.pending()).toEqual([]);
+    archive.notify(WORKFLOW_ID);
+    await archive.close(0);
+  });
+
+  test('a bucket that does not exist is named, all wait, and nothing is lost', async () => {
+    const clock = new TestClock();
+    const machine = await newMachine('', 'nowhere');
+    await machine.write(DOCUMENT);
+    await machine.write(renamed(DOCUMENT, 'other'));
+    const { books, logged } = runArchive(machine, server.endpoint, { clock, bucket: 'nowhere' });
+    await clock.pass(500);
+    expect(books.reasons.get('s3')).toBeUndefined();
+    expect(books.notices.get('s3')).toContain('does not exist');
+    await clock.pass(60_000);
+    expect(books.reasons.get('s3')).toBe(
+      's3://nowhere: the bucket does not exist: create it, or correct its name; 2 workflow documents wait',
+    );
+    expect(logged).toHaveLength(1);
+    await server.makeBucket('nowhere');
+    await clock.pass(120_000);
+    expect(books.reasons.size + books.notices.size).toBe(0);
+    expect(logged.at(-1)).toContain('work again');
+    expect(await machine.outbox.pending()).toEqual([]);
+  });
+
+  test.each([
+    ['AWS_ACCESS_KEY_ID', 'nobody'],
+    ['AWS_SECRET_ACCESS_KEY', 'a-wrong-secret'],
+  ])('a wrong %s is a reason that does not repeat it', async (name, value) => {
+    vi.stubEnv(name, value);
+    const clock = new TestClock();
+    const machine = await newMachine();
+    await machine.write(DOCUMENT);
+    const { books, logged } = runArchive(machine, server.endpoint, { clock });
+    await clock.pass(10_000);
+    expect(books.reasons.get('s3')).toContain('the credentials are refused');
+    expect(JSON.stringify([...books.reasons, ...logged])).not.toContain(value);
+  });
+
+  test('no credentials at all are a reason that says what to set', async () => {
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) vi.stubEnv(name, '');
+    vi.stubEnv('HOME', '/nonexistent');
+    const clock = new TestClock();
+    const machine = await newMachine();
+    await machine.write(DOCUMENT);
+    const { books } = runArchive(machine, server.endpoint, { clock });
+    await clock.pass(10_000);
+    expect(books.reasons.get('s3')).toContain('there are no credentials: set AWS_ACCESS_KEY_ID');
+  });
+
+  test('somebody else’s object is left alone and spoken of, and the other workflows go on', async () => {
+    const clock = new TestClock();
+    const machine = await newMachine();
+    await server.put(BUCKET, KEY, 'my notes');
+    await machine.write(DOCUMENT);
+    await machine.write(renamed(DOCUMENT, 'other-20251202T150000Z'));
+    const { books } = runArchive(machine, server.endpoint, { clock });
+    await clock.pass(10_000);
+    expect(books.reasons.get('s3')).toBe(
+      `s3://${BUCKET}: ${WORKFLOW_ID}: there is no JSON: move it away or remove it; 1 workflow document waits`,
+    );
+    expect(await machine.uploaded('other-20251202T150000Z')).toBeDefined();
+    expect(await server.get(BUCKET, KEY)).toBe('my notes');
+    await server.put(BUCKET, KEY, '');
+    await clock.pass(120_000);
+    expect(await inS3()).toEqual(DOCUMENT);
+    expect(books.reasons.size).toBe(0);
+  });
+
+  test('a local document that is damaged is spoken of, and the others go on', async () => {
+    const clock = new TestClock();
+    const machine = await newMachine();
+    await machine.write(DOCUMENT);
+    await mkdir(join(machine.dir, '2025', '11'));
+    await writeFile(join(machine.dir, '2025', '11', 'torn-20251101T000000Z.json'), '{"workfl');
+    const { books } = runArchive(machine, server.endpoint, { clock });
+    await clock.pass(10_000);
+    expect(books.reasons.get('s3')).toContain('the document of workflow torn-20251101T000000Z is damaged');
+    expect(await machine.uploaded(WORKFLOW_ID)).toBeDefined();
+  });
+
+  test('a workflow that was removed while it waited is forgotten', async () => {
+    const clock = new TestClock();
+    const machine = await newMachine();
+    await machine.write(DOCUMENT);
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'nobody');
+    const { books } = runArchive(machine, server.endpoint, { clock });
+    await clock.pass(10_000);
+    await rm(join(machine.dir, '2025'), { recursive: true });
+    await clock.pass(60_000);
+    expect(books.reasons.size).toBe(0);
+    expect(await server.get(BUCKET, KEY)).toBeUndefined();
+  });
+
+  test('a list that cannot be read is a reason, and is read later', async () => {
+    const clock = new TestClock();
+    const machine = await newMachine();
+    await machine.write(DOCUMENT);
+    let isBroken = true;
+    const pending = (): Promise<readonly string[]> =>
+      isBroken ? Promise.reject(new Error('EACCES: no')) : machine.outbox.pending();
+    const outbox = {
+      pending,
+      read: (id: string) => machine.outbox.read(id),
+      markVerified: machine.outbox.markVerified.bind(machine.outbox),
+    };
+    const { books } = runArchive({ outbox }, server.endpoint, { clock });
+    await clock.pass(1_000);
+    expect(books.reasons.get('s3 list')).toContain('EACCES');
+    isBroken = false;
+    await clock.pass(20_000);
+    expect(books.reasons.size).toBe(0);
+    expect(await machine.uploaded(WORKFLOW_ID)).toBeDefined();
+  });
+});
+
+async function emptyBucket(server: S3Server): Promise<void> {
+  const { ListObjectsV2Command, DeleteObjectCommand } = await import('@aws-sdk/client-s3');
+  const { Contents } = await server.client.send(new ListObjectsV2Command({ Bucket: BUCKET }));
+  for (const { Key } of Contents ?? []) {
+    await server.client.send(new DeleteObjectCommand({ Bucket: BUCKET, Key }));
+  }
+}

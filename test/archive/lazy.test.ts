@@ -1,0 +1,17 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+
+const SRC = resolve(import.meta.dirname, '..', '..', 'src');
+
+test('the SDK is loaded when a document goes to S3, and not before', () => {
+  const texts = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => ({ name, text: readFileSync(join(SRC, name), 'utf8') }));
+  const loading = texts.filter(({ text }) => text.includes("'@aws-sdk/"));
+  expect(loading.map(({ name }) => name)).toEqual(['archive/s3-bucket.ts']);
+  const using = texts.filter(({ text }) => text.includes("/s3-bucket.ts'"));
+  expect(using.map(({ name }) => name)).toEqual(['archive/archive.ts']);
+  expect(using[0]?.text).toContain("await import('./s3-bucket.ts')");
+  expect(using[0]?.text).not.toContain("from './s3-bucket.ts'");
+});

@@ -1,0 +1,140 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { mergeDocuments } from '../../src/archive/merge.ts';
+import { artifact, documentFrom, event, idsOf, RUN } from './documents.ts';
+
+describe('what is in S3 and what is here become one document', () => {
+  test('events of both sides are there, once each and in order', () => {
+    const local = documentFrom([...RUN, artifact(30, 'a'), artifact(50, 'c')]);
+    const remote = documentFrom([...RUN, artifact(30, 'a'), artifact(40, 'b')]);
+    const merged = mergeDocuments(local, remote);
+    expect(idsOf(merged)).toEqual(
+      idsOf(documentFrom([...RUN, ...[30, 40, 50].map((n) => artifact(n, `${n}`))])),
+    );
+    expect(merged.measured.artifacts).toBe(3);
+    expect(merged.revision).toBe(2);
+  });
+
+  test('of the same event from two machines the earliest stays', () => {
+    const late = { ...artifact(40, 'a'), event_id: 'another' };
+    const merged = mergeDocuments(documentFrom([...RUN, late]), documentFrom([...RUN, artifact(30, 'a')]));
+    expect(idsOf(merged)).toContain('event-0030');
+    expect(idsOf(merged)).not.toContain('another');
+  });
+
+  test('of an event with a key of its own the earliest stays, whatever it says', () => {
+    const local = documentFrom([...RUN, artifact(30, 'a', { key: 'spec' })]);
+    const remote = documentFrom([...RUN, artifact(40, 'b', { key: 'spec' })]);
+    const merged = mergeDocuments(local, remote);
+    expect(idsOf(merged)).toEqual(idsOf(local));
+    expect(merged.completeness.disagrees).toBe(true);
+  });
+
+  test('two events that say the same under two keys are two', () => {
+    const local = documentFrom([...RUN, artifact(30, 'a', { key: '1' }), artifact(31, 'a', { key: '2' })]);
+    const remote = documentFrom([...RUN, artifact(32, 'b')]);
+    expect(mergeDocuments(local, remote).events).toHaveLength(RUN.length + 3);
+  });
+
+  test('the document is that of the newest attempt', () => {
+    const again = [
+      event(200, 'workflow_resumed', {}, { attempt: 2 }),
+      event(300, 'workflow_complete', { status: 'failure' }, { attempt: 2 }),
+    ];
+    const merged = mergeDocuments(
+      documentFrom([...RUN, artifact(30, 'a')]),
+      documentFrom([...RUN, ...again]),
+    );
+    expect(merged).toMatchObject({ attempt: 2, event_id: 'event-0300', payload: { status: 'failure' } });
+  });
+
+  test('an event that came late and moved another to its second attempt loses neither', () => {
+    const step = (number: number, attempt: number) =>
+      event(number, 'step_start', { phase: 'build', step: { name: 'lint' } }, { attempt });
+    const remote = documentFrom([...RUN, step(50, 1)]);
+    const local = documentFrom([...RUN, step(40, 1), step(50, 2)], 2);
+    expect(mergeDocuments(local, remote)).toEqual(local);
+  });
+
+  test('attempts that two machines counted apart never cost an event that is in S3', () => {
+    const step = (number: number, attempt: number) =>
+      event(number, 'step_start', { phase: 'build', step: { name: 'lint' } }, { attempt });
+    const remote = documentFrom([...RUN, step(50, 1), step(60, 2)]);
+    const local = documentFrom([...RUN, step(50, 2)]);
+    expect(idsOf(mergeDocuments(local, remote))).toEqual(idsOf(remote));
+  });
+
+  test('fields of an event that this version does not know are kept', () => {
+    const known = { ...artifact(30, 'a'), colour: 'green' };
+    const remote = { ...documentFrom(RUN), events: [...documentFrom(RUN).events, known] };
+    const merged = mergeDocuments(documentFrom([...RUN, artifact(40, 'b')]), remote);
+    expect(merged.events.find(({ event_id }) => event_id === 'event-0030')).toEqual(known);
+  });
+});
+
+describe('revisions', () => {
+  const less = documentFrom(RUN, 1);
+  const more = documentFrom([...RUN, artifact(30, 'a')], 2);
+
+  test('what S3 has already is returned as it is', () => {
+    expect(mergeDocuments(less, more)).toBe(more);
+    expect(mergeDocuments(more, more)).toBe(more);
+    expect(mergeDocuments(structuredClone(more), more)).toBe(more);
+  });
+
+  test('what only this side has goes up as it is', () => {
+    expect(mergeDocuments(more, less)).toEqual(more);
+  });
+
+  test('a document that replaces another has a later revision than that', () => {
+    expect(mergeDocuments({ ...more, revision: 1 }, { ...less, revision: 7 }).revision).toBe(8);
+  });
+
+  test('a union that is neither has a revision later than both', () => {
+    const other = documentFrom([...RUN, artifact(40, 'b')], 3);
+    expect(mergeDocuments(more, other).revision).toBe(4);
+    expect(mergeDocuments(other, more).revision).toBe(4);
+  });
+});
+
+describe('a contradiction', () => {
+  const claim = event(100, 'workflow_complete', { status: 'success', summary: { artifacts_created: 2 } });
+  const run = [...RUN.slice(0, -1), claim];
+
+  test('between a count and the events is gone when the events are all there', () => {
+    const local = documentFrom([...run, artifact(30, 'a')]);
+    const remote = documentFrom([...run, artifact(40, 'b')]);
+    expect(local.completeness.disagrees).toBe(true);
+    expect(mergeDocuments(local, remote).completeness.disagrees).toBe(false);
+  });
+
+  test('between an event and its repeat stays', () => {
+    const full = documentFrom([...run, artifact(30, 'a'), artifact(40, 'b')]);
+    const local = { ...full, completeness: { ...full.completeness, disagrees: true } };
+    const merged = mergeDocuments(
+      local,
+      documentFrom([...run, artifact(30, 'a'), artifact(40, 'b'), artifact(50, 'c')]),
+    );
+    expect(merged.completeness.disagrees).toBe(true);
+  });
+});
+
+test('whatever two machines have, uploading in turn ends with everything, and then nothing changes any more', () => {
+  const paths = fc.uniqueArray(fc.integer({ min: 21, max: 79 }), { maxLength: 8 });
+  fc.assert(
+    fc.property(paths, paths, fc.boolean(), (mine, yours, isSameId) => {
+      const one = documentFrom([...RUN, ...mine.map((number) => artifact(number, `${number}`))]);
+      const id = (number: number): string => (isSameId ? `event-${number}` : `mine-${number}`);
+      const two = documentFrom([
+        ...RUN,
+        ...yours.map((number) => artifact(number, `${number}`, { event_id: id(number) })),
+      ]);
+      const first = mergeDocuments(two, one);
+      const second = mergeDocuments(one, first);
+      expect(second).toBe(first);
+      expect(mergeDocuments(two, second)).toBe(second);
+      expect(first.measured.artifacts).toBe(new Set([...mine, ...yours]).size);
+      expect(first.events.length).toBeGreaterThanOrEqual(Math.max(one.events.length, two.events.length));
+    }),
+  );
+});

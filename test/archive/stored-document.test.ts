@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { encodeDocument, readStored } from '../../src/archive/stored-document.ts';
+import { documentFrom, RUN, renamed, WORKFLOW_ID } from './documents.ts';
+
+const document = documentFrom(RUN);
+const text = Buffer.from(encodeDocument(document)).toString();
+
+test('a document of ours is read as it was written', () => {
+  expect(readStored(encodeDocument(document), WORKFLOW_ID)).toEqual({ kind: 'document', document });
+});
+
+test.each([0, 120, text.length - 3])('what a server leaves that died after %i bytes is broken', (length) => {
+  expect(readStored(Buffer.from(text.slice(0, length)), WORKFLOW_ID)).toEqual({ kind: 'broken' });
+});
+
+test.each([
+  ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00])],
+  ['text', Buffer.from('hello')],
+  ['an array', Buffer.from('[]')],
+  ['null', Buffer.from('null')],
+  ['the beginning of another workflow', encodeDocument(renamed(document, 'other')).subarray(0, 200)],
+  ['another workflow', encodeDocument(renamed(document, 'other'))],
+  ['an end without its events', json({ ...document, events: undefined })],
+  ['no revision', json({ ...document, revision: '1' })],
+  ['an event without a time', json({ ...document, events: [{ ...RUN[0], timestamp: 5 }] })],
+  ['an event of another workflow', json({ ...document, events: [{ ...RUN[0], workflow_id: 'other' }] })],
+  ['an event that is null', json({ ...document, events: [null] })],
+  ['a document of a later schema', json({ ...document, schema_version: 99 })],
+])('%s is somebody else’s', (_what, bytes) => {
+  expect(readStored(bytes, WORKFLOW_ID)).toMatchObject({ kind: 'foreign' });
+});
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
