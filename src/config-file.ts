@@ -30,13 +30,34 @@ export interface CommandConfig {
   readonly phases?: readonly PhaseConfig[];
 }
 
-/** `tasktrail.config.json`, as written there. */
+/** Where the documents of workflows go when they have ended. */
+export interface CloudStorageConfig {
+  readonly enabled?: boolean;
+  /** Only `s3`. */
+  readonly provider?: string;
+  /** `${ORG}` and `${PROJECT}` are replaced, here and in the prefix. */
+  readonly bucket?: string;
+  /** `{year}`, `{month}` (zero-padded) and `{m}` (unpadded) are those of the workflow. */
+  readonly prefix?: string;
+  /** Only `json`. */
+  readonly format?: string;
+  readonly endpoint?: string;
+  readonly region?: string;
+  readonly force_path_style?: boolean;
+}
+
+/** `tasktrail.config.json`, as written there; of the plugins' own files, the two keys that are read there. */
 export interface ConfigFile {
   readonly trigger?: string;
   readonly agents?: Readonly<Record<string, AgentConfig>>;
   readonly commands?: Readonly<Record<string, CommandConfig>>;
   readonly logging?: { readonly emit_workflow_events?: boolean };
-  readonly types?: unknown;
+  readonly types?: {
+    readonly workflow?: {
+      readonly local_retention_days?: number;
+      readonly cloud_storage?: CloudStorageConfig;
+    };
+  };
 }
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'use letters, digits, ".", "_" and "-"');
@@ -58,34 +79,83 @@ const commandSchema = z.strictObject({
     .optional(),
 });
 
+const logging = {
+  // The plugin's own switches: whoever calls us has chosen already.
+  use_logs_plugin: z.boolean().optional(),
+  log_type: z.string().optional(),
+  emit_workflow_events: z.boolean().optional(),
+};
+
+const days = z.int('use a whole number of days, at least 1').min(1, 'use a whole number of days, at least 1');
+
+const cloudStorage = {
+  enabled: z.boolean().optional(),
+  provider: z.string().optional(),
+  bucket: z.string().optional(),
+  prefix: z.string().optional(),
+  format: z.string().optional(),
+  endpoint: z.string().min(1, 'must not be empty').optional(),
+  region: z.string().min(1, 'must not be empty').optional(),
+  force_path_style: z.boolean().optional(),
+};
+
 const fileSchema = z.strictObject({
   trigger: z.string().trim().min(1).optional(),
   agents: z.record(name, agentSchema).optional(),
   commands: z.record(name, commandSchema).optional(),
-  logging: z
+  logging: z.strictObject(logging).optional(),
+  types: z
     .strictObject({
-      use_logs_plugin: z.boolean().optional(),
-      log_type: z.string().optional(),
-      emit_workflow_events: z.boolean().optional(),
+      workflow: z
+        .strictObject({
+          local_retention_days: days.optional(),
+          cloud_storage: z.strictObject(cloudStorage).optional(),
+        })
+        .optional(),
     })
     .optional(),
-  types: z.unknown().optional(),
 });
 
-/** Reads JSON with comments. A missing file is an empty one unless it was asked for; problems name file and key. */
-export function readConfigFile(
-  path: string,
-  options: { readonly required: boolean },
-): {
+/** Of the files of the plugins the keys that concern us; the rest there is theirs, and may be anything. */
+const PLUGIN_SCHEMAS = {
+  faber: z.object({ logging: z.object(logging).optional() }),
+  logs: z.object({
+    types: z
+      .object({
+        workflow: z
+          .object({
+            local_retention_days: days.optional(),
+            cloud_storage: z.object(cloudStorage).optional(),
+          })
+          .optional(),
+      })
+      .optional(),
+  }),
+};
+
+interface ReadFile {
   readonly file: ConfigFile;
   readonly problems: readonly string[];
-} {
+}
+
+/** Reads JSON with comments. A missing file is an empty one unless it was asked for; problems name file and key. */
+export function readConfigFile(path: string, options: { readonly required: boolean }): ReadFile {
+  return readJson(path, fileSchema, options.required);
+}
+
+/** `.fractary/plugins/<plugin>/config.json`: as `readConfigFile`, for the keys that are read there. */
+export function readPluginFile(path: string, plugin: 'faber' | 'logs'): ReadFile {
+  return readJson(path, PLUGIN_SCHEMAS[plugin], false);
+}
+
+function readJson(path: string, schema: z.ZodType, isRequired: boolean): ReadFile {
   let text: string;
   try {
     // Some editors begin a file with a byte order mark.
     text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT' && !options.required) return { file: {}, problems: [] };
+    const isMissing = errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR';
+    if (isMissing && !isRequired) return { file: {}, problems: [] };
     return { file: {}, problems: [`${path}: cannot be read: ${messageOf(error)}`] };
   }
   const errors: ParseError[] = [];
@@ -95,7 +165,8 @@ export function readConfigFile(
     const line = text.slice(0, first.offset).split('\n').length;
     return { file: {}, problems: [`${path}: line ${line}: ${inWords(printParseErrorCode(first.error))}`] };
   }
-  const parsed = fileSchema.safeParse(value);
+  const parsed = schema.safeParse(value);
+  // Checked by the schema; zod writes optional fields as ones that may hold undefined.
   if (parsed.success) return { file: parsed.data as ConfigFile, problems: [] };
   return {
     file: {},

@@ -1,14 +1,11 @@
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
-import {
-  type AgentConfig,
-  type CommandConfig,
-  type ConfigFile,
-  readConfigFile,
-  SAMPLE_AGENT,
-} from './config-file.ts';
+import { type FileSettings, readFiles } from './config/files.ts';
+import { gitRoot, remoteOwner } from './config/git.ts';
+import { resolveS3, type S3Config } from './config/s3.ts';
+import { type AgentConfig, type CommandConfig, SAMPLE_AGENT } from './config-file.ts';
 import { TasktrailError } from './errors.ts';
 
 /** Everything that can be set, resolved: flag, then environment, then file, then default. Frozen. */
@@ -19,7 +16,14 @@ export interface Config {
   readonly workflowDir: string;
   /** False: this process never holds the log directory, it only sends. */
   readonly store: boolean;
+  /** Days after its end when a task goes. */
   readonly retentionDays: number;
+  /** Days after its last event when a workflow that is over goes; where S3 is on, not before it is there. */
+  readonly workflowRetentionDays: number;
+  /** Days after its end when a task's output and trace are gzipped. */
+  readonly compressDays: number;
+  /** Where documents of workflows go; undefined: nowhere. */
+  readonly s3: S3Config | undefined;
   readonly emitWorkflowEvents: boolean;
   readonly host: string;
   readonly port: number;
@@ -94,6 +98,12 @@ const SETTINGS = {
   TASK_LOGS_WORKFLOW_DIR: { schema: text, fallback: undefined },
   TASK_LOGS_STORE: { schema: boolean, fallback: true },
   TASK_LOGS_RETENTION_DAYS: { schema: count('days'), fallback: 30 },
+  TASK_LOGS_WORKFLOW_RETENTION_DAYS: { schema: count('days'), fallback: undefined },
+  TASK_LOGS_COMPRESS_DAYS: { schema: count('days'), fallback: 7 },
+  TASK_LOGS_S3_BUCKET: { schema: text, fallback: undefined },
+  TASK_LOGS_S3_PREFIX: { schema: text, fallback: undefined },
+  TASK_LOGS_S3_ENDPOINT: { schema: url, fallback: undefined },
+  TASK_LOGS_S3_PATH_STYLE: { schema: boolean, fallback: undefined },
   TASK_LOGS_EMIT_WORKFLOW_EVENTS: { schema: boolean, fallback: undefined },
   TASK_LOGS_OTLP_PORT: { schema: port, fallback: undefined },
   TASK_LOGS_OTLP_HOST: { schema: text, fallback: undefined },
@@ -115,6 +125,13 @@ const SETTINGS = {
   OTEL_EXPORTER_OTLP_TIMEOUT: { schema: milliseconds, fallback: undefined },
   OTEL_SERVICE_NAME: { schema: text, fallback: undefined },
   FRACTARY_ENV: { schema: text, fallback: undefined },
+  // Other programs' as well: they are looked at closely only where S3 is on.
+  AWS_ENDPOINT_URL_S3: { schema: text, fallback: undefined },
+  AWS_ENDPOINT_URL: { schema: text, fallback: undefined },
+  AWS_REGION: { schema: text, fallback: undefined },
+  AWS_DEFAULT_REGION: { schema: text, fallback: undefined },
+  ORG: { schema: text, fallback: undefined },
+  PROJECT: { schema: text, fallback: undefined },
 } as const;
 type SettingName = keyof typeof SETTINGS;
 type Settings = { readonly [Name in SettingName]: z.output<(typeof SETTINGS)[Name]['schema']> | undefined };
@@ -122,13 +139,12 @@ type Settings = { readonly [Name in SettingName]: z.output<(typeof SETTINGS)[Nam
 /** Throws `ERR_CONFIG_INVALID` listing every problem, each with the setting's name. */
 export function loadConfig(options: ConfigOptions = {}): Config {
   const env = options.env ?? process.env;
-  const cwd = options.cwd ?? process.cwd();
+  const cwd = resolve(options.cwd ?? process.cwd());
+  const root = gitRoot(cwd);
   const { settings, sources, problems } = readSettings(options.flags ?? {}, env);
-  const path = resolve(cwd, options.configFile ?? 'tasktrail.config.json');
-  const { file, problems: fileProblems } = readConfigFile(path, {
-    required: options.configFile !== undefined,
-  });
-  problems.push(...fileProblems);
+  const files = readFiles({ cwd, root, configFile: options.configFile });
+  const { own: file, ownPath: path } = files;
+  problems.push(...files.problems);
   const agents = agentsOf(settings, file.agents);
   const commands = file.commands ?? {};
   for (const [name, command] of Object.entries(commands)) {
@@ -138,6 +154,14 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     }
   }
   problems.push(...contradictions(settings));
+  const project = basename(root ?? cwd) || 'unknown';
+  const archive = resolveS3({
+    settings,
+    file: files.cloudStorage,
+    org: () => settings.ORG ?? (root === undefined ? undefined : remoteOwner(root)),
+    project: settings.PROJECT ?? project,
+  });
+  problems.push(...archive.problems);
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
   const host = settings.HOST ?? DEFAULT_HOST;
   const logDir = resolve(cwd, settings.TASK_LOGS_DIR ?? defaultLogDir(env));
@@ -148,7 +172,10 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     workflowDir: resolve(cwd, settings.TASK_LOGS_WORKFLOW_DIR ?? join(logDir, '_workflow')),
     store: settings.TASK_LOGS_STORE ?? true,
     retentionDays: settings.TASK_LOGS_RETENTION_DAYS ?? 30,
-    emitWorkflowEvents: settings.TASK_LOGS_EMIT_WORKFLOW_EVENTS ?? file.logging?.emit_workflow_events ?? true,
+    workflowRetentionDays: settings.TASK_LOGS_WORKFLOW_RETENTION_DAYS ?? files.workflowRetentionDays ?? 7,
+    compressDays: settings.TASK_LOGS_COMPRESS_DAYS ?? 7,
+    s3: archive.s3 && Object.freeze(archive.s3),
+    emitWorkflowEvents: settings.TASK_LOGS_EMIT_WORKFLOW_EVENTS ?? files.emitWorkflowEvents ?? true,
     host,
     port: settings.PORT ?? 8000,
     otlpHost: settings.TASK_LOGS_OTLP_HOST ?? host,
@@ -157,7 +184,7 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     apiToken: settings.TASK_LOGS_API_TOKEN,
     otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
     serviceName: settings.OTEL_SERVICE_NAME ?? resource.get('service.name') ?? 'tasktrail',
-    project: projectName(cwd),
+    project,
     environment: settings.FRACTARY_ENV ?? resource.get('deployment.environment.name') ?? 'development',
     githubSecret: settings.GITHUB_WEBHOOK_SECRET,
     githubToken: settings.GITHUB_TOKEN,
@@ -167,7 +194,7 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     commands,
     concurrency: settings.TASK_LOGS_CONCURRENCY ?? 2,
     attemptsMax: settings.TASK_LOGS_ATTEMPTS ?? 3,
-    sources: { ...sources, ...fileSources(file, sources) },
+    sources: { ...sources, ...fileSources(files, archive.fromFile, sources) },
   });
 }
 
@@ -283,17 +310,22 @@ function splitWords(line: string): readonly string[] {
   return words;
 }
 
-/** What the file says beside the environment, for `tasktrail config`. */
+/** What the files say beside the environment, for `tasktrail config`. */
 function fileSources(
-  file: ConfigFile,
+  files: FileSettings,
+  fromFile: readonly string[],
   sources: Readonly<Record<string, string>>,
 ): Readonly<Record<string, 'file'>> {
-  const out: Record<string, 'file'> = {};
+  const names = [...fromFile];
   for (const name of ['trigger', 'agents', 'commands'] as const)
-    if (file[name] !== undefined) out[name] = 'file';
-  const emits = 'TASK_LOGS_EMIT_WORKFLOW_EVENTS';
-  if (file.logging?.emit_workflow_events !== undefined && sources[emits] === 'default') out[emits] = 'file';
-  return out;
+    if (files.own[name] !== undefined) names.push(name);
+  const said = {
+    TASK_LOGS_EMIT_WORKFLOW_EVENTS: files.emitWorkflowEvents,
+    TASK_LOGS_WORKFLOW_RETENTION_DAYS: files.workflowRetentionDays,
+  };
+  for (const [name, value] of Object.entries(said))
+    if (value !== undefined && sources[name] === 'default') names.push(name);
+  return Object.fromEntries(names.map((name) => [name, 'file']));
 }
 
 function defaultLogDir(env: Readonly<Record<string, string | undefined>>): string {
@@ -303,14 +335,6 @@ function defaultLogDir(env: Readonly<Record<string, string | undefined>>): strin
   } catch {
     // Not there, or not ours to write: the user's own state directory.
     return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'tasktrail', 'tasks');
-  }
-}
-
-/** The git root's name, else the folder's. */
-function projectName(cwd: string): string {
-  for (let dir = cwd; ; dir = dirname(dir)) {
-    if (existsSync(join(dir, '.git'))) return basename(dir);
-    if (dir === dirname(dir)) return basename(cwd) || 'unknown';
   }
 }
 

@@ -1,5 +1,6 @@
 import { checkAgents } from '../app/commands.ts';
 import { type Config, loadConfig } from '../config.ts';
+import { redact } from '../redact/redact.ts';
 
 const SECRET = /secret|token/i;
 
@@ -18,9 +19,10 @@ export function printConfig(
     return;
   }
   const settings = Object.entries(shown).filter(([name]) => name !== 'sources');
+  const width = Math.max(...settings.map(([name]) => name.length));
   for (const [name, value] of settings) {
     process.stdout.write(
-      `${name.padEnd(20)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}\n`,
+      `${name.padEnd(width)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}\n`,
     );
   }
   const given = Object.entries(config.sources).filter(([, source]) => source !== 'default');
@@ -30,6 +32,14 @@ export function printConfig(
 }
 
 function maskOf(name: string, value: Config[keyof Config]): unknown {
-  if (!SECRET.test(name)) return value ?? null;
-  return value === undefined ? null : '(set)';
+  if (SECRET.test(name)) return value === undefined ? null : '(set)';
+  return withoutSecrets(value ?? null);
+}
+
+/** An address may have a password in it, and a command line a key. */
+function withoutSecrets(value: unknown): unknown {
+  if (typeof value === 'string') return redact(value);
+  if (Array.isArray(value)) return value.map(withoutSecrets);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, withoutSecrets(item)]));
 }
