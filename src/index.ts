@@ -2,6 +2,8 @@ import { installAgentRunner } from './app/agent-runner.ts';
 
 installAgentRunner();
 
+export type { ResumeWorkflowOptions } from './app/resume-workflow.ts';
+export { resumeWorkflow } from './app/resume-workflow.ts';
 export type { StartOptions, Trail } from './app/trail.ts';
 export { activeTrail, startTasktrail } from './app/trail.ts';
 export type { Config, ConfigOptions } from './config.ts';
@@ -14,8 +16,13 @@ export type { TaskInput } from './record/attempt.ts';
 export { recordTask, startTask } from './record/attempt.ts';
 export type { Delivery, DeliveryIdentity, StageFields, WebhookRequest } from './record/delivery.ts';
 export { recordDelivery } from './record/delivery.ts';
+export type { ArtifactInput, DecisionInput } from './record/level.ts';
+export { recordWorkflow, startWorkflow } from './record/orchestration.ts';
+export type { Phase, PhaseOptions } from './record/phase.ts';
 export type { QueuedTask } from './record/queued-task.ts';
 export { prepareTask } from './record/queued-task.ts';
+export type { RetryOptions } from './record/retry.ts';
+export type { Step, StepOptions } from './record/step.ts';
 export type { Task } from './record/task.ts';
 export { AgentFailedError, activeTask } from './record/task.ts';
-export type { Phase, Step, Workflow } from './record/workflow.ts';
+export type { Workflow, WorkflowOptions } from './record/workflow.ts';

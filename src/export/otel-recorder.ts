@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import {
   type Context,
   context,
   diag,
+  isSpanContextValid,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -13,11 +15,17 @@ import type { LogAttributes, Logger } from '@opentelemetry/api-logs';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import type { Resource } from '@opentelemetry/resources';
 import { LoggerProvider } from '@opentelemetry/sdk-logs';
-import { AlwaysOnSampler, BasicTracerProvider } from '@opentelemetry/sdk-trace-base';
+import {
+  AlwaysOnSampler,
+  BasicTracerProvider,
+  type IdGenerator,
+  RandomIdGenerator,
+} from '@opentelemetry/sdk-trace-base';
 import { messageOf } from '../errors.ts';
 import { ATTR } from '../model/attributes.ts';
 import { targetOf } from '../model/events.ts';
 import type { Fact, SpanIds, SpanKindName } from '../model/fact.ts';
+import { derivedSpanId, derivedTraceId } from '../model/workflow-span.ts';
 import { presentAttributes, type Recorder, type SpanStart } from '../record/recorder.ts';
 import { type JournalWriter, TasktrailLogRecordProcessor, TasktrailSpanProcessor } from './processors.ts';
 
@@ -67,6 +75,7 @@ export class OtelRecorder implements Recorder {
   readonly #emitWorkflowEvents: boolean;
   readonly #logger: Logger;
   readonly #tracer: Tracer;
+  readonly #ids = new DerivedIds();
 
   constructor({ resource, journal, emitWorkflowEvents }: RecorderOptions) {
     this.#journal = journal;
@@ -80,6 +89,7 @@ export class OtelRecorder implements Recorder {
     const traces = new BasicTracerProvider({
       resource,
       sampler: new AlwaysOnSampler(),
+      idGenerator: this.#ids,
       spanProcessors: [new TasktrailSpanProcessor(() => journal)],
       spanLimits: {
         attributeCountLimit: ATTRIBUTES_MAX,
@@ -124,6 +134,8 @@ export class OtelRecorder implements Recorder {
       attributes: presentAttributes(start.attributes),
       ...(start.links !== undefined && { links: start.links }),
     };
+    // A user's provider has an id generator of its own, which knows no workflows: spans that go through it have random
+    // ids also where an identity is given. Who goes on with them finds their ids in the facts that announced them.
     if (userProcessors.length > 0) {
       const span = startUserSpan(() =>
         trace.getTracer(SCOPE_NAME).startSpan(start.name, options, start.parent),
@@ -131,12 +143,45 @@ export class OtelRecorder implements Recorder {
       // Not seen: the user's sampler left it out, or the processor sits in no registered provider.
       if (span !== undefined && userProcessors.some((processor) => processor.hasSeen(span))) return span;
     }
-    return this.#tracer.startSpan(start.name, options, start.parent);
+    return this.#ids.during(start, () => this.#tracer.startSpan(start.name, options, start.parent));
   }
 
   flush(): void {
     this.#journal.flush();
   }
+}
+
+/** Random ids, but those of its identity for a span that has one. A generator is asked without arguments. */
+class DerivedIds implements IdGenerator {
+  readonly #random = new RandomIdGenerator();
+  #current: SpanIds | undefined;
+
+  during<T>({ identity, parent, traceId }: SpanStart, start: () => T): T {
+    if (identity === undefined) return start();
+    const above = trace.getSpanContext(parent);
+    const placed =
+      above !== undefined && isSpanContextValid(above)
+        ? above.traceId
+        : (traceId ?? derivedTraceId(identity.workflowId, sha256));
+    this.#current = { traceId: placed, spanId: derivedSpanId(placed, identity, sha256) };
+    try {
+      return start();
+    } finally {
+      this.#current = undefined;
+    }
+  }
+
+  generateTraceId(): string {
+    return this.#current?.traceId ?? this.#random.generateTraceId();
+  }
+
+  generateSpanId(): string {
+    return this.#current?.spanId ?? this.#random.generateSpanId();
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** By the ids of a span, which are one object as long as it is open: its facts are many. */

@@ -1,6 +1,7 @@
 import type { Context, Link, Span } from '@opentelemetry/api';
 import type { Fact, SpanKindName } from '../model/fact.ts';
 import { type JsonValue, toJsonValue } from '../model/json.ts';
+import type { SpanIdentity } from '../model/workflow-span.ts';
 
 /** What an OTel span cannot hold (an object, a mixed array) becomes text there. */
 export type SpanAttributes = Readonly<Record<string, JsonValue | undefined>>;
@@ -11,6 +12,10 @@ export interface SpanStart {
   readonly parent: Context;
   readonly attributes: SpanAttributes;
   readonly links?: Link[];
+  /** What the span's id is derived from, so that every process names it alike. Default: a random id. */
+  readonly identity?: SpanIdentity;
+  /** The trace of a span that has an identity and no parent. Default: derived from the workflow's id. */
+  readonly traceId?: string;
 }
 
 /** What carries facts and spans out of `record/`: the one seam between the API and everything behind it. */

@@ -3,26 +3,35 @@ import {
   context,
   createContextKey,
   diag,
-  type Link,
   type Span,
   SpanStatusCode,
+  TraceFlags,
   trace,
 } from '@opentelemetry/api';
 import { messageOf } from '../errors.ts';
 import { ATTR } from '../model/attributes.ts';
-import { type Fact, SPAN_KIND, type SpanIds, type SpanKindName } from '../model/fact.ts';
+import { type Fact, SPAN_KIND, type SpanIds } from '../model/fact.ts';
 import type { JsonValue } from '../model/json.ts';
 import { type Moment, mintMoment } from './mint.ts';
-import { beginRecording, presentAttributes, type Recorder, type SpanAttributes } from './recorder.ts';
+import {
+  beginRecording,
+  presentAttributes,
+  type Recorder,
+  type SpanAttributes,
+  type SpanStart,
+} from './recorder.ts';
 
 const SCOPE = createContextKey('tasktrail.scope');
 
-export interface ScopeStart {
-  readonly name: string;
-  readonly kind: SpanKindName;
-  readonly parent: Context;
-  readonly attributes: SpanAttributes;
-  readonly links?: Link[];
+export interface ScopeStart extends SpanStart {
+  /** An earlier process began this span: it goes on under the same ids, and is built from its start and end facts. */
+  readonly resumed?: SpanIds | undefined;
+}
+
+/** Why something is red: `error.type`, and what it says. */
+export interface Failure {
+  readonly errorType: string;
+  readonly message?: string;
 }
 
 export interface FactInput {
@@ -49,7 +58,7 @@ export class Scope {
     this.#start = start;
     this.#recorder = beginRecording();
     this.startedAtMs = Date.now();
-    this.#span = quietly(() => this.#recorder?.startSpan(start));
+    this.#span = quietly(() => this.#open());
     const parent = this.#span === undefined ? start.parent : trace.setSpan(start.parent, this.#span);
     this.context = parent.setValue(SCOPE, this);
     this.ids = this.#span?.spanContext();
@@ -61,13 +70,19 @@ export class Scope {
 
   /** What a start fact carries so that this span can be closed by others when this process cannot. */
   announcement(): Record<string, JsonValue | undefined> {
-    if (this.ids === undefined) return {};
+    if (this.ids === undefined || this.#start.resumed !== undefined) return {};
     return {
       ...this.#start.attributes,
       [ATTR.spanName]: this.#start.name,
       [ATTR.spanKind]: SPAN_KIND[this.#start.kind],
       [ATTR.spanParentId]: trace.getSpanContext(this.#start.parent)?.spanId,
     };
+  }
+
+  /** What an end fact adds so that a span of an earlier process is built from it; nothing for a span of this one. */
+  closing(failure?: Failure): Record<string, JsonValue | undefined> {
+    if (this.#start.resumed === undefined) return {};
+    return { [ATTR.errorType]: failure?.errorType, [ATTR.spanDerive]: true };
   }
 
   emit(eventName: string, input: FactInput = {}): void {
@@ -105,7 +120,7 @@ export class Scope {
   }
 
   /** Closes the span; with an error type it is red. A second call does nothing. */
-  end(failure?: { readonly errorType: string; readonly message?: string }): void {
+  end(failure?: Failure): void {
     if (this.#ended) return;
     this.#ended = true;
     quietly(() => {
@@ -118,6 +133,13 @@ export class Scope {
       }
       this.#span?.end();
     });
+  }
+
+  #open(): Span | undefined {
+    const { resumed } = this.#start;
+    if (resumed === undefined) return this.#recorder?.startSpan(this.#start);
+    if (this.#recorder === undefined) return undefined;
+    return trace.wrapSpanContext({ ...resumed, traceFlags: TraceFlags.SAMPLED });
   }
 
   /** W3C Trace Context, version 00; always sampled. */

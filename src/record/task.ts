@@ -13,7 +13,7 @@ import { outputRecord } from './output.ts';
 import type { SpanAttributes } from './recorder.ts';
 import { activeScope, failureOf, type Scope } from './scope.ts';
 import { UsageTotal } from './usage.ts';
-import { startWorkflow, type Workflow, type WorkflowOptions } from './workflow.ts';
+import { openWorkflow, type Workflow, type WorkflowOptions, type WorkflowPlace } from './workflow.ts';
 
 const TASK = createContextKey('tasktrail.task');
 
@@ -141,11 +141,12 @@ export class Task {
 
   /** The pair form of `workflow`: close it with `.end()` or `.fail(error)`. */
   startWorkflow(name: string, options: WorkflowOptions = {}): Workflow {
-    const workflow = startWorkflow(name, {
-      ...options,
-      taskAttributes: this.attributes,
-      parent: this.#parent(),
-    });
+    return this.linkWorkflow((place) => openWorkflow(name, { ...options, ...place }));
+  }
+
+  /** Opens a workflow, in whichever way, below what goes on in this task, and lets each know of the other. */
+  linkWorkflow(open: (place: WorkflowPlace) => Workflow): Workflow {
+    const workflow = open({ taskAttributes: this.attributes, parent: this.#parent() });
     this.metadata({ workflow_ids: [workflow.id] });
     return workflow;
   }

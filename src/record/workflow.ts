@@ -1,259 +1,70 @@
-import { type Context, context } from '@opentelemetry/api';
+import type { Context } from '@opentelemetry/api';
 import { ATTR } from '../model/attributes.ts';
-import { type WorkflowEventType, workflowEventName } from '../model/events.ts';
 import { checkWorkflowId } from '../model/ids.ts';
-import { isJsonObject, type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
+import { type JsonValue, toJsonValue } from '../model/json.ts';
+import { checkKnown, isStartKnown, progressOf, traceOf } from './known-workflow.ts';
+import { checkName, Level, type WorkflowRun } from './level.ts';
 import { mintMoment, mintWorkflowId } from './mint.ts';
+import { Phase, type PhaseOptions } from './phase.ts';
+import { Progress, WORKFLOW } from './progress.ts';
 import type { SpanAttributes } from './recorder.ts';
-import { failureOf, Scope } from './scope.ts';
+import { type RetryOptions, retry } from './retry.ts';
+import { type Failure, failureOf } from './scope.ts';
 
 export interface WorkflowOptions {
   readonly workItemId?: string;
   /** Names of the phases that are planned. */
   readonly phases?: readonly string[];
-  /** A given id is taken as given: same id, same run. Throws `ERR_ID_INVALID` when it could not be part of a path. */
+  /**
+   * A given id is taken as given: same id, same run. The store then counts the attempts, and steps of one name that are
+   * open at once are one; `resumeWorkflow` knows better. Throws `ERR_ID_INVALID` when it could not be part of a path.
+   */
   readonly workflowId?: string;
   readonly branch?: string;
   readonly autonomyLevel?: string;
 }
 
-export interface PhaseOptions {
-  /** Names of the steps that are planned. */
-  readonly steps?: readonly string[];
-}
-
-export interface StepOptions {
-  readonly skill?: string;
-}
-
-export interface ArtifactInput {
-  readonly type: string;
-  readonly path?: string;
-  readonly metadata?: JsonObject;
-  readonly [more: string]: JsonValue | undefined;
-}
-
-type StepStatus = 'success' | 'warning' | 'failure' | 'pending_input';
-type Status = 'success' | 'failure';
-
-interface WorkflowStart extends WorkflowOptions {
+/** Where a workflow hangs. */
+export interface WorkflowPlace {
   readonly taskAttributes?: Readonly<Record<string, JsonValue>>;
   readonly parent: Context;
 }
 
-interface LevelStart {
-  readonly name: string;
-  /** On this span, on its events and on everything below. */
-  readonly identity: SpanAttributes;
-  /** On this span alone. */
-  readonly own?: SpanAttributes;
-  readonly parent: Context;
+/** That another process began it, and the phase and step that were open. */
+interface Resumption {
+  readonly isStartKnown: boolean;
+  readonly phase: string | null;
+  readonly step: string | null;
 }
 
-/** Where a phase or a step hangs. */
-interface Place {
-  readonly identity: SpanAttributes;
-  readonly parent: Context;
+interface WorkflowStart extends WorkflowOptions, WorkflowPlace {
+  readonly run: WorkflowRun;
+  readonly traceId?: string | undefined;
+  readonly resumption?: Resumption;
 }
 
-/** Shared by the three levels: an open span, a clock, and an end that happens once. */
-abstract class Level {
-  protected readonly scope: Scope;
-  protected readonly identity: SpanAttributes;
-  readonly #startedAtMs: number;
-  #ended = false;
-  /** Names of what failed below it and was not started again since: a retry that goes well makes good. */
-  protected readonly failed: Set<string> = new Set();
-
-  constructor({ name, identity, own, parent }: LevelStart) {
-    this.identity = identity;
-    this.scope = new Scope({ name, kind: 'internal', parent, attributes: { ...identity, ...own } });
-    this.#startedAtMs = mintMoment().timeMs;
-  }
-
-  get context(): Context {
-    return this.scope.context;
-  }
-
-  protected emit(
-    type: WorkflowEventType,
-    payload: JsonObject,
-    extra: Record<string, JsonValue | undefined> = {},
-  ): void {
-    this.scope.emit(workflowEventName(type), {
-      body: payload,
-      attributes: { ...this.identity, ...extra },
-    });
-  }
-
-  protected durationMs(): number {
-    return mintMoment().timeMs - this.#startedAtMs;
-  }
-
-  /** True the first time only. */
-  protected close(): boolean {
-    if (this.#ended) return false;
-    this.#ended = true;
-    return true;
-  }
-
-  async within<T>(fn: () => Promise<T> | T, ends: { end(): void; fail(error: unknown): void }): Promise<T> {
-    try {
-      const value = await context.with(this.scope.context, async () => fn());
-      ends.end();
-      return value;
-    } catch (error) {
-      ends.fail(error);
-      throw error;
-    }
-  }
+interface ResumedStart extends Omit<WorkflowOptions, 'workflowId'>, WorkflowPlace {
+  readonly name?: string;
+  /** What is known of it; it is checked here. */
+  readonly known: unknown;
 }
 
-export class Step extends Level {
-  readonly #name: string;
-  readonly #skill: string | null;
-  readonly #phase: Phase;
-  readonly #artifacts: JsonObject[] = [];
-  #status: StepStatus = 'success';
-
-  /** Opened by `phase.step` or `phase.startStep`. */
-  constructor(phase: Phase, name: string, options: StepOptions, at: Place) {
-    super({
-      name: `step ${name}`,
-      identity: { ...at.identity, [ATTR.stepName]: name, [ATTR.stepSkill]: options.skill },
-      parent: at.parent,
-    });
-    this.#phase = phase;
-    this.#name = name;
-    this.#skill = options.skill ?? null;
-    const step = { name, skill: this.#skill };
-    this.emit('step_start', { phase: phase.name, step }, this.scope.announcement());
-  }
-
-  /** What the step came to when it ends without an error; `failure` shows in phase and workflow as well. */
-  status(status: StepStatus): void {
-    this.#status = status;
-  }
-
-  artifact(artifact: ArtifactInput): void {
-    const plain = toJsonValue(artifact);
-    const { metadata = {}, ...summary } = isJsonObject(plain) ? plain : {};
-    this.#artifacts.push(summary);
-    this.#phase.countArtifact(summary);
-    const attributes = { [ATTR.artifactType]: summary.type, [ATTR.artifactPath]: summary.path };
-    this.emit('artifact_create', { artifact: { ...summary, metadata }, step: this.#name }, attributes);
-    this.scope.addSpanEvent(workflowEventName('artifact_create'), attributes, mintMoment().timeMs);
-  }
-
-  async run<T>(fn: (step: Step) => Promise<T> | T): Promise<T> {
-    return this.within(() => fn(this), this);
-  }
-
-  end(): void {
-    this.#finish(this.#status);
-  }
-
-  fail(error: unknown): void {
-    this.#finish('failure', error);
-  }
-
-  #finish(status: StepStatus, error?: unknown): void {
-    if (!this.close()) return;
-    const failure = error === undefined ? undefined : failureOf(error);
-    this.emit(
-      'step_complete',
-      {
-        phase: this.#phase.name,
-        step: {
-          name: this.#name,
-          skill: this.#skill,
-          status,
-          duration_ms: this.durationMs(),
-          error: failure?.message ?? null,
-        },
-        artifacts: [...this.#artifacts],
-      },
-      { [ATTR.stepStatus]: status },
-    );
-    this.scope.setAttributes({ [ATTR.stepStatus]: status });
-    this.#phase.countStep(this.#name, status);
-    this.scope.end(failure ?? (status === 'failure' ? { errorType: 'step_failed' } : undefined));
-  }
-}
-
-export class Phase extends Level {
-  readonly name: string;
-  readonly #workflow: Workflow;
-  #steps = 0;
-  #artifacts = 0;
-
-  /** Opened by `workflow.phase` or `workflow.startPhase`. */
-  constructor(workflow: Workflow, name: string, options: PhaseOptions, at: Place) {
-    super({ name: `phase ${name}`, identity: { ...at.identity, [ATTR.phaseName]: name }, parent: at.parent });
-    this.name = name;
-    this.#workflow = workflow;
-    this.emit('phase_start', { phase: name, steps: options.steps ?? [] }, this.scope.announcement());
-  }
-
-  /** Opens a step, runs `fn` with it and closes it whatever happens; `fn`'s own exception comes back unchanged. */
-  async step<T>(name: string, options: StepOptions, fn: (step: Step) => Promise<T> | T): Promise<T> {
-    return this.startStep(name, options).run(fn);
-  }
-
-  /** The pair form of `step`: close it with `.end()` or `.fail(error)`. */
-  startStep(name: string, options: StepOptions = {}): Step {
-    this.failed.delete(name);
-    return new Step(this, name, options, { identity: this.identity, parent: this.scope.context });
-  }
-
-  countStep(name: string, status: StepStatus): void {
-    this.#steps += 1;
-    this.#workflow.countStep();
-    if (status === 'failure') this.failed.add(name);
-  }
-
-  countArtifact(artifact: JsonObject): void {
-    this.#artifacts += 1;
-    this.#workflow.countArtifact(artifact);
-  }
-
-  async run<T>(fn: (phase: Phase) => Promise<T> | T): Promise<T> {
-    return this.within(() => fn(this), this);
-  }
-
-  end(): void {
-    this.#finish(this.failed.size === 0 ? undefined : { errorType: 'step_failed' });
-  }
-
-  fail(error: unknown): void {
-    this.#finish(failureOf(error));
-  }
-
-  #finish(failure: { errorType: string; message?: string } | undefined): void {
-    if (!this.close()) return;
-    const status: Status = failure === undefined ? 'success' : 'failure';
-    this.emit('phase_complete', {
-      phase: this.name,
-      status,
-      duration_ms: this.durationMs(),
-      steps_completed: this.#steps,
-      artifacts_created: this.#artifacts,
-    });
-    this.#workflow.countPhase(this.name, status);
-    this.scope.end(failure);
-  }
-}
-
+/** One run of a workflow. */
 export class Workflow extends Level {
   readonly id: string;
-  readonly #artifacts: JsonObject[] = [];
-  #phases = 0;
-  #steps = 0;
+  readonly name: string;
 
-  /** Opened by `task.workflow`, `task.startWorkflow` or the package's `startWorkflow`. */
-  constructor(id: string, name: string, start: WorkflowStart) {
+  /** Opened by `startWorkflow`, `resumeWorkflow` or those of a task. */
+  constructor(name: string, start: WorkflowStart) {
+    checkName('workflow', name);
+    const { run, parent, traceId } = start;
+    const id = run.workflowId;
     super({
-      name: `workflow ${name}`,
+      run,
+      parent,
+      traceId,
+      place: WORKFLOW,
+      title: `workflow ${name}`,
       identity: identityOf(id, start),
       own: {
         [ATTR.genAiOperation]: 'invoke_workflow',
@@ -261,20 +72,13 @@ export class Workflow extends Level {
         [ATTR.pipelineName]: name,
         [ATTR.pipelineRunId]: id,
       },
-      parent: start.parent,
     });
     this.id = id;
-    this.emit(
-      'workflow_start',
-      {
-        context: {
-          work_item_id: start.workItemId ?? null,
-          branch: start.branch ?? null,
-          autonomy_level: start.autonomyLevel ?? null,
-        },
-      },
-      this.scope.announcement(),
-    );
+    this.name = name;
+    const { resumption } = start;
+    const isBeginning = resumption === undefined || !resumption.isStartKnown;
+    if (isBeginning) this.#tellStart(start);
+    if (resumption !== undefined) this.#tellResumption(resumption, !isBeginning || this.attempt > 1);
   }
 
   /** Opens a phase, runs `fn` with it and closes it whatever happens; `fn`'s own exception comes back unchanged. */
@@ -284,21 +88,42 @@ export class Workflow extends Level {
 
   /** The pair form of `phase`: close it with `.end()` or `.fail(error)`. */
   startPhase(name: string, options: PhaseOptions = {}): Phase {
-    this.failed.delete(name);
-    return new Phase(this, name, options, { identity: this.identity, parent: this.scope.context });
+    const { workflowRun: run, identity } = this;
+    return new Phase(name, options, { run, identity, parent: this.scope.context });
   }
 
-  countPhase(name: string, status: Status): void {
-    this.#phases += 1;
-    if (status === 'failure') this.failed.add(name);
+  /**
+   * As `phase`, again while it fails (by an exception or by a failed step): each try is an attempt of the phase.
+   * Throws what the last one threw, or `ERR_STEP_FAILED` when a step failed it or an earlier process did.
+   */
+  async retryPhase<T>(
+    name: string,
+    options: PhaseOptions & RetryOptions,
+    fn: (phase: Phase) => Promise<T> | T,
+  ): Promise<T> {
+    const { progress } = this.workflowRun;
+    const place = { phase: checkName('phase', name), step: null };
+    const tries = {
+      what: `phase ${name}`,
+      before: progress.failuresBefore(place),
+      attempt: () => progress.attemptOf(place),
+      start: () => this.startPhase(name, options),
+      // The start of its next attempt says it.
+      again: () => undefined,
+    };
+    return retry(tries, options, fn);
   }
 
-  countStep(): void {
-    this.#steps += 1;
+  /** Leaves a phase out; it counts as done. */
+  skipPhase(name: string, reason?: string): void {
+    const attempt = this.workflowRun.progress.skip({ phase: checkName('phase', name), step: null });
+    const payload = { phase: name, reason: toJsonValue(reason) };
+    this.emit('phase_skip', payload, { attempt, attributes: { [ATTR.phaseName]: name } });
   }
 
-  countArtifact(artifact: JsonObject): void {
-    this.#artifacts.push(artifact);
+  /** Whether the newest attempt of a phase or step ended well or was left out, in this process or before. */
+  isDone(phase: string, step?: string): boolean {
+    return this.workflowRun.progress.isDone({ phase, step: step ?? null });
   }
 
   async run<T>(fn: (workflow: Workflow) => Promise<T> | T): Promise<T> {
@@ -306,36 +131,95 @@ export class Workflow extends Level {
   }
 
   end(): void {
-    this.#finish(this.failed.size === 0 ? undefined : { errorType: 'phase_failed' });
+    const hasFailed = this.workflowRun.progress.hasFailedBelow(this.place, this.attempt);
+    this.#finish(hasFailed ? { errorType: 'phase_failed' } : undefined);
   }
 
   fail(error: unknown): void {
     this.#finish(failureOf(error));
   }
 
-  #finish(failure: { errorType: string; message?: string } | undefined): void {
+  /** It is given up; what is still open below it stays so. */
+  cancel(reason?: string): void {
+    const message = reason === undefined ? {} : { message: String(toJsonValue(reason)) };
+    this.#finish({ errorType: 'cancelled', ...message }, 'cancelled');
+  }
+
+  #finish(failure: Failure | undefined, cancelled?: 'cancelled'): void {
     if (!this.close()) return;
-    const status: Status = failure === undefined ? 'success' : 'failure';
-    this.emit('workflow_complete', {
+    const { progress } = this.workflowRun;
+    const status = cancelled ?? (failure === undefined ? 'success' : 'failure');
+    const reason = cancelled === undefined ? {} : { reason: failure?.message ?? null };
+    const payload = {
       status,
       duration_ms: this.durationMs(),
-      summary: {
-        phases_executed: this.#phases,
-        steps_executed: this.#steps,
-        artifacts_created: this.#artifacts.length,
-        retries_used: 0,
-      },
-      artifacts: [...this.#artifacts],
+      summary: { ...progress.summary() },
+      artifacts: progress.artifactsOf(this.place, this.attempt),
+      ...reason,
+    };
+    const result = cancelled === undefined ? status : 'cancellation';
+    this.conclude({
+      type: 'workflow_complete',
+      status,
+      payload,
+      failure,
+      attributes: { [ATTR.pipelineResult]: result },
     });
-    this.scope.setAttributes({ [ATTR.pipelineResult]: status });
-    this.scope.end(failure);
+  }
+
+  #tellStart(options: WorkflowOptions): void {
+    const context = {
+      work_item_id: toJsonValue(options.workItemId),
+      branch: toJsonValue(options.branch),
+      autonomy_level: toJsonValue(options.autonomyLevel),
+    };
+    const attributes = {
+      ...(this.attempt === 1 && this.scope.announcement()),
+      [ATTR.genAiWorkflowName]: this.name,
+      [ATTR.workflowPhases]: namesOf(options.phases),
+    };
+    this.emit('workflow_start', { context }, { attributes, attempt: 1 });
+  }
+
+  #tellResumption({ phase, step }: Resumption, announces: boolean): void {
+    const attributes = {
+      ...(announces && this.scope.announcement()),
+      [ATTR.genAiWorkflowName]: this.name,
+      // Each is an event of its own, however often one attempt is resumed.
+      [ATTR.eventKey]: mintMoment().eventId,
+    };
+    this.emit('workflow_resumed', { from_phase: phase, from_step: step }, { attributes });
   }
 }
 
-export function startWorkflow(name: string, start: WorkflowStart): Workflow {
-  const id =
-    start.workflowId === undefined ? mintWorkflowId(start.workItemId) : checkWorkflowId(start.workflowId);
-  return new Workflow(id, name, start);
+/** A run from its beginning. */
+export function openWorkflow(name: string, start: WorkflowOptions & WorkflowPlace): Workflow {
+  const given = start.workflowId;
+  const workflowId = given === undefined ? mintWorkflowId(start.workItemId) : checkWorkflowId(given);
+  const run = { workflowId, progress: new Progress(), knowsAttempts: given === undefined };
+  return new Workflow(name, { ...start, run });
+}
+
+/**
+ * A run that another process may have begun. What is known to be open goes on, under the ids of its spans; what is not
+ * known is told again, under the keys that it has.
+ */
+export function continueWorkflow(id: string, start: ResumedStart): Workflow {
+  const workflowId = checkWorkflowId(id);
+  const known = checkKnown(start.known, workflowId);
+  const progress = progressOf(known);
+  const workItemId = start.workItemId ?? known?.work_item_id ?? undefined;
+  return new Workflow(start.name ?? known?.name ?? id, {
+    ...start,
+    ...(workItemId !== undefined && { workItemId }),
+    run: { workflowId, progress, knowsAttempts: true },
+    traceId: traceOf(known),
+    resumption: {
+      isStartKnown: isStartKnown(known, progress),
+      phase: known?.phase ?? null,
+      step: known?.step ?? null,
+    },
+  });
 }
 
 function identityOf(id: string, start: WorkflowStart): SpanAttributes {
@@ -344,4 +228,9 @@ function identityOf(id: string, start: WorkflowStart): SpanAttributes {
     if (typeof value === 'string' || typeof value === 'number') task[key] = value;
   }
   return { ...task, [ATTR.workflowId]: id, [ATTR.workItemId]: start.workItemId };
+}
+
+/** Only names can be planned. */
+function namesOf(phases: unknown): JsonValue | undefined {
+  return Array.isArray(phases) ? phases.filter((name) => typeof name === 'string') : undefined;
 }

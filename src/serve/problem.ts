@@ -31,6 +31,7 @@ const PROBLEMS: Readonly<Record<ErrorCode, ProblemRow>> = {
     headers: { 'Retry-After': '5' },
   },
   ERR_SIGNATURE_INVALID: { status: 401, title: 'The signature is not valid' },
+  ERR_STEP_FAILED: { status: 500, title: 'The step failed' },
   ERR_STORE_UNAVAILABLE: { status: 503, title: 'The stored logs cannot be read or written' },
   ERR_TOO_LARGE: { status: 413, title: 'Too large' },
   ERR_TYPE_UNSUPPORTED: { status: 415, title: 'The content type is not supported' },

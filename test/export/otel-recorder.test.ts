@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { context, propagation, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { isTracingSuppressed } from '@opentelemetry/core';
@@ -16,7 +17,9 @@ import { encodeLogRecord } from '../../src/export/encode.ts';
 import { logRecordProcessor, OtelRecorder, spanProcessor } from '../../src/export/otel-recorder.ts';
 import { partsOf, requestBody } from '../../src/export/request.ts';
 import type { Journal } from '../../src/journal/journal.ts';
+import { derivedSpanId, derivedTraceId } from '../../src/model/workflow-span.ts';
 import { recordTask } from '../../src/record/attempt.ts';
+import { resumeKnownWorkflow, startWorkflow } from '../../src/record/orchestration.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
 import { openJournal, readSegments, tempDir } from '../journal/fixture.ts';
 import { startCollector, startSending } from './fixture.ts';
@@ -346,4 +349,76 @@ test.each([true, false])('with workflow events switched on: %s, the spans are th
     'step run',
     'workflow review',
   ]);
+});
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** A phase with a step that is started twice. */
+function runThrough(workflow: ReturnType<typeof startWorkflow>): string {
+  const phase = workflow.startPhase('build');
+  phase.startStep('run').end();
+  phase.startStep('run').end();
+  phase.end();
+  workflow.end();
+  return workflow.id;
+}
+
+test('every process derives the same ids for the spans of a workflow', async () => {
+  const { journal } = openTrail(await tempDir());
+  const workflowId = runThrough(startWorkflow('w'));
+  const { spans } = await received(journal);
+  const traceId = derivedTraceId(workflowId, sha256);
+  const idOf = (phase: string | null, step: string | null, attempt: number): string =>
+    derivedSpanId(traceId, { workflowId, phase, step, attempt }, sha256);
+  expect(spans.map(({ traceId: trace, spanId, parentSpanId }) => [trace, spanId, parentSpanId])).toEqual([
+    [traceId, idOf('build', 'run', 1), idOf('build', null, 1)],
+    [traceId, idOf('build', 'run', 2), idOf('build', null, 1)],
+    [traceId, idOf('build', null, 1), idOf(null, null, 1)],
+    [traceId, idOf(null, null, 1), undefined],
+  ]);
+  runThrough(resumeKnownWorkflow(workflowId, { name: 'w' }, undefined));
+  const again = await received(journal);
+  expect(again.spans.map(({ spanId }) => spanId)).toEqual(spans.map(({ spanId }) => spanId));
+});
+
+test('inside a task the trace is that of the task, and other spans keep random ids', async () => {
+  const { journal } = openTrail(await tempDir());
+  const workflowId = await recordTask(INPUT, (task) => runThrough(task.startWorkflow('w')));
+  await recordTask(INPUT, () => undefined);
+  const { spans } = await received(journal);
+  expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(6);
+  const process = named(spans, 'process test');
+  expect(process?.traceId).not.toBe(derivedTraceId(workflowId, sha256));
+  const workflow = named(spans, 'workflow w');
+  const at = { workflowId, phase: null, step: null, attempt: 1 };
+  expect(workflow).toMatchObject({
+    traceId: process?.traceId,
+    spanId: derivedSpanId(process?.traceId ?? '', at, sha256),
+    parentSpanId: process?.spanId,
+  });
+});
+
+test.each([
+  [
+    'whose id was given',
+    () => {
+      runThrough(startWorkflow('w', { workflowId: 'mine' }));
+      runThrough(startWorkflow('w', { workflowId: 'mine' }));
+    },
+  ],
+  [
+    "that goes through a user's provider",
+    () => {
+      setGlobal([spanProcessor()]);
+      runThrough(resumeKnownWorkflow('mine', { name: 'w' }, undefined));
+      runThrough(resumeKnownWorkflow('mine', { name: 'w' }, undefined));
+    },
+  ],
+])('the spans of a workflow %s have random ids', async (_which, run) => {
+  const { journal } = openTrail(await tempDir());
+  run();
+  const { spans } = await received(journal);
+  expect(new Set(spans.map(({ spanId }) => spanId)).size).toBe(8);
 });

@@ -1,0 +1,210 @@
+import fc from 'fast-check';
+import { expect, onTestFinished, test } from 'vitest';
+import type { JsonValue } from '../../src/model/json.ts';
+import type { WorkflowFold } from '../../src/project/workflow-fold.ts';
+import type { KnownWorkflow } from '../../src/record/known-workflow.ts';
+import { resumeKnownWorkflow, startWorkflow } from '../../src/record/orchestration.ts';
+import type { Phase } from '../../src/record/phase.ts';
+import { setRecorder } from '../../src/record/recorder.ts';
+import type { Step } from '../../src/record/step.ts';
+import type { Workflow } from '../../src/record/workflow.ts';
+import { Ledger } from './ledger.ts';
+
+interface StepPlan {
+  /** How many of its starts fail. */
+  readonly failures: number;
+  readonly failsBy: 'throwing' | 'status';
+  readonly tries: number;
+  readonly artifacts: number;
+  readonly decides: boolean;
+  readonly isSkipped: boolean;
+}
+
+interface PhasePlan {
+  readonly steps: readonly StepPlan[];
+  readonly tries: number;
+  readonly artifacts: number;
+  readonly isSkipped: boolean;
+  /** The workflow goes on after this phase has failed. */
+  readonly isTolerated: boolean;
+}
+
+interface Stop {
+  /** Records that are written before the process is killed. */
+  readonly writes: number;
+  /** Whether the next process knows what was done. */
+  readonly isKnown: boolean;
+}
+
+const SEVERAL = fc.integer({ min: 0, max: 2 });
+const TRIES = fc.integer({ min: 1, max: 3 });
+const STEP: fc.Arbitrary<StepPlan> = fc.record({
+  failures: fc.integer({ min: 0, max: 4 }),
+  failsBy: fc.constantFrom('throwing' as const, 'status' as const),
+  tries: TRIES,
+  artifacts: SEVERAL,
+  decides: fc.boolean(),
+  isSkipped: fc.nat(5).map((number) => number === 0),
+});
+const PHASE: fc.Arbitrary<PhasePlan> = fc.record({
+  steps: fc.array(STEP, { maxLength: 3 }),
+  tries: TRIES,
+  artifacts: SEVERAL,
+  isSkipped: fc.nat(5).map((number) => number === 0),
+  isTolerated: fc.boolean(),
+});
+const PLAN = fc.array(PHASE, { minLength: 1, maxLength: 3 });
+const STOPS = fc.array(fc.record({ writes: fc.integer({ min: 0, max: 30 }), isKnown: fc.boolean() }), {
+  minLength: 1,
+  maxLength: 4,
+});
+
+/** Does what the plan says; what is done it leaves out. */
+async function orchestrate(workflow: Workflow, plan: readonly PhasePlan[]): Promise<void> {
+  for (const [number, phase] of plan.entries()) {
+    const name = `phase-${number}`;
+    if (workflow.isDone(name)) continue;
+    if (phase.isSkipped) {
+      workflow.skipPhase(name, 'not needed');
+      continue;
+    }
+    const steps = phase.steps.map((_step, at) => `step-${at}`);
+    const run = workflow.retryPhase(name, { steps, maxAttempts: phase.tries }, (open) =>
+      runPhase(open, phase),
+    );
+    await (phase.isTolerated ? run.catch(() => undefined) : run);
+  }
+}
+
+async function runPhase(open: Phase, phase: PhasePlan): Promise<void> {
+  for (let at = 0; at < phase.artifacts; at += 1)
+    open.artifact({ type: 'report', path: `/${open.name}/${at}` });
+  for (const [number, step] of phase.steps.entries()) {
+    const name = `step-${number}`;
+    if (open.isDone(name)) continue;
+    if (step.isSkipped) open.skipStep(name);
+    else await open.retryStep(name, { maxAttempts: step.tries }, (running) => work(running, step));
+  }
+}
+
+function work(running: Step, step: StepPlan): void {
+  for (let at = 0; at < step.artifacts; at += 1)
+    running.artifact({ type: 'file', path: `/${at}`, metadata: { at } });
+  if (step.decides) running.decision({ decision: 'which way', chosen: running.attempt });
+  if (running.attempt > step.failures) return;
+  if (step.failsBy === 'throwing') throw new RangeError(`attempt ${running.attempt} is broken`);
+  running.status('failure');
+}
+
+async function complete(workflow: Workflow, plan: readonly PhasePlan[]): Promise<void> {
+  // A workflow that fails is a result as well.
+  await workflow.run(() => orchestrate(workflow, plan)).catch(() => undefined);
+}
+
+/** Every event but the resumptions, without how long things took. */
+function eventsOf(fold: WorkflowFold): string[] {
+  return fold.placed
+    .filter(({ isKept, fact }) => isKept && fact.event_type !== 'workflow_resumed')
+    .map(({ fact, phase, attempt }) =>
+      JSON.stringify([fact.event_type, phase, fact.step, attempt, withoutDuration(fact.payload)]),
+    )
+    .sort();
+}
+
+function withoutDuration(payload: JsonValue): JsonValue {
+  return JSON.parse(JSON.stringify(payload, (name, value) => (name === 'duration_ms' ? undefined : value)));
+}
+
+async function interrupted(
+  plan: readonly PhasePlan[],
+  stops: readonly Stop[],
+  tell: (known: KnownWorkflow | undefined) => KnownWorkflow | undefined = (known) => known,
+): Promise<WorkflowFold & Ending> {
+  const ledger = new Ledger();
+  let workflow: Workflow | undefined;
+  let isKnown = true;
+  for (const { writes, ...next } of [...stops, { writes: Number.POSITIVE_INFINITY, isKnown: true }]) {
+    // Who knows that it is over leaves it alone.
+    if (workflow !== undefined && isKnown && ledger.size > 0 && ledger.fold(workflow.id).isOver) break;
+    ledger.startProcess(writes);
+    workflow =
+      workflow === undefined
+        ? startWorkflow('w', { workItemId: '7' })
+        : resumeKnownWorkflow(
+            workflow.id,
+            { name: 'w', workItemId: '7' },
+            isKnown ? tell(ledger.known(workflow.id)) : undefined,
+          );
+    await complete(workflow, plan);
+    isKnown = next.isKnown;
+  }
+  return Object.assign(ledger.fold(workflow?.id ?? ''), { ledger });
+}
+
+interface Ending {
+  readonly ledger: Ledger;
+}
+
+/** Spans that were ended here, or that their two facts make. */
+function endedSpans({ spans, facts }: Ledger): Set<string> {
+  const announced = new Set(facts.filter(({ span }) => span !== undefined).map(keyOf));
+  const derived = facts.filter(({ derive }) => derive !== undefined).map(keyOf);
+  return new Set([
+    ...spans.map(({ traceId, spanId }) => `${traceId}-${spanId}`),
+    ...derived.filter((key) => announced.has(key)),
+  ]);
+}
+
+function keyOf(fact: { readonly trace_id: string | null; readonly span_id: string | null }): string {
+  return `${fact.trace_id}-${fact.span_id}`;
+}
+
+test('stopped anywhere, any number of times, and gone on with or without knowledge: the same events, once each, in one whole trace', async () => {
+  onTestFinished(() => setRecorder(undefined));
+  let resumptions = 0;
+  await fc.assert(
+    fc.asyncProperty(PLAN, STOPS, async (plan, stops) => {
+      const whole = await interrupted(plan, []);
+      const parts = await interrupted(plan, stops);
+      resumptions += parts.placed.filter(({ fact }) => fact.event_type === 'workflow_resumed').length;
+      expect(eventsOf(parts)).toEqual(eventsOf(whole));
+      for (const { state } of [whole, parts]) {
+        expect(state.completeness).toMatchObject({ disagrees: false, no_end: false, time_reversed: false });
+        expect(state.status).toBe(whole.state.status);
+        expect({ ...state.measured, duration_ms: 0 }).toEqual({ ...whole.state.measured, duration_ms: 0 });
+      }
+      const { ledger, state } = parts;
+      const ended = endedSpans(ledger);
+      for (const level of state.levels) {
+        if (level.started_at === null) continue;
+        expect(ended, JSON.stringify(level)).toContain(keyOf(level));
+      }
+      const known = new Set([...ended, ...ledger.facts.map(keyOf)]);
+      for (const { traceId, parentSpanId, name } of ledger.spans) {
+        expect(traceId).toBe(state.trace_id);
+        if (!name.startsWith('workflow ')) expect(known).toContain(`${traceId}-${parentSpanId}`);
+      }
+    }),
+    { numRuns: 200 },
+  );
+  expect(resumptions).toBeGreaterThan(100);
+}, 120_000);
+
+test('who knows the state alone, without the events, starts and ends the same', async () => {
+  onTestFinished(() => setRecorder(undefined));
+  const levelsOf = (fold: WorkflowFold): string[] =>
+    eventsOf(fold).map((event) => JSON.stringify(JSON.parse(event).slice(0, 4)));
+  const withoutEvents = (known: KnownWorkflow | undefined): KnownWorkflow | undefined => {
+    const { events: _events, ...state } = known ?? {};
+    return known && (state as KnownWorkflow);
+  };
+  await fc.assert(
+    fc.asyncProperty(PLAN, STOPS, async (plan, stops) => {
+      // How often a step was tried in each of several rounds of its phase only the events can tell.
+      const rounds = plan.map((phase) => ({ ...phase, tries: 1 }));
+      const whole = await interrupted(rounds, []);
+      expect(levelsOf(await interrupted(rounds, stops, withoutEvents))).toEqual(levelsOf(whole));
+    }),
+    { numRuns: 100 },
+  );
+}, 60_000);
