@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Books } from '../books.ts';
 import type { Config } from '../config.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
@@ -7,6 +6,12 @@ import { spanEntry, type TelemetrySource } from '../journal/line.ts';
 import { type Receiver, startReceiver } from '../receive/server.ts';
 import { DirectoryLock } from '../store/lock.ts';
 import { Store } from '../store/store.ts';
+import { Tombstones } from '../store/tombstones.ts';
+import { scheduleRetention } from './retention-schedule.ts';
+import { startUploads, type Uploads } from './uploads.ts';
+
+/** An upload under way at shutdown gets that long; the next start goes on with what is left. */
+const UPLOAD_MS = 2_000;
 
 export interface HolderOptions {
   readonly config: Config;
@@ -49,31 +54,50 @@ export async function lockDirectory(
 
 export async function startHolder(lock: DirectoryLock, options: HolderOptions): Promise<Holder> {
   const { config, books, journal, source, log } = options;
+  const tombstones = await openTombstones(lock, config);
+  let uploads: Uploads | undefined;
   const store = new Store({
     logDir: config.logDir,
-    ...(config.workflowDir !== join(config.logDir, '_workflow') && { workflowDir: config.workflowDir }),
+    workflowDir: config.workflowDir,
     books,
     isHeld: () => lock.isHeld,
+    isPruned: (kind, id) => tombstones.has(kind, id),
     onSpan: (span) => journal.append(source, spanEntry(span)),
+    onDocument: (workflowId) => uploads?.archive.notify(workflowId),
     log,
   });
   const receiver = await openReceiver(lock, config, store);
   store.start();
+  uploads = startUploads(config, books, log);
   const recovered = store.recover().catch((error: unknown) => {
     books.setReason('recovery', messageOf(error));
   });
+  const isUploaded = uploads?.isUploaded;
+  const retention = scheduleRetention({ config, store, tombstones, books, isUploaded, recovered, log });
   return {
     url: receiver.url,
     recovered,
     close: async (deadlineMs) => {
+      const until = Date.now() + deadlineMs;
       try {
         await receiver.close(deadlineMs);
+        await retention.close();
         await store.close('the service has stopped');
+        await uploads?.archive.close(Math.min(UPLOAD_MS, Math.max(0, until - Date.now())));
       } finally {
         await lock.release();
       }
     },
   };
+}
+
+async function openTombstones(lock: DirectoryLock, config: Config): Promise<Tombstones> {
+  try {
+    return await Tombstones.open(config.logDir);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
 }
 
 /** Listens and tells others where; gives the directory back when it cannot. */

@@ -1,7 +1,9 @@
+import { isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import type { Job, Queue } from '../queue/queue.ts';
 import { closeTask } from '../record/attempt.ts';
 import type { Reader } from '../serve/reader.ts';
+import { resumeWorkflow } from './resume-workflow.ts';
 
 /** A page of the list at a time. */
 const PAGE = 200;
@@ -43,6 +45,7 @@ export async function requeueUnfinished({
     if (job.attempt - (job.stops ?? 0) > attemptsMax) {
       const error = `its process ended during each of ${attemptsMax} attempts`;
       closeTask({ taskId: job.taskId, attempt: job.attempt - 1 }, { status: 'abandoned', error });
+      if (job.workflowId !== undefined) (await resumeWorkflow(job.workflowId)).cancel(error);
       continue;
     }
     await queue.push(job);
@@ -57,10 +60,12 @@ function idOf(metadata: JsonObject): string {
 
 async function jobOf(metadata: JsonObject, reader: Reader): Promise<Job | undefined> {
   const { task_id: taskId, attempt, stops, status, command, requested_agent: agent, traceparent } = metadata;
+  const { workflow_ids: workflows } = metadata;
   if (typeof taskId !== 'string') return undefined;
   const input = await reader.readDocument(taskId, 'input');
   if (!isJsonObject(input) || typeof input.message !== 'string') return undefined;
   const current = typeof attempt === 'number' ? attempt : 1;
+  const workflowId = Array.isArray(workflows) ? workflows.findLast(isWorkflowId) : undefined;
   return {
     taskId,
     message: input.message,
@@ -69,6 +74,7 @@ async function jobOf(metadata: JsonObject, reader: Reader): Promise<Job | undefi
     agent: typeof agent === 'string' ? agent : null,
     attempt: status === 'queued' ? current : current + 1,
     stops: typeof stops === 'number' ? stops : 0,
+    ...(workflowId !== undefined && { workflowId }),
     carrier: typeof traceparent === 'string' ? { traceparent } : {},
   };
 }

@@ -3,6 +3,7 @@ import type { Job, JobRun, Queue } from '../queue/queue.ts';
 import { recordAttempt } from '../record/attempt.ts';
 import type { Task } from '../record/task.ts';
 import { type Plan, planFor, timeoutMsOf } from './commands.ts';
+import { resumeWorkflow } from './resume-workflow.ts';
 
 /** A stop waits four seconds for running tasks: an agent that ignores SIGTERM must be gone, and its end recorded, by then. */
 const AGENT_GRACE_MS = 2_500;
@@ -39,7 +40,12 @@ async function workThrough(task: Task, job: Job, at: { config: Config; run: JobR
   const issue = job.sourceMetadata.issue_number;
   const workItemId = typeof issue === 'number' || typeof issue === 'string' ? String(issue) : job.taskId;
   const phases = plan.phases.map(({ name }) => name);
-  await task.workflow(plan.workflow, { workItemId, phases }, async (workflow) => {
+  const workflow =
+    job.workflowId === undefined
+      ? task.startWorkflow(plan.workflow, { workItemId, phases })
+      : await resumeWorkflow(job.workflowId, { name: plan.workflow, workItemId, phases });
+  // Nothing is left out of an attempt that runs again: what a step's agent said and cost belongs to this one's result.
+  await workflow.run(async () => {
     for (const { name, steps } of plan.phases) {
       await workflow.phase(name, { steps }, async (phase) => {
         for (const step of steps) {

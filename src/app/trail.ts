@@ -8,6 +8,7 @@ import { encodeAttributes } from '../export/encode.ts';
 import { OtelRecorder } from '../export/otel-recorder.ts';
 import type { Sender } from '../export/sender.ts';
 import { Journal } from '../journal/journal.ts';
+import { type JournalWatch, watchJournal } from '../journal/watch.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
 import type { Reader } from '../serve/reader.ts';
 import type { DirectoryLock } from '../store/lock.ts';
@@ -63,7 +64,10 @@ export interface Trail {
 export async function startTasktrail(options: StartOptions = {}): Promise<Trail> {
   const config = options.config ?? loadConfig(options);
   const books = new Books();
-  const reader: Reader = createReader(config.logDir);
+  const reader: Reader = createReader(config.logDir, {
+    workflowDir: config.workflowDir,
+    expectsUploads: config.s3 !== undefined,
+  });
   if (!config.enabled) {
     setRecorder(undefined);
     return offTrail(config, books, reader);
@@ -73,7 +77,7 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
   const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
   const lock = await tryLock(config, books, options.mustHold === true);
   const destinations = destinationsOf(config);
-  const journal = new Journal({ directory: join(config.logDir, '_journal'), destinations, books });
+  const journal = new Journal({ directory: journalFolder(config.logDir), destinations, books });
   const resource = resourceOf(config);
   const source = {
     resource: { attributes: encodeAttributes(resource.attributes) },
@@ -82,6 +86,11 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
   const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
   const holder = lock && (await startHolder(lock, { config, books, journal, source, log }));
   return new OpenTrail({ config, books, reader, journal, holder, recorder });
+}
+
+/** Where segments are, of whichever process. */
+export function journalFolder(logDir: string): string {
+  return join(logDir, '_journal');
 }
 
 /** Where the streams of agents are while they run. */
@@ -113,6 +122,8 @@ class OpenTrail implements Trail {
   readonly #parts: Parts;
   readonly #senders: readonly Sender[];
   readonly #claims: NodeJS.Timeout;
+  readonly #watch: JournalWatch | undefined;
+  #isClaiming = false;
   readonly #onExit = (): void => this.#parts.journal.closeSync();
   readonly #onBeforeExit = (): void => void this.shutdown();
   #closing: Promise<void> | undefined;
@@ -130,6 +141,14 @@ class OpenTrail implements Trail {
     for (const sender of this.#senders) sender.start();
     this.#claims = setInterval(() => void this.#claim(), CLAIM_MS).unref();
     this.recovered = this.#recover();
+    // What an `emit` leaves is read within milliseconds, not with the next second.
+    this.#watch =
+      parts.holder &&
+      watchJournal(
+        journalFolder(parts.config.logDir),
+        () => this.#claim(),
+        (reason) => books.setNotice('journal watch', reason),
+      );
     process.on('exit', this.#onExit);
     // A script that comes to its end without `shutdown` still delivers what it recorded.
     process.on('beforeExit', this.#onBeforeExit);
@@ -171,10 +190,15 @@ class OpenTrail implements Trail {
   }
 
   async #claim(): Promise<void> {
+    if (this.#isClaiming) return;
+    this.#isClaiming = true;
     try {
-      await this.#parts.journal.claimOrphans();
+      // What comes while it looks is not always seen: until nothing is there any more.
+      while ((await this.#parts.journal.claimOrphans()) > 0) if (this.#closing !== undefined) break;
     } catch (error) {
       this.books.setReason('journal', messageOf(error));
+    } finally {
+      this.#isClaiming = false;
     }
   }
 
@@ -185,6 +209,7 @@ class OpenTrail implements Trail {
     const alive = setInterval(() => {}, CLAIM_MS);
     process.off('beforeExit', this.#onBeforeExit);
     clearInterval(this.#claims);
+    this.#watch?.close();
     setRecorder(undefined);
     current = undefined;
     const { recorder, journal, holder } = this.#parts;

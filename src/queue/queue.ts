@@ -12,6 +12,8 @@ export interface Job {
   readonly attempt: number;
   /** How many of the earlier attempts a clean stop of their service cut short. Default none. */
   readonly stops?: number;
+  /** The workflow that an earlier attempt began, and this one goes on with. */
+  readonly workflowId?: string;
   readonly carrier: TraceCarrier;
 }
 

@@ -91,6 +91,14 @@ test('whatever was answered with 202 ends up completed, however often the servic
     'every announced span',
     20_000,
   );
+  // Whatever the number of attempts, a task has the one workflow that its first one began.
+  for (const id of accepted) {
+    const metadata = await readDocument(logDir, id, 'metadata.json');
+    const [workflowId, ...others] = (metadata?.workflow_ids ?? []) as readonly string[];
+    expect(others).toEqual([]);
+    const response = await fetch(`${last.url}/api/workflows/${workflowId}`);
+    expect(await response.json()).toMatchObject({ status: 'success', task_ids: [id] });
+  }
   const spans = (await Promise.all(accepted.map((id) => readSpans(logDir, id)))).flat();
   const lost = spans.filter((span) => attribute(span, 'error.type') === 'process_lost');
   expect(lost.length).toBeGreaterThan(0);
@@ -115,13 +123,20 @@ test('a task whose every attempt was killed is abandoned, with a result that say
     }, `attempt ${attempt}`);
     await service.dispose();
   }
-  await start(env);
+  const last = await start(env);
   expect(await resultOf(logDir, id)).toMatchObject({
     success: false,
     status: 'abandoned',
     error: 'its process ended during each of 2 attempts',
   });
   await expectConsistent(id);
+  const [workflow] = await until(async () => {
+    const response = await fetch(`${last.url}/api/workflows?status=cancelled`);
+    const { items } = (await response.json()) as { readonly items: readonly unknown[] };
+    return items.length > 0 ? items : undefined;
+  }, 'its workflow to be closed');
+  // What was open when its process was killed was gone on with: that is no retry.
+  expect(workflow).toMatchObject({ task_ids: [id], status: 'cancelled', measured: { retries: 0 } });
 });
 
 test('an agent that outlives its killed service is ended before its task runs again, and leaves nothing unmasked', async () => {
