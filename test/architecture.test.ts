@@ -32,6 +32,8 @@ interface Import {
   readonly from: string;
   readonly to: string;
   readonly typeOnly: boolean;
+  /** Loaded when it is needed, if ever. */
+  readonly lazy: boolean;
 }
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
@@ -74,9 +76,16 @@ test('what records reaches the OpenTelemetry API and ids, never an SDK, express,
   expect([...packages].sort()).toEqual(['@opentelemetry/api', 'ulid']);
 });
 
-test('the library entries never load the NodeSDK, express or bullmq', () => {
+test('the command that emits an event reaches no SDK, express, bullmq or AWS, not even when it needs one', () => {
+  const packages = packagesReachedFrom([join(SRC, 'cli', 'emit.ts')]);
+  expect([...packages].filter((name) => /opentelemetry|express|bullmq|ioredis|aws-sdk/.test(name))).toEqual(
+    ['@opentelemetry/api'].filter((name) => packages.has(name)),
+  );
+});
+
+test('the library entries never load the NodeSDK, express, bullmq or AWS before they are needed', () => {
   for (const entry of ['index.ts', 'express.ts', 'bullmq.ts', 'agent.ts']) {
-    const packages = packagesReachedFrom([join(SRC, entry)]);
+    const packages = packagesReachedFrom([join(SRC, entry)], false);
     const forbidden = [...packages].filter((name) =>
       /sdk-node|^express$|^bullmq$|^ioredis$|^@aws-sdk|instrumentation/.test(name),
     );
@@ -196,7 +205,12 @@ function importsOf(file: string): Import[] {
   for (const { groups } of (texts.get(file) ?? '').matchAll(pattern)) {
     const name = groups?.name ?? groups?.bare ?? groups?.lazy ?? '';
     const to = name.startsWith('.') ? resolve(dirname(file), name) : name;
-    found.push({ from: file, to, typeOnly: /^\s*type\b/.test(groups?.clause ?? '') });
+    found.push({
+      from: file,
+      to,
+      typeOnly: /^\s*type\b/.test(groups?.clause ?? ''),
+      lazy: groups?.lazy !== undefined,
+    });
   }
   return found;
 }
@@ -236,13 +250,13 @@ function circleFrom(file: string, graph: ReadonlyMap<string, readonly string[]>)
 }
 
 /** Packages that are loaded with these files, over any number of our own; types alone load nothing. */
-function packagesReachedFrom(starts: readonly string[]): Set<string> {
+function packagesReachedFrom(starts: readonly string[], isLazyToo = true): Set<string> {
   const seen = new Set(starts);
   const packages = new Set<string>();
   const queue = [...starts];
   for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
-    for (const { from, to, typeOnly } of imports) {
-      if (from !== file || typeOnly) continue;
+    for (const { from, to, typeOnly, lazy } of imports) {
+      if (from !== file || typeOnly || (lazy && !isLazyToo)) continue;
       if (to.startsWith('node:')) packages.add(to);
       else if (!to.startsWith(SRC))
         packages.add(

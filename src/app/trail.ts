@@ -8,6 +8,7 @@ import { encodeAttributes } from '../export/encode.ts';
 import { OtelRecorder } from '../export/otel-recorder.ts';
 import type { Sender } from '../export/sender.ts';
 import { Journal } from '../journal/journal.ts';
+import { journalDir } from '../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../journal/watch.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
 import type { Reader } from '../serve/reader.ts';
@@ -77,7 +78,7 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
   const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
   const lock = await tryLock(config, books, options.mustHold === true);
   const destinations = destinationsOf(config);
-  const journal = new Journal({ directory: journalFolder(config.logDir), destinations, books });
+  const journal = new Journal({ directory: journalDir(config.logDir), destinations, books });
   const resource = resourceOf(config);
   const source = {
     resource: { attributes: encodeAttributes(resource.attributes) },
@@ -86,11 +87,6 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
   const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
   const holder = lock && (await startHolder(lock, { config, books, journal, source, log }));
   return new OpenTrail({ config, books, reader, journal, holder, recorder });
-}
-
-/** Where segments are, of whichever process. */
-export function journalFolder(logDir: string): string {
-  return join(logDir, '_journal');
 }
 
 /** Where the streams of agents are while they run. */
@@ -145,7 +141,7 @@ class OpenTrail implements Trail {
     this.#watch =
       parts.holder &&
       watchJournal(
-        journalFolder(parts.config.logDir),
+        journalDir(parts.config.logDir),
         () => this.#claim(),
         (reason) => books.setNotice('journal watch', reason),
       );

@@ -1,9 +1,10 @@
+import { benchEmit } from './emit.mjs';
 import { benchOtlp } from './otlp.mjs';
 import { benchRecord } from './record.mjs';
 import { benchService } from './service.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service]`: all of them, or those that are named. */
-const PARTS = { record: benchRecord, otlp: benchOtlp, service: benchService };
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit]`: all of them, or those that are named. */
+const PARTS = { record: benchRecord, otlp: benchOtlp, service: benchService, emit: benchEmit };
 
 const wanted = process.argv.slice(2);
 const rows = [];

@@ -39,10 +39,21 @@ test('--version is that of the package', async () => {
 test('--help names every command, and every setting that a flag stands for', async () => {
   const { code, stdout } = await run(['--help']);
   expect(code).toBe(0);
-  for (const command of ['start', 'demo', 'config']) expect(stdout).toContain(`\n  ${command} `);
+  for (const command of ['start', 'demo', 'config', 'prune', 'emit', 'send', 'workflow'])
+    expect(stdout).toContain(`\n  ${command} `);
   const start = await run(['start', '--help']);
   for (const setting of ['PORT', 'HOST', 'TASK_LOGS_DIR', 'TASK_LOGS_OTLP_PORT'])
     expect(start.stdout).toContain(`${setting}: `);
+});
+
+test.each([
+  [['begin'], "unknown command 'begin'"],
+  [['start', '--colour'], "unknown option '--colour'"],
+  [['workflow', 'phase'], "missing required argument 'name'"],
+])('words that no command understands (%j) are exit code 2', async (words, message) => {
+  const { code, stdout, stderr } = await run(words);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain(message);
 });
 
 test('config prints what is in force, where it comes from, and no secret', async () => {

@@ -1,0 +1,199 @@
+import { readFileSync, writeSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { loadConfig, pickEnvironment } from '../config.ts';
+import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { WORKFLOW_EVENT_TYPES } from '../model/events.ts';
+import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { isWorkflowEventType, PAYLOAD_BYTES_MAX } from '../model/workflow-payloads.ts';
+import { reportError } from './exit-code.ts';
+import { deliverJournal } from './workflow-delivery.ts';
+import { checkEvent, type EventInput, offReason, recordEvent, traceOf } from './workflow-event.ts';
+
+/** Indentation may double a payload; what is longer than that before it is parsed is no payload. */
+const INPUT_BYTES_MAX = 2 * PAYLOAD_BYTES_MAX;
+
+/** More starts of one step than that are a mistake of the caller's. */
+const ATTEMPT_MAX = 1_000_000;
+
+const STDOUT = 1;
+
+const HELP = `Usage: tasktrail emit <event_type> <workflow_id> [payload-json | - | @file] [options]
+
+Records one workflow event and prints it. It is safe when the command ends, whether a service runs or not.
+
+The payload is a JSON object, {} when left out; "-" reads it from standard input, "@file" from a file.
+Event types: ${WORKFLOW_EVENT_TYPES.join(', ').replaceAll(/(.{70,100}?) /g, '$1\n  ')}
+
+Options:
+  --attempt <n>       which start of its workflow, phase or step this belongs to, from 1; left out: the store counts
+                      (null in what is printed)
+  --key <text>        what makes the event the same one when it is emitted again, instead of its payload
+  --task <id>         the task that it belongs to (TASK_LOGS_TASK_ID)
+  --project <name>    default: the name of the git root, else of the folder
+  --environment <e>   FRACTARY_ENV
+  --dir <directory>   TASK_LOGS_DIR: where the files go
+  -h, --help
+
+Exit code: 0 recorded, or switched off; 1 the disk refuses; 2 something is wrong with the words, nothing is recorded.
+`;
+
+/** Runs the command and gives its exit code; prints what is wrong itself, because nothing else is loaded beside it. */
+export async function emit(args: readonly string[]): Promise<number> {
+  try {
+    return await run(args);
+  } catch (error) {
+    // Nobody may be there to read it.
+    process.stderr.on('error', () => {});
+    return reportError(error);
+  }
+}
+
+/** Straight to the descriptor: the streams of Node take longer to load than the event takes to record. */
+function print(text: string): void {
+  const bytes = Buffer.from(text);
+  let written = 0;
+  try {
+    while (written < bytes.length) written += writeSync(STDOUT, bytes, written);
+  } catch (error) {
+    // Whoever was to read it may be gone (`| head`): the event is recorded all the same.
+    process.stdout.on('error', () => {});
+    // A pipe that is full and does not wait.
+    if (errnoOf(error) === 'EAGAIN') process.stdout.write(bytes.subarray(written));
+  }
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const { values, positionals } = readWords(args);
+  if (values.help === true) {
+    print(HELP);
+    return 0;
+  }
+  const loaded = loadConfig({ flags: { TASK_LOGS_DIR: values.dir } });
+  const config = Object.freeze({
+    ...loaded,
+    project: given('--project', values.project) ?? loaded.project,
+    environment: given('--environment', values.environment) ?? loaded.environment,
+  });
+  const event = await readEvent(values, positionals);
+  const off = offReason(config);
+  if (off !== undefined) {
+    checkEvent(event);
+    process.stderr.write(`tasktrail: ${off}\n`);
+    return 0;
+  }
+  const trace = traceOf(config, event.workflowId, event.taskId);
+  print(`${recordEvent(config, { ...event, trace })}\n`);
+  await deliverJournal(config);
+  return 0;
+}
+
+type Values = ReturnType<typeof readWords>['values'];
+
+function readWords(args: readonly string[]): {
+  values: {
+    readonly attempt?: string;
+    readonly key?: string;
+    readonly task?: string;
+    readonly project?: string;
+    readonly environment?: string;
+    readonly dir?: string;
+    readonly help?: boolean;
+  };
+  positionals: readonly string[];
+} {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        attempt: { type: 'string' },
+        key: { type: 'string' },
+        task: { type: 'string' },
+        project: { type: 'string' },
+        environment: { type: 'string' },
+        dir: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    // Its message names the flag.
+    throw invalid(`${messageOf(error)}\n(see tasktrail emit --help)`);
+  }
+}
+
+async function readEvent(values: Values, positionals: readonly string[]): Promise<Omit<EventInput, 'trace'>> {
+  const [type, workflowId, payload = '{}', extra] = positionals;
+  if (type === undefined || workflowId === undefined) {
+    const missing = type === undefined ? 'event_type' : 'workflow_id';
+    throw invalid(`${missing} is missing: tasktrail emit <event_type> <workflow_id> [payload]`);
+  }
+  if (extra !== undefined) {
+    throw invalid(`one word too many: ${JSON.stringify(extra.slice(0, 60))} (is the payload in quotes?)`);
+  }
+  if (!isWorkflowEventType(type)) {
+    throw invalid(
+      `event_type ${JSON.stringify(type.slice(0, 60))} is unknown: use ${WORKFLOW_EVENT_TYPES.join(', ')}`,
+    );
+  }
+  return {
+    type,
+    workflowId,
+    payload: parsePayload(await readPayload(payload)),
+    attempt: readAttempt(values.attempt),
+    key: given('--key', values.key),
+    taskId:
+      given('--task', values.task) ?? (pickEnvironment(['TASK_LOGS_TASK_ID']).TASK_LOGS_TASK_ID || undefined),
+  };
+}
+
+async function readPayload(payload: string): Promise<string> {
+  if (payload === '-') return readInput();
+  if (!payload.startsWith('@')) return payload;
+  const path = payload.slice(1);
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw invalid(`payload: cannot read the file ${JSON.stringify(path)}: ${messageOf(error)}`);
+  }
+}
+
+async function readInput(): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of process.stdin) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes > INPUT_BYTES_MAX) throw invalid(`payload: must be at most ${PAYLOAD_BYTES_MAX} bytes of JSON`);
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+function parsePayload(text: string): JsonObject {
+  let value: unknown;
+  try {
+    // Some editors begin a file with a byte order mark.
+    value = JSON.parse(text.replace(/^\uFEFF/, ''));
+  } catch (error) {
+    throw invalid(`payload: is not JSON: ${messageOf(error)}`);
+  }
+  if (!isJsonObject(value)) throw invalid('payload: must be a JSON object');
+  return value;
+}
+
+function readAttempt(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const attempt = /^\d{1,7}$/.test(value) ? Number(value) : 0;
+  if (attempt < 1 || attempt > ATTEMPT_MAX) {
+    throw invalid(`--attempt: use a whole number from 1 to ${ATTEMPT_MAX} (it is ${JSON.stringify(value)})`);
+  }
+  return attempt;
+}
+
+function given(flag: string, value: string | undefined): string | undefined {
+  if (value !== undefined && value.trim() === '') throw invalid(`${flag}: must not be empty`);
+  return value;
+}
+
+function invalid(message: string): TasktrailError {
+  return new TasktrailError('ERR_INPUT_INVALID', message);
+}

@@ -1,0 +1,130 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { createSenders, HOLDER } from '../app/destinations.ts';
+import { Books } from '../books.ts';
+import { type Config, loadConfig } from '../config.ts';
+import { TasktrailError } from '../errors.ts';
+import type { Sender } from '../export/sender.ts';
+import { destinationsOf } from '../journal/destination.ts';
+import { Journal } from '../journal/journal.ts';
+import { journalDir } from '../journal/lone-record.ts';
+import { findHolder } from '../store/lock.ts';
+
+const TIMEOUT_S = 10;
+
+/** Where nothing has moved for so long, nothing will before the deadline: an endpoint that is away stays away. */
+const STALL_MS = 2_000;
+
+/** How often it is looked whether everything is sent, and whether others have left more. */
+const POLL_MS = 10;
+
+/** After the last look: a request in flight may still be answered. */
+const STOP_MS = 500;
+
+/** What this process carries on, although others recorded it. */
+interface Carriage {
+  readonly config: Config;
+  readonly books: Books;
+  readonly journal: Journal;
+  readonly senders: readonly Sender[];
+}
+
+/**
+ * Sends what dead processes and `emit` left in the journal, to those destinations that are in reach. Gives the exit code:
+ * 0 when all is delivered, 1 when records still wait.
+ */
+export async function send(
+  flags: Readonly<Record<string, string | undefined>>,
+  timeout: string | undefined,
+): Promise<number> {
+  const until = Date.now() + readTimeout(timeout) * 1000;
+  const config = loadConfig({ flags });
+  const books = new Books();
+  const directory = journalDir(config.logDir);
+  const journal = new Journal({ directory, destinations: destinationsOf(config), books });
+  const senders = createSenders(config, journal, books);
+  const stopped = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
+  // The timers and sockets of senders keep no process alive; while this sends, something must.
+  const alive = setInterval(() => {}, STALL_MS);
+  try {
+    await journal.claimOrphans();
+    for (const sender of senders) sender.start();
+    await carry({ config, books, journal, senders }, until, stopped.signal);
+    await Promise.all(senders.map((sender) => sender.stop(STOP_MS)));
+    const waiting = await countWaiting(journal);
+    await journal.close();
+    process.stdout.write(`${describeSent(books, waiting)}\n`);
+    const refusal = books.reasons.get('journal claims');
+    if (refusal !== undefined) process.stderr.write(`tasktrail: TASK_LOGS_DIR: ${refusal}\n`);
+    return waiting.size === 0 && refusal === undefined ? 0 : 1;
+  } finally {
+    clearInterval(alive);
+  }
+}
+
+/** Records of each destination that does not have them all. */
+async function countWaiting(journal: Journal): Promise<ReadonlyMap<string, number>> {
+  const waiting = new Map<string, number>();
+  for (const destination of journal.destinations) {
+    const pending = await journal.countPending(destination);
+    if (pending > 0) waiting.set(destination, pending);
+  }
+  return waiting;
+}
+
+/** Resolves when nothing is left, when nothing moves any more, at the deadline, and at a signal. */
+async function carry(carriage: Carriage, until: number, signal: AbortSignal): Promise<void> {
+  const { books, journal, senders } = carriage;
+  let moved = movedRecords(books);
+  let movedAt = Date.now();
+  while (Date.now() < until && !signal.aborted) {
+    const drained = await Promise.all(senders.map((sender) => sender.drain(0)));
+    const busy = senders.filter((_, index) => !drained[index]);
+    // Asked only now: what came while the last was on its way is sent as well.
+    const claimed = await journal.claimOrphans();
+    if (claimed === 0 && (busy.length === 0 || (await isOutOfReach(busy, carriage)))) return;
+    const count = movedRecords(books) + claimed;
+    if (count !== moved) movedAt = Date.now();
+    else if (Date.now() - movedAt > STALL_MS) return;
+    moved = movedRecords(books);
+    await delay(POLL_MS);
+  }
+}
+
+/** Whether only a holder is waited for that is not there: it looks into the journal by itself when it comes. */
+async function isOutOfReach(busy: readonly Sender[], { config }: Carriage): Promise<boolean> {
+  if (busy.some(({ destination }) => destination !== HOLDER)) return false;
+  return (await findHolder(config.logDir)) === undefined;
+}
+
+function movedRecords(books: Books): number {
+  const { delivered, dropped } = books.snapshot();
+  return [...Object.values(delivered), ...Object.values(dropped)].reduce((sum, count) => sum + count, 0);
+}
+
+function describeSent(books: Books, waiting: ReadonlyMap<string, number>): string {
+  const { delivered, dropped } = books.snapshot();
+  const parts = [
+    ...Object.entries(delivered).map(([destination, count]) => `${count} sent to ${nameOf(destination)}`),
+    ...Object.entries(dropped).map(([reason, count]) => `${count} dropped (${reason})`),
+  ];
+  for (const [destination, count] of waiting) {
+    const reason = books.reasons.get(destination);
+    parts.push(`${count} waiting for ${nameOf(destination)}${reason === undefined ? '' : ` (${reason})`}`);
+  }
+  return parts.length === 0 ? 'records: none were waiting' : `records: ${parts.join(', ')}`;
+}
+
+function nameOf(destination: string): string {
+  return destination === HOLDER ? 'the log directory' : destination;
+}
+
+function readTimeout(value: string | undefined): number {
+  if (value === undefined) return TIMEOUT_S;
+  const seconds = /^\d{1,5}(?:\.\d{1,3})?$/.test(value) ? Number(value) : 0;
+  if (seconds > 0) return seconds;
+  throw new TasktrailError(
+    'ERR_INPUT_INVALID',
+    `--timeout: use a number of seconds (it is ${JSON.stringify(value)})`,
+  );
+}

@@ -1,0 +1,169 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { openTrail, readLines, until } from '../webhooks/receiver.ts';
+import { namesIn, runCommand, startCommand, tempDir } from './run-command.ts';
+
+const WORKFLOW = 'workflow-199-20251202T150000Z';
+
+interface Endpoint {
+  readonly url: string;
+  readonly server: Server;
+  /** What it was sent. */
+  readonly bodies: string[];
+  /** What it answers from now on. */
+  status: number;
+}
+
+async function openEndpoint(status: number): Promise<Endpoint> {
+  const bodies: string[] = [];
+  const server = createServer((request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (piece: string) => {
+      body += piece;
+    });
+    request.on('end', () => {
+      bodies.push(body);
+      response.writeHead(endpoint.status, { 'content-type': 'application/json' }).end('{}');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const endpoint: Endpoint = { url, server, bodies, status };
+  return endpoint;
+}
+
+async function emitTwo(cwd: string): Promise<void> {
+  for (const phase of ['a', 'b']) {
+    const { code } = await runCommand(['emit', 'phase_start', WORKFLOW, JSON.stringify({ phase })], { cwd });
+    expect(code).toBe(0);
+  }
+}
+
+test('where nothing waits, nothing is sent', async () => {
+  const cwd = await tempDir();
+  expect(await runCommand(['send'], { cwd })).toEqual({
+    code: 0,
+    signal: null,
+    stdout: 'records: none were waiting\n',
+    stderr: '',
+  });
+});
+
+test('without a holder the records wait on, and nobody waits for it', async () => {
+  const cwd = await tempDir();
+  await emitTwo(cwd);
+  const { code, stdout } = await runCommand(['send'], { cwd });
+  expect(code).toBe(1);
+  expect(stdout).toBe(
+    'records: 2 waiting for the log directory (not reachable: no process holds the log directory)\n',
+  );
+  const names = namesIn(join(cwd, 'logs', '_journal')).filter((name) => !name.endsWith('.cursors'));
+  expect(names.map((name) => name.split('.').at(-1))).toEqual(['closed', 'closed']);
+});
+
+test('a holder gets them, whoever sends them, once', async () => {
+  const cwd = await tempDir();
+  await emitTwo(cwd);
+  const trail = await openTrail(join(cwd, 'logs'));
+  try {
+    const { code } = await runCommand(['send'], { cwd });
+    expect(code).toBe(0);
+    const path = join(cwd, 'logs', '_workflow', '2025', '12', `${WORKFLOW}.jsonl`);
+    const lines = await until(async () => {
+      const found = await readLines(path);
+      return found.length >= 2 ? found : undefined;
+    }, 'both events');
+    expect(lines.map(({ payload }) => payload)).toEqual([{ phase: 'a' }, { phase: 'b' }]);
+  } finally {
+    await trail.shutdown();
+  }
+});
+
+test('what the endpoint has taken is not sent there again, while it waits for the holder', async () => {
+  const cwd = await tempDir();
+  const { url, bodies } = await openEndpoint(200);
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: url };
+  await runCommand(['emit', 'phase_start', WORKFLOW, '{"phase":"a"}'], { cwd, env });
+  await until(() => (bodies.length === 1 ? true : undefined), 'the record');
+  const { stdout } = await runCommand(['send'], { cwd, env });
+  expect(stdout).toMatch(/^records: 1 waiting for the log directory/);
+  expect(bodies).toHaveLength(1);
+});
+
+test('an endpoint that is away is given up before the deadline, and says why', async () => {
+  const cwd = await tempDir();
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', TASK_LOGS_STORE: 'false' };
+  await runCommand(['emit', 'phase_start', WORKFLOW, '{"phase":"a"}'], { cwd, env });
+  const started = Date.now();
+  const { code, stdout } = await runCommand(['send', '--timeout', '60'], { cwd, env });
+  expect(Date.now() - started).toBeLessThan(30_000);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^records: 1 waiting for http:\/\/127\.0\.0\.1:9\/ \(not reachable: .*ECONNREFUSED/);
+});
+
+test('what the endpoint refuses for good is counted as dropped, and waits no more', async () => {
+  const cwd = await tempDir();
+  const endpoint = await openEndpoint(503);
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url, TASK_LOGS_STORE: 'false' };
+  expect((await runCommand(['emit', 'error', WORKFLOW], { cwd, env })).code).toBe(0);
+  endpoint.status = 400;
+  expect(await runCommand(['send'], { cwd, env })).toMatchObject({
+    code: 0,
+    stdout: 'records: 1 dropped (refused)\n',
+  });
+  expect(namesIn(join(cwd, 'logs', '_journal'))).toEqual([]);
+});
+
+test('what is meant for another endpoint is left to whoever knows it', async () => {
+  const cwd = await tempDir();
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9', TASK_LOGS_STORE: 'false' };
+  await runCommand(['emit', 'error', WORKFLOW], { cwd, env });
+  const { url, bodies } = await openEndpoint(200);
+  const run = await runCommand(['send'], { cwd, env: { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: url } });
+  expect(run).toMatchObject({ code: 0, stdout: 'records: none were waiting\n' });
+  expect(bodies).toEqual([]);
+  const names = namesIn(join(cwd, 'logs', '_journal'));
+  expect(names.filter((name) => name.endsWith('.closed'))).toHaveLength(1);
+});
+
+test('a journal that cannot be read is an error that says why', async () => {
+  const cwd = await tempDir();
+  await mkdir(join(cwd, 'logs'));
+  await writeFile(join(cwd, 'logs', '_journal'), 'a file');
+  const { code, stderr } = await runCommand(['send'], { cwd });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^tasktrail: TASK_LOGS_DIR: ENOTDIR/);
+});
+
+test('a signal ends it at once, and what was not sent waits on', async () => {
+  const cwd = await tempDir();
+  const { url, server } = await openEndpoint(200);
+  // Takes the request and never answers.
+  server.removeAllListeners('request');
+  const asked = new Promise((resolve) => server.once('request', resolve));
+  const hanging = { OTEL_EXPORTER_OTLP_ENDPOINT: url, TASK_LOGS_STORE: 'false' };
+  const emitting = startCommand(['emit', 'phase_start', WORKFLOW, '{"phase":"a"}'], { cwd, env: hanging });
+  await asked;
+  await emitting.ended;
+  const again = new Promise((resolve) => server.once('request', resolve));
+  const { child, ended } = startCommand(['send', '--timeout', '60'], { cwd, env: hanging });
+  await again;
+  child.kill('SIGTERM');
+  expect(await ended).toMatchObject({ code: 1, stdout: expect.stringContaining('1 waiting for http://') });
+  const closed = namesIn(join(cwd, 'logs', '_journal')).filter((name) => name.endsWith('.closed'));
+  expect(closed).toHaveLength(1);
+});
+
+test.each(['0', 'soon', '-1', ''])('a timeout of %j is refused', async (timeout) => {
+  const cwd = await tempDir();
+  const { code, stderr } = await runCommand(['send', `--timeout=${timeout}`], { cwd });
+  expect(code).toBe(2);
+  expect(stderr).toContain('--timeout: use a number of seconds');
+});
