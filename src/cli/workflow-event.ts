@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -12,9 +11,10 @@ import { type WorkflowEventType, workflowEventName } from '../model/events.ts';
 import { checkId, checkWorkflowId, isTraceId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
 import { anyValueFromPlain, keyValuesFromPlain, type OtlpResource } from '../model/otlp.ts';
+import { sha256 } from '../model/sha256.ts';
 import { isoFromMs } from '../model/time.ts';
 import { checkPayload } from '../model/workflow-payloads.ts';
-import { derivedTraceId, type Hash } from '../model/workflow-span.ts';
+import { derivedTraceId } from '../model/workflow-span.ts';
 import { readTraceparent } from '../record/carrier.ts';
 import { mintMoment } from '../record/mint.ts';
 import { redactJson } from '../redact/redact.ts';
@@ -45,8 +45,6 @@ export interface EventTrace {
   /** What the workflow hangs below; undefined when nobody said. */
   readonly parentId?: string | undefined;
 }
-
-export const sha256: Hash = (text) => createHash('sha256').update(text).digest('hex');
 
 /** Why nothing is recorded, in words; undefined when it is. */
 export function offReason({ enabled, emitWorkflowEvents }: Config): string | undefined {

@@ -3,7 +3,7 @@ import type { CurrentWorkflow, OpenPhase, OpenStep, StartCount } from '../journa
 import { isProcessAlive, type ProcessIdentity } from '../journal/process-identity.ts';
 import type { WorkflowEventType } from '../model/events.ts';
 import type { JsonObject } from '../model/json.ts';
-import { sha256 } from './workflow-event.ts';
+import { sha256 } from '../model/sha256.ts';
 
 export interface RunEvent {
   readonly type: WorkflowEventType;

@@ -4,12 +4,13 @@ import type { CurrentWorkflow, OpenStep } from '../journal/current-workflow.ts';
 import { ownIdentity } from '../journal/process-identity.ts';
 import { checkWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { sha256 } from '../model/sha256.ts';
 import { derivedSpanId } from '../model/workflow-span.ts';
 import { mintMoment, mintWorkflowId } from '../record/mint.ts';
 import { reportError } from './exit-code.ts';
 import { type CommandEnd, runCommand } from './workflow-command.ts';
 import { deliverJournal } from './workflow-delivery.ts';
-import { sha256, traceOf } from './workflow-event.ts';
+import { traceOf } from './workflow-event.ts';
 import {
   changeWorkflow,
   currentWorkflow,

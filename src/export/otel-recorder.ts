@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   type Context,
   context,
@@ -25,6 +24,7 @@ import { messageOf } from '../errors.ts';
 import { ATTR } from '../model/attributes.ts';
 import { targetOf } from '../model/events.ts';
 import type { Fact, SpanIds, SpanKindName } from '../model/fact.ts';
+import { sha256 } from '../model/sha256.ts';
 import { derivedSpanId, derivedTraceId } from '../model/workflow-span.ts';
 import { presentAttributes, type Recorder, type SpanStart } from '../record/recorder.ts';
 import { type JournalWriter, TasktrailLogRecordProcessor, TasktrailSpanProcessor } from './processors.ts';
@@ -178,10 +178,6 @@ class DerivedIds implements IdGenerator {
   generateSpanId(): string {
     return this.#current?.spanId ?? this.#random.generateSpanId();
   }
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }
 
 /** By the ids of a span, which are one object as long as it is open: its facts are many. */

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -6,6 +5,7 @@ import { ulid } from 'ulid';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { checkWorkflowId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { sha256 } from '../model/sha256.ts';
 import { journalDir } from './lone-record.ts';
 import { makeDirectorySync } from './make-directory.ts';
 import { isProcessAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts';
@@ -180,7 +180,7 @@ export class CurrentWorkflows {
 }
 
 function pointerName(project: string): string {
-  return `${createHash('sha256').update(project).digest('hex').slice(0, 32)}.project`;
+  return `${sha256(project).slice(0, 32)}.project`;
 }
 
 function isAbandoned(path: string): boolean {

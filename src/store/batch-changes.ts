@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { messageOf } from '../errors.ts';
 import { ATTR } from '../model/attributes.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import type { ReceivedLog, TelemetryBatch } from '../model/otlp.ts';
+import { sha256 } from '../model/sha256.ts';
 import type { Change } from '../project/change.ts';
 import { foreignEventId, identityOf } from '../project/foreign-id.ts';
 import { projectLog } from '../project/log-record.ts';
@@ -35,8 +35,4 @@ function eventIdOf(log: ReceivedLog, ordinals: Map<string, number>): string {
   const ordinal = ordinals.get(key) ?? 0;
   ordinals.set(key, ordinal + 1);
   return foreignEventId(identity, ordinal, sha256);
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

@@ -1,5 +1,6 @@
-import { open, rename, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { errnoOf } from '../errors.ts';
 import { makeDirectorySync } from '../journal/make-directory.ts';
 
 /** What a file can be made of: pieces that need not be in memory together. */
@@ -31,6 +32,16 @@ export async function replaceFile(path: string, content: Content): Promise<void>
     throw error;
   }
   await syncDirectory(dirname(path));
+}
+
+/** The text of a file that only its writer asks for; undefined when there is none. */
+export async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** Makes a directory, and every name on the way to it as durable as what will be in it. */

@@ -4,8 +4,7 @@ import { TasktrailError } from '../errors.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import type { FeedPage, FeedQuery } from '../model/workflow.ts';
 import { OWN_NAMES } from './layout.ts';
-import { openStored } from './stored-file.ts';
-import { isMissing, unreadable } from './task-file.ts';
+import { isMissing, openStored, unreadable } from './stored-file.ts';
 import { readWholeLines, type WholeLine } from './whole-lines.ts';
 
 /** Enough for a page of a thousand usual events, and a few hundredths of a second of work. */

@@ -2,7 +2,7 @@ import { lstat } from 'node:fs/promises';
 import { TasktrailError } from '../errors.ts';
 import { isJsonObject } from '../model/json.ts';
 import { readIso } from '../model/time.ts';
-import { isMissing, unreadable } from './task-file.ts';
+import { isMissing, unreadable } from './stored-file.ts';
 
 /** Where something stands in a list, newest first. What has no time (`''`) comes last. */
 export interface Place {

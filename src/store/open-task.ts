@@ -1,6 +1,5 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../errors.ts';
 import { isJsonObject } from '../model/json.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
 import { AnnouncedSpans } from '../project/announced-spans.ts';
@@ -8,7 +7,7 @@ import type { Change, FactLine } from '../project/change.ts';
 import { TaskFold } from '../project/fold.ts';
 import { redactJson } from '../redact/redact.ts';
 import { restoreTask } from './compress.ts';
-import { isTempNameOf, makeDirectory, replaceFile } from './durable.ts';
+import { isTempNameOf, makeDirectory, readText, replaceFile } from './durable.ts';
 import { TASK_FILES, type TaskFile, taskDir } from './layout.ts';
 import { LineFile, type NewLine } from './line-file.ts';
 import { eventKey, factKey, isFactLine, jsonLine, spanLine, traceKey } from './line-keys.ts';
@@ -234,14 +233,5 @@ function isSettled(metadata: string | undefined): boolean {
   } catch {
     // Damaged by hand: the fold writes it anew.
     return false;
-  }
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
   }
 }

@@ -1,15 +1,13 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { errnoOf } from '../errors.ts';
 import { isJsonObject } from '../model/json.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
+import { sha256 } from '../model/sha256.ts';
 import { AnnouncedSpans, spanKey } from '../project/announced-spans.ts';
 import type { Change, FactLine, WorkflowFact } from '../project/change.ts';
 import { envelopeOf } from '../project/workflow-envelope.ts';
 import { WorkflowFold } from '../project/workflow-fold.ts';
 import { redactJson } from '../redact/redact.ts';
-import { makeDirectory, replaceFile } from './durable.ts';
+import { makeDirectory, readText, replaceFile } from './durable.ts';
 import type { Feed } from './feed.ts';
 import { LineFile, type NewLine } from './line-file.ts';
 import { eventKey, jsonLine, spanLine, traceKey } from './line-keys.ts';
@@ -287,17 +285,4 @@ function readDocument(text: string | undefined): { event_id?: unknown; revision?
     // None yet, or damaged by hand: it is written anew.
     return undefined;
   }
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

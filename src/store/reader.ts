@@ -5,7 +5,8 @@ import type { FeedPage, FeedQuery, StoredWorkflow, WorkflowPage, WorkflowQuery }
 import { createFeedReader } from './feed-reader.ts';
 import { OWN_NAMES, type TaskFile } from './layout.ts';
 import { isBlankLine, isGoodLine } from './read-lines.ts';
-import { hasTaskDir, type OpenedLines, openTaskLines, readTaskDocument, unreadable } from './task-file.ts';
+import { unreadable } from './stored-file.ts';
+import { hasTaskDir, type OpenedLines, openTaskLines, readTaskDocument } from './task-file.ts';
 import { createTaskList } from './task-list.ts';
 import { createWorkflowList } from './workflow-list.ts';
 import { WorkflowPlaces } from './workflow-place.ts';

@@ -1,11 +1,25 @@
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errnoOf, TasktrailError } from '../errors.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
-import { isMissing, type OpenedFile, unreadable } from './task-file.ts';
 
 /** A link is not followed, and a pipe in place of a file does not block. Windows knows neither flag (nor such pipes). */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+/** No file, no directory, a link, or something that is no file. */
+const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR']);
+
+/** The process is out of files or memory for them: the same read works later. */
+const PASSING = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
+
+/** Documents of workflows may be some hundred megabytes; reading a stray giant must not take the process down. */
+const DOCUMENT_BYTES_MAX = 512 * 1_048_576;
+
+export interface OpenedFile {
+  readonly handle: FileHandle;
+  readonly size: number;
+}
 
 /** A file and its name for messages: a path is not the client's. */
 export interface NamedFile {
@@ -31,22 +45,22 @@ export async function openStored({ path, what }: NamedFile): Promise<OpenedFile 
 
 /** The one object in a file; undefined also when it holds something else. */
 export async function readStoredObject(file: NamedFile): Promise<JsonObject | undefined> {
+  const value = await readStoredValue(file);
+  return isJsonObject(value) ? value : undefined;
+}
+
+/** The JSON in a file; null when it is damaged, undefined when the file is missing. */
+export async function readStoredValue(file: NamedFile): Promise<unknown> {
   const opened = await openStored(file);
   if (opened === undefined) return undefined;
-  let text: string;
   try {
-    text = await opened.handle.readFile('utf8');
+    if (opened.size > DOCUMENT_BYTES_MAX) return null;
+    return JSON.parse(await opened.handle.readFile('utf8'));
   } catch (error) {
+    if (error instanceof SyntaxError) return null;
     throw unreadable(file.what, error);
   } finally {
     await opened.handle.close();
-  }
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    // A SyntaxError: damaged.
-    return undefined;
   }
 }
 
@@ -58,4 +72,17 @@ export async function isOwnFolder(path: string, what: string): Promise<boolean> 
     if (isMissing(error)) return false;
     throw unreadable(what, error);
   }
+}
+
+/** Reading failed, for a reason that the message gives as the system's error name only: a path is not the client's. */
+export function unreadable(what: string, error: unknown): TasktrailError {
+  const errno = errnoOf(error) ?? 'unknown error';
+  return new TasktrailError('ERR_STORE_UNAVAILABLE', `${what} cannot be read: ${errno}`, {
+    cause: error,
+    retryable: PASSING.has(errno),
+  });
+}
+
+export function isMissing(error: unknown): boolean {
+  return MISSING.has(errnoOf(error) ?? '');
 }

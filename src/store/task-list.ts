@@ -7,7 +7,8 @@ import type { TaskPage, TaskQuery } from '../model/task-reading.ts';
 import { readIso } from '../model/time.ts';
 import { taskFile } from './layout.ts';
 import { createWindow, mapBounded, type Place, readVersion, takePage } from './listing.ts';
-import { isMissing, readTaskDocument, unreadable } from './task-file.ts';
+import { isMissing, unreadable } from './stored-file.ts';
+import { readTaskDocument } from './task-file.ts';
 
 /** A task by the time of its creation. */
 interface Summary extends Place {

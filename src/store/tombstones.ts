@@ -6,7 +6,7 @@ import { isoFromMs, readIso } from '../model/time.ts';
 import { replaceFile } from './durable.ts';
 import { OWN_NAMES } from './layout.ts';
 import { scanLines } from './scan-lines.ts';
-import { unreadable } from './task-file.ts';
+import { unreadable } from './stored-file.ts';
 
 /** JSONL in the log directory: what retention has removed. */
 

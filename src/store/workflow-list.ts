@@ -7,8 +7,7 @@ import type { JsonObject } from '../model/json.ts';
 import type { WorkflowPage, WorkflowQuery, WorkflowState } from '../model/workflow.ts';
 import { WORKFLOW_FILES } from './layout.ts';
 import { createWindow, mapBounded, type Place, readVersion, takePage } from './listing.ts';
-import { isOwnFolder } from './stored-file.ts';
-import { isMissing, unreadable } from './task-file.ts';
+import { isMissing, isOwnFolder, unreadable } from './stored-file.ts';
 import type { WorkflowPlaces } from './workflow-place.ts';
 import { foldWorkflow, readUpload, type WorkflowPlace } from './workflow-reader.ts';
 

@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { JsonObject } from '../model/json.ts';
+import { sha256 } from '../model/sha256.ts';
 import type { StoredWorkflow, UploadState, WorkflowDocument } from '../model/workflow.ts';
 import type { WorkflowFact } from '../project/change.ts';
 import { factOfEnvelope } from '../project/workflow-envelope.ts';
 import { WorkflowFold } from '../project/workflow-fold.ts';
 import type { WorkflowFile } from './layout.ts';
 import { readLines } from './read-lines.ts';
-import { isOwnFolder, type NamedFile, openStored, readStoredObject } from './stored-file.ts';
-import { unreadable } from './task-file.ts';
+import { isOwnFolder, type NamedFile, openStored, readStoredObject, unreadable } from './stored-file.ts';
 import { parseEnvelope, parseFact } from './workflow-fact-line.ts';
 import { type WorkflowPlaces, workflowFile } from './workflow-place.ts';
 
@@ -134,8 +133,4 @@ function isDocumentOf(file: JsonObject | undefined, id: string): file is JsonObj
     (file.trace_id === null || typeof file.trace_id === 'string') &&
     Array.isArray(file.events)
   );
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }

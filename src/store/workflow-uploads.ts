@@ -6,8 +6,7 @@ import { isWorkflowId } from '../model/ids.ts';
 import type { WorkflowDocument } from '../model/workflow.ts';
 import { replaceFile } from './durable.ts';
 import { WORKFLOW_FILES } from './layout.ts';
-import { readStoredObject } from './stored-file.ts';
-import { isMissing } from './task-file.ts';
+import { isMissing, readStoredObject } from './stored-file.ts';
 import { type WorkflowPlaces, workflowFile } from './workflow-place.ts';
 
 /** Where the documents go. */
