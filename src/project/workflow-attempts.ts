@@ -118,9 +118,21 @@ function keyOf(
   fact: WorkflowFact,
   { phase, attempt }: { readonly phase: string | null; readonly attempt: number },
 ): string {
-  const { event_type: type, step, key, payload } = fact;
-  const own = key ?? (KEYED_BY_PAYLOAD.has(type) ? canonicalText(payload) : null);
+  const { event_type: type, step, key } = fact;
+  const own = key ?? (KEYED_BY_PAYLOAD.has(type) ? keyText(fact) : null);
   return JSON.stringify([type, phase, step, attempt, own]);
+}
+
+/** The facts of a workflow are placed anew with each that comes; what they say stays. */
+const keyTexts = new WeakMap<WorkflowFact, string>();
+
+function keyText(fact: WorkflowFact): string {
+  let text = keyTexts.get(fact);
+  if (text === undefined) {
+    text = canonicalText(fact.payload);
+    keyTexts.set(fact, text);
+  }
+  return text;
 }
 
 /** How long something took differs each time that it is done again. */

@@ -1,10 +1,17 @@
 import { benchEmit } from './emit.mjs';
+import { benchFeed } from './feed.mjs';
 import { benchOtlp } from './otlp.mjs';
 import { benchRecord } from './record.mjs';
 import { benchService } from './service.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit]`: all of them, or those that are named. */
-const PARTS = { record: benchRecord, otlp: benchOtlp, service: benchService, emit: benchEmit };
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed]`: all of them, or those that are named. */
+const PARTS = {
+  record: benchRecord,
+  otlp: benchOtlp,
+  service: benchService,
+  emit: benchEmit,
+  feed: benchFeed,
+};
 
 const wanted = process.argv.slice(2);
 const rows = [];
