@@ -1,12 +1,11 @@
-import { open, readdir, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
 import { makeDirectory } from './durable.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { OWN_NAMES } from './layout.ts';
-import { LineFile, type NewLine } from './line-file.ts';
-import { eventKey } from './line-keys.ts';
+import { appendWhole, type NewLine } from './line-file.ts';
 import { scanLines } from './scan-lines.ts';
 
 const FEED_FILE = /^\d{4}-\d{2}-\d{2}\.jsonl$/;
@@ -19,23 +18,23 @@ export class Feed {
   readonly #dir: string;
   readonly #now: () => number;
   readonly #queue = new KeyedQueue();
-  #file: LineFile | undefined;
+  /** The file whose end is known to be whole. */
+  #path: string | undefined;
 
   constructor(workflowDir: string, now: () => number) {
     this.#dir = join(workflowDir, OWN_NAMES.feed);
     this.#now = now;
   }
 
-  /** Appends lines that were never in the feed; see `missing` for those of which nobody knows. */
+  /** Appends lines that were never in the feed, in one write; see `missing` for those of which nobody knows. */
   async append(lines: readonly NewLine[]): Promise<void> {
     if (lines.length === 0) return;
     await this.#queue.run('', async () => {
-      const file = await this.#today();
+      const path = await this.#today();
       try {
-        await file.append(lines);
+        await appendWhole(path, Buffer.from(lines.map(({ text }) => `${text}\n`).join('')));
       } catch (error) {
-        // What is on the disk now is unknown: read it again next time.
-        this.#file = undefined;
+        this.#path = undefined;
         throw error;
       }
     });
@@ -59,16 +58,17 @@ export class Feed {
   }
 
   /** Never an older file than the newest: readers that have left a file behind do not come back to it. */
-  async #today(): Promise<LineFile> {
+  async #today(): Promise<string> {
     const names = await this.#names();
     const today = `${isoFromMs(this.#now()).slice(0, 10)}.jsonl`;
     const newest = names.at(-1);
     const path = join(this.#dir, newest !== undefined && newest > today ? newest : today);
-    if (this.#file?.path !== path || !(await exists(path))) {
+    if (this.#path !== path) {
       await makeDirectory(this.#dir);
-      this.#file = await LineFile.open(path, eventKey);
+      await cutTornTail(path);
+      this.#path = path;
     }
-    return this.#file;
+    return path;
   }
 
   async #names(): Promise<string[]> {
@@ -81,12 +81,20 @@ export class Feed {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+/** A crash may have left a part of a line, which no reader was given: the next line must not be glued to it. */
+async function cutTornTail(path: string): Promise<void> {
+  let file: FileHandle;
   try {
-    await stat(path);
-    return true;
+    file = await open(path, 'r+');
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
+    if (errnoOf(error) === 'ENOENT') return;
     throw error;
+  }
+  try {
+    const { size } = await file.stat();
+    const whole = await scanLines(file, () => {});
+    if (whole < size) await file.truncate(whole);
+  } finally {
+    await file.close();
   }
 }

@@ -216,7 +216,7 @@ export function compareKeys(a: LineKey, b: LineKey): number {
  * A write that fails half-way must not leave half a line for the next one to be glued to. Whole lines stay: somebody
  * who follows the file may have read them.
  */
-async function appendWhole(path: string, bytes: Buffer): Promise<void> {
+export async function appendWhole(path: string, bytes: Buffer): Promise<void> {
   const file = await open(path, 'a');
   let done = 0;
   try {
