@@ -53,6 +53,8 @@ export interface Config {
 }
 
 export interface ConfigOptions {
+  /** For a command that only records: what is wrong with S3 is the business of whoever uploads, and stops it not. */
+  readonly recordsOnly?: boolean;
   /** By setting name, e.g. `{ PORT: '0' }`. */
   readonly flags?: Readonly<Record<string, string | undefined>>;
   /** Default `tasktrail.config.json` in the working directory, if it is there. */
@@ -161,7 +163,7 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     org: () => settings.ORG ?? (root === undefined ? undefined : remoteOwner(root)),
     project: settings.PROJECT ?? project,
   });
-  problems.push(...archive.problems);
+  if (options.recordsOnly !== true) problems.push(...archive.problems);
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
   const host = settings.HOST ?? DEFAULT_HOST;
   const logDir = resolve(cwd, settings.TASK_LOGS_DIR ?? defaultLogDir(env));

@@ -63,8 +63,8 @@ test('the shell manager in the README leaves what it says', async () => {
       ]);
       const found = await store.reader.readWorkflow(String(items[0]?.workflow_id));
       expect(found?.events.map((event) => event.event_type)).toEqual([
-        ...['workflow_start', 'phase_start', 'step_start', 'step_complete', 'artifact_create'],
-        ...['phase_complete', 'phase_start', 'step_start', 'decision_point', 'step_complete'],
+        ...['workflow_start', 'phase_start', 'step_start', 'artifact_create', 'step_complete'],
+        ...['phase_complete', 'phase_start', 'step_start', 'step_complete', 'decision_point'],
         ...['phase_complete', 'workflow_complete'],
       ]);
     } finally {

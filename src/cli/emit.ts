@@ -68,7 +68,7 @@ async function run(args: readonly string[]): Promise<number> {
     print(HELP);
     return 0;
   }
-  const loaded = loadConfig({ flags: { TASK_LOGS_DIR: values.dir } });
+  const loaded = loadConfig({ flags: { TASK_LOGS_DIR: values.dir }, recordsOnly: true });
   const config = Object.freeze({
     ...loaded,
     project: given('--project', values.project) ?? loaded.project,

@@ -117,7 +117,14 @@ function addWorkflow(workflow: Command, ends: Ends): void {
     );
   withWorkflow(workflow.command('done'))
     .description('ends the innermost open step, else the phase')
-    .option('--status <status>', 'success, warning, failure or pending_input')
+    .addOption(
+      new Option('--status <status>', 'how it ended').choices([
+        'success',
+        'warning',
+        'failure',
+        'pending_input',
+      ]),
+    )
     .option('--error <text>', 'what went wrong')
     .action(async (flags: WorkflowFlags & { status?: string; error?: string }) =>
       ends(await (await load()).endInnermost(flags)),
@@ -135,7 +142,14 @@ function addWorkflow(workflow: Command, ends: Ends): void {
     );
   withWorkflow(workflow.command('complete'))
     .description('ends everything that is open, and the workflow')
-    .option('--status <status>', 'instead of what the phases say')
+    .addOption(
+      new Option('--status <status>', 'instead of what the phases say').choices([
+        'success',
+        'warning',
+        'failure',
+        'cancelled',
+      ]),
+    )
     .action(async (flags: WorkflowFlags & { status?: string }) =>
       ends(await (await load()).completeWorkflow(flags)),
     );

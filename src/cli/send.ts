@@ -37,7 +37,7 @@ export async function send(
   timeout: string | undefined,
 ): Promise<number> {
   const until = Date.now() + readTimeout(timeout) * 1000;
-  const config = loadConfig({ flags });
+  const config = loadConfig({ flags, recordsOnly: true });
   const books = new Books();
   const directory = journalDir(config.logDir);
   const journal = new Journal({ directory, destinations: destinationsOf(config), books });

@@ -60,6 +60,7 @@ export function describeService({ config, trail, url }: Service): string {
   if (trail.otlpUrl !== undefined)
     lines.push(row('OTLP', `${trail.otlpUrl}${portNote(config, trail.otlpUrl)}`));
   lines.push(row('writes to', config.enabled ? config.logDir : 'nothing'));
+  if (config.s3 !== undefined) lines.push(row('S3', `s3://${config.s3.bucket}/${config.s3.prefix}`));
   lines.push(row('agent', agentNote(config)));
   for (const problem of agentProblems(config)) lines.push(row('agent', problem));
   for (const [index, note] of offNotes(config).entries()) lines.push(row(index === 0 ? 'off' : '', note));

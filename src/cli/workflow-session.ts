@@ -28,7 +28,7 @@ interface ChangeOptions {
 
 /** Throws `ERR_CONFIG_INVALID` as the start would. */
 export function openSession(flags: WorkflowFlags): Session {
-  const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir } });
+  const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
   return { config, store: new CurrentWorkflows(config.logDir) };
 }
 

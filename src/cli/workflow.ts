@@ -1,5 +1,5 @@
 import { type Config, pickEnvironment } from '../config.ts';
-import { TasktrailError } from '../errors.ts';
+import { type ErrorCode, TasktrailError } from '../errors.ts';
 import type { CurrentWorkflow, OpenStep } from '../journal/current-workflow.ts';
 import { ownIdentity } from '../journal/process-identity.ts';
 import { checkWorkflowId } from '../model/ids.ts';
@@ -23,6 +23,8 @@ import {
 
 /** A workflow that nobody has worked on for so long is not gone on with by name; its events stay where they are. */
 const KEPT_MS: number = 90 * 24 * 3_600_000;
+
+const MISTAKES: ReadonlySet<ErrorCode> = new Set(['ERR_INPUT_INVALID', 'ERR_ID_INVALID']);
 
 export interface StartFlags extends WorkflowFlags {
   readonly name?: string;
@@ -58,6 +60,7 @@ export async function beginPhase(
   name: string,
   flags: WorkflowFlags & { readonly steps?: string },
 ): Promise<number> {
+  checkName('phase', name);
   return changeWorkflow(flags, (run) => run.beginPhase(name, listOf(flags.steps) ?? []));
 }
 
@@ -67,6 +70,7 @@ export async function beginStep(
   command: readonly string[],
   flags: WorkflowFlags & { readonly skill?: string },
 ): Promise<number> {
+  checkName('step', name);
   const start = { name, skill: flags.skill ?? null };
   if (command.length === 0) {
     return changeWorkflow(flags, (run) => void run.beginStep({ ...start, owner: null }));
@@ -123,12 +127,15 @@ export async function printStatus(flags: WorkflowFlags): Promise<number> {
   return 0;
 }
 
-/** Recording is no reason for a command not to run, or to have failed: what the disk refuses is said, and that is all. */
+/**
+ * Recording is no reason for a command not to run, or to have failed: what the disk or a configuration file refuses is
+ * said, and that is all. Words that make no sense stop it: they are the script's own mistake.
+ */
 async function attempt(fn: () => Promise<number>): Promise<number> {
   try {
     return await fn();
   } catch (error) {
-    if (!(error instanceof TasktrailError) || error.code !== 'ERR_DIRECTORY_UNUSABLE') throw error;
+    if (!(error instanceof TasktrailError) || MISTAKES.has(error.code)) throw error;
     reportError(error);
     return 0;
   }
@@ -188,6 +195,11 @@ function stepEnvironment(config: Config, state: CurrentWorkflow, step: OpenStep)
     TRACEPARENT: `00-${state.trace_id}-${derivedSpanId(state.trace_id, identity, sha256)}-01`,
     ...(state.task_id !== null && { TASK_LOGS_TASK_ID: state.task_id }),
   };
+}
+
+/** Before anything that is open is ended: an empty name is a variable that was not set. */
+function checkName(what: string, name: string): void {
+  if (name.trim() === '') throw invalid(`the name of the ${what} is empty`);
 }
 
 function ownStep(): string | undefined {

@@ -41,7 +41,12 @@ export class HolderTransport implements Transport {
     } catch (error) {
       return { kind: 'retry', reason: `cannot find the holder: ${messageOf(error)}` };
     }
-    if (this.#url === undefined) return { kind: 'retry', reason: 'no process holds the log directory' };
+    if (this.#url === undefined)
+      return {
+        kind: 'retry',
+        reason:
+          'no process holds the log directory: tasktrail start, or any program that records there, stores what waits',
+      };
     const { token } = this.#options;
     const result = await post(body, {
       url: `${this.#url}/v1/${signal}`,

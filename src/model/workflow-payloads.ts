@@ -149,7 +149,12 @@ export function eventSchema(type: WorkflowEventType): JsonObject {
       event_id: text.describe('ULID, minted with the timestamp').optional(),
       task_id: text.optional(),
       trace_id: z.union([text.regex(/^[0-9a-f]{32}$/), z.null()]).optional(),
-      attempt: z.int().min(1).describe('which start of its workflow, phase or step').optional(),
+      attempt: z
+        .int()
+        .min(1)
+        .nullable()
+        .describe('which start of its workflow, phase or step; null: the store counts')
+        .optional(),
       schema_version: z.literal(SCHEMA_VERSION).optional(),
       key: text.describe('what makes the event the same one, instead of its payload').optional(),
       phases: z.array(text).describe('planned phases').optional(),

@@ -49,7 +49,7 @@ interface LevelStart extends Above {
   readonly traceId?: string | undefined;
 }
 
-interface Emission {
+export interface Emission {
   readonly attributes?: Readonly<Record<string, JsonValue | undefined>>;
   /** Default: this level's own. */
   readonly attempt?: number;

@@ -1,9 +1,10 @@
 import type { Context } from '@opentelemetry/api';
 import { ATTR } from '../model/attributes.ts';
+import type { WorkflowEventType } from '../model/events.ts';
 import { checkWorkflowId } from '../model/ids.ts';
-import { type JsonValue, toJsonValue } from '../model/json.ts';
+import { type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 import { checkKnown, isStartKnown, progressOf, traceOf } from './known-workflow.ts';
-import { checkName, Level, type WorkflowRun } from './level.ts';
+import { checkName, type Emission, Level, type WorkflowRun } from './level.ts';
 import { mintMoment, mintWorkflowId } from './mint.ts';
 import { Phase, type PhaseOptions } from './phase.ts';
 import { Progress, WORKFLOW } from './progress.ts';
@@ -53,6 +54,8 @@ interface ResumedStart extends Omit<WorkflowOptions, 'workflowId'>, WorkflowPlac
 export class Workflow extends Level {
   readonly id: string;
   readonly name: string;
+  /** It had ended before it was resumed, and nothing was done since: there is nothing to tell yet. */
+  #asleep: Resumption | undefined;
 
   /** Opened by `startWorkflow`, `resumeWorkflow` or those of a task. */
   constructor(name: string, start: WorkflowStart) {
@@ -78,7 +81,9 @@ export class Workflow extends Level {
     const { resumption } = start;
     const isBeginning = resumption === undefined || !resumption.isStartKnown;
     if (isBeginning) this.#tellStart(start);
-    if (resumption !== undefined) this.#tellResumption(resumption, !isBeginning || this.attempt > 1);
+    if (resumption === undefined) return;
+    if (!isBeginning && this.opening.resumed === undefined) this.#asleep = resumption;
+    else this.#tellResumption(resumption, !isBeginning || this.attempt > 1);
   }
 
   /** Opens a phase, runs `fn` with it and closes it whatever happens; `fn`'s own exception comes back unchanged. */
@@ -88,6 +93,7 @@ export class Workflow extends Level {
 
   /** The pair form of `phase`: close it with `.end()` or `.fail(error)`. */
   startPhase(name: string, options: PhaseOptions = {}): Phase {
+    this.#wake();
     const { workflowRun: run, identity } = this;
     return new Phase(name, options, { run, identity, parent: this.scope.context });
   }
@@ -130,7 +136,12 @@ export class Workflow extends Level {
     return this.within(() => fn(this), this);
   }
 
+  /** Of one that had ended, and in which nothing was done since, the end is the one that it had. */
   end(): void {
+    if (this.#asleep !== undefined) {
+      this.close();
+      return;
+    }
     const hasFailed = this.workflowRun.progress.hasFailedBelow(this.place, this.attempt);
     this.#finish(hasFailed ? { errorType: 'phase_failed' } : undefined);
   }
@@ -165,6 +176,19 @@ export class Workflow extends Level {
       failure,
       attributes: { [ATTR.pipelineResult]: result },
     });
+  }
+
+  protected override emit(type: WorkflowEventType, payload: JsonObject, emission: Emission = {}): void {
+    this.#wake();
+    super.emit(type, payload, emission);
+  }
+
+  /** The next attempt begins with what is done in it: who only looks, or was killed after the end, opens none. */
+  #wake(): void {
+    const resumption = this.#asleep;
+    if (resumption === undefined) return;
+    this.#asleep = undefined;
+    this.#tellResumption(resumption, true);
   }
 
   #tellStart(options: WorkflowOptions): void {

@@ -205,7 +205,8 @@ export class Store {
     await units.alone(id, async () => {
       this.#checkOpen();
       if (this.#options.isPruned?.(units.kind, id) === true) {
-        for (const { record } of entries) refused.set(record, EXPIRED);
+        const reason = `${EXPIRED}: ${what} was removed for its age`;
+        for (const { record } of entries) refused.set(record, reason);
         return;
       }
       try {

@@ -141,7 +141,7 @@ test('a task whose every attempt was killed is abandoned, with a result that say
 
 test('an agent that outlives its killed service is ended before its task runs again, and leaves nothing unmasked', async () => {
   const secret = `ghp_${'a1B2'.repeat(9)}`;
-  const script = `trap '' TERM HUP; echo token ${secret}; echo begun; (while true; do sleep 0.1; done) & while [ ! -e go ]; do sleep 0.05; done; kill $!`;
+  const script = `trap '' TERM HUP; echo token ${secret}; echo begun; (while true; do sleep 0.1; done) & while [ ! -e go ]; do sleep 0.05; done; kill -9 $!`;
   await writeFile(
     join(cwd, 'tasktrail.config.json'),
     JSON.stringify({ agents: { stubborn: { command: ['sh', '-c', script] } } }),

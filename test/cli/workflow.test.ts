@@ -490,7 +490,7 @@ test('what cannot be where it is given is refused, and the workflow goes on', as
     [['step', 'x'], 'no phase is open'],
     [['step', 'x', '--', 'touch', 'ran'], 'no phase is open'],
     [['done'], 'no phase or step is open'],
-    [['phase', ''], 'payload.phase: must not be empty'],
+    [['phase', ''], 'the name of the phase is empty'],
   ] as const) {
     expect(await workflow(...words)).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
   }
@@ -550,4 +550,15 @@ test('a disk that refuses keeps no command from running, nor changes its exit co
     stdout: 'ran\n',
     stderr: expect.stringContaining('TASK_LOGS_DIR: '),
   });
+});
+
+test('a configuration that is broken does not keep a step`s command from running', async () => {
+  const cwd = await tempDir();
+  await writeFile(join(cwd, 'tasktrail.config.json'), '{"broken');
+  const { code, stdout, stderr } = await runCommand(
+    ['workflow', 'step', 's', '--', 'sh', '-c', 'echo THE BUILD RUNS; exit 3'],
+    { cwd },
+  );
+  expect([code, stdout]).toEqual([3, 'THE BUILD RUNS\n']);
+  expect(stderr).toContain('tasktrail.config.json');
 });

@@ -109,16 +109,34 @@ test('after its end a workflow gets another attempt, with a span of its own in t
   const before = ledger.facts.length;
   const workflow = resume(ledger, id);
   expect(workflow.attempt).toBe(2);
+  workflow.skipPhase('release');
   workflow.end();
-  expect(factsAfter(ledger, before)).toEqual([
-    ['workflow_resumed', 2],
-    ['workflow_complete', 2],
-  ]);
+  const told = factsAfter(ledger, before);
+  expect([told[0], told.at(-1), told.length]).toEqual([['workflow_resumed', 2], ['workflow_complete', 2], 3]);
   const span = ledger.spans.findLast(({ name }) => name === 'workflow release');
   expect(span?.traceId).toBe(traceId);
   expect(span?.spanId).not.toBe(levels[0]?.span_id);
   expect(ledger.facts[before]).toMatchObject({ span_id: span?.spanId, span: { name: 'workflow release' } });
   expect(ledger.fold(id).state).toMatchObject({ attempt: 2, status: 'success' });
+});
+
+test('after its end, a workflow in which nothing more is done is what it was, also for whoever ends it again', () => {
+  const ledger = openLedger();
+  const id = abandon(ledger);
+  resume(ledger, id).end();
+  const before = ledger.facts.length;
+  const spans = ledger.spans.length;
+  const workflow = resume(ledger, id);
+  expect(workflow.isDone('build', 'test')).toBe(
+    ledger.fold(id).state.levels.some((one) => one.step === 'test' && one.status === 'success'),
+  );
+  workflow.end();
+  expect([ledger.facts.length, ledger.spans.length]).toEqual([before, spans]);
+  resume(ledger, id).fail(new Error('something was done after all'));
+  expect(factsAfter(ledger, before)).toEqual([
+    ['workflow_resumed', 2],
+    ['workflow_complete', 2],
+  ]);
 });
 
 test('of an id that nobody knows the start is told, too, and again by the next who does not know', () => {
@@ -279,7 +297,7 @@ test('a workflow of a task stays in the trace of that task, also in a run after 
   const id = await recordTask({ source: 'test', message: 'm', taskId: 'task-1' }, (task) =>
     task.workflow('w', {}, (workflow) => workflow.id),
   );
-  resume(ledger, id).end();
+  resume(ledger, id).cancel();
   const runs = ledger.spans.filter(({ name }) => name === 'workflow w');
   expect(runs).toHaveLength(2);
   expect(new Set(runs.map(({ traceId }) => traceId)).size).toBe(1);

@@ -329,7 +329,7 @@ test('a record of something that was removed for its age is rejected as expired,
   const { dir, store } = await newStore((kind, id) => kind === 'workflow' && id === ID);
   const other = withAttributes(event(2, 'workflow_start'), { 'tasktrail.workflow.id': `${ID}-2` });
   const outcome = await store.ingest({ logs: [event(1, 'workflow_start'), other], spans: [] });
-  expect(outcome).toEqual({ rejected: 1, reasons: ['expired'] });
+  expect(outcome).toEqual({ rejected: 1, reasons: [`expired: workflow ${ID} was removed for its age`] });
   expect(existsSync(join(dir, ...MONTH, `${ID}.jsonl`))).toBe(false);
   expect(liveIds(dir, `${ID}-2`)).toHaveLength(1);
 });
