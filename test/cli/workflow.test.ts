@@ -500,7 +500,7 @@ test('what cannot be where it is given is refused, and the workflow goes on', as
   const bad = await workflow('done', '--status', 'fine');
   expect(bad).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('payload.step.status: expected one of'),
+    stderr: expect.stringContaining('Allowed choices are success, warning, failure, pending_input'),
   });
   await workflow('complete');
   expect(story(cwd).at(-1)).toBe('workflow_complete 1 success');
