@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type FileSettings, readFiles } from './config/files.ts';
 import { gitRoot, remoteOwner } from './config/git.ts';
@@ -336,7 +336,9 @@ function defaultLogDir(env: Readonly<Record<string, string | undefined>>): strin
     return DEFAULT_DIR;
   } catch {
     // Not there, or not ours to write: the user's own state directory.
-    return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'tasktrail', 'tasks');
+    const state = env.XDG_STATE_HOME ?? '';
+    // A relative one is to be ignored (XDG Base Directory Specification): it would differ by working directory.
+    return join(isAbsolute(state) ? state : join(homedir(), '.local', 'state'), 'tasktrail', 'tasks');
   }
 }
 

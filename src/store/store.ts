@@ -37,7 +37,7 @@ export interface StoreOptions {
   /** Default `_workflow` in the log directory. */
   readonly workflowDir?: string;
   readonly books: Books;
-  /** False once another process owns the directory; default: this one always does. */
+  /** False while another process may own the directory; default: this one always does. */
   readonly isHeld?: () => boolean;
   /** Whether retention has removed a task or a workflow: records of it are rejected. Default: nothing is. */
   readonly isPruned?: (kind: 'task' | 'workflow', id: string) => boolean;
@@ -179,7 +179,7 @@ export class Store {
   async #recoverAll<C>(units: OpenUnits<C>, ids: AsyncGenerator<string>): Promise<void> {
     const work = async (): Promise<void> => {
       for await (const id of ids) {
-        if (this.#whyClosed() !== undefined) return;
+        if (this.#closedBecause !== undefined) return;
         await this.#recoverOne(units, id);
       }
     };
@@ -263,9 +263,11 @@ export class Store {
   }
 
   #whyClosed(): string | undefined {
-    if (this.#options.isHeld?.() === false)
-      this.#closedBecause ??= 'this process no longer holds the log directory';
-    return this.#closedBecause;
+    if (this.#closedBecause !== undefined) return this.#closedBecause;
+    // Not for good: after a pause it is unknown until the lock was looked at.
+    return this.#options.isHeld?.() === false
+      ? 'this process does not hold the log directory right now'
+      : undefined;
   }
 
   #checkOpen(): void {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { listen, readLines, readSpans, until } from '../webhooks/receiver.ts';
 import { processesWith, readDocument, resultOf, ServiceProcess } from './service-process.ts';
@@ -188,3 +189,15 @@ test('whoever reads its output may go away', async () => {
   await resultOf(logDir, id);
   expect((await service.stop()).code).toBe(0);
 });
+
+test('a service that was paused for longer than its lock is trusted goes on when it is continued', async () => {
+  const service = await start();
+  await resultOf(logDir, await service.sendComment('@agent review'));
+  service.child.kill('SIGSTOP');
+  // Only time makes a pause: longer than the five seconds after which a holder looks before it writes.
+  await delay(6_000);
+  service.child.kill('SIGCONT');
+  const id = await service.sendComment('@agent review');
+  expect(await resultOf(logDir, id)).toMatchObject({ status: 'completed' });
+  expect((await service.stop()).code).toBe(0);
+}, 60_000);

@@ -330,3 +330,14 @@ test('a batch of very many tasks opens few files at a time, and few of them stay
   await store.ingest({ logs, spans: [] });
   expect(linesOf(dir, 'task-0', '03-agent-output.jsonl')).toHaveLength(1);
 });
+
+test('while it is in doubt whether the directory is held nothing is taken, and everything as soon as it is clear', async () => {
+  let isHeld = true;
+  const { dir, logs } = openStore(await tempDir(), () => isHeld);
+  await logs(outputLog(1));
+  isHeld = false;
+  await expect(logs(outputLog(2))).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', retryable: true });
+  isHeld = true;
+  await logs(outputLog(2));
+  expect(linesOf(dir, 'task-1', '03-agent-output.jsonl')).toHaveLength(2);
+});
