@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { gitRoot } from '../config/git.ts';
 import { type Config, loadConfig, pickEnvironment } from '../config.ts';
 import { TasktrailError } from '../errors.ts';
 import { type CurrentWorkflow, CurrentWorkflows } from '../journal/current-workflow.ts';
@@ -112,10 +111,7 @@ export function isOff(config: Config): boolean {
 /** The git root, else the working directory. */
 export function projectRoot(): string {
   const cwd = process.cwd();
-  for (let dir = cwd; ; dir = dirname(dir)) {
-    if (existsSync(join(dir, '.git'))) return dir;
-    if (dir === dirname(dir)) return cwd;
-  }
+  return gitRoot(cwd) ?? cwd;
 }
 
 function invalid(message: string): TasktrailError {

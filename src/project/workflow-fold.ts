@@ -57,10 +57,6 @@ export class WorkflowFold {
     return this.#placed;
   }
 
-  get parts(): WorkflowParts {
-    return this.#take();
-  }
-
   /** Each event once, in order. */
   get envelopes(): readonly WorkflowEnvelope[] {
     return this.#take().events.map(envelopeOf);

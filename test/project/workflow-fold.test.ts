@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { sha256 } from '../../src/model/sha256.ts';
 import type { CompletenessFlag } from '../../src/model/workflow.ts';
 import type { WorkflowFact } from '../../src/project/change.ts';
 import { documentOf } from '../../src/project/workflow-document.ts';
@@ -14,8 +14,6 @@ import {
   workflowEnd,
   workflowFact,
 } from './workflow-facts.ts';
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 function fold(...facts: readonly WorkflowFact[]): WorkflowFold {
   const made = new WorkflowFold(WORKFLOW_ID, sha256);

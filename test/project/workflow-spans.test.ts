@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { type OtlpSpan, plainFromKeyValues } from '../../src/model/otlp.ts';
+import { sha256 } from '../../src/model/sha256.ts';
 import { derivedSpanId, derivedTraceId } from '../../src/model/workflow-span.ts';
 import type { WorkflowFact } from '../../src/project/change.ts';
 import { WorkflowFold } from '../../src/project/workflow-fold.ts';
@@ -14,8 +14,6 @@ import {
   workflowEnd,
   workflowFact,
 } from './workflow-facts.ts';
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 function spansOf(facts: readonly WorkflowFact[], isOver = false): OtlpSpan[] {
   const fold = new WorkflowFold(WORKFLOW_ID, sha256);

@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -9,6 +7,7 @@ import type { FactLine } from '../../src/project/change.ts';
 import { TaskFold } from '../../src/project/fold.ts';
 import { eventId, log, outputLog } from '../project/records.ts';
 import { compiledStore } from './compiled.ts';
+import { killWriter } from './killed-writer.ts';
 import { documentOf, filesIn, linesOf, openStore, tempDir } from './log-dir.ts';
 
 const KILLS = 30;
@@ -62,7 +61,11 @@ test('whenever the writer is killed, what it said it stored is there, and all of
   let midway = 0;
   for (let kill = 0; kill < KILLS; kill += 1) {
     const dir = await tempDir();
-    const said = await killWriter([dir, input], kill);
+    const said = await killWriter({
+      script: WRITER(),
+      args: [dir, input],
+      afterBatches: (kill % 10) * 3,
+    });
     if (said > 0 && said < ROUNDS) midway += 1;
     const { store } = openStore(dir);
     await store.recover();
@@ -89,22 +92,6 @@ test('whenever the writer is killed, what it said it stored is there, and all of
   // Otherwise nothing was interrupted.
   expect(midway).toBeGreaterThan(KILLS / 3);
 });
-
-/** Kills it some batches into its work, a little later each time; resolves with how many it said it had stored. */
-async function killWriter(args: readonly string[], kill: number): Promise<number> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER(), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let said = '';
-  child.stdout.on('data', (data: Buffer) => {
-    said += data.toString();
-    const stored = said.split('\n').length - 2;
-    // The moment within a batch is the machine's own.
-    if (stored >= (kill % 10) * 3) setTimeout(() => child.kill('SIGKILL'), Math.random() * 8);
-  });
-  await once(child, 'close');
-  return Math.max(0, said.split('\n').length - 2);
-}
 
 function expectDocumentsOfFacts(dir: string, task: string): void {
   const fold = new TaskFold(task);

@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -7,6 +5,7 @@ import type { JsonObject } from '../../src/model/json.ts';
 import type { ReceivedLog, TelemetryBatch } from '../../src/model/otlp.ts';
 import { eventId, log } from '../project/records.ts';
 import { compiledStore } from './compiled.ts';
+import { killWriter } from './killed-writer.ts';
 import { documentOf, linesOf, openStore, tempDir } from './log-dir.ts';
 
 const KILLS = 25;
@@ -75,7 +74,11 @@ test('whenever the writer is killed, file, feed and document have each event onc
   let midway = 0;
   for (let kill = 0; kill < KILLS; kill += 1) {
     const dir = await tempDir();
-    const said = await killWriter([dir, input], kill);
+    const said = await killWriter({
+      script: WRITER(),
+      args: [dir, input],
+      afterBatches: (kill % 10) * 5,
+    });
     if (said > 0 && said < all.length) midway += 1;
     const { store, pass } = openStore(dir);
     await store.recover();
@@ -103,19 +106,3 @@ test('whenever the writer is killed, file, feed and document have each event onc
   // Otherwise nothing was interrupted.
   expect(midway).toBeGreaterThan(KILLS / 3);
 });
-
-/** Kills it some batches into its work, a little later each time; resolves with how many it said it had stored. */
-async function killWriter(args: readonly string[], kill: number): Promise<number> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER(), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let said = '';
-  child.stdout.on('data', (data: Buffer) => {
-    said += data.toString();
-    const stored = said.split('\n').length - 2;
-    // The moment within a batch is the machine's own.
-    if (stored >= (kill % 10) * 5) setTimeout(() => child.kill('SIGKILL'), Math.random() * 8);
-  });
-  await once(child, 'close');
-  return Math.max(0, said.split('\n').length - 2);
-}
