@@ -2,10 +2,11 @@ import { accessSync, constants } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
+import { type AgentConfig, type CommandConfig, SAMPLE_AGENT } from './config/config-file.ts';
 import { type FileSettings, readFiles } from './config/files.ts';
 import { gitRoot, remoteOwner } from './config/git.ts';
 import { resolveS3, type S3Config } from './config/s3.ts';
-import { type AgentConfig, type CommandConfig, SAMPLE_AGENT } from './config-file.ts';
+import { type CustomWebhook, resolveWebhooks } from './config/webhooks.ts';
 import { TasktrailError } from './errors.ts';
 
 /** Everything that can be set, resolved: flag, then environment, then file, then default. Frozen. */
@@ -37,12 +38,21 @@ export interface Config {
   readonly serviceName: string;
   readonly project: string;
   readonly environment: string;
-  readonly githubSecret: string | undefined;
+  /** Several at a time while one replaces the other; empty: none is set. */
+  readonly githubSecrets: readonly string[];
+  readonly jiraSecrets: readonly string[];
+  readonly slackSecrets: readonly string[];
+  /** Webhooks of other senders, by the name in their path. */
+  readonly webhooks: Readonly<Record<string, CustomWebhook>>;
+  /** Where the queue is; undefined: in this process. */
+  readonly redisUrl: string | undefined;
   readonly githubToken: string | undefined;
   /** Undefined: `https://api.github.com`. */
   readonly githubApiUrl: string | undefined;
   readonly trigger: string;
   readonly agents: Readonly<Record<string, AgentConfig>>;
+  /** Whether agents send their own telemetry, where nothing else is said of one. */
+  readonly agentTelemetry: boolean;
   readonly commands: Readonly<Record<string, CommandConfig>>;
   /** Tasks that run at the same time in this process. */
   readonly concurrency: number;
@@ -91,6 +101,14 @@ const milliseconds = z
   .regex(/^\d{1,9}$/, 'use a number of milliseconds')
   .transform(Number);
 const text = z.string().trim().min(1, 'must not be empty');
+/** One, or several with commas between them; one that itself holds a comma is taken as it is, too. */
+const secrets = z
+  .string()
+  .min(1)
+  .transform((value) => {
+    const parts = value.split(',').map((part) => part.trim());
+    return [...new Set([value, ...parts])].filter((part) => part !== '');
+  });
 const url = z.url({ protocol: /^https?$/, error: 'use a URL such as http://localhost:4318' });
 
 /** One row a setting: its name in the environment, how it is read, and its default. */
@@ -119,7 +137,14 @@ const SETTINGS = {
   TASK_LOGS_ATTEMPTS: { schema: count('attempts'), fallback: 3 },
   HOST: { schema: text, fallback: undefined },
   PORT: { schema: port, fallback: 8000 },
-  GITHUB_WEBHOOK_SECRET: { schema: z.string().min(1), fallback: undefined },
+  TASK_LOGS_AGENT_TELEMETRY: { schema: boolean, fallback: false },
+  REDIS_URL: {
+    schema: z.url({ protocol: /^rediss?$/, error: 'use a URL such as redis://127.0.0.1:6379' }),
+    fallback: undefined,
+  },
+  GITHUB_WEBHOOK_SECRET: { schema: secrets, fallback: [] },
+  JIRA_WEBHOOK_SECRET: { schema: secrets, fallback: [] },
+  SLACK_SIGNING_SECRET: { schema: secrets, fallback: [] },
   GITHUB_TOKEN: { schema: z.string().min(1), fallback: undefined },
   GITHUB_API_URL: { schema: url, fallback: undefined },
   OTEL_EXPORTER_OTLP_ENDPOINT: { schema: url, fallback: undefined },
@@ -164,6 +189,8 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     project: settings.PROJECT ?? project,
   });
   if (options.recordsOnly !== true) problems.push(...archive.problems);
+  const webhooks = resolveWebhooks(file.webhooks, path, env);
+  if (options.recordsOnly !== true) problems.push(...webhooks.problems);
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
   const host = settings.HOST ?? DEFAULT_HOST;
   const logDir = resolve(cwd, settings.TASK_LOGS_DIR ?? defaultLogDir(env));
@@ -188,11 +215,16 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     serviceName: settings.OTEL_SERVICE_NAME ?? resource.get('service.name') ?? 'tasktrail',
     project,
     environment: settings.FRACTARY_ENV ?? resource.get('deployment.environment.name') ?? 'development',
-    githubSecret: settings.GITHUB_WEBHOOK_SECRET,
+    githubSecrets: settings.GITHUB_WEBHOOK_SECRET ?? [],
+    jiraSecrets: settings.JIRA_WEBHOOK_SECRET ?? [],
+    slackSecrets: settings.SLACK_SIGNING_SECRET ?? [],
+    webhooks: webhooks.found,
+    redisUrl: settings.REDIS_URL,
     githubToken: settings.GITHUB_TOKEN,
     githubApiUrl: settings.GITHUB_API_URL?.replace(/\/+$/, ''),
     trigger: file.trigger ?? '@agent',
     agents,
+    agentTelemetry: settings.TASK_LOGS_AGENT_TELEMETRY ?? false,
     commands,
     concurrency: settings.TASK_LOGS_CONCURRENCY ?? 2,
     attemptsMax: settings.TASK_LOGS_ATTEMPTS ?? 3,

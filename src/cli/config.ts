@@ -32,14 +32,17 @@ export function printConfig(
 }
 
 function maskOf(name: string, value: Config[keyof Config]): unknown {
-  if (SECRET.test(name)) return value === undefined ? null : '(set)';
-  return withoutSecrets(value ?? null);
+  return withoutSecrets(name, value ?? null);
 }
 
-/** An address may have a password in it, and a command line a key. */
-function withoutSecrets(value: unknown): unknown {
+/** Of secrets only whether there are any; an address may have a password in it, and a command line a key. */
+function withoutSecrets(name: string, value: unknown): unknown {
+  if (SECRET.test(name)) {
+    const isEmpty = value === null || (Array.isArray(value) && value.length === 0);
+    return isEmpty ? null : '(set)';
+  }
   if (typeof value === 'string') return redact(value);
-  if (Array.isArray(value)) return value.map(withoutSecrets);
+  if (Array.isArray(value)) return value.map((item) => withoutSecrets('', item));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, withoutSecrets(item)]));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutSecrets(key, item)]));
 }

@@ -1,5 +1,5 @@
 import { dirname, join, resolve } from 'node:path';
-import { type CloudStorageConfig, type ConfigFile, readConfigFile, readPluginFile } from '../config-file.ts';
+import { type CloudStorageConfig, type ConfigFile, readConfigFile, readPluginFile } from './config-file.ts';
 
 /** What the files say together; ours wins over those of the plugins, and of those the nearest. */
 export interface FileSettings {

@@ -1,4 +1,4 @@
-import type { CloudStorageConfig } from '../config-file.ts';
+import type { CloudStorageConfig } from './config-file.ts';
 
 /** Where documents go in S3. Credentials are the AWS SDK's own business. */
 export interface S3Config {

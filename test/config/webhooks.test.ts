@@ -1,0 +1,79 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import type { CustomWebhook } from '../../src/config/webhooks.ts';
+import { loadConfig } from '../../src/config.ts';
+import { receiveWebhooks } from '../../src/webhooks/receive-webhooks.ts';
+
+function load(webhooks: unknown, env: Record<string, string> = {}): Readonly<Record<string, CustomWebhook>> {
+  const cwd = mkdtempSync(join(tmpdir(), 'tasktrail-config-'));
+  onTestFinished(() => rmSync(cwd, { recursive: true }));
+  writeFileSync(join(cwd, 'tasktrail.config.json'), JSON.stringify({ webhooks }));
+  return loadConfig({ env, cwd }).webhooks;
+}
+
+const CI = { secret: `\${CI_SECRET}`, header: 'X-Ci-Signature', message: 'note.text' };
+
+test('a sender of webhooks has its secrets from the environment, and fits the receiver', () => {
+  const found = load(
+    {
+      ci: {
+        ...CI,
+        secret: [`\${CI_SECRET}`, `a-\${CI_NEXT}`],
+        algorithm: 'sha512',
+        encoding: 'base64',
+        prefix: 'v1=',
+        event_type: 'kind',
+        event_type_header: 'X-Event',
+        delivery_id: 'meta.0.id',
+        delivery_id_header: 'X-Id',
+        source_metadata: { repo: 'project.name' },
+        command: 'review',
+        body_bytes_max: 1_000,
+      },
+    },
+    { CI_SECRET: 'one', CI_NEXT: 'two' },
+  );
+  expect(found).toEqual({
+    ci: {
+      secret: ['one', 'a-two'],
+      header: 'x-ci-signature',
+      algorithm: 'sha512',
+      encoding: 'base64',
+      prefix: 'v1=',
+      message: 'note.text',
+      eventType: 'kind',
+      eventTypeHeader: 'x-event',
+      deliveryId: 'meta.0.id',
+      deliveryIdHeader: 'x-id',
+      sourceMetadata: { repo: 'project.name' },
+      command: 'review',
+      bodyBytesMax: 1_000,
+    },
+  });
+  expect(() => receiveWebhooks({ custom: found, onTask: async () => undefined })).not.toThrow();
+});
+
+test.each([
+  ['a secret that is not set', { ci: CI }, /webhooks\.ci\.secret: CI_SECRET is not set/],
+  ['no secret', { ci: { ...CI, secret: undefined } }, /webhooks\.ci\.secret/],
+  ['an empty list of secrets', { ci: { ...CI, secret: [] } }, /webhooks\.ci\.secret/],
+  ['no message', { ci: { ...CI, message: undefined } }, /webhooks\.ci\.message/],
+  ['a path that is none', { ci: { ...CI, message: 'a..b' } }, /webhooks\.ci\.message: use names/],
+  ['a header that is none', { ci: { ...CI, header: 'a b' } }, /webhooks\.ci\.header/],
+  ['an algorithm that nobody should use', { ci: { ...CI, algorithm: 'md5' } }, /webhooks\.ci\.algorithm/],
+  ['a key that nobody knows', { ci: { ...CI, colour: 1 } }, /"colour"/],
+  ['a field that every task has', { ci: { ...CI, source_metadata: { provider: 'x' } } }, /set already/],
+  ['a limit of nothing', { ci: { ...CI, body_bytes_max: 0 } }, /body_bytes_max/],
+  ['a name that is taken', { github: { ...CI, secret: 'x' } }, /webhooks\.github: this name/],
+  ['a name that is taken, in other letters', { JIRA: { ...CI, secret: 'x' } }, /webhooks\.JIRA: this name/],
+  [
+    'two names in other letters',
+    { a: { ...CI, secret: 'x' }, A: { ...CI, secret: 'x' } },
+    /webhooks\.A: another/,
+  ],
+  ['a name that is no part of a path', { '../x': { ...CI, secret: 'x' } }, /\.\.\/x/],
+])('%s stops the start', (_what, webhooks, problem) => {
+  expect(() => load(webhooks)).toThrow(problem);
+});
