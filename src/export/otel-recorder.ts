@@ -25,7 +25,7 @@ import { ATTR } from '../model/attributes.ts';
 import { targetOf } from '../model/events.ts';
 import type { Fact, SpanIds, SpanKindName } from '../model/fact.ts';
 import { sha256 } from '../model/sha256.ts';
-import { derivedSpanId, derivedTraceId } from '../model/workflow-span.ts';
+import { derivedSpanId, derivedTraceId, spanIdFrom } from '../model/workflow-span.ts';
 import { presentAttributes, type Recorder, type SpanStart } from '../record/recorder.ts';
 import { type JournalWriter, TasktrailLogRecordProcessor, TasktrailSpanProcessor } from './processors.ts';
 
@@ -75,7 +75,6 @@ export class OtelRecorder implements Recorder {
   readonly #emitWorkflowEvents: boolean;
   readonly #logger: Logger;
   readonly #tracer: Tracer;
-  readonly #ids = new DerivedIds();
 
   constructor({ resource, journal, emitWorkflowEvents }: RecorderOptions) {
     this.#journal = journal;
@@ -89,7 +88,7 @@ export class OtelRecorder implements Recorder {
     const traces = new BasicTracerProvider({
       resource,
       sampler: new AlwaysOnSampler(),
-      idGenerator: this.#ids,
+      idGenerator: derivedIds,
       spanProcessors: [new TasktrailSpanProcessor(() => journal)],
       spanLimits: {
         attributeCountLimit: ATTRIBUTES_MAX,
@@ -129,13 +128,22 @@ export class OtelRecorder implements Recorder {
   }
 
   startSpan(start: SpanStart): Span {
+    return derivedIds.during(start, () => this.#startSpan(start));
+  }
+
+  flush(): void {
+    this.#journal.flush();
+  }
+
+  #startSpan(start: SpanStart): Span {
     const options = {
       kind: KINDS[start.kind],
       attributes: presentAttributes(start.attributes),
       ...(start.links !== undefined && { links: start.links }),
+      ...(start.startedAtMs !== undefined && { startTime: new Date(start.startedAtMs) }),
     };
-    // A user's provider has an id generator of its own, which knows no workflows: spans that go through it have random
-    // ids also where an identity is given. Who goes on with them finds their ids in the facts that announced them.
+    // A user's provider may have an id generator of its own, which knows no identities: its spans then have random ids.
+    // Who goes on with them finds their ids in the facts that announced them.
     if (userProcessors.length > 0) {
       const span = startUserSpan(() =>
         trace.getTracer(SCOPE_NAME).startSpan(start.name, options, start.parent),
@@ -143,11 +151,7 @@ export class OtelRecorder implements Recorder {
       // Not seen: the user's sampler left it out, or the processor sits in no registered provider.
       if (span !== undefined && userProcessors.some((processor) => processor.hasSeen(span))) return span;
     }
-    return this.#ids.during(start, () => this.#tracer.startSpan(start.name, options, start.parent));
-  }
-
-  flush(): void {
-    this.#journal.flush();
+    return this.#tracer.startSpan(start.name, options, start.parent);
   }
 }
 
@@ -156,14 +160,8 @@ class DerivedIds implements IdGenerator {
   readonly #random = new RandomIdGenerator();
   #current: SpanIds | undefined;
 
-  during<T>({ identity, parent, traceId }: SpanStart, start: () => T): T {
-    if (identity === undefined) return start();
-    const above = trace.getSpanContext(parent);
-    const placed =
-      above !== undefined && isSpanContextValid(above)
-        ? above.traceId
-        : (traceId ?? derivedTraceId(identity.workflowId, sha256));
-    this.#current = { traceId: placed, spanId: derivedSpanId(placed, identity, sha256) };
+  during<T>(span: SpanStart, start: () => T): T {
+    this.#current = idsOf(span);
     try {
       return start();
     } finally {
@@ -178,6 +176,25 @@ class DerivedIds implements IdGenerator {
   generateSpanId(): string {
     return this.#current?.spanId ?? this.#random.generateSpanId();
   }
+}
+
+/** Undefined for a span that any id will do for. */
+function idsOf({ identity, derivedFrom, parent, traceId }: SpanStart): SpanIds | undefined {
+  const above = trace.getSpanContext(parent);
+  const given = above !== undefined && isSpanContextValid(above) ? above.traceId : traceId;
+  if (identity !== undefined) {
+    const placed = given ?? derivedTraceId(identity.workflowId, sha256);
+    return { traceId: placed, spanId: derivedSpanId(placed, identity, sha256) };
+  }
+  if (derivedFrom === undefined || given === undefined) return undefined;
+  return { traceId: given, spanId: spanIdFrom(given, derivedFrom, sha256) };
+}
+
+const derivedIds = new DerivedIds();
+
+/** For a provider that carries our span processor: what a resumed process goes on with gets the ids that it had. */
+export function idGenerator(): IdGenerator {
+  return derivedIds;
 }
 
 /** By the ids of a span, which are one object as long as it is open: its facts are many. */

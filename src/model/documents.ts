@@ -75,13 +75,18 @@ export interface StageLine {
   readonly [field: string]: JsonValue | undefined;
 }
 
-/** Amounts of one run or task. `inputTokens` is all of the input, cached included; null means unknown, never 0. */
-export interface Usage {
+/** What was used. `inputTokens` is all of the input, cached included; null means unknown, never 0. */
+export interface Amounts {
   readonly costUsd?: number | null;
   readonly inputTokens?: number | null;
   readonly outputTokens?: number | null;
   readonly cacheReadInputTokens?: number | null;
   readonly cacheCreationInputTokens?: number | null;
+}
+
+/** Amounts of one run or task, in all and, where the agent says so, by model. */
+export interface Usage extends Amounts {
+  readonly models?: Readonly<Record<string, Amounts>>;
 }
 
 export interface ResultMetrics {
@@ -120,4 +125,7 @@ export interface DeliveryLine {
   readonly task_ids: readonly string[];
   readonly trace_id: string | null;
   readonly stages: readonly JsonValue[];
+  /** How many deliveries the line stands for, when it is not one: those of a flood are counted, by reason. */
+  readonly count?: number;
+  readonly reasons?: Readonly<Record<string, number>>;
 }

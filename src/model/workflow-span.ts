@@ -20,5 +20,10 @@ export function derivedTraceId(workflowId: string, hash: Hash): string {
  */
 export function derivedSpanId(traceId: string, identity: SpanIdentity, hash: Hash): string {
   const { workflowId, phase, step, attempt } = identity;
-  return hash(`${traceId}\n${JSON.stringify([workflowId, phase, step, attempt])}`).slice(0, 16);
+  return spanIdFrom(traceId, JSON.stringify([workflowId, phase, step, attempt]), hash);
+}
+
+/** The same for any text that names a span in its trace. */
+export function spanIdFrom(traceId: string, text: string, hash: Hash): string {
+  return hash(`${traceId}\n${text}`).slice(0, 16);
 }

@@ -1,12 +1,13 @@
 import type { Context } from '@opentelemetry/api';
-import type { AgentOutcome, AgentOutput, AgentRecording } from '../model/agent.ts';
+import type { AgentOutcome, AgentOutput, AgentRecording, OutputPlace, RunOrigin } from '../model/agent.ts';
 import { ATTR } from '../model/attributes.ts';
 import type { Usage } from '../model/documents.ts';
 import { EVENT } from '../model/events.ts';
 import type { JsonObject, JsonValue } from '../model/json.ts';
+import { outputEventId } from './mint.ts';
 import { outputRecord } from './output.ts';
-import type { SpanAttributes } from './recorder.ts';
-import { Scope } from './scope.ts';
+import { activeRecorder, type SpanAttributes } from './recorder.ts';
+import { type Failure, Scope } from './scope.ts';
 
 /** Tool calls that wait for their result; an agent that never answers any must not grow the process. */
 const OPEN_TOOLS_MAX = 1000;
@@ -19,14 +20,24 @@ export interface RunOwner {
   metadata(fields: JsonObject): void;
 }
 
+export interface AgentRunStart {
+  readonly agent: string;
+  readonly parent: Context;
+  /** An earlier process began this run: it goes on under the same ids. */
+  readonly origin?: RunOrigin | undefined;
+}
+
 /** One `invoke_agent` span, its output lines, and an `execute_tool` span for each tool call in them. */
 export class AgentRun implements AgentRecording {
+  readonly origin: RunOrigin | undefined;
   readonly #task: RunOwner;
   readonly #scope: Scope;
   readonly #tools = new Map<string, Scope>();
+  /** Calls that an earlier process recorded and whose result has not been seen. */
+  readonly #replayed = new Map<string, { readonly call: AgentOutput; readonly timeMs: number }>();
   #model: string | null = null;
 
-  constructor(task: RunOwner, agent: string, parent: Context) {
+  constructor(task: RunOwner, { agent, parent, origin }: AgentRunStart) {
     this.#task = task;
     this.#scope = new Scope({
       name: `invoke_agent ${agent}`,
@@ -37,7 +48,11 @@ export class AgentRun implements AgentRecording {
         [ATTR.genAiOperation]: 'invoke_agent',
         [ATTR.genAiAgentName]: agent,
       },
+      ...(origin !== undefined && { resumed: { traceId: origin.traceId, spanId: origin.spanId } }),
     });
+    const { ids, startedAtMs } = this.#scope;
+    this.origin =
+      origin ?? (ids === undefined ? undefined : { traceId: ids.traceId, spanId: ids.spanId, startedAtMs });
     this.#scope.emit(EVENT.metadata, {
       body: { assigned_agent: agent },
       attributes: { ...task.attributes, ...this.#scope.announcement() },
@@ -59,13 +74,14 @@ export class AgentRun implements AgentRecording {
     this.#task.metadata({ model: name });
   }
 
-  output(output: AgentOutput): void {
-    if (!this.#scope.recording) return;
+  output(output: AgentOutput, place: OutputPlace): void {
+    if (!this.#scope.recording || this.origin === undefined) return;
     const tool = output.toolUseId === undefined ? undefined : this.#toolScope(output, output.toolUseId);
     const { body, attributes } = outputRecord(output);
     (tool ?? this.#scope).emit(EVENT.output, {
       body,
       attributes: { ...this.#task.attributes, ...attributes },
+      moment: { timeMs: place.timeMs, eventId: outputEventId(this.origin, place) },
     });
     if (output.type === 'tool_result' && output.toolUseId !== undefined) {
       this.#tools.delete(output.toolUseId);
@@ -73,32 +89,60 @@ export class AgentRun implements AgentRecording {
     }
   }
 
+  replay(output: AgentOutput, { timeMs }: OutputPlace): void {
+    const { type, toolUseId } = output;
+    if (toolUseId === undefined) return;
+    if (type === 'tool_result') this.#replayed.delete(toolUseId);
+    else if (type === 'tool_call' && this.#replayed.size < OPEN_TOOLS_MAX)
+      this.#replayed.set(toolUseId, { call: output, timeMs });
+  }
+
+  flush(): void {
+    activeRecorder()?.flush();
+  }
+
   end(outcome: AgentOutcome): void {
     if (this.#scope.ended) return;
+    for (const callId of this.#replayed.keys()) this.#takeUp(callId);
     for (const tool of this.#tools.values()) tool.end({ errorType: 'unfinished' });
     this.#tools.clear();
     if (outcome.model !== null) this.model(outcome.model);
     const usage = outcome.usage;
     this.#task.usage(usage);
-    this.#scope.setAttributes({
+    const amounts = {
       [ATTR.genAiInputTokens]: usage.inputTokens ?? undefined,
       [ATTR.genAiOutputTokens]: usage.outputTokens ?? undefined,
       [ATTR.genAiCacheReadTokens]: usage.cacheReadInputTokens ?? undefined,
       [ATTR.genAiCacheCreationTokens]: usage.cacheCreationInputTokens ?? undefined,
       [ATTR.costUsd]: usage.costUsd ?? undefined,
-    });
-    if (outcome.success) this.#scope.end();
-    else
-      this.#scope.end({
-        errorType: outcome.errorType ?? 'agent_error',
-        ...(outcome.error === null ? {} : { message: outcome.error }),
-      });
+    };
+    this.#scope.setAttributes(amounts);
+    const failure = outcome.success ? undefined : failureOf(outcome);
+    const closing = this.#scope.closing(failure);
+    if (Object.keys(closing).length > 0) {
+      const model = this.#model === null ? {} : { [ATTR.genAiRequestModel]: this.#model };
+      const attributes = { ...this.#task.attributes, ...amounts, ...model, ...closing };
+      this.#scope.emit(EVENT.metadata, { body: {}, attributes });
+    }
+    this.#scope.end(failure);
   }
 
+  /** The call's open span; one that an earlier process saw begin is opened with the time at which it did. */
   #toolScope(output: AgentOutput, callId: string): Scope | undefined {
-    const open = this.#tools.get(callId);
+    const open = this.#tools.get(callId) ?? this.#takeUp(callId);
     if (open !== undefined || output.type !== 'tool_call' || this.#tools.size >= OPEN_TOOLS_MAX) return open;
-    const name = output.toolName ?? 'unknown';
+    return this.#openTool(output, callId, undefined);
+  }
+
+  #takeUp(callId: string): Scope | undefined {
+    const replayed = this.#replayed.get(callId);
+    if (replayed === undefined) return undefined;
+    this.#replayed.delete(callId);
+    return this.#openTool(replayed.call, callId, replayed.timeMs);
+  }
+
+  #openTool(call: AgentOutput, callId: string, startedAtMs: number | undefined): Scope {
+    const name = call.toolName ?? 'unknown';
     const scope = new Scope({
       name: `execute_tool ${name}`,
       kind: 'internal',
@@ -109,8 +153,15 @@ export class AgentRun implements AgentRecording {
         [ATTR.genAiToolName]: name,
         [ATTR.genAiToolCallId]: callId,
       },
+      // Whoever reads the same call again opens the same span.
+      derivedFrom: `${this.#scope.ids?.spanId}\n${callId}`,
+      ...(startedAtMs !== undefined && { startedAtMs }),
     });
     this.#tools.set(callId, scope);
     return scope;
   }
+}
+
+function failureOf({ errorType, error }: AgentOutcome): Failure {
+  return { errorType: errorType ?? 'agent_error', ...(error === null ? {} : { message: error }) };
 }

@@ -1,17 +1,15 @@
 import { type Context, context, ROOT_CONTEXT } from '@opentelemetry/api';
 import { ATTR } from '../model/attributes.ts';
 import { EVENT } from '../model/events.ts';
-import type { Fact } from '../model/fact.ts';
 import { checkId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 import { isoFromMs } from '../model/time.ts';
 import { taskIdsOf, withTaskIds } from './active.ts';
 import { contextFromCarrier, type TraceCarrier } from './carrier.ts';
+import { HEARTBEAT_SECONDS, keepAlive } from './heartbeat.ts';
 import { mintMoment, mintTaskId } from './mint.ts';
-import { activeRecorder } from './recorder.ts';
-import { quietly, Scope } from './scope.ts';
+import { Scope } from './scope.ts';
 import { Task } from './task.ts';
-import { UsageTotal } from './usage.ts';
 
 /** What a new task is, wherever it comes from. */
 export interface TaskInput {
@@ -40,6 +38,8 @@ export interface AttemptInput {
   readonly attempt: number;
   /** Whether another attempt follows this failure; then the task goes back to `queued` and gets no result yet. */
   willRetry(error: unknown): boolean;
+  /** Whether this is no failure: the job was put back into its queue on purpose. Default: never. */
+  isPutBack?(error: unknown): boolean;
   /** Fields of `metadata.json` that such a failure leaves for the next attempt. */
   readonly retryMetadata?: JsonObject;
   readonly queue: string;
@@ -91,34 +91,11 @@ export async function recordAttempt<T>(input: AttemptInput, fn: (task: Task) => 
   });
   const task = new Task(scope, { ...input, id });
   announceAttempt(scope, task);
-  return runTask(task, fn, (error) =>
-    input.willRetry(error) ? task.retryLater(error, input.retryMetadata) : task.fail(error),
-  );
-}
-
-/** Ends a task that no attempt will end: its worker is gone, or it never reached a queue. */
-export function closeTask(
-  task: { readonly taskId: string; readonly attempt: number },
-  end: { readonly status: 'abandoned' | 'failed'; readonly error: string },
-): void {
-  const recorder = activeRecorder();
-  if (recorder === undefined) return;
-  const { timeMs, eventId } = mintMoment();
-  const fact: Fact = {
-    eventName: EVENT.result,
-    eventId,
-    timeMs,
-    body: {
-      success: false,
-      result: null,
-      error: end.error,
-      metrics: new UsageTotal().metrics(null),
-      completed_at: isoFromMs(timeMs),
-      status: end.status,
-    },
-    attributes: { [ATTR.taskId]: task.taskId, [ATTR.attempt]: task.attempt },
-  };
-  quietly(() => recorder.emit(fact));
+  return runTask(task, fn, (error) => {
+    if (input.isPutBack?.(error)) task.putBack();
+    else if (input.willRetry(error)) task.retryLater(error, input.retryMetadata);
+    else task.fail(error);
+  });
 }
 
 /** The facts that make a task known before anything works on it: `queued`, and its input. */
@@ -168,10 +145,16 @@ async function runTask<T>(
 function announceAttempt(scope: Scope, task: Task): void {
   const moment = mintMoment();
   scope.emit(EVENT.metadata, {
-    body: { status: 'running', started_at: isoFromMs(moment.timeMs), attempt: task.attempt },
+    body: {
+      status: 'running',
+      started_at: isoFromMs(moment.timeMs),
+      attempt: task.attempt,
+      heartbeat_seconds: HEARTBEAT_SECONDS,
+    },
     attributes: { ...task.attributes, ...scope.announcement() },
     moment,
   });
+  keepAlive(scope, task.attributes);
 }
 
 /** Spans of several tasks at once (a delivery) name them all. */

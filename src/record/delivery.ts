@@ -17,6 +17,7 @@ import { readTraceparent } from './carrier.ts';
 import { type Moment, mintMoment, mintTaskId } from './mint.ts';
 import { QueuedTask } from './queued-task.ts';
 import { failureOf, Scope } from './scope.ts';
+import { unverifiedText } from './unverified-text.ts';
 
 /** What of an HTTP request a delivery needs; Node's, Express 4's and Express 5's requests all fit. */
 export interface WebhookRequest {
@@ -50,11 +51,11 @@ interface HeldStage {
   readonly taskId: string | undefined;
 }
 
-/** Header by which each vendor marks its deliveries. */
-const PROVIDER_HEADERS = [
-  ['x-github-event', 'github'],
-  ['x-slack-signature', 'slack'],
-  ['x-atlassian-webhook-identifier', 'jira'],
+/** By which header each vendor marks its deliveries, and which ones say more. */
+const VENDORS = [
+  { provider: 'github', mark: 'x-github-event', id: 'x-github-delivery', event: 'x-github-event' },
+  { provider: 'jira', mark: 'x-atlassian-webhook-identifier', id: 'x-atlassian-webhook-identifier' },
+  { provider: 'slack', mark: 'x-slack-signature' },
 ] as const;
 
 /**
@@ -70,6 +71,7 @@ export class Delivery {
   #eventType: string | undefined;
   #outcome: DeliveryOutcome | undefined;
   #reason: string | undefined;
+  #isDiscarded = false;
 
   constructor(scope: Scope, identity: DeliveryIdentity) {
     this.#scope = scope;
@@ -91,21 +93,24 @@ export class Delivery {
     this.#eventType = identity.eventType ?? this.#eventType;
   }
 
-  /** A stage that concerns every task of this delivery, or the one that `options` name. */
+  /**
+   * A stage that concerns every task of this delivery, or the one that `options` name; that one may still be to come,
+   * as `task({ taskId })`.
+   */
   stage(stage: Stage, fields: StageFields = {}, { taskId, moment }: StageOptions = {}): void {
-    if (!this.#scope.recording) return;
+    if (!this.#scope.recording || this.#isDiscarded) return;
     const plain = toJsonValue(fields);
     const held = { stage, fields: isJsonObject(plain) ? plain : {}, moment: moment ?? mintMoment(), taskId };
     const attributes = this.#stageAttributes(held);
     this.#scope.addSpanEvent(stageEventName(stage), attributes, held.moment.timeMs);
     this.#held.push(held);
-    for (const id of taskId === undefined ? this.#taskIds : [taskId]) this.#emitStage(held, id);
+    for (const id of this.#taskIds) if (concerns(held, id)) this.#emitStage(held, id);
   }
 
   /** A task that this delivery starts: the stages so far become its own, with their times. */
   task(input: TaskInput): QueuedTask {
     const id = input.taskId === undefined ? mintTaskId() : checkId('task id', input.taskId);
-    for (const held of this.#held) if (held.taskId === undefined) this.#emitStage(held, id);
+    for (const held of this.#held) if (concerns(held, id)) this.#emitStage(held, id);
     this.#taskIds.push(id);
     const task = new QueuedTask(id, input, { scope: this.#scope, stage: this.stage.bind(this) });
     this.stage(
@@ -122,11 +127,21 @@ export class Delivery {
     this.#reason = reason;
   }
 
+  /** Leaves no trace of this delivery, neither a record nor a span; one that has started a task cannot be unmade. */
+  discard(): void {
+    if (this.#taskIds.length > 0) throw new TypeError('a delivery with tasks cannot be discarded');
+    this.#isDiscarded = true;
+  }
+
   /** Records the delivery as a whole; `httpStatus` is the answer's. A second call does nothing. */
   end(httpStatus?: number, error?: unknown): void {
-    if (this.#scope.ended) return;
+    if (this.#scope.ended || this.#isDiscarded) return;
     const ids = this.#taskIds;
-    const stages = this.#held.map(stageLine);
+    for (const held of this.#held) {
+      // A task that came from elsewhere: it gets what was said of it.
+      if (held.taskId !== undefined && !ids.includes(held.taskId)) this.#emitStage(held, held.taskId);
+    }
+    const stages = [...this.#held].sort(byMoment).map(stageLine);
     const failure = error === undefined ? undefined : failureOf(error);
     const unfinished = failure === undefined ? 'unmatched' : 'rejected';
     this.#scope.emit(EVENT.delivery, {
@@ -181,7 +196,7 @@ export async function recordDelivery<T>(
   request: WebhookRequest,
   fn: (delivery: Delivery) => Promise<T> | T,
 ): Promise<T> {
-  const delivery = startDelivery(request);
+  const delivery = startDelivery(request, identityOf(request));
   try {
     const value = await context.with(delivery.scope.context, async () => fn(delivery));
     delivery.end();
@@ -193,7 +208,7 @@ export async function recordDelivery<T>(
 }
 
 export function startDelivery(request: WebhookRequest, identity: DeliveryIdentity = {}): Delivery {
-  const path = (request.originalUrl ?? request.url ?? '/').split('?')[0] ?? '/';
+  const path = pathOf(request);
   const method = request.method ?? 'POST';
   const remote = readTraceparent(request.headers.traceparent);
   // The trace of a delivery is its own: whoever called us, and the caller's own server span around us, are links.
@@ -208,13 +223,39 @@ export function startDelivery(request: WebhookRequest, identity: DeliveryIdentit
     links,
     attributes: { [ATTR.httpMethod]: method, [ATTR.httpRoute]: path, [ATTR.urlPath]: path },
   });
-  return new Delivery(scope, { provider: guessProvider(request, path), ...identity });
+  return new Delivery(scope, { provider: path.split('/').filter(Boolean).pop() ?? 'unknown', ...identity });
 }
 
-function guessProvider(request: WebhookRequest, path: string): string {
-  const known = PROVIDER_HEADERS.find(([header]) => request.headers[header] !== undefined);
-  if (known !== undefined) return known[1];
-  return path.split('/').filter(Boolean).pop() ?? 'unknown';
+/** What the vendors that we know say in their headers. */
+function identityOf({ headers }: WebhookRequest): DeliveryIdentity {
+  const read = (name: string | undefined): string | undefined => {
+    const value = name === undefined ? undefined : headers[name];
+    return typeof value === 'string' && value !== '' ? unverifiedText(value) : undefined;
+  };
+  const vendor = VENDORS.find(({ mark }) => headers[mark] !== undefined);
+  if (vendor === undefined) return {};
+  const deliveryId = read('id' in vendor ? vendor.id : undefined);
+  const eventType = read('event' in vendor ? vendor.event : undefined);
+  return {
+    provider: vendor.provider,
+    ...(deliveryId !== undefined && { deliveryId }),
+    ...(eventType !== undefined && { eventType }),
+  };
+}
+
+/** Without the query, and without the host that a proxy's form of the address would bring along. */
+function pathOf(request: WebhookRequest): string {
+  const [path = ''] = (request.originalUrl ?? request.url ?? '/').split(/[?#]/, 1);
+  return unverifiedText(path.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')) || '/';
+}
+
+function concerns(held: HeldStage, taskId: string): boolean {
+  return held.taskId === undefined || held.taskId === taskId;
+}
+
+function byMoment(a: HeldStage, b: HeldStage): number {
+  if (a.moment.eventId === b.moment.eventId) return 0;
+  return a.moment.eventId < b.moment.eventId ? -1 : 1;
 }
 
 function stageLine({ stage, fields, moment }: HeldStage): StageLine {

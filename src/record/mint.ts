@@ -1,4 +1,5 @@
 import { monotonicFactory } from 'ulid';
+import type { OutputPlace, RunOrigin } from '../model/agent.ts';
 import { isoFromMs } from '../model/time.ts';
 
 /** Sixteen ids' worth: the system's random numbers cost a call, not a byte. */
@@ -30,6 +31,32 @@ export interface Moment {
 export function mintMoment(): Moment {
   lastMs = Math.max(lastMs, Date.now());
   return { timeMs: lastMs, eventId: nextUlid(lastMs) };
+}
+
+/** Crockford's base 32, as ULIDs are written. */
+const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+/**
+ * The event id of an output of an agent's run: the same for every process that reads that output, so that what is read
+ * again is stored once, and ascending along each stream. A ULID whose random part is 24 bits of the run's span id, one of
+ * the stream, 39 of the line and 16 of the index.
+ */
+export function outputEventId(origin: RunOrigin, { stream, line, index }: OutputPlace): string {
+  const run = Number.parseInt(origin.spanId.slice(0, 6), 16);
+  const high = run * 2 ** 16 + (stream === 'stderr' ? 2 ** 15 : 0) + Math.floor(line / 2 ** 24);
+  const low = (line % 2 ** 24) * 2 ** 16 + Math.min(index, 2 ** 16 - 1);
+  return inBase32(origin.startedAtMs, 10) + inBase32(high, 8) + inBase32(low, 8);
+}
+
+/** Of a number below 2^50. */
+function inBase32(value: number, digits: number): string {
+  let rest = value;
+  let text = '';
+  for (let i = 0; i < digits; i += 1) {
+    text = DIGITS.charAt(rest % 32) + text;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
 }
 
 /** `task-` and a lower-case ULID: minted once, where the task enters. */

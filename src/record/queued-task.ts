@@ -2,8 +2,9 @@ import { ROOT_CONTEXT } from '@opentelemetry/api';
 import { ATTR } from '../model/attributes.ts';
 import { EVENT } from '../model/events.ts';
 import { checkId } from '../model/ids.ts';
+import { closeTask } from './absent-task.ts';
 import { withTaskIds } from './active.ts';
-import { closeTask, describeTask, type TaskInput } from './attempt.ts';
+import { describeTask, type TaskInput } from './attempt.ts';
 import type { TraceCarrier } from './carrier.ts';
 import { mintTaskId } from './mint.ts';
 import { failureOf, Scope } from './scope.ts';
@@ -31,6 +32,7 @@ export class QueuedTask {
   readonly message: string;
   readonly input: TaskInput;
   readonly #origin: TaskOrigin | undefined;
+  #state: 'new' | 'queued' | 'refused' = 'new';
 
   constructor(id: string, input: TaskInput, origin?: TaskOrigin) {
     this.id = id;
@@ -38,6 +40,11 @@ export class QueuedTask {
     this.input = input;
     this.#origin = origin;
     if (origin !== undefined) describeTask(origin.scope, id, input);
+  }
+
+  /** Whether a queue has it. */
+  get isQueued(): boolean {
+    return this.#state === 'queued';
   }
 
   /**
@@ -64,6 +71,7 @@ export class QueuedTask {
     });
     try {
       const value = await scope.run(() => push(traceparent === undefined ? {} : { traceparent }));
+      this.#state = 'queued';
       this.#origin?.stage(
         'queue_push',
         { task_id: this.id, queue: target.queue, status: 'queued' },
@@ -73,16 +81,19 @@ export class QueuedTask {
       return value;
     } catch (error) {
       const failure = failureOf(error);
-      const reason = { task_id: this.id, queue: target.queue, status: 'failed', reason: failure.message };
-      this.#origin?.stage('queue_push', reason, { taskId: this.id });
-      // Whoever asked is told; the task itself must not look queued for ever.
-      closeTask(
-        { taskId: this.id, attempt: 1 },
-        { status: 'failed', error: `not queued: ${failure.message}` },
-      );
+      this.refuse(failure.message, target.queue);
       scope.end(failure);
       throw error;
     }
+  }
+
+  /** Ends a task that no queue took: it must not look queued for ever. Does nothing once it is queued or refused. */
+  refuse(reason: string, queue?: string): void {
+    if (this.#state !== 'new') return;
+    this.#state = 'refused';
+    const fields = { task_id: this.id, queue, status: 'failed', reason };
+    this.#origin?.stage('queue_push', fields, { taskId: this.id });
+    closeTask({ taskId: this.id, attempt: 1 }, { status: 'failed', error: `not queued: ${reason}` });
   }
 }
 

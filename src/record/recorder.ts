@@ -14,6 +14,10 @@ export interface SpanStart {
   readonly links?: Link[];
   /** What the span's id is derived from, so that every process names it alike. Default: a random id. */
   readonly identity?: SpanIdentity;
+  /** As `identity`, for a span below another one: text that is its own in that trace. */
+  readonly derivedFrom?: string;
+  /** When it began, for a span that is known only later; milliseconds. Default now. */
+  readonly startedAtMs?: number;
   /** The trace of a span that has an identity and no parent. Default: derived from the workflow's id. */
   readonly traceId?: string;
 }

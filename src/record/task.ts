@@ -1,6 +1,6 @@
 import { type Context, context, createContextKey } from '@opentelemetry/api';
 import { TasktrailError } from '../errors.ts';
-import type { AgentOutcome, AgentOutput, AgentRecording, RunAgentOptions } from '../model/agent.ts';
+import type { AgentOutcome, AgentOutput, RunAgentOptions, RunOrigin } from '../model/agent.ts';
 import { ATTR } from '../model/attributes.ts';
 import type { TerminalStatus, Usage } from '../model/documents.ts';
 import { EVENT } from '../model/events.ts';
@@ -8,9 +8,10 @@ import { type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 import { isoFromMs } from '../model/time.ts';
 import { safeContent } from '../redact/content.ts';
 import { AgentRun } from './agent-run.ts';
+import { installedRunner } from './agent-runner.ts';
 import { mintMoment } from './mint.ts';
 import { outputRecord } from './output.ts';
-import type { SpanAttributes } from './recorder.ts';
+import { activeRecorder, type SpanAttributes } from './recorder.ts';
 import { activeScope, failureOf, type Scope } from './scope.ts';
 import { UsageTotal } from './usage.ts';
 import { openWorkflow, type Workflow, type WorkflowOptions, type WorkflowPlace } from './workflow.ts';
@@ -24,30 +25,11 @@ export interface TaskEnd {
   readonly status?: TerminalStatus;
 }
 
-/** What a task was asked, as `01-input.json` has it. */
-export interface TaskText {
-  readonly message: string;
-  readonly source_metadata: JsonObject;
-}
-
 export interface TaskIdentity {
   readonly id: string;
   readonly attempt: number;
   readonly message: string;
   readonly sourceMetadata?: JsonObject;
-}
-
-/** Runs an agent for a task; handed in by the package's entries, because starting programs lies above recording. */
-export type AgentRunner = (
-  command: readonly string[],
-  options: RunAgentOptions,
-  recording: AgentRecording & { readonly taskId: string; readonly attempt: number; readonly input: TaskText },
-) => Promise<AgentOutcome>;
-
-let runner: AgentRunner | undefined;
-
-export function setAgentRunner(agentRunner: AgentRunner): void {
-  runner = agentRunner;
 }
 
 /** An agent run that did not succeed; `outcome` says how it ended. */
@@ -81,6 +63,12 @@ export class Task {
   readonly #scope: Scope;
   readonly #usage = new UsageTotal();
   #lastResult: string | null = null;
+  #runs = 0;
+  /** Runs of a killed process: how they ended, and what those that have not are gone on with. */
+  readonly #recalled = new Map<string, AgentOutcome>();
+  readonly #origins = new Map<string, RunOrigin>();
+  /** Of this attempt, or of the first of the runs that it goes on with. */
+  #startedAtMs: number;
 
   constructor(scope: Scope, identity: TaskIdentity) {
     this.id = identity.id;
@@ -88,6 +76,7 @@ export class Task {
     this.message = identity.message;
     this.sourceMetadata = identity.sourceMetadata ?? {};
     this.#scope = scope;
+    this.#startedAtMs = scope.startedAtMs;
     this.attributes = { [ATTR.taskId]: identity.id, [ATTR.attempt]: identity.attempt };
     this.context = scope.context.setValue(TASK, this);
   }
@@ -156,25 +145,72 @@ export class Task {
    * ended; rejects with `AgentFailedError` when it did not succeed.
    */
   async runAgent(command: readonly string[], options: RunAgentOptions = {}): Promise<AgentOutcome> {
-    if (runner === undefined)
+    if (installedRunner() === undefined)
       throw new TypeError("import 'tasktrail' or 'tasktrail/agent' before running an agent");
     const name = options.name ?? command[0]?.split(/[\\/]/).pop() ?? 'agent';
-    const run = new AgentRun(this, name, this.#parent());
+    const key = options.key ?? `run-${this.#runs + 1}`;
+    const parent = this.#parent();
+    let outcome = await this.recallAgent(command, { ...options, key });
+    if (outcome === undefined) {
+      this.#runs += 1;
+      const origin = this.#origins.get(key);
+      const start = { agent: name, parent };
+      outcome = await this.#run(new AgentRun(this, { ...start, origin }), command, { ...options, key });
+      // Its agent died with the worker that began it: what it had printed is on record, and the work is yet to be done.
+      if (origin !== undefined && outcome.errorType === 'lost')
+        outcome = await this.#run(new AgentRun(this, start), command, { ...options, key });
+      this.#lastResult = outcome.result ?? this.#lastResult;
+    }
+    if (!outcome.success) throw new AgentFailedError(name, outcome);
+    return outcome;
+  }
+
+  /**
+   * How the run of this key ended, if that was in a process that was killed before the task's end: it was recorded as it
+   * ran, and what it cost counts from now on. Undefined when it has not ended, or was never begun.
+   */
+  async recallAgent(
+    command: readonly string[],
+    options: RunAgentOptions & { readonly key: string },
+  ): Promise<AgentOutcome | undefined> {
+    const { key } = options;
+    const known = this.#recalled.get(key);
+    if (known !== undefined) return known;
+    const recalled = await installedRunner()?.recall(this.id, command, options);
+    if (recalled?.origin !== undefined) {
+      this.#origins.set(key, recalled.origin);
+      this.#startedAtMs = Math.min(this.#startedAtMs, recalled.origin.startedAtMs);
+    }
+    const outcome = recalled?.outcome;
+    if (outcome === undefined) return undefined;
+    this.#runs += 1;
+    this.#recalled.set(key, outcome);
+    this.usage(outcome.usage);
+    if (outcome.model !== null) this.metadata({ model: outcome.model });
+    this.#lastResult = outcome.result ?? this.#lastResult;
+    return outcome;
+  }
+
+  async #run(
+    run: AgentRun,
+    command: readonly string[],
+    options: RunAgentOptions & { readonly key: string },
+  ): Promise<AgentOutcome> {
     const input = { message: this.message, source_metadata: this.sourceMetadata };
     const recording = Object.assign(run, { taskId: this.id, attempt: this.attempt, input });
-    const start = runner;
-    let outcome: AgentOutcome;
+    let outcome: AgentOutcome | undefined;
     try {
-      outcome = await context.with(run.context, async () => start(command, options, recording));
+      outcome = await context.with(run.context, async () =>
+        installedRunner()?.run(command, options, recording),
+      );
     } catch (error) {
       run.end(outcomeOfError(error));
       throw error;
     }
+    const ended = outcome ?? outcomeOfError(new TypeError('no runner'));
     // The runner has ended it itself, as a rule; a second end does nothing.
-    run.end(outcome);
-    this.#lastResult = outcome.result ?? this.#lastResult;
-    if (!outcome.success) throw new AgentFailedError(name, outcome);
-    return outcome;
+    run.end(ended);
+    return ended;
   }
 
   /** The attempt succeeded and the task is over. */
@@ -182,13 +218,16 @@ export class Task {
     this.#finish({ ...end, status: end.status ?? 'completed' });
   }
 
-  /** The attempt failed and the task is over. */
+  /** The attempt failed and the task is over; as cancelled, when somebody cancelled its agent. */
   fail(error: unknown): void {
-    this.#finish({ status: 'failed', error: failureOf(error).message }, failureOf(error).errorType);
+    const { message, errorType } = failureOf(error);
+    const outcome = error instanceof AgentFailedError ? error.outcome : undefined;
+    const status = outcome?.errorType === 'cancelled' ? 'cancelled' : 'failed';
+    this.#finish({ status, error: message }, { errorType, outcome });
   }
 
   cancel(reason: string): void {
-    this.#finish({ status: 'cancelled', error: reason }, 'cancelled');
+    this.#finish({ status: 'cancelled', error: reason }, { errorType: 'cancelled' });
   }
 
   /**
@@ -199,19 +238,32 @@ export class Task {
     if (this.#scope.ended) return;
     const failure = failureOf(error);
     this.output({ type: 'error', content: failure.message, more: { error_type: failure.errorType } });
+    this.#requeue(more);
+    this.#scope.end(failure);
+    this.#forgetRuns();
+  }
+
+  /** The attempt was broken off on purpose, to be made again later: nothing failed. */
+  putBack(): void {
+    if (this.#scope.ended) return;
+    this.#requeue({});
+    this.#scope.end();
+    this.#forgetRuns();
+  }
+
+  #requeue(more: JsonObject): void {
     const next = this.attempt + 1;
     this.#scope.emit(EVENT.metadata, {
       body: { ...more, status: 'queued', attempt: next },
       attributes: { ...this.attributes, [ATTR.attempt]: next },
     });
-    this.#scope.end(failure);
   }
 
-  #finish(end: TaskEnd & { readonly status: TerminalStatus }, errorType?: string): void {
+  #finish(end: TaskEnd & { readonly status: TerminalStatus }, failure: TaskFailure = {}): void {
     if (this.#scope.ended) return;
     const moment = mintMoment();
     const success = end.status === 'completed';
-    const seconds = Math.max(0, moment.timeMs - this.#scope.startedAtMs) / 1000;
+    const seconds = Math.max(0, moment.timeMs - this.#startedAtMs) / 1000;
     this.#scope.emit(EVENT.result, {
       body: {
         success,
@@ -220,12 +272,22 @@ export class Task {
         metrics: this.#usage.metrics(seconds),
         completed_at: isoFromMs(moment.timeMs),
         status: end.status,
+        ...(!success && howItFailed(failure)),
       },
       attributes: this.attributes,
       moment,
     });
+    const errorType = failure.errorType ?? end.status;
     if (success) this.#scope.end();
-    else this.#scope.end({ errorType: errorType ?? end.status, ...(end.error && { message: end.error }) });
+    else this.#scope.end({ errorType, ...(end.error && { message: end.error }) });
+    this.#forgetRuns();
+  }
+
+  #forgetRuns(): void {
+    if (this.#runs === 0) return;
+    // The end is with the operating system before what a later process would go on with is gone.
+    activeRecorder()?.flush();
+    installedRunner()?.forget(this.id);
   }
 
   /** The innermost open scope when it belongs to this task, else the attempt itself. */
@@ -237,6 +299,20 @@ export class Task {
   #parent(): Context {
     return this.#here() === this.#scope ? this.context : context.active();
   }
+}
+
+interface TaskFailure {
+  readonly errorType?: string;
+  readonly outcome?: AgentOutcome | undefined;
+}
+
+/** For programs that sort failures: what kind it was, and how the agent's process ended. */
+function howItFailed({ errorType, outcome }: TaskFailure): JsonObject {
+  return {
+    error_type: outcome?.errorType ?? errorType ?? null,
+    ...(outcome?.exitCode != null && { exit_code: outcome.exitCode }),
+    ...(outcome?.signal != null && { signal: outcome.signal }),
+  };
 }
 
 /** Text of at most 1 MiB, as contents are: a result too large for the wire would leave the task without any. */

@@ -1,12 +1,12 @@
 import { context, trace } from '@opentelemetry/api';
 import { expect, test, vi } from 'vitest';
 import type { JsonObject, JsonValue } from '../../src/model/json.ts';
+import { setAgentRunner } from '../../src/record/agent-runner.ts';
 import { recordAttempt, recordTask, startTask } from '../../src/record/attempt.ts';
 import { recordDelivery, startDelivery } from '../../src/record/delivery.ts';
 import { mintMoment } from '../../src/record/mint.ts';
 import { prepareTask } from '../../src/record/queued-task.ts';
 import { type Recorder, setRecorder } from '../../src/record/recorder.ts';
-import { setAgentRunner } from '../../src/record/task.ts';
 import { installMemory } from './memory-recorder.ts';
 
 const INPUT = { source: 'test', message: 'm', taskId: 'task-1' };
@@ -351,9 +351,14 @@ test('event ids grow strictly, also when the clock steps back', () => {
 test('an agent run is closed when its runner throws, and its tools with it', async () => {
   const memory = installMemory();
   const boom = new Error('spawn');
-  setAgentRunner(async (_command, _options, recording) => {
-    recording.output({ type: 'tool_call', content: '', toolName: 'bash', toolUseId: '1' });
-    throw boom;
+  setAgentRunner({
+    recall: async () => undefined,
+    run: async (_command, _options, recording) => {
+      const call = { type: 'tool_call', content: '', toolName: 'bash', toolUseId: '1' } as const;
+      recording.output(call, { stream: 'stdout', line: 0, index: 0, timeMs: Date.now() });
+      throw boom;
+    },
+    forget: () => {},
   });
   await expect(recordTask(INPUT, (task) => task.runAgent(['claude']))).rejects.toBe(boom);
   expect(memory.span('invoke_agent claude').status.code).toBe(2);

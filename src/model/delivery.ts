@@ -1,0 +1,20 @@
+import type { DeliveryOutcome } from './documents.ts';
+import type { JsonObject } from './json.ts';
+
+export interface DeliveryQuery {
+  readonly provider?: string | undefined;
+  readonly outcome?: DeliveryOutcome | undefined;
+  /** ISO 8601; deliveries at or after it. */
+  readonly since?: string | undefined;
+  /** ISO 8601; deliveries before it. */
+  readonly until?: string | undefined;
+  readonly limit: number;
+  /** What the page before gave as `nextCursor`. */
+  readonly cursor?: string | undefined;
+}
+
+export interface DeliveryPage {
+  /** Lines of `_webhooks`, newest first. */
+  readonly items: readonly JsonObject[];
+  readonly nextCursor: string | null;
+}

@@ -1,0 +1,31 @@
+import { ATTR } from '../model/attributes.ts';
+import { EVENT } from '../model/events.ts';
+import { mintMoment } from './mint.ts';
+import { activeRecorder } from './recorder.ts';
+import { quietly } from './scope.ts';
+
+/** Deliveries that were too many to be recorded one by one. */
+export interface Flood {
+  readonly provider: string;
+  readonly count: number;
+  /** How many for which reason. */
+  readonly reasons: Readonly<Record<string, number>>;
+}
+
+/** One record for many rejected deliveries. */
+export function recordFlood({ provider, count, reasons }: Flood): void {
+  const recorder = activeRecorder();
+  if (recorder === undefined) return;
+  const { timeMs, eventId } = mintMoment();
+  const body = { event_type: null, outcome: 'rejected', reason: 'flood', task_ids: [], stages: [] };
+  const attributes = { [ATTR.webhookProvider]: provider };
+  quietly(() =>
+    recorder.emit({
+      eventName: EVENT.delivery,
+      eventId,
+      timeMs,
+      body: { ...body, count, reasons },
+      attributes,
+    }),
+  );
+}
