@@ -1,12 +1,13 @@
-import type { Usage } from '../model/documents.ts';
+import type { Amounts, Usage } from '../model/documents.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
-import { UNKNOWN_USAGE, type Verdict } from './dialect.ts';
+import { type Amount, amount, saysNothing, sum, withModels } from './amounts.ts';
+import { NO_LAST_WORD, UNKNOWN_USAGE, type Verdict } from './dialect.ts';
 
 /** What Claude Code's last `result` line says; undefined when it printed none, which is a failure without a reason. */
 export function claudeVerdict(line: JsonObject | undefined): Verdict {
-  if (line === undefined) return { success: false, result: null, error: null, usage: UNKNOWN_USAGE };
+  if (line === undefined) return NO_LAST_WORD;
   // An API failure has the subtype "success", and an exhausted turn limit may lack is_error: both must agree.
-  const success = line.is_error !== true && line.subtype === 'success';
+  const success = !isError(line.is_error) && line.subtype === 'success' && !isCutOff(line.terminal_reason);
   const result = typeof line.result === 'string' ? line.result : null;
   return {
     success,
@@ -14,6 +15,15 @@ export function claudeVerdict(line: JsonObject | undefined): Verdict {
     error: success ? null : (nonEmpty(result) ?? describeFailure(line)),
     usage: usageOf(line),
   };
+}
+
+function isError(value: JsonValue | undefined): boolean {
+  return value !== undefined && value !== null && value !== false;
+}
+
+/** `aborted_streaming`, `aborted_tools`: somebody interrupted it. `api_error`: it gave up. */
+function isCutOff(reason: JsonValue | undefined): boolean {
+  return typeof reason === 'string' && (reason === 'api_error' || reason.startsWith('aborted'));
 }
 
 function describeFailure(line: JsonObject): string {
@@ -30,40 +40,40 @@ function describeFailure(line: JsonObject): string {
  * turn, and is all zeros after an interruption; it is never read.
  */
 function usageOf(line: JsonObject): Usage {
-  if (!isJsonObject(line.modelUsage)) return { ...UNKNOWN_USAGE, costUsd: amount(line.total_cost_usd) };
-  const models = Object.values(line.modelUsage).filter(isJsonObject);
-  // Without any model the zeros of the line stand for "not known": a request that failed may have been billed.
-  if (models.length === 0) return UNKNOWN_USAGE;
-  const cacheReadInputTokens = sum(models, 'cacheReadInputTokens');
-  const cacheCreationInputTokens = sum(models, 'cacheCreationInputTokens');
-  const uncached = sum(models, 'inputTokens');
-  const inputTokens =
-    uncached === null || cacheReadInputTokens === null || cacheCreationInputTokens === null
-      ? null
-      : uncached + cacheReadInputTokens + cacheCreationInputTokens;
-  // A model without a list price is printed with a guess.
-  const guessed = models.some((model) => model.costBasis === 'unknown');
+  const costUsd = amount(line.total_cost_usd);
+  if (!isJsonObject(line.modelUsage)) return { ...UNKNOWN_USAGE, costUsd: costUsd === 0 ? null : costUsd };
+  const rows = Object.entries(line.modelUsage).flatMap(([name, row]) =>
+    isJsonObject(row) ? [[name, row] as const] : [],
+  );
+  const models = rows.map(([name, row]) => [name, amountsOf(row)] as const);
+  // Without any count the zeros of the line stand for "not known": a request that failed may have been billed.
+  if (models.every(([, amounts]) => saysNothing(amounts))) return UNKNOWN_USAGE;
+  const total = (kind: keyof Amounts): Amount => sum(models.map(([, amounts]) => amounts[kind] ?? null));
+  const usage = {
+    costUsd: rows.some(([, row]) => isGuess(row)) ? null : costUsd,
+    inputTokens: total('inputTokens'),
+    outputTokens: total('outputTokens'),
+    cacheReadInputTokens: total('cacheReadInputTokens'),
+    cacheCreationInputTokens: total('cacheCreationInputTokens'),
+  };
+  return withModels(usage, models);
+}
+
+function amountsOf(row: JsonObject): Amounts {
+  const cacheReadInputTokens = amount(row.cacheReadInputTokens);
+  const cacheCreationInputTokens = amount(row.cacheCreationInputTokens);
   return {
-    costUsd: guessed ? null : amount(line.total_cost_usd),
-    inputTokens,
-    outputTokens: sum(models, 'outputTokens'),
+    costUsd: isGuess(row) ? null : amount(row.costUSD),
+    inputTokens: sum([amount(row.inputTokens), cacheReadInputTokens, cacheCreationInputTokens]),
+    outputTokens: amount(row.outputTokens),
     cacheReadInputTokens,
     cacheCreationInputTokens,
   };
 }
 
-function sum(models: readonly JsonObject[], field: string): number | null {
-  let total = 0;
-  for (const model of models) {
-    const value = amount(model[field]);
-    if (value === null) return null;
-    total += value;
-  }
-  return total;
-}
-
-function amount(value: JsonValue | undefined): number | null {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null;
+/** A model without a list price is printed with a guess. */
+function isGuess(row: JsonObject): boolean {
+  return row.costBasis === 'unknown';
 }
 
 function nonEmpty(value: string | null): string | null {

@@ -1,10 +1,27 @@
 import type { AgentOutput } from '../model/agent.ts';
-import { isJsonObject, type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
+import { isJsonObject, type JsonObject, toJsonValue } from '../model/json.ts';
 import { claudeVerdict } from './claude-result.ts';
 import { type Dialect, type DialectReader, outputOf, type Verdict } from './dialect.ts';
+import { fields, isList, parseObjectLine, rawSystem, unknownMessage, withMore } from './json-line.ts';
+import { contentText, ToolNames, toolCall } from './tool-use.ts';
 
 /** Claude Code with `--output-format stream-json --verbose`. */
-export const claude: Dialect = { name: 'claude', open: () => new ClaudeReader() };
+export const claude: Dialect = {
+  name: 'claude',
+  open: () => new ClaudeReader(),
+  telemetryEnv: (endpoint, headers) => ({
+    CLAUDE_CODE_ENABLE_TELEMETRY: '1',
+    // Without it there are no spans.
+    CLAUDE_CODE_ENHANCED_TELEMETRY_BETA: '1',
+    OTEL_LOGS_EXPORTER: 'otlp',
+    OTEL_TRACES_EXPORTER: 'otlp',
+    // Nothing here takes metrics, and their figures come in the logs too.
+    OTEL_METRICS_EXPORTER: 'none',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+    OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+    ...(headers !== undefined && { OTEL_EXPORTER_OTLP_HEADERS: headers }),
+  }),
+};
 
 /** The model name of messages that the CLI writes in the model's place, mostly API errors. */
 const SYNTHETIC_MODEL = '<synthetic>';
@@ -28,15 +45,15 @@ const RESULT_FIELDS = [
 
 class ClaudeReader implements DialectReader {
   #model: string | null = null;
-  #result: JsonObject | undefined;
-  readonly #toolNames = new Map<string, string>();
+  #last: JsonObject | undefined;
+  readonly #toolNames = new ToolNames();
 
   get model(): string | null {
     return this.#model;
   }
 
   read(line: string, partial: boolean): readonly AgentOutput[] {
-    const message = partial ? undefined : parseObject(line);
+    const message = partial ? undefined : parseObjectLine(line);
     if (message === undefined) return [outputOf(line, partial)];
     switch (message.type) {
       case 'system':
@@ -46,17 +63,21 @@ class ClaudeReader implements DialectReader {
       case 'user':
         return this.#user(message, line);
       case 'result':
-        return [this.#end(message)];
+        return [this.#result(message)];
       case 'stream_event':
         // Pieces of a message that comes again, whole, as `assistant`.
         return [];
       default:
-        return [rawSystem(line, fields(message, ['type'], { type: 'message_type' }))];
+        return [unknownMessage(line, message)];
     }
   }
 
+  end(): readonly AgentOutput[] {
+    return [];
+  }
+
   verdict(): Verdict {
-    return claudeVerdict(this.#result);
+    return claudeVerdict(this.#last);
   }
 
   #system(message: JsonObject, line: string): AgentOutput {
@@ -75,7 +96,7 @@ class ClaudeReader implements DialectReader {
 
   #assistant(line: JsonObject, raw: string): readonly AgentOutput[] {
     const blocks = blocksOf(line);
-    if (blocks === undefined) return [rawSystem(raw, fields(line, ['type'], { type: 'message_type' }))];
+    if (blocks === undefined) return [unknownMessage(raw, line)];
     const model = isJsonObject(line.message) ? line.message.model : undefined;
     const inSubAgent = typeof line.parent_tool_use_id === 'string';
     if (this.#model === null && !inSubAgent && typeof model === 'string' && model !== SYNTHETIC_MODEL)
@@ -93,7 +114,7 @@ class ClaudeReader implements DialectReader {
 
   #user(line: JsonObject, raw: string): readonly AgentOutput[] {
     const blocks = blocksOf(line);
-    if (blocks === undefined) return [rawSystem(raw, fields(line, ['type'], { type: 'message_type' }))];
+    if (blocks === undefined) return [unknownMessage(raw, line)];
     const more = fields(line, [...MESSAGE_FIELDS, 'isSynthetic'], { isSynthetic: 'is_synthetic' });
     // The CLI cuts long results itself, and says where the whole one is.
     const details = isJsonObject(line.tool_use_result)
@@ -113,43 +134,30 @@ class ClaudeReader implements DialectReader {
   #toolBlock(block: JsonObject): AgentOutput | undefined {
     const type = typeof block.type === 'string' ? block.type : '';
     if (type.endsWith('tool_use') && typeof block.name === 'string') {
-      const toolInput = toJsonValue(block.input);
-      const call = { type: 'tool_call', content: `${block.name} ${JSON.stringify(toolInput)}` } as const;
-      if (typeof block.id !== 'string') return { ...call, toolName: block.name, toolInput };
-      this.#toolNames.set(block.id, block.name);
-      return { ...call, toolName: block.name, toolInput, toolUseId: block.id };
+      this.#toolNames.called(block.id, block.name);
+      return toolCall({ name: block.name, input: block.input, id: block.id });
     }
     if (!type.endsWith('tool_result')) return undefined;
     const result = {
       type: 'tool_result',
-      content: resultText(block.content),
+      content: contentText(block.content),
       isError: block.is_error === true,
     } as const;
     if (typeof block.tool_use_id !== 'string') return result;
-    const toolName = this.#toolNames.get(block.tool_use_id);
+    const toolName = this.#toolNames.nameOf(block.tool_use_id);
     const known = toolName === undefined ? {} : { toolName };
     return { ...result, ...known, toolUseId: block.tool_use_id };
   }
 
-  #end(line: JsonObject): AgentOutput {
+  #result(line: JsonObject): AgentOutput {
     // Each later result counts the whole run up to itself, so the last one replaces all before it.
-    this.#result = line;
+    this.#last = line;
     const verdict = claudeVerdict(line);
     const more = {
       ...fields(line, RESULT_FIELDS),
       ...fields(line, ['modelUsage'], { modelUsage: 'model_usage' }),
     };
     return { type: 'result', content: verdict.result ?? verdict.error ?? '', more };
-  }
-}
-
-function parseObject(line: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    // A SyntaxError: something else than Claude Code wrote to its standard output.
-    return undefined;
   }
 }
 
@@ -161,48 +169,8 @@ function blocksOf(line: JsonObject): readonly JsonObject[] | undefined {
   return content.map((block) => (isJsonObject(block) ? block : { type: 'unknown', value: block }));
 }
 
-function resultText(content: JsonValue | undefined): string {
-  if (content === undefined || content === null) return '';
-  if (typeof content === 'string') return content;
-  if (!isList(content)) return JSON.stringify(toJsonValue(content));
-  return content.map(blockText).join('\n');
-}
-
-function blockText(block: JsonValue): string {
-  if (typeof block === 'string') return block;
-  if (isJsonObject(block) && block.type === 'text' && typeof block.text === 'string') return block.text;
-  return JSON.stringify(toJsonValue(block));
-}
-
 /** Images, documents, redacted thinking: kept as they are, named by their type. */
 function otherBlock(block: JsonObject): AgentOutput {
   const more = fields(block, ['type'], { type: 'block_type' });
   return { type: 'system', content: JSON.stringify(toJsonValue(block)), more };
-}
-
-function rawSystem(line: string, more: Readonly<Record<string, JsonValue>>): AgentOutput {
-  return { type: 'system', content: line.trimEnd(), more };
-}
-
-function withMore(output: AgentOutput, more: Readonly<Record<string, JsonValue>>): AgentOutput {
-  const all = { ...output.more, ...more };
-  return Object.keys(all).length === 0 ? output : { ...output, more: all };
-}
-
-/** The named fields that are there and not null, under the names that `renamed` gives them. */
-function fields(
-  from: JsonObject,
-  names: readonly string[],
-  renamed: Readonly<Record<string, string>> = {},
-): Record<string, JsonValue> {
-  const found: Record<string, JsonValue> = {};
-  for (const name of names) {
-    const value = from[name];
-    if (value !== undefined && value !== null) found[renamed[name] ?? name] = toJsonValue(value);
-  }
-  return found;
-}
-
-function isList(value: JsonValue | undefined): value is readonly JsonValue[] {
-  return Array.isArray(value);
 }

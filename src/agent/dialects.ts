@@ -1,10 +1,13 @@
 import { TasktrailError } from '../errors.ts';
 import { claude } from './claude.ts';
+import { codex } from './codex.ts';
 import type { Dialect } from './dialect.ts';
+import { gemini } from './gemini.ts';
+import { opencode } from './opencode.ts';
 import { text } from './text.ts';
 
 const DIALECTS: ReadonlyMap<string, Dialect> = new Map(
-  [claude, text].map((dialect) => [dialect.name, dialect]),
+  [claude, codex, gemini, opencode, text].map((dialect) => [dialect.name, dialect]),
 );
 
 export const DIALECT_NAMES: readonly string[] = [...DIALECTS.keys()];

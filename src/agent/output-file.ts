@@ -1,10 +1,17 @@
-import type { FileHandle } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
+import { fstatSync, readSync } from 'node:fs';
+import type { ReadMark } from './read-log.ts';
 
 /** A line with its newline (the last one may lack it), or, `partial`, a piece of a line beyond the bound. */
 export interface OutputPiece {
   readonly text: string;
   readonly partial: boolean;
+}
+
+/** A piece, and what whoever reads the file again must know of it. */
+export interface ReadPiece extends OutputPiece {
+  /** Among the pieces of the file, from 0. */
+  readonly line: number;
+  readonly timeMs: number;
 }
 
 /**
@@ -13,53 +20,84 @@ export interface OutputPiece {
  */
 const LINE_CHARS_MAX = 16 * 1024 * 1024;
 
-/** Live enough for a person who watches, and 20 reads a second cost nothing measurable. */
-const POLL_MS = 50;
-
 const CHUNK_BYTES = 64 * 1024;
 
-export interface FollowOptions {
-  /** Aborted when the writer has exited: what is in the file then is read, and following ends. */
-  readonly exited: AbortSignal;
-  readonly pollMs?: number;
+export interface OutputFileOptions {
+  /** Open for reading, from its beginning. */
+  readonly fd: number;
+  readonly now: () => number;
+  /** Before the pieces of a stretch are handed out. */
+  onRead(mark: ReadMark, bytes: Uint8Array): void;
+  onPiece(piece: ReadPiece): void;
 }
 
 /**
- * Reads a growing file to the end that it has when its writer exits. By polling, not fs.watch: that is silent on
- * network and some container mounts, merges changes, and would need the polling beside it all the same.
+ * A growing file, read stretch by stretch. By looking, not by fs.watch: that is silent on network and some container
+ * mounts, merges changes, and would need the looking beside it all the same. Reads are synchronous: what was just
+ * written is in the system's memory, and a thread's round trip costs ten times the read.
  */
-export async function followFile(
-  file: FileHandle,
-  options: FollowOptions,
-  onPiece: (piece: OutputPiece) => void,
-): Promise<void> {
-  const { exited, pollMs = POLL_MS } = options;
-  const splitter = new LineSplitter();
-  const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-  let position = 0;
-  async function readUpTo(bytes: number): Promise<number> {
-    const { bytesRead } = await file.read(buffer, 0, Math.min(bytes, CHUNK_BYTES), position);
-    position += bytesRead;
-    for (const piece of splitter.push(buffer.subarray(0, bytesRead))) onPiece(piece);
-    return bytesRead;
-  }
-  while (!exited.aborted) {
-    if ((await readUpTo(CHUNK_BYTES)) === 0) await pause(pollMs, exited);
-  }
-  // A process that the writer left behind may go on writing for ever: the size at the exit is the end.
-  const { size } = await file.stat();
-  while (position < size) {
-    if ((await readUpTo(size - position)) === 0) break;
-  }
-  for (const piece of splitter.end()) onPiece(piece);
-}
+export class OutputFile {
+  readonly #options: OutputFileOptions;
+  readonly #splitter = new LineSplitter();
+  readonly #buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+  #position = 0;
+  #lines = 0;
+  #lastMs = 0;
 
-async function pause(ms: number, until: AbortSignal): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal: until });
-  } catch (error) {
-    // The AbortError that ends the pause early.
-    if (!until.aborted) throw error;
+  constructor(options: OutputFileOptions) {
+    this.#options = options;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Reads the next stretch, of at most so many bytes; false when there is nothing to read. */
+  next(bytesMax: number = CHUNK_BYTES): boolean {
+    const bytes = this.#read(Math.min(bytesMax, CHUNK_BYTES));
+    if (bytes === undefined) return false;
+    // A clock that steps back must not put a later line before an earlier one.
+    this.#lastMs = Math.max(this.#lastMs, this.#options.now());
+    this.#options.onRead({ endBytes: this.#position, timeMs: this.#lastMs }, bytes);
+    this.#hand(this.#splitter.push(bytes));
+    return true;
+  }
+
+  /** Reads what was read before, up to a mark; false when the file is shorter than it was. */
+  again({ endBytes, timeMs }: ReadMark): boolean {
+    this.#lastMs = Math.max(this.#lastMs, timeMs);
+    while (this.#position < endBytes) {
+      const bytes = this.#read(Math.min(CHUNK_BYTES, endBytes - this.#position));
+      if (bytes === undefined) return false;
+      this.#hand(this.#splitter.push(bytes));
+    }
+    return true;
+  }
+
+  /** The size that it has now: where it ends, when its writer has. */
+  size(): number {
+    return fstatSync(this.#options.fd).size;
+  }
+
+  /** Hands out the last line, when it has no newline. */
+  end(): void {
+    this.#lastMs = Math.max(this.#lastMs, this.#options.now());
+    this.#hand(this.#splitter.end());
+  }
+
+  #read(bytesMax: number): Buffer | undefined {
+    const count = readSync(this.#options.fd, this.#buffer, 0, bytesMax, this.#position);
+    if (count === 0) return undefined;
+    this.#position += count;
+    return this.#buffer.subarray(0, count);
+  }
+
+  #hand(pieces: readonly OutputPiece[]): void {
+    for (const piece of pieces) {
+      const line = this.#lines;
+      this.#lines += 1;
+      this.#options.onPiece({ ...piece, line, timeMs: this.#lastMs });
+    }
   }
 }
 

@@ -1,29 +1,43 @@
+import { randomUUID } from 'node:crypto';
 import { messageOf } from '../errors.ts';
 import type { AgentOutcome, AgentRecording, RunAgentOptions } from '../model/agent.ts';
-import { type Child, type ChildExit, startChild } from './child.ts';
+import { adoptChild, type Child, startChild } from './child.ts';
 import { type DialectReader, UNKNOWN_USAGE } from './dialect.ts';
 import { findDialect } from './dialects.ts';
-import { judge, StderrTail, type Stop } from './outcome.ts';
-import { followFile, type OutputPiece } from './output-file.ts';
+import { endLeftovers, RUN_ID_VARIABLE } from './leftovers.ts';
+import { countOomKills } from './oom-kills.ts';
+import { judge, type Stop } from './outcome.ts';
 import { fillPlaceholders } from './placeholders.ts';
-import { RunFiles } from './run-files.ts';
+import { fingerprintOf, type LeftRun } from './recall.ts';
+import { RunFolder } from './run-folder.ts';
+import { markRun } from './run-mark.ts';
+import { RunOutput } from './run-output.ts';
 
-export interface AgentProcessOptions extends Omit<RunAgentOptions, 'name' | 'env'> {
-  /** Where the run's files live while it runs; created with mode 0700. */
+export interface AgentProcessOptions extends Omit<RunAgentOptions, 'name' | 'env' | 'telemetry'> {
+  /** Where the task's runs live while it is worked on; created with mode 0700. */
   readonly directory: string;
-  /** The child's whole environment; `TRACEPARENT` of the recording is put on top. */
+  readonly key: string;
+  /** What `TASK_LOGS_INPUT_FILE` holds. */
+  readonly document?: string;
+  /** The child's whole environment; `TRACEPARENT` of the recording and what is the run's own are put on top. */
   readonly env: Readonly<Record<string, string>>;
   readonly recording: AgentRecording;
-  /** Beginning of the name of the run's own folder there. Default `run`. */
-  readonly stem?: string;
   readonly pollMs?: number;
-  readonly graceMs?: number;
-  /** Called with the agent's pid, which is also its group's, as soon as it has one; must not throw. */
-  onStart?(pid: number): void;
 }
 
 /** Longer than this a timer of Node's fires at once: as good as no limit. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** A run under way, whoever began it. */
+interface OpenRun {
+  readonly folder: RunFolder;
+  readonly child: Child;
+  readonly output: RunOutput;
+  readonly reader: DialectReader;
+  readonly runId: string;
+  readonly deadlineMs: number | null;
+  readonly oomKills: number | null;
+}
 
 /**
  * Runs the command to its end and records what it prints. Whatever the agent does is in the outcome, a command
@@ -34,9 +48,8 @@ export async function runAgentProcess(
   command: readonly string[],
   options: AgentProcessOptions,
 ): Promise<AgentOutcome> {
-  let outcome: AgentOutcome;
-  let reader: DialectReader;
   let program: string;
+  let reader: DialectReader;
   try {
     program = programOf(command, options);
     reader = findDialect(options.dialect ?? 'text').open();
@@ -44,14 +57,46 @@ export async function runAgentProcess(
     options.recording.end(unstarted('spawn', messageOf(error)));
     throw error;
   }
+  if (options.signal?.aborted) return endUnstarted(options, 'cancelled', 'cancelled before it was started');
+  let folder: RunFolder | undefined;
+  let run: OpenRun;
   try {
-    outcome = await prepareAndRun([program, ...command.slice(1)], reader, options);
+    folder = await RunFolder.create(options.directory, options.key);
+    run = await begin([program, ...command.slice(1)], { folder, reader, options });
   } catch (error) {
+    await discard(folder);
+    const isOurs = error instanceof StartError;
     // The disk, not the agent: its files could not be made.
-    outcome = unstarted('spawn', `cannot prepare the run in ${options.directory}: ${messageOf(error)}`);
+    const reason = isOurs
+      ? messageOf(error.cause)
+      : `cannot prepare the run in ${options.directory}: ${messageOf(error)}`;
+    return endUnstarted(options, 'spawn', reason);
   }
-  options.recording.end(outcome);
-  return outcome;
+  return finish(run, options);
+}
+
+/** Goes on with a run that a killed process began: what it recorded is not recorded again, what it did not is. */
+export async function adoptAgentProcess(
+  left: Extract<LeftRun, { kind: 'running' }>,
+  options: AgentProcessOptions,
+): Promise<AgentOutcome> {
+  const { folder, facts, leader } = left;
+  const child = adoptChild(leader, { exitFile: folder.exitFile, graceMs: options.graceMs });
+  let run: OpenRun;
+  try {
+    const reader = findDialect(facts.dialect).open();
+    const output = openOutput(folder, reader, options);
+    const { runId, deadlineMs, oomKills } = facts;
+    run = { folder, child, output, reader, runId, deadlineMs, oomKills };
+    await output.readAgain();
+  } catch (error) {
+    child.stop();
+    await child.exited;
+    await endLeftovers(facts.runId);
+    await discard(folder);
+    return endUnstarted(options, 'lost', `the run of a killed worker cannot be read: ${messageOf(error)}`);
+  }
+  return finish(run, options);
 }
 
 function programOf(command: readonly string[], options: AgentProcessOptions): string {
@@ -63,97 +108,96 @@ function programOf(command: readonly string[], options: AgentProcessOptions): st
   return program;
 }
 
-async function prepareAndRun(
+/** The agent could not be started; `cause` says why. */
+class StartError extends Error {}
+
+async function begin(
   command: readonly [string, ...string[]],
-  reader: DialectReader,
-  options: AgentProcessOptions,
-): Promise<AgentOutcome> {
-  if (options.signal?.aborted) return unstarted('cancelled', 'cancelled before it was started');
-  const files = await RunFiles.create(options.directory, options.stem ?? 'run', options.input);
-  let child: Child;
-  try {
-    child = await startInFiles(command, files, options);
-  } catch (error) {
-    await discard(files);
-    return unstarted('spawn', messageOf(error));
-  }
-  const limitReached = watchLimits(child, options);
-  const stderr = new StderrTail();
-  const broken = await followBoth(child, files, {
-    options,
-    stdout: (piece) => recordStdout(piece, reader, options.recording),
-    stderr: (piece) => {
-      stderr.add(piece.text);
-      const more = piece.partial ? { stream: 'stderr', partial: true } : { stream: 'stderr' };
-      options.recording.output({ type: 'system', content: piece.text, more });
-    },
-  });
-  const exit = await child.exited;
-  await discard(files);
-  const stop = limitReached() ?? broken;
-  return judge({ exit, verdict: reader.verdict(), model: reader.model, stop, stderr: stderr.text() });
+  { folder, reader, options }: { folder: RunFolder; reader: DialectReader; options: AgentProcessOptions },
+): Promise<OpenRun> {
+  const { recording, timeoutMs, dialect = 'text' } = options;
+  const runId = randomUUID();
+  const startedAtMs = Date.now();
+  const deadlineMs = timeoutMs === undefined ? null : startedAtMs + timeoutMs;
+  const oomKills = countOomKills() ?? null;
+  const facts = { key: options.key, fingerprint: fingerprintOf(command, dialect), runId, dialect };
+  folder.writeFacts({ ...facts, origin: recording.origin ?? null, startedAtMs, deadlineMs, oomKills });
+  markRun(folder.directory);
+  const child = await startInFolder(command, { folder, options, runId });
+  return { folder, child, output: openOutput(folder, reader, options), reader, runId, deadlineMs, oomKills };
 }
 
-async function startInFiles(
+async function startInFolder(
   command: readonly [string, ...string[]],
-  files: RunFiles,
-  options: AgentProcessOptions,
+  { folder, options, runId }: { folder: RunFolder; options: AgentProcessOptions; runId: string },
 ): Promise<Child> {
   const [program, ...args] = command;
-  const { input, placeholders, recording } = options;
+  const { input, placeholders, recording, env } = options;
   const texts = { ...placeholders, ...(input === undefined ? {} : { message: input }) };
   const trace = recording.traceparent === undefined ? {} : { TRACEPARENT: recording.traceparent };
+  // An agent that starts agents: what is left of the inner run belongs to the outer one as well.
+  const outer = env[RUN_ID_VARIABLE];
+  const id = outer === undefined || outer === '' ? runId : `${outer}/${runId}`;
+  if (options.document !== undefined) await folder.writeInput(options.document);
+  const ends = await folder.openChildEnds(input);
   try {
     return await startChild({
       command: program,
       args: args.map((arg) => fillPlaceholders(arg, texts)),
       cwd: options.cwd,
-      env: { ...options.env, ...trace },
-      stdin: files.childStdin?.fd,
-      stdout: files.childStdout.fd,
-      stderr: files.childStderr.fd,
+      env: { ...env, ...trace, TASK_LOGS_INPUT_FILE: folder.inputFile, [RUN_ID_VARIABLE]: id },
+      ...ends,
+      exitFile: folder.exitFile,
+      onStart: (pid) => markStarted(folder, pid),
       ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
-      ...(options.onStart === undefined ? {} : { onStart: options.onStart }),
     });
+  } catch (error) {
+    throw new StartError('not started', { cause: error });
   } finally {
-    await files.closeChildEnds();
+    ends.close();
   }
 }
 
-function recordStdout(piece: OutputPiece, reader: DialectReader, recording: AgentRecording): void {
-  const before = reader.model;
-  const outputs = reader.read(piece.text, piece.partial);
-  if (reader.model !== null && reader.model !== before) recording.model(reader.model);
-  for (const output of outputs) recording.output(output);
+/** So that whoever comes after a crash of ours finds the agent. */
+function markStarted(folder: RunFolder, pid: number): void {
+  try {
+    markRun(folder.directory, pid);
+  } catch {
+    // ENOSPC and its like: the run itself is not worse for it; its processes are found by their environment.
+  }
 }
 
-interface Streams {
-  readonly options: AgentProcessOptions;
-  readonly stdout: (piece: OutputPiece) => void;
-  readonly stderr: (piece: OutputPiece) => void;
+function openOutput(folder: RunFolder, reader: DialectReader, options: AgentProcessOptions): RunOutput {
+  const { recording, onOutput, pollMs } = options;
+  return new RunOutput({ folder, reader, recording, onOutput, pollMs });
 }
 
-/** Resolves after the child's exit, with the reason when its output could not be followed to the end. */
-async function followBoth(child: Child, files: RunFiles, streams: Streams): Promise<Stop | undefined> {
-  const exited = new AbortController();
-  const { pollMs } = streams.options;
-  const options = { exited: exited.signal, ...(pollMs === undefined ? {} : { pollMs }) };
-  const ended: Promise<ChildExit | undefined> = child.exited.finally(() => exited.abort());
-  const followed = [
-    followFile(files.stdout, options, streams.stdout),
-    followFile(files.stderr, options, streams.stderr),
-  ];
-  // An agent whose output nobody can read any more must not go on unseen.
-  for (const following of followed) following.catch(() => child.stop());
-  const results = await Promise.allSettled(followed);
-  await ended;
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed === undefined) return undefined;
-  return { errorType: 'agent_error', error: `its output could not be read: ${messageOf(failed.reason)}` };
+/** Follows the run to its end, judges and records it, and ends what it left behind. */
+async function finish(run: OpenRun, options: AgentProcessOptions): Promise<AgentOutcome> {
+  const { child, output, folder, reader } = run;
+  const limitReached = watchLimits(run, options);
+  const broken = await output.follow(child);
+  const exit = await child.exited;
+  await endLeftovers(run.runId);
+  const oomKilled = !child.wasStopped && (countOomKills() ?? 0) > (run.oomKills ?? Number.POSITIVE_INFINITY);
+  const outcome = judge({
+    exit,
+    verdict: reader.verdict(),
+    model: reader.model,
+    stop: limitReached() ?? broken,
+    stderr: output.lastErrors,
+    oomKilled,
+  });
+  options.recording.end(outcome);
+  // On record first: after a crash in between the run is ended once more, and its records fall to their ids.
+  options.recording.flush();
+  if (outcome.errorType === 'lost') await discard(folder);
+  else await keep(folder, outcome);
+  return outcome;
 }
 
-/** Stops the child at its timeout or when the caller aborts; the function returned says which it was, if any. */
-function watchLimits(child: Child, options: AgentProcessOptions): () => Stop | undefined {
+/** Stops the child at its deadline or when the caller aborts; the function returned says which it was, if any. */
+function watchLimits({ child, deadlineMs }: OpenRun, options: AgentProcessOptions): () => Stop | undefined {
   const { timeoutMs, signal } = options;
   let reached: Stop | undefined;
   function stop(reason: Stop): void {
@@ -161,10 +205,10 @@ function watchLimits(child: Child, options: AgentProcessOptions): () => Stop | u
     child.stop();
   }
   const onAbort = (): void => stop({ errorType: 'cancelled', error: 'cancelled' });
+  const leftMs = deadlineMs === null ? Number.POSITIVE_INFINITY : Math.max(0, deadlineMs - Date.now());
+  const error = `timed out after ${timeoutMs} ms`;
   const timer =
-    timeoutMs === undefined || timeoutMs > TIMER_MS_MAX
-      ? undefined
-      : setTimeout(() => stop({ errorType: 'timeout', error: `timed out after ${timeoutMs} ms` }), timeoutMs);
+    leftMs > TIMER_MS_MAX ? undefined : setTimeout(() => stop({ errorType: 'timeout', error }), leftMs);
   function clear(): void {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
@@ -176,12 +220,26 @@ function watchLimits(child: Child, options: AgentProcessOptions): () => Stop | u
   return () => reached;
 }
 
-async function discard(files: RunFiles): Promise<void> {
+async function keep(folder: RunFolder, outcome: AgentOutcome): Promise<void> {
   try {
-    await files.remove();
+    await folder.keepOutcome(outcome);
   } catch {
-    // EACCES, EROFS, EBUSY: the folder stays as after a crash. All of it was recorded, the run is not worse for it.
+    // ENOSPC, EROFS: after a crash the run would be judged once more, from its streams.
   }
+}
+
+async function discard(folder: RunFolder | undefined): Promise<void> {
+  try {
+    await folder?.remove();
+  } catch {
+    // EACCES, EROFS, EBUSY: the folder stays as after a crash; nothing that it holds is needed.
+  }
+}
+
+function endUnstarted(options: AgentProcessOptions, errorType: string, error: string): AgentOutcome {
+  const outcome = unstarted(errorType, error);
+  options.recording.end(outcome);
+  return outcome;
 }
 
 function unstarted(errorType: string, error: string): AgentOutcome {

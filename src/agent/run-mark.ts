@@ -1,7 +1,6 @@
-import { renameSync, writeFileSync } from 'node:fs';
-import { readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
+import { closeSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../errors.ts';
 import {
   identityOf,
@@ -10,7 +9,6 @@ import {
   type ProcessIdentity,
 } from '../journal/process-identity.ts';
 import { isJsonObject, type JsonValue } from '../model/json.ts';
-import { sendToGroup } from './child.ts';
 
 const MARK_FILE = 'process.json';
 
@@ -20,52 +18,65 @@ const UNMARKED_MS = 60_000;
 /** Of a supervisor that cannot be seen from here (another host, another container): no agent is silent for a day. */
 const UNSEEN_MS = 24 * 3_600_000;
 
-/** After SIGKILL a process ends as soon as the system gets to it, unless a disk hangs; the start must not. */
-const KILL_WAIT_MS = 5_000;
-const KILL_POLL_MS = 10;
+/**
+ * How often a run may change hands. A worker that is restarted each second goes on with its agents for a quarter of an
+ * hour; a run whose output kills whoever reads it does not do so for ever.
+ */
+const ADOPTIONS_MAX = 1_000;
 
 /** Whose a run is: the process that follows it, and the agent, which outlives that one when it is killed. */
-interface RunMark {
+export interface RunMark {
   readonly supervisor: ProcessIdentity;
   readonly child: ProcessIdentity | null;
+  readonly adoptions: number;
 }
 
 /** Writes into a run's folder whose it is: once it is made, and again when the agent has been started. */
 export function markRun(directory: string, childPid?: number): void {
   const child = childPid === undefined ? null : identityOf(childPid);
-  const mark: RunMark = { supervisor: ownIdentity(), child };
+  writeMark(directory, { supervisor: ownIdentity(), child, adoptions: 0 });
+}
+
+/**
+ * Takes over the run of a dead process, of two that want it one. False when somebody lives who follows it, or when it
+ * has changed hands too often.
+ */
+export function claimRun(directory: string, mark: RunMark): boolean {
+  if (mark.adoptions >= ADOPTIONS_MAX) return false;
+  try {
+    // Named after the one that it is taken from: the next to take it makes another file.
+    closeSync(openSync(join(directory, `taken-${mark.adoptions}`), 'wx', 0o600));
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+  writeMark(directory, { ...mark, supervisor: ownIdentity(), adoptions: mark.adoptions + 1 });
+  return true;
+}
+
+function writeMark(directory: string, mark: RunMark): void {
   const path = join(directory, MARK_FILE);
   // Whole or not at all: half a mark would hide the agent that has to be ended.
   writeFileSync(`${path}.new`, `${JSON.stringify(mark)}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
 
-/**
- * Ends the agents that dead processes left running below `parent` (`<task id>/<run>`), and removes what those runs left
- * there, raw output included. A run of a living process is not touched.
- */
-export async function sweepRuns(parent: string): Promise<void> {
-  const sweeps = (await foldersIn(parent)).map(async (name) => {
-    const taskFolder = join(parent, name);
-    const runs = await foldersIn(taskFolder);
-    await Promise.all(runs.map((run) => sweepRun(join(taskFolder, run))));
-    try {
-      await rmdir(taskFolder);
-    } catch (error) {
-      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errnoOf(error) ?? '')) throw error;
-    }
-  });
-  await Promise.all(sweeps);
+export function readMark(directory: string): RunMark | undefined {
+  let value: JsonValue;
+  try {
+    value = JSON.parse(readFileSync(join(directory, MARK_FILE), 'utf8')) as JsonValue;
+  } catch {
+    // ENOENT, or a SyntaxError after a power cut: it says nothing either way.
+    return undefined;
+  }
+  const supervisor = isJsonObject(value) ? readIdentity(value.supervisor) : undefined;
+  if (!isJsonObject(value) || supervisor === undefined) return undefined;
+  const adoptions = typeof value.adoptions === 'number' ? value.adoptions : 0;
+  return { supervisor, child: readIdentity(value.child) ?? null, adoptions };
 }
 
-async function sweepRun(directory: string): Promise<void> {
-  const mark = await readMark(directory);
-  if (await isInUse(directory, mark)) return;
-  if (mark?.child) await endGroup(mark.child);
-  await rm(directory, { recursive: true, force: true });
-}
-
-async function isInUse(directory: string, mark: RunMark | undefined): Promise<boolean> {
+/** Whether somebody may still follow the run in this folder. */
+export async function isRunInUse(directory: string, mark: RunMark | undefined): Promise<boolean> {
   if (mark === undefined) return (await idleMs(directory)) < UNMARKED_MS;
   const isAlive = isProcessAlive(mark.supervisor);
   if (isAlive !== undefined) return isAlive;
@@ -92,41 +103,9 @@ async function idleMs(directory: string): Promise<number> {
   return Date.now() - Math.max(...times);
 }
 
-/** Where the system does not tell when a process was started, its pid may be anybody's by now: left alone. */
-async function endGroup(leader: ProcessIdentity): Promise<void> {
-  // And "group 1" is everybody, to a signal.
-  if (leader.start === '' || leader.pid <= 1 || isProcessAlive(leader) !== true) return;
-  sendToGroup(leader.pid, 'SIGKILL');
-  const until = Date.now() + KILL_WAIT_MS;
-  while (isProcessAlive(leader) === true && Date.now() < until) await delay(KILL_POLL_MS);
-}
-
-async function readMark(directory: string): Promise<RunMark | undefined> {
-  let value: JsonValue;
-  try {
-    value = JSON.parse(await readFile(join(directory, MARK_FILE), 'utf8')) as JsonValue;
-  } catch {
-    // ENOENT, or a SyntaxError after a power cut: it says nothing either way.
-    return undefined;
-  }
-  const supervisor = isJsonObject(value) ? readIdentity(value.supervisor) : undefined;
-  if (!isJsonObject(value) || supervisor === undefined) return undefined;
-  return { supervisor, child: readIdentity(value.child) ?? null };
-}
-
 function readIdentity(value: JsonValue | undefined): ProcessIdentity | undefined {
   if (!isJsonObject(value)) return undefined;
   const { host, pid, start } = value;
   if (typeof pid !== 'number' || !Number.isInteger(pid) || pid < 1) return undefined;
   return typeof host === 'string' && typeof start === 'string' ? { host, pid, start } : undefined;
-}
-
-async function foldersIn(directory: string): Promise<readonly string[]> {
-  try {
-    const entries = await readdir(directory, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }

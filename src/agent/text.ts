@@ -25,6 +25,10 @@ class TextReader implements DialectReader {
     return [outputOf(line, partial)];
   }
 
+  end(): readonly AgentOutput[] {
+    return [];
+  }
+
   verdict(): Verdict {
     return { success: undefined, result: this.#result(), error: null, usage: UNKNOWN_USAGE };
   }

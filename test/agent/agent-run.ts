@@ -2,12 +2,16 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AgentProcessOptions, runAgentProcess } from '../../src/agent/run-agent.ts';
-import type { AgentOutcome, AgentOutput, AgentRecording } from '../../src/model/agent.ts';
+import type { AgentOutcome, AgentOutput, AgentRecording, OutputPlace } from '../../src/model/agent.ts';
 
 /** A recording that keeps what it is given, in order. */
 export class KeptRecording implements AgentRecording {
   readonly traceparent: string | undefined;
+  readonly origin: undefined;
   readonly outputs: AgentOutput[] = [];
+  /** Where each output stands, in the same order. */
+  readonly places: OutputPlace[] = [];
+  readonly replayed: AgentOutput[] = [];
   readonly models: string[] = [];
   readonly ends: AgentOutcome[] = [];
 
@@ -15,9 +19,16 @@ export class KeptRecording implements AgentRecording {
     this.traceparent = traceparent;
   }
 
-  output(output: AgentOutput): void {
+  output(output: AgentOutput, place: OutputPlace): void {
     this.outputs.push(output);
+    this.places.push(place);
   }
+
+  replay(output: AgentOutput): void {
+    this.replayed.push(output);
+  }
+
+  flush(): void {}
 
   model(name: string): void {
     this.models.push(name);
@@ -79,6 +90,7 @@ export class Workshop {
     const recording = new KeptRecording();
     const outcome = await runAgentProcess(command, {
       directory: this.runs,
+      key: 'run',
       env: { PATH: process.env.PATH ?? '' },
       recording,
       pollMs: 5,

@@ -52,6 +52,7 @@ test('a good run is a success with its result, model, tokens and cost', async ()
       outputTokens: 285,
       cacheReadInputTokens: 10_000,
       cacheCreationInputTokens: 3_700,
+      models: expect.any(Object),
     },
   });
   expect(recording.ends).toEqual([outcome]);
@@ -83,7 +84,7 @@ test('a good last word with a bad exit code is a failure', async () => {
 
 test('a run without a last word is a failure that tells what is known', async () => {
   const terminated = await replay('sigterm-in-tool', { exitCode: 143 });
-  expect(terminated.outcome).toMatchObject({ error: 'exited with code 143', errorType: 'exit_code' });
+  expect(terminated.outcome).toMatchObject({ error: 'killed by SIGTERM', errorType: 'signal' });
   const silent = await replay(undefined, { exitCode: 0 });
   expect(silent.outcome).toMatchObject({
     success: false,

@@ -2,9 +2,10 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { claude } from '../../src/agent/claude.ts';
-import type { DialectReader } from '../../src/agent/dialect.ts';
+import { type DialectReader, UNKNOWN_USAGE } from '../../src/agent/dialect.ts';
 import { findDialect } from '../../src/agent/dialects.ts';
 import type { AgentOutput } from '../../src/model/agent.ts';
+import { recordingsIn } from './reading.ts';
 
 const SAMPLES = new URL('../samples/claude-code/', import.meta.url);
 
@@ -157,6 +158,12 @@ const ENDS: Readonly<Record<string, End>> = {
   ],
 };
 
+/** Each recording has one model, also those with a sub-agent, so that all of the amounts are that model's. */
+const MODELS: Readonly<Record<string, string>> = {
+  'demo-2.1.197': 'claude-opus-4-8[1m]',
+  'unknown-model': 'some-unknown-model',
+};
+
 test.each(Object.entries(ENDS))('the last word of %s gives its outcome, tokens and cost', (name, end) => {
   const [success, result, error, [inputTokens, outputTokens, read, written, costUsd]] = end;
   const usage = {
@@ -166,11 +173,14 @@ test.each(Object.entries(ENDS))('the last word of %s gives its outcome, tokens a
     cacheReadInputTokens: read,
     cacheCreationInputTokens: written,
   };
-  expect(readSample(name).reader.verdict()).toEqual({ success, result, error, usage });
+  const models = { [MODELS[name] ?? 'claude-opus-5-5']: usage };
+  const expected = outputTokens === null ? usage : { ...usage, models };
+  expect(readSample(name).reader.verdict()).toEqual({ success, result, error, usage: expected });
 });
 
 test('every recording has its lines and its end written down here', () => {
-  expect(Object.keys(LINES).sort()).toEqual(Object.keys(ENDS).sort());
+  expect(Object.keys(LINES).sort()).toEqual(recordingsIn('claude-code'));
+  expect(Object.keys(ENDS).sort()).toEqual(recordingsIn('claude-code'));
 });
 
 test('the model is known from the first line on', () => {
@@ -380,7 +390,7 @@ test('the amounts of several models are added up, and one guessed price makes th
 test('a missing amount is unknown, also in a sum', () => {
   const partly = { a: model(5), b: { inputTokens: 7, outputTokens: 3 } };
   const { usage } = readObjects(end({ modelUsage: partly })).reader.verdict();
-  expect(usage).toEqual({
+  expect(usage).toMatchObject({
     costUsd: null,
     inputTokens: null,
     outputTokens: 4,
@@ -388,6 +398,45 @@ test('a missing amount is unknown, also in a sum', () => {
     cacheCreationInputTokens: null,
   });
 });
+
+test('each model has its own amounts, those of sub-agents included, and a guessed price stays with its model', () => {
+  const large = { ...model(5), cacheReadInputTokens: 100, costUSD: 0.4, costBasis: 'list' };
+  const guessed = { ...model(7), costUSD: 0.1, costBasis: 'unknown' };
+  const modelUsage = { large, guessed, idle: { ...model(0), outputTokens: 0, costUSD: 0 } };
+  const { usage } = readObjects(end({ total_cost_usd: 0.5, modelUsage })).reader.verdict();
+  expect(usage.models).toEqual({
+    large: {
+      costUsd: 0.4,
+      inputTokens: 105,
+      outputTokens: 1,
+      cacheReadInputTokens: 100,
+      cacheCreationInputTokens: 0,
+    },
+    guessed: {
+      costUsd: null,
+      inputTokens: 7,
+      outputTokens: 1,
+      cacheReadInputTokens: 0,
+      cacheCreationInputTokens: 0,
+    },
+  });
+  expect(usage).toMatchObject({ costUsd: null, inputTokens: 112, outputTokens: 2 });
+});
+
+test('a result that counts nothing says nothing', () => {
+  const zeros = { a: { ...model(0), outputTokens: 0, costUSD: 0, costBasis: 'list' } };
+  for (const modelUsage of [zeros, {}, undefined]) {
+    const { usage } = readObjects(end({ is_error: true, total_cost_usd: 0, modelUsage })).reader.verdict();
+    expect(usage).toEqual(UNKNOWN_USAGE);
+  }
+});
+
+test.each([{ is_error: 'true' }, { terminal_reason: 'api_error' }, { terminal_reason: 'aborted_tools' }])(
+  'a result with %j is no success',
+  (more) => {
+    expect(readObjects(end(more)).reader.verdict()).toMatchObject({ success: false, result: null });
+  },
+);
 
 test('a run counts as good only when subtype and is_error both say so', () => {
   const ofTurns = readObjects(end({ subtype: 'error_max_turns', result: undefined })).reader.verdict();
@@ -458,6 +507,9 @@ test('no line, however made, stops the reader', () => {
 test('a dialect that is not known is refused with the names of those that are', () => {
   expect(findDialect('claude')).toBe(claude);
   expect(() => findDialect('clod')).toThrow(
-    expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining('claude, text') }),
+    expect.objectContaining({
+      code: 'ERR_CONFIG_INVALID',
+      message: expect.stringContaining('claude, codex, gemini, opencode, text'),
+    }),
   );
 });

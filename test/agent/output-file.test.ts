@@ -1,24 +1,24 @@
-import { appendFileSync } from 'node:fs';
 import { appendFile, type FileHandle, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { followFile, LineSplitter, type OutputPiece } from '../../src/agent/output-file.ts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { LineSplitter, OutputFile, type OutputPiece, type ReadPiece } from '../../src/agent/output-file.ts';
+import type { ReadMark } from '../../src/agent/read-log.ts';
 
 let directory: string;
 let path: string;
-let file: FileHandle;
+let handle: FileHandle;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'tasktrail-output-'));
   path = join(directory, 'stdout');
   await writeFile(path, '');
-  file = await open(path, 'r');
+  handle = await open(path, 'r');
 });
 
 afterEach(async () => {
-  await file.close();
+  await handle.close();
   await rm(directory, { recursive: true, force: true });
 });
 
@@ -74,33 +74,60 @@ test('a line of exactly the bound is whole, and one character more is not', () =
   ]);
 });
 
-test('lines are handed out while the file grows, and the half line at the end waits for the exit', async () => {
-  const exited = new AbortController();
-  const texts: string[] = [];
-  const following = followFile(file, { exited: exited.signal, pollMs: 5 }, (piece) => texts.push(piece.text));
+/** Reads what is there, and gives the pieces and the marks. */
+function openFile(now = Date.now): { file: OutputFile; pieces: ReadPiece[]; marks: ReadMark[] } {
+  const pieces: ReadPiece[] = [];
+  const marks: ReadMark[] = [];
+  const file = new OutputFile({
+    fd: handle.fd,
+    now,
+    onRead: (mark) => marks.push(mark),
+    onPiece: (piece) => pieces.push(piece),
+  });
+  return { file, pieces, marks };
+}
+
+test('lines are handed out while the file grows, numbered, and the half line at the end waits for the end', async () => {
+  const { file, pieces } = openFile();
   await appendFile(path, 'one\nhal');
-  await vi.waitFor(() => expect(texts).toEqual(['one\n']), 5000);
+  expect(file.next()).toBe(true);
+  expect(file.next()).toBe(false);
+  expect(pieces.map(({ text }) => text)).toEqual(['one\n']);
   await appendFile(path, 'f\nend');
-  await vi.waitFor(() => expect(texts).toEqual(['one\n', 'half\n']), 5000);
-  exited.abort();
-  await following;
-  expect(texts).toEqual(['one\n', 'half\n', 'end']);
+  file.next();
+  file.end();
+  expect(pieces.map(({ text, line }) => [line, text])).toEqual([
+    [0, 'one\n'],
+    [1, 'half\n'],
+    [2, 'end'],
+  ]);
 });
 
-test('what is in the file at the exit is read to its end, however much it is', async () => {
+test('what is in the file is read to its end, however much it is, and no stretch is longer than asked', async () => {
   const whole = Array.from({ length: 30_000 }, (_, n) => `line ${n}\n`).join('');
   await writeFile(path, whole);
-  const texts: string[] = [];
-  await followFile(file, { exited: AbortSignal.abort() }, (piece) => texts.push(piece.text));
-  expect(texts.join('')).toBe(whole);
+  const { file, pieces } = openFile();
+  while (file.position < file.size()) file.next(file.size() - file.position);
+  expect(pieces.map(({ text }) => text).join('')).toBe(whole);
+  const other = openFile();
+  other.file.next(6);
+  expect(other.pieces.map(({ text }) => text)).toEqual([]);
+  expect(other.file.position).toBe(6);
 });
 
-test('a writer that goes on after the exit does not keep the reader', async () => {
-  await writeFile(path, 'before\n');
-  const texts: string[] = [];
-  await followFile(file, { exited: AbortSignal.abort() }, (piece) => {
-    texts.push(piece.text);
-    appendFileSync(path, 'after\n');
-  });
-  expect(texts).toEqual(['before\n']);
+test('whoever reads up to the same marks gets the same pieces with the same times, wherever the stretches end', async () => {
+  let clock = 1_000;
+  const first = openFile(() => clock);
+  for (const text of ['one\ntw', 'o\nthree\nfo\xff', 'ur\n']) {
+    await appendFile(path, Buffer.from(text, 'latin1'));
+    first.file.next();
+    // It steps back in between: times do not.
+    clock += text.startsWith('o\n') ? -500 : 100;
+  }
+  const again = openFile(() => 9_999);
+  for (const mark of first.marks) expect(again.file.again(mark)).toBe(true);
+  expect(again.pieces).toEqual(first.pieces);
+  expect(again.marks).toEqual([]);
+  expect(first.pieces.map(({ timeMs }) => timeMs)).toEqual([1_000, 1_100, 1_100, 1_100]);
+  expect(again.file.again({ endBytes: 1_000, timeMs: 2_000 })).toBe(false);
 });

@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { KeptRecording, Workshop } from './agent-run.ts';
 
@@ -222,7 +223,7 @@ test('the child has the environment and the directory that it was given, and the
   expect(seen.cwd).toBe(shop.path('work'));
 });
 
-test('while it runs its streams are private regular files, and after the end nothing is left', async () => {
+test('while it runs its streams are private regular files, and after the end only its outcome is left', async () => {
   const command = await shop.program(`
     import { fstatSync, statSync } from 'node:fs';
     import { dirname } from 'node:path';
@@ -236,7 +237,8 @@ test('while it runs its streams are private regular files, and after the end not
     modes: [0o600, 0o600, 0o600],
     directories: [0o700, 0o700],
   });
-  expect(readdirSync(shop.runs)).toEqual([]);
+  const [run = ''] = readdirSync(shop.runs);
+  expect(readdirSync(join(shop.runs, run)).sort()).toEqual(['outcome.json', 'process.json', 'run.json']);
 });
 
 test('two runs in one directory do not mix', async () => {
@@ -346,11 +348,11 @@ function leaveBehind(detached: boolean): string {
     }, 5);`;
 }
 
-test('a process that an agent leaves behind with the output open does not keep the run', async () => {
+test('a process that an agent leaves behind in a session of its own does not keep the run, and is ended', async () => {
   const { outcome, recording } = await shop.run(await shop.program(leaveBehind(true)));
   const pid = Number(recording.text());
-  expect(isAlive(pid)).toBe(true);
-  process.kill(pid, 'SIGKILL');
+  expect(pid).toBeGreaterThan(1);
+  expect(isAlive(pid)).toBe(false);
   expect(outcome.success).toBe(true);
 });
 
@@ -386,13 +388,14 @@ function readStatus(pid: number): string {
   }
 }
 
-test.skipIf(!existsSync('/proc/self/stat'))('the program leads a process group of its own', async () => {
+test.skipIf(!existsSync('/proc/self/stat'))('the program is in a process group of its own', async () => {
   const command = await shop.program(`
     import { readFileSync } from 'node:fs';
     const group = readFileSync('/proc/self/stat', 'utf8').split(') ')[1].split(' ')[2];
-    process.stdout.write(process.pid + ' ' + group);`);
-  const [pid, group] = (await shop.run(command)).recording.text().split(' ');
-  expect(group).toBe(pid);
+    process.stdout.write(process.ppid + ' ' + group);`);
+  const [parent, group] = (await shop.run(command)).recording.text().split(' ');
+  expect(group).toBe(parent);
+  expect(parent).not.toBe(String(process.pid));
 });
 
 test('a recording that fails stops the agent instead of leaving it alone', async () => {
@@ -400,8 +403,8 @@ test('a recording that fails stops the agent instead of leaving it alone', async
     process.stdout.write(process.pid + '\\n');
     setInterval(() => {}, 1000);`);
   const recording = new (class extends KeptRecording {
-    override output(output: Parameters<KeptRecording['output']>[0]): void {
-      super.output(output);
+    override output(...given: Parameters<KeptRecording['output']>): void {
+      super.output(...given);
       throw new Error('full');
     }
   })();

@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { markRun, sweepRuns } from '../../src/agent/run-mark.ts';
+import { endLeftRun, findLeftRuns } from '../../src/agent/left-runs.ts';
+import { claimRun, markRun, readMark } from '../../src/agent/run-mark.ts';
 import { identityOf, ownIdentity } from '../../src/journal/process-identity.ts';
 
 let parent: string;
@@ -21,6 +22,11 @@ async function mark(supervisor: object, child: object | null = null): Promise<vo
   await writeFile(join(run, 'process.json'), JSON.stringify({ supervisor, child }));
 }
 
+/** Ends and removes what nobody follows. */
+async function sweepRuns(folder: string): Promise<void> {
+  for (const left of await findLeftRuns(folder)) await Promise.all(left[1].map(endLeftRun));
+}
+
 /** A process that was here and is not any more. */
 function dead(): object {
   return { ...ownIdentity(), start: ownIdentity().start.replace(/-\d+-/, '-1-') };
@@ -32,6 +38,7 @@ test('a mark names both processes and is for its owner alone', async () => {
   expect(JSON.parse(await readFile(path, 'utf8'))).toEqual({
     supervisor: ownIdentity(),
     child: ownIdentity(),
+    adoptions: 0,
   });
   expect((await stat(path)).mode & 0o777).toBe(0o600);
   expect(await readdir(run)).toEqual(['process.json']);
@@ -78,4 +85,14 @@ test('a folder without a mark is given a minute to get one', async () => {
   await utimes(run, before, before);
   await sweepRuns(parent);
   expect(await readdir(parent)).toEqual([]);
+});
+
+test('of two processes that want the run of a dead one, one gets it; the next to take it may', async () => {
+  await mark(dead());
+  const left = readMark(run);
+  if (left === undefined) throw new Error('no mark');
+  expect([claimRun(run, left), claimRun(run, left)]).toEqual([true, false]);
+  expect(readMark(run)).toMatchObject({ supervisor: ownIdentity(), adoptions: 1 });
+  expect(claimRun(run, { ...left, adoptions: 1 })).toBe(true);
+  expect(claimRun(run, { ...left, adoptions: 1_000 })).toBe(false);
 });

@@ -9,6 +9,7 @@ test('each line is output with its newline, and only the exit code decides', () 
     { type: 'output', content: '\n' },
     { type: 'output', content: 'last' },
   ]);
+  expect(reader.end()).toEqual([]);
   expect(reader.verdict()).toMatchObject({ success: undefined, result: 'one\r\n\nlast', error: null });
   expect(reader.model).toBeNull();
 });

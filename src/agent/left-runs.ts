@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs';
+import { readdir, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoOf } from '../errors.ts';
+import { isProcessAlive, type ProcessIdentity } from '../journal/process-identity.ts';
+import { sendToGroup } from './child.ts';
+import { endLeftovers, processesOf } from './leftovers.ts';
+import { RunFolder } from './run-folder.ts';
+import { isRunInUse, readMark } from './run-mark.ts';
+
+/** After SIGKILL a process ends as soon as the system gets to it, unless a disk hangs; nobody waits for that. */
+const KILL_WAIT_MS = 5_000;
+const KILL_POLL_MS = 10;
+
+/** Runs of dead processes, by task: the folders below `parent` (`<task id>/<run>`) that nobody follows. */
+export async function findLeftRuns(parent: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = new Map<string, string[]>();
+  for (const taskId of await foldersIn(parent)) {
+    const left: string[] = [];
+    for (const run of await foldersIn(join(parent, taskId))) {
+      const directory = join(parent, taskId, run);
+      if (!(await isRunInUse(directory, readMark(directory)))) left.push(directory);
+    }
+    if (left.length > 0) found.set(taskId, left);
+    else await removeEmpty(join(parent, taskId));
+  }
+  return found;
+}
+
+/** Whether a dead process left a run in this task's folder whose agent works on, or has ended by itself since. */
+export async function hasLivingRun(taskFolder: string): Promise<boolean> {
+  for (const name of await foldersIn(taskFolder)) {
+    const folder = new RunFolder(join(taskFolder, name));
+    const facts = folder.readFacts();
+    const mark = readMark(folder.directory);
+    if (facts === undefined || folder.readOutcome() !== undefined) continue;
+    if (await isRunInUse(folder.directory, mark)) continue;
+    if (existsSync(folder.exitFile) || processesOf(facts.runId).length > 0) return true;
+    if (mark?.child && isProcessAlive(mark.child) === true) return true;
+  }
+  return false;
+}
+
+/** Ends the agent of a run that nobody goes on with, with all that it started, and removes what the run left. */
+export async function endLeftRun(directory: string): Promise<void> {
+  const folder = new RunFolder(directory);
+  const leader = readMark(directory)?.child;
+  if (leader) await endGroup(leader);
+  const runId = folder.readFacts()?.runId;
+  if (runId !== undefined) await endLeftovers(runId);
+  await folder.remove();
+  await removeEmpty(join(directory, '..'));
+}
+
+/** The task of these runs is over: nothing of them is needed any more. Runs that go on keep their folders. */
+export async function forgetRuns(taskFolder: string): Promise<void> {
+  for (const name of await foldersIn(taskFolder)) {
+    const folder = new RunFolder(join(taskFolder, name));
+    if (folder.readOutcome() !== undefined) await folder.remove();
+  }
+  await removeEmpty(taskFolder);
+}
+
+/** Where the system does not tell when a process was started, its pid may be anybody's by now: left alone. */
+async function endGroup(leader: ProcessIdentity): Promise<void> {
+  if (leader.start === '' || isProcessAlive(leader) !== true) return;
+  sendToGroup(leader.pid, 'SIGKILL');
+  const until = Date.now() + KILL_WAIT_MS;
+  while (isProcessAlive(leader) === true && Date.now() < until) await delay(KILL_POLL_MS);
+}
+
+export async function foldersIn(directory: string): Promise<readonly string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+export async function removeEmpty(directory: string): Promise<void> {
+  try {
+    await rmdir(directory);
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errnoOf(error) ?? '')) throw error;
+  }
+}

@@ -1,0 +1,176 @@
+import { closeSync } from 'node:fs';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { messageOf, TasktrailError } from '../errors.ts';
+import type {
+  AgentOutput,
+  AgentRecording,
+  OutputPlace,
+  OutputStream,
+  RunAgentOptions,
+} from '../model/agent.ts';
+import type { Child } from './child.ts';
+import type { DialectReader } from './dialect.ts';
+import { StderrTail, type Stop } from './outcome.ts';
+import { OutputFile, type ReadPiece } from './output-file.ts';
+import type { ReadLog } from './read-log.ts';
+import type { RunFolder } from './run-folder.ts';
+
+/** Live enough for a person who watches, and 20 looks a second cost nothing measurable. */
+const POLL_MS = 50;
+
+/** The journal writes what was recorded within a tick or two; so much of a killed worker's last reading is recorded again. */
+const UNSURE_MS = 2_000;
+
+/** More than any agent prints in a day; a program in an endless loop must not fill the disk. */
+const STREAM_BYTES_MAX = 4 * 1024 ** 3;
+
+export interface RunOutputOptions {
+  readonly folder: RunFolder;
+  readonly reader: DialectReader;
+  readonly recording: AgentRecording;
+  readonly onOutput?: RunAgentOptions['onOutput'] | undefined;
+  readonly pollMs?: number | undefined;
+}
+
+/** What a run prints, from its files into its recording. */
+export class RunOutput {
+  readonly #options: RunOutputOptions;
+  readonly #log: ReadLog;
+  readonly #fds: number[] = [];
+  readonly #files: Readonly<Record<OutputStream, OutputFile>>;
+  readonly #errors = new StderrTail();
+  /** Lines first read before that time are on record. */
+  #recordedBeforeMs = 0;
+  #isLive = true;
+  #lastLine = 0;
+
+  constructor(options: RunOutputOptions) {
+    this.#options = options;
+    this.#log = options.folder.readLog();
+    try {
+      this.#files = { stdout: this.#open('stdout'), stderr: this.#open('stderr') };
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+  }
+
+  /** The last lines of standard error. */
+  get lastErrors(): string {
+    return this.#errors.text();
+  }
+
+  /** Reads what a killed process has read before, so that this one knows as much as that did. */
+  async readAgain(): Promise<void> {
+    const marks = this.#log.read();
+    const last = Math.max(...Object.values(marks).map((list) => list.at(-1)?.timeMs ?? 0));
+    this.#recordedBeforeMs = last - UNSURE_MS;
+    this.#isLive = false;
+    for (const stream of ['stdout', 'stderr'] as const) {
+      for (const mark of marks[stream]) {
+        if (!this.#files[stream].again(mark)) break;
+        await nextTurn();
+      }
+    }
+    this.#isLive = true;
+    this.#recordedBeforeMs = 0;
+  }
+
+  /** Resolves after the child's exit, with the reason when its output could not be followed to the end. */
+  async follow(child: Child): Promise<Stop | undefined> {
+    try {
+      await this.#follow(child);
+      return undefined;
+    } catch (error) {
+      // An agent whose output nobody can read any more must not go on unseen.
+      child.stop();
+      return { errorType: 'agent_error', error: `its output could not be read: ${messageOf(error)}` };
+    } finally {
+      await child.exited;
+      this.#close();
+    }
+  }
+
+  async #follow(child: Child): Promise<void> {
+    const exited = new AbortController();
+    void child.exited.finally(() => exited.abort());
+    const { stdout, stderr } = this.#files;
+    while (!exited.signal.aborted) {
+      const isMore = [stdout.next(), stderr.next()].includes(true);
+      this.#checkSize();
+      if (isMore) await nextTurn();
+      else await pause(this.#options.pollMs ?? POLL_MS, exited.signal);
+    }
+    for (const file of [stdout, stderr]) {
+      // A process that the agent left behind may go on writing for ever: the size at the exit is the end.
+      const size = file.size();
+      while (file.position < size && file.next(size - file.position)) await nextTurn();
+      file.end();
+    }
+    this.#recordAll(this.#options.reader.end(), {
+      stream: 'stdout',
+      line: this.#lastLine + 1,
+      timeMs: Date.now(),
+    });
+  }
+
+  #open(stream: OutputStream): OutputFile {
+    const { folder, onOutput } = this.#options;
+    const fd = folder.openStream(stream);
+    this.#fds.push(fd);
+    return new OutputFile({
+      fd,
+      now: Date.now,
+      onRead: (mark, bytes) => {
+        this.#log.append(stream, mark);
+        onOutput?.(stream, bytes);
+      },
+      onPiece: stream === 'stdout' ? (piece) => this.#readOut(piece) : (piece) => this.#readError(piece),
+    });
+  }
+
+  #readOut({ text, partial, line, timeMs }: ReadPiece): void {
+    const { reader, recording } = this.#options;
+    const before = reader.model;
+    const outputs = reader.read(text, partial);
+    this.#lastLine = line;
+    if (reader.model !== null && reader.model !== before) recording.model(reader.model);
+    this.#recordAll(outputs, { stream: 'stdout', line, timeMs });
+  }
+
+  #readError({ text, partial, line, timeMs }: ReadPiece): void {
+    this.#errors.add(text);
+    const more = partial ? { stream: 'stderr', partial: true } : { stream: 'stderr' };
+    this.#recordAll([{ type: 'system', content: text, more }], { stream: 'stderr', line, timeMs });
+  }
+
+  #recordAll(outputs: readonly AgentOutput[], at: Omit<OutputPlace, 'index'>): void {
+    const { recording } = this.#options;
+    const isOnRecord = !this.#isLive && at.timeMs < this.#recordedBeforeMs;
+    for (const [index, output] of outputs.entries()) {
+      if (isOnRecord) recording.replay(output, { ...at, index });
+      else recording.output(output, { ...at, index });
+    }
+  }
+
+  #checkSize(): void {
+    for (const [stream, file] of Object.entries(this.#files)) {
+      if (file.position <= STREAM_BYTES_MAX) continue;
+      throw new TasktrailError('ERR_TOO_LARGE', `its ${stream} is beyond ${STREAM_BYTES_MAX} bytes`);
+    }
+  }
+
+  #close(): void {
+    for (const fd of this.#fds.splice(0)) closeSync(fd);
+    this.#log.close();
+  }
+}
+
+async function pause(ms: number, until: AbortSignal): Promise<void> {
+  try {
+    await delay(ms, undefined, { signal: until });
+  } catch (error) {
+    // The AbortError that ends the pause early.
+    if (!until.aborted) throw error;
+  }
+}

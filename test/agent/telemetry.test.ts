@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { DIALECT_NAMES, findDialect } from '../../src/agent/dialects.ts';
+
+const ENDPOINT = 'http://127.0.0.1:4318';
+
+test('Claude Code is told to send its logs and spans, and no metrics', () => {
+  expect(findDialect('claude').telemetryEnv?.(ENDPOINT)).toEqual({
+    CLAUDE_CODE_ENABLE_TELEMETRY: '1',
+    CLAUDE_CODE_ENHANCED_TELEMETRY_BETA: '1',
+    OTEL_LOGS_EXPORTER: 'otlp',
+    OTEL_TRACES_EXPORTER: 'otlp',
+    OTEL_METRICS_EXPORTER: 'none',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+    OTEL_EXPORTER_OTLP_ENDPOINT: ENDPOINT,
+  });
+});
+
+test('Gemini CLI is told to send over HTTP, without prompts', () => {
+  expect(findDialect('gemini').telemetryEnv?.(ENDPOINT)).toEqual({
+    GEMINI_TELEMETRY_ENABLED: 'true',
+    GEMINI_TELEMETRY_TARGET: 'local',
+    GEMINI_TELEMETRY_OTLP_PROTOCOL: 'http',
+    GEMINI_TELEMETRY_OTLP_ENDPOINT: ENDPOINT,
+    GEMINI_TELEMETRY_LOG_PROMPTS: 'false',
+  });
+});
+
+test('a token for the receiver travels in the standard variable', () => {
+  for (const name of ['claude', 'gemini']) {
+    const env = findDialect(name).telemetryEnv?.(ENDPOINT, 'authorization=Bearer%20secret');
+    expect(env?.OTEL_EXPORTER_OTLP_HEADERS).toBe('authorization=Bearer%20secret');
+  }
+});
+
+test('agents that take no such variables get none', () => {
+  const without = DIALECT_NAMES.filter((name) => findDialect(name).telemetryEnv === undefined);
+  expect(without).toEqual(['codex', 'opencode', 'text']);
+});
