@@ -7,7 +7,7 @@ export interface MatchedCommand {
 }
 
 export type CommandMatch =
-  | { readonly matched: true; readonly command: MatchedCommand }
+  | { readonly matched: true; readonly commands: readonly MatchedCommand[] }
   | { readonly matched: false; readonly reason: string };
 
 export interface CommandOptions {
@@ -21,26 +21,31 @@ const REST_CHARS_MAX = 300;
 
 /**
  * Finds `<trigger> <command> ...` at the start of a line or after a space. Quoted lines, code and HTML comments are not
- * a person's own words and trigger nothing. The first known command counts.
+ * a person's own words and trigger nothing. Each known command counts once, in the order of the text.
  */
-export function matchCommand(text: string, { trigger, commands }: CommandOptions): CommandMatch {
+export function matchCommands(text: string, { trigger, commands }: CommandOptions): CommandMatch {
   const mention = new RegExp(trigger.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'), 'gi');
-  let unknown: string | undefined;
+  const found = new Map<string, MatchedCommand>();
+  let unknown = '';
   let isNamed = false;
   for (const line of ownLines(withoutComments(text))) {
     for (const rest of afterMentions(line, mention)) {
       isNamed = true;
-      const [word = '', ...args] = rest.trim().split(/\s+/);
+      const word = /\S+/.exec(rest)?.[0] ?? '';
       const command = findCommand(word, commands);
-      if (command !== undefined) return { matched: true, command: { command, args: args.join(' ') } };
-      unknown ??= word;
+      if (command === undefined) unknown ||= word;
+      else if (!found.has(command)) {
+        const args = rest.trim().split(/\s+/).slice(1).join(' ');
+        found.set(command, { command, args });
+      }
     }
   }
+  if (found.size > 0) return { matched: true, commands: [...found.values()] };
   if (!isNamed) return { matched: false, reason: `no ${trigger} in the text` };
   const known = commands.join(', ');
   return {
     matched: false,
-    reason: `unknown command ${JSON.stringify((unknown ?? '').slice(0, 60))}; known: ${known}`,
+    reason: `unknown command ${JSON.stringify(unknown.slice(0, 60))}; known: ${known}`,
   };
 }
 

@@ -1,51 +1,79 @@
-import { isUtf8 } from 'node:buffer';
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import { verify } from '@octokit/webhooks-methods';
-import type { JsonPrimitive } from '../model/json.ts';
-import { numberAt, textAt } from './payload.ts';
+import { unverifiedText } from '../record/unverified-text.ts';
+import { readHeader, type WebhookHeaders } from './headers.ts';
+import { isForm, numberAt, parseForm, parseJson, textAt } from './payload.ts';
+import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from './provider.ts';
+import { sendReaction } from './reaction.ts';
+import { malformed } from './rejection.ts';
+import { checkHubSignature, secretsOf } from './signature.ts';
 
-/** What a GitHub delivery says about itself in its headers; all of it is unverified. */
-export interface GithubHeaders {
-  readonly deliveryId: string | undefined;
-  readonly event: string | undefined;
-  readonly signature: string | undefined;
+export interface GithubOptions {
+  /** One, or several while one replaces the other. Without one every delivery is answered with 503. */
+  readonly secret: string | readonly string[] | undefined;
+  /** For the `eyes` reaction; without one the stage says `skipped`. */
+  readonly token?: string | undefined;
+  readonly apiUrl?: string | undefined;
 }
 
-type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+/** GitHub's own limit for a payload is 25 MB. */
+const BODY_BYTES_MAX = 26_214_400;
 
-/** GitHub's ids are UUIDs; anything longer is not one and would only fill logs. */
-const HEADER_CHARS_MAX = 128;
-
-export function readGithubHeaders(headers: Headers): GithubHeaders {
-  const read = (name: string): string | undefined => {
-    const value = headers[name];
-    return typeof value === 'string' && value !== '' ? value.slice(0, HEADER_CHARS_MAX) : undefined;
-  };
+export function createGithub(options: GithubOptions | undefined): Provider {
+  const secrets = secretsOf('github.secret', options?.secret);
   return {
-    deliveryId: read('x-github-delivery'),
-    event: read('x-github-event'),
-    signature: read('x-hub-signature-256'),
+    name: 'github',
+    setting: 'GITHUB_WEBHOOK_SECRET',
+    secrets,
+    bodyBytesMax: BODY_BYTES_MAX,
+    identify,
+    verify: ({ headers, body }) => {
+      const header = 'X-Hub-Signature-256';
+      return checkHubSignature(
+        { secrets, body },
+        { header, value: readHeader(headers, header.toLowerCase()) },
+      );
+    },
+    read,
+    respond: async ({ eventType, payload }) => {
+      const { token, apiUrl } = options ?? {};
+      return { ...(await sendReaction(reactionPath(eventType, payload), { token, apiUrl })) };
+    },
   };
 }
 
-/** Why the signature is not valid, or undefined when it is: HMAC-SHA256 over the body's bytes, compared in constant time. */
-export async function checkGithubSignature(
-  secret: string,
-  body: Buffer,
-  signature: string | undefined,
-): Promise<string | undefined> {
-  if (signature === undefined) return 'missing_signature';
-  const hex = /^sha256=([0-9a-f]{64})$/.exec(signature)?.[1];
-  if (hex === undefined) return 'malformed_signature';
-  const isValid = isText(body)
-    ? await verify(secret, body.toString('utf8'), signature)
-    : timingSafeEqual(createHmac('sha256', secret).update(body).digest(), Buffer.from(hex, 'hex'));
-  return isValid ? undefined : 'wrong_signature';
+function identify(headers: WebhookHeaders): {
+  deliveryId: string | undefined;
+  eventType: string | undefined;
+} {
+  const text = (name: string): string | undefined => {
+    const value = readHeader(headers, name);
+    return value === undefined ? undefined : unverifiedText(value);
+  };
+  return { deliveryId: text('x-github-delivery'), eventType: text('x-github-event') };
 }
 
-/** What GitHub's library can verify: it signs text that is not empty. Anything else is no payload, signed or not. */
-function isText(body: Buffer): boolean {
-  return body.length > 0 && isUtf8(body);
+function read({ headers, body }: WebhookRequestBody): WebhookEvent {
+  const payload = parseJson(
+    // A webhook may be set to forms, whose one field is the JSON.
+    isForm(readHeader(headers, 'content-type')) ? payloadField(body) : body,
+  );
+  const { deliveryId, eventType: event } = identify(headers);
+  const eventType = githubEventType(event, payload);
+  const { action, ...source } = githubSource(payload);
+  const { repo, issue_number, comment_id } = source;
+  return {
+    payload,
+    deliveryId,
+    eventType,
+    received: { action, repo, issue_number, comment_id },
+    source,
+    said: githubText(eventType, payload),
+  };
+}
+
+function payloadField(body: Buffer): string {
+  const field = parseForm(body).get('payload');
+  if (field === null) throw malformed('malformed_form', 'the form has no field "payload"');
+  return field;
 }
 
 /** Events in which a person writes something, and where. `path` is where its text stands. */
@@ -62,13 +90,13 @@ const SPOKEN: ReadonlyMap<string, readonly string[]> = new Map(
 );
 
 /** `issue_comment.created`: the event, and the action where it has one. */
-export function githubEventType(event: string | undefined, payload: unknown): string {
+function githubEventType(event: string | undefined, payload: unknown): string {
   const action = textAt(payload, 'action');
   return action === undefined ? (event ?? 'unknown') : `${event ?? 'unknown'}.${action}`;
 }
 
 /** The person's own text, or why there is none to act on. */
-export function githubText(eventType: string, payload: unknown): { text: string } | { reason: string } {
+function githubText(eventType: string, payload: unknown): Said | { reason: string } {
   const path = SPOKEN.get(eventType);
   if (path === undefined) return { reason: `event ${eventType} starts nothing` };
   // An agent's own reply may quote a command: without this it would start itself again.
@@ -77,8 +105,8 @@ export function githubText(eventType: string, payload: unknown): { text: string 
   return text === undefined || text.trim() === '' ? { reason: 'there is no text' } : { text };
 }
 
-/** What triggered the task, as far as the payload says: the fields of `source_metadata` and of the stage `received`. */
-export function githubSource(payload: unknown): Readonly<Record<string, JsonPrimitive | undefined>> {
+/** What triggered the task, as far as the payload says: the fields of `source_metadata`, some of them of the stage `received`. */
+function githubSource(payload: unknown): SourceFields {
   return {
     action: textAt(payload, 'action'),
     repo: textAt(payload, 'repository', 'full_name'),
@@ -87,6 +115,7 @@ export function githubSource(payload: unknown): Readonly<Record<string, JsonPrim
       numberAt(payload, 'pull_request', 'number') ??
       numberAt(payload, 'discussion', 'number'),
     comment_id: numberAt(payload, 'comment', 'id') ?? numberAt(payload, 'review', 'id'),
+    user: textAt(payload, 'sender', 'login'),
     sender: textAt(payload, 'sender', 'login'),
     title:
       textAt(payload, 'issue', 'title') ??
@@ -101,7 +130,7 @@ export function githubSource(payload: unknown): Readonly<Record<string, JsonPrim
 }
 
 /** Where a reaction to this event is posted, below the API's base URL; undefined where GitHub takes none. */
-export function reactionPath(eventType: string, payload: unknown): string | undefined {
+function reactionPath(eventType: string | undefined, payload: unknown): string | undefined {
   const repo = textAt(payload, 'repository', 'full_name');
   if (repo === undefined || !/^[\w.-]+\/[\w.-]+$/.test(repo)) return undefined;
   const comment = numberAt(payload, 'comment', 'id');

@@ -14,8 +14,8 @@ export interface ReactionResult {
   readonly reason?: string;
 }
 
-/** The webhook's own answer waits for this; GitHub itself gives up after 10 s. */
-const TIMEOUT_MS = 3_000;
+/** The webhook's own answer waits for this; GitHub itself gives up after 10 s, people think of 3 s as broken. */
+const TIMEOUT_MS = 2_000;
 
 /** Puts an `eyes` reaction on what the person wrote. Never throws: a task does not depend on it. */
 export async function sendReaction(

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { matchCommand } from '../../src/webhooks/command.ts';
+import { matchCommands } from '../../src/webhooks/command.ts';
 
 const COMMANDS = ['review', 'fix', 'Plan', 'v1.2'];
 
 function commandIn(text: string, trigger = '@agent'): string | undefined {
-  const match = matchCommand(text, { trigger, commands: COMMANDS });
-  return match.matched ? match.command.command : undefined;
+  const match = matchCommands(text, { trigger, commands: COMMANDS });
+  return match.matched ? match.commands[0]?.command : undefined;
 }
 
 test.each([
@@ -65,8 +65,17 @@ test.each([
 
 test('the words behind the command come along', () => {
   expect(
-    matchCommand('@agent review the second half', { trigger: '@agent', commands: COMMANDS }),
-  ).toMatchObject({ command: { command: 'review', args: 'the second half' } });
+    matchCommands('@agent review the second half', { trigger: '@agent', commands: COMMANDS }),
+  ).toMatchObject({ commands: [{ command: 'review', args: 'the second half' }] });
+});
+
+test.each([
+  ['@agent review and @agent plan', ['review', 'Plan']],
+  ['@agent fix\n\n@agent review\n@AGENT FIX', ['fix', 'review']],
+  ['@agent dance, @agent review, @agent review', ['review']],
+])('%j asks for each of %j once', (text, expected) => {
+  const match = matchCommands(text, { trigger: '@agent', commands: COMMANDS });
+  expect(match.matched ? match.commands.map(({ command }) => command) : match).toEqual(expected);
 });
 
 test('a trigger is taken letter by letter, never as a pattern', () => {
@@ -75,7 +84,7 @@ test('a trigger is taken letter by letter, never as a pattern', () => {
 });
 
 test('an unknown command is named, and the known ones beside it', () => {
-  const match = matchCommand('@agent dance', { trigger: '@agent', commands: COMMANDS });
+  const match = matchCommands('@agent dance', { trigger: '@agent', commands: COMMANDS });
   expect(match).toMatchObject({ matched: false, reason: expect.stringContaining('"dance"') });
   expect(match).toMatchObject({ reason: expect.stringContaining('review, fix, Plan') });
 });
@@ -88,6 +97,6 @@ test.each([
   ['fences', '```\n~~~\n'.repeat(40_000)],
 ])('300 kB of %s are read in no time', (_what, text) => {
   const before = performance.now();
-  matchCommand(text, { trigger: '@agent', commands: COMMANDS });
+  matchCommands(text, { trigger: '@agent', commands: COMMANDS });
   expect(performance.now() - before).toBeLessThan(1_000);
 });

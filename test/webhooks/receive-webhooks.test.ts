@@ -102,6 +102,7 @@ test('input and metadata say where the task came from', async () => {
       repo: 'acme/app',
       issue_number: 42,
       comment_id: 7,
+      user: 'jo',
       sender: 'jo',
       title: 'It is slow',
       url: 'https://github.test/acme/app/issues/42#issuecomment-7',

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startTasktrail, type Trail } from '../../src/app/trail.ts';
 import { loadConfig } from '../../src/config.ts';
+import type { BodyLimits } from '../../src/webhooks/body.ts';
 import type { ReceiveWebhooksOptions, WebhookTask } from '../../src/webhooks/receive-webhooks.ts';
 import { receiveWebhooks } from '../../src/webhooks/receive-webhooks.ts';
 import { SECRET } from './deliveries.ts';
@@ -44,21 +45,34 @@ export interface Receiver {
 }
 
 /** Receives webhooks below `/webhooks`; a task is enqueued into nothing and kept. */
-export async function openReceiver(options: Partial<ReceiveWebhooksOptions> = {}): Promise<Receiver> {
+export async function openReceiver(
+  options: Partial<ReceiveWebhooksOptions> = {},
+  limits: Partial<BodyLimits> = {},
+): Promise<Receiver> {
   const tasks: WebhookTask[] = [];
-  const handler = receiveWebhooks({
-    github: { secret: SECRET },
-    onTask: async (task) => {
-      await task.enqueue({ queue: 'agent', system: 'in_process' }, async () => tasks.push(task));
+  const handler = receiveWebhooks(
+    {
+      github: { secret: SECRET },
+      onTask: async (task) => {
+        await task.enqueue({ queue: 'agent', system: 'in_process' }, async () => tasks.push(task));
+      },
+      ...options,
     },
-    ...options,
-  });
+    { limits },
+  );
   const { url, close } = await listen((req, res) => {
     Object.assign(req, { originalUrl: req.url });
     req.url = (req.url ?? '').replace('/webhooks', '');
     handler(req, res);
   });
-  return { url, tasks, close };
+  return {
+    url,
+    tasks,
+    close: async () => {
+      handler.close();
+      await close();
+    },
+  };
 }
 
 /** Waits for what `look` gives to be defined. */

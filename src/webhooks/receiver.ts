@@ -1,0 +1,196 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { context } from '@opentelemetry/api';
+import { messageOf } from '../errors.ts';
+import { type Delivery, startDelivery } from '../record/delivery.ts';
+import { type Moment, mintMoment } from '../record/mint.ts';
+import { activeRecorder } from '../record/recorder.ts';
+import { sendJson } from '../serve/answer.ts';
+import { ANSWER_HEADERS, problemStatus } from '../serve/problem.ts';
+import type { BodyGate } from './body.ts';
+import { type CommandMatch, matchCommands } from './command.ts';
+import type { FloodGauge } from './flood.ts';
+import { headersOf, type WebhookHeaders } from './headers.ts';
+import type {
+  Provider,
+  Said,
+  UnverifiedIdentity,
+  WebhookAnswer,
+  WebhookEvent,
+  WebhookRequestBody,
+} from './provider.ts';
+import type { Redeliveries } from './redeliveries.ts';
+import { RejectedDelivery } from './rejection.ts';
+import { matchFields, startTasks, type TaskTaker } from './tasks.ts';
+
+export interface ReceiverOptions extends TaskTaker {
+  readonly trigger: string;
+  readonly commands: readonly string[];
+  now(): number;
+}
+
+/** What all providers of one receiver have in common. */
+export interface ReceiverParts {
+  readonly options: ReceiverOptions;
+  readonly gate: BodyGate;
+  readonly flood: FloodGauge;
+  readonly redeliveries: Redeliveries;
+}
+
+/** A request on its way: what is known of it so far decides how it is recorded when it is refused. */
+interface Exchange {
+  readonly delivery: Delivery;
+  readonly identity: UnverifiedIdentity;
+  readonly arrived: Moment;
+  state: 'unverified' | 'verified' | 'read';
+}
+
+/** Takes one request of a provider through the steps that all of them have; throws what is to be answered as a problem. */
+export async function receive(
+  provider: Provider,
+  parts: ReceiverParts,
+  [req, res]: readonly [IncomingMessage, ServerResponse],
+): Promise<void> {
+  const headers = headersOf(req);
+  const identity = provider.identify(headers);
+  const { deliveryId, eventType } = identity;
+  const delivery = startDelivery(req, {
+    provider: provider.name,
+    ...(deliveryId !== undefined && { deliveryId }),
+    ...(eventType !== undefined && { eventType }),
+  });
+  const exchange: Exchange = { delivery, identity, arrived: mintMoment(), state: 'unverified' };
+  try {
+    const answer = await context.with(delivery.scope.context, async () => {
+      const request = await authenticate(provider, parts, { req, headers });
+      exchange.state = 'verified';
+      const event = provider.read(request);
+      exchange.state = 'read';
+      return act(provider, parts, { ...exchange, event });
+    });
+    delivery.end(answer.status);
+    // The tasks must be with the operating system before anybody is told that they were taken.
+    activeRecorder()?.flush();
+    parts.flood.noteRecorded();
+    sendJson(res, answer);
+  } catch (error) {
+    recordRefusal(provider, parts.flood, { exchange, error });
+    activeRecorder()?.flush();
+    if (error instanceof RejectedDelivery && error.reason === 'slow_body') sendTimeout(res, error);
+    else throw error;
+  }
+}
+
+async function authenticate(
+  provider: Provider,
+  { gate, options }: ReceiverParts,
+  { req, headers }: { readonly req: IncomingMessage; readonly headers: WebhookHeaders },
+): Promise<WebhookRequestBody> {
+  if (provider.secrets.length === 0) {
+    const message = `set ${provider.setting} to take ${provider.name} webhooks`;
+    throw new RejectedDelivery('ERR_NOT_CONFIGURED', { reason: 'no_secret', message });
+  }
+  return gate.use(req, provider.bodyBytesMax, async (body) => {
+    const request = { headers, body, nowMs: options.now() };
+    const refusal = await provider.verify(request);
+    if (refusal !== undefined) throw new RejectedDelivery('ERR_SIGNATURE_INVALID', refusal);
+    return request;
+  });
+}
+
+async function act(
+  provider: Provider,
+  { options, redeliveries }: ReceiverParts,
+  { delivery, event, arrived }: Exchange & { readonly event: WebhookEvent },
+): Promise<WebhookAnswer> {
+  const { deliveryId, eventType, aliases = [] } = event;
+  delivery.describe({
+    ...(deliveryId !== undefined && { deliveryId }),
+    ...(eventType !== undefined && { eventType }),
+  });
+  const received = { event_type: eventType, webhook_id: deliveryId, ...event.received };
+  delivery.stage('received', received, { moment: arrived });
+  delivery.stage('validation', { status: 'passed' });
+  const { said } = event;
+  const match = 'reason' in said ? ({ matched: false, reason: said.reason } as const) : find(said, options);
+  if ('reason' in said || !match.matched) {
+    const reason = match.matched ? 'no command' : match.reason;
+    delivery.stage('command_matching', { matched: false, matched_count: 0, reason });
+    delivery.outcome('unmatched', reason);
+    const value = { status: 'received', actions: 0, message: reason };
+    return event.answer ?? shaped(event, { status: 200, value }, reason);
+  }
+  const { commands } = match;
+  const matchedAt = mintMoment();
+  const { isRepeat, taskIds } = await redeliveries.take(
+    { provider: provider.name, deliveryId, aliases },
+    (done) => startTasks({ delivery, provider, event, said, commands, matchedAt }, done, options),
+  );
+  const names = commands.map(({ command }) => command).join(', ');
+  if (isRepeat) {
+    delivery.stage('command_matching', matchFields(commands), { moment: matchedAt });
+    delivery.outcome('duplicate', 'this delivery was taken before');
+    const value = { status: 'duplicate', actions: 0, task_ids: taskIds };
+    return shaped(event, { status: 200, value }, `Already started: ${names}`);
+  }
+  const value = { status: 'accepted', task_ids: taskIds };
+  return shaped(event, { status: 202, value }, `Started: ${names}`);
+}
+
+function find(said: Said, options: ReceiverOptions): CommandMatch {
+  if (said.command !== undefined) return { matched: true, commands: [{ command: said.command, args: '' }] };
+  const match = matchCommands(said.spoken ?? said.text, options);
+  if (!match.matched || said.former === undefined) return match;
+  const former = matchCommands(said.former, options);
+  const before = new Set(former.matched ? former.commands.map(({ command }) => command) : []);
+  const commands = match.commands.filter(({ command }) => !before.has(command));
+  if (commands.length > 0) return { matched: true, commands };
+  return { matched: false, reason: 'the text asked for this before it was changed' };
+}
+
+function shaped(event: WebhookEvent, answer: WebhookAnswer, words: string): WebhookAnswer {
+  return event.shape?.(answer, words) ?? answer;
+}
+
+/** What anybody can send is recorded within a budget; what is signed always. */
+function recordRefusal(
+  provider: Provider,
+  flood: FloodGauge,
+  { exchange, error }: { readonly exchange: Exchange; readonly error: unknown },
+): void {
+  const { delivery, identity, arrived, state } = exchange;
+  const status = answerStatus(error);
+  const reason = error instanceof RejectedDelivery ? error.reason : reasonOf(error, status);
+  if (state === 'unverified' && !flood.admit(provider.name, reason)) {
+    delivery.discard();
+    return;
+  }
+  if (state !== 'read') {
+    const received = { event_type: identity.eventType, webhook_id: identity.deliveryId };
+    delivery.stage('received', received, { moment: arrived });
+    delivery.stage('validation', { status: 'failed', reason });
+  }
+  delivery.outcome('rejected', reason);
+  delivery.end(status, status >= 500 ? error : undefined);
+  flood.noteRecorded();
+}
+
+function reasonOf(error: unknown, status: number): string {
+  return status === 500 ? 'unexpected error' : messageOf(error);
+}
+
+function answerStatus(error: unknown): number {
+  return error instanceof RejectedDelivery && error.reason === 'slow_body' ? 408 : problemStatus(error);
+}
+
+/** RFC 9110, 15.5.9: the connection is closed, or what is still to come would be waited for. */
+function sendTimeout(res: ServerResponse, error: RejectedDelivery): void {
+  const problem = { type: 'urn:tasktrail:problem:request-timeout', title: 'The body came too slowly' };
+  const body = JSON.stringify({ ...problem, status: 408, detail: error.message, code: error.code });
+  res.writeHead(408, {
+    ...ANSWER_HEADERS,
+    Connection: 'close',
+    'Content-Type': 'application/problem+json',
+    'Content-Length': Buffer.byteLength(body),
+  });
+  res.end(body);
+}

@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import type { DeliveryPage, DeliveryQuery } from '../../src/model/delivery.ts';
+import { createLedger } from '../../src/webhooks/ledger.ts';
+import { installMemory } from '../record/memory-recorder.ts';
+import { openReceiver } from './receiver.ts';
+import { say, VENDOR, VENDORS } from './vendors.ts';
+
+function line(
+  id: unknown,
+  taskIds: unknown = [`task-${id}`],
+  provider: unknown = 'github',
+): DeliveryPage['items'][number] {
+  return {
+    provider,
+    delivery_id: id,
+    task_ids: taskIds,
+    outcome: 'accepted',
+  } as DeliveryPage['items'][number];
+}
+
+/** Pages of these lines, and the questions that came. */
+function listing(pages: readonly DeliveryPage['items'][]): {
+  asked: DeliveryQuery[];
+  listDeliveries: (query: DeliveryQuery) => Promise<DeliveryPage>;
+} {
+  const asked: DeliveryQuery[] = [];
+  return {
+    asked,
+    listDeliveries: async (query) => {
+      asked.push(query);
+      const at = Number(query.cursor ?? 0);
+      return { items: pages[at] ?? [], nextCursor: at + 1 < pages.length ? String(at + 1) : null };
+    },
+  };
+}
+
+test('accepted deliveries of the last four days are read page by page, once', async () => {
+  const { asked, listDeliveries } = listing([[line('a'), line('b', ['task-1', 'task-2'])], [line('c')]]);
+  const ledger = createLedger({ listDeliveries });
+  expect(asked).toEqual([]);
+  expect(await Promise.all(['a', 'b', 'c', 'd'].map((id) => ledger.find('github', id)))).toEqual([
+    ['task-a'],
+    ['task-1', 'task-2'],
+    ['task-c'],
+    undefined,
+  ]);
+  expect(await ledger.find('jira', 'a')).toBeUndefined();
+  expect(asked).toHaveLength(2);
+  expect(asked[0]?.outcome).toBe('accepted');
+  const days = (Date.now() - Date.parse(asked[0]?.since ?? '')) / 86_400_000;
+  expect(days).toBeGreaterThan(3);
+  expect(days).toBeLessThan(5);
+});
+
+test('lines that are none of ours are passed over', async () => {
+  const { listDeliveries } = listing([
+    [line(null), line(7), line('a', 'x'), line('b', [1, 'task-b']), line('c', [], 3)],
+  ]);
+  const ledger = createLedger({ listDeliveries });
+  expect(await ledger.find('github', 'a')).toBeUndefined();
+  expect(await ledger.find('github', 'b')).toEqual(['task-b']);
+});
+
+test('what an earlier process left is waited for, but not for long; then it is read again', async () => {
+  let settle = (): void => {};
+  const ready = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+  const { asked, listDeliveries } = listing([[line('a')]]);
+  const ledger = createLedger({ listDeliveries, ready });
+  const before = performance.now();
+  expect(await ledger.find('github', 'a')).toEqual(['task-a']);
+  expect(performance.now() - before).toBeGreaterThan(1_500);
+  expect(performance.now() - before).toBeLessThan(2_900);
+  settle();
+  await expect.poll(() => asked.length).toBe(2);
+});
+
+test('a store that never answers, or fails, lets deliveries through and is reported', async () => {
+  const errors: unknown[] = [];
+  const onError = (error: unknown): void => void errors.push(error);
+  const broken = createLedger({
+    listDeliveries: async () => Promise.reject(new RangeError('disk')),
+    onError,
+  });
+  expect(await broken.find('github', 'a')).toBeUndefined();
+  expect(errors).toMatchObject([{ message: 'disk' }]);
+  const mute = createLedger({ listDeliveries: () => new Promise(() => {}), onError });
+  const before = performance.now();
+  expect(await mute.find('github', 'a')).toBeUndefined();
+  expect(performance.now() - before).toBeLessThan(2_900);
+});
+
+test('a list without an end is read up to a bound', async () => {
+  const items = Array.from({ length: 1_000 }, (_, n) => line(`x${n}`));
+  let asked = 0;
+  const listDeliveries = async (): Promise<DeliveryPage> => {
+    asked += 1;
+    return { items, nextCursor: 'on' };
+  };
+  await createLedger({ listDeliveries }).find('github', 'a');
+  expect(asked).toBe(50);
+});
+
+test.each(VENDORS)(
+  'a delivery of $name that an earlier process took starts no second task',
+  async (vendor) => {
+    installMemory();
+    const id = randomUUID();
+    const { listDeliveries } = listing([[line(id, ['task-before'], vendor.name)]]);
+    const receiver = await openReceiver({ ...vendor.options, ledger: createLedger({ listDeliveries }) });
+    const twins = await Promise.all([1, 2].map(() => say(receiver.url, vendor, '@agent review', id)));
+    for (const response of twins) {
+      expect(response.status).toBe(200);
+      expect(await response.json()).toMatchObject({ status: 'duplicate', task_ids: ['task-before'] });
+    }
+    expect((await say(receiver.url, vendor, '@agent review')).status).toBe(202);
+    expect(receiver.tasks).toHaveLength(1);
+    await receiver.close();
+  },
+);
+
+test('nobody is asked about a delivery that is not authentic', async () => {
+  installMemory();
+  const { asked, listDeliveries } = listing([[]]);
+  const receiver = await openReceiver({ ...VENDOR.github.options, ledger: createLedger({ listDeliveries }) });
+  await fetch(`${receiver.url}/webhooks/github`, {
+    method: 'POST',
+    headers: { 'x-github-delivery': 'a' },
+    body: '{}',
+  });
+  expect(asked).toEqual([]);
+  await receiver.close();
+});

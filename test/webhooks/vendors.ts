@@ -1,0 +1,197 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import type { ReceiveWebhooksOptions } from '../../src/webhooks/receive-webhooks.ts';
+import { comment } from './deliveries.ts';
+
+export type Headers = Record<string, string>;
+
+/** A sender of webhooks as a test knows it. */
+export interface Vendor {
+  readonly name: string;
+  readonly options: Partial<ReceiveWebhooksOptions>;
+  /** Where the signature is. */
+  readonly header: string;
+  readonly bodyBytesMax: number;
+  /** Headers of a request with this body, signed. */
+  sign(body: string | Buffer, secret?: string): Headers;
+  /** A payload in which a person says something; `id` names the delivery where the vendor puts ids into the body. */
+  said(text: string, id?: string): object;
+  /** A header for the delivery's id, where the vendor has one. */
+  readonly idHeader?: string;
+}
+
+export const SECRETS = { old: 'the old secret', new: 'the new secret' };
+const secret = Object.values(SECRETS);
+
+function hmac(algorithm: string, key: string, ...parts: (string | Buffer)[]): Buffer {
+  const hash = createHmac(algorithm, key);
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
+
+const github: Vendor = {
+  name: 'github',
+  options: { github: { secret } },
+  header: 'x-hub-signature-256',
+  bodyBytesMax: 26_214_400,
+  idHeader: 'x-github-delivery',
+  sign: (body, key = SECRETS.new) => ({
+    'content-type': 'application/json',
+    'x-github-event': 'issue_comment',
+    'x-hub-signature-256': `sha256=${hmac('sha256', key, body).toString('hex')}`,
+  }),
+  said: (text) => comment(text),
+};
+
+const jira: Vendor = {
+  name: 'jira',
+  options: { jira: { secret } },
+  header: 'x-hub-signature',
+  bodyBytesMax: 26_214_400,
+  idHeader: 'x-atlassian-webhook-identifier',
+  sign: (body, key = SECRETS.new) => ({
+    'content-type': 'application/json; charset=UTF-8',
+    'x-hub-signature': `sha256=${hmac('sha256', key, body).toString('hex')}`,
+  }),
+  said: (text) => jiraComment(text),
+};
+
+const slack: Vendor = {
+  name: 'slack',
+  options: { slack: { secret } },
+  header: 'x-slack-signature',
+  bodyBytesMax: 1_048_576,
+  sign: (body, key = SECRETS.new) => signSlack(body, { key }),
+  said: (text, id = `Ev${randomUUID()}`) => slackMessage(text, { event_id: id }),
+};
+
+const custom: Vendor = {
+  name: 'ci',
+  options: {
+    custom: {
+      ci: {
+        secret,
+        header: 'X-Ci-Signature',
+        algorithm: 'sha512',
+        encoding: 'base64',
+        prefix: 'v1=',
+        message: 'note.items.0.text',
+        eventType: 'kind',
+        deliveryId: 'meta.id',
+        sourceMetadata: { repo: 'project.name', build: 'build.number', absent: 'not.there' },
+      },
+    },
+  },
+  header: 'x-ci-signature',
+  bodyBytesMax: 5_242_880,
+  sign: (body, key = SECRETS.new) => ({
+    'content-type': 'application/json',
+    'x-ci-signature': `v1=${hmac('sha512', key, body).toString('base64')}`,
+  }),
+  said: (text, id = randomUUID()) => ({
+    kind: 'build.failed',
+    meta: { id },
+    note: { items: [{ text }] },
+    project: { name: 'acme/app' },
+    build: { number: 7 },
+  }),
+};
+
+export const VENDORS: readonly Vendor[] = [github, jira, slack, custom];
+export const VENDOR: Readonly<Record<'github' | 'jira' | 'slack' | 'custom', Vendor>> = {
+  github,
+  jira,
+  slack,
+  custom,
+};
+
+/** All of them in one receiver. */
+export const ALL_OPTIONS: Partial<ReceiveWebhooksOptions> = Object.assign(
+  {},
+  ...VENDORS.map(({ options }) => options),
+);
+
+export function signSlack(
+  body: string | Buffer,
+  {
+    key = SECRETS.new,
+    seconds = Math.floor(Date.now() / 1_000),
+  }: { key?: string; seconds?: number | string } = {},
+): Headers {
+  return {
+    'content-type': 'application/json',
+    'x-slack-request-timestamp': String(seconds),
+    'x-slack-signature': `v0=${hmac('sha256', key, `v0:${seconds}:`, body).toString('hex')}`,
+  };
+}
+
+/** What of an `event_callback` matters here. */
+export function slackMessage(text: string, more: object = {}, event: object = {}): object {
+  return {
+    token: 'verification-token',
+    team_id: 'T061EG9R6',
+    api_app_id: 'A0MDYCDME',
+    event: {
+      type: 'app_mention',
+      user: 'W021FGA1Z',
+      text,
+      ts: `${Date.now()}.${randomUUID().slice(0, 6)}`,
+      channel: 'C0LAN2Q65',
+      ...event,
+    },
+    type: 'event_callback',
+    event_id: `Ev${randomUUID()}`,
+    authorizations: [{ team_id: 'T061EG9R6', user_id: 'U0LAN0Z89', is_bot: true }],
+    ...more,
+  };
+}
+
+/** What of a `comment_created` matters here. */
+export function jiraComment(body: unknown, more: object = {}): object {
+  const id = String(Math.floor(Math.random() * 1e9));
+  return {
+    timestamp: 1_700_000_000_000,
+    webhookEvent: 'comment_created',
+    comment: {
+      self: `https://acme.atlassian.net/rest/api/2/issue/10001/comment/${id}`,
+      id,
+      author: { accountId: '5b10a2', displayName: 'Jo', accountType: 'atlassian' },
+      body,
+    },
+    issue: jiraIssue(),
+    ...more,
+  };
+}
+
+export function jiraIssue(fields: object = {}): object {
+  return {
+    id: '10001',
+    self: 'https://acme.atlassian.net/rest/api/2/issue/10001',
+    key: 'APP-42',
+    fields: { summary: 'It is slow', project: { key: 'APP', name: 'App' }, ...fields },
+  };
+}
+
+/** Posts to `/webhooks/<name>`. */
+export async function post(
+  url: string,
+  name: string,
+  { headers, body }: { readonly headers: Headers; readonly body: string | Buffer },
+): Promise<Response> {
+  return fetch(`${url}/webhooks/${name}`, {
+    method: 'POST',
+    headers,
+    body: new Uint8Array(Buffer.from(body)),
+  });
+}
+
+/** A signed delivery in which a person says something. */
+export async function say(
+  url: string,
+  vendor: Vendor,
+  text: string,
+  id: string = randomUUID(),
+): Promise<Response> {
+  const body = JSON.stringify(vendor.said(text, id));
+  const headers = { ...vendor.sign(body), ...(vendor.idHeader !== undefined && { [vendor.idHeader]: id }) };
+  return post(url, vendor.name, { headers, body });
+}
