@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TasktrailError } from '../errors.ts';
-import type { Job, JobWork, Queue } from './queue.ts';
+import type { AbortCause, Cancellation, Job, JobWork, Queue } from './queue.ts';
 
 /** Jobs in memory are a few kilobytes; beyond this nobody works them off in time, and a sender should hear of it. */
 const WAITING_MAX = 10_000;
@@ -11,6 +11,11 @@ export interface InProcessQueueOptions {
   readonly concurrency: number;
 }
 
+interface Running {
+  readonly stop: AbortController;
+  readonly done: Promise<void>;
+}
+
 /**
  * Jobs in this process's memory, oldest first. What is lost with the process is found again in the log directory: the
  * facts of a queued task hold all that its job does.
@@ -19,9 +24,10 @@ export class InProcessQueue implements Queue {
   readonly name: string;
   readonly system = 'in_process';
   readonly #concurrency: number;
-  readonly #waiting: Job[] = [];
-  readonly #running = new Set<Promise<void>>();
-  readonly #stop = new AbortController();
+  /** By task id, in the order in which they came. */
+  readonly #waiting = new Map<string, Job>();
+  readonly #running = new Map<string, Running>();
+  #isClosed = false;
   #work: JobWork | undefined;
 
   constructor(options: InProcessQueueOptions) {
@@ -30,15 +36,32 @@ export class InProcessQueue implements Queue {
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.size;
   }
 
   async push(job: Job): Promise<void> {
-    if (this.#stop.signal.aborted) throw unavailable('the service is shutting down');
-    if (this.#waiting.length >= WAITING_MAX) throw unavailable(`${WAITING_MAX} tasks are waiting already`);
-    this.#waiting.push(job);
+    if (this.#isClosed) throw unavailable('the service is shutting down');
+    if (this.#waiting.has(job.taskId) || this.#running.has(job.taskId)) return;
+    if (this.#waiting.size >= WAITING_MAX) throw unavailable(`${WAITING_MAX} tasks are waiting already`);
+    this.#waiting.set(job.taskId, job);
     // Not before whoever pushed has been answered.
     setImmediate(() => this.#next());
+  }
+
+  knows(taskId: string): Promise<boolean> {
+    return this.has(taskId);
+  }
+
+  async has(taskId: string): Promise<boolean> {
+    return this.#waiting.has(taskId) || this.#running.has(taskId);
+  }
+
+  async cancel(taskId: string): Promise<Cancellation> {
+    if (this.#waiting.delete(taskId)) return 'removed';
+    const running = this.#running.get(taskId);
+    if (running === undefined) return 'unknown';
+    abort(running.stop, 'cancelled');
+    return 'aborted';
   }
 
   start(work: JobWork): void {
@@ -47,25 +70,31 @@ export class InProcessQueue implements Queue {
   }
 
   async close(deadlineMs: number): Promise<void> {
-    this.#stop.abort();
-    await Promise.race([Promise.allSettled(this.#running), delay(deadlineMs, undefined, { ref: false })]);
+    this.#isClosed = true;
+    const running = [...this.#running.values()];
+    for (const { stop } of running) abort(stop, 'closing');
+    const all = Promise.allSettled(running.map(({ done }) => done));
+    await Promise.race([all, delay(deadlineMs, undefined, { ref: false })]);
   }
 
   #next(): void {
     const work = this.#work;
     if (work === undefined) return;
-    while (this.#running.size < this.#concurrency && !this.#stop.signal.aborted) {
-      const job = this.#waiting.shift();
+    while (this.#running.size < this.#concurrency && !this.#isClosed) {
+      const [job] = this.#waiting.values();
       if (job === undefined) return;
-      const run = begin(work, job, this.#stop.signal).catch((error: unknown) => {
-        // A worker that rejects has a defect of its own: say so, and go on with the others.
-        process.emitWarning(error instanceof Error ? error : String(error), { type: 'TasktrailWarning' });
-      });
-      const done = run.then(() => {
-        this.#running.delete(done);
-        this.#next();
-      });
-      this.#running.add(done);
+      this.#waiting.delete(job.taskId);
+      const stop = new AbortController();
+      const done = begin(work, job, stop.signal)
+        .catch((error: unknown) => {
+          // A worker that rejects has a defect of its own: say so, and go on with the others.
+          process.emitWarning(error instanceof Error ? error : String(error), { type: 'TasktrailWarning' });
+        })
+        .then(() => {
+          this.#running.delete(job.taskId);
+          this.#next();
+        });
+      this.#running.set(job.taskId, { stop, done });
     }
   }
 }
@@ -73,6 +102,11 @@ export class InProcessQueue implements Queue {
 /** Turns what a worker throws at once into a rejection. */
 async function begin(work: JobWork, job: Job, signal: AbortSignal): Promise<void> {
   await work(job, { signal });
+}
+
+/** The first cause stays: a controller that is aborted already keeps its reason. */
+function abort(controller: AbortController, cause: AbortCause): void {
+  controller.abort(cause);
 }
 
 function unavailable(reason: string): TasktrailError {

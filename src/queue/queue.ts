@@ -10,28 +10,54 @@ export interface Job {
   readonly agent: string | null;
   /** 1 for the first. */
   readonly attempt: number;
-  /** How many of the earlier attempts a clean stop of their service cut short. Default none. */
+  /** How many of the earlier attempts were cut short by a clean stop, or are gone on with. Default none. */
   readonly stops?: number;
   /** The workflow that an earlier attempt began, and this one goes on with. */
   readonly workflowId?: string;
   readonly carrier: TraceCarrier;
 }
 
+/** Why a job's signal is aborted. */
+export type AbortCause = 'cancelled' | 'closing';
+
 export interface JobRun {
-  /** Aborts when the queue closes before the job is done. */
+  /** Aborts when somebody cancels the job, or when the queue closes before it is done; its `reason` is an `AbortCause`. */
   readonly signal: AbortSignal;
+  /**
+   * Says that the job is over although the queue is closing. Without it, a job whose signal was aborted by the close is
+   * one that the close cut short: it goes back into the queue for the next worker.
+   */
+  finish?(): void;
+  /** Keeps with the job what its next attempt goes on with, should this worker be lost. Never throws. */
+  keep?(progress: JobProgress): void;
+}
+
+/** What an attempt leaves for the one after it. */
+export interface JobProgress {
+  readonly workflowId: string;
+  /** As in the job: how many attempts up to here do not count. */
+  readonly stops: number;
 }
 
 /** What a worker does with a job. It records its own outcome and does not reject. */
 export type JobWork = (job: Job, run: JobRun) => Promise<void>;
+
+/** What became of a wish to cancel: the job will never start, its worker was told, or the queue has no such job. */
+export type Cancellation = 'removed' | 'aborted' | 'unknown';
 
 export interface Queue {
   /** `messaging.destination.name`. */
   readonly name: string;
   /** `messaging.system`. */
   readonly system: string;
-  /** Resolves when the queue has the job; rejects with `ERR_QUEUE_UNAVAILABLE` when it cannot take it. */
+  /** Resolves when the queue has the job, once however often it is pushed while it waits or runs; rejects with `ERR_QUEUE_UNAVAILABLE` when it cannot take it. */
   push(job: Job): Promise<void>;
+  /** Whether the job waits or runs. Rejects with `ERR_QUEUE_UNAVAILABLE` when nobody can say. */
+  has(taskId: string): Promise<boolean>;
+  /** Whether the job waits, runs, or was over not long ago: false when it never came or was lost. Rejects as `has`. */
+  knows(taskId: string): Promise<boolean>;
+  /** Rejects with `ERR_QUEUE_UNAVAILABLE` when nobody can say. */
+  cancel(taskId: string): Promise<Cancellation>;
   /** Begins to hand out jobs. */
   start(work: JobWork): void;
   /** Hands out nothing more, aborts what runs and waits for it until the deadline. Safe to call twice. */

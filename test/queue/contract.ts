@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Job, Queue } from '../../src/queue/queue.ts';
+import type { AbortCause, Job, JobRun, Queue } from '../../src/queue/queue.ts';
 import { until } from '../webhooks/receiver.ts';
 
 export interface QueueFactory {
@@ -123,4 +123,116 @@ export function queueContract(name: string, { open }: QueueFactory): void {
       retryable: true,
     });
   });
+
+  test(`${name}: a job that waits or runs is not queued twice, and can be queued again when it is over`, async () => {
+    const queue = await open(1);
+    const seen: string[] = [];
+    const gates = new Map<string, () => void>();
+    const work = async (job: Job): Promise<void> => {
+      seen.push(job.taskId);
+      await new Promise<void>((resolve) => gates.set(job.taskId, resolve));
+    };
+    await Promise.all([queue.push(jobOf('task-1')), queue.push(jobOf('task-1'))]);
+    await queue.push(jobOf('task-1'));
+    await queue.push(jobOf('task-2'));
+    queue.start(work);
+    await until(() => (seen.length > 0 ? true : undefined), 'the first job');
+    await queue.push(jobOf('task-1'));
+    gates.get('task-1')?.();
+    await until(() => (seen.length > 1 ? true : undefined), 'the second job');
+    expect(seen).toEqual(['task-1', 'task-2']);
+    await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the first to be over');
+    await queue.push(jobOf('task-1'));
+    gates.get('task-2')?.();
+    await until(() => (seen.length > 2 ? true : undefined), 'the first job once more');
+    expect(seen).toEqual(['task-1', 'task-2', 'task-1']);
+    gates.get('task-1')?.();
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: it has a job from the push to the end of its work`, async () => {
+    const queue = await open(1);
+    let end = (): void => {};
+    let isRunning = false;
+    expect(await queue.has('task-1')).toBe(false);
+    await queue.push(jobOf('task-1'));
+    expect(await queue.has('task-1')).toBe(true);
+    queue.start(() => {
+      isRunning = true;
+      return new Promise<void>((resolve) => {
+        end = resolve;
+      });
+    });
+    await until(() => (isRunning ? true : undefined), 'the job');
+    expect(await queue.has('task-1')).toBe(true);
+    end();
+    await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the job to be over');
+    expect(await queue.has('task-2')).toBe(false);
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: a waiting job that is cancelled never runs, and the others do`, async () => {
+    const queue = await open(1);
+    const seen: string[] = [];
+    for (const id of ['task-1', 'task-2', 'task-3']) await queue.push(jobOf(id));
+    expect(await queue.cancel('task-2')).toBe('removed');
+    expect(await queue.has('task-2')).toBe(false);
+    expect(await queue.cancel('task-2')).toBe('unknown');
+    queue.start(async (job) => void seen.push(job.taskId));
+    await until(() => (seen.includes('task-3') ? true : undefined), 'the last job');
+    expect(seen).toEqual(['task-1', 'task-3']);
+    expect(await queue.cancel('task-4')).toBe('unknown');
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: a cancelled job hears why, its neighbour goes on, and it does not run again`, async () => {
+    const queue = await open(2);
+    const runs = new Map<string, JobRun>();
+    const ended: string[] = [];
+    queue.start(async (job, run) => {
+      runs.set(job.taskId, run);
+      await aborted(run.signal);
+      ended.push(`${job.taskId} ${causeOf(run)}`);
+    });
+    await queue.push(jobOf('task-1'));
+    await queue.push(jobOf('task-2'));
+    await until(() => (runs.size === 2 ? true : undefined), 'both jobs');
+    expect(await queue.cancel('task-1')).toBe('aborted');
+    await until(() => (ended.length > 0 ? true : undefined), 'the end of the first');
+    expect(ended).toEqual(['task-1 cancelled']);
+    expect(runs.get('task-2')?.signal.aborted).toBe(false);
+    await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the first to be over');
+    await queue.close(CLOSE_MS);
+    expect(ended).toEqual(['task-1 cancelled', 'task-2 closing']);
+  });
+
+  test(`${name}: a job that is cancelled stays so when the queue closes before it heeds it`, async () => {
+    const queue = await open(1);
+    const causes: (AbortCause | undefined)[] = [];
+    const gate: { heed?: () => void } = {};
+    queue.start(async (_job, run) => {
+      await new Promise<void>((resolve) => {
+        gate.heed = resolve;
+      });
+      causes.push(causeOf(run));
+    });
+    await queue.push(jobOf('task-1'));
+    const heed = await until(() => gate.heed, 'the job to run');
+    expect(await queue.cancel('task-1')).toBe('aborted');
+    const closed = queue.close(CLOSE_MS);
+    heed();
+    await closed;
+    expect(causes).toEqual(['cancelled']);
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function causeOf({ signal }: JobRun): AbortCause | undefined {
+  return signal.reason === 'cancelled' || signal.reason === 'closing' ? signal.reason : undefined;
 }

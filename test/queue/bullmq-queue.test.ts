@@ -1,0 +1,305 @@
+import { spawn } from 'node:child_process';
+import { Redis } from 'ioredis';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type BullmqQueueOptions, openBullmqQueue, type RedisQueue } from '../../src/queue/bullmq-queue.ts';
+import type { Job, JobRun } from '../../src/queue/queue.ts';
+import { findRedis, type RedisServer, startRedis } from '../redis.ts';
+import { until } from '../webhooks/receiver.ts';
+import { jobOf, queueContract } from './contract.ts';
+
+const program = findRedis();
+
+/** A worker counts as lost after half a second instead of half a minute. */
+const QUICK = { lockMs: 500, stalledMs: 200, settleMs: 400 };
+
+let server: RedisServer;
+let redis: Redis;
+let names = 0;
+let name = '';
+const lines: string[] = [];
+const errors: unknown[] = [];
+const opened: RedisQueue[] = [];
+
+async function open(options: Partial<BullmqQueueOptions> = {}): Promise<RedisQueue> {
+  const queue = await openBullmqQueue({
+    url: server.url,
+    name,
+    concurrency: 1,
+    times: QUICK,
+    log: (line) => lines.push(line),
+    onError: (error) => errors.push(error),
+    ...options,
+  });
+  opened.push(queue);
+  return queue;
+}
+
+/** Works until it is told to stop; `end` lets a job end by itself. */
+function worker(queue: RedisQueue, onEnd: (run: JobRun) => void = () => {}): Worker {
+  const worker: Worker = { jobs: [], causes: [], runs: [], end: () => {} };
+  queue.start(async (job, run) => {
+    worker.jobs.push(job);
+    worker.runs.push(run);
+    await new Promise<void>((resolve) => {
+      worker.end = resolve;
+      if (run.signal.aborted) resolve();
+      run.signal.addEventListener('abort', () => resolve());
+    });
+    worker.causes.push(run.signal.reason);
+    onEnd(run);
+  });
+  return worker;
+}
+
+interface Worker {
+  readonly jobs: Job[];
+  readonly runs: JobRun[];
+  readonly causes: unknown[];
+  end(): void;
+}
+
+const someJob = (jobs: readonly Job[]) => (): Job | undefined => jobs.at(-1);
+
+describe.skipIf('missing' in program)('a queue on Redis', () => {
+  beforeAll(async () => {
+    server = await startRedis(program);
+    redis = new Redis(server.url);
+  });
+
+  beforeEach(() => {
+    names += 1;
+    name = `agent-${names}`;
+    lines.length = 0;
+    errors.length = 0;
+  });
+
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map((queue) => queue.close(100)));
+  });
+
+  afterAll(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+
+  queueContract('bullmq', { open: (concurrency) => open({ concurrency }) });
+
+  test.each(['123', '0', 'wait', 'stalled-check', 'meta', 'a', '2026-01-01'])(
+    'a task may be called %s',
+    async (taskId) => {
+      const queue = await open();
+      await queue.push(jobOf(taskId));
+      expect(await queue.has(taskId)).toBe(true);
+      const { jobs } = worker(queue);
+      await until(someJob(jobs), 'the job');
+      expect(jobs).toEqual([jobOf(taskId)]);
+      expect(await queue.cancel(taskId)).toBe('aborted');
+    },
+  );
+
+  test('message, source and trace context stand in the telemetry option, the rest in the data', async () => {
+    const queue = await open();
+    await queue.push(jobOf('task-1'));
+    const { data, opts } = await redis.hgetall(`tasktrail:${name}:task-1`);
+    expect(JSON.parse(data ?? '')).toEqual({
+      command: 'review',
+      agent: null,
+      attempt: 1,
+      stops: 0,
+      workflowId: null,
+    });
+    expect(JSON.parse(JSON.parse(opts ?? '').tm)).toEqual({
+      task_id: 'task-1',
+      message: 'message of task-1',
+      source_metadata: { repo: 'acme/app', issue_number: 42 },
+      traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`,
+    });
+  });
+
+  test('another process cancels a waiting job, and a running one, and hears when there is none', async () => {
+    const [one, other] = [await open(), await open()];
+    await other.push(jobOf('task-1'));
+    await other.push(jobOf('task-2'));
+    const { jobs, causes } = worker(one);
+    await until(someJob(jobs), 'the job');
+    expect(await other.cancel('task-2')).toBe('removed');
+    expect(await other.cancel('task-1')).toBe('aborted');
+    await until(() => (causes.length > 0 ? true : undefined), 'the abort');
+    expect(causes).toEqual(['cancelled']);
+    await until(async () => ((await other.has('task-1')) ? undefined : true), 'the end');
+    expect(await other.cancel('task-1')).toBe('unknown');
+    expect(jobs.map(({ taskId }) => taskId)).toEqual(['task-1']);
+  });
+
+  test('a job that was cancelled and is queued again runs', async () => {
+    const [one, other] = [await open(), await open()];
+    const { jobs, causes } = worker(one);
+    for (const count of [1, 2]) {
+      await other.push(jobOf('task-1'));
+      await until(() => (jobs.length === count ? true : undefined), 'the job');
+      expect(await other.cancel('task-1')).toBe('aborted');
+      await until(async () => ((await other.has('task-1')) ? undefined : true), 'the end');
+    }
+    expect(causes).toEqual(['cancelled', 'cancelled']);
+  });
+
+  test('what a close cuts short is with the next worker at once, and goes on where it was', async () => {
+    const [one, other] = [await open(), await open()];
+    const first = worker(one);
+    await one.push(jobOf('task-1'));
+    await until(someJob(first.jobs), 'the job');
+    first.runs[0]?.keep?.({ stops: 0, workflowId: 'workflow-7-20260101T000000Z' });
+    await one.close(2_000);
+    expect(first.causes).toEqual(['closing']);
+    const second = worker(other);
+    const before = performance.now();
+    await until(someJob(second.jobs), 'the job again');
+    expect(performance.now() - before).toBeLessThan(QUICK.lockMs);
+    expect(second.jobs).toEqual([
+      { ...jobOf('task-1'), attempt: 2, stops: 1, workflowId: 'workflow-7-20260101T000000Z' },
+    ]);
+  });
+
+  test('a job that is over although the queue closes is not put back', async () => {
+    const [one, other] = [await open(), await open()];
+    const { jobs } = worker(one, (run) => run.finish?.());
+    await one.push(jobOf('task-1'));
+    await until(someJob(jobs), 'the job');
+    await one.close(2_000);
+    expect(await other.has('task-1')).toBe(false);
+  });
+
+  test('the job of a worker that was killed is taken over as the next attempt', async () => {
+    const queue = await open();
+    await queue.push(jobOf('task-1'));
+    const script = `
+      import { Worker } from 'bullmq';
+      const url = new URL(${JSON.stringify(server.url)});
+      const connection = { host: url.hostname, port: Number(url.port) };
+      new Worker(${JSON.stringify(name)}, () => { console.log('taken'); return new Promise(() => {}); },
+        { connection, prefix: 'tasktrail', lockDuration: ${QUICK.lockMs},
+          skipStalledCheck: true });`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    child.kill('SIGKILL');
+    const { jobs } = worker(queue);
+    expect((await until(someJob(jobs), 'the job')).attempt).toBe(2);
+  });
+
+  test('a job that lost its lock while it runs is not run a second time in its process', async () => {
+    const queue = await open({ concurrency: 3 });
+    const first = worker(queue);
+    await queue.push(jobOf('task-1'));
+    await until(someJob(first.jobs), 'the job');
+    const stored = `tasktrail:${name}:task-1`;
+    await redis.del(`${stored}:lock`);
+    await until(
+      async () => ((await redis.hget(stored, 'ats')) === '2' ? true : undefined),
+      'a second hand-out',
+    );
+    first.end();
+    await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the end');
+    await queue.push(jobOf('task-2'));
+    await until(() => (first.jobs.length > 1 ? true : undefined), 'the next job');
+    expect(first.jobs.map(({ taskId }) => taskId)).toEqual(['task-1', 'task-2']);
+    expect(errors).toEqual([]);
+  });
+
+  describe('job data edited by hand', () => {
+    const edit = (field: string, text: string) => redis.hset(`tasktrail:${name}:task-1`, field, text);
+    const without = (key: string) => async (): Promise<unknown> => {
+      const opts = JSON.parse((await redis.hget(`tasktrail:${name}:task-1`, 'opts')) ?? '');
+      const tm = JSON.parse(opts.tm);
+      delete tm[key];
+      return edit('opts', JSON.stringify({ ...opts, tm: JSON.stringify(tm) }));
+    };
+
+    test.each<[string, () => Promise<unknown>, Partial<Job>]>([
+      [
+        'data of wrong types',
+        () => edit('data', '{"command":7,"agent":[],"attempt":"x","stops":-1,"workflowId":"../x"}'),
+        { command: null },
+      ],
+      ['data that is no object', () => edit('data', '"x"'), { command: null }],
+      ['data that is null', () => edit('data', 'null'), { command: null }],
+      ['data without anything', () => edit('data', '{}'), { command: null }],
+      ['no trace context', without('traceparent'), { carrier: {} }],
+      ['a count of starts that is none', () => edit('ats', 'x'), { attempt: 1 }],
+      ['no source', without('source_metadata'), { sourceMetadata: {} }],
+    ])('%s is run with what is left', async (_what, damage, left) => {
+      const queue = await open();
+      await queue.push(jobOf('task-1'));
+      await damage();
+      const { jobs } = worker(queue);
+      await until(someJob(jobs), 'the job');
+      expect(jobs).toEqual([{ ...jobOf('task-1'), ...left }]);
+    });
+
+    test.each<[string, () => Promise<unknown>]>([
+      ['no telemetry option', () => edit('opts', '{}')],
+      ['a telemetry option that is no text', () => edit('opts', '{"tm":7}')],
+      ['a telemetry option that is no JSON', () => edit('opts', '{"tm":"{"}')],
+      ['no task id', without('task_id')],
+      ['no message', without('message')],
+      [
+        'a task id like a path',
+        () => edit('opts', JSON.stringify({ tm: '{"task_id":"../../etc","message":"x"}' })),
+      ],
+      ["another task's id", () => edit('opts', JSON.stringify({ tm: '{"task_id":"task-9","message":"x"}' }))],
+      ['options that are null', () => edit('opts', 'null')],
+      ['a progress that is no JSON', async () => Promise.all([edit('progress', '{'), edit('opts', '{}')])],
+      ['options that are no JSON', () => edit('opts', '{"tm":')],
+      ['data that are no JSON', async () => Promise.all([edit('data', '{'), edit('opts', '{}')])],
+    ])('a job with %s fails, is named in the log, and the next one runs', async (_what, damage) => {
+      // One that cannot be parsed comes round once more, and needs a free place for that.
+      const queue = await open({ concurrency: 2 });
+      await queue.push(jobOf('task-1'));
+      await damage();
+      const { jobs } = worker(queue);
+      await queue.push(jobOf('task-2'));
+      await until(someJob(jobs), 'the next job');
+      await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the failure');
+      expect(jobs.map(({ taskId }) => taskId)).toEqual(['task-2']);
+      expect(lines.join('\n')).toMatch(/job "task-1" in Redis cannot be run: /);
+    });
+
+    test.each<[string, () => Promise<unknown>]>([
+      ['is gone', async () => redis.del(`tasktrail:${name}:task-1`)],
+      ['is something else', async () => redis.set(`tasktrail:${name}:task-1`, 'x')],
+    ])('a job that %s leaves the queue, and the next one runs', async (_what, damage) => {
+      const queue = await open({ concurrency: 2 });
+      await queue.push(jobOf('task-1'));
+      await damage();
+      const { jobs } = worker(queue);
+      await queue.push(jobOf('task-2'));
+      await until(someJob(jobs), 'the next job');
+      await until(async () => {
+        const open = [...(await redis.lrange(`tasktrail:${name}:active`, 0, -1))];
+        open.push(...(await redis.lrange(`tasktrail:${name}:wait`, 0, -1)));
+        return open.includes('task-1') ? undefined : true;
+      }, 'it to be gone');
+      expect(jobs.map(({ taskId }) => taskId)).toEqual(['task-2']);
+      expect(lines.join('\n')).toMatch(/job "task-1" in Redis cannot be run: /);
+    });
+
+    test('a job that somebody else put there fails, and the next one runs', async () => {
+      const queue = await open();
+      const stranger = `tasktrail:${name}:17`;
+      await redis.hset(stranger, {
+        name: 'x',
+        data: '{}',
+        opts: '{}',
+        timestamp: '1',
+        delay: '0',
+        priority: '0',
+      });
+      await redis.lpush(`tasktrail:${name}:wait`, '17');
+      await queue.push(jobOf('task-2'));
+      const { jobs } = worker(queue);
+      await until(someJob(jobs), 'the next job');
+      expect(lines).toEqual(['job "17" in Redis cannot be run: its id is not that of a task']);
+    });
+  });
+});
