@@ -66,6 +66,8 @@ export type Change =
   | {
       readonly kind: 'span';
       readonly taskIds: readonly string[];
+      /** Whether somebody else's instrumentation made it: of those there may be too many. */
+      readonly isForeign: boolean;
       readonly span: OtlpSpan;
       readonly line: string;
     }
@@ -77,6 +79,8 @@ export type Change =
     }
   | { readonly kind: 'delivery'; readonly line: DeliveryLine }
   | { readonly kind: 'workflow-fact'; readonly fact: WorkflowFact }
+  /** A sign of life of an attempt: nothing to store. */
+  | { readonly kind: 'heartbeat'; readonly taskId: string; readonly attempt: number }
   /** Understood, and nothing to store. */
   | { readonly kind: 'nothing' }
   /** Names no task, workflow or delivery. */

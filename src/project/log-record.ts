@@ -1,5 +1,5 @@
 import { ATTR } from '../model/attributes.ts';
-import { OUTPUT_TYPES, type OutputType } from '../model/documents.ts';
+import { type DeliveryLine, OUTPUT_TYPES, type OutputType } from '../model/documents.ts';
 import { EVENT, type EventTarget, targetOf, workflowEventType } from '../model/events.ts';
 import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
@@ -29,7 +29,7 @@ const PROJECTIONS: Record<EventTarget, Projection> = {
   output: (subject) => withTask(subject, outputLine),
   delivery: deliveryOf,
   workflow: envelopeOf,
-  heartbeat: () => [{ kind: 'nothing' }],
+  heartbeat: heartbeatOf,
 };
 
 /** Fields of a line whose attribute has a standard name. */
@@ -63,6 +63,12 @@ export function projectLog(log: ReceivedLog, eventId: string): Change[] {
 function readAttempt(value: JsonValue | undefined): number {
   const attempt = typeof value === 'string' ? Number(value) : value;
   return typeof attempt === 'number' && Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1;
+}
+
+/** Says that an attempt is at work, and nothing that a file would hold. */
+function heartbeatOf(subject: Subject): Change[] {
+  const { taskId, attempt } = subject;
+  return [taskId === undefined ? unattributed(subject) : { kind: 'heartbeat', taskId, attempt }];
 }
 
 function withTask(subject: Subject, line: (subject: Subject) => JsonObject): Change[] {
@@ -209,9 +215,28 @@ function deliveryOf({ log, eventId, timestamp }: Subject): Change[] {
         task_ids: Array.isArray(body.task_ids) ? body.task_ids.filter((id) => typeof id === 'string') : [],
         trace_id: traceId ?? null,
         stages: Array.isArray(body.stages) ? body.stages : [],
+        ...countsOf(body),
       },
     },
   ];
+}
+
+/** Of a line that stands for many deliveries: how many, and why they were refused. */
+function countsOf({ count, reasons }: JsonObject): Pick<DeliveryLine, 'count' | 'reasons'> {
+  const named = isJsonObject(reasons) ? Object.entries(reasons).filter(isCount) : [];
+  return {
+    ...(typeof count === 'number' && isWhole(count) && { count }),
+    // From entries: a sender may name a reason `__proto__`.
+    ...(named.length > 0 && { reasons: Object.fromEntries(named) }),
+  };
+}
+
+function isCount(entry: [string, JsonValue | undefined]): entry is [string, number] {
+  return typeof entry[1] === 'number' && isWhole(entry[1]);
+}
+
+function isWhole(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
 }
 
 function envelopeOf(subject: Subject): Change[] {

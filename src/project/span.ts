@@ -1,24 +1,33 @@
 import { ATTR } from '../model/attributes.ts';
 import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
+import { isJsonObject } from '../model/json.ts';
 import { type OtlpKeyValue, plainFromAnyValue, type ReceivedSpan } from '../model/otlp.ts';
 import type { Change } from './change.ts';
 
+/** Every tracer of ours has this name. */
+const OWN_SCOPE = 'tasktrail';
+
 /** What a span changes: a line in the trace of each task that it names, on itself or on its resource. */
 export function projectSpan(received: ReceivedSpan): Change {
-  const { resource, span } = received;
+  const { resource, scope, span } = received;
   const named = [...namedTasks(span.attributes), ...namedTasks(resource.attributes)];
   const taskIds = [...new Set(named)].filter(isPathSafeId);
   if (named.length > 0 && taskIds.length === 0) {
     return { kind: 'rejected', reason: 'tasktrail.task.id is not a valid id' };
   }
   const line = traceLine(received);
-  if (taskIds.length > 0) return { kind: 'span', taskIds, span, line };
+  if (taskIds.length > 0) return { kind: 'span', taskIds, isForeign: !isOwnScope(scope), span, line };
   const workflowId = read(span.attributes, ATTR.workflowId);
   if (isWorkflowId(workflowId)) return { kind: 'workflow-span', workflowId, span, line };
   // A delivery that started nothing is one line under `_webhooks`; its span is for traces only.
   if (read(span.attributes, ATTR.webhookProvider) !== undefined) return { kind: 'nothing' };
   const service = read(resource.attributes, ATTR.serviceName);
   return { kind: 'unattributed', service: typeof service === 'string' ? service : 'unknown_service' };
+}
+
+/** Whether a span was made by the recording itself, by the name of its instrumentation scope. */
+export function isOwnScope(scope: unknown): boolean {
+  return isJsonObject(scope) && scope.name === OWN_SCOPE;
 }
 
 /** One line of the OpenTelemetry file format: a whole ExportTraceServiceRequest around one span. */

@@ -26,8 +26,8 @@ export interface Reading<Received> extends IngestResult {
 }
 
 /**
- * Reads an export request in its OTLP/JSON shape, whichever encoding it came in. A bad record is refused alone; a
- * request whose lists are not lists is refused whole, because nobody could say how many records it held.
+ * Reads an export request in its OTLP/JSON shape, whichever encoding it came in. A bad record is refused alone, and so is
+ * an entry around records that is none, or whose own list is no list: as one, because nobody could say how many it held.
  */
 export function readRequest<Resource, Received>(
   request: unknown,
@@ -35,11 +35,15 @@ export function readRequest<Resource, Received>(
 ): Reading<Received> {
   if (!isJsonObject(request)) throw malformed('the request is not an object');
   const tally: Tally<Received> = { items: [], refused: new Map() };
-  for (const resource of objectsIn(request, layout.resources)) {
+  const resources = request[layout.resources];
+  if (!Array.isArray(resources) && !isAbsent(resources))
+    throw malformed(`${layout.resources} is not an array`);
+  const refuse = (reason: string): void => count(tally.refused, reason);
+  for (const resource of objectsIn(request, layout.resources, refuse)) {
     const check = new Check();
     const raw = readObject(resource.resource, 'resource', check);
     const plain = layout.resource(readKeyValues(raw?.attributes, 'the attributes of the resource', check));
-    for (const scope of objectsIn(resource, layout.scopes)) {
+    for (const scope of objectsIn(resource, layout.scopes, refuse)) {
       readScope({ raw: scope, resource: plain, problem: check.problem }, layout, tally);
     }
   }
@@ -70,7 +74,7 @@ function readScope<Resource, Received>(
   const version = readText(raw?.version, 'the version of the scope', check);
   const scope = { name, ...(version === '' ? undefined : { version }) };
   const origin = { resource: entry.resource, scope };
-  for (const record of listIn(entry.raw, layout.records)) {
+  for (const record of listIn(entry.raw, layout.records, (reason) => count(tally.refused, reason))) {
     const recordCheck = new Check();
     if (check.problem !== undefined) recordCheck.refuse(check.problem);
     else if (isJsonObject(record)) {
@@ -95,18 +99,20 @@ function summary(refused: ReadonlyMap<string, number>): IngestResult {
   return { rejected, reasons };
 }
 
-function* objectsIn(parent: JsonObject, field: string): Iterable<JsonObject> {
-  for (const item of listIn(parent, field)) {
-    if (!isJsonObject(item)) throw malformed(`an entry of ${field} is not an object`);
-    yield item;
+type Refuse = (reason: string) => void;
+
+function* objectsIn(parent: JsonObject, field: string, refuse: Refuse): Iterable<JsonObject> {
+  for (const item of listIn(parent, field, refuse)) {
+    if (isJsonObject(item)) yield item;
+    else refuse(`an entry of ${field} is not an object`);
   }
 }
 
-function listIn(parent: JsonObject, field: string): readonly unknown[] {
+function listIn(parent: JsonObject, field: string, refuse: Refuse): readonly unknown[] {
   const list = parent[field];
   if (Array.isArray(list)) return list;
-  if (isAbsent(list)) return [];
-  throw malformed(`${field} is not an array`);
+  if (!isAbsent(list)) refuse(`${field} is not an array`);
+  return [];
 }
 
 function malformed(message: string): TasktrailError {

@@ -11,9 +11,15 @@ export interface TaskOrder {
   readonly command?: string;
 }
 
-/** Where `POST /tasks` hands a task over. Resolves once the task is queued; `ERR_QUEUE_UNAVAILABLE` when it cannot be. */
+/** `cancelled`: it will never start. `cancelling`: its agent is told to end, and the task's result will say it. */
+export type CancelAnswer = 'cancelled' | 'cancelling';
+
+/** Where `POST /tasks` hands a task over, and `POST /tasks/{id}/cancel` the wish to end it. */
 export interface Intake {
+  /** Resolves once the task is queued; `ERR_QUEUE_UNAVAILABLE` when it cannot be. */
   submit(order: TaskOrder): Promise<{ readonly taskId: string }>;
+  /** `ERR_NOT_FOUND` for a task that nobody knows, `ERR_CONFLICT` for one that is over. Absent: none can be cancelled. */
+  cancel?(taskId: string): Promise<CancelAnswer>;
 }
 
 /** A message is text that a person or a program wrote for an agent; contents of that size belong in a file. */

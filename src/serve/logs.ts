@@ -8,6 +8,7 @@ import { type Intake, readTaskOrder } from './intake.ts';
 import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
 import { readTaskQuery } from './task-query.ts';
+import { webhookRoutes } from './webhooks.ts';
 import { workflowLinks, workflowRoutes } from './workflows.ts';
 
 export interface ServeLogsOptions {
@@ -38,14 +39,16 @@ const PARTS: readonly Part[] = [
 
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 
-/** The REST API under `/tasks`, `/workflows` and `/events`, as a handler for Express 4, Express 5 or a bare node:http server. */
+/** The REST API under `/tasks`, `/workflows`, `/events` and `/webhooks`, as a handler for Express 4, Express 5 or a bare node:http server. */
 export function serveLogs(options: ServeLogsOptions): HttpHandler {
   const { reader, intake } = options;
   const routes: Record<string, Methods> = {
     '/tasks': { GET: listTasks(reader), POST: submitTask(intake) },
     '/tasks/:id': { GET: showTask(reader) },
+    '/tasks/:id/cancel': { POST: cancelTask(intake) },
     '/tasks/:id/logs/full': { GET: showFull(reader) },
     ...workflowRoutes(reader),
+    ...webhookRoutes(reader),
   };
   for (const part of PARTS) {
     routes[`/tasks/:id/logs/${pathOf(part)}`] = {
@@ -73,6 +76,17 @@ function submitTask(intake: Intake | undefined): Answer {
       value: { status: 'accepted', task_ids: [taskId] },
       headers: { Location: `${req.baseUrl}/tasks/${taskId}` },
     });
+  };
+}
+
+function cancelTask(intake: Intake | undefined): Answer {
+  return async (req, res) => {
+    const id = taskIdOf(req);
+    if (intake?.cancel === undefined) {
+      throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server runs no tasks: end it where it runs');
+    }
+    const status = await intake.cancel(id);
+    sendJson(res, { status: status === 'cancelled' ? 200 : 202, value: { task_id: id, status } });
   };
 }
 

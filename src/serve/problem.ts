@@ -14,6 +14,7 @@ interface ProblemRow {
 const PROBLEMS: Readonly<Record<ErrorCode, ProblemRow>> = {
   ERR_AGENT_FAILED: { status: 500, title: 'The agent failed' },
   ERR_CONFIG_INVALID: { status: 500, title: 'The configuration is not valid' },
+  ERR_CONFLICT: { status: 409, title: 'Not possible as things are' },
   ERR_DIRECTORY_HELD: { status: 500, title: 'The log directory is held by another process' },
   ERR_DIRECTORY_UNUSABLE: { status: 500, title: 'The log directory cannot be used' },
   ERR_ENCODING_UNSUPPORTED: { status: 415, title: 'The content encoding is not supported' },

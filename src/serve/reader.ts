@@ -1,3 +1,4 @@
+import type { DeliveryPage, DeliveryQuery } from '../model/delivery.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Flow, TaskDocument, TaskFlow, TaskPage, TaskQuery } from '../model/task-reading.ts';
 import type { FeedPage, FeedQuery, StoredWorkflow, WorkflowPage, WorkflowQuery } from '../model/workflow.ts';
@@ -11,6 +12,8 @@ export interface Reader {
   openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
   /** `ERR_INPUT_INVALID` for a cursor that is not one of ours. */
   listTasks(query: TaskQuery): Promise<TaskPage>;
+  /** `ERR_INPUT_INVALID` for a cursor that is not one of ours. */
+  listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
   /** Undefined when there is no such workflow; `ERR_STORE_UNAVAILABLE` when its files are unreadable. */
   readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
   /** `ERR_INPUT_INVALID` for a cursor that is not one of ours. */

@@ -57,6 +57,12 @@ export function traceKey(line: unknown): LineKey | undefined {
   return { id: spanKey(span.traceId, span.spanId), timestamp: isoOfSpan(span.startTimeUnixNano) };
 }
 
+/** The instrumentation scope of the span in a line of a trace. */
+export function scopeOf(line: unknown): unknown {
+  const spans = firstOf(firstOf(line, 'resourceSpans'), 'scopeSpans');
+  return isJsonObject(spans) ? spans.scope : undefined;
+}
+
 /** The time of a span's start; empty when it has none. */
 export function isoOfSpan(nanos: unknown): string {
   const ms = Math.trunc(Number(nanos) / 1_000_000);

@@ -71,7 +71,8 @@ export async function mapBounded<Item, Result>(
   return results;
 }
 
-function newestFirst(a: Place, b: Place): number {
+/** Negative when `a` comes before `b`. */
+export function newestFirst(a: Place, b: Place): number {
   if (a.at !== b.at) return a.at > b.at ? -1 : 1;
   if (a.id === b.id) return 0;
   return a.id > b.id ? -1 : 1;

@@ -1,22 +1,30 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isJsonObject } from '../model/json.ts';
+import { type JsonObject, objectOf } from '../model/json.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
-import { AnnouncedSpans } from '../project/announced-spans.ts';
+import { AnnouncedSpans, spanKey } from '../project/announced-spans.ts';
 import type { Change, FactLine } from '../project/change.ts';
 import { TaskFold } from '../project/fold.ts';
+import { isOwnScope } from '../project/span.ts';
 import { redactJson } from '../redact/redact.ts';
 import { restoreTask } from './compress.ts';
 import { isTempNameOf, makeDirectory, readText, replaceFile } from './durable.ts';
 import { TASK_FILES, type TaskFile, taskDir } from './layout.ts';
 import { LineFile, type NewLine } from './line-file.ts';
-import { eventKey, factKey, isFactLine, jsonLine, spanLine, traceKey } from './line-keys.ts';
+import { eventKey, factKey, isFactLine, jsonLine, scopeOf, spanLine, traceKey } from './line-keys.ts';
+import type { OnRefused } from './open-units.ts';
+import type { TaskState, Vitals } from './vitals.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
+
+type TaskSpan = Extract<TaskChange, { kind: 'span' }>;
 
 const LINE_FILES = ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const;
 type LineFileName = (typeof LINE_FILES)[number];
 const DOCUMENTS = ['input', 'finalResult', 'metadata'] as const;
+
+/** Field of `metadata.json`. */
+const DROPPED_SPANS = 'dropped_spans';
 
 /** After the task's end: time for spans that are on their way before they are given up. */
 const LOST_SPAN_MS = 10_000;
@@ -28,6 +36,17 @@ const SETTLE_MAX_MS = 60_000;
 /** A task that nothing is heard of leaves memory; the next record reads it back. */
 const IDLE_MS = 600_000;
 
+/**
+ * An agent's own tracing may send hundreds of spans for each request to its model. So many are a long session's, and
+ * about 20 MB; more would make a trace that no viewer opens, and a file that has to be read back whole.
+ */
+const FOREIGN_SPANS_MAX = 20_000;
+
+export interface TaskSurroundings {
+  readonly logDir: string;
+  readonly vitals: Vitals;
+}
+
 /** One task's directory while somebody writes to it: the ids of its lines, the fold of its facts, what is due. */
 export class OpenTask {
   readonly id: string;
@@ -36,36 +55,51 @@ export class OpenTask {
   readonly #files: Record<LineFileName, LineFile>;
   readonly #spans = new AnnouncedSpans();
   readonly #written = new Map<TaskFile, string>();
+  readonly #vitals: Vitals;
+  #state: TaskState;
+  #foreignSpans: number;
+  /** Foreign spans that were too many, those of earlier processes included. */
+  #droppedSpans = 0;
+  /** How many of those `metadata.json` speaks of. */
+  #toldSpans = 0;
   #settled = false;
   #endedAtMs: number | undefined;
   #changedAtMs: number;
   #settleMs = SETTLE_MS;
   #wasReordered = false;
 
-  private constructor(id: string, dir: string, loaded: Loaded, nowMs: number) {
+  private constructor({ id, nowMs }: Opening, loaded: Loaded, { logDir, vitals }: TaskSurroundings) {
     this.id = id;
-    this.#dir = dir;
+    this.#dir = taskDir(logDir, id);
+    this.#vitals = vitals;
     this.#fold = new TaskFold(id);
     this.#files = loaded.files;
-    for (const fact of loaded.facts) this.#learn(fact);
+    this.#foreignSpans = loaded.foreignSpans;
+    this.#learn(loaded.facts);
+    this.#state = this.#readState();
     this.#changedAtMs = nowMs;
     if (this.#fold.isTerminal) this.#endedAtMs = nowMs;
   }
 
   /** Reads a task back, or begins one. Cuts torn tails, removes unfinished files, rewrites documents that lag behind. */
-  static async open(logDir: string, id: string, nowMs: number): Promise<OpenTask> {
-    const dir = taskDir(logDir, id);
+  static async open(opening: Opening, surroundings: TaskSurroundings): Promise<OpenTask> {
+    const dir = taskDir(surroundings.logDir, opening.id);
     await makeDirectory(dir);
     await restoreTask(dir, await removeTemps(dir));
-    const task = new OpenTask(id, dir, await load(dir), nowMs);
+    const task = new OpenTask(opening, await load(dir), surroundings);
     for (const document of DOCUMENTS) {
       const text = await readText(join(dir, TASK_FILES[document]));
       if (text !== undefined) task.#written.set(document, text);
     }
-    const wasSettled = isSettled(task.#written.get('metadata'));
-    task.#settled = wasSettled && task.#fold.isTerminal && !task.#isUnfinished();
+    const known = parseMetadata(task.#written.get('metadata'));
+    task.#settled = known.settled === true && task.#fold.isTerminal && !task.#isUnfinished();
+    task.#droppedSpans = droppedSpansOf(known);
+    task.#toldSpans = task.#droppedSpans;
     // A directory with nothing of ours in it may be anybody's.
-    if (LINE_FILES.some((name) => !task.#files[name].isEmpty)) await task.#writeDocuments();
+    if (LINE_FILES.some((name) => !task.#files[name].isEmpty)) {
+      await task.#writeDocuments();
+      task.#vitals.found(task.#state, opening.nowMs);
+    }
     return task;
   }
 
@@ -74,13 +108,22 @@ export class OpenTask {
   }
 
   /** Stores what is new and returns how many changes were. When it throws, the task must be opened anew. */
-  async apply(changes: readonly TaskChange[], nowMs: number): Promise<number> {
+  async apply(changes: readonly TaskChange[], nowMs: number, onRefused?: OnRefused): Promise<number> {
     const lines: Record<LineFileName, NewLine[]> = { webhookFlow: [], agentOutput: [], facts: [], trace: [] };
     const facts = new Map<string, FactLine>();
-    for (const change of changes) {
+    const foreign = new Set<string>();
+    for (const [index, change] of changes.entries()) {
       if (change.kind === 'line') lines[change.file].push(jsonLine(change.line));
-      else if (change.kind === 'span') lines.trace.push(spanLine(change.span, change.line));
-      else if (!this.#files.facts.has(change.line.event_id) && !facts.has(change.line.event_id)) {
+      else if (change.kind === 'span') {
+        if (this.#hasRoomFor(change, foreign)) lines.trace.push(spanLine(change.span, change.line));
+        else {
+          this.#droppedSpans += 1;
+          onRefused?.(
+            index,
+            `task ${this.id} has ${FOREIGN_SPANS_MAX} foreign spans, the most that are kept`,
+          );
+        }
+      } else if (!this.#files.facts.has(change.line.event_id) && !facts.has(change.line.event_id)) {
         facts.set(change.line.event_id, change.line);
         lines.facts.push(jsonLine(change.line));
       }
@@ -89,11 +132,17 @@ export class OpenTask {
     const settledBefore = this.#settled;
     let fresh = 0;
     for (const name of LINE_FILES) fresh += await this.#files[name].append(lines[name]);
-    if (fresh === 0) return 0;
-    for (const fact of facts.values()) this.#learn(fact);
-    this.#touch(nowMs);
+    this.#foreignSpans += foreign.size;
+    if (facts.size > 0) {
+      this.#learn(facts.values());
+      this.#state = this.#readState();
+    }
+    if (changes.length > 0) this.#vitals.heard(this.#state, nowMs, changes.some(isSign));
+    if (fresh > 0) this.#touch(nowMs);
     const isOld = facts.size === 0 && this.#settled === settledBefore && this.#written.has('metadata');
-    if (!isOld || this.#firstTimestamp() !== firstBefore) await this.#writeDocuments();
+    const isNews = fresh > 0 && (!isOld || this.#firstTimestamp() !== firstBefore);
+    // The first loss is told at once, and how many there are by now each second.
+    if (isNews || (this.#droppedSpans > 0 && this.#toldSpans === 0)) await this.#writeDocuments();
     return fresh;
   }
 
@@ -105,6 +154,7 @@ export class OpenTask {
       isOver,
       lastTimestamp: this.#lastTimestamp(),
     });
+    if (this.#isCountBehind) await this.#writeDocuments();
     const isQuiet = nowMs - this.#changedAtMs >= this.#settleMs;
     if (this.#endedAtMs === undefined || this.#settled || !isQuiet) return spans;
     await this.#putInOrder();
@@ -115,9 +165,9 @@ export class OpenTask {
     return spans;
   }
 
-  /** Whether time has yet to bring something: its end is not settled. */
+  /** Whether time has yet to bring something: its end is not settled, or a count is not written. */
   get isDue(): boolean {
-    return this.#endedAtMs !== undefined && !this.#settled;
+    return (this.#endedAtMs !== undefined && !this.#settled) || this.#isCountBehind;
   }
 
   /** Whether it may leave memory: settled and quiet, or nothing heard of it for long. */
@@ -127,9 +177,30 @@ export class OpenTask {
     return quietMs >= (this.#settled ? 2 * this.#settleMs : IDLE_MS);
   }
 
-  #learn(fact: FactLine): void {
-    this.#fold.add(fact);
-    this.#spans.add(fact);
+  #learn(facts: Iterable<FactLine>): void {
+    for (const fact of facts) {
+      this.#fold.add(fact);
+      this.#spans.add(fact);
+    }
+  }
+
+  #readState(): TaskState {
+    const { status, attempt, heartbeat_seconds: seconds } = this.#fold.metadata(null);
+    const heartbeatSeconds = typeof seconds === 'number' && seconds > 0 ? seconds : undefined;
+    return { taskId: this.id, status, attempt, heartbeatSeconds };
+  }
+
+  /** Whether a span may be stored; notes in `added` those of others that will be. */
+  #hasRoomFor({ span, isForeign }: TaskSpan, added: Set<string>): boolean {
+    const key = spanKey(span.traceId, span.spanId);
+    if (!isForeign || this.#hasSpan(key) || added.has(key)) return true;
+    if (this.#foreignSpans + added.size >= FOREIGN_SPANS_MAX) return false;
+    added.add(key);
+    return true;
+  }
+
+  get #isCountBehind(): boolean {
+    return this.#droppedSpans !== this.#toldSpans;
   }
 
   #touch(nowMs: number): void {
@@ -185,8 +256,13 @@ export class OpenTask {
   async #writeDocuments(): Promise<void> {
     await this.#write('input', this.#fold.input());
     await this.#write('finalResult', this.#fold.result());
-    const metadata = this.#fold.metadata(this.#firstTimestamp());
-    await this.#write('metadata', this.#settled ? { ...metadata, settled: true } : metadata);
+    const dropped = this.#droppedSpans;
+    await this.#write('metadata', {
+      ...this.#fold.metadata(this.#firstTimestamp()),
+      ...(dropped > 0 && { [DROPPED_SPANS]: dropped }),
+      ...(this.#settled && { settled: true }),
+    });
+    this.#toldSpans = dropped;
   }
 
   async #write(file: (typeof DOCUMENTS)[number], document: object | undefined): Promise<void> {
@@ -198,13 +274,20 @@ export class OpenTask {
   }
 }
 
+interface Opening {
+  readonly id: string;
+  readonly nowMs: number;
+}
+
 interface Loaded {
   readonly files: Record<LineFileName, LineFile>;
   readonly facts: FactLine[];
+  readonly foreignSpans: number;
 }
 
 async function load(dir: string): Promise<Loaded> {
   const facts: FactLine[] = [];
+  let foreignSpans = 0;
   const path = (file: LineFileName): string => join(dir, TASK_FILES[file]);
   const files = {
     webhookFlow: await LineFile.open(path('webhookFlow'), eventKey),
@@ -212,9 +295,11 @@ async function load(dir: string): Promise<Loaded> {
     facts: await LineFile.open(path('facts'), factKey, (line) => {
       if (isFactLine(line)) facts.push(line);
     }),
-    trace: await LineFile.open(path('trace'), traceKey),
+    trace: await LineFile.open(path('trace'), traceKey, (line) => {
+      if (!isOwnScope(scopeOf(line))) foreignSpans += 1;
+    }),
   };
-  return { files, facts };
+  return { files, facts, foreignSpans };
 }
 
 /** What an earlier process was writing when it died goes; returns the names of all else. */
@@ -226,12 +311,21 @@ async function removeTemps(dir: string): Promise<readonly string[]> {
   return names.filter((name) => !isTemp(name));
 }
 
-function isSettled(metadata: string | undefined): boolean {
+function parseMetadata(text: string | undefined): JsonObject {
   try {
-    const value: unknown = JSON.parse(metadata ?? '{}');
-    return isJsonObject(value) && value.settled === true;
+    return objectOf(JSON.parse(text ?? '{}'));
   } catch {
     // Damaged by hand: the fold writes it anew.
-    return false;
+    return {};
   }
+}
+
+/** The count is in no record: what an earlier process has told is all that is known of it. */
+function droppedSpansOf({ [DROPPED_SPANS]: count }: JsonObject): number {
+  return typeof count === 'number' && Number.isSafeInteger(count) && count > 0 ? count : 0;
+}
+
+/** Spans alone may be of helpers that outlive the worker, or made up by the holder. */
+function isSign({ kind }: TaskChange): boolean {
+  return kind !== 'span';
 }

@@ -2,11 +2,14 @@ import { errnoOf } from '../errors.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
 import type { KeyedQueue } from './keyed-queue.ts';
 
+/** Hears which of the given changes is not taken, by its index, and why. */
+export type OnRefused = (index: number, reason: string) => void;
+
 /** A task or a workflow while somebody writes to it. */
 export interface Unit<Change> {
   readonly badLines: number;
   /** Stores what is new and returns how many changes were. When it throws, the unit must be opened anew. */
-  apply(changes: readonly Change[], nowMs: number): Promise<number>;
+  apply(changes: readonly Change[], nowMs: number, onRefused?: OnRefused): Promise<number>;
   /** What time brings. Returns spans that nobody else will send. */
   tick(nowMs: number): Promise<readonly OtlpSpan[]>;
   /** Whether time has yet to bring something. */
@@ -46,18 +49,26 @@ export class OpenUnits<Change> {
   }
 
   /** Stores changes and returns how many were new; to be called inside `alone`. Opens the unit when it is not. */
-  async apply(id: string, changes: readonly Change[], isAgain = false): Promise<number> {
+  async apply(id: string, changes: readonly Change[], onRefused?: OnRefused): Promise<number> {
+    try {
+      return await this.#apply(id, changes, onRefused);
+    } catch (error) {
+      // Somebody removed the files of a unit that was open, or the folder in which it was to be: it begins anew.
+      if (errnoOf(error) === 'ENOENT') return this.#apply(id, changes, onRefused);
+      throw error;
+    }
+  }
+
+  async #apply(id: string, changes: readonly Change[], onRefused?: OnRefused): Promise<number> {
     const known = this.#units.get(id);
     try {
       const unit = known ?? (await this.#open(id));
       this.#units.delete(id);
       this.#units.set(id, unit);
-      return await unit.apply(changes, this.#options.now());
+      return await unit.apply(changes, this.#options.now(), onRefused);
     } catch (error) {
       // What is on the disk now is unknown: the next record reads it again.
       this.#units.delete(id);
-      // Somebody removed the files of a unit that was open, or the folder in which it was to be: it begins anew.
-      if (!isAgain && errnoOf(error) === 'ENOENT') return this.apply(id, changes, true);
       throw error;
     }
   }

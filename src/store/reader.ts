@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import type { DeliveryPage, DeliveryQuery } from '../model/delivery.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Flow, TaskDocument, TaskFlow, TaskPage, TaskQuery } from '../model/task-reading.ts';
 import type { FeedPage, FeedQuery, StoredWorkflow, WorkflowPage, WorkflowQuery } from '../model/workflow.ts';
+import { createDeliveryList } from './delivery-list.ts';
 import { createFeedReader } from './feed-reader.ts';
 import { OWN_NAMES, type TaskFile } from './layout.ts';
 import { isBlankLine, isGoodLine } from './read-lines.ts';
@@ -18,6 +20,7 @@ export interface LogReader {
   readDocument(taskId: string, document: TaskDocument): Promise<JsonObject | undefined>;
   openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
   listTasks(query: TaskQuery): Promise<TaskPage>;
+  listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
   readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
   listWorkflows(query: WorkflowQuery): Promise<WorkflowPage>;
   readFeed(query: FeedQuery): Promise<FeedPage>;
@@ -53,6 +56,7 @@ export function createReader(logDir: string, options: ReaderOptions = {}): LogRe
     readDocument: (taskId, document) => readTaskDocument(logDir, taskId, DOCUMENTS[document]),
     openFlow: (taskId, flow) => openFlow(logDir, taskId, FLOWS[flow]),
     listTasks: createTaskList(logDir),
+    listDeliveries: createDeliveryList(logDir),
     readWorkflow: (workflowId) => readWorkflow(places, workflowId, expectsUploads),
     listWorkflows: createWorkflowList(places, expectsUploads),
     readFeed: createFeedReader(workflowDir),

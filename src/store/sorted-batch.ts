@@ -16,6 +16,8 @@ export interface SortedBatch {
   readonly byTask: Map<string, Entry<TaskChange>[]>;
   readonly byWorkflow: Map<string, Entry<WorkflowChange>[]>;
   readonly deliveries: Entry<DeliveryChange>[];
+  /** Tasks that have given a sign of life, and nothing to store. */
+  readonly beating: Set<string>;
   /** Records that are not kept, or not everywhere, and why. */
   readonly refused: Map<number, string>;
 }
@@ -26,6 +28,7 @@ export function sortBatch(batch: TelemetryBatch, onUnattributed: (service: strin
     byTask: new Map(),
     byWorkflow: new Map(),
     deliveries: [],
+    beating: new Set(),
     refused: new Map(),
   };
   let record = 0;
@@ -38,7 +41,7 @@ export function sortBatch(batch: TelemetryBatch, onUnattributed: (service: strin
 
 function sort(
   { record, change }: Entry<Change>,
-  { byTask, byWorkflow, deliveries, refused }: SortedBatch,
+  { byTask, byWorkflow, deliveries, beating, refused }: SortedBatch,
   onUnattributed: (service: string) => void,
 ): void {
   switch (change.kind) {
@@ -57,6 +60,9 @@ function sort(
       break;
     case 'delivery':
       deliveries.push({ record, change });
+      break;
+    case 'heartbeat':
+      beating.add(change.taskId);
       break;
     case 'nothing':
       break;

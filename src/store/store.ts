@@ -14,6 +14,7 @@ import { OpenWorkflow, type WorkflowChange } from './open-workflow.ts';
 import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusals, unavailable } from './refusals.ts';
 import { type Entry, push, type SortedBatch, sortBatch } from './sorted-batch.ts';
+import { Vitals } from './vitals.ts';
 import { WorkflowPlaces } from './workflow-place.ts';
 
 /** Everything that time brings is counted in seconds. */
@@ -28,6 +29,9 @@ const OPEN_WORKFLOWS_MAX = 500;
 
 /** Why a record of what retention has removed is refused. */
 const EXPIRED = 'expired';
+
+/** Why a record is counted as dropped that its task has no room for. */
+const TOO_MANY_SPANS = 'foreign spans over the limit';
 
 /** Tasks that recovery opens side by side: enough to keep a disk busy, few enough for its memory. */
 const RECOVERY_WIDTH = 8;
@@ -61,6 +65,8 @@ export interface Ingested {
  * when each of its records has been through write(2) or was rejected by name.
  */
 export class Store {
+  /** When something was last heard of each task that is at work. */
+  readonly vitals: Vitals = new Vitals();
   readonly #options: StoreOptions;
   readonly #now: () => number;
   readonly #queue = new KeyedQueue(WRITE_WIDTH);
@@ -87,11 +93,12 @@ export class Store {
       now: this.#now,
       onBadLines: (count: number) => books.countSkippedLines(count),
     };
+    const taskSurroundings = { logDir, vitals: this.vitals };
     this.#tasks = new OpenUnits({
       ...shared,
       kind: 'task',
       max: OPEN_TASKS_MAX,
-      open: (id, nowMs) => OpenTask.open(logDir, id, nowMs),
+      open: (id, nowMs) => OpenTask.open({ id, nowMs }, taskSurroundings),
     });
     const surroundings = {
       feed: new Feed(workflowDir, this.#now),
@@ -122,15 +129,27 @@ export class Store {
 
   /** Rejects with a retryable `ERR_STORE_UNAVAILABLE` when the disk takes nothing; then the batch must come again. */
   async ingest(batch: TelemetryBatch): Promise<Ingested> {
+    try {
+      return await this.#ingest(batch);
+    } catch (error) {
+      // Senders keep their order: while a batch does not get through, nothing behind it is heard.
+      this.vitals.renew(this.#now());
+      throw error;
+    }
+  }
+
+  async #ingest(batch: TelemetryBatch): Promise<Ingested> {
     this.#checkOpen();
     const sorted = sortBatch(batch, (service) => this.#noteUnattributed(service));
-    const { byTask, byWorkflow, deliveries, refused } = sorted;
+    const { byTask, byWorkflow, deliveries, beating, refused } = sorted;
     const writes = [
       ...[...byTask].map(([id, entries]) => this.#write(this.#tasks, { id, entries, refused })),
       ...[...byWorkflow].map(([id, entries]) => this.#writeWorkflow(id, entries, refused)),
     ];
     if (deliveries.length > 0) writes.push(this.#writeDeliveries(sorted));
     await Promise.all(writes);
+    // After the records: the first of a task may have come with its first sign of life.
+    for (const taskId of beating) this.vitals.beat(taskId, this.#now());
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
   }
 
@@ -210,7 +229,14 @@ export class Store {
         return;
       }
       try {
-        this.#count(entries.length, await units.apply(id, entries.map(changeOf)));
+        const cut = new Set<number>();
+        const fresh = await units.apply(id, entries.map(changeOf), (index, reason) => {
+          const record = entries[index]?.record ?? -1;
+          cut.add(record);
+          refused.set(record, reason);
+        });
+        this.#count(entries.length - cut.size, fresh);
+        if (cut.size > 0) this.#options.books.countDropped(TOO_MANY_SPANS, cut.size);
         if (entries.length > 0) this.#refusals.clear(what);
       } catch (error) {
         const reason = await this.#refusals.refuse(what, error);

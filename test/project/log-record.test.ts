@@ -137,8 +137,42 @@ test.each([
   expect(project({ event, body })).toMatchObject([{ kind: 'rejected' }]);
 });
 
-test('a heartbeat changes nothing', () => {
-  expect(project({ event: 'tasktrail.task.heartbeat' })).toEqual([{ kind: 'nothing' }]);
+function delivery(body: JsonObject): JsonObject {
+  const [change] = project({
+    event: 'tasktrail.webhook.delivery',
+    body,
+    attributes: { 'tasktrail.webhook.provider': 'github' },
+  });
+  if (change?.kind !== 'delivery') throw new Error(`not a delivery: ${JSON.stringify(change)}`);
+  return { ...change.line };
+}
+
+test('a delivery that stands for a flood says how many, and why by reason', () => {
+  const line = delivery({ outcome: 'rejected', count: 9_000, reasons: { 'bad signature': 8_999, stale: 1 } });
+  expect(line).toMatchObject({ count: 9_000, reasons: { 'bad signature': 8_999, stale: 1 } });
+});
+
+test.each<[string, JsonObject]>([
+  ['missing', {}],
+  ['null', { count: null, reasons: null }],
+  ['text', { count: '9', reasons: 'many' }],
+  ['negative, broken or endless', { count: -1, reasons: { a: 0.5, b: '1', c: -2 } }],
+  ['a list', { count: [1], reasons: [1] }],
+])('counts of a delivery that are %s are left out', (_, counts) => {
+  const line = delivery({ outcome: 'rejected', ...counts });
+  expect(Object.keys(line)).not.toContain('count');
+  expect(Object.keys(line)).not.toContain('reasons');
+});
+
+test('a heartbeat is a sign of life of its task, and nobody`s without one', () => {
+  const event = 'tasktrail.task.heartbeat';
+  expect(project({ event })).toEqual([{ kind: 'heartbeat', taskId: 'task-1', attempt: 1 }]);
+  const attributes = { 'tasktrail.task.id': 'task-2', 'tasktrail.task.attempt': 3 };
+  expect(project({ event, attributes })).toEqual([{ kind: 'heartbeat', taskId: 'task-2', attempt: 3 }]);
+  expect(project({ event, attributes: {} })).toMatchObject([{ kind: 'unattributed' }]);
+  expect(project({ event, attributes: { 'tasktrail.task.id': '../x' } })).toMatchObject([
+    { kind: 'rejected' },
+  ]);
 });
 
 const START = {

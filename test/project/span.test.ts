@@ -18,6 +18,14 @@ test('a span goes to each task that it names, on itself or its resource, once', 
   expect(change).toMatchObject({ kind: 'span', taskIds: ['task-1', 'task-2'] });
 });
 
+test('a span is foreign unless its instrumentation scope is ours', () => {
+  const attributes = { 'tasktrail.task.id': 'task-1' };
+  const own = { ...span({ id: ID, attributes }), scope: { name: 'tasktrail', version: '9' } };
+  expect(projectSpan(own)).toMatchObject({ isForeign: false });
+  expect(projectSpan(span({ id: ID, attributes }))).toMatchObject({ isForeign: true });
+  expect(projectSpan({ ...own, scope: { name: '' } })).toMatchObject({ isForeign: true });
+});
+
 test('a span line is an export request with the one span in it', () => {
   const received = span({ id: ID });
   const change = projectSpan(received);

@@ -13,14 +13,30 @@ test.each<[unknown, string]>([
   [null, 'the request is not an object'],
   ['x', 'the request is not an object'],
   [{ resourceLogs: {} }, 'resourceLogs is not an array'],
-  [{ resourceLogs: [7] }, 'an entry of resourceLogs is not an object'],
-  [{ resourceLogs: [{ scopeLogs: 'x' }] }, 'scopeLogs is not an array'],
-  [{ resourceLogs: [{ scopeLogs: [null] }] }, 'an entry of scopeLogs is not an object'],
-  [{ resourceLogs: [{ scopeLogs: [{ logRecords: {} }] }] }, 'logRecords is not an array'],
 ])('%j is refused whole: %s', (request, message) => {
   expect(() => LOGS.read(request)).toThrow(
     expect.objectContaining({ code: 'ERR_INPUT_INVALID', message: `malformed request: ${message}` }),
   );
+});
+
+test.each<[string, unknown, string]>([
+  ['a null resource entry', null, 'an entry of resourceLogs is not an object'],
+  ['a number for a resource entry', 7, 'an entry of resourceLogs is not an object'],
+  ['a resource entry whose scopes are text', { scopeLogs: 'x' }, 'scopeLogs is not an array'],
+  ['a null scope entry', { scopeLogs: [null] }, 'an entry of scopeLogs is not an object'],
+  ['a scope entry without a list', { scopeLogs: [{ logRecords: {} }] }, 'logRecords is not an array'],
+])('%s is refused as one, and the good records around it are kept', (_, bad, reason) => {
+  const good = (text: string) => ({ scopeLogs: [{ logRecords: [{ body: { stringValue: text } }] }] });
+  const { batch, rejected, reasons } = LOGS.read({ resourceLogs: [good('a'), bad, good('b')] });
+  expect(batch.logs.map(({ record }) => record.body)).toEqual(['a', 'b']);
+  expect({ rejected, reasons }).toEqual({ rejected: 1, reasons: [reason] });
+});
+
+test('a null entry among the resources of spans is refused alone', () => {
+  const spans = [{ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) }];
+  const { batch, rejected } = TRACES.read({ resourceSpans: [null, { scopeSpans: [null, { spans }] }] });
+  expect(batch.spans).toHaveLength(1);
+  expect(rejected).toBe(2);
 });
 
 test('records know their resource and scope, in the order of the request', () => {

@@ -22,6 +22,8 @@ export interface TestStore {
   readonly books: Books;
   readonly spans: OtlpSpan[];
   readonly logged: string[];
+  /** Its clock, in milliseconds since the epoch. */
+  now(): number;
   /** Lets time pass and does what is due then. */
   pass(ms: number): Promise<void>;
   logs(...logs: readonly ReceivedLog[]): Promise<Ingested>;
@@ -54,6 +56,7 @@ export function openStore(
     books,
     spans,
     logged,
+    now: () => now,
     pass: async (ms) => {
       now += ms;
       await store.tick();

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import type { DeliveryQuery } from '../model/delivery.ts';
+import { DELIVERY_OUTCOMES } from '../model/documents.ts';
+import { isPathSafeId } from '../model/ids.ts';
+import type { JsonObject } from '../model/json.ts';
+import { sendJson } from './answer.ts';
+import { filter, limit, readQuery, time } from './query.ts';
+import type { Reader } from './reader.ts';
+import type { Answer, Methods } from './routes.ts';
+
+const schema: z.ZodType<DeliveryQuery> = z.strictObject({
+  provider: filter,
+  outcome: z.enum(DELIVERY_OUTCOMES, { error: `must be one of ${DELIVERY_OUTCOMES.join(', ')}` }).optional(),
+  since: time,
+  until: time,
+  limit: limit(50, 500),
+  cursor: filter,
+});
+
+/** `/webhooks`: what was delivered, newest first, also what was refused and what started nothing. */
+export function webhookRoutes(reader: Reader): Readonly<Record<string, Methods>> {
+  return { '/webhooks': { GET: listDeliveries(reader) } };
+}
+
+function listDeliveries(reader: Reader): Answer {
+  return async (req, res) => {
+    const page = await reader.listDeliveries(readQuery(req.url ?? '', schema));
+    const items = page.items.map((item) => ({ ...item, links: linksOf(req.baseUrl, item) }));
+    sendJson(res, { status: 200, value: { items, next_cursor: page.nextCursor } });
+  };
+}
+
+function linksOf(baseUrl: string, { task_ids: taskIds }: JsonObject): JsonObject {
+  const tasks: Record<string, string> = {};
+  for (const taskId of Array.isArray(taskIds) ? taskIds : []) {
+    if (isPathSafeId(taskId)) tasks[taskId] = `${baseUrl}/tasks/${taskId}`;
+  }
+  return { tasks };
+}
