@@ -8,7 +8,7 @@ const SRC = join(ROOT, 'src');
 /** From the bottom up; a folder imports from lower rows only. Files at the top of `src` stand for themselves. */
 const ROWS: readonly (readonly string[])[] = [
   ['errors', 'books'],
-  ['config', 'config-file'],
+  ['config'],
   ['model'],
   ['redact'],
   ['record', 'project', 'journal'],
@@ -21,7 +21,6 @@ const ROWS: readonly (readonly string[])[] = [
 /** Neighbours in a row that know each other on purpose. */
 const NEIGHBOURS = new Set([
   'store -> project',
-  'config -> config-file',
   'index -> app',
   'express -> app',
   'bullmq -> app',
@@ -113,7 +112,7 @@ test('receive and serve never know the store', () => {
 test('settings are handed in: only the app, the commands and the entries know where they come from', () => {
   const broken = imports.filter(
     ({ from, to }) =>
-      /^config(?:-file)?$/.test(to.startsWith(SRC) ? roomOf(to) : '') &&
+      /^config$/.test(to.startsWith(SRC) ? roomOf(to) : '') &&
       !['config', 'app', 'cli', 'index', 'express', 'bullmq'].includes(roomOf(from)),
   );
   expect(broken.map(({ from }) => shortOf(from))).toEqual([]);

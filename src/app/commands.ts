@@ -2,8 +2,8 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { basename, delimiter, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DIALECT_NAMES } from '../agent/dialects.ts';
+import { type AgentConfig, type PhaseConfig, SAMPLE_AGENT } from '../config/config-file.ts';
 import { type Config, inheritedEnvironment } from '../config.ts';
-import { type AgentConfig, type PhaseConfig, SAMPLE_AGENT } from '../config-file.ts';
 import { TasktrailError } from '../errors.ts';
 import { DEFAULT_COMMANDS } from '../webhooks/receive-webhooks.ts';
 

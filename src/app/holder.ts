@@ -4,9 +4,11 @@ import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { spanEntry, type TelemetrySource } from '../journal/line.ts';
 import { type Receiver, startReceiver } from '../receive/server.ts';
+import type { Reader } from '../serve/reader.ts';
 import { DirectoryLock } from '../store/lock.ts';
 import { Store } from '../store/store.ts';
 import { Tombstones } from '../store/tombstones.ts';
+import { startReaper } from './reaper.ts';
 import { scheduleRetention } from './retention-schedule.ts';
 import { startUploads, type Uploads } from './uploads.ts';
 
@@ -17,6 +19,7 @@ export interface HolderOptions {
   readonly config: Config;
   readonly books: Books;
   readonly journal: Journal;
+  readonly reader: Reader;
   /** What spans that the holder builds itself are said to come from. */
   readonly source: TelemetrySource;
   log(line: string): void;
@@ -53,7 +56,7 @@ export async function lockDirectory(
 }
 
 export async function startHolder(lock: DirectoryLock, options: HolderOptions): Promise<Holder> {
-  const { config, books, journal, source, log } = options;
+  const { config, books, journal, reader, source, log } = options;
   const tombstones = await openTombstones(lock, config);
   let uploads: Uploads | undefined;
   const store = new Store({
@@ -73,6 +76,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     books.setReason('recovery', messageOf(error));
   });
   const isUploaded = uploads?.isUploaded;
+  const reaper = startReaper({ store, reader, log });
   const retention = scheduleRetention({ config, store, tombstones, books, isUploaded, recovered, log });
   return {
     url: receiver.url,
@@ -82,6 +86,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
       try {
         await receiver.close(deadlineMs);
         await retention.close();
+        await reaper.close();
         await store.close('the service has stopped');
         await uploads?.archive.close(Math.min(UPLOAD_MS, Math.max(0, until - Date.now())));
       } finally {

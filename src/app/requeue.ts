@@ -1,61 +1,69 @@
 import { isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { readIso } from '../model/time.ts';
 import type { Job, Queue } from '../queue/queue.ts';
-import { closeTask } from '../record/attempt.ts';
+import { describeRequeue } from '../record/absent-task.ts';
 import type { Reader } from '../serve/reader.ts';
-import { resumeWorkflow } from './resume-workflow.ts';
 
 /** A page of the list at a time. */
 const PAGE = 200;
 
+/** What became of a younger task may be on its way here: it is looked at the next time. */
+const SETTLED_MS = 10_000;
+
 export interface RequeueOptions {
   readonly reader: Reader;
   readonly queue: Queue;
-  readonly attemptsMax: number;
+  /** Whether the tasks of a queue that lives in its process are gone with that: then also those that ran. */
+  readonly isVolatile: boolean;
   /** Tasks that this process has queued itself. */
-  readonly own: ReadonlySet<string>;
+  isOwn(taskId: string): boolean;
 }
 
 /**
- * Finds the tasks that an earlier process of this service had taken and not ended, and queues them again: one that
- * waited as it was, one that ran as its next attempt. One that has used up its attempts is closed as abandoned.
- * Returns how many were queued.
+ * Finds the tasks that were taken and not ended, and of which the queue knows nothing any more, and queues them again:
+ * one that waited as it was, one that ran as its next attempt. Returns how many were queued.
  */
-export async function requeueUnfinished({
-  reader,
-  queue,
-  attemptsMax,
-  own,
-}: RequeueOptions): Promise<number> {
-  const found: JsonObject[] = [];
-  for (const status of ['queued', 'running', 'waiting_input'] as const) {
-    let cursor: string | null = null;
-    do {
-      const page = await reader.listTasks({ status, limit: PAGE, ...(cursor !== null && { cursor }) });
-      found.push(...page.items.filter((item) => item.queue_system === queue.system && !own.has(idOf(item))));
-      cursor = page.nextCursor;
-    } while (cursor !== null);
-  }
+export async function requeueUnfinished(options: RequeueOptions): Promise<number> {
+  const { queue, isVolatile } = options;
+  const found = isVolatile
+    ? [
+        ...(await listed(options, 'queued')),
+        ...(await listed(options, 'running')),
+        ...(await listed(options, 'waiting_input')),
+      ]
+    : await listed(options, 'queued');
   let queued = 0;
   // The list is newest first; the queue is not.
   for (const metadata of found.reverse()) {
-    const job = await jobOf(metadata, reader);
-    if (job === undefined) continue;
-    // Whoever stops the service, however often, has not tried the task in vain.
-    if (job.attempt - (job.stops ?? 0) > attemptsMax) {
-      const error = `its process ended during each of ${attemptsMax} attempts`;
-      closeTask({ taskId: job.taskId, attempt: job.attempt - 1 }, { status: 'abandoned', error });
-      if (job.workflowId !== undefined) (await resumeWorkflow(job.workflowId)).cancel(error);
-      continue;
-    }
+    const job = await jobOf(metadata, options.reader);
+    if (job === undefined || (await queue.knows(job.taskId))) continue;
+    // Until a worker takes it nothing is heard of it, which of a task that runs would mean that its worker is gone.
+    if (metadata.status !== 'queued') describeRequeue(job);
     await queue.push(job);
     queued += 1;
   }
   return queued;
 }
 
-function idOf(metadata: JsonObject): string {
-  return typeof metadata.task_id === 'string' ? metadata.task_id : '';
+async function listed(
+  { reader, queue, isVolatile, isOwn }: RequeueOptions,
+  status: 'queued' | 'running' | 'waiting_input',
+): Promise<JsonObject[]> {
+  const found: JsonObject[] = [];
+  const before = Date.now() - SETTLED_MS;
+  let cursor: string | null = null;
+  do {
+    const page = await reader.listTasks({ status, limit: PAGE, ...(cursor !== null && { cursor }) });
+    for (const item of page.items) {
+      if (item.queue_system !== queue.system) continue;
+      const isYoung = Date.parse(readIso(item.created_at) ?? '') > before;
+      if (isVolatile ? isOwn(String(item.task_id)) : isYoung) continue;
+      found.push(item);
+    }
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+  return found;
 }
 
 async function jobOf(metadata: JsonObject, reader: Reader): Promise<Job | undefined> {

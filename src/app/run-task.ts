@@ -1,9 +1,14 @@
+import { join } from 'node:path';
+import { hasLivingRun } from '../agent/left-runs.ts';
 import type { Config } from '../config.ts';
-import type { Job, JobRun, Queue } from '../queue/queue.ts';
+import type { AbortCause, Job, JobRun, Queue } from '../queue/queue.ts';
+import { closeTask } from '../record/absent-task.ts';
 import { recordAttempt } from '../record/attempt.ts';
 import type { Task } from '../record/task.ts';
+import type { Workflow } from '../record/workflow.ts';
 import { type Plan, planFor, timeoutMsOf } from './commands.ts';
 import { resumeWorkflow } from './resume-workflow.ts';
+import { agentFolder } from './trail.ts';
 
 /** A stop waits four seconds for running tasks: an agent that ignores SIGTERM must be gone, and its end recorded, by then. */
 const AGENT_GRACE_MS = 2_500;
@@ -15,6 +20,9 @@ export interface RunTaskOptions {
 
 /** One attempt at a job: the command's workflow, phase by phase, each step a run of the agent. Never rejects. */
 export async function runTask(job: Job, run: JobRun, { config, queue }: RunTaskOptions): Promise<void> {
+  const gone = await goneOnWith(job, config);
+  // Whoever stops the service, however often, has not tried the task in vain, nor has one whose agent goes on.
+  if (gone.attempt - gone.stops > config.attemptsMax) return abandon(job, config.attemptsMax);
   try {
     await recordAttempt(
       {
@@ -23,58 +31,123 @@ export async function runTask(job: Job, run: JobRun, { config, queue }: RunTaskO
         system: queue.system,
         messageId: job.taskId,
         // An agent that failed has had its say; a run that we cut short at shutdown begins again with the next start.
-        willRetry: () => run.signal.aborted,
-        retryMetadata: { stops: (job.stops ?? 0) + 1 },
+        willRetry: () => causeOf(run) === 'closing',
+        retryMetadata: { stops: gone.stops + 1 },
       },
-      (task) => workThrough(task, job, { config, run }),
+      (task) => workThrough(task, job, { config, run, stops: gone.stops }),
     );
+    run.finish?.();
   } catch (error) {
+    if (causeOf(run) !== 'closing') run.finish?.();
     // Recorded: the task's own result says it. What is no error of anything that runs here is a defect: the queue warns.
     if (!(error instanceof Error)) throw error;
   }
 }
 
-async function workThrough(task: Task, job: Job, at: { config: Config; run: JobRun }): Promise<void> {
-  const plan = planFor(at.config, job);
-  task.metadata({ assigned_agent: plan.agentName, agent_type: plan.agent.type ?? null });
-  const issue = job.sourceMetadata.issue_number;
-  const workItemId = typeof issue === 'number' || typeof issue === 'string' ? String(issue) : job.taskId;
+/** An attempt whose agent outlived its worker is the same one for whoever counts attempts. */
+async function goneOnWith(job: Job, config: Config): Promise<{ attempt: number; stops: number }> {
+  const stops = job.stops ?? 0;
+  const isAlive = job.attempt > 1 && (await hasLivingRun(join(agentFolder(config.logDir), job.taskId)));
+  return { attempt: job.attempt, stops: isAlive ? Math.max(stops, job.attempt - 1) : stops };
+}
+
+async function abandon(job: Job, attemptsMax: number): Promise<void> {
+  const error = `its process ended during each of ${attemptsMax} attempts`;
+  closeTask({ taskId: job.taskId, attempt: job.attempt }, { status: 'abandoned', error });
+  if (job.workflowId !== undefined) (await resumeWorkflow(job.workflowId)).cancel(error);
+}
+
+function causeOf(run: JobRun): AbortCause | undefined {
+  // The queue's own word: its interface says which.
+  return run.signal.aborted ? (run.signal.reason as AbortCause) : undefined;
+}
+
+interface Work {
+  readonly config: Config;
+  readonly run: JobRun;
+  readonly stops: number;
+}
+
+async function workThrough(task: Task, job: Job, work: Work): Promise<void> {
+  const { config, run, stops } = work;
+  const plan = planFor(config, job);
+  task.metadata({
+    assigned_agent: plan.agentName,
+    agent_type: plan.agent.type ?? null,
+    ...(stops > 0 && { stops }),
+  });
+  const { issue_number: issue, issue_key: key } = job.sourceMetadata;
+  const item = issue ?? key;
+  const workItemId = typeof item === 'number' || typeof item === 'string' ? String(item) : job.taskId;
   const phases = plan.phases.map(({ name }) => name);
   const workflow =
     job.workflowId === undefined
       ? task.startWorkflow(plan.workflow, { workItemId, phases })
       : await resumeWorkflow(job.workflowId, { name: plan.workflow, workItemId, phases });
-  // Nothing is left out of an attempt that runs again: what a step's agent said and cost belongs to this one's result.
+  run.keep?.({ workflowId: workflow.id, stops });
   await workflow.run(async () => {
-    for (const { name, steps } of plan.phases) {
-      await workflow.phase(name, { steps }, async (phase) => {
-        for (const step of steps) {
-          await phase.step(step, { skill: plan.agentName }, () =>
-            runStep(task, plan, { phase: name, step, run: at.run }),
-          );
-        }
+    try {
+      for (const place of placesOf(plan)) await runPhase(task, workflow, { ...work, plan, ...place });
+    } catch (error) {
+      if (causeOf(run) === 'cancelled') workflow.cancel('cancelled');
+      throw error;
+    }
+  });
+}
+
+interface PhaseWork extends Work {
+  readonly plan: Plan;
+  readonly phase: string;
+  readonly steps: readonly StepPlace[];
+}
+
+interface StepPlace {
+  readonly phase: string;
+  readonly step: string;
+  /** Which run of the task it is, in whichever process. */
+  readonly key: string;
+}
+
+function placesOf(plan: Plan): readonly { phase: string; steps: readonly StepPlace[] }[] {
+  return plan.phases.map(({ name, steps }, p) => ({
+    phase: name,
+    steps: steps.map((step, s) => ({ phase: name, step, key: `${p + 1}.${s + 1}-${name}-${step}` })),
+  }));
+}
+
+async function runPhase(task: Task, workflow: Workflow, at: PhaseWork): Promise<void> {
+  const { phase: name, steps, plan, run } = at;
+  const done = new Set<StepPlace>();
+  for (const place of steps) {
+    // Left out only when it is known what its agent said and cost: that belongs to this attempt's result.
+    const isDone = workflow.isDone(name, place.step);
+    if (isDone && (await task.recallAgent(plan.agent.command, agentOptions(plan, place)))?.success)
+      done.add(place);
+  }
+  if (done.size === steps.length && workflow.isDone(name)) return;
+  await workflow.phase(name, { steps: steps.map(({ step }) => step) }, async (phase) => {
+    for (const place of steps) {
+      if (done.has(place)) continue;
+      await phase.step(place.step, { skill: plan.agentName }, async () => {
+        const options = agentOptions(plan, place);
+        const telemetry = plan.agent.telemetry ?? at.config.agentTelemetry;
+        await task.runAgent(plan.agent.command, {
+          ...options,
+          telemetry,
+          name: plan.agentName,
+          input: task.message,
+          timeoutMs: timeoutMsOf(plan.agent),
+          graceMs: AGENT_GRACE_MS,
+          signal: run.signal,
+          placeholders: { phase: name, step: place.step },
+          env: { TASK_LOGS_PHASE: name, TASK_LOGS_STEP: place.step },
+          ...(plan.agent.cwd !== undefined && { cwd: plan.agent.cwd }),
+        });
       });
     }
   });
 }
 
-async function runStep(
-  task: Task,
-  plan: Plan,
-  at: { readonly phase: string; readonly step: string; readonly run: JobRun },
-): Promise<void> {
-  const { agent, agentName } = plan;
-  // A step that begins after the shutdown did would only be killed.
-  at.run.signal.throwIfAborted();
-  await task.runAgent(agent.command, {
-    name: agentName,
-    input: task.message,
-    dialect: agent.dialect ?? 'text',
-    timeoutMs: timeoutMsOf(agent),
-    graceMs: AGENT_GRACE_MS,
-    signal: at.run.signal,
-    placeholders: { phase: at.phase, step: at.step },
-    env: { TASK_LOGS_PHASE: at.phase, TASK_LOGS_STEP: at.step },
-    ...(agent.cwd !== undefined && { cwd: agent.cwd }),
-  });
+function agentOptions({ agent }: Plan, { key }: StepPlace): { key: string; dialect: string } {
+  return { key, dialect: agent.dialect ?? 'text' };
 }

@@ -1,74 +1,117 @@
-import type { IncomingMessage } from 'node:http';
 import { NodeSDK } from '@opentelemetry/sdk-node';
-import express from 'express';
-import { type Config, isLoopback } from '../config.ts';
+import type { Config } from '../config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
-import { logRecordProcessor, spanProcessor } from '../export/otel-recorder.ts';
-import { InProcessQueue } from '../queue/in-process-queue.ts';
+import { idGenerator, logRecordProcessor, spanProcessor } from '../export/otel-recorder.ts';
 import type { Queue } from '../queue/queue.ts';
-import { prepareTask, type QueuedTask } from '../record/queued-task.ts';
-import { serveHealth } from '../serve/health.ts';
-import type { Intake, TaskOrder } from '../serve/intake.ts';
-import { serveLogs } from '../serve/logs.ts';
-import { notFound, sendProblem } from '../serve/problem.ts';
-import { receiveWebhooks } from '../webhooks/receive-webhooks.ts';
 import { installAgentRunner } from './agent-runner.ts';
-import { checkAgents, commandNames, planFor } from './commands.ts';
+import { checkAgents } from './commands.ts';
+import { Desk } from './desk.ts';
+import { watchLeftRuns } from './left-runs.ts';
 import { type HttpService, listen } from './listen.ts';
+import { openQueue } from './open-queue.ts';
 import { requeueUnfinished } from './requeue.ts';
 import { resourceOf } from './resource.ts';
 import { runTask } from './run-task.ts';
-import { startTasktrail, type Trail } from './trail.ts';
-
-const QUEUE_NAME = 'agent';
+import { agentFolder, startTasktrail, type Trail } from './trail.ts';
+import { createWebApp } from './web-app.ts';
 
 /** At shutdown: answers in flight, then agents that are told to stop, then the journal. Ten seconds are what container engines give. */
 const HTTP_DEADLINE_MS = 1_000;
 const QUEUE_DEADLINE_MS = 4_000;
 const TRAIL_DEADLINE_MS = 4_000;
 
+/** After Redis is back, perhaps without its data: at once, and when what was young then is settled. */
+const REQUEUE_AFTER_MS = [0, 15_000];
+
+/** `all`: everything in one process. `serve`: all but the work. `worker`: only the work. */
+export type Role = 'all' | 'serve' | 'worker';
+
 export interface Service {
   readonly config: Config;
+  readonly role: Role;
   readonly trail: Trail;
-  /** Where webhooks and the REST API are. */
-  readonly url: string;
+  /** Where webhooks and the REST API are; undefined for a worker. */
+  readonly url: string | undefined;
   /** Resolves with how many tasks of an earlier process were queued again. */
   readonly requeued: Promise<number>;
   /** Webhooks, workers, journal, receiver, store, lock, in this order. Never rejects; safe to call twice. */
   stop(): Promise<void>;
 }
 
-/** The ready-made service in this process. Throws what `startTasktrail` throws, and `ERR_PORT_IN_USE` for `PORT`. */
-export async function startService(config: Config, log: (line: string) => void): Promise<Service> {
+export interface ServiceOptions {
+  readonly role?: Role;
+  log(line: string): void;
+}
+
+/**
+ * The ready-made service in this process. Throws what `startTasktrail` throws, `ERR_PORT_IN_USE` for `PORT`, and
+ * `ERR_CONFIG_INVALID` for a role that needs a Redis and has none.
+ */
+export async function startService(config: Config, options: ServiceOptions): Promise<Service> {
+  const { role = 'all', log } = options;
+  if (role !== 'all' && config.redisUrl === undefined) {
+    const why = 'a service and its workers share a queue in Redis';
+    throw new TasktrailError(
+      'ERR_CONFIG_INVALID',
+      `REDIS_URL is not set: ${why}; "tasktrail start" needs none`,
+    );
+  }
   checkAgents(config);
   const sdk = startSdk(config);
   installAgentRunner();
-  const trail = await startTasktrail({ config, mustHold: config.store, log }).catch(
-    async (error: unknown) => {
-      await sdk.shutdown();
-      throw error;
-    },
-  );
-  const queue = new InProcessQueue({ name: QUEUE_NAME, concurrency: config.concurrency });
-  const desk: Desk = { queue, own: new Set() };
-  let http: HttpService;
+  // What was opened last is closed first.
+  const closers: (() => Promise<void>)[] = [() => sdk.shutdown()];
   try {
-    http = await listen(createApp({ config, trail, desk, log }), config);
+    return await openService({ config, role, log, closers });
   } catch (error) {
-    await trail.shutdown();
-    await sdk.shutdown();
+    await closeAll(closers, log);
     throw error;
   }
-  queue.start((job, run) => runTask(job, run, { config, queue }));
-  const requeued = requeue(trail, desk, log);
+}
+
+interface Opening {
+  readonly config: Config;
+  readonly role: Role;
+  readonly closers: (() => Promise<void>)[];
+  log(line: string): void;
+}
+
+async function openService({ config, role, closers, log }: Opening): Promise<Service> {
+  const isWorker = role === 'worker';
+  const trail = await startTasktrail({ config, hold: isWorker ? 'never' : 'must', log });
+  closers.unshift(() => trail.shutdown(TRAIL_DEADLINE_MS));
+  const opened = await openQueue(config, { books: trail.books, log });
+  const { queue } = opened;
+  closers.unshift(() => opened.close(QUEUE_DEADLINE_MS));
+  const desk = new Desk({ config, queue, reader: trail.reader });
+  let http: HttpService | undefined;
+  if (!isWorker) {
+    const { app, webhooks } = createWebApp({ config, trail, desk, log });
+    const server = await listen(app, config);
+    http = server;
+    closers.unshift(async () => {
+      await server.close(HTTP_DEADLINE_MS);
+      webhooks.close();
+    });
+  }
+  if (role !== 'serve') {
+    queue.start((job, run) => runTask(job, run, { config, queue }));
+    const left = watchRuns(trail, log);
+    closers.unshift(async () => left.close());
+  }
+  const again = (): Promise<number> => (isWorker ? Promise.resolve(0) : requeue({ trail, desk, queue, log }));
+  opened.onReady(() => {
+    for (const ms of REQUEUE_AFTER_MS) setTimeout(() => void again(), ms).unref();
+  });
   let stopping: Promise<void> | undefined;
   return {
     config,
+    role,
     trail,
-    url: http.url,
-    requeued,
+    url: http?.url,
+    requeued: again(),
     stop: () => {
-      stopping ??= stopAll({ http, queue, trail, sdk }, log);
+      stopping ??= closeAll(closers, log);
       return stopping;
     },
   };
@@ -79,6 +122,7 @@ function startSdk(config: Config): NodeSDK {
   const sdk = new NodeSDK({
     resource: resourceOf(config),
     autoDetectResources: false,
+    idGenerator: idGenerator(),
     spanProcessors: [spanProcessor()],
     logRecordProcessors: [logRecordProcessor()],
     metricReaders: [],
@@ -88,123 +132,43 @@ function startSdk(config: Config): NodeSDK {
   return sdk;
 }
 
-/** Where tasks come in. */
-interface Desk {
-  readonly queue: Queue;
-  /** Tasks that came in since the start: they are queued, and not left behind by an earlier process. */
-  readonly own: Set<string>;
+function watchRuns(trail: Trail, log: (line: string) => void): { close(): void } {
+  return watchLeftRuns({
+    folder: agentFolder(trail.config.logDir),
+    onProblem: (reason) => trail.books.setNotice('runs left by dead processes', reason),
+    log,
+  });
 }
 
-interface AppParts {
-  readonly config: Config;
+interface Requeue {
   readonly trail: Trail;
   readonly desk: Desk;
+  readonly queue: Queue;
   log(line: string): void;
 }
 
-function createApp({ config, trail, desk, log }: AppParts): express.Express {
-  const onError = (error: unknown): void => log(`unexpected error: ${stackOf(error)}`);
-  const app = express();
-  app.disable('x-powered-by');
-  app.use(
-    '/webhooks',
-    receiveWebhooks({
-      github: { secret: config.githubSecret, token: config.githubToken, apiUrl: config.githubApiUrl },
-      trigger: config.trigger,
-      commands: commandNames(config),
-      onTask: (task) => enqueue(desk, task, { command: task.command, agent: null }),
-      onError,
-    }),
-  );
-  app.use(serveHealth({ books: trail.books }));
-  if (config.apiToken === undefined) {
-    app.use('/api', (req, res, next) => {
-      if (isLocalRequest(req)) next();
-      else sendProblem(res, foreignHost(req));
-    });
-  }
-  const intake = createIntake(config, desk);
-  app.use('/api', serveLogs({ reader: trail.reader, intake, token: config.apiToken, onError }));
-  app.use(notFound);
-  return app;
-}
-
-/** `POST /api/tasks`. An agent or a command that does not exist is refused before there is a task. */
-function createIntake(config: Config, desk: Desk): Intake {
-  return {
-    submit: async (order: TaskOrder) => {
-      const wanted = { command: order.command ?? null, agent: order.agent ?? null };
-      planFor(config, wanted);
-      const task = prepareTask({
-        source: 'api',
-        message: order.message,
-        sourceMetadata: { event_type: 'api', ...(order.command !== undefined && { command: order.command }) },
-        metadata: { command: wanted.command, requested_agent: wanted.agent },
-      });
-      await enqueue(desk, task, wanted);
-      return { taskId: task.id };
-    },
-  };
-}
-
-async function enqueue(
-  { queue, own }: Desk,
-  task: QueuedTask,
-  wanted: { readonly command: string | null; readonly agent: string | null },
-): Promise<void> {
-  const { name, system } = queue;
-  own.add(task.id);
-  const sourceMetadata = task.input.sourceMetadata ?? {};
-  await task.enqueue({ queue: name, system }, (carrier) =>
-    queue.push({ taskId: task.id, message: task.message, sourceMetadata, attempt: 1, carrier, ...wanted }),
-  );
-}
-
-async function requeue(trail: Trail, desk: Desk, log: (line: string) => void): Promise<number> {
+async function requeue({ trail, desk, queue, log }: Requeue): Promise<number> {
   await trail.recovered;
   if (!trail.config.enabled || !trail.config.store) return 0;
   try {
-    const { reader, config } = trail;
-    return await requeueUnfinished({ reader, ...desk, attemptsMax: config.attemptsMax });
+    return await requeueUnfinished({
+      reader: trail.reader,
+      queue,
+      isVolatile: trail.config.redisUrl === undefined,
+      isOwn: (taskId) => desk.has(taskId),
+    });
   } catch (error) {
     log(`unfinished tasks could not be queued again: ${messageOf(error)}`);
     return 0;
   }
 }
 
-async function stopAll(
-  parts: { http: HttpService; queue: Queue; trail: Trail; sdk: NodeSDK },
+async function closeAll(
+  closers: readonly (() => Promise<void>)[],
   log: (line: string) => void,
 ): Promise<void> {
-  const steps: readonly (() => Promise<void>)[] = [
-    () => parts.http.close(HTTP_DEADLINE_MS),
-    () => parts.queue.close(QUEUE_DEADLINE_MS),
-    () => parts.trail.shutdown(TRAIL_DEADLINE_MS),
-    () => parts.sdk.shutdown(),
-  ];
-  for (const step of steps) {
+  for (const close of closers) {
     // One part that fails must not keep the others from ending cleanly.
-    await step().catch((error: unknown) => log(`at shutdown: ${messageOf(error)}`));
+    await close().catch((error: unknown) => log(`at shutdown: ${messageOf(error)}`));
   }
-}
-
-/** A page in a browser can make any name point to this machine; the name that it then sends gives it away. */
-function isLocalRequest(req: IncomingMessage): boolean {
-  const host = (req.headers.host ?? 'localhost')
-    .toLowerCase()
-    .replace(/:\d+$/, '')
-    .replace(/^\[|\]$/g, '');
-  return isLoopback(host);
-}
-
-function foreignHost(req: IncomingMessage): TasktrailError {
-  const host = (req.headers.host ?? '').slice(0, 100);
-  return new TasktrailError(
-    'ERR_UNAUTHORIZED',
-    `${JSON.stringify(host)} is not a name of this machine alone: set TASK_LOGS_API_TOKEN to serve the API under it`,
-  );
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { sweepRuns } from '../agent/run-mark.ts';
 import { Books } from '../books.ts';
 import { type Config, type ConfigOptions, isSwitchedOff, loadConfig } from '../config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
@@ -33,8 +32,11 @@ const UNREACHABLE_MS = 200;
 export interface StartOptions extends ConfigOptions {
   /** A resolved configuration, instead of reading it from the environment. */
   readonly config?: Config;
-  /** Fail with `ERR_DIRECTORY_HELD` when another process holds the log directory, instead of sending to it. */
-  readonly mustHold?: boolean;
+  /**
+   * Whether this process holds the log directory. `may` (default): unless another one does; then it sends to that. `must`:
+   * or it fails with `ERR_DIRECTORY_HELD`. `never`: it only sends. Where `store` is off nobody holds.
+   */
+  readonly hold?: 'may' | 'must' | 'never';
   /** One line for the user now and then. Default: standard error. */
   readonly log?: (line: string) => void;
 }
@@ -76,7 +78,7 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
   if (activeRecorder() !== undefined)
     throw new TypeError('tasktrail is started already: call startTasktrail once');
   const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
-  const lock = await tryLock(config, books, options.mustHold === true);
+  const lock = options.hold === 'never' ? undefined : await tryLock(config, books, options.hold === 'must');
   const destinations = destinationsOf(config);
   const journal = new Journal({ directory: journalDir(config.logDir), destinations, books });
   const resource = resourceOf(config);
@@ -85,7 +87,7 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
     scope: { name: 'tasktrail' },
   };
   const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
-  const holder = lock && (await startHolder(lock, { config, books, journal, source, log }));
+  const holder = lock && (await startHolder(lock, { config, books, journal, reader, source, log }));
   return new OpenTrail({ config, books, reader, journal, holder, recorder });
 }
 
@@ -165,7 +167,6 @@ class OpenTrail implements Trail {
 
   async #recover(): Promise<void> {
     const { holder } = this.#parts;
-    if (holder !== undefined) await this.#sweepRuns();
     await this.#claim();
     // However long it takes: until then nobody can say what is unfinished. A holder elsewhere keeps nobody waiting.
     if (holder === undefined) return;
@@ -174,15 +175,6 @@ class OpenTrail implements Trail {
       await delay(RECOVER_POLL_MS, undefined, { ref: false });
     }
     await holder.recovered;
-  }
-
-  /** Agents of dead processes: before anybody runs their tasks again. */
-  async #sweepRuns(): Promise<void> {
-    try {
-      await sweepRuns(agentFolder(this.config.logDir));
-    } catch (error) {
-      this.books.setNotice('runs left by dead processes', messageOf(error));
-    }
   }
 
   async #claim(): Promise<void> {

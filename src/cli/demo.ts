@@ -42,14 +42,14 @@ export async function demo(keepRunning: boolean): Promise<number> {
     isRead = false;
     stop();
   });
-  const service = await startService(config, (line) => process.stderr.write(`tasktrail: ${line}\n`));
+  const service = await startService(config, { log: (line) => process.stderr.write(`tasktrail: ${line}\n`) });
   print(`service   ${service.url}, writing to ${logDir}`);
   let isShown = false;
   try {
     const taskId = await sendWebhook(service, secret);
     await followTask(service, taskId, interrupted.signal);
     const missing = await waitForTrace(logDir, taskId, interrupted.signal);
-    await printTask({ logDir, taskId, url: service.url });
+    await printTask({ logDir, taskId, url: service.url ?? '' });
     isShown = true;
     for (const problem of missing) print(`MISSING   ${problem}`);
     if (keepRunning && missing.length === 0 && !interrupted.signal.aborted) {

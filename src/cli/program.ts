@@ -1,5 +1,8 @@
 import { Command, Option } from 'commander';
 import { reportError } from './exit-code.ts';
+import type { LogsFlags } from './logs.ts';
+import type { RunFlags } from './run.ts';
+import type { TasksFlags } from './tasks.ts';
 import { readVersion } from './version.ts';
 import type { StartFlags } from './workflow.ts';
 import type { WorkflowFlags } from './workflow-session.ts';
@@ -20,18 +23,21 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   const program = new Command('tasktrail')
     .description('Observability for tasks that agents run.')
     .version(readVersion())
-    .showHelpAfterError('(see tasktrail --help)')
+    // The words of `run`'s command are that command's own.
+    .enablePositionalOptions()
     // Words that no command understands are the caller's to mend.
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
   const ends = (code: number): void => {
     exitCode = code;
   };
   addService(program, ends);
+  addTasks(program, ends);
   addRecords(program, argv, ends);
   addWorkflow(
     program.command('workflow').description('records a workflow step by step, and keeps its ids'),
     ends,
   );
+  pointToHelp(program, 'tasktrail');
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
@@ -46,6 +52,17 @@ function addService(program: Command, ends: Ends): void {
   withSettings(program.command('start'))
     .description('the service: webhooks, queue, agents, REST API and OTLP receiver in one')
     .action(async (flags: Flags) => (await import('./start.ts')).start(settingsOf(flags), flags.config));
+  withSettings(program.command('serve'))
+    .description('the service without the work: its tasks wait in the Redis at REDIS_URL for workers')
+    .action(async (flags: Flags) =>
+      (await import('./start.ts')).start(settingsOf(flags), flags.config, 'serve'),
+    );
+  withDirectory(program.command('worker'))
+    .description('takes tasks from the Redis at REDIS_URL and runs their agents')
+    .option('--config <file>', 'the configuration file (tasktrail.config.json)')
+    .action(async (flags: Flags) =>
+      (await import('./start.ts')).start(settingsOf(flags), flags.config, 'worker'),
+    );
   program
     .command('demo')
     .description('one real GitHub webhook through the whole service, with a sample agent')
@@ -71,6 +88,60 @@ function addService(program: Command, ends: Ends): void {
       const options = { dryRun: flags.dryRun === true, json: flags.json === true };
       ends(await (await import('./prune.ts')).prune(settingsOf(flags), flags.config, options));
     });
+}
+
+function addTasks(program: Command, ends: Ends): void {
+  withDirectory(program.command('run [command...]'))
+    .usage('[options] -- <command...>')
+    .description('runs an agent as a task: its output stays on the terminal, its exit code is passed on')
+    .option(
+      '--message <text>',
+      'what it is asked: its standard input, and {message} in the command (what is piped in)',
+    )
+    .option(
+      '--dialect <name>',
+      'how its output is read (by the command: claude, codex, gemini, opencode, text)',
+    )
+    .option('--name <agent>', "the agent's name in the records (its program's)")
+    .option('--cwd <directory>', 'where it runs')
+    .option('--timeout <seconds>', 'ends it after that long; the exit code is 124 then')
+    .option('--telemetry', 'switches on its own telemetry, which lands in the same task')
+    .option('--source <name>', 'where the task comes from (cli)')
+    .option('--config <file>', 'the configuration file (tasktrail.config.json)')
+    .option('--verbose', 'say at the end what was recorded, also without a terminal')
+    .passThroughOptions()
+    .action(async (command: string[], flags: RunFlags) =>
+      ends(await (await import('./run.ts')).run(command, flags)),
+    );
+  withDirectory(program.command('tasks'))
+    .description('lists tasks, newest first')
+    .option('--status <status>', 'queued, running, waiting_input, completed, failed, cancelled or abandoned')
+    .option('--source <source>', 'where they came from: webhook, api, cli')
+    .option('--provider <provider>', 'github, jira, slack, ...')
+    .option('--agent <name>', 'who worked on them')
+    .option('--since <time>', 'created at or after: 2h, 3d, or ISO 8601')
+    .option('--until <time>', 'created before it')
+    .option('--limit <number>', 'how many at most (20)')
+    .option('--all', 'all of them')
+    .option('--json', 'one JSON object a line: metadata, success, error, metrics')
+    .action(async (flags: TasksFlags) => ends(await (await import('./tasks.ts')).printTasks(flags)));
+  withDirectory(program.command('logs [task_id]'))
+    .description("prints a task's stages, output and result; the newest task's without an id")
+    .option('-f, --follow', 'go on until the task is over')
+    .option(
+      '--type <types>',
+      'only these: stage, output, tool_call, error, final, ... with commas between them',
+    )
+    .option('--json', 'the lines as they are stored')
+    .action(async (taskId: string | undefined, flags: LogsFlags) =>
+      ends(await (await import('./logs.ts')).printLogs(taskId, flags)),
+    );
+}
+
+/** What is wrong with a command's words is explained by its own help. */
+function pointToHelp(command: Command, words: string): void {
+  command.showHelpAfterError(`(see ${words} --help)`);
+  for (const sub of command.commands) pointToHelp(sub, `${words} ${sub.name()}`);
 }
 
 function addRecords(program: Command, argv: readonly string[], ends: Ends): void {

@@ -1,17 +1,18 @@
 import { agentProblems, programOf, usesSampleAgent } from '../app/commands.ts';
 import { destinationsOf, HOLDER } from '../app/destinations.ts';
-import { type Service, startService } from '../app/start.ts';
+import { type Role, type Service, startService } from '../app/start.ts';
+import { SAMPLE_AGENT } from '../config/config-file.ts';
 import { type Config, loadConfig } from '../config.ts';
-import { SAMPLE_AGENT } from '../config-file.ts';
 import { readVersion } from './version.ts';
 
 /** A start takes well below a second; one that goes on for so long after a signal hangs. */
 const START_GRACE_MS = 3_000;
 
-/** Runs the service until SIGINT or SIGTERM. A second signal ends it at once. */
+/** Runs the service, or one of its roles, until SIGINT or SIGTERM. A second signal ends it at once. */
 export async function start(
   flags: Readonly<Record<string, string | undefined>>,
   configFile: string | undefined,
+  role: Role = 'all',
 ): Promise<void> {
   const config = loadConfig({ flags, ...(configFile !== undefined && { configFile }) });
   const stopped = nextSignal();
@@ -19,7 +20,10 @@ export async function start(
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   let isStarted = false;
   void stopped.then((signal) => setTimeout(() => isStarted || giveUp(signal), START_GRACE_MS).unref());
-  const service = await startService(config, (line) => process.stderr.write(`tasktrail: ${line}\n`));
+  const service = await startService(config, {
+    role,
+    log: (line) => process.stderr.write(`tasktrail: ${line}\n`),
+  });
   isStarted = true;
   process.stdout.write(describeService(service));
   void service.requeued.then((count) => {
@@ -50,21 +54,44 @@ function nextSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-export function describeService({ config, trail, url }: Service): string {
-  const lines = [
-    `tasktrail ${readVersion()}`,
-    row('webhooks', `POST ${url}/webhooks/github`),
-    row('REST', `${url}/api/tasks`),
-    row('health', `${url}/readyz`),
-  ];
+export function describeService({ config, role, trail, url }: Service): string {
+  const lines = [`tasktrail ${readVersion()}${role === 'all' ? '' : `, ${role}`}`];
+  if (url !== undefined) {
+    lines.push(row('webhooks', `POST ${url}/webhooks/${webhookNames(config).join(' | ')}`));
+    lines.push(row('REST', `${url}/api/tasks`), row('health', `${url}/readyz`));
+  }
   if (trail.otlpUrl !== undefined)
     lines.push(row('OTLP', `${trail.otlpUrl}${portNote(config, trail.otlpUrl)}`));
-  lines.push(row('writes to', config.enabled ? config.logDir : 'nothing'));
-  if (config.s3 !== undefined) lines.push(row('S3', `s3://${config.s3.bucket}/${config.s3.prefix}`));
-  lines.push(row('agent', agentNote(config)));
-  for (const problem of agentProblems(config)) lines.push(row('agent', problem));
-  for (const [index, note] of offNotes(config).entries()) lines.push(row(index === 0 ? 'off' : '', note));
+  if (config.redisUrl !== undefined) lines.push(row('queue', `Redis at ${new URL(config.redisUrl).host}`));
+  lines.push(
+    role === 'worker' ? row('sends to', destinationNote(config)) : row('writes to', storeNote(config)),
+  );
+  if (config.s3 !== undefined && role !== 'worker')
+    lines.push(row('S3', `s3://${config.s3.bucket}/${config.s3.prefix}`));
+  if (role !== 'serve') {
+    lines.push(row('agent', agentNote(config)));
+    for (const problem of agentProblems(config)) lines.push(row('agent', problem));
+  }
+  for (const [index, note] of offNotes(config, role).entries())
+    lines.push(row(index === 0 ? 'off' : '', note));
   return `${lines.join('\n')}\n`;
+}
+
+function storeNote(config: Config): string {
+  return config.enabled ? config.logDir : 'nothing';
+}
+
+/** Where a worker's records go: the files are written by the process that holds the log directory. */
+function destinationNote(config: Config): string {
+  if (!config.enabled) return 'nothing';
+  const names = destinationsOf(config).map((destination) =>
+    destination === HOLDER ? `whoever holds ${config.logDir}` : destination,
+  );
+  return names.join(' and ');
+}
+
+function webhookNames(config: Config): readonly string[] {
+  return ['github', 'jira', 'slack', ...Object.keys(config.webhooks)];
 }
 
 function row(name: string, text: string): string {
@@ -86,15 +113,27 @@ function agentNote(config: Config): string {
 }
 
 /** What does not work as the service is set up, and what would switch it on. */
-function offNotes(config: Config): readonly string[] {
+function offNotes(config: Config, role: Role): readonly string[] {
   const notes: string[] = [];
   if (!config.enabled) notes.push('recording: TASK_LOGS_ENABLED is false');
-  if (config.enabled && !config.store)
+  if (config.enabled && !config.store && role !== 'worker')
     notes.push('the store: TASK_LOGS_STORE is false, records are only sent');
-  if (config.githubSecret === undefined)
-    notes.push('GitHub webhooks (answered with 503): set GITHUB_WEBHOOK_SECRET');
-  if (config.githubToken === undefined) notes.push('the eyes reaction on comments: set GITHUB_TOKEN');
+  if (role !== 'worker') notes.push(...webhookNotes(config));
   if (config.otlpEndpoint === undefined) notes.push('Jaeger or a collector: set OTEL_EXPORTER_OTLP_ENDPOINT');
+  return notes;
+}
+
+function webhookNotes(config: Config): readonly string[] {
+  const unset = [
+    ['GitHub', 'GITHUB_WEBHOOK_SECRET', config.githubSecrets],
+    ['Jira', 'JIRA_WEBHOOK_SECRET', config.jiraSecrets],
+    ['Slack', 'SLACK_SIGNING_SECRET', config.slackSecrets],
+  ] as const;
+  const notes = unset
+    .filter(([, , secrets]) => secrets.length === 0)
+    .map(([vendor, setting]) => `${vendor} webhooks (answered with 503): set ${setting}`);
+  if (config.githubSecrets.length > 0 && config.githubToken === undefined)
+    notes.push('the eyes reaction on comments: set GITHUB_TOKEN');
   return notes;
 }
 

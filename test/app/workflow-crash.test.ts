@@ -82,7 +82,7 @@ async function tempDir(): Promise<string> {
 
 async function hold(cwd: string): Promise<Trail> {
   mkdirSync(cwd, { recursive: true });
-  const trail = await startTasktrail({ env: serviceEnv({ cwd }), cwd, mustHold: true });
+  const trail = await startTasktrail({ env: serviceEnv({ cwd }), cwd, hold: 'must' });
   onTestFinished(() => trail.shutdown());
   await trail.recovered;
   return trail;

@@ -71,7 +71,7 @@ test('config --json is read by programs', async () => {
   const { stdout } = await run(['config', '--json'], { PORT: '1' });
   expect(JSON.parse(stdout)).toMatchObject({
     port: 1,
-    githubSecret: '(set)',
+    githubSecrets: '(set)',
     githubToken: null,
     sources: { PORT: 'environment' },
   });

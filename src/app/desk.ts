@@ -1,0 +1,84 @@
+import type { Config } from '../config.ts';
+import { TasktrailError } from '../errors.ts';
+import { isTerminal } from '../model/documents.ts';
+import type { Queue } from '../queue/queue.ts';
+import { closeTask } from '../record/absent-task.ts';
+import { prepareTask, type QueuedTask } from '../record/queued-task.ts';
+import type { CancelAnswer, Intake, TaskOrder } from '../serve/intake.ts';
+import type { Reader } from '../serve/reader.ts';
+import { planFor } from './commands.ts';
+
+export interface DeskOptions {
+  readonly config: Config;
+  readonly queue: Queue;
+  readonly reader: Reader;
+}
+
+/** Who shall do it; null: whoever is configured. */
+export interface Wanted {
+  readonly command: string | null;
+  readonly agent: string | null;
+}
+
+/** Where tasks come in, from webhooks and from REST, and where somebody can take one back. */
+export class Desk implements Intake {
+  readonly #options: DeskOptions;
+  /** Tasks that came in since the start: they are queued, and not left behind by an earlier process. */
+  readonly #own = new Set<string>();
+
+  constructor(options: DeskOptions) {
+    this.#options = options;
+  }
+
+  has(taskId: string): boolean {
+    return this.#own.has(taskId);
+  }
+
+  /** An agent or a command that does not exist is refused before there is a task. */
+  async submit(order: TaskOrder): Promise<{ taskId: string }> {
+    const wanted = { command: order.command ?? null, agent: order.agent ?? null };
+    planFor(this.#options.config, wanted);
+    const task = prepareTask({
+      source: 'api',
+      message: order.message,
+      sourceMetadata: { event_type: 'api', ...(order.command !== undefined && { command: order.command }) },
+      metadata: { command: wanted.command, requested_agent: wanted.agent },
+    });
+    await this.enqueue(task, wanted);
+    return { taskId: task.id };
+  }
+
+  async enqueue(task: QueuedTask, wanted: Wanted): Promise<void> {
+    const { queue } = this.#options;
+    const { name, system } = queue;
+    this.#own.add(task.id);
+    const sourceMetadata = task.input.sourceMetadata ?? {};
+    const job = { taskId: task.id, message: task.message, sourceMetadata, attempt: 1, ...wanted };
+    await task.enqueue({ queue: name, system }, (carrier) => queue.push({ ...job, carrier }));
+  }
+
+  /**
+   * Takes back a task that waits, or ends the agent of one that runs. `ERR_NOT_FOUND` for one that nobody knows,
+   * `ERR_CONFLICT` for one that is over or is not this service's to end.
+   */
+  async cancel(taskId: string): Promise<CancelAnswer> {
+    const { queue, reader } = this.#options;
+    const metadata = await reader.readDocument(taskId, 'metadata');
+    const status = metadata?.status;
+    if (isTerminal(status)) throw new TasktrailError('ERR_CONFLICT', `task ${taskId} is over: ${status}`);
+    const cancellation = await queue.cancel(taskId);
+    if (cancellation === 'aborted') return 'cancelling';
+    if (cancellation === 'unknown') {
+      if (metadata === undefined) throw new TasktrailError('ERR_NOT_FOUND', `there is no task ${taskId}`);
+      if (metadata.queue_system !== queue.system) {
+        throw new TasktrailError(
+          'ERR_CONFLICT',
+          `task ${taskId} does not run in this service's queue: end it where it runs`,
+        );
+      }
+    }
+    const attempt = typeof metadata?.attempt === 'number' ? metadata.attempt : 1;
+    closeTask({ taskId, attempt }, { status: 'cancelled', error: 'cancelled while it waited' });
+    return 'cancelled';
+  }
+}

@@ -1,0 +1,254 @@
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { isatty } from 'node:tty';
+import { DIALECT_NAMES } from '../agent/dialects.ts';
+import { type Config, inheritedEnvironment, loadConfig } from '../config.ts';
+import { TasktrailError } from '../errors.ts';
+import type { AgentOutcome, RunAgentOptions } from '../model/agent.ts';
+import { startTask } from '../record/attempt.ts';
+import { AgentFailedError, type Task } from '../record/task.ts';
+import { agentName, commandLine, guessDialect } from './agent-words.ts';
+import { Interrupts, signalExitCode } from './interrupts.ts';
+import { amountsText } from './line-format.ts';
+import { readPipedMessage } from './piped-message.ts';
+import { openRunTrail, type RunTrail } from './run-trail.ts';
+import { TerminalStream } from './terminal-stream.ts';
+import { escapeLine } from './terminal-text.ts';
+import { killMarked, runUnrecorded, type UnrecordedEnd } from './unrecorded-run.ts';
+
+export interface RunFlags {
+  readonly message?: string;
+  readonly dialect?: string;
+  readonly name?: string;
+  readonly cwd?: string;
+  /** Seconds. */
+  readonly timeout?: string;
+  readonly telemetry?: boolean;
+  readonly source?: string;
+  readonly dir?: string;
+  readonly config?: string;
+  readonly verbose?: boolean;
+}
+
+/** As of `timeout(1)` and of shells. */
+const EXIT_TIMEOUT = 124;
+const EXIT_NOT_EXECUTABLE = 126;
+const EXIT_NOT_FOUND = 127;
+
+/** A longer one Node's timers cannot hold, and no agent runs for three weeks. */
+const TIMEOUT_S_MAX = 2_000_000;
+
+/** What is to be run, checked. */
+interface Order {
+  readonly command: readonly string[];
+  /** For the agent's standard input; undefined: nothing there. */
+  readonly input: string | undefined;
+  /** For the records. */
+  readonly message: string;
+  readonly name: string;
+  readonly dialect: string;
+  readonly source: string;
+  readonly cwd: string | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly telemetry: boolean;
+}
+
+/** How it went, for the exit code and the last line. */
+interface RunEnd {
+  readonly exitCode: number;
+  readonly status: 'completed' | 'failed' | 'cancelled';
+  /** Undefined when it was not recorded. */
+  readonly outcome: AgentOutcome | undefined;
+  /** Why nothing of it is recorded, or that it could not be started. */
+  readonly problem?: string;
+}
+
+/** Our own standard output and error, for the agent's bytes and our lines. */
+interface Terminal {
+  readonly stdout: TerminalStream;
+  readonly stderr: TerminalStream;
+  say(line: string): void;
+}
+
+/**
+ * Runs a command as a task's agent: its output comes out of ours as it is, its exit code is given back. Whatever is
+ * wrong with recording is said and stops nothing. Throws `ERR_INPUT_INVALID` and `ERR_CONFIG_INVALID` before it starts anything.
+ */
+export async function run(command: readonly string[], flags: RunFlags): Promise<number> {
+  const stderr = new TerminalStream(2);
+  const terminal: Terminal = {
+    stdout: new TerminalStream(1),
+    stderr,
+    say: (line) => void stderr.write(`tasktrail: ${escapeLine(line)}\n`),
+  };
+  const config = loadConfig({
+    // The receiver of one run is for its own agent: it takes no port that a service would want.
+    flags: { TASK_LOGS_DIR: flags.dir, TASK_LOGS_OTLP_PORT: '0' },
+    recordsOnly: true,
+    ...(flags.config !== undefined && { configFile: flags.config }),
+  });
+  const order = await readOrder(command, flags, { config, say: terminal.say });
+  let mark = '';
+  const interrupts = new Interrupts(
+    () => isatty(2) && terminal.say('ending the agent (once more to kill it)'),
+    () => mark !== '' && killMarked(mark),
+  );
+  const isVerbose = flags.verbose === true || isatty(2);
+  const trail = await openRunTrail(config, (line) => flags.verbose === true && terminal.say(line));
+  const task = startTask({
+    source: order.source,
+    message: order.message,
+    agent: order.name,
+    sourceMetadata: { command: [...order.command], cwd: resolve(order.cwd ?? '.') },
+  });
+  mark = `TASK_LOGS_TASK_ID=${task.id}`;
+  const end = await runTask(task, order, { interrupts, terminal });
+  const problems = [end.problem, await trail.close()];
+  // What is left is a reader who takes his time.
+  interrupts.letThrough();
+  for (const problem of problems) if (problem !== undefined) terminal.say(problem);
+  if (isVerbose) terminal.say(lastLine(task, end, trail));
+  await Promise.all([terminal.stdout.drained(), terminal.stderr.drained()]);
+  interrupts.stop();
+  return end.exitCode;
+}
+
+async function readOrder(
+  command: readonly string[],
+  flags: RunFlags,
+  { config, say }: { readonly config: Config; readonly say: (line: string) => void },
+): Promise<Order> {
+  const { message, dialect = guessDialect(command), cwd, name, source = 'cli' } = flags;
+  if ((command[0] ?? '').trim() === '') throw invalid('name a command: tasktrail run -- <command>');
+  for (const [flag, value] of Object.entries({ message, name, source }))
+    if (value?.trim() === '') throw invalid(`--${flag}: must not be empty`);
+  if (!DIALECT_NAMES.includes(dialect))
+    throw invalid(
+      `--dialect: ${JSON.stringify(dialect)} is not known: use one of ${DIALECT_NAMES.join(', ')}`,
+    );
+  if (cwd !== undefined && !isDirectory(cwd))
+    throw invalid(`--cwd: ${JSON.stringify(cwd)} is not there or not a directory`);
+  const timeoutMs = readTimeout(flags.timeout);
+  const input = message ?? (await readPipedMessage(say));
+  return {
+    command,
+    input,
+    // The newline is the pipe's, not the person's.
+    message: input?.replace(/\r?\n$/, '') ?? commandLine(command),
+    name: name ?? agentName(command),
+    dialect,
+    source,
+    cwd,
+    timeoutMs,
+    telemetry: flags.telemetry ?? config.agentTelemetry,
+  };
+}
+
+function readTimeout(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const seconds = /^\d{1,7}(?:\.\d{1,3})?$/.test(value) ? Number(value) : 0;
+  if (seconds > 0 && seconds <= TIMEOUT_S_MAX) return Math.round(seconds * 1_000);
+  throw invalid(`--timeout: must be a number of seconds above 0, at most ${TIMEOUT_S_MAX}`);
+}
+
+interface RunParts {
+  readonly interrupts: Interrupts;
+  readonly terminal: Terminal;
+}
+
+/** Runs the agent and closes the task. Never rejects for what the agent does. */
+async function runTask(task: Task, order: Order, { interrupts, terminal }: RunParts): Promise<RunEnd> {
+  try {
+    const outcome = await task.runAgent(order.command, agentOptions(order, { interrupts, terminal }));
+    task.end();
+    return { exitCode: exitCodeOf(outcome, interrupts), status: 'completed', outcome };
+  } catch (error) {
+    if (!(error instanceof AgentFailedError)) {
+      task.fail(error);
+      throw error;
+    }
+    const { outcome } = error;
+    if (outcome.errorType === 'spawn') return runBare(task, order, { error, interrupts });
+    const isCancelled = outcome.errorType === 'cancelled';
+    if (isCancelled) task.cancel(`cancelled by ${interrupts.received ?? 'a signal'}`);
+    else task.fail(error);
+    return {
+      exitCode: exitCodeOf(outcome, interrupts),
+      status: isCancelled ? 'cancelled' : 'failed',
+      outcome,
+    };
+  }
+}
+
+function agentOptions(order: Order, { interrupts, terminal }: RunParts): RunAgentOptions {
+  const { name, dialect, telemetry, input, cwd, timeoutMs } = order;
+  return {
+    name,
+    dialect,
+    telemetry,
+    signal: interrupts.signal,
+    ...(input !== undefined && { input }),
+    ...(cwd !== undefined && { cwd }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+    // Copied: they are written later than they are read, and the reader's buffer is read into again.
+    onOutput: (stream, bytes) => terminal[stream].write(Buffer.from(bytes)),
+  };
+}
+
+/** Either the command cannot be started at all, or there is no place for the files of its run: trying tells which. */
+async function runBare(
+  task: Task,
+  order: Order,
+  { error, interrupts }: { readonly error: AgentFailedError; readonly interrupts: Interrupts },
+): Promise<RunEnd> {
+  const { command, cwd, input, timeoutMs } = order;
+  const env = { ...inheritedEnvironment(), TASK_LOGS_TASK_ID: task.id };
+  const end = await runUnrecorded(command, { cwd, env, input, timeoutMs, signal: interrupts.signal });
+  const reason = error.outcome.error ?? error.message;
+  task.fail(error);
+  return {
+    exitCode: exitCodeOfBare(end, interrupts),
+    status: end.stop === 'cancelled' ? 'cancelled' : end.exitCode === 0 ? 'completed' : 'failed',
+    outcome: undefined,
+    problem: end.errno === undefined ? `the agent's output is not recorded: ${reason}` : reason,
+  };
+}
+
+function exitCodeOf({ errorType, exitCode, signal }: AgentOutcome, { received }: Interrupts): number {
+  if (errorType === 'cancelled' && received !== undefined) return signalExitCode(received);
+  if (errorType === 'timeout') return EXIT_TIMEOUT;
+  if (exitCode !== null) return exitCode;
+  return signal === null ? 1 : signalExitCode(signal);
+}
+
+function exitCodeOfBare(end: UnrecordedEnd, interrupts: Interrupts): number {
+  if (end.errno !== undefined) return end.errno === 'ENOENT' ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+  if (end.stop === 'cancelled' && interrupts.received !== undefined)
+    return signalExitCode(interrupts.received);
+  if (end.stop === 'timeout') return EXIT_TIMEOUT;
+  return end.exitCode ?? (end.signal === null ? 1 : signalExitCode(end.signal));
+}
+
+function lastLine(task: Task, { status, outcome }: RunEnd, trail: RunTrail): string {
+  if (trail.folder === undefined) return `${status}, not recorded`;
+  const { costUsd = null, inputTokens = null, outputTokens = null } = outcome?.usage ?? {};
+  const amounts = amountsText({
+    cost_usd: costUsd,
+    input_tokens: inputTokens,
+    output_tokens: outputTokens,
+  });
+  return `${task.id} ${status}${amounts === '' ? '' : `, ${amounts}`}: ${resolve(trail.folder, task.id)}`;
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // ENOENT, ENOTDIR, EACCES: for a command to start in, all the same.
+    return false;
+  }
+}
+
+function invalid(message: string): TasktrailError {
+  return new TasktrailError('ERR_INPUT_INVALID', message);
+}

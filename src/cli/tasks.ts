@@ -1,0 +1,223 @@
+import { loadConfig } from '../config.ts';
+import { TasktrailError } from '../errors.ts';
+import { isTerminal, TASK_STATUSES, type TaskStatus } from '../model/documents.ts';
+import { type JsonObject, objectOf } from '../model/json.ts';
+import type { TaskDocument, TaskQuery } from '../model/task-reading.ts';
+import { mapBounded } from '../store/listing.ts';
+import { createReader, type LogReader } from '../store/reader.ts';
+import { ageText, costText, countText, secondsText, UNKNOWN } from './amounts.ts';
+import { readPastTime } from './past-time.ts';
+import { type Cell, type Column, createTable, type Table } from './table.ts';
+import { outputWidth, paintFor } from './terminal.ts';
+import { TerminalStream } from './terminal-stream.ts';
+import { escapeLine, type Style } from './terminal-text.ts';
+
+export interface TasksFlags {
+  readonly dir?: string;
+  readonly status?: string;
+  readonly source?: string;
+  readonly provider?: string;
+  readonly agent?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly limit?: string;
+  readonly all?: boolean;
+  readonly json?: boolean;
+}
+
+/** A screenful. */
+const LIMIT = 20;
+
+/** Each page looks into every task's folder once: few pages, of some ten megabytes at the most. */
+const PAGE_MAX = 10_000;
+
+/** Inputs and results may be long: so many of them are held at a time. */
+const SHOWN_MAX = 200;
+
+/** Without a terminal nothing has to fit; a message is a first line to know a task by, not the text. */
+const MESSAGE_WIDTH_MAX = 100;
+
+const COLUMNS: readonly Column[] = [
+  { title: 'ID', rank: 0 },
+  { title: 'STATUS', rank: 1 },
+  { title: 'AGE', rank: 2, align: 'right' },
+  { title: 'FROM', rank: 6, widthMax: 20 },
+  { title: 'AGENT', rank: 5, widthMax: 20 },
+  { title: 'MODEL', rank: 9, widthMax: 24 },
+  { title: 'TIME', rank: 7, align: 'right' },
+  { title: 'COST', rank: 4, align: 'right' },
+  { title: 'TOKENS', rank: 8, align: 'right' },
+  { title: 'MESSAGE', rank: 3, widthMax: MESSAGE_WIDTH_MAX },
+];
+
+const STATUS_STYLES: Readonly<Record<TaskStatus, Style | undefined>> = {
+  queued: undefined,
+  running: 'cyan',
+  waiting_input: 'yellow',
+  abandoned: 'red',
+  completed: 'green',
+  failed: 'red',
+  cancelled: 'yellow',
+};
+
+/** What is shown of one task. */
+interface Shown {
+  readonly metadata: JsonObject;
+  readonly result: JsonObject | undefined;
+  readonly message: string;
+}
+
+/** Prints the tasks of the log directory, newest first; reads the files, whoever holds the directory. */
+export async function printTasks(flags: TasksFlags): Promise<number> {
+  const query = readQuery(flags, Date.now());
+  const { logDir } = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
+  const reader = createReader(logDir);
+  const out = new TerminalStream(1);
+  let table: Table | undefined;
+  let count = 0;
+  for await (const tasks of batchesOf(reader, query, flags.all === true)) {
+    const nowMs = Date.now();
+    let text = '';
+    if (flags.json === true) text = tasks.map(jsonOf).join('');
+    else {
+      const rows = tasks.map((task) => cellsOf(task, nowMs));
+      if (table === undefined && rows.length > 0) {
+        table = createTable(COLUMNS, rows, { width: outputWidth(), paint: paintFor(1) });
+        text = `${table.header}\n`;
+      }
+      for (const cells of rows) text += `${table?.row(cells) ?? ''}\n`;
+    }
+    count += tasks.length;
+    await out.write(text);
+    // The reader has seen enough (`| head`).
+    if (out.failure !== undefined) break;
+  }
+  // Not among what a program reads.
+  if (count === 0) process.stderr.write(`tasktrail: no such task in ${escapeLine(logDir)}\n`);
+  return 0;
+}
+
+function readQuery(flags: TasksFlags, nowMs: number): TaskQuery {
+  const { status } = flags;
+  const known = TASK_STATUSES.find((name) => name === status);
+  if (status !== undefined && known === undefined)
+    throw invalid(`--status: must be one of ${TASK_STATUSES.join(', ')}`);
+  if (flags.all === true && flags.limit !== undefined) throw invalid('give --limit or --all, not both');
+  for (const name of ['source', 'provider', 'agent'] as const)
+    if (flags[name] === '') throw invalid(`--${name}: must not be empty`);
+  const since = flags.since === undefined ? undefined : readPastTime('--since', flags.since, nowMs);
+  const until = flags.until === undefined ? undefined : readPastTime('--until', flags.until, nowMs);
+  if (since !== undefined && until !== undefined && since >= until)
+    throw invalid('--since: must be before --until');
+  return {
+    status: known,
+    source: flags.source,
+    provider: flags.provider,
+    agent: flags.agent,
+    since,
+    until,
+    limit: readLimit(flags.limit),
+  };
+}
+
+function readLimit(value: string | undefined): number {
+  if (value === undefined) return LIMIT;
+  if (/^[1-9]\d{0,6}$/.test(value)) return Number(value);
+  throw invalid('--limit: must be a whole number, at least 1; --all shows all of them');
+}
+
+async function* batchesOf(
+  reader: LogReader,
+  query: TaskQuery,
+  isAll: boolean,
+): AsyncGenerator<readonly Shown[]> {
+  let left = isAll ? Number.POSITIVE_INFINITY : query.limit;
+  for (let cursor: string | undefined; left > 0; ) {
+    const page = await reader.listTasks({ ...query, cursor, limit: Math.min(left, PAGE_MAX) });
+    for (let start = 0; start < page.items.length; start += SHOWN_MAX) {
+      const items = page.items.slice(start, start + SHOWN_MAX);
+      yield await mapBounded(items, (metadata) => readShown(reader, metadata));
+    }
+    left -= page.items.length;
+    if (page.nextCursor === null) return;
+    cursor = page.nextCursor;
+  }
+}
+
+async function readShown(reader: LogReader, metadata: JsonObject): Promise<Shown> {
+  const id = String(metadata.task_id);
+  const input = await readUndamaged(reader, id, 'input');
+  return {
+    metadata,
+    result: await readUndamaged(reader, id, 'final-result'),
+    message: typeof input?.message === 'string' ? input.message : '',
+  };
+}
+
+async function readUndamaged(
+  reader: LogReader,
+  id: string,
+  document: TaskDocument,
+): Promise<JsonObject | undefined> {
+  try {
+    return await reader.readDocument(id, document);
+  } catch (error) {
+    // One damaged file must not hide the list; `tasktrail logs` says what is wrong with it.
+    if (error instanceof TasktrailError && error.code === 'ERR_STORE_UNAVAILABLE') return undefined;
+    throw error;
+  }
+}
+
+function jsonOf({ metadata, result }: Shown): string {
+  const { success = null, error = null, metrics = null } = result ?? {};
+  return `${JSON.stringify({ ...metadata, success, error, metrics })}\n`;
+}
+
+function cellsOf({ metadata, result, message }: Shown, nowMs: number): readonly Cell[] {
+  const metrics = objectOf(result?.metrics);
+  const { input_tokens: input, output_tokens: output } = metrics;
+  const createdMs = timeOf(metadata.created_at);
+  const status = TASK_STATUSES.find((name) => name === metadata.status);
+  const isTokensKnown = typeof input === 'number' || typeof output === 'number';
+  return [
+    { text: textOf(metadata.task_id) },
+    { text: textOf(metadata.status), style: status && STATUS_STYLES[status] },
+    { text: createdMs === undefined ? UNKNOWN : ageText(nowMs - createdMs) },
+    { text: [metadata.source, metadata.provider].filter(isText).map(escapeLine).join('/') || UNKNOWN },
+    { text: textOf(metadata.assigned_agent) },
+    { text: textOf(metadata.model) },
+    { text: secondsText(metrics.duration_seconds ?? secondsSoFar(metadata, nowMs)) },
+    { text: costText(metrics.cost_usd) },
+    { text: isTokensKnown ? `${countText(input)}/${countText(output)}` : UNKNOWN },
+    { text: escapeLine(firstLine(message)) },
+  ];
+}
+
+/** Of a task that is not over: how long it has been at work. */
+function secondsSoFar({ status, started_at }: JsonObject, nowMs: number): number | null {
+  const startedMs = timeOf(started_at);
+  return isTerminal(status) || startedMs === undefined ? null : Math.max(0, nowMs - startedMs) / 1_000;
+}
+
+function timeOf(value: unknown): number | undefined {
+  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+/** Cut before it is escaped: a message may be megabytes long. */
+function firstLine(message: string): string {
+  const line = message.slice(0, 4 * MESSAGE_WIDTH_MAX).trimStart();
+  return line.slice(0, /[\r\n]|$/.exec(line)?.index).trimEnd();
+}
+
+function textOf(value: unknown): string {
+  return isText(value) ? escapeLine(value) : UNKNOWN;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function invalid(message: string): TasktrailError {
+  return new TasktrailError('ERR_INPUT_INVALID', message);
+}

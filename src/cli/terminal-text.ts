@@ -1,0 +1,78 @@
+/** C0, C1 and DEL, what turns the direction of text, and line ends that only some programs take for one. */
+const UNSAFE = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu;
+const UNSAFE_IN_TEXT = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu;
+
+/** What most terminals show two cells wide: East Asian scripts and emoji. */
+const WIDE =
+  /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
+const ZERO_WIDTH = /\p{Mn}|\p{Me}|[\u200b-\u200d]|\ufe0f/u;
+
+const STYLES = {
+  dim: '2',
+  bold: '1',
+  red: '31',
+  green: '32',
+  yellow: '33',
+  blue: '34',
+  magenta: '35',
+  cyan: '36',
+} as const;
+export type Style = keyof typeof STYLES;
+
+/** Gives a text its colour, or leaves it as it is. */
+export type Paint = (text: string, style: Style | undefined) => string;
+
+/** Text of somebody else's as a terminal may be given it: newlines and tabs stay, `ESC` becomes `\x1b`. */
+export function escapeText(text: string): string {
+  return text.replace(UNSAFE_IN_TEXT, escapeCharacter);
+}
+
+/** As `escapeText`, for what must stay on one line. */
+export function escapeLine(text: string): string {
+  return text.replace(UNSAFE, escapeCharacter);
+}
+
+/** JSON text for a terminal: the same value, with what JSON itself leaves as it is (C1, DEL, bidi) escaped too. */
+export function escapeJson(json: string): string {
+  return json.replace(UNSAFE, (character) => `\\u${hex(character.codePointAt(0) ?? 0, 4)}`);
+}
+
+export function createPaint(isColored: boolean): Paint {
+  return (text, style) =>
+    isColored && style !== undefined && text !== '' ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
+}
+
+/** In terminal cells. */
+export function textWidth(text: string): number {
+  let width = 0;
+  for (const character of text) width += widthOf(character);
+  return width;
+}
+
+/** At most `width` cells; what was cut ends in an ellipsis. */
+export function cutText(text: string, width: number): string {
+  if (textWidth(text) <= width) return text;
+  let cut = '';
+  let left = width - 1;
+  for (const character of text) {
+    left -= widthOf(character);
+    if (left < 0) break;
+    cut += character;
+  }
+  return width < 1 ? '' : `${cut}\u2026`;
+}
+
+function widthOf(character: string): number {
+  if (character >= ' ' && character <= '~') return 1;
+  if (ZERO_WIDTH.test(character)) return 0;
+  return WIDE.test(character) ? 2 : 1;
+}
+
+function escapeCharacter(character: string): string {
+  const code = character.codePointAt(0) ?? 0;
+  return code <= 0xff ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
+}
+
+function hex(code: number, digits: number): string {
+  return code.toString(16).padStart(digits, '0');
+}
