@@ -9,27 +9,28 @@ export function signalExitCode(signal: string): number {
 }
 
 /**
- * The signals that ask us to end: the first aborts `signal`, the second calls `onSecond`, and a third ends the process
- * as if nobody had caught it.
+ * The signals that ask us to end: the first aborts `stopSignal`, the second `killSignal`, and a third ends the process as
+ * if nobody had caught it.
  */
 export class Interrupts {
   /** The first that came. */
   received: NodeJS.Signals | undefined;
-  readonly #controller = new AbortController();
-  readonly #onFirst: (signal: NodeJS.Signals) => void;
-  readonly #onSecond: () => void;
+  readonly #stop = new AbortController();
+  readonly #kill = new AbortController();
   #count = 0;
   #isLetting = false;
   readonly #listener = (signal: NodeJS.Signals): void => this.#take(signal);
 
-  constructor(onFirst: (signal: NodeJS.Signals) => void, onSecond: () => void) {
-    this.#onFirst = onFirst;
-    this.#onSecond = onSecond;
+  constructor() {
     for (const signal of SIGNALS) process.on(signal, this.#listener);
   }
 
-  get signal(): AbortSignal {
-    return this.#controller.signal;
+  get stopSignal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  get killSignal(): AbortSignal {
+    return this.#kill.signal;
   }
 
   /** From now on the next signal ends the process: nothing is left that it could break. */
@@ -48,9 +49,7 @@ export class Interrupts {
       this.stop();
       // Not process.exit: that waits for a write to a reader who has stopped reading.
       process.kill(process.pid, signal);
-    } else if (this.#count === 1) {
-      this.#onFirst(signal);
-      this.#controller.abort();
-    } else this.#onSecond();
+    } else if (this.#count === 1) this.#stop.abort();
+    else this.#kill.abort();
   }
 }

@@ -4,7 +4,6 @@ import { HOLDER } from '../app/destinations.ts';
 import { startTasktrail, type Trail } from '../app/trail.ts';
 import type { Config } from '../config.ts';
 import { messageOf } from '../errors.ts';
-import { setRecorder } from '../record/recorder.ts';
 
 /** Where nothing has moved for so long, nothing will soon: it waits in the journal, and nobody waits for it. */
 const STALL_MS = 2_000;
@@ -16,8 +15,8 @@ const TAKE_IN_MS = 5_000;
 
 /** Recording for the length of one run, if it can be had. */
 export interface RunTrail {
-  /** The log directory; undefined when nothing is recorded. */
-  readonly folder: string | undefined;
+  /** False: nothing is recorded. */
+  readonly isOpen: boolean;
   /** Sends what waits and closes everything. Gives what the user must be told, if anything. Never rejects. */
   close(): Promise<string | undefined>;
 }
@@ -25,19 +24,13 @@ export interface RunTrail {
 /** Never rejects: a run that cannot be recorded is run all the same, and `close` says why. */
 export async function openRunTrail(config: Config, log: (line: string) => void): Promise<RunTrail> {
   installAgentRunner();
-  if (!config.enabled) {
-    setRecorder(undefined);
-    return { folder: undefined, close: async () => undefined };
-  }
-  let trail: Trail;
+  if (!config.enabled) return { isOpen: false, close: async () => undefined };
   try {
-    trail = await startTasktrail({ config, log });
+    const trail = await startTasktrail({ config, log });
+    return { isOpen: true, close: async () => closeTrail(trail, log) };
   } catch (error) {
-    // Decided: what is recorded from here on goes nowhere, and nobody needs to be warned of it again.
-    setRecorder(undefined);
-    return { folder: undefined, close: async () => `nothing is recorded: ${messageOf(error)}` };
+    return { isOpen: false, close: async () => `nothing is recorded: ${messageOf(error)}` };
   }
-  return { folder: config.logDir, close: async () => closeTrail(trail, log) };
 }
 
 async function closeTrail(trail: Trail, log: (line: string) => void): Promise<string | undefined> {

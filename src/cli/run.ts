@@ -6,12 +6,12 @@ import { type Config, inheritedEnvironment, loadConfig } from '../config.ts';
 import { TasktrailError } from '../errors.ts';
 import type { AgentOutcome, RunAgentOptions } from '../model/agent.ts';
 import { startTask } from '../record/attempt.ts';
-import { AgentFailedError, type Task } from '../record/task.ts';
+import { AgentFailedError } from '../record/task.ts';
 import { agentName, commandLine, guessDialect } from './agent-words.ts';
 import { Interrupts, signalExitCode } from './interrupts.ts';
 import { amountsText } from './line-format.ts';
 import { readPipedMessage } from './piped-message.ts';
-import { openRunTrail, type RunTrail } from './run-trail.ts';
+import { openRunTrail } from './run-trail.ts';
 import { TerminalStream } from './terminal-stream.ts';
 import { escapeLine } from './terminal-text.ts';
 import { killMarked, runUnrecorded, type UnrecordedEnd } from './unrecorded-run.ts';
@@ -57,9 +57,10 @@ interface Order {
 interface RunEnd {
   readonly exitCode: number;
   readonly status: 'completed' | 'failed' | 'cancelled';
-  /** Undefined when it was not recorded. */
-  readonly outcome: AgentOutcome | undefined;
-  /** Why nothing of it is recorded, or that it could not be started. */
+  /** Undefined, as the outcome, when it was not recorded. */
+  readonly taskId?: string;
+  readonly outcome?: AgentOutcome;
+  /** Why it could not be started, or not be recorded. */
   readonly problem?: string;
 }
 
@@ -88,26 +89,20 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
     ...(flags.config !== undefined && { configFile: flags.config }),
   });
   const order = await readOrder(command, flags, { config, say: terminal.say });
-  let mark = '';
-  const interrupts = new Interrupts(
+  const interrupts = new Interrupts();
+  interrupts.stopSignal.addEventListener(
+    'abort',
     () => isatty(2) && terminal.say('ending the agent (once more to kill it)'),
-    () => mark !== '' && killMarked(mark),
   );
   const isVerbose = flags.verbose === true || isatty(2);
   const trail = await openRunTrail(config, (line) => flags.verbose === true && terminal.say(line));
-  const task = startTask({
-    source: order.source,
-    message: order.message,
-    agent: order.name,
-    sourceMetadata: { command: [...order.command], cwd: resolve(order.cwd ?? '.') },
-  });
-  mark = `TASK_LOGS_TASK_ID=${task.id}`;
-  const end = await runTask(task, order, { interrupts, terminal });
+  const parts = { interrupts, terminal };
+  const end = trail.isOpen ? await runRecorded(order, parts) : await runBare(order, parts);
   const problems = [end.problem, await trail.close()];
   // What is left is a reader who takes his time.
   interrupts.letThrough();
   for (const problem of problems) if (problem !== undefined) terminal.say(problem);
-  if (isVerbose) terminal.say(lastLine(task, end, trail));
+  if (isVerbose) terminal.say(lastLine(end, config.logDir));
   await Promise.all([terminal.stdout.drained(), terminal.stderr.drained()]);
   interrupts.stop();
   return end.exitCode;
@@ -156,23 +151,38 @@ interface RunParts {
   readonly terminal: Terminal;
 }
 
-/** Runs the agent and closes the task. Never rejects for what the agent does. */
-async function runTask(task: Task, order: Order, { interrupts, terminal }: RunParts): Promise<RunEnd> {
+/** Runs the agent as a task, and closes that. Never rejects for what the agent does. */
+async function runRecorded(order: Order, parts: RunParts): Promise<RunEnd> {
+  const { interrupts } = parts;
+  const task = startTask({
+    source: order.source,
+    message: order.message,
+    agent: order.name,
+    sourceMetadata: { command: [...order.command], cwd: resolve(order.cwd ?? '.') },
+  });
+  interrupts.killSignal.addEventListener('abort', () => killMarked(`TASK_LOGS_TASK_ID=${task.id}`));
   try {
-    const outcome = await task.runAgent(order.command, agentOptions(order, { interrupts, terminal }));
+    const outcome = await task.runAgent(order.command, agentOptions(order, parts));
     task.end();
-    return { exitCode: exitCodeOf(outcome, interrupts), status: 'completed', outcome };
+    return { taskId: task.id, exitCode: exitCodeOf(outcome, interrupts), status: 'completed', outcome };
   } catch (error) {
     if (!(error instanceof AgentFailedError)) {
       task.fail(error);
       throw error;
     }
     const { outcome } = error;
-    if (outcome.errorType === 'spawn') return runBare(task, order, { error, interrupts });
+    if (outcome.errorType === 'spawn') {
+      // Either it cannot be started at all, or there is no place for the files of its run: trying tells which.
+      const end = await runBare(order, parts);
+      task.fail(error);
+      const reason = outcome.error ?? error.message;
+      return { ...end, problem: end.isStarted ? `the agent's output is not recorded: ${reason}` : reason };
+    }
     const isCancelled = outcome.errorType === 'cancelled';
     if (isCancelled) task.cancel(`cancelled by ${interrupts.received ?? 'a signal'}`);
     else task.fail(error);
     return {
+      taskId: task.id,
       exitCode: exitCodeOf(outcome, interrupts),
       status: isCancelled ? 'cancelled' : 'failed',
       outcome,
@@ -186,7 +196,7 @@ function agentOptions(order: Order, { interrupts, terminal }: RunParts): RunAgen
     name,
     dialect,
     telemetry,
-    signal: interrupts.signal,
+    signal: interrupts.stopSignal,
     ...(input !== undefined && { input }),
     ...(cwd !== undefined && { cwd }),
     ...(timeoutMs !== undefined && { timeoutMs }),
@@ -195,23 +205,22 @@ function agentOptions(order: Order, { interrupts, terminal }: RunParts): RunAgen
   };
 }
 
-/** Either the command cannot be started at all, or there is no place for the files of its run: trying tells which. */
-async function runBare(
-  task: Task,
-  order: Order,
-  { error, interrupts }: { readonly error: AgentFailedError; readonly interrupts: Interrupts },
-): Promise<RunEnd> {
+async function runBare(order: Order, { interrupts }: RunParts): Promise<RunEnd & { isStarted: boolean }> {
   const { command, cwd, input, timeoutMs } = order;
-  const env = { ...inheritedEnvironment(), TASK_LOGS_TASK_ID: task.id };
-  const end = await runUnrecorded(command, { cwd, env, input, timeoutMs, signal: interrupts.signal });
-  const reason = error.outcome.error ?? error.message;
-  task.fail(error);
+  const { stopSignal, killSignal } = interrupts;
+  const env = inheritedEnvironment();
+  const end = await runUnrecorded(command, { cwd, env, input, timeoutMs, stopSignal, killSignal });
   return {
     exitCode: exitCodeOfBare(end, interrupts),
     status: end.stop === 'cancelled' ? 'cancelled' : end.exitCode === 0 ? 'completed' : 'failed',
-    outcome: undefined,
-    problem: end.errno === undefined ? `the agent's output is not recorded: ${reason}` : reason,
+    isStarted: end.errno === undefined,
+    ...(end.errno !== undefined && { problem: startProblem(command[0], end.errno) }),
   };
+}
+
+function startProblem(program: string | undefined, errno: string): string {
+  const why = errno === 'ENOENT' ? 'not found' : errno === 'EACCES' ? 'not executable for this user' : errno;
+  return `cannot start ${JSON.stringify(program)}: ${why}`;
 }
 
 function exitCodeOf({ errorType, exitCode, signal }: AgentOutcome, { received }: Interrupts): number {
@@ -229,15 +238,15 @@ function exitCodeOfBare(end: UnrecordedEnd, interrupts: Interrupts): number {
   return end.exitCode ?? (end.signal === null ? 1 : signalExitCode(end.signal));
 }
 
-function lastLine(task: Task, { status, outcome }: RunEnd, trail: RunTrail): string {
-  if (trail.folder === undefined) return `${status}, not recorded`;
+function lastLine({ taskId, status, outcome }: RunEnd, logDir: string): string {
+  if (taskId === undefined) return `${status}, not recorded`;
   const { costUsd = null, inputTokens = null, outputTokens = null } = outcome?.usage ?? {};
   const amounts = amountsText({
     cost_usd: costUsd,
     input_tokens: inputTokens,
     output_tokens: outputTokens,
   });
-  return `${task.id} ${status}${amounts === '' ? '' : `, ${amounts}`}: ${resolve(trail.folder, task.id)}`;
+  return `${taskId} ${status}${amounts === '' ? '' : `, ${amounts}`}: ${resolve(logDir, taskId)}`;
 }
 
 function isDirectory(path: string): boolean {

@@ -12,7 +12,10 @@ export interface UnrecordedOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly input: string | undefined;
   readonly timeoutMs: number | undefined;
-  readonly signal: AbortSignal;
+  /** Aborted: SIGTERM, and SIGKILL after the grace. */
+  readonly stopSignal: AbortSignal;
+  /** Aborted: SIGKILL at once. */
+  readonly killSignal: AbortSignal;
 }
 
 /** `errno` when it could not be started, `stop` when we ended it. */
@@ -24,14 +27,14 @@ export interface UnrecordedEnd {
 }
 
 /**
- * The command on our own streams, for when there is no place to record it in, not even a file for its output. Ended
- * like an agent that is recorded. Never rejects.
+ * The command on our own streams, as if we were not there, for when it cannot be recorded. Ended like an agent that is.
+ * Never rejects.
  */
 export async function runUnrecorded(
   [program = '', ...args]: readonly string[],
   options: UnrecordedOptions,
 ): Promise<UnrecordedEnd> {
-  const { cwd, env, input, timeoutMs, signal } = options;
+  const { cwd, env, input, timeoutMs, stopSignal, killSignal } = options;
   const texts = input === undefined ? {} : { message: input };
   let child: ChildProcess;
   try {
@@ -61,8 +64,10 @@ export async function runUnrecorded(
   };
   const onAbort = (): void => end('cancelled');
   const timer = timeoutMs === undefined ? undefined : setTimeout(() => end('timeout'), timeoutMs);
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
+  const onKill = (): void => signalGroup(child.pid, 'SIGKILL');
+  stopSignal.addEventListener('abort', onAbort);
+  killSignal.addEventListener('abort', onKill);
+  if (stopSignal.aborted) onAbort();
   const exit = await new Promise<UnrecordedEnd>((resolve) => {
     child.once('exit', (exitCode, signalName) => resolve({ exitCode, signal: signalName }));
     child.once('error', (error) =>
@@ -71,7 +76,8 @@ export async function runUnrecorded(
   });
   clearTimeout(timer);
   clearTimeout(killTimer);
-  signal.removeEventListener('abort', onAbort);
+  stopSignal.removeEventListener('abort', onAbort);
+  killSignal.removeEventListener('abort', onKill);
   return stop === undefined ? exit : { ...exit, stop };
 }
 

@@ -250,14 +250,18 @@ test('settings that cannot be read stop the run, as they stop every start', asyn
 });
 
 /** A run whose agent prints `ready` and then what it does is the test's. */
-async function started(script: string, cwd: string): Promise<ReturnType<typeof startCommand>> {
-  const started = startCommand(['run', ...sh(`echo ready; ${script}`)], { cwd, input: '' });
+async function started(
+  script: string,
+  cwd: string,
+  env: Env = {},
+): Promise<ReturnType<typeof startCommand> & { text: () => string }> {
+  const started = startCommand(['run', ...sh(`echo ready; ${script}`)], { cwd, env, input: '' });
   let stdout = '';
   started.child.stdout?.on('data', (piece: string) => {
     stdout += piece;
   });
   await expect.poll(() => stdout, { timeout: 10_000 }).toContain('ready');
-  return started;
+  return { ...started, text: () => stdout };
 }
 
 test.each([
@@ -279,17 +283,22 @@ test.each([
 
 test('a second signal kills an agent that is deaf to the first, and all that it started', async () => {
   const cwd = await tempDir();
-  const { child, ended } = await started(
-    'trap "" TERM; setsid sleep 300 & while :; do sleep 0.05; done',
+  // In a session of its own, too, and as deaf.
+  const { child, ended, text } = await started(
+    'trap "echo deaf" TERM; setsid sh -c "trap : TERM; while :; do sleep 0.05; done" & while :; do sleep 0.05; done',
     cwd,
   );
   const id = tasksIn(cwd)[0] ?? '';
   const running = (): Promise<number[]> => processesWith(`TASK_LOGS_TASK_ID=${id}`);
   await expect.poll(running).not.toEqual([]);
   child.kill('SIGINT');
+  await expect.poll(text).toContain('deaf');
+  const killedAt = Date.now();
   child.kill('SIGTERM');
   const { code } = await ended;
   expect(code).toBe(130);
+  // Not by the ten seconds' grace that the first one gives.
+  expect(Date.now() - killedAt).toBeLessThan(8_000);
   expect(taskIn(cwd).result.status).toBe('cancelled');
   await expect.poll(running).toEqual([]);
 });
@@ -334,11 +343,36 @@ test('where nothing can be recorded the agent runs all the same, and one line sa
   const [warned, line, ...more] = stderr.split('\n');
   expect({ warned, more }).toEqual({ warned: 'warned', more: [''] });
   expect(line).toMatch(/^tasktrail: nothing is recorded: TASK_LOGS_DIR: .*\/logs/);
-  // Not even a place for its output: then it writes to our streams itself.
-  const bare = await run(sh(script), { cwd, input: 'the message', env: { TMPDIR: join(cwd, 'logs/tmp') } });
-  expect(bare).toMatchObject({ code: 4, stdout: 'the message\n' });
-  expect(bare.stderr).toContain('tasktrail: nothing is recorded');
   expect((await run(['--', 'no-such-program'], { cwd })).code).toBe(127);
+  expect((await run(['--', '/etc/passwd'], { cwd })).code).toBe(126);
+  expect((await run(['--timeout', '0.3', '--', 'sleep', '60'], { cwd })).code).toBe(124);
+  expect((await run(sh('kill -9 $$'), { cwd })).code).toBe(137);
+  expect((await run(['--message', 'do it', '--', 'echo', '{message}'], { cwd })).stdout).toBe('do it\n');
+});
+
+test('where there is no place for the files of a run, the agent runs all the same, and its task says that it failed', async () => {
+  const cwd = await tempDir();
+  mkdirSync(join(cwd, 'logs'));
+  writeFileSync(join(cwd, 'logs/_agent'), 'a file');
+  const { code, stdout, stderr } = await run(sh('cat; echo; exit 4'), { cwd, input: 'the message' });
+  expect({ code, stdout }).toEqual({ code: 4, stdout: 'the message\n' });
+  expect(stderr).toMatch(/^tasktrail: the agent's output is not recorded: .*\n$/);
+  expect(taskIn(cwd).result.status).toBe('failed');
+});
+
+test('an agent that is not recorded is ended by signals too, and killed by the second', async () => {
+  const cwd = await tempDir();
+  const deaf = 'trap "echo deaf" TERM; while :; do sleep 0.05; done';
+  const { child, ended, text } = await started(deaf, cwd, { TASK_LOGS_ENABLED: 'false' });
+  child.kill('SIGTERM');
+  await expect.poll(text).toContain('deaf');
+  child.kill('SIGTERM');
+  expect((await ended).code).toBe(143);
+  const polite = await started('trap "exit 0" TERM; while :; do sleep 0.05; done', cwd, {
+    TASK_LOGS_ENABLED: 'false',
+  });
+  polite.child.kill('SIGINT');
+  expect((await polite.ended).code).toBe(130);
 });
 
 test('TASK_LOGS_ENABLED=false runs the agent and records nothing', async () => {

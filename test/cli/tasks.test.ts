@@ -203,3 +203,13 @@ test('while a service holds the directory its tasks are listed as well', async (
     await service.dispose();
   }
 });
+
+test.each([
+  [['workflow', 'phase'], 'tasktrail workflow phase --help'],
+  [['prune', '--colour'], 'tasktrail prune --help'],
+  [['nonsense'], 'tasktrail --help'],
+])('what is wrong with %j points to the help about it', async (words, help) => {
+  const { code, stderr } = await runCommand(words, { cwd: await tempDir(), input: '' });
+  expect(code).toBe(2);
+  expect(stderr).toContain(`(see ${help})`);
+});
