@@ -44,7 +44,12 @@ function openLedger(onError: ((error: unknown) => void) | undefined): DeliveryLe
       const { reader, recovered } = trail;
       const ledger =
         ledgers.get(trail) ??
-        createLedger({ listDeliveries: (query) => reader.listDeliveries(query), ready: recovered, onError });
+        createLedger({
+          listDeliveries: (query) => reader.listDeliveries(query),
+          listTasks: (query) => reader.listTasks(query),
+          ready: recovered,
+          onError,
+        });
       ledgers.set(trail, ledger);
       return ledger.find(provider, deliveryId);
     },

@@ -13,19 +13,20 @@ const LOOK_MS = 50;
 
 /**
  * Runs the agent and writes its exit code into a file, so that it is known also to a process that did not start it. The
- * traps keep this shell alive until the agent has ended on its own; what is trapped (not ignored) is not inherited. What
- * the shell itself would say ("Killed") is not the agent's standard error.
+ * traps keep this shell alive until the agent has ended on its own, whatever is sent to its group; what is trapped (not
+ * ignored) is not inherited. What the shell itself would say ("Killed") is not the agent's standard error. It runs no
+ * program but the agent: the agent's PATH need not have any other.
  */
 const WRAPPER = [
   "stopped=''",
   'trap stopped=143 TERM',
   'trap stopped=130 INT',
-  'trap : HUP QUIT',
+  'trap : HUP QUIT USR1 USR2 PIPE ALRM',
   'exec 3>&2 2>/dev/null',
   'if [ -n "$stopped" ]; then exit "$stopped"; fi',
   '(exec 2>&3 3>&-; exec "$@")',
   'code=$?',
-  'printf "%s\\n" "$code" > "$0.new" && mv -f "$0.new" "$0"',
+  'printf "%s\\n" "$code" > "$0"',
   'exit "$code"',
 ].join('\n');
 
@@ -108,7 +109,7 @@ function readExitCode(exitFile: string): number | null {
     const text = readFileSync(exitFile, 'latin1').trim();
     return /^\d{1,3}$/.test(text) ? Number(text) : null;
   } catch {
-    // ENOENT: the wrapper was killed as well.
+    // ENOENT: the wrapper was killed as well. EISDIR, EACCES: the agent was at it.
     return null;
   }
 }

@@ -7,7 +7,7 @@ import { isProcessAlive, type ProcessIdentity } from '../journal/process-identit
 import { sendToGroup } from './child.ts';
 import { endLeftovers, processesOf } from './leftovers.ts';
 import { RunFolder } from './run-folder.ts';
-import { isRunInUse, readMark } from './run-mark.ts';
+import { claimRun, isRunInUse, type RunMark, readMark } from './run-mark.ts';
 
 /** After SIGKILL a process ends as soon as the system gets to it, unless a disk hangs; nobody waits for that. */
 const KILL_WAIT_MS = 5_000;
@@ -42,15 +42,29 @@ export async function hasLivingRun(taskFolder: string): Promise<boolean> {
   return false;
 }
 
-/** Ends the agent of a run that nobody goes on with, with all that it started, and removes what the run left. */
-export async function endLeftRun(directory: string): Promise<void> {
+/**
+ * Ends the agent of a run that nobody goes on with, with all that it started, and removes what the run left. False, and
+ * nothing is done, when somebody has just begun to go on with it.
+ */
+export async function endLeftRun(directory: string): Promise<boolean> {
   const folder = new RunFolder(directory);
-  const leader = readMark(directory)?.child;
-  if (leader) await endGroup(leader);
+  const mark = readMark(directory);
+  if (mark !== undefined && !takeToEnd(directory, mark)) return false;
+  if (mark?.child) await endGroup(mark.child);
   const runId = folder.readFacts()?.runId;
   if (runId !== undefined) await endLeftovers(runId);
   await folder.remove();
   await removeEmpty(join(directory, '..'));
+  return true;
+}
+
+function takeToEnd(directory: string, mark: RunMark): boolean {
+  try {
+    return claimRun(directory, mark, Number.POSITIVE_INFINITY);
+  } catch {
+    // ENOSPC: it may be this very run that fills the disk. ENOENT: there is nothing left to end.
+    return true;
+  }
 }
 
 /** The task of these runs is over: nothing of them is needed any more. Runs that go on keep their folders. */

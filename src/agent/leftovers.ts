@@ -9,8 +9,8 @@ export const RUN_ID_VARIABLE = 'TASK_LOGS_RUN_ID';
 const TERM_MS = 1_000;
 const POLL_MS = 20;
 
-/** One that forks faster than it can be ended must not hold up the end of its run for ever. */
-const ROUNDS_MAX = 5;
+/** What forks faster than it can be ended must not hold up the end of its run for ever. */
+const KILL_MS = 4_000;
 
 /**
  * The processes of a run, wherever they went: other groups, other sessions, other parents. Only where the system shows
@@ -30,25 +30,32 @@ export function processesOf(runId: string): readonly number[] {
 /** Ends whatever a run has left behind: SIGTERM, and SIGKILL for what stays. Resolves with how many there were. */
 export async function endLeftovers(runId: string): Promise<number> {
   const seen = new Set<number>();
-  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+  const startedAtMs = Date.now();
+  for (;;) {
     const left = processesOf(runId);
-    if (left.length === 0) break;
-    for (const pid of left) seen.add(pid);
-    for (const pid of left) signal(pid, round === 0 ? 'SIGTERM' : 'SIGKILL');
-    const until = Date.now() + TERM_MS;
-    while (processesOf(runId).length > 0 && Date.now() < until) await delay(POLL_MS);
+    const passedMs = Date.now() - startedAtMs;
+    if (left.length === 0 || passedMs > TERM_MS + KILL_MS) return seen.size;
+    for (const pid of left) {
+      if (passedMs > TERM_MS) signal(pid, 'SIGKILL');
+      else if (!seen.has(pid)) signal(pid, 'SIGTERM');
+      seen.add(pid);
+    }
+    await delay(POLL_MS);
   }
-  return seen.size;
 }
 
 function belongsTo(pid: number, runId: string): boolean {
   try {
     const environment = readFileSync(`/proc/${pid}/environ`, 'latin1');
-    const at = environment.indexOf(`${RUN_ID_VARIABLE}=`);
-    if (at !== 0 && environment[at - 1] !== '\0') return false;
-    const end = environment.indexOf('\0', at);
-    const value = environment.slice(at + RUN_ID_VARIABLE.length + 1, end < 0 ? undefined : end);
-    return value.split('/').includes(runId);
+    // Few have it anywhere: the others are not taken apart.
+    if (!environment.includes(runId)) return false;
+    const variable = environment.split('\0').find((pair) => pair.startsWith(`${RUN_ID_VARIABLE}=`));
+    return (
+      variable
+        ?.slice(RUN_ID_VARIABLE.length + 1)
+        .split('/')
+        .includes(runId) === true
+    );
   } catch {
     // ESRCH, ENOENT: it ended meanwhile. EACCES: another user's, and beyond our reach.
     return false;

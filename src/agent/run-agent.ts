@@ -9,7 +9,7 @@ import { countOomKills } from './oom-kills.ts';
 import { judge, type Stop } from './outcome.ts';
 import { fillPlaceholders } from './placeholders.ts';
 import { fingerprintOf, type LeftRun } from './recall.ts';
-import { RunFolder } from './run-folder.ts';
+import { type ChildEnds, type RunFacts, RunFolder } from './run-folder.ts';
 import { markRun } from './run-mark.ts';
 import { RunOutput } from './run-output.ts';
 
@@ -34,9 +34,7 @@ interface OpenRun {
   readonly child: Child;
   readonly output: RunOutput;
   readonly reader: DialectReader;
-  readonly runId: string;
-  readonly deadlineMs: number | null;
-  readonly oomKills: number | null;
+  readonly facts: RunFacts;
 }
 
 /**
@@ -82,14 +80,15 @@ export async function adoptAgentProcess(
 ): Promise<AgentOutcome> {
   const { folder, facts, leader } = left;
   const child = adoptChild(leader, { exitFile: folder.exitFile, graceMs: options.graceMs });
+  let output: RunOutput | undefined;
   let run: OpenRun;
   try {
     const reader = findDialect(facts.dialect).open();
-    const output = openOutput(folder, reader, options);
-    const { runId, deadlineMs, oomKills } = facts;
-    run = { folder, child, output, reader, runId, deadlineMs, oomKills };
+    output = openOutput(folder, reader, options);
+    run = { folder, child, output, reader, facts };
     await output.readAgain();
   } catch (error) {
+    output?.close();
     child.stop();
     await child.exited;
     await endLeftovers(facts.runId);
@@ -120,16 +119,37 @@ async function begin(
   const startedAtMs = Date.now();
   const deadlineMs = timeoutMs === undefined ? null : startedAtMs + timeoutMs;
   const oomKills = countOomKills() ?? null;
-  const facts = { key: options.key, fingerprint: fingerprintOf(command, dialect), runId, dialect };
-  folder.writeFacts({ ...facts, origin: recording.origin ?? null, startedAtMs, deadlineMs, oomKills });
+  const what = { key: options.key, fingerprint: fingerprintOf(command, dialect), runId, dialect };
+  const origin = recording.origin ?? null;
+  const facts: RunFacts = { ...what, origin, startedAtMs, deadlineMs, oomKills };
+  folder.writeFacts(facts);
   markRun(folder.directory);
-  const child = await startInFolder(command, { folder, options, runId });
-  return { folder, child, output: openOutput(folder, reader, options), reader, runId, deadlineMs, oomKills };
+  if (options.document !== undefined) await folder.writeInput(options.document);
+  const ends = await folder.openChildEnds(options.input);
+  let output: RunOutput | undefined;
+  try {
+    // Before there is an agent: whatever that does to its files, those that are open can be read.
+    output = openOutput(folder, reader, options);
+    const child = await startInFolder(command, { folder, options, runId, ends });
+    return { folder, child, output, reader, facts };
+  } catch (error) {
+    output?.close();
+    throw error;
+  } finally {
+    ends.close();
+  }
+}
+
+interface RunPlace {
+  readonly folder: RunFolder;
+  readonly options: AgentProcessOptions;
+  readonly runId: string;
+  readonly ends: ChildEnds;
 }
 
 async function startInFolder(
   command: readonly [string, ...string[]],
-  { folder, options, runId }: { folder: RunFolder; options: AgentProcessOptions; runId: string },
+  { folder, options, runId, ends }: RunPlace,
 ): Promise<Child> {
   const [program, ...args] = command;
   const { input, placeholders, recording, env } = options;
@@ -138,23 +158,22 @@ async function startInFolder(
   // An agent that starts agents: what is left of the inner run belongs to the outer one as well.
   const outer = env[RUN_ID_VARIABLE];
   const id = outer === undefined || outer === '' ? runId : `${outer}/${runId}`;
-  if (options.document !== undefined) await folder.writeInput(options.document);
-  const ends = await folder.openChildEnds(input);
+  const { stdin, stdout, stderr } = ends;
   try {
     return await startChild({
       command: program,
       args: args.map((arg) => fillPlaceholders(arg, texts)),
       cwd: options.cwd,
       env: { ...env, ...trace, TASK_LOGS_INPUT_FILE: folder.inputFile, [RUN_ID_VARIABLE]: id },
-      ...ends,
+      stdin,
+      stdout,
+      stderr,
       exitFile: folder.exitFile,
       onStart: (pid) => markStarted(folder, pid),
       ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
     });
   } catch (error) {
     throw new StartError('not started', { cause: error });
-  } finally {
-    ends.close();
   }
 }
 
@@ -174,12 +193,13 @@ function openOutput(folder: RunFolder, reader: DialectReader, options: AgentProc
 
 /** Follows the run to its end, judges and records it, and ends what it left behind. */
 async function finish(run: OpenRun, options: AgentProcessOptions): Promise<AgentOutcome> {
-  const { child, output, folder, reader } = run;
+  const { child, output, folder, reader, facts } = run;
   const limitReached = watchLimits(run, options);
   const broken = await output.follow(child);
   const exit = await child.exited;
-  await endLeftovers(run.runId);
-  const oomKilled = !child.wasStopped && (countOomKills() ?? 0) > (run.oomKills ?? Number.POSITIVE_INFINITY);
+  await endLeftovers(facts.runId);
+  const oomKilled =
+    !child.wasStopped && (countOomKills() ?? 0) > (facts.oomKills ?? Number.POSITIVE_INFINITY);
   const outcome = judge({
     exit,
     verdict: reader.verdict(),
@@ -197,8 +217,8 @@ async function finish(run: OpenRun, options: AgentProcessOptions): Promise<Agent
 }
 
 /** Stops the child at its deadline or when the caller aborts; the function returned says which it was, if any. */
-function watchLimits({ child, deadlineMs }: OpenRun, options: AgentProcessOptions): () => Stop | undefined {
-  const { timeoutMs, signal } = options;
+function watchLimits({ child, facts }: OpenRun, { signal }: AgentProcessOptions): () => Stop | undefined {
+  const { deadlineMs, startedAtMs } = facts;
   let reached: Stop | undefined;
   function stop(reason: Stop): void {
     reached ??= reason;
@@ -206,7 +226,7 @@ function watchLimits({ child, deadlineMs }: OpenRun, options: AgentProcessOption
   }
   const onAbort = (): void => stop({ errorType: 'cancelled', error: 'cancelled' });
   const leftMs = deadlineMs === null ? Number.POSITIVE_INFINITY : Math.max(0, deadlineMs - Date.now());
-  const error = `timed out after ${timeoutMs} ms`;
+  const error = `timed out after ${(deadlineMs ?? 0) - startedAtMs} ms`;
   const timer =
     leftMs > TIMER_MS_MAX ? undefined : setTimeout(() => stop({ errorType: 'timeout', error }), leftMs);
   function clear(): void {

@@ -1,4 +1,5 @@
-import { closeSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
@@ -38,33 +39,59 @@ export function markRun(directory: string, childPid?: number): void {
 }
 
 /**
- * Takes over the run of a dead process, of two that want it one. False when somebody lives who follows it, or when it
- * has changed hands too often.
+ * Takes over the run of a dead process, of two that want it one. False when another one was faster, or when it has
+ * changed hands too often.
  */
-export function claimRun(directory: string, mark: RunMark): boolean {
-  if (mark.adoptions >= ADOPTIONS_MAX) return false;
+export function claimRun(directory: string, mark: RunMark, adoptionsMax: number = ADOPTIONS_MAX): boolean {
+  if (mark.adoptions >= adoptionsMax) return false;
+  const own = writeNew(directory, {
+    ...mark,
+    supervisor: ownIdentity(),
+    adoptions: mark.adoptions + 1,
+  });
   try {
-    // Named after the one that it is taken from: the next to take it makes another file.
-    closeSync(openSync(join(directory, `taken-${mark.adoptions}`), 'wx', 0o600));
+    // One call, with the whole mark in it: killed at any moment, a process has taken the run or has not.
+    linkSync(own, join(directory, takenFile(mark.adoptions)));
+    return true;
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return false;
     throw error;
+  } finally {
+    rmSync(own, { force: true });
   }
-  writeMark(directory, { ...mark, supervisor: ownIdentity(), adoptions: mark.adoptions + 1 });
-  return true;
+}
+
+/** Named after the one that the run is taken from: the next to take it makes another file. */
+function takenFile(adoptions: number): string {
+  return `taken-${adoptions}`;
 }
 
 function writeMark(directory: string, mark: RunMark): void {
-  const path = join(directory, MARK_FILE);
   // Whole or not at all: half a mark would hide the agent that has to be ended.
-  writeFileSync(`${path}.new`, `${JSON.stringify(mark)}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  renameSync(writeNew(directory, mark), join(directory, MARK_FILE));
 }
 
+function writeNew(directory: string, mark: RunMark): string {
+  const path = join(directory, `${MARK_FILE}.${randomUUID()}`);
+  writeFileSync(path, `${JSON.stringify(mark)}\n`, { mode: 0o600 });
+  return path;
+}
+
+/** The newest: of who began the run, or of the last who took it over. */
 export function readMark(directory: string): RunMark | undefined {
+  let mark = readMarkFile(join(directory, MARK_FILE));
+  for (;;) {
+    const next = mark && readMarkFile(join(directory, takenFile(mark.adoptions)));
+    // A number that does not grow is nothing that was written here.
+    if (next === undefined || next.adoptions !== (mark?.adoptions ?? 0) + 1) return mark;
+    mark = next;
+  }
+}
+
+function readMarkFile(path: string): RunMark | undefined {
   let value: JsonValue;
   try {
-    value = JSON.parse(readFileSync(join(directory, MARK_FILE), 'utf8')) as JsonValue;
+    value = JSON.parse(readFileSync(path, 'utf8')) as JsonValue;
   } catch {
     // ENOENT, or a SyntaxError after a power cut: it says nothing either way.
     return undefined;
@@ -88,7 +115,7 @@ export async function isRunInUse(directory: string, mark: RunMark | undefined): 
 
 /** Since anything in there was last written to. */
 async function idleMs(directory: string): Promise<number> {
-  const names = await readdir(directory, { recursive: true });
+  const names = await namesIn(directory);
   const times = await Promise.all(
     ['.', ...names].map(async (name) => {
       try {
@@ -101,6 +128,16 @@ async function idleMs(directory: string): Promise<number> {
     }),
   );
   return Date.now() - Math.max(...times);
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    // Its run has ended meanwhile.
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 function readIdentity(value: JsonValue | undefined): ProcessIdentity | undefined {

@@ -50,7 +50,7 @@ export class RunOutput {
     try {
       this.#files = { stdout: this.#open('stdout'), stderr: this.#open('stderr') };
     } catch (error) {
-      this.#close();
+      this.close();
       throw error;
     }
   }
@@ -87,7 +87,7 @@ export class RunOutput {
       return { errorType: 'agent_error', error: `its output could not be read: ${messageOf(error)}` };
     } finally {
       await child.exited;
-      this.#close();
+      this.close();
     }
   }
 
@@ -160,7 +160,8 @@ export class RunOutput {
     }
   }
 
-  #close(): void {
+  /** For a run that is not followed. */
+  close(): void {
     for (const fd of this.#fds.splice(0)) closeSync(fd);
     this.#log.close();
   }

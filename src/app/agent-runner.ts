@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findDialect } from '../agent/dialects.ts';
-import { forgetRuns } from '../agent/left-runs.ts';
+import { endLeftRun, forgetRuns } from '../agent/left-runs.ts';
 import { fingerprintOf, type LeftRun, recallRun } from '../agent/recall.ts';
 import { type AgentProcessOptions, adoptAgentProcess, runAgentProcess } from '../agent/run-agent.ts';
 import { inheritedEnvironment } from '../config.ts';
@@ -75,6 +75,12 @@ const agentRunner: AgentRunner = {
 
   forget(taskId) {
     if (running.has(taskId)) over.add(taskId);
+    for (const [name, { folder }] of recalled) {
+      if (!name.startsWith(recalledName(taskId, ''))) continue;
+      recalled.delete(name);
+      // Ours since it was found: nobody else would end its agent.
+      endLeftRun(folder.directory).catch(noteProblem);
+    }
     removeRuns(taskId);
   },
 };
@@ -87,9 +93,11 @@ const over = new Set<string>();
 
 /** Not waited for: what is left after a crash in the middle is removed by whoever sweeps. */
 function removeRuns(taskId: string): void {
-  forgetRuns(taskFolder(taskId)).catch((error: unknown) =>
-    activeTrail()?.books.setNotice('runs that have ended', messageOf(error)),
-  );
+  forgetRuns(taskFolder(taskId)).catch(noteProblem);
+}
+
+function noteProblem(error: unknown): void {
+  activeTrail()?.books.setNotice('runs that have ended', messageOf(error));
 }
 
 /** Found and claimed, and about to be gone on with. */

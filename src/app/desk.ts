@@ -1,12 +1,19 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import { TasktrailError } from '../errors.ts';
 import { isTerminal } from '../model/documents.ts';
+import type { JsonObject } from '../model/json.ts';
 import type { Queue } from '../queue/queue.ts';
 import { closeTask } from '../record/absent-task.ts';
 import { prepareTask, type QueuedTask } from '../record/queued-task.ts';
 import type { CancelAnswer, Intake, TaskOrder } from '../serve/intake.ts';
 import type { Reader } from '../serve/reader.ts';
 import { planFor } from './commands.ts';
+import { cancelWorkflows, findOpenWorkflows } from './lost-workflow.ts';
+
+/** A result is stored within some 50 ms after the queue has let go of its job; a worker elsewhere has a longer way. */
+const SETTLE_MS = 1_000;
+const SETTLE_POLL_MS = 50;
 
 export interface DeskOptions {
   readonly config: Config;
@@ -62,12 +69,12 @@ export class Desk implements Intake {
    * `ERR_CONFLICT` for one that is over or is not this service's to end.
    */
   async cancel(taskId: string): Promise<CancelAnswer> {
-    const { queue, reader } = this.#options;
-    const metadata = await reader.readDocument(taskId, 'metadata');
-    const status = metadata?.status;
-    if (isTerminal(status)) throw new TasktrailError('ERR_CONFLICT', `task ${taskId} is over: ${status}`);
+    const { queue } = this.#options;
+    throwIfOver(taskId, await this.#read(taskId));
     const cancellation = await queue.cancel(taskId);
     if (cancellation === 'aborted') return 'cancelling';
+    const metadata = cancellation === 'removed' ? await this.#read(taskId) : await this.#readSettled(taskId);
+    throwIfOver(taskId, metadata);
     if (cancellation === 'unknown') {
       if (metadata === undefined) throw new TasktrailError('ERR_NOT_FOUND', `there is no task ${taskId}`);
       if (metadata.queue_system !== queue.system) {
@@ -78,7 +85,30 @@ export class Desk implements Intake {
       }
     }
     const attempt = typeof metadata?.attempt === 'number' ? metadata.attempt : 1;
-    closeTask({ taskId, attempt }, { status: 'cancelled', error: 'cancelled while it waited' });
+    const reason = cancellation === 'removed' ? 'cancelled while it waited' : 'cancelled; its worker is gone';
+    const workflows = await findOpenWorkflows(metadata, this.#options.reader);
+    closeTask({ taskId, attempt }, { status: 'cancelled', error: reason });
+    // Of an attempt whose worker was lost: the next one would have gone on with it.
+    cancelWorkflows(workflows, { taskId, attempt, reason });
     return 'cancelled';
   }
+
+  #read(taskId: string): Promise<JsonObject | undefined> {
+    return this.#options.reader.readDocument(taskId, 'metadata');
+  }
+
+  /** Of a task that no queue has: its end may be on its way into the files. */
+  async #readSettled(taskId: string): Promise<JsonObject | undefined> {
+    for (let waited = 0; ; waited += SETTLE_POLL_MS) {
+      const metadata = await this.#read(taskId);
+      const isUnclear = metadata === undefined ? this.#own.has(taskId) : metadata.status === 'running';
+      if (!isUnclear || waited >= SETTLE_MS) return metadata;
+      await delay(SETTLE_POLL_MS);
+    }
+  }
+}
+
+function throwIfOver(taskId: string, metadata: JsonObject | undefined): void {
+  const status = metadata?.status;
+  if (isTerminal(status)) throw new TasktrailError('ERR_CONFLICT', `task ${taskId} is over: ${status}`);
 }

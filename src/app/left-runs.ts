@@ -30,10 +30,8 @@ export function watchLeftRuns(options: LeftRunsOptions): { close(): void } {
     for (const directory of [...(await findLeftRuns(folder)).values()].flat()) {
       const sinceMs = seen.get(directory) ?? now;
       if (now - sinceMs < graceMs) left.set(directory, sinceMs);
-      else {
+      else if (await endLeftRun(directory))
         options.log(`nobody went on with ${directory}: its agent is ended, what it left is removed`);
-        await endLeftRun(directory);
-      }
     }
     seen = left;
   }

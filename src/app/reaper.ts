@@ -4,6 +4,7 @@ import { closeTask } from '../record/absent-task.ts';
 import { HEARTBEAT_SECONDS } from '../record/heartbeat.ts';
 import { activeRecorder } from '../record/recorder.ts';
 import type { Vital, Vitals } from '../store/vitals.ts';
+import { cancelWorkflows, findOpenWorkflows, type WorkflowReader } from './lost-workflow.ts';
 
 /** How often silence is measured: small beside what is waited for. */
 const TICK_MS = 5_000;
@@ -23,7 +24,9 @@ const NAMES_SHOWN = 5;
 export interface ReaperOptions {
   readonly store: { readonly vitals: Vitals };
   /** Asked before a task is closed: what is on the disk has the last word. */
-  readonly reader: { readDocument(taskId: string, document: 'metadata'): Promise<JsonObject | undefined> };
+  readonly reader: WorkflowReader & {
+    readDocument(taskId: string, document: 'metadata'): Promise<JsonObject | undefined>;
+  };
   /** Whether somebody in this process knows better what becomes of a task; it is left alone. Default: nobody does. */
   readonly isWatched?: (taskId: string) => boolean;
   /** Milliseconds since the epoch: the clock of the store. */
@@ -42,8 +45,8 @@ export interface Reaper {
 }
 
 /**
- * Closes, as abandoned, the tasks of which nothing is heard any more: in the end no task is left running. A result that
- * comes later all the same replaces it. To be run by the holder, beside its store.
+ * Closes, as abandoned, the tasks of which nothing is heard any more, and their workflows with them: in the end nothing is
+ * left running. A result that comes later all the same replaces it. To be run by the holder, beside its store.
  */
 export function startReaper(options: ReaperOptions): Reaper {
   const { tickMs = TICK_MS, now = Date.now, store } = options;
@@ -112,11 +115,13 @@ function silenceOf(vital: Vital, options: ReaperOptions, nowMs: number): string 
 async function close(vital: Vital, { store, reader }: ReaperOptions, error: string): Promise<boolean> {
   const { taskId, attempt, status } = vital;
   const metadata = await reader.readDocument(taskId, 'metadata');
+  const workflows = await findOpenWorkflows(metadata, reader);
   if (store.vitals.get(taskId) !== vital) return false;
   // Should it speak again before its end is stored, it is known again.
   store.vitals.forget(taskId);
   if (metadata?.attempt !== attempt || metadata.status !== status) return false;
   closeTask({ taskId, attempt }, { status: 'abandoned', error });
+  cancelWorkflows(workflows, { taskId, attempt, reason: error });
   return true;
 }
 

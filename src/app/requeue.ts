@@ -38,6 +38,8 @@ export async function requeueUnfinished(options: RequeueOptions): Promise<number
   for (const metadata of found.reverse()) {
     const job = await jobOf(metadata, options.reader);
     if (job === undefined || (await queue.knows(job.taskId))) continue;
+    // It may have been taken and ended since it was listed.
+    if (!(await isAsItWas(metadata, job, options.reader))) continue;
     // Until a worker takes it nothing is heard of it, which of a task that runs would mean that its worker is gone.
     if (metadata.status !== 'queued') describeRequeue(job);
     await queue.push(job);
@@ -64,6 +66,11 @@ async function listed(
     cursor = page.nextCursor;
   } while (cursor !== null);
   return found;
+}
+
+async function isAsItWas(before: JsonObject, { taskId }: Job, reader: Reader): Promise<boolean> {
+  const now = await reader.readDocument(taskId, 'metadata');
+  return now?.status === before.status && now?.attempt === before.attempt;
 }
 
 async function jobOf(metadata: JsonObject, reader: Reader): Promise<Job | undefined> {

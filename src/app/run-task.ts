@@ -47,7 +47,9 @@ export async function runTask(job: Job, run: JobRun, { config, queue }: RunTaskO
 /** An attempt whose agent outlived its worker is the same one for whoever counts attempts. */
 async function goneOnWith(job: Job, config: Config): Promise<{ attempt: number; stops: number }> {
   const stops = job.stops ?? 0;
-  const isAlive = job.attempt > 1 && (await hasLivingRun(join(agentFolder(config.logDir), job.taskId)));
+  const folder = join(agentFolder(config.logDir), job.taskId);
+  // EACCES and its like: what cannot be looked at cannot be gone on with either.
+  const isAlive = job.attempt > 1 && (await hasLivingRun(folder).catch(() => false));
   return { attempt: job.attempt, stops: isAlive ? Math.max(stops, job.attempt - 1) : stops };
 }
 

@@ -62,6 +62,7 @@ function createWebhooks(
     {
       ledger: createLedger({
         listDeliveries: (query) => reader.listDeliveries(query),
+        listTasks: (query) => reader.listTasks(query),
         ready: recovered,
         onError,
       }),

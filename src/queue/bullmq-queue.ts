@@ -25,6 +25,9 @@ const TIMES: WorkerTimes = { lockMs: 15_000, stalledMs: 5_000, settleMs: 5_000 }
 /** A cancelled job may wait behind others before a worker looks at it; after a day nobody remembers. */
 const CANCEL_SECONDS = 86_400;
 
+/** A worker looks twice a second; with its connection away it looks when that is back. */
+const LOST_CANCEL_SECONDS = 60;
+
 /** How long the start waits for Redis before it goes on without. */
 const FIRST_CONNECT_MS = 1_000;
 
@@ -145,13 +148,19 @@ class BullmqQueue implements RedisQueue {
     const id = jobIdOf(taskId);
     if (this.#worker?.cancel(id)) return 'aborted';
     return this.#ask(async () => {
-      if (!isOpen(await this.#queue.getJobState(id))) return 'unknown';
+      const key = cancelKey(this.#queue, id);
+      const state = await this.#queue.getJobState(id);
+      if (!isOpen(state)) {
+        // Lost with Redis's data, it may be in the hands of a worker all the same.
+        if (state === 'unknown') await this.#parts.link.client.set(key, '1', 'EX', LOST_CANCEL_SECONDS);
+        return 'unknown';
+      }
       // Before the removal: a worker that takes the job right now finds it.
-      await this.#parts.link.client.set(cancelKey(this.#queue, id), '1', 'EX', CANCEL_SECONDS);
+      await this.#parts.link.client.set(key, '1', 'EX', CANCEL_SECONDS);
       // Nothing is removed that a worker holds.
       const removed = await this.#queue.remove(id);
       if (removed === 1) {
-        await this.#parts.link.client.del(cancelKey(this.#queue, id));
+        await this.#parts.link.client.del(key);
         return 'removed';
       }
       return isOpen(await this.#queue.getJobState(id)) ? 'aborted' : 'unknown';

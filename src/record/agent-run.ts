@@ -4,7 +4,7 @@ import { ATTR } from '../model/attributes.ts';
 import type { Usage } from '../model/documents.ts';
 import { EVENT } from '../model/events.ts';
 import type { JsonObject, JsonValue } from '../model/json.ts';
-import { outputEventId } from './mint.ts';
+import { mintMoment, outputEventId } from './mint.ts';
 import { outputRecord } from './output.ts';
 import { activeRecorder, type SpanAttributes } from './recorder.ts';
 import { type Failure, Scope } from './scope.ts';
@@ -75,13 +75,16 @@ export class AgentRun implements AgentRecording {
   }
 
   output(output: AgentOutput, place: OutputPlace): void {
-    if (!this.#scope.recording || this.origin === undefined) return;
-    const tool = output.toolUseId === undefined ? undefined : this.#toolScope(output, output.toolUseId);
+    if (!this.#scope.recording) return;
+    const tool =
+      output.toolUseId === undefined ? undefined : this.#toolScope(output, output.toolUseId, place.timeMs);
     const { body, attributes } = outputRecord(output);
+    // Without an origin there is no span, and nobody to read it again: an SDK that failed costs no output.
+    const eventId = this.origin === undefined ? mintMoment().eventId : outputEventId(this.origin, place);
     (tool ?? this.#scope).emit(EVENT.output, {
       body,
       attributes: { ...this.#task.attributes, ...attributes },
-      moment: { timeMs: place.timeMs, eventId: outputEventId(this.origin, place) },
+      moment: { timeMs: place.timeMs, eventId },
     });
     if (output.type === 'tool_result' && output.toolUseId !== undefined) {
       this.#tools.delete(output.toolUseId);
@@ -128,10 +131,10 @@ export class AgentRun implements AgentRecording {
   }
 
   /** The call's open span; one that an earlier process saw begin is opened with the time at which it did. */
-  #toolScope(output: AgentOutput, callId: string): Scope | undefined {
+  #toolScope(output: AgentOutput, callId: string, timeMs: number): Scope | undefined {
     const open = this.#tools.get(callId) ?? this.#takeUp(callId);
     if (open !== undefined || output.type !== 'tool_call' || this.#tools.size >= OPEN_TOOLS_MAX) return open;
-    return this.#openTool(output, callId, undefined);
+    return this.#openTool(output, callId, timeMs);
   }
 
   #takeUp(callId: string): Scope | undefined {
@@ -141,7 +144,7 @@ export class AgentRun implements AgentRecording {
     return this.#openTool(replayed.call, callId, replayed.timeMs);
   }
 
-  #openTool(call: AgentOutput, callId: string, startedAtMs: number | undefined): Scope {
+  #openTool(call: AgentOutput, callId: string, startedAtMs: number): Scope {
     const name = call.toolName ?? 'unknown';
     const scope = new Scope({
       name: `execute_tool ${name}`,
@@ -155,7 +158,7 @@ export class AgentRun implements AgentRecording {
       },
       // Whoever reads the same call again opens the same span.
       derivedFrom: `${this.#scope.ids?.spanId}\n${callId}`,
-      ...(startedAtMs !== undefined && { startedAtMs }),
+      startedAtMs,
     });
     this.#tools.set(callId, scope);
     return scope;

@@ -39,12 +39,13 @@ const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 /**
  * The event id of an output of an agent's run: the same for every process that reads that output, so that what is read
  * again is stored once, and ascending along each stream. A ULID whose random part is 24 bits of the run's span id, one of
- * the stream, 39 of the line and 16 of the index.
+ * the stream, 32 of the line and 23 of the index: a stream ends at 4 GiB, and a line of 16 MiB, the longest that is held
+ * whole, is not room for 2^23 outputs.
  */
 export function outputEventId(origin: RunOrigin, { stream, line, index }: OutputPlace): string {
   const run = Number.parseInt(origin.spanId.slice(0, 6), 16);
-  const high = run * 2 ** 16 + (stream === 'stderr' ? 2 ** 15 : 0) + Math.floor(line / 2 ** 24);
-  const low = (line % 2 ** 24) * 2 ** 16 + Math.min(index, 2 ** 16 - 1);
+  const high = run * 2 ** 16 + (stream === 'stderr' ? 2 ** 15 : 0) + Math.floor(line / 2 ** 17);
+  const low = (line % 2 ** 17) * 2 ** 23 + index;
   return inBase32(origin.startedAtMs, 10) + inBase32(high, 8) + inBase32(low, 8);
 }
 

@@ -1,15 +1,26 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DeliveryPage, DeliveryQuery } from '../model/delivery.ts';
+import type { TaskPage, TaskQuery } from '../model/task-reading.ts';
 import { isoFromMs } from '../model/time.ts';
+
+/** What an earlier process made of a delivery. */
+export interface KnownDelivery {
+  /** Command -> the task that it started. */
+  readonly tasks: ReadonlyMap<string, string>;
+  /** False: that process was killed before it had answered, perhaps before it had started every task. */
+  readonly isAnswered: boolean;
+}
 
 /** Which tasks a delivery started, also one that an earlier process took. */
 export interface DeliveryLedger {
   /** Undefined when the delivery is not known. Never rejects. */
-  find(provider: string, deliveryId: string): Promise<readonly string[] | undefined>;
+  find(provider: string, deliveryId: string): Promise<KnownDelivery | undefined>;
 }
 
 export interface LedgerOptions {
   listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
+  /** Tasks of which no delivery tells: of those that were not answered. */
+  listTasks?(query: TaskQuery): Promise<TaskPage>;
   /** When what an earlier process left behind is stored. */
   readonly ready?: Promise<unknown>;
   /** Hears of a ledger that cannot be read. Default: a process warning. */
@@ -22,6 +33,9 @@ const KEPT_MS = 4 * 24 * 3_600_000;
 /** About ten megabytes of ids. */
 const DELIVERIES_MAX = 50_000;
 const PAGE = 1_000;
+
+/** Those whose deliveries were not answered are the last that a killed process took; it had no more at a time. */
+const TASKS_MAX = 500;
 
 /** Slack wants its answer within 3 s: a delivery waits so long for what an earlier process left, and for all of it. */
 const READY_MS = 2_000;
@@ -41,7 +55,7 @@ export function createLedger(options: LedgerOptions): DeliveryLedger {
 
 class StoredLedger {
   readonly #options: LedgerOptions;
-  readonly #taskIds = new Map<string, readonly string[]>();
+  readonly #known = new Map<string, KnownDelivery>();
   #loading: Promise<void> | undefined;
   #isLoaded = false;
 
@@ -49,10 +63,10 @@ class StoredLedger {
     this.#options = options;
   }
 
-  async find(provider: string, deliveryId: string): Promise<readonly string[] | undefined> {
+  async find(provider: string, deliveryId: string): Promise<KnownDelivery | undefined> {
     this.#loading ??= this.#load();
     if (!this.#isLoaded) await within(FIND_MS, this.#loading);
-    return this.#taskIds.get(keyOf(provider, deliveryId));
+    return this.#known.get(keyOf(provider, deliveryId) ?? '');
   }
 
   async #load(): Promise<void> {
@@ -70,15 +84,8 @@ class StoredLedger {
   async #read(): Promise<void> {
     const since = isoFromMs(Date.now() - KEPT_MS);
     try {
-      let cursor: string | undefined;
-      for (let read = 0; read < DELIVERIES_MAX; ) {
-        const query = { outcome: 'accepted', since, limit: PAGE, cursor } as const;
-        const { items, nextCursor } = await this.#options.listDeliveries(query);
-        for (const item of items) this.#keep(item);
-        read += items.length;
-        if (nextCursor === null || items.length === 0) return;
-        cursor = nextCursor;
-      }
+      await this.#readDeliveries(since);
+      await this.#readTasks(since);
     } catch (error) {
       (this.#options.onError ?? warn)(error);
       setTimeout(() => {
@@ -88,14 +95,50 @@ class StoredLedger {
     }
   }
 
-  #keep({ provider, delivery_id, task_ids }: DeliveryPage['items'][number]): void {
-    if (typeof provider !== 'string' || typeof delivery_id !== 'string' || !Array.isArray(task_ids)) return;
-    const key = keyOf(provider, delivery_id);
-    if (!this.#taskIds.has(key))
-      this.#taskIds.set(
-        key,
-        task_ids.filter((id) => typeof id === 'string'),
-      );
+  async #readDeliveries(since: string): Promise<void> {
+    let cursor: string | undefined;
+    for (let read = 0; read < DELIVERIES_MAX; ) {
+      const query = { outcome: 'accepted', since, limit: PAGE, cursor } as const;
+      const { items, nextCursor } = await this.#options.listDeliveries(query);
+      for (const { provider, delivery_id: id, task_ids: ids } of items) {
+        if (!Array.isArray(ids)) continue;
+        // Which command was whose is not asked for any more: all of them were started.
+        const tasks = ids
+          .filter((taskId) => typeof taskId === 'string')
+          .map((taskId) => [taskId, taskId] as const);
+        this.#keep(keyOf(provider, id), { tasks: new Map(tasks), isAnswered: true });
+      }
+      read += items.length;
+      if (nextCursor === null || items.length === 0) return;
+      cursor = nextCursor;
+    }
+  }
+
+  async #readTasks(since: string): Promise<void> {
+    const { listTasks } = this.#options;
+    if (listTasks === undefined) return;
+    const { items } = await listTasks({ source: 'webhook', since, limit: TASKS_MAX });
+    for (const {
+      provider,
+      webhook_id: id,
+      task_id: taskId,
+      command,
+      status,
+      started_at: startedAt,
+    } of items) {
+      const key = keyOf(provider, id);
+      if (key === undefined) continue;
+      // One that could not be queued was refused, and may come again.
+      const isRefused = status === 'failed' && typeof startedAt !== 'string';
+      if (isRefused || this.#known.get(key)?.isAnswered === true) continue;
+      if (typeof taskId !== 'string' || typeof command !== 'string') continue;
+      const tasks = new Map(this.#known.get(key)?.tasks).set(command, taskId);
+      this.#keep(key, { tasks, isAnswered: false });
+    }
+  }
+
+  #keep(key: string | undefined, known: KnownDelivery): void {
+    if (key !== undefined) this.#known.set(key, known);
   }
 }
 
@@ -114,6 +157,8 @@ function warn(error: unknown): void {
   process.emitWarning(error instanceof Error ? error : String(error), { type: 'TasktrailWarning' });
 }
 
-function keyOf(provider: string, deliveryId: string): string {
-  return `${provider}\n${deliveryId}`;
+function keyOf(provider: unknown, deliveryId: unknown): string | undefined {
+  return typeof provider === 'string' && typeof deliveryId === 'string'
+    ? `${provider}\n${deliveryId}`
+    : undefined;
 }

@@ -58,11 +58,13 @@ export class Redeliveries {
 
   async #run(entry: Entry, { provider, deliveryId }: DeliveryKey, start: StartTasks): Promise<Taken> {
     if (deliveryId !== undefined && this.#ledger !== undefined && entry.done.size === 0) {
-      const taskIds = await this.#ledger.find(provider, deliveryId);
-      if (taskIds !== undefined) return { isRepeat: true, taskIds };
+      const known = await this.#ledger.find(provider, deliveryId);
+      if (known?.isAnswered) return { isRepeat: true, taskIds: [...known.tasks.values()] };
+      for (const [command, taskId] of known?.tasks ?? []) entry.done.set(command, taskId);
     }
+    const before = entry.done.size;
     await start(entry.done);
-    return { isRepeat: false, taskIds: [...entry.done.values()] };
+    return { isRepeat: before > 0 && entry.done.size === before, taskIds: [...entry.done.values()] };
   }
 
   #find(names: readonly string[]): Entry | undefined {

@@ -49,6 +49,7 @@ export async function startTasks(
   const missing = order.commands
     .filter(({ command }) => !done.has(command))
     .map((match) => ({ ...match, taskId: mintTaskId() }));
+  if (missing.length === 0) return;
   for (const { taskId, ...match } of missing) {
     delivery.stage('command_matching', matchFields(order.commands, match), { taskId, moment: matchedAt });
   }
@@ -103,7 +104,7 @@ function createTask(
       ...source,
       command,
     },
-    metadata: { command },
+    metadata: { command, webhook_id: deliveryId ?? null },
     ...(agent !== undefined && { agent }),
   });
   return Object.assign(task, { provider: provider.name, command, payload, deliveryId });

@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { comment, deliver } from '../webhooks/deliveries.ts';
 import { attribute, readLines, readSpans, until } from '../webhooks/receiver.ts';
 import { processesWith, readDocument, resultOf, ServiceProcess } from './service-process.ts';
 
@@ -104,6 +106,55 @@ test('whatever was answered with 202 ends up completed, however often the servic
   for (const id of accepted) await expectConsistent(id);
   expect((await last.stop()).code).toBe(0);
 }, 180_000);
+
+test('a delivery whose service was killed before it answered may come again, and is worked on once', async () => {
+  await writeFile(
+    join(cwd, 'tasktrail.config.json'),
+    JSON.stringify({ agents: { quick: { command: ['sh', '-c', 'echo one'] } } }),
+  );
+  const ids = Array.from({ length: 30 }, () => randomUUID());
+  const unanswered = new Set(ids);
+  for (const round of [0, 1, 2, 3, 4, 5]) {
+    const service = await start({});
+    const sent = [...unanswered].map((id) =>
+      deliver(service.url, comment('@agent review and @agent plan'), { id }).then(
+        (response) => response.ok && unanswered.delete(id),
+        () => 'killed before it was answered',
+      ),
+    );
+    // In the middle of the answers; the last round is left alone.
+    if (round < 5) {
+      await delay(40 + 40 * round);
+      await service.dispose();
+    }
+    await Promise.all(sent);
+  }
+  expect([...unanswered]).toEqual([]);
+  // How often each command of each delivery was worked on.
+  const workedOn = async (): Promise<ReadonlyMap<string, number>> => {
+    const done = new Map<string, number>();
+    for (const task of (await readdir(logDir)).filter((name) => name.startsWith('task-'))) {
+      const input = await readDocument(logDir, task, '01-input.json');
+      const { webhook_id, command } = (input?.source_metadata ?? {}) as Record<string, unknown>;
+      const result = await readDocument(logDir, task, '04-final-result.json');
+      const name = `${webhook_id} ${command}`;
+      if (result?.status === 'completed') done.set(name, (done.get(name) ?? 0) + 1);
+    }
+    return done;
+  };
+  const started = await until(
+    async () => {
+      const open = await fetch(`${services.at(-1)?.url}/api/tasks?status=queued`);
+      const { items } = (await open.json()) as { readonly items: readonly unknown[] };
+      const done = await workedOn();
+      return items.length === 0 && done.size === 60 ? done : undefined;
+    },
+    'every task',
+    60_000,
+  );
+  expect(started.size).toBe(60);
+  expect([...started].filter(([, times]) => times !== 1)).toEqual([]);
+}, 120_000);
 
 test('a task whose every attempt was killed is abandoned, with a result that says so', async () => {
   await writeFile(

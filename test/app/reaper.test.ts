@@ -235,6 +235,7 @@ test('a task that speaks while it is about to be closed is not closed', async ()
         await test.logs(record('heartbeat', 2));
         return reader.readDocument(taskId, document);
       },
+      readWorkflow: async () => undefined,
     },
   });
   await task.logs(record('metadata', 1, RUNNING));
@@ -267,7 +268,9 @@ test.each<[string, JsonObject]>([
   ['of another attempt', { status: 'running', attempt: 2 }],
   ['over', { status: 'completed', attempt: 1 }],
 ])('a task that is %s on the disk is not closed', async (_, metadata) => {
-  const task = watch(await newStore(), { reader: { readDocument: async () => metadata } });
+  const task = watch(await newStore(), {
+    reader: { readDocument: async () => metadata, readWorkflow: async () => undefined },
+  });
   await task.logs(record('metadata', 1, RUNNING));
   await task.seconds(60);
   expect(task.status()).toBe('running');
@@ -275,7 +278,7 @@ test.each<[string, JsonObject]>([
 
 test('files that cannot be read are told of, and looked at again after another silence', async () => {
   const readDocument = async (): Promise<never> => Promise.reject(new Error('EIO'));
-  const task = watch(await newStore(), { reader: { readDocument } });
+  const task = watch(await newStore(), { reader: { readDocument, readWorkflow: async () => undefined } });
   await task.logs(record('metadata', 1, RUNNING));
   await task.seconds(60);
   expect(task.told).toEqual(['task task-1 is silent and cannot be closed: EIO']);
@@ -359,6 +362,14 @@ test('a worker that is killed leaves an abandoned task, with every span that it 
   await once(worker, 'close');
   const status = (): JsonValue | undefined => documentOf(dir, 'task-killed', 'metadata.json').status;
   await until(async () => (status() === 'abandoned' ? true : undefined), 'the abandonment', 20_000);
+  const workflow = await until(async () => {
+    const found = await createReader(dir).readWorkflow('workflow-killed');
+    return found?.state.status === 'running' ? undefined : found;
+  }, 'the end of its workflow');
+  expect(workflow.state).toMatchObject({ status: 'cancelled', attempt: 1, task_ids: ['task-killed'] });
+  expect(workflow.events.at(-1)?.payload).toMatchObject({
+    reason: 'its worker is gone: nothing was heard of it for 1 s',
+  });
   offsetMs = 10_001;
   await store.tick();
   const isClosed = async (): Promise<true | undefined> =>
@@ -378,7 +389,8 @@ test('a worker that is killed leaves an abandoned task, with every span that it 
   ]);
   for (const one of spans) {
     expect(one.status?.code).toBe(2);
-    expect(attribute(one, 'error.type')).toBe('process_lost');
+    const type = one.name.startsWith('workflow ') ? 'cancelled' : 'process_lost';
+    expect(attribute(one, 'error.type'), one.name).toBe(type);
   }
 }, 60_000);
 

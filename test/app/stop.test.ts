@@ -115,6 +115,8 @@ test('a clean stop uses up no attempt, however often it comes; a kill does', asy
   const killed = await start(env);
   await untilBegun(id, 4);
   await killed.dispose();
+  // An agent that lives on would be gone on with.
+  for (const pid of await processesWith(`TASK_LOGS_TASK_ID=${id}`)) process.kill(pid, 'SIGKILL');
   await start(env);
   expect(await resultOf(logDir, id)).toMatchObject({
     status: 'abandoned',

@@ -1,16 +1,20 @@
+import { benchAgent } from './agent.mjs';
 import { benchEmit } from './emit.mjs';
 import { benchFeed } from './feed.mjs';
 import { benchOtlp } from './otlp.mjs';
 import { benchRecord } from './record.mjs';
 import { benchService } from './service.mjs';
+import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed]`: all of them, or those that are named. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [agent]`: all of them, or those that are named. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
   service: benchService,
   emit: benchEmit,
   feed: benchFeed,
+  webhooks: benchWebhooks,
+  agent: benchAgent,
 };
 
 const wanted = process.argv.slice(2);

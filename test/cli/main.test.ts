@@ -39,7 +39,7 @@ test('--version is that of the package', async () => {
 test('--help names every command, and every setting that a flag stands for', async () => {
   const { code, stdout } = await run(['--help']);
   expect(code).toBe(0);
-  for (const command of ['start', 'demo', 'config', 'prune', 'emit', 'send', 'workflow'])
+  for (const command of ['start', 'serve', 'worker', 'demo', 'config', 'prune', 'emit', 'send', 'workflow'])
     expect(stdout).toContain(`\n  ${command} `);
   const start = await run(['start', '--help']);
   for (const setting of ['PORT', 'HOST', 'TASK_LOGS_DIR', 'TASK_LOGS_OTLP_PORT'])
@@ -65,6 +65,21 @@ test('config prints what is in force, where it comes from, and no secret', async
   expect(stdout).toContain('PORT (flag)');
   expect(stdout).toContain('TASK_LOGS_DIR (environment)');
   expect(stdout).not.toMatch(/ghp_do_not_print|not to be printed|a secret of the tests/);
+});
+
+test('config shows custom webhooks and Redis without their secrets', async () => {
+  const webhooks = {
+    ci: { secret: ['not-this-one', `$${'{CI_SECRET}'}`], header: 'X-Ci-Signature', message: 'text' },
+  };
+  await writeFile(join(cwd, 'webhooks.json'), JSON.stringify({ webhooks }));
+  const env = { CI_SECRET: 'nor-that-one', REDIS_URL: 'rediss://user:nor-the-third@redis.test:6380/2' };
+  for (const json of [[], ['--json']]) {
+    const { code, stdout } = await run(['config', '--config', 'webhooks.json', ...json], env);
+    expect(code).toBe(0);
+    expect(stdout).toContain('X-Ci-Signature');
+    expect(stdout).toContain('redis.test:6380/2');
+    expect(stdout).not.toMatch(/not-this-one|nor-that-one|nor-the-third/);
+  }
 });
 
 test('config --json is read by programs', async () => {
@@ -97,8 +112,19 @@ test('start says what is off and what would switch it on', async () => {
   expect(service.stdout).toContain(`writes to  ${join(cwd, 'by-flag')}`);
   expect(service.stdout).toContain('sample-agent, a bundled sample');
   await service.stop();
-  for (const name of ['GITHUB_WEBHOOK_SECRET', 'GITHUB_TOKEN', 'OTEL_EXPORTER_OTLP_ENDPOINT'])
+  for (const name of [
+    'GITHUB_WEBHOOK_SECRET',
+    'JIRA_WEBHOOK_SECRET',
+    'SLACK_SIGNING_SECRET',
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+  ])
     expect(service.stdout).toContain(`set ${name}`);
+  // Without a secret there is no comment to react to.
+  expect(service.stdout).not.toContain('GITHUB_TOKEN');
+  const github = await ServiceProcess.start({ cwd });
+  await github.stop();
+  expect(github.stdout).toContain('the eyes reaction on comments: set GITHUB_TOKEN');
+  expect(github.stdout).not.toContain('GITHUB_WEBHOOK_SECRET');
 });
 
 test('an agent that cannot be started is said at the start, and stops nothing', async () => {

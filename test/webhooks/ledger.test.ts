@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { DeliveryPage, DeliveryQuery } from '../../src/model/delivery.ts';
-import { createLedger } from '../../src/webhooks/ledger.ts';
+import { createLedger, type DeliveryLedger } from '../../src/webhooks/ledger.ts';
 import { installMemory } from '../record/memory-recorder.ts';
 import { openReceiver } from './receiver.ts';
 import { say, VENDOR, VENDORS } from './vendors.ts';
@@ -17,6 +17,11 @@ function line(
     task_ids: taskIds,
     outcome: 'accepted',
   } as DeliveryPage['items'][number];
+}
+
+async function tasksOf(ledger: DeliveryLedger, id: string): Promise<readonly string[] | undefined> {
+  const known = await ledger.find('github', id);
+  return known && [...known.tasks.values()];
 }
 
 /** Pages of these lines, and the questions that came. */
@@ -39,7 +44,7 @@ test('accepted deliveries of the last four days are read page by page, once', as
   const { asked, listDeliveries } = listing([[line('a'), line('b', ['task-1', 'task-2'])], [line('c')]]);
   const ledger = createLedger({ listDeliveries });
   expect(asked).toEqual([]);
-  expect(await Promise.all(['a', 'b', 'c', 'd'].map((id) => ledger.find('github', id)))).toEqual([
+  expect(await Promise.all(['a', 'b', 'c', 'd'].map((id) => tasksOf(ledger, id)))).toEqual([
     ['task-a'],
     ['task-1', 'task-2'],
     ['task-c'],
@@ -59,7 +64,33 @@ test('lines that are none of ours are passed over', async () => {
   ]);
   const ledger = createLedger({ listDeliveries });
   expect(await ledger.find('github', 'a')).toBeUndefined();
-  expect(await ledger.find('github', 'b')).toEqual(['task-b']);
+  expect(await tasksOf(ledger, 'b')).toEqual(['task-b']);
+});
+
+test('a delivery that was not answered is known by the tasks that it started, less those that were refused', async () => {
+  const { listDeliveries } = listing([[line('answered')]]);
+  const task = (id: string, command: string, more: object = {}): DeliveryPage['items'][number] =>
+    ({ provider: 'github', webhook_id: id, task_id: `task-${id}-${command}`, command, ...more }) as never;
+  const asked: unknown[] = [];
+  const ledger = createLedger({
+    listDeliveries,
+    listTasks: async (query) => {
+      asked.push(query);
+      const refused = task('part', 'fix', { status: 'failed', started_at: null });
+      const ran = task('part', 'plan', { status: 'failed', started_at: '2026-01-01T00:00:00.000Z' });
+      const items = [task('part', 'review', { status: 'queued' }), refused, ran, task('answered', 'review')];
+      return { items: [...items, { task_id: 'task-of-cron', source: 'cron' } as never], nextCursor: null };
+    },
+  });
+  expect(await ledger.find('github', 'part')).toEqual({
+    isAnswered: false,
+    tasks: new Map([
+      ['review', 'task-part-review'],
+      ['plan', 'task-part-plan'],
+    ]),
+  });
+  expect(await ledger.find('github', 'answered')).toMatchObject({ isAnswered: true });
+  expect(asked).toMatchObject([{ source: 'webhook' }]);
 });
 
 test('what an earlier process left is waited for, but not for long; then it is read again', async () => {
@@ -70,7 +101,7 @@ test('what an earlier process left is waited for, but not for long; then it is r
   const { asked, listDeliveries } = listing([[line('a')]]);
   const ledger = createLedger({ listDeliveries, ready });
   const before = performance.now();
-  expect(await ledger.find('github', 'a')).toEqual(['task-a']);
+  expect(await tasksOf(ledger, 'a')).toEqual(['task-a']);
   expect(performance.now() - before).toBeGreaterThan(1_500);
   expect(performance.now() - before).toBeLessThan(2_900);
   settle();

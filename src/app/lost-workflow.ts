@@ -1,0 +1,43 @@
+import { ROOT_CONTEXT } from '@opentelemetry/api';
+import { ATTR } from '../model/attributes.ts';
+import { isWorkflowId } from '../model/ids.ts';
+import type { JsonObject } from '../model/json.ts';
+import type { StoredWorkflow } from '../model/workflow.ts';
+import { withTaskIds } from '../record/active.ts';
+import { continueWorkflow } from '../record/workflow.ts';
+
+/** Of a workflow that has no end yet. */
+const OPEN = ['running', 'waiting'];
+
+export interface WorkflowReader {
+  readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
+}
+
+/** The workflows of a task that nobody will end any more: those that are open, as its metadata names them. */
+export async function findOpenWorkflows(
+  metadata: JsonObject | undefined,
+  reader: WorkflowReader,
+): Promise<readonly StoredWorkflow[]> {
+  const ids = Array.isArray(metadata?.workflow_ids) ? metadata.workflow_ids.filter(isWorkflowId) : [];
+  const found: StoredWorkflow[] = [];
+  for (const id of ids) {
+    const workflow = await reader.readWorkflow(id);
+    if (workflow !== undefined && OPEN.includes(workflow.state.status)) found.push(workflow);
+  }
+  return found;
+}
+
+/** Ends them as cancelled, each in the attempt that it is in. */
+export function cancelWorkflows(
+  workflows: readonly StoredWorkflow[],
+  { taskId, attempt, reason }: { readonly taskId: string; readonly attempt: number; readonly reason: string },
+): void {
+  for (const { state, events } of workflows) {
+    const workflow = continueWorkflow(state.workflow_id, {
+      parent: withTaskIds(ROOT_CONTEXT, [taskId]),
+      taskAttributes: { [ATTR.taskId]: taskId, [ATTR.attempt]: attempt },
+      known: { ...state, events },
+    });
+    workflow.cancel(reason);
+  }
+}

@@ -1,0 +1,16 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import express from 'express';
+
+/** The least that anybody's own endpoint for webhooks must do: read the bytes, check the HMAC, answer. Nothing is kept. */
+const secret = process.env.GITHUB_WEBHOOK_SECRET ?? '';
+const app = express();
+app.post('/webhooks/github', express.raw({ type: 'application/json', limit: '25mb' }), (req, res) => {
+  const right = Buffer.from(`sha256=${createHmac('sha256', secret).update(req.body).digest('hex')}`);
+  const given = Buffer.from(req.get('x-hub-signature-256') ?? '');
+  const isRight = given.length === right.length && timingSafeEqual(given, right);
+  res.status(isRight ? 202 : 401).json({ status: isRight ? 'accepted' : 'refused' });
+});
+const server = app.listen(0, '127.0.0.1', () => {
+  process.stdout.write(`  health  http://127.0.0.1:${server.address().port}/readyz\n`);
+});
+process.once('SIGTERM', () => process.exit(0));
