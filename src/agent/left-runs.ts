@@ -3,7 +3,7 @@ import { readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../errors.ts';
-import { isProcessAlive, type ProcessIdentity } from '../journal/process-identity.ts';
+import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../journal/process-identity.ts';
 import { sendToGroup } from './child.ts';
 import { endLeftovers, processesOf } from './leftovers.ts';
 import { RunFolder } from './run-folder.ts';
@@ -42,20 +42,39 @@ export async function hasLivingRun(taskFolder: string): Promise<boolean> {
   return false;
 }
 
+/** Whether another process of this machine, alive though perhaps frozen, follows a run in this task's folder. */
+export async function isFollowedElsewhere(taskFolder: string): Promise<boolean> {
+  const own = ownIdentity();
+  for (const name of await foldersIn(taskFolder)) {
+    const supervisor = readMark(join(taskFolder, name))?.supervisor;
+    if (supervisor === undefined || supervisor.pid === own.pid) continue;
+    if (isProcessAlive(supervisor) === true) return true;
+  }
+  return false;
+}
+
 /**
  * Ends the agent of a run that nobody goes on with, with all that it started, and removes what the run left. False, and
  * nothing is done, when somebody has just begun to go on with it.
  */
 export async function endLeftRun(directory: string): Promise<boolean> {
-  const folder = new RunFolder(directory);
   const mark = readMark(directory);
+  // Since it was found some time has passed.
+  if (!existsSync(directory) || (await isRunInUse(directory, mark))) return false;
   if (mark !== undefined && !takeToEnd(directory, mark)) return false;
-  if (mark?.child) await endGroup(mark.child);
+  await endRun(directory);
+  return true;
+}
+
+/** As `endLeftRun`, of a run that is ours. */
+export async function endRun(directory: string): Promise<void> {
+  const folder = new RunFolder(directory);
+  const leader = readMark(directory)?.child;
+  if (leader) await endGroup(leader);
   const runId = folder.readFacts()?.runId;
   if (runId !== undefined) await endLeftovers(runId);
   await folder.remove();
   await removeEmpty(join(directory, '..'));
-  return true;
 }
 
 function takeToEnd(directory: string, mark: RunMark): boolean {

@@ -7,7 +7,10 @@ export const RUN_ID_VARIABLE = 'TASK_LOGS_RUN_ID';
 
 /** A tool that is told to end gets that long; its agent is gone, so nobody waits for what it does. */
 const TERM_MS = 1_000;
-const POLL_MS = 20;
+const POLL_MS = 10;
+
+/** While a process turns into another program it shows no environment: one look may miss it. */
+const LOOKS_IN_VAIN = 3;
 
 /** What forks faster than it can be ended must not hold up the end of its run for ever. */
 const KILL_MS = 4_000;
@@ -31,10 +34,12 @@ export function processesOf(runId: string): readonly number[] {
 export async function endLeftovers(runId: string): Promise<number> {
   const seen = new Set<number>();
   const startedAtMs = Date.now();
+  let looksInVain = 0;
   for (;;) {
     const left = processesOf(runId);
     const passedMs = Date.now() - startedAtMs;
-    if (left.length === 0 || passedMs > TERM_MS + KILL_MS) return seen.size;
+    looksInVain = left.length === 0 ? looksInVain + 1 : 0;
+    if (looksInVain === LOOKS_IN_VAIN || passedMs > TERM_MS + KILL_MS) return seen.size;
     for (const pid of left) {
       if (passedMs > TERM_MS) signal(pid, 'SIGKILL');
       else if (!seen.has(pid)) signal(pid, 'SIGTERM');

@@ -20,7 +20,7 @@ export interface ReadPiece extends OutputPiece {
  */
 const LINE_CHARS_MAX = 16 * 1024 * 1024;
 
-const CHUNK_BYTES = 64 * 1024;
+export const CHUNK_BYTES: number = 64 * 1024;
 
 export interface OutputFileOptions {
   /** Open for reading, from its beginning. */
@@ -52,15 +52,15 @@ export class OutputFile {
     return this.#position;
   }
 
-  /** Reads the next stretch, of at most so many bytes; false when there is nothing to read. */
-  next(bytesMax: number = CHUNK_BYTES): boolean {
+  /** Reads the next stretch, of at most so many bytes, and says how many there were: 0 at the end. */
+  next(bytesMax: number = CHUNK_BYTES): number {
     const bytes = this.#read(Math.min(bytesMax, CHUNK_BYTES));
-    if (bytes === undefined) return false;
+    if (bytes === undefined) return 0;
     // A clock that steps back must not put a later line before an earlier one.
     this.#lastMs = Math.max(this.#lastMs, this.#options.now());
     this.#options.onRead({ endBytes: this.#position, timeMs: this.#lastMs }, bytes);
     this.#hand(this.#splitter.push(bytes));
-    return true;
+    return bytes.length;
   }
 
   /** Reads what was read before, up to a mark; false when the file is shorter than it was. */

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isProcessAlive, type ProcessIdentity } from '../journal/process-identity.ts';
 import type { AgentOutcome } from '../model/agent.ts';
 import { leaderAmong } from './child.ts';
-import { endLeftRun, foldersIn } from './left-runs.ts';
+import { endLeftRun, endRun, foldersIn } from './left-runs.ts';
 import { processesOf } from './leftovers.ts';
 import { type RunFacts, RunFolder } from './run-folder.ts';
 import { claimRun, isRunInUse, type RunMark, readMark } from './run-mark.ts';
@@ -53,7 +53,7 @@ export async function recallRun(
     if (!claimRun(folder.directory, mark)) continue;
     const leader = await findLeader(mark, facts);
     if (leader === undefined && hasNeverRun(folder)) {
-      await endLeftRun(folder.directory);
+      await endRun(folder.directory);
       continue;
     }
     return { kind: 'running', folder, facts, leader };

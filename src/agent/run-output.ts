@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf, TasktrailError } from '../errors.ts';
 import type {
   AgentOutput,
@@ -8,10 +8,11 @@ import type {
   OutputStream,
   RunAgentOptions,
 } from '../model/agent.ts';
+import { nextBeat } from './beat.ts';
 import type { Child } from './child.ts';
 import type { DialectReader } from './dialect.ts';
 import { StderrTail, type Stop } from './outcome.ts';
-import { OutputFile, type ReadPiece } from './output-file.ts';
+import { CHUNK_BYTES, OutputFile, type ReadPiece } from './output-file.ts';
 import type { ReadLog } from './read-log.ts';
 import type { RunFolder } from './run-folder.ts';
 
@@ -96,15 +97,15 @@ export class RunOutput {
     void child.exited.finally(() => exited.abort());
     const { stdout, stderr } = this.#files;
     while (!exited.signal.aborted) {
-      const isMore = [stdout.next(), stderr.next()].includes(true);
+      const isMore = [stdout.next(), stderr.next()].includes(CHUNK_BYTES);
       this.#checkSize();
       if (isMore) await nextTurn();
-      else await pause(this.#options.pollMs ?? POLL_MS, exited.signal);
+      else await nextBeat(this.#options.pollMs ?? POLL_MS, exited.signal);
     }
     for (const file of [stdout, stderr]) {
       // A process that the agent left behind may go on writing for ever: the size at the exit is the end.
       const size = file.size();
-      while (file.position < size && file.next(size - file.position)) await nextTurn();
+      while (file.position < size && file.next(size - file.position) > 0) await nextTurn();
       file.end();
     }
     this.#recordAll(this.#options.reader.end(), {
@@ -164,14 +165,5 @@ export class RunOutput {
   close(): void {
     for (const fd of this.#fds.splice(0)) closeSync(fd);
     this.#log.close();
-  }
-}
-
-async function pause(ms: number, until: AbortSignal): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal: until });
-  } catch (error) {
-    // The AbortError that ends the pause early.
-    if (!until.aborted) throw error;
   }
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findDialect } from '../agent/dialects.ts';
-import { endLeftRun, forgetRuns } from '../agent/left-runs.ts';
+import { endRun, forgetRuns } from '../agent/left-runs.ts';
 import { fingerprintOf, type LeftRun, recallRun } from '../agent/recall.ts';
 import { type AgentProcessOptions, adoptAgentProcess, runAgentProcess } from '../agent/run-agent.ts';
 import { inheritedEnvironment } from '../config.ts';
@@ -14,13 +14,13 @@ import { findHolder } from '../store/lock.ts';
 import { activeTrail, agentFolder, type Trail } from './trail.ts';
 
 /** What the service knows and an agent must not: it would let it forge the webhooks that start it. */
-const WITHHELD = [
+const WITHHELD: readonly string[] = [
   'GITHUB_WEBHOOK_SECRET',
   'JIRA_WEBHOOK_SECRET',
   'SLACK_SIGNING_SECRET',
   'TASK_LOGS_API_TOKEN',
   'REDIS_URL',
-] as const;
+];
 
 /** Makes `task.runAgent` start real programs. */
 export function installAgentRunner(): void {
@@ -79,7 +79,7 @@ const agentRunner: AgentRunner = {
       if (!name.startsWith(recalledName(taskId, ''))) continue;
       recalled.delete(name);
       // Ours since it was found: nobody else would end its agent.
-      endLeftRun(folder.directory).catch(noteProblem);
+      endRun(folder.directory).catch(noteProblem);
     }
     removeRuns(taskId);
   },
@@ -132,13 +132,16 @@ async function childEnvironment(
   telemetryOf: string | undefined,
 ): Promise<Record<string, string>> {
   const env = inheritedEnvironment();
-  for (const name of WITHHELD) delete env[name];
+  const trail = activeTrail();
+  const secrets = new Set(Object.values(trail?.config.webhooks ?? {}).flatMap(({ secret }) => secret));
+  for (const name of Object.keys(env)) {
+    if (WITHHELD.includes(name) || secrets.has(env[name] ?? '')) delete env[name];
+  }
   const attributes = [`${ATTR.taskId}=${taskId}`, `${ATTR.attempt}=${attempt}`];
   const given = (env.OTEL_RESOURCE_ATTRIBUTES ?? '')
     .split(',')
     .filter((pair) => pair !== '' && !isOurs(pair));
   env.OTEL_RESOURCE_ATTRIBUTES = [...given, ...attributes].join(',');
-  const trail = activeTrail();
   const url = trail && (trail.otlpUrl ?? (await holderUrl(trail)));
   if (url === undefined) return env;
   // All of it is about another place: headers with its key must not be sent to ours, nor signals past us.

@@ -15,6 +15,9 @@ import { cancelWorkflows, findOpenWorkflows } from './lost-workflow.ts';
 const SETTLE_MS = 1_000;
 const SETTLE_POLL_MS = 50;
 
+/** Twice what can wait in this process; what came before those is over, or known from its files. */
+const OWN_MAX = 20_000;
+
 export interface DeskOptions {
   readonly config: Config;
   readonly queue: Queue;
@@ -58,7 +61,7 @@ export class Desk implements Intake {
   async enqueue(task: QueuedTask, wanted: Wanted): Promise<void> {
     const { queue } = this.#options;
     const { name, system } = queue;
-    this.#own.add(task.id);
+    this.#remember(task.id);
     const sourceMetadata = task.input.sourceMetadata ?? {};
     const job = { taskId: task.id, message: task.message, sourceMetadata, attempt: 1, ...wanted };
     await task.enqueue({ queue: name, system }, (carrier) => queue.push({ ...job, carrier }));
@@ -74,6 +77,8 @@ export class Desk implements Intake {
     const cancellation = await queue.cancel(taskId);
     if (cancellation === 'aborted') return 'cancelling';
     const metadata = cancellation === 'removed' ? await this.#read(taskId) : await this.#readSettled(taskId);
+    // A twin of this wish has come true, or a worker has heard of this one that had no job of it any more.
+    if (metadata?.status === 'cancelled') return 'cancelled';
     throwIfOver(taskId, metadata);
     if (cancellation === 'unknown') {
       if (metadata === undefined) throw new TasktrailError('ERR_NOT_FOUND', `there is no task ${taskId}`);
@@ -91,6 +96,13 @@ export class Desk implements Intake {
     // Of an attempt whose worker was lost: the next one would have gone on with it.
     cancelWorkflows(workflows, { taskId, attempt, reason });
     return 'cancelled';
+  }
+
+  #remember(taskId: string): void {
+    this.#own.add(taskId);
+    if (this.#own.size <= OWN_MAX) return;
+    const [oldest = ''] = this.#own;
+    this.#own.delete(oldest);
   }
 
   #read(taskId: string): Promise<JsonObject | undefined> {

@@ -1,13 +1,16 @@
+import { join } from 'node:path';
 import type { Books } from '../books.ts';
 import type { Config } from '../config.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { spanEntry, type TelemetrySource } from '../journal/line.ts';
 import { type Receiver, startReceiver } from '../receive/server.ts';
+import { isOpenHere } from '../record/heartbeat.ts';
 import type { Reader } from '../serve/reader.ts';
 import { DirectoryLock } from '../store/lock.ts';
 import { Store } from '../store/store.ts';
 import { Tombstones } from '../store/tombstones.ts';
+import { AGENT_FOLDER, watchLeftRuns } from './left-runs.ts';
 import { startReaper } from './reaper.ts';
 import { scheduleRetention } from './retention-schedule.ts';
 import { startUploads, type Uploads } from './uploads.ts';
@@ -76,7 +79,13 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     books.setReason('recovery', messageOf(error));
   });
   const isUploaded = uploads?.isUploaded;
-  const reaper = startReaper({ store, reader, log });
+  // Of what is open in this very process the heartbeats may stand behind a backlog.
+  const reaper = startReaper({ store, reader, isWatched: isOpenHere, log });
+  const left = watchLeftRuns({
+    folder: join(config.logDir, AGENT_FOLDER),
+    onProblem: (reason) => books.setNotice('runs left by dead processes', reason),
+    log,
+  });
   const retention = scheduleRetention({ config, store, tombstones, books, isUploaded, recovered, log });
   return {
     url: receiver.url,
@@ -87,6 +96,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
         await receiver.close(deadlineMs);
         await retention.close();
         await reaper.close();
+        left.close();
         await store.close('the service has stopped');
         await uploads?.archive.close(Math.min(UPLOAD_MS, Math.max(0, until - Date.now())));
       } finally {

@@ -1,5 +1,9 @@
 import { endLeftRun, findLeftRuns } from '../agent/left-runs.ts';
+import { RunFolder } from '../agent/run-folder.ts';
 import { messageOf } from '../errors.ts';
+
+/** In the log directory: where the streams of agents are while they run, by task. */
+export const AGENT_FOLDER = '_agent';
 
 /** A worker that is started again, or another one, has taken its task up long before. */
 const GRACE_MS = 600_000;
@@ -30,8 +34,12 @@ export function watchLeftRuns(options: LeftRunsOptions): { close(): void } {
     for (const directory of [...(await findLeftRuns(folder)).values()].flat()) {
       const sinceMs = seen.get(directory) ?? now;
       if (now - sinceMs < graceMs) left.set(directory, sinceMs);
-      else if (await endLeftRun(directory))
-        options.log(`nobody went on with ${directory}: its agent is ended, what it left is removed`);
+      else {
+        const hadEnded = new RunFolder(directory).readOutcome() !== undefined;
+        // Its task is over as well, as a rule: its process was killed before it had tidied up.
+        if ((await endLeftRun(directory)) && !hadEnded)
+          options.log(`nobody went on with ${directory}: its agent is ended, what it left is removed`);
+      }
     }
     seen = left;
   }

@@ -11,8 +11,10 @@ const PAGE = 200;
 /** What became of a younger task may be on its way here: it is looked at the next time. */
 const SETTLED_MS = 10_000;
 
+type TaskReader = Pick<Reader, 'listTasks' | 'readDocument'>;
+
 export interface RequeueOptions {
-  readonly reader: Reader;
+  readonly reader: TaskReader;
   readonly queue: Queue;
   /** Whether the tasks of a queue that lives in its process are gone with that: then also those that ran. */
   readonly isVolatile: boolean;
@@ -68,12 +70,12 @@ async function listed(
   return found;
 }
 
-async function isAsItWas(before: JsonObject, { taskId }: Job, reader: Reader): Promise<boolean> {
+async function isAsItWas(before: JsonObject, { taskId }: Job, reader: TaskReader): Promise<boolean> {
   const now = await reader.readDocument(taskId, 'metadata');
   return now?.status === before.status && now?.attempt === before.attempt;
 }
 
-async function jobOf(metadata: JsonObject, reader: Reader): Promise<Job | undefined> {
+async function jobOf(metadata: JsonObject, reader: TaskReader): Promise<Job | undefined> {
   const { task_id: taskId, attempt, stops, status, command, requested_agent: agent, traceparent } = metadata;
   const { workflow_ids: workflows } = metadata;
   if (typeof taskId !== 'string') return undefined;

@@ -1,28 +1,42 @@
 import { join } from 'node:path';
-import { hasLivingRun } from '../agent/left-runs.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { hasLivingRun, isFollowedElsewhere } from '../agent/left-runs.ts';
 import type { Config } from '../config.ts';
 import type { AbortCause, Job, JobRun, Queue } from '../queue/queue.ts';
 import { closeTask } from '../record/absent-task.ts';
 import { recordAttempt } from '../record/attempt.ts';
 import type { Task } from '../record/task.ts';
 import type { Workflow } from '../record/workflow.ts';
+import type { Reader } from '../serve/reader.ts';
 import { type Plan, planFor, timeoutMsOf } from './commands.ts';
+import { cancelWorkflows, findOpenWorkflows } from './lost-workflow.ts';
 import { resumeWorkflow } from './resume-workflow.ts';
 import { agentFolder } from './trail.ts';
 
 /** A stop waits four seconds for running tasks: an agent that ignores SIGTERM must be gone, and its end recorded, by then. */
 const AGENT_GRACE_MS = 2_500;
 
+const FOLLOWED_POLL_MS = 500;
+const ARRIVAL_MS = 1_000;
+
 export interface RunTaskOptions {
   readonly config: Config;
   readonly queue: Queue;
+  /** Knows how earlier attempts ended, where this process can see it. */
+  readonly reader: Reader;
 }
 
 /** One attempt at a job: the command's workflow, phase by phase, each step a run of the agent. Never rejects. */
-export async function runTask(job: Job, run: JobRun, { config, queue }: RunTaskOptions): Promise<void> {
+export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): Promise<void> {
+  const { config, queue, reader } = options;
+  if (job.attempt > 1) {
+    await untilLeft(job, config, run.signal);
+    // Its worker was killed between recording the end and telling the queue, or was cut off from the queue for a while.
+    if (await hasEnded(job, reader)) return run.finish?.();
+  }
   const gone = await goneOnWith(job, config);
   // Whoever stops the service, however often, has not tried the task in vain, nor has one whose agent goes on.
-  if (gone.attempt - gone.stops > config.attemptsMax) return abandon(job, config.attemptsMax);
+  if (gone.attempt - gone.stops > config.attemptsMax) return abandon(job, options);
   try {
     await recordAttempt(
       {
@@ -53,10 +67,40 @@ async function goneOnWith(job: Job, config: Config): Promise<{ attempt: number; 
   return { attempt: job.attempt, stops: isAlive ? Math.max(stops, job.attempt - 1) : stops };
 }
 
-async function abandon(job: Job, attemptsMax: number): Promise<void> {
-  const error = `its process ended during each of ${attemptsMax} attempts`;
-  closeTask({ taskId: job.taskId, attempt: job.attempt }, { status: 'abandoned', error });
-  if (job.workflowId !== undefined) (await resumeWorkflow(job.workflowId)).cancel(error);
+/** A worker that hung when its job was given away may still live: two must not work on one task. */
+async function untilLeft({ taskId }: Job, config: Config, signal: AbortSignal): Promise<void> {
+  const folder = join(agentFolder(config.logDir), taskId);
+  let wasFollowed = false;
+  // EACCES and its like: what cannot be looked at cannot be waited for either.
+  while (!signal.aborted && (await isFollowedElsewhere(folder).catch(() => false))) {
+    wasFollowed = true;
+    await delay(FOLLOWED_POLL_MS);
+  }
+  // What it recorded last is on its way.
+  if (wasFollowed) await delay(ARRIVAL_MS);
+}
+
+/** Whether an earlier attempt came to an end of its own; one that was given up as silent did not. */
+async function hasEnded({ taskId }: Job, reader: Reader): Promise<boolean> {
+  try {
+    const metadata = await reader.readDocument(taskId, 'metadata');
+    return ['completed', 'failed', 'cancelled'].includes(String(metadata?.status));
+  } catch {
+    // A directory that cannot be read says nothing of it.
+    return false;
+  }
+}
+
+async function abandon(job: Job, { config, reader }: RunTaskOptions): Promise<void> {
+  const { taskId, attempt } = job;
+  const reason = `its process ended during each of ${config.attemptsMax} attempts`;
+  closeTask({ taskId, attempt }, { status: 'abandoned', error: reason });
+  try {
+    const metadata = await reader.readDocument(taskId, 'metadata');
+    cancelWorkflows(await findOpenWorkflows(metadata, reader), { taskId, attempt, reason });
+  } catch {
+    // A directory that cannot be read: whoever holds it finds them silent.
+  }
 }
 
 function causeOf(run: JobRun): AbortCause | undefined {

@@ -95,7 +95,10 @@ async function openService({ config, role, closers, log }: Opening): Promise<Ser
     });
   }
   if (role !== 'serve') {
-    queue.start((job, run) => runTask(job, run, { config, queue }));
+    queue.start((job, run) => runTask(job, run, { config, queue, reader: trail.reader }));
+  }
+  // Whoever holds the directory does it; a worker may be on another machine than that.
+  if (isWorker) {
     const left = watchRuns(trail, log);
     closers.unshift(async () => left.close());
   }

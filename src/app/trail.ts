@@ -15,6 +15,7 @@ import type { DirectoryLock } from '../store/lock.ts';
 import { createReader } from '../store/reader.ts';
 import { createSenders, destinationsOf } from './destinations.ts';
 import { type Holder, lockDirectory, startHolder } from './holder.ts';
+import { AGENT_FOLDER } from './left-runs.ts';
 import { resourceOf } from './resource.ts';
 
 /** How often segments of dead processes are looked for. */
@@ -93,7 +94,7 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
 
 /** Where the streams of agents are while they run. */
 export function agentFolder(logDir: string): string {
-  return join(logDir, '_agent');
+  return join(logDir, AGENT_FOLDER);
 }
 
 let current: Trail | undefined;

@@ -2,7 +2,7 @@ import type { Queue as StoredQueue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { jobIdOf, packJob } from './bullmq-job.ts';
 import { BULLMQ_SYSTEM } from './bullmq-task.ts';
-import { BullmqWorker, cancelKey, type WorkerTimes } from './bullmq-worker.ts';
+import { BullmqWorker, cancelKey, overKey, type WorkerTimes } from './bullmq-worker.ts';
 import type { Cancellation, Job, JobWork, Queue } from './queue.ts';
 import { PATIENT, RedisLink, unavailable } from './redis-link.ts';
 
@@ -141,7 +141,9 @@ class BullmqQueue implements RedisQueue {
   }
 
   async knows(taskId: string): Promise<boolean> {
-    return (await this.#stateOf(taskId)) !== 'unknown';
+    if ((await this.#stateOf(taskId)) !== 'unknown') return true;
+    const key = overKey(this.#queue, jobIdOf(taskId));
+    return this.#ask(async () => (await this.#parts.link.client.exists(key)) === 1);
   }
 
   async cancel(taskId: string): Promise<Cancellation> {
@@ -210,7 +212,7 @@ class BullmqQueue implements RedisQueue {
         if (isOpen(state) && !this.#doubtful.has(id)) return;
         // Of one that is over, or was cancelled, nothing must stand in the way of the new one.
         if (state !== 'unknown') await queue.remove(id);
-        await this.#parts.link.client.del(cancelKey(queue, id));
+        await this.#parts.link.client.del(cancelKey(queue, id), overKey(queue, id));
         const { data, options } = packJob(job);
         // Redis may answer what was asked before when nobody waits for it any more.
         if (isGivenUp) return;

@@ -16,6 +16,9 @@ const CANCEL_POLL_MS = 500;
 /** After a failed fetch. BullMQ's own 15 s would leave a Redis that is back without its workers for that long. */
 const FETCH_RETRY_MS = 1_000;
 
+/** Until then whoever looks at the files knows the end as well, however long they were not written. */
+const OVER_SECONDS = 86_400;
+
 /** What of a close is not a job's end: connections and loops. */
 const HANG_UP_MS = 500;
 
@@ -73,6 +76,8 @@ return 0`;
 /** Redis was away, or its data is: the job was given to somebody else, or is gone. The task's own records say how it ended. */
 const LOST_HOLD = /lock for job|missing lock|missing key|not locked|lock mismatch|not in the active state/i;
 
+const MISSING = /missing key for job/i;
+
 /** What BullMQ and its scripts parse of a job before anybody else sees it. */
 const PARSED = {
   data: { isReadable: isJson, empty: '{}' },
@@ -83,11 +88,20 @@ const PARSED = {
   stc: { isReadable: isCount, empty: '0' },
 };
 
-const AWAY = /ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOST|connection is closed|max retries|timed out/i;
+const AWAY =
+  /ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOST|connection is closed|max retries|timed out|isn't writeable/i;
 
 /** The key that says: whoever runs this job, or takes it next, shall stop. */
 export function cancelKey(queue: StoredQueue, jobId: string): string {
   return queue.toKey(`cancel:${jobId}`);
+}
+
+/**
+ * The key that says: this job has been done. Redis keeps few of the jobs that are over, and does not hear of one that
+ * ends while it is away until somebody else may have taken it.
+ */
+export function overKey(queue: StoredQueue, jobId: string): string {
+  return queue.toKey(`over:${jobId}`);
 }
 
 /** Takes jobs from Redis and hands them to the work, each once at a time in this process. */
@@ -97,6 +111,8 @@ export class BullmqWorker {
   readonly #runs = new Map<string, Run>();
   readonly #takes = new Set<Promise<void>>();
   readonly #said = new Map<string, number>();
+  /** Jobs that are over, of which Redis has not heard. */
+  readonly #untold = new Set<string>();
   readonly #timers: NodeJS.Timeout[];
   #isPolling = false;
   #isClosing = false;
@@ -118,7 +134,10 @@ export class BullmqWorker {
       setInterval(() => void this.#pollCancels(), CANCEL_POLL_MS),
       setInterval(() => void this.#takeBackStalled(), times.stalledMs),
     ];
-    parts.link.onReady(() => void this.#relock());
+    parts.link.onReady(() => {
+      for (const id of this.#untold) void this.#markOver(id);
+      void this.#relock();
+    });
   }
 
   isRunning(jobId: string): boolean {
@@ -181,6 +200,7 @@ export class BullmqWorker {
     this.#runs.set(id, run);
     try {
       await this.#run(run, id);
+      if (!isCutShort(run)) await this.#markOver(id);
     } finally {
       this.#runs.delete(id);
       end();
@@ -198,7 +218,9 @@ export class BullmqWorker {
     else {
       const key = cancelKey(queue, id);
       // Unknown while Redis is away: the poll finds it later.
-      if ((await link.client.exists(key).catch(() => 0)) === 1) abort(run, 'cancelled');
+      const [over, cancelled] = await link.client.mget(overKey(queue, id), key).catch(() => []);
+      if (over != null) return;
+      if (cancelled != null) abort(run, 'cancelled');
       await this.#begin(work, job, run);
       if (run.stop.signal.reason === 'cancelled') await link.client.del(key).catch(() => 0);
     }
@@ -219,6 +241,17 @@ export class BullmqWorker {
     }
   }
 
+  async #markOver(id: string): Promise<void> {
+    const { link, queue } = this.#parts;
+    this.#untold.add(id);
+    try {
+      await link.client.set(overKey(queue, id), '1', 'EX', OVER_SECONDS);
+      this.#untold.delete(id);
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
   #keep(run: Run, { workflowId, stops }: JobProgress): void {
     run.data = { ...run.data, workflowId, stops };
     run.kept = run.kept.then(() => run.stored.updateData(run.data)).catch(() => {});
@@ -231,9 +264,23 @@ export class BullmqWorker {
       await stored.moveToWait(token);
     } catch (error) {
       // Redis is away, or another worker has the job. In both cases it is taken over as a lost worker's.
-      this.#onError(error);
+      if (MISSING.test(messageOf(error))) await this.#addAgain(stored, data);
+      else this.#onError(error);
     }
     throw new this.#parts.bullmq.WaitingError();
+  }
+
+  /** Redis has lost its data, the job among them: it exists nowhere but here. */
+  async #addAgain(stored: StoredJob, data: JobData): Promise<void> {
+    const { jobId, telemetry } = stored.opts;
+    const options = { ...(jobId !== undefined && { jobId }), ...(telemetry !== undefined && { telemetry }) };
+    try {
+      // Nobody has taken this one yet.
+      const again = { ...data, attempt: data.attempt + begunOf(stored) };
+      await this.#parts.queue.add(stored.name, again, options);
+    } catch (error) {
+      this.#onError(error);
+    }
   }
 
   #refuse(stored: StoredJob, reason: string): never {

@@ -48,6 +48,7 @@ export class RedisLink {
   readonly place: string;
   readonly #log: (line: string) => void;
   readonly #listeners: (() => void)[] = [];
+  readonly #waiters = new Set<() => void>();
   /** When the connection that there is was made. */
   #readySince: number | undefined;
   #wasReported = false;
@@ -85,13 +86,17 @@ export class RedisLink {
   /** Whether Redis is there, at the latest then. */
   async isReady(withinMs: number): Promise<boolean> {
     if (this.#readySince !== undefined || this.#isClosed) return !this.#isClosed;
-    const stop = new AbortController();
+    const timer = new AbortController();
+    // One list for all who wait: webhooks that come while Redis is away are many.
+    let wake = (): void => {};
     const ready = new Promise<void>((resolve) => {
-      this.client.once('ready', resolve);
-      stop.signal.addEventListener('abort', () => this.client.off('ready', resolve));
+      wake = resolve;
     });
-    await Promise.race([ready, delay(withinMs, undefined, { ref: false })]);
-    stop.abort();
+    this.#waiters.add(wake);
+    const late = delay(withinMs, undefined, { ref: false, signal: timer.signal }).catch(() => {});
+    await Promise.race([ready, late]);
+    this.#waiters.delete(wake);
+    timer.abort();
     return this.#readySince !== undefined;
   }
 
@@ -143,6 +148,7 @@ export class RedisLink {
     this.#readySince = performance.now();
     if (this.#wasReported) this.#log(`Redis at ${this.place} is back`);
     this.#wasReported = false;
+    for (const wake of this.#waiters) wake();
     for (const listener of this.#listeners) listener();
   }
 

@@ -1,3 +1,4 @@
+import { ATTR } from '../model/attributes.ts';
 import { EVENT } from '../model/events.ts';
 import type { JsonValue } from '../model/json.ts';
 import { mintMoment } from './mint.ts';
@@ -30,6 +31,14 @@ export function keepAlive(scope: Scope, attributes: Readonly<Record<string, Json
   open.add({ scope: new WeakRef(scope), recorder, attributes });
   // A script ends when its own work does, whatever it has left open.
   timer ??= setInterval(beat, HEARTBEAT_SECONDS * 1_000).unref();
+}
+
+/** Whether an attempt at this task is open in this process: whoever asks need not wait for a sign of it. */
+export function isOpenHere(taskId: string): boolean {
+  for (const { scope, attributes } of open) {
+    if (attributes[ATTR.taskId] === taskId && scope.deref()?.ended === false) return true;
+  }
+  return false;
 }
 
 function beat(): void {

@@ -223,7 +223,7 @@ export class Task {
     const { message, errorType } = failureOf(error);
     const outcome = error instanceof AgentFailedError ? error.outcome : undefined;
     const status = outcome?.errorType === 'cancelled' ? 'cancelled' : 'failed';
-    this.#finish({ status, error: message }, { errorType, outcome });
+    this.#finish({ status, error: message }, { errorType: outcome?.errorType ?? errorType, outcome });
   }
 
   cancel(reason: string): void {
@@ -309,7 +309,7 @@ interface TaskFailure {
 /** For programs that sort failures: what kind it was, and how the agent's process ended. */
 function howItFailed({ errorType, outcome }: TaskFailure): JsonObject {
   return {
-    error_type: outcome?.errorType ?? errorType ?? null,
+    error_type: errorType ?? null,
     ...(outcome?.exitCode != null && { exit_code: outcome.exitCode }),
     ...(outcome?.signal != null && { signal: outcome.signal }),
   };

@@ -90,8 +90,8 @@ function openFile(now = Date.now): { file: OutputFile; pieces: ReadPiece[]; mark
 test('lines are handed out while the file grows, numbered, and the half line at the end waits for the end', async () => {
   const { file, pieces } = openFile();
   await appendFile(path, 'one\nhal');
-  expect(file.next()).toBe(true);
-  expect(file.next()).toBe(false);
+  expect(file.next()).toBe(7);
+  expect(file.next()).toBe(0);
   expect(pieces.map(({ text }) => text)).toEqual(['one\n']);
   await appendFile(path, 'f\nend');
   file.next();

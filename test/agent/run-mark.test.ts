@@ -46,9 +46,11 @@ test('a mark names both processes and is for its owner alone', async () => {
 
 test('a run of a living process stays, one of a dead process goes with its folder', async () => {
   markRun(run);
+  expect(await findLeftRuns(parent)).toEqual(new Map());
   await sweepRuns(parent);
   expect(await readdir(run)).toEqual(['process.json']);
   await mark(dead());
+  expect(await findLeftRuns(parent)).toEqual(new Map([['task-1', [run]]]));
   await sweepRuns(parent);
   expect(await readdir(parent)).toEqual([]);
   await sweepRuns(join(parent, 'not there'));

@@ -172,3 +172,100 @@ test('a time limit goes on across a kill, and reaches what the killed worker beg
     9_000,
   );
 }, 60_000);
+
+interface RunProcesses {
+  /** The shell that waits for the agent, and leads its group. */
+  readonly leader: number;
+  readonly others: readonly number[];
+}
+
+async function processesOfRun(id: string): Promise<RunProcesses> {
+  const pids = await processesWith(`TASK_LOGS_TASK_ID=${id}`);
+  const stats = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')));
+  const leader = pids.find((pid, n) => stats[n]?.split(') ').at(-1)?.split(' ')[2] === String(pid)) ?? 0;
+  return { leader, others: pids.filter((pid) => pid !== leader) };
+}
+
+test('an agent that is killed while no worker lives has ended by that signal', async () => {
+  await configure([process.execPath, AGENT, '100000', '5'], ['run-agent']);
+  const service = await start();
+  const id = await submit(service);
+  await untilPrinted(id, 20);
+  await service.dispose();
+  for (const pid of (await processesOfRun(id)).others) process.kill(pid, 'SIGKILL');
+  await start();
+  expect(await resultOf(logDir, id)).toMatchObject({
+    status: 'failed',
+    error_type: 'signal',
+    signal: 'SIGKILL',
+  });
+}, 60_000);
+
+test('a shell that is killed alone takes its agent with it: nobody would know how that ends', async () => {
+  await configure([process.execPath, AGENT, '100000', '5'], ['run-agent']);
+  const service = await start();
+  const id = await submit(service);
+  await untilPrinted(id, 20);
+  process.kill((await processesOfRun(id)).leader, 'SIGKILL');
+  expect(await resultOf(logDir, id)).toMatchObject({ error_type: 'signal', signal: 'SIGKILL' });
+  expect(await processesWith(`TASK_LOGS_TASK_ID=${id}`)).toEqual([]);
+}, 60_000);
+
+test('a run whose shell was killed while no worker lived is done again, and what it had printed stays', async () => {
+  const agent = `${process.execPath} ${AGENT} $([ -e go ] && echo 5 || echo 100000) 5`;
+  await configure(['sh', '-c', agent], ['run-agent']);
+  const service = await start();
+  const id = await submit(service);
+  await untilPrinted(id, 20);
+  await service.dispose();
+  process.kill((await processesOfRun(id)).leader, 'SIGKILL');
+  await writeFile(join(cwd, 'go'), '');
+  await start();
+  expect(await resultOf(logDir, id)).toMatchObject({ status: 'completed', metrics: { cost_usd: 0.25 } });
+  expect(await processesWith(`TASK_LOGS_TASK_ID=${id}`)).toEqual([]);
+  const { numbers } = await printed(id);
+  expect(numbers.slice(0, 20)).toEqual(Array.from({ length: 20 }, (_, n) => n));
+  expect(numbers.slice(-5)).toEqual([0, 1, 2, 3, 4]);
+}, 60_000);
+
+test('a worker that stands still for a while loses nothing, and its agent is not begun twice', async () => {
+  await configure(['sh', '-c', `echo x >> ran; exec ${process.execPath} ${AGENT} 300 5`], ['run-agent']);
+  const service = await start();
+  const id = await submit(service);
+  await untilPrinted(id, 20);
+  service.child.kill('SIGSTOP');
+  await until(
+    async () => ((await processesWith(`TASK_LOGS_TASK_ID=${id}`)).length === 0 ? true : undefined),
+    'the agent to end',
+    20_000,
+  );
+  service.child.kill('SIGCONT');
+  expect(await resultOf(logDir, id)).toMatchObject({ status: 'completed', metrics: { cost_usd: 0.25 } });
+  expect((await printed(id)).numbers).toEqual(Array.from({ length: 300 }, (_, n) => n));
+  expect(await readFile(join(cwd, 'ran'), 'utf8')).toBe('x\n');
+}, 60_000);
+
+test.each([
+  ['removes the folder of its run', 'rm -rf "$(dirname "$TASK_LOGS_INPUT_FILE")"', 3],
+  [
+    'writes into the file of its exit code',
+    'yes 0 | head -c 100000 > "$(dirname "$TASK_LOGS_INPUT_FILE")/exit"',
+    4,
+  ],
+])(
+  'an agent that %s is recorded and judged all the same',
+  async (_what, mischief, code) => {
+    const agents = {
+      bad: { command: ['sh', '-c', `${mischief}; echo one; sleep 0.2; echo two; exit ${code}`] },
+    };
+    await writeFile(join(cwd, 'tasktrail.config.json'), JSON.stringify({ agents }));
+    const service = await start();
+    const id = firstTaskId(await (await service.submit({ message: 'x' })).json());
+    expect(await resultOf(logDir, id)).toMatchObject({
+      error_type: 'exit_code',
+      exit_code: code,
+      result: 'one\ntwo',
+    });
+  },
+  60_000,
+);

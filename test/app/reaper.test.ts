@@ -83,7 +83,7 @@ async function idle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await lstat('/');
 }
 
-function logOf({ eventName, eventId: id, timeMs, body, attributes }: Fact): ReceivedLog {
+function logOf({ eventName, eventId: id, timeMs, body, attributes, span: ids }: Fact): ReceivedLog {
   const plain = JSON.parse(JSON.stringify({ ...attributes, 'tasktrail.event.id': id })) as Record<
     string,
     JsonValue
@@ -96,6 +96,7 @@ function logOf({ eventName, eventId: id, timeMs, body, attributes }: Fact): Rece
       eventName,
       attributes: plain,
       ...(body !== undefined && { body }),
+      ...ids,
     },
   };
 }

@@ -62,7 +62,7 @@ export class ServiceProcess {
     await until(
       () => {
         if (service.child.exitCode !== null) throw new Error(`it ended: ${service.stdout}${service.stderr}`);
-        return service.stdout.includes('\n  agent ') ? true : undefined;
+        return /\n {2}(?:writes to|sends to) .*\n/.test(service.stdout) ? true : undefined;
       },
       'the service to start',
       20_000,

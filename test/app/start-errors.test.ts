@@ -123,6 +123,23 @@ test('a syntax error in the file is refused with its line', async () => {
   expect(stderr).toContain('tasktrail.config.json: line 3: ');
 });
 
+test.each(['serve', 'worker'])('%s without a Redis is refused with what needs none', async (role) => {
+  const { code, stderr } = await failToStart({}, [role]);
+  expect(code).toBe(2);
+  expect(stderr).toContain('REDIS_URL is not set: ');
+  expect(stderr).toContain('"tasktrail start" needs none');
+  expect(await readdir(cwd)).toEqual([]);
+});
+
+test.each(['http://127.0.0.1:6379', '127.0.0.1:6379', 'redis'])(
+  'a Redis at %s is refused with an example',
+  async (url) => {
+    const { code, stderr } = await failToStart({ REDIS_URL: url });
+    expect(code).toBe(2);
+    expect(stderr).toContain('REDIS_URL: use a URL such as redis://127.0.0.1:6379');
+  },
+);
+
 test('a dialect that nobody knows is refused before a task can fail of it', async () => {
   const { code, stderr } = await failToStart({
     TASK_LOGS_AGENT_COMMAND: 'cat',
@@ -157,7 +174,8 @@ test('an option and a command that do not exist are refused', async () => {
 test.runIf(existsSync('/proc/self'))('a start that hangs on its disk can be interrupted', async () => {
   // Node tries for ever to make a directory there.
   const service = new ServiceProcess({ cwd, env: { TASK_LOGS_DIR: '/proc/tasktrail/logs' } });
-  const outcome = await Promise.race([service.exited, delay(1_500)]);
+  // Long: a process that is still being loaded on a busy machine hears no signal yet.
+  const outcome = await Promise.race([service.exited, delay(6_000)]);
   // Refused at once is as good.
   const { code } = outcome ?? (await service.stop('SIGTERM'));
   expect(code).toBe(1);

@@ -76,7 +76,7 @@ test('config shows custom webhooks and Redis without their secrets', async () =>
   for (const json of [[], ['--json']]) {
     const { code, stdout } = await run(['config', '--config', 'webhooks.json', ...json], env);
     expect(code).toBe(0);
-    expect(stdout).toContain('X-Ci-Signature');
+    expect(stdout).toContain('x-ci-signature');
     expect(stdout).toContain('redis.test:6380/2');
     expect(stdout).not.toMatch(/not-this-one|nor-that-one|nor-the-third/);
   }

@@ -97,6 +97,24 @@ describe.skipIf('missing' in program)('a queue on Redis', () => {
     },
   );
 
+  test('a job that is over is known when Redis has long let go of it, and one that never came is not', async () => {
+    const queue = await open({ concurrency: 8 });
+    let done = 0;
+    queue.start(async (_job, run) => {
+      done += 1;
+      run.finish?.();
+    });
+    for (let n = 0; n < 130; n += 1) await queue.push(jobOf(`task-${n}`));
+    await until(() => (done === 130 ? true : undefined), 'every job');
+    await until(async () => ((await queue.has('task-129')) ? undefined : true), 'the last one to be over');
+    expect(await redis.exists(`tasktrail:${name}:task-0`)).toBe(0);
+    expect(await queue.knows('task-0')).toBe(true);
+    expect(await queue.knows('task-130')).toBe(false);
+    // Whoever pushes it all the same means it.
+    await queue.push(jobOf('task-0'));
+    await until(() => (done === 131 ? true : undefined), 'the job that came again');
+  });
+
   test('message, source and trace context stand in the telemetry option, the rest in the data', async () => {
     const queue = await open();
     await queue.push(jobOf('task-1'));

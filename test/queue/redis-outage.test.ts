@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type BullmqQueueOptions, openBullmqQueue, type RedisQueue } from '../../src/queue/bullmq-queue.ts';
+import type { Job } from '../../src/queue/queue.ts';
 import { findRedis, freePort, type RedisOptions, type RedisServer, startRedis } from '../redis.ts';
 import { until } from '../webhooks/receiver.ts';
 import { jobOf } from './contract.ts';
@@ -199,21 +200,31 @@ describe.skipIf('missing' in program)('a Redis that is away', () => {
     expect(errors).toEqual([]);
   });
 
-  test('a job that ends while it is away is over when it is back, and is not run again', async () => {
-    const server = await launch({ appendOnly: true });
-    const queue = await open(server.url);
-    const state = work(queue);
-    await queue.push(jobOf('task-1'));
-    await begun(state);
-    await server.kill();
-    state.end();
-    await until(() => (state.ended.length > 0 ? true : undefined), 'the end');
-    await server.start();
-    await over(queue, 'task-1');
-    await lookedForLostJobs(server);
-    expect(state.begun).toEqual(['task-1']);
-    expect(errors).toEqual([]);
-  });
+  test.each([
+    ['for a moment', 0],
+    ['for longer than a lock lasts', 3 * QUICK.lockMs],
+  ])(
+    'a job that ends while it is away %s is over when it is back, and is not run again',
+    async (_, awayMs) => {
+      const server = await launch({ appendOnly: true });
+      const queue = await open(server.url);
+      const other = await open(server.url);
+      const state = work(queue);
+      await queue.push(jobOf('task-1'));
+      await begun(state);
+      const elsewhere = work(other);
+      await server.kill();
+      state.end();
+      await until(() => (state.ended.length > 0 ? true : undefined), 'the end');
+      // Locks run out by the clock, whether Redis is there or not.
+      await delay(awayMs);
+      await server.start();
+      await over(queue, 'task-1');
+      await lookedForLostJobs(server);
+      expect([...state.begun, ...elsewhere.begun]).toEqual(['task-1']);
+      expect(errors).toEqual([]);
+    },
+  );
 
   test('it comes back empty: the queue says so, jobs can be pushed again, what ran goes on', async () => {
     const server = await launch();
@@ -244,6 +255,25 @@ describe.skipIf('missing' in program)('a Redis that is away', () => {
     await over(queue, 'task-2');
     expect(missing).toEqual(['task-2']);
     expect(state.begun).toEqual(['task-1', 'task-2']);
+    expect(errors).toEqual([]);
+  });
+
+  test('a job that runs while Redis loses its data and is cut short by a close is there for the next worker', async () => {
+    const server = await launch();
+    const first = await open(server.url);
+    const state = work(first);
+    await first.push({ ...jobOf('task-1'), attempt: 3 });
+    await begun(state, 1);
+    await server.kill();
+    await server.start({ empty: true });
+    const second = await open(server.url);
+    await until(() => (first.problem === undefined ? true : undefined), 'the connection');
+    await first.close(2_000);
+    const jobs: Job[] = [];
+    second.start(async (job) => void jobs.push(job));
+    await until(() => (jobs.length > 0 ? true : undefined), 'the job', 20_000);
+    expect(jobs).toEqual([{ ...jobOf('task-1'), attempt: 4, stops: 1 }]);
+    await over(second, 'task-1');
     expect(errors).toEqual([]);
   });
 
