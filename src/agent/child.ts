@@ -59,7 +59,7 @@ export interface ChildExit {
 export interface Child {
   readonly exited: Promise<ChildExit>;
   /** SIGTERM to the whole group now, SIGKILL after the grace. Safe to call twice, and after the exit. */
-  stop(): void;
+  stop(graceMs?: number): void;
   /** Whether this process has sent the group a signal. */
   readonly wasStopped: boolean;
 }
@@ -145,14 +145,14 @@ function supervise(leader: number | undefined, exited: Promise<ChildExit>, grace
     get wasStopped() {
       return wasStopped;
     },
-    stop(): void {
+    stop(patienceMs = graceMs): void {
       if (state !== 'running') return;
       state = 'stopping';
       wasStopped = true;
       sendToGroup(leader, 'SIGTERM');
       if (Date.now() - startedAtMs < STARTING_MS)
         againTimer = setTimeout(() => sendToGroup(leader, 'SIGTERM'), STARTING_MS);
-      killTimer = setTimeout(() => sendToGroup(leader, 'SIGKILL'), graceMs);
+      killTimer = setTimeout(() => sendToGroup(leader, 'SIGKILL'), patienceMs);
     },
   };
 }

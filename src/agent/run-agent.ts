@@ -23,6 +23,8 @@ export interface AgentProcessOptions extends Omit<RunAgentOptions, 'name' | 'env
   readonly env: Readonly<Record<string, string>>;
   readonly recording: AgentRecording;
   readonly pollMs?: number;
+  /** What it may print to each stream. Default 1 GiB. */
+  readonly streamBytesMax?: number;
 }
 
 /** Longer than this a timer of Node's fires at once: as good as no limit. */
@@ -187,8 +189,8 @@ function markStarted(folder: RunFolder, pid: number): void {
 }
 
 function openOutput(folder: RunFolder, reader: DialectReader, options: AgentProcessOptions): RunOutput {
-  const { recording, onOutput, pollMs } = options;
-  return new RunOutput({ folder, reader, recording, onOutput, pollMs });
+  const { recording, onOutput, pollMs, streamBytesMax: bytesMax } = options;
+  return new RunOutput({ folder, reader, recording, onOutput, pollMs, bytesMax });
 }
 
 /** Follows the run to its end, judges and records it, and ends what it left behind. */

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { messageOf, TasktrailError } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type {
   AgentOutput,
   AgentRecording,
@@ -23,7 +23,10 @@ const POLL_MS = 50;
 const UNSURE_MS = 2_000;
 
 /** More than any agent prints in a day; a program in an endless loop must not fill the disk. */
-const STREAM_BYTES_MAX = 4 * 1024 ** 3;
+const STREAM_BYTES_MAX = 1024 ** 3;
+
+/** An agent has printed more than anybody will read. */
+class EndlessOutputError extends Error {}
 
 export interface RunOutputOptions {
   readonly folder: RunFolder;
@@ -31,6 +34,8 @@ export interface RunOutputOptions {
   readonly recording: AgentRecording;
   readonly onOutput?: RunAgentOptions['onOutput'] | undefined;
   readonly pollMs?: number | undefined;
+  /** Of each stream. */
+  readonly bytesMax?: number | undefined;
 }
 
 /** What a run prints, from its files into its recording. */
@@ -83,6 +88,11 @@ export class RunOutput {
       await this.#follow(child);
       return undefined;
     } catch (error) {
+      if (error instanceof EndlessOutputError) {
+        // Each second of grace is another gigabyte.
+        child.stop(0);
+        return { errorType: 'output_limit', error: error.message };
+      }
       // An agent whose output nobody can read any more must not go on unseen.
       child.stop();
       return { errorType: 'agent_error', error: `its output could not be read: ${messageOf(error)}` };
@@ -154,14 +164,14 @@ export class RunOutput {
     }
   }
 
+  /** What it has written, not what was read of it so far: a fast writer is far ahead. */
   #checkSize(): void {
+    const max = this.#options.bytesMax ?? STREAM_BYTES_MAX;
     for (const [stream, file] of Object.entries(this.#files)) {
-      if (file.position <= STREAM_BYTES_MAX) continue;
-      throw new TasktrailError('ERR_TOO_LARGE', `its ${stream} is beyond ${STREAM_BYTES_MAX} bytes`);
+      if (file.size() > max) throw new EndlessOutputError(`it printed more than ${max} bytes to ${stream}`);
     }
   }
 
-  /** For a run that is not followed. */
   close(): void {
     for (const fd of this.#fds.splice(0)) closeSync(fd);
     this.#log.close();

@@ -19,7 +19,7 @@ export interface AgentOutcome {
   readonly success: boolean;
   readonly result: string | null;
   readonly error: string | null;
-  /** `error.type` of the run's span: `exit_code`, `signal`, `timeout`, `spawn`, `agent_error`, `cancelled`, `out_of_memory`, `lost`. */
+  /** `error.type` of the run's span: `exit_code`, `signal`, `timeout`, `spawn`, `agent_error`, `cancelled`, `out_of_memory`, `output_limit`, `lost`. */
   readonly errorType?: string;
   readonly exitCode: number | null;
   readonly signal: string | null;

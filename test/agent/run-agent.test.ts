@@ -416,3 +416,18 @@ test('a recording that fails stops the agent instead of leaving it alone', async
   });
   expect(recording.ends).toEqual([outcome]);
 });
+
+test('a program that prints without end is ended before it fills the disk, also when it ignores SIGTERM', async () => {
+  const command = await shop.program(`
+    process.on('SIGTERM', () => {});
+    const { writeSync } = await import('node:fs');
+    const piece = 'y\\n'.repeat(50_000);
+    for (;;) writeSync(1, piece);`);
+  const { outcome } = await shop.run(command, { streamBytesMax: 5_000_000 });
+  expect(outcome).toMatchObject({
+    success: false,
+    error: 'it printed more than 5000000 bytes to stdout',
+    errorType: 'output_limit',
+    signal: 'SIGKILL',
+  });
+});
