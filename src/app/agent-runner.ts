@@ -9,6 +9,7 @@ import { inheritedEnvironment } from '../config.ts';
 import { messageOf } from '../errors.ts';
 import { ATTR } from '../model/attributes.ts';
 import { checkId } from '../model/ids.ts';
+import { otlpTokenOf } from '../receive/otlp-token.ts';
 import { type AgentRunner, setAgentRunner } from '../record/agent-runner.ts';
 import { findHolder } from '../store/lock.ts';
 import { activeTrail, agentFolder, type Trail } from './trail.ts';
@@ -149,7 +150,7 @@ async function childEnvironment(
   env.OTEL_EXPORTER_OTLP_ENDPOINT = url;
   env.OTEL_EXPORTER_OTLP_PROTOCOL = 'http/protobuf';
   const token = trail?.config.apiToken;
-  const headers = token === undefined ? undefined : `Authorization=Bearer%20${encodeURIComponent(token)}`;
+  const headers = token === undefined ? undefined : `Authorization=Bearer%20${otlpTokenOf(token)}`;
   if (headers !== undefined) env.OTEL_EXPORTER_OTLP_HEADERS = headers;
   if (telemetryOf === undefined) return env;
   return { ...env, ...findDialect(telemetryOf).telemetryEnv?.(url, headers) };

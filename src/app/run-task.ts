@@ -17,6 +17,9 @@ import { agentFolder } from './trail.ts';
 const AGENT_GRACE_MS = 2_500;
 
 const FOLLOWED_POLL_MS = 500;
+
+/** Somewhat longer than the silence after which the holder gives a task up. */
+const FOLLOWED_MS = 60_000;
 const ARRIVAL_MS = 1_000;
 
 export interface RunTaskOptions {
@@ -30,7 +33,8 @@ export interface RunTaskOptions {
 export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): Promise<void> {
   const { config, queue, reader } = options;
   if (job.attempt > 1) {
-    await untilLeft(job, config, run.signal);
+    // The slot is not lost to a frozen worker: its task is abandoned by now, and completed should it ever wake up.
+    if (!(await untilLeft(job, config, run.signal))) return run.finish?.();
     // Its worker was killed between recording the end and telling the queue, or was cut off from the queue for a while.
     if (await hasEnded(job, reader)) return run.finish?.();
   }
@@ -67,17 +71,20 @@ async function goneOnWith(job: Job, config: Config): Promise<{ attempt: number; 
   return { attempt: job.attempt, stops: isAlive ? Math.max(stops, job.attempt - 1) : stops };
 }
 
-/** A worker that hung when its job was given away may still live: two must not work on one task. */
-async function untilLeft({ taskId }: Job, config: Config, signal: AbortSignal): Promise<void> {
+/** A worker that hung when its job was given away may still live: two must not work on one task. False: it has it yet. */
+async function untilLeft({ taskId }: Job, config: Config, signal: AbortSignal): Promise<boolean> {
   const folder = join(agentFolder(config.logDir), taskId);
+  const until = Date.now() + FOLLOWED_MS;
   let wasFollowed = false;
   // EACCES and its like: what cannot be looked at cannot be waited for either.
   while (!signal.aborted && (await isFollowedElsewhere(folder).catch(() => false))) {
+    if (Date.now() > until) return false;
     wasFollowed = true;
     await delay(FOLLOWED_POLL_MS);
   }
   // What it recorded last is on its way.
   if (wasFollowed) await delay(ARRIVAL_MS);
+  return true;
 }
 
 /** Whether an earlier attempt came to an end of its own; one that was given up as silent did not. */

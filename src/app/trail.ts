@@ -9,7 +9,9 @@ import type { Sender } from '../export/sender.ts';
 import { Journal } from '../journal/journal.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../journal/watch.ts';
+import { otlpTokenOf } from '../receive/otlp-token.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
+import { maskSecrets } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
 import type { DirectoryLock } from '../store/lock.ts';
 import { createReader } from '../store/reader.ts';
@@ -76,6 +78,7 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
     setRecorder(undefined);
     return offTrail(config, books, reader);
   }
+  maskSecrets(secretsOf(config));
   if (activeRecorder() !== undefined)
     throw new TypeError('tasktrail is started already: call startTasktrail once');
   const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
@@ -230,6 +233,20 @@ class OpenTrail implements Trail {
     const isAway = this.books.reasons.has(sender.destination);
     await sender.drain(isAway ? Math.min(deadlineMs, UNREACHABLE_MS) : deadlineMs);
   }
+}
+
+/** What an agent that finds it may print. */
+function secretsOf(config: Config): readonly string[] {
+  const { apiToken, githubSecrets, jiraSecrets, slackSecrets, githubToken, redisUrl, webhooks } = config;
+  const password = redisUrl === undefined ? '' : new URL(redisUrl).password;
+  return [
+    ...[githubSecrets, jiraSecrets, slackSecrets].flat(),
+    ...Object.values(webhooks).flatMap(({ secret }) => secret),
+    ...(apiToken === undefined ? [] : [apiToken, otlpTokenOf(apiToken)]),
+    githubToken ?? '',
+    password,
+    decodeURIComponent(password),
+  ];
 }
 
 /** Undefined when this process only sends: another one holds the directory, or it was asked not to. */

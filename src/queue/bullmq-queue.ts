@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Queue as StoredQueue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { jobIdOf, packJob } from './bullmq-job.ts';
@@ -35,6 +36,10 @@ const FIRST_CONNECT_MS = 1_000;
 const DOUBT_POLL_MS = 1_000;
 const DOUBT_MS = 10_000;
 
+/** How soon an emptied Redis is noticed; and how long the sign of it may stand still, in a process that is frozen. */
+const SEAL_MS = 5_000;
+const SEAL_SECONDS = 300;
+
 export interface BullmqQueueOptions {
   /** `redis://` or `rediss://`, with user, password and database as needed. */
   readonly url: string;
@@ -53,8 +58,8 @@ export interface RedisQueue extends Queue {
   /** Why Redis cannot be used; undefined when it can. */
   readonly problem: string | undefined;
   /**
-   * Called each time that Redis is back, or there at last. It may have lost its data: push again what is queued and
-   * `has` denies.
+   * Called each time that Redis is back, or there at last, or was emptied: push again what is queued and `knows`
+   * denies.
    */
   onReady(listener: () => void): void;
 }
@@ -90,6 +95,11 @@ class BullmqQueue implements RedisQueue {
    */
   readonly #doubtful = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
+  readonly #sealTimer: NodeJS.Timeout;
+  /** A key of this process alone: gone before its time, all else may be gone as well. */
+  readonly #seal = `seal:${randomUUID()}`;
+  #isSealed = false;
+  readonly #listeners: (() => void)[] = [];
   #worker: BullmqWorker | undefined;
   #closing: Promise<void> | undefined;
 
@@ -116,6 +126,7 @@ class BullmqQueue implements RedisQueue {
     // Every command's own caller hears of its failure.
     this.#queue.on('error', () => {});
     this.#timer = setInterval(() => void this.#settleDoubts(), DOUBT_POLL_MS);
+    this.#sealTimer = setInterval(() => void this.#checkSeal(), SEAL_MS);
     link.onReady(() => void this.#settleDoubts());
   }
 
@@ -124,6 +135,7 @@ class BullmqQueue implements RedisQueue {
   }
 
   onReady(listener: () => void): void {
+    this.#listeners.push(listener);
     this.#parts.link.onReady(listener);
   }
 
@@ -197,6 +209,7 @@ class BullmqQueue implements RedisQueue {
 
   async #close(deadlineMs: number): Promise<void> {
     clearInterval(this.#timer);
+    clearInterval(this.#sealTimer);
     await this.#worker?.close(deadlineMs);
     this.#parts.link.close();
     await this.#queue.close().catch(() => {});
@@ -239,6 +252,21 @@ class BullmqQueue implements RedisQueue {
     await this.#pushes.get(id)?.catch(() => {});
     await new Promise((resolve) => setImmediate(resolve));
     return !this.#doubtful.has(id);
+  }
+
+  /** Somebody may empty Redis (`FLUSHALL`) while every connection stays. */
+  async #checkSeal(): Promise<void> {
+    if (this.#listeners.length === 0) return;
+    const { link } = this.#parts;
+    try {
+      const key = this.#queue.toKey(this.#seal);
+      const before = await link.ask(() => link.client.set(key, '1', 'EX', SEAL_SECONDS, 'GET'));
+      const wasSealed = this.#isSealed;
+      this.#isSealed = true;
+      if (wasSealed && before === null) for (const listener of this.#listeners) listener();
+    } catch {
+      // ERR_QUEUE_UNAVAILABLE: a reconnect tells as much. Before Redis 6.2 there is no such command.
+    }
   }
 
   async #settleDoubts(): Promise<void> {

@@ -13,6 +13,7 @@ import {
 import { type BodyLimits, type BodyRoom, readBody } from './body.ts';
 import { decodeJson } from './decode-json.ts';
 import { decodeProtobuf } from './decode-protobuf.ts';
+import { otlpTokenOf } from './otlp-token.ts';
 import { type DecodedRequest, SIGNALS, type Signal } from './signals.ts';
 import type { IngestResult, Sink } from './sink.ts';
 
@@ -51,7 +52,9 @@ export async function exchange(request: IncomingMessage, options: ExchangeOption
 function checkToken(authorization: string | undefined, token: string | undefined): void {
   if (token === undefined) return;
   const given = /^Bearer +(.+)$/i.exec(authorization ?? '')?.[1] ?? '';
-  if (timingSafeEqual(digest(given), digest(token))) return;
+  const isWhole = timingSafeEqual(digest(given), digest(token));
+  const isForRecords = timingSafeEqual(digest(given), digest(otlpTokenOf(token)));
+  if (isWhole || isForRecords) return;
   throw new TasktrailError('ERR_UNAUTHORIZED', 'the token is missing or wrong: send Authorization: Bearer');
 }
 

@@ -71,6 +71,8 @@ export class Delivery {
   #eventType: string | undefined;
   #outcome: DeliveryOutcome | undefined;
   #reason: string | undefined;
+  /** Of a duplicate: what it asks for is done or under way. */
+  #earlierTaskIds: readonly string[] = [];
   #isDiscarded = false;
 
   constructor(scope: Scope, identity: DeliveryIdentity) {
@@ -122,9 +124,10 @@ export class Delivery {
   }
 
   /** Why there is no task: rejected, duplicate or unmatched. A delivery with tasks is accepted. */
-  outcome(outcome: DeliveryOutcome, reason?: string): void {
+  outcome(outcome: DeliveryOutcome, reason?: string, earlierTaskIds: readonly string[] = []): void {
     this.#outcome = outcome;
     this.#reason = reason;
+    this.#earlierTaskIds = earlierTaskIds;
   }
 
   /** Leaves no trace of this delivery, neither a record nor a span; one that has started a task cannot be unmade. */
@@ -149,7 +152,7 @@ export class Delivery {
         event_type: this.#eventType ?? null,
         outcome: this.#outcome ?? (ids.length > 0 ? 'accepted' : unfinished),
         reason: this.#reason ?? failure?.message ?? null,
-        task_ids: [...ids],
+        task_ids: [...ids, ...this.#earlierTaskIds],
         stages: stages as readonly JsonValue[],
       },
       attributes: this.#identityAttributes(),

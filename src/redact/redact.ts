@@ -69,12 +69,26 @@ const NAME_HINT =
 /** Other writers of JSON escape what needs no escape, and would hide it from the hints. */
 const NEEDLESS_ESCAPE = /\\(?:u00[2-7]|\/)/;
 
+/** A shorter secret may be a word of any text. */
+const KNOWN_CHARS_MIN = 8;
+
+/** The values that this process itself keeps secret, whatever they look like. */
+let known: { readonly hint: RegExp; readonly all: RegExp } | undefined;
+
+/** Masks these values as well from now on: this process's own passwords and tokens. */
+export function maskSecrets(values: readonly string[]): void {
+  const long = [...new Set(values)].filter((value) => value.length >= KNOWN_CHARS_MIN);
+  const pattern = long.map((value) => value.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|');
+  known = pattern === '' ? undefined : { hint: new RegExp(pattern), all: new RegExp(pattern, 'g') };
+}
+
 /**
  * The same plain text with everything that looks like a secret masked. What it cannot know: a secret without a look or
  * a name of its own.
  */
 export function redact(text: string): string {
-  let masked = SECRET_HINT.test(text) ? text.replace(SECRETS, MASK) : text;
+  let masked = known === undefined ? text : text.replace(known.all, MASK);
+  masked = SECRET_HINT.test(masked) ? masked.replace(SECRETS, MASK) : masked;
   if (masked.includes(WEB_TOKEN_HINT)) masked = masked.replace(WEB_TOKEN, `$1${MASK}`);
   return NAME_HINT.test(masked) ? masked.replace(NAMED, maskValue) : masked;
 }
@@ -97,6 +111,7 @@ export function redactJson(text: string): string {
 
 function isSuspect(json: string): boolean {
   return (
+    known?.hint.test(json) === true ||
     SECRET_HINT.test(json) ||
     json.includes(WEB_TOKEN_HINT) ||
     NAME_HINT.test(json) ||

@@ -1,6 +1,9 @@
+import { fstat, ftruncate } from 'node:fs';
 import { type FileHandle, open, stat, truncate } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { errnoOf } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
+import { withFile, writeWhole } from './descriptor.ts';
 import { replaceFile } from './durable.ts';
 import { scanLines } from './scan-lines.ts';
 
@@ -29,6 +32,9 @@ const COPY_BYTES = 1024 * 1024;
 
 const NEWLINE = 0x0a;
 
+const statFile = promisify(fstat);
+const truncateFile = promisify(ftruncate);
+
 /** The time of what came without one. */
 const EPOCH = isoFromMs(0);
 
@@ -54,7 +60,12 @@ export class LineFile {
     this.#readKey = readKey;
   }
 
-  /** A file that is missing is an empty one; it comes into being with the first line. */
+  /** A file that is known not to be there; it comes into being with the first line. */
+  static begin(path: string, readKey: ReadKey): LineFile {
+    return new LineFile(path, readKey);
+  }
+
+  /** Reads a file back; one that is missing is begun. */
   static async open(path: string, readKey: ReadKey, onLine?: (line: unknown) => void): Promise<LineFile> {
     const file = new LineFile(path, readKey);
     await file.#load(onLine);
@@ -217,18 +228,18 @@ export function compareKeys(a: LineKey, b: LineKey): number {
  * who follows the file may have read them.
  */
 export async function appendWhole(path: string, bytes: Buffer): Promise<void> {
-  const file = await open(path, 'a');
-  let done = 0;
-  try {
-    // One write for all of it; the system takes less only when it is about to refuse.
-    while (done < bytes.length) done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
-  } catch (error) {
-    const torn = done - 1 - bytes.subarray(0, done).lastIndexOf(NEWLINE);
-    if (torn > 0) await file.truncate((await file.stat()).size - torn);
-    throw error;
-  } finally {
-    await file.close();
-  }
+  await withFile(path, 'a', async (fd) => {
+    let done = 0;
+    try {
+      await writeWhole(fd, bytes, (count) => {
+        done = count;
+      });
+    } catch (error) {
+      const torn = done - 1 - bytes.subarray(0, done).lastIndexOf(NEWLINE);
+      if (torn > 0) await truncateFile(fd, (await statFile(fd)).size - torn);
+      throw error;
+    }
+  });
 }
 
 /** The bytes of the lines in their new order; neighbours that stay neighbours are copied together. */

@@ -8,9 +8,9 @@ import { TaskFold } from '../project/fold.ts';
 import { isOwnScope } from '../project/span.ts';
 import { redactJson } from '../redact/redact.ts';
 import { restoreTask } from './compress.ts';
-import { isTempNameOf, makeDirectory, readText, replaceFile } from './durable.ts';
+import { isTempNameOf, makeDirectory, readText, replaceFiles } from './durable.ts';
 import { TASK_FILES, type TaskFile, taskDir } from './layout.ts';
-import { LineFile, type NewLine } from './line-file.ts';
+import { LineFile, type NewLine, type ReadKey } from './line-file.ts';
 import { eventKey, factKey, isFactLine, jsonLine, scopeOf, spanLine, traceKey } from './line-keys.ts';
 import type { OnRefused } from './open-units.ts';
 import type { TaskState, Vitals } from './vitals.ts';
@@ -84,7 +84,8 @@ export class OpenTask {
   /** Reads a task back, or begins one. Cuts torn tails, removes unfinished files, rewrites documents that lag behind. */
   static async open(opening: Opening, surroundings: TaskSurroundings): Promise<OpenTask> {
     const dir = taskDir(surroundings.logDir, opening.id);
-    await makeDirectory(dir);
+    // In a directory that was not there nothing can be.
+    if (await makeDirectory(dir)) return new OpenTask(opening, begin(dir), surroundings);
     await restoreTask(dir, await removeTemps(dir));
     const task = new OpenTask(opening, await load(dir), surroundings);
     for (const document of DOCUMENTS) {
@@ -254,23 +255,27 @@ export class OpenTask {
 
   /** The result before the status that speaks of it: who sees `completed` finds 04. */
   async #writeDocuments(): Promise<void> {
-    await this.#write('input', this.#fold.input());
-    await this.#write('finalResult', this.#fold.result());
     const dropped = this.#droppedSpans;
-    await this.#write('metadata', {
-      ...this.#fold.metadata(this.#firstTimestamp()),
-      ...(dropped > 0 && { [DROPPED_SPANS]: dropped }),
-      ...(this.#settled && { settled: true }),
+    const documents = {
+      input: this.#fold.input(),
+      finalResult: this.#fold.result(),
+      metadata: {
+        ...this.#fold.metadata(this.#firstTimestamp()),
+        ...(dropped > 0 && { [DROPPED_SPANS]: dropped }),
+        ...(this.#settled && { settled: true }),
+      },
+    };
+    const news = DOCUMENTS.flatMap((file) => {
+      const document = documents[file];
+      const text = document && `${redactJson(JSON.stringify(document))}\n`;
+      return text === undefined || text === this.#written.get(file) ? [] : [{ file, text }];
     });
+    if (news.length > 0) {
+      const files = news.map(({ file, text }) => ({ name: TASK_FILES[file], content: text }));
+      await replaceFiles(this.#dir, files);
+      for (const { file, text } of news) this.#written.set(file, text);
+    }
     this.#toldSpans = dropped;
-  }
-
-  async #write(file: (typeof DOCUMENTS)[number], document: object | undefined): Promise<void> {
-    if (document === undefined) return;
-    const text = `${redactJson(JSON.stringify(document))}\n`;
-    if (this.#written.get(file) === text) return;
-    await replaceFile(join(this.#dir, TASK_FILES[file]), text);
-    this.#written.set(file, text);
   }
 }
 
@@ -283,6 +288,18 @@ interface Loaded {
   readonly files: Record<LineFileName, LineFile>;
   readonly facts: FactLine[];
   readonly foreignSpans: number;
+}
+
+function begin(dir: string): Loaded {
+  const file = (name: LineFileName, readKey: ReadKey): LineFile =>
+    LineFile.begin(join(dir, TASK_FILES[name]), readKey);
+  const files = {
+    webhookFlow: file('webhookFlow', eventKey),
+    agentOutput: file('agentOutput', eventKey),
+    facts: file('facts', factKey),
+    trace: file('trace', traceKey),
+  };
+  return { files, facts: [], foreignSpans: 0 };
 }
 
 async function load(dir: string): Promise<Loaded> {

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import { unverifiedText } from '../record/unverified-text.ts';
-import { readHeader, type WebhookHeaders } from './headers.ts';
+import { deliveryIdOf, readHeader, type WebhookHeaders } from './headers.ts';
 import { parseJson, primitiveAt, textAt } from './payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from './provider.ts';
 import type { Refusal } from './rejection.ts';
@@ -51,9 +50,6 @@ const BODY_BYTES_MAX = 5_242_880;
 /** Of `source_metadata`, what every task has. */
 const OWN_FIELDS: readonly string[] = ['provider', 'event_type', 'webhook_id', 'command'];
 
-/** Longer ids are told apart by a hash. */
-const ID_CHARS_MAX = 128;
-
 export function createCustom(name: string, options: CustomOptions): Provider {
   const secrets = secretsOf(`custom.${name}.secret`, options.secret);
   const paths = {
@@ -97,7 +93,7 @@ function identify(
     name === undefined ? undefined : readHeader(headers, name.toLowerCase());
   const eventType = read(eventTypeHeader);
   return {
-    deliveryId: shortId(read(deliveryIdHeader)),
+    deliveryId: deliveryIdOf(read(deliveryIdHeader)),
     eventType: eventType === undefined ? undefined : unverifiedText(eventType),
   };
 }
@@ -142,7 +138,7 @@ function readCustom(
   const isTyped = paths.eventType !== undefined || options.eventTypeHeader !== undefined;
   return {
     payload,
-    deliveryId: shortId(at(paths.deliveryId)) ?? header.deliveryId,
+    deliveryId: deliveryIdOf(at(paths.deliveryId)) ?? header.deliveryId,
     eventType:
       eventType === undefined
         ? (header.eventType ?? (isTyped ? undefined : 'webhook'))
@@ -167,13 +163,6 @@ function saidIn(
   if (text === undefined) return { reason: `there is no text at ${message} in the body` };
   if (text.trim() === '') return { reason: `the text at ${message} is empty` };
   return { text, command };
-}
-
-function shortId(value: string | undefined): string | undefined {
-  if (value === undefined) return undefined;
-  if (value.length <= ID_CHARS_MAX) return unverifiedText(value);
-  const hash = createHash('sha256').update(value).digest('hex').slice(0, 32);
-  return `${unverifiedText(value).slice(0, ID_CHARS_MAX - hash.length - 1)}-${hash}`;
 }
 
 function optionalPath(name: string, key: string, path: string | undefined): readonly string[] | undefined {

@@ -1,5 +1,5 @@
 import { unverifiedText } from '../record/unverified-text.ts';
-import { readHeader, type WebhookHeaders } from './headers.ts';
+import { deliveryIdOf, readHeader, type WebhookHeaders } from './headers.ts';
 import { isForm, numberAt, parseForm, parseJson, textAt } from './payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from './provider.ts';
 import { sendReaction } from './reaction.ts';
@@ -44,11 +44,11 @@ function identify(headers: WebhookHeaders): {
   deliveryId: string | undefined;
   eventType: string | undefined;
 } {
-  const text = (name: string): string | undefined => {
-    const value = readHeader(headers, name);
-    return value === undefined ? undefined : unverifiedText(value);
+  const event = readHeader(headers, 'x-github-event');
+  return {
+    deliveryId: deliveryIdOf(readHeader(headers, 'x-github-delivery')),
+    eventType: event === undefined ? undefined : unverifiedText(event),
   };
-  return { deliveryId: text('x-github-delivery'), eventType: text('x-github-event') };
 }
 
 function read({ headers, body }: WebhookRequestBody): WebhookEvent {

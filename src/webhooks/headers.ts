@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { unverifiedText } from '../record/unverified-text.ts';
 
 /** Every value of each header, by its name in small letters. */
 export type WebhookHeaders = Readonly<Record<string, readonly string[] | undefined>>;
@@ -17,4 +19,19 @@ export function headersOf(req: IncomingMessage): WebhookHeaders {
   return Object.fromEntries(
     Object.entries(req.headers).map(([name, value]) => [name, typeof value === 'string' ? [value] : value]),
   );
+}
+
+/** Longer than any vendor's own. */
+const ID_CHARS_MAX = 128;
+
+/**
+ * The id by which a delivery is known again. One that cannot be stored as it is (too long, control characters) ends in its
+ * hash: two of them that only look alike when they are cut are two deliveries.
+ */
+export function deliveryIdOf(value: string | undefined): string | undefined {
+  if (value === undefined || value === '') return undefined;
+  const text = unverifiedText(value);
+  if (text === value) return value;
+  const hash = createHash('sha256').update(value).digest('hex').slice(0, 32);
+  return `${text.slice(0, ID_CHARS_MAX - hash.length - 1)}-${hash}`;
 }

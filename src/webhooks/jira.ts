@@ -1,6 +1,6 @@
 import { unverifiedText } from '../record/unverified-text.ts';
 import { textOfAtlassianDocument, withoutWikiCode } from './atlassian-text.ts';
-import { readHeader, type WebhookHeaders } from './headers.ts';
+import { deliveryIdOf, readHeader, type WebhookHeaders } from './headers.ts';
 import { parseJson, textAt, valueAt, type WebhookPayload } from './payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from './provider.ts';
 import { checkHubSignature, secretsOf } from './signature.ts';
@@ -20,7 +20,7 @@ export function createJira(options: JiraOptions | undefined): Provider {
     setting: 'JIRA_WEBHOOK_SECRET',
     secrets,
     bodyBytesMax: BODY_BYTES_MAX,
-    identify: (headers) => ({ deliveryId: deliveryIdOf(headers) }),
+    identify: (headers) => ({ deliveryId: identifierOf(headers) }),
     verify: ({ headers, body }) => {
       const header = 'X-Hub-Signature';
       return checkHubSignature(
@@ -33,9 +33,8 @@ export function createJira(options: JiraOptions | undefined): Provider {
 }
 
 /** The same for every retry of a delivery. */
-function deliveryIdOf(headers: WebhookHeaders): string | undefined {
-  const id = readHeader(headers, 'x-atlassian-webhook-identifier');
-  return id === undefined ? undefined : unverifiedText(id);
+function identifierOf(headers: WebhookHeaders): string | undefined {
+  return deliveryIdOf(readHeader(headers, 'x-atlassian-webhook-identifier'));
 }
 
 function read({ headers, body }: WebhookRequestBody): WebhookEvent {
@@ -46,7 +45,7 @@ function read({ headers, body }: WebhookRequestBody): WebhookEvent {
   const { issue_key, comment_id } = source;
   return {
     payload,
-    deliveryId: deliveryIdOf(headers),
+    deliveryId: identifierOf(headers),
     aliases: aliasesOf(eventType, payload),
     eventType,
     received: { action: textAt(payload, 'issue_event_type_name'), issue_key, comment_id },

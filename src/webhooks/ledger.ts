@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { TasktrailError } from '../errors.ts';
 import type { DeliveryPage, DeliveryQuery } from '../model/delivery.ts';
 import type { TaskPage, TaskQuery } from '../model/task-reading.ts';
 import { isoFromMs } from '../model/time.ts';
@@ -13,7 +14,7 @@ export interface KnownDelivery {
 
 /** Which tasks a delivery started, also one that an earlier process took. */
 export interface DeliveryLedger {
-  /** Undefined when the delivery is not known. Never rejects. */
+  /** Undefined when the delivery is not known. Rejects with `ERR_QUEUE_UNAVAILABLE` while nobody can say. */
   find(provider: string, deliveryId: string): Promise<KnownDelivery | undefined>;
 }
 
@@ -37,16 +38,19 @@ const PAGE = 1_000;
 /** Those whose deliveries were not answered are the last that a killed process took; it had no more at a time. */
 const TASKS_MAX = 500;
 
-/** Slack wants its answer within 3 s: a delivery waits so long for what an earlier process left, and for all of it. */
-const READY_MS = 2_000;
-const FIND_MS = 2_500;
+/**
+ * How long a delivery waits for what an earlier process left to be stored. Slack wants its answer within 3 s, the others give
+ * up after some ten; whoever is answered 503 then may send it again.
+ */
+const FIND_MS = 8_000;
+const FIND_SLACK_MS = 2_500;
 
 /** A store that cannot be read is not asked with every delivery. */
 const RETRY_MS = 10_000;
 
 /**
- * Reads, at its first use, the deliveries of the last days from where they are stored. One that cannot be read lets
- * deliveries through: a task that starts twice is better than one that never starts.
+ * Reads, at its first use, the deliveries of the last days from where they are stored. A store that fails lets deliveries
+ * through: a task that starts twice is better than one that never starts.
  */
 export function createLedger(options: LedgerOptions): DeliveryLedger {
   const ledger = new StoredLedger(options);
@@ -65,20 +69,23 @@ class StoredLedger {
 
   async find(provider: string, deliveryId: string): Promise<KnownDelivery | undefined> {
     this.#loading ??= this.#load();
-    if (!this.#isLoaded) await within(FIND_MS, this.#loading);
+    if (!this.#isLoaded) {
+      const waitMs = provider === 'slack' ? FIND_SLACK_MS : FIND_MS;
+      const isDone = await within(
+        waitMs,
+        this.#loading.then(() => true),
+      );
+      // To take it for new would start what an earlier process has taken once more.
+      if (isDone !== true) throw notReady();
+    }
     return this.#known.get(keyOf(provider, deliveryId) ?? '');
   }
 
   async #load(): Promise<void> {
-    const ready = (this.#options.ready ?? Promise.resolve()).then(
-      () => true,
-      () => true,
-    );
-    const isReady = await within(READY_MS, ready);
+    // Whether it went well or not: then there is no more to come.
+    await Promise.allSettled([this.#options.ready]);
     await this.#read();
     this.#isLoaded = true;
-    // What was still on its way is read when it has arrived.
-    if (isReady !== true) void ready.then(() => this.#read());
   }
 
   async #read(): Promise<void> {
@@ -151,6 +158,14 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
   } finally {
     stop.abort();
   }
+}
+
+function notReady(): TasktrailError {
+  return new TasktrailError(
+    'ERR_QUEUE_UNAVAILABLE',
+    'what an earlier process took is still being stored; send the delivery again',
+    { retryable: true },
+  );
 }
 
 function warn(error: unknown): void {

@@ -128,7 +128,7 @@ async function act(
   const names = commands.map(({ command }) => command).join(', ');
   if (isRepeat) {
     delivery.stage('command_matching', matchFields(commands), { moment: matchedAt });
-    delivery.outcome('duplicate', 'this delivery was taken before');
+    delivery.outcome('duplicate', 'this delivery was taken before', taskIds);
     const value = { status: 'duplicate', actions: 0, task_ids: taskIds };
     return shaped(event, { status: 200, value }, `Already started: ${names}`);
   }

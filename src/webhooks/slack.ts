@@ -1,5 +1,5 @@
 import { unverifiedText } from '../record/unverified-text.ts';
-import { readHeader, type WebhookHeaders } from './headers.ts';
+import { deliveryIdOf, readHeader, type WebhookHeaders } from './headers.ts';
 import { isForm, parseForm, parseJson, textAt, valueAt, type WebhookPayload } from './payload.ts';
 import type { Provider, Said, WebhookAnswer, WebhookEvent, WebhookRequestBody } from './provider.ts';
 import { malformed, type Refusal } from './rejection.ts';
@@ -86,7 +86,7 @@ function readEvent(payload: WebhookPayload, headers: WebhookHeaders, trigger: st
   const isMessage = kind === 'app_mention' || kind === 'message';
   return {
     payload,
-    deliveryId: shortText(textAt(payload, 'event_id')),
+    deliveryId: deliveryIdOf(textAt(payload, 'event_id')),
     // A message that mentions the app comes as `message` and as `app_mention`, each with an id of its own.
     aliases: isMessage && ts !== undefined ? [`${team} ${channel} ${ts}`] : [],
     eventType: unverifiedText(subtype === undefined ? kind : `${kind}.${subtype}`),
@@ -167,7 +167,7 @@ function readForm(form: URLSearchParams, trigger: string): WebhookEvent {
   const field = (name: string): string | undefined => form.get(name) ?? undefined;
   return {
     payload,
-    deliveryId: shortText(field('trigger_id')),
+    deliveryId: deliveryIdOf(field('trigger_id')),
     eventType: 'slash_command',
     received: { channel: field('channel_id') },
     source: {
@@ -193,7 +193,7 @@ function silent(payload: WebhookPayload, type: string | undefined): WebhookEvent
   const eventType = unverifiedText(type ?? 'unknown');
   return {
     payload,
-    deliveryId: shortText(textAt(payload, 'event_id') ?? textAt(payload, 'trigger_id')),
+    deliveryId: deliveryIdOf(textAt(payload, 'event_id') ?? textAt(payload, 'trigger_id')),
     eventType,
     received: {},
     source: {},

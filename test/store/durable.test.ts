@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { isTempNameOf, makeDirectory, replaceFile } from '../../src/store/durable.ts';
+import { isTempNameOf, makeDirectory, replaceFile, replaceFiles } from '../../src/store/durable.ts';
 import { compiledStore } from './compiled.ts';
 import { tempDir } from './log-dir.ts';
 
@@ -38,17 +38,58 @@ test('a rename that fails leaves what was there, and no temp file', async () => 
   rmdirSync(path);
 });
 
+test('of files that are replaced together, none is new while one before it is old', async () => {
+  const dir = await tempDir();
+  const names = ['first', 'second', 'third'];
+  for (const name of names) writeFileSync(join(dir, name), 'old');
+  await replaceFiles(dir, [
+    { name: 'first', content: 'new' },
+    { name: 'second', content: Buffer.from('new') },
+  ]);
+  expect(names.map((name) => readFileSync(join(dir, name), 'utf8'))).toEqual(['new', 'new', 'old']);
+  // The one in the middle cannot be renamed.
+  mkdirSync(join(dir, 'folder'));
+  const files = ['first', 'folder', 'third'].map((name) => ({ name, content: 'newer' }));
+  await expect(replaceFiles(dir, files)).rejects.toMatchObject({ code: 'EISDIR' });
+  expect(names.map((name) => readFileSync(join(dir, name), 'utf8'))).toEqual(['newer', 'new', 'old']);
+  expect(readdirSync(dir).sort()).toEqual(['first', 'folder', 'second', 'third']);
+});
+
+test('of files that are replaced together, none is when one cannot be written', async () => {
+  const dir = await tempDir();
+  writeFileSync(join(dir, 'first'), 'old');
+  async function* broken(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('half');
+    throw new RangeError('no more');
+  }
+  const files = [
+    { name: 'first', content: 'new' },
+    { name: 'second', content: broken() },
+  ];
+  await expect(replaceFiles(dir, files)).rejects.toThrow('no more');
+  expect(readFileSync(join(dir, 'first'), 'utf8')).toBe('old');
+  expect(readdirSync(dir)).toEqual(['first']);
+});
+
 test('temp names are those of the file alone', () => {
   expect(isTempNameOf('.metadata.json.12.tmp', 'metadata.json')).toBe(true);
   expect(isTempNameOf('.metadata.json.12.tmp', '/a/01-input.json')).toBe(false);
   expect(isTempNameOf('metadata.json', 'metadata.json')).toBe(false);
 });
 
-test('a directory is made with all that lead to it, also when it is there', async () => {
+test('a directory is made with all that lead to it, and said to be new only when it was not there', async () => {
   const path = join(await tempDir(), 'a', 'b', 'c');
-  await makeDirectory(path);
-  await makeDirectory(path);
-  expect(readdirSync(path)).toEqual([]);
+  expect(await makeDirectory(path)).toBe(true);
+  expect(await makeDirectory(path)).toBe(false);
+  expect(await makeDirectory(join(path, 'd'))).toBe(true);
+  expect(readdirSync(path)).toEqual(['d']);
+});
+
+test('a directory is not made where a file is, or in one', async () => {
+  const path = join(await tempDir(), 'file');
+  writeFileSync(path, '');
+  await expect(makeDirectory(path)).rejects.toMatchObject({ code: 'EEXIST' });
+  await expect(makeDirectory(join(path, 'a'))).rejects.toMatchObject({ code: 'ENOTDIR' });
 });
 
 test('a reader never sees half a document, nor none', async () => {
