@@ -6,6 +6,9 @@ const config: ViteUserConfig = defineConfig({
     // Crash and system tests start real processes; on two busy cores a start takes seconds.
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // Most of what takes long waits: for a lock in Redis to run out, for a silence to be one. One file at a time, which is
+    // the default on two cores, would leave both idle.
+    maxWorkers: 2,
   },
 });
 
