@@ -22,16 +22,17 @@ export function runCommand(
   [program = '', ...args]: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): Promise<CommandEnd> {
-  const child = spawn(program, args, {
-    stdio: 'inherit',
-    env: { ...inheritedEnvironment(), ...environment },
-  });
   const pass = (signal: NodeJS.Signals): void => {
     // The terminal gives Ctrl-C to both by itself.
     if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  // Before the command runs: a signal that comes while it is being started must not end this process and leave it alone.
   for (const signal of signals) process.on(signal, pass);
+  const child = spawn(program, args, {
+    stdio: 'inherit',
+    env: { ...inheritedEnvironment(), ...environment },
+  });
   return new Promise((resolve) => {
     const end = (result: CommandEnd): void => {
       for (const signal of signals) process.off(signal, pass);
