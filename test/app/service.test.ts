@@ -232,7 +232,8 @@ test('with a token the API wants it under any name, and the agents get it for th
     env: {
       HOST: '0.0.0.0',
       TASK_LOGS_API_TOKEN: token.replaceAll(' ', '-'),
-      TASK_LOGS_AGENT_COMMAND: `sh -c 'env'`,
+      // In hex: what the service knows to be a secret it would mask.
+      TASK_LOGS_AGENT_COMMAND: `sh -c 'env; env | od -An -tx1 | tr -d " \\n"'`,
       OTEL_EXPORTER_OTLP_HEADERS: 'x-vendor-key=abc',
       GITHUB_API_URL: 'http://127.0.0.1:9',
       GITHUB_TOKEN: 'ghp_x',
@@ -253,6 +254,11 @@ test('with a token the API wants it under any name, and the agents get it for th
     expect(output).toContain('OTEL_EXPORTER_OTLP_HEADERS=Authorization=');
     expect(output).not.toContain('x-vendor-key');
     expect(output).not.toContain('TASK_LOGS_API_TOKEN');
+    const hex = /[0-9a-f]{1000,}/.exec(output)?.[0] ?? '';
+    const environment = Buffer.from(hex, 'hex').toString('utf8');
+    expect(environment).toContain('OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20');
+    expect(environment).not.toContain(token.replaceAll(' ', '-'));
+    expect(environment).not.toContain(SECRET);
   } finally {
     await guarded.dispose();
     await rm(dir, { recursive: true, force: true });

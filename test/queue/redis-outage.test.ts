@@ -258,6 +258,31 @@ describe.skipIf('missing' in program)('a Redis that is away', () => {
     expect(errors).toEqual([]);
   });
 
+  test('it is emptied while every connection stays: the queue says so within seconds', async () => {
+    const server = await launch();
+    const queue = await open(server.url);
+    await queue.push(jobOf('task-1'));
+    let told = 0;
+    queue.onReady(() => {
+      told += 1;
+    });
+    const client = new Redis(server.url);
+    try {
+      // A sign that it is there has to be set before it can be missed.
+      await until(
+        async () => ((await client.keys('tasktrail:agent:seal:*')).length > 0 ? true : undefined),
+        'the sign',
+        15_000,
+      );
+      expect(told).toBe(0);
+      await client.flushall();
+      await until(() => (told > 0 ? true : undefined), 'the notice', 15_000);
+    } finally {
+      client.disconnect();
+    }
+    expect(await queue.knows('task-1')).toBe(false);
+  }, 60_000);
+
   test('a job that runs while Redis loses its data and is cut short by a close is there for the next worker', async () => {
     const server = await launch();
     const first = await open(server.url);

@@ -1,11 +1,14 @@
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
 import { constants, deflateSync, gzipSync } from 'node:zlib';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { afterEach, expect, test } from 'vitest';
 import type { TelemetryBatch } from '../../src/model/otlp.ts';
+import { otlpTokenOf } from '../../src/receive/otlp-token.ts';
 import { type Receiver, type ReceiverOptions, startReceiver } from '../../src/receive/server.ts';
 import type { IngestResult } from '../../src/receive/sink.ts';
+import { createTokenCheck } from '../../src/serve/token.ts';
 import { field, logsRequest, requestBody, SPAN_ID, spansRequest, TRACE_ID } from './requests.ts';
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
@@ -202,6 +205,14 @@ test('the right token opens the receiver', async () => {
   const { post } = await start({ token: 'secret' });
   const headers = { ...JSON_TYPE, Authorization: 'bearer secret' };
   expect((await post('/v1/logs', headers, '{}')).status).toBe(200);
+});
+
+test('the token that agents get opens the receiver, and nothing behind the token of the API', async () => {
+  const { post } = await start({ token: 'secret' });
+  const authorization = `Bearer ${otlpTokenOf('secret')}`;
+  expect((await post('/v1/logs', { ...JSON_TYPE, Authorization: authorization }, '{}')).status).toBe(200);
+  const request = { headers: { authorization } } as IncomingMessage;
+  expect(() => createTokenCheck('secret')(request)).toThrow('not the right one');
 });
 
 test.each<[string, (text: string) => Buffer]>([
