@@ -62,7 +62,7 @@ function explained(how: string, { verdict, stderr }: RunEnd): string {
 
 /** What runtimes print (V8, Go, Rust, C++) before they give up; some exit with a code, some abort. */
 const OUT_OF_MEMORY =
-  /heap out of memory|fatal (?:javascript |process |error: (?:runtime: )?)out of memory|memory allocation of \d+ bytes failed|std::bad_alloc|^MemoryError\b|java\.lang\.OutOfMemoryError/im;
+  /heap out of memory|fatal (?:javascript |process |error: (?:runtime: )?)out of memory|memory allocation of \d+ bytes failed|std::bad_alloc|ERR_MEMORY_ALLOCATION_FAILED|array buffer allocation failed|^MemoryError\b|java\.lang\.OutOfMemoryError/im;
 
 function ranOutOfMemory({ oomKilled, verdict, stderr }: RunEnd, exit: ChildExit): boolean {
   if (exit.signal === 'SIGKILL') return oomKilled === true;
