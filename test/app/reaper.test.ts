@@ -361,8 +361,9 @@ test('a worker that is killed leaves an abandoned task, with every span that it 
   await until(async () => isThere(() => announced().length === 4), 'the spans to be announced', 20_000);
   worker.kill('SIGKILL');
   await once(worker, 'close');
+  // The document is written after the announcements.
   const status = (): JsonValue | undefined => documentOf(dir, 'task-killed', 'metadata.json').status;
-  await until(async () => (status() === 'abandoned' ? true : undefined), 'the abandonment', 20_000);
+  await until(async () => isThere(() => status() === 'abandoned'), 'the abandonment', 20_000);
   const workflow = await until(async () => {
     const found = await createReader(dir).readWorkflow('workflow-killed');
     return found?.state.status === 'running' ? undefined : found;

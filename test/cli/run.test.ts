@@ -288,6 +288,8 @@ test('a second signal kills an agent that is deaf to the first, and all that it 
     'trap "echo deaf" TERM; setsid sh -c "trap : TERM; while :; do sleep 0.05; done" & while :; do sleep 0.05; done',
     cwd,
   );
+  // What it prints may be seen before its directory is.
+  await expect.poll(() => tasksIn(cwd), { timeout: 10_000 }).toHaveLength(1);
   const id = tasksIn(cwd)[0] ?? '';
   const running = (): Promise<number[]> => processesWith(`TASK_LOGS_TASK_ID=${id}`);
   await expect.poll(running).not.toEqual([]);
@@ -300,7 +302,7 @@ test('a second signal kills an agent that is deaf to the first, and all that it 
   // Not by the ten seconds' grace that the first one gives.
   expect(Date.now() - killedAt).toBeLessThan(8_000);
   expect(taskIn(cwd).result.status).toBe('cancelled');
-  await expect.poll(running).toEqual([]);
+  await expect.poll(running, { timeout: 5_000 }).toEqual([]);
 });
 
 test('a reader who has gone stops neither the agent nor its records', async () => {
