@@ -5,7 +5,9 @@ import { z } from 'zod';
 import { type AgentConfig, type CommandConfig, SAMPLE_AGENT } from './config/config-file.ts';
 import { type FileSettings, readFiles } from './config/files.ts';
 import { gitRoot, remoteOwner } from './config/git.ts';
+import { METRICS_SETTINGS, type MetricsConfig, resolveMetrics } from './config/metrics.ts';
 import { resolveS3, type S3Config } from './config/s3.ts';
+import { traceUrls } from './config/trace-urls.ts';
 import { type CustomWebhook, resolveWebhooks } from './config/webhooks.ts';
 import { TasktrailError } from './errors.ts';
 
@@ -35,6 +37,8 @@ export interface Config {
   readonly apiToken: string | undefined;
   /** The second destination, from the standard variables; undefined when none is set. */
   readonly otlpEndpoint: string | undefined;
+  /** Where metrics go; undefined: nowhere. */
+  readonly metrics: MetricsConfig | undefined;
   readonly serviceName: string;
   readonly project: string;
   readonly environment: string;
@@ -58,6 +62,8 @@ export interface Config {
   readonly concurrency: number;
   /** How often a task is tried when its process was killed; an attempt that a clean stop cut short does not count. */
   readonly attemptsMax: number;
+  /** Where a trace can be looked at: templates with `{trace_id}`, and perhaps `{task_id}` and `{workflow_id}`. */
+  readonly traceUrls: readonly string[];
   /** Where each setting came from. */
   readonly sources: Readonly<Record<string, 'flag' | 'environment' | 'file' | 'default'>>;
 }
@@ -135,6 +141,7 @@ const SETTINGS = {
   TASK_LOGS_AGENT_DIALECT: { schema: text, fallback: undefined },
   TASK_LOGS_CONCURRENCY: { schema: count('tasks'), fallback: 2 },
   TASK_LOGS_ATTEMPTS: { schema: count('attempts'), fallback: 3 },
+  TASK_LOGS_TRACE_URL: { schema: traceUrls, fallback: [] },
   HOST: { schema: text, fallback: undefined },
   PORT: { schema: port, fallback: 8000 },
   TASK_LOGS_AGENT_TELEMETRY: { schema: boolean, fallback: false },
@@ -151,6 +158,7 @@ const SETTINGS = {
   OTEL_EXPORTER_OTLP_PROTOCOL: { schema: text, fallback: undefined },
   OTEL_EXPORTER_OTLP_TIMEOUT: { schema: milliseconds, fallback: undefined },
   OTEL_SERVICE_NAME: { schema: text, fallback: undefined },
+  ...METRICS_SETTINGS,
   FRACTARY_ENV: { schema: text, fallback: undefined },
   // Other programs' as well: they are looked at closely only where S3 is on.
   AWS_ENDPOINT_URL_S3: { schema: text, fallback: undefined },
@@ -212,6 +220,7 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     otlpPortIsExplicit: sources.TASK_LOGS_OTLP_PORT !== 'default',
     apiToken: settings.TASK_LOGS_API_TOKEN,
     otlpEndpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+    metrics: resolveMetrics(settings),
     serviceName: settings.OTEL_SERVICE_NAME ?? resource.get('service.name') ?? 'tasktrail',
     project,
     environment: settings.FRACTARY_ENV ?? resource.get('deployment.environment.name') ?? 'development',
@@ -228,6 +237,7 @@ export function loadConfig(options: ConfigOptions = {}): Config {
     commands,
     concurrency: settings.TASK_LOGS_CONCURRENCY ?? 2,
     attemptsMax: settings.TASK_LOGS_ATTEMPTS ?? 3,
+    traceUrls: settings.TASK_LOGS_TRACE_URL ?? [],
     sources: { ...sources, ...fileSources(files, archive.fromFile, sources) },
   });
 }

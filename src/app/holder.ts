@@ -11,6 +11,7 @@ import { DirectoryLock } from '../store/lock.ts';
 import { Store } from '../store/store.ts';
 import { Tombstones } from '../store/tombstones.ts';
 import { AGENT_FOLDER, watchLeftRuns } from './left-runs.ts';
+import type { TrailMetrics } from './metrics/trail-metrics.ts';
 import { startReaper } from './reaper.ts';
 import { scheduleRetention } from './retention-schedule.ts';
 import { startUploads, type Uploads } from './uploads.ts';
@@ -25,6 +26,8 @@ export interface HolderOptions {
   readonly reader: Reader;
   /** What spans that the holder builds itself are said to come from. */
   readonly source: TelemetrySource;
+  /** Counts what the store writes. */
+  readonly metrics: TrailMetrics;
   log(line: string): void;
 }
 
@@ -59,7 +62,7 @@ export async function lockDirectory(
 }
 
 export async function startHolder(lock: DirectoryLock, options: HolderOptions): Promise<Holder> {
-  const { config, books, journal, reader, source, log } = options;
+  const { config, books, journal, reader, source, metrics, log } = options;
   const tombstones = await openTombstones(lock, config);
   let uploads: Uploads | undefined;
   const store = new Store({
@@ -70,8 +73,10 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     isPruned: (kind, id) => tombstones.has(kind, id),
     onSpan: (span) => journal.append(source, spanEntry(span)),
     onDocument: (workflowId) => uploads?.archive.notify(workflowId),
+    observer: metrics,
     log,
   });
+  metrics.watchStore(store.vitals);
   const receiver = await openReceiver(lock, config, store);
   store.start();
   uploads = startUploads(config, books, log);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import type { Config } from '../config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
@@ -8,17 +9,20 @@ import { checkAgents } from './commands.ts';
 import { Desk } from './desk.ts';
 import { watchLeftRuns } from './left-runs.ts';
 import { type HttpService, listen } from './listen.ts';
+import { ServiceMetrics } from './metrics/service-metrics.ts';
 import { openQueue } from './open-queue.ts';
 import { requeueUnfinished } from './requeue.ts';
-import { resourceOf } from './resource.ts';
 import { runTask } from './run-task.ts';
-import { agentFolder, startTasktrail, type Trail } from './trail.ts';
+import { agentFolder, openTrail, type Trail } from './trail.ts';
 import { createWebApp } from './web-app.ts';
 
 /** At shutdown: answers in flight, then agents that are told to stop, then the journal. Ten seconds are what container engines give. */
 const HTTP_DEADLINE_MS = 1_000;
 const QUEUE_DEADLINE_MS = 4_000;
 const TRAIL_DEADLINE_MS = 4_000;
+
+/** The last metrics get that long: the next process counts anew, and nobody waits for a graph. */
+const SDK_DEADLINE_MS = 1_000;
 
 /** After Redis is back, perhaps without its data: at once, and when what was young then is settled. */
 const REQUEUE_AFTER_MS = [0, 15_000];
@@ -57,12 +61,13 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     );
   }
   checkAgents(config);
-  const sdk = startSdk(config);
+  const metrics = new ServiceMetrics(config);
+  const sdk = startSdk(metrics);
   installAgentRunner();
   // What was opened last is closed first.
-  const closers: (() => Promise<void>)[] = [() => sdk.shutdown()];
+  const closers: (() => Promise<void>)[] = [() => shutDown(sdk)];
   try {
-    return await openService({ config, role, log, closers });
+    return await openService({ config, role, log, metrics, closers });
   } catch (error) {
     await closeAll(closers, log);
     throw error;
@@ -72,21 +77,30 @@ export async function startService(config: Config, options: ServiceOptions): Pro
 interface Opening {
   readonly config: Config;
   readonly role: Role;
+  readonly metrics: ServiceMetrics;
   readonly closers: (() => Promise<void>)[];
   log(line: string): void;
 }
 
-async function openService({ config, role, closers, log }: Opening): Promise<Service> {
+async function openService({ config, role, metrics, closers, log }: Opening): Promise<Service> {
   const isWorker = role === 'worker';
-  const trail = await startTasktrail({ config, hold: isWorker ? 'never' : 'must', log });
+  const trail = await openTrail({ config, hold: isWorker ? 'never' : 'must', log }, metrics.startTrail());
+  metrics.watchTrail(trail);
   closers.unshift(() => trail.shutdown(TRAIL_DEADLINE_MS));
   const opened = await openQueue(config, { books: trail.books, log });
   const { queue } = opened;
+  metrics.watchQueue(queue);
   closers.unshift(() => opened.close(QUEUE_DEADLINE_MS));
   const desk = new Desk({ config, queue, reader: trail.reader });
   let http: HttpService | undefined;
   if (!isWorker) {
-    const { app, webhooks } = createWebApp({ config, trail, desk, log });
+    const { app, webhooks } = createWebApp({
+      config,
+      trail,
+      desk,
+      readMetrics: () => metrics.readText(),
+      log,
+    });
     const server = await listen(app, config);
     http = server;
     closers.unshift(async () => {
@@ -120,19 +134,26 @@ async function openService({ config, role, closers, log }: Opening): Promise<Ser
   };
 }
 
-/** As a user's own SDK would carry us. It exports nothing itself: the journal does. */
-function startSdk(config: Config): NodeSDK {
+/** As a user's own SDK would carry us. It exports no spans and records itself: the journal does. */
+function startSdk(metrics: ServiceMetrics): NodeSDK {
   const sdk = new NodeSDK({
-    resource: resourceOf(config),
+    resource: metrics.resource,
     autoDetectResources: false,
     idGenerator: idGenerator(),
     spanProcessors: [spanProcessor()],
     logRecordProcessors: [logRecordProcessor()],
-    metricReaders: [],
+    metricReaders: metrics.readers,
     instrumentations: [],
   });
   sdk.start();
   return sdk;
+}
+
+/** An endpoint that does not answer holds nothing up. */
+async function shutDown(sdk: NodeSDK): Promise<void> {
+  const closed = sdk.shutdown();
+  closed.catch(() => {});
+  await Promise.race([closed, delay(SDK_DEADLINE_MS, undefined, { ref: false })]);
 }
 
 function watchRuns(trail: Trail, log: (line: string) => void): { close(): void } {

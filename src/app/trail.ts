@@ -18,6 +18,7 @@ import { createReader } from '../store/reader.ts';
 import { createSenders, destinationsOf } from './destinations.ts';
 import { type Holder, lockDirectory, startHolder } from './holder.ts';
 import { AGENT_FOLDER } from './left-runs.ts';
+import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { resourceOf } from './resource.ts';
 
 /** How often segments of dead processes are looked for. */
@@ -68,6 +69,11 @@ export interface Trail {
  * every problem, `ERR_DIRECTORY_UNUSABLE` and `ERR_PORT_IN_USE` for an explicit port; afterwards nothing throws any more.
  */
 export async function startTasktrail(options: StartOptions = {}): Promise<Trail> {
+  return openTrail(options, new TrailMetrics());
+}
+
+/** As `startTasktrail`, for somebody who has the metrics in hand; they are closed with the trail. */
+export async function openTrail(options: StartOptions, metrics: TrailMetrics): Promise<Trail> {
   const config = options.config ?? loadConfig(options);
   const books = new Books();
   const reader: Reader = createReader(config.logDir, {
@@ -76,7 +82,8 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
   });
   if (!config.enabled) {
     setRecorder(undefined);
-    return offTrail(config, books, reader);
+    metrics.watchProcess(books);
+    return offTrail({ config, books, reader, metrics });
   }
   maskSecrets(secretsOf(config));
   if (activeRecorder() !== undefined)
@@ -91,8 +98,9 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
     scope: { name: 'tasktrail' },
   };
   const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
-  const holder = lock && (await startHolder(lock, { config, books, journal, reader, source, log }));
-  return new OpenTrail({ config, books, reader, journal, holder, recorder });
+  const holder = lock && (await startHolder(lock, { config, books, journal, reader, source, metrics, log }));
+  metrics.watchProcess(books, journal);
+  return new OpenTrail({ config, books, reader, journal, holder, recorder, metrics });
 }
 
 /** Where the streams of agents are while they run. */
@@ -114,6 +122,7 @@ interface Parts {
   readonly journal: Journal;
   readonly holder: Holder | undefined;
   readonly recorder: OtelRecorder;
+  readonly metrics: TrailMetrics;
 }
 
 class OpenTrail implements Trail {
@@ -201,6 +210,7 @@ class OpenTrail implements Trail {
     const alive = setInterval(() => {}, CLAIM_MS);
     process.off('beforeExit', this.#onBeforeExit);
     clearInterval(this.#claims);
+    this.#parts.metrics.close();
     this.#watch?.close();
     setRecorder(undefined);
     current = undefined;
@@ -261,7 +271,8 @@ async function tryLock(config: Config, books: Books, mustHold: boolean): Promise
   }
 }
 
-function offTrail(config: Config, books: Books, reader: Reader): Trail {
+function offTrail(parts: Pick<Parts, 'config' | 'books' | 'reader' | 'metrics'>): Trail {
+  const { config, books, reader, metrics } = parts;
   return {
     config,
     books,
@@ -269,6 +280,6 @@ function offTrail(config: Config, books: Books, reader: Reader): Trail {
     otlpUrl: undefined,
     recovered: Promise.resolve(),
     flush: () => {},
-    shutdown: async () => {},
+    shutdown: async () => metrics.close(),
   };
 }

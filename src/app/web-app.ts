@@ -4,6 +4,7 @@ import { type Config, isLoopback } from '../config.ts';
 import { TasktrailError } from '../errors.ts';
 import { serveHealth } from '../serve/health.ts';
 import { serveLogs } from '../serve/logs.ts';
+import { serveMetrics } from '../serve/metrics.ts';
 import { notFound, sendProblem } from '../serve/problem.ts';
 import { createLedger } from '../webhooks/ledger.ts';
 import { receiveWebhooks, type WebhookHandler } from '../webhooks/receive-webhooks.ts';
@@ -15,6 +16,8 @@ export interface WebAppParts {
   readonly config: Config;
   readonly trail: Trail;
   readonly desk: Desk;
+  /** What `/metrics` answers. */
+  readMetrics(): Promise<string>;
   log(line: string): void;
 }
 
@@ -24,26 +27,28 @@ export interface WebApp {
 }
 
 /** Webhooks, REST and health: everything that the service answers. */
-export function createWebApp({ config, trail, desk, log }: WebAppParts): WebApp {
+export function createWebApp({ config, trail, desk, readMetrics, log }: WebAppParts): WebApp {
   const onError = (error: unknown): void => log(`unexpected error: ${stackOf(error)}`);
   const app = express();
   app.disable('x-powered-by');
-  const webhooks = createWebhooks({ config, trail, desk, log }, onError);
+  const webhooks = createWebhooks({ config, trail, desk }, onError);
   app.use('/webhooks', webhooks);
   app.use(serveHealth({ books: trail.books }));
   if (config.apiToken === undefined) {
-    app.use('/api', (req, res, next) => {
+    app.use(['/api', '/metrics'], (req, res, next) => {
       if (isLocalRequest(req)) next();
       else sendProblem(res, foreignHost(req));
     });
   }
-  app.use('/api', serveLogs({ reader: trail.reader, intake: desk, token: config.apiToken, onError }));
+  const { apiToken: token, traceUrls } = config;
+  app.use(serveMetrics({ readText: readMetrics, token, onError }));
+  app.use('/api', serveLogs({ reader: trail.reader, intake: desk, token, traceUrls, onError }));
   app.use(notFound);
   return { app, webhooks };
 }
 
 function createWebhooks(
-  { config, trail, desk }: WebAppParts,
+  { config, trail, desk }: Pick<WebAppParts, 'config' | 'trail' | 'desk'>,
   onError: (error: unknown) => void,
 ): WebhookHandler {
   const { reader, recovered } = trail;

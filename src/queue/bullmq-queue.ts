@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { jobIdOf, packJob } from './bullmq-job.ts';
 import { BULLMQ_SYSTEM } from './bullmq-task.ts';
 import { BullmqWorker, cancelKey, overKey, type WorkerTimes } from './bullmq-worker.ts';
+import type { QueueDepth } from './depth.ts';
 import type { Cancellation, Job, JobWork, Queue } from './queue.ts';
 import { PATIENT, RedisLink, unavailable } from './redis-link.ts';
 
@@ -39,6 +40,9 @@ const DOUBT_MS = 10_000;
 /** How soon an emptied Redis is noticed; and how long the sign of it may stand still, in a process that is frozen. */
 const SEAL_MS = 5_000;
 const SEAL_SECONDS = 300;
+
+/** Ours wait in the first list; others may push with a priority. */
+const COUNTED = ['waiting', 'prioritized', 'active', 'delayed'] as const;
 
 export interface BullmqQueueOptions {
   /** `redis://` or `rediss://`, with user, password and database as needed. */
@@ -83,6 +87,8 @@ interface Parts {
 class BullmqQueue implements RedisQueue {
   readonly name: string;
   readonly system = BULLMQ_SYSTEM;
+  /** Whoever uses the same Redis has the same jobs. */
+  readonly home = undefined;
   readonly #parts: Parts;
   readonly #prefix: string;
   readonly #times: WorkerTimes;
@@ -156,6 +162,19 @@ class BullmqQueue implements RedisQueue {
     if ((await this.#stateOf(taskId)) !== 'unknown') return true;
     const key = overKey(this.#queue, jobIdOf(taskId));
     return this.#ask(async () => (await this.#parts.link.client.exists(key)) === 1);
+  }
+
+  async depth(): Promise<QueueDepth | undefined> {
+    // Of a Redis that is away nothing is waited for: its absence is told elsewhere.
+    if (this.problem !== undefined) return undefined;
+    try {
+      const counts = await this.#ask(() => this.#queue.getJobCounts(...COUNTED));
+      const { waiting = 0, prioritized = 0, active = 0, delayed = 0 } = counts;
+      return { waiting: waiting + prioritized, active, delayed };
+    } catch {
+      // ERR_QUEUE_UNAVAILABLE: it went just now, or the queue is closed.
+      return undefined;
+    }
   }
 
   async cancel(taskId: string): Promise<Cancellation> {

@@ -1,6 +1,6 @@
 import { isPathSafeId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
-import type { TraceCarrier } from '../record/carrier.ts';
+import { carrierOf, type TraceCarrier } from '../record/carrier.ts';
 
 /** What a worker must know of the task beside the job's own data. */
 export interface TaskEnvelope {
@@ -26,15 +26,12 @@ export type FoundEnvelope = Omit<TaskEnvelope, 'message'> & { readonly message: 
 export function readEnvelope(metadata: unknown): FoundEnvelope | undefined {
   const value = parseEnvelope(metadata);
   if (value === undefined || !isPathSafeId(value.task_id)) return undefined;
-  const { message, source_metadata: sourceMetadata, traceparent, tracestate } = value;
+  const { message, source_metadata: sourceMetadata } = value;
   return {
     taskId: value.task_id,
     message: typeof message === 'string' ? message : undefined,
     sourceMetadata: isJsonObject(sourceMetadata) ? sourceMetadata : {},
-    carrier: {
-      ...(typeof traceparent === 'string' && { traceparent }),
-      ...(typeof tracestate === 'string' && { tracestate }),
-    },
+    carrier: carrierOf(value),
   };
 }
 

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TasktrailError } from '../errors.ts';
+import type { QueueDepth } from './depth.ts';
 import type { AbortCause, Cancellation, Job, JobWork, Queue } from './queue.ts';
 
 /** Jobs in memory are a few kilobytes; beyond this nobody works them off in time, and a sender should hear of it. */
@@ -7,6 +9,8 @@ const WAITING_MAX = 10_000;
 
 export interface InProcessQueueOptions {
   readonly name: string;
+  /** Where its jobs are found again. Default: nowhere, a word that no other queue uses. */
+  readonly home?: string | undefined;
   /** Jobs that run at the same time. */
   readonly concurrency: number;
 }
@@ -23,6 +27,7 @@ interface Running {
 export class InProcessQueue implements Queue {
   readonly name: string;
   readonly system = 'in_process';
+  readonly home: string;
   readonly #concurrency: number;
   /** By task id, in the order in which they came. */
   readonly #waiting = new Map<string, Job>();
@@ -32,6 +37,7 @@ export class InProcessQueue implements Queue {
 
   constructor(options: InProcessQueueOptions) {
     this.name = options.name;
+    this.home = options.home ?? randomUUID();
     this.#concurrency = options.concurrency;
   }
 
@@ -54,6 +60,10 @@ export class InProcessQueue implements Queue {
 
   async has(taskId: string): Promise<boolean> {
     return this.#waiting.has(taskId) || this.#running.has(taskId);
+  }
+
+  async depth(): Promise<QueueDepth> {
+    return { waiting: this.#waiting.size, active: this.#running.size, delayed: 0 };
   }
 
   async cancel(taskId: string): Promise<Cancellation> {

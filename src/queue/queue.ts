@@ -1,5 +1,6 @@
 import type { JsonObject } from '../model/json.ts';
 import type { TraceCarrier } from '../record/carrier.ts';
+import type { QueueDepth } from './depth.ts';
 
 /** A task in a queue: everything that a worker needs, wherever it runs. */
 export interface Job {
@@ -45,11 +46,19 @@ export type JobWork = (job: Job, run: JobRun) => Promise<void>;
 /** What became of a wish to cancel: the job will never start, its worker was told, or the queue has no such job. */
 export type Cancellation = 'removed' | 'aborted' | 'unknown';
 
+/** Whether a task, as its `metadata.json` has it, waits or runs in this queue. One that does not say where is ours. */
+export function isOfQueue({ queue_system: system, queue_home: home }: JsonObject, queue: Queue): boolean {
+  const isHere = typeof home !== 'string' || queue.home === undefined || home === queue.home;
+  return system === queue.system && isHere;
+}
+
 export interface Queue {
   /** `messaging.destination.name`. */
   readonly name: string;
   /** `messaging.system`. */
   readonly system: string;
+  /** Whose jobs these are, where a queue of the same system elsewhere is another one; undefined: all share it. */
+  readonly home: string | undefined;
   /** Resolves when the queue has the job, once however often it is pushed while it waits or runs; rejects with `ERR_QUEUE_UNAVAILABLE` when it cannot take it. */
   push(job: Job): Promise<void>;
   /** Whether the job waits or runs. Rejects with `ERR_QUEUE_UNAVAILABLE` when nobody can say. */
@@ -58,6 +67,8 @@ export interface Queue {
   knows(taskId: string): Promise<boolean>;
   /** Rejects with `ERR_QUEUE_UNAVAILABLE` when nobody can say. */
   cancel(taskId: string): Promise<Cancellation>;
+  /** Undefined when nobody can say right now. Never rejects, and takes two seconds at most. */
+  depth(): Promise<QueueDepth | undefined>;
   /** Begins to hand out jobs. */
   start(work: JobWork): void;
   /** Hands out nothing more, aborts what runs and waits for it until the deadline. Safe to call twice. */

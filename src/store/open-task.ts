@@ -12,7 +12,9 @@ import { isTempNameOf, makeDirectory, readText, replaceFiles } from './durable.t
 import { TASK_FILES, type TaskFile, taskDir } from './layout.ts';
 import { LineFile, type NewLine, type ReadKey } from './line-file.ts';
 import { eventKey, factKey, isFactLine, jsonLine, scopeOf, spanLine, traceKey } from './line-keys.ts';
+import { type StoreObserver, tell } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
+import { ToldEnd } from './task-end.ts';
 import type { TaskState, Vitals } from './vitals.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
@@ -45,6 +47,7 @@ const FOREIGN_SPANS_MAX = 20_000;
 export interface TaskSurroundings {
   readonly logDir: string;
   readonly vitals: Vitals;
+  readonly observer?: StoreObserver | undefined;
 }
 
 /** One task's directory while somebody writes to it: the ids of its lines, the fold of its facts, what is due. */
@@ -56,6 +59,8 @@ export class OpenTask {
   readonly #spans = new AnnouncedSpans();
   readonly #written = new Map<TaskFile, string>();
   readonly #vitals: Vitals;
+  readonly #observer: StoreObserver | undefined;
+  readonly #told = new ToldEnd();
   #state: TaskState;
   #foreignSpans: number;
   /** Foreign spans that were too many, those of earlier processes included. */
@@ -68,10 +73,12 @@ export class OpenTask {
   #settleMs = SETTLE_MS;
   #wasReordered = false;
 
-  private constructor({ id, nowMs }: Opening, loaded: Loaded, { logDir, vitals }: TaskSurroundings) {
+  private constructor({ id, nowMs }: Opening, loaded: Loaded, surroundings: TaskSurroundings) {
+    const { logDir, vitals, observer } = surroundings;
     this.id = id;
     this.#dir = taskDir(logDir, id);
     this.#vitals = vitals;
+    this.#observer = observer;
     this.#fold = new TaskFold(id);
     this.#files = loaded.files;
     this.#foreignSpans = loaded.foreignSpans;
@@ -92,6 +99,7 @@ export class OpenTask {
       const text = await readText(join(dir, TASK_FILES[document]));
       if (text !== undefined) task.#written.set(document, text);
     }
+    task.#told.found(task.#texts());
     const known = parseMetadata(task.#written.get('metadata'));
     task.#settled = known.settled === true && task.#fold.isTerminal && !task.#isUnfinished();
     task.#droppedSpans = droppedSpansOf(known);
@@ -186,9 +194,12 @@ export class OpenTask {
   }
 
   #readState(): TaskState {
-    const { status, attempt, heartbeat_seconds: seconds } = this.#fold.metadata(null);
+    const metadata = this.#fold.metadata(null);
+    const { status, attempt, heartbeat_seconds: seconds } = metadata;
     const heartbeatSeconds = typeof seconds === 'number' && seconds > 0 ? seconds : undefined;
-    return { taskId: this.id, status, attempt, heartbeatSeconds };
+    const { source, assigned_agent: agent, started_at: startedAt, created_at: createdAt } = metadata;
+    const about = { source, agent, startedAt: startedAt ?? createdAt };
+    return { taskId: this.id, status, attempt, heartbeatSeconds, about };
   }
 
   /** Whether a span may be stored; notes in `added` those of others that will be. */
@@ -274,8 +285,19 @@ export class OpenTask {
       const files = news.map(({ file, text }) => ({ name: TASK_FILES[file], content: text }));
       await replaceFiles(this.#dir, files);
       for (const { file, text } of news) this.#written.set(file, text);
+      this.#tellEnd();
     }
     this.#toldSpans = dropped;
+  }
+
+  #tellEnd(): void {
+    if (this.#observer === undefined) return;
+    const end = this.#told.news(this.#texts());
+    if (end !== undefined) tell(this.#observer, (observer) => observer.taskEnded?.(end));
+  }
+
+  #texts(): { readonly metadata: string | undefined; readonly finalResult: string | undefined } {
+    return { metadata: this.#written.get('metadata'), finalResult: this.#written.get('finalResult') };
   }
 }
 

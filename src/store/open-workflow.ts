@@ -1,9 +1,11 @@
 import { basename, dirname } from 'node:path';
-import { isJsonObject } from '../model/json.ts';
+import { isJsonObject, type JsonObject } from '../model/json.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
 import { sha256 } from '../model/sha256.ts';
+import type { WorkflowDocument } from '../model/workflow.ts';
 import { AnnouncedSpans, spanKey } from '../project/announced-spans.ts';
 import type { Change, FactLine, WorkflowFact } from '../project/change.ts';
+import { openApprovals } from '../project/workflow-completeness.ts';
 import { envelopeOf } from '../project/workflow-envelope.ts';
 import { WorkflowFold } from '../project/workflow-fold.ts';
 import { redactJson } from '../redact/redact.ts';
@@ -11,6 +13,7 @@ import { makeDirectory, readText, replaceFile } from './durable.ts';
 import type { Feed } from './feed.ts';
 import { LineFile, type NewLine } from './line-file.ts';
 import { eventKey, jsonLine, spanLine, traceKey } from './line-keys.ts';
+import { type StoreObserver, tell } from './observer.ts';
 import { markSettled } from './recovery.ts';
 import { isWorkflowFact } from './workflow-fact-line.ts';
 import { workflowFile } from './workflow-place.ts';
@@ -34,6 +37,7 @@ export interface OpenWorkflowOptions {
   readonly feed: Feed;
   /** A document was written: the first, or a new revision. */
   onDocument(workflowId: string): void;
+  readonly observer?: StoreObserver | undefined;
   /** Whether a span that belongs to a task is in that task's trace. */
   isInTask(taskId: string, spanId: string): Promise<boolean>;
 }
@@ -83,6 +87,7 @@ export class OpenWorkflow {
     if (loaded.known.length > 0) {
       await workflow.#appendEvents(new Set());
       await workflow.#writeFirstDocument();
+      workflow.#tellApprovals();
     }
     return workflow;
   }
@@ -105,6 +110,7 @@ export class OpenWorkflow {
       this.#learn([...facts.values()]);
       await this.#appendEvents(facts);
       await this.#writeFirstDocument();
+      this.#tellApprovals();
     }
     if (fresh > 0) this.#touch(nowMs);
     return fresh;
@@ -221,6 +227,19 @@ export class OpenWorkflow {
     await replaceFile(workflowFile(this.#month, this.id, 'document'), text);
     this.#document = text;
     this.#options.onDocument(this.id);
+    this.#tellEnd(readDocument(text), before);
+  }
+
+  #tellEnd(document: StoredDocument | undefined, before: StoredDocument | undefined): void {
+    if (!isWhole(document)) return;
+    const { name } = this.#fold.state;
+    const end = { name, document, before: isWhole(before) ? before : undefined };
+    tell(this.#options.observer, (observer) => observer.workflowEnded?.(end));
+  }
+
+  #tellApprovals(): void {
+    const events = this.#fold.isOver ? [] : this.#fold.placed.filter(({ isKept }) => isKept);
+    tell(this.#options.observer, (observer) => observer.approvalsWait?.(this.id, openApprovals(events)));
   }
 
   #documentText(revision: number): string | undefined {
@@ -277,7 +296,9 @@ function asFactLine(fact: WorkflowFact): FactLine {
   };
 }
 
-function readDocument(text: string | undefined): { event_id?: unknown; revision?: unknown } | undefined {
+type StoredDocument = JsonObject & { readonly event_id?: unknown; readonly revision?: unknown };
+
+function readDocument(text: string | undefined): StoredDocument | undefined {
   try {
     const value: unknown = JSON.parse(text ?? '');
     return isJsonObject(value) ? value : undefined;
@@ -285,4 +306,14 @@ function readDocument(text: string | undefined): { event_id?: unknown; revision?
     // None yet, or damaged by hand: it is written anew.
     return undefined;
   }
+}
+
+/** Of one that was damaged by hand nobody is told anything. */
+function isWhole(document: StoredDocument | undefined): document is StoredDocument & WorkflowDocument {
+  return (
+    document !== undefined &&
+    typeof document.attempt === 'number' &&
+    isJsonObject(document.measured) &&
+    isJsonObject(document.completeness)
+  );
 }

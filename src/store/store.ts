@@ -8,6 +8,7 @@ import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { OWN_NAMES } from './layout.ts';
 import { isoOfSpan } from './line-keys.ts';
+import type { StoreObserver } from './observer.ts';
 import { OpenTask, type TaskChange } from './open-task.ts';
 import { OpenUnits } from './open-units.ts';
 import { OpenWorkflow, type WorkflowChange } from './open-workflow.ts';
@@ -51,6 +52,8 @@ export interface StoreOptions {
   onSpan(span: OtlpSpan): void;
   /** A workflow has ended, or a late event has changed what its document says. */
   onDocument?(workflowId: string): void;
+  /** Hears what is newly stored. */
+  readonly observer?: StoreObserver | undefined;
   /** For the one line that a user should see. */
   log(line: string): void;
 }
@@ -84,8 +87,8 @@ export class Store {
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    const { logDir, books, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
-    this.#deliveries = new DeliveryFiles(logDir);
+    const { logDir, books, observer, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
+    this.#deliveries = new DeliveryFiles(logDir, observer);
     this.#places = new WorkflowPlaces(workflowDir);
     this.#refusals = new Refusals(logDir, books);
     const shared = {
@@ -93,7 +96,7 @@ export class Store {
       now: this.#now,
       onBadLines: (count: number) => books.countSkippedLines(count),
     };
-    const taskSurroundings = { logDir, vitals: this.vitals };
+    const taskSurroundings = { logDir, vitals: this.vitals, observer };
     this.#tasks = new OpenUnits({
       ...shared,
       kind: 'task',
@@ -102,6 +105,7 @@ export class Store {
     });
     const surroundings = {
       feed: new Feed(workflowDir, this.#now),
+      observer,
       onDocument: (id: string) => options.onDocument?.(id),
       isInTask: (taskId: string, spanId: string) => isSpanInTask(logDir, taskId, spanId),
     };

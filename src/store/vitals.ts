@@ -10,6 +10,15 @@ export interface TaskState {
   readonly attempt: number;
   /** How often its attempt has promised to give a sign of life; undefined when it has promised nothing. */
   readonly heartbeatSeconds: number | undefined;
+  readonly about: TaskOrigin;
+}
+
+/** For people who ask what is at work: where a task comes from, whose it is, and since when; null is unknown. */
+export interface TaskOrigin {
+  readonly source: string | null;
+  readonly agent: string | null;
+  /** ISO 8601: the start of its work, else of itself. */
+  readonly startedAt: string | null;
 }
 
 /** A task that is at work, as far as anybody has heard. Times are milliseconds since the epoch. */
@@ -19,6 +28,7 @@ export interface Vital {
   readonly attempt: number;
   /** As in its state; of one that has given a heartbeat unasked, what is usual. */
   readonly heartbeatSeconds: number | undefined;
+  readonly about: TaskOrigin;
   /** The last record or heartbeat. Spans may be of helpers that outlive the worker, or made up by the holder. */
   readonly signedAtMs: number;
   /** As `signedAtMs`, spans included. */
@@ -78,13 +88,13 @@ export class Vitals {
   }
 
   #set(
-    { taskId, status, attempt, heartbeatSeconds }: TaskState,
+    { taskId, status, attempt, heartbeatSeconds, about }: TaskState,
     more: { signedAtMs: number; heardAtMs: number; heartbeatSeconds?: number | undefined },
   ): void {
     if (status !== 'running' && status !== 'waiting_input') this.#tasks.delete(taskId);
     else {
       const promised = heartbeatSeconds ?? more.heartbeatSeconds;
-      this.#tasks.set(taskId, { taskId, status, attempt, ...more, heartbeatSeconds: promised });
+      this.#tasks.set(taskId, { taskId, status, attempt, about, ...more, heartbeatSeconds: promised });
     }
   }
 }

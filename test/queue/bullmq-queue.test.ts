@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { Queue as StoredQueue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type BullmqQueueOptions, openBullmqQueue, type RedisQueue } from '../../src/queue/bullmq-queue.ts';
@@ -147,6 +148,19 @@ describe.skipIf('missing' in program)('a queue on Redis', () => {
     await until(async () => ((await other.has('task-1')) ? undefined : true), 'the end');
     expect(await other.cancel('task-1')).toBe('unknown');
     expect(jobs.map(({ taskId }) => taskId)).toEqual(['task-1']);
+  });
+
+  test('jobs that others have delayed or given a priority, and those of a paused queue, are counted', async () => {
+    const queue = await open();
+    const others = new StoredQueue(name, { connection: { url: server.url }, prefix: 'tasktrail' });
+    await others.add('task', {}, { delay: 60_000 });
+    await others.add('task', {}, { priority: 3 });
+    await others.pause();
+    await queue.push(jobOf('task-1'));
+    expect(await queue.depth()).toEqual({ waiting: 2, active: 0, delayed: 1 });
+    await queue.close(100);
+    expect(await queue.depth()).toBeUndefined();
+    await others.close();
   });
 
   test('a job that was cancelled and is queued again runs', async () => {

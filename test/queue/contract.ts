@@ -171,6 +171,23 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await queue.close(CLOSE_MS);
   });
 
+  test(`${name}: it tells how many jobs wait and how many run`, async () => {
+    const queue = await open(1);
+    expect(await queue.depth()).toEqual({ waiting: 0, active: 0, delayed: 0 });
+    const ends: (() => void)[] = [];
+    for (const id of ['task-1', 'task-2', 'task-3']) await queue.push(jobOf(id));
+    expect(await queue.depth()).toEqual({ waiting: 3, active: 0, delayed: 0 });
+    queue.start(() => new Promise<void>((resolve) => ends.push(resolve)));
+    await until(() => (ends.length === 1 ? true : undefined), 'the first job');
+    expect(await queue.depth()).toEqual({ waiting: 2, active: 1, delayed: 0 });
+    await until(async () => {
+      ends.pop()?.();
+      const depth = await queue.depth();
+      return depth?.waiting === 0 && depth.active === 0 ? true : undefined;
+    }, 'every job to be over');
+    await queue.close(CLOSE_MS);
+  });
+
   test(`${name}: a waiting job that is cancelled never runs, and the others do`, async () => {
     const queue = await open(1);
     const seen: string[] = [];

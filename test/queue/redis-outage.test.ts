@@ -8,7 +8,8 @@ import { Redis } from 'ioredis';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type BullmqQueueOptions, openBullmqQueue, type RedisQueue } from '../../src/queue/bullmq-queue.ts';
 import type { Job } from '../../src/queue/queue.ts';
-import { findRedis, freePort, type RedisOptions, type RedisServer, startRedis } from '../redis.ts';
+import { findRedis, type RedisOptions, type RedisServer, startRedis } from '../redis.ts';
+import { freePort } from '../tools/free-port.ts';
 import { until } from '../webhooks/receiver.ts';
 import { jobOf } from './contract.ts';
 
@@ -158,6 +159,7 @@ describe.skipIf('missing' in program)('a Redis that is away', () => {
       expect(queue.cancel('task-1')).rejects.toMatchObject(UNAVAILABLE),
     ]);
     expect(performance.now() - before).toBeLessThan(2_500);
+    expect(await queue.depth()).toBeUndefined();
     expect(queue.problem).toMatch(/^Redis at 127\.0\.0\.1:\d+ cannot be reached: .*ECONNREFUSED/);
     await server.start();
     await back(queue);
@@ -171,6 +173,20 @@ describe.skipIf('missing' in program)('a Redis that is away', () => {
     ]);
     expect(lines.join('\n')).not.toContain('hunter2');
     expect(errors).toEqual([]);
+  });
+
+  test('nobody waits long for the depth of a queue on a Redis that does not answer', async () => {
+    const server = await launch();
+    const proxy = await faultyProxy(server.port, 'deaf');
+    const queue = await open(`redis://127.0.0.1:${proxy.port}`);
+    await queue.push(jobOf('task-1'));
+    expect(await queue.depth()).toEqual({ waiting: 1, active: 0, delayed: 0 });
+    proxy.failAfter('evalsha');
+    const before = performance.now();
+    expect(await queue.depth()).toBeUndefined();
+    expect(performance.now() - before).toBeLessThan(2_500);
+    proxy.heal();
+    await proxy.close();
   });
 
   test('it goes for longer than a lock lasts and comes back with its data: what ran goes on, once', async () => {

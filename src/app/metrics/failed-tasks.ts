@@ -1,0 +1,75 @@
+import type { GaugePoint, GaugeReading } from '../../export/gauge-producer.ts';
+import { ATTR } from '../../model/attributes.ts';
+import type { JsonObject } from '../../model/json.ts';
+import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
+import { secondsOf } from './gauges.ts';
+import { type MetricLabels, shortened } from './labels.ts';
+
+/** Rows of a table that a person reads; more are in the list of tasks. */
+const FAILED_MAX = 20;
+
+/** Ends that somebody should look at: what was cancelled somebody wanted to end. */
+const FAILURES = ['failed', 'abandoned'] as const;
+
+export interface FailedReader {
+  listTasks(query: TaskQuery): Promise<TaskPage>;
+  readDocument(taskId: string, document: 'final-result'): Promise<JsonObject | undefined>;
+}
+
+/** The documents of a task that is over. */
+interface EndedTask {
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly result: Readonly<Record<string, unknown>>;
+}
+
+/** The tasks that failed last. */
+export class FailedTasks {
+  readonly #points = new Map<string, GaugePoint>();
+
+  ended({ metadata, result }: EndedTask, labels: MetricLabels): void {
+    const { task_id: taskId, status, completed_at: completedAt } = metadata;
+    if (typeof taskId !== 'string') return;
+    // Also one that failed before: it may have ended well after all.
+    this.#points.delete(taskId);
+    const value = secondsOf(completedAt);
+    if (!FAILURES.some((failure) => failure === status) || value === undefined) return;
+    const attributes = {
+      [ATTR.taskId]: taskId,
+      'tasktrail.trace.id': shortened(metadata.trace_id),
+      ...labels.bounded({
+        [ATTR.genAiAgentName]: metadata.assigned_agent,
+        [ATTR.errorType]: result.error_type,
+        'tasktrail.task.status': status,
+      }),
+    };
+    this.#points.set(taskId, { value, attributes });
+    const kept = [...this.#points].sort(([, a], [, b]) => b.value - a.value);
+    for (const [id] of kept.slice(FAILED_MAX)) this.#points.delete(id);
+  }
+
+  /** Adds those that an earlier process has seen failing. Never rejects. */
+  async recall(reader: FailedReader, labels: MetricLabels): Promise<void> {
+    try {
+      for (const status of FAILURES) {
+        const { items } = await reader.listTasks({ status, limit: FAILED_MAX });
+        for (const metadata of items) {
+          const id = String(metadata.task_id);
+          if (this.#points.has(id)) continue;
+          const result = (await reader.readDocument(id, 'final-result')) ?? {};
+          this.ended({ metadata, result }, labels);
+        }
+      }
+    } catch {
+      // ERR_STORE_UNAVAILABLE: the table begins empty. That the disk cannot be read the store tells.
+    }
+  }
+
+  reading(): GaugeReading {
+    return {
+      name: 'tasktrail.task.failed',
+      description: `The ${FAILED_MAX} tasks that failed last: when, in seconds since 1970`,
+      unit: '{second}',
+      points: [...this.#points.values()],
+    };
+  }
+}

@@ -1,0 +1,149 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type {
+  Attributes,
+  BatchObservableResult,
+  Meter,
+  Observable,
+  ObservableResult,
+} from '@opentelemetry/api';
+import type { Books, BooksSnapshot } from '../../books.ts';
+import type { MetricLabels } from './labels.ts';
+
+/** Whoever collects metrics waits that long for a journal with a long backlog; then it gets the last count. */
+const COUNT_WAIT_MS = 500;
+
+/** A count reads the whole backlog: that it takes at most one twentieth of the time keeps the disk for the records. */
+const COUNT_REST = 20;
+const COUNT_REST_MIN_MS = 1_000;
+
+/** The part of a journal that is asked. */
+export interface PendingJournal {
+  readonly destinations: readonly string[];
+  countPending(destination: string): Promise<number>;
+}
+
+/** What is counted of the records of this process. Returns how to stop. */
+export function observeBooks(meter: Meter, books: Books, labels: MetricLabels): () => void {
+  const counter = (name: string, description: string): Observable => {
+    const unit = name.startsWith('lines.') ? '{line}' : '{record}';
+    return meter.createObservableCounter(`tasktrail.${name}`, { description, unit });
+  };
+  const simple = SIMPLE.map(([name, description, read]) => ({ counter: counter(name, description), read }));
+  const split = SPLIT.map(([name, description, attribute, read]) => ({
+    counter: counter(name, description),
+    attribute,
+    read,
+  }));
+  const observe = (result: BatchObservableResult): void => {
+    const snapshot = books.snapshot();
+    for (const { counter, read } of simple) result.observe(counter, read(snapshot));
+    for (const { counter, attribute, read } of split) {
+      for (const { attributes, value } of summed(read(snapshot), attribute, labels)) {
+        result.observe(counter, value, attributes);
+      }
+    }
+  };
+  const observed = [...simple, ...split].map(({ counter }) => counter);
+  meter.addBatchObservableCallback(observe, observed);
+  return () => meter.removeBatchObservableCallback(observe, observed);
+}
+
+const SIMPLE: readonly (readonly [string, string, (books: BooksSnapshot) => number])[] = [
+  ['records.recorded', 'Records and spans that entered the journal', ({ recorded }) => recorded],
+  ['records.accepted', 'Records that the store has written', ({ accepted }) => accepted],
+  ['records.duplicate', 'Records that the store had already', ({ duplicates }) => duplicates],
+  ['lines.skipped', 'Lines of the log directory that could not be read', ({ skippedLines }) => skippedLines],
+];
+
+type Counts = Readonly<Record<string, number>>;
+
+const SPLIT: readonly (readonly [string, string, string, (books: BooksSnapshot) => Counts])[] = [
+  [
+    'records.delivered',
+    'Records that a destination has taken over',
+    'tasktrail.destination',
+    ({ delivered }) => delivered,
+  ],
+  ['records.dropped', 'Records that could not be kept', 'tasktrail.reason', ({ dropped }) => dropped],
+  [
+    'records.unattributed',
+    'Records that name no task, workflow or delivery',
+    'tasktrail.sender',
+    ({ unattributed }) => unattributed,
+  ],
+];
+
+/** Names that are one after the cut are one series. */
+function summed(
+  counts: Counts,
+  attribute: string,
+  labels: MetricLabels,
+): Iterable<{ readonly attributes: Attributes; readonly value: number }> {
+  const sums = new Map<unknown, { attributes: Attributes; value: number }>();
+  for (const [name, count] of Object.entries(counts)) {
+    const attributes = labels.bounded({ [attribute]: name });
+    const key = attributes[attribute];
+    sums.set(key, { attributes, value: (sums.get(key)?.value ?? 0) + count });
+  }
+  return sums.values();
+}
+
+/** How many records wait in the journal, by destination. Returns how to stop. */
+export function observeJournal(meter: Meter, journal: PendingJournal, labels: MetricLabels): () => void {
+  const gauge = meter.createObservableGauge('tasktrail.journal.pending', {
+    description: 'Records that a destination does not have yet',
+    unit: '{record}',
+  });
+  const counts = journal.destinations.map((destination) => ({
+    attributes: labels.bounded({ 'tasktrail.destination': destination }),
+    count: new RestedCount(() => journal.countPending(destination)),
+  }));
+  const observe = async (result: ObservableResult): Promise<void> => {
+    await Promise.all(
+      counts.map(async ({ attributes, count }) => {
+        const value = await count.read();
+        if (value !== undefined) result.observe(value, attributes);
+      }),
+    );
+  };
+  gauge.addCallback(observe);
+  return () => gauge.removeCallback(observe);
+}
+
+/** A count that is costly when it is high: made by one at a time, and not again at once. */
+class RestedCount {
+  readonly #count: () => Promise<number>;
+  #last: number | undefined;
+  #underway: Promise<void> | undefined;
+  #restsUntil = Number.NEGATIVE_INFINITY;
+
+  constructor(count: () => Promise<number>) {
+    this.#count = count;
+  }
+
+  /** Undefined while there is no count yet. */
+  async read(): Promise<number | undefined> {
+    if (this.#underway === undefined && performance.now() >= this.#restsUntil) {
+      this.#underway = this.#recount();
+    }
+    if (this.#underway !== undefined) {
+      const timer = new AbortController();
+      const late = delay(COUNT_WAIT_MS, undefined, { ref: false, signal: timer.signal }).catch(() => {});
+      await Promise.race([this.#underway, late]);
+      timer.abort();
+    }
+    return this.#last;
+  }
+
+  async #recount(): Promise<void> {
+    const startedAt = performance.now();
+    try {
+      this.#last = await this.#count();
+    } catch {
+      // A segment was done with and closed meanwhile, or cannot be read, which the sender tells: the next count knows.
+    }
+    const tookMs = performance.now() - startedAt;
+    this.#restsUntil = performance.now() + Math.max(COUNT_REST_MIN_MS, COUNT_REST * tookMs);
+    this.#underway = undefined;
+  }
+}

@@ -1,0 +1,40 @@
+/** Why a delivery was refused, as `src/webhooks` says it in one word. */
+const WORDS: ReadonlySet<string> = new Set([
+  'encoded_body',
+  'flood',
+  'malformed_challenge',
+  'malformed_form',
+  'malformed_json',
+  'malformed_signature',
+  'malformed_timestamp',
+  'missing_signature',
+  'missing_timestamp',
+  'nested_too_deep',
+  'no_secret',
+  'overloaded',
+  'parsed_body',
+  'slow_body',
+  'stale_timestamp',
+  'too_large',
+  'unreadable_body',
+  'wrong_signature',
+  'wrong_token',
+]);
+
+/** Why one that was fine started nothing: there it is a sentence for people. */
+const SENTENCES: readonly (readonly [RegExp, string])[] = [
+  [/^no .* in the text$|^no command$/, 'no_trigger'],
+  [/^unknown command /, 'unknown_command'],
+  [/^event .* starts nothing$|^message subtype .* starts nothing$/, 'ignored_event'],
+  [/^the sender is a bot$|^the author is an app$/, 'bot'],
+  [/^there is no text|^the text at .* is empty$/, 'no_text'],
+  [/^neither a comment nor the description is new$|before it was changed$/, 'nothing_new'],
+  [/^this delivery was taken before$/, 'redelivery'],
+];
+
+/** The reason as a metric's label: one of a few fixed words, `''` for none and `other` for any other. */
+export function reasonWord(reason: string | null): string {
+  if (reason === null || reason === '') return '';
+  if (WORDS.has(reason)) return reason;
+  return SENTENCES.find(([pattern]) => pattern.test(reason))?.[1] ?? 'other';
+}

@@ -1,0 +1,77 @@
+/** A sample of Prometheus' text format. */
+export interface Sample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/;
+const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"/;
+
+/**
+ * Reads a page as a strict scraper does: text format 0.0.4. Throws for anything that such a one refuses: a line that is
+ * none, a series twice, a family in two places, a sample that its family's type does not allow.
+ */
+export function parseMetrics(text: string): Sample[] {
+  if (!text.endsWith('\n')) throw new Error('the last line has no newline');
+  const types = new Map<string, string>();
+  const families: string[] = [];
+  const series = new Set<string>();
+  const samples: Sample[] = [];
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
+    const [, kind, name = '', rest = ''] = /^# (HELP|TYPE|UNIT) (\S+) ?(.*)$/.exec(line) ?? [];
+    if (kind === 'TYPE') {
+      if (types.has(name)) throw new Error(`a second type: ${line}`);
+      if (!['counter', 'gauge', 'histogram', 'summary', 'untyped'].includes(rest)) throw new Error(line);
+      types.set(name, rest);
+    }
+    if (line.startsWith('#')) continue;
+    const sample = parseSample(line);
+    const key = `${sample.name} ${JSON.stringify(Object.entries(sample.labels).sort())}`;
+    if (series.has(key)) throw new Error(`a series twice: ${line}`);
+    series.add(key);
+    if (families.at(-1) !== sample.name) {
+      if (families.includes(sample.name)) throw new Error(`a family in two places: ${line}`);
+      families.push(sample.name);
+    }
+    const type = types.get(sample.name);
+    if (type === undefined) throw new Error(`no type: ${line}`);
+    if (type === 'counter' && !(sample.value >= 0 && sample.name.endsWith('_total'))) throw new Error(line);
+    samples.push(sample);
+  }
+  return samples;
+}
+
+function parseSample(line: string): Sample {
+  const name = NAME.exec(line)?.[0];
+  if (name === undefined) throw new Error(`no name: ${line}`);
+  const labels: Record<string, string> = {};
+  let rest = line.slice(name.length);
+  if (rest.startsWith('{')) {
+    rest = rest.slice(1);
+    while (!rest.startsWith('}')) {
+      const [all, label = '', value = ''] = LABEL.exec(rest) ?? [];
+      if (all === undefined || label in labels) throw new Error(`no label: ${line}`);
+      labels[label] = value.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char));
+      rest = rest.slice(all.length).replace(/^,/, '');
+    }
+    rest = rest.slice(1);
+  }
+  const [, number] = /^ (-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|NaN|[+-]Inf)$/.exec(rest) ?? [];
+  if (number === undefined) throw new Error(`no value: ${line}`);
+  return { name, labels, value: Number(number.replace('Inf', 'Infinity')) };
+}
+
+/** The sum of the samples that have this name and at least these labels; undefined when there is none. */
+export function sumOf(
+  samples: readonly Sample[],
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): number | undefined {
+  const found = samples.filter(
+    (sample) =>
+      sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
+  );
+  return found.length === 0 ? undefined : found.reduce((sum, { value }) => sum + value, 0);
+}
