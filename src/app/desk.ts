@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import { TasktrailError } from '../errors.ts';
 import { isTerminal } from '../model/documents.ts';
 import type { JsonObject } from '../model/json.ts';
-import type { Queue } from '../queue/queue.ts';
+import { isOfQueue, type Queue } from '../queue/queue.ts';
 import { closeTask } from '../record/absent-task.ts';
 import { prepareTask, type QueuedTask } from '../record/queued-task.ts';
 import type { CancelAnswer, Intake, TaskOrder } from '../serve/intake.ts';
@@ -60,11 +60,11 @@ export class Desk implements Intake {
 
   async enqueue(task: QueuedTask, wanted: Wanted): Promise<void> {
     const { queue } = this.#options;
-    const { name, system } = queue;
+    const { name, system, home } = queue;
     this.#remember(task.id);
     const sourceMetadata = task.input.sourceMetadata ?? {};
     const job = { taskId: task.id, message: task.message, sourceMetadata, attempt: 1, ...wanted };
-    await task.enqueue({ queue: name, system }, (carrier) => queue.push({ ...job, carrier }));
+    await task.enqueue({ queue: name, system, home }, (carrier) => queue.push({ ...job, carrier }));
   }
 
   /**
@@ -82,7 +82,7 @@ export class Desk implements Intake {
     throwIfOver(taskId, metadata);
     if (cancellation === 'unknown') {
       if (metadata === undefined) throw new TasktrailError('ERR_NOT_FOUND', `there is no task ${taskId}`);
-      if (metadata.queue_system !== queue.system) {
+      if (!isOfQueue(metadata, queue)) {
         throw new TasktrailError(
           'ERR_CONFLICT',
           `task ${taskId} does not run in this service's queue: end it where it runs`,

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import { openBullmqQueue } from '../queue/bullmq-queue.ts';
 import { InProcessQueue } from '../queue/in-process-queue.ts';
 import type { Queue } from '../queue/queue.ts';
+import { directoryId } from '../store/directory-id.ts';
 
 const QUEUE_NAME = 'agent';
 
@@ -24,7 +25,9 @@ export async function openQueue(
 ): Promise<OpenQueue> {
   const { redisUrl: url, concurrency } = config;
   if (url === undefined) {
-    const queue = new InProcessQueue({ name: QUEUE_NAME, concurrency });
+    // Where nothing is stored nobody finds the jobs again, least of all who stores what is recorded of them.
+    const home = config.enabled && config.store ? await directoryId(config.logDir) : undefined;
+    const queue = new InProcessQueue({ name: QUEUE_NAME, concurrency, home });
     return { queue, onReady: () => {}, close: (deadlineMs) => queue.close(deadlineMs) };
   }
   const queue = await openBullmqQueue({ url, name: QUEUE_NAME, concurrency, log });

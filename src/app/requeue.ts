@@ -1,8 +1,9 @@
 import { isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import { readIso } from '../model/time.ts';
-import type { Job, Queue } from '../queue/queue.ts';
+import { isOfQueue, type Job, type Queue } from '../queue/queue.ts';
 import { describeRequeue } from '../record/absent-task.ts';
+import { carrierOf } from '../record/carrier.ts';
 import type { Reader } from '../serve/reader.ts';
 
 /** A page of the list at a time. */
@@ -60,7 +61,7 @@ async function listed(
   do {
     const page = await reader.listTasks({ status, limit: PAGE, ...(cursor !== null && { cursor }) });
     for (const item of page.items) {
-      if (item.queue_system !== queue.system) continue;
+      if (!isOfQueue(item, queue)) continue;
       const isYoung = Date.parse(readIso(item.created_at) ?? '') > before;
       if (isVolatile ? isOwn(String(item.task_id)) : isYoung) continue;
       found.push(item);
@@ -76,7 +77,7 @@ async function isAsItWas(before: JsonObject, { taskId }: Job, reader: TaskReader
 }
 
 async function jobOf(metadata: JsonObject, reader: TaskReader): Promise<Job | undefined> {
-  const { task_id: taskId, attempt, stops, status, command, requested_agent: agent, traceparent } = metadata;
+  const { task_id: taskId, attempt, stops, status, command, requested_agent: agent } = metadata;
   const { workflow_ids: workflows } = metadata;
   if (typeof taskId !== 'string') return undefined;
   const input = await reader.readDocument(taskId, 'input');
@@ -92,6 +93,6 @@ async function jobOf(metadata: JsonObject, reader: TaskReader): Promise<Job | un
     attempt: status === 'queued' ? current : current + 1,
     stops: typeof stops === 'number' ? stops : 0,
     ...(workflowId !== undefined && { workflowId }),
-    carrier: typeof traceparent === 'string' ? { traceparent } : {},
+    carrier: carrierOf(metadata),
   };
 }

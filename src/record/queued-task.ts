@@ -4,7 +4,7 @@ import { EVENT } from '../model/events.ts';
 import { checkId } from '../model/ids.ts';
 import { closeTask } from './absent-task.ts';
 import { withTaskIds } from './active.ts';
-import { describeTask, type TaskInput } from './attempt.ts';
+import { carriedBy, describeTask, type TaskInput } from './attempt.ts';
 import type { TraceCarrier } from './carrier.ts';
 import { mintTaskId } from './mint.ts';
 import { failureOf, Scope } from './scope.ts';
@@ -23,6 +23,8 @@ export interface EnqueueTarget {
   readonly queue: string;
   /** `messaging.system`. */
   readonly system: string;
+  /** Which of the queues of that name and system, where there may be several. */
+  readonly home?: string | undefined;
 }
 
 /** A task that is known and not yet in anybody's hands. */
@@ -66,11 +68,16 @@ export class QueuedTask {
     if (this.#origin === undefined) describeTask(scope, this.id, this.input);
     const traceparent = scope.traceparent;
     scope.emit(EVENT.metadata, {
-      body: { queue_system: target.system, queue: target.queue, traceparent: traceparent ?? null },
+      body: {
+        queue_system: target.system,
+        queue: target.queue,
+        ...(target.home !== undefined && { queue_home: target.home }),
+        traceparent: traceparent ?? null,
+      },
       attributes: { [ATTR.taskId]: this.id, [ATTR.attempt]: 1 },
     });
     try {
-      const value = await scope.run(() => push(traceparent === undefined ? {} : { traceparent }));
+      const value = await scope.run(() => push(this.#carrier(traceparent)));
       this.#state = 'queued';
       this.#origin?.stage(
         'queue_push',
@@ -85,6 +92,11 @@ export class QueuedTask {
       scope.end(failure);
       throw error;
     }
+  }
+
+  #carrier(traceparent: string | undefined): TraceCarrier {
+    if (traceparent === undefined) return {};
+    return { ...carriedBy(this.input), traceparent };
   }
 
   /** Ends a task that no queue took: it must not look queued for ever. Does nothing once it is queued or refused. */

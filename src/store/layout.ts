@@ -35,6 +35,8 @@ export const OWN_NAMES = {
   feed: '_feed',
   webhooks: '_webhooks',
   lock: '_lock.json',
+  /** What this directory is called. */
+  directory: '_directory.json',
   /** JSONL: what retention has removed. */
   pruned: '_pruned.jsonl',
 } as const;

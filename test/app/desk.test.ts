@@ -29,7 +29,7 @@ async function open(): Promise<Opened> {
   const { config, reader } = trail;
   const queue = new InProcessQueue({ name: 'agent', concurrency: 1 });
   const desk = new Desk({ config, queue, reader });
-  const { app, webhooks } = createWebApp({ config, trail, desk, log: () => {} });
+  const { app, webhooks } = createWebApp({ config, trail, desk, readMetrics: async () => '', log: () => {} });
   const { url, close } = await listen(app);
   onTestFinished(async () => {
     await close();

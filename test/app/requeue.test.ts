@@ -19,7 +19,7 @@ class KnowingQueue extends InProcessQueue {
   readonly pushed: Job[] = [];
 
   constructor(known: readonly string[] = []) {
-    super({ name: 'agent', concurrency: 1 });
+    super({ name: 'agent', concurrency: 1, home: 'here' });
     this.system = 'in_process';
     this.known = known;
   }
@@ -94,11 +94,23 @@ test('a task that waited in Redis and is gone from there comes back as it was, o
   ]);
 });
 
+test('a task that says whose queue it was in comes back there', async () => {
+  const jobs = await requeue({ tasks: [task('task-1', { queue_home: 'here' })], isVolatile: true });
+  expect(jobs.map(({ taskId }) => taskId)).toEqual(['task-1']);
+});
+
+test('what the spans of its attempts say of a task is known again', async () => {
+  const known = { source: 'webhook', provider: 'github', assigned_agent: 'claude', model: 'opus' };
+  const [job] = await requeue({ tasks: [task('task-1', { ...known, traceparent: null })] });
+  expect(job?.carrier).toEqual(known);
+});
+
 test.each<[string, Case]>([
   ['that Redis knows, waiting or over', { tasks: [task('task-1')], known: ['task-1'] }],
   ['that runs: its worker has it', { tasks: [task('task-1', { status: 'running' })] }],
   ['that is young', { tasks: [task('task-1', { created_at: new Date().toISOString() })] }],
   ['of another queue', { tasks: [task('task-1', { queue_system: 'bullmq' })] }],
+  ['of such a queue elsewhere', { tasks: [task('task-1', { queue_home: 'elsewhere' })], isVolatile: true }],
   ['of no queue at all', { tasks: [task('task-1', { queue_system: null })] }],
   [
     'that was taken while the list was read',
