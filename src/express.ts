@@ -60,7 +60,8 @@ function openLedger(onError: ((error: unknown) => void) | undefined): DeliveryLe
 export function serveLogs(trail: Trail, options: ServeOptions = {}): HttpHandler {
   // Not spread over the setting: `token: undefined` must not open what the setting closes.
   const token = options.token ?? trail.config.apiToken;
-  return createLogs({ reader: trail.reader, intake: options.intake, token });
+  const { traceUrls } = trail.config;
+  return createLogs({ reader: trail.reader, intake: options.intake, token, traceUrls });
 }
 
 /** `GET /healthz` and `GET /readyz` of a trail, to be mounted at the root. */

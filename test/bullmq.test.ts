@@ -104,6 +104,8 @@ test('task id and trace context travel in the telemetry metadata, and the data s
     traceparent: expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/),
     message: '@agent review',
     source_metadata: { repo: 'acme/app' },
+    source: 'webhook',
+    provider: 'github',
   });
   expect(await endOf(task.id, 'queued')).toMatchObject({ queue_system: 'bullmq', queue: 'agent' });
 });

@@ -87,6 +87,7 @@ const ROWS: readonly (readonly [string, string, keyof Config, unknown])[] = [
   ['TASK_LOGS_API_TOKEN', 'sixteen letters!', 'apiToken', 'sixteen letters!'],
   ['TASK_LOGS_CONCURRENCY', ' 5 ', 'concurrency', 5],
   ['TASK_LOGS_ATTEMPTS', '1', 'attemptsMax', 1],
+  ['TASK_LOGS_TRACE_URL', 'http://j/{trace_id}', 'traceUrls', ['http://j/{trace_id}']],
   ['HOST', '::1', 'host', '::1'],
   ['HOST', '127.0.0.2', 'otlpHost', '127.0.0.2'],
   ['PORT', '65535', 'port', 65535],

@@ -109,6 +109,26 @@ test('the token of the settings guards the API; an option that is undefined does
   expect((await fetch(`${url}/c/tasks`, { headers: mine })).status).toBe(200);
 });
 
+test("a task's links say where its trace can be looked at, as the settings have it", async () => {
+  const config = { ...trail.config, traceUrls: ['http://jaeger.test/trace/{trace_id}?task={task_id}'] };
+  const url = await serve((app) => {
+    mountWebhooks(app);
+    app.use('/api', serveLogs({ ...trail, reader: trail.reader, config }));
+  });
+  const { task_ids } = (await (await deliver(url, comment('@agent review'))).json()) as {
+    task_ids: string[];
+  };
+  const task = await until(async () => {
+    const found = await fetch(`${url}/api/tasks/${task_ids[0]}`, { headers: { authorization } });
+    return found.ok ? ((await found.json()) as { trace_id: string; links: { traces: string[] } }) : undefined;
+  }, 'the task');
+  expect(task.trace_id).toMatch(/^[0-9a-f]{32}$/);
+  expect(task.links).toMatchObject({
+    trace: `http://jaeger.test/trace/${task.trace_id}?task=${task_ids[0]}`,
+    traces: [`http://jaeger.test/trace/${task.trace_id}?task=${task_ids[0]}`],
+  });
+});
+
 test('tasks are taken when somebody takes them, else refused with 503', async () => {
   const orders: unknown[] = [];
   const url = await serve((app) => {

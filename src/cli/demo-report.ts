@@ -1,6 +1,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { STAGES } from '../model/documents.ts';
+import { objectOf } from '../model/json.ts';
+import { taskTraceLinks } from '../model/trace-url.ts';
 import { TASK_FILES } from '../store/layout.ts';
 
 /** What a trace of one delivery is made of, outermost first; each hangs below the one before it. */
@@ -70,8 +72,9 @@ export async function printTask(at: {
   readonly logDir: string;
   readonly taskId: string;
   readonly url: string;
+  readonly traceUrls: readonly string[];
 }): Promise<void> {
-  const { logDir, taskId, url } = at;
+  const { logDir, taskId, url, traceUrls } = at;
   const dir = join(logDir, taskId);
   print(`\n${dir}/`);
   for (const file of (await readdir(dir)).sort()) {
@@ -84,6 +87,8 @@ export async function printTask(at: {
   }
   const spans = spansOf(await readFile(join(dir, TASK_FILES.trace), 'utf8').catch(() => ''));
   print(`\ntrace     ${spans[0]?.traceId ?? 'none'}`);
+  const metadata: unknown = JSON.parse(await readFile(join(dir, TASK_FILES.metadata), 'utf8'));
+  for (const link of taskTraceLinks(traceUrls, objectOf(metadata)).traces ?? []) print(`          ${link}`);
   printSpans(spans, undefined, 1);
   print('\nREST, while the service runs');
   for (const part of ['metadata', 'input', 'webhook-flow', 'agent-output', 'final-result', 'full']) {

@@ -23,12 +23,13 @@ export async function demo(keepRunning: boolean): Promise<number> {
   const logDir = await mkdtemp(join(tmpdir(), 'tasktrail-demo-'));
   const config = loadConfig({
     flags: { PORT: '0', TASK_LOGS_OTLP_PORT: '0', TASK_LOGS_DIR: logDir, GITHUB_WEBHOOK_SECRET: secret },
-    // The demo is the same on every machine: of the environment it takes where traces go, nothing else.
+    // The demo is the same on every machine: of the environment it takes where traces go and are seen, nothing else.
     env: pickEnvironment([
       'HOME',
       'OTEL_EXPORTER_OTLP_ENDPOINT',
       'OTEL_EXPORTER_OTLP_PROTOCOL',
       'OTEL_EXPORTER_OTLP_TIMEOUT',
+      'TASK_LOGS_TRACE_URL',
     ]),
     cwd: logDir,
   });
@@ -49,7 +50,7 @@ export async function demo(keepRunning: boolean): Promise<number> {
     const taskId = await sendWebhook(service, secret);
     await followTask(service, taskId, interrupted.signal);
     const missing = await waitForTrace(logDir, taskId, interrupted.signal);
-    await printTask({ logDir, taskId, url: service.url ?? '' });
+    await printTask({ logDir, taskId, url: service.url ?? '', traceUrls: config.traceUrls });
     isShown = true;
     for (const problem of missing) print(`MISSING   ${problem}`);
     if (keepRunning && missing.length === 0 && !interrupted.signal.aborted) {

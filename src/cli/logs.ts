@@ -5,6 +5,7 @@ import { TasktrailError } from '../errors.ts';
 import { isTerminal, OUTPUT_TYPES } from '../model/documents.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import type { TaskFlow } from '../model/task-reading.ts';
+import { taskTraceLinks } from '../model/trace-url.ts';
 import { createReader } from '../store/reader.ts';
 import { GrowingLines } from './growing-lines.ts';
 import { createLineFormat, type LineFormat } from './line-format.ts';
@@ -38,7 +39,7 @@ const KINDS: Readonly<Record<TaskFlow, Kind>> = { 'webhook-flow': 'stage', 'agen
  */
 export async function printLogs(wanted: string | undefined, flags: LogsFlags): Promise<number> {
   const types = readTypes(flags.type);
-  const { logDir } = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
+  const { logDir, traceUrls } = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
   const shelf = { logDir, reader: createReader(logDir) };
   const printer = new Printer(types, flags.json === true);
   const taskId = flags.follow === true ? await waitForTask(shelf, wanted) : await pickTask(shelf, wanted);
@@ -48,7 +49,17 @@ export async function printLogs(wanted: string | undefined, flags: LogsFlags): P
   if (printer.isClosed) return 0;
   const result = await shelf.reader.readDocument(taskId, 'final-result');
   if (result !== undefined) await printer.print('final', [JSON.stringify(result)]);
+  if (flags.json !== true) await sayTrace(shelf, taskId, traceUrls);
   return 0;
+}
+
+/** Beside what is recorded, so on standard error: a pipe gets the task alone. */
+async function sayTrace({ reader }: TaskShelf, taskId: string, traceUrls: readonly string[]): Promise<void> {
+  if (traceUrls.length === 0) return;
+  // Damaged or unreadable: everything else of the task is printed, and a link is not worth a failure.
+  const metadata = await reader.readDocument(taskId, 'metadata').catch(() => undefined);
+  const { trace } = taskTraceLinks(traceUrls, metadata ?? {});
+  if (trace !== undefined) process.stderr.write(`trace: ${escapeLine(trace)}\n`);
 }
 
 function readTypes(value: string | undefined): ReadonlySet<string> | undefined {

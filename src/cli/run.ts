@@ -5,7 +5,9 @@ import { DIALECT_NAMES } from '../agent/dialects.ts';
 import { type Config, inheritedEnvironment, loadConfig } from '../config.ts';
 import { TasktrailError } from '../errors.ts';
 import type { AgentOutcome, RunAgentOptions } from '../model/agent.ts';
+import { taskTraceLinks } from '../model/trace-url.ts';
 import { startTask } from '../record/attempt.ts';
+import { readTraceparent } from '../record/carrier.ts';
 import { AgentFailedError } from '../record/task.ts';
 import { agentName, commandLine, guessDialect } from './agent-words.ts';
 import { Interrupts, signalExitCode } from './interrupts.ts';
@@ -57,8 +59,9 @@ interface Order {
 interface RunEnd {
   readonly exitCode: number;
   readonly status: 'completed' | 'failed' | 'cancelled';
-  /** Undefined, as the outcome, when it was not recorded. */
+  /** Undefined, as what follows, when it was not recorded. */
   readonly taskId?: string;
+  readonly traceparent?: string | undefined;
   readonly outcome?: AgentOutcome;
   /** Why it could not be started, or not be recorded. */
   readonly problem?: string;
@@ -102,7 +105,7 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
   // What is left is a reader who takes his time.
   interrupts.letThrough();
   for (const problem of problems) if (problem !== undefined) terminal.say(problem);
-  if (isVerbose) terminal.say(lastLine(end, config.logDir));
+  if (isVerbose) for (const line of lastLines(end, config)) terminal.say(line);
   await Promise.all([terminal.stdout.drained(), terminal.stderr.drained()]);
   interrupts.stop();
   return end.exitCode;
@@ -164,7 +167,8 @@ async function runRecorded(order: Order, parts: RunParts): Promise<RunEnd> {
   try {
     const outcome = await task.runAgent(order.command, agentOptions(order, parts));
     task.end();
-    return { taskId: task.id, exitCode: exitCodeOf(outcome, interrupts), status: 'completed', outcome };
+    const exitCode = exitCodeOf(outcome, interrupts);
+    return { taskId: task.id, traceparent: task.traceparent, exitCode, status: 'completed', outcome };
   } catch (error) {
     if (!(error instanceof AgentFailedError)) {
       task.fail(error);
@@ -183,6 +187,7 @@ async function runRecorded(order: Order, parts: RunParts): Promise<RunEnd> {
     else task.fail(error);
     return {
       taskId: task.id,
+      traceparent: task.traceparent,
       exitCode: exitCodeOf(outcome, interrupts),
       status: isCancelled ? 'cancelled' : 'failed',
       outcome,
@@ -238,15 +243,19 @@ function exitCodeOfBare(end: UnrecordedEnd, interrupts: Interrupts): number {
   return end.exitCode ?? (end.signal === null ? 1 : signalExitCode(end.signal));
 }
 
-function lastLine({ taskId, status, outcome }: RunEnd, logDir: string): string {
-  if (taskId === undefined) return `${status}, not recorded`;
+function lastLines(end: RunEnd, { logDir, traceUrls }: Config): readonly string[] {
+  const { taskId, traceparent, status, outcome } = end;
+  if (taskId === undefined) return [`${status}, not recorded`];
   const { costUsd = null, inputTokens = null, outputTokens = null } = outcome?.usage ?? {};
   const amounts = amountsText({
     cost_usd: costUsd,
     input_tokens: inputTokens,
     output_tokens: outputTokens,
   });
-  return `${taskId} ${status}${amounts === '' ? '' : `, ${amounts}`}: ${resolve(logDir, taskId)}`;
+  const ending = `${taskId} ${status}${amounts === '' ? '' : `, ${amounts}`}: ${resolve(logDir, taskId)}`;
+  const ids = { task_id: taskId, trace_id: readTraceparent(traceparent)?.traceId ?? null };
+  const { trace } = taskTraceLinks(traceUrls, ids);
+  return trace === undefined ? [ending] : [ending, `trace: ${trace}`];
 }
 
 function isDirectory(path: string): boolean {

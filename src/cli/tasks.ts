@@ -3,6 +3,7 @@ import { TasktrailError } from '../errors.ts';
 import { isTerminal, TASK_STATUSES, type TaskStatus } from '../model/documents.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
 import type { TaskDocument, TaskQuery } from '../model/task-reading.ts';
+import { taskTraceLinks } from '../model/trace-url.ts';
 import { mapBounded } from '../store/listing.ts';
 import { createReader, type LogReader } from '../store/reader.ts';
 import { ageText, costText, countText, secondsText, UNKNOWN } from './amounts.ts';
@@ -70,7 +71,7 @@ interface Shown {
 /** Prints the tasks of the log directory, newest first; reads the files, whoever holds the directory. */
 export async function printTasks(flags: TasksFlags): Promise<number> {
   const query = readQuery(flags, Date.now());
-  const { logDir } = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
+  const { logDir, traceUrls } = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
   const reader = createReader(logDir);
   const out = new TerminalStream(1);
   let table: Table | undefined;
@@ -78,7 +79,7 @@ export async function printTasks(flags: TasksFlags): Promise<number> {
   for await (const tasks of batchesOf(reader, query, flags.all === true)) {
     const nowMs = Date.now();
     let text = '';
-    if (flags.json === true) text = tasks.map(jsonOf).join('');
+    if (flags.json === true) text = tasks.map((task) => jsonOf(task, traceUrls)).join('');
     else {
       const rows = tasks.map((task) => cellsOf(task, nowMs));
       if (table === undefined && rows.length > 0) {
@@ -168,9 +169,10 @@ async function readUndamaged(
   }
 }
 
-function jsonOf({ metadata, result }: Shown): string {
+function jsonOf({ metadata, result }: Shown, traceUrls: readonly string[]): string {
   const { success = null, error = null, metrics = null } = result ?? {};
-  return `${JSON.stringify({ ...metadata, success, error, metrics })}\n`;
+  const links = taskTraceLinks(traceUrls, metadata);
+  return `${JSON.stringify({ ...metadata, success, error, metrics, links })}\n`;
 }
 
 function cellsOf({ metadata, result, message }: Shown, nowMs: number): readonly Cell[] {

@@ -7,6 +7,7 @@ export const ATTR = {
   taskId: 'tasktrail.task.id',
   taskIds: 'tasktrail.task.ids',
   attempt: 'tasktrail.task.attempt',
+  taskSource: 'tasktrail.task.source',
 
   webhookPrefix: 'tasktrail.webhook.',
   webhookProvider: 'tasktrail.webhook.provider',

@@ -136,6 +136,7 @@ function attributesOf(
     [ATTR.workflowId]: workflowId,
     [ATTR.workItemId]: fact.work_item_id ?? undefined,
     [ATTR.taskId]: fact.task_id ?? undefined,
+    [ATTR.genAiWorkflowName]: name,
     [ATTR.phaseName]: level.phase ?? undefined,
     [ATTR.stepName]: level.step ?? undefined,
     ...(level.step !== null && {
@@ -144,7 +145,6 @@ function attributesOf(
     }),
     ...(isWorkflow(level) && {
       [ATTR.genAiOperation]: 'invoke_workflow',
-      [ATTR.genAiWorkflowName]: name,
       [ATTR.pipelineName]: name,
       [ATTR.pipelineRunId]: workflowId,
       [ATTR.pipelineResult]: end === undefined ? undefined : textOf(payloadOf(end).status),

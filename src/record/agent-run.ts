@@ -35,10 +35,12 @@ export class AgentRun implements AgentRecording {
   readonly #tools = new Map<string, Scope>();
   /** Calls that an earlier process recorded and whose result has not been seen. */
   readonly #replayed = new Map<string, { readonly call: AgentOutput; readonly timeMs: number }>();
+  readonly #agent: string;
   #model: string | null = null;
 
   constructor(task: RunOwner, { agent, parent, origin }: AgentRunStart) {
     this.#task = task;
+    this.#agent = agent;
     this.#scope = new Scope({
       name: `invoke_agent ${agent}`,
       kind: 'internal',
@@ -153,6 +155,7 @@ export class AgentRun implements AgentRecording {
       attributes: {
         ...this.#task.spanAttributes,
         [ATTR.genAiOperation]: 'execute_tool',
+        [ATTR.genAiAgentName]: this.#agent,
         [ATTR.genAiToolName]: name,
         [ATTR.genAiToolCallId]: callId,
       },

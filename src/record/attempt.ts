@@ -5,9 +5,10 @@ import { checkId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 import { isoFromMs } from '../model/time.ts';
 import { taskIdsOf, withTaskIds } from './active.ts';
-import { contextFromCarrier, type TraceCarrier } from './carrier.ts';
+import { carrierOf, contextFromCarrier, type TraceCarrier } from './carrier.ts';
 import { HEARTBEAT_SECONDS, keepAlive } from './heartbeat.ts';
 import { mintMoment, mintTaskId } from './mint.ts';
+import type { SpanAttributes } from './recorder.ts';
 import { Scope } from './scope.ts';
 import { Task } from './task.ts';
 
@@ -66,7 +67,7 @@ export function startTask(input: TaskInput): Task {
     name: `process ${input.source}`,
     kind: 'internal',
     parent: withTaskIds(context.active(), [id]),
-    attributes: { [ATTR.taskId]: id, [ATTR.attempt]: 1, [ATTR.genAiAgentName]: input.agent },
+    attributes: { [ATTR.taskId]: id, [ATTR.attempt]: 1, ...kindOf(carriedBy(input)) },
   });
   const task = new Task(scope, { ...input, id, attempt: 1 });
   describeTask(scope, id, input);
@@ -87,6 +88,7 @@ export async function recordAttempt<T>(input: AttemptInput, fn: (task: Task) => 
       [ATTR.messagingSystem]: input.system,
       [ATTR.messagingDestination]: input.queue,
       [ATTR.messagingMessageId]: input.messageId,
+      ...kindOf(input.carrier),
     },
   });
   const task = new Task(scope, { ...input, id });
@@ -96,6 +98,21 @@ export async function recordAttempt<T>(input: AttemptInput, fn: (task: Task) => 
     else if (input.willRetry(error)) task.retryLater(error, input.retryMetadata);
     else task.fail(error);
   });
+}
+
+/** What a queue carries of a task, beside the trace, to the spans of its attempts. */
+export function carriedBy({ source, provider, agent, model }: TaskInput): TraceCarrier {
+  return carrierOf({ source, provider, assigned_agent: agent, model });
+}
+
+/** By what attempts are told apart when they are counted; the agent and the model, where they become known later, later. */
+function kindOf({ source, provider, assigned_agent, model }: TraceCarrier): SpanAttributes {
+  return {
+    [ATTR.taskSource]: source,
+    [ATTR.webhookProvider]: provider,
+    [ATTR.genAiAgentName]: assigned_agent,
+    [ATTR.genAiRequestModel]: model,
+  };
 }
 
 /** The facts that make a task known before anything works on it: `queued`, and its input. */

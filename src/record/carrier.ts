@@ -1,10 +1,29 @@
 import { type Context, createTraceState, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { isSpanId, isTraceId } from '../model/ids.ts';
 
-/** W3C Trace Context as it travels beside a job, in its standard header names. */
+/**
+ * What travels beside a job for the spans of its attempts: W3C Trace Context in its standard header names, and what they
+ * say of the task, in the names of `metadata.json`.
+ */
 export interface TraceCarrier {
   readonly traceparent?: string;
   readonly tracestate?: string;
+  readonly source?: string;
+  readonly provider?: string;
+  readonly assigned_agent?: string;
+  readonly model?: string;
+}
+
+const NAMES = ['traceparent', 'tracestate', 'source', 'provider', 'assigned_agent', 'model'] as const;
+
+/** The carrier in an object that has more: an envelope, `metadata.json`. What is no text counts as left out. */
+export function carrierOf(fields: Readonly<Record<string, unknown>>): TraceCarrier {
+  const carrier: { [Name in (typeof NAMES)[number]]?: string } = {};
+  for (const name of NAMES) {
+    const value = fields[name];
+    if (typeof value === 'string') carrier[name] = value;
+  }
+  return carrier;
 }
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})/;

@@ -27,6 +27,8 @@ export interface DecisionInput {
 /** One run of a workflow, as this process takes part in it. */
 export interface WorkflowRun {
   readonly workflowId: string;
+  /** On every span, so that phases and steps of one workflow can be counted apart from those of another. */
+  readonly name: string;
   readonly progress: Progress;
   /** False when other processes may have started things that nobody here knows of: then the store counts attempts. */
   readonly knowsAttempts: boolean;
@@ -97,7 +99,7 @@ export abstract class Level {
       name: title,
       kind: 'internal',
       parent,
-      attributes: { ...identity, ...own },
+      attributes: { ...identity, [ATTR.genAiWorkflowName]: run.name, ...own },
       ...(run.knowsAttempts && known),
       resumed: this.opening.resumed?.ids,
     });

@@ -150,6 +150,7 @@ export class Task {
     const name = options.name ?? command[0]?.split(/[\\/]/).pop() ?? 'agent';
     const key = options.key ?? `run-${this.#runs + 1}`;
     const parent = this.#parent();
+    this.#scope.setAttributes({ [ATTR.genAiAgentName]: name });
     let outcome = await this.recallAgent(command, { ...options, key });
     if (outcome === undefined) {
       this.#runs += 1;

@@ -58,10 +58,10 @@ export class Workflow extends Level {
   #asleep: Resumption | undefined;
 
   /** Opened by `startWorkflow`, `resumeWorkflow` or those of a task. */
-  constructor(name: string, start: WorkflowStart) {
-    checkName('workflow', name);
+  constructor(start: WorkflowStart) {
     const { run, parent, traceId } = start;
-    const id = run.workflowId;
+    const { workflowId: id } = run;
+    const name = checkName('workflow', run.name);
     super({
       run,
       parent,
@@ -71,7 +71,6 @@ export class Workflow extends Level {
       identity: identityOf(id, start),
       own: {
         [ATTR.genAiOperation]: 'invoke_workflow',
-        [ATTR.genAiWorkflowName]: name,
         [ATTR.pipelineName]: name,
         [ATTR.pipelineRunId]: id,
       },
@@ -220,8 +219,8 @@ export class Workflow extends Level {
 export function openWorkflow(name: string, start: WorkflowOptions & WorkflowPlace): Workflow {
   const given = start.workflowId;
   const workflowId = given === undefined ? mintWorkflowId(start.workItemId) : checkWorkflowId(given);
-  const run = { workflowId, progress: new Progress(), knowsAttempts: given === undefined };
-  return new Workflow(name, { ...start, run });
+  const run = { workflowId, name, progress: new Progress(), knowsAttempts: given === undefined };
+  return new Workflow({ ...start, run });
 }
 
 /**
@@ -233,10 +232,11 @@ export function continueWorkflow(id: string, start: ResumedStart): Workflow {
   const known = checkKnown(start.known, workflowId);
   const progress = progressOf(known);
   const workItemId = start.workItemId ?? known?.work_item_id ?? undefined;
-  return new Workflow(start.name ?? known?.name ?? id, {
+  const name = start.name ?? known?.name ?? id;
+  return new Workflow({
     ...start,
     ...(workItemId !== undefined && { workItemId }),
-    run: { workflowId, progress, knowsAttempts: true },
+    run: { workflowId, name, progress, knowsAttempts: true },
     traceId: traceOf(known),
     resumption: {
       isStartKnown: isStartKnown(known, progress),

@@ -3,6 +3,7 @@ import { TasktrailError } from '../errors.ts';
 import { checkId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
+import { taskTraceLinks } from '../model/trace-url.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './answer.ts';
 import { type Intake, readTaskOrder } from './intake.ts';
 import type { Reader } from './reader.ts';
@@ -17,6 +18,8 @@ export interface ServeLogsOptions {
   readonly intake?: Intake | undefined;
   /** When given, every request needs `Authorization: Bearer <token>`. */
   readonly token?: string | undefined;
+  /** Templates of addresses where a trace can be looked at, as `Config.traceUrls` has them. Default none. */
+  readonly traceUrls?: readonly string[] | undefined;
   /** Failures of our own, which the client sees only as a 500. Default: a process warning. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
@@ -41,13 +44,13 @@ const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 
 /** The REST API under `/tasks`, `/workflows`, `/events` and `/webhooks`, as a handler for Express 4, Express 5 or a bare node:http server. */
 export function serveLogs(options: ServeLogsOptions): HttpHandler {
-  const { reader, intake } = options;
+  const { reader, intake, traceUrls = [] } = options;
   const routes: Record<string, Methods> = {
     '/tasks': { GET: listTasks(reader), POST: submitTask(intake) },
-    '/tasks/:id': { GET: showTask(reader) },
+    '/tasks/:id': { GET: showTask(reader, traceUrls) },
     '/tasks/:id/cancel': { POST: cancelTask(intake) },
     '/tasks/:id/logs/full': { GET: showFull(reader) },
-    ...workflowRoutes(reader),
+    ...workflowRoutes(reader, traceUrls),
     ...webhookRoutes(reader),
   };
   for (const part of PARTS) {
@@ -90,15 +93,16 @@ function cancelTask(intake: Intake | undefined): Answer {
   };
 }
 
-function showTask(reader: Reader): Answer {
+function showTask(reader: Reader, traceUrls: readonly string[]): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
     const metadata = await reader.readDocument(id, 'metadata');
     if (metadata === undefined) throw missing(`task ${id}`);
     const logs = `${req.baseUrl}/tasks/${id}/logs`;
-    const links: Record<string, string> = {};
+    const links: Record<string, unknown> = {};
     for (const part of PARTS) links[part.key] = `${logs}/${pathOf(part)}`;
     links.full = `${logs}/full`;
+    Object.assign(links, taskTraceLinks(traceUrls, metadata));
     const workflows = workflowLinks(req.baseUrl, metadata.workflow_ids);
     sendJson(res, { status: 200, value: { ...metadata, links: { ...links, workflows } } });
   };

@@ -1,6 +1,7 @@
 import { TasktrailError } from '../errors.ts';
 import { checkWorkflowId, isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import type { JsonObject, JsonValue } from '../model/json.ts';
+import { workflowTraceLinks } from '../model/trace-url.ts';
 import type { StoredWorkflow } from '../model/workflow.ts';
 import { arrayText, objectText, sendJson, streamJson } from './answer.ts';
 import type { Reader } from './reader.ts';
@@ -8,10 +9,13 @@ import type { Answer, Methods, RoutedRequest } from './routes.ts';
 import { readEventsQuery, readFeedQuery, readWorkflowQuery } from './workflow-query.ts';
 
 /** The paths under `/workflows`, and the feed of all their events under `/events`. */
-export function workflowRoutes(reader: Reader): Readonly<Record<string, Methods>> {
+export function workflowRoutes(
+  reader: Reader,
+  traceUrls: readonly string[],
+): Readonly<Record<string, Methods>> {
   return {
-    '/workflows': { GET: listWorkflows(reader) },
-    '/workflows/:id': { GET: showWorkflow(reader) },
+    '/workflows': { GET: listWorkflows(reader, traceUrls) },
+    '/workflows/:id': { GET: showWorkflow(reader, traceUrls) },
     '/workflows/:id/events': { GET: showEvents(reader) },
     '/events': { GET: showFeed(reader) },
   };
@@ -26,18 +30,19 @@ export function workflowLinks(baseUrl: string, ids: JsonValue | undefined): Reco
   return links;
 }
 
-function listWorkflows(reader: Reader): Answer {
+function listWorkflows(reader: Reader, traceUrls: readonly string[]): Answer {
   return async (req, res) => {
     const page = await reader.listWorkflows(readWorkflowQuery(req.url ?? ''));
-    const items = page.items.map((item) => ({ ...item, links: linksOf(req.baseUrl, item) }));
+    const items = page.items.map((item) => ({ ...item, links: linksOf(req.baseUrl, item, traceUrls) }));
     sendJson(res, { status: 200, value: { items, next_cursor: page.nextCursor } });
   };
 }
 
-function showWorkflow(reader: Reader): Answer {
+function showWorkflow(reader: Reader, traceUrls: readonly string[]): Answer {
   return async (req, res) => {
     const { state, events, document, upload } = await readFound(reader, req);
-    const links = linksOf(req.baseUrl, { workflow_id: state.workflow_id, task_ids: state.task_ids });
+    const { workflow_id, task_ids, trace_id } = state;
+    const links = linksOf(req.baseUrl, { workflow_id, task_ids, trace_id }, traceUrls);
     // The document's own fields where the state has others of that name: those of the event that ended it.
     const end = document && { attempt: document.attempt, trace_id: document.trace_id ?? state.trace_id };
     sendJson(res, { status: 200, value: { ...document, ...state, ...end, events, upload, links } });
@@ -71,13 +76,14 @@ async function readFound(reader: Reader, req: RoutedRequest): Promise<StoredWork
   return workflow;
 }
 
-function linksOf(baseUrl: string, { workflow_id: id, task_ids: taskIds }: JsonObject): JsonObject {
+function linksOf(baseUrl: string, workflow: JsonObject, traceUrls: readonly string[]): JsonObject {
+  const { workflow_id: id, task_ids: taskIds } = workflow;
   const self = `${baseUrl}/workflows/${id}`;
   const tasks: Record<string, string> = {};
   for (const taskId of Array.isArray(taskIds) ? taskIds : []) {
     if (isPathSafeId(taskId)) tasks[taskId] = `${baseUrl}/tasks/${taskId}`;
   }
-  return { self, events: `${self}/events`, tasks };
+  return { self, events: `${self}/events`, tasks, ...workflowTraceLinks(traceUrls, workflow) };
 }
 
 function* textsOf(values: readonly unknown[]): Generator<string> {

@@ -309,3 +309,19 @@ test('-f follows a task of a running service to its end', async () => {
   expect(stdout).toMatch(/ tool_call {4}\w+[\s\S]* completed /);
   expect((await logs(cwd)).stdout).toBe(stdout);
 });
+
+test('with somewhere to look at traces a last line says where, beside the output; for programs there is none', async () => {
+  const trace_id = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const cwd = await withTasks({ ...REVIEW, metadata: { ...REVIEW.metadata, trace_id } });
+  const env = { TASK_LOGS_TRACE_URL: 'http://j.test/trace/{trace_id} http://other.test/{trace_id}' };
+  const plain = await logs(cwd, REVIEW.id);
+  for (const args of [[REVIEW.id], ['-f', REVIEW.id]]) {
+    const linked = await runCommand(['logs', ...args], { cwd, input: '', env });
+    expect(linked).toEqual({ ...plain, stderr: `trace: http://j.test/trace/${trace_id}\n` });
+  }
+  const json = await runCommand(['logs', '--json', REVIEW.id], { cwd, input: '', env });
+  expect(json).toMatchObject({ code: 0, stderr: '' });
+  // A link is no reason to fail: the rest is all there.
+  writeFileSync(join(cwd, 'logs', REVIEW.id, 'metadata.json'), '{');
+  expect(await runCommand(['logs', REVIEW.id], { cwd, input: '', env })).toEqual(plain);
+});

@@ -196,6 +196,23 @@ test('a demo that keeps running serves its directory until it is interrupted', a
   expect(await demo.stop('SIGINT')).toEqual({ code: 0, signal: null });
 });
 
+test('with somewhere to look at traces the demo says where, and its service does', async () => {
+  const env = {
+    TMPDIR: cwd,
+    TASK_LOGS_TRACE_URL: 'http://j.test/{trace_id} http://g.test/{task_id}/{trace_id}',
+  };
+  const demo = new ServiceProcess({ cwd, args: ['demo', '--keep-running'], env });
+  await expect.poll(() => demo.stdout, { timeout: 15_000 }).toContain('Ctrl-C ends it');
+  const url = /service +(\S+),/.exec(demo.stdout)?.[1] ?? '';
+  const [, traceId, ...printed] = /^trace +(\S+)\n +(\S+)\n +(\S+)$/m.exec(demo.stdout) ?? [];
+  const { items } = (await (await fetch(`${url}/api/tasks`)).json()) as { items: { task_id: string }[] };
+  const id = items[0]?.task_id;
+  expect(printed).toEqual([`http://j.test/${traceId}`, `http://g.test/${id}/${traceId}`]);
+  const { links } = (await (await fetch(`${url}/api/tasks/${id}`)).json()) as { links: object };
+  expect(links).toMatchObject({ trace: printed[0], traces: printed });
+  expect(await demo.stop('SIGINT')).toEqual({ code: 0, signal: null });
+});
+
 test('a demo that is interrupted stops its service and says so', async () => {
   const demo = new ServiceProcess({ cwd, args: ['demo'], env: { TMPDIR: cwd } });
   await expect.poll(() => demo.stdout, { timeout: 15_000 }).toContain('answered 202');

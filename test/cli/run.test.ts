@@ -180,6 +180,21 @@ test('the dialect is known by the command, and gives typed lines, cost and token
   expect(stderr).toMatch(new RegExp(`^tasktrail: ${id} completed, \\$0\\.\\d{4}, .*: ${cwd}/logs/${id}\n$`));
 });
 
+test('--verbose says where the trace can be looked at, with its id', async () => {
+  const env = { TASK_LOGS_TRACE_URL: 'http://j.test/trace/{trace_id}?task={task_id}' };
+  for (const [script, status] of [
+    ['exit 0', 'completed'],
+    ['exit 3', 'failed'],
+  ] as const) {
+    const { cwd, stderr } = await run(['--verbose', ...sh(script)], { env });
+    const { id, metadata } = taskIn(cwd);
+    const [summary, link] = stderr.trimEnd().split('\n').slice(-2);
+    expect(summary).toMatch(new RegExp(`^tasktrail: ${id} ${status}: `));
+    expect(link).toBe(`tasktrail: trace: http://j.test/trace/${metadata.trace_id}?task=${id}`);
+  }
+  expect((await run(sh('exit 0'), { env })).stderr).toBe('');
+});
+
 test('--message goes to standard input and replaces {message}; what is piped in then stays unread', async () => {
   const { cwd, stdout } = await run(['--message', 'do it', ...sh('cat; echo "[$1]"', '{message}')], {
     input: 'not this',

@@ -34,6 +34,32 @@ async function withTasks(tasks: readonly StoredTask[] = TASKS): Promise<string> 
   return cwd;
 }
 
+const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
+
+test('--json has links to each trace, where there is a trace and something to look at it with', async () => {
+  const cwd = await withTasks([
+    { id: 'task-a', metadata: { trace_id: TRACE_ID } },
+    { id: 'task-b', metadata: { trace_id: null } },
+  ]);
+  const env = { TASK_LOGS_TRACE_URL: 'http://j.test/{trace_id} http://g.test/{task_id}?t={trace_id}' };
+  const linksOf = ({ stdout }: Run): Record<string, unknown> =>
+    Object.fromEntries(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { task_id: string; links: unknown })
+        .map(({ task_id, links }) => [task_id, links]),
+    );
+  expect(linksOf(await runCommand(['tasks', '--json'], { cwd, input: '', env }))).toEqual({
+    'task-a': {
+      trace: `http://j.test/${TRACE_ID}`,
+      traces: [`http://j.test/${TRACE_ID}`, `http://g.test/task-a?t=${TRACE_ID}`],
+    },
+    'task-b': {},
+  });
+  expect(linksOf(await tasks(cwd, '--json'))).toEqual({ 'task-a': {}, 'task-b': {} });
+});
+
 function tasks(cwd: string, ...args: readonly string[]): Promise<Run> {
   return runCommand(['tasks', ...args], { cwd, input: '' });
 }

@@ -130,3 +130,18 @@ test('a clock that stepped back ends no span before it began', () => {
   const [span] = spansOf([stepStart(5, 'a', 's'), stepEnd(2, 'a', 's')]);
   expect(span?.endTimeUnixNano).toBe(span?.startTimeUnixNano);
 });
+
+test('every span has the name of its workflow, whenever that becomes known', () => {
+  const [start, ...rest] = RUN;
+  if (start === undefined) throw new Error('no start');
+  const late = { ...start, timestamp: RUN.at(-1)?.timestamp ?? '' };
+  for (const facts of [RUN, [...rest, late]]) {
+    const names = spansOf(facts).map(
+      ({ attributes }) => plainFromKeyValues(attributes)['gen_ai.workflow.name'],
+    );
+    expect(names).toEqual(['faber', 'faber', 'faber']);
+  }
+  const unnamed = spansOf(rest, true).map(({ attributes }) => plainFromKeyValues(attributes));
+  expect(unnamed.length).toBeGreaterThan(1);
+  for (const attributes of unnamed) expect(attributes).not.toHaveProperty('gen_ai.workflow.name');
+});

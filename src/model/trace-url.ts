@@ -1,0 +1,42 @@
+import { isPathSafeId, isTraceId, isWorkflowId } from './ids.ts';
+import type { JsonObject } from './json.ts';
+
+/** Where a trace can be looked at: all addresses, and the first of them. Without any both are left out. */
+export interface TraceLinks {
+  readonly trace?: string;
+  readonly traces?: readonly string[];
+}
+
+const PLACEHOLDER = /\{(trace_id|task_id|workflow_id)\}/g;
+
+/** Of a task by its `metadata.json`; `{workflow_id}` is the first of its workflows. */
+export function taskTraceLinks(templates: readonly string[], metadata: JsonObject): TraceLinks {
+  const { trace_id, task_id, workflow_ids } = metadata;
+  const workflow_id = Array.isArray(workflow_ids) ? workflow_ids[0] : undefined;
+  return linksFrom(templates, { trace_id, task_id, workflow_id });
+}
+
+/** Of a workflow by its state or document; `{task_id}` is the first of its tasks. */
+export function workflowTraceLinks(templates: readonly string[], workflow: JsonObject): TraceLinks {
+  const { trace_id, task_ids, workflow_id } = workflow;
+  const task_id = Array.isArray(task_ids) ? task_ids[0] : undefined;
+  return linksFrom(templates, { trace_id, task_id, workflow_id });
+}
+
+/** A template that names what is not known gives no link: half a link leads nowhere. */
+function linksFrom(templates: readonly string[], ids: JsonObject): TraceLinks {
+  const { trace_id, task_id, workflow_id } = ids;
+  const values = new Map<string, string>();
+  if (isTraceId(trace_id)) values.set('trace_id', trace_id);
+  if (isPathSafeId(task_id)) values.set('task_id', task_id);
+  if (isWorkflowId(workflow_id)) values.set('workflow_id', workflow_id);
+  const traces = templates.flatMap((template) => {
+    const names = [...template.matchAll(PLACEHOLDER)].map(([, name = '']) => name);
+    if (!names.every((name) => values.has(name))) return [];
+    return [
+      template.replaceAll(PLACEHOLDER, (_, name: string) => encodeURIComponent(values.get(name) ?? '')),
+    ];
+  });
+  const [trace] = traces;
+  return trace === undefined ? {} : { trace, traces };
+}
