@@ -79,6 +79,16 @@ function addService(program: Command, ends: Ends): void {
         json: flags.json === true,
       }),
     );
+  withSettings(program.command('doctor'))
+    .description('what is wrong with the setup (ports, disk, endpoint, Redis, S3, ...), and what to do')
+    .option('--json', 'print JSON')
+    .action(async (flags: Flags) =>
+      ends(
+        await (await import('./doctor.ts')).doctor(settingsOf(flags), flags.config, {
+          json: flags.json === true,
+        }),
+      ),
+    );
   withDirectory(program.command('prune'))
     .description('removes what is older than its retention')
     .option('--dry-run', 'only list what would go')

@@ -7,7 +7,14 @@ import { messageOf } from '../errors.ts';
 import { post } from './post.ts';
 import type { SendResult, Signal, Transport } from './transport.ts';
 
-type Settings = ReturnType<typeof convertLegacyHttpOptions>;
+/** What `OTEL_EXPORTER_OTLP_*` say of one signal: where to, headers, TLS, compression, timeout. */
+export type EndpointSettings = ReturnType<typeof convertLegacyHttpOptions>;
+
+/** A request's headers and body as the settings want them. */
+export interface DressedRequest {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
 
 const compress = promisify(gzip);
 
@@ -17,20 +24,18 @@ const compress = promisify(gzip);
  * seconds and keeps `Retry-After` to itself, and the journal is the one that tries again.
  */
 export class EndpointTransport implements Transport {
-  readonly #settings: Record<Signal, Settings>;
+  readonly #settings: Record<Signal, EndpointSettings>;
   readonly #agents = new Map<Signal, HttpAgent>();
 
   constructor() {
-    this.#settings = { logs: settingsOf('logs'), traces: settingsOf('traces') };
+    this.#settings = { logs: endpointSettings('logs'), traces: endpointSettings('traces') };
   }
 
   async send(signal: Signal, body: Uint8Array): Promise<SendResult> {
-    const { url, compression, timeoutMillis, userAgent } = this.#settings[signal];
+    const { url, timeoutMillis } = this.#settings[signal];
     try {
-      const headers = { ...(await this.#settings[signal].headers()) };
-      if (userAgent !== undefined) headers['User-Agent'] = userAgent;
-      if (compression === 'gzip') headers['Content-Encoding'] = 'gzip';
-      return await post(compression === 'gzip' ? await compress(body) : body, {
+      const { headers, body: dressed } = await dressRequest(this.#settings[signal], body);
+      return await post(dressed, {
         url,
         request: url.startsWith('https:') ? requestHttps : requestHttp,
         agent: await this.#agent(signal),
@@ -58,8 +63,19 @@ export class EndpointTransport implements Transport {
   }
 }
 
-function settingsOf(signal: Signal): Settings {
+/** Read from the environment now. Throws what the standard exporters' package throws for a setting that it cannot use. */
+export function endpointSettings(signal: Signal | 'metrics'): EndpointSettings {
   return convertLegacyHttpOptions({}, signal.toUpperCase(), `v1/${signal}`, {
     'Content-Type': 'application/json',
   });
+}
+
+export async function dressRequest(
+  { headers, userAgent, compression }: EndpointSettings,
+  body: Uint8Array,
+): Promise<DressedRequest> {
+  const dressed = { ...(await headers()) };
+  if (userAgent !== undefined) dressed['User-Agent'] = userAgent;
+  if (compression !== 'gzip') return { headers: dressed, body };
+  return { headers: { ...dressed, 'Content-Encoding': 'gzip' }, body: await compress(body) };
 }

@@ -1,0 +1,124 @@
+import {
+  type Agent,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request as requestHttp,
+} from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { isIP } from 'node:net';
+import type { NetworkFailure } from './network-failure.ts';
+
+/** Whatever is in the same room answers in milliseconds, the other end of the world in half a second. */
+export const ANSWER_MS = 1_500;
+
+/** Enough to know a page by; a stranger's answer may be endless. */
+const ANSWER_BYTES_MAX = 65_536;
+
+export interface HttpQuestion {
+  readonly url: string;
+  /** Sent with POST; undefined: a GET. */
+  readonly body?: Uint8Array | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** For its TLS settings. */
+  readonly agent?: Agent | undefined;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** The first 64 KiB. One that is shorter and has no end is no answer, as it is none for whoever sends. */
+  readonly text: string;
+}
+
+/** One request, for what can be told from its answer, whichever it is. Never rejects. */
+export function askHttp(question: HttpQuestion): Promise<HttpAnswer | NetworkFailure> {
+  const { url, body, headers = {}, agent } = question;
+  return new Promise((resolve) => {
+    let phase: NetworkFailure['phase'] = isIP(hostOf(url)) === 0 ? 'lookup' : 'connect';
+    const fail = (error: unknown): void => resolve({ phase, error });
+    try {
+      const request = url.startsWith('https:') ? requestHttps : requestHttp;
+      const length = body === undefined ? {} : { 'content-length': String(body.byteLength) };
+      const options = {
+        method: body === undefined ? 'GET' : 'POST',
+        headers: { ...headers, ...length },
+        ...(agent !== undefined && { agent }),
+      };
+      const sent = request(url, options, (response) => {
+        readStart(response, (text) => {
+          clearTimeout(timer);
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
+          sent.destroy();
+        });
+      });
+      let isLate = false;
+      const timer = setTimeout(() => {
+        isLate = true;
+        sent.destroy();
+      }, ANSWER_MS);
+      sent.on('socket', (socket) => {
+        socket.once('lookup', () => {
+          phase = 'connect';
+        });
+        socket.once('connect', () => {
+          phase = 'answer';
+        });
+      });
+      sent.on('error', (error) => {
+        clearTimeout(timer);
+        fail(isLate ? undefined : error);
+      });
+      // After an error or an answer it says nothing more.
+      sent.on('close', () => {
+        clearTimeout(timer);
+        fail(isLate ? undefined : new Error('the connection was closed before the answer'));
+      });
+      sent.end(body);
+    } catch (error) {
+      // A URL or a header that node:http refuses.
+      fail(error);
+    }
+  });
+}
+
+export function isAnswer(found: HttpAnswer | NetworkFailure): found is HttpAnswer {
+  return 'status' in found;
+}
+
+/** The value when the text is JSON and an object. */
+export function jsonOf({ text }: HttpAnswer): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    // Fields of an object that was parsed are unknown until each is looked at.
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    // A SyntaxError: no JSON.
+    return undefined;
+  }
+}
+
+/** The host of a URL, an IPv6 address without its brackets; empty for what is no URL. */
+export function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, '') : '';
+}
+
+/** Scheme, host, port and path, without user, password and query, which may hold a key. */
+export function placeOfUrl(url: string): string {
+  const { protocol, host, pathname } = new URL(url);
+  return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
+}
+
+/** Called with what there is at the end or at the limit, whichever comes first. */
+function readStart(response: IncomingMessage, done: (text: string) => void): void {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const end = (): void => done(Buffer.concat(chunks).subarray(0, ANSWER_BYTES_MAX).toString('utf8'));
+  response.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes >= ANSWER_BYTES_MAX) end();
+  });
+  response.on('end', end);
+  // Cut off: the request's own error speaks for it.
+  response.on('error', () => undefined);
+}
