@@ -1,0 +1,131 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { join, resolve } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+
+/** One instruction, its continuations joined: `COPY`, `src ./src`. */
+interface Instruction {
+  readonly name: string;
+  readonly rest: string;
+}
+
+const instructions: readonly Instruction[] = read('Dockerfile')
+  .split('\n')
+  .filter((line) => !line.trimStart().startsWith('#'))
+  .join('\n')
+  .replaceAll(/\\\n\s*/g, '')
+  .split('\n')
+  .filter((line) => line.trim() !== '')
+  .map((line) => {
+    const [, name = '', rest = ''] = /^(\S+)\s+(.*)$/.exec(line) ?? [];
+    return { name, rest };
+  });
+const all = (name: string): readonly string[] =>
+  instructions.filter((one) => one.name === name).map(({ rest }) => rest);
+/** From the last FROM on: what the image is. */
+const last = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'));
+const lastOf = (name: string): string => last.findLast((one) => one.name === name)?.rest ?? '';
+
+test('what it is built from has a full version, which package.json admits', () => {
+  const stages = new Set(all('FROM').flatMap((from) => / AS (\w+)$/.exec(from)?.[1] ?? []));
+  const images = all('FROM').flatMap((from) => from.split(' ')[0] ?? []);
+  const foreign = images.filter((image) => !stages.has(image));
+  expect(foreign).toHaveLength(1);
+  const [, major = '', minor = ''] = /^node:(\d+)\.(\d+)\.\d+-bookworm-slim$/.exec(foreign[0] ?? '') ?? [];
+  const [, least = '', leastMinor = ''] = /">=(\d+)\.(\d+)"/.exec(read('package.json')) ?? [];
+  expect(Number(major) * 1_000 + Number(minor)).toBeGreaterThanOrEqual(
+    Number(least) * 1_000 + Number(leastMinor),
+  );
+  // Even ones are kept for years.
+  expect(Number(major) % 2).toBe(0);
+});
+
+test('all that it copies exists, and .dockerignore lets it through; nothing else gets in', () => {
+  const copied = all('COPY')
+    .filter((rest) => !rest.startsWith('--from='))
+    .flatMap((rest) => rest.split(/\s+/).slice(0, -1));
+  expect(copied.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  const rules = read('.dockerignore')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  expect(rules[0]).toBe('*');
+  const admitted = rules.slice(1).map((line) => line.replace(/^!/, ''));
+  expect(admitted.sort()).toEqual([...new Set(copied)].sort());
+  expect(rules.slice(1).every((line) => line.startsWith('!'))).toBe(true);
+});
+
+test('what it copies from an earlier stage, that stage makes', () => {
+  const from = all('COPY').filter((rest) => rest.startsWith('--from='));
+  expect(from).toEqual([
+    '--from=dependencies /app/node_modules ./node_modules',
+    '--from=build /app/dist ./dist',
+  ]);
+  const runs = all('RUN').join('\n');
+  expect(runs).toMatch(/^npm ci --omit=dev --ignore-scripts$/m);
+  expect(runs).toMatch(/^npm run build\b/m);
+});
+
+test('it runs as nobody special, who may write the logs and not the program', () => {
+  expect(lastOf('USER')).toBe('node');
+  const afterUser = last.slice(last.findIndex(({ name }) => name === 'USER'));
+  expect(afterUser.map(({ name }) => name)).not.toContain('RUN');
+  const volume = lastOf('VOLUME');
+  expect(volume).toBe('/data/logs/tasks');
+  const owned = / chown node:node (.*)$/.exec(lastOf('RUN'))?.[1]?.split(' ');
+  expect(owned).toContain(volume);
+  expect(owned).toContain(lastOf('WORKDIR'));
+  expect(owned?.some((path) => path.startsWith('/app'))).toBe(false);
+});
+
+test('it starts the service without a shell in between, reachable from outside the container', () => {
+  expect(JSON.parse(lastOf('ENTRYPOINT'))).toEqual(['node', '/app/dist/cli/main.js']);
+  expect(JSON.parse(lastOf('CMD'))).toEqual(['start']);
+  expect(lastOf('ENV').split(' ')).toEqual(['NODE_ENV=production', 'HOST=0.0.0.0']);
+  expect(existsSync(join(ROOT, 'src/cli/main.ts'))).toBe(true);
+  expect(lastOf('EXPOSE')).toBe('8000 4318');
+});
+
+test('its health is what /healthz says', async () => {
+  const answers = new Map([
+    [200, 0],
+    [503, 1],
+  ]);
+  for (const [status, code] of answers) {
+    const port = await listen(
+      createServer((req, res) => {
+        res.writeHead(req.url === '/healthz' ? status : 404).end();
+      }),
+    );
+    expect(await health(port)).toBe(code);
+  }
+});
+
+test('nobody who answers is not healthy', async () => {
+  const server = createServer();
+  const port = await listen(server);
+  await new Promise((done) => server.close(done));
+  expect(await health(port)).toBe(1);
+});
+
+/** The exit code of the image's own check against a port of this machine. */
+function health(port: number): Promise<number | null> {
+  const [, words = '[]'] = / CMD (\[.*\])$/.exec(lastOf('HEALTHCHECK')) ?? [];
+  const [program = '', ...args]: string[] = JSON.parse(words);
+  const child = spawn(program, args, {
+    env: { PATH: process.env.PATH, PORT: String(port) },
+    stdio: 'ignore',
+  });
+  return new Promise((done, fail) => child.once('error', fail).once('exit', done));
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('no port');
+  return address.port;
+}
