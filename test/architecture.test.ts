@@ -158,6 +158,8 @@ test('a file has one noun: at most 400 lines and, outside model and the entries,
 
 test('a test file stands where its source does', () => {
   const homes = new Set(files.map((file) => dirname(relative(SRC, file))));
+  // What stands beside the sources has its tests, too; `system` is all of it together.
+  for (const home of ['grafana', 'system']) homes.add(home);
   const tests = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.test.ts'),
   );
@@ -188,6 +190,7 @@ test('the top level holds what the layout says and what tools need there', () =>
         'LICENSE',
         'CHANGELOG.md',
         'Dockerfile',
+        '.dockerignore',
         'package-lock.json',
         'tsconfig.build.json',
         'biome.json',

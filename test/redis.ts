@@ -1,136 +1,16 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from './tools/free-port.ts';
+import { type Launch, ServerProcess } from './tools/server-process.ts';
+import { findTool, pathOf, type Tool } from './tools/tool.ts';
 
-const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tasktrail-test');
-const UNPACKED = join(CACHE, 'redis');
+export type RedisProgram = Tool;
 
-/** What a person does who wants these tests to run. */
-const COMMAND = 'apt-get install redis-server';
-
-/** Where Redis is, or why it cannot be had: then the tests that need it are skipped. */
-export type RedisProgram =
-  | { readonly path: string; readonly env: Readonly<Record<string, string>> }
-  | { readonly missing: string };
-
-/**
- * The server: on the PATH, else in the cache, else from Debian's packages, unpacked into the cache: the machine itself
- * stays as it is, and no daemon is started. Where nobody looks at what was skipped (`CI=true`), its absence is an error.
- */
+/** The server: the one that is installed, else Debian's, unpacked into the cache. */
 export function findRedis(): RedisProgram {
-  const found = installedRedis() ?? unpackedRedis() ?? fetchRedis();
-  if ('missing' in found) {
-    if (process.env.CI === 'true') throw new Error(found.missing);
-    process.stderr.write(`skipped: ${found.missing}\n`);
-  }
-  return found;
-}
-
-function installedRedis(): RedisProgram | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin', '/usr/local/bin'];
-  const path = folders.map((folder) => join(folder, 'redis-server')).find((file) => existsSync(file));
-  return path === undefined ? undefined : { path, env: {} };
-}
-
-function unpackedRedis(): RedisProgram | undefined {
-  const bin = join(UNPACKED, 'usr', 'bin');
-  // Debian's redis-server is a link to another program of the package.
-  const path = ['redis-server', 'redis-check-rdb']
-    .map((name) => join(bin, name))
-    .find((file) => existsSync(file) && statSync(file).isFile());
-  if (path === undefined) return undefined;
-  const lib = join(UNPACKED, 'usr', 'lib');
-  const libraries = [lib, join(UNPACKED, 'lib'), ...readdirSync(lib).map((name) => join(lib, name))].join(
-    ':',
-  );
-  const server = join(bin, 'redis-server');
-  return { path: existsSync(server) ? server : path, env: { LD_LIBRARY_PATH: libraries } };
-}
-
-function fetchRedis(): RedisProgram {
-  const because = (reason: string): RedisProgram => ({
-    missing: `there is no redis-server (${reason}); to run these tests: ${COMMAND}`,
-  });
-  if (process.getuid?.() !== 0) return because('not root, so Debian is not asked for it');
-  if (spawnSync('apt-get', ['--version']).status !== 0) return because('this is no Debian');
-  mkdirSync(CACHE, { recursive: true });
-  const lock = join(CACHE, 'redis.lock');
-  if (!takeLock(lock)) {
-    // Another test file fetches it now.
-    for (let waited = 0; waited < 300_000 && existsSync(lock); waited += 200) pause(200);
-    return unpackedRedis() ?? because('another process could not fetch it');
-  }
-  const work = mkdtempSync(join(CACHE, 'redis-build-'));
-  try {
-    const failure = unpackInto(work);
-    if (failure !== undefined) return because(failure);
-    rmSync(UNPACKED, { recursive: true, force: true });
-    // Whole or not at all.
-    renameSync(join(work, 'root'), UNPACKED);
-    return unpackedRedis() ?? because('its package holds no redis-server');
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-    rmSync(lock, { recursive: true, force: true });
-  }
-}
-
-/** Gives what went wrong. */
-function unpackInto(work: string): string | undefined {
-  let names = missingPackages();
-  if (names.length === 0) {
-    // The lists are empty on a fresh container.
-    const update = run(work, 'apt-get', ['update']);
-    if (update !== undefined) return update;
-    names = missingPackages();
-  }
-  if (names.length === 0) return 'apt-get install --simulate redis-server names no package';
-  // apt fetches as a user of its own, who may not write here; as root it does.
-  const fetched = run(work, 'apt-get', ['-o', 'APT::Sandbox::User=root', 'download', ...names]);
-  if (fetched !== undefined) return fetched;
-  for (const name of readdirSync(work).filter((file) => file.endsWith('.deb'))) {
-    const unpacked = run(work, 'dpkg', ['-x', name, 'root']);
-    if (unpacked !== undefined) return unpacked;
-  }
-  return undefined;
-}
-
-/** What `apt-get install` would add: the server, and the libraries that this machine lacks. */
-function missingPackages(): string[] {
-  const args = ['install', '--simulate', '--no-install-recommends', 'redis-server'];
-  const { stdout } = spawnSync('apt-get', args, { encoding: 'utf8' });
-  return [...(stdout ?? '').matchAll(/^Inst (\S+)/gm)].map(([, name = '']) => name);
-}
-
-function run(cwd: string, program: string, args: readonly string[]): string | undefined {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const { status, stderr, error } = spawnSync(program, args, {
-    cwd,
-    env,
-    encoding: 'utf8',
-    timeout: 240_000,
-  });
-  if (status === 0) return undefined;
-  return `${program} ${args[0] ?? ''} failed: ${(error?.message ?? stderr ?? '').trim().slice(-300)}`;
-}
-
-/** Held by whoever makes the folder; one that a killed run left behind is taken over. */
-function takeLock(path: string): boolean {
-  try {
-    if (existsSync(path) && Date.now() - statSync(path).mtimeMs > 300_000) rmSync(path, { recursive: true });
-    mkdirSync(path);
-    return true;
-  } catch {
-    // EEXIST.
-    return false;
-  }
-}
-
-function pause(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  return findTool('redis-server');
 }
 
 export interface RedisOptions {
@@ -158,66 +38,45 @@ export interface RedisServer {
 }
 
 export async function startRedis(program: RedisProgram, options: RedisOptions = {}): Promise<RedisServer> {
-  if ('missing' in program) throw new Error(program.missing);
+  const command = pathOf(program);
   const directory = await mkdtemp(join(tmpdir(), 'tasktrail-redis-'));
   const port = await freePort();
-  let child = await launch(program, { directory, port, options });
+  const server = await ServerProcess.start(launchOf(command, { directory, port, options }));
   const auth = options.password === undefined ? '' : `:${options.password}@`;
-  const kill = async (): Promise<void> => {
-    const isOver = new Promise((resolve) => child.once('exit', resolve));
-    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await isOver;
-  };
   return {
     url: `redis://${auth}127.0.0.1:${port}`,
     port,
     directory,
     get pid() {
-      return child.pid ?? 0;
+      return server.pid;
     },
-    kill,
+    kill: () => server.kill(),
     start: async ({ empty = false } = {}) => {
-      await kill();
+      await server.kill();
       if (empty) await rm(join(directory, 'appendonlydir'), { recursive: true, force: true });
-      child = await launch(program, { directory, port, options });
+      await server.start();
     },
-    pause: () => void child.kill('SIGSTOP'),
-    resume: () => void child.kill('SIGCONT'),
+    pause: () => server.pause(),
+    resume: () => server.resume(),
     stop: async () => {
-      await kill();
-      await rm(directory, { recursive: true, force: true });
+      // Without a word: BullMQ's blocked connections would hold up a polite end.
+      await server.kill();
+      await server.stop();
     },
   };
 }
 
-async function launch(
-  program: Extract<RedisProgram, { path: string }>,
+function launchOf(
+  command: string,
   at: { readonly directory: string; readonly port: number; readonly options: RedisOptions },
-): Promise<ChildProcess> {
+): Launch {
   const { directory, port, options } = at;
   const { password, appendOnly = false, args: more = [] } = options;
   const args = ['--bind', '127.0.0.1', '--port', String(port), '--dir', directory, '--save', ''];
   args.push('--appendonly', appendOnly ? 'yes' : 'no', '--appendfsync', 'always', '--daemonize', 'no');
   if (password !== undefined) args.push('--requirepass', password);
-  const env = { ...process.env, ...program.env };
-  const child = spawn(program.path, [...args, ...more], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  // A test process that dies must not leave it behind.
-  const onExit = (): void => void child.kill('SIGKILL');
-  process.once('exit', onExit);
-  child.once('exit', () => process.off('exit', onExit));
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-2_000);
-    });
-  }
-  for (let waited = 0; !(await answers(port, password)); waited += 20) {
-    if (child.exitCode !== null || waited > 20_000) {
-      child.kill('SIGKILL');
-      throw new Error(`redis-server does not start: ${said}`);
-    }
-    await delay(20);
-  }
-  return child;
+  const isReady = (): Promise<boolean> => answers(port, password);
+  return { name: 'redis-server', command, args: [...args, ...more], isReady, directory };
 }
 
 /** Whether it has loaded what it has, and answers. */
@@ -235,13 +94,4 @@ function answers(port: number, password: string | undefined): Promise<boolean> {
       socket.destroy();
     });
   });
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new TypeError('no port');
-  return address.port;
 }

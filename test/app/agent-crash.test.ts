@@ -4,7 +4,14 @@ import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readLines, readSpans, until } from '../webhooks/receiver.ts';
-import { firstTaskId, processesWith, readDocument, resultOf, ServiceProcess } from './service-process.ts';
+import {
+  firstTaskId,
+  killProcessesWith,
+  processesWith,
+  readDocument,
+  resultOf,
+  ServiceProcess,
+} from './service-process.ts';
 
 const AGENT = resolve(import.meta.dirname, 'numbered-agent.mjs');
 
@@ -121,7 +128,7 @@ test('a step that is done when its worker is killed is not done again, and its c
   await untilPrinted(id, 50);
   await service.dispose();
   // The second one is gone as well; it runs anew, and the first does not.
-  for (const pid of await processesWith(`TASK_LOGS_TASK_ID=${id}`)) process.kill(pid, 'SIGKILL');
+  await killProcessesWith(`TASK_LOGS_TASK_ID=${id}`);
   await writeFile(join(cwd, 'go'), '');
   await start();
   expect(await resultOf(logDir, id)).toMatchObject({

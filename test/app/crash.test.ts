@@ -6,7 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { comment, deliver } from '../webhooks/deliveries.ts';
 import { attribute, readLines, readSpans, until } from '../webhooks/receiver.ts';
-import { processesWith, readDocument, resultOf, ServiceProcess } from './service-process.ts';
+import {
+  killProcessesWith,
+  processesWith,
+  readDocument,
+  resultOf,
+  ServiceProcess,
+} from './service-process.ts';
 
 let cwd: string;
 let logDir: string;
@@ -172,7 +178,7 @@ test('a task whose every attempt was killed is abandoned, with a result that say
     }, `attempt ${attempt}`);
     await service.dispose();
     // Nor does its agent live on: there is nothing to go on with.
-    for (const pid of await processesWith(`TASK_LOGS_TASK_ID=${id}`)) process.kill(pid, 'SIGKILL');
+    await killProcessesWith(`TASK_LOGS_TASK_ID=${id}`);
   }
   const last = await start(env);
   expect(await resultOf(logDir, id)).toMatchObject({

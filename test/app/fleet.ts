@@ -4,7 +4,14 @@ import { join, resolve } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type RedisOptions, type RedisProgram, type RedisServer, startRedis } from '../redis.ts';
 import { readLines, readSpans, type StoredSpan, until } from '../webhooks/receiver.ts';
-import { type Env, firstTaskId, processesWith, readDocument, ServiceProcess } from './service-process.ts';
+import {
+  type Env,
+  firstTaskId,
+  killProcessesWith,
+  processesWith,
+  readDocument,
+  ServiceProcess,
+} from './service-process.ts';
 
 const NUMBERED = resolve(import.meta.dirname, 'numbered-agent.mjs');
 
@@ -103,18 +110,12 @@ export class Fleet {
   }
 
   async killAgents(taskId: string): Promise<void> {
-    for (const pid of await agentsOf(taskId)) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // ESRCH: it has ended by itself.
-      }
-    }
+    await killProcessesWith(`TASK_LOGS_TASK_ID=${taskId}`);
   }
 
   async #dispose(): Promise<void> {
     for (const service of this.#processes) await service.dispose();
-    for (const pid of await processesWith(`TASK_LOGS_DIR=${this.logDir}`)) process.kill(pid, 'SIGKILL');
+    await killProcessesWith(`TASK_LOGS_DIR=${this.logDir}`);
     await this.redis?.stop();
     await rm(this.cwd, { recursive: true, force: true, maxRetries: 5 });
   }

@@ -146,3 +146,14 @@ export async function processesWith(text: string): Promise<number[]> {
   }
   return found;
 }
+
+/** Kills everything that runs with this text in its environment. */
+export async function killProcessesWith(text: string): Promise<void> {
+  for (const pid of await processesWith(text)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // ESRCH: it has ended by itself.
+    }
+  }
+}

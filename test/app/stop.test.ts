@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { listen, readLines, readSpans, until } from '../webhooks/receiver.ts';
-import { processesWith, readDocument, resultOf, ServiceProcess } from './service-process.ts';
+import {
+  killProcessesWith,
+  processesWith,
+  readDocument,
+  resultOf,
+  ServiceProcess,
+} from './service-process.ts';
 
 let cwd: string;
 let logDir: string;
@@ -116,7 +122,7 @@ test('a clean stop uses up no attempt, however often it comes; a kill does', asy
   await untilBegun(id, 4);
   await killed.dispose();
   // An agent that lives on would be gone on with.
-  for (const pid of await processesWith(`TASK_LOGS_TASK_ID=${id}`)) process.kill(pid, 'SIGKILL');
+  await killProcessesWith(`TASK_LOGS_TASK_ID=${id}`);
   await start(env);
   expect(await resultOf(logDir, id)).toMatchObject({
     status: 'abandoned',

@@ -1,77 +1,48 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { execFile } from 'node:child_process';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { vi } from 'vitest';
-
-const VERSION = 'v1.7.0';
-const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tasktrail-test');
+import { gunzipSync } from 'node:zlib';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  paginateListObjectsV2,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { freePort } from '../tools/free-port.ts';
+import { ServerProcess } from '../tools/server-process.ts';
+import { findTool, type Tool } from '../tools/tool.ts';
 
 export const ACCESS_KEY = 'tasktrail-test-key';
 export const SECRET_KEY = 'tasktrail-test-secret';
 
-/** Where the tools of these tests are, or why they cannot be had: then the tests that need them are skipped. */
-export type Tool = { readonly path: string } | { readonly missing: string };
-
-/** The server: from the cache, else built with Go, which takes a minute and happens once. */
+/** The S3 server. */
 export function findVersitygw(): Tool {
-  const path = join(CACHE, 'versitygw');
-  if (existsSync(path)) return { path };
-  mkdirSync(CACHE, { recursive: true });
-  const bin = mkdtempSync(join(CACHE, 'build-'));
-  try {
-    const module = `github.com/versity/versitygw/cmd/versitygw@${VERSION}`;
-    const env = { ...process.env, GOBIN: bin };
-    const built = spawnSync('go', ['install', module], { env, encoding: 'utf8', timeout: 600_000 });
-    if (built.error !== undefined) return missing(`versitygw cannot be built: ${built.error.message}`);
-    if (built.status !== 0) return missing(`versitygw cannot be built: ${built.stderr.slice(-300)}`);
-    // Whole or not at all, also for another run that looks for it now.
-    renameSync(join(bin, 'versitygw'), path);
-    return { path };
-  } finally {
-    rmSync(bin, { recursive: true, force: true });
-  }
+  return findTool('versitygw');
 }
 
-/** A python3 that can import boto3: the system's, else one of its own in the cache. */
+/** A python3 that can import boto3. */
 export function findBoto3(): Tool {
-  const venv = join(CACHE, 'boto3');
-  const own = join(venv, 'bin', 'python3');
-  for (const path of ['python3', own]) if (hasBoto3(path)) return { path };
-  mkdirSync(CACHE, { recursive: true });
-  const made = spawnSync('python3', ['-m', 'venv', '--clear', venv], { encoding: 'utf8' });
-  if (made.error !== undefined) return missing(`there is no python3: ${made.error.message}`);
-  const installed = spawnSync(own, ['-m', 'pip', 'install', '--quiet', 'boto3'], {
-    encoding: 'utf8',
-    timeout: 300_000,
-  });
-  if (hasBoto3(own)) return { path: own };
-  return missing(`boto3 cannot be installed: ${installed.stderr?.slice(-300) || made.stderr}`);
-}
-
-function hasBoto3(python: string): boolean {
-  return spawnSync(python, ['-c', 'import boto3']).status === 0;
-}
-
-/** Where nobody looks at what was skipped, a test that cannot run is a failure. */
-function missing(reason: string): Tool {
-  if (process.env.CI === 'true') throw new Error(reason);
-  process.stderr.write(`skipped: ${reason}\n`);
-  return { missing: reason };
+  return findTool('python');
 }
 
 /** An S3 server with its data in a directory of its own. */
 export interface S3Server {
   readonly endpoint: string;
   readonly client: S3Client;
+  readonly pid: number;
   makeBucket(name: string): Promise<void>;
   put(bucket: string, key: string, text: string): Promise<string>;
   /** Undefined when it is not there. */
   get(bucket: string, key: string): Promise<string | undefined>;
+  /** Every object below the prefix: its key, and its text, unpacked where it is gzip. */
+  objectsIn(bucket: string, prefix?: string): Promise<ReadonlyMap<string, string>>;
+  logs(): string;
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  /** On the same port again, with its data. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -79,14 +50,36 @@ export async function startVersitygw(path: string): Promise<S3Server> {
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-s3-'));
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
-  const env = { ...process.env, ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: SECRET_KEY };
-  const child = spawn(path, ['--port', `127.0.0.1:${port}`, 'posix', dir], { env, stdio: 'ignore' });
+  const server = await ServerProcess.start({
+    name: 'versitygw',
+    command: path,
+    args: ['--port', `127.0.0.1:${port}`, 'posix', dir],
+    env: { ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: SECRET_KEY },
+    // Any answer: it refuses who has no key.
+    isReady: async () => (await fetch(endpoint)).status > 0,
+    directory: dir,
+  });
   const credentials = { accessKeyId: ACCESS_KEY, secretAccessKey: SECRET_KEY };
   const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
-  await answers(endpoint, child);
   return {
     endpoint,
     client,
+    ...requests(client),
+    get pid() {
+      return server.pid;
+    },
+    logs: () => server.logs(),
+    kill: (signal) => server.kill(signal),
+    start: () => server.start(),
+    stop: async () => {
+      client.destroy();
+      await server.stop();
+    },
+  };
+}
+
+function requests(client: S3Client): Pick<S3Server, 'makeBucket' | 'put' | 'get' | 'objectsIn'> {
+  return {
     makeBucket: async (name) => {
       await client.send(new CreateBucketCommand({ Bucket: name }));
     },
@@ -95,22 +88,31 @@ export async function startVersitygw(path: string): Promise<S3Server> {
       const { ETag } = await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, ...body }));
       return ETag ?? '';
     },
-    get: async (bucket, key) => {
-      try {
-        const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-        return await Body?.transformToString();
-      } catch (error) {
-        if (error instanceof Error && error.name === 'NoSuchKey') return undefined;
-        throw error;
-      }
-    },
-    stop: async () => {
-      client.destroy();
-      const isOver = new Promise((resolve) => child.once('exit', resolve));
-      if (child.exitCode === null && child.kill()) await isOver;
-      await rm(dir, { recursive: true, force: true });
+    get: async (bucket, key) => (await read(client, bucket, key))?.toString(),
+    objectsIn: async (bucket, prefix = '') => {
+      const objects = new Map<string, string>();
+      for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: prefix }))
+        for (const { Key: key = '' } of page.Contents ?? []) {
+          const bytes = (await read(client, bucket, key)) ?? Buffer.alloc(0);
+          objects.set(key, (isGzip(bytes) ? gunzipSync(bytes) : bytes).toString());
+        }
+      return objects;
     },
   };
+}
+
+async function read(client: S3Client, bucket: string, key: string): Promise<Buffer | undefined> {
+  try {
+    const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+    return Buffer.from((await Body?.transformToByteArray()) ?? []);
+  } catch (error) {
+    if (error instanceof Error && error.name === 'NoSuchKey') return undefined;
+    throw error;
+  }
+}
+
+function isGzip(bytes: Buffer): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
 /** Runs a Python script, and gives what it prints. */
@@ -121,23 +123,4 @@ export async function runPython(
 ): Promise<string> {
   const { stdout } = await promisify(execFile)(python, args, { env: { ...process.env, ...env } });
   return stdout;
-}
-
-async function answers(endpoint: string, child: ChildProcess): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      if (child.exitCode !== null) throw new Error(`versitygw ended with ${child.exitCode}`);
-      await fetch(endpoint);
-    },
-    { timeout: 20_000, interval: 50 },
-  );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new TypeError('no port');
-  return address.port;
 }

@@ -1,0 +1,16 @@
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
+
+/** The tests that need a collector, Jaeger, Prometheus and S3: real ones, which `test/tools/build.sh` makes. */
+const config: ViteUserConfig = defineConfig({
+  test: {
+    include: ['test/system/**/*.test.ts'],
+    // What goes through several servers is there after their batches and scrapes, seconds each.
+    testTimeout: 120_000,
+    // In which a server may be started that was never built.
+    hookTimeout: 300_000,
+    // Each file starts a handful of servers, and two cores are what there is.
+    fileParallelism: false,
+  },
+});
+
+export default config;
