@@ -1,4 +1,5 @@
 import { benchAgent } from './agent.mjs';
+import { benchCollector } from './collector.mjs';
 import { benchEmit } from './emit.mjs';
 import { benchFeed } from './feed.mjs';
 import { benchOtlp } from './otlp.mjs';
@@ -6,7 +7,7 @@ import { benchRecord } from './record.mjs';
 import { benchService } from './service.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [agent]`: all of them, or those that are named. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [agent] [collector]`: all of them, or those that are named. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -15,6 +16,7 @@ const PARTS = {
   feed: benchFeed,
   webhooks: benchWebhooks,
   agent: benchAgent,
+  collector: benchCollector,
 };
 
 const wanted = process.argv.slice(2);

@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { nextLine } from './child.mjs';
+
+const BUILD = fileURLToPath(new URL('../../collector/build.sh', import.meta.url));
+
+/** Longer than any part of the bench takes. */
+const COLLECTOR_MS_MAX = 180_000;
+
+/** Linux counts processor time in hundredths of a second for every program that asks. */
+const TICKS_A_SECOND = 100;
+
+/** The program of `collector/build.sh`, which builds it when there is none yet; undefined where it cannot be built. */
+export async function findCollector() {
+  const build = spawn(BUILD, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exit = once(build, 'exit');
+  let path = '';
+  for await (const chunk of build.stdout.setEncoding('utf8')) path += chunk;
+  const [code] = await exit;
+  return code === 0 ? path.trim() : undefined;
+}
+
+/** Starts a collector, wherever its configuration lets it listen; `endChild` ends it. */
+export async function startCollector(program, { config, sets = [], env = {} }) {
+  const args = ['--config', config, ...sets.map((set) => `--set=${set}`)];
+  const child = spawn(program, args, {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  const kill = setTimeout(() => child.kill('SIGKILL'), COLLECTOR_MS_MAX);
+  child.once('exit', () => clearTimeout(kill));
+  const said = [];
+  const lines = createInterface({ input: child.stderr })[Symbol.asyncIterator]();
+  let address;
+  try {
+    await nextLine({ lines }, (line) => {
+      said.push(line);
+      address ??= /Starting HTTP server.*"endpoint": "([^"]+)"/.exec(line)?.[1];
+      return line.includes('Everything is ready') ? line : undefined;
+    });
+  } catch (error) {
+    throw new Error(`the collector did not start:\n${said.slice(-5).join('\n')}`, { cause: error });
+  }
+  void discard(lines);
+  return { child, lines, url: `http://${address}` };
+}
+
+/** A pipe that nobody reads would stop the one who writes. */
+async function discard(lines) {
+  while (!(await lines.next()).done);
+}
+
+/** Processor time of a process so far in seconds, and the most memory that it has had, in MB. */
+export async function costOf({ child }) {
+  const [stat, status] = await Promise.all(
+    ['stat', 'status'].map((name) => readFile(`/proc/${child.pid}/${name}`, 'utf8')),
+  );
+  // The second field is the program's name in brackets, and may hold spaces.
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13);
+  return {
+    cpuSeconds: (Number(user) + Number(system)) / TICKS_A_SECOND,
+    peakMb: Number(/VmHWM:\s*(\d+)/.exec(status)?.[1]) / 1024,
+  };
+}
