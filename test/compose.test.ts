@@ -3,17 +3,13 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../src/config.ts';
-import {
-  type Compose,
-  type ComposeService,
-  findComposeLoader,
-  loadCompose,
-} from './compose-loader/load-compose.ts';
+import { type Compose, type ComposeService, loadCompose } from './tools/load-compose.ts';
+import { findTool } from './tools/tool.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const FILE = join(ROOT, 'docker-compose.yml');
 const TOKEN = '0123456789abcdef';
-const loader = findComposeLoader();
+const loader = findTool('compose-loader');
 
 /** The other programs' own, as they document them; ours are in src/config.ts. */
 const STANDARD = new Set(['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']);

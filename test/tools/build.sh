@@ -7,7 +7,7 @@
 set -euo pipefail
 
 # What is quick comes first, so that tests that need little can start early.
-all=(redis-server prometheus promtool python compose-check telemetrygen versitygw collector jaeger)
+all=(redis-server prometheus promtool python compose-loader telemetrygen versitygw collector jaeger)
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tasktrail-test
 
@@ -16,11 +16,11 @@ tool() {
   redis-server) debian_program redis-server "$1" with-libraries ;;
   prometheus | promtool) debian_program prometheus "$1" ;;
   python) python_with "$here/requirements.txt" ;;
-  compose-check) go_program "$1" v2.16.2 github.com/compose-spec/compose-go/v2/cmd ;;
+  compose-loader) go_module "$1" . ;;
   telemetrygen) go_program "$1" v0.161.0 github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen ;;
   versitygw) go_program "$1" v1.7.0 github.com/versity/versitygw/cmd/versitygw ;;
   collector) "$here/../../collector/build.sh" ;;
-  jaeger) jaeger ;;
+  jaeger) go_module "$1" github.com/jaegertracing/jaeger/cmd/jaeger ;;
   *) fail "there is no such tool, only: ${all[*]}" ;;
   esac
 }
@@ -48,17 +48,15 @@ go_program() {
   echo "$built"
 }
 
-# Pinned by a go.mod of its own, with the sums of all that it is made of.
-jaeger() {
-  local version built
-  version=$(sed -n 's|^\s*github.com/jaegertracing/jaeger \(v[0-9.]*\).*|\1|p' "$here/jaeger/go.mod")
-  built=$cache/jaeger-$version-$(cksum <"$here/jaeger/go.sum" | cut -d ' ' -f 1)
+# A package of the module in the folder of that name, pinned with the sums of all that it is made of.
+go_module() {
+  local built
+  built=$cache/$1-$(cat "$here/$1"/* | cksum | cut -d ' ' -f 1)
   if [ ! -x "$built" ]; then
     command -v go >/dev/null || fail 'there is no Go to build it'
     begin
-    (cd "$here/jaeger" && go build -mod=readonly -buildvcs=false -trimpath -ldflags='-s -w' -o "$work/jaeger" \
-      github.com/jaegertracing/jaeger/cmd/jaeger) >&2
-    mv -f "$work/jaeger" "$built"
+    (cd "$here/$1" && go build -mod=readonly -buildvcs=false -trimpath -ldflags='-s -w' -o "$work/$1" "$2") >&2
+    mv -f "$work/$1" "$built"
   fi
   echo "$built"
 }

@@ -6,10 +6,10 @@ const BUILD: string = resolve(import.meta.dirname, 'build.sh');
 /** The slowest takes five minutes on two cores that it has for itself. */
 const BUILD_MS = 1_800_000;
 
-/** What `build.sh` makes. `python` has the packages of requirements.txt, `compose-check` reads compose files. */
+/** What `build.sh` makes. `python` has the packages of requirements.txt, `compose-loader` reads compose files as `docker compose` does. */
 export type ToolName =
   | 'collector'
-  | 'compose-check'
+  | 'compose-loader'
   | 'jaeger'
   | 'prometheus'
   | 'promtool'
