@@ -8,8 +8,8 @@ const config: ViteUserConfig = defineConfig({
     testTimeout: 120_000,
     // In which a server may be started that was never built.
     hookTimeout: 300_000,
-    // Each file starts a handful of servers, and two cores are what there is.
-    fileParallelism: false,
+    // Each file starts a handful of servers, and mostly waits for them.
+    maxWorkers: 2,
   },
 });
 
