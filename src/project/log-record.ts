@@ -156,18 +156,26 @@ const STAGE_IDENTITY: ReadonlySet<string> = new Set([
 ]);
 /** Fields that the line itself has: no attribute may replace them. */
 const STAGE_KEYS = ['timestamp', 'stage', 'event_id'];
-const OUTPUT_KEYS = ['timestamp', 'type', 'content', 'event_id'];
+const OUTPUT_KEYS: ReadonlySet<string> = new Set(['timestamp', 'type', 'content', 'event_id']);
+const NO_FIELDS: JsonObject = {};
 
 function outputLine({ log }: Subject): JsonObject {
   const { attributes, body } = log.record;
-  const fields = new Map<string, JsonValue>();
-  for (const [key, value] of Object.entries(attributes)) {
-    const standard = OUTPUT_FIELDS.get(key);
-    if (standard !== undefined) fields.set(standard, standard === 'tool_input' ? parsedInput(value) : value);
-    else if (key.startsWith(ATTR.outputPrefix)) fields.set(key.slice(ATTR.outputPrefix.length), value);
+  const fields: [string, JsonValue][] = [];
+  for (const key of Object.keys(attributes)) {
+    const name = OUTPUT_FIELDS.get(key) ?? outputField(key);
+    const value = attributes[key];
+    if (name === undefined || value === undefined || OUTPUT_KEYS.has(name)) continue;
+    fields.push([name, key === ATTR.genAiToolCallArguments ? parsedInput(value) : value]);
   }
-  const type = fields.get('type');
-  return contentLine(isOutputType(type) ? type : 'output', body ?? '', without(fields, OUTPUT_KEYS));
+  const type = attributes[ATTR.outputType];
+  // From entries: a sender may name a field `__proto__`, which an assignment would not make a field.
+  const more = fields.length === 0 ? NO_FIELDS : Object.fromEntries(fields);
+  return contentLine(isOutputType(type) ? type : 'output', body ?? '', more);
+}
+
+function outputField(key: string): string | undefined {
+  return key.startsWith(ATTR.outputPrefix) ? key.slice(ATTR.outputPrefix.length) : undefined;
 }
 
 /** Conventions let a tool's arguments be JSON text; the line holds them as data. */

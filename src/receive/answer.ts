@@ -1,7 +1,7 @@
-import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { ErrorCode, TasktrailError } from '../errors.ts';
 import type { Signal } from './signals.ts';
 import type { IngestResult } from './sink.ts';
+import { bytesField, varintField } from './wire-writer.ts';
 
 export type Encoding = 'json' | 'protobuf';
 
@@ -84,18 +84,9 @@ export function successAnswer(signal: Signal, encoding: Encoding, results: reado
 }
 
 /** Both responses have the same field numbers (logs_service.proto, trace_service.proto). */
-function encodeSuccess(rejected: number, errorMessage: string): Uint8Array {
-  const writer = new BinaryWriter();
-  if (rejected === 0) return writer.finish();
-  return writer
-    .tag(1, WireType.LengthDelimited)
-    .fork()
-    .tag(1, WireType.Varint)
-    .int64(rejected)
-    .tag(2, WireType.LengthDelimited)
-    .string(errorMessage)
-    .join()
-    .finish();
+function encodeSuccess(rejected: number, errorMessage: string): Buffer {
+  if (rejected === 0) return Buffer.alloc(0);
+  return bytesField(1, Buffer.concat([varintField(1, rejected), bytesField(2, errorMessage)]));
 }
 
 /** A google.rpc.Status in the encoding of the request. */
@@ -104,11 +95,6 @@ export function errorAnswer(encoding: Encoding, error: TasktrailError): Answer {
   const body =
     encoding === 'json'
       ? JSON.stringify({ code, message: error.message })
-      : new BinaryWriter()
-          .tag(1, WireType.Varint)
-          .int32(code)
-          .tag(2, WireType.LengthDelimited)
-          .string(error.message)
-          .finish();
+      : Buffer.concat([varintField(1, code), bytesField(2, error.message)]);
   return { status, headers: { 'Content-Type': CONTENT_TYPES[encoding], ...HEADERS.get(status) }, body };
 }

@@ -1,7 +1,8 @@
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { messageOf, TasktrailError } from '../errors.ts';
 import { VALUES_MAX } from './decode-json.ts';
 import type { Field, Message } from './protobuf-messages.ts';
+import { WireReader } from './wire-reader.ts';
+import { WIRE_TYPE } from './wire-type.ts';
 
 /**
  * A level of a value is at most three messages (AnyValue, KeyValueList, KeyValue), and seven lie above it: at this
@@ -24,11 +25,11 @@ export function decodeProtobuf(body: Buffer, message: Message): unknown {
 }
 
 class MessageReader {
-  readonly #reader: BinaryReader;
+  readonly #reader: WireReader;
   #messages = 0;
 
   constructor(body: Buffer) {
-    this.#reader = new BinaryReader(body, decodeUtf8);
+    this.#reader = new WireReader(body);
   }
 
   read(message: Message, end: number, depth: number): Decoded {
@@ -47,10 +48,11 @@ class MessageReader {
   }
 
   #readField(message: Message, decoded: Decoded, depth: number): void {
-    const [number, wire] = this.#reader.tag();
-    const field = message.get(number);
+    const tag = this.#reader.tag();
+    const wire = tag & 7;
+    const field = message.get(tag >>> 3);
     if (field === undefined) {
-      this.#skip(wire, number);
+      this.#reader.skip(wire);
       return;
     }
     const value = this.#readValue(field, wire, depth);
@@ -62,25 +64,14 @@ class MessageReader {
     }
   }
 
-  #readValue(field: Field, wire: WireType, depth: number): unknown {
+  #readValue(field: Field, wire: number, depth: number): unknown {
     const { type } = field;
-    const expected = type instanceof Map ? WireType.LengthDelimited : type.wire;
+    const expected = type instanceof Map ? WIRE_TYPE.lengthDelimited : type.wire;
     if (wire !== expected) throw malformed(`${field.name} has wire type ${wire}, not ${expected}`);
     if (!(type instanceof Map)) return type.read(this.#reader);
-    const length = this.#reader.uint32();
+    const length = this.#reader.length();
     return this.read(type, this.#reader.pos + length, depth + 1);
   }
-
-  /** Groups are gone from proto3 and nest without a length: none is taken. */
-  #skip(wire: WireType, number: number): void {
-    if (wire === WireType.StartGroup || wire === WireType.EndGroup) throw malformed('a group');
-    this.#reader.skip(wire, number);
-  }
-}
-
-/** Node's own decoder is several times faster on the short strings of telemetry than TextDecoder. */
-function decodeUtf8(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 
 function malformed(message: string): TasktrailError {

@@ -1,9 +1,10 @@
-import { type BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import type { WireReader } from './wire-reader.ts';
+import { WIRE_TYPE, type WireType } from './wire-type.ts';
 
 /** How one kind of scalar is written on the wire, and what OTLP/JSON writes for it. */
 export interface Scalar {
   readonly wire: WireType;
-  read(reader: BinaryReader): unknown;
+  read(reader: WireReader): unknown;
 }
 
 export interface Field {
@@ -15,34 +16,17 @@ export interface Field {
 
 export type Message = Map<number, Field>;
 
-const TEXT: Scalar = { wire: WireType.LengthDelimited, read: (reader) => reader.string() };
-const HEX: Scalar = { wire: WireType.LengthDelimited, read: (reader) => bytesAs('hex', reader) };
-const BASE64: Scalar = { wire: WireType.LengthDelimited, read: (reader) => bytesAs('base64', reader) };
-const BOOL: Scalar = { wire: WireType.Varint, read: (reader) => reader.bool() };
-const ENUM: Scalar = { wire: WireType.Varint, read: (reader) => reader.int32() };
-const UINT32: Scalar = { wire: WireType.Varint, read: (reader) => reader.uint32() };
-const INT64: Scalar = { wire: WireType.Varint, read: (reader) => String(reader.int64()) };
-const DOUBLE: Scalar = { wire: WireType.Bit64, read: (reader) => reader.double() };
-const FIXED32: Scalar = { wire: WireType.Bit32, read: (reader) => reader.fixed32() };
-const FIXED64: Scalar = { wire: WireType.Bit64, read: (reader) => readFixed64(reader) };
-
-function bytesAs(encoding: 'hex' | 'base64', reader: BinaryReader): string {
-  const bytes = reader.bytes();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(encoding);
-}
-
-/**
- * The decimal digits of 64 bits, without a BigInt: a record has two of them. 2^32 is 4294 millions and 967,296, so both
- * parts stay below 2^53.
- */
-function readFixed64(reader: BinaryReader): string {
-  const low = reader.fixed32();
-  const high = reader.fixed32();
-  const rest = high * 967_296 + low;
-  const ones = rest % 1_000_000;
-  const millions = high * 4294 + (rest - ones) / 1_000_000;
-  return millions === 0 ? String(ones) : `${millions}${String(ones).padStart(6, '0')}`;
-}
+const TEXT: Scalar = { wire: WIRE_TYPE.lengthDelimited, read: (reader) => reader.text() };
+const NAME: Scalar = { wire: WIRE_TYPE.lengthDelimited, read: (reader) => reader.sharedText() };
+const HEX: Scalar = { wire: WIRE_TYPE.lengthDelimited, read: (reader) => reader.bytes('hex') };
+const BASE64: Scalar = { wire: WIRE_TYPE.lengthDelimited, read: (reader) => reader.bytes('base64') };
+const BOOL: Scalar = { wire: WIRE_TYPE.varint, read: (reader) => reader.bool() };
+const ENUM: Scalar = { wire: WIRE_TYPE.varint, read: (reader) => reader.varint32() | 0 };
+const UINT32: Scalar = { wire: WIRE_TYPE.varint, read: (reader) => reader.varint32() };
+const INT64: Scalar = { wire: WIRE_TYPE.varint, read: (reader) => reader.int64() };
+const DOUBLE: Scalar = { wire: WIRE_TYPE.bit64, read: (reader) => reader.double() };
+const FIXED32: Scalar = { wire: WIRE_TYPE.bit32, read: (reader) => reader.fixed32() };
+const FIXED64: Scalar = { wire: WIRE_TYPE.bit64, read: (reader) => reader.fixed64() };
 
 type Row = readonly [number: number, name: string, type: Scalar | Message];
 
@@ -58,13 +42,13 @@ function many([number, name, type]: Row): [number, Field] {
 // services. Fields that nothing here reads are left out, and skipped like unknown ones.
 
 const ANY_VALUE: Message = new Map([
-  one([1, 'stringValue', TEXT]),
+  one([1, 'stringValue', NAME]),
   one([2, 'boolValue', BOOL]),
   one([3, 'intValue', INT64]),
   one([4, 'doubleValue', DOUBLE]),
   one([7, 'bytesValue', BASE64]),
 ]);
-const KEY_VALUE: Message = new Map([one([1, 'key', TEXT]), one([2, 'value', ANY_VALUE])]);
+const KEY_VALUE: Message = new Map([one([1, 'key', NAME]), one([2, 'value', ANY_VALUE])]);
 const ARRAY_VALUE: Message = new Map([many([1, 'values', ANY_VALUE])]);
 const KVLIST_VALUE: Message = new Map([many([1, 'values', KEY_VALUE])]);
 ANY_VALUE.set(...one([5, 'arrayValue', ARRAY_VALUE]));
@@ -82,7 +66,7 @@ const LOG_RECORD: Message = new Map([
   one([9, 'traceId', HEX]),
   one([10, 'spanId', HEX]),
   one([11, 'observedTimeUnixNano', FIXED64]),
-  one([12, 'eventName', TEXT]),
+  one([12, 'eventName', NAME]),
 ]);
 const SCOPE_LOGS: Message = new Map([one([1, 'scope', SCOPE]), many([2, 'logRecords', LOG_RECORD])]);
 const RESOURCE_LOGS: Message = new Map([one([1, 'resource', RESOURCE]), many([2, 'scopeLogs', SCOPE_LOGS])]);
@@ -90,7 +74,7 @@ export const LOGS_REQUEST: Message = new Map([many([1, 'resourceLogs', RESOURCE_
 
 const EVENT: Message = new Map([
   one([1, 'timeUnixNano', FIXED64]),
-  one([2, 'name', TEXT]),
+  one([2, 'name', NAME]),
   many([3, 'attributes', KEY_VALUE]),
   one([4, 'droppedAttributesCount', UINT32]),
 ]);
@@ -108,7 +92,7 @@ const SPAN: Message = new Map([
   one([2, 'spanId', HEX]),
   one([3, 'traceState', TEXT]),
   one([4, 'parentSpanId', HEX]),
-  one([5, 'name', TEXT]),
+  one([5, 'name', NAME]),
   one([6, 'kind', ENUM]),
   one([7, 'startTimeUnixNano', FIXED64]),
   one([8, 'endTimeUnixNano', FIXED64]),
