@@ -16,7 +16,7 @@ export interface ServeLogsOptions {
   readonly reader: Reader;
   /** Without it `POST /tasks` answers 503. */
   readonly intake?: Intake | undefined;
-  /** When given, every request needs `Authorization: Bearer <token>`. */
+  /** When given, every request needs `Authorization: Bearer <token>`; GET and HEAD take it as a Basic password too. */
   readonly token?: string | undefined;
   /** Templates of addresses where a trace can be looked at, as `Config.traceUrls` has them. Default none. */
   readonly traceUrls?: readonly string[] | undefined;

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorCode, TasktrailError } from '../errors.ts';
+import { TokenRefusal } from './token.ts';
 
 interface ProblemRow {
   readonly status: number;
@@ -82,6 +83,7 @@ export function sendProblem(
   res.writeHead(row.status, {
     ...ANSWER_HEADERS,
     ...row.headers,
+    ...(error instanceof TokenRefusal && { 'WWW-Authenticate': [...error.challenges] }),
     'Content-Type': 'application/problem+json',
     'Content-Length': Buffer.byteLength(body),
   });

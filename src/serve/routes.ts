@@ -23,7 +23,7 @@ export type Answer = (req: RoutedRequest, res: ServerResponse) => Promise<void> 
 export type Methods = Readonly<Partial<Record<'GET' | 'POST', Answer>>>;
 
 export interface RouteOptions {
-  /** When given, every path that we answer needs it as a bearer token. */
+  /** When given, every path that we answer needs it: as a bearer token or, to read, as a password. */
   readonly token?: string | undefined;
   /** Failures of our own, which the client sees only as a 500. Default: a process warning. */
   readonly onError?: ((error: unknown) => void) | undefined;
