@@ -77,12 +77,15 @@ export class Sender {
     const { journal, destination, books } = this.#options;
     const { signal } = this.#stop;
     const part = `journal ${destination}`;
-    let isSaved = true;
+    let unsaved: QueuedBatch | undefined;
     while (!signal.aborted) {
       try {
+        // Also when nothing more comes that would be saved with it.
+        if (unsaved !== undefined) await journal.done(destination, unsaved);
+        unsaved = undefined;
         const version = journal.version;
         const batch = await journal.next(destination);
-        if (isSaved) books.setReason(part, undefined);
+        books.setReason(part, undefined);
         if (batch === undefined) {
           this.#idle = true;
           await journal.changed(version, signal);
@@ -92,9 +95,9 @@ export class Sender {
         }
         this.#idle = false;
         if (!(await this.#settle(batch))) return;
-        isSaved = false;
+        unsaved = batch;
         await journal.done(destination, batch);
-        isSaved = true;
+        unsaved = undefined;
       } catch (error) {
         // The journal's own files cannot be read or its cursors not be written: nothing is lost, all is late.
         this.#idle = false;

@@ -22,6 +22,9 @@ export class Segment {
   readonly #place: SegmentPlace;
   #path: string;
   #cursors: Record<string, number> = {};
+  #lastSave: Promise<void> = Promise.resolve();
+  /** Not begun yet: whoever comes now is told of by it. */
+  #nextSave: Promise<void> | undefined;
   readonly #readers = new Map<string, Promise<SegmentReader>>();
   readonly #finished = new Set<string>();
   /** From its header; undefined as long as nobody has read it. */
@@ -83,6 +86,17 @@ export class Segment {
   async advance(destination: string, next: number): Promise<void> {
     await (await this.#readers.get(destination))?.advance(next);
     this.#cursors[destination] = next;
+    // Senders of several destinations come at once: one write at a time, which tells of all that came before it.
+    this.#nextSave ??= this.#lastSave.then(() => {
+      this.#nextSave = undefined;
+      return this.#saveCursors();
+    });
+    const saved = this.#nextSave;
+    this.#lastSave = saved.catch(() => {});
+    await saved;
+  }
+
+  async #saveCursors(): Promise<void> {
     const path = this.#cursorPath();
     // A rename, so that a crash leaves the old cursors or the new ones.
     await writeFile(`${path}.tmp`, JSON.stringify(this.#cursors), { mode: 0o600 });

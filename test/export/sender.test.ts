@@ -290,3 +290,23 @@ test('the token goes to the holder', async () => {
   await sender.drain(5_000);
   expect(collector.got[0]?.headers.authorization).toBe('Bearer open sesame');
 });
+
+test('a cursor that could not be saved is saved later, also when nothing more is sent', async () => {
+  const collector = await startCollector();
+  const { journal, books } = await startSending(holderAt(collector.url));
+  const done = journal.done.bind(journal);
+  let refusals = 0;
+  const saved: number[] = [];
+  // A disk that refuses a moment long.
+  journal.done = async (destination, batch) => {
+    refusals += 1;
+    if (refusals <= 3) throw new Error('ENOSPC: no space left on device');
+    await done(destination, batch);
+    saved.push(batch.next);
+  };
+  record(journal, 1);
+  await waitUntil('it is said', () => books.reasons.get('journal holder')?.includes('ENOSPC') === true);
+  await waitUntil('it is saved', () => saved.length === 1);
+  await waitUntil('it is in order', () => books.reasons.size === 0);
+  expect(collector.got.flatMap(numbersIn)).toEqual([1]);
+});

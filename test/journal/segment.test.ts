@@ -1,0 +1,52 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Segment } from '../../src/journal/segment.ts';
+import { tempDir } from './fixture.ts';
+
+async function segmentIn(directory: string): Promise<Segment> {
+  const path = join(directory, 'one');
+  await writeFile(path, '');
+  return new Segment({ directory, id: 'one', path, growing: true, onBadLine: () => {} });
+}
+
+async function savedIn(directory: string): Promise<unknown> {
+  return JSON.parse(await readFile(join(directory, 'one.cursors'), 'utf8'));
+}
+
+test('destinations that advance in the same moment are all saved, and none is refused', async () => {
+  for (let round = 0; round < 100; round += 1) {
+    const directory = await tempDir();
+    const segment = await segmentIn(directory);
+    const names = ['holder', 'http://one/', 'http://two/'];
+    await Promise.all(names.map((name, n) => segment.advance(name, n + round)));
+    expect(await savedIn(directory)).toEqual(Object.fromEntries(names.map((name, n) => [name, n + round])));
+  }
+});
+
+test('who is told that it is saved finds it saved, however many others come meanwhile', async () => {
+  const directory = await tempDir();
+  const segment = await segmentIn(directory);
+  const advances = Array.from({ length: 200 }, async (_, n) => {
+    await segment.advance(`http://${n % 7}/`, n);
+    const saved = (await savedIn(directory)) as Record<string, number>;
+    expect(saved[`http://${n % 7}/`]).toBeGreaterThanOrEqual(n);
+  });
+  await Promise.all(advances);
+});
+
+test('a save that fails is said to whoever waits for it, and the next one is tried', async () => {
+  const directory = await tempDir();
+  const segment = await segmentIn(join(directory));
+  const gone = new Segment({
+    directory: join(directory, 'gone'),
+    id: 'one',
+    path: join(directory, 'one'),
+    growing: true,
+    onBadLine: () => {},
+  });
+  await expect(gone.advance('holder', 1)).rejects.toThrow('ENOENT');
+  await expect(gone.advance('holder', 2)).rejects.toThrow('ENOENT');
+  await segment.advance('holder', 3);
+  expect(await savedIn(directory)).toEqual({ holder: 3 });
+});
