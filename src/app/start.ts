@@ -11,6 +11,7 @@ import { watchLeftRuns } from './left-runs.ts';
 import { type HttpService, listen } from './listen.ts';
 import { ServiceMetrics } from './metrics/service-metrics.ts';
 import { openQueue } from './open-queue.ts';
+import { ReasonLines } from './reason-lines.ts';
 import { requeueUnfinished } from './requeue.ts';
 import { runTask } from './run-task.ts';
 import { agentFolder, openTrail, type Trail } from './trail.ts';
@@ -86,7 +87,12 @@ async function openService({ config, role, metrics, closers, log }: Opening): Pr
   const isWorker = role === 'worker';
   const trail = await openTrail({ config, hold: isWorker ? 'never' : 'must', log }, metrics.startTrail());
   metrics.watchTrail(trail);
-  closers.unshift(() => trail.shutdown(TRAIL_DEADLINE_MS));
+  const lines = new ReasonLines({ books: trail.books, log });
+  closers.unshift(() => {
+    // From here on the summary at the end says what is left.
+    lines.close();
+    return trail.shutdown(TRAIL_DEADLINE_MS);
+  });
   const opened = await openQueue(config, { books: trail.books, log });
   const { queue } = opened;
   metrics.watchQueue(queue);

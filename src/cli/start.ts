@@ -2,7 +2,7 @@ import { agentProblems, programOf, usesSampleAgent } from '../app/commands.ts';
 import { destinationsOf, HOLDER } from '../app/destinations.ts';
 import { type Role, type Service, startService } from '../app/start.ts';
 import { SAMPLE_AGENT } from '../config/config-file.ts';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, isLoopback, loadConfig } from '../config.ts';
 import { readVersion } from './version.ts';
 
 /** A start takes well below a second; one that goes on for so long after a signal hangs. */
@@ -63,9 +63,11 @@ export function describeService({ config, role, trail, url }: Service): string {
   if (trail.otlpUrl !== undefined)
     lines.push(row('OTLP', `${trail.otlpUrl}${portNote(config, trail.otlpUrl)}`));
   if (config.redisUrl !== undefined) lines.push(row('queue', `Redis at ${new URL(config.redisUrl).host}`));
-  lines.push(
-    role === 'worker' ? row('sends to', destinationNote(config)) : row('writes to', storeNote(config)),
-  );
+  const isHolding = role !== 'worker' && (config.store || !config.enabled);
+  if (isHolding) lines.push(row('writes to', storeNote(config)));
+  if (!isHolding) lines.push(row('sends to', destinationNote(config)));
+  else if (config.enabled && config.otlpEndpoint !== undefined)
+    lines.push(row('sends to', endpointNote(config.otlpEndpoint, trail.otlpUrl)));
   if (config.s3 !== undefined && role !== 'worker')
     lines.push(row('S3', `s3://${config.s3.bucket}/${config.s3.prefix}`));
   if (role !== 'serve') {
@@ -88,6 +90,12 @@ function destinationNote(config: Config): string {
     destination === HOLDER ? `whoever holds ${config.logDir}` : destination,
   );
   return names.join(' and ');
+}
+
+function endpointNote(endpoint: string, own: string | undefined): string {
+  const url = new URL(endpoint);
+  const isOwn = own !== undefined && isLoopback(url.hostname) && url.port === new URL(own).port;
+  return isOwn ? `${endpoint}, which is itself: set TASK_LOGS_OTLP_PORT to another port` : endpoint;
 }
 
 function webhookNames(config: Config): readonly string[] {
@@ -117,7 +125,11 @@ function offNotes(config: Config, role: Role): readonly string[] {
   const notes: string[] = [];
   if (!config.enabled) notes.push('recording: TASK_LOGS_ENABLED is false');
   if (config.enabled && !config.store && role !== 'worker')
-    notes.push('the store: TASK_LOGS_STORE is false, records are only sent');
+    notes.push(
+      config.otlpEndpoint === undefined
+        ? 'the store: TASK_LOGS_STORE is false; records wait in the log directory until somebody holds it, or OTEL_EXPORTER_OTLP_ENDPOINT is set'
+        : 'the store: TASK_LOGS_STORE is false, records are only sent',
+    );
   if (role !== 'worker') notes.push(...webhookNotes(config));
   if (config.otlpEndpoint === undefined) notes.push('Jaeger or a collector: set OTEL_EXPORTER_OTLP_ENDPOINT');
   return notes;

@@ -119,9 +119,9 @@ test('no dashboard and no alert asks a source that is not provisioned', () => {
 });
 
 test('every alert says how long it waits, what is the matter and what to do', () => {
-  expect(alerts).toHaveLength(10);
-  expect(new Set(alerts.map(({ uid }) => uid)).size).toBe(10);
-  expect(new Set(alerts.map(({ title }) => title)).size).toBe(10);
+  expect(alerts).toHaveLength(11);
+  expect(new Set(alerts.map(({ uid }) => uid)).size).toBe(11);
+  expect(new Set(alerts.map(({ title }) => title)).size).toBe(11);
   for (const alert of alerts) {
     // The fields that Grafana reads of a rule; another would be passed over in silence.
     expect(Object.keys(alert).sort()).toEqual([

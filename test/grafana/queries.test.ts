@@ -18,7 +18,7 @@ test('every panel, variable and alert asks something', () => {
     expect(names.length).toBeGreaterThan(0);
     expect([...new Set(asked)].sort()).toEqual([...new Set([...titles, ...names])].sort());
   }
-  expect(queries.filter(({ dashboard }) => dashboard === 'alerts')).toHaveLength(10);
+  expect(queries.filter(({ dashboard }) => dashboard === 'alerts')).toHaveLength(11);
 });
 
 test('what Grafana fills in is filled in', () => {

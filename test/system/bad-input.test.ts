@@ -141,6 +141,18 @@ test('a bucket that denies holds up the archive and nothing else; later it has e
   await expect.poll(archived, { timeout: 60_000 }).toContain('meanwhile');
 }, 180_000);
 
+test('what the holder refuses for good, for want of its token, the collector counts as failed', async () => {
+  rig = await Rig.open();
+  await rig.holder({ TASK_LOGS_API_TOKEN: 'the token of the holder' });
+  await send(rig.collector.url, [{ taskId: 'task-refused', body: 'lost' }]);
+  const failed = async (): Promise<string> =>
+    (await fetch(`http://${rig.collector.ownMetrics}/metrics`)).text();
+  await expect
+    .poll(failed, { timeout: 20_000 })
+    .toMatch(/otelcol_exporter_send_failed_log_records\w*\{[^}]*otlp_http\/store[^}]*\} 1\b/);
+  expect(rig.collector.server.logs()).toContain('401');
+}, 120_000);
+
 test('a collector that comes up after everybody else gets all that was said before', async () => {
   rig = await Rig.open();
   await rig.collector.server.kill();
