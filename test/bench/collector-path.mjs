@@ -22,12 +22,12 @@ const BETWEEN = {
   nothing: undefined,
   store: [
     ...ALONE,
-    'service::pipelines::traces::exporters=[otlp_http/store]',
+    'service::pipelines::traces::exporters=[otlp_http/spans]',
     'service::pipelines::logs/copies::exporters=[nop]',
   ],
   all: [
     ...ALONE,
-    'service::pipelines::traces::exporters=[otlp_http/store, file/traces]',
+    'service::pipelines::traces::exporters=[otlp_http/spans, file/traces]',
     'service::pipelines::logs/copies::exporters=[file/logs]',
   ],
 };

@@ -12,21 +12,36 @@ afterEach(() => rig?.close(), 60_000);
 
 interface Said {
   readonly taskId: string;
-  readonly body: string;
+  readonly body: string | object;
   readonly timeMs?: number;
+  /** A further attribute's text. */
+  readonly note?: string;
+}
+
+type AnyValue = Readonly<Record<string, unknown>>;
+
+function anyValue(value: string | object): AnyValue {
+  return typeof value === 'string' ? { stringValue: value } : { ...value };
 }
 
 /** One OTLP request with a record for each. */
 async function send(url: string, records: readonly Said[]): Promise<number> {
-  const logRecords = records.map(({ taskId, body, timeMs = Date.now() }, index) => ({
+  const logRecords = records.map(({ taskId, body, note, timeMs = Date.now() }, index) => ({
     timeUnixNano: String(BigInt(Math.trunc(timeMs)) * 1_000_000n + BigInt(index)),
-    body: { stringValue: body },
-    attributes: [{ key: 'tasktrail.task.id', value: { stringValue: taskId } }],
+    body: anyValue(body),
+    attributes: [
+      { key: 'tasktrail.task.id', value: { stringValue: taskId } },
+      ...(note === undefined ? [] : [{ key: 'note', value: { stringValue: note } }]),
+    ],
   }));
-  const response = await fetch(`${url}/v1/logs`, {
+  return post(`${url}/v1/logs`, { resourceLogs: [{ resource: {}, scopeLogs: [{ scope: {}, logRecords }] }] });
+}
+
+async function post(url: string, request: object): Promise<number> {
+  const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ resourceLogs: [{ resource: {}, scopeLogs: [{ scope: {}, logRecords }] }] }),
+    body: JSON.stringify(request),
   });
   await response.arrayBuffer();
   return response.status;
@@ -63,6 +78,65 @@ test('a record of 20 MB comes through, cut and marked, and those beside it unhar
   const cut = lines.find(({ truncated }) => truncated === true);
   expect(cut).toMatchObject({ original_bytes: large.length });
   expect(lines.map(({ content }) => content)).toEqual(expect.arrayContaining(['before', 'after', 'then 49']));
+}, 120_000);
+
+const HUGE = 'y'.repeat(5_000_000);
+
+test.each<[string, Partial<Said>]>([
+  ['an attribute of 5 MB', { note: HUGE }],
+  ['an array of 5 MB', { body: { arrayValue: { values: [{ stringValue: HUGE }] } } }],
+  ['bytes of 5 MB', { body: { bytesValue: Buffer.alloc(5_000_000).toString('base64') } }],
+  [
+    'two halves that are too much together',
+    { body: HUGE.slice(0, 2_000_000), note: HUGE.slice(0, 2_300_000) },
+  ],
+  [
+    'a text of 3 MB in characters of three bytes',
+    { body: '\u6f22'.repeat(1_048_560), note: HUGE.slice(0, 900_000) },
+  ],
+])(
+  '%s takes nothing with it that stands beside it in a request',
+  async (_what, large) => {
+    rig = await Rig.open();
+    await rig.holder();
+    const good = (n: number): Said => ({ taskId: 'task-beside', body: `good ${n}` });
+    const bad = { taskId: 'task-beside', body: 'large', ...large };
+    expect(await send(rig.collector.url, [good(1), bad, good(2), good(3)])).toBe(200);
+    const lines = await linesWhenThere('task-beside', 4);
+    expect(lines.filter(({ content }) => /^good \d$/.test(String(content)))).toHaveLength(3);
+    expect(rig.collector.server.logs()).not.toContain('Failed to split');
+  },
+  120_000,
+);
+
+test('a span with megabytes of attributes and events takes nothing with it', async () => {
+  rig = await Rig.open();
+  await rig.holder();
+  const attributes = [{ key: 'tasktrail.task.id', value: { stringValue: 'task-spans' } }];
+  const note = { key: 'note', value: { stringValue: HUGE } };
+  const span = (n: number, more: object = {}): object => ({
+    traceId: 'a'.repeat(32),
+    spanId: `${n}`.repeat(16),
+    name: `span ${n}`,
+    kind: 1,
+    startTimeUnixNano: String(BigInt(Date.now()) * 1_000_000n),
+    endTimeUnixNano: String(BigInt(Date.now() + 1) * 1_000_000n),
+    attributes,
+    ...more,
+  });
+  const event = { timeUnixNano: String(BigInt(Date.now()) * 1_000_000n), name: 'large', attributes: [note] };
+  const spans = [
+    span(1),
+    span(2, { attributes: [...attributes, note] }),
+    span(3, { events: [event] }),
+    span(4),
+  ];
+  await post(`${rig.collector.url}/v1/traces`, {
+    resourceSpans: [{ resource: {}, scopeSpans: [{ scope: {}, spans }] }],
+  });
+  const names = async (): Promise<readonly string[]> =>
+    (await readSpans(rig.logDir('holder'), 'task-spans')).map(({ name }) => name).sort();
+  await expect.poll(names, { timeout: 20_000 }).toEqual(['span 1', 'span 2', 'span 3', 'span 4']);
 }, 120_000);
 
 test.each(['../../evil', '/etc/passwd', '_lock.json', 'a/b', 'x\u0000y', '.'])(

@@ -202,7 +202,7 @@ function settingsFor({ jaeger, s3 }: Pick<Parts, 'jaeger' | 's3'>): Readonly<Rec
   return {
     'service::pipelines::logs/loki::exporters': '[nop]',
     'service::pipelines::logs/copies::exporters': `[${['file/logs', ...archives].join(', ')}]`,
-    'service::pipelines::traces::exporters': `[${['otlp_http/store', 'file/traces', ...views, ...archives].join(', ')}]`,
+    'service::pipelines::traces::exporters': `[${['otlp_http/spans', 'file/traces', ...views, ...archives].join(', ')}]`,
     'connectors::span_metrics::metrics_flush_interval': '1s',
   };
 }
