@@ -1,4 +1,10 @@
-import type { Attributes, AttributeValue, HrTime, Link } from '@opentelemetry/api';
+import {
+  type Attributes,
+  type AttributeValue,
+  type HrTime,
+  isSpanContextValid,
+  type Link,
+} from '@opentelemetry/api';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace-base';
 import type { OtlpLogRecord } from '../journal/line.ts';
@@ -41,12 +47,12 @@ export function encodeSpan(span: ReadableSpan): OtlpSpan {
     ...(traceState !== undefined && { traceState: traceState.serialize() }),
     flags: traceFlags,
     name: span.name,
-    kind: span.kind + KIND_OFFSET,
+    kind: Math.trunc(span.kind) + KIND_OFFSET,
     startTimeUnixNano: nanosFromHrTime(span.startTime),
     endTimeUnixNano: nanosFromHrTime(span.endTime),
     attributes: encodeAttributes(span.attributes),
     ...(span.events.length > 0 && { events: span.events.map(encodeEvent) }),
-    ...(span.links.length > 0 && { links: span.links.map(encodeLink) }),
+    ...(span.links.length > 0 && { links: span.links.filter(isLinkable).map(encodeLink) }),
     ...(span.droppedAttributesCount > 0 && { droppedAttributesCount: span.droppedAttributesCount }),
     ...(span.droppedEventsCount > 0 && { droppedEventsCount: span.droppedEventsCount }),
     ...(span.droppedLinksCount > 0 && { droppedLinksCount: span.droppedLinksCount }),
@@ -88,6 +94,11 @@ function encodeEvent(event: TimedEvent): OtlpSpanEvent {
   };
 }
 
+/** A receiver refuses the whole request for an id that is none. */
+function isLinkable({ context }: Link): boolean {
+  return isSpanContextValid(context);
+}
+
 function encodeLink(link: Link): OtlpSpanLink {
   const { traceId, spanId, traceState } = link.context;
   return {
@@ -98,9 +109,12 @@ function encodeLink(link: Link): OtlpSpanLink {
   };
 }
 
-/** A user's own pair may hold fractions, or more nanoseconds than a second has. */
+/**
+ * A user's own pair may hold fractions, more nanoseconds than a second has, or a time before 1970, which OTLP's unsigned
+ * numbers do not know: it is 1970.
+ */
 function nanosFromHrTime([seconds, nanos]: HrTime): string {
-  const whole = Number.isFinite(seconds + nanos) ? seconds : 0;
-  const rest = Number.isFinite(seconds + nanos) ? nanos : 0;
-  return String(BigInt(Math.trunc(whole)) * 1_000_000_000n + BigInt(Math.trunc(rest)));
+  if (!Number.isFinite(seconds + nanos)) return '0';
+  const ns = BigInt(Math.trunc(seconds)) * 1_000_000_000n + BigInt(Math.trunc(nanos));
+  return String(ns < 0n ? 0n : ns);
 }

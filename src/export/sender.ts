@@ -17,6 +17,9 @@ const RETRY_MIN_MS = 100;
 /** `Retry-After` is honoured up to an hour: a wrong clock over there must not silence us for days. */
 const RETRY_AFTER_MAX_MS = 3_600_000;
 
+/** OTLP over HTTP: what was sent is no request. */
+const MALFORMED = 400;
+
 /** How often the end of a backlog is looked for at shutdown. */
 const DRAIN_POLL_MS = 5;
 
@@ -132,15 +135,9 @@ export class Sender {
         }
         return [];
       case 'too_large': {
-        if (count === 1) {
-          books.countDropped('too_large');
-          return [];
-        }
-        const half = Math.ceil(count / 2);
-        return [
-          { signal: part.signal, entries: part.entries.slice(0, half) },
-          { signal: part.signal, entries: part.entries.slice(half) },
-        ];
+        if (count > 1) return halvesOf(part);
+        books.countDropped('too_large');
+        return [];
       }
       case 'unsupported':
         this.#unsupported.add(part.signal);
@@ -153,6 +150,8 @@ export class Sender {
           books.countDropped('damaged', count - readable.length);
           return readable.length === 0 ? [] : [{ signal: part.signal, entries: readable }];
         }
+        // One that cannot be read spoils the request for all: those beside it go again without it.
+        if (result.status === MALFORMED && count > 1) return halvesOf(part);
         books.countDropped('refused', count);
         books.setNotice(`${destination} refused`, result.reason);
         return [];
@@ -196,6 +195,14 @@ export class Sender {
       throw error;
     }
   }
+}
+
+function halvesOf({ signal, entries }: RequestPart): readonly RequestPart[] {
+  const half = Math.ceil(entries.length / 2);
+  return [
+    { signal, entries: entries.slice(0, half) },
+    { signal, entries: entries.slice(half) },
+  ];
 }
 
 function isJson({ json }: BatchEntry): boolean {

@@ -3,8 +3,8 @@ import { ATTR } from '../model/attributes.ts';
 import { isJsonObject, type JsonValue, toJsonValue } from '../model/json.ts';
 import { safeContent } from '../redact/content.ts';
 
-/** A tool's input beyond that is text, cut as contents are. */
-const TOOL_INPUT_CHARS_MAX = 1024 * 1024;
+/** As JSON. A tool's input beyond that is text, cut as contents are. */
+const TOOL_INPUT_BYTES_MAX = 1024 * 1024;
 
 /** A record of one piece of output: the body is the (possibly cut) content. */
 export interface OutputRecord {
@@ -38,5 +38,5 @@ function contentOf(content: unknown): JsonValue {
 /** A tool's input as data; one too large to be data is cut text, as the content beside it is. */
 function toolInput(value: JsonValue): JsonValue {
   const plain = toJsonValue(value);
-  return JSON.stringify(plain).length > TOOL_INPUT_CHARS_MAX ? safeContent(plain).text : plain;
+  return Buffer.byteLength(JSON.stringify(plain)) > TOOL_INPUT_BYTES_MAX ? safeContent(plain).text : plain;
 }

@@ -90,7 +90,7 @@ export class Store {
     const { logDir, books, observer, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
     this.#deliveries = new DeliveryFiles(logDir, observer);
     this.#places = new WorkflowPlaces(workflowDir);
-    this.#refusals = new Refusals(logDir, books);
+    this.#refusals = new Refusals(logDir, books, this.#now);
     const shared = {
       queue: this.#queue,
       now: this.#now,

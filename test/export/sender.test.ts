@@ -93,6 +93,18 @@ test('a 400 drops the batch, counted, and the next one goes on', async () => {
   expect(books.notices.get('holder refused')).toBe('status 400: no');
 });
 
+test('a record that makes a request unreadable is dropped alone, and those beside it arrive', async () => {
+  const collector = await startCollector((got, res, nth) =>
+    numbersIn(got).includes(13) ? status(400, {}, 'bad span')(got, res, nth) : ok(got, res, nth),
+  );
+  const { journal, sender, books } = await startSending(holderAt(collector.url));
+  for (const n of upTo(40)) record(journal, n);
+  expect(await sender.drain(10_000)).toBe(true);
+  const taken = collector.got.map(numbersIn).filter((numbers) => !numbers.includes(13));
+  expect(taken.flat()).toEqual(upTo(40).filter((n) => n !== 13));
+  expect(books.snapshot()).toMatchObject({ delivered: { holder: 39 }, dropped: { refused: 1 } });
+});
+
 test('a damaged line does not take the good ones in its request with it', async () => {
   const collector = await startCollector((got, res, nth) => {
     try {
