@@ -155,6 +155,7 @@ describe.skipIf(!existsSync('/proc/self/environ'))('what a run leaves behind', (
     const before = Date.now();
     await endLeftovers(run);
     expect(Date.now() - before).toBeLessThan(8_000);
-    expect(processesOf(run)).toEqual([]);
+    // Killed is not yet gone, on a machine that has much to do.
+    await expect.poll(() => processesOf(run), { timeout: 5_000 }).toEqual([]);
   });
 });
