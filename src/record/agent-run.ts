@@ -90,7 +90,8 @@ export class AgentRun implements AgentRecording {
     });
     if (output.type === 'tool_result' && output.toolUseId !== undefined) {
       this.#tools.delete(output.toolUseId);
-      tool?.end(output.isError === true ? { errorType: 'tool_error' } : undefined);
+      // Not now: whoever reads the file again after a crash must make the same span of it.
+      tool?.end(output.isError === true ? { errorType: 'tool_error' } : undefined, place.timeMs);
     }
   }
 

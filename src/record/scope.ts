@@ -119,8 +119,8 @@ export class Scope {
     return this.#ended;
   }
 
-  /** Closes the span; with an error type it is red. A second call does nothing. */
-  end(failure?: Failure): void {
+  /** Closes the span, now or when it is said to have ended; with an error type it is red. A second call does nothing. */
+  end(failure?: Failure, endedAtMs?: number): void {
     if (this.#ended) return;
     this.#ended = true;
     quietly(() => {
@@ -131,7 +131,7 @@ export class Scope {
           ...(failure.message && { message: failure.message }),
         });
       }
-      this.#span?.end();
+      this.#span?.end(endedAtMs === undefined ? undefined : new Date(endedAtMs));
     });
   }
 

@@ -28,6 +28,7 @@ export class MemoryRecorder implements Recorder {
       kind,
       attributes: presentAttributes(start.attributes),
       ...(start.links && { links: start.links }),
+      ...(start.startedAtMs !== undefined && { startTime: new Date(start.startedAtMs) }),
     };
     return this.#tracer.startSpan(start.name, options, start.parent);
   }
