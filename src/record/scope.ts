@@ -3,6 +3,7 @@ import {
   context,
   createContextKey,
   diag,
+  type HrTime,
   type Span,
   SpanStatusCode,
   TraceFlags,
@@ -131,7 +132,7 @@ export class Scope {
           ...(failure.message && { message: failure.message }),
         });
       }
-      this.#span?.end(endedAtMs === undefined ? undefined : new Date(endedAtMs));
+      this.#span?.end(endedAtMs === undefined ? undefined : justAfter(endedAtMs));
     });
   }
 
@@ -175,4 +176,9 @@ export function quietly<T>(fn: () => T): T | undefined {
     diag.error('tasktrail: recording failed', messageOf(error));
     return undefined;
   }
+}
+
+/** A microsecond later: what begins and ends in the same millisecond would have no duration, which Jaeger warns of. */
+function justAfter(timeMs: number): HrTime {
+  return [Math.trunc(timeMs / 1_000), Math.trunc((timeMs % 1_000) * 1_000_000) + 1_000];
 }

@@ -153,8 +153,8 @@ test('a tool call is a span from the time of its line, red when its tool failed 
     ['never', 'unfinished', at(2).timeMs],
   ]);
   // Whoever reads the same lines again makes the same spans.
-  const ends = tools.slice(0, 2).map(({ endTime: [seconds, nanos] }) => seconds * 1_000 + nanos / 1e6);
-  expect(ends).toEqual([at(3).timeMs, at(4).timeMs]);
+  const ends = tools.slice(0, 2).map(({ endTime: [seconds, nanos] }) => seconds * 1e9 + nanos);
+  expect(ends).toEqual([at(3).timeMs, at(4).timeMs].map((ms) => ms * 1e6 + 1_000));
 });
 
 test('of what an earlier process recorded nothing is recorded again, and its open calls go on from when they began', () => {
