@@ -78,7 +78,9 @@ test.each<[string, string]>([
 test('credentials longer than the server reads are refused before us', async () => {
   const { port } = await serve();
   const text = `GET /tasks HTTP/1.1\r\nHost: x\r\nAuthorization: ${basic(`me:${'x'.repeat(100_000)}`)}\r\n\r\n`;
-  expect(await askRaw(port, text)).toMatch(/^HTTP\/1\.1 431 /);
+  // The server hangs up while they still come, and its answer may be lost with the connection.
+  const got = await askRaw(port, text).catch((error: NodeJS.ErrnoException) => error.code);
+  expect(got).toMatch(/^HTTP\/1\.1 431 |^ECONNRESET$|^EPIPE$/);
 });
 
 test('a password, which browsers send by themselves, changes nothing', async () => {
