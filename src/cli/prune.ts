@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { lockDirectory } from '../app/holder.ts';
+import { sizeText } from '../app/size-text.ts';
 import { objectKey } from '../archive/object-key.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { TasktrailError } from '../errors.ts';
@@ -10,8 +11,6 @@ import { WorkflowPlaces } from '../store/workflow-place.ts';
 import { WorkflowUploads } from '../store/workflow-uploads.ts';
 
 const DAY_MS = 86_400_000;
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 /** What was found or done, for printing. */
 interface Report {
@@ -136,10 +135,4 @@ function ageDays({ endedAt }: PruneItem, nowMs: number): number {
 
 function bytesOf(items: readonly PruneItem[]): number {
   return items.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
-function sizeText(bytes: number): string {
-  const power = Math.min(UNITS.length - 1, bytes < 1 ? 0 : Math.floor(Math.log(bytes) / Math.log(1024)));
-  const value = bytes / 1024 ** power;
-  return `${power === 0 ? value : value.toFixed(1)} ${UNITS[power]}`;
 }

@@ -7,7 +7,7 @@ import { asText } from '../../src/cli/doctor.ts';
 import { createPaint } from '../../src/cli/terminal-text.ts';
 import { serve, serveTcp, statusOf } from '../app/doctor/subject.ts';
 import { ServiceProcess } from '../app/service-process.ts';
-import { freePort } from '../export/fixture.ts';
+import { freePort } from '../tools/free-port.ts';
 import { type Env, type Run, runCommand, tempDir } from './run-command.ts';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');

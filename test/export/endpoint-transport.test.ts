@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EndpointTransport } from '../../src/export/endpoint-transport.ts';
 import { readRetryAfter } from '../../src/export/post.ts';
-import { freePort, startCollector, status } from './fixture.ts';
+import { freePort } from '../tools/free-port.ts';
+import { startCollector, status } from './fixture.ts';
 
 const BODY = Buffer.from('{"resourceLogs":[]}');
 

@@ -59,15 +59,6 @@ export async function startCollector(answer: Answer = ok, port = 0): Promise<Col
   return { url: `http://127.0.0.1:${bound}`, got, together: () => most };
 }
 
-/** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 export interface Sending extends Opened {
   readonly sender: Sender;
   readonly directory: string;

@@ -8,7 +8,8 @@ import { Journal, type QueuedBatch } from '../../src/journal/journal.ts';
 import { ownIdentity } from '../../src/journal/process-identity.ts';
 import { formatSegmentName } from '../../src/journal/segment-name.ts';
 import { nextTick, openJournal, record, SOURCE, takeAll, waitUntil } from '../journal/fixture.ts';
-import { freePort, holderAt, numbersIn, ok, startCollector, startSending, status } from './fixture.ts';
+import { freePort } from '../tools/free-port.ts';
+import { holderAt, numbersIn, ok, startCollector, startSending, status } from './fixture.ts';
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 

@@ -4,7 +4,7 @@ import { errnoOf } from '../../errors.ts';
 import { journalDir } from '../../journal/lone-record.ts';
 import { parseSegmentName } from '../../journal/segment-name.ts';
 import { findHolder } from '../../store/lock.ts';
-import { sizeText } from './disk-space.ts';
+import { sizeText } from '../size-text.ts';
 import { type Finding, ok, type Subject, warning } from './finding.ts';
 
 /** A segment in use is written to all the time; one that nothing has touched for so long is not getting anywhere. */

@@ -1,4 +1,5 @@
 import { stat, statfs } from 'node:fs/promises';
+import { sizeText } from '../size-text.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { existingParent } from './log-directory.ts';
 
@@ -17,7 +18,6 @@ const SHARE_LOW = 0.05;
 /** A task is about ten files: a hundred tasks. */
 const FILES_MIN = 1_000;
 
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 const ADVICE = 'make room: tasktrail prune, a shorter TASK_LOGS_RETENTION_DAYS, or a larger disk';
 
 /** What `statfs` says, in bytes and files. */
@@ -58,11 +58,4 @@ export function judgeSpace(path: string, { freeBytes, bytes, freeFiles, files }:
   if (files > 0 && freeFiles < FILES_MIN) findings.push(problem(path, `the disk is full: ${left}`, ADVICE));
   else if (fileShare < SHARE_LOW) findings.push(warning(path, `the disk is nearly full: ${left}`, ADVICE));
   return findings.length > 0 ? findings : [ok(path, free)];
-}
-
-/** `512 B`, `1.5 GiB`. */
-export function sizeText(bytes: number): string {
-  const power = Math.min(UNITS.length - 1, bytes < 1 ? 0 : Math.floor(Math.log(bytes) / Math.log(1024)));
-  const value = bytes / 1024 ** power;
-  return `${power === 0 ? value : value.toFixed(1)} ${UNITS[power]}`;
 }

@@ -7,7 +7,7 @@ import {
   SECRET_KEY,
   startVersitygw,
 } from '../../archive/versitygw.ts';
-import { freePort } from '../../export/fixture.ts';
+import { freePort } from '../../tools/free-port.ts';
 import { linesOf, serveTcp, subjectOf } from './subject.ts';
 
 const tool = findVersitygw();

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { lookAtEndpoint } from '../../../src/app/doctor/endpoint.ts';
 import { startReceiver } from '../../../src/receive/server.ts';
 import { DirectoryLock } from '../../../src/store/lock.ts';
-import { freePort } from '../../export/fixture.ts';
+import { freePort } from '../../tools/free-port.ts';
 import { makeCertificate } from './certificate.ts';
 import {
   linesOf,

@@ -9,7 +9,7 @@ import { ownIdentity } from '../../../src/journal/process-identity.ts';
 import { startReceiver } from '../../../src/receive/server.ts';
 import type { Sink } from '../../../src/receive/sink.ts';
 import { DirectoryLock } from '../../../src/store/lock.ts';
-import { freePort } from '../../export/fixture.ts';
+import { freePort } from '../../tools/free-port.ts';
 import { linesOf, notFound, serve, serveTcp, statusOf, subjectOf } from './subject.ts';
 
 const TOKEN = 'sixteen characters';

@@ -3,7 +3,7 @@ import { lookAtPorts } from '../../../src/app/doctor/ports.ts';
 import { Books } from '../../../src/books.ts';
 import { startReceiver } from '../../../src/receive/server.ts';
 import { serveHealth } from '../../../src/serve/health.ts';
-import { freePort } from '../../export/fixture.ts';
+import { freePort } from '../../tools/free-port.ts';
 import { linesOf, otlpListener, serve, serveTcp, statusOf, subjectOf } from './subject.ts';
 
 async function look(settings: Record<string, string>): Promise<string> {

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { judgeInfo, lookAtRedis } from '../../../src/app/doctor/redis.ts';
-import { freePort } from '../../export/fixture.ts';
 import { findRedis, startRedis } from '../../redis.ts';
+import { freePort } from '../../tools/free-port.ts';
 import { linesOf, serve, serveTcp, statusOf, subjectOf } from './subject.ts';
 
 const program = findRedis();

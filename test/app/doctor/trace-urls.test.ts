@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { lookAtClocks } from '../../../src/app/doctor/clocks.ts';
 import { lookAtEndpoint } from '../../../src/app/doctor/endpoint.ts';
 import { lookAtTraceUrls } from '../../../src/app/doctor/trace-urls.ts';
-import { freePort } from '../../export/fixture.ts';
+import { freePort } from '../../tools/free-port.ts';
 import { linesOf, serve, statusOf, subjectOf } from './subject.ts';
 
 async function look(templates: string): Promise<string> {
