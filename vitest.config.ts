@@ -3,8 +3,9 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 const config: ViteUserConfig = defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // They have a configuration of their own: test/system/vitest.config.ts.
-    exclude: ['test/system/**'],
+    // They have a configuration of their own: test/end-to-end/vitest.config.ts.
+    exclude: ['test/end-to-end/**'],
+    globalSetup: ['test/support/build.ts'],
     // Crash and system tests start real processes; on two busy cores a start takes seconds.
     testTimeout: 30_000,
     hookTimeout: 30_000,

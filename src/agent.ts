@@ -1,4 +1,4 @@
-import { installAgentRunner } from './app/agent-runner.ts';
+import { installAgentRunner } from './trail/agent-runner.ts';
 
 installAgentRunner();
 

@@ -1,8 +1,8 @@
-import { activeTrail, type Trail } from './app/trail.ts';
 import { serveHealth as createHealth } from './serve/health.ts';
 import type { Intake } from './serve/intake.ts';
 import { serveLogs as createLogs } from './serve/logs.ts';
 import type { HttpHandler } from './serve/routes.ts';
+import { activeTrail, type Trail } from './trail/trail.ts';
 import { createLedger, type DeliveryLedger } from './webhooks/ledger.ts';
 import {
   receiveWebhooks as createWebhooks,

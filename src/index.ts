@@ -1,12 +1,8 @@
-import { installAgentRunner } from './app/agent-runner.ts';
+import { installAgentRunner } from './trail/agent-runner.ts';
 
 installAgentRunner();
 
-export type { ResumeWorkflowOptions } from './app/resume-workflow.ts';
-export { resumeWorkflow } from './app/resume-workflow.ts';
-export type { StartOptions, Trail } from './app/trail.ts';
-export { activeTrail, startTasktrail } from './app/trail.ts';
-export type { Config, ConfigOptions } from './config.ts';
+export type { Config, ConfigOptions } from './config/config.ts';
 export type { ErrorCode } from './errors.ts';
 export { TasktrailError } from './errors.ts';
 export { logRecordProcessor, spanProcessor } from './export/otel-recorder.ts';
@@ -26,3 +22,7 @@ export type { Step, StepOptions } from './record/step.ts';
 export type { Task } from './record/task.ts';
 export { AgentFailedError, activeTask } from './record/task.ts';
 export type { Workflow, WorkflowOptions } from './record/workflow.ts';
+export type { ResumeWorkflowOptions } from './trail/resume-workflow.ts';
+export { resumeWorkflow } from './trail/resume-workflow.ts';
+export type { StartOptions, Trail } from './trail/trail.ts';
+export { activeTrail, startTasktrail } from './trail/trail.ts';

@@ -9,8 +9,8 @@ import { Redis as Redis5 } from 'ioredis-5';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type BullJob, type EnqueueOptions, enqueueTask, processTask } from '../src/bullmq.ts';
 import { prepareTask, type QueuedTask, type Task, type Trail } from '../src/index.ts';
-import { findRedis, type RedisServer, startRedis } from './redis.ts';
-import { attribute, openTrail, readSpans, type StoredSpan, until } from './webhooks/receiver.ts';
+import { attribute, openTrail, readSpans, type StoredSpan, until } from './support/receiver.ts';
+import { findRedis, type RedisServer, startRedis } from './support/redis.ts';
 
 const program = findRedis();
 

@@ -5,8 +5,8 @@ import express from 'express';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { receiveWebhooks, serveHealth, serveLogs } from '../src/express.ts';
 import type { Trail } from '../src/index.ts';
-import { comment, deliver, SECRET } from './webhooks/deliveries.ts';
-import { type Listening, listen, openTrail, until } from './webhooks/receiver.ts';
+import { comment, deliver, SECRET } from './support/deliveries.ts';
+import { type Listening, listen, openTrail, until } from './support/receiver.ts';
 
 let logDir: string;
 let trail: Trail;

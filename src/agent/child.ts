@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
-import { identityOf, isProcessAlive, type ProcessIdentity } from '../journal/process-identity.ts';
+import { identityOf, isProcessAlive, type ProcessIdentity } from '../system/process-identity.ts';
 import { findProgram, whyNotStartable } from './program.ts';
 
 /** Time for an agent to end its tools and write its last line; as long as container runtimes give before they kill. */

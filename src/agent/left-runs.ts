@@ -3,7 +3,7 @@ import { readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../errors.ts';
-import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../journal/process-identity.ts';
+import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 import { sendToGroup } from './child.ts';
 import { endLeftovers, processesOf } from './leftovers.ts';
 import { RunFolder } from './run-folder.ts';

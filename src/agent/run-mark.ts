@@ -3,13 +3,8 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
-import {
-  identityOf,
-  isProcessAlive,
-  ownIdentity,
-  type ProcessIdentity,
-} from '../journal/process-identity.ts';
 import { isJsonObject, type JsonValue } from '../model/json.ts';
+import { identityOf, isProcessAlive, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 
 const MARK_FILE = 'process.json';
 

@@ -1,6 +1,6 @@
-import { checkAgents } from '../app/commands.ts';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config/config.ts';
 import { redact } from '../redact/redact.ts';
+import { checkAgents } from '../service/commands.ts';
 
 const SECRET = /secret|token/i;
 

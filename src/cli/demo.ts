@@ -4,9 +4,9 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Service, startService } from '../app/start.ts';
-import { loadConfig, pickEnvironment } from '../config.ts';
+import { loadConfig, pickEnvironment } from '../config/config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
+import { type Service, startService } from '../service/start.ts';
 import { checkTask, printTask } from './demo-report.ts';
 
 /** The sample's five runs take about three seconds; a busy machine may take ten times that. */

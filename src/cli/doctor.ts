@@ -1,9 +1,9 @@
-import { examine, type FiledFinding } from '../app/doctor/examination.ts';
-import type { Level } from '../app/doctor/finding.ts';
-import { inheritedEnvironment } from '../config.ts';
-import { paintFor } from './terminal.ts';
-import { TerminalStream } from './terminal-stream.ts';
-import { escapeJson, escapeLine, type Paint, type Style, textWidth } from './terminal-text.ts';
+import { inheritedEnvironment } from '../config/config.ts';
+import { examine, type FiledFinding } from '../doctor/examination.ts';
+import type { Level } from '../doctor/finding.ts';
+import { paintFor } from './terminal/terminal.ts';
+import { TerminalStream } from './terminal/terminal-stream.ts';
+import { escapeJson, escapeLine, type Paint, type Style, textWidth } from './terminal/terminal-text.ts';
 import { readVersion } from './version.ts';
 
 const STYLES: Readonly<Record<Level, Style>> = { ok: 'green', warning: 'yellow', problem: 'red' };

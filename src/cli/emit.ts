@@ -1,13 +1,13 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { loadConfig, pickEnvironment } from '../config.ts';
+import { loadConfig, pickEnvironment } from '../config/config.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { WORKFLOW_EVENT_TYPES } from '../model/events.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import { isWorkflowEventType, PAYLOAD_BYTES_MAX } from '../model/workflow-payloads.ts';
 import { reportError } from './exit-code.ts';
-import { deliverJournal } from './workflow-delivery.ts';
-import { checkEvent, type EventInput, offReason, recordEvent, traceOf } from './workflow-event.ts';
+import { deliverJournal } from './workflow/deliver.ts';
+import { checkEvent, type EventInput, offReason, recordEvent, traceOf } from './workflow/event.ts';
 
 /** Indentation may double a payload; what is longer than that before it is parsed is no payload. */
 const INPUT_BYTES_MAX = 2 * PAYLOAD_BYTES_MAX;

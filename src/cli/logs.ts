@@ -1,18 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
 import { isTerminal, OUTPUT_TYPES } from '../model/documents.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import type { TaskFlow } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
-import { createReader } from '../store/reader.ts';
-import { GrowingLines } from './growing-lines.ts';
-import { createLineFormat, type LineFormat } from './line-format.ts';
+import { GrowingLines } from '../store/read/growing-lines.ts';
+import { createReader } from '../store/read/reader.ts';
 import { pickTask, type TaskShelf } from './task-pick.ts';
-import { paintFor } from './terminal.ts';
-import { TerminalStream } from './terminal-stream.ts';
-import { escapeJson, escapeLine } from './terminal-text.ts';
+import { createLineFormat, type LineFormat } from './terminal/line-format.ts';
+import { paintFor } from './terminal/terminal.ts';
+import { TerminalStream } from './terminal/terminal-stream.ts';
+import { escapeJson, escapeLine } from './terminal/terminal-text.ts';
 
 export interface LogsFlags {
   readonly dir?: string;

@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander';
 import { reportError } from './exit-code.ts';
 import type { LogsFlags } from './logs.ts';
-import type { RunFlags } from './run.ts';
+import type { RunFlags } from './run/run.ts';
 import type { TasksFlags } from './tasks.ts';
 import { readVersion } from './version.ts';
-import type { StartFlags } from './workflow.ts';
-import type { WorkflowFlags } from './workflow-session.ts';
+import type { StartFlags } from './workflow/commands.ts';
+import type { WorkflowFlags } from './workflow/session.ts';
 
 /** Flags that name a setting, by the setting. */
 interface Flags {
@@ -121,7 +121,7 @@ function addTasks(program: Command, ends: Ends): void {
     .option('--verbose', 'say at the end what was recorded, also without a terminal')
     .passThroughOptions()
     .action(async (command: string[], flags: RunFlags) =>
-      ends(await (await import('./run.ts')).run(command, flags)),
+      ends(await (await import('./run/run.ts')).run(command, flags)),
     );
   withDirectory(program.command('tasks'))
     .description('lists tasks, newest first')
@@ -171,7 +171,7 @@ function addRecords(program: Command, argv: readonly string[], ends: Ends): void
 }
 
 function addWorkflow(workflow: Command, ends: Ends): void {
-  const load = async (): Promise<typeof import('./workflow.ts')> => import('./workflow.ts');
+  const load = async (): Promise<typeof import('./workflow/commands.ts')> => import('./workflow/commands.ts');
   withDirectory(workflow.command('start'))
     .description('starts a workflow and prints its id; with the id of an earlier one, goes on with that')
     .option('--name <name>', 'what kind of workflow it is')

@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
-import { lockDirectory } from '../app/holder.ts';
-import { sizeText } from '../app/size-text.ts';
 import { objectKey } from '../archive/object-key.ts';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
+import { sizeText } from '../model/size-text.ts';
+import { type PruneItem, type PruneOptions, planPrune, runRetention } from '../store/keep/retention.ts';
+import { Tombstones } from '../store/keep/tombstones.ts';
+import { WorkflowUploads } from '../store/keep/workflow-uploads.ts';
 import type { DirectoryLock } from '../store/lock.ts';
-import { type PruneItem, type PruneOptions, planPrune, runRetention } from '../store/retention.ts';
-import { Tombstones } from '../store/tombstones.ts';
 import { WorkflowPlaces } from '../store/workflow-place.ts';
-import { WorkflowUploads } from '../store/workflow-uploads.ts';
+import { lockDirectory } from '../trail/holder.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createSenders, HOLDER } from '../app/destinations.ts';
 import { Books } from '../books.ts';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
 import type { Sender } from '../export/sender.ts';
 import { destinationsOf } from '../journal/destination.ts';
 import { Journal } from '../journal/journal.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { findHolder } from '../store/lock.ts';
+import { createSenders, HOLDER } from '../trail/destinations.ts';
 
 const TIMEOUT_S = 10;
 

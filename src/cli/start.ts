@@ -1,8 +1,8 @@
-import { agentProblems, programOf, usesSampleAgent } from '../app/commands.ts';
-import { destinationsOf, HOLDER } from '../app/destinations.ts';
-import { type Role, type Service, startService } from '../app/start.ts';
+import { type Config, isLoopback, loadConfig } from '../config/config.ts';
 import { SAMPLE_AGENT } from '../config/config-file.ts';
-import { type Config, isLoopback, loadConfig } from '../config.ts';
+import { agentProblems, programOf, usesSampleAgent } from '../service/commands.ts';
+import { type Role, type Service, startService } from '../service/start.ts';
+import { destinationsOf, HOLDER } from '../trail/destinations.ts';
 import { readVersion } from './version.ts';
 
 /** A start takes well below a second; one that goes on for so long after a signal hangs. */

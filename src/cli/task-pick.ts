@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { errnoOf, TasktrailError } from '../errors.ts';
 import { checkId, isPathSafeId } from '../model/ids.ts';
-import type { LogReader } from '../store/reader.ts';
+import type { LogReader } from '../store/read/reader.ts';
 
 /** Words for the newest task, where no task has one of them for its id. */
 const NEWEST = new Set(['-', 'latest']);

@@ -1,17 +1,17 @@
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
 import { isTerminal, TASK_STATUSES, type TaskStatus } from '../model/documents.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
 import type { TaskDocument, TaskQuery } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
-import { mapBounded } from '../store/listing.ts';
-import { createReader, type LogReader } from '../store/reader.ts';
-import { ageText, costText, countText, secondsText, UNKNOWN } from './amounts.ts';
+import { mapBounded } from '../store/read/listing.ts';
+import { createReader, type LogReader } from '../store/read/reader.ts';
 import { readPastTime } from './past-time.ts';
-import { type Cell, type Column, createTable, type Table } from './table.ts';
-import { outputWidth, paintFor } from './terminal.ts';
-import { TerminalStream } from './terminal-stream.ts';
-import { escapeLine, type Style } from './terminal-text.ts';
+import { ageText, costText, countText, secondsText, UNKNOWN } from './terminal/amounts.ts';
+import { type Cell, type Column, createTable, type Table } from './terminal/table.ts';
+import { outputWidth, paintFor } from './terminal/terminal.ts';
+import { TerminalStream } from './terminal/terminal-stream.ts';
+import { escapeLine, type Style } from './terminal/terminal-text.ts';
 
 export interface TasksFlags {
   readonly dir?: string;

@@ -2,9 +2,9 @@ import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, TasktrailError } from '../errors.ts';
 import { redactJson } from '../redact/redact.ts';
+import { makeDirectorySync } from '../system/make-directory.ts';
+import { ownIdentity } from '../system/process-identity.ts';
 import type { OtlpLogRecord, TelemetrySource } from './line.ts';
-import { makeDirectorySync } from './make-directory.ts';
-import { ownIdentity } from './process-identity.ts';
 import { formatSegmentName } from './segment-name.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 

@@ -1,4 +1,4 @@
-import type { ProcessIdentity } from './process-identity.ts';
+import type { ProcessIdentity } from '../system/process-identity.ts';
 
 /**
  * `<ulid>~<host>~<pid>~<start>.<state>`. `open`: its owner appends and sends. `claimed`: its owner sends what another

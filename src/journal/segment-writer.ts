@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { messageOf } from '../errors.ts';
 import { redactJson } from '../redact/redact.ts';
+import { makeDirectorySync } from '../system/make-directory.ts';
+import { ownIdentity } from '../system/process-identity.ts';
 import type { JournalEntry, SegmentHeader, TelemetrySource } from './line.ts';
-import { makeDirectorySync } from './make-directory.ts';
-import { ownIdentity } from './process-identity.ts';
 import { formatSegmentName } from './segment-name.ts';
 
 /** Small enough to be forgotten soon after it was sent, large enough that a busy process makes few files. */

@@ -2,7 +2,7 @@ import { renameSync } from 'node:fs';
 import { readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
-import { ownIdentity } from './process-identity.ts';
+import { ownIdentity } from '../system/process-identity.ts';
 import { cursorFileName, formatSegmentName, type SegmentState } from './segment-name.ts';
 import { SegmentReader } from './segment-reader.ts';
 

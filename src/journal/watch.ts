@@ -1,7 +1,7 @@
 import { watch } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../errors.ts';
-import { makeDirectorySync } from './make-directory.ts';
+import { makeDirectorySync } from '../system/make-directory.ts';
 
 /** Several segments that come together are claimed together. */
 const GATHER_MS = 10;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { errnoOf } from '../errors.ts';
-import { replaceFile } from './durable.ts';
+import { replaceFile } from '../system/durable.ts';
 import { TASK_FILES, type TaskFile } from './layout.ts';
 
 /** The files of a task that grow large, and that hardly anybody reads some days after its end. */

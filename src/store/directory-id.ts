@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { isPathSafeId } from '../model/ids.ts';
 import { objectOf } from '../model/json.ts';
-import { readText, replaceFile } from './durable.ts';
+import { readText, replaceFile } from '../system/durable.ts';
 import { OWN_NAMES } from './layout.ts';
 
 /**

@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import { errnoOf, TasktrailError } from '../errors.ts';
-import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../journal/process-identity.ts';
 import { isPathSafeId } from '../model/ids.ts';
-import { makeDirectory } from './durable.ts';
+import { makeDirectory } from '../system/durable.ts';
+import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 import { OWN_NAMES } from './layout.ts';
 
 /** How often the holder shows that it lives. */

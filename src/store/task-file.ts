@@ -1,9 +1,9 @@
 import { lstat } from 'node:fs/promises';
 import { TasktrailError } from '../errors.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { linesIn, type RawLine, readLines } from '../system/lines.ts';
 import { gzipPath, inflate } from './compress.ts';
 import { TASK_FILES, type TaskFile, taskDir, taskFile } from './layout.ts';
-import { linesIn, type RawLine, readLines } from './read-lines.ts';
 import { isMissing, type OpenedFile, openStored, readStoredValue, unreadable } from './stored-file.ts';
 
 /** A line file as it was when it was opened, gzipped or not. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { adoptChild, type Child, type ChildOptions, startChild } from '../../src/agent/child.ts';
 import { RunFolder } from '../../src/agent/run-folder.ts';
-import { identityOf } from '../../src/journal/process-identity.ts';
+import { identityOf } from '../../src/system/process-identity.ts';
 import { Workshop } from './agent-run.ts';
 
 const DEADLINE = { timeout: 10_000, interval: 5 };

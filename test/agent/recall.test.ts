@@ -9,8 +9,8 @@ import { hasLivingRun } from '../../src/agent/left-runs.ts';
 import { fingerprintOf, recallRun } from '../../src/agent/recall.ts';
 import { type RunFacts, RunFolder } from '../../src/agent/run-folder.ts';
 import { claimRun, readMark } from '../../src/agent/run-mark.ts';
-import { identityOf, ownIdentity, type ProcessIdentity } from '../../src/journal/process-identity.ts';
 import type { AgentOutcome } from '../../src/model/agent.ts';
+import { identityOf, ownIdentity, type ProcessIdentity } from '../../src/system/process-identity.ts';
 
 const COMMAND = ['agent', '-p', 'x'];
 const KEY = '1.1-build-run-agent';

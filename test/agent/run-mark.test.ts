@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { endLeftRun, findLeftRuns } from '../../src/agent/left-runs.ts';
 import { claimRun, markRun, readMark } from '../../src/agent/run-mark.ts';
-import { identityOf, ownIdentity } from '../../src/journal/process-identity.ts';
+import { identityOf, ownIdentity } from '../../src/system/process-identity.ts';
 
 let parent: string;
 let run: string;

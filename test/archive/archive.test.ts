@@ -2,8 +2,6 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { WorkflowDocument } from '../../src/model/workflow.ts';
-import { artifact, documentFrom, idsOf, RUN, renamed, WORKFLOW_ID } from './documents.ts';
-import { BUCKET, eventually, newMachine, runArchive, TestClock } from './fixture.ts';
 import {
   ACCESS_KEY,
   findBoto3,
@@ -12,7 +10,9 @@ import {
   type S3Server,
   SECRET_KEY,
   startVersitygw,
-} from './versitygw.ts';
+} from '../support/versitygw.ts';
+import { artifact, documentFrom, idsOf, RUN, renamed, WORKFLOW_ID } from './documents.ts';
+import { BUCKET, eventually, newMachine, runArchive, TestClock } from './fixture.ts';
 
 const gateway = findVersitygw();
 const KEY = `workflow/2025/12/${WORKFLOW_ID}.json`;

@@ -8,8 +8,8 @@ import { type FiledMonth, objectKey } from '../../src/archive/object-key.ts';
 import type { Outbox } from '../../src/archive/outbox.ts';
 import { Books } from '../../src/books.ts';
 import type { WorkflowDocument } from '../../src/model/workflow.ts';
+import { WorkflowUploads } from '../../src/store/keep/workflow-uploads.ts';
 import { WorkflowPlaces } from '../../src/store/workflow-place.ts';
-import { WorkflowUploads } from '../../src/store/workflow-uploads.ts';
 
 export const BUCKET = 'acme.logs.shop';
 

@@ -1,9 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { WorkflowDocument } from '../../src/model/workflow.ts';
+import {
+  ACCESS_KEY,
+  findVersitygw,
+  type S3Server,
+  SECRET_KEY,
+  startVersitygw,
+} from '../support/versitygw.ts';
 import { artifact, documentFrom, idsOf, RUN, renamed, WORKFLOW_ID } from './documents.ts';
 import { BUCKET, eventually, type Machine, newMachine, runArchive, TestClock } from './fixture.ts';
 import { NOT_IMPLEMENTED, PASS, type ProxyServer, SLOW_DOWN, startProxy, type Treatment } from './proxy.ts';
-import { ACCESS_KEY, findVersitygw, type S3Server, SECRET_KEY, startVersitygw } from './versitygw.ts';
 
 const gateway = findVersitygw();
 const KEY = `workflow/2025/12/${WORKFLOW_ID}.json`;

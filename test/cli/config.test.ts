@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { printConfig } from '../../src/cli/config.ts';
-import { projectDir } from '../config/project-dir.ts';
+import { projectDir } from '../support/project-dir.ts';
 
 const FLAGS = {
   TASK_LOGS_DIR: '/x/logs',

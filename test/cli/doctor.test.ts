@@ -1,16 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { asText } from '../../src/cli/doctor.ts';
-import { createPaint } from '../../src/cli/terminal-text.ts';
-import { serve, serveTcp, statusOf } from '../app/doctor/subject.ts';
-import { ServiceProcess } from '../app/service-process.ts';
-import { freePort } from '../tools/free-port.ts';
+import { createPaint } from '../../src/cli/terminal/terminal-text.ts';
+import { serve, serveTcp, statusOf } from '../doctor/subject.ts';
+import { MAIN } from '../support/built.ts';
+import { freePort } from '../support/free-port.ts';
+import { ServiceProcess } from '../support/service-process.ts';
 import { type Env, type Run, runCommand, tempDir } from './run-command.ts';
-
-const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
 
 /** Ports that nobody else on this machine has. */
 async function doctor(cwd: string, env: Env = {}, args: readonly string[] = []): Promise<Run> {

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { destinationsOf } from '../../src/journal/destination.ts';
 import { JSON_DEPTH_MAX } from '../../src/model/json.ts';
 import type { ReceivedLog } from '../../src/model/otlp.ts';
 import { startReceiver } from '../../src/receive/server.ts';
-import { openTrail, readLines, until } from '../webhooks/receiver.ts';
+import { openTrail, readLines, until } from '../support/receiver.ts';
 import { journalRecords, namesIn, runCommand, segmentsOf, startCommand, tempDir } from './run-command.ts';
 
 const WORKFLOW = 'workflow-199-20251202T150000Z';

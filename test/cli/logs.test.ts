@@ -1,15 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
-import { GrowingLines } from '../../src/cli/growing-lines.ts';
-import { ServiceProcess } from '../app/service-process.ts';
-import type { TestStore } from '../store/log-dir.ts';
+import { GrowingLines } from '../../src/store/read/growing-lines.ts';
+import { MAIN } from '../support/built.ts';
+import type { TestStore } from '../support/log-dir.ts';
+import { ServiceProcess } from '../support/service-process.ts';
 import { type Run, runCommand, startCommand, tempDir } from './run-command.ts';
 import { outputRecord, resultRecord, type StoredTask, storeIn, writeTask } from './stored-tasks.ts';
 
-const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
 const OUTPUT = '03-agent-output.jsonl';
 
 const REVIEW: StoredTask = {

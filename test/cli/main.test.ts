@@ -4,11 +4,11 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { Trail } from '../../src/app/trail.ts';
 import { Books } from '../../src/books.ts';
 import { describeEnd } from '../../src/cli/start.ts';
-import { loadConfig } from '../../src/config.ts';
-import { ServiceProcess, serviceEnv } from '../app/service-process.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import type { Trail } from '../../src/trail/trail.ts';
+import { ServiceProcess, serviceEnv } from '../support/service-process.ts';
 
 let cwd: string;
 

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { prune } from '../../src/cli/prune.ts';
 import { DirectoryLock } from '../../src/store/lock.ts';
-import { filesIn } from '../store/log-dir.ts';
-import { documentOf, wholeRun, writeWorkflow } from '../store/workflow-files.ts';
+import { filesIn } from '../support/log-dir.ts';
+import { documentOf, wholeRun, writeWorkflow } from '../support/workflow-files.ts';
 
 const DAY_MS = 86_400_000;
 

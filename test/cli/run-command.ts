@@ -2,12 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../src/model/json.ts';
 import { plainFromAnyValue, plainFromKeyValues } from '../../src/model/otlp.ts';
-
-const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
+import { MAIN } from '../support/built.ts';
 
 export type Env = Readonly<Record<string, string>>;
 

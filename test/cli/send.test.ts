@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openTrail, readLines, until } from '../webhooks/receiver.ts';
+import { openTrail, readLines, until } from '../support/receiver.ts';
 import { namesIn, runCommand, startCommand, tempDir } from './run-command.ts';
 
 const WORKFLOW = 'workflow-199-20251202T150000Z';

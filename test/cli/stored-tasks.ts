@@ -2,8 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JsonObject, JsonValue } from '../../src/model/json.ts';
 import type { ReceivedLog } from '../../src/model/otlp.ts';
-import { eventId, log } from '../project/records.ts';
-import { openStore, type TestStore } from '../store/log-dir.ts';
+import { openStore, type TestStore } from '../support/log-dir.ts';
+import { eventId, log } from '../support/records.ts';
 
 export interface OutputLine {
   readonly type: string;

@@ -1,12 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ServiceProcess } from '../app/service-process.ts';
+import { MAIN } from '../support/built.ts';
+import { ServiceProcess } from '../support/service-process.ts';
 import { type Run, runCommand, startCommand, tempDir } from './run-command.ts';
 import { type StoredTask, storeIn, writeTask } from './stored-tasks.ts';
-
-const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
 
 const TASKS: readonly StoredTask[] = [
   {

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { gitRoot, remoteOwner } from '../../src/config/git.ts';
-import { projectDir } from './project-dir.ts';
+import { projectDir } from '../support/project-dir.ts';
 
 test.each([
   ['git@github.com:acme/repo.git', 'acme'],

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 
 const cwd = mkdtempSync(join(tmpdir(), 'tasktrail-config-metrics-'));
 afterAll(() => rmSync(cwd, { recursive: true, force: true }));

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { projectDir } from './project-dir.ts';
+import { projectDir } from '../support/project-dir.ts';
 
 const ON = { TASK_LOGS_S3_BUCKET: 'logs-of-acme' };
 

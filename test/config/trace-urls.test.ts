@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 
 function load(value: string): readonly string[] {
   return loadConfig({ env: { TASK_LOGS_TRACE_URL: value }, recordsOnly: true }).traceUrls;

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { loadConfig } from '../../src/config/config.ts';
 import type { CustomWebhook } from '../../src/config/webhooks.ts';
-import { loadConfig } from '../../src/config.ts';
 import { receiveWebhooks } from '../../src/webhooks/receive-webhooks.ts';
 
 function load(webhooks: unknown, env: Record<string, string> = {}): Readonly<Record<string, CustomWebhook>> {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EndpointTransport } from '../../src/export/endpoint-transport.ts';
 import { readRetryAfter } from '../../src/export/post.ts';
-import { freePort } from '../tools/free-port.ts';
+import { freePort } from '../support/free-port.ts';
 import { startCollector, status } from './fixture.ts';
 
 const BODY = Buffer.from('{"resourceLogs":[]}');

@@ -5,7 +5,7 @@ import { onTestFinished } from 'vitest';
 import { HolderTransport } from '../../src/export/holder-transport.ts';
 import { Sender } from '../../src/export/sender.ts';
 import type { Transport } from '../../src/export/transport.ts';
-import { type Opened, openJournal, tempDir } from '../journal/fixture.ts';
+import { type Opened, openJournal, tempDir } from '../support/journal-records.ts';
 
 export interface Got {
   readonly url: string;

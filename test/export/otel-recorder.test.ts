@@ -21,7 +21,7 @@ import { derivedSpanId, derivedTraceId } from '../../src/model/workflow-span.ts'
 import { recordTask } from '../../src/record/attempt.ts';
 import { resumeKnownWorkflow, startWorkflow } from '../../src/record/orchestration.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
-import { openJournal, readSegments, tempDir } from '../journal/fixture.ts';
+import { openJournal, readSegments, tempDir } from '../support/journal-records.ts';
 import { startCollector, startSending } from './fixture.ts';
 
 const INPUT = { source: 'test', message: 'm', taskId: 'task-1' };

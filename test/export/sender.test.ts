@@ -5,10 +5,10 @@ import { Books } from '../../src/books.ts';
 import { EndpointTransport } from '../../src/export/endpoint-transport.ts';
 import { Sender } from '../../src/export/sender.ts';
 import { Journal, type QueuedBatch } from '../../src/journal/journal.ts';
-import { ownIdentity } from '../../src/journal/process-identity.ts';
 import { formatSegmentName } from '../../src/journal/segment-name.ts';
-import { nextTick, openJournal, record, SOURCE, takeAll, waitUntil } from '../journal/fixture.ts';
-import { freePort } from '../tools/free-port.ts';
+import { ownIdentity } from '../../src/system/process-identity.ts';
+import { freePort } from '../support/free-port.ts';
+import { nextTick, openJournal, record, SOURCE, takeAll, waitUntil } from '../support/journal-records.ts';
 import { holderAt, numbersIn, ok, startCollector, startSending, status } from './fixture.ts';
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type Dashboard, GRAFANA, type Panel, readDashboards } from '../system/dashboard-queries.ts';
+import { type Dashboard, GRAFANA, type Panel, readDashboards } from '../support/dashboard-queries.ts';
 import { layoutOf } from './layout.ts';
 
 const boards = readDashboards();

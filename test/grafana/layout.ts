@@ -1,4 +1,4 @@
-import type { Dashboard, Panel } from '../system/dashboard-queries.ts';
+import type { Dashboard, Panel } from '../support/dashboard-queries.ts';
 
 /** Characters for one of the grid's 24 columns: the narrowest panel, of four, holds a title of fifteen. */
 const COLUMN = 4;

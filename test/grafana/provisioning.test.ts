@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { GRAFANA, readAlerts, readDashboards } from '../system/dashboard-queries.ts';
+import { GRAFANA, readAlerts, readDashboards } from '../support/dashboard-queries.ts';
 
 const ROOT = resolve(GRAFANA, '..');
 const PROVISIONING = join(GRAFANA, 'provisioning');

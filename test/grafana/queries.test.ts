@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { dashboardQueries, readDashboards } from '../system/dashboard-queries.ts';
+import { dashboardQueries, readDashboards } from '../support/dashboard-queries.ts';
 import { METRICS, namesIn } from './metric-names.ts';
 
 const run = promisify(execFile);

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type AlertRule, GRAFANA, readAlerts, readDashboards } from '../system/dashboard-queries.ts';
+import { type AlertRule, GRAFANA, readAlerts, readDashboards } from '../support/dashboard-queries.ts';
 import { layoutOf } from './layout.ts';
 
 const FILE = join(GRAFANA, 'README.md');

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { GRAFANA } from '../system/dashboard-queries.ts';
+import { GRAFANA } from '../support/dashboard-queries.ts';
 
 const ROOT = resolve(import.meta.dirname, '..', '..');
 const FOLDER = join(GRAFANA, 'dashboards');

@@ -1,26 +1,27 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { compileJournal } from './compiled.ts';
-import { openJournal, segmentsIn, takeAll, tempDir } from './fixture.ts';
+import { builtUrl } from '../support/built.ts';
+import { openJournal, segmentsIn, takeAll, tempDir } from '../support/journal-records.ts';
 
-let compiled: Awaited<ReturnType<typeof compileJournal>>;
+let scripts = '';
 
 beforeAll(async () => {
-  compiled = await compileJournal();
+  scripts = await mkdtemp(join(tmpdir(), 'tasktrail-scripts-'));
   const header = `
     import { writeSync } from 'node:fs';
-    import { Journal } from ${JSON.stringify(compiled.journal)};
-    import { Books } from ${JSON.stringify(compiled.books)};
+    import { Journal } from '${builtUrl('journal/journal.ts')}';
+    import { Books } from '${builtUrl('books.ts')}';
     const [directory, from] = process.argv.slice(2);
     const source = { resource: { attributes: [] }, scope: { name: 'child' } };
     const journal = new Journal({ directory, destinations: ['holder'], books: new Books() });
   `;
   // Records, and says one tick later that it has.
   await writeFile(
-    join(compiled.directory, 'record.js'),
+    join(scripts, 'record.mjs'),
     `${header}
     let n = Number(from);
     const step = () => {
@@ -36,7 +37,7 @@ beforeAll(async () => {
   );
   // Claims what it finds, once told to, and says what it got.
   await writeFile(
-    join(compiled.directory, 'claim.js'),
+    join(scripts, 'claim.mjs'),
     `${header}
     writeSync(1, 'ready\\n');
     process.stdin.once('data', async () => {
@@ -50,10 +51,10 @@ beforeAll(async () => {
   );
 }, 120_000);
 
-afterAll(() => rm(compiled.directory, { recursive: true, force: true }));
+afterAll(() => rm(scripts, { recursive: true, force: true }));
 
 function start(script: string, args: readonly string[]): { child: ChildProcess; text: () => string } {
-  const child = spawn(process.execPath, [join(compiled.directory, script), ...args], {
+  const child = spawn(process.execPath, [join(scripts, script), ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   let text = '';
@@ -78,7 +79,7 @@ function numbers(text: string): number[] {
 
 /** Records in a child until it is killed. Returns what it had recorded at least one tick before. */
 async function recordAndKill(directory: string, from: number, afterMs: number): Promise<number[]> {
-  const { child, text } = start('record.js', [directory, String(from)]);
+  const { child, text } = start('record.mjs', [directory, String(from)]);
   const closed = once(child, 'close');
   await printed(child);
   setTimeout(() => child.kill('SIGKILL'), afterMs);
@@ -110,7 +111,7 @@ test('of several processes that look at the same moment, exactly one gets each s
   for (let round = 0; round < 5; round += 1) {
     accepted.push(...(await recordAndKill(directory, round * 10_000_000, 5)));
   }
-  const claimers = Array.from({ length: 4 }, () => start('claim.js', [directory]));
+  const claimers = Array.from({ length: 4 }, () => start('claim.mjs', [directory]));
   const closed = claimers.map(({ child }) => once(child, 'close'));
   await Promise.all(claimers.map(({ child }) => printed(child)));
   for (const { child } of claimers) child.stdin?.end('go');
@@ -123,7 +124,7 @@ test('of several processes that look at the same moment, exactly one gets each s
 
 test("the segment of a living process is nobody else's", async () => {
   const directory = await tempDir();
-  const { child } = start('record.js', [directory, '0']);
+  const { child } = start('record.mjs', [directory, '0']);
   const closed = once(child, 'close');
   await printed(child);
   const { journal } = openJournal(directory);

@@ -2,8 +2,8 @@ import { appendFileSync, statSync } from 'node:fs';
 import { appendFile, readdir, readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ownIdentity } from '../../src/journal/process-identity.ts';
 import { formatSegmentName } from '../../src/journal/segment-name.ts';
+import { ownIdentity } from '../../src/system/process-identity.ts';
 import {
   nextTick,
   openJournal,
@@ -13,7 +13,7 @@ import {
   segmentsIn,
   takeAll,
   tempDir,
-} from './fixture.ts';
+} from '../support/journal-records.ts';
 
 const HEADER = 'H{"version":1,"destinations":["holder"]}\n';
 const LINE = (n: number): string => `L{"n":${n}}\n`;

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { journalDir, writeLoneRecord } from '../../src/journal/lone-record.ts';
-import { openJournal, tempDir } from './fixture.ts';
+import { openJournal, tempDir } from '../support/journal-records.ts';
 
 /** A disk that is full after `room` bytes: the one thing that cannot be made for real here. */
 const disk = vi.hoisted(() => ({ room: Number.POSITIVE_INFINITY }));

@@ -10,7 +10,7 @@ import {
   takeAll,
   tempDir,
   waitUntil,
-} from './fixture.ts';
+} from '../support/journal-records.ts';
 
 /** A disk that is full after `room` bytes, and a count of its writes: the one thing that cannot be made for real here. */
 const disk = vi.hoisted(() => ({ room: Number.POSITIVE_INFINITY, writes: 0, open: 0 }));

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Segment } from '../../src/journal/segment.ts';
-import { tempDir } from './fixture.ts';
+import { tempDir } from '../support/journal-records.ts';
 
 async function segmentIn(directory: string): Promise<Segment> {
   const path = join(directory, 'one');

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { FactLine } from '../../src/project/change.ts';
 import { TaskFold } from '../../src/project/fold.ts';
-import { eventId, fact } from './records.ts';
+import { eventId, fact } from '../support/records.ts';
 
 const RESULT = 'tasktrail.task.result';
 const INPUT = 'tasktrail.task.input';

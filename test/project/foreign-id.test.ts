@@ -3,7 +3,7 @@ import { decodeTime, isValid } from 'ulid';
 import { expect, test } from 'vitest';
 import type { PlainLogRecord } from '../../src/model/otlp.ts';
 import { foreignEventId, identityOf } from '../../src/project/foreign-id.ts';
-import { T0 } from './records.ts';
+import { T0 } from '../support/records.ts';
 
 const RECORD: PlainLogRecord = {
   timeUnixNano: `${T0}000000`,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { Change } from '../../src/project/change.ts';
 import { projectLog } from '../../src/project/log-record.ts';
-import { eventId, type LogOptions, log, spanId, TRACE_ID } from './records.ts';
+import { eventId, type LogOptions, log, spanId, TRACE_ID } from '../support/records.ts';
 
 const ID = eventId(1);
 

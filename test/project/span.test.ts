@@ -3,7 +3,7 @@ import { keyValuesFromPlain } from '../../src/model/otlp.ts';
 import { AnnouncedSpans, spanKey } from '../../src/project/announced-spans.ts';
 import type { FactLine } from '../../src/project/change.ts';
 import { projectSpan } from '../../src/project/span.ts';
-import { fact, span, spanId, T0, TRACE_ID } from './records.ts';
+import { fact, span, spanId, T0, TRACE_ID } from '../support/records.ts';
 
 const ID = spanId(1);
 

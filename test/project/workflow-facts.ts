@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../src/model/json.ts';
 import type { WorkflowFact } from '../../src/project/change.ts';
 import { placeOfPayload } from '../../src/project/workflow-attempts.ts';
-import { eventId, T0 } from './records.ts';
+import { eventId, T0 } from '../support/records.ts';
 
 export const WORKFLOW_ID = 'workflow-199-20260102T030405Z-ab12';
 

@@ -4,7 +4,7 @@ import { sha256 } from '../../src/model/sha256.ts';
 import { derivedSpanId, derivedTraceId } from '../../src/model/workflow-span.ts';
 import type { WorkflowFact } from '../../src/project/change.ts';
 import { WorkflowFold } from '../../src/project/workflow-fold.ts';
-import { spanId, TRACE_ID } from './records.ts';
+import { spanId, TRACE_ID } from '../support/records.ts';
 import {
   phaseEnd,
   phaseStart,

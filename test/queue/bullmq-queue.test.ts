@@ -4,9 +4,9 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type BullmqQueueOptions, openBullmqQueue, type RedisQueue } from '../../src/queue/bullmq-queue.ts';
 import type { Job, JobRun } from '../../src/queue/queue.ts';
-import { findRedis, type RedisServer, startRedis } from '../redis.ts';
-import { until } from '../webhooks/receiver.ts';
-import { jobOf, queueContract } from './contract.ts';
+import { jobOf, queueContract } from '../support/queue-contract.ts';
+import { until } from '../support/receiver.ts';
+import { findRedis, type RedisServer, startRedis } from '../support/redis.ts';
 
 const program = findRedis();
 

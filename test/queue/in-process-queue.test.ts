@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
 import type { JobWork } from '../../src/queue/queue.ts';
-import { until } from '../webhooks/receiver.ts';
-import { jobOf, queueContract } from './contract.ts';
+import { jobOf, queueContract } from '../support/queue-contract.ts';
+import { until } from '../support/receiver.ts';
 
 queueContract('in process', { open: (concurrency) => new InProcessQueue({ name: 'agent', concurrency }) });
 

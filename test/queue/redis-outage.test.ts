@@ -8,10 +8,10 @@ import { Redis } from 'ioredis';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type BullmqQueueOptions, openBullmqQueue, type RedisQueue } from '../../src/queue/bullmq-queue.ts';
 import type { Job } from '../../src/queue/queue.ts';
-import { findRedis, type RedisOptions, type RedisServer, startRedis } from '../redis.ts';
-import { freePort } from '../tools/free-port.ts';
-import { until } from '../webhooks/receiver.ts';
-import { jobOf } from './contract.ts';
+import { freePort } from '../support/free-port.ts';
+import { jobOf } from '../support/queue-contract.ts';
+import { until } from '../support/receiver.ts';
+import { findRedis, type RedisOptions, type RedisServer, startRedis } from '../support/redis.ts';
 
 const program = findRedis();
 

@@ -10,7 +10,7 @@ import { setAgentRunner } from '../../src/record/agent-runner.ts';
 import { recordTask } from '../../src/record/attempt.ts';
 import { outputEventId } from '../../src/record/mint.ts';
 import { type SpanStart, setRecorder } from '../../src/record/recorder.ts';
-import { installMemory, MemoryRecorder } from './memory-recorder.ts';
+import { installMemory, MemoryRecorder } from '../support/memory-recorder.ts';
 
 const ORIGIN: RunOrigin = {
   traceId: '4bf92f3577b34da6a3ce929d0e0e4736',

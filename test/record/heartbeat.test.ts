@@ -3,8 +3,8 @@ import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import type { Fact } from '../../src/model/fact.ts';
 import { recordAttempt, recordTask, startTask } from '../../src/record/attempt.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
-import { compiledStore } from '../store/compiled.ts';
-import { installMemory, MemoryRecorder } from './memory-recorder.ts';
+import { builtUrl } from '../support/built.ts';
+import { installMemory, MemoryRecorder } from '../support/memory-recorder.ts';
 
 const INPUT = { source: 'test', message: 'do it' };
 const BEAT = 'tasktrail.task.heartbeat';
@@ -104,8 +104,8 @@ test('a recorder that throws does not reach the program, nor the other attempts'
 
 const CHILD = (): string => `
   import { setTimeout as delay } from 'node:timers/promises';
-  const { startTask } = await import('${compiledStore()}/record/attempt.js');
-  const { setRecorder } = await import('${compiledStore()}/record/recorder.js');
+  const { startTask } = await import('${builtUrl('record/attempt.ts')}');
+  const { setRecorder } = await import('${builtUrl('record/recorder.ts')}');
   const beats = [];
   // A timer of ten seconds that is fired by hand.
   const fire = [];
@@ -137,8 +137,8 @@ test('a handle that its program has forgotten stops to beat, one that it holds g
 
 test('an attempt that nobody ends keeps no program alive', () => {
   const script = `
-    const { startTask } = await import('${compiledStore()}/record/attempt.js');
-    const { setRecorder } = await import('${compiledStore()}/record/recorder.js');
+    const { startTask } = await import('${builtUrl('record/attempt.ts')}');
+    const { setRecorder } = await import('${builtUrl('record/recorder.ts')}');
     setRecorder({ emit() {}, startSpan: () => ({ spanContext: () => undefined, end() {} }), flush() {} });
     globalThis.task = startTask({ source: 'test', message: 'm' });
   `;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { startWorkflow } from '../../src/record/orchestration.ts';
 import type { Phase } from '../../src/record/phase.ts';
-import { installMemory, type MemoryRecorder } from './memory-recorder.ts';
+import { installMemory, type MemoryRecorder } from '../support/memory-recorder.ts';
 
 function begin(): { memory: MemoryRecorder; phase: Phase; end(): void } {
   const memory = installMemory();

@@ -7,7 +7,7 @@ import { recordAttempt, recordTask } from '../../src/record/attempt.ts';
 import { startDelivery } from '../../src/record/delivery.ts';
 import { recordWorkflow, resumeKnownWorkflow } from '../../src/record/orchestration.ts';
 import type { Task } from '../../src/record/task.ts';
-import { installMemory, type MemoryRecorder } from './memory-recorder.ts';
+import { installMemory, type MemoryRecorder } from '../support/memory-recorder.ts';
 
 /** What `span_metrics` makes labels of. */
 const DIMENSIONS = [

@@ -7,7 +7,7 @@ import { recordDelivery, startDelivery } from '../../src/record/delivery.ts';
 import { mintMoment } from '../../src/record/mint.ts';
 import { prepareTask } from '../../src/record/queued-task.ts';
 import { type Recorder, setRecorder } from '../../src/record/recorder.ts';
-import { installMemory } from './memory-recorder.ts';
+import { installMemory } from '../support/memory-recorder.ts';
 
 const INPUT = { source: 'test', message: 'm', taskId: 'task-1' };
 

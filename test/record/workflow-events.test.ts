@@ -7,7 +7,7 @@ import { recordTask } from '../../src/record/attempt.ts';
 import { recordWorkflow, resumeKnownWorkflow, startWorkflow } from '../../src/record/orchestration.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
 import { activeScope } from '../../src/record/scope.ts';
-import { installMemory, type MemoryRecorder } from './memory-recorder.ts';
+import { installMemory, type MemoryRecorder } from '../support/memory-recorder.ts';
 
 const ATTEMPT = 'tasktrail.event.attempt';
 

@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { recordTask } from '../../src/record/attempt.ts';
 import { mintWorkflowId } from '../../src/record/mint.ts';
 import { activeTask } from '../../src/record/task.ts';
-import { installMemory } from './memory-recorder.ts';
+import { installMemory } from '../support/memory-recorder.ts';
 
 const INPUT = { source: 'test', message: 'm', taskId: 'task-1' };
 

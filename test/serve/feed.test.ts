@@ -2,11 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { serveLogs } from '../../src/serve/logs.ts';
-import { createReader } from '../../src/store/reader.ts';
-import { compiledStore } from '../store/compiled.ts';
+import { createReader } from '../../src/store/read/reader.ts';
+import { builtUrl } from '../support/built.ts';
 import { ask, listen, tempDir } from './log-server.ts';
 
 interface Item {
@@ -65,7 +64,7 @@ function eventLine(n: number): string {
  * whole line that is there.
  */
 function startWriter(workflowDir: string): ChildProcess {
-  const feedUrl = pathToFileURL(join(compiledStore(), 'store', 'feed.js')).href;
+  const feedUrl = builtUrl('store/write/feed.ts');
   const script = `
     import { Feed } from ${JSON.stringify(feedUrl)};
     import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -112,7 +111,6 @@ function appendToNewest(workflowDir: string, text: string): void {
 }
 
 test('a consumer that polls while the writer appends, and is killed, sees every event once and in order', async () => {
-  compiledStore();
   const logDir = await tempDir();
   const workflowDir = join(logDir, '_workflow');
   mkdirSync(workflowDir);

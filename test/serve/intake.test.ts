@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { TasktrailError } from '../../src/errors.ts';
 import type { Intake, TaskOrder } from '../../src/serve/intake.ts';
 import { serveLogs } from '../../src/serve/logs.ts';
-import { createReader } from '../../src/store/reader.ts';
+import { createReader } from '../../src/store/read/reader.ts';
 import { ask, listen, tempDir, until } from './log-server.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { serveLogs } from '../../src/serve/logs.ts';
-import { createReader } from '../../src/store/reader.ts';
+import { createReader } from '../../src/store/read/reader.ts';
 import { ask, listen, tempDir, writeTask } from './log-server.ts';
 
 interface Page {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { TasktrailError } from '../../src/errors.ts';
 import { serveLogs } from '../../src/serve/logs.ts';
 import type { Reader } from '../../src/serve/reader.ts';
-import { createReader } from '../../src/store/reader.ts';
+import { createReader } from '../../src/store/read/reader.ts';
 import { ask, askRaw, listen, tempDir, writeTask } from './log-server.ts';
 
 const METADATA = { task_id: 'task-1', source: 'webhook', provider: 'github', status: 'completed' };

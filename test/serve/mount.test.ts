@@ -3,7 +3,7 @@ import express from 'express';
 import { expect, test } from 'vitest';
 import { serveLogs } from '../../src/serve/logs.ts';
 import { notFound } from '../../src/serve/problem.ts';
-import { createReader } from '../../src/store/reader.ts';
+import { createReader } from '../../src/store/read/reader.ts';
 import { ask, listen, tempDir, writeTask } from './log-server.ts';
 
 async function mountInExpress(path: string): Promise<number> {

@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { serveLogs } from '../../src/serve/logs.ts';
 import type { Reader } from '../../src/serve/reader.ts';
-import { createReader } from '../../src/store/reader.ts';
+import { createReader } from '../../src/store/read/reader.ts';
 import { ask, listen, tempDir, until, writeBigFlow } from './log-server.ts';
 
 const MEGABYTES = 50;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { serveLogs } from '../../src/serve/logs.ts';
 import { serveMetrics } from '../../src/serve/metrics.ts';
-import { createReader } from '../../src/store/reader.ts';
+import { createReader } from '../../src/store/read/reader.ts';
 import { type Ask, ask, askRaw, listen, tempDir, writeTask } from './log-server.ts';
 
 /** With a colon, and with a letter that has other bytes in latin1. */

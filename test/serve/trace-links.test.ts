@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { ATTR } from '../../src/model/attributes.ts';
 import { serveLogs } from '../../src/serve/logs.ts';
-import { createReader } from '../../src/store/reader.ts';
-import { foldOf, wholeRun, writeWorkflow } from '../store/workflow-files.ts';
+import { createReader } from '../../src/store/read/reader.ts';
+import { foldOf, wholeRun, writeWorkflow } from '../support/workflow-files.ts';
 import { ask, listen, tempDir, writeTask } from './log-server.ts';
 
 const ID = 'workflow-199-20261121T100000Z';

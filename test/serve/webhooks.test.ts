@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import express from 'express';
 import { expect, test } from 'vitest';
 import { serveLogs } from '../../src/serve/logs.ts';
-import { createReader } from '../../src/store/reader.ts';
+import { createReader } from '../../src/store/read/reader.ts';
 import { ask, type Got, listen, tempDir } from './log-server.ts';
 
 const LINES = [

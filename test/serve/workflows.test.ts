@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { serveLogs } from '../../src/serve/logs.ts';
-import { createReader } from '../../src/store/reader.ts';
-import { documentOf, fact, foldOf, wholeRun, writeWorkflow } from '../store/workflow-files.ts';
+import { createReader } from '../../src/store/read/reader.ts';
+import { documentOf, fact, foldOf, wholeRun, writeWorkflow } from '../support/workflow-files.ts';
 import { ask, type Got, listen, tempDir } from './log-server.ts';
 
 const ID = 'workflow-199-20261121T100000Z';

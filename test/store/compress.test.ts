@@ -14,10 +14,10 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { compressTask, isCompressible, restoreTask } from '../../src/store/compress.ts';
-import { createReader } from '../../src/store/reader.ts';
-import { outputLog } from '../project/records.ts';
-import { compiledStore } from './compiled.ts';
-import { linesOf, newStore, openStore, tempDir } from './log-dir.ts';
+import { createReader } from '../../src/store/read/reader.ts';
+import { builtUrl } from '../support/built.ts';
+import { linesOf, newStore, openStore, tempDir } from '../support/log-dir.ts';
+import { outputLog } from '../support/records.ts';
 
 const OUTPUT = '03-agent-output.jsonl';
 const TRACE = 'trace.jsonl';
@@ -142,8 +142,8 @@ test('memory stays flat while a large file is gzipped, read and restored', { tim
   const { root, dir } = await taskDir({});
   const script = `
     import { closeSync, openSync, readdirSync, writeSync } from 'node:fs';
-    import { compressTask, restoreTask } from '${compiledStore()}/store/compress.js';
-    import { createReader } from '${compiledStore()}/store/reader.js';
+    import { compressTask, restoreTask } from '${builtUrl('store/compress.ts')}';
+    import { createReader } from '${builtUrl('store/read/reader.ts')}';
     const [root, dir] = process.argv.slice(1);
     const fd = openSync(dir + '/${OUTPUT}', 'w');
     for (let n = 0; n < 1_500; n += 1) {
@@ -182,7 +182,7 @@ test('whenever gzipping is killed, all lines are there in one form or the other'
     const { root, dir } = await taskDir({ [OUTPUT]: text });
     const script = `
       import { readdirSync, writeSync } from 'node:fs';
-      import { compressTask, restoreTask } from '${compiledStore()}/store/compress.js';
+      import { compressTask, restoreTask } from '${builtUrl('store/compress.ts')}';
       const [dir] = process.argv.slice(1);
       writeSync(1, 'ready');
       for (;;) {

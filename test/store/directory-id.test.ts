@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { directoryId } from '../../src/store/directory-id.ts';
-import { tempDir } from './log-dir.ts';
+import { tempDir } from '../support/log-dir.ts';
 
 test('a directory keeps the name that it was given when it was first asked for', async () => {
   const [one, other] = [await tempDir(), await tempDir()];

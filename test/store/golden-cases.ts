@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../src/model/json.ts';
 import { keyValuesFromPlain, type ReceivedLog, type TelemetryBatch } from '../../src/model/otlp.ts';
-import { eventId, type LogOptions, log, span, spanId, T0 } from '../project/records.ts';
+import { eventId, type LogOptions, log, span, spanId, T0 } from '../support/records.ts';
 
 const TASK = { 'tasktrail.task.id': 'task-1', 'tasktrail.task.attempt': 1 };
 const WORKFLOW_ID = 'workflow-42-20260102T030405Z-ab12';

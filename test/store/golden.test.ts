@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { filesIn, newStore } from '../support/log-dir.ts';
 import { GOLDEN_CASES } from './golden-cases.ts';
-import { filesIn, newStore } from './log-dir.ts';
 
 const GOLDEN_DIR = join(import.meta.dirname, '..', 'golden');
 

@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { ownIdentity } from '../../src/journal/process-identity.ts';
 import { DirectoryLock, findHolder } from '../../src/store/lock.ts';
-import { compiledStore } from './compiled.ts';
-import { documentOf, tempDir } from './log-dir.ts';
+import { ownIdentity } from '../../src/system/process-identity.ts';
+import { builtUrl } from '../support/built.ts';
+import { documentOf, tempDir } from '../support/log-dir.ts';
 
 const LOCK = '_lock.json';
 
@@ -179,7 +179,7 @@ test('announcing on a lock that another has taken over does not take it back', a
 
 /** Waits for the word to go, so that all begin at once; says what came of it and holds on until it is told to end. */
 const RACER = (): string => `
-  import { DirectoryLock } from '${compiledStore()}/store/lock.js';
+  import { DirectoryLock } from '${builtUrl('store/lock.ts')}';
   process.stdin.once('data', async () => {
     try {
       const lock = await DirectoryLock.acquire(process.argv[1], () => console.log('lost'));

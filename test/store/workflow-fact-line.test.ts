@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { envelopeOf } from '../../src/project/workflow-envelope.ts';
 import { isWorkflowFact, parseEnvelope, parseFact } from '../../src/store/workflow-fact-line.ts';
-import { fact, foldOf, wholeRun } from './workflow-files.ts';
+import { fact, foldOf, wholeRun } from '../support/workflow-files.ts';
 
 const GOOD = fact('w-1', 0, {
   attempt: 2,

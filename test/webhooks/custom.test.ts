@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Trail } from '../../src/app/trail.ts';
+import type { Trail } from '../../src/trail/trail.ts';
 import type { CustomOptions } from '../../src/webhooks/custom.ts';
-import { openReceiver, openTrail, readDeliveries, until } from './receiver.ts';
-import { post } from './vendors.ts';
+import { openReceiver, openTrail, readDeliveries, until } from '../support/receiver.ts';
+import { post } from '../support/vendors.ts';
 
 let logDir: string;
 let trail: Trail;

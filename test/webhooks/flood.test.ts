@@ -2,13 +2,13 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startTasktrail, type Trail } from '../../src/app/trail.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { EVENT } from '../../src/model/events.ts';
+import { startTasktrail, type Trail } from '../../src/trail/trail.ts';
 import { FloodGauge } from '../../src/webhooks/flood.ts';
-import { installMemory } from '../record/memory-recorder.ts';
-import { openReceiver, readDeliveries, until } from './receiver.ts';
-import { ALL_OPTIONS, post, say, VENDOR, VENDORS } from './vendors.ts';
+import { installMemory } from '../support/memory-recorder.ts';
+import { openReceiver, readDeliveries, until } from '../support/receiver.ts';
+import { ALL_OPTIONS, post, say, VENDOR, VENDORS } from '../support/vendors.ts';
 
 let logDir: string;
 let trail: Trail;

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Trail } from '../../src/app/trail.ts';
-import { openReceiver, openTrail, type Receiver, until } from './receiver.ts';
-import { jiraComment, jiraIssue, post, VENDOR } from './vendors.ts';
+import type { Trail } from '../../src/trail/trail.ts';
+import { openReceiver, openTrail, type Receiver, until } from '../support/receiver.ts';
+import { jiraComment, jiraIssue, post, VENDOR } from '../support/vendors.ts';
 
 let logDir: string;
 let trail: Trail;

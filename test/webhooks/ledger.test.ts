@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { DeliveryPage, DeliveryQuery } from '../../src/model/delivery.ts';
 import { createLedger, type DeliveryLedger } from '../../src/webhooks/ledger.ts';
-import { installMemory } from '../record/memory-recorder.ts';
-import { openReceiver } from './receiver.ts';
-import { say, VENDOR, VENDORS } from './vendors.ts';
+import { installMemory } from '../support/memory-recorder.ts';
+import { openReceiver } from '../support/receiver.ts';
+import { say, VENDOR, VENDORS } from '../support/vendors.ts';
 
 function line(
   id: unknown,

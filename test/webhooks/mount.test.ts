@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import express5, { type RequestHandler } from 'express';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Trail } from '../../src/app/trail.ts';
 import { receiveWebhooks, type WebhookTask } from '../../src/express.ts';
 import { recordDelivery } from '../../src/record/delivery.ts';
-import { type Listening, listen, openTrail, readDeliveries, readLines, until } from './receiver.ts';
-import { ALL_OPTIONS, post, say, VENDOR, VENDORS } from './vendors.ts';
+import type { Trail } from '../../src/trail/trail.ts';
+import { type Listening, listen, openTrail, readDeliveries, readLines, until } from '../support/receiver.ts';
+import { ALL_OPTIONS, post, say, VENDOR, VENDORS } from '../support/vendors.ts';
 
 /** What both majors have in common; the old one comes without types. */
 interface Express {

@@ -5,9 +5,16 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Trail } from '../../src/app/trail.ts';
-import { openReceiver, openTrail, type Receiver, readDeliveries, readLines, until } from './receiver.ts';
-import { ALL_OPTIONS, type Headers, post, SECRETS, say, VENDORS, type Vendor } from './vendors.ts';
+import type { Trail } from '../../src/trail/trail.ts';
+import {
+  openReceiver,
+  openTrail,
+  type Receiver,
+  readDeliveries,
+  readLines,
+  until,
+} from '../support/receiver.ts';
+import { ALL_OPTIONS, type Headers, post, SECRETS, say, VENDORS, type Vendor } from '../support/vendors.ts';
 
 let logDir: string;
 let trail: Trail;

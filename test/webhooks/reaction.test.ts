@@ -3,9 +3,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Trail } from '../../src/app/trail.ts';
-import { comment, deliver, SECRET } from './deliveries.ts';
-import { type Listening, listen, openReceiver, openTrail, readLines, until } from './receiver.ts';
+import type { Trail } from '../../src/trail/trail.ts';
+import { comment, deliver, SECRET } from '../support/deliveries.ts';
+import { type Listening, listen, openReceiver, openTrail, readLines, until } from '../support/receiver.ts';
 
 interface Seen {
   readonly method: string | undefined;

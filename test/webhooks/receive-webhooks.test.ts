@@ -4,9 +4,16 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Trail } from '../../src/app/trail.ts';
-import { comment, deliver, octokitExamples, SECRET, sign } from './deliveries.ts';
-import { openReceiver, openTrail, type Receiver, readDeliveries, readLines, until } from './receiver.ts';
+import type { Trail } from '../../src/trail/trail.ts';
+import { comment, deliver, octokitExamples, SECRET, sign } from '../support/deliveries.ts';
+import {
+  openReceiver,
+  openTrail,
+  type Receiver,
+  readDeliveries,
+  readLines,
+  until,
+} from '../support/receiver.ts';
 
 let logDir: string;
 let trail: Trail;

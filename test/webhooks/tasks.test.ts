@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Trail } from '../../src/app/trail.ts';
-import { openReceiver, openTrail, readDeliveries, readLines, until } from './receiver.ts';
-import { say, VENDOR, VENDORS } from './vendors.ts';
+import type { Trail } from '../../src/trail/trail.ts';
+import { openReceiver, openTrail, readDeliveries, readLines, until } from '../support/receiver.ts';
+import { say, VENDOR, VENDORS } from '../support/vendors.ts';
 
 let logDir: string;
 let trail: Trail;

@@ -1,0 +1,128 @@
+import type { OutputType } from '../../model/documents.ts';
+import { type JsonObject, type JsonValue, objectOf } from '../../model/json.ts';
+import { costText, countText, secondsText, UNKNOWN } from './amounts.ts';
+import { escapeLine, escapeText, type Paint, type Style } from './terminal-text.ts';
+
+/** Of the longest type, `tool_result`. */
+const TYPE_WIDTH = 11;
+
+const GAP = '  ';
+
+/** `03:04:05.678`. */
+const TIME_WIDTH = 12;
+
+const INDENT = ' '.repeat(TIME_WIDTH + GAP.length + TYPE_WIDTH + GAP.length);
+
+const OUTPUT_STYLES: Readonly<Record<OutputType, Style | undefined>> = {
+  system: 'dim',
+  thinking: 'magenta',
+  output: undefined,
+  tool_call: 'cyan',
+  tool_result: 'blue',
+  error: 'red',
+  result: 'green',
+};
+
+const STATUS_STYLES: Readonly<Record<string, Style>> = { completed: 'green', cancelled: 'yellow' };
+
+/** What stands in the line's other columns. */
+const STAGE_OWN = new Set(['timestamp', 'stage', 'event_id']);
+
+/** Turns stored lines into blocks of text for people; every text of somebody else's comes out escaped. */
+export interface LineFormat {
+  stage(line: JsonObject): string;
+  output(line: JsonObject): string;
+  /** `04-final-result.json`. */
+  final(result: JsonObject): string;
+}
+
+export function createLineFormat(paint: Paint): LineFormat {
+  const block = (line: { time: unknown; type: string; style: Style | undefined; text: string }): string => {
+    const type = escapeLine(line.type);
+    const head = `${paint(timeText(line.time), 'dim')}${GAP}${paint(type, line.style)}`;
+    if (line.text === '') return `${head}\n`;
+    const blank = ' '.repeat(Math.max(0, TYPE_WIDTH - type.length));
+    return `${head}${blank}${GAP}${line.text.replaceAll('\n', `\n${INDENT}`)}\n`;
+  };
+  return {
+    stage: (line) => {
+      const fields = Object.entries(line).filter(([name]) => !STAGE_OWN.has(name));
+      const text = [escapeLine(String(line.stage)), ...fields.map(fieldText)].join(' ');
+      return block({ time: line.timestamp, type: 'stage', style: 'yellow', text });
+    },
+    output: (line) => {
+      const type = typeof line.type === 'string' ? line.type : UNKNOWN;
+      const style = line.is_error === true ? 'red' : OUTPUT_STYLES[type as OutputType];
+      const notes = notesOf(line).map((note) => paint(note, 'dim'));
+      const name = nameOf(line);
+      const first = [...(name === '' ? [] : [paint(escapeLine(name), 'bold')]), ...notes].join(' ');
+      const content = contentOf(line, name);
+      const text = [first, content]
+        .filter((part) => part !== '')
+        .join(content.includes('\n') && first ? '\n' : ' ');
+      return block({ time: line.timestamp, type, style, text });
+    },
+    final: (result) => {
+      const status = typeof result.status === 'string' ? result.status : UNKNOWN;
+      const error =
+        typeof result.error === 'string' ? `\n${paint(escapeText(result.error.trimEnd()), 'red')}` : '';
+      const text = `${amountsText(objectOf(result.metrics))}${error}`;
+      return block({ time: result.completed_at, type: status, style: STATUS_STYLES[status] ?? 'red', text });
+    },
+  };
+}
+
+/** `4.2s, $0.0234, 1.5k tokens in, 800 out`; what is not known is left out. */
+export function amountsText(metrics: JsonObject): string {
+  const { duration_seconds: seconds, cost_usd: cost, input_tokens: input, output_tokens: output } = metrics;
+  const parts: string[] = [];
+  if (typeof seconds === 'number') parts.push(secondsText(seconds));
+  if (typeof cost === 'number') parts.push(costText(cost));
+  if (typeof input === 'number') parts.push(`${countText(input)} tokens in`);
+  if (typeof output === 'number')
+    parts.push(typeof input === 'number' ? `${countText(output)} out` : `${countText(output)} tokens out`);
+  return parts.join(', ');
+}
+
+function nameOf({ tool_name: name }: JsonObject): string {
+  return typeof name === 'string' ? name : '';
+}
+
+function notesOf(line: JsonObject): readonly string[] {
+  const notes: string[] = [];
+  if (line.stream === 'stderr') notes.push('[stderr]');
+  if (line.is_error === true) notes.push('[failed]');
+  if (typeof line.parent_tool_use_id === 'string') notes.push('[sub-agent]');
+  if (line.truncated === true)
+    notes.push(`[cut, ${escapeLine(String(line.original_bytes ?? '?'))} bytes in all]`);
+  return notes;
+}
+
+/** The content without its last newline; of a tool call its input too, where the content does not have it. */
+function contentOf(line: JsonObject, name: string): string {
+  const content = typeof line.content === 'string' ? line.content : textOf(line.content);
+  const text = content.endsWith('\n') ? content.slice(0, -1) : content;
+  if (line.type !== 'tool_call') return escapeText(text);
+  // Some agents' lines begin with the name that stands in front of it already.
+  const call = name !== '' && text.startsWith(`${name} `) ? text.slice(name.length + 1) : text;
+  const { tool_input: input } = line;
+  if (input === undefined || input === null || /^[[{]/.test(call)) return escapeText(call);
+  return escapeText([call, textOf(input)].filter((part) => part !== '' && part !== name).join(' '));
+}
+
+function fieldText([name, value]: readonly [string, JsonValue | undefined]): string {
+  return `${escapeLine(name)}=${escapeLine(textOf(value))}`;
+}
+
+/** A word as it is, everything else as JSON. */
+function textOf(value: JsonValue | undefined): string {
+  if (value === undefined) return '';
+  return typeof value === 'string' && /^[^\s"]+$/.test(value) ? value : JSON.stringify(value);
+}
+
+/** The time of day, UTC; of what is no time of ours, what is there. */
+function timeText(time: unknown): string {
+  if (typeof time !== 'string') return UNKNOWN.padEnd(TIME_WIDTH);
+  const [, clock] = /^\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d\.\d{3})Z$/.exec(time) ?? [];
+  return clock ?? escapeLine(time).padEnd(TIME_WIDTH);
+}

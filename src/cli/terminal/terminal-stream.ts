@@ -1,0 +1,57 @@
+import { write } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoOf } from '../../errors.ts';
+
+/** Whoever shares the descriptor may have made it non-blocking; a full one is tried again, soon and cheaply. */
+const FULL_RETRY_MS = 5;
+
+/**
+ * Our standard output or error, written to in order and off the main thread: a reader who pauses (a pager, Ctrl-S)
+ * holds up nothing but what it does not read. `process.stdout` would stop the whole process until it goes on.
+ */
+export class TerminalStream {
+  readonly #fd: number;
+  #tail: Promise<void> = Promise.resolve();
+  #failure: string | undefined;
+
+  constructor(fd: 1 | 2) {
+    this.#fd = fd;
+  }
+
+  /** The system's error name once nothing can be written any more: `EPIPE` when the reader has gone. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** Resolves when these bytes and all before them are written, or cannot be. Never rejects. Bytes are not copied. */
+  write(content: Uint8Array | string): Promise<void> {
+    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+    this.#tail = this.#tail.then(() => this.#writeAll(bytes));
+    return this.#tail;
+  }
+
+  /** Resolves when everything is written, or cannot be. */
+  drained(): Promise<void> {
+    return this.#tail;
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length && this.#failure === undefined; ) {
+      try {
+        done += await writeOnce(this.#fd, bytes, done);
+      } catch (error) {
+        const errno = errnoOf(error) ?? 'unknown error';
+        if (errno === 'EAGAIN') await delay(FULL_RETRY_MS);
+        else if (errno !== 'EINTR') this.#failure = errno;
+      }
+    }
+  }
+}
+
+function writeOnce(fd: number, bytes: Uint8Array, offset: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, offset, bytes.length - offset, null, (error, written) =>
+      error === null ? resolve(written) : reject(error),
+    );
+  });
+}

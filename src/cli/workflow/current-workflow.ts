@@ -1,0 +1,234 @@
+import { linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ulid } from 'ulid';
+import { errnoOf, messageOf, TasktrailError } from '../../errors.ts';
+import { journalDir } from '../../journal/lone-record.ts';
+import { checkWorkflowId, isWorkflowId } from '../../model/ids.ts';
+import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import { sha256 } from '../../model/sha256.ts';
+import { makeDirectorySync } from '../../system/make-directory.ts';
+import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../../system/process-identity.ts';
+
+/** Nobody keeps it for longer than a few writes of small files. */
+const LOCK_WAIT_MS = 10_000;
+const LOCK_POLL_MS = 10;
+
+/** A lock of another host or container, which cannot be asked whether it lives. */
+const LOCK_STALE_MS = 60_000;
+
+export interface OpenPhase {
+  readonly name: string;
+  readonly attempt: number;
+  readonly started_at_ms: number;
+  readonly steps_completed: number;
+  readonly artifacts_created: number;
+  /** Steps that failed and were not started again since. */
+  readonly failed: readonly string[];
+}
+
+export interface OpenStep {
+  readonly name: string;
+  readonly skill: string | null;
+  readonly attempt: number;
+  readonly started_at_ms: number;
+  readonly artifacts: readonly JsonObject[];
+  /** Who runs its command and ends it afterwards; null for a step that the caller ends. */
+  readonly owner: ProcessIdentity | null;
+}
+
+/** How often a phase (step null) or a step was started. */
+export interface StartCount {
+  readonly phase: string;
+  readonly step: string | null;
+  readonly count: number;
+}
+
+/** What is known of a workflow between two commands that work on it. */
+export interface CurrentWorkflow {
+  readonly version: 1;
+  readonly workflow_id: string;
+  readonly name: string | null;
+  readonly task_id: string | null;
+  readonly trace_id: string;
+  readonly work_item_id: string | null;
+  readonly project: string;
+  readonly environment: string;
+  readonly attempt: number;
+  readonly started_at_ms: number;
+  /** `running`, else as its completion says. */
+  readonly status: string;
+  readonly phase: OpenPhase | null;
+  readonly steps: readonly OpenStep[];
+  /** Phases that failed and were not started again since. */
+  readonly failed: readonly string[];
+  readonly starts: readonly StartCount[];
+  /** As the events told of them, without metadata. */
+  readonly artifacts: readonly JsonObject[];
+  /** What tells one artifact from another, for each of `artifacts`. */
+  readonly artifact_keys: readonly string[];
+}
+
+/**
+ * `_journal/current/`: a file for each workflow (`<id>.json`), and for each project which of them it is at
+ * (`<hash of its directory>.project`). All are private and replaced in one piece.
+ */
+export class CurrentWorkflows {
+  readonly #logDir: string;
+  readonly #directory: string;
+
+  constructor(logDir: string) {
+    this.#logDir = logDir;
+    this.#directory = join(journalDir(logDir), 'current');
+  }
+
+  /** Undefined when nothing is kept of it; throws `ERR_INPUT_INVALID` when its file is damaged. */
+  read(workflowId: string): CurrentWorkflow | undefined {
+    const path = join(this.#directory, `${checkWorkflowId(workflowId)}.json`);
+    const text = readText(path);
+    if (text === undefined) return undefined;
+    const value = parseObject(text);
+    // Written by `write` alone, and in one piece: what has its version has its fields.
+    if (value?.version === 1 && value.workflow_id === workflowId) return value as unknown as CurrentWorkflow;
+    throw new TasktrailError(
+      'ERR_INPUT_INVALID',
+      `${path} is damaged: remove it, and start the workflow again`,
+    );
+  }
+
+  write(state: CurrentWorkflow): void {
+    this.#replace(`${state.workflow_id}.json`, state);
+  }
+
+  /** The workflow that a project is at, by the project's directory. */
+  workflowOf(project: string): string | undefined {
+    const value = parseObject(readText(join(this.#directory, pointerName(project))) ?? '');
+    return isWorkflowId(value?.workflow_id) ? value.workflow_id : undefined;
+  }
+
+  point(project: string, workflowId: string): void {
+    this.#replace(pointerName(project), { project, workflow_id: workflowId });
+  }
+
+  /** Removes what nobody has touched since. */
+  sweep(beforeMs: number): void {
+    for (const name of namesIn(this.#directory)) {
+      const path = join(this.#directory, name);
+      if (modifiedMs(path) < beforeMs) rmSync(path, { force: true });
+    }
+  }
+
+  /**
+   * Runs `fn` while no other process does so for this workflow. Two that find the lock of the same dead process at the
+   * same moment may both go on: then a count of the summary is too low, and no event is lost.
+   */
+  async locked<T>(workflowId: string, fn: () => T): Promise<T> {
+    const path = join(this.#directory, `${checkWorkflowId(workflowId)}.lock`);
+    const until = Date.now() + LOCK_WAIT_MS;
+    while (!this.#take(path)) {
+      if (Date.now() > until) {
+        throw new TasktrailError(
+          'ERR_DIRECTORY_UNUSABLE',
+          `another command holds ${path}: remove it if none runs`,
+        );
+      }
+      await delay(LOCK_POLL_MS);
+    }
+    try {
+      return fn();
+    } finally {
+      rmSync(path, { force: true });
+    }
+  }
+
+  #take(path: string): boolean {
+    const own = this.#writeNew(`${ulid()}.new`, ownIdentity());
+    try {
+      // A link has its content from its first moment on: who finds it knows whose it is.
+      linkSync(own, path);
+      return true;
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw unusable(error);
+      if (isAbandoned(path)) rmSync(path, { force: true });
+      return false;
+    } finally {
+      rmSync(own, { force: true });
+    }
+  }
+
+  #replace(name: string, value: object): void {
+    const written = this.#writeNew(`${ulid()}.new`, value);
+    try {
+      renameSync(written, join(this.#directory, name));
+    } catch (error) {
+      rmSync(written, { force: true });
+      throw unusable(error);
+    }
+  }
+
+  #writeNew(name: string, value: object): string {
+    const path = join(this.#directory, name);
+    try {
+      makeDirectorySync(this.#logDir);
+      makeDirectorySync(this.#directory, 0o700);
+      writeFileSync(path, `${JSON.stringify(value)}\n`, { mode: 0o600, flag: 'wx' });
+      return path;
+    } catch (error) {
+      throw unusable(error);
+    }
+  }
+}
+
+function pointerName(project: string): string {
+  return `${sha256(project).slice(0, 32)}.project`;
+}
+
+function isAbandoned(path: string): boolean {
+  const owner = parseObject(readText(path) ?? '');
+  if (owner === undefined) return false;
+  // Written by `#take` alone.
+  const alive = isProcessAlive(owner as unknown as ProcessIdentity);
+  return alive === undefined ? Date.now() - modifiedMs(path) > LOCK_STALE_MS : !alive;
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw unusable(error);
+  }
+}
+
+function parseObject(text: string): JsonObject | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isJsonObject(value) ? value : undefined;
+  } catch {
+    // No JSON: nobody of ours wrote it.
+    return undefined;
+  }
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw unusable(error);
+  }
+}
+
+/** Of a file that is gone meanwhile: now. */
+function modifiedMs(path: string): number {
+  try {
+    return statSync(path).mtimeMs;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return Date.now();
+    throw unusable(error);
+  }
+}
+
+function unusable(error: unknown): TasktrailError {
+  return new TasktrailError('ERR_DIRECTORY_UNUSABLE', `TASK_LOGS_DIR: ${messageOf(error)}`, { cause: error });
+}

@@ -1,0 +1,201 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type Config, pickEnvironment } from '../../config/config.ts';
+import { TasktrailError } from '../../errors.ts';
+import { destinationsOf } from '../../journal/destination.ts';
+import { writeLoneRecord } from '../../journal/lone-record.ts';
+import { ATTR } from '../../model/attributes.ts';
+import { SCHEMA_VERSION } from '../../model/documents.ts';
+import { type WorkflowEventType, workflowEventName } from '../../model/events.ts';
+import { checkId, checkWorkflowId, isTraceId } from '../../model/ids.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
+import { anyValueFromPlain, keyValuesFromPlain, type OtlpResource } from '../../model/otlp.ts';
+import { sha256 } from '../../model/sha256.ts';
+import { isoFromMs } from '../../model/time.ts';
+import { checkPayload } from '../../model/workflow-payloads.ts';
+import { derivedTraceId } from '../../model/workflow-span.ts';
+import { readTraceparent } from '../../record/carrier.ts';
+import { mintMoment } from '../../record/mint.ts';
+import { redactJson } from '../../redact/redact.ts';
+
+const RESOURCE = 'OTEL_RESOURCE_ATTRIBUTES';
+
+/** One workflow event, before it has a time. */
+export interface EventInput {
+  readonly type: WorkflowEventType;
+  readonly workflowId: string;
+  readonly payload: JsonObject;
+  /** Undefined: the store counts. */
+  readonly attempt?: number | undefined;
+  readonly key?: string | undefined;
+  readonly taskId?: string | undefined;
+  /** Of the workflow. */
+  readonly name?: string | undefined;
+  /** Where the payload does not name it. */
+  readonly phase?: string | undefined;
+  /** Names of the phases that are planned, beside the payload of a start. */
+  readonly phases?: readonly string[] | undefined;
+  readonly trace: EventTrace;
+}
+
+/** Where the events of a workflow are in the traces. */
+export interface EventTrace {
+  readonly traceId: string;
+  /** What the workflow hangs below; undefined when nobody said. */
+  readonly parentId?: string | undefined;
+}
+
+/** Why nothing is recorded, in words; undefined when it is. */
+export function offReason({ enabled, emitWorkflowEvents }: Config): string | undefined {
+  if (!enabled) return 'TASK_LOGS_ENABLED is false: nothing is recorded';
+  if (!emitWorkflowEvents)
+    return 'workflow events are switched off (emit_workflow_events): nothing is recorded';
+  return undefined;
+}
+
+/**
+ * `TRACEPARENT`, else the trace of the task, else one that follows from the workflow's id. Throws `ERR_ID_INVALID` for a
+ * task id that could not be a path.
+ */
+export function traceOf(config: Config, workflowId: string, taskId: string | undefined): EventTrace {
+  const given = readTraceparent(pickEnvironment(['TRACEPARENT']).TRACEPARENT);
+  if (given !== undefined) return { traceId: given.traceId, parentId: given.spanId };
+  const ofTask = taskId === undefined ? undefined : taskTraceId(config.logDir, taskId);
+  return { traceId: ofTask ?? derivedTraceId(workflowId, sha256) };
+}
+
+/** Throws `ERR_ID_INVALID` or `ERR_INPUT_INVALID`, one problem a line, for what would not be recorded. */
+export function checkEvent({ type, workflowId, payload, taskId }: Omit<EventInput, 'trace'>): void {
+  checkWorkflowId(workflowId);
+  if (taskId !== undefined) checkId('task id', taskId);
+  const problems = checkPayload(type, payload);
+  if (problems.length > 0) throw new TasktrailError('ERR_INPUT_INVALID', `${type}: ${problems.join('\n')}`);
+}
+
+/**
+ * Puts an event into the journal and gives its envelope as JSON text. Throws as `checkEvent` does, and
+ * `ERR_DIRECTORY_UNUSABLE` when it could not be written; then nothing was.
+ */
+export function recordEvent(config: Config, event: EventInput): string {
+  checkEvent(event);
+  const { type, payload, trace } = event;
+  const { timeMs, eventId } = mintMoment();
+  const phases = type === 'workflow_start' ? (event.phases ?? textsOf(payload.phases)) : undefined;
+  writeLoneRecord(
+    {
+      logDir: config.logDir,
+      destinations: destinationsOf(config),
+      source: { resource: resourceOf(config), scope: { name: 'tasktrail' } },
+    },
+    {
+      timeUnixNano: `${timeMs}000000`,
+      eventName: workflowEventName(type),
+      body: anyValueFromPlain(payload),
+      attributes: keyValuesFromPlain({ [ATTR.eventId]: eventId, ...attributesOf(event, phases) }),
+      traceId: trace.traceId,
+    },
+  );
+  return redactJson(
+    JSON.stringify({
+      event_type: type,
+      workflow_id: event.workflowId,
+      timestamp: isoFromMs(timeMs),
+      project: config.project,
+      environment: config.environment,
+      payload,
+      event_id: eventId,
+      task_id: event.taskId,
+      trace_id: trace.traceId,
+      // Without one the store counts, which it can only do when it has the others.
+      attempt: event.attempt ?? null,
+      schema_version: SCHEMA_VERSION,
+      key: event.key,
+      phases,
+    }),
+  );
+}
+
+function attributesOf(
+  event: EventInput,
+  phases: readonly string[] | undefined,
+): Readonly<Record<string, JsonValue | undefined>> {
+  const { type, payload, trace } = event;
+  const step = isJsonObject(payload.step) ? payload.step : { name: payload.step };
+  const artifact = isJsonObject(payload.artifact) ? payload.artifact : {};
+  const context = isJsonObject(payload.context) ? payload.context : {};
+  const hangsBelow = type === 'workflow_start' || type === 'workflow_resumed';
+  return {
+    [ATTR.workflowId]: event.workflowId,
+    [ATTR.workflowPhases]: phases,
+    [ATTR.genAiWorkflowName]: event.name,
+    [ATTR.workItemId]: textOf(context.work_item_id),
+    [ATTR.taskId]: event.taskId,
+    [ATTR.phaseName]: textOf(payload.phase) ?? event.phase,
+    [ATTR.stepName]: textOf(step.name),
+    [ATTR.stepSkill]: textOf(step.skill),
+    [ATTR.stepStatus]: textOf(step.status),
+    [ATTR.artifactType]: textOf(artifact.type),
+    [ATTR.artifactPath]: textOf(artifact.path),
+    [ATTR.eventAttempt]: event.attempt,
+    [ATTR.eventKey]: event.key,
+    [ATTR.spanDerive]: true,
+    [ATTR.spanParentId]: hangsBelow ? trace.parentId : undefined,
+  };
+}
+
+function textOf(value: JsonValue | undefined): string | undefined {
+  if (typeof value === 'number') return String(value);
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function textsOf(value: JsonValue | undefined): readonly string[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const texts = value.filter((item) => typeof item === 'string');
+  return texts.length === value.length ? texts : undefined;
+}
+
+function taskTraceId(logDir: string, taskId: string): string | undefined {
+  const path = join(logDir, checkId('task id', taskId), 'metadata.json');
+  try {
+    const metadata: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const traceId = isJsonObject(metadata) ? metadata.trace_id : undefined;
+    return isTraceId(traceId) ? traceId : undefined;
+  } catch {
+    // Not there (yet), or on another machine: the id of the workflow says it as well.
+    return undefined;
+  }
+}
+
+/** As a service under the same settings describes itself. */
+function resourceOf(config: Config): OtlpResource {
+  const own = {
+    [ATTR.serviceName]: config.serviceName,
+    [ATTR.project]: config.project,
+    [ATTR.environment]: config.environment,
+    'host.name': hostname(),
+    'process.pid': process.pid,
+  };
+  return { attributes: keyValuesFromPlain({ ...givenAttributes(), ...own }) };
+}
+
+/** `OTEL_RESOURCE_ATTRIBUTES`: `name=value` pairs, percent-encoded. The task that a process runs for is not its own. */
+function givenAttributes(): Record<string, string> {
+  const given: [string, string][] = [];
+  for (const pair of (pickEnvironment([RESOURCE])[RESOURCE] ?? '').split(',')) {
+    const at = pair.indexOf('=');
+    const name = pair.slice(0, at).trim();
+    if (at > 0 && name !== ATTR.taskId && name !== ATTR.attempt)
+      given.push([name, decoded(pair.slice(at + 1))]);
+  }
+  return Object.fromEntries(given);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text.trim());
+  } catch {
+    // A lone percent sign: meant as it stands.
+    return text.trim();
+  }
+}

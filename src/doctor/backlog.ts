@@ -1,0 +1,74 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../errors.ts';
+import { journalDir } from '../journal/lone-record.ts';
+import { parseSegmentName } from '../journal/segment-name.ts';
+import { sizeText } from '../model/size-text.ts';
+import { findHolder } from '../store/lock.ts';
+import { type Finding, ok, type Subject, warning } from './finding.ts';
+
+/** A segment in use is written to all the time; one that nothing has touched for so long is not getting anywhere. */
+const OLD_MS = 3_600_000;
+
+/** Half an hour of agents that print a lot; with every destination there, what waits is a few kilobytes. */
+const LARGE_BYTES = 256 * 1_048_576;
+
+interface Backlog {
+  readonly segments: number;
+  readonly bytes: number;
+  readonly oldestMs: number;
+}
+
+/** What waits in the journal, and whether anybody is there to send it. */
+export async function lookAtBacklog({ config }: Subject): Promise<readonly Finding[]> {
+  if (!config.enabled) return [];
+  const path = journalDir(config.logDir);
+  const { segments, bytes, oldestMs } = await readBacklog(path);
+  if (segments === 0) return [ok(path, 'nothing waits to be sent')];
+  const ageMs = Date.now() - oldestMs;
+  const what = `${segments} segment(s), ${sizeText(bytes)}, the oldest of ${ageText(ageMs)} ago`;
+  const isHeld = (await findHolder(config.logDir)) !== undefined;
+  if (config.store && !isHeld) {
+    const advice = 'tasktrail start stores them; tasktrail send sends them to OTEL_EXPORTER_OTLP_ENDPOINT';
+    return [warning(path, `${what}; records wait, and no process holds the directory`, advice)];
+  }
+  if (ageMs > OLD_MS || bytes > LARGE_BYTES) {
+    const advice = 'a destination is away: see endpoint below, and /readyz of the service';
+    return [warning(path, `${what}: not all of it is taken`, advice)];
+  }
+  return [ok(path, what)];
+}
+
+async function readBacklog(path: string): Promise<Backlog> {
+  let segments = 0;
+  let bytes = 0;
+  let oldestMs = Number.POSITIVE_INFINITY;
+  for (const name of await namesIn(path)) {
+    if (parseSegmentName(name) === undefined) continue;
+    try {
+      const { size, mtimeMs } = await stat(join(path, name));
+      segments += 1;
+      bytes += size;
+      oldestMs = Math.min(oldestMs, mtimeMs);
+    } catch (error) {
+      // Claimed, or sent and removed, since it was listed.
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+  }
+  return { segments, bytes, oldestMs };
+}
+
+async function namesIn(path: string): Promise<readonly string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
+    throw error;
+  }
+}
+
+function ageText(ms: number): string {
+  const minutes = Math.max(0, Math.floor(ms / 60_000));
+  if (minutes < 60) return `${minutes} min`;
+  return minutes < 2 * 1_440 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1_440)} days`;
+}

@@ -1,0 +1,99 @@
+import { errnoOf } from '../errors.ts';
+import { dressRequest } from '../export/endpoint-transport.ts';
+import { findHolder } from '../store/lock.ts';
+import { noteClock } from './clocks.ts';
+import { isTaken, judgeAnswers } from './endpoint-answers.ts';
+import {
+  certificateFindings,
+  type EndpointGroup,
+  endpointGroups,
+  unusedFindings,
+} from './endpoint-groups.ts';
+import { type Finding, problem, type Subject, warning } from './finding.ts';
+import { askHttp, type HttpAnswer, hostOf, isAnswer } from './http-answer.ts';
+import { type KnownProgram, knownProgramAt } from './known-program.ts';
+import { explainFailure, isGibberish, type NetworkFailure } from './network-failure.ts';
+import { originOf, reachableHost } from './port-user.ts';
+import { spokenAt } from './spoken-protocol.ts';
+
+/** Valid, and nothing in it: no receiver has anything to keep. */
+const EMPTY = Buffer.from('{}');
+
+const HTTP_PORT = 'use its OTLP/HTTP port, usually 4318, and http/json or http/protobuf';
+
+/** Sent with every request, whoever sets none. */
+const STANDARD: ReadonlySet<string> = new Set(['content-type', 'user-agent']);
+
+/** The second destination: what answers where the settings send, asked with the very settings that send. */
+export async function lookAtEndpoint(subject: Subject): Promise<readonly Finding[]> {
+  const groups = endpointGroups(subject);
+  const found = await Promise.all(groups.map((group) => lookAtGroup(subject, group)));
+  return [...certificateFindings(subject), ...unusedFindings(subject), ...found.flat()];
+}
+
+async function lookAtGroup(subject: Subject, group: EndpointGroup): Promise<readonly Finding[]> {
+  const { lead, others, origin, where } = group;
+  const agent = await lead.settings.agentFactory(new URL(lead.settings.url).protocol);
+  const ask = async ({ settings }: typeof lead): Promise<HttpAnswer | NetworkFailure> =>
+    askHttp({ url: settings.url, agent, ...(await dressRequest(settings, EMPTY)) });
+  const first = await ask(lead);
+  if (!isAnswer(first)) {
+    const loop = errnoOf(first.error) === 'ECONNREFUSED' ? ownPortFinding(subject, group) : [];
+    return [await explainUnanswered(group, first), ...loop];
+  }
+  noteClock(subject, origin, first);
+  const rest = await Promise.all(others.map(ask));
+  const answers = new Map(
+    [lead, ...others].map(({ signal }, at) => [signal, at === 0 ? first : rest[at - 1]]),
+  );
+  const isPlain = [first, ...rest].every((answer) => isAnswer(answer) && isTaken(answer));
+  const program = isPlain ? undefined : await knownProgramAt(origin, agent);
+  agent.destroy();
+  const hasHeaders = Object.keys(await lead.settings.headers()).some(
+    (name) => !STANDARD.has(name.toLowerCase()),
+  );
+  const findings = judgeAnswers({ where, url: lead.settings.url, answers, program, hasHeaders });
+  return [...findings, ...(await loopFinding(subject, group, program))];
+}
+
+async function explainUnanswered({ where, lead }: EndpointGroup, failure: NetworkFailure): Promise<Finding> {
+  const { url } = lead.settings;
+  const isTls = url.startsWith('https:');
+  const spoken = isGibberish(failure) ? await spokenAt(url) : undefined;
+  if (spoken === 'h2' || spoken === 'h2c')
+    return problem(where, 'it speaks HTTP/2 only, which is gRPC: records cannot be sent there', HTTP_PORT);
+  if (spoken === 'https' && !isTls)
+    return problem(where, 'it speaks TLS, and the address says http', 'begin the address with https://');
+  if (spoken === 'http' && isTls)
+    return problem(where, 'it speaks no TLS, and the address says https', 'begin the address with http://');
+  const certificateSetting = 'OTEL_EXPORTER_OTLP_CERTIFICATE';
+  const { what, advice } = explainFailure(failure, { host: hostOf(url), certificateSetting });
+  return problem(where, what, advice);
+}
+
+/** Whether what is sent there comes back to where it was. */
+async function loopFinding(
+  { config }: Subject,
+  { where, origin }: EndpointGroup,
+  program: KnownProgram | undefined,
+): Promise<readonly Finding[]> {
+  if (program?.kind !== 'receiver' || !config.enabled || !config.store) return [];
+  const holder = (await findHolder(config.logDir))?.otlp_url;
+  if (typeof holder !== 'string' || canonical(holder) !== canonical(origin)) return [];
+  const what = 'it is our own receiver: what is recorded is sent to it twice';
+  return [warning(where, what, 'unset it: the files are written without it')];
+}
+
+/** Nothing is there yet: a service that starts first would listen there itself. */
+function ownPortFinding({ config }: Subject, { where, origin }: EndpointGroup): readonly Finding[] {
+  const { enabled, store, otlpHost, otlpPort } = config;
+  const own = originOf({ host: reachableHost(otlpHost), port: otlpPort });
+  if (!enabled || !store || canonical(own) !== canonical(origin)) return [];
+  const what = 'the service would take this very port for its own receiver';
+  return [warning(where, what, 'set TASK_LOGS_OTLP_PORT to another port, such as 4320')];
+}
+
+function canonical(url: string): string {
+  const { protocol, host } = new URL(url);
+  return `${protocol}//${host.replace(/^(?:localhost|\[::1\])(?=:|$)/, '127.0.0.1')}`;
+}

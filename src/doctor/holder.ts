@@ -1,0 +1,79 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../errors.ts';
+import { OWN_NAMES } from '../store/layout.ts';
+import { findHolder, type LockRecord } from '../store/lock.ts';
+import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
+import { askHttp, isAnswer } from './http-answer.ts';
+import { explainFailure } from './network-failure.ts';
+
+const EMPTY = Buffer.from('{}');
+
+/** Which process holds the log directory, and whether what is recorded here gets to it. */
+export async function lookAtHolder({ config }: Subject): Promise<readonly Finding[]> {
+  if (!config.enabled || !config.store) return [];
+  const path = join(config.logDir, OWN_NAMES.lock);
+  const holder = await findHolder(config.logDir);
+  if (holder === undefined) return [await lookAtRemains(path)];
+  return [await lookAtReceiver(path, holder, config.apiToken)];
+}
+
+async function lookAtReceiver(path: string, holder: LockRecord, token: string | undefined): Promise<Finding> {
+  const who = `held by process ${holder.pid} on ${holder.host}`;
+  const { otlp_url: url } = holder;
+  if (typeof url !== 'string' || !URL.canParse(url)) return ok(path, `${who}, which is starting`);
+  const headers = {
+    'content-type': 'application/json',
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  };
+  const answer = await askHttp({ url: `${url}/v1/logs`, body: EMPTY, headers });
+  const records = 'what is recorded here waits in _journal';
+  if (!isAnswer(answer)) {
+    const { hostname: host } = new URL(url);
+    const { what } = explainFailure(answer, { host, certificateSetting: 'NODE_EXTRA_CA_CERTS' });
+    const advice = 'if it is in a container, or hangs: stop it, and start one that programs here can reach';
+    return problem(path, `${who}; at ${url}, where it takes records, ${what}: ${records}`, advice);
+  }
+  if (answer.status === 401 || answer.status === 403) {
+    const advice = 'set TASK_LOGS_API_TOKEN to the one that the holder was started with';
+    return problem(path, `${who}, which does not know our token: ${records}`, advice);
+  }
+  if (answer.status === 503) {
+    const advice = 'see the space on its disk, and /readyz of the service';
+    return problem(path, `${who}, which cannot store now: ${records}`, advice);
+  }
+  if (answer.status !== 200) {
+    const advice =
+      'wait ten seconds and look again; if it stays, stop what holds the directory, and start it anew';
+    return problem(path, `${who}; at ${url} something else answers (${answer.status}): ${records}`, advice);
+  }
+  return ok(path, `${who}, which takes records at ${url}`);
+}
+
+/** A lock without a living holder, or none. */
+async function lookAtRemains(path: string): Promise<Finding> {
+  try {
+    const { mtimeMs } = await stat(path);
+    const who = ownerIn(await readFile(path, 'utf8'));
+    const seconds = Math.max(0, Math.round((Date.now() - mtimeMs) / 1_000));
+    const advice = 'tasktrail start takes it over; until then records wait in _journal';
+    return warning(path, `left by ${who}, last seen ${seconds} s ago and not alive`, advice);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR')
+      return ok(path, 'no process holds the directory: tasktrail start would');
+    throw error;
+  }
+}
+
+function ownerIn(text: string): string {
+  try {
+    const value: unknown = JSON.parse(text);
+    const field = (name: string): unknown =>
+      typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+    const [pid, host] = [field('pid'), field('host')];
+    if (typeof pid === 'number' && typeof host === 'string') return `process ${pid} on ${host}`;
+  } catch {
+    // A SyntaxError: whoever wrote it was cut short, or is not one of us.
+  }
+  return 'something that is no tasktrail';
+}

@@ -1,0 +1,70 @@
+import { connect, createServer } from 'node:net';
+import { errnoOf, messageOf } from '../errors.ts';
+import { ANSWER_MS, askHttp, isAnswer } from './http-answer.ts';
+import { type KnownProgram, knownProgramAt } from './known-program.ts';
+
+export type PortUser =
+  | { readonly kind: 'free' }
+  /** It could not be listened on, for another reason than that somebody does. */
+  | { readonly kind: 'refused'; readonly errno: string | undefined; readonly reason: string }
+  | { readonly kind: 'known'; readonly program: KnownProgram }
+  | { readonly kind: 'stranger'; readonly name: string };
+
+export interface Port {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Who listens on a port of this machine. A free one is listened on for a moment: nothing else tells that it can be. */
+export async function findPortUser(at: Port): Promise<PortUser> {
+  const host = reachableHost(at.host);
+  if (!(await isConnectable({ ...at, host }))) return tryToListen(at);
+  const origin = originOf({ ...at, host });
+  const [program, answer] = await Promise.all([knownProgramAt(origin), askHttp({ url: `${origin}/` })]);
+  if (program !== undefined) return { kind: 'known', program };
+  if (!isAnswer(answer)) {
+    const isSilent = answer.error === undefined;
+    return { kind: 'stranger', name: `a program that ${isSilent ? 'does not answer' : 'speaks no HTTP'}` };
+  }
+  const { server } = answer.headers;
+  return {
+    kind: 'stranger',
+    name: server === undefined ? 'another HTTP server' : `HTTP server ${server.slice(0, 60)}`,
+  };
+}
+
+export function originOf({ host, port }: Port): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** A wildcard is an address to listen on, not one to connect to. */
+export function reachableHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  return host === '::' ? '::1' : host;
+}
+
+function isConnectable({ host, port }: Port): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, host);
+    const end = (isConnected: boolean): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(isConnected);
+    };
+    const timer = setTimeout(() => end(false), ANSWER_MS / 2);
+    socket.on('connect', () => end(true));
+    socket.on('error', () => end(false));
+  });
+}
+
+function tryToListen({ host, port }: Port): Promise<PortUser> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on('error', (error) => {
+      const errno = errnoOf(error);
+      if (errno === 'EADDRINUSE') resolve({ kind: 'stranger', name: 'a program that takes no connections' });
+      else resolve({ kind: 'refused', errno, reason: messageOf(error) });
+    });
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve({ kind: 'free' })));
+  });
+}

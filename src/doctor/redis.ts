@@ -1,0 +1,134 @@
+import type { Redis } from 'ioredis';
+import { errnoOf, messageOf } from '../errors.ts';
+import { placeOf } from '../queue/redis-link.ts';
+import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
+import { ANSWER_MS } from './http-answer.ts';
+import { explainFailure } from './network-failure.ts';
+
+/** BullMQ refuses to work with less than the first, and warns of less than the second. */
+const VERSION_MIN = [5, 0] as const;
+const VERSION_LOW = [6, 2] as const;
+
+/** The queue's Redis: whether it is there, is one, lets us in, and keeps what it is given. */
+export async function lookAtRedis({ config }: Subject): Promise<readonly Finding[]> {
+  const { redisUrl: url } = config;
+  if (url === undefined)
+    return [ok('REDIS_URL', 'not set: the queue is in the service, start needs no more')];
+  const where = `REDIS_URL ${placeOf(url)}`;
+  const info = await readInfo(url);
+  if ('error' in info) return [explain(where, url, info.error)];
+  return judgeInfo(where, info.text);
+}
+
+async function readInfo(url: string): Promise<{ readonly text: string } | { readonly error: unknown }> {
+  const ioredis = await import('ioredis');
+  const client: Redis = new ioredis.Redis(url, {
+    lazyConnect: true,
+    connectTimeout: ANSWER_MS,
+    commandTimeout: ANSWER_MS,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    // One that still loads its data answers what we ask.
+    enableReadyCheck: false,
+    enableOfflineQueue: false,
+  });
+  // What `connect` rejects with says only that there is no connection; the first event says why.
+  let reason: unknown;
+  client.on('error', (error: unknown) => {
+    reason ??= error;
+  });
+  try {
+    await client.connect();
+    return { text: await client.info() };
+  } catch (error) {
+    return { error: reason ?? error };
+  } finally {
+    client.disconnect();
+  }
+}
+
+function explain(where: string, url: string, error: unknown): Finding {
+  const message = messageOf(error);
+  if (/WRONGPASS|invalid password|invalid username/i.test(message))
+    return problem(where, 'it refuses the user or the password', 'correct them in REDIS_URL');
+  if (/NOAUTH|Authentication required/i.test(message))
+    return problem(where, 'it wants a password', 'set REDIS_URL=redis://:<password>@host:port');
+  if (/NOPERM/.test(message))
+    return problem(
+      where,
+      'the user may not run INFO',
+      'give the user of REDIS_URL the category @all, as BullMQ wants',
+    );
+  if (/RESP type|Protocol error/i.test(message))
+    return problem(where, 'something answers there that is no Redis', 'correct host and port in REDIS_URL');
+  const isSecure = url.startsWith('rediss:');
+  const isLate = errnoOf(error) === 'ETIMEDOUT' || /timed out/i.test(message);
+  if (isLate || (!isSecure && errnoOf(error) === 'ECONNRESET')) {
+    const advice = isSecure
+      ? 'use redis:// if it has no TLS there; else check the address and firewalls'
+      : 'use rediss:// if it wants TLS; else look whether it hangs, and at the address and firewalls';
+    return problem(where, 'it does not answer in time', advice);
+  }
+  const { hostname: host } = new URL(url);
+  const failure = { phase: 'connect', error } as const;
+  const { what, advice } = explainFailure(failure, { host, certificateSetting: 'NODE_EXTRA_CA_CERTS' });
+  return problem(where, what, advice);
+}
+
+/** What `INFO` says. Managed ones leave out what nobody can change: what is not said is not judged. */
+export function judgeInfo(where: string, info: string): readonly Finding[] {
+  const fields = new Map<string, string>();
+  for (const line of info.split(/\r?\n/)) {
+    const at = line.indexOf(':');
+    if (at > 0) fields.set(line.slice(0, at), line.slice(at + 1));
+  }
+  const findings = [...judgeVersion(where, fields), ...judgeState(where, fields)];
+  if (findings.some(({ level }) => level === 'problem')) return findings;
+  return [ok(where, `answers, ${nameOf(fields)}`), ...findings];
+}
+
+type Fields = ReadonlyMap<string, string>;
+
+function nameOf(fields: Fields): string {
+  const valkey = fields.get('valkey_version');
+  return valkey === undefined
+    ? `Redis ${fields.get('redis_version') ?? 'of unknown version'}`
+    : `Valkey ${valkey}`;
+}
+
+function judgeVersion(where: string, fields: Fields): readonly Finding[] {
+  const version = fields.get('valkey_version') ?? fields.get('redis_version');
+  if (version === undefined) return [];
+  const advice = `install Redis ${VERSION_LOW.join('.')} or newer`;
+  if (isBelow(version, VERSION_MIN))
+    return [problem(where, `${nameOf(fields)} is too old for BullMQ`, advice)];
+  return isBelow(version, VERSION_LOW)
+    ? [warning(where, `${nameOf(fields)} is older than what BullMQ recommends`, advice)]
+    : [];
+}
+
+function isBelow(version: string, [major, minor]: readonly [number, number]): boolean {
+  const [ownMajor = 0, ownMinor = 0] = version.split('.').map(Number);
+  return ownMajor < major || (ownMajor === major && ownMinor < minor);
+}
+
+function judgeState(where: string, fields: Fields): readonly Finding[] {
+  const findings: Finding[] = [];
+  const policy = fields.get('maxmemory_policy') ?? 'noeviction';
+  if (policy !== 'noeviction') {
+    const advice = 'CONFIG SET maxmemory-policy noeviction, and the same in redis.conf';
+    findings.push(warning(where, `maxmemory-policy is ${policy}: it may throw queued tasks away`, advice));
+  }
+  if (fields.get('aof_enabled') === '0') {
+    const advice =
+      'CONFIG SET appendonly yes; without it the service queues again what the files say is unfinished';
+    findings.push(warning(where, 'appendonly is off: a crash of Redis loses queued tasks', advice));
+  }
+  if (fields.get('role') === 'slave')
+    findings.push(problem(where, 'it is a replica, which takes no writes', 'set REDIS_URL to its primary'));
+  if (fields.get('redis_mode') === 'cluster')
+    findings.push(problem(where, 'it is a cluster, which the queue does not use', 'use a single Redis'));
+  if (fields.get('loading') === '1')
+    findings.push(warning(where, 'it still loads its data', 'wait: the service uses it when it is done'));
+  return findings;
+}

@@ -1,0 +1,121 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Config, loadConfig } from '../config/config.ts';
+import { TasktrailError } from '../errors.ts';
+import { checkAgents } from '../service/commands.ts';
+import { type Finding, ok, problem, warning } from './finding.ts';
+
+type Values = Readonly<Record<string, string | undefined>>;
+
+/** Where settings are read from. */
+export interface Settings {
+  readonly flags: Values;
+  readonly configFile: string | undefined;
+  readonly env: Values;
+  readonly cwd: string;
+}
+
+interface SettingsLook {
+  readonly findings: readonly Finding[];
+  /** Without what is wrong in them; undefined when that leaves nothing to go by. */
+  readonly config: Config | undefined;
+}
+
+/** What stands in front of a problem that is about one setting. */
+const SETTING = /^([A-Z][A-Z0-9_]*)(?:: |=| )/;
+
+/** Ours by their prefix, and set for agents and programs by whoever starts them: no settings. */
+const CARRIED = /^TASK_LOGS_(?:TASK_ID|WORKFLOW_ID|INPUT_FILE|PHASE|STEP|RUN_ID)$/;
+
+const MEND = 'correct it, or leave it out';
+
+export function lookAtSettings(settings: Settings): SettingsLook {
+  const problems = problemsOf(settings);
+  const config = loadRest(settings, problems);
+  const agents = config === undefined ? [] : problemsIn(() => checkAgents(config));
+  const found = [...problems, ...agents].map(problemFinding);
+  return {
+    config,
+    findings: [...found, fileFinding(settings), ...(config === undefined ? [] : rest(config, settings.env))],
+  };
+}
+
+function rest(config: Config, env: Values): readonly Finding[] {
+  const given = Object.entries(config.sources).filter(([, source]) => source !== 'default');
+  const names = given.map(([name, source]) => `${name} (${source})`).join(', ');
+  const findings = [ok('settings', names === '' ? 'nothing is set, all defaults' : `set: ${names}`)];
+  if (!config.enabled) {
+    findings.push(
+      warning('TASK_LOGS_ENABLED', 'false: nothing is recorded', 'unset it, if that is not meant'),
+    );
+  }
+  const unknown = Object.keys(env).filter((name) => isUnknown(name, config));
+  if (unknown.length > 0) {
+    findings.push(
+      warning(unknown.join(', '), 'no setting has this name', 'correct the name: tasktrail config'),
+    );
+  }
+  return findings;
+}
+
+function isUnknown(name: string, { sources }: Config): boolean {
+  return name.startsWith('TASK_LOGS_') && !Object.hasOwn(sources, name) && !CARRIED.test(name);
+}
+
+function fileFinding({ configFile, cwd }: Settings): Finding {
+  const path = resolve(cwd, configFile ?? 'tasktrail.config.json');
+  return existsSync(path) ? ok('file', `${path} is read`) : ok('file', `none: there is no ${path}`);
+}
+
+function problemFinding(text: string): Finding {
+  const [, name] = SETTING.exec(text) ?? [];
+  if (name !== undefined) return problem(name, text.replace(/^[A-Z0-9_]+: /, ''), MEND);
+  const at = text.indexOf(': ');
+  return at < 0 ? problem('settings', text, MEND) : problem(text.slice(0, at), text.slice(at + 2), MEND);
+}
+
+function load({ flags, configFile, env, cwd }: Settings): Config {
+  return loadConfig({ flags, env, cwd, ...(configFile !== undefined && { configFile }) });
+}
+
+function problemsOf(settings: Settings): readonly string[] {
+  return problemsIn(() => void load(settings));
+}
+
+/** Each line of `ERR_CONFIG_INVALID` is one problem. */
+function problemsIn(check: () => void): readonly string[] {
+  try {
+    check();
+    return [];
+  } catch (error) {
+    if (error instanceof TasktrailError && error.code === 'ERR_CONFIG_INVALID')
+      return error.message.split('\n');
+    throw error;
+  }
+}
+
+/** Without the settings that are wrong, and, when that is not enough, without the files: the others are worth a look. */
+function loadRest(settings: Settings, problems: readonly string[]): Config | undefined {
+  let left = problems;
+  let { flags, env } = settings;
+  for (let found = true; found && left.length > 0; ) {
+    const names = new Set(left.map((text) => SETTING.exec(text)?.[1] ?? ''));
+    found = [flags, env].some((values) => [...names].some((name) => (values[name] ?? '') !== ''));
+    [flags, env] = [without(flags, names), without(env, names)];
+    left = problemsOf({ ...settings, flags, env });
+  }
+  if (left.length === 0) return load({ ...settings, flags, env });
+  // A directory in which nobody keeps settings; what is relative stays relative to where we are.
+  const noFiles = { flags: absolute(flags, settings.cwd), env: absolute(env, settings.cwd), cwd: '/' };
+  const bare = { ...noFiles, configFile: undefined };
+  return problemsOf(bare).length === 0 ? load(bare) : undefined;
+}
+
+function without(values: Values, names: ReadonlySet<string>): Values {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => !names.has(name)));
+}
+
+function absolute(values: Values, cwd: string): Values {
+  const names = ['TASK_LOGS_DIR', 'TASK_LOGS_WORKFLOW_DIR'].filter((name) => (values[name] ?? '') !== '');
+  return { ...values, ...Object.fromEntries(names.map((name) => [name, resolve(cwd, values[name] ?? '')])) };
+}

@@ -1,0 +1,148 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { basename, delimiter, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DIALECT_NAMES } from '../agent/dialects.ts';
+import { type Config, inheritedEnvironment } from '../config/config.ts';
+import { type AgentConfig, type PhaseConfig, SAMPLE_AGENT } from '../config/config-file.ts';
+import { TasktrailError } from '../errors.ts';
+import { DEFAULT_COMMANDS } from '../webhooks/receive-webhooks.ts';
+
+/** What is to be done for a task: who does it, in which workflow. */
+export interface Plan {
+  readonly agentName: string;
+  readonly agent: AgentConfig;
+  readonly workflow: string;
+  readonly phases: readonly PhaseConfig[];
+}
+
+/** One run of the agent does the whole command. */
+const ONE_STEP: readonly PhaseConfig[] = [{ name: 'build', steps: ['run-agent'] }];
+
+/** The phases of the workflow managers that the sample imitates. */
+const SAMPLE_PHASES: readonly PhaseConfig[] = ['frame', 'architect', 'build', 'evaluate', 'release'].map(
+  (name) => ({
+    name,
+    steps: ['run-agent'],
+  }),
+);
+
+/** An hour: longer than any coding task that is still getting somewhere, short enough that a stuck one ends today. */
+const AGENT_TIMEOUT_SECONDS = 3_600;
+
+/** The names after the trigger that start something. */
+export function commandNames(config: Config): readonly string[] {
+  const configured = Object.keys(config.commands);
+  return configured.length > 0 ? configured : DEFAULT_COMMANDS;
+}
+
+/** Whether tasks run the bundled sample, because nobody has configured an agent. */
+export function usesSampleAgent(config: Config): boolean {
+  return Object.keys(config.agents).length === 0;
+}
+
+/** Throws `ERR_INPUT_INVALID` for an agent or a command that is not configured. */
+export function planFor(
+  config: Config,
+  order: { readonly command: string | null; readonly agent: string | null },
+): Plan {
+  const command = order.command === null ? undefined : ownEntry(config.commands, order.command);
+  if (order.command !== null && !commandNames(config).includes(order.command)) {
+    throw unknown('command', order.command, commandNames(config));
+  }
+  const agentName = order.agent ?? command?.agent ?? defaultAgent(config);
+  const agent =
+    ownEntry(config.agents, agentName) ?? (agentName === SAMPLE_AGENT ? sampleAgent() : undefined);
+  if (agent === undefined) throw unknown('agent', agentName, agentNames(config));
+  const phases = command?.phases ?? (agent.type === 'sample' ? SAMPLE_PHASES : ONE_STEP);
+  return { agentName, agent, workflow: command?.workflow ?? order.command ?? 'task', phases };
+}
+
+/** Throws `ERR_CONFIG_INVALID` for an agent whose dialect nobody knows: it would show only when the first task fails. */
+export function checkAgents(config: Config): void {
+  const problems: string[] = [];
+  for (const [name, { dialect = 'text' }] of Object.entries(config.agents)) {
+    if (DIALECT_NAMES.includes(dialect)) continue;
+    const known = DIALECT_NAMES.join(', ');
+    // The short form of one agent has no place in the file to point to.
+    const isShort = name === 'default' && config.sources.TASK_LOGS_AGENT_COMMAND !== 'default';
+    const where = isShort ? 'TASK_LOGS_AGENT_DIALECT' : `agents.${name}.dialect`;
+    problems.push(`${where}: ${JSON.stringify(dialect)} is not known; use one of ${known}`);
+  }
+  if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
+}
+
+/** Agents that cannot be started as this machine is now, in words: no reason not to start the others. */
+export function agentProblems(config: Config): readonly string[] {
+  return Object.entries(config.agents).flatMap(([name, { command, cwd = '.' }]) => {
+    const [program = ''] = command;
+    if (!isDirectory(cwd)) return [`${name}: working directory not found: ${cwd}`];
+    if (findProgram(program, cwd)) return [];
+    return [`${name}: program not found: ${program} (install it, or give its full path)`];
+  });
+}
+
+/** As the system looks for it: by its path, seen from the working directory, or in the directories of PATH. */
+function findProgram(program: string, cwd: string): boolean {
+  const isPath = program.includes('/') || program.includes(sep);
+  const folders = isPath ? ['.'] : (inheritedEnvironment().PATH ?? '').split(delimiter);
+  return folders.some((folder) =>
+    SUFFIXES.some((suffix) => isProgram(resolve(cwd, folder, program + suffix))),
+  );
+}
+
+/** On Windows a program is found without its ending. */
+const SUFFIXES = process.platform === 'win32' ? ['', '.exe', '.cmd', '.bat'] : [''];
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    // ENOENT, EACCES, ENOTDIR: not a program for us, whichever it is.
+    return false;
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+export function timeoutMsOf(agent: AgentConfig): number {
+  return (agent.timeout_seconds ?? AGENT_TIMEOUT_SECONDS) * 1_000;
+}
+
+/** `constructor` and its like are names that a sender may choose, and no entries. */
+function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(entries, name) ? entries[name] : undefined;
+}
+
+function defaultAgent(config: Config): string {
+  return Object.keys(config.agents)[0] ?? SAMPLE_AGENT;
+}
+
+function agentNames(config: Config): readonly string[] {
+  return [...new Set([...Object.keys(config.agents), SAMPLE_AGENT])];
+}
+
+function sampleAgent(): AgentConfig {
+  const script = fileURLToPath(new URL('../agent/sample-agent.js', import.meta.url));
+  // From the sources (in tests) the built sample is run: it is a program of its own.
+  const built = existsSync(script) ? script : script.replace(/src([\\/])agent/, 'dist$1agent');
+  return {
+    type: 'sample',
+    command: [process.execPath, built, '--phase', '{phase}', '--step', '{step}'],
+    dialect: 'claude',
+  };
+}
+
+function unknown(what: string, name: string, known: readonly string[]): TasktrailError {
+  return new TasktrailError(
+    'ERR_INPUT_INVALID',
+    `there is no ${what} ${JSON.stringify(name.slice(0, 60))}; known: ${known.join(', ')}`,
+  );
+}
+
+/** How an agent's command line is shown: its program, not what it is told. */
+export function programOf(agent: AgentConfig): string {
+  return basename(agent.command[0] ?? '');
+}

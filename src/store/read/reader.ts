@@ -1,0 +1,109 @@
+import { join } from 'node:path';
+import type { DeliveryPage, DeliveryQuery } from '../../model/delivery.ts';
+import type { JsonObject } from '../../model/json.ts';
+import type { Flow, TaskDocument, TaskFlow, TaskPage, TaskQuery } from '../../model/task-reading.ts';
+import type {
+  FeedPage,
+  FeedQuery,
+  StoredWorkflow,
+  WorkflowPage,
+  WorkflowQuery,
+} from '../../model/workflow.ts';
+import { isBlankLine, isGoodLine } from '../../system/lines.ts';
+import { OWN_NAMES, type TaskFile } from '../layout.ts';
+import { unreadable } from '../stored-file.ts';
+import { hasTaskDir, type OpenedLines, openTaskLines, readTaskDocument } from '../task-file.ts';
+import { WorkflowPlaces } from '../workflow-place.ts';
+import { createDeliveryList } from './delivery-list.ts';
+import { createFeedReader } from './feed-reader.ts';
+import { createTaskList } from './task-list.ts';
+import { createWorkflowList } from './workflow-list.ts';
+import { readWorkflow } from './workflow-reader.ts';
+
+/** The reading side of a log directory. Holds no lock and no file open between calls, so any process may have one. */
+export interface LogReader {
+  hasTask(taskId: string): Promise<boolean>;
+  readDocument(taskId: string, document: TaskDocument): Promise<JsonObject | undefined>;
+  openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
+  listTasks(query: TaskQuery): Promise<TaskPage>;
+  listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
+  readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
+  listWorkflows(query: WorkflowQuery): Promise<WorkflowPage>;
+  readFeed(query: FeedQuery): Promise<FeedPage>;
+}
+
+const DOCUMENTS: Readonly<Record<TaskDocument, TaskFile>> = {
+  metadata: 'metadata',
+  input: 'input',
+  'final-result': 'finalResult',
+};
+
+const FLOWS: Readonly<Record<TaskFlow, TaskFile>> = {
+  'webhook-flow': 'webhookFlow',
+  'agent-output': 'agentOutput',
+};
+
+export interface ReaderOptions {
+  /** Default `_workflow` in the log directory. */
+  readonly workflowDir?: string;
+  /** Whether documents go to S3: then one that has not been there is shown as pending. */
+  readonly expectsUploads?: boolean;
+}
+
+/**
+ * Reads the tasks under `logDir` and the workflows under `workflowDir`. Documents are replaced atomically by their
+ * writer, so a plain read always sees a whole one; line files are read as they are at the moment of opening.
+ */
+export function createReader(logDir: string, options: ReaderOptions = {}): LogReader {
+  const { workflowDir = join(logDir, OWN_NAMES.workflows), expectsUploads = false } = options;
+  const places = new WorkflowPlaces(workflowDir);
+  return {
+    hasTask: (taskId) => hasTaskDir(logDir, taskId),
+    readDocument: (taskId, document) => readTaskDocument(logDir, taskId, DOCUMENTS[document]),
+    openFlow: (taskId, flow) => openFlow(logDir, taskId, FLOWS[flow]),
+    listTasks: createTaskList(logDir),
+    listDeliveries: createDeliveryList(logDir),
+    readWorkflow: (workflowId) => readWorkflow(places, workflowId, expectsUploads),
+    listWorkflows: createWorkflowList(places, expectsUploads),
+    readFeed: createFeedReader(workflowDir),
+  };
+}
+
+async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise<Flow | undefined> {
+  const opened = await openTaskLines(logDir, taskId, file);
+  if (opened === undefined) return undefined;
+  let skippedLines: number;
+  try {
+    skippedLines = await countSkipped(opened);
+  } catch (error) {
+    await opened.close();
+    throw unreadable(`a line file of task ${taskId}`, error);
+  }
+  let pass: AsyncGenerator<string> | undefined;
+  return {
+    skippedLines,
+    lines: () => {
+      pass = goodLines(opened);
+      return pass;
+    },
+    close: async () => {
+      // Waits for a read that is under way: a descriptor that is closed beneath it may be another file's by then.
+      await pass?.return(undefined);
+      await opened.close();
+    },
+  };
+}
+
+async function countSkipped(opened: OpenedLines): Promise<number> {
+  let skipped = 0;
+  for await (const batch of opened.lines()) {
+    for (const line of batch) if (!isGoodLine(line) && !isBlankLine(line)) skipped += 1;
+  }
+  return skipped;
+}
+
+async function* goodLines(opened: OpenedLines): AsyncGenerator<string> {
+  for await (const batch of opened.lines()) {
+    for (const line of batch) if (isGoodLine(line)) yield line;
+  }
+}

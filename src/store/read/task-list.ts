@@ -1,0 +1,100 @@
+import { readdir } from 'node:fs/promises';
+import { LRUCache } from 'lru-cache';
+import { TasktrailError } from '../../errors.ts';
+import { isPathSafeId } from '../../model/ids.ts';
+import type { JsonObject } from '../../model/json.ts';
+import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
+import { readIso } from '../../model/time.ts';
+import { taskFile } from '../layout.ts';
+import { isMissing, unreadable } from '../stored-file.ts';
+import { readTaskDocument } from '../task-file.ts';
+import { createWindow, mapBounded, type Place, readVersion, takePage } from './listing.ts';
+
+/** A task by the time of its creation. */
+interface Summary extends Place {
+  readonly status: unknown;
+  readonly source: unknown;
+  readonly provider: unknown;
+  readonly agent: unknown;
+}
+
+interface CachedSummary {
+  /** What `metadata.json` looked like from outside when it was read. */
+  readonly version: string;
+  readonly summary: Summary | undefined;
+}
+
+/** About 400 bytes each: 40 MB at the most, for more tasks than thirty days usually leave. */
+const SUMMARIES_MAX = 100_000;
+
+/** Lists the tasks of a log directory; only what changed since the last call is read again. */
+export function createTaskList(logDir: string): (query: TaskQuery) => Promise<TaskPage> {
+  const cache = new LRUCache<string, CachedSummary>({ max: SUMMARIES_MAX });
+  return async (query) => {
+    const accepts = createFilter(query);
+    const names = await readTaskNames(logDir);
+    const summaries = await mapBounded(names, (name) => summarize(logDir, name, cache));
+    const found = summaries.filter((summary) => summary !== undefined).filter(accepts);
+    const { page, nextCursor } = takePage(found, query.limit);
+    const documents = await mapBounded(page, ({ id }) => readListed(logDir, id));
+    // Gone since it was listed: the page is one shorter.
+    return { items: documents.filter((document) => document !== undefined), nextCursor };
+  };
+}
+
+async function readTaskNames(logDir: string): Promise<string[]> {
+  try {
+    const entries = await readdir(logDir, { withFileTypes: true });
+    // A link to a directory is no directory here, so nothing outside the log directory is listed.
+    return entries
+      .filter((entry) => entry.isDirectory() && isPathSafeId(entry.name))
+      .map((entry) => entry.name);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw unreadable('the log directory', error);
+  }
+}
+
+async function summarize(
+  logDir: string,
+  taskId: string,
+  cache: LRUCache<string, CachedSummary>,
+): Promise<Summary | undefined> {
+  const version = await readVersion(taskFile(logDir, taskId, 'metadata'));
+  if (version === undefined) return undefined;
+  const cached = cache.get(taskId);
+  if (cached?.version === version) return cached.summary;
+  const metadata = await readListed(logDir, taskId);
+  const summary = metadata && {
+    id: taskId,
+    at: readIso(metadata.created_at) ?? '',
+    status: metadata.status,
+    source: metadata.source,
+    provider: metadata.provider,
+    agent: metadata.assigned_agent,
+  };
+  cache.set(taskId, { version, summary });
+  return summary;
+}
+
+/** A task whose metadata is damaged or unreadable is not listed; its own address says what is wrong with it. */
+async function readListed(logDir: string, taskId: string): Promise<JsonObject | undefined> {
+  try {
+    const metadata = await readTaskDocument(logDir, taskId, 'metadata');
+    // The directory's name is the id under which the task can be asked for.
+    return metadata && { ...metadata, task_id: taskId };
+  } catch (error) {
+    if (error instanceof TasktrailError && !error.retryable) return undefined;
+    throw error;
+  }
+}
+
+function createFilter(query: TaskQuery): (summary: Summary) => boolean {
+  const isInWindow = createWindow(query);
+  return (summary) =>
+    (query.status === undefined || summary.status === query.status) &&
+    (query.source === undefined || summary.source === query.source) &&
+    (query.provider === undefined || summary.provider === query.provider) &&
+    (query.agent === undefined || summary.agent === query.agent) &&
+    isInWindow(summary);
+}

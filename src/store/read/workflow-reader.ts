@@ -1,0 +1,136 @@
+import type { FileHandle } from 'node:fs/promises';
+import type { JsonObject } from '../../model/json.ts';
+import { sha256 } from '../../model/sha256.ts';
+import type { StoredWorkflow, UploadState, WorkflowDocument } from '../../model/workflow.ts';
+import type { WorkflowFact } from '../../project/change.ts';
+import { factOfEnvelope } from '../../project/workflow-envelope.ts';
+import { WorkflowFold } from '../../project/workflow-fold.ts';
+import { readLines } from '../../system/lines.ts';
+import type { WorkflowFile } from '../layout.ts';
+import { isOwnFolder, type NamedFile, openStored, readStoredObject, unreadable } from '../stored-file.ts';
+import { parseEnvelope, parseFact } from '../workflow-fact-line.ts';
+import { type WorkflowPlaces, workflowFile } from '../workflow-place.ts';
+
+/** Where a workflow's files are: the month's folder, and its id. */
+export interface WorkflowPlace {
+  readonly month: string;
+  readonly id: string;
+}
+
+type ParseLine = (text: string) => WorkflowFact | undefined;
+
+/** Undefined when there is no such workflow; `ERR_STORE_UNAVAILABLE` when its files are unreadable. */
+export async function readWorkflow(
+  places: WorkflowPlaces,
+  workflowId: string,
+  expectsUploads: boolean,
+): Promise<StoredWorkflow | undefined> {
+  const found = await readPlaced(places, workflowId, expectsUploads);
+  if (found !== undefined) return found;
+  // Its files may have gone from where they were, and an event that came later may have begun it in another month.
+  places.forget(workflowId);
+  return readPlaced(places, workflowId, expectsUploads);
+}
+
+/** The fold of a workflow's events; undefined when there are none. */
+export async function foldWorkflow(place: WorkflowPlace): Promise<WorkflowFold | undefined> {
+  const fold = new WorkflowFold(place.id, sha256);
+  // Without its facts, which a copy by hand may have left behind, the events say most of it.
+  fold.add(
+    (await readFacts(place, 'facts', parseFact)) ?? (await readFacts(place, 'events', parseEvent)) ?? [],
+  );
+  return fold.isEmpty ? undefined : fold;
+}
+
+/** What became of its document in S3; undefined when it was never there and is not to be there. */
+export async function readUpload(
+  place: WorkflowPlace,
+  isExpected: boolean,
+): Promise<UploadState | undefined> {
+  const uploaded = await readStoredObject(fileOf(place, 'uploaded'));
+  if (uploaded === undefined && !isExpected) return undefined;
+  const document = await readStoredObject(fileOf(place, 'document'));
+  if (uploaded === undefined && document === undefined) return undefined;
+  const { bucket, key, revision, verified_at: at } = uploaded ?? {};
+  const isThere = typeof bucket === 'string' && typeof key === 'string';
+  return {
+    status: isThere && revision === document?.revision ? 'verified' : 'pending',
+    url: isThere ? `s3://${bucket}/${key}` : null,
+    revision: typeof revision === 'number' ? revision : null,
+    verified_at: typeof at === 'string' ? at : null,
+  };
+}
+
+async function readPlaced(
+  places: WorkflowPlaces,
+  id: string,
+  expectsUploads: boolean,
+): Promise<StoredWorkflow | undefined> {
+  const month = await places.find(id);
+  if (month === undefined || !(await isOwnFolder(month, `the folder of workflow ${id}`))) return undefined;
+  // Events first: the document is written after the event that ends the workflow.
+  const fold = await foldWorkflow({ month, id });
+  if (fold === undefined) return undefined;
+  const { state, envelopes } = fold;
+  const file =
+    state.completed_at === null ? undefined : await readStoredObject(fileOf({ month, id }, 'document'));
+  return {
+    state,
+    events: envelopes,
+    // That of an attempt before says nothing of where the workflow stands.
+    document: isDocumentOf(file, id) && file.attempt === state.attempt ? file : undefined,
+    upload: await readUpload({ month, id }, expectsUploads),
+  };
+}
+
+async function readFacts(
+  place: WorkflowPlace,
+  file: WorkflowFile,
+  parse: ParseLine,
+): Promise<WorkflowFact[] | undefined> {
+  const named = fileOf(place, file);
+  const opened = await openStored(named);
+  if (opened === undefined) return undefined;
+  try {
+    const facts: WorkflowFact[] = [];
+    for await (const fact of factsIn(opened.handle, opened.size, parse)) {
+      // On a disk that ignores case the file may be that of another id.
+      if (fact.workflow_id === place.id) facts.push(fact);
+    }
+    return facts;
+  } catch (error) {
+    throw unreadable(named.what, error);
+  } finally {
+    await opened.handle.close();
+  }
+}
+
+async function* factsIn(handle: FileHandle, size: number, parse: ParseLine): AsyncGenerator<WorkflowFact> {
+  for await (const batch of readLines(handle, size)) {
+    for (const line of batch) {
+      const fact = line === undefined ? undefined : parse(line);
+      if (fact !== undefined) yield fact;
+    }
+  }
+}
+
+function parseEvent(text: string): WorkflowFact | undefined {
+  const envelope = parseEnvelope(text);
+  return envelope && factOfEnvelope(envelope);
+}
+
+function fileOf({ month, id }: WorkflowPlace, file: WorkflowFile): NamedFile {
+  return { path: workflowFile(month, id, file), what: `a file of workflow ${id}` };
+}
+
+/** A document is a fold of the events: one that is damaged is left out, and they are still there. */
+function isDocumentOf(file: JsonObject | undefined, id: string): file is JsonObject & WorkflowDocument {
+  return (
+    file?.workflow_id === id &&
+    ['event_type', 'event_id', 'timestamp'].every((name) => typeof file[name] === 'string') &&
+    typeof file.attempt === 'number' &&
+    typeof file.revision === 'number' &&
+    (file.trace_id === null || typeof file.trace_id === 'string') &&
+    Array.isArray(file.events)
+  );
+}

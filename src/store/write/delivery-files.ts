@@ -1,0 +1,54 @@
+import { dirname, join } from 'node:path';
+import { LRUCache } from 'lru-cache';
+import type { Change } from '../../project/change.ts';
+import { makeDirectory } from '../../system/durable.ts';
+import { OWN_NAMES } from '../layout.ts';
+import { LineFile } from './line-file.ts';
+import { eventKey, jsonLine } from './line-keys.ts';
+import { type StoreObserver, tell } from './observer.ts';
+
+/** Days whose ids stay in memory: today and those that stragglers come from. */
+const OPEN_FILES_MAX = 16;
+
+export type DeliveryChange = Extract<Change, { kind: 'delivery' }>;
+
+/** `_webhooks/<yyyy-mm-dd>.jsonl`: a line for each delivery, also of those that belong to no task. */
+export class DeliveryFiles {
+  readonly #dir: string;
+  readonly #observer: StoreObserver | undefined;
+  readonly #open = new LRUCache<string, LineFile>({ max: OPEN_FILES_MAX });
+
+  constructor(logDir: string, observer?: StoreObserver) {
+    this.#observer = observer;
+    this.#dir = join(logDir, OWN_NAMES.webhooks);
+  }
+
+  pathOf({ line }: DeliveryChange): string {
+    return join(this.#dir, `${line.timestamp.slice(0, 10)}.jsonl`);
+  }
+
+  /** Stores deliveries of one day and returns how many were new. One call at a time. */
+  async append(path: string, changes: readonly DeliveryChange[]): Promise<number> {
+    let file = this.#open.get(path);
+    if (file === undefined) {
+      await makeDirectory(dirname(path));
+      file = await LineFile.open(path, eventKey);
+      this.#open.set(path, file);
+    }
+    const fresh = new Map<string, DeliveryChange>();
+    for (const change of changes) {
+      const { event_id: id } = change.line;
+      if (!file.has(id) && !fresh.has(id)) fresh.set(id, change);
+    }
+    try {
+      const count = await file.append([...fresh.values()].map(({ line }) => jsonLine(line)));
+      for (const { line } of fresh.values())
+        tell(this.#observer, (observer) => observer.deliveryStored?.(line));
+      return count;
+    } catch (error) {
+      // What is on the disk now is unknown: read it again next time.
+      this.#open.delete(path);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import type { TelemetryBatch } from '../../model/otlp.ts';
+import type { Change } from '../../project/change.ts';
+import { changesOf } from './batch-changes.ts';
+import type { DeliveryChange } from './delivery-files.ts';
+import type { TaskChange } from './open-task.ts';
+import type { WorkflowChange } from './open-workflow.ts';
+
+/** A change, and which record of the batch it comes from. */
+export interface Entry<Of> {
+  readonly record: number;
+  readonly change: Of;
+}
+
+/** The changes of a batch by where they go. */
+export interface SortedBatch {
+  readonly byTask: Map<string, Entry<TaskChange>[]>;
+  readonly byWorkflow: Map<string, Entry<WorkflowChange>[]>;
+  readonly deliveries: Entry<DeliveryChange>[];
+  /** Tasks that have given a sign of life, and nothing to store. */
+  readonly beating: Set<string>;
+  /** Records that are not kept, or not everywhere, and why. */
+  readonly refused: Map<number, string>;
+}
+
+/** `onUnattributed` hears of a record that names nothing we know, by the service that sent it. */
+export function sortBatch(batch: TelemetryBatch, onUnattributed: (service: string) => void): SortedBatch {
+  const sorted: SortedBatch = {
+    byTask: new Map(),
+    byWorkflow: new Map(),
+    deliveries: [],
+    beating: new Set(),
+    refused: new Map(),
+  };
+  let record = 0;
+  for (const changes of changesOf(batch)) {
+    for (const change of changes) sort({ record, change }, sorted, onUnattributed);
+    record += 1;
+  }
+  return sorted;
+}
+
+function sort(
+  { record, change }: Entry<Change>,
+  { byTask, byWorkflow, deliveries, beating, refused }: SortedBatch,
+  onUnattributed: (service: string) => void,
+): void {
+  switch (change.kind) {
+    case 'line':
+    case 'fact':
+      push(byTask, change.taskId, { record, change });
+      break;
+    case 'span':
+      for (const taskId of change.taskIds) push(byTask, taskId, { record, change });
+      break;
+    case 'workflow-fact':
+      push(byWorkflow, change.fact.workflow_id, { record, change });
+      break;
+    case 'workflow-span':
+      push(byWorkflow, change.workflowId, { record, change });
+      break;
+    case 'delivery':
+      deliveries.push({ record, change });
+      break;
+    case 'heartbeat':
+      beating.add(change.taskId);
+      break;
+    case 'nothing':
+      break;
+    case 'unattributed':
+      onUnattributed(change.service);
+      break;
+    case 'rejected':
+      refused.set(record, change.reason);
+      break;
+  }
+}
+
+export function push<V>(lists: Map<string, V[]>, key: string, value: V): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
+}

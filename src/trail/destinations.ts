@@ -1,0 +1,30 @@
+import type { Books } from '../books.ts';
+import type { Config } from '../config/config.ts';
+import { EndpointTransport } from '../export/endpoint-transport.ts';
+import { HolderTransport } from '../export/holder-transport.ts';
+import { Sender } from '../export/sender.ts';
+import { destinationsOf, HOLDER } from '../journal/destination.ts';
+import type { Journal } from '../journal/journal.ts';
+import { findHolder } from '../store/lock.ts';
+
+export { destinationsOf, HOLDER };
+
+/** The holder is on this machine: ask often, it is cheap and its absence short. */
+const HOLDER_RETRY_MAX_MS = 1_000;
+
+/** An endpoint may be away for hours and belong to many: ask every half minute. */
+const ENDPOINT_RETRY_MAX_MS = 30_000;
+
+export function createSenders(config: Config, journal: Journal, books: Books): readonly Sender[] {
+  return destinationsOf(config).map((destination) => {
+    const isHolder = destination === HOLDER;
+    const transport = isHolder
+      ? new HolderTransport({
+          locate: async () => (await findHolder(config.logDir))?.otlp_url ?? undefined,
+          ...(config.apiToken !== undefined && { token: config.apiToken }),
+        })
+      : new EndpointTransport();
+    const retryMaxMs = isHolder ? HOLDER_RETRY_MAX_MS : ENDPOINT_RETRY_MAX_MS;
+    return new Sender({ destination, transport, journal, books, retryMaxMs });
+  });
+}

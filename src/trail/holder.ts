@@ -1,0 +1,169 @@
+import { join } from 'node:path';
+import type { Books } from '../books.ts';
+import type { Config } from '../config/config.ts';
+import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import type { Journal } from '../journal/journal.ts';
+import { spanEntry, type TelemetrySource } from '../journal/line.ts';
+import { type Receiver, startReceiver } from '../receive/server.ts';
+import { isOpenHere } from '../record/heartbeat.ts';
+import type { Reader } from '../serve/reader.ts';
+import { Tombstones } from '../store/keep/tombstones.ts';
+import { DirectoryLock } from '../store/lock.ts';
+import { Store } from '../store/write/store.ts';
+import { AGENT_FOLDER, watchLeftRuns } from './left-runs.ts';
+import type { TrailMetrics } from './metrics/trail-metrics.ts';
+import { startReaper } from './reaper.ts';
+import { scheduleRetention } from './retention-schedule.ts';
+import { startUploads, type Uploads } from './uploads.ts';
+
+/** An upload under way at shutdown gets that long; the next start goes on with what is left. */
+const UPLOAD_MS = 2_000;
+
+export interface HolderOptions {
+  readonly config: Config;
+  readonly books: Books;
+  readonly journal: Journal;
+  readonly reader: Reader;
+  /** What spans that the holder builds itself are said to come from. */
+  readonly source: TelemetrySource;
+  /** Counts what the store writes. */
+  readonly metrics: TrailMetrics;
+  log(line: string): void;
+}
+
+/** The holder's side of a process: the lock, the one writer, and the receiver in front of it. */
+export interface Holder {
+  readonly url: string;
+  /** Resolves when what an earlier process left unfinished is in order. */
+  readonly recovered: Promise<void>;
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Throws `ERR_DIRECTORY_UNUSABLE` naming the setting, and `ERR_DIRECTORY_HELD` when another process has it. */
+export async function lockDirectory(
+  config: Config,
+  onLost: (reason: string) => void,
+): Promise<DirectoryLock> {
+  try {
+    return await DirectoryLock.acquire(config.logDir, onLost);
+  } catch (error) {
+    if (error instanceof TasktrailError) {
+      throw new TasktrailError(error.code, `TASK_LOGS_DIR: ${config.logDir}: ${error.message}`, {
+        retryable: error.retryable,
+        cause: error,
+      });
+    }
+    throw new TasktrailError(
+      'ERR_DIRECTORY_UNUSABLE',
+      `TASK_LOGS_DIR: cannot write to ${config.logDir}: ${describe(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+export async function startHolder(lock: DirectoryLock, options: HolderOptions): Promise<Holder> {
+  const { config, books, journal, reader, source, metrics, log } = options;
+  const tombstones = await openTombstones(lock, config);
+  let uploads: Uploads | undefined;
+  const store = new Store({
+    logDir: config.logDir,
+    workflowDir: config.workflowDir,
+    books,
+    isHeld: () => lock.isHeld,
+    isPruned: (kind, id) => tombstones.has(kind, id),
+    onSpan: (span) => journal.append(source, spanEntry(span)),
+    onDocument: (workflowId) => uploads?.archive.notify(workflowId),
+    observer: metrics,
+    log,
+  });
+  metrics.watchStore(store.vitals);
+  const receiver = await openReceiver(lock, config, store);
+  store.start();
+  uploads = startUploads(config, books, log);
+  const recovered = store.recover().catch((error: unknown) => {
+    books.setReason('recovery', messageOf(error));
+  });
+  const isUploaded = uploads?.isUploaded;
+  // Of what is open in this very process the heartbeats may stand behind a backlog.
+  const reaper = startReaper({ store, reader, isWatched: isOpenHere, log });
+  const left = watchLeftRuns({
+    folder: join(config.logDir, AGENT_FOLDER),
+    onProblem: (reason) => books.setNotice('runs left by dead processes', reason),
+    log,
+  });
+  const retention = scheduleRetention({ config, store, tombstones, books, isUploaded, recovered, log });
+  return {
+    url: receiver.url,
+    recovered,
+    close: async (deadlineMs) => {
+      const until = Date.now() + deadlineMs;
+      try {
+        await receiver.close(deadlineMs);
+        await retention.close();
+        await reaper.close();
+        left.close();
+        await store.close('the service has stopped');
+        await uploads?.archive.close(Math.min(UPLOAD_MS, Math.max(0, until - Date.now())));
+      } finally {
+        await lock.release();
+      }
+    },
+  };
+}
+
+async function openTombstones(lock: DirectoryLock, config: Config): Promise<Tombstones> {
+  try {
+    return await Tombstones.open(config.logDir);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** Listens and tells others where; gives the directory back when it cannot. */
+async function openReceiver(lock: DirectoryLock, config: Config, store: Store): Promise<Receiver> {
+  let receiver: Receiver | undefined;
+  try {
+    receiver = await listen(config, store);
+    await lock.announce(receiver.url);
+    return receiver;
+  } catch (error) {
+    await receiver?.close(0);
+    await lock.release();
+    throw error;
+  }
+}
+
+/** On the default port, or a free one when that is taken; a port that somebody asked for must be had. */
+async function listen(config: Config, store: Store): Promise<Receiver> {
+  const options = {
+    host: config.otlpHost,
+    sink: store,
+    // A user's script ends when its own work does; the service has its HTTP server to live for.
+    keepsProcessAlive: false,
+    ...(config.apiToken !== undefined && { token: config.apiToken }),
+  };
+  try {
+    return await startReceiver({ ...options, port: config.otlpPort });
+  } catch (error) {
+    if (!(error instanceof TasktrailError)) throw error;
+    const isTaken = error.code === 'ERR_PORT_IN_USE';
+    if (isTaken && !config.otlpPortIsExplicit) return startReceiver({ ...options, port: 0 });
+    const settings = isTaken ? 'TASK_LOGS_OTLP_PORT' : 'HOST, TASK_LOGS_OTLP_HOST, TASK_LOGS_OTLP_PORT';
+    throw new TasktrailError(error.code, `${settings}: ${error.message}`, { cause: error });
+  }
+}
+
+function describe(error: unknown): string {
+  switch (errnoOf(error)) {
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return `${messageOf(error)}. Give this user write access, or set another directory`;
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return `${messageOf(error)}. A file stands where a directory should be`;
+    default:
+      return messageOf(error);
+  }
+}

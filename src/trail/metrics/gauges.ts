@@ -1,0 +1,66 @@
+import type { Books } from '../../books.ts';
+import type { GaugePoint, GaugeReading } from '../../export/gauge-producer.ts';
+import { ATTR } from '../../model/attributes.ts';
+import type { Queue } from '../../queue/queue.ts';
+import type { Vital } from '../../store/write/vitals.ts';
+import type { MetricLabels } from './labels.ts';
+
+/** Rows of a table that a person reads; more are in the list of tasks. */
+const RUNNING_MAX = 50;
+
+export function runningTasks(vitals: Iterable<Vital>, labels: MetricLabels): GaugeReading {
+  const points: GaugePoint[] = [];
+  for (const { taskId, status, signedAtMs, about } of vitals) {
+    if (status !== 'running') continue;
+    points.push({
+      value: secondsOf(about.startedAt) ?? signedAtMs / 1_000,
+      attributes: {
+        [ATTR.taskId]: taskId,
+        ...labels.bounded({ [ATTR.genAiAgentName]: about.agent, 'tasktrail.task.source': about.source }),
+      },
+    });
+  }
+  return {
+    name: 'tasktrail.task.running',
+    description: `The ${RUNNING_MAX} newest tasks at work: since when, in seconds since 1970`,
+    unit: '{second}',
+    points: points.sort((a, b) => b.value - a.value).slice(0, RUNNING_MAX),
+  };
+}
+
+/** A series for each part that `/readyz` names, and none when all is well. */
+export function unreadyParts(books: Books, labels: MetricLabels): GaugeReading {
+  const parts = new Map(
+    [...books.reasons.keys()].map((part) => {
+      const attributes = labels.bounded({ 'tasktrail.part': part });
+      return [attributes['tasktrail.part'], { value: 1, attributes }];
+    }),
+  );
+  return {
+    name: 'tasktrail.unready',
+    description: 'Parts of this process that are not in order',
+    unit: '{reason}',
+    points: [...parts.values()],
+  };
+}
+
+/** Of a queue that nobody can ask right now there is no point: zero would be a lie. */
+export async function queueJobs(queue: Queue): Promise<GaugeReading> {
+  const depth = await queue.depth();
+  const of = { [ATTR.messagingDestination]: queue.name, [ATTR.messagingSystem]: queue.system };
+  return {
+    name: 'tasktrail.queue.jobs',
+    description: 'Jobs in the queue',
+    unit: '{job}',
+    points: Object.entries(depth ?? {}).map(([state, value]) => ({
+      value,
+      attributes: { ...of, 'tasktrail.queue.state': state },
+    })),
+  };
+}
+
+/** Seconds since 1970 of an ISO 8601 time; undefined for what is none. */
+export function secondsOf(iso: unknown): number | undefined {
+  const ms = typeof iso === 'string' ? Date.parse(iso) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : ms / 1_000;
+}

@@ -1,0 +1,183 @@
+import { type Counter, type Meter, metrics, type ObservableResult } from '@opentelemetry/api';
+import type { Books } from '../../books.ts';
+import type { GaugeReading } from '../../export/gauge-producer.ts';
+import { ATTR } from '../../model/attributes.ts';
+import { DELIVERY_OUTCOMES, type DeliveryLine } from '../../model/documents.ts';
+import { objectOf } from '../../model/json.ts';
+import { COMPLETENESS_FLAGS } from '../../model/workflow.ts';
+import type { StoreObserver, TaskEnd, WorkflowEnd } from '../../store/write/observer.ts';
+import type { Vitals } from '../../store/write/vitals.ts';
+import { AMOUNTS, newAmounts } from './amounts.ts';
+import { type FailedReader, FailedTasks } from './failed-tasks.ts';
+import { runningTasks, unreadyParts } from './gauges.ts';
+import { MetricLabels } from './labels.ts';
+import { observeBooks, observeJournal, type PendingJournal } from './process.ts';
+import { reasonWord } from './reasons.ts';
+
+const STATUS = 'tasktrail.task.status';
+const SOURCE = 'tasktrail.task.source';
+const TOKEN_TYPE = 'gen_ai.token.type';
+
+/** Workflows that wait for a person at the same time; beyond it somebody sends nonsense. */
+const WAITING_MAX = 10_000;
+
+type CounterName = keyof typeof COUNTERS;
+
+/** Units in braces: Prometheus adds no suffix for them, so the names are the same whichever way they take. */
+const COUNTERS = {
+  tasksEnded: ['tasktrail.tasks.ended', '{task}', 'Tasks that have ended'],
+  cost: ['tasktrail.cost', '{usd}', 'What tasks have cost, in US dollars'],
+  tokens: ['tasktrail.tokens', '{token}', 'Tokens that tasks have used; cached ones are part of the input'],
+  workflowsEnded: ['tasktrail.workflows.ended', '{workflow}', 'Workflows that have ended'],
+  workflowFlags: [
+    'tasktrail.workflow.flags',
+    '{flag}',
+    'What is missing or contradicts itself in workflows that ended',
+  ],
+  workflowRetries: [
+    'tasktrail.workflow.retries',
+    '{retry}',
+    'Steps and phases of workflows that were done again',
+  ],
+  deliveries: ['tasktrail.webhook.deliveries', '{delivery}', 'Webhook deliveries'],
+} as const;
+
+/**
+ * What this process measures, on the meter `tasktrail` of the global provider: whoever has registered one before gets it.
+ * As an observer it counts what the store of this process has written.
+ */
+export class TrailMetrics implements StoreObserver {
+  readonly #meter: Meter;
+  readonly #labels = new MetricLabels();
+  readonly #counters: Readonly<Record<CounterName, Counter>>;
+  readonly #failed = new FailedTasks();
+  readonly #waiting = new Map<string, number>();
+  readonly #closers: (() => void)[] = [];
+  #books: Books | undefined;
+  #vitals: Vitals | undefined;
+
+  constructor() {
+    this.#meter = metrics.getMeter('tasktrail');
+    const counter = (name: CounterName): Counter => {
+      const [id, unit, description] = COUNTERS[name];
+      return this.#meter.createCounter(id, { unit, description });
+    };
+    this.#counters = {
+      tasksEnded: counter('tasksEnded'),
+      cost: counter('cost'),
+      tokens: counter('tokens'),
+      workflowsEnded: counter('workflowsEnded'),
+      workflowFlags: counter('workflowFlags'),
+      workflowRetries: counter('workflowRetries'),
+      deliveries: counter('deliveries'),
+    };
+  }
+
+  /** The counts of this process, from now on. */
+  watchProcess(books: Books, journal?: PendingJournal): void {
+    this.#books = books;
+    this.#closers.push(observeBooks(this.#meter, books, this.#labels));
+    if (journal !== undefined) this.#closers.push(observeJournal(this.#meter, journal, this.#labels));
+  }
+
+  /** What is open in the store of this process, from now on. */
+  watchStore(vitals: Vitals): void {
+    this.#vitals = vitals;
+    this.#observe('tasktrail.tasks.open', '{task}', 'Tasks at work', (result) => {
+      const all = [...vitals.all()];
+      for (const open of ['running', 'waiting_input']) {
+        result.observe(all.filter(({ status }) => status === open).length, { [STATUS]: open });
+      }
+    });
+    this.#observe('tasktrail.approvals.waiting', '{approval}', 'Approvals that are waited for', (result) => {
+      let sum = 0;
+      for (const count of this.#waiting.values()) sum += count;
+      result.observe(sum);
+    });
+  }
+
+  /**
+   * Gauges whose series come and go. Not on the meter: the SDK shows every series for ever that it has seen once, and
+   * after two thousand of them no new one.
+   */
+  readGauges(): readonly GaugeReading[] {
+    const gauges: GaugeReading[] = [];
+    if (this.#books !== undefined) gauges.push(unreadyParts(this.#books, this.#labels));
+    if (this.#vitals === undefined) return gauges;
+    return [...gauges, runningTasks(this.#vitals.all(), this.#labels), this.#failed.reading()];
+  }
+
+  /** Nothing is observed any more; what was counted stays. */
+  close(): void {
+    for (const close of this.#closers.splice(0)) close();
+  }
+
+  /** Which tasks failed last, as an earlier process has left them. Never rejects. */
+  async recall(reader: FailedReader): Promise<void> {
+    await this.#failed.recall(reader, this.#labels);
+  }
+
+  taskEnded(end: TaskEnd): void {
+    const { metadata, result, before } = end;
+    this.#failed.ended(end, this.#labels);
+    const who = { [ATTR.genAiAgentName]: metadata.assigned_agent };
+    const origin = { [ATTR.webhookProvider]: metadata.provider, [SOURCE]: metadata.source };
+    if (before?.status !== result.status) {
+      const how = { [STATUS]: result.status, [ATTR.errorType]: result.error_type };
+      this.#add('tasksEnded', 1, { ...how, ...origin, ...who });
+    }
+    for (const [model, amounts] of newAmounts(result.metrics, before?.metrics, metadata.model ?? '')) {
+      const whose = { ...who, [ATTR.genAiRequestModel]: model, ...origin };
+      for (const amount of AMOUNTS) {
+        if (amounts[amount] === 0) continue;
+        if (amount === 'cost_usd') this.#add('cost', amounts[amount], whose);
+        else this.#add('tokens', amounts[amount], { ...whose, [TOKEN_TYPE]: amount.replace(/_tokens$/, '') });
+      }
+    }
+  }
+
+  workflowEnded({ name, document, before }: WorkflowEnd): void {
+    const workflow = { [ATTR.genAiWorkflowName]: name };
+    const isNewEnd = before?.attempt !== document.attempt;
+    if (isNewEnd) {
+      const { status = 'unknown' } = objectOf(document.payload);
+      this.#add('workflowsEnded', 1, { ...workflow, 'tasktrail.workflow.status': status });
+    }
+    for (const flag of COMPLETENESS_FLAGS) {
+      if (!document.completeness[flag] || (!isNewEnd && before?.completeness[flag])) continue;
+      this.#add('workflowFlags', 1, { ...workflow, 'tasktrail.workflow.flag': flag });
+    }
+    this.#add('workflowRetries', document.measured.retries - (before?.measured.retries ?? 0), workflow);
+  }
+
+  approvalsWait(workflowId: string, count: number): void {
+    if (count === 0) this.#waiting.delete(workflowId);
+    else if (this.#waiting.has(workflowId) || this.#waiting.size < WAITING_MAX) {
+      this.#waiting.set(workflowId, count);
+    }
+  }
+
+  deliveryStored({ provider, outcome, reason, count, reasons }: DeliveryLine): void {
+    const known = DELIVERY_OUTCOMES.some((one) => one === outcome) ? outcome : 'other';
+    const add = (value: number, why: string | null): void => {
+      const what = { [ATTR.webhookProvider]: provider, 'tasktrail.webhook.outcome': known };
+      this.#add('deliveries', value, { ...what, 'tasktrail.webhook.reason': reasonWord(why) });
+    };
+    // A flood is told by reason.
+    const parts = Object.entries(reasons ?? {});
+    if (parts.length === 0) add(count ?? 1, reason);
+    for (const [why, value] of parts) add(value, why);
+  }
+
+  /** Counters only grow, and a number that a sender made up must not make them NaN. */
+  #add(name: CounterName, value: number, attributes: Readonly<Record<string, unknown>>): void {
+    if (!Number.isFinite(value) || value <= 0) return;
+    this.#counters[name].add(value, this.#labels.bounded(attributes));
+  }
+
+  #observe(name: string, unit: string, description: string, read: (result: ObservableResult) => void): void {
+    const gauge = this.#meter.createObservableGauge(name, { unit, description });
+    gauge.addCallback(read);
+    this.#closers.push(() => gauge.removeCallback(read));
+  }
+}

@@ -1,0 +1,80 @@
+import type { Books } from '../books.ts';
+import type { Config } from '../config/config.ts';
+import { messageOf } from '../errors.ts';
+import { runRetention } from '../store/keep/retention.ts';
+import type { Tombstones } from '../store/keep/tombstones.ts';
+import type { Store } from '../store/write/store.ts';
+
+/** Ages are counted in days: an hour more or less is not felt, and a directory is not read all the time. */
+const EVERY_MS = 3_600_000;
+
+/** Problems that a notice names; the rest is of the same kind. */
+const PROBLEMS_SHOWN = 3;
+
+export interface RetentionScheduleOptions {
+  readonly config: Config;
+  readonly store: Store;
+  readonly tombstones: Tombstones;
+  readonly books: Books;
+  /** Whether a workflow's document is where documents go; undefined when they go nowhere. */
+  readonly isUploaded: ((workflowId: string) => Promise<boolean>) | undefined;
+  /** When what an earlier process left is in order; nothing is removed before. */
+  readonly recovered: Promise<void>;
+  log(line: string): void;
+}
+
+export interface RetentionSchedule {
+  /** Ends a run under way after what it is at; nothing is removed afterwards. */
+  close(): Promise<void>;
+}
+
+/** Removes what is old enough at the start and each hour. */
+export function scheduleRetention(options: RetentionScheduleOptions): RetentionSchedule {
+  let isStopped = false;
+  let running: Promise<void> | undefined;
+  const run = (): void => {
+    // A run that takes longer than an hour is not joined by another.
+    running ??= retain(options, () => isStopped).finally(() => {
+      running = undefined;
+    });
+  };
+  const timer = setInterval(run, EVERY_MS).unref();
+  void options.recovered.then(() => isStopped || run());
+  return {
+    close: async () => {
+      isStopped = true;
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
+async function retain(options: RetentionScheduleOptions, isStopped: () => boolean): Promise<void> {
+  const { config, store, tombstones, books, isUploaded, log } = options;
+  try {
+    const { pruned, compressed, problems } = await runRetention({
+      logDir: config.logDir,
+      workflowDir: config.workflowDir,
+      taskDays: config.retentionDays,
+      workflowDays: config.workflowRetentionDays,
+      compressDays: config.compressDays,
+      nowMs: Date.now(),
+      tombstones,
+      isStopped,
+      withFilesOf: (kind, id, fn) => store.withFilesOf(kind, id, fn),
+      ...(isUploaded !== undefined && { isUploaded }),
+    });
+    if (pruned.length > 0) log(`removed for their age: ${countsOf(pruned)}`);
+    if (compressed.length > 0) log(`gzipped the lines of ${compressed.length} task(s)`);
+    const shown = problems.slice(0, PROBLEMS_SHOWN).join('; ');
+    books.setNotice('retention', problems.length === 0 ? undefined : shown);
+  } catch (error) {
+    books.setNotice('retention', messageOf(error));
+  }
+}
+
+function countsOf(items: readonly { readonly kind: string }[]): string {
+  const counts = new Map<string, number>();
+  for (const { kind } of items) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
+}

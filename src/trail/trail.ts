@@ -1,0 +1,285 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Books } from '../books.ts';
+import { type Config, type ConfigOptions, isSwitchedOff, loadConfig } from '../config/config.ts';
+import { messageOf, TasktrailError } from '../errors.ts';
+import { encodeAttributes } from '../export/encode.ts';
+import { OtelRecorder } from '../export/otel-recorder.ts';
+import type { Sender } from '../export/sender.ts';
+import { Journal } from '../journal/journal.ts';
+import { journalDir } from '../journal/lone-record.ts';
+import { type JournalWatch, watchJournal } from '../journal/watch.ts';
+import { otlpTokenOf } from '../receive/otlp-token.ts';
+import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
+import { maskSecrets } from '../redact/redact.ts';
+import type { Reader } from '../serve/reader.ts';
+import type { DirectoryLock } from '../store/lock.ts';
+import { createReader } from '../store/read/reader.ts';
+import { createSenders, destinationsOf } from './destinations.ts';
+import { type Holder, lockDirectory, startHolder } from './holder.ts';
+import { AGENT_FOLDER } from './left-runs.ts';
+import { TrailMetrics } from './metrics/trail-metrics.ts';
+import { resourceOf } from './resource.ts';
+
+/** How often segments of dead processes are looked for. */
+const CLAIM_MS = 1_000;
+
+/** How often the backlog of earlier processes is looked at. */
+const RECOVER_POLL_MS = 20;
+
+/** What is on its way at shutdown gets that long; what is not through by then waits in the journal. */
+const SHUTDOWN_MS = 5_000;
+
+/** A destination that was not reachable just now is not waited for. */
+const UNREACHABLE_MS = 200;
+
+export interface StartOptions extends ConfigOptions {
+  /** A resolved configuration, instead of reading it from the environment. */
+  readonly config?: Config;
+  /**
+   * Whether this process holds the log directory. `may` (default): unless another one does; then it sends to that. `must`:
+   * or it fails with `ERR_DIRECTORY_HELD`. `never`: it only sends. Where `store` is off nobody holds.
+   */
+  readonly hold?: 'may' | 'must' | 'never';
+  /** One line for the user now and then. Default: standard error. */
+  readonly log?: (line: string) => void;
+}
+
+// Every entry comes by here, so that work before the start, or without one, knows whether to warn.
+setOffSwitch(isSwitchedOff);
+
+/** An open trail: what `startTasktrail` gives. */
+export interface Trail {
+  readonly config: Config;
+  readonly books: Books;
+  /** Reads the log directory, whoever holds it. */
+  readonly reader: Reader;
+  /** Where this process receives OTLP; undefined when another process holds the directory, or nothing is recorded. */
+  readonly otlpUrl: string | undefined;
+  /** Resolves when what an earlier process left behind is delivered and in order. */
+  readonly recovered: Promise<void>;
+  /** What was recorded so far is with the operating system when this returns. */
+  flush(): void;
+  /** Sends what waits, closes everything. Never rejects; safe to call twice. Default deadline 5,000 ms. */
+  shutdown(deadlineMs?: number): Promise<void>;
+}
+
+/**
+ * Opens the log directory, or finds the process that holds it, and starts recording. Throws `ERR_CONFIG_INVALID` listing
+ * every problem, `ERR_DIRECTORY_UNUSABLE` and `ERR_PORT_IN_USE` for an explicit port; afterwards nothing throws any more.
+ */
+export async function startTasktrail(options: StartOptions = {}): Promise<Trail> {
+  return openTrail(options, new TrailMetrics());
+}
+
+/** As `startTasktrail`, for somebody who has the metrics in hand; they are closed with the trail. */
+export async function openTrail(options: StartOptions, metrics: TrailMetrics): Promise<Trail> {
+  const config = options.config ?? loadConfig(options);
+  const books = new Books();
+  const reader: Reader = createReader(config.logDir, {
+    workflowDir: config.workflowDir,
+    expectsUploads: config.s3 !== undefined,
+  });
+  if (!config.enabled) {
+    setRecorder(undefined);
+    metrics.watchProcess(books);
+    return offTrail({ config, books, reader, metrics });
+  }
+  maskSecrets(secretsOf(config));
+  if (activeRecorder() !== undefined)
+    throw new TypeError('tasktrail is started already: call startTasktrail once');
+  const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
+  const lock = options.hold === 'never' ? undefined : await tryLock(config, books, options.hold === 'must');
+  const destinations = destinationsOf(config);
+  const journal = new Journal({ directory: journalDir(config.logDir), destinations, books });
+  const resource = resourceOf(config);
+  const source = {
+    resource: { attributes: encodeAttributes(resource.attributes) },
+    scope: { name: 'tasktrail' },
+  };
+  const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
+  const holder = lock && (await startHolder(lock, { config, books, journal, reader, source, metrics, log }));
+  metrics.watchProcess(books, journal);
+  return new OpenTrail({ config, books, reader, journal, holder, recorder, metrics });
+}
+
+/** Where the streams of agents are while they run. */
+export function agentFolder(logDir: string): string {
+  return join(logDir, AGENT_FOLDER);
+}
+
+let current: Trail | undefined;
+
+/** The trail that this process has open. */
+export function activeTrail(): Trail | undefined {
+  return current;
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly books: Books;
+  readonly reader: Reader;
+  readonly journal: Journal;
+  readonly holder: Holder | undefined;
+  readonly recorder: OtelRecorder;
+  readonly metrics: TrailMetrics;
+}
+
+class OpenTrail implements Trail {
+  readonly config: Config;
+  readonly books: Books;
+  readonly reader: Reader;
+  readonly recovered: Promise<void>;
+  readonly #parts: Parts;
+  readonly #senders: readonly Sender[];
+  readonly #claims: NodeJS.Timeout;
+  readonly #watch: JournalWatch | undefined;
+  #isClaiming = false;
+  readonly #onExit = (): void => this.#parts.journal.closeSync();
+  readonly #onBeforeExit = (): void => void this.shutdown();
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.config = parts.config;
+    this.books = parts.books;
+    this.reader = parts.reader;
+    const { journal, recorder, books } = parts;
+    recorder.install();
+    setRecorder(recorder);
+    current = this;
+    this.#senders = createSenders(parts.config, journal, books);
+    for (const sender of this.#senders) sender.start();
+    this.#claims = setInterval(() => void this.#claim(), CLAIM_MS).unref();
+    this.recovered = this.#recover();
+    // What an `emit` leaves is read within milliseconds, not with the next second.
+    this.#watch =
+      parts.holder &&
+      watchJournal(
+        journalDir(parts.config.logDir),
+        () => this.#claim(),
+        (reason) => books.setNotice('journal watch', reason),
+      );
+    process.on('exit', this.#onExit);
+    // A script that comes to its end without `shutdown` still delivers what it recorded.
+    process.on('beforeExit', this.#onBeforeExit);
+  }
+
+  get otlpUrl(): string | undefined {
+    return this.#parts.holder?.url;
+  }
+
+  flush(): void {
+    this.#parts.journal.flush();
+  }
+
+  shutdown(deadlineMs: number = SHUTDOWN_MS): Promise<void> {
+    this.#closing ??= this.#close(Date.now() + deadlineMs);
+    return this.#closing;
+  }
+
+  async #recover(): Promise<void> {
+    const { holder } = this.#parts;
+    await this.#claim();
+    // However long it takes: until then nobody can say what is unfinished. A holder elsewhere keeps nobody waiting.
+    if (holder === undefined) return;
+    while (this.#closing === undefined && (await this.#senders[0]?.drain(0)) === false) {
+      // Keeps no script alive: what a disk that is full holds up waits in the journal.
+      await delay(RECOVER_POLL_MS, undefined, { ref: false });
+    }
+    await holder.recovered;
+  }
+
+  async #claim(): Promise<void> {
+    if (this.#isClaiming) return;
+    this.#isClaiming = true;
+    try {
+      // What comes while it looks is not always seen: until nothing is there any more.
+      while ((await this.#parts.journal.claimOrphans()) > 0) if (this.#closing !== undefined) break;
+    } catch (error) {
+      this.books.setReason('journal', messageOf(error));
+    } finally {
+      this.#isClaiming = false;
+    }
+  }
+
+  /** Journal sent, receiver, store, lock: in this order, so that the last record of this process is stored by it. */
+  async #close(until: number): Promise<void> {
+    const left = (): number => Math.max(0, until - Date.now());
+    // Our timers and sockets do not keep a program alive; while this closes, something must.
+    const alive = setInterval(() => {}, CLAIM_MS);
+    process.off('beforeExit', this.#onBeforeExit);
+    clearInterval(this.#claims);
+    this.#parts.metrics.close();
+    this.#watch?.close();
+    setRecorder(undefined);
+    current = undefined;
+    const { recorder, journal, holder } = this.#parts;
+    recorder.uninstall();
+    try {
+      await Promise.all(this.#senders.map((sender) => this.#drain(sender, left())));
+      await Promise.all(this.#senders.map((sender) => sender.stop(Math.min(left(), UNREACHABLE_MS))));
+      for (const destination of journal.destinations) {
+        const pending = await journal.countPending(destination);
+        if (pending === 0) continue;
+        const { recorded } = this.books.snapshot();
+        const whose = pending > recorded ? 'records, of earlier runs too,' : 'records';
+        this.books.setReason(destination, `${pending} ${whose} wait in the journal`);
+      }
+      await journal.close();
+    } catch (error) {
+      this.books.setReason('shutdown', messageOf(error));
+    }
+    try {
+      await holder?.close(left());
+    } catch (error) {
+      this.books.setReason('shutdown', messageOf(error));
+    }
+    process.off('exit', this.#onExit);
+    clearInterval(alive);
+  }
+
+  async #drain(sender: Sender, deadlineMs: number): Promise<void> {
+    const isAway = this.books.reasons.has(sender.destination);
+    await sender.drain(isAway ? Math.min(deadlineMs, UNREACHABLE_MS) : deadlineMs);
+  }
+}
+
+/** What an agent that finds it may print. */
+function secretsOf(config: Config): readonly string[] {
+  const { apiToken, githubSecrets, jiraSecrets, slackSecrets, githubToken, redisUrl, webhooks } = config;
+  const password = redisUrl === undefined ? '' : new URL(redisUrl).password;
+  return [
+    ...[githubSecrets, jiraSecrets, slackSecrets].flat(),
+    ...Object.values(webhooks).flatMap(({ secret }) => secret),
+    ...(apiToken === undefined ? [] : [apiToken, otlpTokenOf(apiToken)]),
+    githubToken ?? '',
+    password,
+    decodeURIComponent(password),
+  ];
+}
+
+/** Undefined when this process only sends: another one holds the directory, or it was asked not to. */
+async function tryLock(config: Config, books: Books, mustHold: boolean): Promise<DirectoryLock | undefined> {
+  if (!config.store) return undefined;
+  try {
+    return await lockDirectory(config, (reason) => books.setReason('lock', reason));
+  } catch (error) {
+    const isHeld = error instanceof TasktrailError && error.code === 'ERR_DIRECTORY_HELD';
+    if (isHeld && !mustHold) return undefined;
+    throw error;
+  }
+}
+
+function offTrail(parts: Pick<Parts, 'config' | 'books' | 'reader' | 'metrics'>): Trail {
+  const { config, books, reader, metrics } = parts;
+  return {
+    config,
+    books,
+    reader,
+    otlpUrl: undefined,
+    recovered: Promise.resolve(),
+    flush: () => {},
+    shutdown: async () => metrics.close(),
+  };
+}

@@ -1,0 +1,31 @@
+import { type Archive, startArchive } from '../archive/archive.ts';
+import { objectKey } from '../archive/object-key.ts';
+import type { Books } from '../books.ts';
+import type { Config } from '../config/config.ts';
+import { WorkflowUploads } from '../store/keep/workflow-uploads.ts';
+import { WorkflowPlaces } from '../store/workflow-place.ts';
+
+/** Documents on their way to S3, and what is known to be there. */
+export interface Uploads {
+  readonly archive: Archive;
+  isUploaded(workflowId: string): Promise<boolean>;
+}
+
+/** Which documents are where they should be; undefined when they go nowhere. */
+export function uploadsOf(config: Config): WorkflowUploads | undefined {
+  const { s3, workflowDir } = config;
+  if (s3 === undefined) return undefined;
+  return new WorkflowUploads(new WorkflowPlaces(workflowDir), {
+    bucket: s3.bucket,
+    keyOf: (id, filed) => objectKey(s3.prefix, id, filed),
+  });
+}
+
+export function startUploads(config: Config, books: Books, log: (line: string) => void): Uploads | undefined {
+  const outbox = uploadsOf(config);
+  if (config.s3 === undefined || outbox === undefined) return undefined;
+  return {
+    archive: startArchive({ config: config.s3, outbox, books, log }),
+    isUploaded: (id) => outbox.isUploaded(id),
+  };
+}

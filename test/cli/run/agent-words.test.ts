@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { DIALECT_NAMES } from '../../../src/agent/dialects.ts';
+import { agentName, commandLine, guessDialect } from '../../../src/cli/run/agent-words.ts';
+
+test.each([
+  ['claude -p hi --output-format stream-json --verbose', 'claude'],
+  ['/usr/local/bin/claude --output-format=stream-json', 'claude'],
+  ['npx -y @anthropic-ai/claude-code@2.1.0 -p --output-format stream-json', 'claude'],
+  ['claude -p hi', 'text'],
+  ['claude --output-format json', 'text'],
+  ['codex exec --json hi', 'codex'],
+  ['codex exec hi', 'text'],
+  ['npx @openai/codex exec --json', 'codex'],
+  ['gemini -p hi --output-format stream-json', 'gemini'],
+  ['gemini -o stream-json', 'gemini'],
+  ['gemini -p hi', 'text'],
+  ['opencode run --format json hi', 'opencode'],
+  ['opencode run hi', 'text'],
+  ['cat --output-format stream-json', 'text'],
+  ['npx', 'text'],
+])('"%s" prints %s', (words, dialect) => {
+  // A dialect that is not there cannot be guessed.
+  expect(guessDialect(words.split(' '))).toBe(DIALECT_NAMES.includes(dialect) ? dialect : 'text');
+});
+
+test("an agent's name is its program's, whoever starts it and wherever it is", () => {
+  expect(agentName(['/opt/bin/claude', '-p'])).toBe('claude');
+  expect(agentName(['npx', '--yes', 'opencode-ai@latest', 'run'])).toBe('opencode');
+  expect(agentName(['npx'])).toBe('npx');
+});
+
+test('a command line is what one would type', () => {
+  expect(commandLine(['sh', '-c', "echo 'it' $x", '{message}', ''])).toBe(
+    `sh -c 'echo '\\''it'\\'' $x' {message} ''`,
+  );
+});

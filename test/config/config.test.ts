@@ -1,0 +1,317 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Config, type ConfigOptions, isLoopback, loadConfig } from '../../src/config/config.ts';
+import { TasktrailError } from '../../src/errors.ts';
+
+let cwd: string;
+
+beforeEach(() => {
+  cwd = mkdtempSync(join(tmpdir(), 'tasktrail-config-'));
+});
+
+afterEach(() => rmSync(cwd, { recursive: true, force: true }));
+
+function load(options: ConfigOptions = {}): Config {
+  return loadConfig({ env: {}, cwd, ...options });
+}
+
+function problemsOf(options: ConfigOptions = {}): string[] {
+  try {
+    load(options);
+  } catch (error) {
+    expect(error).toBeInstanceOf(TasktrailError);
+    expect(error).toMatchObject({ code: 'ERR_CONFIG_INVALID' });
+    return (error as TasktrailError).message.split('\n');
+  }
+  return [];
+}
+
+function writeFile(text: string | object): string {
+  const path = join(cwd, 'tasktrail.config.json');
+  writeFileSync(path, typeof text === 'string' ? text : JSON.stringify(text));
+  return path;
+}
+
+test('without any setting the defaults of the documentation hold', () => {
+  const config = load({ env: { XDG_STATE_HOME: join(cwd, 'state') } });
+  expect(config).toMatchObject({
+    enabled: true,
+    store: true,
+    retentionDays: 30,
+    workflowRetentionDays: 7,
+    compressDays: 7,
+    s3: undefined,
+    emitWorkflowEvents: true,
+    host: '127.0.0.1',
+    port: 8000,
+    otlpHost: '127.0.0.1',
+    otlpPort: 4318,
+    otlpPortIsExplicit: false,
+    apiToken: undefined,
+    otlpEndpoint: undefined,
+    serviceName: 'tasktrail',
+    environment: 'development',
+    githubSecrets: [],
+    jiraSecrets: [],
+    slackSecrets: [],
+    webhooks: {},
+    githubToken: undefined,
+    githubApiUrl: undefined,
+    trigger: '@agent',
+    agents: {},
+    commands: {},
+    concurrency: 2,
+    attemptsMax: 3,
+  });
+  expect(config.logDir).toMatch(/^(?:\/data\/logs\/tasks|.*\/state\/tasktrail\/tasks)$/);
+  expect(config.workflowDir).toBe(join(config.logDir, '_workflow'));
+  expect(Object.isFrozen(config)).toBe(true);
+});
+
+const ROWS: readonly (readonly [string, string, keyof Config, unknown])[] = [
+  ['TASK_LOGS_ENABLED', 'false', 'enabled', false],
+  ['TASK_LOGS_ENABLED', 'OFF', 'enabled', false],
+  ['TASK_LOGS_ENABLED', '1', 'enabled', true],
+  ['TASK_LOGS_DIR', '/x/y', 'logDir', '/x/y'],
+  ['TASK_LOGS_WORKFLOW_DIR', '/x/w', 'workflowDir', '/x/w'],
+  ['TASK_LOGS_STORE', 'no', 'store', false],
+  ['TASK_LOGS_RETENTION_DAYS', '7', 'retentionDays', 7],
+  ['TASK_LOGS_WORKFLOW_RETENTION_DAYS', '8', 'workflowRetentionDays', 8],
+  ['TASK_LOGS_COMPRESS_DAYS', '2', 'compressDays', 2],
+  ['TASK_LOGS_EMIT_WORKFLOW_EVENTS', 'false', 'emitWorkflowEvents', false],
+  ['TASK_LOGS_OTLP_PORT', '4318', 'otlpPortIsExplicit', true],
+  ['TASK_LOGS_OTLP_PORT', '0', 'otlpPort', 0],
+  ['TASK_LOGS_OTLP_HOST', 'localhost', 'otlpHost', 'localhost'],
+  ['TASK_LOGS_API_TOKEN', 'sixteen letters!', 'apiToken', 'sixteen letters!'],
+  ['TASK_LOGS_CONCURRENCY', ' 5 ', 'concurrency', 5],
+  ['TASK_LOGS_ATTEMPTS', '1', 'attemptsMax', 1],
+  ['TASK_LOGS_TRACE_URL', 'http://j/{trace_id}', 'traceUrls', ['http://j/{trace_id}']],
+  ['HOST', '::1', 'host', '::1'],
+  ['HOST', '127.0.0.2', 'otlpHost', '127.0.0.2'],
+  ['PORT', '65535', 'port', 65535],
+  ['GITHUB_WEBHOOK_SECRET', 'one', 'githubSecrets', ['one']],
+  ['GITHUB_WEBHOOK_SECRET', 'old, new', 'githubSecrets', ['old, new', 'old', 'new']],
+  ['JIRA_WEBHOOK_SECRET', 'a,b', 'jiraSecrets', ['a,b', 'a', 'b']],
+  ['SLACK_SIGNING_SECRET', ' kept as it is ', 'slackSecrets', [' kept as it is ', 'kept as it is']],
+  ['GITHUB_TOKEN', 'ghp', 'githubToken', 'ghp'],
+  ['GITHUB_API_URL', 'https://github.test/api/v3/', 'githubApiUrl', 'https://github.test/api/v3'],
+  ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://jaeger:4318', 'otlpEndpoint', 'http://jaeger:4318'],
+  ['OTEL_SERVICE_NAME', 'robot', 'serviceName', 'robot'],
+  ['OTEL_RESOURCE_ATTRIBUTES', 'service.name=other,x=y', 'serviceName', 'other'],
+  ['OTEL_RESOURCE_ATTRIBUTES', 'deployment.environment.name=prod', 'environment', 'prod'],
+  ['FRACTARY_ENV', 'staging', 'environment', 'staging'],
+];
+
+test.each(ROWS)('%s=%j sets it', (name, value, key, expected) => {
+  expect(load({ env: { [name]: value } })[key]).toEqual(expected);
+});
+
+test.each(ROWS.map(([name, , key]) => [name, key] as const))(
+  'an empty %s is as good as none',
+  (name, key) => {
+    expect(load({ env: { [name]: '' } })[key]).toEqual(load()[key]);
+  },
+);
+
+test('a flag wins over the environment, the environment over the file, the file over the default', () => {
+  writeFile({ logging: { emit_workflow_events: false } });
+  expect(load().emitWorkflowEvents).toBe(false);
+  expect(load().sources.TASK_LOGS_EMIT_WORKFLOW_EVENTS).toBe('file');
+  const env = { TASK_LOGS_EMIT_WORKFLOW_EVENTS: 'true', PORT: '1' };
+  expect(load({ env }).emitWorkflowEvents).toBe(true);
+  expect(load({ env }).sources).toMatchObject({
+    TASK_LOGS_EMIT_WORKFLOW_EVENTS: 'environment',
+    PORT: 'environment',
+    HOST: 'default',
+  });
+  const flagged = load({ env, flags: { PORT: '2', TASK_LOGS_EMIT_WORKFLOW_EVENTS: 'false' } });
+  expect(flagged).toMatchObject({ port: 2, emitWorkflowEvents: false, sources: { PORT: 'flag' } });
+  expect(load({ env, flags: { PORT: undefined } }).port).toBe(1);
+});
+
+test('every problem is listed at once, each with its setting', () => {
+  const path = writeFile({ triger: '@bot', agents: { a: { command: [] } } });
+  const problems = problemsOf({
+    env: {
+      PORT: 'eighty',
+      TASK_LOGS_ENABLED: 'perhaps',
+      TASK_LOGS_RETENTION_DAYS: '0',
+      TASK_LOGS_API_TOKEN: 'short',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318',
+      HOST: '0.0.0.0',
+    },
+  });
+  for (const name of [
+    'PORT: ',
+    'TASK_LOGS_ENABLED: ',
+    'TASK_LOGS_RETENTION_DAYS: ',
+    'TASK_LOGS_API_TOKEN: ',
+    'OTEL_EXPORTER_OTLP_ENDPOINT: ',
+    'HOST=0.0.0.0',
+    `${path}: agents.a.command`,
+  ]) {
+    expect(
+      problems.filter((problem) => problem.startsWith(name)),
+      name,
+    ).toHaveLength(1);
+  }
+  expect(problems.join()).toContain('"triger"');
+  expect(problems.join()).not.toContain('short');
+});
+
+test.each([
+  ['PORT', '65536'],
+  ['PORT', '-1'],
+  ['PORT', '8000.5'],
+  ['PORT', '0x50'],
+  ['TASK_LOGS_CONCURRENCY', '0'],
+  ['TASK_LOGS_ATTEMPTS', '1e3'],
+  ['TASK_LOGS_WORKFLOW_RETENTION_DAYS', '0'],
+  ['TASK_LOGS_COMPRESS_DAYS', 'never'],
+  ['TASK_LOGS_S3_ENDPOINT', 'minio:9000'],
+  ['TASK_LOGS_S3_PATH_STYLE', 'sometimes'],
+  ['TASK_LOGS_STORE', 'maybe'],
+  ['TASK_LOGS_DIR', '   '],
+  ['OTEL_EXPORTER_OTLP_ENDPOINT', 'ftp://host'],
+  ['GITHUB_API_URL', 'api.github.test'],
+  ['TASK_LOGS_AGENT_COMMAND', 'sh -c "open'],
+  ['TASK_LOGS_AGENT_COMMAND', "it's"],
+])('%s=%j is a problem', (name, value) => {
+  expect(problemsOf({ env: { [name]: value } })).toEqual([expect.stringContaining(`${name}: `)]);
+});
+
+test.each(['0.0.0.0', '::', '192.168.1.1', 'example.test'])(
+  'an address that others reach (%s) needs a token',
+  (host) => {
+    expect(problemsOf({ env: { HOST: host } }).join()).toContain('TASK_LOGS_API_TOKEN');
+    expect(problemsOf({ env: { TASK_LOGS_OTLP_HOST: host } }).join()).toContain('TASK_LOGS_OTLP_HOST');
+    expect(load({ env: { HOST: host, TASK_LOGS_API_TOKEN: 'a token of the test' } }).host).toBe(host);
+  },
+);
+
+test('what was not set is not blamed for being reached from outside', () => {
+  expect(problemsOf({ env: { HOST: '0.0.0.0' } })).toEqual([expect.stringMatching(/^HOST=0\.0\.0\.0 /)]);
+  expect(problemsOf({ env: { TASK_LOGS_OTLP_HOST: '0.0.0.0' } })).toHaveLength(1);
+});
+
+test('a protocol that is not spoken is refused as soon as there is an endpoint to speak it to', () => {
+  const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4317' };
+  expect(problemsOf({ env: { ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' } })).toEqual([
+    expect.stringMatching(/^OTEL_EXPORTER_OTLP_PROTOCOL: gRPC is not supported: .*4318/),
+  ]);
+  expect(problemsOf({ env: { ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/xml' } })).toHaveLength(1);
+  for (const protocol of ['http/json', 'http/protobuf', ''])
+    expect(problemsOf({ env: { ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: protocol } })).toEqual([]);
+  expect(problemsOf({ env: { OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' } })).toEqual([]);
+  expect(problemsOf({ env: { OTEL_EXPORTER_OTLP_TIMEOUT: '10s' } })).toEqual([
+    expect.stringMatching(/^OTEL_EXPORTER_OTLP_TIMEOUT: .*"10s"/),
+  ]);
+  expect(problemsOf({ env: { OTEL_EXPORTER_OTLP_TIMEOUT: '10000' } })).toEqual([]);
+});
+
+test('a dialect without the command that it belongs to is refused', () => {
+  expect(problemsOf({ env: { TASK_LOGS_AGENT_DIALECT: 'claude' } })).toEqual([
+    expect.stringContaining('TASK_LOGS_AGENT_COMMAND'),
+  ]);
+});
+
+test('one port for two servers is refused, naming both settings; the default moves away', () => {
+  for (const env of [{ PORT: '9000', TASK_LOGS_OTLP_PORT: '9000' }, { TASK_LOGS_OTLP_PORT: '8000' }])
+    expect(problemsOf({ env })).toEqual([expect.stringMatching(/^PORT and TASK_LOGS_OTLP_PORT are both/)]);
+  expect(problemsOf({ env: { PORT: '0', TASK_LOGS_OTLP_PORT: '0' } })).toEqual([]);
+  const elsewhere = { TASK_LOGS_OTLP_HOST: '127.0.0.2', PORT: '9000', TASK_LOGS_OTLP_PORT: '9000' };
+  expect(problemsOf({ env: elsewhere })).toEqual([]);
+  expect(load({ env: { PORT: '4318' } })).toMatchObject({ port: 4318, otlpPort: 0 });
+});
+
+test('loopback is this machine and nothing that looks like it', () => {
+  expect(['localhost', '127.0.0.1', '127.8.9.1', '::1'].every(isLoopback)).toBe(true);
+  expect(['127.0.0.1.evil.test', 'localhost.evil.test', '0.0.0.0', '', '1127.0.0.1'].some(isLoopback)).toBe(
+    false,
+  );
+});
+
+test('the short form of an agent is split as a shell would, and is the first of the agents', () => {
+  writeFile({ agents: { claude: { command: ['claude'] }, default: { command: ['other'] } } });
+  const line = `sh -c 'echo "two words"' "" --name="a b"`;
+  const { agents } = load({ env: { TASK_LOGS_AGENT_COMMAND: line } });
+  expect(Object.keys(agents)).toEqual(['default', 'claude']);
+  expect(agents.default).toEqual({
+    type: 'coding',
+    command: ['sh', '-c', 'echo "two words"', '', '--name=a b'],
+    dialect: 'text',
+  });
+});
+
+test('the short form knows the dialect from the command, unless it is told', () => {
+  const command = 'claude -p --output-format stream-json --verbose';
+  const dialectOf = (env: Record<string, string>): unknown => load({ env }).agents.default?.dialect;
+  expect(dialectOf({ TASK_LOGS_AGENT_COMMAND: command })).toBe('claude');
+  expect(dialectOf({ TASK_LOGS_AGENT_COMMAND: command, TASK_LOGS_AGENT_DIALECT: 'text' })).toBe('text');
+});
+
+test('the file is JSON with comments, trailing commas and perhaps a byte order mark', () => {
+  writeFile('\uFEFF{\n  // whom to call\n  "trigger": "/bot", /* more */\n}\n');
+  expect(load()).toMatchObject({ trigger: '/bot', sources: { trigger: 'file' } });
+});
+
+test('the example of the documentation is taken', () => {
+  writeFile(`{"trigger": "@agent",
+ "agents": {"claude": {"type": "coding", "command": ["claude", "-p", "--output-format", "stream-json", "--verbose"], "dialect": "claude", "cwd": "."}},
+ "commands": {"review": {"agent": "claude", "workflow": "review", "phases": [{"name": "build", "steps": ["run-agent"]}]}},
+ "logging": {"emit_workflow_events": true}, "types": {"workflow": {"local_retention_days": 7, "cloud_storage": {"enabled": false, "provider": "s3", "bucket": "\${ORG}.logs.\${PROJECT}", "prefix": "workflow/{year}/{month}/", "format": "json"}}}}`);
+  expect(load()).toMatchObject({
+    agents: { claude: { dialect: 'claude' } },
+    commands: { review: { agent: 'claude' } },
+  });
+});
+
+test.each([
+  ['a missing comma', '{\n  "trigger": "@a"\n  "agents": {}\n}', 'line 3: comma expected'],
+  ['no end', '{\n"trigger": "@a",\n', 'line 3: '],
+  ['nothing in it', '', 'line 1: '],
+  ['no object', '[1]', '(top): '],
+  ['an unknown key', '{"colour": 1}', '"colour"'],
+  ['an unknown key deep down', '{"agents": {"a": {"command": ["a"], "dir": "."}}}', 'agents.a: '],
+  ['no program', '{"agents": {"a": {"command": [" "]}}}', 'agents.a.command: name a program'],
+  [
+    'an agent that is not there',
+    '{"commands": {"x": {"agent": "b"}}}',
+    'commands.x.agent: there is no agent "b"',
+  ],
+  ['an agent named like a method', '{"commands": {"x": {"agent": "constructor"}}}', 'there is no agent'],
+  [
+    'a phase without steps',
+    '{"commands": {"x": {"phases": [{"name": "a", "steps": []}]}}}',
+    'commands.x.phases.0.steps',
+  ],
+  ['a name that is no name', '{"commands": {"../x": {}}}', 'commands'],
+])('a file with %s is a problem that says where', (_what, text, expected) => {
+  const path = writeFile(text);
+  const problems = problemsOf();
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toContain(`${path}: `);
+  expect(problems[0]).toContain(expected);
+});
+
+test('the bundled sample may be named without being configured', () => {
+  writeFile({ commands: { try: { agent: 'sample-agent' } } });
+  expect(load().commands.try).toEqual({ agent: 'sample-agent' });
+});
+
+test('a file that was asked for must be there; the usual one need not', () => {
+  expect(problemsOf({ configFile: 'none.json' }).join()).toContain(join(cwd, 'none.json'));
+  expect(problemsOf()).toEqual([]);
+  mkdirSync(join(cwd, 'tasktrail.config.json'));
+  expect(problemsOf().join()).toContain('cannot be read');
+});
+
+test('the project is the name of the git root, else of the folder', () => {
+  const nested = join(cwd, 'repo', 'a', 'b');
+  mkdirSync(nested, { recursive: true });
+  expect(loadConfig({ env: {}, cwd: nested }).project).toBe('b');
+  mkdirSync(join(cwd, 'repo', '.git'));
+  expect(loadConfig({ env: {}, cwd: nested }).project).toBe('repo');
+});

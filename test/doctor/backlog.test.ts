@@ -1,0 +1,52 @@
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { lookAtBacklog } from '../../src/doctor/backlog.ts';
+import type { Subject } from '../../src/doctor/finding.ts';
+import { formatSegmentName } from '../../src/journal/segment-name.ts';
+import { DirectoryLock } from '../../src/store/lock.ts';
+import { ownIdentity } from '../../src/system/process-identity.ts';
+import { linesOf, subjectOf } from './subject.ts';
+
+async function look(subject: Subject): Promise<string> {
+  return linesOf(await lookAtBacklog(subject));
+}
+
+/** A segment that was written to so long ago. */
+function leave({ config }: Subject, id: string, ageMs: number): void {
+  const dir = join(config.logDir, '_journal');
+  mkdirSync(dir, { recursive: true });
+  const path = join(dir, formatSegmentName({ id: id.repeat(26), owner: ownIdentity(), state: 'closed' }));
+  writeFileSync(path, 'x'.repeat(1_024));
+  const then = new Date(Date.now() - ageMs);
+  utimesSync(path, then, then);
+}
+
+test('no journal, and one with other files in it, is nothing waiting', async () => {
+  const subject = subjectOf();
+  expect(await look(subject)).toMatch(/^ok .*_journal: nothing waits/);
+  mkdirSync(join(subject.config.logDir, '_journal'), { recursive: true });
+  writeFileSync(join(subject.config.logDir, '_journal', 'notes.txt'), 'x');
+  expect(await look(subject)).toMatch(/^ok .*nothing waits/);
+});
+
+test('what waits is counted, with the age of the oldest, and left as it is', async () => {
+  const subject = subjectOf();
+  leave(subject, 'A', 60_000 * 5);
+  leave(subject, 'B', 60_000 * 60 * 3);
+  const names = readdirSync(join(subject.config.logDir, '_journal'));
+  expect(await look(subject)).toMatch(
+    /^warning .*2 segment\(s\), 2\.0 KiB, the oldest of 3 h ago; records wait, and no process holds.* -> tasktrail start/,
+  );
+  expect(readdirSync(join(subject.config.logDir, '_journal'))).toEqual(names);
+});
+
+test('with a holder only what is old is worth a warning', async () => {
+  const subject = subjectOf();
+  const lock = await DirectoryLock.acquire(subject.config.logDir, () => {});
+  onTestFinished(() => lock.release());
+  leave(subject, 'A', 60_000);
+  expect(await look(subject)).toMatch(/^ok .*1 segment\(s\), 1\.0 KiB, the oldest of 1 min ago$/);
+  leave(subject, 'B', 2 * 3_600_000);
+  expect(await look(subject)).toMatch(/^warning .*not all of it is taken -> a destination is away/);
+});

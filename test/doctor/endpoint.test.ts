@@ -1,0 +1,307 @@
+import { once } from 'node:events';
+import { createServer as createHttp2Server, createSecureServer, type Http2Server } from 'node:http2';
+import { createServer as createHttpsServer } from 'node:https';
+import { expect, onTestFinished, test } from 'vitest';
+import { lookAtEndpoint } from '../../src/doctor/endpoint.ts';
+import { startReceiver } from '../../src/receive/server.ts';
+import { DirectoryLock } from '../../src/store/lock.ts';
+import { freePort } from '../support/free-port.ts';
+import { makeCertificate } from './certificate.ts';
+import {
+  linesOf,
+  listenUntilEnd,
+  notFound,
+  otlpListener,
+  serve,
+  serveTcp,
+  statusOf,
+  subjectOf,
+} from './subject.ts';
+
+const HTML = { 'content-type': 'text/html' };
+
+async function look(endpoint: string, more: Record<string, string> = {}): Promise<string> {
+  return linesOf(await lookAtEndpoint(subjectOf({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...more })));
+}
+
+test('a collector takes everything', async () => {
+  const url = await serve(otlpListener(['traces', 'logs', 'metrics']));
+  expect(await look(url)).toBe(`ok OTEL_EXPORTER_OTLP_ENDPOINT ${url}: takes traces, logs, metrics`);
+});
+
+test('a Jaeger takes traces, and that logs stay in the files is nothing wrong', async () => {
+  const url = await serve(otlpListener(['traces']));
+  expect(await look(url)).toBe(
+    `ok OTEL_EXPORTER_OTLP_ENDPOINT ${url}: takes traces, a Jaeger, not logs and metrics: logs stay in the files`,
+  );
+});
+
+test('what is sent is valid, empty, and dressed as the settings say', async () => {
+  const got: string[] = [];
+  const url = await serve((req, res) => {
+    let body = '';
+    req.on('data', (piece) => {
+      body += piece;
+    });
+    req.on('end', () => {
+      got.push(`${req.method} ${req.url} ${req.headers['content-type']} ${req.headers['x-key']} ${body}`);
+      res.end('{}');
+    });
+  });
+  await look(`${url}/base/`, { OTEL_EXPORTER_OTLP_HEADERS: 'x-key=abc%20d' });
+  expect(got.sort()).toEqual(
+    ['logs', 'metrics', 'traces'].map((signal) => `POST /base/v1/${signal} application/json abc d {}`),
+  );
+});
+
+test('our own receiver is named, and sending to the directory that it writes is a loop', async () => {
+  const sink = { ingest: async () => ({ rejected: 0, reasons: [] }) };
+  const receiver = await startReceiver({ host: '127.0.0.1', port: 0, sink });
+  onTestFinished(() => receiver.close(0));
+  const subject = subjectOf({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url.replace('127.0.0.1', 'localhost') });
+  const lines = linesOf(await lookAtEndpoint(subject));
+  expect(lines).toContain('takes traces, logs, the OTLP receiver of a tasktrail, not metrics');
+  expect(lines).not.toContain('warning');
+  const lock = await DirectoryLock.acquire(subject.config.logDir, () => {});
+  onTestFinished(() => lock.release());
+  await lock.announce(receiver.url);
+  expect(linesOf(await lookAtEndpoint(subject))).toMatch(/^warning .*sent to it twice -> unset it/m);
+});
+
+test('our own receiver with a token wants that, and the advice does not print one', async () => {
+  const sink = { ingest: async () => ({ rejected: 0, reasons: [] }) };
+  const receiver = await startReceiver({
+    host: '127.0.0.1',
+    port: 0,
+    sink,
+    token: 'a-token-of-the-receiver',
+  });
+  onTestFinished(() => receiver.close(0));
+  expect(await look(receiver.url)).toMatch(
+    /^problem .*wants its token \(401\) -> set OTEL_EXPORTER_OTLP_HEADERS/,
+  );
+});
+
+test('an address that the service would take for itself is warned of before it starts', async () => {
+  const port = String(await freePort());
+  const lines = await look(`http://localhost:${port}`, { TASK_LOGS_OTLP_PORT: port });
+  expect(lines).toMatch(/^problem .*nothing listens there/);
+  expect(lines).toMatch(/^warning .*take this very port .*TASK_LOGS_OTLP_PORT/m);
+});
+
+test.each<[string, Record<string, [string, string]>, RegExp]>([
+  [
+    'a Prometheus',
+    { '/-/healthy': ['text/plain', 'Prometheus Server is Healthy.\n'] },
+    /a Prometheus answers.*\/api\/v1\/otlp/,
+  ],
+  [
+    'a Grafana',
+    { '/api/health': ['application/json', '{"database":"ok","version":"13.2.0"}'] },
+    /a Grafana answers/,
+  ],
+  [
+    'a Loki',
+    { '/loki/api/v1/status/buildinfo': ['application/json', '{"version":"3.7.0","revision":"x"}'] },
+    /a Loki answers.*\/otlp/,
+  ],
+  ['a Tempo', { '/api/echo': ['text/plain', 'echo'] }, /a Tempo answers/],
+  [
+    "a Jaeger's UI",
+    { '/api/v3/services': ['application/json', '{"services":["a"]}'] },
+    /a Jaeger's query port answers/,
+  ],
+])('%s in place of an OTLP receiver is named, with what to do', async (_name, answers, expected) => {
+  const url = await serve((req, res) => {
+    const [type, text] = (req.method === 'GET' ? answers[req.url ?? ''] : undefined) ?? [];
+    if (type === undefined) return notFound(req, res);
+    return res.writeHead(200, { 'content-type': type }).end(text);
+  });
+  const line = await look(url);
+  expect(line).toMatch(/^problem .* -> /);
+  expect(line).toMatch(expected);
+});
+
+test('a port where something else answers is not one that the service would take', async () => {
+  const url = await serve(statusOf(404));
+  const lines = await look(url, { TASK_LOGS_OTLP_PORT: new URL(url).port });
+  expect(lines).toMatch(/^problem /);
+  expect(lines).not.toContain('warning');
+});
+
+test('the query port of a Jaeger, which has a page for every path, is not taken for a receiver', async () => {
+  const url = await serve((req, res) => {
+    if (req.url === '/api/v3/services')
+      return res.setHeader('content-type', 'application/json').end('{"services":[]}');
+    return res.writeHead(200, HTML).end('<!doctype html><title>Jaeger UI</title>');
+  });
+  expect(await look(url)).toMatch(
+    /^problem .*a Jaeger's query port answers, which takes no OTLP there -> .*4318/,
+  );
+});
+
+test.each([
+  [statusOf(200, HTML, '<!doctype html>'), /^problem .*a web page answers \(200\) -> /],
+  [statusOf(404), /^problem .*nothing takes OTLP there \(404\) -> /],
+  [statusOf(405), /^problem .*nothing takes OTLP there \(405\) -> /],
+  [statusOf(401), /^problem .*wants credentials \(401\) -> set OTEL_EXPORTER_OTLP_HEADERS/],
+  [statusOf(403), /^problem .*wants credentials \(403\) -> set OTEL_EXPORTER_OTLP_HEADERS/],
+  [
+    statusOf(301, { location: 'https://user:pass@elsewhere.test/x?key=1' }),
+    /^problem .*redirects \(301\) to https:\/\/elsewhere\.test\/x,/,
+  ],
+  [statusOf(307, { location: '/login' }), /^problem .*redirects \(307\) to another path/],
+  [statusOf(503), /^warning .*takes nothing now \(503\)/],
+  [statusOf(429), /^warning .*takes nothing now \(429\)/],
+  [statusOf(415), /^problem .*takes no JSON/],
+  [statusOf(500, {}, 'boom \u001b[31m'), /^problem .*with 500: boom/],
+  [
+    statusOf(400, {}, 'Client sent an HTTP request to an HTTPS server.'),
+    /^problem .*speaks TLS.* -> begin the address with https/,
+  ],
+])('an answer that takes nothing is one finding with its reason (%#)', async (listener, expected) => {
+  const lines = await look(await serve(listener));
+  expect(lines).toMatch(expected);
+  expect(lines.split('\n')).toHaveLength(1);
+});
+
+test('credentials that are refused are told from those that are missing, and none is printed', async () => {
+  const url = (await serve(statusOf(401, {}, 'no'))).replace('//', '//me:pass-in-url@');
+  const line = await look(`${url}/?k=in-query`, { OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Basic%20abc' });
+  expect(line).toMatch(/^problem .*refuses the credentials in OTEL_EXPORTER_OTLP_HEADERS \(401\)/);
+  expect(line).not.toMatch(/pass-in-url|in-query|abc/);
+});
+
+test('one signal that is refused is named', async () => {
+  const url = await serve(otlpListener(['traces', 'metrics'], statusOf(403)));
+  expect(await look(url)).toMatch(
+    /^problem .*: logs: it wants credentials \(403\).*\nok .*takes traces, metrics/,
+  );
+});
+
+test('a path of a signal in the address is told from another program', async () => {
+  const url = await serve(otlpListener(['traces', 'logs']));
+  expect(await look(`${url}/v1/traces`)).toMatch(/^problem .*in it twice -> set it without \/v1/);
+  expect(await look(`${url}/otlp`)).toMatch(/^problem .*a collector is there, and does not know this path/);
+});
+
+test('a signal with an address of its own is asked there', async () => {
+  const [jaeger, metrics] = [await serve(otlpListener(['traces'])), await serve(statusOf(200, {}, '{}'))];
+  const name = 'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT';
+  const lines = await look(jaeger, { [name]: `${metrics}/api/v1/otlp/v1/metrics` });
+  expect(lines).toContain(`ok OTEL_EXPORTER_OTLP_ENDPOINT ${jaeger}: takes traces, a Jaeger, not logs`);
+  expect(lines).toContain(`ok ${name} ${metrics}/api/v1/otlp/v1/metrics: takes metrics`);
+});
+
+test('an address of a signal that nothing reads, or that is none, is named', async () => {
+  const settings = {
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:1/v1/traces',
+    OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'collector',
+  };
+  const lines = linesOf(await lookAtEndpoint(subjectOf(settings)));
+  expect(lines).toMatch(/^warning OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: is not used as long as/m);
+  expect(lines).toMatch(/^problem OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: is not a URL/m);
+  expect(lines).toMatch(/^ok OTEL_EXPORTER_OTLP_ENDPOINT: not set/m);
+});
+
+test('nothing there, and a name that nobody knows', async () => {
+  expect(await look(`http://127.0.0.1:${await freePort()}`)).toMatch(
+    /^problem .*nothing listens there -> start it/,
+  );
+  expect(await look('http://collector.invalid:4318')).toMatch(
+    /^problem .*no name server (?:knows|answers for) collector\.invalid/,
+  );
+});
+
+test('a server that is silent is given up in time', async () => {
+  const port = await serveTcp(() => {});
+  const before = performance.now();
+  expect(await look(`http://127.0.0.1:${port}`)).toMatch(/^problem .*does not answer in time/);
+  expect(performance.now() - before).toBeLessThan(10_000);
+});
+
+test('an answer whose body never ends is none, as it is for whoever sends', async () => {
+  const url = await serve((_req, res) => void res.writeHead(200).write('{'));
+  expect(await look(url)).toMatch(/^problem .*does not answer in time/);
+});
+
+test('an answer that is cut off is none', async () => {
+  const url = await serve((_req, res) => {
+    res.writeHead(200, { 'content-length': '9' }).write('{');
+    setImmediate(() => res.destroy());
+  });
+  expect(await look(url)).toMatch(/^problem .*no answer: /);
+});
+
+test('a gRPC port, which speaks HTTP/2 only, with TLS and without', async () => {
+  const plain = createHttp2Server();
+  onTestFinished(closing(plain));
+  const port = await listenUntilEnd(plain as never);
+  expect(await look(`http://127.0.0.1:${port}`)).toMatch(
+    /^problem .*HTTP\/2 only, which is gRPC.* -> use its OTLP\/HTTP port, usually 4318/,
+  );
+  const { key, cert, path } = makeCertificate();
+  const secure = createSecureServer({ key, cert, allowHTTP1: false, ALPNProtocols: ['h2'] });
+  const securePort = await listenUntilEnd(secure as never);
+  // Node's own server answers a stranger with 403 instead of hanging up, as gRPC servers do.
+  secure.on('unknownProtocol', (socket) => socket.destroy());
+  const more = { OTEL_EXPORTER_OTLP_CERTIFICATE: path };
+  expect(await look(`https://127.0.0.1:${securePort}`, more)).toMatch(/^problem .*HTTP\/2 only/);
+});
+
+test('http to a port with TLS, and https to one without', async () => {
+  const { key, cert } = makeCertificate();
+  const port = await listenUntilEnd(createHttpsServer({ key, cert }, statusOf(200, {}, '{}')));
+  expect(await look(`http://127.0.0.1:${port}`)).toMatch(
+    /^problem .*speaks TLS.* -> begin the address with https/,
+  );
+  const url = await serve(otlpListener(['traces']));
+  expect(await look(url.replace('http:', 'https:'))).toMatch(
+    /^problem .*speaks no TLS.* -> begin the address with http:/,
+  );
+});
+
+test('a certificate that is not trusted, one that is, one for another name and one that has expired', async () => {
+  const good = makeCertificate();
+  const port = await listenUntilEnd(createHttpsServer(good, otlpListener(['traces', 'logs', 'metrics'])));
+  const url = `https://127.0.0.1:${port}`;
+  expect(await look(url)).toMatch(
+    /^problem .*certificate is not trusted.* -> set OTEL_EXPORTER_OTLP_CERTIFICATE/,
+  );
+  expect(await look(url, { OTEL_EXPORTER_OTLP_CERTIFICATE: good.path })).toMatch(
+    /^ok .*takes traces, logs, metrics/,
+  );
+  const other = makeCertificate('127.0.0.9');
+  const otherPort = await listenUntilEnd(createHttpsServer(other, statusOf(200)));
+  const trusted = { OTEL_EXPORTER_OTLP_CERTIFICATE: other.path };
+  expect(await look(`https://127.0.0.1:${otherPort}`, trusted)).toMatch(
+    /^problem .*not for the name 127\.0\.0\.1/,
+  );
+  const old = makeCertificate('127.0.0.1', true);
+  const oldPort = await listenUntilEnd(createHttpsServer(old, statusOf(200)));
+  const expired = { OTEL_EXPORTER_OTLP_CERTIFICATE: old.path };
+  expect(await look(`https://127.0.0.1:${oldPort}`, expired)).toMatch(
+    /^problem .*its certificate has expired -> renew it/,
+  );
+});
+
+test('a file of certificates that cannot be read is named', async () => {
+  const url = await serve(otlpListener(['traces', 'logs', 'metrics']));
+  expect(await look(url, { OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: '/no/such.pem' })).toMatch(
+    /^problem OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: cannot be read.*ENOENT/,
+  );
+});
+
+test('a port that says something that is no HTTP', async () => {
+  const port = await serveTcp((socket) => void socket.end('SSH-2.0-OpenSSH_9.2\r\n'));
+  expect(await look(`http://127.0.0.1:${port}`)).toMatch(/^problem .*no answer: /);
+});
+
+function closing(server: Http2Server): () => Promise<void> {
+  const sessions = new Set<{ destroy(): void }>();
+  server.on('session', (session) => sessions.add(session));
+  return async () => {
+    for (const session of sessions) session.destroy();
+    if (server.listening) await once(server.close(), 'close');
+  };
+}

@@ -1,0 +1,60 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { examine, type FiledFinding } from '../../src/doctor/examination.ts';
+import { maskSecrets } from '../../src/redact/redact.ts';
+import { tempDir } from './subject.ts';
+
+interface Given {
+  readonly env?: Record<string, string>;
+  readonly flags?: Record<string, string>;
+  readonly configFile?: string;
+}
+
+async function look(
+  cwd: string,
+  { env = {}, flags = {}, configFile }: Given,
+): Promise<readonly FiledFinding[]> {
+  onTestFinished(() => maskSecrets([]));
+  const ports = { PORT: '0', TASK_LOGS_OTLP_PORT: '0', TASK_LOGS_DIR: join(cwd, 'logs') };
+  return examine({ env: { ...ports, ...env }, flags, cwd, configFile, version: '1.2.3' });
+}
+
+function areasOf(findings: readonly FiledFinding[]): readonly string[] {
+  return [...new Set(findings.map(({ area }) => area))];
+}
+
+const ALL = ['versions', 'settings', 'directory', 'ports', 'endpoint', 'redis', 's3', 'webhooks', 'agents'];
+
+test('everything is looked at, in order, and nothing is written', async () => {
+  const cwd = tempDir();
+  expect(areasOf(await look(cwd, {}))).toEqual(ALL);
+  expect(readdirSync(cwd)).toEqual([]);
+});
+
+test('a look that fails is a finding, and the others go on', async () => {
+  const findings = await look(tempDir(), { flags: { TASK_LOGS_DIR: '/tmp/a\0b' } });
+  expect(areasOf(findings)).toEqual(ALL);
+  const failed = findings.filter(({ what }) => what.startsWith('could not be looked at: '));
+  expect(failed.length).toBeGreaterThan(0);
+  for (const finding of failed) expect(finding).toMatchObject({ area: 'directory', level: 'problem' });
+});
+
+test('settings that are wrong, and a file that is not there, end nothing', async () => {
+  const cwd = tempDir();
+  const findings = await look(cwd, { env: { TASK_LOGS_ATTEMPTS: 'x' }, configFile: 'missing.json' });
+  expect(areasOf(findings)).toEqual(ALL);
+  const places = findings.filter(({ level }) => level === 'problem').map(({ where }) => where);
+  expect(places.sort()).toEqual([join(cwd, 'missing.json'), 'TASK_LOGS_ATTEMPTS'].sort());
+  expect(existsSync(join(cwd, 'logs'))).toBe(false);
+});
+
+test('a secret is masked wherever it stands', async () => {
+  const env = {
+    TASK_LOGS_API_TOKEN: 'secret-of-this-test',
+    TASK_LOGS_AGENT_COMMAND: '/no/such/secret-of-this-test',
+  };
+  const text = JSON.stringify(await look(tempDir(), { env }));
+  expect(text).toContain('/no/such/[redacted]');
+  expect(text).not.toContain('secret-of-this-test');
+});

@@ -1,0 +1,109 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Subject } from '../../src/doctor/finding.ts';
+import { lookAtHolder } from '../../src/doctor/holder.ts';
+import { startReceiver } from '../../src/receive/server.ts';
+import type { Sink } from '../../src/receive/sink.ts';
+import { DirectoryLock } from '../../src/store/lock.ts';
+import { ownIdentity } from '../../src/system/process-identity.ts';
+import { freePort } from '../support/free-port.ts';
+import { linesOf, notFound, serve, serveTcp, statusOf, subjectOf } from './subject.ts';
+
+const TOKEN = 'sixteen characters';
+
+async function look(subject: Subject): Promise<string> {
+  return linesOf(await lookAtHolder(subject));
+}
+
+async function hold({ config }: Subject, url?: string): Promise<void> {
+  const lock = await DirectoryLock.acquire(config.logDir, () => {});
+  onTestFinished(() => lock.release());
+  if (url !== undefined) await lock.announce(url);
+}
+
+function plant({ config }: Subject, text: string, ageMs = 0): void {
+  mkdirSync(config.logDir, { recursive: true });
+  const path = join(config.logDir, '_lock.json');
+  writeFileSync(path, text);
+  const then = new Date(Date.now() - ageMs);
+  utimesSync(path, then, then);
+}
+
+test('a directory that nobody holds is nothing wrong', async () => {
+  expect(await look(subjectOf())).toMatch(/^ok .*_lock\.json: no process holds the directory/);
+});
+
+test('a holder that takes records is named, and gets nothing to store', async () => {
+  const subject = subjectOf({ TASK_LOGS_API_TOKEN: TOKEN });
+  let asked = 0;
+  const sink: Sink = {
+    ingest: async () => {
+      asked += 1;
+      return { rejected: 0, reasons: [] };
+    },
+  };
+  const receiver = await startReceiver({ host: '127.0.0.1', port: 0, sink, token: TOKEN });
+  onTestFinished(() => receiver.close(0));
+  await hold(subject, receiver.url);
+  const before = readdirSync(subject.config.logDir);
+  expect(await look(subject)).toBe(
+    `ok ${join(subject.config.logDir, '_lock.json')}: held by process ${process.pid} on ${ownIdentity().host}, which takes records at ${receiver.url}`,
+  );
+  expect(asked).toBe(0);
+  expect(readdirSync(subject.config.logDir)).toEqual(before);
+});
+
+test('a holder with another token does not get what is recorded here, and no token is printed', async () => {
+  const subject = subjectOf({ TASK_LOGS_API_TOKEN: TOKEN });
+  const sink = { ingest: async () => ({ rejected: 0, reasons: [] }) };
+  const receiver = await startReceiver({
+    host: '127.0.0.1',
+    port: 0,
+    sink,
+    token: 'another one of that length',
+  });
+  onTestFinished(() => receiver.close(0));
+  await hold(subject, receiver.url);
+  const line = await look(subject);
+  expect(line).toMatch(/^problem .*does not know our token.* -> set TASK_LOGS_API_TOKEN/);
+  expect(line).not.toContain(TOKEN);
+});
+
+test.each([
+  [async () => `http://127.0.0.1:${await freePort()}`, /nothing listens there: what is recorded here waits/],
+  [() => serve(notFound), /something else answers \(404\)/],
+  [() => serve(statusOf(503)), /cannot store now/],
+  [async () => `http://127.0.0.1:${await serveTcp(() => {})}`, /does not answer in time/],
+])('a holder whose receiver does not take records is a problem (%#)', async (start, expected) => {
+  const subject = subjectOf();
+  await hold(subject, await start());
+  const line = await look(subject);
+  expect(line).toMatch(/^problem .*held by process \d+ .* -> /);
+  expect(line).toMatch(expected);
+});
+
+test('a holder that is just starting has no address yet', async () => {
+  const subject = subjectOf();
+  await hold(subject);
+  expect(await look(subject)).toMatch(/^ok .*held by process \d+ .*, which is starting/);
+});
+
+test('a lock of a process that is gone, an old one and one that nobody can read are stale', async () => {
+  const subject = subjectOf();
+  const child = spawn(process.execPath, ['-e', '']);
+  await once(child, 'exit');
+  const record = { ...ownIdentity(), token: 'T1', started_at: '', otlp_url: null };
+  plant(subject, JSON.stringify({ ...record, pid: child.pid }));
+  expect(await look(subject)).toMatch(
+    new RegExp(`^warning .*left by process ${child.pid} .* -> tasktrail start takes it over`),
+  );
+  plant(subject, JSON.stringify({ ...record, host: 'elsewhere', pid: 7 }), 60_000);
+  expect(await look(subject)).toMatch(
+    /^warning .*left by process 7 on elsewhere, last seen 60 s ago and not alive/,
+  );
+  plant(subject, '{"pid":', 60_000);
+  expect(await look(subject)).toMatch(/^warning .*left by something that is no tasktrail/);
+});

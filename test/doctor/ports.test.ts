@@ -1,0 +1,104 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { Books } from '../../src/books.ts';
+import { lookAtPorts } from '../../src/doctor/ports.ts';
+import { startReceiver } from '../../src/receive/server.ts';
+import { serveHealth } from '../../src/serve/health.ts';
+import { freePort } from '../support/free-port.ts';
+import { linesOf, otlpListener, serve, serveTcp, statusOf, subjectOf } from './subject.ts';
+
+async function look(settings: Record<string, string>): Promise<string> {
+  return linesOf(await lookAtPorts(subjectOf({ TASK_LOGS_OTLP_PORT: '0', PORT: '0', ...settings })));
+}
+
+function portOf(url: string): string {
+  return new URL(url).port;
+}
+
+async function serveReadiness(books: Books): Promise<string> {
+  const handler = serveHealth({ books, version: '9.9.9' });
+  return serve((req, res) => handler(req, res, () => res.writeHead(404).end()));
+}
+
+test('free ports are free, also after the look', async () => {
+  const [PORT, TASK_LOGS_OTLP_PORT] = [String(await freePort()), String(await freePort())];
+  const expected = `ok PORT 127.0.0.1:${PORT}: free\nok TASK_LOGS_OTLP_PORT 127.0.0.1:${TASK_LOGS_OTLP_PORT}: free`;
+  expect(await look({ PORT, TASK_LOGS_OTLP_PORT })).toBe(expected);
+  expect(await look({ PORT, TASK_LOGS_OTLP_PORT })).toBe(expected);
+});
+
+test('our own service is known, and why it is not ready is said', async () => {
+  const books = new Books();
+  const PORT = portOf(await serveReadiness(books));
+  expect(await look({ PORT })).toMatch(
+    /^ok PORT 127\.0\.0\.1:\d+: our own service 9\.9\.9 runs there, ready/,
+  );
+  books.setReason('queue', 'Redis is away');
+  expect(await look({ PORT })).toMatch(/^problem .*not ready: queue: Redis is away/);
+});
+
+test.each([
+  [() => serve(statusOf(404, { server: 'nginx/1.27' })), /HTTP server nginx\/1\.27/],
+  [() => serve(statusOf(404)), /another HTTP server/],
+  [async () => `http://x:${await serveTcp((socket) => void socket.end('SSH-2.0\r\n'))}`, /speaks no HTTP/],
+  [async () => `http://x:${await serveTcp(() => {})}`, /a program that does not answer/],
+])('what else has PORT is a problem and is named as well as can be (%#)', async (start, expected) => {
+  const line = (await look({ PORT: portOf(await start()) })).split('\n')[0];
+  expect(line).toMatch(/^problem PORT .*the service cannot start -> stop it, or set another PORT/);
+  expect(line).toMatch(expected);
+});
+
+test('our own receiver on the OTLP port is as it should be', async () => {
+  const sink = { ingest: async () => ({ rejected: 0, reasons: [] }) };
+  for (const token of [undefined, 'sixteen characters']) {
+    const receiver = await startReceiver({
+      host: '127.0.0.1',
+      port: 0,
+      sink,
+      ...(token !== undefined && { token }),
+    });
+    onTestFinished(() => receiver.close(0));
+    expect(await look({ TASK_LOGS_OTLP_PORT: String(receiver.port) })).toMatch(
+      /^ok TASK.*our own receiver is there/m,
+    );
+  }
+});
+
+test.each([
+  [['traces', 'logs', 'metrics'], 'a collector'],
+  [['traces'], 'a Jaeger'],
+])(
+  'an OTLP receiver of %j on the port that was asked for is a problem, and could be sent to',
+  async (signals, name) => {
+    const TASK_LOGS_OTLP_PORT = portOf(await serve(otlpListener(signals)));
+    const lines = await look({ TASK_LOGS_OTLP_PORT });
+    expect(lines).toMatch(
+      new RegExp(`^problem TASK_LOGS_OTLP_PORT .*taken by ${name}: the service cannot start`, 'm'),
+    );
+    expect(lines).toContain(`OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:${TASK_LOGS_OTLP_PORT}`);
+  },
+);
+
+test('the default port being taken stops nothing', async () => {
+  const port = Number(portOf(await serve(otlpListener(['traces']))));
+  const subject = subjectOf({ PORT: '0', OTEL_EXPORTER_OTLP_ENDPOINT: `http://localhost:${port}` });
+  const config = { ...subject.config, otlpPort: port };
+  expect(linesOf(await lookAtPorts({ ...subject, config }))).toMatch(
+    /^ok TASK.*a Jaeger is there; the service takes a free port/m,
+  );
+  const other = Number(portOf(await serve(statusOf(404))));
+  const taken = { ...subject, config: { ...config, otlpPort: other } };
+  expect(linesOf(await lookAtPorts(taken))).toMatch(
+    /^warning TASK.*taken by another HTTP server: the service takes a free port/m,
+  );
+});
+
+test('a host that is no address of this machine is a problem', async () => {
+  const lines = await look({ HOST: '192.0.2.7', PORT: '9', TASK_LOGS_API_TOKEN: 'sixteen characters' });
+  expect(lines).toMatch(
+    /^problem PORT 192\.0\.2\.7:9: the host is no address of this machine -> correct HOST/,
+  );
+});
+
+test('who records nothing needs no OTLP port', async () => {
+  expect(await look({ TASK_LOGS_STORE: 'false' })).not.toContain('OTLP');
+});

@@ -1,0 +1,180 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { comment, deliver } from '../support/deliveries.ts';
+import { Fleet, submit } from '../support/fleet.ts';
+import { readDeliveries, until } from '../support/receiver.ts';
+import { findRedis } from '../support/redis.ts';
+import { firstTaskId, readDocument, resultOf, type ServiceProcess } from '../support/service-process.ts';
+
+const program = findRedis();
+
+/** Each run of a task leaves a line, so that two runs of one task are seen. */
+const COUNTED = ['sh', '-c', 'echo $TASK_LOGS_TASK_ID >> ran; sleep 0.2'];
+
+const WEBHOOK_MS = 40;
+
+interface Refusal {
+  readonly deliveryId: string;
+  readonly retryAfter: string | null;
+  readonly tookMs: number;
+}
+
+/** Webhooks that keep coming, whatever happens. */
+class Stream {
+  readonly accepted: string[] = [];
+  readonly refused: Refusal[] = [];
+  readonly others: number[] = [];
+  readonly #url: string;
+  #isOver = false;
+  #count = 0;
+  readonly #sent: Promise<void>[] = [];
+
+  constructor(url: string) {
+    this.#url = url;
+    this.#sent.push(this.#send());
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true;
+    // The first one sends the others: when it is done, all are there.
+    await this.#sent[0];
+    await Promise.all(this.#sent);
+  }
+
+  async #send(): Promise<void> {
+    while (!this.#isOver) {
+      this.#sent.push(this.#deliver(`delivery-${this.#count}`));
+      this.#count += 1;
+      await delay(WEBHOOK_MS);
+    }
+  }
+
+  async #deliver(id: string): Promise<void> {
+    const began = performance.now();
+    const response = await deliver(this.#url, comment('@agent review'), { id });
+    const tookMs = performance.now() - began;
+    const body: unknown = await response.json();
+    if (response.status === 202) this.accepted.push(firstTaskId(body));
+    else if (response.status === 503)
+      this.refused.push({ deliveryId: id, retryAfter: response.headers.get('retry-after'), tookMs });
+    else this.others.push(response.status);
+  }
+}
+
+async function runsOf(fleet: Fleet): Promise<Map<string, number>> {
+  const text = await readFile(join(fleet.cwd, 'ran'), 'utf8').catch(() => '');
+  const runs = new Map<string, number>();
+  for (const id of text.split('\n').filter(Boolean)) runs.set(id, (runs.get(id) ?? 0) + 1);
+  return runs;
+}
+
+function untilReady(service: ServiceProcess, isReady: boolean): Promise<string> {
+  return until(
+    async () => {
+      const response = await fetch(`${service.url}/readyz`);
+      return response.ok === isReady ? response.text() : undefined;
+    },
+    `readiness to be ${isReady}`,
+    20_000,
+  );
+}
+
+describe.skipIf('missing' in program)('a Redis that goes away', () => {
+  test.each([
+    ['a service and a worker, Redis keeping its data', ['serve', 'worker'], true],
+    ['a service and a worker, Redis losing its data', ['serve', 'worker'], false],
+    ['all in one process, Redis losing its data', ['start'], false],
+  ] as const)(
+    '%s: what was accepted is done once, what was refused heard it and never runs',
+    async (_how, roles, keepsData) => {
+      const fleet = await Fleet.open(program, { appendOnly: keepsData });
+      await fleet.configure({ agents: { counted: { command: COUNTED } } });
+      const [first, ...others] = await Promise.all(
+        roles.map((role) => fleet.start(role, { TASK_LOGS_CONCURRENCY: '2' })),
+      );
+      const service = first as ServiceProcess;
+      const stream = new Stream(service.url);
+      await until(() => (stream.accepted.length >= 20 ? true : undefined), 'tasks to be accepted');
+      // By now some run, and many wait.
+      await fleet.redis?.kill();
+      await until(() => (stream.refused.length >= 20 ? true : undefined), 'webhooks to be refused', 20_000);
+      const problem = await untilReady(service, false);
+      expect(problem).toContain('queue');
+      expect(problem).toContain(`127.0.0.1:${fleet.redis?.port}`);
+      const before = stream.accepted.length;
+      await fleet.redis?.start();
+      await until(() => (stream.accepted.length >= before + 10 ? true : undefined), 'to be back', 20_000);
+      await stream.end();
+      await untilReady(service, true);
+      expect(stream.others).toEqual([]);
+      for (const id of stream.accepted)
+        expect(await resultOf(fleet.logDir, id, 60_000), id).toMatchObject({ status: 'completed' });
+      for (const { retryAfter, tookMs } of stream.refused) {
+        expect(retryAfter).toBe('5');
+        // Slack waits for three seconds, GitHub for ten.
+        expect(tookMs).toBeLessThan(3_000);
+      }
+      const deliveries = await readDeliveries(fleet.logDir);
+      const refusedTasks = new Set<string>();
+      for (const { deliveryId } of stream.refused) {
+        const line = deliveries.find(({ delivery_id: id }) => id === deliveryId);
+        expect(line, deliveryId).toMatchObject({ outcome: 'rejected' });
+        const stages = (line?.stages ?? []) as readonly Record<string, unknown>[];
+        expect(stages.find(({ stage }) => stage === 'queue_push')).toMatchObject({
+          status: 'failed',
+          reason: expect.stringContaining('Redis at 127.0.0.1'),
+        });
+        const ids = line?.task_ids;
+        if (Array.isArray(ids)) for (const id of ids) refusedTasks.add(String(id));
+      }
+      expect(refusedTasks.size).toBe(stream.refused.length);
+      for (const id of refusedTasks)
+        expect((await readDocument(fleet.logDir, id, 'metadata.json'))?.status).toBe('failed');
+      // Each once, and nothing else.
+      const runs = await runsOf(fleet);
+      expect([...runs.keys()].sort()).toEqual([...stream.accepted].sort());
+      expect([...runs].filter(([, times]) => times !== 1)).toEqual([]);
+      for (const { stderr } of [service, ...others]) {
+        expect(stderr).toMatch(
+          /^tasktrail: Redis at \S+ cannot be reached: .*\ntasktrail: Redis at \S+ is back\n$/,
+        );
+      }
+    },
+    120_000,
+  );
+
+  test('a service that starts before its Redis refuses at first, and works as soon as it is there', async () => {
+    const fleet = await Fleet.open(program);
+    await fleet.configure({ agents: { counted: { command: COUNTED } } });
+    await fleet.redis?.kill();
+    const [service, worker] = await Promise.all([fleet.start('serve'), fleet.start('worker')]);
+    const refused = await service.submit({ message: 'go' });
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get('retry-after')).toBe('5');
+    expect(await refused.json()).toMatchObject({ code: 'ERR_QUEUE_UNAVAILABLE' });
+    await untilReady(service, false);
+    await fleet.redis?.start();
+    await untilReady(service, true);
+    const id = await submit(service);
+    expect(await resultOf(fleet.logDir, id)).toMatchObject({ status: 'completed' });
+    expect((await worker.stop()).code).toBe(0);
+  }, 60_000);
+
+  test('service and worker stop in time while it is away, and what ran is done afterwards', async () => {
+    const fleet = await Fleet.open(program, { appendOnly: true });
+    await fleet.configure({ agents: { counted: { command: ['sh', '-c', 'echo begun; sleep 1'] } } });
+    const [service, worker] = await Promise.all([fleet.start('serve'), fleet.start('worker')]);
+    const id = await submit(service);
+    await fleet.untilPrinted(id, 'begun');
+    await fleet.redis?.kill();
+    const began = performance.now();
+    expect((await worker.stop()).code).toBe(0);
+    expect((await service.stop()).code).toBe(0);
+    expect(performance.now() - began).toBeLessThan(20_000);
+    await fleet.redis?.start();
+    await Promise.all([fleet.start('serve'), fleet.start('worker')]);
+    expect(await resultOf(fleet.logDir, id, 60_000)).toMatchObject({ status: 'completed' });
+  }, 120_000);
+});

@@ -1,0 +1,344 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { ReceivedLog } from '../../../src/model/otlp.ts';
+import { documentOf, filesIn, linesOf, newStore, openStore, tempDir } from '../../support/log-dir.ts';
+import { eventId, log, outputLog } from '../../support/records.ts';
+
+const OUTPUT = '03-agent-output.jsonl';
+
+function metadataLog(
+  number: number,
+  body: ReceivedLog['record']['attributes'],
+  taskId = 'task-1',
+): ReceivedLog {
+  const attributes = { 'tasktrail.task.id': taskId, 'tasktrail.task.attempt': 1 };
+  return log({ event: 'tasktrail.task.metadata', id: eventId(number), atMs: number, body, attributes });
+}
+
+function resultLog(number: number, taskId = 'task-1', attempt = 1): ReceivedLog {
+  return log({
+    event: 'tasktrail.task.result',
+    id: eventId(number),
+    atMs: number,
+    body: { success: true, status: 'completed', result: 'done', metrics: { cost_usd: 0.5 } },
+    attributes: { 'tasktrail.task.id': taskId, 'tasktrail.task.attempt': attempt },
+  });
+}
+
+test('a record that comes twice is stored once, and counted', async () => {
+  const { dir, logs, books } = await newStore();
+  await logs(outputLog(1), outputLog(1));
+  await logs(outputLog(1), outputLog(2));
+  expect(linesOf(dir, 'task-1', OUTPUT).map((line) => line.content)).toEqual(['line 1\n', 'line 2\n']);
+  expect(books.snapshot()).toMatchObject({ accepted: 2, duplicates: 2 });
+});
+
+test('foreign records get ids of their own, and the same ones when they are sent again', async () => {
+  const { dir, logs } = await newStore();
+  const record = log({ body: 'hello', event: 'codex.x' });
+  await logs(record);
+  await logs(record);
+  expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(1);
+  await logs(record, record);
+  expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(2);
+});
+
+test('equal foreign records of two tasks keep their ids however the requests are cut', async () => {
+  const { dir, logs } = await newStore();
+  const of = (task: string): ReceivedLog =>
+    log({ body: 'hello', attributes: {}, resource: { 'tasktrail.task.id': task } });
+  await logs(of('task-1'), of('task-2'));
+  await logs(of('task-2'));
+  expect(linesOf(dir, 'task-2', OUTPUT)).toHaveLength(1);
+});
+
+test('records without a task are counted by service, and the first one says what to do', async () => {
+  const { dir, logs, books, logged } = await newStore();
+  const stray = log({ body: 'x', attributes: {}, resource: { 'service.name': 'shop' } });
+  expect(await logs(stray, stray, outputLog(1))).toEqual({ rejected: 0, reasons: [] });
+  expect(books.snapshot().unattributed).toEqual({ shop: 2 });
+  expect(logged).toHaveLength(1);
+  expect(logged[0]).toContain('OTEL_RESOURCE_ATTRIBUTES=tasktrail.task.id=');
+  expect(readdirSync(dir)).toEqual(['task-1']);
+});
+
+test('a bad record is rejected once, with its reason, and the good ones beside it are kept', async () => {
+  const { dir, logs } = await newStore();
+  const bad = log({ body: 'x', attributes: { 'tasktrail.task.id': '../../etc' } });
+  expect(await logs(outputLog(1), bad, bad, outputLog(2))).toEqual({
+    rejected: 2,
+    reasons: ['tasktrail.task.id is not a valid id'],
+  });
+  expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(2);
+});
+
+test('a record that a projection cannot read is rejected, not sent again for ever', async () => {
+  const { dir, logs } = await newStore();
+  const broken = outputLog(2);
+  // No receiver hands such a thing on; whatever it is, those beside it are kept.
+  const unreadable = { ...broken, record: { ...broken.record, attributes: null as never } };
+  expect(await logs(outputLog(1), unreadable)).toMatchObject({ rejected: 1 });
+  expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(1);
+});
+
+test('04 is written before metadata says completed', async () => {
+  const { dir, logs } = await newStore();
+  await logs(metadataLog(1, { status: 'running' }));
+  // With a directory in its place 04 cannot be written.
+  mkdirSync(join(dir, 'task-1', '04-final-result.json'));
+  expect(await logs(resultLog(2))).toMatchObject({ rejected: 1 });
+  expect(documentOf(dir, 'task-1', 'metadata.json').status).toBe('running');
+  rmSync(join(dir, 'task-1', '04-final-result.json'), { recursive: true });
+  await logs(resultLog(2));
+  expect(documentOf(dir, 'task-1', '04-final-result.json').status).toBe('completed');
+  expect(documentOf(dir, 'task-1', 'metadata.json').status).toBe('completed');
+});
+
+test('batches that only add lines, and facts that change nothing, do not touch the documents', async () => {
+  const { dir, logs } = await newStore();
+  await logs(metadataLog(1, { status: 'running', created_at: '2026-01-01T00:00:00Z' }), outputLog(5));
+  const before = statSync(join(dir, 'task-1', 'metadata.json'));
+  await logs(outputLog(6), outputLog(7));
+  await logs(metadataLog(8, { status: 'running' }));
+  expect(statSync(join(dir, 'task-1', 'metadata.json')).ino).toBe(before.ino);
+});
+
+test('a task of foreign records alone is created when its first one happened', async () => {
+  const { dir, logs } = await newStore();
+  const without = log({ body: 'no time' });
+  await logs({ ...without, record: { ...without.record, timeUnixNano: '0' } }, outputLog(50));
+  await logs(outputLog(20));
+  expect(documentOf(dir, 'task-1', 'metadata.json')).toMatchObject({
+    source: 'otlp',
+    created_at: '2026-01-02T03:04:05.020Z',
+  });
+});
+
+test('while a task runs its files only grow; after its end they are put in order once it is quiet', async () => {
+  const { dir, logs, pass } = await newStore();
+  const path = join(dir, 'task-1', OUTPUT);
+  let before = '';
+  for (const number of [5, 3, 9, 1]) {
+    await logs(outputLog(number));
+    await pass(30_000);
+    const text = readFileSync(path, 'utf8');
+    expect(text.startsWith(before) && text.length > before.length).toBe(true);
+    before = text;
+  }
+  await logs(resultLog(10));
+  await pass(1_900);
+  expect(readFileSync(path, 'utf8')).toBe(before);
+  await pass(200);
+  expect(linesOf(path).map((line) => line.content)).toEqual([1, 3, 5, 9].map((at) => `line ${at}\n`));
+});
+
+test('stragglers after the end are waited out, twice as long each time', async () => {
+  const { dir, logs, pass } = await newStore();
+  const contents = (): unknown[] => linesOf(dir, 'task-1', OUTPUT).map((line) => line.content);
+  await logs(outputLog(90), resultLog(100));
+  await pass(20_000);
+  // The first wait is 2 s; after it was needed once, 2, 4, 8, ... up to 60 s.
+  for (const [index, wait] of [2, 2, 4, 8, 16, 32, 60, 60].entries()) {
+    const number = 80 - index;
+    // Several in a row are one straggling.
+    await logs(outputLog(number));
+    await logs(outputLog(number - 40));
+    await pass(wait * 1000 - 1);
+    expect(contents().at(-1)).toBe(`line ${number - 40}\n`);
+    await pass(1);
+    expect(contents().at(-1)).toBe('line 90\n');
+  }
+});
+
+test('a settled task leaves memory and is marked so, and comes back with its next record', async () => {
+  const { dir, logs, pass, books } = await newStore();
+  await logs(outputLog(1), resultLog(2));
+  await pass(2_500);
+  expect(documentOf(dir, 'task-1', 'metadata.json').settled).toBeUndefined();
+  await pass(10_000);
+  expect(documentOf(dir, 'task-1', 'metadata.json').settled).toBe(true);
+  await pass(10_000);
+  // Out of memory: what the file says is read again.
+  writeFileSync(join(dir, 'task-1', OUTPUT), 'not json\n');
+  await logs(outputLog(1));
+  expect(books.snapshot().skippedLines).toBe(1);
+  expect(linesOfGood(dir)).toEqual(['line 1\n']);
+});
+
+function linesOfGood(dir: string): unknown[] {
+  const text = readFileSync(join(dir, 'task-1', OUTPUT), 'utf8').split('\n');
+  return text
+    .filter((line) => line.startsWith('{'))
+    .map((line) => (JSON.parse(line) as { content: unknown }).content);
+}
+
+test('another attempt after the end makes the task run again', async () => {
+  const { dir, logs, pass } = await newStore();
+  await logs(resultLog(1));
+  await pass(20_000);
+  const attributes = { 'tasktrail.task.id': 'task-1', 'tasktrail.task.attempt': 2 };
+  const running = { status: 'running' };
+  await logs(log({ event: 'tasktrail.task.metadata', id: eventId(2), body: running, attributes }));
+  expect(documentOf(dir, 'task-1', 'metadata.json')).toMatchObject({ status: 'running', attempt: 2 });
+  expect(documentOf(dir, 'task-1', 'metadata.json').settled).toBeUndefined();
+});
+
+test('a task whose directory is a file is refused alone', async () => {
+  const { dir, logs, books } = await newStore();
+  writeFileSync(join(dir, 'task-bad'), '');
+  const outcome = await logs(outputLog(1), outputLog(2, 'x', 'task-bad'), outputLog(3, 'y', 'task-bad'));
+  expect(outcome).toMatchObject({ rejected: 2, reasons: [expect.stringContaining('task task-bad')] });
+  expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(1);
+  // The disk is well: the process stays ready, and says what is not.
+  expect(books.reasons.size).toBe(0);
+  expect(books.notices.get('store')).toContain('task-bad');
+  rmSync(join(dir, 'task-bad'));
+  await logs(outputLog(2, 'x', 'task-bad'));
+  expect(books.notices.size).toBe(0);
+});
+
+test('a log directory that cannot be written refuses the batch for now, and takes it once it can be', async () => {
+  const { dir, logs, books } = await newStore();
+  await logs(outputLog(1));
+  renameSync(dir, `${dir}.away`);
+  writeFileSync(dir, '');
+  await expect(logs(outputLog(2))).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', retryable: true });
+  expect(books.reasons.has('store')).toBe(true);
+  rmSync(dir);
+  renameSync(`${dir}.away`, dir);
+  expect(await logs(outputLog(1), outputLog(2))).toEqual({ rejected: 0, reasons: [] });
+  expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(2);
+  expect(books.reasons.size).toBe(0);
+});
+
+test('a task whose directory was removed while it was open begins anew', async () => {
+  const { dir, logs } = await newStore();
+  await logs(outputLog(1));
+  rmSync(join(dir, 'task-1'), { recursive: true });
+  expect(await logs(outputLog(2))).toMatchObject({ rejected: 0 });
+  expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(1);
+});
+
+test('a closed store writes nothing, and says that it may work later', async () => {
+  const { dir, store, logs } = await newStore();
+  await logs(outputLog(1));
+  const before = filesIn(dir);
+  const late = logs(outputLog(2), log({ event: 'tasktrail.webhook.delivery', body: {}, attributes: {} }));
+  const closed = store.close('the lock was lost');
+  await late;
+  await closed;
+  const after = filesIn(dir);
+  for (const name of Object.keys(before)) expect(after[name]).toContain(before[name] ?? '');
+  await expect(logs(outputLog(3))).rejects.toMatchObject({
+    code: 'ERR_STORE_UNAVAILABLE',
+    retryable: true,
+    message: 'the lock was lost',
+  });
+  expect(filesIn(dir)).toEqual(after);
+});
+
+test('a store that has lost its lock writes nothing any more, neither records nor order', async () => {
+  let held = true;
+  const { dir, logs, pass } = openStore(await tempDir(), () => held);
+  await logs(outputLog(5), outputLog(1), resultLog(9));
+  const before = filesIn(dir);
+  held = false;
+  await expect(logs(outputLog(7))).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', retryable: true });
+  await pass(60_000);
+  expect(filesIn(dir)).toEqual(before);
+});
+
+test('two ingests for one task at the same time store each record once', async () => {
+  const { dir, logs } = await newStore();
+  const list = Array.from({ length: 50 }, (_, index) => outputLog(index));
+  await Promise.all([logs(...list), logs(...list.toReversed()), logs(...list.slice(10))]);
+  const ids = linesOf(dir, 'task-1', OUTPUT).map((line) => line.event_id);
+  expect(ids).toHaveLength(50);
+  expect(new Set(ids).size).toBe(50);
+});
+
+test('10,000 records of 50 tasks, in batches at once, with duplicates: each is stored exactly once', async () => {
+  const { dir, logs, books } = await newStore();
+  const records = Array.from({ length: 10_000 }, (_, index) => outputLog(index, 'x\n', `task-${index % 50}`));
+  const batches = Array.from({ length: 20 }, (_, index) => records.slice(index * 500, index * 500 + 600));
+  await Promise.all([...batches, ...batches.slice(0, 5)].map((batch) => logs(...batch)));
+  const seen = new Set<unknown>();
+  let lines = 0;
+  for (let task = 0; task < 50; task += 1) {
+    for (const line of linesOf(dir, `task-${task}`, OUTPUT)) {
+      seen.add(line.event_id);
+      lines += 1;
+    }
+  }
+  expect([lines, seen.size, books.snapshot().accepted]).toEqual([10_000, 10_000, 10_000]);
+});
+
+test('the documents are the same whatever the order and the cuts of the batches, and after a restart', async () => {
+  const records = [
+    metadataLog(1, { status: 'queued', source: 'api', created_at: '2026-01-02T03:04:05Z' }),
+    log({
+      event: 'tasktrail.task.input',
+      id: eventId(2),
+      body: { message: 'do', source_metadata: { a: 1 } },
+    }),
+    metadataLog(3, { status: 'running', model: 'a', secret: 'ghp_0123456789012345678901234567890123456789' }),
+    outputLog(4),
+    outputLog(5),
+    metadataLog(6, { model: 'b', workflow_ids: ['workflow-1'] }),
+    resultLog(7),
+  ];
+  const ordered = await newStore();
+  await ordered.logs(...records);
+  await ordered.pass(20_000);
+  const { 'task-1/facts.jsonl': _, ...expected } = filesIn(ordered.dir);
+  expect(expected['task-1/metadata.json']).toContain('[redacted]');
+  await fc.assert(
+    fc.asyncProperty(
+      fc.shuffledSubarray(records, { minLength: records.length }),
+      fc.nat(records.length),
+      async (list, cut) => {
+        const first = await newStore();
+        await first.logs(...list.slice(0, cut), ...list.slice(0, 2));
+        await first.store.close('restart');
+        const second = openStore(first.dir);
+        await second.store.recover();
+        await second.logs(...list);
+        await second.pass(20_000);
+        const { 'task-1/facts.jsonl': _facts, ...files } = filesIn(first.dir);
+        expect(files).toEqual(expected);
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+test('a batch of very many tasks opens few files at a time, and few of them stay in memory', async () => {
+  const { store, dir } = await newStore();
+  const logs = Array.from({ length: 2_500 }, (_, index) => outputLog(index, 'x\n', `task-${index}`));
+  let most = 0;
+  const watch = setInterval(() => {
+    most = Math.max(most, readdirSync('/proc/self/fd').length);
+  }, 1);
+  const before = readdirSync('/proc/self/fd').length;
+  const { rejected } = await store.ingest({ logs, spans: [] });
+  clearInterval(watch);
+  expect(rejected).toBe(0);
+  expect(readdirSync(dir)).toHaveLength(2_500);
+  expect(most - before).toBeLessThan(100);
+  // One that had to leave memory is read back: nothing is there twice.
+  await store.ingest({ logs, spans: [] });
+  expect(linesOf(dir, 'task-0', '03-agent-output.jsonl')).toHaveLength(1);
+});
+
+test('while it is in doubt whether the directory is held nothing is taken, and everything as soon as it is clear', async () => {
+  let isHeld = true;
+  const { dir, logs } = openStore(await tempDir(), () => isHeld);
+  await logs(outputLog(1));
+  isHeld = false;
+  await expect(logs(outputLog(2))).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', retryable: true });
+  isHeld = true;
+  await logs(outputLog(2));
+  expect(linesOf(dir, 'task-1', '03-agent-output.jsonl')).toHaveLength(2);
+});

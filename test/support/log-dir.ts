@@ -1,0 +1,92 @@
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { Books } from '../../src/books.ts';
+import type { JsonObject } from '../../src/model/json.ts';
+import type { OtlpSpan, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
+import { type Ingested, Store } from '../../src/store/write/store.ts';
+
+/** A new directory, removed when the test is over. */
+export async function tempDir(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'tasktrail-store-'));
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** A store with a clock of its own, and everything that comes out of it. */
+export interface TestStore {
+  readonly dir: string;
+  readonly store: Store;
+  readonly books: Books;
+  readonly spans: OtlpSpan[];
+  readonly logged: string[];
+  /** Its clock, in milliseconds since the epoch. */
+  now(): number;
+  /** Lets time pass and does what is due then. */
+  pass(ms: number): Promise<void>;
+  logs(...logs: readonly ReceivedLog[]): Promise<Ingested>;
+  sendSpans(...spans: readonly ReceivedSpan[]): Promise<Ingested>;
+}
+
+type IsPruned = (kind: 'task' | 'workflow', id: string) => boolean;
+
+export function openStore(
+  dir: string,
+  isHeld: () => boolean = () => true,
+  isPruned: IsPruned = () => false,
+): TestStore {
+  const books = new Books();
+  const spans: OtlpSpan[] = [];
+  const logged: string[] = [];
+  let now = Date.parse('2026-01-02T04:00:00Z');
+  const store = new Store({
+    logDir: dir,
+    books,
+    isHeld,
+    isPruned,
+    now: () => now,
+    onSpan: (span) => spans.push(span),
+    log: (line) => logged.push(line),
+  });
+  return {
+    dir,
+    store,
+    books,
+    spans,
+    logged,
+    now: () => now,
+    pass: async (ms) => {
+      now += ms;
+      await store.tick();
+    },
+    logs: (...logs) => store.ingest({ logs, spans: [] }),
+    sendSpans: (...list) => store.ingest({ logs: [], spans: list }),
+  };
+}
+
+export async function newStore(isPruned?: IsPruned): Promise<TestStore> {
+  return openStore(await tempDir(), undefined, isPruned);
+}
+
+/** Every file below a directory, by its path from there. */
+export function filesIn(dir: string): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort()) {
+    const path = join(dir, name);
+    if (statSync(path).isFile()) out[relative(dir, path)] = readFileSync(path, 'utf8');
+  }
+  return out;
+}
+
+export function linesOf(...path: readonly string[]): JsonObject[] {
+  return readFileSync(join(...path), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as JsonObject);
+}
+
+export function documentOf(...path: readonly string[]): JsonObject {
+  return JSON.parse(readFileSync(join(...path), 'utf8')) as JsonObject;
+}

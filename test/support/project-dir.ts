@@ -1,0 +1,42 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { type Config, type ConfigOptions, loadConfig } from '../../src/config/config.ts';
+import { TasktrailError } from '../../src/errors.ts';
+
+/** A directory of somebody's project, removed when the test is over. */
+export interface ProjectDir {
+  readonly cwd: string;
+  /** Writes a file below it and returns its path. */
+  put(name: string, content: string | object): string;
+  load(options?: ConfigOptions): Config;
+  /** What the configuration is refused for; empty when it is not. */
+  problems(options?: ConfigOptions): string[];
+}
+
+export function projectDir(): ProjectDir {
+  const cwd = mkdtempSync(join(tmpdir(), 'tasktrail-project-'));
+  onTestFinished(() => rmSync(cwd, { recursive: true, force: true }));
+  const load = (options: ConfigOptions = {}): Config => loadConfig({ env: {}, cwd, ...options });
+  return {
+    cwd,
+    put: (name, content) => {
+      const path = join(cwd, name);
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+      return path;
+    },
+    load,
+    problems: (options) => {
+      try {
+        load(options);
+        return [];
+      } catch (error) {
+        if (error instanceof TasktrailError && error.code === 'ERR_CONFIG_INVALID')
+          return error.message.split('\n');
+        throw error;
+      }
+    },
+  };
+}

@@ -1,0 +1,255 @@
+import { expect, test } from 'vitest';
+import type { AbortCause, Job, JobRun, Queue } from '../../src/queue/queue.ts';
+import { until } from './receiver.ts';
+
+export interface QueueFactory {
+  /** A fresh, empty queue. */
+  open(concurrency: number): Promise<Queue> | Queue;
+}
+
+export function jobOf(taskId: string): Job {
+  return {
+    taskId,
+    message: `message of ${taskId}`,
+    sourceMetadata: { repo: 'acme/app', issue_number: 42 },
+    command: 'review',
+    agent: null,
+    attempt: 1,
+    carrier: { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` },
+  };
+}
+
+const CLOSE_MS = 2_000;
+
+/** What every queue does, whatever it is made of. */
+export function queueContract(name: string, { open }: QueueFactory): void {
+  test(`${name}: a job comes out as it went in`, async () => {
+    const queue = await open(1);
+    const seen: Job[] = [];
+    queue.start(async (job) => void seen.push(job));
+    await queue.push(jobOf('task-1'));
+    await until(() => (seen.length > 0 ? true : undefined), 'the job');
+    expect(seen).toEqual([jobOf('task-1')]);
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: jobs come out in the order in which they went in, those from before the start included`, async () => {
+    const queue = await open(1);
+    const seen: string[] = [];
+    await queue.push(jobOf('task-1'));
+    await queue.push(jobOf('task-2'));
+    queue.start(async (job) => void seen.push(job.taskId));
+    await queue.push(jobOf('task-3'));
+    await until(() => (seen.length === 3 ? true : undefined), 'three jobs');
+    expect(seen).toEqual(['task-1', 'task-2', 'task-3']);
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: as many jobs run at a time as allowed, and no more`, async () => {
+    const queue = await open(2);
+    const running = new Set<string>();
+    const ends: (() => void)[] = [];
+    let most = 0;
+    let done = 0;
+    queue.start(async (job) => {
+      running.add(job.taskId);
+      most = Math.max(most, running.size);
+      await new Promise<void>((resolve) => ends.push(resolve));
+      running.delete(job.taskId);
+      done += 1;
+    });
+    for (let n = 0; n < 6; n += 1) await queue.push(jobOf(`task-${n}`));
+    await until(() => {
+      if (running.size === 2) ends.shift()?.();
+      else if (running.size < 2 && done >= 5) ends.shift()?.();
+      return done === 6 ? true : undefined;
+    }, 'six jobs');
+    expect(most).toBe(2);
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: whoever pushes has the answer before the job begins`, async () => {
+    const queue = await open(1);
+    const order: string[] = [];
+    queue.start(async () => void order.push('begun'));
+    await queue.push(jobOf('task-1'));
+    order.push('pushed');
+    await until(() => (order.includes('begun') ? true : undefined), 'the job');
+    expect(order).toEqual(['pushed', 'begun']);
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: closing aborts what runs, waits for it and hands out nothing more`, async () => {
+    const queue = await open(1);
+    const seen: string[] = [];
+    let isOver = false;
+    queue.start(async (job, { signal }) => {
+      seen.push(job.taskId);
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => setImmediate(resolve)));
+      isOver = true;
+    });
+    await queue.push(jobOf('task-1'));
+    await queue.push(jobOf('task-2'));
+    await until(() => (seen.length === 1 ? true : undefined), 'the first job');
+    await queue.close(CLOSE_MS);
+    expect(isOver).toBe(true);
+    expect(seen).toEqual(['task-1']);
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: a job that does not heed the abort is not waited for beyond the deadline`, async () => {
+    const queue = await open(1);
+    let begun = false;
+    let end = (): void => {};
+    queue.start(async () => {
+      begun = true;
+      await new Promise<void>((resolve) => {
+        end = resolve;
+      });
+    });
+    await queue.push(jobOf('task-1'));
+    await until(() => (begun ? true : undefined), 'the job');
+    const before = performance.now();
+    await queue.close(50);
+    expect(performance.now() - before).toBeLessThan(1_500);
+    end();
+  });
+
+  test(`${name}: after the close nothing is taken`, async () => {
+    const queue = await open(1);
+    await queue.close(CLOSE_MS);
+    await expect(queue.push(jobOf('task-1'))).rejects.toMatchObject({
+      code: 'ERR_QUEUE_UNAVAILABLE',
+      retryable: true,
+    });
+  });
+
+  test(`${name}: a job that waits or runs is not queued twice, and can be queued again when it is over`, async () => {
+    const queue = await open(1);
+    const seen: string[] = [];
+    const gates = new Map<string, () => void>();
+    const work = async (job: Job): Promise<void> => {
+      seen.push(job.taskId);
+      await new Promise<void>((resolve) => gates.set(job.taskId, resolve));
+    };
+    await Promise.all([queue.push(jobOf('task-1')), queue.push(jobOf('task-1'))]);
+    await queue.push(jobOf('task-1'));
+    await queue.push(jobOf('task-2'));
+    queue.start(work);
+    await until(() => (seen.length > 0 ? true : undefined), 'the first job');
+    await queue.push(jobOf('task-1'));
+    gates.get('task-1')?.();
+    await until(() => (seen.length > 1 ? true : undefined), 'the second job');
+    expect(seen).toEqual(['task-1', 'task-2']);
+    await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the first to be over');
+    await queue.push(jobOf('task-1'));
+    gates.get('task-2')?.();
+    await until(() => (seen.length > 2 ? true : undefined), 'the first job once more');
+    expect(seen).toEqual(['task-1', 'task-2', 'task-1']);
+    gates.get('task-1')?.();
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: it has a job from the push to the end of its work`, async () => {
+    const queue = await open(1);
+    let end = (): void => {};
+    let isRunning = false;
+    expect(await queue.has('task-1')).toBe(false);
+    await queue.push(jobOf('task-1'));
+    expect(await queue.has('task-1')).toBe(true);
+    queue.start(() => {
+      isRunning = true;
+      return new Promise<void>((resolve) => {
+        end = resolve;
+      });
+    });
+    await until(() => (isRunning ? true : undefined), 'the job');
+    expect(await queue.has('task-1')).toBe(true);
+    end();
+    await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the job to be over');
+    expect(await queue.has('task-2')).toBe(false);
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: it tells how many jobs wait and how many run`, async () => {
+    const queue = await open(1);
+    expect(await queue.depth()).toEqual({ waiting: 0, active: 0, delayed: 0 });
+    const ends: (() => void)[] = [];
+    for (const id of ['task-1', 'task-2', 'task-3']) await queue.push(jobOf(id));
+    expect(await queue.depth()).toEqual({ waiting: 3, active: 0, delayed: 0 });
+    queue.start(() => new Promise<void>((resolve) => ends.push(resolve)));
+    await until(() => (ends.length === 1 ? true : undefined), 'the first job');
+    expect(await queue.depth()).toEqual({ waiting: 2, active: 1, delayed: 0 });
+    await until(async () => {
+      ends.pop()?.();
+      const depth = await queue.depth();
+      return depth?.waiting === 0 && depth.active === 0 ? true : undefined;
+    }, 'every job to be over');
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: a waiting job that is cancelled never runs, and the others do`, async () => {
+    const queue = await open(1);
+    const seen: string[] = [];
+    for (const id of ['task-1', 'task-2', 'task-3']) await queue.push(jobOf(id));
+    expect(await queue.cancel('task-2')).toBe('removed');
+    expect(await queue.has('task-2')).toBe(false);
+    expect(await queue.cancel('task-2')).toBe('unknown');
+    queue.start(async (job) => void seen.push(job.taskId));
+    await until(() => (seen.includes('task-3') ? true : undefined), 'the last job');
+    expect(seen).toEqual(['task-1', 'task-3']);
+    expect(await queue.cancel('task-4')).toBe('unknown');
+    await queue.close(CLOSE_MS);
+  });
+
+  test(`${name}: a cancelled job hears why, its neighbour goes on, and it does not run again`, async () => {
+    const queue = await open(2);
+    const runs = new Map<string, JobRun>();
+    const ended: string[] = [];
+    queue.start(async (job, run) => {
+      runs.set(job.taskId, run);
+      await aborted(run.signal);
+      ended.push(`${job.taskId} ${causeOf(run)}`);
+    });
+    await queue.push(jobOf('task-1'));
+    await queue.push(jobOf('task-2'));
+    await until(() => (runs.size === 2 ? true : undefined), 'both jobs');
+    expect(await queue.cancel('task-1')).toBe('aborted');
+    await until(() => (ended.length > 0 ? true : undefined), 'the end of the first');
+    expect(ended).toEqual(['task-1 cancelled']);
+    expect(runs.get('task-2')?.signal.aborted).toBe(false);
+    await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the first to be over');
+    await queue.close(CLOSE_MS);
+    expect(ended).toEqual(['task-1 cancelled', 'task-2 closing']);
+  });
+
+  test(`${name}: a job that is cancelled stays so when the queue closes before it heeds it`, async () => {
+    const queue = await open(1);
+    const causes: (AbortCause | undefined)[] = [];
+    const gate: { heed?: () => void } = {};
+    queue.start(async (_job, run) => {
+      await new Promise<void>((resolve) => {
+        gate.heed = resolve;
+      });
+      causes.push(causeOf(run));
+    });
+    await queue.push(jobOf('task-1'));
+    const heed = await until(() => gate.heed, 'the job to run');
+    expect(await queue.cancel('task-1')).toBe('aborted');
+    const closed = queue.close(CLOSE_MS);
+    heed();
+    await closed;
+    expect(causes).toEqual(['cancelled']);
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function causeOf({ signal }: JobRun): AbortCause | undefined {
+  return signal.reason === 'cancelled' || signal.reason === 'closing' ? signal.reason : undefined;
+}

@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+import { reasonWord } from '../../../src/trail/metrics/reasons.ts';
+import { matchCommands } from '../../../src/webhooks/command.ts';
+
+const WEBHOOKS = resolve(import.meta.dirname, '../../../src/webhooks');
+const sources = readdirSync(WEBHOOKS).map((name) => readFileSync(join(WEBHOOKS, name), 'utf8'));
+
+/** Every reason that stands in the sources, with something in place of what is filled in. */
+function reasons(): string[] {
+  const found = sources.flatMap((text) => [
+    ...text.matchAll(/reason: '([^']+)'/g),
+    ...text.matchAll(/reason: `([^`]+)`/g),
+    ...text.matchAll(/malformed\('([a-z_]+)'/g),
+    ...text.matchAll(/outcome\('[a-z]+', '([^']+)'/g),
+  ]);
+  return [...new Set(found.map(([, reason = '']) => reason.replaceAll(/\$\{[^}]+\}/g, 'x')))];
+}
+
+test('every reason in the sources of the webhooks has a word of its own', () => {
+  expect(reasons().length).toBeGreaterThan(25);
+  expect(reasons().filter((reason) => reasonWord(reason) === 'other')).toEqual([]);
+});
+
+test('what is written in one word stays that word', () => {
+  const words = reasons().filter((reason) => /^[a-z_]+$/.test(reason));
+  expect(words.length).toBeGreaterThan(15);
+  expect(words.map(reasonWord)).toEqual(words);
+});
+
+test.each([
+  ['hello', 'no_trigger'],
+  ['@agent dance', 'unknown_command'],
+])('%j starts nothing: %s', (text, word) => {
+  const match = matchCommands(text, { trigger: '@agent', commands: ['review'] });
+  expect(match.matched ? 'matched' : reasonWord(match.reason)).toBe(word);
+});
+
+test.each([
+  [null, ''],
+  ['', ''],
+  ['the disk is full at /data', 'other'],
+  ['__proto__', 'other'],
+  ['x'.repeat(100_000), 'other'],
+])('%.20j is counted as %j', (reason, word) => {
+  expect(reasonWord(reason)).toBe(word);
+});
