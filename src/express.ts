@@ -10,12 +10,12 @@ import {
   type WebhookHandler,
 } from './webhooks/receive-webhooks.ts';
 
-export type { CustomOptions } from './webhooks/custom.ts';
-export type { GithubOptions } from './webhooks/github.ts';
-export type { JiraOptions } from './webhooks/jira.ts';
 export type { WebhookPayload } from './webhooks/payload.ts';
-export type { SlackOptions } from './webhooks/slack.ts';
-export type { WebhookTask } from './webhooks/tasks.ts';
+export type { CustomOptions } from './webhooks/senders/custom.ts';
+export type { GithubOptions } from './webhooks/senders/github.ts';
+export type { JiraOptions } from './webhooks/senders/jira.ts';
+export type { SlackOptions } from './webhooks/senders/slack.ts';
+export type { WebhookTask } from './webhooks/webhook-tasks.ts';
 export type { DeliveryLedger, HttpHandler, Intake, ReceiveWebhooksOptions, WebhookHandler };
 
 export interface ServeOptions {

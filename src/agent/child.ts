@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { identityOf, isProcessAlive, type ProcessIdentity } from '../system/process-identity.ts';
-import { findProgram, whyNotStartable } from './program.ts';
+import { findProgram, whyNotStartable } from './executable.ts';
 
 /** Time for an agent to end its tools and write its last line; as long as container runtimes give before they kill. */
 const GRACE_MS = 10_000;

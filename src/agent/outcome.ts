@@ -1,7 +1,7 @@
-import type { AgentOutcome } from '../model/agent.ts';
+import type { AgentOutcome } from '../model/agent-output.ts';
 import { redact } from '../redact/redact.ts';
 import type { ChildExit } from './child.ts';
-import type { Verdict } from './dialect.ts';
+import type { Verdict } from './dialects/dialect.ts';
 import { exitOf } from './exit-status.ts';
 
 /** Why the run was ended from outside; it outranks whatever the agent said afterwards. */

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import type { OutputStream } from '../model/agent.ts';
+import type { OutputStream } from '../model/agent-output.ts';
 
 /** A stretch of a stream that was read in one go, and when. */
 export interface ReadMark {

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../errors.ts';
-import type { AgentOutcome, AgentRecording, RunAgentOptions } from '../model/agent.ts';
+import type { AgentOutcome, AgentRecording, RunAgentOptions } from '../model/agent-output.ts';
 import { adoptChild, type Child, startChild } from './child.ts';
-import { type DialectReader, UNKNOWN_USAGE } from './dialect.ts';
-import { findDialect } from './dialects.ts';
+import { type DialectReader, UNKNOWN_USAGE } from './dialects/dialect.ts';
+import { findDialect } from './dialects/dialects.ts';
 import { endLeftovers, RUN_ID_VARIABLE } from './leftovers.ts';
 import { countOomKills } from './oom-kills.ts';
 import { judge, type Stop } from './outcome.ts';
 import { fillPlaceholders } from './placeholders.ts';
-import { fingerprintOf, type LeftRun } from './recall.ts';
+import { fingerprintOf, type LeftRun } from './resume-run.ts';
 import { type ChildEnds, type RunFacts, RunFolder } from './run-folder.ts';
 import { markRun } from './run-mark.ts';
 import { RunOutput } from './run-output.ts';

@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AgentOutcome, RunOrigin } from '../model/agent.ts';
+import type { AgentOutcome, RunOrigin } from '../model/agent-output.ts';
 import { isJsonObject } from '../model/json.ts';
 import { ReadLog } from './read-log.ts';
 

@@ -7,12 +7,12 @@ import type {
   OutputPlace,
   OutputStream,
   RunAgentOptions,
-} from '../model/agent.ts';
-import { nextBeat } from './beat.ts';
+} from '../model/agent-output.ts';
 import type { Child } from './child.ts';
-import type { DialectReader } from './dialect.ts';
+import type { DialectReader } from './dialects/dialect.ts';
 import { StderrTail, type Stop } from './outcome.ts';
 import { CHUNK_BYTES, OutputFile, type ReadPiece } from './output-file.ts';
+import { nextBeat } from './poll-timer.ts';
 import type { ReadLog } from './read-log.ts';
 import type { RunFolder } from './run-folder.ts';
 

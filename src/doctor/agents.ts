@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { findProgram, whyNotStartable } from '../agent/program.ts';
+import { findProgram, whyNotStartable } from '../agent/executable.ts';
 import { usesSampleAgent } from '../service/commands.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 

@@ -3,8 +3,8 @@ import type { LogRecordProcessor } from '@opentelemetry/sdk-logs';
 import type { ReadableSpan, SpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { type JournalEntry, logEntry, spanEntry, type TelemetrySource } from '../journal/line.ts';
 import { ATTR } from '../model/attributes.ts';
-import { taskIdsOf } from '../record/active.ts';
-import { taskIdAttributes } from '../record/attempt.ts';
+import { taskIdAttributes } from '../record/task/attempt.ts';
+import { taskIdsOf } from '../record/task-context.ts';
 import { encodeAttributes, encodeLogRecord, encodeSpan } from './encode.ts';
 
 /** Where processors write: the journal, once the trail is open. */

@@ -5,7 +5,7 @@ import type { Books } from '../books.ts';
 import { messageOf } from '../errors.ts';
 import type { Journal, QueuedBatch } from '../journal/journal.ts';
 import type { BatchEntry } from '../journal/segment-reader.ts';
-import { partsOf, type RequestPart, requestBody } from './request.ts';
+import { partsOf, type RequestPart, requestBody } from './otlp-request.ts';
 import type { SendResult, Signal, Transport } from './transport.ts';
 
 /** After the first record of a batch, how long others may join it: unnoticed by a reader, far fewer requests. */

@@ -5,7 +5,7 @@ import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
 import type { ReceivedLog } from '../model/otlp.ts';
 import { isoFromNanos } from '../model/time.ts';
-import { safeContent } from '../redact/content.ts';
+import { safeContent } from '../redact/safe-content.ts';
 import type { Change, FactLine, WorkflowFact } from './change.ts';
 import { placeOfPayload } from './workflow-attempts.ts';
 

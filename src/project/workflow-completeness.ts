@@ -9,7 +9,7 @@ import {
   parentAttempt,
   payloadOf,
   statusOf,
-} from './workflow-levels.ts';
+} from './workflow-nodes.ts';
 
 /** A workflow taken apart, as every question below asks for it. */
 export interface WorkflowParts {

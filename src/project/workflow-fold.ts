@@ -14,7 +14,7 @@ import {
   levelsOf,
   newestAttempt,
   statusOf,
-} from './workflow-levels.ts';
+} from './workflow-nodes.ts';
 import { type SpannedWorkflow, spanIdsOf, traceIdOf, workflowSpans } from './workflow-spans.ts';
 
 /** `workflow-{work_id}-{YYYYMMDDTHHMMSSZ}`, with the four characters of those that we mint. */

@@ -5,7 +5,7 @@ import { keyValuesFromPlain, type OtlpSpan, type OtlpSpanEvent } from '../model/
 import { derivedSpanId, derivedTraceId, type Hash } from '../model/workflow-span.ts';
 import type { PlacedEvent } from './workflow-attempts.ts';
 import { isFailure, type WorkflowParts } from './workflow-completeness.ts';
-import { isWorkflow, type LevelAttempt, parentAttempt, payloadOf, statusOf } from './workflow-levels.ts';
+import { isWorkflow, type LevelAttempt, parentAttempt, payloadOf, statusOf } from './workflow-nodes.ts';
 
 const STATUS_ERROR = 2;
 

@@ -1,7 +1,7 @@
 import type { JobsOptions } from 'bullmq';
-import { recordAttempt, recordTask } from '../record/attempt.ts';
-import type { QueuedTask } from '../record/queued-task.ts';
-import type { Task } from '../record/task.ts';
+import { recordAttempt, recordTask } from '../record/task/attempt.ts';
+import type { QueuedTask } from '../record/task/queued-task.ts';
+import type { Task } from '../record/task/task.ts';
 import { packEnvelope, readEnvelope } from './envelope.ts';
 
 /** What of a BullMQ queue is used; BullMQ 5 and 6 fit. */

@@ -3,7 +3,7 @@ import type { Job as StoredJob, Queue as StoredQueue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { messageOf } from '../errors.ts';
 import { isJsonObject } from '../model/json.ts';
-import { closeTask } from '../record/absent-task.ts';
+import { closeTask } from '../record/task/absent-task.ts';
 import { begunOf, type JobData, readData, readJob, taskIdOf } from './bullmq-job.ts';
 import type { AbortCause, Job, JobProgress, JobWork } from './queue.ts';
 import type { RedisLink } from './redis-link.ts';

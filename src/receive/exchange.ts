@@ -2,6 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { messageOf, TasktrailError } from '../errors.ts';
 import type { TelemetryBatch } from '../model/otlp.ts';
+import { decodeJson } from './decode-json.ts';
+import { type BodyLimits, type BodyRoom, readBody } from './otlp-body.ts';
 import {
   type Answer,
   CONTENT_TYPES,
@@ -9,11 +11,9 @@ import {
   encodingOf,
   errorAnswer,
   successAnswer,
-} from './answer.ts';
-import { type BodyLimits, type BodyRoom, readBody } from './body.ts';
-import { decodeJson } from './decode-json.ts';
-import { decodeProtobuf } from './decode-protobuf.ts';
+} from './otlp-response.ts';
 import { otlpTokenOf } from './otlp-token.ts';
+import { decodeProtobuf } from './protobuf/decode-protobuf.ts';
 import { type DecodedRequest, SIGNALS, type Signal } from './signals.ts';
 import type { IngestResult, Sink } from './sink.ts';
 

@@ -1,8 +1,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
-import type { Answer } from './answer.ts';
-import { BodyRoom } from './body.ts';
 import { exchange } from './exchange.ts';
+import { BodyRoom } from './otlp-body.ts';
+import type { Answer } from './otlp-response.ts';
 import type { Sink } from './sink.ts';
 
 export interface ReceiverOptions {

@@ -11,12 +11,12 @@ import {
   toJsonValue,
 } from '../model/json.ts';
 import { isoFromMs } from '../model/time.ts';
-import { withTaskIds } from './active.ts';
-import { type TaskInput, taskIdAttributes } from './attempt.ts';
 import { readTraceparent } from './carrier.ts';
 import { type Moment, mintMoment, mintTaskId } from './mint.ts';
-import { QueuedTask } from './queued-task.ts';
 import { failureOf, Scope } from './scope.ts';
+import { type TaskInput, taskIdAttributes } from './task/attempt.ts';
+import { QueuedTask } from './task/queued-task.ts';
+import { withTaskIds } from './task-context.ts';
 import { unverifiedText } from './unverified-text.ts';
 
 /** What of an HTTP request a delivery needs; Node's, Express 4's and Express 5's requests all fit. */

@@ -1,5 +1,5 @@
 import { monotonicFactory } from 'ulid';
-import type { OutputPlace, RunOrigin } from '../model/agent.ts';
+import type { OutputPlace, RunOrigin } from '../model/agent-output.ts';
 import { isoFromMs } from '../model/time.ts';
 
 /** Sixteen ids' worth: the system's random numbers cost a call, not a byte. */

@@ -1,5 +1,5 @@
 import type { Books } from '../books.ts';
-import { sendJson } from './answer.ts';
+import { sendJson } from './json-response.ts';
 import { createHandler, type HttpHandler } from './routes.ts';
 
 export interface ServeHealthOptions {

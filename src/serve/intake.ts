@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
-import { readBody } from './body.ts';
 import { describeIssues } from './query.ts';
+import { readBody } from './request-body.ts';
 
 /** What `POST /tasks` asks for. */
 export interface TaskOrder {

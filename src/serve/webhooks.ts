@@ -3,7 +3,7 @@ import type { DeliveryQuery } from '../model/delivery.ts';
 import { DELIVERY_OUTCOMES } from '../model/documents.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
-import { sendJson } from './answer.ts';
+import { sendJson } from './json-response.ts';
 import { filter, limit, readQuery, time } from './query.ts';
 import type { Reader } from './reader.ts';
 import type { Answer, Methods } from './routes.ts';

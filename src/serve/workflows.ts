@@ -3,7 +3,7 @@ import { checkWorkflowId, isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import type { JsonObject, JsonValue } from '../model/json.ts';
 import { workflowTraceLinks } from '../model/trace-url.ts';
 import type { StoredWorkflow } from '../model/workflow.ts';
-import { arrayText, objectText, sendJson, streamJson } from './answer.ts';
+import { arrayText, objectText, sendJson, streamJson } from './json-response.ts';
 import type { Reader } from './reader.ts';
 import type { Answer, Methods, RoutedRequest } from './routes.ts';
 import { readEventsQuery, readFeedQuery, readWorkflowQuery } from './workflow-query.ts';

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { basename, delimiter, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DIALECT_NAMES } from '../agent/dialects.ts';
+import { DIALECT_NAMES } from '../agent/dialects/dialects.ts';
 import { type Config, inheritedEnvironment } from '../config/config.ts';
 import { type AgentConfig, type PhaseConfig, SAMPLE_AGENT } from '../config/config-file.ts';
 import { TasktrailError } from '../errors.ts';

@@ -2,8 +2,8 @@ import { isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import { readIso } from '../model/time.ts';
 import { isOfQueue, type Job, type Queue } from '../queue/queue.ts';
-import { describeRequeue } from '../record/absent-task.ts';
 import { carrierOf } from '../record/carrier.ts';
+import { describeRequeue } from '../record/task/absent-task.ts';
 import type { Reader } from '../serve/reader.ts';
 
 /** A page of the list at a time. */

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { hasLivingRun, isFollowedElsewhere } from '../agent/left-runs.ts';
+import { hasLivingRun, isFollowedElsewhere } from '../agent/orphan-runs.ts';
 import type { Config } from '../config/config.ts';
 import type { AbortCause, Job, JobRun, Queue } from '../queue/queue.ts';
-import { closeTask } from '../record/absent-task.ts';
-import { recordAttempt } from '../record/attempt.ts';
-import type { Task } from '../record/task.ts';
-import type { Workflow } from '../record/workflow.ts';
+import { closeTask } from '../record/task/absent-task.ts';
+import { recordAttempt } from '../record/task/attempt.ts';
+import type { Task } from '../record/task/task.ts';
+import type { Workflow } from '../record/workflow/workflow.ts';
 import type { Reader } from '../serve/reader.ts';
 import { cancelWorkflows, findOpenWorkflows } from '../trail/lost-workflow.ts';
 import { resumeWorkflow } from '../trail/resume-workflow.ts';

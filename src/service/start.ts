@@ -5,16 +5,16 @@ import { messageOf, TasktrailError } from '../errors.ts';
 import { idGenerator, logRecordProcessor, spanProcessor } from '../export/otel-recorder.ts';
 import type { Queue } from '../queue/queue.ts';
 import { installAgentRunner } from '../trail/agent-runner.ts';
-import { watchLeftRuns } from '../trail/left-runs.ts';
+import { watchLeftRuns } from '../trail/orphan-sweep.ts';
 import { agentFolder, openTrail, type Trail } from '../trail/trail.ts';
 import { checkAgents } from './commands.ts';
-import { Desk } from './desk.ts';
 import { type HttpService, listen } from './listen.ts';
 import { openQueue } from './open-queue.ts';
 import { ReasonLines } from './reason-lines.ts';
 import { requeueUnfinished } from './requeue.ts';
 import { runTask } from './run-task.ts';
 import { ServiceMetrics } from './service-metrics.ts';
+import { Desk } from './task-intake.ts';
 import { createWebApp } from './web-app.ts';
 
 /** At shutdown: answers in flight, then agents that are told to stop, then the journal. Ten seconds are what container engines give. */

@@ -10,7 +10,7 @@ import type { Trail } from '../trail/trail.ts';
 import { createLedger } from '../webhooks/ledger.ts';
 import { receiveWebhooks, type WebhookHandler } from '../webhooks/receive-webhooks.ts';
 import { commandNames, planFor } from './commands.ts';
-import type { Desk } from './desk.ts';
+import type { Desk } from './task-intake.ts';
 
 export interface WebAppParts {
   readonly config: Config;

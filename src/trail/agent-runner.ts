@@ -1,16 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findDialect } from '../agent/dialects.ts';
-import { endRun, forgetRuns } from '../agent/left-runs.ts';
-import { fingerprintOf, type LeftRun, recallRun } from '../agent/recall.ts';
+import { findDialect } from '../agent/dialects/dialects.ts';
+import { endRun, forgetRuns } from '../agent/orphan-runs.ts';
+import { fingerprintOf, type LeftRun, recallRun } from '../agent/resume-run.ts';
 import { type AgentProcessOptions, adoptAgentProcess, runAgentProcess } from '../agent/run-agent.ts';
 import { inheritedEnvironment } from '../config/config.ts';
 import { messageOf } from '../errors.ts';
 import { ATTR } from '../model/attributes.ts';
 import { checkId } from '../model/ids.ts';
 import { otlpTokenOf } from '../receive/otlp-token.ts';
-import { type AgentRunner, setAgentRunner } from '../record/agent-runner.ts';
+import { type AgentRunner, setAgentRunner } from '../record/task/agent-port.ts';
 import { findHolder } from '../store/lock.ts';
 import { activeTrail, agentFolder, type Trail } from './trail.ts';
 

@@ -3,8 +3,8 @@ import { ATTR } from '../model/attributes.ts';
 import { isWorkflowId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { StoredWorkflow } from '../model/workflow.ts';
-import { withTaskIds } from '../record/active.ts';
-import { continueWorkflow } from '../record/workflow.ts';
+import { withTaskIds } from '../record/task-context.ts';
+import { continueWorkflow } from '../record/workflow/workflow.ts';
 
 /** Of a workflow that has no end yet. */
 const OPEN = ['running', 'waiting'];

@@ -1,9 +1,9 @@
 import { messageOf } from '../errors.ts';
 import type { JsonObject } from '../model/json.ts';
-import { closeTask } from '../record/absent-task.ts';
-import { HEARTBEAT_SECONDS } from '../record/heartbeat.ts';
 import { activeRecorder } from '../record/recorder.ts';
-import type { Vital, Vitals } from '../store/write/vitals.ts';
+import { closeTask } from '../record/task/absent-task.ts';
+import { HEARTBEAT_SECONDS } from '../record/task/heartbeat.ts';
+import type { Vital, Vitals } from '../store/write/liveness.ts';
 import { cancelWorkflows, findOpenWorkflows, type WorkflowReader } from './lost-workflow.ts';
 
 /** How often silence is measured: small beside what is waited for. */

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { HOLDER } from '../journal/destination.ts';
 import { checkWorkflowId } from '../model/ids.ts';
-import type { KnownWorkflow } from '../record/known-workflow.ts';
-import { type ResumeOptions, resumeKnownWorkflow } from '../record/orchestration.ts';
-import type { Workflow } from '../record/workflow.ts';
+import type { KnownWorkflow } from '../record/workflow/known-workflow.ts';
+import { type ResumeOptions, resumeKnownWorkflow } from '../record/workflow/orchestration.ts';
+import type { Workflow } from '../record/workflow/workflow.ts';
 import { activeTrail, type Trail } from './trail.ts';
 
 /** What this process recorded a moment ago is stored within some 50 ms; a destination that is away keeps nobody waiting. */

@@ -17,8 +17,8 @@ import type { DirectoryLock } from '../store/lock.ts';
 import { createReader } from '../store/read/reader.ts';
 import { createSenders, destinationsOf } from './destinations.ts';
 import { type Holder, lockDirectory, startHolder } from './holder.ts';
-import { AGENT_FOLDER } from './left-runs.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
+import { AGENT_FOLDER } from './orphan-sweep.ts';
 import { resourceOf } from './resource.ts';
 
 /** How often segments of dead processes are looked for. */

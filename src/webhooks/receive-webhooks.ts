@@ -1,16 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createHandler, type HttpHandler, type Methods } from '../serve/routes.ts';
-import { BodyGate, type BodyLimits } from './body.ts';
-import { type CustomOptions, createCustom } from './custom.ts';
-import { FloodGauge } from './flood.ts';
-import { createGithub, type GithubOptions } from './github.ts';
-import { createJira, type JiraOptions } from './jira.ts';
+import { BodyGate, type BodyLimits } from './body-gate.ts';
+import { FloodGauge } from './flood-gauge.ts';
 import type { DeliveryLedger } from './ledger.ts';
 import type { Provider } from './provider.ts';
 import { type ReceiverParts, receive } from './receiver.ts';
 import { Redeliveries } from './redeliveries.ts';
-import { createSlack, type SlackOptions } from './slack.ts';
-import type { WebhookTask } from './tasks.ts';
+import { type CustomOptions, createCustom } from './senders/custom.ts';
+import { createGithub, type GithubOptions } from './senders/github.ts';
+import { createJira, type JiraOptions } from './senders/jira.ts';
+import { createSlack, type SlackOptions } from './senders/slack.ts';
+import type { WebhookTask } from './webhook-tasks.ts';
 
 export interface ReceiveWebhooksOptions {
   readonly github?: GithubOptions | undefined;

@@ -4,11 +4,11 @@ import { messageOf } from '../errors.ts';
 import { type Delivery, startDelivery } from '../record/delivery.ts';
 import { type Moment, mintMoment } from '../record/mint.ts';
 import { activeRecorder } from '../record/recorder.ts';
-import { sendJson } from '../serve/answer.ts';
+import { sendJson } from '../serve/json-response.ts';
 import { ANSWER_HEADERS, problemStatus } from '../serve/problem.ts';
-import type { BodyGate } from './body.ts';
+import type { BodyGate } from './body-gate.ts';
 import { type CommandMatch, matchCommands } from './command.ts';
-import type { FloodGauge } from './flood.ts';
+import type { FloodGauge } from './flood-gauge.ts';
 import { headersOf, type WebhookHeaders } from './headers.ts';
 import type {
   Provider,
@@ -20,7 +20,7 @@ import type {
 } from './provider.ts';
 import type { Redeliveries } from './redeliveries.ts';
 import { RejectedDelivery } from './rejection.ts';
-import { matchFields, startTasks, type TaskTaker } from './tasks.ts';
+import { matchFields, startTasks, type TaskTaker } from './webhook-tasks.ts';
 
 export interface ReceiverOptions extends TaskTaker {
   readonly trigger: string;

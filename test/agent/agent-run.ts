@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AgentProcessOptions, runAgentProcess } from '../../src/agent/run-agent.ts';
-import type { AgentOutcome, AgentOutput, AgentRecording, OutputPlace } from '../../src/model/agent.ts';
+import type { AgentOutcome, AgentOutput, AgentRecording, OutputPlace } from '../../src/model/agent-output.ts';
 
 /** A recording that keeps what it is given, in order. */
 export class KeptRecording implements AgentRecording {

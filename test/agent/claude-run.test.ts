@@ -1,7 +1,7 @@
 import { copyFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { AgentOutcome } from '../../src/model/agent.ts';
+import type { AgentOutcome } from '../../src/model/agent-output.ts';
 import { type KeptRecording, Workshop } from './agent-run.ts';
 
 let shop: Workshop;

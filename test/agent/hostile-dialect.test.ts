@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { claude } from '../../src/agent/claude.ts';
-import { codex } from '../../src/agent/codex.ts';
-import type { Dialect } from '../../src/agent/dialect.ts';
-import { gemini } from '../../src/agent/gemini.ts';
-import { opencode } from '../../src/agent/opencode.ts';
-import { text } from '../../src/agent/text.ts';
+import { claude } from '../../src/agent/dialects/claude.ts';
+import { codex } from '../../src/agent/dialects/codex.ts';
+import type { Dialect } from '../../src/agent/dialects/dialect.ts';
+import { gemini } from '../../src/agent/dialects/gemini.ts';
+import { opencode } from '../../src/agent/dialects/opencode.ts';
+import { text } from '../../src/agent/dialects/text.ts';
 import { OUTPUT_TYPES } from '../../src/model/documents.ts';
 import { brief, linesOf, type Reading, readLines, readObjects, recordingsIn } from './reading.ts';
 

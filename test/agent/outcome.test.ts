@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { NO_LAST_WORD, UNKNOWN_USAGE, type Verdict } from '../../src/agent/dialect.ts';
-import { findDialect } from '../../src/agent/dialects.ts';
+import { NO_LAST_WORD, UNKNOWN_USAGE, type Verdict } from '../../src/agent/dialects/dialect.ts';
+import { findDialect } from '../../src/agent/dialects/dialects.ts';
 import { exitOf } from '../../src/agent/exit-status.ts';
 import { judge, type RunEnd, StderrTail } from '../../src/agent/outcome.ts';
-import type { AgentOutcome } from '../../src/model/agent.ts';
+import type { AgentOutcome } from '../../src/model/agent-output.ts';
 import { linesOf, readLines, recordingsIn } from './reading.ts';
 
 const SILENT: Verdict = { success: undefined, result: 'so far', error: null, usage: UNKNOWN_USAGE };

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Dialect, DialectReader } from '../../src/agent/dialect.ts';
-import type { AgentOutput } from '../../src/model/agent.ts';
+import type { Dialect, DialectReader } from '../../src/agent/dialects/dialect.ts';
+import type { AgentOutput } from '../../src/model/agent-output.ts';
 
 export interface Reading {
   readonly reader: DialectReader;

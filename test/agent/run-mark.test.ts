@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { endLeftRun, findLeftRuns } from '../../src/agent/left-runs.ts';
+import { endLeftRun, findLeftRuns } from '../../src/agent/orphan-runs.ts';
 import { claimRun, markRun, readMark } from '../../src/agent/run-mark.ts';
 import { identityOf, ownIdentity } from '../../src/system/process-identity.ts';
 

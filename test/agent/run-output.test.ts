@@ -5,13 +5,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Child, ChildExit } from '../../src/agent/child.ts';
-import { claude } from '../../src/agent/claude.ts';
-import type { Dialect, DialectReader, Verdict } from '../../src/agent/dialect.ts';
-import { gemini } from '../../src/agent/gemini.ts';
+import { claude } from '../../src/agent/dialects/claude.ts';
+import type { Dialect, DialectReader, Verdict } from '../../src/agent/dialects/dialect.ts';
+import { gemini } from '../../src/agent/dialects/gemini.ts';
+import { text } from '../../src/agent/dialects/text.ts';
 import { RunFolder } from '../../src/agent/run-folder.ts';
 import { RunOutput } from '../../src/agent/run-output.ts';
-import { text } from '../../src/agent/text.ts';
-import type { AgentOutput, OutputPlace, OutputStream } from '../../src/model/agent.ts';
+import type { AgentOutput, OutputPlace, OutputStream } from '../../src/model/agent-output.ts';
 import { KeptRecording } from './agent-run.ts';
 import { linesOf, readLines } from './reading.ts';
 

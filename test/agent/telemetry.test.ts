@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DIALECT_NAMES, findDialect } from '../../src/agent/dialects.ts';
+import { DIALECT_NAMES, findDialect } from '../../src/agent/dialects/dialects.ts';
 
 const ENDPOINT = 'http://127.0.0.1:4318';
 

@@ -15,12 +15,12 @@ import {
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { encodeLogRecord } from '../../src/export/encode.ts';
 import { logRecordProcessor, OtelRecorder, spanProcessor } from '../../src/export/otel-recorder.ts';
-import { partsOf, requestBody } from '../../src/export/request.ts';
+import { partsOf, requestBody } from '../../src/export/otlp-request.ts';
 import type { Journal } from '../../src/journal/journal.ts';
 import { derivedSpanId, derivedTraceId } from '../../src/model/workflow-span.ts';
-import { recordTask } from '../../src/record/attempt.ts';
-import { resumeKnownWorkflow, startWorkflow } from '../../src/record/orchestration.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
+import { recordTask } from '../../src/record/task/attempt.ts';
+import { resumeKnownWorkflow, startWorkflow } from '../../src/record/workflow/orchestration.ts';
 import { openJournal, readSegments, tempDir } from '../support/journal-records.ts';
 import { startCollector, startSending } from './fixture.ts';
 

@@ -1,7 +1,7 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { expect } from 'vitest';
 import type { PlainLogRecord, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
-import { decodeProtobuf } from '../../src/receive/decode-protobuf.ts';
+import { decodeProtobuf } from '../../src/receive/protobuf/decode-protobuf.ts';
 import { type DecodedRequest, SIGNALS, type Signal } from '../../src/receive/signals.ts';
 
 export const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';

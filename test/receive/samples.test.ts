@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
 import { decodeJson } from '../../src/receive/decode-json.ts';
-import { decodeProtobuf } from '../../src/receive/decode-protobuf.ts';
+import { decodeProtobuf } from '../../src/receive/protobuf/decode-protobuf.ts';
 import type { DecodedRequest } from '../../src/receive/signals.ts';
 import { LOGS, TRACES } from './requests.ts';
 

@@ -8,8 +8,8 @@ import type { WorkflowFact } from '../../src/project/change.ts';
 import { projectLog } from '../../src/project/log-record.ts';
 import { WorkflowFold } from '../../src/project/workflow-fold.ts';
 import { SIGNALS } from '../../src/receive/signals.ts';
-import type { KnownWorkflow } from '../../src/record/known-workflow.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
+import type { KnownWorkflow } from '../../src/record/workflow/known-workflow.ts';
 
 /** What processes recorded, one after the other, as it would be on disk: real records, received and projected. */
 export class Ledger {

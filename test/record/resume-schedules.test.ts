@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import type { JsonValue } from '../../src/model/json.ts';
 import type { WorkflowFold } from '../../src/project/workflow-fold.ts';
-import type { KnownWorkflow } from '../../src/record/known-workflow.ts';
-import { resumeKnownWorkflow, startWorkflow } from '../../src/record/orchestration.ts';
-import type { Phase } from '../../src/record/phase.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
-import type { Step } from '../../src/record/step.ts';
-import type { Workflow } from '../../src/record/workflow.ts';
+import type { KnownWorkflow } from '../../src/record/workflow/known-workflow.ts';
+import { resumeKnownWorkflow, startWorkflow } from '../../src/record/workflow/orchestration.ts';
+import type { Phase } from '../../src/record/workflow/phase.ts';
+import type { Step } from '../../src/record/workflow/step.ts';
+import type { Workflow } from '../../src/record/workflow/workflow.ts';
 import { Ledger } from './ledger.ts';
 
 interface StepPlan {

@@ -1,9 +1,9 @@
 import { expect, test, vi } from 'vitest';
 import type { WorkflowLevel } from '../../src/model/workflow.ts';
-import { recordTask } from '../../src/record/attempt.ts';
-import { resumeKnownWorkflow, startWorkflow } from '../../src/record/orchestration.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
-import type { Workflow } from '../../src/record/workflow.ts';
+import { recordTask } from '../../src/record/task/attempt.ts';
+import { resumeKnownWorkflow, startWorkflow } from '../../src/record/workflow/orchestration.ts';
+import type { Workflow } from '../../src/record/workflow/workflow.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 
 /** Begins a workflow with a phase and a step in it, and is gone. */

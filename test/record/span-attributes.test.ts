@@ -1,12 +1,12 @@
 import { SpanStatusCode } from '@opentelemetry/api';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base';
 import { expect, test } from 'vitest';
-import type { AgentOutcome, AgentOutput, AgentRecording } from '../../src/model/agent.ts';
-import { setAgentRunner } from '../../src/record/agent-runner.ts';
-import { recordAttempt, recordTask } from '../../src/record/attempt.ts';
+import type { AgentOutcome, AgentOutput, AgentRecording } from '../../src/model/agent-output.ts';
 import { startDelivery } from '../../src/record/delivery.ts';
-import { recordWorkflow, resumeKnownWorkflow } from '../../src/record/orchestration.ts';
-import type { Task } from '../../src/record/task.ts';
+import { setAgentRunner } from '../../src/record/task/agent-port.ts';
+import { recordAttempt, recordTask } from '../../src/record/task/attempt.ts';
+import type { Task } from '../../src/record/task/task.ts';
+import { recordWorkflow, resumeKnownWorkflow } from '../../src/record/workflow/orchestration.ts';
 import { installMemory, type MemoryRecorder } from '../support/memory-recorder.ts';
 
 /** What `span_metrics` makes labels of. */

@@ -3,10 +3,14 @@ import { expect, test } from 'vitest';
 import { WORKFLOW_EVENT_TYPES } from '../../src/model/events.ts';
 import type { Fact } from '../../src/model/fact.ts';
 import { checkPayload } from '../../src/model/workflow-payloads.ts';
-import { recordTask } from '../../src/record/attempt.ts';
-import { recordWorkflow, resumeKnownWorkflow, startWorkflow } from '../../src/record/orchestration.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
 import { activeScope } from '../../src/record/scope.ts';
+import { recordTask } from '../../src/record/task/attempt.ts';
+import {
+  recordWorkflow,
+  resumeKnownWorkflow,
+  startWorkflow,
+} from '../../src/record/workflow/orchestration.ts';
 import { installMemory, type MemoryRecorder } from '../support/memory-recorder.ts';
 
 const ATTEMPT = 'tasktrail.event.attempt';

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { DIALECT_NAMES } from '../../agent/dialects.ts';
+import { DIALECT_NAMES } from '../../agent/dialects/dialects.ts';
 
 /** How each program is told to print what its dialect reads. */
 const GUESSES: readonly {

@@ -1,14 +1,14 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isatty } from 'node:tty';
-import { DIALECT_NAMES } from '../../agent/dialects.ts';
+import { DIALECT_NAMES } from '../../agent/dialects/dialects.ts';
 import { type Config, inheritedEnvironment, loadConfig } from '../../config/config.ts';
 import { TasktrailError } from '../../errors.ts';
-import type { AgentOutcome, RunAgentOptions } from '../../model/agent.ts';
+import type { AgentOutcome, RunAgentOptions } from '../../model/agent-output.ts';
 import { taskTraceLinks } from '../../model/trace-url.ts';
-import { startTask } from '../../record/attempt.ts';
 import { readTraceparent } from '../../record/carrier.ts';
-import { AgentFailedError } from '../../record/task.ts';
+import { startTask } from '../../record/task/attempt.ts';
+import { AgentFailedError } from '../../record/task/task.ts';
 import { amountsText } from '../terminal/line-format.ts';
 import { TerminalStream } from '../terminal/terminal-stream.ts';
 import { escapeLine } from '../terminal/terminal-text.ts';

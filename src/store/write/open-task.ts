@@ -12,10 +12,10 @@ import { restoreTask } from '../compress.ts';
 import { TASK_FILES, type TaskFile, taskDir } from '../layout.ts';
 import { LineFile, type NewLine, type ReadKey } from './line-file.ts';
 import { eventKey, factKey, isFactLine, jsonLine, scopeOf, spanLine, traceKey } from './line-keys.ts';
+import type { TaskState, Vitals } from './liveness.ts';
 import { type StoreObserver, tell } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
 import { ToldEnd } from './task-end.ts';
-import type { TaskState, Vitals } from './vitals.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
 

@@ -9,6 +9,7 @@ import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { isoOfSpan } from './line-keys.ts';
+import { Vitals } from './liveness.ts';
 import type { StoreObserver } from './observer.ts';
 import { OpenTask, type TaskChange } from './open-task.ts';
 import { OpenUnits } from './open-units.ts';
@@ -16,7 +17,6 @@ import { OpenWorkflow, type WorkflowChange } from './open-workflow.ts';
 import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusals, unavailable } from './refusals.ts';
 import { type Entry, push, type SortedBatch, sortBatch } from './sorted-batch.ts';
-import { Vitals } from './vitals.ts';
 
 /** Everything that time brings is counted in seconds. */
 const TICK_MS = 1_000;

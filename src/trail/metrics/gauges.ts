@@ -2,7 +2,7 @@ import type { Books } from '../../books.ts';
 import type { GaugePoint, GaugeReading } from '../../export/gauge-producer.ts';
 import { ATTR } from '../../model/attributes.ts';
 import type { Queue } from '../../queue/queue.ts';
-import type { Vital } from '../../store/write/vitals.ts';
+import type { Vital } from '../../store/write/liveness.ts';
 import type { MetricLabels } from './labels.ts';
 
 /** Rows of a table that a person reads; more are in the list of tasks. */

@@ -5,14 +5,14 @@ import { ATTR } from '../../model/attributes.ts';
 import { DELIVERY_OUTCOMES, type DeliveryLine } from '../../model/documents.ts';
 import { objectOf } from '../../model/json.ts';
 import { COMPLETENESS_FLAGS } from '../../model/workflow.ts';
+import type { Vitals } from '../../store/write/liveness.ts';
 import type { StoreObserver, TaskEnd, WorkflowEnd } from '../../store/write/observer.ts';
-import type { Vitals } from '../../store/write/vitals.ts';
-import { AMOUNTS, newAmounts } from './amounts.ts';
 import { type FailedReader, FailedTasks } from './failed-tasks.ts';
 import { runningTasks, unreadyParts } from './gauges.ts';
 import { MetricLabels } from './labels.ts';
 import { observeBooks, observeJournal, type PendingJournal } from './process.ts';
 import { reasonWord } from './reasons.ts';
+import { AMOUNTS, newAmounts } from './usage-delta.ts';
 
 const STATUS = 'tasktrail.task.status';
 const SOURCE = 'tasktrail.task.source';

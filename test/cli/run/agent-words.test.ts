@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DIALECT_NAMES } from '../../../src/agent/dialects.ts';
+import { DIALECT_NAMES } from '../../../src/agent/dialects/dialects.ts';
 import { agentName, commandLine, guessDialect } from '../../../src/cli/run/agent-words.ts';
 
 test.each([

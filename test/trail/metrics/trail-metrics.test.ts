@@ -6,8 +6,8 @@ import { createMetricReaders, type MetricReaders } from '../../../src/export/met
 import type { DeliveryLine, FinalResult, Metadata, ResultMetrics } from '../../../src/model/documents.ts';
 import type { JsonValue } from '../../../src/model/json.ts';
 import type { CompletenessFlag, WorkflowDocument } from '../../../src/model/workflow.ts';
+import { type TaskState, Vitals } from '../../../src/store/write/liveness.ts';
 import type { TaskEnd } from '../../../src/store/write/observer.ts';
-import { type TaskState, Vitals } from '../../../src/store/write/vitals.ts';
 import { TrailMetrics } from '../../../src/trail/metrics/trail-metrics.ts';
 import { parseMetrics, type Sample, sumOf } from '../../support/metrics-text.ts';
 

@@ -1,0 +1,81 @@
+import type { Amounts, Usage } from '../../model/documents.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
+import { NO_LAST_WORD, UNKNOWN_USAGE, type Verdict } from './dialect.ts';
+import { type Amount, amount, saysNothing, sum, withModels } from './usage-counts.ts';
+
+/** What Claude Code's last `result` line says; undefined when it printed none, which is a failure without a reason. */
+export function claudeVerdict(line: JsonObject | undefined): Verdict {
+  if (line === undefined) return NO_LAST_WORD;
+  // An API failure has the subtype "success", and an exhausted turn limit may lack is_error: both must agree.
+  const success = !isError(line.is_error) && line.subtype === 'success' && !isCutOff(line.terminal_reason);
+  const result = typeof line.result === 'string' ? line.result : null;
+  return {
+    success,
+    result: success ? result : null,
+    error: success ? null : (nonEmpty(result) ?? describeFailure(line)),
+    usage: usageOf(line),
+  };
+}
+
+function isError(value: JsonValue | undefined): boolean {
+  return value !== undefined && value !== null && value !== false;
+}
+
+/** `aborted_streaming`, `aborted_tools`: somebody interrupted it. `api_error`: it gave up. */
+function isCutOff(reason: JsonValue | undefined): boolean {
+  return typeof reason === 'string' && (reason === 'api_error' || reason.startsWith('aborted'));
+}
+
+function describeFailure(line: JsonObject): string {
+  const reasons = [line.subtype, line.terminal_reason].filter(
+    (reason) => typeof reason === 'string' && reason !== 'success',
+  );
+  const errors = Array.isArray(line.errors) ? line.errors.filter((error) => typeof error === 'string') : [];
+  const what = reasons.length === 0 ? 'failed without a reason' : reasons.join(', ');
+  return errors.length === 0 ? what : `${what}: ${errors.join('; ')}`;
+}
+
+/**
+ * From `modelUsage`, which covers the whole run with its sub-agents. `usage` beside it covers the main thread of one
+ * turn, and is all zeros after an interruption; it is never read.
+ */
+function usageOf(line: JsonObject): Usage {
+  const costUsd = amount(line.total_cost_usd);
+  if (!isJsonObject(line.modelUsage)) return { ...UNKNOWN_USAGE, costUsd: costUsd === 0 ? null : costUsd };
+  const rows = Object.entries(line.modelUsage).flatMap(([name, row]) =>
+    isJsonObject(row) ? [[name, row] as const] : [],
+  );
+  const models = rows.map(([name, row]) => [name, amountsOf(row)] as const);
+  // Without any count the zeros of the line stand for "not known": a request that failed may have been billed.
+  if (models.every(([, amounts]) => saysNothing(amounts))) return UNKNOWN_USAGE;
+  const total = (kind: keyof Amounts): Amount => sum(models.map(([, amounts]) => amounts[kind] ?? null));
+  const usage = {
+    costUsd: rows.some(([, row]) => isGuess(row)) ? null : costUsd,
+    inputTokens: total('inputTokens'),
+    outputTokens: total('outputTokens'),
+    cacheReadInputTokens: total('cacheReadInputTokens'),
+    cacheCreationInputTokens: total('cacheCreationInputTokens'),
+  };
+  return withModels(usage, models);
+}
+
+function amountsOf(row: JsonObject): Amounts {
+  const cacheReadInputTokens = amount(row.cacheReadInputTokens);
+  const cacheCreationInputTokens = amount(row.cacheCreationInputTokens);
+  return {
+    costUsd: isGuess(row) ? null : amount(row.costUSD),
+    inputTokens: sum([amount(row.inputTokens), cacheReadInputTokens, cacheCreationInputTokens]),
+    outputTokens: amount(row.outputTokens),
+    cacheReadInputTokens,
+    cacheCreationInputTokens,
+  };
+}
+
+/** A model without a list price is printed with a guess. */
+function isGuess(row: JsonObject): boolean {
+  return row.costBasis === 'unknown';
+}
+
+function nonEmpty(value: string | null): string | null {
+  return value === null || value.trim() === '' ? null : value;
+}

@@ -1,0 +1,176 @@
+import type { AgentOutput } from '../../model/agent-output.ts';
+import { isJsonObject, type JsonObject, toJsonValue } from '../../model/json.ts';
+import { claudeVerdict } from './claude-result.ts';
+import { type Dialect, type DialectReader, outputOf, type Verdict } from './dialect.ts';
+import { fields, isList, parseObjectLine, rawSystem, unknownMessage, withMore } from './json-line.ts';
+import { contentText, ToolNames, toolCall } from './tool-use.ts';
+
+/** Claude Code with `--output-format stream-json --verbose`. */
+export const claude: Dialect = {
+  name: 'claude',
+  open: () => new ClaudeReader(),
+  telemetryEnv: (endpoint, headers) => ({
+    CLAUDE_CODE_ENABLE_TELEMETRY: '1',
+    // Without it there are no spans.
+    CLAUDE_CODE_ENHANCED_TELEMETRY_BETA: '1',
+    OTEL_LOGS_EXPORTER: 'otlp',
+    OTEL_TRACES_EXPORTER: 'otlp',
+    // Nothing here takes metrics, and their figures come in the logs too.
+    OTEL_METRICS_EXPORTER: 'none',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+    OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+    ...(headers !== undefined && { OTEL_EXPORTER_OTLP_HEADERS: headers }),
+  }),
+};
+
+/** The model name of messages that the CLI writes in the model's place, mostly API errors. */
+const SYNTHETIC_MODEL = '<synthetic>';
+
+const SYSTEM_FIELDS = ['subtype', 'session_id', 'model', 'agent_id'];
+const MESSAGE_FIELDS = ['parent_tool_use_id', 'agent_id', 'subagent_type', 'aborted'];
+const ERROR_FIELDS = ['error', 'api_error', 'api_error_status', 'api_error_type'];
+const RESULT_FIELDS = [
+  'subtype',
+  'is_error',
+  'num_turns',
+  'duration_ms',
+  'duration_api_ms',
+  'stop_reason',
+  'terminal_reason',
+  'api_error_status',
+  'total_cost_usd',
+  'result_index',
+  'session_id',
+];
+
+class ClaudeReader implements DialectReader {
+  #model: string | null = null;
+  #last: JsonObject | undefined;
+  readonly #toolNames = new ToolNames();
+
+  get model(): string | null {
+    return this.#model;
+  }
+
+  read(line: string, partial: boolean): readonly AgentOutput[] {
+    const message = partial ? undefined : parseObjectLine(line);
+    if (message === undefined) return [outputOf(line, partial)];
+    switch (message.type) {
+      case 'system':
+        return [this.#system(message, line)];
+      case 'assistant':
+        return this.#assistant(message, line);
+      case 'user':
+        return this.#user(message, line);
+      case 'result':
+        return [this.#result(message)];
+      case 'stream_event':
+        // Pieces of a message that comes again, whole, as `assistant`.
+        return [];
+      default:
+        return [unknownMessage(line, message)];
+    }
+  }
+
+  end(): readonly AgentOutput[] {
+    return [];
+  }
+
+  verdict(): Verdict {
+    return claudeVerdict(this.#last);
+  }
+
+  #system(message: JsonObject, line: string): AgentOutput {
+    if (message.subtype === 'init' && typeof message.model === 'string') this.#model = message.model;
+    if (message.subtype === 'thinking_tokens') {
+      // Several a second while the model thinks: the count is all that they say.
+      const more = fields(message, ['subtype', 'estimated_tokens']);
+      return {
+        type: 'system',
+        content: `thinking_tokens ${String(message.estimated_tokens ?? '')}`.trim(),
+        more,
+      };
+    }
+    return rawSystem(line, fields(message, SYSTEM_FIELDS));
+  }
+
+  #assistant(line: JsonObject, raw: string): readonly AgentOutput[] {
+    const blocks = blocksOf(line);
+    if (blocks === undefined) return [unknownMessage(raw, line)];
+    const model = isJsonObject(line.message) ? line.message.model : undefined;
+    const inSubAgent = typeof line.parent_tool_use_id === 'string';
+    if (this.#model === null && !inSubAgent && typeof model === 'string' && model !== SYNTHETIC_MODEL)
+      this.#model = model;
+    const failed = model === SYNTHETIC_MODEL || line.is_api_error_message === true;
+    const more = fields(line, failed ? [...MESSAGE_FIELDS, ...ERROR_FIELDS] : MESSAGE_FIELDS);
+    return blocks.map((block) => withMore(this.#assistantBlock(block, failed), more));
+  }
+
+  #assistantBlock(block: JsonObject, failed: boolean): AgentOutput {
+    if (typeof block.text === 'string') return { type: failed ? 'error' : 'output', content: block.text };
+    if (typeof block.thinking === 'string') return { type: 'thinking', content: block.thinking };
+    return this.#toolBlock(block) ?? otherBlock(block);
+  }
+
+  #user(line: JsonObject, raw: string): readonly AgentOutput[] {
+    const blocks = blocksOf(line);
+    if (blocks === undefined) return [unknownMessage(raw, line)];
+    const more = fields(line, [...MESSAGE_FIELDS, 'isSynthetic'], { isSynthetic: 'is_synthetic' });
+    // The CLI cuts long results itself, and says where the whole one is.
+    const details = isJsonObject(line.tool_use_result)
+      ? fields(line.tool_use_result, ['persistedOutputPath'], {
+          persistedOutputPath: 'persisted_output_path',
+        })
+      : {};
+    return blocks.map((block) => {
+      if (typeof block.text === 'string')
+        return { type: 'system', content: block.text, more: { ...more, role: 'user' } };
+      const output = this.#toolBlock(block) ?? otherBlock(block);
+      return withMore(output, output.type === 'tool_result' ? { ...more, ...details } : more);
+    });
+  }
+
+  /** Also the blocks of tools that run at the API: `server_tool_use`, `web_search_tool_result`. */
+  #toolBlock(block: JsonObject): AgentOutput | undefined {
+    const type = typeof block.type === 'string' ? block.type : '';
+    if (type.endsWith('tool_use') && typeof block.name === 'string') {
+      this.#toolNames.called(block.id, block.name);
+      return toolCall({ name: block.name, input: block.input, id: block.id });
+    }
+    if (!type.endsWith('tool_result')) return undefined;
+    const result = {
+      type: 'tool_result',
+      content: contentText(block.content),
+      isError: block.is_error === true,
+    } as const;
+    if (typeof block.tool_use_id !== 'string') return result;
+    const toolName = this.#toolNames.nameOf(block.tool_use_id);
+    const known = toolName === undefined ? {} : { toolName };
+    return { ...result, ...known, toolUseId: block.tool_use_id };
+  }
+
+  #result(line: JsonObject): AgentOutput {
+    // Each later result counts the whole run up to itself, so the last one replaces all before it.
+    this.#last = line;
+    const verdict = claudeVerdict(line);
+    const more = {
+      ...fields(line, RESULT_FIELDS),
+      ...fields(line, ['modelUsage'], { modelUsage: 'model_usage' }),
+    };
+    return { type: 'result', content: verdict.result ?? verdict.error ?? '', more };
+  }
+}
+
+function blocksOf(line: JsonObject): readonly JsonObject[] | undefined {
+  if (!isJsonObject(line.message)) return undefined;
+  const { content } = line.message;
+  if (typeof content === 'string') return [{ type: 'text', text: content }];
+  if (!isList(content)) return undefined;
+  return content.map((block) => (isJsonObject(block) ? block : { type: 'unknown', value: block }));
+}
+
+/** Images, documents, redacted thinking: kept as they are, named by their type. */
+function otherBlock(block: JsonObject): AgentOutput {
+  const more = fields(block, ['type'], { type: 'block_type' });
+  return { type: 'system', content: JSON.stringify(toJsonValue(block)), more };
+}

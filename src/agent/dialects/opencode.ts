@@ -1,0 +1,182 @@
+import type { AgentOutput } from '../../model/agent-output.ts';
+import type { Amounts } from '../../model/documents.ts';
+import { isJsonObject, type JsonObject, objectOf, toJsonValue } from '../../model/json.ts';
+import {
+  type Dialect,
+  type DialectReader,
+  NO_LAST_WORD,
+  outputOf,
+  UNKNOWN_USAGE,
+  type Verdict,
+} from './dialect.ts';
+import { fields, parseObjectLine, rawSystem, textOrNull, unknownMessage } from './json-line.ts';
+import { contentText, ToolNames, toolCall } from './tool-use.ts';
+import { type Amount, amount, saysNothing, sum } from './usage-counts.ts';
+
+/** `opencode run --format json`. No `telemetryEnv`: it has no telemetry of its own. */
+export const opencode: Dialect = { name: 'opencode', open: () => new OpencodeReader() };
+
+/** The step asked for tools, so that another one follows. */
+const GOES_ON = 'tool-calls';
+
+/** Ends of an answer that is not whole. */
+const BAD_ENDS: ReadonlySet<string> = new Set(['error', 'length', 'content-filter']);
+
+type Ending = { readonly success: boolean; readonly error: string | null };
+
+class OpencodeReader implements DialectReader {
+  /** opencode never prints it. */
+  readonly model = null;
+  #ending: Ending | undefined;
+  #steps: Amounts | undefined;
+  #messageId: string | undefined;
+  /** The last message's text parts. */
+  #texts: string[] = [];
+  readonly #calls = new ToolNames();
+
+  read(line: string, partial: boolean): readonly AgentOutput[] {
+    const message = partial ? undefined : parseObjectLine(line);
+    if (message === undefined) return [outputOf(line, partial)];
+    const part = objectOf(message.part);
+    switch (message.type) {
+      case 'step_start':
+        // Whatever was said before: the run is open again until this step ends.
+        this.#ending = undefined;
+        return [unknownMessage(line, message)];
+      case 'text':
+        return [this.#text(part) ?? unknownMessage(line, message)];
+      case 'reasoning':
+        if (typeof part.text !== 'string') break;
+        return [{ type: 'thinking', content: part.text }];
+      case 'tool_use':
+        return this.#toolUse(part) ?? [unknownMessage(line, message)];
+      case 'step_finish':
+        return [this.#stepFinish(part, line)];
+      case 'error':
+        return [this.#error(message)];
+    }
+    return [unknownMessage(line, message)];
+  }
+
+  end(): readonly AgentOutput[] {
+    return [];
+  }
+
+  verdict(): Verdict {
+    const usage = this.#steps === undefined || saysNothing(this.#steps) ? UNKNOWN_USAGE : this.#steps;
+    if (this.#ending === undefined) return { ...NO_LAST_WORD, usage };
+    const { success, error } = this.#ending;
+    return { success, result: success ? this.#result() : null, error, usage };
+  }
+
+  #result(): string | null {
+    return this.#texts.length === 0 ? null : this.#texts.join('\n');
+  }
+
+  #text(part: JsonObject): AgentOutput | undefined {
+    if (typeof part.text !== 'string') return undefined;
+    const id = typeof part.messageID === 'string' ? part.messageID : undefined;
+    if (id === undefined || id !== this.#messageId) this.#texts = [];
+    this.#messageId = id;
+    this.#texts.push(part.text);
+    return { type: 'output', content: part.text };
+  }
+
+  /** Printed when the tool is done: one line is call and result. */
+  #toolUse(part: JsonObject): readonly AgentOutput[] | undefined {
+    const { tool: name, callID: id } = part;
+    if (typeof name !== 'string') return undefined;
+    const state = objectOf(part.state);
+    const seen = this.#calls.nameOf(id) !== undefined;
+    const call = seen ? [] : [toolCall({ name, input: state.input, id })];
+    if (state.status === 'pending' || state.status === 'running') {
+      this.#calls.called(id, name);
+      return call;
+    }
+    this.#calls.answered(id);
+    const metadata = objectOf(state.metadata);
+    const result: AgentOutput = {
+      type: 'tool_result',
+      content: contentText(state.output ?? state.error),
+      toolName: name,
+      ...(typeof id === 'string' && { toolUseId: id }),
+      // A shell command that fails is `completed` all the same.
+      isError: state.status === 'error' || (typeof metadata.exit === 'number' && metadata.exit !== 0),
+      more: { ...fields(state, ['status', 'title']), ...fields(metadata, ['exit'], { exit: 'exit_code' }) },
+    };
+    return [...call, result];
+  }
+
+  #stepFinish(part: JsonObject, line: string): AgentOutput {
+    this.#count(part);
+    const more = fields(part, ['reason', 'tokens', 'cost']);
+    if (typeof part.reason !== 'string' || part.reason === GOES_ON)
+      return rawSystem(line, { message_type: 'step_finish', ...more });
+    const success = !BAD_ENDS.has(part.reason);
+    const error = success ? null : `stopped with the reason ${JSON.stringify(part.reason)}`;
+    this.#ending = { success, error };
+    const content = (success ? this.#result() : error) ?? '';
+    return { type: 'result', content, more: { message_type: 'step_finish', is_error: !success, ...more } };
+  }
+
+  #error(message: JsonObject): AgentOutput {
+    const error = objectOf(message.error);
+    const data = objectOf(error.data);
+    const words =
+      textOrNull(data.message) ??
+      textOrNull(error.message) ??
+      textOrNull(error.name) ??
+      JSON.stringify(toJsonValue(message.error));
+    this.#ending = { success: false, error: words };
+    const more = {
+      ...fields(error, ['name'], { name: 'error_name' }),
+      ...fields(data, ['statusCode'], STATUS),
+    };
+    return { type: 'error', content: words, more };
+  }
+
+  /** Each step is one request of its own: they are added up. */
+  #count(part: JsonObject): void {
+    const step = amountsOf(part);
+    const before = this.#steps;
+    this.#steps = before === undefined ? step : addedUp(before, step);
+  }
+}
+
+const STATUS = { statusCode: 'api_error_status' };
+
+function addedUp(a: Amounts, b: Amounts): Amounts {
+  const both = (kind: keyof Amounts): Amount => sum([a[kind] ?? null, b[kind] ?? null]);
+  return {
+    costUsd: both('costUsd'),
+    inputTokens: both('inputTokens'),
+    outputTokens: both('outputTokens'),
+    cacheReadInputTokens: both('cacheReadInputTokens'),
+    cacheCreationInputTokens: both('cacheCreationInputTokens'),
+  };
+}
+
+function amountsOf(part: JsonObject): Amounts {
+  const tokens = objectOf(part.tokens);
+  const cache = isJsonObject(tokens.cache) ? tokens.cache : {};
+  const cacheReadInputTokens = amount(cache.read);
+  const cacheCreationInputTokens = amount(cache.write);
+  const inputTokens = sum([amount(tokens.input), cacheReadInputTokens, cacheCreationInputTokens]);
+  const cost = amount(part.cost);
+  return {
+    // Without a price for the model it prints 0.
+    costUsd: cost === 0 ? null : cost,
+    inputTokens,
+    outputTokens: outputOfTokens(tokens, inputTokens),
+    cacheReadInputTokens,
+    cacheCreationInputTokens,
+  };
+}
+
+/** Some releases count the reasoning within the output and some beside it: the total tells which. */
+function outputOfTokens(tokens: JsonObject, inputTokens: Amount): Amount {
+  const output = amount(tokens.output);
+  const reasoning = amount(tokens.reasoning) ?? 0;
+  const within = sum([inputTokens, output]);
+  return within !== null && within === amount(tokens.total) ? output : sum([output, reasoning]);
+}

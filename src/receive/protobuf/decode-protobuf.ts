@@ -1,0 +1,79 @@
+import { messageOf, TasktrailError } from '../../errors.ts';
+import { VALUES_MAX } from '../decode-json.ts';
+import type { Field, Message } from './protobuf-messages.ts';
+import { WireReader } from './wire-reader.ts';
+import { WIRE_TYPE } from './wire-type.ts';
+
+/**
+ * A level of a value is at most three messages (AnyValue, KeyValueList, KeyValue), and seven lie above it: at this
+ * depth the value is past its 64 levels. What is deeper is left out, and the record is refused for its depth.
+ */
+const MESSAGE_DEPTH_MAX = 256;
+
+type Decoded = Record<string, unknown>;
+
+/** An OTLP/protobuf body in its OTLP/JSON shape, so that both encodings are read by the same code from here on. */
+export function decodeProtobuf(body: Buffer, message: Message): unknown {
+  try {
+    return new MessageReader(body).read(message, body.length, 0);
+  } catch (error) {
+    if (error instanceof TasktrailError) throw error;
+    throw new TasktrailError('ERR_INPUT_INVALID', `malformed protobuf: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+class MessageReader {
+  readonly #reader: WireReader;
+  #messages = 0;
+
+  constructor(body: Buffer) {
+    this.#reader = new WireReader(body);
+  }
+
+  read(message: Message, end: number, depth: number): Decoded {
+    this.#messages++;
+    if (this.#messages > VALUES_MAX) {
+      throw new TasktrailError('ERR_TOO_LARGE', `the request holds more than ${VALUES_MAX} values`);
+    }
+    const decoded: Decoded = {};
+    if (depth > MESSAGE_DEPTH_MAX) {
+      this.#reader.pos = end;
+      return decoded;
+    }
+    while (this.#reader.pos < end) this.#readField(message, decoded, depth);
+    if (this.#reader.pos !== end) throw malformed('a field ends after the message that holds it');
+    return decoded;
+  }
+
+  #readField(message: Message, decoded: Decoded, depth: number): void {
+    const tag = this.#reader.tag();
+    const wire = tag & 7;
+    const field = message.get(tag >>> 3);
+    if (field === undefined) {
+      this.#reader.skip(wire);
+      return;
+    }
+    const value = this.#readValue(field, wire, depth);
+    if (!field.repeated) decoded[field.name] = value;
+    else {
+      const list = decoded[field.name];
+      if (Array.isArray(list)) list.push(value);
+      else decoded[field.name] = [value];
+    }
+  }
+
+  #readValue(field: Field, wire: number, depth: number): unknown {
+    const { type } = field;
+    const expected = type instanceof Map ? WIRE_TYPE.lengthDelimited : type.wire;
+    if (wire !== expected) throw malformed(`${field.name} has wire type ${wire}, not ${expected}`);
+    if (!(type instanceof Map)) return type.read(this.#reader);
+    const length = this.#reader.length();
+    return this.read(type, this.#reader.pos + length, depth + 1);
+  }
+}
+
+function malformed(message: string): TasktrailError {
+  return new TasktrailError('ERR_INPUT_INVALID', `malformed protobuf: ${message}`);
+}

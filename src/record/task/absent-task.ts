@@ -1,0 +1,47 @@
+import { ATTR } from '../../model/attributes.ts';
+import { EVENT } from '../../model/events.ts';
+import type { JsonObject } from '../../model/json.ts';
+import { isoFromMs } from '../../model/time.ts';
+import { type Moment, mintMoment } from '../mint.ts';
+import { activeRecorder } from '../recorder.ts';
+import { quietly } from '../scope.ts';
+import { UsageTotal } from './usage.ts';
+
+/** Ends a task that no attempt will end: its worker is gone, it never reached a queue, or nobody wants it any more. */
+export function closeTask(
+  task: { readonly taskId: string; readonly attempt: number },
+  end: { readonly status: 'abandoned' | 'cancelled' | 'failed'; readonly error: string },
+): void {
+  const moment = mintMoment();
+  emitFor(task, EVENT.result, {
+    moment,
+    body: {
+      success: false,
+      result: null,
+      error: end.error,
+      metrics: new UsageTotal().metrics(null),
+      completed_at: isoFromMs(moment.timeMs),
+      status: end.status,
+    },
+  });
+}
+
+/** A task whose worker was lost waits for its next attempt, the one that is given. */
+export function describeRequeue(task: { readonly taskId: string; readonly attempt: number }): void {
+  emitFor(task, EVENT.metadata, {
+    moment: mintMoment(),
+    body: { status: 'queued', attempt: task.attempt },
+  });
+}
+
+/** A fact of a task that nobody in this process has open. */
+function emitFor(
+  task: { readonly taskId: string; readonly attempt: number },
+  eventName: string,
+  { moment, body }: { readonly moment: Moment; readonly body: JsonObject },
+): void {
+  const recorder = activeRecorder();
+  if (recorder === undefined) return;
+  const attributes = { [ATTR.taskId]: task.taskId, [ATTR.attempt]: task.attempt };
+  quietly(() => recorder.emit({ eventName, ...moment, body, attributes }));
+}

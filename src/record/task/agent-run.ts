@@ -1,0 +1,180 @@
+import type { Context } from '@opentelemetry/api';
+import type {
+  AgentOutcome,
+  AgentOutput,
+  AgentRecording,
+  OutputPlace,
+  RunOrigin,
+} from '../../model/agent-output.ts';
+import { ATTR } from '../../model/attributes.ts';
+import type { Usage } from '../../model/documents.ts';
+import { EVENT } from '../../model/events.ts';
+import type { JsonObject, JsonValue } from '../../model/json.ts';
+import { mintMoment, outputEventId } from '../mint.ts';
+import { activeRecorder, type SpanAttributes } from '../recorder.ts';
+import { type Failure, Scope } from '../scope.ts';
+import { outputRecord } from './output.ts';
+
+/** Tool calls that wait for their result; an agent that never answers any must not grow the process. */
+const OPEN_TOOLS_MAX = 1000;
+
+/** What a run needs of the task that it belongs to. */
+export interface RunOwner {
+  readonly attributes: Readonly<Record<string, JsonValue>>;
+  readonly spanAttributes: SpanAttributes;
+  usage(usage: Usage): void;
+  metadata(fields: JsonObject): void;
+}
+
+export interface AgentRunStart {
+  readonly agent: string;
+  readonly parent: Context;
+  /** An earlier process began this run: it goes on under the same ids. */
+  readonly origin?: RunOrigin | undefined;
+}
+
+/** One `invoke_agent` span, its output lines, and an `execute_tool` span for each tool call in them. */
+export class AgentRun implements AgentRecording {
+  readonly origin: RunOrigin | undefined;
+  readonly #task: RunOwner;
+  readonly #scope: Scope;
+  readonly #tools = new Map<string, Scope>();
+  /** Calls that an earlier process recorded and whose result has not been seen. */
+  readonly #replayed = new Map<string, { readonly call: AgentOutput; readonly timeMs: number }>();
+  readonly #agent: string;
+  #model: string | null = null;
+
+  constructor(task: RunOwner, { agent, parent, origin }: AgentRunStart) {
+    this.#task = task;
+    this.#agent = agent;
+    this.#scope = new Scope({
+      name: `invoke_agent ${agent}`,
+      kind: 'internal',
+      parent,
+      attributes: {
+        ...task.spanAttributes,
+        [ATTR.genAiOperation]: 'invoke_agent',
+        [ATTR.genAiAgentName]: agent,
+      },
+      ...(origin !== undefined && { resumed: { traceId: origin.traceId, spanId: origin.spanId } }),
+    });
+    const { ids, startedAtMs } = this.#scope;
+    this.origin =
+      origin ?? (ids === undefined ? undefined : { traceId: ids.traceId, spanId: ids.spanId, startedAtMs });
+    this.#scope.emit(EVENT.metadata, {
+      body: { assigned_agent: agent },
+      attributes: { ...task.attributes, ...this.#scope.announcement() },
+    });
+  }
+
+  get traceparent(): string | undefined {
+    return this.#scope.traceparent;
+  }
+
+  get context(): Context {
+    return this.#scope.context;
+  }
+
+  model(name: string): void {
+    if (this.#model === name) return;
+    this.#model = name;
+    this.#scope.setAttributes({ [ATTR.genAiRequestModel]: name });
+    this.#task.metadata({ model: name });
+  }
+
+  output(output: AgentOutput, place: OutputPlace): void {
+    if (!this.#scope.recording) return;
+    const tool =
+      output.toolUseId === undefined ? undefined : this.#toolScope(output, output.toolUseId, place.timeMs);
+    const { body, attributes } = outputRecord(output);
+    // Without an origin there is no span, and nobody to read it again: an SDK that failed costs no output.
+    const eventId = this.origin === undefined ? mintMoment().eventId : outputEventId(this.origin, place);
+    (tool ?? this.#scope).emit(EVENT.output, {
+      body,
+      attributes: { ...this.#task.attributes, ...attributes },
+      moment: { timeMs: place.timeMs, eventId },
+    });
+    if (output.type === 'tool_result' && output.toolUseId !== undefined) {
+      this.#tools.delete(output.toolUseId);
+      // Not now: whoever reads the file again after a crash must make the same span of it.
+      tool?.end(output.isError === true ? { errorType: 'tool_error' } : undefined, place.timeMs);
+    }
+  }
+
+  replay(output: AgentOutput, { timeMs }: OutputPlace): void {
+    const { type, toolUseId } = output;
+    if (toolUseId === undefined) return;
+    if (type === 'tool_result') this.#replayed.delete(toolUseId);
+    else if (type === 'tool_call' && this.#replayed.size < OPEN_TOOLS_MAX)
+      this.#replayed.set(toolUseId, { call: output, timeMs });
+  }
+
+  flush(): void {
+    activeRecorder()?.flush();
+  }
+
+  end(outcome: AgentOutcome): void {
+    if (this.#scope.ended) return;
+    for (const callId of this.#replayed.keys()) this.#takeUp(callId);
+    for (const tool of this.#tools.values()) tool.end({ errorType: 'unfinished' });
+    this.#tools.clear();
+    if (outcome.model !== null) this.model(outcome.model);
+    const usage = outcome.usage;
+    this.#task.usage(usage);
+    const amounts = {
+      [ATTR.genAiInputTokens]: usage.inputTokens ?? undefined,
+      [ATTR.genAiOutputTokens]: usage.outputTokens ?? undefined,
+      [ATTR.genAiCacheReadTokens]: usage.cacheReadInputTokens ?? undefined,
+      [ATTR.genAiCacheCreationTokens]: usage.cacheCreationInputTokens ?? undefined,
+      [ATTR.costUsd]: usage.costUsd ?? undefined,
+    };
+    this.#scope.setAttributes(amounts);
+    const failure = outcome.success ? undefined : failureOf(outcome);
+    const closing = this.#scope.closing(failure);
+    if (Object.keys(closing).length > 0) {
+      const model = this.#model === null ? {} : { [ATTR.genAiRequestModel]: this.#model };
+      const attributes = { ...this.#task.attributes, ...amounts, ...model, ...closing };
+      this.#scope.emit(EVENT.metadata, { body: {}, attributes });
+    }
+    this.#scope.end(failure);
+  }
+
+  /** The call's open span; one that an earlier process saw begin is opened with the time at which it did. */
+  #toolScope(output: AgentOutput, callId: string, timeMs: number): Scope | undefined {
+    const open = this.#tools.get(callId) ?? this.#takeUp(callId);
+    if (open !== undefined || output.type !== 'tool_call' || this.#tools.size >= OPEN_TOOLS_MAX) return open;
+    return this.#openTool(output, callId, timeMs);
+  }
+
+  #takeUp(callId: string): Scope | undefined {
+    const replayed = this.#replayed.get(callId);
+    if (replayed === undefined) return undefined;
+    this.#replayed.delete(callId);
+    return this.#openTool(replayed.call, callId, replayed.timeMs);
+  }
+
+  #openTool(call: AgentOutput, callId: string, startedAtMs: number): Scope {
+    const name = call.toolName ?? 'unknown';
+    const scope = new Scope({
+      name: `execute_tool ${name}`,
+      kind: 'internal',
+      parent: this.#scope.context,
+      attributes: {
+        ...this.#task.spanAttributes,
+        [ATTR.genAiOperation]: 'execute_tool',
+        [ATTR.genAiAgentName]: this.#agent,
+        [ATTR.genAiToolName]: name,
+        [ATTR.genAiToolCallId]: callId,
+      },
+      // Whoever reads the same call again opens the same span.
+      derivedFrom: `${this.#scope.ids?.spanId}\n${callId}`,
+      startedAtMs,
+    });
+    this.#tools.set(callId, scope);
+    return scope;
+  }
+}
+
+function failureOf({ errorType, error }: AgentOutcome): Failure {
+  return { errorType: errorType ?? 'agent_error', ...(error === null ? {} : { message: error }) };
+}

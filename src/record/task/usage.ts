@@ -1,0 +1,87 @@
+import type { Amounts, ResultMetrics, Usage } from '../../model/documents.ts';
+import type { JsonObject } from '../../model/json.ts';
+
+type Amount = number | null;
+
+const KINDS = [
+  'costUsd',
+  'inputTokens',
+  'outputTokens',
+  'cacheReadInputTokens',
+  'cacheCreationInputTokens',
+] as const;
+
+interface NamedAmounts {
+  readonly cost_usd: Amount;
+  readonly input_tokens: Amount;
+  readonly output_tokens: Amount;
+  readonly cache_read_input_tokens: Amount;
+  readonly cache_creation_input_tokens: Amount;
+  readonly [more: string]: Amount;
+}
+
+type Sums = Record<(typeof KINDS)[number], Amount>;
+
+/** Far more than any agent uses; a caller that passes something else as names must not grow the task's result. */
+const MODELS_MAX = 100;
+
+/** The sum of what is known of several runs, in all and by model; what no run told stays null. */
+export class UsageTotal {
+  readonly #total = nothing();
+  readonly #models = new Map<string, Sums>();
+
+  add(usage: Usage): void {
+    addTo(this.#total, usage);
+    for (const [name, amounts] of Object.entries(usage.models ?? {})) {
+      const known = this.#models.get(name) ?? (this.#models.size < MODELS_MAX ? nothing() : undefined);
+      if (known === undefined || !isAmounts(amounts)) continue;
+      addTo(known, amounts);
+      if (KINDS.some((kind) => known[kind] !== null)) this.#models.set(name, known);
+    }
+  }
+
+  /** `models` is there only when something is known of one. */
+  metrics(durationSeconds: number | null): ResultMetrics {
+    const { cost_usd, input_tokens, output_tokens, ...caches } = named(this.#total);
+    const metrics = { cost_usd, input_tokens, output_tokens, duration_seconds: durationSeconds, ...caches };
+    if (this.#models.size === 0) return metrics;
+    const models = [...this.#models].map(([name, sums]): [string, JsonObject] => [name, named(sums)]);
+    // From entries: a model may be named `__proto__`, which an assignment would not make a field.
+    return { ...metrics, models: Object.fromEntries(models) };
+  }
+}
+
+function nothing(): Sums {
+  return {
+    costUsd: null,
+    inputTokens: null,
+    outputTokens: null,
+    cacheReadInputTokens: null,
+    cacheCreationInputTokens: null,
+  };
+}
+
+/** Callers without types pass what they have. */
+function isAmounts(amounts: unknown): boolean {
+  return typeof amounts === 'object' && amounts !== null;
+}
+
+function addTo(sums: Sums, amounts: Amounts): void {
+  for (const kind of KINDS) sums[kind] = sum(sums[kind], amounts[kind]);
+}
+
+function named(sums: Sums): NamedAmounts {
+  return {
+    cost_usd: sums.costUsd,
+    input_tokens: sums.inputTokens,
+    output_tokens: sums.outputTokens,
+    cache_read_input_tokens: sums.cacheReadInputTokens,
+    cache_creation_input_tokens: sums.cacheCreationInputTokens,
+  };
+}
+
+function sum(total: Amount, amount: Amount | undefined): Amount {
+  if (typeof amount !== 'number' || !Number.isFinite(amount) || amount < 0) return total;
+  // Costs are sums of small fractions: twelve digits keep every cent of a cent and drop the binary dust.
+  return Number(((total ?? 0) + amount).toFixed(12));
+}

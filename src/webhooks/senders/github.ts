@@ -1,0 +1,151 @@
+import { unverifiedText } from '../../record/unverified-text.ts';
+import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
+import { isForm, numberAt, parseForm, parseJson, textAt } from '../payload.ts';
+import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from '../provider.ts';
+import { malformed } from '../rejection.ts';
+import { checkHubSignature, secretsOf } from '../signature.ts';
+import { sendReaction } from './github-reaction.ts';
+
+export interface GithubOptions {
+  /** One, or several while one replaces the other. Without one every delivery is answered with 503. */
+  readonly secret: string | readonly string[] | undefined;
+  /** For the `eyes` reaction; without one the stage says `skipped`. */
+  readonly token?: string | undefined;
+  readonly apiUrl?: string | undefined;
+}
+
+/** GitHub's own limit for a payload is 25 MB. */
+const BODY_BYTES_MAX = 26_214_400;
+
+export function createGithub(options: GithubOptions | undefined): Provider {
+  const secrets = secretsOf('github.secret', options?.secret);
+  return {
+    name: 'github',
+    setting: 'GITHUB_WEBHOOK_SECRET',
+    secrets,
+    bodyBytesMax: BODY_BYTES_MAX,
+    identify,
+    verify: ({ headers, body }) => {
+      const header = 'X-Hub-Signature-256';
+      return checkHubSignature(
+        { secrets, body },
+        { header, value: readHeader(headers, header.toLowerCase()) },
+      );
+    },
+    read,
+    respond: async ({ eventType, payload }) => {
+      const { token, apiUrl } = options ?? {};
+      return { ...(await sendReaction(reactionPath(eventType, payload), { token, apiUrl })) };
+    },
+  };
+}
+
+function identify(headers: WebhookHeaders): {
+  deliveryId: string | undefined;
+  eventType: string | undefined;
+} {
+  const event = readHeader(headers, 'x-github-event');
+  return {
+    deliveryId: deliveryIdOf(readHeader(headers, 'x-github-delivery')),
+    eventType: event === undefined ? undefined : unverifiedText(event),
+  };
+}
+
+function read({ headers, body }: WebhookRequestBody): WebhookEvent {
+  const payload = parseJson(
+    // A webhook may be set to forms, whose one field is the JSON.
+    isForm(readHeader(headers, 'content-type')) ? payloadField(body) : body,
+  );
+  const { deliveryId, eventType: event } = identify(headers);
+  const eventType = githubEventType(event, payload);
+  const { action, ...source } = githubSource(payload);
+  const { repo, issue_number, comment_id } = source;
+  return {
+    payload,
+    deliveryId,
+    eventType,
+    received: { action, repo, issue_number, comment_id },
+    source,
+    said: githubText(eventType, payload),
+  };
+}
+
+function payloadField(body: Buffer): string {
+  const field = parseForm(body).get('payload');
+  if (field === null) throw malformed('malformed_form', 'the form has no field "payload"');
+  return field;
+}
+
+/** Events in which a person writes something, and where. `path` is where its text stands. */
+const SPOKEN: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    'issue_comment.created': ['comment', 'body'],
+    'pull_request_review_comment.created': ['comment', 'body'],
+    'pull_request_review.submitted': ['review', 'body'],
+    'commit_comment.created': ['comment', 'body'],
+    'discussion_comment.created': ['comment', 'body'],
+    'issues.opened': ['issue', 'body'],
+    'pull_request.opened': ['pull_request', 'body'],
+  }),
+);
+
+/** `issue_comment.created`: the event, and the action where it has one. */
+function githubEventType(event: string | undefined, payload: unknown): string {
+  const action = textAt(payload, 'action');
+  return action === undefined ? (event ?? 'unknown') : `${event ?? 'unknown'}.${action}`;
+}
+
+/** The person's own text, or why there is none to act on. */
+function githubText(eventType: string, payload: unknown): Said | { reason: string } {
+  const path = SPOKEN.get(eventType);
+  if (path === undefined) return { reason: `event ${eventType} starts nothing` };
+  // An agent's own reply may quote a command: without this it would start itself again.
+  if (textAt(payload, 'sender', 'type') === 'Bot') return { reason: 'the sender is a bot' };
+  const text = textAt(payload, ...path);
+  return text === undefined || text.trim() === '' ? { reason: 'there is no text' } : { text };
+}
+
+/** What triggered the task, as far as the payload says: the fields of `source_metadata`, some of them of the stage `received`. */
+function githubSource(payload: unknown): SourceFields {
+  return {
+    action: textAt(payload, 'action'),
+    repo: textAt(payload, 'repository', 'full_name'),
+    issue_number:
+      numberAt(payload, 'issue', 'number') ??
+      numberAt(payload, 'pull_request', 'number') ??
+      numberAt(payload, 'discussion', 'number'),
+    comment_id: numberAt(payload, 'comment', 'id') ?? numberAt(payload, 'review', 'id'),
+    user: textAt(payload, 'sender', 'login'),
+    sender: textAt(payload, 'sender', 'login'),
+    title:
+      textAt(payload, 'issue', 'title') ??
+      textAt(payload, 'pull_request', 'title') ??
+      textAt(payload, 'discussion', 'title'),
+    url:
+      textAt(payload, 'comment', 'html_url') ??
+      textAt(payload, 'review', 'html_url') ??
+      textAt(payload, 'issue', 'html_url') ??
+      textAt(payload, 'pull_request', 'html_url'),
+  };
+}
+
+/** Where a reaction to this event is posted, below the API's base URL; undefined where GitHub takes none. */
+function reactionPath(eventType: string | undefined, payload: unknown): string | undefined {
+  const repo = textAt(payload, 'repository', 'full_name');
+  if (repo === undefined || !/^[\w.-]+\/[\w.-]+$/.test(repo)) return undefined;
+  const comment = numberAt(payload, 'comment', 'id');
+  const issue = numberAt(payload, 'issue', 'number') ?? numberAt(payload, 'pull_request', 'number');
+  switch (eventType) {
+    case 'issue_comment.created':
+      return comment === undefined ? undefined : `/repos/${repo}/issues/comments/${comment}/reactions`;
+    case 'pull_request_review_comment.created':
+      return comment === undefined ? undefined : `/repos/${repo}/pulls/comments/${comment}/reactions`;
+    case 'commit_comment.created':
+      return comment === undefined ? undefined : `/repos/${repo}/comments/${comment}/reactions`;
+    case 'issues.opened':
+    case 'pull_request.opened':
+      return issue === undefined ? undefined : `/repos/${repo}/issues/${issue}/reactions`;
+    default:
+      return undefined;
+  }
+}

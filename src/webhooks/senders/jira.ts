@@ -1,0 +1,125 @@
+import { unverifiedText } from '../../record/unverified-text.ts';
+import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
+import { parseJson, textAt, valueAt, type WebhookPayload } from '../payload.ts';
+import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from '../provider.ts';
+import { checkHubSignature, secretsOf } from '../signature.ts';
+import { textOfAtlassianDocument, withoutWikiCode } from './atlassian-text.ts';
+
+export interface JiraOptions {
+  /** That of the webhook in Jira Cloud; one, or several while one replaces the other. */
+  readonly secret: string | readonly string[] | undefined;
+}
+
+/** Jira names no limit of its own; an issue with a long history and all its fields stays below GitHub's. */
+const BODY_BYTES_MAX = 26_214_400;
+
+export function createJira(options: JiraOptions | undefined): Provider {
+  const secrets = secretsOf('jira.secret', options?.secret);
+  return {
+    name: 'jira',
+    setting: 'JIRA_WEBHOOK_SECRET',
+    secrets,
+    bodyBytesMax: BODY_BYTES_MAX,
+    identify: (headers) => ({ deliveryId: identifierOf(headers) }),
+    verify: ({ headers, body }) => {
+      const header = 'X-Hub-Signature';
+      return checkHubSignature(
+        { secrets, body },
+        { header, value: readHeader(headers, header.toLowerCase()) },
+      );
+    },
+    read,
+  };
+}
+
+/** The same for every retry of a delivery. */
+function identifierOf(headers: WebhookHeaders): string | undefined {
+  return deliveryIdOf(readHeader(headers, 'x-atlassian-webhook-identifier'));
+}
+
+function read({ headers, body }: WebhookRequestBody): WebhookEvent {
+  const payload = parseJson(body);
+  const event = textAt(payload, 'webhookEvent');
+  const eventType = event === undefined ? 'unknown' : unverifiedText(event);
+  const source = sourceOf(payload);
+  const { issue_key, comment_id } = source;
+  return {
+    payload,
+    deliveryId: identifierOf(headers),
+    aliases: aliasesOf(eventType, payload),
+    eventType,
+    received: { action: textAt(payload, 'issue_event_type_name'), issue_key, comment_id },
+    source,
+    said: saidIn(eventType, payload),
+  };
+}
+
+/** A comment comes as `comment_created` and, to a webhook that takes both, as an update of its issue. */
+function aliasesOf(eventType: string, payload: WebhookPayload): readonly string[] {
+  const comment = textAt(payload, 'comment', 'self') ?? textAt(payload, 'comment', 'id');
+  return comment === undefined || !isNewComment(eventType, payload) ? [] : [`comment ${comment}`];
+}
+
+function isNewComment(eventType: string, payload: WebhookPayload): boolean {
+  if (eventType === 'comment_created') return true;
+  // An update may carry a comment that was there before: the one that was edited, or deleted.
+  const kind = textAt(payload, 'issue_event_type_name');
+  const isOld = kind === 'issue_comment_edited' || kind === 'issue_comment_deleted';
+  return eventType === 'jira:issue_updated' && !isOld && valueAt(payload, ['comment']) !== undefined;
+}
+
+function saidIn(eventType: string, payload: WebhookPayload): Said | { reason: string } {
+  if (isNewComment(eventType, payload)) {
+    return saidBy(valueAt(payload, ['comment', 'author']), textOf(valueAt(payload, ['comment', 'body'])));
+  }
+  const author = valueAt(payload, ['user']);
+  const description = textOf(valueAt(payload, ['issue', 'fields', 'description']));
+  if (eventType === 'jira:issue_created') return saidBy(author, description);
+  if (eventType !== 'jira:issue_updated') return { reason: `event ${eventType} starts nothing` };
+  const change = changeOf(payload, 'description');
+  if (change === undefined) return { reason: 'neither a comment nor the description is new' };
+  const said = saidBy(author, description ?? textAt(change, 'toString'));
+  return 'reason' in said ? said : { ...said, former: withoutWikiCode(textAt(change, 'fromString') ?? '') };
+}
+
+function saidBy(author: unknown, text: string | undefined): Said | { reason: string } {
+  // An agent's own reply may quote a command: without this it would start itself again.
+  if (textAt(author, 'accountType') === 'app') return { reason: 'the author is an app' };
+  if (text === undefined || text.trim() === '') return { reason: 'there is no text' };
+  return { text, spoken: withoutWikiCode(text) };
+}
+
+/** Plain text, or a document in Atlassian's own format. */
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof value === 'object' && value !== null ? textOfAtlassianDocument(value) : undefined;
+}
+
+function changeOf(payload: WebhookPayload, field: string): unknown {
+  const items = valueAt(payload, ['changelog', 'items']);
+  return Array.isArray(items) ? items.find((item) => textAt(item, 'field') === field) : undefined;
+}
+
+function sourceOf(payload: WebhookPayload): SourceFields {
+  const issueKey = textAt(payload, 'issue', 'key');
+  return {
+    issue_key: issueKey,
+    project:
+      textAt(payload, 'issue', 'fields', 'project', 'key') ?? issueKey?.slice(0, issueKey.lastIndexOf('-')),
+    comment_id: textAt(payload, 'comment', 'id'),
+    user:
+      textAt(payload, 'comment', 'author', 'displayName') ??
+      textAt(payload, 'user', 'displayName') ??
+      textAt(payload, 'user', 'name'),
+    account_id: textAt(payload, 'comment', 'author', 'accountId') ?? textAt(payload, 'user', 'accountId'),
+    title: textAt(payload, 'issue', 'fields', 'summary'),
+    url: browseUrl(textAt(payload, 'issue', 'self'), issueKey),
+  };
+}
+
+/** `https://acme.atlassian.net/rest/api/2/issue/1` -> `https://acme.atlassian.net/browse/APP-1`. */
+function browseUrl(self: string | undefined, issueKey: string | undefined): string | undefined {
+  if (self === undefined || issueKey === undefined || !URL.canParse(self)) return undefined;
+  const { protocol, origin } = new URL(self);
+  return /^https?:$/.test(protocol) ? `${origin}/browse/${encodeURIComponent(issueKey)}` : undefined;
+}

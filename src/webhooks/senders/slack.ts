@@ -1,0 +1,206 @@
+import { unverifiedText } from '../../record/unverified-text.ts';
+import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
+import { isForm, parseForm, parseJson, textAt, valueAt, type WebhookPayload } from '../payload.ts';
+import type { Provider, Said, WebhookAnswer, WebhookEvent, WebhookRequestBody } from '../provider.ts';
+import { malformed, type Refusal } from '../rejection.ts';
+import {
+  isSignedByAny,
+  malformedSignature,
+  missingSignature,
+  secretsOf,
+  wrongSignature,
+} from '../signature.ts';
+
+export interface SlackOptions {
+  /** The app's signing secret; one, or several while one replaces the other. */
+  readonly secret: string | readonly string[] | undefined;
+}
+
+/** Slack's events, commands and interactions are some kilobytes; a message has at most 40,000 characters. */
+const BODY_BYTES_MAX = 1_048_576;
+
+/** As Slack says: an older request may be a recorded one. */
+const WINDOW_SECONDS = 300;
+
+const SIGNATURE = 'X-Slack-Signature';
+const TIMESTAMP = 'X-Slack-Request-Timestamp';
+
+/** Slack's own library brings a web client and a socket client along; its signature is one HMAC. */
+export function createSlack(options: SlackOptions | undefined, trigger: string): Provider {
+  const secrets = secretsOf('slack.secret', options?.secret);
+  return {
+    name: 'slack',
+    setting: 'SLACK_SIGNING_SECRET',
+    secrets,
+    bodyBytesMax: BODY_BYTES_MAX,
+    // Slack's ids stand in the body: before it is verified there is none.
+    identify: () => ({}),
+    verify: async (request) => checkSignature(secrets, request),
+    read: (request) => readSlack(request, trigger),
+  };
+}
+
+function checkSignature(
+  secrets: readonly string[],
+  { headers, body, nowMs }: WebhookRequestBody,
+): Refusal | undefined {
+  const signature = readHeader(headers, SIGNATURE.toLowerCase());
+  const timestamp = readHeader(headers, TIMESTAMP.toLowerCase());
+  if (signature === undefined) return missingSignature(SIGNATURE);
+  if (timestamp === undefined) return { reason: 'missing_timestamp', message: `${TIMESTAMP} is missing` };
+  const hex = /^v0=([0-9a-f]{64})$/.exec(signature)?.[1];
+  if (hex === undefined) return malformedSignature(SIGNATURE, 'must be v0= and 64 hex digits');
+  if (!/^\d{1,12}$/.test(timestamp)) {
+    return { reason: 'malformed_timestamp', message: `${TIMESTAMP} must be in whole seconds` };
+  }
+  if (Math.abs(Math.floor(nowMs / 1_000) - Number(timestamp)) > WINDOW_SECONDS) {
+    const message = `${TIMESTAMP} is stale: it is more than ${WINDOW_SECONDS} s away from the clock of this machine`;
+    return { reason: 'stale_timestamp', message };
+  }
+  const signed = { algorithm: 'sha256', parts: [`v0:${timestamp}:`, body] } as const;
+  return isSignedByAny(secrets, signed, Buffer.from(hex, 'hex')) ? undefined : wrongSignature(SIGNATURE);
+}
+
+function readSlack({ headers, body }: WebhookRequestBody, trigger: string): WebhookEvent {
+  if (isForm(readHeader(headers, 'content-type'))) return readForm(parseForm(body), trigger);
+  const payload = parseJson(body);
+  const type = textAt(payload, 'type');
+  if (type === 'url_verification') return readChallenge(payload);
+  if (type !== 'event_callback') return silent(payload, type);
+  return readEvent(payload, headers, trigger);
+}
+
+function readChallenge(payload: WebhookPayload): WebhookEvent {
+  const challenge = textAt(payload, 'challenge');
+  if (challenge === undefined) throw malformed('malformed_challenge', 'the challenge is missing');
+  return { ...silent(payload, 'url_verification'), answer: { status: 200, value: { challenge } } };
+}
+
+function readEvent(payload: WebhookPayload, headers: WebhookHeaders, trigger: string): WebhookEvent {
+  const event = valueAt(payload, ['event']);
+  const kind = textAt(event, 'type') ?? 'unknown';
+  const subtype = textAt(event, 'subtype');
+  const channel = textAt(event, 'channel');
+  const team = textAt(payload, 'team_id');
+  const ts = textAt(event, 'ts');
+  const isMessage = kind === 'app_mention' || kind === 'message';
+  return {
+    payload,
+    deliveryId: deliveryIdOf(textAt(payload, 'event_id')),
+    // A message that mentions the app comes as `message` and as `app_mention`, each with an id of its own.
+    aliases: isMessage && ts !== undefined ? [`${team} ${channel} ${ts}`] : [],
+    eventType: unverifiedText(subtype === undefined ? kind : `${kind}.${subtype}`),
+    received: {
+      channel,
+      retry_num: shortText(readHeader(headers, 'x-slack-retry-num')),
+      retry_reason: shortText(readHeader(headers, 'x-slack-retry-reason')),
+    },
+    source: {
+      channel,
+      user: textAt(event, 'user'),
+      team,
+      ts,
+      thread_ts: textAt(event, 'thread_ts'),
+    },
+    said: isMessage ? saidIn(payload, trigger) : { reason: `event ${unverifiedText(kind)} starts nothing` },
+  };
+}
+
+/** Messages with a subtype are news about messages and channels, but for these, which a person writes. */
+const SPOKEN_SUBTYPES: ReadonlySet<string> = new Set(['file_share', 'thread_broadcast']);
+
+function saidIn(payload: WebhookPayload, trigger: string): Said | { reason: string } {
+  const event = valueAt(payload, ['event']);
+  const subtype = textAt(event, 'subtype');
+  // An agent's own reply may quote a command: without this it would start itself again.
+  if (subtype === 'bot_message' || textAt(event, 'bot_id') !== undefined)
+    return { reason: 'the sender is a bot' };
+  if (subtype !== undefined && !SPOKEN_SUBTYPES.has(subtype)) {
+    return { reason: `message subtype ${unverifiedText(subtype)} starts nothing` };
+  }
+  const raw = textAt(event, 'text');
+  if (raw === undefined || raw.trim() === '') return { reason: 'there is no text' };
+  const text = unescapeSlack(raw);
+  return { text, spoken: withTrigger(text, payload, trigger) };
+}
+
+/** To mention the app is to say the trigger. */
+function withTrigger(text: string, payload: WebhookPayload, trigger: string): string {
+  const bots = botsOf(payload);
+  const isMention = textAt(payload, 'event', 'type') === 'app_mention';
+  let isFirst = true;
+  return text.replaceAll(/<@([A-Z0-9]{1,30})(?:\|[^>\n]{0,100})?>/g, (whole, id: string) => {
+    const isOurs = bots.has(id) || (bots.size === 0 && isMention && isFirst);
+    isFirst = false;
+    return isOurs ? trigger : whole;
+  });
+}
+
+/** The app's own user, as each event names it. */
+function botsOf(payload: WebhookPayload): ReadonlySet<string> {
+  const list = valueAt(payload, ['authorizations']);
+  const ids = (Array.isArray(list) ? list : [])
+    .filter((entry) => valueAt(entry, ['is_bot']) !== false)
+    .map((entry) => textAt(entry, 'user_id'));
+  return new Set(ids.filter((id) => id !== undefined));
+}
+
+/** Slack escapes exactly these three. */
+function unescapeSlack(text: string): string {
+  return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
+}
+
+function readForm(form: URLSearchParams, trigger: string): WebhookEvent {
+  const interaction = form.get('payload');
+  if (interaction !== null) {
+    const payload = parseJson(interaction);
+    return silent(payload, textAt(payload, 'type'));
+  }
+  // A string for each field: what a payload's type promises, one level deep.
+  const payload = Object.fromEntries(form) as unknown as WebhookPayload;
+  if (form.has('ssl_check')) return silent(payload, 'ssl_check');
+  const command = form.get('command');
+  if (command === null) {
+    throw malformed('malformed_form', 'the form is neither a slash command nor an interaction');
+  }
+  const words = form.get('text') ?? '';
+  const field = (name: string): string | undefined => form.get(name) ?? undefined;
+  return {
+    payload,
+    deliveryId: deliveryIdOf(field('trigger_id')),
+    eventType: 'slash_command',
+    received: { channel: field('channel_id') },
+    source: {
+      channel: field('channel_id'),
+      channel_name: field('channel_name'),
+      user: field('user_id'),
+      user_name: field('user_name'),
+      team: field('team_id'),
+      slash_command: command,
+    },
+    said: { text: `${command} ${words}`.trim(), spoken: `${trigger} ${words}` },
+    shape: inWords,
+  };
+}
+
+/** Slack shows the answer to a slash command to the person who typed it, and takes only a 200 for success. */
+function inWords({ value }: WebhookAnswer, words: string): WebhookAnswer {
+  return { status: 200, value: { ...value, response_type: 'ephemeral', text: words } };
+}
+
+/** Something of Slack's that no person has said. */
+function silent(payload: WebhookPayload, type: string | undefined): WebhookEvent {
+  const eventType = unverifiedText(type ?? 'unknown');
+  return {
+    payload,
+    deliveryId: deliveryIdOf(textAt(payload, 'event_id') ?? textAt(payload, 'trigger_id')),
+    eventType,
+    received: {},
+    source: {},
+    said: { reason: `event ${eventType} starts nothing` },
+  };
+}
+
+function shortText(value: string | undefined): string | undefined {
+  return value === undefined || value === '' ? undefined : unverifiedText(value);
+}

@@ -1,0 +1,120 @@
+import { messageOf, TasktrailError } from '../errors.ts';
+import type { Delivery, StageFields } from '../record/delivery.ts';
+import { type Moment, mintTaskId } from '../record/mint.ts';
+import type { QueuedTask } from '../record/task/queued-task.ts';
+import type { MatchedCommand } from './command.ts';
+import type { WebhookPayload } from './payload.ts';
+import type { Provider, Said, WebhookEvent } from './provider.ts';
+
+/** A task that a verified webhook asks for; not queued yet. */
+export type WebhookTask = QueuedTask & {
+  /** The name in the path: `github`, `jira`, `slack`, or one of your own. */
+  readonly provider: string;
+  readonly command: string;
+  /** The body as the vendor sends it; of a form, its fields. */
+  readonly payload: WebhookPayload;
+  readonly deliveryId: string | undefined;
+};
+
+export interface TaskTaker {
+  onTask(task: WebhookTask): Promise<unknown>;
+  /** Who will do it, where that is known already. */
+  agentOf?(command: string): string | undefined;
+}
+
+/** What a verified delivery asks for. */
+export interface TaskOrder {
+  readonly delivery: Delivery;
+  readonly provider: Provider;
+  readonly event: WebhookEvent;
+  readonly said: Said;
+  readonly commands: readonly MatchedCommand[];
+  /** When the commands were found. */
+  readonly matchedAt: Moment;
+}
+
+/** Of what follows a command, enough to recognise it. */
+const ARGS_CHARS_MAX = 200;
+
+/**
+ * Starts a task for each command that is not in `done`, and puts there what is queued. Throws, when all of them were
+ * tried, the failure of the first that could not be.
+ */
+export async function startTasks(
+  order: TaskOrder,
+  done: Map<string, string>,
+  taker: TaskTaker,
+): Promise<void> {
+  const { delivery, provider, event, matchedAt } = order;
+  const missing = order.commands
+    .filter(({ command }) => !done.has(command))
+    .map((match) => ({ ...match, taskId: mintTaskId() }));
+  if (missing.length === 0) return;
+  for (const { taskId, ...match } of missing) {
+    delivery.stage('command_matching', matchFields(order.commands, match), { taskId, moment: matchedAt });
+  }
+  const response = (await provider.respond?.(event)) ?? { action: 'none', success: true };
+  delivery.stage('immediate_response', response);
+  const results = await Promise.allSettled(
+    missing.map(async ({ command, taskId }) => {
+      const task = createTask(order, { command, taskId, agent: taker.agentOf?.(command) });
+      try {
+        await taker.onTask(task);
+        done.set(command, taskId);
+      } catch (error) {
+        // What a queue has runs, whatever failed behind it: it must not start again.
+        if (task.isQueued) done.set(command, taskId);
+        else task.refuse(messageOf(error));
+        throw error;
+      }
+    }),
+  );
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw queueError(failed.reason);
+}
+
+/** The fields of the stage `command_matching` for one of the commands that were found. */
+export function matchFields(
+  commands: readonly MatchedCommand[],
+  match: MatchedCommand | undefined = commands[0],
+): StageFields {
+  return {
+    matched: true,
+    command: match?.command,
+    ...(match !== undefined && match.args !== '' && { args: match.args.slice(0, ARGS_CHARS_MAX) }),
+    matched_count: commands.length,
+    commands: commands.map(({ command }) => command),
+  };
+}
+
+function createTask(
+  { delivery, provider, event, said }: TaskOrder,
+  wanted: { readonly command: string; readonly taskId: string; readonly agent: string | undefined },
+): WebhookTask {
+  const { command, taskId, agent } = wanted;
+  const { payload, deliveryId, eventType, source } = event;
+  const task = delivery.task({
+    taskId,
+    source: 'webhook',
+    provider: provider.name,
+    message: said.text,
+    sourceMetadata: {
+      event_type: eventType ?? null,
+      webhook_id: deliveryId ?? null,
+      ...source,
+      command,
+    },
+    metadata: { command, webhook_id: deliveryId ?? null },
+    ...(agent !== undefined && { agent }),
+  });
+  return Object.assign(task, { provider: provider.name, command, payload, deliveryId });
+}
+
+function queueError(error: unknown): TasktrailError {
+  if (error instanceof TasktrailError) return error;
+  return new TasktrailError(
+    'ERR_QUEUE_UNAVAILABLE',
+    'the task could not be queued; send the delivery again',
+    { retryable: true, cause: error },
+  );
+}

@@ -1,0 +1,97 @@
+import { expect, test } from 'vitest';
+import { EVENT } from '../../../src/model/events.ts';
+import { TaskFold } from '../../../src/project/fold.ts';
+import { UsageTotal } from '../../../src/record/task/usage.ts';
+
+function totalOf(...usages: readonly Parameters<UsageTotal['add']>[0][]): UsageTotal {
+  const total = new UsageTotal();
+  for (const usage of usages) total.add(usage);
+  return total;
+}
+
+test('what no run told is null, and no model is named', () => {
+  expect(totalOf().metrics(null)).toEqual({
+    cost_usd: null,
+    input_tokens: null,
+    output_tokens: null,
+    duration_seconds: null,
+    cache_read_input_tokens: null,
+    cache_creation_input_tokens: null,
+  });
+  expect(totalOf({ costUsd: null, models: { m: { inputTokens: null } } }).metrics(1.5)).not.toHaveProperty(
+    'models',
+  );
+});
+
+test('the runs of a task are added up, in all and by model', () => {
+  const first = {
+    costUsd: 0.1,
+    inputTokens: 10,
+    models: { a: { costUsd: 0.1, inputTokens: 10, outputTokens: 1 } },
+  };
+  const second = {
+    costUsd: 0.2,
+    inputTokens: 5,
+    models: {
+      a: { costUsd: 0.2, inputTokens: 3, cacheReadInputTokens: 2 },
+      b: { costUsd: null, inputTokens: 2 },
+    },
+  };
+  expect(totalOf(first, second).metrics(2)).toMatchObject({
+    cost_usd: 0.3,
+    input_tokens: 15,
+    duration_seconds: 2,
+    models: {
+      a: {
+        cost_usd: 0.3,
+        input_tokens: 13,
+        output_tokens: 1,
+        cache_read_input_tokens: 2,
+        cache_creation_input_tokens: null,
+      },
+      b: {
+        cost_usd: null,
+        input_tokens: 2,
+        output_tokens: null,
+        cache_read_input_tokens: null,
+        cache_creation_input_tokens: null,
+      },
+    },
+  });
+});
+
+test('a model named like a property of every object is a model like others', () => {
+  const usage = JSON.parse('{"models":{"__proto__":{"inputTokens":1},"constructor":{"inputTokens":2}}}');
+  const { models } = totalOf(usage, usage).metrics(null);
+  expect(Object.entries(models ?? {}).map(([name, { input_tokens }]) => [name, input_tokens])).toEqual([
+    ['__proto__', 2],
+    ['constructor', 4],
+  ]);
+});
+
+test('amounts that are none, and models beyond a hundred, are left out', () => {
+  const odd = JSON.parse('{"inputTokens":"7","costUsd":-1,"models":{"a":null,"b":5,"c":{"inputTokens":-1}}}');
+  expect(totalOf(odd).metrics(null)).toMatchObject({ input_tokens: null, cost_usd: null });
+  expect(totalOf(odd).metrics(null)).not.toHaveProperty('models');
+  expect(totalOf(JSON.parse('{"models":null}')).metrics(null)).not.toHaveProperty('models');
+  const many = Object.fromEntries(Array.from({ length: 150 }, (_, n) => [`m${n}`, { inputTokens: 1 }]));
+  const metrics = totalOf({ inputTokens: 150, models: many }, { models: many }).metrics(null);
+  expect(Object.keys(metrics.models ?? {})).toHaveLength(100);
+  expect(metrics.models).toMatchObject({ m0: { input_tokens: 2 } });
+});
+
+test('the models are in the final result', () => {
+  const metrics = totalOf({ models: { 'claude-opus-5-5': { inputTokens: 5, costUsd: 0.5 } } }).metrics(1);
+  const fold = new TaskFold('task-1');
+  fold.add({
+    event: EVENT.result,
+    event_id: '01HZZZZZZZZZZZZZZZZZZZZZZZ',
+    timestamp: '2026-11-21T00:00:00.000Z',
+    attempt: 1,
+    trace_id: null,
+    span_id: null,
+    body: JSON.parse(JSON.stringify({ status: 'completed', success: true, metrics })),
+  });
+  expect(fold.result()?.metrics).toEqual(metrics);
+  expect(fold.result()?.metrics).toHaveProperty(['models', 'claude-opus-5-5', 'cost_usd'], 0.5);
+});

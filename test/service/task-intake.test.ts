@@ -1,0 +1,74 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
+import { Desk } from '../../src/service/task-intake.ts';
+import { createWebApp } from '../../src/service/web-app.ts';
+import type { Trail } from '../../src/trail/trail.ts';
+import { comment, deliver, SECRET } from '../support/deliveries.ts';
+import { jobOf } from '../support/queue-contract.ts';
+import { listen, openTrail, readDeliveries, until } from '../support/receiver.ts';
+
+let trail: Trail | undefined;
+
+afterEach(async () => {
+  await trail?.shutdown();
+});
+
+interface Opened {
+  readonly url: string;
+  readonly logDir: string;
+  readonly queue: InProcessQueue;
+}
+
+/** All that the service answers with, before a queue in which nobody works yet. */
+async function open(): Promise<Opened> {
+  const logDir = await mkdtemp(join(tmpdir(), 'tasktrail-desk-'));
+  trail = await openTrail(logDir, { GITHUB_WEBHOOK_SECRET: SECRET });
+  const { config, reader } = trail;
+  const queue = new InProcessQueue({ name: 'agent', concurrency: 1 });
+  const desk = new Desk({ config, queue, reader });
+  const { app, webhooks } = createWebApp({ config, trail, desk, readMetrics: async () => '', log: () => {} });
+  const { url, close } = await listen(app);
+  onTestFinished(async () => {
+    await close();
+    webhooks.close();
+    await rm(logDir, { recursive: true, force: true, maxRetries: 5 });
+  });
+  return { url, logDir, queue };
+}
+
+test('when ten thousand tasks wait a webhook is refused with Retry-After, and taken when it comes again', async () => {
+  const { url, logDir, queue } = await open();
+  for (let n = 0; n < 10_000; n += 1) await queue.push(jobOf(`task-${n}`));
+  const refused = await deliver(url, comment('@agent review'), { id: 'delivery-1' });
+  expect(refused.status).toBe(503);
+  expect(refused.headers.get('retry-after')).toBe('5');
+  expect(await refused.json()).toMatchObject({
+    code: 'ERR_QUEUE_UNAVAILABLE',
+    detail: expect.stringContaining('10000 tasks are waiting'),
+  });
+  const [line] = await until(async () => {
+    const lines = await readDeliveries(logDir);
+    return lines.length > 0 ? lines : undefined;
+  }, 'the delivery');
+  expect(line).toMatchObject({ outcome: 'rejected', delivery_id: 'delivery-1' });
+  const stages = (line?.stages ?? []) as readonly object[];
+  expect(stages.at(-1)).toMatchObject({
+    stage: 'queue_push',
+    status: 'failed',
+    reason: expect.stringContaining('10000 tasks are waiting'),
+  });
+  const order = await fetch(`${url}/api/tasks`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"message":"go"}',
+  });
+  expect(order.status).toBe(503);
+  expect(order.headers.get('retry-after')).toBe('5');
+  queue.start(() => new Promise<void>(() => {}));
+  const taken = await deliver(url, comment('@agent review'), { id: 'delivery-1' });
+  expect(taken.status).toBe(202);
+  await queue.close(0);
+});

@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { claimRun, readMark } from '../../src/agent/run-mark.ts';
+import { identityOf, ownIdentity } from '../../src/system/process-identity.ts';
+import { watchLeftRuns } from '../../src/trail/orphan-sweep.ts';
+
+const DEADLINE = { timeout: 10_000, interval: 5 };
+
+let folder: string;
+let lines: string[];
+let problems: (string | undefined)[];
+const closers: (() => void)[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tasktrail-watch-'));
+  lines = [];
+  problems = [];
+});
+
+afterEach(async () => {
+  for (const close of closers.splice(0)) close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function watch(graceMs: number, at = folder): { close(): void } {
+  const watching = watchLeftRuns({
+    folder: at,
+    graceMs,
+    everyMs: 20,
+    onProblem: (reason) => problems.push(reason),
+    log: (line) => lines.push(line),
+  });
+  closers.push(() => watching.close());
+  return watching;
+}
+
+async function leave(run: string, supervisor: object, child: number | null = null): Promise<string> {
+  const directory = join(folder, 'task-1', run);
+  await mkdir(directory, { recursive: true });
+  await writeFile(join(directory, 'stdout'), 'private');
+  const mark = { supervisor, child: child === null ? null : identityOf(child), adoptions: 0 };
+  await writeFile(join(directory, 'process.json'), JSON.stringify(mark));
+  return directory;
+}
+
+function dead(): object {
+  return { ...ownIdentity(), start: ownIdentity().start.replace(/-\d+-/, '-1-') };
+}
+
+async function sweeps(count: number): Promise<void> {
+  const before = problems.length;
+  await vi.waitFor(() => expect(problems.length).toBeGreaterThanOrEqual(before + count), DEADLINE);
+}
+
+async function startAgent(): Promise<{ agent: ChildProcess; pid: number }> {
+  const agent = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
+  await new Promise((resolve) => agent.once('spawn', resolve));
+  closers.push(() => agent.kill('SIGKILL'));
+  return { agent, pid: agent.pid ?? 0 };
+}
+
+test('a run that nobody goes on with is ended after the grace, with its agent, and the log says so', async () => {
+  const { agent, pid } = await startAgent();
+  const directory = await leave('run-1', dead(), pid);
+  const before = Date.now();
+  watch(250);
+  await vi.waitFor(() => expect(existsSync(join(folder, 'task-1'))).toBe(false), DEADLINE);
+  expect(Date.now() - before).toBeGreaterThanOrEqual(250);
+  await vi.waitFor(() => expect(agent.signalCode).toBe('SIGKILL'), DEADLINE);
+  await vi.waitFor(() => expect(lines).toHaveLength(1), DEADLINE);
+  expect(lines[0]).toBe(`nobody went on with ${directory}: its agent is ended, what it left is removed`);
+  expect(problems.filter((reason) => reason !== undefined)).toEqual([]);
+});
+
+test('a run that had ended goes without a word', async () => {
+  const directory = await leave('run-1', dead());
+  await writeFile(join(directory, 'outcome.json'), JSON.stringify({ success: true }));
+  watch(0);
+  await vi.waitFor(() => expect(existsSync(join(folder, 'task-1'))).toBe(false), DEADLINE);
+  await sweeps(2);
+  expect(lines).toEqual([]);
+});
+
+test('within the grace nothing is touched, and after a close nothing either', async () => {
+  const { agent, pid } = await startAgent();
+  const directory = await leave('run-1', dead(), pid);
+  const watching = watch(3_600_000);
+  await sweeps(5);
+  expect(existsSync(directory)).toBe(true);
+  watching.close();
+  expect(agent.signalCode).toBeNull();
+  expect(lines).toEqual([]);
+});
+
+test('a run that a living process follows stays for ever, beside one that goes', async () => {
+  const { agent, pid } = await startAgent();
+  const living = await leave('living', ownIdentity(), pid);
+  const left = await leave('left', dead());
+  watch(0);
+  await vi.waitFor(() => expect(existsSync(left)).toBe(false), DEADLINE);
+  await sweeps(5);
+  expect(existsSync(living)).toBe(true);
+  expect(agent.signalCode).toBeNull();
+});
+
+test('a run that is taken up within its grace has all of it again when its new worker dies, too', async () => {
+  const { agent, pid } = await startAgent();
+  const directory = await leave('run-1', dead(), pid);
+  watch(60_000);
+  await sweeps(2);
+  const mark = readMark(directory);
+  if (mark === undefined) throw new Error('no mark');
+  expect(claimRun(directory, mark)).toBe(true);
+  await sweeps(3);
+  expect(existsSync(directory)).toBe(true);
+  expect(agent.signalCode).toBeNull();
+});
+
+test('of two that watch one ends the run, and says so once', async () => {
+  const directories = await Promise.all(['a', 'b', 'c', 'd'].map((run) => leave(run, dead())));
+  watch(0);
+  watch(0);
+  await vi.waitFor(() => expect(existsSync(join(folder, 'task-1'))).toBe(false), DEADLINE);
+  await sweeps(6);
+  expect(lines).toHaveLength(directories.length);
+});
+
+test('a folder that is not there is no problem, one that cannot be read is, until it can', async () => {
+  watch(0, join(folder, 'not', 'there'));
+  await sweeps(3);
+  expect(problems.every((reason) => reason === undefined)).toBe(true);
+  const file = join(folder, 'file');
+  await writeFile(file, '');
+  watch(0, file);
+  await vi.waitFor(() => expect(problems.some((reason) => reason?.includes('ENOTDIR'))).toBe(true), DEADLINE);
+  await rm(file);
+  await vi.waitFor(() => expect(problems.slice(-4)).toEqual(Array(4).fill(undefined)), DEADLINE);
+});

@@ -1,0 +1,183 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Trail } from '../../../src/trail/trail.ts';
+import type { CustomOptions } from '../../../src/webhooks/senders/custom.ts';
+import { openReceiver, openTrail, readDeliveries, until } from '../../support/receiver.ts';
+import { post } from '../../support/vendors.ts';
+
+let logDir: string;
+let trail: Trail;
+
+beforeAll(async () => {
+  logDir = await mkdtemp(join(tmpdir(), 'tasktrail-custom-'));
+  trail = await openTrail(logDir);
+});
+
+afterAll(async () => {
+  await trail.shutdown();
+  await rm(logDir, { recursive: true, force: true });
+});
+
+const BASE: CustomOptions = { secret: 's3cret', header: 'X-Sig', message: 'text', deliveryId: 'id' };
+
+interface Sent {
+  readonly status: number;
+  readonly tasks: readonly Record<string, unknown>[];
+  readonly line: Record<string, unknown>;
+}
+
+/** One delivery to a receiver of its own. */
+async function send(
+  options: Partial<CustomOptions>,
+  payload: object,
+  headers?: Record<string, string>,
+): Promise<Sent> {
+  const receiver = await openReceiver({ custom: { tracker: { ...BASE, ...options } } });
+  const marker = randomUUID();
+  const body = JSON.stringify({ id: marker, ...payload });
+  const signature = createHmac('sha256', 's3cret').update(body).digest('hex');
+  const { status } = await post(receiver.url, 'tracker', {
+    headers: headers ?? { 'x-sig': signature },
+    body,
+  });
+  await receiver.close();
+  const line = await until(
+    async () => (await readDeliveries(logDir)).find((one) => one.delivery_id === marker || status === 401),
+    'the line',
+  );
+  return { status, tasks: receiver.tasks.map(({ input }) => ({ ...input.sourceMetadata })), line };
+}
+
+test.each([
+  ['sha1', 'hex', ''],
+  ['sha256', 'hex', 'sha256='],
+  ['sha256', 'base64', ''],
+  ['sha512', 'hex', ''],
+  ['sha512', 'base64', 'v1,'],
+] as const)('%s in %s behind %j is verified over the raw bytes', async (algorithm, encoding, prefix) => {
+  const receiver = await openReceiver({ custom: { tracker: { ...BASE, algorithm, encoding, prefix } } });
+  const body = ' { "text" : "@agent review" } ';
+  const signature = createHmac(algorithm, 's3cret').update(body).digest(encoding);
+  const send = async (value: string): Promise<number> =>
+    (await post(receiver.url, 'tracker', { headers: { 'x-sig': value }, body })).status;
+  expect(await send(prefix + signature)).toBe(202);
+  const other = createHmac(algorithm, 'other').update(body).digest(encoding);
+  expect(await send(prefix + other)).toBe(401);
+  await receiver.close();
+});
+
+test.each([
+  ['the token', 'Bearer s3cret', 202],
+  ['another token', 'Bearer s3creT', 401],
+  ['a longer one', 'Bearer s3cretx', 401],
+  ['nothing behind the prefix', 'Bearer ', 401],
+])('with a token in its header, %s is answered with its status', async (_what, authorization, status) => {
+  const sent = await send(
+    { header: 'Authorization', algorithm: 'token', prefix: 'Bearer ' },
+    { text: '@agent fix' },
+    { authorization },
+  );
+  expect(sent.status).toBe(status);
+});
+
+test('paths lead through names and lists; what is absent is null', async () => {
+  const { status, tasks } = await send(
+    {
+      message: 'changes.1.note',
+      eventType: 'kind',
+      sourceMetadata: {
+        repo: 'project.name',
+        build: 'build.n',
+        ok: 'ok',
+        absent: 'a.b',
+        list: 'changes',
+        inherited: 'constructor.name',
+      },
+    },
+    {
+      changes: [{}, { note: '@agent fix' }],
+      kind: 'push',
+      project: { name: 'app' },
+      build: { n: 7 },
+      ok: true,
+    },
+  );
+  expect(status).toBe(202);
+  expect(tasks).toMatchObject([
+    {
+      event_type: 'push',
+      repo: 'app',
+      build: 7,
+      ok: true,
+      absent: null,
+      list: null,
+      inherited: null,
+      command: 'fix',
+    },
+  ]);
+});
+
+test.each([
+  ['is absent', {}],
+  ['is no text', { issue: { fields: [{ text: 7 }] } }],
+  ['leads through a text', { issue: 'text' }],
+  ['leads through null', { issue: null }],
+])('a path to the message that %s matches nothing, and the reason names it', async (_what, payload) => {
+  const { status, tasks, line } = await send({ message: 'issue.fields.0.text' }, payload);
+  expect(status).toBe(200);
+  expect(tasks).toEqual([]);
+  expect(line).toMatchObject({
+    outcome: 'unmatched',
+    reason: expect.stringContaining('issue.fields.0.text'),
+  });
+});
+
+test('a fixed command is started whatever the text', async () => {
+  const { tasks } = await send({ command: 'plan' }, { text: 'Deploy failed' });
+  expect(tasks).toMatchObject([{ command: 'plan', event_type: 'webhook' }]);
+});
+
+test('type and id may stand in headers; an absent type is null', async () => {
+  const receiver = await openReceiver({
+    custom: {
+      tracker: { ...BASE, deliveryId: undefined, deliveryIdHeader: 'X-Id', eventTypeHeader: 'X-Event' },
+    },
+  });
+  const body = JSON.stringify({ text: '@agent review' });
+  const signature = { 'x-sig': createHmac('sha256', 's3cret').update(body).digest('hex') };
+  const long = randomUUID().repeat(10);
+  const headers = { ...signature, 'x-event': 'note', 'x-id': `${long}1` };
+  expect((await post(receiver.url, 'tracker', { headers, body })).status).toBe(202);
+  expect((await post(receiver.url, 'tracker', { headers, body })).status).toBe(200);
+  // Ids that differ far behind are different.
+  expect(
+    (await post(receiver.url, 'tracker', { headers: { ...headers, 'x-id': `${long}2` }, body })).status,
+  ).toBe(202);
+  // Without an id nobody knows whether it was there before.
+  expect((await post(receiver.url, 'tracker', { headers: signature, body })).status).toBe(202);
+  expect((await post(receiver.url, 'tracker', { headers: signature, body })).status).toBe(202);
+  expect(receiver.tasks.map(({ input }) => input.sourceMetadata?.event_type)).toEqual([
+    'note',
+    'note',
+    null,
+    null,
+  ]);
+  await receiver.close();
+});
+
+test.each([
+  ['a name that is taken', { github: BASE }],
+  ['a name that is taken, in other letters', { Slack: BASE }],
+  ['two names in other letters', { a: BASE, A: BASE }],
+  ['a name that is no part of a path', { '../x': BASE }],
+  ['a path that is none', { a: { ...BASE, message: 'a..b' } }],
+  ['an empty header', { a: { ...BASE, header: '' } }],
+  ['a secret that is a number', { a: { ...BASE, secret: 7 as unknown as string } }],
+  ['a field that every task has', { a: { ...BASE, sourceMetadata: { provider: 'x' } } }],
+  ['a command that is not known', { a: { ...BASE, command: 'dance' } }],
+])('%s is a TypeError', async (_what, custom) => {
+  await expect(openReceiver({ custom })).rejects.toThrow(TypeError);
+});
