@@ -31,7 +31,7 @@ export function processesOf(runId: string): readonly number[] {
 }
 
 /** Ends whatever a run has left behind: SIGTERM, and SIGKILL for what stays. Resolves with how many there were. */
-export async function endLeftovers(runId: string): Promise<number> {
+export async function endRunProcesses(runId: string): Promise<number> {
   const seen = new Set<number>();
   const startedAtMs = Date.now();
   let looksInVain = 0;

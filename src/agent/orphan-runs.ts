@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../errors.ts';
 import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 import { sendToGroup } from './child.ts';
-import { endLeftovers, processesOf } from './leftovers.ts';
+import { endRunProcesses, processesOf } from './leftovers.ts';
 import { RunFolder } from './run-folder.ts';
 import { claimRun, isRunInUse, type RunMark, readMark } from './run-mark.ts';
 
@@ -14,7 +14,7 @@ const KILL_WAIT_MS = 5_000;
 const KILL_POLL_MS = 10;
 
 /** Runs of dead processes, by task: the folders below `parent` (`<task id>/<run>`) that nobody follows. */
-export async function findLeftRuns(parent: string): Promise<ReadonlyMap<string, readonly string[]>> {
+export async function findOrphanRuns(parent: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const found = new Map<string, string[]>();
   for (const taskId of await foldersIn(parent)) {
     const left: string[] = [];
@@ -57,7 +57,7 @@ export async function isFollowedElsewhere(taskFolder: string): Promise<boolean> 
  * Ends the agent of a run that nobody goes on with, with all that it started, and removes what the run left. False, and
  * nothing is done, when somebody has just begun to go on with it.
  */
-export async function endLeftRun(directory: string): Promise<boolean> {
+export async function endOrphanRun(directory: string): Promise<boolean> {
   const mark = readMark(directory);
   // Since it was found some time has passed.
   if (!existsSync(directory) || (await isRunInUse(directory, mark))) return false;
@@ -66,13 +66,13 @@ export async function endLeftRun(directory: string): Promise<boolean> {
   return true;
 }
 
-/** As `endLeftRun`, of a run that is ours. */
+/** As `endOrphanRun`, of a run that is ours. */
 export async function endRun(directory: string): Promise<void> {
   const folder = new RunFolder(directory);
   const leader = readMark(directory)?.child;
   if (leader) await endGroup(leader);
   const runId = folder.readFacts()?.runId;
-  if (runId !== undefined) await endLeftovers(runId);
+  if (runId !== undefined) await endRunProcesses(runId);
   await folder.remove();
   await removeEmpty(join(directory, '..'));
 }

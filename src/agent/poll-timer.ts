@@ -1,12 +1,12 @@
 /** Whoever waits for the next look, by how long they wait at the most. */
-const beats = new Map<number, Set<() => void>>();
+const timers = new Map<number, Set<() => void>>();
 
 /**
  * All runs of a process look at their files at the same moments: what they print is then recorded in one tick, which is one
  * write to the journal. Resolves at the next of these moments, or as soon as the signal aborts.
  */
-export function nextBeat(everyMs: number, until: AbortSignal): Promise<void> {
-  const waiting = beats.get(everyMs) ?? startBeat(everyMs);
+export function nextPoll(everyMs: number, until: AbortSignal): Promise<void> {
+  const waiting = timers.get(everyMs) ?? startTimer(everyMs);
   return new Promise((resolve) => {
     const wake = (): void => {
       waiting.delete(wake);
@@ -22,11 +22,11 @@ export function nextBeat(everyMs: number, until: AbortSignal): Promise<void> {
   });
 }
 
-function startBeat(everyMs: number): Set<() => void> {
+function startTimer(everyMs: number): Set<() => void> {
   const waiting = new Set<() => void>();
-  beats.set(everyMs, waiting);
+  timers.set(everyMs, waiting);
   setTimeout(() => {
-    beats.delete(everyMs);
+    timers.delete(everyMs);
     for (const wake of [...waiting]) wake();
   }, everyMs);
   return waiting;

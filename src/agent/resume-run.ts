@@ -6,7 +6,7 @@ import type { AgentOutcome } from '../model/agent-output.ts';
 import { isProcessAlive, type ProcessIdentity } from '../system/process-identity.ts';
 import { leaderAmong } from './child.ts';
 import { processesOf } from './leftovers.ts';
-import { endLeftRun, endRun, foldersIn } from './orphan-runs.ts';
+import { endOrphanRun, endRun, foldersIn } from './orphan-runs.ts';
 import { type RunFacts, RunFolder } from './run-folder.ts';
 import { claimRun, isRunInUse, type RunMark, readMark } from './run-mark.ts';
 
@@ -14,7 +14,7 @@ import { claimRun, isRunInUse, type RunMark, readMark } from './run-mark.ts';
 const FORK_MS = 200;
 
 /** What a killed process left of a run. */
-export type LeftRun =
+export type OrphanRun =
   | { readonly kind: 'ended'; readonly outcome: AgentOutcome; readonly facts: RunFacts }
   | {
       readonly kind: 'running';
@@ -34,10 +34,10 @@ export function fingerprintOf(command: readonly string[], dialect: string): stri
  * The run of this key in a task's folder, of which no living process takes care: how it ended, or the run itself, which
  * is ours from now on. Undefined when there is none to go on with.
  */
-export async function recallRun(
+export async function findResumableRun(
   taskFolder: string,
   { key, fingerprint }: Pick<RunFacts, 'key' | 'fingerprint'>,
-): Promise<LeftRun | undefined> {
+): Promise<OrphanRun | undefined> {
   for (const name of await foldersIn(taskFolder)) {
     const folder = new RunFolder(join(taskFolder, name));
     const facts = folder.readFacts();
@@ -45,7 +45,7 @@ export async function recallRun(
     if (facts?.key !== key || mark === undefined || (await isRunInUse(folder.directory, mark))) continue;
     if (facts.fingerprint !== fingerprint) {
       // Whoever works on the task now does something else in its place.
-      await endLeftRun(folder.directory);
+      await endOrphanRun(folder.directory);
       continue;
     }
     const outcome = folder.readOutcome();

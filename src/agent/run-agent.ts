@@ -4,11 +4,11 @@ import type { AgentOutcome, AgentRecording, RunAgentOptions } from '../model/age
 import { adoptChild, type Child, startChild } from './child.ts';
 import { type DialectReader, UNKNOWN_USAGE } from './dialects/dialect.ts';
 import { findDialect } from './dialects/dialects.ts';
-import { endLeftovers, RUN_ID_VARIABLE } from './leftovers.ts';
+import { endRunProcesses, RUN_ID_VARIABLE } from './leftovers.ts';
 import { countOomKills } from './oom-kills.ts';
 import { judge, type Stop } from './outcome.ts';
 import { fillPlaceholders } from './placeholders.ts';
-import { fingerprintOf, type LeftRun } from './resume-run.ts';
+import { fingerprintOf, type OrphanRun } from './resume-run.ts';
 import { type ChildEnds, type RunFacts, RunFolder } from './run-folder.ts';
 import { markRun } from './run-mark.ts';
 import { RunOutput } from './run-output.ts';
@@ -77,7 +77,7 @@ export async function runAgentProcess(
 
 /** Goes on with a run that a killed process began: what it recorded is not recorded again, what it did not is. */
 export async function adoptAgentProcess(
-  left: Extract<LeftRun, { kind: 'running' }>,
+  left: Extract<OrphanRun, { kind: 'running' }>,
   options: AgentProcessOptions,
 ): Promise<AgentOutcome> {
   const { folder, facts, leader } = left;
@@ -93,7 +93,7 @@ export async function adoptAgentProcess(
     output?.close();
     child.stop();
     await child.exited;
-    await endLeftovers(facts.runId);
+    await endRunProcesses(facts.runId);
     await discard(folder);
     return endUnstarted(options, 'lost', `the run of a killed worker cannot be read: ${messageOf(error)}`);
   }
@@ -199,7 +199,7 @@ async function finish(run: OpenRun, options: AgentProcessOptions): Promise<Agent
   const limitReached = watchLimits(run, options);
   const broken = await output.follow(child);
   const exit = await child.exited;
-  await endLeftovers(facts.runId);
+  await endRunProcesses(facts.runId);
   const oomKilled =
     !child.wasStopped && (countOomKills() ?? 0) > (facts.oomKills ?? Number.POSITIVE_INFINITY);
   const outcome = judge({

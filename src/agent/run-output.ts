@@ -12,7 +12,7 @@ import type { Child } from './child.ts';
 import type { DialectReader } from './dialects/dialect.ts';
 import { StderrTail, type Stop } from './outcome.ts';
 import { CHUNK_BYTES, OutputFile, type ReadPiece } from './output-file.ts';
-import { nextBeat } from './poll-timer.ts';
+import { nextPoll } from './poll-timer.ts';
 import type { ReadLog } from './read-log.ts';
 import type { RunFolder } from './run-folder.ts';
 
@@ -110,7 +110,7 @@ export class RunOutput {
       const isMore = [stdout.next(), stderr.next()].includes(CHUNK_BYTES);
       this.#checkSize();
       if (isMore) await nextTurn();
-      else await nextBeat(this.#options.pollMs ?? POLL_MS, exited.signal);
+      else await nextPoll(this.#options.pollMs ?? POLL_MS, exited.signal);
     }
     for (const file of [stdout, stderr]) {
       // A process that the agent left behind may go on writing for ever: the size at the exit is the end.

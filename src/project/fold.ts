@@ -20,7 +20,7 @@ interface Register {
   readonly fact: FactLine;
 }
 
-/** Later ranks win; of the same rank see `beats`. */
+/** Later ranks win; of the same rank see `outranks`. */
 const STATUS_RANK: Record<TaskStatus, number> = {
   queued: 0,
   running: 1,
@@ -167,12 +167,12 @@ export class TaskFold {
     this.#attempt = Math.max(this.#attempt, fact.attempt);
     const status = isTerminal(body.status) ? body.status : body.success === true ? 'completed' : 'failed';
     const claim = { status, fact };
-    if (this.#result === undefined || beats(claim, this.#result)) this.#result = claim;
+    if (this.#result === undefined || outranks(claim, this.#result)) this.#result = claim;
     this.#claim(claim);
   }
 
   #claim(claim: StatusClaim): void {
-    if (this.#status === undefined || beats(claim, this.#status)) this.#status = claim;
+    if (this.#status === undefined || outranks(claim, this.#status)) this.#status = claim;
   }
 
   #setEarliest(name: string, value: string | undefined, fact: FactLine): void {
@@ -183,7 +183,7 @@ export class TaskFold {
 }
 
 /** Highest (attempt, rank); then of two ends the earliest, of two running states the latest. */
-function beats(claim: StatusClaim, current: StatusClaim): boolean {
+function outranks(claim: StatusClaim, current: StatusClaim): boolean {
   if (claim.fact.attempt !== current.fact.attempt) return claim.fact.attempt > current.fact.attempt;
   const rank = STATUS_RANK[claim.status] - STATUS_RANK[current.status];
   if (rank !== 0) return rank > 0;

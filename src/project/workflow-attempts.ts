@@ -62,7 +62,7 @@ export function placeEvents(facts: readonly WorkflowFact[]): Placement {
   for (const fact of facts) {
     const phase = fact.phase ?? (fact.step === null ? null : (phases.get(fact.step) ?? null));
     if (fact.step !== null && phase !== null) phases.set(fact.step, phase);
-    const attempt = attemptOf(fact, countOf(counts, levelKey(phase, fact.step)));
+    const attempt = attemptOf(fact, countOf(counts, nodeKey(phase, fact.step)));
     const key = keyOf(fact, { phase, attempt });
     const before = first.get(key);
     const event = { fact, phase, attempt, key, isKept: before === undefined };
@@ -73,7 +73,7 @@ export function placeEvents(facts: readonly WorkflowFact[]): Placement {
   return { events, disagrees };
 }
 
-export function levelKey(phase: string | null, step: string | null): string {
+export function nodeKey(phase: string | null, step: string | null): string {
   return JSON.stringify([phase, step]);
 }
 
@@ -105,11 +105,11 @@ function attemptOf({ event_type: type, attempt: given }: WorkflowFact, count: Co
   return Math.max(count.current, 1);
 }
 
-function countOf(counts: Map<string, Count>, level: string): Count {
-  let count = counts.get(level);
+function countOf(counts: Map<string, Count>, node: string): Count {
+  let count = counts.get(node);
   if (count === undefined) {
     count = { current: 0, isEnded: false };
-    counts.set(level, count);
+    counts.set(node, count);
   }
   return count;
 }

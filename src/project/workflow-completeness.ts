@@ -3,19 +3,19 @@ import type { Completeness, Measured } from '../model/workflow.ts';
 import type { PlacedEvent } from './workflow-attempts.ts';
 import {
   isWorkflow,
-  type Level,
-  type LevelAttempt,
+  type NodeAttempt,
   newestAttempt,
   parentAttempt,
   payloadOf,
   statusOf,
+  type WorkflowNode,
 } from './workflow-nodes.ts';
 
 /** A workflow taken apart, as every question below asks for it. */
 export interface WorkflowParts {
   /** Each event once, in order. */
   readonly events: readonly PlacedEvent[];
-  readonly levels: readonly Level[];
+  readonly nodes: readonly WorkflowNode[];
   /** Whether a repeat said something else than the event that it repeats. */
   readonly repeatsDisagree: boolean;
 }
@@ -27,19 +27,19 @@ export function isFailure(status: string | null): boolean {
 }
 
 /** What the events themselves say; see `Measured` for what each number counts. */
-export function measure({ events, levels }: WorkflowParts): Measured {
-  const ran = levels.filter((level) => !isWorkflow(level) && hasRun(level));
+export function measure({ events, nodes }: WorkflowParts): Measured {
+  const ran = nodes.filter((node) => !isWorkflow(node) && hasRun(node));
   const steps = ran.filter(({ step }) => step !== null);
   const phases = ran.filter(({ step }) => step === null);
   const withSteps = new Set(steps.map(({ phase }) => phase));
   const again = [...steps, ...phases.filter(({ phase }) => !withSteps.has(phase))];
-  const workflow = newestAttempt(levels.find(isWorkflow));
+  const workflow = newestAttempt(nodes.find(isWorkflow));
   return {
     duration_ms: durationOf(workflow),
     phases: phases.length,
     steps: steps.length,
     artifacts: events.filter(({ fact }) => fact.event_type === 'artifact_create').length,
-    retries: again.reduce((sum, level) => sum + attemptsRun(level).length - 1, 0),
+    retries: again.reduce((sum, node) => sum + attemptsRun(node).length - 1, 0),
   };
 }
 
@@ -56,100 +56,98 @@ export function openApprovals(events: readonly PlacedEvent[]): number {
 
 /** What is missing or contradicts itself; while a workflow runs, only what no later event can mend. */
 export function completenessOf(parts: WorkflowParts): Completeness {
-  const { events, levels, repeatsDisagree } = parts;
-  const workflow = newestAttempt(levels.find(isWorkflow));
+  const { events, nodes, repeatsDisagree } = parts;
+  const workflow = newestAttempt(nodes.find(isWorkflow));
   const isOver = workflow?.end !== undefined;
-  const newest = levels.filter((level) => !isWorkflow(level)).map(newestAttempt);
+  const newest = nodes.filter((node) => !isWorkflow(node)).map(newestAttempt);
   const children = newest.filter((attempt) => attempt !== undefined);
   return {
     missing_phase: isOver && isPhaseMissing(parts),
-    missing_step: isOver && isStepMissing(levels),
+    missing_step: isOver && isStepMissing(nodes),
     success_without_children: isOver && isHollow(workflow, children),
     failed_child: children.some((child) => isFailure(statusOf(child)) && isPraised(child, parts)),
     no_end: isOver && children.some(({ start, end }) => start !== undefined && end === undefined),
     approval_missing: isOver && openApprovals(events) > 0,
-    time_reversed: levels.some((level) =>
-      [...level.attempts.values()].some((one) => isReversed(one, levels)),
-    ),
+    time_reversed: nodes.some((node) => [...node.attempts.values()].some((one) => isReversed(one, nodes))),
     disagrees: repeatsDisagree || (isOver && !agrees(workflow, measure(parts))),
   };
 }
 
-function hasRun(level: Level): boolean {
-  return attemptsRun(level).length > 0;
+function hasRun(node: WorkflowNode): boolean {
+  return attemptsRun(node).length > 0;
 }
 
-function attemptsRun(level: Level): LevelAttempt[] {
-  return [...level.attempts.values()].filter(({ start, end }) => start !== undefined || end !== undefined);
+function attemptsRun(node: WorkflowNode): NodeAttempt[] {
+  return [...node.attempts.values()].filter(({ start, end }) => start !== undefined || end !== undefined);
 }
 
-function durationOf(attempt: LevelAttempt | undefined): number | null {
+function durationOf(attempt: NodeAttempt | undefined): number | null {
   if (attempt?.start === undefined || attempt.end === undefined) return null;
   return Math.max(0, Date.parse(attempt.end.fact.timestamp) - Date.parse(attempt.start.fact.timestamp));
 }
 
 /** Planned and neither run nor left out on purpose; or spoken of without ever having been started. */
-function isPhaseMissing({ events, levels }: WorkflowParts): boolean {
-  const phases = levels.filter(({ phase, step }) => phase !== null && step === null);
+function isPhaseMissing({ events, nodes }: WorkflowParts): boolean {
+  const phases = nodes.filter(({ phase, step }) => phase !== null && step === null);
   const known = new Set(phases.map(({ phase }) => phase));
   const planned = events.flatMap(({ fact }) => fact.phases ?? []);
   if (planned.some((name) => !known.has(name))) return true;
-  if (levels.some(({ phase, step }) => step !== null && phase !== null && !known.has(phase))) return true;
+  if (nodes.some(({ phase, step }) => step !== null && phase !== null && !known.has(phase))) return true;
   return phases.some(isUnstarted);
 }
 
-function isStepMissing(levels: readonly Level[]): boolean {
-  const steps = levels.filter(({ step }) => step !== null);
+function isStepMissing(nodes: readonly WorkflowNode[]): boolean {
+  const steps = nodes.filter(({ step }) => step !== null);
   const known = new Set(steps.map(({ phase, step }) => JSON.stringify([phase, step])));
-  for (const level of levels) {
-    const { start, end } = newestAttempt(level) ?? {};
+  for (const node of nodes) {
+    const { start, end } = newestAttempt(node) ?? {};
     // A phase that was not finished is `no_end`; the steps that it did not come to are a part of that.
-    if (level.step !== null || level.phase === null || start === undefined || end === undefined) continue;
+    if (node.step !== null || node.phase === null || start === undefined || end === undefined) continue;
     const planned = payloadOf(start).steps;
     if (!Array.isArray(planned)) continue;
-    if (planned.some((name) => !known.has(JSON.stringify([level.phase, name])))) return true;
+    if (planned.some((name) => !known.has(JSON.stringify([node.phase, name])))) return true;
   }
   return steps.some(isUnstarted);
 }
 
-function isUnstarted(level: Level): boolean {
-  const attempts = [...level.attempts.values()];
+function isUnstarted(node: WorkflowNode): boolean {
+  const attempts = [...node.attempts.values()];
   return attempts.some(({ start, end }) => start === undefined && end !== undefined);
 }
 
 /** Success of something in which nothing was done. */
-function isHollow(workflow: LevelAttempt, children: readonly LevelAttempt[]): boolean {
+function isHollow(workflow: NodeAttempt, children: readonly NodeAttempt[]): boolean {
   const done = children.filter(({ end }) => end !== undefined);
   if (statusOf(workflow) === 'success' && done.length === 0) return true;
   return done.some((phase) => {
-    if (phase.level.step !== null || statusOf(phase) !== 'success' || phase.start === undefined) return false;
+    if (phase.node.step !== null || statusOf(phase) !== 'success' || phase.start === undefined) return false;
     const { steps } = payloadOf(phase.start);
     const isPlanned = Array.isArray(steps) && steps.length > 0;
-    return isPlanned && !done.some(({ level }) => level.step !== null && level.phase === phase.level.phase);
+    return isPlanned && !done.some(({ node }) => node.step !== null && node.phase === phase.node.phase);
   });
 }
 
 /** Whether what stands above a failed child says that it went well. */
-function isPraised(child: LevelAttempt, { levels }: WorkflowParts): boolean {
-  const above = levels.find((level) =>
-    child.level.step === null ? isWorkflow(level) : level.step === null && level.phase === child.level.phase,
+function isPraised(child: NodeAttempt, { nodes }: WorkflowParts): boolean {
+  const above = nodes.find((node) =>
+    child.node.step === null ? isWorkflow(node) : node.step === null && node.phase === child.node.phase,
   );
   const parent = newestAttempt(above);
   return parent !== undefined && statusOf(parent) === 'success';
 }
 
 /** An end before its start, or a start before that of what it is a part of. */
-function isReversed(attempt: LevelAttempt, levels: readonly Level[]): boolean {
+function isReversed(attempt: NodeAttempt, nodes: readonly WorkflowNode[]): boolean {
   const { start, end } = attempt;
   if (start === undefined) return false;
   const began = start.fact.timestamp;
   if (end !== undefined && end.fact.timestamp < began) return true;
-  const above = parentAttempt(attempt, levels)?.start;
+  const above = parentAttempt(attempt, nodes)?.start;
   return above !== undefined && above.fact.timestamp > began;
 }
 
 /** Whether the sender's own summary, where it gives one, is what its events say. */
-function agrees(workflow: LevelAttempt, measured: Measured): boolean {
+function agrees(workflow: NodeAttempt, measured: Measured): boolean {
   if (workflow.end === undefined) return true;
   const summary = objectOf(payloadOf(workflow.end).summary);
   const told: readonly (readonly [unknown, number])[] = [

@@ -9,11 +9,11 @@ import { completenessOf, measure, openApprovals, type WorkflowParts } from './wo
 import { envelopeOf } from './workflow-envelope.ts';
 import {
   isWorkflow,
-  type Level,
-  type LevelAttempt,
-  levelsOf,
+  type NodeAttempt,
   newestAttempt,
+  nodesOf,
   statusOf,
+  type WorkflowNode,
 } from './workflow-nodes.ts';
 import { type SpannedWorkflow, spanIdsOf, traceIdOf, workflowSpans } from './workflow-spans.ts';
 
@@ -69,11 +69,11 @@ export class WorkflowFold {
 
   get state(): WorkflowState {
     const parts = this.#take();
-    const { events, levels } = parts;
+    const { events, nodes } = parts;
     const workflow = this.#newest();
-    const open = levels.flatMap((level) => newestAttempt(level) ?? []).filter(isOpen);
-    const last = (isStep: boolean): LevelAttempt | undefined =>
-      open.filter(({ level }) => !isWorkflow(level) && (level.step !== null) === isStep).at(-1);
+    const open = nodes.flatMap((node) => newestAttempt(node) ?? []).filter(isOpen);
+    const last = (isStep: boolean): NodeAttempt | undefined =>
+      open.filter(({ node }) => !isWorkflow(node) && (node.step !== null) === isStep).at(-1);
     return {
       workflow_id: this.workflowId,
       name: firstOf(events, ({ name }) => name),
@@ -81,24 +81,24 @@ export class WorkflowFold {
       status: workflow?.end === undefined ? runningStatus(parts) : (statusOf(workflow) ?? 'unknown'),
       project: firstOf(events, ({ project }) => project),
       environment: firstOf(events, ({ environment }) => environment),
-      started_at: (startOf(workflow, levels) ?? events[0])?.fact.timestamp ?? null,
+      started_at: (startOf(workflow, nodes) ?? events[0])?.fact.timestamp ?? null,
       completed_at: workflow?.end?.fact.timestamp ?? null,
       updated_at: this.#placed.at(-1)?.fact.timestamp ?? '',
       attempt: workflow?.attempt ?? 1,
       task_ids: [...new Set(events.flatMap(({ fact }) => fact.task_id ?? []))].sort(),
       trace_id: traceIdOf(this.#spanned()),
-      phase: last(false)?.level.phase ?? last(true)?.level.phase ?? null,
-      step: last(true)?.level.step ?? null,
+      phase: last(false)?.node.phase ?? last(true)?.node.phase ?? null,
+      step: last(true)?.node.step ?? null,
       measured: measure(parts),
       completeness: completenessOf(parts),
-      levels: levels.flatMap((level) => this.#levelOf(level)),
+      levels: nodes.flatMap((node) => this.#stateOf(node)),
     };
   }
 
   /** Undefined while no attempt has ended. */
   document(revision: number): WorkflowDocument | undefined {
     const parts = this.#take();
-    const ended = [...(parts.levels.find(isWorkflow)?.attempts.values() ?? [])]
+    const ended = [...(parts.nodes.find(isWorkflow)?.attempts.values() ?? [])]
       .filter(({ end }) => end !== undefined)
       .sort((a, b) => b.attempt - a.attempt)[0];
     if (ended?.end === undefined) return undefined;
@@ -111,18 +111,18 @@ export class WorkflowFold {
     };
   }
 
-  #newest(): LevelAttempt | undefined {
-    return newestAttempt(this.#take().levels.find(isWorkflow));
+  #newest(): NodeAttempt | undefined {
+    return newestAttempt(this.#take().nodes.find(isWorkflow));
   }
 
-  #levelOf(level: Level): WorkflowLevel[] {
-    const attempt = newestAttempt(level);
+  #stateOf(node: WorkflowNode): WorkflowLevel[] {
+    const attempt = newestAttempt(node);
     if (attempt === undefined) return [];
     const { traceId, spanId } = spanIdsOf(attempt, this.#spanned());
     return [
       {
-        phase: level.phase,
-        step: level.step,
+        phase: node.phase,
+        step: node.step,
         attempt: attempt.attempt,
         started_at: attempt.start?.fact.timestamp ?? null,
         completed_at: attempt.end?.fact.timestamp ?? null,
@@ -149,28 +149,28 @@ export class WorkflowFold {
       const { events, disagrees } = placeEvents(this.#facts);
       this.#placed = events;
       const kept = events.filter(({ isKept }) => isKept);
-      this.#parts = { events: kept, levels: levelsOf(kept), repeatsDisagree: disagrees };
+      this.#parts = { events: kept, nodes: nodesOf(kept), repeatsDisagree: disagrees };
     }
     return this.#parts;
   }
 }
 
-function runningStatus({ events, levels }: WorkflowParts): string {
+function runningStatus({ events, nodes }: WorkflowParts): string {
   if (openApprovals(events) > 0) return 'waiting';
-  const isPending = levels.some((level) => {
-    const newest = newestAttempt(level);
+  const isPending = nodes.some((node) => {
+    const newest = newestAttempt(node);
     return newest !== undefined && statusOf(newest) === 'pending_input';
   });
   return isPending ? 'waiting' : 'running';
 }
 
-function isOpen({ start, end }: LevelAttempt): boolean {
+function isOpen({ start, end }: NodeAttempt): boolean {
   return start !== undefined && end === undefined;
 }
 
 /** When the workflow began at first: a run that was resumed after its end did not begin with that. */
-function startOf(newest: LevelAttempt | undefined, levels: readonly Level[]): PlacedEvent | undefined {
-  const attempts = [...(levels.find(isWorkflow)?.attempts.values() ?? [])];
+function startOf(newest: NodeAttempt | undefined, nodes: readonly WorkflowNode[]): PlacedEvent | undefined {
+  const attempts = [...(nodes.find(isWorkflow)?.attempts.values() ?? [])];
   return attempts.find(({ start }) => start !== undefined)?.start ?? newest?.start;
 }
 

@@ -1,9 +1,9 @@
 import { type JsonObject, objectOf } from '../model/json.ts';
-import { levelKey, type PlacedEvent } from './workflow-attempts.ts';
+import { nodeKey, type PlacedEvent } from './workflow-attempts.ts';
 
 /** One attempt at a workflow, a phase or a step. */
-export interface LevelAttempt {
-  readonly level: Level;
+export interface NodeAttempt {
+  readonly node: WorkflowNode;
   readonly attempt: number;
   /** Of a workflow also the `workflow_resumed` that opened this attempt. */
   start: PlacedEvent | undefined;
@@ -12,27 +12,27 @@ export interface LevelAttempt {
   /** The first event that speaks of it. */
   readonly first: PlacedEvent;
   /** The newest attempt, by then, of its phase or of the workflow; undefined when nobody had spoken of that. */
-  readonly parent: LevelAttempt | undefined;
+  readonly parent: NodeAttempt | undefined;
 }
 
 /** The workflow itself, a phase, or a step of a phase, with its attempts in the order of their first mention. */
-export interface Level {
+export interface WorkflowNode {
   readonly phase: string | null;
   readonly step: string | null;
-  readonly attempts: Map<number, LevelAttempt>;
+  readonly attempts: Map<number, NodeAttempt>;
 }
 
 const STARTS = new Set(['workflow_start', 'phase_start', 'step_start']);
 const ENDS = new Set(['workflow_complete', 'phase_complete', 'step_complete']);
 const SKIPS = new Set(['phase_skip', 'step_skip']);
 
-/** The levels of a workflow: itself first, then phases and steps in the order of their first mention. */
-export function levelsOf(events: readonly PlacedEvent[]): readonly Level[] {
-  const levels = new Map<string, Level>();
+/** The nodes of a workflow: itself first, then phases and steps in the order of their first mention. */
+export function nodesOf(events: readonly PlacedEvent[]): readonly WorkflowNode[] {
+  const nodes = new Map<string, WorkflowNode>();
   for (const event of events) {
     if (!event.isKept) continue;
     const type = event.fact.event_type;
-    const at = (): LevelAttempt => attemptAt(levels, event);
+    const at = (): NodeAttempt => attemptAt(nodes, event);
     if (STARTS.has(type)) at().start ??= event;
     else if (ENDS.has(type)) at().end ??= event;
     else if (SKIPS.has(type)) at().skip ??= event;
@@ -41,37 +41,37 @@ export function levelsOf(events: readonly PlacedEvent[]): readonly Level[] {
       if (attempt.start === undefined) attempt.start = event;
     }
   }
-  return [...levels.values()].sort((a, b) => Number(isWorkflow(b)) - Number(isWorkflow(a)));
+  return [...nodes.values()].sort((a, b) => Number(isWorkflow(b)) - Number(isWorkflow(a)));
 }
 
-export function isWorkflow(level: Level): boolean {
-  return level.phase === null && level.step === null;
+export function isWorkflow(node: WorkflowNode): boolean {
+  return node.phase === null && node.step === null;
 }
 
-/** The one with the highest number; undefined for a level that nothing is known of. */
-export function newestAttempt(level: Level | undefined): LevelAttempt | undefined {
-  if (level === undefined) return undefined;
-  return [...level.attempts.values()].reduce<LevelAttempt | undefined>(
+/** The one with the highest number; undefined for a node that nothing is known of. */
+export function newestAttempt(node: WorkflowNode | undefined): NodeAttempt | undefined {
+  if (node === undefined) return undefined;
+  return [...node.attempts.values()].reduce<NodeAttempt | undefined>(
     (newest, one) => (newest === undefined || one.attempt > newest.attempt ? one : newest),
     undefined,
   );
 }
 
 /** What an attempt is a part of; where nobody had spoken of that yet, what was told of it later. */
-export function parentAttempt(attempt: LevelAttempt, levels: readonly Level[]): LevelAttempt | undefined {
-  const { level, parent } = attempt;
-  if (parent !== undefined || isWorkflow(level)) return parent;
-  const phase = levels.find((one) => level.step !== null && one.step === null && one.phase === level.phase);
-  const [first] = (phase ?? levels.find(isWorkflow))?.attempts.values() ?? [];
+export function parentAttempt(attempt: NodeAttempt, nodes: readonly WorkflowNode[]): NodeAttempt | undefined {
+  const { node, parent } = attempt;
+  if (parent !== undefined || isWorkflow(node)) return parent;
+  const phase = nodes.find((one) => node.step !== null && one.step === null && one.phase === node.phase);
+  const [first] = (phase ?? nodes.find(isWorkflow))?.attempts.values() ?? [];
   return first;
 }
 
 /** As its end says; `skipped` when it was left out; null while it runs. */
-export function statusOf(attempt: LevelAttempt): string | null {
+export function statusOf(attempt: NodeAttempt): string | null {
   const { end, skip } = attempt;
   if (end === undefined) return skip === undefined ? null : 'skipped';
   const payload = payloadOf(end);
-  const status = attempt.level.step === null ? payload.status : objectOf(payload.step).status;
+  const status = attempt.node.step === null ? payload.status : objectOf(payload.step).status;
   return typeof status === 'string' ? status : 'unknown';
 }
 
@@ -79,25 +79,25 @@ export function payloadOf(event: PlacedEvent): JsonObject {
   return objectOf(event.fact.payload);
 }
 
-function attemptAt(levels: Map<string, Level>, event: PlacedEvent): LevelAttempt {
+function attemptAt(nodes: Map<string, WorkflowNode>, event: PlacedEvent): NodeAttempt {
   const { phase, attempt, fact } = event;
-  const id = levelKey(phase, fact.step);
-  let level = levels.get(id);
-  if (level === undefined) {
-    level = { phase, step: fact.step, attempts: new Map() };
-    levels.set(id, level);
+  const id = nodeKey(phase, fact.step);
+  let node = nodes.get(id);
+  if (node === undefined) {
+    node = { phase, step: fact.step, attempts: new Map() };
+    nodes.set(id, node);
   }
-  let found = level.attempts.get(attempt);
+  let found = node.attempts.get(attempt);
   if (found === undefined) {
-    const parent = parentOf(levels, level);
-    found = { level, attempt, start: undefined, end: undefined, skip: undefined, first: event, parent };
-    level.attempts.set(attempt, found);
+    const parent = parentOf(nodes, node);
+    found = { node, attempt, start: undefined, end: undefined, skip: undefined, first: event, parent };
+    node.attempts.set(attempt, found);
   }
   return found;
 }
 
-/** The newest attempt by now of what this level is a part of. */
-function parentOf(levels: ReadonlyMap<string, Level>, level: Level): LevelAttempt | undefined {
-  if (isWorkflow(level)) return undefined;
-  return newestAttempt(levels.get(levelKey(level.step === null ? null : level.phase, null)));
+/** The newest attempt by now of what this node is a part of. */
+function parentOf(nodes: ReadonlyMap<string, WorkflowNode>, node: WorkflowNode): NodeAttempt | undefined {
+  if (isWorkflow(node)) return undefined;
+  return newestAttempt(nodes.get(nodeKey(node.step === null ? null : node.phase, null)));
 }

@@ -5,7 +5,7 @@ import { keyValuesFromPlain, type OtlpSpan, type OtlpSpanEvent } from '../model/
 import { derivedSpanId, derivedTraceId, type Hash } from '../model/workflow-span.ts';
 import type { PlacedEvent } from './workflow-attempts.ts';
 import { isFailure, type WorkflowParts } from './workflow-completeness.ts';
-import { isWorkflow, type LevelAttempt, parentAttempt, payloadOf, statusOf } from './workflow-nodes.ts';
+import { isWorkflow, type NodeAttempt, parentAttempt, payloadOf, statusOf } from './workflow-nodes.ts';
 
 const STATUS_ERROR = 2;
 
@@ -25,18 +25,18 @@ export interface SpanMoment {
 
 /** The one trace of a workflow: that of its start, whatever surrounds the processes that came later. */
 export function traceIdOf({ workflowId, parts, hash }: SpannedWorkflow): string {
-  const workflow = parts.levels.find(isWorkflow)?.attempts.get(1);
+  const workflow = parts.nodes.find(isWorkflow)?.attempts.get(1);
   const spoken = [workflow?.start, workflow?.end, ...parts.events];
   return spoken.find((event) => event?.fact.trace_id)?.fact.trace_id ?? derivedTraceId(workflowId, hash);
 }
 
 /** The span of an attempt: as its sender announced it, else as everybody derives it. */
-export function spanIdsOf(attempt: LevelAttempt, workflow: SpannedWorkflow): SpanIds {
+export function spanIdsOf(attempt: NodeAttempt, workflow: SpannedWorkflow): SpanIds {
   const announced = attempt.start?.fact;
   if (announced?.span !== undefined && announced.trace_id !== null && announced.span_id !== null) {
     return { traceId: announced.trace_id, spanId: announced.span_id };
   }
-  const { phase, step } = attempt.level;
+  const { phase, step } = attempt.node;
   return derivedIds(workflow, { phase, step, attempt: attempt.attempt });
 }
 
@@ -46,8 +46,8 @@ export function spanIdsOf(attempt: LevelAttempt, workflow: SpannedWorkflow): Spa
  */
 export function workflowSpans(workflow: SpannedWorkflow, moment: SpanMoment): OtlpSpan[] {
   const spans: OtlpSpan[] = [];
-  for (const level of workflow.parts.levels) {
-    for (const attempt of level.attempts.values()) {
+  for (const node of workflow.parts.nodes) {
+    for (const attempt of node.attempts.values()) {
       if (isOurs(attempt) && isReady(attempt, moment.isOver)) spans.push(spanOf(attempt, workflow, moment));
     }
   }
@@ -64,16 +64,16 @@ function derivedIds(
 }
 
 /** What was never begun (left out, spoken of) is no span; what a process holds open comes from there. */
-function isOurs({ start, end }: LevelAttempt): boolean {
+function isOurs({ start, end }: NodeAttempt): boolean {
   const spoken = start ?? end;
   return spoken !== undefined && spoken.fact.span_id === null;
 }
 
-function isReady({ start, end }: LevelAttempt, isOver: boolean): boolean {
+function isReady({ start, end }: NodeAttempt, isOver: boolean): boolean {
   return isOver || (start !== undefined && end !== undefined);
 }
 
-function spanOf(attempt: LevelAttempt, workflow: SpannedWorkflow, moment: SpanMoment): OtlpSpan {
+function spanOf(attempt: NodeAttempt, workflow: SpannedWorkflow, moment: SpanMoment): OtlpSpan {
   const { start, end } = attempt;
   const status = statusOf(attempt);
   const errorType = end === undefined ? PROCESS_LOST : errorTypeOf(attempt, status);
@@ -98,34 +98,34 @@ function spanOf(attempt: LevelAttempt, workflow: SpannedWorkflow, moment: SpanMo
   };
 }
 
-function errorTypeOf({ level }: LevelAttempt, status: string | null): string | undefined {
+function errorTypeOf({ node }: NodeAttempt, status: string | null): string | undefined {
   if (status === 'cancelled') return 'cancelled';
   if (!isFailure(status)) return undefined;
-  return isWorkflow(level) ? 'phase_failed' : 'step_failed';
+  return isWorkflow(node) ? 'phase_failed' : 'step_failed';
 }
 
-/** What it was a part of when it began; one whose surroundings nobody told of hangs on the workflow. */
-function parentIdOf(attempt: LevelAttempt, workflow: SpannedWorkflow): string | null {
-  const { levels } = workflow.parts;
-  if (isWorkflow(attempt.level)) {
+/** What it was a part of when it began; one whose options nobody told of hangs on the workflow. */
+function parentIdOf(attempt: NodeAttempt, workflow: SpannedWorkflow): string | null {
+  const { nodes } = workflow.parts;
+  if (isWorkflow(attempt.node)) {
     const fact = (attempt.start ?? attempt.end)?.fact;
     // A later process may run inside something else: its trace is not this one.
     return fact?.trace_id === traceIdOf(workflow) ? fact.parent_id : null;
   }
-  const parent = parentAttempt(attempt, levels);
+  const parent = parentAttempt(attempt, nodes);
   if (parent !== undefined) return spanIdsOf(parent, workflow).spanId;
   return derivedIds(workflow, { phase: null, step: null, attempt: 1 }).spanId;
 }
 
-function nameOf({ level, start, end }: LevelAttempt, { events }: WorkflowParts): string {
-  if (level.step !== null) return `step ${level.step}`;
-  if (level.phase !== null) return `phase ${level.phase}`;
+function nameOf({ node, start, end }: NodeAttempt, { events }: WorkflowParts): string {
+  if (node.step !== null) return `step ${node.step}`;
+  if (node.phase !== null) return `phase ${node.phase}`;
   const named = [start, end, ...events].find((event) => event?.fact.name);
   return `workflow ${named?.fact.name ?? 'unnamed'}`;
 }
 
 function attributesOf(
-  { level, start, end, first }: LevelAttempt,
+  { node, start, end, first }: NodeAttempt,
   { workflowId, parts }: SpannedWorkflow,
 ): Record<string, JsonValue | undefined> {
   const { fact } = start ?? end ?? first;
@@ -137,13 +137,13 @@ function attributesOf(
     [ATTR.workItemId]: fact.work_item_id ?? undefined,
     [ATTR.taskId]: fact.task_id ?? undefined,
     [ATTR.genAiWorkflowName]: name,
-    [ATTR.phaseName]: level.phase ?? undefined,
-    [ATTR.stepName]: level.step ?? undefined,
-    ...(level.step !== null && {
+    [ATTR.phaseName]: node.phase ?? undefined,
+    [ATTR.stepName]: node.step ?? undefined,
+    ...(node.step !== null && {
       [ATTR.stepSkill]: skill,
       [ATTR.stepStatus]: isText(status) ? status : undefined,
     }),
-    ...(isWorkflow(level) && {
+    ...(isWorkflow(node) && {
       [ATTR.genAiOperation]: 'invoke_workflow',
       [ATTR.pipelineName]: name,
       [ATTR.pipelineRunId]: workflowId,
@@ -153,11 +153,11 @@ function attributesOf(
 }
 
 /** An artifact is an event on the span of its step. */
-function eventsOf({ level, attempt }: LevelAttempt, { events }: WorkflowParts): OtlpSpanEvent[] {
+function eventsOf({ node, attempt }: NodeAttempt, { events }: WorkflowParts): OtlpSpanEvent[] {
   return events.filter((event) => isArtifactOf(event)).map(spanEvent);
 
   function isArtifactOf({ fact, phase, attempt: of }: PlacedEvent): boolean {
-    const isHere = phase === level.phase && fact.step === level.step && of === attempt;
+    const isHere = phase === node.phase && fact.step === node.step && of === attempt;
     return fact.event_type === 'artifact_create' && isHere;
   }
 }

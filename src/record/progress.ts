@@ -40,7 +40,7 @@ interface Start {
   readonly isOurs?: boolean;
 }
 
-interface Level extends Place {
+interface WorkflowNode extends Place {
   /** The number of the newest attempt. */
   starts: number;
   readonly attempts: Map<number, Attempt>;
@@ -68,7 +68,7 @@ export const WORKFLOW: Place = { phase: null, step: null };
 
 /** How far a run of a workflow has come: what is known of earlier processes, and what this one adds. */
 export class Progress {
-  readonly #levels = new Map<string, Level>();
+  readonly #nodes = new Map<string, WorkflowNode>();
   readonly #artifacts: Artifact[] = [];
   readonly #artifactKeys = new Set<string>();
   /** Artifacts of earlier processes of which only the number is known. */
@@ -77,29 +77,29 @@ export class Progress {
 
   /** The next attempt of a place, or the open one of an earlier process, which goes on. */
   open(place: Place, nowMs: number): Opening {
-    const level = this.#level(place);
-    level.isSkipped = false;
-    level.hasFailed = false;
-    const left = leftOpen(level);
+    const node = this.#node(place);
+    node.isSkipped = false;
+    node.hasFailed = false;
+    const left = leftOpen(node);
     if (left !== undefined) {
       const [attempt, known] = left;
       known.isOurs = true;
       return { attempt, resumed: { startedAtMs: known.startedAtMs, ids: known.ids } };
     }
-    if (place.phase === null && level.starts > 0) this.#isReopened = true;
-    const attempt = level.starts + 1;
+    if (place.phase === null && node.starts > 0) this.#isReopened = true;
+    const attempt = node.starts + 1;
     this.begin(place, { attempt, startedAtMs: nowMs, isOurs: true });
     return { attempt, resumed: undefined };
   }
 
   /** A start; of one that is known already nothing changes. */
   begin(place: Place, start: Start): void {
-    const level = this.#level(place);
-    if (level.attempts.has(start.attempt)) return;
-    level.starts = Math.max(level.starts, start.attempt);
-    level.isSkipped = false;
-    level.hasFailed = false;
-    level.attempts.set(start.attempt, {
+    const node = this.#node(place);
+    if (node.attempts.has(start.attempt)) return;
+    node.starts = Math.max(node.starts, start.attempt);
+    node.isSkipped = false;
+    node.hasFailed = false;
+    node.attempts.set(start.attempt, {
       above: start.above ?? this.attemptOf(above(place)),
       startedAtMs: start.startedAtMs,
       ids: undefined,
@@ -111,61 +111,61 @@ export class Progress {
 
   /** That there were so many starts, of which nothing else is known. */
   countStarts(place: Place, count: number): void {
-    const level = this.#level(place);
-    level.starts = Math.max(level.starts, count);
+    const node = this.#node(place);
+    node.starts = Math.max(node.starts, count);
   }
 
   finish(place: Place, end: { attempt: number; status: string; error: string | null }): void {
-    const level = this.#level(place);
-    const attempt = level.attempts.get(end.attempt);
+    const node = this.#node(place);
+    const attempt = node.attempts.get(end.attempt);
     if (attempt === undefined) return;
     attempt.status = end.status;
     attempt.error = end.error;
-    if (end.status === 'failure') level.hasFailed = true;
+    if (end.status === 'failure') node.hasFailed = true;
   }
 
   /** The attempt that is left out: the open one, else the next. Skipping starts nothing. */
   skip(place: Place): number {
-    const level = this.#level(place);
-    level.isSkipped = true;
-    level.hasFailed = false;
-    return this.isOpen(place) ? level.starts : level.starts + 1;
+    const node = this.#node(place);
+    node.isSkipped = true;
+    node.hasFailed = false;
+    return this.isOpen(place) ? node.starts : node.starts + 1;
   }
 
   /** The ids of a span that an earlier process announced. */
   name(place: Place, attempt: number, ids: SpanIds): void {
-    const known = this.#level(place).attempts.get(attempt);
+    const known = this.#node(place).attempts.get(attempt);
     if (known !== undefined) known.ids = ids;
   }
 
   /** 0 before the first start. */
   attemptOf(place: Place): number {
-    return this.#levels.get(keyOf(place))?.starts ?? 0;
+    return this.#nodes.get(keyOf(place))?.starts ?? 0;
   }
 
   /** Whether the newest attempt was started and has not ended. */
   isOpen(place: Place): boolean {
-    const level = this.#levels.get(keyOf(place));
-    return level?.attempts.get(level.starts)?.status === null;
+    const node = this.#nodes.get(keyOf(place));
+    return node?.attempts.get(node.starts)?.status === null;
   }
 
   isDone(place: Place): boolean {
-    const level = this.#levels.get(keyOf(place));
-    if (level === undefined) return false;
-    return level.isSkipped || DONE.has(level.attempts.get(level.starts)?.status ?? '');
+    const node = this.#nodes.get(keyOf(place));
+    if (node === undefined) return false;
+    return node.isSkipped || DONE.has(node.attempts.get(node.starts)?.status ?? '');
   }
 
   /** How often in a row it has failed in earlier processes, below the open attempt of what is above. */
   failuresBefore(place: Place): { readonly count: number; readonly last: string | null; isOpen: boolean } {
-    const level = this.#levels.get(keyOf(place));
-    const newest = level?.attempts.get(level.starts);
+    const node = this.#nodes.get(keyOf(place));
+    const newest = node?.attempts.get(node.starts);
     const isOpen = newest?.status === null;
-    if (level === undefined || newest === undefined || newest.isOurs || this.#isReopened)
+    if (node === undefined || newest === undefined || newest.isOurs || this.#isReopened)
       return { count: 0, last: null, isOpen };
     const around = this.attemptOf(above(place));
     let count = 0;
-    for (let number = isOpen ? level.starts - 1 : level.starts; number > 0; number -= 1) {
-      const attempt = level.attempts.get(number);
+    for (let number = isOpen ? node.starts - 1 : node.starts; number > 0; number -= 1) {
+      const attempt = node.attempts.get(number);
       // Of attempts that nobody told of: what is started again has failed, and here it can only have been here.
       const isOne =
         attempt === undefined ? around === 1 : attempt.status === 'failure' && attempt.above === around;
@@ -178,8 +178,7 @@ export class Progress {
   /** Whether something right below failed and was not made good; of a phase, below this attempt of it. */
   hasFailedBelow(place: Place, attempt: number): boolean {
     return this.#below(place).some(
-      (level) =>
-        level.hasFailed && (place.phase === null || level.attempts.get(level.starts)?.above === attempt),
+      (node) => node.hasFailed && (place.phase === null || node.attempts.get(node.starts)?.above === attempt),
     );
   }
 
@@ -219,7 +218,7 @@ export class Progress {
   }
 
   summary(): Summary {
-    const started = [...this.#levels.values()].filter(({ starts }) => starts > 0);
+    const started = [...this.#nodes.values()].filter(({ starts }) => starts > 0);
     const phases = started.filter(({ phase, step }) => phase !== null && step === null);
     const steps = started.filter(({ step }) => step !== null);
     const withSteps = new Set(steps.map(({ phase }) => phase));
@@ -233,27 +232,25 @@ export class Progress {
     };
   }
 
-  #level({ phase, step }: Place): Level {
+  #node({ phase, step }: Place): WorkflowNode {
     const key = keyOf({ phase, step });
-    let level = this.#levels.get(key);
-    if (level === undefined) {
-      level = { phase, step, starts: 0, attempts: new Map(), isSkipped: false, hasFailed: false };
-      this.#levels.set(key, level);
+    let node = this.#nodes.get(key);
+    if (node === undefined) {
+      node = { phase, step, starts: 0, attempts: new Map(), isSkipped: false, hasFailed: false };
+      this.#nodes.set(key, node);
     }
-    return level;
+    return node;
   }
 
-  #below({ phase }: Place): Level[] {
-    return [...this.#levels.values()].filter((level) =>
-      phase === null
-        ? level.phase !== null && level.step === null
-        : level.phase === phase && level.step !== null,
+  #below({ phase }: Place): WorkflowNode[] {
+    return [...this.#nodes.values()].filter((node) =>
+      phase === null ? node.phase !== null && node.step === null : node.phase === phase && node.step !== null,
     );
   }
 }
 
 /** The lowest open attempt of an earlier process. When the newest is over, so is what came before it. */
-function leftOpen({ attempts, starts }: Level): [number, Attempt] | undefined {
+function leftOpen({ attempts, starts }: WorkflowNode): [number, Attempt] | undefined {
   if (attempts.get(starts)?.status !== null) return undefined;
   return [...attempts].sort(([a], [b]) => a - b).find(([, { status, isOurs }]) => status === null && !isOurs);
 }

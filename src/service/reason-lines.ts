@@ -17,7 +17,7 @@ export interface ReasonLinesOptions {
 }
 
 /** Says itself when its Redis is away. */
-const TOLD_ELSEWHERE = 'queue';
+const REPORTED_BY_QUEUE = 'queue';
 
 interface Seen {
   readonly sinceMs: number;
@@ -40,7 +40,7 @@ export class ReasonLines {
 
   look(): void {
     const { reasons } = this.#options.books;
-    for (const [part, reason] of reasons) if (part !== TOLD_ELSEWHERE) this.#noteBroken(part, reason);
+    for (const [part, reason] of reasons) if (part !== REPORTED_BY_QUEUE) this.#noteBroken(part, reason);
     for (const [part, { isSaid }] of this.#seen) {
       if (reasons.has(part)) continue;
       this.#seen.delete(part);

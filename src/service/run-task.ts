@@ -174,7 +174,7 @@ async function runPhase(task: Task, workflow: Workflow, at: PhaseWork): Promise<
   for (const place of steps) {
     // Left out only when it is known what its agent said and cost: that belongs to this attempt's result.
     const isDone = workflow.isDone(name, place.step);
-    if (isDone && (await task.recallAgent(plan.agent.command, agentOptions(plan, place)))?.success)
+    if (isDone && (await task.resumeAgent(plan.agent.command, agentOptions(plan, place)))?.success)
       done.add(place);
   }
   if (done.size === steps.length && workflow.isDone(name)) return;

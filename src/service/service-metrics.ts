@@ -48,7 +48,7 @@ export class ServiceMetrics {
   watchTrail({ books, reader, recovered, otlpUrl }: Trail): void {
     this.#notice.hang(books);
     // Only the holder names failed tasks.
-    if (otlpUrl !== undefined) void recovered.then(() => this.#metrics?.recall(reader));
+    if (otlpUrl !== undefined) void recovered.then(() => this.#metrics?.load(reader));
   }
 
   /** All metrics as they stand, in Prometheus' text format. Never rejects. */

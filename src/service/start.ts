@@ -5,7 +5,7 @@ import { messageOf, TasktrailError } from '../errors.ts';
 import { idGenerator, logRecordProcessor, spanProcessor } from '../export/otel-recorder.ts';
 import type { Queue } from '../queue/queue.ts';
 import { installAgentRunner } from '../trail/agent-runner.ts';
-import { watchLeftRuns } from '../trail/orphan-sweep.ts';
+import { watchOrphanRuns } from '../trail/orphan-sweep.ts';
 import { agentFolder, openTrail, type Trail } from '../trail/trail.ts';
 import { checkAgents } from './commands.ts';
 import { type HttpService, listen } from './listen.ts';
@@ -14,7 +14,7 @@ import { ReasonLines } from './reason-lines.ts';
 import { requeueUnfinished } from './requeue.ts';
 import { runTask } from './run-task.ts';
 import { ServiceMetrics } from './service-metrics.ts';
-import { Desk } from './task-intake.ts';
+import { TaskIntake } from './task-intake.ts';
 import { createWebApp } from './web-app.ts';
 
 /** At shutdown: answers in flight, then agents that are told to stop, then the journal. Ten seconds are what container engines give. */
@@ -97,13 +97,13 @@ async function openService({ config, role, metrics, closers, log }: Opening): Pr
   const { queue } = opened;
   metrics.watchQueue(queue);
   closers.unshift(() => opened.close(QUEUE_DEADLINE_MS));
-  const desk = new Desk({ config, queue, reader: trail.reader });
+  const intake = new TaskIntake({ config, queue, reader: trail.reader });
   let http: HttpService | undefined;
   if (!isWorker) {
     const { app, webhooks } = createWebApp({
       config,
       trail,
-      desk,
+      intake,
       readMetrics: () => metrics.readText(),
       log,
     });
@@ -122,7 +122,8 @@ async function openService({ config, role, metrics, closers, log }: Opening): Pr
     const left = watchRuns(trail, log);
     closers.unshift(async () => left.close());
   }
-  const again = (): Promise<number> => (isWorker ? Promise.resolve(0) : requeue({ trail, desk, queue, log }));
+  const again = (): Promise<number> =>
+    isWorker ? Promise.resolve(0) : requeue({ trail, intake, queue, log });
   opened.onReady(() => {
     for (const ms of REQUEUE_AFTER_MS) setTimeout(() => void again(), ms).unref();
   });
@@ -163,7 +164,7 @@ async function shutDown(sdk: NodeSDK): Promise<void> {
 }
 
 function watchRuns(trail: Trail, log: (line: string) => void): { close(): void } {
-  return watchLeftRuns({
+  return watchOrphanRuns({
     folder: agentFolder(trail.config.logDir),
     onProblem: (reason) => trail.books.setNotice('runs left by dead processes', reason),
     log,
@@ -172,12 +173,12 @@ function watchRuns(trail: Trail, log: (line: string) => void): { close(): void }
 
 interface Requeue {
   readonly trail: Trail;
-  readonly desk: Desk;
+  readonly intake: TaskIntake;
   readonly queue: Queue;
   log(line: string): void;
 }
 
-async function requeue({ trail, desk, queue, log }: Requeue): Promise<number> {
+async function requeue({ trail, intake, queue, log }: Requeue): Promise<number> {
   await trail.recovered;
   if (!trail.config.enabled || !trail.config.store) return 0;
   try {
@@ -185,7 +186,7 @@ async function requeue({ trail, desk, queue, log }: Requeue): Promise<number> {
       reader: trail.reader,
       queue,
       isVolatile: trail.config.redisUrl === undefined,
-      isOwn: (taskId) => desk.has(taskId),
+      isOwn: (taskId) => intake.has(taskId),
     });
   } catch (error) {
     log(`unfinished tasks could not be queued again: ${messageOf(error)}`);

@@ -18,7 +18,7 @@ const SETTLE_POLL_MS = 50;
 /** Twice what can wait in this process; what came before those is over, or known from its files. */
 const OWN_MAX = 20_000;
 
-export interface DeskOptions {
+export interface TaskIntakeOptions {
   readonly config: Config;
   readonly queue: Queue;
   readonly reader: Reader;
@@ -31,12 +31,12 @@ export interface Wanted {
 }
 
 /** Where tasks come in, from webhooks and from REST, and where somebody can take one back. */
-export class Desk implements Intake {
-  readonly #options: DeskOptions;
+export class TaskIntake implements Intake {
+  readonly #options: TaskIntakeOptions;
   /** Tasks that came in since the start: they are queued, and not left behind by an earlier process. */
   readonly #own = new Set<string>();
 
-  constructor(options: DeskOptions) {
+  constructor(options: TaskIntakeOptions) {
     this.#options = options;
   }
 

@@ -10,12 +10,12 @@ import type { Trail } from '../trail/trail.ts';
 import { createLedger } from '../webhooks/ledger.ts';
 import { receiveWebhooks, type WebhookHandler } from '../webhooks/receive-webhooks.ts';
 import { commandNames, planFor } from './commands.ts';
-import type { Desk } from './task-intake.ts';
+import type { TaskIntake } from './task-intake.ts';
 
 export interface WebAppParts {
   readonly config: Config;
   readonly trail: Trail;
-  readonly desk: Desk;
+  readonly intake: TaskIntake;
   /** What `/metrics` answers. */
   readMetrics(): Promise<string>;
   log(line: string): void;
@@ -27,11 +27,11 @@ export interface WebApp {
 }
 
 /** Webhooks, REST and health: everything that the service answers. */
-export function createWebApp({ config, trail, desk, readMetrics, log }: WebAppParts): WebApp {
+export function createWebApp({ config, trail, intake, readMetrics, log }: WebAppParts): WebApp {
   const onError = (error: unknown): void => log(`unexpected error: ${stackOf(error)}`);
   const app = express();
   app.disable('x-powered-by');
-  const webhooks = createWebhooks({ config, trail, desk }, onError);
+  const webhooks = createWebhooks({ config, trail, intake }, onError);
   app.use('/webhooks', webhooks);
   app.use(serveHealth({ books: trail.books }));
   if (config.apiToken === undefined) {
@@ -42,13 +42,13 @@ export function createWebApp({ config, trail, desk, readMetrics, log }: WebAppPa
   }
   const { apiToken: token, traceUrls } = config;
   app.use(serveMetrics({ readText: readMetrics, token, onError }));
-  app.use('/api', serveLogs({ reader: trail.reader, intake: desk, token, traceUrls, onError }));
+  app.use('/api', serveLogs({ reader: trail.reader, intake: intake, token, traceUrls, onError }));
   app.use(notFound);
   return { app, webhooks };
 }
 
 function createWebhooks(
-  { config, trail, desk }: Pick<WebAppParts, 'config' | 'trail' | 'desk'>,
+  { config, trail, intake }: Pick<WebAppParts, 'config' | 'trail' | 'intake'>,
   onError: (error: unknown) => void,
 ): WebhookHandler {
   const { reader, recovered } = trail;
@@ -61,7 +61,7 @@ function createWebhooks(
       trigger: config.trigger,
       commands: commandNames(config),
       agentOf: (command) => planFor(config, { command, agent: null }).agentName,
-      onTask: (task) => desk.enqueue(task, { command: task.command, agent: null }),
+      onTask: (task) => intake.enqueue(task, { command: task.command, agent: null }),
       onError,
     },
     {

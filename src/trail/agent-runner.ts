@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findDialect } from '../agent/dialects/dialects.ts';
 import { endRun, forgetRuns } from '../agent/orphan-runs.ts';
-import { fingerprintOf, type LeftRun, recallRun } from '../agent/resume-run.ts';
+import { findResumableRun, fingerprintOf, type OrphanRun } from '../agent/resume-run.ts';
 import { type AgentProcessOptions, adoptAgentProcess, runAgentProcess } from '../agent/run-agent.ts';
 import { inheritedEnvironment } from '../config/config.ts';
 import { messageOf } from '../errors.ts';
@@ -29,15 +29,15 @@ export function installAgentRunner(): void {
 }
 
 const agentRunner: AgentRunner = {
-  async recall(taskId, command, options) {
+  async resume(taskId, command, options) {
     try {
-      const found = recalled.get(recalledName(taskId, options.key));
+      const found = pending.get(pendingName(taskId, options.key));
       if (found !== undefined) return { origin: found.facts.origin ?? undefined };
       const fingerprint = fingerprintOf(command, options.dialect ?? 'text');
-      const left = await recallRun(taskFolder(taskId), { key: options.key, fingerprint });
+      const left = await findResumableRun(taskFolder(taskId), { key: options.key, fingerprint });
       if (left === undefined) return undefined;
       if (left.kind === 'ended') return { outcome: left.outcome, origin: left.facts.origin ?? undefined };
-      recalled.set(recalledName(taskId, options.key), left);
+      pending.set(pendingName(taskId, options.key), left);
       return { origin: left.facts.origin ?? undefined };
     } catch (error) {
       // A run that cannot be looked at is begun anew, as if nothing had been left of it.
@@ -48,8 +48,8 @@ const agentRunner: AgentRunner = {
 
   async run(command, { name: _name, env, telemetry, ...rest }, recording) {
     const taskId = checkId('task id', recording.taskId);
-    const left = recalled.get(recalledName(taskId, rest.key));
-    recalled.delete(recalledName(taskId, rest.key));
+    const left = pending.get(pendingName(taskId, rest.key));
+    pending.delete(pendingName(taskId, rest.key));
     const directory = taskFolder(taskId);
     const options: AgentProcessOptions = {
       ...rest,
@@ -76,9 +76,9 @@ const agentRunner: AgentRunner = {
 
   forget(taskId) {
     if (running.has(taskId)) over.add(taskId);
-    for (const [name, { folder }] of recalled) {
-      if (!name.startsWith(recalledName(taskId, ''))) continue;
-      recalled.delete(name);
+    for (const [name, { folder }] of pending) {
+      if (!name.startsWith(pendingName(taskId, ''))) continue;
+      pending.delete(name);
       // Ours since it was found: nobody else would end its agent.
       endRun(folder.directory).catch(noteProblem);
     }
@@ -102,9 +102,9 @@ function noteProblem(error: unknown): void {
 }
 
 /** Found and claimed, and about to be gone on with. */
-const recalled = new Map<string, Extract<LeftRun, { kind: 'running' }>>();
+const pending = new Map<string, Extract<OrphanRun, { kind: 'running' }>>();
 
-function recalledName(taskId: string, key: string): string {
+function pendingName(taskId: string, key: string): string {
   return `${taskId}\n${key}`;
 }
 

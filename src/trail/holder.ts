@@ -11,7 +11,7 @@ import { Tombstones } from '../store/keep/tombstones.ts';
 import { DirectoryLock } from '../store/lock.ts';
 import { Store } from '../store/write/store.ts';
 import type { TrailMetrics } from './metrics/trail-metrics.ts';
-import { AGENT_FOLDER, watchLeftRuns } from './orphan-sweep.ts';
+import { AGENT_FOLDER, watchOrphanRuns } from './orphan-sweep.ts';
 import { startReaper } from './reaper.ts';
 import { scheduleRetention } from './retention-schedule.ts';
 import { startUploads, type Uploads } from './uploads.ts';
@@ -76,7 +76,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     observer: metrics,
     log,
   });
-  metrics.watchStore(store.vitals);
+  metrics.watchStore(store.liveness);
   const receiver = await openReceiver(lock, config, store);
   store.start();
   uploads = startUploads(config, books, log);
@@ -86,7 +86,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
   const isUploaded = uploads?.isUploaded;
   // Of what is open in this very process the heartbeats may stand behind a backlog.
   const reaper = startReaper({ store, reader, isWatched: isOpenHere, log });
-  const left = watchLeftRuns({
+  const left = watchOrphanRuns({
     folder: join(config.logDir, AGENT_FOLDER),
     onProblem: (reason) => books.setNotice('runs left by dead processes', reason),
     log,

@@ -1,4 +1,4 @@
-import { endLeftRun, findLeftRuns } from '../agent/orphan-runs.ts';
+import { endOrphanRun, findOrphanRuns } from '../agent/orphan-runs.ts';
 import { RunFolder } from '../agent/run-folder.ts';
 import { messageOf } from '../errors.ts';
 
@@ -9,7 +9,7 @@ export const AGENT_FOLDER = '_agent';
 const GRACE_MS = 600_000;
 const EVERY_MS = 30_000;
 
-export interface LeftRunsOptions {
+export interface OrphanSweepOptions {
   /** Where the runs are, by task. */
   readonly folder: string;
   readonly graceMs?: number;
@@ -23,7 +23,7 @@ export interface LeftRunsOptions {
  * Ends the agents of dead workers that nobody has gone on with for ten minutes, and removes what their runs left: raw
  * output included, which is private and stays no longer than somebody may need it.
  */
-export function watchLeftRuns(options: LeftRunsOptions): { close(): void } {
+export function watchOrphanRuns(options: OrphanSweepOptions): { close(): void } {
   const { folder, graceMs = GRACE_MS, everyMs = EVERY_MS } = options;
   /** When each was first seen to be nobody's. */
   let seen = new Map<string, number>();
@@ -31,13 +31,13 @@ export function watchLeftRuns(options: LeftRunsOptions): { close(): void } {
   async function sweep(): Promise<void> {
     const now = Date.now();
     const left = new Map<string, number>();
-    for (const directory of [...(await findLeftRuns(folder)).values()].flat()) {
+    for (const directory of [...(await findOrphanRuns(folder)).values()].flat()) {
       const sinceMs = seen.get(directory) ?? now;
       if (now - sinceMs < graceMs) left.set(directory, sinceMs);
       else {
         const hadEnded = new RunFolder(directory).readOutcome() !== undefined;
         // Its task is over as well, as a rule: its process was killed before it had tidied up.
-        if ((await endLeftRun(directory)) && !hadEnded)
+        if ((await endOrphanRun(directory)) && !hadEnded)
           options.log(`nobody went on with ${directory}: its agent is ended, what it left is removed`);
       }
     }

@@ -3,7 +3,7 @@ import type { JsonObject } from '../model/json.ts';
 import { activeRecorder } from '../record/recorder.ts';
 import { closeTask } from '../record/task/absent-task.ts';
 import { HEARTBEAT_SECONDS } from '../record/task/heartbeat.ts';
-import type { Vital, Vitals } from '../store/write/liveness.ts';
+import type { Liveness, TaskLiveness } from '../store/write/liveness.ts';
 import { cancelWorkflows, findOpenWorkflows, type WorkflowReader } from './lost-workflow.ts';
 
 /** How often silence is measured: small beside what is waited for. */
@@ -22,7 +22,7 @@ const TICKS_MISSED_MAX = 3;
 const NAMES_SHOWN = 5;
 
 export interface ReaperOptions {
-  readonly store: { readonly vitals: Vitals };
+  readonly store: { readonly liveness: Liveness };
   /** Asked before a task is closed: what is on the disk has the last word. */
   readonly reader: WorkflowReader & {
     readDocument(taskId: string, document: 'metadata'): Promise<JsonObject | undefined>;
@@ -58,7 +58,7 @@ export function startReaper(options: ReaperOptions): Reaper {
     const gapMs = nowMs - lastTickMs;
     lastTickMs = nowMs;
     // While this process stood still it heard nobody, and a clock that was set back measures nothing.
-    if (gapMs > TICKS_MISSED_MAX * tickMs || gapMs < 0) store.vitals.renew(nowMs);
+    if (gapMs > TICKS_MISSED_MAX * tickMs || gapMs < 0) store.liveness.renew(nowMs);
     else
       running ??= reap(options, nowMs, () => isStopped).finally(() => {
         running = undefined;
@@ -78,16 +78,16 @@ export function startReaper(options: ReaperOptions): Reaper {
 async function reap(options: ReaperOptions, nowMs: number, isStopped: () => boolean): Promise<void> {
   const { store, isWatched, log } = options;
   const closed: string[] = [];
-  for (const vital of [...store.vitals.all()]) {
+  for (const vital of [...store.liveness.all()]) {
     // Without a recorder the end could not be told: this process is about to end itself.
     if (isStopped() || activeRecorder() === undefined) break;
     const silence = silenceOf(vital, options, nowMs);
     if (silence === undefined) continue;
     try {
-      if (isWatched?.(vital.taskId) === true) store.vitals.renew(nowMs, vital.taskId);
+      if (isWatched?.(vital.taskId) === true) store.liveness.renew(nowMs, vital.taskId);
       else if (await close(vital, options, silence)) closed.push(vital.taskId);
     } catch (error) {
-      store.vitals.renew(nowMs, vital.taskId);
+      store.liveness.renew(nowMs, vital.taskId);
       log(`task ${vital.taskId} is silent and cannot be closed: ${messageOf(error)}`);
     }
   }
@@ -97,28 +97,28 @@ async function reap(options: ReaperOptions, nowMs: number, isStopped: () => bool
 }
 
 /** What to say of a task that is given up; undefined for one that is not. */
-function silenceOf(vital: Vital, options: ReaperOptions, nowMs: number): string | undefined {
+function silenceOf(vital: TaskLiveness, options: ReaperOptions, nowMs: number): string | undefined {
   const { silenceMs = SILENCE_MS, quietMs = QUIET_MS } = options;
   if (vital.heartbeatSeconds !== undefined) {
     // Who promised to beat at a slower pace is waited for in proportion.
     const pace = Math.max(1, vital.heartbeatSeconds / HEARTBEAT_SECONDS);
     const limitMs = Math.min(silenceMs * pace, Math.max(silenceMs, quietMs));
-    if (nowMs - vital.signedAtMs <= limitMs) return undefined;
+    if (nowMs - vital.workerSeenAtMs <= limitMs) return undefined;
     return `its worker is gone: nothing was heard of it for ${secondsOf(limitMs)} s`;
   }
   // A person may answer tomorrow.
-  if (vital.status === 'waiting_input' || nowMs - vital.heardAtMs <= quietMs) return undefined;
+  if (vital.status === 'waiting_input' || nowMs - vital.seenAtMs <= quietMs) return undefined;
   return `nothing was heard of it for ${secondsOf(quietMs)} s`;
 }
 
 /** False for a task that is not what it was taken for: it has spoken, went on to another attempt, or was removed. */
-async function close(vital: Vital, { store, reader }: ReaperOptions, error: string): Promise<boolean> {
+async function close(vital: TaskLiveness, { store, reader }: ReaperOptions, error: string): Promise<boolean> {
   const { taskId, attempt, status } = vital;
   const metadata = await reader.readDocument(taskId, 'metadata');
   const workflows = await findOpenWorkflows(metadata, reader);
-  if (store.vitals.get(taskId) !== vital) return false;
+  if (store.liveness.get(taskId) !== vital) return false;
   // Should it speak again before its end is stored, it is known again.
-  store.vitals.forget(taskId);
+  store.liveness.forget(taskId);
   if (metadata?.attempt !== attempt || metadata.status !== status) return false;
   closeTask({ taskId, attempt }, { status: 'abandoned', error });
   cancelWorkflows(workflows, { taskId, attempt, reason: error });

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { endLeftovers, processesOf, RUN_ID_VARIABLE } from '../../src/agent/leftovers.ts';
+import { endRunProcesses, processesOf, RUN_ID_VARIABLE } from '../../src/agent/leftovers.ts';
 
 const PATH = process.env.PATH ?? '';
 
@@ -57,7 +57,7 @@ function isAlive(pid: number): boolean {
 
 describe.skipIf(!existsSync('/proc/self/environ'))('what a run leaves behind', () => {
   test('nobody: the end is at once', async () => {
-    expect(await endLeftovers(run)).toBe(0);
+    expect(await endRunProcesses(run)).toBe(0);
   });
 
   test('a tool in a session of its own, whose parent is gone and whose environment is all but empty, is ended', async () => {
@@ -71,7 +71,7 @@ describe.skipIf(!existsSync('/proc/self/environ'))('what a run leaves behind', (
     );
     const pid = pidIn('pid');
     await vi.waitFor(() => expect(processesOf(run)).toEqual([pid]), { timeout: 5_000 });
-    expect(await endLeftovers(run)).toBe(1);
+    expect(await endRunProcesses(run)).toBe(1);
     expect(isAlive(pid)).toBe(false);
   });
 
@@ -79,7 +79,7 @@ describe.skipIf(!existsSync('/proc/self/environ'))('what a run leaves behind', (
     const deaf = await start(`trap '' TERM; >"$READY"; while :; do sleep 0.05; done`, {
       [RUN_ID_VARIABLE]: run,
     });
-    await endLeftovers(run);
+    await endRunProcesses(run);
     await vi.waitFor(() => expect(deaf.signalCode).toBe('SIGKILL'));
     expect(processesOf(run)).toEqual([]);
   });
@@ -88,7 +88,7 @@ describe.skipIf(!existsSync('/proc/self/environ'))('what a run leaves behind', (
     const orderly = await start(`trap 'sleep 0.2; exit 7' TERM; >"$READY"; while :; do sleep 0.05; done`, {
       [RUN_ID_VARIABLE]: run,
     });
-    await endLeftovers(run);
+    await endRunProcesses(run);
     await vi.waitFor(() => expect(orderly.exitCode).toBe(7));
   });
 
@@ -96,10 +96,10 @@ describe.skipIf(!existsSync('/proc/self/environ'))('what a run leaves behind', (
     const inner = randomUUID();
     const outerTool = await start(WAIT, { [RUN_ID_VARIABLE]: run });
     const innerTool = await start(WAIT, { [RUN_ID_VARIABLE]: `${run}/${inner}` });
-    expect(await endLeftovers(inner)).toBe(1);
+    expect(await endRunProcesses(inner)).toBe(1);
     expect([isRunning(outerTool), isRunning(innerTool)]).toEqual([true, false]);
     const again = await start(WAIT, { [RUN_ID_VARIABLE]: `${run}/${inner}` });
-    expect(await endLeftovers(run)).toBe(2);
+    expect(await endRunProcesses(run)).toBe(2);
     await vi.waitFor(() => expect([isRunning(outerTool), isRunning(again)]).toEqual([false, false]));
   });
 
@@ -112,7 +112,7 @@ describe.skipIf(!existsSync('/proc/self/environ'))('what a run leaves behind', (
       start(WAIT, { NOTE: `${RUN_ID_VARIABLE}=${run}` }),
       start(`${WAIT} # ${run}`, {}),
     ]);
-    expect(await endLeftovers(run)).toBe(0);
+    expect(await endRunProcesses(run)).toBe(0);
     expect(innocents.map(isRunning)).toEqual(innocents.map(() => true));
   });
 
@@ -125,14 +125,14 @@ describe.skipIf(!existsSync('/proc/self/environ'))('what a run leaves behind', (
     };
     started.push(spawn('sleep', ['60'], { env: { ...env, PATH }, stdio: 'ignore' }));
     await vi.waitFor(() => expect(processesOf(run)).toHaveLength(1), { timeout: 5_000 });
-    expect(await endLeftovers(run)).toBe(1);
+    expect(await endRunProcesses(run)).toBe(1);
   });
 
   test('a process that looks for its own run, as tasktrail does inside of an agent, does not end itself', async () => {
     const before = process.env[RUN_ID_VARIABLE];
     // What /proc shows is what a process was started with: so this takes one of its own.
-    const source = `import { endLeftovers } from ${JSON.stringify(join(import.meta.dirname, '../../dist/agent/leftovers.js'))};
-      process.stdout.write(String(await endLeftovers(process.env.${RUN_ID_VARIABLE})));`;
+    const source = `import { endRunProcesses } from ${JSON.stringify(join(import.meta.dirname, '../../dist/agent/leftovers.js'))};
+      process.stdout.write(String(await endRunProcesses(process.env.${RUN_ID_VARIABLE})));`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
       env: { PATH, [RUN_ID_VARIABLE]: run },
     });
@@ -153,7 +153,7 @@ describe.skipIf(!existsSync('/proc/self/environ'))('what a run leaves behind', (
     await import('node:fs/promises').then(({ writeFile }) => writeFile(script, chain));
     await start(`/bin/sh ${script} & /bin/sh ${script} & >"$READY"; wait`, { [RUN_ID_VARIABLE]: run });
     const before = Date.now();
-    await endLeftovers(run);
+    await endRunProcesses(run);
     expect(Date.now() - before).toBeLessThan(8_000);
     // Killed is not yet gone, on a machine that has much to do.
     await expect.poll(() => processesOf(run), { timeout: 5_000 }).toEqual([]);

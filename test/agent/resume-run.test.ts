@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { hasLivingRun } from '../../src/agent/orphan-runs.ts';
-import { fingerprintOf, recallRun } from '../../src/agent/resume-run.ts';
+import { findResumableRun, fingerprintOf } from '../../src/agent/resume-run.ts';
 import { type RunFacts, RunFolder } from '../../src/agent/run-folder.ts';
 import { claimRun, readMark } from '../../src/agent/run-mark.ts';
 import type { AgentOutcome } from '../../src/model/agent-output.ts';
@@ -20,7 +20,7 @@ let task: string;
 const agents: ChildProcess[] = [];
 
 beforeEach(async () => {
-  task = join(await mkdtemp(join(tmpdir(), 'tasktrail-recall-')), 'task-1');
+  task = join(await mkdtemp(join(tmpdir(), 'tasktrail-resume-')), 'task-1');
 });
 
 afterEach(async () => {
@@ -83,10 +83,10 @@ const OUTCOME: AgentOutcome = {
   },
 };
 
-test('where nothing was left there is nothing to recall', async () => {
-  expect(await recallRun(task, WANTED)).toBeUndefined();
+test('where nothing was left there is nothing to resume', async () => {
+  expect(await findResumableRun(task, WANTED)).toBeUndefined();
   await leave({ key: 'another' });
-  expect(await recallRun(task, WANTED)).toBeUndefined();
+  expect(await findResumableRun(task, WANTED)).toBeUndefined();
   expect(await readdir(task)).toHaveLength(1);
 });
 
@@ -94,7 +94,7 @@ test('a run that has ended is known by its outcome, as often as it is asked for'
   const { folder } = await leave();
   await folder.keepOutcome(OUTCOME);
   for (let n = 0; n < 2; n += 1)
-    expect(await recallRun(task, WANTED)).toMatchObject({ kind: 'ended', outcome: OUTCOME });
+    expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'ended', outcome: OUTCOME });
 });
 
 test('a run whose agent lives is ours from then on, and nobody else gets it', async () => {
@@ -105,33 +105,33 @@ test('a run whose agent lives is ours from then on, and nobody else gets it', as
     join(folder.directory, 'process.json'),
     JSON.stringify({ ...rest, supervisor, child: identityOf(pid) }),
   );
-  const left = await recallRun(task, WANTED);
+  const left = await findResumableRun(task, WANTED);
   expect(left).toMatchObject({ kind: 'running', facts, leader: identityOf(pid) });
   expect(readMark(folder.directory)).toMatchObject({ supervisor: ownIdentity(), adoptions: 1 });
-  expect(await recallRun(task, WANTED)).toBeUndefined();
+  expect(await findResumableRun(task, WANTED)).toBeUndefined();
 });
 
 test('an agent whose start nobody noted is found by its environment', async () => {
   const { facts } = await leave();
   const pid = await startAgent(facts.runId);
-  expect(await recallRun(task, WANTED)).toMatchObject({ kind: 'running', leader: { pid } });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running', leader: { pid } });
 });
 
 test('an agent that ended while nobody looked is gone on with, by its exit code or by what it printed', async () => {
   const ended = await leave();
   await writeFile(ended.folder.exitFile, '0\n');
   expect(await hasLivingRun(task)).toBe(true);
-  expect(await recallRun(task, WANTED)).toMatchObject({ kind: 'running', leader: undefined });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running', leader: undefined });
   await ended.folder.remove();
   const killed = await leave();
   await writeFile(join(killed.folder.directory, 'stdout'), 'half');
   expect(await hasLivingRun(task)).toBe(false);
-  expect(await recallRun(task, WANTED)).toMatchObject({ kind: 'running', leader: undefined });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running', leader: undefined });
 });
 
 test('a run that never came to start anything leaves nothing', async () => {
   await leave();
-  expect(await recallRun(task, WANTED)).toBeUndefined();
+  expect(await findResumableRun(task, WANTED)).toBeUndefined();
   expect(existsSync(task)).toBe(false);
 });
 
@@ -139,7 +139,7 @@ test('a run whose process was killed before its files were made leaves nothing',
   const { folder } = await leave();
   await rm(join(folder.directory, 'stdout'));
   await rm(join(folder.directory, 'stderr'));
-  expect(await recallRun(task, WANTED)).toBeUndefined();
+  expect(await findResumableRun(task, WANTED)).toBeUndefined();
   expect(existsSync(task)).toBe(false);
 });
 
@@ -149,7 +149,7 @@ test('another command in the same place is another run: the agent of the first i
   const { facts } = await leave({ fingerprint: fingerprintOf(['other'], 'text') });
   const pid = await startAgent(facts.runId);
   const ended = new Promise((resolve) => agents[0]?.once('exit', (_code, signal) => resolve(signal)));
-  expect(await recallRun(task, WANTED)).toBeUndefined();
+  expect(await findResumableRun(task, WANTED)).toBeUndefined();
   expect(await ended).toBe('SIGTERM');
   expect(pid).toBeGreaterThan(1);
   expect(existsSync(task)).toBe(false);
@@ -160,7 +160,7 @@ test('a run that a living process follows is not taken, nor is one of another ho
   await writeFile(ours.folder.exitFile, '0\n');
   const theirs = await leave({}, { ...ownIdentity(), host: 'another' });
   await writeFile(theirs.folder.exitFile, '0\n');
-  expect(await recallRun(task, WANTED)).toBeUndefined();
+  expect(await findResumableRun(task, WANTED)).toBeUndefined();
   expect(await hasLivingRun(task)).toBe(false);
   expect(await readdir(task)).toHaveLength(2);
 });
@@ -168,7 +168,7 @@ test('a run that a living process follows is not taken, nor is one of another ho
 test('of many that want a run at the same time one gets it', async () => {
   const { folder, facts } = await leave();
   await startAgent(facts.runId);
-  const found = await Promise.all(Array.from({ length: 8 }, () => recallRun(task, WANTED)));
+  const found = await Promise.all(Array.from({ length: 8 }, () => findResumableRun(task, WANTED)));
   expect(found.filter((left) => left !== undefined)).toHaveLength(1);
   expect(await readdir(folder.directory)).toEqual([
     'process.json',
@@ -186,14 +186,14 @@ test('a run whose new owner died in its turn can be taken again', async () => {
   const next = { supervisor: dead(), child: null, adoptions: 1 };
   await writeFile(join(folder.directory, 'taken-0'), JSON.stringify(next));
   expect(readMark(folder.directory)).toEqual(next);
-  expect(await recallRun(task, WANTED)).toMatchObject({ kind: 'running' });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running' });
   expect(readMark(folder.directory)).toEqual({ ...next, supervisor: ownIdentity(), adoptions: 2 });
 });
 
 test('facts or marks that are damaged are no run to go on with, and end no loop', async () => {
   const { folder } = await leave();
   await writeFile(join(folder.directory, 'run.json'), '{"key": 7');
-  expect(await recallRun(task, WANTED)).toBeUndefined();
+  expect(await findResumableRun(task, WANTED)).toBeUndefined();
   expect(await hasLivingRun(task)).toBe(false);
   const loop = { supervisor: dead(), child: null, adoptions: 0 };
   await writeFile(join(folder.directory, 'taken-0'), JSON.stringify(loop));

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { endLeftRun, findLeftRuns } from '../../src/agent/orphan-runs.ts';
+import { endOrphanRun, findOrphanRuns } from '../../src/agent/orphan-runs.ts';
 import { claimRun, markRun, readMark } from '../../src/agent/run-mark.ts';
 import { identityOf, ownIdentity } from '../../src/system/process-identity.ts';
 
@@ -24,7 +24,7 @@ async function mark(supervisor: object, child: object | null = null): Promise<vo
 
 /** Ends and removes what nobody follows. */
 async function sweepRuns(folder: string): Promise<void> {
-  for (const left of await findLeftRuns(folder)) await Promise.all(left[1].map(endLeftRun));
+  for (const left of await findOrphanRuns(folder)) await Promise.all(left[1].map(endOrphanRun));
 }
 
 /** A process that was here and is not any more. */
@@ -46,11 +46,11 @@ test('a mark names both processes and is for its owner alone', async () => {
 
 test('a run of a living process stays, one of a dead process goes with its folder', async () => {
   markRun(run);
-  expect(await findLeftRuns(parent)).toEqual(new Map());
+  expect(await findOrphanRuns(parent)).toEqual(new Map());
   await sweepRuns(parent);
   expect(await readdir(run)).toEqual(['process.json']);
   await mark(dead());
-  expect(await findLeftRuns(parent)).toEqual(new Map([['task-1', [run]]]));
+  expect(await findOrphanRuns(parent)).toEqual(new Map([['task-1', [run]]]));
   await sweepRuns(parent);
   expect(await readdir(parent)).toEqual([]);
   await sweepRuns(join(parent, 'not there'));

@@ -53,7 +53,7 @@ function installAgent(outcome: AgentOutcome): void {
   const say = (run: AgentRecording, line: number, output: AgentOutput): void =>
     run.output(output, { stream: 'stdout', line, index: 0, timeMs: Date.now() });
   setAgentRunner({
-    recall: async () => undefined,
+    resume: async () => undefined,
     run: async (_command, _options, run) => {
       run.model('opus');
       for (const [index, toolName] of ['Read', 'Bash'].entries()) {

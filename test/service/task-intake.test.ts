@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
-import { Desk } from '../../src/service/task-intake.ts';
+import { TaskIntake } from '../../src/service/task-intake.ts';
 import { createWebApp } from '../../src/service/web-app.ts';
 import type { Trail } from '../../src/trail/trail.ts';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
@@ -24,12 +24,18 @@ interface Opened {
 
 /** All that the service answers with, before a queue in which nobody works yet. */
 async function open(): Promise<Opened> {
-  const logDir = await mkdtemp(join(tmpdir(), 'tasktrail-desk-'));
+  const logDir = await mkdtemp(join(tmpdir(), 'tasktrail-intake-'));
   trail = await openTrail(logDir, { GITHUB_WEBHOOK_SECRET: SECRET });
   const { config, reader } = trail;
   const queue = new InProcessQueue({ name: 'agent', concurrency: 1 });
-  const desk = new Desk({ config, queue, reader });
-  const { app, webhooks } = createWebApp({ config, trail, desk, readMetrics: async () => '', log: () => {} });
+  const intake = new TaskIntake({ config, queue, reader });
+  const { app, webhooks } = createWebApp({
+    config,
+    trail,
+    intake,
+    readMetrics: async () => '',
+    log: () => {},
+  });
   const { url, close } = await listen(app);
   onTestFinished(async () => {
     await close();

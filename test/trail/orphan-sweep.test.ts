@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { claimRun, readMark } from '../../src/agent/run-mark.ts';
 import { identityOf, ownIdentity } from '../../src/system/process-identity.ts';
-import { watchLeftRuns } from '../../src/trail/orphan-sweep.ts';
+import { watchOrphanRuns } from '../../src/trail/orphan-sweep.ts';
 
 const DEADLINE = { timeout: 10_000, interval: 5 };
 
@@ -27,7 +27,7 @@ afterEach(async () => {
 });
 
 function watch(graceMs: number, at = folder): { close(): void } {
-  const watching = watchLeftRuns({
+  const watching = watchOrphanRuns({
     folder: at,
     graceMs,
     everyMs: 20,

@@ -262,7 +262,7 @@ test('a task whose files were removed is forgotten, not made anew', async () => 
   rmSync(join(task.dir, 'task-1'), { recursive: true });
   await task.seconds(60);
   expect(existsSync(join(task.dir, 'task-1'))).toBe(false);
-  expect([...task.store.vitals.all()]).toEqual([]);
+  expect([...task.store.liveness.all()]).toEqual([]);
 });
 
 test.each<[string, JsonObject]>([
@@ -306,7 +306,7 @@ test('nothing is closed after the end of the reaper, nor without anybody who rec
   await task.logs(record('metadata', 1, RUNNING));
   setRecorder(undefined);
   await task.seconds(60);
-  expect(task.store.vitals.get('task-1')).toBeDefined();
+  expect(task.store.liveness.get('task-1')).toBeDefined();
   setRecorder(recorder);
   await task.reaper.close();
   await task.seconds(60);

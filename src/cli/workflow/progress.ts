@@ -56,7 +56,7 @@ export class WorkflowRun {
 
   start(context: JsonObject, phases: readonly string[] | undefined): void {
     const { attempt } = this.#state;
-    this.#tell({ type: 'workflow_start', payload: { context }, attempt, phases }, this.#state);
+    this.#record({ type: 'workflow_start', payload: { context }, attempt, phases }, this.#state);
   }
 
   /** Goes on with a workflow that was started before. What was open then was cut off; after an end a new attempt begins. */
@@ -66,7 +66,7 @@ export class WorkflowRun {
     const attempt = this.#state.attempt + (isOver ? 1 : 0);
     const again = { attempt, status: 'running', started_at_ms: Date.now(), failed: [] };
     const state = isOver ? { ...this.#state, ...again } : this.#state;
-    this.#tell({ type: 'workflow_resumed', payload: {}, attempt }, state);
+    this.#record({ type: 'workflow_resumed', payload: {}, attempt }, state);
   }
 
   /** Ends what is open, and begins a phase. */
@@ -81,7 +81,7 @@ export class WorkflowRun {
       artifacts_created: 0,
       failed: [],
     };
-    this.#tell(
+    this.#record(
       { type: 'phase_start', payload: { phase: name, steps }, attempt },
       {
         ...this.#state,
@@ -103,7 +103,7 @@ export class WorkflowRun {
     const attempt = this.#startsOf(phase, name) + 1;
     const step: OpenStep = { name, skill, attempt, started_at_ms: Date.now(), artifacts: [], owner };
     const open = this.#openPhase();
-    this.#tell(
+    this.#record(
       { type: 'step_start', payload: { phase, step: { name, skill } }, attempt },
       {
         ...this.#state,
@@ -153,7 +153,7 @@ export class WorkflowRun {
             open === step ? { ...open, artifacts: [...open.artifacts, summary] } : open,
           ),
         };
-    this.#tell(event, next);
+    this.#record(event, next);
   }
 
   endPhase(outcome: Outcome = {}): void {
@@ -162,7 +162,7 @@ export class WorkflowRun {
     const phase = this.#openPhase();
     const status =
       outcome.status ?? (phase.failed.length > 0 || outcome.error !== undefined ? 'failure' : 'success');
-    this.#tell(
+    this.#record(
       {
         type: 'phase_complete',
         payload: {
@@ -187,7 +187,7 @@ export class WorkflowRun {
     this.endPhase(status === undefined || GOOD.has(status) ? {} : { status: 'failure' });
     const state = this.#state;
     const ended = status ?? (state.failed.length > 0 ? 'failure' : 'success');
-    this.#tell(
+    this.#record(
       {
         type: 'workflow_complete',
         payload: {
@@ -214,7 +214,7 @@ export class WorkflowRun {
   #endStep(step: OpenStep, { status: given, error }: Outcome): void {
     const phase = this.#openPhase();
     const status = given ?? (error === undefined ? 'success' : 'failure');
-    this.#tell(
+    this.#record(
       {
         type: 'step_complete',
         payload: {
@@ -268,7 +268,7 @@ export class WorkflowRun {
   }
 
   /** In this order: cut off in between, the same command says the same event again, which its attempt makes a repeat. */
-  #tell(event: RunEvent, next: CurrentWorkflow): void {
+  #record(event: RunEvent, next: CurrentWorkflow): void {
     this.#log.emit(event, this.#state);
     this.#log.save(next);
     this.#state = next;

@@ -15,7 +15,7 @@ export interface TaskRecording extends AgentRecording {
 }
 
 /** What a killed process left of a run: how it ended, when that is known and recorded, else what to go on with. */
-export interface RecalledRun {
+export interface ResumedRun {
   readonly outcome?: AgentOutcome | undefined;
   readonly origin?: RunOrigin | undefined;
 }
@@ -23,11 +23,11 @@ export interface RecalledRun {
 /** Runs agents for tasks; handed in by the package's entries, because starting programs lies above recording. */
 export interface AgentRunner {
   /** The same run as an earlier process began it, if that was killed before the task had ended. Never rejects. */
-  recall(
+  resume(
     taskId: string,
     command: readonly string[],
     options: RunAgentOptions & { readonly key: string },
-  ): Promise<RecalledRun | undefined>;
+  ): Promise<ResumedRun | undefined>;
   run(
     command: readonly string[],
     options: RunAgentOptions & { readonly key: string },

@@ -30,7 +30,7 @@ export function keepAlive(scope: Scope, attributes: Readonly<Record<string, Json
   if (recorder === undefined || !scope.recording) return;
   open.add({ scope: new WeakRef(scope), recorder, attributes });
   // A script ends when its own work does, whatever it has left open.
-  timer ??= setInterval(beat, HEARTBEAT_SECONDS * 1_000).unref();
+  timer ??= setInterval(sendHeartbeats, HEARTBEAT_SECONDS * 1_000).unref();
 }
 
 /** Whether an attempt at this task is open in this process: whoever asks need not wait for a sign of it. */
@@ -41,7 +41,7 @@ export function isOpenHere(taskId: string): boolean {
   return false;
 }
 
-function beat(): void {
+function sendHeartbeats(): void {
   const recorder = activeRecorder();
   for (const attempt of open) {
     const scope = attempt.scope.deref();

@@ -70,7 +70,7 @@ export class Task {
   #lastResult: string | null = null;
   #runs = 0;
   /** Runs of a killed process: how they ended, and what those that have not are gone on with. */
-  readonly #recalled = new Map<string, AgentOutcome>();
+  readonly #resumed = new Map<string, AgentOutcome>();
   readonly #origins = new Map<string, RunOrigin>();
   /** Of this attempt, or of the first of the runs that it goes on with. */
   #startedAtMs: number;
@@ -156,7 +156,7 @@ export class Task {
     const key = options.key ?? `run-${this.#runs + 1}`;
     const parent = this.#parent();
     this.#scope.setAttributes({ [ATTR.genAiAgentName]: name });
-    let outcome = await this.recallAgent(command, { ...options, key });
+    let outcome = await this.resumeAgent(command, { ...options, key });
     if (outcome === undefined) {
       this.#runs += 1;
       const origin = this.#origins.get(key);
@@ -175,22 +175,22 @@ export class Task {
    * How the run of this key ended, if that was in a process that was killed before the task's end: it was recorded as it
    * ran, and what it cost counts from now on. Undefined when it has not ended, or was never begun.
    */
-  async recallAgent(
+  async resumeAgent(
     command: readonly string[],
     options: RunAgentOptions & { readonly key: string },
   ): Promise<AgentOutcome | undefined> {
     const { key } = options;
-    const known = this.#recalled.get(key);
+    const known = this.#resumed.get(key);
     if (known !== undefined) return known;
-    const recalled = await installedRunner()?.recall(this.id, command, options);
-    if (recalled?.origin !== undefined) {
-      this.#origins.set(key, recalled.origin);
-      this.#startedAtMs = Math.min(this.#startedAtMs, recalled.origin.startedAtMs);
+    const resumed = await installedRunner()?.resume(this.id, command, options);
+    if (resumed?.origin !== undefined) {
+      this.#origins.set(key, resumed.origin);
+      this.#startedAtMs = Math.min(this.#startedAtMs, resumed.origin.startedAtMs);
     }
-    const outcome = recalled?.outcome;
+    const outcome = resumed?.outcome;
     if (outcome === undefined) return undefined;
     this.#runs += 1;
-    this.#recalled.set(key, outcome);
+    this.#resumed.set(key, outcome);
     this.usage(outcome.usage);
     if (outcome.model !== null) this.metadata({ model: outcome.model });
     this.#lastResult = outcome.result ?? this.#lastResult;

@@ -41,7 +41,7 @@ export interface Above {
   readonly parent: Context;
 }
 
-interface LevelStart extends Above {
+interface NodeStart extends Above {
   readonly place: Place;
   /** Of its span. */
   readonly title: string;
@@ -53,7 +53,7 @@ interface LevelStart extends Above {
 
 export interface Emission {
   readonly attributes?: Readonly<Record<string, JsonValue | undefined>>;
-  /** Default: this level's own. */
+  /** Default: this node's own. */
   readonly attempt?: number;
 }
 
@@ -71,7 +71,7 @@ interface Conclusion {
  * them. Nothing here throws for a reason of recording; without a trail nothing is recorded. What is told twice in one
  * attempt, word for word, is one event: a field of your own tells them apart.
  */
-export abstract class Level {
+export abstract class WorkflowNode {
   /** Which start it is of its workflow, phase or step, from 1; as far as this process knows. */
   readonly attempt: number;
   protected readonly workflowRun: WorkflowRun;
@@ -83,7 +83,7 @@ export abstract class Level {
   #failure: Failure | undefined;
   #isEnded = false;
 
-  constructor({ run, place, title, identity, own, parent, traceId }: LevelStart) {
+  constructor({ run, place, title, identity, own, parent, traceId }: NodeStart) {
     this.workflowRun = run;
     this.place = place;
     this.identity = identity;
@@ -139,20 +139,20 @@ export abstract class Level {
   decision(decision: DecisionInput): void {
     if (!this.scope.recording) return;
     const plain = plainObject(decision);
-    this.#tell('decision_point', plain, { decision: plain.decision, chosen: plain.chosen });
+    this.#record('decision_point', plain, { decision: plain.decision, chosen: plain.chosen });
   }
 
   /** Somebody has to agree before it goes on; the answer names the same `approval`, from whichever process it comes. */
   requestApproval(approval: string, details?: JsonObject): void {
-    this.#tellApproval('approval_request', approval, details);
+    this.#recordApproval('approval_request', approval, details);
   }
 
   grantApproval(approval: string, details?: JsonObject): void {
-    this.#tellApproval('approval_granted', approval, details);
+    this.#recordApproval('approval_granted', approval, details);
   }
 
   denyApproval(approval: string, details?: JsonObject): void {
-    this.#tellApproval('approval_denied', approval, details);
+    this.#recordApproval('approval_denied', approval, details);
   }
 
   /** Something went wrong that does not end it. */
@@ -160,7 +160,7 @@ export abstract class Level {
     if (!this.scope.recording) return;
     const { errorType, message } = failureOf(error);
     const told = { ...plainObject(details), error: { type: errorType, message } };
-    this.#tell('error', told, { 'exception.type': errorType, 'exception.message': message });
+    this.#record('error', told, { 'exception.type': errorType, 'exception.message': message });
   }
 
   protected emit(type: WorkflowEventType, payload: JsonObject, { attributes, attempt }: Emission = {}): void {
@@ -209,13 +209,13 @@ export abstract class Level {
     }
   }
 
-  #tellApproval(type: WorkflowEventType, name: string, details: JsonObject | undefined): void {
+  #recordApproval(type: WorkflowEventType, name: string, details: JsonObject | undefined): void {
     if (!this.scope.recording) return;
     const approval = toJsonValue(name);
-    this.#tell(type, { ...plainObject(details), approval }, { approval });
+    this.#record(type, { ...plainObject(details), approval }, { approval });
   }
 
-  #tell(type: WorkflowEventType, payload: JsonObject, marks: SpanAttributes): void {
+  #record(type: WorkflowEventType, payload: JsonObject, marks: SpanAttributes): void {
     const { phase, step } = this.place;
     const where = { ...(phase !== null && { phase }), ...(step !== null && { step }) };
     this.emit(type, { ...payload, ...where });

@@ -1,7 +1,7 @@
 import { ATTR } from '../../model/attributes.ts';
 import { toJsonValue } from '../../model/json.ts';
 import { type Failure, failureOf } from '../scope.ts';
-import { type Above, checkName, Level } from './node.ts';
+import { type Above, checkName, WorkflowNode } from './node.ts';
 import { type RetryOptions, retry } from './retry.ts';
 import { Step, type StepOptions } from './step.ts';
 
@@ -14,7 +14,7 @@ export interface PhaseOptions {
 const RETRY_KEY = 'retry';
 
 /** One phase of a workflow. */
-export class Phase extends Level {
+export class Phase extends WorkflowNode {
   readonly name: string;
 
   /** Opened by `workflow.phase` or `workflow.startPhase`. */

@@ -17,7 +17,7 @@ export interface RetryOptions {
 interface Try<L> {
   readonly attempt: number;
   readonly failure: Failure | undefined;
-  run<T>(fn: (level: L) => Promise<T> | T): Promise<T>;
+  run<T>(fn: (node: L) => Promise<T> | T): Promise<T>;
 }
 
 export interface Tries<L> {
@@ -40,7 +40,7 @@ type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 export async function retry<T, L extends Try<L>>(
   tries: Tries<L>,
   options: RetryOptions,
-  fn: (level: L) => Promise<T> | T,
+  fn: (node: L) => Promise<T> | T,
 ): Promise<T> {
   const { maxAttempts = ATTEMPTS_MAX, delayMs = 0, retryIf = () => true } = options;
   const { count, last, isOpen } = tries.before;
@@ -49,26 +49,23 @@ export async function retry<T, L extends Try<L>>(
     tries.again(tries.attempt(), last);
   }
   for (let number = count + 1; ; number += 1) {
-    const level = tries.start();
-    const outcome = await outcomeOf(level, fn);
-    const { failure } = level;
+    const node = tries.start();
+    const outcome = await outcomeOf(node, fn);
+    const { failure } = node;
     if (failure === undefined) return resultOf(outcome);
     const error = failure.message ?? null;
     if (!(number < maxAttempts) || !retryIf('error' in outcome ? outcome.error : undefined)) {
       if ('value' in outcome) throw exhausted(tries.what, number, error);
       throw outcome.error;
     }
-    tries.again(level.attempt, error);
+    tries.again(node.attempt, error);
     if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
   }
 }
 
-async function outcomeOf<T, L extends Try<L>>(
-  level: L,
-  fn: (level: L) => Promise<T> | T,
-): Promise<Outcome<T>> {
+async function outcomeOf<T, L extends Try<L>>(node: L, fn: (node: L) => Promise<T> | T): Promise<Outcome<T>> {
   try {
-    return { value: await level.run(fn) };
+    return { value: await node.run(fn) };
   } catch (error) {
     return { error };
   }

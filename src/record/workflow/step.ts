@@ -1,6 +1,6 @@
 import { ATTR } from '../../model/attributes.ts';
 import { failureOf } from '../scope.ts';
-import { type Above, checkName, Level } from './node.ts';
+import { type Above, checkName, WorkflowNode } from './node.ts';
 
 export interface StepOptions {
   readonly skill?: string;
@@ -9,7 +9,7 @@ export interface StepOptions {
 export type StepStatus = 'success' | 'warning' | 'failure' | 'pending_input';
 
 /** One step of a phase. */
-export class Step extends Level {
+export class Step extends WorkflowNode {
   readonly name: string;
   readonly #phase: string;
   readonly #skill: string | null;

@@ -8,7 +8,7 @@ import { Progress, WORKFLOW } from '../progress.ts';
 import type { SpanAttributes } from '../recorder.ts';
 import { type Failure, failureOf } from '../scope.ts';
 import { checkKnown, isStartKnown, progressOf, traceOf } from './known-workflow.ts';
-import { checkName, type Emission, Level, type WorkflowRun } from './node.ts';
+import { checkName, type Emission, WorkflowNode, type WorkflowRun } from './node.ts';
 import { Phase, type PhaseOptions } from './phase.ts';
 import { type RetryOptions, retry } from './retry.ts';
 
@@ -51,7 +51,7 @@ interface ResumedStart extends Omit<WorkflowOptions, 'workflowId'>, WorkflowPlac
 }
 
 /** One run of a workflow. */
-export class Workflow extends Level {
+export class Workflow extends WorkflowNode {
   readonly id: string;
   readonly name: string;
   /** It had ended before it was resumed, and nothing was done since: there is nothing to tell yet. */
@@ -79,10 +79,10 @@ export class Workflow extends Level {
     this.name = name;
     const { resumption } = start;
     const isBeginning = resumption === undefined || !resumption.isStartKnown;
-    if (isBeginning) this.#tellStart(start);
+    if (isBeginning) this.#recordStart(start);
     if (resumption === undefined) return;
     if (!isBeginning && this.opening.resumed === undefined) this.#asleep = resumption;
-    else this.#tellResumption(resumption, !isBeginning || this.attempt > 1);
+    else this.#recordResumption(resumption, !isBeginning || this.attempt > 1);
   }
 
   /** Opens a phase, runs `fn` with it and closes it whatever happens; `fn`'s own exception comes back unchanged. */
@@ -187,10 +187,10 @@ export class Workflow extends Level {
     const resumption = this.#asleep;
     if (resumption === undefined) return;
     this.#asleep = undefined;
-    this.#tellResumption(resumption, true);
+    this.#recordResumption(resumption, true);
   }
 
-  #tellStart(options: WorkflowOptions): void {
+  #recordStart(options: WorkflowOptions): void {
     const context = {
       work_item_id: toJsonValue(options.workItemId),
       branch: toJsonValue(options.branch),
@@ -204,7 +204,7 @@ export class Workflow extends Level {
     this.emit('workflow_start', { context }, { attributes, attempt: 1 });
   }
 
-  #tellResumption({ phase, step }: Resumption, announces: boolean): void {
+  #recordResumption({ phase, step }: Resumption, announces: boolean): void {
     const attributes = {
       ...(announces && this.scope.announcement()),
       [ATTR.genAiWorkflowName]: this.name,

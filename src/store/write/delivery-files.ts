@@ -5,7 +5,7 @@ import { makeDirectory } from '../../system/durable.ts';
 import { OWN_NAMES } from '../layout.ts';
 import { LineFile } from './line-file.ts';
 import { eventKey, jsonLine } from './line-keys.ts';
-import { type StoreObserver, tell } from './observer.ts';
+import { notify, type StoreObserver } from './observer.ts';
 
 /** Days whose ids stay in memory: today and those that stragglers come from. */
 const OPEN_FILES_MAX = 16;
@@ -43,7 +43,7 @@ export class DeliveryFiles {
     try {
       const count = await file.append([...fresh.values()].map(({ line }) => jsonLine(line)));
       for (const { line } of fresh.values())
-        tell(this.#observer, (observer) => observer.deliveryStored?.(line));
+        notify(this.#observer, (observer) => observer.deliveryStored?.(line));
       return count;
     } catch (error) {
       // What is on the disk now is unknown: read it again next time.

@@ -22,7 +22,7 @@ export interface TaskOrigin {
 }
 
 /** A task that is at work, as far as anybody has heard. Times are milliseconds since the epoch. */
-export interface Vital {
+export interface TaskLiveness {
   readonly taskId: string;
   readonly status: TaskStatus;
   readonly attempt: number;
@@ -30,46 +30,46 @@ export interface Vital {
   readonly heartbeatSeconds: number | undefined;
   readonly about: TaskOrigin;
   /** The last record or heartbeat. Spans may be of helpers that outlive the worker, or made up by the holder. */
-  readonly signedAtMs: number;
-  /** As `signedAtMs`, spans included. */
-  readonly heardAtMs: number;
+  readonly workerSeenAtMs: number;
+  /** As `workerSeenAtMs`, spans included. */
+  readonly seenAtMs: number;
 }
 
 /**
  * When something was last heard of each task that is running or waits for a person. In memory only: heartbeats are not
  * stored, so after a start every task has all of its time again.
  */
-export class Vitals {
-  readonly #tasks = new Map<string, Vital>();
+export class Liveness {
+  readonly #tasks = new Map<string, TaskLiveness>();
 
   /** A task as its files have it. One that is known already has given no sign by being read. */
   found(state: TaskState, nowMs: number): void {
-    if (!this.#tasks.has(state.taskId)) this.#set(state, { signedAtMs: nowMs, heardAtMs: nowMs });
+    if (!this.#tasks.has(state.taskId)) this.#set(state, { workerSeenAtMs: nowMs, seenAtMs: nowMs });
   }
 
   /** Something of the task has come: records are a sign of its worker, spans alone are not. */
   heard(state: TaskState, nowMs: number, isSign: boolean): void {
     const before = this.#tasks.get(state.taskId);
     this.#set(state, {
-      signedAtMs: isSign ? nowMs : (before?.signedAtMs ?? nowMs),
-      heardAtMs: nowMs,
+      workerSeenAtMs: isSign ? nowMs : (before?.workerSeenAtMs ?? nowMs),
+      seenAtMs: nowMs,
       ...(before?.attempt === state.attempt && { heartbeatSeconds: before.heartbeatSeconds }),
     });
   }
 
   /** Of a task that is not at work, or not known, a heartbeat says nothing. */
-  beat(taskId: string, nowMs: number): void {
+  heartbeat(taskId: string, nowMs: number): void {
     const vital = this.#tasks.get(taskId);
     if (vital === undefined) return;
     const { heartbeatSeconds = HEARTBEAT_SECONDS } = vital;
-    this.#tasks.set(taskId, { ...vital, heartbeatSeconds, signedAtMs: nowMs, heardAtMs: nowMs });
+    this.#tasks.set(taskId, { ...vital, heartbeatSeconds, workerSeenAtMs: nowMs, seenAtMs: nowMs });
   }
 
   /** The silence of a task begins anew. Default: that of every task, because nobody could be heard for a while. */
   renew(nowMs: number, only?: string): void {
     for (const taskId of only === undefined ? [...this.#tasks.keys()] : [only]) {
       const vital = this.#tasks.get(taskId);
-      if (vital !== undefined) this.#tasks.set(taskId, { ...vital, signedAtMs: nowMs, heardAtMs: nowMs });
+      if (vital !== undefined) this.#tasks.set(taskId, { ...vital, workerSeenAtMs: nowMs, seenAtMs: nowMs });
     }
   }
 
@@ -79,17 +79,17 @@ export class Vitals {
   }
 
   /** As long as nothing is heard of the task it is the same object. */
-  get(taskId: string): Vital | undefined {
+  get(taskId: string): TaskLiveness | undefined {
     return this.#tasks.get(taskId);
   }
 
-  all(): Iterable<Vital> {
+  all(): Iterable<TaskLiveness> {
     return this.#tasks.values();
   }
 
   #set(
     { taskId, status, attempt, heartbeatSeconds, about }: TaskState,
-    more: { signedAtMs: number; heardAtMs: number; heartbeatSeconds?: number | undefined },
+    more: { workerSeenAtMs: number; seenAtMs: number; heartbeatSeconds?: number | undefined },
   ): void {
     if (status !== 'running' && status !== 'waiting_input') this.#tasks.delete(taskId);
     else {

@@ -1,7 +1,7 @@
 import type { DeliveryLine, FinalResult, Metadata } from '../../model/documents.ts';
 import type { WorkflowDocument } from '../../model/workflow.ts';
 
-/** A task's end as its documents tell it. */
+/** A task's end as its documents notify it. */
 export interface TaskEnd {
   readonly metadata: Metadata;
   readonly result: FinalResult;
@@ -33,7 +33,7 @@ export interface StoreObserver {
 }
 
 /** Tells the observer; nothing that it does becomes a matter of what is stored. */
-export function tell(observer: StoreObserver | undefined, news: (observer: StoreObserver) => void): void {
+export function notify(observer: StoreObserver | undefined, news: (observer: StoreObserver) => void): void {
   if (observer === undefined) return;
   try {
     news(observer);

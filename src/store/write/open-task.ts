@@ -12,10 +12,10 @@ import { restoreTask } from '../compress.ts';
 import { TASK_FILES, type TaskFile, taskDir } from '../layout.ts';
 import { LineFile, type NewLine, type ReadKey } from './line-file.ts';
 import { eventKey, factKey, isFactLine, jsonLine, scopeOf, spanLine, traceKey } from './line-keys.ts';
-import type { TaskState, Vitals } from './liveness.ts';
-import { type StoreObserver, tell } from './observer.ts';
+import type { Liveness, TaskState } from './liveness.ts';
+import { notify, type StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
-import { ToldEnd } from './task-end.ts';
+import { ReportedEnd } from './task-end.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
 
@@ -44,9 +44,9 @@ const IDLE_MS = 600_000;
  */
 const FOREIGN_SPANS_MAX = 20_000;
 
-export interface TaskSurroundings {
+export interface OpenTaskOptions {
   readonly logDir: string;
-  readonly vitals: Vitals;
+  readonly liveness: Liveness;
   readonly observer?: StoreObserver | undefined;
 }
 
@@ -58,26 +58,26 @@ export class OpenTask {
   readonly #files: Record<LineFileName, LineFile>;
   readonly #spans = new AnnouncedSpans();
   readonly #written = new Map<TaskFile, string>();
-  readonly #vitals: Vitals;
+  readonly #liveness: Liveness;
   readonly #observer: StoreObserver | undefined;
-  readonly #told = new ToldEnd();
+  readonly #reportedEnd = new ReportedEnd();
   #state: TaskState;
   #foreignSpans: number;
   /** Foreign spans that were too many, those of earlier processes included. */
   #droppedSpans = 0;
   /** How many of those `metadata.json` speaks of. */
-  #toldSpans = 0;
+  #writtenDroppedSpans = 0;
   #settled = false;
   #endedAtMs: number | undefined;
   #changedAtMs: number;
   #settleMs = SETTLE_MS;
   #wasReordered = false;
 
-  private constructor({ id, nowMs }: Opening, loaded: Loaded, surroundings: TaskSurroundings) {
-    const { logDir, vitals, observer } = surroundings;
+  private constructor({ id, nowMs }: Opening, loaded: Loaded, options: OpenTaskOptions) {
+    const { logDir, liveness, observer } = options;
     this.id = id;
     this.#dir = taskDir(logDir, id);
-    this.#vitals = vitals;
+    this.#liveness = liveness;
     this.#observer = observer;
     this.#fold = new TaskFold(id);
     this.#files = loaded.files;
@@ -89,25 +89,25 @@ export class OpenTask {
   }
 
   /** Reads a task back, or begins one. Cuts torn tails, removes unfinished files, rewrites documents that lag behind. */
-  static async open(opening: Opening, surroundings: TaskSurroundings): Promise<OpenTask> {
-    const dir = taskDir(surroundings.logDir, opening.id);
+  static async open(opening: Opening, options: OpenTaskOptions): Promise<OpenTask> {
+    const dir = taskDir(options.logDir, opening.id);
     // In a directory that was not there nothing can be.
-    if (await makeDirectory(dir)) return new OpenTask(opening, begin(dir), surroundings);
+    if (await makeDirectory(dir)) return new OpenTask(opening, begin(dir), options);
     await restoreTask(dir, await removeTemps(dir));
-    const task = new OpenTask(opening, await load(dir), surroundings);
+    const task = new OpenTask(opening, await load(dir), options);
     for (const document of DOCUMENTS) {
       const text = await readText(join(dir, TASK_FILES[document]));
       if (text !== undefined) task.#written.set(document, text);
     }
-    task.#told.found(task.#texts());
+    task.#reportedEnd.found(task.#texts());
     const known = parseMetadata(task.#written.get('metadata'));
     task.#settled = known.settled === true && task.#fold.isTerminal && !task.#isUnfinished();
     task.#droppedSpans = droppedSpansOf(known);
-    task.#toldSpans = task.#droppedSpans;
+    task.#writtenDroppedSpans = task.#droppedSpans;
     // A directory with nothing of ours in it may be anybody's.
     if (LINE_FILES.some((name) => !task.#files[name].isEmpty)) {
       await task.#writeDocuments();
-      task.#vitals.found(task.#state, opening.nowMs);
+      task.#liveness.found(task.#state, opening.nowMs);
     }
     return task;
   }
@@ -146,12 +146,12 @@ export class OpenTask {
       this.#learn(facts.values());
       this.#state = this.#readState();
     }
-    if (changes.length > 0) this.#vitals.heard(this.#state, nowMs, changes.some(isSign));
+    if (changes.length > 0) this.#liveness.heard(this.#state, nowMs, changes.some(isSign));
     if (fresh > 0) this.#touch(nowMs);
     const isOld = facts.size === 0 && this.#settled === settledBefore && this.#written.has('metadata');
     const isNews = fresh > 0 && (!isOld || this.#firstTimestamp() !== firstBefore);
     // The first loss is told at once, and how many there are by now each second.
-    if (isNews || (this.#droppedSpans > 0 && this.#toldSpans === 0)) await this.#writeDocuments();
+    if (isNews || (this.#droppedSpans > 0 && this.#writtenDroppedSpans === 0)) await this.#writeDocuments();
     return fresh;
   }
 
@@ -212,7 +212,7 @@ export class OpenTask {
   }
 
   get #isCountBehind(): boolean {
-    return this.#droppedSpans !== this.#toldSpans;
+    return this.#droppedSpans !== this.#writtenDroppedSpans;
   }
 
   #touch(nowMs: number): void {
@@ -285,15 +285,15 @@ export class OpenTask {
       const files = news.map(({ file, text }) => ({ name: TASK_FILES[file], content: text }));
       await replaceFiles(this.#dir, files);
       for (const { file, text } of news) this.#written.set(file, text);
-      this.#tellEnd();
+      this.#reportEnd();
     }
-    this.#toldSpans = dropped;
+    this.#writtenDroppedSpans = dropped;
   }
 
-  #tellEnd(): void {
+  #reportEnd(): void {
     if (this.#observer === undefined) return;
-    const end = this.#told.news(this.#texts());
-    if (end !== undefined) tell(this.#observer, (observer) => observer.taskEnded?.(end));
+    const end = this.#reportedEnd.news(this.#texts());
+    if (end !== undefined) notify(this.#observer, (observer) => observer.taskEnded?.(end));
   }
 
   #texts(): { readonly metadata: string | undefined; readonly finalResult: string | undefined } {

@@ -15,7 +15,7 @@ import { workflowFile } from '../workflow-place.ts';
 import type { Feed } from './feed.ts';
 import { LineFile, type NewLine } from './line-file.ts';
 import { eventKey, jsonLine, spanLine, traceKey } from './line-keys.ts';
-import { type StoreObserver, tell } from './observer.ts';
+import { notify, type StoreObserver } from './observer.ts';
 import { markSettled } from './recovery.ts';
 
 export type WorkflowChange = Extract<Change, { kind: 'workflow-fact' | 'workflow-span' }>;
@@ -87,7 +87,7 @@ export class OpenWorkflow {
     if (loaded.known.length > 0) {
       await workflow.#appendEvents(new Set());
       await workflow.#writeFirstDocument();
-      workflow.#tellApprovals();
+      workflow.#reportApprovals();
     }
     return workflow;
   }
@@ -110,7 +110,7 @@ export class OpenWorkflow {
       this.#learn([...facts.values()]);
       await this.#appendEvents(facts);
       await this.#writeFirstDocument();
-      this.#tellApprovals();
+      this.#reportApprovals();
     }
     if (fresh > 0) this.#touch(nowMs);
     return fresh;
@@ -227,19 +227,19 @@ export class OpenWorkflow {
     await replaceFile(workflowFile(this.#month, this.id, 'document'), text);
     this.#document = text;
     this.#options.onDocument(this.id);
-    this.#tellEnd(readDocument(text), before);
+    this.#reportEnd(readDocument(text), before);
   }
 
-  #tellEnd(document: StoredDocument | undefined, before: StoredDocument | undefined): void {
+  #reportEnd(document: StoredDocument | undefined, before: StoredDocument | undefined): void {
     if (!isWhole(document)) return;
     const { name } = this.#fold.state;
     const end = { name, document, before: isWhole(before) ? before : undefined };
-    tell(this.#options.observer, (observer) => observer.workflowEnded?.(end));
+    notify(this.#options.observer, (observer) => observer.workflowEnded?.(end));
   }
 
-  #tellApprovals(): void {
+  #reportApprovals(): void {
     const events = this.#fold.isOver ? [] : this.#fold.placed.filter(({ isKept }) => isKept);
-    tell(this.#options.observer, (observer) => observer.approvalsWait?.(this.id, openApprovals(events)));
+    notify(this.#options.observer, (observer) => observer.approvalsWait?.(this.id, openApprovals(events)));
   }
 
   #documentText(revision: number): string | undefined {

@@ -17,7 +17,7 @@ export interface SortedBatch {
   readonly byWorkflow: Map<string, Entry<WorkflowChange>[]>;
   readonly deliveries: Entry<DeliveryChange>[];
   /** Tasks that have given a sign of life, and nothing to store. */
-  readonly beating: Set<string>;
+  readonly heartbeats: Set<string>;
   /** Records that are not kept, or not everywhere, and why. */
   readonly refused: Map<number, string>;
 }
@@ -28,7 +28,7 @@ export function sortBatch(batch: TelemetryBatch, onUnattributed: (service: strin
     byTask: new Map(),
     byWorkflow: new Map(),
     deliveries: [],
-    beating: new Set(),
+    heartbeats: new Set(),
     refused: new Map(),
   };
   let record = 0;
@@ -41,7 +41,7 @@ export function sortBatch(batch: TelemetryBatch, onUnattributed: (service: strin
 
 function sort(
   { record, change }: Entry<Change>,
-  { byTask, byWorkflow, deliveries, beating, refused }: SortedBatch,
+  { byTask, byWorkflow, deliveries, heartbeats, refused }: SortedBatch,
   onUnattributed: (service: string) => void,
 ): void {
   switch (change.kind) {
@@ -62,7 +62,7 @@ function sort(
       deliveries.push({ record, change });
       break;
     case 'heartbeat':
-      beating.add(change.taskId);
+      heartbeats.add(change.taskId);
       break;
     case 'nothing':
       break;

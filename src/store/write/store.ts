@@ -9,7 +9,7 @@ import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { isoOfSpan } from './line-keys.ts';
-import { Vitals } from './liveness.ts';
+import { Liveness } from './liveness.ts';
 import type { StoreObserver } from './observer.ts';
 import { OpenTask, type TaskChange } from './open-task.ts';
 import { OpenUnits } from './open-units.ts';
@@ -69,7 +69,7 @@ export interface Ingested {
  */
 export class Store {
   /** When something was last heard of each task that is at work. */
-  readonly vitals: Vitals = new Vitals();
+  readonly liveness: Liveness = new Liveness();
   readonly #options: StoreOptions;
   readonly #now: () => number;
   readonly #queue = new KeyedQueue(WRITE_WIDTH);
@@ -96,14 +96,14 @@ export class Store {
       now: this.#now,
       onBadLines: (count: number) => books.countSkippedLines(count),
     };
-    const taskSurroundings = { logDir, vitals: this.vitals, observer };
+    const taskOptions = { logDir, liveness: this.liveness, observer };
     this.#tasks = new OpenUnits({
       ...shared,
       kind: 'task',
       max: OPEN_TASKS_MAX,
-      open: (id, nowMs) => OpenTask.open({ id, nowMs }, taskSurroundings),
+      open: (id, nowMs) => OpenTask.open({ id, nowMs }, taskOptions),
     });
-    const surroundings = {
+    const workflowOptions = {
       feed: new Feed(workflowDir, this.#now),
       observer,
       onDocument: (id: string) => options.onDocument?.(id),
@@ -115,7 +115,7 @@ export class Store {
       max: OPEN_WORKFLOWS_MAX,
       open: async (id, nowMs) => {
         const month = await this.#places.place(id, isoFromMs(nowMs));
-        return OpenWorkflow.open({ id, month, nowMs }, surroundings);
+        return OpenWorkflow.open({ id, month, nowMs }, workflowOptions);
       },
     });
   }
@@ -137,7 +137,7 @@ export class Store {
       return await this.#ingest(batch);
     } catch (error) {
       // Senders keep their order: while a batch does not get through, nothing behind it is heard.
-      this.vitals.renew(this.#now());
+      this.liveness.renew(this.#now());
       throw error;
     }
   }
@@ -145,7 +145,7 @@ export class Store {
   async #ingest(batch: TelemetryBatch): Promise<Ingested> {
     this.#checkOpen();
     const sorted = sortBatch(batch, (service) => this.#noteUnattributed(service));
-    const { byTask, byWorkflow, deliveries, beating, refused } = sorted;
+    const { byTask, byWorkflow, deliveries, heartbeats, refused } = sorted;
     const writes = [
       ...[...byTask].map(([id, entries]) => this.#write(this.#tasks, { id, entries, refused })),
       ...[...byWorkflow].map(([id, entries]) => this.#writeWorkflow(id, entries, refused)),
@@ -153,7 +153,7 @@ export class Store {
     if (deliveries.length > 0) writes.push(this.#writeDeliveries(sorted));
     await Promise.all(writes);
     // After the records: the first of a task may have come with its first sign of life.
-    for (const taskId of beating) this.vitals.beat(taskId, this.#now());
+    for (const taskId of heartbeats) this.liveness.heartbeat(taskId, this.#now());
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
   }
 

@@ -8,8 +8,8 @@ interface StoredTexts {
 }
 
 /** Which end of a task its two documents tell, and which of them was told before. */
-export class ToldEnd {
-  #told: { readonly attempt: number; readonly text: string; readonly result: FinalResult } | undefined;
+export class ReportedEnd {
+  #reported: { readonly attempt: number; readonly text: string; readonly result: FinalResult } | undefined;
 
   /** The documents as an earlier process left them: it has told what they say. */
   found(texts: StoredTexts): void {
@@ -21,11 +21,11 @@ export class ToldEnd {
     if (metadataText === undefined || text === undefined) return undefined;
     const metadata = parseObject(metadataText);
     if (!isEnded(metadata)) return undefined;
-    const before = this.#told?.attempt === metadata.attempt ? this.#told : undefined;
+    const before = this.#reported?.attempt === metadata.attempt ? this.#reported : undefined;
     if (before?.text === text) return undefined;
     const result = parseObject(text);
     if (!isResult(result)) return undefined;
-    this.#told = { attempt: metadata.attempt, text, result };
+    this.#reported = { attempt: metadata.attempt, text, result };
     return { metadata, result, before: before?.result };
   }
 }

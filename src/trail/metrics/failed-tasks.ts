@@ -48,7 +48,7 @@ export class FailedTasks {
   }
 
   /** Adds those that an earlier process has seen failing. Never rejects. */
-  async recall(reader: FailedReader, labels: MetricLabels): Promise<void> {
+  async load(reader: FailedReader, labels: MetricLabels): Promise<void> {
     try {
       for (const status of FAILURES) {
         const { items } = await reader.listTasks({ status, limit: FAILED_MAX });

@@ -2,18 +2,18 @@ import type { Books } from '../../books.ts';
 import type { GaugePoint, GaugeReading } from '../../export/gauge-producer.ts';
 import { ATTR } from '../../model/attributes.ts';
 import type { Queue } from '../../queue/queue.ts';
-import type { Vital } from '../../store/write/liveness.ts';
+import type { TaskLiveness } from '../../store/write/liveness.ts';
 import type { MetricLabels } from './labels.ts';
 
 /** Rows of a table that a person reads; more are in the list of tasks. */
 const RUNNING_MAX = 50;
 
-export function runningTasks(vitals: Iterable<Vital>, labels: MetricLabels): GaugeReading {
+export function runningTasks(liveness: Iterable<TaskLiveness>, labels: MetricLabels): GaugeReading {
   const points: GaugePoint[] = [];
-  for (const { taskId, status, signedAtMs, about } of vitals) {
+  for (const { taskId, status, workerSeenAtMs, about } of liveness) {
     if (status !== 'running') continue;
     points.push({
-      value: secondsOf(about.startedAt) ?? signedAtMs / 1_000,
+      value: secondsOf(about.startedAt) ?? workerSeenAtMs / 1_000,
       attributes: {
         [ATTR.taskId]: taskId,
         ...labels.bounded({ [ATTR.genAiAgentName]: about.agent, 'tasktrail.task.source': about.source }),

@@ -5,7 +5,7 @@ import { ATTR } from '../../model/attributes.ts';
 import { DELIVERY_OUTCOMES, type DeliveryLine } from '../../model/documents.ts';
 import { objectOf } from '../../model/json.ts';
 import { COMPLETENESS_FLAGS } from '../../model/workflow.ts';
-import type { Vitals } from '../../store/write/liveness.ts';
+import type { Liveness } from '../../store/write/liveness.ts';
 import type { StoreObserver, TaskEnd, WorkflowEnd } from '../../store/write/observer.ts';
 import { type FailedReader, FailedTasks } from './failed-tasks.ts';
 import { runningTasks, unreadyParts } from './gauges.ts';
@@ -54,7 +54,7 @@ export class TrailMetrics implements StoreObserver {
   readonly #waiting = new Map<string, number>();
   readonly #closers: (() => void)[] = [];
   #books: Books | undefined;
-  #vitals: Vitals | undefined;
+  #liveness: Liveness | undefined;
 
   constructor() {
     this.#meter = metrics.getMeter('tasktrail');
@@ -81,10 +81,10 @@ export class TrailMetrics implements StoreObserver {
   }
 
   /** What is open in the store of this process, from now on. */
-  watchStore(vitals: Vitals): void {
-    this.#vitals = vitals;
+  watchStore(liveness: Liveness): void {
+    this.#liveness = liveness;
     this.#observe('tasktrail.tasks.open', '{task}', 'Tasks at work', (result) => {
-      const all = [...vitals.all()];
+      const all = [...liveness.all()];
       for (const open of ['running', 'waiting_input']) {
         result.observe(all.filter(({ status }) => status === open).length, { [STATUS]: open });
       }
@@ -103,8 +103,8 @@ export class TrailMetrics implements StoreObserver {
   readGauges(): readonly GaugeReading[] {
     const gauges: GaugeReading[] = [];
     if (this.#books !== undefined) gauges.push(unreadyParts(this.#books, this.#labels));
-    if (this.#vitals === undefined) return gauges;
-    return [...gauges, runningTasks(this.#vitals.all(), this.#labels), this.#failed.reading()];
+    if (this.#liveness === undefined) return gauges;
+    return [...gauges, runningTasks(this.#liveness.all(), this.#labels), this.#failed.reading()];
   }
 
   /** Nothing is observed any more; what was counted stays. */
@@ -113,8 +113,8 @@ export class TrailMetrics implements StoreObserver {
   }
 
   /** Which tasks failed last, as an earlier process has left them. Never rejects. */
-  async recall(reader: FailedReader): Promise<void> {
-    await this.#failed.recall(reader, this.#labels);
+  async load(reader: FailedReader): Promise<void> {
+    await this.#failed.load(reader, this.#labels);
   }
 
   taskEnded(end: TaskEnd): void {

@@ -255,12 +255,12 @@ test('without a recorder a run does nothing', () => {
   run.end(OUTCOME);
 });
 
-/** Answers `recall` with what a killed process left, and counts what is run and forgotten. */
+/** Answers `resume` with what a killed process left, and counts what is run and forgotten. */
 function installRunner(left: { outcome?: AgentOutcome; origin?: RunOrigin }, outcomes: AgentOutcome[] = []) {
-  const seen = { runs: [] as (RunOrigin | undefined)[], forgotten: 0, recalls: 0 };
+  const seen = { runs: [] as (RunOrigin | undefined)[], forgotten: 0, resumes: 0 };
   setAgentRunner({
-    recall: async () => {
-      seen.recalls += 1;
+    resume: async () => {
+      seen.resumes += 1;
       return left;
     },
     run: async (_command, _options, recording) => {
@@ -282,11 +282,11 @@ test('a run whose outcome is known is not run again, and what it cost counts onc
   const recorder = installMemory();
   const seen = installRunner({ outcome: OUTCOME, origin: ORIGIN });
   await recordTask(TASK, async (task) => {
-    expect(await task.recallAgent(['a'], { key: 'k' })).toEqual(OUTCOME);
+    expect(await task.resumeAgent(['a'], { key: 'k' })).toEqual(OUTCOME);
     expect(await task.runAgent(['a'], { key: 'k' })).toEqual(OUTCOME);
     expect(await task.runAgent(['a'], { key: 'k' })).toEqual(OUTCOME);
   });
-  expect(seen).toEqual({ runs: [], forgotten: 1, recalls: 1 });
+  expect(seen).toEqual({ runs: [], forgotten: 1, resumes: 1 });
   expect(recorder.bodies(EVENT.result)).toMatchObject([
     { success: true, result: 'done', metrics: { cost_usd: 0.5, input_tokens: 10 } },
   ]);

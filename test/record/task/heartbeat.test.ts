@@ -104,7 +104,7 @@ test('a recorder that throws does not reach the program, nor the other attempts'
 
 const CHILD = (): string => `
   import { setTimeout as delay } from 'node:timers/promises';
-  const { startTask } = await import('${builtUrl('record/attempt.ts')}');
+  const { startTask } = await import('${builtUrl('record/task/attempt.ts')}');
   const { setRecorder } = await import('${builtUrl('record/recorder.ts')}');
   const beats = [];
   // A timer of ten seconds that is fired by hand.
@@ -137,7 +137,7 @@ test('a handle that its program has forgotten stops to beat, one that it holds g
 
 test('an attempt that nobody ends keeps no program alive', () => {
   const script = `
-    const { startTask } = await import('${builtUrl('record/attempt.ts')}');
+    const { startTask } = await import('${builtUrl('record/task/attempt.ts')}');
     const { setRecorder } = await import('${builtUrl('record/recorder.ts')}');
     setRecorder({ emit() {}, startSpan: () => ({ spanContext: () => undefined, end() {} }), flush() {} });
     globalThis.task = startTask({ source: 'test', message: 'm' });

@@ -352,7 +352,7 @@ test('an agent run is closed when its runner throws, and its tools with it', asy
   const memory = installMemory();
   const boom = new Error('spawn');
   setAgentRunner({
-    recall: async () => undefined,
+    resume: async () => undefined,
     run: async (_command, _options, recording) => {
       const call = { type: 'tool_call', content: '', toolName: 'bash', toolUseId: '1' } as const;
       recording.output(call, { stream: 'stdout', line: 0, index: 0, timeMs: Date.now() });

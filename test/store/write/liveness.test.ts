@@ -26,8 +26,8 @@ const RUNNING = { status: 'running', heartbeat_seconds: 10 };
 
 /** Milliseconds since the last sign and since anything was heard. */
 function silenceOf({ store, now }: TestStore): readonly [number, number] | undefined {
-  const vital = store.vitals.get('task-1');
-  return vital && [now() - vital.signedAtMs, now() - vital.heardAtMs];
+  const vital = store.liveness.get('task-1');
+  return vital && [now() - vital.workerSeenAtMs, now() - vital.seenAtMs];
 }
 
 test('a heartbeat stores nothing, makes no directory, and is neither dropped nor unattributed', async () => {
@@ -78,9 +78,9 @@ test('a task is watched while it is running or waits for a person', async () => 
   ];
   for (const [record, status] of steps) {
     await store.logs(record);
-    expect(store.store.vitals.get('task-1')?.status).toBe(status);
+    expect(store.store.liveness.get('task-1')?.status).toBe(status);
   }
-  expect(store.store.vitals.get('task-1')?.attempt).toBe(2);
+  expect(store.store.liveness.get('task-1')?.attempt).toBe(2);
   await store.logs(
     log({
       ...end(7),
@@ -90,12 +90,12 @@ test('a task is watched while it is running or waits for a person', async () => 
       attributes: { 'tasktrail.task.id': 'task-1', 'tasktrail.task.attempt': 2 },
     }),
   );
-  expect([...store.store.vitals.all()]).toEqual([]);
+  expect([...store.store.liveness.all()]).toEqual([]);
 });
 
 test('heartbeats are expected of an attempt that has promised or given one', async () => {
   const store = await newStore();
-  const pace = (): number | undefined => store.store.vitals.get('task-1')?.heartbeatSeconds;
+  const pace = (): number | undefined => store.store.liveness.get('task-1')?.heartbeatSeconds;
   await store.logs(metadata(1, { status: 'running' }));
   expect(pace()).toBeUndefined();
   await store.logs(beat(2));
@@ -113,13 +113,13 @@ test('heartbeats are expected of an attempt that has promised or given one', asy
 test.each([0, -10, 'often', null, [10]])('a promise to beat every %j seconds is none', async (value) => {
   const { logs, store } = await newStore();
   await logs(metadata(1, { status: 'running', heartbeat_seconds: value }));
-  expect(store.vitals.get('task-1')?.heartbeatSeconds).toBeUndefined();
+  expect(store.liveness.get('task-1')?.heartbeatSeconds).toBeUndefined();
 });
 
 test('a task that only foreign records speak of is watched, and promises nothing', async () => {
   const { logs, store } = await newStore();
   await logs(log({ body: 'hello', event: 'codex.x' }));
-  expect(store.vitals.get('task-1')).toMatchObject({
+  expect(store.liveness.get('task-1')).toMatchObject({
     status: 'running',
     heartbeatSeconds: undefined,
     attempt: 1,
@@ -140,9 +140,9 @@ test('a store that starts finds what was left running, each with a silence that 
   const second = openStore(dir);
   await second.pass(100_000);
   await second.store.recover();
-  expect([...second.store.vitals.all()].map(({ taskId }) => taskId)).toEqual(['task-1']);
+  expect([...second.store.liveness.all()].map(({ taskId }) => taskId)).toEqual(['task-1']);
   expect(silenceOf(second)).toEqual([0, 0]);
-  expect(second.store.vitals.get('task-1')?.heartbeatSeconds).toBe(10);
+  expect(second.store.liveness.get('task-1')?.heartbeatSeconds).toBe(10);
 });
 
 test('a task that is read back into memory has given no sign by it', async () => {

@@ -217,7 +217,7 @@ test('what is at work is known with where it comes from and since when', async (
   const { logs, store } = watch(await tempDir());
   const body = { status: 'running', source: 'api', assigned_agent: 'claude' };
   await logs(metadata(1, { ...body, started_at: '2026-01-02T03:04:00.000Z' }));
-  expect(store.vitals.get('task-1')?.about).toEqual({
+  expect(store.liveness.get('task-1')?.about).toEqual({
     source: 'api',
     agent: 'claude',
     startedAt: '2026-01-02T03:04:00.000Z',

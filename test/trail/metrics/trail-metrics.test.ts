@@ -6,7 +6,7 @@ import { createMetricReaders, type MetricReaders } from '../../../src/export/met
 import type { DeliveryLine, FinalResult, Metadata, ResultMetrics } from '../../../src/model/documents.ts';
 import type { JsonValue } from '../../../src/model/json.ts';
 import type { CompletenessFlag, WorkflowDocument } from '../../../src/model/workflow.ts';
-import { type TaskState, Vitals } from '../../../src/store/write/liveness.ts';
+import { Liveness, type TaskState } from '../../../src/store/write/liveness.ts';
 import type { TaskEnd } from '../../../src/store/write/observer.ts';
 import { TrailMetrics } from '../../../src/trail/metrics/trail-metrics.ts';
 import { parseMetrics, type Sample, sumOf } from '../../support/metrics-text.ts';
@@ -157,7 +157,7 @@ test('the twenty that failed last are named, and one that ended well after all i
   const at = (n: number): string => new Date(n * 1_000).toISOString();
   for (let n = 0; n < 30; n += 1) {
     const result = resultOf({}, { status: 'failed', error_type: 'exit_code', completed_at: at(n) });
-    trail.watchStore(new Vitals());
+    trail.watchStore(new Liveness());
     trail.taskEnded(endOf(result, undefined, { task_id: `task-${n}` }));
   }
   const before = resultOf({}, { status: 'failed' });
@@ -180,16 +180,16 @@ function stateOf(n: number, status: TaskState['status'] = 'running'): TaskState 
 }
 
 test('the fifty newest tasks at work are named, also after thousands of others', async () => {
-  const vitals = new Vitals();
-  trail.watchStore(vitals);
+  const liveness = new Liveness();
+  trail.watchStore(liveness);
   for (let n = 0; n < 3_000; n += 1) {
-    vitals.found(stateOf(n), 0);
+    liveness.found(stateOf(n), 0);
     // Each is seen by a scrape, as in a service that runs for months.
     if (n % 50 === 0) await read();
-    vitals.forget(`task-${n}`);
+    liveness.forget(`task-${n}`);
   }
-  for (let n = 3_000; n < 3_060; n += 1) vitals.found(stateOf(n), 0);
-  vitals.found(stateOf(4_000, 'waiting_input'), 0);
+  for (let n = 3_000; n < 3_060; n += 1) liveness.found(stateOf(n), 0);
+  liveness.found(stateOf(4_000, 'waiting_input'), 0);
   const samples = await read();
   const found = valuesOf(samples, 'tasktrail_task_running', 'tasktrail_task_id');
   expect(Object.keys(found).sort()).toEqual(Array.from({ length: 50 }, (_, n) => `task-${n + 3_010}`));
@@ -321,7 +321,7 @@ test('a journal that cannot be counted soon holds nobody up', async () => {
 });
 
 test('approvals are those that wait now, over all workflows', async () => {
-  trail.watchStore(new Vitals());
+  trail.watchStore(new Liveness());
   trail.approvalsWait('workflow-1', 2);
   trail.approvalsWait('workflow-2', 1);
   trail.approvalsWait('workflow-1', 1);
