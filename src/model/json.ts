@@ -13,6 +13,22 @@ export function objectOf(value: unknown): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
+/** The parsed value, or undefined for text that is not JSON. The result is unchecked: JSON `null` parses to null. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // JSON.parse throws nothing but SyntaxError here.
+    return undefined;
+  }
+}
+
+/** The parsed object, or undefined for a missing text, text that is not JSON, and JSON of another type. */
+export function parseObject(text: string | undefined): JsonObject | undefined {
+  const value = text === undefined ? undefined : parseJson(text);
+  return isJsonObject(value) ? value : undefined;
+}
+
 /** Deeper data is refused at every border: what writes, reads or compares it later recurses. */
 export const JSON_DEPTH_MAX = 64;
 
