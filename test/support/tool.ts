@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 
-const BUILD: string = resolve(import.meta.dirname, 'build.sh');
+const BUILD: string = resolve(import.meta.dirname, '..', 'tools', 'build.sh');
 
 /** The slowest takes five minutes on two cores that it has for itself. */
 const BUILD_MS = 1_800_000;
