@@ -3,7 +3,7 @@ import { isatty } from 'node:tty';
 import { loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
 import { isTerminal, OUTPUT_TYPES } from '../model/documents.ts';
-import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { type JsonObject, parseObject } from '../model/json.ts';
 import type { TaskFlow } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { GrowingLines } from '../store/read/growing-lines.ts';
@@ -183,6 +183,5 @@ class Printer {
 
 /** Readers give whole objects only. */
 function parse(line: string): JsonObject {
-  const value: unknown = JSON.parse(line);
-  return isJsonObject(value) ? value : {};
+  return parseObject(line) ?? {};
 }

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
+import { parseObject } from '../model/json.ts';
 import { OWN_NAMES } from '../store/layout.ts';
 import { findHolder, type LockRecord } from '../store/lock.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
@@ -66,14 +67,8 @@ async function lookAtRemains(path: string): Promise<Finding> {
 }
 
 function ownerIn(text: string): string {
-  try {
-    const value: unknown = JSON.parse(text);
-    const field = (name: string): unknown =>
-      typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
-    const [pid, host] = [field('pid'), field('host')];
-    if (typeof pid === 'number' && typeof host === 'string') return `process ${pid} on ${host}`;
-  } catch {
-    // A SyntaxError: whoever wrote it was cut short, or is not one of us.
-  }
-  return 'something that is no tasktrail';
+  const lock = parseObject(text);
+  if (typeof lock?.pid === 'number' && typeof lock.host === 'string')
+    return `process ${lock.pid} on ${lock.host}`;
+  return 'another program, or a process that was killed while it wrote the file';
 }

@@ -6,6 +6,7 @@ import {
 } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
+import { type JsonObject, parseObject } from '../model/json.ts';
 import type { NetworkFailure } from './network-failure.ts';
 
 /** Whatever is in the same room answers in milliseconds, the other end of the world in half a second. */
@@ -86,15 +87,8 @@ export function isAnswer(found: HttpAnswer | NetworkFailure): found is HttpAnswe
 }
 
 /** The value when the text is JSON and an object. */
-export function jsonOf({ text }: HttpAnswer): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    // Fields of an object that was parsed are unknown until each is looked at.
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    // A SyntaxError: no JSON.
-    return undefined;
-  }
+export function jsonOf({ text }: HttpAnswer): JsonObject | undefined {
+  return parseObject(text);
 }
 
 /** The host of a URL, an IPv6 address without its brackets; empty for what is no URL. */

@@ -1,6 +1,7 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { parseObject } from '../model/json.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 
 /** As `engines` in package.json says. */
@@ -73,10 +74,8 @@ function findPackage(name: string, from: string): Found | undefined {
 /** Its version, when that is the package's own file and not one of a folder inside it. */
 function readPackage(path: string, name: string): string | undefined {
   try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (typeof value !== 'object' || value === null || Reflect.get(value, 'name') !== name) return undefined;
-    const version: unknown = Reflect.get(value, 'version');
-    return typeof version === 'string' ? version : undefined;
+    const found = parseObject(readFileSync(path, 'utf8'));
+    return found?.name === name && typeof found.version === 'string' ? found.version : undefined;
   } catch {
     // ENOENT: a folder inside the package.
     return undefined;

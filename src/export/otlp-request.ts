@@ -1,4 +1,5 @@
 import type { BatchEntry } from '../journal/segment-reader.ts';
+import { parseObject } from '../model/json.ts';
 import type { Signal } from './transport.ts';
 
 /** Entries of one signal, in their order. */
@@ -55,11 +56,6 @@ function splitSource(source: string): { resource: string; scope: string } {
 }
 
 function parseSource(source: string): { resource?: unknown; scope?: unknown } {
-  try {
-    const value: unknown = JSON.parse(`{${source}}`);
-    return typeof value === 'object' && value !== null ? value : {};
-  } catch {
-    // A damaged line in the journal: the records keep their own attributes and lose only where they came from.
-    return {};
-  }
+  // A damaged line in the journal: the records keep their own attributes and lose only their resource and scope.
+  return parseObject(`{${source}}`) ?? {};
 }

@@ -5,6 +5,7 @@ import type { Books } from '../books.ts';
 import { messageOf } from '../errors.ts';
 import type { Journal, QueuedBatch } from '../journal/journal.ts';
 import type { BatchEntry } from '../journal/segment-reader.ts';
+import { parseJson } from '../model/json.ts';
 import { partsOf, type RequestPart, requestBody } from './otlp-request.ts';
 import type { SendResult, Signal, Transport } from './transport.ts';
 
@@ -206,11 +207,5 @@ function halvesOf({ signal, entries }: RequestPart): readonly RequestPart[] {
 }
 
 function isJson({ json }: BatchEntry): boolean {
-  try {
-    JSON.parse(json);
-    return true;
-  } catch {
-    // That is the answer.
-    return false;
-  }
+  return parseJson(json) !== undefined;
 }

@@ -1,3 +1,5 @@
+import { objectOf, parseObject } from '../model/json.ts';
+
 export type Signal = 'logs' | 'traces';
 
 /**
@@ -32,20 +34,9 @@ export function resultOfStatus(status: number, detail: string, afterMs?: number)
 
 /** Reads `partialSuccess` of a 200's JSON body; anything unreadable counts as full success, as the protocol says. */
 export function resultOfBody(body: string): SendResult {
-  try {
-    const value: unknown = body === '' ? {} : JSON.parse(body);
-    const partial = field(value, 'partialSuccess');
-    const rejected = Number(field(partial, 'rejectedLogRecords') ?? field(partial, 'rejectedSpans') ?? 0);
-    const reason = field(partial, 'errorMessage');
-    if (Number.isSafeInteger(rejected) && rejected > 0) {
-      return { kind: 'taken', rejected, ...(typeof reason === 'string' && { reason }) };
-    }
-  } catch {
-    // Not JSON: the request itself was answered with success.
-  }
-  return { kind: 'taken', rejected: 0 };
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+  const partial = objectOf(parseObject(body)?.partialSuccess);
+  const rejected = Number(partial.rejectedLogRecords ?? partial.rejectedSpans ?? 0);
+  if (!Number.isSafeInteger(rejected) || rejected <= 0) return { kind: 'taken', rejected: 0 };
+  const { errorMessage: reason } = partial;
+  return { kind: 'taken', rejected, ...(typeof reason === 'string' && { reason }) };
 }

@@ -1,17 +1,17 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { parseObject } from '../model/json.ts';
+import { type Line, readLines } from '../system/lines.ts';
 import type { EntryKind, SegmentHeader } from './line.ts';
 
 /** A batch is one request: at most that many records, and that many bytes of them. */
 export const BATCH_RECORDS_MAX = 512;
 export const BATCH_BYTES_MAX: number = 4 * 1024 * 1024;
 
-/** Several batches of ordinary size in one read; a longer line makes the buffer grow to hold it. */
-const READ_BYTES = 1024 * 1024;
+/** As much as the receiver takes in a request. A longer line could be delivered nowhere. */
+const RECORD_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Of a request, for each change of the source: the names and brackets around it. */
 const GROUP_BYTES = 100;
-
-const NEWLINE = 0x0a;
 
 export interface BatchEntry {
   readonly kind: EntryKind;
@@ -76,29 +76,21 @@ export class SegmentReader {
     let next = this.#position;
     let bytes = 0;
     let source = this.#source;
-    while (entries.length < recordsMax) {
-      const chunk = await this.#readLines(next);
-      if (chunk.length === 0) break;
-      let start = 0;
-      while (start < chunk.length && entries.length < recordsMax) {
-        const end = chunk.indexOf(NEWLINE, start);
-        const length = end + 1 - start;
-        const kind = chunk[start];
-        if (isRecord(chunk, start, end)) {
-          // In a request the source stands before the records that it is common to.
-          const more = length + (entries.at(-1)?.source === source ? 0 : source.length + GROUP_BYTES);
-          if (entries.length > 0 && bytes + more > BATCH_BYTES_MAX) return this.#batch(entries, next, source);
-          const json = chunk.toString('utf8', start + 1, end);
-          entries.push({ kind: kind === LOG ? 'L' : 'S', source, json });
-          bytes += more;
-        } else {
-          const mark = this.#readMark(kind, chunk.toString('utf8', start + 1, end));
-          if (mark === undefined) this.#onBadLine(next);
-          source = mark?.source ?? source;
-        }
-        start += length;
-        next += length;
+    for await (const line of this.#linesFrom(next)) {
+      if (isRecord(line)) {
+        // In a request the source precedes the records that share it.
+        const shared = entries.at(-1)?.source === source ? 0 : source.length + GROUP_BYTES;
+        const more = line.end - line.start + shared;
+        if (entries.length > 0 && bytes + more > BATCH_BYTES_MAX) break;
+        entries.push({ kind: kindOf(line) === LOG ? 'L' : 'S', source, json: jsonOf(line) });
+        bytes += more;
+      } else {
+        const mark = this.#readMark(line);
+        if (mark === undefined) this.#onBadLine(line.start);
+        source = mark?.source ?? source;
       }
+      next = line.end;
+      if (entries.length >= recordsMax) break;
     }
     return this.#batch(entries, next, source);
   }
@@ -114,15 +106,8 @@ export class SegmentReader {
   /** How many records stand between here and the end. Does not move. */
   async countFrom(): Promise<number> {
     let count = 0;
-    let offset = this.#position;
-    for (;;) {
-      const chunk = await this.#readLines(offset);
-      if (chunk.length === 0) return count;
-      for (let start = 0; start < chunk.length; start = chunk.indexOf(NEWLINE, start) + 1) {
-        if (isRecord(chunk, start, chunk.indexOf(NEWLINE, start))) count += 1;
-      }
-      offset += chunk.length;
-    }
+    for await (const line of this.#linesFrom(this.#position)) if (isRecord(line)) count += 1;
+    return count;
   }
 
   async close(): Promise<void> {
@@ -136,30 +121,22 @@ export class SegmentReader {
 
   /** From the last position on, so that advancing reads each byte once more and no further. */
   async #seek(offset: number): Promise<void> {
-    while (this.#position < offset) {
-      const chunk = await this.#readLines(this.#position);
-      if (chunk.length === 0) {
-        // A cursor past the end: the segment was cut. What is appended later still counts.
-        this.#position = offset;
-        return;
-      }
-      let start = 0;
-      while (start < chunk.length && this.#position < offset) {
-        const end = chunk.indexOf(NEWLINE, start);
-        const kind = chunk[start];
-        if (kind === SOURCE || kind === HEADER) {
-          // A bad one was counted when it was first read.
-          const mark = this.#readMark(kind, chunk.toString('utf8', start + 1, end));
-          this.#source = mark?.source ?? this.#source;
-        }
-        this.#position += end + 1 - start;
-        start = end + 1;
-      }
+    if (this.#position >= offset) return;
+    for await (const line of this.#linesFrom(this.#position)) {
+      // A bad line was counted when it was first read.
+      this.#source = this.#readMark(line)?.source ?? this.#source;
+      this.#position = line.end;
+      if (this.#position >= offset) return;
     }
+    // The cursor is past the end: the segment was cut. Records that are appended later still count.
+    this.#position = offset;
   }
 
   /** Undefined for a line that is neither a source nor the header. */
-  #readMark(kind: number | undefined, text: string): { readonly source?: string } | undefined {
+  #readMark(line: Line): { readonly source?: string } | undefined {
+    const kind = kindOf(line);
+    if (kind !== SOURCE && kind !== HEADER) return undefined;
+    const text = jsonOf(line);
     // `{"resource":...,"scope":...}`: the braces go, the rest becomes part of a request.
     if (kind === SOURCE && text.startsWith('{"resource"') && text.endsWith('}')) {
       return { source: text.slice(1, -1) };
@@ -169,17 +146,9 @@ export class SegmentReader {
     return this.#header === undefined ? undefined : {};
   }
 
-  /** Whole lines from `offset`; empty when there is no complete one. */
-  async #readLines(offset: number): Promise<Buffer> {
-    let size = READ_BYTES;
-    for (;;) {
-      const buffer = Buffer.allocUnsafe(size);
-      const { bytesRead } = await this.#handle.read(buffer, 0, size, offset);
-      const end = buffer.subarray(0, bytesRead).lastIndexOf(NEWLINE);
-      if (end >= 0) return buffer.subarray(0, end + 1);
-      if (bytesRead < size) return buffer.subarray(0, 0);
-      size *= 2;
-    }
+  async *#linesFrom(offset: number): AsyncGenerator<Line> {
+    for await (const batch of readLines(this.#handle, { from: offset, bytesMax: RECORD_BYTES_MAX }))
+      for (const line of batch) if (line.isTerminated) yield line;
   }
 }
 
@@ -190,21 +159,22 @@ const HEADER = 'H'.charCodeAt(0);
 const OPEN = '{'.charCodeAt(0);
 const CLOSE = '}'.charCodeAt(0);
 
-/** Half a record would spoil the request of all the others; whether the whole one is JSON, the sender asks when refused. */
-function isRecord(chunk: Buffer, start: number, end: number): boolean {
-  const kind = chunk[start];
-  return (kind === LOG || kind === SPAN) && chunk[start + 1] === OPEN && chunk[end - 1] === CLOSE;
+function kindOf({ bytes }: Line): number | undefined {
+  return bytes?.[0];
+}
+
+function jsonOf({ bytes }: Line): string {
+  return bytes?.toString('utf8', 1) ?? '';
+}
+
+/** Half a record would spoil the whole request. Whether a record is JSON, the sender checks when it is refused. */
+function isRecord({ bytes }: Line): boolean {
+  const kind = bytes?.[0];
+  return (kind === LOG || kind === SPAN) && bytes?.[1] === OPEN && bytes.at(-1) === CLOSE;
 }
 
 function readHeader(text: string): SegmentHeader | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || !('destinations' in value)) return undefined;
-    const { destinations } = value;
-    if (!Array.isArray(destinations)) return undefined;
-    return { version: 1, destinations: destinations.filter((item) => typeof item === 'string') };
-  } catch {
-    // Not JSON: a bad line like any other.
-    return undefined;
-  }
+  const destinations = parseObject(text)?.destinations;
+  if (!Array.isArray(destinations)) return undefined;
+  return { version: 1, destinations: destinations.filter((item) => typeof item === 'string') };
 }

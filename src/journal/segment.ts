@@ -2,6 +2,7 @@ import { renameSync } from 'node:fs';
 import { readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
+import { parseObject } from '../model/json.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import { cursorFileName, formatSegmentName, type SegmentState } from './segment-name.ts';
 import { SegmentReader } from './segment-reader.ts';
@@ -42,10 +43,10 @@ export class Segment {
   /** Reads the cursors that an earlier owner left; unreadable ones mean sending again, which ids make harmless. */
   async loadCursors(): Promise<void> {
     try {
-      const value: unknown = JSON.parse(await readFile(this.#cursorPath(), 'utf8'));
-      if (typeof value !== 'object' || value === null) return;
+      const value = parseObject(await readFile(this.#cursorPath(), 'utf8')) ?? {};
       for (const [destination, offset] of Object.entries(value)) {
-        if (Number.isSafeInteger(offset) && offset >= 0) this.#cursors[destination] = offset;
+        if (typeof offset === 'number' && Number.isSafeInteger(offset) && offset >= 0)
+          this.#cursors[destination] = offset;
       }
     } catch {
       // None yet, or torn by a crash.

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { isPathSafeId } from '../model/ids.ts';
-import { objectOf } from '../model/json.ts';
+import { parseObject } from '../model/json.ts';
 import { readText, replaceFile } from '../system/durable.ts';
 import { OWN_NAMES } from './layout.ts';
 
@@ -19,11 +19,7 @@ export async function directoryId(logDir: string): Promise<string> {
 }
 
 function idIn(text: string | undefined): string | undefined {
-  try {
-    const { id } = objectOf(JSON.parse(text ?? '{}'));
-    return isPathSafeId(id) ? id : undefined;
-  } catch {
-    // Damaged by hand: it gets a new one, and tasks that waited under the old one are closed as abandoned.
-    return undefined;
-  }
+  // Damaged by hand: it gets a new one, and tasks that were queued under the old one are closed as abandoned.
+  const id = parseObject(text)?.id;
+  return isPathSafeId(id) ? id : undefined;
 }

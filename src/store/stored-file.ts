@@ -1,8 +1,9 @@
+import { constants as bufferConstants } from 'node:buffer';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf, TasktrailError } from '../errors.ts';
-import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { isJsonObject, type JsonObject, parseJson } from '../model/json.ts';
 
 /** A link is not followed, and a pipe in place of a file does not block. Windows knows neither flag (nor such pipes). */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
@@ -14,7 +15,7 @@ const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR']);
 const PASSING = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
 
 /** Documents of workflows may be some hundred megabytes; reading a stray giant must not take the process down. */
-const DOCUMENT_BYTES_MAX = 512 * 1_048_576;
+const DOCUMENT_BYTES_MAX = bufferConstants.MAX_STRING_LENGTH;
 
 export interface OpenedFile {
   readonly handle: FileHandle;
@@ -55,9 +56,8 @@ export async function readStoredValue(file: NamedFile): Promise<unknown> {
   if (opened === undefined) return undefined;
   try {
     if (opened.size > DOCUMENT_BYTES_MAX) return null;
-    return JSON.parse(await opened.handle.readFile('utf8'));
+    return parseJson(await opened.handle.readFile('utf8')) ?? null;
   } catch (error) {
-    if (error instanceof SyntaxError) return null;
     throw unreadable(file.what, error);
   } finally {
     await opened.handle.close();

@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { TasktrailError } from '../errors.ts';
-import { isJsonObject, type JsonObject } from '../model/json.ts';
-import { linesIn, type RawLine, readLines } from '../system/lines.ts';
+import { isJsonObject, type JsonObject, parseObject } from '../model/json.ts';
+import { type Line, readLines, splitLines } from '../system/lines.ts';
 import { gzipPath, inflate } from './compress.ts';
 import { TASK_FILES, type TaskFile, taskDir, taskFile } from './layout.ts';
 import { isMissing, type OpenedFile, openStored, readStoredValue, unreadable } from './stored-file.ts';
@@ -9,7 +9,7 @@ import { isMissing, type OpenedFile, openStored, readStoredValue, unreadable } f
 /** A line file as it was when it was opened, gzipped or not. */
 export interface OpenedLines {
   /** One pass over its lines, in batches; one after the other. */
-  lines(): AsyncGenerator<RawLine[]>;
+  lines(): AsyncGenerator<Line[]>;
   close(): Promise<void>;
 }
 
@@ -46,11 +46,22 @@ export async function openTaskLines(
 }
 
 function plainLines({ handle, size }: OpenedFile): OpenedLines {
-  return { lines: () => readLines(handle, size), close: () => handle.close() };
+  return { lines: () => readLines(handle, { to: size }), close: () => handle.close() };
 }
 
 function gzippedLines({ handle }: OpenedFile): OpenedLines {
-  return { lines: () => linesIn(inflate(handle)), close: () => handle.close() };
+  return { lines: () => splitLines(inflate(handle)), close: () => handle.close() };
+}
+
+/** The text of a stored line that readers are given: one JSON object. Undefined when it is torn, damaged or too long. */
+export function storedText({ bytes }: Line): string | undefined {
+  const text = bytes?.toString('utf8');
+  return parseObject(text) === undefined ? undefined : text;
+}
+
+/** A blank line holds no record, so none is missing when it is skipped. */
+export function isBlankLine({ bytes }: Line): boolean {
+  return bytes !== undefined && bytes.toString('utf8').trim() === '';
 }
 
 /** Undefined when missing; `ERR_STORE_UNAVAILABLE` when it is unreadable or holds anything but one JSON object. */

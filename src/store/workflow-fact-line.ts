@@ -1,5 +1,5 @@
 import { isWorkflowId } from '../model/ids.ts';
-import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { isJsonObject, type JsonObject, parseJson } from '../model/json.ts';
 import { readIso } from '../model/time.ts';
 import type { WorkflowEnvelope } from '../model/workflow.ts';
 import type { WorkflowFact } from '../project/change.ts';
@@ -34,13 +34,13 @@ export function isWorkflowFact(line: unknown): line is WorkflowFact {
 
 /** Undefined for what is no fact. */
 export function parseFact(text: string): WorkflowFact | undefined {
-  const line = parse(text);
+  const line = parseJson(text);
   return isWorkflowFact(line) ? line : undefined;
 }
 
 /** A line of `<workflow_id>.jsonl`; undefined for what is no envelope. */
 export function parseEnvelope(text: string): WorkflowEnvelope | undefined {
-  const line = parse(text);
+  const line = parseJson(text);
   return isEnvelope(line) ? line : undefined;
 }
 
@@ -85,13 +85,4 @@ function isAttempt(value: unknown): boolean {
 
 function isTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // A SyntaxError: torn or damaged.
-    return undefined;
-  }
 }

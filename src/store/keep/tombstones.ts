@@ -1,11 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../errors.ts';
-import { isJsonObject } from '../../model/json.ts';
+import { parseObject } from '../../model/json.ts';
 import { isoFromMs, readIso } from '../../model/time.ts';
 import { replaceFile } from '../../system/durable.ts';
+import { readLines } from '../../system/lines.ts';
 import { OWN_NAMES } from '../layout.ts';
-import { scanLines } from '../scan-lines.ts';
 import { unreadable } from '../stored-file.ts';
 
 /** JSONL in the log directory: what retention has removed. */
@@ -96,12 +96,14 @@ export class Tombstones {
       throw unreadable(OWN_NAMES.pruned, error);
     }
     try {
-      const end = await scanLines(file, ({ text }) => {
-        const entry = parse(text);
-        if (entry !== undefined) this.#learn(entry);
-      });
+      for await (const lines of readLines(file)) {
+        for (const { bytes, isTerminated } of lines) {
+          const entry = isTerminated ? parse(bytes?.toString('utf8')) : undefined;
+          if (entry !== undefined) this.#learn(entry);
+          this.#isTorn = !isTerminated;
+        }
+      }
       this.#isThere = true;
-      this.#isTorn = (await file.stat()).size > end;
     } catch (error) {
       throw unreadable(OWN_NAMES.pruned, error);
     } finally {
@@ -119,15 +121,9 @@ function textOf(entries: readonly Tombstone[]): string {
   return entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
 }
 
-function parse(text: string): Tombstone | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // A SyntaxError: torn by a crash, before anything was removed on its account.
-    return undefined;
-  }
-  if (!isJsonObject(value)) return undefined;
+function parse(text: string | undefined): Tombstone | undefined {
+  const value = parseObject(text);
+  if (value === undefined) return undefined;
   const { kind, id } = value;
   const prunedAt = readIso(value.pruned_at);
   if ((kind !== 'task' && kind !== 'workflow') || typeof id !== 'string' || prunedAt === undefined)

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
-import { isJsonObject, type JsonObject } from '../../model/json.ts';
-import { readWholeLines } from '../whole-lines.ts';
+import { type JsonObject, parseObject } from '../../model/json.ts';
+import { readLines } from '../../system/lines.ts';
 import { newestFirst, type Place } from './listing.ts';
 
 /** Lines are looked for in blocks of about this size: small enough to parse one for a page, and few enough to note. */
@@ -59,8 +59,9 @@ interface Reading {
 /** Returns where the last whole line ends. */
 async function readOn(handle: FileHandle, { day, from, blocks }: Reading): Promise<number> {
   let start = from;
-  for await (const { lines } of readWholeLines(handle, from)) {
-    for (const { bytes, end } of lines) {
+  for await (const lines of readLines(handle, { from })) {
+    for (const { bytes, end, isTerminated } of lines) {
+      if (!isTerminated) break;
       const place = bytes && placeOf(bytes, day);
       if (place !== undefined) addPlace(blocks, { start, end, newest: place, oldest: place });
       start = end;
@@ -86,16 +87,11 @@ function addPlace(blocks: Block[], line: Block): void {
 
 /** A delivery, or undefined for a line that is none, is damaged, or does not belong to this day. */
 export function readDelivery(text: string, day: string): (Place & { readonly line: JsonObject }) | undefined {
-  try {
-    const line: unknown = JSON.parse(text);
-    if (!isJsonObject(line)) return undefined;
-    const { timestamp: at, event_id: id } = line;
-    if (typeof at !== 'string' || typeof id !== 'string' || !at.startsWith(day)) return undefined;
-    return { at, id, line };
-  } catch {
-    // A SyntaxError: torn or damaged, and skipped as everywhere.
-    return undefined;
-  }
+  const line = parseObject(text);
+  const at = line?.timestamp;
+  const id = line?.event_id;
+  if (line === undefined || typeof at !== 'string' || typeof id !== 'string') return undefined;
+  return at.startsWith(day) ? { at, id, line } : undefined;
 }
 
 function placeOf(bytes: Buffer, day: string): Place | undefined {

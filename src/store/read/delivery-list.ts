@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { TasktrailError } from '../../errors.ts';
 import type { DeliveryPage, DeliveryQuery } from '../../model/delivery.ts';
 import type { JsonObject } from '../../model/json.ts';
+import { LineSplitter, NEWLINE } from '../../system/lines.ts';
 import { OWN_NAMES } from '../layout.ts';
 import { isMissing, openStored, unreadable } from '../stored-file.ts';
 import { type Block, type DayIndex, indexDay, readDelivery } from './delivery-days.ts';
@@ -16,8 +17,6 @@ const INDEXES_MAX = 64;
 
 /** What stands behind the last newline of a file is a line only when somebody has edited it; a longer one is torn. */
 const TAIL_BYTES_MAX = 1_048_576;
-
-const NEWLINE = 0x0a;
 
 /** Of all deliveries, so that a block may be compared with it. */
 const NEWEST: Place = { at: '\uffff', id: '' };
@@ -81,11 +80,9 @@ interface Taking {
 
 async function readBlock(handle: FileHandle, { start, end }: Block, { day, page }: Taking): Promise<void> {
   const bytes = await readBytes(handle, start, end - start);
-  // From its end, where the newest are as a rule, so that the page fills in its order.
-  for (let to = bytes.length; to > 0; ) {
-    const from = to < 2 ? 0 : bytes.lastIndexOf(NEWLINE, to - 2) + 1;
-    page.take(bytes.toString('utf8', from, to), day);
-    to = from;
+  // From its end, where the newest deliveries usually are, so that the page fills in its order.
+  for (const line of new LineSplitter().push(bytes).reverse()) {
+    if (line.bytes !== undefined) page.take(line.bytes.toString('utf8'), day);
   }
 }
 

@@ -1,18 +1,16 @@
 import { type FileHandle, lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TasktrailError } from '../../errors.ts';
-import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import { parseObject } from '../../model/json.ts';
 import type { FeedPage, FeedQuery } from '../../model/workflow.ts';
+import { type Line, NEWLINE, readLines } from '../../system/lines.ts';
 import { OWN_NAMES } from '../layout.ts';
 import { isMissing, openStored, unreadable } from '../stored-file.ts';
-import { readWholeLines, type WholeLine } from '../whole-lines.ts';
 
 /** Enough for a page of a thousand usual events, and a few hundredths of a second of work. */
 const SCAN_BYTES_MAX = 4 * 1_048_576;
 
 const FEED_FILE = /^\d{4}-\d{2}-\d{2}\.jsonl$/;
-
-const NEWLINE = 0x0a;
 
 /** What has been given: everything before it. */
 interface FeedPlace {
@@ -78,14 +76,13 @@ async function readOn({ dir, files, page }: Pass, after: FeedPlace): Promise<Fee
 async function readFile(handle: FileHandle, from: number, page: OpenPage): Promise<number> {
   await checkLineStart(handle, from);
   let offset = from;
-  for await (const { lines, bytes } of readWholeLines(handle, from)) {
+  for await (const lines of readLines(handle, { from })) {
     for (const line of lines) {
+      if (!line.isTerminated) break;
       page.take(line);
       offset = line.end;
       if (page.isFull) return offset;
     }
-    page.count(bytes);
-    if (page.isFull) return offset;
   }
   return offset;
 }
@@ -119,16 +116,13 @@ class OpenPage {
     return this.items.length >= this.#limit || (this.#bytes >= SCAN_BYTES_MAX && this.#lines > 0);
   }
 
-  take({ bytes }: WholeLine): void {
+  take({ bytes, start, end }: Line): void {
     this.#lines += 1;
+    this.#bytes += end - start;
     const text = bytes?.toString('utf8') ?? '';
     const event = parseObject(text);
     if (event !== undefined && (this.#type === undefined || event.event_type === this.#type))
       this.items.push(text);
-  }
-
-  count(bytes: number): void {
-    this.#bytes += bytes;
   }
 }
 
@@ -144,16 +138,6 @@ async function listFiles(dir: string): Promise<string[]> {
   } catch (error) {
     if (isMissing(error)) return [];
     throw unreadable('the feed', error);
-  }
-}
-
-function parseObject(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    // A SyntaxError: damaged, and skipped as everywhere.
-    return undefined;
   }
 }
 

@@ -1,18 +1,11 @@
 import { type FileHandle, lstat } from 'node:fs/promises';
 import { errnoOf } from '../../errors.ts';
-import { isJsonObject } from '../../model/json.ts';
-import { isGoodLine, readLines } from '../../system/lines.ts';
+import { parseObject } from '../../model/json.ts';
+import { type Line, readLines } from '../../system/lines.ts';
 import { gzipPath } from '../compress.ts';
 import { type TaskFile, taskFile } from '../layout.ts';
 import { openStored } from '../stored-file.ts';
-import { openTaskLines } from '../task-file.ts';
-
-const CHUNK_BYTES = 262_144;
-
-/** As readers of whole files have it: a longer line is none of ours. */
-const LINE_BYTES_MAX = 16 * 1_048_576;
-
-const NEWLINE = 0x0a;
+import { openTaskLines, storedText } from '../task-file.ts';
 
 /**
  * A line file of a task that is being written. Its writer only appends, until it puts the file in order and replaces
@@ -66,14 +59,10 @@ export class GrowingLines {
   async *#rest(): AsyncGenerator<readonly string[]> {
     const handle = this.#handle;
     if (handle === undefined) return;
-    const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-    const open = new OpenLine();
-    for (let position = this.#position; ; ) {
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
-      if (bytesRead === 0) return;
-      position += bytesRead;
-      const lines = this.#fresh(open.push(buffer.subarray(0, bytesRead)));
-      this.#position = position - open.bytes;
+    for await (const batch of readLines(handle, { from: this.#position })) {
+      const whole = batch.filter(({ isTerminated }) => isTerminated);
+      this.#position = whole.at(-1)?.end ?? this.#position;
+      const lines = this.#fresh(whole);
       if (lines.length > 0) yield lines;
     }
   }
@@ -114,58 +103,30 @@ export class GrowingLines {
     const handle = this.#handle;
     if (handle !== undefined && this.#given === undefined) {
       const given = new Set<string>();
-      for await (const batch of readLines(handle, this.#position))
-        for (const line of batch) if (isGoodLine(line)) given.add(idOf(line));
+      for await (const batch of readLines(handle, { to: this.#position })) {
+        for (const line of batch) {
+          const text = storedText(line);
+          if (text !== undefined) given.add(idOf(text));
+        }
+      }
       this.#given = given;
     }
     await this.close();
   }
 
-  #fresh(lines: readonly (string | undefined)[]): readonly string[] {
+  #fresh(lines: readonly Line[]): readonly string[] {
     const given = this.#given;
-    return lines.filter(isGoodLine).filter((line) => {
-      if (given === undefined) return true;
-      const id = idOf(line);
-      return given.size !== given.add(id).size;
+    return lines.flatMap((line) => {
+      const text = storedText(line);
+      if (text === undefined) return [];
+      return given === undefined || given.size !== given.add(idOf(text)).size ? [text] : [];
     });
-  }
-}
-
-/** Bytes in, lines out; the last one is held until its newline comes. */
-class OpenLine {
-  #pieces: Buffer[] = [];
-  #bytes = 0;
-
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  push(chunk: Buffer): (string | undefined)[] {
-    const lines: (string | undefined)[] = [];
-    let start = 0;
-    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
-      this.#hold(chunk.subarray(start, end));
-      lines.push(this.#bytes > LINE_BYTES_MAX ? undefined : Buffer.concat(this.#pieces).toString('utf8'));
-      this.#pieces = [];
-      this.#bytes = 0;
-      start = end + 1;
-    }
-    this.#hold(chunk.subarray(start));
-    return lines;
-  }
-
-  #hold(piece: Buffer): void {
-    this.#bytes += piece.length;
-    // Copied, because the chunk is read into again.
-    if (this.#bytes <= LINE_BYTES_MAX) this.#pieces.push(Buffer.from(piece));
-    else this.#pieces = [];
   }
 }
 
 /** A line that names none is known by itself. */
 function idOf(line: string): string {
-  const value: unknown = JSON.parse(line);
-  const id = isJsonObject(value) ? value.event_id : undefined;
+  const id = parseObject(line)?.event_id;
   return typeof id === 'string' ? id : line;
 }
 

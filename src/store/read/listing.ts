@@ -1,6 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { TasktrailError } from '../../errors.ts';
-import { isJsonObject } from '../../model/json.ts';
+import { parseObject } from '../../model/json.ts';
 import { readIso } from '../../model/time.ts';
 import { isMissing, unreadable } from '../stored-file.ts';
 
@@ -84,16 +84,8 @@ function encodeCursor({ at, id }: Place): string {
 }
 
 function decodeCursor(cursor: string): Place {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
-  } catch {
-    // A SyntaxError: not ours, as is anything else that does not hold both fields.
-    value = undefined;
-  }
-  if (isJsonObject(value) && typeof value.at === 'string' && typeof value.id === 'string') {
-    return { at: value.at, id: value.id };
-  }
+  const value = parseObject(Buffer.from(cursor, 'base64url').toString('utf8'));
+  if (typeof value?.at === 'string' && typeof value.id === 'string') return { at: value.at, id: value.id };
   throw new TasktrailError('ERR_INPUT_INVALID', 'cursor: must be the next_cursor of an earlier page');
 }
 

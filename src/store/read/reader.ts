@@ -9,10 +9,16 @@ import type {
   WorkflowPage,
   WorkflowQuery,
 } from '../../model/workflow.ts';
-import { isBlankLine, isGoodLine } from '../../system/lines.ts';
 import { OWN_NAMES, type TaskFile } from '../layout.ts';
 import { unreadable } from '../stored-file.ts';
-import { hasTaskDir, type OpenedLines, openTaskLines, readTaskDocument } from '../task-file.ts';
+import {
+  hasTaskDir,
+  isBlankLine,
+  type OpenedLines,
+  openTaskLines,
+  readTaskDocument,
+  storedText,
+} from '../task-file.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
 import { createDeliveryList } from './delivery-list.ts';
 import { createFeedReader } from './feed-reader.ts';
@@ -97,13 +103,16 @@ async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise
 async function countSkipped(opened: OpenedLines): Promise<number> {
   let skipped = 0;
   for await (const batch of opened.lines()) {
-    for (const line of batch) if (!isGoodLine(line) && !isBlankLine(line)) skipped += 1;
+    for (const line of batch) if (storedText(line) === undefined && !isBlankLine(line)) skipped += 1;
   }
   return skipped;
 }
 
 async function* goodLines(opened: OpenedLines): AsyncGenerator<string> {
   for await (const batch of opened.lines()) {
-    for (const line of batch) if (isGoodLine(line)) yield line;
+    for (const line of batch) {
+      const text = storedText(line);
+      if (text !== undefined) yield text;
+    }
   }
 }

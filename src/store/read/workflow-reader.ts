@@ -106,9 +106,9 @@ async function readFacts(
 }
 
 async function* factsIn(handle: FileHandle, size: number, parse: ParseLine): AsyncGenerator<WorkflowFact> {
-  for await (const batch of readLines(handle, size)) {
+  for await (const batch of readLines(handle, { to: size })) {
     for (const line of batch) {
-      const fact = line === undefined ? undefined : parse(line);
+      const fact = line.bytes && parse(line.bytes.toString('utf8'));
       if (fact !== undefined) yield fact;
     }
   }

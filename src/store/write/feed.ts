@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { errnoOf } from '../../errors.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { makeDirectory } from '../../system/durable.ts';
+import { readLines } from '../../system/lines.ts';
 import { OWN_NAMES } from '../layout.ts';
-import { scanLines } from '../scan-lines.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { appendWhole, type NewLine } from './line-file.ts';
 
@@ -47,9 +47,10 @@ export class Feed {
       if (left.size === 0) break;
       const file = await open(join(this.#dir, name), 'r');
       try {
-        await scanLines(file, ({ text }) => {
-          for (const id of left) if (text.includes(id)) left.delete(id);
-        });
+        for await (const lines of readLines(file))
+          // A torn line is cut before the next append, so its event is missing.
+          for (const { bytes, isTerminated } of lines)
+            for (const id of left) if (isTerminated && bytes?.includes(id)) left.delete(id);
       } finally {
         await file.close();
       }
@@ -91,9 +92,10 @@ async function cutTornTail(path: string): Promise<void> {
     throw error;
   }
   try {
-    const { size } = await file.stat();
-    const whole = await scanLines(file, () => {});
-    if (whole < size) await file.truncate(whole);
+    for await (const lines of readLines(file)) {
+      const last = lines.at(-1);
+      if (last?.isTerminated === false) await file.truncate(last.start);
+    }
   } finally {
     await file.close();
   }

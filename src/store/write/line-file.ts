@@ -2,10 +2,11 @@ import { fstat, ftruncate } from 'node:fs';
 import { type FileHandle, open, stat, truncate } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../errors.ts';
+import { parseJson } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { withFile, writeWhole } from '../../system/descriptor.ts';
 import { replaceFile } from '../../system/durable.ts';
-import { scanLines } from '../scan-lines.ts';
+import { type Line, NEWLINE, readLines } from '../../system/lines.ts';
 
 /** What the store must know of a line: its id for the dedupe, its place in the order. */
 export interface LineKey {
@@ -29,8 +30,6 @@ interface PlacedLine {
 
 /** A settled file is copied in pieces: its size must not be felt in memory. */
 const COPY_BYTES = 1024 * 1024;
-
-const NEWLINE = 0x0a;
 
 const statFile = promisify(fstat);
 const truncateFile = promisify(ftruncate);
@@ -146,12 +145,16 @@ export class LineFile {
       const lines: PlacedLine[] = [];
       const seen = new Set<string>();
       let key: LineKey = { timestamp: '', id: '' };
-      await scanLines(file, ({ text, start, end }) => {
-        const own = this.#keyOf(text);
-        if (own !== undefined && seen.size === seen.add(own.id).size) return;
-        key = own ?? key;
-        lines.push({ key, start, end });
-      });
+      for await (const batch of readLines(file)) {
+        for (const line of batch) {
+          // A blank line, and a torn one behind the last newline, are left out.
+          if (!line.isTerminated || isBlank(line)) continue;
+          const own = this.#keyOf(line);
+          if (own !== undefined && seen.size === seen.add(own.id).size) continue;
+          key = own ?? key;
+          lines.push({ key, start: line.start, end: line.end });
+        }
+      }
       lines.sort((a, b) => compareKeys(a.key, b.key));
       await replaceFile(this.path, copyLines(file, lines));
       for (const id of seen) this.#ids.add(id);
@@ -173,40 +176,46 @@ export class LineFile {
       throw error;
     }
     try {
-      const end = await scanLines(file, ({ text }) => this.#loadLine(text, onLine));
-      this.#size = end;
-      const { size } = await file.stat();
-      if (end === size) return;
-      const tail = Buffer.alloc(size - end);
-      await file.read(tail, 0, tail.length, end);
-      if (this.#keyOf(tail.toString('utf8')) === undefined) {
-        this.#badLines += 1;
-        await truncate(this.path, end);
-        return;
+      for await (const batch of readLines(file)) {
+        for (const line of batch) {
+          if (!line.isTerminated) await this.#repairTail(line, onLine);
+          else {
+            this.#size = line.end;
+            if (!isBlank(line)) this.#loadLine(line, onLine);
+          }
+        }
       }
-      // Whole but for its newline: an editor's work. A torn line is never a whole object.
-      await appendWhole(this.path, Buffer.from('\n'));
-      this.#size = size + 1;
-      this.#loadLine(tail.toString('utf8'), onLine);
     } finally {
       await file.close();
     }
   }
 
-  #loadLine(text: string, onLine?: (line: unknown) => void): void {
-    const line = parse(text);
-    const key = this.#readKey(line);
+  /** Cuts a torn tail, which is never a whole object. A whole line gets the newline that an editor left out. */
+  async #repairTail(tail: Line, onLine?: (value: unknown) => void): Promise<void> {
+    if (this.#keyOf(tail) === undefined) {
+      this.#badLines += 1;
+      await truncate(this.path, tail.start);
+      return;
+    }
+    await appendWhole(this.path, Buffer.from('\n'));
+    this.#size = tail.end + 1;
+    this.#loadLine(tail, onLine);
+  }
+
+  #loadLine(line: Line, onLine?: (value: unknown) => void): void {
+    const value = parsedOf(line);
+    const key = this.#readKey(value);
     if (key === undefined) this.#badLines += 1;
     else if (this.#ids.has(key.id)) this.#repeated = true;
     else {
       this.#ids.add(key.id);
       this.#place(key);
-      onLine?.(line);
+      onLine?.(value);
     }
   }
 
-  #keyOf(text: string): LineKey | undefined {
-    return this.#readKey(parse(text));
+  #keyOf(line: Line): LineKey | undefined {
+    return this.#readKey(parsedOf(line));
   }
 
   #place({ id, timestamp }: LineKey): void {
@@ -263,12 +272,11 @@ async function* copyBytes(file: FileHandle, start: number, end: number): AsyncGe
   }
 }
 
-/** Undefined for a line that is no JSON. */
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // A SyntaxError: a bad line, which the caller counts.
-    return undefined;
-  }
+function isBlank({ start, end, isTerminated }: Line): boolean {
+  return isTerminated && end - start === 1;
+}
+
+/** Undefined for a line that is not JSON, or too long. */
+function parsedOf({ bytes }: Line): unknown {
+  return bytes && parseJson(bytes.toString('utf8'));
 }

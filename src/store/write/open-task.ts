@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type JsonObject, objectOf } from '../../model/json.ts';
+import { type JsonObject, parseObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
 import type { Change, FactLine } from '../../project/change.ts';
@@ -15,6 +15,7 @@ import { eventKey, factKey, isFactLine, jsonLine, scopeOf, spanLine, traceKey } 
 import type { Liveness, TaskState } from './liveness.ts';
 import { notify, type StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
+import { SettlingClock } from './settling.ts';
 import { ReportedEnd } from './task-end.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
@@ -27,16 +28,6 @@ const DOCUMENTS = ['input', 'finalResult', 'metadata'] as const;
 
 /** Field of `metadata.json`. */
 const DROPPED_SPANS = 'dropped_spans';
-
-/** After the task's end: time for spans that are on their way before they are given up. */
-const LOST_SPAN_MS = 10_000;
-
-/** Order is made when it has been quiet for so long after the end; each time again twice as long, up to a minute. */
-const SETTLE_MS = 2_000;
-const SETTLE_MAX_MS = 60_000;
-
-/** A task that nothing is heard of leaves memory; the next record reads it back. */
-const IDLE_MS = 600_000;
 
 /**
  * An agent's own tracing may send hundreds of spans for each request to its model. So many are a long session's, and
@@ -61,17 +52,13 @@ export class OpenTask {
   readonly #liveness: Liveness;
   readonly #observer: StoreObserver | undefined;
   readonly #reportedEnd = new ReportedEnd();
+  readonly #clock: SettlingClock;
   #state: TaskState;
   #foreignSpans: number;
   /** Foreign spans that were too many, those of earlier processes included. */
   #droppedSpans = 0;
   /** How many of those `metadata.json` speaks of. */
   #writtenDroppedSpans = 0;
-  #settled = false;
-  #endedAtMs: number | undefined;
-  #changedAtMs: number;
-  #settleMs = SETTLE_MS;
-  #wasReordered = false;
 
   private constructor({ id, nowMs }: Opening, loaded: Loaded, options: OpenTaskOptions) {
     const { logDir, liveness, observer } = options;
@@ -84,8 +71,7 @@ export class OpenTask {
     this.#foreignSpans = loaded.foreignSpans;
     this.#learn(loaded.facts);
     this.#state = this.#readState();
-    this.#changedAtMs = nowMs;
-    if (this.#fold.isTerminal) this.#endedAtMs = nowMs;
+    this.#clock = new SettlingClock(nowMs, this.#fold.isTerminal);
   }
 
   /** Reads a task back, or begins one. Cuts torn tails, removes unfinished files, rewrites documents that lag behind. */
@@ -100,8 +86,9 @@ export class OpenTask {
       if (text !== undefined) task.#written.set(document, text);
     }
     task.#reportedEnd.found(task.#texts());
-    const known = parseMetadata(task.#written.get('metadata'));
-    task.#settled = known.settled === true && task.#fold.isTerminal && !task.#isUnfinished();
+    // Damaged by hand: the fold writes it anew.
+    const known = parseObject(task.#written.get('metadata')) ?? {};
+    if (known.settled === true && task.#fold.isTerminal && !task.#isUnfinished()) task.#clock.settled();
     task.#droppedSpans = droppedSpansOf(known);
     task.#writtenDroppedSpans = task.#droppedSpans;
     // A directory with nothing of ours in it may be anybody's.
@@ -138,7 +125,7 @@ export class OpenTask {
       }
     }
     const firstBefore = this.#firstTimestamp();
-    const settledBefore = this.#settled;
+    const wasSettled = this.#clock.isSettled;
     let fresh = 0;
     for (const name of LINE_FILES) fresh += await this.#files[name].append(lines[name]);
     this.#foreignSpans += foreign.size;
@@ -148,7 +135,7 @@ export class OpenTask {
     }
     if (changes.length > 0) this.#liveness.heard(this.#state, nowMs, changes.some(isSign));
     if (fresh > 0) this.#touch(nowMs);
-    const isOld = facts.size === 0 && this.#settled === settledBefore && this.#written.has('metadata');
+    const isOld = facts.size === 0 && this.#clock.isSettled === wasSettled && this.#written.has('metadata');
     const isNews = fresh > 0 && (!isOld || this.#firstTimestamp() !== firstBefore);
     // The first loss is told at once, and how many there are by now each second.
     if (isNews || (this.#droppedSpans > 0 && this.#writtenDroppedSpans === 0)) await this.#writeDocuments();
@@ -157,18 +144,17 @@ export class OpenTask {
 
   /** What time brings: order in the files after the end, spans that never came. Returns those to be sent. */
   async tick(nowMs: number): Promise<readonly OtlpSpan[]> {
-    const isOver = this.#endedAtMs !== undefined && nowMs - this.#endedAtMs >= LOST_SPAN_MS;
+    const isOver = this.#clock.areSpansLost(nowMs);
     const spans = this.#spans.build({
       hasArrived: this.#hasSpan,
       isOver,
       lastTimestamp: this.#lastTimestamp(),
     });
     if (this.#isCountBehind) await this.#writeDocuments();
-    const isQuiet = nowMs - this.#changedAtMs >= this.#settleMs;
-    if (this.#endedAtMs === undefined || this.#settled || !isQuiet) return spans;
+    if (!this.#clock.isDue(nowMs)) return spans;
     await this.#putInOrder();
     if (isOver && !this.#isUnfinished()) {
-      this.#settled = true;
+      this.#clock.settled();
       await this.#writeDocuments();
     }
     return spans;
@@ -176,14 +162,12 @@ export class OpenTask {
 
   /** Whether time has yet to bring something: its end is not settled, or a count is not written. */
   get isDue(): boolean {
-    return (this.#endedAtMs !== undefined && !this.#settled) || this.#isCountBehind;
+    return (this.#clock.isEnded && !this.#clock.isSettled) || this.#isCountBehind;
   }
 
   /** Whether it may leave memory: settled and quiet, or nothing heard of it for long. */
   isIdle(nowMs: number): boolean {
-    const quietMs = nowMs - this.#changedAtMs;
-    // Longer than the wait itself, which would otherwise be forgotten between two stragglers.
-    return quietMs >= (this.#settled ? 2 * this.#settleMs : IDLE_MS);
+    return this.#clock.isIdle(nowMs, this.#clock.isSettled);
   }
 
   #learn(facts: Iterable<FactLine>): void {
@@ -216,15 +200,8 @@ export class OpenTask {
   }
 
   #touch(nowMs: number): void {
-    this.#changedAtMs = nowMs;
-    if (!this.#fold.isTerminal) {
-      // Another attempt has begun, or none has ended yet.
-      this.#endedAtMs = undefined;
-      this.#settled = false;
-      return;
-    }
-    this.#endedAtMs ??= nowMs;
-    if (this.#settled && this.#isUnfinished()) this.#settled = false;
+    this.#clock.changed(nowMs, this.#fold.isTerminal);
+    if (this.#clock.isSettled && this.#isUnfinished()) this.#clock.unsettle();
   }
 
   async #putInOrder(): Promise<void> {
@@ -232,9 +209,7 @@ export class OpenTask {
     const isMoved = [await webhookFlow.settle(), await agentOutput.settle()].includes(true);
     await facts.heal();
     await trace.heal();
-    if (!isMoved) return;
-    if (this.#wasReordered) this.#settleMs = Math.min(this.#settleMs * 2, SETTLE_MAX_MS);
-    this.#wasReordered = true;
+    if (isMoved) this.#clock.reordered();
   }
 
   #isOutOfPlace(): boolean {
@@ -273,7 +248,7 @@ export class OpenTask {
       metadata: {
         ...this.#fold.metadata(this.#firstTimestamp()),
         ...(dropped > 0 && { [DROPPED_SPANS]: dropped }),
-        ...(this.#settled && { settled: true }),
+        ...(this.#clock.isSettled && { settled: true }),
       },
     };
     const news = DOCUMENTS.flatMap((file) => {
@@ -348,15 +323,6 @@ async function removeTemps(dir: string): Promise<readonly string[]> {
     Object.values(TASK_FILES).some((file) => isTempNameOf(name, file));
   for (const name of names.filter(isTemp)) await rm(join(dir, name), { force: true });
   return names.filter((name) => !isTemp(name));
-}
-
-function parseMetadata(text: string | undefined): JsonObject {
-  try {
-    return objectOf(JSON.parse(text ?? '{}'));
-  } catch {
-    // Damaged by hand: the fold writes it anew.
-    return {};
-  }
 }
 
 /** The count is in no record: what an earlier process has told is all that is known of it. */

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import { isJsonObject, type JsonObject, parseObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
 import { sha256 } from '../../model/sha256.ts';
 import type { WorkflowDocument } from '../../model/workflow.ts';
@@ -17,21 +17,12 @@ import { LineFile, type NewLine } from './line-file.ts';
 import { eventKey, jsonLine, spanLine, traceKey } from './line-keys.ts';
 import { notify, type StoreObserver } from './observer.ts';
 import { markSettled } from './recovery.ts';
+import { SettlingClock } from './settling.ts';
 
 export type WorkflowChange = Extract<Change, { kind: 'workflow-fact' | 'workflow-span' }>;
 
-/** After the end: time for spans that are on their way before they are given up. */
-const LOST_SPAN_MS = 10_000;
-
 /** A span is made from its events when it was quiet for so long: one that overtook another may still change it. */
 const SPANS_QUIET_MS = 1_000;
-
-/** Order is made, and a new revision, when it has been quiet for so long after the end; then twice as long, up to a minute. */
-const SETTLE_MS = 2_000;
-const SETTLE_MAX_MS = 60_000;
-
-/** A workflow that nothing is heard of leaves memory; the next event reads it back. */
-const IDLE_MS = 600_000;
 
 export interface OpenWorkflowOptions {
   readonly feed: Feed;
@@ -53,12 +44,9 @@ export class OpenWorkflow {
   readonly #announced = new AnnouncedSpans();
   /** Spans that were handed out, or were there before. */
   readonly #sent = new Set<string>();
+  readonly #clock: SettlingClock;
   #events: LineFile;
   #document: string | undefined;
-  #endedAtMs: number | undefined;
-  #changedAtMs: number;
-  #settleMs = SETTLE_MS;
-  #isSettled = false;
   /** Whether all that can be made by now are; and whether all that ever can. */
   #areSpansMade = false;
   #areSpansDone = false;
@@ -75,8 +63,7 @@ export class OpenWorkflow {
     this.#document = loaded.document;
     this.#fold = new WorkflowFold(place.id, sha256);
     this.#learn(loaded.known);
-    this.#changedAtMs = place.nowMs;
-    if (this.#fold.isOver) this.#endedAtMs = place.nowMs;
+    this.#clock = new SettlingClock(place.nowMs, this.#fold.isOver);
   }
 
   /** Reads a workflow back, or begins one. Repairs what a crash left between its files. */
@@ -118,15 +105,14 @@ export class OpenWorkflow {
 
   /** What time brings: spans that nobody else makes, order after the end, a new revision. Returns spans to be sent. */
   async tick(nowMs: number): Promise<readonly OtlpSpan[]> {
-    const quietMs = nowMs - this.#changedAtMs;
-    const isOver = this.#endedAtMs !== undefined && nowMs - this.#endedAtMs >= LOST_SPAN_MS;
+    const isOver = this.#clock.areSpansLost(nowMs);
     const isNews = !this.#areSpansMade || (isOver && !this.#areSpansDone);
-    const spans = quietMs >= SPANS_QUIET_MS && isNews ? await this.#newSpans(isOver) : [];
-    if (this.#endedAtMs !== undefined && quietMs >= this.#settleMs && !this.#isSettled) {
+    const spans = this.#clock.quietMs(nowMs) >= SPANS_QUIET_MS && isNews ? await this.#newSpans(isOver) : [];
+    if (this.#clock.isDue(nowMs)) {
       await this.#settle();
-      this.#isSettled = true;
+      this.#clock.settled();
     }
-    if (this.#isSettled && this.#areSpansDone && !this.#isMarked) {
+    if (this.#isDone && !this.#isMarked) {
       await markSettled(this.#month, this.id);
       this.#isMarked = true;
     }
@@ -135,13 +121,16 @@ export class OpenWorkflow {
 
   /** Whether time has yet to bring something. */
   get isDue(): boolean {
-    return this.#endedAtMs !== undefined && !(this.#isSettled && this.#areSpansDone);
+    return this.#clock.isEnded && !this.#isDone;
   }
 
   /** Whether it may leave memory: done with, or nothing heard of it for long. */
   isIdle(nowMs: number): boolean {
-    const isDone = this.#isSettled && this.#areSpansDone;
-    return nowMs - this.#changedAtMs >= (isDone ? 2 * this.#settleMs : IDLE_MS);
+    return this.#clock.isIdle(nowMs, this.#isDone);
+  }
+
+  get #isDone(): boolean {
+    return this.#clock.isSettled && this.#areSpansDone;
   }
 
   #learn(facts: readonly WorkflowFact[]): void {
@@ -153,13 +142,11 @@ export class OpenWorkflow {
   }
 
   #touch(nowMs: number): void {
-    this.#changedAtMs = nowMs;
-    this.#isSettled = false;
+    this.#clock.changed(nowMs, this.#fold.isOver);
+    this.#clock.unsettle();
     this.#areSpansMade = false;
     this.#areSpansDone = false;
     this.#isMarked = false;
-    if (!this.#fold.isOver) this.#endedAtMs = undefined;
-    else this.#endedAtMs ??= nowMs;
   }
 
   /**
@@ -212,7 +199,7 @@ export class OpenWorkflow {
     if ((await readText(path)) !== text) {
       await replaceFile(path, text);
       this.#events = await LineFile.open(path, eventKey);
-      this.#settleMs = Math.min(this.#settleMs * 2, SETTLE_MAX_MS);
+      this.#clock.reordered();
     }
     await this.#writeDocument();
   }
@@ -298,14 +285,9 @@ function asFactLine(fact: WorkflowFact): FactLine {
 
 type StoredDocument = JsonObject & { readonly event_id?: unknown; readonly revision?: unknown };
 
+/** Undefined when there is none yet, or one that was damaged by hand: then it is written again. */
 function readDocument(text: string | undefined): StoredDocument | undefined {
-  try {
-    const value: unknown = JSON.parse(text ?? '');
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    // None yet, or damaged by hand: it is written anew.
-    return undefined;
-  }
+  return parseObject(text);
 }
 
 /** Of one that was damaged by hand nobody is told anything. */

@@ -1,8 +1,9 @@
-import { readdir, readFile, stat, utimes } from 'node:fs/promises';
+import { readdir, stat, utimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errnoOf } from '../../errors.ts';
 import { isPathSafeId, isWorkflowId } from '../../model/ids.ts';
-import { isJsonObject } from '../../model/json.ts';
+import { parseObject } from '../../model/json.ts';
+import { readText } from '../../system/durable.ts';
 import { TASK_FILES, type TaskFile, WORKFLOW_FILES } from '../layout.ts';
 import { openTaskLines } from '../task-file.ts';
 import { workflowFile } from '../workflow-place.ts';
@@ -49,7 +50,7 @@ export async function isSpanInTask(logDir: string, taskId: string, spanId: strin
   if (opened === undefined) return false;
   try {
     for await (const batch of opened.lines()) {
-      if (batch.some((line) => line?.includes(`"spanId":"${spanId}"`))) return true;
+      if (batch.some(({ bytes }) => bytes?.includes(`"spanId":"${spanId}"`))) return true;
     }
     return false;
   } finally {
@@ -61,8 +62,7 @@ export async function isSpanInTask(logDir: string, taskId: string, spanId: strin
 async function isTaskSettled(logDir: string, id: string): Promise<boolean> {
   const path = (file: TaskFile): string => join(logDir, id, TASK_FILES[file]);
   try {
-    const value: unknown = JSON.parse(await readFile(path('metadata'), 'utf8'));
-    if (!isJsonObject(value) || value.settled !== true) return false;
+    if (parseObject(await readText(path('metadata')))?.settled !== true) return false;
     const { mtimeMs } = await stat(path('metadata'));
     for (const file of ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const) {
       const lines = await mtimeOf(path(file));

@@ -1,5 +1,5 @@
 import { type FinalResult, isTerminal, type Metadata } from '../../model/documents.ts';
-import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import { isJsonObject, type JsonObject, parseObject } from '../../model/json.ts';
 import type { TaskEnd } from './observer.ts';
 
 interface StoredTexts {
@@ -20,23 +20,14 @@ export class ReportedEnd {
   news({ metadata: metadataText, finalResult: text }: StoredTexts): TaskEnd | undefined {
     if (metadataText === undefined || text === undefined) return undefined;
     const metadata = parseObject(metadataText);
-    if (!isEnded(metadata)) return undefined;
+    // Damaged by hand: it reports nothing.
+    if (metadata === undefined || !isEnded(metadata)) return undefined;
     const before = this.#reported?.attempt === metadata.attempt ? this.#reported : undefined;
     if (before?.text === text) return undefined;
     const result = parseObject(text);
-    if (!isResult(result)) return undefined;
+    if (result === undefined || !isResult(result)) return undefined;
     this.#reported = { attempt: metadata.attempt, text, result };
     return { metadata, result, before: before?.result };
-  }
-}
-
-function parseObject(text: string): JsonObject {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : {};
-  } catch {
-    // Damaged by hand: it tells nothing.
-    return {};
   }
 }
 

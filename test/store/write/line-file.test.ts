@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -176,4 +184,27 @@ test('a last line that is whole but for its newline is kept', async () => {
   expect(file.badLines).toBe(0);
   expect(await file.append([line(2), line(3)])).toBe(1);
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(2), line(3)));
+});
+
+test('a tail of 600 MiB of NUL is cut and counted, and the lines before it are there', async () => {
+  const { path } = await openFile();
+  writeFileSync(path, textOf(line(1), line(2)));
+  const whole = statSync(path).size;
+  // A sparse file: it reads as NUL and takes no space.
+  truncateSync(path, 600 * 1_048_576);
+  const file = await LineFile.open(path, eventKey);
+  expect(file.badLines).toBe(1);
+  expect(statSync(path).size).toBe(whole);
+  expect(await file.append([line(1), line(2), line(3)])).toBe(1);
+  expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(2), line(3)));
+});
+
+test('a line that is too long is counted and stays where it is when the others are put in order', async () => {
+  const { path } = await openFile();
+  const long = 'x'.repeat(17 * 1_048_576);
+  writeFileSync(path, `${textOf(line(2))}${long}\n${textOf(line(1))}`);
+  const file = await LineFile.open(path, eventKey);
+  expect(file.badLines).toBe(1);
+  expect(await file.settle()).toBe(true);
+  expect(readFileSync(path, 'utf8')).toBe(`${textOf(line(1))}${textOf(line(2))}${long}\n`);
 });
