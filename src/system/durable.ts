@@ -1,5 +1,6 @@
+import { constants } from 'node:buffer';
 import { fsync } from 'node:fs';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../errors.ts';
@@ -58,10 +59,14 @@ async function writeSynced(path: string, content: Content): Promise<void> {
   });
 }
 
-/** The text of a file that only its writer asks for; undefined when there is none. */
+/**
+ * The text of a document that we write; undefined when there is none. Empty when it is longer than a string can be
+ * (512 MiB): no document of ours is, so it is damaged, and a parser says the same of an empty text.
+ */
 export async function readText(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    const { size } = await stat(path);
+    return size > constants.MAX_STRING_LENGTH ? '' : await readFile(path, 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
