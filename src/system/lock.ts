@@ -25,7 +25,7 @@ export interface LockRules {
 }
 
 /** `owner` is undefined when the lock file cannot be read. */
-export type LockAttempt =
+type LockAttempt =
   | { readonly isTaken: true }
   | { readonly isTaken: false; readonly owner: (LockOwner & JsonObject) | undefined };
 
