@@ -150,3 +150,10 @@ export interface FeedPage {
   /** Where the next call goes on, also when this page is empty. */
   readonly nextCursor: string;
 }
+
+const FAILURES = new Set(['failure', 'failed', 'error']);
+
+/** Whether a status of a workflow, phase or step is one of the words for a failure. */
+export function isFailure(status: string | null): boolean {
+  return status !== null && FAILURES.has(status);
+}

@@ -5,9 +5,9 @@ import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
 import type { ReceivedLog } from '../model/otlp.ts';
 import { isoFromNanos } from '../model/time.ts';
+import { nodeOfPayload } from '../model/workflow-node.ts';
 import { safeContent } from '../redact/safe-content.ts';
 import type { Change, FactLine, WorkflowFact } from './change.ts';
-import { placeOfPayload } from './workflow-attempts.ts';
 
 /** A record with the questions answered that every projection asks. */
 interface Subject {
@@ -294,7 +294,7 @@ function placeOf(
   attributes: Readonly<Record<string, JsonValue>>,
   body: JsonValue | undefined,
 ): Pick<WorkflowFact, 'phase' | 'step'> {
-  const said = placeOfPayload(body);
+  const said = nodeOfPayload(body);
   return {
     phase: text(attributes[ATTR.phaseName]) ?? said.phase,
     step: text(attributes[ATTR.stepName]) ?? said.step,

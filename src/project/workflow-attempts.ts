@@ -1,5 +1,8 @@
+import { canonicalJson } from '../model/canonical-json.ts';
+import { eventIdentity } from '../model/event-identity.ts';
 import type { WorkflowEventType } from '../model/events.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
+import type { JsonValue } from '../model/json.ts';
+import { nodeKey } from '../model/workflow-node.ts';
 import type { WorkflowFact } from './change.ts';
 
 /** An event with its place among the others of its workflow. */
@@ -62,19 +65,15 @@ export function placeEvents(facts: readonly WorkflowFact[]): Placement {
   for (const fact of facts) {
     const phase = fact.phase ?? (fact.step === null ? null : (phases.get(fact.step) ?? null));
     if (fact.step !== null && phase !== null) phases.set(fact.step, phase);
-    const attempt = attemptOf(fact, countOf(counts, nodeKey(phase, fact.step)));
+    const attempt = attemptOf(fact, countOf(counts, nodeKey({ phase, step: fact.step })));
     const key = keyOf(fact, { phase, attempt });
     const before = first.get(key);
     const event = { fact, phase, attempt, key, isKept: before === undefined };
     if (before === undefined) first.set(key, event);
-    else if (!isSamePayload(before.fact.payload, fact.payload)) disagrees = true;
+    else if (!isSamePayload(before.fact, fact)) disagrees = true;
     events.push(event);
   }
   return { events, disagrees };
-}
-
-export function nodeKey(phase: string | null, step: string | null): string {
-  return JSON.stringify([phase, step]);
 }
 
 function attemptOf({ event_type: type, attempt: given }: WorkflowFact, count: Count): number {
@@ -119,51 +118,27 @@ function keyOf(
   { phase, attempt }: { readonly phase: string | null; readonly attempt: number },
 ): string {
   const { event_type: type, step, key } = fact;
-  const own = key ?? (KEYED_BY_PAYLOAD.has(type) ? keyText(fact) : null);
+  const own = key ?? (KEYED_BY_PAYLOAD.has(type) ? identityText(fact) : null);
   return JSON.stringify([type, phase, step, attempt, own]);
 }
 
-/** The facts of a workflow are placed anew with each that comes; what they say stays. */
-const keyTexts = new WeakMap<WorkflowFact, string>();
+/** Identity texts by fact: the facts of a workflow are numbered again whenever one arrives. */
+const identityTexts = new WeakMap<WorkflowFact, string>();
 
-function keyText(fact: WorkflowFact): string {
-  let text = keyTexts.get(fact);
+function identityText(fact: WorkflowFact): string {
+  let text = identityTexts.get(fact);
   if (text === undefined) {
-    text = canonicalText(fact.payload);
-    keyTexts.set(fact, text);
+    text = canonicalJson(identityOf(fact));
+    identityTexts.set(fact, text);
   }
   return text;
 }
 
-/** How long something took differs each time that it is done again. */
-function isSamePayload(a: JsonValue, b: JsonValue): boolean {
-  return canonicalText(a, 'duration_ms') === canonicalText(b, 'duration_ms');
+/** A repeated event takes another time to complete; that is no contradiction. */
+function isSamePayload(a: WorkflowFact, b: WorkflowFact): boolean {
+  return canonicalJson(identityOf(a), 'duration_ms') === canonicalJson(identityOf(b), 'duration_ms');
 }
 
-/** JSON whose objects have their names in order, without the name that is left out. */
-function canonicalText(value: JsonValue, without?: string): string {
-  return JSON.stringify(value, (_name, item: JsonValue) =>
-    isJsonObject(item) ? sorted(item, without) : item,
-  );
-}
-
-function sorted(value: JsonObject, without: string | undefined): JsonObject {
-  const names = Object.keys(value)
-    .filter((name) => name !== without)
-    .sort();
-  return Object.fromEntries(names.map((name) => [name, value[name]]));
-}
-
-/** The phase and step that a payload names, in the seed's forms. */
-export function placeOfPayload(payload: JsonValue | undefined): {
-  phase: string | null;
-  step: string | null;
-} {
-  if (!isJsonObject(payload)) return { phase: null, step: null };
-  const { phase, step } = payload;
-  const name = isJsonObject(step) ? step.name : step;
-  return {
-    phase: typeof phase === 'string' ? phase : null,
-    step: typeof name === 'string' ? name : null,
-  };
+function identityOf({ payload, phase, step }: WorkflowFact): JsonValue {
+  return eventIdentity(payload, { phase, step });
 }

@@ -1,5 +1,7 @@
+import { canonicalJson } from '../model/canonical-json.ts';
 import { objectOf } from '../model/json.ts';
-import type { Completeness, Measured } from '../model/workflow.ts';
+import { type Completeness, isFailure, type Measured } from '../model/workflow.ts';
+import { countRuns } from '../model/workflow-node.ts';
 import type { PlacedEvent } from './workflow-attempts.ts';
 import {
   isWorkflow,
@@ -20,26 +22,16 @@ export interface WorkflowParts {
   readonly repeatsDisagree: boolean;
 }
 
-const FAILURES = new Set(['failure', 'failed', 'error']);
-
-export function isFailure(status: string | null): boolean {
-  return status !== null && FAILURES.has(status);
-}
-
 /** What the events themselves say; see `Measured` for what each number counts. */
 export function measure({ events, nodes }: WorkflowParts): Measured {
-  const ran = nodes.filter((node) => !isWorkflow(node) && hasRun(node));
-  const steps = ran.filter(({ step }) => step !== null);
-  const phases = ran.filter(({ step }) => step === null);
-  const withSteps = new Set(steps.map(({ phase }) => phase));
-  const again = [...steps, ...phases.filter(({ phase }) => !withSteps.has(phase))];
+  const counts = countRuns(nodes.map((node) => ({ ...node, starts: attemptsRun(node) })));
   const workflow = newestAttempt(nodes.find(isWorkflow));
   return {
     duration_ms: durationOf(workflow),
-    phases: phases.length,
-    steps: steps.length,
+    phases: counts.phases,
+    steps: counts.steps,
     artifacts: events.filter(({ fact }) => fact.event_type === 'artifact_create').length,
-    retries: again.reduce((sum, node) => sum + attemptsRun(node).length - 1, 0),
+    retries: counts.retries,
   };
 }
 
@@ -73,12 +65,8 @@ export function completenessOf(parts: WorkflowParts): Completeness {
   };
 }
 
-function hasRun(node: WorkflowNode): boolean {
-  return attemptsRun(node).length > 0;
-}
-
-function attemptsRun(node: WorkflowNode): NodeAttempt[] {
-  return [...node.attempts.values()].filter(({ start, end }) => start !== undefined || end !== undefined);
+function attemptsRun({ attempts }: WorkflowNode): number {
+  return [...attempts.values()].filter(({ start, end }) => start !== undefined || end !== undefined).length;
 }
 
 function durationOf(attempt: NodeAttempt | undefined): number | null {
@@ -164,5 +152,5 @@ function agrees(workflow: NodeAttempt, measured: Measured): boolean {
 function approvalOf({ fact, phase }: PlacedEvent): string {
   const payload = objectOf(fact.payload);
   const name = payload.approval ?? payload.approval_id ?? payload.id ?? payload.name;
-  return JSON.stringify(name === undefined || name === null ? [phase, fact.step] : [name]);
+  return canonicalJson(name === undefined || name === null ? [phase, fact.step] : [name]);
 }

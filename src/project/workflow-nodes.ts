@@ -1,5 +1,6 @@
 import { type JsonObject, objectOf } from '../model/json.ts';
-import { nodeKey, type PlacedEvent } from './workflow-attempts.ts';
+import { nodeKey, parentNode } from '../model/workflow-node.ts';
+import type { PlacedEvent } from './workflow-attempts.ts';
 
 /** One attempt at a workflow, a phase or a step. */
 export interface NodeAttempt {
@@ -81,7 +82,7 @@ export function payloadOf(event: PlacedEvent): JsonObject {
 
 function attemptAt(nodes: Map<string, WorkflowNode>, event: PlacedEvent): NodeAttempt {
   const { phase, attempt, fact } = event;
-  const id = nodeKey(phase, fact.step);
+  const id = nodeKey({ phase, step: fact.step });
   let node = nodes.get(id);
   if (node === undefined) {
     node = { phase, step: fact.step, attempts: new Map() };
@@ -99,5 +100,5 @@ function attemptAt(nodes: Map<string, WorkflowNode>, event: PlacedEvent): NodeAt
 /** The newest attempt by now of what this node is a part of. */
 function parentOf(nodes: ReadonlyMap<string, WorkflowNode>, node: WorkflowNode): NodeAttempt | undefined {
   if (isWorkflow(node)) return undefined;
-  return newestAttempt(nodes.get(nodeKey(node.step === null ? null : node.phase, null)));
+  return newestAttempt(nodes.get(nodeKey(parentNode(node))));
 }

@@ -2,9 +2,10 @@ import { ATTR, PROCESS_LOST } from '../model/attributes.ts';
 import { SPAN_KIND, type SpanIds } from '../model/fact.ts';
 import { type JsonValue, objectOf } from '../model/json.ts';
 import { keyValuesFromPlain, type OtlpSpan, type OtlpSpanEvent } from '../model/otlp.ts';
+import { isFailure } from '../model/workflow.ts';
 import { derivedSpanId, derivedTraceId, type Hash } from '../model/workflow-span.ts';
 import type { PlacedEvent } from './workflow-attempts.ts';
-import { isFailure, type WorkflowParts } from './workflow-completeness.ts';
+import type { WorkflowParts } from './workflow-completeness.ts';
 import { isWorkflow, type NodeAttempt, parentAttempt, payloadOf, statusOf } from './workflow-nodes.ts';
 
 const STATUS_ERROR = 2;

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../src/model/json.ts';
+import { nodeOfPayload } from '../../src/model/workflow-node.ts';
 import type { WorkflowFact } from '../../src/project/change.ts';
-import { placeOfPayload } from '../../src/project/workflow-attempts.ts';
 import { eventId, T0 } from '../support/records.ts';
 
 export const WORKFLOW_ID = 'workflow-199-20260102T030405Z-ab12';
@@ -19,7 +19,7 @@ export function workflowFact(
     event_type: type,
     attempt: null,
     key: null,
-    ...placeOfPayload(payload),
+    ...nodeOfPayload(payload),
     task_id: null,
     work_item_id: null,
     name: null,

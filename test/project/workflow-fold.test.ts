@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { JsonObject } from '../../src/model/json.ts';
 import { sha256 } from '../../src/model/sha256.ts';
 import type { CompletenessFlag } from '../../src/model/workflow.ts';
 import type { WorkflowFact } from '../../src/project/change.ts';
 import { documentOf } from '../../src/project/workflow-document.ts';
 import { WorkflowFold } from '../../src/project/workflow-fold.ts';
+import { reversedKeys } from '../support/reversed-keys.ts';
 import {
   phaseEnd,
   phaseStart,
@@ -123,6 +125,127 @@ test('several artifacts, decisions and errors of one step are several, the same 
   expect(told(artifact(0, '/1', 'k'), artifact(1, '/2', 'k'), artifact(2, '/1'))).toHaveLength(2);
   const reordered = { step: 's', artifact: { type: 'x', path: '/1' } };
   expect(told(artifact(0, '/1'), workflowFact(1, 'artifact_create', reordered))).toHaveLength(1);
+});
+
+const AT_STEP = { phase: 'p', step: 's', attempt: 1 };
+const AT_PHASE = { phase: 'p', step: null, attempt: 1 };
+
+/** An artifact of a step and of a phase as each producer reports it. */
+const ARTIFACT_FORMS: readonly [string, readonly WorkflowFact[]][] = [
+  [
+    'the API and the workflow command',
+    [
+      workflowFact(
+        2,
+        'artifact_create',
+        { artifact: { type: 'x', path: '/1', metadata: {} }, step: 's' },
+        AT_STEP,
+      ),
+      workflowFact(
+        3,
+        'artifact_create',
+        { artifact: { type: 'report', metadata: { a: 1, b: { c: 2, d: 3 } } }, step: null, phase: 'p' },
+        AT_PHASE,
+      ),
+    ],
+  ],
+  [
+    'the workflow command of an earlier version',
+    [
+      workflowFact(
+        4,
+        'artifact_create',
+        { artifact: { type: 'x', path: '/1', metadata: {} }, step: 's' },
+        AT_STEP,
+      ),
+      workflowFact(
+        5,
+        'artifact_create',
+        { artifact: { type: 'report', metadata: { b: { d: 3, c: 2 }, a: 1 } }, step: null },
+        AT_PHASE,
+      ),
+    ],
+  ],
+  [
+    'emit',
+    [
+      workflowFact(6, 'artifact_create', { step: 's', artifact: { path: '/1', type: 'x' }, phase: 'p' }),
+      workflowFact(7, 'artifact_create', {
+        artifact: { metadata: { b: { d: 3, c: 2 }, a: 1 }, type: 'report' },
+        phase: 'p',
+      }),
+    ],
+  ],
+  [
+    'emit with as little and as much as its schema allows',
+    [
+      workflowFact(8, 'artifact_create', { artifact: { type: 'x', path: '/1' }, step: 's' }),
+      workflowFact(9, 'artifact_create', {
+        artifact: { type: 'report', path: null, url: null, metadata: { a: 1, b: { c: 2, d: 3 } } },
+        phase: 'p',
+        step: null,
+      }),
+    ],
+  ],
+];
+
+test.each(ARTIFACT_FORMS)('an artifact reported by %s and by any other producer is one', (_who, facts) => {
+  for (const [, others] of ARTIFACT_FORMS) {
+    const { state } = fold(phaseStart(0, 'p', ['s']), stepStart(1, 'p', 's'), ...facts, ...others);
+    expect(state.measured.artifacts).toBe(2);
+    expect(state.completeness.disagrees).toBe(false);
+  }
+});
+
+test.each([
+  [
+    'decision_point',
+    { decision: 'd', options: [{ a: 1, b: 2 }], chosen: { a: 1, b: 2 }, phase: 'p', step: 's' },
+  ],
+  [
+    'approval_request',
+    { approval: 'merge', prompt: 'go on?', details: { a: 1, b: 2 }, phase: 'p', step: 's' },
+  ],
+  ['approval_granted', { approval: 'merge', by: 'ann', details: { a: 1, b: 2 }, phase: 'p', step: 's' }],
+  ['approval_denied', { approval: 'merge', by: 'ann', details: { a: 1, b: 2 }, phase: 'p', step: 's' }],
+  ['error', { error: { type: 'E', message: 'm' }, details: { a: 1, b: 2 }, phase: 'p', step: 's' }],
+  [
+    'step_retry',
+    { phase: 'p', step: { name: 's', why: { a: 1, b: 2 } }, error: { type: 'E', message: 'm' } },
+  ],
+])('a repeated %s with its keys in another order is one event', (type, payload) => {
+  const reordered = reversedKeys(payload) as JsonObject;
+  const { envelopes, state } = fold(
+    workflowFact(0, type, payload),
+    workflowFact(1, type, reordered),
+    workflowFact(2, type, payload, { key: 'own' }),
+    workflowFact(3, type, reordered, { key: 'own' }),
+  );
+  expect(envelopes.map(({ event_id: id }) => id)).toEqual(
+    [0, 2].map((number) => workflowFact(number, type).event_id),
+  );
+  expect(state.completeness.disagrees).toBe(false);
+  const other = { ...payload, phase: 'q' };
+  expect(fold(workflowFact(0, type, payload), workflowFact(1, type, other)).envelopes).toHaveLength(2);
+});
+
+test('an approval whose name is an object is granted under its keys in any order', () => {
+  const { state } = fold(
+    workflowFact(0, 'approval_request', { approval: { repo: 'r', pull: 7 } }),
+    workflowFact(1, 'approval_granted', { approval: { pull: 7, repo: 'r' } }),
+  );
+  expect(state.status).toBe('running');
+});
+
+test('a start that repeats another producer`s in a shorter form agrees, one with another content does not', () => {
+  const full = [phaseStart(0, 'a', []), stepStart(1, 'a', 's')];
+  const short = [
+    workflowFact(2, 'phase_start', { phase: 'a' }),
+    workflowFact(3, 'step_start', { step: { name: 's' }, phase: 'a' }),
+  ];
+  expect(fold(...full, ...short).state.completeness.disagrees).toBe(false);
+  const other = workflowFact(3, 'step_start', { step: { name: 's', skill: 'k' }, phase: 'a' });
+  expect(fold(...full, other).state.completeness.disagrees).toBe(true);
 });
 
 test('the order, the cutting and the repetition of what arrives change nothing', () => {

@@ -1,9 +1,11 @@
 import { expect, test, vi } from 'vitest';
+import type { JsonObject } from '../../src/model/json.ts';
 import type { WorkflowLevel } from '../../src/model/workflow.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
 import { recordTask } from '../../src/record/task/attempt.ts';
 import { resumeKnownWorkflow, startWorkflow } from '../../src/record/workflow/orchestration.ts';
 import type { Workflow } from '../../src/record/workflow/workflow.ts';
+import { reversedKeys } from '../support/reversed-keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 
 /** Begins a workflow with a phase and a step in it, and is gone. */
@@ -87,6 +89,41 @@ test('a step that goes on has the artifacts that it had, each once', () => {
   const end = ledger.facts.findLast(({ event_type: type }) => type === 'step_complete');
   expect(end?.payload).toMatchObject({ artifacts: [{ type: 'a' }, { type: 'b' }] });
   expect(ledger.facts.filter(({ event_type: type }) => type === 'artifact_create')).toHaveLength(2);
+});
+
+test('an artifact that another program reported in its own form is known after a resume', () => {
+  const ledger = openLedger();
+  ledger.startProcess();
+  const first = startWorkflow('w');
+  const phase = first.startPhase('p');
+  phase.artifact({ type: 'report', metadata: { a: 1, b: 2 } });
+  phase.startStep('s').artifact({ type: 'pr', url: `https://bot:${'a'.repeat(20)}@example.org/1` });
+  const known = ledger.known(first.id);
+  const events = known?.events?.map((event) =>
+    event.event_type === 'artifact_create'
+      ? { ...event, payload: { ...(reversedKeys(event.payload) as JsonObject), phase: 'p' } }
+      : event,
+  );
+  ledger.startProcess();
+  const again = resumeKnownWorkflow(first.id, {}, { ...known, events });
+  const before = ledger.facts.length;
+  const resumed = again.startPhase('p');
+  resumed.artifact({ metadata: { b: 2, a: 1 }, type: 'report' });
+  resumed.startStep('s').artifact({ type: 'pr', url: `https://bot:${'b'.repeat(20)}@example.org/1` });
+  expect(ledger.facts).toHaveLength(before);
+  again.end();
+  expect(ledger.facts.at(-1)?.payload).toMatchObject({ summary: { artifacts_created: 2 } });
+});
+
+test('a phase that another program ended as failed fails the resumed workflow', () => {
+  const ledger = openLedger();
+  const id = abandon(ledger);
+  const known = ledger.known(id);
+  const [first] = known?.events ?? [];
+  const end = { ...first, event_type: 'phase_complete', payload: { phase: 'build', status: 'failed' } };
+  ledger.startProcess();
+  resumeKnownWorkflow(id, {}, { ...known, events: [...(known?.events ?? []), end] }).end();
+  expect(ledger.facts.at(-1)?.payload).toMatchObject({ status: 'failure' });
 });
 
 test('what ended, well or badly, and is started again is the next attempt', () => {

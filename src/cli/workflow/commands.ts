@@ -7,9 +7,10 @@ import { derivedSpanId } from '../../model/workflow-span.ts';
 import { mintMoment, mintWorkflowId } from '../../record/mint.ts';
 import { ownIdentity } from '../../system/process-identity.ts';
 import { reportError } from '../exit-code.ts';
-import type { CurrentWorkflow, OpenStep } from './current-workflow.ts';
+import type { CurrentWorkflow } from './current-workflow.ts';
 import { deliverJournal } from './deliver.ts';
 import { traceOf } from './event.ts';
+import type { RunningStep } from './saved-progress.ts';
 import {
   changeWorkflow,
   currentWorkflow,
@@ -75,7 +76,7 @@ export async function beginStep(
   if (command.length === 0) {
     return changeWorkflow(flags, (run) => void run.beginStep({ ...start, owner: null }));
   }
-  let step: OpenStep | undefined;
+  let step: RunningStep | undefined;
   let environment: Record<string, string> = {};
   const begin = await attempt(() =>
     changeWorkflow(
@@ -143,7 +144,7 @@ async function attempt(fn: () => Promise<number>): Promise<number> {
 
 async function endCommand(
   flags: WorkflowFlags,
-  step: OpenStep,
+  step: RunningStep,
   { end, environment }: { readonly end: CommandEnd; readonly environment: Readonly<Record<string, string>> },
 ): Promise<number> {
   const { error } = end;
@@ -184,7 +185,7 @@ function contextOf({ workItem, branch, autonomy }: StartFlags): JsonObject {
 }
 
 /** What a step's command finds in its environment: where it belongs, for its own telemetry and for our commands in it. */
-function stepEnvironment(config: Config, state: CurrentWorkflow, step: OpenStep): Record<string, string> {
+function stepEnvironment(config: Config, state: CurrentWorkflow, step: RunningStep): Record<string, string> {
   const phase = state.phase?.name ?? '';
   const identity = { workflowId: state.workflow_id, phase, step: step.name, attempt: step.attempt };
   return {

@@ -25,6 +25,8 @@ export interface OpenPhase {
   readonly artifacts_created: number;
   /** Steps that failed and were not started again since. */
   readonly failed: readonly string[];
+  /** Steps that ended in this attempt. Files of earlier versions lack it. */
+  readonly ended?: readonly string[];
 }
 
 export interface OpenStep {

@@ -14,7 +14,7 @@ import {
   openWorkflow,
   type Workflow,
   type WorkflowOptions,
-  type WorkflowPlace,
+  type WorkflowParent,
 } from '../workflow/workflow.ts';
 import { installedRunner } from './agent-port.ts';
 import { AgentRun } from './agent-run.ts';
@@ -135,11 +135,11 @@ export class Task {
 
   /** The pair form of `workflow`: close it with `.end()` or `.fail(error)`. */
   startWorkflow(name: string, options: WorkflowOptions = {}): Workflow {
-    return this.linkWorkflow((place) => openWorkflow(name, { ...options, ...place }));
+    return this.linkWorkflow((parent) => openWorkflow(name, { ...options, ...parent }));
   }
 
   /** Opens a workflow, in whichever way, below what goes on in this task, and lets each know of the other. */
-  linkWorkflow(open: (place: WorkflowPlace) => Workflow): Workflow {
+  linkWorkflow(open: (parent: WorkflowParent) => Workflow): Workflow {
     const workflow = open({ taskAttributes: this.attributes, parent: this.#parent() });
     this.metadata({ workflow_ids: [workflow.id] });
     return workflow;

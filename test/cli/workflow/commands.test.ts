@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { derivedSpanId } from '../../../src/model/workflow-span.ts';
+import { resumeWorkflow } from '../../../src/trail/resume-workflow.ts';
 import { MAIN } from '../../support/built.ts';
 import { openTrail, until } from '../../support/receiver.ts';
 import {
@@ -167,6 +168,55 @@ test('the store agrees with every count, and finds nothing missing', async () =>
   } finally {
     await trail.shutdown();
   }
+});
+
+test('an artifact is one, given twice with its metadata in another order, through emit and through the API', async () => {
+  const { cwd, workflow } = await shell();
+  const id = (await workflow('start')).stdout.trim();
+  await workflow('phase', 'a');
+  await workflow('artifact', 'report', '--metadata', '{"x":{"b":1,"a":2},"y":3}');
+  await workflow('step', 's');
+  await workflow('artifact', 'spec', '/x.md', '--metadata', '{"pages":2,"author":"ann"}');
+  await workflow('artifact', 'spec', '/x.md', '--metadata', '{"author":"ann","pages":2}');
+  for (const payload of [
+    '{"step":"s","artifact":{"metadata":{"author":"ann","pages":2.0},"path":"/x.md","type":"spec"}}',
+    '{"phase":"a","artifact":{"type":"report","path":null,"metadata":{"y":3,"x":{"a":2,"b":1}}}}',
+  ]) {
+    expect(await runCommand(['emit', 'artifact_create', id, payload], { cwd })).toMatchObject({ code: 0 });
+  }
+  const trail = await openTrail(join(cwd, 'logs'));
+  try {
+    await until(async () => {
+      const events = (await trail.reader.readWorkflow(id))?.events ?? [];
+      return events.filter(({ event_type: type }) => type === 'artifact_create').length === 2 || undefined;
+    }, 'the events');
+    const phase = (await resumeWorkflow(id)).startPhase('a');
+    phase.artifact({ metadata: { y: 3, x: { a: 2, b: 1 } }, type: 'report' });
+    phase.startStep('s').artifact({ type: 'spec', path: '/x.md', metadata: { author: 'ann', pages: 2 } });
+    await workflow('complete');
+    const stored = await until(async () => {
+      const found = await trail.reader.readWorkflow(id);
+      return found?.document === undefined ? undefined : found;
+    }, 'the document');
+    expect(stored.document?.payload).toMatchObject({
+      summary: { artifacts_created: 2 },
+      artifacts: [{ type: 'report' }, { type: 'spec', path: '/x.md' }],
+    });
+    expect(stored.document?.measured.artifacts).toBe(2);
+    expect(stored.document?.completeness.disagrees).toBe(false);
+  } finally {
+    await trail.shutdown();
+  }
+});
+
+test('metadata that is nested too deep is refused, and nothing of it is kept', async () => {
+  const { cwd, workflow } = await shell();
+  await workflow('start');
+  const deep = `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`;
+  const run = await workflow('artifact', 'x', '--metadata', deep);
+  expect(run).toMatchObject({ code: 2, stderr: expect.stringContaining('nests deeper than 64 levels') });
+  await workflow('complete');
+  expect(payloadsOf(cwd, 'workflow_complete')).toMatchObject([{ summary: { artifacts_created: 0 } }]);
 });
 
 test('a step that fails makes its phase and the workflow fail, unless it is done again and goes well', async () => {
