@@ -172,7 +172,7 @@ test('what cannot be started is an error with what to do, and leaves no process'
   for (const [command, more, words] of [
     [['no-such-program'], {}, 'not found'],
     [[shop.directory], {}, 'not executable'],
-    [['sh'], { cwd: shop.path('nowhere') }, 'is not there or not a directory'],
+    [['sh'], { cwd: shop.path('nowhere') }, 'does not exist or is not a directory'],
     [['sh', 'x'.repeat(200_000)], {}, 'arguments are too long'],
     [['sh', ...Array.from({ length: 40 }, () => 'y'.repeat(100_000))], {}, 'arguments are too long'],
     [['sh', 'a\0b'], {}, 'null bytes'],
@@ -181,6 +181,17 @@ test('what cannot be started is an error with what to do, and leaves no process'
       expect.objectContaining({ code: 'ERR_AGENT_FAILED', message: expect.stringContaining(words) }),
     );
   expect(exitText()).toBeUndefined();
+});
+
+test('a child is killed when the caller cannot note its start', async () => {
+  let pid = 0;
+  const onStart = (given: number): void => {
+    pid = given;
+    throw new Error('the disk is full');
+  };
+  await expect(start(['sh', '-c', 'sleep 60 & wait'], { onStart })).rejects.toThrow('the disk is full');
+  expect(pid).toBeGreaterThan(1);
+  await vi.waitFor(() => expect(() => process.kill(-pid, 0)).toThrow('ESRCH'), DEADLINE);
 });
 
 test('a stop that comes at any moment of the start ends the child with what it is, and soon', async () => {

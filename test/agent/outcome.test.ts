@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { NO_LAST_WORD, UNKNOWN_USAGE, type Verdict } from '../../src/agent/dialects/dialect.ts';
+import { NO_RESULT, UNKNOWN_USAGE, type Verdict } from '../../src/agent/dialects/dialect.ts';
 import { findDialect } from '../../src/agent/dialects/dialects.ts';
 import { exitOf } from '../../src/agent/exit-status.ts';
 import { judge, type RunEnd, StderrTail } from '../../src/agent/outcome.ts';
@@ -18,7 +18,7 @@ function ended(exitCode: number | null, more: Partial<RunEnd> = {}): AgentOutcom
 /** Exit code of each recorded run, and whether it succeeded; in the end the type and the words of its failure. */
 type Row = readonly [dialect: string, exitCode: number, success: boolean, type?: string, error?: RegExp];
 
-const NO_RESULT = /^ended without a result$/;
+const WITHOUT_RESULT = /^ended without a result$/;
 const RECORDED: Readonly<Record<string, Row>> = {
   'claude-code/demo': ['claude', 0, true],
   'claude-code/demo-2.1.197': ['claude', 0, true],
@@ -51,7 +51,7 @@ const RECORDED: Readonly<Record<string, Row>> = {
   'gemini-cli/error401': ['gemini', 145, false, 'agent_error', /mock says 401/],
   'gemini-cli/error500': ['gemini', 244, false, 'agent_error', /mock says 500/],
   'gemini-cli/broken': ['gemini', 1, false, 'agent_error', /^\[API Error: terminated\]$/],
-  'gemini-cli/sigterm-in-tool': ['gemini', 0, false, 'agent_error', NO_RESULT],
+  'gemini-cli/sigterm-in-tool': ['gemini', 0, false, 'agent_error', WITHOUT_RESULT],
   'opencode/demo': ['opencode', 0, true],
   'opencode/error401': ['opencode', 1, false, 'agent_error', /^mock says 401$/],
   'opencode/sigterm-in-tool': ['opencode', 143, false, 'signal', /^killed by SIGTERM$/],
@@ -79,7 +79,7 @@ test.each(Object.entries(RECORDED))('%s ends as its exit code and its last word 
 });
 
 test('an exit code that nobody knows is no success, and what the agent said is kept', () => {
-  const gone = 'its process is gone, and nobody saw how it ended';
+  const gone = 'its process ended unobserved: the exit code is unknown';
   expect(ended(null, { verdict: GOOD })).toEqual({
     success: false,
     result: 'done',
@@ -113,7 +113,7 @@ test('an ending by a signal says which one, with the last words', () => {
   });
   expect(ended(143, { verdict: BAD, stderr: 'noise' }).error).toBe('killed by SIGTERM: API Error');
   const exit = { exitCode: null, signal: 'SIGTERM' };
-  expect(ended(null, { exit, verdict: NO_LAST_WORD }).error).toBe('killed by SIGTERM');
+  expect(ended(null, { exit, verdict: NO_RESULT }).error).toBe('killed by SIGTERM');
 });
 
 test('who stopped the run outranks how it ended', () => {

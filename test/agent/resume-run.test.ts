@@ -106,7 +106,7 @@ test('a run whose agent lives is ours from then on, and nobody else gets it', as
     JSON.stringify({ ...rest, supervisor, child: identityOf(pid) }),
   );
   const left = await findResumableRun(task, WANTED);
-  expect(left).toMatchObject({ kind: 'running', facts, leader: identityOf(pid) });
+  expect(left).toMatchObject({ kind: 'pending', facts, leader: identityOf(pid) });
   expect(readMark(folder.directory)).toMatchObject({ supervisor: ownIdentity(), adoptions: 1 });
   expect(await findResumableRun(task, WANTED)).toBeUndefined();
 });
@@ -114,19 +114,19 @@ test('a run whose agent lives is ours from then on, and nobody else gets it', as
 test('an agent whose start nobody noted is found by its environment', async () => {
   const { facts } = await leave();
   const pid = await startAgent(facts.runId);
-  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running', leader: { pid } });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'pending', leader: { pid } });
 });
 
 test('an agent that ended while nobody looked is gone on with, by its exit code or by what it printed', async () => {
   const ended = await leave();
   await writeFile(ended.folder.exitFile, '0\n');
   expect(await hasLivingRun(task)).toBe(true);
-  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running', leader: undefined });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'pending', leader: undefined });
   await ended.folder.remove();
   const killed = await leave();
   await writeFile(join(killed.folder.directory, 'stdout'), 'half');
   expect(await hasLivingRun(task)).toBe(false);
-  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running', leader: undefined });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'pending', leader: undefined });
 });
 
 test('a run that never came to start anything leaves nothing', async () => {
@@ -186,7 +186,7 @@ test('a run whose new owner died in its turn can be taken again', async () => {
   const next = { supervisor: dead(), child: null, adoptions: 1 };
   await writeFile(join(folder.directory, 'taken-0'), JSON.stringify(next));
   expect(readMark(folder.directory)).toEqual(next);
-  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running' });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'pending' });
   expect(readMark(folder.directory)).toEqual({ ...next, supervisor: ownIdentity(), adoptions: 2 });
 });
 
