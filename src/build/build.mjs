@@ -35,6 +35,7 @@ process.on('SIGTERM', () => process.exit(143));
 
 run(join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json', '--outDir', NEW);
 run(join(NEW, 'build', 'write-schemas.js'));
+run(join(NEW, 'build', 'write-commonjs.js'));
 run(join(NEW, 'build', 'write-emit.js'));
 chmodSync(join(NEW, 'cli', 'main.js'), 0o755);
 swap();
