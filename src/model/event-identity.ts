@@ -5,9 +5,9 @@ import type { NodeId } from './workflow-node.ts';
 const SCHEMA_OBJECTS: ReadonlySet<string> = new Set(['artifact', 'context', 'step']);
 
 /**
- * What a payload says beyond the node of its event. The same event reported through the API, `emit` and `workflow` gives
- * the same identity although the payloads differ in form: a producer may repeat the names of phase and step, or leave them
- * out, and may write an absent field as null, `[]` or `{}`. Compare identities with `canonicalJson`.
+ * The payload without the names of its node and without empty fields. The API, `emit` and the `workflow` command write the
+ * payload of the same event in different forms: with or without the phase and the step, and with null, `[]` or `{}` for
+ * an absent field. All forms have the same identity. Compare identities with `canonicalJson`.
  */
 export function eventIdentity(payload: JsonValue, node: NodeId): JsonValue {
   if (!isJsonObject(payload)) return payload;
@@ -21,7 +21,7 @@ export function eventIdentity(payload: JsonValue, node: NodeId): JsonValue {
   return Object.fromEntries(kept);
 }
 
-/** What a payload's step says beside the name that its event has anyway. */
+/** The step of a payload without its name, if that is the name of the node. */
 function withoutName(step: JsonValue | undefined, name: string | null): JsonValue | undefined {
   if (!isJsonObject(step)) return step === name ? undefined : step;
   if (step.name !== name) return step;

@@ -5,15 +5,15 @@ import type { JsonValue } from '../model/json.ts';
 import { nodeKey } from '../model/workflow-node.ts';
 import type { WorkflowFact } from './change.ts';
 
-/** An event with its place among the others of its workflow. */
+/** An event with its node, attempt and key. */
 export interface PlacedEvent {
   readonly fact: WorkflowFact;
-  /** The phase that it belongs to, also where only its step is named. */
+  /** The phase of the event; for an event that names only its step, the last phase with such a step. */
   readonly phase: string | null;
   readonly attempt: number;
-  /** Same key, same event. */
+  /** Events with the same key are one event. */
   readonly key: string;
-  /** False for a repeat: of one key the earliest stays. */
+  /** False for a repeat: the earliest event of a key is kept. */
   readonly isKept: boolean;
 }
 
@@ -29,7 +29,7 @@ const ROLES: ReadonlyMap<string, Role> = new Map<WorkflowEventType, Role>([
   ['step_complete', 'end'],
 ]);
 
-/** Of these there may be several in one attempt: what they say is part of what they are. */
+/** There may be several events of these types in one attempt: their key contains their payload. */
 const KEYED_BY_PAYLOAD: ReadonlySet<string> = new Set<WorkflowEventType>([
   'artifact_create',
   'decision_point',
@@ -40,7 +40,7 @@ const KEYED_BY_PAYLOAD: ReadonlySet<string> = new Set<WorkflowEventType>([
   'error',
 ]);
 
-/** How far the counting of one workflow, phase or step has come. */
+/** The attempt count of one workflow, phase or step. */
 interface Count {
   current: number;
   isEnded: boolean;
@@ -48,13 +48,13 @@ interface Count {
 
 export interface Placement {
   readonly events: readonly PlacedEvent[];
-  /** Whether a repeat said something else than the event that it repeats. */
+  /** Whether a repeat has another payload than the event that it repeats. */
   readonly disagrees: boolean;
 }
 
 /**
- * Gives each event, in order of time, its attempt and its key. An attempt that the caller gave counts as given;
- * otherwise a start after its own end opens the next one, and anything else belongs to the one that is open.
+ * Assigns each event its attempt and its key. The facts must be in order of time. An attempt that the caller gave is used
+ * as it is. Otherwise a start after the end of its node opens the next attempt, and all other events belong to the open one.
  */
 export function placeEvents(facts: readonly WorkflowFact[]): Placement {
   const counts = new Map<string, Count>();
@@ -82,7 +82,7 @@ function attemptOf({ event_type: type, attempt: given }: WorkflowFact, count: Co
   if (role === 'end') {
     const attempt = given ?? Math.max(count.current, 1);
     if (attempt >= count.current) {
-      // An end without a start leaves the first attempt to the start that comes after it.
+      // An end without a start belongs to attempt 1, and so does a later start.
       if (given !== null && attempt > 1) count.current = attempt;
       count.isEnded = true;
     }
@@ -95,7 +95,7 @@ function attemptOf({ event_type: type, attempt: given }: WorkflowFact, count: Co
     }
     return given;
   }
-  // An end that came before the first start is that start's own: clocks differ, and records overtake each other.
+  // An end before the first start is the end of that start: clocks differ, and records may arrive out of order.
   if (role === 'start' && count.current === 0) count.current = 1;
   else if (count.isEnded) {
     count.current = Math.max(count.current, 1) + 1;

@@ -4,7 +4,7 @@ import { nodeOfPayload } from '../model/workflow-node.ts';
 import type { WorkflowFact } from './change.ts';
 import type { PlacedEvent } from './workflow-attempts.ts';
 
-/** What an envelope still says of its fact. */
+/** The fact of an envelope, as far as the envelope contains it. */
 export function factOfEnvelope(envelope: WorkflowEnvelope): WorkflowFact {
   const { payload, trace_id, task_id, key, phases, attempt } = envelope;
   const { event_id, event_type, workflow_id, timestamp, project, environment } = envelope;

@@ -17,12 +17,12 @@ import {
 } from './workflow-nodes.ts';
 import { type SpannedWorkflow, spanIdsOf, traceIdOf, workflowSpans } from './workflow-spans.ts';
 
-/** `workflow-{work_id}-{YYYYMMDDTHHMMSSZ}`, with the four characters of those that we mint. */
+/** `workflow-{work_id}-{YYYYMMDDTHHMMSSZ}`, with four more characters in minted ids. */
 const NAMED_AFTER_WORK = /^workflow-(.+)-\d{8}T\d{6}Z(?:-[a-z0-9]{4})?$/;
 
 /**
- * The facts of one workflow, folded into its events, its state and its document. The same whatever the order, the
- * duplicates and the restarts.
+ * Folds the facts of one workflow into its events, its state and its document. Order, duplicates and restarts do not change
+ * the result.
  */
 export class WorkflowFold {
   readonly workflowId: string;
@@ -37,7 +37,7 @@ export class WorkflowFold {
     this.#hash = hash;
   }
 
-  /** In any order; what is there already is left alone. */
+  /** Adds facts in any order. A fact with a known event id is ignored. */
   add(facts: readonly WorkflowFact[]): void {
     for (const fact of facts) {
       if (this.#ids.has(fact.event_id)) continue;
@@ -51,7 +51,7 @@ export class WorkflowFold {
     return this.#facts.length === 0;
   }
 
-  /** Every event, repeats included, in order. */
+  /** All events in order, repeats included. */
   get placed(): readonly PlacedEvent[] {
     this.#take();
     return this.#placed;
@@ -133,7 +133,7 @@ export class WorkflowFold {
     ];
   }
 
-  /** The spans that nobody else sends; see `workflowSpans`. */
+  /** The spans that no process sends; see `workflowSpans`. */
   spans(isOver: boolean): readonly OtlpSpan[] {
     const lastTimestamp = this.placed.at(-1)?.fact.timestamp ?? '';
     return workflowSpans(this.#spanned(), { isOver, lastTimestamp });
@@ -168,7 +168,7 @@ function isOpen({ start, end }: NodeAttempt): boolean {
   return start !== undefined && end === undefined;
 }
 
-/** When the workflow began at first: a run that was resumed after its end did not begin with that. */
+/** The first start of the workflow; a resume after its end is a later start. */
 function startOf(newest: NodeAttempt | undefined, nodes: readonly WorkflowNode[]): PlacedEvent | undefined {
   const attempts = [...(nodes.find(isWorkflow)?.attempts.values() ?? [])];
   return attempts.find(({ start }) => start !== undefined)?.start ?? newest?.start;

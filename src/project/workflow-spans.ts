@@ -10,7 +10,7 @@ import { isWorkflow, type NodeAttempt, parentAttempt, payloadOf, statusOf } from
 
 const STATUS_ERROR = 2;
 
-/** A workflow whose spans have ids. */
+/** A workflow, with the hash function for its span ids. */
 export interface SpannedWorkflow {
   readonly workflowId: string;
   readonly parts: WorkflowParts;
@@ -18,20 +18,20 @@ export interface SpannedWorkflow {
 }
 
 export interface SpanMoment {
-  /** Whether what has no end by now will get none. */
+  /** Whether nodes without an end will never get one. */
   readonly isOver: boolean;
-  /** When the last event happened. */
+  /** Time of the last event. */
   readonly lastTimestamp: string;
 }
 
-/** The one trace of a workflow: that of its start, whatever surrounds the processes that came later. */
+/** The trace of a workflow: that of its start. Later processes may run in other traces. */
 export function traceIdOf({ workflowId, parts, hash }: SpannedWorkflow): string {
   const workflow = parts.nodes.find(isWorkflow)?.attempts.get(1);
-  const spoken = [workflow?.start, workflow?.end, ...parts.events];
-  return spoken.find((event) => event?.fact.trace_id)?.fact.trace_id ?? derivedTraceId(workflowId, hash);
+  const candidates = [workflow?.start, workflow?.end, ...parts.events];
+  return candidates.find((event) => event?.fact.trace_id)?.fact.trace_id ?? derivedTraceId(workflowId, hash);
 }
 
-/** The span of an attempt: as its sender announced it, else as everybody derives it. */
+/** The span of an attempt: announced by its sender, else derived from its identity. */
 export function spanIdsOf(attempt: NodeAttempt, workflow: SpannedWorkflow): SpanIds {
   const announced = attempt.start?.fact;
   if (announced?.span !== undefined && announced.trace_id !== null && announced.span_id !== null) {
@@ -42,14 +42,15 @@ export function spanIdsOf(attempt: NodeAttempt, workflow: SpannedWorkflow): Span
 }
 
 /**
- * The spans of a workflow whose events came without any (`emit`): each that has its start and its end, and, when the
- * workflow is over, those that have only one of both.
+ * The spans of events that were recorded without one (`emit`): of each attempt with a start and an end, and after the end
+ * of the workflow also of attempts with only one of them.
  */
 export function workflowSpans(workflow: SpannedWorkflow, moment: SpanMoment): OtlpSpan[] {
   const spans: OtlpSpan[] = [];
   for (const node of workflow.parts.nodes) {
     for (const attempt of node.attempts.values()) {
-      if (isOurs(attempt) && isReady(attempt, moment.isOver)) spans.push(spanOf(attempt, workflow, moment));
+      if (needsSpan(attempt) && isReady(attempt, moment.isOver))
+        spans.push(spanOf(attempt, workflow, moment));
     }
   }
   return spans;
@@ -64,10 +65,10 @@ function derivedIds(
   return { traceId, spanId: derivedSpanId(traceId, { workflowId, ...place }, hash) };
 }
 
-/** What was never begun (left out, spoken of) is no span; what a process holds open comes from there. */
-function isOurs({ start, end }: NodeAttempt): boolean {
-  const spoken = start ?? end;
-  return spoken !== undefined && spoken.fact.span_id === null;
+/** Skipped nodes have no span, and the process that holds a span sends it. */
+function needsSpan({ start, end }: NodeAttempt): boolean {
+  const event = start ?? end;
+  return event !== undefined && event.fact.span_id === null;
 }
 
 function isReady({ start, end }: NodeAttempt, isOver: boolean): boolean {
@@ -78,8 +79,8 @@ function spanOf(attempt: NodeAttempt, workflow: SpannedWorkflow, moment: SpanMom
   const { start, end } = attempt;
   const status = statusOf(attempt);
   const errorType = end === undefined ? PROCESS_LOST : errorTypeOf(attempt, status);
-  const began = (start ?? attempt.first).fact.timestamp;
-  const ended = end?.fact.timestamp ?? moment.lastTimestamp;
+  const startedAt = (start ?? attempt.first).fact.timestamp;
+  const endedAt = end?.fact.timestamp ?? moment.lastTimestamp;
   const message = end === undefined ? null : objectOf(payloadOf(end).step).error;
   const parentSpanId = parentIdOf(attempt, workflow);
   return {
@@ -88,9 +89,9 @@ function spanOf(attempt: NodeAttempt, workflow: SpannedWorkflow, moment: SpanMom
     flags: 1,
     name: nameOf(attempt, workflow.parts),
     kind: SPAN_KIND.internal,
-    startTimeUnixNano: nanosOf(began),
-    // A clock that stepped back must not end a span before it began.
-    endTimeUnixNano: nanosOf(ended > began ? ended : began),
+    startTimeUnixNano: nanosOf(startedAt),
+    // After a clock step backwards the end may be before the start.
+    endTimeUnixNano: nanosOf(endedAt > startedAt ? endedAt : startedAt),
     attributes: keyValuesFromPlain({ ...attributesOf(attempt, workflow), [ATTR.errorType]: errorType }),
     events: eventsOf(attempt, workflow.parts),
     ...(errorType !== undefined && {
@@ -105,12 +106,12 @@ function errorTypeOf({ node }: NodeAttempt, status: string | null): string | und
   return isWorkflow(node) ? 'phase_failed' : 'step_failed';
 }
 
-/** What it was a part of when it began; one whose options nobody told of hangs on the workflow. */
+/** The span of the parent attempt; without events of the parent, the first attempt of the workflow. */
 function parentIdOf(attempt: NodeAttempt, workflow: SpannedWorkflow): string | null {
   const { nodes } = workflow.parts;
   if (isWorkflow(attempt.node)) {
     const fact = (attempt.start ?? attempt.end)?.fact;
-    // A later process may run inside something else: its trace is not this one.
+    // A later process may run in another trace; its parent is no parent here.
     return fact?.trace_id === traceIdOf(workflow) ? fact.parent_id : null;
   }
   const parent = parentAttempt(attempt, nodes);
@@ -153,7 +154,7 @@ function attributesOf(
   };
 }
 
-/** An artifact is an event on the span of its step. */
+/** Artifacts are events on the span of their node. */
 function eventsOf({ node, attempt }: NodeAttempt, { events }: WorkflowParts): OtlpSpanEvent[] {
   return events.filter((event) => isArtifactOf(event)).map(spanEvent);
 

@@ -178,7 +178,7 @@ export class Progress {
     let count = 0;
     for (let number = isOpen ? node.starts - 1 : node.starts; number > 0; number -= 1) {
       const attempt = node.attempts.get(number);
-      // An unknown attempt was followed by another start, so it failed. Only a first parent attempt can contain it for sure.
+      // An unknown attempt was followed by another start, so it failed. Its parent attempt is known only if there was one.
       const isCounted =
         attempt === undefined
           ? parentAttempt === 1

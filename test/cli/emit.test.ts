@@ -212,7 +212,7 @@ test.each<readonly [string, readonly string[], string]>([
   ['an empty project', ['error', 'w', '--project', ' '], '--project: must not be empty'],
   ['a flag without its value', ['error', 'w', '--key'], '--key'],
   ['an unknown flag', ['error', 'w', '--colour', 'red'], "Unknown option '--colour'"],
-  ['a payload without quotes', ['error', 'w', '{"a":', '1}'], 'one word too many: "1}"'],
+  ['a payload without quotes', ['error', 'w', '{"a":', '1}'], 'unexpected argument "1}" after the payload'],
 ])('%s is refused by name with exit code 2, and nothing is written', async (_what, words, message) => {
   const cwd = await tempDir();
   const run = await runCommand(['emit', ...words], { cwd });

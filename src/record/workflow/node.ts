@@ -119,7 +119,7 @@ export abstract class WorkflowNode {
     return this.#failure;
   }
 
-  /** Records an artifact. The same artifact twice in one attempt is one, whatever the order of its keys. */
+  /** Records an artifact. The same artifact twice in one attempt is one; the order of its keys does not matter. */
   artifact(artifact: ArtifactInput): void {
     if (!this.scope.recording) return;
     const { payload, summary } = artifactEvent(this.node, plainObject(artifact));

@@ -33,7 +33,7 @@ test('what is kept of a workflow is private, replaced in one piece, and found by
   expect(store.workflowOf('/a/project')).toBeUndefined();
   store.write(STATE);
   store.write({ ...STATE, attempt: 2 });
-  store.point('/a/project', 'w-1');
+  store.setCurrent('/a/project', 'w-1');
   expect(store.read('w-1')).toEqual({ ...STATE, attempt: 2 });
   expect(store.workflowOf('/a/project')).toBe('w-1');
   expect(store.workflowOf('/another')).toBeUndefined();
