@@ -125,7 +125,7 @@ function agentNames(config: Config): readonly string[] {
 }
 
 function sampleAgent(): AgentConfig {
-  const script = fileURLToPath(new URL('../agent/sample-agent.js', import.meta.url));
+  const script = fileURLToPath(new URL('../agent/sample/sample-agent.js', import.meta.url));
   // From the sources (in tests) the built sample is run: it is a program of its own.
   const built = existsSync(script) ? script : script.replace(/src([\\/])agent/, 'dist$1agent');
   return {

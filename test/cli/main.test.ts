@@ -184,7 +184,8 @@ test('the demo sends one webhook through everything, misses nothing and ends', a
   ])
     expect(stdout).toContain(part);
   expect(stdout).toContain(`writing to ${cwd}/tasktrail-demo-`);
-  expect(stdout.match(/^ +execute_tool /gm)).toHaveLength(5);
+  // One in frame, two in architect, six in build, one in evaluate, two in release.
+  expect(stdout.match(/^ +execute_tool /gm)).toHaveLength(12);
 });
 
 test('a demo that keeps running serves its directory until it is interrupted', async () => {
