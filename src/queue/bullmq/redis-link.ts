@@ -1,15 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis, RedisOptions } from 'ioredis';
-import { messageOf, TasktrailError } from '../errors.ts';
+import { messageOf } from '../../errors.ts';
+import { queueUnavailable } from '../unavailable.ts';
 
-/** Whoever pushes waits for the answer of a webhook: together with the next one, under two seconds. */
+/** A push delays the answer to a webhook: both limits together are less than two seconds. */
 const READY_MS = 500;
-const COMMAND_MS = 1_300;
+const ASK_MS = 1_300;
 
-/** Between tries to connect: a Redis that is back is noticed within a second, one that is away costs nothing. */
+/** For commands outside `ask`. Longer than `ASK_MS`: inside `ask`, that limit comes first. */
+const COMMAND_MS = 2_000;
+
+/** The longest wait between two attempts to connect: a Redis that is back is used within a second. */
 const RECONNECT_MS = 1_000;
 
-/** A host that drops packets answers no SYN; the next try may find another one behind the name. */
+/** A host that drops packets never answers a SYN; the next attempt may resolve the name to another address. */
 const CONNECT_MS = 5_000;
 
 export interface RedisLinkOptions {
@@ -18,19 +22,19 @@ export interface RedisLinkOptions {
   log(line: string): void;
 }
 
-type RedisClass = typeof Redis;
+type Ioredis = Pick<typeof import('ioredis'), 'Redis' | 'ReplyError'>;
 
-/** Replies as BullMQ reads them, whatever version of the protocol carries them. */
+/** `replyMapping`: replies as BullMQ expects them, with every version of the protocol. */
 type LinkOptions = RedisOptions & { readonly replyMapping?: 'legacy' };
 
-/** For a connection that waits as long as it takes: nothing that a worker has to say is given up. */
+/** For a worker's connection: a command waits until Redis is back. */
 export const PATIENT: LinkOptions = {
   maxRetriesPerRequest: null,
   connectTimeout: CONNECT_MS,
   retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), RECONNECT_MS),
 };
 
-/** For commands that somebody waits for: what cannot be sent or is not answered fails, and is never sent again. */
+/** For commands with a waiting caller: one that cannot be sent, or gets no answer, fails and is never sent again. */
 const PROMPT: LinkOptions = {
   ...PATIENT,
   enableOfflineQueue: false,
@@ -41,25 +45,29 @@ const PROMPT: LinkOptions = {
 
 const LOST = 'the connection was lost';
 
-/** The connection over which this process asks Redis, and what is known of Redis through it. */
+const LATE = Symbol('late');
+
+/** The connection for this process's commands. Its state says whether Redis can be used. */
 export class RedisLink {
   readonly client: Redis;
-  /** Where Redis is, without user and password. */
+  /** Host, port and database; no user or password. */
   readonly place: string;
+  readonly #ReplyError: Ioredis['ReplyError'];
   readonly #log: (line: string) => void;
   readonly #listeners: (() => void)[] = [];
   readonly #waiters = new Set<() => void>();
-  /** When the connection that there is was made. */
+  /** When the present connection was made; undefined without one. */
   #readySince: number | undefined;
   #wasReported = false;
   #isClosed = false;
   #lastError = 'not connected yet';
   #lost = LOST;
 
-  constructor(RedisClient: RedisClass, { url, log }: RedisLinkOptions) {
+  constructor(ioredis: Ioredis, { url, log }: RedisLinkOptions) {
     this.place = placeOf(url);
     this.#log = log;
-    this.client = new RedisClient(url, PROMPT);
+    this.#ReplyError = ioredis.ReplyError;
+    this.client = new ioredis.Redis(url, PROMPT);
     this.client.on('error', (error) => {
       this.#lastError = messageOf(error);
     });
@@ -73,21 +81,26 @@ export class RedisLink {
     return `Redis at ${this.place} cannot be reached: ${this.#lastError}`;
   }
 
-  /** For how long the connection has stood; 0 when there is none. */
+  /** Age of the present connection in milliseconds; 0 without one. */
   get readyForMs(): number {
     return this.#readySince === undefined ? 0 : performance.now() - this.#readySince;
   }
 
-  /** Called at each connect from now on. */
+  /** Whether Redis has answered with this error. A command without an answer fails with another one. */
+  isRefusal(error: unknown): boolean {
+    return error instanceof this.#ReplyError;
+  }
+
+  /** Calls the listener at each connect from now on. */
   onReady(listener: () => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Whether Redis is there, at the latest then. */
+  /** Waits for a connection, no longer than `withinMs`. False without one. */
   async isReady(withinMs: number): Promise<boolean> {
     if (this.#readySince !== undefined || this.#isClosed) return !this.#isClosed;
     const timer = new AbortController();
-    // One list for all who wait: webhooks that come while Redis is away are many.
+    // One list for all callers: many webhooks may arrive while Redis is away, and each would add a listener.
     let wake = (): void => {};
     const ready = new Promise<void>((resolve) => {
       wake = resolve;
@@ -100,35 +113,33 @@ export class RedisLink {
     return this.#readySince !== undefined;
   }
 
-  /** Does something with Redis; rejects with `ERR_QUEUE_UNAVAILABLE` when that is not done in two seconds. */
+  /** Runs commands on `client`. Rejects with `ERR_QUEUE_UNAVAILABLE` when they fail or take longer than two seconds. */
   async ask<T>(question: () => Promise<T>): Promise<T> {
-    if (!(await this.isReady(READY_MS))) throw unavailable(this.problem ?? 'the queue is closed');
+    if (!(await this.isReady(READY_MS))) throw queueUnavailable(this.problem ?? 'the queue is closed');
     const answer = question();
-    // It may fail after nobody waits for it any more.
+    // It may fail after the limit, when no caller waits any more.
     answer.catch(() => {});
     const timer = new AbortController();
-    const late = delay(COMMAND_MS, undefined, { ref: false, signal: timer.signal }).then(() => {
-      throw unavailable('timed out');
-    });
+    const late = delay(ASK_MS, LATE, { ref: false, signal: timer.signal });
     late.catch(() => {});
+    let result: T | typeof LATE;
     try {
-      return await Promise.race([answer, late]);
+      result = await Promise.race([answer, late]);
     } catch (error) {
-      if (error instanceof TasktrailError || /timed out/i.test(messageOf(error))) {
-        this.#hangUp();
-        throw unavailable(`Redis at ${this.place} does not answer`, error);
-      }
-      throw unavailable(`Redis at ${this.place}: ${messageOf(error)}`, error);
+      throw queueUnavailable(`Redis at ${this.place}: ${messageOf(error)}`, error);
     } finally {
       timer.abort();
     }
+    if (result !== LATE) return result;
+    this.#hangUp();
+    throw queueUnavailable(`Redis at ${this.place} does not answer`);
   }
 
-  /** At the start: says that Redis is away, when it is. */
+  /** Logs that Redis is away, once until it is back. */
   reportAbsence(): void {
     if (this.problem === undefined || this.#wasReported) return;
     this.#wasReported = true;
-    this.#log(`${this.problem}; it is tried again until it is there`);
+    this.#log(`${this.problem}; tasktrail keeps trying to connect`);
   }
 
   close(): void {
@@ -137,7 +148,7 @@ export class RedisLink {
     this.client.disconnect();
   }
 
-  /** A connection that a firewall forgot stays silent for a quarter of an hour; a new one tells at once. */
+  /** A connection that a firewall has dropped stays silent for a quarter of an hour. A new one fails or works at once. */
   #hangUp(): void {
     if (this.#readySince === undefined) return;
     this.#lost = 'it does not answer';
@@ -154,23 +165,18 @@ export class RedisLink {
 
   #onClose(): void {
     if (this.#isClosed) return;
-    // A connection that fell has no error of its own as a rule; the tries that follow say more, too late for this line.
-    if (this.#readySince !== undefined) {
-      this.#lastError = this.#lost;
-      this.#lost = LOST;
-      this.#readySince = undefined;
-      this.reportAbsence();
-    }
+    if (this.#readySince === undefined) return;
+    // A lost connection rarely has an error. Those of the following attempts come too late for this line.
+    this.#lastError = this.#lost;
+    this.#lost = LOST;
+    this.#readySince = undefined;
+    this.reportAbsence();
   }
 }
 
-/** Host, port and database of a URL, for people to read. */
+/** Host, port and database of a URL, for messages. */
 export function placeOf(url: string): string {
   const { hostname, port, pathname } = new URL(url);
   const database = /^\/\d+$/.test(pathname) && pathname !== '/0' ? pathname : '';
   return `${hostname || 'localhost'}:${port || '6379'}${database}`;
-}
-
-export function unavailable(reason: string, cause?: unknown): TasktrailError {
-  return new TasktrailError('ERR_QUEUE_UNAVAILABLE', reason, { retryable: true, cause });
 }

@@ -19,7 +19,7 @@ let logDir: string;
 let trail: Trail;
 let names = 0;
 
-/** What of a BullMQ the tests use, the same in both majors. */
+/** The part of BullMQ that the tests use, the same in both majors. */
 interface Bullmq {
   readonly queue: {
     readonly name: string;
@@ -43,7 +43,7 @@ interface Job extends BullJob {
 type Processor = (job: Job, token?: string, signal?: AbortSignal) => Promise<unknown>;
 
 function open6(name: string, connection: Redis5 | Redis6): Bullmq {
-  // BullMQ 6 takes an ioredis of either major; its types speak of one.
+  // BullMQ 6 works with an ioredis of either major, and its types name one.
   const options = { connection: connection as Redis6 };
   const queue = new bullmq6.Queue(name, options);
   const workers: bullmq6.Worker[] = [];
@@ -190,7 +190,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       redis.disconnect();
     });
 
-    test('the task travels in the telemetry option, the data stay as they are, the attempt is below the send', async () => {
+    test('the task travels in the telemetry option, the data stay unchanged, and the attempt is a child of the send', async () => {
       const task = await enqueue(bullmq, { pr: 7 }, { jobId: 'mine-1', priority: 3 });
       const stored = await redis.hgetall(`bull:${name}:mine-1`);
       expect(JSON.parse(stored.data ?? '')).toEqual({ pr: 7 });
@@ -213,7 +213,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       expect(attempts[0] && attribute(attempts[0], 'messaging.message.id')).toBe('mine-1');
     });
 
-    test('attempts with backoff are siblings, the failed ones with their error', async () => {
+    test('attempts with backoff are sibling spans, the failed ones with their error', async () => {
       const task = await enqueue(bullmq, {}, { attempts: 3, backoff: { type: 'fixed', delay: 20 } });
       let runs = 0;
       bullmq.work(
@@ -233,7 +233,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       expect(attempts.map(({ status }) => status?.code ?? 0)).toEqual([2, 2, 0]);
     });
 
-    test('the last failure, and one that is unrecoverable, are final', async () => {
+    test('the last failure and an unrecoverable one are final', async () => {
       const [last, never] = [
         await enqueue(bullmq, 'last', { attempts: 2 }),
         await enqueue(bullmq, 'never', { attempts: 5 }),
@@ -248,7 +248,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       await spansOf(never.id, 1);
     });
 
-    test('a delayed job begins when it is due, and as many run at a time as allowed', async () => {
+    test('a delayed job starts when it is due, and no more jobs run at a time than allowed', async () => {
       const late = await enqueue(bullmq, 'late', { delay: 300 });
       const soon = await Promise.all([enqueue(bullmq), enqueue(bullmq), enqueue(bullmq)]);
       let running = 0;
@@ -269,7 +269,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       expect(most).toBe(2);
     });
 
-    test('jobs of higher priority go first', async () => {
+    test('jobs of higher priority run first', async () => {
       const low = await enqueue(bullmq, {}, { priority: 10 });
       const high = await enqueue(bullmq, {}, { priority: 1 });
       const order: string[] = [];
@@ -278,7 +278,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       expect(order).toEqual([high.id, low.id]);
     });
 
-    test('a job that is put off or held back by a rate limit goes on as its next attempt', async () => {
+    test('a job that is delayed or held back by a rate limit continues as its next attempt', async () => {
       const [later, limited] = [await enqueue(bullmq, 'later'), await enqueue(bullmq, 'limited')];
       bullmq.work(
         processTask<Job, void>(async (job, _task, token) => {
@@ -294,7 +294,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       }
     });
 
-    test('the job of a worker that was killed is taken by another one, as a sibling of the lost attempt', async () => {
+    test('the job of a killed worker runs again in another one, as a sibling of the lost attempt', async () => {
       const task = await enqueue(bullmq);
       const library = label.startsWith('BullMQ 5') ? 'bullmq-5' : 'bullmq';
       const script = `
@@ -315,7 +315,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       expect(attempts[0]?.parentSpanId).toBe(send?.spanId);
     });
 
-    test("BullMQ's own telemetry goes on beside it", async () => {
+    test("BullMQ's own telemetry keeps working", async () => {
       const made: string[] = [];
       await bullmq.close();
       const telemetry = fakeTelemetry(made);
@@ -358,7 +358,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
   });
 });
 
-/** Spans by name, and a context that travels as BullMQ's own telemetry has it. */
+/** Records the names of spans; its context travels like that of BullMQ's own telemetry. */
 function fakeTelemetry(made: string[]): bullmq6.Telemetry {
   const span = {
     setSpanOnContext: (context: unknown) => context,
@@ -395,8 +395,8 @@ function open6WithTelemetry(name: string, redis: Redis5 | Redis6, telemetry: bul
   return { ...opened, queue: new bullmq6.Queue(name, { connection: redis as Redis6, telemetry }) };
 }
 
-test('the queues, jobs and workers of both majors are accepted as they are', () => {
-  // Only compiled: what a user writes who has one major or the other.
+test('the queues, jobs and workers of both majors fit the types', () => {
+  // Compiled only: the code of a user of one major or the other.
   const inSix = async (queue: bullmq6.Queue<{ pr: number }, string, 'review'>): Promise<void> => {
     await enqueueTask(
       queue,

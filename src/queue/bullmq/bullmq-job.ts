@@ -1,39 +1,39 @@
 import type { JobsOptions } from 'bullmq';
-import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
-import { isJsonObject, type JsonObject } from '../model/json.ts';
-import { packEnvelope, readEnvelope } from './envelope.ts';
-import type { Job } from './queue.ts';
+import { isPathSafeId, isWorkflowId } from '../../model/ids.ts';
+import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import { packEnvelope, readEnvelope } from '../envelope.ts';
+import type { Job } from '../queue.ts';
 
-/** What the data of our own jobs says; a worker takes nothing of it on trust. */
+/** The data of tasktrail's jobs. A worker checks every field: Redis may hold jobs that were edited by hand. */
 export interface JobData {
   readonly command: string | null;
   readonly agent: string | null;
-  /** The number of the first attempt that is made out of this job, less those that were put back before they began. */
+  /** Number of the job's first attempt, less the starts that were put back before the work began. */
   readonly attempt: number;
   readonly stops: number;
   readonly workflowId: string | null;
 }
 
-/** What of a job in Redis is read. */
-export interface StoredJob {
+/** The part of a BullMQ job that is read here. */
+interface StoredJob {
   readonly id?: string | undefined;
   readonly data: unknown;
   readonly attemptsStarted: number;
   readonly opts: { readonly telemetry?: { readonly metadata?: string } };
 }
 
-/** In front of ids that BullMQ refuses or uses itself; no task id begins like this. */
+/** Prefix of ids that BullMQ refuses or uses itself. No task id begins with it. */
 const MARK = '#';
 
 /**
- * BullMQ takes no integers for ids, and keeps keys such as `wait` and `stalled-check` beside its jobs: a task id goes as
- * it is when it has a digit and something else in it, as minted ones do.
+ * BullMQ refuses integers as ids, and its own keys, such as `wait` and `stalled-check`, stand beside those of the jobs. An
+ * id with a digit and another character, as minted ones have, is neither.
  */
 export function jobIdOf(taskId: string): string {
   return /\d/.test(taskId) && /\D/.test(taskId) ? taskId : `${MARK}${taskId}`;
 }
 
-/** Undefined for the id of a job that was not made here. */
+/** Undefined when tasktrail did not make the job. */
 export function taskIdOf(jobId: string | undefined): string | undefined {
   if (jobId === undefined) return undefined;
   const taskId = jobId.startsWith(MARK) ? jobId.slice(MARK.length) : jobId;
@@ -54,14 +54,14 @@ export function packJob(job: Job): { data: JobData; options: JobsOptions } {
 }
 
 /**
- * The job that Redis holds, or in words why nothing can be made of it. The job's id says which task it is, as it does for
- * everything else that is done with it; rubbish in a field of its data counts as left out.
+ * The stored job, or the reason why it cannot be run. The job's id decides which task it is, as in every other operation.
+ * A field of its data with a wrong type counts as missing.
  */
 export function readJob(stored: StoredJob): Job | string {
   const taskId = taskIdOf(stored.id);
-  if (taskId === undefined) return 'its id is not that of a task';
+  if (taskId === undefined) return 'its id is not a task id';
   const envelope = readEnvelope(stored.opts.telemetry?.metadata);
-  if (envelope === undefined) return 'its opts.telemetry.metadata does not say what the task is';
+  if (envelope === undefined) return 'its opts.telemetry.metadata holds no task';
   if (envelope.taskId !== taskId) return `its opts.telemetry.metadata is about task ${envelope.taskId}`;
   const { message } = envelope;
   if (message === undefined) return 'its opts.telemetry.metadata has no message';
@@ -77,7 +77,7 @@ export function readJob(stored: StoredJob): Job | string {
   };
 }
 
-/** How often a worker took the job. */
+/** How often workers have taken the job. */
 export function begunOf({ attemptsStarted }: StoredJob): number {
   return countOf(attemptsStarted) ?? 1;
 }
@@ -91,6 +91,11 @@ export function readData(value: unknown): JobData {
     stops: countOf(stops) ?? 0,
     workflowId: isWorkflowId(workflowId) ? workflowId : null,
   };
+}
+
+/** Whether a job in this state of BullMQ waits or runs. */
+export function isOpenState(state: string): boolean {
+  return state !== 'unknown' && state !== 'completed' && state !== 'failed';
 }
 
 function countOf(value: unknown): number | undefined {
