@@ -26,7 +26,7 @@ const STATE: CurrentWorkflow = {
   artifact_keys: [],
 };
 
-test('what is kept of a workflow is private, replaced in one piece, and found by its project', async () => {
+test('a state file is private, replaced atomically and found by its project', async () => {
   const logDir = await tempDir();
   const store = new CurrentWorkflows(logDir);
   expect(store.read('w-1')).toBeUndefined();
@@ -57,12 +57,12 @@ test.each([
   expect(() => store.read('w-1')).toThrow(/w-1\.json is damaged/);
 });
 
-test('an id that could not be a path is no file', async () => {
+test('an id that cannot be part of a path is rejected', async () => {
   const store = new CurrentWorkflows(await tempDir());
   expect(() => store.read('../w')).toThrow(expect.objectContaining({ code: 'ERR_ID_INVALID' }));
 });
 
-test('a lock is given back when what it is for fails', async () => {
+test('the lock is released when the function throws', async () => {
   const store = new CurrentWorkflows(await tempDir());
   const failing = store.locked('w-1', () => {
     throw new RangeError('no');
@@ -71,7 +71,7 @@ test('a lock is given back when what it is for fails', async () => {
   expect(await store.locked('w-1', () => 'mine')).toBe('mine');
 });
 
-test('the lock of a process that died is nobody’s, that of a living one is waited for', async () => {
+test('the lock of a dead process is taken over, and a live holder is waited for', async () => {
   const logDir = await tempDir();
   const store = new CurrentWorkflows(logDir);
   store.write(STATE);
@@ -91,7 +91,7 @@ test('the lock of a process that died is nobody’s, that of a living one is wai
   expect(isIn).toBe(true);
 });
 
-test('what nobody has touched for long is swept away', async () => {
+test('old state files are removed', async () => {
   const logDir = await tempDir();
   const store = new CurrentWorkflows(logDir);
   store.sweep(Date.now());

@@ -37,7 +37,7 @@ const step =
   (name: string): Command =>
   (run) =>
     void run.beginStep({ name, skill: null, owner: null });
-/** A step whose command runs: it stays open beside the next one. */
+/** A step whose command runs: it stays open when the next step starts. */
 const running =
   (name: string): Command =>
   (run) =>
@@ -63,36 +63,36 @@ const complete =
     run.complete(status);
 const resume: Command = (run) => run.resume();
 
-interface Told {
+interface Recorded {
   readonly events: RunEvent[];
   state: CurrentWorkflow;
 }
 
-/** Gives the commands to one run after another, each restored from the state file of the one before. */
-function inProcesses(commands: readonly Command[], state: CurrentWorkflow = NEW): Told {
-  const told: Told = { events: [], state };
-  for (const command of commands) attempt(command, runOf(told));
-  return told;
+/** Runs each command in a run that is restored from the state file of the previous one. */
+function inProcesses(commands: readonly Command[], state: CurrentWorkflow = NEW): Recorded {
+  const recorded: Recorded = { events: [], state };
+  for (const command of commands) attempt(command, runOf(recorded));
+  return recorded;
 }
 
-/** Gives the commands to one run. */
-function inOneProcess(commands: readonly Command[]): Told {
-  const told: Told = { events: [], state: NEW };
-  const run = runOf(told);
+/** Runs all commands in one run. */
+function inOneProcess(commands: readonly Command[]): Recorded {
+  const recorded: Recorded = { events: [], state: NEW };
+  const run = runOf(recorded);
   for (const command of commands) attempt(command, run);
-  return told;
+  return recorded;
 }
 
-function runOf(told: Told): WorkflowRun {
-  return new WorkflowRun(told.state, {
-    emit: (event) => void told.events.push(JSON.parse(JSON.stringify(event))),
+function runOf(recorded: Recorded): WorkflowRun {
+  return new WorkflowRun(recorded.state, {
+    emit: (event) => void recorded.events.push(JSON.parse(JSON.stringify(event))),
     save: (state) => {
-      told.state = JSON.parse(JSON.stringify(state));
+      recorded.state = JSON.parse(JSON.stringify(state));
     },
   });
 }
 
-/** A command that is refused changes nothing. */
+/** A rejected command changes nothing. */
 function attempt(command: Command, run: WorkflowRun): void {
   try {
     command(run);
@@ -101,8 +101,8 @@ function attempt(command: Command, run: WorkflowRun): void {
   }
 }
 
-function payloadOf(told: Told, type: string): JsonObject | undefined {
-  return told.events.findLast((event) => event.type === type)?.payload;
+function payloadOf(recorded: Recorded, type: string): JsonObject | undefined {
+  return recorded.events.findLast((event) => event.type === type)?.payload;
 }
 
 describe('an artifact', () => {
@@ -110,7 +110,7 @@ describe('an artifact', () => {
 
   it('is one when it is given again with its metadata keys in another order', () => {
     const again = reversedKeys(metadata) as JsonObject;
-    const told = inProcesses([
+    const recorded = inProcesses([
       phase('a'),
       step('s'),
       artifact({ type: 'spec', path: '/x', metadata }),
@@ -119,23 +119,23 @@ describe('an artifact', () => {
       done(),
       complete(),
     ]);
-    expect(payloadOf(told, 'step_complete')?.artifacts).toEqual([{ type: 'spec', path: '/x' }]);
-    expect(payloadOf(told, 'workflow_complete')).toMatchObject({ summary: { artifacts_created: 1 } });
+    expect(payloadOf(recorded, 'step_complete')?.artifacts).toEqual([{ type: 'spec', path: '/x' }]);
+    expect(payloadOf(recorded, 'workflow_complete')).toMatchObject({ summary: { artifacts_created: 1 } });
   });
 
   it('is one although a token in its URL changed: both are stored with the token masked', () => {
     const url = (letter: string): string => `https://bot:${letter.repeat(20)}@example.org/pr/1`;
-    const told = inProcesses([
+    const recorded = inProcesses([
       phase('a'),
       artifact({ type: 'pr', url: url('a') }),
       artifact({ type: 'pr', url: url('b') }),
       complete(),
     ]);
-    expect(payloadOf(told, 'workflow_complete')).toMatchObject({ summary: { artifacts_created: 1 } });
+    expect(payloadOf(recorded, 'workflow_complete')).toMatchObject({ summary: { artifacts_created: 1 } });
   });
 
-  it('is another one in another attempt, step or phase, and with other metadata', () => {
-    const told = inProcesses([
+  it('is a separate one in another attempt, step or phase, and with other metadata', () => {
+    const recorded = inProcesses([
       artifact({ type: 'x' }),
       phase('a'),
       artifact({ type: 'x' }),
@@ -148,14 +148,14 @@ describe('an artifact', () => {
       artifact({ type: 'x' }),
       complete(),
     ]);
-    expect(payloadOf(told, 'workflow_complete')).toMatchObject({ summary: { artifacts_created: 6 } });
-    const created = told.events.filter(({ type }) => type === 'phase_complete');
+    expect(payloadOf(recorded, 'workflow_complete')).toMatchObject({ summary: { artifacts_created: 6 } });
+    const created = recorded.events.filter(({ type }) => type === 'phase_complete');
     expect(created.map(({ payload }) => payload.artifacts_created)).toEqual([4, 1]);
   });
 
   it('names its phase when it belongs to no step, as the API does', () => {
-    const told = inProcesses([phase('a'), artifact({ type: 'x' })]);
-    expect(payloadOf(told, 'artifact_create')).toEqual({
+    const recorded = inProcesses([phase('a'), artifact({ type: 'x' })]);
+    expect(payloadOf(recorded, 'artifact_create')).toEqual({
       artifact: { type: 'x', metadata: {} },
       step: null,
       phase: 'a',
@@ -165,7 +165,7 @@ describe('an artifact', () => {
 
 describe('a state file of an earlier version', () => {
   const summary = { type: 'spec', path: '/x' };
-  /** As the earlier version hashed it: the text of the call. */
+  /** The key of the earlier version: a hash of the call in its own order. */
   const keyOf = (...parts: unknown[]): string => sha256(JSON.stringify(parts)).slice(0, 32);
   const STARTED: CurrentWorkflow = {
     ...NEW,
@@ -192,8 +192,8 @@ describe('a state file of an earlier version', () => {
   };
 
   it('continues with its attempts, failures and artifacts', () => {
-    const told = inProcesses([done(), complete()], STARTED);
-    const [stepEnd, phaseEnd, end] = told.events;
+    const recorded = inProcesses([done(), complete()], STARTED);
+    const [stepEnd, phaseEnd, end] = recorded.events;
     expect(stepEnd).toMatchObject({
       type: 'step_complete',
       attempt: 2,
@@ -209,13 +209,13 @@ describe('a state file of an earlier version', () => {
 
   it('knows an artifact that is given again after the upgrade', () => {
     const again = artifact({ ...summary, metadata: { b: 1, a: 2 } });
-    const told = inProcesses([again, again, complete()], STARTED);
-    expect(payloadOf(told, 'workflow_complete')).toMatchObject({ summary: { artifacts_created: 3 } });
+    const recorded = inProcesses([again, again, complete()], STARTED);
+    expect(payloadOf(recorded, 'workflow_complete')).toMatchObject({ summary: { artifacts_created: 3 } });
   });
 });
 
-test('a step counts once in its phase, however often it was started', () => {
-  const told = inProcesses([
+test('a step with several attempts counts once in its phase', () => {
+  const recorded = inProcesses([
     phase('a'),
     step('s'),
     done({ status: 'failure' }),
@@ -223,8 +223,8 @@ test('a step counts once in its phase, however often it was started', () => {
     step('t'),
     complete(),
   ]);
-  expect(payloadOf(told, 'phase_complete')).toMatchObject({ status: 'success', steps_completed: 2 });
-  expect(payloadOf(told, 'workflow_complete')).toMatchObject({ summary: { retries_used: 1 } });
+  expect(payloadOf(recorded, 'phase_complete')).toMatchObject({ status: 'success', steps_completed: 2 });
+  expect(payloadOf(recorded, 'workflow_complete')).toMatchObject({ summary: { retries_used: 1 } });
 });
 
 test('a phase that failed fails the workflow also after a resume, until it is started again', () => {
@@ -261,7 +261,7 @@ const COMMAND: fc.Arbitrary<Command> = fc.oneof(
   fc.constantFrom(undefined, 'success', 'cancelled').map(complete),
 );
 
-test('commands in processes of their own record what one process would', () => {
+test('commands in separate processes record the same as in one process', () => {
   vi.useFakeTimers({ now: 10_000_000_000_000, toFake: ['Date'] });
   try {
     fc.assert(

@@ -4,7 +4,7 @@ import { openNodes, restoreProgress, savedState } from '../../../src/cli/workflo
 
 const STEP = { phase: 'a', step: 's' };
 
-/** Two attempts of one step ran side by side; the first one has failed. */
+/** Two attempts of one step ran in parallel; the first one has failed. */
 const STATE: CurrentWorkflow = {
   version: 1,
   workflow_id: 'w',
@@ -39,7 +39,7 @@ const STATE: CurrentWorkflow = {
   artifact_keys: ['one', 'other'],
 };
 
-test('a restored step is open beside its attempt that failed', () => {
+test('a restored step is open beside its failed attempt', () => {
   const progress = restoreProgress(STATE);
   expect(progress.isOpen(STEP)).toBe(true);
   expect(progress.failedChildren({ phase: 'a', step: null }, 3)).toMatchObject([STEP]);
@@ -47,6 +47,6 @@ test('a restored step is open beside its attempt that failed', () => {
   expect(progress.start(STEP, 0).attempt).toBe(3);
 });
 
-test('a state file that is restored and saved is the same', () => {
+test('a state file is unchanged after restore and save', () => {
   expect(savedState(STATE, openNodes(STATE), restoreProgress(STATE))).toEqual(STATE);
 });
