@@ -1,6 +1,7 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { loadConfig, pickEnvironment } from '../config/config.ts';
+import { loadConfig } from '../config/config.ts';
+import { applyEnvFile, pickEnvironment } from '../config/environment.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { WORKFLOW_EVENT_TYPES } from '../model/events.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
@@ -40,6 +41,7 @@ Exit code: 0 recorded, or recording is switched off; 1 the write failed; 2 inval
 /** Runs the command and returns its exit code. Prints its errors itself, because nothing else of the CLI is loaded. */
 export async function emit(args: readonly string[]): Promise<number> {
   try {
+    applyEnvFile();
     return await run(args);
   } catch (error) {
     // The reader of stderr may be gone (EPIPE).

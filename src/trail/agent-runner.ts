@@ -5,7 +5,7 @@ import { findDialect } from '../agent/dialects/dialects.ts';
 import { endRun, removeEndedRuns } from '../agent/orphan-runs.ts';
 import { findResumableRun, fingerprintOf, type PendingRun } from '../agent/resume-run.ts';
 import { type AgentProcessOptions, adoptAgentProcess, runAgentProcess } from '../agent/run-agent.ts';
-import { inheritedEnvironment } from '../config/config.ts';
+import { inheritedEnvironment } from '../config/environment.ts';
 import { messageOf } from '../errors.ts';
 import { ATTR } from '../model/attributes.ts';
 import { checkId } from '../model/ids.ts';

@@ -1,4 +1,5 @@
-import { type Config, pickEnvironment } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { pickEnvironment } from '../../config/environment.ts';
 import { type ErrorCode, TasktrailError } from '../../errors.ts';
 import { checkWorkflowId } from '../../model/ids.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type Config, pickEnvironment } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { pickEnvironment } from '../../config/environment.ts';
 import { TasktrailError } from '../../errors.ts';
 import { destinationsOf } from '../../journal/destination.ts';
 import { writeLoneRecord } from '../../journal/lone-record.ts';

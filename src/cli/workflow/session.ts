@@ -1,4 +1,5 @@
-import { type Config, loadConfig, pickEnvironment } from '../../config/config.ts';
+import { type Config, loadConfig } from '../../config/config.ts';
+import { pickEnvironment } from '../../config/environment.ts';
 import { gitRoot } from '../../config/git.ts';
 import { TasktrailError } from '../../errors.ts';
 import { checkWorkflowId } from '../../model/ids.ts';

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { inheritedEnvironment } from '../../config/config.ts';
+import { inheritedEnvironment } from '../../config/environment.ts';
 import { errnoOf, messageOf } from '../../errors.ts';
 
 /** Exit codes of a shell: command not found, and found but not executable. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { loadConfig } from '../../src/config/config.ts';
+import { loadConfig } from '../../../src/config/config.ts';
 
 function load(value: string): readonly string[] {
   return loadConfig({ env: { TASK_LOGS_TRACE_URL: value }, recordsOnly: true }).traceUrls;
@@ -38,19 +38,16 @@ test.each([
 test.each([
   ['http://x/trace/', 'has no {trace_id}'],
   ['http://x/task/{task_id}', 'has no {trace_id}'],
-  ['http://x/{traceid}', 'has {traceid}, which nothing is put in for: use {trace_id}'],
-  ['http://x/{traceId}', 'has {traceId}, which nothing is put in for: use {trace_id}'],
+  ['http://x/{traceid}', 'has {traceid}, which is no placeholder: use {trace_id}'],
+  ['http://x/{traceId}', 'has {traceId}, which is no placeholder: use {trace_id}'],
   ['http://x/{TRACE_ID}', 'use {trace_id}'],
   ['http://x/{trace-id}', 'use {trace_id}'],
   ['http://x/{trace}', 'use {trace_id}'],
-  [`http://x/\${trace_id}`, `has \${trace_id}, which nothing is put in for: use {trace_id}`],
+  [`http://x/\${trace_id}`, `has \${trace_id}, which is no placeholder: use {trace_id}`],
   ['http://x/{{trace_id}}', 'use {trace_id}'],
-  ['http://x/{trace_id}?task={taskId}', 'has {taskId}, which nothing is put in for: use {task_id}'],
+  ['http://x/{trace_id}?task={taskId}', 'has {taskId}, which is no placeholder: use {task_id}'],
   ['http://x/{trace_id}?w={workflow.id}', 'use {workflow_id}'],
-  [
-    'http://x/{trace_id}?s={span_id}',
-    'has {span_id}, which nothing is put in for: use {trace_id}, {task_id}',
-  ],
+  ['http://x/{trace_id}?s={span_id}', 'has {span_id}, which is no placeholder: use {trace_id}, {task_id}'],
   ['http://x/%7Btrace_id%7D', 'has {trace_id} percent-encoded'],
   ['ftp://x/{trace_id}', 'is not a URL such as'],
   ['javascript:alert("{trace_id}")', 'is not a URL such as'],

@@ -1,22 +1,30 @@
 import { dirname, join, resolve } from 'node:path';
-import { type CloudStorageConfig, type ConfigFile, readConfigFile, readPluginFile } from './config-file.ts';
+import { readConfigFile, readPluginFile } from './config-file.ts';
+import type { ConfigFile } from './file-schema.ts';
+import type { CloudStorageConfig } from './plugin-schema.ts';
 
-/** What the files say together; ours wins over those of the plugins, and of those the nearest. */
+/** A value, and the file that gives it. */
+export interface FileValue<T> {
+  readonly path: string;
+  readonly value: T;
+}
+
+/** The values of all files: tasktrail.config.json wins over the plugins' files, and of those the nearest wins. */
 export interface FileSettings {
-  /** Our own file. */
+  /** tasktrail.config.json. */
   readonly own: ConfigFile;
   readonly ownPath: string;
-  readonly emitWorkflowEvents: boolean | undefined;
-  readonly workflowRetentionDays: number | undefined;
-  readonly cloudStorage: { readonly path: string; readonly value: CloudStorageConfig } | undefined;
+  readonly emitWorkflowEvents: FileValue<boolean> | undefined;
+  readonly workflowRetentionDays: FileValue<number> | undefined;
+  readonly cloudStorage: FileValue<CloudStorageConfig> | undefined;
   readonly problems: readonly string[];
 }
 
 export interface FilesOptions {
   readonly cwd: string;
-  /** The git root; undefined: only the working directory is looked at. */
+  /** The git root, up to which files of plugins are read. Undefined: only the working directory is searched. */
   readonly root: string | undefined;
-  /** Must be there when it is given; default `tasktrail.config.json`, which need not. */
+  /** Must exist. Default `tasktrail.config.json`, which may be missing. */
   readonly configFile: string | undefined;
 }
 
@@ -32,17 +40,12 @@ export function readFiles({ cwd, root, configFile }: FilesOptions): FileSettings
       read.push({ path, ...readPluginFile(path, plugin) });
     }
   }
-  const stored = read.find(({ file }) => file.types?.workflow?.cloud_storage !== undefined);
-  const cloudStorage = stored?.file.types?.workflow?.cloud_storage;
   return {
     own: own.file,
     ownPath,
     emitWorkflowEvents: firstOf(read, (file) => file.logging?.emit_workflow_events),
     workflowRetentionDays: firstOf(read, (file) => file.types?.workflow?.local_retention_days),
-    cloudStorage:
-      stored === undefined || cloudStorage === undefined
-        ? undefined
-        : { path: stored.path, value: cloudStorage },
+    cloudStorage: firstOf(read, (file) => file.types?.workflow?.cloud_storage),
     problems: read.flatMap(({ problems }) => problems),
   };
 }
@@ -58,12 +61,12 @@ function directories(cwd: string, root: string | undefined): readonly string[] {
 }
 
 function firstOf<T>(
-  files: readonly { readonly file: ConfigFile }[],
+  files: readonly { readonly path: string; readonly file: ConfigFile }[],
   read: (file: ConfigFile) => T | undefined,
-): T | undefined {
-  for (const { file } of files) {
+): FileValue<T> | undefined {
+  for (const { path, file } of files) {
     const value = read(file);
-    if (value !== undefined) return value;
+    if (value !== undefined) return { path, value };
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { projectDir } from '../support/project-dir.ts';
+import { projectDir } from '../../support/project-dir.ts';
 
 const FABER = '.fractary/plugins/faber/config.json';
 const LOGS = '.fractary/plugins/logs/config.json';
