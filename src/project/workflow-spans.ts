@@ -11,7 +11,7 @@ import { isWorkflow, type NodeAttempt, parentAttempt, payloadOf, statusOf } from
 const STATUS_ERROR = 2;
 
 /** A workflow, with the hash function for its span ids. */
-export interface SpannedWorkflow {
+export interface SpanSource {
   readonly workflowId: string;
   readonly parts: WorkflowParts;
   readonly hash: Hash;
@@ -25,14 +25,14 @@ export interface SpanMoment {
 }
 
 /** The trace of a workflow: that of its start. Later processes may run in other traces. */
-export function traceIdOf({ workflowId, parts, hash }: SpannedWorkflow): string {
+export function traceIdOf({ workflowId, parts, hash }: SpanSource): string {
   const workflow = parts.nodes.find(isWorkflow)?.attempts.get(1);
   const candidates = [workflow?.start, workflow?.end, ...parts.events];
   return candidates.find((event) => event?.fact.trace_id)?.fact.trace_id ?? derivedTraceId(workflowId, hash);
 }
 
 /** The span of an attempt: announced by its sender, else derived from its identity. */
-export function spanIdsOf(attempt: NodeAttempt, workflow: SpannedWorkflow): SpanIds {
+export function spanIdsOf(attempt: NodeAttempt, workflow: SpanSource): SpanIds {
   const announced = attempt.start?.fact;
   if (announced?.span !== undefined && announced.trace_id !== null && announced.span_id !== null) {
     return { traceId: announced.trace_id, spanId: announced.span_id };
@@ -45,7 +45,7 @@ export function spanIdsOf(attempt: NodeAttempt, workflow: SpannedWorkflow): Span
  * The spans of events that were recorded without one (`emit`): of each attempt with a start and an end, and after the end
  * of the workflow also of attempts with only one of them.
  */
-export function workflowSpans(workflow: SpannedWorkflow, moment: SpanMoment): OtlpSpan[] {
+export function workflowSpans(workflow: SpanSource, moment: SpanMoment): OtlpSpan[] {
   const spans: OtlpSpan[] = [];
   for (const node of workflow.parts.nodes) {
     for (const attempt of node.attempts.values()) {
@@ -57,7 +57,7 @@ export function workflowSpans(workflow: SpannedWorkflow, moment: SpanMoment): Ot
 }
 
 function derivedIds(
-  workflow: SpannedWorkflow,
+  workflow: SpanSource,
   place: { readonly phase: string | null; readonly step: string | null; readonly attempt: number },
 ): SpanIds {
   const { workflowId, hash } = workflow;
@@ -75,7 +75,7 @@ function isReady({ start, end }: NodeAttempt, isOver: boolean): boolean {
   return isOver || (start !== undefined && end !== undefined);
 }
 
-function spanOf(attempt: NodeAttempt, workflow: SpannedWorkflow, moment: SpanMoment): OtlpSpan {
+function spanOf(attempt: NodeAttempt, workflow: SpanSource, moment: SpanMoment): OtlpSpan {
   const { start, end } = attempt;
   const status = statusOf(attempt);
   const errorType = end === undefined ? PROCESS_LOST : errorTypeOf(attempt, status);
@@ -107,7 +107,7 @@ function errorTypeOf({ node }: NodeAttempt, status: string | null): string | und
 }
 
 /** The span of the parent attempt; without events of the parent, the first attempt of the workflow. */
-function parentIdOf(attempt: NodeAttempt, workflow: SpannedWorkflow): string | null {
+function parentIdOf(attempt: NodeAttempt, workflow: SpanSource): string | null {
   const { nodes } = workflow.parts;
   if (isWorkflow(attempt.node)) {
     const fact = (attempt.start ?? attempt.end)?.fact;
@@ -128,7 +128,7 @@ function nameOf({ node, start, end }: NodeAttempt, { events }: WorkflowParts): s
 
 function attributesOf(
   { node, start, end, first }: NodeAttempt,
-  { workflowId, parts }: SpannedWorkflow,
+  { workflowId, parts }: SpanSource,
 ): Record<string, JsonValue | undefined> {
   const { fact } = start ?? end ?? first;
   const status = end === undefined ? undefined : objectOf(payloadOf(end).step).status;
