@@ -1,4 +1,4 @@
-import { linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ulid } from 'ulid';
@@ -7,15 +7,16 @@ import { journalDir } from '../../journal/lone-record.ts';
 import { checkWorkflowId, isWorkflowId } from '../../model/ids.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
 import { sha256 } from '../../model/sha256.ts';
+import { type LockOwner, type LockRules, releaseLock, takeLock } from '../../system/lock.ts';
 import { makeDirectorySync } from '../../system/make-directory.ts';
-import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../../system/process-identity.ts';
+import { ownIdentity, type ProcessIdentity } from '../../system/process-identity.ts';
 
 /** A command holds the lock for a few writes of small files; a longer wait means that something is wrong. */
 const LOCK_WAIT_MS = 10_000;
 const LOCK_POLL_MS = 10;
 
-/** Age of a lock whose process is on another host or in another container, where it cannot be checked. */
-const LOCK_STALE_MS = 60_000;
+/** A minute is the age of a lock whose process is on another host or in another container, where it cannot be checked. */
+const LOCK_RULES: LockRules = { staleMs: 60_000, isTouched: false };
 
 export interface OpenPhase {
   readonly name: string;
@@ -120,14 +121,22 @@ export class CurrentWorkflows {
     }
   }
 
-  /**
-   * Runs `fn` under the lock of the workflow. Two processes that find the lock of a dead process at the same moment may
-   * both continue: then a count of the summary may be too low, but no event is lost.
-   */
+  /** Runs `fn` while no other process does so for this workflow. */
   async locked<T>(workflowId: string, fn: () => T): Promise<T> {
     const path = join(this.#directory, `${checkWorkflowId(workflowId)}.lock`);
+    const owner = { ...ownIdentity(), token: ulid() };
+    await this.#take(path, owner);
+    try {
+      return fn();
+    } finally {
+      await releaseLock(path, owner);
+    }
+  }
+
+  async #take(path: string, owner: LockOwner): Promise<void> {
     const until = Date.now() + LOCK_WAIT_MS;
-    while (!this.#take(path)) {
+    this.#makeDirectory();
+    while (!(await takeLock(path, owner, LOCK_RULES).catch(rethrowUnusable)).isTaken) {
       if (Date.now() > until) {
         throw new TasktrailError(
           'ERR_DIRECTORY_UNUSABLE',
@@ -135,26 +144,6 @@ export class CurrentWorkflows {
         );
       }
       await delay(LOCK_POLL_MS);
-    }
-    try {
-      return fn();
-    } finally {
-      rmSync(path, { force: true });
-    }
-  }
-
-  #take(path: string): boolean {
-    const own = this.#writeNew(`${ulid()}.new`, ownIdentity());
-    try {
-      // A link has its content at once: every reader of the lock finds its holder.
-      linkSync(own, path);
-      return true;
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw unusable(error);
-      if (isAbandoned(path)) rmSync(path, { force: true });
-      return false;
-    } finally {
-      rmSync(own, { force: true });
     }
   }
 
@@ -171,10 +160,18 @@ export class CurrentWorkflows {
   #writeNew(name: string, value: object): string {
     const path = join(this.#directory, name);
     try {
-      makeDirectorySync(this.#logDir);
-      makeDirectorySync(this.#directory, 0o700);
+      this.#makeDirectory();
       writeFileSync(path, `${JSON.stringify(value)}\n`, { mode: 0o600, flag: 'wx' });
       return path;
+    } catch (error) {
+      throw unusable(error);
+    }
+  }
+
+  #makeDirectory(): void {
+    try {
+      makeDirectorySync(this.#logDir);
+      makeDirectorySync(this.#directory, 0o700);
     } catch (error) {
       throw unusable(error);
     }
@@ -185,12 +182,8 @@ function pointerName(project: string): string {
   return `${sha256(project).slice(0, 32)}.project`;
 }
 
-function isAbandoned(path: string): boolean {
-  const owner = parseObject(readText(path));
-  if (owner === undefined) return false;
-  // Only `#take` writes it.
-  const alive = isProcessAlive(owner as unknown as ProcessIdentity);
-  return alive === undefined ? Date.now() - modifiedMs(path) > LOCK_STALE_MS : !alive;
+function rethrowUnusable(error: unknown): never {
+  throw unusable(error);
 }
 
 function readText(path: string): string | undefined {

@@ -77,16 +77,19 @@ test('the lock of a dead process is taken over, and a live holder is waited for'
   store.write(STATE);
   const lock = join(logDir, '_journal', 'current', 'w-1.lock');
   const dead = spawnSync(process.execPath, ['-e', '']);
-  await writeFile(lock, JSON.stringify({ ...ownIdentity(), pid: dead.pid, start: identityOf(1).start }));
+  await writeFile(
+    lock,
+    JSON.stringify({ ...ownIdentity(), token: 't-1', pid: dead.pid, start: identityOf(1).start }),
+  );
   expect(await store.locked('w-1', () => 'mine')).toBe('mine');
-  await writeFile(lock, JSON.stringify(ownIdentity()));
+  await writeFile(lock, JSON.stringify({ ...ownIdentity(), token: 't-2' }));
   let isIn = false;
   const waiting = store.locked('w-1', () => {
     isIn = true;
   });
   await store.locked('w-2', () => undefined);
   expect(isIn).toBe(false);
-  await writeFile(lock, JSON.stringify({ ...ownIdentity(), pid: dead.pid, start: 'gone' }));
+  await writeFile(lock, JSON.stringify({ ...ownIdentity(), token: 't-3', pid: dead.pid, start: 'gone' }));
   await waiting;
   expect(isIn).toBe(true);
 });
