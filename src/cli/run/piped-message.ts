@@ -55,7 +55,7 @@ async function readAll(stats: Stats, say: (line: string) => void): Promise<strin
       bytes += piece.length;
       if (bytes > MESSAGE_BYTES_MAX)
         throw invalid(
-          `the message on standard input is more than ${MESSAGE_BYTES_MAX} bytes: write it to a file, and tell the agent to read that`,
+          `the message on standard input is more than ${MESSAGE_BYTES_MAX} bytes: write it to a file and ask the agent to read that file`,
         );
       chunks.push(piece);
     }

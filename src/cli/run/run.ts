@@ -1,7 +1,7 @@
-import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isatty } from 'node:tty';
 import { DIALECT_NAMES } from '../../agent/dialects/dialects.ts';
+import { isDirectory } from '../../agent/executable.ts';
 import { type Config, loadConfig } from '../../config/config.ts';
 import { inheritedEnvironment } from '../../config/environment.ts';
 import { TasktrailError } from '../../errors.ts';
@@ -282,15 +282,6 @@ function lastLines(end: RunEnd, { logDir, traceUrls }: Config): readonly string[
   const ids = { task_id: taskId, trace_id: readTraceparent(traceparent)?.traceId ?? null };
   const { trace } = taskTraceLinks(traceUrls, ids);
   return trace === undefined ? [ending] : [ending, `trace: ${trace}`];
-}
-
-function isDirectory(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    // ENOENT, ENOTDIR, EACCES: no command can start there.
-    return false;
-  }
 }
 
 function invalid(message: string): TasktrailError {
