@@ -1,7 +1,8 @@
 import { fstatSync, readSync } from 'node:fs';
+import { type Line, LineSplitter } from '../system/lines.ts';
 import type { ReadMark } from './read-log.ts';
 
-/** A line with its newline, which the last line may lack. `partial` marks a piece of a line over the length limit. */
+/** A line with its newline, which the last line may lack. `partial` marks a piece of a line over 16 MiB. */
 export interface OutputPiece {
   readonly text: string;
   readonly partial: boolean;
@@ -13,12 +14,6 @@ export interface ReadPiece extends OutputPiece {
   readonly line: number;
   readonly timeMs: number;
 }
-
-/**
- * Ten times the longest line seen from an agent (a tool's output of 1.5 MB in one JSON string). Bounds the memory for a
- * program that never prints a newline.
- */
-const LINE_CHARS_MAX = 16 * 1024 * 1024;
 
 export const CHUNK_BYTES: number = 64 * 1024;
 
@@ -37,7 +32,7 @@ export interface OutputFileOptions {
  */
 export class OutputFile {
   readonly #options: OutputFileOptions;
-  readonly #splitter = new LineSplitter();
+  readonly #splitter = new LineSplitter({ longLines: 'split' });
   readonly #buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   #position = 0;
   #lines = 0;
@@ -81,7 +76,8 @@ export class OutputFile {
   /** Passes on a last line without a newline. */
   end(): void {
     this.#lastMs = Math.max(this.#lastMs, this.#options.now());
-    this.#hand(this.#splitter.end());
+    const rest = this.#splitter.end();
+    if (rest !== undefined) this.#hand([rest]);
   }
 
   #read(bytesMax: number): Buffer | undefined {
@@ -91,81 +87,15 @@ export class OutputFile {
     return this.#buffer.subarray(0, count);
   }
 
-  #hand(pieces: readonly OutputPiece[]): void {
-    for (const piece of pieces) {
-      const line = this.#lines;
+  #hand(lines: readonly Line[]): void {
+    for (const line of lines) {
+      this.#options.onPiece({ ...pieceOf(line), line: this.#lines, timeMs: this.#lastMs });
       this.#lines += 1;
-      this.#options.onPiece({ ...piece, line, timeMs: this.#lastMs });
     }
   }
 }
 
-/** Splits bytes into lines. Invalid UTF-8 becomes U+FFFD; CR and a byte order mark are kept. */
-export class LineSplitter {
-  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  readonly #lineCharsMax: number;
-  #held: string[] = [];
-  #heldChars = 0;
-  #cut = false;
-
-  /** `lineCharsMax` is at least 2, so that a surrogate pair fits. */
-  constructor(lineCharsMax: number = LINE_CHARS_MAX) {
-    this.#lineCharsMax = lineCharsMax;
-  }
-
-  push(bytes: Uint8Array): readonly OutputPiece[] {
-    return this.#split(this.#decoder.decode(bytes, { stream: true }));
-  }
-
-  /** Returns a last line without a newline. */
-  end(): readonly OutputPiece[] {
-    const pieces = this.#split(this.#decoder.decode());
-    if (this.#heldChars > 0) pieces.push(this.#take());
-    return pieces;
-  }
-
-  #split(text: string): OutputPiece[] {
-    const pieces: OutputPiece[] = [];
-    let start = 0;
-    for (;;) {
-      const newline = text.indexOf('\n', start);
-      if (newline < 0) break;
-      this.#hold(text.slice(start, newline + 1), pieces);
-      pieces.push(this.#take());
-      this.#cut = false;
-      start = newline + 1;
-    }
-    if (start < text.length) this.#hold(text.slice(start), pieces);
-    return pieces;
-  }
-
-  #hold(text: string, pieces: OutputPiece[]): void {
-    let rest = text;
-    while (this.#heldChars + rest.length > this.#lineCharsMax) {
-      const end = wholeCharacters(rest, this.#lineCharsMax - this.#heldChars);
-      this.#keep(rest.slice(0, end));
-      this.#cut = true;
-      pieces.push(this.#take());
-      rest = rest.slice(end);
-    }
-    this.#keep(rest);
-  }
-
-  #keep(text: string): void {
-    this.#held.push(text);
-    this.#heldChars += text.length;
-  }
-
-  #take(): OutputPiece {
-    const piece = { text: this.#held.join(''), partial: this.#cut };
-    this.#held = [];
-    this.#heldChars = 0;
-    return piece;
-  }
-}
-
-/** `length`, or one less when a cut there would split a surrogate pair. */
-function wholeCharacters(text: string, length: number): number {
-  const last = text.charCodeAt(length - 1);
-  return last >= 0xd800 && last <= 0xdbff ? length - 1 : length;
+/** Invalid UTF-8 becomes U+FFFD; CR and a byte order mark are kept. */
+export function pieceOf({ bytes, isTerminated, isPart }: Line): OutputPiece {
+  return { text: (bytes?.toString('utf8') ?? '') + (isTerminated ? '\n' : ''), partial: isPart };
 }
