@@ -28,6 +28,7 @@ Every \`tasktrail\` command reads \`.env\` in its working directory, as \`node -
 its ends or with several lines: \`"\`, \`'\` or a backtick. In double quotes \`\\n\` is a newline. Nothing is expanded. A
 variable that is set already wins.
 
+- A \`.env\` of another program counts as well: its \`HOST\` and \`PORT\` are those of a service that starts there.
 - The library (\`startTasktrail\`) does not read it: start your program with \`node --env-file=.env\`.
 - Agents get no variable from it, except \`TASK_LOGS_DIR\`, \`TASK_LOGS_WORKFLOW_DIR\`, \`TASK_LOGS_ENABLED\` and
   \`TASK_LOGS_EMIT_WORKFLOW_EVENTS\`, so that a \`tasktrail\` command in an agent records to the same place. Such a command

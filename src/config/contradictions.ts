@@ -3,21 +3,24 @@ import { SETTINGS } from './settings.ts';
 import { isLoopback } from './values/loopback.ts';
 
 /** Settings that are valid alone and cannot work together. Each line names only settings that are set. */
-export function contradictions({ given, sources }: ReadSettings): readonly string[] {
+export function contradictions(read: ReadSettings): readonly string[] {
+  const { given, sources } = read;
   return [
-    ...exposedHosts(given),
+    ...exposedHosts(read),
     ...samePorts(given),
     ...lonelyDialect(sources),
     ...unsupportedProtocol(given),
   ];
 }
 
-function exposedHosts(given: Given): readonly string[] {
+function exposedHosts({ given, sources }: ReadSettings): readonly string[] {
   if (given('TASK_LOGS_API_TOKEN') !== undefined) return [];
   return (['HOST', 'TASK_LOGS_OTLP_HOST'] as const).flatMap((name) => {
     const host = given(name);
     if (host === undefined || isLoopback(host)) return [];
-    return [`${name}=${host} can be reached from outside: set TASK_LOGS_API_TOKEN, or use 127.0.0.1`];
+    // A file for another program may set it: without its name the reader looks in the wrong place.
+    const where = sources[name] === 'env file' ? ' in .env' : '';
+    return [`${name}=${host}${where} can be reached from outside: set TASK_LOGS_API_TOKEN, or use 127.0.0.1`];
   });
 }
 

@@ -87,6 +87,14 @@ test('a value of .env that is not valid is refused with the path of the file', a
   expect(stderr).toContain(`PORT: use a port number from 0 to 65535 (it is "eighty" in ${path})`);
 });
 
+test('a host in .env that others can reach is refused with a token missing, and .env named', async () => {
+  const project = projectDir();
+  project.put('.env', 'HOST=0.0.0.0');
+  const { code, stderr } = await run(project, ['config']);
+  expect(code).toBe(2);
+  expect(stderr).toContain('HOST=0.0.0.0 in .env can be reached from outside');
+});
+
 test('doctor names .env as the source of settings, and its problems', { tags: ['full'] }, async () => {
   const project = projectDir();
   const path = project.put('.env', 'TASK_LOGS_DIR=logs\nTASK_LOGS_OTLP_PORT=0\nPORT=0\nnothing\n');

@@ -15,7 +15,9 @@ function wordsOfShell(lines: readonly string[]): readonly (readonly string[] | u
   const script = `
     p() { printf '%s\\0' "$#" "$@"; }
     for line do ( eval "p $line" ) 2>/dev/null || printf 'error\\0'; done`;
-  const output = execFileSync('sh', ['-c', script, 'sh', ...lines], { encoding: 'utf8' }).split('\0');
+  // In another locale other characters may count as blanks.
+  const options = { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } } as const;
+  const output = execFileSync('sh', ['-c', script, 'sh', ...lines], options).split('\0');
   return lines.map(() => {
     const count = output.shift();
     return count === 'error' ? undefined : output.splice(0, Number(count));
