@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { warn } from '../system/warning.ts';
 import type { QueueDepth } from './depth.ts';
 import type { AbortCause, Cancellation, Job, JobWork, Queue } from './queue.ts';
 import { queueUnavailable } from './unavailable.ts';
@@ -98,7 +99,7 @@ export class InProcessQueue implements Queue {
       const done = begin(work, job, stop.signal)
         .catch((error: unknown) => {
           // Work that rejects is a defect. The other jobs go on.
-          process.emitWarning(error instanceof Error ? error : String(error), { type: 'TasktrailWarning' });
+          warn(error);
         })
         .then(() => {
           this.#running.delete(job.taskId);

@@ -1,7 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { BodyRoom } from '../system/bounded-body.ts';
 import { exchange } from './exchange.ts';
-import { BodyRoom } from './otlp-body.ts';
 import type { Answer } from './otlp-response.ts';
 import type { Sink } from './sink.ts';
 
@@ -46,7 +46,7 @@ const KEEP_ALIVE_MS = 75_000;
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
   const bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
   const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
-  const room = new BodyRoom(bodyBytesMax * LARGEST_BODIES_AT_ONCE);
+  const room = new BodyRoom(bodyBytesMax * LARGEST_BODIES_AT_ONCE, noRoom);
   const parts = { sink: options.sink, bodyBytesMax, room, token: options.token };
   const server = createServer(
     {
@@ -68,6 +68,10 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
   const port = await listen(server, options);
   if (options.keepsProcessAlive === false) server.unref();
   return { url: urlOf(options.host, port), port, close: (deadlineMs) => closeServer(server, deadlineMs) };
+}
+
+function noRoom(): TasktrailError {
+  return new TasktrailError('ERR_STORE_UNAVAILABLE', 'too many requests at once', { retryable: true });
 }
 
 function send(response: ServerResponse, answer: Answer, keepAlive: boolean): void {

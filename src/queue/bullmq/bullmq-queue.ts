@@ -1,5 +1,6 @@
 import type { Queue as StoredQueue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { warn } from '../../system/warning.ts';
 import { BULLMQ_SYSTEM } from '../bullmq-task.ts';
 import type { QueueDepth } from '../depth.ts';
 import type { Cancellation, Job, JobWork, Queue } from '../queue.ts';
@@ -213,8 +214,4 @@ class BullmqQueue implements RedisQueue {
     if (this.#closing !== undefined) return Promise.reject(queueUnavailable('the service is shutting down'));
     return this.#parts.link.ask(question);
   }
-}
-
-function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error), { type: 'TasktrailWarning' });
 }

@@ -5,7 +5,9 @@ import { reasonWord } from '../../../src/trail/metrics/reasons.ts';
 import { matchCommands } from '../../../src/webhooks/command.ts';
 
 const WEBHOOKS = resolve(import.meta.dirname, '../../../src/webhooks');
-const sources = readdirSync(WEBHOOKS).map((name) => readFileSync(join(WEBHOOKS, name), 'utf8'));
+const sources = readdirSync(WEBHOOKS, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => readFileSync(join(WEBHOOKS, name), 'utf8'));
 
 /** Every reason that stands in the sources, with something in place of what is filled in. */
 function reasons(): string[] {
@@ -13,6 +15,7 @@ function reasons(): string[] {
     ...text.matchAll(/reason: '([^']+)'/g),
     ...text.matchAll(/reason: `([^`]+)`/g),
     ...text.matchAll(/malformed\('([a-z_]+)'/g),
+    ...text.matchAll(/ERR_[A-Z_]+: '([a-z_]+)'/g),
     ...text.matchAll(/outcome\('[a-z]+', '([^']+)'/g),
   ]);
   return [...new Set(found.map(([, reason = '']) => reason.replaceAll(/\$\{[^}]+\}/g, 'x')))];
