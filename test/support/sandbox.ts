@@ -36,6 +36,12 @@ export async function openSandbox(): Promise<Sandbox> {
     join(bin, 'npx'),
     `[ "$1" = tasktrail ] || { echo "npx: not for a test: $*" >&2; exit 64; }\nshift\n${tasktrail} "$@"`,
   );
+  // Scripts of this checkout, and nothing that would install anything.
+  await writeProgram(
+    join(bin, 'npm'),
+    `[ "$1" = run ] || { echo "npm: not for a test: $*" >&2; exit 64; }\n` +
+      `exec ${join(dirname(process.execPath), 'npm')} --silent --prefix ${ROOT} "$@"`,
+  );
   const env = {
     PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH ?? ''}`,
     HOME: dir,
