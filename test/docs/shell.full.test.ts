@@ -15,6 +15,9 @@ if (missing.length > 0) {
   process.stderr.write(`skipped: not installed: ${missing.join(', ')}\n`);
 }
 
+/** A page starts some twenty processes; on two busy cores each takes a second. */
+const PAGE_MS = 120_000;
+
 interface Scene {
   readonly sandbox: Sandbox;
   readonly service: ServiceProcess | undefined;
@@ -36,9 +39,13 @@ const OUTCOMES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
         ['slack', 'accepted'],
       ],
     ]);
-    const answer = await fetch(`${service?.url}/api/tasks`);
-    const { items } = (await answer.json()) as { items: readonly { command?: string }[] };
-    expect(items.flatMap(({ command }) => command ?? [])).toEqual(['review', 'review', 'review']);
+    const commands = await until(async () => {
+      const answer = await fetch(`${service?.url}/api/tasks?status=completed`);
+      const { items } = (await answer.json()) as { items: readonly { command?: string }[] };
+      const found = items.flatMap(({ command }) => command ?? []);
+      return found.length >= 3 ? found : undefined;
+    }, 'the tasks to end');
+    expect(commands).toEqual(['review', 'review', 'review']);
     expect(await undocumentedFields(sandbox.logDir)).toEqual([]);
   },
   'docs/workflows.md': async ({ sandbox }) => {
@@ -74,23 +81,27 @@ test('pages with something to check afterwards have blocks', () => {
 });
 
 describe.skipIf(missing.length > 0)('the shell blocks of a page, pasted into one shell', () => {
-  test.each(pages)('%s', async (path, _page, blocks) => {
-    const sandbox = await openSandbox();
-    let service: ServiceProcess | undefined;
-    try {
-      // A reader of a later page has a task from an earlier one.
-      await sandbox.run("echo 'the first task' | tasktrail run -- cat");
-      const text = blocks.map(({ line, text }) => `echo '--- line ${line}' >&2\n${text}`).join('\n');
-      if (/:(?:8000|4318)\b/.test(text)) service = await startService(sandbox);
-      const end = await sandbox.run(await withPorts(text, service));
-      expect([end.code, end.code === 0 ? '' : end.stderr]).toEqual([0, '']);
-      await OUTCOMES[path]?.({ sandbox, service, stdout: end.stdout });
-    } finally {
-      await service?.stop();
-      await service?.dispose();
-      await sandbox.remove();
-    }
-  });
+  test.each(pages)(
+    '%s',
+    async (path, _page, blocks) => {
+      const sandbox = await openSandbox();
+      let service: ServiceProcess | undefined;
+      try {
+        // A reader of a later page has a task from an earlier one.
+        await sandbox.run("echo 'the first task' | tasktrail run -- cat");
+        const text = blocks.map(({ line, text }) => `echo '--- line ${line}' >&2\n${text}`).join('\n');
+        if (/:(?:8000|4318)\b/.test(text)) service = await startService(sandbox);
+        const end = await sandbox.run(await withPorts(text, service));
+        expect([end.code, end.code === 0 ? '' : end.stderr]).toEqual([0, '']);
+        await OUTCOMES[path]?.({ sandbox, service, stdout: end.stdout });
+      } finally {
+        await service?.stop();
+        await service?.dispose();
+        await sandbox.remove();
+      }
+    },
+    PAGE_MS,
+  );
 });
 
 /** With the secret that the pages use, on free ports, and with an agent that has done at once. */
