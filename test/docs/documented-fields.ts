@@ -1,15 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
-import { parsePage, ROOT } from './markdown.ts';
+import { parsePage, ROOT, wordsOf } from './markdown.ts';
 
 /** Objects whose fields are the caller's own, a vendor's, or have a specification elsewhere. */
 const FREE = new Set(['attributes', 'tool_input', 'models', 'body', 'artifacts', 'payload']);
 
 /** The page about the files, and every word that stands in backticks there. */
 export function readFilesPage(): { readonly text: string; readonly words: ReadonlySet<string> } {
-  const { text, prose } = parsePage('docs/files.md', readFileSync(join(ROOT, 'docs', 'files.md'), 'utf8'));
-  const spans = [...prose.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
-  return { text, words: new Set(spans.flatMap((span) => span.split(/[\s.{},]+/))) };
+  const page = parsePage('docs/files.md', readFileSync(join(ROOT, 'docs', 'files.md'), 'utf8'));
+  return { text: page.text, words: wordsOf(page) };
 }
 
 /** The fields in the files of a log directory that the page does not name; one line each. */

@@ -76,6 +76,12 @@ export function parsePage(path: string, text: string): Page {
   };
 }
 
+/** The words in backticks, outside of blocks. */
+export function wordsOf({ prose }: Page): ReadonlySet<string> {
+  const spans = [...prose.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
+  return new Set(spans.flatMap((span) => span.split(/[\s.{},]+/)));
+}
+
 function noteAbove(lines: readonly string[], index: number): string | undefined {
   let at = index - 1;
   while (at >= 0 && lines[at]?.trim() === '') at -= 1;

@@ -8,7 +8,7 @@ import { loadConfig } from '../../src/config/config.ts';
 import type { Methods } from '../../src/serve/routes.ts';
 import { type Service, startService } from '../../src/service/start.ts';
 import { until } from '../support/receiver.ts';
-import { ROOT } from './markdown.ts';
+import { parsePage, ROOT, wordsOf } from './markdown.ts';
 
 /** The tables of routes that the service makes its handlers of, in the order in which it makes them. */
 const tables = vi.hoisted(() => [] as Readonly<Record<string, Methods>>[]);
@@ -87,6 +87,31 @@ test.each(REST_ROUTES)('$method $path is answered, and no other method is', asyn
   const methods = REST_ROUTES.filter((route) => route.path === path).map((route) => route.method);
   const allowed = methods.flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
   expect(wrong.headers.get('allow')?.split(', ').sort()).toEqual(allowed.sort());
+});
+
+test('every field of the answers that are no files is on the page', async () => {
+  const words = wordsOf(parsePage('docs/rest.md', page));
+  const read = async (path: string): Promise<object> => (await (await ask('GET', path)).json()) as object;
+  const { items } = (await read('/api/workflows')) as { items: readonly { workflow_id: string }[] };
+  const workflow = await read(`/api/workflows/${items[0]?.workflow_id}`);
+  const [level] = Reflect.get(workflow, 'levels') as readonly object[];
+  const ready = await read('/readyz');
+  const links = ['links', 'books'].flatMap((name) =>
+    Object.keys(Reflect.get({ ...workflow, ...ready }, name)),
+  );
+  const found = [workflow, level ?? {}, ready].flatMap(Object.keys).concat(links);
+  expect(found.length).toBeGreaterThan(40);
+  // The fields of an event, which the document has as well, are on the page about the files.
+  const ofEvents = [
+    'event_type',
+    'timestamp',
+    'payload',
+    'event_id',
+    'task_id',
+    'schema_version',
+    'revision',
+  ];
+  expect(found.filter((name) => !words.has(name) && !ofEvents.includes(name))).toEqual([]);
 });
 
 const VALUES: Readonly<Record<string, string>> = {
