@@ -1,4 +1,4 @@
-import { isLoopback } from '../config/config.ts';
+import { isLoopback } from '../config/values/loopback.ts';
 import { type Finding, ok, type Subject } from './finding.ts';
 
 /** Which senders are on, and who may ask for the logs: all of it is as somebody chose, and worth knowing. */

@@ -2,8 +2,14 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { basename, delimiter, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DIALECT_NAMES } from '../agent/dialects/dialects.ts';
-import { type Config, inheritedEnvironment } from '../config/config.ts';
-import { type AgentConfig, type PhaseConfig, SAMPLE_AGENT } from '../config/config-file.ts';
+import type { Config } from '../config/config.ts';
+import { inheritedEnvironment } from '../config/environment.ts';
+import {
+  AGENT_TIMEOUT_SECONDS,
+  type AgentConfig,
+  type PhaseConfig,
+  SAMPLE_AGENT,
+} from '../config/file/agent-schema.ts';
 import { TasktrailError } from '../errors.ts';
 import { DEFAULT_COMMANDS } from '../webhooks/receive-webhooks.ts';
 
@@ -25,9 +31,6 @@ const SAMPLE_PHASES: readonly PhaseConfig[] = ['frame', 'architect', 'build', 'e
     steps: ['run-agent'],
   }),
 );
-
-/** An hour: longer than any coding task that is still getting somewhere, short enough that a stuck one ends today. */
-const AGENT_TIMEOUT_SECONDS = 3_600;
 
 /** The names after the trigger that start something. */
 export function commandNames(config: Config): readonly string[] {
@@ -125,7 +128,7 @@ function agentNames(config: Config): readonly string[] {
 }
 
 function sampleAgent(): AgentConfig {
-  const script = fileURLToPath(new URL('../agent/sample-agent.js', import.meta.url));
+  const script = fileURLToPath(new URL('../agent/sample/sample-agent.js', import.meta.url));
   // From the sources (in tests) the built sample is run: it is a program of its own.
   const built = existsSync(script) ? script : script.replace(/src([\\/])agent/, 'dist$1agent');
   return {

@@ -226,7 +226,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     // The last heartbeat came up to ten seconds before the kill.
     expect(Date.now() - killedAt).toBeLessThan(60_000);
     await expectClosed(fleet, service, id);
-    expect(service.stderr).toContain(`closed as abandoned, for their silence: ${id}`);
+    expect(service.stderr).toContain(`closed silent tasks as abandoned: ${id}`);
     // Who comes later finds the job, and does it after all.
     await fleet.go();
     await fleet.start('worker');
