@@ -9,9 +9,6 @@ const byPath = new Map(pages.map((page) => [page.path, page]));
 /** Where pages lead outside this repository. They are not fetched; a further one is added here by hand. */
 const EXTERNAL_HOSTS: readonly string[] = [];
 
-/** Generated from the table of settings. */
-const GENERATED = new Set(['docs/settings.md']);
-
 test('the pages are found', () => {
   expect([...byPath.keys()]).toEqual(
     expect.arrayContaining(['README.md', 'collector/README.md', 'docs/rest.md', 'examples/README.md']),
@@ -56,7 +53,7 @@ function isExternal(target: string): boolean {
 function problemOf(from: Page | undefined, target: string): string | undefined {
   const [file = '', anchor] = target.split('#');
   const path = file === '' ? (from?.path ?? '') : normalize(join(dirname(from?.path ?? ''), file));
-  if (!existsSync(join(ROOT, path))) return GENERATED.has(path) ? undefined : 'no such file';
+  if (!existsSync(join(ROOT, path))) return 'no such file';
   if (anchor === undefined) return undefined;
   return byPath.get(path)?.anchors.has(anchor) === true ? undefined : 'no such heading';
 }

@@ -53,7 +53,7 @@ function ask(method: string, path: string, init: RequestInit = {}): Promise<Resp
   return fetch(`${service.url}${path}`, { ...init, method });
 }
 
-test('the page is what the table makes of it: npm run build && node dist/build/write-rest.js', () => {
+test('the page is what the table makes of it: npm run build && node dist/build/write-rest-page.js', () => {
   expect(restPage(page)).toBe(page);
 });
 
