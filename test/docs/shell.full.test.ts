@@ -26,6 +26,11 @@ interface Scene {
 
 /** What must be true after the blocks of a page were pasted, one after the other, into one shell. */
 const OUTCOMES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
+  'README.md': async ({ stdout }) => {
+    expect(stdout).toContain('What does this project do?');
+    expect(stdout).toMatch(/^HTTP\/1.1 202/m);
+    expect(stdout).toMatch(/^working$/m);
+  },
   'docs/webhooks.md': async ({ sandbox, service, stdout }) => {
     expect(stdout.match(/^HTTP\/1.1 202/gm)).toHaveLength(3);
     const deliveries = await until(async () => {

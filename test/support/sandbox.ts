@@ -28,8 +28,8 @@ export interface Sandbox {
 export async function openSandbox(): Promise<Sandbox> {
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-sandbox-'));
   const logDir = join(dir, '.local', 'state', 'tasktrail', 'tasks');
-  const bin = join(dir, '.bin');
-  await mkdir(bin);
+  const [bin, temp] = [join(dir, '.bin'), join(dir, '.tmp')];
+  await Promise.all([bin, temp].map((path) => mkdir(path)));
   const tasktrail = `exec ${process.execPath} ${MAIN}`;
   await writeProgram(join(bin, 'tasktrail'), `${tasktrail} "$@"`);
   await writeProgram(
@@ -45,6 +45,8 @@ export async function openSandbox(): Promise<Sandbox> {
   const env = {
     PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH ?? ''}`,
     HOME: dir,
+    // What a command leaves there goes with the sandbox.
+    TMPDIR: temp,
     LANG: 'C.UTF-8',
     TASK_LOGS_DIR: logDir,
     TASK_LOGS_OTLP_PORT: '0',
