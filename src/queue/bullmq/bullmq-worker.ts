@@ -109,7 +109,7 @@ export class BullmqWorker {
     this.#parts.connection.disconnect();
   }
 
-  /** BullMQ's processor: the errors are those by which it is told what to do with the job. */
+  /** BullMQ's processor. Its errors tell BullMQ to leave the job waiting, or to fail it for good. */
   async #process(stored: StoredJob, token: string): Promise<void> {
     const { WaitingError, UnrecoverableError } = this.#parts.bullmq;
     const take = this.#take(stored, token);
