@@ -212,7 +212,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     const { books } = runArchive(machine, server.endpoint, { clock });
     await clock.pass(10_000);
     expect(books.reasons.get('s3')).toBe(
-      `s3://${BUCKET}: ${WORKFLOW_ID}: there is no JSON: move it away or remove it; 1 workflow document waits`,
+      `s3://${BUCKET}: ${WORKFLOW_ID}: there is text that is not JSON: move or remove it; 1 workflow document waits`,
     );
     expect(await machine.uploaded('other-20251202T150000Z')).toBeDefined();
     expect(await server.get(BUCKET, KEY)).toBe('my notes');

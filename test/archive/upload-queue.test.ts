@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { UploadError } from '../../src/archive/failure.ts';
-import { UploadQueue, type Waiting } from '../../src/archive/upload-queue.ts';
+import { UploadQueue, type PendingUpload } from '../../src/archive/upload-queue.ts';
 
 const OBJECT = new UploadError('object', 'wrong');
 const BUCKET = new UploadError('bucket', 'down');
 
-function nextOf(queue: UploadQueue, now: number): Waiting {
+function nextOf(queue: UploadQueue, now: number): PendingUpload {
   const waiting = queue.next(now);
   if (waiting === undefined) throw new TypeError(`nothing is due at ${now}`);
   return waiting;
@@ -73,12 +73,12 @@ test('what was written is looked at once more, and then done with', () => {
 test('the trouble is the bucket’s while it has one, else that of the document that fails most', () => {
   const queue = new UploadQueue();
   for (const id of ['a', 'b']) queue.add(id, 0);
-  expect(queue.trouble).toBeUndefined();
+  expect(queue.failure).toBeUndefined();
   queue.failed(nextOf(queue, 0), 0, BUCKET);
-  expect(queue.trouble).toEqual({ workflowId: undefined, reason: 'down', failures: 1 });
+  expect(queue.failure).toEqual({ workflowId: undefined, reason: 'down', failures: 1 });
   queue.failed(nextOf(queue, 1000), 1000, OBJECT);
-  expect(queue.trouble).toEqual({ workflowId: 'b', reason: 'wrong', failures: 1 });
+  expect(queue.failure).toEqual({ workflowId: 'b', reason: 'wrong', failures: 1 });
   queue.succeeded(nextOf(queue, 2000), 2000, false);
   queue.succeeded(nextOf(queue, 2000), 2000, false);
-  expect(queue.trouble).toBeUndefined();
+  expect(queue.failure).toBeUndefined();
 });

@@ -119,7 +119,7 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
     };
     const { books } = runArchive(machine, proxy.endpoint, { clock });
     await clock.pass(10_000);
-    expect(books.reasons.get('s3')).toContain('the server accepted the document and stored something else');
+    expect(books.reasons.get('s3')).toContain('the server accepted the document and stored different content');
     expect(await machine.uploaded(WORKFLOW_ID)).toBeUndefined();
     proxy.treat = () => PASS;
     await clock.pass(60_000);
@@ -133,7 +133,7 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
     proxy.treat = ({ method }) => (method === 'PUT' ? { kind: 'answer', status: 200 } : PASS);
     const { books } = runArchive(machine, proxy.endpoint, { clock });
     await clock.pass(10_000);
-    expect(books.reasons.get('s3')).toContain('the server accepted it and does not have it');
+    expect(books.reasons.get('s3')).toContain('the server accepted the document and does not have it');
     expect(await machine.uploaded(WORKFLOW_ID)).toBeUndefined();
   });
 

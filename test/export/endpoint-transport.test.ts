@@ -18,8 +18,8 @@ test('headers, path and content type are as documented for OTLP over HTTP', asyn
   process.env.OTEL_EXPORTER_OTLP_HEADERS = 'x-api-key=abc%20def,x-other=1';
   process.env.OTEL_EXPORTER_OTLP_TRACES_HEADERS = 'x-other=2';
   const transport = new EndpointTransport();
-  expect(await transport.send('logs', BODY)).toEqual({ kind: 'taken', rejected: 0 });
-  expect(await transport.send('traces', BODY)).toEqual({ kind: 'taken', rejected: 0 });
+  expect(await transport.send('logs', BODY)).toEqual({ kind: 'accepted', rejected: 0 });
+  expect(await transport.send('traces', BODY)).toEqual({ kind: 'accepted', rejected: 0 });
   const [logs, traces] = collector.got;
   expect(logs?.url).toBe('/base/v1/logs');
   expect(logs?.headers).toMatchObject({
@@ -54,9 +54,9 @@ test('an endpoint of one signal is taken as it stands', async () => {
 });
 
 test.each([
-  [status(200, {}, 'not json'), { kind: 'taken', rejected: 0 }],
-  [status(202, {}, ''), { kind: 'taken', rejected: 0 }],
-  [status(200, {}, '{"partialSuccess":{"rejectedSpans":3}}'), { kind: 'taken', rejected: 3 }],
+  [status(200, {}, 'not json'), { kind: 'accepted', rejected: 0 }],
+  [status(202, {}, ''), { kind: 'accepted', rejected: 0 }],
+  [status(200, {}, '{"partialSuccess":{"rejectedSpans":3}}'), { kind: 'accepted', rejected: 3 }],
   [status(404), { kind: 'unsupported', status: 404 }],
   [status(413), { kind: 'too_large' }],
   [status(401, {}, 'who?'), { kind: 'refused', status: 401, reason: 'status 401: who?' }],

@@ -224,7 +224,7 @@ test('sending runs with tracing suppressed, whichever context manager comes when
     send: async () => {
       await new Promise((resolve) => setImmediate(resolve));
       seen.push(isTracingSuppressed(context.active()));
-      return { kind: 'taken', rejected: 0 };
+      return { kind: 'accepted', rejected: 0 };
     },
     close: async () => undefined,
   });
