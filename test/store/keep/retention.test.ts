@@ -115,8 +115,8 @@ test('a task of which the end cannot be read stays, and is named', async () => {
   const { items, kept } = await planPrune(optionsOf(dir, ENDED_MS + 900 * DAY_MS));
   expect(items).toEqual([]);
   expect([...kept].sort()).toEqual([
-    expect.stringMatching(/^task strange stays: .*completed_at is no time/),
-    expect.stringMatching(/^task timeless stays: .*completed_at is no time/),
+    expect.stringMatching(/^task strange stays: .*completed_at is not a valid time/),
+    expect.stringMatching(/^task timeless stays: .*completed_at is not a valid time/),
     expect.stringMatching(/^task torn stays: metadata\.json of task torn is damaged/),
   ]);
 });

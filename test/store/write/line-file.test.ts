@@ -173,7 +173,7 @@ test('a line that stands there twice is taken out when the file is settled, whoe
   expect(await file.settle()).toBe(false);
   writeFileSync(path, textOf(line(1), line(1)));
   const again = await LineFile.open(path, eventKey);
-  await again.heal();
+  await again.deduplicate();
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1)));
 });
 

@@ -267,7 +267,7 @@ test('a file that is another workflow`s, as on a disk that ignores case, is refu
   writeFileSync(facts, readFileSync(facts, 'utf8').replaceAll(ID, ID.toUpperCase()));
   const again = openStore(dir);
   const outcome = await again.logs(event(9, 'error'));
-  expect(outcome).toMatchObject({ rejected: 1, reasons: [expect.stringContaining('has its place')] });
+  expect(outcome).toMatchObject({ rejected: 1, reasons: [expect.stringContaining('belongs to workflow')] });
 });
 
 test('clocks that jump back lose nothing, and are said', async () => {
