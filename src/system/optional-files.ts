@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, stat } from 'node:fs/promises';
 import { errnoOf } from '../errors.ts';
 
-/** The path, or a directory on the way to it, does not exist; ELOOP is a symbolic link without a target. */
+/** The path, or a directory on the way to it, does not exist; ELOOP is a cycle of symbolic links. */
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
 
 /** Names in a directory; empty when it does not exist. */

@@ -12,7 +12,7 @@ function clear(): void {
 beforeEach(clear);
 afterEach(clear);
 
-test('headers, path and content type are as documented for OTLP over HTTP', async () => {
+test('headers, path and content type follow OTLP/HTTP', async () => {
   const collector = await startCollector();
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `${collector.url}/base/`;
   process.env.OTEL_EXPORTER_OTLP_HEADERS = 'x-api-key=abc%20def,x-other=1';
@@ -33,7 +33,7 @@ test('headers, path and content type are as documented for OTLP over HTTP', asyn
   await transport.close();
 });
 
-test('gzip is applied when asked for', async () => {
+test('gzip is used when it is configured', async () => {
   const collector = await startCollector();
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
   process.env.OTEL_EXPORTER_OTLP_COMPRESSION = 'gzip';
@@ -42,7 +42,7 @@ test('gzip is applied when asked for', async () => {
   expect(collector.got[0]?.body).toBe(BODY.toString());
 });
 
-test('an endpoint of one signal is taken as it stands', async () => {
+test('the endpoint of one signal is used unchanged', async () => {
   const [collector, other] = [await startCollector(), await startCollector()];
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
   process.env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT = `${other.url}/custom/traces`;
@@ -64,14 +64,14 @@ test.each([
   [status(500), { kind: 'refused', status: 500, reason: 'status 500' }],
   [status(503, { 'retry-after': '7' }), { kind: 'retry', reason: 'status 503', afterMs: 7000 }],
   [status(429), { kind: 'retry', reason: 'status 429' }],
-])('each answer has its meaning, at once and without a second try', async (answer, result) => {
+])('each answer is classified after one request', async (answer, result) => {
   const collector = await startCollector(answer);
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
   expect(await new EndpointTransport().send('traces', BODY)).toEqual(result);
   expect(collector.got).toHaveLength(1);
 });
 
-test('nobody there, no answer in time and a certificate that cannot be trusted all mean later', async () => {
+test('a refused connection, a timeout and an untrusted certificate lead to a retry', async () => {
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `http://127.0.0.1:${await freePort()}`;
   expect((await new EndpointTransport().send('logs', BODY)).kind).toBe('retry');
   const silent = await startCollector(() => undefined);
@@ -85,7 +85,7 @@ test('nobody there, no answer in time and a certificate that cannot be trusted a
   expect((await new EndpointTransport().send('logs', BODY)).kind).toBe('retry');
 });
 
-test('Retry-After is seconds or a date', () => {
+test('Retry-After is read as seconds or as a date', () => {
   const now = Date.parse('2026-01-01T00:00:00Z');
   expect(readRetryAfter('120', now)).toBe(120_000);
   expect(readRetryAfter('Thu, 01 Jan 2026 00:00:30 GMT', now)).toBe(30_000);
