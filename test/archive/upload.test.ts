@@ -150,11 +150,10 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
 
   test('never answers: close does not wait for it', async () => {
     proxy.treat = () => ({ kind: 'silence' });
-    const { archive } = runArchive(machine, proxy.endpoint);
+    const { archive } = runArchive(machine, proxy.endpoint, { idleTimeoutMs: 600_000 });
     await eventually(() => expect(proxy.seen).toHaveLength(1));
-    const before = Date.now();
+    // A close that waited for the answer would run into the timeout of the test.
     await archive.close(50);
-    expect(Date.now() - before).toBeLessThan(5_000);
     expect(await machine.outbox.pending()).toEqual([WORKFLOW_ID]);
   });
 

@@ -11,7 +11,6 @@ export interface Got {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  readonly atMs: number;
 }
 
 export interface Collector {
@@ -45,7 +44,7 @@ export async function startCollector(answer: Answer = ok, port = 0): Promise<Col
     req.on('end', async () => {
       const raw = Buffer.concat(chunks);
       const body = (req.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw).toString('utf8');
-      const one = { url: req.url ?? '', headers: req.headers, body, atMs: Date.now() };
+      const one = { url: req.url ?? '', headers: req.headers, body };
       got.push(one);
       await answer(one, res, got.length);
     });

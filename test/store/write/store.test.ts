@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ReceivedLog } from '../../../src/model/otlp.ts';
+import { countReads } from '../../support/count-reads.ts';
 import { documentOf, filesIn, linesOf, newStore, openStore, tempDir } from '../../support/log-dir.ts';
 import { eventId, log, outputLog } from '../../support/records.ts';
 
@@ -257,6 +258,21 @@ test('concurrent ingests for one task store each record once', async () => {
   const ids = linesOf(dir, 'task-1', OUTPUT).map((line) => line.event_id);
   expect(ids).toHaveLength(50);
   expect(new Set(ids).size).toBe(50);
+});
+
+test('later batches of an open task read nothing from its files, and another store reads them once', async () => {
+  const first = await newStore();
+  await first.logs(...Array.from({ length: 5_000 }, (_, index) => outputLog(index)));
+  const reads = await countReads();
+  for (let batch = 0; batch < 10; batch += 1) {
+    await first.logs(...Array.from({ length: 50 }, (_, index) => outputLog(5_000 + batch * 50 + index)));
+    await first.pass(1);
+  }
+  expect(reads).toEqual({ calls: 0, bytes: 0 });
+  const second = openStore(first.dir);
+  await second.logs(outputLog(0));
+  const { size } = statSync(join(first.dir, 'task-1', OUTPUT));
+  expect(reads.bytes).toBe(size);
 });
 
 test('10,000 records of 50 tasks in concurrent batches with duplicates are stored exactly once', async () => {
