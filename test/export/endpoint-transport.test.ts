@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EndpointTransport } from '../../src/export/endpoint-transport.ts';
-import { readRetryAfter } from '../../src/export/post.ts';
 import { freePort } from '../support/free-port.ts';
 import { startCollector, status } from './fixture.ts';
 
@@ -83,13 +82,4 @@ test('a refused connection, a timeout and an untrusted certificate lead to a ret
   });
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = silent.url.replace('http:', 'https:');
   expect((await new EndpointTransport().send('logs', BODY)).kind).toBe('retry');
-});
-
-test('Retry-After is read as seconds or as a date', () => {
-  const now = Date.parse('2026-01-01T00:00:00Z');
-  expect(readRetryAfter('120', now)).toBe(120_000);
-  expect(readRetryAfter('Thu, 01 Jan 2026 00:00:30 GMT', now)).toBe(30_000);
-  expect(readRetryAfter('Wed, 31 Dec 2025 00:00:00 GMT', now)).toBe(0);
-  expect(readRetryAfter('soon', now)).toBeUndefined();
-  expect(readRetryAfter(undefined, now)).toBeUndefined();
 });
