@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { endOfTask, endOfWorkflow, filesByWorkflow } from '../../../src/store/keep/expiry.ts';
 import { tempDir } from '../../support/log-dir.ts';
-import { documentOf, fact, wholeRun, writeWorkflow } from '../../support/workflow-files.ts';
+import { documentOf, fact, foldOf, wholeRun, writeWorkflow } from '../../support/workflow-files.ts';
 
 const END = '2026-01-02T03:04:05.000Z';
 
@@ -42,16 +42,25 @@ test('a workflow ends with its document when that has all events and is old enou
   expect(await endOfWorkflow({ month, id: ID }, Date.parse(ENDED_AT))).toBeUndefined();
 });
 
-test('a workflow with a newer event, a running attempt or an outdated document does not end', async () => {
-  const late = fact(ID, 59, { event_type: 'decision_point' });
+test('a workflow with a newer event or a running attempt does not end, with or without it in the document', async () => {
+  const late = fact(ID, 90, { event_type: 'decision_point' });
   const restart = fact(ID, 30, { event_type: 'workflow_start', attempt: 2 });
   for (const facts of [
     [...FACTS, late],
     [...FACTS, restart],
   ]) {
-    const month = writeWorkflow(await tempDir(), ID, { facts, document: documentOf(ID, FACTS) });
-    expect(await endOfWorkflow({ month, id: ID }, LATER)).toBeUndefined();
+    const document = documentOf(ID, FACTS);
+    for (const events of [document.events, foldOf(ID, facts).envelopes]) {
+      const month = writeWorkflow(await tempDir(), ID, { facts, document: { ...document, events } });
+      expect(await endOfWorkflow({ month, id: ID }, LATER)).toBeUndefined();
+    }
   }
+});
+
+test('a workflow does not end before its document has all events', async () => {
+  const facts = [...FACTS, fact(ID, 59, { event_type: 'decision_point' })];
+  const month = writeWorkflow(await tempDir(), ID, { facts, document: documentOf(ID, FACTS) });
+  expect(await endOfWorkflow({ month, id: ID }, LATER)).toBeUndefined();
 });
 
 test('a damaged document is an error that names the workflow', async () => {

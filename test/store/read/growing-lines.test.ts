@@ -55,6 +55,16 @@ test('a torn line that was cut and written again is returned once', async () => 
   expect(await next()).toEqual([2, 3]);
 });
 
+test('a file that was truncated before a returned line is read again', async () => {
+  const { path, next } = await follow();
+  writeFileSync(path, line(1) + line(2));
+  expect(await next()).toEqual([1, 2]);
+  truncateSync(path, line(1).length);
+  expect(await next()).toEqual([]);
+  appendFileSync(path, line(3));
+  expect(await next()).toEqual([3]);
+});
+
 test('after the file was sorted and replaced, only new lines are returned', async () => {
   const { dir, path, next } = await follow();
   writeFileSync(path, line(2) + line(1));
