@@ -8,20 +8,21 @@ import { Journal } from '../journal/journal.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { findHolder } from '../store/lock.ts';
 import { createSenders, HOLDER } from '../trail/destinations.ts';
+import { StopSignals } from './stop-signals.ts';
 
 const TIMEOUT_S = 10;
 
-/** Where nothing has moved for so long, nothing will before the deadline: an endpoint that is away stays away. */
+/** Milliseconds without progress after which sending ends before its deadline: the endpoint is away. */
 const STALL_MS = 2_000;
 
-/** How often it is looked whether everything is sent, and whether others have left more. */
+/** Milliseconds between two checks for unsent records, and for journals of processes that have died meanwhile. */
 const POLL_MS = 10;
 
-/** After the last look: a request in flight may still be answered. */
+/** Milliseconds that a request in flight gets at the end. */
 const STOP_MS = 500;
 
-/** What this process carries on, although others recorded it. */
-interface Carriage {
+/** Records of other processes on their way to the destinations. */
+interface Sending {
   readonly config: Config;
   readonly books: Books;
   readonly journal: Journal;
@@ -29,8 +30,8 @@ interface Carriage {
 }
 
 /**
- * Sends what dead processes and `emit` left in the journal, to those destinations that are in reach. Gives the exit code:
- * 0 when all is delivered, 1 when records still wait.
+ * Sends the records that dead processes and `emit` left in the journal to the destinations that are in reach. Returns the
+ * exit code: 0 when all are delivered, 1 when some still wait.
  */
 export async function send(
   flags: Readonly<Record<string, string | undefined>>,
@@ -42,14 +43,13 @@ export async function send(
   const directory = journalDir(config.logDir);
   const journal = new Journal({ directory, destinations: destinationsOf(config), books });
   const senders = createSenders(config, journal, books);
-  const stopped = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
-  // The timers and sockets of senders keep no process alive; while this sends, something must.
+  const signals = new StopSignals();
+  // The timers and sockets of the senders are unreferenced, so this timer keeps the process alive meanwhile.
   const alive = setInterval(() => {}, STALL_MS);
   try {
     await journal.claimOrphans();
     for (const sender of senders) sender.start();
-    await carry({ config, books, journal, senders }, until, stopped.signal);
+    await sendAll({ config, books, journal, senders }, until, signals.signal);
     await Promise.all(senders.map((sender) => sender.stop(STOP_MS)));
     const waiting = await countWaiting(journal);
     await journal.close();
@@ -58,11 +58,12 @@ export async function send(
     if (refusal !== undefined) process.stderr.write(`tasktrail: TASK_LOGS_DIR: ${refusal}\n`);
     return waiting.size === 0 && refusal === undefined ? 0 : 1;
   } finally {
+    signals.close();
     clearInterval(alive);
   }
 }
 
-/** Records of each destination that does not have them all. */
+/** How many records still wait, by destination; a destination without any is left out. */
 async function countWaiting(journal: Journal): Promise<ReadonlyMap<string, number>> {
   const waiting = new Map<string, number>();
   for (const destination of journal.destinations) {
@@ -72,17 +73,17 @@ async function countWaiting(journal: Journal): Promise<ReadonlyMap<string, numbe
   return waiting;
 }
 
-/** Resolves when nothing is left, when nothing moves any more, at the deadline, and at a signal. */
-async function carry(carriage: Carriage, until: number, signal: AbortSignal): Promise<void> {
-  const { books, journal, senders } = carriage;
+/** Resolves when nothing is left, when nothing has moved for `STALL_MS`, at the deadline, and at a signal. */
+async function sendAll(sending: Sending, until: number, signal: AbortSignal): Promise<void> {
+  const { books, journal, senders } = sending;
   let moved = movedRecords(books);
   let movedAt = Date.now();
   while (Date.now() < until && !signal.aborted) {
     const drained = await Promise.all(senders.map((sender) => sender.drain(0)));
     const busy = senders.filter((_, index) => !drained[index]);
-    // Asked only now: what came while the last was on its way is sent as well.
+    // After the drain: records that another process left during it are sent as well.
     const claimed = await journal.claimOrphans();
-    if (claimed === 0 && (busy.length === 0 || (await isOutOfReach(busy, carriage)))) return;
+    if (claimed === 0 && (busy.length === 0 || (await isOutOfReach(busy, sending)))) return;
     const count = movedRecords(books) + claimed;
     if (count !== moved) movedAt = Date.now();
     else if (Date.now() - movedAt > STALL_MS) return;
@@ -91,8 +92,8 @@ async function carry(carriage: Carriage, until: number, signal: AbortSignal): Pr
   }
 }
 
-/** Whether only a holder is waited for that is not there: it looks into the journal by itself when it comes. */
-async function isOutOfReach(busy: readonly Sender[], { config }: Carriage): Promise<boolean> {
+/** Whether records wait only for a holder that does not run. It reads the journal itself when it starts. */
+async function isOutOfReach(busy: readonly Sender[], { config }: Sending): Promise<boolean> {
   if (busy.some(({ destination }) => destination !== HOLDER)) return false;
   return (await findHolder(config.logDir)) === undefined;
 }

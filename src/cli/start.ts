@@ -1,58 +1,76 @@
 import { type Config, loadConfig } from '../config/config.ts';
 import { SAMPLE_AGENT } from '../config/file/agent-schema.ts';
 import { isLoopback } from '../config/values/loopback.ts';
+import { TasktrailError } from '../errors.ts';
 import { agentProblems, programOf, usesSampleAgent } from '../service/commands.ts';
 import { type Role, type Service, startService } from '../service/start.ts';
+import { findHolder, type LockRecord } from '../store/lock.ts';
 import { destinationsOf, HOLDER } from '../trail/destinations.ts';
+import { StopSignals } from './stop-signals.ts';
 import { readVersion } from './version.ts';
 
-/** A start takes well below a second; one that goes on for so long after a signal hangs. */
+/** How long a start may still take after a signal. It takes well below a second: a longer one hangs. */
 const START_GRACE_MS = 3_000;
 
-/** Runs the service, or one of its roles, until SIGINT or SIGTERM. A second signal ends it at once. */
+/**
+ * Runs the service, or one of its roles, until SIGINT, SIGTERM or SIGHUP, and exits with 0. Throws what `startService`
+ * throws; for `ERR_DIRECTORY_HELD` the message names the process that holds the directory.
+ */
 export async function start(
   flags: Readonly<Record<string, string | undefined>>,
   configFile: string | undefined,
   role: Role = 'all',
 ): Promise<void> {
   const config = loadConfig({ flags, ...(configFile !== undefined && { configFile }) });
-  const stopped = nextSignal();
-  // Whoever read what we print may be gone (EPIPE, EIO): no reason for the service to end.
+  // Before anything is started, so that a signal during the start ends it cleanly as well.
+  const signals = new StopSignals();
+  // The reader of the output may be gone (EPIPE, EIO). The service goes on without it.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   let isStarted = false;
+  const stopped = signals.first();
   void stopped.then((signal) => setTimeout(() => isStarted || giveUp(signal), START_GRACE_MS).unref());
-  const service = await startService(config, {
-    role,
-    log: (line) => process.stderr.write(`tasktrail: ${line}\n`),
-  });
+  const service = await startUnheld(config, role);
   isStarted = true;
   process.stdout.write(describeService(service));
   void service.requeued.then((count) => {
     if (count > 0) process.stdout.write(`${count} unfinished task(s) of an earlier run are queued again\n`);
   });
-  const signal = await stopped;
-  process.stdout.write(`\n${signal}: stopping (once more to end at once)\n`);
-  process.once('SIGINT', () => process.exit(130));
-  process.once('SIGTERM', () => process.exit(143));
+  process.stdout.write(`\n${await stopped}: stopping (a signal after two seconds ends it at once)\n`);
   await service.stop();
   process.stdout.write(describeEnd(service));
   process.exit(0);
 }
 
-/** A disk that hangs must not keep the start from being interrupted; what is half started is recovered by the next. */
-function giveUp(signal: NodeJS.Signals): void {
-  process.stderr.write(`tasktrail: ${signal} during a start that does not get on; nothing was begun\n`);
-  process.exit(1);
+async function startUnheld(config: Config, role: Role): Promise<Service> {
+  try {
+    return await startService(config, { role, log: (line) => process.stderr.write(`tasktrail: ${line}\n`) });
+  } catch (error) {
+    if (!(error instanceof TasktrailError) || error.code !== 'ERR_DIRECTORY_HELD') throw error;
+    throw alreadyRunning(config.logDir, await findHolder(config.logDir).catch(() => undefined), error);
+  }
 }
 
-/** Asked for before anything is started, so that a signal during the start ends cleanly as well. */
-function nextSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
-    // The terminal was closed.
-    process.once('SIGHUP', resolve);
-  });
+/** Without a holder (it has ended since, or its lock cannot be read) the message of the error stays. */
+function alreadyRunning(
+  logDir: string,
+  holder: LockRecord | undefined,
+  cause: TasktrailError,
+): TasktrailError {
+  const address = holder?.otlp_url == null ? '' : `, OTLP at ${holder.otlp_url}`;
+  const found =
+    holder === undefined
+      ? cause.message
+      : `already running (pid ${holder.pid} on ${holder.host}${address}), with the log directory ${logDir}`;
+  const advice = 'stop it, or use another directory: --dir <directory> (TASK_LOGS_DIR)';
+  return new TasktrailError(cause.code, `${found}\n${advice}`, { cause });
+}
+
+/** A hanging disk must not keep the process from ending. The next start recovers a start that was cut off. */
+function giveUp(signal: NodeJS.Signals): void {
+  process.stderr.write(
+    `tasktrail: ${signal} during the start, which has not finished ${START_GRACE_MS / 1_000} s later: ended. No task was started\n`,
+  );
+  process.exit(1);
 }
 
 export function describeService({ config, role, trail, url }: Service): string {
@@ -84,11 +102,11 @@ function storeNote(config: Config): string {
   return config.enabled ? config.logDir : 'nothing';
 }
 
-/** Where a worker's records go: the files are written by the process that holds the log directory. */
+/** Where the records of a worker go. The process that holds the log directory writes the files. */
 function destinationNote(config: Config): string {
   if (!config.enabled) return 'nothing';
   const names = destinationsOf(config).map((destination) =>
-    destination === HOLDER ? `whoever holds ${config.logDir}` : destination,
+    destination === HOLDER ? `the process that holds ${config.logDir}` : destination,
   );
   return names.join(' and ');
 }
@@ -96,7 +114,7 @@ function destinationNote(config: Config): string {
 function endpointNote(endpoint: string, own: string | undefined): string {
   const url = new URL(endpoint);
   const isOwn = own !== undefined && isLoopback(url.hostname) && url.port === new URL(own).port;
-  return isOwn ? `${endpoint}, which is itself: set TASK_LOGS_OTLP_PORT to another port` : endpoint;
+  return isOwn ? `${endpoint}, its own receiver: set TASK_LOGS_OTLP_PORT to another port` : endpoint;
 }
 
 function webhookNames(config: Config): readonly string[] {
@@ -121,14 +139,14 @@ function agentNote(config: Config): string {
     .join(', ');
 }
 
-/** What does not work as the service is set up, and what would switch it on. */
+/** Parts of the service that are off, and the setting that switches each on. */
 function offNotes(config: Config, role: Role): readonly string[] {
   const notes: string[] = [];
   if (!config.enabled) notes.push('recording: TASK_LOGS_ENABLED is false');
   if (config.enabled && !config.store && role !== 'worker')
     notes.push(
       config.otlpEndpoint === undefined
-        ? 'the store: TASK_LOGS_STORE is false; records wait in the log directory until somebody holds it, or OTEL_EXPORTER_OTLP_ENDPOINT is set'
+        ? 'the store: TASK_LOGS_STORE is false; records wait in the log directory until another process holds it, or OTEL_EXPORTER_OTLP_ENDPOINT is set'
         : 'the store: TASK_LOGS_STORE is false, records are only sent',
     );
   if (role !== 'worker') notes.push(...webhookNotes(config));
@@ -150,7 +168,7 @@ function webhookNotes(config: Config): readonly string[] {
   return notes;
 }
 
-/** What became of the records of this run; a place that is away gets the rest with the next start. */
+/** How many records were made, stored, sent and dropped. Records that wait are sent by the next start. */
 export function describeEnd({ config, trail }: Pick<Service, 'config' | 'trail'>): string {
   if (!config.enabled) return 'stopped. Nothing was recorded: TASK_LOGS_ENABLED is false\n';
   const { recorded, dropped } = trail.books.snapshot();

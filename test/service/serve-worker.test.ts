@@ -74,7 +74,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     expect(service.stdout).not.toContain('agent  ');
     for (const { stdout } of workers) {
       expect(stdout).toContain(', worker\n');
-      expect(stdout).toContain(`sends to   whoever holds ${fleet.logDir}`);
+      expect(stdout).toContain(`sends to   the process that holds ${fleet.logDir}`);
       expect(stdout).not.toContain('POST ');
     }
     const ids: string[] = [];

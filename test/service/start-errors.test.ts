@@ -97,16 +97,6 @@ test.runIf(process.getuid?.() === 0)('a log directory of somebody else is refuse
   expect(await readdir(logDir)).toEqual([]);
 });
 
-test('a directory that another process holds is refused with its pid and address', async () => {
-  const holder = await ServiceProcess.start({ cwd });
-  const { stderr } = await failToStart({});
-  expect(stderr).toContain('TASK_LOGS_DIR: ');
-  expect(stderr).toContain(`process ${holder.child.pid} `);
-  expect(stderr).toContain(holder.otlpUrl);
-  expect((await fetch(`${holder.url}/readyz`)).status).toBe(200);
-  expect((await holder.stop()).code).toBe(0);
-});
-
 test('settings that cannot be read are all listed, with exit code 2', async () => {
   await writeFile(join(cwd, 'tasktrail.config.json'), '{"colour": "red"}');
   const { code, stderr } = await failToStart({ PORT: 'x', TASK_LOGS_ENABLED: 'maybe', HOST: '0.0.0.0' });

@@ -144,21 +144,6 @@ test('an agent that ignores SIGTERM, and its children, do not survive a clean st
   expect(await readdir(join(logDir, '_agent'))).toEqual([]);
 });
 
-test('a second signal ends it at once, and nothing that was recorded is lost', async () => {
-  await useWaitingAgent("trap '' TERM;");
-  const service = await start();
-  const id = await service.sendComment('@agent review');
-  await untilBegun(id);
-  service.child.kill('SIGINT');
-  await until(() => (service.stdout.includes('SIGINT: stopping') ? true : undefined), 'the first signal');
-  const before = performance.now();
-  expect((await service.stop('SIGINT')).code).toBe(130);
-  expect(performance.now() - before).toBeLessThan(2_000);
-  await writeFile(join(cwd, 'go'), '');
-  await start();
-  expect(await resultOf(logDir, id)).toMatchObject({ success: true });
-});
-
 test('a webhook that is being answered when the service is stopped is answered', async () => {
   let release = (): void => {};
   const asked = new Promise<void>((resolve) => {
