@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { applyEnvFile } from '../config/environment.ts';
 import { SETTINGS } from '../config/settings.ts';
+import { TASK_STATUSES } from '../model/documents.ts';
 import { reportError } from './exit-code.ts';
 import type { LogsFlags } from './logs.ts';
 import type { RunFlags } from './run/run.ts';
@@ -9,7 +10,6 @@ import { readVersion } from './version.ts';
 import type { StartFlags } from './workflow/commands.ts';
 import type { WorkflowFlags } from './workflow/session.ts';
 
-/** Flags that name a setting, by the setting. */
 interface Flags {
   readonly port?: string;
   readonly host?: string;
@@ -19,62 +19,106 @@ interface Flags {
   readonly json?: boolean;
 }
 
-/** Runs the command that the words name, and gives its exit code. */
+interface ArtifactFlags extends WorkflowFlags {
+  readonly metadata?: string;
+  readonly url?: string;
+}
+
+/** Runs the command that the arguments name, and returns its exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
   applyEnvFile();
   let exitCode = 0;
-  const program = new Command('tasktrail')
-    .description('Observability for tasks that agents run.')
-    .version(readVersion())
-    // The words of `run`'s command are that command's own.
-    .enablePositionalOptions()
-    // Words that no command understands are the caller's to mend.
-    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2));
   const ends = (code: number): void => {
     exitCode = code;
   };
+  const program = new Command('tasktrail')
+    .description('Observability for tasks that agents run.')
+    .version(readVersion())
+    // Options behind the command of `run` belong to that command.
+    .enablePositionalOptions()
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'tasktrail: ')) })
+    // Names alone: a command's own help has its arguments.
+    .configureHelp({ subcommandTerm: (command) => command.name() });
   addService(program, ends);
   addTasks(program, ends);
   addRecords(program, argv, ends);
-  addWorkflow(
-    program.command('workflow').description('records a workflow step by step, and keeps its ids'),
-    ends,
-  );
-  pointToHelp(program, 'tasktrail');
+  addWorkflow(program.command('workflow'), ends);
+  program.commandsGroup('Help:').helpCommand(true);
+  pointToHelp(program);
+  let running = program;
+  program.hook('preAction', (_, command) => {
+    running = command;
+  });
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
-    return reportError(error);
+    return reportError(error, helpOf(running));
   }
   return exitCode;
 }
 
 type Ends = (code: number) => void;
 
+/** `step <name> [command...]`. */
+function termOf(command: Command): string {
+  const names = command.registeredArguments.map((argument) => {
+    const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
+    return argument.required ? `<${name}>` : `[${name}]`;
+  });
+  return [command.name(), ...names].join(' ');
+}
+
+/** `tasktrail workflow step --help`. */
+function helpOf(command: Command): string {
+  const names = [];
+  for (let at: Command | null = command; at !== null; at = at.parent) names.unshift(at.name());
+  return `${names.join(' ')} --help`;
+}
+
+/** An error in a command's arguments names the help of that command. */
+function pointToHelp(command: Command): void {
+  command.showHelpAfterError(`(see ${helpOf(command)})`);
+  for (const sub of command.commands) pointToHelp(sub);
+}
+
+function examples(command: Command, ...lines: readonly string[]): Command {
+  return command.addHelpText(
+    'after',
+    `\nExamples:\n${lines.map((line) => `  ${line}\n`).join('')}`.trimEnd(),
+  );
+}
+
 function addService(program: Command, ends: Ends): void {
-  withSettings(program.command('start'))
-    .description('the service: webhooks, queue, agents, REST API and OTLP receiver in one')
+  program.commandsGroup('Service:');
+  const start = withSettings(program.command('start'))
+    .description('run the service: webhooks, queue, agents, REST, OTLP receiver')
     .action(async (flags: Flags) => (await import('./start.ts')).start(settingsOf(flags), flags.config));
+  examples(
+    start,
+    'tasktrail start',
+    "TASK_LOGS_AGENT_COMMAND='claude -p --output-format stream-json --verbose' tasktrail start",
+    'tasktrail start --port 8080 --dir /var/lib/tasktrail',
+  );
   withSettings(program.command('serve'))
-    .description('the service without the work: its tasks wait in the Redis at REDIS_URL for workers')
+    .description('run the service without agents: its tasks wait in Redis')
     .action(async (flags: Flags) =>
       (await import('./start.ts')).start(settingsOf(flags), flags.config, 'serve'),
     );
-  withDirectory(program.command('worker'))
-    .description('takes tasks from the Redis at REDIS_URL and runs their agents')
-    .option('--config <file>', 'the configuration file (tasktrail.config.json)')
+  withConfigFile(withDirectory(program.command('worker')))
+    .description('take tasks from Redis (REDIS_URL) and run their agents')
     .action(async (flags: Flags) =>
       (await import('./start.ts')).start(settingsOf(flags), flags.config, 'worker'),
     );
   program
     .command('demo')
-    .description('one real GitHub webhook through the whole service, with a sample agent')
+    .description('send one GitHub webhook through the service to a sample agent')
     .option('--keep-running', 'leave the service running afterwards, until Ctrl-C')
     .action(async (options: { keepRunning?: boolean }) =>
-      ends(await (await import('./demo.ts')).demo(options.keepRunning === true)),
+      ends(await (await import('./demo/demo.ts')).demo(options.keepRunning === true)),
     );
   withSettings(program.command('config'))
-    .description('the settings in force, and where each comes from')
+    .description('show the settings in force, and where each comes from')
     .option('--json', 'print JSON')
     .action(async (flags: Flags) =>
       (await import('./config.ts')).printConfig(settingsOf(flags), {
@@ -83,7 +127,7 @@ function addService(program: Command, ends: Ends): void {
       }),
     );
   withSettings(program.command('doctor'))
-    .description('what is wrong with the setup (ports, disk, endpoint, Redis, S3, ...), and what to do')
+    .description('check the setup (ports, disk, Redis, ...) and say what to do')
     .option('--json', 'print JSON')
     .action(async (flags: Flags) =>
       ends(
@@ -92,181 +136,184 @@ function addService(program: Command, ends: Ends): void {
         }),
       ),
     );
-  withDirectory(program.command('prune'))
-    .description('removes what is older than its retention')
-    .option('--dry-run', 'only list what would go')
+  const prune = withConfigFile(withDirectory(program.command('prune')))
+    .description('remove tasks and workflows that are past their retention')
+    .option('--dry-run', 'only list what would be removed')
     .option('--json', 'print JSON')
-    .option('--config <file>', 'the configuration file (tasktrail.config.json)')
     .action(async (flags: Flags & { dryRun?: boolean }) => {
       const options = { dryRun: flags.dryRun === true, json: flags.json === true };
       ends(await (await import('./prune.ts')).prune(settingsOf(flags), flags.config, options));
     });
+  examples(prune, 'tasktrail prune --dry-run', 'TASK_LOGS_RETENTION_DAYS=7 tasktrail prune');
 }
 
 function addTasks(program: Command, ends: Ends): void {
-  withDirectory(program.command('run [command...]'))
+  program.commandsGroup('Tasks:');
+  addRun(program, ends);
+  const tasks = withDirectory(program.command('tasks'))
+    .description('list tasks, newest first')
+    .option('--status <status>', TASK_STATUSES.join(', '))
+    .option('--source <source>', 'where they came from: webhook, api, cli')
+    .option('--provider <provider>', 'github, jira, slack, ...')
+    .option('--agent <name>', 'the agent that they are assigned to')
+    .option('--since <time>', 'created at or after: 2h, 3d, or ISO 8601')
+    .option('--until <time>', 'created before: 2h, 3d, or ISO 8601')
+    .option('--limit <number>', 'how many at most (default: 20)')
+    .option('--all', 'no limit')
+    .option('--json', 'one JSON object per line, with the result')
+    .action(async (flags: TasksFlags) => ends(await (await import('./tasks.ts')).printTasks(flags)));
+  examples(tasks, 'tasktrail tasks --status failed --since 1d', 'tasktrail tasks --json | jq .task_id');
+  const logs = withDirectory(program.command('logs [task_id]'))
+    .description("print a task's stages, output and result")
+    .option('-f, --follow', 'print new lines as they come, until the task is over')
+    .option('--type <types>', 'only these: stage,output,tool_call,error,final, ...')
+    .option('--json', 'print the lines as they are stored')
+    .action(async (taskId: string | undefined, flags: LogsFlags) =>
+      ends(await (await import('./logs.ts')).printLogs(taskId, flags)),
+    );
+  examples(
+    logs,
+    'tasktrail logs                   the newest task',
+    'tasktrail logs -f 01kdy0         the task whose id begins like this',
+    'tasktrail logs --type tool_call,error',
+  );
+}
+
+function addRun(program: Command, ends: Ends): void {
+  const run = withDirectory(program.command('run [command...]'))
     .usage('[options] -- <command...>')
-    .description('runs an agent as a task: its output stays on the terminal, its exit code is passed on')
-    .option(
-      '--message <text>',
-      'what it is asked: its standard input, and {message} in the command (what is piped in)',
-    )
+    .description('run an agent as a task; its output and exit code are passed on')
+    .option('--message <text>', "the agent's input, also {message} (default: piped input)")
     .option(
       '--dialect <name>',
-      'how its output is read (by the command: claude, codex, gemini, opencode, text)',
+      'output format (default: by the command): claude, codex, gemini, opencode, text',
     )
-    .option('--name <agent>', "the agent's name in the records (its program's)")
-    .option('--cwd <directory>', 'where it runs')
-    .option('--timeout <seconds>', 'ends it after that long; the exit code is 124 then')
-    .option('--telemetry', 'switches on its own telemetry, which lands in the same task')
-    .option('--source <name>', 'where the task comes from (cli)')
-    .option('--config <file>', 'the configuration file (tasktrail.config.json)')
-    .option('--verbose', 'say at the end what was recorded, also without a terminal')
+    .option('--name <agent>', "the agent's name in the records (default: its program's)")
+    .option('--cwd <directory>', 'the working directory')
+    .option('--timeout <seconds>', 'end the agent after this time, with exit code 124')
+    .option('--telemetry', "switch on the agent's own telemetry, as part of the task")
+    .option('--source <name>', 'where the task comes from (default: cli)')
+    .option('--verbose', 'print a summary at the end, also without a terminal')
     .passThroughOptions()
     .action(async (command: string[], flags: RunFlags) =>
       ends(await (await import('./run/run.ts')).run(command, flags)),
     );
-  withDirectory(program.command('tasks'))
-    .description('lists tasks, newest first')
-    .option('--status <status>', 'queued, running, waiting_input, completed, failed, cancelled or abandoned')
-    .option('--source <source>', 'where they came from: webhook, api, cli')
-    .option('--provider <provider>', 'github, jira, slack, ...')
-    .option('--agent <name>', 'who worked on them')
-    .option('--since <time>', 'created at or after: 2h, 3d, or ISO 8601')
-    .option('--until <time>', 'created before it')
-    .option('--limit <number>', 'how many at most (20)')
-    .option('--all', 'all of them')
-    .option('--json', 'one JSON object a line: metadata, success, error, metrics')
-    .action(async (flags: TasksFlags) => ends(await (await import('./tasks.ts')).printTasks(flags)));
-  withDirectory(program.command('logs [task_id]'))
-    .description("prints a task's stages, output and result; the newest task's without an id")
-    .option('-f, --follow', 'go on until the task is over')
-    .option(
-      '--type <types>',
-      'only these: stage, output, tool_call, error, final, ... with commas between them',
-    )
-    .option('--json', 'the lines as they are stored')
-    .action(async (taskId: string | undefined, flags: LogsFlags) =>
-      ends(await (await import('./logs.ts')).printLogs(taskId, flags)),
-    );
-}
-
-/** What is wrong with a command's words is explained by its own help. */
-function pointToHelp(command: Command, words: string): void {
-  command.showHelpAfterError(`(see ${words} --help)`);
-  for (const sub of command.commands) pointToHelp(sub, `${words} ${sub.name()}`);
+  examples(
+    withConfigFile(run),
+    'tasktrail run -- echo hello',
+    "tasktrail run --message 'fix the failing test' -- claude -p --output-format stream-json --verbose",
+    'git diff | tasktrail run --timeout 600 -- codex exec --json -',
+  );
 }
 
 function addRecords(program: Command, argv: readonly string[], ends: Ends): void {
-  // Here for the list of commands and for `help emit`: `main.ts` runs it before any of this is loaded.
+  program.commandsGroup('Records and workflows:');
+  // For the list of commands and for `help emit`: `main.ts` runs `emit` without loading this file.
   program
     .command('emit <event_type> <workflow_id> [payload]')
-    .description('records one workflow event and prints it (its options: tasktrail emit --help)')
+    .description('record one workflow event and print it')
     .allowUnknownOption()
     .helpOption(false)
     .action(async () => ends(await (await import('./emit.ts')).emit(argv.slice(3))));
   withDirectory(program.command('send'))
-    .description('sends what emit and ended processes left in the journal')
-    .option('--timeout <seconds>', 'how long at most (10)')
+    .description('send the records that wait in the journal')
+    .option('--timeout <seconds>', 'how long at most (default: 10)')
     .action(async (flags: Flags & { timeout?: string }) =>
       ends(await (await import('./send.ts')).send(settingsOf(flags), flags.timeout)),
     );
 }
 
 function addWorkflow(workflow: Command, ends: Ends): void {
+  workflow.description('record a workflow step by step').configureHelp({ subcommandTerm: termOf });
   const load = async (): Promise<typeof import('./workflow/commands.ts')> => import('./workflow/commands.ts');
   withDirectory(workflow.command('start'))
-    .description('starts a workflow and prints its id; with the id of an earlier one, goes on with that')
-    .option('--name <name>', 'what kind of workflow it is')
+    .description('start or resume a workflow, and print its id')
+    .option('--name <name>', 'the kind of workflow')
     .option('--work-item <id>', 'the issue or ticket that it works on')
-    .option('--id <workflow_id>', 'an id of your own')
-    .option('--branch <branch>')
-    .option('--autonomy <level>')
-    .option('--phases <names>', 'the phases that are planned: a,b,c')
+    .option('--id <workflow_id>', 'an id of your own, or of an earlier workflow to resume')
+    .option('--branch <branch>', 'the branch that it works on')
+    .option('--autonomy <level>', 'how much it may do without asking')
+    .option('--phases <names>', 'the planned phases: a,b,c')
     .option('--task <id>', 'the task that it belongs to (TASK_LOGS_TASK_ID)')
     .action(async (flags: StartFlags) => ends(await (await load()).startWorkflow(flags)));
   withWorkflow(workflow.command('phase <name>'))
-    .description('ends the open phase and its steps, and begins one')
-    .option('--steps <names>', 'the steps that are planned: a,b,c')
+    .description('end the open phase and its steps, begin this one')
+    .option('--steps <names>', 'the planned steps: a,b,c')
     .action(async (name: string, flags: WorkflowFlags & { steps?: string }) =>
       ends(await (await load()).beginPhase(name, flags)),
     );
-  withWorkflow(workflow.command('step <name> [command...]'))
-    .description(
-      'ends the open step, and begins one; with "-- command", runs it and ends the step by its exit code',
-    )
-    .option('--skill <name>', 'what does the step')
+  const step = withWorkflow(workflow.command('step <name> [command...]'))
+    .description('end the open step, begin this one or run its command')
+    .option('--skill <name>', 'the skill or agent that does the step')
     .action(async (name: string, command: string[], flags: WorkflowFlags & { skill?: string }) =>
       ends(await (await load()).beginStep(name, command, flags)),
     );
+  examples(
+    step,
+    'tasktrail workflow step review',
+    'tasktrail workflow step test -- npm test     ends with the exit code of npm test',
+  );
   withWorkflow(workflow.command('done'))
-    .description('ends the innermost open step, else the phase')
-    .addOption(
-      new Option('--status <status>', 'how it ended').choices([
-        'success',
-        'warning',
-        'failure',
-        'pending_input',
-      ]),
-    )
+    .description('end the innermost open step, else the open phase')
+    .addOption(status('how it ended', ['success', 'warning', 'failure', 'pending_input']))
     .option('--error <text>', 'what went wrong')
     .action(async (flags: WorkflowFlags & { status?: string; error?: string }) =>
       ends(await (await load()).endInnermost(flags)),
     );
   withWorkflow(workflow.command('artifact <type> [path]'))
-    .description('records what the open step has made')
-    .option('--url <url>', 'where it is, if it is no file')
+    .description('record a file or an address that the open step made')
+    .option('--url <url>', 'its address, where it is not a file')
     .option('--metadata <json>', 'a JSON object')
-    .action(
-      async (
-        type: string,
-        path: string | undefined,
-        flags: WorkflowFlags & { metadata?: string; url?: string },
-      ) => ends(await (await load()).addArtifact(type, path, flags)),
+    .action(async (type: string, path: string | undefined, flags: ArtifactFlags) =>
+      ends(await (await load()).addArtifact(type, path, flags)),
     );
   withWorkflow(workflow.command('complete'))
-    .description('ends everything that is open, and the workflow')
-    .addOption(
-      new Option('--status <status>', 'instead of what the phases say').choices([
-        'success',
-        'warning',
-        'failure',
-        'cancelled',
-      ]),
-    )
+    .description('end the workflow and everything that is open in it')
+    .addOption(status('default: from its phases', ['success', 'warning', 'failure', 'cancelled']))
     .action(async (flags: WorkflowFlags & { status?: string }) =>
       ends(await (await load()).completeWorkflow(flags)),
     );
   withWorkflow(workflow.command('status'))
-    .description('prints what is kept of the workflow, as JSON')
+    .description('print the recorded workflow as JSON')
     .action(async (flags: WorkflowFlags) => ends(await (await load()).printStatus(flags)));
+  examples(
+    workflow,
+    'tasktrail workflow start --name release --phases build,publish',
+    'tasktrail workflow phase build',
+    'tasktrail workflow step test -- npm test',
+    'tasktrail workflow complete',
+  );
+}
+
+function status(description: string, choices: readonly string[]): Option {
+  return new Option('--status <status>', description).choices(choices);
 }
 
 function withDirectory(command: Command): Command {
-  return command.addOption(new Option('--dir <directory>', 'TASK_LOGS_DIR: where the files go'));
+  return command.option('--dir <directory>', 'the log directory (TASK_LOGS_DIR)');
+}
+
+function withConfigFile(command: Command): Command {
+  return command.option('--config <file>', 'the configuration file (default: tasktrail.config.json)');
 }
 
 function withWorkflow(command: Command): Command {
-  return withDirectory(command).addOption(
-    new Option(
-      '--workflow <id>',
-      'TASK_LOGS_WORKFLOW_ID: which one (the last that was started in this project)',
-    ),
+  return withDirectory(command).option(
+    '--workflow <id>',
+    'its id (TASK_LOGS_WORKFLOW_ID, default: the last started)',
   );
 }
 
 function withSettings(command: Command): Command {
   const { HOST, PORT, TASK_LOGS_OTLP_PORT } = SETTINGS;
-  return withDirectory(command)
-    .addOption(new Option('--port <port>', `PORT: webhooks and REST (${PORT.default})`))
-    .addOption(new Option('--host <host>', `HOST: address to listen on (${HOST.default})`))
-    .addOption(
-      new Option(
-        '--otlp-port <port>',
-        `TASK_LOGS_OTLP_PORT: the OTLP receiver (${TASK_LOGS_OTLP_PORT.default})`,
-      ),
-    )
-    .addOption(new Option('--config <file>', 'the configuration file (tasktrail.config.json)'));
+  const settings = withDirectory(command)
+    .option('--port <port>', `the port of webhooks and REST (PORT, default: ${PORT.default})`)
+    .option('--host <host>', `the address to listen on (HOST, default: ${HOST.default})`)
+    .option(
+      '--otlp-port <port>',
+      `the OTLP receiver (TASK_LOGS_OTLP_PORT, default: ${TASK_LOGS_OTLP_PORT.default})`,
+    );
+  return withConfigFile(settings);
 }
 
 function settingsOf(flags: Flags): Record<string, string | undefined> {

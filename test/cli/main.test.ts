@@ -4,10 +4,6 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import { Books } from '../../src/books.ts';
-import { describeEnd } from '../../src/cli/start.ts';
-import { loadConfig } from '../../src/config/config.ts';
-import type { Trail } from '../../src/trail/trail.ts';
 import { ServiceProcess, serviceEnv } from '../support/service-process.ts';
 
 let cwd: string;
@@ -30,33 +26,72 @@ async function run(args: readonly string[], env: Record<string, string> = {}): P
   return { code, stdout: child.stdout, stderr: child.stderr };
 }
 
-test('--version is that of the package', async () => {
+/** Those with a help of the same form; `emit` prints its own. */
+const COMMANDS = [
+  ...['start', 'serve', 'worker', 'demo', 'config', 'doctor', 'prune'],
+  ...['run', 'tasks', 'logs', 'send'],
+];
+
+const WORKFLOW_COMMANDS = ['start', 'phase', 'step', 'done', 'artifact', 'complete', 'status'];
+
+test('--version prints the version of the package', async () => {
   const text = await readFile(resolve(import.meta.dirname, '../../package.json'), 'utf8');
   const { version } = JSON.parse(text) as { version: string };
   expect(await run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
 });
 
-test('--help names every command, and every setting that a flag stands for', async () => {
+test('--help lists every command, and the help of start every setting that a flag gives', async () => {
   const { code, stdout } = await run(['--help']);
   expect(code).toBe(0);
-  for (const command of ['start', 'serve', 'worker', 'demo', 'config', 'prune', 'emit', 'send', 'workflow'])
-    expect(stdout).toContain(`\n  ${command} `);
+  for (const command of [...COMMANDS, 'emit', 'workflow']) expect(stdout).toContain(`\n  ${command} `);
   const start = await run(['start', '--help']);
   for (const setting of ['PORT', 'HOST', 'TASK_LOGS_DIR', 'TASK_LOGS_OTLP_PORT'])
-    expect(start.stdout).toContain(`${setting}: `);
+    expect(start.stdout).toContain(setting);
+});
+
+test('each help fits 80 columns, but for examples', async () => {
+  const commands = [
+    ...COMMANDS.map((name) => [name]),
+    ...WORKFLOW_COMMANDS.map((name) => ['workflow', name]),
+  ];
+  const helps = await Promise.all(commands.map((words) => run([...words, '--help'])));
+  for (const [index, { code, stdout }] of helps.entries()) {
+    const [text = ''] = stdout.split('\nExamples:\n');
+    expect({ code, words: commands[index] }).toEqual({ code: 0, words: commands[index] });
+    expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  }
+});
+
+test('an example in a help is a command line of this program', async () => {
+  const helps = await Promise.all([...COMMANDS, 'workflow'].map((name) => run([name, '--help'])));
+  const examples = helps.flatMap(
+    ({ stdout }) => stdout.split('\nExamples:\n')[1]?.trimEnd().split('\n') ?? [],
+  );
+  expect(examples.length).toBeGreaterThan(8);
+  for (const example of examples) {
+    const [, name = ''] = /\btasktrail (\w+)/.exec(example) ?? [];
+    expect([...COMMANDS, 'workflow']).toContain(name);
+  }
 });
 
 test.each([
-  [['begin'], "unknown command 'begin'"],
-  [['start', '--colour'], "unknown option '--colour'"],
-  [['workflow', 'phase'], "missing required argument 'name'"],
-])('words that no command understands (%j) are exit code 2', async (words, message) => {
+  [['begin'], "unknown command 'begin'", 'tasktrail --help'],
+  [['start', '--colour'], "unknown option '--colour'", 'tasktrail start --help'],
+  [['prune', '--colour'], "unknown option '--colour'", 'tasktrail prune --help'],
+  [['workflow', 'phase'], "missing required argument 'name'", 'tasktrail workflow phase --help'],
+  [['tasks', '--since', 'soon'], '--since: "soon" is not a time', 'tasktrail tasks --help'],
+  [['logs', '--type', 'loud'], '--type: there is no type "loud"', 'tasktrail logs --help'],
+  [['send', '--timeout', 'soon'], '--timeout: use a number', 'tasktrail send --help'],
+  [['run'], 'name a command', 'tasktrail run --help'],
+])('%j is exit code 2, and names the mistake and the help about it', async (words, message, help) => {
   const { code, stdout, stderr } = await run(words);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toMatch(/^tasktrail: /);
   expect(stderr).toContain(message);
+  expect(stderr).toContain(`(see ${help})\n`);
 });
 
-test('config prints what is in force, where it comes from, and no secret', async () => {
+test('config prints the settings in force, where each comes from, and no secret', async () => {
   const env = { GITHUB_TOKEN: 'ghp_do_not_print', TASK_LOGS_API_TOKEN: 'not to be printed' };
   const { code, stdout } = await run(['config', '--port', '1234'], env);
   expect(code).toBe(0);
@@ -83,7 +118,7 @@ test('config shows custom webhooks and Redis without their secrets', async () =>
   }
 });
 
-test('config --json is read by programs', async () => {
+test('config --json prints one object', async () => {
   const { stdout } = await run(['config', '--json'], { PORT: '1' });
   expect(JSON.parse(stdout)).toMatchObject({
     port: 1,
@@ -93,7 +128,7 @@ test('config --json is read by programs', async () => {
   });
 });
 
-test('config refuses what the start would refuse', async () => {
+test('config refuses the same settings as the start', async () => {
   await writeFile(join(cwd, 'bad.json'), '{"colour": 1}');
   const { code, stdout, stderr } = await run(['config', '--config', 'bad.json'], { PORT: 'x' });
   expect(code).toBe(2);
@@ -102,140 +137,6 @@ test('config refuses what the start would refuse', async () => {
   expect(stderr).toContain('"colour"');
   const dialect = await run(['config'], { TASK_LOGS_AGENT_COMMAND: 'a', TASK_LOGS_AGENT_DIALECT: 'b' });
   expect(dialect).toMatchObject({ code: 2, stderr: expect.stringContaining('TASK_LOGS_AGENT_DIALECT: "b"') });
-});
-
-test('start says what is off and what would switch it on', async () => {
-  const service = await ServiceProcess.start({
-    cwd,
-    env: { GITHUB_WEBHOOK_SECRET: '' },
-    args: ['start', '--dir', join(cwd, 'by-flag')],
-  });
-  expect(service.stdout).toContain(`writes to  ${join(cwd, 'by-flag')}`);
-  expect(service.stdout).toContain('sample-agent, a bundled sample');
-  await service.stop();
-  for (const name of [
-    'GITHUB_WEBHOOK_SECRET',
-    'JIRA_WEBHOOK_SECRET',
-    'SLACK_SIGNING_SECRET',
-    'OTEL_EXPORTER_OTLP_ENDPOINT',
-  ])
-    expect(service.stdout).toContain(`set ${name}`);
-  // Without a secret there is no comment to react to.
-  expect(service.stdout).not.toContain('GITHUB_TOKEN');
-  const github = await ServiceProcess.start({ cwd });
-  await github.stop();
-  expect(github.stdout).toContain('the eyes reaction on comments: set GITHUB_TOKEN');
-  expect(github.stdout).not.toContain('GITHUB_WEBHOOK_SECRET');
-});
-
-test('an agent that cannot be started is said at the start, and stops nothing', async () => {
-  const agents = {
-    here: { command: ['sh', '-c', 'true'] },
-    nowhere: { command: ['no-such-program', '-p'] },
-    path: { command: ['./no/such/program'] },
-    folder: { command: ['sh'], cwd: 'no-such-folder' },
-  };
-  await writeFile(join(cwd, 'agents.json'), JSON.stringify({ agents }));
-  const service = await ServiceProcess.start({ cwd, args: ['start', '--config', 'agents.json'] });
-  await service.stop();
-  for (const line of [
-    'nowhere: program not found: no-such-program',
-    'path: program not found: ./no/such/program',
-    'folder: working directory not found: no-such-folder',
-  ])
-    expect(service.stdout).toContain(`\n  agent      ${line}`);
-  expect(service.stdout).not.toContain('agent      here: ');
-});
-
-test('the end says in words what became of the records', async () => {
-  const books = new Books();
-  const end = (env: Record<string, string>): string => {
-    const config = loadConfig({ env, cwd });
-    return describeEnd({ config, trail: { config, books } as Trail });
-  };
-  books.countRecorded(97);
-  expect(end({})).toBe('stopped. 97 records recorded, all stored\n');
-  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://jaeger:4318' };
-  expect(end(env)).toBe('stopped. 97 records recorded, all stored and sent to http://jaeger:4318/\n');
-  books.setReason('http://jaeger:4318/', '12 records wait in the journal');
-  expect(end(env)).toBe(
-    'stopped. 97 records recorded, all stored, 12 records wait in the journal for http://jaeger:4318/\n',
-  );
-  books.countDropped('rejected', 2);
-  expect(end({})).toContain('97 records recorded, 2 dropped (rejected)\n');
-  expect(end({ TASK_LOGS_ENABLED: 'false' })).toContain('Nothing was recorded');
-});
-
-test('the demo sends one webhook through everything, misses nothing and ends', async () => {
-  const { code, stdout, stderr } = await run(['demo'], {
-    TMPDIR: cwd,
-    PORT: 'ignored',
-    TASK_LOGS_ENABLED: 'false',
-  });
-  expect(stderr).toBe('');
-  expect(code).toBe(0);
-  expect(stdout).not.toContain('MISSING');
-  for (const part of [
-    'answered 202',
-    'stage     ',
-    'agent     ',
-    ' completed',
-    '04-final-result.json',
-    'trace     ',
-  ])
-    expect(stdout).toContain(part);
-  expect(stdout).toContain(`writing to ${cwd}/tasktrail-demo-`);
-  // One in frame, two in architect, six in build, one in evaluate, two in release.
-  expect(stdout.match(/^ +execute_tool /gm)).toHaveLength(12);
-});
-
-test('a demo that keeps running serves its directory until it is interrupted', async () => {
-  const demo = new ServiceProcess({ cwd, args: ['demo', '--keep-running'], env: { TMPDIR: cwd } });
-  await expect.poll(() => demo.stdout, { timeout: 15_000 }).toContain('Ctrl-C ends it');
-  const url = /service +(\S+),/.exec(demo.stdout)?.[1] ?? '';
-  const page = (await (await fetch(`${url}/api/tasks`)).json()) as { items: unknown[] };
-  expect(page.items).toHaveLength(1);
-  expect(await demo.stop('SIGINT')).toEqual({ code: 0, signal: null });
-});
-
-test('with somewhere to look at traces the demo says where, and its service does', async () => {
-  const env = {
-    TMPDIR: cwd,
-    TASK_LOGS_TRACE_URL: 'http://j.test/{trace_id} http://g.test/{task_id}/{trace_id}',
-  };
-  const demo = new ServiceProcess({ cwd, args: ['demo', '--keep-running'], env });
-  await expect.poll(() => demo.stdout, { timeout: 15_000 }).toContain('Ctrl-C ends it');
-  const url = /service +(\S+),/.exec(demo.stdout)?.[1] ?? '';
-  const [, traceId, ...printed] = /^trace +(\S+)\n +(\S+)\n +(\S+)$/m.exec(demo.stdout) ?? [];
-  const { items } = (await (await fetch(`${url}/api/tasks`)).json()) as { items: { task_id: string }[] };
-  const id = items[0]?.task_id;
-  expect(printed).toEqual([`http://j.test/${traceId}`, `http://g.test/${id}/${traceId}`]);
-  const { links } = (await (await fetch(`${url}/api/tasks/${id}`)).json()) as { links: object };
-  expect(links).toMatchObject({ trace: printed[0], traces: printed });
-  expect(await demo.stop('SIGINT')).toEqual({ code: 0, signal: null });
-});
-
-test('a demo that is interrupted stops its service and says so', async () => {
-  const demo = new ServiceProcess({ cwd, args: ['demo'], env: { TMPDIR: cwd } });
-  await expect.poll(() => demo.stdout, { timeout: 15_000 }).toContain('answered 202');
-  const { code } = await demo.stop('SIGINT');
-  expect(code).toBe(1);
-  expect(demo.stderr).toBe('tasktrail: interrupted\n');
-  expect(demo.stdout).toContain('The service has ended');
-  // Only what was printed is spoken of.
-  expect(demo.stdout).not.toMatch(/REST, while|addresses/);
-});
-
-test('a demo whose reader has seen enough ends quietly and cleanly', async () => {
-  const demo = new ServiceProcess({ cwd, args: ['demo'], env: { TMPDIR: cwd } });
-  await expect.poll(() => demo.stdout, { timeout: 15_000 }).toContain('answered 202');
-  const logDir = /writing to (\S+)/.exec(demo.stdout)?.[1] ?? '';
-  demo.child.stdout?.destroy();
-  expect(await demo.exited).toEqual({ code: 0, signal: null });
-  expect(demo.stderr).toBe('');
-  const names = await readdir(logDir);
-  expect(names.filter((name) => name.startsWith('task-'))).toHaveLength(1);
-  expect(names).not.toContain('_lock.json');
 });
 
 test.each(['start', 'demo'])('a signal to npm run %s ends the program behind it cleanly', async (script) => {
@@ -251,15 +152,15 @@ test.each(['start', 'demo'])('a signal to npm run %s ends the program behind it 
     stdout += piece;
   });
   await expect.poll(() => stdout, { timeout: 20_000 }).toMatch(/\n {2}agent |answered 202/);
-  const logDir = script === 'start' ? join(cwd, 'logs') : (/writing to (\S+)/.exec(stdout)?.[1] ?? '');
+  const logDir = script === 'start' ? join(cwd, 'logs') : (/^directory +(\S+)$/m.exec(stdout)?.[1] ?? '');
   expect(await readdir(logDir)).toContain('_lock.json');
   const { pid } = JSON.parse(await readFile(join(logDir, '_lock.json'), 'utf8')) as { pid: number };
-  // Whatever a failure leaves of it.
+  // After a failed assertion the process may still run.
   onTestFinished(async () => void (existsSync(`/proc/${pid}`) && process.kill(pid, 'SIGKILL')));
   npm.kill('SIGTERM');
   await exited;
   await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
   expect(await readdir(logDir)).not.toContain('_lock.json');
-  // Ended by the signal, not by having come to its end.
-  expect(stdout).not.toContain('REST, while');
+  // The signal ended it, before its own end.
+  expect(stdout).not.toContain('completed');
 });
