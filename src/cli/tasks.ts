@@ -26,28 +26,29 @@ export interface TasksFlags {
   readonly json?: boolean;
 }
 
-/** A screenful. */
+/** How many tasks are listed by default: a screen of them. */
 const LIMIT = 20;
 
-/** Each page looks into every task's folder once: few pages, of some ten megabytes at the most. */
+/** Tasks per page of the reader. Each page opens every task's folder once, so there are few; one takes about 10 MB. */
 const PAGE_MAX = 10_000;
 
-/** Inputs and results may be long: so many of them are held at a time. */
+/** Tasks whose input and result, which may be long, are in memory at the same time. */
 const SHOWN_MAX = 200;
 
-/** Without a terminal nothing has to fit; a message is a first line to know a task by, not the text. */
+/** Cells of a message where standard output is no terminal: its first line identifies the task. */
 const MESSAGE_WIDTH_MAX = 100;
 
 const COLUMNS: readonly Column[] = [
   { title: 'ID', rank: 0 },
   { title: 'STATUS', rank: 1 },
   { title: 'AGE', rank: 2, align: 'right' },
-  { title: 'FROM', rank: 6, widthMax: 20 },
-  { title: 'AGENT', rank: 5, widthMax: 20 },
-  { title: 'MODEL', rank: 9, widthMax: 24 },
-  { title: 'TIME', rank: 7, align: 'right' },
-  { title: 'COST', rank: 4, align: 'right' },
-  { title: 'TOKENS', rank: 8, align: 'right' },
+  { title: 'COMMAND', rank: 4, widthMax: 16 },
+  { title: 'FROM', rank: 7, widthMax: 20 },
+  { title: 'AGENT', rank: 6, widthMax: 20 },
+  { title: 'MODEL', rank: 10, widthMax: 24 },
+  { title: 'TIME', rank: 8, align: 'right' },
+  { title: 'COST', rank: 5, align: 'right' },
+  { title: 'TOKENS', rank: 9, align: 'right' },
   { title: 'MESSAGE', rank: 3, widthMax: MESSAGE_WIDTH_MAX },
 ];
 
@@ -61,14 +62,14 @@ const STATUS_STYLES: Readonly<Record<TaskStatus, Style | undefined>> = {
   cancelled: 'yellow',
 };
 
-/** What is shown of one task. */
-interface Shown {
+/** A task with the documents that the list shows. */
+interface ListedTask {
   readonly metadata: JsonObject;
   readonly result: JsonObject | undefined;
   readonly message: string;
 }
 
-/** Prints the tasks of the log directory, newest first; reads the files, whoever holds the directory. */
+/** Prints the tasks of the log directory, newest first, from its files: no service has to run. Returns the exit code. */
 export async function printTasks(flags: TasksFlags): Promise<number> {
   const query = readQuery(flags, Date.now());
   const { logDir, traceUrls } = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
@@ -90,12 +91,20 @@ export async function printTasks(flags: TasksFlags): Promise<number> {
     }
     count += tasks.length;
     await out.write(text);
-    // The reader has seen enough (`| head`).
+    // The reader of the output has ended (`| head`).
     if (out.failure !== undefined) break;
   }
-  // Not among what a program reads.
-  if (count === 0) process.stderr.write(`tasktrail: no such task in ${escapeLine(logDir)}\n`);
+  // On standard error: a program that reads the list gets an empty one.
+  if (count === 0) process.stderr.write(`tasktrail: ${await describeEmpty(reader, logDir)}\n`);
   return 0;
+}
+
+/** An empty directory and filters that match nothing need different advice. */
+async function describeEmpty(reader: LogReader, logDir: string): Promise<string> {
+  const directory = escapeLine(logDir);
+  const { items } = await reader.listTasks({ limit: 1 });
+  if (items.length > 0) return `no task in ${directory} matches: change or leave out a filter`;
+  return `no tasks yet in ${directory}: run one (tasktrail run -- <command>), start the service (tasktrail start), or use --dir`;
 }
 
 function readQuery(flags: TasksFlags, nowMs: number): TaskQuery {
@@ -131,13 +140,13 @@ async function* batchesOf(
   reader: LogReader,
   query: TaskQuery,
   isAll: boolean,
-): AsyncGenerator<readonly Shown[]> {
+): AsyncGenerator<readonly ListedTask[]> {
   let left = isAll ? Number.POSITIVE_INFINITY : query.limit;
   for (let cursor: string | undefined; left > 0; ) {
     const page = await reader.listTasks({ ...query, cursor, limit: Math.min(left, PAGE_MAX) });
     for (let start = 0; start < page.items.length; start += SHOWN_MAX) {
       const items = page.items.slice(start, start + SHOWN_MAX);
-      yield await mapBounded(items, (metadata) => readShown(reader, metadata));
+      yield await mapBounded(items, (metadata) => readListed(reader, metadata));
     }
     left -= page.items.length;
     if (page.nextCursor === null) return;
@@ -145,7 +154,7 @@ async function* batchesOf(
   }
 }
 
-async function readShown(reader: LogReader, metadata: JsonObject): Promise<Shown> {
+async function readListed(reader: LogReader, metadata: JsonObject): Promise<ListedTask> {
   const id = String(metadata.task_id);
   const input = await readUndamaged(reader, id, 'input');
   return {
@@ -163,19 +172,19 @@ async function readUndamaged(
   try {
     return await reader.readDocument(id, document);
   } catch (error) {
-    // One damaged file must not hide the list; `tasktrail logs` says what is wrong with it.
+    // One damaged file must not hide the list. `tasktrail logs` reports it.
     if (error instanceof TasktrailError && error.code === 'ERR_STORE_UNAVAILABLE') return undefined;
     throw error;
   }
 }
 
-function jsonOf({ metadata, result }: Shown, traceUrls: readonly string[]): string {
+function jsonOf({ metadata, result }: ListedTask, traceUrls: readonly string[]): string {
   const { success = null, error = null, metrics = null } = result ?? {};
   const links = taskTraceLinks(traceUrls, metadata);
   return `${JSON.stringify({ ...metadata, success, error, metrics, links })}\n`;
 }
 
-function cellsOf({ metadata, result, message }: Shown, nowMs: number): readonly Cell[] {
+function cellsOf({ metadata, result, message }: ListedTask, nowMs: number): readonly Cell[] {
   const metrics = objectOf(result?.metrics);
   const { input_tokens: input, output_tokens: output } = metrics;
   const createdMs = timeOf(metadata.created_at);
@@ -185,6 +194,7 @@ function cellsOf({ metadata, result, message }: Shown, nowMs: number): readonly 
     { text: textOf(metadata.task_id) },
     { text: textOf(metadata.status), style: status && STATUS_STYLES[status] },
     { text: createdMs === undefined ? UNKNOWN : ageText(nowMs - createdMs) },
+    { text: textOf(metadata.command) },
     { text: [metadata.source, metadata.provider].filter(isText).map(escapeLine).join('/') || UNKNOWN },
     { text: textOf(metadata.assigned_agent) },
     { text: textOf(metadata.model) },
@@ -195,7 +205,7 @@ function cellsOf({ metadata, result, message }: Shown, nowMs: number): readonly 
   ];
 }
 
-/** Of a task that is not over: how long it has been at work. */
+/** The running time of a task that is not over. */
 function secondsSoFar({ status, started_at }: JsonObject, nowMs: number): number | null {
   const startedMs = timeOf(started_at);
   return isTerminal(status) || startedMs === undefined ? null : Math.max(0, nowMs - startedMs) / 1_000;
@@ -206,7 +216,7 @@ function timeOf(value: unknown): number | undefined {
   return Number.isNaN(ms) ? undefined : ms;
 }
 
-/** Cut before it is escaped: a message may be megabytes long. */
+/** The message is cut before it is searched: it may be megabytes long. */
 function firstLine(message: string): string {
   const line = message.slice(0, 4 * MESSAGE_WIDTH_MAX).trimStart();
   return line.slice(0, /[\r\n]|$/.exec(line)?.index).trimEnd();

@@ -3,9 +3,9 @@ import { cutText, type Paint, type Style, textWidth } from './terminal-text.ts';
 export interface Column {
   readonly title: string;
   readonly align?: 'right';
-  /** Longer cells are cut. Default: none is. */
+  /** In cells; longer text is cut. Default: no limit. */
   readonly widthMax?: number;
-  /** Where the terminal is too narrow, the column with the highest rank goes first; 0 never goes. */
+  /** On a narrow terminal the column with the highest rank is left out first; rank 0 is always shown, and not cut. */
   readonly rank: number;
 }
 
@@ -22,12 +22,12 @@ export interface Table {
 
 const GAP = '  ';
 
-/** Of the last column, which takes what is left: less of it says nothing. */
-const LAST_WIDTH_MIN = 12;
+/** Cells that the last column, which gets the remaining width, needs at least: less of a message says nothing. */
+const LAST_WIDTH_MIN = 20;
 
 /**
- * A table whose columns are as wide as these rows need. `width` is the terminal's: columns are left out and the last
- * one is cut until a line fits. Undefined: nothing has to fit.
+ * A table whose columns are as wide as these rows need. Columns are left out and the last one is cut until a line fits
+ * into `width` cells; undefined: no limit.
  */
 export function createTable(
   columns: readonly Column[],
@@ -50,7 +50,7 @@ export function createTable(
         const blank = ' '.repeat(Math.max(0, (widths[index] ?? 0) - textWidth(cell)));
         const painted = paint(cell, style);
         if (align === 'right') return blank + painted;
-        // Nothing stands behind the last one, so no blanks do either.
+        // No trailing blanks.
         return index === last ? painted : painted + blank;
       })
       .join(GAP);
@@ -75,7 +75,7 @@ function keepColumns(
   }
 }
 
-/** Of these columns with the gap behind each. */
+/** Cells of these columns, with the gap behind each. */
 function widthOf(indexes: readonly number[], natural: readonly number[]): number {
   return indexes.reduce((sum, index) => sum + (natural[index] ?? 0) + GAP.length, 0);
 }
