@@ -9,13 +9,13 @@ import { readVersion } from './version.ts';
 const STYLES: Readonly<Record<Level, Style>> = { ok: 'green', warning: 'yellow', problem: 'red' };
 const LEVEL_WIDTH = 'problem'.length;
 
-/** Addresses may be long: what is said of them stands behind them all the same. */
+/** Cells of the address column. A longer address pushes its own finding to the right. */
 const WHERE_WIDTH_MAX = 44;
 
-/** A name server that does not answer would hold the process for half a minute more. */
+/** Milliseconds until the exit: a pending DNS query would keep the process alive for half a minute. */
 const EXIT_MS = 50;
 
-/** Prints what is wrong with the setup, and what to do. Returns the exit code: 1 when something is wrong. */
+/** Prints the problems of the setup with advice. Returns the exit code: 1 when there is a problem. */
 export async function doctor(
   flags: Readonly<Record<string, string | undefined>>,
   configFile: string | undefined,
@@ -32,7 +32,7 @@ export async function doctor(
   return code;
 }
 
-/** A heading for each area, a line for each finding, and what to do below it. */
+/** A heading per area, a line per finding, and its advice below it. */
 export function asText(findings: readonly FiledFinding[], paint: Paint): string {
   const areas = new Map<string, FiledFinding[]>();
   for (const finding of findings) areas.set(finding.area, [...(areas.get(finding.area) ?? []), finding]);

@@ -8,7 +8,7 @@ import type { TaskFlow } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { GrowingLines } from '../store/read/growing-lines.ts';
 import { createReader } from '../store/read/reader.ts';
-import { pickTask, type TaskShelf } from './task-pick.ts';
+import { pickTask, type TaskSource } from './task-pick.ts';
 import { createLineFormat, type LineFormat } from './terminal/line-format.ts';
 import { paintFor } from './terminal/terminal.ts';
 import { TerminalStream } from './terminal/terminal-stream.ts';
@@ -17,46 +17,50 @@ import { escapeJson, escapeLine } from './terminal/terminal-text.ts';
 export interface LogsFlags {
   readonly dir?: string;
   readonly follow?: boolean;
-  /** Names with commas between them. */
+  /** Names, separated by commas. */
   readonly type?: string;
   readonly json?: boolean;
 }
 
-/** How often a growing file is looked at: live to the eye, and next to nothing for the machine. */
+/** Milliseconds between two looks at a growing file: live to the eye, and cheap. */
 const POLL_MS = 100;
 
-/** Beside the types of an agent's output: the webhook's stages, and the final result. */
+/** The types of an agent's output, and those of the two other files. */
 const TYPES: readonly string[] = ['stage', ...OUTPUT_TYPES, 'final'];
 
-/** One line to print; `kind` says which file it is from. */
+/** The file that a line is from. */
 type Kind = 'stage' | 'output' | 'final';
 
 const KINDS: Readonly<Record<TaskFlow, Kind>> = { 'webhook-flow': 'stage', 'agent-output': 'output' };
 
 /**
- * Prints what is recorded of a task: stages, output, final result; reads the files, whoever holds the directory. With
- * `follow` until the task is over. Throws `ERR_NOT_FOUND` when there is no such task.
+ * Prints the stages, output and final result of a task from its files: no service has to run. With `follow` it goes on
+ * until the task is over. Throws `ERR_NOT_FOUND` when there is no such task.
  */
 export async function printLogs(wanted: string | undefined, flags: LogsFlags): Promise<number> {
   const types = readTypes(flags.type);
   const { logDir, traceUrls } = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
-  const shelf = { logDir, reader: createReader(logDir) };
+  const source = { logDir, reader: createReader(logDir) };
   const printer = new Printer(types, flags.json === true);
-  const taskId = flags.follow === true ? await waitForTask(shelf, wanted) : await pickTask(shelf, wanted);
-  if (taskId === undefined) throw notFound(shelf, wanted);
-  if (flags.follow === true) await printGrowing(shelf, taskId, printer);
-  else await printStored(shelf, taskId, printer);
+  const taskId = flags.follow === true ? await waitForTask(source, wanted) : await pickTask(source, wanted);
+  if (taskId === undefined) throw notFound(source, wanted);
+  if (flags.follow === true) await printGrowing(source, taskId, printer);
+  else await printStored(source, taskId, printer);
   if (printer.isClosed) return 0;
-  const result = await shelf.reader.readDocument(taskId, 'final-result');
+  const result = await source.reader.readDocument(taskId, 'final-result');
   if (result !== undefined) await printer.print('final', [JSON.stringify(result)]);
-  if (flags.json !== true) await sayTrace(shelf, taskId, traceUrls);
+  if (flags.json !== true) await printTraceLink(source, taskId, traceUrls);
   return 0;
 }
 
-/** Beside what is recorded, so on standard error: a pipe gets the task alone. */
-async function sayTrace({ reader }: TaskShelf, taskId: string, traceUrls: readonly string[]): Promise<void> {
+/** On standard error, so that a pipe gets only the recorded lines. */
+async function printTraceLink(
+  { reader }: TaskSource,
+  taskId: string,
+  traceUrls: readonly string[],
+): Promise<void> {
   if (traceUrls.length === 0) return;
-  // Damaged or unreadable: everything else of the task is printed, and a link is not worth a failure.
+  // Without readable metadata there is no link. That is no reason to fail: the task is printed.
   const metadata = await reader.readDocument(taskId, 'metadata').catch(() => undefined);
   const { trace } = taskTraceLinks(traceUrls, metadata ?? {});
   if (trace !== undefined) process.stderr.write(`trace: ${escapeLine(trace)}\n`);
@@ -69,28 +73,32 @@ function readTypes(value: string | undefined): ReadonlySet<string> | undefined {
   if (unknown === undefined) return new Set(names);
   throw new TasktrailError(
     'ERR_INPUT_INVALID',
-    `--type: there is no type ${JSON.stringify(unknown.slice(0, 60))}: use ${TYPES.join(', ')}, with commas between them`,
+    `--type: there is no type ${JSON.stringify(unknown.slice(0, 60))}: use ${TYPES.join(', ')}, separated by commas`,
   );
 }
 
-function notFound({ logDir }: TaskShelf, wanted: string | undefined): TasktrailError {
-  const what = wanted === undefined ? 'no task' : `no task ${escapeLine(wanted)}`;
-  return new TasktrailError(
-    'ERR_NOT_FOUND',
-    `there is ${what} in ${escapeLine(logDir)}: tasktrail tasks lists them`,
-  );
+function notFound({ logDir }: TaskSource, wanted: string | undefined): TasktrailError {
+  const directory = escapeLine(logDir);
+  const message =
+    wanted === undefined
+      ? `there is no task in ${directory} yet: run one, or use --dir`
+      : `there is no task ${escapeLine(wanted)} in ${directory}: "tasktrail tasks" lists them, --dir names another directory`;
+  return new TasktrailError('ERR_NOT_FOUND', message);
 }
 
-async function waitForTask(shelf: TaskShelf, wanted: string | undefined): Promise<string> {
-  for (let isSaid = false; ; isSaid = true) {
-    const taskId = await pickTask(shelf, wanted);
+async function waitForTask(source: TaskSource, wanted: string | undefined): Promise<string> {
+  for (let isAnnounced = false; ; isAnnounced = true) {
+    const taskId = await pickTask(source, wanted);
     if (taskId !== undefined) return taskId;
-    if (!isSaid) process.stderr.write(`tasktrail: waiting for ${wanted ?? 'a task'}\n`);
+    if (!isAnnounced)
+      process.stderr.write(
+        `tasktrail: waiting for ${escapeLine(wanted ?? 'a task')} in ${escapeLine(source.logDir)}\n`,
+      );
     await delay(POLL_MS);
   }
 }
 
-async function printStored({ reader }: TaskShelf, taskId: string, printer: Printer): Promise<void> {
+async function printStored({ reader }: TaskSource, taskId: string, printer: Printer): Promise<void> {
   let skipped = 0;
   for (const name of ['webhook-flow', 'agent-output'] as const) {
     const flow = await reader.openFlow(taskId, name);
@@ -109,16 +117,16 @@ async function printStored({ reader }: TaskShelf, taskId: string, printer: Print
   if (skipped > 0) process.stderr.write(`tasktrail: ${skipped} damaged line(s) left out\n`);
 }
 
-async function printGrowing({ logDir, reader }: TaskShelf, taskId: string, printer: Printer): Promise<void> {
+async function printGrowing({ logDir, reader }: TaskSource, taskId: string, printer: Printer): Promise<void> {
   const stages = new GrowingLines(logDir, taskId, 'webhookFlow');
   const output = new GrowingLines(logDir, taskId, 'agentOutput');
   let isKnown = false;
   try {
     for (;;) {
-      // Asked first: what is over by now has all its lines.
+      // The status is read first: once it says that the task is over, all its lines are stored.
       const metadata = await reader.readDocument(taskId, 'metadata');
       if (metadata === undefined && isKnown)
-        throw new TasktrailError('ERR_NOT_FOUND', `task ${taskId} was removed meanwhile`);
+        throw new TasktrailError('ERR_NOT_FOUND', `task ${taskId} was removed while it was followed`);
       isKnown = metadata !== undefined;
       for await (const lines of stages.news()) await printer.print('stage', lines);
       for await (const lines of output.news()) await printer.print('output', lines);
@@ -132,10 +140,10 @@ async function printGrowing({ logDir, reader }: TaskShelf, taskId: string, print
   }
 }
 
-/** Enough for one write to be worth it; a run's output may be far more than memory. */
+/** Characters per write: few writes, and a bound on memory, because the output of a run may be larger than that. */
 const WRITE_CHARS = 65_536;
 
-/** Lines in, text on standard output. */
+/** Formats stored lines and writes them to standard output. */
 class Printer {
   readonly #out = new TerminalStream(1);
   readonly #types: ReadonlySet<string> | undefined;
@@ -148,7 +156,7 @@ class Printer {
     this.#format = isJson ? undefined : createLineFormat(paintFor(1));
   }
 
-  /** Whether the reader has gone (`| head`). */
+  /** Whether the reader of the output has ended (`| head`). */
   get isClosed(): boolean {
     return this.#out.failure !== undefined;
   }
@@ -175,13 +183,13 @@ class Printer {
     return this.#format === undefined ? this.#jsonText(line) : this.#format[kind](value);
   }
 
-  /** As it is stored. */
+  /** The stored line; on a terminal with its control characters escaped. */
   #jsonText(line: string): string {
     return `${this.#isTerminal ? escapeJson(line) : line}\n`;
   }
 }
 
-/** Readers give whole objects only. */
+/** The reader leaves out lines that are not objects. */
 function parse(line: string): JsonObject {
   return parseObject(line) ?? {};
 }

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
-/** The program itself, for processes of its own. Stands beside `main.ts`, as the bundle of `emit` does. */
+/** The path of the program, to start it as another process. The bundle of `emit` is in the same folder. */
 export function mainFile(): string {
   return fileURLToPath(new URL('main.js', import.meta.url));
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// Scripts run `emit` at every turn: it does not wait until the other commands are loaded.
+// Scripts run `emit` often, so it starts without loading the other commands.
 process.exitCode =
   process.argv[2] === 'emit'
     ? await (await import('./emit.ts')).emit(process.argv.slice(3))
     : await (await import('./program.ts')).runProgram(process.argv);
 
-// Without it this would be a script, in which nothing can be waited for.
+// Makes this file a module: top-level await needs one.
 export {};

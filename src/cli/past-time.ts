@@ -10,17 +10,20 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   w: 7 * 86_400_000,
 };
 
-/** `2h`, `3d`: so long before now; or ISO 8601 as the REST API takes it. Gives ISO; throws `ERR_INPUT_INVALID` naming the flag. */
+/**
+ * An amount of time before now (`2h`, `3d`), or ISO 8601 as the REST API takes it. Returns ISO 8601. Throws
+ * `ERR_INPUT_INVALID` naming the flag.
+ */
 export function readPastTime(flag: string, value: string, nowMs: number): string {
   const [, amount, unit = ''] = /^(\d{1,6})([smhdw])$/.exec(value) ?? [];
   const unitMs = UNIT_MS[unit];
-  // Further back than the clock goes is as good as everything.
+  // An amount that reaches back beyond 1970 means everything.
   if (unitMs !== undefined) return isoFromMs(Math.max(0, nowMs - Number(amount) * unitMs));
   const parsed = time.safeParse(value);
   const iso = parsed.success ? readIso(parsed.data) : undefined;
   if (iso !== undefined) return iso;
   throw new TasktrailError(
     'ERR_INPUT_INVALID',
-    `${flag}: ${JSON.stringify(value.slice(0, 60))} is no time: use 30m, 2h, 3d, 1w, a date, or ISO 8601 with a zone ("2026-01-31T12:00:00Z")`,
+    `${flag}: ${JSON.stringify(value.slice(0, 60))} is not a time: use 30m, 2h, 3d, 1w, a date, or ISO 8601 with a zone ("2026-01-31T12:00:00Z")`,
   );
 }

@@ -9,22 +9,32 @@ import { WorkflowUploads } from '../store/keep/workflow-uploads.ts';
 import type { DirectoryLock } from '../store/lock.ts';
 import { WorkflowPlaces } from '../store/workflow-place.ts';
 import { lockDirectory } from '../trail/holder.ts';
+import { type Column, createTable } from './terminal/table.ts';
+import { createPaint } from './terminal/terminal-text.ts';
 
 const DAY_MS = 86_400_000;
 
-/** What was found or done, for printing. */
+/** Each row names one thing to remove, so no column is left out or cut. */
+const COLUMNS: readonly Column[] = [
+  { title: 'KIND', rank: 0 },
+  { title: 'ID', rank: 0 },
+  { title: 'AGE', rank: 0, align: 'right' },
+  { title: 'SIZE', rank: 0, align: 'right' },
+];
+
+/** The plan of a dry run, or what was done. */
 interface Report {
   readonly isDryRun: boolean;
   readonly items: readonly PruneItem[];
-  /** Tasks whose large files are, or would be, gzipped. */
+  /** Tasks whose large files are gzipped, or would be. */
   readonly compress: readonly string[];
   readonly kept: readonly string[];
   readonly problems: readonly string[];
 }
 
 /**
- * Removes what is older than its retention, or lists it. Returns the exit code: 1 when something could not be removed.
- * Throws `ERR_DIRECTORY_HELD` while a service has the directory, which does the same by itself; a dry run does not mind.
+ * Removes tasks and workflows that are older than their retention, or lists them. Returns the exit code: 1 when a removal
+ * failed. Throws `ERR_DIRECTORY_HELD` while a service holds the directory, because the service prunes it; a dry run works.
  */
 export async function prune(
   flags: Readonly<Record<string, string | undefined>>,
@@ -34,11 +44,11 @@ export async function prune(
   const config = loadConfig({ flags, ...(configFile !== undefined && { configFile }) });
   const nowMs = Date.now();
   const options = pruneOptions(config, nowMs);
-  const report = dryRun ? await look(options) : await run(config, options);
+  const report = dryRun ? await plan(options) : await run(config, options);
   process.stdout.write(
     json ? `${JSON.stringify(asJson(report, config, nowMs))}\n` : asText(report, config, nowMs),
   );
-  // With --json as well: the lines are for whoever looks on.
+  // On standard error, with --json as well: standard output is for programs.
   for (const line of [...report.kept, ...report.problems]) process.stderr.write(`tasktrail: ${line}\n`);
   return report.problems.length > 0 ? 1 : 0;
 }
@@ -55,12 +65,12 @@ function pruneOptions(config: Config, nowMs: number): PruneOptions {
   return { ...options, ...days, isUploaded: (id) => uploads.isUploaded(id) };
 }
 
-async function look(options: PruneOptions): Promise<Report> {
+async function plan(options: PruneOptions): Promise<Report> {
   return { isDryRun: true, ...(await planPrune(options)), problems: [] };
 }
 
 async function run(config: Config, options: PruneOptions): Promise<Report> {
-  // To take it would make it.
+  // Taking the lock would create the directory.
   if (!existsSync(config.logDir)) return { isDryRun: false, items: [], compress: [], kept: [], problems: [] };
   const lock = await takeDirectory(config);
   try {
@@ -80,7 +90,7 @@ async function takeDirectory(config: Config): Promise<DirectoryLock> {
     if (!(error instanceof TasktrailError) || error.code !== 'ERR_DIRECTORY_HELD') throw error;
     throw new TasktrailError(
       error.code,
-      `${error.message}\nIt prunes by itself, at its start and then hourly; --dry-run lists what would go`,
+      `${error.message}\nThat process prunes it at its start and then hourly; --dry-run lists what would be removed`,
       { cause: error },
     );
   }
@@ -107,26 +117,19 @@ function asJson(report: Report, config: Config, nowMs: number): object {
 
 function asText({ isDryRun, items, compress }: Report, config: Config, nowMs: number): string {
   const rows = items.map((item) => [
-    item.kind,
-    item.id,
-    `${ageDays(item, nowMs)} days`,
-    sizeText(item.bytes),
+    { text: item.kind },
+    { text: item.id },
+    { text: `${ageDays(item, nowMs)} days` },
+    { text: sizeText(item.bytes) },
   ]);
-  const widths = [0, 1, 2, 3].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) =>
-    row.map((cell, column) =>
-      column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-    ),
-  );
-  const verb = isDryRun ? 'would go' : 'removed';
+  const table = createTable(COLUMNS, rows, { width: undefined, paint: createPaint(false) });
+  const verb = isDryRun ? 'would be removed' : 'removed';
   const total =
-    items.length === 0
-      ? `nothing ${isDryRun ? 'would go' : 'to remove'}`
-      : `${items.length} ${verb}, ${sizeText(bytesOf(items))}`;
+    items.length === 0 ? 'nothing to remove' : `${items.length} ${verb}, ${sizeText(bytesOf(items))}`;
   const gzipped =
     compress.length === 0 ? '' : `; ${compress.length} task(s) ${isDryRun ? 'would be ' : ''}gzipped`;
   const rule = `tasks after ${config.retentionDays} days, workflows after ${config.workflowRetentionDays}`;
-  return `${lines.map((cells) => `${cells.join('  ')}\n`).join('')}${total}${gzipped} (${config.logDir}: ${rule})\n`;
+  return `${rows.map((cells) => `${table.row(cells)}\n`).join('')}${total}${gzipped} (${config.logDir}: ${rule})\n`;
 }
 
 function ageDays({ endedAt }: PruneItem, nowMs: number): number {

@@ -3,24 +3,25 @@ import { errnoOf, TasktrailError } from '../errors.ts';
 import { checkId, isPathSafeId } from '../model/ids.ts';
 import type { LogReader } from '../store/read/reader.ts';
 
-/** Words for the newest task, where no task has one of them for its id. */
+/** Names of the newest task, unless a task has one of them as its id. */
 const NEWEST = new Set(['-', 'latest']);
 
-/** More than that nobody picks from by eye. */
+/** Ids in the message about an ambiguous beginning: as many as a user compares by eye. */
 const CANDIDATES_MAX = 5;
 
-/** Where tasks are looked for. */
-export interface TaskShelf {
+/** A log directory with its reader. */
+export interface TaskSource {
   readonly logDir: string;
   readonly reader: LogReader;
 }
 
 /**
- * The id that is meant by an id, by its beginning (with or without `task-`), or by nothing: the newest. Undefined when
- * there is no such task. Throws `ERR_INPUT_INVALID` when several begin like that, `ERR_ID_INVALID` for what is no id.
+ * The id of the task that the user names by its id, by the beginning of its id (with or without `task-`), or not at all:
+ * the newest. Undefined when there is no such task. Throws `ERR_INPUT_INVALID` when several ids have that beginning,
+ * and `ERR_ID_INVALID` for text that cannot be an id.
  */
-export async function pickTask(shelf: TaskShelf, wanted: string | undefined): Promise<string | undefined> {
-  const { logDir, reader } = shelf;
+export async function pickTask(source: TaskSource, wanted: string | undefined): Promise<string | undefined> {
+  const { logDir, reader } = source;
   const isNewest = wanted === undefined || NEWEST.has(wanted);
   if (wanted !== undefined && isPathSafeId(wanted) && (await reader.hasTask(wanted))) return wanted;
   if (isNewest) {
@@ -44,18 +45,22 @@ async function taskNames(logDir: string): Promise<readonly string[]> {
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 'ENOENT') return [];
-    throw new TasktrailError('ERR_STORE_UNAVAILABLE', `${logDir} cannot be read: ${errno}`, { cause: error });
+    throw new TasktrailError(
+      'ERR_STORE_UNAVAILABLE',
+      `the log directory ${logDir} cannot be read: ${errno}. Check its permissions, or use --dir`,
+      { cause: error },
+    );
   }
 }
 
 function ambiguous(wanted: string, found: readonly string[]): TasktrailError {
-  // Ids of ours begin with their time: the newest come first.
+  // Ids that tasktrail makes begin with their time, so the newest come first.
   const shown = [...found].sort().reverse().slice(0, CANDIDATES_MAX);
   const more = found.length - shown.length;
   return new TasktrailError(
     'ERR_INPUT_INVALID',
     [
-      `${found.length} task ids begin with ${wanted}: give more of the one that you mean`,
+      `${found.length} task ids begin with ${wanted}: give more characters of one of them`,
       ...shown,
       ...(more > 0 ? [`and ${more} more`] : []),
     ].join('\n'),

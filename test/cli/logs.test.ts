@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { appendFileSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -7,6 +6,7 @@ import { GrowingLines } from '../../src/store/read/growing-lines.ts';
 import { MAIN } from '../support/built.ts';
 import type { TestStore } from '../support/log-dir.ts';
 import { ServiceProcess } from '../support/service-process.ts';
+import { hasTerminal, openTerminal } from './pty.ts';
 import { type Run, runCommand, startCommand, tempDir } from './run-command.ts';
 import { outputRecord, resultRecord, type StoredTask, storeIn, writeTask } from './stored-tasks.ts';
 
@@ -50,7 +50,7 @@ function outputPath(cwd: string, id: string): string {
   return join(cwd, 'logs', id, OUTPUT);
 }
 
-test('stages come first, then each line with its type and tool, then how it ended', async () => {
+test('stages come first, then each line with its type and tool, then the result', async () => {
   const cwd = await withTasks(REVIEW);
   const { code, stdout, stderr } = await logs(cwd, REVIEW.id);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -73,14 +73,14 @@ test('stages come first, then each line with its type and tool, then how it ende
   );
 });
 
-test('--json gives every line as it is stored', async () => {
+test('--json prints every line as it is stored', async () => {
   const cwd = await withTasks(REVIEW);
   const stored = (file: string): string => readFileSync(join(cwd, 'logs', REVIEW.id, file), 'utf8');
   const { stdout } = await logs(cwd, REVIEW.id, '--json');
   expect(stdout).toBe(`${stored('02-webhook-flow.jsonl')}${stored(OUTPUT)}${stored('04-final-result.json')}`);
 });
 
-test('--type shows only what it names', async () => {
+test('--type shows only lines of the types that it names', async () => {
   const cwd = await withTasks(REVIEW);
   const types = async (...args: readonly string[]): Promise<unknown[]> => {
     const { stdout } = await logs(cwd, REVIEW.id, '--json', ...args);
@@ -96,34 +96,36 @@ test('--type shows only what it names', async () => {
   expect(stdout.slice(14)).toBe(`output       one\n${' '.repeat(27)}\ttwo\n`);
 });
 
-test('what an agent printed cannot steer the terminal', async () => {
-  const evil = '\x1b]0;owned\x07\x1b[2J\r\x9b31m\u202egnp\u2066\x7f\b';
-  const cwd = await withTasks({
-    ...{ id: 'task-e', stages: ['received'], message: evil },
-    output: [
-      { type: 'output', content: `${evil}\n` },
-      {
-        type: 'tool_call',
-        content: evil,
-        attributes: { 'gen_ai.tool.name': `${evil}\n`, 'gen_ai.tool.call.arguments': evil },
-      },
-      { type: 'system', content: evil, attributes: { 'tasktrail.agent.output.original_bytes': evil } },
-    ],
-    result: { error: `${evil}\n${evil}` },
-  });
+const EVIL = '\x1b]0;owned\x07\x1b[2J\r\x9b31m\u202egnp\u2066\x7f\b';
+
+const EVIL_TASK: StoredTask = {
+  ...{ id: 'task-e', stages: ['received'], message: EVIL },
+  output: [
+    { type: 'output', content: `${EVIL}\n` },
+    {
+      type: 'tool_call',
+      content: EVIL,
+      attributes: { 'gen_ai.tool.name': `${EVIL}\n`, 'gen_ai.tool.call.arguments': EVIL },
+    },
+    { type: 'system', content: EVIL, attributes: { 'tasktrail.agent.output.original_bytes': EVIL } },
+  ],
+  result: { error: `${EVIL}\n${EVIL}` },
+};
+
+test('recorded text cannot steer the terminal', async () => {
+  const cwd = await withTasks(EVIL_TASK);
   const { stdout } = await logs(cwd, 'task-e');
   const unsafe = [...stdout].filter((character) => /[\p{Cc}\p{Bidi_Control}]/u.test(character));
   expect(new Set(unsafe)).toEqual(new Set(['\n']));
   expect(stdout).toContain('\\x1b]0;owned\\x07\\x1b[2J\\x0d\\x9b31m\\u202egnp\\u2066\\x7f\\x08');
-  // On a terminal JSON must not do it either, and stays the same value.
-  const onTerminal = execFileSync(
-    'script',
-    ['-qec', `'${process.execPath}' '${MAIN}' logs task-e --json`, '/dev/null'],
-    {
-      encoding: 'utf8',
-      env: { PATH: process.env.PATH ?? '', HOME: cwd, TASK_LOGS_DIR: join(cwd, 'logs') },
-    },
-  ).replaceAll('\r\n', '\n');
+});
+
+test.skipIf(!hasTerminal)('on a terminal JSON is escaped, and has the same values', async () => {
+  const cwd = await withTasks(EVIL_TASK);
+  const env = { HOME: cwd, TASK_LOGS_DIR: join(cwd, 'logs') };
+  const terminal = openTerminal(`'${process.execPath}' '${MAIN}' logs task-e --json`, { cwd, env });
+  await terminal.ended;
+  const onTerminal = terminal.text();
   expect(onTerminal).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u);
   const { stdout: piped } = await logs(cwd, 'task-e', '--json');
   const values = (text: string): unknown[] =>
@@ -144,23 +146,27 @@ test('a task is named by the beginning of its id, with or without "task-", or by
     expect((await logs(cwd, ...words)).stdout, words.join()).toContain('newest');
 });
 
-test('a beginning that several ids have lists them', async () => {
+test('an ambiguous beginning of an id lists the ids that have it', async () => {
   const cwd = await withTasks(...['a1', 'a2', 'b'].map((id) => ({ id: `task-${id}` })));
   const { code, stdout, stderr } = await logs(cwd, 'a');
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toBe(
-    'tasktrail: 2 task ids begin with a: give more of the one that you mean\n           task-a2\n           task-a1\n',
+    [
+      'tasktrail: 2 task ids begin with a: give more characters of one of them',
+      ...['task-a2', 'task-a1', '(see tasktrail logs --help)'].map((line) => `           ${line}`),
+      '',
+    ].join('\n'),
   );
 });
 
 test.each([
   [['task-nope'], 1, 'there is no task task-nope'],
-  [[], 1, 'there is no task in'],
+  [[], 1, 'yet: run one, or use --dir'],
   [['../etc'], 2, 'task id "../etc" is not valid'],
   [['_webhooks'], 2, 'is not valid'],
   [['--type', 'shouting'], 2, '--type: there is no type "shouting"'],
   [['a', 'b'], 2, '(see tasktrail logs --help)'],
-])('%j ends with what is wrong', async (args, code, message) => {
+])('%j fails with a message that names the mistake', async (args, code, message) => {
   const cwd = await tempDir();
   const run = await logs(cwd, ...args);
   expect(run).toMatchObject({ code, stdout: '' });
@@ -178,7 +184,7 @@ test('damaged lines are left out and counted, also in a gzipped file', async () 
     expect((await logs(cwd, REVIEW.id, ...args)).stdout).toContain('Looks good.');
 });
 
-/** `logs -f` beside a store that goes on writing. */
+/** `logs -f` beside a store that is still open. */
 async function following(
   args: readonly string[],
   task?: StoredTask,
@@ -217,16 +223,16 @@ test('-f shows lines as they are written, and ends with the task', async () => {
   expect(stdout).toMatch(/ completed {4}45\.2s, .*\n$/);
 });
 
-test('-f waits for a task that is not there yet', async () => {
-  const { test, text, stderr, ended } = await following(['task-f']);
-  await expect.poll(stderr).toBe('tasktrail: waiting for task-f\n');
+test('-f waits for a task that does not exist yet', async () => {
+  const { cwd, test, text, stderr, ended } = await following(['task-f']);
+  await expect.poll(stderr).toBe(`tasktrail: waiting for task-f in ${cwd}/logs\n`);
   await writeTask(test, RUNNING);
   await expect.poll(text).toContain('first');
   await test.logs(resultRecord('task-f'));
   expect((await ended).code).toBe(0);
 });
 
-test('-f shows each line once when the file is put in order and replaced meanwhile, with what is new in it', async () => {
+test('-f shows each line once when the file is sorted and replaced meanwhile', async () => {
   const { cwd, text, test, ended } = await following(['task-f'], {
     ...RUNNING,
     output: ['first', 'second'].map((content) => ({ type: 'output', content: `${content}\n` })),
@@ -243,7 +249,7 @@ test('-f shows each line once when the file is put in order and replaced meanwhi
   writeFileSync(`${path}.new`, `${extra}\n${second}\n${first}\n`);
   renameSync(`${path}.new`, path);
   await expect.poll(text).toContain('late');
-  // And once more, gzipped.
+  // The same with a gzipped file.
   const more = JSON.stringify({
     timestamp: '2026-01-02T03:04:06.000Z',
     type: 'output',
@@ -257,7 +263,7 @@ test('-f shows each line once when the file is put in order and replaced meanwhi
   expect(contents((await ended).stdout)).toEqual(['first', 'second', 'late', 'later']);
 });
 
-test('a growing file gives a line when it is whole, and what came before a torn one was cut away once', async () => {
+test('a growing file gives whole lines only, and each line once, also after a torn line was cut off', async () => {
   const cwd = await withTasks(RUNNING);
   const path = outputPath(cwd, 'task-f');
   const lines = new GrowingLines(join(cwd, 'logs'), 'task-f', 'agentOutput');
@@ -284,12 +290,12 @@ test('a growing file gives a line when it is whole, and what came before a torn 
   expect(await news()).toEqual(['after']);
 });
 
-test('-f of a task that is over shows what there is and ends', async () => {
+test('-f of a task that is over prints its lines and ends', async () => {
   const cwd = await withTasks(REVIEW);
   expect((await logs(cwd, '-f', REVIEW.id)).stdout).toBe((await logs(cwd, REVIEW.id)).stdout);
 });
 
-test('a reader who has seen enough ends both forms quietly', async () => {
+test('both forms end quietly when the reader of the output ends', async () => {
   const cwd = await withTasks(REVIEW, { ...RUNNING, id: 'task-r' });
   for (const args of [[REVIEW.id], ['-f', 'task-r']]) {
     const { child, ended } = startCommand(['logs', ...args], { cwd });
@@ -310,7 +316,7 @@ test('-f follows a task of a running service to its end', async () => {
   expect((await logs(cwd)).stdout).toBe(stdout);
 });
 
-test('with somewhere to look at traces a last line says where, beside the output; for programs there is none', async () => {
+test('with an address for traces a link is the last line on standard error, except with --json', async () => {
   const trace_id = '4bf92f3577b34da6a3ce929d0e0e4736';
   const cwd = await withTasks({ ...REVIEW, metadata: { ...REVIEW.metadata, trace_id } });
   const env = { TASK_LOGS_TRACE_URL: 'http://j.test/trace/{trace_id} http://other.test/{trace_id}' };
@@ -321,7 +327,7 @@ test('with somewhere to look at traces a last line says where, beside the output
   }
   const json = await runCommand(['logs', '--json', REVIEW.id], { cwd, input: '', env });
   expect(json).toMatchObject({ code: 0, stderr: '' });
-  // A link is no reason to fail: the rest is all there.
+  // Without readable metadata there is no link, and everything else.
   writeFileSync(join(cwd, 'logs', REVIEW.id, 'metadata.json'), '{');
   expect(await runCommand(['logs', REVIEW.id], { cwd, input: '', env })).toEqual(plain);
 });

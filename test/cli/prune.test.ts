@@ -16,7 +16,7 @@ interface Run {
   readonly stderr: string;
 }
 
-/** A log directory with two tasks and two workflows, of which one each is forty days old. */
+/** A log directory with two tasks and two workflows; one of each is older than its retention. */
 async function logDir(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-prune-'));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
@@ -61,24 +61,24 @@ async function run(
   }
 }
 
-test('a dry run lists what would go, and touches nothing', async () => {
+test('a dry run lists what would be removed, and changes nothing', async () => {
   const dir = await logDir();
   const before = filesIn(dir);
   const { code, stdout, stderr } = await run(dir, { dryRun: true });
   expect([code, stderr]).toEqual([0, '']);
   expect(stdout).toMatch(/^task +task-old +40 days +3\.\d KiB$/m);
   expect(stdout).toMatch(/^workflow +workflow-old +\d{3,} days +\d+\.\d KiB$/m);
-  expect(stdout).toMatch(/^2 would go, \d+\.\d KiB; 1 task\(s\) would be gzipped \(/m);
+  expect(stdout).toMatch(/^2 would be removed, \d+\.\d KiB; 1 task\(s\) would be gzipped \(/m);
   expect(stdout).toContain(`${dir}: tasks after 30 days, workflows after 7)`);
   expect(stdout).not.toMatch(/task-young|workflow-running/);
   expect(filesIn(dir)).toEqual(before);
 });
 
-test('a dry run works while a service has the directory, a real one says who has it', async () => {
+test('while a service holds the directory a dry run works, and a real run names the holder', async () => {
   const dir = await logDir();
   const lock = await DirectoryLock.acquire(dir, () => undefined);
   onTestFinished(() => lock.release());
-  expect((await run(dir, { dryRun: true })).stdout).toContain('2 would go');
+  expect((await run(dir, { dryRun: true })).stdout).toContain('2 would be removed');
   const refused = run(dir);
   await expect(refused).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
   await expect(refused).rejects.toThrow(
@@ -87,7 +87,7 @@ test('a dry run works while a service has the directory, a real one says who has
   expect(readdirSync(dir)).toContain('task-old');
 });
 
-test('a real run removes and gzips, says so, and gives the directory back', async () => {
+test('a real run removes and gzips, reports both, and releases the directory', async () => {
   const dir = await logDir();
   const { code, stdout } = await run(dir);
   expect(code).toBe(0);
@@ -98,7 +98,7 @@ test('a real run removes and gzips, says so, and gives the directory back', asyn
   expect(await run(dir)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^nothing to remove \(/) });
 });
 
-test('--json says the same for programs', async () => {
+test('--json prints the same report as one object', async () => {
   const dir = await logDir();
   const report = JSON.parse((await run(dir, { dryRun: true, json: true })).stdout);
   expect(report).toMatchObject({
@@ -123,7 +123,7 @@ test('--json says the same for programs', async () => {
   });
 });
 
-test('where documents go to S3, one that is not there stays and is named', async () => {
+test('a document that is not in S3 yet stays, and is named', async () => {
   const dir = await logDir();
   const configFile = join(dir, '_config.json');
   const storage = { enabled: true, bucket: 'logs-of-acme', prefix: 'w/{year}/{m}/' };
@@ -145,13 +145,13 @@ test('where documents go to S3, one that is not there stays and is named', async
       uploaded: { ...uploaded, ...more },
     });
   put({ revision: 0 });
-  expect((await run(dir, { dryRun: true, configFile })).stdout).toContain('nothing would go');
+  expect((await run(dir, { dryRun: true, configFile })).stdout).toContain('nothing to remove');
   put({ revision: 1 });
   expect((await run(dir, { configFile })).stdout).toContain('1 removed');
   expect(existsSync(join(dir, '_workflow', '2024', '01', 'workflow-old.uploaded'))).toBe(false);
 });
 
-test('what could not be done is said and gives exit code 1; what is only kept does not', async () => {
+test('a failed removal is named and is exit code 1; a task that is kept is named and is not', async () => {
   const dir = await logDir();
   mkdirSync(join(dir, 'task-young', '03-agent-output.jsonl.gz'));
   const failed = await run(dir);
@@ -168,7 +168,7 @@ test('what could not be done is said and gives exit code 1; what is only kept do
   });
 });
 
-test('when it is unknown what was pruned before, nothing is', async () => {
+test('without a readable list of what was pruned before, nothing is removed', async () => {
   const dir = await logDir();
   mkdirSync(join(dir, '_pruned.jsonl'));
   for (const dryRun of [true, false]) {
@@ -177,11 +177,11 @@ test('when it is unknown what was pruned before, nothing is', async () => {
     await expect(failing).rejects.toThrow('_pruned.jsonl cannot be read: EISDIR');
   }
   expect(readdirSync(dir)).toContain('task-old');
-  // Given back.
+  // The lock is released.
   expect(readdirSync(dir)).not.toContain('_lock.json');
 });
 
-test('a directory that is not there has nothing to remove, and does not come into being', async () => {
+test('a missing directory has nothing to remove, and is not created', async () => {
   const dir = join(await logDir(), 'nowhere');
   for (const dryRun of [true, false]) {
     expect(await run(dir, { dryRun })).toMatchObject({ code: 0, stdout: expect.stringContaining('nothing') });

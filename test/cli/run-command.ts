@@ -25,7 +25,7 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** A command of the built package as a process of its own, with nothing of this machine's environment. */
+/** Runs a command of the built package as a process, without the environment of this machine except PATH. */
 export function runCommand(args: readonly string[], options: RunOptions): Promise<Run> {
   return startCommand(args, options).ended;
 }
@@ -47,7 +47,7 @@ export function startCommand(
   child.stderr.setEncoding('utf8').on('data', (piece: string) => {
     stderr += piece;
   });
-  // A command that does not read what it is given ends all the same.
+  // The command may end before it has read its input.
   child.stdin.on('error', () => {});
   if (input !== undefined) child.stdin.end(input);
   const ended = new Promise<Run>((resolve) => {
@@ -72,7 +72,7 @@ export interface JournalRecord {
   readonly spanId: string | undefined;
 }
 
-/** Every record that waits in the journal, oldest first. */
+/** The records that wait in the journal, oldest first. */
 export function journalRecords(cwd: string): JournalRecord[] {
   return segmentsOf(cwd).flatMap((text) =>
     text.split('\n').flatMap((line) => (line.startsWith('L') ? recordOf(JSON.parse(line.slice(1))) : [])),
@@ -92,7 +92,7 @@ export function namesIn(dir: string): string[] {
   try {
     return readdirSync(dir);
   } catch {
-    // Nobody has written there.
+    // ENOENT: no process has written there.
     return [];
   }
 }

@@ -9,7 +9,7 @@ export interface OutputLine {
   readonly type: string;
   readonly content: string;
   readonly attributes?: Readonly<Record<string, JsonValue>>;
-  /** Behind the beginning of the tests' time; default: after the line before it. */
+  /** Milliseconds after the start of the tests' time. Default: after the line before it. */
   readonly atMs?: number;
 }
 
@@ -31,7 +31,7 @@ export function storeIn(cwd: string): TestStore {
 
 let events = 0;
 
-/** One record of a task; its place in the order is that of the call. */
+/** One record of a task. Records are ordered by the calls that make them. */
 export function record(taskId: string, event: string, more: Parameters<typeof log>[0] = {}): ReceivedLog {
   events += 1;
   return log({
@@ -62,7 +62,7 @@ export function resultRecord(taskId: string, result: JsonObject = {}): ReceivedL
   });
 }
 
-/** Has the store write a task, whole. */
+/** Writes a whole task through the store. */
 export async function writeTask({ logs }: TestStore, task: StoredTask): Promise<void> {
   const { id, metadata, message = 'please review', stages = [], output = [], result } = task;
   await logs(

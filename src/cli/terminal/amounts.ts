@@ -1,4 +1,4 @@
-/** Shown for what is not known, which is not the same as 0. */
+/** Shown for an unknown value, which is not the same as 0. */
 export const UNKNOWN = '-';
 
 /** `$0.0234`, `$12.34`. Below a dollar four digits: a run often costs less than a cent. */

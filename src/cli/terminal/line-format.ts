@@ -3,12 +3,12 @@ import { type JsonObject, type JsonValue, objectOf } from '../../model/json.ts';
 import { costText, countText, secondsText, UNKNOWN } from './amounts.ts';
 import { escapeLine, escapeText, type Paint, type Style } from './terminal-text.ts';
 
-/** Of the longest type, `tool_result`. */
+/** Cells of the longest type, `tool_result`. */
 const TYPE_WIDTH = 11;
 
 const GAP = '  ';
 
-/** `03:04:05.678`. */
+/** Cells of `03:04:05.678`. */
 const TIME_WIDTH = 12;
 
 const INDENT = ' '.repeat(TIME_WIDTH + GAP.length + TYPE_WIDTH + GAP.length);
@@ -25,10 +25,10 @@ const OUTPUT_STYLES: Readonly<Record<OutputType, Style | undefined>> = {
 
 const STATUS_STYLES: Readonly<Record<string, Style>> = { completed: 'green', cancelled: 'yellow' };
 
-/** What stands in the line's other columns. */
+/** Fields of a stage that the line shows without their names, or not at all. */
 const STAGE_OWN = new Set(['timestamp', 'stage', 'event_id']);
 
-/** Turns stored lines into blocks of text for people; every text of somebody else's comes out escaped. */
+/** Formats stored lines as text for a terminal. Control characters in recorded text are escaped. */
 export interface LineFormat {
   stage(line: JsonObject): string;
   output(line: JsonObject): string;
@@ -72,7 +72,7 @@ export function createLineFormat(paint: Paint): LineFormat {
   };
 }
 
-/** `4.2s, $0.0234, 1.5k tokens in, 800 out`; what is not known is left out. */
+/** `4.2s, $0.0234, 1.5k tokens in, 800 out`; unknown values are left out. */
 export function amountsText(metrics: JsonObject): string {
   const { duration_seconds: seconds, cost_usd: cost, input_tokens: input, output_tokens: output } = metrics;
   const parts: string[] = [];
@@ -98,12 +98,12 @@ function notesOf(line: JsonObject): readonly string[] {
   return notes;
 }
 
-/** The content without its last newline; of a tool call its input too, where the content does not have it. */
+/** The content without its last newline; for a tool call with its input, unless the content has it. */
 function contentOf(line: JsonObject, name: string): string {
   const content = typeof line.content === 'string' ? line.content : textOf(line.content);
   const text = content.endsWith('\n') ? content.slice(0, -1) : content;
   if (line.type !== 'tool_call') return escapeText(text);
-  // Some agents' lines begin with the name that stands in front of it already.
+  // The content of some agents begins with the tool's name, which is printed before it.
   const call = name !== '' && text.startsWith(`${name} `) ? text.slice(name.length + 1) : text;
   const { tool_input: input } = line;
   if (input === undefined || input === null || /^[[{]/.test(call)) return escapeText(call);
@@ -114,13 +114,13 @@ function fieldText([name, value]: readonly [string, JsonValue | undefined]): str
   return `${escapeLine(name)}=${escapeLine(textOf(value))}`;
 }
 
-/** A word as it is, everything else as JSON. */
+/** A string without spaces or quotes as it is, every other value as JSON. */
 function textOf(value: JsonValue | undefined): string {
   if (value === undefined) return '';
   return typeof value === 'string' && /^[^\s"]+$/.test(value) ? value : JSON.stringify(value);
 }
 
-/** The time of day, UTC; of what is no time of ours, what is there. */
+/** The time of day in UTC. A timestamp in another format is shown as it is. */
 function timeText(time: unknown): string {
   if (typeof time !== 'string') return UNKNOWN.padEnd(TIME_WIDTH);
   const [, clock] = /^\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d\.\d{3})Z$/.exec(time) ?? [];

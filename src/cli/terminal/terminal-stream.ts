@@ -2,12 +2,12 @@ import { write } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../../errors.ts';
 
-/** Whoever shares the descriptor may have made it non-blocking; a full one is tried again, soon and cheaply. */
+/** Milliseconds until a full pipe is tried again. Another process that shares the descriptor may make it non-blocking. */
 const FULL_RETRY_MS = 5;
 
 /**
- * Our standard output or error, written to in order and off the main thread: a reader who pauses (a pager, Ctrl-S)
- * holds up nothing but what it does not read. `process.stdout` would stop the whole process until it goes on.
+ * Standard output or error of this process, written in order and off the main thread. A paused reader (a pager, Ctrl-S)
+ * delays only the writes. `process.stdout` writes synchronously to terminals and would block the whole process.
  */
 export class TerminalStream {
   readonly #fd: number;
@@ -18,19 +18,19 @@ export class TerminalStream {
     this.#fd = fd;
   }
 
-  /** The system's error name once nothing can be written any more: `EPIPE` when the reader has gone. */
+  /** The system's error name once writing has failed: `EPIPE` when the reader has ended. */
   get failure(): string | undefined {
     return this.#failure;
   }
 
-  /** Resolves when these bytes and all before them are written, or cannot be. Never rejects. Bytes are not copied. */
+  /** Resolves when these bytes and all before them are written, or writing has failed. Never rejects. Bytes are not copied. */
   write(content: Uint8Array | string): Promise<void> {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
     this.#tail = this.#tail.then(() => this.#writeAll(bytes));
     return this.#tail;
   }
 
-  /** Resolves when everything is written, or cannot be. */
+  /** Resolves when everything is written, or writing has failed. */
   drained(): Promise<void> {
     return this.#tail;
   }

@@ -1,8 +1,8 @@
-/** C0, C1 and DEL, what turns the direction of text, and line ends that only some programs take for one. */
+/** C0, C1 and DEL, characters that change the direction of text, and the line ends U+2028 and U+2029. */
 const UNSAFE = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu;
 const UNSAFE_IN_TEXT = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu;
 
-/** What most terminals show two cells wide: East Asian scripts and emoji. */
+/** Characters that most terminals show two cells wide: East Asian scripts and emoji. */
 const WIDE =
   /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
 const ZERO_WIDTH = /\p{Mn}|\p{Me}|[\u200b-\u200d]|\ufe0f/u;
@@ -19,20 +19,20 @@ const STYLES = {
 } as const;
 export type Style = keyof typeof STYLES;
 
-/** Gives a text its colour, or leaves it as it is. */
+/** Adds a style to a text, or returns it unchanged. */
 export type Paint = (text: string, style: Style | undefined) => string;
 
-/** Text of somebody else's as a terminal may be given it: newlines and tabs stay, `ESC` becomes `\x1b`. */
+/** Recorded text that is safe for a terminal: newlines and tabs stay, `ESC` becomes `\x1b`. */
 export function escapeText(text: string): string {
   return text.replace(UNSAFE_IN_TEXT, escapeCharacter);
 }
 
-/** As `escapeText`, for what must stay on one line. */
+/** As `escapeText`, for text that must stay on one line. */
 export function escapeLine(text: string): string {
   return text.replace(UNSAFE, escapeCharacter);
 }
 
-/** JSON text for a terminal: the same value, with what JSON itself leaves as it is (C1, DEL, bidi) escaped too. */
+/** JSON text that is safe for a terminal: the same value, with C1, DEL and bidi characters escaped too. */
 export function escapeJson(json: string): string {
   return json.replace(UNSAFE, (character) => `\\u${hex(character.codePointAt(0) ?? 0, 4)}`);
 }
@@ -42,14 +42,14 @@ export function createPaint(isColored: boolean): Paint {
     isColored && style !== undefined && text !== '' ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
 }
 
-/** In terminal cells. */
+/** The width in terminal cells. */
 export function textWidth(text: string): number {
   let width = 0;
   for (const character of text) width += widthOf(character);
   return width;
 }
 
-/** At most `width` cells; what was cut ends in an ellipsis. */
+/** At most `width` cells; a cut text ends in an ellipsis. */
 export function cutText(text: string, width: number): string {
   if (textWidth(text) <= width) return text;
   let cut = '';
