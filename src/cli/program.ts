@@ -3,6 +3,7 @@ import { applyEnvFile } from '../config/environment.ts';
 import { SETTINGS } from '../config/settings.ts';
 import { TASK_STATUSES } from '../model/documents.ts';
 import { reportError } from './exit-code.ts';
+import { completeHelp, helpOf, termOf } from './help.ts';
 import type { LogsFlags } from './logs.ts';
 import type { RunFlags } from './run/run.ts';
 import type { TasksFlags } from './tasks.ts';
@@ -45,7 +46,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addRecords(program, argv, ends);
   addWorkflow(program.command('workflow'), ends);
   program.commandsGroup('Help:').helpCommand(true);
-  pointToHelp(program);
+  completeHelp(program);
   let running = program;
   program.hook('preAction', (_, command) => {
     running = command;
@@ -60,46 +61,11 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
 
 type Ends = (code: number) => void;
 
-/** `step <name> [command...]`. */
-function termOf(command: Command): string {
-  const names = command.registeredArguments.map((argument) => {
-    const name = `${argument.name()}${argument.variadic ? '...' : ''}`;
-    return argument.required ? `<${name}>` : `[${name}]`;
-  });
-  return [command.name(), ...names].join(' ');
-}
-
-/** `tasktrail workflow step --help`. */
-function helpOf(command: Command): string {
-  const names = [];
-  for (let at: Command | null = command; at !== null; at = at.parent) names.unshift(at.name());
-  return `${names.join(' ')} --help`;
-}
-
-/** An error in a command's arguments names the help of that command. */
-function pointToHelp(command: Command): void {
-  command.showHelpAfterError(`(see ${helpOf(command)})`);
-  for (const sub of command.commands) pointToHelp(sub);
-}
-
-function examples(command: Command, ...lines: readonly string[]): Command {
-  return command.addHelpText(
-    'after',
-    `\nExamples:\n${lines.map((line) => `  ${line}\n`).join('')}`.trimEnd(),
-  );
-}
-
 function addService(program: Command, ends: Ends): void {
   program.commandsGroup('Service:');
-  const start = withSettings(program.command('start'))
+  withSettings(program.command('start'))
     .description('run the service: webhooks, queue, agents, REST, OTLP receiver')
     .action(async (flags: Flags) => (await import('./start.ts')).start(settingsOf(flags), flags.config));
-  examples(
-    start,
-    'tasktrail start',
-    "TASK_LOGS_AGENT_COMMAND='claude -p --output-format stream-json --verbose' tasktrail start",
-    'tasktrail start --port 8080 --dir /var/lib/tasktrail',
-  );
   withSettings(program.command('serve'))
     .description('run the service without agents: its tasks wait in Redis')
     .action(async (flags: Flags) =>
@@ -136,7 +102,7 @@ function addService(program: Command, ends: Ends): void {
         }),
       ),
     );
-  const prune = withConfigFile(withDirectory(program.command('prune')))
+  withConfigFile(withDirectory(program.command('prune')))
     .description('remove tasks and workflows that are past their retention')
     .option('--dry-run', 'only list what would be removed')
     .option('--json', 'print JSON')
@@ -144,13 +110,12 @@ function addService(program: Command, ends: Ends): void {
       const options = { dryRun: flags.dryRun === true, json: flags.json === true };
       ends(await (await import('./prune.ts')).prune(settingsOf(flags), flags.config, options));
     });
-  examples(prune, 'tasktrail prune --dry-run', 'TASK_LOGS_RETENTION_DAYS=7 tasktrail prune');
 }
 
 function addTasks(program: Command, ends: Ends): void {
   program.commandsGroup('Tasks:');
   addRun(program, ends);
-  const tasks = withDirectory(program.command('tasks'))
+  withDirectory(program.command('tasks'))
     .description('list tasks, newest first')
     .option('--status <status>', TASK_STATUSES.join(', '))
     .option('--source <source>', 'where they came from: webhook, api, cli')
@@ -162,8 +127,7 @@ function addTasks(program: Command, ends: Ends): void {
     .option('--all', 'no limit')
     .option('--json', 'one JSON object per line, with the result')
     .action(async (flags: TasksFlags) => ends(await (await import('./tasks.ts')).printTasks(flags)));
-  examples(tasks, 'tasktrail tasks --status failed --since 1d', 'tasktrail tasks --json | jq .task_id');
-  const logs = withDirectory(program.command('logs [task_id]'))
+  withDirectory(program.command('logs [task_id]'))
     .description("print a task's stages, output and result")
     .option('-f, --follow', 'print new lines as they come, until the task is over')
     .option('--type <types>', 'only these: stage,output,tool_call,error,final, ...')
@@ -171,16 +135,10 @@ function addTasks(program: Command, ends: Ends): void {
     .action(async (taskId: string | undefined, flags: LogsFlags) =>
       ends(await (await import('./logs.ts')).printLogs(taskId, flags)),
     );
-  examples(
-    logs,
-    'tasktrail logs                   the newest task',
-    'tasktrail logs -f 01kdy0         the task whose id begins like this',
-    'tasktrail logs --type tool_call,error',
-  );
 }
 
 function addRun(program: Command, ends: Ends): void {
-  const run = withDirectory(program.command('run [command...]'))
+  withConfigFile(withDirectory(program.command('run [command...]')))
     .usage('[options] -- <command...>')
     .description('run an agent as a task; its output and exit code are passed on')
     .option('--message <text>', "the agent's input, also {message} (default: piped input)")
@@ -198,12 +156,6 @@ function addRun(program: Command, ends: Ends): void {
     .action(async (command: string[], flags: RunFlags) =>
       ends(await (await import('./run/run.ts')).run(command, flags)),
     );
-  examples(
-    withConfigFile(run),
-    'tasktrail run -- echo hello',
-    "tasktrail run --message 'fix the failing test' -- claude -p --output-format stream-json --verbose",
-    'git diff | tasktrail run --timeout 600 -- codex exec --json -',
-  );
 }
 
 function addRecords(program: Command, argv: readonly string[], ends: Ends): void {
@@ -242,17 +194,12 @@ function addWorkflow(workflow: Command, ends: Ends): void {
     .action(async (name: string, flags: WorkflowFlags & { steps?: string }) =>
       ends(await (await load()).beginPhase(name, flags)),
     );
-  const step = withWorkflow(workflow.command('step <name> [command...]'))
+  withWorkflow(workflow.command('step <name> [command...]'))
     .description('end the open step, begin this one or run its command')
     .option('--skill <name>', 'the skill or agent that does the step')
     .action(async (name: string, command: string[], flags: WorkflowFlags & { skill?: string }) =>
       ends(await (await load()).beginStep(name, command, flags)),
     );
-  examples(
-    step,
-    'tasktrail workflow step review',
-    'tasktrail workflow step test -- npm test     ends with the exit code of npm test',
-  );
   withWorkflow(workflow.command('done'))
     .description('end the innermost open step, else the open phase')
     .addOption(status('how it ended', ['success', 'warning', 'failure', 'pending_input']))
@@ -276,13 +223,6 @@ function addWorkflow(workflow: Command, ends: Ends): void {
   withWorkflow(workflow.command('status'))
     .description('print the recorded workflow as JSON')
     .action(async (flags: WorkflowFlags) => ends(await (await load()).printStatus(flags)));
-  examples(
-    workflow,
-    'tasktrail workflow start --name release --phases build,publish',
-    'tasktrail workflow phase build',
-    'tasktrail workflow step test -- npm test',
-    'tasktrail workflow complete',
-  );
 }
 
 function status(description: string, choices: readonly string[]): Option {

@@ -1,7 +1,8 @@
+import { SETTINGS } from '../../config/settings.ts';
 import type { Sheet } from './sheet.ts';
 
-/** Where the service listens unless PORT says otherwise. */
-const DEFAULT_URL = 'http://127.0.0.1:8000';
+/** Where `npm start` listens without settings. */
+const DEFAULT_URL = `http://${SETTINGS.HOST.default}:${SETTINGS.PORT.default}`;
 
 /** What to try next, as commands that work as they are: an example agent stands where the user's own goes. */
 export function nextLines(logDir: string, { paint }: Sheet): readonly string[] {
