@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../errors.ts';
+import { loadOptional } from '../system/optional-package.ts';
 import { type Finding, ok, problem, type Subject } from './finding.ts';
 
 /** Where no role is found, the SDK asks the network of the machine for one, which takes a second. */
@@ -13,7 +14,11 @@ export async function lookAtBucket({ config }: Subject): Promise<readonly Findin
   const { s3 } = config;
   if (s3 === undefined) return [ok('TASK_LOGS_S3_BUCKET', 'not set: documents stay in the files')];
   const where = `s3://${s3.bucket}${s3.endpoint === undefined ? ` (${s3.region})` : ` at ${new URL(s3.endpoint).host}`}`;
-  const { openBucket } = await import('../archive/s3-bucket.ts');
+  const { openBucket } = await loadOptional(
+    '@aws-sdk/client-s3',
+    () => import('../archive/s3-bucket.ts'),
+    'TASK_LOGS_S3_BUCKET',
+  );
   const bucket = openBucket({ ...s3, signal: AbortSignal.timeout(BUCKET_MS) });
   try {
     await bucket.read(`${s3.prefix.split('{', 1)[0] ?? ''}${randomUUID()}`);

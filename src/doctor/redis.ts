@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { errnoOf, messageOf } from '../errors.ts';
 import { placeOf } from '../queue/redis-link.ts';
+import { loadOptional } from '../system/optional-package.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { ANSWER_MS } from './http-answer.ts';
 import { explainFailure } from './network-failure.ts';
@@ -21,7 +22,7 @@ export async function lookAtRedis({ config }: Subject): Promise<readonly Finding
 }
 
 async function readInfo(url: string): Promise<{ readonly text: string } | { readonly error: unknown }> {
-  const ioredis = await import('ioredis');
+  const ioredis = await loadOptional('ioredis', () => import('ioredis'), 'REDIS_URL');
   const client: Redis = new ioredis.Redis(url, {
     lazyConnect: true,
     connectTimeout: ANSWER_MS,

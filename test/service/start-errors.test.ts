@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { copyPackageWithout } from '../support/package-copy.ts';
 import { listen } from '../support/receiver.ts';
-import { type Env, ServiceProcess } from '../support/service-process.ts';
+import { type Env, type ServiceOptions, ServiceProcess } from '../support/service-process.ts';
 
 let cwd: string;
 
@@ -23,8 +24,11 @@ interface Failure {
 }
 
 /** Starts what must not start, and expects of it what every refusal owes its reader. */
-async function failToStart(env: Env, args?: readonly string[], prefix?: readonly string[]): Promise<Failure> {
-  const service = new ServiceProcess({ cwd, env, ...(args && { args }), ...(prefix && { prefix }) });
+async function failToStart(
+  env: Env,
+  options: Pick<ServiceOptions, 'args' | 'main' | 'prefix'> = {},
+): Promise<Failure> {
+  const service = new ServiceProcess({ cwd, env, ...options });
   const { code, signal } = await service.exited;
   expect(signal).toBeNull();
   expect(code).not.toBe(0);
@@ -91,7 +95,7 @@ test.runIf(process.getuid?.() === 0)('a log directory of somebody else is refuse
   await mkdir(logDir);
   await chmod(cwd, 0o755);
   const asNobody = ['setpriv', '--reuid=65534', '--clear-groups'];
-  const { stderr } = await failToStart({}, undefined, asNobody);
+  const { stderr } = await failToStart({}, { prefix: asNobody });
   expect(stderr).toContain(`TASK_LOGS_DIR: cannot write to ${logDir}`);
   expect(stderr).toContain('write access');
   expect(await readdir(logDir)).toEqual([]);
@@ -124,7 +128,7 @@ test('a syntax error in the file is refused with its line', async () => {
 });
 
 test.each(['serve', 'worker'])('%s without a Redis is refused with what needs none', async (role) => {
-  const { code, stderr } = await failToStart({}, [role]);
+  const { code, stderr } = await failToStart({}, { args: [role] });
   expect(code).toBe(2);
   expect(stderr).toContain('REDIS_URL is not set: ');
   expect(stderr).toContain('"tasktrail start" needs none');
@@ -181,3 +185,17 @@ test.runIf(existsSync('/proc/self'))('a start that hangs on its disk can be inte
   expect(code).toBe(1);
   expect(service.stderr).toMatch(/^tasktrail: /);
 });
+
+test.each([
+  ['start', {}],
+  ['serve', { REDIS_URL: 'redis://127.0.0.1:1' }],
+])(
+  '%s without Express is refused with the package to install, and leaves nothing behind',
+  async (command, env) => {
+    const main = await copyPackageWithout(join(cwd, 'package'), ['express']);
+    const { stderr } = await failToStart(env, { main, args: [command] });
+    expect(stderr).toContain(`tasktrail ${command} needs the package express, which is not installed`);
+    expect(stderr).toContain('"npm install express"');
+    expect(await readdir(cwd)).toEqual(['package']);
+  },
+);

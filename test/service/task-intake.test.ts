@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
 import { TaskIntake } from '../../src/service/task-intake.ts';
-import { createWebApp } from '../../src/service/web-app.ts';
+import { createWebApp, loadExpress } from '../../src/service/web-app.ts';
 import type { Trail } from '../../src/trail/trail.ts';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
 import { jobOf } from '../support/queue-contract.ts';
@@ -30,6 +30,7 @@ async function open(): Promise<Opened> {
   const queue = new InProcessQueue({ name: 'agent', concurrency: 1 });
   const intake = new TaskIntake({ config, queue, reader });
   const { app, webhooks } = createWebApp({
+    createExpress: await loadExpress('this test'),
     config,
     trail,
     intake,
