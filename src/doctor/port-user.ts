@@ -5,7 +5,7 @@ import { type KnownProgram, knownProgramAt } from './known-program.ts';
 
 export type PortUser =
   | { readonly kind: 'free' }
-  /** It could not be listened on, for another reason than that somebody does. */
+  /** Listening failed for another reason than a port in use. */
   | { readonly kind: 'refused'; readonly errno: string | undefined; readonly reason: string }
   | { readonly kind: 'known'; readonly program: KnownProgram }
   | { readonly kind: 'stranger'; readonly name: string };
@@ -15,7 +15,7 @@ export interface Port {
   readonly port: number;
 }
 
-/** Who listens on a port of this machine. A free one is listened on for a moment: nothing else tells that it can be. */
+/** Which program listens on a port of this machine. Only a short listen of our own shows that a free port is usable. */
 export async function findPortUser(at: Port): Promise<PortUser> {
   const host = reachableHost(at.host);
   if (!(await isConnectable({ ...at, host }))) return tryToListen(at);
@@ -37,7 +37,7 @@ export function originOf({ host, port }: Port): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** A wildcard is an address to listen on, not one to connect to. */
+/** Wildcard addresses can be listened on, but not connected to. */
 export function reachableHost(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   return host === '::' ? '::1' : host;
@@ -62,7 +62,8 @@ function tryToListen({ host, port }: Port): Promise<PortUser> {
     const server = createServer();
     server.on('error', (error) => {
       const errno = errnoOf(error);
-      if (errno === 'EADDRINUSE') resolve({ kind: 'stranger', name: 'a program that takes no connections' });
+      if (errno === 'EADDRINUSE')
+        resolve({ kind: 'stranger', name: 'a program that accepts no connections' });
       else resolve({ kind: 'refused', errno, reason: messageOf(error) });
     });
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve({ kind: 'free' })));

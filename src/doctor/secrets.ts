@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 /** Names of variables that hold a secret, or several in one (`a=b,c=d`). */
 const SECRET_NAME = /SECRET|TOKEN|PASSWORD|API_?KEY|ACCESS_KEY|_HEADERS$/;
 
-/** Every value that must not be printed: those of the environment, and what stands in the settings beside it. */
+/** Every value that must not be printed, from the environment and from the settings of flags and file. */
 export function secretsOf(
   env: Readonly<Record<string, string | undefined>>,
   config: Config | undefined,
@@ -20,7 +20,7 @@ export function secretsOf(
   return [...values, ...githubSecrets, ...jiraSecrets, ...slackSecrets, ...custom];
 }
 
-/** The whole, and of a list of headers each value, as it is written and as it is sent. */
+/** The value itself and, for a list of headers, each header value as written and as sent (percent-decoded). */
 function piecesOf(value: string): readonly string[] {
   const pieces = value.split(',').map((pair) => pair.slice(pair.indexOf('=') + 1).trim());
   return [value, ...pieces, ...pieces.map(decoded), ...pieces.flatMap((piece) => decoded(piece).split(' '))];
@@ -36,7 +36,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // A URIError: it was not encoded.
+    // A URIError: the text is not percent-encoded.
     return text;
   }
 }

@@ -86,7 +86,7 @@ function cancelTask(intake: Intake | undefined): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
     if (intake?.cancel === undefined) {
-      throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server runs no tasks: end it where it runs');
+      throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server runs no tasks: cancel it where it runs');
     }
     const status = await intake.cancel(id);
     sendJson(res, { status: status === 'cancelled' ? 200 : 202, value: { task_id: id, status } });

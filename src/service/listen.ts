@@ -6,11 +6,11 @@ import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 export interface HttpService {
   readonly url: string;
   readonly port: number;
-  /** Takes nothing new, lets requests in flight finish, and cuts them off at the deadline. */
+  /** Stops accepting connections, waits for requests in flight, and closes their connections at the deadline. */
   close(deadlineMs: number): Promise<void>;
 }
 
-/** Throws `ERR_PORT_IN_USE` naming the setting. */
+/** Throws `ERR_PORT_IN_USE` or `ERR_CONFIG_INVALID`, naming the setting. */
 export async function listen(
   handler: RequestListener,
   at: { readonly host: string; readonly port: number },
@@ -41,7 +41,7 @@ function describe(error: Error, { host, port }: { host: string; port: number }):
     case 'EADDRINUSE':
       return new TasktrailError(
         'ERR_PORT_IN_USE',
-        `PORT: ${host}:${port} is in use. Stop what listens there, or set another PORT (0 takes a free one)`,
+        `PORT: ${host}:${port} is in use. Stop the program that listens there, or set another PORT (0 selects a free port)`,
         { cause: error },
       );
     case 'EACCES':
@@ -50,7 +50,7 @@ function describe(error: Error, { host, port }: { host: string; port: number }):
       });
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return new TasktrailError('ERR_CONFIG_INVALID', `HOST: ${host} is no address of this machine`, {
+      return new TasktrailError('ERR_CONFIG_INVALID', `HOST: ${host} is not an address of this machine`, {
         cause: error,
       });
     default:

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { lookAtBucket } from '../../src/doctor/bucket.ts';
+import { checkBucket } from '../../src/doctor/bucket.ts';
 import { freePort } from '../support/free-port.ts';
 import {
   ACCESS_KEY,
@@ -25,11 +25,11 @@ async function look(bucket: string, endpoint: string, secret: string = SECRET_KE
   // The SDK finds them in the process.
   vi.stubEnv('AWS_ACCESS_KEY_ID', ACCESS_KEY);
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', secret);
-  return linesOf(await lookAtBucket(subject));
+  return linesOf(await checkBucket(subject));
 }
 
 test('no bucket is needed', async () => {
-  expect(linesOf(await lookAtBucket(subjectOf()))).toMatch(/^ok TASK_LOGS_S3_BUCKET: not set/);
+  expect(linesOf(await checkBucket(subjectOf()))).toMatch(/^ok TASK_LOGS_S3_BUCKET: not set/);
 });
 
 test.skipIf(isMissing)('a bucket that can be read is in order, and nothing is put into it', async () => {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer as createHttp2Server, createSecureServer, type Http2Server } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { expect, onTestFinished, test } from 'vitest';
-import { lookAtEndpoint } from '../../src/doctor/endpoint.ts';
+import { checkEndpoint } from '../../src/doctor/endpoint.ts';
 import { startReceiver } from '../../src/receive/server.ts';
 import { DirectoryLock } from '../../src/store/lock.ts';
 import { freePort } from '../support/free-port.ts';
@@ -21,7 +21,7 @@ import {
 const HTML = { 'content-type': 'text/html' };
 
 async function look(endpoint: string, more: Record<string, string> = {}): Promise<string> {
-  return linesOf(await lookAtEndpoint(subjectOf({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...more })));
+  return linesOf(await checkEndpoint(subjectOf({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...more })));
 }
 
 test('a collector takes everything', async () => {
@@ -59,13 +59,13 @@ test('our own receiver is named, and sending to the directory that it writes is 
   const receiver = await startReceiver({ host: '127.0.0.1', port: 0, sink });
   onTestFinished(() => receiver.close(0));
   const subject = subjectOf({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url.replace('127.0.0.1', 'localhost') });
-  const lines = linesOf(await lookAtEndpoint(subject));
+  const lines = linesOf(await checkEndpoint(subject));
   expect(lines).toContain('takes traces, logs, the OTLP receiver of a tasktrail, not metrics');
   expect(lines).not.toContain('warning');
   const lock = await DirectoryLock.acquire(subject.config.logDir, () => {});
   onTestFinished(() => lock.release());
   await lock.announce(receiver.url);
-  expect(linesOf(await lookAtEndpoint(subject))).toMatch(/^warning .*sent to it twice -> unset it/m);
+  expect(linesOf(await checkEndpoint(subject))).toMatch(/^warning .*sent to it twice -> unset it/m);
 });
 
 test('our own receiver with a token wants that, and the advice does not print one', async () => {
@@ -78,7 +78,7 @@ test('our own receiver with a token wants that, and the advice does not print on
   });
   onTestFinished(() => receiver.close(0));
   expect(await look(receiver.url)).toMatch(
-    /^problem .*wants its token \(401\) -> set OTEL_EXPORTER_OTLP_HEADERS/,
+    /^problem .*requires its token \(401\) -> set OTEL_EXPORTER_OTLP_HEADERS/,
   );
 });
 
@@ -86,7 +86,7 @@ test('an address that the service would take for itself is warned of before it s
   const port = String(await freePort());
   const lines = await look(`http://localhost:${port}`, { TASK_LOGS_OTLP_PORT: port });
   expect(lines).toMatch(/^problem .*nothing listens there/);
-  expect(lines).toMatch(/^warning .*take this very port .*TASK_LOGS_OTLP_PORT/m);
+  expect(lines).toMatch(/^warning .*use this port .*TASK_LOGS_OTLP_PORT/m);
 });
 
 test.each<[string, Record<string, [string, string]>, RegExp]>([
@@ -136,24 +136,24 @@ test('the query port of a Jaeger, which has a page for every path, is not taken 
     return res.writeHead(200, HTML).end('<!doctype html><title>Jaeger UI</title>');
   });
   expect(await look(url)).toMatch(
-    /^problem .*a Jaeger's query port answers, which takes no OTLP there -> .*4318/,
+    /^problem .*a Jaeger's query port answers, but accepts no OTLP there -> .*4318/,
   );
 });
 
 test.each([
   [statusOf(200, HTML, '<!doctype html>'), /^problem .*a web page answers \(200\) -> /],
-  [statusOf(404), /^problem .*nothing takes OTLP there \(404\) -> /],
-  [statusOf(405), /^problem .*nothing takes OTLP there \(405\) -> /],
-  [statusOf(401), /^problem .*wants credentials \(401\) -> set OTEL_EXPORTER_OTLP_HEADERS/],
-  [statusOf(403), /^problem .*wants credentials \(403\) -> set OTEL_EXPORTER_OTLP_HEADERS/],
+  [statusOf(404), /^problem .*nothing accepts OTLP there \(404\) -> /],
+  [statusOf(405), /^problem .*nothing accepts OTLP there \(405\) -> /],
+  [statusOf(401), /^problem .*requires credentials \(401\) -> set OTEL_EXPORTER_OTLP_HEADERS/],
+  [statusOf(403), /^problem .*requires credentials \(403\) -> set OTEL_EXPORTER_OTLP_HEADERS/],
   [
     statusOf(301, { location: 'https://user:pass@elsewhere.test/x?key=1' }),
     /^problem .*redirects \(301\) to https:\/\/elsewhere\.test\/x,/,
   ],
   [statusOf(307, { location: '/login' }), /^problem .*redirects \(307\) to another path/],
-  [statusOf(503), /^warning .*takes nothing now \(503\)/],
-  [statusOf(429), /^warning .*takes nothing now \(429\)/],
-  [statusOf(415), /^problem .*takes no JSON/],
+  [statusOf(503), /^warning .*accepts nothing now \(503\)/],
+  [statusOf(429), /^warning .*accepts nothing now \(429\)/],
+  [statusOf(415), /^problem .*does not accept JSON/],
   [statusOf(500, {}, 'boom \u001b[31m'), /^problem .*with 500: boom/],
   [
     statusOf(400, {}, 'Client sent an HTTP request to an HTTPS server.'),
@@ -175,14 +175,16 @@ test('credentials that are refused are told from those that are missing, and non
 test('one signal that is refused is named', async () => {
   const url = await serve(otlpListener(['traces', 'metrics'], statusOf(403)));
   expect(await look(url)).toMatch(
-    /^problem .*: logs: it wants credentials \(403\).*\nok .*takes traces, metrics/,
+    /^problem .*: logs: it requires credentials \(403\).*\nok .*takes traces, metrics/,
   );
 });
 
 test('a path of a signal in the address is told from another program', async () => {
   const url = await serve(otlpListener(['traces', 'logs']));
-  expect(await look(`${url}/v1/traces`)).toMatch(/^problem .*in it twice -> set it without \/v1/);
-  expect(await look(`${url}/otlp`)).toMatch(/^problem .*a collector is there, and does not know this path/);
+  expect(await look(`${url}/v1/traces`)).toMatch(
+    /^problem .*contains the path of a signal -> set it without \/v1/,
+  );
+  expect(await look(`${url}/otlp`)).toMatch(/^problem .*a collector answers, but does not know this path/);
 });
 
 test('a signal with an address of its own is asked there', async () => {
@@ -198,7 +200,7 @@ test('an address of a signal that nothing reads, or that is none, is named', asy
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:1/v1/traces',
     OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'collector',
   };
-  const lines = linesOf(await lookAtEndpoint(subjectOf(settings)));
+  const lines = linesOf(await checkEndpoint(subjectOf(settings)));
   expect(lines).toMatch(/^warning OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: is not used as long as/m);
   expect(lines).toMatch(/^problem OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: is not a URL/m);
   expect(lines).toMatch(/^ok OTEL_EXPORTER_OTLP_ENDPOINT: not set/m);

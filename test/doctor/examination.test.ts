@@ -35,7 +35,7 @@ test('everything is looked at, in order, and nothing is written', async () => {
 test('a look that fails is a finding, and the others go on', async () => {
   const findings = await look(tempDir(), { flags: { TASK_LOGS_DIR: '/tmp/a\0b' } });
   expect(areasOf(findings)).toEqual(ALL);
-  const failed = findings.filter(({ what }) => what.startsWith('could not be looked at: '));
+  const failed = findings.filter(({ what }) => what.startsWith('the check failed: '));
   expect(failed.length).toBeGreaterThan(0);
   for (const finding of failed) expect(finding).toMatchObject({ area: 'directory', level: 'problem' });
 });

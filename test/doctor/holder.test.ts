@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Subject } from '../../src/doctor/finding.ts';
-import { lookAtHolder } from '../../src/doctor/holder.ts';
+import { checkHolder } from '../../src/doctor/holder.ts';
 import { startReceiver } from '../../src/receive/server.ts';
 import type { Sink } from '../../src/receive/sink.ts';
 import { DirectoryLock } from '../../src/store/lock.ts';
@@ -15,7 +15,7 @@ import { linesOf, notFound, serve, serveTcp, statusOf, subjectOf } from './subje
 const TOKEN = 'sixteen characters';
 
 async function look(subject: Subject): Promise<string> {
-  return linesOf(await lookAtHolder(subject));
+  return linesOf(await checkHolder(subject));
 }
 
 async function hold({ config }: Subject, url?: string): Promise<void> {
@@ -68,12 +68,15 @@ test('a holder with another token does not get what is recorded here, and no tok
   onTestFinished(() => receiver.close(0));
   await hold(subject, receiver.url);
   const line = await look(subject);
-  expect(line).toMatch(/^problem .*does not know our token.* -> set TASK_LOGS_API_TOKEN/);
+  expect(line).toMatch(/^problem .*refuses our token.* -> set TASK_LOGS_API_TOKEN/);
   expect(line).not.toContain(TOKEN);
 });
 
 test.each([
-  [async () => `http://127.0.0.1:${await freePort()}`, /nothing listens there: what is recorded here waits/],
+  [
+    async () => `http://127.0.0.1:${await freePort()}`,
+    /nothing listens there: records of other processes wait/,
+  ],
   [() => serve(notFound), /something else answers \(404\)/],
   [() => serve(statusOf(503)), /cannot store now/],
   [async () => `http://127.0.0.1:${await serveTcp(() => {})}`, /does not answer in time/],

@@ -1,16 +1,16 @@
 import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { lookAtDirectory } from '../../src/doctor/log-directory.ts';
+import { checkLogDirectory } from '../../src/doctor/log-directory.ts';
 import { linesOf, subjectOf, tempDir } from './subject.ts';
 
 async function look(path: string, more: Record<string, string> = {}): Promise<string> {
-  return linesOf(await lookAtDirectory(subjectOf({ TASK_LOGS_DIR: path, ...more })));
+  return linesOf(await checkLogDirectory(subjectOf({ TASK_LOGS_DIR: path, ...more })));
 }
 
 test('a directory that is not there would be made, and is not', async () => {
   const path = join(tempDir(), 'a', 'b');
-  expect(await look(path)).toBe(`ok ${path}: is not there yet; it is made at the start`);
+  expect(await look(path)).toBe(`ok ${path}: is not there yet; it is created at the start`);
   expect(existsSync(path)).toBe(false);
 });
 
@@ -27,10 +27,10 @@ test('a file, a link that leads nowhere, and a parent that is a file are problem
   const file = join(dir, 'file');
   writeFileSync(file, '');
   expect(await look(file)).toMatch(/^problem .*a file stands where the directory should be -> /);
-  expect(await look(join(file, 'logs'))).toMatch(/^problem .*cannot be made: .*file is a file -> /);
+  expect(await look(join(file, 'logs'))).toMatch(/^problem .*cannot be created: .*file is a file -> /);
   const link = join(dir, 'link');
   symlinkSync(join(dir, 'gone'), link);
-  expect(await look(link)).toMatch(/^problem .*a link that leads nowhere/);
+  expect(await look(link)).toMatch(/^problem .*a broken link/);
 });
 
 test('the directory of workflows is looked at where it is elsewhere', async () => {

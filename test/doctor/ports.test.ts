@@ -1,13 +1,13 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Books } from '../../src/books.ts';
-import { lookAtPorts } from '../../src/doctor/ports.ts';
+import { checkPorts } from '../../src/doctor/ports.ts';
 import { startReceiver } from '../../src/receive/server.ts';
 import { serveHealth } from '../../src/serve/health.ts';
 import { freePort } from '../support/free-port.ts';
 import { linesOf, otlpListener, serve, serveTcp, statusOf, subjectOf } from './subject.ts';
 
 async function look(settings: Record<string, string>): Promise<string> {
-  return linesOf(await lookAtPorts(subjectOf({ TASK_LOGS_OTLP_PORT: '0', PORT: '0', ...settings })));
+  return linesOf(await checkPorts(subjectOf({ TASK_LOGS_OTLP_PORT: '0', PORT: '0', ...settings })));
 }
 
 function portOf(url: string): string {
@@ -82,12 +82,12 @@ test('the default port being taken stops nothing', async () => {
   const port = Number(portOf(await serve(otlpListener(['traces']))));
   const subject = subjectOf({ PORT: '0', OTEL_EXPORTER_OTLP_ENDPOINT: `http://localhost:${port}` });
   const config = { ...subject.config, otlpPort: port };
-  expect(linesOf(await lookAtPorts({ ...subject, config }))).toMatch(
+  expect(linesOf(await checkPorts({ ...subject, config }))).toMatch(
     /^ok TASK.*a Jaeger is there; the service takes a free port/m,
   );
   const other = Number(portOf(await serve(statusOf(404))));
   const taken = { ...subject, config: { ...config, otlpPort: other } };
-  expect(linesOf(await lookAtPorts(taken))).toMatch(
+  expect(linesOf(await checkPorts(taken))).toMatch(
     /^warning TASK.*taken by another HTTP server: the service takes a free port/m,
   );
 });
@@ -95,7 +95,7 @@ test('the default port being taken stops nothing', async () => {
 test('a host that is no address of this machine is a problem', async () => {
   const lines = await look({ HOST: '192.0.2.7', PORT: '9', TASK_LOGS_API_TOKEN: 'sixteen characters' });
   expect(lines).toMatch(
-    /^problem PORT 192\.0\.2\.7:9: the host is no address of this machine -> correct HOST/,
+    /^problem PORT 192\.0\.2\.7:9: the host is not an address of this machine -> correct HOST/,
   );
 });
 

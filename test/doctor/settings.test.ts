@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { lookAtSettings } from '../../src/doctor/settings.ts';
+import { checkSettings } from '../../src/doctor/settings.ts';
 import { linesOf, tempDir } from './subject.ts';
 
 interface Given {
@@ -15,10 +15,10 @@ function look({
   env = {},
   flags = {},
   file,
-}: Given): ReturnType<typeof lookAtSettings> & { lines: string; cwd: string } {
+}: Given): ReturnType<typeof checkSettings> & { lines: string; cwd: string } {
   const cwd = tempDir();
   if (file !== undefined) writeFileSync(join(cwd, 'tasktrail.config.json'), file);
-  const found = lookAtSettings({ env, flags, cwd, configFile: undefined });
+  const found = checkSettings({ env, flags, cwd, configFile: undefined });
   return { ...found, lines: linesOf(found.findings), cwd };
 }
 

@@ -81,7 +81,7 @@ describe.each([
       expect(await resultOf(fleet.logDir, next)).toMatchObject({ status: 'completed' });
       const again = await cancel(service, id);
       expect(again).toMatchObject({ status: 409, body: { code: 'ERR_CONFLICT' } });
-      expect(again.body.detail).toContain('is over: cancelled');
+      expect(again.body.detail).toContain('has ended: cancelled');
     },
   );
 
@@ -130,7 +130,7 @@ describe.each([
     await resultOf(fleet.logDir, over);
     const conflict = await cancel(service, over);
     expect(conflict).toMatchObject({ status: 409, body: { code: 'ERR_CONFLICT' } });
-    expect(conflict.body.detail).toContain('is over: completed');
+    expect(conflict.body.detail).toContain('has ended: completed');
     expect(await cancel(service, 'task-nobody-knows')).toMatchObject({
       status: 404,
       body: { code: 'ERR_NOT_FOUND' },
@@ -185,7 +185,7 @@ test('a task of somebody`s own process is refused with what to do', async () => 
     return answer.status === 404 ? undefined : answer;
   }, 'the task to be known');
   expect(refused).toMatchObject({ status: 409, body: { code: 'ERR_CONFLICT' } });
-  expect(refused.body.detail).toContain('end it where it runs');
+  expect(refused.body.detail).toContain('cancel it where it runs');
 });
 
 test('a task that waits for its next attempt after a kill is cancelled, and so is the workflow that it left open', async () => {

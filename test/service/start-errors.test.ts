@@ -87,7 +87,7 @@ test.each([
   await prepare();
   const { stderr } = await failToStart({ TASK_LOGS_DIR: join(cwd, path) });
   expect(stderr).toContain(`TASK_LOGS_DIR: cannot write to ${join(cwd, path)}`);
-  expect(stderr).toContain('A file stands where a directory should be');
+  expect(stderr).toContain('A part of this path is a file, not a directory');
 });
 
 test.runIf(process.getuid?.() === 0)('a log directory of somebody else is refused', async () => {
