@@ -372,7 +372,7 @@ test('a port that is taken is an error that names host and port', async () => {
   });
   await expect(second).rejects.toMatchObject({
     code: 'ERR_PORT_IN_USE',
-    message: `cannot take OTLP on 127.0.0.1:${receiver.port}: the port is in use`,
+    message: `cannot receive OTLP on 127.0.0.1:${receiver.port}: the port is in use`,
   });
 });
 
