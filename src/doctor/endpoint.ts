@@ -1,6 +1,7 @@
 import { errnoOf } from '../errors.ts';
 import { dressRequest } from '../export/endpoint-transport.ts';
 import { findHolder } from '../store/lock.ts';
+import { originOf, reachableHost } from '../system/http-server.ts';
 import { noteClock } from './clocks.ts';
 import { isTaken, judgeAnswers } from './endpoint-answers.ts';
 import {
@@ -13,7 +14,6 @@ import { type Finding, problem, type Subject, warning } from './finding.ts';
 import { askHttp, type HttpAnswer, hostOf, isAnswer } from './http-answer.ts';
 import { type KnownProgram, knownProgramAt } from './known-program.ts';
 import { explainFailure, isProtocolMismatch, type NetworkFailure } from './network-failure.ts';
-import { originOf, reachableHost } from './port-user.ts';
 import { detectProtocol } from './spoken-protocol.ts';
 
 /** A valid request without records: a receiver has nothing to store. */

@@ -11,7 +11,7 @@ import { checkHolder } from './holder.ts';
 import { checkLogDirectory } from './log-directory.ts';
 import { checkPorts } from './ports.ts';
 import { checkRedis } from './redis.ts';
-import { secretsOf } from './secrets.ts';
+import { allSecretsOf } from './secrets.ts';
 import { checkSettings, type Settings } from './settings.ts';
 import { checkTraceUrls } from './trace-urls.ts';
 import { checkVersions } from './versions.ts';
@@ -63,7 +63,7 @@ export async function examine(options: ExaminationOptions): Promise<readonly Fil
   const { env, cwd, version } = options;
   const subject =
     config === undefined ? undefined : { config, env, cwd, version, clocks: new Map<string, number>() };
-  maskSecrets(secretsOf(env, config));
+  maskSecrets(allSecretsOf(env, config));
   const versions = filed('versions', checkVersions({ version, cwd }));
   const found =
     subject === undefined ? [] : await Promise.all(CHECKS.map((check) => runCheck(check, subject)));

@@ -1,5 +1,6 @@
 import { connect, createServer } from 'node:net';
 import { errnoOf, messageOf } from '../errors.ts';
+import { type HostPort, originOf, reachableHost } from '../system/http-server.ts';
 import { ANSWER_MS, askHttp, isAnswer } from './http-answer.ts';
 import { type KnownProgram, knownProgramAt } from './known-program.ts';
 
@@ -10,13 +11,8 @@ export type PortUser =
   | { readonly kind: 'known'; readonly program: KnownProgram }
   | { readonly kind: 'stranger'; readonly name: string };
 
-export interface Port {
-  readonly host: string;
-  readonly port: number;
-}
-
 /** Which program listens on a port of this machine. Only a short listen of our own shows that a free port is usable. */
-export async function findPortUser(at: Port): Promise<PortUser> {
+export async function findPortUser(at: HostPort): Promise<PortUser> {
   const host = reachableHost(at.host);
   if (!(await isConnectable({ ...at, host }))) return tryToListen(at);
   const origin = originOf({ ...at, host });
@@ -33,17 +29,7 @@ export async function findPortUser(at: Port): Promise<PortUser> {
   };
 }
 
-export function originOf({ host, port }: Port): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-/** Wildcard addresses can be listened on, but not connected to. */
-export function reachableHost(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  return host === '::' ? '::1' : host;
-}
-
-function isConnectable({ host, port }: Port): Promise<boolean> {
+function isConnectable({ host, port }: HostPort): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, host);
     const end = (isConnected: boolean): void => {
@@ -57,7 +43,7 @@ function isConnectable({ host, port }: Port): Promise<boolean> {
   });
 }
 
-function tryToListen({ host, port }: Port): Promise<PortUser> {
+function tryToListen({ host, port }: HostPort): Promise<PortUser> {
   return new Promise((resolve) => {
     const server = createServer();
     server.on('error', (error) => {

@@ -1,8 +1,9 @@
 import { isLoopback } from '../config/config.ts';
+import { authorityOf, type HostPort } from '../system/http-server.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { jsonOf } from './http-answer.ts';
 import type { KnownProgram } from './known-program.ts';
-import { findPortUser, type Port, type PortUser } from './port-user.ts';
+import { findPortUser, type PortUser } from './port-user.ts';
 
 /** Whether the ports of the service are free, in use by tasktrail, or in use by another program. */
 export async function checkPorts(subject: Subject): Promise<readonly Finding[]> {
@@ -23,8 +24,8 @@ export async function checkPorts(subject: Subject): Promise<readonly Finding[]> 
   return findings;
 }
 
-function judgeRest(user: PortUser, at: Port): Finding {
-  const where = `PORT ${placeOf(at)}`;
+function judgeRest(user: PortUser, at: HostPort): Finding {
+  const where = `PORT ${authorityOf(at)}`;
   if (user.kind === 'free') return ok(where, 'free');
   if (user.kind === 'refused') return refusal(where, user, 'PORT');
   if (user.kind === 'known' && user.program.kind === 'service') return judgeService(where, user.program);
@@ -43,7 +44,7 @@ function judgeService(where: string, { answer }: KnownProgram): Finding {
 
 function judgeOtlp(user: PortUser, { config }: Subject): Finding {
   const { otlpHost: host, otlpPort: port, otlpPortIsExplicit, otlpEndpoint } = config;
-  const where = `TASK_LOGS_OTLP_PORT ${placeOf({ host, port })}`;
+  const where = `TASK_LOGS_OTLP_PORT ${authorityOf({ host, port })}`;
   if (user.kind === 'free') return ok(where, 'free');
   if (user.kind === 'refused') return refusal(where, user, 'TASK_LOGS_OTLP_PORT');
   if (user.kind === 'known' && user.program.kind === 'receiver')
@@ -51,7 +52,7 @@ function judgeOtlp(user: PortUser, { config }: Subject): Finding {
   const isOtlp = user.kind === 'known' && ['collector', 'jaeger'].includes(user.program.kind);
   const send =
     isOtlp && otlpEndpoint === undefined && isLoopback(host)
-      ? `; to send there as well, set OTEL_EXPORTER_OTLP_ENDPOINT=http://${placeOf({ host, port })}`
+      ? `; to send there as well, set OTEL_EXPORTER_OTLP_ENDPOINT=http://${authorityOf({ host, port })}`
       : '';
   const name = nameOf(user);
   if (otlpPortIsExplicit) {
@@ -79,8 +80,4 @@ function refusal(where: string, { errno, reason }: PortUser & { kind: 'refused' 
 function nameOf(user: PortUser): string {
   if (user.kind === 'known') return user.program.name;
   return user.kind === 'stranger' ? user.name : 'an unknown program';
-}
-
-function placeOf({ host, port }: Port): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

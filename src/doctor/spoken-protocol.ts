@@ -1,6 +1,7 @@
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { HostPort } from '../system/http-server.ts';
 import { ANSWER_MS, askHttp, isAnswer } from './http-answer.ts';
 
 /** `h2` and `h2c`: HTTP/2 only, with and without TLS, as on gRPC ports. */
@@ -25,13 +26,8 @@ export async function detectProtocol(url: string): Promise<SpokenProtocol> {
   return isPlainTwo ? 'h2c' : undefined;
 }
 
-interface Port {
-  readonly host: string;
-  readonly port: number;
-}
-
 /** The protocol that the server selects (ALPN). HTTP/1 is offered first, so `h2` means that it has nothing else. */
-async function speaksTls({ host, port }: Port): Promise<'h2' | 'other' | undefined> {
+async function speaksTls({ host, port }: HostPort): Promise<'h2' | 'other' | undefined> {
   const handshake = (protocols: readonly string[]): Promise<string | undefined> =>
     new Promise((resolve) => {
       const name = /^[\d.]+$|:/.test(host) ? {} : { servername: host };

@@ -1,5 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { authorityOf, closeServer, listenOn, originOf, reachableHost } from '../system/http-server.ts';
 import { exchange } from './exchange.ts';
 import { BodyRoom } from './otlp-body.ts';
 import type { Answer } from './otlp-response.ts';
@@ -67,7 +68,8 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
   if (options.keepsProcessAlive === false) server.on('connection', (socket) => socket.unref());
   const port = await listen(server, options);
   if (options.keepsProcessAlive === false) server.unref();
-  return { url: urlOf(options.host, port), port, close: (deadlineMs) => closeServer(server, deadlineMs) };
+  const url = originOf({ host: reachableHost(options.host), port });
+  return { url, port, close: (deadlineMs) => closeServer(server, deadlineMs) };
 }
 
 function send(response: ServerResponse, answer: Answer, keepAlive: boolean): void {
@@ -77,18 +79,15 @@ function send(response: ServerResponse, answer: Answer, keepAlive: boolean): voi
   response.end(answer.body);
 }
 
-function listen(server: Server, { host, port }: ReceiverOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
-    // The listener stays: later errors come from accept (EMFILE), and the sender retries.
-    server.on('error', (error) => reject(listenError(error, `${host}:${port}`)));
-    server.listen(port, host, () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : port);
-    });
-  });
+async function listen(server: Server, at: ReceiverOptions): Promise<number> {
+  try {
+    return await listenOn(server, at);
+  } catch (error) {
+    throw listenError(error, authorityOf(at));
+  }
 }
 
-function listenError(error: Error, where: string): TasktrailError {
+function listenError(error: unknown, where: string): TasktrailError {
   if (errnoOf(error) === 'EADDRINUSE') {
     return new TasktrailError('ERR_PORT_IN_USE', `cannot receive OTLP on ${where}: the port is in use`, {
       cause: error,
@@ -96,22 +95,5 @@ function listenError(error: Error, where: string): TasktrailError {
   }
   return new TasktrailError('ERR_CONFIG_INVALID', `cannot receive OTLP on ${where}: ${messageOf(error)}`, {
     cause: error,
-  });
-}
-
-/** Wildcard addresses can be listened on, but not sent to. */
-function urlOf(host: string, port: number): string {
-  if (host === '0.0.0.0') return `http://127.0.0.1:${port}`;
-  if (host === '::') return `http://[::1]:${port}`;
-  return host.includes(':') ? `http://[${host}]:${port}` : `http://${host}:${port}`;
-}
-
-function closeServer(server: Server, deadlineMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
-    server.close(() => {
-      clearTimeout(deadline);
-      resolve();
-    });
   });
 }

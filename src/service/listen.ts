@@ -1,7 +1,6 @@
-import type { RequestListener, Server } from 'node:http';
-import { createServer } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
+import { createServer, type RequestListener } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { closeServer, type HostPort, listenOn, originOf } from '../system/http-server.ts';
 
 export interface HttpService {
   readonly url: string;
@@ -11,32 +10,21 @@ export interface HttpService {
 }
 
 /** Throws `ERR_PORT_IN_USE` or `ERR_CONFIG_INVALID`, naming the setting. */
-export async function listen(
-  handler: RequestListener,
-  at: { readonly host: string; readonly port: number },
-): Promise<HttpService> {
+export async function listen(handler: RequestListener, at: HostPort): Promise<HttpService> {
   const server = createServer(handler);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(describe(error, at)));
-    server.listen(at.port, at.host, () => resolve());
-  });
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : at.port;
-  return {
-    url: `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${port}`,
-    port,
-    close: (deadlineMs) => close(server, deadlineMs),
-  };
+  try {
+    const port = await listenOn(server, at);
+    return {
+      url: originOf({ host: at.host, port }),
+      port,
+      close: (deadlineMs) => closeServer(server, deadlineMs),
+    };
+  } catch (error) {
+    throw describe(error, at);
+  }
 }
 
-async function close(server: Server, deadlineMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  await Promise.race([closed, delay(deadlineMs, undefined, { ref: false })]);
-  server.closeAllConnections();
-}
-
-function describe(error: Error, { host, port }: { host: string; port: number }): TasktrailError {
+function describe(error: unknown, { host, port }: HostPort): TasktrailError {
   switch (errnoOf(error)) {
     case 'EADDRINUSE':
       return new TasktrailError(

@@ -9,12 +9,12 @@ import type { Sender } from '../export/sender.ts';
 import { Journal } from '../journal/journal.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../journal/watch.ts';
-import { otlpTokenOf } from '../receive/otlp-token.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
 import { maskSecrets } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
 import type { DirectoryLock } from '../store/lock.ts';
 import { createReader } from '../store/read/reader.ts';
+import { secretsOf } from './config-secrets.ts';
 import { createSenders, destinationsOf } from './destinations.ts';
 import { type Holder, lockDirectory, startHolder } from './holder.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
@@ -243,20 +243,6 @@ class OpenTrail implements Trail {
     const isAway = this.books.reasons.has(sender.destination);
     await sender.drain(isAway ? Math.min(deadlineMs, UNREACHABLE_MS) : deadlineMs);
   }
-}
-
-/** Secrets of the settings. An agent that reads the configuration could print them, so they are masked in its output. */
-function secretsOf(config: Config): readonly string[] {
-  const { apiToken, githubSecrets, jiraSecrets, slackSecrets, githubToken, redisUrl, webhooks } = config;
-  const password = redisUrl === undefined ? '' : new URL(redisUrl).password;
-  return [
-    ...[githubSecrets, jiraSecrets, slackSecrets].flat(),
-    ...Object.values(webhooks).flatMap(({ secret }) => secret),
-    ...(apiToken === undefined ? [] : [apiToken, otlpTokenOf(apiToken)]),
-    githubToken ?? '',
-    password,
-    decodeURIComponent(password),
-  ];
 }
 
 /** Undefined when this process only sends: `store` is off, or another process holds the directory. */

@@ -31,7 +31,7 @@ const RESOURCE = resourceFromAttributes({
 const CONTEXT = { traceId: TRACE_ID, spanId: SPAN_ID, traceFlags: TraceFlags.SAMPLED };
 
 function sample(name: string): Buffer {
-  return readFileSync(new URL(`../samples/claude-code/${name}`, import.meta.url));
+  return readFileSync(new URL(`../../samples/claude-code/${name}`, import.meta.url));
 }
 
 /** Both encodings of what a real SDK exports, read. */
