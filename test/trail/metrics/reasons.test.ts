@@ -5,9 +5,11 @@ import { reasonWord } from '../../../src/trail/metrics/reasons.ts';
 import { matchCommands } from '../../../src/webhooks/command.ts';
 
 const WEBHOOKS = resolve(import.meta.dirname, '../../../src/webhooks');
-const sources = readdirSync(WEBHOOKS).map((name) => readFileSync(join(WEBHOOKS, name), 'utf8'));
+const sources = readdirSync(WEBHOOKS, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => readFileSync(join(WEBHOOKS, name), 'utf8'));
 
-/** Every reason that stands in the sources, with something in place of what is filled in. */
+/** Every reason in the sources; placeholders of templates are filled with `x`. */
 function reasons(): string[] {
   const found = sources.flatMap((text) => [
     ...text.matchAll(/reason: '([^']+)'/g),
