@@ -58,8 +58,8 @@ export function askHttp(question: HttpQuestion): Promise<HttpAnswer | NetworkFai
         sent.destroy();
       }, ANSWER_MS);
       sent.on('socket', (socket) => {
-        socket.once('lookup', () => {
-          phase = 'connect';
+        socket.once('lookup', (error: Error | null) => {
+          if (error === null) phase = 'connect';
         });
         socket.once('connect', () => {
           phase = 'answer';

@@ -2,7 +2,6 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { checkAgentPrograms } from '../../src/doctor/agents.ts';
-import { checkWebhooks } from '../../src/doctor/webhooks.ts';
 import { linesOf, subjectOf, tempDir } from './subject.ts';
 
 test('without an agent the sample is named, and git is looked for in PATH', async () => {
@@ -29,20 +28,4 @@ test('an agent whose program is not there, or may not be run, is a problem; its 
   expect(missing).not.toContain('key-in-argument');
   writeFileSync(join(bin, 'my-agent'), '#!/bin/sh\n', { mode: 0o755 });
   expect(linesOf(await checkAgentPrograms(subject))).toContain(`ok agent default: ${join(bin, 'my-agent')}`);
-});
-
-test('webhooks say which are on, and no secret', async () => {
-  const subject = subjectOf({
-    GITHUB_WEBHOOK_SECRET: 'of-the-webhook',
-    TASK_LOGS_API_TOKEN: 'sixteen characters',
-  });
-  const lines = linesOf(await checkWebhooks(subject));
-  expect(lines).toBe(
-    [
-      'ok /webhooks/github: on',
-      'ok /webhooks/jira: off, answered with 503: JIRA_WEBHOOK_SECRET is not set',
-      'ok /webhooks/slack: off, answered with 503: SLACK_SIGNING_SECRET is not set',
-      'ok TASK_LOGS_API_TOKEN: set: /api and OTLP require it',
-    ].join('\n'),
-  );
 });
