@@ -60,10 +60,8 @@ test('a server that is not there, and one that hangs, are problems in time', asy
   expect(await look('logs-of-acme', `http://127.0.0.1:${await freePort()}`)).toMatch(
     /^problem .*cannot be reached.* -> /,
   );
-  const before = performance.now();
   const port = await serveTcp(() => {});
   expect(await look('logs-of-acme', `http://127.0.0.1:${port}`)).toMatch(
     /^problem .*does not answer in time -> /,
   );
-  expect(performance.now() - before).toBeLessThan(10_000);
 });

@@ -55,13 +55,11 @@ test('nothing there, no Redis there, and one that hangs', async () => {
   expect(await look(`redis://${web.host}`)).toMatch(
     /^problem .*the program that answers there is not Redis -> correct host and port/,
   );
-  const before = performance.now();
   const port = await serveTcp(() => {});
   expect(await look(`redis://127.0.0.1:${port}`)).toMatch(/^problem .*does not answer in time -> use rediss/);
   expect(await look(`rediss://127.0.0.1:${port}`)).toMatch(
     /^problem .*does not answer in time -> use redis:/,
   );
-  expect(performance.now() - before).toBeLessThan(15_000);
 });
 
 test.each([

@@ -421,9 +421,8 @@ test('close cuts off at the deadline what does not finish, and may be called twi
 test('close does not wait for connections that are kept alive', async () => {
   const { receiver, post } = await start();
   await (await post('/v1/logs', JSON_TYPE, '{}')).text();
-  const startedAt = performance.now();
-  await receiver.close(20_000);
-  expect(performance.now() - startedAt).toBeLessThan(5000);
+  // Longer than the test may take.
+  await receiver.close(600_000);
 });
 
 const HEAD = 'POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';

@@ -12,7 +12,7 @@ import { type Service, startService } from '../../src/service/start.ts';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
 import { parseMetrics, type Sample, sumOf } from '../support/metrics-text.ts';
 import { until } from '../support/receiver.ts';
-import { firstTaskId, resultOf } from '../support/service-process.ts';
+import { firstTaskId, readDocument, resultOf } from '../support/service-process.ts';
 
 /** The sample agent takes its time, and a busy machine more. */
 const END_MS = 40_000;
@@ -106,7 +106,6 @@ test('a task that the sample agent has done is seen with its cost and its tokens
 test('a task at work is named while it works, and gone with the next scrape', async () => {
   const agents = { slow: { command: ['sh', '-c', 'sleep 60'] }, fails: { command: ['sh', '-c', 'exit 3'] } };
   const service = await start({}, { agents });
-  const startedAt = Date.now() / 1_000;
   const id = await submit(service, { message: 'x', agent: 'slow' });
   const running = async (): Promise<number | undefined> =>
     sumOf(await scrape(service), 'tasktrail_task_running', {
@@ -115,12 +114,13 @@ test('a task at work is named while it works, and gone with the next scrape', as
       tasktrail_task_source: 'api',
     });
   const since = await until(running, 'the task at work');
-  expect(Math.abs(since - startedAt)).toBeLessThan(10);
   const open = await scrape(service);
   expect(sumOf(open, 'tasktrail_tasks_open', { tasktrail_task_status: 'running' })).toBe(1);
   expect(sumOf(open, 'tasktrail_queue_jobs', { tasktrail_queue_state: 'active' })).toBe(1);
   await fetch(`${service.url}/api/tasks/${id}/cancel`, { method: 'POST' });
   await resultOf(service.config.logDir, id, END_MS);
+  const metadata = await readDocument(service.config.logDir, id, 'metadata.json');
+  expect(since).toBe(Date.parse(String(metadata?.started_at)) / 1_000);
   const after = await scrapeEnded(service);
   expect(sumOf(after, 'tasktrail_task_running')).toBeUndefined();
   expect(sumOf(after, 'tasktrail_tasks_open', { tasktrail_task_status: 'running' })).toBe(0);
@@ -130,7 +130,7 @@ test('a task at work is named while it works, and gone with the next scrape', as
   await resultOf(service.config.logDir, failed, END_MS);
   const labels = { tasktrail_task_id: failed, error_type: 'exit_code', tasktrail_task_status: 'failed' };
   const samples = await scrapeEnded(service, 2);
-  expect(sumOf(samples, 'tasktrail_task_failed', labels)).toBeGreaterThan(startedAt);
+  expect(sumOf(samples, 'tasktrail_task_failed', labels)).toBeGreaterThan(since);
   expect(sumOf(samples, 'tasktrail_tasks_ended_total', { error_type: 'exit_code' })).toBe(1);
 });
 
@@ -330,7 +330,13 @@ test('an endpoint that is away is a notice until it is there, and holds no shutd
 });
 
 test('a shutdown does not wait for an endpoint that never answers', async () => {
-  const server = createServer(() => {});
+  let pending = 0;
+  const server = createServer((req) => {
+    pending += 1;
+    req.socket.on('close', () => {
+      pending -= 1;
+    });
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closers.push(async () => {
     server.closeAllConnections();
@@ -343,9 +349,9 @@ test('a shutdown does not wait for an endpoint that never answers', async () => 
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `http://127.0.0.1:${port}/v1/metrics`,
   });
   await scrape(service);
-  const before = performance.now();
   await service.stop();
-  expect(performance.now() - before).toBeLessThan(2_500);
+  // The exporter still waits for the answer.
+  expect(pending).toBe(1);
 });
 
 test('metrics that are switched off are not sent, and can be asked for', async () => {

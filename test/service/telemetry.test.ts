@@ -14,6 +14,7 @@ import { startTelemetry, type Telemetry } from '../../src/service/telemetry.ts';
 import { tempDir } from '../support/journal-records.ts';
 import { openTrail, readLines, readSpans } from '../support/receiver.ts';
 
+const NO_PUSH = { readGauges: async () => [], push: undefined, onNotice: () => {} };
 const resource = resourceFromAttributes({ 'service.name': 'mine' });
 
 afterEach(() => {
@@ -26,11 +27,7 @@ function start(readers: IMetricReader[] = []): Telemetry {
 }
 
 test('metrics of the global meter are read until the shutdown', async () => {
-  const { readers, readText } = createMetricReaders({
-    readGauges: async () => [],
-    push: undefined,
-    onNotice: () => {},
-  });
+  const { readers, readText } = createMetricReaders(NO_PUSH);
   const telemetry = start(readers);
   metrics.getMeter('test').createCounter('done').add(3);
   expect(await readText()).toContain('\ndone_total 3\n');
@@ -40,11 +37,7 @@ test('metrics of the global meter are read until the shutdown', async () => {
 
 test('OTEL_SDK_DISABLED registers nothing: no metrics are collected', async () => {
   vi.stubEnv('OTEL_SDK_DISABLED', 'true');
-  const { readers, readText } = createMetricReaders({
-    readGauges: async () => [],
-    push: undefined,
-    onNotice: () => {},
-  });
+  const { readers, readText } = createMetricReaders(NO_PUSH);
   const telemetry = start(readers);
   metrics.getMeter('test').createCounter('done').add(3);
   expect(await readText()).toBe('# no metrics are collected\n');
@@ -87,4 +80,18 @@ test('the shutdown pushes the last metrics', async () => {
   const [pushed] = exporter.getMetrics();
   expect(pushed?.resource.attributes['service.name']).toBe('mine');
   expect(pushed?.scopeMetrics[0]?.metrics[0]?.descriptor.name).toBe('done');
+});
+
+test('the shutdown does not wait for an exporter that hangs', async () => {
+  const exporter = new InMemoryMetricExporter(1);
+  exporter.export = () => {};
+  // Its own timeout is longer than the test may take.
+  const reader = new PeriodicExportingMetricReader({
+    exporter,
+    exportIntervalMillis: 600_000,
+    exportTimeoutMillis: 600_000,
+  });
+  const telemetry = start([reader]);
+  metrics.getMeter('test').createCounter('done').add(3);
+  await telemetry.shutdown();
 });
