@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { checkAgentPrograms } from '../../src/doctor/agents.ts';
 import { linesOf, subjectOf, tempDir } from './subject.ts';
 
-test('without an agent the sample is named, and git is looked for in PATH', async () => {
+test('without an agent the sample is named, and git is searched in PATH', async () => {
   const bin = tempDir();
   const lines = linesOf(await checkAgentPrograms(subjectOf({ PATH: bin })));
   expect(lines).toMatch(
@@ -17,7 +17,7 @@ test('without an agent the sample is named, and git is looked for in PATH', asyn
   );
 });
 
-test('an agent whose program is not there, or may not be run, is a problem; its arguments are not printed', async () => {
+test('an agent whose program is missing or not executable is a problem; its arguments are not printed', async () => {
   const bin = tempDir();
   const command = 'my-agent --api-key key-in-argument';
   const subject = subjectOf({ PATH: bin, TASK_LOGS_AGENT_COMMAND: command });

@@ -22,7 +22,7 @@ function leave({ config }: Subject, id: string, ageMs: number): void {
   utimesSync(path, then, then);
 }
 
-test('no journal, and one with other files in it, is nothing waiting', async () => {
+test('without a journal, or with other files in it, no records are pending', async () => {
   const subject = subjectOf();
   expect(await look(subject)).toMatch(/^ok .*_journal: no records are pending/);
   mkdirSync(join(subject.config.logDir, '_journal'), { recursive: true });
@@ -30,7 +30,7 @@ test('no journal, and one with other files in it, is nothing waiting', async () 
   expect(await look(subject)).toMatch(/^ok .*no records are pending/);
 });
 
-test('what waits is counted, with the age of the oldest, and left as it is', async () => {
+test('pending segments are counted with the age of the oldest, and not changed', async () => {
   const subject = subjectOf();
   leave(subject, 'A', 60_000 * 5);
   leave(subject, 'B', 60_000 * 60 * 3);
@@ -41,7 +41,7 @@ test('what waits is counted, with the age of the oldest, and left as it is', asy
   expect(readdirSync(join(subject.config.logDir, '_journal'))).toEqual(names);
 });
 
-test('with a holder only what is old is worth a warning', async () => {
+test('with a holder only old segments are a warning', async () => {
   const subject = subjectOf();
   const lock = await DirectoryLock.acquire(subject.config.logDir, () => {});
   onTestFinished(() => lock.release());

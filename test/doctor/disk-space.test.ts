@@ -28,7 +28,7 @@ test.each([
   for (const { level, advice } of found) expect(advice === null).toBe(level === 'ok');
 });
 
-test('the disk is that of the nearest directory that is there, and each disk is told once', async () => {
+test('the disk of the nearest existing directory is checked, and each disk once', async () => {
   const subject = subjectOf();
   expect(await checkDiskSpace(subject)).toHaveLength(1);
   mkdirSync(join(subject.config.logDir, '_workflow'), { recursive: true });

@@ -32,11 +32,11 @@ function plant({ config }: Subject, text: string, ageMs = 0): void {
   utimesSync(path, then, then);
 }
 
-test('a directory that nobody holds is nothing wrong', async () => {
+test('a directory without a holder is no problem', async () => {
   expect(await look(subjectOf())).toMatch(/^ok .*_lock\.json: no process holds the directory/);
 });
 
-test('a holder that takes records is named, and gets nothing to store', async () => {
+test('a holder that accepts records is named, and gets nothing to store', async () => {
   const subject = subjectOf({ TASK_LOGS_API_TOKEN: TOKEN });
   let asked = 0;
   const sink: Sink = {
@@ -56,7 +56,7 @@ test('a holder that takes records is named, and gets nothing to store', async ()
   expect(readdirSync(subject.config.logDir)).toEqual(before);
 });
 
-test('a holder with another token does not get what is recorded here, and no token is printed', async () => {
+test('a holder with another token is a problem, and no token is printed', async () => {
   const subject = subjectOf({ TASK_LOGS_API_TOKEN: TOKEN });
   const sink = { ingest: async () => ({ rejected: 0, reasons: [] }) };
   const receiver = await startReceiver({
@@ -80,7 +80,7 @@ test.each([
   [() => serve(notFound), /something else answers \(404\)/],
   [() => serve(statusOf(503)), /cannot store now/],
   [async () => `http://127.0.0.1:${await serveTcp(() => {})}`, /does not answer in time/],
-])('a holder whose receiver does not take records is a problem (%#)', async (start, expected) => {
+])('a holder whose receiver does not accept records is a problem (%#)', async (start, expected) => {
   const subject = subjectOf();
   await hold(subject, await start());
   const line = await look(subject);
@@ -94,7 +94,7 @@ test('a holder that is just starting has no address yet', async () => {
   expect(await look(subject)).toMatch(/^ok .*held by process \d+ .*, which is starting/);
 });
 
-test('a lock of a process that is gone, an old one and one that nobody can read are stale', async () => {
+test('the lock of a dead process, an old lock and an unreadable lock are stale', async () => {
   const subject = subjectOf();
   const child = spawn(process.execPath, ['-e', '']);
   await once(child, 'exit');

@@ -17,17 +17,17 @@ async function start(options: Parameters<typeof startRedis>[1]): Promise<string>
   return server.url;
 }
 
-test('no Redis is needed', async () => {
+test('a missing Redis is not a problem', async () => {
   expect(linesOf(await checkRedis(subjectOf()))).toMatch(/^ok REDIS_URL: not set/);
 });
 
-test.skipIf(isMissing)('one that keeps what it is given is in order', async () => {
+test.skipIf(isMissing)('a Redis with persistence and no eviction is ok', async () => {
   expect(await look(await start({ appendOnly: true }))).toMatch(
     /^ok REDIS_URL 127\.0\.0\.1:\d+: answers, Redis \d+\.\d+\S*$/,
   );
 });
 
-test.skipIf(isMissing)('what it may lose is a warning each', async () => {
+test.skipIf(isMissing)('eviction and missing persistence are warnings', async () => {
   const lines = await look(await start({ args: ['--maxmemory-policy', 'allkeys-lru'] }));
   expect(lines).toMatch(
     /^ok .*\nwarning .*maxmemory-policy is allkeys-lru.* -> CONFIG SET maxmemory-policy noeviction/m,
@@ -36,7 +36,7 @@ test.skipIf(isMissing)('what it may lose is a warning each', async () => {
   expect(lines).not.toContain('problem');
 });
 
-test.skipIf(isMissing)('a password that is missing or wrong is a problem, and is not printed', async () => {
+test.skipIf(isMissing)('a missing or wrong password is a problem, and is not printed', async () => {
   const url = await start({ password: 'the-real-password' });
   expect(await look(url.replace('the-real-password', 'guessed-password'))).toMatch(
     /^problem .*refuses the user or the password -> correct/,
@@ -49,7 +49,7 @@ test.skipIf(isMissing)('a password that is missing or wrong is a problem, and is
   expect(lines).not.toContain('password@');
 });
 
-test('nothing there, no Redis there, and one that hangs', async () => {
+test('a closed port, another program and a server that hangs are problems', async () => {
   expect(await look(`redis://127.0.0.1:${await freePort()}`)).toMatch(/^problem .*nothing listens there/);
   const web = new URL(await serve(statusOf(200)));
   expect(await look(`redis://${web.host}`)).toMatch(
@@ -75,6 +75,6 @@ test.each([
   ['redis_version:7.2.4\r\nredis_mode:cluster', /^problem R: it is a cluster/],
   ['redis_version:7.2.4\r\nloading:1', /^ok .*\nwarning R: it is still loading/],
   ['', /^ok R: answers, Redis of unknown version$/],
-])('INFO of %j is judged by what it says', (info, expected) => {
+])('INFO of %j is judged by its fields', (info, expected) => {
   expect(linesOf(judgeInfo('R', info))).toMatch(expected);
 });

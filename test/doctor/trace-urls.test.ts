@@ -9,11 +9,11 @@ async function look(templates: string): Promise<string> {
   return linesOf(await checkTraceUrls(subjectOf({ TASK_LOGS_TRACE_URL: templates })));
 }
 
-test('without templates there is nothing to look at', async () => {
+test('without templates nothing is checked', async () => {
   expect(linesOf(await checkTraceUrls(subjectOf()))).toBe('');
 });
 
-test('a Jaeger, another page and nothing at all, each host once', async () => {
+test('a Jaeger, another server and a closed port are each checked once', async () => {
   const jaeger = await serve((req, res) => {
     res.setHeader('content-type', 'application/json');
     res.end(req.url === '/api/v3/services' ? '{"services":["a","b"]}' : '<html>');
@@ -30,7 +30,7 @@ test('a Jaeger, another page and nothing at all, each host once', async () => {
   ]);
 });
 
-test('a Jaeger that has no traces yet is known all the same, and another empty object is not', async () => {
+test('a Jaeger without traces is recognised, another empty object is not', async () => {
   const jaeger = await serve(statusOf(200, { traceresponse: '00-1-2-01' }, '{}'));
   expect(await look(`${jaeger}/{trace_id}`)).toMatch(/a Jaeger, which knows 0 service/);
   expect(await look(`${await serve(statusOf(200, {}, '{}'))}/{trace_id}`)).toMatch(/answers \(200\)$/);
@@ -53,6 +53,6 @@ test.each([
   }
 });
 
-test('where nobody tells the time nothing is said of it', async () => {
+test('without Date headers there is no finding about clocks', async () => {
   expect(checkClocks(new Map())).toEqual([]);
 });

@@ -12,7 +12,7 @@ const run = promisify(execFile);
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-test('versions are those that are in use', () => {
+test('the versions of tasktrail, Node and OpenTelemetry are listed', () => {
   const { version } = JSON.parse(
     readFileSync(join(ROOT, 'node_modules/@opentelemetry/api/package.json'), 'utf8'),
   );
@@ -32,7 +32,7 @@ test.each([
   ['20.18.9', 'problem'],
   ['20.19.0', 'ok'],
   ['22.0.0', 'ok'],
-])('Node %s is %s, by what package.json asks for', (node, level) => {
+])('Node %s is %s, by the minimum in package.json', (node, level) => {
   const { engines } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   expect(engines.node).toBe('>=20.19');
   const found = checkVersions({ version: '1', cwd: tempDir(), node }).find(({ where }) => where === 'Node');
@@ -64,7 +64,7 @@ test.each([
   expect(found?.what).toContain(`this project has ${name} ${version}`);
 });
 
-test('an @opentelemetry/api of the same minor version in the project is not worth a word', () => {
+test('an @opentelemetry/api of the same minor version in the project is not mentioned', () => {
   const cwd = tempDir();
   install(cwd, '@opentelemetry/api', '1.9.0');
   const found = checkVersions({ version: '1', cwd }).find(({ where }) => where === 'OpenTelemetry');

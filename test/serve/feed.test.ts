@@ -110,7 +110,7 @@ function appendToNewest(workflowDir: string, text: string): void {
   appendFileSync(join(dir, readdirSync(dir).sort().at(-1) ?? ''), text);
 }
 
-test('a consumer that polls while the writer appends, and is killed, sees every event once and in order', async () => {
+test('a consumer that polls while a writer appends and is killed sees every event once and in order', async () => {
   const logDir = await tempDir();
   const workflowDir = join(logDir, '_workflow');
   mkdirSync(workflowDir);
@@ -154,7 +154,7 @@ async function serveFeed(): Promise<{ port: number; dir: string }> {
   return { port: await listen(serveLogs({ reader: createReader(logDir) })), dir };
 }
 
-test('the answer is the events as they are stored, and a cursor in any case', async () => {
+test('the answer has the stored events, and always a cursor', async () => {
   const { port, dir } = await serveFeed();
   const empty = (await ask(port, '/events')).json();
   expect(empty).toEqual({ items: [], next_cursor: expect.stringMatching(/^[\w-]+$/) });

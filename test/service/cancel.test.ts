@@ -111,20 +111,17 @@ describe.each([
       expect((await readDocument(fleet.logDir, one, 'metadata.json'))?.started_at ?? null).toBeNull();
   });
 
-  test.skipIf(isSkipped)(
-    'an agent that ignores SIGTERM, and its children, are gone all the same',
-    async () => {
-      const setup = await open();
-      const { fleet, service } = setup;
-      const id = await submit(service, { message: 'go', agent: 'stubborn' });
-      await fleet.untilPrinted(id, 'begun');
-      expect((await agentsOf(id)).length).toBeGreaterThan(1);
-      expect((await cancel(service, id)).status).toBe(202);
-      await expectCancelled(setup, id);
-    },
-  );
+  test.skipIf(isSkipped)('an agent that ignores SIGTERM is killed with its children', async () => {
+    const setup = await open();
+    const { fleet, service } = setup;
+    const id = await submit(service, { message: 'go', agent: 'stubborn' });
+    await fleet.untilPrinted(id, 'begun');
+    expect((await agentsOf(id)).length).toBeGreaterThan(1);
+    expect((await cancel(service, id)).status).toBe(202);
+    await expectCancelled(setup, id);
+  });
 
-  test.skipIf(isSkipped)('what cannot be cancelled is refused with its reason', async () => {
+  test.skipIf(isSkipped)('a cancel that is not possible is refused with the reason', async () => {
     const { fleet, service } = await open();
     const over = await submit(service, { message: 'go', agent: 'quick' });
     await resultOf(fleet.logDir, over);
@@ -144,7 +141,7 @@ describe.each([
     expect(got.status).toBe(405);
   });
 
-  test.skipIf(isSkipped)('with a token it takes the token', async () => {
+  test.skipIf(isSkipped)('with a token set, a cancel needs the token', async () => {
     const token = 'a-token-of-the-tests';
     const { fleet, service } = await open({ TASK_LOGS_API_TOKEN: token });
     const authorization = `Bearer ${token}`;
@@ -163,7 +160,7 @@ describe.each([
   });
 });
 
-test('a task of somebody`s own process is refused with what to do', async () => {
+test('a task of another process is refused with what to do', async () => {
   const { service } = await inProcess();
   const record = {
     timeUnixNano: `${Date.now()}000000`,
@@ -224,7 +221,7 @@ test.skipIf('missing' in program)(
 );
 
 test.skipIf('missing' in program)(
-  'a task whose worker was killed is cancelled by the next one, and the agent that lived on is ended',
+  'a task whose worker was killed is cancelled by the next worker, which ends the surviving agent',
   async () => {
     const setup = await overRedis();
     const { fleet, service, worker } = setup;
@@ -248,7 +245,7 @@ test.skipIf('missing' in program)(
 );
 
 test.skipIf('missing' in program)(
-  'while Redis is away a cancel is answered with 503 and Retry-After, and the task goes on',
+  'while Redis is away a cancel is answered with 503 and Retry-After, and the task continues',
   async () => {
     const { fleet, service } = await overRedis();
     const id = await submit(service);

@@ -66,7 +66,7 @@ async function isTraceWhole(taskId: string): Promise<boolean> {
   return facts.every((fact) => fact.span === undefined || ids.has(String(fact.span_id)));
 }
 
-test('whatever was answered with 202 ends up completed, however often the service is killed', async () => {
+test('every delivery answered with 202 is completed, however often the service is killed', async () => {
   await writeFile(
     join(cwd, 'tasktrail.config.json'),
     JSON.stringify({ agents: { slow: { command: ['sh', '-c', 'echo one; sleep 0.15; echo two'] } } }),
@@ -113,7 +113,7 @@ test('whatever was answered with 202 ends up completed, however often the servic
   expect((await last.stop()).code).toBe(0);
 }, 180_000);
 
-test('a delivery whose service was killed before it answered may come again, and is worked on once', async () => {
+test('a delivery that is repeated because the service was killed before its answer runs once', async () => {
   await writeFile(
     join(cwd, 'tasktrail.config.json'),
     JSON.stringify({ agents: { quick: { command: ['sh', '-c', 'echo one'] } } }),
@@ -162,7 +162,7 @@ test('a delivery whose service was killed before it answered may come again, and
   expect([...started].filter(([, times]) => times !== 1)).toEqual([]);
 }, 120_000);
 
-test('a task whose every attempt was killed is abandoned, with a result that says so', async () => {
+test('a task with only killed attempts is abandoned, with the reason in its result', async () => {
   await writeFile(
     join(cwd, 'tasktrail.config.json'),
     JSON.stringify({ agents: { stuck: { command: ['sh', '-c', 'echo begun; sleep 5'] } } }),
@@ -196,7 +196,7 @@ test('a task whose every attempt was killed is abandoned, with a result that say
   expect(workflow).toMatchObject({ task_ids: [id], status: 'cancelled', measured: { retries: 0 } });
 });
 
-test('an agent that outlives its killed service is gone on with, and leaves nothing unmasked', async () => {
+test('an agent that outlives its killed service is resumed, and its secrets are masked', async () => {
   const secret = `ghp_${'a1B2'.repeat(9)}`;
   const script = `trap '' TERM HUP; echo token ${secret}; echo begun; (while true; do sleep 0.1; done) & while [ ! -e go ]; do sleep 0.05; done; kill -9 $!`;
   await writeFile(

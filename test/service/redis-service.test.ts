@@ -84,7 +84,7 @@ describe.skipIf('missing' in program)('a Redis that goes away', () => {
     ['a service and a worker, Redis losing its data', ['serve', 'worker'], false],
     ['all in one process, Redis losing its data', ['start'], false],
   ] as const)(
-    '%s: what was accepted is done once, what was refused heard it and never runs',
+    '%s: accepted tasks run once, refused ones get a 503 and never run',
     async (_how, roles, keepsData) => {
       const fleet = await Fleet.open(program, { appendOnly: keepsData });
       await fleet.configure({ agents: { counted: { command: COUNTED } } });
@@ -138,7 +138,7 @@ describe.skipIf('missing' in program)('a Redis that goes away', () => {
     120_000,
   );
 
-  test('a service that starts before its Redis refuses at first, and works as soon as it is there', async () => {
+  test('a service that starts before its Redis refuses at first, and works once Redis is there', async () => {
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { counted: { command: COUNTED } } });
     await fleet.redis?.kill();
@@ -155,7 +155,7 @@ describe.skipIf('missing' in program)('a Redis that goes away', () => {
     expect((await worker.stop()).code).toBe(0);
   }, 60_000);
 
-  test('service and worker stop in time while it is away, and what ran is done afterwards', async () => {
+  test('service and worker stop while Redis is away, and the running task is completed afterwards', async () => {
     const fleet = await Fleet.open(program, { appendOnly: true });
     await fleet.configure({ agents: { counted: { command: ['sh', '-c', 'echo begun; sleep 1'] } } });
     const [service, worker] = await Promise.all([fleet.start('serve'), fleet.start('worker')]);

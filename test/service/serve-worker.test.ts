@@ -61,7 +61,7 @@ async function runOn(fleet: Fleet, id: string): Promise<unknown> {
 }
 
 describe.skipIf('missing' in program)('a service and its workers over Redis', () => {
-  test('what comes in by webhook or by REST is done by either worker, in one directory and one trace', async () => {
+  test('tasks from webhooks and REST run on either worker, in one directory and one trace', async () => {
     const fleet = await Fleet.open(program);
     const whoami = ['sh', '-c', 'cat; echo; echo "worker $WORKER"; sleep 0.3'];
     await fleet.configure({ agents: { whoami: { command: whoami } }, webhooks: WEBHOOKS });
@@ -147,7 +147,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     expect((await readdir(elsewhere)).filter((name) => !name.startsWith('_'))).toEqual([]);
   }, 60_000);
 
-  test('a worker that is killed is followed by another one, which goes on with its agent', async () => {
+  test('another worker takes over the agent of a killed worker', async () => {
     const lines = 3_000;
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { numbered: { command: numbered(lines, 10), dialect: 'claude' } } });
@@ -169,7 +169,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     expect(second.stderr).toBe('');
   }, 120_000);
 
-  test('a worker that is started after the kill of the only one goes on with its agent, too', async () => {
+  test('a worker that starts after the only one was killed takes over its agent too', async () => {
     const lines = 400;
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { numbered: { command: numbered(lines, 5), dialect: 'claude' } } });
@@ -211,7 +211,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     expect([first.stderr, second.stderr, service.stderr]).toEqual(['', '', '']);
   }, 60_000);
 
-  test('a task whose worker and agent are killed with nobody else there is abandoned within a minute, and nothing of it stays open', async () => {
+  test('a task whose worker and agent are killed without another worker is abandoned, and nothing of it stays open', async () => {
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { waiting: { command: waitingUntilGo() } } });
     const service = await fleet.start('serve');

@@ -68,7 +68,7 @@ async function submit({ url }: Service, order: object): Promise<string> {
   return firstTaskId(await response.json());
 }
 
-test('a task that the sample agent has done is seen with its cost and its tokens', async () => {
+test('the cost and tokens of a task of the sample agent are counted', async () => {
   const service = await start();
   const id = await submit(service, { message: 'hello' });
   const { metrics: used } = (await resultOf(service.config.logDir, id, END_MS)) as {
@@ -103,7 +103,7 @@ test('a task that the sample agent has done is seen with its cost and its tokens
   expect(samples.filter(({ labels }) => 'otel_scope_name' in labels)).toEqual([]);
 });
 
-test('a task at work is named while it works, and gone with the next scrape', async () => {
+test('a running task is listed while it runs, and not in the scrape after its end', async () => {
   const agents = { slow: { command: ['sh', '-c', 'sleep 60'] }, fails: { command: ['sh', '-c', 'exit 3'] } };
   const service = await start({}, { agents });
   const id = await submit(service, { message: 'x', agent: 'slow' });
@@ -157,7 +157,7 @@ test('deliveries are counted by outcome and a word for the reason', async () => 
   ]);
 });
 
-test('with a token the metrics need it, and without one a name of this machine', async () => {
+test('with a token the metrics need it, and without one a loopback name', async () => {
   const open = await start();
   const foreign = await new Promise<number | undefined>((resolve, reject) => {
     const { port } = new URL(open.url ?? '');
@@ -182,14 +182,14 @@ test('with a token the metrics need it, and without one a name of this machine',
   expect((await scrape(guarded, { authorization: `Bearer ${token}` })).length).toBeGreaterThan(3);
 });
 
-test('without recording the metrics still answer', async () => {
+test('with recording off /metrics still answers', async () => {
   const service = await start({ TASK_LOGS_ENABLED: 'false' });
   const samples = await scrape(service);
   expect(sumOf(samples, 'tasktrail_records_recorded_total')).toBe(0);
   expect(sumOf(samples, 'tasktrail_queue_jobs', { tasktrail_queue_state: 'waiting' })).toBe(0);
 });
 
-test('the failed tasks of an earlier process are found again, and counted no second time', async () => {
+test('the failed tasks of an earlier process are listed, and not counted again', async () => {
   const agents = { fails: { command: ['sh', '-c', 'exit 3'] } };
   const first = await start({}, { agents });
   const id = await submit(first, { message: 'x', agent: 'fails' });
@@ -303,7 +303,7 @@ test('an OTLP endpoint gets cost, tokens and the depth of the queue, cumulative,
   expect(service.trail.books.notices.size).toBe(0);
 });
 
-test('an endpoint that takes no metrics is said to be so', async () => {
+test('an endpoint that accepts no metrics is a notice', async () => {
   const endpoint = await receive((path) => (path === '/v1/metrics' ? 404 : 200));
   const service = await start({ ...QUICK, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url });
   const name = `metrics to ${endpoint.url}/v1/metrics`;
@@ -312,7 +312,7 @@ test('an endpoint that takes no metrics is said to be so', async () => {
   expect(service.trail.books.reasons.size).toBe(0);
 });
 
-test('an endpoint that is away is a notice until it is there, and holds no shutdown up', async () => {
+test('an unreachable endpoint is a notice until it answers, and does not block the shutdown', async () => {
   let status = 500;
   const endpoint = await receive((path) => (path === '/v1/metrics' ? status : 200));
   const url = `${endpoint.url}/v1/metrics`;
@@ -354,7 +354,7 @@ test('a shutdown does not wait for an endpoint that never answers', async () => 
   expect(pending).toBe(1);
 });
 
-test('metrics that are switched off are not sent, and can be asked for', async () => {
+test('metrics with the exporter none are not sent, but served', async () => {
   const endpoint = await receive(() => 200);
   const off = { OTEL_METRICS_EXPORTER: 'none', OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url };
   const service = await start({ ...QUICK, ...off });

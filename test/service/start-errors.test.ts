@@ -43,7 +43,7 @@ async function leftovers(): Promise<string[]> {
   return names.filter((name) => name.startsWith('_lock'));
 }
 
-test('a port in use is refused by the name of its setting, and the directory is given back', async () => {
+test('a port in use is refused by the name of its setting, and the lock is released', async () => {
   const { url, close } = await listen(() => {});
   const port = new URL(url).port;
   const { stderr } = await failToStart({ PORT: port });
@@ -55,7 +55,7 @@ test('a port in use is refused by the name of its setting, and the directory is 
   await service.dispose();
 });
 
-test('an OTLP port that somebody asked for and that is in use stops the start', async () => {
+test('a configured OTLP port that is in use fails the start', async () => {
   const { url, close } = await listen(() => {});
   const { stderr } = await failToStart({ TASK_LOGS_OTLP_PORT: new URL(url).port });
   expect(stderr).toContain('TASK_LOGS_OTLP_PORT: ');
@@ -64,7 +64,7 @@ test('an OTLP port that somebody asked for and that is in use stops the start', 
   await close();
 });
 
-test('when the default OTLP port is taken a free one is used, and said', async () => {
+test('when the default OTLP port is in use, a free port is used and printed', async () => {
   const squatter = createServer();
   await new Promise<void>((resolve) => {
     // Somebody else on this machine may have it: taken is taken.
@@ -90,7 +90,7 @@ test.each([
   expect(stderr).toContain('A part of this path is a file, not a directory');
 });
 
-test.runIf(process.getuid?.() === 0)('a log directory of somebody else is refused', async () => {
+test.runIf(process.getuid?.() === 0)('a log directory of another user is refused', async () => {
   const logDir = join(cwd, 'logs');
   await mkdir(logDir);
   await chmod(cwd, 0o755);
@@ -127,13 +127,16 @@ test('a syntax error in the file is refused with its line', async () => {
   expect(stderr).toContain('tasktrail.config.json: line 3: ');
 });
 
-test.each(['serve', 'worker'])('%s without a Redis is refused with what needs none', async (role) => {
-  const { code, stderr } = await failToStart({}, { args: [role] });
-  expect(code).toBe(2);
-  expect(stderr).toContain('REDIS_URL is not set: ');
-  expect(stderr).toContain('"tasktrail start" needs none');
-  expect(await readdir(cwd)).toEqual([]);
-});
+test.each(['serve', 'worker'])(
+  '%s without a Redis is refused with the command that needs none',
+  async (role) => {
+    const { code, stderr } = await failToStart({}, { args: [role] });
+    expect(code).toBe(2);
+    expect(stderr).toContain('REDIS_URL is not set: ');
+    expect(stderr).toContain('"tasktrail start" needs none');
+    expect(await readdir(cwd)).toEqual([]);
+  },
+);
 
 test.each(['http://127.0.0.1:6379', '127.0.0.1:6379', 'redis'])(
   'a Redis at %s is refused with an example',
@@ -144,7 +147,7 @@ test.each(['http://127.0.0.1:6379', '127.0.0.1:6379', 'redis'])(
   },
 );
 
-test('a dialect that nobody knows is refused before a task can fail of it', async () => {
+test('an unknown dialect is refused at the start', async () => {
   const { code, stderr } = await failToStart({
     TASK_LOGS_AGENT_COMMAND: 'cat',
     TASK_LOGS_AGENT_DIALECT: 'klingon',
@@ -160,7 +163,7 @@ test.each([
     { HOST: '192.0.2.1', TASK_LOGS_API_TOKEN: 'a token of the test' },
     'HOST',
   ],
-])('%s that is no address of this machine is refused', async (_what, env, setting) => {
+])('%s that is not an address of this machine is refused', async (_what, env, setting) => {
   const { stderr } = await failToStart(env);
   expect(stderr).toContain(setting);
   expect(await leftovers()).toEqual([]);

@@ -64,7 +64,7 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s ends an idle service cle
   expect(await readdir(join(logDir, '_journal'))).toEqual([]);
 });
 
-test('a task that runs when the service is stopped goes back to queued and runs again with the next start', async () => {
+test('a task that runs at the shutdown is queued again and runs with the next start', async () => {
   await useWaitingAgent();
   const first = await start({ TASK_LOGS_CONCURRENCY: '1' });
   const running = await first.sendComment('@agent review');
@@ -101,7 +101,7 @@ test('a task that runs when the service is stopped goes back to queued and runs 
   expect(attempts.map(({ status }) => status?.code ?? 0).sort()).toEqual([0, 2]);
 });
 
-test('a clean stop uses up no attempt, however often it comes; a kill does', async () => {
+test('a clean stop does not count as an attempt, however often it happens; a kill does', async () => {
   await useWaitingAgent();
   const env = { TASK_LOGS_ATTEMPTS: '1' };
   let id = '';
@@ -140,7 +140,7 @@ test('an agent that ignores SIGTERM, and its children, do not survive a clean st
   expect(await readdir(join(logDir, '_agent'))).toEqual([]);
 });
 
-test('a second signal ends it at once, and nothing that was recorded is lost', async () => {
+test('a second signal ends the process at once, without losing a record', async () => {
   await useWaitingAgent("trap '' TERM;");
   const service = await start();
   const id = await service.sendComment('@agent review');
@@ -183,7 +183,7 @@ test('a stop right after the start, or in the middle of it, ends cleanly', async
   expect((await readdir(logDir)).filter((name) => name.startsWith('_lock'))).toEqual([]);
 });
 
-test('whoever reads its output may go away', async () => {
+test('a closed output stream does not end the service', async () => {
   const service = await start();
   service.child.stdout?.destroy();
   service.child.stderr?.destroy();
@@ -192,7 +192,7 @@ test('whoever reads its output may go away', async () => {
   expect((await service.stop()).code).toBe(0);
 });
 
-test('a service that was paused for longer than its lock is trusted goes on when it is continued', async () => {
+test('a service that was paused until its lock is stale continues afterwards', async () => {
   const service = await start();
   await resultOf(logDir, await service.sendComment('@agent review'));
   service.child.kill('SIGSTOP');

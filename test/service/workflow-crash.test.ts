@@ -163,7 +163,7 @@ async function uninterrupted(): Promise<{ tellings: string[]; names: string[] }>
   return { tellings: tellings(events), names: spans.map((span) => span.name).sort() };
 }
 
-test('killed anywhere and gone on with, a workflow is what it is without a kill', {
+test('a workflow that is killed at random points and resumed equals one without a kill', {
   timeout: 180_000,
 }, async () => {
   const expected = await uninterrupted();
@@ -189,7 +189,7 @@ test('killed anywhere and gone on with, a workflow is what it is without a kill'
   expect(kills).toBeGreaterThan(2);
 });
 
-test('gone on with from other directories, which know nothing of it, over OTLP alone', {
+test('a workflow is resumed from other directories without its files, over OTLP alone', {
   timeout: 180_000,
 }, async () => {
   const expected = await uninterrupted();

@@ -47,6 +47,6 @@ test.each([
     'const s = await t.startTasktrail(); await work(); await s.shutdown(); await work();',
     {},
   ],
-] as const)('nothing is said when %s', async (_what, code, env) => {
+] as const)('there is no warning when %s', async (_what, code, env) => {
   expect(await run(code, env)).toBe('');
 });

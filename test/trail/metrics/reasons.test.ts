@@ -25,7 +25,7 @@ test('every reason in the sources of the webhooks has a word of its own', () => 
   expect(reasons().filter((reason) => reasonWord(reason) === 'other')).toEqual([]);
 });
 
-test('what is written in one word stays that word', () => {
+test('a reason of one word is its own label', () => {
   const words = reasons().filter((reason) => /^[a-z_]+$/.test(reason));
   expect(words.length).toBeGreaterThan(15);
   expect(words.map(reasonWord)).toEqual(words);
