@@ -45,7 +45,7 @@ export async function checkDiskSpace({ config }: Subject): Promise<readonly Find
   return findings;
 }
 
-/** A finding for bytes and one for files, or a single one when both suffice. */
+/** A finding for bytes and one for files, or a single `ok` when both are sufficient. */
 export function judgeSpace(path: string, { freeBytes, bytes, freeFiles, files }: Space): readonly Finding[] {
   const share = bytes > 0 ? freeBytes / bytes : 1;
   const free = `${sizeText(freeBytes)} free (${Math.floor(share * 100)} %)`;

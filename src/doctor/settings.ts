@@ -24,7 +24,7 @@ interface SettingsResult {
 /** The prefix of a problem with one setting. */
 const SETTING = /^([A-Z][A-Z0-9_]*)(?:: |=| )/;
 
-/** Variables that tasktrail sets for agents and programs: they have the prefix of the settings, but are none. */
+/** Variables that tasktrail sets for agents and programs: they have the prefix of settings but are not settings. */
 const CARRIED = /^TASK_LOGS_(?:TASK_ID|WORKFLOW_ID|INPUT_FILE|PHASE|STEP|RUN_ID)$/;
 
 const FIX = 'correct it, or leave it out';

@@ -72,7 +72,7 @@ export function checkAgents(config: Config): void {
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
 }
 
-/** Messages about agents that cannot be started on this machine. The service starts all the same: others may work. */
+/** Messages about agents that cannot be started on this machine. The service still starts: other agents may work. */
 export function agentProblems(config: Config): readonly string[] {
   const { PATH: path = '' } = inheritedEnvironment();
   return Object.entries(config.agents).flatMap(([name, { command, cwd = '.' }]) => {

@@ -25,7 +25,7 @@ export async function openQueue(
 ): Promise<OpenQueue> {
   const { redisUrl: url, concurrency } = config;
   if (url === undefined) {
-    // The home tells whose tasks these are when the store queues unfinished ones again. Without a store there is none.
+    // With its home, an unfinished task is only queued again by the service of the same log directory.
     const home = config.enabled && config.store ? await directoryId(config.logDir) : undefined;
     const queue = new InProcessQueue({ name: QUEUE_NAME, concurrency, home });
     return { queue, onReady: () => {}, close: (deadlineMs) => queue.close(deadlineMs) };

@@ -48,7 +48,7 @@ export function startTelemetry({ resource, readers }: TelemetryOptions): Telemet
 
 async function shutDown(providers: readonly { shutdown(): Promise<void> }[]): Promise<void> {
   const closed = Promise.all(providers.map((provider) => provider.shutdown()));
-  // A failure after the deadline has no one left to report it to; an earlier one rejects the race below.
+  // Prevents an unhandled rejection after the deadline. An earlier failure rejects the race below.
   closed.catch(() => {});
   await Promise.race([closed, delay(SHUTDOWN_MS, undefined, { ref: false })]);
 }

@@ -30,7 +30,7 @@ class Consumer {
     this.#type = type === undefined ? '' : `&type=${type}`;
   }
 
-  /** Goes on with another server over the same files. */
+  /** Continues with another server over the same files. */
   moveTo(port: number): void {
     this.#port = port;
   }
@@ -117,7 +117,7 @@ test('a consumer that polls while a writer appends and is killed sees every even
   const serve = (): Promise<number> => listen(serveLogs({ reader: createReader(logDir) }));
   const all = new Consumer(await serve());
   const errors = new Consumer(await serve(), 'error');
-  // What a kill may leave behind: nothing, half a line, and a line that is whole but for its newline.
+  // A kill may leave nothing, half a line, or a line without its newline.
   const torn = [0, 20, -1, 20, -1, 0];
   for (const [round, length] of torn.entries()) {
     const writer = startWriter(workflowDir);

@@ -178,7 +178,7 @@ test.each([
   'x'.repeat(1000),
 ])('the task id %s is refused as an id, on every path', async (id) => {
   const dir = await tempDir();
-  // What an id that escapes would find.
+  // A file that an id with a path would reach.
   writeTask(join(dir, 'etc'), '.', { metadata: { secret: true } });
   writeTask(join(dir, 'logs'), 'task-1', { metadata: METADATA });
   writeTask(join(dir, 'logs'), '_workflow', { metadata: { secret: true } });

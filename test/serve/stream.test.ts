@@ -14,7 +14,7 @@ const PATH = '/tasks/task-1/logs/agent-output';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-/** What is still held after a collection: what an answer that is gathered in memory cannot hide. */
+/** Memory in use after a garbage collection. An answer that is buffered in memory would show here. */
 function heldBytes(): number {
   collectGarbage();
   const { heapUsed, external } = process.memoryUsage();

@@ -35,7 +35,7 @@ function as(authorization: string, more: Ask = {}): Ask {
   return { ...more, headers: { ...more.headers, authorization } };
 }
 
-test('the token is accepted as a password with any user name, for reading', async () => {
+test('the token is taken as a password, whatever the user name, to read', async () => {
   const { port } = await serve();
   for (const user of ['', 'me', 'jürgen', 'x'.repeat(2000)]) {
     for (const method of ['GET', 'HEAD']) {
@@ -75,7 +75,7 @@ test.each<[string, string]>([
   expect(got.text).not.toContain('s3cret');
 });
 
-test('credentials beyond the header limit are refused by the server', async () => {
+test('credentials longer than the server reads are refused before us', async () => {
   const { port } = await serve();
   const text = `GET /tasks HTTP/1.1\r\nHost: x\r\nAuthorization: ${basic(`me:${'x'.repeat(100_000)}`)}\r\n\r\n`;
   // The server hangs up while they still come, and its answer may be lost with the connection.
@@ -83,7 +83,7 @@ test('credentials beyond the header limit are refused by the server', async () =
   expect(got).toMatch(/^HTTP\/1\.1 431 |^ECONNRESET$|^EPIPE$/);
 });
 
-test('a password, which browsers send automatically, permits no change', async () => {
+test('a password, which browsers send by themselves, changes nothing', async () => {
   const { port, taken } = await serve();
   const body = '{"message":"x"}';
   const headers = { accept: FROM_BROWSER, 'content-type': 'application/json', 'content-length': '15' };
@@ -97,7 +97,7 @@ test('a password, which browsers send automatically, permits no change', async (
   expect(taken).toEqual([]);
 });
 
-test('GET and HEAD with a password start and cancel nothing', async () => {
+test('GET and HEAD with a password start and cancel nothing either', async () => {
   const { port, taken } = await serve();
   for (const method of ['GET', 'HEAD']) {
     await ask(port, '/tasks', as(basic(`me:${TOKEN}`), { method }));
@@ -148,7 +148,7 @@ test('programs are asked for the bearer token only', async () => {
   }
 });
 
-test('the bearer token permits reading and writing', async () => {
+test('the bearer token opens what it opened before', async () => {
   const { port } = await serve();
   const token = 'plain';
   const metrics = await listen(serveMetrics({ readText: async () => 'up 1\n', token }));

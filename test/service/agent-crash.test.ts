@@ -91,7 +91,7 @@ test('fifty random kills of the worker lose and repeat no line of its agent, and
     const found = await printed(id);
     return found.numbers.length >= lines && found.notes >= lines / 50 ? found : undefined;
   }, 'every line');
-  // In order, each once.
+  // Every line once and in order.
   expect(numbers).toEqual(Array.from({ length: lines }, (_, n) => n));
   expect(notes).toBe(lines / 50);
   expect(new Set(eventIds).size).toBe(eventIds.length);
@@ -115,7 +115,7 @@ test('fifty random kills of the worker lose and repeat no line of its agent, and
 
 test('a step that is done when its worker is killed is not done again, and its cost counts', async () => {
   await configure(
-    // It looks before it tells: by then the file is taken away.
+    // It reads `go` before it writes to `ran`; the test removes `go` after that.
     ['sh', '-c', `n=100000; [ -e go ] && n=5; echo x >> ran; exec ${process.execPath} ${AGENT} $n 2`],
     ['first', 'second'],
   );
@@ -129,7 +129,7 @@ test('a step that is done when its worker is killed is not done again, and its c
   await until(async () => ((await ran()) >= 2 ? true : undefined), 'the second step');
   await untilPrinted(id, 50);
   await service.dispose();
-  // The second one is gone as well; it runs anew, and the first does not.
+  // The agent of the second step is killed too, so only that step runs again.
   await killProcessesWith(`TASK_LOGS_TASK_ID=${id}`);
   await writeFile(join(cwd, 'go'), '');
   await start();

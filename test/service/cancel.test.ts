@@ -22,7 +22,7 @@ const AGENTS = {
   quick: { command: ['true'] },
 };
 
-/** The service and whoever works for it, one task at a time. */
+/** The service and its worker, which runs one task at a time. */
 interface Setup {
   readonly fleet: Fleet;
   readonly service: ServiceProcess;
@@ -104,7 +104,7 @@ describe.each([
       expect((await resultOf(fleet.logDir, one)).error).toBe('cancelled while it waited');
       expect(await fleet.lines(one)).toEqual([]);
     }
-    // The worker has nothing more to do: what was cancelled is not handed out later either.
+    // The worker is idle: a cancelled task is not handed out later either.
     const last = await submit(service, { message: 'go', agent: 'quick' });
     expect(await resultOf(fleet.logDir, last)).toMatchObject({ status: 'completed' });
     for (const one of [id, twin])

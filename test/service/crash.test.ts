@@ -73,7 +73,7 @@ test('every delivery answered with 202 is completed, however often the service i
   );
   const env = { TASK_LOGS_ATTEMPTS: '20', TASK_LOGS_CONCURRENCY: '3' };
   const accepted: string[] = [];
-  // From the middle of a webhook to the middle of the recovery of what the kill before left.
+  // Kills during a webhook, and during the recovery after the previous kill.
   for (const afterMs of [5, 60, 170, 320, 600, Math.random() * 400]) {
     const service = await start(env);
     const sending = Array.from({ length: 4 }, () =>
@@ -97,7 +97,7 @@ test('every delivery answered with 202 is completed, however often the service i
     'every announced span',
     20_000,
   );
-  // Whatever the number of attempts, a task has the one workflow that its first one began.
+  // Later attempts continue the workflow of the first one.
   for (const id of accepted) {
     const metadata = await readDocument(logDir, id, 'metadata.json');
     const [workflowId, ...others] = (metadata?.workflow_ids ?? []) as readonly string[];
@@ -177,7 +177,7 @@ test('a task with only killed attempts is abandoned, with the reason in its resu
       return lines.filter(({ content }) => content === 'begun\n').length === attempt ? true : undefined;
     }, `attempt ${attempt}`);
     await service.dispose();
-    // Nor does its agent live on: there is nothing to go on with.
+    // The agent is killed too, so there is no run to resume.
     await killProcessesWith(`TASK_LOGS_TASK_ID=${id}`);
   }
   const last = await start(env);
@@ -192,7 +192,7 @@ test('a task with only killed attempts is abandoned, with the reason in its resu
     const { items } = (await response.json()) as { readonly items: readonly unknown[] };
     return items.length > 0 ? items : undefined;
   }, 'its workflow to be closed');
-  // What was open when its process was killed was gone on with: that is no retry.
+  // Continuing what was open at the kill is not a retry.
   expect(workflow).toMatchObject({ task_ids: [id], status: 'cancelled', measured: { retries: 0 } });
 });
 

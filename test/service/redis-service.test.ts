@@ -20,7 +20,7 @@ interface Refusal {
   readonly retryAfter: string | null;
 }
 
-/** Webhooks that keep coming, whatever happens. */
+/** Sends webhooks continuously, also after a refusal. */
 class Stream {
   readonly accepted: string[] = [];
   readonly refused: Refusal[] = [];

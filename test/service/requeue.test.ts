@@ -38,7 +38,7 @@ interface Case {
   readonly known?: readonly string[];
   readonly isVolatile?: boolean;
   readonly own?: readonly string[];
-  /** What the disk says by the time that the task is looked at. */
+  /** The metadata on the disk when the task is read again. */
   readonly now?: (task: JsonObject) => JsonObject;
 }
 

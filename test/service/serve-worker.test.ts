@@ -43,7 +43,7 @@ async function expectAttempts(fleet: Fleet, id: string, count: number): Promise<
   }
 }
 
-/** In order, each once. */
+/** Every line once and in order. */
 async function expectAllNumbers(fleet: Fleet, id: string, count: number): Promise<void> {
   const all = Array.from({ length: count }, (_, n) => n);
   await until(
@@ -137,7 +137,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     expect(await resultOf(fleet.logDir, id)).toMatchObject({ success: true });
     const output = (await fleet.lines(id)).map(({ content }) => content).join('');
     expect(output).toMatch(/^hello\n/);
-    // What its agent sends of its own goes the same way.
+    // The telemetry of the agent goes to the same address.
     expect(output).toContain(`OTEL_EXPORTER_OTLP_ENDPOINT=${service.otlpUrl}`);
     await expectAttempts(fleet, id, 1);
     const workflow = await fleet.endedWorkflow(service, id, { authorization: `Bearer ${token}` });
@@ -178,7 +178,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     const id = await submit(service);
     await fleet.untilPrinted(id, 'line 20');
     await first.dispose();
-    // It comes to its end while nobody is there.
+    // The agent ends while there is no worker.
     await until(
       async () => ((await agentsOf(id)).length === 0 ? true : undefined),
       'the agent to end',

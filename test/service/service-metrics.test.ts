@@ -124,7 +124,7 @@ test('a running task is listed while it runs, and not in the scrape after its en
   const after = await scrapeEnded(service);
   expect(sumOf(after, 'tasktrail_task_running')).toBeUndefined();
   expect(sumOf(after, 'tasktrail_tasks_open', { tasktrail_task_status: 'running' })).toBe(0);
-  // Whoever cancels a task knows that it did not end well.
+  // A cancelled task needs no attention.
   expect(sumOf(after, 'tasktrail_task_failed')).toBeUndefined();
   const failed = await submit(service, { message: 'x', agent: 'fails' });
   await resultOf(service.config.logDir, failed, END_MS);
@@ -233,7 +233,7 @@ interface OtlpMetrics {
   }[];
 }
 
-/** An OTLP/HTTP endpoint that takes JSON, and answers as it is told to. */
+/** An OTLP/HTTP endpoint for JSON with the given answers. */
 async function receive(statusOf: (path: string) => number): Promise<Received> {
   const received: Received = { paths: [], bodies: [], url: '' };
   const take = async (req: IncomingMessage): Promise<number> => {

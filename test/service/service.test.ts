@@ -93,7 +93,7 @@ test('one delivery is one trace, from the POST down to each tool call', async ()
   }
   expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
   const post = spans.find(({ name }) => name.startsWith('POST ')) as StoredSpan;
-  // What the caller sent is linked, and is not the parent.
+  // The traceparent of the caller is a link, not the parent.
   expect(post.traceId).not.toBe('a'.repeat(32));
   expect(post.links).toMatchObject([{ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) }]);
   expect(post.name).toBe('POST /webhooks/github');
@@ -232,7 +232,7 @@ test('with a token the API needs it under any name, and agents get a derived one
     env: {
       HOST: '0.0.0.0',
       TASK_LOGS_API_TOKEN: token.replaceAll(' ', '-'),
-      // In hex: what the service knows to be a secret it would mask.
+      // In hex, because the service masks the secrets that it knows.
       TASK_LOGS_AGENT_COMMAND: `sh -c 'env; env | od -An -tx1 | tr -d " \\n"'`,
       OTEL_EXPORTER_OTLP_HEADERS: 'x-vendor-key=abc',
       GITHUB_API_URL: 'http://127.0.0.1:9',

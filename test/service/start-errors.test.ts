@@ -67,7 +67,7 @@ test('a configured OTLP port that is in use fails the start', async () => {
 test('when the default OTLP port is in use, a free port is used and printed', async () => {
   const squatter = createServer();
   await new Promise<void>((resolve) => {
-    // Somebody else on this machine may have it: taken is taken.
+    // Another program may use the port already, which is just as good.
     squatter.once('error', () => resolve());
     squatter.listen(4318, '127.0.0.1', resolve);
   });
@@ -181,7 +181,7 @@ test('an option and a command that do not exist are refused', async () => {
 test.runIf(existsSync('/proc/self'))('a start that hangs on its disk can be interrupted', async () => {
   // Node tries for ever to make a directory there.
   const service = new ServiceProcess({ cwd, env: { TASK_LOGS_DIR: '/proc/tasktrail/logs' } });
-  // Long: a process that is still being loaded on a busy machine hears no signal yet.
+  // Long, because Node has no signal handler of ours until it has loaded the program.
   const outcome = await Promise.race([service.exited, delay(6_000)]);
   // Refused at once is as good.
   const { code } = outcome ?? (await service.stop('SIGTERM'));

@@ -36,7 +36,7 @@ async function start(env: Record<string, string> = {}): Promise<ServiceProcess> 
   return service;
 }
 
-/** An agent that goes on until `go` is there. */
+/** An agent that runs until the file `go` exists. */
 async function useWaitingAgent(trap = ''): Promise<void> {
   const script = `${trap} echo begun; while [ ! -e go ]; do sleep 0.05; done; echo done`;
   await writeFile(
@@ -119,7 +119,7 @@ test('a clean stop does not count as an attempt, however often it happens; a kil
   const killed = await start(env);
   await untilBegun(id, 4);
   await killed.dispose();
-  // An agent that lives on would be gone on with.
+  // A surviving agent would be resumed.
   await killProcessesWith(`TASK_LOGS_TASK_ID=${id}`);
   await start(env);
   expect(await resultOf(logDir, id)).toMatchObject({

@@ -22,7 +22,7 @@ interface Opened {
   readonly queue: InProcessQueue;
 }
 
-/** All that the service answers with, before a queue in which nobody works yet. */
+/** The routes of the service over a queue without a worker. */
 async function open(): Promise<Opened> {
   const logDir = await mkdtemp(join(tmpdir(), 'tasktrail-intake-'));
   trail = await openTrail(logDir, { GITHUB_WEBHOOK_SECRET: SECRET });

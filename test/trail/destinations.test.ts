@@ -62,7 +62,7 @@ async function runScript(source: string, env: Record<string, string> = {}): Prom
 interface Collector {
   readonly url: string;
   readonly port: number;
-  /** Paths that were asked for, in order. */
+  /** Requested paths, in order. */
   readonly paths: string[];
   readonly bodies: string[];
   close(): Promise<void>;

@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(cwd, { recursive: true, force: true }));
 
-/** What a program of a user's says on standard error. */
+/** Runs a user's program; resolves with its standard error. */
 async function run(code: string, env: Record<string, string> = {}): Promise<string> {
   const source = `import * as t from ${JSON.stringify(INDEX_URL)};
 const work = () => t.recordTask({ source: 'cron', message: 'm' }, () => {});

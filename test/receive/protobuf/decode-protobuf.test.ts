@@ -34,7 +34,7 @@ function sample(name: string): Buffer {
   return readFileSync(new URL(`../../samples/claude-code/${name}`, import.meta.url));
 }
 
-/** Both encodings of what a real SDK exports, read. */
+/** The export of a real SDK, read from both encodings. */
 function readTwice(signal: Signal, json: Uint8Array | undefined, protobuf: Uint8Array | undefined) {
   const fromJson = signal.read(decodeJson(Buffer.from(json ?? [])));
   const fromProtobuf = decode(signal, Buffer.from(protobuf ?? []));

@@ -30,7 +30,7 @@ function readerOf(write: (writer: BinaryWriter) => unknown): WireReader {
   return new WireReader(Buffer.from(writer.finish()));
 }
 
-/** A varint of that many bytes: all but the last say that another follows. */
+/** A varint of that many bytes: all but the last have the continuation bit. */
 function varintOf(bytes: number, last: number, others = 0x80): Buffer {
   return Buffer.from([...Array.from({ length: bytes - 1 }, () => others), last]);
 }
@@ -95,7 +95,7 @@ test('a varint of any bytes reads as the reference reads it, or is refused by bo
   );
 });
 
-/** The value, or that there is none. */
+/** The value, or `refused`. */
 function outcome<T>(read: () => T): T | 'refused' {
   try {
     return read();
@@ -165,7 +165,7 @@ const text = fc.oneof(
 test('texts are read as written, independent of earlier texts', () => {
   fc.assert(
     fc.property(fc.array(text, { maxLength: 20 }), (texts) => {
-      // Each twice: the second time it may come from what was kept.
+      // Each twice: the second one may come from the cache.
       const all = [...texts, ...texts];
       const write = (writer: BinaryWriter) => all.map((item) => writer.string(item));
       const shared = readerOf(write);
@@ -273,7 +273,7 @@ test('the largest length that can be written never moves the reader back or read
 });
 
 test.each<[string, number[]]>([
-  // Each body is longer than what it holds says; behind the inner message lies what would be a good field.
+  // Each length exceeds the body; a valid field follows the inner message.
   ['a message of 2^32 - 1 bytes', [0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]],
   [
     'messages of 2^32 - 1 bytes in each other',
