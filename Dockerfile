@@ -12,12 +12,17 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
-RUN npm run build && chmod 0755 dist/cli/main.js
+RUN npm run build
 
 FROM base AS dependencies
 COPY package.json package-lock.json ./
+# The image can be set to everything, so the optional packages are in it, in the versions of the lockfile.
+RUN node -e "const p = require('./package.json'); \
+      for (const name of Object.keys(p.peerDependenciesMeta)) { \
+        p.dependencies[name] = p.devDependencies[name]; delete p.devDependencies[name]; } \
+      require('node:fs').writeFileSync('package.json', JSON.stringify(p))"
 # Without scripts here, too: `prepare` needs a compiler that is left out.
-RUN npm ci --omit=dev --ignore-scripts
+RUN npm install --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM base
 # A published port reaches what listens on all addresses. The start refuses that without TASK_LOGS_API_TOKEN.

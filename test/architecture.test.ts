@@ -297,8 +297,8 @@ test('a reason is given only where one is needed', () => {
 
 test('a test file stands where its source does', () => {
   const homes = new Set(HOUSE.files.map((file) => dirname(file)));
-  // Beside the sources, Grafana's files and the whole with its servers are tested.
-  for (const home of ['grafana', 'end-to-end']) homes.add(home);
+  // Beside the sources, Grafana's files, the whole with its servers, the pages and the examples are tested.
+  for (const home of ['grafana', 'end-to-end', 'docs', 'examples']) homes.add(home);
   const tests = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.test.ts'),
   );

@@ -26,13 +26,13 @@ interface AddedJob {
   readonly opts: NonNullable<Parameters<BullQueue['add']>[2]>;
 }
 
-/** What BullMQ does with a job, as far as it shows: attempts are counted, a failure is tried again or final. */
+/** BullMQ's visible behaviour: attempts are counted, and a failure is tried again or final. */
 class MemoryQueue implements BullQueue {
   readonly name = 'agent';
   readonly added: AddedJob[] = [];
 
   async add(name: string, data: unknown, opts: AddedJob['opts'] = {}): Promise<AddedJob> {
-    // Through Redis: only what is JSON arrives.
+    // As through Redis: only JSON arrives.
     const job: AddedJob = JSON.parse(JSON.stringify({ name, data, opts }));
     this.added.push(job);
     return job;
@@ -93,7 +93,7 @@ async function attemptsOf(taskId: string, count: number): ReturnType<typeof read
   }, `${count} attempts`);
 }
 
-test('task id and trace context travel in the telemetry metadata, and the data stays as it is', async () => {
+test('task id and trace context travel in the telemetry metadata, and the data stay unchanged', async () => {
   const { task, added } = await enqueue(2);
   expect(added.name).toBe('review');
   expect(added.data).toEqual({ pr: 7 });
@@ -110,7 +110,7 @@ test('task id and trace context travel in the telemetry metadata, and the data s
   expect(await endOf(task.id, 'queued')).toMatchObject({ queue_system: 'bullmq', queue: 'agent' });
 });
 
-test('a job becomes the task that was enqueued, below the span that enqueued it', async () => {
+test('a job runs as the enqueued task, as a child of the span that enqueued it', async () => {
   const { queue, task, added } = await enqueue();
   let seen: Task | undefined;
   const value = await queue.work(
@@ -131,7 +131,7 @@ test('a job becomes the task that was enqueued, below the span that enqueued it'
   expect(attempt && attribute(attempt, 'messaging.message.id')).toBe('17');
 });
 
-test('attempts are siblings; the one that is tried again leaves an error line and no result', async () => {
+test('attempts are siblings; one that is tried again leaves an error line and no result', async () => {
   const { queue, task, added } = await enqueue(3);
   let runs = 0;
   const work = processTask(async () => {
@@ -152,7 +152,7 @@ test('attempts are siblings; the one that is tried again leaves an error line an
   expect(queue.added).toHaveLength(1);
 });
 
-test('the last attempt, and one that must not be repeated, are final; the error comes back unchanged', async () => {
+test('the last attempt and an unrecoverable one are final, and the error is rethrown unchanged', async () => {
   const last = await enqueue(2);
   const boom = new RangeError('boom');
   const failing = processTask(() => Promise.reject(boom));
@@ -170,7 +170,7 @@ test('the last attempt, and one that must not be repeated, are final; the error 
   });
 });
 
-test('a job that its processor puts back has not failed', async () => {
+test('a job that its processor puts back is queued, not failed', async () => {
   const { task, added } = await enqueue(1);
   const error = Object.assign(new Error('later'), { name: 'DelayedError' });
   await expect(processTask(() => Promise.reject(error))(jobOf(added, { attemptsStarted: 1 }))).rejects.toBe(
@@ -181,13 +181,13 @@ test('a job that its processor puts back has not failed', async () => {
   expect(await endOf(task.id, 'completed')).toMatchObject({ attempt: 2 });
 });
 
-test('a job whose worker was lost runs as the next attempt, although BullMQ has counted none', async () => {
+test('a job whose worker was lost runs as the next attempt, although BullMQ has not counted the first', async () => {
   const { task, added } = await enqueue(1);
   await processTask(async () => 'done')(jobOf(added, { attemptsMade: 0, attemptsStarted: 2 }));
   expect(await endOf(task.id, 'completed')).toMatchObject({ attempt: 2 });
 });
 
-test('a queue that refuses is heard of, and the task has failed', async () => {
+test('a failure to add the job is rethrown, and the task has failed', async () => {
   const task = prepareTask({ source: 'cron', message: 'x' });
   const boom = new Error('Redis is away');
   const queue: BullQueue = { name: 'agent', add: () => Promise.reject(boom) };
@@ -198,12 +198,15 @@ test('a queue that refuses is heard of, and the task has failed', async () => {
 test.each([
   ['nothing', undefined],
   ['no JSON', '{"task_id": "task-1"'],
-  ["somebody else's context", JSON.stringify({ traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` })],
+  [
+    'the context of another program',
+    JSON.stringify({ traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` }),
+  ],
   ['a number', '7'],
   ['null', 'null'],
   ['an id that would be a path', JSON.stringify({ task_id: '../../etc' })],
   ['an id that is no text', JSON.stringify({ task_id: 7 })],
-])('a job whose metadata is %s becomes a task of its own', async (_what, metadata) => {
+])('a job whose metadata is %s becomes a new task', async (_what, metadata) => {
   let id = '';
   const job = jobOf({
     name: 'foreign',
@@ -217,7 +220,7 @@ test.each([
   expect(await endOf(id, 'completed')).toMatchObject({ source: 'agent' });
 });
 
-test('metadata with an id and rubbish beside it still finds its task', async () => {
+test('metadata with a task id and invalid other fields still finds its task', async () => {
   const taskId = prepareTask({ source: 'x', message: 'x' }).id;
   const metadata = JSON.stringify({
     task_id: taskId,

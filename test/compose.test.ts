@@ -260,7 +260,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
   });
 
   test('the service has the time that a clean stop takes', () => {
-    const deadlines = [...readText('src/app/start.ts').matchAll(/^const \w+_DEADLINE_MS = ([\d_]+);/gm)];
+    const deadlines = [...readText('src/service/start.ts').matchAll(/^const \w+_DEADLINE_MS = ([\d_]+);/gm)];
     const needed = deadlines.reduce((sum, [, ms = '']) => sum + Number(ms.replaceAll('_', '')), 0);
     expect(needed).toBeGreaterThan(5_000);
     const [, seconds] = /^(\d+)s$/.exec(on.app?.stop_grace_period ?? '') ?? [];

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 
@@ -65,7 +66,7 @@ test('what it copies from an earlier stage, that stage makes', () => {
     '--from=build /app/dist ./dist',
   ]);
   const runs = all('RUN').join('\n');
-  expect(runs).toMatch(/^npm ci --omit=dev --ignore-scripts$/m);
+  expect(runs).toMatch(/^npm install --omit=dev --ignore-scripts\b/m);
   expect(runs).toMatch(/^npm run build\b/m);
 });
 
@@ -129,3 +130,18 @@ async function listen(server: Server): Promise<number> {
   if (address === null || typeof address === 'string') throw new TypeError('no port');
   return address.port;
 }
+
+test('the optional packages are in the image, in the versions of the lockfile', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'tasktrail-image-'));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  const before = JSON.parse(read('package.json'));
+  writeFileSync(join(dir, 'package.json'), JSON.stringify(before));
+  const script = all('RUN').find((rest) => rest.startsWith('node -e'));
+  expect(spawnSync('sh', ['-c', script ?? 'false'], { cwd: dir }).status).toBe(0);
+  const after = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
+  const optional = ['@aws-sdk/client-s3', 'bullmq', 'express', 'ioredis'];
+  expect(optional.map((name) => after.dependencies[name])).toEqual(
+    optional.map((name) => before.devDependencies[name]),
+  );
+  expect(optional.filter((name) => name in after.devDependencies)).toEqual([]);
+});

@@ -2,20 +2,21 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
-import { identityOf, isProcessAlive, type ProcessIdentity } from '../system/process-identity.ts';
+import { isProcessAlive, type ProcessIdentity } from '../system/process-identity.ts';
+import { signalGroup } from '../system/processes.ts';
 import { findProgram, whyNotStartable } from './executable.ts';
 
-/** Time for an agent to end its tools and write its last line; as long as container runtimes give before they kill. */
+/** Time for an agent to end its tools and print its last line. Container runtimes give the same before they kill. */
 const GRACE_MS = 10_000;
 
-/** How often an adopted child is looked for: nobody but its parent hears of its end. */
-const LOOK_MS = 50;
+/** Poll interval for the end of an adopted child: only the parent of a process gets SIGCHLD. */
+const POLL_MS = 50;
 
 /**
- * Runs the agent and writes its exit code into a file, so that it is known also to a process that did not start it. The
- * traps keep this shell alive until the agent has ended on its own, whatever is sent to its group; what is trapped (not
- * ignored) is not inherited. What the shell itself would say ("Killed") is not the agent's standard error. It runs no
- * program but the agent: the agent's PATH need not have any other.
+ * Runs the agent and writes its exit code to a file, where a process that did not start the agent can read it.
+ * The traps keep this shell alive until the agent has ended, also when the whole group is signalled; a trapped signal,
+ * unlike an ignored one, is reset to its default for the agent. The shell's own messages ("Killed") must not reach the
+ * agent's standard error. Only shell builtins are used: the agent's PATH may hold no other program.
  */
 const WRAPPER = [
   "stopped=''",
@@ -30,7 +31,7 @@ const WRAPPER = [
   'exit "$code"',
 ].join('\n');
 
-/** A signal that comes between the shell's look and the start of the agent is lost: in that time it is sent once more. */
+/** A signal between the wrapper's check of `stopped` and the start of the agent is lost; it is sent again after this. */
 const STARTING_MS = 500;
 
 export interface ChildOptions {
@@ -39,18 +40,18 @@ export interface ChildOptions {
   readonly cwd: string | undefined;
   /** The whole environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** File descriptors; an undefined stdin is /dev/null. Never a pipe: some agents wait for its end for ever. */
+  /** File descriptors. An undefined stdin is /dev/null; a pipe would make some agents wait for its end. */
   readonly stdin: number | undefined;
   readonly stdout: number;
   readonly stderr: number;
-  /** Where the exit code is written. */
+  /** Receives the exit code. */
   readonly exitFile: string;
   readonly graceMs?: number;
-  /** Called with the child's pid, which is also its group's, as soon as it has one. */
+  /** Called with the child's pid, which is also its process group's id. The child is killed when it throws. */
   onStart?(pid: number): void;
 }
 
-/** As the shell tells it: a child that a signal ended has 128 and the signal's number. Both null: nobody knows. */
+/** In the shell's convention: 128 plus the signal's number for a signal. Both are null when the end was not observed. */
 export interface ChildExit {
   readonly exitCode: number | null;
   readonly signal: string | null;
@@ -58,40 +59,45 @@ export interface ChildExit {
 
 export interface Child {
   readonly exited: Promise<ChildExit>;
-  /** SIGTERM to the whole group now, SIGKILL after the grace. Safe to call twice, and after the exit. */
+  /** Sends SIGTERM to the whole group, SIGKILL after the grace period. Further calls do nothing. */
   stop(graceMs?: number): void;
-  /** Whether this process has sent the group a signal. */
+  /** Whether `stop` has signalled the group. */
   readonly wasStopped: boolean;
 }
 
 /**
- * Starts the command as leader of its own process group: a terminal's Ctrl-C does not reach it, and signals reach
- * the processes that it starts. Rejects with `ERR_AGENT_FAILED`, whose message says what to do.
+ * Starts the command as leader of its own process group: a terminal's Ctrl-C does not reach it, and a signal to the
+ * group reaches everything that it starts. Rejects with `ERR_AGENT_FAILED`, whose message says what to do.
  */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const place = { path: options.env.PATH ?? '', cwd: options.cwd ?? process.cwd() };
   const problem = whyNotStartable(options.command, place);
   if (problem !== undefined) throw new TasktrailError('ERR_AGENT_FAILED', problem);
-  let child: ChildProcess;
-  let exited: Promise<ChildExit>;
+  let child: ChildProcess | undefined;
   try {
-    // The shell gets its full path: a name could be one of its own commands.
+    // The full path: the wrapper would run a bare name as its builtin.
     child = spawnChild(findProgram(options.command, place) ?? options.command, options);
+    const exited = untilExit(child);
+    const spawned = new Promise<void>((resolve, reject) => {
+      child?.once('spawn', resolve);
+      child?.once('error', reject);
+    });
     if (child.pid !== undefined) options.onStart?.(child.pid);
-    exited = new Promise((resolve) => {
-      child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }));
-    });
-    await new Promise<void>((resolve, reject) => {
-      child.once('spawn', resolve);
-      child.once('error', reject);
-    });
+    await spawned;
+    return supervise(child.pid, exited, options.graceMs ?? GRACE_MS);
   } catch (error) {
+    signalGroup(child?.pid, 'SIGKILL');
     throw new TasktrailError('ERR_AGENT_FAILED', explainStart(error, options.command), { cause: error });
   }
-  return supervise(child.pid, exited, options.graceMs ?? GRACE_MS);
 }
 
-/** A child of a process that is gone: its end is seen, and its exit code is what its wrapper wrote. */
+function untilExit(child: ChildProcess): Promise<ChildExit> {
+  return new Promise((resolve) => {
+    child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }));
+  });
+}
+
+/** Supervises a child that an ended process started. Its exit code is the one that the wrapper wrote. */
 export function adoptChild(
   leader: ProcessIdentity | undefined,
   { exitFile, graceMs }: { readonly exitFile: string; readonly graceMs?: number | undefined },
@@ -100,7 +106,7 @@ export function adoptChild(
 }
 
 async function untilGone(leader: ProcessIdentity | undefined, exitFile: string): Promise<ChildExit> {
-  while (leader !== undefined && isProcessAlive(leader) === true) await delay(LOOK_MS);
+  while (leader !== undefined && isProcessAlive(leader) === true) await delay(POLL_MS);
   return { exitCode: readExitCode(exitFile), signal: null };
 }
 
@@ -109,7 +115,7 @@ function readExitCode(exitFile: string): number | null {
     const text = readFileSync(exitFile, 'latin1').trim();
     return /^\d{1,3}$/.test(text) ? Number(text) : null;
   } catch {
-    // ENOENT: the wrapper was killed as well. EISDIR, EACCES: the agent was at it.
+    // ENOENT: the wrapper was killed too. EISDIR, EACCES: the agent changed the file.
     return null;
   }
 }
@@ -137,8 +143,8 @@ function supervise(leader: number | undefined, exited: Promise<ChildExit>, grace
     exited: exited.then((exit) => {
       clearTimeout(killTimer);
       clearTimeout(againTimer);
-      // Whoever of a stopped group has outlived its leader works for nobody.
-      if (state === 'stopping') sendToGroup(leader, 'SIGKILL');
+      // The rest of a stopped group ignored SIGTERM.
+      if (state === 'stopping') signalGroup(leader, 'SIGKILL');
       state = 'over';
       return exit;
     }),
@@ -149,38 +155,12 @@ function supervise(leader: number | undefined, exited: Promise<ChildExit>, grace
       if (state !== 'running') return;
       state = 'stopping';
       wasStopped = true;
-      sendToGroup(leader, 'SIGTERM');
+      signalGroup(leader, 'SIGTERM');
       if (Date.now() - startedAtMs < STARTING_MS)
-        againTimer = setTimeout(() => sendToGroup(leader, 'SIGTERM'), STARTING_MS);
-      killTimer = setTimeout(() => sendToGroup(leader, 'SIGKILL'), patienceMs);
+        againTimer = setTimeout(() => signalGroup(leader, 'SIGTERM'), STARTING_MS);
+      killTimer = setTimeout(() => signalGroup(leader, 'SIGKILL'), patienceMs);
     },
   };
-}
-
-export function sendToGroup(leader: number | undefined, signal: NodeJS.Signals): void {
-  // "Group 1" is everybody, to a signal.
-  if (leader === undefined || leader <= 1) return;
-  try {
-    process.kill(-leader, signal);
-  } catch (error) {
-    // ESRCH: the group is gone already. EPERM: all that is left of it runs as another user, beyond our reach.
-    const errno = errnoOf(error);
-    if (errno !== 'ESRCH' && errno !== 'EPERM') throw error;
-  }
-}
-
-/** The leader of a run whose start nobody noted: the one of its processes that leads a group. */
-export function leaderAmong(pids: readonly number[]): ProcessIdentity | undefined {
-  for (const pid of pids) {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-      const group = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
-      if (group === pid) return identityOf(pid);
-    } catch {
-      // ESRCH, ENOENT: it ended meanwhile.
-    }
-  }
-  return undefined;
 }
 
 function explainStart(error: unknown, command: string): string {

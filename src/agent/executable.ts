@@ -1,16 +1,16 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, resolve, sep } from 'node:path';
 
-/** On Windows a program is found without its ending. */
+/** Windows finds a program without its extension. */
 const SUFFIXES = process.platform === 'win32' ? ['', '.exe', '.cmd', '.bat'] : [''];
 
 export interface ProgramPlace {
-  /** What `PATH` says. */
+  /** Value of `PATH`. */
   readonly path: string;
   readonly cwd: string;
 }
 
-/** Where a program is, as the system looks for it: by its path, seen from `cwd`, or in the directories of `path`. */
+/** Resolves a program like execvp(3): a path relative to `cwd`, a bare name in the directories of `path`. */
 export function findProgram(program: string, { path, cwd }: ProgramPlace): string | undefined {
   const isPath = program.includes('/') || program.includes(sep);
   const folders = isPath ? ['.'] : path.split(delimiter);
@@ -23,11 +23,11 @@ export function findProgram(program: string, { path, cwd }: ProgramPlace): strin
   return undefined;
 }
 
-/** Why a program cannot be started, and what to do; undefined when nothing is in its way. */
+/** The reason why a program cannot be started, and the remedy; undefined when it can. */
 export function whyNotStartable(program: string, place: ProgramPlace): string | undefined {
   const what = `cannot start ${JSON.stringify(program)}`;
   if (!isDirectory(place.cwd))
-    return `${what}: its working directory ${JSON.stringify(place.cwd)} is not there or not a directory`;
+    return `${what}: its working directory ${JSON.stringify(place.cwd)} does not exist or is not a directory`;
   if (findProgram(program, place) !== undefined) return undefined;
   const isPath = program.includes('/') || program.includes(sep);
   if (isPath && statSync(resolve(place.cwd, program), { throwIfNoEntry: false }) !== undefined)
@@ -39,7 +39,7 @@ export function isDirectory(path: string): boolean {
   try {
     return statSync(path).isDirectory();
   } catch {
-    // ENOENT, ENOTDIR, EACCES: for a child to start in, all the same.
+    // ENOENT, ENOTDIR, EACCES: no child can start there.
     return false;
   }
 }
@@ -49,7 +49,7 @@ function isProgram(path: string): boolean {
     accessSync(path, constants.X_OK);
     return statSync(path).isFile();
   } catch {
-    // ENOENT, EACCES, ENOTDIR: not a program for us, whichever it is.
+    // ENOENT, EACCES, ENOTDIR: this user cannot run it.
     return false;
   }
 }

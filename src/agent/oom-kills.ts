@@ -1,15 +1,15 @@
-import { readFileSync } from 'node:fs';
+import { readProc } from '../system/process-table.ts';
 
 /**
- * How many processes the system has killed for want of memory since it started (proc(5), `/proc/vmstat`), those of a
- * container's own limit included; undefined where it does not tell.
+ * Number of processes that the system has killed for lack of memory since its boot, including those over the limit of
+ * their container (proc(5), `/proc/vmstat`). Undefined where the system has no such count.
  */
 export function countOomKills(): number | undefined {
   try {
-    const count = /^oom_kill (\d+)$/m.exec(readFileSync('/proc/vmstat', 'latin1'))?.[1];
+    const count = /^oom_kill (\d+)$/m.exec(readProc('vmstat'))?.[1];
     return count === undefined ? undefined : Number(count);
   } catch {
-    // ENOENT: not Linux. EACCES: a sandbox.
+    // ENOENT: no /proc. EACCES: a sandbox.
     return undefined;
   }
 }

@@ -1,34 +1,29 @@
 import { existsSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../errors.ts';
-import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
-import { sendToGroup } from './child.ts';
-import { endRunProcesses, processesOf } from './leftovers.ts';
+import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
+import { killGroup } from '../system/processes.ts';
 import { RunFolder } from './run-folder.ts';
 import { claimRun, isRunInUse, type RunMark, readMark } from './run-mark.ts';
+import { endRunProcesses, findRunProcesses } from './run-processes.ts';
 
-/** After SIGKILL a process ends as soon as the system gets to it, unless a disk hangs; nobody waits for that. */
-const KILL_WAIT_MS = 5_000;
-const KILL_POLL_MS = 10;
-
-/** Runs of dead processes, by task: the folders below `parent` (`<task id>/<run>`) that nobody follows. */
+/** Run folders below `parent` (`<task id>/<run>`) that no living process follows, by task id. */
 export async function findOrphanRuns(parent: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const found = new Map<string, string[]>();
   for (const taskId of await foldersIn(parent)) {
-    const left: string[] = [];
+    const orphans: string[] = [];
     for (const run of await foldersIn(join(parent, taskId))) {
       const directory = join(parent, taskId, run);
-      if (!(await isRunInUse(directory, readMark(directory)))) left.push(directory);
+      if (!(await isRunInUse(directory, readMark(directory)))) orphans.push(directory);
     }
-    if (left.length > 0) found.set(taskId, left);
+    if (orphans.length > 0) found.set(taskId, orphans);
     else await removeEmpty(join(parent, taskId));
   }
   return found;
 }
 
-/** Whether a dead process left a run in this task's folder whose agent works on, or has ended by itself since. */
+/** Whether the task has an orphaned run whose agent is still running, or ended without an outcome being recorded. */
 export async function hasLivingRun(taskFolder: string): Promise<boolean> {
   for (const name of await foldersIn(taskFolder)) {
     const folder = new RunFolder(join(taskFolder, name));
@@ -36,13 +31,13 @@ export async function hasLivingRun(taskFolder: string): Promise<boolean> {
     const mark = readMark(folder.directory);
     if (facts === undefined || folder.readOutcome() !== undefined) continue;
     if (await isRunInUse(folder.directory, mark)) continue;
-    if (existsSync(folder.exitFile) || processesOf(facts.runId).length > 0) return true;
+    if (existsSync(folder.exitFile) || findRunProcesses(facts.runId).length > 0) return true;
     if (mark?.child && isProcessAlive(mark.child) === true) return true;
   }
   return false;
 }
 
-/** Whether another process of this machine, alive though perhaps frozen, follows a run in this task's folder. */
+/** Whether another living process of this machine, frozen or not, follows a run of the task. */
 export async function isFollowedElsewhere(taskFolder: string): Promise<boolean> {
   const own = ownIdentity();
   for (const name of await foldersIn(taskFolder)) {
@@ -54,53 +49,44 @@ export async function isFollowedElsewhere(taskFolder: string): Promise<boolean> 
 }
 
 /**
- * Ends the agent of a run that nobody goes on with, with all that it started, and removes what the run left. False, and
- * nothing is done, when somebody has just begun to go on with it.
+ * Ends the agent of an orphaned run with everything that it started, and removes the run's folder. Returns false and
+ * does nothing when another process has claimed the run since it was found.
  */
 export async function endOrphanRun(directory: string): Promise<boolean> {
   const mark = readMark(directory);
-  // Since it was found some time has passed.
   if (!existsSync(directory) || (await isRunInUse(directory, mark))) return false;
-  if (mark !== undefined && !takeToEnd(directory, mark)) return false;
+  if (mark !== undefined && !claimToEnd(directory, mark)) return false;
   await endRun(directory);
   return true;
 }
 
-/** As `endOrphanRun`, of a run that is ours. */
+/** Like `endOrphanRun`, for a run that this process has claimed. */
 export async function endRun(directory: string): Promise<void> {
   const folder = new RunFolder(directory);
   const leader = readMark(directory)?.child;
-  if (leader) await endGroup(leader);
+  if (leader) await killGroup(leader);
   const runId = folder.readFacts()?.runId;
   if (runId !== undefined) await endRunProcesses(runId);
   await folder.remove();
   await removeEmpty(join(directory, '..'));
 }
 
-function takeToEnd(directory: string, mark: RunMark): boolean {
+function claimToEnd(directory: string, mark: RunMark): boolean {
   try {
     return claimRun(directory, mark, Number.POSITIVE_INFINITY);
   } catch {
-    // ENOSPC: it may be this very run that fills the disk. ENOENT: there is nothing left to end.
+    // ENOSPC: this run may be what fills the disk, so it is ended without a claim. ENOENT: it has been removed.
     return true;
   }
 }
 
-/** The task of these runs is over: nothing of them is needed any more. Runs that go on keep their folders. */
-export async function forgetRuns(taskFolder: string): Promise<void> {
+/** Removes the recorded runs of a task that has ended. Runs without an outcome keep their folders. */
+export async function removeEndedRuns(taskFolder: string): Promise<void> {
   for (const name of await foldersIn(taskFolder)) {
     const folder = new RunFolder(join(taskFolder, name));
     if (folder.readOutcome() !== undefined) await folder.remove();
   }
   await removeEmpty(taskFolder);
-}
-
-/** Where the system does not tell when a process was started, its pid may be anybody's by now: left alone. */
-async function endGroup(leader: ProcessIdentity): Promise<void> {
-  if (leader.start === '' || isProcessAlive(leader) !== true) return;
-  sendToGroup(leader.pid, 'SIGKILL');
-  const until = Date.now() + KILL_WAIT_MS;
-  while (isProcessAlive(leader) === true && Date.now() < until) await delay(KILL_POLL_MS);
 }
 
 export async function foldersIn(directory: string): Promise<readonly string[]> {
@@ -113,7 +99,7 @@ export async function foldersIn(directory: string): Promise<readonly string[]> {
   }
 }
 
-export async function removeEmpty(directory: string): Promise<void> {
+async function removeEmpty(directory: string): Promise<void> {
   try {
     await rmdir(directory);
   } catch (error) {

@@ -4,27 +4,27 @@ import type { ChildExit } from './child.ts';
 import type { Verdict } from './dialects/dialect.ts';
 import { exitOf } from './exit-status.ts';
 
-/** Why the run was ended from outside; it outranks whatever the agent said afterwards. */
+/** The reason why this process stopped the run. It takes precedence over the agent's own result. */
 export interface Stop {
   readonly errorType: string;
   readonly error: string;
 }
 
 export interface RunEnd {
-  /** As the child or its shell told it; both null when nobody knows. */
+  /** Both null when the end was not observed. */
   readonly exit: ChildExit;
   readonly verdict: Verdict;
   readonly model: string | null;
   readonly stop: Stop | undefined;
   /** The last lines of standard error. */
   readonly stderr: string;
-  /** The system killed processes for want of memory while the run went on, and we sent no SIGKILL. */
+  /** The system killed processes for lack of memory during the run, and this process sent no SIGKILL. */
   readonly oomKilled?: boolean;
 }
 
 /**
- * Success takes all three: nobody stopped it, exit code 0, and a last word that is good or that this dialect lacks. An
- * exit code that nobody knows is no success, whatever the agent said.
+ * A run succeeds when it was not stopped, its exit code is 0, and its output does not report a failure. An unknown exit
+ * code is a failure, also when the output reports success.
  */
 export function judge(end: RunEnd): AgentOutcome {
   const { verdict, stop } = end;
@@ -43,7 +43,10 @@ function exitKnown(exit: ChildExit): ChildExit {
 function reasonOf(end: RunEnd, exit: ChildExit): Stop {
   const words = end.verdict.success === false ? end.verdict.error : null;
   if (exit.exitCode === null && exit.signal === null)
-    return { errorType: 'lost', error: explained('its process is gone, and nobody saw how it ended', end) };
+    return {
+      errorType: 'lost',
+      error: explained('its process ended unobserved: the exit code is unknown', end),
+    };
   const how = exit.signal === null ? `exited with code ${exit.exitCode}` : `killed by ${exit.signal}`;
   if (ranOutOfMemory(end, exit))
     return { errorType: 'out_of_memory', error: explained(`out of memory, ${how}`, end) };
@@ -54,13 +57,13 @@ function reasonOf(end: RunEnd, exit: ChildExit): Stop {
   return { errorType: 'exit_code', error: explained(how, end) };
 }
 
-/** With what the agent said about it, or else with the last lines of its standard error. */
+/** Appends the agent's own error, or the last lines of its standard error. */
 function explained(how: string, { verdict, stderr }: RunEnd): string {
   const words = verdict.success === false && verdict.error !== null ? verdict.error : stderr;
   return words === '' ? how : `${how}: ${words}`;
 }
 
-/** What runtimes print (V8, Go, Rust, C++) before they give up; some exit with a code, some abort. */
+/** Last messages of V8, Go, Rust, C++, Python and Java. Some of them then exit with a code, some abort. */
 const OUT_OF_MEMORY =
   /heap out of memory|fatal (?:javascript |process |error: (?:runtime: )?)out of memory|memory allocation of \d+ bytes failed|std::bad_alloc|ERR_MEMORY_ALLOCATION_FAILED|array buffer allocation failed|^MemoryError\b|java\.lang\.OutOfMemoryError/im;
 
@@ -70,11 +73,11 @@ function ranOutOfMemory({ oomKilled, verdict, stderr }: RunEnd, exit: ChildExit)
   return exit.exitCode !== 0 && !spoke && OUT_OF_MEMORY.test(stderr);
 }
 
-/** Enough for a stack trace's message and its first frames, short enough for a field that people read in a list. */
+/** The message and the first frames of a stack trace, short enough for a column of a list. */
 const LINES_MAX = 10;
 const LINE_CHARS_MAX = 300;
 
-/** Keeps the last lines that are not blank, and the one that tells of a lack of memory: a long stack follows it. */
+/** Keeps the last lines that are not blank, and an out-of-memory message, because a long stack can follow it. */
 export class StderrTail {
   #lines: string[] = [];
   #fatal: string | undefined;
@@ -82,7 +85,7 @@ export class StderrTail {
   add(line: string): void {
     const trimmed = line.trimEnd();
     if (trimmed === '') return;
-    // Masked before it is cut: the beginning of a token has no look that could be known later.
+    // Redacted before the cut: half a token would no longer match a rule.
     const shown =
       trimmed.length > LINE_CHARS_MAX ? `${redact(trimmed).slice(0, LINE_CHARS_MAX)}...` : trimmed;
     if (OUT_OF_MEMORY.test(shown)) this.#fatal = shown;

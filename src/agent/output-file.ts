@@ -1,44 +1,38 @@
 import { fstatSync, readSync } from 'node:fs';
+import { type Line, LineSplitter } from '../system/lines.ts';
 import type { ReadMark } from './read-log.ts';
 
-/** A line with its newline (the last one may lack it), or, `partial`, a piece of a line beyond the bound. */
+/** A line with its newline, which the last line may lack. `partial` marks a piece of a line over 16 MiB. */
 export interface OutputPiece {
   readonly text: string;
   readonly partial: boolean;
 }
 
-/** A piece, and what whoever reads the file again must know of it. */
+/** A piece with the position that identifies its records. */
 export interface ReadPiece extends OutputPiece {
-  /** Among the pieces of the file, from 0. */
+  /** Index of the piece in the file, from 0. */
   readonly line: number;
   readonly timeMs: number;
 }
 
-/**
- * Ten times the longest line seen from an agent (a tool's output of 1.5 MB in one JSON string), and still small
- * enough that a program which never prints a newline cannot fill the memory.
- */
-const LINE_CHARS_MAX = 16 * 1024 * 1024;
-
 export const CHUNK_BYTES: number = 64 * 1024;
 
 export interface OutputFileOptions {
-  /** Open for reading, from its beginning. */
+  /** Open for reading. */
   readonly fd: number;
   readonly now: () => number;
-  /** Before the pieces of a stretch are handed out. */
+  /** Called for each read before its pieces are passed to `onPiece`. */
   onRead(mark: ReadMark, bytes: Uint8Array): void;
   onPiece(piece: ReadPiece): void;
 }
 
 /**
- * A growing file, read stretch by stretch. By looking, not by fs.watch: that is silent on network and some container
- * mounts, merges changes, and would need the looking beside it all the same. Reads are synchronous: what was just
- * written is in the system's memory, and a thread's round trip costs ten times the read.
+ * Reads a growing file in chunks. Polled, because fs.watch reports nothing on network mounts and some container mounts.
+ * Reads are synchronous: fresh data is in the page cache, and a round trip through the thread pool costs more than the read.
  */
 export class OutputFile {
   readonly #options: OutputFileOptions;
-  readonly #splitter = new LineSplitter();
+  readonly #splitter = new LineSplitter({ longLines: 'split' });
   readonly #buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   #position = 0;
   #lines = 0;
@@ -52,18 +46,18 @@ export class OutputFile {
     return this.#position;
   }
 
-  /** Reads the next stretch, of at most so many bytes, and says how many there were: 0 at the end. */
+  /** Reads the next chunk and returns its length; 0 at the end of the file. */
   next(bytesMax: number = CHUNK_BYTES): number {
     const bytes = this.#read(Math.min(bytesMax, CHUNK_BYTES));
     if (bytes === undefined) return 0;
-    // A clock that steps back must not put a later line before an earlier one.
+    // Times never decrease, also when the clock is set back: lines are ordered by time.
     this.#lastMs = Math.max(this.#lastMs, this.#options.now());
     this.#options.onRead({ endBytes: this.#position, timeMs: this.#lastMs }, bytes);
     this.#hand(this.#splitter.push(bytes));
     return bytes.length;
   }
 
-  /** Reads what was read before, up to a mark; false when the file is shorter than it was. */
+  /** Repeats an earlier read. False when the file has become shorter. */
   again({ endBytes, timeMs }: ReadMark): boolean {
     this.#lastMs = Math.max(this.#lastMs, timeMs);
     while (this.#position < endBytes) {
@@ -74,15 +68,16 @@ export class OutputFile {
     return true;
   }
 
-  /** The size that it has now: where it ends, when its writer has. */
+  /** Current size in bytes. */
   size(): number {
     return fstatSync(this.#options.fd).size;
   }
 
-  /** Hands out the last line, when it has no newline. */
+  /** Passes on a last line without a newline. */
   end(): void {
     this.#lastMs = Math.max(this.#lastMs, this.#options.now());
-    this.#hand(this.#splitter.end());
+    const rest = this.#splitter.end();
+    if (rest !== undefined) this.#hand([rest]);
   }
 
   #read(bytesMax: number): Buffer | undefined {
@@ -92,81 +87,15 @@ export class OutputFile {
     return this.#buffer.subarray(0, count);
   }
 
-  #hand(pieces: readonly OutputPiece[]): void {
-    for (const piece of pieces) {
-      const line = this.#lines;
+  #hand(lines: readonly Line[]): void {
+    for (const line of lines) {
+      this.#options.onPiece({ ...pieceOf(line), line: this.#lines, timeMs: this.#lastMs });
       this.#lines += 1;
-      this.#options.onPiece({ ...piece, line, timeMs: this.#lastMs });
     }
   }
 }
 
-/** Bytes in, lines out. Invalid UTF-8 becomes U+FFFD; nothing else of the text is changed, CR and BOM included. */
-export class LineSplitter {
-  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  readonly #lineCharsMax: number;
-  #held: string[] = [];
-  #heldChars = 0;
-  #cut = false;
-
-  /** `lineCharsMax` is at least 2, so that a surrogate pair fits. */
-  constructor(lineCharsMax: number = LINE_CHARS_MAX) {
-    this.#lineCharsMax = lineCharsMax;
-  }
-
-  push(bytes: Uint8Array): readonly OutputPiece[] {
-    return this.#split(this.#decoder.decode(bytes, { stream: true }));
-  }
-
-  /** The last line, when it has no newline. */
-  end(): readonly OutputPiece[] {
-    const pieces = this.#split(this.#decoder.decode());
-    if (this.#heldChars > 0) pieces.push(this.#take());
-    return pieces;
-  }
-
-  #split(text: string): OutputPiece[] {
-    const pieces: OutputPiece[] = [];
-    let start = 0;
-    for (;;) {
-      const newline = text.indexOf('\n', start);
-      if (newline < 0) break;
-      this.#hold(text.slice(start, newline + 1), pieces);
-      pieces.push(this.#take());
-      this.#cut = false;
-      start = newline + 1;
-    }
-    if (start < text.length) this.#hold(text.slice(start), pieces);
-    return pieces;
-  }
-
-  #hold(text: string, pieces: OutputPiece[]): void {
-    let rest = text;
-    while (this.#heldChars + rest.length > this.#lineCharsMax) {
-      const end = wholeCharacters(rest, this.#lineCharsMax - this.#heldChars);
-      this.#keep(rest.slice(0, end));
-      this.#cut = true;
-      pieces.push(this.#take());
-      rest = rest.slice(end);
-    }
-    this.#keep(rest);
-  }
-
-  #keep(text: string): void {
-    this.#held.push(text);
-    this.#heldChars += text.length;
-  }
-
-  #take(): OutputPiece {
-    const piece = { text: this.#held.join(''), partial: this.#cut };
-    this.#held = [];
-    this.#heldChars = 0;
-    return piece;
-  }
-}
-
-/** At most `length`, one less where that would cut a surrogate pair in two. */
-function wholeCharacters(text: string, length: number): number {
-  const last = text.charCodeAt(length - 1);
-  return last >= 0xd800 && last <= 0xdbff ? length - 1 : length;
+/** Invalid UTF-8 becomes U+FFFD; CR and a byte order mark are kept. */
+export function pieceOf({ bytes, isTerminated, isPart }: Line): OutputPiece {
+  return { text: (bytes?.toString('utf8') ?? '') + (isTerminated ? '\n' : ''), partial: isPart };
 }

@@ -1,7 +1,6 @@
 /**
- * Replaces `{name}` where `texts` has that name; any other braces stay. One pass: a text that contains `{phase}`
- * is not filled again. An argument that only becomes an option through what is filled in gets a space in front:
- * a stranger's text must not switch the agent's flags.
+ * Replaces `{name}` for the names of `texts` and leaves other braces alone. Inserted text is not searched again. When the
+ * inserted text turns an argument into an option, a space is put in front: an untrusted message must not set flags.
  */
 export function fillPlaceholders(arg: string, texts: Readonly<Record<string, string>>): string {
   const filled = arg.replace(/\{([A-Za-z_]+)\}/g, (braces, name: string) =>

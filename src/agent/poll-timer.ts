@@ -1,9 +1,9 @@
-/** Whoever waits for the next look, by how long they wait at the most. */
+/** Waiting callers by poll interval in milliseconds. */
 const timers = new Map<number, Set<() => void>>();
 
 /**
- * All runs of a process look at their files at the same moments: what they print is then recorded in one tick, which is one
- * write to the journal. Resolves at the next of these moments, or as soon as the signal aborts.
+ * Resolves at the next poll, or when the signal aborts. All runs of a process poll at the same time: their output is then
+ * recorded in one tick, with one write to the journal.
  */
 export function nextPoll(everyMs: number, until: AbortSignal): Promise<void> {
   const waiting = timers.get(everyMs) ?? startTimer(everyMs);

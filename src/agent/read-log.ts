@@ -1,16 +1,16 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { OutputStream } from '../model/agent-output.ts';
 
-/** A stretch of a stream that was read in one go, and when. */
+/** One read of a stream. */
 export interface ReadMark {
-  /** Bytes of the stream from its beginning to the end of the stretch. */
+  /** Offset of the end of the read, from the start of the stream. */
   readonly endBytes: number;
   readonly timeMs: number;
 }
 
 /**
- * Which bytes of a run's streams were read when: a line each, written before what they say is recorded. So whoever
- * reads them again after a crash records the same with the same times, and knows where to go on.
+ * The reads of a run's streams, one line each, written before their output is recorded. A process that resumes the run
+ * repeats the same reads, so it records the same lines with the same times.
  */
 export class ReadLog {
   readonly #path: string;
@@ -25,18 +25,18 @@ export class ReadLog {
       this.#fd ??= openSync(this.#path, 'a', 0o600);
       writeSync(this.#fd, `${stream} ${endBytes} ${timeMs}\n`);
     } catch {
-      // ENOSPC and its like: after a crash what was read since would get later times, and no line more or less.
+      // ENOSPC: after a crash the lines of this read get later times. No line is lost or recorded twice.
     }
   }
 
-  /** Whole lines only, in the order of each stream. */
+  /** In the order of each stream. A torn last line is skipped. */
   read(): Readonly<Record<OutputStream, readonly ReadMark[]>> {
     const marks: Record<OutputStream, ReadMark[]> = { stdout: [], stderr: [] };
     let text = '';
     try {
       text = readFileSync(this.#path, 'latin1');
     } catch {
-      // ENOENT: nothing was read yet.
+      // ENOENT: nothing has been read.
     }
     for (const line of text.slice(0, text.lastIndexOf('\n') + 1).split('\n')) {
       const [, stream, end, time] = /^(stdout|stderr) (\d{1,15}) (\d{1,15})$/.exec(line) ?? [];

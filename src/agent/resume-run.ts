@@ -4,26 +4,35 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentOutcome } from '../model/agent-output.ts';
 import { isProcessAlive, type ProcessIdentity } from '../system/process-identity.ts';
-import { leaderAmong } from './child.ts';
-import { processesOf } from './leftovers.ts';
+import { findGroupLeader } from '../system/processes.ts';
 import { endOrphanRun, endRun, foldersIn } from './orphan-runs.ts';
 import { type RunFacts, RunFolder } from './run-folder.ts';
 import { claimRun, isRunInUse, type RunMark, readMark } from './run-mark.ts';
+import { findRunProcesses } from './run-processes.ts';
 
-/** A child that was just forked shows its own environment only after a moment. */
+/** Between fork(2) and execve(2) a child shows its parent's environment, not its own. */
 const FORK_MS = 200;
 
-/** What a killed process left of a run. */
-export type OrphanRun =
-  | { readonly kind: 'ended'; readonly outcome: AgentOutcome; readonly facts: RunFacts }
-  | {
-      readonly kind: 'running';
-      readonly folder: RunFolder;
-      readonly facts: RunFacts;
-      readonly leader: ProcessIdentity | undefined;
-    };
+/** A run whose supervising process was killed. */
+export type OrphanRun = EndedRun | PendingRun;
 
-/** What is compared to know that a run is of the same command. */
+/** Its outcome is recorded. */
+interface EndedRun {
+  readonly kind: 'ended';
+  readonly outcome: AgentOutcome;
+  readonly facts: RunFacts;
+}
+
+/** Its outcome is not known yet; this process has claimed it. */
+export interface PendingRun {
+  readonly kind: 'pending';
+  readonly folder: RunFolder;
+  readonly facts: RunFacts;
+  /** Leader of the agent's process group; undefined when the agent has ended. */
+  readonly leader: ProcessIdentity | undefined;
+}
+
+/** Two runs with the same fingerprint run the same command. */
 export function fingerprintOf(command: readonly string[], dialect: string): string {
   return createHash('sha256')
     .update(JSON.stringify([dialect, ...command]))
@@ -31,8 +40,8 @@ export function fingerprintOf(command: readonly string[], dialect: string): stri
 }
 
 /**
- * The run of this key in a task's folder, of which no living process takes care: how it ended, or the run itself, which
- * is ours from now on. Undefined when there is none to go on with.
+ * Finds the orphaned run with this key in a task's folder and claims it unless it has ended. Undefined when there is
+ * no such run. An orphaned run of another command with the same key is ended.
  */
 export async function findResumableRun(
   taskFolder: string,
@@ -44,7 +53,6 @@ export async function findResumableRun(
     const mark = readMark(folder.directory);
     if (facts?.key !== key || mark === undefined || (await isRunInUse(folder.directory, mark))) continue;
     if (facts.fingerprint !== fingerprint) {
-      // Whoever works on the task now does something else in its place.
       await endOrphanRun(folder.directory);
       continue;
     }
@@ -52,31 +60,31 @@ export async function findResumableRun(
     if (outcome !== undefined) return { kind: 'ended', outcome, facts };
     if (!claimRun(folder.directory, mark)) continue;
     const leader = await findLeader(mark, facts);
-    if (leader === undefined && hasNeverRun(folder)) {
+    if (leader === undefined && hasNeverStarted(folder)) {
       await endRun(folder.directory);
       continue;
     }
-    return { kind: 'running', folder, facts, leader };
+    return { kind: 'pending', folder, facts, leader };
   }
   return undefined;
 }
 
-/** Also of a run whose process was killed between the start of its agent and the noting of it. */
 async function findLeader(mark: RunMark, { runId }: RunFacts): Promise<ProcessIdentity | undefined> {
   if (mark.child !== null) return isProcessAlive(mark.child) === true ? mark.child : undefined;
-  const leader = leaderAmong(processesOf(runId));
+  // The supervisor was killed between the start of the agent and the write of its mark.
+  const leader = findGroupLeader(findRunProcesses(runId));
   if (leader !== undefined) return leader;
   await delay(FORK_MS);
-  return leaderAmong(processesOf(runId));
+  return findGroupLeader(findRunProcesses(runId));
 }
 
-/** No exit code and not a byte: its process was killed before it had started anything. */
-function hasNeverRun(folder: RunFolder): boolean {
+/** Without a child, an exit code and output, the supervisor was killed before it started the agent. */
+function hasNeverStarted(folder: RunFolder): boolean {
   const mark = readMark(folder.directory);
   if (mark?.child || existsSync(folder.exitFile)) return false;
   try {
-    return ['stdout', 'stderr'].every((stream) => {
-      const fd = folder.openStream(stream as 'stdout' | 'stderr');
+    return (['stdout', 'stderr'] as const).every((stream) => {
+      const fd = folder.openStream(stream);
       try {
         return fstatSync(fd).size === 0;
       } finally {
@@ -84,7 +92,7 @@ function hasNeverRun(folder: RunFolder): boolean {
       }
     });
   } catch {
-    // ENOENT: not even its files were made.
+    // ENOENT: the supervisor was killed before it made the files.
     return true;
   }
 }

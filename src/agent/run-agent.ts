@@ -4,33 +4,33 @@ import type { AgentOutcome, AgentRecording, RunAgentOptions } from '../model/age
 import { adoptChild, type Child, startChild } from './child.ts';
 import { type DialectReader, UNKNOWN_USAGE } from './dialects/dialect.ts';
 import { findDialect } from './dialects/dialects.ts';
-import { endRunProcesses, RUN_ID_VARIABLE } from './leftovers.ts';
 import { countOomKills } from './oom-kills.ts';
 import { judge, type Stop } from './outcome.ts';
 import { fillPlaceholders } from './placeholders.ts';
-import { fingerprintOf, type OrphanRun } from './resume-run.ts';
+import { fingerprintOf, type PendingRun } from './resume-run.ts';
 import { type ChildEnds, type RunFacts, RunFolder } from './run-folder.ts';
 import { markRun } from './run-mark.ts';
 import { RunOutput } from './run-output.ts';
+import { endRunProcesses, RUN_ID_VARIABLE, runPath } from './run-processes.ts';
 
 export interface AgentProcessOptions extends Omit<RunAgentOptions, 'name' | 'env' | 'telemetry'> {
-  /** Where the task's runs live while it is worked on; created with mode 0700. */
+  /** Holds the folders of the task's runs until the task has ended; created with mode 0700. */
   readonly directory: string;
   readonly key: string;
-  /** What `TASK_LOGS_INPUT_FILE` holds. */
+  /** Content of the file that `TASK_LOGS_INPUT_FILE` names. */
   readonly document?: string;
-  /** The child's whole environment; `TRACEPARENT` of the recording and what is the run's own are put on top. */
+  /** The child's whole environment; `TRACEPARENT`, `TASK_LOGS_INPUT_FILE` and `TASK_LOGS_RUN_ID` are added. */
   readonly env: Readonly<Record<string, string>>;
   readonly recording: AgentRecording;
   readonly pollMs?: number;
-  /** What it may print to each stream. Default 1 GiB. */
+  /** Limit for each of stdout and stderr. Default 1 GiB. */
   readonly streamBytesMax?: number;
 }
 
-/** Longer than this a timer of Node's fires at once: as good as no limit. */
+/** A longer timer of Node fires at once. A limit of 24 days is treated as none. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
-/** A run under way, whoever began it. */
+/** A run whose agent has been started, by this process or by an ended one. */
 interface OpenRun {
   readonly folder: RunFolder;
   readonly child: Child;
@@ -40,9 +40,9 @@ interface OpenRun {
 }
 
 /**
- * Runs the command to its end and records what it prints. Whatever the agent does is in the outcome, a command
- * that cannot be started included; it rejects only for misuse (`TypeError`, `ERR_CONFIG_INVALID` for an unknown
- * dialect). The recording is ended exactly once in every case.
+ * Runs the command to its end and records its output. Every failure of the agent is an outcome, also a command that
+ * cannot be started. Rejects only for misuse: `TypeError`, or `ERR_CONFIG_INVALID` for an unknown dialect. The recording
+ * is ended exactly once in every case.
  */
 export async function runAgentProcess(
   command: readonly string[],
@@ -65,22 +65,20 @@ export async function runAgentProcess(
     run = await begin([program, ...command.slice(1)], { folder, reader, options });
   } catch (error) {
     await discard(folder);
-    const isOurs = error instanceof StartError;
-    // The disk, not the agent: its files could not be made.
-    const reason = isOurs
-      ? messageOf(error.cause)
-      : `cannot prepare the run in ${options.directory}: ${messageOf(error)}`;
+    const reason =
+      error instanceof StartError
+        ? messageOf(error.cause)
+        : `cannot prepare the run in ${options.directory}: ${messageOf(error)}`;
     return endUnstarted(options, 'spawn', reason);
   }
   return finish(run, options);
 }
 
-/** Goes on with a run that a killed process began: what it recorded is not recorded again, what it did not is. */
+/** Resumes a run of a killed process. Output that the killed process has recorded is not recorded again. */
 export async function adoptAgentProcess(
-  left: Extract<OrphanRun, { kind: 'running' }>,
+  { folder, facts, leader }: PendingRun,
   options: AgentProcessOptions,
 ): Promise<AgentOutcome> {
-  const { folder, facts, leader } = left;
   const child = adoptChild(leader, { exitFile: folder.exitFile, graceMs: options.graceMs });
   let output: RunOutput | undefined;
   let run: OpenRun;
@@ -95,7 +93,7 @@ export async function adoptAgentProcess(
     await child.exited;
     await endRunProcesses(facts.runId);
     await discard(folder);
-    return endUnstarted(options, 'lost', `the run of a killed worker cannot be read: ${messageOf(error)}`);
+    return endUnstarted(options, 'lost', `the run of a killed worker cannot be resumed: ${messageOf(error)}`);
   }
   return finish(run, options);
 }
@@ -109,7 +107,7 @@ function programOf(command: readonly string[], options: AgentProcessOptions): st
   return program;
 }
 
-/** The agent could not be started; `cause` says why. */
+/** The agent could not be started; `cause` holds the reason. */
 class StartError extends Error {}
 
 async function begin(
@@ -130,8 +128,9 @@ async function begin(
   const ends = await folder.openChildEnds(options.input);
   let output: RunOutput | undefined;
   try {
-    // Before there is an agent: whatever that does to its files, those that are open can be read.
+    // Opened before the agent starts: it can remove its files afterwards, but not the open descriptors.
     output = openOutput(folder, reader, options);
+    // Nothing between the start and the return may throw: the caller could not stop the child.
     const child = await startInFolder(command, { folder, options, runId, ends });
     return { folder, child, output, reader, facts };
   } catch (error) {
@@ -157,16 +156,18 @@ async function startInFolder(
   const { input, placeholders, recording, env } = options;
   const texts = { ...placeholders, ...(input === undefined ? {} : { message: input }) };
   const trace = recording.traceparent === undefined ? {} : { TRACEPARENT: recording.traceparent };
-  // An agent that starts agents: what is left of the inner run belongs to the outer one as well.
-  const outer = env[RUN_ID_VARIABLE];
-  const id = outer === undefined || outer === '' ? runId : `${outer}/${runId}`;
   const { stdin, stdout, stderr } = ends;
   try {
     return await startChild({
       command: program,
       args: args.map((arg) => fillPlaceholders(arg, texts)),
       cwd: options.cwd,
-      env: { ...env, ...trace, TASK_LOGS_INPUT_FILE: folder.inputFile, [RUN_ID_VARIABLE]: id },
+      env: {
+        ...env,
+        ...trace,
+        TASK_LOGS_INPUT_FILE: folder.inputFile,
+        [RUN_ID_VARIABLE]: runPath(runId, env[RUN_ID_VARIABLE]),
+      },
       stdin,
       stdout,
       stderr,
@@ -179,12 +180,12 @@ async function startInFolder(
   }
 }
 
-/** So that whoever comes after a crash of ours finds the agent. */
+/** Lets the next process find the agent after a crash of this one. */
 function markStarted(folder: RunFolder, pid: number): void {
   try {
     markRun(folder.directory, pid);
   } catch {
-    // ENOSPC and its like: the run itself is not worse for it; its processes are found by their environment.
+    // ENOSPC: the run can go on, because `findLeader` also finds the agent by its environment.
   }
 }
 
@@ -193,7 +194,7 @@ function openOutput(folder: RunFolder, reader: DialectReader, options: AgentProc
   return new RunOutput({ folder, reader, recording, onOutput, pollMs, bytesMax });
 }
 
-/** Follows the run to its end, judges and records it, and ends what it left behind. */
+/** Records the output until the agent's end, ends the processes that it left, and records the outcome. */
 async function finish(run: OpenRun, options: AgentProcessOptions): Promise<AgentOutcome> {
   const { child, output, folder, reader, facts } = run;
   const limitReached = watchLimits(run, options);
@@ -211,14 +212,14 @@ async function finish(run: OpenRun, options: AgentProcessOptions): Promise<Agent
     oomKilled,
   });
   options.recording.end(outcome);
-  // On record first: after a crash in between the run is ended once more, and its records fall to their ids.
+  // Before the outcome file: after a crash in between, the next process records the same end with the same ids.
   options.recording.flush();
   if (outcome.errorType === 'lost') await discard(folder);
   else await keep(folder, outcome);
   return outcome;
 }
 
-/** Stops the child at its deadline or when the caller aborts; the function returned says which it was, if any. */
+/** Stops the child at its deadline or when the caller aborts. The returned function gives the limit that was reached. */
 function watchLimits({ child, facts }: OpenRun, { signal }: AgentProcessOptions): () => Stop | undefined {
   const { deadlineMs, startedAtMs } = facts;
   let reached: Stop | undefined;
@@ -237,7 +238,7 @@ function watchLimits({ child, facts }: OpenRun, { signal }: AgentProcessOptions)
   }
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted) onAbort();
-  // A limit that is reached while the last lines are being read is no longer this run's reason.
+  // A limit that passes while the last lines are read did not end the run.
   void child.exited.then(clear);
   return () => reached;
 }
@@ -246,7 +247,7 @@ async function keep(folder: RunFolder, outcome: AgentOutcome): Promise<void> {
   try {
     await folder.keepOutcome(outcome);
   } catch {
-    // ENOSPC, EROFS: after a crash the run would be judged once more, from its streams.
+    // ENOSPC, EROFS: the streams stay, so that the outcome can be read from them again after a crash.
   }
 }
 
@@ -254,7 +255,7 @@ async function discard(folder: RunFolder | undefined): Promise<void> {
   try {
     await folder?.remove();
   } catch {
-    // EACCES, EROFS, EBUSY: the folder stays as after a crash; nothing that it holds is needed.
+    // EACCES, EROFS, EBUSY: the sweep of orphaned runs removes the folder later.
   }
 }
 

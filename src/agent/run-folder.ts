@@ -2,59 +2,59 @@ import { closeSync, constants, openSync, readFileSync, renameSync, writeFileSync
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentOutcome, RunOrigin } from '../model/agent-output.ts';
-import { isJsonObject } from '../model/json.ts';
+import { type JsonObject, parseObject } from '../model/json.ts';
 import { ReadLog } from './read-log.ts';
 
-/** Agents print what they read, secrets included: nobody but the owner may look. */
+/** Owner only: agents print the files that they read, secrets included. */
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
-/** Appending, so that the writes of several processes never overlay each other; exclusive, so that no link is followed. */
+/** O_APPEND, so that processes that share the file do not overwrite each other; O_EXCL, so that no link is followed. */
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL;
 
-/** What a run's folder holds. */
 const FILES = {
   facts: 'run.json',
   outcome: 'outcome.json',
-  /** What the task was asked, for the agent. */
+  /** The task's input, for the agent. */
   input: 'input.json',
   stdin: 'stdin',
   stdout: 'stdout',
   stderr: 'stderr',
-  /** Which bytes were read when. */
+  /** See `ReadLog`. */
   reads: 'reads',
-  /** The exit code, once there is one. */
+  /** The exit code; absent while the agent runs. */
   exit: 'exit',
 } as const;
 
-/** What a process must know of a run that another one began. */
+/** Everything about a run that a process needs to resume it. */
 export interface RunFacts {
   readonly key: string;
-  /** SHA-256 of what was run: another command is another run. */
+  /** SHA-256 of the command and the dialect. */
   readonly fingerprint: string;
-  /** Of `TASK_LOGS_RUN_ID`, by which its processes are known. */
+  /** Last part of `TASK_LOGS_RUN_ID` in the environment of the run's processes. */
   readonly runId: string;
   readonly dialect: string;
   readonly origin: RunOrigin | null;
   readonly startedAtMs: number;
-  /** When its time is up; null: never. */
+  /** Milliseconds since the epoch; null for no timeout. */
   readonly deadlineMs: number | null;
-  /** The system's count of processes killed for want of memory, at the start. */
+  /** The system's count of out-of-memory kills at the start; null when unknown. */
   readonly oomKills: number | null;
 }
 
-/** The child's own ends of its streams. */
+/** Descriptors that the child inherits as its standard streams. */
 export interface ChildEnds {
-  /** Undefined means /dev/null. */
+  /** Undefined stands for /dev/null. */
   readonly stdin: number | undefined;
   readonly stdout: number;
   readonly stderr: number;
+  /** Closes this process's copies. Never throws. */
   close(): void;
 }
 
 /**
- * One run on disk: its standard streams as regular files, and what a later process needs to go on with it. Not pipes:
- * agent CLIs drop output, their last line included, when the reader of a pipe lags behind.
+ * One run on disk: its standard streams as regular files, and the facts that another process needs to resume it. The
+ * streams are not pipes, because agent CLIs drop output, also their last line, when the reader of a pipe is slow.
  */
 export class RunFolder {
   readonly directory: string;
@@ -63,7 +63,7 @@ export class RunFolder {
     this.directory = directory;
   }
 
-  /** Below the task's folder, which is made when it is not there. */
+  /** Makes the task's folder too when it is missing. */
   static async create(taskFolder: string, key: string): Promise<RunFolder> {
     await mkdir(taskFolder, { recursive: true, mode: DIRECTORY_MODE });
     const stem = key.replaceAll(/[^A-Za-z0-9._-]+/g, '_').slice(0, 64);
@@ -86,7 +86,7 @@ export class RunFolder {
     return new ReadLog(join(this.directory, FILES.reads));
   }
 
-  /** Makes the streams; a given input is all of standard input. */
+  /** Makes the files of the streams. `input` becomes the whole standard input. */
   async openChildEnds(input: string | undefined): Promise<ChildEnds> {
     const opened: number[] = [];
     const openFile = (name: string, flags: number): number => {
@@ -95,7 +95,13 @@ export class RunFolder {
       return fd;
     };
     const close = (): void => {
-      for (const fd of opened.splice(0)) closeSync(fd);
+      for (const fd of opened.splice(0)) {
+        try {
+          closeSync(fd);
+        } catch {
+          // EIO, ENOSPC on a network disk: this process has written nothing through the descriptor.
+        }
+      }
     };
     try {
       const stdout = openFile(FILES.stdout, WRITE_FLAGS);
@@ -117,21 +123,21 @@ export class RunFolder {
     this.#write(FILES.facts, facts);
   }
 
-  /** Undefined when there are none, or they are damaged. */
+  /** Undefined when the file is missing or damaged. */
   readFacts(): RunFacts | undefined {
     const value = this.#read(FILES.facts);
-    // Written by us, whole or not at all, and private to this user: its shape is what was written.
-    return isJsonObject(value) && typeof value.key === 'string' ? (value as unknown as RunFacts) : undefined;
+    // The cast is safe: the file is replaced atomically by `writeFacts` and writable for this user only.
+    return typeof value?.key === 'string' ? (value as unknown as RunFacts) : undefined;
   }
 
+  /** Undefined until the outcome is recorded. */
   readOutcome(): AgentOutcome | undefined {
     const value = this.#read(FILES.outcome);
-    return isJsonObject(value) && typeof value.success === 'boolean'
-      ? (value as unknown as AgentOutcome)
-      : undefined;
+    // As in `readFacts`.
+    return typeof value?.success === 'boolean' ? (value as unknown as AgentOutcome) : undefined;
   }
 
-  /** The run is over and recorded: keeps how it ended until its task has ended, and nothing of what was said. */
+  /** Replaces the streams of a recorded run by its outcome, which a resumed task needs. */
   async keepOutcome(outcome: AgentOutcome): Promise<void> {
     this.#write(FILES.outcome, outcome);
     const { input, stdin, stdout, stderr, reads, exit } = FILES;
@@ -143,19 +149,22 @@ export class RunFolder {
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  /** Whole or not at all. */
+  /** Replaces the file atomically. */
   #write(name: string, value: object): void {
     const path = join(this.directory, name);
     writeFileSync(`${path}.new`, `${JSON.stringify(value)}\n`, { mode: FILE_MODE });
     renameSync(`${path}.new`, path);
   }
 
-  #read(name: string): unknown {
+  #read(name: string): JsonObject | undefined {
+    let text: string;
     try {
-      return JSON.parse(readFileSync(join(this.directory, name), 'utf8'));
+      text = readFileSync(join(this.directory, name), 'utf8');
     } catch {
-      // ENOENT, or a SyntaxError after a power cut: it says nothing either way.
+      // ENOENT: not written yet, or the run has been removed.
       return undefined;
     }
+    // A power cut can leave an empty file.
+    return parseObject(text);
   }
 }

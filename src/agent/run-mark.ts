@@ -3,39 +3,40 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
-import { isJsonObject, type JsonValue } from '../model/json.ts';
+import { isJsonObject, type JsonValue, parseObject } from '../model/json.ts';
 import { identityOf, isProcessAlive, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 
 const MARK_FILE = 'process.json';
 
-/** Between a folder and its mark lies one call: one that has none for a minute never gets it. */
+/** Idle time after which a folder without a mark is orphaned. The mark is written right after the folder is made. */
 const UNMARKED_MS = 60_000;
 
-/** Of a supervisor that cannot be seen from here (another host, another container): no agent is silent for a day. */
+/** The same for a supervisor on another host or in another container, which cannot be checked. No agent is silent so long. */
 const UNSEEN_MS = 24 * 3_600_000;
 
 /**
- * How often a run may change hands. A worker that is restarted each second goes on with its agents for a quarter of an
- * hour; a run whose output kills whoever reads it does not do so for ever.
+ * Bound for output that crashes the process that reads it. High enough for a worker that is restarted every second for a
+ * quarter of an hour.
  */
 const ADOPTIONS_MAX = 1_000;
 
-/** Whose a run is: the process that follows it, and the agent, which outlives that one when it is killed. */
+/** The processes of a run: the supervisor, which records it, and the agent, which survives a kill of the supervisor. */
 export interface RunMark {
   readonly supervisor: ProcessIdentity;
   readonly child: ProcessIdentity | null;
+  /** How often the run was claimed. */
   readonly adoptions: number;
 }
 
-/** Writes into a run's folder whose it is: once it is made, and again when the agent has been started. */
+/** Names this process as supervisor: once when the folder is made, and again with the child when that has started. */
 export function markRun(directory: string, childPid?: number): void {
   const child = childPid === undefined ? null : identityOf(childPid);
   writeMark(directory, { supervisor: ownIdentity(), child, adoptions: 0 });
 }
 
 /**
- * Takes over the run of a dead process, of two that want it one. False when another one was faster, or when it has
- * changed hands too often.
+ * Makes this process the supervisor of an orphaned run. Exactly one of several processes succeeds. False for the others,
+ * and for a run that has been claimed too often.
  */
 export function claimRun(directory: string, mark: RunMark, adoptionsMax: number = ADOPTIONS_MAX): boolean {
   if (mark.adoptions >= adoptionsMax) return false;
@@ -45,7 +46,7 @@ export function claimRun(directory: string, mark: RunMark, adoptionsMax: number 
     adoptions: mark.adoptions + 1,
   });
   try {
-    // One call, with the whole mark in it: killed at any moment, a process has taken the run or has not.
+    // link(2) is atomic and fails with EEXIST for all processes but the first.
     linkSync(own, join(directory, takenFile(mark.adoptions)));
     return true;
   } catch (error) {
@@ -56,13 +57,13 @@ export function claimRun(directory: string, mark: RunMark, adoptionsMax: number 
   }
 }
 
-/** Named after the one that the run is taken from: the next to take it makes another file. */
+/** One file for each claim: the n-th supervisor's claim is a race for the n-th file. */
 function takenFile(adoptions: number): string {
   return `taken-${adoptions}`;
 }
 
 function writeMark(directory: string, mark: RunMark): void {
-  // Whole or not at all: half a mark would hide the agent that has to be ended.
+  // Atomic: with a torn mark the agent of an orphaned run would not be found.
   renameSync(writeNew(directory, mark), join(directory, MARK_FILE));
 }
 
@@ -72,43 +73,44 @@ function writeNew(directory: string, mark: RunMark): string {
   return path;
 }
 
-/** The newest: of who began the run, or of the last who took it over. */
+/** The mark of the last claim, or of the process that started the run. */
 export function readMark(directory: string): RunMark | undefined {
   let mark = readMarkFile(join(directory, MARK_FILE));
   for (;;) {
     const next = mark && readMarkFile(join(directory, takenFile(mark.adoptions)));
-    // A number that does not grow is nothing that was written here.
+    // A damaged file with the wrong number must not make this loop endless.
     if (next === undefined || next.adoptions !== (mark?.adoptions ?? 0) + 1) return mark;
     mark = next;
   }
 }
 
 function readMarkFile(path: string): RunMark | undefined {
-  let value: JsonValue;
+  let text: string;
   try {
-    value = JSON.parse(readFileSync(path, 'utf8')) as JsonValue;
+    text = readFileSync(path, 'utf8');
   } catch {
-    // ENOENT, or a SyntaxError after a power cut: it says nothing either way.
+    // ENOENT: not written.
     return undefined;
   }
-  const supervisor = isJsonObject(value) ? readIdentity(value.supervisor) : undefined;
-  if (!isJsonObject(value) || supervisor === undefined) return undefined;
+  const value = parseObject(text);
+  const supervisor = readIdentity(value?.supervisor);
+  if (value === undefined || supervisor === undefined) return undefined;
   const adoptions = typeof value.adoptions === 'number' ? value.adoptions : 0;
   return { supervisor, child: readIdentity(value.child) ?? null, adoptions };
 }
 
-/** Whether somebody may still follow the run in this folder. */
+/** Whether the supervisor of the run may be alive. */
 export async function isRunInUse(directory: string, mark: RunMark | undefined): Promise<boolean> {
   if (mark === undefined) return (await idleMs(directory)) < UNMARKED_MS;
   const isAlive = isProcessAlive(mark.supervisor);
   if (isAlive !== undefined) return isAlive;
   const own = ownIdentity();
-  // The same pid in a new pid namespace of this host: ourselves, before this container was started again.
+  // The same pid in another pid namespace of this host is this process before its container was restarted.
   if (mark.supervisor.host === own.host && mark.supervisor.pid === own.pid) return false;
   return (await idleMs(directory)) < UNSEEN_MS;
 }
 
-/** Since anything in there was last written to. */
+/** Time since the last write to any file of the folder. */
 async function idleMs(directory: string): Promise<number> {
   const names = await namesIn(directory);
   const times = await Promise.all(
@@ -116,7 +118,7 @@ async function idleMs(directory: string): Promise<number> {
       try {
         return (await stat(join(directory, name))).mtimeMs;
       } catch (error) {
-        // Its run has ended meanwhile.
+        // The run has ended in between.
         if (errnoOf(error) === 'ENOENT') return 0;
         throw error;
       }
@@ -129,7 +131,7 @@ async function namesIn(directory: string): Promise<readonly string[]> {
   try {
     return await readdir(directory);
   } catch (error) {
-    // Its run has ended meanwhile.
+    // The run has ended in between.
     if (errnoOf(error) === 'ENOENT') return [];
     throw error;
   }

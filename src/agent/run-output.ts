@@ -16,16 +16,16 @@ import { nextPoll } from './poll-timer.ts';
 import type { ReadLog } from './read-log.ts';
 import type { RunFolder } from './run-folder.ts';
 
-/** Live enough for a person who watches, and 20 looks a second cost nothing measurable. */
+/** Live enough for a person; 20 polls a second have no measurable cost. */
 const POLL_MS = 50;
 
-/** The journal writes what was recorded within a tick or two; so much of a killed worker's last reading is recorded again. */
+/** Reads of a killed process within this time before its last read are recorded again: they may not be in the journal. */
 const UNSURE_MS = 2_000;
 
-/** More than any agent prints in a day; a program in an endless loop must not fill the disk. */
+/** More than an agent prints in a day. Stops a program in an endless loop before it fills the disk. */
 const STREAM_BYTES_MAX = 1024 ** 3;
 
-/** An agent has printed more than anybody will read. */
+/** The agent printed more than the limit. */
 class EndlessOutputError extends Error {}
 
 export interface RunOutputOptions {
@@ -34,18 +34,18 @@ export interface RunOutputOptions {
   readonly recording: AgentRecording;
   readonly onOutput?: RunAgentOptions['onOutput'] | undefined;
   readonly pollMs?: number | undefined;
-  /** Of each stream. */
+  /** Limit for each stream. */
   readonly bytesMax?: number | undefined;
 }
 
-/** What a run prints, from its files into its recording. */
+/** Reads the output files of a run and records their lines. */
 export class RunOutput {
   readonly #options: RunOutputOptions;
   readonly #log: ReadLog;
   readonly #fds: number[] = [];
   readonly #files: Readonly<Record<OutputStream, OutputFile>>;
   readonly #errors = new StderrTail();
-  /** Lines first read before that time are on record. */
+  /** While the reads of a killed process are repeated: lines read before this time are in the journal. */
   #recordedBeforeMs = 0;
   #isLive = true;
   #lastLine = 0;
@@ -66,7 +66,7 @@ export class RunOutput {
     return this.#errors.text();
   }
 
-  /** Reads what a killed process has read before, so that this one knows as much as that did. */
+  /** Repeats the reads of a killed process, which brings the dialect's reader to the same state. */
   async readAgain(): Promise<void> {
     const marks = this.#log.read();
     const last = Math.max(...Object.values(marks).map((list) => list.at(-1)?.timeMs ?? 0));
@@ -82,18 +82,18 @@ export class RunOutput {
     this.#recordedBeforeMs = 0;
   }
 
-  /** Resolves after the child's exit, with the reason when its output could not be followed to the end. */
+  /** Records until the child's exit. Resolves with a reason when the output had to be abandoned; stops the child then. */
   async follow(child: Child): Promise<Stop | undefined> {
     try {
       await this.#follow(child);
       return undefined;
     } catch (error) {
       if (error instanceof EndlessOutputError) {
-        // Each second of grace is another gigabyte.
+        // No grace period: the output grows during it.
         child.stop(0);
         return { errorType: 'output_limit', error: error.message };
       }
-      // An agent whose output nobody can read any more must not go on unseen.
+      // An agent must not go on without a record of it.
       child.stop();
       return { errorType: 'agent_error', error: `its output could not be read: ${messageOf(error)}` };
     } finally {
@@ -113,7 +113,7 @@ export class RunOutput {
       else await nextPoll(this.#options.pollMs ?? POLL_MS, exited.signal);
     }
     for (const file of [stdout, stderr]) {
-      // A process that the agent left behind may go on writing for ever: the size at the exit is the end.
+      // Processes of the agent may still be writing: its output ends at the size that the file has now.
       const size = file.size();
       while (file.position < size && file.next(size - file.position) > 0) await nextTurn();
       file.end();
@@ -164,7 +164,7 @@ export class RunOutput {
     }
   }
 
-  /** What it has written, not what was read of it so far: a fast writer is far ahead. */
+  /** Checks the size of the files, because a fast writer is far ahead of the reads. */
   #checkSize(): void {
     const max = this.#options.bytesMax ?? STREAM_BYTES_MAX;
     for (const [stream, file] of Object.entries(this.#files)) {

@@ -1,4 +1,5 @@
 import { TextDecoder } from 'node:util';
+import { canonicalJson } from '../model/canonical-json.ts';
 import { SCHEMA_VERSION } from '../model/documents.ts';
 import { isJsonObject, type JsonValue } from '../model/json.ts';
 import type { WorkflowDocument, WorkflowEnvelope } from '../model/workflow.ts';
@@ -55,10 +56,10 @@ function isEnvelope(value: JsonValue | undefined, workflowId: string): boolean {
 
 /** Whether an event of one is in the other with another payload. */
 export function contradicts(one: readonly WorkflowEnvelope[], other: readonly WorkflowEnvelope[]): boolean {
-  const payloads = new Map(one.map(({ event_id, payload }) => [event_id, JSON.stringify(payload)]));
+  const payloads = new Map(one.map(({ event_id, payload }) => [event_id, canonicalJson(payload)]));
   return other.some(({ event_id, payload }) => {
     const before = payloads.get(event_id);
-    return before !== undefined && before !== JSON.stringify(payload);
+    return before !== undefined && before !== canonicalJson(payload);
   });
 }
 

@@ -1,48 +1,58 @@
-import { type Config, loadConfig } from '../config/config.ts';
+import { loadConfig } from '../config/config.ts';
+import { processEnvironment } from '../config/environment.ts';
+import { type SettingInForce, settingsInForce } from '../config/in-force.ts';
+import { readSettings } from '../config/read-settings.ts';
 import { redact } from '../redact/redact.ts';
 import { checkAgents } from '../service/commands.ts';
+import { configTable } from './config-table.ts';
+import { outputWidth, paintFor } from './terminal/terminal.ts';
+import { escapeJson } from './terminal/terminal-text.ts';
 
+/** Fields of the configuration. */
 const SECRET = /secret|token/i;
 
-/** Prints every setting in force; secrets only as present or not. Throws `ERR_CONFIG_INVALID` as the start would. */
+const SET = '(set)';
+
+/** For output that is no terminal: most lines stay whole, and a terminal that shows it later is rarely narrower. */
+const WIDTH = 100;
+
+/** Prints every setting in force, secrets only as set or not. Throws `ERR_CONFIG_INVALID` as the start would. */
 export function printConfig(
   flags: Readonly<Record<string, string | undefined>>,
   options: { readonly path: string | undefined; readonly json: boolean },
 ): void {
+  const environment = processEnvironment();
   const config = loadConfig({ flags, ...(options.path !== undefined && { configFile: options.path }) });
   checkAgents(config);
-  const shown = Object.fromEntries(
-    Object.entries(config).map(([name, value]) => [name, maskOf(name, value)]),
-  );
+  const settings = settingsInForce(config, readSettings(flags, environment)).map(withoutSecret);
   if (options.json) {
-    process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
+    const fields = Object.entries(config).map(([name, value]) => [name, masked(name, value ?? null)]);
+    const json = JSON.stringify({ ...Object.fromEntries(fields), settings }, null, 2);
+    // Line by line: the newlines between them are JSON's own.
+    process.stdout.write(`${json.split('\n').map(escapeJson).join('\n')}\n`);
     return;
   }
-  const settings = Object.entries(shown).filter(([name]) => name !== 'sources');
-  const width = Math.max(...settings.map(([name]) => name.length));
-  for (const [name, value] of settings) {
-    process.stdout.write(
-      `${name.padEnd(width)} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}\n`,
-    );
-  }
-  const given = Object.entries(config.sources).filter(([, source]) => source !== 'default');
-  process.stdout.write(
-    `\nset by you: ${given.map(([name, source]) => `${name} (${source})`).join(', ') || 'nothing'}\n`,
-  );
+  const layout = { width: outputWidth() ?? WIDTH, paint: paintFor(1), cwd: process.cwd() };
+  process.stdout.write(configTable(settings, layout));
 }
 
-function maskOf(name: string, value: Config[keyof Config]): unknown {
-  return withoutSecrets(name, value ?? null);
+function withoutSecret({ isSecret, value, ...setting }: SettingInForce): Omit<SettingInForce, 'isSecret'> {
+  return { ...setting, value: masked(isSecret ? 'secret' : '', value ?? null) };
 }
 
-/** Of secrets only whether there are any; an address may have a password in it, and a command line a key. */
-function withoutSecrets(name: string, value: unknown): unknown {
-  if (SECRET.test(name)) {
-    const isEmpty = value === null || (Array.isArray(value) && value.length === 0);
-    return isEmpty ? null : '(set)';
-  }
-  if (typeof value === 'string') return redact(value);
-  if (Array.isArray(value)) return value.map((item) => withoutSecrets('', item));
+/** A secret is only `(set)` or null. In other values, passwords of URLs and known forms of keys are replaced. */
+function masked(name: string, value: unknown): unknown {
+  if (!SECRET.test(name)) return withoutPasswords(value);
+  const isEmpty = value === null || (Array.isArray(value) && value.length === 0);
+  return isEmpty ? null : SET;
+}
+
+function withoutPasswords(value: unknown): unknown {
+  if (typeof value === 'string') return redact(value).replaceAll('[redacted]', SET);
+  if (Array.isArray(value)) return value.map(withoutPasswords);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutSecrets(key, item)]));
+  // `secret` of a custom webhook. Names of agents, commands and settings are keys, too, and may hold the word.
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, key === 'secret' ? SET : withoutPasswords(item)]),
+  );
 }

@@ -1,4 +1,4 @@
-import { inheritedEnvironment } from '../config/config.ts';
+import { processEnvironment } from '../config/environment.ts';
 import { examine, type FiledFinding } from '../doctor/examination.ts';
 import type { Level } from '../doctor/finding.ts';
 import { paintFor } from './terminal/terminal.ts';
@@ -21,7 +21,8 @@ export async function doctor(
   configFile: string | undefined,
   { json }: { readonly json: boolean },
 ): Promise<number> {
-  const settings = { flags, configFile, env: inheritedEnvironment(), cwd: process.cwd() };
+  const { variables: env, envFile } = processEnvironment();
+  const settings = { flags, configFile, env, envFile, cwd: process.cwd() };
   const findings = await examine({ ...settings, version: readVersion() });
   const ok = findings.every(({ level }) => level !== 'problem');
   const out = new TerminalStream(1);

@@ -1,6 +1,7 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { loadConfig, pickEnvironment } from '../config/config.ts';
+import { loadConfig } from '../config/config.ts';
+import { applyEnvFile, pickEnvironment } from '../config/environment.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { WORKFLOW_EVENT_TYPES } from '../model/events.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
@@ -9,55 +10,56 @@ import { reportError } from './exit-code.ts';
 import { deliverJournal } from './workflow/deliver.ts';
 import { checkEvent, type EventInput, offReason, recordEvent, traceOf } from './workflow/event.ts';
 
-/** Indentation may double a payload; what is longer than that before it is parsed is no payload. */
+/** Limit for the text in bytes, before it is parsed: indentation may double the size of a payload. */
 const INPUT_BYTES_MAX = 2 * PAYLOAD_BYTES_MAX;
 
-/** More starts of one step than that are a mistake of the caller's. */
+/** A greater number of starts of one step is a mistake of the caller. */
 const ATTEMPT_MAX = 1_000_000;
 
 const STDOUT = 1;
 
 const HELP = `Usage: tasktrail emit <event_type> <workflow_id> [payload-json | - | @file] [options]
 
-Records one workflow event and prints it. It is safe when the command ends, whether a service runs or not.
+Records one workflow event and prints it. The event is on disk when the command ends, whether a service runs or not.
 
-The payload is a JSON object, {} when left out; "-" reads it from standard input, "@file" from a file.
+The payload is a JSON object, default {}; "-" reads it from standard input, "@file" from a file.
 Event types: ${WORKFLOW_EVENT_TYPES.join(', ').replaceAll(/(.{70,100}?) /g, '$1\n  ')}
 
 Options:
-  --attempt <n>       which start of its workflow, phase or step this belongs to, from 1; left out: the store counts
-                      (null in what is printed)
-  --key <text>        what makes the event the same one when it is emitted again, instead of its payload
-  --task <id>         the task that it belongs to (TASK_LOGS_TASK_ID)
+  --attempt <n>       number of the start of its workflow, phase or step, from 1; default: the store counts
+                      (printed as null)
+  --key <text>        identifies the event when it is emitted again; default: its payload
+  --task <id>         the task of the workflow (TASK_LOGS_TASK_ID)
   --project <name>    default: the name of the git root, else of the folder
   --environment <e>   FRACTARY_ENV
-  --dir <directory>   TASK_LOGS_DIR: where the files go
+  --dir <directory>   log directory (TASK_LOGS_DIR)
   -h, --help
 
-Exit code: 0 recorded, or switched off; 1 the disk refuses; 2 something is wrong with the words, nothing is recorded.
+Exit code: 0 recorded, or recording is switched off; 1 the write failed; 2 invalid arguments, nothing is recorded.
 `;
 
-/** Runs the command and gives its exit code; prints what is wrong itself, because nothing else is loaded beside it. */
+/** Runs the command and returns its exit code. Prints its errors itself, because nothing else of the CLI is loaded. */
 export async function emit(args: readonly string[]): Promise<number> {
   try {
+    applyEnvFile();
     return await run(args);
   } catch (error) {
-    // Nobody may be there to read it.
+    // The reader of stderr may be gone (EPIPE).
     process.stderr.on('error', () => {});
     return reportError(error);
   }
 }
 
-/** Straight to the descriptor: the streams of Node take longer to load than the event takes to record. */
+/** Writes to the file descriptor: loading Node's streams takes longer than recording the event. */
 function print(text: string): void {
   const bytes = Buffer.from(text);
   let written = 0;
   try {
     while (written < bytes.length) written += writeSync(STDOUT, bytes, written);
   } catch (error) {
-    // Whoever was to read it may be gone (`| head`): the event is recorded all the same.
+    // EPIPE: the reader is gone (`| head`). The event is recorded all the same.
     process.stdout.on('error', () => {});
-    // A pipe that is full and does not wait.
+    // The pipe is full and non-blocking.
     if (errnoOf(error) === 'EAGAIN') process.stdout.write(bytes.subarray(written));
   }
 }
@@ -116,7 +118,7 @@ function readWords(args: readonly string[]): {
       },
     });
   } catch (error) {
-    // Its message names the flag.
+    // The message of parseArgs names the flag.
     throw invalid(`${messageOf(error)}\n(see tasktrail emit --help)`);
   }
 }
@@ -128,7 +130,9 @@ async function readEvent(values: Values, positionals: readonly string[]): Promis
     throw invalid(`${missing} is missing: tasktrail emit <event_type> <workflow_id> [payload]`);
   }
   if (extra !== undefined) {
-    throw invalid(`one word too many: ${JSON.stringify(extra.slice(0, 60))} (is the payload in quotes?)`);
+    throw invalid(
+      `unexpected argument ${JSON.stringify(extra.slice(0, 60))} after the payload (is the payload in quotes?)`,
+    );
   }
   if (!isWorkflowEventType(type)) {
     throw invalid(
@@ -171,7 +175,7 @@ async function readInput(): Promise<string> {
 function parsePayload(text: string): JsonObject {
   let value: unknown;
   try {
-    // Some editors begin a file with a byte order mark.
+    // Some editors write a byte order mark.
     value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     throw invalid(`payload: is not JSON: ${messageOf(error)}`);

@@ -1,4 +1,6 @@
 import { Command, Option } from 'commander';
+import { applyEnvFile } from '../config/environment.ts';
+import { SETTINGS } from '../config/settings.ts';
 import { reportError } from './exit-code.ts';
 import type { LogsFlags } from './logs.ts';
 import type { RunFlags } from './run/run.ts';
@@ -19,6 +21,7 @@ interface Flags {
 
 /** Runs the command that the words name, and gives its exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
+  applyEnvFile();
   let exitCode = 0;
   const program = new Command('tasktrail')
     .description('Observability for tasks that agents run.')
@@ -253,10 +256,16 @@ function withWorkflow(command: Command): Command {
 }
 
 function withSettings(command: Command): Command {
+  const { HOST, PORT, TASK_LOGS_OTLP_PORT } = SETTINGS;
   return withDirectory(command)
-    .addOption(new Option('--port <port>', 'PORT: webhooks and REST (8000)'))
-    .addOption(new Option('--host <host>', 'HOST: address to listen on (127.0.0.1)'))
-    .addOption(new Option('--otlp-port <port>', 'TASK_LOGS_OTLP_PORT: the OTLP receiver (4318)'))
+    .addOption(new Option('--port <port>', `PORT: webhooks and REST (${PORT.default})`))
+    .addOption(new Option('--host <host>', `HOST: address to listen on (${HOST.default})`))
+    .addOption(
+      new Option(
+        '--otlp-port <port>',
+        `TASK_LOGS_OTLP_PORT: the OTLP receiver (${TASK_LOGS_OTLP_PORT.default})`,
+      ),
+    )
     .addOption(new Option('--config <file>', 'the configuration file (tasktrail.config.json)'));
 }
 

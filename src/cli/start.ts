@@ -1,5 +1,6 @@
-import { type Config, isLoopback, loadConfig } from '../config/config.ts';
-import { SAMPLE_AGENT } from '../config/config-file.ts';
+import { type Config, loadConfig } from '../config/config.ts';
+import { SAMPLE_AGENT } from '../config/file/agent-schema.ts';
+import { isLoopback } from '../config/values/loopback.ts';
 import { agentProblems, programOf, usesSampleAgent } from '../service/commands.ts';
 import { type Role, type Service, startService } from '../service/start.ts';
 import { destinationsOf, HOLDER } from '../trail/destinations.ts';

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
-/** The nearest directory, from here upwards, that holds a `.git`. */
+/** The nearest directory, from here upwards, with a `.git`. */
 export function gitRoot(cwd: string): string | undefined {
   for (let dir = cwd; ; dir = dirname(dir)) {
     if (existsSync(join(dir, '.git'))) return dir;
@@ -9,7 +9,7 @@ export function gitRoot(cwd: string): string | undefined {
   }
 }
 
-/** Whose repository it is: `acme` of `git@github.com:acme/repo.git`, from the remote `origin`, else the first one. */
+/** Owner of the repository: `acme` in `git@github.com:acme/repo.git`. From the remote `origin`, else the first one. */
 export function remoteOwner(root: string): string | undefined {
   const config = readText(join(gitDirectory(root), 'config'));
   const urls = remoteUrls(config ?? '');
@@ -17,7 +17,7 @@ export function remoteOwner(root: string): string | undefined {
   return url === undefined ? undefined : ownerOf(url);
 }
 
-/** Where the repository's own settings are: a worktree has a file in place of `.git`, which says where to look. */
+/** The directory with the repository's `config`. In a worktree `.git` is a file with a path. */
 function gitDirectory(root: string): string {
   const path = join(root, '.git');
   const [, gitdir] = /^gitdir:\s*(.+)$/m.exec(readText(path) ?? '') ?? [];
@@ -27,7 +27,7 @@ function gitDirectory(root: string): string {
   return common === undefined ? own : resolve(own, common.trim());
 }
 
-/** The first address of each remote. */
+/** The first URL of each remote. */
 function remoteUrls(config: string): Map<string, string> {
   const urls = new Map<string, string>();
   let remote: string | undefined;
@@ -39,20 +39,20 @@ function remoteUrls(config: string): Map<string, string> {
   return urls;
 }
 
-/** Undefined for a path: who owns a directory is nobody's name. */
+/** Undefined for a path on this machine. */
 function ownerOf(url: string): string | undefined {
   const isUrl = /^(?:https?|ssh|git):\/\/[^/]+\/+([^/]+)\/[^/]/.exec(url);
-  // `git@host:owner/repo`; one letter before the colon is a drive.
+  // `git@host:owner/repo`. A single letter before the colon is a Windows drive.
   const isShort = /^(?:[^@/:]+@)?[^/:]{2,}:\/*([^/]+)\/[^/]/.exec(url);
   return url.includes('://') ? isUrl?.[1] : isShort?.[1];
 }
 
-/** Undefined for what is not there, or is no file. */
+/** Undefined when it cannot be read. */
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    // No such file, a directory in its place, or not ours to read: nothing that could be said from it.
+    // ENOENT, EISDIR, EACCES: then the owner is unknown.
     return undefined;
   }
 }

@@ -1,55 +1,45 @@
-import type { CloudStorageConfig } from './config-file.ts';
+import type { FileValue } from './file/files.ts';
+import type { CloudStorageConfig } from './file/plugin-schema.ts';
+import type { Given } from './read-settings.ts';
+import { SETTINGS, type SettingName, type Settings } from './settings.ts';
+import { shortText } from './values/short-text.ts';
 
-/** Where documents go in S3. Credentials are the AWS SDK's own business. */
+/** Destination of documents in S3. The AWS SDK finds the credentials. */
 export interface S3Config {
   readonly bucket: string;
-  /** With `{year}`, `{month}` and `{m}` still in it, which are each workflow's own. */
+  /** Still with `{year}`, `{month}` and `{m}`, which differ by workflow. */
   readonly prefix: string;
   readonly region: string;
-  /** Undefined: AWS itself. */
+  /** Undefined: AWS. */
   readonly endpoint: string | undefined;
-  /** True: the bucket is a part of the path instead of the host's name. */
+  /** True: the bucket is in the path of the URL, not in its host. */
   readonly pathStyle: boolean;
 }
 
-/** What the environment and the files say of S3. */
 export interface S3Options {
-  /** By setting name; only what was set. */
-  readonly settings: {
-    readonly TASK_LOGS_S3_BUCKET: string | undefined;
-    readonly TASK_LOGS_S3_PREFIX: string | undefined;
-    readonly TASK_LOGS_S3_ENDPOINT: string | undefined;
-    readonly TASK_LOGS_S3_PATH_STYLE: boolean | undefined;
-    readonly AWS_ENDPOINT_URL_S3: string | undefined;
-    readonly AWS_ENDPOINT_URL: string | undefined;
-    readonly AWS_REGION: string | undefined;
-    readonly AWS_DEFAULT_REGION: string | undefined;
-  };
-  readonly file: { readonly path: string; readonly value: CloudStorageConfig } | undefined;
-  /** For `${ORG}`, asked only where that stands; undefined when nothing says it. */
+  readonly given: Given;
+  readonly file: FileValue<CloudStorageConfig> | undefined;
+  /** For `${ORG}`; called only if that occurs. Undefined: unknown. */
   readonly org: () => string | undefined;
   /** For `${PROJECT}`. */
   readonly project: string;
 }
 
 export interface ResolvedS3 {
-  /** Undefined when it is off. */
+  /** Undefined when S3 is off. */
   readonly s3: S3Config | undefined;
   readonly problems: readonly string[];
-  /** Settings whose value a file gave. */
-  readonly fromFile: readonly string[];
+  /** Settings whose value the file gives. */
+  readonly fromFile: readonly SettingName[];
 }
 
-/** A value, and the setting or key that it is from: what a problem is named after. */
-interface Given<T> {
+/** A value, and the setting or key that gives it, for messages. */
+interface Labelled<T> {
   readonly value: T;
   readonly label: string;
-  /** The setting that it stands for, where a file gave it. */
-  readonly fromFile?: string;
+  /** The setting that it replaces, if a file gives it. */
+  readonly fromFile?: SettingName;
 }
-
-const DEFAULT_PREFIX = 'workflow/{year}/{month}/';
-const DEFAULT_REGION = 'us-east-1';
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
 const BUCKET = /^(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
@@ -58,22 +48,23 @@ const OF_CONFIG = /\$\{(ORG|PROJECT)\}/g;
 const IN_BRACES = /\$?\{[^{}]*\}?|\}/g;
 const KNOWN = /^(?:\$\{(?:ORG|PROJECT)\}|\{(?:year|month|m)\})$/;
 
-/** `TASK_LOGS_S3_BUCKET` switches it on, and `cloud_storage.enabled` does; what is wrong counts only then. */
+/** `TASK_LOGS_S3_BUCKET` or `cloud_storage.enabled` switches S3 on; otherwise nothing is checked. */
 export function resolveS3(options: S3Options): ResolvedS3 {
-  const { settings, file } = options;
-  const isAsked = settings.TASK_LOGS_S3_BUCKET !== undefined;
+  const { given, file } = options;
+  const isAsked = given('TASK_LOGS_S3_BUCKET') !== undefined;
   if (!isAsked && file?.value.enabled !== true) return { s3: undefined, problems: [], fromFile: [] };
   const of = readerOf(options);
-  const bucket = of('TASK_LOGS_S3_BUCKET', settings.TASK_LOGS_S3_BUCKET, 'bucket');
-  const prefix = of('TASK_LOGS_S3_PREFIX', settings.TASK_LOGS_S3_PREFIX, 'prefix');
-  const region = of('AWS_REGION', settings.AWS_REGION ?? settings.AWS_DEFAULT_REGION, 'region');
-  const endpoint = endpointOf(options);
-  const pathStyle = of('TASK_LOGS_S3_PATH_STYLE', settings.TASK_LOGS_S3_PATH_STYLE, 'force_path_style');
+  const bucket = of(['TASK_LOGS_S3_BUCKET'], 'bucket');
+  const prefix = of(['TASK_LOGS_S3_PREFIX'], 'prefix');
+  const region = of(['AWS_REGION', 'AWS_DEFAULT_REGION'], 'region');
+  // The names of tasktrail win over those of the AWS SDKs, and the environment over the file.
+  const endpoint = of(['TASK_LOGS_S3_ENDPOINT', 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'], 'endpoint');
+  const pathStyle = of(['TASK_LOGS_S3_PATH_STYLE'], 'force_path_style');
   const problems = [...formatProblems(file)];
   const s3: S3Config = {
     bucket: expandBucket(bucket, options, problems),
-    prefix: prefix === undefined ? DEFAULT_PREFIX : expand(prefix, options, problems),
-    region: region?.value ?? DEFAULT_REGION,
+    prefix: prefix === undefined ? SETTINGS.TASK_LOGS_S3_PREFIX.default : expand(prefix, options, problems),
+    region: region?.value ?? SETTINGS.AWS_REGION.default,
     endpoint: endpoint?.value,
     pathStyle: pathStyle?.value ?? endpoint !== undefined,
   };
@@ -81,33 +72,28 @@ export function resolveS3(options: S3Options): ResolvedS3 {
     problems.push(`${labelOf(file?.path, 'bucket')}: name the bucket, or set TASK_LOGS_S3_BUCKET`);
   if (endpoint !== undefined && !/^https?:\/\/[^/]/.test(endpoint.value))
     problems.push(
-      `${endpoint.label}: use a URL such as http://localhost:9000 (it is ${JSON.stringify(endpoint.value)})`,
+      `${endpoint.label}: use a URL such as http://localhost:9000 (it is ${shortText(endpoint.value)})`,
     );
-  const fromFile = [bucket, prefix, region, endpoint, pathStyle].flatMap((given) => given?.fromFile ?? []);
+  const fromFile = [bucket, prefix, region, endpoint, pathStyle].flatMap((value) => value?.fromFile ?? []);
   return { s3, problems, fromFile };
 }
-
 type Key = keyof CloudStorageConfig;
-type Read = <K extends Key>(
-  setting: string,
-  value: CloudStorageConfig[K] | undefined,
+type Read = <Name extends SettingName, K extends Key>(
+  names: readonly [Name, ...Name[]],
   key: K,
-) => Given<NonNullable<CloudStorageConfig[K]>> | undefined;
+) => Labelled<NonNullable<Settings[Name]> | NonNullable<CloudStorageConfig[K]>> | undefined;
 
-/** The setting's value if it has one, else what the file has under the key. */
-function readerOf({ file }: S3Options): Read {
-  return (setting, value, key) => {
-    if (value !== undefined) return { value, label: setting };
-    const own = file?.value[key];
-    return own === undefined ? undefined : { value: own, label: labelOf(file?.path, key), fromFile: setting };
+/** The value of the first setting that is set, else of the key in the file. */
+function readerOf({ given, file }: S3Options): Read {
+  return (names, key) => {
+    for (const name of names) {
+      const value = given(name);
+      if (value !== undefined) return { value, label: name };
+    }
+    const value = file?.value[key];
+    if (value === undefined) return undefined;
+    return { value, label: labelOf(file?.path, key), fromFile: names[0] };
   };
-}
-
-/** Ours before those that the AWS SDKs read, and all of the environment before the file. */
-function endpointOf(options: S3Options): Given<string> | undefined {
-  const names = ['TASK_LOGS_S3_ENDPOINT', 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'] as const;
-  const name = names.find((one) => options.settings[one] !== undefined) ?? names[0];
-  return readerOf(options)(name, options.settings[name], 'endpoint');
 }
 
 function formatProblems(file: S3Options['file']): readonly string[] {
@@ -124,7 +110,7 @@ function formatProblems(file: S3Options['file']): readonly string[] {
   return problems;
 }
 
-function expandBucket(bucket: Given<string> | undefined, options: S3Options, problems: string[]): string {
+function expandBucket(bucket: Labelled<string> | undefined, options: S3Options, problems: string[]): string {
   if (bucket === undefined) return '';
   const before = problems.length;
   const name = expand(bucket, options, problems);
@@ -136,9 +122,9 @@ function expandBucket(bucket: Given<string> | undefined, options: S3Options, pro
   return name;
 }
 
-/** `${ORG}` and `${PROJECT}` replaced; what else stands in braces is a problem, unless it is the workflow's. */
-function expand(given: Given<string>, { org, project }: S3Options, problems: string[]): string {
-  const { value, label } = given;
+/** Replaces `${ORG}` and `${PROJECT}`. Placeholders of the workflow stay; all others are problems. */
+function expand(labelled: Labelled<string>, { org, project }: S3Options, problems: string[]): string {
+  const { value, label } = labelled;
   const unknown = value.match(IN_BRACES)?.find((one) => !KNOWN.test(one));
   if (unknown !== undefined) {
     problems.push(
@@ -148,7 +134,7 @@ function expand(given: Given<string>, { org, project }: S3Options, problems: str
   return value.replaceAll(OF_CONFIG, (whole, name: string) => {
     const found = name === 'ORG' ? org() : project;
     if (found === undefined)
-      problems.push(`${label}: ${whole} is not known: no git remote says it, set ${name}`);
+      problems.push(`${label}: ${whole} is not known, because no git remote names an owner: set ${name}`);
     return found ?? '';
   });
 }

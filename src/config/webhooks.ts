@@ -1,8 +1,6 @@
-import type { ConfigFile } from './config-file.ts';
+import type { WebhookConfig } from './file/webhook-schema.ts';
 
-type WebhookConfig = NonNullable<ConfigFile['webhooks']>[string];
-
-/** A sender with its secrets resolved, in the words of the library: what `receiveWebhooks` takes as `custom`. */
+/** A sender with its secrets, as the option `custom` of `receiveWebhooks` describes it. */
 export interface CustomWebhook {
   readonly secret: readonly string[];
   readonly header: string;
@@ -24,10 +22,10 @@ interface ResolvedWebhooks {
   readonly problems: readonly string[];
 }
 
-/** Paths that are taken: a sender of that name would never be asked. */
+/** Paths of the built-in senders: a custom sender of this name would never be called. */
 const TAKEN = ['github', 'jira', 'slack'];
 
-/** Puts the environment's values for `${NAME}` into the secrets, which have no place in a file that is shared. */
+/** Replaces `${NAME}` in secrets from the environment, so that a shared file needs to hold none. */
 export function resolveWebhooks(
   configured: Readonly<Record<string, WebhookConfig>> | undefined,
   file: string,
@@ -38,18 +36,18 @@ export function resolveWebhooks(
   const names = new Set<string>();
   for (const [name, webhook] of Object.entries(configured ?? {})) {
     const where = `${file}: webhooks.${name}`;
-    // Paths are found whatever their case.
+    // Routes match paths without regard to case.
     const path = name.toLowerCase();
     if (TAKEN.includes(path)) {
       problems.push(`${where}: this name has its own settings; choose another`);
       continue;
     }
     if (names.has(path))
-      problems.push(`${where}: another one has this name in other letters; choose another`);
+      problems.push(`${where}: another webhook has this name with other capitals; choose another`);
     names.add(path);
     const resolved = resolveSecrets(webhook.secret, where, env);
     problems.push(...resolved.problems);
-    found[name] = inWordsOfLibrary(webhook, resolved.secrets);
+    found[name] = toCustomWebhook(webhook, resolved.secrets);
   }
   return { found, problems };
 }
@@ -74,7 +72,7 @@ function resolveSecrets(
   return { secrets, problems };
 }
 
-function inWordsOfLibrary(webhook: WebhookConfig, secret: readonly string[]): CustomWebhook {
+function toCustomWebhook(webhook: WebhookConfig, secret: readonly string[]): CustomWebhook {
   return {
     secret,
     header: webhook.header,

@@ -1,4 +1,4 @@
-import { isLoopback } from '../config/config.ts';
+import { isLoopback } from '../config/values/loopback.ts';
 import { authorityOf, type HostPort } from '../system/http-server.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { jsonOf } from './http-answer.ts';

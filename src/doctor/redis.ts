@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { errnoOf, messageOf } from '../errors.ts';
-import { placeOf } from '../queue/redis-link.ts';
+import { placeOf } from '../queue/bullmq/redis-link.ts';
 import { loadOptional } from '../system/optional-package.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { ANSWER_MS } from './http-answer.ts';

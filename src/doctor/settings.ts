@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Config, loadConfig } from '../config/config.ts';
+import type { Environment } from '../config/environment.ts';
 import { TasktrailError } from '../errors.ts';
 import { checkAgents } from '../service/commands.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
@@ -12,6 +13,8 @@ export interface Settings {
   readonly flags: Values;
   readonly configFile: string | undefined;
   readonly env: Values;
+  /** The `.env` file whose variables are in `env`. */
+  readonly envFile?: Environment['envFile'];
   readonly cwd: string;
 }
 
@@ -38,7 +41,7 @@ export function checkSettings(settings: Settings): SettingsResult {
     config,
     findings: [
       ...found,
-      fileFinding(settings),
+      ...fileFindings(settings),
       ...(config === undefined ? [] : settingFindings(config, settings.env)),
     ],
   };
@@ -66,9 +69,10 @@ function isUnknown(name: string, { sources }: Config): boolean {
   return name.startsWith('TASK_LOGS_') && !Object.hasOwn(sources, name) && !CARRIED.test(name);
 }
 
-function fileFinding({ configFile, cwd }: Settings): Finding {
+function fileFindings({ configFile, envFile, cwd }: Settings): readonly Finding[] {
   const path = resolve(cwd, configFile ?? 'tasktrail.config.json');
-  return existsSync(path) ? ok('file', `${path} is read`) : ok('file', `none: there is no ${path}`);
+  const own = existsSync(path) ? ok('file', `${path} is read`) : ok('file', `none: there is no ${path}`);
+  return envFile === undefined ? [own] : [ok('file', `${envFile.path} is read`), own];
 }
 
 function problemFinding(text: string): Finding {
@@ -78,8 +82,9 @@ function problemFinding(text: string): Finding {
   return at < 0 ? problem('settings', text, FIX) : problem(text.slice(0, at), text.slice(at + 2), FIX);
 }
 
-function load({ flags, configFile, env, cwd }: Settings): Config {
-  return loadConfig({ flags, env, cwd, ...(configFile !== undefined && { configFile }) });
+function load({ flags, configFile, env, envFile, cwd }: Settings): Config {
+  const environment = { variables: env, envFile };
+  return loadConfig({ flags, cwd, ...(configFile !== undefined && { configFile }) }, environment);
 }
 
 function problemsOf(settings: Settings): readonly string[] {

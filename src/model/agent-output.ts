@@ -2,7 +2,7 @@ import type { OutputType, Usage } from './documents.ts';
 import type { SpanIds } from './fact.ts';
 import type { JsonValue } from './json.ts';
 
-/** One typed piece of an agent's output: a line of 03. Tool fields stand only on `tool_call` and `tool_result`. */
+/** One typed output of an agent: a line of `03-agent-output.jsonl`. Only `tool_call` and `tool_result` have tool fields. */
 export interface AgentOutput {
   readonly type: OutputType;
   readonly content: string;
@@ -14,7 +14,7 @@ export interface AgentOutput {
   readonly more?: Readonly<Record<string, JsonValue>>;
 }
 
-/** How one run of an agent ended. `success` is true only when the exit code and the agent's own last word say so. */
+/** How a run of an agent ended. `success` requires both the exit code and the agent's own result to say so. */
 export interface AgentOutcome {
   readonly success: boolean;
   readonly result: string | null;
@@ -29,64 +29,64 @@ export interface AgentOutcome {
 
 export type OutputStream = 'stdout' | 'stderr';
 
-/** Where an output stands in its run: the same for every process that reads the run's files. */
+/** The position of an output in its run. Every process that reads the files of the run gets the same position. */
 export interface OutputPlace {
   readonly stream: OutputStream;
-  /** Of the line, or the piece of an overlong one, in its stream; from 0. */
+  /** Number of the line, or of the piece of an overlong line, in its stream; from 0. */
   readonly line: number;
-  /** Among the outputs that this line gives; from 0. */
+  /** Number of the output within its line; from 0. */
   readonly index: number;
-  /** When the line was first read; milliseconds. */
+  /** When the line was first read; milliseconds since the epoch. */
   readonly timeMs: number;
 }
 
-/** The span of a run, and when it began: whoever goes on with the run records it under the same ids. */
+/** The span of a run and its start. A process that resumes the run records it under the same ids. */
 export interface RunOrigin extends SpanIds {
   readonly startedAtMs: number;
 }
 
-/** Where a run of an agent is recorded. */
+/** Records a run of an agent. */
 export interface AgentRecording {
   /** W3C `traceparent` of the run's span, for the child's environment; undefined when nothing is recorded. */
   readonly traceparent: string | undefined;
-  /** What a process needs that goes on with the recording; undefined when nothing is recorded. */
+  /** For a process that resumes the recording; undefined when nothing is recorded. */
   readonly origin: RunOrigin | undefined;
-  /** A `tool_call` opens an `execute_tool` span, its `tool_result` closes it. Twice the same place is one record. */
+  /** A `tool_call` opens an `execute_tool` span, its `tool_result` ends it. Two outputs with the same place are one record. */
   output(output: AgentOutput, place: OutputPlace): void;
-  /** An output that an earlier process has recorded already. */
+  /** Passes an output that an earlier process has recorded. */
   replay(output: AgentOutput, place: OutputPlace): void;
   model(name: string): void;
-  /** What was recorded so far is with the operating system when this returns. */
+  /** Writes all records so far to the operating system before it returns. */
   flush(): void;
-  /** Once, in the end. */
+  /** Called once. */
   end(outcome: AgentOutcome): void;
 }
 
 export interface RunAgentOptions {
-  /** Name of the agent for records and spans; default the command's base name. */
+  /** Name of the agent on records and spans. Default: the base name of the command. */
   readonly name?: string;
-  /** Goes to the agent's standard input, and replaces `{message}` in its arguments. Default: nothing on stdin. */
+  /** Text for the agent's standard input and for `{message}` in its arguments. Default: empty stdin. */
   readonly input?: string;
-  /** How its output is read: `claude`, `codex`, `gemini`, `opencode`, or `text` (default; each line is `output`). */
+  /** Output format: `claude`, `codex`, `gemini`, `opencode`, or `text` (default; each line is an `output`). */
   readonly dialect?: string;
-  /** Switches on the agent's own telemetry, where its dialect knows how; it lands in the same task. Default false. */
+  /** Switches on the agent's own telemetry if the dialect supports it; it is stored in the same task. Default false. */
   readonly telemetry?: boolean;
   readonly cwd?: string;
-  /** `{name}` in an argument -> its text, beside `{message}`. */
+  /** Texts for `{name}` in the arguments, in addition to `{message}`. */
   readonly placeholders?: Readonly<Record<string, string>>;
   /** Added to the child's environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** After that many milliseconds the child's group gets SIGTERM, and SIGKILL when `graceMs` have passed. Default: no limit. */
+  /** Milliseconds until the process group gets SIGTERM, and SIGKILL after another `graceMs`. Default: no limit. */
   readonly timeoutMs?: number;
-  /** Between SIGTERM and SIGKILL. Default: ten seconds. */
+  /** Milliseconds between SIGTERM and SIGKILL. Default 10 seconds. */
   readonly graceMs?: number;
-  /** Gets the raw bytes of both streams, in order, as they are read; must not throw. */
+  /** Gets the raw bytes of both streams as they are read; must not throw. */
   readonly onOutput?: (stream: OutputStream, bytes: Uint8Array) => void;
   /**
-   * Which run of the task this is, for a worker that goes on after another one was killed: a run of the same key is
-   * adopted instead of started again. Default: its number among the task's runs.
+   * Identifies the run within its task. After a kill, another worker adopts the run with this key instead of starting it
+   * again. Default: the number of the run.
    */
   readonly key?: string;
-  /** Aborting ends the run like a timeout, as `cancelled`. */
+  /** An abort ends the run like a timeout, as `cancelled`. */
   readonly signal?: AbortSignal;
 }

@@ -1,6 +1,6 @@
 /**
- * Attribute names on records and spans. Standard names come from the OpenTelemetry semantic conventions (general,
- * messaging, and the GenAI conventions); `tasktrail.` is the namespace for what no convention covers.
+ * Attribute names of records and spans. Standard names come from the OpenTelemetry semantic conventions (general,
+ * messaging, GenAI); all others are in the namespace `tasktrail.`.
  */
 export const ATTR = {
   eventId: 'tasktrail.event.id',
@@ -15,7 +15,7 @@ export const ATTR = {
   webhookStage: 'tasktrail.webhook.stage',
 
   workflowId: 'tasktrail.workflow.id',
-  /** Names of the phases that are planned, on the start of a workflow. */
+  /** Names of the planned phases, on the start of a workflow. */
   workflowPhases: 'tasktrail.workflow.phases',
   workItemId: 'tasktrail.work_item.id',
   project: 'tasktrail.project',
@@ -25,9 +25,9 @@ export const ATTR = {
   stepStatus: 'tasktrail.step.status',
   artifactType: 'tasktrail.artifact.type',
   artifactPath: 'tasktrail.artifact.path',
-  /** Which start of its workflow, phase or step a workflow event belongs to; without it the fold counts. */
+  /** Number of the start of the workflow, phase or step, from 1. Without it the fold counts. */
   eventAttempt: 'tasktrail.event.attempt',
-  /** The caller's own word for what makes an event the same one, instead of its payload. */
+  /** Identifies an event instead of its payload; set by the caller. */
   eventKey: 'tasktrail.event.key',
 
   outputPrefix: 'tasktrail.agent.output.',
@@ -37,11 +37,11 @@ export const ATTR = {
   toolIsError: 'tasktrail.tool.is_error',
   costUsd: 'tasktrail.cost.usd',
 
-  /** Announces a span in its start fact: present means "this record's span is named so". */
+  /** Name of the span that a start fact announces. */
   spanName: 'tasktrail.span.name',
   spanParentId: 'tasktrail.span.parent_id',
   spanKind: 'tasktrail.span.kind',
-  /** On an end fact: build the span from the two facts, its process cannot. */
+  /** On an end fact: the span is built from its start and end facts, because no process can send it. */
   spanDerive: 'tasktrail.span.derive',
 
   errorType: 'error.type',
@@ -75,5 +75,5 @@ export const ATTR = {
   urlPath: 'url.path',
 } as const;
 
-/** The `error.type` of a span that was announced and whose process never sent it. */
+/** The `error.type` of an announced span that its process never sent. */
 export const PROCESS_LOST = 'process_lost';

@@ -9,12 +9,12 @@ export interface DeliveryQuery {
   /** ISO 8601; deliveries before it. */
   readonly until?: string | undefined;
   readonly limit: number;
-  /** What the page before gave as `nextCursor`. */
+  /** `nextCursor` of the previous page. */
   readonly cursor?: string | undefined;
 }
 
 export interface DeliveryPage {
-  /** Lines of `_webhooks`, newest first. */
+  /** Lines of `_webhooks/<date>.jsonl`, newest first. */
   readonly items: readonly JsonObject[];
   readonly nextCursor: string | null;
 }

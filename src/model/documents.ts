@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from './json.ts';
 
-/** Written into every document and envelope; a renamed field would need the next number. */
+/** In every document and envelope. A renamed field needs the next number. */
 export const SCHEMA_VERSION = 1;
 
 export const TASK_STATUSES = [
@@ -14,7 +14,7 @@ export const TASK_STATUSES = [
 ] as const;
 export type TaskStatus = (typeof TASK_STATUSES)[number];
 
-/** Statuses that only a result record gives. */
+/** Statuses that end a task; only a result record sets them. */
 export type TerminalStatus = 'abandoned' | 'completed' | 'failed' | 'cancelled';
 
 export function isTerminal(status: unknown): status is TerminalStatus {
@@ -40,7 +40,7 @@ export interface Metadata {
   readonly [more: string]: JsonValue;
 }
 
-/** `01-input.json`: `message` is the person's own text. */
+/** `01-input.json`. `message` is the text that the person wrote. */
 export interface TaskInput {
   readonly message: string;
   readonly source_metadata: JsonObject;
@@ -75,7 +75,7 @@ export interface StageLine {
   readonly [field: string]: JsonValue | undefined;
 }
 
-/** What was used. `inputTokens` is all of the input, cached included; null means unknown, never 0. */
+/** Cost and tokens. `inputTokens` includes cached input. Null means unknown, never 0. */
 export interface Amounts {
   readonly costUsd?: number | null;
   readonly inputTokens?: number | null;
@@ -84,7 +84,7 @@ export interface Amounts {
   readonly cacheCreationInputTokens?: number | null;
 }
 
-/** Amounts of one run or task, in all and, where the agent says so, by model. */
+/** Amounts of a run or a task: the total, and the amounts by model if the agent reports them. */
 export interface Usage extends Amounts {
   readonly models?: Readonly<Record<string, Amounts>>;
 }
@@ -125,7 +125,7 @@ export interface DeliveryLine {
   readonly task_ids: readonly string[];
   readonly trace_id: string | null;
   readonly stages: readonly JsonValue[];
-  /** How many deliveries the line stands for, when it is not one: those of a flood are counted, by reason. */
+  /** Number of deliveries in a line that stands for a flood, with the counts by reason. */
   readonly count?: number;
   readonly reasons?: Readonly<Record<string, number>>;
 }

@@ -1,10 +1,10 @@
-/** Prefix of every event that tasktrail itself emits. */
+/** Prefix of the event names of tasktrail. */
 const PREFIX = 'tasktrail.';
 
 /**
- * What happens to a record, by its event name:
- * `metadata`, `input`, `result` are facts that the task's documents fold; `stage` and `output` are lines of 02 and 03;
- * `delivery` is a line under `_webhooks`; `workflow` an envelope under `_workflow`; `heartbeat` is not stored.
+ * Where a record is stored, by its event name: `metadata`, `input` and `result` are folded into the documents of the task;
+ * `stage` and `output` are lines of files 02 and 03; `delivery` is a line below `_webhooks`; `workflow` is an envelope
+ * below `_workflow`; `heartbeat` is not stored.
  */
 export type EventTarget =
   | 'metadata'
@@ -47,7 +47,7 @@ export type WorkflowEventType = (typeof WORKFLOW_EVENT_TYPES)[number];
 
 const STAGE_PREFIX = 'tasktrail.webhook.';
 
-/** One row an event name: a new kind of event is a new row. */
+/** One row per event name. */
 const TARGETS: ReadonlyMap<string, EventTarget> = new Map<string, EventTarget>([
   [EVENT.metadata, 'metadata'],
   [EVENT.input, 'input'],
@@ -58,7 +58,7 @@ const TARGETS: ReadonlyMap<string, EventTarget> = new Map<string, EventTarget>([
   ...WORKFLOW_EVENT_TYPES.map((type): [string, EventTarget] => [PREFIX + type, 'workflow']),
 ]);
 
-/** Undefined for an event that is not ours: its record becomes a `system` line of the task that it names. */
+/** Undefined for a foreign event: its record becomes a `system` line of the task that it names. */
 export function targetOf(eventName: string | undefined): EventTarget | undefined {
   if (eventName === undefined || !eventName.startsWith(PREFIX)) return undefined;
   const target = TARGETS.get(eventName);

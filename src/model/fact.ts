@@ -10,8 +10,8 @@ export interface SpanIds {
 }
 
 /**
- * One thing that happened, as `record/` states it, before any encoding: an OpenTelemetry event. `eventId` and `timeMs`
- * are minted together and kept when the same fact is sent again.
+ * A recorded event before its encoding as OTLP. `eventId` and `timeMs` are minted together and stay the same when the fact
+ * is sent again.
  */
 export interface Fact {
   readonly eventName: string;

@@ -1,22 +1,22 @@
 import { TasktrailError } from '../errors.ts';
 
-/** Ids that may become a path. No id starts with `_`, `.` or `-`: those names are the log directory's own. */
+/** Ids that may become part of a path. Names that start with `_`, `.` or `-` are reserved for the log directory. */
 const PATH_SAFE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 const TRACE_ID = /^(?!0{32})[0-9a-f]{32}$/;
 const SPAN_ID = /^(?!0{16})[0-9a-f]{16}$/;
 
-/** The one place that decides whether a task, workflow or delivery id may become part of a path. */
+/** Whether a task, workflow or delivery id may become part of a path. */
 export function isPathSafeId(id: unknown): id is string {
   return typeof id === 'string' && PATH_SAFE.test(id);
 }
 
-/** As `isPathSafeId`; `<id>.trace` would be the name of another workflow's span file. */
+/** As `isPathSafeId`, without the suffix `.trace`: that is the span file of another workflow. */
 export function isWorkflowId(id: unknown): id is string {
   return isPathSafeId(id) && !id.endsWith('.trace');
 }
 
-/** The id, unchanged; throws `ERR_ID_INVALID` naming `what` when it could not be a path. */
+/** Returns the id unchanged; throws `ERR_ID_INVALID`, naming `what`, when it cannot be part of a path. */
 export function checkId(what: string, id: unknown): string {
   if (isPathSafeId(id)) return id;
   throw new TasktrailError(
@@ -25,7 +25,7 @@ export function checkId(what: string, id: unknown): string {
   );
 }
 
-/** As `checkId`, for a workflow's. */
+/** As `checkId`, for a workflow id. */
 export function checkWorkflowId(id: unknown): string {
   const checked = checkId('workflow id', id);
   if (isWorkflowId(checked)) return checked;

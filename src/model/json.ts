@@ -8,7 +8,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The value as an object to read from; anything else is one with nothing in it. */
+/** The value if it is an object, else an empty object. */
 export function objectOf(value: unknown): JsonObject {
   return isJsonObject(value) ? value : {};
 }
@@ -29,21 +29,21 @@ export function parseObject(text: string | undefined): JsonObject | undefined {
   return isJsonObject(value) ? value : undefined;
 }
 
-/** Deeper data is refused at every border: what writes, reads or compares it later recurses. */
+/** Nesting limit for received data. Code that writes, reads or compares JSON recurses, and deeper data could exhaust the stack. */
 export const JSON_DEPTH_MAX = 64;
 
-/** A caller may hand in a whole request with its sockets; beyond so many values the rest is left out. */
+/** Limit for one value of a caller, who may pass a whole request with its sockets. Further values are left out. */
 const JSON_VALUES_MAX = 100_000;
 
 interface Walk {
-  /** The objects that we are inside of: meeting one again is a cycle. */
+  /** The objects on the way to the current value. A second visit is a cycle. */
   readonly path: Set<object>;
   left: number;
 }
 
 /**
- * Anything a caller may hand in, as JSON that can be stored: what JSON cannot hold (a cycle, a bigint, a function, a
- * getter that throws) becomes a string that says so. Recording never throws over a value.
+ * Any value of a caller as JSON. A value that JSON does not have (a cycle, a bigint, a function, a getter that throws)
+ * becomes a string that names it. Never throws, because recording must not fail on a value.
  */
 export function toJsonValue(value: unknown): JsonValue {
   return walk(value, { path: new Set(), left: JSON_VALUES_MAX });
@@ -76,7 +76,7 @@ function walkObject(value: object, at: Walk): JsonValue {
   try {
     return plainObject(value, at);
   } catch {
-    // A toJSON or a proxy of the caller's own threw: the fact stays, this one value does not.
+    // A toJSON or a proxy of the caller threw: only this value is lost, not the whole record.
     return '[unreadable]';
   } finally {
     at.path.delete(value);
@@ -96,7 +96,7 @@ function plainObject(value: object, at: Walk): JsonValue {
     if (at.left <= 0) break;
     const item = readProperty(value, key);
     if (item === undefined) continue;
-    // A plain assignment of this one name would not be a key.
+    // A plain assignment would set the prototype instead of a key.
     if (key === '__proto__') Object.defineProperty(out, key, { value: walk(item, at), enumerable: true });
     else out[key] = walk(item, at);
   }
@@ -120,7 +120,7 @@ function readProperty(value: object, key: string): unknown {
   try {
     return Reflect.get(value, key);
   } catch {
-    // A getter threw: the other properties stay.
+    // A getter threw: the other properties are kept.
     return '[unreadable]';
   }
 }

@@ -1,8 +1,8 @@
 import type { JsonValue } from './json.ts';
 
 /**
- * OTLP as its JSON mapping writes it (opentelemetry-proto, docs/specification "JSON Protobuf Encoding"): ids in
- * lower-case hex, enums as integers, 64-bit integers as decimal strings.
+ * OTLP in its JSON mapping (opentelemetry-proto, docs/specification "JSON Protobuf Encoding"): ids in lower-case hex,
+ * enums as integers, 64-bit integers as decimal strings.
  */
 export interface OtlpAnyValue {
   readonly stringValue?: string;
@@ -70,9 +70,9 @@ export interface OtlpSpan {
   readonly status?: OtlpStatus;
 }
 
-/** A log record with its values already plain: attributes as one object, the body as JSON. */
+/** A log record with plain values: attributes as one object, the body as JSON. */
 export interface PlainLogRecord {
-  /** Nanoseconds since the epoch, a decimal string; never "0" unless the sender gave no time at all. */
+  /** Nanoseconds since the epoch as a decimal string; "0" only when the sender gave no time. */
   readonly timeUnixNano: string;
   readonly eventName?: string;
   readonly severityNumber?: number;
@@ -95,7 +95,7 @@ export interface ReceivedSpan {
   readonly span: OtlpSpan;
 }
 
-/** What one OTLP request carried, in its order; one of the two is empty. */
+/** The records of one OTLP request in their order. A request has only logs or only spans. */
 export interface TelemetryBatch {
   readonly logs: readonly ReceivedLog[];
   readonly spans: readonly ReceivedSpan[];
@@ -132,7 +132,7 @@ export function anyValueFromPlain(value: JsonValue | undefined): OtlpAnyValue {
       return { boolValue: value };
     case 'number':
       if (Number.isSafeInteger(value)) return { intValue: value };
-      // proto3 JSON spells what JSON has no number for: "NaN", "Infinity", "-Infinity".
+      // proto3 JSON writes numbers that JSON does not have as "NaN", "Infinity", "-Infinity".
       return { doubleValue: Number.isFinite(value) ? value : String(value) };
     default:
       if (isJsonArray(value)) return { arrayValue: { values: value.map(anyValueFromPlain) } };
@@ -158,7 +158,7 @@ function isJsonArray(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value);
 }
 
-/** A sender names the keys, and `__proto__` as a plain assignment would not be a key. */
+/** Senders choose the keys; a plain assignment to `__proto__` would set the prototype. */
 function setOwn(target: Record<string, JsonValue>, key: string, value: JsonValue): void {
   if (key === '__proto__') {
     Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });

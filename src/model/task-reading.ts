@@ -1,19 +1,19 @@
 import type { TaskStatus } from './documents.ts';
 import type { JsonObject } from './json.ts';
 
-/** A task's single-object files, named as in the paths of the REST API. */
+/** The single-object files of a task, named as in the REST paths. */
 export type TaskDocument = 'metadata' | 'input' | 'final-result';
 
-/** A task's line files, named as in the paths of the REST API. */
+/** The line files of a task, named as in the REST paths. */
 export type TaskFlow = 'webhook-flow' | 'agent-output';
 
-/** A line file as it was when it was opened: what is appended later is not part of it. */
+/** A snapshot of a line file: lines that are appended after the open are not part of it. */
 export interface Flow {
-  /** Lines that are torn, over-long or no JSON object, and that `lines()` leaves out. */
+  /** Number of lines that `lines()` leaves out: torn, over-long or not a JSON object. */
   readonly skippedLines: number;
-  /** The good lines, as JSON text without the newline. To be read once. */
+  /** The valid lines as JSON text without the newline. Can be read once. */
   lines(): AsyncIterable<string>;
-  /** Releases the file; needed also when `lines()` was never read or not to its end. May be called twice. */
+  /** Releases the file, also when `lines()` was not read to its end. May be called twice. */
   close(): Promise<void>;
 }
 
@@ -28,7 +28,7 @@ export interface TaskQuery {
   /** ISO 8601; tasks created before it. */
   readonly until?: string | undefined;
   readonly limit: number;
-  /** What the page before gave as `nextCursor`. */
+  /** `nextCursor` of the previous page. */
   readonly cursor?: string | undefined;
 }
 

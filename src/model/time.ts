@@ -1,7 +1,7 @@
 /** Digits of a nanosecond below the millisecond. */
 const NS_DIGITS = 6;
 
-/** The last second that was asked for, as text up to its point: records come in bursts, and most share it. */
+/** Cache of the last second as text up to the point: records come in bursts, and most share the second. */
 let lastSecond: number | undefined;
 let lastText = '';
 
@@ -16,12 +16,12 @@ export function isoFromMs(ms: number): string {
   return `${lastText}${String(whole - second * 1000).padStart(3, '0')}Z`;
 }
 
-/** The largest time that an ISO string and a ULID can both hold: the end of the year 9999. */
+/** The greatest time that both an ISO string and a ULID can hold: the end of the year 9999. */
 const MS_MAX = 253_402_300_799_999;
 
-/** Nanoseconds since the epoch (a decimal string) as whole milliseconds; out of range or unreadable: 0. */
+/** Nanoseconds since the epoch (a decimal string) as whole milliseconds; 0 when out of range or unreadable. */
 export function msFromNanos(nanos: string): number {
-  // Cut as text: a BigInt for each record would cost more than all else that is done with its time.
+  // Cut as text: a BigInt per record costs more than all other work on its time.
   const ms = Number(nanos.slice(0, -NS_DIGITS));
   return ms >= 0 && ms <= MS_MAX ? ms : 0;
 }
@@ -31,7 +31,7 @@ export function isoFromNanos(nanos: string): string {
   return isoFromMs(msFromNanos(nanos));
 }
 
-/** A foreign time (`2024-01-01T00:00:00Z`, `...+02:00`, epoch milliseconds) in our one format; else undefined. */
+/** A foreign time (`2024-01-01T00:00:00Z`, `...+02:00`, epoch milliseconds) as `isoFromMs` writes it; else undefined. */
 export function readIso(value: unknown): string | undefined {
   if (typeof value !== 'string' && typeof value !== 'number') return undefined;
   const date = new Date(value);

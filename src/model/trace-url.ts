@@ -1,7 +1,7 @@
 import { isPathSafeId, isTraceId, isWorkflowId } from './ids.ts';
 import type { JsonObject } from './json.ts';
 
-/** Where a trace can be looked at: all addresses, and the first of them. Without any both are left out. */
+/** Links to a trace in trace viewers: all of them, and the first one. Both are missing when there is none. */
 export interface TraceLinks {
   readonly trace?: string;
   readonly traces?: readonly string[];
@@ -9,21 +9,21 @@ export interface TraceLinks {
 
 const PLACEHOLDER = /\{(trace_id|task_id|workflow_id)\}/g;
 
-/** Of a task by its `metadata.json`; `{workflow_id}` is the first of its workflows. */
+/** Links for a task, from its `metadata.json`. `{workflow_id}` is its first workflow. */
 export function taskTraceLinks(templates: readonly string[], metadata: JsonObject): TraceLinks {
   const { trace_id, task_id, workflow_ids } = metadata;
   const workflow_id = Array.isArray(workflow_ids) ? workflow_ids[0] : undefined;
   return linksFrom(templates, { trace_id, task_id, workflow_id });
 }
 
-/** Of a workflow by its state or document; `{task_id}` is the first of its tasks. */
+/** Links for a workflow, from its state or document. `{task_id}` is its first task. */
 export function workflowTraceLinks(templates: readonly string[], workflow: JsonObject): TraceLinks {
   const { trace_id, task_ids, workflow_id } = workflow;
   const task_id = Array.isArray(task_ids) ? task_ids[0] : undefined;
   return linksFrom(templates, { trace_id, task_id, workflow_id });
 }
 
-/** A template that names what is not known gives no link: half a link leads nowhere. */
+/** A template with a placeholder whose value is unknown gives no link. */
 function linksFrom(templates: readonly string[], ids: JsonObject): TraceLinks {
   const { trace_id, task_id, workflow_id } = ids;
   const values = new Map<string, string>();

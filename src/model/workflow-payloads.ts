@@ -3,16 +3,16 @@ import { SCHEMA_VERSION } from './documents.ts';
 import { WORKFLOW_EVENT_TYPES, type WorkflowEventType } from './events.ts';
 import { isJsonObject, JSON_DEPTH_MAX, type JsonObject } from './json.ts';
 
-/** As JSON text. A stored line holds the payload once, and what reads lines stops at 16 MiB. */
+/** Limit of the JSON text in bytes. A stored line contains the payload once, and line readers stop at 16 MiB. */
 export const PAYLOAD_BYTES_MAX: number = 8 * 1024 * 1024;
 
-/** A value grows to 50 bytes and six brackets in OTLP/JSON: a million of them still fit into one request. */
+/** A value grows to about 50 bytes and six brackets in OTLP/JSON: a million values still fit into one request. */
 const PAYLOAD_VALUES_MAX = 1_000_000;
 
 const name = z.string().min(1, 'must not be empty');
 const text = z.string();
 
-// Functions, because to build all these takes longer than to record an event, which needs one of them.
+// Functions: building all schemas takes longer than recording one event, which needs only one of them.
 const count = () => z.int().min(0).optional();
 const durationMs = () => z.number().min(0).optional();
 const object = () => z.record(z.string(), z.unknown());
@@ -24,15 +24,15 @@ const artifacts = () => z.array(z.looseObject(artifactFields())).optional();
 
 const stepFields = () => ({ name, skill: maybe() });
 
-/** The step that an event is about, short or long. */
+/** The step of an event, as a name or as an object. */
 const stepName = () => z.union([name, z.looseObject({ name })], 'use a name, or an object with a "name"');
 
-/** Where something is that is not always inside of a phase or a step. */
+/** For events that may belong to the workflow itself, to a phase or to a step. */
 const placeFields = () => ({ phase: name.nullish(), step: stepName().nullish() });
 
 const approval = () => z.looseObject({ ...placeFields(), prompt: maybe(), reason: maybe(), by: maybe() });
 
-/** One row an event type: what its payload must hold, and what else is known of it. Further fields are kept as given. */
+/** One row per event type: the required and the known optional fields. Further fields are allowed and kept. */
 const PAYLOADS: Readonly<Record<WorkflowEventType, () => z.ZodType>> = {
   workflow_start: () =>
     z.looseObject({
@@ -117,10 +117,10 @@ export function isWorkflowEventType(value: unknown): value is WorkflowEventType 
   return WORKFLOW_EVENT_TYPES.some((type) => type === value);
 }
 
-/** What is wrong with a payload, a line each (`payload.step.status: ...`); empty when nothing is. */
+/** The problems of a payload, one line each (`payload.step.status: ...`); empty for a valid payload. */
 export function checkPayload(type: WorkflowEventType, payload: unknown): string[] {
   if (!isJsonObject(payload)) return ['payload: must be a JSON object'];
-  // First: everything after this recurses.
+  // First: the checks below recurse.
   const problem = sizeProblem(payload);
   if (problem !== undefined) return [problem];
   const bytes = Buffer.byteLength(JSON.stringify(payload));
@@ -136,7 +136,7 @@ export function checkPayload(type: WorkflowEventType, payload: unknown): string[
   );
 }
 
-/** JSON Schema (draft 2020-12) of the whole event as it is printed and stored; beyond the seed's six fields all are optional. */
+/** JSON Schema (draft 2020-12) of an event as it is printed and stored. The first six fields are required. */
 export function eventSchema(type: WorkflowEventType): JsonObject {
   const envelope = z
     .looseObject({
@@ -153,18 +153,18 @@ export function eventSchema(type: WorkflowEventType): JsonObject {
         .int()
         .min(1)
         .nullable()
-        .describe('which start of its workflow, phase or step; null: the store counts')
+        .describe('number of the start of its workflow, phase or step; null: the store counts')
         .optional(),
       schema_version: z.literal(SCHEMA_VERSION).optional(),
-      key: text.describe('what makes the event the same one, instead of its payload').optional(),
+      key: text.describe('identifies the event instead of its payload').optional(),
       phases: z.array(text).describe('planned phases').optional(),
     })
     .meta({ title: type, description: `The workflow event ${type}, schema version ${SCHEMA_VERSION}.` });
-  // Plain JSON by its making: what `toJSONSchema` declares holds functions of its own as well.
+  // The declared type of `toJSONSchema` has functions; the round trip leaves plain JSON.
   return JSON.parse(JSON.stringify(z.toJSONSchema(envelope, { io: 'input' }))) as JsonObject;
 }
 
-/** Goes no deeper than the limit, however deep the value is. */
+/** The recursion stops at the limit, however deep the value is. */
 function sizeProblem(payload: JsonObject): string | undefined {
   let values = 0;
   const depthOf = (value: unknown, depth: number): number => {

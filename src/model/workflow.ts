@@ -11,26 +11,26 @@ export interface WorkflowEnvelope {
   readonly event_id: string;
   readonly task_id?: string;
   readonly trace_id: string | null;
-  /** Which start of its workflow, phase or step the event belongs to, from 1. */
+  /** Number of the start of the workflow, phase or step of the event, from 1. */
   readonly attempt: number;
   readonly schema_version: number;
-  /** The caller's own word for what makes the event the same one, where given. */
+  /** Identifies the event instead of its payload; set by the caller. */
   readonly key?: string;
-  /** On a start of a workflow: names of the phases that are planned, where the caller said so. */
+  /** Names of the planned phases; on a `workflow_start` whose caller gave them. */
   readonly phases?: readonly string[];
 }
 
-/** What the events themselves say, beside what their sender reports of them. Counts are of the whole run. */
+/** Values computed from the events, next to the summary that the sender reports. Counts cover all attempts. */
 export interface Measured {
-  /** From the start of the newest attempt to its end; null while one of both is missing. */
+  /** From the start of the newest attempt to its end; null while one of them is missing. */
   readonly duration_ms: number | null;
   /** Phases that were started or completed, each counted once. */
   readonly phases: number;
-  /** Steps that were started or completed, each counted once for its phase. */
+  /** Steps that were started or completed, each counted once per phase. */
   readonly steps: number;
   /** `artifact_create` events. */
   readonly artifacts: number;
-  /** Starts of a step beyond its first, and of a phase without steps beyond its first. */
+  /** Further starts of a step after its first, and of a phase without steps. */
   readonly retries: number;
 }
 
@@ -48,16 +48,16 @@ export type CompletenessFlag = (typeof COMPLETENESS_FLAGS)[number];
 /** True where something is missing or contradicts itself. */
 export type Completeness = Readonly<Record<CompletenessFlag, boolean>>;
 
-/** `_workflow/<yyyy>/<mm>/<workflow_id>.json`, and the object in S3: the end of the newest attempt and all events. */
+/** `_workflow/<yyyy>/<mm>/<workflow_id>.json` and its S3 object: the end of the newest attempt, and all events. */
 export interface WorkflowDocument extends WorkflowEnvelope {
   readonly events: readonly WorkflowEnvelope[];
   readonly measured: Measured;
   readonly completeness: Completeness;
-  /** From 1; late events make a new one. */
+  /** From 1; late events cause a new revision. */
   readonly revision: number;
 }
 
-/** Where the newest attempt of a workflow, a phase or a step stands. */
+/** The newest attempt of a workflow, a phase or a step. */
 export interface WorkflowLevel {
   /** Null for the workflow itself. */
   readonly phase: string | null;
@@ -66,52 +66,52 @@ export interface WorkflowLevel {
   readonly attempt: number;
   readonly started_at: string | null;
   readonly completed_at: string | null;
-  /** As its completion says; `skipped` for a phase or step that was left out; null while it runs. */
+  /** The status of its completion; `skipped` for a skipped phase or step; null while it runs. */
   readonly status: string | null;
   readonly trace_id: string | null;
   readonly span_id: string | null;
 }
 
-/** What is known of a workflow, running or over: what REST shows and what a resuming orchestrator goes on from. */
+/** The state of a workflow, running or ended. REST returns it, and an orchestrator resumes from it. */
 export interface WorkflowState {
   readonly workflow_id: string;
   readonly name: string | null;
   readonly work_item_id: string | null;
-  /** `running`, `waiting` (an approval is asked for, or a step is `pending_input`), else as its completion says. */
+  /** `running`, `waiting` (for an approval, or a step is `pending_input`), else the status of its completion. */
   readonly status: string;
   readonly project: string | null;
   readonly environment: string | null;
   readonly started_at: string | null;
   readonly completed_at: string | null;
-  /** When the last event happened. */
+  /** Time of the last event. */
   readonly updated_at: string;
   readonly attempt: number;
   readonly task_ids: readonly string[];
   readonly trace_id: string | null;
-  /** The phase and step that are open, the latest of each. */
+  /** The open phase and the open step; the latest one of several. */
   readonly phase: string | null;
   readonly step: string | null;
   readonly measured: Measured;
   readonly completeness: Completeness;
-  /** The workflow itself first, then phases and steps in the order of their first mention. */
+  /** The workflow itself first, then phases and steps in the order of their first event. */
   readonly levels: readonly WorkflowLevel[];
 }
 
-/** What became of a document that goes to S3. */
+/** Upload state of a workflow document. */
 export interface UploadState {
   readonly status: 'pending' | 'verified';
-  /** `s3://bucket/key`; null while it has not been there. */
+  /** `s3://bucket/key`; null before the first upload. */
   readonly url: string | null;
-  /** Revision of the local document that is there. */
+  /** Revision of the local document that was uploaded last. */
   readonly revision: number | null;
   readonly verified_at: string | null;
 }
 
-/** A workflow as a reader finds it: the events once each, in order. */
+/** A stored workflow; each event once, in order. */
 export interface StoredWorkflow {
   readonly state: WorkflowState;
   readonly events: readonly WorkflowEnvelope[];
-  /** As in its file; undefined while it runs. */
+  /** The content of its file; undefined while the workflow runs. */
   readonly document: WorkflowDocument | undefined;
   readonly upload: UploadState | undefined;
 }
@@ -121,9 +121,9 @@ export interface WorkflowQuery {
   readonly status?: string | undefined;
   readonly project?: string | undefined;
   readonly environment?: string | undefined;
-  /** ISO 8601; by the start of the workflow, from here on. */
+  /** ISO 8601; workflows started at or after it. */
   readonly since?: string | undefined;
-  /** ISO 8601; before here. */
+  /** ISO 8601; workflows started before it. */
   readonly until?: string | undefined;
   readonly limit: number;
   readonly cursor?: string | undefined;
@@ -136,17 +136,24 @@ export interface WorkflowPage {
 }
 
 export interface FeedQuery {
-  /** `next_cursor` of an earlier page; undefined begins with the oldest event that is there. */
+  /** `next_cursor` of an earlier page. Default: from the oldest stored event. */
   readonly after?: string | undefined;
   /** An event type. */
   readonly type?: string | undefined;
   readonly limit: number;
 }
 
-/** In the order of storing. */
+/** In the order in which events were stored. */
 export interface FeedPage {
   /** JSON texts of envelopes. */
   readonly items: readonly string[];
-  /** Where the next call goes on, also when this page is empty. */
+  /** Continues after this page, also when it is empty. */
   readonly nextCursor: string;
+}
+
+const FAILURES = new Set(['failure', 'failed', 'error']);
+
+/** Whether a status of a workflow, phase or step is one of the words for a failure. */
+export function isFailure(status: string | null): boolean {
+  return status !== null && FAILURES.has(status);
 }

@@ -3,21 +3,21 @@ import type { FactLine } from './change.ts';
 import { compareMoments } from './fold.ts';
 import { spanFromFacts } from './lost-span.ts';
 
-/** What identifies a span: its own id is unique in its trace only. */
+/** Identifies a span: a span id is unique only within its trace. */
 export function spanKey(traceId: string, spanId: string): string {
   return `${traceId}-${spanId}`;
 }
 
 export interface SpanSituation {
-  /** Whether a span has arrived, by its key. */
+  /** Whether the span with this key has arrived. */
   hasArrived(key: string): boolean;
-  /** Whether what has not arrived by now is lost. */
+  /** Whether spans that have not arrived are lost. */
   readonly isOver: boolean;
-  /** When the last record of the task happened. */
+  /** Time of the last record of the task. */
   readonly lastTimestamp: string;
 }
 
-/** The spans of one task that facts speak of and that have not arrived. */
+/** The spans of one task that its facts announce and that have not arrived. */
 export class AnnouncedSpans {
   readonly #starts = new Map<string, FactLine>();
   readonly #ends = new Map<string, FactLine>();
@@ -30,10 +30,10 @@ export class AnnouncedSpans {
     if (fact.derive !== undefined) keepEarliest(this.#ends, key, fact);
   }
 
-  /** Builds, each once, the spans whose end fact asks for it, and those that are lost. */
+  /** Builds the spans whose end fact asks for it, and lost spans. Each span is built once. */
   build({ hasArrived, isOver, lastTimestamp }: SpanSituation): OtlpSpan[] {
     const spans: OtlpSpan[] = [];
-    // While the task runs only ends are looked at: there may be thousands of spans on their way.
+    // While the task runs, only the ends are checked: thousands of spans may be pending.
     for (const key of [...(isOver ? this.#starts : this.#ends).keys()]) {
       if (this.#forget(key, hasArrived)) continue;
       const start = this.#starts.get(key);
@@ -47,7 +47,7 @@ export class AnnouncedSpans {
     return spans;
   }
 
-  /** Whether a span that was announced has not arrived. */
+  /** Whether an announced span has not arrived. */
   isMissingAny(hasArrived: (key: string) => boolean): boolean {
     for (const key of [...this.#starts.keys()]) if (!this.#forget(key, hasArrived)) return true;
     return false;

@@ -2,7 +2,7 @@ import type { DeliveryLine } from '../model/documents.ts';
 import type { JsonObject, JsonValue } from '../model/json.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
 
-/** A line of `facts.jsonl`: a record of a task, as it came, in the form that the folds read. */
+/** A line of `facts.jsonl`: a record of a task as it was received, in the form that the folds read. */
 export interface FactLine {
   readonly timestamp: string;
   readonly event_id: string;
@@ -11,41 +11,41 @@ export interface FactLine {
   readonly trace_id: string | null;
   readonly span_id: string | null;
   readonly body?: JsonObject;
-  /** Present on a start fact. */
+  /** On a start fact: the announced span. */
   readonly span?: {
     readonly parent_id: string | null;
     readonly name: string;
     readonly kind: number;
     readonly attributes: JsonObject;
   };
-  /** Present on an end fact whose span must be built from the facts; `attributes` are the end's own. */
+  /** On an end fact whose span must be built from the facts; `attributes` are those of the end fact. */
   readonly derive?: { readonly attributes: JsonObject };
 }
 
-/** A line of `<workflow_id>.facts`: a workflow event as it came; envelopes, documents and spans are folds of these. */
+/** A line of `<workflow_id>.facts`: a workflow event as it was received. Envelopes, documents and spans are folded from it. */
 export interface WorkflowFact {
   readonly timestamp: string;
   readonly event_id: string;
   readonly workflow_id: string;
   readonly event_type: string;
-  /** As the caller gave it; null: the fold counts. */
+  /** Given by the caller; null: the fold counts. */
   readonly attempt: number | null;
-  /** The caller's own word for what makes the event the same one. */
+  /** Identifies the event instead of its payload; given by the caller. */
   readonly key: string | null;
   readonly phase: string | null;
   readonly step: string | null;
   readonly task_id: string | null;
   readonly work_item_id: string | null;
-  /** Of the workflow; given with its start. */
+  /** Name of the workflow, on its start. */
   readonly name: string | null;
-  /** Names of the phases that are planned; given with the start of a workflow. */
+  /** Names of the planned phases, on the start of a workflow. */
   readonly phases: readonly string[] | null;
   readonly project: string | null;
   readonly environment: string | null;
   readonly trace_id: string | null;
-  /** Of the span that the sender holds open; null: the fold makes it up. */
+  /** The span of the sender; null: the fold derives the span. */
   readonly span_id: string | null;
-  /** Of a workflow whose span the fold makes up: what it hangs below. */
+  /** Parent of a workflow span that the fold derives. */
   readonly parent_id: string | null;
   readonly payload: JsonValue;
   /** As on a `FactLine`. */
@@ -54,7 +54,7 @@ export interface WorkflowFact {
   readonly derive?: NonNullable<FactLine['derive']>;
 }
 
-/** What one record changes. */
+/** A change that one record makes. */
 export type Change =
   | {
       readonly kind: 'line';
@@ -66,7 +66,7 @@ export type Change =
   | {
       readonly kind: 'span';
       readonly taskIds: readonly string[];
-      /** Whether somebody else's instrumentation made it: of those there may be too many. */
+      /** Whether foreign instrumentation made the span; there is a limit for such spans. */
       readonly isForeign: boolean;
       readonly span: OtlpSpan;
       readonly line: string;
@@ -79,10 +79,10 @@ export type Change =
     }
   | { readonly kind: 'delivery'; readonly line: DeliveryLine }
   | { readonly kind: 'workflow-fact'; readonly fact: WorkflowFact }
-  /** A sign of life of an attempt: nothing to store. */
+  /** An attempt is alive. Nothing is stored. */
   | { readonly kind: 'heartbeat'; readonly taskId: string; readonly attempt: number }
-  /** Understood, and nothing to store. */
+  /** A valid record without anything to store. */
   | { readonly kind: 'nothing' }
-  /** Names no task, workflow or delivery. */
+  /** The record names no task, workflow or delivery. */
   | { readonly kind: 'unattributed'; readonly service: string }
   | { readonly kind: 'rejected'; readonly reason: string };

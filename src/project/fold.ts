@@ -14,13 +14,13 @@ import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts'
 import { readIso } from '../model/time.ts';
 import type { FactLine } from './change.ts';
 
-/** A value and what it came with; of two, the one with the higher (attempt, time, event id) stays. */
+/** A value and its fact. The value with the highest (attempt, time, event id) wins. */
 interface Register {
   readonly value: JsonValue;
   readonly fact: FactLine;
 }
 
-/** Later ranks win; of the same rank see `outranks`. */
+/** The higher rank wins; see `outranks` for equal ranks. */
 const STATUS_RANK: Record<TaskStatus, number> = {
   queued: 0,
   running: 1,
@@ -33,7 +33,7 @@ const STATUS_RANK: Record<TaskStatus, number> = {
 
 const EARLIEST: ReadonlySet<string> = new Set(['created_at', 'started_at']);
 
-/** Made by the fold itself, whatever a record says. */
+/** Fields that the fold computes; records cannot set them. */
 const COMPUTED: ReadonlySet<string> = new Set([
   'task_id',
   'status',
@@ -49,7 +49,7 @@ interface StatusClaim {
 }
 
 /**
- * The facts of one task, folded into its three documents. The same whatever the order, the duplicates and the restarts:
+ * Folds the facts of one task into its three documents. Order, duplicates and restarts do not change the result, because
  * every rule is a maximum, a minimum or a union.
  */
 export class TaskFold {
@@ -80,7 +80,7 @@ export class TaskFold {
         this.#addResult(fact, fact.body);
         break;
       default:
-        // An event of a workflow that runs inside the task: nothing else of it is the task's.
+        // An event of a workflow in the task: only the workflow ids belong to the task.
         this.#addWorkflows(fact.body.workflow_ids);
     }
   }
@@ -89,7 +89,7 @@ export class TaskFold {
     return isTerminal(this.#status?.status);
   }
 
-  /** `firstSeen`: the earliest time in any of the task's files, for a task that only foreign records speak of. */
+  /** `firstSeen` is the earliest time in the files of the task; used when only foreign records name the task. */
   metadata(firstSeen: string | null): Metadata {
     const field = (name: string): JsonValue => this.#fields.get(name)?.value ?? null;
     const status = this.#status?.status ?? 'running';
@@ -182,7 +182,7 @@ export class TaskFold {
   }
 }
 
-/** Highest (attempt, rank); then of two ends the earliest, of two running states the latest. */
+/** The higher attempt wins, then the higher rank, then the earlier of two ends and the later of two running states. */
 function outranks(claim: StatusClaim, current: StatusClaim): boolean {
   if (claim.fact.attempt !== current.fact.attempt) return claim.fact.attempt > current.fact.attempt;
   const rank = STATUS_RANK[claim.status] - STATUS_RANK[current.status];
@@ -205,7 +205,7 @@ function compareFacts(a: FactLine, b: FactLine): number {
   return a.attempt - b.attempt || compareMoments(a, b);
 }
 
-/** The order of lines everywhere: by time, then by event id. */
+/** The order of lines in all files: by time, then by event id. */
 export function compareMoments(
   a: { readonly timestamp: string; readonly event_id: string },
   b: { readonly timestamp: string; readonly event_id: string },
@@ -241,14 +241,14 @@ function textOr(value: JsonValue | undefined, fallback: string | null): string |
   return typeof value === 'string' ? value : fallback;
 }
 
-/** The last word of an agent that is data is kept as JSON text: the field's type is text. */
+/** An agent's result may be any JSON. The field is text, so other values are kept as JSON text. */
 function textOf(value: JsonValue | undefined): string | null {
   if (value === undefined || value === null) return null;
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function values(registers: ReadonlyMap<string, Register>): Record<string, JsonValue> {
-  // From entries: a sender may name a field `__proto__`, which an assignment would not make a field.
+  // From entries: an assignment to `__proto__` would not make a field.
   return Object.fromEntries(
     [...registers.keys()].sort().map((name) => [name, registers.get(name)?.value ?? null]),
   );

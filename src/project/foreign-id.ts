@@ -3,15 +3,14 @@ import type { Hash } from '../model/workflow-span.ts';
 
 const CROCKFORD = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const NS_PER_MS = 1_000_000n;
-/** A ULID's time part, in milliseconds, has 48 bits. */
+/** The time of a ULID is 48 bits of milliseconds. */
 const TIME_MASK = (1n << 48n) - 1n;
 const NANOS_BITS = 20n;
 const HASH_BITS = 60n;
 
 /**
- * The event id of a record that brought none: a ULID whose time is the record's own, then the rest of its nanoseconds
- * in 20 bits, then 60 bits of a hash of what it says and of its ordinal among equals in the request. The same record
- * sent again gets the same id.
+ * The event id of a record without one: a ULID of the record's time, the rest of its nanoseconds in 20 bits, and 60 bits of
+ * a hash of its content and its ordinal among equal records of the request. A record that is sent again gets the same id.
  */
 export function foreignEventId(identity: RecordIdentity, ordinal: number, hash: Hash): string {
   const nanos = BigInt(identity.timeUnixNano);
@@ -23,12 +22,16 @@ export function foreignEventId(identity: RecordIdentity, ordinal: number, hash: 
   return encodeUlid(bits);
 }
 
-/** What makes two records equal. */
+/** Two records with the same identity are equal. */
 export interface RecordIdentity {
   readonly timeUnixNano: string;
   readonly text: string;
 }
 
+/**
+ * The body is in its wire order, not in canonical order: a sender that retries sends the same bytes, and the ids of stored
+ * records must stay reproducible.
+ */
 export function identityOf(record: PlainLogRecord): RecordIdentity {
   const names = Object.keys(record.attributes).sort();
   const text = JSON.stringify([

@@ -2,14 +2,14 @@ import { ATTR } from '../model/attributes.ts';
 import { type DeliveryLine, OUTPUT_TYPES, type OutputType } from '../model/documents.ts';
 import { EVENT, type EventTarget, targetOf, workflowEventType } from '../model/events.ts';
 import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseJson } from '../model/json.ts';
 import type { ReceivedLog } from '../model/otlp.ts';
 import { isoFromNanos } from '../model/time.ts';
+import { nodeOfPayload } from '../model/workflow-node.ts';
 import { safeContent } from '../redact/safe-content.ts';
 import type { Change, FactLine, WorkflowFact } from './change.ts';
-import { placeOfPayload } from './workflow-attempts.ts';
 
-/** A record with the questions answered that every projection asks. */
+/** A record with the values that every projection needs. */
 interface Subject {
   readonly log: ReceivedLog;
   readonly eventId: string;
@@ -20,7 +20,7 @@ interface Subject {
 
 type Projection = (subject: Subject) => Change[];
 
-/** One row for each kind of event: what its record becomes. */
+/** One row per event target. */
 const PROJECTIONS: Record<EventTarget, Projection> = {
   metadata: (subject) => factOf(subject, (body) => body),
   input: (subject) => factOf(subject, (body) => (typeof body.message === 'string' ? body : undefined)),
@@ -28,11 +28,11 @@ const PROJECTIONS: Record<EventTarget, Projection> = {
   stage: stageOf,
   output: (subject) => withTask(subject, outputLine),
   delivery: deliveryOf,
-  workflow: envelopeOf,
+  workflow: workflowFactOf,
   heartbeat: heartbeatOf,
 };
 
-/** Fields of a line whose attribute has a standard name. */
+/** Names of line fields whose attributes have standard names. */
 const OUTPUT_FIELDS: ReadonlyMap<string, string> = new Map([
   [ATTR.genAiToolName, 'tool_name'],
   [ATTR.genAiToolCallId, 'tool_use_id'],
@@ -40,7 +40,7 @@ const OUTPUT_FIELDS: ReadonlyMap<string, string> = new Map([
   [ATTR.toolIsError, 'is_error'],
 ]);
 
-/** What a log record changes. Pure: the same record and id give the same changes. */
+/** The changes that a log record makes. Pure: the same record and id give the same changes. */
 export function projectLog(log: ReceivedLog, eventId: string): Change[] {
   const { attributes, eventName, timeUnixNano } = log.record;
   const taskId = attributes[ATTR.taskId] ?? log.resource[ATTR.taskId];
@@ -59,13 +59,13 @@ export function projectLog(log: ReceivedLog, eventId: string): Change[] {
   return target === undefined ? withTask(subject, foreignLine) : PROJECTIONS[target](subject);
 }
 
-/** From 1; a resource that came out of an environment variable holds it as text. */
+/** From 1. A resource from an environment variable has it as text. */
 function readAttempt(value: JsonValue | undefined): number {
   const attempt = typeof value === 'string' ? Number(value) : value;
   return typeof attempt === 'number' && Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1;
 }
 
-/** Says that an attempt is at work, and nothing that a file would hold. */
+/** A heartbeat shows that an attempt is alive; nothing of it is stored. */
 function heartbeatOf(subject: Subject): Change[] {
   const { taskId, attempt } = subject;
   return [taskId === undefined ? unattributed(subject) : { kind: 'heartbeat', taskId, attempt }];
@@ -74,7 +74,7 @@ function heartbeatOf(subject: Subject): Change[] {
 function withTask(subject: Subject, line: (subject: Subject) => JsonObject): Change[] {
   const { taskId, timestamp, eventId, attempt } = subject;
   if (taskId === undefined) return [unattributed(subject)];
-  // The first attempt goes without saying; the lines of a later one stand behind it in the same file.
+  // Lines of the first attempt have no number; those of later attempts are in the same file.
   const later = attempt > 1 ? { attempt } : {};
   const full = { ...line(subject), ...later, timestamp, event_id: eventId };
   return [{ kind: 'line', taskId, file: 'agentOutput', line: full }];
@@ -96,7 +96,7 @@ function factOf(subject: Subject, check: (body: JsonObject) => JsonObject | unde
 
 function factLine({ log, eventId, timestamp, attempt }: Subject, body?: JsonObject): FactLine {
   const { record } = log;
-  // Without its ids a span can be neither missed nor built.
+  // A span without ids can be neither expected nor built.
   const named = record.traceId !== undefined && record.spanId !== undefined;
   const { span, derive } = named ? spanFacts(record.attributes) : {};
   return {
@@ -112,7 +112,7 @@ function factLine({ log, eventId, timestamp, attempt }: Subject, body?: JsonObje
   };
 }
 
-/** The announcement, or the order to derive, that a record carries for its span. */
+/** The announced span of a start fact, or the attributes of an end fact whose span must be built. */
 function spanFacts(attributes: Readonly<Record<string, JsonValue>>): Pick<FactLine, 'span' | 'derive'> {
   const name = attributes[ATTR.spanName];
   const derive = attributes[ATTR.spanDerive] === true;
@@ -154,7 +154,7 @@ const STAGE_IDENTITY: ReadonlySet<string> = new Set([
   ATTR.webhookDeliveryId,
   ATTR.webhookStage,
 ]);
-/** Fields that the line itself has: no attribute may replace them. */
+/** Fields of the line itself; attributes cannot replace them. */
 const STAGE_KEYS = ['timestamp', 'stage', 'event_id'];
 const OUTPUT_KEYS: ReadonlySet<string> = new Set(['timestamp', 'type', 'content', 'event_id']);
 const NO_FIELDS: JsonObject = {};
@@ -169,7 +169,7 @@ function outputLine({ log }: Subject): JsonObject {
     fields.push([name, key === ATTR.genAiToolCallArguments ? parsedInput(value) : value]);
   }
   const type = attributes[ATTR.outputType];
-  // From entries: a sender may name a field `__proto__`, which an assignment would not make a field.
+  // From entries: an assignment to `__proto__` would not make a field.
   const more = fields.length === 0 ? NO_FIELDS : Object.fromEntries(fields);
   return contentLine(isOutputType(type) ? type : 'output', body ?? '', more);
 }
@@ -178,15 +178,11 @@ function outputField(key: string): string | undefined {
   return key.startsWith(ATTR.outputPrefix) ? key.slice(ATTR.outputPrefix.length) : undefined;
 }
 
-/** Conventions let a tool's arguments be JSON text; the line holds them as data. */
+/** Semantic conventions allow a tool's arguments as JSON text; the line has them as JSON. */
 function parsedInput(value: JsonValue): JsonValue {
   if (typeof value !== 'string' || !/^\s*[[{]/.test(value)) return value;
-  try {
-    return JSON.parse(value) as JsonValue;
-  } catch {
-    // Text that only looks like JSON (cut, for one) stays text.
-    return value;
-  }
+  // Text that is no JSON, for example because it was cut, stays text. `parseJson` returns JSON values only.
+  return (parseJson(value) as JsonValue | undefined) ?? value;
 }
 
 function foreignLine({ log }: Subject): JsonObject {
@@ -202,7 +198,7 @@ function foreignLine({ log }: Subject): JsonObject {
 function contentLine(type: OutputType, body: JsonValue, more: JsonObject): JsonObject {
   const { text, originalBytes } = safeContent(body);
   const cut = originalBytes === undefined ? {} : { truncated: true, original_bytes: originalBytes };
-  // Placeholders for what the caller fills in: they fix the order of the keys.
+  // Placeholders that the caller replaces: they fix the order of the keys.
   return { timestamp: '', type, content: text, event_id: '', ...more, ...cut };
 }
 
@@ -229,12 +225,12 @@ function deliveryOf({ log, eventId, timestamp }: Subject): Change[] {
   ];
 }
 
-/** Of a line that stands for many deliveries: how many, and why they were refused. */
+/** The number of deliveries in a line for a flood, and the counts by reason. */
 function countsOf({ count, reasons }: JsonObject): Pick<DeliveryLine, 'count' | 'reasons'> {
   const named = isJsonObject(reasons) ? Object.entries(reasons).filter(isCount) : [];
   return {
     ...(typeof count === 'number' && isWhole(count) && { count }),
-    // From entries: a sender may name a reason `__proto__`.
+    // From entries: an assignment to `__proto__` would not make a field.
     ...(named.length > 0 && { reasons: Object.fromEntries(named) }),
   };
 }
@@ -247,7 +243,7 @@ function isWhole(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
 }
 
-function envelopeOf(subject: Subject): Change[] {
+function workflowFactOf(subject: Subject): Change[] {
   const { log, eventId, timestamp, taskId } = subject;
   const { attributes, body, eventName } = log.record;
   const workflowId = attributes[ATTR.workflowId];
@@ -262,7 +258,7 @@ function envelopeOf(subject: Subject): Change[] {
     event_type: workflowEventType(eventName ?? ''),
     attempt: givenAttempt(attributes[ATTR.eventAttempt]),
     key: text(attributes[ATTR.eventKey]),
-    ...placeOf(attributes, body),
+    ...nodeOf(attributes, body),
     task_id: taskId ?? null,
     work_item_id: text(attributes[ATTR.workItemId]),
     name: text(attributes[ATTR.genAiWorkflowName]),
@@ -278,7 +274,7 @@ function envelopeOf(subject: Subject): Change[] {
   };
   const changes: Change[] = [{ kind: 'workflow-fact', fact: own }];
   if (taskId === undefined) return changes;
-  // The task learns of its workflow from the workflow's own events, whoever sends them.
+  // The id of the workflow is added to its task, also when another process sends the event.
   const opens = OPENINGS.has(own.event_type);
   if (opens || fact.span !== undefined || fact.derive !== undefined) {
     const body = opens ? { workflow_ids: [workflowId] } : undefined;
@@ -289,19 +285,19 @@ function envelopeOf(subject: Subject): Change[] {
 
 const OPENINGS: ReadonlySet<string> = new Set(['workflow_start', 'workflow_resumed']);
 
-/** The names of the phase and step that an event is about: its sender's word, else what the payload says. */
-function placeOf(
+/** The phase and step of an event: from its attributes, else from its payload. */
+function nodeOf(
   attributes: Readonly<Record<string, JsonValue>>,
   body: JsonValue | undefined,
 ): Pick<WorkflowFact, 'phase' | 'step'> {
-  const said = placeOfPayload(body);
+  const named = nodeOfPayload(body);
   return {
-    phase: text(attributes[ATTR.phaseName]) ?? said.phase,
-    step: text(attributes[ATTR.stepName]) ?? said.step,
+    phase: text(attributes[ATTR.phaseName]) ?? named.phase,
+    step: text(attributes[ATTR.stepName]) ?? named.step,
   };
 }
 
-/** From 1; null when it is not given, or no number of a start. */
+/** From 1; null when it is missing or not a positive integer. */
 function givenAttempt(value: JsonValue | undefined): number | null {
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : null;
 }
@@ -320,6 +316,6 @@ function text(value: JsonValue | undefined): string | null {
 
 function without(fields: Map<string, JsonValue>, names: readonly string[]): JsonObject {
   for (const name of names) fields.delete(name);
-  // From entries: a sender may name a field `__proto__`, which an assignment would not make a field.
+  // From entries: an assignment to `__proto__` would not make a field.
   return Object.fromEntries(fields);
 }

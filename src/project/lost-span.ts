@@ -6,8 +6,8 @@ import type { FactLine } from './change.ts';
 const STATUS_ERROR = 2;
 
 /**
- * The span that a start fact has announced and its process never sent. With an end fact that says so it is built from
- * both; without one it ends with the last record of its task, as an error.
+ * Builds the span of a start fact whose process did not send it: from the start and the end fact, or without an end as an
+ * error that ends with the last record of the task.
  */
 export function spanFromFacts(
   start: FactLine,
@@ -34,7 +34,7 @@ export function spanFromFacts(
   };
 }
 
-/** A clock that stepped back must not end a span before it began. */
+/** After a clock step backwards the end may be before the start. */
 function laterNanos(start: string, end: string): string {
   return nanosFromIso(end > start ? end : start);
 }

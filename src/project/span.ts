@@ -4,10 +4,10 @@ import { isJsonObject } from '../model/json.ts';
 import { type OtlpKeyValue, plainFromAnyValue, type ReceivedSpan } from '../model/otlp.ts';
 import type { Change } from './change.ts';
 
-/** Every tracer of ours has this name. */
+/** Scope name of the tracers of tasktrail. */
 const OWN_SCOPE = 'tasktrail';
 
-/** What a span changes: a line in the trace of each task that it names, on itself or on its resource. */
+/** The changes that a span makes: a line in the trace of each task that the span or its resource names. */
 export function projectSpan(received: ReceivedSpan): Change {
   const { resource, scope, span } = received;
   const named = [...namedTasks(span.attributes), ...namedTasks(resource.attributes)];
@@ -19,18 +19,18 @@ export function projectSpan(received: ReceivedSpan): Change {
   if (taskIds.length > 0) return { kind: 'span', taskIds, isForeign: !isOwnScope(scope), span, line };
   const workflowId = read(span.attributes, ATTR.workflowId);
   if (isWorkflowId(workflowId)) return { kind: 'workflow-span', workflowId, span, line };
-  // A delivery that started nothing is one line under `_webhooks`; its span is for traces only.
+  // A delivery without a task is stored as one line below `_webhooks`, without its span.
   if (read(span.attributes, ATTR.webhookProvider) !== undefined) return { kind: 'nothing' };
   const service = read(resource.attributes, ATTR.serviceName);
   return { kind: 'unattributed', service: typeof service === 'string' ? service : 'unknown_service' };
 }
 
-/** Whether a span was made by the recording itself, by the name of its instrumentation scope. */
+/** Whether tasktrail made the span, by the name of its instrumentation scope. */
 export function isOwnScope(scope: unknown): boolean {
   return isJsonObject(scope) && scope.name === OWN_SCOPE;
 }
 
-/** One line of the OpenTelemetry file format: a whole ExportTraceServiceRequest around one span. */
+/** One line of the OpenTelemetry file format: an ExportTraceServiceRequest with one span. */
 export function traceLine({ resource, scope, span }: ReceivedSpan): string {
   return JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ scope, spans: [span] }] }] });
 }

@@ -1,16 +1,19 @@
+import { canonicalJson } from '../model/canonical-json.ts';
+import { eventIdentity } from '../model/event-identity.ts';
 import type { WorkflowEventType } from '../model/events.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
+import type { JsonValue } from '../model/json.ts';
+import { nodeKey } from '../model/workflow-node.ts';
 import type { WorkflowFact } from './change.ts';
 
-/** An event with its place among the others of its workflow. */
+/** An event with its node, attempt and key. */
 export interface PlacedEvent {
   readonly fact: WorkflowFact;
-  /** The phase that it belongs to, also where only its step is named. */
+  /** The phase of the event; for an event that names only its step, the last phase with such a step. */
   readonly phase: string | null;
   readonly attempt: number;
-  /** Same key, same event. */
+  /** Events with the same key are one event. */
   readonly key: string;
-  /** False for a repeat: of one key the earliest stays. */
+  /** False for a repeat: the earliest event of a key is kept. */
   readonly isKept: boolean;
 }
 
@@ -26,7 +29,7 @@ const ROLES: ReadonlyMap<string, Role> = new Map<WorkflowEventType, Role>([
   ['step_complete', 'end'],
 ]);
 
-/** Of these there may be several in one attempt: what they say is part of what they are. */
+/** There may be several events of these types in one attempt: their key contains their payload. */
 const KEYED_BY_PAYLOAD: ReadonlySet<string> = new Set<WorkflowEventType>([
   'artifact_create',
   'decision_point',
@@ -37,7 +40,7 @@ const KEYED_BY_PAYLOAD: ReadonlySet<string> = new Set<WorkflowEventType>([
   'error',
 ]);
 
-/** How far the counting of one workflow, phase or step has come. */
+/** The attempt count of one workflow, phase or step. */
 interface Count {
   current: number;
   isEnded: boolean;
@@ -45,13 +48,13 @@ interface Count {
 
 export interface Placement {
   readonly events: readonly PlacedEvent[];
-  /** Whether a repeat said something else than the event that it repeats. */
+  /** Whether a repeat has another payload than the event that it repeats. */
   readonly disagrees: boolean;
 }
 
 /**
- * Gives each event, in order of time, its attempt and its key. An attempt that the caller gave counts as given;
- * otherwise a start after its own end opens the next one, and anything else belongs to the one that is open.
+ * Assigns each event its attempt and its key. The facts must be in order of time. An attempt that the caller gave is used
+ * as it is. Otherwise a start after the end of its node opens the next attempt, and all other events belong to the open one.
  */
 export function placeEvents(facts: readonly WorkflowFact[]): Placement {
   const counts = new Map<string, Count>();
@@ -62,19 +65,15 @@ export function placeEvents(facts: readonly WorkflowFact[]): Placement {
   for (const fact of facts) {
     const phase = fact.phase ?? (fact.step === null ? null : (phases.get(fact.step) ?? null));
     if (fact.step !== null && phase !== null) phases.set(fact.step, phase);
-    const attempt = attemptOf(fact, countOf(counts, nodeKey(phase, fact.step)));
+    const attempt = attemptOf(fact, countOf(counts, nodeKey({ phase, step: fact.step })));
     const key = keyOf(fact, { phase, attempt });
     const before = first.get(key);
     const event = { fact, phase, attempt, key, isKept: before === undefined };
     if (before === undefined) first.set(key, event);
-    else if (!isSamePayload(before.fact.payload, fact.payload)) disagrees = true;
+    else if (!isSamePayload(before.fact, fact)) disagrees = true;
     events.push(event);
   }
   return { events, disagrees };
-}
-
-export function nodeKey(phase: string | null, step: string | null): string {
-  return JSON.stringify([phase, step]);
 }
 
 function attemptOf({ event_type: type, attempt: given }: WorkflowFact, count: Count): number {
@@ -83,7 +82,7 @@ function attemptOf({ event_type: type, attempt: given }: WorkflowFact, count: Co
   if (role === 'end') {
     const attempt = given ?? Math.max(count.current, 1);
     if (attempt >= count.current) {
-      // An end without a start leaves the first attempt to the start that comes after it.
+      // An end without a start belongs to attempt 1, and so does a later start.
       if (given !== null && attempt > 1) count.current = attempt;
       count.isEnded = true;
     }
@@ -96,7 +95,7 @@ function attemptOf({ event_type: type, attempt: given }: WorkflowFact, count: Co
     }
     return given;
   }
-  // An end that came before the first start is that start's own: clocks differ, and records overtake each other.
+  // An end before the first start is the end of that start: clocks differ, and records may arrive out of order.
   if (role === 'start' && count.current === 0) count.current = 1;
   else if (count.isEnded) {
     count.current = Math.max(count.current, 1) + 1;
@@ -119,51 +118,27 @@ function keyOf(
   { phase, attempt }: { readonly phase: string | null; readonly attempt: number },
 ): string {
   const { event_type: type, step, key } = fact;
-  const own = key ?? (KEYED_BY_PAYLOAD.has(type) ? keyText(fact) : null);
+  const own = key ?? (KEYED_BY_PAYLOAD.has(type) ? identityText(fact) : null);
   return JSON.stringify([type, phase, step, attempt, own]);
 }
 
-/** The facts of a workflow are placed anew with each that comes; what they say stays. */
-const keyTexts = new WeakMap<WorkflowFact, string>();
+/** Identity texts by fact: the facts of a workflow are numbered again whenever one arrives. */
+const identityTexts = new WeakMap<WorkflowFact, string>();
 
-function keyText(fact: WorkflowFact): string {
-  let text = keyTexts.get(fact);
+function identityText(fact: WorkflowFact): string {
+  let text = identityTexts.get(fact);
   if (text === undefined) {
-    text = canonicalText(fact.payload);
-    keyTexts.set(fact, text);
+    text = canonicalJson(identityOf(fact));
+    identityTexts.set(fact, text);
   }
   return text;
 }
 
-/** How long something took differs each time that it is done again. */
-function isSamePayload(a: JsonValue, b: JsonValue): boolean {
-  return canonicalText(a, 'duration_ms') === canonicalText(b, 'duration_ms');
+/** A repeated event takes another time to complete; that is no contradiction. */
+function isSamePayload(a: WorkflowFact, b: WorkflowFact): boolean {
+  return canonicalJson(identityOf(a), 'duration_ms') === canonicalJson(identityOf(b), 'duration_ms');
 }
 
-/** JSON whose objects have their names in order, without the name that is left out. */
-function canonicalText(value: JsonValue, without?: string): string {
-  return JSON.stringify(value, (_name, item: JsonValue) =>
-    isJsonObject(item) ? sorted(item, without) : item,
-  );
-}
-
-function sorted(value: JsonObject, without: string | undefined): JsonObject {
-  const names = Object.keys(value)
-    .filter((name) => name !== without)
-    .sort();
-  return Object.fromEntries(names.map((name) => [name, value[name]]));
-}
-
-/** The phase and step that a payload names, in the seed's forms. */
-export function placeOfPayload(payload: JsonValue | undefined): {
-  phase: string | null;
-  step: string | null;
-} {
-  if (!isJsonObject(payload)) return { phase: null, step: null };
-  const { phase, step } = payload;
-  const name = isJsonObject(step) ? step.name : step;
-  return {
-    phase: typeof phase === 'string' ? phase : null,
-    step: typeof name === 'string' ? name : null,
-  };
+function identityOf({ payload, phase, step }: WorkflowFact): JsonValue {
+  return eventIdentity(payload, { phase, step });
 }

@@ -1,5 +1,7 @@
+import { canonicalJson } from '../model/canonical-json.ts';
 import { objectOf } from '../model/json.ts';
-import type { Completeness, Measured } from '../model/workflow.ts';
+import { type Completeness, isFailure, type Measured } from '../model/workflow.ts';
+import { countRuns } from '../model/workflow-node.ts';
 import type { PlacedEvent } from './workflow-attempts.ts';
 import {
   isWorkflow,
@@ -11,39 +13,29 @@ import {
   type WorkflowNode,
 } from './workflow-nodes.ts';
 
-/** A workflow taken apart, as every question below asks for it. */
+/** The events and nodes of a workflow. */
 export interface WorkflowParts {
   /** Each event once, in order. */
   readonly events: readonly PlacedEvent[];
   readonly nodes: readonly WorkflowNode[];
-  /** Whether a repeat said something else than the event that it repeats. */
+  /** Whether a repeat has another payload than the event that it repeats. */
   readonly repeatsDisagree: boolean;
 }
 
-const FAILURES = new Set(['failure', 'failed', 'error']);
-
-export function isFailure(status: string | null): boolean {
-  return status !== null && FAILURES.has(status);
-}
-
-/** What the events themselves say; see `Measured` for what each number counts. */
+/** Values computed from the events; see `Measured`. */
 export function measure({ events, nodes }: WorkflowParts): Measured {
-  const ran = nodes.filter((node) => !isWorkflow(node) && hasRun(node));
-  const steps = ran.filter(({ step }) => step !== null);
-  const phases = ran.filter(({ step }) => step === null);
-  const withSteps = new Set(steps.map(({ phase }) => phase));
-  const again = [...steps, ...phases.filter(({ phase }) => !withSteps.has(phase))];
+  const counts = countRuns(nodes.map((node) => ({ ...node, starts: attemptsRun(node) })));
   const workflow = newestAttempt(nodes.find(isWorkflow));
   return {
     duration_ms: durationOf(workflow),
-    phases: phases.length,
-    steps: steps.length,
+    phases: counts.phases,
+    steps: counts.steps,
     artifacts: events.filter(({ fact }) => fact.event_type === 'artifact_create').length,
-    retries: again.reduce((sum, node) => sum + attemptsRun(node).length - 1, 0),
+    retries: counts.retries,
   };
 }
 
-/** Approvals that were asked for and neither granted nor denied. */
+/** Number of approvals that were requested and neither granted nor denied. */
 export function openApprovals(events: readonly PlacedEvent[]): number {
   const asked = new Set<string>();
   for (const event of events) if (event.fact.event_type === 'approval_request') asked.add(approvalOf(event));
@@ -54,7 +46,7 @@ export function openApprovals(events: readonly PlacedEvent[]): number {
   return asked.size;
 }
 
-/** What is missing or contradicts itself; while a workflow runs, only what no later event can mend. */
+/** Flags for missing and contradictory events. While a workflow runs, only flags that later events cannot clear are set. */
 export function completenessOf(parts: WorkflowParts): Completeness {
   const { events, nodes, repeatsDisagree } = parts;
   const workflow = newestAttempt(nodes.find(isWorkflow));
@@ -65,7 +57,7 @@ export function completenessOf(parts: WorkflowParts): Completeness {
     missing_phase: isOver && isPhaseMissing(parts),
     missing_step: isOver && isStepMissing(nodes),
     success_without_children: isOver && isHollow(workflow, children),
-    failed_child: children.some((child) => isFailure(statusOf(child)) && isPraised(child, parts)),
+    failed_child: children.some((child) => isFailure(statusOf(child)) && hasSuccessfulParent(child, parts)),
     no_end: isOver && children.some(({ start, end }) => start !== undefined && end === undefined),
     approval_missing: isOver && openApprovals(events) > 0,
     time_reversed: nodes.some((node) => [...node.attempts.values()].some((one) => isReversed(one, nodes))),
@@ -73,12 +65,8 @@ export function completenessOf(parts: WorkflowParts): Completeness {
   };
 }
 
-function hasRun(node: WorkflowNode): boolean {
-  return attemptsRun(node).length > 0;
-}
-
-function attemptsRun(node: WorkflowNode): NodeAttempt[] {
-  return [...node.attempts.values()].filter(({ start, end }) => start !== undefined || end !== undefined);
+function attemptsRun({ attempts }: WorkflowNode): number {
+  return [...attempts.values()].filter(({ start, end }) => start !== undefined || end !== undefined).length;
 }
 
 function durationOf(attempt: NodeAttempt | undefined): number | null {
@@ -86,7 +74,7 @@ function durationOf(attempt: NodeAttempt | undefined): number | null {
   return Math.max(0, Date.parse(attempt.end.fact.timestamp) - Date.parse(attempt.start.fact.timestamp));
 }
 
-/** Planned and neither run nor left out on purpose; or spoken of without ever having been started. */
+/** Whether a planned phase neither ran nor was skipped, or a phase has events but no start. */
 function isPhaseMissing({ events, nodes }: WorkflowParts): boolean {
   const phases = nodes.filter(({ phase, step }) => phase !== null && step === null);
   const known = new Set(phases.map(({ phase }) => phase));
@@ -101,7 +89,7 @@ function isStepMissing(nodes: readonly WorkflowNode[]): boolean {
   const known = new Set(steps.map(({ phase, step }) => JSON.stringify([phase, step])));
   for (const node of nodes) {
     const { start, end } = newestAttempt(node) ?? {};
-    // A phase that was not finished is `no_end`; the steps that it did not come to are a part of that.
+    // An unfinished phase is `no_end`; the steps that it did not reach are not reported separately.
     if (node.step !== null || node.phase === null || start === undefined || end === undefined) continue;
     const planned = payloadOf(start).steps;
     if (!Array.isArray(planned)) continue;
@@ -115,7 +103,7 @@ function isUnstarted(node: WorkflowNode): boolean {
   return attempts.some(({ start, end }) => start === undefined && end !== undefined);
 }
 
-/** Success of something in which nothing was done. */
+/** Whether the workflow or a phase reports success although nothing in it ran. */
 function isHollow(workflow: NodeAttempt, children: readonly NodeAttempt[]): boolean {
   const done = children.filter(({ end }) => end !== undefined);
   if (statusOf(workflow) === 'success' && done.length === 0) return true;
@@ -127,36 +115,36 @@ function isHollow(workflow: NodeAttempt, children: readonly NodeAttempt[]): bool
   });
 }
 
-/** Whether what stands above a failed child says that it went well. */
-function isPraised(child: NodeAttempt, { nodes }: WorkflowParts): boolean {
-  const above = nodes.find((node) =>
-    child.node.step === null ? isWorkflow(node) : node.step === null && node.phase === child.node.phase,
+/** Whether the parent of a failed child reports success. */
+function hasSuccessfulParent(child: NodeAttempt, { nodes }: WorkflowParts): boolean {
+  const node = nodes.find((one) =>
+    child.node.step === null ? isWorkflow(one) : one.step === null && one.phase === child.node.phase,
   );
-  const parent = newestAttempt(above);
+  const parent = newestAttempt(node);
   return parent !== undefined && statusOf(parent) === 'success';
 }
 
-/** An end before its start, or a start before that of what it is a part of. */
+/** Whether an attempt ends before its start, or starts before its parent. */
 function isReversed(attempt: NodeAttempt, nodes: readonly WorkflowNode[]): boolean {
   const { start, end } = attempt;
   if (start === undefined) return false;
-  const began = start.fact.timestamp;
-  if (end !== undefined && end.fact.timestamp < began) return true;
-  const above = parentAttempt(attempt, nodes)?.start;
-  return above !== undefined && above.fact.timestamp > began;
+  const startedAt = start.fact.timestamp;
+  if (end !== undefined && end.fact.timestamp < startedAt) return true;
+  const parentStart = parentAttempt(attempt, nodes)?.start;
+  return parentStart !== undefined && parentStart.fact.timestamp > startedAt;
 }
 
-/** Whether the sender's own summary, where it gives one, is what its events say. */
+/** Whether the summary of the sender, if there is one, matches its events. */
 function agrees(workflow: NodeAttempt, measured: Measured): boolean {
   if (workflow.end === undefined) return true;
   const summary = objectOf(payloadOf(workflow.end).summary);
-  const told: readonly (readonly [unknown, number])[] = [
+  const claims: readonly (readonly [unknown, number])[] = [
     [summary.phases_executed, measured.phases],
     [summary.steps_executed, measured.steps],
     [summary.artifacts_created, measured.artifacts],
   ];
-  if (told.some(([claim, count]) => typeof claim === 'number' && claim !== count)) return false;
-  // Managers count rounds, we count starts: only none against some is a contradiction.
+  if (claims.some(([claim, count]) => typeof claim === 'number' && claim !== count)) return false;
+  // Some senders count rounds instead of starts: only zero against a positive number is a contradiction.
   const { retries_used: retries } = summary;
   return typeof retries !== 'number' || retries > 0 === measured.retries > 0;
 }
@@ -164,5 +152,5 @@ function agrees(workflow: NodeAttempt, measured: Measured): boolean {
 function approvalOf({ fact, phase }: PlacedEvent): string {
   const payload = objectOf(fact.payload);
   const name = payload.approval ?? payload.approval_id ?? payload.id ?? payload.name;
-  return JSON.stringify(name === undefined || name === null ? [phase, fact.step] : [name]);
+  return canonicalJson(name === undefined || name === null ? [phase, fact.step] : [name]);
 }

@@ -2,7 +2,7 @@ import type { WorkflowDocument, WorkflowEnvelope } from '../model/workflow.ts';
 import { factOfEnvelope } from './workflow-envelope.ts';
 import { WorkflowFold } from './workflow-fold.ts';
 
-/** A document from events that are known as envelopes only, each with the attempt that its store gave it. */
+/** Folds envelopes into a document. Each envelope has the attempt that its store assigned. */
 export function documentOf(
   envelopes: readonly WorkflowEnvelope[],
   extra: { readonly revision: number; readonly disagrees: boolean },

@@ -1,15 +1,16 @@
 import { SCHEMA_VERSION } from '../model/documents.ts';
 import type { WorkflowEnvelope } from '../model/workflow.ts';
+import { nodeOfPayload } from '../model/workflow-node.ts';
 import type { WorkflowFact } from './change.ts';
-import { type PlacedEvent, placeOfPayload } from './workflow-attempts.ts';
+import type { PlacedEvent } from './workflow-attempts.ts';
 
-/** What an envelope still says of its fact. */
+/** The fact of an envelope, as far as the envelope contains it. */
 export function factOfEnvelope(envelope: WorkflowEnvelope): WorkflowFact {
   const { payload, trace_id, task_id, key, phases, attempt } = envelope;
   const { event_id, event_type, workflow_id, timestamp, project, environment } = envelope;
   return {
     ...{ timestamp, event_id, workflow_id, event_type, attempt, project, environment, trace_id, payload },
-    ...placeOfPayload(payload),
+    ...nodeOfPayload(payload),
     key: key ?? null,
     task_id: task_id ?? null,
     work_item_id: null,

@@ -15,14 +15,14 @@ import {
   statusOf,
   type WorkflowNode,
 } from './workflow-nodes.ts';
-import { type SpannedWorkflow, spanIdsOf, traceIdOf, workflowSpans } from './workflow-spans.ts';
+import { type SpanSource, spanIdsOf, traceIdOf, workflowSpans } from './workflow-spans.ts';
 
-/** `workflow-{work_id}-{YYYYMMDDTHHMMSSZ}`, with the four characters of those that we mint. */
+/** `workflow-{work_id}-{YYYYMMDDTHHMMSSZ}`, with four more characters in minted ids. */
 const NAMED_AFTER_WORK = /^workflow-(.+)-\d{8}T\d{6}Z(?:-[a-z0-9]{4})?$/;
 
 /**
- * The facts of one workflow, folded into its events, its state and its document. The same whatever the order, the
- * duplicates and the restarts.
+ * Folds the facts of one workflow into its events, its state and its document. Order, duplicates and restarts do not change
+ * the result.
  */
 export class WorkflowFold {
   readonly workflowId: string;
@@ -37,7 +37,7 @@ export class WorkflowFold {
     this.#hash = hash;
   }
 
-  /** In any order; what is there already is left alone. */
+  /** Adds facts in any order. A fact with a known event id is ignored. */
   add(facts: readonly WorkflowFact[]): void {
     for (const fact of facts) {
       if (this.#ids.has(fact.event_id)) continue;
@@ -51,26 +51,26 @@ export class WorkflowFold {
     return this.#facts.length === 0;
   }
 
-  /** Every event, repeats included, in order. */
+  /** All events in order, repeats included. */
   get placed(): readonly PlacedEvent[] {
-    this.#take();
+    this.#fold();
     return this.#placed;
   }
 
   /** Each event once, in order. */
   get envelopes(): readonly WorkflowEnvelope[] {
-    return this.#take().events.map(envelopeOf);
+    return this.#fold().events.map(envelopeOf);
   }
 
   /** Whether the newest attempt has ended. */
   get isOver(): boolean {
-    return this.#newest()?.end !== undefined;
+    return this.#newestAttempt()?.end !== undefined;
   }
 
   get state(): WorkflowState {
-    const parts = this.#take();
+    const parts = this.#fold();
     const { events, nodes } = parts;
-    const workflow = this.#newest();
+    const workflow = this.#newestAttempt();
     const open = nodes.flatMap((node) => newestAttempt(node) ?? []).filter(isOpen);
     const last = (isStep: boolean): NodeAttempt | undefined =>
       open.filter(({ node }) => !isWorkflow(node) && (node.step !== null) === isStep).at(-1);
@@ -86,18 +86,18 @@ export class WorkflowFold {
       updated_at: this.#placed.at(-1)?.fact.timestamp ?? '',
       attempt: workflow?.attempt ?? 1,
       task_ids: [...new Set(events.flatMap(({ fact }) => fact.task_id ?? []))].sort(),
-      trace_id: traceIdOf(this.#spanned()),
+      trace_id: traceIdOf(this.#spanSource()),
       phase: last(false)?.node.phase ?? last(true)?.node.phase ?? null,
       step: last(true)?.node.step ?? null,
       measured: measure(parts),
       completeness: completenessOf(parts),
-      levels: nodes.flatMap((node) => this.#stateOf(node)),
+      levels: nodes.flatMap((node) => this.#levelsOf(node)),
     };
   }
 
   /** Undefined while no attempt has ended. */
   document(revision: number): WorkflowDocument | undefined {
-    const parts = this.#take();
+    const parts = this.#fold();
     const ended = [...(parts.nodes.find(isWorkflow)?.attempts.values() ?? [])]
       .filter(({ end }) => end !== undefined)
       .sort((a, b) => b.attempt - a.attempt)[0];
@@ -111,14 +111,14 @@ export class WorkflowFold {
     };
   }
 
-  #newest(): NodeAttempt | undefined {
-    return newestAttempt(this.#take().nodes.find(isWorkflow));
+  #newestAttempt(): NodeAttempt | undefined {
+    return newestAttempt(this.#fold().nodes.find(isWorkflow));
   }
 
-  #stateOf(node: WorkflowNode): WorkflowLevel[] {
+  #levelsOf(node: WorkflowNode): WorkflowLevel[] {
     const attempt = newestAttempt(node);
     if (attempt === undefined) return [];
-    const { traceId, spanId } = spanIdsOf(attempt, this.#spanned());
+    const { traceId, spanId } = spanIdsOf(attempt, this.#spanSource());
     return [
       {
         phase: node.phase,
@@ -133,17 +133,17 @@ export class WorkflowFold {
     ];
   }
 
-  /** The spans that nobody else sends; see `workflowSpans`. */
+  /** The spans that no process sends; see `workflowSpans`. */
   spans(isOver: boolean): readonly OtlpSpan[] {
     const lastTimestamp = this.placed.at(-1)?.fact.timestamp ?? '';
-    return workflowSpans(this.#spanned(), { isOver, lastTimestamp });
+    return workflowSpans(this.#spanSource(), { isOver, lastTimestamp });
   }
 
-  #spanned(): SpannedWorkflow {
-    return { workflowId: this.workflowId, parts: this.#take(), hash: this.#hash };
+  #spanSource(): SpanSource {
+    return { workflowId: this.workflowId, parts: this.#fold(), hash: this.#hash };
   }
 
-  #take(): WorkflowParts {
+  #fold(): WorkflowParts {
     if (this.#parts === undefined) {
       this.#facts.sort(compareMoments);
       const { events, disagrees } = placeEvents(this.#facts);
@@ -168,7 +168,7 @@ function isOpen({ start, end }: NodeAttempt): boolean {
   return start !== undefined && end === undefined;
 }
 
-/** When the workflow began at first: a run that was resumed after its end did not begin with that. */
+/** The first start of the workflow; a resume after its end is a later start. */
 function startOf(newest: NodeAttempt | undefined, nodes: readonly WorkflowNode[]): PlacedEvent | undefined {
   const attempts = [...(nodes.find(isWorkflow)?.attempts.values() ?? [])];
   return attempts.find(({ start }) => start !== undefined)?.start ?? newest?.start;

@@ -1,21 +1,22 @@
 import { type JsonObject, objectOf } from '../model/json.ts';
-import { nodeKey, type PlacedEvent } from './workflow-attempts.ts';
+import { nodeKey, parentNode } from '../model/workflow-node.ts';
+import type { PlacedEvent } from './workflow-attempts.ts';
 
-/** One attempt at a workflow, a phase or a step. */
+/** One attempt of a workflow, a phase or a step. */
 export interface NodeAttempt {
   readonly node: WorkflowNode;
   readonly attempt: number;
-  /** Of a workflow also the `workflow_resumed` that opened this attempt. */
+  /** For a workflow also the `workflow_resumed` event that opened this attempt. */
   start: PlacedEvent | undefined;
   end: PlacedEvent | undefined;
   skip: PlacedEvent | undefined;
-  /** The first event that speaks of it. */
+  /** The first event of the attempt. */
   readonly first: PlacedEvent;
-  /** The newest attempt, by then, of its phase or of the workflow; undefined when nobody had spoken of that. */
+  /** The newest attempt of the parent at the time of the first event; undefined when the parent had no event yet. */
   readonly parent: NodeAttempt | undefined;
 }
 
-/** The workflow itself, a phase, or a step of a phase, with its attempts in the order of their first mention. */
+/** A workflow, a phase or a step, with its attempts in the order of their first events. */
 export interface WorkflowNode {
   readonly phase: string | null;
   readonly step: string | null;
@@ -26,7 +27,7 @@ const STARTS = new Set(['workflow_start', 'phase_start', 'step_start']);
 const ENDS = new Set(['workflow_complete', 'phase_complete', 'step_complete']);
 const SKIPS = new Set(['phase_skip', 'step_skip']);
 
-/** The nodes of a workflow: itself first, then phases and steps in the order of their first mention. */
+/** The nodes of a workflow: itself first, then phases and steps in the order of their first events. */
 export function nodesOf(events: readonly PlacedEvent[]): readonly WorkflowNode[] {
   const nodes = new Map<string, WorkflowNode>();
   for (const event of events) {
@@ -48,7 +49,7 @@ export function isWorkflow(node: WorkflowNode): boolean {
   return node.phase === null && node.step === null;
 }
 
-/** The one with the highest number; undefined for a node that nothing is known of. */
+/** The attempt with the highest number; undefined for an unknown node. */
 export function newestAttempt(node: WorkflowNode | undefined): NodeAttempt | undefined {
   if (node === undefined) return undefined;
   return [...node.attempts.values()].reduce<NodeAttempt | undefined>(
@@ -57,7 +58,7 @@ export function newestAttempt(node: WorkflowNode | undefined): NodeAttempt | und
   );
 }
 
-/** What an attempt is a part of; where nobody had spoken of that yet, what was told of it later. */
+/** The attempt of the parent; its first attempt when the parent had no event before this one. */
 export function parentAttempt(attempt: NodeAttempt, nodes: readonly WorkflowNode[]): NodeAttempt | undefined {
   const { node, parent } = attempt;
   if (parent !== undefined || isWorkflow(node)) return parent;
@@ -66,7 +67,7 @@ export function parentAttempt(attempt: NodeAttempt, nodes: readonly WorkflowNode
   return first;
 }
 
-/** As its end says; `skipped` when it was left out; null while it runs. */
+/** The status of its end; `skipped` for a skipped node; null while it runs. */
 export function statusOf(attempt: NodeAttempt): string | null {
   const { end, skip } = attempt;
   if (end === undefined) return skip === undefined ? null : 'skipped';
@@ -81,7 +82,7 @@ export function payloadOf(event: PlacedEvent): JsonObject {
 
 function attemptAt(nodes: Map<string, WorkflowNode>, event: PlacedEvent): NodeAttempt {
   const { phase, attempt, fact } = event;
-  const id = nodeKey(phase, fact.step);
+  const id = nodeKey({ phase, step: fact.step });
   let node = nodes.get(id);
   if (node === undefined) {
     node = { phase, step: fact.step, attempts: new Map() };
@@ -96,8 +97,8 @@ function attemptAt(nodes: Map<string, WorkflowNode>, event: PlacedEvent): NodeAt
   return found;
 }
 
-/** The newest attempt by now of what this node is a part of. */
+/** The newest attempt of the parent so far. */
 function parentOf(nodes: ReadonlyMap<string, WorkflowNode>, node: WorkflowNode): NodeAttempt | undefined {
   if (isWorkflow(node)) return undefined;
-  return newestAttempt(nodes.get(nodeKey(node.step === null ? null : node.phase, null)));
+  return newestAttempt(nodes.get(nodeKey(parentNode(node))));
 }

@@ -2,36 +2,37 @@ import { ATTR, PROCESS_LOST } from '../model/attributes.ts';
 import { SPAN_KIND, type SpanIds } from '../model/fact.ts';
 import { type JsonValue, objectOf } from '../model/json.ts';
 import { keyValuesFromPlain, type OtlpSpan, type OtlpSpanEvent } from '../model/otlp.ts';
+import { isFailure } from '../model/workflow.ts';
 import { derivedSpanId, derivedTraceId, type Hash } from '../model/workflow-span.ts';
 import type { PlacedEvent } from './workflow-attempts.ts';
-import { isFailure, type WorkflowParts } from './workflow-completeness.ts';
+import type { WorkflowParts } from './workflow-completeness.ts';
 import { isWorkflow, type NodeAttempt, parentAttempt, payloadOf, statusOf } from './workflow-nodes.ts';
 
 const STATUS_ERROR = 2;
 
-/** A workflow whose spans have ids. */
-export interface SpannedWorkflow {
+/** A workflow, with the hash function for its span ids. */
+export interface SpanSource {
   readonly workflowId: string;
   readonly parts: WorkflowParts;
   readonly hash: Hash;
 }
 
 export interface SpanMoment {
-  /** Whether what has no end by now will get none. */
+  /** Whether nodes without an end will never get one. */
   readonly isOver: boolean;
-  /** When the last event happened. */
+  /** Time of the last event. */
   readonly lastTimestamp: string;
 }
 
-/** The one trace of a workflow: that of its start, whatever surrounds the processes that came later. */
-export function traceIdOf({ workflowId, parts, hash }: SpannedWorkflow): string {
+/** The trace of a workflow: that of its start. Later processes may run in other traces. */
+export function traceIdOf({ workflowId, parts, hash }: SpanSource): string {
   const workflow = parts.nodes.find(isWorkflow)?.attempts.get(1);
-  const spoken = [workflow?.start, workflow?.end, ...parts.events];
-  return spoken.find((event) => event?.fact.trace_id)?.fact.trace_id ?? derivedTraceId(workflowId, hash);
+  const candidates = [workflow?.start, workflow?.end, ...parts.events];
+  return candidates.find((event) => event?.fact.trace_id)?.fact.trace_id ?? derivedTraceId(workflowId, hash);
 }
 
-/** The span of an attempt: as its sender announced it, else as everybody derives it. */
-export function spanIdsOf(attempt: NodeAttempt, workflow: SpannedWorkflow): SpanIds {
+/** The span of an attempt: announced by its sender, else derived from its identity. */
+export function spanIdsOf(attempt: NodeAttempt, workflow: SpanSource): SpanIds {
   const announced = attempt.start?.fact;
   if (announced?.span !== undefined && announced.trace_id !== null && announced.span_id !== null) {
     return { traceId: announced.trace_id, spanId: announced.span_id };
@@ -41,21 +42,22 @@ export function spanIdsOf(attempt: NodeAttempt, workflow: SpannedWorkflow): Span
 }
 
 /**
- * The spans of a workflow whose events came without any (`emit`): each that has its start and its end, and, when the
- * workflow is over, those that have only one of both.
+ * The spans of events that were recorded without one (`emit`): of each attempt with a start and an end, and after the end
+ * of the workflow also of attempts with only one of them.
  */
-export function workflowSpans(workflow: SpannedWorkflow, moment: SpanMoment): OtlpSpan[] {
+export function workflowSpans(workflow: SpanSource, moment: SpanMoment): OtlpSpan[] {
   const spans: OtlpSpan[] = [];
   for (const node of workflow.parts.nodes) {
     for (const attempt of node.attempts.values()) {
-      if (isOurs(attempt) && isReady(attempt, moment.isOver)) spans.push(spanOf(attempt, workflow, moment));
+      if (needsSpan(attempt) && isReady(attempt, moment.isOver))
+        spans.push(spanOf(attempt, workflow, moment));
     }
   }
   return spans;
 }
 
 function derivedIds(
-  workflow: SpannedWorkflow,
+  workflow: SpanSource,
   place: { readonly phase: string | null; readonly step: string | null; readonly attempt: number },
 ): SpanIds {
   const { workflowId, hash } = workflow;
@@ -63,22 +65,22 @@ function derivedIds(
   return { traceId, spanId: derivedSpanId(traceId, { workflowId, ...place }, hash) };
 }
 
-/** What was never begun (left out, spoken of) is no span; what a process holds open comes from there. */
-function isOurs({ start, end }: NodeAttempt): boolean {
-  const spoken = start ?? end;
-  return spoken !== undefined && spoken.fact.span_id === null;
+/** Skipped nodes have no span, and the process that holds a span sends it. */
+function needsSpan({ start, end }: NodeAttempt): boolean {
+  const event = start ?? end;
+  return event !== undefined && event.fact.span_id === null;
 }
 
 function isReady({ start, end }: NodeAttempt, isOver: boolean): boolean {
   return isOver || (start !== undefined && end !== undefined);
 }
 
-function spanOf(attempt: NodeAttempt, workflow: SpannedWorkflow, moment: SpanMoment): OtlpSpan {
+function spanOf(attempt: NodeAttempt, workflow: SpanSource, moment: SpanMoment): OtlpSpan {
   const { start, end } = attempt;
   const status = statusOf(attempt);
   const errorType = end === undefined ? PROCESS_LOST : errorTypeOf(attempt, status);
-  const began = (start ?? attempt.first).fact.timestamp;
-  const ended = end?.fact.timestamp ?? moment.lastTimestamp;
+  const startedAt = (start ?? attempt.first).fact.timestamp;
+  const endedAt = end?.fact.timestamp ?? moment.lastTimestamp;
   const message = end === undefined ? null : objectOf(payloadOf(end).step).error;
   const parentSpanId = parentIdOf(attempt, workflow);
   return {
@@ -87,9 +89,9 @@ function spanOf(attempt: NodeAttempt, workflow: SpannedWorkflow, moment: SpanMom
     flags: 1,
     name: nameOf(attempt, workflow.parts),
     kind: SPAN_KIND.internal,
-    startTimeUnixNano: nanosOf(began),
-    // A clock that stepped back must not end a span before it began.
-    endTimeUnixNano: nanosOf(ended > began ? ended : began),
+    startTimeUnixNano: nanosOf(startedAt),
+    // After a clock step backwards the end may be before the start.
+    endTimeUnixNano: nanosOf(endedAt > startedAt ? endedAt : startedAt),
     attributes: keyValuesFromPlain({ ...attributesOf(attempt, workflow), [ATTR.errorType]: errorType }),
     events: eventsOf(attempt, workflow.parts),
     ...(errorType !== undefined && {
@@ -104,12 +106,12 @@ function errorTypeOf({ node }: NodeAttempt, status: string | null): string | und
   return isWorkflow(node) ? 'phase_failed' : 'step_failed';
 }
 
-/** What it was a part of when it began; one whose options nobody told of hangs on the workflow. */
-function parentIdOf(attempt: NodeAttempt, workflow: SpannedWorkflow): string | null {
+/** The span of the parent attempt; without events of the parent, the first attempt of the workflow. */
+function parentIdOf(attempt: NodeAttempt, workflow: SpanSource): string | null {
   const { nodes } = workflow.parts;
   if (isWorkflow(attempt.node)) {
     const fact = (attempt.start ?? attempt.end)?.fact;
-    // A later process may run inside something else: its trace is not this one.
+    // A later process may run in another trace; its parent is no parent here.
     return fact?.trace_id === traceIdOf(workflow) ? fact.parent_id : null;
   }
   const parent = parentAttempt(attempt, nodes);
@@ -126,7 +128,7 @@ function nameOf({ node, start, end }: NodeAttempt, { events }: WorkflowParts): s
 
 function attributesOf(
   { node, start, end, first }: NodeAttempt,
-  { workflowId, parts }: SpannedWorkflow,
+  { workflowId, parts }: SpanSource,
 ): Record<string, JsonValue | undefined> {
   const { fact } = start ?? end ?? first;
   const status = end === undefined ? undefined : objectOf(payloadOf(end).step).status;
@@ -152,7 +154,7 @@ function attributesOf(
   };
 }
 
-/** An artifact is an event on the span of its step. */
+/** Artifacts are events on the span of their node. */
 function eventsOf({ node, attempt }: NodeAttempt, { events }: WorkflowParts): OtlpSpanEvent[] {
   return events.filter((event) => isArtifactOf(event)).map(spanEvent);
 

@@ -4,19 +4,19 @@ import type { QueuedTask } from '../record/task/queued-task.ts';
 import type { Task } from '../record/task/task.ts';
 import { packEnvelope, readEnvelope } from './envelope.ts';
 
-/** What of a BullMQ queue is used; BullMQ 5 and 6 fit. */
+/** The part of a BullMQ queue that tasktrail uses. Queues of BullMQ 5 and 6 fit. */
 export interface BullQueue {
   readonly name: string;
   add(name: string, data: unknown, options?: JobsOptions): Promise<unknown>;
 }
 
-/** What of a BullMQ job is used; BullMQ 5 and 6 fit. */
+/** The part of a BullMQ job that tasktrail uses. Jobs of BullMQ 5 and 6 fit. */
 export interface BullJob {
   readonly id?: string | undefined;
   readonly name: string;
   readonly queueName: string;
   readonly attemptsMade: number;
-  /** How often a worker took it: more than `attemptsMade` when a worker was lost with it, or put it back. */
+  /** How often a worker has taken it: more than `attemptsMade` after a worker was lost with it, or has put it back. */
   readonly attemptsStarted?: number;
   readonly opts: {
     readonly attempts?: number | undefined;
@@ -32,8 +32,8 @@ export interface EnqueueOptions extends Omit<JobsOptions, 'telemetry'> {
 export const BULLMQ_SYSTEM = 'bullmq';
 
 /**
- * Adds a job for a task: `queue.add` with a PRODUCER span around it. Which task it is and its trace context travel in the
- * job's `opts.telemetry.metadata`, never in its data. Rejects as `queue.add` does.
+ * Adds a job for a task: `queue.add` inside a PRODUCER span. The task's id and trace context travel in the job's
+ * `opts.telemetry.metadata`; its data stay as they are. Rejects like `queue.add`.
  */
 export async function enqueueTask(
   queue: BullQueue,
@@ -54,14 +54,14 @@ export async function enqueueTask(
 }
 
 /**
- * Wraps a BullMQ processor: each attempt is a CONSUMER span and an attempt of the job's task; a failure is final when
- * BullMQ will not try again. A job that was not enqueued with `enqueueTask` becomes a task of its own. What else
- * BullMQ hands to a processor, the lock's token and a signal, comes after the task.
+ * Wraps a BullMQ processor: each run of the job is a CONSUMER span and an attempt of its task. A failure is final when
+ * BullMQ will not try again. A job that was not added with `enqueueTask` becomes a task of its own. The lock's token and
+ * the signal, which BullMQ passes to a processor, follow the task.
  */
 export function processTask<J extends BullJob, T>(
   work: (job: J, task: Task, token?: string, signal?: AbortSignal) => Promise<T>,
 ): (job: J, token?: string, signal?: AbortSignal) => Promise<T> {
-  // Three parameters: BullMQ counts them to see whether a signal is wanted.
+  // BullMQ creates a signal only for a processor that declares three parameters.
   return async (job, token, signal) => {
     const envelope = readEnvelope(job.opts.telemetry?.metadata);
     if (envelope === undefined) {
@@ -87,17 +87,17 @@ export function processTask<J extends BullJob, T>(
   };
 }
 
-/** BullMQ parses what stands in Redis; of rubbish that makes `NaN`. */
+/** `NaN` where BullMQ has parsed text that is no number. */
 function countOf(count: number | undefined): number {
   return Number.isSafeInteger(count) ? Number(count) : 0;
 }
 
-/** BullMQ's own way to say "do not try again". */
+/** By name, as BullMQ does it: the user's BullMQ is another copy, and its classes are not the ones that tasktrail could import. */
 function isUnrecoverable(error: unknown): boolean {
   return error instanceof Error && error.name === 'UnrecoverableError';
 }
 
-/** A processor has put its job back itself (`moveToDelayed` and its like) and says so by throwing; it has not failed. */
+/** Thrown by a processor that has put its job back itself, with `moveToDelayed` and its like. The job has not failed. */
 const PUT_BACK = ['DelayedError', 'RateLimitError', 'WaitingChildrenError', 'WaitingError'];
 
 function isPutBack(error: unknown): boolean {

@@ -1,8 +1,8 @@
-/** How many jobs are there, by state. */
+/** The number of jobs by state. */
 export interface QueueDepth {
   readonly waiting: number;
-  /** Of every worker, wherever it runs. */
+  /** In all workers, of every process. */
   readonly active: number;
-  /** Not to be begun before a time that was given. */
+  /** Waiting for a start time. */
   readonly delayed: number;
 }

@@ -1,8 +1,8 @@
 import { isPathSafeId } from '../model/ids.ts';
-import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { isJsonObject, type JsonObject, parseObject } from '../model/json.ts';
 import { carrierOf, type TraceCarrier } from '../record/carrier.ts';
 
-/** What a worker must know of the task beside the job's own data. */
+/** The part of a task that travels beside the job's own data. */
 export interface TaskEnvelope {
   readonly taskId: string;
   readonly message: string;
@@ -10,7 +10,7 @@ export interface TaskEnvelope {
   readonly carrier: TraceCarrier;
 }
 
-/** The job option that carries a task. BullMQ's own telemetry, where a user has it on, leaves it alone (`omitContext`). */
+/** The job option that carries a task. `omitContext`: BullMQ's own telemetry, if a user has it on, does not overwrite it. */
 export function packEnvelope({ taskId, message, sourceMetadata, carrier }: TaskEnvelope): {
   metadata: string;
   omitContext: true;
@@ -19,12 +19,12 @@ export function packEnvelope({ taskId, message, sourceMetadata, carrier }: TaskE
   return { metadata: JSON.stringify(envelope), omitContext: true };
 }
 
-/** What is left of an envelope: its message may be gone. */
+/** An envelope as read from Redis, where its message may be missing. */
 export type FoundEnvelope = Omit<TaskEnvelope, 'message'> & { readonly message: string | undefined };
 
-/** Undefined for a job that is not ours; anything in Redis may have been edited by hand. */
+/** Undefined when tasktrail did not make the job. Every field is checked: Redis may hold text that was edited by hand. */
 export function readEnvelope(metadata: unknown): FoundEnvelope | undefined {
-  const value = parseEnvelope(metadata);
+  const value = typeof metadata === 'string' ? parseObject(metadata) : undefined;
   if (value === undefined || !isPathSafeId(value.task_id)) return undefined;
   const { message, source_metadata: sourceMetadata } = value;
   return {
@@ -33,15 +33,4 @@ export function readEnvelope(metadata: unknown): FoundEnvelope | undefined {
     sourceMetadata: isJsonObject(sourceMetadata) ? sourceMetadata : {},
     carrier: carrierOf(value),
   };
-}
-
-function parseEnvelope(metadata: unknown): JsonObject | undefined {
-  if (typeof metadata !== 'string') return undefined;
-  try {
-    const value: unknown = JSON.parse(metadata);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    // SyntaxError: somebody else's telemetry, not ours to read.
-    return undefined;
-  }
 }

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { TasktrailError } from '../errors.ts';
+import { warn } from '../system/warning.ts';
 import type { QueueDepth } from './depth.ts';
 import type { AbortCause, Cancellation, Job, JobWork, Queue } from './queue.ts';
+import { queueUnavailable } from './unavailable.ts';
 
-/** Jobs in memory are a few kilobytes; beyond this nobody works them off in time, and a sender should hear of it. */
+/** A job takes a few kilobytes of memory. A longer backlog would not be done in time: the sender gets an error instead. */
 const WAITING_MAX = 10_000;
 
 export interface InProcessQueueOptions {
   readonly name: string;
-  /** Where its jobs are found again. Default: nowhere, a word that no other queue uses. */
+  /** Identifies the place where its jobs are found after a restart. Default: an id that no other queue has. */
   readonly home?: string | undefined;
   /** Jobs that run at the same time. */
   readonly concurrency: number;
@@ -21,15 +22,15 @@ interface Running {
 }
 
 /**
- * Jobs in this process's memory, oldest first. What is lost with the process is found again in the log directory: the
- * facts of a queued task hold all that its job does.
+ * Jobs in this process's memory, oldest first. After a restart they are rebuilt from the log directory: the facts of a
+ * queued task hold everything that its job does.
  */
 export class InProcessQueue implements Queue {
   readonly name: string;
   readonly system = 'in_process';
   readonly home: string;
   readonly #concurrency: number;
-  /** By task id, in the order in which they came. */
+  /** By task id, in the order of arrival. */
   readonly #waiting = new Map<string, Job>();
   readonly #running = new Map<string, Running>();
   #isClosed = false;
@@ -46,11 +47,11 @@ export class InProcessQueue implements Queue {
   }
 
   async push(job: Job): Promise<void> {
-    if (this.#isClosed) throw unavailable('the service is shutting down');
+    if (this.#isClosed) throw queueUnavailable('the service is shutting down');
     if (this.#waiting.has(job.taskId) || this.#running.has(job.taskId)) return;
-    if (this.#waiting.size >= WAITING_MAX) throw unavailable(`${WAITING_MAX} tasks are waiting already`);
+    if (this.#waiting.size >= WAITING_MAX) throw queueUnavailable(`${WAITING_MAX} tasks are waiting already`);
     this.#waiting.set(job.taskId, job);
-    // Not before whoever pushed has been answered.
+    // After the caller of `push` has its answer.
     setImmediate(() => this.#next());
   }
 
@@ -97,8 +98,8 @@ export class InProcessQueue implements Queue {
       const stop = new AbortController();
       const done = begin(work, job, stop.signal)
         .catch((error: unknown) => {
-          // A worker that rejects has a defect of its own: say so, and go on with the others.
-          process.emitWarning(error instanceof Error ? error : String(error), { type: 'TasktrailWarning' });
+          // Work that rejects is a defect. The other jobs go on.
+          warn(error);
         })
         .then(() => {
           this.#running.delete(job.taskId);
@@ -109,16 +110,12 @@ export class InProcessQueue implements Queue {
   }
 }
 
-/** Turns what a worker throws at once into a rejection. */
+/** Turns a synchronous throw into a rejection. */
 async function begin(work: JobWork, job: Job, signal: AbortSignal): Promise<void> {
   await work(job, { signal });
 }
 
-/** The first cause stays: a controller that is aborted already keeps its reason. */
+/** The first cause is kept: an aborted controller does not change its reason. */
 function abort(controller: AbortController, cause: AbortCause): void {
   controller.abort(cause);
-}
-
-function unavailable(reason: string): TasktrailError {
-  return new TasktrailError('ERR_QUEUE_UNAVAILABLE', reason, { retryable: true });
 }

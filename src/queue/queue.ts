@@ -2,18 +2,18 @@ import type { JsonObject } from '../model/json.ts';
 import type { TraceCarrier } from '../record/carrier.ts';
 import type { QueueDepth } from './depth.ts';
 
-/** A task in a queue: everything that a worker needs, wherever it runs. */
+/** A task in a queue, with everything that a worker in another process needs. */
 export interface Job {
   readonly taskId: string;
   readonly message: string;
   readonly sourceMetadata: JsonObject;
   readonly command: string | null;
   readonly agent: string | null;
-  /** 1 for the first. */
+  /** From 1. */
   readonly attempt: number;
-  /** How many of the earlier attempts were cut short by a clean stop, or are gone on with. Default none. */
+  /** Earlier attempts that do not count: a clean stop cut them short, or this one continues them. Default 0. */
   readonly stops?: number;
-  /** The workflow that an earlier attempt began, and this one goes on with. */
+  /** The workflow of an earlier attempt, which this one continues. */
   readonly workflowId?: string;
   readonly carrier: TraceCarrier;
 }
@@ -22,31 +22,31 @@ export interface Job {
 export type AbortCause = 'cancelled' | 'closing';
 
 export interface JobRun {
-  /** Aborts when somebody cancels the job, or when the queue closes before it is done; its `reason` is an `AbortCause`. */
+  /** Aborts when the job is cancelled, or when the queue closes before the job is done. Its `reason` is an `AbortCause`. */
   readonly signal: AbortSignal;
   /**
-   * Says that the job is over although the queue is closing. Without it, a job whose signal was aborted by the close is
-   * one that the close cut short: it goes back into the queue for the next worker.
+   * Marks the job as over although the queue is closing. Without it, a job that the close has aborted returns to the
+   * queue for the next worker.
    */
   finish?(): void;
-  /** Keeps with the job what its next attempt goes on with, should this worker be lost. Never throws. */
+  /** Stores progress with the job for the next attempt, in case this worker is lost. Never throws. */
   keep?(progress: JobProgress): void;
 }
 
-/** What an attempt leaves for the one after it. */
+/** What the next attempt of a job continues from. */
 export interface JobProgress {
   readonly workflowId: string;
-  /** As in the job: how many attempts up to here do not count. */
+  /** As in `Job`: attempts so far that do not count. */
   readonly stops: number;
 }
 
-/** What a worker does with a job. It records its own outcome and does not reject. */
+/** Runs a job. It records its own outcome and does not reject. */
 export type JobWork = (job: Job, run: JobRun) => Promise<void>;
 
-/** What became of a wish to cancel: the job will never start, its worker was told, or the queue has no such job. */
+/** Result of a cancellation: the job will never start, its worker was notified, or the queue does not have the job. */
 export type Cancellation = 'removed' | 'aborted' | 'unknown';
 
-/** Whether a task, as its `metadata.json` has it, waits or runs in this queue. One that does not say where is ours. */
+/** Whether a task waits or runs in this queue, by its `metadata.json`. A task without a home matches. */
 export function isOfQueue({ queue_system: system, queue_home: home }: JsonObject, queue: Queue): boolean {
   const isHere = typeof home !== 'string' || queue.home === undefined || home === queue.home;
   return system === queue.system && isHere;
@@ -57,20 +57,20 @@ export interface Queue {
   readonly name: string;
   /** `messaging.system`. */
   readonly system: string;
-  /** Whose jobs these are, where a queue of the same system elsewhere is another one; undefined: all share it. */
+  /** Tells apart queues of the same system that do not share their jobs; undefined when all of them do. */
   readonly home: string | undefined;
-  /** Resolves when the queue has the job, once however often it is pushed while it waits or runs; rejects with `ERR_QUEUE_UNAVAILABLE` when it cannot take it. */
+  /** Resolves when the queue has the job. A job that waits or runs is not added again. Rejects with `ERR_QUEUE_UNAVAILABLE`. */
   push(job: Job): Promise<void>;
-  /** Whether the job waits or runs. Rejects with `ERR_QUEUE_UNAVAILABLE` when nobody can say. */
+  /** Whether the job waits or runs. Rejects with `ERR_QUEUE_UNAVAILABLE`. */
   has(taskId: string): Promise<boolean>;
-  /** Whether the job waits, runs, or was over not long ago: false when it never came or was lost. Rejects as `has`. */
+  /** Whether the job waits, runs, or has ended in the last day: false when it never arrived or was lost. Rejects like `has`. */
   knows(taskId: string): Promise<boolean>;
-  /** Rejects with `ERR_QUEUE_UNAVAILABLE` when nobody can say. */
+  /** Rejects with `ERR_QUEUE_UNAVAILABLE`. */
   cancel(taskId: string): Promise<Cancellation>;
-  /** Undefined when nobody can say right now. Never rejects, and takes two seconds at most. */
+  /** Undefined while it is unknown. Never rejects, and takes two seconds at most. */
   depth(): Promise<QueueDepth | undefined>;
-  /** Begins to hand out jobs. */
+  /** Starts to hand out jobs. */
   start(work: JobWork): void;
-  /** Hands out nothing more, aborts what runs and waits for it until the deadline. Safe to call twice. */
+  /** Hands out no more jobs, aborts the running ones and waits for them until the deadline. Safe to call twice. */
   close(deadlineMs: number): Promise<void>;
 }

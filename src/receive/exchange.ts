@@ -1,9 +1,10 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { messageOf, TasktrailError } from '../errors.ts';
 import type { TelemetryBatch } from '../model/otlp.ts';
+import { bearerTokenOf, isAnyOf } from '../model/secret.ts';
+import type { BodyLimits, BodyRoom } from '../system/bounded-body.ts';
 import { decodeJson } from './decode-json.ts';
-import { type BodyLimits, type BodyRoom, readBody } from './otlp-body.ts';
+import { readBody } from './otlp-body.ts';
 import {
   type Answer,
   CONTENT_TYPES,
@@ -48,18 +49,11 @@ export async function exchange(request: IncomingMessage, options: ExchangeOption
   }
 }
 
-/** Digests have equal lengths, so that the comparison tells nothing about the token's. */
 function checkToken(authorization: string | undefined, token: string | undefined): void {
   if (token === undefined) return;
-  const given = /^Bearer +(.+)$/i.exec(authorization ?? '')?.[1] ?? '';
-  const isWhole = timingSafeEqual(digest(given), digest(token));
-  const isForRecords = timingSafeEqual(digest(given), digest(otlpTokenOf(token)));
-  if (isWhole || isForRecords) return;
+  const given = bearerTokenOf(authorization);
+  if (given !== undefined && isAnyOf([token, otlpTokenOf(token)], given)) return;
   throw new TasktrailError('ERR_UNAUTHORIZED', 'the token is missing or wrong: send Authorization: Bearer');
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }
 
 function findSignal(request: IncomingMessage): Signal {

@@ -1,8 +1,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { BodyRoom } from '../system/bounded-body.ts';
 import { authorityOf, closeServer, listenOn, originOf, reachableHost } from '../system/http-server.ts';
 import { exchange } from './exchange.ts';
-import { BodyRoom } from './otlp-body.ts';
 import type { Answer } from './otlp-response.ts';
 import type { Sink } from './sink.ts';
 
@@ -47,7 +47,7 @@ const KEEP_ALIVE_MS = 75_000;
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
   const bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
   const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
-  const room = new BodyRoom(bodyBytesMax * LARGEST_BODIES_AT_ONCE);
+  const room = new BodyRoom(bodyBytesMax * LARGEST_BODIES_AT_ONCE, noRoom);
   const parts = { sink: options.sink, bodyBytesMax, room, token: options.token };
   const server = createServer(
     {
@@ -70,6 +70,10 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
   if (options.keepsProcessAlive === false) server.unref();
   const url = originOf({ host: reachableHost(options.host), port });
   return { url, port, close: (deadlineMs) => closeServer(server, deadlineMs) };
+}
+
+function noRoom(): TasktrailError {
+  return new TasktrailError('ERR_STORE_UNAVAILABLE', 'too many requests at once', { retryable: true });
 }
 
 function send(response: ServerResponse, answer: Answer, keepAlive: boolean): void {

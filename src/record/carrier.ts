@@ -2,8 +2,8 @@ import { type Context, createTraceState, ROOT_CONTEXT, trace } from '@openteleme
 import { isSpanId, isTraceId } from '../model/ids.ts';
 
 /**
- * What travels beside a job for the spans of its attempts: W3C Trace Context in its standard header names, and what they
- * say of the task, in the names of `metadata.json`.
+ * Data that travels with a job for the spans of its attempts: W3C Trace Context under its header names, and attributes of
+ * the task under the names of `metadata.json`.
  */
 export interface TraceCarrier {
   readonly traceparent?: string;
@@ -16,7 +16,7 @@ export interface TraceCarrier {
 
 const NAMES = ['traceparent', 'tracestate', 'source', 'provider', 'assigned_agent', 'model'] as const;
 
-/** The carrier in an object that has more: an envelope, `metadata.json`. What is no text counts as left out. */
+/** The carrier fields of a larger object such as `metadata.json`. Values that are no text are left out. */
 export function carrierOf(fields: Readonly<Record<string, unknown>>): TraceCarrier {
   const carrier: { [Name in (typeof NAMES)[number]]?: string } = {};
   for (const name of NAMES) {
@@ -28,7 +28,7 @@ export function carrierOf(fields: Readonly<Record<string, unknown>>): TraceCarri
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})/;
 
-/** The remote parent that a carrier names; the root context when it names none or is malformed (W3C: start anew). */
+/** The remote parent of a carrier; the root context when it is missing or malformed (W3C: start a new trace). */
 export function contextFromCarrier(carrier: TraceCarrier): Context {
   const ids = readTraceparent(carrier.traceparent);
   if (ids === undefined) return ROOT_CONTEXT;

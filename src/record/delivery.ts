@@ -19,7 +19,7 @@ import { QueuedTask } from './task/queued-task.ts';
 import { withTaskIds } from './task-context.ts';
 import { unverifiedText } from './unverified-text.ts';
 
-/** What of an HTTP request a delivery needs; Node's, Express 4's and Express 5's requests all fit. */
+/** The parts of an HTTP request that a delivery needs. Requests of Node, Express 4 and Express 5 fit. */
 export interface WebhookRequest {
   readonly method?: string | undefined;
   readonly url?: string | undefined;
@@ -29,29 +29,29 @@ export interface WebhookRequest {
 
 export interface DeliveryIdentity {
   readonly provider?: string;
-  /** The vendor's id of this delivery. */
+  /** The vendor's id of the delivery. */
   readonly deliveryId?: string;
   readonly eventType?: string;
 }
 
 export interface StageOptions {
   readonly taskId?: string;
-  /** When it happened, for a stage that is known only later. Default now. */
+  /** The time of the stage, if it is reported later. Default now. */
   readonly moment?: Moment;
 }
 
-/** A stage's flat fields. */
+/** The flat fields of a stage. */
 export type StageFields = Readonly<Record<string, JsonPrimitive | readonly JsonPrimitive[] | undefined>>;
 
 interface HeldStage {
   readonly stage: Stage;
   readonly fields: JsonObject;
   readonly moment: Moment;
-  /** The one task that it concerns; undefined: all of them. */
+  /** The task that the stage concerns; undefined for all tasks. */
   readonly taskId: string | undefined;
 }
 
-/** By which header each vendor marks its deliveries, and which ones say more. */
+/** The header that identifies the deliveries of each vendor, and the headers with the delivery id and the event type. */
 const VENDORS = [
   { provider: 'github', mark: 'x-github-event', id: 'x-github-delivery', event: 'x-github-event' },
   { provider: 'jira', mark: 'x-atlassian-webhook-identifier', id: 'x-atlassian-webhook-identifier' },
@@ -59,8 +59,8 @@ const VENDORS = [
 ] as const;
 
 /**
- * One webhook request, from its first byte to its answer. Stages are held until the tasks are known and then recorded
- * once per task, with the times at which they happened.
+ * One webhook request, from its first byte to its response. Stages are held until the tasks are known, and then recorded
+ * once per task with their original times.
  */
 export class Delivery {
   readonly #scope: Scope;
@@ -71,7 +71,7 @@ export class Delivery {
   #eventType: string | undefined;
   #outcome: DeliveryOutcome | undefined;
   #reason: string | undefined;
-  /** Of a duplicate: what it asks for is done or under way. */
+  /** Tasks of the first delivery that this one repeats. */
   #earlierTaskIds: readonly string[] = [];
   #isDiscarded = false;
 
@@ -95,10 +95,7 @@ export class Delivery {
     this.#eventType = identity.eventType ?? this.#eventType;
   }
 
-  /**
-   * A stage that concerns every task of this delivery, or the one that `options` name; that one may still be to come,
-   * as `task({ taskId })`.
-   */
+  /** Records a stage of all tasks of this delivery, or of `options.taskId`, which `task()` may create later. */
   stage(stage: Stage, fields: StageFields = {}, { taskId, moment }: StageOptions = {}): void {
     if (!this.#scope.recording || this.#isDiscarded) return;
     const plain = toJsonValue(fields);
@@ -109,7 +106,7 @@ export class Delivery {
     for (const id of this.#taskIds) if (concerns(held, id)) this.#emitStage(held, id);
   }
 
-  /** A task that this delivery starts: the stages so far become its own, with their times. */
+  /** Creates a task of this delivery. It gets copies of the stages so far, with their times. */
   task(input: TaskInput): QueuedTask {
     const id = input.taskId === undefined ? mintTaskId() : checkId('task id', input.taskId);
     for (const held of this.#held) if (concerns(held, id)) this.#emitStage(held, id);
@@ -123,25 +120,25 @@ export class Delivery {
     return task;
   }
 
-  /** Why there is no task: rejected, duplicate or unmatched. A delivery with tasks is accepted. */
+  /** Sets the outcome of a delivery without a task: rejected, duplicate or unmatched. Default with tasks: accepted. */
   outcome(outcome: DeliveryOutcome, reason?: string, earlierTaskIds: readonly string[] = []): void {
     this.#outcome = outcome;
     this.#reason = reason;
     this.#earlierTaskIds = earlierTaskIds;
   }
 
-  /** Leaves no trace of this delivery, neither a record nor a span; one that has started a task cannot be unmade. */
+  /** Drops the record and the span of this delivery. Throws `TypeError` when it has created a task. */
   discard(): void {
     if (this.#taskIds.length > 0) throw new TypeError('a delivery with tasks cannot be discarded');
     this.#isDiscarded = true;
   }
 
-  /** Records the delivery as a whole; `httpStatus` is the answer's. A second call does nothing. */
+  /** Records the delivery; `httpStatus` is the status of the response. A second call does nothing. */
   end(httpStatus?: number, error?: unknown): void {
     if (this.#scope.ended || this.#isDiscarded) return;
     const ids = this.#taskIds;
     for (const held of this.#held) {
-      // A task that came from elsewhere: it gets what was said of it.
+      // A task of another origin gets the stages that name it.
       if (held.taskId !== undefined && !ids.includes(held.taskId)) this.#emitStage(held, held.taskId);
     }
     const stages = [...this.#held].sort(byMoment).map(stageLine);
@@ -162,7 +159,7 @@ export class Delivery {
       ...this.#identityAttributes(),
       [ATTR.httpStatus]: httpStatus,
     });
-    // HTTP conventions: a 4xx is the client's failure and leaves a server span's status unset.
+    // HTTP semantic conventions: a 4xx is an error of the client and leaves the status of a server span unset.
     if (failure !== undefined) this.#scope.end(failure);
     else this.#scope.end((httpStatus ?? 200) >= 500 ? { errorType: String(httpStatus) } : undefined);
   }
@@ -192,8 +189,8 @@ export class Delivery {
 }
 
 /**
- * Records a webhook request that the caller's own code answers. Ends the delivery when `fn` is done, whatever happens;
- * `fn`'s own exception comes back unchanged. A `traceparent` header becomes a link, not a parent.
+ * Records a webhook request that the caller handles itself: runs `fn` and ends the delivery in any case. Rethrows the
+ * exception of `fn` unchanged. A `traceparent` header becomes a span link, not a parent.
  */
 export async function recordDelivery<T>(
   request: WebhookRequest,
@@ -214,7 +211,7 @@ export function startDelivery(request: WebhookRequest, identity: DeliveryIdentit
   const path = pathOf(request);
   const method = request.method ?? 'POST';
   const remote = readTraceparent(request.headers.traceparent);
-  // The trace of a delivery is its own: whoever called us, and the caller's own server span around us, are links.
+  // A delivery has its own trace: the span of the sender and the server span around this call are links.
   const around = trace.getSpanContext(context.active());
   const links: Link[] = [];
   if (remote !== undefined) links.push({ context: { ...remote, isRemote: true } });
@@ -229,7 +226,7 @@ export function startDelivery(request: WebhookRequest, identity: DeliveryIdentit
   return new Delivery(scope, { provider: path.split('/').filter(Boolean).pop() ?? 'unknown', ...identity });
 }
 
-/** What the vendors that we know say in their headers. */
+/** Provider, delivery id and event type from the headers of a known vendor. */
 function identityOf({ headers }: WebhookRequest): DeliveryIdentity {
   const read = (name: string | undefined): string | undefined => {
     const value = name === undefined ? undefined : headers[name];
@@ -246,7 +243,7 @@ function identityOf({ headers }: WebhookRequest): DeliveryIdentity {
   };
 }
 
-/** Without the query, and without the host that a proxy's form of the address would bring along. */
+/** Without the query, and without the host of an absolute URL, as proxies send it. */
 function pathOf(request: WebhookRequest): string {
   const [path = ''] = (request.originalUrl ?? request.url ?? '/').split(/[?#]/, 1);
   return unverifiedText(path.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, '')) || '/';

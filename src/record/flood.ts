@@ -4,11 +4,11 @@ import { mintMoment } from './mint.ts';
 import { activeRecorder } from './recorder.ts';
 import { quietly } from './scope.ts';
 
-/** Deliveries that were too many to be recorded one by one. */
+/** Rejected deliveries that are counted instead of recorded one by one. */
 export interface Flood {
   readonly provider: string;
   readonly count: number;
-  /** How many for which reason. */
+  /** Counts by reason. */
   readonly reasons: Readonly<Record<string, number>>;
 }
 

@@ -2,7 +2,7 @@ import { monotonicFactory } from 'ulid';
 import type { OutputPlace, RunOrigin } from '../model/agent-output.ts';
 import { isoFromMs } from '../model/time.ts';
 
-/** Sixteen ids' worth: the system's random numbers cost a call, not a byte. */
+/** Random bytes for 16 ids: the cost is per system call, not per byte. */
 const random = new Uint8Array(256);
 let drawn = random.length;
 
@@ -18,29 +18,29 @@ const nextUlid = monotonicFactory(() => {
 
 let lastMs = 0;
 
-/** The time of a fact and its id, made in one go so that sorting by either gives the same order. */
+/** The time and the id of a fact, minted together: sorting by either gives the same order. */
 export interface Moment {
   readonly timeMs: number;
   readonly eventId: string;
 }
 
 /**
- * Now, with an event id (ULID) that is greater than every one before it in this process. When the system's clock
- * steps back, time stands still until it has caught up: a later fact never sorts before an earlier one.
+ * The current time, with an event id (ULID) that is greater than all earlier ones of this process. After the system clock
+ * steps back, the time stays constant until the clock has caught up: a later fact never sorts before an earlier one.
  */
 export function mintMoment(): Moment {
   lastMs = Math.max(lastMs, Date.now());
   return { timeMs: lastMs, eventId: nextUlid(lastMs) };
 }
 
-/** Crockford's base 32, as ULIDs are written. */
+/** Crockford's base 32, the alphabet of ULIDs. */
 const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /**
- * The event id of an output of an agent's run: the same for every process that reads that output, so that what is read
- * again is stored once, and ascending along each stream. A ULID whose random part is 24 bits of the run's span id, one of
- * the stream, 32 of the line and 23 of the index: a stream ends at 4 GiB, and a line of 16 MiB, the longest that is held
- * whole, is not room for 2^23 outputs.
+ * The event id of an output of an agent's run: a ULID that every process derives from the position of the output, so that
+ * an output that is read again is stored once. The ids ascend within each stream. The random part holds 24 bits of the
+ * run's span id, 1 of the stream, 32 of the line and 23 of the index: a stream ends at 4 GiB, and a line of at most 16 MiB
+ * cannot contain 2^23 outputs.
  */
 export function outputEventId(origin: RunOrigin, { stream, line, index }: OutputPlace): string {
   const run = Number.parseInt(origin.spanId.slice(0, 6), 16);
@@ -49,7 +49,7 @@ export function outputEventId(origin: RunOrigin, { stream, line, index }: Output
   return inBase32(origin.startedAtMs, 10) + inBase32(high, 8) + inBase32(low, 8);
 }
 
-/** Of a number below 2^50. */
+/** For numbers below 2^50. */
 function inBase32(value: number, digits: number): string {
   let rest = value;
   let text = '';
@@ -60,14 +60,14 @@ function inBase32(value: number, digits: number): string {
   return text;
 }
 
-/** `task-` and a lower-case ULID: minted once, where the task enters. */
+/** `task-` and a lower-case ULID. Minted once, where the task enters the system. */
 export function mintTaskId(): string {
   return `task-${mintMoment().eventId.toLowerCase()}`;
 }
 
 const TOKEN_LENGTH = 4;
 
-/** `workflow-{work_id}-{YYYYMMDDTHHMMSSZ}-{4 random}`; a work item that could not be part of a path is spelled with `_`. */
+/** `workflow-{work_id}-{YYYYMMDDTHHMMSSZ}-{4 random}`. `_` replaces characters of the work item that a path cannot have. */
 export function mintWorkflowId(workItemId: string | undefined): string {
   const { timeMs, eventId } = mintMoment();
   const stamp = isoFromMs(timeMs).replace(/\.\d{3}|[-:]/g, '');

@@ -1,60 +1,62 @@
 import type { SpanIds } from '../model/fact.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
+import type { JsonObject } from '../model/json.ts';
+import { isFailure } from '../model/workflow.ts';
+import { countRuns, type NodeId, nodeKey, parentNode } from '../model/workflow-node.ts';
 
-/** The workflow itself, a phase of it, or a step of a phase. */
-export interface Place {
-  readonly phase: string | null;
-  readonly step: string | null;
-}
-
-/** What an earlier process began and did not end. */
-export interface Resumed {
+/** A node that an earlier process started and did not end. */
+export interface ResumedNode {
   readonly startedAtMs: number;
   readonly ids: SpanIds | undefined;
 }
 
-export interface Opening {
+export interface NodeStart {
   readonly attempt: number;
-  /** Undefined for a start of its own. */
-  readonly resumed: Resumed | undefined;
+  /** Undefined for a new attempt. */
+  readonly resumed: ResumedNode | undefined;
 }
 
-/** One start of a place, as far as it is known. */
-interface Attempt {
-  /** Which attempt of the place above it belongs to. */
-  readonly above: number;
+export interface AttemptStart {
+  readonly attempt: number;
   readonly startedAtMs: number;
+  /** The attempt of the parent node. Default: its newest. */
+  readonly parentAttempt?: number;
+  /** Whether the caller holds this attempt open. Default false: an earlier process started it. */
+  readonly isOwn?: boolean;
+}
+
+export interface AttemptEnd {
+  readonly attempt: number;
+  readonly status: string;
+  readonly error: string | null;
+}
+
+interface Attempt {
+  readonly parentAttempt: number;
+  readonly startedAtMs: number;
+  isOwn: boolean;
   ids: SpanIds | undefined;
-  /** Null while it is open. */
+  /** Null while the attempt is open. */
   status: string | null;
   error: string | null;
-  /** Whether this process has it in hand. */
-  isOurs: boolean;
 }
 
-interface Start {
-  readonly attempt: number;
-  readonly startedAtMs: number;
-  /** Which attempt of the place above it belongs to. Default: the newest. */
-  readonly above?: number;
-  readonly isOurs?: boolean;
-}
-
-interface WorkflowNode extends Place {
+interface NodeProgress extends NodeId {
   /** The number of the newest attempt. */
   starts: number;
+  /** By number. Numbers are missing where only the count of the starts is known. */
   readonly attempts: Map<number, Attempt>;
   isSkipped: boolean;
-  /** Whether something failed here that no later start and no skip made good. */
+  /** Whether an attempt failed and the node was neither started again nor skipped since. */
   hasFailed: boolean;
 }
 
-interface Artifact extends Place {
+interface Artifact extends NodeId {
   readonly attempt: number;
   readonly phaseAttempt: number;
   readonly summary: JsonObject;
 }
 
+/** The `summary` of a `workflow_complete` event. */
 export interface Summary {
   readonly phases_executed: number;
   readonly steps_executed: number;
@@ -64,176 +66,206 @@ export interface Summary {
 
 const DONE = new Set(['success', 'warning']);
 
-export const WORKFLOW: Place = { phase: null, step: null };
-
-/** How far a run of a workflow has come: what is known of earlier processes, and what this one adds. */
+/** The progress of a workflow run: what earlier processes recorded, and what this one adds. */
 export class Progress {
-  readonly #nodes = new Map<string, WorkflowNode>();
-  readonly #artifacts: Artifact[] = [];
-  readonly #artifactKeys = new Set<string>();
+  readonly #nodes = new Map<string, NodeProgress>();
+  /** By key. */
+  readonly #artifacts = new Map<string, Artifact>();
   /** Artifacts of earlier processes of which only the number is known. */
   #countedArtifacts = 0;
+  /** Whether this process started a further attempt of the workflow. */
   #isReopened = false;
 
-  /** The next attempt of a place, or the open one of an earlier process, which goes on. */
-  open(place: Place, nowMs: number): Opening {
-    const node = this.#node(place);
+  /** Starts the next attempt of a node, or resumes the attempt that an earlier process left open. */
+  start(id: NodeId, nowMs: number): NodeStart {
+    const node = this.#node(id);
     node.isSkipped = false;
     node.hasFailed = false;
-    const left = leftOpen(node);
-    if (left !== undefined) {
-      const [attempt, known] = left;
-      known.isOurs = true;
+    const open = resumableAttempt(node);
+    if (open !== undefined) {
+      const [attempt, known] = open;
+      known.isOwn = true;
       return { attempt, resumed: { startedAtMs: known.startedAtMs, ids: known.ids } };
     }
-    if (place.phase === null && node.starts > 0) this.#isReopened = true;
+    if (id.phase === null && node.starts > 0) this.#isReopened = true;
     const attempt = node.starts + 1;
-    this.begin(place, { attempt, startedAtMs: nowMs, isOurs: true });
+    this.addStart(id, { attempt, startedAtMs: nowMs, isOwn: true });
     return { attempt, resumed: undefined };
   }
 
-  /** A start; of one that is known already nothing changes. */
-  begin(place: Place, start: Start): void {
-    const node = this.#node(place);
-    if (node.attempts.has(start.attempt)) return;
-    node.starts = Math.max(node.starts, start.attempt);
+  /** Adds an attempt that was started. A known attempt stays as it is. */
+  addStart(id: NodeId, { attempt, startedAtMs, parentAttempt, isOwn = false }: AttemptStart): void {
+    const node = this.#node(id);
+    if (node.attempts.has(attempt)) return;
+    node.starts = Math.max(node.starts, attempt);
     node.isSkipped = false;
     node.hasFailed = false;
-    node.attempts.set(start.attempt, {
-      above: start.above ?? this.attemptOf(above(place)),
-      startedAtMs: start.startedAtMs,
+    node.attempts.set(attempt, {
+      parentAttempt: parentAttempt ?? this.attemptOf(parentNode(id)),
+      startedAtMs,
+      isOwn,
       ids: undefined,
       status: null,
       error: null,
-      isOurs: start.isOurs ?? false,
     });
   }
 
-  /** That there were so many starts, of which nothing else is known. */
-  countStarts(place: Place, count: number): void {
-    const node = this.#node(place);
+  /** Raises the number of starts of a node; nothing else is known of those attempts. */
+  addStartCount(id: NodeId, count: number): void {
+    const node = this.#node(id);
     node.starts = Math.max(node.starts, count);
   }
 
-  finish(place: Place, end: { attempt: number; status: string; error: string | null }): void {
-    const node = this.#node(place);
-    const attempt = node.attempts.get(end.attempt);
+  /** Ends an attempt. An attempt that is not known is ignored. */
+  addEnd(id: NodeId, { attempt: number, status, error }: AttemptEnd): void {
+    const node = this.#node(id);
+    const attempt = node.attempts.get(number);
     if (attempt === undefined) return;
-    attempt.status = end.status;
-    attempt.error = end.error;
-    if (end.status === 'failure') node.hasFailed = true;
+    attempt.status = status;
+    attempt.error = error;
+    if (isFailure(status)) node.hasFailed = true;
   }
 
-  /** The attempt that is left out: the open one, else the next. Skipping starts nothing. */
-  skip(place: Place): number {
-    const node = this.#node(place);
+  /** Skips the open attempt of a node, else the next one, and returns its number. A skip is no start. */
+  skip(id: NodeId): number {
+    const node = this.#node(id);
     node.isSkipped = true;
     node.hasFailed = false;
-    return this.isOpen(place) ? node.starts : node.starts + 1;
+    return this.isOpen(id) ? node.starts : node.starts + 1;
   }
 
-  /** The ids of a span that an earlier process announced. */
-  name(place: Place, attempt: number, ids: SpanIds): void {
-    const known = this.#node(place).attempts.get(attempt);
+  /** Sets the ids of the span that an earlier process announced for an attempt. */
+  setSpanIds(id: NodeId, attempt: number, ids: SpanIds): void {
+    const known = this.#node(id).attempts.get(attempt);
     if (known !== undefined) known.ids = ids;
   }
 
-  /** 0 before the first start. */
-  attemptOf(place: Place): number {
-    return this.#nodes.get(keyOf(place))?.starts ?? 0;
+  /** The number of the newest attempt; 0 before the first start. */
+  attemptOf(id: NodeId): number {
+    return this.#nodes.get(nodeKey(id))?.starts ?? 0;
+  }
+
+  /** Milliseconds since the epoch; undefined for an attempt that is not known. */
+  startedAtMs(id: NodeId, attempt: number): number | undefined {
+    return this.#nodes.get(nodeKey(id))?.attempts.get(attempt)?.startedAtMs;
   }
 
   /** Whether the newest attempt was started and has not ended. */
-  isOpen(place: Place): boolean {
-    const node = this.#nodes.get(keyOf(place));
+  isOpen(id: NodeId): boolean {
+    const node = this.#nodes.get(nodeKey(id));
     return node?.attempts.get(node.starts)?.status === null;
   }
 
-  isDone(place: Place): boolean {
-    const node = this.#nodes.get(keyOf(place));
+  /** Whether the newest attempt ended well or was skipped. */
+  isDone(id: NodeId): boolean {
+    const node = this.#nodes.get(nodeKey(id));
     if (node === undefined) return false;
     return node.isSkipped || DONE.has(node.attempts.get(node.starts)?.status ?? '');
   }
 
-  /** How often in a row it has failed in earlier processes, below the open attempt of what is above. */
-  failuresBefore(place: Place): { readonly count: number; readonly last: string | null; isOpen: boolean } {
-    const node = this.#nodes.get(keyOf(place));
+  /** The latest consecutive failures of a node in earlier processes, within the newest attempt of its parent. */
+  earlierFailures(id: NodeId): {
+    readonly count: number;
+    readonly last: string | null;
+    readonly isOpen: boolean;
+  } {
+    const node = this.#nodes.get(nodeKey(id));
     const newest = node?.attempts.get(node.starts);
     const isOpen = newest?.status === null;
-    if (node === undefined || newest === undefined || newest.isOurs || this.#isReopened)
+    if (node === undefined || newest === undefined || newest.isOwn || this.#isReopened)
       return { count: 0, last: null, isOpen };
-    const around = this.attemptOf(above(place));
+    const parentAttempt = this.attemptOf(parentNode(id));
     let count = 0;
     for (let number = isOpen ? node.starts - 1 : node.starts; number > 0; number -= 1) {
       const attempt = node.attempts.get(number);
-      // Of attempts that nobody told of: what is started again has failed, and here it can only have been here.
-      const isOne =
-        attempt === undefined ? around === 1 : attempt.status === 'failure' && attempt.above === around;
-      if (!isOne) break;
+      // An unknown attempt was followed by another start, so it failed. Its parent attempt is known only if there was one.
+      const isCounted =
+        attempt === undefined
+          ? parentAttempt === 1
+          : isFailure(attempt.status) && attempt.parentAttempt === parentAttempt;
+      if (!isCounted) break;
       count += 1;
     }
     return { count, last: newest.error, isOpen };
   }
 
-  /** Whether something right below failed and was not made good; of a phase, below this attempt of it. */
-  hasFailedBelow(place: Place, attempt: number): boolean {
-    return this.#below(place).some(
-      (node) => node.hasFailed && (place.phase === null || node.attempts.get(node.starts)?.above === attempt),
+  /**
+   * The phases of the workflow, or the steps within an attempt of a phase, that failed and were neither started again nor
+   * skipped since. Their parent fails with them.
+   */
+  failedChildren(parent: NodeId, attempt: number): NodeId[] {
+    return this.#children(parent).filter(
+      (node) =>
+        node.hasFailed &&
+        (parent.phase === null || node.attempts.get(node.starts)?.parentAttempt === attempt),
     );
   }
 
-  /** Steps that ended below this attempt of a phase, each counted once. */
-  completedBelow(place: Place, attempt: number): number {
-    return this.#below(place).filter(({ attempts }) =>
-      [...attempts.values()].some((one) => one.above === attempt && one.status !== null),
-    ).length;
+  /** The steps that ended within an attempt of a phase, each listed once. */
+  endedSteps(phase: NodeId, attempt: number): NodeId[] {
+    return this.#children(phase).filter(({ attempts }) =>
+      [...attempts.values()].some((one) => one.parentAttempt === attempt && one.status !== null),
+    );
   }
 
-  /** False when the same was said before, in the same attempt. */
+  /** Adds an artifact. False when its key is known; see `artifactIdentity`. */
   addArtifact(
-    place: Place,
-    artifact: { attempt: number; payload: JsonObject; summary: JsonObject },
+    { phase, step }: NodeId,
+    {
+      attempt,
+      key,
+      summary,
+    }: { readonly attempt: number; readonly key: string; readonly summary: JsonObject },
   ): boolean {
-    const { attempt, payload, summary } = artifact;
-    const key = canonicalText([place.phase, place.step, attempt, payload]);
-    if (this.#artifactKeys.has(key)) return false;
-    this.#artifactKeys.add(key);
-    const phaseAttempt = this.attemptOf({ phase: place.phase, step: null });
-    this.#artifacts.push({ phase: place.phase, step: place.step, attempt, phaseAttempt, summary });
+    if (this.#artifacts.has(key)) return false;
+    const phaseAttempt = this.attemptOf({ phase, step: null });
+    this.#artifacts.set(key, { phase, step, attempt, phaseAttempt, summary });
     return true;
   }
 
-  countArtifacts(count: number): void {
+  hasArtifact(key: string): boolean {
+    return this.#artifacts.has(key);
+  }
+
+  /** Adds artifacts of earlier processes of which only the number is known. */
+  addArtifactCount(count: number): void {
     this.#countedArtifacts += count;
   }
 
-  /** Artifacts of this attempt and of everything below it; of the workflow, those of all attempts. */
-  artifactsOf({ phase, step }: Place, attempt: number): JsonObject[] {
-    const isWithin = (one: Artifact): boolean => {
+  /** Artifacts of an attempt and of the nodes below it. For the workflow: those of all its attempts. */
+  artifactsOf({ phase, step }: NodeId, attempt: number): JsonObject[] {
+    const isWithin = (artifact: Artifact): boolean => {
       if (phase === null) return true;
-      if (one.phase !== phase) return false;
-      return step === null ? one.phaseAttempt === attempt : one.step === step && one.attempt === attempt;
+      if (artifact.phase !== phase) return false;
+      if (step === null) return artifact.phaseAttempt === attempt;
+      return artifact.step === step && artifact.attempt === attempt;
     };
-    return this.#artifacts.filter(isWithin).map(({ summary }) => summary);
+    return [...this.#artifacts.values()].filter(isWithin).map(({ summary }) => summary);
+  }
+
+  get artifactKeys(): readonly string[] {
+    return [...this.#artifacts.keys()];
+  }
+
+  /** The phases and steps that were started, in the order in which they became known, with the number of starts. */
+  get starts(): readonly (NodeId & { readonly starts: number })[] {
+    return [...this.#nodes.values()].filter(
+      ({ phase, step, starts }) => starts > 0 && (phase ?? step) !== null,
+    );
   }
 
   summary(): Summary {
-    const started = [...this.#nodes.values()].filter(({ starts }) => starts > 0);
-    const phases = started.filter(({ phase, step }) => phase !== null && step === null);
-    const steps = started.filter(({ step }) => step !== null);
-    const withSteps = new Set(steps.map(({ phase }) => phase));
-    // A phase that is tried again tries its steps again: those are the retries.
-    const retried = [...steps, ...phases.filter(({ phase }) => !withSteps.has(phase))];
+    const { phases, steps, retries } = countRuns(this.starts);
     return {
-      phases_executed: phases.length,
-      steps_executed: steps.length,
-      artifacts_created: this.#artifacts.length + this.#countedArtifacts,
-      retries_used: retried.reduce((sum, { starts }) => sum + starts - 1, 0),
+      phases_executed: phases,
+      steps_executed: steps,
+      artifacts_created: this.#artifacts.size + this.#countedArtifacts,
+      retries_used: retries,
     };
   }
 
-  #node({ phase, step }: Place): WorkflowNode {
-    const key = keyOf({ phase, step });
+  #node({ phase, step }: NodeId): NodeProgress {
+    const key = nodeKey({ phase, step });
     let node = this.#nodes.get(key);
     if (node === undefined) {
       node = { phase, step, starts: 0, attempts: new Map(), isSkipped: false, hasFailed: false };
@@ -242,32 +274,15 @@ export class Progress {
     return node;
   }
 
-  #below({ phase }: Place): WorkflowNode[] {
+  #children({ phase }: NodeId): NodeProgress[] {
     return [...this.#nodes.values()].filter((node) =>
       phase === null ? node.phase !== null && node.step === null : node.phase === phase && node.step !== null,
     );
   }
 }
 
-/** The lowest open attempt of an earlier process. When the newest is over, so is what came before it. */
-function leftOpen({ attempts, starts }: WorkflowNode): [number, Attempt] | undefined {
+/** The lowest open attempt of an earlier process. When the newest attempt has ended, the earlier ones count as ended too. */
+function resumableAttempt({ attempts, starts }: NodeProgress): [number, Attempt] | undefined {
   if (attempts.get(starts)?.status !== null) return undefined;
-  return [...attempts].sort(([a], [b]) => a - b).find(([, { status, isOurs }]) => status === null && !isOurs);
-}
-
-function above({ phase, step }: Place): Place {
-  return step === null ? WORKFLOW : { phase, step: null };
-}
-
-/** JSON whose objects have their names in order. */
-function canonicalText(value: JsonValue): string {
-  return JSON.stringify(value, (_name, item: JsonValue) =>
-    isJsonObject(item)
-      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : Number(a > b))))
-      : item,
-  );
-}
-
-function keyOf({ phase, step }: Place): string {
-  return JSON.stringify([phase, step]);
+  return [...attempts].sort(([a], [b]) => a - b).find(([, { status, isOwn }]) => status === null && !isOwn);
 }

@@ -3,7 +3,7 @@ import type { Fact, SpanKindName } from '../model/fact.ts';
 import { type JsonValue, toJsonValue } from '../model/json.ts';
 import type { SpanIdentity } from '../model/workflow-span.ts';
 
-/** What an OTel span cannot hold (an object, a mixed array) becomes text there. */
+/** Values that an OTel span cannot hold (objects, mixed arrays) become text. */
 export type SpanAttributes = Readonly<Record<string, JsonValue | undefined>>;
 
 export interface SpanStart {
@@ -12,37 +12,37 @@ export interface SpanStart {
   readonly parent: Context;
   readonly attributes: SpanAttributes;
   readonly links?: Link[];
-  /** What the span's id is derived from, so that every process names it alike. Default: a random id. */
+  /** The span id is derived from it, so that every process uses the same id. Default: a random id. */
   readonly identity?: SpanIdentity;
-  /** As `identity`, for a span below another one: text that is its own in that trace. */
+  /** As `identity`, for a span with a parent: a text that is unique in the trace. */
   readonly derivedFrom?: string;
-  /** When it began, for a span that is known only later; milliseconds. Default now. */
+  /** Start of a span that is reported later; milliseconds since the epoch. Default now. */
   readonly startedAtMs?: number;
-  /** The trace of a span that has an identity and no parent. Default: derived from the workflow's id. */
+  /** The trace of a span with an identity and no parent. Default: derived from the workflow id. */
   readonly traceId?: string;
 }
 
-/** What carries facts and spans out of `record/`: the one seam between the API and everything behind it. */
+/** Takes facts and spans out of `record/`: the only interface between the API and the exporters. */
 export interface Recorder {
   emit(fact: Fact): void;
   startSpan(start: SpanStart): Span;
-  /** Hands everything recorded so far to the operating system before it returns; never throws. */
+  /** Writes all records so far to the operating system before it returns. Never throws. */
   flush(): void;
 }
 
 let current: Recorder | undefined;
 
-/** Whether it was decided that this process records, or does not. */
+/** Whether this process has decided if it records. */
 let isDecided = false;
 let isSwitchedOff = (): boolean => false;
 
-/** Undefined turns recording off: handles still work, and cost next to nothing. */
+/** Undefined turns recording off: handles still work and do nothing. */
 export function setRecorder(recorder: Recorder | undefined): void {
   current = recorder;
   isDecided = true;
 }
 
-/** How to ask the settings whether nobody wants to record; handed in by the app, which knows them. */
+/** Sets the function that tells whether the settings switch recording off. Passed in: this folder does not know settings. */
 export function setOffSwitch(isOff: () => boolean): void {
   isSwitchedOff = isOff;
 }
@@ -51,7 +51,7 @@ export function activeRecorder(): Recorder | undefined {
   return current;
 }
 
-/** The recorder for something that begins now. Warns, once in a process, when that comes before the start. */
+/** The recorder for a new span. Warns once per process when the trail was not started. */
 export function beginRecording(): Recorder | undefined {
   if (isDecided) return current;
   isDecided = true;
@@ -62,7 +62,7 @@ export function beginRecording(): Recorder | undefined {
   return undefined;
 }
 
-/** The attributes that have a value, as the OTel API takes them. */
+/** The attributes with a value, in the types of the OTel API. */
 export function presentAttributes(
   attributes: SpanAttributes,
 ): Record<string, string | number | boolean | string[]> {

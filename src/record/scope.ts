@@ -25,11 +25,11 @@ import {
 const SCOPE = createContextKey('tasktrail.scope');
 
 export interface ScopeStart extends SpanStart {
-  /** An earlier process began this span: it goes on under the same ids, and is built from its start and end facts. */
+  /** Ids of a span that an earlier process started. It continues under them and is built from its start and end facts. */
   readonly resumed?: SpanIds | undefined;
 }
 
-/** Why something is red: `error.type`, and what it says. */
+/** The reason for an error status: `error.type` and the message. */
 export interface Failure {
   readonly errorType: string;
   readonly message?: string;
@@ -38,13 +38,13 @@ export interface Failure {
 export interface FactInput {
   readonly body?: JsonValue;
   readonly attributes?: Readonly<Record<string, JsonValue | undefined>>;
-  /** When it happened, for a fact that was held back; default now. */
+  /** The time of a fact that was held back. Default now. */
   readonly moment?: Moment;
 }
 
 /**
- * An open span and the facts that belong to it. Everything that lasts (a delivery, a task's attempt, a workflow, a
- * phase, a step, an agent run) is one. Without a recorder it does nothing.
+ * An open span and its facts. Each delivery, task attempt, workflow, phase, step and agent run has one. Without a recorder
+ * it does nothing.
  */
 export class Scope {
   readonly context: Context;
@@ -69,7 +69,7 @@ export class Scope {
     return this.#recorder !== undefined;
   }
 
-  /** What a start fact carries so that this span can be closed by others when this process cannot. */
+  /** Attributes of the start fact: with them the store can build the span when this process does not send it. */
   announcement(): Record<string, JsonValue | undefined> {
     if (this.ids === undefined || this.#start.resumed !== undefined) return {};
     return {
@@ -80,7 +80,7 @@ export class Scope {
     };
   }
 
-  /** What an end fact adds so that a span of an earlier process is built from it; nothing for a span of this one. */
+  /** Attributes of the end fact of a resumed span, so that the store builds it; empty for a span of this process. */
   closing(failure?: Failure): Record<string, JsonValue | undefined> {
     if (this.#start.resumed === undefined) return {};
     return { [ATTR.errorType]: failure?.errorType, [ATTR.spanDerive]: true };
@@ -101,9 +101,9 @@ export class Scope {
     quietly(() => recorder.emit(fact));
   }
 
-  /** An event on the span itself; its attributes are primitives, as span events demand. */
+  /** Adds an event to the span. Its attributes become primitives, as span events require. */
   addSpanEvent(name: string, attributes: SpanAttributes, timeMs: number): void {
-    // A Date: the SDK takes a number before this process's start (the clock stepped back) for an offset from it.
+    // A Date: the SDK reads a number below the start time of the process (after a clock step) as an offset from it.
     quietly(() => this.#span?.addEvent(name, presentAttributes(attributes), new Date(timeMs)));
   }
 
@@ -111,7 +111,7 @@ export class Scope {
     quietly(() => this.#span?.setAttributes(presentAttributes(attributes)));
   }
 
-  /** Runs `fn` with this scope as the active one. */
+  /** Runs `fn` with this scope active. */
   run<T>(fn: () => T): T {
     return context.with(this.context, fn);
   }
@@ -120,7 +120,7 @@ export class Scope {
     return this.#ended;
   }
 
-  /** Closes the span, now or when it is said to have ended; with an error type it is red. A second call does nothing. */
+  /** Ends the span, now or at `endedAtMs`. A failure sets the error status. A second call does nothing. */
   end(failure?: Failure, endedAtMs?: number): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -149,13 +149,13 @@ export class Scope {
   }
 }
 
-/** The innermost open delivery, task, workflow, phase, step or agent run of the calling code. */
+/** The innermost scope of the calling code, found by context. */
 export function activeScope(): Scope | undefined {
   const value = context.active().getValue(SCOPE);
   return value instanceof Scope ? value : undefined;
 }
 
-/** What a caught value says of a failure: its class or code for `error.type`, and its message. */
+/** A caught value as `error.type` (its code or class) and message. */
 export function failureOf(error: unknown): { errorType: string; message: string } {
   const message = messageOf(error);
   try {
@@ -163,12 +163,12 @@ export function failureOf(error: unknown): { errorType: string; message: string 
     if ('code' in error && typeof error.code === 'string') return { errorType: error.code, message };
     return { errorType: String(error.name) || 'Error', message };
   } catch {
-    // A getter of its own threw; the caller still gets the error itself back.
+    // A getter of the error threw. The caller still gets the error itself.
     return { errorType: 'Error', message };
   }
 }
 
-/** Spans may run through a user's own SDK, whose sampler or processor may throw: the recording program does not hear of it. */
+/** Swallows and logs exceptions: a sampler or processor of the user's own SDK may throw, and recording must not. */
 export function quietly<T>(fn: () => T): T | undefined {
   try {
     return fn();
@@ -178,7 +178,7 @@ export function quietly<T>(fn: () => T): T | undefined {
   }
 }
 
-/** A microsecond later: what begins and ends in the same millisecond would have no duration, which Jaeger warns of. */
+/** A microsecond later: a span that starts and ends in one millisecond would have no duration, and Jaeger warns of that. */
 function justAfter(timeMs: number): HrTime {
   return [Math.trunc(timeMs / 1_000), Math.trunc((timeMs % 1_000) * 1_000_000) + 1_000];
 }

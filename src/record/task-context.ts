@@ -4,7 +4,7 @@ const TASK_IDS = createContextKey('tasktrail.task_ids');
 
 const NONE: readonly string[] = [];
 
-/** The tasks that a span started in this context belongs to. */
+/** Ids of the tasks whose spans are started in this context. */
 export function taskIdsOf(ctx: Context): readonly string[] {
   const value = ctx.getValue(TASK_IDS);
   return Array.isArray(value) ? value : NONE;

@@ -1,7 +1,7 @@
-/** A header or a path of a request that nobody has verified is no place for a text of any length. */
+/** Limit for a header or a path of an unverified request. */
 const UNVERIFIED_CHARS_MAX = 128;
 
-/** A text of a request as it may be stored: no control characters, and at most 128 characters. */
+/** The text without control characters, cut to 128 characters, so that it may be stored. */
 export function unverifiedText(value: string): string {
   return value
     .slice(0, 2 * UNVERIFIED_CHARS_MAX)

@@ -43,7 +43,7 @@ export async function readTaskOrder(req: IncomingMessage): Promise<TaskOrder> {
     throw new TasktrailError('ERR_TYPE_UNSUPPORTED', 'send the task as Content-Type: application/json');
   }
   const parsed = schema.safeParse(
-    req.readableDidRead ? parsedBody(req) : parseJson(await readBody(req, BODY_BYTES_MAX)),
+    req.readableDidRead ? parsedBody(req) : parseJson(await readBody(req, { bytesMax: BODY_BYTES_MAX })),
   );
   if (!parsed.success) throw new TasktrailError('ERR_INPUT_INVALID', describeIssues(parsed.error));
   const { message, agent, command } = parsed.data;

@@ -1,17 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type ErrorCode, TasktrailError } from '../errors.ts';
-import { TokenRefusal } from './token.ts';
+import { type ErrorCode, TasktrailError, type TasktrailErrorOptions } from '../errors.ts';
 
 interface ProblemRow {
   readonly status: number;
   readonly title: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string | string[]>>;
+  /** The last part of the problem's type URN. Default: from the error's code. */
+  readonly type?: string;
 }
 
-/**
- * The one mapping from error codes to HTTP answers. Rows with status 500 are failures of our own: their message is
- * for the log, never for the client.
- */
+/** The HTTP answer for each error code. An error with status 500 is a defect: its message goes to the log only. */
 const PROBLEMS: Readonly<Record<ErrorCode, ProblemRow>> = {
   ERR_AGENT_FAILED: { status: 500, title: 'The agent failed' },
   ERR_CONFIG_INVALID: { status: 500, title: 'The configuration is not valid' },
@@ -26,7 +24,7 @@ const PROBLEMS: Readonly<Record<ErrorCode, ProblemRow>> = {
   ERR_NOT_CONFIGURED: { status: 503, title: 'Not configured' },
   ERR_NOT_FOUND: { status: 404, title: 'Not found' },
   ERR_PORT_IN_USE: { status: 500, title: 'The port is in use' },
-  // Five seconds: a Redis that restarts or fails over is usually back by then.
+  // Within five seconds a Redis that restarts or fails over is usually back.
   ERR_QUEUE_UNAVAILABLE: {
     status: 503,
     title: 'The queue is not available',
@@ -46,24 +44,38 @@ const PROBLEMS: Readonly<Record<ErrorCode, ProblemRow>> = {
   ERR_UNEXPECTED: { status: 500, title: 'Unexpected error' },
 };
 
-/** On every answer: logs are private and change while they are read, and no browser may guess another type. */
+/** An error whose answer differs from the row of its code. */
+export class ProblemError extends TasktrailError {
+  readonly problem: Partial<ProblemRow>;
+
+  constructor(code: ErrorCode, message: string, { problem = {}, ...options }: ProblemErrorOptions = {}) {
+    super(code, message, options);
+    this.problem = problem;
+  }
+}
+
+export interface ProblemErrorOptions extends TasktrailErrorOptions {
+  readonly problem?: Partial<ProblemRow>;
+}
+
+/** On every answer: logs are private and change while they are read, and browsers must not guess another type. */
 export const ANSWER_HEADERS: Readonly<Record<string, string>> = {
   'Cache-Control': 'no-store',
   'X-Content-Type-Options': 'nosniff',
 };
 
 /**
- * Answers with an RFC 9457 problem document that carries the error's `code`. What is no `TasktrailError` becomes a
- * 500 `ERR_UNEXPECTED` that tells nothing of it; that error, and every other 500, goes to `onUnexpected`. When the
- * answer has begun already, the connection is cut instead: a client must not take half an answer for a whole one.
+ * Answers with an RFC 9457 problem document that holds the error's `code`. Any other error than a `TasktrailError` becomes
+ * a 500 `ERR_UNEXPECTED` without details. Every error with status 500 goes to `onUnexpected`. When part of an answer was
+ * sent already, the connection is closed: a client must not take it for a complete one.
  */
 export function sendProblem(
   res: ServerResponse,
   error: unknown,
   onUnexpected?: (error: unknown) => void,
 ): void {
-  const code = error instanceof TasktrailError ? error.code : 'ERR_UNEXPECTED';
-  const row = PROBLEMS[code];
+  const code = codeOf(error);
+  const row = rowOf(error);
   if (row.status === 500) onUnexpected?.(error);
   if (res.headersSent) {
     res.destroy();
@@ -74,7 +86,7 @@ export function sendProblem(
       ? error.message
       : 'The server failed; its log says why.';
   const body = JSON.stringify({
-    type: problemType(code),
+    type: `urn:tasktrail:problem:${row.type ?? typeOf(code)}`,
     title: row.title,
     status: row.status,
     detail,
@@ -83,7 +95,6 @@ export function sendProblem(
   res.writeHead(row.status, {
     ...ANSWER_HEADERS,
     ...row.headers,
-    ...(error instanceof TokenRefusal && { 'WWW-Authenticate': [...error.challenges] }),
     'Content-Type': 'application/problem+json',
     'Content-Length': Buffer.byteLength(body),
   });
@@ -92,17 +103,25 @@ export function sendProblem(
 
 /** The status that `sendProblem` answers this error with. */
 export function problemStatus(error: unknown): number {
-  return PROBLEMS[error instanceof TasktrailError ? error.code : 'ERR_UNEXPECTED'].status;
+  return rowOf(error).status;
 }
 
-/** The last route of a server of our own: 404 for whatever nothing else has answered. */
+/** The last route of a server: 404 for every request that no other route has answered. */
 export function notFound(req: IncomingMessage, res: ServerResponse): void {
   const path = (req.url ?? '/').split('?', 1)[0] ?? '/';
-  // A path may be as long as the server's header limit; enough of it is shown to recognise it.
+  // A path may be as long as the server's limit for headers.
   const shown = path.length > 200 ? `${path.slice(0, 200)}...` : path;
   sendProblem(res, new TasktrailError('ERR_NOT_FOUND', `nothing answers ${req.method ?? 'GET'} ${shown}`));
 }
 
-function problemType(code: ErrorCode): string {
-  return `urn:tasktrail:problem:${code.slice('ERR_'.length).toLowerCase().replaceAll('_', '-')}`;
+function codeOf(error: unknown): ErrorCode {
+  return error instanceof TasktrailError ? error.code : 'ERR_UNEXPECTED';
+}
+
+function rowOf(error: unknown): ProblemRow {
+  return { ...PROBLEMS[codeOf(error)], ...(error instanceof ProblemError && error.problem) };
+}
+
+function typeOf(code: ErrorCode): string {
+  return code.slice('ERR_'.length).toLowerCase().replaceAll('_', '-');
 }

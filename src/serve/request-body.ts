@@ -1,47 +1,41 @@
 import type { IncomingMessage } from 'node:http';
 import { TasktrailError } from '../errors.ts';
+import {
+  type BodyLimits,
+  bodyCutShort,
+  bodyTooLarge,
+  checkLength,
+  collectBody,
+} from '../system/bounded-body.ts';
 
-/** A request's bytes as they came; throws `ERR_TOO_LARGE`, or `ERR_ENCODING_UNSUPPORTED` for a compressed one. */
-export async function readBody(
-  req: IncomingMessage & { readonly body?: unknown },
-  bytesMax: number,
-): Promise<Buffer> {
-  // A raw body parser of the user's app (express.raw) may have been there before us.
-  if (req.readableDidRead) return rawBody(req.body, bytesMax);
+export type ParsedRequest = IncomingMessage & { readonly body?: unknown };
+
+/**
+ * A request's bytes as the client sent them. Throws `ERR_TOO_LARGE`, `ERR_ENCODING_UNSUPPORTED` for a compressed body,
+ * `ERR_INPUT_INVALID` for one that ends early, and `ERR_NOT_CONFIGURED` when a parser has consumed the bytes.
+ */
+export async function readBody(req: ParsedRequest, limits: BodyLimits): Promise<Buffer> {
+  // A parser of the user's app has read the request already. express.raw() keeps its bytes.
+  if (req.readableDidRead) return rawBody(req.body, limits.bytesMax);
   const encoding = (req.headers['content-encoding'] ?? 'identity').toLowerCase();
   if (encoding !== 'identity') {
     throw new TasktrailError('ERR_ENCODING_UNSUPPORTED', 'send the body without Content-Encoding');
   }
-  if (Number(req.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  checkLength(req.headers, limits.bytesMax);
   try {
-    // Left undestroyed when it is too large: node discards the rest once we have answered, so the client can read why.
-    const body: AsyncIterable<Buffer> = req.iterator({ destroyOnReturn: false });
-    for await (const chunk of body) {
-      bytes += chunk.length;
-      if (bytes > bytesMax) throw tooLarge(bytesMax);
-      chunks.push(chunk);
-    }
+    return await collectBody(req, limits);
   } catch (error) {
-    if (error instanceof TasktrailError) throw error;
-    // The client went away in the middle: nothing of ours failed, and nobody reads the answer.
-    throw new TasktrailError('ERR_INPUT_INVALID', 'the body ended early', { cause: error });
+    throw error instanceof TasktrailError ? error : bodyCutShort(error);
   }
-  return Buffer.concat(chunks);
 }
 
 function rawBody(body: unknown, bytesMax: number): Buffer {
-  if (Buffer.isBuffer(body)) {
-    if (body.length > bytesMax) throw tooLarge(bytesMax);
-    return body;
+  if (!Buffer.isBuffer(body)) {
+    throw new TasktrailError(
+      'ERR_NOT_CONFIGURED',
+      'a body parser has read the request already: mount this before express.json(), or use express.raw() for its path',
+    );
   }
-  throw new TasktrailError(
-    'ERR_NOT_CONFIGURED',
-    'a body parser has read the request before us: mount this before express.json(), or use express.raw() for its path',
-  );
-}
-
-function tooLarge(bytesMax: number): TasktrailError {
-  return new TasktrailError('ERR_TOO_LARGE', `a body is at most ${bytesMax} bytes`);
+  if (body.length > bytesMax) throw bodyTooLarge(bytesMax);
+  return body;
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from 'router';
 import { TasktrailError } from '../errors.ts';
+import { warn } from '../system/warning.ts';
 import { notFound, sendProblem } from './problem.ts';
 import { createTokenCheck } from './token.ts';
 
@@ -65,8 +66,4 @@ function pickMethod(methods: Methods, req: IncomingMessage, res: ServerResponse)
 
 function badEncoding(): TasktrailError {
   return new TasktrailError('ERR_ID_INVALID', 'the path is not valid percent-encoding');
-}
-
-function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error), { type: 'TasktrailWarning' });
 }

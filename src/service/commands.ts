@@ -3,8 +3,14 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DIALECT_NAMES } from '../agent/dialects/dialects.ts';
 import { findProgram, isDirectory } from '../agent/executable.ts';
-import { type Config, inheritedEnvironment } from '../config/config.ts';
-import { type AgentConfig, type PhaseConfig, SAMPLE_AGENT } from '../config/config-file.ts';
+import type { Config } from '../config/config.ts';
+import { inheritedEnvironment } from '../config/environment.ts';
+import {
+  AGENT_TIMEOUT_SECONDS,
+  type AgentConfig,
+  type PhaseConfig,
+  SAMPLE_AGENT,
+} from '../config/file/agent-schema.ts';
 import { TasktrailError } from '../errors.ts';
 import { DEFAULT_COMMANDS } from '../webhooks/receive-webhooks.ts';
 
@@ -26,9 +32,6 @@ const SAMPLE_PHASES: readonly PhaseConfig[] = ['frame', 'architect', 'build', 'e
     steps: ['run-agent'],
   }),
 );
-
-/** One hour: longer than a coding task that makes progress, short enough to end a stuck agent the same day. */
-const AGENT_TIMEOUT_SECONDS = 3_600;
 
 /** The command names that may follow the trigger. */
 export function commandNames(config: Config): readonly string[] {
@@ -101,7 +104,7 @@ function agentNames(config: Config): readonly string[] {
 }
 
 function sampleAgent(): AgentConfig {
-  const script = fileURLToPath(new URL('../agent/sample-agent.js', import.meta.url));
+  const script = fileURLToPath(new URL('../agent/sample/sample-agent.js', import.meta.url));
   // Tests load this file from src; the sample agent is a process of its own and needs the built file.
   const built = existsSync(script) ? script : script.replace(/src([\\/])agent/, 'dist$1agent');
   return {

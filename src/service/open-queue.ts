@@ -1,6 +1,6 @@
 import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
-import { openBullmqQueue } from '../queue/bullmq-queue.ts';
+import { openBullmqQueue } from '../queue/bullmq/bullmq-queue.ts';
 import { InProcessQueue } from '../queue/in-process-queue.ts';
 import type { Queue } from '../queue/queue.ts';
 import { directoryId } from '../store/directory-id.ts';

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Express } from 'express';
-import { type Config, isLoopback } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { isLoopback } from '../config/values/loopback.ts';
 import { TasktrailError } from '../errors.ts';
 import { serveHealth } from '../serve/health.ts';
 import { serveLogs } from '../serve/logs.ts';

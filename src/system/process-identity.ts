@@ -1,15 +1,16 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { errnoOf } from '../errors.ts';
+import { readProc, readStat } from './process-table.ts';
 
-/** What the system says of a pid: nobody has it, it was started then, or the system does not tell. */
+/** The state of a pid: no process has it, it started at `start`, or the system does not say. */
 type Seen = 'gone' | 'unknown' | { readonly start: string };
 
-/** Which process: a pid alone may be somebody else's by now, so its start is part of it. */
+/** Identifies one process: pids are reused, so the start time is part of it. */
 export interface ProcessIdentity {
   readonly host: string;
   readonly pid: number;
-  /** Opaque: boot, start tick and pid namespace on Linux, empty where the system does not tell. */
+  /** Opaque: boot id, start tick and pid namespace on Linux, empty where the system does not say. */
   readonly start: string;
 }
 
@@ -27,13 +28,13 @@ export function ownIdentity(): ProcessIdentity {
   return own;
 }
 
-/** A process of this host; `start` is empty when nobody has the pid. */
+/** A process of this host; `start` is empty when no process has the pid. */
 export function identityOf(pid: number): ProcessIdentity {
   const seen = look(pid);
   return { host: ownIdentity().host, pid, start: typeof seen === 'object' ? seen.start : '' };
 }
 
-/** Undefined when only time can tell: the process belongs to another host, or to another container on this one. */
+/** Undefined for a process of another host or pid namespace, which cannot be seen from here. */
 export function isProcessAlive(identity: ProcessIdentity): boolean | undefined {
   const own = ownIdentity();
   if (identity.host !== own.host || isElsewhere(identity.start, own.start)) return undefined;
@@ -48,29 +49,26 @@ export function isProcessAlive(identity: ProcessIdentity): boolean | undefined {
   }
 }
 
-/** Linux: the boot's id and the process's start tick (proc(5), field 22). A zombie has ended. */
 function look(pid: number): Seen {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the program's name in parentheses and may hold anything.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z' || fields[0] === 'X') return 'gone';
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
-    return { start: `${boot}-${fields[19]}-${pidSpace()}` };
+    const { state, startTicks } = readStat(pid);
+    // A zombie has ended; its parent has not collected the exit code yet.
+    if (state === 'Z' || state === 'X') return 'gone';
+    const boot = readProc('sys/kernel/random/boot_id').slice(0, 8);
+    return { start: `${boot}-${startTicks}-${pidNamespace()}` };
   } catch (error) {
-    // ESRCH: it ended between open and read. Anything but "no such process" (too many open files) says nothing.
+    // ESRCH: it ended between open and read. Other errors (EMFILE) say nothing about the process.
     const errno = errnoOf(error);
     return errno === 'ENOENT' || errno === 'ESRCH' ? 'gone' : 'unknown';
   }
 }
 
-/** Pids of one namespace mean nothing in another. */
-function pidSpace(): string {
+function pidNamespace(): string {
   return readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
 }
 
-/** Whether both name a pid namespace, and not the same one. */
+/** Whether both starts name a pid namespace and the two differ. */
 function isElsewhere(start: string, ownStart: string): boolean {
-  const [space, ownSpace] = [start.split('-')[2], ownStart.split('-')[2]];
-  return space !== undefined && ownSpace !== undefined && space !== ownSpace;
+  const [namespace, ownNamespace] = [start.split('-')[2], ownStart.split('-')[2]];
+  return namespace !== undefined && ownNamespace !== undefined && namespace !== ownNamespace;
 }

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findDialect } from '../agent/dialects/dialects.ts';
-import { endRun, forgetRuns } from '../agent/orphan-runs.ts';
-import { findResumableRun, fingerprintOf, type OrphanRun } from '../agent/resume-run.ts';
+import { endRun, removeEndedRuns } from '../agent/orphan-runs.ts';
+import { findResumableRun, fingerprintOf, type PendingRun } from '../agent/resume-run.ts';
 import { type AgentProcessOptions, adoptAgentProcess, runAgentProcess } from '../agent/run-agent.ts';
-import { inheritedEnvironment } from '../config/config.ts';
+import { inheritedEnvironment } from '../config/environment.ts';
 import { messageOf } from '../errors.ts';
 import { ATTR } from '../model/attributes.ts';
 import { checkId } from '../model/ids.ts';
@@ -14,7 +14,7 @@ import { type AgentRunner, setAgentRunner } from '../record/task/agent-port.ts';
 import { findHolder } from '../store/lock.ts';
 import { activeTrail, agentFolder, type Trail } from './trail.ts';
 
-/** What the service knows and an agent must not: it would let it forge the webhooks that start it. */
+/** Secrets of the service: with them an agent could forge the webhooks that start agents. */
 const WITHHELD: readonly string[] = [
   'GITHUB_WEBHOOK_SECRET',
   'JIRA_WEBHOOK_SECRET',
@@ -23,7 +23,7 @@ const WITHHELD: readonly string[] = [
   'REDIS_URL',
 ];
 
-/** Makes `task.runAgent` start real programs. */
+/** Makes `task.runAgent` start programs. */
 export function installAgentRunner(): void {
   setAgentRunner(agentRunner);
 }
@@ -31,16 +31,17 @@ export function installAgentRunner(): void {
 const agentRunner: AgentRunner = {
   async resume(taskId, command, options) {
     try {
-      const found = pending.get(pendingName(taskId, options.key));
-      if (found !== undefined) return { origin: found.facts.origin ?? undefined };
+      const pending = pendingRuns.get(pendingName(taskId, options.key));
+      if (pending !== undefined) return { origin: pending.facts.origin ?? undefined };
       const fingerprint = fingerprintOf(command, options.dialect ?? 'text');
-      const left = await findResumableRun(taskFolder(taskId), { key: options.key, fingerprint });
-      if (left === undefined) return undefined;
-      if (left.kind === 'ended') return { outcome: left.outcome, origin: left.facts.origin ?? undefined };
-      pending.set(pendingName(taskId, options.key), left);
-      return { origin: left.facts.origin ?? undefined };
+      const orphan = await findResumableRun(taskFolder(taskId), { key: options.key, fingerprint });
+      if (orphan === undefined) return undefined;
+      const origin = orphan.facts.origin ?? undefined;
+      if (orphan.kind === 'ended') return { outcome: orphan.outcome, origin };
+      pendingRuns.set(pendingName(taskId, options.key), orphan);
+      return { origin };
     } catch (error) {
-      // A run that cannot be looked at is begun anew, as if nothing had been left of it.
+      // The run is started again, as if there were no orphan.
       activeTrail()?.books.setNotice('runs left by dead processes', messageOf(error));
       return undefined;
     }
@@ -48,8 +49,6 @@ const agentRunner: AgentRunner = {
 
   async run(command, { name: _name, env, telemetry, ...rest }, recording) {
     const taskId = checkId('task id', recording.taskId);
-    const left = pending.get(pendingName(taskId, rest.key));
-    pending.delete(pendingName(taskId, rest.key));
     const directory = taskFolder(taskId);
     const options: AgentProcessOptions = {
       ...rest,
@@ -62,56 +61,59 @@ const agentRunner: AgentRunner = {
         ...env,
       },
     };
+    // Taken after everything that can fail: `forget` ends a pending run that was not resumed.
+    const pending = pendingRuns.get(pendingName(taskId, rest.key));
+    pendingRuns.delete(pendingName(taskId, rest.key));
     running.set(taskId, (running.get(taskId) ?? 0) + 1);
     try {
-      return await (left === undefined
+      return await (pending === undefined
         ? runAgentProcess(command, options)
-        : adoptAgentProcess(left, options));
+        : adoptAgentProcess(pending, options));
     } finally {
       const others = (running.get(taskId) ?? 1) - 1;
       if (others > 0) running.set(taskId, others);
-      else if (running.delete(taskId) && over.delete(taskId)) removeRuns(taskId);
+      else if (running.delete(taskId) && endedTasks.delete(taskId)) removeRuns(taskId);
     }
   },
 
   forget(taskId) {
-    if (running.has(taskId)) over.add(taskId);
-    for (const [name, { folder }] of pending) {
+    if (running.has(taskId)) endedTasks.add(taskId);
+    for (const [name, { folder }] of pendingRuns) {
       if (!name.startsWith(pendingName(taskId, ''))) continue;
-      pending.delete(name);
-      // Ours since it was found: nobody else would end its agent.
+      pendingRuns.delete(name);
+      // This process has claimed the run, so no other process will end its agent.
       endRun(folder.directory).catch(noteProblem);
     }
     removeRuns(taskId);
   },
 };
 
-/** How many runs of each task go on in this process. */
+/** Number of runs of each task that this process supervises. */
 const running = new Map<string, number>();
 
-/** Tasks that have ended before their runs. */
-const over = new Set<string>();
+/** Tasks that ended while one of their runs was still going on. */
+const endedTasks = new Set<string>();
 
-/** Not waited for: what is left after a crash in the middle is removed by whoever sweeps. */
-function removeRuns(taskId: string): void {
-  forgetRuns(taskFolder(taskId)).catch(noteProblem);
-}
-
-function noteProblem(error: unknown): void {
-  activeTrail()?.books.setNotice('runs that have ended', messageOf(error));
-}
-
-/** Found and claimed, and about to be gone on with. */
-const pending = new Map<string, Extract<OrphanRun, { kind: 'running' }>>();
+/** Runs that `resume` has claimed and `run` has not taken over yet. */
+const pendingRuns = new Map<string, PendingRun>();
 
 function pendingName(taskId: string, key: string): string {
   return `${taskId}\n${key}`;
 }
 
-/** Where the runs of a task are, while it is worked on. */
+/** Not awaited: the sweep of orphaned runs removes the rest after a crash. */
+function removeRuns(taskId: string): void {
+  removeEndedRuns(taskFolder(taskId)).catch(noteProblem);
+}
+
+function noteProblem(error: unknown): void {
+  activeTrail()?.books.setNotice('runs of ended tasks', messageOf(error));
+}
+
+/** Holds the folders of the task's runs. */
 function taskFolder(taskId: string): string {
   const trail = activeTrail();
-  // Nothing is recorded: then nothing is left below the log directory either, which may not even be there.
+  // Without recording the log directory may not exist, and nothing is written to it.
   const parent = trail === undefined ? unrecordedFolder() : agentFolder(trail.config.logDir);
   return join(parent, checkId('task id', taskId));
 }
@@ -126,7 +128,7 @@ function unrecordedFolder(): string {
   return folder;
 }
 
-/** Ours, less the secrets, plus where the child's own telemetry goes and which task it is about. */
+/** This process's environment without secrets, plus the target of the child's telemetry and the task's id in it. */
 async function childEnvironment(
   taskId: string,
   attempt: number,
@@ -145,7 +147,7 @@ async function childEnvironment(
   env.OTEL_RESOURCE_ATTRIBUTES = [...given, ...attributes].join(',');
   const url = trail && (trail.otlpUrl ?? (await holderUrl(trail)));
   if (url === undefined) return env;
-  // All of it is about another place: headers with its key must not be sent to ours, nor signals past us.
+  // The inherited settings name another endpoint: its headers hold its key, and its per-signal URLs would bypass ours.
   for (const name of Object.keys(env)) if (name.startsWith('OTEL_EXPORTER_OTLP_')) delete env[name];
   env.OTEL_EXPORTER_OTLP_ENDPOINT = url;
   env.OTEL_EXPORTER_OTLP_PROTOCOL = 'http/protobuf';
@@ -156,13 +158,13 @@ async function childEnvironment(
   return { ...env, ...findDialect(telemetryOf).telemetryEnv?.(url, headers) };
 }
 
-/** Of the process that holds the log directory, when that is another one. Without it the child's own settings stay. */
+/** Address of another process that holds the log directory. Without one the child keeps the inherited settings. */
 async function holderUrl({ config }: Trail): Promise<string | undefined> {
   if (config.otlpEndpoint !== undefined && !config.store) return undefined;
   try {
     return (await findHolder(config.logDir))?.otlp_url ?? undefined;
   } catch {
-    // ENOENT, EACCES: nobody holds it.
+    // ENOENT, EACCES: the directory has no holder.
     return undefined;
   }
 }

@@ -2,46 +2,47 @@ import { endOrphanRun, findOrphanRuns } from '../agent/orphan-runs.ts';
 import { RunFolder } from '../agent/run-folder.ts';
 import { messageOf } from '../errors.ts';
 
-/** In the log directory: where the streams of agents are while they run, by task. */
+/** Folder in the log directory with the streams of running agents, by task id. */
 export const AGENT_FOLDER = '_agent';
 
-/** A worker that is started again, or another one, has taken its task up long before. */
+/** A restarted worker, or another one, resumes an orphaned run long before this. */
 const GRACE_MS = 600_000;
 const EVERY_MS = 30_000;
 
 export interface OrphanSweepOptions {
-  /** Where the runs are, by task. */
+  /** Holds the run folders, `<task id>/<run>`. */
   readonly folder: string;
   readonly graceMs?: number;
   readonly everyMs?: number;
-  /** Undefined: all is well again. */
+  /** Called after each sweep; undefined when it succeeded. */
   onProblem(reason: string | undefined): void;
   log(line: string): void;
 }
 
 /**
- * Ends the agents of dead workers that nobody has gone on with for ten minutes, and removes what their runs left: raw
- * output included, which is private and stays no longer than somebody may need it.
+ * Ends the agents of runs that have been orphaned for ten minutes, and removes the folders of these runs. They hold raw
+ * output, which may be private.
  */
 export function watchOrphanRuns(options: OrphanSweepOptions): { close(): void } {
   const { folder, graceMs = GRACE_MS, everyMs = EVERY_MS } = options;
-  /** When each was first seen to be nobody's. */
-  let seen = new Map<string, number>();
+  /** Time at which each run was first found orphaned. */
+  let orphanedSince = new Map<string, number>();
   let isSweeping = false;
   async function sweep(): Promise<void> {
     const now = Date.now();
-    const left = new Map<string, number>();
+    const waiting = new Map<string, number>();
     for (const directory of [...(await findOrphanRuns(folder)).values()].flat()) {
-      const sinceMs = seen.get(directory) ?? now;
-      if (now - sinceMs < graceMs) left.set(directory, sinceMs);
+      const sinceMs = orphanedSince.get(directory) ?? now;
+      if (now - sinceMs < graceMs) waiting.set(directory, sinceMs);
       else {
         const hadEnded = new RunFolder(directory).readOutcome() !== undefined;
-        // Its task is over as well, as a rule: its process was killed before it had tidied up.
-        if ((await endOrphanRun(directory)) && !hadEnded)
-          options.log(`nobody went on with ${directory}: its agent is ended, what it left is removed`);
+        const isRemoved = await endOrphanRun(directory);
+        // A run with an outcome is only cleaned up: its supervisor was killed between the outcome and the removal.
+        if (isRemoved && !hadEnded)
+          options.log(`ended the orphaned agent of ${directory} and removed its files`);
       }
     }
-    seen = left;
+    orphanedSince = waiting;
   }
   function tick(): void {
     if (isSweeping) return;

@@ -6,47 +6,47 @@ import { HEARTBEAT_SECONDS } from '../record/task/heartbeat.ts';
 import type { Liveness, TaskLiveness } from '../store/write/liveness.ts';
 import { cancelWorkflows, findOpenWorkflows, type WorkflowReader } from './lost-workflow.ts';
 
-/** How often silence is measured: small beside what is waited for. */
+/** Interval of the checks, short compared with the limits below. */
 const TICK_MS = 5_000;
 
-/** Four heartbeats that did not come, and a little for their way: a worker that is only slow gives one of them. */
+/** Four missed heartbeats and five seconds for delivery. A slow worker misses at most three. */
 const SILENCE_MS = 45_000;
 
-/** What never promised to beat may think for long; after an hour nobody waits for it any more. */
+/** Limit for tasks without a heartbeat. An agent can think for minutes, but not for an hour. */
 const QUIET_MS = 3_600_000;
 
-/** A tick may be late on a busy machine; one that is later was not run at all: the machine slept, or this process. */
+/** A check that is later than this many intervals is not due to load: the machine or this process was suspended. */
 const TICKS_MISSED_MAX = 3;
 
-/** Tasks that the log names; a machine that is gone takes many with it. */
+/** Limit for the task ids in one log line: a lost machine can run many tasks. */
 const NAMES_SHOWN = 5;
 
 export interface ReaperOptions {
   readonly store: { readonly liveness: Liveness };
-  /** Asked before a task is closed: what is on the disk has the last word. */
+  /** Reads the task's state from disk before the task is closed. */
   readonly reader: WorkflowReader & {
     readDocument(taskId: string, document: 'metadata'): Promise<JsonObject | undefined>;
   };
-  /** Whether somebody in this process knows better what becomes of a task; it is left alone. Default: nobody does. */
+  /** True for tasks that this process supervises; the reaper leaves them alone. Default: none. */
   readonly isWatched?: (taskId: string) => boolean;
-  /** Milliseconds since the epoch: the clock of the store. */
+  /** The store's clock, in milliseconds since the epoch. */
   readonly now?: () => number;
   readonly tickMs?: number;
-  /** Silence after which a task whose heartbeat is expected every ten seconds is given up. */
+  /** Limit for a task with a heartbeat every ten seconds. Default 45 s. */
   readonly silenceMs?: number;
-  /** Silence after which one that never promised any is. */
+  /** Limit for a task without a heartbeat. Default one hour. */
   readonly quietMs?: number;
   log(line: string): void;
 }
 
 export interface Reaper {
-  /** Ends a tick under way after what it is at; nothing is closed afterwards. */
+  /** Waits for the task that is being closed; closes no other one. */
   close(): Promise<void>;
 }
 
 /**
- * Closes, as abandoned, the tasks of which nothing is heard any more, and their workflows with them: in the end nothing is
- * left running. A result that comes later all the same replaces it. To be run by the holder, beside its store.
+ * Closes silent tasks as abandoned, and their workflows with them, so that no task stays open for ever. A result that
+ * arrives later replaces the abandonment. Runs in the process that holds the store.
  */
 export function startReaper(options: ReaperOptions): Reaper {
   const { tickMs = TICK_MS, now = Date.now, store } = options;
@@ -57,14 +57,14 @@ export function startReaper(options: ReaperOptions): Reaper {
     const nowMs = now();
     const gapMs = nowMs - lastTickMs;
     lastTickMs = nowMs;
-    // While this process stood still it heard nobody, and a clock that was set back measures nothing.
+    // A suspended process received no heartbeats, and a clock that was set back gives no durations.
     if (gapMs > TICKS_MISSED_MAX * tickMs || gapMs < 0) store.liveness.renew(nowMs);
     else
       running ??= reap(options, nowMs, () => isStopped).finally(() => {
         running = undefined;
       });
   };
-  // What a process before this one left running has all of its time again.
+  // The first tick comes after an interval: tasks of an earlier process start with their full limit.
   const timer = setInterval(tick, tickMs).unref();
   return {
     close: async () => {
@@ -78,53 +78,49 @@ export function startReaper(options: ReaperOptions): Reaper {
 async function reap(options: ReaperOptions, nowMs: number, isStopped: () => boolean): Promise<void> {
   const { store, isWatched, log } = options;
   const closed: string[] = [];
-  for (const vital of [...store.liveness.all()]) {
-    // Without a recorder the end could not be told: this process is about to end itself.
+  for (const task of [...store.liveness.all()]) {
+    // Without a recorder the end cannot be recorded: this process is shutting down.
     if (isStopped() || activeRecorder() === undefined) break;
-    const silence = silenceOf(vital, options, nowMs);
+    const silence = silenceOf(task, options, nowMs);
     if (silence === undefined) continue;
     try {
-      if (isWatched?.(vital.taskId) === true) store.liveness.renew(nowMs, vital.taskId);
-      else if (await close(vital, options, silence)) closed.push(vital.taskId);
+      if (isWatched?.(task.taskId) === true) store.liveness.renew(nowMs, task.taskId);
+      else if (await close(task, options, silence)) closed.push(task.taskId);
     } catch (error) {
-      store.liveness.renew(nowMs, vital.taskId);
-      log(`task ${vital.taskId} is silent and cannot be closed: ${messageOf(error)}`);
+      store.liveness.renew(nowMs, task.taskId);
+      log(`task ${task.taskId} is silent and cannot be closed: ${messageOf(error)}`);
     }
   }
   if (closed.length === 0) return;
   const more = closed.length > NAMES_SHOWN ? ` and ${closed.length - NAMES_SHOWN} more` : '';
-  log(`closed as abandoned, for their silence: ${closed.slice(0, NAMES_SHOWN).join(', ')}${more}`);
+  log(`closed silent tasks as abandoned: ${closed.slice(0, NAMES_SHOWN).join(', ')}${more}`);
 }
 
-/** What to say of a task that is given up; undefined for one that is not. */
-function silenceOf(vital: TaskLiveness, options: ReaperOptions, nowMs: number): string | undefined {
+/** The error of a task that has exceeded its limit; undefined for all others. */
+function silenceOf(task: TaskLiveness, options: ReaperOptions, nowMs: number): string | undefined {
   const { silenceMs = SILENCE_MS, quietMs = QUIET_MS } = options;
-  if (vital.heartbeatSeconds !== undefined) {
-    // Who promised to beat at a slower pace is waited for in proportion.
-    const pace = Math.max(1, vital.heartbeatSeconds / HEARTBEAT_SECONDS);
+  if (task.heartbeatSeconds !== undefined) {
+    // The limit grows with the heartbeat interval, up to `quietMs`.
+    const pace = Math.max(1, task.heartbeatSeconds / HEARTBEAT_SECONDS);
     const limitMs = Math.min(silenceMs * pace, Math.max(silenceMs, quietMs));
-    if (nowMs - vital.workerSeenAtMs <= limitMs) return undefined;
-    return `its worker is gone: nothing was heard of it for ${secondsOf(limitMs)} s`;
+    if (nowMs - task.workerSeenAtMs <= limitMs) return undefined;
+    return `its worker is gone: no record or heartbeat for ${limitMs / 1_000} s`;
   }
-  // A person may answer tomorrow.
-  if (vital.status === 'waiting_input' || nowMs - vital.seenAtMs <= quietMs) return undefined;
-  return `nothing was heard of it for ${secondsOf(quietMs)} s`;
+  // A person may take days to answer.
+  if (task.status === 'waiting_input' || nowMs - task.seenAtMs <= quietMs) return undefined;
+  return `no record for ${quietMs / 1_000} s`;
 }
 
-/** False for a task that is not what it was taken for: it has spoken, went on to another attempt, or was removed. */
-async function close(vital: TaskLiveness, { store, reader }: ReaperOptions, error: string): Promise<boolean> {
-  const { taskId, attempt, status } = vital;
+/** False when the task changed in between: a new record, another attempt, another status, or its removal. */
+async function close(task: TaskLiveness, { store, reader }: ReaperOptions, error: string): Promise<boolean> {
+  const { taskId, attempt, status } = task;
   const metadata = await reader.readDocument(taskId, 'metadata');
   const workflows = await findOpenWorkflows(metadata, reader);
-  if (store.liveness.get(taskId) !== vital) return false;
-  // Should it speak again before its end is stored, it is known again.
+  if (store.liveness.get(taskId) !== task) return false;
+  // A record that arrives before the end is stored registers the task again.
   store.liveness.forget(taskId);
   if (metadata?.attempt !== attempt || metadata.status !== status) return false;
   closeTask({ taskId, attempt }, { status: 'abandoned', error });
   cancelWorkflows(workflows, { taskId, attempt, reason: error });
   return true;
-}
-
-function secondsOf(ms: number): number {
-  return ms / 1_000;
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Books } from '../books.ts';
-import { type Config, type ConfigOptions, isSwitchedOff, loadConfig } from '../config/config.ts';
+import { type Config, type ConfigOptions, loadConfig } from '../config/config.ts';
+import { isSwitchedOff } from '../config/environment.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
 import { encodeAttributes } from '../export/encode.ts';
 import { OtelRecorder } from '../export/otel-recorder.ts';

@@ -1,115 +1,82 @@
-import type { IncomingMessage } from 'node:http';
-import { TasktrailError } from '../errors.ts';
-import { readBody } from '../serve/request-body.ts';
+import { type ErrorCode, TasktrailError } from '../errors.ts';
+import { type ParsedRequest, readBody } from '../serve/request-body.ts';
+import { type BodyLimits, BodyRoom, bodyTooLarge } from '../system/bounded-body.ts';
 import { RejectedDelivery } from './rejection.ts';
 
-type ParsedRequest = IncomingMessage & { readonly body?: unknown; readonly rawBody?: unknown };
+/** `rawBody`: where the `verify` hook of a body parser keeps the bytes as a rule. */
+type WebhookRequest = ParsedRequest & { readonly rawBody?: unknown };
 
-export interface BodyLimits {
+export interface GateLimits {
   /** Of all bodies together that are being read and verified. */
   readonly bytesAtOnceMax: number;
-  /** From the first look at the request to the last byte. */
+  /** From the start of the reading to the last byte. */
   readonly timeoutMs: number;
 }
 
-/**
- * Reads bodies of requests that nobody has verified: each within a time, all of them within a number of bytes. What one
- * of them takes is given back when `use` is done with it.
- */
+/** The words under which deliveries with such a body are recorded. */
+const REASONS: Partial<Record<ErrorCode, string>> = {
+  ERR_ENCODING_UNSUPPORTED: 'encoded_body',
+  ERR_INPUT_INVALID: 'unreadable_body',
+  ERR_NOT_CONFIGURED: 'parsed_body',
+  ERR_TOO_LARGE: 'too_large',
+};
+
+/** Reads the bodies of unverified requests: each within a time, all of them within a number of bytes. */
 export class BodyGate {
-  readonly #limits: BodyLimits;
-  #bytes = 0;
+  readonly #timeoutMs: number;
+  readonly #room: BodyRoom;
 
-  constructor(limits: BodyLimits) {
-    this.#limits = limits;
+  constructor({ bytesAtOnceMax, timeoutMs }: GateLimits) {
+    this.#timeoutMs = timeoutMs;
+    this.#room = new BodyRoom(bytesAtOnceMax, overloaded);
   }
 
-  /** Runs `fn` with the bytes as they came. Throws `RejectedDelivery` for what is too large, too slow or cut short. */
-  async use<T>(req: ParsedRequest, bytesMax: number, fn: (body: Buffer) => Promise<T>): Promise<T> {
-    if (req.readableDidRead) return fn(await parsedBody(req, bytesMax));
-    const encoding = (req.headers['content-encoding'] ?? 'identity').toLowerCase();
-    if (encoding !== 'identity') {
-      const message = 'send the body without Content-Encoding';
-      throw new RejectedDelivery('ERR_ENCODING_UNSUPPORTED', { reason: 'encoded_body', message });
-    }
-    if (Number(req.headers['content-length'] ?? 0) > bytesMax) throw tooLarge(bytesMax);
-    const held = { bytes: 0 };
+  /** Runs `fn` with the bytes as the sender signed them, and holds room for them until it ends. Throws `RejectedDelivery`. */
+  async use<T>(req: WebhookRequest, bytesMax: number, fn: (body: Buffer) => Promise<T>): Promise<T> {
+    const lease = this.#room.lease();
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(tooSlow(this.#timeoutMs)), this.#timeoutMs);
     try {
-      return await fn(await this.#read(req, bytesMax, held));
+      const body = await read(req, { bytesMax, lease, signal: late.signal }).finally(() =>
+        clearTimeout(timer),
+      );
+      return await fn(body);
     } finally {
-      this.#bytes -= held.bytes;
+      lease.release();
     }
   }
-
-  #read(req: IncomingMessage, bytesMax: number, held: { bytes: number }): Promise<Buffer> {
-    const { timeoutMs, bytesAtOnceMax } = this.#limits;
-    return new Promise((resolve, reject) => {
-      const chunks: Buffer[] = [];
-      const stop = (): void => {
-        clearTimeout(timer);
-        req.off('data', onData).off('end', onEnd).off('close', onClose);
-      };
-      // Left undestroyed: node discards the rest once we have answered, so the client can read why.
-      const fail = (error: RejectedDelivery): void => {
-        stop();
-        reject(error);
-      };
-      const onData = (chunk: Buffer): void => {
-        held.bytes += chunk.length;
-        this.#bytes += chunk.length;
-        if (held.bytes > bytesMax) fail(tooLarge(bytesMax));
-        else if (this.#bytes > bytesAtOnceMax) fail(overloaded());
-        else chunks.push(chunk);
-      };
-      const onEnd = (): void => {
-        stop();
-        resolve(Buffer.concat(chunks));
-      };
-      // The client went away in the middle: nothing of ours failed, and nobody reads the answer.
-      const onClose = (): void => fail(cutShort());
-      const timer = setTimeout(() => fail(tooSlow(timeoutMs)), timeoutMs);
-      if (req.destroyed) onClose();
-      else req.on('data', onData).on('end', onEnd).on('close', onClose);
-    });
-  }
 }
 
-/** What a body parser of the user's app has left of the bytes: express.raw(), or the usual `verify` hook of the others. */
-async function parsedBody(req: ParsedRequest, bytesMax: number): Promise<Buffer> {
-  const { rawBody } = req;
-  const body = Buffer.isBuffer(rawBody) ? rawBody : await readRaw(req, bytesMax);
-  if (body.length > bytesMax) throw tooLarge(bytesMax);
-  return body;
-}
-
-async function readRaw(req: ParsedRequest, bytesMax: number): Promise<Buffer> {
+async function read(req: WebhookRequest, limits: BodyLimits): Promise<Buffer> {
   try {
-    return await readBody(req, bytesMax);
+    const { rawBody } = req;
+    if (!req.readableDidRead || !Buffer.isBuffer(rawBody)) return await readBody(req, limits);
+    if (rawBody.length > limits.bytesMax) throw bodyTooLarge(limits.bytesMax);
+    return rawBody;
   } catch (error) {
-    if (!(error instanceof TasktrailError) || error.code !== 'ERR_NOT_CONFIGURED') throw error;
-    throw new RejectedDelivery('ERR_NOT_CONFIGURED', { reason: 'parsed_body', message: error.message });
+    if (!(error instanceof TasktrailError) || error instanceof RejectedDelivery) throw error;
+    const reason = REASONS[error.code];
+    if (reason === undefined) throw error;
+    throw new RejectedDelivery(error.code, { reason, message: error.message }, { cause: error });
   }
 }
 
-function tooLarge(bytesMax: number): RejectedDelivery {
-  const message = `a body is at most ${bytesMax} bytes`;
-  return new RejectedDelivery('ERR_TOO_LARGE', { reason: 'too_large', message });
-}
-
+/** RFC 9110, 15.5.9. The connection is closed: otherwise Node would wait for the rest of the body. */
 function tooSlow(timeoutMs: number): RejectedDelivery {
   const message = `the body was not complete after ${timeoutMs / 1_000} s`;
-  return new RejectedDelivery('ERR_INPUT_INVALID', { reason: 'slow_body', message }, { retryable: true });
-}
-
-function cutShort(): RejectedDelivery {
-  return new RejectedDelivery('ERR_INPUT_INVALID', {
-    reason: 'unreadable_body',
-    message: 'the body ended early',
-  });
+  const title = 'The body arrived too slowly';
+  return new RejectedDelivery(
+    'ERR_INPUT_INVALID',
+    { reason: 'slow_body', message },
+    {
+      retryable: true,
+      problem: { status: 408, type: 'request-timeout', title, headers: { Connection: 'close' } },
+    },
+  );
 }
 
 function overloaded(): RejectedDelivery {
-  const message = 'too many large bodies come in at once: send the delivery again later';
+  const message = 'too many large bodies arrive at the same time: send the delivery again later';
   return new RejectedDelivery(
     'ERR_QUEUE_UNAVAILABLE',
     { reason: 'overloaded', message },

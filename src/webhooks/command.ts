@@ -1,8 +1,8 @@
-/** What a comment asks for. */
+/** A command that a text asks for. */
 export interface MatchedCommand {
-  /** As it is configured, whatever its case in the text. */
+  /** In the case of the configuration; the text may use another one. */
   readonly command: string;
-  /** What follows the command's name on its line, for the record. */
+  /** The rest of the line after the command's name, for the record. */
   readonly args: string;
 }
 
@@ -16,12 +16,12 @@ export interface CommandOptions {
   readonly commands: readonly string[];
 }
 
-/** Of a line, what is looked at behind a mention: a line of 64 KiB that is all mentions must not be read once for each. */
+/** Characters after a mention that are searched. Without a limit, a line of 64 KiB of mentions would take quadratic time. */
 const REST_CHARS_MAX = 300;
 
 /**
- * Finds `<trigger> <command> ...` at the start of a line or after a space. Quoted lines, code and HTML comments are not
- * a person's own words and trigger nothing. Each known command counts once, in the order of the text.
+ * Finds `<trigger> <command> ...` at the start of a line or after a space. Quoted lines, code and HTML comments do not
+ * count: the author has not written them as a command. Each known command counts once, in the order of the text.
  */
 export function matchCommands(text: string, { trigger, commands }: CommandOptions): CommandMatch {
   const mention = new RegExp(trigger.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'), 'gi');
@@ -49,14 +49,14 @@ export function matchCommands(text: string, { trigger, commands }: CommandOption
   };
 }
 
-/** As it stands, or without the punctuation of the sentence around it; a name may itself end in a dot. */
+/** The whole word, or the word without punctuation at its end. A name may itself end in a dot. */
 function findCommand(word: string, commands: readonly string[]): string | undefined {
   const whole = word.toLowerCase();
   const bare = whole.replace(/[^\p{L}\p{N}]+$/u, '');
   return commands.find((name) => name.toLowerCase() === whole || name.toLowerCase() === bare);
 }
 
-/** Issue templates explain themselves in comments, which nobody sees and everybody sends. */
+/** Issue templates hold explanations in comments, which are sent with the issue and not shown. */
 function withoutComments(text: string): string {
   let out = '';
   let from = 0;
@@ -69,7 +69,7 @@ function withoutComments(text: string): string {
   }
 }
 
-/** CommonMark, 4.5: a fence ends with at least as many of the same mark and nothing behind; an info string has no backtick. */
+/** CommonMark, 4.5: a fence ends with at least as many of the same mark and nothing after them. An info string after backticks has no backtick. */
 const FENCE = /^\s*(?:(`{3,})([^`]*)|(~{3,})(.*))$/;
 
 function ownLines(text: string): string[] {
@@ -86,7 +86,7 @@ function ownLines(text: string): string[] {
   return lines;
 }
 
-/** What stands behind each mention; a mention is not part of a longer name or address. */
+/** The text after each mention. A mention inside a longer name or address does not count. */
 function afterMentions(line: string, mention: RegExp): string[] {
   const found: string[] = [];
   for (const match of line.matchAll(mention)) {

@@ -1,22 +1,22 @@
 import { recordFlood } from '../record/flood.ts';
 
 /**
- * Rejected deliveries that are recorded one by one: more than a person setting up a webhook, or a test, makes in one go.
- * Each costs about 3 kB until it is stored and 1 kB from then on.
+ * Rejected deliveries that are recorded one by one: more than a person causes while setting up a webhook. Each takes about
+ * 3 kB until it is stored and 1 kB from then on.
  */
 const BURST = 400;
 
-/** With one in fifteen seconds after that, a flood that never ends leaves less than six megabytes a day. */
+/** One more per 15 seconds: an endless flood leaves less than six megabytes a day. */
 const REFILL_MS = 15_000;
 
 const SUMMARY_MS = 60_000;
 
-/** A flood that ends is summed up with the next delivery; while it goes on, good ones are not to make it many lines. */
+/** The next recorded delivery also triggers the summary. During a flood, valid ones must not trigger many. */
 const SUMMARY_GAP_MS = 10_000;
 
 /**
- * Keeps requests that anybody can send from filling the disk: those beyond a budget (a token bucket) are counted, and one
- * line a minute says how many there were of each provider, and why.
+ * Prevents unauthenticated requests from filling the disk: those beyond a budget (a token bucket) are only counted, and one
+ * line a minute has their number by provider and reason.
  */
 export class FloodGauge {
   readonly #clock: () => number;
@@ -26,13 +26,13 @@ export class FloodGauge {
   #timer: NodeJS.Timeout | undefined;
   readonly #counts = new Map<string, Map<string, number>>();
 
-  /** `clock` in milliseconds, never going back. */
+  /** `clock`: monotonic, in milliseconds. */
   constructor(clock: () => number = () => performance.now()) {
     this.#clock = clock;
     this.#filledAt = clock();
   }
 
-  /** Whether one more rejected delivery may leave a record; if not, it is counted here. */
+  /** Whether another rejected delivery may be recorded. If not, it is counted. */
   admit(provider: string, reason: string): boolean {
     const now = this.#clock();
     const refills = Math.floor((now - this.#filledAt) / REFILL_MS);
@@ -48,12 +48,12 @@ export class FloodGauge {
     return false;
   }
 
-  /** A delivery was recorded: what was counted before it is said beside it. */
+  /** Call after a delivery was recorded: earlier counts are recorded beside it. */
   noteRecorded(): void {
     if (this.#counts.size > 0 && this.#clock() - this.#summedAt >= SUMMARY_GAP_MS) this.sum();
   }
 
-  /** Records what was counted. */
+  /** Records the counts. */
   sum(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

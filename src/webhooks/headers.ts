@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { unverifiedText } from '../record/unverified-text.ts';
 
-/** Every value of each header, by its name in small letters. */
+/** Every value of each header, by its lower-case name. */
 export type WebhookHeaders = Readonly<Record<string, readonly string[] | undefined>>;
 
-/** A header's value; one that came several times is no value that anybody has sent on purpose. */
+/** A header's value. Repeated headers are joined: the result fits no signature or id. */
 export function readHeader(headers: WebhookHeaders, name: string): string | undefined {
   const values = Object.hasOwn(headers, name) ? headers[name] : undefined;
   const value = values?.join(', ');
   return value === '' ? undefined : value;
 }
 
-/** The headers of a request; frameworks with requests of their own may know only one of each. */
+/** The headers of a request. Frameworks with their own request class may keep only one value of each. */
 export function headersOf(req: IncomingMessage): WebhookHeaders {
   const distinct: WebhookHeaders | undefined = req.headersDistinct;
   if (distinct !== undefined) return distinct;
@@ -21,12 +21,12 @@ export function headersOf(req: IncomingMessage): WebhookHeaders {
   );
 }
 
-/** Longer than any vendor's own. */
+/** Longer than the ids of every known vendor. */
 const ID_CHARS_MAX = 128;
 
 /**
- * The id by which a delivery is known again. One that cannot be stored as it is (too long, control characters) ends in its
- * hash: two of them that only look alike when they are cut are two deliveries.
+ * The id that identifies a repeated delivery. An id that cannot be stored unchanged (too long, control characters) is cut
+ * and ends in its hash: two ids must stay different when they are cut.
  */
 export function deliveryIdOf(value: string | undefined): string | undefined {
   if (value === undefined || value === '') return undefined;

@@ -3,54 +3,55 @@ import { TasktrailError } from '../errors.ts';
 import type { DeliveryPage, DeliveryQuery } from '../model/delivery.ts';
 import type { TaskPage, TaskQuery } from '../model/task-reading.ts';
 import { isoFromMs } from '../model/time.ts';
+import { warn } from '../system/warning.ts';
 
-/** What an earlier process made of a delivery. */
+/** A delivery that an earlier process has received. */
 export interface KnownDelivery {
-  /** Command -> the task that it started. */
+  /** Ids of its tasks, by command. */
   readonly tasks: ReadonlyMap<string, string>;
-  /** False: that process was killed before it had answered, perhaps before it had started every task. */
+  /** False when the process was killed before its answer, and perhaps before it had started every task. */
   readonly isAnswered: boolean;
 }
 
-/** Which tasks a delivery started, also one that an earlier process took. */
+/** The tasks that deliveries have started, also in earlier processes. */
 export interface DeliveryLedger {
-  /** Undefined when the delivery is not known. Rejects with `ERR_QUEUE_UNAVAILABLE` while nobody can say. */
+  /** Undefined for a new delivery. Rejects with `ERR_QUEUE_UNAVAILABLE` while that is not yet known. */
   find(provider: string, deliveryId: string): Promise<KnownDelivery | undefined>;
 }
 
 export interface LedgerOptions {
   listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
-  /** Tasks of which no delivery tells: of those that were not answered. */
+  /** Finds the tasks of deliveries that were not answered, which have no delivery record. */
   listTasks?(query: TaskQuery): Promise<TaskPage>;
-  /** When what an earlier process left behind is stored. */
+  /** Resolves when the records of an earlier process are stored. */
   readonly ready?: Promise<unknown>;
-  /** Hears of a ledger that cannot be read. Default: a process warning. */
+  /** Receives a failure to read the ledger. Default: a process warning. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-/** GitHub lets a delivery be sent again for three days; one more for the clocks. */
+/** GitHub can send a delivery again for three days. One more day covers clocks that differ. */
 const KEPT_MS = 4 * 24 * 3_600_000;
 
-/** About ten megabytes of ids. */
+/** About ten megabytes of memory. */
 const DELIVERIES_MAX = 50_000;
 const PAGE = 1_000;
 
-/** Those whose deliveries were not answered are the last that a killed process took; it had no more at a time. */
+/** Only the last tasks of a killed process can have unanswered deliveries. It handles fewer than this at a time. */
 const TASKS_MAX = 500;
 
 /**
- * How long a delivery waits for what an earlier process left to be stored. Slack wants its answer within 3 s, the others give
- * up after some ten; whoever is answered 503 then may send it again.
+ * How long a delivery waits until the records of an earlier process are stored. Slack expects an answer within 3 s, other
+ * senders within 10 s. After a 503 the sender may try again.
  */
 const FIND_MS = 8_000;
 const FIND_SLACK_MS = 2_500;
 
-/** A store that cannot be read is not asked with every delivery. */
+/** A store that cannot be read is not read again for every delivery. */
 const RETRY_MS = 10_000;
 
 /**
- * Reads, at its first use, the deliveries of the last days from where they are stored. A store that fails lets deliveries
- * through: a task that starts twice is better than one that never starts.
+ * Reads the stored deliveries of the last days at its first use. When that fails, every delivery counts as new: a task that
+ * starts twice is better than one that never starts.
  */
 export function createLedger(options: LedgerOptions): DeliveryLedger {
   const ledger = new StoredLedger(options);
@@ -75,14 +76,14 @@ class StoredLedger {
         waitMs,
         this.#loading.then(() => true),
       );
-      // To take it for new would start what an earlier process has taken once more.
+      // If it counted as new, a task of an earlier process could start again.
       if (isDone !== true) throw notReady();
     }
     return this.#known.get(keyOf(provider, deliveryId) ?? '');
   }
 
   async #load(): Promise<void> {
-    // Whether it went well or not: then there is no more to come.
+    // A failure is final, too: no more records will follow.
     await Promise.allSettled([this.#options.ready]);
     await this.#read();
     this.#isLoaded = true;
@@ -109,7 +110,7 @@ class StoredLedger {
       const { items, nextCursor } = await this.#options.listDeliveries(query);
       for (const { provider, delivery_id: id, task_ids: ids } of items) {
         if (!Array.isArray(ids)) continue;
-        // Which command was whose is not asked for any more: all of them were started.
+        // The commands are not needed: all of them were started.
         const tasks = ids
           .filter((taskId) => typeof taskId === 'string')
           .map((taskId) => [taskId, taskId] as const);
@@ -135,7 +136,7 @@ class StoredLedger {
     } of items) {
       const key = keyOf(provider, id);
       if (key === undefined) continue;
-      // One that could not be queued was refused, and may come again.
+      // A task that could not be queued was refused. Its delivery may be sent again.
       const isRefused = status === 'failed' && typeof startedAt !== 'string';
       if (isRefused || this.#known.get(key)?.isAnswered === true) continue;
       if (typeof taskId !== 'string' || typeof command !== 'string') continue;
@@ -149,7 +150,7 @@ class StoredLedger {
   }
 }
 
-/** Undefined when it takes longer. */
+/** Undefined after a timeout. */
 async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
   const stop = new AbortController();
   const late = delay(ms, undefined, { ref: false, signal: stop.signal }).catch(() => undefined);
@@ -163,13 +164,9 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
 function notReady(): TasktrailError {
   return new TasktrailError(
     'ERR_QUEUE_UNAVAILABLE',
-    'what an earlier process took is still being stored; send the delivery again',
+    'deliveries of an earlier process are still being stored; send this one again',
     { retryable: true },
   );
-}
-
-function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error), { type: 'TasktrailWarning' });
 }
 
 function keyOf(provider: unknown, deliveryId: unknown): string | undefined {

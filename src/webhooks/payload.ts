@@ -1,15 +1,16 @@
-import { JSON_DEPTH_MAX, type JsonPrimitive } from '../model/json.ts';
+import { isUtf8 } from 'node:buffer';
+import { JSON_DEPTH_MAX, type JsonPrimitive, parseJson } from '../model/json.ts';
 import { malformed } from './rejection.ts';
 
 /**
- * A verified webhook body. Vendors' payloads are open-ended: every property may be absent at run time, whatever the type
- * says, so read what you need with care.
+ * A verified webhook body. The vendor defines its properties, and may leave out every one of them: check each value
+ * before use, the type does not guarantee it.
  */
 export interface WebhookPayload {
   readonly [key: string]: WebhookPayload;
 }
 
-/** The text at a path of a payload; undefined when it is absent or something else. */
+/** The string at a path of a payload; undefined when it is missing or has another type. */
 export function textAt(payload: unknown, ...path: readonly string[]): string | undefined {
   const value = valueAt(payload, path);
   return typeof value === 'string' ? value : undefined;
@@ -20,7 +21,7 @@ export function numberAt(payload: unknown, ...path: readonly string[]): number |
   return typeof value === 'number' ? value : undefined;
 }
 
-/** A text, a number or a truth value; undefined for everything else. */
+/** A string, a number or a boolean; undefined for everything else. */
 export function primitiveAt(payload: unknown, path: readonly string[]): JsonPrimitive | undefined {
   const value = valueAt(payload, path);
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
@@ -28,7 +29,7 @@ export function primitiveAt(payload: unknown, path: readonly string[]): JsonPrim
     : undefined;
 }
 
-/** Own properties only; a number in the path is the place in a list. */
+/** Own properties only. A number in the path is an index of a list. */
 export function valueAt(payload: unknown, path: readonly string[]): unknown {
   let value = payload;
   for (const name of path) {
@@ -38,41 +39,36 @@ export function valueAt(payload: unknown, path: readonly string[]): unknown {
   return value;
 }
 
-/** The body as a JSON object. Throws `RejectedDelivery` for everything else, and for what is nested without end. */
-export function parseJson(body: Buffer | string): WebhookPayload {
-  let value: unknown;
-  try {
-    value = JSON.parse(typeof body === 'string' ? body : decode(body));
-  } catch {
-    // Signed and not JSON in UTF-8: a webhook that is set to another format, or a test.
-    throw malformed('malformed_json', 'the body is not a JSON object in UTF-8');
-  }
+/** The body as a JSON object. Throws `RejectedDelivery` for everything else, and for deep nesting. */
+export function parsePayload(body: Buffer | string): WebhookPayload {
+  const text = typeof body === 'string' ? body : decode(body);
+  const value = text === undefined ? undefined : parseJson(text);
+  // A webhook that is configured for another format, or a test.
+  if (value === undefined) throw malformed('malformed_json', 'the body is not a JSON object in UTF-8');
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw malformed('malformed_json', 'the body is JSON and no object');
+    throw malformed('malformed_json', 'the body is JSON, but not an object');
   }
   if (isDeeperThan(value, JSON_DEPTH_MAX)) {
     throw malformed('nested_too_deep', `the body is nested more than ${JSON_DEPTH_MAX} levels deep`);
   }
-  // The type says no more than that it is an object.
+  // `WebhookPayload` requires an object and nothing else.
   return value as WebhookPayload;
 }
 
 /** A form's fields. Throws `RejectedDelivery` when it is not UTF-8. */
 export function parseForm(body: Buffer): URLSearchParams {
-  try {
-    return new URLSearchParams(decode(body));
-  } catch {
-    // The decoder's TypeError.
-    throw malformed('malformed_form', 'the body is not a form in UTF-8');
-  }
+  const text = decode(body);
+  if (text === undefined) throw malformed('malformed_form', 'the body is not a form in UTF-8');
+  return new URLSearchParams(text);
 }
 
 export function isForm(contentType: string | undefined): boolean {
   return contentType?.toLowerCase().startsWith('application/x-www-form-urlencoded') ?? false;
 }
 
-function decode(body: Buffer): string {
-  return new TextDecoder('utf-8', { fatal: true }).decode(body);
+/** Undefined for bytes that are not UTF-8. */
+function decode(body: Buffer): string | undefined {
+  return isUtf8(body) ? new TextDecoder().decode(body) : undefined;
 }
 
 function isDeeperThan(value: object, levels: number): boolean {

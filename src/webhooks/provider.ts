@@ -6,7 +6,7 @@ import type { Refusal } from './rejection.ts';
 
 export type SourceFields = Readonly<Record<string, JsonPrimitive | undefined>>;
 
-/** What headers say of a delivery before anything is verified. */
+/** The part of a delivery's headers that is recorded before it is verified. */
 export interface UnverifiedIdentity {
   readonly deliveryId?: string | undefined;
   readonly eventType?: string | undefined;
@@ -14,7 +14,7 @@ export interface UnverifiedIdentity {
 
 export interface WebhookRequestBody {
   readonly headers: WebhookHeaders;
-  /** The bytes as they came, which is what was signed. */
+  /** The bytes as sent, which the signature covers. */
   readonly body: Buffer;
   readonly nowMs: number;
 }
@@ -24,51 +24,51 @@ export interface WebhookAnswer {
   readonly value: Readonly<Record<string, unknown>>;
 }
 
-/** What a person said. */
+/** A text that a person has written. */
 export interface Said {
-  /** As the person wrote it: the task's message. */
+  /** Unchanged: the message of the task. */
   readonly text: string;
-  /** Where commands are looked for, when that is not the text itself (a vendor's way to write mentions or code). */
+  /** The text with the vendor's markup translated, which is searched for commands. Default: `text`. */
   readonly spoken?: string;
-  /** What the text was before it was changed: what was asked for there is not asked for again. */
+  /** The text before an edit. Its commands do not start again. */
   readonly former?: string;
-  /** The command that every such delivery starts, whatever the text. */
+  /** The command that every such delivery starts, with any text. */
   readonly command?: string | undefined;
 }
 
-/** A verified delivery, read. */
+/** A verified and parsed delivery. */
 export interface WebhookEvent {
   readonly payload: WebhookPayload;
   readonly deliveryId?: string | undefined;
-  /** Names of what happened under which it may come once more, as another event with an id of its own. */
+  /** Other ids of the same thing: the vendor may report it again as another event with another delivery id. */
   readonly aliases?: readonly string[];
   readonly eventType: string | undefined;
-  /** Fields of the stage `received`, beside event type and id. */
+  /** Fields of the stage `received`, besides event type and id. */
   readonly received: StageFields;
-  /** Fields of `source_metadata`, beside provider, event type and id. */
+  /** Fields of `source_metadata`, besides provider, event type and id. */
   readonly source: SourceFields;
-  /** Or why there is nothing to act on. */
+  /** Or the reason why the delivery starts nothing. */
   readonly said: Said | { readonly reason: string };
-  /** The vendor wants its answers in a shape of its own. */
+  /** Converts an answer into the form that the vendor expects. */
   shape?(answer: WebhookAnswer, words: string): WebhookAnswer;
-  /** The answer to a delivery that is only a question of the vendor's. */
+  /** The answer to a request that the vendor sends to check the URL. */
   readonly answer?: WebhookAnswer;
 }
 
-/** One sender of webhooks: everything that is its own. A new one is a new file. */
+/** One sender of webhooks. A new sender is a new file. */
 export interface Provider {
-  /** Its name in the path and in every record. */
+  /** In the path and in every record. */
   readonly name: string;
-  /** Where its secrets are set, for whoever has not. */
+  /** The setting for its secrets, for error messages. */
   readonly setting: string;
-  /** Any of them signs; none: every delivery is refused. */
+  /** Each of them is accepted. Without any, every delivery is refused. */
   readonly secrets: readonly string[];
   readonly bodyBytesMax: number;
   identify(headers: WebhookHeaders): UnverifiedIdentity;
-  /** Undefined when the request is authentic. Takes the same time whichever secret, and however much of it, fits. */
+  /** Undefined when the request is authentic. The time taken does not depend on the secrets. */
   verify(request: WebhookRequestBody): Promise<Refusal | undefined>;
-  /** Throws `RejectedDelivery` for what is signed and cannot be read. */
+  /** Throws `RejectedDelivery` for a signed body that cannot be parsed. */
   read(request: WebhookRequestBody): WebhookEvent;
-  /** What the person sees at once; the fields of the stage `immediate_response`. Never throws, takes 2 s at most. */
+  /** Shows the person that the delivery has arrived. Returns the stage `immediate_response`. Never throws, takes 2 s at most. */
   respond?(event: WebhookEvent): Promise<StageFields>;
 }

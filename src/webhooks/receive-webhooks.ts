@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createHandler, type HttpHandler, type Methods } from '../serve/routes.ts';
-import { BodyGate, type BodyLimits } from './body-gate.ts';
+import { BodyGate, type GateLimits } from './body-gate.ts';
 import { FloodGauge } from './flood-gauge.ts';
 import type { DeliveryLedger } from './ledger.ts';
 import type { Provider } from './provider.ts';
@@ -16,44 +16,44 @@ export interface ReceiveWebhooksOptions {
   readonly github?: GithubOptions | undefined;
   readonly jira?: JiraOptions | undefined;
   readonly slack?: SlackOptions | undefined;
-  /** Senders of any other kind, by the name in their path. */
+  /** Other senders, by the name in their path. */
   readonly custom?: Readonly<Record<string, CustomOptions>> | undefined;
   /** Default `@agent`. */
   readonly trigger?: string;
   /** Default review, fix, plan and help. */
   readonly commands?: readonly string[];
-  /** Puts the task into a queue. The webhook is answered when this is done; a rejection becomes 503. */
+  /** Puts the task into a queue. The webhook is answered after that; a rejection becomes 503. */
   onTask(task: WebhookTask): Promise<unknown>;
-  /** The agent that a command is for, where that is known: a field of the task from its first moment. */
+  /** The agent of a command, if it is known when the task is created. */
   agentOf?(command: string): string | undefined;
-  /** Failures of our own, which the sender sees only as a 500. Default: a process warning. */
+  /** Receives defects, which the sender sees only as a 500. Default: a process warning. */
   readonly onError?: (error: unknown) => void;
-  /** Milliseconds since 1970, for the age of signatures. Default `Date.now`. */
+  /** Milliseconds since 1970, to check the age of signatures. Default `Date.now`. */
   readonly now?: () => number;
-  /** Knows the deliveries of earlier processes. */
+  /** Finds the deliveries of earlier processes. */
   readonly ledger?: DeliveryLedger | undefined;
 }
 
-/** `close` records what was only counted. Requests that come later are still answered. */
+/** `close` records the counts of unrecorded rejections. Later requests are still answered. */
 export type WebhookHandler = HttpHandler & { close(): void };
 
 export const DEFAULT_COMMANDS: readonly string[] = ['review', 'fix', 'plan', 'help'];
 
 export type { WebhookTask };
 
-/** What an entry adds to what its user has set. */
+/** Defaults of an entry point, below the user's options. */
 export interface ReceiverDefaults {
-  readonly limits?: Partial<BodyLimits>;
+  readonly limits?: Partial<GateLimits>;
   readonly ledger?: DeliveryLedger;
 }
 
-/** 256 MiB: ten of the largest bodies. GitHub gives up after 10 s, and so do we. */
-const LIMITS: BodyLimits = { bytesAtOnceMax: 268_435_456, timeoutMs: 10_000 };
+/** 256 MiB are ten of the largest bodies. GitHub gives up after 10 s. */
+const LIMITS: GateLimits = { bytesAtOnceMax: 268_435_456, timeoutMs: 10_000 };
 
 /**
- * `POST /github`, `/jira`, `/slack` and `/<custom>` as a handler for Express 4, Express 5 or a bare server: verifies, matches,
- * records every stage, hands each task to `onTask` and answers when they are durable. Mount it before any body parser: it
- * needs the raw bytes. `TypeError` for options that cannot work.
+ * `POST /github`, `/jira`, `/slack` and `/<custom>` as a handler for Express 4, Express 5 or a Node server: verifies and
+ * records each delivery, calls `onTask` for each of its tasks, and answers when they are durable. Mount it before any body
+ * parser: it needs the raw bytes. Throws `TypeError` for invalid options.
  */
 export function receiveWebhooks(
   options: ReceiveWebhooksOptions,
@@ -82,7 +82,7 @@ export function receiveWebhooks(
   return Object.assign(createHandler(routes, { onError }), { close: () => parts.flood.sum() });
 }
 
-/** A new provider is a new line. */
+/** A new sender is a new line. */
 function providersOf(options: ReceiveWebhooksOptions, trigger: string): readonly Provider[] {
   const { custom = {}, commands = DEFAULT_COMMANDS } = options;
   const own = [createGithub(options.github), createJira(options.jira), createSlack(options.slack, trigger)];
@@ -91,12 +91,12 @@ function providersOf(options: ReceiveWebhooksOptions, trigger: string): readonly
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
       throw new TypeError(`custom.${name}: use letters, digits, ".", "_" and "-" in a name`);
     }
-    // Paths are found whatever their case.
+    // Paths match in every case.
     if (taken.has(name.toLowerCase()))
-      throw new TypeError(`custom.${name}: this name is taken; choose another`);
+      throw new TypeError(`custom.${name}: this name is used already; choose another one`);
     if (sender.command !== undefined && !commands.includes(sender.command)) {
       throw new TypeError(
-        `custom.${name}.command: ${JSON.stringify(sender.command)} is none of ${commands.join(', ')}`,
+        `custom.${name}.command: ${JSON.stringify(sender.command)} is not one of ${commands.join(', ')}`,
       );
     }
     taken.add(name.toLowerCase());

@@ -5,7 +5,7 @@ import { type Delivery, startDelivery } from '../record/delivery.ts';
 import { type Moment, mintMoment } from '../record/mint.ts';
 import { activeRecorder } from '../record/recorder.ts';
 import { sendJson } from '../serve/json-response.ts';
-import { ANSWER_HEADERS, problemStatus } from '../serve/problem.ts';
+import { problemStatus } from '../serve/problem.ts';
 import type { BodyGate } from './body-gate.ts';
 import { type CommandMatch, matchCommands } from './command.ts';
 import type { FloodGauge } from './flood-gauge.ts';
@@ -28,7 +28,7 @@ export interface ReceiverOptions extends TaskTaker {
   now(): number;
 }
 
-/** What all providers of one receiver have in common. */
+/** Shared by all providers of one receiver. */
 export interface ReceiverParts {
   readonly options: ReceiverOptions;
   readonly gate: BodyGate;
@@ -36,7 +36,7 @@ export interface ReceiverParts {
   readonly redeliveries: Redeliveries;
 }
 
-/** A request on its way: what is known of it so far decides how it is recorded when it is refused. */
+/** A request in progress. Its state decides how a refusal is recorded. */
 interface Exchange {
   readonly delivery: Delivery;
   readonly identity: UnverifiedIdentity;
@@ -44,7 +44,7 @@ interface Exchange {
   state: 'unverified' | 'verified' | 'read';
 }
 
-/** Takes one request of a provider through the steps that all of them have; throws what is to be answered as a problem. */
+/** Handles one request of a provider, with the steps that all of them have. Throws the error to answer as a problem. */
 export async function receive(
   provider: Provider,
   parts: ReceiverParts,
@@ -68,15 +68,14 @@ export async function receive(
       return act(provider, parts, { ...exchange, event });
     });
     delivery.end(answer.status);
-    // The tasks must be with the operating system before anybody is told that they were taken.
+    // The records must have reached the operating system before the answer promises the tasks.
     activeRecorder()?.flush();
     parts.flood.noteRecorded();
     sendJson(res, answer);
   } catch (error) {
     recordRefusal(provider, parts.flood, { exchange, error });
     activeRecorder()?.flush();
-    if (error instanceof RejectedDelivery && error.reason === 'slow_body') sendTimeout(res, error);
-    else throw error;
+    throw error;
   }
 }
 
@@ -86,7 +85,7 @@ async function authenticate(
   { req, headers }: { readonly req: IncomingMessage; readonly headers: WebhookHeaders },
 ): Promise<WebhookRequestBody> {
   if (provider.secrets.length === 0) {
-    const message = `set ${provider.setting} to take ${provider.name} webhooks`;
+    const message = `set ${provider.setting} to receive ${provider.name} webhooks`;
     throw new RejectedDelivery('ERR_NOT_CONFIGURED', { reason: 'no_secret', message });
   }
   return gate.use(req, provider.bodyBytesMax, async (body) => {
@@ -151,14 +150,14 @@ function shaped(event: WebhookEvent, answer: WebhookAnswer, words: string): Webh
   return event.shape?.(answer, words) ?? answer;
 }
 
-/** What anybody can send is recorded within a budget; what is signed always. */
+/** Signed deliveries are always recorded, others within a budget. */
 function recordRefusal(
   provider: Provider,
   flood: FloodGauge,
   { exchange, error }: { readonly exchange: Exchange; readonly error: unknown },
 ): void {
   const { delivery, identity, arrived, state } = exchange;
-  const status = answerStatus(error);
+  const status = problemStatus(error);
   const reason = error instanceof RejectedDelivery ? error.reason : reasonOf(error, status);
   if (state === 'unverified' && !flood.admit(provider.name, reason)) {
     delivery.discard();
@@ -176,21 +175,4 @@ function recordRefusal(
 
 function reasonOf(error: unknown, status: number): string {
   return status === 500 ? 'unexpected error' : messageOf(error);
-}
-
-function answerStatus(error: unknown): number {
-  return error instanceof RejectedDelivery && error.reason === 'slow_body' ? 408 : problemStatus(error);
-}
-
-/** RFC 9110, 15.5.9: the connection is closed, or what is still to come would be waited for. */
-function sendTimeout(res: ServerResponse, error: RejectedDelivery): void {
-  const problem = { type: 'urn:tasktrail:problem:request-timeout', title: 'The body came too slowly' };
-  const body = JSON.stringify({ ...problem, status: 408, detail: error.message, code: error.code });
-  res.writeHead(408, {
-    ...ANSWER_HEADERS,
-    Connection: 'close',
-    'Content-Type': 'application/problem+json',
-    'Content-Length': Buffer.byteLength(body),
-  });
-  res.end(body);
 }

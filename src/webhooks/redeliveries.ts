@@ -1,12 +1,12 @@
 import { LRUCache } from 'lru-cache';
 import type { DeliveryLedger } from './ledger.ts';
 
-/** Recent ids: days of a busy organisation, and about ten megabytes. */
+/** Ids of several days of a busy organisation; about ten megabytes. */
 const DELIVERIES_MAX = 50_000;
 
-/** What one delivery has come to. */
+/** The state of one delivery. */
 interface Entry {
-  /** Command -> the task that it started; also while another command of the same delivery could not be queued. */
+  /** Ids of the queued tasks, by command. Other commands of the delivery may have failed. */
   readonly done: Map<string, string>;
   running: Promise<Taken> | undefined;
 }
@@ -23,10 +23,10 @@ export interface DeliveryKey {
   readonly aliases: readonly string[];
 }
 
-/** Starts the commands that are not in `done`, and puts there what it has started; rejects when one is missing. */
+/** Starts the commands that are not in `done`, and adds each started one. Rejects when one could not be started. */
 export type StartTasks = (done: Map<string, string>) => Promise<void>;
 
-/** Sees to it that what comes twice starts once. */
+/** Makes sure that a repeated delivery starts its tasks once. */
 export class Redeliveries {
   readonly #ledger: DeliveryLedger | undefined;
   readonly #entries = new LRUCache<string, Entry>({ max: DELIVERIES_MAX });
@@ -36,11 +36,11 @@ export class Redeliveries {
   }
 
   /**
-   * Runs `start`, or gives what it has come to before. A twin of a delivery that is on its way waits for it, and fails
-   * with it: an earlier answer would promise a task that nobody has. A delivery without any id is always new.
+   * Runs `start`, or returns the tasks of an earlier run. A repetition of a delivery in progress waits for it, and fails
+   * with it: an earlier answer would promise a task that is not queued yet. A delivery without an id is always new.
    */
   take(key: DeliveryKey, start: StartTasks): Promise<Taken> {
-    // Looked up and remembered before anything is awaited: of two equal deliveries at the same instant one starts a task.
+    // No await between lookup and insertion: of two equal deliveries at the same time, one starts the tasks.
     const names = namesOf(key);
     const entry = this.#find(names) ?? { done: new Map(), running: undefined };
     for (const name of names) this.#entries.set(name, entry);
@@ -49,7 +49,7 @@ export class Redeliveries {
     }
     const running = this.#run(entry, key, start);
     entry.running = running;
-    // What could not be queued may come again.
+    // After a failure the delivery may be sent again.
     running.catch(() => {
       entry.running = undefined;
     });

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { verify } from '@octokit/webhooks-methods';
 import type { Refusal } from './rejection.ts';
 
@@ -10,13 +10,13 @@ interface SignedBody {
   readonly body: Buffer;
 }
 
-/** The header in which the signature stands, as people write its name. */
+/** The header that holds the signature, in its usual spelling. */
 interface SignatureHeader {
   readonly header: string;
   readonly value: string | undefined;
 }
 
-/** The secrets that are set. An empty one would be a lock that anybody opens. */
+/** The configured secrets, without empty ones: with an empty secret, everyone could sign. */
 export function secretsOf(
   setting: string,
   secret: string | readonly string[] | undefined,
@@ -30,7 +30,7 @@ export function secretsOf(
   });
 }
 
-/** `sha256=` and the hex HMAC-SHA256 of the body's bytes: how GitHub and Jira Cloud sign. Undefined when it is valid. */
+/** Checks `sha256=` and the hex HMAC-SHA256 of the body, as GitHub and Jira Cloud sign. Undefined when it is valid. */
 export async function checkHubSignature(
   { secrets, body }: SignedBody,
   { header, value }: SignatureHeader,
@@ -44,12 +44,12 @@ export async function checkHubSignature(
   }
   const text = body.toString('utf8');
   let isValid = false;
-  // All of them, so that the time taken tells nothing of which one fits.
+  // All of them: the time taken must not show which one is right.
   for (const secret of secrets) isValid = (await verify(secret, text, value)) || isValid;
   return isValid ? undefined : wrongSignature(header);
 }
 
-/** Whether one of the secrets makes this HMAC of the parts. All of them are tried, each compared in constant time. */
+/** Whether one of the secrets makes this HMAC of the parts. All are tried, and compared in constant time. */
 export function isSignedByAny(
   secrets: readonly string[],
   signed: { readonly algorithm: HmacAlgorithm; readonly parts: readonly (string | Buffer)[] },
@@ -65,20 +65,10 @@ export function isSignedByAny(
   return isValid;
 }
 
-/** Whether the text is one of the secrets itself. Digests are compared: not even a length shows in the time taken. */
-export function isAnyOf(secrets: readonly string[], given: string): boolean {
-  const digest = createHash('sha256').update(given).digest();
-  let isValid = false;
-  for (const secret of secrets) {
-    isValid = timingSafeEqual(createHash('sha256').update(secret).digest(), digest) || isValid;
-  }
-  return isValid;
-}
-
 export function missingSignature(header: string): Refusal {
   return {
     reason: 'missing_signature',
-    message: `${header} is missing: give the sender the same secret as is set here`,
+    message: `${header} is missing: configure the same secret at the sender`,
   };
 }
 
@@ -89,11 +79,11 @@ export function malformedSignature(header: string, message: string): Refusal {
 export function wrongSignature(header: string): Refusal {
   return {
     reason: 'wrong_signature',
-    message: `${header} does not fit the body: the secrets differ, or a proxy has changed the body`,
+    message: `${header} does not match the body: the secrets differ, or a proxy has changed the body`,
   };
 }
 
-/** What GitHub's library can verify: it signs text that is not empty. Anything else is no payload, signed or not. */
+/** GitHub's library verifies only text that is not empty. */
 function isText(body: Buffer): boolean {
   return body.length > 0 && isUtf8(body);
 }

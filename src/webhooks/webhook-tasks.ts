@@ -6,23 +6,23 @@ import type { MatchedCommand } from './command.ts';
 import type { WebhookPayload } from './payload.ts';
 import type { Provider, Said, WebhookEvent } from './provider.ts';
 
-/** A task that a verified webhook asks for; not queued yet. */
+/** A task that a verified webhook asks for. It is not queued yet. */
 export type WebhookTask = QueuedTask & {
-  /** The name in the path: `github`, `jira`, `slack`, or one of your own. */
+  /** The name in the path: `github`, `jira`, `slack`, or a custom one. */
   readonly provider: string;
   readonly command: string;
-  /** The body as the vendor sends it; of a form, its fields. */
+  /** The body as the vendor sends it. For a form: its fields. */
   readonly payload: WebhookPayload;
   readonly deliveryId: string | undefined;
 };
 
 export interface TaskTaker {
   onTask(task: WebhookTask): Promise<unknown>;
-  /** Who will do it, where that is known already. */
+  /** The agent of a command, if it is known already. */
   agentOf?(command: string): string | undefined;
 }
 
-/** What a verified delivery asks for. */
+/** A verified delivery and the commands that it asks for. */
 export interface TaskOrder {
   readonly delivery: Delivery;
   readonly provider: Provider;
@@ -33,12 +33,12 @@ export interface TaskOrder {
   readonly matchedAt: Moment;
 }
 
-/** Of what follows a command, enough to recognise it. */
+/** Recorded characters of a command's arguments. */
 const ARGS_CHARS_MAX = 200;
 
 /**
- * Starts a task for each command that is not in `done`, and puts there what is queued. Throws, when all of them were
- * tried, the failure of the first that could not be.
+ * Starts a task for each command that is not in `done`, and adds each queued one. Tries all of them, then throws the first
+ * failure.
  */
 export async function startTasks(
   order: TaskOrder,
@@ -62,7 +62,7 @@ export async function startTasks(
         await taker.onTask(task);
         done.set(command, taskId);
       } catch (error) {
-        // What a queue has runs, whatever failed behind it: it must not start again.
+        // A queued task runs, even if onTask failed later. It must not start again.
         if (task.isQueued) done.set(command, taskId);
         else task.refuse(messageOf(error));
         throw error;
@@ -73,7 +73,7 @@ export async function startTasks(
   if (failed !== undefined) throw queueError(failed.reason);
 }
 
-/** The fields of the stage `command_matching` for one of the commands that were found. */
+/** The fields of the stage `command_matching` for one of the matched commands. */
 export function matchFields(
   commands: readonly MatchedCommand[],
   match: MatchedCommand | undefined = commands[0],

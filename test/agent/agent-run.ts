@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { type AgentProcessOptions, runAgentProcess } from '../../src/agent/run-agent.ts';
 import type { AgentOutcome, AgentOutput, AgentRecording, OutputPlace } from '../../src/model/agent-output.ts';
 
-/** A recording that keeps what it is given, in order. */
+/** A recording that keeps its calls in order. */
 export class KeptRecording implements AgentRecording {
   readonly traceparent: string | undefined;
   readonly origin: undefined;
   readonly outputs: AgentOutput[] = [];
-  /** Where each output stands, in the same order. */
+  /** The place of each output, in the same order. */
   readonly places: OutputPlace[] = [];
   readonly replayed: AgentOutput[] = [];
   readonly models: string[] = [];
@@ -38,7 +38,7 @@ export class KeptRecording implements AgentRecording {
     this.ends.push(outcome);
   }
 
-  /** What standard output gave, joined. */
+  /** Standard output, joined. */
   text(): string {
     return this.outputs
       .filter((output) => output.type === 'output')
@@ -54,7 +54,7 @@ export class KeptRecording implements AgentRecording {
   }
 }
 
-/** A temp directory with small programs in it, and the files of the runs that are made of them. */
+/** A temporary directory for small programs and for the files of their runs. */
 export class Workshop {
   readonly directory: string;
   readonly runs: string;
@@ -76,7 +76,7 @@ export class Workshop {
     return join(this.directory, name);
   }
 
-  /** The command that runs this JavaScript. */
+  /** The command that runs this JavaScript module. */
   async program(source: string): Promise<[string, string]> {
     const path = this.path('program.mjs');
     await writeFile(path, source);

@@ -83,7 +83,7 @@ test.each([
   ['KILL', 137],
   ['ABRT', 134],
   ['SEGV', 139],
-])('an agent that dies of SIG%s is told as %i, and its shell says nothing', async (signal, code) => {
+])('SIG%s of the agent is exit code %i, and the wrapper prints nothing', async (signal, code) => {
   const { child } = await start(['sh', '-c', `kill -${signal} $$`]);
   expect(await child.exited).toEqual({ exitCode: code, signal: null });
   expect(exitText()).toBe(`${code}\n`);
@@ -91,7 +91,7 @@ test.each([
 });
 
 test.each(['TERM', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2', 'PIPE', 'ALRM'])(
-  'a SIG%s to the whole group, from whomever, does not keep the exit code of an agent that lives through it',
+  'SIG%s to the whole group does not lose the exit code of an agent that survives it',
   async (signal) => {
     const { child } = await start(['sh', '-c', `trap : ${signal}; kill -${signal} 0; exit 5`]);
     expect((await child.exited).exitCode).toBe(5);
@@ -99,7 +99,7 @@ test.each(['TERM', 'INT', 'HUP', 'QUIT', 'USR1', 'USR2', 'PIPE', 'ALRM'])(
   },
 );
 
-test('what the wrapper traps is neither trapped nor ignored for the agent', async () => {
+test('the traps of the wrapper are not inherited by the agent', async () => {
   const source = `process.stdout.write(require('fs').readFileSync('/proc/self/status', 'utf8'))`;
   const { child } = await start([process.execPath, '-e', source]);
   await child.exited;
@@ -108,7 +108,7 @@ test('what the wrapper traps is neither trapped nor ignored for the agent', asyn
     expect((ignored >> BigInt(number - 1)) & 1n, `signal ${number}`).toBe(0n);
 });
 
-test('arguments arrive as they are, whatever is in them', async () => {
+test('arguments reach the agent unchanged', async () => {
   const args = [
     '',
     ' ',
@@ -135,7 +135,7 @@ test('arguments arrive as they are, whatever is in them', async () => {
 });
 
 test.each(['test', 'echo', 'exit', 'true', '-dash', 'a=b'])(
-  'a program that is called %s is that program, not a word of the shell',
+  'a program named %s is started instead of the shell builtin',
   async (name) => {
     await script(name, '#!/bin/sh\necho "mine $1"\nexit 9\n');
     const env = { PATH: `${shop.directory}:${process.env.PATH ?? ''}` };
@@ -145,21 +145,21 @@ test.each(['test', 'echo', 'exit', 'true', '-dash', 'a=b'])(
   },
 );
 
-test('a script without a first line that names its shell runs all the same', async () => {
+test('a script without a #! line runs', async () => {
   const path = await script('plain', 'echo "plain $1 $#"\nexit 4\n');
   const { child } = await start([path, 'a b']);
   expect((await child.exited).exitCode).toBe(4);
   expect(stream('stdout')).toBe('plain a b 1\n');
 });
 
-test('a program whose interpreter is not there ends with 127 and says so', async () => {
+test('a program with a missing interpreter ends with 127 and a message', async () => {
   const path = await script('lost', '#!/no/such/interpreter\n');
   const { child } = await start([path]);
   expect((await child.exited).exitCode).toBe(127);
   expect(stream('stderr')).toContain('lost');
 });
 
-test('a program is found through a link, from the directory that it runs in, and with no PATH to help the shell', async () => {
+test('a relative path to a symbolic link is resolved from the working directory, without PATH', async () => {
   await script('real', '#!/bin/sh\necho "$PWD"\nexit 6\n');
   await symlink(shop.path('real'), shop.path('link'));
   const { child } = await start(['./link'], { env: { PATH: '/nowhere' } });
@@ -168,11 +168,11 @@ test('a program is found through a link, from the directory that it runs in, and
   expect(exitText()).toBe('6\n');
 });
 
-test('what cannot be started is an error with what to do, and leaves no process', async () => {
+test('a failed start is an error with a remedy and leaves no process', async () => {
   for (const [command, more, words] of [
     [['no-such-program'], {}, 'not found'],
     [[shop.directory], {}, 'not executable'],
-    [['sh'], { cwd: shop.path('nowhere') }, 'is not there or not a directory'],
+    [['sh'], { cwd: shop.path('nowhere') }, 'does not exist or is not a directory'],
     [['sh', 'x'.repeat(200_000)], {}, 'arguments are too long'],
     [['sh', ...Array.from({ length: 40 }, () => 'y'.repeat(100_000))], {}, 'arguments are too long'],
     [['sh', 'a\0b'], {}, 'null bytes'],
@@ -183,42 +183,49 @@ test('what cannot be started is an error with what to do, and leaves no process'
   expect(exitText()).toBeUndefined();
 });
 
-test('a stop that comes at any moment of the start ends the child with what it is, and soon', async () => {
+test('a child is killed when the caller cannot note its start', async () => {
+  let pid = 0;
+  const onStart = (given: number): void => {
+    pid = given;
+    throw new Error('the disk is full');
+  };
+  await expect(start(['sh', '-c', 'sleep 60 & wait'], { onStart })).rejects.toThrow('the disk is full');
+  expect(pid).toBeGreaterThan(1);
+  await vi.waitFor(() => expect(() => process.kill(-pid, 0)).toThrow('ESRCH'), DEADLINE);
+});
+
+test('a stop during the start ends the child by SIGTERM', async () => {
   for (let afterMs = 0; afterMs < 12; afterMs += 1) {
-    const { child } = await start(['sh', '-c', 'sleep 60 & wait'], { graceMs: 5_000 });
+    const { child } = await start(['sh', '-c', 'sleep 60 & wait'], { graceMs: 60_000 });
     const until = performance.now() + afterMs * 0.5;
     while (performance.now() < until);
-    const before = Date.now();
     child.stop();
     const exit = await child.exited;
-    expect(Date.now() - before).toBeLessThan(3_000);
     expect(exit.exitCode === 143 || exit.signal === 'SIGTERM', JSON.stringify(exit)).toBe(true);
     expect(child.wasStopped).toBe(true);
   }
 });
 
-test('an agent that ignores SIGTERM is killed after the grace, and a second stop changes nothing', async () => {
+test('an agent that ignores SIGTERM is killed after the grace period, and a second stop has no effect', async () => {
   const ready = shop.path('ready');
   const { child } = await start(['sh', '-c', `trap '' TERM; > ${ready}; while :; do sleep 0.05; done`], {
     graceMs: 300,
   });
   await vi.waitFor(() => expect(existsSync(ready)).toBe(true), DEADLINE);
-  const before = Date.now();
   child.stop();
   child.stop();
   expect(await child.exited).toEqual({ exitCode: null, signal: 'SIGKILL' });
-  expect(Date.now() - before).toBeGreaterThanOrEqual(290);
   expect(exitText()).toBeUndefined();
   child.stop();
 });
 
-test('an agent that forks and leaves has ended with the exit code of what it left', async () => {
+test('an agent has ended when its first process exits, also when a fork of it runs on', async () => {
   const { child } = await start(['sh', '-c', 'setsid sleep 3 & exit 0']);
   expect(await child.exited).toEqual({ exitCode: 0, signal: null });
   expect(exitText()).toBe('0\n');
 });
 
-test('an adopted child is seen to end, with the code that its wrapper wrote', async () => {
+test('the end of an adopted child is noticed, with the exit code that its wrapper wrote', async () => {
   const { child, pid } = await start(['sh', '-c', 'sleep 0.3; exit 42']);
   const adopted = adoptChild(identityOf(pid), { exitFile: folder.exitFile });
   expect(await adopted.exited).toEqual({ exitCode: 42, signal: null });
@@ -226,7 +233,7 @@ test('an adopted child is seen to end, with the code that its wrapper wrote', as
   await child.exited;
 });
 
-test('an adopted child is stopped as a group, and killed after the grace', async () => {
+test('an adopted child is stopped as a group and killed after the grace period', async () => {
   const ready = shop.path('ready');
   const { child, pid } = await start(['sh', '-c', `trap '' TERM; > ${ready}; while :; do sleep 0.05; done`]);
   await vi.waitFor(() => expect(existsSync(ready)).toBe(true), DEADLINE);
@@ -237,7 +244,7 @@ test('an adopted child is stopped as a group, and killed after the grace', async
   expect(await child.exited).toEqual({ exitCode: null, signal: 'SIGKILL' });
 });
 
-test('of a child that is gone only its file can tell, and one that holds no exit code tells nothing', async () => {
+test('the exit code of an ended child comes from its file, and is unknown when the file holds none', async () => {
   for (const [text, code] of [
     ['0\n', 0],
     ['255\n', 255],

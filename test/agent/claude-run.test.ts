@@ -19,7 +19,7 @@ interface Ending {
   readonly stderr?: string;
 }
 
-/** A stand-in that prints a recording of the real CLI and ends as that did. */
+/** Runs a program that prints a recording of the real CLI and exits with the same code. */
 async function replay(
   sample: string | undefined,
   { exitCode, stderr = '' }: Ending,
@@ -64,7 +64,7 @@ test('a second turn names the model again, and it is recorded once', async () =>
   expect((await replay('subagent', { exitCode: 0 })).recording.models).toEqual(['claude-opus-5-5']);
 });
 
-test('an API failure is told in the words of the agent', async () => {
+test('an API failure has the error message of the agent', async () => {
   const { outcome } = await replay('error529', { exitCode: 1, stderr: 'noise\n' });
   expect(outcome).toMatchObject({ success: false, result: null, errorType: 'agent_error', exitCode: 1 });
   expect(outcome.error).toMatch(/^API Error: Repeated 529 Overloaded errors\./);
@@ -76,13 +76,13 @@ test('an interrupted run fails although it exits with 0', async () => {
   expect(outcome.usage).toMatchObject({ inputTokens: 100, outputTokens: 40 });
 });
 
-test('a good last word with a bad exit code is a failure', async () => {
+test('a successful result line with a failing exit code is a failure', async () => {
   const { outcome } = await replay('demo', { exitCode: 2 });
   expect(outcome).toMatchObject({ success: false, error: 'exited with code 2', errorType: 'exit_code' });
   expect(outcome.usage.outputTokens).toBe(285);
 });
 
-test('a run without a last word is a failure that tells what is known', async () => {
+test('a run without a result line is a failure with the known figures', async () => {
   const terminated = await replay('sigterm-in-tool', { exitCode: 143 });
   expect(terminated.outcome).toMatchObject({ error: 'killed by SIGTERM', errorType: 'signal' });
   const silent = await replay(undefined, { exitCode: 0 });

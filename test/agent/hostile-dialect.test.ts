@@ -22,7 +22,7 @@ function recordingsOf({ name }: Dialect): readonly string[] {
   return recordingsIn(folder).map((recording) => `${folder}/${recording}`);
 }
 
-/** Of all recorded lines that differ in their values alone, one. */
+/** One line of each shape: recorded lines that differ only in their values are left out. */
 function shapesOf(dialect: Dialect): readonly string[] {
   const byShape = new Map<string, string>();
   for (const line of recordingsOf(dialect).flatMap((recording) => linesOf(recording))) {
@@ -36,14 +36,14 @@ function shapesOf(dialect: Dialect): readonly string[] {
   return [...byShape.values()];
 }
 
-/** What every line of 03 and every result relies on. */
+/** Properties that each line of 03 and each result relies on. */
 function expectSound({ reader, outputs }: Reading): void {
   for (const output of outputs) {
     expect(OUTPUT_TYPES).toContain(output.type);
     expect(typeof output.content).toBe('string');
     for (const word of [output.toolName, output.toolUseId])
       expect(['string', 'undefined']).toContain(typeof word);
-    // Whatever is in it can be written down.
+    // Every value can be serialised.
     JSON.stringify(output);
   }
   const { success, result, error, usage } = reader.verdict();
@@ -56,8 +56,8 @@ function expectSound({ reader, outputs }: Reading): void {
 }
 
 describe.each(TYPED)('$name', (dialect) => {
-  test('a line that is cut, wherever, is kept as output and stops nothing', () => {
-    // The long ones differ only in what they carry: the first 1,500 characters have every shape.
+  test('a line that is cut at any position is kept as output', () => {
+    // The first 1,500 characters of a long line include every kind of token.
     for (const line of shapesOf(dialect).map((whole) => whole.trimEnd().slice(0, 1500))) {
       const reader = dialect.open();
       for (let bytes = 1; bytes < line.length; bytes++) {
@@ -77,7 +77,7 @@ describe.each(TYPED)('$name', (dialect) => {
     }
   });
 
-  test('a fresh reader gives the same outputs at the same lines', () => {
+  test('a second reader returns the same outputs for the same lines', () => {
     for (const recording of recordingsOf(dialect)) {
       const [one, two] = [dialect.open(), dialect.open()];
       for (const line of linesOf(recording)) expect(two.read(line, false)).toEqual(one.read(line, false));
@@ -86,7 +86,7 @@ describe.each(TYPED)('$name', (dialect) => {
     }
   });
 
-  test('carriage returns, byte order marks and terminal codes around a line change nothing of it', () => {
+  test('carriage returns, byte order marks and terminal codes around a line are skipped', () => {
     const decorate = [
       (line: string) => line.replace(/\n$/, '\r\n'),
       (line: string) => `\uFEFF${line}`,
@@ -117,14 +117,14 @@ describe.each(TYPED)('$name', (dialect) => {
     }
   });
 
-  test('pieces of an overlong line are output, marked as pieces', () => {
+  test('pieces of an overlong line are output with the field partial', () => {
     const reader = dialect.open();
     const piece = '{"type":"result","status":"success","subtype":"success"}';
     expect(reader.read(piece, true)).toEqual([{ type: 'output', content: piece, more: { partial: true } }]);
     expect(reader.verdict().success).toBe(false);
   });
 
-  test('values of the wrong type anywhere in a recorded line stop nothing', () => {
+  test('values of the wrong type in a recorded line are no error', () => {
     const wrong = [null, -7, 'text', [], { a: { b: [1] } }];
     for (const line of shapesOf(dialect)) {
       for (const value of wrong) {
@@ -133,7 +133,7 @@ describe.each(TYPED)('$name', (dialect) => {
     }
   });
 
-  test('no sequence of messages, however made, stops the reader', () => {
+  test('no sequence of messages makes the reader throw', () => {
     const key = fc.constantFrom(...WORDS);
     const value = fc.letrec((tie) => ({
       any: fc.oneof(
@@ -153,7 +153,7 @@ describe.each(TYPED)('$name', (dialect) => {
     );
   });
 
-  test('names that every object has are names like others', () => {
+  test('names of Object.prototype are ordinary names', () => {
     for (const name of ['__proto__', 'constructor', 'hasOwnProperty', 'toString']) {
       const usage = { [name]: 1 };
       const odd = JSON.parse(`{"${name}":{"inputTokens":5,"input_tokens":5,"total_tokens":9,"costUSD":1}}`);
@@ -179,7 +179,7 @@ describe.each(TYPED)('$name', (dialect) => {
     const long = 'x'.repeat(10 * 1024 * 1024);
     for (const line of deepLines(deep)) expectSound(readLines(dialect, [line]));
     for (const line of deepLines('"LONG"')) {
-      // A million characters in each place, and ten in the first of them.
+      // A million characters in each place, ten million in the first one.
       const each = line.startsWith('{"type":"user"') ? long : long.slice(0, 1024 * 1024);
       expectSound(readLines(dialect, [line.replaceAll('LONG', each)]));
     }
@@ -247,10 +247,10 @@ const WORDS = [
   ],
 ];
 
-/** The object with one of its values, at any depth, replaced. */
+/** Copies of the object with one value, at any depth, replaced. */
 function* brokenBy(object: unknown, value: unknown): Generator<unknown> {
   if (typeof object !== 'object' || object === null) return;
-  // Of a list the first items stand for all.
+  // The first items of a list represent the others.
   for (const [key, child] of Object.entries(object).slice(0, Array.isArray(object) ? 2 : undefined)) {
     const copy = (item: unknown): unknown =>
       Array.isArray(object)
@@ -261,7 +261,7 @@ function* brokenBy(object: unknown, value: unknown): Generator<unknown> {
   }
 }
 
-/** The value in the places where agents put texts and tool inputs. */
+/** The value in each field that holds a text or a tool input. */
 function deepLines(value: string): readonly string[] {
   return [
     `{"type":"user","message":{"content":${value}}}`,

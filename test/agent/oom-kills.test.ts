@@ -13,7 +13,7 @@ afterEach(() => shop.close());
 
 const HOG = 'const held = []; for (;;) held.push(new Array(1e5).fill(held.length));';
 
-test.skipIf(!existsSync('/proc/vmstat'))('the system tells how often it has killed', () => {
+test.skipIf(!existsSync('/proc/vmstat'))('the system counts its out-of-memory kills', () => {
   expect(countOomKills()).toBeGreaterThanOrEqual(0);
 });
 
@@ -24,9 +24,9 @@ test('an agent whose heap is full ends as out of memory', async () => {
   expect(outcome.error).toContain('heap out of memory');
 }, 60_000);
 
-test('an agent that the system gives no more memory to ends as out of memory', async () => {
+test('an agent whose allocation fails ends as out of memory', async () => {
   const [node, path] = await shop.program('for (const held = []; ; ) held.push(Buffer.alloc(5e7, 1));');
-  // Two gigabytes are what node needs of address space to start with, and a little more.
+  // Node reserves about two gigabytes of address space at its start.
   const { outcome } = await shop.run([
     'sh',
     '-c',
@@ -41,7 +41,7 @@ test('an agent that the system gives no more memory to ends as out of memory', a
   ]);
 }, 60_000);
 
-test('an agent that somebody kills ends by that signal, whatever it had said of memory', async () => {
+test('a killed agent ends by the signal, also when it printed an out-of-memory message', async () => {
   const command = await shop.program(`
     process.stderr.write('FATAL ERROR: heap out of memory\\n');
     process.kill(process.pid, 'SIGKILL');`);

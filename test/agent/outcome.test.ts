@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { NO_LAST_WORD, UNKNOWN_USAGE, type Verdict } from '../../src/agent/dialects/dialect.ts';
+import { NO_RESULT, UNKNOWN_USAGE, type Verdict } from '../../src/agent/dialects/dialect.ts';
 import { findDialect } from '../../src/agent/dialects/dialects.ts';
 import { exitOf } from '../../src/agent/exit-status.ts';
 import { judge, type RunEnd, StderrTail } from '../../src/agent/outcome.ts';
@@ -15,10 +15,10 @@ function ended(exitCode: number | null, more: Partial<RunEnd> = {}): AgentOutcom
   return judge({ exit, verdict: SILENT, model: null, stop: undefined, stderr: '', ...more });
 }
 
-/** Exit code of each recorded run, and whether it succeeded; in the end the type and the words of its failure. */
+/** Dialect, exit code and success of each recorded run; for a failure its type and message. */
 type Row = readonly [dialect: string, exitCode: number, success: boolean, type?: string, error?: RegExp];
 
-const NO_RESULT = /^ended without a result$/;
+const WITHOUT_RESULT = /^ended without a result$/;
 const RECORDED: Readonly<Record<string, Row>> = {
   'claude-code/demo': ['claude', 0, true],
   'claude-code/demo-2.1.197': ['claude', 0, true],
@@ -51,35 +51,38 @@ const RECORDED: Readonly<Record<string, Row>> = {
   'gemini-cli/error401': ['gemini', 145, false, 'agent_error', /mock says 401/],
   'gemini-cli/error500': ['gemini', 244, false, 'agent_error', /mock says 500/],
   'gemini-cli/broken': ['gemini', 1, false, 'agent_error', /^\[API Error: terminated\]$/],
-  'gemini-cli/sigterm-in-tool': ['gemini', 0, false, 'agent_error', NO_RESULT],
+  'gemini-cli/sigterm-in-tool': ['gemini', 0, false, 'agent_error', WITHOUT_RESULT],
   'opencode/demo': ['opencode', 0, true],
   'opencode/error401': ['opencode', 1, false, 'agent_error', /^mock says 401$/],
   'opencode/sigterm-in-tool': ['opencode', 143, false, 'signal', /^killed by SIGTERM$/],
 };
 
-test('every recording has its outcome written down here', () => {
+test('every recording has an expected outcome in this file', () => {
   const folders = ['claude-code', 'codex', 'gemini-cli', 'opencode'];
   const recordings = folders.flatMap((folder) => recordingsIn(folder).map((name) => `${folder}/${name}`));
   expect(Object.keys(RECORDED).sort()).toEqual(recordings.sort());
 });
 
-test.each(Object.entries(RECORDED))('%s ends as its exit code and its last word say', (recording, row) => {
-  const [dialect, exitCode, success, errorType, error] = row;
-  const verdict = readLines(findDialect(dialect), linesOf(recording)).reader.verdict();
-  const outcome = ended(exitCode, { verdict });
-  expect(outcome).toMatchObject({ success, error: success ? null : expect.stringMatching(error ?? /^$/) });
-  expect(outcome.errorType).toBe(errorType);
-  // Whatever the last word, another exit code is never a success, and neither is none at all.
-  expect(ended(7, { verdict }).success).toBe(false);
-  expect(ended(null, { verdict })).toMatchObject({
-    success: false,
-    errorType: 'lost',
-    result: verdict.result,
-  });
-});
+test.each(Object.entries(RECORDED))(
+  '%s has the outcome of its exit code and its result line',
+  (recording, row) => {
+    const [dialect, exitCode, success, errorType, error] = row;
+    const verdict = readLines(findDialect(dialect), linesOf(recording)).reader.verdict();
+    const outcome = ended(exitCode, { verdict });
+    expect(outcome).toMatchObject({ success, error: success ? null : expect.stringMatching(error ?? /^$/) });
+    expect(outcome.errorType).toBe(errorType);
+    // With any result line, a failing or unknown exit code is a failure.
+    expect(ended(7, { verdict }).success).toBe(false);
+    expect(ended(null, { verdict })).toMatchObject({
+      success: false,
+      errorType: 'lost',
+      result: verdict.result,
+    });
+  },
+);
 
-test('an exit code that nobody knows is no success, and what the agent said is kept', () => {
-  const gone = 'its process is gone, and nobody saw how it ended';
+test('an unknown exit code is a failure, and the result of the agent is kept', () => {
+  const gone = 'its process ended unobserved: the exit code is unknown';
   expect(ended(null, { verdict: GOOD })).toEqual({
     success: false,
     result: 'done',
@@ -95,7 +98,7 @@ test('an exit code that nobody knows is no success, and what the agent said is k
   expect(ended(null, { stderr: 'trouble' }).error).toBe(`${gone}: trouble`);
 });
 
-test('a good last word does not outweigh an exit code or a signal', () => {
+test('a failing exit code or a signal takes precedence over a successful result line', () => {
   expect(ended(3, { verdict: GOOD })).toMatchObject({
     errorType: 'exit_code',
     error: 'exited with code 3',
@@ -104,7 +107,7 @@ test('a good last word does not outweigh an exit code or a signal', () => {
   expect(ended(137, { verdict: GOOD })).toMatchObject({ success: false, errorType: 'signal' });
 });
 
-test('an ending by a signal says which one, with the last words', () => {
+test('a run that ended by a signal names it, with the last lines of standard error', () => {
   expect(ended(139, { stderr: 'core dumped' })).toMatchObject({
     error: 'killed by SIGSEGV: core dumped',
     errorType: 'signal',
@@ -113,17 +116,17 @@ test('an ending by a signal says which one, with the last words', () => {
   });
   expect(ended(143, { verdict: BAD, stderr: 'noise' }).error).toBe('killed by SIGTERM: API Error');
   const exit = { exitCode: null, signal: 'SIGTERM' };
-  expect(ended(null, { exit, verdict: NO_LAST_WORD }).error).toBe('killed by SIGTERM');
+  expect(ended(null, { exit, verdict: NO_RESULT }).error).toBe('killed by SIGTERM');
 });
 
-test('who stopped the run outranks how it ended', () => {
+test('the reason of a stop takes precedence over the exit code', () => {
   const stop = { errorType: 'timeout', error: 'timed out after 5 ms' };
   for (const code of [0, 1, 137, null]) {
     expect(ended(code, { verdict: GOOD, stop, oomKilled: true })).toMatchObject({ ...stop, success: false });
   }
 });
 
-test('a kill while the system had no memory is told as that, any other is not', () => {
+test('SIGKILL is out of memory only when the system killed for lack of memory', () => {
   expect(ended(137, { oomKilled: true, stderr: 'x' })).toMatchObject({
     errorType: 'out_of_memory',
     error: 'out of memory, killed by SIGKILL: x',
@@ -144,14 +147,14 @@ test.each([
   [2, 'fatal error: runtime: out of memory'],
   [134, 'memory allocation of 4294967296 bytes failed'],
   [134, "terminate called after throwing an instance of 'std::bad_alloc'"],
-])('exit code %i with %j on standard error is a lack of memory', (code, stderr) => {
+])('exit code %i with %j on standard error is out of memory', (code, stderr) => {
   const outcome = ended(code, { stderr });
   expect(outcome.errorType).toBe('out_of_memory');
   expect(outcome.error).toMatch(/^out of memory, (killed by SIG|exited with code )/);
   expect(outcome.error).toContain(stderr);
 });
 
-test('what only speaks of memory is not a lack of it', () => {
+test('a line that only mentions memory is not out of memory', () => {
   expect(ended(134, { stderr: 'Assertion failed' }).errorType).toBe('signal');
   expect(ended(1, { stderr: 'the test says: out of memory errors are fine' }).errorType).toBe('exit_code');
   expect(ended(1, { stderr: HEAP, verdict: BAD })).toMatchObject({
@@ -161,7 +164,7 @@ test('what only speaks of memory is not a lack of it', () => {
   expect(ended(0, { stderr: HEAP }).success).toBe(true);
 });
 
-test('the line that tells of a lack of memory is kept above the stack that follows it', () => {
+test('an out-of-memory message is kept above the stack that follows it', () => {
   const tail = new StderrTail();
   tail.add(`${HEAP}\n`);
   for (let frame = 1; frame <= 30; frame++) tail.add(`${frame}: 0x${frame}a node::Abort\n`);
@@ -180,30 +183,30 @@ const SIGNALS: Readonly<Record<number, string>> = {
   143: 'SIGTERM',
 };
 
-test.each(Object.entries(SIGNALS))('a shell that exits with %i says %s', (code, signal) => {
+test.each(Object.entries(SIGNALS))('exit code %i of a shell is %s', (code, signal) => {
   expect(exitOf(Number(code))).toEqual({ exitCode: null, signal });
 });
 
 // From 144 on: the HTTP statuses 400, 401, 403, 404, 429, 500, 503 modulo 256.
 test.each([0, 1, 126, 127, 128, 144, 145, 147, 148, 173, 244, 247, 255])(
-  'a shell that exits with %i says no more than that',
+  'exit code %i of a shell is not a signal',
   (code) => {
     expect(exitOf(code)).toEqual({ exitCode: code, signal: null });
   },
 );
 
-test.each([Number.NaN, -1, 256, 1.5, Number.POSITIVE_INFINITY])('%d is no exit code', (code) => {
+test.each([Number.NaN, -1, 256, 1.5, Number.POSITIVE_INFINITY])('%d is not an exit code', (code) => {
   expect(exitOf(code)).toEqual({ exitCode: null, signal: null });
 });
 
-test('a token that a cut would leave the beginning of is masked first', () => {
+test('a token is redacted before the line is cut', () => {
   const tail = new StderrTail();
   tail.add(`${'x'.repeat(285)} ghp_${'a'.repeat(36)} and more\n`);
   expect(tail.text()).toContain('[redacted]');
   expect(tail.text()).not.toContain('ghp_');
 });
 
-test('the last lines that say something are kept', () => {
+test('the last lines that are not blank are kept', () => {
   const tail = new StderrTail();
   for (let number = 0; number < 20; number += 1) tail.add(`line ${number}\n\n`);
   tail.add('   \n');

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { LineSplitter, OutputFile, type OutputPiece, type ReadPiece } from '../../src/agent/output-file.ts';
+import { OutputFile, type OutputPiece, pieceOf, type ReadPiece } from '../../src/agent/output-file.ts';
 import type { ReadMark } from '../../src/agent/read-log.ts';
+import { LineSplitter } from '../../src/system/lines.ts';
 
 let directory: string;
 let path: string;
@@ -22,9 +23,11 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-function split(chunks: readonly Uint8Array[], lineCharsMax?: number): OutputPiece[] {
-  const splitter = new LineSplitter(lineCharsMax);
-  return [...chunks.flatMap((chunk) => splitter.push(chunk)), ...splitter.end()];
+function split(chunks: readonly Buffer[], bytesMax?: number): OutputPiece[] {
+  const splitter = new LineSplitter({ longLines: 'split', ...(bytesMax !== undefined && { bytesMax }) });
+  const pieces = chunks.flatMap((chunk) => splitter.push(chunk).map(pieceOf));
+  const rest = splitter.end();
+  return rest === undefined ? pieces : [...pieces, pieceOf(rest)];
 }
 
 test('lines keep their newline and carriage return, and the last one may lack both', () => {
@@ -32,7 +35,7 @@ test('lines keep their newline and carriage return, and the last one may lack bo
   expect(texts).toEqual(['\uFEFFa\r\n', '\n', 'b\rc\n', 'd']);
 });
 
-test('wherever the bytes are cut, the lines are those of the whole, invalid bytes included', () => {
+test('the lines do not depend on the chunks, also for invalid bytes', () => {
   const text = fc
     .array(fc.constantFrom('a', '\n', '\r\n', 'é', '€', '𝄞', '\uFEFF'))
     .map((parts) => Buffer.from(parts.join('')));
@@ -55,26 +58,26 @@ test('wherever the bytes are cut, the lines are those of the whole, invalid byte
   );
 });
 
-test('a line beyond the bound comes in marked pieces that are never longer and never cut a character', () => {
+test('a line over the limit becomes partial pieces within the limit, cut between characters', () => {
   const long = '𝄞'.repeat(25);
   const pieces = split([Buffer.from(`ab\n${long}\ncd\n`)], 9);
   expect(pieces.map((piece) => piece.text).join('')).toBe(`ab\n${long}\ncd\n`);
   for (const { text } of pieces) {
-    expect(text.length).toBeLessThanOrEqual(9);
-    expect(Buffer.from(text).toString()).toBe(text);
+    expect(Buffer.byteLength(text.trimEnd())).toBeLessThanOrEqual(9);
+    expect(text).not.toContain('\ufffd');
   }
   expect(pieces.filter((piece) => !piece.partial).map((piece) => piece.text)).toEqual(['ab\n', 'cd\n']);
 });
 
-test('a line of exactly the bound is whole, and one character more is not', () => {
-  expect(split([Buffer.from('12345678\n')], 9)).toEqual([{ text: '12345678\n', partial: false }]);
-  expect(split([Buffer.from('123456789\n')], 9)).toEqual([
+test('a line of exactly the limit is whole, and one character more is not', () => {
+  expect(split([Buffer.from('123456789\n')], 9)).toEqual([{ text: '123456789\n', partial: false }]);
+  expect(split([Buffer.from('1234567890\n')], 9)).toEqual([
     { text: '123456789', partial: true },
-    { text: '\n', partial: true },
+    { text: '0\n', partial: true },
   ]);
 });
 
-/** Reads what is there, and gives the pieces and the marks. */
+/** Reads the file to its end. Returns the pieces and the marks. */
 function openFile(now = Date.now): { file: OutputFile; pieces: ReadPiece[]; marks: ReadMark[] } {
   const pieces: ReadPiece[] = [];
   const marks: ReadMark[] = [];
@@ -87,7 +90,7 @@ function openFile(now = Date.now): { file: OutputFile; pieces: ReadPiece[]; mark
   return { file, pieces, marks };
 }
 
-test('lines are handed out while the file grows, numbered, and the half line at the end waits for the end', async () => {
+test('numbered lines are passed on while the file grows, a torn last line at the end', async () => {
   const { file, pieces } = openFile();
   await appendFile(path, 'one\nhal');
   expect(file.next()).toBe(7);
@@ -103,7 +106,7 @@ test('lines are handed out while the file grows, numbered, and the half line at 
   ]);
 });
 
-test('what is in the file is read to its end, however much it is, and no stretch is longer than asked', async () => {
+test('a file of any size is read to its end, in chunks of at most the requested size', async () => {
   const whole = Array.from({ length: 30_000 }, (_, n) => `line ${n}\n`).join('');
   await writeFile(path, whole);
   const { file, pieces } = openFile();
@@ -115,13 +118,13 @@ test('what is in the file is read to its end, however much it is, and no stretch
   expect(other.file.position).toBe(6);
 });
 
-test('whoever reads up to the same marks gets the same pieces with the same times, wherever the stretches end', async () => {
+test('reading to the same marks again gives the same pieces with the same times', async () => {
   let clock = 1_000;
   const first = openFile(() => clock);
   for (const text of ['one\ntw', 'o\nthree\nfo\xff', 'ur\n']) {
     await appendFile(path, Buffer.from(text, 'latin1'));
     first.file.next();
-    // It steps back in between: times do not.
+    // The clock steps back in between; the times do not.
     clock += text.startsWith('o\n') ? -500 : 100;
   }
   const again = openFile(() => 9_999);

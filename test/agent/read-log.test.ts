@@ -16,7 +16,7 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 
 const NOTHING = { stdout: [], stderr: [] };
 
-test('what one process has read another one knows, stream by stream and in order', async () => {
+test('another process gets the same marks, by stream and in order', async () => {
   const log = new ReadLog(path);
   log.append('stdout', { endBytes: 10, timeMs: 1_000 });
   log.append('stderr', { endBytes: 5, timeMs: 1_001 });
@@ -30,20 +30,20 @@ test('what one process has read another one knows, stream by stream and in order
   });
   expect((await stat(path)).mode & 0o777).toBe(0o600);
   log.close();
-  // Closed twice, and used again: the run goes on in the same process.
+  // A log can be closed twice and used again.
   log.close();
   log.append('stdout', { endBytes: 40, timeMs: 1_003 });
   expect(log.read().stdout.at(-1)).toEqual({ endBytes: 40, timeMs: 1_003 });
   log.close();
 });
 
-test('before anything was read there is nothing, and no file is made by looking', async () => {
+test('an unused log has no marks, and reading it makes no file', async () => {
   expect(new ReadLog(path).read()).toEqual(NOTHING);
   await expect(stat(path)).rejects.toThrow('ENOENT');
 });
 
-test('a line that a kill or a full disk has torn does not count, nor does the one that runs into it', async () => {
-  // All three words are there; the last one may have lost digits.
+test('a torn line is skipped, and the line that continues it too', async () => {
+  // The line has three words, but the last one may have lost digits.
   await writeFile(path, 'stdout 10 1000\nstdout 20 10');
   expect(new ReadLog(path).read().stdout).toEqual([{ endBytes: 10, timeMs: 1_000 }]);
   await writeFile(path, 'stdout 10 1000\nstdout 2');
@@ -55,7 +55,7 @@ test('a line that a kill or a full disk has torn does not count, nor does the on
   ]);
 });
 
-test('damaged lines are passed over', async () => {
+test('damaged lines are skipped', async () => {
   const bad = [
     '',
     'stdout',
@@ -69,7 +69,7 @@ test('damaged lines are passed over', async () => {
   expect(new ReadLog(path).read()).toEqual({ stdout: [], stderr: [{ endBytes: 7, timeMs: 1_000 }] });
 });
 
-test('a mark that does not lead further is none: the place in a stream never goes back', async () => {
+test('a mark with an offset that does not grow is skipped', async () => {
   await writeFile(path, 'stdout 0 1\nstdout 20 2\nstdout 10 3\nstdout 20 4\nstdout 21 5\n');
   expect(new ReadLog(path).read().stdout).toEqual([
     { endBytes: 20, timeMs: 2 },
@@ -77,7 +77,7 @@ test('a mark that does not lead further is none: the place in a stream never goe
   ]);
 });
 
-test('a log that cannot be written costs nothing but the times', async () => {
+test('a log that cannot be written is no error', async () => {
   const log = new ReadLog(join(directory, 'gone', 'reads'));
   log.append('stdout', { endBytes: 1, timeMs: 1 });
   expect(log.read()).toEqual(NOTHING);

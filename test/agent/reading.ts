@@ -9,7 +9,7 @@ export interface Reading {
 
 const SAMPLES = new URL('../samples/', import.meta.url);
 
-/** The recordings of one agent, without their ending. */
+/** The recordings of one agent, without the extension. */
 export function recordingsIn(folder: string): readonly string[] {
   const files = readdirSync(new URL(folder, SAMPLES)).filter((name) => name.endsWith('.jsonl'));
   return files.map((name) => name.slice(0, -'.jsonl'.length)).sort();
@@ -34,8 +34,8 @@ export function readObjects(dialect: Dialect, ...objects: readonly unknown[]): R
 }
 
 /**
- * `tool_result Read toolu_1!`: type, tool, id of the call, and `!` for a failed tool. Other lines: the type alone, and
- * of a `system` line in the words of its agent what it is about.
+ * `tool_result Read toolu_1!`: type, tool, id of the call, and `!` for a failed tool. Other outputs: the type, and for a
+ * `system` output its subtype in the agent's own terms.
  */
 export function brief(output: AgentOutput): string {
   const more = output.more ?? {};

@@ -28,7 +28,7 @@ afterEach(async () => {
   await rm(join(task, '..'), { recursive: true, force: true });
 });
 
-/** Our pid, had by a process that started at another time. */
+/** An ended process that had the pid of this one. */
 function dead(): ProcessIdentity {
   return { ...ownIdentity(), start: ownIdentity().start.replace(/-\d+-/, '-1-') };
 }
@@ -38,7 +38,7 @@ interface Left {
   readonly facts: RunFacts;
 }
 
-/** A run as a process leaves it that is killed right after its agent's start. */
+/** The folder of a run whose supervisor was killed right after the start of the agent. */
 async function leave(more: Partial<RunFacts> = {}, supervisor = dead(), child?: number): Promise<Left> {
   const folder = await RunFolder.create(task, KEY);
   const facts: RunFacts = {
@@ -58,7 +58,7 @@ async function leave(more: Partial<RunFacts> = {}, supervisor = dead(), child?: 
   return { folder, facts };
 }
 
-/** A process that lives on, as an agent would. */
+/** A living agent. */
 async function startAgent(runId: string): Promise<number> {
   const env = { PATH: process.env.PATH ?? '', TASK_LOGS_RUN_ID: runId };
   const agent = spawn('sleep', ['60'], { detached: true, env, stdio: 'ignore' });
@@ -83,21 +83,21 @@ const OUTCOME: AgentOutcome = {
   },
 };
 
-test('where nothing was left there is nothing to resume', async () => {
+test('without an orphaned run there is nothing to resume', async () => {
   expect(await findResumableRun(task, WANTED)).toBeUndefined();
   await leave({ key: 'another' });
   expect(await findResumableRun(task, WANTED)).toBeUndefined();
   expect(await readdir(task)).toHaveLength(1);
 });
 
-test('a run that has ended is known by its outcome, as often as it is asked for', async () => {
+test('an ended run is found with its outcome, any number of times', async () => {
   const { folder } = await leave();
   await folder.keepOutcome(OUTCOME);
   for (let n = 0; n < 2; n += 1)
     expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'ended', outcome: OUTCOME });
 });
 
-test('a run whose agent lives is ours from then on, and nobody else gets it', async () => {
+test('a run with a living agent is claimed, so that no other process finds it', async () => {
   const { folder, facts } = await leave();
   const pid = await startAgent(facts.runId);
   const { supervisor, ...rest } = readMark(folder.directory) ?? {};
@@ -106,36 +106,36 @@ test('a run whose agent lives is ours from then on, and nobody else gets it', as
     JSON.stringify({ ...rest, supervisor, child: identityOf(pid) }),
   );
   const left = await findResumableRun(task, WANTED);
-  expect(left).toMatchObject({ kind: 'running', facts, leader: identityOf(pid) });
+  expect(left).toMatchObject({ kind: 'pending', facts, leader: identityOf(pid) });
   expect(readMark(folder.directory)).toMatchObject({ supervisor: ownIdentity(), adoptions: 1 });
   expect(await findResumableRun(task, WANTED)).toBeUndefined();
 });
 
-test('an agent whose start nobody noted is found by its environment', async () => {
+test('an agent without a mark is found by its environment', async () => {
   const { facts } = await leave();
   const pid = await startAgent(facts.runId);
-  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running', leader: { pid } });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'pending', leader: { pid } });
 });
 
-test('an agent that ended while nobody looked is gone on with, by its exit code or by what it printed', async () => {
+test('the run of an ended agent is pending when it left an exit code or output', async () => {
   const ended = await leave();
   await writeFile(ended.folder.exitFile, '0\n');
   expect(await hasLivingRun(task)).toBe(true);
-  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running', leader: undefined });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'pending', leader: undefined });
   await ended.folder.remove();
   const killed = await leave();
   await writeFile(join(killed.folder.directory, 'stdout'), 'half');
   expect(await hasLivingRun(task)).toBe(false);
-  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running', leader: undefined });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'pending', leader: undefined });
 });
 
-test('a run that never came to start anything leaves nothing', async () => {
+test('the folder of a run that never started its agent is removed', async () => {
   await leave();
   expect(await findResumableRun(task, WANTED)).toBeUndefined();
   expect(existsSync(task)).toBe(false);
 });
 
-test('a run whose process was killed before its files were made leaves nothing', async () => {
+test('the folder of a run without output files is removed', async () => {
   const { folder } = await leave();
   await rm(join(folder.directory, 'stdout'));
   await rm(join(folder.directory, 'stderr'));
@@ -143,7 +143,7 @@ test('a run whose process was killed before its files were made leaves nothing',
   expect(existsSync(task)).toBe(false);
 });
 
-test('another command in the same place is another run: the agent of the first is ended', async () => {
+test('another command with the same key is another run, and the agent of the first one is ended', async () => {
   expect(fingerprintOf(COMMAND, 'text')).not.toBe(fingerprintOf(COMMAND, 'claude'));
   expect(fingerprintOf(['a', 'b c'], 'text')).not.toBe(fingerprintOf(['a', 'b', 'c'], 'text'));
   const { facts } = await leave({ fingerprint: fingerprintOf(['other'], 'text') });
@@ -155,7 +155,7 @@ test('another command in the same place is another run: the agent of the first i
   expect(existsSync(task)).toBe(false);
 });
 
-test('a run that a living process follows is not taken, nor is one of another host', async () => {
+test('a run with a living supervisor is not claimed, nor one of another host', async () => {
   const ours = await leave({}, ownIdentity());
   await writeFile(ours.folder.exitFile, '0\n');
   const theirs = await leave({}, { ...ownIdentity(), host: 'another' });
@@ -165,7 +165,7 @@ test('a run that a living process follows is not taken, nor is one of another ho
   expect(await readdir(task)).toHaveLength(2);
 });
 
-test('of many that want a run at the same time one gets it', async () => {
+test('exactly one of several concurrent claims succeeds', async () => {
   const { folder, facts } = await leave();
   await startAgent(facts.runId);
   const found = await Promise.all(Array.from({ length: 8 }, () => findResumableRun(task, WANTED)));
@@ -180,17 +180,17 @@ test('of many that want a run at the same time one gets it', async () => {
   expect((await stat(join(folder.directory, 'taken-0'))).mode & 0o777).toBe(0o600);
 });
 
-test('a run whose new owner died in its turn can be taken again', async () => {
+test('a run whose second supervisor was killed can be claimed again', async () => {
   const { folder, facts } = await leave();
   await startAgent(facts.runId);
   const next = { supervisor: dead(), child: null, adoptions: 1 };
   await writeFile(join(folder.directory, 'taken-0'), JSON.stringify(next));
   expect(readMark(folder.directory)).toEqual(next);
-  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'running' });
+  expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'pending' });
   expect(readMark(folder.directory)).toEqual({ ...next, supervisor: ownIdentity(), adoptions: 2 });
 });
 
-test('facts or marks that are damaged are no run to go on with, and end no loop', async () => {
+test('damaged facts or marks are not a run, and do not make the search endless', async () => {
   const { folder } = await leave();
   await writeFile(join(folder.directory, 'run.json'), '{"key": 7');
   expect(await findResumableRun(task, WANTED)).toBeUndefined();
@@ -200,7 +200,7 @@ test('facts or marks that are damaged are no run to go on with, and end no loop'
   expect(readMark(folder.directory)).toEqual(loop);
 });
 
-test('a claim of a run whose folder went meanwhile is an error that says so, not a run', async () => {
+test('a claim of a run whose folder was removed is an error', async () => {
   const { folder } = await leave();
   const mark = readMark(folder.directory);
   if (mark === undefined) throw new Error('no mark');

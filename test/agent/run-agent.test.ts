@@ -17,7 +17,7 @@ afterEach(async () => {
   await shop.close();
 });
 
-test('what a program prints is its output, joined equal to the raw bytes', async () => {
+test('the output lines of a program, joined, are its raw output', async () => {
   const raw = 'one\r\n\n\ttwo é\nno newline at the end';
   const command = await shop.program(`process.stdout.write(${JSON.stringify(raw)})`);
   const { outcome, recording } = await shop.run(command);
@@ -46,7 +46,7 @@ test('what a program prints is its output, joined equal to the raw bytes', async
   expect(recording.ends).toEqual([outcome]);
 });
 
-test('bytes that are not UTF-8 are replaced and disturb nothing else', async () => {
+test('bytes that are not UTF-8 are replaced, and the other characters are kept', async () => {
   const command = await shop.program(
     `process.stdout.write(Buffer.from([0x61, 0xff, 0xc3, 0x0a, 0x62, 0x0a, 0xe2, 0x82]))`,
   );
@@ -62,7 +62,7 @@ test('a line of ten megabytes arrives whole', async () => {
   expect(recording.outputs[0]?.more).toBeUndefined();
 });
 
-test('standard error is recorded line by line as such, beside the output', async () => {
+test('standard error is recorded line by line, marked by its stream', async () => {
   const command = await shop.program(
     `process.stderr.write('warn 1\\nwarn 2'); process.stdout.write('out\\n')`,
   );
@@ -95,7 +95,7 @@ test('output is recorded while the program is still running', async () => {
   expect(recording.text()).toBe('first\nsecond\n');
 });
 
-test('a failing exit code is the outcome, with the last words on standard error', async () => {
+test('a failing exit code is an outcome with the last lines of standard error', async () => {
   const command = await shop.program(`
     for (let n = 1; n <= 12; n++) process.stderr.write('trouble ' + n + '\\n\\n');
     process.stdout.write('half done\\n');
@@ -113,7 +113,7 @@ test('a failing exit code is the outcome, with the last words on standard error'
   expect(recording.ends).toEqual([outcome]);
 });
 
-test('a program that is killed ends with the signal', async () => {
+test('the outcome of a killed program names the signal', async () => {
   const { outcome } = await shop.run(await shop.program(`process.kill(process.pid, 'SIGKILL')`));
   expect(outcome).toMatchObject({
     success: false,
@@ -131,7 +131,7 @@ test('a very long line on standard error is cut in the error text, not in the re
   expect(outcome.error).toBe(`exited with code 1: ${'e'.repeat(300)}...`);
 });
 
-test('a command that does not exist is an outcome that says what to do', async () => {
+test('a missing command is an outcome with a remedy', async () => {
   const { outcome, recording } = await shop.run(['no-such-agent-anywhere', '-p']);
   expect(outcome).toMatchObject({
     success: false,
@@ -144,7 +144,7 @@ test('a command that does not exist is an outcome that says what to do', async (
   expect(readdirSync(shop.runs)).toEqual([]);
 });
 
-test('a file that may not be executed is an outcome that says so', async () => {
+test('a file without execute permission is an outcome that names it', async () => {
   const path = shop.path('agent.sh');
   await writeFile(path, '#!/bin/sh\necho hi\n', { mode: 0o600 });
   const { outcome } = await shop.run([path]);
@@ -152,13 +152,13 @@ test('a file that may not be executed is an outcome that says so', async () => {
   expect(outcome.error).toContain('not executable');
 });
 
-test('a working directory that is missing is named, not taken for a missing command', async () => {
+test('a missing working directory is named, and not reported as a missing command', async () => {
   const { outcome } = await shop.run([process.execPath, '-v'], { cwd: shop.path('nowhere') });
   expect(outcome).toMatchObject({ success: false, errorType: 'spawn' });
   expect(outcome.error).toContain(`working directory ${JSON.stringify(shop.path('nowhere'))}`);
 });
 
-test('a message that is too long or unfit for an argument does not throw', async () => {
+test('a message that cannot be an argument is an outcome', async () => {
   const long = await shop.run([process.execPath, '-v', '{message}'], { input: 'x'.repeat(3_000_000) });
   expect(long.outcome).toMatchObject({ success: false, errorType: 'spawn' });
   expect(long.outcome.error).toContain('arguments are too long');
@@ -167,7 +167,7 @@ test('a message that is too long or unfit for an argument does not throw', async
   expect(nul.recording.ends).toHaveLength(1);
 });
 
-test('a directory that cannot be made is an outcome', async () => {
+test('a run folder that cannot be made is an outcome', async () => {
   await writeFile(shop.path('file'), '');
   const { outcome, recording } = await shop.run([process.execPath, '-v'], {
     directory: shop.path('file/run'),
@@ -177,7 +177,7 @@ test('a directory that cannot be made is an outcome', async () => {
   expect(recording.ends).toEqual([outcome]);
 });
 
-test('misuse is thrown, and the recording is ended all the same', async () => {
+test('misuse is thrown, and the recording is ended', async () => {
   for (const [command, options, error] of [
     [[], {}, TypeError],
     [[''], {}, TypeError],
@@ -206,12 +206,12 @@ test('the message goes to standard input and into the arguments, with the other 
   });
 });
 
-test('without a message standard input is at its end at once, and an argument stays as it is', async () => {
+test('without a message standard input is empty, and {message} is not replaced', async () => {
   const { recording } = await shop.run([...(await shop.program(ECHO)), '{message}']);
   expect(JSON.parse(recording.text())).toMatchObject({ args: ['{message}'], stdin: '' });
 });
 
-test('the child has the environment and the directory that it was given, and the trace of its recording', async () => {
+test('the child gets the environment, the directory and the trace of its recording', async () => {
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
   const recording = new KeptRecording(traceparent);
   await mkdir(shop.path('work'));
@@ -223,7 +223,7 @@ test('the child has the environment and the directory that it was given, and the
   expect(seen.cwd).toBe(shop.path('work'));
 });
 
-test('while it runs its streams are private regular files, and after the end only its outcome is left', async () => {
+test('the streams are private regular files, and only the outcome is left after the end', async () => {
   const command = await shop.program(`
     import { fstatSync, statSync } from 'node:fs';
     import { dirname } from 'node:path';
@@ -251,7 +251,7 @@ test('two runs in one directory do not mix', async () => {
   );
 });
 
-test('a program that takes longer than its timeout is stopped, and its outcome says so', async () => {
+test('a program is stopped at its timeout, and the outcome names it', async () => {
   const { outcome, recording } = await shop.run(await shop.program('setInterval(() => {}, 1000)'), {
     timeoutMs: 200,
   });
@@ -260,7 +260,7 @@ test('a program that takes longer than its timeout is stopped, and its outcome s
   expect(recording.ends).toEqual([outcome]);
 });
 
-test('what a program still prints when it is asked to stop is recorded, and it is no success', async () => {
+test('output after SIGTERM is recorded, and the run is cancelled', async () => {
   const command = await shop.program(`
     process.on('SIGTERM', () => { process.stdout.write('stopping\\n'); process.exit(0); });
     process.stdout.write('ready\\n');
@@ -274,7 +274,7 @@ test('what a program still prints when it is asked to stop is recorded, and it i
   expect(recording.text()).toBe('ready\nstopping\n');
 });
 
-test('a program that ignores SIGTERM is killed after the grace', async () => {
+test('a program that ignores SIGTERM is killed after the grace period', async () => {
   const command = await shop.program(`
     process.on('SIGTERM', () => process.stdout.write('no\\n'));
     process.stdout.write('ready\\n');
@@ -294,7 +294,7 @@ test('a program that ignores SIGTERM is killed after the grace', async () => {
   expect(recording.text()).toBe('ready\nno\n');
 });
 
-test('a run that is cancelled before it starts starts nothing', async () => {
+test('a run that is cancelled before its start starts no program', async () => {
   const marker = shop.path('started');
   const command = await shop.program(
     `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(marker)}, '')`,
@@ -305,7 +305,7 @@ test('a run that is cancelled before it starts starts nothing', async () => {
   expect(existsSync(marker)).toBe(false);
 });
 
-test('an abort while the program is being started stops it', async () => {
+test('an abort during the start stops the program', async () => {
   const abort = new AbortController();
   const running = shop.run(await shop.program('setInterval(() => {}, 1000)'), { signal: abort.signal });
   abort.abort();
@@ -316,7 +316,7 @@ test('an abort while the program is being started stops it', async () => {
   });
 });
 
-test('an abort after the end changes nothing, and a limit beyond the longest timer is none', async () => {
+test('an abort after the end has no effect, and a timeout over the timer limit is none', async () => {
   const abort = new AbortController();
   const options = { signal: abort.signal, timeoutMs: 2 ** 40 };
   const { outcome, recording } = await shop.run(await shop.program(''), options);
@@ -327,8 +327,8 @@ test('an abort after the end changes nothing, and a limit beyond the longest tim
 });
 
 /**
- * Starts a process that lives on, deaf to SIGTERM, with the output files open, and prints its pid once it is ready;
- * `detached` puts it out of the agent's group. It ends by itself long after the test.
+ * Starts a background process that ignores SIGTERM and keeps the output files open, and prints its pid when it is ready.
+ * `detached` gives it a process group of its own. It exits after a minute.
  */
 function leaveBehind(detached: boolean): string {
   const pidFile = JSON.stringify(shop.path('pid'));
@@ -348,7 +348,7 @@ function leaveBehind(detached: boolean): string {
     }, 5);`;
 }
 
-test('a process that an agent leaves behind in a session of its own does not keep the run, and is ended', async () => {
+test('a background process in its own session does not delay the end of the run, and is ended', async () => {
   const { outcome, recording } = await shop.run(await shop.program(leaveBehind(true)));
   const pid = Number(recording.text());
   expect(pid).toBeGreaterThan(1);
@@ -356,7 +356,7 @@ test('a process that an agent leaves behind in a session of its own does not kee
   expect(outcome.success).toBe(true);
 });
 
-test('a stop reaches what the agent has started, also when that ignores it', async () => {
+test('a stop ends the background processes of the agent, also when they ignore SIGTERM', async () => {
   const command = await shop.program(`${leaveBehind(false)}\nsetInterval(() => {}, 1000);`);
   const abort = new AbortController();
   const recording = new KeptRecording();
@@ -372,10 +372,10 @@ function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch {
-    // ESRCH: gone.
+    // ESRCH: it has ended.
     return false;
   }
-  // One that was killed may wait, dead, for a parent that collects it.
+  // A killed process is a zombie until its parent collects it.
   return !existsSync('/proc') || !/^State:\s+Z/m.test(readStatus(pid));
 }
 
@@ -383,7 +383,7 @@ function readStatus(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/status`, 'utf8');
   } catch {
-    // ENOENT: gone between the two looks; read as dead.
+    // ENOENT: it has ended in between.
     return 'State: Z';
   }
 }
@@ -398,7 +398,7 @@ test.skipIf(!existsSync('/proc/self/stat'))('the program is in a process group o
   expect(parent).not.toBe(String(process.pid));
 });
 
-test('a recording that fails stops the agent instead of leaving it alone', async () => {
+test('a failing recording stops the agent', async () => {
   const command = await shop.program(`
     process.stdout.write(process.pid + '\\n');
     setInterval(() => {}, 1000);`);
@@ -417,7 +417,7 @@ test('a recording that fails stops the agent instead of leaving it alone', async
   expect(recording.ends).toEqual([outcome]);
 });
 
-test('a program that prints without end is ended before it fills the disk, also when it ignores SIGTERM', async () => {
+test('a program is killed when its output exceeds the limit, also when it ignores SIGTERM', async () => {
   const command = await shop.program(`
     process.on('SIGTERM', () => {});
     const { writeSync } = await import('node:fs');

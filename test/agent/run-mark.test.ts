@@ -22,17 +22,17 @@ async function mark(supervisor: object, child: object | null = null): Promise<vo
   await writeFile(join(run, 'process.json'), JSON.stringify({ supervisor, child }));
 }
 
-/** Ends and removes what nobody follows. */
+/** Ends and removes all orphaned runs. */
 async function sweepRuns(folder: string): Promise<void> {
   for (const left of await findOrphanRuns(folder)) await Promise.all(left[1].map(endOrphanRun));
 }
 
-/** A process that was here and is not any more. */
+/** An ended process that had the pid of this one. */
 function dead(): object {
   return { ...ownIdentity(), start: ownIdentity().start.replace(/-\d+-/, '-1-') };
 }
 
-test('a mark names both processes and is for its owner alone', async () => {
+test('a mark names the supervisor and the child, and only its owner can read it', async () => {
   markRun(run, process.pid);
   const path = join(run, 'process.json');
   expect(JSON.parse(await readFile(path, 'utf8'))).toEqual({
@@ -44,7 +44,7 @@ test('a mark names both processes and is for its owner alone', async () => {
   expect(await readdir(run)).toEqual(['process.json']);
 });
 
-test('a run of a living process stays, one of a dead process goes with its folder', async () => {
+test('a run with a living supervisor stays, and an orphaned one is removed with its folder', async () => {
   markRun(run);
   expect(await findOrphanRuns(parent)).toEqual(new Map());
   await sweepRuns(parent);
@@ -56,7 +56,7 @@ test('a run of a living process stays, one of a dead process goes with its folde
   await sweepRuns(join(parent, 'not there'));
 });
 
-test('the agent of a dead process is ended; whoever has its pid by now is not', async () => {
+test('an orphaned agent is killed, but not an unrelated process with its pid', async () => {
   const child = spawn('sleep', ['60'], { detached: true });
   const ended = new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
   const identity = identityOf(child.pid ?? 0);
@@ -70,7 +70,7 @@ test('the agent of a dead process is ended; whoever has its pid by now is not', 
   expect(await ended).toBe('SIGKILL');
 });
 
-test('a run whose process cannot be seen from here goes when nothing has happened in it for a day', async () => {
+test('a run of another host is orphaned after a day without a write', async () => {
   await mark({ ...ownIdentity(), host: 'another' });
   await sweepRuns(parent);
   expect(await readdir(parent)).toEqual(['task-1']);
@@ -80,7 +80,7 @@ test('a run whose process cannot be seen from here goes when nothing has happene
   expect(await readdir(parent)).toEqual([]);
 });
 
-test('a folder without a mark is given a minute to get one', async () => {
+test('a folder without a mark is orphaned after a minute', async () => {
   await sweepRuns(parent);
   expect(await readdir(parent)).toEqual(['task-1']);
   const before = Date.now() / 1000 - 90;
@@ -89,7 +89,7 @@ test('a folder without a mark is given a minute to get one', async () => {
   expect(await readdir(parent)).toEqual([]);
 });
 
-test('of two processes that want the run of a dead one, one gets it; the next to take it may', async () => {
+test('one of two claims succeeds, and the next claim is for the next number', async () => {
   await mark(dead());
   const left = readMark(run);
   if (left === undefined) throw new Error('no mark');

@@ -27,7 +27,7 @@ afterEach(async () => {
   await rm(parent, { recursive: true, force: true });
 });
 
-/** A piece that the agent writes at once, how much time has passed before, and what becomes of the worker after it. */
+/** A write of the agent, the time before it, and the fate of the worker after it. */
 interface Piece {
   readonly stream: OutputStream;
   readonly bytes: Uint8Array;
@@ -35,10 +35,10 @@ interface Piece {
   readonly kill: Kill;
 }
 
-/** Not at all; with all recorded; with the last tick's records lost; in the midst of what a stretch gives. */
+/** Lives; killed with all records in the journal; killed before the last tick's records; killed while it records a read. */
 type Kill = 'no' | 'clean' | 'tick' | { readonly after: number };
 
-/** What is on disk of what the workers recorded, by place; a place twice must be the same output at the same time. */
+/** The recorded outputs by place. A place that is recorded twice must have the same output and time. */
 class Records {
   readonly #found = new Map<string, { output: AgentOutput; place: OutputPlace }>();
 
@@ -53,7 +53,7 @@ class Records {
     return this.#found.has(keyOf(place));
   }
 
-  /** In the order of their ids. */
+  /** Outputs in the order of their ids. */
   of(stream: OutputStream): { output: AgentOutput; place: OutputPlace }[] {
     const mine = [...this.#found.values()].filter(({ place }) => place.stream === stream);
     return mine.sort((a, b) => a.place.line - b.place.line || a.place.index - b.place.index);
@@ -64,7 +64,7 @@ function keyOf({ stream, line, index }: OutputPlace): string {
   return `${stream} ${line} ${index}`;
 }
 
-/** One process that follows the run, until it is killed: then nothing that it does is seen any more. */
+/** A supervisor. After its kill none of its actions has an effect. */
 class Worker {
   readonly reader: DialectReader;
   readonly #records: Records;
@@ -104,7 +104,7 @@ class Worker {
     this.#following = this.#output.follow(child);
   }
 
-  /** Until all that is written is read, or it has died of it. */
+  /** Reads until all output is read or the worker is killed. */
   async readTo(bytes: number): Promise<void> {
     while (this.#read < bytes && this.#outputsLeft > 0) await nextTurn();
     await nextTurn();
@@ -118,7 +118,7 @@ class Worker {
     this.#outputsLeft = outputs;
   }
 
-  /** What was recorded so far is with the system. */
+  /** The records so far are in the journal. */
   write(): void {
     for (const { output, place } of this.#unwritten.splice(0)) this.#records.add(output, place);
   }
@@ -179,7 +179,7 @@ const kills: fc.Arbitrary<Kill> = fc.oneof(
   fc.record({ after: fc.nat({ max: 5 }) }),
 );
 
-/** The whole, cut anywhere, with kills anywhere. */
+/** The output in random pieces, with random kills. */
 function cut(whole: fc.Arbitrary<Buffer>): fc.Arbitrary<Piece[]> {
   const place = fc.record({
     at: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -219,7 +219,7 @@ function linesIn(whole: string): string[] {
   return whole.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 }
 
-test('whatever an agent writes, and whenever its worker is killed: every line once, in order, none lost', async () => {
+test('every line is recorded once and in order, for any output and any kills of the worker', async () => {
   await fc.assert(
     fc.asyncProperty(cut(hostileBytes), cut(hostileBytes), async (out, errors) => {
       const stderr = errors.map((piece) => ({ ...piece, stream: 'stderr' as const }));
@@ -242,7 +242,7 @@ test('whatever an agent writes, and whenever its worker is killed: every line on
   );
 }, 120_000);
 
-test('lines of several megabytes survive kills in their midst', async () => {
+test('a line of several megabytes survives kills while it is read', async () => {
   const long = Buffer.from(`${'€'.repeat(1_200_000)}\n${'z'.repeat(5_000_000)}`);
   const pieces: Piece[] = [];
   for (let start = 0, n = 0; start < long.length; start += 700_001, n += 1)
@@ -259,7 +259,7 @@ test('lines of several megabytes survive kills in their midst', async () => {
 }, 60_000);
 
 test.each(['demo', 'subagent', 'partial', 'flaky', 'broken', 'sigint-in-tool'])(
-  'the recording %s of Claude Code reads the same through any kills: lines, tool calls, tokens, outcome',
+  'the recording %s of Claude Code gives the same lines, tool calls, tokens and outcome with any kills',
   async (name) => {
     const lines = linesOf(`claude-code/${name}`);
     const whole = readLines(claude, lines);
@@ -275,7 +275,7 @@ test.each(['demo', 'subagent', 'partial', 'flaky', 'broken', 'sigint-in-tool'])(
   60_000,
 );
 
-test('a file that has become shorter than what was read of it is gone on with, as far as it goes', async () => {
+test('a file that became shorter than its marks is read to its end', async () => {
   const folder = await RunFolder.create(parent, 'run');
   (await folder.openChildEnds(undefined)).close();
   const log = folder.readLog();
@@ -289,7 +289,7 @@ test('a file that has become shorter than what was read of it is gone on with, a
   expect(records.of('stdout').map(({ output }) => output.content)).toEqual(['one\n', 'two\n']);
 });
 
-test('what a dialect held back to the end has a place of its own, behind every line, the same after a kill', async () => {
+test('an output that a dialect held back has a place after the last line, the same after a kill', async () => {
   const lines = [
     { type: 'init', model: 'm' },
     { type: 'message', role: 'user', content: 'hi' },

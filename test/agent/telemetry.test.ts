@@ -3,7 +3,7 @@ import { DIALECT_NAMES, findDialect } from '../../src/agent/dialects/dialects.ts
 
 const ENDPOINT = 'http://127.0.0.1:4318';
 
-test('Claude Code is told to send its logs and spans, and no metrics', () => {
+test('Claude Code gets variables to send logs and spans, but no metrics', () => {
   expect(findDialect('claude').telemetryEnv?.(ENDPOINT)).toEqual({
     CLAUDE_CODE_ENABLE_TELEMETRY: '1',
     CLAUDE_CODE_ENHANCED_TELEMETRY_BETA: '1',
@@ -15,7 +15,7 @@ test('Claude Code is told to send its logs and spans, and no metrics', () => {
   });
 });
 
-test('Gemini CLI is told to send over HTTP, without prompts', () => {
+test('Gemini CLI gets variables to send over HTTP, without prompts', () => {
   expect(findDialect('gemini').telemetryEnv?.(ENDPOINT)).toEqual({
     GEMINI_TELEMETRY_ENABLED: 'true',
     GEMINI_TELEMETRY_TARGET: 'local',
@@ -25,14 +25,14 @@ test('Gemini CLI is told to send over HTTP, without prompts', () => {
   });
 });
 
-test('a token for the receiver travels in the standard variable', () => {
+test('the token of the receiver is in the standard variable', () => {
   for (const name of ['claude', 'gemini']) {
     const env = findDialect(name).telemetryEnv?.(ENDPOINT, 'authorization=Bearer%20secret');
     expect(env?.OTEL_EXPORTER_OTLP_HEADERS).toBe('authorization=Bearer%20secret');
   }
 });
 
-test('agents that take no such variables get none', () => {
+test('agents without telemetry variables get none', () => {
   const without = DIALECT_NAMES.filter((name) => findDialect(name).telemetryEnv === undefined);
   expect(without).toEqual(['codex', 'opencode', 'text']);
 });

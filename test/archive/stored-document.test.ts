@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { encodeDocument, readStored } from '../../src/archive/stored-document.ts';
+import { contradicts, encodeDocument, readStored } from '../../src/archive/stored-document.ts';
+import type { JsonValue } from '../../src/model/json.ts';
+import { reversedKeys } from '../support/reversed-keys.ts';
 import { documentFrom, RUN, renamed, WORKFLOW_ID } from './documents.ts';
 
 const document = documentFrom(RUN);
@@ -28,6 +30,14 @@ test.each([
   ['a document of a later schema', json({ ...document, schema_version: 99 })],
 ])('%s is somebody else’s', (_what, bytes) => {
   expect(readStored(bytes, WORKFLOW_ID)).toMatchObject({ kind: 'foreign' });
+});
+
+test('two documents contradict each other by another payload of one event, not by the order of its keys', () => {
+  const reordered = RUN.map((event) => ({ ...event, payload: reversedKeys(event.payload) as JsonValue }));
+  expect(contradicts(RUN, reordered)).toBe(false);
+  const changed = RUN.map((event) => ({ ...event, payload: { phase: 'other' } }));
+  expect(contradicts(RUN, changed)).toBe(true);
+  expect(contradicts(RUN, [])).toBe(false);
 });
 
 function json(value: unknown): Buffer {

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { printConfig } from '../../src/cli/config.ts';
+import { SETTINGS } from '../../src/config/settings.ts';
 import { projectDir } from '../support/project-dir.ts';
 
 const FLAGS = {
@@ -10,12 +11,19 @@ const FLAGS = {
   TASK_LOGS_S3_ENDPOINT: 'http://key:do-not-print@minio.test:9000',
   TASK_LOGS_COMPRESS_DAYS: '3',
   AWS_REGION: 'us-east-1',
+  GITHUB_WEBHOOK_SECRET: 'nor-this',
 };
 
-function print(json: boolean): string {
+const FILE = {
+  agents: { 'secret-scan': { command: ['claude', '-p', 'two words'], dialect: 'claude', cwd: '.' } },
+  webhooks: { ci: { secret: 'nor-that', header: 'X-Ci-Signature', message: 'text' } },
+  types: { workflow: { local_retention_days: 12 } },
+};
+
+function print(json: boolean): { readonly printed: string; readonly path: string } {
   const { cwd } = projectDir();
   const path = join(cwd, 'config.json');
-  writeFileSync(path, JSON.stringify({ types: { workflow: { local_retention_days: 12 } } }));
+  writeFileSync(path, JSON.stringify(FILE));
   let printed = '';
   const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     printed += text;
@@ -26,41 +34,105 @@ function print(json: boolean): string {
   } finally {
     spy.mockRestore();
   }
-  return printed;
+  return { printed, path };
 }
 
-test('retention and S3 are printed as they are in force, each with its source', () => {
-  const lines = print(false);
-  expect(lines).toMatch(/^workflowRetentionDays +12$/m);
-  expect(lines).toMatch(/^compressDays +3$/m);
-  expect(lines).toMatch(
-    /^s3 +\{"bucket":"logs-of-acme","prefix":"workflow\/\{year\}\/\{month\}\/",.*"pathStyle":true\}$/m,
-  );
-  for (const source of ['TASK_LOGS_WORKFLOW_RETENTION_DAYS (file)', 'TASK_LOGS_S3_BUCKET (flag)'])
-    expect(lines).toContain(source);
+/** A setting's value and source, put together from its lines. */
+function cellsOf(printed: string, name: string): { value: string; source: string } {
+  const lines = printed.split('\n');
+  const first = lines.findIndex((line) => line.startsWith(`  ${name} `));
+  const column = (lines[first] ?? '').indexOf(lines[first]?.trim().split(/ {2,}/)[1] ?? '');
+  const cells = { value: '', source: '' };
+  for (const [index, line] of lines.slice(first).entries()) {
+    if (index > 0 && line.slice(0, column).trim() !== '') break;
+    const [value = '', source = ''] = line.slice(column).split(/ {2,}/);
+    cells.value += value;
+    cells.source += source;
+  }
+  return cells;
+}
+
+test('each setting is printed by its name, with the value in force and its source', () => {
+  const { printed, path } = print(false);
+  expect(cellsOf(printed, 'TASK_LOGS_COMPRESS_DAYS')).toEqual({ value: '3', source: 'flag' });
+  expect(cellsOf(printed, 'TASK_LOGS_DIR')).toEqual({ value: '/x/logs', source: 'flag --dir' });
+  expect(cellsOf(printed, 'TASK_LOGS_S3_PREFIX')).toEqual({
+    value: SETTINGS.TASK_LOGS_S3_PREFIX.default,
+    source: 'default',
+  });
+  expect(cellsOf(printed, 'TASK_LOGS_WORKFLOW_RETENTION_DAYS')).toEqual({ value: '12', source: path });
+  expect(cellsOf(printed, 'TASK_LOGS_WORKFLOW_DIR')).toEqual({
+    value: '/x/logs/_workflow',
+    source: 'TASK_LOGS_DIR',
+  });
+  expect(cellsOf(printed, 'TASK_LOGS_API_TOKEN').value).toBe('(not set)');
+  expect(cellsOf(printed, 'trigger')).toEqual({ value: '@agent', source: 'default' });
+  for (const name of Object.keys(SETTINGS)) expect(printed).toContain(`\n  ${name} `);
 });
 
-test('the values stand in one column, whatever the longest name is', () => {
-  const columns = print(false)
-    .split('\n\n')[0]
-    ?.split('\n')
-    .map((line) => /^\S+ +/.exec(line)?.[0].length);
+test('an agent is printed with its command line, quoted where a shell needs it', () => {
+  const { value, source } = cellsOf(print(false).printed, 'agents.secret-scan');
+  expect(value.replaceAll(' ', '')).toBe("command:claude-p'twowords';dialect:claude;cwd:.");
+  expect(source).toMatch(/config\.json$/);
+});
+
+test('the table fits 100 columns, and its values stand in one column', () => {
+  const lines = print(false).printed.split('\n');
+  expect(lines.filter((line) => line.length > 100)).toEqual([]);
+  const columns = lines
+    .filter((line) => /^ {2}\S/.test(line))
+    .map((line) => /^ {2}\S+ +/.exec(line)?.[0].length);
+  expect(columns.length).toBeGreaterThan(40);
   expect(new Set(columns).size).toBe(1);
 });
 
-test('a password in an address is not printed', () => {
+test('no secret and no password is printed, only that they are set', () => {
   for (const json of [false, true]) {
-    const printed = print(json);
-    expect(printed).toContain('minio.test:9000');
-    expect(printed).not.toContain('do-not-print');
+    const { printed } = print(json);
+    expect(printed.replaceAll(/\s/g, '')).toContain('http://key:(set)@minio.test:9000');
+    expect(printed).not.toMatch(/do-not-print|nor-this|nor-that/);
   }
+  const { printed } = print(false);
+  expect(cellsOf(printed, 'GITHUB_WEBHOOK_SECRET')).toEqual({ value: '(set)', source: 'flag' });
+  expect(cellsOf(printed, 'webhooks.ci').value).toContain('secret: (set);');
 });
 
 test('as JSON it has the fields of the configuration', () => {
-  expect(JSON.parse(print(true))).toMatchObject({
+  const { printed, path } = print(true);
+  expect(JSON.parse(printed)).toMatchObject({
     workflowRetentionDays: 12,
     compressDays: 3,
+    githubSecrets: '(set)',
+    githubToken: null,
     s3: { bucket: 'logs-of-acme', region: 'us-east-1', pathStyle: true },
-    sources: { TASK_LOGS_WORKFLOW_RETENTION_DAYS: 'file' },
+    agents: { 'secret-scan': { command: ['claude', '-p', 'two words'] } },
+    webhooks: { ci: { secret: '(set)', header: 'x-ci-signature' } },
+    sources: {
+      TASK_LOGS_WORKFLOW_RETENTION_DAYS: 'file',
+      GITHUB_WEBHOOK_SECRET: 'flag',
+      GITHUB_TOKEN: 'default',
+    },
+    sourceFiles: { TASK_LOGS_WORKFLOW_RETENTION_DAYS: path },
   });
+});
+
+test('as JSON it has every setting with its value, its source and the file, in order', () => {
+  const { printed, path } = print(true);
+  const { settings } = JSON.parse(printed) as { settings: { name: string }[] };
+  expect(settings.map(({ name }) => name)).toEqual([
+    ...Object.keys(SETTINGS),
+    ...['trigger', 'agents.secret-scan', 'commands', 'webhooks.ci'],
+  ]);
+  const row = (name: string): unknown => settings.find((setting) => setting.name === name);
+  expect(row('TASK_LOGS_WORKFLOW_RETENTION_DAYS')).toEqual({
+    name: 'TASK_LOGS_WORKFLOW_RETENTION_DAYS',
+    group: 'Retention',
+    value: 12,
+    source: 'file',
+    path,
+  });
+  expect(row('TASK_LOGS_DIR')).toMatchObject({ value: '/x/logs', source: 'flag', flag: '--dir' });
+  expect(row('GITHUB_WEBHOOK_SECRET')).toMatchObject({ value: '(set)' });
+  expect(row('GITHUB_TOKEN')).toMatchObject({ value: null, source: 'default' });
+  expect(row('commands')).toMatchObject({ value: null, source: 'default' });
 });

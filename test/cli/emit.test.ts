@@ -15,7 +15,7 @@ const STEP = '{"phase":"architect","step":{"name":"generate-spec","skill":"spec"
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const TRACEPARENT = `00-${TRACE_ID}-b7ad6b7169203331-01`;
 
-/** Each is a process of its own; two busy cores start about four in a second. */
+/** Each call is a process; two busy cores start about four per second. */
 const MANY_TIMEOUT_MS = 300_000;
 
 function derived(workflowId: string): string {
@@ -26,7 +26,7 @@ function expectNothing(cwd: string): void {
   expect(namesIn(join(cwd, 'logs'))).toEqual([]);
 }
 
-test('an event is printed as its envelope, and waits in the journal when no service runs', async () => {
+test('an event is printed as its envelope, and is pending in the journal when no service runs', async () => {
   const cwd = await tempDir();
   const { code, stdout, stderr } = await runCommand(['emit', 'step_start', WORKFLOW, STEP], { cwd });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -71,7 +71,7 @@ test('an event is printed as its envelope, and waits in the journal when no serv
   ]);
 });
 
-test('what the flags say is in the envelope and in the record', async () => {
+test('the values of the flags are in the envelope and in the record', async () => {
   const cwd = await tempDir();
   const flags = ['--attempt', '3', '--key', 'k', '--task', 'task-1', '--project', 'p', '--environment', 'e'];
   const args = ['emit', 'workflow_start', WORKFLOW, '{"context":{"work_item_id":199},"phases":["a","b"]}'];
@@ -97,7 +97,7 @@ test('what the flags say is in the envelope and in the record', async () => {
   expect(segment).toContain('{"key":"deployment.environment.name","value":{"stringValue":"e"}}');
 });
 
-test('the settings of the environment stand for flags that are not given', async () => {
+test('missing flags default to the settings of the environment', async () => {
   const cwd = await tempDir();
   const env = {
     TASK_LOGS_TASK_ID: 'task-2',
@@ -122,7 +122,7 @@ test('the settings of the environment stand for flags that are not given', async
 });
 
 describe('the trace', () => {
-  test('is that of TRACEPARENT, whose span the workflow hangs below', async () => {
+  test('is that of TRACEPARENT, whose span is the parent of the workflow', async () => {
     const cwd = await tempDir();
     const env = { TRACEPARENT };
     await runCommand(['emit', 'workflow_start', WORKFLOW], { cwd, env });
@@ -133,7 +133,7 @@ describe('the trace', () => {
     expect(parents).toEqual(['b7ad6b7169203331', undefined]);
   });
 
-  test('is that of the task, where its metadata can be read', async () => {
+  test('is that of the task, if its metadata can be read', async () => {
     const cwd = await tempDir();
     await mkdir(join(cwd, 'logs', 'task-1'), { recursive: true });
     await writeFile(join(cwd, 'logs', 'task-1', 'metadata.json'), JSON.stringify({ trace_id: TRACE_ID }));
@@ -143,7 +143,7 @@ describe('the trace', () => {
     expect(journalRecords(cwd).map(({ traceId }) => traceId)).toEqual([TRACE_ID, derived(WORKFLOW)]);
   });
 
-  test('follows from the id of the workflow where TRACEPARENT is malformed', async () => {
+  test('is derived from the workflow id when TRACEPARENT is malformed', async () => {
     const cwd = await tempDir();
     await runCommand(['emit', 'workflow_start', WORKFLOW], { cwd, env: { TRACEPARENT: '00-xyz-01' } });
     expect(journalRecords(cwd)[0]?.traceId).toBe(derived(WORKFLOW));
@@ -151,7 +151,7 @@ describe('the trace', () => {
 });
 
 describe('the payload', () => {
-  test('comes from standard input, or from a file, which may begin with a byte order mark', async () => {
+  test('is read from standard input or from a file, which may start with a byte order mark', async () => {
     const cwd = await tempDir();
     const large = JSON.stringify({ text: 'é'.repeat(2_500_000) });
     expect((await runCommand(['emit', 'decision_point', 'w', '-'], { cwd, input: large })).code).toBe(0);
@@ -162,7 +162,7 @@ describe('the payload', () => {
     expect(second).toEqual(JSON.parse(STEP));
   });
 
-  test('is kept as it is given, unknown fields, names and order included', async () => {
+  test('is kept unchanged, with unknown fields and the order of its keys', async () => {
     const cwd = await tempDir();
     const payload = '{"z":1,"__proto__":{"a":null},"phase":"a","b":[true,1.5,"x",[],{}],"":"empty"}';
     const { stdout } = await runCommand(['emit', 'phase_start', 'w', payload], { cwd });
@@ -170,7 +170,7 @@ describe('the payload', () => {
     expect(JSON.stringify(journalRecords(cwd)[0]?.body)).toBe(payload);
   });
 
-  test('loses what looks like a secret, on paper and in the journal', async () => {
+  test('is redacted in the output and in the journal', async () => {
     const cwd = await tempDir();
     const secret = `ghp_${'aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zZ'.repeat(2).slice(0, 36)}`;
     const { stdout } = await runCommand(['emit', 'error', 'w', JSON.stringify({ message: secret })], { cwd });
@@ -191,15 +191,15 @@ test.each<readonly [string, readonly string[], string]>([
     ['constructor', 'w'],
     'event_type "constructor" is unknown',
   ],
-  ['a field that is missing', ['phase_start', 'w', '{}'], 'payload.phase: is missing'],
+  ['a missing field', ['phase_start', 'w', '{}'], 'payload.phase: is missing'],
   ['several bad fields', ['step_start', 'w', '{"step":{"name":1}}'], 'payload.step.name: expected string'],
   ['text that is no JSON', ['error', 'w', '{}}'], 'payload: is not JSON: '],
   ['an array', ['error', 'w', '[]'], 'payload: must be a JSON object'],
-  ['a file that is not there', ['error', 'w', '@no.json'], 'payload: cannot read the file "no.json": ENOENT'],
+  ['a missing file', ['error', 'w', '@no.json'], 'payload: cannot read the file "no.json": ENOENT'],
   ['a payload that is too deep', ['error', 'w', deep], 'payload: nests deeper than 64 levels'],
   ['a path for an id', ['error', '../w'], 'workflow id "../w" is not valid'],
-  ['an id of the store’s own', ['error', '_feed'], 'workflow id "_feed" is not valid'],
-  ['an id that is another’s span file', ['error', 'w.trace'], 'must not end in ".trace"'],
+  ['a reserved id', ['error', '_feed'], 'workflow id "_feed" is not valid'],
+  ['an id with the suffix of span files', ['error', 'w.trace'], 'must not end in ".trace"'],
   ['a line break in an id', ['error', 'w\nx'], 'workflow id "w\\nx" is not valid'],
   ['a path for a task', ['error', 'w', '--task', '../t'], 'task id "../t" is not valid'],
   ['an attempt of 0', ['error', 'w', '--attempt', '0'], '--attempt: use a whole number from 1'],
@@ -212,8 +212,8 @@ test.each<readonly [string, readonly string[], string]>([
   ['an empty project', ['error', 'w', '--project', ' '], '--project: must not be empty'],
   ['a flag without its value', ['error', 'w', '--key'], '--key'],
   ['an unknown flag', ['error', 'w', '--colour', 'red'], "Unknown option '--colour'"],
-  ['a payload without quotes', ['error', 'w', '{"a":', '1}'], 'one word too many: "1}"'],
-])('%s is refused by name with exit code 2, and nothing is written', async (_what, words, message) => {
+  ['a payload without quotes', ['error', 'w', '{"a":', '1}'], 'unexpected argument "1}" after the payload'],
+])('%s is rejected by name with exit code 2, and nothing is written', async (_what, words, message) => {
   const cwd = await tempDir();
   const run = await runCommand(['emit', ...words], { cwd });
   expect(run).toMatchObject({ code: 2, stdout: '' });
@@ -229,15 +229,15 @@ test.each([
     JSON.stringify({ text: 'x'.repeat(9_000_000) }),
     'payload: must be at most 8388608 bytes',
   ],
-  ['much more than fits', ' '.repeat(20_000_000), 'payload: must be at most 8388608 bytes'],
-])('%s on standard input is refused, and nothing is written', async (_what, input, message) => {
+  ['a text far above the limit', ' '.repeat(20_000_000), 'payload: must be at most 8388608 bytes'],
+])('%s on standard input is rejected, and nothing is written', async (_what, input, message) => {
   const cwd = await tempDir();
   const run = await runCommand(['emit', 'error', 'w', '-'], { cwd, input });
   expect(run).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(message) });
   expectNothing(cwd);
 });
 
-test('a setting that does not parse is refused like a word that does not', async () => {
+test('an invalid setting is rejected like an invalid argument', async () => {
   const cwd = await tempDir();
   const { code, stderr } = await runCommand(['emit', 'error', 'w'], {
     cwd,
@@ -251,7 +251,7 @@ test('a setting that does not parse is refused like a word that does not', async
 test.each([
   ['TASK_LOGS_ENABLED', 'TASK_LOGS_ENABLED is false'],
   ['TASK_LOGS_EMIT_WORKFLOW_EVENTS', 'emit_workflow_events'],
-])('%s=false checks the words, says so, and records nothing', async (name, message) => {
+])('%s=false checks the arguments, prints the reason and records nothing', async (name, message) => {
   const cwd = await tempDir();
   const env = { [name]: 'false' };
   const run = await runCommand(['emit', 'step_start', WORKFLOW, STEP], { cwd, env });
@@ -263,14 +263,14 @@ test.each([
   expectNothing(cwd);
 });
 
-test('workflow events that the configuration file switches off are off', async () => {
+test('the configuration file can switch workflow events off', async () => {
   const cwd = await tempDir();
   await writeFile(join(cwd, 'tasktrail.config.json'), '{"logging": {"emit_workflow_events": false}}');
   expect(await runCommand(['emit', 'error', 'w'], { cwd })).toMatchObject({ code: 0, stdout: '' });
   expectNothing(cwd);
 });
 
-test('a directory that takes nothing is exit code 1 with the reason, and no word of success', async () => {
+test('an unwritable directory is exit code 1 with the reason, and nothing on stdout', async () => {
   const cwd = await tempDir();
   await writeFile(join(cwd, 'logs'), 'a file');
   const run = await runCommand(['emit', 'error', 'w'], { cwd });
@@ -278,7 +278,7 @@ test('a directory that takes nothing is exit code 1 with the reason, and no word
   expect(run.stderr).toMatch(/^tasktrail: TASK_LOGS_DIR: cannot write to \S+: /);
 });
 
-test('a reader that has gone away does not keep the event from being recorded', async () => {
+test('the event is recorded although the reader of stdout is gone', async () => {
   const cwd = await tempDir();
   const { child, ended } = startCommand(['emit', 'decision_point', 'w', '-'], { cwd });
   child.stdout?.destroy();
@@ -287,17 +287,19 @@ test('a reader that has gone away does not keep the event from being recorded', 
   expect(journalRecords(cwd)).toHaveLength(1);
 });
 
-test('Ctrl-C before the payload is there ends it, and nothing is written', async () => {
+test('Ctrl-C while it waits for the payload ends it, and nothing is written', async () => {
   const cwd = await tempDir();
   const { child, ended } = startCommand(['emit', 'error', 'w', '-'], { cwd });
-  // More than the pipe holds: when it is taken, somebody reads.
+  // More than the pipe buffer holds: a completed write means that the command reads.
   await new Promise((resolve) => child.stdin?.write(`{"message":"${'x'.repeat(300_000)}`, resolve));
   child.kill('SIGINT');
   expect(await ended).toMatchObject({ signal: 'SIGINT', stdout: '' });
   expectNothing(cwd);
 });
 
-test('200 at once in one workflow are 200 events, each once', { timeout: MANY_TIMEOUT_MS }, async () => {
+test('200 concurrent calls for one workflow are 200 events, each once', {
+  timeout: MANY_TIMEOUT_MS,
+}, async () => {
   const cwd = await tempDir();
   const runs = Array.from({ length: 200 }, (_, index) =>
     runCommand(
@@ -326,7 +328,7 @@ test('200 at once in one workflow are 200 events, each once', { timeout: MANY_TI
   }
 });
 
-test('what is printed is what a service that runs has stored, but for what only the store can count', async () => {
+test('the printed envelope equals the stored one, except for attempts that the store assigns', async () => {
   const cwd = await tempDir();
   const trail = await openTrail(join(cwd, 'logs'));
   try {
@@ -361,7 +363,7 @@ describe('with an endpoint', () => {
     return { url: receiver.url, logs, close: () => receiver.close(0) };
   }
 
-  test('the event is there when the command ends, and still waits for the holder', async () => {
+  test('the endpoint has the event when the command ends, and the event is still pending for the holder', async () => {
     const cwd = await tempDir();
     const { url, logs, close } = await endpoint();
     try {
@@ -376,7 +378,7 @@ describe('with an endpoint', () => {
     }
   });
 
-  test('and no store, nothing is left when the endpoint has it', async () => {
+  test('and no store, nothing is pending after the delivery', async () => {
     const cwd = await tempDir();
     const { url, logs, close } = await endpoint();
     try {
@@ -389,7 +391,7 @@ describe('with an endpoint', () => {
     }
   });
 
-  test('that is away, the event waits under the name that a service gives the endpoint', async () => {
+  test('that is down, the event is pending under the endpoint key that a service uses', async () => {
     const cwd = await tempDir();
     const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://user:word@127.0.0.1:9/base' };
     const { code, stdout } = await runCommand(['emit', 'step_start', WORKFLOW, STEP], { cwd, env });
@@ -402,7 +404,7 @@ describe('with an endpoint', () => {
   });
 });
 
-test('--help says every flag and every type', async () => {
+test('--help lists every flag and every type', async () => {
   const cwd = await tempDir();
   const { code, stdout } = await runCommand(['emit', '--help'], { cwd });
   expect(code).toBe(0);

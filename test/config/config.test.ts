@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type Config, type ConfigOptions, isLoopback, loadConfig } from '../../src/config/config.ts';
+import { type Config, type ConfigOptions, loadConfig } from '../../src/config/config.ts';
+import { isLoopback } from '../../src/config/values/loopback.ts';
 import { TasktrailError } from '../../src/errors.ts';
 
 let cwd: string;
@@ -178,6 +179,9 @@ test.each([
   ['GITHUB_API_URL', 'api.github.test'],
   ['TASK_LOGS_AGENT_COMMAND', 'sh -c "open'],
   ['TASK_LOGS_AGENT_COMMAND', "it's"],
+  ['TASK_LOGS_AGENT_COMMAND', 'sh \\'],
+  ['TASK_LOGS_AGENT_COMMAND', "'' -p"],
+  ['TASK_LOGS_AGENT_COMMAND', '  '],
 ])('%s=%j is a problem', (name, value) => {
   expect(problemsOf({ env: { [name]: value } })).toEqual([expect.stringContaining(`${name}: `)]);
 });
@@ -217,6 +221,15 @@ test('a dialect without the command that it belongs to is refused', () => {
   ]);
 });
 
+test('variables that OpenTelemetry reads itself are not refused here', () => {
+  const env = {
+    OTEL_RESOURCE_ATTRIBUTES: ' ',
+    OTEL_EXPORTER_OTLP_HEADERS: ' ',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'zip',
+  };
+  expect(problemsOf({ env })).toEqual([]);
+});
+
 test('one port for two servers is refused, naming both settings; the default moves away', () => {
   for (const env of [{ PORT: '9000', TASK_LOGS_OTLP_PORT: '9000' }, { TASK_LOGS_OTLP_PORT: '8000' }])
     expect(problemsOf({ env })).toEqual([expect.stringMatching(/^PORT and TASK_LOGS_OTLP_PORT are both/)]);
@@ -224,6 +237,61 @@ test('one port for two servers is refused, naming both settings; the default mov
   const elsewhere = { TASK_LOGS_OTLP_HOST: '127.0.0.2', PORT: '9000', TASK_LOGS_OTLP_PORT: '9000' };
   expect(problemsOf({ env: elsewhere })).toEqual([]);
   expect(load({ env: { PORT: '4318' } })).toMatchObject({ port: 4318, otlpPort: 0 });
+});
+
+test('a refused value is shown without passwords, and cut between whole characters', () => {
+  const redis = problemsOf({ env: { REDIS_URL: 'http://user:hidden@redis.test' } });
+  expect(redis).toEqual([
+    'REDIS_URL: use a URL such as redis://127.0.0.1:6379 (it is "http://...@redis.test")',
+  ]);
+  const template = problemsOf({ env: { TASK_LOGS_TRACE_URL: 'http://user:hidden@x/{trace_id}' } });
+  expect(template.join()).toContain('"http://...@x/{trace_id}" has a user or a password');
+  expect(template.join()).not.toContain('hidden');
+  const [emoji] = problemsOf({ env: { PORT: `${'x'.repeat(79)}\u{1f600}\u{1f600}` } });
+  expect(emoji).toContain(`x\u{1f600}")`);
+});
+
+test('everything below the configuration is frozen', () => {
+  writeFile({
+    agents: { a: { command: ['a'] } },
+    commands: { c: { agent: 'a', phases: [{ name: 'p', steps: ['s'] }] } },
+    webhooks: { w: { secret: ['x', 'y'], header: 'h', message: 'm', source_metadata: { f: 'g' } } },
+  });
+  const config = load({
+    env: { TASK_LOGS_S3_BUCKET: 'bucket', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://h:4318' },
+    flags: { GITHUB_WEBHOOK_SECRET: 'a,b', TASK_LOGS_AGENT_COMMAND: 'sh' },
+  });
+  const open: string[] = [];
+  const look = (value: unknown, path: string): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if (!Object.isFrozen(value)) open.push(path);
+    for (const [key, item] of Object.entries(value)) look(item, `${path}.${key}`);
+  };
+  look(config, 'config');
+  expect(open).toEqual([]);
+  expect(config).toMatchObject({ s3: {}, metrics: {}, webhooks: { w: { sourceMetadata: {} } } });
+});
+
+test('a program that loads the configuration reads no .env', () => {
+  writeFileSync(join(cwd, '.env'), 'PORT=9001\nthis is no line of it\n');
+  expect(load()).toMatchObject({ port: 8000, sources: { PORT: 'default' } });
+  expect(loadConfig({ cwd, recordsOnly: true }).sources.PORT).not.toBe('env file');
+});
+
+test('a setting of a file has its path as source', () => {
+  const path = writeFile({
+    trigger: '@bot',
+    agents: { a: { command: ['a'] } },
+    webhooks: { w: { secret: 'x', header: 'h', message: 'm' } },
+    types: { workflow: { cloud_storage: { enabled: true, bucket: 'bucket', region: 'eu-west-1' } } },
+  });
+  const { sources, sourceFiles } = load({ env: { AWS_REGION: 'us-east-2', PORT: '1' } });
+  expect(sources).toMatchObject({ AWS_REGION: 'environment', PORT: 'environment' });
+  expect(sources).not.toHaveProperty('commands');
+  expect(sourceFiles).toEqual(
+    Object.fromEntries(['trigger', 'agents', 'webhooks', 'TASK_LOGS_S3_BUCKET'].map((name) => [name, path])),
+  );
+  for (const name of Object.keys(sourceFiles)) expect(sources[name]).toBe('file');
 });
 
 test('loopback is this machine and nothing that looks like it', () => {
@@ -243,6 +311,24 @@ test('the short form of an agent is split as a shell would, and is the first of 
     command: ['sh', '-c', 'echo "two words"', '', '--name=a b'],
     dialect: 'text',
   });
+});
+
+test('the short form may hold quotes in quotes, and an escaped blank at its end', () => {
+  const commandOf = (line: string): unknown =>
+    load({ env: { TASK_LOGS_AGENT_COMMAND: line } }).agents.default?.command;
+  expect(commandOf('sh -c "echo \\"a b\\""')).toEqual(['sh', '-c', 'echo "a b"']);
+  expect(commandOf(' a \\  ')).toEqual(['a', ' ']);
+});
+
+test('a command line that cannot be split is refused with what is open, and where', () => {
+  expect(problemsOf({ env: { TASK_LOGS_AGENT_COMMAND: 'sh -c "open' } })).toEqual([
+    'TASK_LOGS_AGENT_COMMAND: the " at character 7 has no closing quote (it is "sh -c \\"open")',
+  ]);
+});
+
+test('a dialect is not called lonely beside a command that cannot be split', () => {
+  const env = { TASK_LOGS_AGENT_COMMAND: "it's", TASK_LOGS_AGENT_DIALECT: 'text' };
+  expect(problemsOf({ env })).toEqual([expect.stringContaining('TASK_LOGS_AGENT_COMMAND: ')]);
 });
 
 test('the short form knows the dialect from the command, unless it is told', () => {

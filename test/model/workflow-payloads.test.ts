@@ -11,7 +11,7 @@ const ENVELOPE = {
   environment: 'development',
 };
 
-/** As the specification of workflow events prints them; of the two types that it only describes, by that description. */
+/** The examples of the workflow event specification; it describes two types without an example. */
 const EXAMPLES: Readonly<Record<string, object>> = {
   workflow_start: { context: { work_item_id: '199', branch: null, autonomy_level: 'guarded' } },
   phase_start: { phase: 'architect', steps: ['generate-spec'] },
@@ -55,7 +55,7 @@ const EXAMPLES: Readonly<Record<string, object>> = {
   },
 };
 
-/** Beside the examples: the least and the most common forms that are right. */
+/** Valid forms beside the examples: minimal and common ones. */
 const GOOD: readonly (readonly [WorkflowEventType, object])[] = [
   ['workflow_start', {}],
   ['workflow_start', { context: { work_item_id: 199, more: true }, more: [1] }],
@@ -139,7 +139,7 @@ test.each(BAD)('%s refuses %j and names the field', (type, payload, problems) =>
   expect(checkPayload(type, payload)).toEqual(problems);
 });
 
-test('every type has a published schema that says what is required, and refuses what the check refuses', () => {
+test('every type has a published schema with the required fields, which rejects what the check rejects', () => {
   for (const type of WORKFLOW_EVENT_TYPES) {
     const schema = eventSchema(type);
     expect(schema, type).toMatchObject({
@@ -157,10 +157,10 @@ test('every type has a published schema that says what is required, and refuses 
   }
 });
 
-test('a payload that a stored line could not hold is refused', () => {
+test('a payload that is too large for a stored line is rejected', () => {
   const long = { context: {}, text: 'x'.repeat(PAYLOAD_BYTES_MAX - 30) };
   expect(checkPayload('workflow_start', long)).toEqual([]);
-  // Counted as they are written, not as they are in memory.
+  // The limit counts the bytes of the JSON text.
   expect(checkPayload('workflow_start', { text: 'é'.repeat(PAYLOAD_BYTES_MAX / 2) })).toEqual([
     `payload: must be at most ${PAYLOAD_BYTES_MAX} bytes of JSON (it has ${PAYLOAD_BYTES_MAX + 11})`,
   ]);
@@ -168,7 +168,7 @@ test('a payload that a stored line could not hold is refused', () => {
   expect(checkPayload('workflow_start', many)).toEqual(['payload: holds more than 1000000 values']);
 });
 
-test('a payload may nest as deep as everything else, and no deeper', () => {
+test('a payload may nest up to the common depth limit', () => {
   const nested = (depth: number): object =>
     JSON.parse(`${'{"a":'.repeat(depth - 1)}{}${'}'.repeat(depth - 1)}`) as object;
   expect(checkPayload('workflow_start', nested(JSON_DEPTH_MAX))).toEqual([]);

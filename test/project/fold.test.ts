@@ -64,7 +64,7 @@ const facts = fc
         resultBody.map((body) => ({ event: RESULT, body })),
       ),
       fc.integer({ min: 1, max: 3 }),
-      // Few different times, so that many facts fall on the same millisecond.
+      // Few different times, so that many facts are in the same millisecond.
       fc.integer({ min: 0, max: 4 }),
     ),
     { minLength: 1, maxLength: 14 },
@@ -106,7 +106,7 @@ test('the documents are the same after the facts went through JSON', () => {
 test('null never replaces a value', () => {
   const folded = metadata([1, { model: 'opus' }], [2, { model: null }]);
   expect(folded.model).toBe('opus');
-  // Nor does it make a field that nobody knows anything of.
+  // And it does not create an unknown field.
   expect(metadata([1, { command: null }])).not.toHaveProperty('command');
   const input = fold([
     fact({ number: 1, event: INPUT, body: { message: 'm', source_metadata: { repo: 'a/b', pr: null } } }),
@@ -116,7 +116,7 @@ test('null never replaces a value', () => {
   expect(input?.source_metadata).toEqual({ repo: 'a/b', pr: 5 });
 });
 
-test('created_at and started_at take the earliest, in our own format', () => {
+test('created_at and started_at take the earliest time, as ISO 8601 UTC', () => {
   const folded = metadata(
     [9, { created_at: '2024-01-01T02:00:00+02:00', started_at: '2024-01-01T00:00:09Z' }],
     [1, { created_at: '2024-01-01T00:00:01Z', started_at: 1_704_067_205_000 }],
@@ -135,7 +135,7 @@ test('workflow_ids are a union', () => {
   expect(folded.workflow_ids).toEqual(['w-1', 'w-2']);
 });
 
-test('other fields take the highest attempt, then time, then event id', () => {
+test('other fields take the value of the highest attempt, then time, then event id', () => {
   expect(metadata([9, { model: 'late' }], [1, { model: 'second' }, { attempt: 2 }]).model).toBe('second');
   expect(metadata([2, { model: 'b' }], [1, { model: 'a' }]).model).toBe('b');
   const timestamp = '2026-01-02T00:00:00.000Z';
@@ -186,7 +186,7 @@ test('a retried attempt is queued again, with the next number', () => {
   expect(folded).toMatchObject({ status: 'queued', attempt: 2 });
 });
 
-test('an attempt that runs wins over the end of the one before it', () => {
+test('a running attempt wins over the end of the previous attempt', () => {
   const folded = fold([
     fact({ number: 9, event: RESULT, body: { success: false } }),
     fact({ number: 1, attempt: 2, body: { status: 'running' } }),
@@ -194,7 +194,7 @@ test('an attempt that runs wins over the end of the one before it', () => {
   expect(folded.metadata(null)).toMatchObject({ status: 'running', completed_at: null, attempt: 2 });
 });
 
-test('metadata begins with the fields of the seed, in its order, and keeps more', () => {
+test('metadata starts with the specified fields in their order, and keeps further fields', () => {
   const folded = metadata([
     1,
     { zone: 'x', model: 'm', command: 'review', source: 'webhook', task_id: 'other', schema_version: 9 },
@@ -207,7 +207,7 @@ test('metadata begins with the fields of the seed, in its order, and keeps more'
   expect(folded).toMatchObject({ task_id: 'task-1', schema_version: 1 });
 });
 
-test('input and result begin with the fields of the seed', () => {
+test('input and result start with the specified fields', () => {
   const folded = fold([
     fact({ number: 1, event: INPUT, body: { attachments: 2, message: 'm' } }),
     fact({ number: 2, event: RESULT, body: { aside: 1, success: true, status: 'completed' } }),
@@ -218,7 +218,7 @@ test('input and result begin with the fields of the seed', () => {
   ]);
 });
 
-test('what is unknown is null, never 0', () => {
+test('unknown amounts are null, never 0', () => {
   const result = fold([
     fact({ event: RESULT, body: { success: true, metrics: { output_tokens: 0, turns: 3 } } }),
   ]).result();
@@ -233,12 +233,12 @@ test('what is unknown is null, never 0', () => {
   });
 });
 
-test('a result that is data is kept as JSON text', () => {
+test('a structured result is kept as JSON text', () => {
   const result = fold([fact({ event: RESULT, body: { success: true, result: { ok: [1] } } })]).result();
   expect(result?.result).toBe('{"ok":[1]}');
 });
 
-test('success needs both the word of the result and the status', () => {
+test('success requires both the result and the status', () => {
   const cancelled = fold([fact({ event: RESULT, body: { success: true, status: 'cancelled' } })]);
   expect(cancelled.result()).toMatchObject({ success: false, status: 'cancelled' });
   const silent = fold([fact({ event: RESULT, body: {} })]);
@@ -250,7 +250,7 @@ test('a field named __proto__ is a field', () => {
   expect(JSON.stringify(folded)).toContain('"__proto__":{"a":1}');
 });
 
-test('a task that only foreign records speak of has a source and a creation', () => {
+test('a task that only foreign records name has a source and a creation time', () => {
   expect(new TaskFold('task-1').metadata('2026-01-01T00:00:00.000Z')).toMatchObject({
     source: 'otlp',
     status: 'running',

@@ -38,7 +38,7 @@ test('ids sort by the nanosecond', () => {
   expect(new Set(ids.map(decodeTime))).toEqual(new Set([T0]));
 });
 
-test('the same record has the same id, whatever the order of its attributes', () => {
+test('the same record has the same id in any order of its attributes', () => {
   expect(idOf({ ...RECORD, attributes: { a: 'x', b: 1 } })).toBe(idOf(RECORD));
 });
 
@@ -55,6 +55,6 @@ test.each<[string, Partial<PlainLogRecord>]>([
   expect(idOf({ ...RECORD, ...change })).not.toBe(idOf(RECORD));
 });
 
-test('equal records in one request have ids of their own', () => {
+test('equal records of one request have different ids', () => {
   expect(idOf(RECORD, 1)).not.toBe(idOf(RECORD, 0));
 });

@@ -16,7 +16,7 @@ function lineOf(options: LogOptions): JsonObject {
   return change.line;
 }
 
-test('a stage is a line of 02 with its flat fields, whatever they are called', () => {
+test('a stage is a line of file 02 with its flat fields under any names', () => {
   const line = lineOf({
     event: 'tasktrail.webhook.immediate_response',
     attributes: {
@@ -36,7 +36,7 @@ test('a stage is a line of 02 with its flat fields, whatever they are called', (
   );
 });
 
-test('output is a line of 03 that begins with the fields of the seed', () => {
+test('output is a line of file 03 that starts with the specified fields', () => {
   const line = lineOf({
     event: 'tasktrail.agent.output',
     body: 'Using Read\n',
@@ -76,7 +76,7 @@ test('output of an unknown type is plain output, and arguments that are not JSON
   expect(line).toMatchObject({ type: 'output', tool_input: '{"cut' });
 });
 
-test('a foreign record is a system line with its name and attributes, less what placed it', () => {
+test('a foreign record is a system line with its name and attributes, without the task attributes', () => {
   const line = lineOf({
     event: 'codex.tool_decision',
     body: 'allowed',
@@ -91,18 +91,18 @@ test('a foreign record is a system line with its name and attributes, less what 
   expect(line.attributes).toEqual({ tool: 'shell', ms: 5 });
 });
 
-test('a foreign record without a body says its name, and a body of data is JSON text', () => {
+test('a foreign record without a body has its name as content, and a structured body is JSON text', () => {
   expect(lineOf({ event: 'codex.started' }).content).toBe('codex.started');
   expect(lineOf({ body: { a: [1] } }).content).toBe('{"a":[1]}');
 });
 
-test('content is cut at 1 MiB and says how long it was', () => {
+test('content is cut at 1 MiB, and its original size is kept', () => {
   const line = lineOf({ body: 'é'.repeat(600_000) });
   expect(Buffer.byteLength(String(line.content))).toBe(1_048_576);
   expect(line).toMatchObject({ truncated: true, original_bytes: 1_200_000 });
 });
 
-test('a token across the cut of a content is masked first, in text and in data', () => {
+test('a token at the cut of a content is masked before the cut, in text and in JSON', () => {
   const body = `${'q'.repeat(1_048_576 - 20)}ghp_${'B'.repeat(36)}`;
   for (const options of [{ body }, { body: { a: body } }, { body, event: 'tasktrail.agent.output' }]) {
     const { content } = lineOf(options);
@@ -111,7 +111,7 @@ test('a token across the cut of a content is masked first, in text and in data',
   }
 });
 
-test('the task may be named by the resource, and the record wins over it', () => {
+test('the resource may name the task, and the record overrides it', () => {
   const resource = { 'tasktrail.task.id': 'task-of-resource' };
   expect(project({ body: 'x', attributes: {}, resource })[0]).toMatchObject({ taskId: 'task-of-resource' });
   expect(project({ body: 'x', resource })[0]).toMatchObject({ taskId: 'task-1' });
@@ -122,7 +122,7 @@ test.each(['../x', '_lock', '', '.hidden', 'a/b', 7, 'x'.repeat(129)])('the task
   expect(changes).toMatchObject([{ kind: 'rejected' }]);
 });
 
-test('a record that names no task is unattributed, by its service', () => {
+test('a record without a task is unattributed and names its service', () => {
   expect(project({ body: 'x', attributes: {} })).toEqual([{ kind: 'unattributed', service: 'test' }]);
   expect(project({ event: 'tasktrail.task.metadata', body: {}, attributes: {}, resource: {} })).toEqual([
     { kind: 'unattributed', service: 'unknown_service' },
@@ -147,7 +147,7 @@ function delivery(body: JsonObject): JsonObject {
   return { ...change.line };
 }
 
-test('a delivery that stands for a flood says how many, and why by reason', () => {
+test('a delivery that stands for a flood has the count and the counts by reason', () => {
   const line = delivery({ outcome: 'rejected', count: 9_000, reasons: { 'bad signature': 8_999, stale: 1 } });
   expect(line).toMatchObject({ count: 9_000, reasons: { 'bad signature': 8_999, stale: 1 } });
 });
@@ -164,7 +164,7 @@ test.each<[string, JsonObject]>([
   expect(Object.keys(line)).not.toContain('reasons');
 });
 
-test('a heartbeat is a sign of life of its task, and nobody`s without one', () => {
+test('a heartbeat belongs to its task, and is unattributed without one', () => {
   const event = 'tasktrail.task.heartbeat';
   expect(project({ event })).toEqual([{ kind: 'heartbeat', taskId: 'task-1', attempt: 1 }]);
   const attributes = { 'tasktrail.task.id': 'task-2', 'tasktrail.task.attempt': 3 };
@@ -220,7 +220,7 @@ test('a workflow event of a task is a fact of its workflow, and the span that it
   ]);
 });
 
-test('an announcement without the ids of its span is none', () => {
+test('an announcement without span ids is ignored', () => {
   const changes = project({ event: 'tasktrail.workflow_start', body: {}, attributes: START });
   expect(changes).toMatchObject([{ kind: 'workflow-fact' }, { kind: 'fact', taskId: 'task-1' }]);
   expect(changes[1]).not.toHaveProperty('line.span');
@@ -244,7 +244,7 @@ test.each([
   [0, null],
   [1.5, null],
   ['2', null],
-])('an attempt that is given as %j is %j', (given, attempt) => {
+])('the attempt %j is read as %j', (given, attempt) => {
   const attributes = { 'tasktrail.workflow.id': 'workflow-1', 'tasktrail.event.attempt': given };
   expect(project({ event: 'tasktrail.workflow_start', body: {}, attributes })).toMatchObject([
     { kind: 'workflow-fact', fact: { attempt } },
@@ -256,7 +256,7 @@ test('a workflow event without a usable workflow id is rejected', () => {
   expect(project({ event: 'tasktrail.step_start', attributes })).toMatchObject([{ kind: 'rejected' }]);
 });
 
-test('a workflow whose id would be the name of another`s span file is rejected', () => {
+test('a workflow id that is the span file name of another workflow is rejected', () => {
   const record = log({
     event: 'tasktrail.workflow_start',
     attributes: { 'tasktrail.workflow.id': 'wf.trace' },

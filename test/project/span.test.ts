@@ -7,7 +7,7 @@ import { fact, span, spanId, T0, TRACE_ID } from '../support/records.ts';
 
 const ID = spanId(1);
 
-test('a span goes to each task that it names, on itself or its resource, once', () => {
+test('a span is stored once in each task that it or its resource names', () => {
   const change = projectSpan(
     span({
       id: ID,
@@ -18,7 +18,7 @@ test('a span goes to each task that it names, on itself or its resource, once', 
   expect(change).toMatchObject({ kind: 'span', taskIds: ['task-1', 'task-2'] });
 });
 
-test('a span is foreign unless its instrumentation scope is ours', () => {
+test('a span is foreign unless its instrumentation scope is tasktrail', () => {
   const attributes = { 'tasktrail.task.id': 'task-1' };
   const own = { ...span({ id: ID, attributes }), scope: { name: 'tasktrail', version: '9' } };
   expect(projectSpan(own)).toMatchObject({ isForeign: false });
@@ -26,7 +26,7 @@ test('a span is foreign unless its instrumentation scope is ours', () => {
   expect(projectSpan({ ...own, scope: { name: '' } })).toMatchObject({ isForeign: true });
 });
 
-test('a span line is an export request with the one span in it', () => {
+test('a span line is an export request with one span', () => {
   const received = span({ id: ID });
   const change = projectSpan(received);
   const line: unknown = change.kind === 'span' ? JSON.parse(change.line) : undefined;
@@ -37,7 +37,7 @@ test('a span line is an export request with the one span in it', () => {
   });
 });
 
-test('spans without a task are the workflow`s, the delivery`s, or nobody`s', () => {
+test('a span without a task belongs to a workflow or a delivery, or is unattributed', () => {
   const kindOf = (attributes: Record<string, string>): string =>
     projectSpan(span({ id: ID, attributes })).kind;
   expect(kindOf({ 'tasktrail.workflow.id': 'workflow-1' })).toBe('workflow-span');
@@ -65,7 +65,7 @@ function build(
   });
 }
 
-test('a span is built at once from its start and an end that asks for it, in either order', () => {
+test('a span is built from its start and an end that asks for it, in either order', () => {
   const end = fact({ number: 40, span_id: ID, derive: { attributes: { b: 2 } } });
   const [built] = build([fact(START), end]);
   expect(built).toEqual({
@@ -87,7 +87,7 @@ test('an end with an error type makes the span an error', () => {
   expect(build([fact(START), end])).toMatchObject([{ status: { code: 2 } }]);
 });
 
-test('a span that never came ends with the last record, as lost, when all is over', () => {
+test('a missing span ends with the last record, as lost, when the task is over', () => {
   expect(build([fact(START)], { lastMs: 70 })).toEqual([]);
   expect(build([fact(START)], { isOver: true, lastMs: 70 })).toMatchObject([
     {
@@ -98,12 +98,12 @@ test('a span that never came ends with the last record, as lost, when all is ove
   ]);
 });
 
-test('a clock that stepped back does not end a span before it began', () => {
+test('a span does not end before its start, also after the clock steps back', () => {
   const end = fact({ number: -40, span_id: ID, derive: { attributes: {} } });
   expect(build([fact(START), end])).toMatchObject([{ endTimeUnixNano: `${T0}000000` }]);
 });
 
-test('a span that has arrived is not built, nor one of the same id in another trace taken for it', () => {
+test('a span that has arrived is not built; the same id in another trace is another span', () => {
   expect(build([fact(START)], { isOver: true, arrived: spanKey(TRACE_ID, ID) })).toEqual([]);
   const other = spanKey('1af7651916cd43dd8448eb211c80319c', ID);
   expect(build([fact(START)], { isOver: true, arrived: other })).toHaveLength(1);
@@ -119,7 +119,7 @@ test('a span is built once', () => {
   expect(spans.isMissingAny(() => true)).toBe(false);
 });
 
-test('of two announcements of a span the earlier one counts', () => {
+test('the earlier of two announcements of a span is used', () => {
   const late = fact({
     ...START,
     number: 30,

@@ -1,11 +1,11 @@
 import type { JsonObject } from '../../src/model/json.ts';
+import { nodeOfPayload } from '../../src/model/workflow-node.ts';
 import type { WorkflowFact } from '../../src/project/change.ts';
-import { placeOfPayload } from '../../src/project/workflow-attempts.ts';
 import { eventId, T0 } from '../support/records.ts';
 
 export const WORKFLOW_ID = 'workflow-199-20260102T030405Z-ab12';
 
-/** An event of the workflow; its time and its id are those of its number. */
+/** An event of the workflow. Its number determines its time and its id. */
 export function workflowFact(
   number: number,
   type: string,
@@ -19,7 +19,7 @@ export function workflowFact(
     event_type: type,
     attempt: null,
     key: null,
-    ...placeOfPayload(payload),
+    ...nodeOfPayload(payload),
     task_id: null,
     work_item_id: null,
     name: null,
@@ -34,7 +34,7 @@ export function workflowFact(
   };
 }
 
-/** A phase or step as the seed's manager emits it: `phase('build')`, `step('build', 'test', 'failure')`. */
+/** Events of phases and steps in the specified form. */
 export function phaseStart(number: number, phase: string, steps: readonly string[] = []): WorkflowFact {
   return workflowFact(number, 'phase_start', { phase, steps });
 }

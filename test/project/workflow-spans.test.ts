@@ -37,7 +37,7 @@ const RUN = [
   workflowEnd(6, 'failure'),
 ];
 
-test('events without spans give one whole trace, named after the workflow', () => {
+test('events without spans give one complete trace, named after the workflow', () => {
   const spans = spansOf(RUN);
   const traceId = derivedTraceId(WORKFLOW_ID, sha256);
   expect(new Set(spans.map((span) => span.traceId))).toEqual(new Set([traceId]));
@@ -70,7 +70,7 @@ test('events without spans give one whole trace, named after the workflow', () =
   });
 });
 
-test('the caller`s context is the trace and the parent, and later processes do not leave it', () => {
+test('the context of the first caller is trace and parent, and later processes stay in it', () => {
   const context = { trace_id: TRACE_ID, parent_id: spanId(7) };
   const [start, ...rest] = RUN;
   const elsewhere = rest.map((fact) => ({ ...fact, trace_id: 'f'.repeat(32), parent_id: spanId(8) }));
@@ -80,7 +80,7 @@ test('the caller`s context is the trace and the parent, and later processes do n
   for (const span of spans) expect(ids).toContain(span.parentSpanId);
 });
 
-test('each attempt has a span of its own, below the attempt of the phase that it ran in', () => {
+test('each attempt has its own span below the attempt of its phase', () => {
   const spans = spansOf([
     workflowFact(0, 'workflow_start'),
     phaseStart(1, 'build'),
@@ -98,7 +98,7 @@ test('each attempt has a span of its own, below the attempt of the phase that it
   expect(steps.map((step) => step.parentSpanId)).toEqual(phases.map((phase) => phase.spanId));
 });
 
-test('what is open is no span yet; when the workflow is over it is one that was lost', () => {
+test('an open node has no span until the workflow is over; then it is a lost span', () => {
   const open = [...RUN.slice(0, 3), workflowEnd(9)];
   expect(spansOf(open).map(({ name }) => name)).toEqual(['workflow faber']);
   const lost = named(spansOf(open, true), 'step test');
@@ -106,12 +106,12 @@ test('what is open is no span yet; when the workflow is over it is one that was 
   expect(lost.status).toEqual({ code: 2 });
 });
 
-test('a step of which nobody said what surrounds it hangs on the workflow, which comes into being with its end', () => {
+test('a step without a known phase is a child of the workflow span', () => {
   const spans = spansOf([stepStart(1, 'a', 's'), stepEnd(2, 'a', 's'), workflowEnd(3)], true);
   expect(named(spans, 'step s').parentSpanId).toBe(named(spans, 'workflow unnamed').spanId);
 });
 
-test('a span that a process holds open is its own, and what emits below it hangs there', () => {
+test('a process sends its own open span, and spans of emitted events are its children', () => {
   const announced = workflowFact(
     0,
     'workflow_start',
@@ -126,12 +126,12 @@ test('a span that a process holds open is its own, and what emits below it hangs
   expect(spans).toMatchObject([{ name: 'phase a', traceId: TRACE_ID, parentSpanId: spanId(1) }]);
 });
 
-test('a clock that stepped back ends no span before it began', () => {
+test('a span does not end before its start, also after the clock steps back', () => {
   const [span] = spansOf([stepStart(5, 'a', 's'), stepEnd(2, 'a', 's')]);
   expect(span?.endTimeUnixNano).toBe(span?.startTimeUnixNano);
 });
 
-test('every span has the name of its workflow, whenever that becomes known', () => {
+test('every span has the name of its workflow, also when the name arrives late', () => {
   const [start, ...rest] = RUN;
   if (start === undefined) throw new Error('no start');
   const late = { ...start, timestamp: RUN.at(-1)?.timestamp ?? '' };

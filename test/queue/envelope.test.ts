@@ -11,12 +11,12 @@ const CARRIER = {
   model: 'opus',
 };
 
-test('what an attempt says of its task travels with the trace context', () => {
+test('an envelope holds the fields of its task and the trace context', () => {
   const { metadata } = packEnvelope({ ...TASK, carrier: CARRIER });
   expect(readEnvelope(metadata)).toEqual({ ...TASK, carrier: CARRIER });
 });
 
-test('of a carrier that was edited by hand only text is taken', () => {
+test('fields of a carrier that are no strings are dropped', () => {
   const rubbish = { source: 1, provider: { a: 1 }, assigned_agent: null, model: ['x'], traceparent: false };
   const metadata = JSON.stringify({ task_id: 'task-1', message: 'm', ...rubbish, other: 'x' });
   expect(readEnvelope(metadata)?.carrier).toEqual({});

@@ -6,7 +6,7 @@ import { until } from '../support/receiver.ts';
 
 queueContract('in process', { open: (concurrency) => new InProcessQueue({ name: 'agent', concurrency }) });
 
-test('beyond ten thousand waiting jobs a push is refused, and taken again when there is room', async () => {
+test('a push beyond ten thousand waiting jobs is refused, and accepted again when there is room', async () => {
   const queue = new InProcessQueue({ name: 'agent', concurrency: 1 });
   for (let n = 0; n < 10_000; n += 1) await queue.push(jobOf(`task-${n}`));
   await expect(queue.push(jobOf('one-more'))).rejects.toMatchObject({
@@ -22,12 +22,12 @@ test('beyond ten thousand waiting jobs a push is refused, and taken again when t
 test.each<[string, JobWork]>([
   ['rejects', () => Promise.reject(new RangeError('a defect'))],
   [
-    'throws at once',
+    'throws synchronously',
     () => {
       throw new RangeError('a defect');
     },
   ],
-])('a worker that %s gives a warning, and the next job runs', async (_how, work) => {
+])('work that %s causes a warning, and the next job runs', async (_how, work) => {
   const warnings: Error[] = [];
   const onWarning = (warning: Error): void => void warnings.push(warning);
   process.on('warning', onWarning);

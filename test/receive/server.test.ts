@@ -212,7 +212,7 @@ test('the derived token of agents permits sending records, and is not accepted b
   const authorization = `Bearer ${otlpTokenOf('secret')}`;
   expect((await post('/v1/logs', { ...JSON_TYPE, Authorization: authorization }, '{}')).status).toBe(200);
   const request = { headers: { authorization } } as IncomingMessage;
-  expect(() => createTokenCheck('secret')(request)).toThrow('not the right one');
+  expect(() => createTokenCheck('secret')(request)).toThrow('the token is wrong');
 });
 
 test.each<[string, (text: string) => Buffer]>([
@@ -243,7 +243,7 @@ test('the limit applies to the compressed body', async () => {
   expect((await post('/v1/logs', JSON_TYPE, body(1000))).status).toBe(200);
   const response = await post('/v1/logs', JSON_TYPE, body(1001));
   expect(response.status).toBe(413);
-  expect(await response.json()).toEqual({ code: 3, message: 'the body is larger than 1000 bytes' });
+  expect(await response.json()).toEqual({ code: 3, message: 'a body is at most 1000 bytes' });
   expect(batches).toEqual([]);
 });
 

@@ -11,11 +11,11 @@ import { SIGNALS } from '../../src/receive/signals.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
 import type { KnownWorkflow } from '../../src/record/workflow/known-workflow.ts';
 
-/** What processes recorded, one after the other, as it would be on disk: real records, received and projected. */
+/** The records of several processes in order, as on disk: real records, received and projected. */
 export class Ledger {
   readonly #entries: JournalEntry[] = [];
 
-  /** A process of which the first `writesMax` records survive: it is killed there, and does not notice. */
+  /** Starts a process whose first `writesMax` records survive, as if it was killed after them. */
   startProcess(writesMax: number = Number.POSITIVE_INFINITY): void {
     let left = writesMax;
     const journal = {
@@ -48,10 +48,10 @@ export class Ledger {
     return fold;
   }
 
-  /** As a reader or the REST API tells it; undefined while nothing is there. */
+  /** The state as a reader or the REST API returns it; undefined without events. */
   known(workflowId: string): KnownWorkflow | undefined {
     const fold = this.fold(workflowId);
-    // As it comes over the network.
+    // Through JSON, as over the network.
     return fold.isEmpty ? undefined : JSON.parse(JSON.stringify({ ...fold.state, events: fold.envelopes }));
   }
 }

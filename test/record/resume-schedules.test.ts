@@ -11,7 +11,7 @@ import type { Workflow } from '../../src/record/workflow/workflow.ts';
 import { Ledger } from './ledger.ts';
 
 interface StepPlan {
-  /** How many of its starts fail. */
+  /** Number of starts that fail. */
   readonly failures: number;
   readonly failsBy: 'throwing' | 'status';
   readonly tries: number;
@@ -25,14 +25,14 @@ interface PhasePlan {
   readonly tries: number;
   readonly artifacts: number;
   readonly isSkipped: boolean;
-  /** The workflow goes on after this phase has failed. */
+  /** The workflow continues after a failure of this phase. */
   readonly isTolerated: boolean;
 }
 
 interface Stop {
   /** Records that are written before the process is killed. */
   readonly writes: number;
-  /** Whether the next process knows what was done. */
+  /** Whether the next process gets the stored state. */
   readonly isKnown: boolean;
 }
 
@@ -59,7 +59,7 @@ const STOPS = fc.array(fc.record({ writes: fc.integer({ min: 0, max: 30 }), isKn
   maxLength: 4,
 });
 
-/** Does what the plan says; what is done it leaves out. */
+/** Executes the plan, without the nodes that are done. */
 async function orchestrate(workflow: Workflow, plan: readonly PhasePlan[]): Promise<void> {
   for (const [number, phase] of plan.entries()) {
     const name = `phase-${number}`;
@@ -97,11 +97,11 @@ function work(running: Step, step: StepPlan): void {
 }
 
 async function complete(workflow: Workflow, plan: readonly PhasePlan[]): Promise<void> {
-  // A workflow that fails is a result as well.
+  // A failed workflow is a valid result.
   await workflow.run(() => orchestrate(workflow, plan)).catch(() => undefined);
 }
 
-/** Every event but the resumptions, without how long things took. */
+/** All events except resumptions, without durations. */
 function eventsOf(fold: WorkflowFold): string[] {
   return fold.placed
     .filter(({ isKept, fact }) => isKept && fact.event_type !== 'workflow_resumed')
@@ -118,13 +118,13 @@ function withoutDuration(payload: JsonValue): JsonValue {
 async function interrupted(
   plan: readonly PhasePlan[],
   stops: readonly Stop[],
-  tell: (known: KnownWorkflow | undefined) => KnownWorkflow | undefined = (known) => known,
+  reduce: (known: KnownWorkflow | undefined) => KnownWorkflow | undefined = (known) => known,
 ): Promise<WorkflowFold & Ending> {
   const ledger = new Ledger();
   let workflow: Workflow | undefined;
   let isKnown = true;
   for (const { writes, ...next } of [...stops, { writes: Number.POSITIVE_INFINITY, isKnown: true }]) {
-    // Who knows that it is over leaves it alone.
+    // A process that knows that the workflow has ended does nothing.
     if (workflow !== undefined && isKnown && ledger.size > 0 && ledger.fold(workflow.id).isOver) break;
     ledger.startProcess(writes);
     workflow =
@@ -133,7 +133,7 @@ async function interrupted(
         : resumeKnownWorkflow(
             workflow.id,
             { name: 'w', workItemId: '7' },
-            isKnown ? tell(ledger.known(workflow.id)) : undefined,
+            isKnown ? reduce(ledger.known(workflow.id)) : undefined,
           );
     await complete(workflow, plan);
     isKnown = next.isKnown;
@@ -145,7 +145,7 @@ interface Ending {
   readonly ledger: Ledger;
 }
 
-/** Spans that were ended here, or that their two facts make. */
+/** Spans that were sent, or that the store builds from their facts. */
 function endedSpans({ spans, facts }: Ledger): Set<string> {
   const announced = new Set(facts.filter(({ span }) => span !== undefined).map(keyOf));
   const derived = facts.filter(({ derive }) => derive !== undefined).map(keyOf);
@@ -159,7 +159,7 @@ function keyOf(fact: { readonly trace_id: string | null; readonly span_id: strin
   return `${fact.trace_id}-${fact.span_id}`;
 }
 
-test('stopped anywhere, any number of times, and gone on with or without knowledge: the same events, once each, in one whole trace', async () => {
+test('a run that is killed anywhere and resumed with or without its state has the same events, once each, in one complete trace', async () => {
   onTestFinished(() => setRecorder(undefined));
   let resumptions = 0;
   await fc.assert(
@@ -190,7 +190,7 @@ test('stopped anywhere, any number of times, and gone on with or without knowled
   expect(resumptions).toBeGreaterThan(100);
 }, 120_000);
 
-test('who knows the state alone, without the events, starts and ends the same', async () => {
+test('a resume from the state without events records the same starts and ends', async () => {
   onTestFinished(() => setRecorder(undefined));
   const levelsOf = (fold: WorkflowFold): string[] =>
     eventsOf(fold).map((event) => JSON.stringify(JSON.parse(event).slice(0, 4)));
@@ -200,7 +200,7 @@ test('who knows the state alone, without the events, starts and ends the same', 
   };
   await fc.assert(
     fc.asyncProperty(PLAN, STOPS, async (plan, stops) => {
-      // How often a step was tried in each of several rounds of its phase only the events can tell.
+      // Only the events have the tries of a step per attempt of its phase.
       const rounds = plan.map((phase) => ({ ...phase, tries: 1 }));
       const whole = await interrupted(rounds, []);
       expect(levelsOf(await interrupted(rounds, stops, withoutEvents))).toEqual(levelsOf(whole));

@@ -1,12 +1,14 @@
 import { expect, test, vi } from 'vitest';
+import type { JsonObject } from '../../src/model/json.ts';
 import type { WorkflowLevel } from '../../src/model/workflow.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
 import { recordTask } from '../../src/record/task/attempt.ts';
 import { resumeKnownWorkflow, startWorkflow } from '../../src/record/workflow/orchestration.ts';
 import type { Workflow } from '../../src/record/workflow/workflow.ts';
+import { reversedKeys } from '../support/reversed-keys.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 
-/** Begins a workflow with a phase and a step in it, and is gone. */
+/** Starts a workflow with a phase and steps, and leaves it open. */
 function abandon(ledger: Ledger): string {
   ledger.startProcess();
   const workflow = startWorkflow('release', { workItemId: '7' });
@@ -23,12 +25,12 @@ function resume(ledger: Ledger, id: string): Workflow {
   return resumeKnownWorkflow(id, {}, ledger.known(id));
 }
 
-/** What the facts after these say. */
+/** Type and attempt of the facts after the first `before`. */
 function factsAfter(ledger: Ledger, before: number): [string, number | null][] {
   return ledger.facts.slice(before).map(({ event_type: type, attempt }) => [type, attempt]);
 }
 
-test('what is open goes on under its own spans, and what is done is known', () => {
+test('open nodes continue under their spans, and ended nodes are known', () => {
   const ledger = openLedger();
   const id = abandon(ledger);
   const before = ledger.facts.length;
@@ -70,11 +72,11 @@ test('what is open goes on under its own spans, and what is done is known', () =
       artifacts: [{ type: 'file', path: '/a' }],
     },
   ]);
-  // Spans of this process there are none: the two facts of each make it.
+  // This process sends no spans: the store builds them from the facts.
   expect(ledger.spans.map(({ name }) => name)).toEqual(['step compile']);
 });
 
-test('a step that goes on has the artifacts that it had, each once', () => {
+test('a resumed step keeps its artifacts, each once', () => {
   const ledger = openLedger();
   ledger.startProcess();
   const first = startWorkflow('w');
@@ -89,7 +91,42 @@ test('a step that goes on has the artifacts that it had, each once', () => {
   expect(ledger.facts.filter(({ event_type: type }) => type === 'artifact_create')).toHaveLength(2);
 });
 
-test('what ended, well or badly, and is started again is the next attempt', () => {
+test('an artifact that another program reported in its own form is known after a resume', () => {
+  const ledger = openLedger();
+  ledger.startProcess();
+  const first = startWorkflow('w');
+  const phase = first.startPhase('p');
+  phase.artifact({ type: 'report', metadata: { a: 1, b: 2 } });
+  phase.startStep('s').artifact({ type: 'pr', url: `https://bot:${'a'.repeat(20)}@example.org/1` });
+  const known = ledger.known(first.id);
+  const events = known?.events?.map((event) =>
+    event.event_type === 'artifact_create'
+      ? { ...event, payload: { ...(reversedKeys(event.payload) as JsonObject), phase: 'p' } }
+      : event,
+  );
+  ledger.startProcess();
+  const again = resumeKnownWorkflow(first.id, {}, { ...known, events });
+  const before = ledger.facts.length;
+  const resumed = again.startPhase('p');
+  resumed.artifact({ metadata: { b: 2, a: 1 }, type: 'report' });
+  resumed.startStep('s').artifact({ type: 'pr', url: `https://bot:${'b'.repeat(20)}@example.org/1` });
+  expect(ledger.facts).toHaveLength(before);
+  again.end();
+  expect(ledger.facts.at(-1)?.payload).toMatchObject({ summary: { artifacts_created: 2 } });
+});
+
+test('a phase that another program ended as failed fails the resumed workflow', () => {
+  const ledger = openLedger();
+  const id = abandon(ledger);
+  const known = ledger.known(id);
+  const [first] = known?.events ?? [];
+  const end = { ...first, event_type: 'phase_complete', payload: { phase: 'build', status: 'failed' } };
+  ledger.startProcess();
+  resumeKnownWorkflow(id, {}, { ...known, events: [...(known?.events ?? []), end] }).end();
+  expect(ledger.facts.at(-1)?.payload).toMatchObject({ status: 'failure' });
+});
+
+test('a start after an end, a success or a failure, is the next attempt', () => {
   const ledger = openLedger();
   const id = abandon(ledger);
   const phase = resume(ledger, id).startPhase('build');
@@ -101,7 +138,7 @@ test('what ended, well or badly, and is started again is the next attempt', () =
   expect([phase.attempt, again.attempt]).toEqual([1, 2]);
 });
 
-test('after its end a workflow gets another attempt, with a span of its own in the same trace', () => {
+test('a resume after the end is another attempt, with its own span in the same trace', () => {
   const ledger = openLedger();
   const id = abandon(ledger);
   resume(ledger, id).fail(new Error('gave up'));
@@ -111,8 +148,12 @@ test('after its end a workflow gets another attempt, with a span of its own in t
   expect(workflow.attempt).toBe(2);
   workflow.skipPhase('release');
   workflow.end();
-  const told = factsAfter(ledger, before);
-  expect([told[0], told.at(-1), told.length]).toEqual([['workflow_resumed', 2], ['workflow_complete', 2], 3]);
+  const facts = factsAfter(ledger, before);
+  expect([facts[0], facts.at(-1), facts.length]).toEqual([
+    ['workflow_resumed', 2],
+    ['workflow_complete', 2],
+    3,
+  ]);
   const span = ledger.spans.findLast(({ name }) => name === 'workflow release');
   expect(span?.traceId).toBe(traceId);
   expect(span?.spanId).not.toBe(levels[0]?.span_id);
@@ -120,7 +161,7 @@ test('after its end a workflow gets another attempt, with a span of its own in t
   expect(ledger.fold(id).state).toMatchObject({ attempt: 2, status: 'success' });
 });
 
-test('after its end, a workflow in which nothing more is done is what it was, also for whoever ends it again', () => {
+test('a resume after the end without further records changes nothing, also when it is ended again', () => {
   const ledger = openLedger();
   const id = abandon(ledger);
   resume(ledger, id).end();
@@ -139,7 +180,7 @@ test('after its end, a workflow in which nothing more is done is what it was, al
   ]);
 });
 
-test('of an id that nobody knows the start is told, too, and again by the next who does not know', () => {
+test('the resume of an unknown id records the start too, and each process without the state records it again', () => {
   const ledger = openLedger();
   for (const _process of [1, 2]) {
     ledger.startProcess();
@@ -166,7 +207,7 @@ test('of an id that nobody knows the start is told, too, and again by the next w
   expect(ledger.facts[0]).toMatchObject({ name: 'w', phases: ['p'], work_item_id: '7' });
 });
 
-test('how long it took is counted from its first start', () => {
+test('durations count from the first start', () => {
   const ledger = openLedger();
   const id = abandon(ledger);
   const known = ledger.known(id);
@@ -190,7 +231,7 @@ test('how long it took is counted from its first start', () => {
   }
 });
 
-test('tries of earlier processes count: the loop goes on where it stopped', async () => {
+test('tries of earlier processes count, and the retry loop continues after them', async () => {
   const ledger = openLedger();
   ledger.startProcess();
   const first = startWorkflow('w');
@@ -214,14 +255,14 @@ test('tries of earlier processes count: the loop goes on where it stopped', asyn
     code: 'ERR_STEP_FAILED',
     message: 'step s failed 3 times: no 3',
   });
-  // A loop of its own has tries of its own.
+  // Another retry loop counts its own tries.
   await expect(after.retryStep('s', { maxAttempts: 4 }, fail)).rejects.toThrow('no 4');
   await expect(after.retryStep('s', { maxAttempts: 1 }, fail)).rejects.toThrow('no 5');
   const retries = ledger.fold(first.id).envelopes.filter(({ event_type: type }) => type === 'step_retry');
   expect(retries.map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
 });
 
-test('inside another task the resumed workflow is linked to that one as well', async () => {
+test('a workflow that is resumed inside another task is linked to that task as well', async () => {
   const ledger = openLedger();
   const id = abandon(ledger);
   const known = ledger.known(id);
@@ -234,17 +275,17 @@ test('inside another task the resumed workflow is linked to that one as well', a
 });
 
 test.each([
-  ['no workflow', { code: 'ERR_NOT_FOUND' }, /not a workflow/],
-  ['levels that are none', { workflow_id: 'mine', levels: [null] }, /not a workflow/],
-  ['events that are none', { workflow_id: 'mine', levels: [], events: [1] }, /not a workflow/],
-  ['another workflow', { workflow_id: 'other', levels: [] }, /of workflow other, not of mine/],
-])('a state that is %s is misuse', (_what, state, message) => {
+  ['that is no workflow', { code: 'ERR_NOT_FOUND' }, /not a workflow/],
+  ['with invalid levels', { workflow_id: 'mine', levels: [null] }, /not a workflow/],
+  ['with invalid events', { workflow_id: 'mine', levels: [], events: [1] }, /not a workflow/],
+  ['of another workflow', { workflow_id: 'other', levels: [] }, /of workflow other, not of mine/],
+])('a state %s throws TypeError', (_what, state, message) => {
   const call = (): unknown => resumeKnownWorkflow('mine', {}, state);
   expect(call).toThrow(TypeError);
   expect(call).toThrow(message);
 });
 
-test('without a trail a resumed workflow works, knows what is done and records nothing', () => {
+test('without a trail a resumed workflow knows the finished nodes and records nothing', () => {
   const ledger = openLedger();
   const id = abandon(ledger);
   const before = ledger.size;
@@ -257,13 +298,13 @@ test('without a trail a resumed workflow works, knows what is done and records n
   expect(ledger.size).toBe(before);
 });
 
-test('an id that could not be a path is refused', () => {
+test('an id that cannot be part of a path is rejected', () => {
   expect(() => resumeKnownWorkflow('../x', {}, undefined)).toThrow(
     expect.objectContaining({ code: 'ERR_ID_INVALID' }),
   );
 });
 
-test('a run that was resumed after its end has tries of its own', async () => {
+test('a run that was resumed after its end counts its tries from zero', async () => {
   const ledger = openLedger();
   ledger.startProcess();
   const first = startWorkflow('w');
@@ -272,13 +313,13 @@ test('a run that was resumed after its end has tries of its own', async () => {
   };
   await expect(first.startPhase('p').retryStep('s', { maxAttempts: 2 }, fail)).rejects.toThrow('no');
   first.fail(new Error('gave up'));
-  // The phase was left open: it goes on, in the second run of the workflow.
+  // The phase was left open: it continues in the second attempt of the workflow.
   const phase = resume(ledger, first.id).startPhase('p');
   expect(phase.attempt).toBe(1);
   expect(await phase.retryStep('s', { maxAttempts: 2 }, (step) => step.attempt)).toBe(3);
 });
 
-test('of several that were open at once each goes on; none does once a later one has ended', () => {
+test('parallel open attempts are all resumed, and none once a later one has ended', () => {
   const ledger = openLedger();
   ledger.startProcess();
   const first = startWorkflow('w');
@@ -291,7 +332,7 @@ test('of several that were open at once each goes on; none does once a later one
   expect(attempts).toEqual([1, 2, 3, 3]);
 });
 
-test('a workflow of a task stays in the trace of that task, also in a run after its end', async () => {
+test('a workflow of a task stays in the trace of the task, also in an attempt after its end', async () => {
   const ledger = openLedger();
   ledger.startProcess();
   const id = await recordTask({ source: 'test', message: 'm', taskId: 'task-1' }, (task) =>
@@ -304,7 +345,7 @@ test('a workflow of a task stays in the trace of that task, also in a run after 
   expect(runs[1]?.parentSpanId).toBeUndefined();
 });
 
-test('a start that nobody knows is told again as that of the first run', () => {
+test('a missing start is recorded again as that of attempt 1', () => {
   const ledger = openLedger();
   const id = abandon(ledger);
   resume(ledger, id).fail(new Error('no'));
@@ -322,7 +363,7 @@ test('a start that nobody knows is told again as that of the first run', () => {
   expect([start?.span, resumed?.span?.name]).toEqual([undefined, 'workflow release']);
 });
 
-/** A state as it comes without events, and with what is not said filled in. */
+/** A state without events; missing fields are filled in. */
 function stateOf(levels: readonly Partial<WorkflowLevel>[], artifacts = 0): unknown {
   const none = { phase: null, step: null, attempt: 1, started_at: null, completed_at: null, status: null };
   return {
@@ -334,18 +375,18 @@ function stateOf(levels: readonly Partial<WorkflowLevel>[], artifacts = 0): unkn
 
 const AT = (second: number): string => `2026-01-02T03:04:${String(second).padStart(2, '0')}.000Z`;
 
-test('a state alone says what is done, left out, failed and counted', () => {
+test('a state without events tells ended, skipped and failed nodes and their counts', () => {
   const ledger = openLedger();
   ledger.startProcess();
   const state = stateOf(
     [
-      // A step may be spoken of before its phase, and a phase before the workflow.
+      // A step may be listed before its phase, and a phase before the workflow.
       { phase: 'p', step: 'old', attempt: 2, started_at: AT(2), completed_at: AT(3), status: 'failure' },
       { started_at: AT(1) },
       { phase: 'p', attempt: 2, started_at: AT(4) },
       { phase: 'p', step: 'new', started_at: AT(5), completed_at: AT(6), status: 'success' },
       { phase: 'p', step: 'gone', status: 'skipped' },
-      { phase: 'p', step: 'told', completed_at: AT(6), status: 'success' },
+      { phase: 'p', step: 'ended', completed_at: AT(6), status: 'success' },
       { phase: 'q', status: 'skipped' },
       { phase: 'q', step: 'again', attempt: 3, status: 'skipped' },
       { phase: 'r' },
@@ -353,7 +394,7 @@ test('a state alone says what is done, left out, failed and counted', () => {
     7,
   );
   const workflow = resumeKnownWorkflow('mine', {}, state);
-  const done = ['old', 'new', 'gone', 'told'].map((step) => workflow.isDone('p', step));
+  const done = ['old', 'new', 'gone', 'ended'].map((step) => workflow.isDone('p', step));
   expect(done).toEqual([false, true, true, true]);
   expect(['p', 'q', 'r'].map((phase) => workflow.isDone(phase))).toEqual([false, true, false]);
   const phase = workflow.startPhase('p');
@@ -364,7 +405,7 @@ test('a state alone says what is done, left out, failed and counted', () => {
   expect(workflow.startPhase('q').startStep('again').attempt).toBe(3);
   workflow.end();
   const [p, r, end] = ledger.facts.filter(({ event_type: type }) => type.endsWith('_complete'));
-  // What failed was in an earlier round of the phase.
+  // The failure was in an earlier attempt of the phase.
   expect(p).toMatchObject({ attempt: 2, payload: { status: 'success', steps_completed: 2 } });
   expect(r).toMatchObject({ attempt: 1 });
   expect(end?.payload).toMatchObject({
@@ -372,7 +413,7 @@ test('a state alone says what is done, left out, failed and counted', () => {
   });
 });
 
-test('an end whose start nobody knows is an attempt like any other', () => {
+test('an end without a known start is an attempt', () => {
   const ledger = openLedger();
   const id = abandon(ledger);
   const phase = resume(ledger, id).startPhase('build');

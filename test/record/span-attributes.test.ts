@@ -9,7 +9,7 @@ import type { Task } from '../../src/record/task/task.ts';
 import { recordWorkflow, resumeKnownWorkflow } from '../../src/record/workflow/orchestration.ts';
 import { installMemory, type MemoryRecorder } from '../support/memory-recorder.ts';
 
-/** What `span_metrics` makes labels of. */
+/** The attributes that `span_metrics` uses as labels. */
 const DIMENSIONS = [
   'gen_ai.operation.name',
   'gen_ai.workflow.name',
@@ -48,7 +48,7 @@ const FAILED: AgentOutcome = {
   usage: {},
 };
 
-/** An agent that uses two tools, one of them in vain, says its model and ends so. */
+/** An agent that uses two tools, one of which fails, reports its model and ends. */
 function installAgent(outcome: AgentOutcome): void {
   const say = (run: AgentRecording, line: number, output: AgentOutput): void =>
     run.output(output, { stream: 'stdout', line, index: 0, timeMs: Date.now() });
@@ -79,7 +79,7 @@ async function review(task: Task): Promise<void> {
   });
 }
 
-test('every span of a task that came by a webhook has what its kind is counted by, and nothing of another kind', async () => {
+test('every span of a task from a webhook has the metric attributes of its kind, and of no other kind', async () => {
   const memory = installMemory();
   installAgent(FAILED);
   const delivery = startDelivery(
@@ -140,7 +140,7 @@ test('every span of a task that came by a webhook has what its kind is counted b
   );
 });
 
-test('the agent that is known with the plan is on the attempt from then on', async () => {
+test('an agent that is known from the plan is set on the attempt', async () => {
   const memory = installMemory();
   const attempt = { taskId: 'task-1', message: 'm', attempt: 2, queue: 'q', system: 's', carrier: {} };
   await recordAttempt({ ...attempt, willRetry: () => false }, (task) =>
@@ -153,7 +153,7 @@ test('the agent that is known with the plan is on the attempt from then on', asy
   });
 });
 
-test('what is known of a task when it is queued is announced with its attempt, so that a lost one has it too', async () => {
+test('attributes of a queued task are announced with its attempt, so that a lost attempt has them too', async () => {
   const memory = installMemory();
   const carrier = { source: 'api', provider: 'gitlab', assigned_agent: 'claude', model: 'opus' };
   const attempt = { taskId: 'task-1', message: 'm', attempt: 1, queue: 'q', system: 's', carrier };
@@ -168,7 +168,7 @@ test('what is known of a task when it is queued is announced with its attempt, s
   expect(labelsOf(memory.span('process q'))).toMatchObject(expected);
 });
 
-test('a task without a queue says the same of itself', async () => {
+test('a task without a queue has the same attributes', async () => {
   const memory = installMemory();
   const { errorType: _, ...ended } = FAILED;
   installAgent({ ...ended, success: true, error: null });
@@ -179,12 +179,12 @@ test('a task without a queue says the same of itself', async () => {
     'tasktrail.task.source': 'cron',
     'tasktrail.webhook.provider': 'nobody',
     'gen_ai.agent.name': 'claude',
-    // The agent's own word comes later.
+    // The agent reports its model later.
     'gen_ai.request.model': 'opus',
   });
 });
 
-test('a step that fails by its status is red, and so is what it is a part of', async () => {
+test('a step that fails by its status has the error status, and so have its phase and workflow', async () => {
   const memory = installMemory();
   await recordWorkflow('deploy', {}, (workflow) =>
     workflow.phase('release', {}, (phase) => phase.step('push', {}, (step) => step.status('failure'))),
@@ -203,7 +203,7 @@ test('a step that fails by its status is red, and so is what it is a part of', a
   });
 });
 
-test('phases and steps of a resumed workflow have the name that it was given', async () => {
+test('phases and steps of a resumed workflow have the name of the workflow', async () => {
   const memory = installMemory();
   const workflow = resumeKnownWorkflow('workflow-1', { name: 'deploy' }, undefined);
   await workflow.phase('release', {}, (phase) => phase.step('push', {}, () => undefined));

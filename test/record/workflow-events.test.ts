@@ -33,7 +33,7 @@ function outline(memory: MemoryRecorder): string[] {
   );
 }
 
-test('a workflow needs no task', async () => {
+test('a workflow without a task has its own trace', async () => {
   const memory = installMemory();
   const given = await recordWorkflow('release', { workItemId: '7' }, (workflow) =>
     workflow.phase('build', {}, () => workflow.id),
@@ -53,7 +53,7 @@ test('a workflow needs no task', async () => {
   expect(memory.span('workflow release').parentSpanContext).toBeUndefined();
 });
 
-test('inside a task the two know of each other, whichever function opened the workflow', async () => {
+test('a workflow inside a task is linked to it, whether the task or a function started it', async () => {
   const memory = installMemory();
   const ids = await recordTask({ source: 'test', message: 'm', taskId: 'task-1' }, async (task) => [
     await recordWorkflow('a', {}, ({ id }) => id),
@@ -69,7 +69,7 @@ test('inside a task the two know of each other, whichever function opened the wo
     expect(memory.span(name).parentSpanContext?.spanId).toBe(process);
 });
 
-test('planned phases go beside the payload of the start, with the name of the workflow', () => {
+test('planned phases and the workflow name are attributes of the start, not fields of its payload', () => {
   const memory = installMemory();
   startWorkflow('release', { phases: ['build', 'test'] }).end();
   const [start] = events(memory, 'workflow_start');
@@ -80,7 +80,7 @@ test('planned phases go beside the payload of the start, with the name of the wo
   expect(start?.body).toEqual({ context: { work_item_id: null, branch: null, autonomy_level: null } });
 });
 
-test('of an id that was given others may have begun something: the store counts the attempts', () => {
+test('for a given id the store counts the attempts, because other processes may have started some', () => {
   const memory = installMemory();
   const workflow = startWorkflow('w', { workflowId: 'mine' });
   const phase = workflow.startPhase('p');
@@ -93,7 +93,7 @@ test('of an id that was given others may have begun something: the store counts 
   for (const { attributes } of memory.facts) expect(attributes[ATTEMPT]).toBeUndefined();
 });
 
-test('decisions, approvals and errors say where they happened, and stand on the span too', () => {
+test('decisions, approvals and errors name their node and are on its span too', () => {
   const memory = installMemory();
   const workflow = startWorkflow('w');
   const phase = workflow.startPhase('p');
@@ -107,10 +107,10 @@ test('decisions, approvals and errors say where they happened, and stand on the 
   step.end();
   phase.end();
   workflow.end();
-  const told = memory.facts
+  const recorded = memory.facts
     .filter(({ eventName }) => /decision|approval|error/.test(eventName))
     .map(({ eventName, body }) => [eventName.replace('tasktrail.', ''), body]);
-  expect(told).toEqual([
+  expect(recorded).toEqual([
     [
       'decision_point',
       { decision: 'engine', options: ['a', 'b'], chosen: 'b', reason: 'faster', phase: 'p', step: 's' },
@@ -129,7 +129,7 @@ test('decisions, approvals and errors say where they happened, and stand on the 
   expect(memory.span('step s').status.code).toBe(0);
 });
 
-test('artifacts belong to a step, a phase or the workflow, and the same one twice is one', () => {
+test('artifacts belong to a step, a phase or the workflow, and the same artifact twice is one', () => {
   const memory = installMemory();
   const workflow = startWorkflow('w');
   const phase = workflow.startPhase('p');
@@ -161,7 +161,7 @@ test('artifacts belong to a step, a phase or the workflow, and the same one twic
   ]);
 });
 
-test('what is left out is said, counts as done and as nothing that was executed', () => {
+test('a skip is recorded, counts as done and is not counted as executed', () => {
   const memory = installMemory();
   const workflow = startWorkflow('w');
   workflow.skipPhase('docs', 'none changed');
@@ -196,7 +196,7 @@ test.each([
   ['warning', true],
   ['failure', false],
   ['pending_input', false],
-] as const)('a step that came to %s is done: %s', (status, isDone) => {
+] as const)('a step with the status %s is done: %s', (status, isDone) => {
   const memory = installMemory();
   const workflow = startWorkflow('w');
   const phase = workflow.startPhase('p');
@@ -244,7 +244,7 @@ test('the summary counts phases and steps once, and further starts as retries', 
   ]);
 });
 
-test('a workflow that is given up says so, once', () => {
+test('a cancelled workflow is recorded as cancelled, once', () => {
   const memory = installMemory();
   const workflow = startWorkflow('w');
   workflow.cancel('superseded');
@@ -258,7 +258,7 @@ test('a workflow that is given up says so, once', () => {
   });
 });
 
-test('steps that are open at once are told apart, also those of one name, and none is inside another', async () => {
+test('parallel steps are siblings with separate artifacts, also those of one name', async () => {
   const memory = installMemory();
   await recordWorkflow('w', {}, (workflow) =>
     workflow.phase('p', {}, async (phase) => {
@@ -287,7 +287,7 @@ test('steps that are open at once are told apart, also those of one name, and no
   expect(activeScope()).toBeUndefined();
 });
 
-test('a failure beside a success of the same name stays a failure', () => {
+test('a failed attempt beside a parallel success of the same step fails the phase', () => {
   const memory = installMemory();
   const phase = startWorkflow('w').startPhase('p');
   const [one, other] = [phase.startStep('s'), phase.startStep('s')];
@@ -297,7 +297,7 @@ test('a failure beside a success of the same name stays a failure', () => {
   expect(memory.bodies('tasktrail.phase_complete')).toMatchObject([{ status: 'failure' }]);
 });
 
-test('nothing that is told throws, whatever it is', () => {
+test('no recorded value throws', () => {
   const memory = installMemory();
   const cycle: Record<string, unknown> = { big: 1n };
   cycle.self = cycle;
@@ -349,7 +349,7 @@ test.each([
         .startPhase('p')
         .skipStep(undefined as never),
   ],
-] as const)('a name of a %s that is no text is misuse', (what, call) => {
+] as const)('a name of a %s that is no text throws TypeError', (what, call) => {
   installMemory();
   expect(call).toThrow(TypeError);
   expect(call).toThrow(`the name of a ${what} must be text`);
@@ -369,7 +369,7 @@ test('without a recorder everything works and nothing is recorded', async () => 
   expect(result[0]).toBeUndefined();
 });
 
-test('each round of a phase counts what happened in it', () => {
+test('each attempt of a phase counts its own steps and artifacts', () => {
   const memory = installMemory();
   const workflow = startWorkflow('w');
   const first = workflow.startPhase('p');
@@ -387,7 +387,7 @@ test('each round of a phase counts what happened in it', () => {
   ]);
 });
 
-test('every type of event is told, in the form that its schema asks for', async () => {
+test('every event type is recorded in the form of its schema', async () => {
   const memory = installMemory();
   const workflow = startWorkflow('w', { workItemId: '7', branch: 'b', autonomyLevel: 'guarded' });
   workflow.skipPhase('docs');
@@ -405,12 +405,12 @@ test('every type of event is told, in the form that its schema asks for', async 
   });
   workflow.end();
   resumeKnownWorkflow(workflow.id, {}, undefined).cancel();
-  const told = new Set<string>();
+  const recorded = new Set<string>();
   for (const type of WORKFLOW_EVENT_TYPES) {
     for (const { body } of events(memory, type)) {
-      told.add(type);
+      recorded.add(type);
       expect(checkPayload(type, body), type).toEqual([]);
     }
   }
-  expect([...told].sort()).toEqual([...WORKFLOW_EVENT_TYPES].sort());
+  expect([...recorded].sort()).toEqual([...WORKFLOW_EVENT_TYPES].sort());
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type ErrorCode, TasktrailError } from '../../src/errors.ts';
-import { sendProblem } from '../../src/serve/problem.ts';
+import { ProblemError, problemStatus, sendProblem } from '../../src/serve/problem.ts';
 import { ask, listen } from './log-server.ts';
 
 const STATUSES: Readonly<Record<ErrorCode, number>> = {
@@ -45,6 +45,25 @@ test('every code has its status, and only a failure of ours hides its message', 
     expect(problem.detail === 'what happened', code).toBe(status !== 500);
     expect(unexpected.length, code).toBe(status === 500 ? 1 : 0);
   }
+});
+
+test('an error may replace status, title, type and headers of its code, and keeps its code', async () => {
+  const error = new ProblemError('ERR_INPUT_INVALID', 'too slow', {
+    problem: {
+      status: 408,
+      title: 'Slow',
+      type: 'slow',
+      headers: { Connection: 'close', 'X-Two': ['a', 'b'] },
+    },
+  });
+  const port = await listen((_req, res) => sendProblem(res, error));
+  const got = await ask(port, '/');
+  expect(got.status).toBe(408);
+  expect(got.headers).toMatchObject({ connection: 'close', 'x-two': 'a, b', 'cache-control': 'no-store' });
+  const type = 'urn:tasktrail:problem:slow';
+  const expected = { type, title: 'Slow', status: 408, detail: 'too slow', code: 'ERR_INPUT_INVALID' };
+  expect(got.json()).toEqual(expected);
+  expect(problemStatus(error)).toBe(408);
 });
 
 test('an answer that has begun is cut off rather than ended with a problem in it', async () => {

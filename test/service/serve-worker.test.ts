@@ -224,7 +224,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     const result = await resultOf(fleet.logDir, id, 70_000);
     expect(result).toMatchObject({ success: false, status: 'abandoned' });
     await expectClosed(fleet, service, id);
-    expect(service.stderr).toContain(`closed as abandoned, for their silence: ${id}`);
+    expect(service.stderr).toContain(`closed silent tasks as abandoned: ${id}`);
     // Who comes later finds the job, and does it after all.
     await fleet.go();
     await fleet.start('worker');

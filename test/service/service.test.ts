@@ -78,8 +78,8 @@ test('one delivery is one trace, from the POST down to each tool call', async ()
   expect(await resultOf(logDir, id)).toMatchObject({ success: true, status: 'completed' });
   const spans = await until(async () => {
     const found = await readSpans(logDir, id);
-    return found.length === 11 ? found : undefined;
-  }, 'eleven spans');
+    return found.length === 21 ? found : undefined;
+  }, '21 spans');
   const byId = new Map(spans.map((span) => [span.spanId, span]));
   for (const span of spans) {
     const depth = NESTING.findIndex((prefix) => span.name.startsWith(prefix));
@@ -89,8 +89,10 @@ test('one delivery is one trace, from the POST down to each tool call', async ()
     else expect(parent?.name.startsWith(NESTING[depth - 1] ?? '?'), span.name).toBe(true);
     expect(attribute(span, 'tasktrail.task.id'), span.name).toBe(id);
     expect(BigInt(span.endTimeUnixNano) >= BigInt(span.startTimeUnixNano)).toBe(true);
-    expect(span.status?.code ?? 0, span.name).toBe(0);
   }
+  // The first test of each of the two steps fails.
+  const failed = spans.filter(({ status }) => (status?.code ?? 0) !== 0);
+  expect(failed.map(({ name }) => name)).toEqual(['execute_tool Bash', 'execute_tool Bash']);
   expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
   const post = spans.find(({ name }) => name.startsWith('POST ')) as StoredSpan;
   // The traceparent of the caller is a link, not the parent.

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadConfig } from '../../src/config/config.ts';
 import { startTasktrail, type Trail } from '../../src/trail/trail.ts';
-import type { BodyLimits } from '../../src/webhooks/body-gate.ts';
+import type { GateLimits } from '../../src/webhooks/body-gate.ts';
 import type { ReceiveWebhooksOptions, WebhookTask } from '../../src/webhooks/receive-webhooks.ts';
 import { receiveWebhooks } from '../../src/webhooks/receive-webhooks.ts';
 import { SECRET } from './deliveries.ts';
@@ -47,7 +47,7 @@ export interface Receiver {
 /** Receives webhooks below `/webhooks`; a task is enqueued into nothing and kept. */
 export async function openReceiver(
   options: Partial<ReceiveWebhooksOptions> = {},
-  limits: Partial<BodyLimits> = {},
+  limits: Partial<GateLimits> = {},
 ): Promise<Receiver> {
   const tasks: WebhookTask[] = [];
   const handler = receiveWebhooks(

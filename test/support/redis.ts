@@ -8,16 +8,16 @@ import { findTool, pathOf, type Tool } from './tool.ts';
 
 export type RedisProgram = Tool;
 
-/** The server: the one that is installed, else Debian's, unpacked into the cache. */
+/** The installed server, or Debian's, unpacked into the cache. */
 export function findRedis(): RedisProgram {
   return findTool('redis-server');
 }
 
 export interface RedisOptions {
   readonly password?: string;
-  /** Writes go to a file before they are answered, so that a kill loses nothing. Default: nothing is kept. */
+  /** Writes reach a file before they are answered: a kill loses nothing. Default false: a kill loses everything. */
   readonly appendOnly?: boolean;
-  /** More arguments, such as `['--tls-port', '0']`. */
+  /** Further arguments, such as `['--tls-port', '0']`. */
   readonly args?: readonly string[];
 }
 
@@ -27,11 +27,11 @@ export interface RedisServer {
   readonly port: number;
   readonly directory: string;
   readonly pid: number;
-  /** SIGKILL: the connections fall, and what is not on disk is lost. */
+  /** SIGKILL: connections are lost, and data that are not on disk. */
   kill(): Promise<void>;
-  /** On the same port again, with its data if it was told to keep them. */
+  /** Starts again on the same port, with the data on disk unless `empty`. */
   start(options?: { readonly empty?: boolean }): Promise<void>;
-  /** It goes on existing and answers nothing, until `resume`. */
+  /** SIGSTOP: the process stays and answers nothing until `resume`. */
   pause(): void;
   resume(): void;
   stop(): Promise<void>;
@@ -59,7 +59,7 @@ export async function startRedis(program: RedisProgram, options: RedisOptions = 
     pause: () => server.pause(),
     resume: () => server.resume(),
     stop: async () => {
-      // Without a word: BullMQ's blocked connections would hold up a polite end.
+      // Not SIGTERM: Redis would wait for BullMQ's blocked connections.
       await server.kill();
       await server.stop();
     },
@@ -79,7 +79,7 @@ function launchOf(
   return { name: 'redis-server', command, args: [...args, ...more], isReady, directory };
 }
 
-/** Whether it has loaded what it has, and answers. */
+/** Whether it answers, which it does after it has loaded its data. */
 function answers(port: number, password: string | undefined): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');

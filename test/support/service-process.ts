@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { endProcesses, findProcesses } from '../../src/system/processes.ts';
 import { MAIN } from './built.ts';
 import { comment, deliver, SECRET } from './deliveries.ts';
 import { until } from './receiver.ts';
@@ -137,24 +138,17 @@ export async function resultOf(
   );
 }
 
-/** The process ids of everything that runs with this text in its environment. */
-export async function processesWith(text: string): Promise<number[]> {
-  const found: number[] = [];
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const environ = await readFile(`/proc/${name}/environ`, 'latin1').catch(() => '');
-    if (environ.includes(text)) found.push(Number(name));
-  }
-  return found;
+/** Pids of the processes whose environment has an entry that starts with this text, `NAME=value`. */
+export async function processesWith(entry: string): Promise<number[]> {
+  return [...findWith(entry)];
 }
 
-/** Kills everything that runs with this text in its environment. */
-export async function killProcessesWith(text: string): Promise<void> {
-  for (const pid of await processesWith(text)) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // ESRCH: it has ended by itself.
-    }
-  }
+/** Kills the processes whose environment has an entry that starts with this text. */
+export async function killProcessesWith(entry: string): Promise<void> {
+  await endProcesses(() => findWith(entry), { graceMs: 0 });
+}
+
+function findWith(entry: string): readonly number[] {
+  const [name = '', ...rest] = entry.split('=');
+  return findProcesses(name, (value) => value.startsWith(rest.join('=')));
 }

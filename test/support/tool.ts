@@ -11,6 +11,7 @@ export type ToolName =
   | 'collector'
   | 'compose-loader'
   | 'jaeger'
+  | 'nginx'
   | 'prometheus'
   | 'promtool'
   | 'python'

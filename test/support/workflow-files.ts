@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { WorkflowDocument } from '../../src/model/workflow.ts';
+import { nodeOfPayload } from '../../src/model/workflow-node.ts';
 import type { WorkflowFact } from '../../src/project/change.ts';
-import { placeOfPayload } from '../../src/project/workflow-attempts.ts';
 import { WorkflowFold } from '../../src/project/workflow-fold.ts';
 
 const BASE_MS = Date.UTC(2026, 10, 21, 10);
@@ -19,7 +19,7 @@ export function fact(id: string, second: number, more: Partial<WorkflowFact> = {
     event_type: 'workflow_start',
     attempt: null,
     key: null,
-    ...placeOfPayload(payload),
+    ...nodeOfPayload(payload),
     task_id: null,
     work_item_id: null,
     name: null,

@@ -7,13 +7,14 @@
 set -euo pipefail
 
 # What is quick comes first, so that tests that need little can start early.
-all=(redis-server prometheus promtool python compose-loader telemetrygen versitygw collector jaeger)
+all=(redis-server nginx prometheus promtool python compose-loader telemetrygen versitygw collector jaeger)
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tasktrail-test
 
 tool() {
   case $1 in
   redis-server) debian_program redis-server "$1" with-libraries ;;
+  nginx) debian_program nginx "$1" with-libraries ;;
   prometheus | promtool) debian_program prometheus "$1" ;;
   python) python_with "$here/requirements.txt" ;;
   compose-loader) go_module "$1" . ;;
@@ -110,9 +111,11 @@ unpack() {
   for path in *.deb; do dpkg -x "$path" root; done
   libraries='$root/usr/lib:$root/lib'
   for path in root/usr/lib/*-linux-*; do libraries+=":\$root/usr/lib/$(basename "$path")"; done
-  for path in root/usr/bin/*; do
-    printf '#!/bin/sh\nroot=$(dirname "$0")\nLD_LIBRARY_PATH="%s" exec "$root/usr/bin/%s" "$@"\n' \
-      "$libraries" "$(basename "$path")" >"root/$(basename "$path")"
+  for path in root/usr/bin/* root/usr/sbin/*; do
+    # A package without a program in one of the two leaves the pattern.
+    [ -e "$path" ] || continue
+    printf '#!/bin/sh\nroot=$(dirname "$0")\nLD_LIBRARY_PATH="%s" exec "$root/%s" "$@"\n' \
+      "$libraries" "${path#root/}" >"root/$(basename "$path")"
     chmod +x "root/$(basename "$path")"
   done
 }

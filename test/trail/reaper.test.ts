@@ -21,7 +21,7 @@ import { eventId, log, outputLog, span, spanId } from '../support/records.ts';
 
 const TICK_MS = 5_000;
 
-/** For tests in which hours go by. */
+/** Coarse ticks for tests that span hours. */
 const MINUTES = { tickMs: 60_000 };
 
 let recorder: MemoryRecorder;
@@ -32,25 +32,25 @@ beforeEach(() => {
   onTestFinished(() => setRecorder(undefined));
 });
 
-/** A holder's store and reaper on one clock; what the reaper records goes into the store. */
+/** A holder's store and reaper on one clock. The store receives the records of the reaper. */
 interface Watched extends TestStore {
   readonly reaper: Reaper;
-  readonly told: string[];
-  /** So many seconds go by, tick by tick. */
+  readonly lines: string[];
+  /** Advances the clock tick by tick. */
   seconds(count: number): Promise<void>;
   status(): JsonValue | undefined;
 }
 
 function watch(test: TestStore, options: Partial<ReaperOptions> = {}): Watched {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-  const told: string[] = [];
+  const lines: string[] = [];
   const { tickMs = TICK_MS } = options;
   const reader = createReader(test.dir);
   const reaper = startReaper({
     store: test.store,
     reader,
     now: test.now,
-    log: (line) => told.push(line),
+    log: (line) => lines.push(line),
     ...options,
   });
   onTestFinished(async () => {
@@ -64,7 +64,7 @@ function watch(test: TestStore, options: Partial<ReaperOptions> = {}): Watched {
   return {
     ...test,
     reaper,
-    told,
+    lines,
     seconds: async (count) => {
       for (let left = count * 1_000; left > 0; left -= tickMs) {
         await test.pass(Math.min(tickMs, left));
@@ -77,7 +77,7 @@ function watch(test: TestStore, options: Partial<ReaperOptions> = {}): Watched {
   };
 }
 
-/** The reads that a tick has begun are done: some turns of the event loop and of the threads behind it. */
+/** Waits for the file reads of a tick: each turn goes through the thread pool once. */
 async function idle(): Promise<void> {
   const { lstat } = await import('node:fs/promises');
   for (let turn = 0; turn < 20; turn += 1) await lstat('/');
@@ -114,7 +114,7 @@ function record(event: string, number: number, body?: JsonObject, attempt = 1): 
 
 const RUNNING = { status: 'running', heartbeat_seconds: 10 };
 
-test('a task whose heartbeat has ended is closed as abandoned within a minute, with a result that says why', async () => {
+test('a task without heartbeats is closed as abandoned within a minute, and its result names the reason', async () => {
   const task = watch(await newStore());
   await task.logs(record('metadata', 1, RUNNING), outputLog(2));
   await task.seconds(45);
@@ -124,13 +124,13 @@ test('a task whose heartbeat has ended is closed as abandoned within a minute, w
   expect(documentOf(task.dir, 'task-1', '04-final-result.json')).toMatchObject({
     success: false,
     status: 'abandoned',
-    error: 'its worker is gone: nothing was heard of it for 45 s',
+    error: 'its worker is gone: no record or heartbeat for 45 s',
     metrics: { cost_usd: null, input_tokens: null },
   });
-  expect(task.told).toEqual(['closed as abandoned, for their silence: task-1']);
+  expect(task.lines).toEqual(['closed silent tasks as abandoned: task-1']);
 });
 
-test('a task that beats is left alone, however long it takes', async () => {
+test('a task with heartbeats stays open without a limit', async () => {
   const task = watch(await newStore());
   await task.logs(record('metadata', 1, RUNNING));
   for (let number = 2; number < 50; number += 1) {
@@ -140,7 +140,7 @@ test('a task that beats is left alone, however long it takes', async () => {
   expect(task.status()).toBe('running');
 });
 
-test('output without heartbeats is life, spans of helpers are not', async () => {
+test('output without heartbeats keeps a task open, spans do not', async () => {
   const task = watch(await newStore());
   await task.logs(record('metadata', 1, RUNNING));
   for (let number = 2; number < 12; number += 1) {
@@ -155,7 +155,7 @@ test('output without heartbeats is life, spans of helpers are not', async () => 
   expect(task.status()).toBe('abandoned');
 });
 
-test('a task that waits for a person is closed when its worker is gone, and not when it never had to beat', async () => {
+test('a task that waits for input is closed when its heartbeats stop, and stays open when it never had any', async () => {
   const promised = watch(await newStore());
   await promised.logs(record('metadata', 1, RUNNING), record('metadata', 2, { status: 'waiting_input' }));
   await promised.seconds(60);
@@ -167,7 +167,7 @@ test('a task that waits for a person is closed when its worker is gone, and not 
   expect(patient.status()).toBe('waiting_input');
 });
 
-test('a task that never promised a heartbeat is closed after an hour in which nothing came, not even a span', async () => {
+test('a task without a heartbeat interval is closed after an hour without records and spans', async () => {
   const task = watch(await newStore(), MINUTES);
   await task.logs(log({ body: 'hello', event: 'codex.x' }));
   await task.seconds(3_540);
@@ -178,7 +178,7 @@ test('a task that never promised a heartbeat is closed after an hour in which no
   expect(task.status()).toBe('abandoned');
 });
 
-test('who promised to beat every minute is waited for longer', async () => {
+test('a longer heartbeat interval gives a longer limit', async () => {
   const task = watch(await newStore());
   await task.logs(record('metadata', 1, { status: 'running', heartbeat_seconds: 60 }));
   await task.seconds(265);
@@ -187,14 +187,14 @@ test('who promised to beat every minute is waited for longer', async () => {
   expect(task.status()).toBe('abandoned');
 });
 
-test('a queued task is not the reaper`s', async () => {
+test('a queued task is not closed', async () => {
   const task = watch(await newStore(), MINUTES);
   await task.logs(record('metadata', 1, { status: 'queued' }));
   await task.seconds(7_200);
   expect(task.status()).toBe('queued');
 });
 
-test('after a start of the holder what was left running has all of its time again, and then ends', async () => {
+test('after a restart of the holder the limit of a running task starts again', async () => {
   const first = await newStore();
   await first.logs(record('metadata', 1, RUNNING));
   const task = watch(openStore(first.dir));
@@ -205,7 +205,7 @@ test('after a start of the holder what was left running has all of its time agai
   expect(task.status()).toBe('abandoned');
 });
 
-test('a holder that stood still measures no silence', async () => {
+test('the limits start again after the holder was suspended', async () => {
   const task = watch(await newStore());
   await task.logs(record('metadata', 1, RUNNING));
   await task.seconds(40);
@@ -216,7 +216,7 @@ test('a holder that stood still measures no silence', async () => {
   expect(task.status()).toBe('abandoned');
 });
 
-test('a task that went on to another attempt is not closed for the one before', async () => {
+test('a new attempt starts its limit again', async () => {
   const task = watch(await newStore());
   await task.logs(record('metadata', 1, RUNNING));
   await task.seconds(40);
@@ -227,7 +227,7 @@ test('a task that went on to another attempt is not closed for the one before', 
   expect(documentOf(task.dir, 'task-1', 'metadata.json')).toMatchObject({ status: 'abandoned', attempt: 2 });
 });
 
-test('a task that speaks while it is about to be closed is not closed', async () => {
+test('a heartbeat during the close keeps the task open', async () => {
   const test = await newStore();
   const reader = createReader(test.dir);
   const task = watch(test, {
@@ -244,7 +244,7 @@ test('a task that speaks while it is about to be closed is not closed', async ()
   expect(task.status()).toBe('running');
 });
 
-test('a task that somebody watches is left alone, and has all of its time when nobody does any more', async () => {
+test('a supervised task is not closed, and its limit starts when the supervision ends', async () => {
   let isWatched = true;
   const task = watch(await newStore(), { isWatched: () => isWatched });
   await task.logs(record('metadata', 1, RUNNING));
@@ -256,7 +256,7 @@ test('a task that somebody watches is left alone, and has all of its time when n
   expect(task.status()).toBe('abandoned');
 });
 
-test('a task whose files were removed is forgotten, not made anew', async () => {
+test('a task whose files were removed is forgotten and its directory is not made again', async () => {
   const task = watch(await newStore());
   await task.logs(record('metadata', 1, RUNNING));
   rmSync(join(task.dir, 'task-1'), { recursive: true });
@@ -267,8 +267,8 @@ test('a task whose files were removed is forgotten, not made anew', async () => 
 
 test.each<[string, JsonObject]>([
   ['of another attempt', { status: 'running', attempt: 2 }],
-  ['over', { status: 'completed', attempt: 1 }],
-])('a task that is %s on the disk is not closed', async (_, metadata) => {
+  ['completed', { status: 'completed', attempt: 1 }],
+])('a task that is %s on disk is not closed', async (_, metadata) => {
   const task = watch(await newStore(), {
     reader: { readDocument: async () => metadata, readWorkflow: async () => undefined },
   });
@@ -277,17 +277,17 @@ test.each<[string, JsonObject]>([
   expect(task.status()).toBe('running');
 });
 
-test('files that cannot be read are told of, and looked at again after another silence', async () => {
+test('a failed read is logged, and the task is tried again after another limit', async () => {
   const readDocument = async (): Promise<never> => Promise.reject(new Error('EIO'));
   const task = watch(await newStore(), { reader: { readDocument, readWorkflow: async () => undefined } });
   await task.logs(record('metadata', 1, RUNNING));
   await task.seconds(60);
-  expect(task.told).toEqual(['task task-1 is silent and cannot be closed: EIO']);
+  expect(task.lines).toEqual(['task task-1 is silent and cannot be closed: EIO']);
   await task.seconds(60);
-  expect(task.told).toHaveLength(2);
+  expect(task.lines).toHaveLength(2);
 });
 
-test('a result that comes after all replaces the abandonment', async () => {
+test('a late result replaces the abandonment', async () => {
   const task = watch(await newStore());
   await task.logs(record('metadata', 1, RUNNING));
   await task.seconds(60);
@@ -301,7 +301,7 @@ test('a result that comes after all replaces the abandonment', async () => {
   });
 });
 
-test('nothing is closed after the end of the reaper, nor without anybody who records it', async () => {
+test('no task is closed after the reaper was closed, or without a recorder', async () => {
   const task = watch(await newStore());
   await task.logs(record('metadata', 1, RUNNING));
   setRecorder(undefined);
@@ -323,7 +323,7 @@ const WORKER = (): string => `
   setInterval(() => {}, 1_000);
 `;
 
-test('a worker that is killed leaves an abandoned task, with every span that it announced closed as lost', async () => {
+test('a killed worker leaves an abandoned task, and each span that it announced is closed as lost', async () => {
   const dir = await tempDir();
   const lock = await DirectoryLock.acquire(dir, () => {});
   let offsetMs = 0;
@@ -358,19 +358,19 @@ test('a worker that is killed leaves an abandoned task, with every span that it 
   });
   const announced = (): JsonObject[] =>
     linesOf(dir, 'task-killed', 'facts.jsonl').filter(({ span }) => span !== undefined);
-  await until(async () => isThere(() => announced().length === 4), 'the spans to be announced', 20_000);
+  await until(async () => whenTrue(() => announced().length === 4), 'the spans to be announced', 20_000);
   worker.kill('SIGKILL');
   await once(worker, 'close');
   // The document is written after the announcements.
   const status = (): JsonValue | undefined => documentOf(dir, 'task-killed', 'metadata.json').status;
-  await until(async () => isThere(() => status() === 'abandoned'), 'the abandonment', 20_000);
+  await until(async () => whenTrue(() => status() === 'abandoned'), 'the abandonment', 20_000);
   const workflow = await until(async () => {
     const found = await createReader(dir).readWorkflow('workflow-killed');
     return found?.state.status === 'running' ? undefined : found;
   }, 'the end of its workflow');
   expect(workflow.state).toMatchObject({ status: 'cancelled', attempt: 1, task_ids: ['task-killed'] });
   expect(workflow.events.at(-1)?.payload).toMatchObject({
-    reason: 'its worker is gone: nothing was heard of it for 1 s',
+    reason: 'its worker is gone: no record or heartbeat for 1 s',
   });
   offsetMs = 10_001;
   await store.tick();
@@ -396,8 +396,8 @@ test('a worker that is killed leaves an abandoned task, with every span that it 
   }
 }, 60_000);
 
-/** Files that are not there yet are not as they will be. */
-function isThere(holds: () => boolean): true | undefined {
+/** Undefined while the files do not exist yet. */
+function whenTrue(holds: () => boolean): true | undefined {
   try {
     return holds() ? true : undefined;
   } catch {

@@ -25,7 +25,7 @@ test.each([
   ['@agent dance\n@agent fix', 'fix'],
   // Lower-casing this letter makes it longer.
   ['İİİİ @agent fix', 'fix'],
-])('%j asks for %s', (text, command) => {
+])('%j contains the command %s', (text, command) => {
   expect(commandIn(text)).toBe(command);
 });
 
@@ -47,7 +47,7 @@ test.each([
   ['<!-- say @agent review to start -->'],
   ['<!--\n@agent review\n-->'],
   ['```\n@agent review in a fence that never ends'],
-])('%j asks for nothing', (text) => {
+])('%j contains no command', (text) => {
   expect(commandIn(text)).toBeUndefined();
 });
 
@@ -59,11 +59,11 @@ test.each([
   ['<!-- hidden -->\n@agent review'],
   ['<!-- never closed\n@agent review'],
   ['`code` @agent review'],
-])('%j asks for a review behind what is not spoken', (text) => {
+])('%j contains a review after quoted text', (text) => {
   expect(commandIn(text)).toBe('review');
 });
 
-test('the words behind the command come along', () => {
+test('the words after a command are its arguments', () => {
   expect(
     matchCommands('@agent review the second half', { trigger: '@agent', commands: COMMANDS }),
   ).toMatchObject({ commands: [{ command: 'review', args: 'the second half' }] });
@@ -73,17 +73,17 @@ test.each([
   ['@agent review and @agent plan', ['review', 'Plan']],
   ['@agent fix\n\n@agent review\n@AGENT FIX', ['fix', 'review']],
   ['@agent dance, @agent review, @agent review', ['review']],
-])('%j asks for each of %j once', (text, expected) => {
+])('%j contains each of %j once', (text, expected) => {
   const match = matchCommands(text, { trigger: '@agent', commands: COMMANDS });
   expect(match.matched ? match.commands.map(({ command }) => command) : match).toEqual(expected);
 });
 
-test('a trigger is taken letter by letter, never as a pattern', () => {
+test('a trigger is a literal text, not a pattern', () => {
   expect(commandIn('/a.i+ fix', '/a.i+')).toBe('fix');
   expect(commandIn('/abii fix', '/a.i+')).toBeUndefined();
 });
 
-test('an unknown command is named, and the known ones beside it', () => {
+test('the reason names an unknown command and the known ones', () => {
   const match = matchCommands('@agent dance', { trigger: '@agent', commands: COMMANDS });
   expect(match).toMatchObject({ matched: false, reason: expect.stringContaining('"dance"') });
   expect(match).toMatchObject({ reason: expect.stringContaining('review, fix, Plan') });
@@ -95,8 +95,9 @@ test.each([
   ['open comments', '<!-- '.repeat(60_000)],
   ['backticks', `${'`'.repeat(150_001)}${'x'.repeat(150_000)}`],
   ['fences', '```\n~~~\n'.repeat(40_000)],
-])('300 kB of %s are read in no time', (_what, text) => {
-  const before = performance.now();
+])('300 kB of %s are read in linear time', (_what, text) => {
+  const before = process.cpuUsage();
   matchCommands(text, { trigger: '@agent', commands: COMMANDS });
-  expect(performance.now() - before).toBeLessThan(1_000);
+  // Microseconds. Quadratic time would be hours.
+  expect(process.cpuUsage(before).user).toBeLessThan(2_000_000);
 });

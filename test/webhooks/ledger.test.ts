@@ -24,7 +24,7 @@ async function tasksOf(ledger: DeliveryLedger, id: string): Promise<readonly str
   return known && [...known.tasks.values()];
 }
 
-/** Pages of these lines, and the questions that came. */
+/** Serves these lines in pages, and keeps the queries. */
 function listing(pages: readonly DeliveryPage['items'][]): {
   asked: DeliveryQuery[];
   listDeliveries: (query: DeliveryQuery) => Promise<DeliveryPage>;
@@ -58,7 +58,7 @@ test('accepted deliveries of the last four days are read page by page, once', as
   expect(days).toBeLessThan(5);
 });
 
-test('lines that are none of ours are passed over', async () => {
+test('foreign lines are skipped', async () => {
   const { listDeliveries } = listing([
     [line(null), line(7), line('a', 'x'), line('b', [1, 'task-b']), line('c', [], 3)],
   ]);
@@ -67,7 +67,7 @@ test('lines that are none of ours are passed over', async () => {
   expect(await tasksOf(ledger, 'b')).toEqual(['task-b']);
 });
 
-test('a delivery that was not answered is known by the tasks that it started, less those that were refused', async () => {
+test('an unanswered delivery is found by its tasks, without the refused ones', async () => {
   const { listDeliveries } = listing([[line('answered')]]);
   const task = (id: string, command: string, more: object = {}): DeliveryPage['items'][number] =>
     ({ provider: 'github', webhook_id: id, task_id: `task-${id}-${command}`, command, ...more }) as never;
@@ -93,27 +93,26 @@ test('a delivery that was not answered is known by the tasks that it started, le
   expect(asked).toMatchObject([{ source: 'webhook' }]);
 });
 
-test('what an earlier process left is waited for; until it is stored nobody is told that a delivery is new', async () => {
+test('a delivery waits until the records of an earlier process are stored, and is never called new before', async () => {
   let settle = (): void => {};
   const ready = new Promise<void>((resolve) => {
     settle = resolve;
   });
   const { asked, listDeliveries } = listing([[line('a')]]);
   const ledger = createLedger({ listDeliveries, ready });
-  const before = performance.now();
+  // Slack's limit is the shortest: a delivery of another sender still waits.
+  const found = tasksOf(ledger, 'a');
   await expect(ledger.find('slack', 'a')).rejects.toMatchObject({
     code: 'ERR_QUEUE_UNAVAILABLE',
     retryable: true,
   });
-  expect(performance.now() - before).toBeLessThan(2_950);
   expect(asked).toEqual([]);
-  const found = tasksOf(ledger, 'a');
   settle();
   expect(await found).toEqual(['task-a']);
   expect(await tasksOf(ledger, 'b')).toBeUndefined();
 });
 
-test('a store that fails lets deliveries through and is reported', async () => {
+test('a failing store is reported, and deliveries count as new', async () => {
   const errors: unknown[] = [];
   const broken = createLedger({
     listDeliveries: async () => Promise.reject(new RangeError('disk')),
@@ -123,7 +122,7 @@ test('a store that fails lets deliveries through and is reported', async () => {
   expect(errors).toMatchObject([{ message: 'disk' }]);
 });
 
-test('a list without an end is read up to a bound', async () => {
+test('an endless list is read up to a limit', async () => {
   const items = Array.from({ length: 1_000 }, (_, n) => line(`x${n}`));
   let asked = 0;
   const listDeliveries = async (): Promise<DeliveryPage> => {
@@ -135,7 +134,7 @@ test('a list without an end is read up to a bound', async () => {
 });
 
 test.each(VENDORS)(
-  'a delivery of $name that an earlier process took starts no second task',
+  'a delivery of $name that an earlier process has handled starts no second task',
   async (vendor) => {
     installMemory();
     const id = randomUUID();
@@ -152,7 +151,7 @@ test.each(VENDORS)(
   },
 );
 
-test('nobody is asked about a delivery that is not authentic', async () => {
+test('the ledger is not read for a delivery that is not authentic', async () => {
   installMemory();
   const { asked, listDeliveries } = listing([[]]);
   const receiver = await openReceiver({ ...VENDOR.github.options, ledger: createLedger({ listDeliveries }) });

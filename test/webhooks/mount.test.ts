@@ -12,7 +12,7 @@ import type { Trail } from '../../src/trail/trail.ts';
 import { type Listening, listen, openTrail, readDeliveries, readLines, until } from '../support/receiver.ts';
 import { ALL_OPTIONS, post, say, VENDOR, VENDORS } from '../support/vendors.ts';
 
-/** What both majors have in common; the old one comes without types. */
+/** The common part of both majors. Express 4 has no types. */
 interface Express {
   (): App;
   json(options?: object): RequestHandler;
@@ -69,16 +69,16 @@ async function lineOf(id: string): Promise<Record<string, unknown>> {
   return until(async () => (await readDeliveries(logDir)).find(({ delivery_id }) => delivery_id === id), id);
 }
 
-test('the types let it be mounted', () => {
+test('the handler fits the types of Express', () => {
   const app = express5();
-  // Express 4 declares its handlers alike.
+  // Express 4 declares its handlers in the same way.
   const handler: RequestHandler = webhooks();
   app.use('/webhooks', webhooks());
   app.use(webhooks(), handler);
 });
 
 describe.each(MAJORS)('%s', (_name, express) => {
-  test.each(VENDORS)('$name is taken below its mount, and what is not ours goes on', async (vendor) => {
+  test.each(VENDORS)('$name is received below its mount path, and other requests go on', async (vendor) => {
     const app = express();
     app.use('/webhooks', webhooks());
     app.use(express.json());
@@ -98,7 +98,7 @@ describe.each(MAJORS)('%s', (_name, express) => {
     expect((await fetch(`${url}/webhooks/${vendor.name}`)).status).toBe(405);
   });
 
-  test('behind a parser that kept the bytes it works, behind one that did not it says what to do', async () => {
+  test('after a parser that keeps the bytes it works; after another one the answer says what to do', async () => {
     const keep = (req: IncomingMessage, _res: ServerResponse, rawBody: Buffer): void => {
       Object.assign(req, { rawBody });
     };
@@ -119,7 +119,7 @@ describe.each(MAJORS)('%s', (_name, express) => {
     }
   });
 
-  test('recordDelivery records a handler of the user’s own, with its stages and several tasks', async () => {
+  test("recordDelivery records a user's own handler, with its stages and several tasks", async () => {
     const app = express();
     app.use(express.json());
     app.post('/hooks/:team', async (req, res, next) => {
@@ -169,7 +169,7 @@ describe.each(MAJORS)('%s', (_name, express) => {
     }
   });
 
-  test('recordDelivery records what the user’s handler refuses, and what it throws comes back', async () => {
+  test("recordDelivery records a refusal by the user's handler, and rethrows its error", async () => {
     const boom = new RangeError('boom');
     const seen: unknown[] = [];
     const app = express();
@@ -197,7 +197,7 @@ describe.each(MAJORS)('%s', (_name, express) => {
   });
 });
 
-test('a delivery that an earlier process took is known after a restart', async () => {
+test('a delivery is recognized after a restart', async () => {
   const id = randomUUID();
   const url = await serve(nested(webhooks()));
   expect((await say(url, VENDOR.jira, '@agent review', id)).status).toBe(202);
@@ -212,7 +212,7 @@ test('a delivery that an earlier process took is known after a restart', async (
   expect(tasks).toEqual([]);
 });
 
-/** As a bare server mounts it. */
+/** As a Node server without a framework uses it. */
 function nested(handler: ReturnType<typeof receiveWebhooks>): RequestListener {
   return (req, res) => {
     req.url = (req.url ?? '').replace('/webhooks', '');

@@ -19,7 +19,7 @@ import { ALL_OPTIONS, type Headers, post, SECRETS, say, VENDORS, type Vendor } f
 let logDir: string;
 let trail: Trail;
 let receiver: Receiver;
-/** Stands in every body that must not be stored. */
+/** In every body that must not be stored. */
 const CANARY = 'canary-of-the-tests';
 
 beforeAll(async () => {
@@ -39,7 +39,7 @@ interface Refused {
   readonly headers: Headers;
 }
 
-/** What is sent, from a good request; and the answer and the reason that it gets. */
+/** A change of a good request, and the status and reason that it causes. */
 type Case = readonly [what: string, make: (vendor: Vendor) => Refused, status: number, reason: RegExp];
 
 function good(vendor: Vendor): Refused {
@@ -63,7 +63,7 @@ const SIGNATURE = /^(?:missing|malformed|wrong)_signature$/;
 const CASES: readonly Case[] = [
   ['no signature', (v) => withSignature(v, () => undefined), 401, /^missing_signature$/],
   ['an empty signature', (v) => withSignature(v, () => ''), 401, /^missing_signature$/],
-  ['a signature that is none', (v) => withSignature(v, () => 'xyz'), 401, /^malformed_signature$/],
+  ['a signature of another form', (v) => withSignature(v, () => 'xyz'), 401, /^malformed_signature$/],
   ['a signature cut short', (v) => withSignature(v, (s) => s.slice(0, -4)), 401, /^malformed_signature$/],
   ['a signature of 5,000 digits', (v) => withSignature(v, (s) => s.padEnd(5_000, '0')), 401, SIGNATURE],
   [
@@ -72,9 +72,9 @@ const CASES: readonly Case[] = [
     401,
     /^malformed_signature$/,
   ],
-  ['a signature that came twice', (v) => withSignature(v, (s) => `${s}, ${s}`), 401, /^malformed_signature$/],
+  ['a repeated signature', (v) => withSignature(v, (s) => `${s}, ${s}`), 401, /^malformed_signature$/],
   [
-    'a secret that nobody knows',
+    'an unknown secret',
     (v) => ({ ...good(v), headers: v.sign(good(v).body, 'another secret') }),
     401,
     SIGNATURE,
@@ -87,7 +87,7 @@ const CASES: readonly Case[] = [
     /^wrong_signature$/,
   ],
   [
-    'one byte more than was signed',
+    'one byte after the signed ones',
     (v) => {
       const { body, headers } = good(v);
       return { body: `${body}\n`, headers };
@@ -106,13 +106,13 @@ const CASES: readonly Case[] = [
   ],
   ['no body, unsigned', () => ({ body: '', headers: {} }), 401, /^missing_signature$/],
   ['an empty body, signed', (v) => signed(v, ''), 400, /^malformed_json$/],
-  ['no JSON', (v) => signed(v, '{"action": '), 400, /^malformed_json$/],
+  ['invalid JSON', (v) => signed(v, '{"action": '), 400, /^malformed_json$/],
   ['a list', (v) => signed(v, '[1, 2]'), 400, /^malformed_json$/],
   ['null', (v) => signed(v, 'null'), 400, /^malformed_json$/],
   ['a number', (v) => signed(v, '42'), 400, /^malformed_json$/],
-  ['a text', (v) => signed(v, '"@agent review"'), 400, /^malformed_json$/],
+  ['a string', (v) => signed(v, '"@agent review"'), 400, /^malformed_json$/],
   [
-    'bytes that are no UTF-8',
+    'bytes that are not UTF-8',
     (v) => signed(v, Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])),
     400,
     /^malformed_json$/,
@@ -123,7 +123,7 @@ const CASES: readonly Case[] = [
     400,
     /^nested_too_deep$/,
   ],
-  ['a body too large by a byte', (v) => signed(v, 'x'.repeat(v.bodyBytesMax + 1)), 413, /^too_large$/],
+  ['a body that is a byte too large', (v) => signed(v, 'x'.repeat(v.bodyBytesMax + 1)), 413, /^too_large$/],
   [
     'a compressed body',
     (v) => ({ ...good(v), headers: { ...good(v).headers, 'content-encoding': 'gzip' } }),
@@ -134,7 +134,7 @@ const CASES: readonly Case[] = [
 
 describe.each(VENDORS)('$name', (vendor) => {
   test.each(CASES)(
-    '%s is refused, and leaves one line without the body',
+    '%s is refused, and recorded in one line without the body',
     async (_what, make, status, reason) => {
       const before = await countLines(vendor);
       const started = receiver.tasks.length;
@@ -164,20 +164,20 @@ describe.each(VENDORS)('$name', (vendor) => {
       'fields of wrong types',
       '{"event": 1, "webhookEvent": [], "comment": "x", "type": {}, "issue": null, "note": 3}',
     ],
-    ['keys that come twice', '{"action": "created", "action": ["created"]}'],
+    ['duplicate keys', '{"action": "created", "action": ["created"]}'],
   ])('a signed body with %s matches nothing', async (_what, body) => {
     const response = await post(receiver.url, vendor.name, signed(vendor, body));
     expect(response.status).toBe(200);
     expect(Reflect.get({}, 'polluted')).toBeUndefined();
   });
 
-  test.each(Object.keys(SECRETS))('the %s secret signs while one replaces the other', async (which) => {
+  test.each(Object.keys(SECRETS))('the %s secret is accepted during a rotation', async (which) => {
     const body = JSON.stringify(vendor.said('@agent review'));
     const headers = vendor.sign(body, Reflect.get(SECRETS, which));
     expect((await post(receiver.url, vendor.name, { headers, body })).status).toBe(202);
   });
 
-  test('an unverified id is cut, and stored without anything else of the headers', async () => {
+  test('an unverified id is cut, and no other header is stored', async () => {
     const before = await countLines(vendor);
     const long = `${'i'.repeat(300)}`;
     const headers = {
@@ -187,12 +187,12 @@ describe.each(VENDORS)('$name', (vendor) => {
     };
     await post(receiver.url, vendor.name, { headers, body: CANARY });
     const [line] = await linesBeyond(vendor, before);
-    // With a hash at its end: two that begin alike are two.
+    // A hash at its end keeps ids with the same beginning apart.
     if (vendor.idHeader === undefined) expect(line?.delivery_id).toBeNull();
     else expect(line?.delivery_id).toMatch(/^i{95}-[0-9a-f]{32}$/);
   });
 
-  test('a task carries the text, the command and where it came from', async () => {
+  test('a task has the text, the command and its source', async () => {
     const id = randomUUID();
     const response = await say(receiver.url, vendor, 'Please @agent review “this” 🙂', id);
     expect(response.status).toBe(202);
@@ -228,7 +228,7 @@ describe.each(VENDORS)('$name', (vendor) => {
     ]);
   });
 
-  test('a delivery that comes again, one by one or fifty at once, starts nothing more', async () => {
+  test('a repeated delivery, one by one or fifty at once, starts nothing more', async () => {
     const id = randomUUID();
     const body = JSON.stringify(vendor.said('@agent review', id));
     const headers = { ...vendor.sign(body), ...(vendor.idHeader && { [vendor.idHeader]: id }) };
@@ -275,7 +275,7 @@ describe.each(VENDORS)('$name', (vendor) => {
     }
   });
 
-  test('a body that never comes is given up, recorded, and its connection closed', async () => {
+  test('a body that never arrives is answered with 408 and recorded, and its connection is closed', async () => {
     const before = await countLines(vendor);
     const hasty = await openReceiver(ALL_OPTIONS, { timeoutMs: 100 });
     const { hostname, port } = new URL(hasty.url);
@@ -289,12 +289,19 @@ describe.each(VENDORS)('$name', (vendor) => {
       });
       socket.on('close', () => resolve(text)).on('error', reject);
     });
-    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*\r\nConnection: close\r\n/);
+    expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toEqual({
+      type: 'urn:tasktrail:problem:request-timeout',
+      title: 'The body arrived too slowly',
+      status: 408,
+      detail: 'the body was not complete after 0.1 s',
+      code: 'ERR_INPUT_INVALID',
+    });
     await hasty.close();
     expect(await linesBeyond(vendor, before)).toMatchObject([{ outcome: 'rejected', reason: 'slow_body' }]);
   });
 
-  test('a client that goes away in the middle is recorded', async () => {
+  test('a client that disconnects during its body is recorded', async () => {
     const before = await countLines(vendor);
     const { hostname, port } = new URL(receiver.url);
     const req = request({
@@ -312,19 +319,19 @@ describe.each(VENDORS)('$name', (vendor) => {
   });
 });
 
-test('beyond so many bytes at once a body is sent away with 503 and Retry-After', async () => {
+test('a body beyond the total limit is answered with 503 and Retry-After', async () => {
   const small = await openReceiver(ALL_OPTIONS, { bytesAtOnceMax: 1_000 });
   const vendor = VENDORS[0] as Vendor;
   const body = JSON.stringify(vendor.said(`@agent review ${'x'.repeat(2_000)}`));
   const response = await post(small.url, vendor.name, signed(vendor, body));
   expect(response.status).toBe(503);
   expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
-  // Given back: what is small still comes through.
+  // The room is free again.
   expect((await say(small.url, vendor, '@agent review')).status).toBe(202);
   await small.close();
 });
 
-test('no file holds the body, or another header, of a request that was not authentic', async () => {
+test('no file holds the body or another header of an unauthenticated request', async () => {
   trail.flush();
   const names = await readdir(join(logDir, '_webhooks'));
   for (const name of names)
@@ -339,7 +346,7 @@ async function linesOf(vendor: Vendor): Promise<Record<string, unknown>[]> {
 }
 
 async function countLines(vendor: Vendor): Promise<number> {
-  // What was answered is on its way: nothing of it must come after the count.
+  // Earlier lines may not be stored yet. The marker comes after them.
   const marker = randomUUID();
   await say(receiver.url, vendor, 'good morning', marker);
   return until(async () => {

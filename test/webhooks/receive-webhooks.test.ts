@@ -61,7 +61,7 @@ test('a comment with a command is accepted, with the id of the task that it star
   });
 });
 
-test('the six stages stand in 02 with their fields, in the order in which they happened', async () => {
+test('02 has the six stages with their fields, in order', async () => {
   const id = randomUUID();
   await deliver(receiver.url, comment('@agent review the second half'), { id });
   const taskId = receiver.tasks.at(-1)?.id ?? '';
@@ -95,7 +95,7 @@ test('the six stages stand in 02 with their fields, in the order in which they h
   expect((await deliveryOf(id)).stages).toHaveLength(6);
 });
 
-test('input and metadata say where the task came from', async () => {
+test('input and metadata have the source of the task', async () => {
   const id = randomUUID();
   await deliver(receiver.url, comment('@agent fix it'), { id });
   const taskId = receiver.tasks.at(-1)?.id ?? '';
@@ -116,7 +116,7 @@ test('input and metadata say where the task came from', async () => {
       command: 'fix',
     },
   });
-  // Written last of a task's documents.
+  // The last document of a task to be written.
   const metadata = await until(() => trail.reader.readDocument(taskId, 'metadata'), 'the metadata');
   expect(metadata).toMatchObject({ source: 'webhook', provider: 'github', status: 'queued', command: 'fix' });
 });
@@ -131,8 +131,8 @@ test.each([
   ['an action that starts nothing', 'issue_comment', comment('@agent review', { action: 'edited' })],
   ['the event ping', 'ping', { zen: 'Keep it logically awesome.', hook_id: 1 }],
   ['the event push', 'push', { ref: 'refs/heads/main' }],
-  ['an event that nobody knows', 'no_such_event', {}],
-  ['the name of what every object has', 'constructor', {}],
+  ['an unknown event', 'no_such_event', {}],
+  ['the name of a property of every object', 'constructor', {}],
   ['an empty object', 'issue_comment', {}],
   ['fields of wrong types', 'issue_comment', { action: 'created', comment: 'text', issue: 7, sender: [] }],
 ])('a delivery with %s is received and starts nothing', async (_what, event, payload) => {
@@ -179,13 +179,13 @@ test.each([
 
 test.each([
   ['empty', ''],
-  ['no JSON', '{"action": '],
+  ['invalid JSON', '{"action": '],
   ['an array', '[1, 2]'],
   ['null', 'null'],
   ['a number', '42'],
-  ['a text', '"@agent review"'],
-  ['no UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])],
-])('a body that is signed well and is %s is refused with 400', async (_what, body) => {
+  ['a string', '"@agent review"'],
+  ['not UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])],
+])('a body with a valid signature that is %s is refused with 400', async (_what, body) => {
   const id = randomUUID();
   const response = await deliver(receiver.url, body, { id });
   expect(await problemOf(response)).toMatchObject({ status: 400, code: 'ERR_INPUT_INVALID' });
@@ -193,8 +193,8 @@ test.each([
 });
 
 test.each([
-  ['says so before', true],
-  ['does not say so', false],
+  ['announces its length', true],
+  ['does not announce its length', false],
 ])('a body above 25 MiB that %s is refused with 413', async (_what, announced) => {
   const id = randomUUID();
   const body = Buffer.alloc(26_214_401, 'x');
@@ -228,7 +228,7 @@ test('neither Content-Type nor a delivery id is needed', async () => {
   expect(response.status).toBe(202);
 });
 
-test('a webhook that is set to forms is read as well', async () => {
+test('a webhook that sends forms is read, too', async () => {
   const body = `payload=${encodeURIComponent(JSON.stringify(comment('@agent review')))}`;
   const response = await deliver(receiver.url, body, {
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -252,7 +252,7 @@ test('without a secret every delivery is answered with 503 and recorded', async 
   expect(await deliveryOf(id)).toMatchObject({ outcome: 'rejected' });
 });
 
-test('a delivery that comes again starts nothing and is told which tasks there are', async () => {
+test('a repeated delivery starts nothing, and its answer has the earlier tasks', async () => {
   const id = randomUUID();
   const first = (await (await deliver(receiver.url, comment('@agent review'), { id })).json()) as object;
   const before = receiver.tasks.length;
@@ -271,7 +271,7 @@ test('a delivery that comes again starts nothing and is told which tasks there a
   expect(lines.map(({ outcome }) => outcome).sort()).toEqual(['accepted', 'duplicate']);
 });
 
-test('of ten equal deliveries at the same instant one starts a task, and all ten name it', async () => {
+test('one of ten equal deliveries at the same time starts a task, and all answers name it', async () => {
   let open = (): void => {};
   const gate = new Promise<void>((resolve) => {
     open = resolve;
@@ -285,7 +285,7 @@ test('of ten equal deliveries at the same instant one starts a task, and all ten
   });
   const id = randomUUID();
   const answers = Array.from({ length: 10 }, () => deliver(slow.url, comment('@agent review'), { id }));
-  // All ten are in while the first one's task is still on its way into the queue.
+  // All ten arrive before the first task is queued.
   await deliver(slow.url, {}, { event: 'ping' });
   open();
   const responses = await Promise.all(answers);
@@ -295,7 +295,7 @@ test('of ten equal deliveries at the same instant one starts a task, and all ten
   await slow.close();
 });
 
-test('what could not be queued is answered with 503, fails visibly and may come again', async () => {
+test('a task that cannot be queued fails, its delivery is answered with 503, and may be sent again', async () => {
   let isUp = false;
   const taken: string[] = [];
   const flaky = await openReceiver({
@@ -328,7 +328,7 @@ test('what could not be queued is answered with 503, fails visibly and may come 
   expect(result).toMatchObject({ success: false, status: 'failed', error: 'not queued: no room' });
 });
 
-test('an unexpected error is answered with 500 that tells nothing, and reported', async () => {
+test('an unexpected error is reported, and answered with a 500 without details', async () => {
   const seen: unknown[] = [];
   const broken = await openReceiver({
     commands: new Proxy([], {
@@ -347,7 +347,7 @@ test('an unexpected error is answered with 500 that tells nothing, and reported'
   expect(await deliveryOf(id)).toMatchObject({ outcome: 'rejected' });
 });
 
-test('a GET is refused, a path that is not ours is not found', async () => {
+test('a GET is refused, and another path is not found', async () => {
   const get = await fetch(`${receiver.url}/webhooks/github`);
   expect(get.headers.get('allow')).toBe('POST');
   expect(await problemOf(get)).toMatchObject({ status: 405, code: 'ERR_METHOD_NOT_ALLOWED' });
@@ -355,7 +355,7 @@ test('a GET is refused, a path that is not ours is not found', async () => {
   expect(await problemOf(other)).toMatchObject({ status: 404, code: 'ERR_NOT_FOUND' });
 });
 
-test('no example payload of any event gives a 5xx, and each leaves one line', async () => {
+test('no example payload of any event causes a 5xx, and each is recorded in one line', async () => {
   const examples = octokitExamples();
   expect(examples.length).toBeGreaterThan(200);
   const prefix = randomUUID();
@@ -377,7 +377,7 @@ test('no example payload of any event gives a 5xx, and each leaves one line', as
   }, 'a line for each example');
 });
 
-test('an example of each event that people write in starts a task once a command stands in it', async () => {
+test('an example of each event with a text starts a task when the text has a command', async () => {
   const spoken = [
     ['issue_comment', 'created', 'comment'],
     ['pull_request_review_comment', 'created', 'comment'],
@@ -401,7 +401,7 @@ test('an example of each event that people write in starts a task once a command
   }
 });
 
-test('the secret stands in no file', async () => {
+test('no file holds the secret', async () => {
   await trail.flush();
   for (const line of await readDeliveries(logDir)) expect(JSON.stringify(line)).not.toContain(SECRET);
 });

@@ -23,7 +23,7 @@ afterAll(async () => {
 const TEXT = 'First @agent review, then @agent plan.\n@agent review once more';
 
 describe.each(VENDORS)('$name', (vendor) => {
-  test('several commands in one text start one task each, with a directory that speaks of its own', async () => {
+  test('several commands in one text start one task each, and each directory is about its own', async () => {
     const receiver = await openReceiver(vendor.options);
     const id = randomUUID();
     const response = await say(receiver.url, vendor, TEXT, id);
@@ -63,7 +63,7 @@ describe.each(VENDORS)('$name', (vendor) => {
     await receiver.close();
   });
 
-  test('while one of several cannot be queued it is 503 with Retry-After; then only that one starts', async () => {
+  test('when one of several cannot be queued the answer is 503 with Retry-After, and a repetition starts only that one', async () => {
     const started: string[] = [];
     let isUp = false;
     const receiver = await openReceiver({
@@ -103,7 +103,7 @@ describe.each(VENDORS)('$name', (vendor) => {
   });
 });
 
-test('a task that its taker refused without a queue does not look queued for ever', async () => {
+test('a task that `onTask` refuses without a queue does not stay queued', async () => {
   const receiver = await openReceiver({
     ...VENDOR.github.options,
     onTask: async () => Promise.reject(new RangeError('my own store is down')),
@@ -120,7 +120,7 @@ test('a task that its taker refused without a queue does not look queued for eve
   expect(result).toMatchObject({ status: 'failed', error: 'not queued: my own store is down' });
 });
 
-test('a task that is in its queue does not start again, whatever its taker does afterwards', async () => {
+test('a queued task does not start again, even if `onTask` fails afterwards', async () => {
   let pushed = 0;
   const receiver = await openReceiver({
     ...VENDOR.github.options,
@@ -138,7 +138,7 @@ test('a task that is in its queue does not start again, whatever its taker does 
   await receiver.close();
 });
 
-test('who will do it stands in the task from its first moment', async () => {
+test('a task has its agent from the start', async () => {
   const receiver = await openReceiver({
     ...VENDOR.github.options,
     agentOf: (command) => (command === 'review' ? 'claude' : undefined),

@@ -1,12 +1,12 @@
 import type { Amounts, Usage } from '../../model/documents.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
-import { NO_LAST_WORD, UNKNOWN_USAGE, type Verdict } from './dialect.ts';
-import { type Amount, amount, saysNothing, sum, withModels } from './usage-counts.ts';
+import { NO_RESULT, UNKNOWN_USAGE, type Verdict } from './dialect.ts';
+import { type Amount, amount, isUnknown, sum, withModels } from './usage-counts.ts';
 
-/** What Claude Code's last `result` line says; undefined when it printed none, which is a failure without a reason. */
+/** Verdict of Claude Code's last `result` line. Without such a line the run failed for an unknown reason. */
 export function claudeVerdict(line: JsonObject | undefined): Verdict {
-  if (line === undefined) return NO_LAST_WORD;
-  // An API failure has the subtype "success", and an exhausted turn limit may lack is_error: both must agree.
+  if (line === undefined) return NO_RESULT;
+  // Both fields are needed: an API failure has the subtype "success", an exhausted turn limit can lack is_error.
   const success = !isError(line.is_error) && line.subtype === 'success' && !isCutOff(line.terminal_reason);
   const result = typeof line.result === 'string' ? line.result : null;
   return {
@@ -21,7 +21,7 @@ function isError(value: JsonValue | undefined): boolean {
   return value !== undefined && value !== null && value !== false;
 }
 
-/** `aborted_streaming`, `aborted_tools`: somebody interrupted it. `api_error`: it gave up. */
+/** `aborted_streaming` and `aborted_tools` follow an interruption, `api_error` the last retry of a request. */
 function isCutOff(reason: JsonValue | undefined): boolean {
   return typeof reason === 'string' && (reason === 'api_error' || reason.startsWith('aborted'));
 }
@@ -36,8 +36,8 @@ function describeFailure(line: JsonObject): string {
 }
 
 /**
- * From `modelUsage`, which covers the whole run with its sub-agents. `usage` beside it covers the main thread of one
- * turn, and is all zeros after an interruption; it is never read.
+ * Reads `modelUsage`, which covers the whole run with its sub-agents. The field `usage` is ignored: it covers the main
+ * thread of one turn, and is all zeros after an interruption.
  */
 function usageOf(line: JsonObject): Usage {
   const costUsd = amount(line.total_cost_usd);
@@ -46,8 +46,8 @@ function usageOf(line: JsonObject): Usage {
     isJsonObject(row) ? [[name, row] as const] : [],
   );
   const models = rows.map(([name, row]) => [name, amountsOf(row)] as const);
-  // Without any count the zeros of the line stand for "not known": a request that failed may have been billed.
-  if (models.every(([, amounts]) => saysNothing(amounts))) return UNKNOWN_USAGE;
+  // Zeros in every count mean unknown: a failed request may have been billed.
+  if (models.every(([, amounts]) => isUnknown(amounts))) return UNKNOWN_USAGE;
   const total = (kind: keyof Amounts): Amount => sum(models.map(([, amounts]) => amounts[kind] ?? null));
   const usage = {
     costUsd: rows.some(([, row]) => isGuess(row)) ? null : costUsd,
@@ -71,7 +71,7 @@ function amountsOf(row: JsonObject): Amounts {
   };
 }
 
-/** A model without a list price is printed with a guess. */
+/** Claude Code prints a guessed cost for a model without a list price. */
 function isGuess(row: JsonObject): boolean {
   return row.costBasis === 'unknown';
 }

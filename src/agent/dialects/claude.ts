@@ -11,11 +11,11 @@ export const claude: Dialect = {
   open: () => new ClaudeReader(),
   telemetryEnv: (endpoint, headers) => ({
     CLAUDE_CODE_ENABLE_TELEMETRY: '1',
-    // Without it there are no spans.
+    // Spans are beta and need this variable.
     CLAUDE_CODE_ENHANCED_TELEMETRY_BETA: '1',
     OTEL_LOGS_EXPORTER: 'otlp',
     OTEL_TRACES_EXPORTER: 'otlp',
-    // Nothing here takes metrics, and their figures come in the logs too.
+    // The receiver does not store metrics; the logs hold the same figures.
     OTEL_METRICS_EXPORTER: 'none',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
@@ -23,7 +23,7 @@ export const claude: Dialect = {
   }),
 };
 
-/** The model name of messages that the CLI writes in the model's place, mostly API errors. */
+/** Model name of messages that the CLI itself generates, mostly API errors. */
 const SYNTHETIC_MODEL = '<synthetic>';
 
 const SYSTEM_FIELDS = ['subtype', 'session_id', 'model', 'agent_id'];
@@ -65,7 +65,7 @@ class ClaudeReader implements DialectReader {
       case 'result':
         return [this.#result(message)];
       case 'stream_event':
-        // Pieces of a message that comes again, whole, as `assistant`.
+        // Deltas of a message that follows as `assistant`.
         return [];
       default:
         return [unknownMessage(line, message)];
@@ -83,7 +83,7 @@ class ClaudeReader implements DialectReader {
   #system(message: JsonObject, line: string): AgentOutput {
     if (message.subtype === 'init' && typeof message.model === 'string') this.#model = message.model;
     if (message.subtype === 'thinking_tokens') {
-      // Several a second while the model thinks: the count is all that they say.
+      // Printed several times a second. The count is the only information.
       const more = fields(message, ['subtype', 'estimated_tokens']);
       return {
         type: 'system',
@@ -116,7 +116,7 @@ class ClaudeReader implements DialectReader {
     const blocks = blocksOf(line);
     if (blocks === undefined) return [unknownMessage(raw, line)];
     const more = fields(line, [...MESSAGE_FIELDS, 'isSynthetic'], { isSynthetic: 'is_synthetic' });
-    // The CLI cuts long results itself, and says where the whole one is.
+    // The CLI truncates a long result and names the file with the full text.
     const details = isJsonObject(line.tool_use_result)
       ? fields(line.tool_use_result, ['persistedOutputPath'], {
           persistedOutputPath: 'persisted_output_path',
@@ -130,7 +130,7 @@ class ClaudeReader implements DialectReader {
     });
   }
 
-  /** Also the blocks of tools that run at the API: `server_tool_use`, `web_search_tool_result`. */
+  /** Includes the blocks of tools that run at the API: `server_tool_use`, `web_search_tool_result`. */
   #toolBlock(block: JsonObject): AgentOutput | undefined {
     const type = typeof block.type === 'string' ? block.type : '';
     if (type.endsWith('tool_use') && typeof block.name === 'string') {
@@ -150,7 +150,7 @@ class ClaudeReader implements DialectReader {
   }
 
   #result(line: JsonObject): AgentOutput {
-    // Each later result counts the whole run up to itself, so the last one replaces all before it.
+    // The counts of a result are cumulative, so the last result replaces the earlier ones.
     this.#last = line;
     const verdict = claudeVerdict(line);
     const more = {
@@ -169,7 +169,7 @@ function blocksOf(line: JsonObject): readonly JsonObject[] | undefined {
   return content.map((block) => (isJsonObject(block) ? block : { type: 'unknown', value: block }));
 }
 
-/** Images, documents, redacted thinking: kept as they are, named by their type. */
+/** Images, documents and redacted thinking are kept as JSON. */
 function otherBlock(block: JsonObject): AgentOutput {
   const more = fields(block, ['type'], { type: 'block_type' });
   return { type: 'system', content: JSON.stringify(toJsonValue(block)), more };

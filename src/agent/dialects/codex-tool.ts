@@ -2,7 +2,7 @@ import { isJsonObject, type JsonObject, type JsonValue, objectOf } from '../../m
 import { fields, textOrNull } from './json-line.ts';
 import { contentText } from './tool-use.ts';
 
-/** An item of Codex that is the use of a tool. */
+/** A tool call of Codex with its result. */
 export interface CodexTool {
   readonly name: string;
   readonly input: JsonObject;
@@ -12,7 +12,7 @@ export interface CodexTool {
 
 type Reading = Omit<CodexTool, 'failed'>;
 
-/** A further kind of tool is a row: type of the item -> its name, input and output. */
+/** Item type -> name, input and output of the tool. */
 const TOOLS: ReadonlyMap<JsonValue | undefined, (item: JsonObject) => Reading> = new Map([
   [
     'command_execution',
@@ -52,7 +52,7 @@ const TOOLS: ReadonlyMap<JsonValue | undefined, (item: JsonObject) => Reading> =
   ],
 ]);
 
-/** Undefined for an item that is no tool. */
+/** Undefined for an item that is not a tool call. */
 export function codexTool(item: JsonObject): CodexTool | undefined {
   const reading = TOOLS.get(item.type)?.(item);
   return reading === undefined ? undefined : { ...reading, failed: hasFailed(item) };

@@ -5,27 +5,27 @@ import { codexTool } from './codex-tool.ts';
 import {
   type Dialect,
   type DialectReader,
-  NO_LAST_WORD,
+  NO_RESULT,
   outputOf,
   UNKNOWN_USAGE,
   type Verdict,
 } from './dialect.ts';
 import { fields, parseObjectLine, rawSystem, textOrNull, unknownMessage } from './json-line.ts';
 import { ToolNames, toolCall } from './tool-use.ts';
-import { amount, saysNothing } from './usage-counts.ts';
+import { amount, isUnknown } from './usage-counts.ts';
 
-/** `codex exec --json`. No `telemetryEnv`: where it sends is set in its configuration, not in variables. */
+/** `codex exec --json`. No `telemetryEnv`: Codex reads its telemetry endpoint from a configuration file only. */
 export const codex: Dialect = { name: 'codex', open: () => new CodexReader() };
 
-/** What it prints, as an `error`, before each new try of a request. */
+/** Printed as an `error` before each retry of a request. */
 const RETRY = /^Reconnecting\.\.\. \d+\/\d+/;
 
 class CodexReader implements DialectReader {
-  /** Codex never prints it. */
+  /** Codex does not print its model. */
   readonly model = null;
-  /** The last message of the agent: what Codex itself takes for the result. */
+  /** The agent's last message, which is the result. */
   #message: string | null = null;
-  #lastWord: Verdict = NO_LAST_WORD;
+  #verdict: Verdict = NO_RESULT;
   readonly #calls = new ToolNames();
 
   read(line: string, partial: boolean): readonly AgentOutput[] {
@@ -37,8 +37,8 @@ class CodexReader implements DialectReader {
       case 'item.completed':
         return this.#completed(message, line);
       case 'turn.started':
-        // A turn that has begun is open until it says how it ended, whatever the one before it said.
-        this.#lastWord = NO_LAST_WORD;
+        // The verdict of an earlier turn does not apply to this one.
+        this.#verdict = NO_RESULT;
         this.#message = null;
         return [unknownMessage(line, message)];
       case 'turn.completed':
@@ -57,7 +57,7 @@ class CodexReader implements DialectReader {
   }
 
   verdict(): Verdict {
-    return this.#lastWord;
+    return this.#verdict;
   }
 
   #started(message: JsonObject, line: string): readonly AgentOutput[] {
@@ -79,7 +79,7 @@ class CodexReader implements DialectReader {
         if (typeof item.text !== 'string') break;
         return [{ type: 'thinking', content: item.text }];
       case 'error':
-        // A warning, that a model is not known to it for one: the turn goes on.
+        // A warning, for example about an unknown model. The turn goes on.
         if (typeof item.message !== 'string') break;
         return [{ type: 'system', content: item.message, more: { item_type: 'error', level: 'warning' } }];
     }
@@ -97,22 +97,22 @@ class CodexReader implements DialectReader {
       isError: tool.failed,
       more: fields(item, ['status', 'exit_code']),
     };
-    // Some items are printed only when they are over: their one line is call and result.
+    // Some items are printed only on completion: the line is both call and result.
     if (this.#calls.answered(item.id)) return [result];
     return [toolCall({ name: tool.name, input: tool.input, id: item.id }), result];
   }
 
   #turnCompleted(message: JsonObject): AgentOutput {
-    this.#lastWord = { success: true, result: this.#message, error: null, usage: usageOf(message.usage) };
+    this.#verdict = { success: true, result: this.#message, error: null, usage: usageOf(message.usage) };
     const more = { message_type: 'turn.completed', is_error: false, ...fields(message, ['usage']) };
     return { type: 'result', content: this.#message ?? '', more };
   }
 
   #turnFailed(message: JsonObject): AgentOutput {
-    const words = textOrNull(objectOf(message.error).message) ?? this.#lastWord.error;
+    const words = textOrNull(objectOf(message.error).message) ?? this.#verdict.error;
     const error = words ?? 'the turn failed without a reason';
-    // It has no usage: what the turn used until then is not known.
-    this.#lastWord = { success: false, result: null, error, usage: UNKNOWN_USAGE };
+    // This line has no usage.
+    this.#verdict = { success: false, result: null, error, usage: UNKNOWN_USAGE };
     return { type: 'result', content: error, more: { message_type: 'turn.failed', is_error: true } };
   }
 
@@ -121,18 +121,18 @@ class CodexReader implements DialectReader {
     if (typeof text !== 'string') return unknownMessage(line, message);
     if (RETRY.test(text))
       return { type: 'system', content: text, more: { message_type: 'error', retry: true } };
-    this.#lastWord = { ...NO_LAST_WORD, error: text };
+    this.#verdict = { ...NO_RESULT, error: text };
     return { type: 'error', content: text };
   }
 }
 
-/** Plans, to-do lists, and what later releases add. */
+/** Plans, to-do lists, and item types of later releases. */
 function otherItem(line: string, message: JsonObject): AgentOutput {
   const item = isJsonObject(message.item) ? fields(message.item, ['type'], { type: 'item_type' }) : {};
   return rawSystem(line, { ...fields(message, ['type'], { type: 'message_type' }), ...item });
 }
 
-/** The sum of the whole thread so far, not of the turn: of several the last one counts. Reasoning is in the output. */
+/** Cumulative over the thread, so the last turn's usage counts. Output tokens include reasoning. */
 function usageOf(value: JsonValue | undefined): Usage {
   const said = objectOf(value);
   const usage = {
@@ -142,5 +142,5 @@ function usageOf(value: JsonValue | undefined): Usage {
     cacheReadInputTokens: amount(said.cached_input_tokens),
     cacheCreationInputTokens: amount(said.cache_write_input_tokens),
   };
-  return saysNothing(usage) ? UNKNOWN_USAGE : usage;
+  return isUnknown(usage) ? UNKNOWN_USAGE : usage;
 }

@@ -1,7 +1,7 @@
 import type { AgentOutput } from '../../model/agent-output.ts';
 import type { Usage } from '../../model/documents.ts';
 
-/** How one family of programs prints. The one interface of this folder: a further agent is a file with one of these. */
+/** The output format of one agent CLI. Each file of this folder that is named after a CLI exports one. */
 export interface Dialect {
   readonly name: string;
   open(): DialectReader;
@@ -13,25 +13,25 @@ export interface Dialect {
 }
 
 /**
- * Reads the standard output of one run. What a call returns depends on nothing but the lines so far: a reader that is
- * given the same lines once more, after a crash, returns the same outputs at the same lines.
+ * Reads the standard output of one run. The outputs depend only on the lines read so far: after a crash another reader
+ * returns the same outputs for the same lines.
  */
 export interface DialectReader {
-  /** Known as soon as a line has named it. */
+  /** Null until a line names the model. */
   readonly model: string | null;
-  /** `line` carries its newline, if it has one. `partial` marks a piece of a line too long to be held whole. */
+  /** `line` includes its newline, if it has one. `partial` marks a piece of a line over the length limit. */
   read(line: string, partial: boolean): readonly AgentOutput[];
-  /** Once, after the last line: what was held back to be joined with a line that never came. */
+  /** Called once, after the last line. Returns the outputs that were held back to be joined with later lines. */
   end(): readonly AgentOutput[];
-  /** What the output so far says about the whole run. */
+  /** Verdict on the whole run from the lines so far. */
   verdict(): Verdict;
 }
 
 export interface Verdict {
-  /** Undefined: this output never says, the exit code decides alone. False also when the last word is missing. */
+  /** Undefined in a dialect without a result line: the exit code decides. False when the result line is missing. */
   readonly success: boolean | undefined;
   readonly result: string | null;
-  /** The agent's own words; null when it did not say why. */
+  /** The agent's own message; null when it gave none. */
   readonly error: string | null;
   readonly usage: Usage;
 }
@@ -44,10 +44,10 @@ export const UNKNOWN_USAGE: Usage = {
   cacheCreationInputTokens: null,
 };
 
-/** The output ended before the agent's last word. */
-export const NO_LAST_WORD: Verdict = { success: false, result: null, error: null, usage: UNKNOWN_USAGE };
+/** The output has no result line. */
+export const NO_RESULT: Verdict = { success: false, result: null, error: null, usage: UNKNOWN_USAGE };
 
-/** What no dialect can parse, a piece of an overlong line among it: it is kept as it is. */
+/** Keeps a line that a dialect cannot parse, or a piece of one, as plain output. */
 export function outputOf(line: string, partial: boolean): AgentOutput {
   return partial
     ? { type: 'output', content: line, more: { partial: true } }

@@ -12,7 +12,7 @@ const DIALECTS: ReadonlyMap<string, Dialect> = new Map(
 
 export const DIALECT_NAMES: readonly string[] = [...DIALECTS.keys()];
 
-/** Throws `ERR_CONFIG_INVALID` for a name that is in no row of the table. */
+/** Throws `ERR_CONFIG_INVALID` for an unknown name. */
 export function findDialect(name: string): Dialect {
   const dialect = DIALECTS.get(name);
   if (dialect !== undefined) return dialect;

@@ -4,14 +4,14 @@ import { isJsonObject, type JsonObject, type JsonValue, objectOf } from '../../m
 import {
   type Dialect,
   type DialectReader,
-  NO_LAST_WORD,
+  NO_RESULT,
   outputOf,
   UNKNOWN_USAGE,
   type Verdict,
 } from './dialect.ts';
 import { fields, parseObjectLine, rawSystem, textOrNull, unknownMessage, withMore } from './json-line.ts';
 import { contentText, ToolNames, toolCall } from './tool-use.ts';
-import { amount, difference, saysNothing, withModels } from './usage-counts.ts';
+import { amount, difference, isUnknown, withModels } from './usage-counts.ts';
 
 /** Gemini CLI with `--output-format stream-json`. */
 export const gemini: Dialect = {
@@ -22,27 +22,27 @@ export const gemini: Dialect = {
     GEMINI_TELEMETRY_TARGET: 'local',
     GEMINI_TELEMETRY_OTLP_PROTOCOL: 'http',
     GEMINI_TELEMETRY_OTLP_ENDPOINT: endpoint,
-    // On unless it is switched off; the other agents' telemetry leaves the texts out, too.
+    // Default is true. The telemetry of the other agents omits prompts too.
     GEMINI_TELEMETRY_LOG_PROMPTS: 'false',
     ...(headers !== undefined && { OTEL_EXPORTER_OTLP_HEADERS: headers }),
   }),
 };
 
 /**
- * A text that goes on for longer is given out in several outputs. At three bytes a UTF-16 unit at the most they stay
- * below the 1 MiB at which contents are cut.
+ * A longer message becomes several outputs. A UTF-16 unit takes at most three bytes, so each output stays below the
+ * 1 MiB at which contents are truncated.
  */
 const JOINED_CHARS_MAX = 256 * 1024;
 
-/** The last message stands for the result; a result is cut at 1 MiB where it is recorded. */
+/** The last message is the result. Recording truncates a result at 1 MiB. */
 const RESULT_CHARS_MAX = 1024 * 1024;
 
 class GeminiReader implements DialectReader {
   #model: string | null = null;
-  /** Pieces of the message that is being printed. */
+  /** Deltas of the current message. */
   #pieces: string[] = [];
   #heldChars = 0;
-  /** The last message, or as much of it as there is. */
+  /** The last message so far. */
   #message = '';
   #inMessage = false;
   #result: JsonObject | undefined;
@@ -67,7 +67,7 @@ class GeminiReader implements DialectReader {
 
   verdict(): Verdict {
     const line = this.#result;
-    if (line === undefined) return NO_LAST_WORD;
+    if (line === undefined) return NO_RESULT;
     const usage = usageOf(line.stats);
     if (line.status === 'success')
       return { success: true, result: this.#message === '' ? null : this.#message, error: null, usage };
@@ -119,7 +119,7 @@ class GeminiReader implements DialectReader {
       this.#message = message.content;
       return { type: 'output', content: message.content };
     }
-    // The prompt, printed once more.
+    // The CLI repeats the prompt.
     if (typeof message.content === 'string')
       return { type: 'system', content: message.content, more: fields(message, ['role']) };
     return unknownMessage(line, message);
@@ -132,7 +132,7 @@ class GeminiReader implements DialectReader {
     return toolCall({ name, input, id });
   }
 
-  /** A shell command that fails is a success here, and its exit code is printed nowhere. */
+  /** Gemini CLI reports a failed shell command as a success and does not print its exit code. */
   #toolResult(message: JsonObject): AgentOutput {
     const { tool_id: id, status, output } = message;
     const toolName = this.#calls.nameOf(id);
@@ -173,11 +173,11 @@ function statusOf(line: JsonObject): string {
   return JSON.stringify(textOrNull(line.status));
 }
 
-/** The whole run, also by model. A failed run prints zeros for what it did not count. */
+/** Usage of the whole run, also by model. A failed run prints zeros for unknown counts. */
 function usageOf(value: JsonValue | undefined): Usage {
   const stats = objectOf(value);
   const total = amountsOf(stats);
-  if (saysNothing(total)) return UNKNOWN_USAGE;
+  if (isUnknown(total)) return UNKNOWN_USAGE;
   const models = Object.entries(objectOf(stats.models)).map(
     ([name, row]) => [name, amountsOf(objectOf(row))] as const,
   );
@@ -189,7 +189,7 @@ function amountsOf(stats: JsonObject): Amounts {
   return {
     costUsd: null,
     inputTokens,
-    // `output_tokens` leaves out the thoughts, which are billed as output.
+    // `output_tokens` excludes thoughts, which are billed as output.
     outputTokens: difference(amount(stats.total_tokens), inputTokens),
     cacheReadInputTokens: amount(stats.cached),
     cacheCreationInputTokens: null,

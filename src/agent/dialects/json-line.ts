@@ -1,28 +1,18 @@
 import type { AgentOutput } from '../../model/agent-output.ts';
-import { isJsonObject, type JsonObject, type JsonValue, toJsonValue } from '../../model/json.ts';
+import { type JsonObject, type JsonValue, parseObject, toJsonValue } from '../../model/json.ts';
 
 /**
- * The object on a line of JSON; undefined for everything else. What terminals are sent around a line (a byte order
- * mark, colours, a cursor that is shown again) does not make an agent's message unreadable.
+ * The JSON object on a line; undefined for everything else. Terminal escape sequences around the object (colours, cursor
+ * control) and a byte order mark are skipped.
  */
 export function parseObjectLine(line: string): JsonObject | undefined {
   return parseObject(line) ?? parseUndecorated(line);
 }
 
-function parseObject(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    // A SyntaxError: something else than a message was written to the standard output.
-    return undefined;
-  }
-}
-
-/** More than any agent prints around a line; a longer text before a brace is text. */
+/** More than an agent prints around a message. Longer text before a brace is plain output. */
 const DECORATION_CHARS_MAX = 200;
 
-/** A byte order mark, blanks, and the escape sequences of ECMA-48: ESC [ ... letter, and ESC ] ... BEL. */
+/** A byte order mark, blanks, and the escape sequences of ECMA-48: ESC [ ... letter, ESC ] ... BEL. */
 const ESC = String.fromCharCode(0x1b);
 const BEL = String.fromCharCode(0x07);
 const DECORATION = new RegExp(
@@ -43,7 +33,7 @@ function isDecoration(line: string, start: number, end: number): boolean {
   return start === end || DECORATION.test(line.slice(start, end));
 }
 
-/** The named fields that are there and not null, under the names that `renamed` gives them. */
+/** The named fields that are present and not null, under their names in `renamed`. */
 export function fields(
   from: JsonObject,
   names: readonly string[],
@@ -57,12 +47,12 @@ export function fields(
   return found;
 }
 
-/** A message that has no type of its own among ours, kept as it is. */
+/** Keeps a message without an output type of its own as a `system` output. */
 export function rawSystem(line: string, more: Readonly<Record<string, JsonValue>>): AgentOutput {
   return { type: 'system', content: line.trimEnd(), more };
 }
 
-/** The same, for a message that this reader knows nothing about: its own type stands beside it. */
+/** Like `rawSystem`, for an unknown message: `message_type` holds its type. */
 export function unknownMessage(line: string, message: JsonObject): AgentOutput {
   return rawSystem(line, fields(message, ['type'], { type: 'message_type' }));
 }

@@ -4,28 +4,28 @@ import { isJsonObject, type JsonObject, objectOf, toJsonValue } from '../../mode
 import {
   type Dialect,
   type DialectReader,
-  NO_LAST_WORD,
+  NO_RESULT,
   outputOf,
   UNKNOWN_USAGE,
   type Verdict,
 } from './dialect.ts';
 import { fields, parseObjectLine, rawSystem, textOrNull, unknownMessage } from './json-line.ts';
 import { contentText, ToolNames, toolCall } from './tool-use.ts';
-import { type Amount, amount, saysNothing, sum } from './usage-counts.ts';
+import { type Amount, amount, isUnknown, sum } from './usage-counts.ts';
 
-/** `opencode run --format json`. No `telemetryEnv`: it has no telemetry of its own. */
+/** `opencode run --format json`. No `telemetryEnv`: opencode has no telemetry. */
 export const opencode: Dialect = { name: 'opencode', open: () => new OpencodeReader() };
 
-/** The step asked for tools, so that another one follows. */
+/** The step called tools, so another step follows. */
 const GOES_ON = 'tool-calls';
 
-/** Ends of an answer that is not whole. */
+/** Reasons of an incomplete answer. */
 const BAD_ENDS: ReadonlySet<string> = new Set(['error', 'length', 'content-filter']);
 
 type Ending = { readonly success: boolean; readonly error: string | null };
 
 class OpencodeReader implements DialectReader {
-  /** opencode never prints it. */
+  /** opencode does not print its model. */
   readonly model = null;
   #ending: Ending | undefined;
   #steps: Amounts | undefined;
@@ -40,7 +40,7 @@ class OpencodeReader implements DialectReader {
     const part = objectOf(message.part);
     switch (message.type) {
       case 'step_start':
-        // Whatever was said before: the run is open again until this step ends.
+        // An earlier end of the run does not apply: this step has to end too.
         this.#ending = undefined;
         return [unknownMessage(line, message)];
       case 'text':
@@ -63,8 +63,8 @@ class OpencodeReader implements DialectReader {
   }
 
   verdict(): Verdict {
-    const usage = this.#steps === undefined || saysNothing(this.#steps) ? UNKNOWN_USAGE : this.#steps;
-    if (this.#ending === undefined) return { ...NO_LAST_WORD, usage };
+    const usage = this.#steps === undefined || isUnknown(this.#steps) ? UNKNOWN_USAGE : this.#steps;
+    if (this.#ending === undefined) return { ...NO_RESULT, usage };
     const { success, error } = this.#ending;
     return { success, result: success ? this.#result() : null, error, usage };
   }
@@ -82,7 +82,7 @@ class OpencodeReader implements DialectReader {
     return { type: 'output', content: part.text };
   }
 
-  /** Printed when the tool is done: one line is call and result. */
+  /** Printed when the tool has ended: the line is both call and result. */
   #toolUse(part: JsonObject): readonly AgentOutput[] | undefined {
     const { tool: name, callID: id } = part;
     if (typeof name !== 'string') return undefined;
@@ -100,7 +100,7 @@ class OpencodeReader implements DialectReader {
       content: contentText(state.output ?? state.error),
       toolName: name,
       ...(typeof id === 'string' && { toolUseId: id }),
-      // A shell command that fails is `completed` all the same.
+      // opencode reports a failed shell command as `completed`.
       isError: state.status === 'error' || (typeof metadata.exit === 'number' && metadata.exit !== 0),
       more: { ...fields(state, ['status', 'title']), ...fields(metadata, ['exit'], { exit: 'exit_code' }) },
     };
@@ -135,7 +135,7 @@ class OpencodeReader implements DialectReader {
     return { type: 'error', content: words, more };
   }
 
-  /** Each step is one request of its own: they are added up. */
+  /** A step's counts cover one request, so steps are added up. */
   #count(part: JsonObject): void {
     const step = amountsOf(part);
     const before = this.#steps;
@@ -164,7 +164,7 @@ function amountsOf(part: JsonObject): Amounts {
   const inputTokens = sum([amount(tokens.input), cacheReadInputTokens, cacheCreationInputTokens]);
   const cost = amount(part.cost);
   return {
-    // Without a price for the model it prints 0.
+    // opencode prints 0 for a model without a price.
     costUsd: cost === 0 ? null : cost,
     inputTokens,
     outputTokens: outputOfTokens(tokens, inputTokens),
@@ -173,7 +173,7 @@ function amountsOf(part: JsonObject): Amounts {
   };
 }
 
-/** Some releases count the reasoning within the output and some beside it: the total tells which. */
+/** Depending on the release, output tokens include reasoning or not. The total shows which. */
 function outputOfTokens(tokens: JsonObject, inputTokens: Amount): Amount {
   const output = amount(tokens.output);
   const reasoning = amount(tokens.reasoning) ?? 0;

@@ -2,12 +2,12 @@ import type { AgentOutput } from '../../model/agent-output.ts';
 import { type Dialect, type DialectReader, outputOf, UNKNOWN_USAGE, type Verdict } from './dialect.ts';
 
 /**
- * What a plain program printed last stands for its result. A long report fits; the result travels in one record
- * (the sender's requests end at 4 MiB) and is shown as a whole, so a whole build log must not.
+ * The last output of a program is its result. The limit fits a long report, but not a build log: the result is one record
+ * and is shown as a whole.
  */
 const RESULT_CHARS_MAX = 64 * 1024;
 
-/** Any program: its lines are its output, and only its exit code says how it went. */
+/** Any program: each line is output, and the exit code alone decides about success. */
 export const text: Dialect = { name: 'text', open: () => new TextReader() };
 
 class TextReader implements DialectReader {
@@ -17,7 +17,7 @@ class TextReader implements DialectReader {
 
   read(line: string, partial: boolean): readonly AgentOutput[] {
     this.#tail += line;
-    // Twice the bound, so that a long output is not copied once a line.
+    // Twice the limit, so that a long output is not copied for each line.
     if (this.#tail.length > 2 * RESULT_CHARS_MAX) {
       this.#tail = this.#tail.slice(-RESULT_CHARS_MAX);
       this.#dropped = true;
@@ -38,7 +38,7 @@ class TextReader implements DialectReader {
     if (whole === '') return null;
     if (!this.#dropped && whole.length <= RESULT_CHARS_MAX) return whole;
     const cut = whole.slice(-RESULT_CHARS_MAX);
-    // A line that lost its beginning would read as something that was never printed.
+    // The first line has lost its start.
     return cut.slice(cut.indexOf('\n') + 1);
   }
 }

@@ -2,7 +2,7 @@ import type { AgentOutput } from '../../model/agent-output.ts';
 import { isJsonObject, type JsonValue, toJsonValue } from '../../model/json.ts';
 import { isList } from './json-line.ts';
 
-/** Calls that wait for their result. An agent that never answers any must not grow the process. */
+/** Bound for calls without a result, which would fill the memory otherwise. */
 const CALLS_MAX = 10_000;
 
 export interface ToolUse {
@@ -22,7 +22,7 @@ export function toolCall({ name, input, id }: ToolUse): AgentOutput {
   return typeof id === 'string' ? { ...call, toolUseId: id } : call;
 }
 
-/** Names of the tools by the ids of their calls; of too many calls the oldest are forgotten. */
+/** Tool names by call id. Drops the oldest call above the limit. */
 export class ToolNames {
   readonly #names = new Map<string, string>();
 
@@ -38,13 +38,13 @@ export class ToolNames {
     return typeof id === 'string' ? this.#names.get(id) : undefined;
   }
 
-  /** For agents that use an id once: whether the call was seen. */
+  /** Forgets the call. Returns whether it was known. For agents that do not reuse ids. */
   answered(id: JsonValue | undefined): boolean {
     return typeof id === 'string' && this.#names.delete(id);
   }
 }
 
-/** A result's text: a string, or blocks of which those that are no text are kept as JSON. */
+/** The text of a result: a string, or blocks. Blocks of other types are kept as JSON. */
 export function contentText(content: JsonValue | undefined): string {
   if (content === undefined || content === null) return '';
   if (typeof content === 'string') return content;

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { DIALECT_NAMES } from '../../agent/dialects/dialects.ts';
 
-/** How each program is told to print what its dialect reads. */
+/** The options that make a program print its machine-readable dialect. */
 const GUESSES: readonly {
   readonly dialect: string;
   readonly program: string;
@@ -29,7 +29,7 @@ const GUESSES: readonly {
   },
 ];
 
-/** What starts a program that a package brings. */
+/** Programs that run a command of a package. */
 const RUNNERS = new Set(['npx', 'bunx', 'pnpx']);
 
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -39,26 +39,26 @@ const PACKAGES: Readonly<Record<string, string>> = {
   'opencode-ai': 'opencode',
 };
 
-/** The dialect that these words make a known agent print; `text` for everything else. */
+/** The dialect that a known agent prints for this command; `text` for every other command. */
 export function guessDialect(command: readonly string[]): string {
   const [program, ...args] = withoutRunner(command);
   const guess = GUESSES.find((known) => known.program === program && known.fits(args));
   return guess !== undefined && DIALECT_NAMES.includes(guess.dialect) ? guess.dialect : 'text';
 }
 
-/** The agent's name for records: its program's. */
+/** The agent's name in records: the program's, without its path, its extension and a package runner. */
 export function agentName(command: readonly string[]): string {
   return withoutRunner(command)[0] ?? 'agent';
 }
 
-/** The words as one would type them, for people to read. */
+/** The command as text, quoted for a POSIX shell. */
 export function commandLine(command: readonly string[]): string {
   return command
     .map((word) => (/^[\w@%+=:,./{}-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
     .join(' ');
 }
 
-/** The words from the agent's own program on, which comes without its folder. */
+/** The agent's program as a bare name, and its arguments. */
 function withoutRunner([program = '', ...args]: readonly string[]): readonly string[] {
   const name = basename(program).replace(/\.(?:exe|cmd|js|mjs)$/, '');
   if (!RUNNERS.has(name)) return [name, ...args];

@@ -2,18 +2,18 @@ import { constants } from 'node:os';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** What shells give as the exit code of a program that a signal ended. */
+/** The shell's exit code for a program that the signal ended. */
 export function signalExitCode(signal: string): number {
   const number = Object.entries(constants.signals).find(([name]) => name === signal)?.[1] ?? 0;
   return 128 + number;
 }
 
 /**
- * The signals that ask us to end: the first aborts `stopSignal`, the second `killSignal`, and a third ends the process as
- * if nobody had caught it.
+ * Handles SIGINT, SIGTERM and SIGHUP: the first signal aborts `stopSignal`, the second aborts `killSignal`, and the third
+ * ends this process.
  */
 export class Interrupts {
-  /** The first that came. */
+  /** The first signal. */
   received: NodeJS.Signals | undefined;
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();
@@ -33,7 +33,7 @@ export class Interrupts {
     return this.#kill.signal;
   }
 
-  /** From now on the next signal ends the process: nothing is left that it could break. */
+  /** Makes the next signal end this process. For the time when the agent has ended and all records are stored. */
   letThrough(): void {
     this.#isLetting = true;
   }
@@ -47,7 +47,7 @@ export class Interrupts {
     this.received ??= signal;
     if (this.#isLetting || this.#count > 2) {
       this.stop();
-      // Not process.exit: that waits for a write to a reader who has stopped reading.
+      // process.exit() would block on a write to a pipe whose reader has stopped reading.
       process.kill(process.pid, signal);
     } else if (this.#count === 1) this.#stop.abort();
     else this.#kill.abort();

@@ -5,23 +5,23 @@ import { installAgentRunner } from '../../trail/agent-runner.ts';
 import { HOLDER } from '../../trail/destinations.ts';
 import { startTasktrail, type Trail } from '../../trail/trail.ts';
 
-/** Where nothing has moved for so long, nothing will soon: it waits in the journal, and nobody waits for it. */
+/** Time without a delivered record after which the rest is left in the journal for the next process. */
 const STALL_MS = 2_000;
 
 const POLL_MS = 20;
 
-/** For what waits in the journal of a directory that has just become free; the rest is the next process's. */
-const TAKE_IN_MS = 5_000;
+/** Limit for storing the journal of a directory that has just become free; the next process stores the rest. */
+const TAKE_OVER_MS = 5_000;
 
-/** Recording for the length of one run, if it can be had. */
+/** The trail of one run. */
 export interface RunTrail {
-  /** False: nothing is recorded. */
+  /** False when the run cannot be recorded. */
   readonly isOpen: boolean;
-  /** Sends what waits and closes everything. Gives what the user must be told, if anything. Never rejects. */
+  /** Sends the pending records and closes the trail. Resolves with a problem to print, if there is one. Never rejects. */
   close(): Promise<string | undefined>;
 }
 
-/** Never rejects: a run that cannot be recorded is run all the same, and `close` says why. */
+/** Never rejects: when the trail cannot be opened, `close` gives the reason. */
 export async function openRunTrail(config: Config, log: (line: string) => void): Promise<RunTrail> {
   installAgentRunner();
   if (!config.enabled) return { isOpen: false, close: async () => undefined };
@@ -35,11 +35,11 @@ export async function openRunTrail(config: Config, log: (line: string) => void):
 
 async function closeTrail(trail: Trail, log: (line: string) => void): Promise<string | undefined> {
   const { books, config } = trail;
-  await sendOn(trail);
+  await sendPending(trail);
   await trail.shutdown();
   let waiting = books.reasons.get(HOLDER);
-  // Whoever held the directory may have ended before us: then what is left is ours to take in.
-  if (waiting !== undefined && config.store) waiting = await takeIn(config, log);
+  // The directory's holder may have ended during the run. Then this process stores the records.
+  if (waiting !== undefined && config.store) waiting = await takeOver(config, log);
   const lost = Object.entries(books.snapshot().dropped).map(
     ([reason, count]) => `${count} records dropped (${reason})`,
   );
@@ -47,25 +47,25 @@ async function closeTrail(trail: Trail, log: (line: string) => void): Promise<st
   return problems.length === 0 ? undefined : `not all is stored: ${problems.join(', ')}`;
 }
 
-/** Waits as long as records flow, however many there are. */
-async function sendOn(trail: Trail): Promise<void> {
+/** Waits while records are being delivered. */
+async function sendPending(trail: Trail): Promise<void> {
   const { books } = trail;
   trail.flush();
   let sent = -1;
   for (let movedAt = Date.now(); Date.now() - movedAt < STALL_MS; await delay(POLL_MS)) {
     const { recorded, delivered, dropped } = books.snapshot();
     const now = Object.values(dropped).reduce((sum, count) => sum + count, delivered[HOLDER] ?? 0);
-    // Nobody is there: the shutdown looks once more, and that is enough.
+    // The holder is unreachable: the shutdown tries once more.
     if (now >= recorded || books.reasons.has(HOLDER)) return;
     if (now !== sent) movedAt = Date.now();
     sent = now;
   }
 }
 
-async function takeIn(config: Config, log: (line: string) => void): Promise<string | undefined> {
+async function takeOver(config: Config, log: (line: string) => void): Promise<string | undefined> {
   try {
     const trail = await startTasktrail({ config, log });
-    await Promise.race([trail.recovered, delay(TAKE_IN_MS, undefined, { ref: false })]);
+    await Promise.race([trail.recovered, delay(TAKE_OVER_MS, undefined, { ref: false })]);
     await trail.shutdown();
     return trail.books.reasons.get(HOLDER);
   } catch (error) {

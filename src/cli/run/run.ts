@@ -1,14 +1,16 @@
-import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isatty } from 'node:tty';
 import { DIALECT_NAMES } from '../../agent/dialects/dialects.ts';
-import { type Config, inheritedEnvironment, loadConfig } from '../../config/config.ts';
+import { isDirectory } from '../../agent/executable.ts';
+import { type Config, loadConfig } from '../../config/config.ts';
+import { inheritedEnvironment } from '../../config/environment.ts';
 import { TasktrailError } from '../../errors.ts';
 import type { AgentOutcome, RunAgentOptions } from '../../model/agent-output.ts';
 import { taskTraceLinks } from '../../model/trace-url.ts';
 import { readTraceparent } from '../../record/carrier.ts';
 import { startTask } from '../../record/task/attempt.ts';
-import { AgentFailedError } from '../../record/task/task.ts';
+import { AgentFailedError, type Task } from '../../record/task/task.ts';
+import { endProcesses, findProcesses } from '../../system/processes.ts';
 import { amountsText } from '../terminal/line-format.ts';
 import { TerminalStream } from '../terminal/terminal-stream.ts';
 import { escapeLine } from '../terminal/terminal-text.ts';
@@ -16,14 +18,14 @@ import { agentName, commandLine, guessDialect } from './agent-words.ts';
 import { Interrupts, signalExitCode } from './interrupts.ts';
 import { readPipedMessage } from './piped-message.ts';
 import { openRunTrail } from './run-trail.ts';
-import { killMarked, runUnrecorded, type UnrecordedEnd } from './unrecorded-run.ts';
+import { runUnrecorded, type UnrecordedEnd } from './unrecorded-run.ts';
 
 export interface RunFlags {
   readonly message?: string;
   readonly dialect?: string;
   readonly name?: string;
   readonly cwd?: string;
-  /** Seconds. */
+  /** In seconds. */
   readonly timeout?: string;
   readonly telemetry?: boolean;
   readonly source?: string;
@@ -32,20 +34,20 @@ export interface RunFlags {
   readonly verbose?: boolean;
 }
 
-/** As of `timeout(1)` and of shells. */
+/** The exit code of timeout(1), and those of a shell that cannot start a command. */
 const EXIT_TIMEOUT = 124;
 const EXIT_NOT_EXECUTABLE = 126;
 const EXIT_NOT_FOUND = 127;
 
-/** A longer one Node's timers cannot hold, and no agent runs for three weeks. */
+/** Node's timers overflow above 2^31 ms (24 days). */
 const TIMEOUT_S_MAX = 2_000_000;
 
-/** What is to be run, checked. */
+/** The checked command line. */
 interface Order {
   readonly command: readonly string[];
-  /** For the agent's standard input; undefined: nothing there. */
+  /** The agent's standard input; undefined for an empty one. */
   readonly input: string | undefined;
-  /** For the records. */
+  /** The task's message in the records. */
   readonly message: string;
   readonly name: string;
   readonly dialect: string;
@@ -55,19 +57,18 @@ interface Order {
   readonly telemetry: boolean;
 }
 
-/** How it went, for the exit code and the last line. */
 interface RunEnd {
   readonly exitCode: number;
   readonly status: 'completed' | 'failed' | 'cancelled';
-  /** Undefined, as what follows, when it was not recorded. */
+  /** Absent, like the trace and the outcome, when the run was not recorded. */
   readonly taskId?: string;
   readonly traceparent?: string | undefined;
   readonly outcome?: AgentOutcome;
-  /** Why it could not be started, or not be recorded. */
+  /** The reason why the command was not started or not recorded. */
   readonly problem?: string;
 }
 
-/** Our own standard output and error, for the agent's bytes and our lines. */
+/** This process's standard output and error, for the agent's bytes and for our own lines. */
 interface Terminal {
   readonly stdout: TerminalStream;
   readonly stderr: TerminalStream;
@@ -75,8 +76,9 @@ interface Terminal {
 }
 
 /**
- * Runs a command as a task's agent: its output comes out of ours as it is, its exit code is given back. Whatever is
- * wrong with recording is said and stops nothing. Throws `ERR_INPUT_INVALID` and `ERR_CONFIG_INVALID` before it starts anything.
+ * Runs a command as the agent of a task. Copies the command's output unchanged and returns its exit code. A command that
+ * cannot be recorded runs all the same, and a line on standard error gives the reason. Throws `ERR_INPUT_INVALID` and
+ * `ERR_CONFIG_INVALID`, both before the command is started.
  */
 export async function run(command: readonly string[], flags: RunFlags): Promise<number> {
   const stderr = new TerminalStream(2);
@@ -86,7 +88,7 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
     say: (line) => void stderr.write(`tasktrail: ${escapeLine(line)}\n`),
   };
   const config = loadConfig({
-    // The receiver of one run is for its own agent: it takes no port that a service would want.
+    // Port 0: the receiver serves only this run's agent and must not occupy the port of a service.
     flags: { TASK_LOGS_DIR: flags.dir, TASK_LOGS_OTLP_PORT: '0' },
     recordsOnly: true,
     ...(flags.config !== undefined && { configFile: flags.config }),
@@ -95,16 +97,21 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
   const interrupts = new Interrupts();
   interrupts.stopSignal.addEventListener(
     'abort',
-    () => isatty(2) && terminal.say('ending the agent (once more to kill it)'),
+    () => isatty(2) && terminal.say('ending the agent (interrupt again to kill it)'),
   );
   const isVerbose = flags.verbose === true || isatty(2);
   const trail = await openRunTrail(config, (line) => flags.verbose === true && terminal.say(line));
   const parts = { interrupts, terminal };
-  const end = trail.isOpen ? await runRecorded(order, parts) : await runBare(order, parts);
-  const problems = [end.problem, await trail.close()];
-  // What is left is a reader who takes his time.
+  let end: RunEnd;
+  let closeProblem: string | undefined;
+  try {
+    end = trail.isOpen ? await runRecorded(order, parts) : await runBare(order, parts);
+  } finally {
+    closeProblem = await trail.close();
+  }
+  // Only output to a slow reader is left.
   interrupts.letThrough();
-  for (const problem of problems) if (problem !== undefined) terminal.say(problem);
+  for (const problem of [end.problem, closeProblem]) if (problem !== undefined) terminal.say(problem);
   if (isVerbose) for (const line of lastLines(end, config)) terminal.say(line);
   await Promise.all([terminal.stdout.drained(), terminal.stderr.drained()]);
   interrupts.stop();
@@ -125,13 +132,13 @@ async function readOrder(
       `--dialect: ${JSON.stringify(dialect)} is not known: use one of ${DIALECT_NAMES.join(', ')}`,
     );
   if (cwd !== undefined && !isDirectory(cwd))
-    throw invalid(`--cwd: ${JSON.stringify(cwd)} is not there or not a directory`);
+    throw invalid(`--cwd: ${JSON.stringify(cwd)} does not exist or is not a directory`);
   const timeoutMs = readTimeout(flags.timeout);
   const input = message ?? (await readPipedMessage(say));
   return {
     command,
     input,
-    // The newline is the pipe's, not the person's.
+    // `echo text |` adds a newline that is not part of the message.
     message: input?.replace(/\r?\n$/, '') ?? commandLine(command),
     name: name ?? agentName(command),
     dialect,
@@ -154,7 +161,7 @@ interface RunParts {
   readonly terminal: Terminal;
 }
 
-/** Runs the agent as a task, and closes that. Never rejects for what the agent does. */
+/** Records the command as a task and ends the task. Rejects for a defect of recording, not for a failed agent. */
 async function runRecorded(order: Order, parts: RunParts): Promise<RunEnd> {
   const { interrupts } = parts;
   const task = startTask({
@@ -163,36 +170,55 @@ async function runRecorded(order: Order, parts: RunParts): Promise<RunEnd> {
     agent: order.name,
     sourceMetadata: { command: [...order.command], cwd: resolve(order.cwd ?? '.') },
   });
-  interrupts.killSignal.addEventListener('abort', () => killMarked(`TASK_LOGS_TASK_ID=${task.id}`));
+  let killed: Promise<unknown> | undefined;
+  interrupts.killSignal.addEventListener('abort', () => {
+    killed = endProcesses(() => findProcesses('TASK_LOGS_TASK_ID', (id) => id === task.id), { graceMs: 0 });
+  });
   try {
     const outcome = await task.runAgent(order.command, agentOptions(order, parts));
     task.end();
-    const exitCode = exitCodeOf(outcome, interrupts);
-    return { taskId: task.id, traceparent: task.traceparent, exitCode, status: 'completed', outcome };
+    return endOfTask(task, outcome, parts);
   } catch (error) {
     if (!(error instanceof AgentFailedError)) {
       task.fail(error);
       throw error;
     }
-    const { outcome } = error;
-    if (outcome.errorType === 'spawn') {
-      // Either it cannot be started at all, or there is no place for the files of its run: trying tells which.
-      const end = await runBare(order, parts);
-      task.fail(error);
-      const reason = outcome.error ?? error.message;
-      return { ...end, problem: end.isStarted ? `the agent's output is not recorded: ${reason}` : reason };
-    }
-    const isCancelled = outcome.errorType === 'cancelled';
-    if (isCancelled) task.cancel(`cancelled by ${interrupts.received ?? 'a signal'}`);
-    else task.fail(error);
-    return {
-      taskId: task.id,
-      traceparent: task.traceparent,
-      exitCode: exitCodeOf(outcome, interrupts),
-      status: isCancelled ? 'cancelled' : 'failed',
-      outcome,
-    };
+    return await endFailed({ task, error, order }, parts);
+  } finally {
+    await killed;
   }
+}
+
+interface FailedRun {
+  readonly task: Task;
+  readonly error: AgentFailedError;
+  readonly order: Order;
+}
+
+async function endFailed({ task, error, order }: FailedRun, parts: RunParts): Promise<RunEnd> {
+  const { outcome } = error;
+  if (outcome.errorType === 'spawn') {
+    // Either the command or the files of the run cannot be made. A run without files shows which of the two.
+    const end = await runBare(order, parts);
+    task.fail(error);
+    const reason = outcome.error ?? error.message;
+    return { ...end, problem: end.isStarted ? `the agent's output is not recorded: ${reason}` : reason };
+  }
+  if (outcome.errorType === 'cancelled')
+    task.cancel(`cancelled by ${parts.interrupts.received ?? 'a signal'}`);
+  else task.fail(error);
+  return endOfTask(task, outcome, parts);
+}
+
+function endOfTask(task: Task, outcome: AgentOutcome, { interrupts }: RunParts): RunEnd {
+  const status = outcome.success ? 'completed' : outcome.errorType === 'cancelled' ? 'cancelled' : 'failed';
+  return {
+    taskId: task.id,
+    traceparent: task.traceparent,
+    exitCode: exitCodeOf(outcome, interrupts),
+    status,
+    outcome,
+  };
 }
 
 function agentOptions(order: Order, { interrupts, terminal }: RunParts): RunAgentOptions {
@@ -205,7 +231,7 @@ function agentOptions(order: Order, { interrupts, terminal }: RunParts): RunAgen
     ...(input !== undefined && { input }),
     ...(cwd !== undefined && { cwd }),
     ...(timeoutMs !== undefined && { timeoutMs }),
-    // Copied: they are written later than they are read, and the reader's buffer is read into again.
+    // Copied, because the reader reuses its buffer before the write is done.
     onOutput: (stream, bytes) => terminal[stream].write(Buffer.from(bytes)),
   };
 }
@@ -218,7 +244,7 @@ async function runBare(order: Order, { interrupts }: RunParts): Promise<RunEnd &
   return {
     exitCode: exitCodeOfBare(end, interrupts),
     status: end.stop === 'cancelled' ? 'cancelled' : end.exitCode === 0 ? 'completed' : 'failed',
-    isStarted: end.errno === undefined,
+    isStarted: end.exitCode !== null || end.signal !== null,
     ...(end.errno !== undefined && { problem: startProblem(command[0], end.errno) }),
   };
 }
@@ -256,15 +282,6 @@ function lastLines(end: RunEnd, { logDir, traceUrls }: Config): readonly string[
   const ids = { task_id: taskId, trace_id: readTraceparent(traceparent)?.traceId ?? null };
   const { trace } = taskTraceLinks(traceUrls, ids);
   return trace === undefined ? [ending] : [ending, `trace: ${trace}`];
-}
-
-function isDirectory(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    // ENOENT, ENOTDIR, EACCES: for a command to start in, all the same.
-    return false;
-  }
 }
 
 function invalid(message: string): TasktrailError {

@@ -1,24 +1,26 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
 import { fillPlaceholders } from '../../agent/placeholders.ts';
+import { endRunProcesses, RUN_ID_VARIABLE, runPath } from '../../agent/run-processes.ts';
 import { errnoOf } from '../../errors.ts';
+import { signalGroup } from '../../system/processes.ts';
 
-/** As an agent that is recorded gets between SIGTERM and SIGKILL. */
+/** The grace period of a recorded agent. */
 const GRACE_MS = 10_000;
 
 export interface UnrecordedOptions {
   readonly cwd: string | undefined;
-  /** The child's whole environment. */
+  /** The child's whole environment; `TASK_LOGS_RUN_ID` is added. */
   readonly env: Readonly<Record<string, string>>;
   readonly input: string | undefined;
   readonly timeoutMs: number | undefined;
-  /** Aborted: SIGTERM, and SIGKILL after the grace. */
+  /** Abort sends SIGTERM, and SIGKILL after the grace period. */
   readonly stopSignal: AbortSignal;
-  /** Aborted: SIGKILL at once. */
+  /** Abort sends SIGKILL. */
   readonly killSignal: AbortSignal;
 }
 
-/** `errno` when it could not be started, `stop` when we ended it. */
+/** `errno` is set when the command could not be started, `stop` when it was ended from here. */
 export interface UnrecordedEnd {
   readonly exitCode: number | null;
   readonly signal: string | null;
@@ -27,33 +29,23 @@ export interface UnrecordedEnd {
 }
 
 /**
- * The command on our own streams, as if we were not there, for when it cannot be recorded. Ended like an agent that is.
- * Never rejects.
+ * Runs the command on this process's own streams, for when it cannot be recorded. Like a recorded agent it is ended with
+ * everything that it started. Never rejects.
  */
 export async function runUnrecorded(
-  [program = '', ...args]: readonly string[],
+  command: readonly string[],
   options: UnrecordedOptions,
 ): Promise<UnrecordedEnd> {
-  const { cwd, env, input, timeoutMs, stopSignal, killSignal } = options;
-  const texts = input === undefined ? {} : { message: input };
+  const { stopSignal, killSignal, timeoutMs } = options;
+  if (stopSignal.aborted) return { exitCode: null, signal: null, stop: 'cancelled' };
+  const runId = randomUUID();
   let child: ChildProcess;
   try {
-    child = spawn(
-      program,
-      args.map((arg) => fillPlaceholders(arg, texts)),
-      {
-        ...(cwd !== undefined && { cwd }),
-        env: { ...env },
-        // As leader of a group of its own: a terminal's Ctrl-C comes by us, and signals reach what it starts.
-        detached: true,
-        stdio: [input === undefined ? 'ignore' : 'pipe', 'inherit', 'inherit'],
-      },
-    );
+    child = spawnCommand(command, runId, options);
   } catch (error) {
     return { exitCode: null, signal: null, errno: errnoOf(error) ?? 'EINVAL' };
   }
-  // An agent that does not read its message ends all the same.
-  child.stdin?.on('error', () => {}).end(input);
+  const exited = untilExit(child);
   let stop: UnrecordedEnd['stop'];
   let killTimer: NodeJS.Timeout | undefined;
   const end = (reason: 'timeout' | 'cancelled'): void => {
@@ -62,62 +54,46 @@ export async function runUnrecorded(
     signalGroup(child.pid, 'SIGTERM');
     killTimer = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), GRACE_MS);
   };
-  const onAbort = (): void => end('cancelled');
-  const timer = timeoutMs === undefined ? undefined : setTimeout(() => end('timeout'), timeoutMs);
+  const onStop = (): void => end('cancelled');
   const onKill = (): void => signalGroup(child.pid, 'SIGKILL');
-  stopSignal.addEventListener('abort', onAbort);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => end('timeout'), timeoutMs);
+  stopSignal.addEventListener('abort', onStop);
   killSignal.addEventListener('abort', onKill);
-  if (stopSignal.aborted) onAbort();
-  const exit = await new Promise<UnrecordedEnd>((resolve) => {
-    child.once('exit', (exitCode, signalName) => resolve({ exitCode, signal: signalName }));
+  const exit = await exited;
+  clearTimeout(timer);
+  clearTimeout(killTimer);
+  stopSignal.removeEventListener('abort', onStop);
+  killSignal.removeEventListener('abort', onKill);
+  // Processes of the group that ignored SIGTERM. Without /proc the next line does not find them.
+  if (stop !== undefined) signalGroup(child.pid, 'SIGKILL');
+  if (child.pid !== undefined) await endRunProcesses(runId, killSignal.aborted ? { graceMs: 0 } : {});
+  return stop === undefined ? exit : { ...exit, stop };
+}
+
+function spawnCommand(
+  [program = '', ...args]: readonly string[],
+  runId: string,
+  { cwd, env, input }: UnrecordedOptions,
+): ChildProcess {
+  const texts = input === undefined ? {} : { message: input };
+  const words = args.map((arg) => fillPlaceholders(arg, texts));
+  const child = spawn(program, words, {
+    ...(cwd !== undefined && { cwd }),
+    env: { ...env, [RUN_ID_VARIABLE]: runPath(runId, env[RUN_ID_VARIABLE]) },
+    // Leader of its own process group, as in `startChild`.
+    detached: true,
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'inherit', 'inherit'],
+  });
+  // EPIPE: a command does not have to read its message.
+  child.stdin?.on('error', () => {}).end(input);
+  return child;
+}
+
+function untilExit(child: ChildProcess): Promise<UnrecordedEnd> {
+  return new Promise((resolve) => {
+    child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }));
     child.once('error', (error) =>
       resolve({ exitCode: null, signal: null, errno: errnoOf(error) ?? 'EINVAL' }),
     );
   });
-  clearTimeout(timer);
-  clearTimeout(killTimer);
-  stopSignal.removeEventListener('abort', onAbort);
-  killSignal.removeEventListener('abort', onKill);
-  return stop === undefined ? exit : { ...exit, stop };
-}
-
-/** Ends everything that was started with this text in its environment, at once. Where there is no /proc, nothing. */
-export function killMarked(mark: string): void {
-  for (const pid of numbersIn('/proc')) {
-    if (pid !== process.pid && environmentOf(pid).split('\0').includes(mark)) signalOne(pid, 'SIGKILL');
-  }
-}
-
-function numbersIn(directory: string): readonly number[] {
-  try {
-    return readdirSync(directory)
-      .filter((name) => /^\d+$/.test(name))
-      .map(Number);
-  } catch {
-    // ENOENT: this system has none.
-    return [];
-  }
-}
-
-function environmentOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1');
-  } catch {
-    // ENOENT, ESRCH: it has ended. EACCES: another user's, and none of ours.
-    return '';
-  }
-}
-
-function signalGroup(leader: number | undefined, signal: NodeJS.Signals): void {
-  if (leader !== undefined) signalOne(-leader, signal);
-}
-
-function signalOne(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    // ESRCH: it has ended. EPERM: it runs as another user by now, beyond our reach.
-    const errno = errnoOf(error);
-    if (errno !== 'ESRCH' && errno !== 'EPERM') throw error;
-  }
 }

@@ -1,5 +1,5 @@
 import { isatty } from 'node:tty';
-import { pickEnvironment } from '../../config/config.ts';
+import { pickEnvironment } from '../../config/environment.ts';
 import { createPaint, type Paint } from './terminal-text.ts';
 
 /** A terminal that does not say how wide it is (a serial line, a recorder) is as wide as they always were. */

@@ -1,15 +1,17 @@
-import { type Config, pickEnvironment } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { pickEnvironment } from '../../config/environment.ts';
 import { type ErrorCode, TasktrailError } from '../../errors.ts';
 import { checkWorkflowId } from '../../model/ids.ts';
-import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import { type JsonObject, parseObject } from '../../model/json.ts';
 import { sha256 } from '../../model/sha256.ts';
 import { derivedSpanId } from '../../model/workflow-span.ts';
 import { mintMoment, mintWorkflowId } from '../../record/mint.ts';
 import { ownIdentity } from '../../system/process-identity.ts';
 import { reportError } from '../exit-code.ts';
-import type { CurrentWorkflow, OpenStep } from './current-workflow.ts';
+import type { CurrentWorkflow } from './current-workflow.ts';
 import { deliverJournal } from './deliver.ts';
 import { traceOf } from './event.ts';
+import type { RunningStep } from './saved-progress.ts';
 import {
   changeWorkflow,
   currentWorkflow,
@@ -21,10 +23,11 @@ import {
 } from './session.ts';
 import { type CommandEnd, runCommand } from './step-command.ts';
 
-/** A workflow that nobody has worked on for so long is not gone on with by name; its events stay where they are. */
+/** State files of this age in milliseconds are removed: no script resumes such a workflow. Its events are kept. */
 const KEPT_MS: number = 90 * 24 * 3_600_000;
 
-const MISTAKES: ReadonlySet<ErrorCode> = new Set(['ERR_INPUT_INVALID', 'ERR_ID_INVALID']);
+/** Errors of the calling script. */
+const USAGE_ERRORS: ReadonlySet<ErrorCode> = new Set(['ERR_INPUT_INVALID', 'ERR_ID_INVALID']);
 
 export interface StartFlags extends WorkflowFlags {
   readonly name?: string;
@@ -36,7 +39,7 @@ export interface StartFlags extends WorkflowFlags {
   readonly task?: string;
 }
 
-/** Starts a workflow, or goes on with the one that has this id, and prints its id. */
+/** Starts a workflow, or resumes the workflow with this id, and prints the id. */
 export async function startWorkflow(flags: StartFlags): Promise<number> {
   const { config, store } = openSession(flags);
   const workflowId = flags.id === undefined ? mintWorkflowId(flags.workItem) : checkWorkflowId(flags.id);
@@ -46,7 +49,7 @@ export async function startWorkflow(flags: StartFlags): Promise<number> {
       const run = runOf(known ?? newState(config, workflowId, flags), { config, store });
       if (known === undefined) run.start(contextOf(flags), listOf(flags.phases));
       else run.resume();
-      store.point(projectRoot(), workflowId);
+      store.setCurrent(projectRoot(), workflowId);
     });
     store.sweep(Date.now() - KEPT_MS);
   }
@@ -55,7 +58,7 @@ export async function startWorkflow(flags: StartFlags): Promise<number> {
   return 0;
 }
 
-/** Ends what is open below the workflow and begins a phase. */
+/** Ends the open phase and its steps, and starts a phase. */
 export async function beginPhase(
   name: string,
   flags: WorkflowFlags & { readonly steps?: string },
@@ -64,7 +67,7 @@ export async function beginPhase(
   return changeWorkflow(flags, (run) => run.beginPhase(name, listOf(flags.steps) ?? []));
 }
 
-/** Begins a step; with a command, runs it, ends the step by its exit code and gives that. */
+/** Starts a step. With a command: runs it, ends the step by its exit code and returns that code. */
 export async function beginStep(
   name: string,
   command: readonly string[],
@@ -75,9 +78,9 @@ export async function beginStep(
   if (command.length === 0) {
     return changeWorkflow(flags, (run) => void run.beginStep({ ...start, owner: null }));
   }
-  let step: OpenStep | undefined;
+  let step: RunningStep | undefined;
   let environment: Record<string, string> = {};
-  const begin = await attempt(() =>
+  const exitCode = await attempt(() =>
     changeWorkflow(
       flags,
       (run, config) => {
@@ -87,10 +90,10 @@ export async function beginStep(
       { isDetached: true },
     ),
   );
-  if (begin !== 0) return begin;
+  if (exitCode !== 0) return exitCode;
   const end = await runCommand(command, environment);
-  const begun = step;
-  if (begun !== undefined) await attempt(() => endCommand(flags, begun, { end, environment }));
+  const started = step;
+  if (started !== undefined) await attempt(() => endCommand(flags, started, { end, environment }));
   return end.exitCode;
 }
 
@@ -116,26 +119,26 @@ export async function addArtifact(
 /** Ends everything that is open, and the workflow. */
 export async function completeWorkflow(flags: WorkflowFlags & { readonly status?: string }): Promise<number> {
   return changeWorkflow(flags, (run) => run.complete(flags.status), {
-    whenOver: ({ workflow_id, status }) =>
-      void process.stderr.write(`tasktrail: workflow ${workflow_id} is over already (${status})\n`),
+    onEnded: ({ workflow_id, status }) =>
+      void process.stderr.write(`tasktrail: workflow ${workflow_id} has already ended (${status})\n`),
   });
 }
 
-/** Prints what is kept of a workflow, as JSON. */
+/** Prints the state of a workflow as JSON. */
 export async function printStatus(flags: WorkflowFlags): Promise<number> {
   process.stdout.write(`${JSON.stringify(currentWorkflow(flags), null, 2)}\n`);
   return 0;
 }
 
 /**
- * Recording is no reason for a command not to run, or to have failed: what the disk or a configuration file refuses is
- * said, and that is all. Words that make no sense stop it: they are the script's own mistake.
+ * A failure to record must not stop the step's command or change its exit code: errors of the disk and of configuration
+ * files are only printed. Usage errors stop it, because the script itself is wrong.
  */
 async function attempt(fn: () => Promise<number>): Promise<number> {
   try {
     return await fn();
   } catch (error) {
-    if (!(error instanceof TasktrailError) || MISTAKES.has(error.code)) throw error;
+    if (!(error instanceof TasktrailError) || USAGE_ERRORS.has(error.code)) throw error;
     reportError(error);
     return 0;
   }
@@ -143,16 +146,16 @@ async function attempt(fn: () => Promise<number>): Promise<number> {
 
 async function endCommand(
   flags: WorkflowFlags,
-  step: OpenStep,
+  step: RunningStep,
   { end, environment }: { readonly end: CommandEnd; readonly environment: Readonly<Record<string, string>> },
 ): Promise<number> {
   const { error } = end;
   const outcome = error === undefined ? {} : { status: 'failure', error };
-  // The project may be at another workflow by now.
+  // The current workflow of the project may be another one by now.
   const own = { ...flags, workflow: environment.TASK_LOGS_WORKFLOW_ID ?? '' };
-  const note = `tasktrail: step ${JSON.stringify(step.name)} was ended before its command was\n`;
+  const note = `tasktrail: step ${JSON.stringify(step.name)} had already ended when its command ended\n`;
   return changeWorkflow(own, (run) => void (run.endOwnStep(step, outcome) || process.stderr.write(note)), {
-    whenOver: () => void process.stderr.write(note),
+    onEnded: () => void process.stderr.write(note),
   });
 }
 
@@ -183,8 +186,8 @@ function contextOf({ workItem, branch, autonomy }: StartFlags): JsonObject {
   return { work_item_id: workItem ?? null, branch: branch ?? null, autonomy_level: autonomy ?? null };
 }
 
-/** What a step's command finds in its environment: where it belongs, for its own telemetry and for our commands in it. */
-function stepEnvironment(config: Config, state: CurrentWorkflow, step: OpenStep): Record<string, string> {
+/** Environment of a step's command: its telemetry and the tasktrail commands in it are recorded in this step. */
+function stepEnvironment(config: Config, state: CurrentWorkflow, step: RunningStep): Record<string, string> {
   const phase = state.phase?.name ?? '';
   const identity = { workflowId: state.workflow_id, phase, step: step.name, attempt: step.attempt };
   return {
@@ -197,7 +200,7 @@ function stepEnvironment(config: Config, state: CurrentWorkflow, step: OpenStep)
   };
 }
 
-/** Before anything that is open is ended: an empty name is a variable that was not set. */
+/** An empty name is usually an unset variable. The check comes before the command ends open nodes. */
 function checkName(what: string, name: string): void {
   if (name.trim() === '') throw invalid(`the name of the ${what} is empty`);
 }
@@ -214,13 +217,8 @@ function listOf(text: string | undefined): readonly string[] | undefined {
 }
 
 function parseMetadata(text: string): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // Said below.
-  }
-  if (isJsonObject(value)) return value;
+  const metadata = parseObject(text);
+  if (metadata !== undefined) return metadata;
   throw invalid('--metadata: must be a JSON object');
 }
 

@@ -1,21 +1,22 @@
-import { linkSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import { errnoOf, messageOf, TasktrailError } from '../../errors.ts';
 import { journalDir } from '../../journal/lone-record.ts';
 import { checkWorkflowId, isWorkflowId } from '../../model/ids.ts';
-import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import { type JsonObject, parseObject } from '../../model/json.ts';
 import { sha256 } from '../../model/sha256.ts';
+import { type LockOwner, type LockRules, releaseLock, takeLock } from '../../system/lock.ts';
 import { makeDirectorySync } from '../../system/make-directory.ts';
-import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../../system/process-identity.ts';
+import { ownIdentity, type ProcessIdentity } from '../../system/process-identity.ts';
 
-/** Nobody keeps it for longer than a few writes of small files. */
+/** A command holds the lock for a few writes of small files; a longer wait means that something is wrong. */
 const LOCK_WAIT_MS = 10_000;
 const LOCK_POLL_MS = 10;
 
-/** A lock of another host or container, which cannot be asked whether it lives. */
-const LOCK_STALE_MS = 60_000;
+/** A minute is the age of a lock whose process is on another host or in another container, where it cannot be checked. */
+const LOCK_RULES: LockRules = { staleMs: 60_000, isTouched: false };
 
 export interface OpenPhase {
   readonly name: string;
@@ -25,6 +26,8 @@ export interface OpenPhase {
   readonly artifacts_created: number;
   /** Steps that failed and were not started again since. */
   readonly failed: readonly string[];
+  /** Steps that ended in this attempt. Files of earlier versions lack it. */
+  readonly ended?: readonly string[];
 }
 
 export interface OpenStep {
@@ -33,18 +36,18 @@ export interface OpenStep {
   readonly attempt: number;
   readonly started_at_ms: number;
   readonly artifacts: readonly JsonObject[];
-  /** Who runs its command and ends it afterwards; null for a step that the caller ends. */
+  /** The process that runs the step's command and ends the step; null for a step that the script ends. */
   readonly owner: ProcessIdentity | null;
 }
 
-/** How often a phase (step null) or a step was started. */
+/** Number of starts of a phase (step null) or a step. */
 export interface StartCount {
   readonly phase: string;
   readonly step: string | null;
   readonly count: number;
 }
 
-/** What is known of a workflow between two commands that work on it. */
+/** The state of a workflow between two commands. */
 export interface CurrentWorkflow {
   readonly version: 1;
   readonly workflow_id: string;
@@ -56,22 +59,22 @@ export interface CurrentWorkflow {
   readonly environment: string;
   readonly attempt: number;
   readonly started_at_ms: number;
-  /** `running`, else as its completion says. */
+  /** `running`, else the status of its completion. */
   readonly status: string;
   readonly phase: OpenPhase | null;
   readonly steps: readonly OpenStep[];
   /** Phases that failed and were not started again since. */
   readonly failed: readonly string[];
   readonly starts: readonly StartCount[];
-  /** As the events told of them, without metadata. */
+  /** In the order of their events, without metadata. */
   readonly artifacts: readonly JsonObject[];
-  /** What tells one artifact from another, for each of `artifacts`. */
+  /** For each of `artifacts`: a hash of its node, attempt and payload. Equal keys are one artifact. */
   readonly artifact_keys: readonly string[];
 }
 
 /**
- * `_journal/current/`: a file for each workflow (`<id>.json`), and for each project which of them it is at
- * (`<hash of its directory>.project`). All are private and replaced in one piece.
+ * The directory `_journal/current/`: one state file per workflow (`<id>.json`), and one file per project that names its
+ * current workflow (`<hash of its directory>.project`). All are readable by the owner only and replaced atomically.
  */
 export class CurrentWorkflows {
   readonly #logDir: string;
@@ -82,17 +85,17 @@ export class CurrentWorkflows {
     this.#directory = join(journalDir(logDir), 'current');
   }
 
-  /** Undefined when nothing is kept of it; throws `ERR_INPUT_INVALID` when its file is damaged. */
+  /** Undefined when there is no state file; throws `ERR_INPUT_INVALID` when it is damaged. */
   read(workflowId: string): CurrentWorkflow | undefined {
     const path = join(this.#directory, `${checkWorkflowId(workflowId)}.json`);
     const text = readText(path);
     if (text === undefined) return undefined;
     const value = parseObject(text);
-    // Written by `write` alone, and in one piece: what has its version has its fields.
+    // Only `write` writes the file, and atomically: a file of this version has all fields.
     if (value?.version === 1 && value.workflow_id === workflowId) return value as unknown as CurrentWorkflow;
     throw new TasktrailError(
       'ERR_INPUT_INVALID',
-      `${path} is damaged: remove it, and start the workflow again`,
+      `${path} is damaged: remove it and start the workflow again`,
     );
   }
 
@@ -100,17 +103,17 @@ export class CurrentWorkflows {
     this.#replace(`${state.workflow_id}.json`, state);
   }
 
-  /** The workflow that a project is at, by the project's directory. */
+  /** The current workflow of a project, by the project's directory. */
   workflowOf(project: string): string | undefined {
-    const value = parseObject(readText(join(this.#directory, pointerName(project))) ?? '');
+    const value = parseObject(readText(join(this.#directory, pointerName(project))));
     return isWorkflowId(value?.workflow_id) ? value.workflow_id : undefined;
   }
 
-  point(project: string, workflowId: string): void {
+  setCurrent(project: string, workflowId: string): void {
     this.#replace(pointerName(project), { project, workflow_id: workflowId });
   }
 
-  /** Removes what nobody has touched since. */
+  /** Removes files that were last written before this time. */
   sweep(beforeMs: number): void {
     for (const name of namesIn(this.#directory)) {
       const path = join(this.#directory, name);
@@ -118,41 +121,29 @@ export class CurrentWorkflows {
     }
   }
 
-  /**
-   * Runs `fn` while no other process does so for this workflow. Two that find the lock of the same dead process at the
-   * same moment may both go on: then a count of the summary is too low, and no event is lost.
-   */
+  /** Runs `fn` while no other process does so for this workflow. */
   async locked<T>(workflowId: string, fn: () => T): Promise<T> {
     const path = join(this.#directory, `${checkWorkflowId(workflowId)}.lock`);
-    const until = Date.now() + LOCK_WAIT_MS;
-    while (!this.#take(path)) {
-      if (Date.now() > until) {
-        throw new TasktrailError(
-          'ERR_DIRECTORY_UNUSABLE',
-          `another command holds ${path}: remove it if none runs`,
-        );
-      }
-      await delay(LOCK_POLL_MS);
-    }
+    const owner = { ...ownIdentity(), token: ulid() };
+    await this.#take(path, owner);
     try {
       return fn();
     } finally {
-      rmSync(path, { force: true });
+      await releaseLock(path, owner);
     }
   }
 
-  #take(path: string): boolean {
-    const own = this.#writeNew(`${ulid()}.new`, ownIdentity());
-    try {
-      // A link has its content from its first moment on: who finds it knows whose it is.
-      linkSync(own, path);
-      return true;
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw unusable(error);
-      if (isAbandoned(path)) rmSync(path, { force: true });
-      return false;
-    } finally {
-      rmSync(own, { force: true });
+  async #take(path: string, owner: LockOwner): Promise<void> {
+    const until = Date.now() + LOCK_WAIT_MS;
+    this.#makeDirectory();
+    while (!(await takeLock(path, owner, LOCK_RULES).catch(rethrowUnusable)).isTaken) {
+      if (Date.now() > until) {
+        throw new TasktrailError(
+          'ERR_DIRECTORY_UNUSABLE',
+          `another command holds the lock ${path}: remove the file if no command is running`,
+        );
+      }
+      await delay(LOCK_POLL_MS);
     }
   }
 
@@ -169,10 +160,18 @@ export class CurrentWorkflows {
   #writeNew(name: string, value: object): string {
     const path = join(this.#directory, name);
     try {
-      makeDirectorySync(this.#logDir);
-      makeDirectorySync(this.#directory, 0o700);
+      this.#makeDirectory();
       writeFileSync(path, `${JSON.stringify(value)}\n`, { mode: 0o600, flag: 'wx' });
       return path;
+    } catch (error) {
+      throw unusable(error);
+    }
+  }
+
+  #makeDirectory(): void {
+    try {
+      makeDirectorySync(this.#logDir);
+      makeDirectorySync(this.#directory, 0o700);
     } catch (error) {
       throw unusable(error);
     }
@@ -183,12 +182,8 @@ function pointerName(project: string): string {
   return `${sha256(project).slice(0, 32)}.project`;
 }
 
-function isAbandoned(path: string): boolean {
-  const owner = parseObject(readText(path) ?? '');
-  if (owner === undefined) return false;
-  // Written by `#take` alone.
-  const alive = isProcessAlive(owner as unknown as ProcessIdentity);
-  return alive === undefined ? Date.now() - modifiedMs(path) > LOCK_STALE_MS : !alive;
+function rethrowUnusable(error: unknown): never {
+  throw unusable(error);
 }
 
 function readText(path: string): string | undefined {
@@ -197,16 +192,6 @@ function readText(path: string): string | undefined {
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw unusable(error);
-  }
-}
-
-function parseObject(text: string): JsonObject | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    // No JSON: nobody of ours wrote it.
-    return undefined;
   }
 }
 
@@ -219,7 +204,7 @@ function namesIn(directory: string): readonly string[] {
   }
 }
 
-/** Of a file that is gone meanwhile: now. */
+/** The current time for a file that was removed meanwhile: it is not stale. */
 function modifiedMs(path: string): number {
   try {
     return statSync(path).mtimeMs;

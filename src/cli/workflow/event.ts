@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type Config, pickEnvironment } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { pickEnvironment } from '../../config/environment.ts';
 import { TasktrailError } from '../../errors.ts';
 import { destinationsOf } from '../../journal/destination.ts';
 import { writeLoneRecord } from '../../journal/lone-record.ts';
@@ -9,7 +10,7 @@ import { ATTR } from '../../model/attributes.ts';
 import { SCHEMA_VERSION } from '../../model/documents.ts';
 import { type WorkflowEventType, workflowEventName } from '../../model/events.ts';
 import { checkId, checkWorkflowId, isTraceId } from '../../model/ids.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseObject } from '../../model/json.ts';
 import { anyValueFromPlain, keyValuesFromPlain, type OtlpResource } from '../../model/otlp.ts';
 import { sha256 } from '../../model/sha256.ts';
 import { isoFromMs } from '../../model/time.ts';
@@ -21,32 +22,32 @@ import { redactJson } from '../../redact/redact.ts';
 
 const RESOURCE = 'OTEL_RESOURCE_ATTRIBUTES';
 
-/** One workflow event, before it has a time. */
+/** A workflow event to be recorded; it gets its time and its id then. */
 export interface EventInput {
   readonly type: WorkflowEventType;
   readonly workflowId: string;
   readonly payload: JsonObject;
-  /** Undefined: the store counts. */
+  /** Undefined: the store numbers the attempts. */
   readonly attempt?: number | undefined;
   readonly key?: string | undefined;
   readonly taskId?: string | undefined;
-  /** Of the workflow. */
+  /** Name of the workflow. */
   readonly name?: string | undefined;
-  /** Where the payload does not name it. */
+  /** For a payload that does not name its phase. */
   readonly phase?: string | undefined;
-  /** Names of the phases that are planned, beside the payload of a start. */
+  /** Names of the planned phases, for `workflow_start`. Default: `phases` of the payload. */
   readonly phases?: readonly string[] | undefined;
   readonly trace: EventTrace;
 }
 
-/** Where the events of a workflow are in the traces. */
+/** The trace of a workflow. */
 export interface EventTrace {
   readonly traceId: string;
-  /** What the workflow hangs below; undefined when nobody said. */
+  /** Span id of the parent of the workflow; undefined when there is none. */
   readonly parentId?: string | undefined;
 }
 
-/** Why nothing is recorded, in words; undefined when it is. */
+/** The reason why nothing is recorded; undefined when recording is on. */
 export function offReason({ enabled, emitWorkflowEvents }: Config): string | undefined {
   if (!enabled) return 'TASK_LOGS_ENABLED is false: nothing is recorded';
   if (!emitWorkflowEvents)
@@ -55,8 +56,8 @@ export function offReason({ enabled, emitWorkflowEvents }: Config): string | und
 }
 
 /**
- * `TRACEPARENT`, else the trace of the task, else one that follows from the workflow's id. Throws `ERR_ID_INVALID` for a
- * task id that could not be a path.
+ * The trace of `TRACEPARENT`, else of the task, else a trace derived from the workflow id. Throws `ERR_ID_INVALID` for a
+ * task id that cannot be part of a path.
  */
 export function traceOf(config: Config, workflowId: string, taskId: string | undefined): EventTrace {
   const given = readTraceparent(pickEnvironment(['TRACEPARENT']).TRACEPARENT);
@@ -65,7 +66,7 @@ export function traceOf(config: Config, workflowId: string, taskId: string | und
   return { traceId: ofTask ?? derivedTraceId(workflowId, sha256) };
 }
 
-/** Throws `ERR_ID_INVALID` or `ERR_INPUT_INVALID`, one problem a line, for what would not be recorded. */
+/** Throws `ERR_ID_INVALID` or `ERR_INPUT_INVALID`, with one problem per line, for an event that cannot be recorded. */
 export function checkEvent({ type, workflowId, payload, taskId }: Omit<EventInput, 'trace'>): void {
   checkWorkflowId(workflowId);
   if (taskId !== undefined) checkId('task id', taskId);
@@ -74,8 +75,8 @@ export function checkEvent({ type, workflowId, payload, taskId }: Omit<EventInpu
 }
 
 /**
- * Puts an event into the journal and gives its envelope as JSON text. Throws as `checkEvent` does, and
- * `ERR_DIRECTORY_UNUSABLE` when it could not be written; then nothing was.
+ * Appends an event to the journal and returns its envelope as JSON text. Throws as `checkEvent` does, and
+ * `ERR_DIRECTORY_UNUSABLE` when the write failed; then nothing is recorded.
  */
 export function recordEvent(config: Config, event: EventInput): string {
   checkEvent(event);
@@ -107,7 +108,7 @@ export function recordEvent(config: Config, event: EventInput): string {
       event_id: eventId,
       task_id: event.taskId,
       trace_id: trace.traceId,
-      // Without one the store counts, which it can only do when it has the others.
+      // Null: the store assigns the number, because it has the other events of the workflow.
       attempt: event.attempt ?? null,
       schema_version: SCHEMA_VERSION,
       key: event.key,
@@ -124,7 +125,7 @@ function attributesOf(
   const step = isJsonObject(payload.step) ? payload.step : { name: payload.step };
   const artifact = isJsonObject(payload.artifact) ? payload.artifact : {};
   const context = isJsonObject(payload.context) ? payload.context : {};
-  const hangsBelow = type === 'workflow_start' || type === 'workflow_resumed';
+  const isWorkflowStart = type === 'workflow_start' || type === 'workflow_resumed';
   return {
     [ATTR.workflowId]: event.workflowId,
     [ATTR.workflowPhases]: phases,
@@ -140,7 +141,7 @@ function attributesOf(
     [ATTR.eventAttempt]: event.attempt,
     [ATTR.eventKey]: event.key,
     [ATTR.spanDerive]: true,
-    [ATTR.spanParentId]: hangsBelow ? trace.parentId : undefined,
+    [ATTR.spanParentId]: isWorkflowStart ? trace.parentId : undefined,
   };
 }
 
@@ -156,18 +157,21 @@ function textsOf(value: JsonValue | undefined): readonly string[] | undefined {
 }
 
 function taskTraceId(logDir: string, taskId: string): string | undefined {
-  const path = join(logDir, checkId('task id', taskId), 'metadata.json');
+  const traceId = parseObject(readText(join(logDir, checkId('task id', taskId), 'metadata.json')))?.trace_id;
+  return isTraceId(traceId) ? traceId : undefined;
+}
+
+/** The file may not exist yet, or only on another machine: the trace is then derived from the workflow id. */
+function readText(path: string): string | undefined {
   try {
-    const metadata: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    const traceId = isJsonObject(metadata) ? metadata.trace_id : undefined;
-    return isTraceId(traceId) ? traceId : undefined;
+    return readFileSync(path, 'utf8');
   } catch {
-    // Not there (yet), or on another machine: the id of the workflow says it as well.
+    // ENOENT, or any other error of the disk: recording goes on without the trace of the task.
     return undefined;
   }
 }
 
-/** As a service under the same settings describes itself. */
+/** The resource attributes of a service with the same settings. */
 function resourceOf(config: Config): OtlpResource {
   const own = {
     [ATTR.serviceName]: config.serviceName,
@@ -179,7 +183,7 @@ function resourceOf(config: Config): OtlpResource {
   return { attributes: keyValuesFromPlain({ ...givenAttributes(), ...own }) };
 }
 
-/** `OTEL_RESOURCE_ATTRIBUTES`: `name=value` pairs, percent-encoded. The task that a process runs for is not its own. */
+/** `OTEL_RESOURCE_ATTRIBUTES`: percent-encoded `name=value` pairs. The task attributes in it describe the agent process. */
 function givenAttributes(): Record<string, string> {
   const given: [string, string][] = [];
   for (const pair of (pickEnvironment([RESOURCE])[RESOURCE] ?? '').split(',')) {
@@ -195,7 +199,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text.trim());
   } catch {
-    // A lone percent sign: meant as it stands.
+    // A URIError: the percent sign is meant literally.
     return text.trim();
   }
 }

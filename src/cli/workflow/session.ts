@@ -1,4 +1,5 @@
-import { type Config, loadConfig, pickEnvironment } from '../../config/config.ts';
+import { type Config, loadConfig } from '../../config/config.ts';
+import { pickEnvironment } from '../../config/environment.ts';
 import { gitRoot } from '../../config/git.ts';
 import { TasktrailError } from '../../errors.ts';
 import { checkWorkflowId } from '../../model/ids.ts';
@@ -9,7 +10,7 @@ import { type RunEvent, type RunLog, WorkflowRun } from './progress.ts';
 
 export interface WorkflowFlags {
   readonly dir?: string;
-  /** Instead of `TASK_LOGS_WORKFLOW_ID`, and of the one that the project is at. */
+  /** Default: `TASK_LOGS_WORKFLOW_ID`, else the current workflow of the project. */
   readonly workflow?: string;
 }
 
@@ -19,19 +20,19 @@ export interface Session {
 }
 
 interface ChangeOptions {
-  /** Instead of an error about a workflow that is over. */
-  readonly whenOver?: (state: CurrentWorkflow) => void;
-  /** Nobody waits until the records are sent on: what comes next may begin. */
+  /** Called for a workflow that has ended, instead of an error. */
+  readonly onEnded?: (state: CurrentWorkflow) => void;
+  /** Returns without waiting for the delivery of the records. Default false. */
   readonly isDetached?: boolean;
 }
 
-/** Throws `ERR_CONFIG_INVALID` as the start would. */
+/** Throws `ERR_CONFIG_INVALID`. */
 export function openSession(flags: WorkflowFlags): Session {
   const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
   return { config, store: new CurrentWorkflows(config.logDir) };
 }
 
-/** Does something to the workflow that is picked, while no other command does. Gives the exit code. */
+/** Changes the selected workflow under its lock. Returns the exit code. */
 export async function changeWorkflow(
   flags: WorkflowFlags,
   fn: (run: WorkflowRun, config: Config) => void,
@@ -39,14 +40,14 @@ export async function changeWorkflow(
 ): Promise<number> {
   const { config, store } = openSession(flags);
   if (isOff(config)) return 0;
-  const workflowId = pick(flags, store);
+  const workflowId = selectWorkflow(flags, store);
   await store.locked(workflowId, () => {
-    const state = known(store, workflowId);
+    const state = loadState(store, workflowId);
     if (state.status === 'running') fn(runOf(state, { config, store }), config);
-    else if (options.whenOver !== undefined) options.whenOver(state);
+    else if (options.onEnded !== undefined) options.onEnded(state);
     else {
       throw invalid(
-        `workflow ${workflowId} is over (${state.status}); to go on with it: tasktrail workflow start --id ${workflowId}`,
+        `workflow ${workflowId} has ended (${state.status}); to resume it: tasktrail workflow start --id ${workflowId}`,
       );
     }
   });
@@ -55,19 +56,19 @@ export async function changeWorkflow(
   return 0;
 }
 
-/** Goes on with a workflow in this state: what it tells goes into the journal, what it knows is kept. */
+/** A run that continues from this state: its events go to the journal, its state to the state file. */
 export function runOf(state: CurrentWorkflow, { config, store }: Session): WorkflowRun {
   const own = { ...config, project: state.project, environment: state.environment };
   const given = traceOf(config, state.workflow_id, state.task_id ?? undefined);
   const log: RunLog = {
     emit: (event: RunEvent) => {
-      const isBegin = event.type === 'workflow_start' || event.type === 'workflow_resumed';
+      const isStart = event.type === 'workflow_start' || event.type === 'workflow_resumed';
       recordEvent(own, {
         ...event,
         workflowId: state.workflow_id,
         taskId: state.task_id ?? undefined,
-        name: isBegin ? (state.name ?? undefined) : undefined,
-        // The trace is that of the start; whoever goes on in another one is no parent in it.
+        name: isStart ? (state.name ?? undefined) : undefined,
+        // All events are in the trace of the start. A caller in another trace cannot be a parent in this one.
         trace: given.traceId === state.trace_id ? given : { traceId: state.trace_id },
       });
     },
@@ -76,32 +77,34 @@ export function runOf(state: CurrentWorkflow, { config, store }: Session): Workf
   return new WorkflowRun(state, log);
 }
 
-/** The workflow that is named, else the one that the project is at; throws `ERR_INPUT_INVALID` when it is at none. */
-function pick(flags: WorkflowFlags, store: CurrentWorkflows): string {
+/** The named workflow, else the current one of the project. Throws `ERR_INPUT_INVALID` when there is none. */
+function selectWorkflow(flags: WorkflowFlags, store: CurrentWorkflows): string {
   const given =
     flags.workflow ?? (pickEnvironment(['TASK_LOGS_WORKFLOW_ID']).TASK_LOGS_WORKFLOW_ID || undefined);
   if (given !== undefined) return checkWorkflowId(given);
   const root = projectRoot();
   const current = store.workflowOf(root);
   if (current !== undefined) return current;
-  throw invalid(`no workflow was started in ${root}: tasktrail workflow start, or name one with --workflow`);
-}
-
-function known(store: CurrentWorkflows, workflowId: string): CurrentWorkflow {
-  const state = store.read(workflowId);
-  if (state !== undefined) return state;
   throw invalid(
-    `nothing is kept of workflow ${workflowId} here: tasktrail workflow start --id ${workflowId}`,
+    `no workflow was started in ${root}: use tasktrail workflow start, or name a workflow with --workflow`,
   );
 }
 
-/** What is kept of the workflow that is picked; throws `ERR_INPUT_INVALID` when nothing is. */
-export function currentWorkflow(flags: WorkflowFlags): CurrentWorkflow {
-  const { store } = openSession(flags);
-  return known(store, pick(flags, store));
+function loadState(store: CurrentWorkflows, workflowId: string): CurrentWorkflow {
+  const state = store.read(workflowId);
+  if (state !== undefined) return state;
+  throw invalid(
+    `there is no state of workflow ${workflowId} here: use tasktrail workflow start --id ${workflowId}`,
+  );
 }
 
-/** Says so when nothing is recorded. */
+/** The state of the selected workflow; throws `ERR_INPUT_INVALID` when there is none. */
+export function currentWorkflow(flags: WorkflowFlags): CurrentWorkflow {
+  const { store } = openSession(flags);
+  return loadState(store, selectWorkflow(flags, store));
+}
+
+/** Whether recording is switched off; prints the reason. */
 export function isOff(config: Config): boolean {
   const off = offReason(config);
   if (off !== undefined) process.stderr.write(`tasktrail: ${off}\n`);

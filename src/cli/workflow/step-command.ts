@@ -1,41 +1,41 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { inheritedEnvironment } from '../../config/config.ts';
+import { inheritedEnvironment } from '../../config/environment.ts';
 import { errnoOf, messageOf } from '../../errors.ts';
 
-/** As a shell says them: not there, and not to be run. */
+/** Exit codes of a shell: command not found, and found but not executable. */
 const EXIT_NOT_FOUND = 127;
 const EXIT_NOT_STARTED = 126;
 
 export interface CommandEnd {
-  /** What a shell would give: 128 and the signal's number when one ended it. */
+  /** As in a shell: 128 plus the number of the signal that ended the command. */
   readonly exitCode: number;
-  /** Undefined when it went well. */
+  /** Undefined after a success. */
   readonly error: string | undefined;
 }
 
 /**
- * Runs a command in the place of this process, with its input and output, and waits for it: signals are for the command,
- * whose end is recorded afterwards. Never rejects.
+ * Runs a command with the standard streams of this process and waits for it. Signals are forwarded to the command, so that
+ * this process stays to record its end. Never rejects.
  */
 export function runCommand(
   [program = '', ...args]: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): Promise<CommandEnd> {
-  const pass = (signal: NodeJS.Signals): void => {
-    // The terminal gives Ctrl-C to both by itself.
+  const forward = (signal: NodeJS.Signals): void => {
+    // The terminal sends Ctrl-C to both processes.
     if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  // Before the command runs: a signal that comes while it is being started must not end this process and leave it alone.
-  for (const signal of signals) process.on(signal, pass);
+  // Before the spawn: a signal during the start must not end this process and orphan the command.
+  for (const signal of signals) process.on(signal, forward);
   const child = spawn(program, args, {
     stdio: 'inherit',
     env: { ...inheritedEnvironment(), ...environment },
   });
   return new Promise((resolve) => {
     const end = (result: CommandEnd): void => {
-      for (const signal of signals) process.off(signal, pass);
+      for (const signal of signals) process.off(signal, forward);
       resolve(result);
     };
     child.once('error', (error) => {

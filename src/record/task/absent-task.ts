@@ -7,7 +7,7 @@ import { activeRecorder } from '../recorder.ts';
 import { quietly } from '../scope.ts';
 import { UsageTotal } from './usage.ts';
 
-/** Ends a task that no attempt will end: its worker is gone, it never reached a queue, or nobody wants it any more. */
+/** Ends a task without an open attempt: its worker is gone, it was never queued, or it was cancelled. */
 export function closeTask(
   task: { readonly taskId: string; readonly attempt: number },
   end: { readonly status: 'abandoned' | 'cancelled' | 'failed'; readonly error: string },
@@ -26,7 +26,7 @@ export function closeTask(
   });
 }
 
-/** A task whose worker was lost waits for its next attempt, the one that is given. */
+/** Records that a task whose worker was lost is queued for this attempt. */
 export function describeRequeue(task: { readonly taskId: string; readonly attempt: number }): void {
   emitFor(task, EVENT.metadata, {
     moment: mintMoment(),
@@ -34,7 +34,7 @@ export function describeRequeue(task: { readonly taskId: string; readonly attemp
   });
 }
 
-/** A fact of a task that nobody in this process has open. */
+/** Records a fact of a task that is not open in this process. */
 function emitFor(
   task: { readonly taskId: string; readonly attempt: number },
   eventName: string,

@@ -1,28 +1,28 @@
 import type { AgentOutcome, AgentRecording, RunAgentOptions, RunOrigin } from '../../model/agent-output.ts';
 import type { JsonObject } from '../../model/json.ts';
 
-/** What a task was asked, as `01-input.json` has it. */
+/** The content of `01-input.json`. */
 export interface TaskText {
   readonly message: string;
   readonly source_metadata: JsonObject;
 }
 
-/** A run, and the task that it is recorded for. */
+/** The recording of a run, with its task. */
 export interface TaskRecording extends AgentRecording {
   readonly taskId: string;
   readonly attempt: number;
   readonly input: TaskText;
 }
 
-/** What a killed process left of a run: how it ended, when that is known and recorded, else what to go on with. */
+/** A run of a killed process: its outcome if it has ended and is recorded, else its span to continue. */
 export interface ResumedRun {
   readonly outcome?: AgentOutcome | undefined;
   readonly origin?: RunOrigin | undefined;
 }
 
-/** Runs agents for tasks; handed in by the package's entries, because starting programs lies above recording. */
+/** Runs agents for tasks. The package entries install it, because recording must not import the code that starts programs. */
 export interface AgentRunner {
-  /** The same run as an earlier process began it, if that was killed before the task had ended. Never rejects. */
+  /** Finds the run with this key of an earlier process that was killed. Never rejects. */
   resume(
     taskId: string,
     command: readonly string[],
@@ -33,7 +33,7 @@ export interface AgentRunner {
     options: RunAgentOptions & { readonly key: string },
     recording: TaskRecording,
   ): Promise<AgentOutcome>;
-  /** The attempt is over: nobody will go on with its runs. */
+  /** Removes the files of the task's runs after the end of the attempt. */
   forget(taskId: string): void;
 }
 

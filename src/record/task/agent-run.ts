@@ -15,10 +15,10 @@ import { activeRecorder, type SpanAttributes } from '../recorder.ts';
 import { type Failure, Scope } from '../scope.ts';
 import { outputRecord } from './output.ts';
 
-/** Tool calls that wait for their result; an agent that never answers any must not grow the process. */
+/** Limit of tool calls without a result: an agent that never returns results must not exhaust the memory. */
 const OPEN_TOOLS_MAX = 1000;
 
-/** What a run needs of the task that it belongs to. */
+/** The task of a run. */
 export interface RunOwner {
   readonly attributes: Readonly<Record<string, JsonValue>>;
   readonly spanAttributes: SpanAttributes;
@@ -29,17 +29,17 @@ export interface RunOwner {
 export interface AgentRunStart {
   readonly agent: string;
   readonly parent: Context;
-  /** An earlier process began this run: it goes on under the same ids. */
+  /** The span of a run that an earlier process started; it continues under the same ids. */
   readonly origin?: RunOrigin | undefined;
 }
 
-/** One `invoke_agent` span, its output lines, and an `execute_tool` span for each tool call in them. */
+/** Records a run: an `invoke_agent` span, its output lines, and an `execute_tool` span for each tool call. */
 export class AgentRun implements AgentRecording {
   readonly origin: RunOrigin | undefined;
   readonly #task: RunOwner;
   readonly #scope: Scope;
   readonly #tools = new Map<string, Scope>();
-  /** Calls that an earlier process recorded and whose result has not been seen. */
+  /** Tool calls of an earlier process without a result so far. */
   readonly #replayed = new Map<string, { readonly call: AgentOutput; readonly timeMs: number }>();
   readonly #agent: string;
   #model: string | null = null;
@@ -87,7 +87,7 @@ export class AgentRun implements AgentRecording {
     const tool =
       output.toolUseId === undefined ? undefined : this.#toolScope(output, output.toolUseId, place.timeMs);
     const { body, attributes } = outputRecord(output);
-    // Without an origin there is no span, and nobody to read it again: an SDK that failed costs no output.
+    // Without an origin (the SDK failed) there is no span to derive the id from; the output is recorded all the same.
     const eventId = this.origin === undefined ? mintMoment().eventId : outputEventId(this.origin, place);
     (tool ?? this.#scope).emit(EVENT.output, {
       body,
@@ -96,7 +96,7 @@ export class AgentRun implements AgentRecording {
     });
     if (output.type === 'tool_result' && output.toolUseId !== undefined) {
       this.#tools.delete(output.toolUseId);
-      // Not now: whoever reads the file again after a crash must make the same span of it.
+      // The time of the output, not now: a process that reads the file again after a crash must build the same span.
       tool?.end(output.isError === true ? { errorType: 'tool_error' } : undefined, place.timeMs);
     }
   }
@@ -115,7 +115,7 @@ export class AgentRun implements AgentRecording {
 
   end(outcome: AgentOutcome): void {
     if (this.#scope.ended) return;
-    for (const callId of this.#replayed.keys()) this.#takeUp(callId);
+    for (const callId of this.#replayed.keys()) this.#reopenTool(callId);
     for (const tool of this.#tools.values()) tool.end({ errorType: 'unfinished' });
     this.#tools.clear();
     if (outcome.model !== null) this.model(outcome.model);
@@ -139,14 +139,14 @@ export class AgentRun implements AgentRecording {
     this.#scope.end(failure);
   }
 
-  /** The call's open span; one that an earlier process saw begin is opened with the time at which it did. */
+  /** The open span of a call. The span of a replayed call is opened with its original start time. */
   #toolScope(output: AgentOutput, callId: string, timeMs: number): Scope | undefined {
-    const open = this.#tools.get(callId) ?? this.#takeUp(callId);
+    const open = this.#tools.get(callId) ?? this.#reopenTool(callId);
     if (open !== undefined || output.type !== 'tool_call' || this.#tools.size >= OPEN_TOOLS_MAX) return open;
     return this.#openTool(output, callId, timeMs);
   }
 
-  #takeUp(callId: string): Scope | undefined {
+  #reopenTool(callId: string): Scope | undefined {
     const replayed = this.#replayed.get(callId);
     if (replayed === undefined) return undefined;
     this.#replayed.delete(callId);
@@ -166,7 +166,7 @@ export class AgentRun implements AgentRecording {
         [ATTR.genAiToolName]: name,
         [ATTR.genAiToolCallId]: callId,
       },
-      // Whoever reads the same call again opens the same span.
+      // A process that reads the same call again gets the same span id.
       derivedFrom: `${this.#scope.ids?.spanId}\n${callId}`,
       startedAtMs,
     });

@@ -12,21 +12,21 @@ import { taskIdsOf, withTaskIds } from '../task-context.ts';
 import { HEARTBEAT_SECONDS, keepAlive } from './heartbeat.ts';
 import { Task } from './task.ts';
 
-/** What a new task is, wherever it comes from. */
+/** A new task. */
 export interface TaskInput {
-  /** Where it comes from: `webhook`, `api`, `cron`, ... */
+  /** Origin of the task: `webhook`, `api`, `cron`, ... */
   readonly source: string;
-  /** The person's own text. */
+  /** The text that the person wrote. */
   readonly message: string;
   readonly provider?: string;
-  /** Default: minted. Throws `ERR_ID_INVALID` when it could not be part of a path. */
+  /** Default: a new id. Throws `ERR_ID_INVALID` for an id that cannot be part of a path. */
   readonly taskId?: string;
-  /** What triggered it: repo, issue number, event type, ... */
+  /** Data about the trigger: repo, issue number, event type, ... */
   readonly sourceMetadata?: JsonObject;
   readonly agent?: string;
   readonly agentType?: string;
   readonly model?: string;
-  /** More fields of `metadata.json`. */
+  /** Further fields of `metadata.json`. */
   readonly metadata?: JsonObject;
 }
 
@@ -37,30 +37,30 @@ export interface AttemptInput {
   readonly sourceMetadata?: JsonObject;
   /** 1 for the first. */
   readonly attempt: number;
-  /** Whether another attempt follows this failure; then the task goes back to `queued` and gets no result yet. */
+  /** Whether another attempt follows the failure. If so, the task is `queued` again and gets no result. */
   willRetry(error: unknown): boolean;
-  /** Whether this is no failure: the job was put back into its queue on purpose. Default: never. */
+  /** Whether the exception means that the job was put back into its queue on purpose. Default: never. */
   isPutBack?(error: unknown): boolean;
-  /** Fields of `metadata.json` that such a failure leaves for the next attempt. */
+  /** Fields of `metadata.json` to set after a failure that is retried. */
   readonly retryMetadata?: JsonObject;
   readonly queue: string;
   /** `messaging.system`: `bullmq`, `in_process`. */
   readonly system: string;
   readonly messageId?: string;
-  /** The context of the enqueueing span: attempts are siblings below it. */
+  /** Context of the producer span; all attempts are its children. */
   readonly carrier: TraceCarrier;
 }
 
 /**
- * Records one task from its start to its end: opens it, runs `fn`, and closes it with a result whatever happens.
- * Gives back what `fn` gives; `fn`'s own exception comes back unchanged.
+ * Records a task: starts it, runs `fn` and ends the task with a result in any case. Returns the value of `fn` and rethrows
+ * its exception unchanged.
  */
 export async function recordTask<T>(input: TaskInput, fn: (task: Task) => Promise<T> | T): Promise<T> {
   const task = startTask(input);
   return runTask(task, fn, (error) => task.fail(error));
 }
 
-/** The pair form of `recordTask`: close it with `.end()`, `.fail(error)` or `.cancel(reason)`. */
+/** As `recordTask`, without a callback: end it with `.end()`, `.fail(error)` or `.cancel(reason)`. */
 export function startTask(input: TaskInput): Task {
   const id = input.taskId === undefined ? mintTaskId() : checkId('task id', input.taskId);
   const scope = new Scope({
@@ -75,7 +75,7 @@ export function startTask(input: TaskInput): Task {
   return task;
 }
 
-/** Records one attempt of a queued task: a CONSUMER span below the one that enqueued it. */
+/** Records one attempt of a queued task: a CONSUMER span below the producer span. */
 export async function recordAttempt<T>(input: AttemptInput, fn: (task: Task) => Promise<T> | T): Promise<T> {
   const id = checkId('task id', input.taskId);
   const scope = new Scope({
@@ -100,12 +100,12 @@ export async function recordAttempt<T>(input: AttemptInput, fn: (task: Task) => 
   });
 }
 
-/** What a queue carries of a task, beside the trace, to the spans of its attempts. */
+/** Attributes of a task that travel through the queue to the spans of its attempts. */
 export function carriedBy({ source, provider, agent, model }: TaskInput): TraceCarrier {
   return carrierOf({ source, provider, assigned_agent: agent, model });
 }
 
-/** By what attempts are told apart when they are counted; the agent and the model, where they become known later, later. */
+/** Attributes that span metrics group by. Agent and model are set again when they become known later. */
 function kindOf({ source, provider, assigned_agent, model }: TraceCarrier): SpanAttributes {
   return {
     [ATTR.taskSource]: source,
@@ -115,7 +115,7 @@ function kindOf({ source, provider, assigned_agent, model }: TraceCarrier): Span
   };
 }
 
-/** The facts that make a task known before anything works on it: `queued`, and its input. */
+/** Records the first facts of a task: its metadata with the status `queued`, and its input. */
 export function describeTask(scope: Scope, id: string, input: TaskInput): void {
   const moment = mintMoment();
   const attributes = { [ATTR.taskId]: id, [ATTR.attempt]: 1 };
@@ -143,7 +143,7 @@ export function describeTask(scope: Scope, id: string, input: TaskInput): void {
   });
 }
 
-/** Runs `fn` inside the task, with the task and its ids found by context. */
+/** Runs `fn` with the task and its ids in the context. */
 async function runTask<T>(
   task: Task,
   fn: (task: Task) => Promise<T> | T,
@@ -174,7 +174,7 @@ function announceAttempt(scope: Scope, task: Task): void {
   keepAlive(scope, task.attributes);
 }
 
-/** Spans of several tasks at once (a delivery) name them all. */
+/** Task attributes of a span; the span of a delivery may have several tasks. */
 export function taskIdAttributes(ctx: Context = ROOT_CONTEXT): Record<string, string | readonly string[]> {
   const ids = taskIdsOf(ctx);
   if (ids.length === 0) return {};

@@ -3,10 +3,10 @@ import { ATTR } from '../../model/attributes.ts';
 import { isJsonObject, type JsonValue, toJsonValue } from '../../model/json.ts';
 import { safeContent } from '../../redact/safe-content.ts';
 
-/** As JSON. A tool's input beyond that is text, cut as contents are. */
+/** Limit of a tool's input as JSON. A longer input becomes text and is cut like a content. */
 const TOOL_INPUT_BYTES_MAX = 1024 * 1024;
 
-/** A record of one piece of output: the body is the (possibly cut) content. */
+/** The record of one output. The body is the content, cut if it is too long. */
 export interface OutputRecord {
   readonly body: string;
   readonly attributes: Record<string, JsonValue | undefined>;
@@ -30,12 +30,12 @@ export function outputRecord(output: AgentOutput): OutputRecord {
   return { body: text, attributes };
 }
 
-/** The content, also of a caller without types. */
+/** The content; callers without types may pass any value. */
 function contentOf(content: unknown): JsonValue {
   return typeof content === 'string' ? content : toJsonValue(content);
 }
 
-/** A tool's input as data; one too large to be data is cut text, as the content beside it is. */
+/** A tool's input as JSON, or as cut text when it is too large. */
 function toolInput(value: JsonValue): JsonValue {
   const plain = toJsonValue(value);
   return Buffer.byteLength(JSON.stringify(plain)) > TOOL_INPUT_BYTES_MAX ? safeContent(plain).text : plain;

@@ -9,7 +9,7 @@ import { withTaskIds } from '../task-context.ts';
 import { closeTask } from './absent-task.ts';
 import { carriedBy, describeTask, type TaskInput } from './attempt.ts';
 
-/** The delivery that a task came with: its stages go on there. */
+/** The delivery that created a task; it records the further stages. */
 export interface TaskOrigin {
   readonly scope: Scope;
   stage(
@@ -23,14 +23,14 @@ export interface EnqueueTarget {
   readonly queue: string;
   /** `messaging.system`. */
   readonly system: string;
-  /** Which of the queues of that name and system, where there may be several. */
+  /** Identifies the queue where several have the same name and system. */
   readonly home?: string | undefined;
 }
 
-/** A task that is known and not yet in anybody's hands. */
+/** A task that is recorded and not yet started. */
 export class QueuedTask {
   readonly id: string;
-  /** The person's own text. */
+  /** The text that the person wrote. */
   readonly message: string;
   readonly input: TaskInput;
   readonly #origin: TaskOrigin | undefined;
@@ -44,14 +44,14 @@ export class QueuedTask {
     if (origin !== undefined) describeTask(origin.scope, id, input);
   }
 
-  /** Whether a queue has it. */
+  /** Whether the task is in a queue. */
   get isQueued(): boolean {
     return this.#state === 'queued';
   }
 
   /**
-   * Opens the PRODUCER span, lets `push` put the job into its queue and records what came of it. `push` gets the trace
-   * context that must travel with the job. Its own exception comes back unchanged.
+   * Runs `push`, which puts the job into its queue, in a PRODUCER span and records the result. `push` gets the trace
+   * context, which must travel with the job. Rethrows its exception unchanged.
    */
   async enqueue<T>(target: EnqueueTarget, push: (carrier: TraceCarrier) => Promise<T>): Promise<T> {
     const scope = new Scope({
@@ -99,7 +99,7 @@ export class QueuedTask {
     return { ...carriedBy(this.input), traceparent };
   }
 
-  /** Ends a task that no queue took: it must not look queued for ever. Does nothing once it is queued or refused. */
+  /** Ends a task that could not be queued, as failed. Does nothing when it is queued or was refused. */
   refuse(reason: string, queue?: string): void {
     if (this.#state !== 'new') return;
     this.#state = 'refused';
@@ -109,7 +109,7 @@ export class QueuedTask {
   }
 }
 
-/** A task that no delivery started, ready to be enqueued. Throws `ERR_ID_INVALID` for an id that could not be a path. */
+/** A task without a delivery, ready to be enqueued. Throws `ERR_ID_INVALID` for an id that cannot be part of a path. */
 export function prepareTask(input: TaskInput): QueuedTask {
   const id = input.taskId === undefined ? mintTaskId() : checkId('task id', input.taskId);
   return new QueuedTask(id, input);

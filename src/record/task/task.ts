@@ -14,7 +14,7 @@ import {
   openWorkflow,
   type Workflow,
   type WorkflowOptions,
-  type WorkflowPlace,
+  type WorkflowParent,
 } from '../workflow/workflow.ts';
 import { installedRunner } from './agent-port.ts';
 import { AgentRun } from './agent-run.ts';
@@ -24,7 +24,7 @@ import { UsageTotal } from './usage.ts';
 const TASK = createContextKey('tasktrail.task');
 
 export interface TaskEnd {
-  /** The agent's or the program's own last word. Default: the last agent run's. */
+  /** The result text. Default: the result of the last agent run. */
   readonly result?: string | null;
   readonly error?: string | null;
   readonly status?: TerminalStatus;
@@ -37,7 +37,7 @@ export interface TaskIdentity {
   readonly sourceMetadata?: JsonObject;
 }
 
-/** An agent run that did not succeed; `outcome` says how it ended. */
+/** Thrown for an agent run that did not succeed; `outcome` has the details. */
 export class AgentFailedError extends TasktrailError {
   readonly outcome: AgentOutcome;
 
@@ -52,15 +52,15 @@ export class AgentFailedError extends TasktrailError {
 }
 
 /**
- * One attempt at a task. What is recorded through it goes to the directory of `id`, and its spans stand below the
- * attempt's own. Every method may be called at any time and none throws for a reason of recording.
+ * One attempt of a task. Its records go to the directory of `id`, its spans are children of the span of the attempt. All
+ * methods may be called at any time, and none throws because of recording.
  */
 export class Task {
   readonly id: string;
   readonly attempt: number;
-  /** The person's own text. */
+  /** The text that the person wrote. */
   readonly message: string;
-  /** What triggered it, as far as it travelled with the task. */
+  /** Data about the trigger: repo, issue number, event type, ... */
   readonly sourceMetadata: JsonObject;
   readonly context: Context;
   /** On every record of the task. */
@@ -69,10 +69,10 @@ export class Task {
   readonly #usage = new UsageTotal();
   #lastResult: string | null = null;
   #runs = 0;
-  /** Runs of a killed process: how they ended, and what those that have not are gone on with. */
+  /** Runs of a killed process by key: the outcome of ended runs, the span of the others. */
   readonly #resumed = new Map<string, AgentOutcome>();
   readonly #origins = new Map<string, RunOrigin>();
-  /** Of this attempt, or of the first of the runs that it goes on with. */
+  /** Start of this attempt, or of the earliest run that it resumes. */
   #startedAtMs: number;
 
   constructor(scope: Scope, identity: TaskIdentity) {
@@ -95,7 +95,7 @@ export class Task {
     return this.#scope.traceparent;
   }
 
-  /** Fields to merge into `metadata.json`; null and unknown ones replace nothing. */
+  /** Merges fields into `metadata.json`. Null does not replace a value. */
   metadata(fields: JsonObject): void {
     const { assigned_agent: agent, model } = fields;
     this.#scope.setAttributes({
@@ -105,26 +105,26 @@ export class Task {
     this.#scope.emit(EVENT.metadata, { body: fields, attributes: this.attributes });
   }
 
-  /** Running, or waiting for a person. Terminal statuses come from `end`, `fail` and `cancel` alone. */
+  /** Sets `running` or `waiting_input`. Only `end`, `fail` and `cancel` set terminal statuses. */
   status(status: 'running' | 'waiting_input'): void {
     this.metadata({ status });
   }
 
-  /** One line of `03-agent-output.jsonl`; plain text keeps its newline. Content is cut at 1 MiB. */
+  /** Records a line of `03-agent-output.jsonl`. Plain text keeps its newline. Content is cut at 1 MiB. */
   output(output: AgentOutput | string): void {
     if (!this.#scope.recording) return;
     const { body, attributes } = outputRecord(
       typeof output === 'string' ? { type: 'output', content: output } : output,
     );
-    this.#here().emit(EVENT.output, { body, attributes: { ...this.attributes, ...attributes } });
+    this.#activeScope().emit(EVENT.output, { body, attributes: { ...this.attributes, ...attributes } });
   }
 
-  /** Adds to the task's cost and tokens. What is unknown is left out, never 0. */
+  /** Adds to cost and tokens of the task. Leave unknown amounts out instead of passing 0. */
   usage(usage: Usage): void {
     this.#usage.add(usage);
   }
 
-  /** Opens a workflow, runs `fn` with it and closes it whatever happens; `fn`'s own exception comes back unchanged. */
+  /** Starts a workflow, runs `fn` and ends the workflow in any case. Rethrows the exception of `fn` unchanged. */
   async workflow<T>(
     name: string,
     options: WorkflowOptions,
@@ -133,21 +133,21 @@ export class Task {
     return this.startWorkflow(name, options).run(fn);
   }
 
-  /** The pair form of `workflow`: close it with `.end()` or `.fail(error)`. */
+  /** Starts a workflow; end it with `.end()`, `.fail(error)` or `.cancel(reason)`. */
   startWorkflow(name: string, options: WorkflowOptions = {}): Workflow {
-    return this.linkWorkflow((place) => openWorkflow(name, { ...options, ...place }));
+    return this.linkWorkflow((parent) => openWorkflow(name, { ...options, ...parent }));
   }
 
-  /** Opens a workflow, in whichever way, below what goes on in this task, and lets each know of the other. */
-  linkWorkflow(open: (place: WorkflowPlace) => Workflow): Workflow {
+  /** Opens a workflow below the active span of this task and links the two. */
+  linkWorkflow(open: (parent: WorkflowParent) => Workflow): Workflow {
     const workflow = open({ taskAttributes: this.attributes, parent: this.#parent() });
     this.metadata({ workflow_ids: [workflow.id] });
     return workflow;
   }
 
   /**
-   * Starts a command line as this task's agent and records its output, typed by the dialect. Resolves with how it
-   * ended; rejects with `AgentFailedError` when it did not succeed.
+   * Runs a command as the agent of this task and records its output, parsed by the dialect. Resolves with the outcome of a
+   * successful run; rejects with `AgentFailedError` otherwise.
    */
   async runAgent(command: readonly string[], options: RunAgentOptions = {}): Promise<AgentOutcome> {
     if (installedRunner() === undefined)
@@ -162,7 +162,7 @@ export class Task {
       const origin = this.#origins.get(key);
       const start = { agent: name, parent };
       outcome = await this.#run(new AgentRun(this, { ...start, origin }), command, { ...options, key });
-      // Its agent died with the worker that began it: what it had printed is on record, and the work is yet to be done.
+      // The agent died with its worker: its earlier output is recorded, and the agent is started again.
       if (origin !== undefined && outcome.errorType === 'lost')
         outcome = await this.#run(new AgentRun(this, start), command, { ...options, key });
       this.#lastResult = outcome.result ?? this.#lastResult;
@@ -172,8 +172,8 @@ export class Task {
   }
 
   /**
-   * How the run of this key ended, if that was in a process that was killed before the task's end: it was recorded as it
-   * ran, and what it cost counts from now on. Undefined when it has not ended, or was never begun.
+   * The outcome of the run with this key, if it ended in a process that was killed before the end of the task. Its usage is
+   * added to this attempt. Undefined when there is no such run or it has not ended.
    */
   async resumeAgent(
     command: readonly string[],
@@ -214,17 +214,17 @@ export class Task {
       throw error;
     }
     const ended = outcome ?? outcomeOfError(new TypeError('no runner'));
-    // The runner has ended it itself, as a rule; a second end does nothing.
+    // Usually the runner has ended the run; a second end does nothing.
     run.end(ended);
     return ended;
   }
 
-  /** The attempt succeeded and the task is over. */
+  /** Ends the task; by default as `completed`. */
   end(end: TaskEnd = {}): void {
     this.#finish({ ...end, status: end.status ?? 'completed' });
   }
 
-  /** The attempt failed and the task is over; as cancelled, when somebody cancelled its agent. */
+  /** Ends the task as `failed`, or as `cancelled` when its agent was cancelled. */
   fail(error: unknown): void {
     const { message, errorType } = failureOf(error);
     const outcome = error instanceof AgentFailedError ? error.outcome : undefined;
@@ -237,8 +237,8 @@ export class Task {
   }
 
   /**
-   * This attempt failed and another will follow: no result, the status goes back to `queued`, and `more` is merged into
-   * `metadata.json`.
+   * Ends this attempt after a failure; another attempt follows. The task is `queued` again and has no result. `more` is
+   * merged into `metadata.json`.
    */
   retryLater(error: unknown, more: JsonObject = {}): void {
     if (this.#scope.ended) return;
@@ -249,7 +249,7 @@ export class Task {
     this.#forgetRuns();
   }
 
-  /** The attempt was broken off on purpose, to be made again later: nothing failed. */
+  /** Ends this attempt without a failure; the job was put back into its queue. */
   putBack(): void {
     if (this.#scope.ended) return;
     this.#requeue({});
@@ -273,12 +273,12 @@ export class Task {
     this.#scope.emit(EVENT.result, {
       body: {
         success,
-        result: lastWord(end.result ?? this.#lastResult),
-        error: lastWord(end.error ?? null),
+        result: resultText(end.result ?? this.#lastResult),
+        error: resultText(end.error ?? null),
         metrics: this.#usage.metrics(seconds),
         completed_at: isoFromMs(moment.timeMs),
         status: end.status,
-        ...(!success && howItFailed(failure)),
+        ...(!success && failureFields(failure)),
       },
       attributes: this.attributes,
       moment,
@@ -291,19 +291,19 @@ export class Task {
 
   #forgetRuns(): void {
     if (this.#runs === 0) return;
-    // The end is with the operating system before what a later process would go on with is gone.
+    // The end must be written before the run files are removed: a later process would resume from them.
     activeRecorder()?.flush();
     installedRunner()?.forget(this.id);
   }
 
-  /** The innermost open scope when it belongs to this task, else the attempt itself. */
-  #here(): Scope {
+  /** The innermost open scope if it belongs to this task, else the scope of the attempt. */
+  #activeScope(): Scope {
     const scope = activeScope();
     return scope !== undefined && !scope.ended && activeTask() === this ? scope : this.#scope;
   }
 
   #parent(): Context {
-    return this.#here() === this.#scope ? this.context : context.active();
+    return this.#activeScope() === this.#scope ? this.context : context.active();
   }
 }
 
@@ -312,8 +312,8 @@ interface TaskFailure {
   readonly outcome?: AgentOutcome | undefined;
 }
 
-/** For programs that sort failures: what kind it was, and how the agent's process ended. */
-function howItFailed({ errorType, outcome }: TaskFailure): JsonObject {
+/** Fields of the result for programs that classify failures. */
+function failureFields({ errorType, outcome }: TaskFailure): JsonObject {
   return {
     error_type: errorType ?? null,
     ...(outcome?.exitCode != null && { exit_code: outcome.exitCode }),
@@ -321,20 +321,20 @@ function howItFailed({ errorType, outcome }: TaskFailure): JsonObject {
   };
 }
 
-/** Text of at most 1 MiB, as contents are: a result too large for the wire would leave the task without any. */
-function lastWord(value: unknown): string | null {
+/** Text of at most 1 MiB, like a content: a larger result could exceed the request limit and be lost. */
+function resultText(value: unknown): string | null {
   if (value === null) return null;
   return safeContent(toJsonValue(value)).text;
 }
 
-/** An agent that could not even be run. */
+/** The outcome of an agent that could not be started. */
 function outcomeOfError(error: unknown): AgentOutcome {
   const { message, errorType } = failureOf(error);
   const unknown = { result: null, exitCode: null, signal: null, usage: {}, model: null };
   return { ...unknown, success: false, error: message, errorType };
 }
 
-/** The task that the calling code runs in, found by context; undefined outside of one. */
+/** The task of the calling code, found by context; undefined outside of a task. */
 export function activeTask(): Task | undefined {
   const value = context.active().getValue(TASK);
   return value instanceof Task ? value : undefined;

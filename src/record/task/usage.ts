@@ -22,10 +22,10 @@ interface NamedAmounts {
 
 type Sums = Record<(typeof KINDS)[number], Amount>;
 
-/** Far more than any agent uses; a caller that passes something else as names must not grow the task's result. */
+/** Far more models than any agent uses. The limit bounds the result when a caller passes other data as model names. */
 const MODELS_MAX = 100;
 
-/** The sum of what is known of several runs, in all and by model; what no run told stays null. */
+/** Sums the usage of several runs, in total and by model. An amount that no run reported stays null. */
 export class UsageTotal {
   readonly #total = nothing();
   readonly #models = new Map<string, Sums>();
@@ -40,13 +40,13 @@ export class UsageTotal {
     }
   }
 
-  /** `models` is there only when something is known of one. */
+  /** `models` is set only when an amount of a model is known. */
   metrics(durationSeconds: number | null): ResultMetrics {
     const { cost_usd, input_tokens, output_tokens, ...caches } = named(this.#total);
     const metrics = { cost_usd, input_tokens, output_tokens, duration_seconds: durationSeconds, ...caches };
     if (this.#models.size === 0) return metrics;
     const models = [...this.#models].map(([name, sums]): [string, JsonObject] => [name, named(sums)]);
-    // From entries: a model may be named `__proto__`, which an assignment would not make a field.
+    // From entries: an assignment to `__proto__` would not make a field.
     return { ...metrics, models: Object.fromEntries(models) };
   }
 }
@@ -61,7 +61,7 @@ function nothing(): Sums {
   };
 }
 
-/** Callers without types pass what they have. */
+/** Callers without types may pass any value. */
 function isAmounts(amounts: unknown): boolean {
   return typeof amounts === 'object' && amounts !== null;
 }
@@ -82,6 +82,6 @@ function named(sums: Sums): NamedAmounts {
 
 function sum(total: Amount, amount: Amount | undefined): Amount {
   if (typeof amount !== 'number' || !Number.isFinite(amount) || amount < 0) return total;
-  // Costs are sums of small fractions: twelve digits keep every cent of a cent and drop the binary dust.
+  // Costs are sums of small fractions: 12 digits are precise enough and drop the binary rounding error.
   return Number(((total ?? 0) + amount).toFixed(12));
 }

@@ -1,13 +1,17 @@
 import { type Context, context } from '@opentelemetry/api';
 import { ATTR } from '../../model/attributes.ts';
+import { canonicalJson } from '../../model/canonical-json.ts';
 import { type WorkflowEventType, workflowEventName } from '../../model/events.ts';
 import { isJsonObject, type JsonObject, type JsonValue, toJsonValue } from '../../model/json.ts';
+import type { NodeId } from '../../model/workflow-node.ts';
+import { artifactEvent, artifactIdentity } from '../artifact.ts';
+import type { Completion } from '../completion.ts';
 import { mintMoment } from '../mint.ts';
-import type { Opening, Place, Progress } from '../progress.ts';
+import type { NodeStart, Progress } from '../progress.ts';
 import type { SpanAttributes } from '../recorder.ts';
 import { type Failure, failureOf, Scope } from '../scope.ts';
 
-/** What something made: a file, a branch, a pull request. `metadata` stands in its own event only. */
+/** A file, branch, pull request or other result. `metadata` is stored in the `artifact_create` event only. */
 export interface ArtifactInput {
   readonly type: string;
   readonly path?: string;
@@ -17,7 +21,7 @@ export interface ArtifactInput {
 
 export interface DecisionInput {
   readonly decision: string;
-  /** What there was to choose from. */
+  /** The alternatives. */
   readonly options?: readonly JsonValue[];
   readonly chosen?: JsonValue;
   readonly reason?: string;
@@ -27,25 +31,24 @@ export interface DecisionInput {
 /** One run of a workflow, as this process takes part in it. */
 export interface WorkflowRun {
   readonly workflowId: string;
-  /** On every span, so that phases and steps of one workflow can be counted apart from those of another. */
+  /** On every span, so that phases and steps can be counted per workflow name. */
   readonly name: string;
   readonly progress: Progress;
-  /** False when other processes may have started things that nobody here knows of: then the store counts attempts. */
+  /** False when other processes may have started attempts unknown to this one: then the store numbers the attempts. */
   readonly knowsAttempts: boolean;
 }
 
-/** Where a phase or a step hangs. */
-export interface Above {
+/** The parent of a phase or a step. */
+export interface NodeParent {
   readonly run: WorkflowRun;
   readonly identity: SpanAttributes;
   readonly parent: Context;
 }
 
-interface NodeStart extends Above {
-  readonly place: Place;
-  /** Of its span. */
-  readonly title: string;
-  /** On this span alone. */
+interface NodeOptions extends NodeParent {
+  readonly node: NodeId;
+  readonly spanName: string;
+  /** Attributes of this span alone; the nodes below do not inherit them. */
   readonly own?: SpanAttributes;
   /** The trace of a workflow without a parent. */
   readonly traceId?: string | undefined;
@@ -53,7 +56,7 @@ interface NodeStart extends Above {
 
 export interface Emission {
   readonly attributes?: Readonly<Record<string, JsonValue | undefined>>;
-  /** Default: this node's own. */
+  /** Default: the attempt of this node. */
   readonly attempt?: number;
 }
 
@@ -67,41 +70,38 @@ interface Conclusion {
 }
 
 /**
- * What workflow, phase and step share: an open span, a clock, an end that happens once, and what may be told of any of
- * them. Nothing here throws for a reason of recording; without a trail nothing is recorded. What is told twice in one
- * attempt, word for word, is one event: a field of your own tells them apart.
+ * Base of workflow, phase and step: an open span that ends once, and the events that all three can record. No method
+ * throws because of recording; without a trail nothing is recorded. Two calls with the same arguments in one attempt are
+ * one event: add a field of your own to make them two.
  */
 export abstract class WorkflowNode {
-  /** Which start it is of its workflow, phase or step, from 1; as far as this process knows. */
+  /** The number of this start of the workflow, phase or step, from 1, as far as this process knows. */
   readonly attempt: number;
   protected readonly workflowRun: WorkflowRun;
-  protected readonly place: Place;
+  protected readonly node: NodeId;
   protected readonly scope: Scope;
   protected readonly identity: SpanAttributes;
-  protected readonly opening: Opening;
-  readonly #startedAtMs: number;
+  protected readonly start: NodeStart;
   #failure: Failure | undefined;
   #isEnded = false;
 
-  constructor({ run, place, title, identity, own, parent, traceId }: NodeStart) {
+  constructor({ run, node, spanName, identity, own, parent, traceId }: NodeOptions) {
     this.workflowRun = run;
-    this.place = place;
+    this.node = node;
     this.identity = identity;
-    const nowMs = mintMoment().timeMs;
-    this.opening = run.progress.open(place, nowMs);
-    this.attempt = this.opening.attempt;
-    this.#startedAtMs = this.opening.resumed?.startedAtMs ?? nowMs;
+    this.start = run.progress.start(node, mintMoment().timeMs);
+    this.attempt = this.start.attempt;
     const known = {
-      identity: { workflowId: run.workflowId, ...place, attempt: this.attempt },
+      identity: { workflowId: run.workflowId, ...node, attempt: this.attempt },
       ...(traceId !== undefined && { traceId }),
     };
     this.scope = new Scope({
-      name: title,
+      name: spanName,
       kind: 'internal',
       parent,
       attributes: { ...identity, [ATTR.genAiWorkflowName]: run.name, ...own },
       ...(run.knowsAttempts && known),
-      resumed: this.opening.resumed?.ids,
+      resumed: this.start.resumed?.ids,
     });
   }
 
@@ -109,40 +109,35 @@ export abstract class WorkflowNode {
     return this.scope.context;
   }
 
-  /** For what runs in another process below this; undefined when nothing is recorded. */
+  /** W3C `traceparent` for work below this node in another process; undefined when nothing is recorded. */
   get traceparent(): string | undefined {
     return this.scope.traceparent;
   }
 
-  /** Why it failed, once it has. */
+  /** Why the node failed; undefined while it is open and after a success. */
   get failure(): Failure | undefined {
     return this.#failure;
   }
 
-  /** The same artifact twice in one attempt is one. */
+  /** Records an artifact. The same artifact twice in one attempt is one; the order of its keys does not matter. */
   artifact(artifact: ArtifactInput): void {
     if (!this.scope.recording) return;
-    const plain = toJsonValue(artifact);
-    const { metadata = {}, ...summary } = isJsonObject(plain) ? plain : {};
-    const { phase, step } = this.place;
-    // The event of a step is the seed's own; above it nothing else would say whose it is.
-    const whose = step === null && phase !== null ? { phase } : {};
-    const payload = { artifact: { ...summary, metadata }, step, ...whose };
-    if (!this.workflowRun.progress.addArtifact(this.place, { attempt: this.attempt, payload, summary }))
-      return;
+    const { payload, summary } = artifactEvent(this.node, plainObject(artifact));
+    const key = canonicalJson(artifactIdentity(this.node, this.attempt, payload));
+    if (!this.workflowRun.progress.addArtifact(this.node, { attempt: this.attempt, key, summary })) return;
     const attributes = { [ATTR.artifactType]: summary.type, [ATTR.artifactPath]: summary.path };
     this.emit('artifact_create', payload, { attributes });
-    this.#mark('artifact_create', attributes);
+    this.#addSpanEvent('artifact_create', attributes);
   }
 
-  /** A fork in the road, and which way was taken. */
+  /** Records a decision between alternatives. */
   decision(decision: DecisionInput): void {
     if (!this.scope.recording) return;
     const plain = plainObject(decision);
     this.#record('decision_point', plain, { decision: plain.decision, chosen: plain.chosen });
   }
 
-  /** Somebody has to agree before it goes on; the answer names the same `approval`, from whichever process it comes. */
+  /** Records that a person has to agree. The answer names the same `approval`; any process may record it. */
   requestApproval(approval: string, details?: JsonObject): void {
     this.#recordApproval('approval_request', approval, details);
   }
@@ -155,40 +150,41 @@ export abstract class WorkflowNode {
     this.#recordApproval('approval_denied', approval, details);
   }
 
-  /** Something went wrong that does not end it. */
+  /** Records an error that does not end the node. */
   error(error: unknown, details?: JsonObject): void {
     if (!this.scope.recording) return;
     const { errorType, message } = failureOf(error);
-    const told = { ...plainObject(details), error: { type: errorType, message } };
-    this.#record('error', told, { 'exception.type': errorType, 'exception.message': message });
+    const payload = { ...plainObject(details), error: { type: errorType, message } };
+    this.#record('error', payload, { 'exception.type': errorType, 'exception.message': message });
   }
 
   protected emit(type: WorkflowEventType, payload: JsonObject, { attributes, attempt }: Emission = {}): void {
     if (!this.scope.recording) return;
-    const counted = this.workflowRun.knowsAttempts ? { [ATTR.eventAttempt]: attempt ?? this.attempt } : {};
+    const numbered = this.workflowRun.knowsAttempts ? { [ATTR.eventAttempt]: attempt ?? this.attempt } : {};
     this.scope.emit(workflowEventName(type), {
       body: payload,
-      attributes: { ...this.identity, ...counted, ...attributes },
+      attributes: { ...this.identity, ...numbered, ...attributes },
     });
   }
 
-  /** The end: its event, and its span. Only the first one counts. */
+  /** How this attempt ends now, for the body of its completion event. */
+  protected completion(status: string): Completion {
+    return { attempt: this.attempt, status, nowMs: mintMoment().timeMs };
+  }
+
+  /** Ends the span and records the completion event. */
   protected conclude({ type, status, payload, failure, attributes = {} }: Conclusion): void {
     this.#failure = failure;
     this.scope.setAttributes(attributes);
-    // Before its event: killed in between, it is open still, and whoever resumes it ends it once more under its id.
+    // The span ends before the event is recorded: after a kill in between, the node is open and a resume ends it again
+    // under the same id.
     this.scope.end(failure);
     this.emit(type, payload, { attributes: { ...attributes, ...this.scope.closing(failure) } });
     const error = failure?.message ?? null;
-    this.workflowRun.progress.finish(this.place, { attempt: this.attempt, status, error });
+    this.workflowRun.progress.addEnd(this.node, { attempt: this.attempt, status, error });
   }
 
-  /** From the start, also when that was in another process. */
-  protected durationMs(): number {
-    return Math.max(0, mintMoment().timeMs - this.#startedAtMs);
-  }
-
-  /** True the first time only. */
+  /** True for the first call only. */
   protected close(): boolean {
     if (this.#isEnded) return false;
     this.#isEnded = true;
@@ -215,20 +211,19 @@ export abstract class WorkflowNode {
     this.#record(type, { ...plainObject(details), approval }, { approval });
   }
 
-  #record(type: WorkflowEventType, payload: JsonObject, marks: SpanAttributes): void {
-    const { phase, step } = this.place;
-    const where = { ...(phase !== null && { phase }), ...(step !== null && { step }) };
-    this.emit(type, { ...payload, ...where });
-    this.#mark(type, marks);
+  #record(type: WorkflowEventType, payload: JsonObject, spanAttributes: SpanAttributes): void {
+    const { phase, step } = this.node;
+    this.emit(type, { ...payload, ...(phase !== null && { phase }), ...(step !== null && { step }) });
+    this.#addSpanEvent(type, spanAttributes);
   }
 
-  /** On the span too, where whoever looks at a trace sees it. */
-  #mark(type: WorkflowEventType, attributes: SpanAttributes): void {
+  /** The event is on the span as well: trace viewers show spans, not our event lines. */
+  #addSpanEvent(type: WorkflowEventType, attributes: SpanAttributes): void {
     this.scope.addSpanEvent(workflowEventName(type), attributes, mintMoment().timeMs);
   }
 }
 
-/** A name, unchanged; throws `TypeError` for what is no text. */
+/** Returns the name unchanged; throws `TypeError` when it is no text. */
 export function checkName(what: string, name: unknown): string {
   if (typeof name === 'string') return name;
   throw new TypeError(`the name of a ${what} must be text, not ${name === null ? 'null' : typeof name}`);

@@ -5,17 +5,17 @@ import {
   openWorkflow,
   type Workflow,
   type WorkflowOptions,
-  type WorkflowPlace,
+  type WorkflowParent,
 } from './workflow.ts';
 
 export interface ResumeOptions extends Omit<WorkflowOptions, 'workflowId'> {
-  /** Default: as it was started, else the id. */
+  /** Default: the name from its start, else the id. */
   readonly name?: string;
 }
 
 /**
- * Records one run of a workflow: opens it, runs `fn` with it and closes it whatever happens. Inside a task both are
- * linked. Gives back what `fn` gives; `fn`'s own exception comes back unchanged.
+ * Records one run of a workflow: starts it, runs `fn` and ends it in any case. Inside a task the two are linked. Returns
+ * the value of `fn` and rethrows its exception unchanged.
  */
 export async function recordWorkflow<T>(
   name: string,
@@ -25,17 +25,20 @@ export async function recordWorkflow<T>(
   return startWorkflow(name, options).run(fn);
 }
 
-/** The pair form of `recordWorkflow`: close it with `.end()`, `.fail(error)` or `.cancel(reason)`. */
+/** As `recordWorkflow`, without a callback: end it with `.end()`, `.fail(error)` or `.cancel(reason)`. */
 export function startWorkflow(name: string, options: WorkflowOptions = {}): Workflow {
-  return placeWorkflow((place) => openWorkflow(name, { ...options, ...place }));
+  return withParent((parent) => openWorkflow(name, { ...options, ...parent }));
 }
 
-/** Goes on with a workflow of which this is known; throws `ERR_ID_INVALID`, and `TypeError` for what is no workflow. */
+/**
+ * Resumes a workflow from its stored state. Throws `ERR_ID_INVALID`, and `TypeError` when `known` is not the state of this
+ * workflow.
+ */
 export function resumeKnownWorkflow(id: string, options: ResumeOptions, known: unknown): Workflow {
-  return placeWorkflow((place) => continueWorkflow(id, { ...options, ...place, known }));
+  return withParent((parent) => continueWorkflow(id, { ...options, ...parent, known }));
 }
 
-function placeWorkflow(open: (place: WorkflowPlace) => Workflow): Workflow {
+function withParent(open: (parent: WorkflowParent) => Workflow): Workflow {
   const task = activeTask();
   return task === undefined ? open({ parent: context.active() }) : task.linkWorkflow(open);
 }

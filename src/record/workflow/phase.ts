@@ -1,45 +1,46 @@
 import { ATTR } from '../../model/attributes.ts';
 import { toJsonValue } from '../../model/json.ts';
+import { phaseCompletion } from '../completion.ts';
 import { type Failure, failureOf } from '../scope.ts';
-import { type Above, checkName, WorkflowNode } from './node.ts';
+import { checkName, type NodeParent, WorkflowNode } from './node.ts';
 import { type RetryOptions, retry } from './retry.ts';
 import { Step, type StepOptions } from './step.ts';
 
 export interface PhaseOptions {
-  /** Names of the steps that are planned. */
+  /** Names of the planned steps. */
   readonly steps?: readonly string[];
 }
 
-/** The same event however often it is said: between two starts there is one. */
+/** One constant key: between two starts of a step there is at most one `step_retry` event, however often it is recorded. */
 const RETRY_KEY = 'retry';
 
 /** One phase of a workflow. */
 export class Phase extends WorkflowNode {
   readonly name: string;
 
-  /** Opened by `workflow.phase` or `workflow.startPhase`. */
-  constructor(name: string, options: PhaseOptions, above: Above) {
+  /** Called by `workflow.phase` and `workflow.startPhase`. */
+  constructor(name: string, options: PhaseOptions, parent: NodeParent) {
     checkName('phase', name);
     super({
-      ...above,
-      place: { phase: name, step: null },
-      title: `phase ${name}`,
-      identity: { ...above.identity, [ATTR.phaseName]: name },
+      ...parent,
+      node: { phase: name, step: null },
+      spanName: `phase ${name}`,
+      identity: { ...parent.identity, [ATTR.phaseName]: name },
     });
     this.name = name;
-    if (this.opening.resumed !== undefined) return;
+    if (this.start.resumed !== undefined) return;
     const payload = { phase: name, steps: toJsonValue(options.steps ?? []) };
     this.emit('phase_start', payload, { attributes: this.scope.announcement() });
   }
 
-  /** Opens a step, runs `fn` with it and closes it whatever happens; `fn`'s own exception comes back unchanged. */
+  /** Starts a step, runs `fn` and ends the step in any case. Rethrows the exception of `fn` unchanged. */
   async step<T>(name: string, options: StepOptions, fn: (step: Step) => Promise<T> | T): Promise<T> {
     return this.startStep(name, options).run(fn);
   }
 
   /**
-   * The pair form of `step`: close it with `.end()` or `.fail(error)`. Several may be open at once; those of one name are
-   * attempts of it.
+   * Starts a step; end it with `.end()` or `.fail(error)`. Several steps may be open at once. Steps of the same name are
+   * attempts of one step.
    */
   startStep(name: string, options: StepOptions = {}): Step {
     const { workflowRun: run, identity } = this;
@@ -47,8 +48,8 @@ export class Phase extends WorkflowNode {
   }
 
   /**
-   * As `step`, again while it fails (by an exception or by its status): each try is an attempt of the step.
-   * Throws what the last one threw, or `ERR_STEP_FAILED` when it failed by its status or in an earlier process.
+   * As `step`, and again while it fails (by an exception or by its status): each try is an attempt of the step.
+   * Throws the exception of the last try, or `ERR_STEP_FAILED` when it failed by its status or in an earlier process.
    */
   async retryStep<T>(
     name: string,
@@ -56,13 +57,13 @@ export class Phase extends WorkflowNode {
     fn: (step: Step) => Promise<T> | T,
   ): Promise<T> {
     const { progress } = this.workflowRun;
-    const place = { phase: this.name, step: checkName('step', name) };
+    const node = { phase: this.name, step: checkName('step', name) };
     const tries = {
       what: `step ${name}`,
-      before: progress.failuresBefore(place),
-      attempt: () => progress.attemptOf(place),
+      earlier: progress.earlierFailures(node),
+      newestAttempt: () => progress.attemptOf(node),
       start: () => this.startStep(name, options),
-      again: (attempt: number, error: string | null) =>
+      onRetry: (attempt: number, error: string | null) =>
         this.emit(
           'step_retry',
           { phase: this.name, step: { name }, attempt, error },
@@ -72,14 +73,14 @@ export class Phase extends WorkflowNode {
     return retry(tries, options, fn);
   }
 
-  /** Leaves a step out; it counts as done. */
+  /** Skips a step; it counts as done. */
   skipStep(name: string, reason?: string): void {
     const attempt = this.workflowRun.progress.skip({ phase: this.name, step: checkName('step', name) });
     const payload = { phase: this.name, step: { name }, reason: toJsonValue(reason) };
     this.emit('step_skip', payload, { attempt, attributes: { [ATTR.stepName]: name } });
   }
 
-  /** Whether the newest attempt of a step ended well or was left out, in this process or before. */
+  /** Whether the newest attempt of a step ended well or was skipped, in this process or an earlier one. */
   isDone(step: string): boolean {
     return this.workflowRun.progress.isDone({ phase: this.name, step });
   }
@@ -88,9 +89,10 @@ export class Phase extends WorkflowNode {
     return this.within(() => fn(this), this);
   }
 
+  /** Ends the phase; as failed when one of its steps failed and was neither started again nor skipped. */
   end(): void {
-    const hasFailed = this.workflowRun.progress.hasFailedBelow(this.place, this.attempt);
-    this.#finish(hasFailed ? { errorType: 'step_failed' } : undefined);
+    const failed = this.workflowRun.progress.failedChildren(this.node, this.attempt);
+    this.#finish(failed.length > 0 ? { errorType: 'step_failed' } : undefined);
   }
 
   fail(error: unknown): void {
@@ -99,15 +101,8 @@ export class Phase extends WorkflowNode {
 
   #finish(failure: Failure | undefined): void {
     if (!this.close()) return;
-    const { progress } = this.workflowRun;
     const status = failure === undefined ? 'success' : 'failure';
-    const payload = {
-      phase: this.name,
-      status,
-      duration_ms: this.durationMs(),
-      steps_completed: progress.completedBelow(this.place, this.attempt),
-      artifacts_created: progress.artifactsOf(this.place, this.attempt).length,
-    };
+    const payload = phaseCompletion(this.workflowRun.progress, this.node, this.completion(status));
     this.conclude({ type: 'phase_complete', status, payload, failure });
   }
 }

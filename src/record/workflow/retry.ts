@@ -1,52 +1,52 @@
 import { TasktrailError } from '../../errors.ts';
 import type { Failure } from '../scope.ts';
 
-/** What works more often than not at the second or third try. */
+/** Most transient failures are gone at the second or third try. */
 const ATTEMPTS_MAX = 3;
 
 export interface RetryOptions {
-  /** Tries in all, those of earlier processes included. Default 3. */
+  /** Number of tries, including those of earlier processes. Default 3. */
   readonly maxAttempts?: number;
-  /** Pause before each further try. Default 0. */
+  /** Pause before each further try in milliseconds. Default 0. */
   readonly delayMs?: number;
-  /** False: this failure is the last word. It gets what was thrown, or undefined for a status. Default: always true. */
+  /** False stops the retries. Gets the exception, or undefined after a failure by status. Default: always true. */
   readonly retryIf?: (error: unknown) => boolean;
 }
 
-/** A start of something that may be started again. */
-interface Try<L> {
+/** One started attempt. */
+interface Try<N> {
   readonly attempt: number;
   readonly failure: Failure | undefined;
-  run<T>(fn: (node: L) => Promise<T> | T): Promise<T>;
+  run<T>(fn: (node: N) => Promise<T> | T): Promise<T>;
 }
 
-export interface Tries<L> {
+export interface Tries<N> {
+  /** Named in the error message. */
   readonly what: string;
-  /** How far earlier processes came. */
-  readonly before: { readonly count: number; readonly last: string | null; readonly isOpen: boolean };
-  /** The number of the newest start. */
-  attempt(): number;
-  start(): L;
-  /** Between a try that failed and the next one. */
-  again(attempt: number, error: string | null): void;
+  /** Consecutive failures in earlier processes, the last error, and whether an attempt is still open. */
+  readonly earlier: { readonly count: number; readonly last: string | null; readonly isOpen: boolean };
+  newestAttempt(): number;
+  start(): N;
+  /** Called between a failed try and the next one. */
+  onRetry(attempt: number, error: string | null): void;
 }
 
 type Outcome<T> = { readonly value: T } | { readonly error: unknown };
 
 /**
- * Starts something until it goes well, and gives what that try gives. What the last try throws comes back unchanged; where
- * there is nothing to throw (it failed by its status, or in an earlier process), it is `ERR_STEP_FAILED`.
+ * Starts attempts until one succeeds, and returns its value. Throws the exception of the last attempt unchanged, or
+ * `ERR_STEP_FAILED` when there is none: it failed by its status, or in an earlier process.
  */
-export async function retry<T, L extends Try<L>>(
-  tries: Tries<L>,
+export async function retry<T, N extends Try<N>>(
+  tries: Tries<N>,
   options: RetryOptions,
-  fn: (node: L) => Promise<T> | T,
+  fn: (node: N) => Promise<T> | T,
 ): Promise<T> {
   const { maxAttempts = ATTEMPTS_MAX, delayMs = 0, retryIf = () => true } = options;
-  const { count, last, isOpen } = tries.before;
+  const { count, last, isOpen } = tries.earlier;
   if (count > 0 && !isOpen) {
     if (count >= maxAttempts) throw exhausted(tries.what, count, last);
-    tries.again(tries.attempt(), last);
+    tries.onRetry(tries.newestAttempt(), last);
   }
   for (let number = count + 1; ; number += 1) {
     const node = tries.start();
@@ -58,12 +58,12 @@ export async function retry<T, L extends Try<L>>(
       if ('value' in outcome) throw exhausted(tries.what, number, error);
       throw outcome.error;
     }
-    tries.again(node.attempt, error);
+    tries.onRetry(node.attempt, error);
     if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
   }
 }
 
-async function outcomeOf<T, L extends Try<L>>(node: L, fn: (node: L) => Promise<T> | T): Promise<Outcome<T>> {
+async function outcomeOf<T, N extends Try<N>>(node: N, fn: (node: N) => Promise<T> | T): Promise<Outcome<T>> {
   try {
     return { value: await node.run(fn) };
   } catch (error) {

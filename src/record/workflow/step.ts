@@ -1,8 +1,10 @@
 import { ATTR } from '../../model/attributes.ts';
+import { stepCompletion } from '../completion.ts';
 import { failureOf } from '../scope.ts';
-import { type Above, checkName, WorkflowNode } from './node.ts';
+import { checkName, type NodeParent, WorkflowNode } from './node.ts';
 
 export interface StepOptions {
+  /** The skill or tool that the step uses. */
   readonly skill?: string;
 }
 
@@ -11,28 +13,26 @@ export type StepStatus = 'success' | 'warning' | 'failure' | 'pending_input';
 /** One step of a phase. */
 export class Step extends WorkflowNode {
   readonly name: string;
-  readonly #phase: string;
   readonly #skill: string | null;
   #status: StepStatus = 'success';
 
-  /** Opened by `phase.step` or `phase.startStep`. */
-  constructor(name: string, options: StepOptions, above: Above & { readonly phase: string }) {
+  /** Called by `phase.step` and `phase.startStep`. */
+  constructor(name: string, options: StepOptions, parent: NodeParent & { readonly phase: string }) {
     checkName('step', name);
     super({
-      ...above,
-      place: { phase: above.phase, step: name },
-      title: `step ${name}`,
-      identity: { ...above.identity, [ATTR.stepName]: name, [ATTR.stepSkill]: options.skill },
+      ...parent,
+      node: { phase: parent.phase, step: name },
+      spanName: `step ${name}`,
+      identity: { ...parent.identity, [ATTR.stepName]: name, [ATTR.stepSkill]: options.skill },
     });
     this.name = name;
-    this.#phase = above.phase;
     this.#skill = options.skill ?? null;
-    if (this.opening.resumed !== undefined) return;
-    const payload = { phase: above.phase, step: { name, skill: this.#skill } };
+    if (this.start.resumed !== undefined) return;
+    const payload = { phase: parent.phase, step: { name, skill: this.#skill } };
     this.emit('step_start', payload, { attributes: this.scope.announcement() });
   }
 
-  /** What the step came to when it ends without an error; `failure` shows in phase and workflow as well. */
+  /** Sets the status for an end without an error. Default `success`; `failure` also fails the phase and the workflow. */
   status(status: StepStatus): void {
     this.#status = status;
   }
@@ -52,18 +52,11 @@ export class Step extends WorkflowNode {
   #finish(status: StepStatus, error?: unknown): void {
     if (!this.close()) return;
     const thrown = error === undefined ? undefined : failureOf(error);
-    const step = {
-      name: this.name,
-      skill: this.#skill,
-      status,
-      duration_ms: this.durationMs(),
-      error: thrown?.message ?? null,
-    };
-    const artifacts = this.workflowRun.progress.artifactsOf(this.place, this.attempt);
+    const end = { ...this.completion(status), skill: this.#skill, error: thrown?.message ?? null };
     this.conclude({
       type: 'step_complete',
       status,
-      payload: { phase: this.#phase, step, artifacts },
+      payload: stepCompletion(this.workflowRun.progress, this.node, end),
       failure: thrown ?? (status === 'failure' ? { errorType: 'step_failed' } : undefined),
       attributes: { [ATTR.stepStatus]: status },
     });

@@ -3,8 +3,10 @@ import { ATTR } from '../../model/attributes.ts';
 import type { WorkflowEventType } from '../../model/events.ts';
 import { checkWorkflowId } from '../../model/ids.ts';
 import { type JsonObject, type JsonValue, toJsonValue } from '../../model/json.ts';
+import { WORKFLOW } from '../../model/workflow-node.ts';
+import { workflowCompletion } from '../completion.ts';
 import { mintMoment, mintWorkflowId } from '../mint.ts';
-import { Progress, WORKFLOW } from '../progress.ts';
+import { Progress } from '../progress.ts';
 import type { SpanAttributes } from '../recorder.ts';
 import { type Failure, failureOf } from '../scope.ts';
 import { checkKnown, isStartKnown, progressOf, traceOf } from './known-workflow.ts';
@@ -14,39 +16,41 @@ import { type RetryOptions, retry } from './retry.ts';
 
 export interface WorkflowOptions {
   readonly workItemId?: string;
-  /** Names of the phases that are planned. */
+  /** Names of the planned phases. */
   readonly phases?: readonly string[];
   /**
-   * A given id is taken as given: same id, same run. The store then counts the attempts, and steps of one name that are
-   * open at once are one; `resumeWorkflow` knows better. Throws `ERR_ID_INVALID` when it could not be part of a path.
+   * An id of your own; the same id is the same run. The store then numbers the attempts, and steps of one name that are
+   * open at once count as one: use `resumeWorkflow` to avoid that. Throws `ERR_ID_INVALID` for an id that cannot be part of
+   * a path. Default: a new id.
    */
   readonly workflowId?: string;
   readonly branch?: string;
   readonly autonomyLevel?: string;
 }
 
-/** Where a workflow hangs. */
-export interface WorkflowPlace {
+/** The task and the span that a workflow belongs to. */
+export interface WorkflowParent {
   readonly taskAttributes?: Readonly<Record<string, JsonValue>>;
   readonly parent: Context;
 }
 
-/** That another process began it, and the phase and step that were open. */
+/** What is known of the earlier processes of a resumed workflow. */
 interface Resumption {
   readonly isStartKnown: boolean;
+  /** The phase and the step that were open. */
   readonly phase: string | null;
   readonly step: string | null;
 }
 
-interface WorkflowStart extends WorkflowOptions, WorkflowPlace {
+interface WorkflowStart extends WorkflowOptions, WorkflowParent {
   readonly run: WorkflowRun;
   readonly traceId?: string | undefined;
   readonly resumption?: Resumption;
 }
 
-interface ResumedStart extends Omit<WorkflowOptions, 'workflowId'>, WorkflowPlace {
+interface ResumedStart extends Omit<WorkflowOptions, 'workflowId'>, WorkflowParent {
   readonly name?: string;
-  /** What is known of it; it is checked here. */
+  /** The stored state, unchecked. */
   readonly known: unknown;
 }
 
@@ -54,10 +58,10 @@ interface ResumedStart extends Omit<WorkflowOptions, 'workflowId'>, WorkflowPlac
 export class Workflow extends WorkflowNode {
   readonly id: string;
   readonly name: string;
-  /** It had ended before it was resumed, and nothing was done since: there is nothing to tell yet. */
-  #asleep: Resumption | undefined;
+  /** Set after the resume of an ended workflow, until something is recorded. The next attempt starts with that. */
+  #pendingResumption: Resumption | undefined;
 
-  /** Opened by `startWorkflow`, `resumeWorkflow` or those of a task. */
+  /** Called by `startWorkflow`, `resumeWorkflow` and the methods of a task. */
   constructor(start: WorkflowStart) {
     const { run, parent, traceId } = start;
     const { workflowId: id } = run;
@@ -66,8 +70,8 @@ export class Workflow extends WorkflowNode {
       run,
       parent,
       traceId,
-      place: WORKFLOW,
-      title: `workflow ${name}`,
+      node: WORKFLOW,
+      spanName: `workflow ${name}`,
       identity: identityOf(id, start),
       own: {
         [ATTR.genAiOperation]: 'invoke_workflow',
@@ -78,28 +82,28 @@ export class Workflow extends WorkflowNode {
     this.id = id;
     this.name = name;
     const { resumption } = start;
-    const isBeginning = resumption === undefined || !resumption.isStartKnown;
-    if (isBeginning) this.#recordStart(start);
+    const isFirstStart = resumption === undefined || !resumption.isStartKnown;
+    if (isFirstStart) this.#recordStart(start);
     if (resumption === undefined) return;
-    if (!isBeginning && this.opening.resumed === undefined) this.#asleep = resumption;
-    else this.#recordResumption(resumption, !isBeginning || this.attempt > 1);
+    if (!isFirstStart && this.start.resumed === undefined) this.#pendingResumption = resumption;
+    else this.#recordResumption(resumption, !isFirstStart || this.attempt > 1);
   }
 
-  /** Opens a phase, runs `fn` with it and closes it whatever happens; `fn`'s own exception comes back unchanged. */
+  /** Starts a phase, runs `fn` and ends the phase in any case. Rethrows the exception of `fn` unchanged. */
   async phase<T>(name: string, options: PhaseOptions, fn: (phase: Phase) => Promise<T> | T): Promise<T> {
     return this.startPhase(name, options).run(fn);
   }
 
-  /** The pair form of `phase`: close it with `.end()` or `.fail(error)`. */
+  /** Starts a phase; end it with `.end()` or `.fail(error)`. */
   startPhase(name: string, options: PhaseOptions = {}): Phase {
-    this.#wake();
+    this.#recordPendingResumption();
     const { workflowRun: run, identity } = this;
     return new Phase(name, options, { run, identity, parent: this.scope.context });
   }
 
   /**
-   * As `phase`, again while it fails (by an exception or by a failed step): each try is an attempt of the phase.
-   * Throws what the last one threw, or `ERR_STEP_FAILED` when a step failed it or an earlier process did.
+   * As `phase`, and again while it fails (by an exception or by a failed step): each try is an attempt of the phase.
+   * Throws the exception of the last try, or `ERR_STEP_FAILED` when a step failed it or it failed in an earlier process.
    */
   async retryPhase<T>(
     name: string,
@@ -107,26 +111,26 @@ export class Workflow extends WorkflowNode {
     fn: (phase: Phase) => Promise<T> | T,
   ): Promise<T> {
     const { progress } = this.workflowRun;
-    const place = { phase: checkName('phase', name), step: null };
+    const node = { phase: checkName('phase', name), step: null };
     const tries = {
       what: `phase ${name}`,
-      before: progress.failuresBefore(place),
-      attempt: () => progress.attemptOf(place),
+      earlier: progress.earlierFailures(node),
+      newestAttempt: () => progress.attemptOf(node),
       start: () => this.startPhase(name, options),
-      // The start of its next attempt says it.
-      again: () => undefined,
+      // There is no event for the retry of a phase: the start of its next attempt shows it.
+      onRetry: () => undefined,
     };
     return retry(tries, options, fn);
   }
 
-  /** Leaves a phase out; it counts as done. */
+  /** Skips a phase; it counts as done. */
   skipPhase(name: string, reason?: string): void {
     const attempt = this.workflowRun.progress.skip({ phase: checkName('phase', name), step: null });
     const payload = { phase: name, reason: toJsonValue(reason) };
     this.emit('phase_skip', payload, { attempt, attributes: { [ATTR.phaseName]: name } });
   }
 
-  /** Whether the newest attempt of a phase or step ended well or was left out, in this process or before. */
+  /** Whether the newest attempt of a phase or step ended well or was skipped, in this process or an earlier one. */
   isDone(phase: string, step?: string): boolean {
     return this.workflowRun.progress.isDone({ phase, step: step ?? null });
   }
@@ -135,21 +139,24 @@ export class Workflow extends WorkflowNode {
     return this.within(() => fn(this), this);
   }
 
-  /** Of one that had ended, and in which nothing was done since, the end is the one that it had. */
+  /**
+   * Ends the workflow; as failed when one of its phases failed and was neither started again nor skipped. A workflow that
+   * had ended before its resume, and in which nothing was recorded since, keeps its earlier end.
+   */
   end(): void {
-    if (this.#asleep !== undefined) {
+    if (this.#pendingResumption !== undefined) {
       this.close();
       return;
     }
-    const hasFailed = this.workflowRun.progress.hasFailedBelow(this.place, this.attempt);
-    this.#finish(hasFailed ? { errorType: 'phase_failed' } : undefined);
+    const failed = this.workflowRun.progress.failedChildren(WORKFLOW, this.attempt);
+    this.#finish(failed.length > 0 ? { errorType: 'phase_failed' } : undefined);
   }
 
   fail(error: unknown): void {
     this.#finish(failureOf(error));
   }
 
-  /** It is given up; what is still open below it stays so. */
+  /** Ends the workflow as cancelled. Phases and steps that are open stay open. */
   cancel(reason?: string): void {
     const message = reason === undefined ? {} : { message: String(toJsonValue(reason)) };
     this.#finish({ errorType: 'cancelled', ...message }, 'cancelled');
@@ -160,13 +167,7 @@ export class Workflow extends WorkflowNode {
     const { progress } = this.workflowRun;
     const status = cancelled ?? (failure === undefined ? 'success' : 'failure');
     const reason = cancelled === undefined ? {} : { reason: failure?.message ?? null };
-    const payload = {
-      status,
-      duration_ms: this.durationMs(),
-      summary: { ...progress.summary() },
-      artifacts: progress.artifactsOf(this.place, this.attempt),
-      ...reason,
-    };
+    const payload = { ...workflowCompletion(progress, this.completion(status)), ...reason };
     const result = cancelled === undefined ? status : 'cancellation';
     this.conclude({
       type: 'workflow_complete',
@@ -178,15 +179,15 @@ export class Workflow extends WorkflowNode {
   }
 
   protected override emit(type: WorkflowEventType, payload: JsonObject, emission: Emission = {}): void {
-    this.#wake();
+    this.#recordPendingResumption();
     super.emit(type, payload, emission);
   }
 
-  /** The next attempt begins with what is done in it: who only looks, or was killed after the end, opens none. */
-  #wake(): void {
-    const resumption = this.#asleep;
+  /** An ended workflow gets a new attempt with the first record after its resume, not by the resume alone. */
+  #recordPendingResumption(): void {
+    const resumption = this.#pendingResumption;
     if (resumption === undefined) return;
-    this.#asleep = undefined;
+    this.#pendingResumption = undefined;
     this.#recordResumption(resumption, true);
   }
 
@@ -208,15 +209,15 @@ export class Workflow extends WorkflowNode {
     const attributes = {
       ...(announces && this.scope.announcement()),
       [ATTR.genAiWorkflowName]: this.name,
-      // Each is an event of its own, however often one attempt is resumed.
+      // A key of its own: one attempt may be resumed several times, and each time is an event.
       [ATTR.eventKey]: mintMoment().eventId,
     };
     this.emit('workflow_resumed', { from_phase: phase, from_step: step }, { attributes });
   }
 }
 
-/** A run from its beginning. */
-export function openWorkflow(name: string, start: WorkflowOptions & WorkflowPlace): Workflow {
+/** Starts a new run. */
+export function openWorkflow(name: string, start: WorkflowOptions & WorkflowParent): Workflow {
   const given = start.workflowId;
   const workflowId = given === undefined ? mintWorkflowId(start.workItemId) : checkWorkflowId(given);
   const run = { workflowId, name, progress: new Progress(), knowsAttempts: given === undefined };
@@ -224,8 +225,8 @@ export function openWorkflow(name: string, start: WorkflowOptions & WorkflowPlac
 }
 
 /**
- * A run that another process may have begun. What is known to be open goes on, under the ids of its spans; what is not
- * known is told again, under the keys that it has.
+ * Resumes a run that another process may have started. Nodes that are known to be open continue under their span ids.
+ * Starts that are not known are recorded again; they have the same event keys, so the store drops the repeats.
  */
 export function continueWorkflow(id: string, start: ResumedStart): Workflow {
   const workflowId = checkWorkflowId(id);
@@ -254,7 +255,7 @@ function identityOf(id: string, start: WorkflowStart): SpanAttributes {
   return { ...task, [ATTR.workflowId]: id, [ATTR.workItemId]: start.workItemId };
 }
 
-/** Only names can be planned. */
+/** Callers without types may pass anything; only text is a name. */
 function namesOf(phases: unknown): JsonValue | undefined {
   return Array.isArray(phases) ? phases.filter((name) => typeof name === 'string') : undefined;
 }

@@ -47,8 +47,8 @@ export class Feed {
       if (left.size === 0) break;
       const file = await open(join(this.#dir, name), 'r');
       try {
+        // A torn line is cut before the next append, so its event is missing.
         for await (const lines of readLines(file))
-          // A torn line is cut before the next append, so its event is missing.
           for (const { bytes, isTerminated } of lines)
             for (const id of left) if (isTerminated && bytes?.includes(id)) left.delete(id);
       } finally {

@@ -1,10 +1,10 @@
 import { numberAt, textAt, valueAt } from '../payload.ts';
 
-/** How much a marker's parameters or a piece of inline code may hold: what is longer is text, and looked through once. */
+/** The repetitions are bounded: a longer marker or code span counts as text, and matching stays linear. */
 const WIKI_MARK = /\{(code|noformat|quote)(?::[^{}\n]{0,200})?\}/g;
 const WIKI_INLINE_CODE = /\{\{[^{}\n]{1,200}\}\}/g;
 
-/** Jira's own markup without what is not a person's own words: code and quotations. For looking for commands in. */
+/** Text in Jira's wiki markup without code and quotations, to search it for commands. */
 export function withoutWikiCode(text: string): string {
   let out = '';
   let from = 0;
@@ -21,8 +21,8 @@ export function withoutWikiCode(text: string): string {
 }
 
 /**
- * An Atlassian Document (`{type: "doc", content: [...]}`) as text: a line for each paragraph, mentions and emoji as they
- * are read, code and quotations marked as in Markdown. What it does not know gives the text inside it.
+ * An Atlassian Document (`{type: "doc", content: [...]}`) as text: a line for each paragraph, mentions and emoji as shown,
+ * code and quotations marked as in Markdown. An unknown node becomes the text inside it.
  */
 export function textOfAtlassianDocument(document: object): string {
   return blocksOf(document).replace(/\n+$/, '');
@@ -58,7 +58,7 @@ function blocksOf(node: object): string {
   for (const child of childrenOf(node)) {
     const type = textAt(child, 'type') ?? '';
     const inline = INLINES.get(type);
-    // Some blocks (a task, a cell that an app wrote) hold their text without a paragraph around it.
+    // Some blocks, such as tasks, hold text without a paragraph.
     if (inline !== undefined) line += inline(child);
     else {
       out += line === '' ? '' : `${line}\n`;

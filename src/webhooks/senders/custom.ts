@@ -1,11 +1,11 @@
+import { isAnyOf } from '../../model/secret.ts';
 import { unverifiedText } from '../../record/unverified-text.ts';
 import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
-import { parseJson, primitiveAt, textAt } from '../payload.ts';
+import { parsePayload, primitiveAt, textAt } from '../payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import type { Refusal } from '../rejection.ts';
 import {
   type HmacAlgorithm,
-  isAnyOf,
   isSignedByAny,
   malformedSignature,
   missingSignature,
@@ -14,29 +14,29 @@ import {
 } from '../signature.ts';
 
 /**
- * A sender of any kind that signs its JSON, or sends a secret along. A path names a place in the body, with dots between
- * the names and numbers for places in a list: `issue.fields.0.text`.
+ * A sender that signs its JSON body, or sends a secret in a header. A path names a place in the body, with dots between
+ * names and numbers for positions in a list: `issue.fields.0.text`.
  */
 export interface CustomOptions {
-  /** One, or several while one replaces the other. */
+  /** One, or several while they are rotated. */
   readonly secret: string | readonly string[] | undefined;
-  /** The header that carries the signature, or, with `token`, the secret itself. */
+  /** The header that holds the signature or, with `token`, the secret itself. */
   readonly header: string;
-  /** The HMAC that is made of the body's bytes. Default `sha256`; `token`: the header holds the secret. */
+  /** The HMAC of the body's bytes. Default `sha256`. `token`: the header holds the secret. */
   readonly algorithm?: HmacAlgorithm | 'token' | undefined;
   /** Default `hex`. */
   readonly encoding?: 'hex' | 'base64' | undefined;
-  /** What stands before it: `sha256=`. Default nothing. */
+  /** The text before it, such as `sha256=`. Default none. */
   readonly prefix?: string | undefined;
-  /** Path of the person's own text. */
+  /** Path of the text that a person has written. */
   readonly message: string;
-  /** Path of the type of event, else a header; without both: `webhook`. */
+  /** Path of the event type, or its header. Default: the type `webhook`. */
   readonly eventType?: string | undefined;
   readonly eventTypeHeader?: string | undefined;
-  /** Path of the id by which a repeated delivery is known, else a header; without both nothing is known as repeated. */
+  /** Path of the delivery id, or its header. Without both, a repeated delivery starts its tasks again. */
   readonly deliveryId?: string | undefined;
   readonly deliveryIdHeader?: string | undefined;
-  /** More for `source_metadata`: a name, and its path. */
+  /** Further fields of `source_metadata`: the path of each, by name. */
   readonly sourceMetadata?: Readonly<Record<string, string>> | undefined;
   /** Starts this command with every delivery. Default: the commands after the trigger in the text. */
   readonly command?: string | undefined;
@@ -44,10 +44,10 @@ export interface CustomOptions {
   readonly bodyBytesMax?: number | undefined;
 }
 
-/** Far above what notifications of build servers and trackers hold. */
+/** Far more than notifications of build servers and trackers need. */
 const BODY_BYTES_MAX = 5_242_880;
 
-/** Of `source_metadata`, what every task has. */
+/** Fields of `source_metadata` that every task has. */
 const OWN_FIELDS: readonly string[] = ['provider', 'event_type', 'webhook_id', 'command'];
 
 export function createCustom(name: string, options: CustomOptions): Provider {
@@ -62,7 +62,7 @@ export function createCustom(name: string, options: CustomOptions): Provider {
   };
   const taken = paths.source.find(([key]) => OWN_FIELDS.includes(key));
   if (taken !== undefined) {
-    throw new TypeError(`custom.${name}.sourceMetadata.${taken[0]}: this field is set already`);
+    throw new TypeError(`custom.${name}.sourceMetadata.${taken[0]}: every task has this field already`);
   }
   if (typeof options.header !== 'string' || options.header === '') {
     throw new TypeError(`custom.${name}.header must name the header that holds the signature`);
@@ -128,7 +128,7 @@ function readCustom(
   options: CustomOptions,
   paths: Paths,
 ): WebhookEvent {
-  const payload = parseJson(body);
+  const payload = parsePayload(body);
   const header = identify(headers, options);
   const at = (path: readonly string[] | undefined): string | undefined => {
     const value = path === undefined ? undefined : primitiveAt(payload, path);
@@ -149,7 +149,7 @@ function readCustom(
   };
 }
 
-/** What is absent is null: whoever looks sees that it was looked for. */
+/** A missing value is null: the field shows that its path was read. */
 function sourceOf(payload: unknown, { source }: Paths): SourceFields {
   return Object.fromEntries(source.map(([key, path]) => [key, primitiveAt(payload, path) ?? null]));
 }

@@ -6,7 +6,7 @@ export interface ReactionOptions {
   readonly apiUrl?: string | undefined;
 }
 
-/** What became of the acknowledgement that a person sees; the fields of the stage `immediate_response`. */
+/** The result of the acknowledgement, as the fields of the stage `immediate_response`. */
 export interface ReactionResult {
   readonly action: 'reaction';
   readonly status: 'sent' | 'skipped' | 'failed';
@@ -14,10 +14,10 @@ export interface ReactionResult {
   readonly reason?: string;
 }
 
-/** The webhook's own answer waits for this; GitHub itself gives up after 10 s, people think of 3 s as broken. */
+/** The answer to the webhook waits for this, and GitHub gives up after 10 s. */
 const TIMEOUT_MS = 2_000;
 
-/** Puts an `eyes` reaction on what the person wrote. Never throws: a task does not depend on it. */
+/** Adds an `eyes` reaction to the comment or issue. Never throws: the task does not depend on it. */
 export async function sendReaction(
   path: string | undefined,
   options: ReactionOptions,

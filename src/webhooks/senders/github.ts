@@ -1,15 +1,15 @@
 import { unverifiedText } from '../../record/unverified-text.ts';
 import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
-import { isForm, numberAt, parseForm, parseJson, textAt } from '../payload.ts';
+import { isForm, numberAt, parseForm, parsePayload, textAt } from '../payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import { malformed } from '../rejection.ts';
 import { checkHubSignature, secretsOf } from '../signature.ts';
 import { sendReaction } from './github-reaction.ts';
 
 export interface GithubOptions {
-  /** One, or several while one replaces the other. Without one every delivery is answered with 503. */
+  /** One, or several while they are rotated. Without one every delivery is answered with 503. */
   readonly secret: string | readonly string[] | undefined;
-  /** For the `eyes` reaction; without one the stage says `skipped`. */
+  /** For the `eyes` reaction. Without one the stage `immediate_response` is `skipped`. */
   readonly token?: string | undefined;
   readonly apiUrl?: string | undefined;
 }
@@ -52,8 +52,8 @@ function identify(headers: WebhookHeaders): {
 }
 
 function read({ headers, body }: WebhookRequestBody): WebhookEvent {
-  const payload = parseJson(
-    // A webhook may be set to forms, whose one field is the JSON.
+  const payload = parsePayload(
+    // A webhook may be configured to send a form, with the JSON in one field.
     isForm(readHeader(headers, 'content-type')) ? payloadField(body) : body,
   );
   const { deliveryId, eventType: event } = identify(headers);
@@ -76,7 +76,7 @@ function payloadField(body: Buffer): string {
   return field;
 }
 
-/** Events in which a person writes something, and where. `path` is where its text stands. */
+/** Path of the text, by event in which a person writes one. */
 const SPOKEN: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries({
     'issue_comment.created': ['comment', 'body'],
@@ -89,23 +89,23 @@ const SPOKEN: ReadonlyMap<string, readonly string[]> = new Map(
   }),
 );
 
-/** `issue_comment.created`: the event, and the action where it has one. */
+/** The event with its action, if it has one: `issue_comment.created`. */
 function githubEventType(event: string | undefined, payload: unknown): string {
   const action = textAt(payload, 'action');
   return action === undefined ? (event ?? 'unknown') : `${event ?? 'unknown'}.${action}`;
 }
 
-/** The person's own text, or why there is none to act on. */
+/** The person's text, or the reason why the event starts nothing. */
 function githubText(eventType: string, payload: unknown): Said | { reason: string } {
   const path = SPOKEN.get(eventType);
   if (path === undefined) return { reason: `event ${eventType} starts nothing` };
-  // An agent's own reply may quote a command: without this it would start itself again.
+  // An agent's own reply may quote a command, and would start the agent again.
   if (textAt(payload, 'sender', 'type') === 'Bot') return { reason: 'the sender is a bot' };
   const text = textAt(payload, ...path);
   return text === undefined || text.trim() === '' ? { reason: 'there is no text' } : { text };
 }
 
-/** What triggered the task, as far as the payload says: the fields of `source_metadata`, some of them of the stage `received`. */
+/** The fields of `source_metadata` that the payload has. The stage `received` has some of them, too. */
 function githubSource(payload: unknown): SourceFields {
   return {
     action: textAt(payload, 'action'),
@@ -129,7 +129,7 @@ function githubSource(payload: unknown): SourceFields {
   };
 }
 
-/** Where a reaction to this event is posted, below the API's base URL; undefined where GitHub takes none. */
+/** The API path for a reaction to this event; undefined for events that cannot have one. */
 function reactionPath(eventType: string | undefined, payload: unknown): string | undefined {
   const repo = textAt(payload, 'repository', 'full_name');
   if (repo === undefined || !/^[\w.-]+\/[\w.-]+$/.test(repo)) return undefined;

@@ -1,16 +1,16 @@
 import { unverifiedText } from '../../record/unverified-text.ts';
 import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
-import { parseJson, textAt, valueAt, type WebhookPayload } from '../payload.ts';
+import { parsePayload, textAt, valueAt, type WebhookPayload } from '../payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import { checkHubSignature, secretsOf } from '../signature.ts';
 import { textOfAtlassianDocument, withoutWikiCode } from './atlassian-text.ts';
 
 export interface JiraOptions {
-  /** That of the webhook in Jira Cloud; one, or several while one replaces the other. */
+  /** The secret of the webhook in Jira Cloud; several while they are rotated. */
   readonly secret: string | readonly string[] | undefined;
 }
 
-/** Jira names no limit of its own; an issue with a long history and all its fields stays below GitHub's. */
+/** Jira documents no limit. An issue with a long history and all its fields is smaller than GitHub's limit. */
 const BODY_BYTES_MAX = 26_214_400;
 
 export function createJira(options: JiraOptions | undefined): Provider {
@@ -38,7 +38,7 @@ function identifierOf(headers: WebhookHeaders): string | undefined {
 }
 
 function read({ headers, body }: WebhookRequestBody): WebhookEvent {
-  const payload = parseJson(body);
+  const payload = parsePayload(body);
   const event = textAt(payload, 'webhookEvent');
   const eventType = event === undefined ? 'unknown' : unverifiedText(event);
   const source = sourceOf(payload);
@@ -54,7 +54,7 @@ function read({ headers, body }: WebhookRequestBody): WebhookEvent {
   };
 }
 
-/** A comment comes as `comment_created` and, to a webhook that takes both, as an update of its issue. */
+/** A new comment is sent as `comment_created` and, to a webhook with both events, as an update of its issue. */
 function aliasesOf(eventType: string, payload: WebhookPayload): readonly string[] {
   const comment = textAt(payload, 'comment', 'self') ?? textAt(payload, 'comment', 'id');
   return comment === undefined || !isNewComment(eventType, payload) ? [] : [`comment ${comment}`];
@@ -62,7 +62,7 @@ function aliasesOf(eventType: string, payload: WebhookPayload): readonly string[
 
 function isNewComment(eventType: string, payload: WebhookPayload): boolean {
   if (eventType === 'comment_created') return true;
-  // An update may carry a comment that was there before: the one that was edited, or deleted.
+  // An update may hold an older comment, which was edited or deleted.
   const kind = textAt(payload, 'issue_event_type_name');
   const isOld = kind === 'issue_comment_edited' || kind === 'issue_comment_deleted';
   return eventType === 'jira:issue_updated' && !isOld && valueAt(payload, ['comment']) !== undefined;
@@ -83,13 +83,13 @@ function saidIn(eventType: string, payload: WebhookPayload): Said | { reason: st
 }
 
 function saidBy(author: unknown, text: string | undefined): Said | { reason: string } {
-  // An agent's own reply may quote a command: without this it would start itself again.
+  // An agent's own reply may quote a command, and would start the agent again.
   if (textAt(author, 'accountType') === 'app') return { reason: 'the author is an app' };
   if (text === undefined || text.trim() === '') return { reason: 'there is no text' };
   return { text, spoken: withoutWikiCode(text) };
 }
 
-/** Plain text, or a document in Atlassian's own format. */
+/** Plain text, or an Atlassian Document. */
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return typeof value === 'object' && value !== null ? textOfAtlassianDocument(value) : undefined;

@@ -1,6 +1,6 @@
 import { unverifiedText } from '../../record/unverified-text.ts';
 import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
-import { isForm, parseForm, parseJson, textAt, valueAt, type WebhookPayload } from '../payload.ts';
+import { isForm, parseForm, parsePayload, textAt, valueAt, type WebhookPayload } from '../payload.ts';
 import type { Provider, Said, WebhookAnswer, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import { malformed, type Refusal } from '../rejection.ts';
 import {
@@ -12,20 +12,20 @@ import {
 } from '../signature.ts';
 
 export interface SlackOptions {
-  /** The app's signing secret; one, or several while one replaces the other. */
+  /** The app's signing secret; several while they are rotated. */
   readonly secret: string | readonly string[] | undefined;
 }
 
-/** Slack's events, commands and interactions are some kilobytes; a message has at most 40,000 characters. */
+/** Slack's requests have a few kilobytes; a message has at most 40,000 characters. */
 const BODY_BYTES_MAX = 1_048_576;
 
-/** As Slack says: an older request may be a recorded one. */
+/** Slack's recommendation: an older request may be a replay. */
 const WINDOW_SECONDS = 300;
 
 const SIGNATURE = 'X-Slack-Signature';
 const TIMESTAMP = 'X-Slack-Request-Timestamp';
 
-/** Slack's own library brings a web client and a socket client along; its signature is one HMAC. */
+/** Without Slack's library, which depends on a web client and a socket client: the signature is one HMAC. */
 export function createSlack(options: SlackOptions | undefined, trigger: string): Provider {
   const secrets = secretsOf('slack.secret', options?.secret);
   return {
@@ -33,7 +33,7 @@ export function createSlack(options: SlackOptions | undefined, trigger: string):
     setting: 'SLACK_SIGNING_SECRET',
     secrets,
     bodyBytesMax: BODY_BYTES_MAX,
-    // Slack's ids stand in the body: before it is verified there is none.
+    // Slack's ids are in the body, and unknown until it is verified.
     identify: () => ({}),
     verify: async (request) => checkSignature(secrets, request),
     read: (request) => readSlack(request, trigger),
@@ -54,7 +54,7 @@ function checkSignature(
     return { reason: 'malformed_timestamp', message: `${TIMESTAMP} must be in whole seconds` };
   }
   if (Math.abs(Math.floor(nowMs / 1_000) - Number(timestamp)) > WINDOW_SECONDS) {
-    const message = `${TIMESTAMP} is stale: it is more than ${WINDOW_SECONDS} s away from the clock of this machine`;
+    const message = `${TIMESTAMP} is stale: it is more than ${WINDOW_SECONDS} s away from this machine's clock`;
     return { reason: 'stale_timestamp', message };
   }
   const signed = { algorithm: 'sha256', parts: [`v0:${timestamp}:`, body] } as const;
@@ -63,7 +63,7 @@ function checkSignature(
 
 function readSlack({ headers, body }: WebhookRequestBody, trigger: string): WebhookEvent {
   if (isForm(readHeader(headers, 'content-type'))) return readForm(parseForm(body), trigger);
-  const payload = parseJson(body);
+  const payload = parsePayload(body);
   const type = textAt(payload, 'type');
   if (type === 'url_verification') return readChallenge(payload);
   if (type !== 'event_callback') return silent(payload, type);
@@ -87,7 +87,7 @@ function readEvent(payload: WebhookPayload, headers: WebhookHeaders, trigger: st
   return {
     payload,
     deliveryId: deliveryIdOf(textAt(payload, 'event_id')),
-    // A message that mentions the app comes as `message` and as `app_mention`, each with an id of its own.
+    // A message that mentions the app is sent as `message` and as `app_mention`, with different ids.
     aliases: isMessage && ts !== undefined ? [`${team} ${channel} ${ts}`] : [],
     eventType: unverifiedText(subtype === undefined ? kind : `${kind}.${subtype}`),
     received: {
@@ -106,13 +106,13 @@ function readEvent(payload: WebhookPayload, headers: WebhookHeaders, trigger: st
   };
 }
 
-/** Messages with a subtype are news about messages and channels, but for these, which a person writes. */
+/** Subtypes of messages that a person writes. Others report changes of messages and channels. */
 const SPOKEN_SUBTYPES: ReadonlySet<string> = new Set(['file_share', 'thread_broadcast']);
 
 function saidIn(payload: WebhookPayload, trigger: string): Said | { reason: string } {
   const event = valueAt(payload, ['event']);
   const subtype = textAt(event, 'subtype');
-  // An agent's own reply may quote a command: without this it would start itself again.
+  // An agent's own reply may quote a command, and would start the agent again.
   if (subtype === 'bot_message' || textAt(event, 'bot_id') !== undefined)
     return { reason: 'the sender is a bot' };
   if (subtype !== undefined && !SPOKEN_SUBTYPES.has(subtype)) {
@@ -124,7 +124,7 @@ function saidIn(payload: WebhookPayload, trigger: string): Said | { reason: stri
   return { text, spoken: withTrigger(text, payload, trigger) };
 }
 
-/** To mention the app is to say the trigger. */
+/** Replaces mentions of the app by the trigger. */
 function withTrigger(text: string, payload: WebhookPayload, trigger: string): string {
   const bots = botsOf(payload);
   const isMention = textAt(payload, 'event', 'type') === 'app_mention';
@@ -136,7 +136,7 @@ function withTrigger(text: string, payload: WebhookPayload, trigger: string): st
   });
 }
 
-/** The app's own user, as each event names it. */
+/** The app's own users, which each event names. */
 function botsOf(payload: WebhookPayload): ReadonlySet<string> {
   const list = valueAt(payload, ['authorizations']);
   const ids = (Array.isArray(list) ? list : [])
@@ -145,7 +145,7 @@ function botsOf(payload: WebhookPayload): ReadonlySet<string> {
   return new Set(ids.filter((id) => id !== undefined));
 }
 
-/** Slack escapes exactly these three. */
+/** Slack escapes exactly these three characters. */
 function unescapeSlack(text: string): string {
   return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 }
@@ -153,10 +153,10 @@ function unescapeSlack(text: string): string {
 function readForm(form: URLSearchParams, trigger: string): WebhookEvent {
   const interaction = form.get('payload');
   if (interaction !== null) {
-    const payload = parseJson(interaction);
+    const payload = parsePayload(interaction);
     return silent(payload, textAt(payload, 'type'));
   }
-  // A string for each field: what a payload's type promises, one level deep.
+  // Each field is a string: a payload without nesting.
   const payload = Object.fromEntries(form) as unknown as WebhookPayload;
   if (form.has('ssl_check')) return silent(payload, 'ssl_check');
   const command = form.get('command');
@@ -183,12 +183,12 @@ function readForm(form: URLSearchParams, trigger: string): WebhookEvent {
   };
 }
 
-/** Slack shows the answer to a slash command to the person who typed it, and takes only a 200 for success. */
+/** Slack shows the answer to a slash command to its user, and treats every status but 200 as a failure. */
 function inWords({ value }: WebhookAnswer, words: string): WebhookAnswer {
   return { status: 200, value: { ...value, response_type: 'ephemeral', text: words } };
 }
 
-/** Something of Slack's that no person has said. */
+/** An event without a person's text. */
 function silent(payload: WebhookPayload, type: string | undefined): WebhookEvent {
   const eventType = unverifiedText(type ?? 'unknown');
   return {

@@ -60,7 +60,7 @@ const LINES: Readonly<Record<string, readonly string[]>> = {
     ...['tool_call Read', 'tool_result Read', 'tool_call Bash', 'tool_result Bash'],
     ...[TOKENS, TOKENS, ...DEMO_END],
   ],
-  // stream_event lines come again as `assistant` and leave nothing.
+  // stream_event lines give no output: the same content follows as `assistant`.
   partial: [
     ...['system init', REQUEST, TOKENS, TOKENS, TOKENS, 'thinking', 'output', ...AFTER_FIRST_CALL],
     ...[REQUEST, TOKENS, TOKENS, 'thinking', 'tool_call Read', 'tool_result Read!'],
@@ -69,7 +69,7 @@ const LINES: Readonly<Record<string, readonly string[]>> = {
   flaky: ['system init', 'system api_retry', 'system api_retry', TOKENS, TOKENS, TOKENS, ...DEMO],
   error529: ['system init', 'system api_retry', 'system api_retry', 'error', 'result'],
   broken: ['system init', 'system api_retry', 'output', 'result'],
-  // Three times the CLI asks in the user's name to go on, then it gives up in the model's name.
+  // The CLI asks three times as the user to continue, then it gives up as the model.
   maxtokens: [
     'system init',
     ...['output', 'system user', 'output', 'system user', 'output', 'system user'],
@@ -85,14 +85,14 @@ const LINES: Readonly<Record<string, readonly string[]>> = {
     ...['system init', 'output', 'tool_call Bash', 'tool_result Bash!', 'system user', 'result'],
   ],
   'sigint-in-text': ['system init', 'output', 'system user', 'result'],
-  // In the background: the Agent call is answered at once, and a second turn begins when its report is there.
+  // In the background: the Agent call returns at once, and a second turn starts with the report.
   subagent: [
     ...['system init', 'output', 'tool_call Agent', 'system background_tasks_changed', 'system task_started'],
     ...['tool_result Agent', 'output', '> thinking', '> output', '> tool_call Bash', 'system task_progress'],
     ...['> tool_result Bash', '> output', 'system task_updated', 'system task_notification'],
     ...['system background_tasks_changed', 'system init', 'output', 'result', 'result'],
   ],
-  // In the foreground: of the sub-agent only its prompt and tool calls are printed.
+  // In the foreground: only the prompt and the tool calls of the sub-agent are printed.
   'subagent-fg': [
     ...['system init', 'output', 'tool_call Agent', 'system task_started', '> system user'],
     ...['system task_progress', '> tool_call Bash', '> tool_result Bash', 'system task_updated'],
@@ -140,7 +140,7 @@ const ENDS: Readonly<Record<string, End>> = {
     interrupted('aborted_tools', 'tool_use'),
     [100, 10, 0, 0, 0.0006000000000000001],
   ],
-  // usage is all zeros there, modelUsage is not
+  // usage is all zeros, modelUsage is not
   'sigint-in-text': [
     false,
     null,
@@ -158,13 +158,13 @@ const ENDS: Readonly<Record<string, End>> = {
   ],
 };
 
-/** Each recording has one model, also those with a sub-agent, so that all of the amounts are that model's. */
+/** Each recording uses one model, also with a sub-agent, so that all amounts belong to it. */
 const MODELS: Readonly<Record<string, string>> = {
   'demo-2.1.197': 'claude-opus-4-8[1m]',
   'unknown-model': 'some-unknown-model',
 };
 
-test.each(Object.entries(ENDS))('the last word of %s gives its outcome, tokens and cost', (name, end) => {
+test.each(Object.entries(ENDS))('the verdict of %s has its success, tokens and cost', (name, end) => {
   const [success, result, error, [inputTokens, outputTokens, read, written, costUsd]] = end;
   const usage = {
     costUsd,
@@ -178,12 +178,12 @@ test.each(Object.entries(ENDS))('the last word of %s gives its outcome, tokens a
   expect(readSample(name).reader.verdict()).toEqual({ success, result, error, usage: expected });
 });
 
-test('every recording has its lines and its end written down here', () => {
+test('every recording has expected lines and an expected verdict in this file', () => {
   expect(Object.keys(LINES).sort()).toEqual(recordingsIn('claude-code'));
   expect(Object.keys(ENDS).sort()).toEqual(recordingsIn('claude-code'));
 });
 
-test('the model is known from the first line on', () => {
+test('the first line names the model', () => {
   const reader = claude.open();
   expect(reader.model).toBeNull();
   const [init = ''] = readFileSync(new URL('demo-2.1.197.jsonl', SAMPLES), 'utf8').split('\n', 1);
@@ -191,7 +191,7 @@ test('the model is known from the first line on', () => {
   expect(reader.model).toBe('claude-opus-4-8[1m]');
 });
 
-test('without an init line the model is that of the first message which a model wrote in the main thread', () => {
+test('without an init line the first message of the main thread names the model', () => {
   const say = (model: string, more: object): object => ({
     type: 'assistant',
     message: { model, content: [{ type: 'text', text: 'Hello.' }] },
@@ -251,7 +251,7 @@ test('a result line carries its text and the figures of the run', () => {
   });
 });
 
-test('an API error that the CLI writes in place of the model says which one it was', () => {
+test('an API error that the CLI prints as a message of the model keeps its details', () => {
   const error = readSample('error529').outputs.find((output) => output.type === 'error');
   expect(error).toEqual({
     type: 'error',
@@ -270,11 +270,11 @@ test('the lines of a sub-agent name the call that started it', () => {
   }
 });
 
-test('a text that was cut off by an interruption says so', () => {
+test('an interrupted text is marked as aborted', () => {
   expect(readSample('sigint-in-text').outputs[1]?.more).toEqual({ aborted: true });
 });
 
-test('the system lines are kept whole, and the counts of thinking tokens short', () => {
+test('system lines are kept whole, except the counts of thinking tokens', () => {
   const raw = readFileSync(new URL('demo.jsonl', SAMPLES), 'utf8').split('\n');
   const { outputs } = readSample('demo');
   expect(outputs[0]?.content).toBe(raw[0]);
@@ -286,7 +286,7 @@ test('the system lines are kept whole, and the counts of thinking tokens short',
   });
 });
 
-test('what is not a JSON object is output, byte for byte', () => {
+test('a line that is not a JSON object is output, byte for byte', () => {
   for (const line of [
     'npm warn deprecated\r\n',
     '\n',
@@ -303,7 +303,7 @@ test('what is not a JSON object is output, byte for byte', () => {
   ]);
 });
 
-test('types and subtypes from releases to come are kept as system lines', () => {
+test('unknown types and subtypes are kept as system lines', () => {
   const { outputs } = readObjects(
     { type: 'system', subtype: 'new_thing', detail: 1 },
     { type: 'rate_limit_event', left: 3 },
@@ -326,7 +326,7 @@ test('types and subtypes from releases to come are kept as system lines', () => 
   ]);
 });
 
-test('tool results of several blocks are joined, and what is not text is kept as JSON', () => {
+test('the blocks of a tool result are joined, and blocks that are not text are kept as JSON', () => {
   const image = { type: 'image', source: { type: 'base64', data: 'AAAA' } };
   const content = [{ type: 'text', text: 'one' }, image, { type: 'text', text: 'two' }];
   const details = { persistedOutputPath: '/tmp/whole.txt' };
@@ -346,7 +346,7 @@ test('tool results of several blocks are joined, and what is not text is kept as
   ]);
 });
 
-test('tools that run at the API are tools, and other blocks are kept as JSON', () => {
+test('tools that run at the API are tool calls, and other blocks are kept as JSON', () => {
   const { outputs } = readObjects({
     type: 'assistant',
     message: {
@@ -423,7 +423,7 @@ test('each model has its own amounts, those of sub-agents included, and a guesse
   expect(usage).toMatchObject({ costUsd: null, inputTokens: 112, outputTokens: 2 });
 });
 
-test('a result that counts nothing says nothing', () => {
+test('a result with only zeros has unknown usage', () => {
   const zeros = { a: { ...model(0), outputTokens: 0, costUSD: 0, costBasis: 'list' } };
   for (const modelUsage of [zeros, {}, undefined]) {
     const { usage } = readObjects(end({ is_error: true, total_cost_usd: 0, modelUsage })).reader.verdict();
@@ -432,13 +432,13 @@ test('a result that counts nothing says nothing', () => {
 });
 
 test.each([{ is_error: 'true' }, { terminal_reason: 'api_error' }, { terminal_reason: 'aborted_tools' }])(
-  'a result with %j is no success',
+  'a result with %j is a failure',
   (more) => {
     expect(readObjects(end(more)).reader.verdict()).toMatchObject({ success: false, result: null });
   },
 );
 
-test('a run counts as good only when subtype and is_error both say so', () => {
+test('a run succeeds only when both subtype and is_error report success', () => {
   const ofTurns = readObjects(end({ subtype: 'error_max_turns', result: undefined })).reader.verdict();
   expect(ofTurns).toMatchObject({ success: false, result: null, error: 'error_max_turns' });
   expect(readObjects(end({ is_error: true, result: '' })).reader.verdict()).toMatchObject({
@@ -458,7 +458,7 @@ test('the last of several results decides', () => {
   });
 });
 
-test('no line, however made, stops the reader', () => {
+test('no line makes the reader throw', () => {
   const type = fc.constantFrom('system', 'assistant', 'user', 'result', 'stream_event', 'x');
   const block = fc.record(
     {
@@ -504,7 +504,7 @@ test('no line, however made, stops the reader', () => {
   ).toHaveLength(1);
 });
 
-test('a dialect that is not known is refused with the names of those that are', () => {
+test('an unknown dialect is refused with the names of the known ones', () => {
   expect(findDialect('claude')).toBe(claude);
   expect(() => findDialect('clod')).toThrow(
     expect.objectContaining({

@@ -22,12 +22,12 @@ const LINES: Readonly<Record<string, readonly string[]>> = {
     'output',
     'result',
   ],
-  // Five new tries, the last failure, the end of the turn.
+  // Five retries, the last failure, the end of the turn.
   error401: [...BEGIN, ...Array.from({ length: 5 }, () => 'system error'), 'error', 'result'],
   error429: [...BEGIN, 'error', 'result'],
   maxtokens: [...BEGIN, 'output', 'error', 'result'],
   'sigint-in-tool': [...BEGIN, 'output', 'tool_call command_execution item_1'],
-  // An `error` item is a warning, and comes before the turn.
+  // An `error` item before the turn is a warning.
   'unknown-model': ['system thread.started', 'system error', 'system turn.started', 'output', 'result'],
 };
 
@@ -63,7 +63,7 @@ const ENDS: Readonly<Record<string, Verdict>> = {
   },
 };
 
-test('every recording has its lines and its end written down here', () => {
+test('every recording has expected lines and an expected verdict in this file', () => {
   expect(Object.keys(LINES).sort()).toEqual(recordingsIn('codex'));
   expect(Object.keys(ENDS).sort()).toEqual(recordingsIn('codex'));
 });
@@ -72,7 +72,7 @@ test.each(Object.entries(LINES))('each line of %s gets its type, its tool and it
   expect(readLines(codex, linesOf(`codex/${name}`)).outputs.map(brief)).toEqual(lines);
 });
 
-test.each(Object.entries(ENDS))('the last word of %s gives its outcome and tokens', (name, end) => {
+test.each(Object.entries(ENDS))('the verdict of %s has its success and tokens', (name, end) => {
   const { reader } = readLines(codex, linesOf(`codex/${name}`));
   expect(reader.verdict()).toEqual(end);
   expect(reader.model).toBeNull();
@@ -103,7 +103,7 @@ test('texts, commands and their output are kept as printed', () => {
   expect(outputs.at(-1)?.content).toMatch(/^Done\. The project has a README/);
 });
 
-test('a new try is told as one, and a warning as a warning', () => {
+test('a retry is marked as a retry, and a warning as a warning', () => {
   const retry = readLines(codex, linesOf('codex/error401')).outputs[2];
   expect(retry).toEqual({
     type: 'system',
@@ -123,7 +123,7 @@ const completed = (input: number): object => ({
 });
 const failed = { type: 'turn.failed', error: { message: 'no more' } };
 
-test('of several turns the last one counts, with the sum of the thread that it prints', () => {
+test('the last of several turns decides, with the usage of the whole thread', () => {
   const { reader } = readObjects(
     codex,
     started,
@@ -134,10 +134,10 @@ test('of several turns the last one counts, with the sum of the thread that it p
     completed(9),
   );
   expect(reader.verdict()).toMatchObject({ success: true, result: 'two', usage: { inputTokens: 9 } });
-  expect(reader.verdict().usage.cacheCreationInputTokens).toBeNull(); // an older release does not say
+  expect(reader.verdict().usage.cacheCreationInputTokens).toBeNull(); // not printed by older releases
 });
 
-test('a turn that failed, or that never ended, undoes the one before it', () => {
+test('a failed or unfinished turn replaces the verdict of the turn before it', () => {
   const bad = readObjects(codex, started, said('one'), completed(5), started, failed).reader.verdict();
   expect(bad).toEqual({ ...FAILED, error: 'no more' });
   const open = readObjects(codex, started, said('one'), completed(5), started).reader.verdict();
@@ -149,7 +149,7 @@ test('a turn without a message has no result', () => {
   expect(reader.verdict()).toMatchObject({ success: true, result: null });
 });
 
-test('a stream error without an end of the turn is the reason, a new try is none', () => {
+test('a stream error is the reason of a failure when the turn has no end, a retry is not', () => {
   const error = { type: 'error', message: 'stream disconnected' };
   expect(readObjects(codex, started, error).reader.verdict()).toEqual({
     ...FAILED,
@@ -160,7 +160,7 @@ test('a stream error without an end of the turn is the reason, a new try is none
   expect(readObjects(codex, started, retry, said('x'), completed(1)).reader.verdict().success).toBe(true);
 });
 
-test('a turn without any counts has unknown ones', () => {
+test('a turn without counts has unknown usage', () => {
   const zeros = {
     type: 'turn.completed',
     usage: { input_tokens: 0, cached_input_tokens: 0, output_tokens: 0 },
@@ -168,7 +168,7 @@ test('a turn without any counts has unknown ones', () => {
   expect(readObjects(codex, started, zeros).reader.verdict().usage).toEqual(UNKNOWN_USAGE);
 });
 
-test('an item that is printed only when it is over is call and result', () => {
+test('an item that is printed only on completion is call and result', () => {
   const change = {
     id: 'item_1',
     type: 'file_change',
@@ -188,7 +188,7 @@ test('an item that is printed only when it is over is call and result', () => {
   expect(outputs[0]?.toolInput).toEqual({ changes: [{ path: 'a.js', kind: 'add' }] });
 });
 
-test('MCP tools have the name of their server, their arguments and their text', () => {
+test('an MCP call has its server and tool as name, its arguments and its text', () => {
   const item = { id: 'i', type: 'mcp_tool_call', server: 'docs', tool: 'find', arguments: { q: 1 } };
   const result = { content: [{ type: 'text', text: 'found' }] };
   const { outputs } = readObjects(
@@ -209,12 +209,12 @@ test('MCP tools have the name of their server, their arguments and their text', 
   expect([outputs[1]?.content, outputs[3]?.content]).toEqual(['found', 'gone']);
 });
 
-test('a command that was declined has failed', () => {
+test('a declined command is a failed tool', () => {
   const item = { id: 'i', type: 'command_execution', command: 'rm', status: 'declined', exit_code: null };
   expect(readObjects(codex, { type: 'item.completed', item }).outputs.at(-1)?.isError).toBe(true);
 });
 
-test('what is not known is kept as it is', () => {
+test('unknown messages and items are kept as they are', () => {
   const todo = '{"type":"item.updated","item":{"id":"i","type":"todo_list","items":[]}}';
   const later = '{"type":"thread.compacted","left":3}';
   const { outputs } = readLines(codex, [`${todo}\n`, `${later}\n`, 'warning: old\r\n']);

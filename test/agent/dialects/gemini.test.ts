@@ -17,7 +17,7 @@ const LINES: Readonly<Record<string, readonly string[]>> = {
     ...[`tool_call ${READ}`, `tool_call ${LS}`, `tool_result ${READ}`, `tool_result ${LS}`],
     ...[`tool_call ${READ_MISSING}`, `tool_result ${READ_MISSING}!`],
     'output',
-    ...[`tool_call ${CAT_MISSING}`, `tool_result ${CAT_MISSING}`], // it fails, and Gemini cannot say so
+    ...[`tool_call ${CAT_MISSING}`, `tool_result ${CAT_MISSING}`], // it fails, but Gemini CLI does not report that
     'output', // of four pieces
     'result',
   ],
@@ -41,7 +41,7 @@ const ENDS: Readonly<Record<string, Verdict>> = {
     success: true,
     result: 'Done. The project has a README and one source file; `missing.txt` does not exist.',
     error: null,
-    // 15465 in all - 15180 input = 285 output; `output_tokens` says 235, without 50 of thoughts
+    // 15465 total - 15180 input = 285 output; `output_tokens` is 235, without 50 of thoughts
     usage: {
       ...unpriced,
       inputTokens: 15_180,
@@ -70,7 +70,7 @@ const ENDS: Readonly<Record<string, Verdict>> = {
   'sigterm-in-tool': FAILED,
 };
 
-test('every recording has its lines and its end written down here', () => {
+test('every recording has expected lines and an expected verdict in this file', () => {
   expect(Object.keys(LINES).sort()).toEqual(recordingsIn('gemini-cli'));
   expect(Object.keys(ENDS).sort()).toEqual(recordingsIn('gemini-cli'));
 });
@@ -79,13 +79,13 @@ test.each(Object.entries(LINES))('each line of %s gets its type, its tool and it
   expect(readLines(gemini, linesOf(`gemini-cli/${name}`)).outputs.map(brief)).toEqual(lines);
 });
 
-test.each(Object.entries(ENDS))('the last word of %s gives its outcome and tokens', (name, end) => {
+test.each(Object.entries(ENDS))('the verdict of %s has its success and tokens', (name, end) => {
   const { reader } = readLines(gemini, linesOf(`gemini-cli/${name}`));
   expect(reader.verdict()).toEqual(end);
   expect(reader.model).toBe('gemini-2.5-flash');
 });
 
-test('the pieces of a message are one output, and what tools say is kept', () => {
+test('the deltas of a message are one output, and tool results are kept', () => {
   const { outputs } = readLines(gemini, linesOf('gemini-cli/demo'));
   expect(outputs[1]).toEqual({
     type: 'system',
@@ -115,7 +115,7 @@ test('the pieces of a message are one output, and what tools say is kept', () =>
 const piece = (content: string): object => ({ type: 'message', role: 'assistant', content, delta: true });
 const line = (object: object): string => `${JSON.stringify(object)}\n`;
 
-test('joined pieces come with the line that ends them, before what that line gives', () => {
+test('joined deltas come before the outputs of the line that ends them', () => {
   const reader = gemini.open();
   expect(reader.read(line(piece('a')), false)).toEqual([]);
   expect(reader.read(line(piece('b')), false)).toEqual([]);
@@ -128,7 +128,7 @@ test('joined pieces come with the line that ends them, before what that line giv
   expect(reader.end()).toEqual([]);
 });
 
-test('a message that does not end is given out in outputs of which none is cut', () => {
+test('a long message is split into outputs below the truncation limit', () => {
   const reader = gemini.open();
   const outputs = [];
   for (let n = 0; n < 3000; n++) outputs.push(...reader.read(line(piece('é—\u{1f600}x'.repeat(100))), false));
@@ -148,7 +148,7 @@ test('a whole message is an output of its own', () => {
   expect(reader.verdict().result).toBe('whole');
 });
 
-test('warnings are system lines, errors are errors, and neither is the last word', () => {
+test('warnings are system lines, errors are errors, and neither decides the verdict', () => {
   const { outputs, reader } = readObjects(
     gemini,
     { type: 'error', severity: 'warning', message: 'Loop detected' },
@@ -161,7 +161,7 @@ test('warnings are system lines, errors are errors, and neither is the last word
   expect(reader.verdict()).toEqual(FAILED);
 });
 
-test('each model has its own amounts, and one that was never answered has none', () => {
+test('each model has its own amounts, and a model without an answer has none', () => {
   const row = (total: number, input: number): object => ({
     total_tokens: total,
     input_tokens: input,
@@ -182,7 +182,7 @@ test('each model has its own amounts, and one that was never answered has none',
   });
 });
 
-test('the last of several results decides, and a start after it opens the run again', () => {
+test('the last of several results decides, and a later init line opens the run again', () => {
   const good = { type: 'result', status: 'success' };
   const bad = { type: 'result', status: 'error', error: { message: 'no' } };
   expect(readObjects(gemini, good, bad).reader.verdict()).toMatchObject({ success: false, error: 'no' });
@@ -190,7 +190,7 @@ test('the last of several results decides, and a start after it opens the run ag
   expect(readObjects(gemini, good, { type: 'init', model: 'm' }).reader.verdict()).toEqual(FAILED);
 });
 
-test('a result of a status that nobody knows is no success', () => {
+test('a result with an unknown status is a failure', () => {
   const end = readObjects(gemini, { type: 'result', status: 'cancelled' }).reader.verdict();
   expect(end).toMatchObject({ success: false, error: 'ended with the status "cancelled"' });
 });

@@ -10,7 +10,7 @@ const FINISH = 'system step_finish';
 const LINES: Readonly<Record<string, readonly string[]>> = {
   demo: [
     ...[START, 'output'],
-    // The line of a tool is printed when it is done: the call and its result.
+    // The line of a tool is printed when it has ended: it is call and result.
     ...['tool_call bash toolu_mock_4', 'tool_result bash toolu_mock_4'],
     ...['tool_call read toolu_mock_3', 'tool_result read toolu_mock_3'],
     ...[FINISH, START, 'tool_call read toolu_mock_6', 'tool_result read toolu_mock_6!'],
@@ -41,7 +41,7 @@ const ENDS: Readonly<Record<string, Verdict>> = {
   'sigterm-in-tool': FAILED,
 };
 
-test('every recording has its lines and its end written down here', () => {
+test('every recording has expected lines and an expected verdict in this file', () => {
   expect(Object.keys(LINES).sort()).toEqual(recordingsIn('opencode'));
   expect(Object.keys(ENDS).sort()).toEqual(recordingsIn('opencode'));
 });
@@ -50,7 +50,7 @@ test.each(Object.entries(LINES))('each line of %s gets its type, its tool and it
   expect(readLines(opencode, linesOf(`opencode/${name}`)).outputs.map(brief)).toEqual(lines);
 });
 
-test.each(Object.entries(ENDS))('the last word of %s gives its outcome and tokens', (name, end) => {
+test.each(Object.entries(ENDS))('the verdict of %s has its success and tokens', (name, end) => {
   const { reader } = readLines(opencode, linesOf(`opencode/${name}`));
   expect(reader.verdict()).toEqual(end);
   expect(reader.model).toBeNull();
@@ -84,7 +84,7 @@ test('texts, tool inputs and tool results are kept as printed', () => {
   });
 });
 
-test('an API error says which one it was', () => {
+test('an API error keeps its name and status', () => {
   expect(readLines(opencode, linesOf('opencode/error401')).outputs).toEqual([
     { type: 'error', content: 'mock says 401', more: { error_name: 'APIError', api_error_status: 401 } },
   ]);
@@ -103,7 +103,7 @@ const finish = (reason: unknown, more: object = {}): object => ({
 });
 const start = { type: 'step_start', part: {} };
 
-test('steps are added up, with their prices, and reasoning is output', () => {
+test('the tokens and costs of steps are added up, with reasoning as output', () => {
   const { reader } = readObjects(opencode, finish('tool-calls'), finish('stop', { cost: 0.2 }));
   expect(reader.verdict().usage).toEqual({
     costUsd: 0.3, // not 0.30000000000000004
@@ -114,7 +114,7 @@ test('steps are added up, with their prices, and reasoning is output', () => {
   });
 });
 
-test('reasoning that a release counts within the output is not counted twice', () => {
+test('reasoning that is included in the output is not counted twice', () => {
   const within = { ...tokens, total: 35 };
   const { usage } = readObjects(opencode, finish('stop', { tokens: within })).reader.verdict();
   expect(usage.outputTokens).toBe(5);
@@ -131,13 +131,13 @@ test('a step without a price, or without a count, makes that sum unknown', () =>
   });
 });
 
-test('what the finished steps used is known of a run that failed later', () => {
+test('a failed run has the usage of its finished steps', () => {
   const error = { type: 'error', error: { name: 'APIError', data: { message: 'overloaded' } } };
   const { reader } = readObjects(opencode, start, finish('tool-calls'), start, error);
   expect(reader.verdict()).toMatchObject({ success: false, error: 'overloaded', usage: { inputTokens: 30 } });
 });
 
-test('the run is over when a step ends for another reason than tools, and open in a further step', () => {
+test('a step that ends for another reason than tools ends the run, until a further step starts', () => {
   const good = [start, text('m1', 'one'), finish('tool-calls'), start, text('m2', 'two'), finish('stop')];
   expect(readObjects(opencode, ...good).reader.verdict()).toMatchObject({ success: true, result: 'two' });
   expect(readObjects(opencode, ...good.slice(0, 3)).reader.verdict()).toMatchObject({
@@ -151,7 +151,7 @@ test('the run is over when a step ends for another reason than tools, and open i
   expect(readObjects(opencode, finish(7)).reader.verdict().success).toBe(false);
 });
 
-test.each(['length', 'error', 'content-filter'])('an answer that ends with %s is not whole', (reason) => {
+test.each(['length', 'error', 'content-filter'])('a step that ends with %s is a failure', (reason) => {
   const { reader, outputs } = readObjects(opencode, start, text('m', 'Cut off in'), finish(reason));
   expect(reader.verdict()).toMatchObject({
     success: false,
@@ -172,7 +172,7 @@ test('the parts of the last message are the result', () => {
   expect(reader.verdict().result).toBe('a\nb');
 });
 
-test('thinking is told where it is printed, and a running tool has one call', () => {
+test('thinking keeps its position, and a running tool has one call', () => {
   const tool = (state: object): object => ({ type: 'tool_use', part: { tool: 'bash', callID: 'c', state } });
   const { outputs } = readObjects(
     opencode,

@@ -35,14 +35,14 @@ test('the result of a long output is its end, in whole lines', () => {
   }
 });
 
-test('a line that lost its beginning is never part of the result', () => {
+test('a line without its start is not part of the result', () => {
   const reader = text.open();
   // 7711 lines of 17 characters: the last one is the first that goes past twice 64 KiB.
   for (let n = 1; n <= 7711; n++) reader.read(`line ${String(n).padStart(11)}\n`, false);
   for (const line of reader.verdict().result?.split('\n') ?? []) expect(line).toMatch(/^line +\d+$/);
 });
 
-test('of a last line without an end the last 64 KiB are the result', () => {
+test('the result of one endless line is its last 64 KiB', () => {
   const reader = text.open();
   reader.read('x'.repeat(300_000), true);
   expect(reader.verdict().result).toBe('x'.repeat(64 * 1024));

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { derivedSpanId } from '../../../src/model/workflow-span.ts';
+import { resumeWorkflow } from '../../../src/trail/resume-workflow.ts';
 import { MAIN } from '../../support/built.ts';
 import { openTrail, until } from '../../support/receiver.ts';
 import {
@@ -30,7 +31,7 @@ async function shell(env: Env = {}): Promise<Shell> {
   return { cwd, workflow: (...words) => runCommand(['workflow', ...words], { cwd, env }) };
 }
 
-/** Each event in short: its type, where, which attempt, and how it ended. */
+/** Each event in short: type, node, attempt and status. */
 function story(cwd: string): string[] {
   return journalRecords(cwd).map(({ eventName, attributes, body }) => {
     const place = [attributes['tasktrail.phase.name'], attributes['tasktrail.step.name']]
@@ -51,7 +52,7 @@ function payloadsOf(cwd: string, type: string): unknown[] {
 
 const A_NUMBER: unknown = expect.any(Number);
 
-test('a whole workflow, with nothing but names: what is open is ended by what comes next', async () => {
+test('a whole workflow from names alone: each command ends the open nodes before it', async () => {
   const { cwd, workflow } = await shell();
   const started = await workflow(
     'start',
@@ -140,7 +141,7 @@ test('a whole workflow, with nothing but names: what is open is ended by what co
   });
 });
 
-test('the store agrees with every count, and finds nothing missing', async () => {
+test('the counts agree with the store, and no flag is set', async () => {
   const { cwd, workflow } = await shell();
   const id = (await workflow('start', '--phases', 'a,b')).stdout.trim();
   await workflow('phase', 'a', '--steps', 'x');
@@ -169,7 +170,51 @@ test('the store agrees with every count, and finds nothing missing', async () =>
   }
 });
 
-test('a step that fails makes its phase and the workflow fail, unless it is done again and goes well', async () => {
+test('an artifact is one, given twice with its metadata in another order, through emit and through the API', async () => {
+  const { cwd, workflow } = await shell();
+  const id = (await workflow('start')).stdout.trim();
+  await workflow('phase', 'a');
+  await workflow('step', 's');
+  await workflow('artifact', 'spec', '/x.md', '--metadata', '{"pages":2,"author":{"id":7,"name":"ann"}}');
+  await workflow('artifact', 'spec', '/x.md', '--metadata', '{"author":{"name":"ann","id":7},"pages":2}');
+  const metadata = '{"author":{"name":"ann","id":7.0},"pages":2}';
+  const payload = `{"phase":"a","step":"s","artifact":{"metadata":${metadata},"path":"/x.md","type":"spec"}}`;
+  expect(await runCommand(['emit', 'artifact_create', id, payload], { cwd })).toMatchObject({ code: 0 });
+  const trail = await openTrail(join(cwd, 'logs'));
+  try {
+    await until(async () => {
+      const events = (await trail.reader.readWorkflow(id))?.events ?? [];
+      return events.some(({ event_type: type }) => type === 'artifact_create') || undefined;
+    }, 'the artifact');
+    const step = (await resumeWorkflow(id)).startPhase('a').startStep('s');
+    step.artifact({ metadata: { pages: 2, author: { name: 'ann', id: 7 } }, path: '/x.md', type: 'spec' });
+    await workflow('complete');
+    const stored = await until(async () => {
+      const found = await trail.reader.readWorkflow(id);
+      return found?.document === undefined ? undefined : found;
+    }, 'the document');
+    expect(stored.document?.payload).toMatchObject({
+      summary: { artifacts_created: 1 },
+      artifacts: [{ type: 'spec', path: '/x.md' }],
+    });
+    expect(stored.document?.measured.artifacts).toBe(1);
+    expect(stored.document?.completeness.disagrees).toBe(false);
+  } finally {
+    await trail.shutdown();
+  }
+});
+
+test('metadata that is nested too deep is rejected and not kept', async () => {
+  const { cwd, workflow } = await shell();
+  await workflow('start');
+  const deep = `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`;
+  const run = await workflow('artifact', 'x', '--metadata', deep);
+  expect(run).toMatchObject({ code: 2, stderr: expect.stringContaining('nests deeper than 64 levels') });
+  await workflow('complete');
+  expect(payloadsOf(cwd, 'workflow_complete')).toMatchObject([{ summary: { artifacts_created: 0 } }]);
+});
+
+test('a failed step fails its phase and the workflow, unless a further attempt succeeds', async () => {
   const failed = await shell();
   await failed.workflow('start');
   await failed.workflow('phase', 'a');
@@ -199,7 +244,7 @@ test('a step that fails makes its phase and the workflow fail, unless it is done
   expect(payloadsOf(mended.cwd, 'workflow_complete')[0]).toMatchObject({ summary: { retries_used: 1 } });
 });
 
-test('a phase that failed and was done again well leaves the workflow well', async () => {
+test('a failed phase whose next attempt succeeds does not fail the workflow', async () => {
   const { cwd, workflow } = await shell();
   await workflow('start');
   await workflow('phase', 'a');
@@ -218,7 +263,7 @@ test('a phase that failed and was done again well leaves the workflow well', asy
   ]);
 });
 
-test('a workflow that is given up ends what is open as failed', async () => {
+test('a cancelled workflow ends its open nodes as failed', async () => {
   const { cwd, workflow } = await shell();
   await workflow('start');
   await workflow('phase', 'a');
@@ -231,7 +276,7 @@ test('a workflow that is given up ends what is open as failed', async () => {
   ]);
 });
 
-test('a step’s command has the terminal, is told where it is, and its exit code is ours', async () => {
+test('a step’s command gets the streams and the environment of its step, and its exit code is returned', async () => {
   const { cwd, workflow } = await shell({ TRACEPARENT: `00-${TRACE_ID}-b7ad6b7169203331-01` });
   const id = (await workflow('start', '--task', 'task-7')).stdout.trim();
   await workflow('phase', 'a');
@@ -260,12 +305,12 @@ test('a step’s command has the terminal, is told where it is, and its exit cod
   );
 });
 
-test('a command does not wait until the start of its step is sent on', async () => {
+test('a command starts without waiting for the delivery of its step start', async () => {
   const { cwd, workflow } = await shell();
   await workflow('start');
   await workflow('phase', 'a');
   const order: string[] = [];
-  // Takes requests and answers none: whoever sends them gives up after seconds.
+  // Accepts requests and never responds: a sender times out after seconds.
   const endpoint = createServer((request) => request.once('close', () => order.push('given up')));
   await new Promise<void>((resolve) => endpoint.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void endpoint.close());
@@ -312,13 +357,13 @@ test.each([
   ]);
 });
 
-test('steps with commands may run side by side, and each has its own artifacts', async () => {
+test('steps with commands may run in parallel, and each has its own artifacts', async () => {
   const { cwd, workflow } = await shell();
   await workflow('start');
   await workflow('phase', 'a');
   const step = (name: string): Promise<Run> => {
     const other = name === 'left' ? 'right' : 'left';
-    // Each waits until the other runs as well.
+    // Each command waits until the other one runs.
     const wait = `touch ${name}; until [ -e ${other} ]; do sleep 0.05; done`;
     return workflow(
       'step',
@@ -345,7 +390,7 @@ test('steps with commands may run side by side, and each has its own artifacts',
   ]);
 });
 
-test('of commands that come at once, none loses what another has done', async () => {
+test('concurrent commands lose no update', async () => {
   const { cwd, workflow } = await shell();
   await workflow('start');
   await workflow('phase', 'a');
@@ -355,7 +400,7 @@ test('of commands that come at once, none loses what another has done', async ()
   expect(payloadsOf(cwd, 'workflow_complete')).toMatchObject([{ summary: { artifacts_created: 12 } }]);
 });
 
-test('a command that is killed with its step leaves a step that the next command ends as interrupted', async () => {
+test('the step of a killed command is ended as interrupted by the next command', async () => {
   const { cwd, workflow } = await shell();
   await workflow('start');
   await workflow('phase', 'a');
@@ -377,7 +422,7 @@ test('a command that is killed with its step leaves a step that the next command
   expect(payloadsOf(cwd, 'step_complete')[0]).toMatchObject({ step: { error: 'interrupted' } });
 });
 
-test('a start with the id of a workflow that runs goes on with it, and one that is over gets another attempt', async () => {
+test('a start with the id of a running workflow resumes it, and an ended workflow gets another attempt', async () => {
   const { cwd, workflow } = await shell();
   const first = await workflow('start', '--id', 'w-1', '--name', 'n', '--work-item', '7');
   await workflow('phase', 'a');
@@ -405,14 +450,14 @@ test('a start with the id of a workflow that runs goes on with it, and one that 
   ]);
 });
 
-test('a command that was cut off after its event is given again as a repeat, which the store knows by its attempt', async () => {
+test('a command that was killed after its event records a repeat, which the store drops', async () => {
   const { cwd, workflow } = await shell();
   await workflow('start', '--id', 'w-1');
   await workflow('phase', 'a');
   const state = join(cwd, 'logs', '_journal', 'current', 'w-1.json');
   const before = await readFile(state);
   await workflow('step', 'x');
-  // As if it had died between the event and what it keeps.
+  // As if the command was killed between the event and the state file.
   await writeFile(state, before);
   await workflow('step', 'x');
   await workflow('complete');
@@ -433,7 +478,7 @@ test('a command that was cut off after its event is given again as a repeat, whi
   }
 });
 
-test('each project has its own workflow, by its git root; a flag or the environment picks another', async () => {
+test('each project has its current workflow, by its git root; a flag or the environment selects another', async () => {
   const cwd = await tempDir();
   const env = { TASK_LOGS_DIR: join(cwd, 'logs') };
   for (const name of ['one', 'two']) await mkdir(join(cwd, name, '.git'), { recursive: true });
@@ -464,7 +509,7 @@ test('each project has its own workflow, by its git root; a flag or the environm
 
 test.each<readonly [string, readonly string[], string]>([
   ['without a workflow', ['phase', 'a'], 'no workflow was started in '],
-  ['of an unknown workflow', ['phase', 'a', '--workflow', 'w-9'], 'nothing is kept of workflow w-9 here'],
+  ['of an unknown workflow', ['phase', 'a', '--workflow', 'w-9'], 'there is no state of workflow w-9 here'],
   ['of a hostile workflow', ['phase', 'a', '--workflow', '../w'], 'workflow id "../w" is not valid'],
   ['that starts one with a hostile id', ['start', '--id', '../w'], 'workflow id "../w" is not valid'],
   ['that starts one for a hostile task', ['start', '--task', '../t'], 'task id "../t" is not valid'],
@@ -473,9 +518,9 @@ test.each<readonly [string, readonly string[], string]>([
     ['artifact', 'a', '--metadata', '[]'],
     '--metadata: must be a JSON object',
   ],
-  ['that is none', ['begin'], "unknown command 'begin'"],
+  ['that does not exist', ['begin'], "unknown command 'begin'"],
   ['with an unknown flag', ['start', '--colour'], "unknown option '--colour'"],
-])('a command %s is refused with exit code 2, and nothing is recorded', async (_what, words, message) => {
+])('a command %s is rejected with exit code 2, and nothing is recorded', async (_what, words, message) => {
   const { cwd, workflow } = await shell();
   const run = await workflow(...words);
   expect(run).toMatchObject({ code: 2, stdout: '' });
@@ -483,7 +528,7 @@ test.each<readonly [string, readonly string[], string]>([
   expect(journalRecords(cwd)).toEqual([]);
 });
 
-test('what cannot be where it is given is refused, and the workflow goes on', async () => {
+test('a command in the wrong place is rejected, and the workflow continues', async () => {
   const { cwd, workflow } = await shell();
   await workflow('start');
   for (const [words, message] of [
@@ -508,7 +553,7 @@ test('what cannot be where it is given is refused, and the workflow goes on', as
   expect(late).toMatchObject({ code: 2, stderr: expect.stringContaining('workflow start --id') });
   expect(await workflow('complete')).toMatchObject({
     code: 0,
-    stderr: expect.stringContaining('over already'),
+    stderr: expect.stringContaining('has already ended'),
   });
   expect(story(cwd).filter((line) => line.startsWith('workflow_complete'))).toHaveLength(1);
 });
@@ -530,7 +575,7 @@ test.each(['TASK_LOGS_ENABLED', 'TASK_LOGS_EMIT_WORKFLOW_EVENTS'])(
   },
 );
 
-test('a disk that refuses keeps no command from running, nor changes its exit code', async () => {
+test('a failing disk neither stops a step’s command nor changes its exit code', async () => {
   const { cwd, workflow } = await shell();
   await workflow('start', '--id', 'w-1');
   await workflow('phase', 'a');
@@ -552,7 +597,7 @@ test('a disk that refuses keeps no command from running, nor changes its exit co
   });
 });
 
-test('a configuration that is broken does not keep a step`s command from running', async () => {
+test('a broken configuration file does not stop a step’s command', async () => {
   const cwd = await tempDir();
   await writeFile(join(cwd, 'tasktrail.config.json'), '{"broken');
   const { code, stdout, stderr } = await runCommand(

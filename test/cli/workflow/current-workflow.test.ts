@@ -26,14 +26,14 @@ const STATE: CurrentWorkflow = {
   artifact_keys: [],
 };
 
-test('what is kept of a workflow is private, replaced in one piece, and found by its project', async () => {
+test('a state file is private, replaced atomically and found by its project', async () => {
   const logDir = await tempDir();
   const store = new CurrentWorkflows(logDir);
   expect(store.read('w-1')).toBeUndefined();
   expect(store.workflowOf('/a/project')).toBeUndefined();
   store.write(STATE);
   store.write({ ...STATE, attempt: 2 });
-  store.point('/a/project', 'w-1');
+  store.setCurrent('/a/project', 'w-1');
   expect(store.read('w-1')).toEqual({ ...STATE, attempt: 2 });
   expect(store.workflowOf('/a/project')).toBe('w-1');
   expect(store.workflowOf('/another')).toBeUndefined();
@@ -57,12 +57,12 @@ test.each([
   expect(() => store.read('w-1')).toThrow(/w-1\.json is damaged/);
 });
 
-test('an id that could not be a path is no file', async () => {
+test('an id that cannot be part of a path is rejected', async () => {
   const store = new CurrentWorkflows(await tempDir());
   expect(() => store.read('../w')).toThrow(expect.objectContaining({ code: 'ERR_ID_INVALID' }));
 });
 
-test('a lock is given back when what it is for fails', async () => {
+test('the lock is released when the function throws', async () => {
   const store = new CurrentWorkflows(await tempDir());
   const failing = store.locked('w-1', () => {
     throw new RangeError('no');
@@ -71,27 +71,30 @@ test('a lock is given back when what it is for fails', async () => {
   expect(await store.locked('w-1', () => 'mine')).toBe('mine');
 });
 
-test('the lock of a process that died is nobody’s, that of a living one is waited for', async () => {
+test('the lock of a dead process is taken over, and a live holder is waited for', async () => {
   const logDir = await tempDir();
   const store = new CurrentWorkflows(logDir);
   store.write(STATE);
   const lock = join(logDir, '_journal', 'current', 'w-1.lock');
   const dead = spawnSync(process.execPath, ['-e', '']);
-  await writeFile(lock, JSON.stringify({ ...ownIdentity(), pid: dead.pid, start: identityOf(1).start }));
+  await writeFile(
+    lock,
+    JSON.stringify({ ...ownIdentity(), token: 't-1', pid: dead.pid, start: identityOf(1).start }),
+  );
   expect(await store.locked('w-1', () => 'mine')).toBe('mine');
-  await writeFile(lock, JSON.stringify(ownIdentity()));
+  await writeFile(lock, JSON.stringify({ ...ownIdentity(), token: 't-2' }));
   let isIn = false;
   const waiting = store.locked('w-1', () => {
     isIn = true;
   });
   await store.locked('w-2', () => undefined);
   expect(isIn).toBe(false);
-  await writeFile(lock, JSON.stringify({ ...ownIdentity(), pid: dead.pid, start: 'gone' }));
+  await writeFile(lock, JSON.stringify({ ...ownIdentity(), token: 't-3', pid: dead.pid, start: 'gone' }));
   await waiting;
   expect(isIn).toBe(true);
 });
 
-test('what nobody has touched for long is swept away', async () => {
+test('old state files are removed', async () => {
   const logDir = await tempDir();
   const store = new CurrentWorkflows(logDir);
   store.sweep(Date.now());

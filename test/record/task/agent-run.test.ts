@@ -34,7 +34,7 @@ const OUTCOME: AgentOutcome = {
   },
 };
 
-/** Keeps beside each span when it is said to have begun. */
+/** Keeps the given start time of each span. */
 class StartRecorder extends MemoryRecorder {
   readonly starts = new Map<string, number | undefined>();
 
@@ -82,7 +82,7 @@ function answer(toolUseId: string, isError = false): AgentOutput {
 
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
-test('the id of an output is a ULID of the time at which its run began, the same for the same place', () => {
+test('the id of an output is a ULID of the start time of its run, equal for equal places', () => {
   const id = outputEventId(ORIGIN, at(7));
   expect(id).toMatch(ULID);
   expect(outputEventId({ ...ORIGIN }, at(7, { timeMs: 5 }))).toBe(id);
@@ -90,7 +90,7 @@ test('the id of an output is a ULID of the time at which its run began, the same
   expect(id.slice(0, 10)).toBe('01HF7YAT00');
 });
 
-test('ids ascend along a stream, and differ for every place of every run', () => {
+test('ids ascend within a stream and differ for all places of all runs', () => {
   const places = fc.record({
     stream: fc.constantFrom('stdout' as const, 'stderr' as const),
     line: fc.oneof(fc.nat({ max: 300_000 }), fc.constantFrom(2 ** 17 - 1, 2 ** 17, 2 ** 31, 2 ** 32 - 1)),
@@ -112,7 +112,7 @@ test('ids ascend along a stream, and differ for every place of every run', () =>
   );
 });
 
-test('outputs stand in the time at which they were read, under the ids of their places', () => {
+test('outputs have the time at which they were read and the ids of their places', () => {
   const recorder = installMemory();
   const run = open();
   run.output({ type: 'output', content: 'one\n' }, at(0));
@@ -131,7 +131,7 @@ test('outputs stand in the time at which they were read, under the ids of their 
   expect(facts[0]?.span).toMatchObject({ traceId: origin.traceId, spanId: origin.spanId });
 });
 
-test('a tool call is a span from the time of its line, red when its tool failed or never answered', () => {
+test('a tool call is a span from the time of its line, with an error when the tool failed or returned no result', () => {
   const recorder = installStarts();
   const run = open();
   run.output(call('good'), at(0));
@@ -152,12 +152,12 @@ test('a tool call is a span from the time of its line, red when its tool failed 
     ['bad', 'tool_error', at(1).timeMs],
     ['never', 'unfinished', at(2).timeMs],
   ]);
-  // Whoever reads the same lines again makes the same spans.
+  // A second process that reads the same lines builds the same spans.
   const ends = tools.slice(0, 2).map(({ endTime: [seconds, nanos] }) => seconds * 1e9 + nanos);
   expect(ends).toEqual([at(3).timeMs, at(4).timeMs].map((ms) => ms * 1e6 + 1_000));
 });
 
-test('of what an earlier process recorded nothing is recorded again, and its open calls go on from when they began', () => {
+test('records of an earlier process are not repeated, and its open calls keep their start times', () => {
   const recorder = installStarts();
   const run = open(ORIGIN);
   run.replay({ type: 'output', content: 'old' }, at(0));
@@ -183,7 +183,7 @@ test('of what an earlier process recorded nothing is recorded again, and its ope
   ]);
 });
 
-test('a resumed run goes on under the same ids, announces no span, and its end says how to build it', () => {
+test('a resumed run keeps its ids, announces no span, and its end fact asks to build the span', () => {
   const recorder = installMemory();
   const run = open(ORIGIN);
   expect(run.origin).toEqual(ORIGIN);
@@ -207,7 +207,7 @@ test('a resumed run goes on under the same ids, announces no span, and its end s
   });
 });
 
-test('a run of this process ends its own span and needs nobody to build it', () => {
+test('a run of this process ends its own span, and its end fact does not ask to build it', () => {
   const recorder = installMemory();
   const run = open();
   run.end({ ...OUTCOME, success: false, error: 'broken', errorType: 'timeout' });
@@ -217,7 +217,7 @@ test('a run of this process ends its own span and needs nobody to build it', () 
   expect(recorder.facts.filter((fact) => fact.attributes[ATTR.spanDerive] === true)).toEqual([]);
 });
 
-test('calls beyond a thousand open ones are lines without a span', () => {
+test('tool calls beyond 1000 open ones are lines without a span', () => {
   const recorder = installMemory();
   const run = open();
   for (let n = 0; n < 1_200; n += 1) run.output(call(`call-${n}`), at(n));
@@ -226,7 +226,7 @@ test('calls beyond a thousand open ones are lines without a span', () => {
   expect(recorder.spans.filter(({ name }) => name === 'execute_tool Bash')).toHaveLength(1_000);
 });
 
-test('an SDK that gives no span costs no output', () => {
+test('an SDK that returns no span loses no output', () => {
   class Spanless extends MemoryRecorder {
     override startSpan(): Span {
       throw new Error('no span today');
@@ -255,7 +255,7 @@ test('without a recorder a run does nothing', () => {
   run.end(OUTCOME);
 });
 
-/** Answers `resume` with what a killed process left, and counts what is run and forgotten. */
+/** Returns the runs of a killed process from `resume`, and counts the calls of `run` and `forget`. */
 function installRunner(left: { outcome?: AgentOutcome; origin?: RunOrigin }, outcomes: AgentOutcome[] = []) {
   const seen = { runs: [] as (RunOrigin | undefined)[], forgotten: 0, resumes: 0 };
   setAgentRunner({
@@ -278,7 +278,7 @@ function installRunner(left: { outcome?: AgentOutcome; origin?: RunOrigin }, out
 
 const TASK = { source: 'test', message: 'm', taskId: 'task-1' };
 
-test('a run whose outcome is known is not run again, and what it cost counts once', async () => {
+test('a run with a known outcome is not run again, and its usage counts once', async () => {
   const recorder = installMemory();
   const seen = installRunner({ outcome: OUTCOME, origin: ORIGIN });
   await recordTask(TASK, async (task) => {
@@ -290,12 +290,12 @@ test('a run whose outcome is known is not run again, and what it cost counts onc
   expect(recorder.bodies(EVENT.result)).toMatchObject([
     { success: true, result: 'done', metrics: { cost_usd: 0.5, input_tokens: 10 } },
   ]);
-  // Its time counts from when the killed process had begun it.
+  // The duration counts from the start in the killed process.
   const [{ metrics }] = recorder.bodies(EVENT.result) as [{ metrics: JsonObject }];
   expect(metrics.duration_seconds).toBeGreaterThan((Date.now() - ORIGIN.startedAtMs) / 1000 - 60);
 });
 
-test('a run that is gone on with keeps its origin; one that was lost begins anew under ids of its own', async () => {
+test('a resumed run keeps its origin; a lost run starts again under new ids', async () => {
   const recorder = installMemory();
   const lost = { ...OUTCOME, success: false, errorType: 'lost', error: 'gone', usage: { costUsd: null } };
   const seen = installRunner({ origin: ORIGIN }, [lost as AgentOutcome, OUTCOME]);

@@ -12,7 +12,7 @@ const BEAT = 'tasktrail.task.heartbeat';
 beforeEach(() => {
   vi.useFakeTimers();
   onTestFinished(async () => {
-    // Without a recorder the timer finds nothing that is open, and ends.
+    // Without a recorder the timer finds no open attempt and stops.
     setRecorder(undefined);
     await vi.advanceTimersByTimeAsync(10_000);
     expect(vi.getTimerCount()).toBe(0);
@@ -24,7 +24,7 @@ function beatsOf({ facts }: MemoryRecorder): Fact[] {
   return facts.filter(({ eventName }) => eventName === BEAT);
 }
 
-test('an open attempt beats every ten seconds, with its ids and no body, until it ends', async () => {
+test('an open attempt sends a heartbeat every ten seconds, with its ids and no body, until it ends', async () => {
   const memory = installMemory();
   const task = startTask({ ...INPUT, taskId: 'task-1' });
   expect(beatsOf(memory)).toEqual([]);
@@ -43,7 +43,7 @@ test('an open attempt beats every ten seconds, with its ids and no body, until i
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('the start of an attempt says that it will beat', () => {
+test('the start of an attempt announces its heartbeat interval', () => {
   const memory = installMemory();
   startTask(INPUT).end();
   expect(memory.bodies('tasktrail.task.metadata')).toContainEqual(
@@ -51,7 +51,7 @@ test('the start of an attempt says that it will beat', () => {
   );
 });
 
-test('every way to begin an attempt beats, each with its own attempt, from one timer', async () => {
+test('every way to start an attempt sends heartbeats with its attempt number, from one timer', async () => {
   const memory = installMemory();
   const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 15_000));
   const work = [
@@ -64,7 +64,7 @@ test('every way to begin an attempt beats, each with its own attempt, from one t
       },
     ).catch(() => undefined),
   ];
-  // The two pauses, and the one of all heartbeats.
+  // The two pauses, and the timer of all heartbeats.
   expect(vi.getTimerCount()).toBe(3);
   await vi.advanceTimersByTimeAsync(40_000);
   await Promise.all(work);
@@ -74,13 +74,13 @@ test('every way to begin an attempt beats, each with its own attempt, from one t
   ]);
 });
 
-test('nothing beats while nothing is recorded', async () => {
+test('there are no heartbeats while nothing is recorded', async () => {
   setRecorder(undefined);
   startTask(INPUT);
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('an attempt does not beat into a trail that was opened after its own', async () => {
+test('an attempt sends no heartbeats to a trail that was opened after its own', async () => {
   const first = installMemory();
   startTask({ ...INPUT, taskId: 'task-old' });
   const second = new MemoryRecorder();
@@ -92,7 +92,7 @@ test('an attempt does not beat into a trail that was opened after its own', asyn
   task.end();
 });
 
-test('a recorder that throws does not reach the program, nor the other attempts', async () => {
+test('a recorder that throws affects neither the program nor other attempts', async () => {
   const memory = installMemory();
   const task = startTask({ ...INPUT, taskId: 'task-1' });
   memory.emit = () => {
@@ -107,7 +107,7 @@ const CHILD = (): string => `
   const { startTask } = await import('${builtUrl('record/task/attempt.ts')}');
   const { setRecorder } = await import('${builtUrl('record/recorder.ts')}');
   const beats = [];
-  // A timer of ten seconds that is fired by hand.
+  // Fires the timer of ten seconds by hand.
   const fire = [];
   globalThis.setInterval = (fn) => { fire.push(fn); return { unref() { return this; } }; };
   setRecorder({
@@ -128,14 +128,14 @@ const CHILD = (): string => `
   kept.end();
 `;
 
-test('a handle that its program has forgotten stops to beat, one that it holds goes on', () => {
+test('the heartbeats of a dropped handle stop, those of a held handle continue', () => {
   const args = ['--expose-gc', '--input-type=module'];
   const child = spawnSync(process.execPath, [...args, '-e', CHILD()], { encoding: 'utf8' });
   expect(child.stderr).toBe('');
   expect(child.stdout).toBe('["kept"]');
 });
 
-test('an attempt that nobody ends keeps no program alive', () => {
+test('an attempt without an end does not keep the program running', () => {
   const script = `
     const { startTask } = await import('${builtUrl('record/task/attempt.ts')}');
     const { setRecorder } = await import('${builtUrl('record/recorder.ts')}');

@@ -11,7 +11,7 @@ import { installMemory } from '../../support/memory-recorder.ts';
 
 const INPUT = { source: 'test', message: 'm', taskId: 'task-1' };
 
-/** Everything that the API offers, once. */
+/** Calls every function of the API once. */
 async function useEverything(fields: JsonObject = {}): Promise<string> {
   return recordDelivery({ headers: {} }, (delivery) => {
     delivery.stage('received', fields as Record<string, string>);
@@ -52,7 +52,7 @@ async function useEverything(fields: JsonObject = {}): Promise<string> {
   });
 }
 
-test('with no recorder everything works, and the value comes back', async () => {
+test('without a recorder everything works and the value is returned', async () => {
   setRecorder(undefined);
   expect(await useEverything()).toBe('value');
   const task = startTask({ source: 's', message: 'm' });
@@ -71,7 +71,7 @@ function awkward(): JsonObject {
     date: new Date(Number.NaN),
   };
   value.self = value;
-  // Two ways to itself at each level: followed blindly, that is 2^64 values.
+  // Two paths to itself at each level: a walk without cycle detection visits 2^64 values.
   value.again = [value, { value }, { other: value }];
   Object.defineProperty(value, 'thrower', {
     enumerable: true,
@@ -90,13 +90,13 @@ function awkward(): JsonObject {
   return value as JsonObject;
 }
 
-test('what JSON cannot hold throws nothing, and the value comes back', async () => {
+test('values that JSON does not have do not throw, and the value is returned', async () => {
   const memory = installMemory();
   expect(await useEverything(awkward())).toBe('value');
   expect(memory.facts.length).toBeGreaterThan(10);
 });
 
-test('a recorder that throws is not heard of', async () => {
+test('a recorder that throws does not affect the caller', async () => {
   const broken: Recorder = {
     emit: () => {
       throw new Error('emit');
@@ -131,43 +131,46 @@ test.each([
     }),
   ],
   ['a frozen string', 'text'],
-])('%s that the caller throws comes back as it is, sync or not, from every form', async (_what, thrown) => {
-  const memory = installMemory();
-  const fail = (): never => {
-    throw thrown;
-  };
-  const failLater = async (): Promise<never> => {
-    throw thrown;
-  };
-  const forms = [fail, failLater].flatMap((fn) => [
-    () => recordTask(INPUT, fn),
-    () => recordDelivery({ headers: {} }, fn),
-    () => recordTask(INPUT, (task) => task.workflow('w', {}, fn)),
-    () =>
-      recordTask(INPUT, (task) =>
-        task.workflow('w', {}, (w) => w.phase('p', {}, (p) => p.step('s', {}, fn))),
-      ),
-    () =>
-      recordDelivery({ headers: {} }, (delivery) =>
-        delivery.task(INPUT).enqueue({ queue: 'q', system: 's' }, failLater),
-      ),
-  ]);
-  for (const form of forms) {
-    const caught = await form().then(
-      () => 'nothing',
-      (error: unknown) => ({ error }),
-    );
-    expect(caught).toHaveProperty('error');
-    if (typeof caught === 'object') expect(Object.is(caught.error, thrown)).toBe(true);
-  }
-  // Each form closed its spans.
-  expect(memory.spans.filter(({ name }) => name === 'process test')).toHaveLength(6);
-  expect(memory.spans.filter(({ name }) => name === 'POST /')).toHaveLength(4);
-  // One each, also for the tasks that did not get into their queue.
-  expect(memory.bodies('tasktrail.task.result')).toHaveLength(8);
-});
+])(
+  '%s that the caller throws is rethrown unchanged from every form, sync or async',
+  async (_what, thrown) => {
+    const memory = installMemory();
+    const fail = (): never => {
+      throw thrown;
+    };
+    const failLater = async (): Promise<never> => {
+      throw thrown;
+    };
+    const forms = [fail, failLater].flatMap((fn) => [
+      () => recordTask(INPUT, fn),
+      () => recordDelivery({ headers: {} }, fn),
+      () => recordTask(INPUT, (task) => task.workflow('w', {}, fn)),
+      () =>
+        recordTask(INPUT, (task) =>
+          task.workflow('w', {}, (w) => w.phase('p', {}, (p) => p.step('s', {}, fn))),
+        ),
+      () =>
+        recordDelivery({ headers: {} }, (delivery) =>
+          delivery.task(INPUT).enqueue({ queue: 'q', system: 's' }, failLater),
+        ),
+    ]);
+    for (const form of forms) {
+      const caught = await form().then(
+        () => 'nothing',
+        (error: unknown) => ({ error }),
+      );
+      expect(caught).toHaveProperty('error');
+      if (typeof caught === 'object') expect(Object.is(caught.error, thrown)).toBe(true);
+    }
+    // Each form ended its spans.
+    expect(memory.spans.filter(({ name }) => name === 'process test')).toHaveLength(6);
+    expect(memory.spans.filter(({ name }) => name === 'POST /')).toHaveLength(4);
+    // One each, also for tasks that were not queued.
+    expect(memory.bodies('tasktrail.task.result')).toHaveLength(8);
+  },
+);
 
-test('a result sums what is known and keeps what is unknown null', async () => {
+test('a result sums known amounts and keeps unknown amounts null', async () => {
   const memory = installMemory();
   await recordTask(INPUT, (task) => {
     task.usage({ costUsd: 0.1, inputTokens: 10 });
@@ -194,14 +197,14 @@ test('a result sums what is known and keeps what is unknown null', async () => {
   ]);
 });
 
-test('a result far too large for the wire is cut, so that the task gets one', async () => {
+test('a result that exceeds the request limit is cut instead of lost', async () => {
   const memory = installMemory();
   await recordTask(INPUT, (task) => task.end({ result: 'ü'.repeat(5_000_000) }));
   const [body] = memory.bodies('tasktrail.task.result') as [{ result: string }];
   expect(Buffer.byteLength(body.result)).toBe(1024 * 1024);
 });
 
-test('an attempt that will be retried sends no result: an error line, and queued for the next one', async () => {
+test('an attempt that will be retried sends no result, but an error line and the status queued', async () => {
   const memory = installMemory();
   const input = { taskId: 'task-1', message: 'm', attempt: 2, queue: 'q', system: 's', carrier: {} };
   const boom = new Error('boom');
@@ -224,7 +227,7 @@ test('an attempt that will be retried sends no result: an error line, and queued
   ]);
 });
 
-test("the caller's own metadata does not replace what makes the task known", async () => {
+test('metadata of the caller does not replace the identity of the task', async () => {
   const memory = installMemory();
   await recordTask(
     { ...INPUT, metadata: { status: 'completed', source: 'x', created_at: 'y', command: 'c', model: 'm' } },
@@ -254,7 +257,7 @@ test.each([
   });
 });
 
-test('a token across the cut of an output, a tool input, a result or an error is not recorded in part', async () => {
+test('a token at the cut of an output, a tool input, a result or an error is not recorded in part', async () => {
   const memory = installMemory();
   const long = `${'q'.repeat(1024 * 1024 - 20)}ghp_${'B'.repeat(36)} and more`;
   await recordTask(INPUT, (task) => {
@@ -263,11 +266,11 @@ test('a token across the cut of an output, a tool input, a result or an error is
   });
   const text = JSON.stringify(memory.facts);
   expect(text).not.toContain('ghp_');
-  // The input begins a little later in its JSON: the mask is what is cut there.
+  // The input starts a few characters later in its JSON: the cut hits the mask.
   expect(text.split('q[reda')).toHaveLength(5);
 });
 
-test('stages are held and then recorded once per task, with the times they happened', async () => {
+test('stages are held and then recorded once per task with their original times', async () => {
   vi.useFakeTimers({ now: Date.now() + 3_600_000, toFake: ['Date'] });
   const memory = installMemory();
   const delivery = startDelivery(
@@ -319,7 +322,7 @@ test('stages are held and then recorded once per task, with the times they happe
   expect(memory.span('send q').parentSpanContext?.spanId).toBe(span.spanContext().spanId);
 });
 
-test('a delivery without tasks leaves only its own record; one that crashed says why', async () => {
+test('a delivery without tasks leaves only its own record; a crashed one has the reason', async () => {
   const memory = installMemory();
   await recordDelivery({ headers: {} }, (delivery) => delivery.stage('received'));
   await expect(
@@ -334,7 +337,7 @@ test('a delivery without tasks leaves only its own record; one that crashed says
   ]);
 });
 
-test('event ids grow strictly, also when the clock steps back', () => {
+test('event ids ascend strictly, also after the clock steps back', () => {
   vi.useFakeTimers({ toFake: ['Date'] });
   const moments = [];
   for (const step of [0, 0, 5, -60_000, 0, -1, 30_000, 61_000]) {
@@ -348,7 +351,7 @@ test('event ids grow strictly, also when the clock steps back', () => {
     expect(timeMs).toBeGreaterThanOrEqual(moments[at - 1]?.timeMs ?? 0);
 });
 
-test('an agent run is closed when its runner throws, and its tools with it', async () => {
+test('an agent run and its tools end when the runner throws', async () => {
   const memory = installMemory();
   const boom = new Error('spawn');
   setAgentRunner({
@@ -368,7 +371,7 @@ test('an agent run is closed when its runner throws, and its tools with it', asy
   );
 });
 
-test('inside a task its span is the active one', async () => {
+test('the span of a task is active inside the task', async () => {
   installMemory();
   await recordTask(INPUT, (task) => {
     const active = trace.getSpanContext(context.active());

@@ -9,7 +9,7 @@ function totalOf(...usages: readonly Parameters<UsageTotal['add']>[0][]): UsageT
   return total;
 }
 
-test('what no run told is null, and no model is named', () => {
+test('amounts that no run reported are null, and no model is listed', () => {
   expect(totalOf().metrics(null)).toEqual({
     cost_usd: null,
     input_tokens: null,
@@ -23,7 +23,7 @@ test('what no run told is null, and no model is named', () => {
   );
 });
 
-test('the runs of a task are added up, in all and by model', () => {
+test('the runs of a task are summed in total and by model', () => {
   const first = {
     costUsd: 0.1,
     inputTokens: 10,
@@ -60,7 +60,7 @@ test('the runs of a task are added up, in all and by model', () => {
   });
 });
 
-test('a model named like a property of every object is a model like others', () => {
+test('a model named like an object property is counted like other models', () => {
   const usage = JSON.parse('{"models":{"__proto__":{"inputTokens":1},"constructor":{"inputTokens":2}}}');
   const { models } = totalOf(usage, usage).metrics(null);
   expect(Object.entries(models ?? {}).map(([name, { input_tokens }]) => [name, input_tokens])).toEqual([
@@ -69,7 +69,7 @@ test('a model named like a property of every object is a model like others', () 
   ]);
 });
 
-test('amounts that are none, and models beyond a hundred, are left out', () => {
+test('invalid amounts and models beyond 100 are left out', () => {
   const odd = JSON.parse('{"inputTokens":"7","costUsd":-1,"models":{"a":null,"b":5,"c":{"inputTokens":-1}}}');
   expect(totalOf(odd).metrics(null)).toMatchObject({ input_tokens: null, cost_usd: null });
   expect(totalOf(odd).metrics(null)).not.toHaveProperty('models');

@@ -17,7 +17,7 @@ function begin(): { memory: MemoryRecorder; phase: Phase; end(): void } {
   };
 }
 
-function told(memory: MemoryRecorder): unknown[] {
+function outline(memory: MemoryRecorder): unknown[] {
   return memory.facts
     .filter(({ eventName }) => /step_/.test(eventName))
     .map(({ eventName, attributes }) => [
@@ -26,7 +26,7 @@ function told(memory: MemoryRecorder): unknown[] {
     ]);
 }
 
-test('a step is tried until it goes well, which makes good what failed', async () => {
+test('a step is retried until it succeeds, which clears the failure', async () => {
   const { memory, phase, end } = begin();
   const value = await phase.retryStep('s', { skill: 'k' }, (step) => {
     if (step.attempt < 3) throw new RangeError(`no ${step.attempt}`);
@@ -34,7 +34,7 @@ test('a step is tried until it goes well, which makes good what failed', async (
   });
   end();
   expect(value).toBe(3);
-  expect(told(memory)).toEqual([
+  expect(outline(memory)).toEqual([
     ['start', 1],
     ['complete', 1],
     ['retry', 1],
@@ -53,7 +53,7 @@ test('a step is tried until it goes well, which makes good what failed', async (
   ]);
 });
 
-test('the last exception comes out unchanged', async () => {
+test('the last exception is rethrown unchanged', async () => {
   const { memory, phase, end } = begin();
   const thrown: Error[] = [];
   const run = phase.retryStep('s', { maxAttempts: 2 }, () => {
@@ -68,7 +68,7 @@ test('the last exception comes out unchanged', async () => {
   expect(memory.bodies('tasktrail.phase_complete')).toMatchObject([{ status: 'failure' }]);
 });
 
-test('a status of failure is a failure like an exception', async () => {
+test('a status of failure counts like an exception', async () => {
   const { memory, phase, end } = begin();
   await phase.retryStep('good', {}, (step) => step.status(step.attempt === 1 ? 'failure' : 'warning'));
   const bad = phase.retryStep('bad', { maxAttempts: 2 }, (step) => step.status('failure'));
@@ -80,7 +80,7 @@ test('a status of failure is a failure like an exception', async () => {
   ]);
 });
 
-test('what is not to be tried again is not, and a pause is kept', async () => {
+test('retryIf stops the retries, and delayMs delays them', async () => {
   const { memory, phase, end } = begin();
   const stop = new Error('stop');
   const run = phase.retryStep('s', { maxAttempts: 9, delayMs: 30, retryIf: (e) => e !== stop }, (step) => {
@@ -93,7 +93,7 @@ test('what is not to be tried again is not, and a pause is kept', async () => {
   expect((starts[1]?.timeMs ?? 0) - (starts[0]?.timeMs ?? 0)).toBeGreaterThanOrEqual(25);
 });
 
-test('what throws after it ended well is not tried again', async () => {
+test('an exception after a successful end is not retried', async () => {
   const { memory, phase, end } = begin();
   const late = new Error('late');
   const run = phase.retryStep('s', {}, (step) => {
@@ -102,13 +102,13 @@ test('what throws after it ended well is not tried again', async () => {
   });
   await expect(run).rejects.toBe(late);
   end();
-  expect(told(memory)).toEqual([
+  expect(outline(memory)).toEqual([
     ['start', 1],
     ['complete', 1],
   ]);
 });
 
-test('a phase is tried again with its steps', async () => {
+test('a phase is retried with its steps', async () => {
   const memory = installMemory();
   const workflow = startWorkflow('w');
   const attempts = await workflow.retryPhase('p', { steps: ['s'] }, (phase) =>

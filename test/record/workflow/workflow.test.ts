@@ -6,7 +6,7 @@ import { installMemory } from '../../support/memory-recorder.ts';
 
 const INPUT = { source: 'test', message: 'm', taskId: 'task-1' };
 
-test('the payloads are those of the seed', async () => {
+test('payloads have the fields of the format specification', async () => {
   const memory = installMemory();
   const spec = { type: 'spec', path: '/specs/x.md', metadata: { template: 'feature', work_id: '199' } };
   await recordTask(INPUT, (task) =>
@@ -67,7 +67,7 @@ test('the payloads are those of the seed', async () => {
   }
 });
 
-test('a step that throws fails itself, its phase and its workflow, and the same exception comes out', async () => {
+test('a step that throws fails with its phase and its workflow, and the exception is rethrown unchanged', async () => {
   const memory = installMemory();
   const mine = new RangeError('broken');
   const run = recordTask(INPUT, (task) =>
@@ -91,7 +91,7 @@ test('a step that throws fails itself, its phase and its workflow, and the same 
   expect(memory.bodies('tasktrail.workflow_complete')).toMatchObject([{ status: 'failure' }]);
 });
 
-test('a failed step shows above also when nothing is thrown; one that goes well at the second start does not', async () => {
+test('a failed step fails its phase also without an exception; a second start that succeeds clears the failure', async () => {
   const memory = installMemory();
   await recordTask(INPUT, async (task) => {
     for (const starts of [['failure'], ['failure', 'success'], ['success', 'failure']] as const) {
@@ -107,7 +107,7 @@ test('a failed step shows above also when nothing is thrown; one that goes well 
   expect(memory.bodies('tasktrail.workflow_complete')).toMatchObject(statuses);
 });
 
-test('pairs close once, whatever is called afterwards', async () => {
+test('a node ends once; later calls are ignored', async () => {
   const memory = installMemory();
   await recordTask(INPUT, (task) => {
     const workflow = task.startWorkflow('w');
@@ -128,7 +128,7 @@ test('pairs close once, whatever is called afterwards', async () => {
   ]);
 });
 
-test('a workflow id names the work item as it is, as far as a path allows', () => {
+test('a workflow id contains the work item, as far as a path allows', () => {
   vi.useFakeTimers({ now: Date.parse('2100-12-02T15:00:00Z'), toFake: ['Date'] });
   expect(mintWorkflowId('PROJ-12')).toMatch(/^workflow-PROJ-12-21001202T150000Z-[0-9a-z]{4}$/);
   expect(mintWorkflowId('a/b c')).toMatch(/^workflow-a_b_c-/);
@@ -136,7 +136,7 @@ test('a workflow id names the work item as it is, as far as a path allows', () =
   vi.useRealTimers();
 });
 
-test('an id that could not be a path is refused', async () => {
+test('an id that cannot be part of a path is rejected', async () => {
   installMemory();
   const run = recordTask(INPUT, (task) => task.startWorkflow('w', { workflowId: '../x' }));
   await expect(run).rejects.toMatchObject({ code: 'ERR_ID_INVALID' });

@@ -15,6 +15,7 @@ function reasons(): string[] {
     ...text.matchAll(/reason: '([^']+)'/g),
     ...text.matchAll(/reason: `([^`]+)`/g),
     ...text.matchAll(/malformed\('([a-z_]+)'/g),
+    ...text.matchAll(/ERR_[A-Z_]+: '([a-z_]+)'/g),
     ...text.matchAll(/outcome\('[a-z]+', '([^']+)'/g),
   ]);
   return [...new Set(found.map(([, reason = '']) => reason.replaceAll(/\$\{[^}]+\}/g, 'x')))];

@@ -29,7 +29,7 @@ interface Sent {
   readonly line: Record<string, unknown>;
 }
 
-/** One delivery to a receiver of its own. */
+/** Sends one delivery to a new receiver. */
 async function send(
   options: Partial<CustomOptions>,
   payload: object,
@@ -73,7 +73,7 @@ test.each([
   ['the token', 'Bearer s3cret', 202],
   ['another token', 'Bearer s3creT', 401],
   ['a longer one', 'Bearer s3cretx', 401],
-  ['nothing behind the prefix', 'Bearer ', 401],
+  ['nothing after the prefix', 'Bearer ', 401],
 ])('with a token in its header, %s is answered with its status', async (_what, authorization, status) => {
   const sent = await send(
     { header: 'Authorization', algorithm: 'token', prefix: 'Bearer ' },
@@ -83,7 +83,7 @@ test.each([
   expect(sent.status).toBe(status);
 });
 
-test('paths lead through names and lists; what is absent is null', async () => {
+test('paths lead through names and lists, and a missing value is null', async () => {
   const { status, tasks } = await send(
     {
       message: 'changes.1.note',
@@ -121,9 +121,9 @@ test('paths lead through names and lists; what is absent is null', async () => {
 });
 
 test.each([
-  ['is absent', {}],
-  ['is no text', { issue: { fields: [{ text: 7 }] } }],
-  ['leads through a text', { issue: 'text' }],
+  ['is missing', {}],
+  ['is not a string', { issue: { fields: [{ text: 7 }] } }],
+  ['leads through a string', { issue: 'text' }],
   ['leads through null', { issue: null }],
 ])('a path to the message that %s matches nothing, and the reason names it', async (_what, payload) => {
   const { status, tasks, line } = await send({ message: 'issue.fields.0.text' }, payload);
@@ -135,12 +135,12 @@ test.each([
   });
 });
 
-test('a fixed command is started whatever the text', async () => {
+test('a fixed command starts with any text', async () => {
   const { tasks } = await send({ command: 'plan' }, { text: 'Deploy failed' });
   expect(tasks).toMatchObject([{ command: 'plan', event_type: 'webhook' }]);
 });
 
-test('type and id may stand in headers; an absent type is null', async () => {
+test('type and id may be in headers, and a missing type is null', async () => {
   const receiver = await openReceiver({
     custom: {
       tracker: { ...BASE, deliveryId: undefined, deliveryIdHeader: 'X-Id', eventTypeHeader: 'X-Event' },
@@ -152,11 +152,11 @@ test('type and id may stand in headers; an absent type is null', async () => {
   const headers = { ...signature, 'x-event': 'note', 'x-id': `${long}1` };
   expect((await post(receiver.url, 'tracker', { headers, body })).status).toBe(202);
   expect((await post(receiver.url, 'tracker', { headers, body })).status).toBe(200);
-  // Ids that differ far behind are different.
+  // Ids that differ only at their end are different.
   expect(
     (await post(receiver.url, 'tracker', { headers: { ...headers, 'x-id': `${long}2` }, body })).status,
   ).toBe(202);
-  // Without an id nobody knows whether it was there before.
+  // Without an id, a repetition cannot be recognized.
   expect((await post(receiver.url, 'tracker', { headers: signature, body })).status).toBe(202);
   expect((await post(receiver.url, 'tracker', { headers: signature, body })).status).toBe(202);
   expect(receiver.tasks.map(({ input }) => input.sourceMetadata?.event_type)).toEqual([
@@ -169,15 +169,15 @@ test('type and id may stand in headers; an absent type is null', async () => {
 });
 
 test.each([
-  ['a name that is taken', { github: BASE }],
-  ['a name that is taken, in other letters', { Slack: BASE }],
-  ['two names in other letters', { a: BASE, A: BASE }],
-  ['a name that is no part of a path', { '../x': BASE }],
-  ['a path that is none', { a: { ...BASE, message: 'a..b' } }],
+  ['a name that is used already', { github: BASE }],
+  ['a name that is used already, in another case', { Slack: BASE }],
+  ['two names that differ in case', { a: BASE, A: BASE }],
+  ['a name with a slash', { '../x': BASE }],
+  ['a path with an empty name', { a: { ...BASE, message: 'a..b' } }],
   ['an empty header', { a: { ...BASE, header: '' } }],
   ['a secret that is a number', { a: { ...BASE, secret: 7 as unknown as string } }],
   ['a field that every task has', { a: { ...BASE, sourceMetadata: { provider: 'x' } } }],
-  ['a command that is not known', { a: { ...BASE, command: 'dance' } }],
+  ['an unknown command', { a: { ...BASE, command: 'dance' } }],
 ])('%s is a TypeError', async (_what, custom) => {
   await expect(openReceiver({ custom })).rejects.toThrow(TypeError);
 });

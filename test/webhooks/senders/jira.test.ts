@@ -49,7 +49,7 @@ function changed(from: string | null, to: string): object {
   return updated({ issue: jiraIssue({ description: to }), changelog: { id: '1', items } });
 }
 
-test('a comment starts a task that says where it came from', async () => {
+test('a comment starts a task with its source', async () => {
   expect((await send(jiraComment('@agent review'))).status).toBe(202);
   expect(receiver.tasks.at(-1)?.input.sourceMetadata).toMatchObject({
     event_type: 'comment_created',
@@ -66,8 +66,8 @@ test.each([
     'a new issue',
     { webhookEvent: 'jira:issue_created', user: USER, issue: jiraIssue({ description: '@agent review' }) },
   ],
-  ['a description that asks now', changed(null, '@agent review')],
-  ['a description that asks for more', changed('@agent fix', '@agent fix, then @agent review')],
+  ['a description with a new command', changed(null, '@agent review')],
+  ['a description with one more command', changed('@agent fix', '@agent fix, then @agent review')],
   [
     'an update with a comment',
     updated({ issue_event_type_name: 'issue_commented', comment: { body: '@agent review', author: USER } }),
@@ -78,7 +78,7 @@ test.each([
 });
 
 test.each([
-  ['a description that asked before', changed('@agent review please', '@agent review, please')],
+  ['a description with the same command as before', changed('@agent review please', '@agent review, please')],
   [
     'an update of something else',
     updated({
@@ -127,7 +127,7 @@ test.each([
   expect(receiver.tasks.length).toBe(before);
 });
 
-test('a comment that comes as an event of its own and as an update starts one task', async () => {
+test('a comment that is sent as its own event and as an update starts one task', async () => {
   const before = receiver.tasks.length;
   const comment = {
     self: `https://acme.atlassian.net/c/${randomUUID()}`,
@@ -142,7 +142,7 @@ test('a comment that comes as an event of its own and as an update starts one ta
   expect(receiver.tasks.length).toBe(before + 1);
 });
 
-test('a document in Atlassian’s format is read as text', async () => {
+test('an Atlassian Document is read as text', async () => {
   const text = (value: string, marks?: object[]): object => ({
     type: 'text',
     text: value,
@@ -210,8 +210,9 @@ test.each([
   ['marks', '{code}{quote}'.repeat(80_000)],
   ['braces', '{{'.repeat(500_000)],
   ['quotations', 'bq. \n'.repeat(200_000)],
-])('1 MB of %s is read in no time', async (_what, text) => {
-  const before = performance.now();
+])('1 MB of %s is read in linear time', async (_what, text) => {
+  const before = process.cpuUsage();
   expect((await send(jiraComment(text))).status).toBe(200);
-  expect(performance.now() - before).toBeLessThan(3_000);
+  // Microseconds. Quadratic time would be hours.
+  expect(process.cpuUsage(before).user).toBeLessThan(6_000_000);
 });

@@ -60,7 +60,7 @@ test.each(['', 'now', '1.7e9', '-1', '1700000000.5', '17000000000000', '17000000
   },
 );
 
-test('a stale request says so in its line', async () => {
+test('the line of a stale request has the reason', async () => {
   await send(slackMessage('@agent review'), 1_600_000_000);
   const line = await until(
     async () => (await readDeliveries(logDir)).find(({ reason }) => reason === 'stale_timestamp'),
@@ -69,7 +69,7 @@ test('a stale request says so in its line', async () => {
   expect(line).toMatchObject({ provider: 'slack', outcome: 'rejected', delivery_id: null });
 });
 
-test('the challenge is answered once it is authentic, and never before', async () => {
+test('only an authentic challenge is answered', async () => {
   const challenge = {
     type: 'url_verification',
     token: 't',
@@ -90,7 +90,7 @@ test('the challenge is answered once it is authentic, and never before', async (
 test.each([
   ['a mention of the app', '<@U0LAN0Z89> review this', {}],
   ['a mention with its name', '<@U0LAN0Z89|agent>: review', {}],
-  ['the trigger, letter by letter', 'please @agent review', {}],
+  ['the trigger as text', 'please @agent review', {}],
   ['a mention in a message', 'please <@U0LAN0Z89> review', { type: 'message', channel_type: 'channel' }],
   ['a message with a file', '@agent review', { type: 'message', subtype: 'file_share' }],
 ])('%s starts a task with the text as it was written', async (_what, text, event) => {
@@ -99,12 +99,12 @@ test.each([
   expect(receiver.tasks.at(-1)).toMatchObject({ command: 'review', message: text });
 });
 
-test('a mention counts also where the event does not name the app’s user', async () => {
+test("a mention counts when the event does not name the app's user", async () => {
   const response = await send(slackMessage('<@U0LAN0Z89> review', { authorizations: undefined }));
   expect(response.status).toBe(202);
 });
 
-test('what Slack escapes is read as it was typed', async () => {
+test("Slack's escapes are read as they were typed", async () => {
   await send(slackMessage('@agent review a &lt; b &amp;&amp; c &gt; d &amp;lt;'));
   expect(receiver.tasks.at(-1)?.message).toBe('@agent review a < b && c > d &lt;');
 });
@@ -115,11 +115,11 @@ test.each([
   ['an edit', { type: 'message', subtype: 'message_changed' }],
   ['a join', { type: 'message', subtype: 'channel_join' }],
   ['a reaction', { type: 'reaction_added' }],
-  ['the name of what every object has', { type: 'constructor' }],
+  ['the name of a property of every object', { type: 'constructor' }],
   ['no text', { text: null }],
   ['a quotation', { text: '&gt; @agent review' }],
   ['code', { text: '```@agent review```' }],
-  ['somebody else', { text: '<@U0OTHER> review' }],
+  ['a mention of another user', { text: '<@U0OTHER> review' }],
 ])('an event of %s starts nothing', async (_what, event) => {
   const before = receiver.tasks.length;
   const id = `Ev${randomUUID()}`;
@@ -129,7 +129,7 @@ test.each([
   expect(await lineOf(id)).toMatchObject({ outcome: 'unmatched', reason: expect.stringMatching(/.+/) });
 });
 
-test('a mention that comes as a message and as a mention starts one task', async () => {
+test('a mention that is sent as a message and as a mention starts one task', async () => {
   const before = receiver.tasks.length;
   const same = { ts: '1700000000.000100', text: '<@U0LAN0Z89> review' };
   const answers = await Promise.all([
@@ -140,7 +140,7 @@ test('a mention that comes as a message and as a mention starts one task', async
   expect(receiver.tasks.length).toBe(before + 1);
 });
 
-test('a retry of an event that never arrived starts its task, and says that it is a retry', async () => {
+test('a retry of an event that never arrived starts its task, and is recorded as a retry', async () => {
   const id = `Ev${randomUUID()}`;
   const body = JSON.stringify(slackMessage('@agent review', { event_id: id }));
   const headers = {
@@ -169,7 +169,7 @@ const SLASH = {
   response_url: 'https://hooks.slack.com/commands/1234/5678',
 };
 
-test('a slash command starts a task and is answered in words', async () => {
+test('a slash command starts a task, and the answer has a text', async () => {
   const trigger_id = randomUUID();
   const response = await sendForm({ ...SLASH, text: 'review this & that', trigger_id });
   expect(response.status).toBe(200);
@@ -194,7 +194,7 @@ test('a slash command starts a task and is answered in words', async () => {
   expect(await again.json()).toMatchObject({ status: 'duplicate', task_ids: [task?.id] });
 });
 
-test('a slash command that nobody knows says which ones there are', async () => {
+test('the answer to an unknown slash command names the known ones', async () => {
   const response = await sendForm({ ...SLASH, text: 'dance', trigger_id: randomUUID() });
   expect(response.status).toBe(200);
   expect(await response.json()).toMatchObject({
@@ -205,8 +205,8 @@ test('a slash command that nobody knows says which ones there are', async () => 
 test.each([
   ['an interaction', { payload: '{"type": "block_actions", "trigger_id": "1.2"}' }, 200],
   ['a check of the certificate', { ssl_check: '1', token: 't' }, 200],
-  ['a form of another kind', { a: '1' }, 400],
-  ['an interaction that is no JSON', { payload: '{' }, 400],
+  ['another form', { a: '1' }, 400],
+  ['an interaction that is not JSON', { payload: '{' }, 400],
   ['prototype keys', { __proto__: '1', constructor: '2', command: '/agent', text: '' }, 200],
 ])('%s is answered', async (_what, fields, status) => {
   const before = receiver.tasks.length;

@@ -1,0 +1,49 @@
+import type { Given, ReadSettings } from './read-settings.ts';
+import { SETTINGS } from './settings.ts';
+import { isLoopback } from './values/loopback.ts';
+
+/** Settings that are valid alone and cannot work together. Each line names only settings that are set. */
+export function contradictions(read: ReadSettings): readonly string[] {
+  const { given, sources } = read;
+  return [
+    ...exposedHosts(read),
+    ...samePorts(given),
+    ...lonelyDialect(sources),
+    ...unsupportedProtocol(given),
+  ];
+}
+
+function exposedHosts({ given, sources }: ReadSettings): readonly string[] {
+  if (given('TASK_LOGS_API_TOKEN') !== undefined) return [];
+  return (['HOST', 'TASK_LOGS_OTLP_HOST'] as const).flatMap((name) => {
+    const host = given(name);
+    if (host === undefined || isLoopback(host)) return [];
+    // A file for another program may set it: without its name the reader looks in the wrong place.
+    const where = sources[name] === 'env file' ? ' in .env' : '';
+    return [`${name}=${host}${where} can be reached from outside: set TASK_LOGS_API_TOKEN, or use 127.0.0.1`];
+  });
+}
+
+function samePorts(given: Given): readonly string[] {
+  const port = given('PORT') ?? SETTINGS.PORT.default;
+  const host = given('HOST') ?? SETTINGS.HOST.default;
+  const isSameHost = (given('TASK_LOGS_OTLP_HOST') ?? host) === host;
+  if (port === 0 || port !== given('TASK_LOGS_OTLP_PORT') || !isSameHost) return [];
+  return [`PORT and TASK_LOGS_OTLP_PORT are both ${port}: give each a port of its own`];
+}
+
+function lonelyDialect(sources: ReadSettings['sources']): readonly string[] {
+  const { TASK_LOGS_AGENT_DIALECT: dialect, TASK_LOGS_AGENT_COMMAND: command } = sources;
+  if (dialect === 'default' || command !== 'default') return [];
+  return ['TASK_LOGS_AGENT_DIALECT is the output format of TASK_LOGS_AGENT_COMMAND, which is not set'];
+}
+
+function unsupportedProtocol(given: Given): readonly string[] {
+  const protocol = given('OTEL_EXPORTER_OTLP_PROTOCOL');
+  if (given('OTEL_EXPORTER_OTLP_ENDPOINT') === undefined || protocol === undefined) return [];
+  if (/^http\/(?:json|protobuf)$/.test(protocol)) return [];
+  const what = protocol === 'grpc' ? 'gRPC' : JSON.stringify(protocol);
+  return [
+    `OTEL_EXPORTER_OTLP_PROTOCOL: ${what} is not supported: use http/json or http/protobuf, and the HTTP port of the endpoint, usually 4318`,
+  ];
+}

@@ -1,0 +1,86 @@
+import { dirname, resolve } from 'node:path';
+import { type EnvFile, readEnvFile } from './env-file.ts';
+import { BOOLEAN } from './values/value-kinds.ts';
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** The variables that settings are read from. */
+export interface Environment {
+  readonly variables: Variables;
+  readonly envFile?: AppliedEnvFile | undefined;
+}
+
+/** A `.env` file whose variables are in the environment of this process. */
+export interface AppliedEnvFile {
+  readonly path: string;
+  /** Variables that only the file gives. */
+  readonly names: ReadonlySet<string>;
+  readonly problems: readonly string[];
+}
+
+/** `agent/run-processes.ts` sets it for agents; all their child processes inherit it. */
+const AGENT_RUN = 'TASK_LOGS_RUN_ID';
+
+/** They make a program load other code. This process is loaded already, and its children do not get the file's variables. */
+const OF_LOADERS = /^(?:NODE_OPTIONS|NODE_PATH|LD_[A-Z_]+|DYLD_[A-Z_]+)$/;
+
+/** A tasktrail command below an agent reads no `.env`, and must record to the same place, or not at all, as the service. */
+const FOR_CHILDREN: readonly string[] = ['TASK_LOGS_ENABLED', 'TASK_LOGS_EMIT_WORKFLOW_EVENTS'];
+const DIRECTORIES_FOR_CHILDREN: readonly string[] = ['TASK_LOGS_DIR', 'TASK_LOGS_WORKFLOW_DIR'];
+
+let applied: AppliedEnvFile | undefined;
+
+/**
+ * Puts the variables of `.env` in the working directory into the environment of this process, where OpenTelemetry's and
+ * AWS's packages find them, too. Variables that are set already win, as with `node --env-file`. Only for the command
+ * line: a library must not read a file that its user's program does not know of. Below an agent nothing is read: the
+ * working directory may be a checkout of a stranger, whose file could send records elsewhere.
+ */
+export function applyEnvFile(): void {
+  const { env } = process;
+  if ((env[AGENT_RUN] ?? '') !== '') return;
+  const file: EnvFile | undefined = readEnvFile('.env');
+  if (file === undefined) return;
+  const names = new Set<string>();
+  for (const [name, value] of file.values) {
+    if (env[name] !== undefined || OF_LOADERS.test(name)) continue;
+    env[name] = value;
+    names.add(name);
+  }
+  applied = { path: file.path, names, problems: file.problems };
+}
+
+/** The environment of this process, with the `.env` file that the command line has applied. */
+export function processEnvironment(): Environment {
+  return { variables: process.env, envFile: applied };
+}
+
+/** Whether the environment switches recording off, for a program that has not loaded its settings. */
+export function isSwitchedOff(): boolean {
+  const parsed = BOOLEAN.schema.safeParse(process.env.TASK_LOGS_ENABLED);
+  return parsed.success && !parsed.data;
+}
+
+/** The environment that a child process starts from: that of this process, without variables that only `.env` gives. */
+export function inheritedEnvironment(): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value === undefined) continue;
+    const own = applied?.names.has(name) === true ? valueForChildren(name, value, applied) : value;
+    if (own !== undefined) out[name] = own;
+  }
+  return out;
+}
+
+/** Some variables of the environment, for a program that must not see the others. */
+export function pickEnvironment(names: readonly string[]): Record<string, string | undefined> {
+  return Object.fromEntries(names.map((name) => [name, process.env[name]]));
+}
+
+/** Of a variable that only `.env` gives. */
+function valueForChildren(name: string, value: string, { path }: AppliedEnvFile): string | undefined {
+  if (FOR_CHILDREN.includes(name)) return value;
+  // An empty one counts as not set. A child may have another working directory.
+  if (DIRECTORIES_FOR_CHILDREN.includes(name)) return value === '' ? '' : resolve(dirname(path), value);
+  return undefined;
+}

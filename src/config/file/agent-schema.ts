@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import type { Frozen, Optional, Strict } from './schema-shapes.ts';
+
+/** The bundled sample agent, which needs no configuration. */
+export const SAMPLE_AGENT = 'sample-agent';
+
+/** An hour: longer than any coding task that still makes progress, short enough that a stuck one ends the same day. */
+export const AGENT_TIMEOUT_SECONDS = 3_600;
+
+/** Of agents, commands, phases, steps and webhooks. */
+export const nameSchema: z.ZodString = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'use letters, digits, ".", "_" and "-"');
+
+export const agentSchema: Strict<{
+  type: Optional<z.ZodString>;
+  command: z.ZodArray<z.ZodString>;
+  dialect: Optional<z.ZodString>;
+  telemetry: Optional<z.ZodBoolean>;
+  cwd: Optional<z.ZodString>;
+  timeout_seconds: Optional<z.ZodNumber>;
+}> = z.strictObject({
+  type: z.string().exactOptional().describe('The type of agent in the records: `agent_type`.'),
+  command: z
+    .array(z.string())
+    .refine(([program = '']) => program.trim() !== '', 'name a program')
+    .describe('Program and arguments; `{message}`, `{phase}` and `{step}` in an argument are replaced.'),
+  dialect: z
+    .string()
+    .exactOptional()
+    .describe('The format of its output: `claude`, `codex`, `gemini`, `opencode` or `text`. Default `text`.'),
+  telemetry: z
+    .boolean()
+    .exactOptional()
+    .describe('Whether it sends its own telemetry, if its dialect can. Default `TASK_LOGS_AGENT_TELEMETRY`.'),
+  cwd: z
+    .string()
+    .exactOptional()
+    .describe('Its working directory. Default: the working directory of the service.'),
+  timeout_seconds: z
+    .number()
+    .positive()
+    .exactOptional()
+    .describe(`The agent is ended after this many seconds. Default \`${AGENT_TIMEOUT_SECONDS}\`.`),
+});
+
+const phaseSchema: Strict<{ name: z.ZodString; steps: z.ZodArray<z.ZodString> }> = z.strictObject({
+  name: nameSchema.describe('The name of the phase.'),
+  steps: z.array(nameSchema).min(1).describe('The names of its steps; each step is one run of the agent.'),
+});
+
+export const commandSchema: Strict<{
+  agent: Optional<z.ZodString>;
+  workflow: Optional<z.ZodString>;
+  phases: Optional<z.ZodArray<typeof phaseSchema>>;
+}> = z.strictObject({
+  agent: nameSchema.exactOptional().describe('The agent that runs it. Default: the first one in `agents`.'),
+  workflow: nameSchema
+    .exactOptional()
+    .describe('The name of the workflow in the records. Default: the command.'),
+  phases: z
+    .array(phaseSchema)
+    .min(1)
+    .exactOptional()
+    .describe('The phases of the workflow, in order. Default: one phase with one step.'),
+});
+
+export type AgentConfig = Frozen<z.output<typeof agentSchema>>;
+export type PhaseConfig = Frozen<z.output<typeof phaseSchema>>;
+export type CommandConfig = Frozen<z.output<typeof commandSchema>>;

@@ -1,0 +1,60 @@
+import type { Environment } from './environment.ts';
+import { SETTINGS, type SettingName, type Settings } from './settings.ts';
+import { shortText } from './values/short-text.ts';
+
+/** Where a value comes from; `env file` is `.env`, `file` a configuration file. */
+export type Source = 'flag' | 'environment' | 'env file' | 'file' | 'default';
+
+/** The value that a flag or a variable gives, if it is set and valid. */
+export type Given = <Name extends SettingName>(name: Name) => NonNullable<Settings[Name]> | undefined;
+
+export interface ReadSettings {
+  readonly given: Given;
+  /** As `given`, else the default. */
+  readonly value: <Name extends SettingName>(name: Name) => Settings[Name];
+  /** By setting name. */
+  readonly sources: Readonly<Record<string, Source>>;
+  readonly problems: readonly string[];
+}
+
+export const SETTING_NAMES: readonly SettingName[] = Object.keys(SETTINGS).filter(isSettingName);
+
+export function readSettings(
+  flags: Readonly<Record<string, string | undefined>>,
+  { variables, envFile }: Environment,
+): ReadSettings {
+  const raw = (name: SettingName): string | undefined => {
+    const value = flags[name] ?? variables[name];
+    // Shells and compose files write "not set" as an empty variable.
+    return value === '' ? undefined : value;
+  };
+  const sourceOf = (name: SettingName): Source => {
+    if (raw(name) === undefined) return 'default';
+    if (flags[name] !== undefined) return 'flag';
+    return envFile?.names.has(name) === true ? 'env file' : 'environment';
+  };
+  const sources = Object.fromEntries(SETTING_NAMES.map((name) => [name, sourceOf(name)]));
+  const problems = SETTING_NAMES.flatMap((name) => {
+    const value = raw(name);
+    const parsed = value === undefined ? undefined : SETTINGS[name].kind.schema.safeParse(value);
+    if (value === undefined || parsed?.error === undefined) return [];
+    const where = sources[name] === 'env file' ? ` in ${envFile?.path}` : '';
+    const message = parsed.error.issues[0]?.message ?? 'is not valid';
+    return [`${name}: ${message} (it is ${shown(name, value)}${where})`];
+  });
+  const given: Given = (name) => {
+    const value = raw(name);
+    return value === undefined ? undefined : SETTINGS[name].kind.schema.safeParse(value).data;
+  };
+  return { given, value: (name) => given(name) ?? SETTINGS[name].default, sources, problems };
+}
+
+function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(SETTINGS, name);
+}
+
+/** Enough to recognize the value, without its secrets. */
+function shown(name: SettingName, value: string): string {
+  if (SETTINGS[name].isSecret === true) return `${value.length} characters long`;
+  return shortText(value);
+}

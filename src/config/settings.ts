@@ -1,0 +1,235 @@
+import { OTEL_SETTINGS, type OtelSettings } from './otel-settings.ts';
+import { S3_SETTINGS, type S3Settings } from './s3-settings.ts';
+import type { SettingTable } from './setting.ts';
+import { COMMAND_LINE } from './values/command-line.ts';
+import { SECRETS, secret } from './values/secret-text.ts';
+import { httpUrl, REDIS_ADDRESS } from './values/urls.ts';
+import { BOOLEAN, count, PORT, text } from './values/value-kinds.ts';
+
+/** The settings that the environment and flags give, with the type of each value. Undefined: not set. */
+export interface Settings extends OtelSettings, S3Settings {
+  readonly TASK_LOGS_DIR: string | undefined;
+  readonly TASK_LOGS_WORKFLOW_DIR: string | undefined;
+  readonly TASK_LOGS_ENABLED: boolean;
+  readonly TASK_LOGS_STORE: boolean;
+  readonly TASK_LOGS_EMIT_WORKFLOW_EVENTS: boolean;
+  readonly TASK_LOGS_RETENTION_DAYS: number;
+  readonly TASK_LOGS_WORKFLOW_RETENTION_DAYS: number;
+  readonly TASK_LOGS_COMPRESS_DAYS: number;
+  readonly HOST: string;
+  readonly PORT: number;
+  readonly TASK_LOGS_OTLP_HOST: string | undefined;
+  readonly TASK_LOGS_OTLP_PORT: number;
+  readonly TASK_LOGS_API_TOKEN: string | undefined;
+  readonly GITHUB_WEBHOOK_SECRET: readonly string[];
+  readonly JIRA_WEBHOOK_SECRET: readonly string[];
+  readonly SLACK_SIGNING_SECRET: readonly string[];
+  readonly GITHUB_TOKEN: string | undefined;
+  readonly GITHUB_API_URL: string | undefined;
+  readonly REDIS_URL: string | undefined;
+  readonly TASK_LOGS_CONCURRENCY: number;
+  readonly TASK_LOGS_ATTEMPTS: number;
+  readonly TASK_LOGS_AGENT_COMMAND: readonly string[] | undefined;
+  readonly TASK_LOGS_AGENT_DIALECT: string | undefined;
+  readonly TASK_LOGS_AGENT_TELEMETRY: boolean;
+}
+
+export type SettingName = keyof Settings;
+
+/** In the order of the documentation. */
+export const SETTINGS: SettingTable<Settings> = {
+  TASK_LOGS_DIR: {
+    kind: text('directory'),
+    default: undefined,
+    defaultText:
+      '`/data/logs/tasks` if writable, else `tasktrail/tasks` in `$XDG_STATE_HOME` or `~/.local/state`',
+    group: 'Recording',
+    sentence: 'The log directory: all files are written below it.',
+    flag: '--dir',
+    field: 'logDir',
+  },
+  TASK_LOGS_WORKFLOW_DIR: {
+    kind: text('directory'),
+    default: undefined,
+    defaultText: '`_workflow` in the log directory',
+    group: 'Recording',
+    sentence: 'The directory of workflow events and documents.',
+    field: 'workflowDir',
+    otherwise: ['TASK_LOGS_DIR'],
+  },
+  TASK_LOGS_ENABLED: {
+    kind: BOOLEAN,
+    default: true,
+    group: 'Recording',
+    sentence: '`false`: tasks run, nothing is recorded.',
+    field: 'enabled',
+  },
+  TASK_LOGS_STORE: {
+    kind: BOOLEAN,
+    default: true,
+    group: 'Recording',
+    sentence: '`false`: this process never writes the files of tasks, it only sends records.',
+    field: 'store',
+  },
+  TASK_LOGS_EMIT_WORKFLOW_EVENTS: {
+    kind: BOOLEAN,
+    default: true,
+    group: 'Recording',
+    sentence: '`false`: no workflow events are recorded.',
+    fileKey: 'logging.emit_workflow_events',
+    field: 'emitWorkflowEvents',
+  },
+  TASK_LOGS_RETENTION_DAYS: {
+    kind: count('days'),
+    default: 30,
+    group: 'Retention',
+    sentence: 'A task is removed this long after its end; the service looks at its start and every hour.',
+    field: 'retentionDays',
+  },
+  TASK_LOGS_WORKFLOW_RETENTION_DAYS: {
+    kind: count('days'),
+    default: 7,
+    group: 'Retention',
+    sentence:
+      'An ended workflow is removed this long after its last event; with S3 only after its upload is verified.',
+    fileKey: 'types.workflow.local_retention_days',
+    field: 'workflowRetentionDays',
+  },
+  TASK_LOGS_COMPRESS_DAYS: {
+    kind: count('days'),
+    default: 7,
+    group: 'Retention',
+    sentence:
+      "A task's output and trace are compressed with gzip this long after its end; REST still reads them.",
+    field: 'compressDays',
+  },
+  PORT: {
+    kind: PORT,
+    default: 8000,
+    group: 'HTTP',
+    sentence: 'The port for webhooks, the REST API and `/metrics`.',
+    flag: '--port',
+    field: 'port',
+  },
+  HOST: {
+    kind: text('host name or address'),
+    default: '127.0.0.1',
+    group: 'HTTP',
+    sentence: 'The address for webhooks and the REST API; other than loopback needs `TASK_LOGS_API_TOKEN`.',
+    flag: '--host',
+    field: 'host',
+  },
+  TASK_LOGS_OTLP_PORT: {
+    kind: PORT,
+    default: 4318,
+    group: 'HTTP',
+    sentence: 'The port of the OTLP receiver; if the default is taken, a free port is used.',
+    flag: '--otlp-port',
+    field: 'otlpPort',
+  },
+  TASK_LOGS_OTLP_HOST: {
+    kind: text('host name or address'),
+    default: undefined,
+    defaultText: '`HOST`',
+    group: 'HTTP',
+    sentence: 'The address of the OTLP receiver; other than loopback needs `TASK_LOGS_API_TOKEN`.',
+    field: 'otlpHost',
+    otherwise: ['HOST'],
+  },
+  TASK_LOGS_API_TOKEN: {
+    kind: secret(16),
+    default: undefined,
+    group: 'HTTP',
+    sentence: 'Clients of `/api`, `/metrics` and the OTLP receiver must send this token.',
+    isSecret: true,
+    field: 'apiToken',
+  },
+  GITHUB_WEBHOOK_SECRET: {
+    kind: SECRETS,
+    default: [],
+    group: 'Webhooks',
+    sentence: 'The secret of GitHub webhooks; without it they are refused.',
+    isSecret: true,
+    field: 'githubSecrets',
+  },
+  JIRA_WEBHOOK_SECRET: {
+    kind: SECRETS,
+    default: [],
+    group: 'Webhooks',
+    sentence: 'The secret of Jira webhooks; without it they are refused.',
+    isSecret: true,
+    field: 'jiraSecrets',
+  },
+  SLACK_SIGNING_SECRET: {
+    kind: SECRETS,
+    default: [],
+    group: 'Webhooks',
+    sentence: 'The signing secret of Slack; without it its requests are refused.',
+    isSecret: true,
+    field: 'slackSecrets',
+  },
+  GITHUB_TOKEN: {
+    kind: secret(1),
+    default: undefined,
+    group: 'Webhooks',
+    sentence: 'A GitHub token, for the `eyes` reaction on a comment that starts a task.',
+    isSecret: true,
+    field: 'githubToken',
+  },
+  GITHUB_API_URL: {
+    kind: httpUrl('https://github.example.com/api/v3'),
+    default: undefined,
+    defaultText: '`https://api.github.com`',
+    group: 'Webhooks',
+    sentence: 'The GitHub API that gets reactions, for GitHub Enterprise Server.',
+    field: 'githubApiUrl',
+  },
+  REDIS_URL: {
+    kind: REDIS_ADDRESS,
+    default: undefined,
+    defaultText: 'a queue in the process',
+    group: 'Queue and agents',
+    sentence: 'The Redis that holds the queue, with user, password and database if it needs them.',
+    field: 'redisUrl',
+  },
+  TASK_LOGS_CONCURRENCY: {
+    kind: count('tasks'),
+    default: 2,
+    group: 'Queue and agents',
+    sentence: 'How many tasks run at the same time in a process.',
+    field: 'concurrency',
+  },
+  TASK_LOGS_ATTEMPTS: {
+    kind: count('attempts'),
+    default: 3,
+    group: 'Queue and agents',
+    sentence:
+      'How often a task is tried if its process is killed; a clean stop does not count as an attempt.',
+    field: 'attemptsMax',
+  },
+  TASK_LOGS_AGENT_COMMAND: {
+    kind: COMMAND_LINE,
+    default: undefined,
+    defaultText: 'a bundled sample',
+    group: 'Queue and agents',
+    sentence:
+      'One agent for all commands: program and arguments, split as a POSIX shell splits words, without expansion.',
+  },
+  TASK_LOGS_AGENT_DIALECT: {
+    kind: text('name of a dialect'),
+    default: undefined,
+    defaultText: '`claude` for a command with `stream-json`, else `text`',
+    group: 'Queue and agents',
+    sentence:
+      'The output format of `TASK_LOGS_AGENT_COMMAND`: `claude`, `codex`, `gemini`, `opencode` or `text`.',
+  },
+  TASK_LOGS_AGENT_TELEMETRY: {
+    kind: BOOLEAN,
+    default: false,
+    group: 'Queue and agents',
+    sentence: 'Whether agents send their own telemetry, which is stored with their task.',
+    field: 'agentTelemetry',
+  },
+  ...OTEL_SETTINGS,
+  ...S3_SETTINGS,
+};

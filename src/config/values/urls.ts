@@ -1,0 +1,12 @@
+import { z } from 'zod';
+import type { ValueKind } from './value-kinds.ts';
+
+/** A URL with http or https. */
+export function httpUrl(example: string): ValueKind<string> {
+  return { type: 'URL', schema: z.url({ protocol: /^https?$/, error: `use a URL such as ${example}` }) };
+}
+
+export const REDIS_ADDRESS: ValueKind<string> = {
+  type: 'URL with `redis:` or `rediss:`',
+  schema: z.url({ protocol: /^rediss?$/, error: 'use a URL such as redis://127.0.0.1:6379' }),
+};

@@ -1,0 +1,102 @@
+import type { Queue as StoredQueue } from 'bullmq';
+import type { Job } from '../queue.ts';
+import type { QueueKeys } from './bullmq-internals.ts';
+import { isOpenState, jobIdOf, packJob } from './bullmq-job.ts';
+import { clearMarks } from './job-marks.ts';
+import type { RedisLink } from './redis-link.ts';
+
+/** Interval between two attempts to take back an unconfirmed job, and the time after which it counts as never added. */
+const TAKE_BACK_POLL_MS = 1_000;
+const TAKE_BACK_MS = 10_000;
+
+export interface JobPushesParts {
+  readonly queue: StoredQueue;
+  readonly link: RedisLink;
+  readonly keys: QueueKeys;
+  /** As `RedisLink.ask`, and rejects while the queue closes. */
+  ask<T>(question: () => Promise<T>): Promise<T>;
+}
+
+/** Adds jobs to Redis, and takes back those whose callers were told that the push has failed. */
+export class JobPushes {
+  readonly #parts: JobPushesParts;
+  /** By job id. */
+  readonly #running = new Map<string, Promise<void>>();
+  /**
+   * Jobs that were sent to Redis and not confirmed, with the milliseconds left to take them back. Their callers have
+   * received an error and may send the task again. A job that another worker has begun stays: half its work is done.
+   */
+  readonly #unconfirmed = new Map<string, number>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(parts: JobPushesParts) {
+    this.#parts = parts;
+    this.#timer = setInterval(() => void this.#takeBack(), TAKE_BACK_POLL_MS);
+    parts.link.onReady(() => void this.#takeBack());
+  }
+
+  push(job: Job): Promise<void> {
+    const id = jobIdOf(job.taskId);
+    const running = this.#running.get(id);
+    if (running !== undefined) return running;
+    const push = this.#push(job, id).finally(() => this.#running.delete(id));
+    this.#running.set(id, push);
+    return push;
+  }
+
+  isUnconfirmed(jobId: string): boolean {
+    return this.#unconfirmed.has(jobId);
+  }
+
+  /** Resolves after the job's push has been answered: false when it has failed. */
+  async isWanted(jobId: string): Promise<boolean> {
+    await this.#running.get(jobId)?.catch(() => {});
+    await new Promise((resolve) => setImmediate(resolve));
+    return !this.#unconfirmed.has(jobId);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #push(job: Job, id: string): Promise<void> {
+    const { queue, keys, ask } = this.#parts;
+    let isSent = false;
+    let isGivenUp = false;
+    try {
+      await ask(async () => {
+        const state = await queue.getJobState(id);
+        if (isOpenState(state) && !this.#unconfirmed.has(id)) return;
+        // A finished job with this id would make BullMQ ignore the new one.
+        if (state !== 'unknown') await queue.remove(id);
+        await clearMarks(keys, id);
+        const { data, options } = packJob(job);
+        // Redis may answer the earlier commands after the limit.
+        if (isGivenUp) return;
+        isSent = true;
+        await queue.add('task', data, options);
+      });
+      this.#unconfirmed.delete(id);
+    } catch (error) {
+      isGivenUp = true;
+      if (isSent) this.#unconfirmed.set(id, TAKE_BACK_MS);
+      throw error;
+    }
+  }
+
+  async #takeBack(): Promise<void> {
+    const { queue, link } = this.#parts;
+    for (const [id, leftMs] of this.#unconfirmed) {
+      if (this.#running.has(id)) continue;
+      try {
+        const removed = await link.ask(() => queue.remove(id));
+        // A job that is missing may still arrive: Redis may read an older connection's commands later.
+        if (removed === 1 || leftMs <= 0) this.#unconfirmed.delete(id);
+        else this.#unconfirmed.set(id, leftMs - TAKE_BACK_POLL_MS);
+      } catch {
+        // ERR_QUEUE_UNAVAILABLE: the next round tries again.
+        return;
+      }
+    }
+  }
+}

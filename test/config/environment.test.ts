@@ -1,0 +1,168 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import { RUN_ID_VARIABLE } from '../../src/agent/run-processes.ts';
+import { MAIN } from '../support/built.ts';
+import { type ProjectDir, projectDir } from '../support/project-dir.ts';
+
+type Env = Readonly<Record<string, string>>;
+
+interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The command line in a process of its own, without any of this machine's settings. */
+async function run({ cwd }: ProjectDir, args: readonly string[], env: Env = {}): Promise<Run> {
+  const options = { cwd, env: { PATH: process.env.PATH ?? '', HOME: cwd, ...env } };
+  return promisify(execFile)(process.execPath, [MAIN, ...args], options).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    ({ code, stdout, stderr }: Run) => ({ code, stdout, stderr }),
+  );
+}
+
+interface Setting {
+  readonly value: unknown;
+  readonly source: string;
+  readonly path?: string;
+}
+
+async function configOf(project: ProjectDir, env: Env = {}): Promise<(name: string) => Setting | undefined> {
+  const { stdout, stderr } = await run(project, ['config', '--json'], env);
+  expect(stderr).toBe('');
+  const { settings } = JSON.parse(stdout) as { settings: (Setting & { name: string })[] };
+  return (name) => settings.find((setting) => setting.name === name);
+}
+
+test('the command line reads .env in its working directory; the environment wins', async () => {
+  const project = projectDir();
+  const path = project.put(
+    '.env',
+    '# settings\r\nPORT=9001\r\nTASK_LOGS_DIR="./my logs # here"\r\nHOST=::1\r\nORG=\r\n',
+  );
+  const setting = await configOf(project, { HOST: 'localhost', PROJECT: '' });
+  expect(setting('PORT')).toMatchObject({ value: 9001, source: 'env file', path });
+  expect(setting('TASK_LOGS_DIR')).toMatchObject({
+    value: join(project.cwd, 'my logs # here'),
+    source: 'env file',
+  });
+  expect(setting('HOST')).toMatchObject({ value: 'localhost', source: 'environment' });
+  expect(setting('ORG')).toMatchObject({ value: null, source: 'default' });
+  const { stdout } = await run(project, ['config'], { HOST: 'localhost' });
+  expect(stdout).toMatch(/^ {2}PORT +9001 +\.env$/m);
+  expect(stdout).toMatch(/^ {2}HOST +localhost +environment$/m);
+});
+
+test('a variable that is set to nothing is not replaced by .env, as with node --env-file', async () => {
+  const project = projectDir();
+  project.put('.env', 'PORT=9001');
+  expect((await configOf(project, { PORT: '' }))('PORT')).toMatchObject({ value: 8000, source: 'default' });
+});
+
+test('a .env that cannot be read stops each command that needs settings, with its line and no value', {
+  tags: ['full'],
+}, async () => {
+  const project = projectDir();
+  const path = project.put('.env', 'PORT=9001\nTASK_LOGS_API_TOKEN: hidden\nHOST="hidden\n');
+  const event = ['emit', 'workflow_start', 'w'];
+  for (const args of [['config'], ['tasks'], ['start'], ['run', '--', 'true'], event]) {
+    const { code, stdout, stderr } = await run(project, args);
+    expect({ code, stdout }, args[0]).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(`${path}: line 2: write NAME=value`);
+    expect(stderr).toContain(`${path}: line 3: HOST: its " has no closing quote`);
+    expect(stderr).not.toContain('hidden');
+  }
+  expect(await run(project, ['--help'])).toMatchObject({ code: 0, stderr: '' });
+});
+
+test('a value of .env that is not valid is refused with the path of the file', async () => {
+  const project = projectDir();
+  const path = project.put('.env', 'PORT=eighty');
+  const { code, stderr } = await run(project, ['config']);
+  expect(code).toBe(2);
+  expect(stderr).toContain(`PORT: use a port number from 0 to 65535 (it is "eighty" in ${path})`);
+});
+
+test('a host in .env that others can reach is refused with a token missing, and .env named', async () => {
+  const project = projectDir();
+  project.put('.env', 'HOST=0.0.0.0');
+  const { code, stderr } = await run(project, ['config']);
+  expect(code).toBe(2);
+  expect(stderr).toContain('HOST=0.0.0.0 in .env can be reached from outside');
+});
+
+test('doctor names .env as the source of settings, and its problems', { tags: ['full'] }, async () => {
+  const project = projectDir();
+  const path = project.put('.env', 'TASK_LOGS_DIR=logs\nTASK_LOGS_OTLP_PORT=0\nPORT=0\nnothing\n');
+  const { stdout } = await run(project, ['doctor', '--json']);
+  const { findings } = JSON.parse(stdout) as { findings: { where: string; what: string }[] };
+  expect(findings).toContainEqual(expect.objectContaining({ where: 'file', what: `${path} is read` }));
+  expect(findings).toContainEqual(
+    expect.objectContaining({ where: path, what: expect.stringContaining('line 4: ') }),
+  );
+});
+
+test("variables of OpenTelemetry's own packages reach them from .env, those of loaders reach nothing", async () => {
+  const received: IncomingHttpHeaders[] = [];
+  const server = createServer((request, response) => {
+    received.push(request.headers);
+    request.resume().on('end', () => response.end('{}'));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  const project = projectDir();
+  const script = project.put('loaded.cjs', "require('node:fs').writeFileSync(__dirname + '/loaded', '')");
+  project.put(
+    '.env',
+    [
+      'TASK_LOGS_DIR=logs',
+      `OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:${port}`,
+      'OTEL_EXPORTER_OTLP_HEADERS="x-key=from-the-file"',
+      `NODE_OPTIONS=--require=${script}`,
+    ].join('\n'),
+  );
+  // It sends in a process of its own, which gets the environment of the first.
+  expect(await run(project, ['emit', 'workflow_start', 'w'])).toMatchObject({ code: 0, stderr: '' });
+  expect(received.map((headers) => headers['x-key'])).toEqual(['from-the-file']);
+  await expect(readFile(join(project.cwd, 'loaded'))).rejects.toThrow('ENOENT');
+});
+
+test('an agent gets no variable that only .env gives, but the place and the switches of records', async () => {
+  const project = projectDir();
+  project.put(
+    '.env',
+    'TASK_LOGS_DIR=logs\nPORT=9001\nAWS_SECRET_ACCESS_KEY=hidden\nOTEL_SERVICE_NAME=robot\nTASK_LOGS_API_TOKEN=hidden-hidden-hidden\nTASK_LOGS_EMIT_WORKFLOW_EVENTS=false\n',
+  );
+  const { code, stdout } = await run(project, ['run', '--', 'env'], { SHELL_VARIABLE: 'inherited' });
+  expect(code).toBe(0);
+  const names = new Map(
+    stdout.split('\n').map((line) => [line.split('=')[0], line.slice(line.indexOf('=') + 1)]),
+  );
+  expect(names.get('SHELL_VARIABLE')).toBe('inherited');
+  expect(names.get('TASK_LOGS_DIR')).toBe(join(project.cwd, 'logs'));
+  expect(names.get('TASK_LOGS_EMIT_WORKFLOW_EVENTS')).toBe('false');
+  for (const name of ['PORT', 'AWS_SECRET_ACCESS_KEY', 'OTEL_SERVICE_NAME', 'TASK_LOGS_API_TOKEN'])
+    expect(names.has(name), name).toBe(false);
+  expect(stdout).not.toContain('hidden');
+});
+
+test('a command in an agent reads no .env of the directory in which it runs', async () => {
+  const project = projectDir();
+  project.put('.env', 'PORT=9001\nno line of a file\n');
+  const setting = await configOf(project, { [RUN_ID_VARIABLE]: 'run-1' });
+  expect(setting('PORT')).toMatchObject({ value: 8000, source: 'default' });
+});
+
+test('without .env, or with a directory of that name, nothing changes', async () => {
+  const project = projectDir();
+  const before = await run(project, ['config', '--json']);
+  project.put('.env/pyvenv.cfg', 'home = /usr/bin');
+  expect(before.code).toBe(0);
+  expect(await run(project, ['config', '--json'])).toEqual(before);
+});

@@ -1,0 +1,99 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type ParseError, parse } from 'jsonc-parser';
+import { expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/config.ts';
+import { isJsonObject } from '../../src/model/json.ts';
+import { checkAgents } from '../../src/service/commands.ts';
+import { linkPackages } from '../support/sandbox.ts';
+import { type Block, isDocumentation, ROOT, readPages } from './markdown.ts';
+
+const pages = readPages();
+const blocks = pages.flatMap((page) => page.blocks);
+const documented = pages.filter(isDocumentation).flatMap((page) => page.blocks);
+
+const CONFIG_KEYS = new Set(['trigger', 'agents', 'commands', 'webhooks', 'logging', 'types']);
+
+function at({ page, line }: Block): string {
+  return `${page}:${line}`;
+}
+
+test('every block says its language, one that a test knows', () => {
+  const known = ['sh', 'ts', 'json', 'python', 'nginx', 'text'];
+  const others = documented.filter(({ language }) => !known.includes(language));
+  expect(others.map((block) => `${at(block)}: ${block.language}`)).toEqual([]);
+});
+
+test('a shell block is run by test/docs/shell.full.test.ts, or says why not and which test runs it instead', () => {
+  const notes = documented.filter(({ language, note }) => language === 'sh' && note !== undefined);
+  expect(notes.length).toBeGreaterThan(5);
+  const wrong = notes.flatMap((block) => {
+    const [, reason = ''] = /^not run(?: here)?: (.{15,})$/.exec(block.note ?? '') ?? [];
+    if (reason === '') return [`${at(block)}: ${block.note}`];
+    const named = [...reason.matchAll(/test\/[\w./-]*\w/g)].map(([path]) => path);
+    return named
+      .filter((path) => !existsSync(join(ROOT, path)))
+      .map((path) => `${at(block)}: there is no ${path}`);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('shell blocks of the other pages are at least shell', async () => {
+  const others = blocks.filter(({ language }) => language === 'sh');
+  for (const block of others) {
+    const text = block.text.replaceAll(/<[a-z][a-z ]*>/g, 'x');
+    await expect.soft(promisify(execFile)('sh', ['-n', '-c', text]), at(block)).resolves.toBeDefined();
+  }
+});
+
+test('every JSON block parses, and a configuration is one that the program takes', async () => {
+  const found = blocks.filter(({ language }) => language === 'json');
+  expect(found.length).toBeGreaterThan(3);
+  const dir = await mkdtemp(join(tmpdir(), 'tasktrail-blocks-'));
+  let configurations = 0;
+  try {
+    for (const block of found) {
+      const errors: ParseError[] = [];
+      const value: unknown = parse(block.text, errors, { allowTrailingComma: true });
+      expect.soft(errors, at(block)).toEqual([]);
+      if (!isJsonObject(value) || !Object.keys(value).every((key) => CONFIG_KEYS.has(key))) continue;
+      configurations += 1;
+      await writeFile(join(dir, 'tasktrail.config.json'), block.text);
+      const env = { GITLAB_TOKEN: 'a token', ORG: 'acme', PROJECT: 'app' };
+      expect.soft(() => checkAgents(loadConfig({ env, cwd: dir })), at(block)).not.toThrow();
+    }
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+  expect(configurations).toBeGreaterThan(2);
+});
+
+test('the code compiles against the built package, as a strict user would compile it', async () => {
+  const snippets = blocks.filter(({ language }) => language === 'ts');
+  expect(snippets.length).toBeGreaterThan(4);
+  // Outside the checkout, with the packages where an install puts them, and tasktrail by its own name.
+  const dir = await mkdtemp(join(tmpdir(), 'tasktrail-snippets-'));
+  try {
+    const scoped = await readdir(join(ROOT, 'node_modules', '@opentelemetry'));
+    const types = await readdir(join(ROOT, 'node_modules', '@types'));
+    const names = ['tasktrail', 'express', 'bullmq', 'ioredis', ...types.map((name) => `@types/${name}`)];
+    await linkPackages(dir, [...names, ...scoped.map((name) => `@opentelemetry/${name}`)]);
+    const files = snippets.map((block, index) => [`snippet-${index}.ts`, block] as const);
+    for (const [name, { text }] of files) await writeFile(join(dir, name), text);
+    await writeFile(join(dir, 'package.json'), '{"type":"module"}');
+    const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2023', '--skipLibCheck'];
+    const tsc = join(ROOT, 'node_modules', '.bin', 'tsc');
+    const args = [...options, '--types', 'node', '--ignoreConfig', ...files.map(([name]) => name)];
+    const { stdout } = await promisify(execFile)(tsc, args, { cwd: dir }).catch(
+      (error: { stdout: string }) => error,
+    );
+    const named = files.reduce((text, [name, block]) => text.replaceAll(name, at(block)), stdout);
+    expect(named).toBe('');
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+});

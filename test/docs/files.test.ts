@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { OUTPUT_TYPES, STAGES, TASK_STATUSES } from '../../src/model/documents.ts';
+import { COMPLETENESS_FLAGS } from '../../src/model/workflow.ts';
+import { OWN_NAMES, TASK_FILES, WORKFLOW_FILES } from '../../src/store/layout.ts';
+import { filesBelow, readFilesPage, undocumentedFields } from './documented-fields.ts';
+import { ROOT } from './markdown.ts';
+
+const { text, words } = readFilesPage();
+
+/** Directories as the store writes them, kept for the tests of the projection. */
+const GOLDEN = join(ROOT, 'test', 'golden');
+
+/** A field that only a record of those tests has. */
+const OF_TESTS = /: job_id$/;
+
+test('every file name of the layout is on the page', () => {
+  for (const name of [...Object.values(TASK_FILES), ...Object.values(OWN_NAMES)])
+    expect.soft(text, name).toContain(name);
+  for (const suffix of Object.values(WORKFLOW_FILES))
+    expect.soft(text, suffix).toContain(`\`<workflow_id>${suffix}\``);
+});
+
+test('every status, type, stage and flag is on the page', () => {
+  const known = [...TASK_STATUSES, ...OUTPUT_TYPES, ...STAGES, ...COMPLETENESS_FLAGS];
+  expect(known.filter((word) => !words.has(word))).toEqual([]);
+});
+
+test('every field of the stored directories is on the page', async () => {
+  expect(filesBelow(GOLDEN).length).toBeGreaterThan(15);
+  const missing = await undocumentedFields(GOLDEN);
+  expect(missing.filter((line) => !OF_TESTS.test(line))).toEqual([]);
+});

@@ -1,0 +1,175 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { REST_ROUTES } from '../../src/build/rest-page.ts';
+import { SETTINGS } from '../../src/config/settings.ts';
+import { ATTR } from '../../src/model/attributes.ts';
+import { EVENT, WORKFLOW_EVENT_TYPES } from '../../src/model/events.ts';
+import { isDocumentation, type Page, ROOT, readPages } from './markdown.ts';
+
+// What the pages name must be there: a page that promises more than the program has sends its reader astray.
+
+const pages = readPages().filter(isDocumentation);
+const sources = allSources();
+
+/** Every hit of the pattern's first group, with where it stands. */
+function named(pattern: RegExp, of: readonly Page[] = pages): readonly (readonly [string, string])[] {
+  return of.flatMap(({ path, text }) =>
+    text
+      .split('\n')
+      .flatMap((line, index) =>
+        [...line.matchAll(pattern)].map(([, name = '']) => [name, `${path}:${index + 1}`] as const),
+      ),
+  );
+}
+
+/** What stands in backticks, with where it stands. */
+function spans(of: readonly Page[] = pages): readonly (readonly [string, string])[] {
+  return of.flatMap(({ path, prose }) =>
+    prose.split('\n').flatMap((line, index) => {
+      const odd = line.split('`').filter((_, at) => at % 2 === 1);
+      return odd.map((text) => [text, `${path}:${index + 1}`] as const);
+    }),
+  );
+}
+
+/** Spans and lines of shell blocks. */
+function code(): readonly (readonly [string, string])[] {
+  const shell = pages.flatMap(({ blocks }) => blocks.filter(({ language }) => language === 'sh'));
+  const lines = shell.flatMap(({ page, line, text }) =>
+    text.split('\n').map((one, index) => [one.replace(/ {2}#.*/, ''), `${page}:${line + index}`] as const),
+  );
+  return [...spans(), ...lines];
+}
+
+function unknown(
+  found: readonly (readonly [string, string])[],
+  isKnown: (name: string) => boolean,
+): string[] {
+  return found.filter(([name]) => !isKnown(name)).map(([name, where]) => `${where}: ${name}`);
+}
+
+/** What an agent or a step finds in its environment, or the AWS SDK reads. */
+const VARIABLES = new Set([
+  ...['TASK_LOGS_TASK_ID', 'TASK_LOGS_INPUT_FILE', 'TASK_LOGS_PHASE', 'TASK_LOGS_STEP', 'TASK_LOGS_RUN_ID'],
+  ...['TASK_LOGS_WORKFLOW_ID', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
+]);
+
+test('every setting exists', () => {
+  const found = named(/\b((?:TASK_LOGS|OTEL|GITHUB|JIRA|SLACK|AWS|REDIS|FRACTARY)_[A-Z0-9_]*[A-Z0-9])\b/g);
+  expect(found.length).toBeGreaterThan(60);
+  expect(unknown(found, (name) => Object.hasOwn(SETTINGS, name) || VARIABLES.has(name))).toEqual([]);
+});
+
+test('every command exists, with its options', () => {
+  const program = readFileSync(join(ROOT, 'src/cli/program.ts'), 'utf8');
+  const emit = readFileSync(join(ROOT, 'src/cli/emit.ts'), 'utf8');
+  const commands = [...program.matchAll(/\.command\('(\w+)/g)].map(([, name = '']) => name);
+  expect(commands).toEqual(expect.arrayContaining(['start', 'emit', 'step']));
+  const found = code().flatMap(([text, where]) =>
+    [...text.matchAll(/(?<![\w./@-]|-u )tasktrail (\w+)/g)].map(([, name = '']) => [name, where] as const),
+  );
+  expect(found.length).toBeGreaterThan(40);
+  // `tasktrail is started already` is a message.
+  expect(unknown(found, (name) => commands.includes(name) || name === 'is')).toEqual([]);
+  expect(unknown(named(/tasktrail workflow (\w+)/g), (name) => commands.includes(name))).toEqual([]);
+  const page = pages.filter(({ path }) => path === 'docs/cli.md');
+  const flags = [...`${program}${emit}`.matchAll(/(?<![\w-])--([a-z-]+)/g)].map(([, name = '']) => name);
+  const emitFlags = [...emit.matchAll(/^ {8}(\w+): \{ type/gm)].map(([, name = '']) => name);
+  const isFlag = (name: string): boolean => [...flags, ...emitFlags, 'help'].includes(name);
+  expect(unknown(named(/`--([a-z-]+)`/g, page), isFlag)).toEqual([]);
+  const listed = page[0]?.text ?? '';
+  expect(commands.filter((name) => !new RegExp(`\\b${name}\\b`).test(listed))).toEqual([]);
+  expect(flags.filter((name) => name !== 'help' && !listed.includes(`--${name}`))).toEqual([]);
+});
+
+test('every npm script exists', () => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
+  const found = named(/npm (?:run )?([a-z]+(?::[a-z]+)*)/g);
+  expect(found.length).toBeGreaterThan(10);
+  const ofNpm = ['ci', 'install', 'pack', 'config', 'init'];
+  expect(unknown(found, (name) => name in scripts || ofNpm.includes(name) || OF_EXAMPLES.has(name))).toEqual(
+    [],
+  );
+});
+
+/** A script of an example's own `package.json`, and one that is on its way. */
+const OF_EXAMPLES = new Set(['start:sdk', 'dev']);
+
+test('every file of the repository exists', () => {
+  const found = named(/(?<![\w/.-])((?:src|test|collector|grafana|docs|examples)\/[\w./-]*\w)/g);
+  expect(found.length).toBeGreaterThan(50);
+  // `test/end-to-end` and the like are folders; a link has its own test.
+  expect(unknown(found, (path) => existsSync(join(ROOT, path)))).toEqual([]);
+});
+
+test('every REST path is one of the table', () => {
+  const found = named(/((?:GET|POST) \/(?:api|webhooks|healthz|readyz|metrics)[^\s`'"|)?]*)/g);
+  expect(found.length).toBeGreaterThan(20);
+  const known = new Set(
+    REST_ROUTES.map(({ method, path }) => `${method} ${path.replaceAll(/\{\w+\}/g, '*')}`),
+  );
+  const isKnown = (route: string): boolean =>
+    known.has(
+      route.replaceAll(/\{[\w,<>]+\}|<\w+>/g, '*').replace(/(webhooks)\/(?:github|jira|slack)$/, '$1/*'),
+    );
+  expect(unknown(found, isKnown)).toEqual([]);
+});
+
+test('every error code exists, and has a row', () => {
+  const codes = [...readFileSync(join(ROOT, 'src/errors.ts'), 'utf8').matchAll(/'(ERR_[A-Z_]+)'/g)];
+  const known = codes.map(([, code = '']) => code);
+  expect(unknown(named(/\b(ERR_[A-Z_]+)\b/g), (code) => known.includes(code))).toEqual([]);
+  const rest = pages.find(({ path }) => path === 'docs/rest.md')?.text ?? '';
+  expect(known.filter((code) => !rest.includes(`\`${code}\``))).toEqual([]);
+});
+
+test('every name in our namespace is an attribute, an event or a metric', () => {
+  const known = new Set<string>([
+    ...Object.values(ATTR),
+    ...Object.values(EVENT),
+    ...WORKFLOW_EVENT_TYPES.map((type) => `tasktrail.${type}`),
+  ]);
+  const isFile = (name: string): boolean => /\.(?:config\.json|service|env|json)$/.test(name);
+  const isMetric = (name: string): boolean => sources.includes(`'${name}'`);
+  const found = named(/`(tasktrail\.[a-z_.]+[a-z])`/g);
+  expect(found.length).toBeGreaterThan(10);
+  expect(unknown(found, (name) => known.has(name) || isFile(name) || isMetric(name))).toEqual([]);
+});
+
+test('every message in the page about troubles is one that the program prints', () => {
+  const page = pages.filter(({ path }) => path === 'docs/troubleshooting.md');
+  const messages = spans(page).filter(
+    ([text]) => / /.test(text) && !/^(?:tasktrail|npm|GET|await) /.test(text),
+  );
+  expect(messages.length).toBeGreaterThan(12);
+  expect(unknown(messages, (text) => literals(text).every((piece) => sources.includes(piece)))).toEqual([]);
+});
+
+/** The fixed pieces of a message: what stands in angle brackets, and these examples, are put in by the program. */
+function literals(text: string): readonly string[] {
+  const pieces = text.split(/<[^>]*>|"|\bGITHUB_WEBHOOK_SECRET\b|\bgithub\b|@agent|\blogs\b/);
+  return pieces.map((piece) => piece.trim()).filter((piece) => piece.length > 5);
+}
+
+test('every exported value of the library is on its page', () => {
+  const text = pages.find(({ path }) => path === 'docs/library.md')?.text ?? '';
+  for (const entry of ['index', 'express', 'bullmq', 'agent']) {
+    const code = readFileSync(join(ROOT, 'src', `${entry}.ts`), 'utf8');
+    const lists = [...code.matchAll(/^export \{([^}]+)\}/gm)].flatMap(([, list = '']) => list.split(','));
+    const functions = [...code.matchAll(/^export (?:async )?function (\w+)/gm)].map(([, name = '']) => name);
+    const values = lists
+      .map((name) => name.trim())
+      .filter((name) => name !== '' && !name.startsWith('type '));
+    for (const name of [...values, ...functions])
+      expect.soft(text, `${entry}: ${name}`).toContain(`\`${name}\``);
+  }
+});
+
+function allSources(): string {
+  const folder = join(ROOT, 'src');
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join('\n');
+}

@@ -1,0 +1,136 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { REST_ROUTES, restPage } from '../../src/build/rest-page.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import type { Methods } from '../../src/serve/routes.ts';
+import { type Service, startService } from '../../src/service/start.ts';
+import { until } from '../support/receiver.ts';
+import { parsePage, ROOT, wordsOf } from './markdown.ts';
+
+/** The tables of routes that the service makes its handlers of, in the order in which it makes them. */
+const tables = vi.hoisted(() => [] as Readonly<Record<string, Methods>>[]);
+
+vi.mock(import('../../src/serve/routes.ts'), async (importOriginal) => {
+  const original = await importOriginal();
+  return {
+    ...original,
+    createHandler: (routes, options) => {
+      tables.push(routes);
+      return original.createHandler(routes, options);
+    },
+  };
+});
+
+const page = await readFile(join(ROOT, 'docs', 'rest.md'), 'utf8');
+
+let dir: string;
+let service: Service;
+let taskId: string;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'tasktrail-rest-'));
+  const env = {
+    ...{ TASK_LOGS_DIR: join(dir, 'logs'), TASK_LOGS_OTLP_PORT: '0', PORT: '0' },
+    ...{ TASK_LOGS_AGENT_COMMAND: 'cat', GITHUB_WEBHOOK_SECRET: 'secret' },
+  };
+  service = await startService(loadConfig({ env, cwd: dir }), { log: () => {} });
+  const body = JSON.stringify({ message: 'hello' });
+  const response = await ask('POST', '/api/tasks', { body, headers: { 'content-type': 'application/json' } });
+  [taskId = ''] = ((await response.json()) as { task_ids: string[] }).task_ids;
+  const result = join(dir, 'logs', taskId, '04-final-result.json');
+  await until(() => existsSync(result) || undefined, 'the task to end');
+});
+
+afterAll(async () => {
+  await service?.stop();
+  await rm(dir, { recursive: true, force: true });
+});
+
+function ask(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+  return fetch(`${service.url}${path}`, { ...init, method });
+}
+
+test('the page is what the table makes of it: npm run build && node dist/build/write-rest-page.js', () => {
+  expect(restPage(page)).toBe(page);
+});
+
+test('the table has every route of the service, and no other', () => {
+  const served = tables.flatMap((routes) => {
+    const mount = '/tasks' in routes ? '/api' : '/github' in routes ? '/webhooks' : '';
+    return Object.entries(routes).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${mount}${path.replaceAll(/:(\w+)/g, '{$1}')}`),
+    );
+  });
+  expect(served.length).toBeGreaterThan(REST_ROUTES.length);
+  const named = served.map((route) =>
+    route.startsWith('POST /webhooks/') ? 'POST /webhooks/{name}' : route,
+  );
+  expect([...new Set(named)].sort()).toEqual(
+    REST_ROUTES.map(({ method, path }) => `${method} ${path}`).sort(),
+  );
+});
+
+test.each(REST_ROUTES)('$method $path is answered, and no other method is', async ({ method, path }) => {
+  const real = path
+    .replace('/tasks/{id}', `/tasks/${taskId}`)
+    .replace('{id}', 'w')
+    .replace('{name}', 'github');
+  const response = await ask(method, real);
+  const text = await response.text();
+  expect(text).not.toContain('nothing answers');
+  expect(response.status).not.toBe(500);
+  const wrong = await ask('DELETE', real);
+  expect(wrong.status).toBe(405);
+  const methods = REST_ROUTES.filter((route) => route.path === path).map((route) => route.method);
+  const allowed = methods.flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
+  expect(wrong.headers.get('allow')?.split(', ').sort()).toEqual(allowed.sort());
+});
+
+test('every field of the answers that are no files is on the page', async () => {
+  const words = wordsOf(parsePage('docs/rest.md', page));
+  const read = async (path: string): Promise<object> => (await (await ask('GET', path)).json()) as object;
+  const { items } = (await read('/api/workflows')) as { items: readonly { workflow_id: string }[] };
+  const workflow = await read(`/api/workflows/${items[0]?.workflow_id}`);
+  const [level] = Reflect.get(workflow, 'levels') as readonly object[];
+  const ready = await read('/readyz');
+  const links = ['links', 'books'].flatMap((name) =>
+    Object.keys(Reflect.get({ ...workflow, ...ready }, name)),
+  );
+  const found = [workflow, level ?? {}, ready].flatMap(Object.keys).concat(links);
+  expect(found.length).toBeGreaterThan(40);
+  // The fields of an event, which the document has as well, are on the page about the files.
+  const ofEvents = [
+    'event_type',
+    'timestamp',
+    'payload',
+    'event_id',
+    'task_id',
+    'schema_version',
+    'revision',
+  ];
+  expect(found.filter((name) => !words.has(name) && !ofEvents.includes(name))).toEqual([]);
+});
+
+const VALUES: Readonly<Record<string, string>> = {
+  ...{ status: 'completed', outcome: 'accepted', type: 'step_start' },
+  ...{ since: '2026-01-01', until: '2026-01-01T00:00:00Z', limit: '5' },
+};
+
+test.each(REST_ROUTES.filter(({ query }) => query !== undefined))(
+  '$path takes its parameters',
+  async (route) => {
+    const path = route.path.replace('{id}', 'w');
+    for (const name of route.query ?? []) {
+      const response = await ask('GET', `${path}?${name}=${VALUES[name] ?? 'x'}`);
+      const { detail = '' } = (await response.json()) as { detail?: string };
+      // A cursor that is none is another complaint than a parameter that is unknown.
+      if (['cursor', 'after'].includes(name)) expect(detail).not.toContain('nrecognized');
+      else expect([name, response.status < 400 || response.status === 404]).toEqual([name, true]);
+    }
+    const unknown = await ask('GET', `${path}?colour=red`);
+    expect(unknown.status).toBe(400);
+  },
+);
