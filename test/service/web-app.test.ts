@@ -1,18 +1,21 @@
 import { request } from 'node:http';
+import { createRequire } from 'node:module';
 import { expect, onTestFinished, test } from 'vitest';
 import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
 import { TaskIntake } from '../../src/service/task-intake.ts';
-import { createWebApp, loadExpress } from '../../src/service/web-app.ts';
+import { type CreateExpress, createWebApp, loadExpress } from '../../src/service/web-app.ts';
 import { tempDir } from '../support/log-dir.ts';
 import { listen, openTrail } from '../support/receiver.ts';
 
-async function open(env: Record<string, string> = {}): Promise<string> {
+const express4 = createRequire(import.meta.url)('express-4') as CreateExpress;
+
+async function open(env: Record<string, string> = {}, createExpress?: CreateExpress): Promise<string> {
   const trail = await openTrail(await tempDir(), env);
   onTestFinished(() => trail.shutdown());
   const { config, reader } = trail;
   const queue = new InProcessQueue({ name: 'agent', concurrency: 1 });
   const { app, webhooks } = createWebApp({
-    createExpress: await loadExpress('this test'),
+    createExpress: createExpress ?? (await loadExpress('this test')),
     config,
     trail,
     intake: new TaskIntake({ config, queue, reader }),
@@ -46,15 +49,21 @@ function get(url: string, host?: string): Promise<Answer> {
   });
 }
 
-test('health, metrics and REST are served, and an unknown path is a problem document', async () => {
-  const url = await open();
-  expect(await get(`${url}/healthz`)).toMatchObject({ status: 200, poweredBy: undefined });
-  expect((await get(`${url}/metrics`)).text).toBe('tasktrail_x 1\n');
-  expect((await get(`${url}/api/tasks`)).status).toBe(200);
-  const unknown = await get(`${url}/no/such/path`);
-  expect(unknown.status).toBe(404);
-  expect(JSON.parse(unknown.text)).toMatchObject({ code: 'ERR_NOT_FOUND' });
-});
+test.each<[string, CreateExpress | undefined]>([
+  ['the installed Express', undefined],
+  ['Express 4', express4],
+])(
+  'health, metrics and REST are served by %s, and an unknown path is a problem document',
+  async (_name, create) => {
+    const url = await open({}, create);
+    expect(await get(`${url}/healthz`)).toMatchObject({ status: 200, poweredBy: undefined });
+    expect((await get(`${url}/metrics`)).text).toBe('tasktrail_x 1\n');
+    expect((await get(`${url}/api/tasks`)).status).toBe(200);
+    const unknown = await get(`${url}/no/such/path`);
+    expect(unknown.status).toBe(404);
+    expect(JSON.parse(unknown.text)).toMatchObject({ code: 'ERR_NOT_FOUND' });
+  },
+);
 
 test.each(['localhost', 'localhost:8000', '127.0.0.1:1', '[::1]:8000', 'LOCALHOST'])(
   'without a token the API answers to the loopback name %s',
