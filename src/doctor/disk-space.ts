@@ -54,8 +54,10 @@ export function judgeSpace(path: string, { freeBytes, bytes, freeFiles, files }:
   else if (freeBytes < FREE_LOW || share < SHARE_LOW)
     findings.push(warning(path, `the disk is nearly full: ${free}`, ADVICE));
   const fileShare = files > 0 ? freeFiles / files : 1;
-  const left = `${freeFiles} files (inodes) left`;
-  if (files > 0 && freeFiles < FILES_MIN) findings.push(problem(path, `the disk is full: ${left}`, ADVICE));
-  else if (fileShare < SHARE_LOW) findings.push(warning(path, `the disk is nearly full: ${left}`, ADVICE));
+  const freeInodes = `${freeFiles} files (inodes) left`;
+  if (files > 0 && freeFiles < FILES_MIN)
+    findings.push(problem(path, `the disk is full: ${freeInodes}`, ADVICE));
+  else if (fileShare < SHARE_LOW)
+    findings.push(warning(path, `the disk is nearly full: ${freeInodes}`, ADVICE));
   return findings.length > 0 ? findings : [ok(path, free)];
 }

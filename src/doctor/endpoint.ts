@@ -42,11 +42,11 @@ async function checkGroup(subject: Subject, group: EndpointGroup): Promise<reado
     return [await explainUnanswered(group, first), ...loop];
   }
   noteClock(subject, origin, first);
-  const rest = await Promise.all(others.map(ask));
+  const otherAnswers = await Promise.all(others.map(ask));
   const answers = new Map(
-    [lead, ...others].map(({ signal }, at) => [signal, at === 0 ? first : rest[at - 1]]),
+    [lead, ...others].map(({ signal }, at) => [signal, at === 0 ? first : otherAnswers[at - 1]]),
   );
-  const isPlain = [first, ...rest].every((answer) => isAnswer(answer) && isTaken(answer));
+  const isPlain = [first, ...otherAnswers].every((answer) => isAnswer(answer) && isTaken(answer));
   const program = isPlain ? undefined : await knownProgramAt(origin, agent);
   agent.destroy();
   const hasHeaders = Object.keys(await lead.settings.headers()).some(

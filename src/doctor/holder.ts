@@ -20,9 +20,9 @@ export async function checkHolder({ config }: Subject): Promise<readonly Finding
 }
 
 async function checkReceiver(path: string, holder: LockRecord, token: string | undefined): Promise<Finding> {
-  const who = `held by process ${holder.pid} on ${holder.host}`;
+  const holderText = `held by process ${holder.pid} on ${holder.host}`;
   const { otlp_url: url } = holder;
-  if (typeof url !== 'string' || !URL.canParse(url)) return ok(path, `${who}, which is starting`);
+  if (typeof url !== 'string' || !URL.canParse(url)) return ok(path, `${holderText}, which is starting`);
   const headers = {
     'content-type': 'application/json',
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
@@ -33,32 +33,36 @@ async function checkReceiver(path: string, holder: LockRecord, token: string | u
     const { hostname: host } = new URL(url);
     const { what } = explainFailure(answer, { host, certificateSetting: 'NODE_EXTRA_CA_CERTS' });
     const advice = 'if it hangs or runs in a container: stop it, and start one that is reachable from here';
-    return problem(path, `${who}; its receiver at ${url}: ${what}: ${records}`, advice);
+    return problem(path, `${holderText}; its receiver at ${url}: ${what}: ${records}`, advice);
   }
   if (answer.status === 401 || answer.status === 403) {
     const advice = 'set TASK_LOGS_API_TOKEN to the value that the holder was started with';
-    return problem(path, `${who}, which refuses our token: ${records}`, advice);
+    return problem(path, `${holderText}, which refuses our token: ${records}`, advice);
   }
   if (answer.status === 503) {
     const advice = 'check the space on its disk, and /readyz of the service';
-    return problem(path, `${who}, which cannot store now: ${records}`, advice);
+    return problem(path, `${holderText}, which cannot store now: ${records}`, advice);
   }
   if (answer.status !== 200) {
     const advice =
       'wait ten seconds and run this again; if it persists, restart the process that holds the directory';
-    return problem(path, `${who}; at ${url} something else answers (${answer.status}): ${records}`, advice);
+    return problem(
+      path,
+      `${holderText}; at ${url} something else answers (${answer.status}): ${records}`,
+      advice,
+    );
   }
-  return ok(path, `${who}, which takes records at ${url}`);
+  return ok(path, `${holderText}, which takes records at ${url}`);
 }
 
 /** There is no holder: the lock file is stale or missing. */
 async function checkStaleLock(path: string): Promise<Finding> {
   try {
     const { mtimeMs } = await stat(path);
-    const who = ownerIn(await readFile(path, 'utf8'));
+    const holderText = ownerIn(await readFile(path, 'utf8'));
     const seconds = Math.max(0, Math.round((Date.now() - mtimeMs) / 1_000));
     const advice = 'tasktrail start takes it over; until then records wait in _journal';
-    return warning(path, `left by ${who}, last seen ${seconds} s ago and not alive`, advice);
+    return warning(path, `left by ${holderText}, last seen ${seconds} s ago and not alive`, advice);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR')
       return ok(path, 'no process holds the directory: tasktrail start would');

@@ -9,17 +9,17 @@ import { findPortUser, type PortUser } from './port-user.ts';
 export async function checkPorts(subject: Subject): Promise<readonly Finding[]> {
   const { host, port, otlpHost, otlpPort, enabled, store } = subject.config;
   const isReceiving = enabled && store;
-  const [rest, otlp] = await Promise.all([
+  const [restUser, otlpUser] = await Promise.all([
     port === 0 ? undefined : findPortUser({ host, port }),
     otlpPort === 0 || !isReceiving ? undefined : findPortUser({ host: otlpHost, port: otlpPort }),
   ]);
   const findings: Finding[] = [];
   findings.push(
-    rest === undefined
+    restUser === undefined
       ? ok('PORT', '0: a free port is selected at the start')
-      : judgeRest(rest, { host, port }),
+      : judgeRest(restUser, { host, port }),
   );
-  if (otlp !== undefined) findings.push(judgeOtlp(otlp, subject));
+  if (otlpUser !== undefined) findings.push(judgeOtlp(otlpUser, subject));
   else if (isReceiving) findings.push(ok('TASK_LOGS_OTLP_PORT', '0: a free port is selected at the start'));
   return findings;
 }

@@ -105,15 +105,15 @@ function problemsIn(check: () => void): readonly string[] {
 
 /** Loads the settings without the invalid ones and, if that fails, without the files, so that the other checks can run. */
 function loadValid(settings: Settings, problems: readonly string[]): Config | undefined {
-  let left = problems;
+  let remaining = problems;
   let { flags, env } = settings;
-  for (let found = true; found && left.length > 0; ) {
-    const names = new Set(left.map((text) => SETTING.exec(text)?.[1] ?? ''));
-    found = [flags, env].some((values) => [...names].some((name) => (values[name] ?? '') !== ''));
+  for (let isChanged = true; isChanged && remaining.length > 0; ) {
+    const names = new Set(remaining.map((text) => SETTING.exec(text)?.[1] ?? ''));
+    isChanged = [flags, env].some((values) => [...names].some((name) => (values[name] ?? '') !== ''));
     [flags, env] = [without(flags, names), without(env, names)];
-    left = problemsOf({ ...settings, flags, env });
+    remaining = problemsOf({ ...settings, flags, env });
   }
-  if (left.length === 0) return load({ ...settings, flags, env });
+  if (remaining.length === 0) return load({ ...settings, flags, env });
   // The root directory has no settings file. Relative paths stay relative to our working directory.
   const noFiles = { flags: absolute(flags, settings.cwd), env: absolute(env, settings.cwd), cwd: '/' };
   const bare = { ...noFiles, configFile: undefined };

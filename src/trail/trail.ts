@@ -224,8 +224,8 @@ class OpenTrail implements Trail {
         const pending = await journal.countPending(destination);
         if (pending === 0) continue;
         const { recorded } = this.books.snapshot();
-        const whose = pending > recorded ? 'records, of earlier runs too,' : 'records';
-        this.books.setReason(destination, `${pending} ${whose} wait in the journal`);
+        const records = pending > recorded ? 'records, of earlier runs too,' : 'records';
+        this.books.setReason(destination, `${pending} ${records} wait in the journal`);
       }
       await journal.close();
     } catch (error) {

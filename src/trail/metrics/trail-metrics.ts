@@ -116,18 +116,19 @@ export class TrailMetrics implements StoreObserver {
   taskEnded(end: TaskEnd): void {
     const { metadata, result, before } = end;
     this.#failed.ended(end, this.#labels);
-    const who = { [ATTR.genAiAgentName]: metadata.assigned_agent };
+    const agent = { [ATTR.genAiAgentName]: metadata.assigned_agent };
     const origin = { [ATTR.webhookProvider]: metadata.provider, [SOURCE]: metadata.source };
     if (before?.status !== result.status) {
-      const how = { [STATUS]: result.status, [ATTR.errorType]: result.error_type };
-      this.#add('tasksEnded', 1, { ...how, ...origin, ...who });
+      const outcome = { [STATUS]: result.status, [ATTR.errorType]: result.error_type };
+      this.#add('tasksEnded', 1, { ...outcome, ...origin, ...agent });
     }
     for (const [model, amounts] of newAmounts(result.metrics, before?.metrics, metadata.model ?? '')) {
-      const whose = { ...who, [ATTR.genAiRequestModel]: model, ...origin };
+      const labels = { ...agent, [ATTR.genAiRequestModel]: model, ...origin };
       for (const amount of AMOUNTS) {
         if (amounts[amount] === 0) continue;
-        if (amount === 'cost_usd') this.#add('cost', amounts[amount], whose);
-        else this.#add('tokens', amounts[amount], { ...whose, [TOKEN_TYPE]: amount.replace(/_tokens$/, '') });
+        if (amount === 'cost_usd') this.#add('cost', amounts[amount], labels);
+        else
+          this.#add('tokens', amounts[amount], { ...labels, [TOKEN_TYPE]: amount.replace(/_tokens$/, '') });
       }
     }
   }
@@ -154,15 +155,15 @@ export class TrailMetrics implements StoreObserver {
   }
 
   deliveryStored({ provider, outcome, reason, count, reasons }: DeliveryLine): void {
-    const known = DELIVERY_OUTCOMES.some((one) => one === outcome) ? outcome : 'other';
-    const add = (value: number, why: string | null): void => {
-      const what = { [ATTR.webhookProvider]: provider, 'tasktrail.webhook.outcome': known };
-      this.#add('deliveries', value, { ...what, 'tasktrail.webhook.reason': reasonWord(why) });
+    const boundedOutcome = DELIVERY_OUTCOMES.some((known) => known === outcome) ? outcome : 'other';
+    const add = (value: number, cause: string | null): void => {
+      const labels = { [ATTR.webhookProvider]: provider, 'tasktrail.webhook.outcome': boundedOutcome };
+      this.#add('deliveries', value, { ...labels, 'tasktrail.webhook.reason': reasonWord(cause) });
     };
     // The line of a flood has counts by reason.
     const parts = Object.entries(reasons ?? {});
     if (parts.length === 0) add(count ?? 1, reason);
-    for (const [why, value] of parts) add(value, why);
+    for (const [cause, value] of parts) add(value, cause);
   }
 
   /** Ignores values that are not positive numbers: senders choose them, and a counter must not decrease or become NaN. */
