@@ -13,6 +13,7 @@ const config: ViteUserConfig = defineConfig({
   test: {
     // Child processes of tests run the compiled program.
     globalSetup: ['test/support/build.ts'],
+    setupFiles: ['test/support/leftover-processes.ts'],
     tags: [{ name: 'full', description: 'takes seconds, kills processes, or needs another program' }],
     // Most of what takes long waits. One file at a time, the default on two cores, would leave both idle.
     maxWorkers: 2,

@@ -8,21 +8,21 @@ import type { Bucket, BucketOptions } from './bucket.ts';
 import { UploadError } from './failure.ts';
 import type { Outbox } from './outbox.ts';
 import { DamageError, uploadDocument } from './upload.ts';
-import { UploadQueue, type Waiting } from './upload-queue.ts';
+import { type PendingUpload, UploadQueue } from './upload-queue.ts';
 
-/** After so many failures in a row something is broken; a single one is a server that was restarted. */
+/** Consecutive failures before uploads are reported as broken: a single one may be a server restart. */
 const FAILURES_BROKEN = 2;
 
-/** How long until the documents on the disk are looked for again when they could not be listed. */
+/** Delay before the pending documents are listed again after an error. */
 const LIST_RETRY_MS = 10_000;
 
-/** Node's timers hold no more than this; whoever wakes up early looks again. */
+/** Longest sleep, far below the 24.8 days that a Node timer can hold. The loop checks its work after each sleep. */
 const SLEEP_MAX_MS = 3_600_000;
 
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
-  /** Ends after so long, or when the signal says so; never throws. */
+  /** Resolves after `ms` milliseconds or when the signal aborts; never throws. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -31,32 +31,32 @@ export interface ArchiveOptions {
   readonly outbox: Outbox;
   readonly books: Books;
   log(line: string): void;
-  /** Default: the machine's. */
+  /** Default: the system clock. */
   readonly clock?: Clock;
 }
 
-/** Carries finished workflow documents to S3, one after another, for as long as it takes. */
+/** Uploads finished workflow documents to S3, one after another, and retries without a limit. */
 export interface Archive {
-  /** A document is there in a new revision. Never throws and never waits. */
+  /** Announces a new document or revision. Never throws, never waits. */
   notify(workflowId: string): void;
   /**
-   * Uploads what can be uploaded at once, and stops within the deadline; the rest is found at the next start. Safe to
-   * call twice.
+   * Uploads the documents that are due and stops within the deadline. The next start finds the rest. Safe to call
+   * twice.
    */
   close(deadlineMs: number): Promise<void>;
 }
 
-/** Begins with the documents that an earlier process left; `/readyz` speaks of it as `s3`. */
+/** Starts with the documents that an earlier process left. Its state is part `s3` of `/readyz`. */
 export function startArchive(options: ArchiveOptions): Archive {
   const archive = new RunningArchive(options);
   archive.start();
   return archive;
 }
 
-const MACHINE: Clock = {
+const SYSTEM_CLOCK: Clock = {
   now: Date.now,
   sleep: async (ms, signal) => {
-    // An abort is one of the two ways to end.
+    // Rejects only when the signal aborts, which is a normal end.
     await delay(ms, undefined, { signal, ref: false }).catch(() => undefined);
   },
 };
@@ -65,7 +65,7 @@ class RunningArchive implements Archive {
   readonly #options: ArchiveOptions;
   readonly #clock: Clock;
   readonly #queue = new UploadQueue();
-  /** Ends requests. */
+  /** Aborts requests. */
   readonly #stop = new AbortController();
   #wake = new AbortController();
   #bucket: Bucket | undefined;
@@ -78,7 +78,7 @@ class RunningArchive implements Archive {
 
   constructor(options: ArchiveOptions) {
     this.#options = options;
-    this.#clock = options.clock ?? MACHINE;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
   }
 
   start(): void {
@@ -102,7 +102,7 @@ class RunningArchive implements Archive {
     this.#isClosing = true;
     this.#wake.abort();
     const deadline = new AbortController();
-    await Promise.race([this.#running, MACHINE.sleep(deadlineMs, deadline.signal)]);
+    await Promise.race([this.#running, SYSTEM_CLOCK.sleep(deadlineMs, deadline.signal)]);
     deadline.abort();
     this.#stop.abort();
     await this.#running;
@@ -114,10 +114,10 @@ class RunningArchive implements Archive {
       this.#wake = new AbortController();
       const now = this.#clock.now();
       if (!this.#isListed && now >= this.#listAt) await this.#list(now);
-      const waiting = this.#queue.next(now);
-      if (waiting !== undefined) await this.#try(waiting);
+      const upload = this.#queue.next(now);
+      if (upload !== undefined) await this.#attempt(upload);
       else if (this.#isClosing) return;
-      else await this.#rest(now);
+      else await this.#sleepUntilDue(now);
     }
   }
 
@@ -129,38 +129,38 @@ class RunningArchive implements Archive {
       books.setReason('s3 list', undefined);
     } catch (error) {
       this.#listAt = now + LIST_RETRY_MS;
-      books.setReason('s3 list', `the documents that wait for S3 cannot be listed: ${messageOf(error)}`);
+      books.setReason('s3 list', `cannot list the documents that wait for S3: ${messageOf(error)}`);
     }
   }
 
-  async #rest(now: number): Promise<void> {
+  async #sleepUntilDue(now: number): Promise<void> {
     const times = [this.#queue.dueAt, this.#isListed ? undefined : this.#listAt];
     const until = Math.min(...times.filter((time) => time !== undefined), now + SLEEP_MAX_MS);
     await this.#clock.sleep(Math.max(0, until - now), this.#wake.signal);
   }
 
-  async #try(waiting: Waiting): Promise<void> {
+  async #attempt(upload: PendingUpload): Promise<void> {
     try {
-      // What is sent is not to be traced by a user's own instrumentation.
-      const isWritten = await context.with(suppressTracing(ROOT_CONTEXT), () => this.#upload(waiting));
-      this.#queue.succeeded(waiting, this.#clock.now(), isWritten);
+      // A user's instrumentation must not trace uploads.
+      const isWritten = await context.with(suppressTracing(ROOT_CONTEXT), () => this.#upload(upload));
+      this.#queue.succeeded(upload, this.#clock.now(), isWritten);
     } catch (error) {
-      // The request was ended, not refused.
+      // The request was aborted, not refused.
       if (this.#stop.signal.aborted) return;
-      if (error instanceof DamageError) waiting.damage = error.damage;
-      // What is not the bucket's fault is this document's: it cannot be read, or its mark not be written.
+      if (error instanceof DamageError) upload.damage = error.damage;
+      // Any other error concerns this document: it cannot be read, or its mark cannot be written.
       const failure =
         error instanceof UploadError ? error : new UploadError('object', messageOf(error), error);
-      this.#queue.failed(waiting, this.#clock.now(), failure);
+      this.#queue.failed(upload, this.#clock.now(), failure);
     }
     this.#report();
   }
 
-  /** True when something had to be written. */
-  async #upload({ workflowId, damage }: Waiting): Promise<boolean> {
+  /** True when the object was written. */
+  async #upload({ workflowId, damage }: PendingUpload): Promise<boolean> {
     const { config, outbox } = this.#options;
     const outgoing = await outbox.read(workflowId);
-    // It was removed meanwhile.
+    // Removed since it was queued.
     if (outgoing === undefined) return false;
     this.#bucket ??= await this.#open();
     const { etag, isWritten } = await uploadDocument(this.#bucket, outgoing, damage);
@@ -175,20 +175,20 @@ class RunningArchive implements Archive {
   }
 
   async #open(): Promise<Bucket> {
-    // Here, because the SDK is large and most processes never need it.
+    // Loaded on first use: the SDK is large, and most processes do not need it.
     const { openBucket } = await import('./s3-bucket.ts');
     return openBucket({ ...this.#options.config, signal: this.#stop.signal });
   }
 
   #report(): void {
     const { config, books, log } = this.#options;
-    const trouble = this.#queue.trouble;
-    const isBroken = trouble !== undefined && trouble.failures >= FAILURES_BROKEN;
+    const failure = this.#queue.failure;
+    const isBroken = failure !== undefined && failure.failures >= FAILURES_BROKEN;
     let text: string | undefined;
-    if (trouble !== undefined) {
-      const { workflowId, reason } = trouble;
+    if (failure !== undefined) {
+      const { workflowId, reason } = failure;
       const where = `s3://${config.bucket}${workflowId === undefined ? '' : `: ${workflowId}`}`;
-      text = `${where}: ${reason}; ${waitText(this.#queue.pendingCount)}`;
+      text = `${where}: ${reason}; ${pendingText(this.#queue.pendingCount)}`;
     }
     books.setReason('s3', isBroken ? text : undefined);
     books.setNotice('s3', isBroken ? undefined : text);
@@ -199,6 +199,6 @@ class RunningArchive implements Archive {
   }
 }
 
-function waitText(count: number): string {
+function pendingText(count: number): string {
   return count === 1 ? '1 workflow document waits' : `${count} workflow documents wait`;
 }

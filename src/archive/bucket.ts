@@ -1,35 +1,38 @@
-/** An object as it was read. */
+/** An object and its ETag. */
 export interface StoredObject {
   readonly bytes: Uint8Array;
-  /** As the server gave it; undefined when it gives none. */
+  /** Undefined when the server sends none. */
   readonly etag: string | undefined;
 }
 
 export type WriteOutcome =
-  /** `etag` is what the server says that it stored. */
+  /** `etag` is that of the stored object. */
   | { readonly kind: 'written'; readonly etag: string | undefined }
-  /** Something else is there than what was read before. */
+  /** The object was changed since it was read. */
   | { readonly kind: 'conflict' };
 
-/** The part of S3 that an upload needs. Failures are `UploadError`s. */
+/** The S3 operations of an upload. They throw `UploadError`. */
 export interface Bucket {
-  /** Undefined when there is no such object. */
+  /** Undefined when the object does not exist. */
   read(key: string): Promise<StoredObject | undefined>;
-  /** Replaces what was `before`; undefined: nothing was there. A server without conditions replaces whatever is there. */
+  /**
+   * Writes the object if it is still `before` (undefined: if it does not exist). A server without conditional writes
+   * overwrites it in any case.
+   */
   write(key: string, bytes: Uint8Array, before: StoredObject | undefined): Promise<WriteOutcome>;
   close(): void;
 }
 
-/** Credentials come from where the SDK finds them: `AWS_*`, profiles, the machine's role. */
+/** The SDK finds the credentials: `AWS_*`, profiles, the role of the machine. */
 export interface BucketOptions {
   readonly bucket: string;
   readonly region: string;
-  /** Undefined: AWS itself. */
+  /** Undefined: the endpoint of AWS. */
   readonly endpoint: string | undefined;
-  /** True: `endpoint/bucket/key` in place of `bucket.endpoint/key`. */
+  /** True: `endpoint/bucket/key` instead of `bucket.endpoint/key`. */
   readonly pathStyle: boolean;
-  /** How long a connection may be silent within a request. Default 30 s. */
+  /** Limit of silence on a connection during a request. Default 30 s. */
   readonly idleTimeoutMs?: number | undefined;
-  /** Ends every request. */
+  /** Aborts every request. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,9 +1,9 @@
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 
-/** `bucket`: nothing else can be uploaded either, so all wait; `object`: the others go on. */
+/** `bucket`: no document can be uploaded, so all wait. `object`: only this one. */
 export type FailureScope = 'bucket' | 'object';
 
-/** An upload that did not succeed; the message is a plain reason for `/readyz`. All of them are tried again. */
+/** A failed upload. The message is the reason shown in `/readyz`. All failures are retried. */
 export class UploadError extends TasktrailError {
   readonly scope: FailureScope;
 
@@ -14,19 +14,21 @@ export class UploadError extends TasktrailError {
   }
 }
 
-/** A server's own words can be a page of HTML. */
+/** Limit of a server's message, which may be an HTML page. */
 const MESSAGE_CHARS_MAX = 200;
 
 const REFUSED =
   'the credentials are refused: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN';
 const REGION = 'the bucket is in another region: set AWS_REGION';
 
-/** What S3 and the SDK call the failures that somebody can mend, and what there is to do. All are about the bucket. */
+/**
+ * Error names of S3 and the SDK for failures that a user can repair, with the remedy. All of them concern the bucket.
+ */
 const KNOWN: ReadonlyMap<string, string> = new Map([
   ['NoSuchBucket', 'the bucket does not exist: create it, or correct its name'],
   ['InvalidBucketName', 'the name of the bucket is not valid: correct it'],
   ['InvalidAccessKeyId', REFUSED],
-  // As versitygw says it, with 404.
+  // versitygw, with status 404.
   ['XAdminUserNotFound', REFUSED],
   ['SignatureDoesNotMatch', REFUSED],
   ['InvalidToken', REFUSED],
@@ -39,7 +41,7 @@ const KNOWN: ReadonlyMap<string, string> = new Map([
   ['IllegalLocationConstraintException', REGION],
 ]);
 
-/** Any error of a request, with the reason in words. Never holds a key, a header or a signature. */
+/** Converts an error of a request. The reason never contains a key, a header or a signature. */
 export function uploadErrorOf(error: unknown): UploadError {
   if (error instanceof UploadError) return error;
   const name = error instanceof Error ? error.name : '';
@@ -47,15 +49,15 @@ export function uploadErrorOf(error: unknown): UploadError {
   if (known !== undefined) return new UploadError('bucket', known, error);
   const status = statusOf(error);
   if (status === undefined) return new UploadError('bucket', unreachable(error), error);
-  // A HEAD-like answer without a body has no name.
+  // An answer without a body has no error name.
   if (status === 403) return new UploadError('bucket', KNOWN.get('AccessDenied') ?? '', error);
   if (status === 301 || status === 307) return new UploadError('bucket', REGION, error);
-  // That an object is not there is no failure: a 404 that is one is about more than an object.
+  // A missing object is handled by the caller: any other 404 concerns the bucket or the server.
   const scope = status >= 500 || status === 429 || status === 404 ? 'bucket' : 'object';
   return new UploadError(scope, `the server answers ${status} ${name}: ${shortMessage(error)}`, error);
 }
 
-/** The HTTP status that the server answered with; undefined when there was no answer. */
+/** HTTP status of the answer; undefined when there was none. */
 export function statusOf(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('$metadata' in error)) return undefined;
   const { $metadata: metadata } = error;
@@ -63,7 +65,7 @@ export function statusOf(error: unknown): number | undefined {
   return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
 }
 
-/** The SDK calls a broken connection a timeout as well: the system's own name says more. */
+/** The SDK reports a broken connection as a timeout too: the errno is more precise. */
 function unreachable(error: unknown): string {
   const errno = errnoOf(error);
   switch (errno) {

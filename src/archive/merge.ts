@@ -4,36 +4,38 @@ import type { WorkflowDocument, WorkflowEnvelope } from '../model/workflow.ts';
 import { documentOf } from '../project/workflow-document.ts';
 
 /**
- * The union of what is here and what is in S3: each event once, never fewer than there, and the rest as those events
- * say. Returns `remote` itself when it has all that there is to say. What differs from `remote` has a later revision.
+ * Merges the local document with the one in S3: the union of their events, never fewer than in `remote`, and the
+ * fields that follow from them. Returns `remote` itself when it is complete already. A result that differs from
+ * `remote` has a higher revision.
  */
 export function mergeDocuments(local: WorkflowDocument, remote: WorkflowDocument): WorkflowDocument {
   const union = unionOf(local, remote);
-  // Repeats that say something else may be known to one side only, or show now.
+  // A contradicting repeat may be known to one side only, or show only in the union.
   const disagrees = [local, remote, union].some(repeatsDisagree);
   const base = baseOf(union, { local, remote });
   const merged = disagrees ? { ...base, completeness: { ...base.completeness, disagrees } } : base;
-  if (isSame(merged, remote)) return remote;
-  // A revision is never two different things, here or there.
-  if (isSame(merged, local)) return { ...local, revision: Math.max(local.revision, remote.revision + 1) };
+  if (isSameContent(merged, remote)) return remote;
+  // A revision number is never used for two different documents.
+  if (isSameContent(merged, local))
+    return { ...local, revision: Math.max(local.revision, remote.revision + 1) };
   return { ...merged, revision: Math.max(local.revision, remote.revision) + 1 };
 }
 
-/** The one of both that has all events already; made anew only when none has. */
+/** The document that has all events already; built from the events when neither has. */
 function unionOf(local: WorkflowDocument, remote: WorkflowDocument): WorkflowDocument {
-  const isThere = hasAll(remote, local);
-  const isHere = hasAll(local, remote);
-  // The same events: what another version of this program makes of them is no reason to change it.
-  if (isThere && isHere) return local.revision > remote.revision ? local : remote;
-  if (isThere) return remote;
-  if (isHere) return local;
-  const union = foldOf(eventsOf(local, remote, knowsMore));
+  const remoteHasAll = hasAll(remote, local);
+  const localHasAll = hasAll(local, remote);
+  // The same events. A difference in how another version of this program folds them is no reason for a new revision.
+  if (remoteHasAll && localHasAll) return local.revision > remote.revision ? local : remote;
+  if (remoteHasAll) return remote;
+  if (localHasAll) return local;
+  const union = foldOf(eventsOf(local, remote, hasHigherAttempt));
   if (union.events.length >= remote.events.length) return union;
-  // Each side counted attempts without the other's events, and two starts ended up as the same one.
+  // Each side counted attempts without the other's events, and two starts became the same event.
   return foldOf(eventsOf(local, remote, () => false));
 }
 
-/** What is missing by its id is there as the event that it repeats. */
+/** Prefers an existing document with the same events: an id that is missing there belongs to a repeat. */
 function baseOf(
   union: WorkflowDocument,
   { local, remote }: { readonly local: WorkflowDocument; readonly remote: WorkflowDocument },
@@ -43,13 +45,13 @@ function baseOf(
   return isDeepStrictEqual(union.events, local.events) ? local : union;
 }
 
-/** Whether every event of `part` is in `whole`, counted with at least as much knowledge. */
+/** Whether `whole` has every event of `part` with at least the same attempt. */
 function hasAll(whole: WorkflowDocument, part: WorkflowDocument): boolean {
   const attempts = new Map(whole.events.map(({ event_id, attempt }) => [event_id, attempt]));
   return part.events.every(({ event_id, attempt }) => (attempts.get(event_id) ?? 0) >= attempt);
 }
 
-/** All events by id; of one that both have, the remote's, unless the local one is `better`. */
+/** All events by id. For an event on both sides the remote one is used, unless the local one is `better`. */
 function eventsOf(
   local: WorkflowDocument,
   remote: WorkflowDocument,
@@ -63,8 +65,8 @@ function eventsOf(
   return events;
 }
 
-/** Whoever counts more attempts has seen events that the other has not. */
-function knowsMore(local: WorkflowEnvelope, remote: WorkflowEnvelope): boolean {
+/** A higher attempt follows from events that the other side has not seen. */
+function hasHigherAttempt(local: WorkflowEnvelope, remote: WorkflowEnvelope): boolean {
   return local.attempt > remote.attempt;
 }
 
@@ -73,17 +75,20 @@ function foldOf(events: ReadonlyMap<string, WorkflowEnvelope>): WorkflowDocument
   if (document === undefined) {
     throw new TasktrailError('ERR_UNEXPECTED', 'a workflow document holds no workflow_complete event');
   }
-  // As they came, with fields that this version does not know.
+  // Original events, including fields that this version does not know.
   return { ...document, events: document.events.map((event) => events.get(event.event_id) ?? event) };
 }
 
-/** The flag has two causes: a repeat that says something else, which stays true, and a wrong count, which may not. */
+/**
+ * `disagrees` has two causes: a contradicting repeat, which stays true, and a wrong count, which a merge may repair.
+ * True for the first.
+ */
 function repeatsDisagree(document: WorkflowDocument): boolean {
   if (!document.completeness.disagrees) return false;
   const own = documentOf(document.events, { revision: document.revision, disagrees: false });
   return own?.completeness.disagrees === false;
 }
 
-function isSame(one: WorkflowDocument, other: WorkflowDocument): boolean {
+function isSameContent(one: WorkflowDocument, other: WorkflowDocument): boolean {
   return isDeepStrictEqual({ ...one, revision: 0 }, { ...other, revision: 0 });
 }

@@ -1,4 +1,4 @@
-/** The month that a workflow is filed under: `2025`, `07`. */
+/** The month of a workflow's folder: `2025`, `07`. */
 export interface FiledMonth {
   readonly year: string;
   /** Two digits. */
@@ -6,9 +6,9 @@ export interface FiledMonth {
 }
 
 /**
- * The name of a document's object: prefix, workflow id, `.json`. In the prefix `{year}`, `{month}` (two digits) and
- * `{m}` (the month unpadded) stand for the month that the workflow is filed under, which never changes: an object keeps
- * its name whatever arrives late.
+ * Name of a document's object: prefix, workflow id, `.json`. In the prefix, `{year}`, `{month}` (two digits) and
+ * `{m}` (without padding) stand for the month of the workflow's folder. That never changes, so late events do not
+ * change the name.
  */
 export function objectKey(prefix: string, workflowId: string, { year, month }: FiledMonth): string {
   const values: Readonly<Record<string, string>> = { year, month, m: month.replace(/^0/, '') };

@@ -1,27 +1,27 @@
 import type { WorkflowDocument } from '../model/workflow.ts';
 
-/** A document that is to be in S3, and the name that it has there. */
-export interface Outgoing {
+/** A document to upload and the name of its object. */
+export interface OutgoingDocument {
   readonly document: WorkflowDocument;
   readonly key: string;
 }
 
-/** What is known to be in S3. */
-export interface Verified {
+/** The revision that was verified in S3. */
+export interface VerifiedUpload {
   readonly bucket: string;
   readonly key: string;
-  /** Of the local document, all of which is there. */
+  /** Revision of the local document. S3 has all of its events. */
   readonly revision: number;
   readonly verified_at: string;
-  /** As the server gave it, where it gives one. */
+  /** ETag of the object, if the server sends one. */
   readonly etag?: string;
 }
 
-/** Where finished documents wait until they are known to be in S3. */
+/** Finished documents that wait for their upload. */
 export interface Outbox {
-  /** Ids of workflows whose document is not known to be there in its present revision. */
+  /** Ids of workflows whose document is not verified in its current revision. */
   pending(): Promise<readonly string[]>;
-  /** Undefined when there is no document (any more); throws when it cannot be read. */
-  read(workflowId: string): Promise<Outgoing | undefined>;
-  markVerified(workflowId: string, verified: Verified): Promise<void>;
+  /** Undefined when the document does not exist (any more); throws when it cannot be read. */
+  read(workflowId: string): Promise<OutgoingDocument | undefined>;
+  markVerified(workflowId: string, verified: VerifiedUpload): Promise<void>;
 }

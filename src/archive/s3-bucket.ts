@@ -5,13 +5,13 @@ import { statusOf, UploadError, uploadErrorOf } from './failure.ts';
 const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 30_000;
 
-/** A large document over a slow line takes minutes; a server that sends a byte now and then must not hold us longer. */
+/** A large document on a slow line takes minutes. The limit ends a request whose server sends a byte now and then. */
 const REQUEST_TIMEOUT_MS = 600_000;
 
-/** A document is smaller than what a store reads back; a stray giant under our name must not take the process down. */
+/** Far larger than any document: a foreign object under the same name must not exhaust the memory. */
 const OBJECT_BYTES_MAX = 256 * 1_048_576;
 
-/** The only module that loads the SDK: import it when S3 is switched on, and not before. */
+/** The only module that loads the SDK: import it only when S3 is used. */
 export function openBucket(options: BucketOptions): Bucket {
   return new S3Bucket(options);
 }
@@ -20,7 +20,7 @@ class S3Bucket implements Bucket {
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #signal: AbortSignal | undefined;
-  /** False once the server has said that it does not know them. */
+  /** False once the server has answered that it does not support conditional writes. */
   #hasConditions = true;
 
   constructor({ bucket, region, endpoint, pathStyle, idleTimeoutMs, signal }: BucketOptions) {
@@ -30,9 +30,9 @@ class S3Bucket implements Bucket {
       region,
       ...(endpoint !== undefined && { endpoint }),
       forcePathStyle: pathStyle,
-      // The archive tries again by itself, visibly and for longer.
+      // The archive retries, for longer and visibly.
       maxAttempts: 1,
-      // Many servers know no checksums beside MD5, and what is stored is read again and compared in any case.
+      // Many servers support no checksum but MD5, and every written object is read back and compared.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestHandler: {
@@ -48,9 +48,9 @@ class S3Bucket implements Bucket {
         const command = new GetObjectCommand({ Bucket: this.#bucket, Key: key });
         const { Body, ContentLength, ETag } = await this.#client.send(command, { abortSignal });
         if ((ContentLength ?? 0) > OBJECT_BYTES_MAX) {
-          throw new UploadError('object', 'something far too large to be a workflow document is there');
+          throw new UploadError('object', 'there is an object far too large for a workflow document');
         }
-        // A body that ends early is an error of the stream, a whole one is complete here.
+        // A truncated body is an error of the stream, so the bytes are complete here.
         return { bytes: (await Body?.transformToByteArray()) ?? new Uint8Array(), etag: ETag };
       });
     } catch (error) {
@@ -93,7 +93,7 @@ class S3Bucket implements Bucket {
     return { kind: 'written', etag: ETag };
   }
 
-  /** Ends with the request's own time, and with the archive. */
+  /** Aborts at the timeout of the request and when the archive stops. */
   async #request<T>(send: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const abort = new AbortController();
     const end = (): void => abort.abort();
@@ -114,12 +114,12 @@ function ifMatch(etag: string | undefined): { readonly IfMatch?: string } {
   return etag === undefined ? {} : { IfMatch: etag };
 }
 
-/** A 404 may also mean that the bucket, or the key that we sign with, is unknown, or that this is no S3 server. */
+/** Tells by name: a 404 may also mean an unknown bucket or access key, or a server that is not S3. */
 function isNoObject(error: unknown): boolean {
   return error instanceof Error && (error.name === 'NoSuchKey' || error.name === 'NotFound');
 }
 
-/** It changed (412), is being changed (409), or was removed (404) since it was read. */
+/** The object was changed (412), is being changed (409), or was removed (404) since it was read. */
 function isConflict(error: unknown): boolean {
   return [409, 412].includes(statusOf(error) ?? 0) || isNoObject(error);
 }

@@ -1,103 +1,103 @@
 import type { UploadError } from './failure.ts';
 import type { Damage } from './upload.ts';
 
-/** First pause after a failure; each next one is twice as long, up to the longest. */
+/** First pause after a failure; doubles with each failure up to the maximum. */
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 
 /**
- * Not every server looks at conditions and stores in one step, so that two writers at the same moment may both be
- * told that they succeeded. Looking again when both are done finds what one of them lost.
+ * Delay before a written object is read again. Some servers do not check a condition and store in one step, so that
+ * two concurrent writers may both succeed: the second read finds a lost update.
  */
-const SECOND_LOOK_MS = 5_000;
+const SECOND_READ_MS = 5_000;
 
-/** One workflow whose document is to be in S3. */
-export interface Waiting {
+/** A workflow whose document is to be uploaded. */
+export interface PendingUpload {
   readonly workflowId: string;
   dueAt: number;
   failures: number;
   reason: string | undefined;
   damage: Damage | undefined;
-  /** A new revision came while the one before was on its way. */
+  /** A new revision came during the upload. */
   isChanged: boolean;
-  /** It is there; only the second look is left. */
+  /** The object is written; only the second read is left. */
   isVerified: boolean;
 }
 
-/** What is broken, in words; undefined: nothing. */
-export interface Trouble {
+/** The failure to report. */
+export interface UploadFailure {
   readonly workflowId: string | undefined;
   readonly reason: string;
   readonly failures: number;
 }
 
-/** Who is next, and when. As long as the documents on the disk that wait: an id each. */
+/** Order and times of pending uploads, one entry for each pending document. */
 export class UploadQueue {
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #pending = new Map<string, PendingUpload>();
   #bucketFailures = 0;
   #bucketReason = '';
   #pausedUntil = 0;
 
-  /** A document is new, or has a new revision. One that failed keeps its pause. */
+  /** Adds a new document or revision. A document that failed keeps its pause. */
   add(workflowId: string, now: number): void {
-    const waiting = this.#waiting.get(workflowId);
-    if (waiting === undefined) {
-      this.#waiting.set(workflowId, {
+    const upload = this.#pending.get(workflowId);
+    if (upload === undefined) {
+      this.#pending.set(workflowId, {
         ...{ workflowId, dueAt: now, failures: 0, reason: undefined, damage: undefined },
         ...{ isChanged: false, isVerified: false },
       });
       return;
     }
-    waiting.isChanged = true;
-    if (waiting.isVerified) {
-      waiting.isVerified = false;
-      waiting.dueAt = now;
+    upload.isChanged = true;
+    if (upload.isVerified) {
+      upload.isVerified = false;
+      upload.dueAt = now;
     }
   }
 
-  /** The first whose time has come. */
-  next(now: number): Waiting | undefined {
+  /** The first upload that is due. */
+  next(now: number): PendingUpload | undefined {
     if (now < this.#pausedUntil) return undefined;
-    for (const waiting of this.#waiting.values()) {
-      if (waiting.dueAt > now) continue;
-      waiting.isChanged = false;
-      return waiting;
+    for (const upload of this.#pending.values()) {
+      if (upload.dueAt > now) continue;
+      upload.isChanged = false;
+      return upload;
     }
     return undefined;
   }
 
-  /** When there will be something to do; undefined: when something is added. */
+  /** Time of the next upload; undefined when the queue is empty. */
   get dueAt(): number | undefined {
     let first: number | undefined;
-    for (const { dueAt } of this.#waiting.values()) first = Math.min(first ?? dueAt, dueAt);
+    for (const { dueAt } of this.#pending.values()) first = Math.min(first ?? dueAt, dueAt);
     return first === undefined ? undefined : Math.max(first, this.#pausedUntil);
   }
 
-  /** Documents that are not known to be there. */
+  /** Documents that are not written yet. */
   get pendingCount(): number {
     let count = 0;
-    for (const { isVerified } of this.#waiting.values()) if (!isVerified) count += 1;
+    for (const { isVerified } of this.#pending.values()) if (!isVerified) count += 1;
     return count;
   }
 
-  succeeded(waiting: Waiting, now: number, isWritten: boolean): void {
+  succeeded(upload: PendingUpload, now: number, isWritten: boolean): void {
     this.#bucketFailures = 0;
     this.#pausedUntil = 0;
-    Object.assign(waiting, { failures: 0, reason: undefined, damage: undefined });
-    if (waiting.isChanged) waiting.dueAt = now;
-    else if (isWritten) Object.assign(waiting, { isVerified: true, dueAt: now + SECOND_LOOK_MS });
-    else this.#waiting.delete(waiting.workflowId);
+    Object.assign(upload, { failures: 0, reason: undefined, damage: undefined });
+    if (upload.isChanged) upload.dueAt = now;
+    else if (isWritten) Object.assign(upload, { isVerified: true, dueAt: now + SECOND_READ_MS });
+    else this.#pending.delete(upload.workflowId);
   }
 
-  /** It goes to the end, so that one that always breaks the connection is not the only one that is ever tried. */
-  failed(waiting: Waiting, now: number, error: UploadError): void {
-    waiting.failures += 1;
-    waiting.dueAt = now + pauseMs(waiting.failures);
-    waiting.reason = error.scope === 'object' ? error.message : undefined;
-    this.#waiting.delete(waiting.workflowId);
-    this.#waiting.set(waiting.workflowId, waiting);
+  /** A failed upload moves to the end, so that one that always breaks the connection does not block the others. */
+  failed(upload: PendingUpload, now: number, error: UploadError): void {
+    upload.failures += 1;
+    upload.dueAt = now + pauseMs(upload.failures);
+    upload.reason = error.scope === 'object' ? error.message : undefined;
+    this.#pending.delete(upload.workflowId);
+    this.#pending.set(upload.workflowId, upload);
     if (error.scope === 'object') {
-      // The bucket itself has answered.
+      // The bucket itself works.
       this.#bucketFailures = 0;
       return;
     }
@@ -106,13 +106,13 @@ export class UploadQueue {
     this.#pausedUntil = now + pauseMs(this.#bucketFailures);
   }
 
-  /** The bucket's own, else that of the document that has failed most often. */
-  get trouble(): Trouble | undefined {
+  /** The bucket's failure, otherwise that of the document that failed most often. */
+  get failure(): UploadFailure | undefined {
     if (this.#bucketFailures > 0) {
       return { workflowId: undefined, reason: this.#bucketReason, failures: this.#bucketFailures };
     }
-    let worst: Trouble | undefined;
-    for (const { workflowId, reason, failures } of this.#waiting.values()) {
+    let worst: UploadFailure | undefined;
+    for (const { workflowId, reason, failures } of this.#pending.values()) {
       if (reason !== undefined && failures > (worst?.failures ?? 0)) worst = { workflowId, reason, failures };
     }
     return worst;

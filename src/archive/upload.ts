@@ -3,26 +3,28 @@ import type { WorkflowDocument } from '../model/workflow.ts';
 import type { Bucket, StoredObject } from './bucket.ts';
 import { UploadError } from './failure.ts';
 import { mergeDocuments } from './merge.ts';
-import type { Outgoing } from './outbox.ts';
-import { contradicts, encodeDocument, readStored } from './stored-document.ts';
+import type { OutgoingDocument } from './outbox.ts';
+import { classifyObject, encodeDocument, hasConflictingPayload } from './stored-document.ts';
 
-/** Others that upload the same workflow get in between at most so often; then it is their turn for a while. */
+/** Rounds before the upload gives way to other writers of the same object and is retried later. */
 const ROUNDS_MAX = 5;
 
-/** What a server stored in place of what it was sent: known to be nobody's, so it may be replaced. */
+/**
+ * Content that a server stored instead of the document it was sent. It is damage and not another writer's, so it may
+ * be overwritten.
+ */
 export interface Damage {
-  /** SHA-256 of what is there. */
+  /** SHA-256 of the stored content. */
   readonly digest: string;
-  /** What was to be there. */
+  /** The document that was sent. */
   readonly intended: WorkflowDocument;
 }
 
-/** The server accepted a document and stored something else. */
 export class DamageError extends UploadError {
   readonly damage: Damage;
 
   constructor(damage: Damage) {
-    super('object', 'the server accepted the document and stored something else');
+    super('object', 'the server accepted the document and stored different content');
     this.name = 'DamageError';
     this.damage = damage;
   }
@@ -30,7 +32,7 @@ export class DamageError extends UploadError {
 
 export interface Uploaded {
   readonly etag: string | undefined;
-  /** False when everything was there already. */
+  /** False when the object was complete already. */
   readonly isWritten: boolean;
 }
 
@@ -41,12 +43,12 @@ interface Written {
 }
 
 /**
- * Brings one document to S3: reads what is there, adds what is missing, and reads it again until nothing is missing.
- * Throws an `UploadError`; repeating it does no harm.
+ * Uploads one document: reads the object, merges and writes it, and reads it again until nothing is missing. Throws
+ * an `UploadError`; repeating the call is harmless.
  */
 export async function uploadDocument(
   bucket: Bucket,
-  { document, key }: Outgoing,
+  { document, key }: OutgoingDocument,
   damage: Damage | undefined,
 ): Promise<Uploaded> {
   let local = document;
@@ -55,23 +57,24 @@ export async function uploadDocument(
     const stored = await bucket.read(key);
     if (written !== undefined) {
       checkWritten(stored, written);
-      // Without conditions another writer may have replaced what was merged: all of it goes again.
+      // Without conditional writes another writer may have overwritten the merged document: all of it is written
+      // again.
       local = written.document;
     }
     if (stored !== undefined && written !== undefined && isEqual(stored.bytes, written.bytes)) {
       return { etag: stored.etag, isWritten: true };
     }
-    const wanted = wantedOf(local, stored, damage);
-    if (wanted === undefined) return { etag: stored?.etag, isWritten: written !== undefined };
-    const bytes = encodeDocument(wanted);
+    const next = documentToWrite(local, stored, damage);
+    if (next === undefined) return { etag: stored?.etag, isWritten: written !== undefined };
+    const bytes = encodeDocument(next);
     const outcome = await bucket.write(key, bytes, stored);
-    if (outcome.kind === 'written') written = { document: wanted, bytes, etag: outcome.etag };
+    if (outcome.kind === 'written') written = { document: next, bytes, etag: outcome.etag };
   }
-  throw new UploadError('object', 'others keep changing it at the same time');
+  throw new UploadError('object', 'other writers keep changing the object');
 }
 
-/** What is to be there; undefined when it is. */
-function wantedOf(
+/** The document to write; undefined when the object is complete. */
+function documentToWrite(
   local: WorkflowDocument,
   stored: StoredObject | undefined,
   damage: Damage | undefined,
@@ -80,29 +83,30 @@ function wantedOf(
   if (damage !== undefined && digestOf(stored.bytes) === damage.digest) {
     return mergeDocuments(local, damage.intended);
   }
-  const found = readStored(stored.bytes, local.workflow_id);
-  switch (found.kind) {
+  const content = classifyObject(stored.bytes, local.workflow_id);
+  switch (content.kind) {
     case 'broken':
       return local;
     case 'foreign':
-      throw new UploadError('object', `there is ${found.what}: move it away or remove it`);
+      throw new UploadError('object', `there is ${content.what}: move or remove it`);
     case 'document': {
-      const merged = mergeDocuments(local, found.document);
-      return merged === found.document ? undefined : merged;
+      const merged = mergeDocuments(local, content.document);
+      return merged === content.document ? undefined : merged;
     }
   }
 }
 
-/** Throws when what is there can only be the server's own doing; another writer's document is no fault. */
+/** Throws when only the server can have caused the difference; a document of another writer is no error. */
 function checkWritten(stored: StoredObject | undefined, written: Written): void {
-  if (stored === undefined) throw new UploadError('object', 'the server accepted it and does not have it');
+  if (stored === undefined)
+    throw new UploadError('object', 'the server accepted the document and does not have it');
   if (isEqual(stored.bytes, written.bytes)) return;
-  const found = readStored(stored.bytes, written.document.workflow_id);
-  const isAnothers =
-    found.kind === 'document' &&
+  const content = classifyObject(stored.bytes, written.document.workflow_id);
+  const isOtherWriter =
+    content.kind === 'document' &&
     (stored.etag === undefined || stored.etag !== written.etag) &&
-    !contradicts(found.document.events, written.document.events);
-  if (isAnothers) return;
+    !hasConflictingPayload(content.document.events, written.document.events);
+  if (isOtherWriter) return;
   throw new DamageError({ digest: digestOf(stored.bytes), intended: written.document });
 }
 

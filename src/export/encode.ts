@@ -18,7 +18,7 @@ import {
   type OtlpSpanLink,
 } from '../model/otlp.ts';
 
-/** OTLP counts span kinds from 1 (0 is unspecified), the API from 0. */
+/** OTLP numbers span kinds from 1 (0 is unspecified), the API from 0. */
 const KIND_OFFSET = 1;
 
 export function encodeLogRecord(record: ReadableLogRecord): OtlpLogRecord {
@@ -77,7 +77,7 @@ function encodeLogAttributes(attributes: ReadableLogRecord['attributes']): OtlpK
   return Object.keys(attributes).map((key) => ({ key, value: encodeAny(attributes[key]) }));
 }
 
-/** Text needs no look for what JSON cannot hold, and almost all is text. */
+/** Fast path: almost all values are text, which needs no conversion to JSON. */
 function encodeAny(value: unknown): OtlpAnyValue {
   return typeof value === 'string' ? { stringValue: value } : anyValueFromPlain(toJsonValue(value));
 }
@@ -94,7 +94,7 @@ function encodeEvent(event: TimedEvent): OtlpSpanEvent {
   };
 }
 
-/** A receiver refuses the whole request for an id that is none. */
+/** A receiver rejects a whole request that contains an invalid id. */
 function isLinkable({ context }: Link): boolean {
   return isSpanContextValid(context);
 }
@@ -110,8 +110,8 @@ function encodeLink(link: Link): OtlpSpanLink {
 }
 
 /**
- * A user's own pair may hold fractions, more nanoseconds than a second has, or a time before 1970, which OTLP's unsigned
- * numbers do not know: it is 1970.
+ * A pair given by a user may hold fractions, more nanoseconds than a second has, or a time before 1970. OTLP times
+ * are unsigned, so an earlier time becomes 1970.
  */
 function nanosFromHrTime([seconds, nanos]: HrTime): string {
   if (!Number.isFinite(seconds + nanos)) return '0';

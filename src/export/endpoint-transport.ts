@@ -7,10 +7,10 @@ import { messageOf } from '../errors.ts';
 import { post } from './post.ts';
 import type { SendResult, Signal, Transport } from './transport.ts';
 
-/** What `OTEL_EXPORTER_OTLP_*` say of one signal: where to, headers, TLS, compression, timeout. */
+/** Settings of one signal from `OTEL_EXPORTER_OTLP_*`: URL, headers, TLS, compression, timeout. */
 export type EndpointSettings = ReturnType<typeof convertLegacyHttpOptions>;
 
-/** A request's headers and body as the settings want them. */
+/** Headers and body of a request as it is sent. */
 export interface DressedRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
@@ -19,9 +19,9 @@ export interface DressedRequest {
 const compress = promisify(gzip);
 
 /**
- * To `OTEL_EXPORTER_OTLP_ENDPOINT`: where, headers, TLS, compression and timeout come from `OTEL_EXPORTER_OTLP_*`, also
- * per signal, read by the standard exporters' own package. Its delegate is not used: it tries again by itself for ten
- * seconds and keeps `Retry-After` to itself, and the journal is the one that tries again.
+ * Sends to `OTEL_EXPORTER_OTLP_ENDPOINT`. The package of the standard exporters reads the settings, also per signal.
+ * Its own delegate is not used: it retries for ten seconds and hides `Retry-After`, and the journal's sender retries
+ * already.
  */
 export class EndpointTransport implements Transport {
   readonly #settings: Record<Signal, EndpointSettings>;
@@ -43,7 +43,8 @@ export class EndpointTransport implements Transport {
         timeoutMs: timeoutMillis,
       });
     } catch (error) {
-      // A certificate file that cannot be read, a header that is none: later, perhaps, and visibly until then.
+      // A certificate file cannot be read or a header is invalid. The setting may be repaired, so the request is
+      // retried.
       return { kind: 'retry', reason: messageOf(error) };
     }
   }
@@ -63,7 +64,7 @@ export class EndpointTransport implements Transport {
   }
 }
 
-/** Read from the environment now. Throws what the standard exporters' package throws for a setting that it cannot use. */
+/** Reads the environment. Throws the error of the standard exporters' package for an invalid setting. */
 export function endpointSettings(signal: Signal | 'metrics'): EndpointSettings {
   return convertLegacyHttpOptions({}, signal.toUpperCase(), `v1/${signal}`, {
     'Content-Type': 'application/json',

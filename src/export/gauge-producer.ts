@@ -14,7 +14,7 @@ export interface GaugePoint {
   readonly attributes: Attributes;
 }
 
-/** A gauge as it stands: a point that is not there any more is gone with the next collection. */
+/** Current values of a gauge. A point that is missing from the next reading is no longer exported. */
 export interface GaugeReading {
   readonly name: string;
   readonly description: string;
@@ -22,10 +22,10 @@ export interface GaugeReading {
   readonly points: readonly GaugePoint[];
 }
 
-/** Never rejects, and answers within two seconds. */
+/** Never rejects, and resolves within two seconds. */
 export type ReadGauges = () => Promise<readonly GaugeReading[]>;
 
-/** Gauges beside those of the SDK, which goes on showing a series when nothing is observed of it any more. */
+/** Exports gauges outside the SDK, which keeps exporting a series that is no longer observed. */
 export class GaugeProducer implements MetricProducer {
   readonly #read: ReadGauges;
 
@@ -37,9 +37,9 @@ export class GaugeProducer implements MetricProducer {
     const readings = await this.#read();
     const metrics = readings
       .filter(({ points }) => points.length > 0)
-      .map((one) => metricOf(one, Date.now()));
+      .map((reading) => metricOf(reading, Date.now()));
     const scopeMetrics = metrics.length === 0 ? [] : [{ scope: { name: 'tasktrail', version: '' }, metrics }];
-    // The resource is that of the SDK, whatever stands here.
+    // The SDK replaces this resource by its own.
     return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] };
   }
 }
@@ -48,7 +48,7 @@ function metricOf({ name, description, unit, points }: GaugeReading, nowMs: numb
   const time = millisToHrTime(nowMs);
   return {
     descriptor: { name, description, unit, valueType: ValueType.DOUBLE },
-    // A gauge has none; the type asks for one.
+    // A gauge has no temporality; the type requires one.
     aggregationTemporality: AggregationTemporality.CUMULATIVE,
     dataPointType: DataPointType.GAUGE,
     dataPoints: points.map(({ value, attributes }) => ({

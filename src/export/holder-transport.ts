@@ -3,19 +3,22 @@ import { messageOf } from '../errors.ts';
 import { post } from './post.ts';
 import type { SendResult, Signal, Transport } from './transport.ts';
 
-/** Longer than any write of a batch to a slow disk; a holder that hangs is asked again, and ids make it harmless. */
+/**
+ * Longer than writing a batch to a slow disk takes. A request without an answer is sent again; record ids make a
+ * repeat harmless.
+ */
 const ANSWER_TIMEOUT_MS = 15_000;
 
-/** Answers of somebody who is not our holder (its port was taken over), or does not know our token (yet). */
-const STRANGER = new Set([401, 403, 404, 405]);
+/** Statuses of a server that is not the holder (another program uses its port) or does not know our token (yet). */
+const NOT_HOLDER = new Set([401, 403, 404, 405]);
 
 export interface HolderTransportOptions {
-  /** Base URL of the process that holds the log directory, or undefined while there is none. */
+  /** Base URL of the holder; undefined when no process holds the log directory. */
   locate(): Promise<string | undefined>;
   readonly token?: string;
 }
 
-/** To the holder on loopback, this process included. Where it listens is asked anew after each failure. */
+/** Sends to the holder on loopback, which may be this process. Its address is looked up again after each failure. */
 export class HolderTransport implements Transport {
   readonly #options: HolderTransportOptions;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 2 });
@@ -45,7 +48,7 @@ export class HolderTransport implements Transport {
       return {
         kind: 'retry',
         reason:
-          'no process holds the log directory: tasktrail start, or any program that records there, stores what waits',
+          'no process holds the log directory: run tasktrail start, or any program that records there, to store the waiting records',
       };
     const { token } = this.#options;
     const result = await post(body, {
@@ -58,8 +61,8 @@ export class HolderTransport implements Transport {
       },
       timeoutMs: ANSWER_TIMEOUT_MS,
     });
-    // The records are for the holder alone: they wait for it instead of being dropped at a stranger's word.
-    if ((result.kind === 'refused' || result.kind === 'unsupported') && STRANGER.has(result.status)) {
+    // The records are for the holder alone, so they wait for it: another server must not make the sender drop them.
+    if ((result.kind === 'refused' || result.kind === 'unsupported') && NOT_HOLDER.has(result.status)) {
       return { kind: 'retry', reason: `status ${result.status}` };
     }
     return result;

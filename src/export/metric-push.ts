@@ -12,19 +12,22 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { messageOf } from '../errors.ts';
 
-/** Where this process sends its metrics, how, and how often. Headers, TLS and the like are the exporter's to read. */
+/**
+ * Where this process sends its metrics, in which protocol, and how often. The exporter reads headers and TLS settings
+ * from the environment.
+ */
 export interface MetricPush {
   readonly url: string;
   readonly protocol: 'http/json' | 'http/protobuf';
   readonly intervalMs: number;
 }
 
-/** OTLP, 404: there is no such path. Jaeger answers so, and so does our own receiver. */
+/** OTLP/HTTP: the server has no such path. Jaeger and tasktrail's own receiver answer so. */
 const NOT_FOUND = 404;
 
 /**
- * The standard exporter, whose failures are a notice and no more: each export holds all of the counts, so the next one
- * makes up for those that were lost. A destination that takes no metrics is not asked again.
+ * Wraps the standard exporter and reports failures as a notice only: each export holds cumulative counts, so the next
+ * one makes up for a lost one. A destination that does not accept metrics is not called again.
  */
 export class PushedMetrics implements PushMetricExporter {
   readonly #push: MetricPush;
@@ -44,12 +47,12 @@ export class PushedMetrics implements PushMetricExporter {
       return;
     }
     try {
-      // It reads the environment, in which something may be that it does not take.
+      // The constructor reads the environment and throws for an invalid setting.
       this.#exporter ??= exporterFor(this.#push);
       const exporter = this.#exporter;
       context.with(suppressTracing(context.active()), () =>
         exporter.export(metrics, (result) => {
-          this.#note(result);
+          this.#report(result);
           finish();
         }),
       );
@@ -59,7 +62,7 @@ export class PushedMetrics implements PushMetricExporter {
     }
   }
 
-  /** Counts that start anew with the process, as Prometheus expects them. */
+  /** Counts restart with the process, as Prometheus expects. */
   selectAggregationTemporality(): AggregationTemporality {
     return AggregationTemporality.CUMULATIVE;
   }
@@ -72,7 +75,7 @@ export class PushedMetrics implements PushMetricExporter {
     await this.#exporter?.shutdown();
   }
 
-  #note({ code, error }: ExportResult): void {
+  #report({ code, error }: ExportResult): void {
     if (code === ExportResultCode.SUCCESS) {
       this.#onNotice(undefined);
       return;

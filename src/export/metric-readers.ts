@@ -8,25 +8,24 @@ import {
 import { GaugeProducer, type ReadGauges } from './gauge-producer.ts';
 import { type MetricPush, PushedMetrics } from './metric-push.ts';
 
-/** Longer than a push may take nobody waits for the metrics of a process; less than the shortest usual interval. */
+/** Timeout of a push: shorter than the shortest usual interval. */
 const PUSH_TIMEOUT_MS = 10_000;
 
 export interface MetricReadersOptions {
   readonly readGauges: ReadGauges;
-  /** Where metrics are sent to; undefined: nowhere. */
+  /** Destination of pushed metrics; undefined: metrics are not pushed. */
   readonly push: MetricPush | undefined;
-  /** Hears what is to be known of the sending; undefined when it is in order again. */
+  /** Receives the reason when pushing fails, and undefined when it works again. */
   onNotice(notice: string | undefined): void;
 }
 
 export interface MetricReaders {
-  /** For the SDK. */
   readonly readers: IMetricReader[];
-  /** All metrics as they stand, in Prometheus' text format 0.0.4. Never rejects. */
+  /** Current values of all metrics in the Prometheus text format 0.0.4. Never rejects. */
   readText(): Promise<string>;
 }
 
-/** The readers of an SDK's metrics: one that is asked, and one that sends where a destination is set. */
+/** Creates the SDK's metric readers: one that is read on request and, with a destination, one that pushes. */
 export function createMetricReaders({ readGauges, push, onNotice }: MetricReadersOptions): MetricReaders {
   const metricProducers = [new GaugeProducer(readGauges)];
   const text = new TextReader({ metricProducers });
@@ -45,9 +44,11 @@ export function createMetricReaders({ readGauges, push, onNotice }: MetricReader
   return { readers, readText: () => text.readText() };
 }
 
-/** Collects when it is asked. The names are those that a collector's Prometheus exporter makes of the same metrics. */
+/**
+ * Collects on request. Metric names are those that a collector's Prometheus exporter derives from the same metrics.
+ */
 class TextReader extends MetricReader {
-  // No prefix, times, resource or scope: whoever scrapes says whose series these are, and when.
+  // No prefix, timestamps, resource or scope: the scraping server adds its own labels and times.
   readonly #serializer = new PrometheusSerializer('', false, undefined, true, true);
 
   constructor(options: { readonly metricProducers: GaugeProducer[] }) {
@@ -59,7 +60,7 @@ class TextReader extends MetricReader {
       const { resourceMetrics } = await this.collect();
       return `${this.#serializer.serialize(resourceMetrics).trimEnd()}\n`;
     } catch {
-      // An Error of the reader: no SDK has it (OTEL_SDK_DISABLED), or the service is ending.
+      // The reader throws when it is not registered (OTEL_SDK_DISABLED) or shut down.
       return '# no metrics are collected\n';
     }
   }

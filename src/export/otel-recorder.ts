@@ -31,7 +31,7 @@ import { type JournalWriter, TasktrailLogRecordProcessor, TasktrailSpanProcessor
 
 const SCOPE_NAME = 'tasktrail';
 
-/** Facts are ours: a user's limits for spans and logs, meant for the noisy, must not cut them. */
+/** Limits for tasktrail's own records, so that a user's limits for spans and logs do not truncate them. */
 const ATTRIBUTES_MAX = 1024;
 const EVENTS_MAX = 1024;
 
@@ -43,13 +43,13 @@ const KINDS: Record<SpanKindName, SpanKind> = {
   consumer: SpanKind.CONSUMER,
 };
 
-/** Processors that users put into an SDK of their own; they write as soon as a trail is open. */
+/** Processors that users register in their own SDK. They write to the journal while a trail is open. */
 let openJournal: JournalWriter | undefined;
 const userProcessors: TasktrailSpanProcessor[] = [];
 
 /**
- * For people with a NodeSDK of their own: add it to `spanProcessors`, and tasktrail's spans go through that SDK, beside
- * the http, database and other spans of the same task, which get the task's id.
+ * For users with a NodeSDK of their own: add it to `spanProcessors`, and tasktrail's spans go through that SDK. Other
+ * spans of a task, such as HTTP and database spans, get the task's id.
  */
 export function spanProcessor(): TasktrailSpanProcessor {
   const processor = new TasktrailSpanProcessor(() => openJournal);
@@ -57,19 +57,25 @@ export function spanProcessor(): TasktrailSpanProcessor {
   return processor;
 }
 
-/** For people with a NodeSDK of their own: log records emitted inside a task become lines of its `03-agent-output.jsonl`. */
+/**
+ * For users with a NodeSDK of their own: log records emitted inside a task become lines of its
+ * `03-agent-output.jsonl`.
+ */
 export function logRecordProcessor(): TasktrailLogRecordProcessor {
   return new TasktrailLogRecordProcessor(() => openJournal);
 }
 
 export interface RecorderOptions {
-  /** False: workflows, phases and steps are spans only. Default true. */
+  /** False: workflows, phases and steps are recorded as spans only. Default true. */
   readonly emitWorkflowEvents?: boolean;
   readonly resource: Resource;
   readonly journal: JournalWriter & { flush(): void };
 }
 
-/** Facts through a logger provider of our own, spans through the user's provider when it carries our processor. */
+/**
+ * Emits facts through its own logger provider, and spans through the user's provider when that carries tasktrail's
+ * processor.
+ */
 export class OtelRecorder implements Recorder {
   readonly #journal: RecorderOptions['journal'];
   readonly #emitWorkflowEvents: boolean;
@@ -99,10 +105,10 @@ export class OtelRecorder implements Recorder {
     this.#tracer = traces.getTracer(SCOPE_NAME);
   }
 
-  /** Makes this process's processors write here, and lets the active task be found by context. */
+  /** Connects this process's processors to the journal and enables context propagation. */
   install(): void {
     openJournal = this.#journal;
-    // False when the user's SDK has set one already, which serves as well.
+    // Returns false when the user's SDK has set a context manager already, which works as well.
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   }
 
@@ -119,7 +125,7 @@ export class OtelRecorder implements Recorder {
     }
     this.#logger.emit({
       eventName: fact.eventName,
-      // As a pair: a plain number before this process's start would be read as an offset from it.
+      // A pair, because a number smaller than the process's start is taken for an offset from it.
       timestamp: [Math.trunc(fact.timeMs / 1000), (fact.timeMs % 1000) * 1_000_000],
       attributes,
       body: fact.body as LogAttributes[string],
@@ -142,20 +148,23 @@ export class OtelRecorder implements Recorder {
       ...(start.links !== undefined && { links: start.links }),
       ...(start.startedAtMs !== undefined && { startTime: new Date(start.startedAtMs) }),
     };
-    // A user's provider may have an id generator of its own, which knows no identities: its spans then have random ids.
-    // Who goes on with them finds their ids in the facts that announced them.
+    // A user's provider with another id generator gives random ids. A resumed process finds them in the facts that
+    // announced the spans.
     if (userProcessors.length > 0) {
       const span = startUserSpan(() =>
         trace.getTracer(SCOPE_NAME).startSpan(start.name, options, start.parent),
       );
-      // Not seen: the user's sampler left it out, or the processor sits in no registered provider.
+      // Not seen: the user's sampler dropped the span, or no registered provider has the processor.
       if (span !== undefined && userProcessors.some((processor) => processor.hasSeen(span))) return span;
     }
     return this.#tracer.startSpan(start.name, options, start.parent);
   }
 }
 
-/** Random ids, but those of its identity for a span that has one. A generator is asked without arguments. */
+/**
+ * Random ids, except for a span with an identity, whose ids derive from it. A generator is called without arguments,
+ * so `during` passes the span.
+ */
 class DerivedIds implements IdGenerator {
   readonly #random = new RandomIdGenerator();
   #current: SpanIds | undefined;
@@ -178,26 +187,27 @@ class DerivedIds implements IdGenerator {
   }
 }
 
-/** Undefined for a span that any id will do for. */
+/** Undefined for a span whose ids may be random. */
 function idsOf({ identity, derivedFrom, parent, traceId }: SpanStart): SpanIds | undefined {
-  const above = trace.getSpanContext(parent);
-  const given = above !== undefined && isSpanContextValid(above) ? above.traceId : traceId;
+  const parentContext = trace.getSpanContext(parent);
+  const hasParent = parentContext !== undefined && isSpanContextValid(parentContext);
+  const givenTraceId = hasParent ? parentContext.traceId : traceId;
   if (identity !== undefined) {
-    const placed = given ?? derivedTraceId(identity.workflowId, sha256);
-    return { traceId: placed, spanId: derivedSpanId(placed, identity, sha256) };
+    const ownTraceId = givenTraceId ?? derivedTraceId(identity.workflowId, sha256);
+    return { traceId: ownTraceId, spanId: derivedSpanId(ownTraceId, identity, sha256) };
   }
-  if (derivedFrom === undefined || given === undefined) return undefined;
-  return { traceId: given, spanId: spanIdFrom(given, derivedFrom, sha256) };
+  if (derivedFrom === undefined || givenTraceId === undefined) return undefined;
+  return { traceId: givenTraceId, spanId: spanIdFrom(givenTraceId, derivedFrom, sha256) };
 }
 
 const derivedIds = new DerivedIds();
 
-/** For a provider that carries our span processor: what a resumed process goes on with gets the ids that it had. */
+/** For a provider with tasktrail's span processor: a resumed process continues its spans under the same ids. */
 export function idGenerator(): IdGenerator {
   return derivedIds;
 }
 
-/** By the ids of a span, which are one object as long as it is open: its facts are many. */
+/** Keyed by the id object of a span, which many facts share while the span is open. */
 const contexts = new WeakMap<SpanIds, Context>();
 
 function contextOf(span: SpanIds): Context {
@@ -208,7 +218,9 @@ function contextOf(span: SpanIds): Context {
   return made;
 }
 
-/** A sampler or a processor of the user's that throws costs the span its place in their SDK, not in the trail. */
+/**
+ * Catches errors of a user's sampler or processor: the span is then missing from the user's SDK, not from the trail.
+ */
 function startUserSpan(start: () => Span): Span | undefined {
   try {
     return start();

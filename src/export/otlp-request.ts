@@ -2,7 +2,7 @@ import type { BatchEntry } from '../journal/segment-reader.ts';
 import { parseObject } from '../model/json.ts';
 import type { Signal } from './transport.ts';
 
-/** Entries of one signal, in their order. */
+/** Entries of one signal in journal order. */
 export interface RequestPart {
   readonly signal: Signal;
   readonly entries: readonly BatchEntry[];
@@ -13,7 +13,7 @@ const SHAPES = {
   traces: { resources: 'resourceSpans', scopes: 'scopeSpans', items: 'spans' },
 } as const;
 
-/** Facts before spans: a file that a span makes is then already a task's. */
+/** Logs before spans: the facts of a task create its files before its spans are added to them. */
 export function partsOf(entries: readonly BatchEntry[]): RequestPart[] {
   const logs = entries.filter(({ kind }) => kind === 'L');
   const spans = entries.filter(({ kind }) => kind === 'S');
@@ -23,7 +23,9 @@ export function partsOf(entries: readonly BatchEntry[]): RequestPart[] {
   return parts;
 }
 
-/** An ExportLogsServiceRequest or ExportTraceServiceRequest as OTLP/JSON, joined from text that is JSON already. */
+/**
+ * An ExportLogsServiceRequest or ExportTraceServiceRequest in OTLP/JSON, joined from JSON text without parsing it.
+ */
 export function requestBody({ signal, entries }: RequestPart): Buffer {
   const shape = SHAPES[signal];
   const groups: string[] = [];
@@ -38,7 +40,7 @@ export function requestBody({ signal, entries }: RequestPart): Buffer {
   return Buffer.from(`{"${shape.resources}":[${groups.join(',')}]}`);
 }
 
-/** The journal keeps `"resource":{...},"scope":{...}`; in a request the scope stands one level deeper. */
+/** The journal stores `"resource":{...},"scope":{...}`; in a request the scope is one level deeper. */
 function groupBody(source: string, items: string, shape: (typeof SHAPES)[Signal]): string {
   const { resource, scope } = splitSource(source);
   return `{${resource},"${shape.scopes}":[{${scope},"${shape.items}":[${items}]}]}`;
@@ -56,6 +58,6 @@ function splitSource(source: string): { resource: string; scope: string } {
 }
 
 function parseSource(source: string): { resource?: unknown; scope?: unknown } {
-  // A damaged line in the journal: the records keep their own attributes and lose only their resource and scope.
+  // A damaged source line in the journal: its records keep their attributes and lose the resource and scope.
   return parseObject(`{${source}}`) ?? {};
 }

@@ -17,40 +17,45 @@ export interface PostOptions {
   readonly timeoutMs: number;
 }
 
-/** An answer says little; a stranger's that does not end must not fill the memory. */
+/** Answers are short. The limit protects the memory from a server that never ends its answer. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
 
-/** One request and what its answer means. What gets no whole answer is to be sent again. Never rejects. */
+/**
+ * Sends one request and interprets the answer. A request without a complete answer is to be retried. Never rejects.
+ */
 export function post(body: Uint8Array, options: PostOptions): Promise<SendResult> {
   return new Promise((resolve) => {
     const retry = (error: unknown): void => resolve({ kind: 'retry', reason: messageOf(error) });
     try {
       const { url, request, agent, headers, timeoutMs } = options;
-      const sent = request(
+      const clientRequest = request(
         url,
         { method: 'POST', agent, headers: { ...headers, 'content-length': body.byteLength } },
         (response) => {
-          const answered = (text: string): void => {
+          const finish = (text: string): void => {
             clearTimeout(timer);
             resolve(resultOfResponse(response, text));
           };
-          readText(response, answered);
+          readText(response, finish);
         },
       );
-      // Of the whole exchange: a stranger that sends a byte now and then does not hold us for ever.
-      const timer = setTimeout(() => sent.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+      // Timeout of the whole exchange, so that a server that sends a byte now and then cannot hold it open.
+      const timer = setTimeout(
+        () => clientRequest.destroy(new Error(`no answer within ${timeoutMs} ms`)),
+        timeoutMs,
+      );
       timer.unref();
-      sent.on('error', (error) => {
+      clientRequest.on('error', (error) => {
         clearTimeout(timer);
         retry(error);
       });
-      sent.on('close', () => {
+      clientRequest.on('close', () => {
         clearTimeout(timer);
         retry('the connection was closed before the answer');
       });
-      sent.end(body);
+      clientRequest.end(body);
     } catch (error) {
-      // A header or a URL that node:http refuses.
+      // node:http rejects the URL or a header.
       retry(error);
     }
   });
@@ -64,7 +69,7 @@ function readText(response: IncomingMessage, done: (text: string) => void): void
     if (bytes <= ANSWER_BYTES_MAX) chunks.push(chunk);
   });
   response.on('end', () => done(Buffer.concat(chunks).toString('utf8')));
-  // Cut off: the request's own `close` follows and speaks for it.
+  // The connection broke. The request's `close` event follows and reports it.
   response.on('error', () => undefined);
 }
 

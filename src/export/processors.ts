@@ -7,20 +7,20 @@ import { taskIdAttributes } from '../record/task/attempt.ts';
 import { taskIdsOf } from '../record/task-context.ts';
 import { encodeAttributes, encodeLogRecord, encodeSpan } from './encode.ts';
 
-/** Where processors write: the journal, once the trail is open. */
+/** Output of the processors: the journal of an open trail. */
 export interface JournalWriter {
   append(source: TelemetrySource, entry: JournalEntry): void;
 }
 
-/** A span that carries one of these is part of a delivery, a task or a workflow, and goes into the journal. */
-const OURS = [ATTR.taskId, ATTR.taskIds, ATTR.workflowId, ATTR.webhookProvider];
+/** A span with one of these attributes belongs to a delivery, a task or a workflow and is written to the journal. */
+const TASKTRAIL_ATTRIBUTES = [ATTR.taskId, ATTR.taskIds, ATTR.workflowId, ATTR.webhookProvider];
 
 type SdkSpan = Parameters<SpanProcessor['onStart']>[0];
 type SdkLogRecord = Parameters<LogRecordProcessor['onEmit']>[0];
 
 /**
- * Gives every span that starts inside a task the task's id, and puts those spans into the journal when they end. Never
- * samples, never buffers: the journal is the queue.
+ * Adds the task's id to every span that starts inside a task, and writes those spans to the journal when they end.
+ * Does not sample or buffer: the journal is the queue.
  */
 export class TasktrailSpanProcessor implements SpanProcessor {
   readonly #writer: () => JournalWriter | undefined;
@@ -30,7 +30,10 @@ export class TasktrailSpanProcessor implements SpanProcessor {
     this.#writer = writer;
   }
 
-  /** Whether a span came through this processor: a provider without it, or a sampler, did not pass it on. */
+  /**
+   * Whether a span passed through this processor. False when a sampler dropped it or its provider lacks the
+   * processor.
+   */
   hasSeen(span: object): boolean {
     return this.#seen.has(span);
   }
@@ -46,7 +49,8 @@ export class TasktrailSpanProcessor implements SpanProcessor {
 
   onEnd(span: ReadableSpan): void {
     const writer = this.#writer();
-    if (writer === undefined || OURS.every((name) => span.attributes[name] === undefined)) return;
+    if (writer === undefined || TASKTRAIL_ATTRIBUTES.every((name) => span.attributes[name] === undefined))
+      return;
     writer.append(sourceOf(span.resource, span.instrumentationScope), spanEntry(encodeSpan(span)));
   }
 
@@ -55,7 +59,7 @@ export class TasktrailSpanProcessor implements SpanProcessor {
   async shutdown(): Promise<void> {}
 }
 
-/** Puts log records into the journal: our own facts, and what a user's logger emits inside a task. */
+/** Writes log records to the journal: tasktrail's facts, and the records of a user's logger inside a task. */
 export class TasktrailLogRecordProcessor implements LogRecordProcessor {
   readonly #writer: () => JournalWriter | undefined;
 
@@ -75,7 +79,7 @@ export class TasktrailLogRecordProcessor implements LogRecordProcessor {
 
   async shutdown(): Promise<void> {}
 
-  /** A record that is not ours belongs to us when it is emitted inside a task; false otherwise. */
+  /** Adds the task's id to a record emitted inside exactly one task. False for a record without a task. */
   #attribute(record: SdkLogRecord, emitContext: Context | undefined): boolean {
     if (record.attributes[ATTR.taskId] !== undefined) return true;
     const [taskId, ...others] = taskIdsOf(emitContext ?? context.active());
@@ -87,7 +91,7 @@ export class TasktrailLogRecordProcessor implements LogRecordProcessor {
 
 const sources = new WeakMap<object, Map<string, TelemetrySource>>();
 
-/** One object per resource and scope, so that the journal sees at a glance that nothing has changed. */
+/** One object for each resource and scope: the journal compares sources by identity. */
 function sourceOf(
   resource: ReadableSpan['resource'],
   scope: { readonly name: string; readonly version?: string },
@@ -97,7 +101,7 @@ function sourceOf(
     scopes = new Map();
     sources.set(resource, scopes);
   }
-  // What a resource's slow detectors find joins it later.
+  // Asynchronous detectors add attributes to the resource later.
   const state = resource.asyncAttributesPending === true ? 'pending' : 'settled';
   const key = `${state}\0${scope.name}\0${scope.version ?? ''}`;
   let source = scopes.get(key);

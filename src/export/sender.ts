@@ -9,19 +9,22 @@ import { parseJson } from '../model/json.ts';
 import { partsOf, type RequestPart, requestBody } from './otlp-request.ts';
 import type { SendResult, Signal, Transport } from './transport.ts';
 
-/** After the first record of a batch, how long others may join it: unnoticed by a reader, far fewer requests. */
+/**
+ * Delay after the first record of a batch, in milliseconds: too short for a reader to notice, and it saves most
+ * requests.
+ */
 const LINGER_MS = 20;
 
-/** First pause between two tries at the same request; each next one is twice as long, up to the longest. */
+/** First pause before a retry; doubles with each retry up to `retryMaxMs`. */
 const RETRY_MIN_MS = 100;
 
-/** `Retry-After` is honoured up to an hour: a wrong clock over there must not silence us for days. */
+/** `Retry-After` is limited to an hour: a wrong clock on the server must not stop the sender for days. */
 const RETRY_AFTER_MAX_MS = 3_600_000;
 
-/** OTLP over HTTP: what was sent is no request. */
+/** OTLP/HTTP: the request is malformed. */
 const MALFORMED = 400;
 
-/** How often the end of a backlog is looked for at shutdown. */
+/** Poll interval of `drain`. */
 const DRAIN_POLL_MS = 5;
 
 export interface SenderOptions {
@@ -30,13 +33,13 @@ export interface SenderOptions {
   readonly transport: Transport;
   readonly journal: Journal;
   readonly books: Books;
-  /** The longest pause between two tries. */
+  /** Longest pause before a retry. */
   readonly retryMaxMs: number;
 }
 
 /**
- * Carries the journal to one destination, in order, one request at a time, for ever. The cursor moves when a batch is
- * settled: taken, or dropped and counted.
+ * Sends the journal to one destination, in order, one request at a time. The cursor advances when every record of a
+ * batch is accepted, or dropped and counted.
  */
 export class Sender {
   readonly #options: SenderOptions;
@@ -54,23 +57,23 @@ export class Sender {
   }
 
   start(): void {
-    // What we send is not to be traced by a user's http instrumentation: it would never end.
+    // A user's HTTP instrumentation must not trace these requests: each trace would cause another request.
     this.#running ??= context.with(suppressTracing(ROOT_CONTEXT), () => this.#run());
   }
 
-  /** Resolves true when the destination has everything, false when the deadline passes first. */
+  /** Resolves true when everything is delivered, false when the deadline passes first. */
   async drain(deadlineMs: number): Promise<boolean> {
     const until = Date.now() + deadlineMs;
     this.#options.journal.flush();
     do {
-      // Before the first look, too: what was flushed just now wakes the sender in the next tick.
+      // Also before the first check: a flush wakes the sender in the next tick.
       await delay(DRAIN_POLL_MS);
       if (this.#idle && this.#options.journal.unwritten === 0) return true;
     } while (Date.now() < until);
     return false;
   }
 
-  /** Stops after the request in flight, or without waiting for it when it does not end within the deadline. */
+  /** Stops after the request in flight, or at the deadline. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stop.abort();
     await Promise.race([this.#running, delay(deadlineMs, undefined, { ref: false })]);
@@ -84,7 +87,7 @@ export class Sender {
     let unsaved: QueuedBatch | undefined;
     while (!signal.aborted) {
       try {
-        // Also when nothing more comes that would be saved with it.
+        // Saved here too, because no later batch may come.
         if (unsaved !== undefined) await journal.done(destination, unsaved);
         unsaved = undefined;
         const version = journal.version;
@@ -98,12 +101,12 @@ export class Sender {
           continue;
         }
         this.#idle = false;
-        if (!(await this.#settle(batch))) return;
+        if (!(await this.#deliver(batch))) return;
         unsaved = batch;
         await journal.done(destination, batch);
         unsaved = undefined;
       } catch (error) {
-        // The journal's own files cannot be read or its cursors not be written: nothing is lost, all is late.
+        // The journal's files cannot be read or its cursors cannot be written. No record is lost; delivery is late.
         this.#idle = false;
         books.setReason(part, messageOf(error));
         await delay(RETRY_MIN_MS, undefined, { ref: false });
@@ -111,24 +114,27 @@ export class Sender {
     }
   }
 
-  /** False when stopped before the batch was settled. */
-  async #settle(batch: QueuedBatch): Promise<boolean> {
+  /** False when stopped before the batch was delivered. */
+  async #deliver(batch: QueuedBatch): Promise<boolean> {
     const parts = partsOf(batch.entries);
     for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
       if (this.#unsupported.has(part.signal)) continue;
-      const result = await this.#sendUntilAnswered(part);
+      const result = await this.#sendWithRetries(part);
       if (result === undefined) return false;
-      parts.unshift(...this.#account(part, result));
+      parts.unshift(...this.#countResult(part, result));
     }
     return true;
   }
 
-  /** Counts what came of a part. Returns what is left of it: its halves when it was too large. */
-  #account(part: RequestPart, result: SendResult): readonly RequestPart[] {
+  /**
+   * Counts the outcome of a part. Returns the parts to send next: halves of one that was too large, or the valid
+   * entries of one that was refused.
+   */
+  #countResult(part: RequestPart, result: SendResult): readonly RequestPart[] {
     const { books, destination } = this.#options;
     const count = part.entries.length;
     switch (result.kind) {
-      case 'taken':
+      case 'accepted':
         books.countDelivered(destination, Math.max(0, count - result.rejected));
         if (result.rejected > 0) {
           books.countDropped('rejected', Math.min(count, result.rejected));
@@ -147,11 +153,11 @@ export class Sender {
       case 'refused': {
         const readable = part.entries.filter(isJson);
         if (readable.length < count) {
-          // Damaged lines of the journal, which spoil the whole request: the others go again without them.
+          // Damaged journal lines make the whole request invalid: the other records are sent again without them.
           books.countDropped('damaged', count - readable.length);
           return readable.length === 0 ? [] : [{ signal: part.signal, entries: readable }];
         }
-        // One that cannot be read spoils the request for all: those beside it go again without it.
+        // One invalid record makes the whole request invalid: halving isolates it.
         if (result.status === MALFORMED && count > 1) return halvesOf(part);
         books.countDropped('refused', count);
         books.setNotice(`${destination} refused`, result.reason);
@@ -162,12 +168,12 @@ export class Sender {
     }
   }
 
-  /** Tries until the destination has answered for good; undefined when stopped before. */
-  async #sendUntilAnswered(part: RequestPart): Promise<SendResult | undefined> {
+  /** Retries until the destination gives a final answer; undefined when stopped before. */
+  async #sendWithRetries(part: RequestPart): Promise<SendResult | undefined> {
     const { books, destination, retryMaxMs, transport } = this.#options;
     const body = requestBody(part);
     for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, retryMaxMs)) {
-      // Here again: a context manager that was set after `start` knows nothing of what is around us.
+      // Needed again: a context manager that was set after `start` does not know the suppression from there.
       const result = await context.with(suppressTracing(ROOT_CONTEXT), () =>
         transport.send(part.signal, body),
       );
@@ -176,7 +182,7 @@ export class Sender {
         return result;
       }
       books.setReason(destination, `not reachable: ${result.reason}`);
-      // Spread, so that the many that wait for one endpoint do not come back at the same moment.
+      // Jitter, so that clients of one endpoint do not retry at the same moment.
       const ownMs = Math.min(pauseMs, retryMaxMs) * (0.5 + Math.random() / 2);
       if (!(await this.#pause(Math.max(ownMs, Math.min(result.afterMs ?? 0, RETRY_AFTER_MAX_MS))))) {
         return undefined;
@@ -184,7 +190,7 @@ export class Sender {
     }
   }
 
-  /** False when stopped meanwhile. */
+  /** False when stopped during the pause. */
   async #pause(ms: number): Promise<boolean> {
     const { signal } = this.#stop;
     if (signal.aborted) return false;

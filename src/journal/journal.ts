@@ -9,33 +9,33 @@ import { formatSegmentName, parseSegmentName, type SegmentName } from './segment
 import { BATCH_RECORDS_MAX, type Batch } from './segment-reader.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 
-/** A process on another host is taken for dead when its segment was not touched for so long. */
+/** A segment of another host that was not touched for this long belongs to a dead process. */
 const FOREIGN_STALE_MS = 60_000;
 
 export interface JournalOptions {
   /** `TASK_LOGS_DIR/_journal`. */
   readonly directory: string;
-  /** Keys of the destinations that must get what is recorded here. */
+  /** Keys of the destinations of every record appended here. */
   readonly destinations: readonly string[];
   readonly books: Books;
 }
 
-/** A batch with the place that it came from. */
+/** A batch and its segment. */
 export interface QueuedBatch extends Batch {
   readonly segment: Segment;
 }
 
 /**
- * The only queue: this process's own segment and those that it has claimed from dead ones, in order, with a cursor for
- * each destination. Opening it never fails; a directory that refuses shows in the books.
+ * The queue of records: this process's own segment and those claimed from dead processes, in order, with a cursor for
+ * each destination. The constructor does no I/O; write errors show in the books.
  */
 export class Journal {
   readonly #options: JournalOptions;
   readonly #writer: SegmentWriter;
   readonly #segments: Segment[] = [];
   readonly #waiters = new Set<() => void>();
-  /** Ids of segments whose other destinations this process does not know. */
-  readonly #notOurs = new Set<string>();
+  /** Ids of segments that only wait for destinations unknown to this process. */
+  readonly #unknownOnly = new Set<string>();
   #version = 0;
   #closed = false;
 
@@ -45,7 +45,7 @@ export class Journal {
     this.#writer = new SegmentWriter({
       directory: options.directory,
       destinations: options.destinations,
-      onAppend: (open) => this.#grew(open),
+      onAppend: (open) => this.#onAppend(open),
       onFull: (open) => {
         for (const segment of this.#segments) if (segment.id === open.id) segment.growing = false;
         this.#wake();
@@ -64,22 +64,22 @@ export class Journal {
     this.#writer.append(source, entry);
   }
 
-  /** What was appended is with the operating system when this returns, unless `/readyz` says otherwise. */
+  /** Writes appended records to the operating system before it returns. A failed write shows in `/readyz`. */
   flush(): void {
     this.#writer.flush();
   }
 
-  /** Records that are in memory only, because the disk refuses them. */
+  /** Records held in memory because the last write failed. */
   get unwritten(): number {
-    return this.#writer.waiting;
+    return this.#writer.pendingCount;
   }
 
-  /** The next records for a destination, oldest first; undefined when there are none right now. */
+  /** The next records for a destination, oldest first; undefined when none are available. */
   async next(destination: string, recordsMax: number = BATCH_RECORDS_MAX): Promise<QueuedBatch | undefined> {
     for (const segment of [...this.#segments]) {
       const reader = await segment.reader(destination);
       if (reader !== undefined) {
-        // Asked before the read: what is appended meanwhile belongs to the next one.
+        // Checked before the read: a record appended in between belongs to the next batch.
         const growing = segment.growing;
         const batch = await reader.read(recordsMax);
         if (batch.entries.length > 0) return { ...batch, segment };
@@ -95,12 +95,12 @@ export class Journal {
     await batch.segment.advance(destination, batch.next);
   }
 
-  /** Counts appends and claims: what `changed` compares. */
+  /** Increases with each append and claim; `changed` compares it. */
   get version(): number {
     return this.#version;
   }
 
-  /** Resolves as soon as there was an append, a claim or the close after `version`, or when the signal aborts. */
+  /** Resolves after an append, a claim or the close that is newer than `version`, or when the signal aborts. */
   async changed(version: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted || this.#closed || version !== this.#version) return;
     await new Promise<void>((resolve) => {
@@ -114,7 +114,7 @@ export class Journal {
     });
   }
 
-  /** Takes over what dead processes left. Returns how many segments came with it. */
+  /** Claims the segments of dead processes. Returns how many were claimed. */
   async claimOrphans(): Promise<number> {
     const { directory, books } = this.#options;
     if (this.#closed) return 0;
@@ -136,41 +136,40 @@ export class Journal {
     return claimed;
   }
 
-  /** Counts the records that a destination does not have yet. */
+  /** Number of records that are not delivered to a destination yet. */
   async countPending(destination: string): Promise<number> {
-    let pending = this.#writer.waiting;
+    let pending = this.#writer.pendingCount;
     for (const segment of this.#segments) {
-      // Counting moves no cursor.
       pending += (await (await segment.reader(destination))?.countFrom()) ?? 0;
     }
     return pending;
   }
 
-  /** Writes what waits and leaves what was not delivered to the next process that looks. Never rejects. */
+  /** Writes waiting records and leaves undelivered segments to the next process. Never rejects. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#writer.close();
     for (const segment of this.#segments.splice(0)) {
       try {
-        if (await segment.finishWhatIsRead(this.destinations)) await segment.forget(this.destinations);
+        if (await segment.finishIfDrained(this.destinations)) await segment.forget(this.destinations);
         else await segment.release();
       } catch (error) {
-        // It keeps our name, which is soon that of a dead process: nothing is lost.
+        // The segment keeps this process's name and is claimed once the process is dead: no record is lost.
         this.#options.books.setReason('journal', messageOf(error));
       }
     }
     this.#wake();
   }
 
-  /** For the end of a process that has no time: no promise is waited for. */
+  /** `close` for the `exit` handler of a process: synchronous. */
   closeSync(): void {
     this.#writer.close();
-    // A thread ends and its process does not: by name, others could not tell that nobody sends these any more.
+    // A thread may end before its process does: other processes would then take the segments for owned.
     for (const segment of this.#segments) segment.releaseSync();
   }
 
-  #grew(open: OpenSegment): void {
+  #onAppend(open: OpenSegment): void {
     if (this.#segments.every((segment) => segment.id !== open.id)) this.#add(open.id, open.path, true);
     this.#wake();
   }
@@ -185,7 +184,7 @@ export class Journal {
 
   async #claim(name: string): Promise<boolean> {
     const parsed = parseSegmentName(name);
-    if (parsed === undefined || this.#notOurs.has(parsed.id)) return false;
+    if (parsed === undefined || this.#unknownOnly.has(parsed.id)) return false;
     if (this.#segments.some((segment) => segment.id === parsed.id)) return false;
     const { directory } = this.#options;
     const from = join(directory, name);
@@ -207,7 +206,7 @@ export class Journal {
     const index = this.#segments.indexOf(segment);
     if (index < 0) return;
     this.#segments.splice(index, 1);
-    if ((await segment.forget(this.destinations)) === 'left') this.#notOurs.add(segment.id);
+    if ((await segment.forget(this.destinations)) === 'left') this.#unknownOnly.add(segment.id);
   }
 
   #wake(): void {
@@ -216,7 +215,10 @@ export class Journal {
   }
 }
 
-/** Undefined when only time can tell: another host, or another thread of this process, which touches what it appends to. */
+/**
+ * Undefined when only the file's age tells: the owner is on another host, or a thread of this process, which touches
+ * its open segment.
+ */
 function isOwnerAlive({ owner, state }: SegmentName): boolean | undefined {
   const alive = isProcessAlive(owner);
   return alive === true && owner.pid === process.pid && state === 'open' ? undefined : alive;
@@ -227,7 +229,7 @@ async function isOrphan(path: string, alive: boolean | undefined): Promise<boole
   try {
     return Date.now() - (await stat(path)).mtimeMs > FOREIGN_STALE_MS;
   } catch {
-    // Gone meanwhile: somebody else has it.
+    // Another process has claimed or removed it.
     return false;
   }
 }

@@ -2,14 +2,14 @@ import type { OtlpAnyValue, OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } fr
 import { redact, redactJson } from '../redact/redact.ts';
 
 /**
- * A segment is lines of one letter and JSON: `H` the header (first), `C` the resource and scope of what follows, `L`
- * a log record, `S` a span, both as OTLP/JSON, so that a request is put together without parsing.
+ * A segment line is one letter and JSON: `H` the header (first line), `C` the resource and scope of the following
+ * records, `L` a log record, `S` a span. Records are OTLP/JSON, so that a request body is built without parsing.
  */
 export type EntryKind = 'L' | 'S';
 
 export interface SegmentHeader {
   readonly version: 1;
-  /** Keys of the destinations that must have this segment before it may be forgotten. */
+  /** Keys of the destinations that must receive this segment before it is deleted. */
   readonly destinations: readonly string[];
 }
 
@@ -18,7 +18,7 @@ export interface TelemetrySource {
   readonly scope: OtlpScope;
 }
 
-/** A log record as OTLP/JSON writes it. */
+/** A log record in OTLP/JSON. */
 export interface OtlpLogRecord {
   readonly timeUnixNano: string;
   readonly observedTimeUnixNano?: string;
@@ -36,7 +36,7 @@ export interface JournalEntry {
   readonly json: string;
 }
 
-/** The last place where a record is data of this process: what looks like a secret does not get past it. */
+/** Secrets are masked here, at the last point where a record is data of this process. */
 export function logEntry(record: OtlpLogRecord): JournalEntry {
   return { kind: 'L', json: recordText(record) };
 }
@@ -46,8 +46,8 @@ export function spanEntry(span: OtlpSpan): JournalEntry {
 }
 
 /**
- * What `safeJson(record)` would be, in half the time, which is that of the one who records: names are looked at once,
- * and ids and times of the SDK's own making not at all.
+ * Same result as `safeJson(record)` in half the time, which the recording program pays: names are masked once and
+ * cached, ids and times of the SDK not at all.
  */
 function recordText(record: OtlpLogRecord): string {
   const { observedTimeUnixNano, severityNumber, severityText, eventName, body, traceId, spanId } = record;
@@ -68,13 +68,13 @@ function recordText(record: OtlpLogRecord): string {
   return `${text}}`;
 }
 
-/** Almost every value is text or a whole number. */
+/** Fast path: almost every value is text or an integer. */
 function valueText(value: OtlpAnyValue): string {
   if (value.stringValue !== undefined) return `{"stringValue":${safeText(value.stringValue)}}`;
   return safeJson(value);
 }
 
-/** A program has few names; one that makes them up as it goes must not fill the memory with them. */
+/** A program uses few attribute names; the bound protects against one that generates them. */
 const NAMES_MAX = 1_000;
 const names = new Map<string, string>();
 

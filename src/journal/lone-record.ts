@@ -8,28 +8,29 @@ import type { OtlpLogRecord, TelemetrySource } from './line.ts';
 import { formatSegmentName } from './segment-name.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 
-export interface JournalPlace {
+export interface LoneRecordTarget {
   readonly logDir: string;
-  /** Keys of the destinations that must get the record. */
+  /** Keys of the destinations of the record. */
   readonly destinations: readonly string[];
   readonly source: TelemetrySource;
 }
 
-/** Where the journal of a log directory is. */
+/** The journal's directory below a log directory. */
 export function journalDir(logDir: string): string {
   return join(logDir, '_journal');
 }
 
 /**
- * Puts records into a segment of their own, closed at once, for whoever claims it first. For a program that ends right
- * afterwards and must know: throws `ERR_DIRECTORY_UNUSABLE` when the disk refuses, and leaves nothing then.
+ * Writes a record into a closed segment of its own, which the next sender claims. For a program that exits right
+ * after the call and needs the outcome: throws `ERR_DIRECTORY_UNUSABLE` when the write fails, and leaves no file
+ * then.
  */
-export function writeLoneRecord(place: JournalPlace, record: OtlpLogRecord): void {
+export function writeLoneRecord(target: LoneRecordTarget, record: OtlpLogRecord): void {
   let refusal: string | undefined;
   let segment: OpenSegment | undefined;
   const writer = new SegmentWriter({
-    directory: journalDir(place.logDir),
-    destinations: place.destinations,
+    directory: journalDir(target.logDir),
+    destinations: target.destinations,
     onAppend: () => {},
     onFull: (full) => {
       segment = full;
@@ -42,19 +43,19 @@ export function writeLoneRecord(place: JournalPlace, record: OtlpLogRecord): voi
     },
   });
   try {
-    // The log directory by the umask, like the start makes it; the journal below it is private.
-    makeDirectorySync(place.logDir);
+    // The log directory follows the umask, as in `start`; the journal below it is private.
+    makeDirectorySync(target.logDir);
   } catch (error) {
-    throw refused(`cannot write to ${place.logDir}: ${messageOf(error)}`);
+    throw refused(`cannot write to ${target.logDir}: ${messageOf(error)}`);
   }
-  // Not as `logEntry` writes it: a record that names its trace and no span is for others a record with neither.
-  writer.append(place.source, { kind: 'L', json: redactJson(JSON.stringify(record)) });
+  // Not `logEntry`, which drops the trace id of a record that has no span id.
+  writer.append(target.source, { kind: 'L', json: redactJson(JSON.stringify(record)) });
   writer.close();
   if (refusal !== undefined) {
     if (segment !== undefined) rmSync(segment.path, { force: true });
     throw refused(refusal);
   }
-  if (segment !== undefined) release(place.logDir, segment);
+  if (segment !== undefined) release(target.logDir, segment);
 }
 
 function release(logDir: string, { id, path }: OpenSegment): void {
@@ -62,7 +63,8 @@ function release(logDir: string, { id, path }: OpenSegment): void {
   try {
     renameSync(path, join(journalDir(logDir), closed));
   } catch {
-    // Claimed or refused: the record is written, and the name is that of a process which ends now.
+    // The rename failed or the segment was claimed. The record is written, and the file name is that of a process
+    // about to exit.
   }
 }
 

@@ -1,8 +1,9 @@
 import type { ProcessIdentity } from '../system/process-identity.ts';
 
 /**
- * `<ulid>~<host>~<pid>~<start>.<state>`. `open`: its owner appends and sends. `claimed`: its owner sends what another
- * process left. `closed`: nobody owns it; the name's owner is who wrote it. A claim is a rename, so one process wins.
+ * `<ulid>~<host>~<pid>~<start>.<state>`. `open`: the owner appends and sends. `claimed`: the owner sends a segment
+ * that another process wrote. `closed`: no owner; the name keeps the writer. A claim is a rename, so exactly one
+ * process succeeds.
  */
 export type SegmentState = 'open' | 'claimed' | 'closed';
 
@@ -18,7 +19,7 @@ export function formatSegmentName({ id, owner, state }: SegmentName): string {
   return `${id}~${owner.host}~${owner.pid}~${owner.start}.${state}`;
 }
 
-/** Undefined for a file that is not a segment (its cursors, a stranger's file). */
+/** Undefined for a file that is not a segment, such as a cursor file. */
 export function parseSegmentName(name: string): SegmentName | undefined {
   const match = NAME.exec(name);
   if (match === null) return undefined;
@@ -28,7 +29,7 @@ export function parseSegmentName(name: string): SegmentName | undefined {
   return { id, owner: { host, pid: Number(pid), start }, state };
 }
 
-/** Beside the segment and independent of its state: how far each destination has it. */
+/** Holds the cursor of each destination. Its name does not change with the segment's state. */
 export function cursorFileName(id: string): string {
   return `${id}.cursors`;
 }

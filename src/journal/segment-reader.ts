@@ -3,34 +3,34 @@ import { parseObject } from '../model/json.ts';
 import { type Line, readLines } from '../system/lines.ts';
 import type { EntryKind, SegmentHeader } from './line.ts';
 
-/** A batch is one request: at most that many records, and that many bytes of them. */
+/** Limits of a batch, which becomes one request: records and bytes. */
 export const BATCH_RECORDS_MAX = 512;
 export const BATCH_BYTES_MAX: number = 4 * 1024 * 1024;
 
-/** As much as the receiver takes in a request. A longer line could be delivered nowhere. */
+/** The receiver's limit for a request body. A longer line could not be delivered. */
 const RECORD_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Of a request, for each change of the source: the names and brackets around it. */
+/** Bytes of field names and brackets that a request needs for each change of the source. */
 const GROUP_BYTES = 100;
 
 export interface BatchEntry {
   readonly kind: EntryKind;
-  /** The resource and scope, as JSON text without its braces. */
+  /** Resource and scope as the members of a JSON object, without its braces. */
   readonly source: string;
   readonly json: string;
 }
 
 export interface Batch {
   readonly entries: readonly BatchEntry[];
-  /** Where the next batch starts. */
+  /** Offset of the next batch. */
   readonly next: number;
 }
 
 const NO_SOURCE = '"resource":{"attributes":[]},"scope":{"name":""}';
 
 /**
- * Reads one segment forward for one destination. What is after the last newline is a line being written (or torn by a
- * crash) and is not read. A line that is not ours is passed over and counted.
+ * Reads one segment forward for one destination. Data after the last newline is being written or torn by a crash, and
+ * is not read. Invalid lines are skipped and counted.
  */
 export class SegmentReader {
   readonly #handle: FileHandle;
@@ -45,7 +45,7 @@ export class SegmentReader {
     this.#onBadLine = onBadLine;
   }
 
-  /** Opens a segment and goes to `offset`, reading what stands before it for the source that is in force there. */
+  /** Opens a segment at `offset`. Reads the lines before it to find the source in force there. */
   static async open(
     path: string,
     offset: number,
@@ -70,7 +70,7 @@ export class SegmentReader {
     return this.#position;
   }
 
-  /** The next records, or none when there is nothing complete to read. Does not move: `advance` does. */
+  /** The next records; empty when no complete line is available. Does not move the position: `advance` does. */
   async read(recordsMax: number = BATCH_RECORDS_MAX): Promise<Batch> {
     const entries: BatchEntry[] = [];
     let next = this.#position;
@@ -78,16 +78,16 @@ export class SegmentReader {
     let source = this.#source;
     for await (const line of this.#linesFrom(next)) {
       if (isRecord(line)) {
-        // In a request the source precedes the records that share it.
+        // In a request the source comes once before the records that share it.
         const shared = entries.at(-1)?.source === source ? 0 : source.length + GROUP_BYTES;
         const more = line.end - line.start + shared;
         if (entries.length > 0 && bytes + more > BATCH_BYTES_MAX) break;
         entries.push({ kind: kindOf(line) === LOG ? 'L' : 'S', source, json: jsonOf(line) });
         bytes += more;
       } else {
-        const mark = this.#readMark(line);
-        if (mark === undefined) this.#onBadLine(line.start);
-        source = mark?.source ?? source;
+        const control = this.#readControlLine(line);
+        if (control === undefined) this.#onBadLine(line.start);
+        source = control?.source ?? source;
       }
       next = line.end;
       if (entries.length >= recordsMax) break;
@@ -95,7 +95,7 @@ export class SegmentReader {
     return this.#batch(entries, next, source);
   }
 
-  /** Moves past what `read` gave. */
+  /** Moves the position to the end of a batch. */
   async advance(next: number): Promise<void> {
     if (this.#last?.next === next) {
       this.#source = this.#last.source;
@@ -103,7 +103,7 @@ export class SegmentReader {
     } else await this.#seek(next);
   }
 
-  /** How many records stand between here and the end. Does not move. */
+  /** Number of records after the position. Does not move it. */
   async countFrom(): Promise<number> {
     let count = 0;
     for await (const line of this.#linesFrom(this.#position)) if (isRecord(line)) count += 1;
@@ -119,25 +119,25 @@ export class SegmentReader {
     return { entries, next };
   }
 
-  /** From the last position on, so that advancing reads each byte once more and no further. */
+  /** Starts at the current position, so that no byte is read twice by advancing. */
   async #seek(offset: number): Promise<void> {
     if (this.#position >= offset) return;
     for await (const line of this.#linesFrom(this.#position)) {
-      // A bad line was counted when it was first read.
-      this.#source = this.#readMark(line)?.source ?? this.#source;
+      // Invalid lines are counted by `read`.
+      this.#source = this.#readControlLine(line)?.source ?? this.#source;
       this.#position = line.end;
       if (this.#position >= offset) return;
     }
-    // The cursor is past the end: the segment was cut. Records that are appended later still count.
+    // The cursor is past the end: the segment was truncated. Records appended later are still read.
     this.#position = offset;
   }
 
-  /** Undefined for a line that is neither a source nor the header. */
-  #readMark(line: Line): { readonly source?: string } | undefined {
+  /** Undefined for a line that is neither a source nor a header. */
+  #readControlLine(line: Line): { readonly source?: string } | undefined {
     const kind = kindOf(line);
     if (kind !== SOURCE && kind !== HEADER) return undefined;
     const text = jsonOf(line);
-    // `{"resource":...,"scope":...}`: the braces go, the rest becomes part of a request.
+    // `{"resource":...,"scope":...}`: the members become part of a request body.
     if (kind === SOURCE && text.startsWith('{"resource"') && text.endsWith('}')) {
       return { source: text.slice(1, -1) };
     }
@@ -167,7 +167,10 @@ function jsonOf({ bytes }: Line): string {
   return bytes?.toString('utf8', 1) ?? '';
 }
 
-/** Half a record would spoil the whole request. Whether a record is JSON, the sender checks when it is refused. */
+/**
+ * Half a record would make the whole request invalid. Whether a record is valid JSON is checked only when the
+ * receiver refuses it.
+ */
 function isRecord({ bytes }: Line): boolean {
   const kind = bytes?.[0];
   return (kind === LOG || kind === SPAN) && bytes?.[1] === OPEN && bytes.at(-1) === CLOSE;

@@ -8,34 +8,33 @@ import { ownIdentity } from '../system/process-identity.ts';
 import type { JournalEntry, SegmentHeader, TelemetrySource } from './line.ts';
 import { formatSegmentName } from './segment-name.ts';
 
-/** Small enough to be forgotten soon after it was sent, large enough that a busy process makes few files. */
+/** Segment size: small enough to be deleted soon after delivery, large enough that a busy process makes few files. */
 const SEGMENT_BYTES_MAX = 16 * 1024 * 1024;
 
-/** What waits in memory while the disk refuses to take it; beyond that the newest is dropped and counted. */
-const WAITING_BYTES_MAX = 32 * 1024 * 1024;
+/** Memory for records while writes fail. Beyond it the newest records are dropped and counted. */
+const PENDING_BYTES_MAX = 32 * 1024 * 1024;
 
-/** A tick that records more than that writes in between, so that a busy loop is not taken for a full disk. */
+/** A tick that records more than this writes in between, so that a busy loop does not reach the memory limit. */
 const TICK_BYTES_MAX = 4 * 1024 * 1024;
 
-/** How soon a write is tried again after the disk refused one. */
+/** Delay before a failed write is retried. */
 const RETRY_MS = 500;
 
 export interface WriterOptions {
   readonly directory: string;
   readonly destinations: readonly string[];
-  /** After each append: bytes of the segment so far are readable. */
+  /** Called after each write: the segment is readable up to its size. */
   onAppend(segment: OpenSegment): void;
-  /** A segment will not grow any more. */
+  /** The segment is complete. */
   onFull(segment: OpenSegment): void;
   onDropped(reason: 'journal_full' | 'journal_closed', count: number): void;
-  /** The reason while the disk refuses, undefined when it takes again. */
+  /** The reason while writes fail; undefined after a successful write. */
   onState(reason: string | undefined): void;
 }
 
 export interface OpenSegment {
   readonly id: string;
   readonly path: string;
-  /** Bytes that were written. */
   readonly size: number;
 }
 
@@ -45,32 +44,32 @@ interface File extends OpenSegment {
   size: number;
 }
 
-/** Lines that are written in one piece, if the disk takes them so. */
+/** Lines for one write(2). */
 interface Chunk {
   readonly bytes: Buffer;
   readonly entries: number;
-  /** In force after it. */
+  /** The source in force after the chunk. */
   readonly source: TelemetrySource | undefined;
-  /** How much of it is in `file`. */
+  /** Bytes of the chunk that are in `file`. */
   written: number;
   file: File | undefined;
 }
 
 /**
- * Appends entries to this process's own segment: collected during a tick, written in one piece when it ends. Nothing
- * here throws to the one who records.
+ * Appends entries to this process's own segment: collects them during a tick and writes them at its end. `append`
+ * never throws.
  */
 export class SegmentWriter {
   readonly #options: WriterOptions;
   #file: File | undefined;
   #source: TelemetrySource | undefined;
-  /** Of the last entry that was written; a new segment starts with it, to be readable without the one before. */
+  /** Source of the last written entry. A new segment starts with it, so that it is readable alone. */
   #writtenSource: TelemetrySource | undefined;
-  #waiting: string[] = [];
-  /** Of the waiting lines and the chunk together. */
-  #waitingBytes = 0;
-  /** Of the waiting lines alone. */
-  #waitingEntries = 0;
+  #pendingLines: string[] = [];
+  /** Bytes of the waiting lines and the chunk. */
+  #pendingBytes = 0;
+  /** Entries among the waiting lines, without the chunk. */
+  #pendingEntries = 0;
   #chunk: Chunk | undefined;
   #scheduled = false;
   #retry: NodeJS.Timeout | undefined;
@@ -81,7 +80,7 @@ export class SegmentWriter {
   }
 
   append(source: TelemetrySource, entry: JournalEntry): void {
-    if (this.#closed || this.#waitingBytes > WAITING_BYTES_MAX) {
+    if (this.#closed || this.#pendingBytes > PENDING_BYTES_MAX) {
       this.#options.onDropped(this.#closed ? 'journal_closed' : 'journal_full', 1);
       return;
     }
@@ -90,24 +89,27 @@ export class SegmentWriter {
       this.#push(sourceLine(source));
     }
     this.#push(`${entry.kind}${entry.json}\n`);
-    this.#waitingEntries += 1;
-    if (this.#waitingBytes > TICK_BYTES_MAX && this.#retry === undefined) this.#write();
+    this.#pendingEntries += 1;
+    if (this.#pendingBytes > TICK_BYTES_MAX && this.#retry === undefined) this.#write();
     if (this.#scheduled) return;
     this.#scheduled = true;
     process.nextTick(() => this.#endTick());
   }
 
-  /** Writes what waits; afterwards it is with the operating system, or `onState` has said why not. */
+  /** Writes the waiting entries. Reports a failure to `onState`. */
   flush(): void {
     if (!this.#closed) this.#write();
   }
 
-  /** Entries that are in memory only, or only partly on disk. */
-  get waiting(): number {
-    return this.#waitingEntries + (this.#chunk?.entries ?? 0);
+  /** Entries that are not completely on disk. */
+  get pendingCount(): number {
+    return this.#pendingEntries + (this.#chunk?.entries ?? 0);
   }
 
-  /** Touches our file, which tells other hosts that we live; a deleted or claimed one is replaced by a new one. */
+  /**
+   * Touches the open file, which shows other hosts that the owner is alive. A deleted or claimed file is replaced by
+   * a new one.
+   */
   checkFile(): void {
     const file = this.#file;
     if (file === undefined) return;
@@ -119,36 +121,36 @@ export class SegmentWriter {
       const now = new Date();
       futimesSync(file.fd, now, now);
     } catch {
-      // A disk that has become read-only: the next write says so.
+      // The file system has become read-only: the next write reports it.
     }
   }
 
-  /** The last flush. What could not be written by now is lost and counted. */
+  /** Flushes and closes. Entries that cannot be written are lost and counted. */
   close(): void {
     if (this.#closed) return;
     this.flush();
     clearTimeout(this.#retry);
     this.#closed = true;
-    const lost = this.waiting - completeEntries(this.#chunk);
+    const lost = this.pendingCount - completeEntries(this.#chunk);
     if (lost > 0) this.#options.onDropped('journal_full', lost);
     this.#finish();
   }
 
   #endTick(): void {
     this.#scheduled = false;
-    // While the disk refuses, the timer tries, not every tick.
+    // While writes fail, the timer retries, not every tick.
     if (this.#retry === undefined && !this.#closed) this.#write();
   }
 
   #push(line: string): void {
-    this.#waiting.push(line);
-    this.#waitingBytes += line.length;
+    this.#pendingLines.push(line);
+    this.#pendingBytes += line.length;
   }
 
   #write(): void {
     try {
-      while (this.#chunk !== undefined || this.#waiting.length > 0) {
-        this.#chunk ??= this.#takeWaiting();
+      while (this.#chunk !== undefined || this.#pendingLines.length > 0) {
+        this.#chunk ??= this.#nextChunk();
         const file = this.#openFile();
         this.#writeChunk(file, this.#chunk);
         this.#options.onAppend(file);
@@ -158,23 +160,24 @@ export class SegmentWriter {
       this.#retry = undefined;
       this.#options.onState(undefined);
     } catch (error) {
-      // Kept in memory and tried again: the recording program is not the one to hear of it.
+      // Kept in memory and retried: a write error must not reach the recording program.
       this.#options.onState(`cannot write to the journal in ${this.#options.directory}: ${messageOf(error)}`);
       this.#retryLater();
     }
   }
 
-  #takeWaiting(): Chunk {
-    const bytes = Buffer.from(this.#waiting.join(''));
-    const chunk = { bytes, entries: this.#waitingEntries, source: this.#source, written: 0, file: undefined };
-    this.#waiting = [];
-    this.#waitingEntries = 0;
-    this.#waitingBytes = bytes.length;
+  #nextChunk(): Chunk {
+    const bytes = Buffer.from(this.#pendingLines.join(''));
+    const chunk = { bytes, entries: this.#pendingEntries, source: this.#source, written: 0, file: undefined };
+    this.#pendingLines = [];
+    this.#pendingEntries = 0;
+    this.#pendingBytes = bytes.length;
     return chunk;
   }
 
   #writeChunk(file: File, chunk: Chunk): void {
-    // What went into a file that is gone by now goes whole into the next: half a line would be nobody's.
+    // A chunk that was partly written to a file that is gone is written whole into the next one: half a line is
+    // unreadable.
     if (chunk.file !== file) chunk.written = 0;
     chunk.file = file;
     while (chunk.written < chunk.bytes.length) {
@@ -184,7 +187,7 @@ export class SegmentWriter {
     }
     this.#writtenSource = chunk.source;
     this.#chunk = undefined;
-    this.#waitingBytes = this.#waiting.length === 0 ? 0 : this.#waitingBytes - chunk.bytes.length;
+    this.#pendingBytes = this.#pendingLines.length === 0 ? 0 : this.#pendingBytes - chunk.bytes.length;
   }
 
   #retryLater(): void {
@@ -195,7 +198,7 @@ export class SegmentWriter {
     }, RETRY_MS).unref();
   }
 
-  /** Ours, or a new one when somebody has deleted or claimed it: what a write puts there, nobody would read. */
+  /** The open file, or a new one when it was deleted or claimed: no reader would see a write to it. */
   #openFile(): File {
     if (this.#file !== undefined && !isInPlace(this.#file)) this.#finish();
     this.#file ??= this.#createFile();
@@ -216,7 +219,7 @@ export class SegmentWriter {
       for (let written = 0; written < first.length; ) written += writeSync(fd, first, written);
       return { id, path, fd, inode: ino, size: first.length };
     } catch (error) {
-      // Each further try would leave another file and another descriptor.
+      // Each retry would leave another file and descriptor.
       closeSync(fd);
       unlinkSync(path);
       throw error;
@@ -236,12 +239,12 @@ function isInPlace(file: File): boolean {
   try {
     return statSync(file.path).ino === file.inode;
   } catch {
-    // Gone: that is the answer.
+    // Deleted or renamed.
     return false;
   }
 }
 
-/** Of a chunk that was written in part: entries whose line is whole. */
+/** Entries of a partly written chunk whose line is complete. */
 function completeEntries(chunk: Chunk | undefined): number {
   if (chunk === undefined) return 0;
   const lines = chunk.bytes.subarray(0, chunk.written).toString('utf8').split('\n').slice(0, -1);
@@ -249,6 +252,6 @@ function completeEntries(chunk: Chunk | undefined): number {
 }
 
 function sourceLine({ resource, scope }: TelemetrySource): string {
-  // Redacted like the records: a resource may hold the command line of its process.
+  // Masked like the records: a resource may hold the command line of its process.
   return `C${redactJson(JSON.stringify({ resource, scope }))}\n`;
 }

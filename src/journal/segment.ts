@@ -11,12 +11,12 @@ export interface SegmentPlace {
   readonly directory: string;
   readonly id: string;
   readonly path: string;
-  /** Whether this process still appends to it. */
+  /** True while this process appends to it. */
   readonly growing: boolean;
   readonly onBadLine: () => void;
 }
 
-/** One segment as its senders see it: a reader and a cursor for each destination. */
+/** A segment with a reader and a cursor for each destination. */
 export class Segment {
   readonly id: string;
   growing: boolean;
@@ -24,13 +24,16 @@ export class Segment {
   #path: string;
   #cursors: Record<string, number> = {};
   #lastSave: Promise<void> = Promise.resolve();
-  /** Not begun yet: whoever comes now is told of by it. */
+  /** A save that has not started yet: it covers every cursor set until it starts. */
   #nextSave: Promise<void> | undefined;
   readonly #readers = new Map<string, Promise<SegmentReader>>();
   readonly #finished = new Set<string>();
-  /** From its header; undefined as long as nobody has read it. */
+  /** From the header; undefined until the first read. */
   #destinations: readonly string[] | undefined;
-  /** Bad lines before it are counted: readers pass the same line, and a reader may pass it again. */
+  /**
+   * Invalid lines before this offset are counted already: several readers pass the same line, and one may read it
+   * again.
+   */
   #badCountedTo = 0;
 
   constructor(place: SegmentPlace) {
@@ -40,7 +43,7 @@ export class Segment {
     this.#path = place.path;
   }
 
-  /** Reads the cursors that an earlier owner left; unreadable ones mean sending again, which ids make harmless. */
+  /** Reads the cursors of an earlier owner. Invalid cursors mean sending again, which record ids make harmless. */
   async loadCursors(): Promise<void> {
     try {
       const value = parseObject(await readFile(this.#cursorPath(), 'utf8')) ?? {};
@@ -49,11 +52,11 @@ export class Segment {
           this.#cursors[destination] = offset;
       }
     } catch {
-      // None yet, or torn by a crash.
+      // Not written yet, or torn by a crash.
     }
   }
 
-  /** The destination's reader, or undefined when this segment is not meant for it or the file is gone. */
+  /** The reader of a destination; undefined when the segment is not for this destination or its file is gone. */
   async reader(destination: string): Promise<SegmentReader | undefined> {
     if (this.#finished.has(destination)) return undefined;
     let reader = this.#readers.get(destination);
@@ -67,7 +70,7 @@ export class Segment {
     }
     try {
       const opened = await reader;
-      // A position of 0 has not seen the header; a first read does.
+      // At position 0 the header has not been read yet.
       if (opened.header === undefined && opened.position === 0) await opened.read(1);
       this.#destinations ??= opened.header?.destinations;
     } catch (error) {
@@ -83,11 +86,11 @@ export class Segment {
     return reader;
   }
 
-  /** The destination has everything up to `next`. */
+  /** Stores that the destination has received everything before `next`. */
   async advance(destination: string, next: number): Promise<void> {
     await (await this.#readers.get(destination))?.advance(next);
     this.#cursors[destination] = next;
-    // Senders of several destinations come at once: one write at a time, which tells of all that came before it.
+    // Several senders save at the same time: one write runs at a time and covers all earlier changes.
     this.#nextSave ??= this.#lastSave.then(() => {
       this.#nextSave = undefined;
       return this.#saveCursors();
@@ -99,7 +102,7 @@ export class Segment {
 
   async #saveCursors(): Promise<void> {
     const path = this.#cursorPath();
-    // A rename, so that a crash leaves the old cursors or the new ones.
+    // Replaced by a rename, so that a crash leaves the old or the new cursors.
     await writeFile(`${path}.tmp`, JSON.stringify(this.#cursors), { mode: 0o600 });
     await rename(`${path}.tmp`, path);
   }
@@ -112,13 +115,16 @@ export class Segment {
     await (await reader)?.close();
   }
 
-  /** Whether this process has nothing more to do with it, of the destinations that it knows. */
+  /** Whether all of these destinations are finished. */
   isFinishedFor(destinations: readonly string[]): boolean {
     return destinations.every((destination) => this.#finished.has(destination));
   }
 
-  /** Whether nothing is left to read for any of these; then it is finished. For a segment that grows no more. */
-  async finishWhatIsRead(destinations: readonly string[]): Promise<boolean> {
+  /**
+   * Finishes the destinations that have nothing left to read; true when all of them are finished. For a complete
+   * segment.
+   */
+  async finishIfDrained(destinations: readonly string[]): Promise<boolean> {
     for (const destination of destinations) {
       const reader = await this.reader(destination);
       if (reader === undefined) continue;
@@ -128,20 +134,23 @@ export class Segment {
     return true;
   }
 
-  /** Tells other hosts that its owner lives. */
+  /** Shows other hosts that the owner is alive. */
   async touch(): Promise<void> {
     const now = new Date();
     try {
       await utimes(this.#path, now, now);
     } catch {
-      // Gone or read-only: whoever comes to hold it as well sends it again, and ids make that harmless.
+      // Gone or read-only. Another process may claim and send it too, which record ids make harmless.
     }
   }
 
-  /** Deletes a segment that every destination in its header has; otherwise leaves it to a process that knows them. */
+  /**
+   * Deletes the segment when every destination in its header has received it; otherwise releases it for a process
+   * that knows the others.
+   */
   async forget(known: readonly string[]): Promise<'deleted' | 'left'> {
     await this.#closeReaders();
-    if (await this.#isWantedBeside(known)) {
+    if (await this.#isPendingElsewhere(known)) {
       await this.release();
       return 'left';
     }
@@ -150,8 +159,8 @@ export class Segment {
     return 'deleted';
   }
 
-  /** Whether a destination that we do not know has not had it all. */
-  async #isWantedBeside(known: readonly string[]): Promise<boolean> {
+  /** Whether a destination that this process does not know has not received the whole segment. */
+  async #isPendingElsewhere(known: readonly string[]): Promise<boolean> {
     const others = (this.#destinations ?? []).filter((destination) => !known.includes(destination));
     if (others.length === 0) return false;
     try {
@@ -163,13 +172,16 @@ export class Segment {
     }
   }
 
-  /** Leaves it to whoever finds it. */
+  /** Leaves the segment to the next process. */
   async release(): Promise<void> {
     await this.#closeReaders();
     await this.#rename('closed');
   }
 
-  /** As `release`, for the end of a process or thread. What refuses keeps its name, which tells the same in time. */
+  /**
+   * Synchronous `release` for the end of a process or thread. On an error the segment keeps its name and is claimed
+   * later.
+   */
   releaseSync(): void {
     try {
       renameSync(this.#path, this.#pathAs('closed'));

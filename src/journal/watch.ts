@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../errors.ts';
 import { makeDirectorySync } from '../system/make-directory.ts';
 
-/** Several segments that come together are claimed together. */
+/** Segments that arrive within this time are claimed together. */
 const GATHER_MS = 10;
 
 export interface JournalWatch {
@@ -11,8 +11,9 @@ export interface JournalWatch {
 }
 
 /**
- * Calls `onChange` soon after a name in the journal's directory came, went or changed, so that what a short-lived
- * process left is found at once. Where the system cannot tell (some network disks), whoever asks each second finds it.
+ * Calls `onChange` soon after a file in the journal's directory is created, removed or renamed, so that segments of
+ * short-lived processes are claimed at once. Some network file systems report no changes; the poll each second covers
+ * them.
  */
 export function watchJournal(
   directory: string,

@@ -3,8 +3,9 @@ import type { JsonValue } from '../model/json.ts';
 import { redact, redactJson } from './redact.ts';
 
 /**
- * A content as text that may be stored: masked, then cut. The other way round a secret across the cut would leave a
- * beginning that looks like none. A text that fits is left to whoever masks the record that it stands in: once is enough.
+ * Converts a content to text for storage: masked, then truncated. Truncating first could leave the start of a secret
+ * that no longer matches a pattern. A text within the limit is returned as it is: it is masked with the record that
+ * contains it.
  */
 export function safeContent(content: JsonValue): { text: string; originalBytes?: number } {
   const isText = typeof content === 'string';

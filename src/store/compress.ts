@@ -1,39 +1,41 @@
 import { createReadStream, type Stats } from 'node:fs';
-import { type FileHandle, lstat, open, rm, utimes } from 'node:fs/promises';
+import { type FileHandle, open, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
-import { errnoOf } from '../errors.ts';
 import { replaceFile } from '../system/durable.ts';
+import { lstatIfPresent } from '../system/optional-files.ts';
 import { TASK_FILES, type TaskFile } from './layout.ts';
 
-/** The files of a task that grow large, and that hardly anybody reads some days after its end. */
+/** Task files that grow large and are rarely read some days after the task's end. */
 const LARGE_FILES = ['agentOutput', 'trace'] as const satisfies readonly TaskFile[];
 
 const READ_BYTES = 65_536;
 
-/** Where the gzipped form of a file is; of both the plain one counts, which is whole whenever it is there. */
+/**
+ * Path of the gzipped form of a file. When both forms exist the plain one is used: it is complete whenever it exists.
+ */
 export function gzipPath(path: string): string {
   return `${path}.gz`;
 }
 
-/** Gzips the large files of a task that nobody writes to. True when there was one. */
+/** Gzips the large files of a task that is not written to. True when at least one was gzipped. */
 export async function compressTask(dir: string): Promise<boolean> {
-  let isNews = false;
-  for (const file of LARGE_FILES) isNews = (await compressFile(join(dir, TASK_FILES[file]))) || isNews;
-  return isNews;
+  let isAnyCompressed = false;
+  for (const file of LARGE_FILES)
+    isAnyCompressed = (await compressFile(join(dir, TASK_FILES[file]))) || isAnyCompressed;
+  return isAnyCompressed;
 }
 
-/** Whether there is a large file that is not gzipped. */
+/** Whether the task has a large file that is not gzipped. */
 export async function isCompressible(dir: string): Promise<boolean> {
   for (const file of LARGE_FILES) {
-    const stats = await statOf(join(dir, TASK_FILES[file]));
-    if (isLarge(stats)) return true;
+    if (isLarge(await lstatIfPresent(join(dir, TASK_FILES[file])))) return true;
   }
   return false;
 }
 
-/** The opposite, for a task that is written to again; `names` are those in its directory. */
+/** Undoes `compressTask` before a task is written to again. `names` are the names in its directory. */
 export async function restoreTask(dir: string, names: readonly string[]): Promise<void> {
   for (const file of LARGE_FILES) {
     const name = TASK_FILES[file];
@@ -43,12 +45,12 @@ export async function restoreTask(dir: string, names: readonly string[]): Promis
   }
 }
 
-/** The content of a gzipped file, in pieces. Memory for a few of them. The file stays open. */
+/** Content of a gzipped file, in pieces; buffers only a few of them. The caller closes the file. */
 export async function* inflate(file: FileHandle): AsyncGenerator<Buffer> {
   let reading: Promise<unknown> = Promise.resolve();
-  let isOver = false;
+  let isFinished = false;
   async function* pieces(): AsyncGenerator<Buffer> {
-    for (let position = 0; !isOver; ) {
+    for (let position = 0; !isFinished; ) {
       const buffer = Buffer.allocUnsafe(READ_BYTES);
       const read = file.read(buffer, 0, READ_BYTES, position);
       reading = read;
@@ -59,26 +61,29 @@ export async function* inflate(file: FileHandle): AsyncGenerator<Buffer> {
     }
   }
   const gunzip = createGunzip();
-  // What goes wrong is told to whoever reads the other end.
+  // Errors reach the consumer through `gunzip`.
   pipeline(pieces, gunzip).catch(() => undefined);
   try {
     yield* gunzip;
   } finally {
-    isOver = true;
-    // Who closes the file next must not do so beneath a read that is under way.
+    isFinished = true;
+    // The caller closes the file next, which must not happen during a read.
     await reading.catch(() => undefined);
   }
 }
 
-/** The plain file goes when the other is on the disk. Its time stays: it tells whether a line was written since. */
+/**
+ * Removes the plain file once the gzipped one is durable, and copies its mtime, which recovery compares with that of
+ * the metadata.
+ */
 async function compressFile(path: string): Promise<boolean> {
-  const stats = await statOf(path);
+  const stats = await lstatIfPresent(path);
   if (!isLarge(stats)) return false;
   const gzip = createGzip();
   try {
     await Promise.all([pipeline(createReadStream(path), gzip), replaceFile(gzipPath(path), gzip)]);
   } finally {
-    // Where the one end could not be opened, the other would wait for ever.
+    // Otherwise one side would wait forever when the other cannot be opened.
     gzip.destroy();
   }
   await utimes(gzipPath(path), stats.atime, stats.mtime);
@@ -97,16 +102,7 @@ async function restoreFile(path: string): Promise<void> {
   }
 }
 
-/** Nothing is gained from an empty one, and a link is somebody else's file. */
+/** An empty file gains nothing, and the target of a symbolic link belongs to another program. */
 function isLarge(stats: Stats | undefined): stats is Stats {
   return stats?.isFile() === true && stats.size > 0;
-}
-
-async function statOf(path: string): Promise<Stats | undefined> {
-  try {
-    return await lstat(path);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

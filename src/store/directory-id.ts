@@ -6,20 +6,20 @@ import { readText, replaceFile } from '../system/durable.ts';
 import { OWN_NAMES } from './layout.ts';
 
 /**
- * What a log directory is called, wherever it is mounted and whoever holds it; made when it is first asked for. Only the
- * holder asks.
+ * Id of a log directory, independent of its mount point and holder. Created on the first call; only the holder calls
+ * this.
  */
 export async function directoryId(logDir: string): Promise<string> {
   const path = join(logDir, OWN_NAMES.directory);
-  const known = idIn(await readText(path));
-  if (known !== undefined) return known;
-  const id = randomUUID();
-  await replaceFile(path, `${JSON.stringify({ id, created_at: new Date().toISOString() })}\n`);
-  return id;
+  const id = parseId(await readText(path));
+  if (id !== undefined) return id;
+  const created = { id: randomUUID(), created_at: new Date().toISOString() };
+  await replaceFile(path, `${JSON.stringify(created)}\n`);
+  return created.id;
 }
 
-function idIn(text: string | undefined): string | undefined {
-  // Damaged by hand: it gets a new one, and tasks that were queued under the old one are closed as abandoned.
+function parseId(text: string | undefined): string | undefined {
+  // A damaged id is replaced: tasks queued under the old id are closed as abandoned.
   const id = parseObject(text)?.id;
   return isPathSafeId(id) ? id : undefined;
 }

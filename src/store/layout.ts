@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { checkId } from '../model/ids.ts';
 
-/** The one table of file names inside a task's directory. */
+/** File names inside a task's directory. */
 export const TASK_FILES = {
   metadata: 'metadata.json',
   input: '01-input.json',
@@ -13,35 +13,41 @@ export const TASK_FILES = {
 } as const;
 export type TaskFile = keyof typeof TASK_FILES;
 
-/** What stands behind a workflow's id, in `_workflow/<yyyy>/<mm>`. Only events and spans end in `.jsonl`. */
+/** Suffixes after a workflow's id, in `_workflow/<yyyy>/<mm>`. Only events and spans end in `.jsonl`. */
 export const WORKFLOW_FILES = {
-  /** Envelopes, live. */
+  /** Envelopes, appended as events arrive. */
   events: '.jsonl',
   /** Spans of a workflow outside any task. */
   trace: '.trace.jsonl',
   /** The document, once the workflow has ended. */
   document: '.json',
-  /** JSONL: the events as they came, repeats included, of which the others are folds. */
+  /** JSONL: all received events, repeats included. The other files are folds of this one. */
   facts: '.facts',
-  /** JSON: which revision is known to be in S3, and where. */
+  /** JSON: the revision that was verified in S3, and its object. */
   uploaded: '.uploaded',
 } as const;
 export type WorkflowFile = keyof typeof WORKFLOW_FILES;
 
-/** What else is in the log directory. */
+/** Names of other files and folders in the log directory. */
 export const OWN_NAMES = {
   workflows: '_workflow',
-  /** Below `_workflow`: `<yyyy-mm-dd>.jsonl`, each event as it is stored; only the newest file is appended to. */
+  /**
+   * Below `_workflow`: a file for each day with the events in the order of storing. Only the newest file is appended
+   * to.
+   */
   feed: '_feed',
   webhooks: '_webhooks',
   lock: '_lock.json',
-  /** What this directory is called. */
+  /** JSON: the id of this directory. */
   directory: '_directory.json',
-  /** JSONL: what retention has removed. */
+  /** JSONL: the tasks and workflows that retention has removed. */
   pruned: '_pruned.jsonl',
 } as const;
 
-/** The directory of a task below the log directory; throws `ERR_ID_INVALID` for an id that could not be a path. */
+/** A file of one day: deliveries in `_webhooks`, events in `_feed`. */
+export const DAY_FILE: RegExp = /^\d{4}-\d{2}-\d{2}\.jsonl$/;
+
+/** Directory of a task. Throws `ERR_ID_INVALID` for an id that is not safe in a path. */
 export function taskDir(logDir: string, taskId: string): string {
   return join(logDir, checkId('task id', taskId));
 }

@@ -16,31 +16,34 @@ import {
 import { ownIdentity } from '../system/process-identity.ts';
 import { OWN_NAMES } from './layout.ts';
 
-/** How often the holder touches its lock. */
+/** Interval of touches. */
 const TOUCH_MS = 1_000;
 
-/** Ten missed touches are more than a busy moment. */
+/** Stale after ten missed touches, more than a busy process misses. */
 const RULES: LockRules = { staleMs: 10_000, isTouched: true };
 
-/** After this much time without a touch others may take us for dead, so nothing is written before the lock was read. */
-const DOUBT_MS = 5_000;
+/**
+ * Other processes take over after `staleMs` without a touch. From half of that on, nothing is written until the lock
+ * has been read again.
+ */
+const UNSURE_MS = 5_000;
 
 const TAKEN_OVER = 'another process has taken over the log directory';
 
-/** `_lock.json`: which process owns the log directory and where to send records to. */
+/** `_lock.json`: the process that owns the log directory and the address to send records to. */
 export interface LockRecord extends LockOwner {
   readonly started_at: string;
-  /** Base URL of the holder's receiver; null while it starts. */
+  /** Base URL of the holder's receiver; null until it listens. */
   readonly otlp_url: string | null;
 }
 
-/** The lock of the one process that may write below the log directory. */
+/** Lock of the one process that writes below the log directory. */
 export class DirectoryLock {
   readonly #path: string;
   readonly #onLost: (reason: string) => void;
   #record: LockRecord;
   #timer: NodeJS.Timeout | undefined;
-  #held = true;
+  #isOwner = true;
   #touchedAt = performance.now();
 
   private constructor(path: string, record: LockRecord, onLost: (reason: string) => void) {
@@ -49,7 +52,7 @@ export class DirectoryLock {
     this.#onLost = onLost;
   }
 
-  /** Throws `ERR_DIRECTORY_HELD`, naming the holder and the address to send to, when another process has it. */
+  /** Throws `ERR_DIRECTORY_HELD` when another process holds the directory. The message names it and its address. */
   static async acquire(logDir: string, onLost: (reason: string) => void): Promise<DirectoryLock> {
     await makeDirectory(logDir);
     const path = join(logDir, OWN_NAMES.lock);
@@ -67,12 +70,14 @@ export class DirectoryLock {
     return lock;
   }
 
-  /** False also after a pause (the process was stopped, the machine slept) until the next touch has read the lock. */
+  /**
+   * False also after a pause (the process was stopped, the machine slept), until the next touch has read the lock.
+   */
   get isHeld(): boolean {
-    return this.#held && performance.now() - this.#touchedAt < DOUBT_MS;
+    return this.#isOwner && performance.now() - this.#touchedAt < UNSURE_MS;
   }
 
-  /** Publishes the address to send to. */
+  /** Publishes the address of the receiver. */
   async announce(otlpUrl: string): Promise<void> {
     this.#record = { ...this.#record, otlp_url: otlpUrl };
     if (!(await updateLock(this.#path, this.#record))) this.#lose(TAKEN_OVER);
@@ -80,8 +85,8 @@ export class DirectoryLock {
 
   async release(): Promise<void> {
     clearInterval(this.#timer);
-    if (!this.#held) return;
-    this.#held = false;
+    if (!this.#isOwner) return;
+    this.#isOwner = false;
     await releaseLock(this.#path, this.#record);
   }
 
@@ -95,32 +100,32 @@ export class DirectoryLock {
       else await utimes(this.#path, now, now);
       this.#touchedAt = before;
     } catch {
-      // A disk that refuses: the next touch tries again, and until one succeeds nothing is written.
+      // The next touch retries. Until one succeeds, nothing is written.
     }
   }
 
-  /** The lock was deleted, with the whole directory perhaps. */
+  /** The lock file was deleted, perhaps with the whole directory. */
   async #restore(): Promise<void> {
     await makeDirectory(dirname(this.#path));
     if (!(await restoreLock(this.#path, this.#record))) throw heldBy(undefined);
   }
 
   #lose(reason: string): void {
-    if (!this.#held) return;
-    this.#held = false;
+    if (!this.#isOwner) return;
+    this.#isOwner = false;
     clearInterval(this.#timer);
     this.#onLost(reason);
   }
 }
 
-/** The living holder of a log directory, or undefined when there is none. */
+/** The live holder of a log directory; undefined when there is none. */
 export async function findHolder(logDir: string): Promise<LockRecord | undefined> {
   const path = join(logDir, OWN_NAMES.lock);
   const owner = await readLock(path);
   return owner === undefined || (await isStale(path, owner, RULES)) ? undefined : asRecord(owner);
 }
 
-/** Files of processes that died while they took the lock. */
+/** Removes temporary files of processes that died while they took the lock. */
 async function removeUnfinished(logDir: string): Promise<void> {
   for (const name of await readdir(logDir)) {
     if (!name.startsWith(`${OWN_NAMES.lock}.`)) continue;

@@ -1,20 +1,14 @@
 import { constants as bufferConstants } from 'node:buffer';
-import { constants } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errnoOf, TasktrailError } from '../errors.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../model/json.ts';
+import { isMissing, unreadable } from './file-errors.ts';
 
-/** A link is not followed, and a pipe in place of a file does not block. Windows knows neither flag (nor such pipes). */
+/** Does not follow a symbolic link and does not block on a pipe. Windows has neither flag nor such pipes. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** No file, no directory, a link, or something that is no file. */
-const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR']);
-
-/** The process is out of files or memory for them: the same read works later. */
-const PASSING = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
-
-/** Documents of workflows may be some hundred megabytes; reading a stray giant must not take the process down. */
+/** Workflow documents may have hundreds of megabytes; a longer file does not fit into a string. */
 const DOCUMENT_BYTES_MAX = bufferConstants.MAX_STRING_LENGTH;
 
 export interface OpenedFile {
@@ -22,13 +16,13 @@ export interface OpenedFile {
   readonly size: number;
 }
 
-/** A file and its name for messages: a path is not the client's. */
+/** A file and its name in messages, which leave out the path. */
 export interface NamedFile {
   readonly path: string;
   readonly what: string;
 }
 
-/** Undefined when it is missing or no file; `ERR_STORE_UNAVAILABLE` when it cannot be opened. */
+/** Undefined when the file is missing or not a regular file; `ERR_STORE_UNAVAILABLE` when it cannot be opened. */
 export async function openStored({ path, what }: NamedFile): Promise<OpenedFile | undefined> {
   let handle: FileHandle | undefined;
   try {
@@ -44,13 +38,13 @@ export async function openStored({ path, what }: NamedFile): Promise<OpenedFile 
   }
 }
 
-/** The one object in a file; undefined also when it holds something else. */
+/** The JSON object in a file; undefined when the file is missing or holds anything else. */
 export async function readStoredObject(file: NamedFile): Promise<JsonObject | undefined> {
   const value = await readStoredValue(file);
   return isJsonObject(value) ? value : undefined;
 }
 
-/** The JSON in a file; null when it is damaged, undefined when the file is missing. */
+/** The JSON value in a file; null when it is damaged, undefined when the file is missing. */
 export async function readStoredValue(file: NamedFile): Promise<unknown> {
   const opened = await openStored(file);
   if (opened === undefined) return undefined;
@@ -64,25 +58,18 @@ export async function readStoredValue(file: NamedFile): Promise<unknown> {
   }
 }
 
-/** Whether a path and the folder above it are folders themselves, not links to one elsewhere. */
-export async function isOwnFolder(path: string, what: string): Promise<boolean> {
+/** Does not follow a symbolic link. Undefined when the path is missing; `ERR_STORE_UNAVAILABLE` on other errors. */
+export async function lstatStored({ path, what }: NamedFile): Promise<Stats | undefined> {
   try {
-    return (await lstat(path)).isDirectory() && (await lstat(dirname(path))).isDirectory();
+    return await lstat(path);
   } catch (error) {
-    if (isMissing(error)) return false;
+    if (isMissing(error)) return undefined;
     throw unreadable(what, error);
   }
 }
 
-/** Reading failed, for a reason that the message gives as the system's error name only: a path is not the client's. */
-export function unreadable(what: string, error: unknown): TasktrailError {
-  const errno = errnoOf(error) ?? 'unknown error';
-  return new TasktrailError('ERR_STORE_UNAVAILABLE', `${what} cannot be read: ${errno}`, {
-    cause: error,
-    retryable: PASSING.has(errno),
-  });
-}
-
-export function isMissing(error: unknown): boolean {
-  return MISSING.has(errnoOf(error) ?? '');
+/** Whether a path and its parent are directories and not symbolic links to others. */
+export async function isOwnFolder(path: string, what: string): Promise<boolean> {
+  if ((await lstatStored({ path, what }))?.isDirectory() !== true) return false;
+  return (await lstatStored({ path: dirname(path), what }))?.isDirectory() === true;
 }

@@ -1,32 +1,26 @@
-import { lstat } from 'node:fs/promises';
 import { TasktrailError } from '../errors.ts';
 import { isJsonObject, type JsonObject, parseObject } from '../model/json.ts';
 import { type Line, readLines, splitLines } from '../system/lines.ts';
 import { gzipPath, inflate } from './compress.ts';
 import { TASK_FILES, type TaskFile, taskDir, taskFile } from './layout.ts';
-import { isMissing, type OpenedFile, openStored, readStoredValue, unreadable } from './stored-file.ts';
+import { lstatStored, type OpenedFile, openStored, readStoredValue } from './stored-file.ts';
 
-/** A line file as it was when it was opened, gzipped or not. */
+/** Snapshot of a line file at the time of opening, plain or gzipped. */
 export interface OpenedLines {
-  /** One pass over its lines, in batches; one after the other. */
+  /** Reads all lines, in batches. Only one pass at a time. */
   lines(): AsyncGenerator<Line[]>;
   close(): Promise<void>;
 }
 
-/** Whether the task has a directory of its own; a link to one elsewhere does not count. */
+/** Whether the task has a directory. A symbolic link does not count. */
 export async function hasTaskDir(logDir: string, taskId: string): Promise<boolean> {
-  const dir = taskDir(logDir, taskId);
-  try {
-    return (await lstat(dir)).isDirectory();
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw unreadable(`the directory of task ${taskId}`, error);
-  }
+  const folder = { path: taskDir(logDir, taskId), what: `the directory of task ${taskId}` };
+  return (await lstatStored(folder))?.isDirectory() === true;
 }
 
 /**
- * A line file, which is gzipped some days after the task's end. Undefined when the task or the file is missing;
- * `ERR_STORE_UNAVAILABLE` when it cannot be opened.
+ * Opens a line file, plain or gzipped. Undefined when the task or the file is missing; `ERR_STORE_UNAVAILABLE` when
+ * it cannot be opened.
  */
 export async function openTaskLines(
   logDir: string,
@@ -40,7 +34,7 @@ export async function openTaskLines(
   if (plain !== undefined) return plainLines(plain);
   const gzipped = await openStored({ path: gzipPath(path), what });
   if (gzipped !== undefined) return gzippedLines(gzipped);
-  // The plain form may have come back before the other one went.
+  // The plain file may have been restored between the two attempts.
   const restored = await openStored({ path, what });
   return restored && plainLines(restored);
 }
@@ -53,18 +47,18 @@ function gzippedLines({ handle }: OpenedFile): OpenedLines {
   return { lines: () => splitLines(inflate(handle)), close: () => handle.close() };
 }
 
-/** The text of a stored line that readers are given: one JSON object. Undefined when it is torn, damaged or too long. */
+/** Text of a stored line: one JSON object. Undefined when it is torn, damaged or too long. */
 export function storedText({ bytes }: Line): string | undefined {
   const text = bytes?.toString('utf8');
   return parseObject(text) === undefined ? undefined : text;
 }
 
-/** A blank line holds no record, so none is missing when it is skipped. */
+/** A blank line holds no record, so it does not count as skipped. */
 export function isBlankLine({ bytes }: Line): boolean {
   return bytes !== undefined && bytes.toString('utf8').trim() === '';
 }
 
-/** Undefined when missing; `ERR_STORE_UNAVAILABLE` when it is unreadable or holds anything but one JSON object. */
+/** Undefined when the file is missing; `ERR_STORE_UNAVAILABLE` when it is unreadable or not one JSON object. */
 export async function readTaskDocument(
   logDir: string,
   taskId: string,

@@ -20,25 +20,25 @@ const TEXTS_OR_NULL = [
   'parent_id',
 ];
 
-/** Whether a line of `<workflow_id>.facts` is one: somebody may have had it in an editor. */
+/** Whether a line of `<workflow_id>.facts` is valid: the file may have been edited by hand. */
 export function isWorkflowFact(line: unknown): line is WorkflowFact {
   return (
     isEventLine(line) &&
     TEXTS_OR_NULL.every((name) => line[name] === null || typeof line[name] === 'string') &&
     (line.attempt === null || isAttempt(line.attempt)) &&
-    (line.phases === null || isTexts(line.phases)) &&
+    (line.phases === null || areTexts(line.phases)) &&
     (line.span === undefined || isSpanStart(line.span)) &&
     (line.derive === undefined || (isJsonObject(line.derive) && isJsonObject(line.derive.attributes)))
   );
 }
 
-/** Undefined for what is no fact. */
+/** Undefined for a line that is not a fact. */
 export function parseFact(text: string): WorkflowFact | undefined {
   const line = parseJson(text);
   return isWorkflowFact(line) ? line : undefined;
 }
 
-/** A line of `<workflow_id>.jsonl`; undefined for what is no envelope. */
+/** Parses a line of `<workflow_id>.jsonl`; undefined when it is not an envelope. */
 export function parseEnvelope(text: string): WorkflowEnvelope | undefined {
   const line = parseJson(text);
   return isEnvelope(line) ? line : undefined;
@@ -52,17 +52,17 @@ function isEnvelope(line: unknown): line is WorkflowEnvelope {
     ) &&
     ['task_id', 'key'].every((name) => line[name] === undefined || typeof line[name] === 'string') &&
     isAttempt(line.attempt) &&
-    (line.phases === undefined || isTexts(line.phases))
+    (line.phases === undefined || areTexts(line.phases))
   );
 }
 
-/** What facts and envelopes have in common. */
+/** Checks the fields that facts and envelopes share. */
 function isEventLine(line: unknown): line is JsonObject {
   return (
     isJsonObject(line) &&
     TEXTS.every((name) => typeof line[name] === 'string' && line[name] !== '') &&
     isWorkflowId(line.workflow_id) &&
-    // Order is that of the texts, so a time in any other form would be out of place.
+    // Timestamps are ordered as text, so only this form sorts correctly.
     typeof line.timestamp === 'string' &&
     readIso(line.timestamp) === line.timestamp &&
     line.payload !== undefined
@@ -83,6 +83,6 @@ function isAttempt(value: unknown): boolean {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 1;
 }
 
-function isTexts(value: unknown): boolean {
+function areTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }

@@ -6,8 +6,8 @@ const closeFile = promisify(close);
 const writeSome = promisify(write);
 
 /**
- * Opens a file for `use`, and closes it whatever happens. A plain descriptor: a `FileHandle` takes twice as much time of
- * the thread, which here has some thousand files a second to open and webhooks to answer.
+ * Opens a file, passes its descriptor to `use`, and closes it in every case. A plain descriptor, because opening a
+ * `FileHandle` takes about twice the main-thread time and the store opens thousands of files a second.
  */
 export async function withFile<T>(
   path: string,
@@ -22,13 +22,16 @@ export async function withFile<T>(
   }
 }
 
-/** Writes all of it where the file stands. When it throws, `onWritten` has heard of what the file has taken. */
+/**
+ * Writes all bytes at the current position. `onWritten` receives the number of bytes written so far, also when a
+ * later write throws.
+ */
 export async function writeWhole(
   fd: number,
   bytes: Uint8Array,
   onWritten?: (count: number) => void,
 ): Promise<void> {
-  // One write for all of it; the system takes less only when it is about to refuse.
+  // The first write(2) usually takes everything; a short write comes before an error such as ENOSPC.
   for (let done = 0; done < bytes.length; ) {
     done += (await writeSome(fd, bytes, done, bytes.length - done)).bytesWritten;
     onWritten?.(done);

@@ -9,29 +9,29 @@ import { makeDirectorySync } from './make-directory.ts';
 
 const syncFile = promisify(fsync);
 
-/** What a file can be made of: pieces that need not be in memory together. */
+/** Content of a file. An iterable is written piece by piece, so that it need not fit in memory. */
 export type Content = string | Uint8Array | AsyncIterable<Uint8Array>;
 
-/** Whether a name is one of our unfinished copies of that file; recovery removes those. */
+/** Whether `name` is a temporary file that `replaceFiles` makes for `path`. Recovery removes leftovers. */
 export function isTempNameOf(name: string, path: string): boolean {
   return name.startsWith(`.${basename(path)}.`) && name.endsWith('.tmp');
 }
 
-/** What a file of a directory is to hold. */
 export interface Replacement {
   readonly name: string;
   readonly content: Content;
 }
 
-/** As `replaceFiles`, for one file. */
+/** `replaceFiles` for a single file. */
 export async function replaceFile(path: string, content: Content): Promise<void> {
   await replaceFiles(dirname(path), [{ name: basename(path), content }]);
 }
 
 /**
- * Replaces files of a directory whole, in the order given: readers see the old content or the new, also after a power cut,
- * and nobody sees a later one new while an earlier one is old. Each is written beside its target and synced, then all are
- * renamed and the directory is synced. What could not be written or renamed has its old content in place.
+ * Replaces whole files of one directory, in the given order. A reader sees the old or the new content of each file,
+ * also after a power cut, and never a new later file beside an old earlier one. Each file is written to a temporary
+ * file and synced; then all are renamed and the directory is synced. On an error, files that were not renamed yet
+ * keep their old content.
  */
 export async function replaceFiles(dir: string, files: readonly Replacement[]): Promise<void> {
   const temps = files.map(({ name, content }) => ({
@@ -43,7 +43,7 @@ export async function replaceFiles(dir: string, files: readonly Replacement[]): 
     for (const { temp, content } of temps) await writeSynced(temp, content);
     for (const { temp, path } of temps) await rename(temp, path);
   } catch (error) {
-    // What went wrong first is what the caller must know; a leftover is removed when the task is opened next.
+    // The first error is reported, not one of the clean-up: opening the task again removes leftovers.
     for (const { temp } of temps) await rm(temp, { force: true }).catch(() => undefined);
     throw error;
   }
@@ -60,8 +60,9 @@ async function writeSynced(path: string, content: Content): Promise<void> {
 }
 
 /**
- * The text of a document that we write; undefined when there is none. Empty when it is longer than a string can be
- * (512 MiB): no document of ours is, so it is damaged, and a parser says the same of an empty text.
+ * The text of a document written by this program; undefined when the file does not exist. A file longer than the
+ * longest string (512 MiB) is damaged, since no document is that long: it is returned as an empty text, which a
+ * parser rejects.
  */
 export async function readText(path: string): Promise<string | undefined> {
   try {
@@ -74,16 +75,16 @@ export async function readText(path: string): Promise<string | undefined> {
 }
 
 /**
- * Makes a directory, and every name on the way to it as durable as what will be in it. True when it was not there: then
- * it is empty.
+ * Makes a directory and its missing parents, and syncs each parent. Returns true when the directory did not exist and
+ * is therefore empty.
  */
 export async function makeDirectory(path: string): Promise<boolean> {
-  const made = await makeLevels(path);
-  for (const level of made) await syncDirectory(dirname(level));
-  return made.length > 0;
+  const created = await makeLevels(path);
+  for (const level of created) await syncDirectory(dirname(level));
+  return created.length > 0;
 }
 
-/** Without blocking where only the last level is missing, as with each new task: the disk may take its time for it. */
+/** Asynchronous when only the last level is missing, as for each new task: mkdir may take long on a slow disk. */
 async function makeLevels(path: string): Promise<readonly string[]> {
   try {
     await mkdir(path);

@@ -1,8 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 
 /**
- * The longest line that is held in memory. The content of a record is at most 1 MiB, six bytes a character when escaped;
- * the rest is room for its other fields.
+ * Longest line held in memory, in bytes. The content of a record is at most 1 MiB, or six bytes a character when
+ * escaped; the rest is room for its other fields.
  */
 export const LINE_BYTES_MAX: number = 16 * 1_048_576;
 
@@ -13,14 +13,17 @@ const CHUNK_BYTES = 262_144;
 
 /** A line of a file or stream. Offsets are bytes from the beginning of the input. */
 export interface Line {
-  /** Content without its newline, valid until the next piece is read; undefined when it is longer than the limit. */
+  /**
+   * Content without its newline; undefined when the line is longer than the limit. May point into a shared buffer:
+   * valid until the next piece is read.
+   */
   readonly bytes: Buffer | undefined;
   readonly start: number;
-  /** Behind the newline, where the next line starts. */
+  /** Offset of the next line. */
   readonly end: number;
-  /** False for the rest of the input behind its last newline: a line that is being written, or torn. */
+  /** False for data after the last newline: a line that is being written, or a torn one. */
   readonly isTerminated: boolean;
-  /** Whether this is a part of a line that was longer than the limit, when long lines are split. */
+  /** Whether this is one part of a line over the limit. Only with `longLines: 'split'`. */
   readonly isPart: boolean;
 }
 
@@ -29,17 +32,17 @@ export interface LineLimits {
   readonly from?: number;
   /** Default 16 MiB. At least 4, so that every UTF-8 character fits. */
   readonly bytesMax?: number;
-  /** What becomes of a line over `bytesMax`: it loses its content (default), or it comes in several parts. */
+  /** What happens to a line over `bytesMax`: it is returned without content (default) or in several parts. */
   readonly longLines?: 'drop' | 'split';
 }
 
-/** Splits pieces of bytes into lines. Holds at most one line, whatever the input is. */
+/** Splits a byte stream into lines. Buffers at most one line. */
 export class LineSplitter {
   readonly #bytesMax: number;
   readonly #splits: boolean;
-  /** Copies of the pieces of a line whose newline has not come yet; none for a line over the limit. */
-  #held: Buffer[] = [];
-  #heldBytes = 0;
+  /** Copies of the pieces of the unfinished line; empty for a line over the limit. */
+  #pieces: Buffer[] = [];
+  #pieceBytes = 0;
   #start: number;
   #isPart = false;
 
@@ -49,55 +52,56 @@ export class LineSplitter {
     this.#splits = longLines === 'split';
   }
 
-  /** The lines that end in this piece. Their bytes may be views of it. */
+  /** Returns the lines that end in this piece. Their bytes may be views of it. */
   push(piece: Buffer): Line[] {
     const lines: Line[] = [];
     let from = 0;
     for (let at = piece.indexOf(NEWLINE); at >= 0; at = piece.indexOf(NEWLINE, from)) {
-      lines.push(this.#take(this.#cut(piece.subarray(from, at), lines), true));
+      lines.push(this.#finishLine(this.#cut(piece.subarray(from, at), lines), true));
       this.#isPart = false;
       from = at + 1;
     }
-    if (from < piece.length) this.#hold(this.#cut(piece.subarray(from), lines));
+    if (from < piece.length) this.#buffer(this.#cut(piece.subarray(from), lines));
     return lines;
   }
 
-  /** The rest behind the last newline, or undefined when there is none. */
+  /** Returns the data after the last newline, or undefined when there is none. */
   end(): Line | undefined {
-    return this.#heldBytes === 0 ? undefined : this.#take(Buffer.alloc(0), false);
+    return this.#pieceBytes === 0 ? undefined : this.#finishLine(Buffer.alloc(0), false);
   }
 
-  /** Takes full parts from a line that gets too long. Returns the rest, which fits. */
+  /** Emits full parts of a line over the limit. Returns the remainder, which fits. */
   #cut(piece: Buffer, lines: Line[]): Buffer {
     let rest = piece;
-    while (this.#splits && this.#heldBytes + rest.length > this.#bytesMax) {
-      const whole = Buffer.concat([...this.#held, rest.subarray(0, this.#bytesMax - this.#heldBytes)]);
+    while (this.#splits && this.#pieceBytes + rest.length > this.#bytesMax) {
+      const whole = Buffer.concat([...this.#pieces, rest.subarray(0, this.#bytesMax - this.#pieceBytes)]);
       const length = wholeCharacters(whole);
-      const taken = length - this.#heldBytes;
+      const taken = length - this.#pieceBytes;
       this.#isPart = true;
-      this.#held = [];
-      this.#heldBytes = 0;
-      // A character that was cut began in an earlier piece: its first bytes are held again.
-      if (taken < 0) this.#hold(whole.subarray(length, length - taken));
+      this.#pieces = [];
+      this.#pieceBytes = 0;
+      // The cut character began in an earlier piece: its first bytes start the next part.
+      if (taken < 0) this.#buffer(whole.subarray(length, length - taken));
       lines.push(this.#emit(whole.subarray(0, length), length, false));
       rest = rest.subarray(Math.max(0, taken));
     }
     return rest;
   }
 
-  #hold(piece: Buffer): void {
-    this.#heldBytes += piece.length;
-    // Copied, because the reader reuses the memory of the piece.
-    if (this.#heldBytes <= this.#bytesMax) this.#held.push(Buffer.from(piece));
-    else this.#held = [];
+  #buffer(piece: Buffer): void {
+    this.#pieceBytes += piece.length;
+    // Copied: the reader reuses the buffer of the piece.
+    if (this.#pieceBytes <= this.#bytesMax) this.#pieces.push(Buffer.from(piece));
+    else this.#pieces = [];
   }
 
-  #take(last: Buffer, isTerminated: boolean): Line {
-    const length = this.#heldBytes + last.length;
-    const isHeld = this.#heldBytes > 0;
-    const bytes = length > this.#bytesMax ? undefined : isHeld ? Buffer.concat([...this.#held, last]) : last;
-    this.#held = [];
-    this.#heldBytes = 0;
+  #finishLine(last: Buffer, isTerminated: boolean): Line {
+    const length = this.#pieceBytes + last.length;
+    const isBuffered = this.#pieceBytes > 0;
+    const bytes =
+      length > this.#bytesMax ? undefined : isBuffered ? Buffer.concat([...this.#pieces, last]) : last;
+    this.#pieces = [];
+    this.#pieceBytes = 0;
     return this.#emit(bytes, length, isTerminated);
   }
 
@@ -109,11 +113,11 @@ export class LineSplitter {
   }
 }
 
-/** How many of these bytes are whole UTF-8 characters; all of them where the end is not valid UTF-8. */
+/** Length of the prefix that ends on a UTF-8 character boundary; the full length when the end is not valid UTF-8. */
 function wholeCharacters(bytes: Buffer): number {
   for (let back = 1; back <= 3 && back < bytes.length; back += 1) {
     const byte = bytes[bytes.length - back] ?? 0;
-    // 10xxxxxx continues a character, 11xxxxxx starts one of as many bytes as it has leading ones.
+    // 10xxxxxx continues a character; 11xxxxxx starts one, and its leading ones give the number of bytes.
     if (byte < 0x80) return bytes.length;
     if (byte >= 0xc0) return byte >= 0x100 - (0x80 >> back) ? bytes.length - back : bytes.length;
   }
@@ -121,8 +125,8 @@ function wholeCharacters(bytes: Buffer): number {
 }
 
 /**
- * The lines of a file from `from` to `to` (default: the size while it is read), in batches of what one read gives. The
- * rest behind the last newline comes last, as a line that is not terminated. Ends early when the file gets shorter.
+ * Lines of a file from offset `from` to `to` (default: the end of the file), one batch for each read. Data after the
+ * last newline comes last, as an unterminated line. Stops early when the file is truncated.
  */
 export function readLines(file: FileHandle, options: ReadOptions = {}): AsyncGenerator<Line[]> {
   const { from = 0, to = Number.POSITIVE_INFINITY } = options;
@@ -130,11 +134,11 @@ export function readLines(file: FileHandle, options: ReadOptions = {}): AsyncGen
 }
 
 export interface ReadOptions extends LineLimits {
-  /** Offset behind the last byte. Default: the end of the file. */
+  /** End offset, exclusive. Default: the end of the file. */
   readonly to?: number;
 }
 
-/** As `readLines`, for content that comes in pieces. A piece is done with when the next one is asked for. */
+/** `readLines` for a stream of pieces. A piece may be reused once the next one is requested. */
 export async function* splitLines(
   pieces: AsyncIterable<Buffer>,
   limits: LineLimits = {},

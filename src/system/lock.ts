@@ -1,26 +1,31 @@
-import { link, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, rename, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../errors.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import { type JsonObject, parseObject } from '../model/json.ts';
+import { readText } from './durable.ts';
+import { statIfPresent } from './optional-files.ts';
 import { isProcessAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
-/** A lock of this host from another pid namespace (a restarted container) is watched for three touches of its owner. */
+/**
+ * How long a lock of this host from another pid namespace (a restarted container) is watched, in milliseconds. The
+ * owner touches it each second: three missed touches mean that it is dead.
+ */
 const WATCH_MS = 3_500;
 
-/** A lock that is taken and released that often while one process tries is not worth waiting for. */
+/** Attempts before `takeLock` gives up on a lock that changes hands all the time. */
 const TRIES_MAX = 10;
 
-/** The content of a lock file: which process owns it, and more that the owner wants others to know. */
+/** Content of a lock file: the owning process, and fields that the owner publishes. */
 export interface LockOwner extends ProcessIdentity {
-  /** Unique for each lock that was ever taken. Becomes part of file names. */
+  /** Unique for each acquisition. Becomes part of file names. */
   readonly token: string;
 }
 
 export interface LockRules {
-  /** After this much time without a touch the owner is taken for dead, whatever the system says of its process. */
+  /** An owner that has not touched the lock for this long counts as dead, whatever the state of its process. */
   readonly staleMs: number;
-  /** False: the owner does not touch its lock, so a living owner is never taken for dead. */
+  /** False: the owner does not touch its lock, so age does not make the lock of a living owner stale. */
   readonly isTouched: boolean;
 }
 
@@ -32,13 +37,12 @@ type LockAttempt =
 const TAKEN: LockAttempt = { isTaken: true };
 
 /**
- * Takes a lock: a file that exactly one living process owns. It appears with its content by link(2), which fails when
- * the name exists, and replaces the lock of a dead owner by rename(2), so that at no moment there is none.
+ * Takes a lock: a file that exactly one living process owns. The file is created complete by link(2), which fails
+ * when the name exists, and replaces a dead owner's lock by rename(2), so that there is never a moment without a lock
+ * file.
  */
 export async function takeLock(path: string, owner: LockOwner, rules: LockRules): Promise<LockAttempt> {
-  const temp = `${path}.${owner.token}`;
-  await writeLock(temp, owner);
-  try {
+  return withLockFile(path, owner, async (temp) => {
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
       if (await linkNew(temp, path)) return TAKEN;
       const lock = await readGeneration(path);
@@ -49,73 +53,65 @@ export async function takeLock(path: string, owner: LockOwner, rules: LockRules)
       if (attempt !== undefined) return attempt;
     }
     return { isTaken: false, owner: (await readGeneration(path))?.owner };
-  } finally {
-    await rm(temp, { force: true });
-  }
+  });
 }
 
-/** Makes a lock file again that was deleted under its owner. False when another process has taken it meanwhile. */
-export async function restoreLock(path: string, owner: LockOwner): Promise<boolean> {
-  const temp = `${path}.${owner.token}`;
-  await writeLock(temp, owner);
-  try {
-    return await linkNew(temp, path);
-  } finally {
-    await rm(temp, { force: true });
-  }
+/** Recreates a lock file that was deleted while its owner ran. False when another process has taken the lock. */
+export function restoreLock(path: string, owner: LockOwner): Promise<boolean> {
+  return withLockFile(path, owner, (temp) => linkNew(temp, path));
 }
 
-/** Replaces the content of our own lock. False, and nothing is changed, when another process owns it. */
+/** Replaces the content of the caller's own lock. False, without a change, when another process owns it. */
 export async function updateLock(path: string, owner: LockOwner): Promise<boolean> {
-  const temp = `${path}.${owner.token}`;
-  await writeLock(temp, owner);
-  if ((await readLock(path))?.token !== owner.token) {
-    await rm(temp, { force: true });
-    return false;
-  }
-  await rename(temp, path);
-  return true;
+  return withLockFile(path, owner, async (temp) => {
+    if ((await readLock(path))?.token !== owner.token) return false;
+    await rename(temp, path);
+    return true;
+  });
 }
 
-/** Removes our own lock; the lock of another process stays. */
+/** Removes the lock if `owner` still holds it. */
 export async function releaseLock(path: string, { token }: LockOwner): Promise<void> {
   if ((await readLock(path))?.token === token) await rm(path, { force: true });
 }
 
-/** Undefined when there is no lock, or none that can be read. */
+/** Undefined when there is no lock or its content is not valid. */
 export async function readLock(path: string): Promise<(LockOwner & JsonObject) | undefined> {
-  try {
-    const value = parseObject(await readFile(path, 'utf8'));
-    return isLockOwner(value) ? value : undefined;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const value = parseObject(await readText(path));
+  return isLockOwner(value) ? value : undefined;
 }
 
-/** Whether the owner of a lock, which cannot be read when it is undefined, is dead. */
+/** Whether the owner of a lock is dead. `owner` is undefined for a lock with invalid content. */
 export async function isStale(
   path: string,
   owner: LockOwner | undefined,
   { staleMs, isTouched }: LockRules,
 ): Promise<boolean> {
+  const stats = await statIfPresent(path);
+  if (stats === undefined) return true;
+  const isOld = Date.now() - stats.mtimeMs > staleMs;
+  // Invalid content: written by another program or damaged. It is respected until it is old.
+  if (owner === undefined) return isOld;
+  const isAlive = isProcessAlive(owner);
+  return isAlive === false || (isOld && (isTouched || isAlive === undefined));
+}
+
+/** Writes the lock to a temporary file beside it, which is removed after `use` unless that has renamed it. */
+async function withLockFile<T>(
+  path: string,
+  owner: LockOwner,
+  use: (temp: string) => Promise<T>,
+): Promise<T> {
+  const temp = `${path}.${owner.token}`;
+  await writeFile(temp, `${JSON.stringify(owner)}\n`);
   try {
-    const isOld = Date.now() - (await stat(path)).mtimeMs > staleMs;
-    // Unreadable: written by something else, or being damaged. It is left alone until it is old.
-    if (owner === undefined) return isOld;
-    const isAlive = isProcessAlive(owner);
-    return isAlive === false || (isOld && (isTouched || isAlive === undefined));
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return true;
-    throw error;
+    return await use(temp);
+  } finally {
+    await rm(temp, { force: true });
   }
 }
 
-async function writeLock(path: string, owner: LockOwner): Promise<void> {
-  await writeFile(path, `${JSON.stringify(owner)}\n`);
-}
-
-/** False when the name exists: of several processes exactly one succeeds. */
+/** Exactly one process succeeds: link(2) fails with EEXIST for the others. */
 async function linkNew(temp: string, path: string): Promise<boolean> {
   try {
     await link(temp, path);
@@ -128,16 +124,16 @@ async function linkNew(temp: string, path: string): Promise<boolean> {
 
 interface Succession {
   readonly path: string;
-  /** Our own lock, written and not yet in place. */
+  /** The caller's lock file, written and not yet in place. */
   readonly temp: string;
-  /** The generation that it may replace. */
+  /** The generation that is to be replaced. */
   readonly stale: string;
 }
 
 /**
- * Replaces a stale lock. Each lock has one successor: the process that makes the link named after it, `..after-<token>`.
- * Only that process may put its lock in place. A successor that died on the way is stale itself, and has a successor.
- * Undefined when another process was faster and is done: then the lock is looked at again.
+ * Replaces a stale lock. The successor of a lock is the process that creates the link `..after-<token>` named after
+ * it, and only the successor may put its lock in place. A successor that died on the way is stale too, and has a
+ * successor of its own. Undefined when another process was faster: the caller reads the lock again.
  */
 async function replaceStale(
   { path, temp, stale }: Succession,
@@ -167,7 +163,7 @@ async function replaceStale(
 
 interface Generation {
   readonly owner: (LockOwner & JsonObject) | undefined;
-  /** The token; of a lock that cannot be read, its inode and time. */
+  /** The token, or inode and mtime for a lock with invalid content. */
   readonly generation: string;
 }
 
@@ -175,16 +171,11 @@ interface Generation {
 async function readGeneration(path: string): Promise<Generation | undefined> {
   const owner = await readLock(path);
   if (owner !== undefined) return { owner, generation: owner.token };
-  try {
-    const { ino, mtimeMs } = await stat(path);
-    return { owner: undefined, generation: `${ino}-${mtimeMs}` };
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const stats = await statIfPresent(path);
+  return stats && { owner: undefined, generation: `${stats.ino}-${stats.mtimeMs}` };
 }
 
-/** Whether a lock of a process in another pid namespace of this host stays untouched while we watch. */
+/** Whether the lock of a process in another pid namespace of this host stays untouched while it is watched. */
 async function isSilent(
   path: string,
   owner: LockOwner | undefined,
@@ -192,14 +183,11 @@ async function isSilent(
 ): Promise<boolean> {
   if (!isTouched || owner === undefined || owner.host !== ownIdentity().host) return false;
   if (isProcessAlive(owner) !== undefined) return false;
-  try {
-    const before = (await stat(path)).mtimeMs;
-    await delay(WATCH_MS);
-    return (await readLock(path))?.token === owner.token && (await stat(path)).mtimeMs === before;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
+  const before = await statIfPresent(path);
+  if (before === undefined) return false;
+  await delay(WATCH_MS);
+  if ((await readLock(path))?.token !== owner.token) return false;
+  return (await statIfPresent(path))?.mtimeMs === before.mtimeMs;
 }
 
 function isLockOwner(value: JsonObject | undefined): value is LockOwner & JsonObject {

@@ -3,8 +3,8 @@ import { dirname, resolve } from 'node:path';
 import { errnoOf } from '../errors.ts';
 
 /**
- * Makes a directory and those above it that are missing. Returns what was made, topmost first. Level by level, because
- * the system's own recursive form never returns where a directory exists and takes nothing new (`/proc`).
+ * Makes a directory and its missing parents. Returns the created ones, topmost first. Works level by level: the
+ * recursive mkdir of Node never returns where a directory exists and accepts no entries (`/proc`).
  */
 export function makeDirectorySync(path: string, mode: number = 0o777): readonly string[] {
   const target = resolve(path);
@@ -16,7 +16,7 @@ export function makeDirectorySync(path: string, mode: number = 0o777): readonly 
     const parent = dirname(target);
     if (errnoOf(error) !== 'ENOENT' || parent === target) throw error;
     const above = makeDirectorySync(parent, mode);
-    // The parent was there already and still takes nothing.
+    // The parent exists and accepts no entries.
     if (above.length === 0) throw error;
     mkdirSync(target, { mode });
     return [...above, target];

@@ -3,14 +3,17 @@ import { hostname } from 'node:os';
 import { errnoOf } from '../errors.ts';
 import { readProc, readStat } from './process-table.ts';
 
-/** The state of a pid: no process has it, it started at `start`, or the system does not say. */
-type Seen = 'gone' | 'unknown' | { readonly start: string };
+/**
+ * State of a pid: no process has it (`gone`), a process started at `start`, or the system gives no answer
+ * (`unknown`).
+ */
+type PidState = 'gone' | 'unknown' | { readonly start: string };
 
-/** Identifies one process: pids are reused, so the start time is part of it. */
+/** Identifies a process. A pid alone may be reused, so its start is part of the identity. */
 export interface ProcessIdentity {
   readonly host: string;
   readonly pid: number;
-  /** Opaque: boot id, start tick and pid namespace on Linux, empty where the system does not say. */
+  /** Opaque: boot id, start tick and pid namespace on Linux; empty on other systems. */
   readonly start: string;
 }
 
@@ -18,29 +21,32 @@ let own: ProcessIdentity | undefined;
 
 export function ownIdentity(): ProcessIdentity {
   if (own === undefined) {
-    const seen = look(process.pid);
+    const state = pidState(process.pid);
     own = {
       host: hostname().replace(/[^A-Za-z0-9.-]/g, '_') || 'localhost',
       pid: process.pid,
-      start: typeof seen === 'object' ? seen.start : '',
+      start: typeof state === 'object' ? state.start : '',
     };
   }
   return own;
 }
 
-/** A process of this host; `start` is empty when no process has the pid. */
+/** Identity of a process on this host; `start` is empty when no process has the pid. */
 export function identityOf(pid: number): ProcessIdentity {
-  const seen = look(pid);
-  return { host: ownIdentity().host, pid, start: typeof seen === 'object' ? seen.start : '' };
+  const state = pidState(pid);
+  return { host: ownIdentity().host, pid, start: typeof state === 'object' ? state.start : '' };
 }
 
-/** Undefined for a process of another host or pid namespace, which cannot be seen from here. */
+/**
+ * Undefined when it cannot be determined: the process belongs to another host, or to another pid namespace
+ * (container).
+ */
 export function isProcessAlive(identity: ProcessIdentity): boolean | undefined {
   const own = ownIdentity();
-  if (identity.host !== own.host || isElsewhere(identity.start, own.start)) return undefined;
-  const seen = look(identity.pid);
-  if (typeof seen === 'object' && identity.start !== '') return seen.start === identity.start;
-  if (seen === 'gone' && identity.start !== '') return false;
+  if (identity.host !== own.host || isOtherNamespace(identity.start, own.start)) return undefined;
+  const state = pidState(identity.pid);
+  if (typeof state === 'object' && identity.start !== '') return state.start === identity.start;
+  if (state === 'gone' && identity.start !== '') return false;
   try {
     process.kill(identity.pid, 0);
     return true;
@@ -49,7 +55,8 @@ export function isProcessAlive(identity: ProcessIdentity): boolean | undefined {
   }
 }
 
-function look(pid: number): Seen {
+/** Linux only: boot id and start tick of the process. */
+function pidState(pid: number): PidState {
   try {
     const { state, startTicks } = readStat(pid);
     // A zombie has ended; its parent has not collected the exit code yet.
@@ -63,12 +70,13 @@ function look(pid: number): Seen {
   }
 }
 
+/** Inode of the pid namespace: a pid is only valid within one. */
 function pidNamespace(): string {
   return readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
 }
 
 /** Whether both starts name a pid namespace and the two differ. */
-function isElsewhere(start: string, ownStart: string): boolean {
+function isOtherNamespace(start: string, ownStart: string): boolean {
   const [namespace, ownNamespace] = [start.split('-')[2], ownStart.split('-')[2]];
   return namespace !== undefined && ownNamespace !== undefined && namespace !== ownNamespace;
 }

@@ -37,7 +37,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
   const inS3 = async (key = KEY): Promise<WorkflowDocument> =>
     JSON.parse((await server.get(BUCKET, key)) ?? 'null');
 
-  test('a finished workflow is in S3 as it is here, and known to be', async () => {
+  test('a finished workflow is uploaded unchanged and marked as verified', async () => {
     const machine = await newMachine();
     const { archive, books } = runArchive(machine, server.endpoint);
     await machine.write(DOCUMENT);
@@ -54,10 +54,10 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     expect([...books.reasons, ...books.notices]).toEqual([]);
   });
 
-  test('the consumer of the specification finds the completed workflow', async ({ skip }) => {
+  test('the consumer in the specification finds the completed workflow', async ({ skip }) => {
     const python = findBoto3();
     if ('missing' in python) return skip(python.missing);
-    // The consumer lists the unpadded month, of today: `{m}` is right in every month of the year.
+    // The consumer lists the current month without padding: `{m}` works in every month.
     const machine = await newMachine('workflow/{year}/{m}/');
     const stamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
     const id = `workflow-200-${stamp}`;
@@ -69,7 +69,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     expect(printed).toBe(`Workflow ${id} completed: success\n`);
   });
 
-  test('late events make a new revision of the object', async () => {
+  test('late events lead to a new revision of the object', async () => {
     const machine = await newMachine();
     await machine.write(DOCUMENT);
     const { archive } = runArchive(machine, server.endpoint);
@@ -90,7 +90,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     expect(await inS3()).toMatchObject({ revision: 2, measured: { artifacts: 2 } });
   });
 
-  test('what is there already is not written again', async () => {
+  test('a complete object is not written again', async () => {
     const machine = await newMachine();
     const text = JSON.stringify(documentFrom([...DOCUMENT.events, artifact(40, 'theirs')], 4));
     await server.put(BUCKET, KEY, text);
@@ -100,7 +100,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     expect(await server.get(BUCKET, KEY)).toBe(text);
   });
 
-  test('two machines that upload the same workflows at once end with the union', async () => {
+  test('two machines that upload the same workflows concurrently end with the union', async () => {
     const ids = Array.from({ length: 25 }, (_item, nth) => `run-${nth}-20251202T150000Z`);
     const machines = await Promise.all([newMachine(), newMachine()]);
     for (const [nth, machine] of machines.entries()) {
@@ -118,7 +118,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     }, 25_000);
   });
 
-  test('what another writer overwrote without looking is found by the second look', async () => {
+  test('an unconditional overwrite by another writer is found by the second read', async () => {
     const clock = new TestClock();
     const machine = await newMachine();
     await machine.write(DOCUMENT);
@@ -131,7 +131,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     expect(idsOf(await inS3())).toEqual(expect.arrayContaining(['event-0030', 'event-0040']));
   });
 
-  test('an archive that starts again uploads what an earlier one left', async () => {
+  test('an archive uploads the documents that an earlier one left', async () => {
     const machine = await newMachine();
     await machine.write(DOCUMENT);
     await machine.write(renamed(DOCUMENT, 'other-20251101T000000Z'));
@@ -146,7 +146,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     expect(await inS3('workflow/2025/11/other-20251101T000000Z.json')).toMatchObject({ revision: 1 });
   });
 
-  test('an archive that is closed uploads first what it can', async () => {
+  test('closing an archive first uploads the documents that are due', async () => {
     const machine = await newMachine();
     const { archive } = runArchive(machine, server.endpoint);
     await machine.write(DOCUMENT);
@@ -157,7 +157,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     await archive.close(0);
   });
 
-  test('a bucket that does not exist is named, all wait, and nothing is lost', async () => {
+  test('a missing bucket is reported by name, and all documents wait', async () => {
     const clock = new TestClock();
     const machine = await newMachine('', 'nowhere');
     await machine.write(DOCUMENT);
@@ -181,7 +181,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
   test.each([
     ['AWS_ACCESS_KEY_ID', 'nobody'],
     ['AWS_SECRET_ACCESS_KEY', 'a-wrong-secret'],
-  ])('a wrong %s is a reason that does not repeat it', async (name, value) => {
+  ])('a wrong %s is reported without its value', async (name, value) => {
     vi.stubEnv(name, value);
     const clock = new TestClock();
     const machine = await newMachine();
@@ -192,7 +192,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     expect(JSON.stringify([...books.reasons, ...logged])).not.toContain(value);
   });
 
-  test('no credentials at all are a reason that says what to set', async () => {
+  test('missing credentials are reported with the variables to set', async () => {
     for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) vi.stubEnv(name, '');
     vi.stubEnv('HOME', '/nonexistent');
     const clock = new TestClock();
@@ -203,7 +203,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     expect(books.reasons.get('s3')).toContain('there are no credentials: set AWS_ACCESS_KEY_ID');
   });
 
-  test('somebody else’s object is left alone and spoken of, and the other workflows go on', async () => {
+  test('a foreign object is kept and reported, and other workflows are uploaded', async () => {
     const clock = new TestClock();
     const machine = await newMachine();
     await server.put(BUCKET, KEY, 'my notes');
@@ -212,7 +212,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     const { books } = runArchive(machine, server.endpoint, { clock });
     await clock.pass(10_000);
     expect(books.reasons.get('s3')).toBe(
-      `s3://${BUCKET}: ${WORKFLOW_ID}: there is no JSON: move it away or remove it; 1 workflow document waits`,
+      `s3://${BUCKET}: ${WORKFLOW_ID}: there is text that is not JSON: move or remove it; 1 workflow document waits`,
     );
     expect(await machine.uploaded('other-20251202T150000Z')).toBeDefined();
     expect(await server.get(BUCKET, KEY)).toBe('my notes');
@@ -222,7 +222,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     expect(books.reasons.size).toBe(0);
   });
 
-  test('a local document that is damaged is spoken of, and the others go on', async () => {
+  test('a damaged local document is reported, and the others are uploaded', async () => {
     const clock = new TestClock();
     const machine = await newMachine();
     await machine.write(DOCUMENT);
@@ -234,7 +234,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     expect(await machine.uploaded(WORKFLOW_ID)).toBeDefined();
   });
 
-  test('a workflow that was removed while it waited is forgotten', async () => {
+  test('a workflow that was removed while it waited leaves the queue', async () => {
     const clock = new TestClock();
     const machine = await newMachine();
     await machine.write(DOCUMENT);
@@ -247,7 +247,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
     expect(await server.get(BUCKET, KEY)).toBeUndefined();
   });
 
-  test('a list that cannot be read is a reason, and is read later', async () => {
+  test('a listing error is reported, and the listing is retried', async () => {
     const clock = new TestClock();
     const machine = await newMachine();
     await machine.write(DOCUMENT);

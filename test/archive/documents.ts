@@ -6,7 +6,7 @@ export const WORKFLOW_ID = 'workflow-199-20251202T150000Z';
 
 const T0 = Date.parse('2025-12-02T15:00:00Z');
 
-/** Event `number` of a workflow: its time in seconds and its id are those of the number. */
+/** Event of a workflow: `number` gives its time in seconds and its id. */
 export function event(
   number: number,
   type: string,
@@ -36,7 +36,7 @@ export function artifact(
   return event(number, 'artifact_create', { artifact: { type: 'spec', path }, step: 'test' }, more);
 }
 
-/** A whole run of one phase with one step. */
+/** A complete run of one phase with one step. */
 export const RUN: readonly WorkflowEnvelope[] = [
   event(0, 'workflow_start', { context: { work_item_id: '199' } }),
   event(10, 'phase_start', { phase: 'build', steps: ['test'] }),

@@ -13,11 +13,11 @@ import { WorkflowPlaces } from '../../src/store/workflow-place.ts';
 
 export const BUCKET = 'acme.logs.shop';
 
-/** A workflow directory as the store leaves it, and the outbox over it. */
+/** A workflow directory as the store writes it, and its outbox. */
 export interface Machine {
   readonly dir: string;
   readonly outbox: Outbox;
-  /** A finished workflow, or a new revision of it, in the month of its id. */
+  /** Writes a finished workflow, or a new revision, into the month of its id. */
   write(document: WorkflowDocument): Promise<void>;
   /** Undefined until it is verified. */
   uploaded(workflowId: string): Promise<Record<string, unknown> | undefined>;
@@ -44,14 +44,14 @@ export async function newMachine(
       try {
         return JSON.parse(await readFile(join(month ?? '', `${workflowId}.uploaded`), 'utf8'));
       } catch {
-        // Not there.
+        // ENOENT.
         return undefined;
       }
     },
   };
 }
 
-/** Time that passes only when a test says so. */
+/** A clock that a test advances. */
 export class TestClock implements Clock {
   #now = Date.parse('2025-12-02T16:00:00Z');
   readonly #sleepers = new Set<{ readonly until: number; wake(): void }>();
@@ -75,7 +75,7 @@ export class TestClock implements Clock {
     });
   }
 
-  /** Everything that is due within this time happens, at its time. */
+  /** Advances the clock and runs everything that is due, at its time. */
   async pass(ms: number): Promise<void> {
     const end = this.#now + ms;
     for (;;) {
@@ -89,9 +89,9 @@ export class TestClock implements Clock {
     await this.#rest();
   }
 
-  /** When the first sleeper wants to wake up, once whoever works has fallen asleep. */
+  /** Time of the next wake-up, once all running work sleeps. */
   async #rest(): Promise<number> {
-    await vi.waitFor(() => void (this.#sleepers.size === 0 && fail('nobody sleeps')), {
+    await vi.waitFor(() => void (this.#sleepers.size === 0 && fail('no sleeper')), {
       timeout: 10_000,
       interval: 2,
     });
@@ -109,7 +109,7 @@ export interface Running {
   readonly logged: string[];
 }
 
-/** An archive over a machine's directory, stopped when the test is over. */
+/** An archive of a machine's directory, closed at the end of the test. */
 export function runArchive(
   { outbox }: { readonly outbox: Outbox },
   endpoint: string,

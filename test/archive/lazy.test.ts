@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 const SRC = resolve(import.meta.dirname, '..', '..', 'src');
 
-test('the SDK is loaded when a document goes to S3, and not before', () => {
+test('the SDK is loaded with the first upload', () => {
   const texts = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => ({ name, text: readFileSync(join(SRC, name), 'utf8') }));

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { mergeDocuments } from '../../src/archive/merge.ts';
 import { artifact, documentFrom, event, idsOf, RUN } from './documents.ts';
 
-describe('what is in S3 and what is here become one document', () => {
-  test('events of both sides are there, once each and in order', () => {
+describe('the local document and the one in S3 are merged', () => {
+  test('events of both sides are kept, once each and in order', () => {
     const local = documentFrom([...RUN, artifact(30, 'a'), artifact(50, 'c')]);
     const remote = documentFrom([...RUN, artifact(30, 'a'), artifact(40, 'b')]);
     const merged = mergeDocuments(local, remote);
@@ -15,14 +15,14 @@ describe('what is in S3 and what is here become one document', () => {
     expect(merged.revision).toBe(2);
   });
 
-  test('of the same event from two machines the earliest stays', () => {
+  test('the earliest copy of an event from two machines is kept', () => {
     const late = { ...artifact(40, 'a'), event_id: 'another' };
     const merged = mergeDocuments(documentFrom([...RUN, late]), documentFrom([...RUN, artifact(30, 'a')]));
     expect(idsOf(merged)).toContain('event-0030');
     expect(idsOf(merged)).not.toContain('another');
   });
 
-  test('of an event with a key of its own the earliest stays, whatever it says', () => {
+  test('the earliest event of a key is kept, also when the payloads differ', () => {
     const local = documentFrom([...RUN, artifact(30, 'a', { key: 'spec' })]);
     const remote = documentFrom([...RUN, artifact(40, 'b', { key: 'spec' })]);
     const merged = mergeDocuments(local, remote);
@@ -30,13 +30,13 @@ describe('what is in S3 and what is here become one document', () => {
     expect(merged.completeness.disagrees).toBe(true);
   });
 
-  test('two events that say the same under two keys are two', () => {
+  test('equal events with two keys stay two events', () => {
     const local = documentFrom([...RUN, artifact(30, 'a', { key: '1' }), artifact(31, 'a', { key: '2' })]);
     const remote = documentFrom([...RUN, artifact(32, 'b')]);
     expect(mergeDocuments(local, remote).events).toHaveLength(RUN.length + 3);
   });
 
-  test('the document is that of the newest attempt', () => {
+  test('the document describes the newest attempt', () => {
     const again = [
       event(200, 'workflow_resumed', {}, { attempt: 2 }),
       event(300, 'workflow_complete', { status: 'failure' }, { attempt: 2 }),
@@ -48,7 +48,7 @@ describe('what is in S3 and what is here become one document', () => {
     expect(merged).toMatchObject({ attempt: 2, event_id: 'event-0300', payload: { status: 'failure' } });
   });
 
-  test('an event that came late and moved another to its second attempt loses neither', () => {
+  test('a late event that moves another one to the second attempt loses neither', () => {
     const step = (number: number, attempt: number) =>
       event(number, 'step_start', { phase: 'build', step: { name: 'lint' } }, { attempt });
     const remote = documentFrom([...RUN, step(50, 1)]);
@@ -56,7 +56,7 @@ describe('what is in S3 and what is here become one document', () => {
     expect(mergeDocuments(local, remote)).toEqual(local);
   });
 
-  test('attempts that two machines counted apart never cost an event that is in S3', () => {
+  test('different attempt counts of two machines never lose an event in S3', () => {
     const step = (number: number, attempt: number) =>
       event(number, 'step_start', { phase: 'build', step: { name: 'lint' } }, { attempt });
     const remote = documentFrom([...RUN, step(50, 1), step(60, 2)]);
@@ -76,21 +76,21 @@ describe('revisions', () => {
   const less = documentFrom(RUN, 1);
   const more = documentFrom([...RUN, artifact(30, 'a')], 2);
 
-  test('what S3 has already is returned as it is', () => {
+  test('a complete document in S3 is returned unchanged', () => {
     expect(mergeDocuments(less, more)).toBe(more);
     expect(mergeDocuments(more, more)).toBe(more);
     expect(mergeDocuments(structuredClone(more), more)).toBe(more);
   });
 
-  test('what only this side has goes up as it is', () => {
+  test('a document that only exists locally is uploaded unchanged', () => {
     expect(mergeDocuments(more, less)).toEqual(more);
   });
 
-  test('a document that replaces another has a later revision than that', () => {
+  test('a replacing document has a higher revision', () => {
     expect(mergeDocuments({ ...more, revision: 1 }, { ...less, revision: 7 }).revision).toBe(8);
   });
 
-  test('a union that is neither has a revision later than both', () => {
+  test('a union that equals neither side has a higher revision than both', () => {
     const other = documentFrom([...RUN, artifact(40, 'b')], 3);
     expect(mergeDocuments(more, other).revision).toBe(4);
     expect(mergeDocuments(other, more).revision).toBe(4);
@@ -101,14 +101,14 @@ describe('a contradiction', () => {
   const claim = event(100, 'workflow_complete', { status: 'success', summary: { artifacts_created: 2 } });
   const run = [...RUN.slice(0, -1), claim];
 
-  test('between a count and the events is gone when the events are all there', () => {
+  test('between a count and the events ends when all events are there', () => {
     const local = documentFrom([...run, artifact(30, 'a')]);
     const remote = documentFrom([...run, artifact(40, 'b')]);
     expect(local.completeness.disagrees).toBe(true);
     expect(mergeDocuments(local, remote).completeness.disagrees).toBe(false);
   });
 
-  test('between an event and its repeat stays', () => {
+  test('between an event and its repeat is kept', () => {
     const full = documentFrom([...run, artifact(30, 'a'), artifact(40, 'b')]);
     const local = { ...full, completeness: { ...full.completeness, disagrees: true } };
     const merged = mergeDocuments(
@@ -119,7 +119,7 @@ describe('a contradiction', () => {
   });
 });
 
-test('whatever two machines have, uploading in turn ends with everything, and then nothing changes any more', () => {
+test('alternating uploads of two machines converge to all events and then stop changing', () => {
   const paths = fc.uniqueArray(fc.integer({ min: 21, max: 79 }), { maxLength: 8 });
   fc.assert(
     fc.property(paths, paths, fc.boolean(), (mine, yours, isSameId) => {

@@ -9,10 +9,10 @@ test.each([
   ['', `${ID}.json`],
   ['{year}/{year}-{m}-', `2025/2025-7-${ID}.json`],
   ['{day}/$&/', `{day}/$&/${ID}.json`],
-])('a document with the prefix %j is the object %s', (prefix, key) => {
+])('the prefix %j gives the object %s', (prefix, key) => {
   expect(objectKey(prefix, ID, { year: '2025', month: '07' })).toBe(key);
 });
 
-test('the last months of the year are the same padded and unpadded', () => {
+test('months from October on are equal with and without padding', () => {
   expect(objectKey('{month}{m}/', 'w', { year: '2025', month: '10' })).toBe('1010/w.json');
 });

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** A request that came by, with its whole body. */
+/** A received request with its complete body. */
 export interface Passing {
   readonly method: string;
   readonly path: string;
@@ -13,11 +13,11 @@ export interface Passing {
 export type Treatment =
   | { readonly kind: 'pass' }
   | { readonly kind: 'answer'; readonly status: number; readonly body?: string; readonly etag?: string }
-  /** The connection breaks before anything is answered. */
+  /** The connection breaks before the answer. */
   | { readonly kind: 'cut' }
-  /** The answer stops in its middle and the connection breaks. */
+  /** The connection breaks in the middle of the answer. */
   | { readonly kind: 'cut answer' }
-  /** Nothing is ever answered. */
+  /** The request gets no answer. */
   | { readonly kind: 'silence' };
 
 export interface ProxyServer {
@@ -28,11 +28,11 @@ export interface ProxyServer {
 
 export const PASS: Treatment = { kind: 'pass' };
 
-/** Stands before a real server and does to requests what happens to them out there. */
+/** A proxy in front of a real server that injects network failures. */
 export async function startProxy(target: string): Promise<ProxyServer> {
   const seen: Passing[] = [];
   const server = createServer((req, res) => {
-    // A client that has given up is what some of these are about.
+    // Expected: some tests make the client give up.
     void handle(req, res).catch(() => req.destroy());
   });
   const handle = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
@@ -81,7 +81,7 @@ export async function startProxy(target: string): Promise<ProxyServer> {
 
 function forward(target: string, passing: Passing, onAnswer: (answer: IncomingMessage) => void): void {
   const { hostname, port } = new URL(target);
-  // With the headers as they came, the host's too: they are signed.
+  // Keeps the received headers, including the host: they are signed.
   const { method, path, headers } = passing;
   const out = request({ hostname, port, method, path, headers }, onAnswer);
   out.end(passing.body);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { contradicts, encodeDocument, readStored } from '../../src/archive/stored-document.ts';
+import { classifyObject, encodeDocument, hasConflictingPayload } from '../../src/archive/stored-document.ts';
 import type { JsonValue } from '../../src/model/json.ts';
 import { reversedKeys } from '../support/reversed-keys.ts';
 import { documentFrom, RUN, renamed, WORKFLOW_ID } from './documents.ts';
@@ -7,16 +7,16 @@ import { documentFrom, RUN, renamed, WORKFLOW_ID } from './documents.ts';
 const document = documentFrom(RUN);
 const text = Buffer.from(encodeDocument(document)).toString();
 
-test('a document of ours is read as it was written', () => {
-  expect(readStored(encodeDocument(document), WORKFLOW_ID)).toEqual({ kind: 'document', document });
+test('a written document is read unchanged', () => {
+  expect(classifyObject(encodeDocument(document), WORKFLOW_ID)).toEqual({ kind: 'document', document });
 });
 
-test.each([0, 120, text.length - 3])('what a server leaves that died after %i bytes is broken', (length) => {
-  expect(readStored(Buffer.from(text.slice(0, length)), WORKFLOW_ID)).toEqual({ kind: 'broken' });
+test.each([0, 120, text.length - 3])('an object truncated after %i bytes is broken', (length) => {
+  expect(classifyObject(Buffer.from(text.slice(0, length)), WORKFLOW_ID)).toEqual({ kind: 'broken' });
 });
 
 test.each([
-  ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00])],
+  ['bytes that are not text', Buffer.from([0xff, 0xfe, 0x00])],
   ['text', Buffer.from('hello')],
   ['an array', Buffer.from('[]')],
   ['null', Buffer.from('null')],
@@ -28,16 +28,16 @@ test.each([
   ['an event of another workflow', json({ ...document, events: [{ ...RUN[0], workflow_id: 'other' }] })],
   ['an event that is null', json({ ...document, events: [null] })],
   ['a document of a later schema', json({ ...document, schema_version: 99 })],
-])('%s is somebody else’s', (_what, bytes) => {
-  expect(readStored(bytes, WORKFLOW_ID)).toMatchObject({ kind: 'foreign' });
+])('an object is foreign: %s', (_what, bytes) => {
+  expect(classifyObject(bytes, WORKFLOW_ID)).toMatchObject({ kind: 'foreign' });
 });
 
-test('two documents contradict each other by another payload of one event, not by the order of its keys', () => {
+test('payloads of an event conflict by their values, not by the order of their keys', () => {
   const reordered = RUN.map((event) => ({ ...event, payload: reversedKeys(event.payload) as JsonValue }));
-  expect(contradicts(RUN, reordered)).toBe(false);
+  expect(hasConflictingPayload(RUN, reordered)).toBe(false);
   const changed = RUN.map((event) => ({ ...event, payload: { phase: 'other' } }));
-  expect(contradicts(RUN, changed)).toBe(true);
-  expect(contradicts(RUN, [])).toBe(false);
+  expect(hasConflictingPayload(RUN, changed)).toBe(true);
+  expect(hasConflictingPayload(RUN, [])).toBe(false);
 });
 
 function json(value: unknown): Buffer {

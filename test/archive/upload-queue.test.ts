@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
 import { UploadError } from '../../src/archive/failure.ts';
-import { UploadQueue, type Waiting } from '../../src/archive/upload-queue.ts';
+import { type PendingUpload, UploadQueue } from '../../src/archive/upload-queue.ts';
 
 const OBJECT = new UploadError('object', 'wrong');
 const BUCKET = new UploadError('bucket', 'down');
 
-function nextOf(queue: UploadQueue, now: number): Waiting {
+function nextOf(queue: UploadQueue, now: number): PendingUpload {
   const waiting = queue.next(now);
   if (waiting === undefined) throw new TypeError(`nothing is due at ${now}`);
   return waiting;
 }
 
-test('one that fails is tried again after 1 s, then after twice as long, up to a minute', () => {
+test('a failed upload is retried after 1 s, then after twice as long, up to a minute', () => {
   const queue = new UploadQueue();
   queue.add('a', 0);
   const pauses: number[] = [];
@@ -26,14 +26,14 @@ test('one that fails is tried again after 1 s, then after twice as long, up to a
   expect(pauses).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60].map((seconds) => seconds * 1000));
 });
 
-test('the others go on when one document fails', () => {
+test('other documents are uploaded when one fails', () => {
   const queue = new UploadQueue();
   for (const id of ['a', 'b']) queue.add(id, 0);
   queue.failed(nextOf(queue, 0), 0, OBJECT);
   expect(queue.next(0)?.workflowId).toBe('b');
 });
 
-test('all wait when the bucket fails, and then another is tried first', () => {
+test('all documents wait when the bucket fails, and then another one is first', () => {
   const queue = new UploadQueue();
   for (const id of ['a', 'b']) queue.add(id, 0);
   queue.failed(nextOf(queue, 0), 0, BUCKET);
@@ -42,7 +42,7 @@ test('all wait when the bucket fails, and then another is tried first', () => {
   expect(queue.next(1000)?.workflowId).toBe('b');
 });
 
-test('a new revision of one that failed does not shorten its pause', () => {
+test('a new revision does not shorten the pause of a failed upload', () => {
   const queue = new UploadQueue();
   queue.add('a', 0);
   queue.failed(nextOf(queue, 0), 0, OBJECT);
@@ -50,7 +50,7 @@ test('a new revision of one that failed does not shorten its pause', () => {
   expect(queue.dueAt).toBe(1000);
 });
 
-test('a revision that came while the one before was on its way is uploaded too', () => {
+test('a revision that arrives during an upload is uploaded too', () => {
   const queue = new UploadQueue();
   queue.add('a', 0);
   const waiting = nextOf(queue, 0);
@@ -60,7 +60,7 @@ test('a revision that came while the one before was on its way is uploaded too',
   expect(queue.next(10)?.workflowId).toBe('a');
 });
 
-test('what was written is looked at once more, and then done with', () => {
+test('a written object is read once more and then leaves the queue', () => {
   const queue = new UploadQueue();
   queue.add('a', 0);
   queue.succeeded(nextOf(queue, 0), 0, true);
@@ -70,15 +70,15 @@ test('what was written is looked at once more, and then done with', () => {
   expect(queue.dueAt).toBeUndefined();
 });
 
-test('the trouble is the bucket’s while it has one, else that of the document that fails most', () => {
+test('the reported failure is that of the bucket, otherwise of the document that failed most often', () => {
   const queue = new UploadQueue();
   for (const id of ['a', 'b']) queue.add(id, 0);
-  expect(queue.trouble).toBeUndefined();
+  expect(queue.failure).toBeUndefined();
   queue.failed(nextOf(queue, 0), 0, BUCKET);
-  expect(queue.trouble).toEqual({ workflowId: undefined, reason: 'down', failures: 1 });
+  expect(queue.failure).toEqual({ workflowId: undefined, reason: 'down', failures: 1 });
   queue.failed(nextOf(queue, 1000), 1000, OBJECT);
-  expect(queue.trouble).toEqual({ workflowId: 'b', reason: 'wrong', failures: 1 });
+  expect(queue.failure).toEqual({ workflowId: 'b', reason: 'wrong', failures: 1 });
   queue.succeeded(nextOf(queue, 2000), 2000, false);
   queue.succeeded(nextOf(queue, 2000), 2000, false);
-  expect(queue.trouble).toBeUndefined();
+  expect(queue.failure).toBeUndefined();
 });

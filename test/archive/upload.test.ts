@@ -40,7 +40,7 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
 
   const inS3 = async (): Promise<WorkflowDocument> => JSON.parse((await server.get(BUCKET, KEY)) ?? 'null');
 
-  test('answers 503 for ten minutes: said after the second time, asked less and less often, then uploaded', async () => {
+  test('answers 503 for ten minutes: reported after the second failure, retried with backoff, then uploaded', async () => {
     const until = clock.now() + 600_000;
     const answer: Treatment = { kind: 'answer', status: 503, body: SLOW_DOWN };
     proxy.treat = () => (clock.now() < until ? answer : PASS);
@@ -56,7 +56,7 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
     expect(await inS3()).toEqual(DOCUMENT);
   });
 
-  test('is asked by one document at a time while it is down, however many wait', async () => {
+  test('is called for one document at a time while it is down', async () => {
     for (let nth = 0; nth < 20; nth += 1) await machine.write(renamed(DOCUMENT, `w${nth}-20251202T150000Z`));
     proxy.treat = () => ({ kind: 'answer', status: 503, body: SLOW_DOWN });
     const { books } = runArchive(machine, proxy.endpoint, { clock });
@@ -66,7 +66,7 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
     expect(books.reasons.get('s3')).toContain('21 workflow documents wait');
   });
 
-  test('dies in the middle of an upload: what was there stays, and the upload is made again', async () => {
+  test('dies in the middle of an upload: the object stays, and the upload is repeated', async () => {
     await server.put(BUCKET, KEY, JSON.stringify(documentFrom([...RUN, artifact(40, 'theirs')])));
     proxy.treat = ({ method }) => (method === 'PUT' ? { kind: 'cut' } : PASS);
     const { books } = runArchive(machine, proxy.endpoint, { clock });
@@ -79,7 +79,7 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
     expect(await machine.uploaded(WORKFLOW_ID)).toMatchObject({ revision: 1 });
   });
 
-  test('dies after it has stored the document: nothing is written twice', async () => {
+  test('dies after it has stored the document: it is not written twice', async () => {
     let isCut = false;
     proxy.treat = async ({ method, body }) => {
       if (method !== 'PUT' || isCut) return PASS;
@@ -94,7 +94,7 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
     expect(await inS3()).toEqual(DOCUMENT);
   });
 
-  test('dies while it sends the document back: half of one is never taken for what is there', async () => {
+  test('dies while it sends the object: a truncated body is not used', async () => {
     await server.put(BUCKET, KEY, JSON.stringify(documentFrom([...RUN, artifact(40, 'theirs')])));
     proxy.treat = ({ method }) => (method === 'GET' ? { kind: 'cut answer' } : PASS);
     const { books } = runArchive(machine, proxy.endpoint, { clock });
@@ -110,50 +110,54 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
     ['another payload', true, (sent: string) => sent.replaceAll('"path":"a"', '"path":"b"')],
     ['another payload, and names no etag', false, (sent: string) => sent.replaceAll('"a"', '"b"')],
     ['the same document with a byte more', true, (sent: string) => `${sent} `],
-  ])('accepts the document and stores %s: found, said, and mended later', async (_what, hasEtag, alter) => {
-    await server.put(BUCKET, KEY, JSON.stringify(documentFrom([...RUN, artifact(40, 'theirs')])));
-    proxy.treat = async ({ method, body }) => {
-      if (method !== 'PUT') return PASS;
-      const etag = await server.put(BUCKET, KEY, alter(body.toString()));
-      return { kind: 'answer', status: 200, ...(hasEtag && { etag }) };
-    };
-    const { books } = runArchive(machine, proxy.endpoint, { clock });
-    await clock.pass(10_000);
-    expect(books.reasons.get('s3')).toContain('the server accepted the document and stored something else');
-    expect(await machine.uploaded(WORKFLOW_ID)).toBeUndefined();
-    proxy.treat = () => PASS;
-    await clock.pass(60_000);
-    expect(await machine.uploaded(WORKFLOW_ID)).toBeDefined();
-    // What was there before, too, which is nowhere else any more.
-    expect(idsOf(await inS3())).toEqual(expect.arrayContaining(['event-0030', 'event-0040']));
-    expect(JSON.stringify(await inS3())).toContain('"path":"a"');
-  });
+  ])(
+    'accepts the document and stores %s: detected, reported, and repaired later',
+    async (_what, hasEtag, alter) => {
+      await server.put(BUCKET, KEY, JSON.stringify(documentFrom([...RUN, artifact(40, 'theirs')])));
+      proxy.treat = async ({ method, body }) => {
+        if (method !== 'PUT') return PASS;
+        const etag = await server.put(BUCKET, KEY, alter(body.toString()));
+        return { kind: 'answer', status: 200, ...(hasEtag && { etag }) };
+      };
+      const { books } = runArchive(machine, proxy.endpoint, { clock });
+      await clock.pass(10_000);
+      expect(books.reasons.get('s3')).toContain(
+        'the server accepted the document and stored different content',
+      );
+      expect(await machine.uploaded(WORKFLOW_ID)).toBeUndefined();
+      proxy.treat = () => PASS;
+      await clock.pass(60_000);
+      expect(await machine.uploaded(WORKFLOW_ID)).toBeDefined();
+      // Includes the events of the old object, which exist nowhere else.
+      expect(idsOf(await inS3())).toEqual(expect.arrayContaining(['event-0030', 'event-0040']));
+      expect(JSON.stringify(await inS3())).toContain('"path":"a"');
+    },
+  );
 
-  test('accepts the document and does not have it: never taken for uploaded', async () => {
+  test('accepts the document and does not have it: it is not marked as uploaded', async () => {
     proxy.treat = ({ method }) => (method === 'PUT' ? { kind: 'answer', status: 200 } : PASS);
     const { books } = runArchive(machine, proxy.endpoint, { clock });
     await clock.pass(10_000);
-    expect(books.reasons.get('s3')).toContain('the server accepted it and does not have it');
+    expect(books.reasons.get('s3')).toContain('the server accepted the document and does not have it');
     expect(await machine.uploaded(WORKFLOW_ID)).toBeUndefined();
   });
 
-  test('never answers: given up after a time', async () => {
+  test('never answers: the request times out', async () => {
     proxy.treat = () => ({ kind: 'silence' });
     const { books } = runArchive(machine, proxy.endpoint, { clock, idleTimeoutMs: 200 });
     await eventually(() => expect(books.notices.get('s3')).toContain('does not answer in time'));
   });
 
-  test('never answers: closing does not wait for it', async () => {
+  test('never answers: close does not wait for it', async () => {
     proxy.treat = () => ({ kind: 'silence' });
-    const { archive } = runArchive(machine, proxy.endpoint);
+    const { archive } = runArchive(machine, proxy.endpoint, { idleTimeoutMs: 600_000 });
     await eventually(() => expect(proxy.seen).toHaveLength(1));
-    const before = Date.now();
+    // A close that waited for the answer would run into the timeout of the test.
     await archive.close(50);
-    expect(Date.now() - before).toBeLessThan(5_000);
     expect(await machine.outbox.pending()).toEqual([WORKFLOW_ID]);
   });
 
-  test('breaks every connection for one document: the others are uploaded all the same', async () => {
+  test('breaks every connection for one document: the others are uploaded', async () => {
     for (let nth = 0; nth < 5; nth += 1) await machine.write(renamed(DOCUMENT, `w${nth}-20251202T150000Z`));
     proxy.treat = ({ path }) => (path.includes(WORKFLOW_ID) ? { kind: 'cut' } : PASS);
     runArchive(machine, proxy.endpoint, { clock });
@@ -161,7 +165,7 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
     expect(await machine.outbox.pending()).toEqual([WORKFLOW_ID]);
   });
 
-  test('knows no conditions: written without them', async () => {
+  test('does not support conditional writes: written without a condition', async () => {
     proxy.treat = ({ method, headers }) =>
       method === 'PUT' && (headers['if-none-match'] ?? headers['if-match']) !== undefined
         ? { kind: 'answer', status: 501, body: NOT_IMPLEMENTED }
@@ -173,11 +177,11 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
     archive.notify(WORKFLOW_ID);
     await clock.pass(10_000);
     expect(await inS3()).toMatchObject({ revision: 2 });
-    // Asked with a condition once, and then no more.
+    // A condition is sent once, then no more.
     expect(proxy.seen.filter(({ method }) => method === 'PUT')).toHaveLength(3);
   });
 
-  test('another writer comes between reading and writing: its events stay', async () => {
+  test('another writer writes between read and write: its events stay', async () => {
     let isDone = false;
     proxy.treat = async ({ method }) => {
       if (method === 'PUT' && !isDone) {
@@ -196,7 +200,7 @@ describe.skipIf('missing' in gateway)('an S3 server that misbehaves', () => {
     ]);
   });
 
-  test('another writer replaces the document right after it was written: what was in it before is kept, too', async () => {
+  test('another writer replaces the document right after it was written: the earlier events are kept too', async () => {
     await server.put(BUCKET, KEY, JSON.stringify(documentFrom([...RUN, artifact(50, 'before')])));
     let isDone = false;
     proxy.treat = async ({ method, body }) => {

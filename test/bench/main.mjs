@@ -4,10 +4,12 @@ import { benchEmit } from './emit.mjs';
 import { benchFeed } from './feed.mjs';
 import { benchOtlp } from './otlp.mjs';
 import { benchRecord } from './record.mjs';
+import { benchRedact } from './redact.mjs';
 import { benchService } from './service.mjs';
+import { benchStore } from './store.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [agent] [collector]`: all of them, or those that are named. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [agent] [collector] [store] [redact]`: all parts, or the named ones. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -17,6 +19,8 @@ const PARTS = {
   webhooks: benchWebhooks,
   agent: benchAgent,
   collector: benchCollector,
+  store: benchStore,
+  redact: benchRedact,
 };
 
 const wanted = process.argv.slice(2);

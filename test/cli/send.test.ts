@@ -62,7 +62,7 @@ test('without a holder the records wait on, and nobody waits for it', async () =
   const { code, stdout } = await runCommand(['send'], { cwd });
   expect(code).toBe(1);
   expect(stdout).toBe(
-    'records: 2 waiting for the log directory (not reachable: no process holds the log directory: tasktrail start, or any program that records there, stores what waits)\n',
+    'records: 2 waiting for the log directory (not reachable: no process holds the log directory: run tasktrail start, or any program that records there, to store the waiting records)\n',
   );
   const names = namesIn(join(cwd, 'logs', '_journal')).filter((name) => !name.endsWith('.cursors'));
   expect(names.map((name) => name.split('.').at(-1))).toEqual(['closed', 'closed']);

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { encodeSpan } from '../../src/export/encode.ts';
 import type { OtlpSpan } from '../../src/model/otlp.ts';
 
-/** What a user's own SDK makes of what a user's own code says. */
+/** A span as a user's own SDK creates it from a user's values. */
 function encoded(record: (tracer: ReturnType<BasicTracerProvider['getTracer']>) => void): OtlpSpan {
   const exporter = new InMemorySpanExporter();
   const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
@@ -17,7 +17,7 @@ function encoded(record: (tracer: ReturnType<BasicTracerProvider['getTracer']>) 
   return encodeSpan(span);
 }
 
-test('a time before 1970 is 1970: OTLP knows none, and a receiver would refuse the whole request', () => {
+test('a time before 1970 becomes 1970, because a receiver would refuse the whole request', () => {
   const span = encoded((tracer) => {
     const open = tracer.startSpan('old', { startTime: new Date(-86_400_000) });
     open.addEvent('older', new Date(-1));
@@ -27,7 +27,7 @@ test('a time before 1970 is 1970: OTLP knows none, and a receiver would refuse t
   expect(span.events).toMatchObject([{ name: 'older', timeUnixNano: '0' }]);
 });
 
-test('a link to nothing is left out, one to a span is kept', () => {
+test('a link to an invalid span context is left out, one to a span is kept', () => {
   const good = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: 1 };
   const bad = { traceId: 'no trace', spanId: 'b'.repeat(16), traceFlags: 1 };
   const span = encoded((tracer) =>
@@ -36,7 +36,7 @@ test('a link to nothing is left out, one to a span is kept', () => {
   expect(span.links?.map(({ traceId }) => traceId)).toEqual([good.traceId]);
 });
 
-test('a kind that is no whole number becomes one', () => {
+test('a span kind that is not an integer becomes one', () => {
   const span = encoded((tracer) => tracer.startSpan('odd', { kind: 1.5 as number }).end());
   expect(span.kind).toBe(2);
 });

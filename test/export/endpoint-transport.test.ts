@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EndpointTransport } from '../../src/export/endpoint-transport.ts';
-import { readRetryAfter } from '../../src/export/post.ts';
 import { freePort } from '../support/free-port.ts';
 import { startCollector, status } from './fixture.ts';
 
@@ -12,14 +11,14 @@ function clear(): void {
 beforeEach(clear);
 afterEach(clear);
 
-test('headers, path and content type are as documented for OTLP over HTTP', async () => {
+test('headers, path and content type follow OTLP/HTTP', async () => {
   const collector = await startCollector();
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `${collector.url}/base/`;
   process.env.OTEL_EXPORTER_OTLP_HEADERS = 'x-api-key=abc%20def,x-other=1';
   process.env.OTEL_EXPORTER_OTLP_TRACES_HEADERS = 'x-other=2';
   const transport = new EndpointTransport();
-  expect(await transport.send('logs', BODY)).toEqual({ kind: 'taken', rejected: 0 });
-  expect(await transport.send('traces', BODY)).toEqual({ kind: 'taken', rejected: 0 });
+  expect(await transport.send('logs', BODY)).toEqual({ kind: 'accepted', rejected: 0 });
+  expect(await transport.send('traces', BODY)).toEqual({ kind: 'accepted', rejected: 0 });
   const [logs, traces] = collector.got;
   expect(logs?.url).toBe('/base/v1/logs');
   expect(logs?.headers).toMatchObject({
@@ -33,7 +32,7 @@ test('headers, path and content type are as documented for OTLP over HTTP', asyn
   await transport.close();
 });
 
-test('gzip is applied when asked for', async () => {
+test('gzip is used when it is configured', async () => {
   const collector = await startCollector();
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
   process.env.OTEL_EXPORTER_OTLP_COMPRESSION = 'gzip';
@@ -42,7 +41,7 @@ test('gzip is applied when asked for', async () => {
   expect(collector.got[0]?.body).toBe(BODY.toString());
 });
 
-test('an endpoint of one signal is taken as it stands', async () => {
+test('the endpoint of one signal is used unchanged', async () => {
   const [collector, other] = [await startCollector(), await startCollector()];
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
   process.env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT = `${other.url}/custom/traces`;
@@ -54,9 +53,9 @@ test('an endpoint of one signal is taken as it stands', async () => {
 });
 
 test.each([
-  [status(200, {}, 'not json'), { kind: 'taken', rejected: 0 }],
-  [status(202, {}, ''), { kind: 'taken', rejected: 0 }],
-  [status(200, {}, '{"partialSuccess":{"rejectedSpans":3}}'), { kind: 'taken', rejected: 3 }],
+  [status(200, {}, 'not json'), { kind: 'accepted', rejected: 0 }],
+  [status(202, {}, ''), { kind: 'accepted', rejected: 0 }],
+  [status(200, {}, '{"partialSuccess":{"rejectedSpans":3}}'), { kind: 'accepted', rejected: 3 }],
   [status(404), { kind: 'unsupported', status: 404 }],
   [status(413), { kind: 'too_large' }],
   [status(401, {}, 'who?'), { kind: 'refused', status: 401, reason: 'status 401: who?' }],
@@ -64,14 +63,14 @@ test.each([
   [status(500), { kind: 'refused', status: 500, reason: 'status 500' }],
   [status(503, { 'retry-after': '7' }), { kind: 'retry', reason: 'status 503', afterMs: 7000 }],
   [status(429), { kind: 'retry', reason: 'status 429' }],
-])('each answer has its meaning, at once and without a second try', async (answer, result) => {
+])('each answer is classified after one request', async (answer, result) => {
   const collector = await startCollector(answer);
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
   expect(await new EndpointTransport().send('traces', BODY)).toEqual(result);
   expect(collector.got).toHaveLength(1);
 });
 
-test('nobody there, no answer in time and a certificate that cannot be trusted all mean later', async () => {
+test('a refused connection, a timeout and an untrusted certificate lead to a retry', async () => {
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `http://127.0.0.1:${await freePort()}`;
   expect((await new EndpointTransport().send('logs', BODY)).kind).toBe('retry');
   const silent = await startCollector(() => undefined);
@@ -83,13 +82,4 @@ test('nobody there, no answer in time and a certificate that cannot be trusted a
   });
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = silent.url.replace('http:', 'https:');
   expect((await new EndpointTransport().send('logs', BODY)).kind).toBe('retry');
-});
-
-test('Retry-After is seconds or a date', () => {
-  const now = Date.parse('2026-01-01T00:00:00Z');
-  expect(readRetryAfter('120', now)).toBe(120_000);
-  expect(readRetryAfter('Thu, 01 Jan 2026 00:00:30 GMT', now)).toBe(30_000);
-  expect(readRetryAfter('Wed, 31 Dec 2025 00:00:00 GMT', now)).toBe(0);
-  expect(readRetryAfter('soon', now)).toBeUndefined();
-  expect(readRetryAfter(undefined, now)).toBeUndefined();
 });

@@ -11,13 +11,12 @@ export interface Got {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  readonly atMs: number;
 }
 
 export interface Collector {
   readonly url: string;
   readonly got: Got[];
-  /** The most requests that were open at the same time. */
+  /** Highest number of concurrent requests. */
   readonly together: () => number;
 }
 
@@ -29,7 +28,7 @@ export function status(code: number, headers: Record<string, string> = {}, body 
   return (_got, res) => void res.writeHead(code, headers).end(body);
 }
 
-/** A real server that answers as told. */
+/** A server that answers with the given response. */
 export async function startCollector(answer: Answer = ok, port = 0): Promise<Collector> {
   const got: Got[] = [];
   let open = 0;
@@ -45,7 +44,7 @@ export async function startCollector(answer: Answer = ok, port = 0): Promise<Col
     req.on('end', async () => {
       const raw = Buffer.concat(chunks);
       const body = (req.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw).toString('utf8');
-      const one = { url: req.url ?? '', headers: req.headers, body, atMs: Date.now() };
+      const one = { url: req.url ?? '', headers: req.headers, body };
       got.push(one);
       await answer(one, res, got.length);
     });
@@ -78,7 +77,7 @@ export function holderAt(url: string | (() => Promise<string | undefined>), toke
   return new HolderTransport({ locate, ...(token !== undefined && { token }) });
 }
 
-/** The `n` of each record that a request carried, in order. */
+/** Attribute `n` of each record in a request, in order. */
 export function numbersIn({ body }: Got): (number | string)[] {
   return [...body.matchAll(/"n":(\d+)/g)].map((match) => Number(match[1]));
 }

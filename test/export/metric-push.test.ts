@@ -7,7 +7,7 @@ import { type MetricPush, PushedMetrics } from '../../src/export/metric-push.ts'
 
 interface Endpoint {
   readonly push: MetricPush;
-  /** The content type of each request. */
+  /** Content type of each request. */
   readonly types: (string | undefined)[];
 }
 
@@ -35,7 +35,7 @@ afterEach(() => vi.unstubAllEnvs());
 test.each<[MetricPush['protocol'], string]>([
   ['http/json', 'application/json'],
   ['http/protobuf', 'application/x-protobuf'],
-])('metrics go as %s', async (protocol, type) => {
+])('metrics are sent as %s', async (protocol, type) => {
   const { push, types } = await endpoint(() => 200, protocol);
   const notices: unknown[] = [];
   const pushed = new PushedMetrics(push, (notice) => notices.push(notice));
@@ -45,7 +45,7 @@ test.each<[MetricPush['protocol'], string]>([
   await pushed.shutdown();
 });
 
-test('an endpoint that knows no such path is asked once', async () => {
+test('an endpoint without the path is called once', async () => {
   const { push, types } = await endpoint(() => 404, 'http/json');
   const notices: unknown[] = [];
   const pushed = new PushedMetrics(push, (notice) => notices.push(notice));
@@ -56,7 +56,7 @@ test('an endpoint that knows no such path is asked once', async () => {
   expect(notices).toEqual(['takes no metrics: they are not sent there']);
 });
 
-test('any other refusal is a notice, and the next export is sent and takes it back', async () => {
+test('any other failure is a notice, which the next successful export clears', async () => {
   let status = 400;
   const { push, types } = await endpoint(() => status, 'http/json');
   const notices: unknown[] = [];
@@ -68,7 +68,7 @@ test('any other refusal is a notice, and the next export is sent and takes it ba
   expect(notices).toEqual([expect.stringMatching(/^metrics were not taken: /), undefined]);
 });
 
-test('settings that the exporter does not take are a notice too', async () => {
+test('settings that the exporter rejects are a notice too', async () => {
   const notices: unknown[] = [];
   const push = { url: 'not a url', protocol: 'http/json', intervalMs: 1_000 } as const;
   const pushed = new PushedMetrics(push, (notice) => notices.push(notice));

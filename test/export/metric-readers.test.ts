@@ -10,7 +10,7 @@ function gauge(points: GaugeReading['points']): GaugeReading {
   return { name: 'tasktrail.x', description: 'what it is', unit: '{x}', points };
 }
 
-test('a reader that no SDK carries, or whose SDK has ended, answers all the same', async () => {
+test('a reader without an SDK, or after its shutdown, still answers', async () => {
   const { readers, readText } = createMetricReaders({ ...none, readGauges: async () => [] });
   expect(await readText()).toBe('# no metrics are collected\n');
   const provider = new MeterProvider({ readers });
@@ -20,7 +20,7 @@ test('a reader that no SDK carries, or whose SDK has ended, answers all the same
   metrics.disable();
 });
 
-test('a point of a gauge is there as long as it is read, and no longer', async () => {
+test('a gauge point is exported only while it is read', async () => {
   let points: GaugeReading['points'] = [{ value: 1.5, attributes: { 'tasktrail.a': 'b' } }];
   const { readers, readText } = createMetricReaders({ ...none, readGauges: async () => [gauge(points)] });
   const provider = new MeterProvider({ readers });

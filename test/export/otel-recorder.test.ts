@@ -77,7 +77,7 @@ function setGlobal(spanProcessors: SpanProcessor[], sampler?: Sampler): void {
   trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors, ...(sampler && { sampler }) }));
 }
 
-/** What is in the journal, as a receiver would get it. */
+/** Content of the journal as a receiver gets it. */
 async function received(journal: Journal): Promise<{ logs: Item[]; spans: Item[] }> {
   journal.flush();
   const logs: Item[] = [];
@@ -133,7 +133,7 @@ test('facts carry name, time, ids and body; spans their kind, parent and status'
     expect(attribute(item, 'tasktrail.event.id')?.stringValue).toMatch(/^[0-9A-Z]{26}$/);
 });
 
-test("a user's provider that carries our processor gets our spans, and their own get the task id", async () => {
+test("a user's provider with tasktrail's processor gets tasktrail's spans, and the user's spans get the task id", async () => {
   const exporter = new InMemorySpanExporter();
   setGlobal([spanProcessor(), new SimpleSpanProcessor(exporter)]);
   const { journal } = openTrail(await tempDir());
@@ -158,9 +158,9 @@ test("a user's provider that carries our processor gets our spans, and their own
 
 test.each<[string, () => void]>([
   ['whose sampler drops everything', () => setGlobal([spanProcessor()], new AlwaysOffSampler())],
-  ['that lacks our processor', () => setGlobal([])],
+  ['without the processor', () => setGlobal([])],
   [
-    'that lacks our processor, which another one carries',
+    'without the processor, which another provider has',
     () => {
       new BasicTracerProvider({ spanProcessors: [spanProcessor()] });
       setGlobal([]);
@@ -176,8 +176,8 @@ test.each<[string, () => void]>([
         toString: () => 'broken',
       }),
   ],
-  ['that is none at all', () => undefined],
-])('a global provider %s thins out nothing', async (_which, arrange) => {
+  ['that is not registered', () => undefined],
+])('a global provider %s drops no span', async (_which, arrange) => {
   arrange();
   const { journal } = openTrail(await tempDir());
   await recordTask(INPUT, (task) => task.workflow('w', {}, () => 1));
@@ -186,14 +186,14 @@ test.each<[string, () => void]>([
   expect(spans[0]?.parentSpanId).toBe(spans[1]?.spanId);
 });
 
-test('each span is in the journal once', async () => {
+test('each span is written to the journal once', async () => {
   setGlobal([spanProcessor()]);
   const { journal } = openTrail(await tempDir());
   await recordTask(INPUT, () => 1);
   expect((await received(journal)).spans).toHaveLength(1);
 });
 
-test('with no trail the processors do nothing, and go on when one is open', async () => {
+test('without an open trail the processors do nothing, and work once one is open', async () => {
   const directory = await tempDir();
   const exporter = new InMemorySpanExporter();
   setGlobal([spanProcessor(), new SimpleSpanProcessor(exporter)]);
@@ -218,24 +218,24 @@ test('with no trail the processors do nothing, and go on when one is open', asyn
   expect(attribute(foreign[0], 'tasktrail.task.id')).toEqual({ stringValue: 'task-1' });
 });
 
-test('sending runs with tracing suppressed, whichever context manager comes when', async () => {
+test('requests are sent with tracing suppressed, also when the context manager is set later', async () => {
   const seen: boolean[] = [];
   const { journal, sender } = await startSending({
     send: async () => {
       await new Promise((resolve) => setImmediate(resolve));
       seen.push(isTracingSuppressed(context.active()));
-      return { kind: 'taken', rejected: 0 };
+      return { kind: 'accepted', rejected: 0 };
     },
     close: async () => undefined,
   });
-  // Only now: the sender is running already.
+  // Set now, while the sender is running.
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   journal.append({ resource: { attributes: [] }, scope: { name: 's' } }, { kind: 'L', json: '{}' });
   await sender.drain(5_000);
   expect(seen).toEqual([true]);
 });
 
-test("a user's limits for attributes cut nothing of ours", async () => {
+test("a user's attribute limits do not truncate tasktrail's records", async () => {
   process.env.OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT = '5';
   process.env.OTEL_ATTRIBUTE_COUNT_LIMIT = '1';
   onTestFinished(() => {
@@ -258,7 +258,7 @@ test("a user's limits for attributes cut nothing of ours", async () => {
   expect(attribute(output, 'gen_ai.tool.call.arguments')).toBeDefined();
 });
 
-test('numbers that JSON has no number for are spelled as proto3 JSON does', async () => {
+test('numbers without a JSON form are written as in proto3 JSON', async () => {
   const { journal } = openTrail(await tempDir());
   setGlobal([spanProcessor()]);
   await recordTask(INPUT, () => {
@@ -275,7 +275,7 @@ test('numbers that JSON has no number for are spelled as proto3 JSON does', asyn
   expect(odd).toMatchObject({ events: [{ name: 'e', timeUnixNano: '1700000000000000005' }] });
 });
 
-test('a body that JSON cannot hold is recorded as far as it can', async () => {
+test('the JSON-compatible parts of a body are recorded', async () => {
   const { journal } = openTrail(await tempDir());
   const cycle: Record<string, unknown> = { fine: 1 };
   cycle.self = cycle;
@@ -284,7 +284,7 @@ test('a body that JSON cannot hold is recorded as far as it can', async () => {
   expect(JSON.stringify(logs)).toContain('[circular]');
 });
 
-test('what a real collector gets for a task is whole and redacted', async () => {
+test('a collector receives the complete, masked records of a task', async () => {
   const collector = await startCollector();
   const { HolderTransport } = await import('../../src/export/holder-transport.ts');
   const { journal, sender, directory } = await startSending(
@@ -306,7 +306,7 @@ test('what a real collector gets for a task is whole and redacted', async () => 
   expect(text + (await readSegments(directory))).not.toContain(secret);
 });
 
-test('a log record of the SDK keeps severity, both times and its span', () => {
+test('a log record of the SDK keeps its severity, both times and its span', () => {
   const encoded = encodeLogRecord({
     hrTime: [1, 5],
     hrTimeObserved: [2, 0],
@@ -332,7 +332,7 @@ test('a log record of the SDK keeps severity, both times and its span', () => {
   });
 });
 
-test.each([true, false])('with workflow events switched on: %s, the spans are the same', async (isOn) => {
+test.each([true, false])('spans do not depend on the setting of workflow events: %s', async (isOn) => {
   const { journal } = openTrail(await tempDir(), isOn);
   await recordTask(INPUT, (task) =>
     task.workflow('review', {}, (workflow) =>
@@ -355,7 +355,7 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** A phase with a step that is started twice. */
+/** A phase with a step that starts twice. */
 function runThrough(workflow: ReturnType<typeof startWorkflow>): string {
   const phase = workflow.startPhase('build');
   phase.startStep('run').end();
@@ -383,7 +383,7 @@ test('every process derives the same ids for the spans of a workflow', async () 
   expect(again.spans.map(({ spanId }) => spanId)).toEqual(spans.map(({ spanId }) => spanId));
 });
 
-test('inside a task the trace is that of the task, and other spans keep random ids', async () => {
+test('inside a task spans use its trace, and spans without an identity keep random ids', async () => {
   const { journal } = openTrail(await tempDir());
   const workflowId = await recordTask(INPUT, (task) => runThrough(task.startWorkflow('w')));
   await recordTask(INPUT, () => undefined);

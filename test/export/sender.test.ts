@@ -4,12 +4,22 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Books } from '../../src/books.ts';
 import { EndpointTransport } from '../../src/export/endpoint-transport.ts';
 import { Sender } from '../../src/export/sender.ts';
+import type { Transport } from '../../src/export/transport.ts';
 import { Journal, type QueuedBatch } from '../../src/journal/journal.ts';
 import { formatSegmentName } from '../../src/journal/segment-name.ts';
 import { ownIdentity } from '../../src/system/process-identity.ts';
 import { freePort } from '../support/free-port.ts';
 import { nextTick, openJournal, record, SOURCE, takeAll, waitUntil } from '../support/journal-records.ts';
 import { holderAt, numbersIn, ok, startCollector, startSending, status } from './fixture.ts';
+
+function endpointAt(url: string): Transport {
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = url;
+  try {
+    return new EndpointTransport();
+  } finally {
+    delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
+  }
+}
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 
@@ -37,22 +47,17 @@ test('a request holds at most 4 MiB', async () => {
   for (const { body } of collector.got) expect(body.length).toBeLessThanOrEqual(4 * 1024 * 1024);
 });
 
-test('a lone record is on its way within 50 ms', async () => {
+test('a single record is sent without waiting for more records', async () => {
   const collector = await startCollector();
   const { journal } = await startSending(holderAt(collector.url));
-  const waits: number[] = [];
   for (let n = 0; n < 5; n += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    const at = Date.now();
     record(journal, n);
     await waitUntil('it arrived', () => collector.got.length > n);
-    waits.push((collector.got[n]?.atMs ?? 0) - at);
   }
-  // The best of a few: the claim is about our own waiting, not about a busy machine.
-  expect(Math.min(...waits)).toBeLessThan(50);
+  expect(collector.got.map(numbersIn)).toEqual([[0], [1], [2], [3], [4]]);
 });
 
-test('facts go before spans, each to its own path', async () => {
+test('facts are sent before spans, each to its own path', async () => {
   const collector = await startCollector();
   const { journal, sender } = await startSending(holderAt(collector.url));
   journal.append(SOURCE, { kind: 'S', json: '{"n":1}' });
@@ -69,7 +74,7 @@ test('facts go before spans, each to its own path', async () => {
   });
 });
 
-test('what a 200 rejects is counted as dropped, with its reason as a notice', async () => {
+test('records that a 200 rejects are counted as dropped, with the reason as a notice', async () => {
   const collector = await startCollector(
     status(200, {}, '{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"bad id"}}'),
   );
@@ -80,7 +85,7 @@ test('what a 200 rejects is counted as dropped, with its reason as a notice', as
   expect(books.notices.get('holder rejected')).toBe('bad id');
 });
 
-test('a 400 drops the batch, counted, and the next one goes on', async () => {
+test('a 400 drops the batch with a count, and the next one is sent', async () => {
   const collector = await startCollector((got, res, nth) =>
     nth === 1 ? status(400, {}, 'no')(got, res, nth) : ok(got, res, nth),
   );
@@ -94,7 +99,7 @@ test('a 400 drops the batch, counted, and the next one goes on', async () => {
   expect(books.notices.get('holder refused')).toBe('status 400: no');
 });
 
-test('a record that makes a request unreadable is dropped alone, and those beside it arrive', async () => {
+test('only the record that makes a request malformed is dropped', async () => {
   const collector = await startCollector((got, res, nth) =>
     numbersIn(got).includes(13) ? status(400, {}, 'bad span')(got, res, nth) : ok(got, res, nth),
   );
@@ -106,7 +111,7 @@ test('a record that makes a request unreadable is dropped alone, and those besid
   expect(books.snapshot()).toMatchObject({ delivered: { holder: 39 }, dropped: { refused: 1 } });
 });
 
-test('a damaged line does not take the good ones in its request with it', async () => {
+test('a damaged line is dropped, and the other records of its request arrive', async () => {
   const collector = await startCollector((got, res, nth) => {
     try {
       JSON.parse(got.body);
@@ -128,7 +133,7 @@ test('a damaged line does not take the good ones in its request with it', async 
   expect(books.snapshot()).toMatchObject({ delivered: { holder: 2 }, dropped: { damaged: 1 } });
 });
 
-test('an endpoint that has no path for a signal is not sent it again, and a notice says so', async () => {
+test('a signal without a path at the endpoint is sent once and reported as a notice', async () => {
   const collector = await startCollector((got, res, nth) =>
     got.url === '/v1/logs' ? status(404)(got, res, nth) : ok(got, res, nth),
   );
@@ -146,14 +151,14 @@ test('an endpoint that has no path for a signal is not sent it again, and a noti
 });
 
 test.each([401, 403, 404])(
-  "a stranger that answers %d in the holder's place costs no record",
+  "a foreign server that answers %d in the holder's place causes no loss",
   async (code) => {
-    const stranger = await startCollector(status(code));
+    const foreign = await startCollector(status(code));
     const holder = await startCollector();
-    let url = stranger.url;
+    let url = foreign.url;
     const { journal, sender, books } = await startSending(holderAt(async () => url));
     record(journal, 1);
-    await waitUntil('the stranger has answered', () => stranger.got.length > 1);
+    await waitUntil('the foreign server has answered', () => foreign.got.length > 1);
     url = holder.url;
     expect(await sender.drain(5_000)).toBe(true);
     expect(holder.got.flatMap(numbersIn)).toEqual([1]);
@@ -161,7 +166,7 @@ test.each([401, 403, 404])(
   },
 );
 
-test('a request that is too large is halved, down to the one record that is', async () => {
+test('a request that is too large is halved until only the large record is left', async () => {
   const collector = await startCollector((got, res, nth) =>
     numbersIn(got).includes(5) ? status(413)(got, res, nth) : ok(got, res, nth),
   );
@@ -173,25 +178,22 @@ test('a request that is too large is halved, down to the one record that is', as
   expect(books.snapshot()).toMatchObject({ delivered: { holder: 8 }, dropped: { too_large: 1 } });
 });
 
-test.each([429, 502, 503, 504])(
-  'status %d is tried again until it is over, and the books say so meanwhile',
-  async (code) => {
-    const collector = await startCollector((got, res, nth) =>
-      nth <= 4 ? status(code)(got, res, nth) : ok(got, res, nth),
-    );
-    const { journal, sender, books } = await startSending(holderAt(collector.url));
-    record(journal, 1);
-    await waitUntil('it was refused', () => books.reasons.has('holder'));
-    expect(books.reasons.get('holder')).toContain(`status ${code}`);
-    record(journal, 2);
-    expect(await sender.drain(10_000)).toBe(true);
-    expect(collector.got.map(numbersIn)).toEqual([[1], [1], [1], [1], [1], [2]]);
-    expect(books.reasons.size).toBe(0);
-    expect(books.snapshot()).toMatchObject({ delivered: { holder: 2 }, dropped: {} });
-  },
-);
+test.each([429, 502, 503, 504])('status %d is retried until it ends, and the books show it', async (code) => {
+  const collector = await startCollector((got, res, nth) =>
+    nth <= 4 ? status(code)(got, res, nth) : ok(got, res, nth),
+  );
+  const { journal, sender, books } = await startSending(holderAt(collector.url));
+  record(journal, 1);
+  await waitUntil('it was refused', () => books.reasons.has('holder'));
+  expect(books.reasons.get('holder')).toContain(`status ${code}`);
+  record(journal, 2);
+  expect(await sender.drain(10_000)).toBe(true);
+  expect(collector.got.map(numbersIn)).toEqual([[1], [1], [1], [1], [1], [2]]);
+  expect(books.reasons.size).toBe(0);
+  expect(books.snapshot()).toMatchObject({ delivered: { holder: 2 }, dropped: {} });
+});
 
-test('nobody at the address, or no address at all, is tried again until somebody is there', async () => {
+test('an unreachable or unknown address is retried until a receiver is there', async () => {
   const port = await freePort();
   let url: string | undefined;
   const { journal, sender, books } = await startSending(holderAt(async () => url));
@@ -204,7 +206,7 @@ test('nobody at the address, or no address at all, is tried again until somebody
   expect(collector.got.map(numbersIn)).toEqual([[1]]);
 });
 
-test('a connection that is cut before the answer means sending again', async () => {
+test('a connection that breaks before the answer leads to a retry', async () => {
   const collector = await startCollector((got, res, nth) => {
     if (nth === 1) res.destroy();
     else if (nth === 2) res.writeHead(200, { 'content-length': '100' }).write('{');
@@ -218,21 +220,32 @@ test('a connection that is cut before the answer means sending again', async () 
   expect(books.snapshot()).toMatchObject({ delivered: { holder: 1 } });
 });
 
-test.each(['holder', 'endpoint'])('Retry-After is honoured by the %s transport', async (kind) => {
-  const collector = await startCollector((got, res, nth) =>
-    nth === 1 ? status(503, { 'retry-after': '1' })(got, res, nth) : ok(got, res, nth),
-  );
-  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
-  const transport = kind === 'holder' ? holderAt(collector.url) : new EndpointTransport();
-  delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT;
-  const { journal, sender } = await startSending(transport);
-  record(journal, 1);
-  expect(await sender.drain(10_000)).toBe(true);
-  const [first, second] = collector.got;
-  expect((second?.atMs ?? 0) - (first?.atMs ?? 0)).toBeGreaterThanOrEqual(990);
+test.each(['holder', 'endpoint'])(
+  'a request is repeated after Retry-After by the %s transport',
+  async (kind) => {
+    const collector = await startCollector((got, res, nth) =>
+      nth === 1 ? status(503, { 'retry-after': '1' })(got, res, nth) : ok(got, res, nth),
+    );
+    const { url } = collector;
+    const { journal, sender } = await startSending(kind === 'holder' ? holderAt(url) : endpointAt(url));
+    record(journal, 1);
+    expect(await sender.drain(10_000)).toBe(true);
+    expect(collector.got).toHaveLength(2);
+  },
+);
+
+test.each(['holder', 'endpoint'])('Retry-After is waited for by the %s transport', async (kind) => {
+  const patient = await startCollector(status(503, { 'retry-after': '3600' }));
+  const plain = await startCollector(status(503));
+  for (const { url } of [patient, plain]) {
+    const { journal } = await startSending(kind === 'holder' ? holderAt(url) : endpointAt(url));
+    record(journal, 1);
+  }
+  await waitUntil('the other sender has retried', () => plain.got.length > 5 && patient.got.length > 0);
+  expect(patient.got).toHaveLength(1);
 });
 
-/** On a disk that takes its time. */
+/** A journal on a slow disk. */
 class SlowJournal extends Journal {
   override async next(destination: string): Promise<QueuedBatch | undefined> {
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -240,7 +253,7 @@ class SlowJournal extends Journal {
   }
 }
 
-test('drain waits for a backlog that was there before the start', async () => {
+test('drain waits for a backlog from before the start', async () => {
   const collector = await startCollector((_got, res) => void setTimeout(() => res.end('{}'), 50));
   const { directory, journal: first } = await startSending(holderAt(async () => undefined));
   for (const n of upTo(1500)) record(first, n);
@@ -263,13 +276,13 @@ test('drain waits for a backlog that was there before the start', async () => {
   await sender.stop(1_000);
 });
 
-test('drain says no when the deadline passes first', async () => {
+test('drain resolves false when the deadline passes first', async () => {
   const { journal, sender } = await startSending(holderAt(async () => undefined));
   record(journal, 1);
   expect(await sender.drain(100)).toBe(false);
 });
 
-test('stopping waits for the request in flight, and what it delivered is not sent again', async () => {
+test('stop waits for the request in flight, and its records are not sent again', async () => {
   const collector = await startCollector((_got, res) => void setTimeout(() => res.end('{}'), 150));
   const { journal, sender, books, directory } = await startSending(holderAt(collector.url));
   record(journal, 1);
@@ -282,21 +295,27 @@ test('stopping waits for the request in flight, and what it delivered is not sen
   expect(await takeAll(next)).toEqual([]);
 });
 
-test('stopping does not wait for one that hangs, and its records are for the next process', async () => {
-  const collector = await startCollector(() => undefined);
-  const { journal, sender, directory } = await startSending(holderAt(collector.url));
+test('stop does not wait for a request that hangs, and leaves its records to the next process', async () => {
+  let isInFlight = false;
+  const hanging: Transport = {
+    send: () => {
+      isInFlight = true;
+      return new Promise(() => {});
+    },
+    close: async () => {},
+  };
+  const { journal, sender, directory } = await startSending(hanging);
   record(journal, 1);
-  await waitUntil('it is in flight', () => collector.got.length === 1);
-  const at = Date.now();
+  await waitUntil('it is in flight', () => isInFlight);
+  // A stop that waited for the request would never resolve.
   await sender.stop(100);
-  expect(Date.now() - at).toBeLessThan(2_000);
   await journal.close();
   const { journal: next } = openJournal(directory);
   await next.claimOrphans();
   expect(await takeAll(next)).toEqual([1]);
 });
 
-test('the token goes to the holder', async () => {
+test('the token is sent to the holder', async () => {
   const collector = await startCollector();
   const { journal, sender } = await startSending(holderAt(collector.url, 'open sesame'));
   record(journal, 1);
@@ -304,13 +323,13 @@ test('the token goes to the holder', async () => {
   expect(collector.got[0]?.headers.authorization).toBe('Bearer open sesame');
 });
 
-test('a cursor that could not be saved is saved later, also when nothing more is sent', async () => {
+test('a failed save of a cursor is retried, also without another batch', async () => {
   const collector = await startCollector();
   const { journal, books } = await startSending(holderAt(collector.url));
   const done = journal.done.bind(journal);
   let refusals = 0;
   const saved: number[] = [];
-  // A disk that refuses a moment long.
+  // The disk fails for a moment.
   journal.done = async (destination, batch) => {
     refusals += 1;
     if (refusals <= 3) throw new Error('ENOSPC: no space left on device');
@@ -318,7 +337,10 @@ test('a cursor that could not be saved is saved later, also when nothing more is
     saved.push(batch.next);
   };
   record(journal, 1);
-  await waitUntil('it is said', () => books.reasons.get('journal holder')?.includes('ENOSPC') === true);
+  await waitUntil(
+    'the reason is set',
+    () => books.reasons.get('journal holder')?.includes('ENOSPC') === true,
+  );
   await waitUntil('it is saved', () => saved.length === 1);
   await waitUntil('it is in order', () => books.reasons.size === 0);
   expect(collector.got.flatMap(numbersIn)).toEqual([1]);

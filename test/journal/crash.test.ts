@@ -19,7 +19,7 @@ beforeAll(async () => {
     const source = { resource: { attributes: [] }, scope: { name: 'child' } };
     const journal = new Journal({ directory, destinations: ['holder'], books: new Books() });
   `;
-  // Records, and says one tick later that it has.
+  // Appends records and prints their numbers one tick later.
   await writeFile(
     join(scripts, 'record.mjs'),
     `${header}
@@ -35,7 +35,7 @@ beforeAll(async () => {
     };
     step();`,
   );
-  // Claims what it finds, once told to, and says what it got.
+  // Claims segments after a line on stdin and prints what it claimed.
   await writeFile(
     join(scripts, 'claim.mjs'),
     `${header}
@@ -68,7 +68,7 @@ async function printed(child: ChildProcess): Promise<void> {
   if (child.stdout !== null) await once(child.stdout, 'data');
 }
 
-/** Numbers of whole lines: the last one may have been cut by the kill. */
+/** Numbers of complete lines: the kill may have cut the last one. */
 function numbers(text: string): number[] {
   return text
     .split('\n')
@@ -77,7 +77,7 @@ function numbers(text: string): number[] {
     .map(Number);
 }
 
-/** Records in a child until it is killed. Returns what it had recorded at least one tick before. */
+/** Records in a child process until it is killed. Returns the numbers recorded at least one tick before. */
 async function recordAndKill(directory: string, from: number, afterMs: number): Promise<number[]> {
   const { child, text } = start('record.mjs', [directory, String(from)]);
   const closed = once(child, 'close');
@@ -87,7 +87,7 @@ async function recordAndKill(directory: string, from: number, afterMs: number): 
   return numbers(text());
 }
 
-test('what was recorded a tick ago survives kill -9 at any moment, in order', async () => {
+test('records older than one tick survive kill -9 at any moment, in order', async () => {
   const directory = await tempDir();
   for (let round = 0; round < 24; round += 1) {
     const from = round * 10_000_000;
@@ -97,7 +97,7 @@ test('what was recorded a tick ago survives kill -9 at any moment, in order', as
     expect(await journal.claimOrphans()).toBe(1);
     const taken = await takeAll(journal);
     expect(taken.slice(0, accepted.length)).toEqual(accepted);
-    // Beyond them only what was recorded in the last tick, with nothing left out.
+    // After them only records of the last tick may follow, without a gap.
     expect(taken).toEqual(taken.map((_, at) => from + at));
     expect(books.snapshot().skippedLines).toBe(0);
     await journal.close();
@@ -105,7 +105,7 @@ test('what was recorded a tick ago survives kill -9 at any moment, in order', as
   }
 }, 120_000);
 
-test('of several processes that look at the same moment, exactly one gets each segment of a dead one', async () => {
+test('when several processes claim at the same time, each segment of a dead process goes to exactly one', async () => {
   const directory = await tempDir();
   const accepted: number[] = [];
   for (let round = 0; round < 5; round += 1) {
@@ -122,7 +122,7 @@ test('of several processes that look at the same moment, exactly one gets each s
   expect(await readdir(directory)).toEqual([]);
 }, 60_000);
 
-test("the segment of a living process is nobody else's", async () => {
+test('the segment of a live process is not claimed', async () => {
   const directory = await tempDir();
   const { child } = start('record.mjs', [directory, '0']);
   const closed = once(child, 'close');

@@ -32,7 +32,7 @@ async function leaveCursors(directory: string, cursors: string): Promise<void> {
   await writeFile(join(directory, '01ARZ3NDEKTSV4RRFFQ69G5FAV.cursors'), cursors);
 }
 
-test('what is appended is on disk after the tick and not before, without a directory in advance', async () => {
+test('appended records are on disk after the tick and not before, and the directory is made', async () => {
   const directory = join(await tempDir(), 'deep', '_journal');
   const { journal } = openJournal(directory);
   record(journal, 1);
@@ -42,7 +42,7 @@ test('what is appended is on disk after the tick and not before, without a direc
   expect(statSync(directory).mode & 0o777).toBe(0o700);
 });
 
-test('flush writes at once', async () => {
+test('flush writes synchronously', async () => {
   const directory = await tempDir();
   const { journal } = openJournal(directory);
   record(journal, 1);
@@ -52,7 +52,7 @@ test('flush writes at once', async () => {
   expect(await readSegments(directory)).toContain(LINE(1));
 });
 
-test('records come in the order of their appends, at most 512 and 4 MiB in a batch', async () => {
+test('records are read in the order of their appends, at most 512 and 4 MiB in a batch', async () => {
   const { journal } = openJournal(await tempDir());
   for (let n = 0; n < 1300; n += 1) record(journal, n);
   journal.flush();
@@ -79,7 +79,7 @@ test('an entry of more than 4 MiB is a batch of its own', async () => {
   expect(sizes).toEqual([1, 1, 1]);
 });
 
-test('sources that alternate count against the size of a batch', async () => {
+test('alternating sources count towards the size of a batch', async () => {
   const { journal } = openJournal(await tempDir());
   const big = (name: string) => ({
     resource: { attributes: [{ key: name, value: { stringValue: 'r'.repeat(100_000) } }] },
@@ -103,7 +103,7 @@ test('each record keeps its own source, also across segments and restarts', asyn
   journal.flush();
   const [name = ''] = await segmentsIn(directory);
   await rm(join(directory, name));
-  // The new segment begins without the old one's lines.
+  // The new segment does not have the lines of the old one.
   record(journal, 3, other);
   record(journal, 4);
   journal.flush();
@@ -119,7 +119,7 @@ test('each record keeps its own source, also across segments and restarts', asyn
   ]);
 });
 
-test('a batch that is not done comes again, one that is done does not, also after a restart', async () => {
+test('a batch is read again until it is done, also after a restart', async () => {
   const directory = await tempDir();
   const { journal } = openJournal(directory, ['a', 'b']);
   for (let n = 0; n < 6; n += 1) record(journal, n);
@@ -138,7 +138,7 @@ test('a batch that is not done comes again, one that is done does not, also afte
   expect(await readdir(directory)).toEqual([]);
 });
 
-test('cursors that a crash has torn mean sending again, not losing', async () => {
+test('torn cursors lead to repeated sending, not to loss', async () => {
   const directory = await tempDir();
   await leaveDead(directory, HEADER + LINE(1) + LINE(2));
   await leaveCursors(directory, '{"holder":5');
@@ -147,7 +147,7 @@ test('cursors that a crash has torn mean sending again, not losing', async () =>
   expect(await takeAll(journal)).toEqual([1, 2]);
 });
 
-test('a segment that every destination has is gone after the close', async () => {
+test('a segment delivered to every destination is deleted by close', async () => {
   const directory = await tempDir();
   const { journal } = openJournal(directory);
   record(journal, 1);
@@ -157,7 +157,7 @@ test('a segment that every destination has is gone after the close', async () =>
   expect(await readdir(directory)).toEqual([]);
 });
 
-test('a segment waits for a destination that this process does not know, and is not claimed again and again', async () => {
+test('a segment waits for a destination unknown to this process, and is not claimed repeatedly', async () => {
   const directory = await tempDir();
   await leaveDead(directory, `H{"version":1,"destinations":["holder","far"]}\n${LINE(1)}`);
   const { journal } = openJournal(directory);
@@ -165,7 +165,7 @@ test('a segment waits for a destination that this process does not know, and is 
   expect(await takeAll(journal)).toEqual([1]);
   expect(await segmentsIn(directory)).toEqual([expect.stringMatching(/\.closed$/)]);
   expect(await journal.claimOrphans()).toBe(0);
-  // Also when another process has had it in between: it lets go under a name of its own.
+  // Also after another process has claimed and released it, which changes its name.
   const [name = ''] = await segmentsIn(directory);
   await rename(join(directory, name), join(directory, name.replace(/~\d+~/, '~1~')));
   expect(await journal.claimOrphans()).toBe(0);
@@ -177,7 +177,7 @@ test('a segment waits for a destination that this process does not know, and is 
   expect(await readdir(directory)).toEqual([]);
 });
 
-test('a destination that is not ours any more and has it all keeps no segment', async () => {
+test('a former destination that has received everything keeps no segment', async () => {
   const directory = await tempDir();
   const content = `H{"version":1,"destinations":["holder","far"]}\n${LINE(1)}`;
   await leaveDead(directory, content);
@@ -188,7 +188,7 @@ test('a destination that is not ours any more and has it all keeps no segment', 
   expect(await readdir(directory)).toEqual([]);
 });
 
-test('a torn last line is not sent and does no harm', async () => {
+test('a torn last line is not sent', async () => {
   const directory = await tempDir();
   await leaveDead(directory, `${HEADER}${LINE(1)}L{"n":2,"text":"ha`);
   const { journal, books } = openJournal(directory);
@@ -198,7 +198,7 @@ test('a torn last line is not sent and does no harm', async () => {
   expect(await readdir(directory)).toEqual([]);
 });
 
-test.each(['', 'H{"vers', HEADER])('a segment that holds no record (%j) goes away', async (content) => {
+test.each(['', 'H{"vers', HEADER])('a segment without a record is deleted: %j', async (content) => {
   const directory = await tempDir();
   await leaveDead(directory, content);
   const { journal } = openJournal(directory);
@@ -207,7 +207,7 @@ test.each(['', 'H{"vers', HEADER])('a segment that holds no record (%j) goes awa
   expect(await readdir(directory)).toEqual([]);
 });
 
-test('bad lines are passed over and each is counted once, whoever reads it and how often', async () => {
+test('invalid lines are skipped, and each is counted once for all readers', async () => {
   const directory = await tempDir();
   const bad = ['\0\0\0\n', 'nonsense\n', 'L{"n":7,"cut\n', '\n', 'C[]\n'];
   await leaveDead(
@@ -223,7 +223,7 @@ test('bad lines are passed over and each is counted once, whoever reads it and h
   expect(books.snapshot().skippedLines).toBe(bad.length + 1);
 });
 
-test('bad lines at the end of a segment that grows are not counted at every look', async () => {
+test('invalid lines at the end of a growing segment are counted once', async () => {
   const directory = await tempDir();
   const { journal, books } = openJournal(directory);
   record(journal, 1);
@@ -234,7 +234,7 @@ test('bad lines at the end of a segment that grows are not counted at every look
   expect(books.snapshot().skippedLines).toBe(1);
 });
 
-test('a segment that was cut short behind its cursor ends there', async () => {
+test('a segment that was truncated before its cursor ends there', async () => {
   const directory = await tempDir();
   const path = await leaveDead(directory, HEADER + LINE(1) + LINE(2));
   await leaveCursors(directory, JSON.stringify({ holder: 10_000 }));
@@ -245,7 +245,7 @@ test('a segment that was cut short behind its cursor ends there', async () => {
   expect(await readdir(directory)).toEqual([]);
 });
 
-test('after 16 MiB a new segment begins, and the full one goes when it is sent', async () => {
+test('a new segment starts after 16 MiB, and the full one is deleted after delivery', async () => {
   const directory = await tempDir();
   const { journal } = openJournal(directory);
   const text = 'x'.repeat(1024 * 1024);
@@ -263,7 +263,7 @@ test('after 16 MiB a new segment begins, and the full one goes when it is sent',
   expect(await segmentsIn(directory)).toEqual(names.slice(1));
 });
 
-test('a busy tick of far more than what may wait loses nothing', async () => {
+test('a tick with far more data than the memory limit loses no record', async () => {
   const directory = await tempDir();
   const { journal, books } = openJournal(directory);
   const text = 'x'.repeat(1024 * 1024);
@@ -273,7 +273,7 @@ test('a busy tick of far more than what may wait loses nothing', async () => {
   expect(await journal.countPending('holder')).toBe(50);
 });
 
-test('when our own file is deleted under us, what is recorded afterwards goes into a new one', async () => {
+test('after its file was deleted, the journal writes to a new one', async () => {
   const directory = await tempDir();
   const { journal } = openJournal(directory);
   record(journal, 1);
@@ -287,14 +287,14 @@ test('when our own file is deleted under us, what is recorded afterwards goes in
   expect(await takeAll(journal)).toEqual([2, 3]);
 });
 
-test('what is appended after the close is counted as dropped', async () => {
+test('records appended after close are counted as dropped', async () => {
   const { journal, books } = openJournal(await tempDir());
   await journal.close();
   record(journal, 1);
   expect(books.snapshot()).toMatchObject({ recorded: 1, dropped: { journal_closed: 1 } });
 });
 
-test('closeSync leaves the segment to whoever looks next, also while this process lives on without the thread', async () => {
+test('closeSync releases the segment, also when only the thread ends and its process lives on', async () => {
   const directory = await tempDir();
   const { journal } = openJournal(directory);
   record(journal, 1);
@@ -306,7 +306,7 @@ test('closeSync leaves the segment to whoever looks next, also while this proces
   expect(await other.claimOrphans()).toBe(1);
 });
 
-test('a thread that was terminated leaves its segment to the others of its process, once it was silent for long', async () => {
+test('the segment of a terminated thread is claimed in the same process once it is stale', async () => {
   const directory = await tempDir();
   const { journal: terminated } = openJournal(directory);
   record(terminated, 1);
@@ -318,7 +318,7 @@ test('a thread that was terminated leaves its segment to the others of its proce
   expect(await journal.claimOrphans()).toBe(1);
 });
 
-test('changed resolves at an append and when the signal aborts', async () => {
+test('changed resolves after an append and when the signal aborts', async () => {
   const { journal } = openJournal(await tempDir());
   const stop = new AbortController();
   const woken = journal.changed(journal.version, stop.signal);
@@ -329,7 +329,7 @@ test('changed resolves at an append and when the signal aborts', async () => {
   await aborted;
 });
 
-test('a file of a stranger in the directory is left alone', async () => {
+test('a foreign file in the directory is left alone', async () => {
   const directory = await tempDir();
   appendFileSync(join(directory, 'notes.txt'), 'mine');
   const { journal } = openJournal(directory);
@@ -338,7 +338,7 @@ test('a file of a stranger in the directory is left alone', async () => {
   expect(await readdir(directory)).toEqual(['notes.txt']);
 });
 
-test('secrets in records and in the resource do not get to the disk', async () => {
+test('secrets in records and in the resource are not written to disk', async () => {
   const directory = await tempDir();
   const { journal } = openJournal(directory);
   const secret = `ghp_${'a1B2'.repeat(9)}`;

@@ -22,10 +22,10 @@ const RECORD: OtlpLogRecord = {
 
 test.each([
   ['with every field', RECORD],
-  ['with none but those that all have', { timeUnixNano: '0', attributes: [] }],
-])('the line of a record %s is what JSON.stringify makes of it', (_what, record) => {
+  ['with the required fields only', { timeUnixNano: '0', attributes: [] }],
+])('the line of a record equals that of JSON.stringify: %s', (_what, record) => {
   expect(logEntry(record).json).toBe(JSON.stringify(record));
-  // Names are remembered: the second time is another way to the same text.
+  // Names are cached: the second call takes another path to the same text.
   expect(logEntry(record).json).toBe(JSON.stringify(record));
 });
 
@@ -36,7 +36,7 @@ test.each<readonly [string, Partial<OtlpLogRecord>]>([
   ['the name of an attribute', { attributes: [{ key: SECRET, value: { intValue: 1 } }] }],
   ['the event name', { eventName: `event ${SECRET}` }],
   ['the severity', { severityText: SECRET }],
-])('a secret in %s does not get into the journal', (_where, fields) => {
+])('a secret in %s is not written to the journal', (_where, fields) => {
   for (let time = 0; time < 2; time += 1) {
     const { json } = logEntry({ timeUnixNano: '1', attributes: [], ...fields });
     expect(json).not.toContain(SECRET);
@@ -45,7 +45,7 @@ test.each<readonly [string, Partial<OtlpLogRecord>]>([
   }
 });
 
-test('text that its JSON makes look like a token gets into the journal as it is', () => {
+test('text whose JSON form resembles a token is written unchanged', () => {
   const lure = `\npm_${'aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zZ'.repeat(2).slice(0, 36)}`;
   const value = { stringValue: lure };
   const list = { arrayValue: { values: [value] } };

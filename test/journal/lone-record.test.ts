@@ -4,7 +4,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { journalDir, writeLoneRecord } from '../../src/journal/lone-record.ts';
 import { openJournal, tempDir } from '../support/journal-records.ts';
 
-/** A disk that is full after `room` bytes: the one thing that cannot be made for real here. */
+/** Mocks a disk that is full after `room` bytes, which a test cannot create. */
 const disk = vi.hoisted(() => ({ room: Number.POSITIVE_INFINITY }));
 
 vi.mock('node:fs', async (importActual) => {
@@ -32,7 +32,7 @@ function write(logDir: string): void {
   writeLoneRecord({ logDir, destinations: ['holder'], source }, RECORD);
 }
 
-test('a record is in a closed segment of its own when the call returns, and anybody may claim it at once', async () => {
+test('when the call returns, the record is in a closed segment of its own that can be claimed', async () => {
   const logDir = await tempDir();
   write(logDir);
   write(logDir);
@@ -48,16 +48,19 @@ test('a record is in a closed segment of its own when the call returns, and anyb
   await journal.close();
 });
 
-test.each([0, 10, 150])('a disk that is full after %i bytes is an error, and no file stays', async (room) => {
-  const logDir = await tempDir();
-  disk.room = room;
-  expect(() => write(logDir)).toThrow(
-    expect.objectContaining({ code: 'ERR_DIRECTORY_UNUSABLE', message: expect.stringContaining('ENOSPC') }),
-  );
-  expect(await readdir(journalDir(logDir))).toEqual([]);
-});
+test.each([0, 10, 150])(
+  'a disk that is full after %i bytes is an error, and no file is left',
+  async (room) => {
+    const logDir = await tempDir();
+    disk.room = room;
+    expect(() => write(logDir)).toThrow(
+      expect.objectContaining({ code: 'ERR_DIRECTORY_UNUSABLE', message: expect.stringContaining('ENOSPC') }),
+    );
+    expect(await readdir(journalDir(logDir))).toEqual([]);
+  },
+);
 
-test('a file where the journal should be is an error that names it', async () => {
+test('a file in place of the journal is an error that names it', async () => {
   const logDir = await tempDir();
   await mkdir(logDir, { recursive: true });
   await writeFile(journalDir(logDir), 'a file');

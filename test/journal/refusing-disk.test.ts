@@ -12,7 +12,7 @@ import {
   waitUntil,
 } from '../support/journal-records.ts';
 
-/** A disk that is full after `room` bytes, and a count of its writes: the one thing that cannot be made for real here. */
+/** Mocks a disk that is full after `room` bytes, which a test cannot create, and counts its writes. */
 const disk = vi.hoisted(() => ({ room: Number.POSITIVE_INFINITY, writes: 0, open: 0 }));
 
 vi.mock('node:fs', async (importActual) => {
@@ -43,7 +43,7 @@ afterEach(() => {
   disk.room = Number.POSITIVE_INFINITY;
 });
 
-test('all that is recorded in one tick is one write', async () => {
+test('all records of one tick are one write', async () => {
   const { journal } = openJournal(await tempDir());
   record(journal, 0);
   await nextTick();
@@ -53,7 +53,7 @@ test('all that is recorded in one tick is one write', async () => {
   expect(disk.writes).toBe(1);
 });
 
-test('while the disk is full nothing throws and the books say why; afterwards everything goes out, whole and in order', async () => {
+test('while the disk is full nothing throws and the books give the reason; afterwards every record is sent in order', async () => {
   const directory = await tempDir();
   const { journal, books } = openJournal(directory);
   record(journal, 0);
@@ -66,7 +66,7 @@ test('while the disk is full nothing throws and the books say why; afterwards ev
   for (let n = 11; n <= 20; n += 1) record(journal, n);
   await nextTick();
   expect(journal.unwritten).toBe(20);
-  // What is whole is read, the half line is not.
+  // Complete lines are read, half a line is not.
   expect((await takeAll(journal)).length).toBeLessThan(5);
   disk.room = Number.POSITIVE_INFINITY;
   await waitUntil('the disk was tried again', () => journal.unwritten === 0);
@@ -77,7 +77,7 @@ test('while the disk is full nothing throws and the books say why; afterwards ev
   );
 });
 
-test('while the disk is full, ticks do not each try again', async () => {
+test('while the disk is full, not every tick retries', async () => {
   const { journal } = openJournal(await tempDir());
   record(journal, 0);
   journal.flush();
@@ -92,7 +92,7 @@ test('while the disk is full, ticks do not each try again', async () => {
   expect(disk.writes).toBeLessThan(5);
 });
 
-test('a disk that is full from the start collects neither files nor descriptors', async () => {
+test('a disk that is full from the start leaves no files or descriptors behind', async () => {
   const directory = await tempDir();
   const { journal } = openJournal(directory);
   const before = disk.open;
@@ -106,7 +106,7 @@ test('a disk that is full from the start collects neither files nor descriptors'
   expect(await takeAll(journal)).toEqual([1]);
 });
 
-test('half a line in a file that is then deleted goes whole into the next one', async () => {
+test('a half-written line in a deleted file is written whole into the next one', async () => {
   const directory = await tempDir();
   const { journal, books } = openJournal(directory);
   record(journal, 0);
@@ -124,7 +124,7 @@ test('half a line in a file that is then deleted goes whole into the next one', 
   expect(books.snapshot().skippedLines).toBe(0);
 });
 
-test('what waits is bounded, and what is beyond is counted; what the close cannot write as well', async () => {
+test('waiting records are bounded; those beyond the limit, and those that close cannot write, are counted', async () => {
   const { journal, books } = openJournal(await tempDir());
   disk.room = 0;
   const text = 'x'.repeat(1024 * 1024);
@@ -136,7 +136,7 @@ test('what waits is bounded, and what is beyond is counted; what the close canno
   expect(books.snapshot().dropped).toEqual({ journal_full: 40 });
 });
 
-test('of a chunk that was written in part, the close counts only what is not whole on disk', async () => {
+test('close counts only the records of a partial chunk that are incomplete on disk', async () => {
   const directory = await tempDir();
   const { journal, books } = openJournal(directory);
   record(journal, 0);
@@ -152,7 +152,7 @@ test('of a chunk that was written in part, the close counts only what is not who
   expect(await takeAll(next)).toEqual([0, 1, 2]);
 });
 
-test('a directory that cannot be made shows in the books, and records go out once it can', async () => {
+test('a directory that cannot be made shows in the books, and records are sent once it can', async () => {
   const directory = join(await tempDir(), '_journal');
   await writeFile(directory, 'a file stands here');
   const { journal, books } = openJournal(directory);

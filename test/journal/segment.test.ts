@@ -14,7 +14,7 @@ async function savedIn(directory: string): Promise<unknown> {
   return JSON.parse(await readFile(join(directory, 'one.cursors'), 'utf8'));
 }
 
-test('destinations that advance in the same moment are all saved, and none is refused', async () => {
+test('concurrent advances of several destinations are all saved', async () => {
   for (let round = 0; round < 100; round += 1) {
     const directory = await tempDir();
     const segment = await segmentIn(directory);
@@ -24,7 +24,7 @@ test('destinations that advance in the same moment are all saved, and none is re
   }
 });
 
-test('who is told that it is saved finds it saved, however many others come meanwhile', async () => {
+test('an advance resolves after its own cursor is saved, also under concurrent advances', async () => {
   const directory = await tempDir();
   const segment = await segmentIn(directory);
   const advances = Array.from({ length: 200 }, async (_, n) => {
@@ -35,7 +35,7 @@ test('who is told that it is saved finds it saved, however many others come mean
   await Promise.all(advances);
 });
 
-test('a save that fails is said to whoever waits for it, and the next one is tried', async () => {
+test('a failed save rejects every advance that waits for it, and the next save is tried', async () => {
   const directory = await tempDir();
   const segment = await segmentIn(join(directory));
   const gone = new Segment({

@@ -10,7 +10,7 @@ function tempDir(): string {
   return dir;
 }
 
-test('a segment that somebody leaves is heard of at once, in a directory that was not there before', async () => {
+test('a released segment is reported at once, also in a new directory', async () => {
   const directory = join(tempDir(), '_journal');
   let calls = 0;
   const failures: string[] = [];
@@ -31,13 +31,13 @@ test('a segment that somebody leaves is heard of at once, in a directory that wa
   expect(failures).toEqual([]);
 });
 
-test('nothing is heard after the close, and a directory that cannot be watched is said', async () => {
+test('nothing is reported after close, and a directory that cannot be watched is an error', async () => {
   const directory = tempDir();
   const failures: string[] = [];
-  const heard = vi.fn(async () => {});
-  watchJournal(directory, heard, () => {}).close();
+  const onChange = vi.fn(async () => {});
+  watchJournal(directory, onChange, () => {}).close();
   writeFileSync(join(directory, 'a'), 'x');
-  watchJournal(join(directory, 'a'), heard, (reason) => failures.push(reason));
+  watchJournal(join(directory, 'a'), onChange, (reason) => failures.push(reason));
   expect(failures).toHaveLength(1);
   const other = watchJournal(
     tempDir(),
@@ -45,5 +45,5 @@ test('nothing is heard after the close, and a directory that cannot be watched i
     () => {},
   );
   other.close();
-  expect(heard).not.toHaveBeenCalled();
+  expect(onChange).not.toHaveBeenCalled();
 });

@@ -3,7 +3,7 @@ import { maskSecrets, redact, redactJson } from '../../src/redact/redact.ts';
 
 afterEach(() => maskSecrets([]));
 
-test('what this process keeps secret is masked wherever it stands, whatever it looks like', () => {
+test('the secrets of this process are masked everywhere, without matching a pattern', () => {
   maskSecrets(['plain (words) of a secret', 'other-secret', 'short', '']);
   expect(redact('say plain (words) of a secret, twice: plain (words) of a secret')).toBe(
     'say [redacted], twice: [redacted]',

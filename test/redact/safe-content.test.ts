@@ -4,7 +4,7 @@ import { safeContent } from '../../src/redact/safe-content.ts';
 const MIB = 1024 * 1024;
 const TOKEN = `ghp_${'B'.repeat(36)}`;
 
-test('a token across the cut is masked as a whole', () => {
+test('a token across the cut is masked completely', () => {
   for (const before of [MIB - 1, MIB - 4, MIB - 20, MIB - 39]) {
     const { text } = safeContent(`${'q'.repeat(before)}${TOKEN}${' '.repeat(100)}`);
     expect(Buffer.byteLength(text)).toBe(MIB);
@@ -12,18 +12,18 @@ test('a token across the cut is masked as a whole', () => {
   }
 });
 
-test('a content that fits once it is masked is not cut', () => {
+test('a content that fits after masking is not cut', () => {
   expect(safeContent(`${'q'.repeat(MIB - 20)}${TOKEN}`)).toEqual({
     text: `${'q'.repeat(MIB - 20)}[redacted]`,
   });
 });
 
-test('the size of a cut content is the one that it came with', () => {
+test('the reported size of a cut content is its original size', () => {
   const content = `${TOKEN}${'é'.repeat(MIB)}`;
   expect(safeContent(content).originalBytes).toBe(Buffer.byteLength(content));
 });
 
-test('a cut content is not changed by whoever masks and cuts it again', () => {
+test('masking and cutting a cut content again does not change it', () => {
   for (let before = MIB - 24; before <= MIB; before += 1) {
     for (const secret of [`TOKEN=${TOKEN}`, `https://a:${'B'.repeat(8)}@h`]) {
       const { text } = safeContent(`${'q'.repeat(before)}${secret}${' '.repeat(100)}`);
@@ -32,6 +32,6 @@ test('a cut content is not changed by whoever masks and cuts it again', () => {
   }
 });
 
-test('data becomes JSON text with its strings masked', () => {
+test('data becomes JSON text with masked strings', () => {
   expect(safeContent({ a: [`\n${TOKEN}`], n: 1 })).toEqual({ text: '{"a":["\\n[redacted]"],"n":1}' });
 });

@@ -189,7 +189,7 @@ test('a cursor whose events are no longer kept is answered with 410 and what to 
   expect(gone.json()).toMatchObject({
     status: 410,
     code: 'ERR_GONE',
-    detail: expect.stringContaining('begin anew without "after"'),
+    detail: expect.stringContaining('start again without "after"'),
   });
 });
 

@@ -48,7 +48,7 @@ async function contents(root: string): Promise<{ text: string; skipped: number }
   return { text, skipped: flow.skippedLines };
 }
 
-test('output and trace are gzipped as gzip does it, keep their time, and the rest stays as it is', async () => {
+test('output and trace are gzipped with their mtime, and other files stay unchanged', async () => {
   const files = {
     [OUTPUT]: linesUpTo(500),
     [TRACE]: line(1),
@@ -75,7 +75,7 @@ test('output and trace are gzipped as gzip does it, keep their time, and the res
   expect(statSync(join(dir, OUTPUT)).mtime).toEqual(time);
 });
 
-test('an empty file and a link are left as they are', async () => {
+test('an empty file and a symbolic link are not gzipped', async () => {
   const { dir } = await taskDir({ [OUTPUT]: '', other: line(1) });
   execFileSync('ln', ['-s', 'other', join(dir, TRACE)]);
   expect(await isCompressible(dir)).toBe(false);
@@ -83,7 +83,7 @@ test('an empty file and a link are left as they are', async () => {
   expect(readdirSync(dir).sort()).toEqual([OUTPUT, 'other', TRACE].sort());
 });
 
-test('a reader finds the same lines in either form, bad ones counted', async () => {
+test('a reader finds the same lines in either form, and counts the invalid ones', async () => {
   const { root, dir } = await taskDir({ [OUTPUT]: `${linesUpTo(1_000)}torn\n\n${line(1_000)}` });
   const before = await contents(root);
   expect(before).toEqual({ text: linesUpTo(1_001), skipped: 1 });
@@ -91,21 +91,21 @@ test('a reader finds the same lines in either form, bad ones counted', async () 
   expect(await contents(root)).toEqual(before);
 });
 
-test('of both forms the plain one counts, for readers and for whoever writes again', async () => {
+test('when both forms exist, readers and writers use the plain one', async () => {
   const { root, dir } = await taskDir({ [OUTPUT]: linesUpTo(2) });
   writeFileSync(join(dir, `${OUTPUT}.gz`), gzipSync(linesUpTo(1)));
   expect((await contents(root))?.text).toBe(linesUpTo(2));
   await restoreTask(dir, readdirSync(dir));
   expect(readdirSync(dir)).toEqual([OUTPUT]);
   expect((await contents(root))?.text).toBe(linesUpTo(2));
-  // Left by a crash before the plain one went: made anew from it.
+  // Left by a crash before the plain file was removed: made again from it.
   writeFileSync(join(dir, `${OUTPUT}.gz`), 'half of');
   await compressTask(dir);
   expect(readdirSync(dir)).toEqual([`${OUTPUT}.gz`]);
   expect((await contents(root))?.text).toBe(linesUpTo(2));
 });
 
-test('a gzipped file that is damaged is an error that names the task, and one that is gone is none', async () => {
+test('a damaged gzipped file is an error that names the task, and a missing one is no error', async () => {
   const { root, dir } = await taskDir({ [OUTPUT]: linesUpTo(5_000) });
   await compressTask(dir);
   const path = join(dir, `${OUTPUT}.gz`);
@@ -119,7 +119,7 @@ test('a gzipped file that is damaged is an error that names the task, and one th
   expect(await contents(root)).toBeUndefined();
 });
 
-test('a reader that stops early, or is closed in the middle of it, leaves nothing open', async () => {
+test('a reader that stops early or is closed during a read leaves no descriptor open', async () => {
   const { root, dir } = await taskDir({ [OUTPUT]: linesUpTo(50_000) });
   await compressTask(dir);
   const descriptors = (): number => readdirSync('/proc/self/fd').length;
@@ -173,7 +173,7 @@ test('memory stays flat while a large file is gzipped, read and restored', { tim
   expect(statSync(join(dir, OUTPUT)).size).toBeGreaterThan(150_000_000);
 });
 
-test('whenever gzipping is killed, all lines are there in one form or the other', {
+test('after a kill at any moment, all lines are in one form or the other', {
   timeout: 60_000,
 }, async () => {
   const text = linesUpTo(60_000);
@@ -202,11 +202,11 @@ test('whenever gzipping is killed, all lines are there in one form or the other'
     await restoreTask(dir, readdirSync(dir));
     expect(readFileSync(join(dir, OUTPUT), 'utf8')).toBe(text);
   }
-  // Otherwise nothing was interrupted.
+  // Otherwise no kill interrupted the work.
   expect(seen.size).toBeGreaterThan(1);
 });
 
-test('a late record of a gzipped task finds the lines that are there, and none is repeated', async () => {
+test('a late record of a gzipped task is deduplicated against the gzipped lines', async () => {
   const store = await newStore();
   await store.logs(outputLog(1), outputLog(2));
   const { dir } = store;

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { directoryId } from '../../src/store/directory-id.ts';
 import { tempDir } from '../support/log-dir.ts';
 
-test('a directory keeps the name that it was given when it was first asked for', async () => {
+test('a directory keeps the id of the first call', async () => {
   const [one, other] = [await tempDir(), await tempDir()];
   const id = await directoryId(one);
   expect(await directoryId(one)).toBe(id);
@@ -12,7 +12,7 @@ test('a directory keeps the name that it was given when it was first asked for',
   expect(JSON.parse(await readFile(join(one, '_directory.json'), 'utf8'))).toMatchObject({ id });
 });
 
-test.each(['', '{', '[]', '{"id":"../x"}', '{"id":7}'])('a name that reads %j is made anew', async (text) => {
+test.each(['', '{', '[]', '{"id":"../x"}', '{"id":7}'])('an invalid id is replaced: %j', async (text) => {
   const dir = await tempDir();
   await writeFile(join(dir, '_directory.json'), text);
   const id = await directoryId(dir);

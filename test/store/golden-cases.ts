@@ -5,7 +5,7 @@ import { eventId, type LogOptions, log, span, spanId, T0 } from '../support/reco
 const TASK = { 'tasktrail.task.id': 'task-1', 'tasktrail.task.attempt': 1 };
 const WORKFLOW_ID = 'workflow-42-20260102T030405Z-ab12';
 
-/** Names of the expected directories below `test/golden`, and the batches that make them. */
+/** Directories below `test/golden` and the batches that produce them. */
 export const GOLDEN_CASES: readonly (readonly [string, () => readonly TelemetryBatch[]])[] = [
   ['webhook-task', () => [webhookTask()]],
   ['foreign-records', () => [foreignRecords(), foreignRecords()]],

@@ -6,21 +6,24 @@ import { GOLDEN_CASES } from './golden-cases.ts';
 
 const GOLDEN_DIR = join(import.meta.dirname, '..', 'golden');
 
-/** `GOLDEN=write npx vitest run test/store/golden.test.ts`, and read the difference before it is committed. */
+/** Rewrites the expected files: `GOLDEN=write npx vitest run test/store/golden.test.ts`. Review the diff. */
 const WRITE = process.env.GOLDEN === 'write';
 
-test.each(GOLDEN_CASES)('the records of %s make its directory, byte for byte', async (name, batches) => {
-  const { dir, store } = await newStore();
-  for (const batch of batches()) await store.ingest(batch);
-  const files = filesIn(dir);
-  const golden = join(GOLDEN_DIR, name);
-  if (WRITE) {
-    rmSync(golden, { recursive: true, force: true });
-    for (const [path, text] of Object.entries(files)) {
-      mkdirSync(dirname(join(golden, path)), { recursive: true });
-      writeFileSync(join(golden, path), text);
+test.each(GOLDEN_CASES)(
+  'the records of %s produce the expected directory, byte for byte',
+  async (name, batches) => {
+    const { dir, store } = await newStore();
+    for (const batch of batches()) await store.ingest(batch);
+    const files = filesIn(dir);
+    const golden = join(GOLDEN_DIR, name);
+    if (WRITE) {
+      rmSync(golden, { recursive: true, force: true });
+      for (const [path, text] of Object.entries(files)) {
+        mkdirSync(dirname(join(golden, path)), { recursive: true });
+        writeFileSync(join(golden, path), text);
+      }
     }
-  }
-  expect(existsSync(golden)).toBe(true);
-  expect(files).toEqual(filesIn(golden));
-});
+    expect(existsSync(golden)).toBe(true);
+    expect(files).toEqual(filesIn(golden));
+  },
+);

@@ -16,7 +16,7 @@ async function acquire(dir: string, onLost: (reason: string) => void = () => {})
   return lock;
 }
 
-/** A lock that somebody else left. */
+/** A lock of another owner. */
 function plant(dir: string, more: Record<string, unknown> = {}, ageMs = 0): void {
   const record = { ...ownIdentity(), token: 'T1', started_at: '', otlp_url: null, ...more };
   writeFileSync(join(dir, LOCK), JSON.stringify(record));
@@ -24,7 +24,7 @@ function plant(dir: string, more: Record<string, unknown> = {}, ageMs = 0): void
   utimesSync(join(dir, LOCK), then, then);
 }
 
-test('a second holder is refused with the pid that holds it and the address to send to', async () => {
+test('a second holder is refused with the pid and address of the first', async () => {
   const dir = await tempDir();
   const lock = await acquire(dir);
   await lock.announce('http://127.0.0.1:4318');
@@ -36,7 +36,7 @@ test('a second holder is refused with the pid that holds it and the address to s
   expect(readdirSync(dir)).toEqual([LOCK]);
 });
 
-test('a released lock is gone and can be had again', async () => {
+test('a released lock is removed and can be taken again', async () => {
   const dir = await tempDir();
   const lock = await acquire(dir);
   await lock.release();
@@ -46,7 +46,7 @@ test('a released lock is gone and can be had again', async () => {
   expect((await acquire(dir)).isHeld).toBe(true);
 });
 
-test('the lock of a process that is gone is taken over', async () => {
+test('the lock of a dead process is taken over', async () => {
   const dir = await tempDir();
   const child = spawn(process.execPath, ['-e', '']);
   await once(child, 'exit');
@@ -57,13 +57,13 @@ test('the lock of a process that is gone is taken over', async () => {
   expect(readdirSync(dir)).toEqual([LOCK]);
 });
 
-test('the lock of a process whose pid is another`s by now is taken over', async () => {
+test('the lock of a process whose pid was reused is taken over', async () => {
   const dir = await tempDir();
   plant(dir, { start: 'earlier-boot' });
   expect((await acquire(dir)).isHeld).toBe(true);
 });
 
-test('a lock that was not touched for 10 s is taken over, and one that was is not', async () => {
+test('a lock without a touch for 10 s is taken over, a fresh one is not', async () => {
   const dir = await tempDir();
   plant(dir, { host: 'elsewhere' }, 9_000);
   await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
@@ -73,7 +73,7 @@ test('a lock that was not touched for 10 s is taken over, and one that was is no
 });
 
 test.each(['', '{"pid":', '[]', '{"pid":1,"host":"a","start":"b","token":"../../x"}'])(
-  'a lock file with %j in it is respected while it is fresh, and taken over when it is old',
+  'a lock file with content %j is respected while it is fresh, and taken over when it is old',
   async (text) => {
     const dir = await tempDir();
     writeFileSync(join(dir, LOCK), text);
@@ -85,7 +85,7 @@ test.each(['', '{"pid":', '[]', '{"pid":1,"host":"a","start":"b","token":"../../
   },
 );
 
-test('a process that died while it took a stale lock over is succeeded as well', async () => {
+test('a process that died during a takeover is succeeded too', async () => {
   const dir = await tempDir();
   plant(dir, { start: 'earlier-boot' });
   const dead = { ...ownIdentity(), start: 'earlier-boot', token: 'T2', started_at: '', otlp_url: null };
@@ -94,7 +94,7 @@ test('a process that died while it took a stale lock over is succeeded as well',
   expect(readdirSync(dir)).toEqual([LOCK]);
 });
 
-test('who is about to take a stale lock over is not overtaken', async () => {
+test('a live process that is taking over a stale lock is not overtaken', async () => {
   const dir = await tempDir();
   plant(dir, { start: 'earlier-boot' });
   const alive = { ...ownIdentity(), token: 'T2', started_at: '', otlp_url: null };
@@ -102,7 +102,7 @@ test('who is about to take a stale lock over is not overtaken', async () => {
   await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
 });
 
-test('what earlier processes left while they started is cleared away', async () => {
+test('temporary files of earlier processes are removed', async () => {
   const dir = await tempDir();
   const then = new Date(Date.now() - 11_000);
   for (const name of [`${LOCK}.01OLD`, `${LOCK}.after-01OLD`]) {
@@ -114,7 +114,7 @@ test('what earlier processes left while they started is cleared away', async () 
   expect(readdirSync(dir).sort()).toEqual([LOCK, `${LOCK}.01NEW`]);
 });
 
-test('a lock that is taken over is lost, and releasing leaves the other`s', async () => {
+test('a lock that is taken over is lost, and release keeps the new one', async () => {
   const dir = await tempDir();
   const lost = vi.fn();
   const lock = await acquire(dir, lost);
@@ -125,7 +125,7 @@ test('a lock that is taken over is lost, and releasing leaves the other`s', asyn
   expect(documentOf(dir, LOCK).token).toBe('T9');
 });
 
-test('a lock that was deleted, with the whole directory, is put back: nobody else has it', async () => {
+test('a lock that was deleted with the whole directory is restored', async () => {
   const dir = await tempDir();
   const lost = vi.fn();
   const lock = await acquire(dir, lost);
@@ -136,7 +136,7 @@ test('a lock that was deleted, with the whole directory, is put back: nobody els
   await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
 });
 
-test('after a pause nothing counts as held until the lock was looked at', async () => {
+test('after a pause the lock does not count as held until it was read', async () => {
   const dir = await tempDir();
   const lock = await acquire(dir);
   const now = performance.now();
@@ -146,7 +146,7 @@ test('after a pause nothing counts as held until the lock was looked at', async 
   await expect.poll(() => lock.isHeld, { timeout: 5_000 }).toBe(true);
 });
 
-test('a process of another container with our host name keeps its lock while it touches it, and loses it when it is silent', async () => {
+test('a process in another container with the same host name keeps its lock while it touches it', async () => {
   const dir = await tempDir();
   plant(dir, { pid: 1, start: `${ownIdentity().start}1` });
   const touching = setInterval(() => plant(dir, { pid: 1, start: `${ownIdentity().start}1` }), 500);
@@ -158,7 +158,7 @@ test('a process of another container with our host name keeps its lock while it 
   expect((await acquire(dir)).isHeld).toBe(true);
 });
 
-test('releasing a lock that has just been taken over leaves the other`s', async () => {
+test('releasing a lock that was just taken over keeps the new one', async () => {
   const dir = await tempDir();
   const lock = await acquire(dir);
   plant(dir, { host: 'elsewhere', token: 'T9' });
@@ -166,7 +166,7 @@ test('releasing a lock that has just been taken over leaves the other`s', async 
   expect(documentOf(dir, LOCK).token).toBe('T9');
 });
 
-test('announcing on a lock that another has taken over does not take it back', async () => {
+test('announcing on a lock that was taken over does not take it back', async () => {
   const dir = await tempDir();
   const lost = vi.fn();
   const lock = await acquire(dir, lost);
@@ -177,7 +177,7 @@ test('announcing on a lock that another has taken over does not take it back', a
   expect(readdirSync(dir)).toEqual([LOCK]);
 });
 
-/** Waits for the word to go, so that all begin at once; says what came of it and holds on until it is told to end. */
+/** Waits for a line on stdin, so that all start at once; prints the outcome and holds the lock until the next line. */
 const RACER = (): string => `
   import { DirectoryLock } from '${builtUrl('store/lock.ts')}';
   process.stdin.once('data', async () => {
@@ -194,32 +194,34 @@ const RACER = (): string => `
 
 class Racer {
   readonly child: ChildProcess;
-  said = '';
+  output = '';
 
   constructor(dir: string) {
     this.child = spawn(process.execPath, ['--input-type=module', '-e', RACER(), dir], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.child.stdout?.on('data', (data: Buffer) => {
-      this.said += data.toString();
+      this.output += data.toString();
     });
   }
 }
 
-test('of 20 processes that race for a stale lock exactly one holds it', { timeout: 60_000 }, async () => {
+test('exactly one of 20 processes that race for a stale lock gets it', { timeout: 60_000 }, async () => {
   for (let round = 0; round < 2; round += 1) {
     const dir = await tempDir();
     plant(dir, { start: 'earlier-boot' });
     const racers = Array.from({ length: 20 }, () => new Racer(dir));
     try {
-      await expect.poll(() => racers.every(({ said }) => said === 'ready\n'), { timeout: 30_000 }).toBe(true);
+      await expect
+        .poll(() => racers.every(({ output }) => output === 'ready\n'), { timeout: 30_000 })
+        .toBe(true);
       for (const { child } of racers) child.stdin?.write('go');
       await expect
-        .poll(() => racers.every(({ said }) => said.length > 6), { timeout: 20_000, interval: 20 })
+        .poll(() => racers.every(({ output }) => output.length > 6), { timeout: 20_000, interval: 20 })
         .toBe(true);
-      const outcomes = racers.map(({ said }) => said.slice(6).trim()).sort();
+      const outcomes = racers.map(({ output }) => output.slice(6).trim()).sort();
       expect(outcomes).toEqual([...Array(19).fill('ERR_DIRECTORY_HELD'), 'holds true']);
-      const holder = racers.find(({ said }) => said.includes('holds'));
+      const holder = racers.find(({ output }) => output.includes('holds'));
       expect(documentOf(dir, LOCK).pid).toBe(holder?.child.pid);
       expect(readdirSync(dir)).toEqual([LOCK]);
     } finally {

@@ -11,7 +11,7 @@ const GOOD = fact('w-1', 0, {
   derive: { attributes: {} },
 });
 
-test('facts and envelopes are read back as they were written', () => {
+test('facts and envelopes are read back unchanged', () => {
   for (const one of [GOOD, ...wholeRun('w-1')]) {
     expect(isWorkflowFact(one)).toBe(true);
     expect(parseFact(JSON.stringify(one))).toEqual(one);
@@ -22,20 +22,20 @@ test('facts and envelopes are read back as they were written', () => {
 });
 
 test.each([
-  ['another order of time', { timestamp: '2026-11-21T10:00:00Z' }],
-  ['no time', { timestamp: 'soon' }],
-  ['an id that is no path', { workflow_id: '../x' }],
+  ['a time in another format', { timestamp: '2026-11-21T10:00:00Z' }],
+  ['an invalid time', { timestamp: 'soon' }],
+  ['an id that is not safe in a path', { workflow_id: '../x' }],
   ['no event id', { event_id: '' }],
   ['no type', { event_type: undefined }],
   ['no payload', { payload: undefined }],
   ['an attempt of 0', { attempt: 0 }],
-  ['an attempt in words', { attempt: 'two' }],
-  ['a phase that is no text', { phase: 7 }],
+  ['an attempt that is text', { attempt: 'two' }],
+  ['a phase that is not text', { phase: 7 }],
   ['a step that is missing', { step: undefined }],
-  ['phases that are no texts', { phases: [1] }],
+  ['phases that are not text', { phases: [1] }],
   ['a span without a name', { span: { parent_id: null, kind: 1, attributes: {} } }],
   ['a derive without attributes', { derive: {} }],
-])('a line with %s is no fact', (_what, change) => {
+])('a line with %s is not a fact', (_what, change) => {
   expect(isWorkflowFact({ ...GOOD, ...change })).toBe(false);
   expect(parseFact(JSON.stringify({ ...GOOD, ...change }))).toBeUndefined();
 });
@@ -45,7 +45,7 @@ test.each(['', '{', '[]', 'null', '"x"', '{}'])('the text %j is neither a fact n
   expect(parseEnvelope(text)).toBeUndefined();
 });
 
-test('an envelope needs the attempt that its store gave it', () => {
+test('an envelope needs an attempt', () => {
   const [event] = foldOf('w-1', [GOOD]).envelopes;
   expect(parseEnvelope(JSON.stringify({ ...event, attempt: null }))).toBeUndefined();
   expect(parseEnvelope(JSON.stringify({ ...event, task_id: 5 }))).toBeUndefined();

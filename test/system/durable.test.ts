@@ -7,7 +7,7 @@ import { isTempNameOf, makeDirectory, replaceFile, replaceFiles } from '../../sr
 import { builtUrl } from '../support/built.ts';
 import { tempDir } from '../support/log-dir.ts';
 
-test('a file is replaced whole, and nothing else is left', async () => {
+test('a file is replaced as a whole, and no temporary file is left', async () => {
   const dir = await tempDir();
   const path = join(dir, 'metadata.json');
   await replaceFile(path, 'old');
@@ -16,7 +16,7 @@ test('a file is replaced whole, and nothing else is left', async () => {
   expect(readdirSync(dir)).toEqual(['metadata.json']);
 });
 
-test('a write that fails leaves the old value and no temp file', async () => {
+test('a failed write keeps the old content and leaves no temporary file', async () => {
   const dir = await tempDir();
   const path = join(dir, 'metadata.json');
   await replaceFile(path, 'old');
@@ -29,7 +29,7 @@ test('a write that fails leaves the old value and no temp file', async () => {
   expect(readdirSync(dir)).toEqual(['metadata.json']);
 });
 
-test('a rename that fails leaves what was there, and no temp file', async () => {
+test('a failed rename keeps the old content and leaves no temporary file', async () => {
   const dir = await tempDir();
   const path = join(dir, 'metadata.json');
   mkdirSync(path);
@@ -38,7 +38,7 @@ test('a rename that fails leaves what was there, and no temp file', async () => 
   rmdirSync(path);
 });
 
-test('of files that are replaced together, none is new while one before it is old', async () => {
+test('when files are replaced together, none is new while an earlier one is old', async () => {
   const dir = await tempDir();
   const names = ['first', 'second', 'third'];
   for (const name of names) writeFileSync(join(dir, name), 'old');
@@ -47,7 +47,7 @@ test('of files that are replaced together, none is new while one before it is ol
     { name: 'second', content: Buffer.from('new') },
   ]);
   expect(names.map((name) => readFileSync(join(dir, name), 'utf8'))).toEqual(['new', 'new', 'old']);
-  // The one in the middle cannot be renamed.
+  // The second rename fails.
   mkdirSync(join(dir, 'folder'));
   const files = ['first', 'folder', 'third'].map((name) => ({ name, content: 'newer' }));
   await expect(replaceFiles(dir, files)).rejects.toMatchObject({ code: 'EISDIR' });
@@ -55,7 +55,7 @@ test('of files that are replaced together, none is new while one before it is ol
   expect(readdirSync(dir).sort()).toEqual(['first', 'folder', 'second', 'third']);
 });
 
-test('of files that are replaced together, none is when one cannot be written', async () => {
+test('when files are replaced together and one cannot be written, none is replaced', async () => {
   const dir = await tempDir();
   writeFileSync(join(dir, 'first'), 'old');
   async function* broken(): AsyncGenerator<Uint8Array> {
@@ -71,13 +71,13 @@ test('of files that are replaced together, none is when one cannot be written', 
   expect(readdirSync(dir)).toEqual(['first']);
 });
 
-test('temp names are those of the file alone', () => {
+test('a temporary name belongs to one file only', () => {
   expect(isTempNameOf('.metadata.json.12.tmp', 'metadata.json')).toBe(true);
   expect(isTempNameOf('.metadata.json.12.tmp', '/a/01-input.json')).toBe(false);
   expect(isTempNameOf('metadata.json', 'metadata.json')).toBe(false);
 });
 
-test('a directory is made with all that lead to it, and said to be new only when it was not there', async () => {
+test('a directory is made with its parents and reported as new only when it did not exist', async () => {
   const path = join(await tempDir(), 'a', 'b', 'c');
   expect(await makeDirectory(path)).toBe(true);
   expect(await makeDirectory(path)).toBe(false);
@@ -85,14 +85,14 @@ test('a directory is made with all that lead to it, and said to be new only when
   expect(readdirSync(path)).toEqual(['d']);
 });
 
-test('a directory is not made where a file is, or in one', async () => {
+test('a directory is not made in place of a file or below one', async () => {
   const path = join(await tempDir(), 'file');
   writeFileSync(path, '');
   await expect(makeDirectory(path)).rejects.toMatchObject({ code: 'EEXIST' });
   await expect(makeDirectory(join(path, 'a'))).rejects.toMatchObject({ code: 'ENOTDIR' });
 });
 
-test('a reader never sees half a document, nor none', async () => {
+test('a reader always sees a complete document', async () => {
   const dir = await tempDir();
   const path = join(dir, 'metadata.json');
   const letters = ['a', 'b', 'c'];
@@ -112,7 +112,7 @@ test('a reader never sees half a document, nor none', async () => {
     child.kill('SIGKILL');
     await once(child, 'exit');
   }
-  // Otherwise the reader has raced nobody.
+  // Otherwise no write overlapped the reads.
   expect(seen.size).toBeGreaterThan(1);
 });
 

@@ -35,7 +35,7 @@ function seenOf({ bytes, start, end, isTerminated }: Line): Seen {
   return { text: bytes?.toString('utf8'), start, end, isTerminated };
 }
 
-test('each line has its content, its offsets, and whether its newline was there', async () => {
+test('each line has its content, its offsets and whether it is terminated', async () => {
   expect(await linesOf(await tempFile('ä\n\nb\r\nrest'))).toEqual([
     { text: 'ä', start: 0, end: 3, isTerminated: true },
     { text: '', start: 3, end: 4, isTerminated: true },
@@ -45,7 +45,7 @@ test('each line has its content, its offsets, and whether its newline was there'
   expect(await linesOf(await tempFile(''))).toEqual([]);
 });
 
-test('a range of a file has the offsets of the file', async () => {
+test('lines of a range have offsets from the start of the file', async () => {
   const path = await tempFile('first\nsecond\nthird\n');
   expect(await linesOf(path, { from: 6 })).toMatchObject([
     { text: 'second', start: 6, end: 13 },
@@ -56,7 +56,7 @@ test('a range of a file has the offsets of the file', async () => {
   ]);
 });
 
-test('whatever the pieces are, the lines are those of the whole', () => {
+test('lines do not depend on how the input is cut into pieces', () => {
   const bytes = fc.uint8Array({ maxLength: 60 }).map((values) => values.map((value) => value % 12));
   fc.assert(
     fc.property(bytes, fc.array(fc.nat(9)), (input, cuts) => {
@@ -80,7 +80,7 @@ test('whatever the pieces are, the lines are those of the whole', () => {
   );
 });
 
-test('a line over the limit has no content, and those around it are whole', () => {
+test('a line over the limit has no content, and its neighbours are complete', () => {
   const splitter = new LineSplitter({ bytesMax: 4 });
   const lines = ['ab\nlong', 'er\n1234\n12345\nc\n'].flatMap((piece) => splitter.push(Buffer.from(piece)));
   expect(lines.map(seenOf)).toEqual([
@@ -92,7 +92,7 @@ test('a line over the limit has no content, and those around it are whole', () =
   ]);
 });
 
-test('a long line that is split keeps every byte, and no character is cut in two', () => {
+test('splitting a long line keeps every byte and cuts no character', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'ä', '語', '🦉', '\n'), maxLength: 40 });
   fc.assert(
     fc.property(
@@ -121,7 +121,7 @@ test('a long line that is split keeps every byte, and no character is cut in two
   );
 });
 
-test('bytes that are no UTF-8 are split all the same', () => {
+test('bytes that are not UTF-8 are split too', () => {
   const splitter = new LineSplitter({ bytesMax: 4, longLines: 'split' });
   const lines = splitter.push(Buffer.alloc(10, 0xbf)).map(seenOf);
   expect(lines.map(({ start, end }) => [start, end])).toEqual([

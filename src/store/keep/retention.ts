@@ -4,50 +4,49 @@ import { errnoOf, messageOf } from '../../errors.ts';
 import { isPathSafeId } from '../../model/ids.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { isTempNameOf } from '../../system/durable.ts';
+import { namesIn } from '../../system/optional-files.ts';
 import { compressTask, isCompressible } from '../compress.ts';
-import { OWN_NAMES, taskDir, WORKFLOW_FILES, type WorkflowFile } from '../layout.ts';
+import { DAY_FILE, OWN_NAMES, taskDir, WORKFLOW_FILES, type WorkflowFile } from '../layout.ts';
 import { mapBounded } from '../read/listing.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
 import { DAY_MS, endOfTask, endOfWorkflow, filesByWorkflow } from './expiry.ts';
 import { Tombstones, tombstoneOf } from './tombstones.ts';
 
-/** A duplicate that comes later than that is taken for something new. */
+/** A duplicate that arrives later than this counts as new. */
 const TOMBSTONE_DAYS = 365;
 
-/** A task's directory on its way out: a name that no id has. */
+/** Prefix of a task's directory while it is removed: no task id starts with a dot. */
 const PRUNED = '.pruned-';
 
-const DAY_FILE = /^(\d{4}-\d{2}-\d{2})\.jsonl$/;
-
 /**
- * What goes first of a workflow: without its facts a restart does not take it for one that is unfinished, and without
- * its document nobody uploads it again.
+ * Order in which a workflow's files are removed: without its facts a restart does not take it for unfinished, and
+ * without its document it is not uploaded again.
  */
 const REMOVAL_ORDER: readonly WorkflowFile[] = ['facts', 'trace', 'events', 'document', 'uploaded'];
 
 export interface PruneOptions {
   readonly logDir: string;
   readonly workflowDir: string;
-  /** Days after its end when a task goes, and the deliveries of a day. */
+  /** Days to keep a task after its end, and the deliveries of a day. */
   readonly taskDays: number;
-  /** Days after its last event when a workflow that is over goes, and the feed of a day. */
+  /** Days to keep an ended workflow after its last event, and the feed of a day. */
   readonly workflowDays: number;
-  /** Days after its end when a task's large files are gzipped; default: never. */
+  /** Days after its end until a task's large files are gzipped. Default: never. */
   readonly compressDays?: number;
   /** Milliseconds since the epoch. */
   readonly nowMs: number;
-  /** Whether a workflow's document, as it is now, is known to be where documents go; default: they go nowhere. */
+  /** Whether the current document of a workflow is uploaded. Default: documents are not uploaded. */
   readonly isUploaded?: (workflowId: string) => Promise<boolean>;
-  /** Default: those on the disk. */
+  /** Default: read from the log directory. */
   readonly tombstones?: Tombstones;
 }
 
-/** Something whose time is over. */
+/** A removable task, workflow or day file. */
 export interface PruneItem {
   readonly kind: 'task' | 'workflow' | 'webhooks' | 'feed';
-  /** Of the task or workflow; the date of a day's file. */
+  /** Id of the task or workflow, or the date of a day file. */
   readonly id: string;
-  /** The task's directory, the folder of the workflow's files, or the day's file. */
+  /** The task's directory, the folder of the workflow's files, or the day file. */
   readonly path: string;
   /** ISO 8601. */
   readonly endedAt: string;
@@ -56,17 +55,20 @@ export interface PruneItem {
 
 export interface PrunePlan {
   readonly items: readonly PruneItem[];
-  /** Tasks whose large files are to be gzipped. */
+  /** Ids of tasks whose large files are to be gzipped. */
   readonly compress: readonly string[];
-  /** What stays although it may be old enough, and why; a line each. */
+  /** Messages about items that are kept although they may be old enough. */
   readonly kept: readonly string[];
 }
 
 export interface RetentionOptions extends PruneOptions {
   readonly tombstones: Tombstones;
-  /** Runs while nobody writes to a task or workflow, and drops what is known of it. Default: there is no writer. */
+  /**
+   * Runs `fn` while the store does not write to a task or workflow, and drops its cached state. Default: no store is
+   * running.
+   */
   readonly withFilesOf?: <T>(kind: 'task' | 'workflow', id: string, fn: () => Promise<T>) => Promise<T>;
-  /** True when it is to end where it is. */
+  /** True to stop before the next item. */
   readonly isStopped?: () => boolean;
 }
 
@@ -74,31 +76,30 @@ export interface RetentionResult {
   readonly pruned: readonly PruneItem[];
   /** Ids of tasks. */
   readonly compressed: readonly string[];
-  /** As in the plan. */
   readonly kept: readonly string[];
-  /** What could not be done, and why; a line each. It is tried again next time. */
+  /** Messages about items that failed. The next run retries them. */
   readonly problems: readonly string[];
 }
 
-/** What would go now. Only reads. */
+/** Lists everything to remove and to gzip now. Only reads. */
 export async function planPrune(options: PruneOptions): Promise<PrunePlan> {
   const tombstones = options.tombstones ?? (await Tombstones.open(options.logDir));
   const kept: string[] = [];
   const compress: string[] = [];
   const items: PruneItem[] = [];
-  const note = (what: string): ((error: unknown) => undefined) => {
+  const keep = (what: string): ((error: unknown) => undefined) => {
     return (error) => void kept.push(`${what} stays: ${messageOf(error)}`);
   };
-  const ids = (await namesOf(options.logDir)).filter(isPathSafeId).sort();
+  const ids = (await namesIn(options.logDir)).filter(isPathSafeId).sort();
   await mapBounded(ids, async (id) => {
-    const verdict = await judgeTask(id, options).catch(note(`task ${id}`));
+    const verdict = await judgeTask(id, options).catch(keep(`task ${id}`));
     if (verdict === 'compress') compress.push(id);
     else if (verdict !== undefined) items.push(verdict);
   });
   for (const month of await new WorkflowPlaces(options.workflowDir).months()) {
-    for (const [id, names] of filesByWorkflow(await namesOf(month))) {
+    for (const [id, names] of filesByWorkflow(await namesIn(month))) {
       const workflow = { id, month, names };
-      const item = await judgeWorkflow(workflow, { ...options, tombstones }).catch(note(`workflow ${id}`));
+      const item = await judgeWorkflow(workflow, { ...options, tombstones }).catch(keep(`workflow ${id}`));
       if (item === 'not uploaded') kept.push(`workflow ${id} stays: its document is not in S3 yet`);
       else if (item !== undefined) items.push(item);
     }
@@ -110,8 +111,8 @@ export async function planPrune(options: PruneOptions): Promise<PrunePlan> {
 }
 
 /**
- * Removes what is too old and gzips what is old. Each thing is looked at again just before; what is removed has its
- * tombstone on the disk first, so that a crash at any moment leaves either all of it or nothing that comes back.
+ * Removes expired items and gzips large files of old tasks. Each item is checked again right before. Its tombstone is
+ * durable before its files are removed, so that a crash leaves either all files or none that can return.
  */
 export async function runRetention(options: RetentionOptions): Promise<RetentionResult> {
   const { logDir, workflowDir, tombstones, nowMs, isStopped = () => false } = options;
@@ -122,7 +123,7 @@ export async function runRetention(options: RetentionOptions): Promise<Retention
     if (isStopped()) return;
     await work().catch((error: unknown) => problems.push(`${what}: ${messageOf(error)}`));
   };
-  await attempt('what an earlier run has left', () => removeLeftovers(logDir));
+  await attempt('leftovers of an earlier run', () => removeLeftovers(logDir));
   await attempt('_pruned.jsonl', () => tombstones.forgetOlderThan(nowMs - TOMBSTONE_DAYS * DAY_MS));
   const plan = await planPrune(options);
   for (const item of plan.items) {
@@ -135,7 +136,7 @@ export async function runRetention(options: RetentionOptions): Promise<Retention
       if (await compress(id, options)) compressed.push(id);
     });
   }
-  await attempt('folders of workflows', () => removeEmptyMonths(workflowDir, nowMs));
+  await attempt('empty workflow folders', () => removeEmptyMonths(workflowDir, nowMs));
   return { pruned, compressed, kept: plan.kept, problems };
 }
 
@@ -151,16 +152,16 @@ async function judgeTask(id: string, options: PruneOptions): Promise<PruneItem |
   return (await isCompressible(path)) ? 'compress' : undefined;
 }
 
-interface FoundWorkflow {
+interface WorkflowFiles {
   readonly id: string;
-  /** The folder of its month. */
+  /** The month's folder. */
   readonly month: string;
-  /** Its files there. */
+  /** Names of its files in the folder. */
   readonly names: readonly string[];
 }
 
 async function judgeWorkflow(
-  { id, month, names }: FoundWorkflow,
+  { id, month, names }: WorkflowFiles,
   options: PruneOptions & { readonly tombstones: Tombstones },
 ): Promise<PruneItem | 'not uploaded' | undefined> {
   const prunedAt = options.tombstones.prunedAt('workflow', id);
@@ -176,27 +177,27 @@ async function judgeWorkflow(
   return isUploaded === undefined || (await isUploaded(id)) ? item(endedAt) : 'not uploaded';
 }
 
-/** The files of days that are over for so long. Of the feed the newest stays: it is the one that is appended to. */
+/** Day files older than the limit. The newest file of the feed stays, because it is appended to. */
 async function oldDays(
   dir: string,
   kind: 'webhooks' | 'feed',
   options: PruneOptions,
 ): Promise<readonly PruneItem[]> {
   const days = kind === 'feed' ? options.workflowDays : options.taskDays;
-  const names = (await namesOf(dir)).filter((name) => DAY_FILE.test(name)).sort();
+  const names = (await namesIn(dir)).filter((name) => DAY_FILE.test(name)).sort();
   const items: PruneItem[] = [];
   for (const name of kind === 'feed' ? names.slice(0, -1) : names) {
     const id = basename(name, '.jsonl');
     const endMs = Date.parse(id) + DAY_MS;
     const path = join(dir, name);
-    // No such day, perhaps: nothing is said of its age then.
+    // Written so that NaN, from a name that is not a date, is skipped.
     if (!(options.nowMs - endMs > days * DAY_MS)) continue;
     items.push({ kind, id, path, endedAt: isoFromMs(endMs), bytes: await bytesOf([path]) });
   }
   return items;
 }
 
-/** False when it is no longer to go. */
+/** False when the item no longer expires. */
 async function prune(item: PruneItem, options: RetentionOptions): Promise<boolean> {
   const { kind, id, path } = item;
   const { withFilesOf = (_kind, _id, fn) => fn() } = options;
@@ -211,7 +212,10 @@ async function prune(item: PruneItem, options: RetentionOptions): Promise<boolea
   return true;
 }
 
-/** Out of sight in one step: nobody sees half a task. Returns where it is now; undefined when it is to stay. */
+/**
+ * Renames the task's directory, so that no reader sees half a task. Returns the new path; undefined when the task
+ * stays.
+ */
 async function moveTask(id: string, options: RetentionOptions): Promise<string | undefined> {
   const { logDir, nowMs, tombstones } = options;
   const verdict = await judgeTask(id, options);
@@ -223,16 +227,16 @@ async function moveTask(id: string, options: RetentionOptions): Promise<string |
 }
 
 async function removeWorkflow(
-  { id, month }: Omit<FoundWorkflow, 'names'>,
+  { id, month }: Omit<WorkflowFiles, 'names'>,
   options: RetentionOptions,
 ): Promise<boolean> {
-  const all = await namesOf(month);
+  const all = await namesIn(month);
   const verdict = await judgeWorkflow({ id, month, names: filesByWorkflow(all).get(id) ?? [] }, options);
   if (verdict === undefined || verdict === 'not uploaded') return false;
   await options.tombstones.add([tombstoneOf('workflow', id, options.nowMs)]);
   for (const file of REMOVAL_ORDER) {
     const name = id + WORKFLOW_FILES[file];
-    for (const temp of all.filter((one) => isTempNameOf(one, name)))
+    for (const temp of all.filter((entry) => isTempNameOf(entry, name)))
       await rm(join(month, temp), { force: true });
     await rm(join(month, name), { force: true });
   }
@@ -248,12 +252,12 @@ async function compress(id: string, options: RetentionOptions): Promise<boolean>
 }
 
 async function removeLeftovers(logDir: string): Promise<void> {
-  for (const name of await namesOf(logDir)) {
+  for (const name of await namesIn(logDir)) {
     if (name.startsWith(PRUNED)) await rm(join(logDir, name), { recursive: true, force: true });
   }
 }
 
-/** Not that of the present month, into which somebody may be about to write. */
+/** Skips the current month, to which the store may be about to write. */
 async function removeEmptyMonths(workflowDir: string, nowMs: number): Promise<void> {
   const present = join(workflowDir, isoFromMs(nowMs).slice(0, 4), isoFromMs(nowMs).slice(5, 7));
   for (const month of await new WorkflowPlaces(workflowDir).months()) {
@@ -266,13 +270,13 @@ async function removeEmpty(dir: string): Promise<boolean> {
     await rmdir(dir);
     return true;
   } catch (error) {
-    // Something is in it; some systems have the other name for that.
+    // Not empty; some systems use EEXIST for it.
     if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'EEXIST') return false;
     throw error;
   }
 }
 
-/** Whether one of the files was written to after that time. */
+/** Whether one of the files was modified after that time. */
 async function isNewer(dir: string, names: readonly string[], iso: string): Promise<boolean> {
   for (const name of names) {
     const stats = await stat(join(dir, name));
@@ -294,7 +298,7 @@ async function bytesOf(paths: readonly string[]): Promise<number> {
   return bytes;
 }
 
-/** The oldest first. */
+/** Sort key: oldest first. */
 function orderOf({ endedAt, kind, id }: PruneItem): string {
   return `${endedAt} ${kind} ${id}`;
 }
@@ -302,13 +306,4 @@ function orderOf({ endedAt, kind, id }: PruneItem): string {
 function compare(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
-}
-
-async function namesOf(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
-    throw error;
-  }
 }

@@ -1,14 +1,12 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../../errors.ts';
 import { parseObject } from '../../model/json.ts';
 import { isoFromMs, readIso } from '../../model/time.ts';
 import { replaceFile } from '../../system/durable.ts';
 import { readLines } from '../../system/lines.ts';
+import { openIfPresent } from '../../system/optional-files.ts';
+import { unreadable } from '../file-errors.ts';
 import { OWN_NAMES } from '../layout.ts';
-import { unreadable } from '../stored-file.ts';
-
-/** JSONL in the log directory: what retention has removed. */
 
 export type TombstoneKind = 'task' | 'workflow';
 
@@ -19,19 +17,22 @@ export interface Tombstone {
   readonly pruned_at: string;
 }
 
-/** What was removed for its age, so that a late duplicate of its records does not begin it anew. One writer. */
+/**
+ * Tasks and workflows that retention has removed, so that a late duplicate of their records does not create them
+ * again. One writer.
+ */
 export class Tombstones {
   readonly #path: string;
   readonly #prunedAt = new Map<string, string>();
-  /** Whether the last line has no end: the next one must not be glued to it. */
+  /** Whether the last line has no newline: the next one must not continue it. */
   #isTorn = false;
-  #isThere = false;
+  #exists = false;
 
   private constructor(logDir: string) {
     this.#path = join(logDir, OWN_NAMES.pruned);
   }
 
-  /** Only reads; a missing file is an empty one, a damaged line is left out. Throws `ERR_STORE_UNAVAILABLE`. */
+  /** Only reads. A missing file counts as empty, and damaged lines are skipped. Throws `ERR_STORE_UNAVAILABLE`. */
   static async open(logDir: string): Promise<Tombstones> {
     const tombstones = new Tombstones(logDir);
     await tombstones.#load();
@@ -42,21 +43,21 @@ export class Tombstones {
     return this.#prunedAt.has(keyOf(kind, id));
   }
 
-  /** When it was removed, the last time; undefined when it was not. */
+  /** Time of the last removal; undefined when it was not removed. */
   prunedAt(kind: TombstoneKind, id: string): string | undefined {
     return this.#prunedAt.get(keyOf(kind, id));
   }
 
-  /** On the disk, also after a power cut, when it resolves: nothing may be removed before. */
+  /** Durable when it resolves; nothing may be removed before. */
   async add(entries: readonly Tombstone[]): Promise<void> {
     if (entries.length === 0) return;
-    if (this.#isThere) await this.#append(textOf(entries));
+    if (this.#exists) await this.#append(textOf(entries));
     else await replaceFile(this.#path, textOf(entries));
-    this.#isThere = true;
-    for (const entry of entries) this.#learn(entry);
+    this.#exists = true;
+    for (const entry of entries) this.#remember(entry);
   }
 
-  /** Forgets what was removed before that time (milliseconds since the epoch): no duplicate is as late as that. */
+  /** Drops entries older than `timeMs` (milliseconds since the epoch): no duplicate arrives that late. */
   async forgetOlderThan(timeMs: number): Promise<void> {
     const kept: Tombstone[] = [];
     for (const [key, prunedAt] of this.#prunedAt) {
@@ -66,14 +67,14 @@ export class Tombstones {
     await replaceFile(this.#path, textOf(kept));
     this.#isTorn = false;
     this.#prunedAt.clear();
-    for (const entry of kept) this.#learn(entry);
+    for (const entry of kept) this.#remember(entry);
   }
 
   async #append(text: string): Promise<void> {
     const file = await open(this.#path, 'a');
     try {
       const start = this.#isTorn ? '\n' : '';
-      // Until it is whole: a write that fails leaves half a line.
+      // Reset only after the write: a failed one leaves half a line.
       this.#isTorn = true;
       await file.writeFile(`${start}${text}`);
       this.#isTorn = false;
@@ -83,27 +84,24 @@ export class Tombstones {
     }
   }
 
-  #learn({ kind, id, pruned_at: prunedAt }: Tombstone): void {
+  #remember({ kind, id, pruned_at: prunedAt }: Tombstone): void {
     this.#prunedAt.set(keyOf(kind, id), prunedAt);
   }
 
   async #load(): Promise<void> {
-    let file: FileHandle;
-    try {
-      file = await open(this.#path, 'r');
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return;
+    const file = await openIfPresent(this.#path, 'r').catch((error: unknown) => {
       throw unreadable(OWN_NAMES.pruned, error);
-    }
+    });
+    if (file === undefined) return;
     try {
       for await (const lines of readLines(file)) {
         for (const { bytes, isTerminated } of lines) {
           const entry = isTerminated ? parse(bytes?.toString('utf8')) : undefined;
-          if (entry !== undefined) this.#learn(entry);
+          if (entry !== undefined) this.#remember(entry);
           this.#isTorn = !isTerminated;
         }
       }
-      this.#isThere = true;
+      this.#exists = true;
     } catch (error) {
       throw unreadable(OWN_NAMES.pruned, error);
     } finally {
@@ -112,7 +110,7 @@ export class Tombstones {
   }
 }
 
-/** An entry for something that is removed now. */
+/** An entry with the current time. */
 export function tombstoneOf(kind: TombstoneKind, id: string, nowMs: number): Tombstone {
   return { kind, id, pruned_at: isoFromMs(nowMs) };
 }

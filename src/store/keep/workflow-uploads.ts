@@ -1,22 +1,22 @@
-import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { errnoOf, TasktrailError } from '../../errors.ts';
+import { TasktrailError } from '../../errors.ts';
 import { SCHEMA_VERSION } from '../../model/documents.ts';
 import { isWorkflowId } from '../../model/ids.ts';
 import type { WorkflowDocument } from '../../model/workflow.ts';
 import { replaceFile } from '../../system/durable.ts';
+import { namesIn, statIfPresent } from '../../system/optional-files.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
-import { isMissing, readStoredObject } from '../stored-file.ts';
+import { readStoredObject } from '../stored-file.ts';
 import { type WorkflowPlaces, workflowFile } from '../workflow-place.ts';
 
-/** Where the documents go. */
+/** Destination of the documents. */
 export interface UploadTarget {
   readonly bucket: string;
-  /** The name of a workflow's object, from its id and the year and month (two digits) that it is filed under. */
+  /** Name of a workflow's object, from its id and the year and month (two digits) of its folder. */
   keyOf(workflowId: string, filed: { readonly year: string; readonly month: string }): string;
 }
 
-/** `<id>.uploaded`: the revision that is known to be in S3. */
+/** `<id>.uploaded`: the revision that was verified in S3. */
 interface UploadMark {
   readonly bucket: string;
   readonly key: string;
@@ -25,7 +25,7 @@ interface UploadMark {
   readonly etag?: string;
 }
 
-/** The documents of finished workflows and, beside each, what is known to be in S3. */
+/** Documents of finished workflows and their upload state. */
 export class WorkflowUploads {
   readonly #places: WorkflowPlaces;
   readonly #target: UploadTarget;
@@ -35,11 +35,11 @@ export class WorkflowUploads {
     this.#target = target;
   }
 
-  /** Ids of workflows that have a document of which this revision is not known to be there, oldest month first. */
+  /** Ids of workflows whose current document is not verified in S3, oldest month first. */
   async pending(): Promise<readonly string[]> {
     const ids: string[] = [];
     for (const month of await this.#places.months()) {
-      for (const name of (await namesOf(month)).sort()) {
+      for (const name of (await namesIn(month)).sort()) {
         const id = idOfDocument(name);
         if (id !== undefined && !(await this.#isUploaded(month, id))) ids.push(id);
       }
@@ -47,7 +47,7 @@ export class WorkflowUploads {
     return ids;
   }
 
-  /** The document and the name of its object; undefined when there is none. Throws when it cannot be read. */
+  /** The document and the name of its object; undefined when there is no document. Throws when it cannot be read. */
   async read(workflowId: string): Promise<{ document: WorkflowDocument; key: string } | undefined> {
     const month = await this.#places.find(workflowId);
     if (month === undefined) return undefined;
@@ -55,16 +55,16 @@ export class WorkflowUploads {
     return document === undefined ? undefined : { document, key: this.#keyOf(month, workflowId) };
   }
 
-  /** Does nothing for a workflow that was removed meanwhile. */
+  /** Does nothing for a workflow that was removed during the upload. */
   async markVerified(workflowId: string, mark: UploadMark): Promise<void> {
     const month = await this.#places.find(workflowId);
-    if (month === undefined || !(await isThere(workflowFile(month, workflowId, 'document')))) return;
+    if (month === undefined || !(await isFile(workflowFile(month, workflowId, 'document')))) return;
     const { bucket, key, revision, verified_at, etag } = mark;
     const text = JSON.stringify({ bucket, key, revision, verified_at, etag, schema_version: SCHEMA_VERSION });
     await replaceFile(workflowFile(month, workflowId, 'uploaded'), `${text}\n`);
   }
 
-  /** Whether the document as it is now is known to be where documents go; false when there is none. */
+  /** Whether the current document is verified in S3; false when there is no document. */
   async isUploaded(workflowId: string): Promise<boolean> {
     const month = await this.#places.find(workflowId);
     return month !== undefined && this.#isUploaded(month, workflowId);
@@ -76,7 +76,7 @@ export class WorkflowUploads {
     try {
       return (await readDocument(month, workflowId))?.revision === mark.revision;
     } catch (error) {
-      // Whoever wants to upload it meets the same error, and says so.
+      // The upload meets the same error and reports it.
       if (error instanceof TasktrailError) return false;
       throw error;
     }
@@ -87,7 +87,7 @@ export class WorkflowUploads {
   }
 }
 
-/** `<id>.json`; what else ends so is not ours. */
+/** Undefined for a `.json` file that is not named after a workflow. */
 function idOfDocument(name: string): string | undefined {
   const id = name.slice(0, -WORKFLOW_FILES.document.length);
   return name.endsWith(WORKFLOW_FILES.document) && isWorkflowId(id) ? id : undefined;
@@ -98,14 +98,14 @@ async function readDocument(month: string, workflowId: string): Promise<Workflow
   const what = `the document of workflow ${workflowId}`;
   const value = await readStoredObject({ path, what });
   if (value?.workflow_id === workflowId && isRevision(value.revision) && Array.isArray(value.events)) {
-    // The store's own file; what an editor may have done to its events is not looked for.
+    // Written by the store; its events are not checked.
     return value as unknown as WorkflowDocument;
   }
-  if (value === undefined && !(await isThere(path))) return undefined;
+  if (value === undefined && !(await isFile(path))) return undefined;
   throw new TasktrailError('ERR_STORE_UNAVAILABLE', `${what} is damaged`);
 }
 
-/** Undefined also for a damaged one: uploading once more does no harm. */
+/** Undefined also when it is damaged: uploading again is harmless. */
 async function readMark(month: string, workflowId: string): Promise<UploadMark | undefined> {
   const path = workflowFile(month, workflowId, 'uploaded');
   const value = await readStoredObject({ path, what: `the upload of workflow ${workflowId}` });
@@ -119,21 +119,6 @@ function isRevision(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }
 
-async function isThere(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
-}
-
-async function namesOf(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir);
-  } catch (error) {
-    // A month that retention has just emptied.
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+async function isFile(path: string): Promise<boolean> {
+  return (await statIfPresent(path))?.isFile() === true;
 }

@@ -1,85 +1,86 @@
-import { type FileHandle, lstat, readdir } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TasktrailError } from '../../errors.ts';
 import { parseObject } from '../../model/json.ts';
 import type { FeedPage, FeedQuery } from '../../model/workflow.ts';
 import { type Line, NEWLINE, readLines } from '../../system/lines.ts';
-import { OWN_NAMES } from '../layout.ts';
-import { isMissing, openStored, unreadable } from '../stored-file.ts';
+import { unreadable } from '../file-errors.ts';
+import { DAY_FILE, OWN_NAMES } from '../layout.ts';
+import { openStored } from '../stored-file.ts';
+import { readDayFiles } from './folder-entries.ts';
 
-/** Enough for a page of a thousand usual events, and a few hundredths of a second of work. */
+/** Bytes read for one page: a thousand events of usual size, parsed in some hundredths of a second. */
 const SCAN_BYTES_MAX = 4 * 1_048_576;
 
-const FEED_FILE = /^\d{4}-\d{2}-\d{2}\.jsonl$/;
-
-/** What has been given: everything before it. */
-interface FeedPlace {
-  /** `''` is before the oldest file: there was none when the place was given. */
+/** Position in the feed: the end of the previous page. */
+interface FeedPosition {
+  /** `''` is before the oldest file: the feed was empty. */
   readonly file: string;
   readonly offset: number;
 }
 
-const BEGINNING: FeedPlace = { file: '', offset: 0 };
+const START: FeedPosition = { file: '', offset: 0 };
 
 /**
- * Reads the feed in the order of storing. The writer appends to the newest file only, and begins the next one after its
- * last line in that: so the files are listed before any is read, and a file is left behind only for one that was listed.
+ * Reads the feed in the order of storing. The store appends to the newest file only and starts the next file after
+ * its last line in that one. So files are listed before any is read, and the reader leaves a file only for a listed
+ * one.
  */
 export function createFeedReader(workflowDir: string): (query: FeedQuery) => Promise<FeedPage> {
   const dir = join(workflowDir, OWN_NAMES.feed);
   return async (query) => {
-    const after = query.after === undefined ? BEGINNING : decodeCursor(query.after);
-    const files = await listFiles(dir);
-    const page = new OpenPage(query);
-    return { items: page.items, nextCursor: encodeCursor(await readOn({ dir, files, page }, after)) };
+    const after = query.after === undefined ? START : decodeCursor(query.after);
+    const files = await readDayFiles({ path: dir, what: 'the feed' });
+    const page = new PageBuilder(query);
+    return { items: page.items, nextCursor: encodeCursor(await fillPage({ dir, files, page }, after)) };
   };
 }
 
-interface Pass {
+interface FeedScan {
   readonly dir: string;
   /** Oldest first. */
   readonly files: readonly string[];
-  readonly page: OpenPage;
+  readonly page: PageBuilder;
 }
 
-/** Fills the page and returns the place behind it. */
-async function readOn({ dir, files, page }: Pass, after: FeedPlace): Promise<FeedPlace> {
-  let place = after;
+/** Fills the page and returns the position after it. */
+async function fillPage({ dir, files, page }: FeedScan, after: FeedPosition): Promise<FeedPosition> {
+  let position = after;
   let index = 0;
   if (after.file !== '') {
     index = files.indexOf(after.file);
-    if (index < 0) throw gone();
+    if (index < 0) throw positionGone();
   }
   for (; index < files.length && !page.isFull; index += 1) {
     const file = files[index] ?? '';
-    const next = file === place.file ? place : { file, offset: 0 };
+    const next = file === position.file ? position : { file, offset: 0 };
     const handle = (await openStored({ path: join(dir, file), what: 'the feed' }))?.handle;
     if (handle === undefined) {
-      // Removed since it was listed: the oldest that is there is the next one by now.
-      if (after.file === '' && page.isUntouched) continue;
-      // What was read goes out first: the next call is told.
-      if (!page.isUntouched) return next;
-      throw gone();
+      // Removed after it was listed: the next file is now the oldest.
+      if (after.file === '' && page.isEmpty) continue;
+      // The events read so far are returned first; the next call gets the error.
+      if (!page.isEmpty) return next;
+      throw positionGone();
     }
     try {
-      place = { file, offset: await readFile(handle, next.offset, page) };
+      position = { file, offset: await readDay(handle, next.offset, page) };
     } catch (error) {
       throw error instanceof TasktrailError ? error : unreadable('the feed', error);
     } finally {
       await handle.close();
     }
   }
-  return place;
+  return position;
 }
 
-/** Gives the page the whole lines from there on, and returns where it stopped. */
-async function readFile(handle: FileHandle, from: number, page: OpenPage): Promise<number> {
+/** Adds complete lines to the page and returns the offset where it stopped. */
+async function readDay(handle: FileHandle, from: number, page: PageBuilder): Promise<number> {
   await checkLineStart(handle, from);
   let offset = from;
   for await (const lines of readLines(handle, { from })) {
     for (const line of lines) {
       if (!line.isTerminated) break;
-      page.take(line);
+      page.add(line);
       offset = line.end;
       if (page.isFull) return offset;
     }
@@ -87,15 +88,18 @@ async function readFile(handle: FileHandle, from: number, page: OpenPage): Promi
   return offset;
 }
 
-/** A place that we gave is behind a newline, unless the file was changed by somebody else or lost its end with a disk. */
+/**
+ * A valid position follows a newline. Otherwise the file was changed by another program or lost its end in a power
+ * cut.
+ */
 async function checkLineStart(handle: FileHandle, offset: number): Promise<void> {
   if (offset === 0) return;
   const before = Buffer.alloc(1);
   const { bytesRead } = await handle.read(before, 0, 1, offset - 1);
-  if (bytesRead === 0 || before[0] !== NEWLINE) throw gone();
+  if (bytesRead === 0 || before[0] !== NEWLINE) throw positionGone();
 }
 
-class OpenPage {
+class PageBuilder {
   readonly items: string[] = [];
   readonly #type: string | undefined;
   readonly #limit: number;
@@ -107,16 +111,19 @@ class OpenPage {
     this.#limit = limit;
   }
 
-  get isUntouched(): boolean {
+  get isEmpty(): boolean {
     return this.#lines === 0;
   }
 
-  /** Also when so much was read that it must do; a line goes in whole, however long it is, or no call would pass it. */
+  /**
+   * Also true after `SCAN_BYTES_MAX` bytes. A line is added whole, however long it is: otherwise no call would pass
+   * it.
+   */
   get isFull(): boolean {
     return this.items.length >= this.#limit || (this.#bytes >= SCAN_BYTES_MAX && this.#lines > 0);
   }
 
-  take({ bytes, start, end }: Line): void {
+  add({ bytes, start, end }: Line): void {
     this.#lines += 1;
     this.#bytes += end - start;
     const text = bytes?.toString('utf8') ?? '';
@@ -126,41 +133,26 @@ class OpenPage {
   }
 }
 
-async function listFiles(dir: string): Promise<string[]> {
-  try {
-    // A link to a folder elsewhere is none of ours.
-    if (!(await lstat(dir)).isDirectory()) return [];
-    const entries = await readdir(dir, { withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isFile() && FEED_FILE.test(entry.name))
-      .map((entry) => entry.name)
-      .sort();
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw unreadable('the feed', error);
-  }
-}
-
-function encodeCursor({ file, offset }: FeedPlace): string {
+function encodeCursor({ file, offset }: FeedPosition): string {
   return Buffer.from(JSON.stringify({ file, offset })).toString('base64url');
 }
 
-function decodeCursor(cursor: string): FeedPlace {
+function decodeCursor(cursor: string): FeedPosition {
   const value = parseObject(Buffer.from(cursor, 'base64url').toString('utf8'));
   const file = value?.file;
   const offset = value?.offset;
-  const isPlace =
+  const isPosition =
     typeof file === 'string' &&
     typeof offset === 'number' &&
     Number.isSafeInteger(offset) &&
-    (FEED_FILE.test(file) ? offset >= 0 : file === '' && offset === 0);
-  if (isPlace) return { file, offset };
+    (DAY_FILE.test(file) ? offset >= 0 : file === '' && offset === 0);
+  if (isPosition) return { file, offset };
   throw new TasktrailError('ERR_INPUT_INVALID', 'after: must be the next_cursor of an earlier page');
 }
 
-function gone(): TasktrailError {
+function positionGone(): TasktrailError {
   return new TasktrailError(
     'ERR_GONE',
-    'after: the events behind this place are no longer kept; begin anew without "after"',
+    'after: the events after this position are no longer kept; start again without "after"',
   );
 }

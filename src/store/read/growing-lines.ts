@@ -1,15 +1,15 @@
-import { type FileHandle, lstat } from 'node:fs/promises';
-import { errnoOf } from '../../errors.ts';
+import type { FileHandle } from 'node:fs/promises';
 import { parseObject } from '../../model/json.ts';
 import { type Line, readLines } from '../../system/lines.ts';
+import { lstatIfPresent } from '../../system/optional-files.ts';
 import { gzipPath } from '../compress.ts';
 import { type TaskFile, taskFile } from '../layout.ts';
 import { openStored } from '../stored-file.ts';
 import { openTaskLines, storedText } from '../task-file.ts';
 
 /**
- * A line file of a task that is being written. Its writer only appends, until it puts the file in order and replaces
- * it, or gzips it: then the whole is read again, and only what is new in it is given.
+ * Follows a line file of a task that is being written. The store appends to it until it reorders and replaces the
+ * file, or gzips it: then the whole file is read again and only new lines are returned.
  */
 export class GrowingLines {
   readonly #logDir: string;
@@ -17,11 +17,11 @@ export class GrowingLines {
   readonly #file: TaskFile;
   readonly #path: string;
   #handle: FileHandle | undefined;
-  /** Where the first line begins that was not whole yet: what stands there may still be cut away and written anew. */
+  /** Offset of the first incomplete line: a torn line may still be cut and written again. */
   #position = 0;
-  /** Ids that were given, once the file has been replaced. Before that its own order tells what is new. */
-  #given: Set<string> | undefined;
-  #gzipRead = false;
+  /** Ids of returned lines, once the file was replaced. Before that the offset separates old and new lines. */
+  #returnedIds: Set<string> | undefined;
+  #isGzipRead = false;
 
   constructor(logDir: string, taskId: string, file: TaskFile) {
     this.#logDir = logDir;
@@ -30,16 +30,16 @@ export class GrowingLines {
     this.#path = taskFile(logDir, taskId, file);
   }
 
-  /** The good lines that have come since the last call, in batches. */
+  /** Valid lines added since the last call, in batches. */
   async *news(): AsyncGenerator<readonly string[]> {
     for (;;) {
-      if (this.#handle === undefined && !(await this.#tryOpen())) {
-        yield* this.#gzipped();
+      if (this.#handle === undefined && !(await this.#openPlain())) {
+        yield* this.#readGzipped();
         return;
       }
-      yield* this.#rest();
+      yield* this.#readPlain();
       if (!(await this.#isReplaced())) return;
-      await this.#leave();
+      await this.#leaveFile();
     }
   }
 
@@ -49,34 +49,34 @@ export class GrowingLines {
     await handle?.close();
   }
 
-  async #tryOpen(): Promise<boolean> {
+  async #openPlain(): Promise<boolean> {
     const opened = await openStored({ path: this.#path, what: `a line file of task ${this.#taskId}` });
     this.#handle = opened?.handle;
     this.#position = 0;
     return opened !== undefined;
   }
 
-  async *#rest(): AsyncGenerator<readonly string[]> {
+  async *#readPlain(): AsyncGenerator<readonly string[]> {
     const handle = this.#handle;
     if (handle === undefined) return;
     for await (const batch of readLines(handle, { from: this.#position })) {
       const whole = batch.filter(({ isTerminated }) => isTerminated);
       this.#position = whole.at(-1)?.end ?? this.#position;
-      const lines = this.#fresh(whole);
+      const lines = this.#newLines(whole);
       if (lines.length > 0) yield lines;
     }
   }
 
-  /** A file that was gzipped has come to its end: once is enough. */
-  async *#gzipped(): AsyncGenerator<readonly string[]> {
-    if (this.#gzipRead) return;
+  /** A gzipped file is complete: it is read once. */
+  async *#readGzipped(): AsyncGenerator<readonly string[]> {
+    if (this.#isGzipRead) return;
     const opened = await openTaskLines(this.#logDir, this.#taskId, this.#file);
     if (opened === undefined) return;
-    this.#gzipRead = true;
-    this.#given ??= new Set();
+    this.#isGzipRead = true;
+    this.#returnedIds ??= new Set();
     try {
       for await (const batch of opened.lines()) {
-        const lines = this.#fresh(batch);
+        const lines = this.#newLines(batch);
         if (lines.length > 0) yield lines;
       }
     } finally {
@@ -84,57 +84,44 @@ export class GrowingLines {
     }
   }
 
-  /** Another file stands under the name, or this one was cut (a torn line is, after a crash). */
+  /** Whether the path is another file now, or this file was truncated (recovery cuts a torn line). */
   async #isReplaced(): Promise<boolean> {
     const own = await this.#handle?.stat();
     if (own === undefined) return false;
     if (own.size < this.#position) return true;
-    try {
-      const { ino, dev } = await lstat(this.#path);
-      return ino !== own.ino || dev !== own.dev;
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error;
-      return isThere(gzipPath(this.#path));
-    }
+    const current = await lstatIfPresent(this.#path);
+    if (current !== undefined) return current.ino !== own.ino || current.dev !== own.dev;
+    return (await lstatIfPresent(gzipPath(this.#path)))?.isFile() === true;
   }
 
-  /** What was given from the file that is left is known by its ids from now on. */
-  async #leave(): Promise<void> {
+  /** Closes the file. From now on its returned lines are recognised by their ids. */
+  async #leaveFile(): Promise<void> {
     const handle = this.#handle;
-    if (handle !== undefined && this.#given === undefined) {
-      const given = new Set<string>();
+    if (handle !== undefined && this.#returnedIds === undefined) {
+      const returnedIds = new Set<string>();
       for await (const batch of readLines(handle, { to: this.#position })) {
         for (const line of batch) {
           const text = storedText(line);
-          if (text !== undefined) given.add(idOf(text));
+          if (text !== undefined) returnedIds.add(idOf(text));
         }
       }
-      this.#given = given;
+      this.#returnedIds = returnedIds;
     }
     await this.close();
   }
 
-  #fresh(lines: readonly Line[]): readonly string[] {
-    const given = this.#given;
+  #newLines(lines: readonly Line[]): readonly string[] {
+    const returnedIds = this.#returnedIds;
     return lines.flatMap((line) => {
       const text = storedText(line);
       if (text === undefined) return [];
-      return given === undefined || given.size !== given.add(idOf(text)).size ? [text] : [];
+      return returnedIds === undefined || returnedIds.size !== returnedIds.add(idOf(text)).size ? [text] : [];
     });
   }
 }
 
-/** A line that names none is known by itself. */
+/** The whole line stands for the id when it has none. */
 function idOf(line: string): string {
   const id = parseObject(line)?.event_id;
   return typeof id === 'string' ? id : line;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    return (await lstat(path)).isFile();
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
 }

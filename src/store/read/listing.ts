@@ -1,62 +1,59 @@
-import { lstat } from 'node:fs/promises';
 import { TasktrailError } from '../../errors.ts';
 import { parseObject } from '../../model/json.ts';
 import { readIso } from '../../model/time.ts';
-import { isMissing, unreadable } from '../stored-file.ts';
+import { lstatStored } from '../stored-file.ts';
 
-/** Where something stands in a list, newest first. What has no time (`''`) comes last. */
-export interface Place {
+/** Position of an item in a list, newest first. An item without a time (`''`) comes last. */
+export interface SortKey {
   readonly at: string;
   readonly id: string;
 }
 
-/** The part of a list that is asked for. */
+/** The requested part of a list. */
 export interface Window {
-  /** ISO 8601; at or after it. */
+  /** ISO 8601, inclusive. */
   readonly since?: string | undefined;
-  /** ISO 8601; before it. */
+  /** ISO 8601, exclusive. */
   readonly until?: string | undefined;
   readonly cursor?: string | undefined;
 }
 
-/** File operations wait for libuv's four threads; a few more keep those busy without a queue of thousands. */
+/** libuv runs file operations on four threads: a few more keep those busy without a queue of thousands. */
 const CONCURRENCY = 16;
 
-/** Whether a place is in the window; throws `ERR_INPUT_INVALID` for a time or cursor that cannot be read. */
-export function createWindow({ since, until, cursor }: Window): (place: Place) => boolean {
+/** Returns a test for sort keys. Throws `ERR_INPUT_INVALID` for an invalid time or cursor. */
+export function createWindow({ since, until, cursor }: Window): (key: SortKey) => boolean {
   const after = cursor === undefined ? undefined : decodeCursor(cursor);
   const from = since === undefined ? undefined : readTime('since', since);
   const to = until === undefined ? undefined : readTime('until', until);
-  return (place) =>
-    (from === undefined || place.at >= from) &&
-    (to === undefined || (place.at !== '' && place.at < to)) &&
-    (after === undefined || newestFirst(after, place) < 0);
+  return (key) =>
+    (from === undefined || key.at >= from) &&
+    (to === undefined || (key.at !== '' && key.at < to)) &&
+    (after === undefined || newestFirst(after, key) < 0);
 }
 
-/** The first `limit` of what was found, in order, and where the next page begins. */
-export function takePage<Item extends Place>(
-  found: readonly Item[],
+/** Sorts the items and cuts the first page; `nextCursor` is null on the last page. */
+export function takePage<Item extends SortKey>(
+  items: readonly Item[],
   limit: number,
 ): { readonly page: readonly Item[]; readonly nextCursor: string | null } {
-  const sorted = [...found].sort(newestFirst);
+  const sorted = [...items].sort(newestFirst);
   const page = sorted.slice(0, limit);
   const last = page.at(-1);
   const hasMore = last !== undefined && sorted.length > page.length;
   return { page, nextCursor: hasMore ? encodeCursor(last) : null };
 }
 
-/** What a file looks like from outside: the same text, the same content. Undefined for what is no file. */
+/**
+ * Inode, mtime and size of a file: unchanged while the content is. Undefined when the file is missing or not a
+ * regular file.
+ */
 export async function readVersion(path: string): Promise<string | undefined> {
-  try {
-    const stats = await lstat(path);
-    return stats.isFile() ? `${stats.ino}:${stats.mtimeMs}:${stats.size}` : undefined;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw unreadable('the log directory', error);
-  }
+  const stats = await lstatStored({ path, what: 'the log directory' });
+  return stats?.isFile() === true ? `${stats.ino}:${stats.mtimeMs}:${stats.size}` : undefined;
 }
 
-/** `work` on each item, in order of the items, a bounded number at a time. */
+/** Calls `work` for each item with bounded concurrency. Results are in the order of the items. */
 export async function mapBounded<Item, Result>(
   items: readonly Item[],
   work: (item: Item) => Promise<Result>,
@@ -64,7 +61,7 @@ export async function mapBounded<Item, Result>(
   const results: Result[] = [];
   const rest = items.entries();
   const worker = async (): Promise<void> => {
-    // One iterator for all workers: each takes the next item that no other has taken.
+    // All workers share one iterator, so each item is processed once.
     for (const [index, item] of rest) results[index] = await work(item);
   };
   await Promise.all(Array.from({ length: Math.min(CONCURRENCY, items.length) }, worker));
@@ -72,18 +69,18 @@ export async function mapBounded<Item, Result>(
 }
 
 /** Negative when `a` comes before `b`. */
-export function newestFirst(a: Place, b: Place): number {
+export function newestFirst(a: SortKey, b: SortKey): number {
   if (a.at !== b.at) return a.at > b.at ? -1 : 1;
   if (a.id === b.id) return 0;
   return a.id > b.id ? -1 : 1;
 }
 
-/** A cursor names the last one shown, not a number of them: new ones neither repeat nor hide others. */
-function encodeCursor({ at, id }: Place): string {
+/** A cursor names the last returned item and no offset, so new items cause neither repeats nor gaps. */
+function encodeCursor({ at, id }: SortKey): string {
   return Buffer.from(JSON.stringify({ at, id })).toString('base64url');
 }
 
-function decodeCursor(cursor: string): Place {
+function decodeCursor(cursor: string): SortKey {
   const value = parseObject(Buffer.from(cursor, 'base64url').toString('utf8'));
   if (typeof value?.at === 'string' && typeof value.id === 'string') return { at: value.at, id: value.id };
   throw new TasktrailError('ERR_INPUT_INVALID', 'cursor: must be the next_cursor of an earlier page');

@@ -9,8 +9,8 @@ import type {
   WorkflowPage,
   WorkflowQuery,
 } from '../../model/workflow.ts';
+import { unreadable } from '../file-errors.ts';
 import { OWN_NAMES, type TaskFile } from '../layout.ts';
-import { unreadable } from '../stored-file.ts';
 import {
   hasTaskDir,
   isBlankLine,
@@ -26,7 +26,7 @@ import { createTaskList } from './task-list.ts';
 import { createWorkflowList } from './workflow-list.ts';
 import { readWorkflow } from './workflow-reader.ts';
 
-/** The reading side of a log directory. Holds no lock and no file open between calls, so any process may have one. */
+/** Reads a log directory. Holds no lock, and no open file between calls, so any process may use one. */
 export interface LogReader {
   hasTask(taskId: string): Promise<boolean>;
   readDocument(taskId: string, document: TaskDocument): Promise<JsonObject | undefined>;
@@ -52,13 +52,13 @@ const FLOWS: Readonly<Record<TaskFlow, TaskFile>> = {
 export interface ReaderOptions {
   /** Default `_workflow` in the log directory. */
   readonly workflowDir?: string;
-  /** Whether documents go to S3: then one that has not been there is shown as pending. */
+  /** True when documents are uploaded to S3: one that is not uploaded yet is then reported as pending. */
   readonly expectsUploads?: boolean;
 }
 
 /**
- * Reads the tasks under `logDir` and the workflows under `workflowDir`. Documents are replaced atomically by their
- * writer, so a plain read always sees a whole one; line files are read as they are at the moment of opening.
+ * Creates a reader of the tasks in `logDir` and the workflows in `workflowDir`. Documents are replaced atomically, so
+ * a read returns a complete one. Line files are read up to their size at the time of opening.
  */
 export function createReader(logDir: string, options: ReaderOptions = {}): LogReader {
   const { workflowDir = join(logDir, OWN_NAMES.workflows), expectsUploads = false } = options;
@@ -93,7 +93,7 @@ async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise
       return pass;
     },
     close: async () => {
-      // Waits for a read that is under way: a descriptor that is closed beneath it may be another file's by then.
+      // Waits for a pending read: the number of a closed descriptor may already belong to another file.
       await pass?.return(undefined);
       await opened.close();
     },

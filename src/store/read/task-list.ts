@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises';
 import { LRUCache } from 'lru-cache';
 import { TasktrailError } from '../../errors.ts';
 import { isPathSafeId } from '../../model/ids.ts';
@@ -6,12 +5,12 @@ import type { JsonObject } from '../../model/json.ts';
 import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
 import { readIso } from '../../model/time.ts';
 import { taskFile } from '../layout.ts';
-import { isMissing, unreadable } from '../stored-file.ts';
 import { readTaskDocument } from '../task-file.ts';
-import { createWindow, mapBounded, type Place, readVersion, takePage } from './listing.ts';
+import { readEntries } from './folder-entries.ts';
+import { createWindow, mapBounded, readVersion, type SortKey, takePage } from './listing.ts';
 
-/** A task by the time of its creation. */
-interface Summary extends Place {
+/** A task, sorted by its creation time. */
+interface Summary extends SortKey {
   readonly status: unknown;
   readonly source: unknown;
   readonly provider: unknown;
@@ -19,40 +18,35 @@ interface Summary extends Place {
 }
 
 interface CachedSummary {
-  /** What `metadata.json` looked like from outside when it was read. */
+  /** Version of `metadata.json` when it was read. */
   readonly version: string;
   readonly summary: Summary | undefined;
 }
 
-/** About 400 bytes each: 40 MB at the most, for more tasks than thirty days usually leave. */
+/** About 400 bytes each, so at most 40 MB: for more tasks than thirty days usually leave. */
 const SUMMARIES_MAX = 100_000;
 
-/** Lists the tasks of a log directory; only what changed since the last call is read again. */
+/** Lists the tasks of a log directory. Reads only metadata that changed since the last call. */
 export function createTaskList(logDir: string): (query: TaskQuery) => Promise<TaskPage> {
   const cache = new LRUCache<string, CachedSummary>({ max: SUMMARIES_MAX });
   return async (query) => {
     const accepts = createFilter(query);
     const names = await readTaskNames(logDir);
     const summaries = await mapBounded(names, (name) => summarize(logDir, name, cache));
-    const found = summaries.filter((summary) => summary !== undefined).filter(accepts);
-    const { page, nextCursor } = takePage(found, query.limit);
+    const matching = summaries.filter((summary) => summary !== undefined).filter(accepts);
+    const { page, nextCursor } = takePage(matching, query.limit);
     const documents = await mapBounded(page, ({ id }) => readListed(logDir, id));
-    // Gone since it was listed: the page is one shorter.
+    // A task that was removed in between makes the page shorter.
     return { items: documents.filter((document) => document !== undefined), nextCursor };
   };
 }
 
 async function readTaskNames(logDir: string): Promise<string[]> {
-  try {
-    const entries = await readdir(logDir, { withFileTypes: true });
-    // A link to a directory is no directory here, so nothing outside the log directory is listed.
-    return entries
-      .filter((entry) => entry.isDirectory() && isPathSafeId(entry.name))
-      .map((entry) => entry.name);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw unreadable('the log directory', error);
-  }
+  const entries = await readEntries({ path: logDir, what: 'the log directory' });
+  // `isDirectory` is false for a symbolic link, so no directory outside the log directory is listed.
+  return entries
+    .filter((entry) => entry.isDirectory() && isPathSafeId(entry.name))
+    .map((entry) => entry.name);
 }
 
 async function summarize(
@@ -77,11 +71,11 @@ async function summarize(
   return summary;
 }
 
-/** A task whose metadata is damaged or unreadable is not listed; its own address says what is wrong with it. */
+/** A task with damaged or unreadable metadata is not listed; reading it by its id gives the error. */
 async function readListed(logDir: string, taskId: string): Promise<JsonObject | undefined> {
   try {
     const metadata = await readTaskDocument(logDir, taskId, 'metadata');
-    // The directory's name is the id under which the task can be asked for.
+    // The directory's name is the id for requests.
     return metadata && { ...metadata, task_id: taskId };
   } catch (error) {
     if (error instanceof TasktrailError && !error.retryable) return undefined;

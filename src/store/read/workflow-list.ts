@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { TasktrailError } from '../../errors.ts';
@@ -6,34 +5,35 @@ import { isWorkflowId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { WorkflowPage, WorkflowQuery, WorkflowState } from '../../model/workflow.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
-import { isMissing, isOwnFolder, unreadable } from '../stored-file.ts';
+import { isOwnFolder } from '../stored-file.ts';
 import type { WorkflowPlaces } from '../workflow-place.ts';
-import { createWindow, mapBounded, type Place, readVersion, takePage } from './listing.ts';
+import { readEntries } from './folder-entries.ts';
+import { createWindow, mapBounded, readVersion, type SortKey, takePage } from './listing.ts';
 import { foldWorkflow, readUpload, type WorkflowPlace } from './workflow-reader.ts';
 
 type Summary = Omit<WorkflowState, 'levels'>;
 
 interface CachedSummary {
-  /** What the file looked like from outside when it was read. */
+  /** Version of the file when it was read. */
   readonly version: string;
   readonly summary: Summary | undefined;
 }
 
-/** A workflow by the time of its start. */
-interface Listed extends Place {
+/** A workflow, sorted by its start time. */
+interface Listed extends SortKey {
   readonly place: WorkflowPlace;
   readonly summary: Summary;
 }
 
-/** A file that tells of a workflow, the facts or else the events. */
+/** The file that a workflow is read from: its facts, otherwise its events. */
 interface Source extends WorkflowPlace {
   readonly path: string;
 }
 
-/** About 1,500 bytes each: 30 MB at the most. */
+/** About 1,500 bytes each, so at most 30 MB. */
 const SUMMARIES_MAX = 20_000;
 
-/** Lists the workflows of a directory; only what changed since the last call is read again. */
+/** Lists the workflows of a directory. Reads only files that changed since the last call. */
 export function createWorkflowList(
   places: WorkflowPlaces,
   expectsUploads: boolean,
@@ -42,18 +42,21 @@ export function createWorkflowList(
   return async (query) => {
     const accepts = createFilter(query);
     const listed = await mapBounded(await readSources(places), (source) => summarize(source, cache));
-    const found = listed.filter((one) => one !== undefined).filter(accepts);
-    const { page, nextCursor } = takePage(found, query.limit);
-    return { items: await mapBounded(page, (one) => itemOf(one, expectsUploads)), nextCursor };
+    const matching = listed.filter((item) => item !== undefined).filter(accepts);
+    const { page, nextCursor } = takePage(matching, query.limit);
+    return { items: await mapBounded(page, (item) => itemOf(item, expectsUploads)), nextCursor };
   };
 }
 
 async function readSources(places: WorkflowPlaces): Promise<readonly Source[]> {
   const sources = new Map<string, Source>();
   for (const month of await places.months()) {
-    if (!(await isOwnFolder(month, 'a folder of workflows'))) continue;
-    const names = await readFileNames(month);
-    // Facts first, which say more; of an id that stands in two months the earlier one is found by that id.
+    const what = 'a folder of workflows';
+    if (!(await isOwnFolder(month, what))) continue;
+    const entries = await readEntries({ path: month, what });
+    const names = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+    // Facts first, because they are more complete. An id in two months is the one in the earlier month, as in a
+    // lookup by id.
     for (const suffix of [WORKFLOW_FILES.facts, WORKFLOW_FILES.events]) {
       for (const name of names) {
         const id = name.slice(0, -suffix.length);
@@ -63,16 +66,6 @@ async function readSources(places: WorkflowPlaces): Promise<readonly Source[]> {
     }
   }
   return [...sources.values()];
-}
-
-async function readFileNames(month: string): Promise<string[]> {
-  try {
-    const entries = await readdir(month, { withFileTypes: true });
-    return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw unreadable('a folder of workflows', error);
-  }
 }
 
 async function summarize(
@@ -87,7 +80,7 @@ async function summarize(
   return summary && { at: summary.started_at ?? '', id, place: { month, id }, summary };
 }
 
-/** A workflow that cannot be read is not listed; its own address says what is wrong with it. */
+/** An unreadable workflow is not listed; reading it by its id gives the error. */
 async function readSummary(place: WorkflowPlace): Promise<Summary | undefined> {
   try {
     const fold = await foldWorkflow(place);

@@ -6,12 +6,13 @@ import type { WorkflowFact } from '../../project/change.ts';
 import { factOfEnvelope } from '../../project/workflow-envelope.ts';
 import { WorkflowFold } from '../../project/workflow-fold.ts';
 import { readLines } from '../../system/lines.ts';
+import { unreadable } from '../file-errors.ts';
 import type { WorkflowFile } from '../layout.ts';
-import { isOwnFolder, type NamedFile, openStored, readStoredObject, unreadable } from '../stored-file.ts';
+import { isOwnFolder, type NamedFile, openStored, readStoredObject } from '../stored-file.ts';
 import { parseEnvelope, parseFact } from '../workflow-fact-line.ts';
 import { type WorkflowPlaces, workflowFile } from '../workflow-place.ts';
 
-/** Where a workflow's files are: the month's folder, and its id. */
+/** Location of a workflow's files: the month's folder and the id. */
 export interface WorkflowPlace {
   readonly month: string;
   readonly id: string;
@@ -19,30 +20,30 @@ export interface WorkflowPlace {
 
 type ParseLine = (text: string) => WorkflowFact | undefined;
 
-/** Undefined when there is no such workflow; `ERR_STORE_UNAVAILABLE` when its files are unreadable. */
+/** Undefined when the workflow does not exist; `ERR_STORE_UNAVAILABLE` when its files are unreadable. */
 export async function readWorkflow(
   places: WorkflowPlaces,
   workflowId: string,
   expectsUploads: boolean,
 ): Promise<StoredWorkflow | undefined> {
-  const found = await readPlaced(places, workflowId, expectsUploads);
-  if (found !== undefined) return found;
-  // Its files may have gone from where they were, and an event that came later may have begun it in another month.
+  const workflow = await findWorkflow(places, workflowId, expectsUploads);
+  if (workflow !== undefined) return workflow;
+  // Its files may have been removed, and a later event may have created it in another month.
   places.forget(workflowId);
-  return readPlaced(places, workflowId, expectsUploads);
+  return findWorkflow(places, workflowId, expectsUploads);
 }
 
-/** The fold of a workflow's events; undefined when there are none. */
+/** Fold of a workflow's events; undefined when there are none. */
 export async function foldWorkflow(place: WorkflowPlace): Promise<WorkflowFold | undefined> {
   const fold = new WorkflowFold(place.id, sha256);
-  // Without its facts, which a copy by hand may have left behind, the events say most of it.
+  // A copy made by hand may lack the facts: the events have most of their content.
   fold.add(
     (await readFacts(place, 'facts', parseFact)) ?? (await readFacts(place, 'events', parseEvent)) ?? [],
   );
   return fold.isEmpty ? undefined : fold;
 }
 
-/** What became of its document in S3; undefined when it was never there and is not to be there. */
+/** Upload state of the document; undefined when it was never uploaded and is not to be. */
 export async function readUpload(
   place: WorkflowPlace,
   isExpected: boolean,
@@ -52,23 +53,23 @@ export async function readUpload(
   const document = await readStoredObject(fileOf(place, 'document'));
   if (uploaded === undefined && document === undefined) return undefined;
   const { bucket, key, revision, verified_at: at } = uploaded ?? {};
-  const isThere = typeof bucket === 'string' && typeof key === 'string';
+  const isUploaded = typeof bucket === 'string' && typeof key === 'string';
   return {
-    status: isThere && revision === document?.revision ? 'verified' : 'pending',
-    url: isThere ? `s3://${bucket}/${key}` : null,
+    status: isUploaded && revision === document?.revision ? 'verified' : 'pending',
+    url: isUploaded ? `s3://${bucket}/${key}` : null,
     revision: typeof revision === 'number' ? revision : null,
     verified_at: typeof at === 'string' ? at : null,
   };
 }
 
-async function readPlaced(
+async function findWorkflow(
   places: WorkflowPlaces,
   id: string,
   expectsUploads: boolean,
 ): Promise<StoredWorkflow | undefined> {
   const month = await places.find(id);
   if (month === undefined || !(await isOwnFolder(month, `the folder of workflow ${id}`))) return undefined;
-  // Events first: the document is written after the event that ends the workflow.
+  // Read before the document, which is written after the event that ends the workflow.
   const fold = await foldWorkflow({ month, id });
   if (fold === undefined) return undefined;
   const { state, envelopes } = fold;
@@ -77,7 +78,7 @@ async function readPlaced(
   return {
     state,
     events: envelopes,
-    // That of an attempt before says nothing of where the workflow stands.
+    // The document of an earlier attempt is not current.
     document: isDocumentOf(file, id) && file.attempt === state.attempt ? file : undefined,
     upload: await readUpload({ month, id }, expectsUploads),
   };
@@ -94,7 +95,7 @@ async function readFacts(
   try {
     const facts: WorkflowFact[] = [];
     for await (const fact of factsIn(opened.handle, opened.size, parse)) {
-      // On a disk that ignores case the file may be that of another id.
+      // On a case-insensitive file system the file may belong to another id.
       if (fact.workflow_id === place.id) facts.push(fact);
     }
     return facts;
@@ -123,7 +124,7 @@ function fileOf({ month, id }: WorkflowPlace, file: WorkflowFile): NamedFile {
   return { path: workflowFile(month, id, file), what: `a file of workflow ${id}` };
 }
 
-/** A document is a fold of the events: one that is damaged is left out, and they are still there. */
+/** A damaged document is left out: it is a fold of the events, which are still returned. */
 function isDocumentOf(file: JsonObject | undefined, id: string): file is JsonObject & WorkflowDocument {
   return (
     file?.workflow_id === id &&

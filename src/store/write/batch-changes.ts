@@ -8,21 +8,21 @@ import { foreignEventId, identityOf } from '../../project/foreign-id.ts';
 import { projectLog } from '../../project/log-record.ts';
 import { projectSpan } from '../../project/span.ts';
 
-/** What each record of a batch changes, record by record. */
+/** Changes of a batch, one list for each record. */
 export function* changesOf(batch: TelemetryBatch): Generator<Change[]> {
   const ordinals = new Map<string, number>();
   for (const log of batch.logs) {
-    yield guarded(() => projectLog(log, eventIdOf(log, ordinals)));
+    yield projectSafely(() => projectLog(log, eventIdOf(log, ordinals)));
   }
-  for (const span of batch.spans) yield guarded(() => [projectSpan(span)]);
+  for (const span of batch.spans) yield projectSafely(() => [projectSpan(span)]);
 }
 
-/** A record that no projection can read would come back for ever, and everything behind it would wait. */
-function guarded(project: () => Change[]): Change[] {
+/** Without this, a record that fails to project would be sent again for ever and block the records after it. */
+function projectSafely(project: () => Change[]): Change[] {
   try {
     return project();
   } catch (error) {
-    return [{ kind: 'rejected', reason: `the record cannot be read: ${messageOf(error)}` }];
+    return [{ kind: 'rejected', reason: `cannot read the record: ${messageOf(error)}` }];
   }
 }
 
@@ -30,7 +30,7 @@ function eventIdOf(log: ReceivedLog, ordinals: Map<string, number>): string {
   const given = log.record.attributes[ATTR.eventId];
   if (typeof given === 'string' && isPathSafeId(given)) return given;
   const identity = identityOf(log.record);
-  // Equals are counted within their task: requests may be cut differently when they are sent again.
+  // Identical records are counted within their task, because a resend may split requests differently.
   const key = `${String(log.resource[ATTR.taskId])} ${identity.text}`;
   const ordinal = ordinals.get(key) ?? 0;
   ordinals.set(key, ordinal + 1);

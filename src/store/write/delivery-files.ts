@@ -7,12 +7,12 @@ import { LineFile } from './line-file.ts';
 import { eventKey, jsonLine } from './line-keys.ts';
 import { notify, type StoreObserver } from './observer.ts';
 
-/** Days whose ids stay in memory: today and those that stragglers come from. */
+/** Days whose ids stay in memory: today, and days of late deliveries. */
 const OPEN_FILES_MAX = 16;
 
 export type DeliveryChange = Extract<Change, { kind: 'delivery' }>;
 
-/** `_webhooks/<yyyy-mm-dd>.jsonl`: a line for each delivery, also of those that belong to no task. */
+/** `_webhooks/<yyyy-mm-dd>.jsonl`: a line for each delivery, with or without a task. */
 export class DeliveryFiles {
   readonly #dir: string;
   readonly #observer: StoreObserver | undefined;
@@ -27,7 +27,7 @@ export class DeliveryFiles {
     return join(this.#dir, `${line.timestamp.slice(0, 10)}.jsonl`);
   }
 
-  /** Stores deliveries of one day and returns how many were new. One call at a time. */
+  /** Stores deliveries of one day and returns how many were new. Calls must not overlap. */
   async append(path: string, changes: readonly DeliveryChange[]): Promise<number> {
     let file = this.#open.get(path);
     if (file === undefined) {
@@ -46,7 +46,7 @@ export class DeliveryFiles {
         notify(this.#observer, (observer) => observer.deliveryStored?.(line));
       return count;
     } catch (error) {
-      // What is on the disk now is unknown: read it again next time.
+      // The file's state is unknown after an error: the next call reads it again.
       this.#open.delete(path);
       throw error;
     }

@@ -1,24 +1,22 @@
-import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../../errors.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { makeDirectory } from '../../system/durable.ts';
 import { readLines } from '../../system/lines.ts';
-import { OWN_NAMES } from '../layout.ts';
+import { namesIn, openIfPresent } from '../../system/optional-files.ts';
+import { DAY_FILE, OWN_NAMES } from '../layout.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { appendWhole, type NewLine } from './line-file.ts';
 
-const FEED_FILE = /^\d{4}-\d{2}-\d{2}\.jsonl$/;
-
 /**
- * All workflow events in the order of storing, in files by the day of storing. Written before the workflow's own file,
- * so that whoever follows the feed never hears later than whoever reads the file.
+ * All workflow events in the order of storing, in files by the day of storing. An event is written to the feed before
+ * the workflow's own file, so that a follower of the feed never sees it later than a reader of the file.
  */
 export class Feed {
   readonly #dir: string;
   readonly #now: () => number;
   readonly #queue = new KeyedQueue();
-  /** The file whose end is known to be whole. */
+  /** File that is known to end with a complete line. */
   #path: string | undefined;
 
   constructor(workflowDir: string, now: () => number) {
@@ -26,7 +24,7 @@ export class Feed {
     this.#now = now;
   }
 
-  /** Appends lines that were never in the feed, in one write; see `missing` for those of which nobody knows. */
+  /** Appends lines in one write. They must not be in the feed yet: see `missing`. */
   async append(lines: readonly NewLine[]): Promise<void> {
     if (lines.length === 0) return;
     await this.#queue.run('', async () => {
@@ -40,25 +38,31 @@ export class Feed {
     });
   }
 
-  /** Of these ids those that are in no file of the feed. Reads all of it: for what a crash has left unclear. */
+  /**
+   * Returns the ids that are not in the feed. Reads all of its files: only for events of which a crash left the state
+   * unknown.
+   */
   async missing(ids: ReadonlySet<string>): Promise<ReadonlySet<string>> {
-    const left = new Set(ids);
+    const remaining = new Set(ids);
     for (const name of (await this.#names()).reverse()) {
-      if (left.size === 0) break;
+      if (remaining.size === 0) break;
       const file = await open(join(this.#dir, name), 'r');
       try {
-        // A torn line is cut before the next append, so its event is missing.
+        // A torn line is cut before the next append, so its event counts as missing.
         for await (const lines of readLines(file))
           for (const { bytes, isTerminated } of lines)
-            for (const id of left) if (isTerminated && bytes?.includes(id)) left.delete(id);
+            for (const id of remaining) if (isTerminated && bytes?.includes(id)) remaining.delete(id);
       } finally {
         await file.close();
       }
     }
-    return left;
+    return remaining;
   }
 
-  /** Never an older file than the newest: readers that have left a file behind do not come back to it. */
+  /**
+   * Never older than the newest existing file (the clock may go back): readers do not return to a file they have
+   * left.
+   */
   async #today(): Promise<string> {
     const names = await this.#names();
     const today = `${isoFromMs(this.#now()).slice(0, 10)}.jsonl`;
@@ -73,24 +77,14 @@ export class Feed {
   }
 
   async #names(): Promise<string[]> {
-    try {
-      return (await readdir(this.#dir)).filter((name) => FEED_FILE.test(name)).sort();
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return [];
-      throw error;
-    }
+    return (await namesIn(this.#dir)).filter((name) => DAY_FILE.test(name)).sort();
   }
 }
 
-/** A crash may have left a part of a line, which no reader was given: the next line must not be glued to it. */
+/** A crash may leave a torn line, which readers skip: the next line must not continue it. */
 async function cutTornTail(path: string): Promise<void> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'r+');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return;
-    throw error;
-  }
+  const file = await openIfPresent(path, 'r+');
+  if (file === undefined) return;
   try {
     for await (const lines of readLines(file)) {
       const last = lines.at(-1);

@@ -1,8 +1,8 @@
-/** Runs what belongs to one key strictly one after the other, and different keys side by side, up to a width. */
+/** Runs the functions of one key one after the other, and those of different keys concurrently, up to `width`. */
 export class KeyedQueue {
   readonly #tails = new Map<string, Promise<unknown>>();
   readonly #width: number;
-  readonly #waiting: (() => void)[] = [];
+  readonly #slotWaiters: (() => void)[] = [];
   #running = 0;
 
   constructor(width: number = Number.POSITIVE_INFINITY) {
@@ -11,7 +11,7 @@ export class KeyedQueue {
 
   async run<T>(key: string, fn: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key);
-    const inTurn = (): Promise<T> => this.#withRoom(fn);
+    const inTurn = (): Promise<T> => this.#withSlot(fn);
     const turn = before === undefined ? inTurn() : before.then(inTurn, inTurn);
     this.#tails.set(key, turn);
     try {
@@ -21,19 +21,19 @@ export class KeyedQueue {
     }
   }
 
-  /** Resolves when everything that was queued by now has ended, well or not. */
+  /** Resolves when everything queued so far has settled. */
   async idle(): Promise<void> {
     await Promise.allSettled(this.#tails.values());
   }
 
-  async #withRoom<T>(fn: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#width) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  async #withSlot<T>(fn: () => Promise<T>): Promise<T> {
+    if (this.#running >= this.#width) await new Promise<void>((resolve) => this.#slotWaiters.push(resolve));
     else this.#running += 1;
     try {
       return await fn();
     } finally {
-      const next = this.#waiting.shift();
-      // Handed on, so that nobody who comes in between takes the place.
+      const next = this.#slotWaiters.shift();
+      // The slot is passed on, so that a new caller cannot take it in between.
       if (next === undefined) this.#running -= 1;
       else next();
     }

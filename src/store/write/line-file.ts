@@ -1,14 +1,14 @@
 import { fstat, ftruncate } from 'node:fs';
-import { type FileHandle, open, stat, truncate } from 'node:fs/promises';
+import { type FileHandle, open, truncate } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { errnoOf } from '../../errors.ts';
 import { parseJson } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { withFile, writeWhole } from '../../system/descriptor.ts';
 import { replaceFile } from '../../system/durable.ts';
 import { type Line, NEWLINE, readLines } from '../../system/lines.ts';
+import { openIfPresent, statIfPresent } from '../../system/optional-files.ts';
 
-/** What the store must know of a line: its id for the dedupe, its place in the order. */
+/** Key of a line: its id for deduplication, its timestamp for the order. */
 export interface LineKey {
   readonly id: string;
   readonly timestamp: string;
@@ -21,25 +21,25 @@ export interface NewLine extends LineKey {
 
 export type ReadKey = (line: unknown) => LineKey | undefined;
 
-/** A line and the bytes of the file that hold it. */
-interface PlacedLine {
+/** A line's key and its byte range in the file. */
+interface LineRange {
   readonly key: LineKey;
   readonly start: number;
   readonly end: number;
 }
 
-/** A settled file is copied in pieces: its size must not be felt in memory. */
+/** Piece size when a file is rewritten, so that memory does not grow with the file. */
 const COPY_BYTES = 1024 * 1024;
 
 const statFile = promisify(fstat);
 const truncateFile = promisify(ftruncate);
 
-/** The time of what came without one. */
+/** Timestamp of records that came without one. */
 const EPOCH = isoFromMs(0);
 
 /**
- * A JSONL file that one writer appends to and that is its own dedupe state: the ids are read when it is opened. A torn
- * tail is cut then; a bad line stays and is counted.
+ * A JSONL file with one writer. It is its own deduplication state: the ids are read when it is opened. Opening cuts a
+ * torn last line; invalid lines stay and are counted.
  */
 export class LineFile {
   readonly path: string;
@@ -47,11 +47,11 @@ export class LineFile {
   readonly #ids = new Set<string>();
   #last: LineKey | undefined;
   #first: string | undefined;
-  #ordered = true;
-  /** Bytes that we know of: more in the file were written by somebody else. */
+  #isOrdered = true;
+  /** Expected size in bytes. Another size means that another program wrote to the file. */
   #size = 0;
-  /** Whether a line stands there twice: two processes have held the directory at the same moment. */
-  #repeated = false;
+  /** Whether a line is repeated: two processes held the directory at the same time. */
+  #hasRepeats = false;
   #badLines = 0;
 
   private constructor(path: string, readKey: ReadKey) {
@@ -59,12 +59,12 @@ export class LineFile {
     this.#readKey = readKey;
   }
 
-  /** A file that is known not to be there; it comes into being with the first line. */
-  static begin(path: string, readKey: ReadKey): LineFile {
+  /** For a file that is known not to exist. The first append creates it. */
+  static create(path: string, readKey: ReadKey): LineFile {
     return new LineFile(path, readKey);
   }
 
-  /** Reads a file back; one that is missing is begun. */
+  /** Reads a file; a missing one counts as empty. */
   static async open(path: string, readKey: ReadKey, onLine?: (line: unknown) => void): Promise<LineFile> {
     const file = new LineFile(path, readKey);
     await file.#load(onLine);
@@ -76,14 +76,14 @@ export class LineFile {
   }
 
   get isOrdered(): boolean {
-    return this.#ordered;
+    return this.#isOrdered;
   }
 
   get badLines(): number {
     return this.#badLines;
   }
 
-  /** The earliest time that a line gives; undefined while there is none. */
+  /** Earliest timestamp of a line; undefined without one. */
   get firstTimestamp(): string | undefined {
     return this.#first;
   }
@@ -97,8 +97,8 @@ export class LineFile {
   }
 
   /**
-   * Appends, in one write, the lines whose ids are new, and returns how many. When it throws, some of them may be there
-   * and the file must be opened anew.
+   * Appends the lines with new ids in one write and returns how many they were. When it throws, some lines may have
+   * been written, and the file must be opened again.
    */
   async append(lines: readonly NewLine[]): Promise<number> {
     const fresh: NewLine[] = [];
@@ -110,44 +110,40 @@ export class LineFile {
     const bytes = Buffer.from(`${fresh.map(({ text }) => text).join('\n')}\n`);
     await appendWhole(this.path, bytes);
     this.#size += bytes.length;
-    for (const line of fresh) this.#place(line);
+    for (const line of fresh) this.#track(line);
     return fresh.length;
   }
 
   /**
-   * Puts the lines in order of (time, id) when one is out of place, and takes out what stands there twice. A bad line
-   * stays behind the one before it. True when it had to write.
+   * Sorts the lines by (timestamp, id) when one is out of order, and removes repeated lines. An invalid line stays
+   * after the line before it. True when the file was rewritten.
    */
   async settle(): Promise<boolean> {
-    const isNeeded = !this.#ordered || (await this.#isForeign());
+    const isNeeded = !this.#isOrdered || (await this.#needsRewrite());
     if (isNeeded) await this.#rewrite();
     return isNeeded;
   }
 
-  /** As `settle`, for a file whose order means nothing. */
-  async heal(): Promise<void> {
-    if (await this.#isForeign()) await this.#rewrite();
+  /** `settle` for a file whose order does not matter: only removes repeated lines. */
+  async deduplicate(): Promise<void> {
+    if (await this.#needsRewrite()) await this.#rewrite();
   }
 
-  async #isForeign(): Promise<boolean> {
-    if (this.#repeated) return true;
-    try {
-      return (await stat(this.path)).size !== this.#size;
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return false;
-      throw error;
-    }
+  async #needsRewrite(): Promise<boolean> {
+    if (this.#hasRepeats) return true;
+    const stats = await statIfPresent(this.path);
+    return stats !== undefined && stats.size !== this.#size;
   }
 
   async #rewrite(): Promise<void> {
     const file = await open(this.path, 'r');
     try {
-      const lines: PlacedLine[] = [];
+      const lines: LineRange[] = [];
       const seen = new Set<string>();
       let key: LineKey = { timestamp: '', id: '' };
       for await (const batch of readLines(file)) {
         for (const line of batch) {
-          // A blank line, and a torn one behind the last newline, are left out.
+          // Blank lines and a torn last line are left out.
           if (!line.isTerminated || isBlank(line)) continue;
           const own = this.#keyOf(line);
           if (own !== undefined && seen.size === seen.add(own.id).size) continue;
@@ -160,21 +156,16 @@ export class LineFile {
       for (const id of seen) this.#ids.add(id);
       this.#last = lines.at(-1)?.key;
       this.#size = lines.reduce((sum, { start, end }) => sum + end - start, 0);
-      this.#ordered = true;
-      this.#repeated = false;
+      this.#isOrdered = true;
+      this.#hasRepeats = false;
     } finally {
       await file.close();
     }
   }
 
   async #load(onLine?: (line: unknown) => void): Promise<void> {
-    let file: FileHandle;
-    try {
-      file = await open(this.path, 'r');
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return;
-      throw error;
-    }
+    const file = await openIfPresent(this.path, 'r');
+    if (file === undefined) return;
     try {
       for await (const batch of readLines(file)) {
         for (const line of batch) {
@@ -190,7 +181,7 @@ export class LineFile {
     }
   }
 
-  /** Cuts a torn tail, which is never a whole object. A whole line gets the newline that an editor left out. */
+  /** Cuts a torn last line. A complete line only lacks its newline (editors leave it out) and gets one. */
   async #repairTail(tail: Line, onLine?: (value: unknown) => void): Promise<void> {
     if (this.#keyOf(tail) === undefined) {
       this.#badLines += 1;
@@ -206,10 +197,10 @@ export class LineFile {
     const value = parsedOf(line);
     const key = this.#readKey(value);
     if (key === undefined) this.#badLines += 1;
-    else if (this.#ids.has(key.id)) this.#repeated = true;
+    else if (this.#ids.has(key.id)) this.#hasRepeats = true;
     else {
       this.#ids.add(key.id);
-      this.#place(key);
+      this.#track(key);
       onLine?.(value);
     }
   }
@@ -218,23 +209,23 @@ export class LineFile {
     return this.#readKey(parsedOf(line));
   }
 
-  #place({ id, timestamp }: LineKey): void {
+  #track({ id, timestamp }: LineKey): void {
     if (timestamp > EPOCH && (this.#first === undefined || timestamp < this.#first)) this.#first = timestamp;
     const key = { id, timestamp };
     if (this.#last === undefined || compareKeys(key, this.#last) >= 0) this.#last = key;
-    else this.#ordered = false;
+    else this.#isOrdered = false;
   }
 }
 
-export function compareKeys(a: LineKey, b: LineKey): number {
+function compareKeys(a: LineKey, b: LineKey): number {
   if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp ? -1 : 1;
   if (a.id === b.id) return 0;
   return a.id < b.id ? -1 : 1;
 }
 
 /**
- * A write that fails half-way must not leave half a line for the next one to be glued to. Whole lines stay: somebody
- * who follows the file may have read them.
+ * Appends complete lines. When the write fails half-way, the torn line is cut, because the next append would continue
+ * it. Complete lines stay: a reader that follows the file may have read them.
  */
 export async function appendWhole(path: string, bytes: Buffer): Promise<void> {
   await withFile(path, 'a', async (fd) => {
@@ -251,8 +242,8 @@ export async function appendWhole(path: string, bytes: Buffer): Promise<void> {
   });
 }
 
-/** The bytes of the lines in their new order; neighbours that stay neighbours are copied together. */
-async function* copyLines(file: FileHandle, lines: readonly PlacedLine[]): AsyncGenerator<Buffer> {
+/** Bytes of the lines in their new order; adjacent lines are copied together. */
+async function* copyLines(file: FileHandle, lines: readonly LineRange[]): AsyncGenerator<Buffer> {
   for (let index = 0; index < lines.length; ) {
     const start = lines[index]?.start ?? 0;
     let end = lines[index]?.end ?? 0;
@@ -265,8 +256,8 @@ async function* copyBytes(file: FileHandle, start: number, end: number): AsyncGe
   for (let at = start; at < end; ) {
     const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, end - at));
     const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
-    // Shorter than when it was scanned: somebody else writes here, and what is left must stay as it is.
-    if (bytesRead === 0) throw new RangeError('a line file became shorter while it was put in order');
+    // Truncated since it was scanned: another program writes here, so the rewrite is given up.
+    if (bytesRead === 0) throw new RangeError('a line file was truncated while it was sorted');
     yield buffer.subarray(0, bytesRead);
     at += bytesRead;
   }
@@ -276,7 +267,7 @@ function isBlank({ start, end, isTerminated }: Line): boolean {
   return isTerminated && end - start === 1;
 }
 
-/** Undefined for a line that is not JSON, or too long. */
+/** Undefined for a line that is not JSON or too long. */
 function parsedOf({ bytes }: Line): unknown {
   return bytes && parseJson(bytes.toString('utf8'));
 }

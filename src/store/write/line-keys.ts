@@ -6,12 +6,12 @@ import type { FactLine } from '../../project/change.ts';
 import { redactJson } from '../../redact/redact.ts';
 import type { LineKey, NewLine } from './line-file.ts';
 
-/** A line of JSON that its event id identifies. */
+/** A JSON line with its event id as the key. */
 export function jsonLine(line: { readonly timestamp: string; readonly event_id: string }): NewLine {
   return { id: line.event_id, timestamp: line.timestamp, text: redactJson(JSON.stringify(line)) };
 }
 
-/** A line of the OpenTelemetry file format with one span in it. */
+/** A line of the OpenTelemetry file format with one span. */
 export function spanLine(span: OtlpSpan, line: string): NewLine {
   return {
     id: spanKey(span.traceId, span.spanId),
@@ -26,12 +26,12 @@ export function eventKey(line: unknown): LineKey | undefined {
   return typeof id === 'string' && typeof timestamp === 'string' ? { id, timestamp } : undefined;
 }
 
-/** As `eventKey`, for lines that the fold reads: with what it relies on. */
+/** `eventKey` for facts: requires every field that the fold reads. */
 export function factKey(line: unknown): LineKey | undefined {
   return isFactLine(line) ? { id: line.event_id, timestamp: line.timestamp } : undefined;
 }
 
-/** A line may have been edited by hand, and a fold must not fall over it. */
+/** Validates a line for the fold: it may have been edited by hand. */
 export function isFactLine(line: unknown): line is FactLine {
   if (!isJsonObject(line)) return false;
   const { timestamp, event_id: id, event, attempt, body, span, derive } = line;
@@ -57,19 +57,19 @@ export function traceKey(line: unknown): LineKey | undefined {
   return { id: spanKey(span.traceId, span.spanId), timestamp: isoOfSpan(span.startTimeUnixNano) };
 }
 
-/** The instrumentation scope of the span in a line of a trace. */
+/** Instrumentation scope of the span in a trace line. */
 export function scopeOf(line: unknown): unknown {
   const spans = firstOf(firstOf(line, 'resourceSpans'), 'scopeSpans');
   return isJsonObject(spans) ? spans.scope : undefined;
 }
 
-/** The time of a span's start; empty when it has none. */
+/** Start time of a span; empty when it has none. */
 export function isoOfSpan(nanos: unknown): string {
   const ms = Math.trunc(Number(nanos) / 1_000_000);
   return ms > 0 && ms <= MS_MAX ? isoFromMs(ms) : '';
 }
 
-/** The end of the year 9999: later years are longer and would sort wrongly. */
+/** End of the year 9999: later years are longer as text and would sort wrongly. */
 const MS_MAX = 253_402_300_799_999;
 
 function isAnnouncement(value: unknown): boolean {

@@ -1,53 +1,52 @@
 import type { TaskStatus } from '../../model/documents.ts';
 
-/** What is taken for the pace of heartbeats that nobody has announced: that of our own. */
+/** Assumed interval of a sender that does not announce one: tasktrail's own. */
 const HEARTBEAT_SECONDS = 10;
 
-/** What the store knows of a task's state. */
+/** State of a task as stored. */
 export interface TaskState {
   readonly taskId: string;
   readonly status: TaskStatus;
   readonly attempt: number;
-  /** How often its attempt has promised to give a sign of life; undefined when it has promised nothing. */
+  /** Heartbeat interval that the attempt announced; undefined when it announced none. */
   readonly heartbeatSeconds: number | undefined;
   readonly about: TaskOrigin;
 }
 
-/** For people who ask what is at work: where a task comes from, whose it is, and since when; null is unknown. */
+/** Origin of a task for lists and metrics; null is unknown. */
 export interface TaskOrigin {
   readonly source: string | null;
   readonly agent: string | null;
-  /** ISO 8601: the start of its work, else of itself. */
+  /** ISO 8601: start of the work, otherwise creation of the task. */
   readonly startedAt: string | null;
 }
 
-/** A task that is at work, as far as anybody has heard. Times are milliseconds since the epoch. */
-export interface TaskLiveness {
-  readonly taskId: string;
-  readonly status: TaskStatus;
-  readonly attempt: number;
-  /** As in its state; of one that has given a heartbeat unasked, what is usual. */
+/** A running task. Times are milliseconds since the epoch. */
+export interface TaskLiveness extends TaskState {
+  /** Announced interval, or the assumed one of a task that sent a heartbeat without announcing. */
   readonly heartbeatSeconds: number | undefined;
-  readonly about: TaskOrigin;
-  /** The last record or heartbeat. Spans may be of helpers that outlive the worker, or made up by the holder. */
+  /**
+   * Time of the last log record or heartbeat. Spans do not count: they may come from child processes that outlive the
+   * worker, or from the holder.
+   */
   readonly workerSeenAtMs: number;
-  /** As `workerSeenAtMs`, spans included. */
+  /** Time of the last record of any kind. */
   readonly seenAtMs: number;
 }
 
 /**
- * When something was last heard of each task that is running or waits for a person. In memory only: heartbeats are not
- * stored, so after a start every task has all of its time again.
+ * Last activity of each task that is running or waits for input. Kept in memory only: heartbeats are not stored, so
+ * after a restart the silence of every task starts at zero.
  */
 export class Liveness {
   readonly #tasks = new Map<string, TaskLiveness>();
 
-  /** A task as its files have it. One that is known already has given no sign by being read. */
+  /** Adds a task that was read from its files. Reading is no activity of a task that is tracked already. */
   found(state: TaskState, nowMs: number): void {
     if (!this.#tasks.has(state.taskId)) this.#set(state, { workerSeenAtMs: nowMs, seenAtMs: nowMs });
   }
 
-  /** Something of the task has come: records are a sign of its worker, spans alone are not. */
+  /** Records of the task were stored. `isSign`: they prove that its worker is alive, which spans alone do not. */
   heard(state: TaskState, nowMs: number, isSign: boolean): void {
     const before = this.#tasks.get(state.taskId);
     this.#set(state, {
@@ -57,28 +56,28 @@ export class Liveness {
     });
   }
 
-  /** Of a task that is not at work, or not known, a heartbeat says nothing. */
+  /** Ignored for a task that is unknown or not running. */
   heartbeat(taskId: string, nowMs: number): void {
-    const vital = this.#tasks.get(taskId);
-    if (vital === undefined) return;
-    const { heartbeatSeconds = HEARTBEAT_SECONDS } = vital;
-    this.#tasks.set(taskId, { ...vital, heartbeatSeconds, workerSeenAtMs: nowMs, seenAtMs: nowMs });
+    const task = this.#tasks.get(taskId);
+    if (task === undefined) return;
+    const { heartbeatSeconds = HEARTBEAT_SECONDS } = task;
+    this.#tasks.set(taskId, { ...task, heartbeatSeconds, workerSeenAtMs: nowMs, seenAtMs: nowMs });
   }
 
-  /** The silence of a task begins anew. Default: that of every task, because nobody could be heard for a while. */
+  /** Restarts the silence of one task, or of all tasks: then no sender could reach the store. */
   renew(nowMs: number, only?: string): void {
     for (const taskId of only === undefined ? [...this.#tasks.keys()] : [only]) {
-      const vital = this.#tasks.get(taskId);
-      if (vital !== undefined) this.#tasks.set(taskId, { ...vital, workerSeenAtMs: nowMs, seenAtMs: nowMs });
+      const task = this.#tasks.get(taskId);
+      if (task !== undefined) this.#tasks.set(taskId, { ...task, workerSeenAtMs: nowMs, seenAtMs: nowMs });
     }
   }
 
-  /** Until it is heard of again. */
+  /** The next record adds the task again. */
   forget(taskId: string): void {
     this.#tasks.delete(taskId);
   }
 
-  /** As long as nothing is heard of the task it is the same object. */
+  /** Returns the same object until the task's next activity. */
   get(taskId: string): TaskLiveness | undefined {
     return this.#tasks.get(taskId);
   }
@@ -93,8 +92,8 @@ export class Liveness {
   ): void {
     if (status !== 'running' && status !== 'waiting_input') this.#tasks.delete(taskId);
     else {
-      const promised = heartbeatSeconds ?? more.heartbeatSeconds;
-      this.#tasks.set(taskId, { taskId, status, attempt, about, ...more, heartbeatSeconds: promised });
+      const interval = heartbeatSeconds ?? more.heartbeatSeconds;
+      this.#tasks.set(taskId, { taskId, status, attempt, about, ...more, heartbeatSeconds: interval });
     }
   }
 }

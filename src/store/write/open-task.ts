@@ -26,12 +26,11 @@ const LINE_FILES = ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const;
 type LineFileName = (typeof LINE_FILES)[number];
 const DOCUMENTS = ['input', 'finalResult', 'metadata'] as const;
 
-/** Field of `metadata.json`. */
 const DROPPED_SPANS = 'dropped_spans';
 
 /**
- * An agent's own tracing may send hundreds of spans for each request to its model. So many are a long session's, and
- * about 20 MB; more would make a trace that no viewer opens, and a file that has to be read back whole.
+ * Limit of foreign spans in a task. An agent's own tracing may send hundreds for each model request. This many make a
+ * long session and about 20 MB; trace viewers cannot open more, and the file is read back whole.
  */
 const FOREIGN_SPANS_MAX = 20_000;
 
@@ -41,7 +40,7 @@ export interface OpenTaskOptions {
   readonly observer?: StoreObserver | undefined;
 }
 
-/** One task's directory while somebody writes to it: the ids of its lines, the fold of its facts, what is due. */
+/** An open task directory: ids of its lines, the fold of its facts, and pending work. */
 export class OpenTask {
   readonly id: string;
   readonly #dir: string;
@@ -55,12 +54,12 @@ export class OpenTask {
   readonly #clock: SettlingClock;
   #state: TaskState;
   #foreignSpans: number;
-  /** Foreign spans that were too many, those of earlier processes included. */
+  /** Foreign spans over the limit, including those of earlier processes. */
   #droppedSpans = 0;
-  /** How many of those `metadata.json` speaks of. */
+  /** Value of `dropped_spans` in the written `metadata.json`. */
   #writtenDroppedSpans = 0;
 
-  private constructor({ id, nowMs }: Opening, loaded: Loaded, options: OpenTaskOptions) {
+  private constructor({ id, nowMs }: TaskTarget, loaded: LoadedFiles, options: OpenTaskOptions) {
     const { logDir, liveness, observer } = options;
     this.id = id;
     this.#dir = taskDir(logDir, id);
@@ -69,32 +68,32 @@ export class OpenTask {
     this.#fold = new TaskFold(id);
     this.#files = loaded.files;
     this.#foreignSpans = loaded.foreignSpans;
-    this.#learn(loaded.facts);
+    this.#addFacts(loaded.facts);
     this.#state = this.#readState();
     this.#clock = new SettlingClock(nowMs, this.#fold.isTerminal);
   }
 
-  /** Reads a task back, or begins one. Cuts torn tails, removes unfinished files, rewrites documents that lag behind. */
-  static async open(opening: Opening, options: OpenTaskOptions): Promise<OpenTask> {
-    const dir = taskDir(options.logDir, opening.id);
-    // In a directory that was not there nothing can be.
-    if (await makeDirectory(dir)) return new OpenTask(opening, begin(dir), options);
+  /** Opens or creates a task. Cuts torn lines, removes temporary files, and rewrites outdated documents. */
+  static async open(target: TaskTarget, options: OpenTaskOptions): Promise<OpenTask> {
+    const dir = taskDir(options.logDir, target.id);
+    // A new directory is empty.
+    if (await makeDirectory(dir)) return new OpenTask(target, createFiles(dir), options);
     await restoreTask(dir, await removeTemps(dir));
-    const task = new OpenTask(opening, await load(dir), options);
+    const task = new OpenTask(target, await loadFiles(dir), options);
     for (const document of DOCUMENTS) {
       const text = await readText(join(dir, TASK_FILES[document]));
       if (text !== undefined) task.#written.set(document, text);
     }
-    task.#reportedEnd.found(task.#texts());
-    // Damaged by hand: the fold writes it anew.
-    const known = parseObject(task.#written.get('metadata')) ?? {};
-    if (known.settled === true && task.#fold.isTerminal && !task.#isUnfinished()) task.#clock.settled();
-    task.#droppedSpans = droppedSpansOf(known);
+    task.#reportedEnd.markReported(task.#texts());
+    // Damaged metadata is written again from the fold.
+    const metadata = parseObject(task.#written.get('metadata')) ?? {};
+    if (metadata.settled === true && task.#fold.isTerminal && !task.#isUnfinished()) task.#clock.settled();
+    task.#droppedSpans = droppedSpansOf(metadata);
     task.#writtenDroppedSpans = task.#droppedSpans;
-    // A directory with nothing of ours in it may be anybody's.
+    // A directory without lines may belong to another program.
     if (LINE_FILES.some((name) => !task.#files[name].isEmpty)) {
       await task.#writeDocuments();
-      task.#liveness.found(task.#state, opening.nowMs);
+      task.#liveness.found(task.#state, target.nowMs);
     }
     return task;
   }
@@ -103,7 +102,7 @@ export class OpenTask {
     return LINE_FILES.reduce((sum, name) => sum + this.#files[name].badLines, 0);
   }
 
-  /** Stores what is new and returns how many changes were. When it throws, the task must be opened anew. */
+  /** Stores new changes and returns their number. When it throws, the task must be opened again. */
   async apply(changes: readonly TaskChange[], nowMs: number, onRefused?: OnRefused): Promise<number> {
     const lines: Record<LineFileName, NewLine[]> = { webhookFlow: [], agentOutput: [], facts: [], trace: [] };
     const facts = new Map<string, FactLine>();
@@ -130,19 +129,21 @@ export class OpenTask {
     for (const name of LINE_FILES) fresh += await this.#files[name].append(lines[name]);
     this.#foreignSpans += foreign.size;
     if (facts.size > 0) {
-      this.#learn(facts.values());
+      this.#addFacts(facts.values());
       this.#state = this.#readState();
     }
-    if (changes.length > 0) this.#liveness.heard(this.#state, nowMs, changes.some(isSign));
-    if (fresh > 0) this.#touch(nowMs);
-    const isOld = facts.size === 0 && this.#clock.isSettled === wasSettled && this.#written.has('metadata');
-    const isNews = fresh > 0 && (!isOld || this.#firstTimestamp() !== firstBefore);
-    // The first loss is told at once, and how many there are by now each second.
-    if (isNews || (this.#droppedSpans > 0 && this.#writtenDroppedSpans === 0)) await this.#writeDocuments();
+    if (changes.length > 0) this.#liveness.heard(this.#state, nowMs, changes.some(isSignOfLife));
+    if (fresh > 0) this.#recordChange(nowMs);
+    const isStateKept =
+      facts.size === 0 && this.#clock.isSettled === wasSettled && this.#written.has('metadata');
+    const isChanged = fresh > 0 && (!isStateKept || this.#firstTimestamp() !== firstBefore);
+    // The first dropped span is written at once; `tick` updates the count.
+    if (isChanged || (this.#droppedSpans > 0 && this.#writtenDroppedSpans === 0))
+      await this.#writeDocuments();
     return fresh;
   }
 
-  /** What time brings: order in the files after the end, spans that never came. Returns those to be sent. */
+  /** Runs time-dependent work: sorts the files after the end and completes missing spans. Returns spans to send. */
   async tick(nowMs: number): Promise<readonly OtlpSpan[]> {
     const isOver = this.#clock.areSpansLost(nowMs);
     const spans = this.#spans.build({
@@ -152,7 +153,7 @@ export class OpenTask {
     });
     if (this.#isCountBehind) await this.#writeDocuments();
     if (!this.#clock.isDue(nowMs)) return spans;
-    await this.#putInOrder();
+    await this.#sortFiles();
     if (isOver && !this.#isUnfinished()) {
       this.#clock.settled();
       await this.#writeDocuments();
@@ -160,17 +161,20 @@ export class OpenTask {
     return spans;
   }
 
-  /** Whether time has yet to bring something: its end is not settled, or a count is not written. */
+  /**
+   * Whether `tick` has work left: the task has ended and is not settled, or the count of dropped spans is not
+   * written.
+   */
   get isDue(): boolean {
     return (this.#clock.isEnded && !this.#clock.isSettled) || this.#isCountBehind;
   }
 
-  /** Whether it may leave memory: settled and quiet, or nothing heard of it for long. */
+  /** Whether the task may be closed: settled and quiet, or idle for long. */
   isIdle(nowMs: number): boolean {
     return this.#clock.isIdle(nowMs, this.#clock.isSettled);
   }
 
-  #learn(facts: Iterable<FactLine>): void {
+  #addFacts(facts: Iterable<FactLine>): void {
     for (const fact of facts) {
       this.#fold.add(fact);
       this.#spans.add(fact);
@@ -186,7 +190,7 @@ export class OpenTask {
     return { taskId: this.id, status, attempt, heartbeatSeconds, about };
   }
 
-  /** Whether a span may be stored; notes in `added` those of others that will be. */
+  /** Whether a span may be stored. Adds a new foreign span to `added`. */
   #hasRoomFor({ span, isForeign }: TaskSpan, added: Set<string>): boolean {
     const key = spanKey(span.traceId, span.spanId);
     if (!isForeign || this.#hasSpan(key) || added.has(key)) return true;
@@ -199,26 +203,26 @@ export class OpenTask {
     return this.#droppedSpans !== this.#writtenDroppedSpans;
   }
 
-  #touch(nowMs: number): void {
+  #recordChange(nowMs: number): void {
     this.#clock.changed(nowMs, this.#fold.isTerminal);
     if (this.#clock.isSettled && this.#isUnfinished()) this.#clock.unsettle();
   }
 
-  async #putInOrder(): Promise<void> {
+  async #sortFiles(): Promise<void> {
     const { webhookFlow, agentOutput, facts, trace } = this.#files;
-    const isMoved = [await webhookFlow.settle(), await agentOutput.settle()].includes(true);
-    await facts.heal();
-    await trace.heal();
-    if (isMoved) this.#clock.reordered();
+    const isReordered = [await webhookFlow.settle(), await agentOutput.settle()].includes(true);
+    await facts.deduplicate();
+    await trace.deduplicate();
+    if (isReordered) this.#clock.reordered();
   }
 
-  #isOutOfPlace(): boolean {
+  #isOutOfOrder(): boolean {
     return !this.#files.webhookFlow.isOrdered || !this.#files.agentOutput.isOrdered;
   }
 
-  /** Whether a line stands in the wrong place or a span that was announced is not there. */
+  /** Whether a line is out of order or an announced span is missing. */
   #isUnfinished(): boolean {
-    return this.#isOutOfPlace() || this.#spans.isMissingAny(this.#hasSpan);
+    return this.#isOutOfOrder() || this.#spans.isMissingAny(this.#hasSpan);
   }
 
   readonly #hasSpan = (key: string): boolean => this.#files.trace.has(key);
@@ -239,7 +243,7 @@ export class OpenTask {
     return times.sort()[0] ?? null;
   }
 
-  /** The result before the status that speaks of it: who sees `completed` finds 04. */
+  /** Writes the result before the metadata: a reader that sees `completed` finds `04-final-result.json`. */
   async #writeDocuments(): Promise<void> {
     const dropped = this.#droppedSpans;
     const documents = {
@@ -251,15 +255,15 @@ export class OpenTask {
         ...(this.#clock.isSettled && { settled: true }),
       },
     };
-    const news = DOCUMENTS.flatMap((file) => {
+    const changed = DOCUMENTS.flatMap((file) => {
       const document = documents[file];
       const text = document && `${redactJson(JSON.stringify(document))}\n`;
       return text === undefined || text === this.#written.get(file) ? [] : [{ file, text }];
     });
-    if (news.length > 0) {
-      const files = news.map(({ file, text }) => ({ name: TASK_FILES[file], content: text }));
+    if (changed.length > 0) {
+      const files = changed.map(({ file, text }) => ({ name: TASK_FILES[file], content: text }));
       await replaceFiles(this.#dir, files);
-      for (const { file, text } of news) this.#written.set(file, text);
+      for (const { file, text } of changed) this.#written.set(file, text);
       this.#reportEnd();
     }
     this.#writtenDroppedSpans = dropped;
@@ -267,7 +271,7 @@ export class OpenTask {
 
   #reportEnd(): void {
     if (this.#observer === undefined) return;
-    const end = this.#reportedEnd.news(this.#texts());
+    const end = this.#reportedEnd.report(this.#texts());
     if (end !== undefined) notify(this.#observer, (observer) => observer.taskEnded?.(end));
   }
 
@@ -276,20 +280,20 @@ export class OpenTask {
   }
 }
 
-interface Opening {
+interface TaskTarget {
   readonly id: string;
   readonly nowMs: number;
 }
 
-interface Loaded {
+interface LoadedFiles {
   readonly files: Record<LineFileName, LineFile>;
   readonly facts: FactLine[];
   readonly foreignSpans: number;
 }
 
-function begin(dir: string): Loaded {
+function createFiles(dir: string): LoadedFiles {
   const file = (name: LineFileName, readKey: ReadKey): LineFile =>
-    LineFile.begin(join(dir, TASK_FILES[name]), readKey);
+    LineFile.create(join(dir, TASK_FILES[name]), readKey);
   const files = {
     webhookFlow: file('webhookFlow', eventKey),
     agentOutput: file('agentOutput', eventKey),
@@ -299,7 +303,7 @@ function begin(dir: string): Loaded {
   return { files, facts: [], foreignSpans: 0 };
 }
 
-async function load(dir: string): Promise<Loaded> {
+async function loadFiles(dir: string): Promise<LoadedFiles> {
   const facts: FactLine[] = [];
   let foreignSpans = 0;
   const path = (file: LineFileName): string => join(dir, TASK_FILES[file]);
@@ -316,7 +320,7 @@ async function load(dir: string): Promise<Loaded> {
   return { files, facts, foreignSpans };
 }
 
-/** What an earlier process was writing when it died goes; returns the names of all else. */
+/** Removes temporary files of a process that died; returns the other names. */
 async function removeTemps(dir: string): Promise<readonly string[]> {
   const names = await readdir(dir);
   const isTemp = (name: string): boolean =>
@@ -325,12 +329,12 @@ async function removeTemps(dir: string): Promise<readonly string[]> {
   return names.filter((name) => !isTemp(name));
 }
 
-/** The count is in no record: what an earlier process has told is all that is known of it. */
+/** Dropped spans are in no record: the metadata of an earlier process is the only source. */
 function droppedSpansOf({ [DROPPED_SPANS]: count }: JsonObject): number {
   return typeof count === 'number' && Number.isSafeInteger(count) && count > 0 ? count : 0;
 }
 
-/** Spans alone may be of helpers that outlive the worker, or made up by the holder. */
-function isSign({ kind }: TaskChange): boolean {
+/** Spans may come from child processes that outlive the worker, or from the holder. */
+function isSignOfLife({ kind }: TaskChange): boolean {
   return kind !== 'span';
 }

@@ -2,26 +2,26 @@ import { errnoOf } from '../../errors.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
 import type { KeyedQueue } from './keyed-queue.ts';
 
-/** Hears which of the given changes is not taken, by its index, and why. */
+/** Receives the index of a refused change and the reason. */
 export type OnRefused = (index: number, reason: string) => void;
 
-/** A task or a workflow while somebody writes to it. */
+/** An open task or workflow. */
 export interface Unit<Change> {
   readonly badLines: number;
-  /** Stores what is new and returns how many changes were. When it throws, the unit must be opened anew. */
+  /** Stores new changes and returns their number. When it throws, the unit must be opened again. */
   apply(changes: readonly Change[], nowMs: number, onRefused?: OnRefused): Promise<number>;
-  /** What time brings. Returns spans that nobody else will send. */
+  /** Runs time-dependent work. Returns spans that no other process will send. */
   tick(nowMs: number): Promise<readonly OtlpSpan[]>;
-  /** Whether time has yet to bring something. */
+  /** Whether `tick` has work left. */
   readonly isDue: boolean;
-  /** Whether it may leave memory. */
+  /** Whether the unit may be closed. */
   isIdle(nowMs: number): boolean;
 }
 
 export interface OpenUnitsOptions<Change> {
-  /** Units of one kind share the queue with those of others. */
+  /** Kind of all units; part of their queue keys. */
   readonly kind: 'task' | 'workflow';
-  /** Those beyond it leave memory, the one that was silent longest first, and are read back when they speak again. */
+  /** Units kept open. The least recently used one beyond it is closed, and its next record reads it back. */
   readonly max: number;
   readonly queue: KeyedQueue;
   readonly now: () => number;
@@ -29,10 +29,10 @@ export interface OpenUnitsOptions<Change> {
   onBadLines(count: number): void;
 }
 
-/** Units that are open, each with one writer at a time. */
+/** Open units, each with one writer at a time. */
 export class OpenUnits<Change> {
   readonly #options: OpenUnitsOptions<Change>;
-  /** In the order of who spoke last. */
+  /** Least recently used first. */
   readonly #units = new Map<string, Unit<Change>>();
 
   constructor(options: OpenUnitsOptions<Change>) {
@@ -43,17 +43,17 @@ export class OpenUnits<Change> {
     return this.#options.kind;
   }
 
-  /** Runs alone among everything that concerns this unit. */
+  /** Runs `fn` while no other function runs for this unit. */
   async alone<T>(id: string, fn: () => Promise<T>): Promise<T> {
     return this.#options.queue.run(`${this.#options.kind} ${id}`, fn);
   }
 
-  /** Stores changes and returns how many were new; to be called inside `alone`. Opens the unit when it is not. */
+  /** Stores changes and returns how many were new. Call it inside `alone`. Opens the unit if needed. */
   async apply(id: string, changes: readonly Change[], onRefused?: OnRefused): Promise<number> {
     try {
       return await this.#apply(id, changes, onRefused);
     } catch (error) {
-      // Somebody removed the files of a unit that was open, or the folder in which it was to be: it begins anew.
+      // The unit's files or their folder were removed while it was open: it is opened again, once.
       if (errnoOf(error) === 'ENOENT') return this.#apply(id, changes, onRefused);
       throw error;
     }
@@ -67,18 +67,18 @@ export class OpenUnits<Change> {
       this.#units.set(id, unit);
       return await unit.apply(changes, this.#options.now(), onRefused);
     } catch (error) {
-      // What is on the disk now is unknown: the next record reads it again.
+      // The state on disk is unknown after an error: the next record reads it again.
       this.#units.delete(id);
       throw error;
     }
   }
 
-  /** Its files are to be changed by others: it is read back when it speaks again. Inside `alone`. */
+  /** Drops a unit whose files are about to be changed by another component. Call it inside `alone`. */
   forget(id: string): void {
     this.#units.delete(id);
   }
 
-  /** What time brings to all of them. */
+  /** Ticks every open unit. */
   async tick(handle: {
     isClosed(): boolean;
     onSpan(span: OtlpSpan): void;
@@ -103,11 +103,11 @@ export class OpenUnits<Change> {
     const unit = await open(id, now());
     onBadLines(unit.badLines);
     this.#units.set(id, unit);
-    this.#makeRoom();
+    this.#closeOldest();
     return unit;
   }
 
-  #makeRoom(): void {
+  #closeOldest(): void {
     const { max } = this.#options;
     if (this.#units.size <= max) return;
     for (const [id, unit] of this.#units) {

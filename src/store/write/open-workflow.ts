@@ -21,19 +21,19 @@ import { SettlingClock } from './settling.ts';
 
 export type WorkflowChange = Extract<Change, { kind: 'workflow-fact' | 'workflow-span' }>;
 
-/** A span is made from its events when it was quiet for so long: one that overtook another may still change it. */
+/** Quiet time before spans are built from events: a late event may still change them. */
 const SPANS_QUIET_MS = 1_000;
 
 export interface OpenWorkflowOptions {
   readonly feed: Feed;
-  /** A document was written: the first, or a new revision. */
+  /** Called after the document was written, first or new revision. */
   onDocument(workflowId: string): void;
   readonly observer?: StoreObserver | undefined;
-  /** Whether a span that belongs to a task is in that task's trace. */
+  /** Whether a span of a task is in that task's trace. */
   isInTask(taskId: string, spanId: string): Promise<boolean>;
 }
 
-/** One workflow's files while somebody writes to them. */
+/** An open workflow and its files. */
 export class OpenWorkflow {
   readonly id: string;
   readonly #month: string;
@@ -42,36 +42,36 @@ export class OpenWorkflow {
   readonly #facts: LineFile;
   readonly #trace: LineFile;
   readonly #announced = new AnnouncedSpans();
-  /** Spans that were handed out, or were there before. */
+  /** Spans that were returned for sending or exist in a task. */
   readonly #sent = new Set<string>();
   readonly #clock: SettlingClock;
   #events: LineFile;
   #document: string | undefined;
-  /** Whether all that can be made by now are; and whether all that ever can. */
-  #areSpansMade = false;
+  /** Whether every span that can be built now is built; and whether no later one can follow. */
+  #areSpansBuilt = false;
   #areSpansDone = false;
-  /** Whether the next start will see that nothing is left to do. */
+  /** Whether the files are marked as settled for the next start. */
   #isMarked = false;
 
-  private constructor(place: Place, loaded: Loaded, options: OpenWorkflowOptions) {
-    this.id = place.id;
-    this.#month = place.month;
+  private constructor(target: WorkflowTarget, loaded: LoadedFiles, options: OpenWorkflowOptions) {
+    this.id = target.id;
+    this.#month = target.month;
     this.#options = options;
     this.#facts = loaded.facts;
     this.#events = loaded.events;
     this.#trace = loaded.trace;
     this.#document = loaded.document;
-    this.#fold = new WorkflowFold(place.id, sha256);
-    this.#learn(loaded.known);
-    this.#clock = new SettlingClock(place.nowMs, this.#fold.isOver);
+    this.#fold = new WorkflowFold(target.id, sha256);
+    this.#addFacts(loaded.storedFacts);
+    this.#clock = new SettlingClock(target.nowMs, this.#fold.isOver);
   }
 
-  /** Reads a workflow back, or begins one. Repairs what a crash left between its files. */
-  static async open(place: Place, options: OpenWorkflowOptions): Promise<OpenWorkflow> {
-    await makeDirectory(place.month);
-    const loaded = await load(place);
-    const workflow = new OpenWorkflow(place, loaded, options);
-    if (loaded.known.length > 0) {
+  /** Opens or creates a workflow. Repairs differences that a crash left between its files. */
+  static async open(target: WorkflowTarget, options: OpenWorkflowOptions): Promise<OpenWorkflow> {
+    await makeDirectory(target.month);
+    const loaded = await loadFiles(target);
+    const workflow = new OpenWorkflow(target, loaded, options);
+    if (loaded.storedFacts.length > 0) {
       await workflow.#appendEvents(new Set());
       await workflow.#writeFirstDocument();
       workflow.#reportApprovals();
@@ -83,7 +83,7 @@ export class OpenWorkflow {
     return this.#facts.badLines + this.#events.badLines + this.#trace.badLines;
   }
 
-  /** Stores what is new and returns how many changes were. When it throws, the workflow must be opened anew. */
+  /** Stores new changes and returns their number. When it throws, the workflow must be opened again. */
   async apply(changes: readonly WorkflowChange[], nowMs: number): Promise<number> {
     const facts = new Map<string, WorkflowFact>();
     const spans: NewLine[] = [];
@@ -94,20 +94,24 @@ export class OpenWorkflow {
     let fresh = await this.#trace.append(spans);
     if (facts.size > 0) {
       fresh += await this.#facts.append([...facts.values()].map(jsonLine));
-      this.#learn([...facts.values()]);
+      this.#addFacts([...facts.values()]);
       await this.#appendEvents(facts);
       await this.#writeFirstDocument();
       this.#reportApprovals();
     }
-    if (fresh > 0) this.#touch(nowMs);
+    if (fresh > 0) this.#recordChange(nowMs);
     return fresh;
   }
 
-  /** What time brings: spans that nobody else makes, order after the end, a new revision. Returns spans to be sent. */
+  /**
+   * Runs time-dependent work: builds missing spans, sorts the file after the end, writes a new revision. Returns
+   * spans to send.
+   */
   async tick(nowMs: number): Promise<readonly OtlpSpan[]> {
     const isOver = this.#clock.areSpansLost(nowMs);
-    const isNews = !this.#areSpansMade || (isOver && !this.#areSpansDone);
-    const spans = this.#clock.quietMs(nowMs) >= SPANS_QUIET_MS && isNews ? await this.#newSpans(isOver) : [];
+    const mayBuildSpans = !this.#areSpansBuilt || (isOver && !this.#areSpansDone);
+    const isQuiet = this.#clock.quietMs(nowMs) >= SPANS_QUIET_MS;
+    const spans = isQuiet && mayBuildSpans ? await this.#buildSpans(isOver) : [];
     if (this.#clock.isDue(nowMs)) {
       await this.#settle();
       this.#clock.settled();
@@ -119,12 +123,12 @@ export class OpenWorkflow {
     return spans;
   }
 
-  /** Whether time has yet to bring something. */
+  /** Whether `tick` has work left. */
   get isDue(): boolean {
     return this.#clock.isEnded && !this.#isDone;
   }
 
-  /** Whether it may leave memory: done with, or nothing heard of it for long. */
+  /** Whether the workflow may be closed: done, or idle for long. */
   isIdle(nowMs: number): boolean {
     return this.#clock.isIdle(nowMs, this.#isDone);
   }
@@ -133,61 +137,63 @@ export class OpenWorkflow {
     return this.#clock.isSettled && this.#areSpansDone;
   }
 
-  #learn(facts: readonly WorkflowFact[]): void {
+  #addFacts(facts: readonly WorkflowFact[]): void {
     this.#fold.add(facts);
     for (const fact of facts) {
-      // Those of a task are that task's to complete: it ends also when its workflow does not.
+      // Spans of a task are completed by that task, which may end without its workflow.
       if (fact.task_id === null) this.#announced.add(asFactLine(fact));
     }
   }
 
-  #touch(nowMs: number): void {
+  #recordChange(nowMs: number): void {
     this.#clock.changed(nowMs, this.#fold.isOver);
     this.#clock.unsettle();
-    this.#areSpansMade = false;
+    this.#areSpansBuilt = false;
     this.#areSpansDone = false;
     this.#isMarked = false;
   }
 
   /**
-   * To the feed and then to the live file: each event that is not there, unless one with the same key is. An event
-   * whose fact is not of this batch may have got as far as the feed before a crash.
+   * Appends missing events to the feed and then to the events file, unless an event with the same key is there. A
+   * crash may have left an event of an earlier batch in the feed only.
    */
   async #appendEvents(batch: { has(eventId: string): boolean }): Promise<void> {
     const { placed } = this.#fold;
-    const live = new Set(placed.filter(({ fact }) => this.#events.has(fact.event_id)).map(({ key }) => key));
+    const storedKeys = new Set(
+      placed.filter(({ fact }) => this.#events.has(fact.event_id)).map(({ key }) => key),
+    );
     const added = placed.filter(
-      ({ fact, key, isKept }) => isKept && !this.#events.has(fact.event_id) && !live.has(key),
+      ({ fact, key, isKept }) => isKept && !this.#events.has(fact.event_id) && !storedKeys.has(key),
     );
     if (added.length === 0) return;
-    const unclear = new Set(added.map(({ fact }) => fact.event_id).filter((id) => !batch.has(id)));
-    const unfed = unclear.size === 0 ? unclear : await this.#options.feed.missing(unclear);
+    const unclearIds = new Set(added.map(({ fact }) => fact.event_id).filter((id) => !batch.has(id)));
+    const unfedIds = unclearIds.size === 0 ? unclearIds : await this.#options.feed.missing(unclearIds);
     const lines = added.map((event) => jsonLine(envelopeOf(event)));
-    await this.#options.feed.append(lines.filter(({ id }) => batch.has(id) || unfed.has(id)));
+    await this.#options.feed.append(lines.filter(({ id }) => batch.has(id) || unfedIds.has(id)));
     await this.#events.append(lines);
   }
 
-  async #newSpans(isOver: boolean): Promise<readonly OtlpSpan[]> {
+  async #buildSpans(isOver: boolean): Promise<readonly OtlpSpan[]> {
     const hasArrived = (key: string): boolean => this.#trace.has(key) || this.#sent.has(key);
     const lastTimestamp = this.#fold.placed.at(-1)?.fact.timestamp ?? '';
-    const found = [...this.#announced.build({ hasArrived, isOver, lastTimestamp })];
+    const spans = [...this.#announced.build({ hasArrived, isOver, lastTimestamp })];
     for (const span of this.#fold.spans(isOver)) {
       const key = spanKey(span.traceId, span.spanId);
       if (hasArrived(key)) continue;
       const taskId = this.#taskOf(span);
-      if (taskId === undefined || !(await this.#options.isInTask(taskId, span.spanId))) found.push(span);
+      if (taskId === undefined || !(await this.#options.isInTask(taskId, span.spanId))) spans.push(span);
       this.#sent.add(key);
     }
-    this.#areSpansMade = true;
+    this.#areSpansBuilt = true;
     this.#areSpansDone = isOver;
-    return found;
+    return spans;
   }
 
   #taskOf(span: OtlpSpan): string | undefined {
     return span.attributes.find(({ key }) => key === 'tasktrail.task.id')?.value.stringValue;
   }
 
-  /** As soon as an attempt has ended; what comes after it waits until it is quiet. */
+  /** Writes the document as soon as an attempt ends. Later events go into it after a quiet time. */
   async #writeFirstDocument(): Promise<void> {
     const end = this.#fold.document(1)?.event_id;
     if (end !== undefined && readDocument(this.#document)?.event_id !== end) await this.#writeDocument();
@@ -204,7 +210,7 @@ export class OpenWorkflow {
     await this.#writeDocument();
   }
 
-  /** A new revision, when it says something else than the one that is there. */
+  /** Writes a new revision when the content has changed. */
   async #writeDocument(): Promise<void> {
     const before = readDocument(this.#document);
     const revision = typeof before?.revision === 'number' ? before.revision : 0;
@@ -218,9 +224,9 @@ export class OpenWorkflow {
   }
 
   #reportEnd(document: StoredDocument | undefined, before: StoredDocument | undefined): void {
-    if (!isWhole(document)) return;
+    if (!isComplete(document)) return;
     const { name } = this.#fold.state;
-    const end = { name, document, before: isWhole(before) ? before : undefined };
+    const end = { name, document, before: isComplete(before) ? before : undefined };
     notify(this.#options.observer, (observer) => observer.workflowEnded?.(end));
   }
 
@@ -235,45 +241,45 @@ export class OpenWorkflow {
   }
 }
 
-interface Place {
+interface WorkflowTarget {
   readonly id: string;
-  /** The folder of its month. */
+  /** The month's folder. */
   readonly month: string;
   readonly nowMs: number;
 }
 
-interface Loaded {
+interface LoadedFiles {
   readonly facts: LineFile;
   readonly events: LineFile;
   readonly trace: LineFile;
   readonly document: string | undefined;
-  readonly known: readonly WorkflowFact[];
+  readonly storedFacts: readonly WorkflowFact[];
 }
 
-async function load({ id, month }: Place): Promise<Loaded> {
-  const known: WorkflowFact[] = [];
+async function loadFiles({ id, month }: WorkflowTarget): Promise<LoadedFiles> {
+  const storedFacts: WorkflowFact[] = [];
   const path = (file: Parameters<typeof workflowFile>[2]): string => workflowFile(month, id, file);
   const factKey = (line: unknown): ReturnType<typeof eventKey> =>
     isWorkflowFact(line) ? eventKey(line) : undefined;
   const facts = await LineFile.open(path('facts'), factKey, (line) => {
-    if (isWorkflowFact(line)) known.push(line);
+    if (isWorkflowFact(line)) storedFacts.push(line);
   });
-  // A disk that ignores case gives one file to two ids: the second may not mix its events into the first.
-  const other = known.find((fact) => fact.workflow_id !== id);
+  // A case-insensitive file system gives two ids the same file: their events must not be mixed.
+  const other = storedFacts.find((fact) => fact.workflow_id !== id);
   if (other !== undefined) {
     const where = `${basename(dirname(month))}/${basename(month)}`;
-    throw new TypeError(`workflow ${id}: ${where} has its place for workflow ${other.workflow_id}`);
+    throw new TypeError(`workflow ${id}: its file in ${where} belongs to workflow ${other.workflow_id}`);
   }
   return {
     facts,
-    known,
+    storedFacts,
     events: await LineFile.open(path('events'), eventKey),
     trace: await LineFile.open(path('trace'), traceKey),
     document: await readText(path('document')),
   };
 }
 
-/** A workflow's fact in the form in which spans are made from a task's. */
+/** Converts a workflow's fact to the form that spans are built from. */
 function asFactLine(fact: WorkflowFact): FactLine {
   const { timestamp, event_id, event_type: event, trace_id, span_id, span, derive } = fact;
   return {
@@ -285,13 +291,13 @@ function asFactLine(fact: WorkflowFact): FactLine {
 
 type StoredDocument = JsonObject & { readonly event_id?: unknown; readonly revision?: unknown };
 
-/** Undefined when there is none yet, or one that was damaged by hand: then it is written again. */
+/** Undefined when there is no document or it is damaged: then it is written again. */
 function readDocument(text: string | undefined): StoredDocument | undefined {
   return parseObject(text);
 }
 
-/** Of one that was damaged by hand nobody is told anything. */
-function isWhole(document: StoredDocument | undefined): document is StoredDocument & WorkflowDocument {
+/** A damaged document is not reported. */
+function isComplete(document: StoredDocument | undefined): document is StoredDocument & WorkflowDocument {
   return (
     document !== undefined &&
     typeof document.attempt === 'number' &&

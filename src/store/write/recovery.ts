@@ -1,28 +1,30 @@
-import { readdir, stat, utimes } from 'node:fs/promises';
+import { stat, utimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errnoOf } from '../../errors.ts';
 import { isPathSafeId, isWorkflowId } from '../../model/ids.ts';
 import { parseObject } from '../../model/json.ts';
 import { readText } from '../../system/durable.ts';
+import { namesIn, statIfPresent } from '../../system/optional-files.ts';
 import { TASK_FILES, type TaskFile, WORKFLOW_FILES } from '../layout.ts';
 import { openTaskLines } from '../task-file.ts';
 import { workflowFile } from '../workflow-place.ts';
 
-/** Tasks that an earlier process may have left unfinished. */
+/** Ids of tasks that an earlier process may have left unfinished. */
 export async function unsettledTasks(logDir: string): Promise<AsyncGenerator<string>> {
-  const ids = (await listNames(logDir)).filter(isPathSafeId);
+  const ids = (await namesIn(logDir)).filter(isPathSafeId);
   return (async function* () {
     for (const id of ids) if (!(await isTaskSettled(logDir, id))) yield id;
   })();
 }
 
 /**
- * The document of a workflow with which nothing is left to do is that much younger than its last event: the time after
- * which no span is waited for. Files whose times were lost in copying are looked at once more, which changes nothing.
+ * Marks a settled workflow: its document's mtime is this much later than that of its facts. It is the time after
+ * which missing spans are given up. Files that lost their times in copying are opened once more, which changes
+ * nothing.
  */
 const SETTLED_MS = 10_000;
 
-/** Notes that nothing is left to do: order is made, and every span that nobody sends is made. */
+/** Marks a workflow as settled: its file is sorted and all missing spans are built. */
 export async function markSettled(month: string, workflowId: string): Promise<void> {
   const facts = await mtimeOf(workflowFile(month, workflowId, 'facts'));
   const document = workflowFile(month, workflowId, 'document');
@@ -31,9 +33,9 @@ export async function markSettled(month: string, workflowId: string): Promise<vo
   await utimes(document, settledAt, settledAt);
 }
 
-/** Workflows of a month that are running, or that were not left alone long enough after their end. */
+/** Ids of a month's workflows that are not marked as settled. */
 export async function* unsettledWorkflows(month: string): AsyncGenerator<string> {
-  for (const name of await listNames(month)) {
+  for (const name of await namesIn(month)) {
     const id = basename(name, WORKFLOW_FILES.facts);
     if (!name.endsWith(WORKFLOW_FILES.facts) || !isWorkflowId(id)) continue;
     const [document, facts] = await Promise.all([
@@ -44,7 +46,7 @@ export async function* unsettledWorkflows(month: string): AsyncGenerator<string>
   }
 }
 
-/** Whether a span is in the trace of its task. Only looks: the task's own writer may be at work. */
+/** Whether a span is in its task's trace. Only reads: the task may be open for writing. */
 export async function isSpanInTask(logDir: string, taskId: string, spanId: string): Promise<boolean> {
   const opened = await openTaskLines(logDir, taskId, 'trace');
   if (opened === undefined) return false;
@@ -58,7 +60,7 @@ export async function isSpanInTask(logDir: string, taskId: string, spanId: strin
   }
 }
 
-/** Settled, and no line was written since: what a crash left behind is newer than the last document. */
+/** Settled, and no line was written after the metadata: lines left by a crash are newer. */
 async function isTaskSettled(logDir: string, id: string): Promise<boolean> {
   const path = (file: TaskFile): string => join(logDir, id, TASK_FILES[file]);
   try {
@@ -70,25 +72,11 @@ async function isTaskSettled(logDir: string, id: string): Promise<boolean> {
     }
     return true;
   } catch (error) {
-    // A name that is no directory is none of ours; everything else is read, and mended, by opening it.
+    // ENOTDIR: not a task. For any other error the task is opened, which repairs it or reports the error.
     return errnoOf(error) === 'ENOTDIR';
   }
 }
 
 async function mtimeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).mtimeMs;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-async function listNames(dir: string): Promise<string[]> {
-  try {
-    return await readdir(dir);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+  return (await statIfPresent(path))?.mtimeMs;
 }

@@ -45,13 +45,13 @@ export class SettlingClock {
     return this.isEnded && !this.#isSettled && this.quietMs(nowMs) >= this.#delayMs;
   }
 
-  /** Whether it may leave memory; `isDone` when nothing is left to do for it. */
+  /** Whether it may be closed. `isDone`: no work is left. */
   isIdle(nowMs: number, isDone: boolean): boolean {
-    // Longer than the delay itself, which would be lost between two stragglers.
+    // Longer than the delay, which would otherwise be lost between two late records.
     return this.quietMs(nowMs) >= (isDone ? 2 * this.#delayMs : IDLE_MS);
   }
 
-  /** Something was stored. `isEnded` false opens it again: another attempt has begun. */
+  /** A change was stored. `isEnded` false: another attempt has started. */
   changed(nowMs: number, isEnded: boolean): void {
     this.#changedAtMs = nowMs;
     if (isEnded) this.#endedAtMs ??= nowMs;
@@ -69,7 +69,7 @@ export class SettlingClock {
     this.#isSettled = false;
   }
 
-  /** A file had to be put in order. */
+  /** A file had to be sorted. */
   reordered(): void {
     if (this.#wasReordered) this.#delayMs = Math.min(this.#delayMs * 2, SETTLE_MAX_MS);
     this.#wasReordered = true;

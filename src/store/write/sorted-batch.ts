@@ -5,24 +5,24 @@ import type { DeliveryChange } from './delivery-files.ts';
 import type { TaskChange } from './open-task.ts';
 import type { WorkflowChange } from './open-workflow.ts';
 
-/** A change, and which record of the batch it comes from. */
+/** A change and the index of its record in the batch. */
 export interface Entry<Of> {
   readonly record: number;
   readonly change: Of;
 }
 
-/** The changes of a batch by where they go. */
+/** Changes of a batch by destination. */
 export interface SortedBatch {
   readonly byTask: Map<string, Entry<TaskChange>[]>;
   readonly byWorkflow: Map<string, Entry<WorkflowChange>[]>;
   readonly deliveries: Entry<DeliveryChange>[];
-  /** Tasks that have given a sign of life, and nothing to store. */
+  /** Tasks with a heartbeat, which is not stored. */
   readonly heartbeats: Set<string>;
-  /** Records that are not kept, or not everywhere, and why. */
+  /** Reasons of records that are not stored, or not in every task. */
   readonly refused: Map<number, string>;
 }
 
-/** `onUnattributed` hears of a record that names nothing we know, by the service that sent it. */
+/** Calls `onUnattributed` with the service name for each record without a task, workflow or delivery. */
 export function sortBatch(batch: TelemetryBatch, onUnattributed: (service: string) => void): SortedBatch {
   const sorted: SortedBatch = {
     byTask: new Map(),

@@ -18,23 +18,23 @@ import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts'
 import { Refusals, unavailable } from './refusals.ts';
 import { type Entry, push, type SortedBatch, sortBatch } from './sorted-batch.ts';
 
-/** Everything that time brings is counted in seconds. */
+/** All delays are whole seconds. */
 const TICK_MS = 1_000;
 
-/** Tasks that are written side by side; each has a few files open at a time, and a process has some hundred to give. */
+/** Concurrent writes. Each has a few files open, and a process may have only some hundreds. */
 const WRITE_WIDTH = 16;
 
-/** Tasks whose ids stay in memory, and workflows with all of their events. */
+/** Open tasks with their ids, and open workflows with all of their events. */
 const OPEN_TASKS_MAX = 2_000;
 const OPEN_WORKFLOWS_MAX = 500;
 
-/** Why a record of what retention has removed is refused. */
+/** Prefix of the reason for a record of a removed task or workflow. */
 const EXPIRED = 'expired';
 
-/** Why a record is counted as dropped that its task has no room for. */
+/** Drop reason of spans over a task's limit. */
 const TOO_MANY_SPANS = 'foreign spans over the limit';
 
-/** Tasks that recovery opens side by side: enough to keep a disk busy, few enough for its memory. */
+/** Concurrency of recovery: keeps a disk busy within a small amount of memory. */
 const RECOVERY_WIDTH = 8;
 
 export interface StoreOptions {
@@ -42,19 +42,19 @@ export interface StoreOptions {
   /** Default `_workflow` in the log directory. */
   readonly workflowDir?: string;
   readonly books: Books;
-  /** False while another process may own the directory; default: this one always does. */
+  /** False while another process may own the directory. Default: always held. */
   readonly isHeld?: () => boolean;
-  /** Whether retention has removed a task or a workflow: records of it are rejected. Default: nothing is. */
+  /** Whether retention has removed a task or a workflow: its records are rejected. Default: none was removed. */
   readonly isPruned?: (kind: 'task' | 'workflow', id: string) => boolean;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
-  /** A span that its process will not send: to be recorded like any other. */
+  /** Called with a span that its process will not send, to be recorded. */
   onSpan(span: OtlpSpan): void;
-  /** A workflow has ended, or a late event has changed what its document says. */
+  /** Called when a workflow's document was written: after its end, and after late events. */
   onDocument?(workflowId: string): void;
-  /** Hears what is newly stored. */
+  /** Called for newly stored items. */
   readonly observer?: StoreObserver | undefined;
-  /** For the one line that a user should see. */
+  /** Logs a line for the user. */
   log(line: string): void;
 }
 
@@ -64,11 +64,11 @@ export interface Ingested {
 }
 
 /**
- * The one writer below the log directory. Takes records in any order and any number of times, and is done with a batch
- * when each of its records has been through write(2) or was rejected by name.
+ * The only writer below the log directory. Accepts records in any order and repeatedly. A batch is done when each
+ * record was passed to write(2) or rejected with a reason.
  */
 export class Store {
-  /** When something was last heard of each task that is at work. */
+  /** Last activity of each running task. */
   readonly liveness: Liveness = new Liveness();
   readonly #options: StoreOptions;
   readonly #now: () => number;
@@ -80,9 +80,9 @@ export class Store {
   readonly #refusals: Refusals;
   #timer: NodeJS.Timeout | undefined;
   #isTicking = false;
-  /** What the disk refused to open at the start, and how to try again. */
+  /** Retries of tasks and workflows that recovery could not open. */
   readonly #unrecovered = new Map<string, () => Promise<unknown>>();
-  #closedBecause: string | undefined;
+  #stopReason: string | undefined;
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -124,19 +124,19 @@ export class Store {
     this.#timer ??= setInterval(() => void this.tick(), TICK_MS).unref();
   }
 
-  /** From now on nothing is written: another process owns the directory, or this one ends. */
+  /** Stops writing: another process owns the directory, or this one ends. */
   async close(reason: string): Promise<void> {
-    this.#closedBecause ??= reason;
+    this.#stopReason ??= reason;
     clearInterval(this.#timer);
     await this.#queue.idle();
   }
 
-  /** Rejects with a retryable `ERR_STORE_UNAVAILABLE` when the disk takes nothing; then the batch must come again. */
+  /** Rejects with a retryable `ERR_STORE_UNAVAILABLE` when the disk fails; the sender must repeat the batch. */
   async ingest(batch: TelemetryBatch): Promise<Ingested> {
     try {
       return await this.#ingest(batch);
     } catch (error) {
-      // Senders keep their order: while a batch does not get through, nothing behind it is heard.
+      // Senders keep their order, so a failed batch holds up all later records, heartbeats included.
       this.liveness.renew(this.#now());
       throw error;
     }
@@ -152,12 +152,12 @@ export class Store {
     ];
     if (deliveries.length > 0) writes.push(this.#writeDeliveries(sorted));
     await Promise.all(writes);
-    // After the records: the first of a task may have come with its first sign of life.
+    // After the records: a batch may hold the first record of a task and its first heartbeat.
     for (const taskId of heartbeats) this.liveness.heartbeat(taskId, this.#now());
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
   }
 
-  /** Opens what an earlier process left unfinished: torn tails, documents that lag behind, spans that are missing. */
+  /** Opens tasks and workflows that an earlier process left with torn lines, outdated documents or missing spans. */
   async recover(): Promise<void> {
     await this.#recoverAll(this.#tasks, await unsettledTasks(this.#options.logDir));
     for (const month of await this.#places.months()) {
@@ -165,17 +165,17 @@ export class Store {
     }
   }
 
-  /** What time brings to the open tasks and workflows. */
+  /** Runs the time-dependent work of open tasks and workflows. */
   async tick(): Promise<void> {
-    // On a slow disk the next second comes before this one is done.
+    // On a slow disk a tick may take longer than the interval.
     if (this.#isTicking) return;
     this.#isTicking = true;
     try {
-      // One a tick: while the disk takes nothing the others would fail as well.
-      for (const again of [...this.#unrecovered.values()].slice(0, 1)) await again();
+      // One retry a tick: while the disk fails, the others would fail too.
+      for (const retry of [...this.#unrecovered.values()].slice(0, 1)) await retry();
       for (const units of [this.#tasks, this.#workflows]) {
         await units.tick({
-          isClosed: () => this.#whyClosed() !== undefined,
+          isClosed: () => this.#closedReason() !== undefined,
           onSpan: (span) => this.#options.onSpan(span),
           onError: (id, error) => this.#refusals.refuse(`${units.kind} ${id}`, error),
         });
@@ -185,7 +185,10 @@ export class Store {
     }
   }
 
-  /** Runs `fn` while nothing is written to a task or a workflow, which is then read anew: its files may change or go. */
+  /**
+   * Runs `fn` while the store does not write to a task or workflow. `fn` may change or remove the files: they are
+   * read again afterwards.
+   */
   async withFilesOf<T>(kind: 'task' | 'workflow', id: string, fn: () => Promise<T>): Promise<T> {
     const units = kind === 'task' ? this.#tasks : this.#workflows;
     return units.alone(id, async () => {
@@ -202,7 +205,7 @@ export class Store {
   async #recoverAll<C>(units: OpenUnits<C>, ids: AsyncGenerator<string>): Promise<void> {
     const work = async (): Promise<void> => {
       for await (const id of ids) {
-        if (this.#closedBecause !== undefined) return;
+        if (this.#stopReason !== undefined) return;
         await this.#recoverOne(units, id);
       }
     };
@@ -222,7 +225,7 @@ export class Store {
     }
   }
 
-  /** Notes as refused what could not be kept. */
+  /** Stores changes of one unit and adds refused records to `refused`. */
   async #write<C>(units: OpenUnits<C>, { id, entries, refused }: UnitWrite<C>): Promise<void> {
     const what = `${units.kind} ${id}`;
     await units.alone(id, async () => {
@@ -233,14 +236,14 @@ export class Store {
         return;
       }
       try {
-        const cut = new Set<number>();
+        const refusedHere = new Set<number>();
         const fresh = await units.apply(id, entries.map(changeOf), (index, reason) => {
           const record = entries[index]?.record ?? -1;
-          cut.add(record);
+          refusedHere.add(record);
           refused.set(record, reason);
         });
-        this.#count(entries.length - cut.size, fresh);
-        if (cut.size > 0) this.#options.books.countDropped(TOO_MANY_SPANS, cut.size);
+        this.#count(entries.length - refusedHere.size, fresh);
+        if (refusedHere.size > 0) this.#options.books.countDropped(TOO_MANY_SPANS, refusedHere.size);
         if (entries.length > 0) this.#refusals.clear(what);
       } catch (error) {
         const reason = await this.#refusals.refuse(what, error);
@@ -254,7 +257,7 @@ export class Store {
     entries: readonly Entry<WorkflowChange>[],
     refused: Map<number, string>,
   ): Promise<void> {
-    // Its month, when its id does not say, is that of the first event that is stored.
+    // A workflow without a stamp in its id is filed under the month of its first stored event.
     const [first] = entries;
     if (first !== undefined) await this.#places.place(id, timeOf(first.change) || isoFromMs(this.#now()));
     await this.#write(this.#workflows, { id, entries, refused });
@@ -278,10 +281,10 @@ export class Store {
     });
   }
 
-  #count(given: number, fresh: number): void {
+  #count(received: number, fresh: number): void {
     const { books } = this.#options;
     books.countAccepted(fresh);
-    books.countDuplicates(given - fresh);
+    books.countDuplicates(received - fresh);
   }
 
   #noteUnattributed(service: string): void {
@@ -292,16 +295,16 @@ export class Store {
     );
   }
 
-  #whyClosed(): string | undefined {
-    if (this.#closedBecause !== undefined) return this.#closedBecause;
-    // Not for good: after a pause it is unknown until the lock was looked at.
+  #closedReason(): string | undefined {
+    if (this.#stopReason !== undefined) return this.#stopReason;
+    // Temporary: after a pause of the process, ownership is unknown until the lock has been read again.
     return this.#options.isHeld?.() === false
-      ? 'this process does not hold the log directory right now'
+      ? 'this process does not hold the log directory at the moment'
       : undefined;
   }
 
   #checkOpen(): void {
-    const reason = this.#whyClosed();
+    const reason = this.#closedReason();
     if (reason !== undefined) throw unavailable(reason);
   }
 }

@@ -7,20 +7,20 @@ interface StoredTexts {
   readonly finalResult: string | undefined;
 }
 
-/** Which end of a task its two documents tell, and which of them was told before. */
+/** Tracks which end of a task was reported, from its two documents. */
 export class ReportedEnd {
   #reported: { readonly attempt: number; readonly text: string; readonly result: FinalResult } | undefined;
 
-  /** The documents as an earlier process left them: it has told what they say. */
-  found(texts: StoredTexts): void {
-    this.news(texts);
+  /** Marks the documents of an earlier process as reported. */
+  markReported(texts: StoredTexts): void {
+    this.report(texts);
   }
 
-  /** What the documents say that was not told before. From now on it is. */
-  news({ metadata: metadataText, finalResult: text }: StoredTexts): TaskEnd | undefined {
+  /** Returns the end that was not reported yet and marks it as reported. */
+  report({ metadata: metadataText, finalResult: text }: StoredTexts): TaskEnd | undefined {
     if (metadataText === undefined || text === undefined) return undefined;
     const metadata = parseObject(metadataText);
-    // Damaged by hand: it reports nothing.
+    // A damaged document is not reported.
     if (metadata === undefined || !isEnded(metadata)) return undefined;
     const before = this.#reported?.attempt === metadata.attempt ? this.#reported : undefined;
     if (before?.text === text) return undefined;
@@ -31,7 +31,7 @@ export class ReportedEnd {
   }
 }
 
-/** Metadata is written last: until it says that the task is over, nobody was told of the result. */
+/** Metadata is written last: the result counts only once the status is terminal. */
 function isEnded(metadata: JsonObject): metadata is JsonObject & Metadata {
   return isTerminal(metadata.status) && typeof metadata.attempt === 'number';
 }

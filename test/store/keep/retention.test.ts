@@ -32,7 +32,7 @@ import {
 } from '../../support/workflow-files.ts';
 
 const DAY_MS = 86_400_000;
-/** A minute after the workflows of the fixture have ended, and when the tasks below do. */
+/** The workflows of the fixture end a minute before; the tasks below end now. */
 const ENDED_MS = Date.parse('2026-11-21T10:00:06.000Z');
 const OUTPUT = '03-agent-output.jsonl';
 
@@ -61,7 +61,7 @@ function monthOf(logDir: string): string {
   return join(logDir, '_workflow', '2026', '11');
 }
 
-/** A workflow that has ended, with all of its files. */
+/** An ended workflow with all of its files. */
 function putWorkflow(
   logDir: string,
   id: string,
@@ -76,7 +76,7 @@ async function goingIds(options: PruneOptions): Promise<string[]> {
   return (await planPrune(options)).items.map(({ kind, id }) => `${kind} ${id}`);
 }
 
-test('a task goes when it has been over for longer than its days, whatever its end was', async () => {
+test('a task is removed when its end is older than its days, for every terminal status', async () => {
   const dir = await tempDir();
   for (const status of ['completed', 'failed', 'cancelled', 'abandoned']) putTask(dir, status, { status });
   expect(await goingIds(optionsOf(dir, ENDED_MS + 30 * DAY_MS))).toEqual([]);
@@ -91,10 +91,10 @@ test('a task goes when it has been over for longer than its days, whatever its e
   });
 });
 
-test('a task that is not over stays for ever, and so does what is no task', async () => {
+test('a task that has not ended is kept, and so is a directory that is not a task', async () => {
   const dir = await tempDir();
   for (const status of ['queued', 'running', 'waiting_input', 'unheard-of']) putTask(dir, status, { status });
-  mkdirSync(join(dir, 'of-somebody-else'));
+  mkdirSync(join(dir, 'foreign'));
   writeFileSync(join(dir, 'a-file'), 'x');
   mkdirSync(join(dir, '_agent', 'task-1'), { recursive: true });
   const elsewhere = await tempDir();
@@ -107,7 +107,7 @@ test('a task that is not over stays for ever, and so does what is no task', asyn
   });
 });
 
-test('a task of which the end cannot be read stays, and is named', async () => {
+test('a task whose end cannot be read is kept and reported', async () => {
   const dir = await tempDir();
   putTask(dir, 'torn', '{"status":"comp');
   putTask(dir, 'timeless', { completed_at: null });
@@ -115,13 +115,13 @@ test('a task of which the end cannot be read stays, and is named', async () => {
   const { items, kept } = await planPrune(optionsOf(dir, ENDED_MS + 900 * DAY_MS));
   expect(items).toEqual([]);
   expect([...kept].sort()).toEqual([
-    expect.stringMatching(/^task strange stays: .*completed_at is no time/),
-    expect.stringMatching(/^task timeless stays: .*completed_at is no time/),
+    expect.stringMatching(/^task strange stays: .*completed_at is not a valid time/),
+    expect.stringMatching(/^task timeless stays: .*completed_at is not a valid time/),
     expect.stringMatching(/^task torn stays: metadata\.json of task torn is damaged/),
   ]);
 });
 
-test('a workflow goes when its end is older than its days, with all of its files', async () => {
+test('a workflow is removed with all of its files when its end is older than its days', async () => {
   const dir = await tempDir();
   putWorkflow(dir, 'workflow-1');
   putWorkflow(dir, 'workflow-10');
@@ -137,11 +137,11 @@ test('a workflow goes when its end is older than its days, with all of its files
   });
 });
 
-test('a workflow that is running stays, also when an earlier attempt of it has ended', async () => {
+test('a running workflow is kept, also when an earlier attempt has ended', async () => {
   const dir = await tempDir();
   putWorkflow(dir, 'never-ended', wholeRun('never-ended').slice(0, -1), '');
   const resumed = [...wholeRun('resumed'), fact('resumed', 60, { event_type: 'workflow_resumed' })];
-  // Whether the document knows of it or not.
+  // With or without the event in the document.
   putWorkflow(dir, 'resumed', resumed, documentOf('resumed', wholeRun('resumed')));
   putWorkflow(dir, 'resumed', resumed, { ...documentOf('resumed', wholeRun('resumed')), events: resumed });
   const month = monthOf(dir);
@@ -151,7 +151,7 @@ test('a workflow that is running stays, also when an earlier attempt of it has e
   expect(kept).toEqual([expect.stringMatching(/^workflow never-ended stays: .* is damaged/)]);
 });
 
-test('a workflow is as old as its last event, and stays while its document does not have all of them', async () => {
+test('the age of a workflow is that of its last event, and it is kept while its document is incomplete', async () => {
   const dir = await tempDir();
   const late = fact('late', 3 * 86_400, {
     event_type: 'artifact_create',
@@ -163,13 +163,13 @@ test('a workflow is as old as its last event, and stays while its document does 
   expect(await goingIds(optionsOf(dir, ENDED_MS + 11 * DAY_MS))).toEqual(['workflow late']);
   putWorkflow(dir, 'late', facts, documentOf('late', wholeRun('late')));
   expect(await goingIds(optionsOf(dir, ENDED_MS + 11 * DAY_MS))).toEqual([]);
-  // A repeat is in no document: of one key the earliest stays.
+  // A repeat is in no document: only the earliest event of a key is kept.
   const repeat = fact('late', 8, { event_type: 'workflow_complete', payload: { status: 'success' } });
   putWorkflow(dir, 'late', [...wholeRun('late'), repeat], documentOf('late', wholeRun('late')));
   expect(await goingIds(optionsOf(dir, ENDED_MS + 11 * DAY_MS))).toEqual(['workflow late']);
 });
 
-test('without its facts a workflow is judged by its events, and without those by its document', async () => {
+test('a workflow without facts is judged by its events, and without those by its document', async () => {
   const dir = await tempDir();
   const envelopes = documentOf('copied', wholeRun('copied')).events;
   writeWorkflow(monthOf(dir), 'copied', {
@@ -180,7 +180,7 @@ test('without its facts a workflow is judged by its events, and without those by
   expect(await goingIds(optionsOf(dir, ENDED_MS + 8 * DAY_MS))).toEqual(['workflow bare', 'workflow copied']);
 });
 
-test('where documents go to S3 a workflow stays until its own is there, and is named', async () => {
+test('with uploads to S3, a workflow is kept and reported until its document is uploaded', async () => {
   const dir = await tempDir();
   putWorkflow(dir, 'there');
   putWorkflow(dir, 'not-there');
@@ -201,7 +201,7 @@ test('where documents go to S3 a workflow stays until its own is there, and is n
   expect(Object.keys(filesIn(monthOf(dir))).every((name) => name.startsWith('not-there.'))).toBe(true);
 });
 
-test("the days of deliveries go with the tasks', those of the feed with the workflows', but never its newest", async () => {
+test('delivery files follow the limit of tasks, feed files that of workflows, and the newest feed file is kept', async () => {
   const dir = await tempDir();
   const days = ['2026-11-20', '2026-11-21', '2026-11-22', '2026-13-45'];
   for (const folder of ['_webhooks', join('_workflow', '_feed')]) {
@@ -236,7 +236,7 @@ test("the days of deliveries go with the tasks', those of the feed with the work
   ]);
 });
 
-test('a plan changes nothing, and there is none for a directory that is not there', async () => {
+test('a plan changes nothing, and is empty for a missing directory', async () => {
   const dir = await tempDir();
   putTask(dir, 'task-1');
   putWorkflow(dir, 'workflow-1');
@@ -252,7 +252,7 @@ test('a plan changes nothing, and there is none for a directory that is not ther
   });
 });
 
-test('what goes is gone whole, what stays is untouched, and a tombstone speaks of each', async () => {
+test('expired items are removed completely and get a tombstone, and the others are untouched', async () => {
   const dir = await tempDir();
   putTask(dir, 'old');
   putTask(dir, 'young', { completed_at: new Date(ENDED_MS + 50 * DAY_MS).toISOString() });
@@ -265,7 +265,7 @@ test('what goes is gone whole, what stays is untouched, and a tombstone speaks o
   const { pruned, problems } = await runRetention(options);
   expect(problems).toEqual([]);
   expect(pruned.map(({ kind, id }) => `${kind} ${id}`)).toEqual(['task old', 'workflow workflow-1']);
-  // The month's folder is empty, and so is the year's.
+  // The folders of the month and the year are empty.
   expect(readdirSync(dir).sort()).toEqual(['_pruned.jsonl', '_workflow', 'running', 'young']);
   expect(readdirSync(join(dir, '_workflow'))).toEqual([]);
   for (const known of [options.tombstones, await Tombstones.open(dir)]) {
@@ -276,14 +276,14 @@ test('what goes is gone whole, what stays is untouched, and a tombstone speaks o
   expect(again).toEqual({ pruned: [], compressed: [], kept: [], problems: [] });
 });
 
-test('the folder of the present month stays: somebody may be about to write there', async () => {
+test('the empty folder of the current month is kept', async () => {
   const dir = await tempDir();
   putWorkflow(dir, 'workflow-1');
   await runRetention(await runOptions(dir, Date.parse('2026-11-30T00:00:00Z')));
   expect(readdirSync(monthOf(dir))).toEqual([]);
 });
 
-test('without its tombstone on the disk nothing is removed', async () => {
+test('nothing is removed before its tombstone is on disk', async () => {
   const dir = await tempDir();
   putTask(dir, 'task-1');
   putWorkflow(dir, 'workflow-1');
@@ -299,7 +299,7 @@ test('without its tombstone on the disk nothing is removed', async () => {
   expect(filesIn(dir)).toEqual(before);
 });
 
-test('what begins again between the look and the removal stays', async () => {
+test('an item that starts again between the plan and the removal is kept', async () => {
   const dir = await tempDir();
   putTask(dir, 'task-1');
   putTask(dir, 'task-2', { completed_at: new Date(ENDED_MS + 50 * DAY_MS).toISOString() });
@@ -323,7 +323,7 @@ test('what begins again between the look and the removal stays', async () => {
   expect(readdirSync(monthOf(dir))).toHaveLength(4);
 });
 
-test('a failure costs only what it is about, and a run that is stopped does no more', async () => {
+test('a failure affects only its own item, and a stopped run does not go on', async () => {
   const dir = await tempDir();
   for (const id of ['task-1', 'task-2', 'task-3', 'task-4']) putTask(dir, id);
   let count = 0;
@@ -341,7 +341,7 @@ test('a failure costs only what it is about, and a run that is stopped does no m
   expect(readdirSync(dir).sort()).toEqual(['_pruned.jsonl', 'task-2', 'task-4']);
 });
 
-test('a settled task is gzipped after its days, one that is not, or that goes, is not', async () => {
+test('a settled task is gzipped after its days, an unsettled or expired one is not', async () => {
   const dir = await tempDir();
   putTask(dir, 'settled');
   putTask(dir, 'unsettled', { settled: undefined });
@@ -357,7 +357,7 @@ test('a settled task is gzipped after its days, one that is not, or that goes, i
   expect((await runRetention(options)).compressed).toEqual([]);
 });
 
-test('what a crash left of a pruned workflow goes, unless somebody has written there since', async () => {
+test('leftovers of a removed workflow are removed, unless they were written to since', async () => {
   const dir = await tempDir();
   putWorkflow(dir, 'half');
   putWorkflow(dir, 'again');
@@ -376,7 +376,7 @@ test('what a crash left of a pruned workflow goes, unless somebody has written t
   expect(readdirSync(month)).toHaveLength(4);
 });
 
-test('a late record of a pruned task or workflow brings nothing back', async () => {
+test('a late record of a removed task or workflow creates nothing', async () => {
   const dir = await tempDir();
   const tombstones = await Tombstones.open(dir);
   let nowMs = T0;
@@ -428,7 +428,7 @@ test('a late record of a pruned task or workflow brings nothing back', async () 
   await store.close('the test is over');
 });
 
-test('whenever it is killed, nothing is half there, and the next run ends what it began', {
+test('after a kill at any moment nothing is half removed, and the next run completes the removal', {
   timeout: 60_000,
 }, async () => {
   let midway = 0;
@@ -455,11 +455,11 @@ test('whenever it is killed, nothing is half there, and the next run ends what i
     expect(readdirSync(join(dir, '_workflow'))).toEqual([]);
     expect(new Set(linesOf(dir, '_pruned.jsonl').map(({ id }) => id)).size).toBe(120);
   }
-  // Otherwise nothing was interrupted.
+  // Otherwise no kill interrupted the work.
   expect(midway).toBeGreaterThan(2);
 });
 
-/** Runs retention in a process of its own, and kills that when some of it is done. */
+/** Runs retention in a child process and kills it during the run. */
 async function killed(options: PruneOptions, kill: number): Promise<void> {
   const script = `
     import { writeSync } from 'node:fs';
@@ -476,16 +476,16 @@ async function killed(options: PruneOptions, kill: number): Promise<void> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', script, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let said = 0;
+  let printed = 0;
   child.stdout.on('data', (data: Buffer) => {
-    said += data.toString().split('\n').length - 1;
-    // The moment within one removal is the machine's own.
-    if (said >= kill * 11 + 3) setTimeout(() => child.kill('SIGKILL'), Math.random() * 4);
+    printed += data.toString().split('\n').length - 1;
+    // The kill hits a random moment of a removal.
+    if (printed >= kill * 11 + 3) setTimeout(() => child.kill('SIGKILL'), Math.random() * 4);
   });
   await once(child, 'close');
 }
 
-test('the tombstone of a year ago goes', async () => {
+test('a tombstone is removed after a year', async () => {
   const dir = await tempDir();
   const options = await runOptions(dir, ENDED_MS);
   const pruned_at = new Date(ENDED_MS - 366 * DAY_MS).toISOString();

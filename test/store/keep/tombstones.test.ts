@@ -8,7 +8,7 @@ const FILE = '_pruned.jsonl';
 const T1 = Date.parse('2026-01-02T03:04:05Z');
 const DAY_MS = 86_400_000;
 
-test('what was pruned is known, by kind and id, also after a restart', async () => {
+test('removed items are known by kind and id, also after a restart', async () => {
   const dir = await tempDir();
   const tombstones = await Tombstones.open(dir);
   expect(existsSync(join(dir, FILE))).toBe(false);
@@ -32,7 +32,7 @@ test('what was pruned is known, by kind and id, also after a restart', async () 
   ]);
 });
 
-test('a torn line costs only itself, and the next one is not glued to it', async () => {
+test('a torn line is skipped, and the next one does not continue it', async () => {
   const dir = await tempDir();
   await (await Tombstones.open(dir)).add([tombstoneOf('task', 'task-1', T1)]);
   appendFileSync(join(dir, FILE), '[]\n{"kind":"task","id":7}\n{"kind":"task","id":"torn');
@@ -42,7 +42,7 @@ test('a torn line costs only itself, and the next one is not glued to it', async
   expect(['task-1', 'task-2', 'torn'].map((id) => again.has('task', id))).toEqual([true, true, false]);
 });
 
-test('what could not be written is not known either', async () => {
+test('an entry that could not be written is not known', async () => {
   const dir = await tempDir();
   const tombstones = await Tombstones.open(dir);
   mkdirSync(join(dir, FILE));
@@ -50,7 +50,7 @@ test('what could not be written is not known either', async () => {
   expect(tombstones.has('task', 'task-1')).toBe(false);
 });
 
-test('the oldest are forgotten, in memory and on the disk', async () => {
+test('old entries are dropped, in memory and on disk', async () => {
   const dir = await tempDir();
   const tombstones = await Tombstones.open(dir);
   await tombstones.add([tombstoneOf('task', 'old', T1), tombstoneOf('task', 'again', T1)]);

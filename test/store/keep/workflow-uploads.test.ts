@@ -29,13 +29,13 @@ function mark(id: string, revision = 1) {
   return { bucket: 'logs', key: `2025/12/${id}.json`, revision, verified_at: AT, etag: '"e"' };
 }
 
-test('it is the outbox of the archive', async () => {
+test('WorkflowUploads implements the outbox of the archive', async () => {
   const { uploads } = await opened();
   const outbox: Outbox = uploads;
   expect(await outbox.pending()).toEqual([]);
 });
 
-test('documents wait, oldest month first, until their revision is verified', async () => {
+test('documents are pending, oldest month first, until their revision is verified', async () => {
   const { uploads, month, workflowDir } = await opened();
   await mkdir(join(workflowDir, '2026', '01'), { recursive: true });
   await writeFile(
@@ -53,14 +53,14 @@ test('documents wait, oldest month first, until their revision is verified', asy
   expect(await uploads.isUploaded(ID)).toBe(false);
 });
 
-test('running workflows, unfinished copies and files of others do not wait', async () => {
+test('running workflows, temporary files and foreign files are not pending', async () => {
   const { uploads, month } = await opened();
   const names = [`${ID}.jsonl`, `${ID}.facts`, `.${ID}.json.77.tmp`, '.json', '_x.json', 'x.trace.json'];
   for (const name of names) await writeFile(join(month, name), '{}\n');
   expect(await uploads.pending()).toEqual([]);
 });
 
-test('another bucket or another prefix gets everything again', async () => {
+test('all documents are pending again for another bucket or prefix', async () => {
   const { uploads, month, workflowDir } = await opened();
   await writeFile(join(month, `${ID}.json`), documentText(ID));
   await uploads.markVerified(ID, mark(ID));
@@ -71,7 +71,7 @@ test('another bucket or another prefix gets everything again', async () => {
   expect(await renamed.uploads.pending()).toEqual([ID]);
 });
 
-test('the object is named after the month that the workflow is filed under', async () => {
+test('the object is named after the month of the folder', async () => {
   const { uploads, month } = await opened();
   for (const id of [ID, UNSTAMPED]) {
     await writeFile(join(month, `${id}.json`), documentText(id));
@@ -90,7 +90,7 @@ test('a workflow without a document has nothing to upload', async () => {
   expect(await uploads.isUploaded(ID)).toBe(false);
 });
 
-test('a document that is damaged waits, and reading it says so', async () => {
+test('a damaged document is pending, and reading it is an error', async () => {
   const { uploads, month } = await opened();
   for (const text of ['{"workfl', '[]', documentText('another'), '{}']) {
     await writeFile(join(month, `${ID}.json`), text);
@@ -103,7 +103,7 @@ test('a document that is damaged waits, and reading it says so', async () => {
   }
 });
 
-test('a mark that is damaged is none', async () => {
+test('a damaged mark is ignored', async () => {
   const { uploads, month } = await opened();
   await writeFile(join(month, `${ID}.json`), documentText(ID));
   for (const text of ['', '{"bucket":', '[]', JSON.stringify({ ...mark(ID), revision: '1' })]) {
@@ -112,7 +112,7 @@ test('a mark that is damaged is none', async () => {
   }
 });
 
-test('the mark says what is where, and leaves no temporary file', async () => {
+test('the mark has bucket, key and revision, and no temporary file is left', async () => {
   const { uploads, month } = await opened();
   await writeFile(join(month, `${ID}.json`), documentText(ID));
   await uploads.markVerified(ID, mark(ID));
@@ -123,7 +123,7 @@ test('the mark says what is where, and leaves no temporary file', async () => {
   expect((await readdir(month)).sort()).toEqual([`${ID}.json`, `${ID}.uploaded`]);
 });
 
-test('a workflow that was removed meanwhile gets no mark', async () => {
+test('a workflow that was removed during the upload gets no mark', async () => {
   const { uploads, month } = await opened();
   await writeFile(join(month, `${ID}.json`), documentText(ID));
   await rm(join(month, `${ID}.json`));

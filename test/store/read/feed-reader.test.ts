@@ -15,7 +15,7 @@ import { tempDir } from '../../support/log-dir.ts';
 
 const MIB = 1_048_576;
 
-/** A feed as its files are, and somebody who follows it. */
+/** A feed directory and a follower of it. */
 class Followed {
   readonly dir: string;
   readonly read: (query: FeedQuery) => Promise<FeedPage>;
@@ -35,7 +35,7 @@ class Followed {
     appendFileSync(this.path(day), text);
   }
 
-  /** The numbers of the next page. */
+  /** Numbers of the next page. */
   async next(more: Partial<FeedQuery> = {}): Promise<number[]> {
     const { items, nextCursor } = await this.read({ limit: 100, after: this.after, ...more });
     this.after = nextCursor;
@@ -61,7 +61,7 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, index) => from + index);
 }
 
-test('an empty or missing feed is an empty page, and whoever saw it misses nothing of what comes', async () => {
+test('an empty or missing feed gives an empty page, and its cursor reaches all later events', async () => {
   const feed = await follow();
   rmSync(feed.dir, { recursive: true });
   expect(await feed.next()).toEqual([]);
@@ -77,7 +77,7 @@ test('an empty or missing feed is an empty page, and whoever saw it misses nothi
   expect(await feed.next()).toEqual([0, 1, 2]);
 });
 
-test('events come as their lines stand, in the order of storing, over the files of several days', async () => {
+test('events are read unchanged, in the order of storing, over the files of several days', async () => {
   const feed = await follow();
   feed.put(2, linesOf(3, 5));
   feed.put(1, linesOf(0, 3));
@@ -86,7 +86,7 @@ test('events come as their lines stand, in the order of storing, over the files 
   expect(items.map((item) => `${item}\n`).join('')).toBe(linesOf(0, 7));
 });
 
-test.each([1, 2, 3, 4, 5, 6, 7, 8])('pages of %i pass every event once, across files', async (limit) => {
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('pages of %i return every event once, across files', async (limit) => {
   const feed = await follow();
   feed.put(1, linesOf(0, 3));
   feed.put(2, linesOf(3, 4));
@@ -103,7 +103,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])('pages of %i pass every event once, across f
   expect(feed.after).toBe(end);
 });
 
-test('a line is given once it is whole, whether it was completed or cut', async () => {
+test('an incomplete line is returned once it is complete, also after it was cut and written again', async () => {
   const feed = await follow();
   const whole = line(1);
   feed.put(1, line(0) + whole.slice(0, 9));
@@ -120,7 +120,7 @@ test('a line is given once it is whole, whether it was completed or cut', async 
   expect(await feed.next()).toEqual([3]);
 });
 
-test('a torn end stays behind when the next file begins', async () => {
+test('a torn last line is skipped when the next file starts', async () => {
   const feed = await follow();
   feed.put(1, line(0) + line(1).slice(0, 9));
   expect(await feed.next()).toEqual([0]);
@@ -130,11 +130,11 @@ test('a torn end stays behind when the next file begins', async () => {
   expect(await feed.next()).toEqual([0, 1]);
 });
 
-test('nothing stays behind in a file that is appended to, and left for the next one, while it is read', async () => {
+test('no event is missed when a file is appended to and succeeded while it is read', async () => {
   const feed = await follow();
   let written = 0;
   const dayOf = (n: number): string => new Date(Date.UTC(2026, 0, 1 + n)).toISOString().slice(0, 10);
-  // Between any two steps of a reader that keeps up: the last line of a day, and the file of the next day.
+  // Between any two steps of the reader: the last line of a day and the file of the next day.
   const write = (turns: number): void => {
     if (turns === 0) {
       appendFileSync(join(feed.dir, `${dayOf(written)}.jsonl`), line(written));
@@ -150,7 +150,7 @@ test('nothing stays behind in a file that is appended to, and left for the next 
   expect(seen).toEqual(range(0, 600));
 });
 
-test('a bad line is skipped, and so is one that is too long to be held', async () => {
+test('an invalid line and a line over the limit are skipped', async () => {
   const feed = await follow();
   const tooLong = line(9, { x: 'x'.repeat(17 * MIB) });
   feed.put(1, `${line(0)}nonsense\n\n[]\n${'\0'.repeat(5000)}\n${line(1)}${tooLong}${line(2)}`);
@@ -159,14 +159,14 @@ test('a bad line is skipped, and so is one that is too long to be held', async (
   expect(seen).toEqual([0, 1, 2]);
 });
 
-test('the end of a line that is too long to be held is no line of its own', async () => {
+test('the end of a line over the limit does not count as a line', async () => {
   const feed = await follow();
-  // The last piece that is read of it looks like an event.
+  // The last piece of it has the form of an event.
   feed.put(1, 'x'.repeat(68 * 262_144) + line(9) + line(1));
   expect([...(await feed.next()), ...(await feed.next()), ...(await feed.next())]).toEqual([1]);
 });
 
-test('lines of every length come whole, wherever the pieces that are read end', async () => {
+test('lines of every length are complete at every cut of the reads', async () => {
   const feed = await follow();
   const lengths = [1, 262_100, 262_110, 262_120, 262_144, 524_288, 3 * MIB, 6 * MIB, 1, 15 * MIB, 5];
   for (const [n, length] of lengths.entries()) feed.put(1, line(n, { x: '\u00e4'.repeat(length / 2) }));
@@ -175,7 +175,7 @@ test('lines of every length come whole, wherever the pieces that are read end', 
   expect(seen).toEqual(range(0, lengths.length));
 });
 
-test('a type that is rare is found in bounded pieces, each of which moves on', async () => {
+test('a rare type is found in bounded pages, each of which advances the cursor', async () => {
   const feed = await follow();
   const wide = { event_type: 'step_start', x: 'x'.repeat(1000) };
   const block = range(0, 6000)
@@ -201,7 +201,7 @@ test('a type that is rare is found in bounded pieces, each of which moves on', a
   expect(await feed.next()).toEqual([]);
 });
 
-test('a page ends after about 4 MiB, however many events are asked for', async () => {
+test('a page ends after about 4 MiB for every limit', async () => {
   const feed = await follow();
   feed.put(
     1,
@@ -217,7 +217,7 @@ test('a page ends after about 4 MiB, however many events are asked for', async (
   expect(seen).toEqual(range(0, 10));
 });
 
-test('whoever was behind when files were removed is told, and whoever was not goes on', async () => {
+test('a cursor in a removed file is an error, and a later cursor goes on', async () => {
   const feed = await follow();
   feed.put(1, linesOf(0, 2));
   await feed.next();
@@ -236,7 +236,7 @@ test('whoever was behind when files were removed is told, and whoever was not go
   expect(await feed.next()).toEqual([2, 3, 4]);
 });
 
-test('a file that was cut or written anew behind a cursor has lost its place', async () => {
+test('a cursor is invalid in a file that was truncated or rewritten', async () => {
   const feed = await follow();
   feed.put(1, linesOf(0, 5));
   await feed.next();
@@ -260,13 +260,13 @@ test.each([
   cursorOf({ file: '', offset: 7 }),
   cursorOf({ file: '../../secret', offset: 0 }),
   cursorOf({ file: '../2026-11-01.jsonl', offset: 0 }),
-])('the cursor %s is none of ours', async (after) => {
+])('the cursor %s is invalid', async (after) => {
   const feed = await follow();
   feed.put(1, line(0));
   await expect(feed.read({ limit: 5, after })).rejects.toMatchObject({ code: 'ERR_INPUT_INVALID' });
 });
 
-test('nothing is read through a link, nor from a file that is none of the feed`s', async () => {
+test('nothing is read through a symbolic link or from a foreign file', async () => {
   const feed = await follow();
   const outside = await follow();
   outside.put(1, line(9));

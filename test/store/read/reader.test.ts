@@ -22,7 +22,7 @@ import { createReader } from '../../../src/store/read/reader.ts';
 async function openDir(): Promise<{ dir: string; reader: Reader }> {
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-reader-'));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));
-  // Typed as what serve asks for: the two folders do not know each other.
+  // Typed as the interface of serve: the two folders do not import each other.
   return { dir, reader: createReader(dir) };
 }
 
@@ -73,7 +73,7 @@ test('documents and flows are read from their files', async () => {
   expect(await reader.hasTask('task-1')).toBe(true);
 });
 
-test('what is missing is undefined, also when the log directory is', async () => {
+test('missing files are undefined, also in a missing log directory', async () => {
   const { dir, reader } = await openDir();
   mkdirSync(join(dir, 'task-1'));
   writeFileSync(join(dir, 'task-2'), 'a file');
@@ -104,13 +104,13 @@ test.each(['..', '.', '', '/etc', '../x', 'a/b', '_journal', 'x'.repeat(129)])(
 );
 
 test.each([
-  ['no line at all', '', [], 0],
+  ['no line', '', [], 0],
   ['one line', '{"a":1}\n', ['{"a":1}'], 0],
   ['a torn last line', '{"a":1}\n{"b":', ['{"a":1}'], 1],
-  ['a last line that is whole but for its newline', '{"a":1}\n{"b":2}', ['{"a":1}', '{"b":2}'], 0],
-  ['a bad line in the middle', '{"a":1}\nnonsense\n{"b":2}\n', ['{"a":1}', '{"b":2}'], 1],
-  ['values that are no objects', '1\n"x"\n[{}]\nnull\ntrue\n{}\n', ['{}'], 5],
-  ['blank lines, which hold nothing', '\n{"a":1}\n\n  \n', ['{"a":1}'], 0],
+  ['a last line that only lacks its newline', '{"a":1}\n{"b":2}', ['{"a":1}', '{"b":2}'], 0],
+  ['an invalid line in the middle', '{"a":1}\nnonsense\n{"b":2}\n', ['{"a":1}', '{"b":2}'], 1],
+  ['values that are not objects', '1\n"x"\n[{}]\nnull\ntrue\n{}\n', ['{}'], 5],
+  ['blank lines', '\n{"a":1}\n\n  \n', ['{"a":1}'], 0],
   ['two records in one line', '{"a":1}{"b":2}\n', [], 1],
   ['zeros that a crash left', `{"a":1}\n${'\0'.repeat(5000)}\n{"b":2}\n`, ['{"a":1}', '{"b":2}'], 1],
   ['characters of several bytes', '{"a":"h\u00e4\u20ac\u{1f600}"}\n', ['{"a":"h\u00e4\u20ac\u{1f600}"}'], 0],
@@ -120,13 +120,13 @@ test.each([
   expect(await readFlow(reader)).toEqual({ lines, skipped });
 });
 
-test('bytes that are no UTF-8 cost at most their own line', async () => {
+test('bytes that are not UTF-8 affect at most their own line', async () => {
   const { dir, reader } = await openDir();
   put(dir, 'task-1', FLOW, Buffer.concat([Buffer.from('{"a":"\xe2', 'latin1'), Buffer.from('\n{"b":2}\n')]));
   expect(await readFlow(reader)).toEqual({ lines: ['{"b":2}'], skipped: 1 });
 });
 
-test('lines of every length come whole, wherever the pieces that are read end', async () => {
+test('lines of every length are complete at every cut of the reads', async () => {
   const { dir, reader } = await openDir();
   const lengths = [
     0, 1, 262_132, 262_133, 262_134, 262_135, 262_136, 262_144, 524_288, 1_048_576, 3_000_000, 5,
@@ -141,7 +141,7 @@ test('lines of every length come whole, wherever the pieces that are read end', 
   expect(got.lines.join('\n') === lines.join('\n')).toBe(true);
 });
 
-test('a line that is too long to be held is skipped, and those around it are not', async () => {
+test('a line over the limit is skipped, and its neighbours are not', async () => {
   const { dir, reader } = await openDir();
   const tooLong = `{"a":"${'x'.repeat(17 * 1_048_576)}"}\n`;
   const long = `{"a":"${'y'.repeat(15 * 1_048_576)}"}`;
@@ -154,7 +154,7 @@ test('a line that is too long to be held is skipped, and those around it are not
 test.each([
   ['small', 0],
   ['of several pieces', 40_000],
-])('a %s flow ends where the file ended when it was opened', async (_what, before) => {
+])('a %s flow ends at the size of its file when it was opened', async (_what, before) => {
   const { dir, reader } = await openDir();
   const path = put(dir, 'task-1', FLOW, `${'{"a":0}\n'.repeat(before)}{"a":1}\n{"b":`);
   const flow = await reader.openFlow('task-1', 'agent-output');
@@ -167,7 +167,7 @@ test.each([
   expect([grown.lines.slice(before), grown.skipped]).toEqual([['{"a":1}', '{"b":2}', '{"c":3}'], 1]);
 });
 
-test('a flow goes on with the file that it opened when another takes its name', async () => {
+test('a flow keeps reading its opened file after that was replaced', async () => {
   const { dir, reader } = await openDir();
   const path = put(dir, 'task-1', FLOW, '{"a":1}\n{"b":2}\n');
   const flow = await reader.openFlow('task-1', 'agent-output');
@@ -177,7 +177,7 @@ test('a flow goes on with the file that it opened when another takes its name', 
   await flow?.close();
 });
 
-test('a flow that is closed early, twice or unread leaves no file open', async () => {
+test('a flow that is closed early, twice or unread leaves no descriptor open', async () => {
   const { dir, reader } = await openDir();
   put(dir, 'task-1', FLOW, '{"a":1}\n'.repeat(100_000));
   const open = (): number =>
@@ -211,7 +211,7 @@ test('a flow that is closed early, twice or unread leaves no file open', async (
 });
 
 test.each(['{"half":', '', '[]', '"text"', '{} {}', 'null'])(
-  'the document %j is damaged, not missing',
+  'the document %j counts as damaged, not as missing',
   async (text) => {
     const { dir, reader } = await openDir();
     put(dir, 'task-1', 'metadata.json', text);
@@ -223,7 +223,7 @@ test.each(['{"half":', '', '[]', '"text"', '{} {}', 'null'])(
   },
 );
 
-test('nothing is read through a link, and a pipe or directory in place of a file does not block', async () => {
+test('nothing is read through a symbolic link, and a pipe or directory in place of a file does not block', async () => {
   const { dir, reader } = await openDir();
   const outside = await openDir();
   put(outside.dir, 'task-9', 'metadata.json', '{"secret":true}');
@@ -244,7 +244,7 @@ test('nothing is read through a link, and a pipe or directory in place of a file
   expect(await listIds(reader)).toEqual([]);
 });
 
-test('the list holds tasks only: no folder of our own, no stray file, nothing without readable metadata', async () => {
+test('the list has only tasks: no internal folder, no stray file, no directory without readable metadata', async () => {
   const { dir, reader } = await openDir();
   put(dir, 'task-1', 'metadata.json', '{"task_id":"task-1","status":"running"}');
   put(dir, 'task-2', 'metadata.json', '{"half":');
@@ -258,13 +258,13 @@ test('the list holds tasks only: no folder of our own, no stray file, nothing wi
   expect(page).toEqual({ items: [{ task_id: 'task-1', status: 'running' }], nextCursor: null });
 });
 
-test('a task is listed under the id by which it can be asked for', async () => {
+test('a task is listed under the name of its directory', async () => {
   const { dir, reader } = await openDir();
   put(dir, 'task-copy', 'metadata.json', '{"task_id":"task-1"}');
   expect(await listIds(reader)).toEqual(['task-copy']);
 });
 
-test('the list follows what changes: documents replaced, mended, gone and new', async () => {
+test('the list reflects documents that were replaced, repaired, removed and added', async () => {
   const { dir, reader } = await openDir();
   const list = (status: 'running' | 'completed'): Promise<unknown[]> =>
     reader.listTasks({ limit: 50, status }).then((page) => page.items.map((item) => item.task_id));
@@ -294,7 +294,7 @@ test('metadata that did not change is not read again for the filters', async () 
   utimesSync(path, at, at);
   expect((await reader.listTasks({ limit: 5, status: 'running' })).items).toHaveLength(1);
   const { ino } = statSync(path);
-  // Same file, size and time, other content: only a reader that relies on those three still finds it as running.
+  // Same inode, size and mtime with other content: only a cached summary still has the status running.
   writeFileSync(path, '{"status":"stopped"}');
   utimesSync(path, at, at);
   expect(statSync(path).ino).toBe(ino);
@@ -303,7 +303,7 @@ test('metadata that did not change is not read again for the filters', async () 
   ]);
 });
 
-test('times that are written in another form are put in order by what they mean', async () => {
+test('times in another format are sorted by their instant', async () => {
   const { dir, reader } = await openDir();
   put(dir, 'task-a', 'metadata.json', '{"created_at":"2026-01-01T10:00:00Z"}');
   put(dir, 'task-b', 'metadata.json', '{"created_at":"2026-01-01T10:00:00.500Z"}');

@@ -29,7 +29,7 @@ async function listIds(reader: Reader, query: Partial<WorkflowQuery> = {}): Prom
   return (await reader.listWorkflows({ limit: 50, ...query })).items.map((item) => item.workflow_id);
 }
 
-test('a workflow is its events in order, where it stands, its document and what became of it in S3', async () => {
+test('a workflow has its events in order, its state, its document and the upload state', async () => {
   const { month, reader } = await openDir();
   const facts = wholeRun(ID);
   const document = documentOf(ID, facts);
@@ -52,7 +52,7 @@ test('a workflow is its events in order, where it stands, its document and what 
   });
 });
 
-test('what the store has written is what is read, in the list and in the feed too', async () => {
+test('stored workflows are read back, also in the list and in the feed', async () => {
   const { dir, logs } = openStore(await tempDir());
   const reader = createReader(dir);
   const attributes = { 'tasktrail.workflow.id': 'w-7', 'tasktrail.task.id': 'task-1' };
@@ -81,7 +81,7 @@ test('what the store has written is what is read, in the list and in the feed to
   expect(feed.items.map((item) => JSON.parse(item) as unknown)).toEqual(found?.events);
 });
 
-test('a repeat is no second event, and a line that is torn, bad or another workflow`s is none at all', async () => {
+test('repeats, torn and invalid lines and lines of another workflow are skipped', async () => {
   const { month, reader } = await openDir();
   const [start, phase] = wholeRun(ID);
   const repeat = { ...start, event_id: 'later', timestamp: '2026-11-21T10:00:30.000Z' };
@@ -94,7 +94,7 @@ test('a repeat is no second event, and a line that is torn, bad or another workf
   expect(found?.upload).toBeUndefined();
 });
 
-test('without its facts a workflow is read from its events, each of them kept', async () => {
+test('a workflow without facts is read from its events', async () => {
   const { month, reader } = await openDir();
   const artifact = { artifact: { type: 'spec' } };
   const facts = [
@@ -111,7 +111,7 @@ test('without its facts a workflow is read from its events, each of them kept', 
   expect(await listIds(reader)).toEqual([ID]);
 });
 
-test('a document that is damaged, another`s, or of an attempt before is not shown, and its events are', async () => {
+test('a document that is damaged, of another workflow or of an earlier attempt is left out, and the events are not', async () => {
   const { month, reader } = await openDir();
   const facts = wholeRun(ID);
   const document = documentOf(ID, facts);
@@ -138,7 +138,7 @@ test('a document that is damaged, another`s, or of an attempt before is not show
   expect((await reader.readWorkflow(ID))?.document).toMatchObject({ attempt: 2, revision: 2 });
 });
 
-test('an upload is pending while another revision than the one on the disk is in S3', async () => {
+test('an upload is pending while S3 has another revision than the disk', async () => {
   const { month, reader } = await openDir();
   const facts = wholeRun(ID);
   const uploaded = { bucket: 'logs', key: 'k', revision: 1, verified_at: '2026-11-21T10:01:00.000Z' };
@@ -148,7 +148,7 @@ test('an upload is pending while another revision than the one on the disk is in
   expect(items[0]?.upload).toMatchObject({ status: 'pending', url: 's3://logs/k' });
 });
 
-test('what is missing is undefined, also when the directory is', async () => {
+test('a missing workflow is undefined, also in a missing directory', async () => {
   const { reader, month } = await openDir();
   expect(await reader.readWorkflow(ID)).toBeUndefined();
   expect(await reader.readWorkflow('by-hand')).toBeUndefined();
@@ -166,7 +166,7 @@ test.each(['..', '.', '', '/etc', '../x', 'a/b', '_feed', 'x'.repeat(129), 'w.tr
   },
 );
 
-test('a workflow whose id names no month is found in any, also after it moved', async () => {
+test('a workflow without a stamp is found in every month, also after a move', async () => {
   const { dir, month, reader } = await openDir();
   writeWorkflow(month, 'nightly', { facts: [fact('nightly', 0)] });
   expect((await reader.readWorkflow('nightly'))?.state.workflow_id).toBe('nightly');
@@ -178,7 +178,7 @@ test('a workflow whose id names no month is found in any, also after it moved', 
   expect(await reader.readWorkflow('nightly')).toBeUndefined();
 });
 
-test('a workflow that lies in two months is the earlier one, by its id and in the list', async () => {
+test('a workflow in two months is the earlier one, by its id and in the list', async () => {
   const { dir, month, reader } = await openDir();
   writeWorkflow(join(dir, '_workflow', '2026', '12'), 'twice', {
     facts: [fact('twice', 0, { project: 'late' })],
@@ -188,7 +188,7 @@ test('a workflow that lies in two months is the earlier one, by its id and in th
   expect((await reader.listWorkflows({ limit: 5 })).items).toMatchObject([{ project: 'early' }]);
 });
 
-test('the directory of workflows may be elsewhere', async () => {
+test('the workflow directory may be outside the log directory', async () => {
   const { dir } = await openDir();
   const elsewhere = await tempDir();
   writeWorkflow(join(elsewhere, '2026', '11'), ID, { facts: [fact(ID, 0)] });
@@ -198,7 +198,7 @@ test('the directory of workflows may be elsewhere', async () => {
   expect(await listIds(createReader(dir))).toEqual([]);
 });
 
-test('nothing is read through a link, and a pipe or directory in place of a file does not block', async () => {
+test('nothing is read through a symbolic link, and a pipe or directory in place of a file does not block', async () => {
   const { dir, month, reader } = await openDir();
   const outside = join(await tempDir(), '2026', '10');
   const secret = wholeRun('secret');
@@ -223,7 +223,7 @@ test('nothing is read through a link, and a pipe or directory in place of a file
 });
 
 test.skipIf(process.getuid?.() === 0)(
-  'a file that may not be read is said to be so, and is not listed',
+  'a file without read permission is an error by its id, and is not listed',
   async () => {
     const { month, reader } = await openDir();
     writeWorkflow(month, ID, { facts: [fact(ID, 0)] });
@@ -236,7 +236,7 @@ test.skipIf(process.getuid?.() === 0)(
   },
 );
 
-test('the list holds each workflow once, without its levels, and no file that is none', async () => {
+test('the list has each workflow once, without its levels, and no foreign file', async () => {
   const { dir, month, reader } = await openDir();
   writeWorkflow(month, ID, { facts: wholeRun(ID), events: foldOf(ID, wholeRun(ID)).envelopes });
   writeWorkflow(join(dir, '_workflow', '_feed'), '2026-11-21', { events: [fact('w', 0)] });
@@ -248,7 +248,7 @@ test('the list holds each workflow once, without its levels, and no file that is
   expect(await reader.listWorkflows({ limit: 50 })).toEqual({ items: [state], nextCursor: null });
 });
 
-test('the list follows what changes: events that come, files that go and are new', async () => {
+test('the list reflects new events and added and removed files', async () => {
   const { month, reader } = await openDir();
   const facts = wholeRun(ID);
   writeWorkflow(month, ID, { facts: facts.slice(0, 6) });
@@ -262,7 +262,7 @@ test('the list follows what changes: events that come, files that go and are new
   expect(await listIds(reader)).toEqual(['second']);
 });
 
-test('a workflow that did not change is not read again for the list', async () => {
+test('an unchanged workflow is not read again for the list', async () => {
   const { month, reader } = await openDir();
   const path = join(month, 'w.facts');
   const write = (project: string): void => {
@@ -272,7 +272,7 @@ test('a workflow that did not change is not read again for the list', async () =
   write('aaaa');
   const { ino } = statSync(path);
   expect(await listIds(reader, { project: 'aaaa' })).toEqual(['w']);
-  // Same file, size and time, other content: only a reader that relies on those three still has the old.
+  // Same inode, size and mtime with other content: only a cached summary still has the old state.
   write('bbbb');
   expect(statSync(path).ino).toBe(ino);
   expect(await listIds(reader, { project: 'aaaa' })).toEqual(['w']);

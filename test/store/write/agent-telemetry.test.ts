@@ -7,7 +7,7 @@ import { documentOf, filesIn, linesOf, openStore, type TestStore, tempDir } from
 
 const TASK = 'task-demo';
 
-/** What real agents have posted in one request, and how many records or spans it holds. */
+/** Recorded requests of real agents, and their number of records or spans. */
 const LOGS: readonly (readonly [file: string, records: number])[] = [
   ['claude-code/otlp-logs.json', 20],
   ['claude-code/otlp-logs.bin', 20],
@@ -30,7 +30,7 @@ const METRICS = [
   'gemini-cli/otlp-metrics.json',
 ];
 
-/** What the run's own stream says in the end: more than any request to the model alone. */
+/** Totals at the end of the run's output, larger than those of a single model request. */
 const STREAM = {
   cost_usd: 0.0421,
   input_tokens: 15_280,
@@ -62,11 +62,11 @@ async function send(path: 'logs' | 'traces', file: string): Promise<void> {
   const isJson = file.endsWith('.json');
   const response = await post(path, sample(file), isJson ? 'application/json' : 'application/x-protobuf');
   expect(response.status).toBe(200);
-  // An empty answer: nothing of it was refused.
+  // An empty answer: no record was refused.
   expect(await response.text()).toBe(isJson ? '{}' : '');
 }
 
-/** What the worker itself records of the run, as it goes over the wire. */
+/** Records of the worker about the run, as OTLP. */
 async function sendOwn(): Promise<void> {
   const at = 1_795_227_600_000;
   const record = (number: number, eventName: string, body: unknown, more: object = {}): object => ({
@@ -110,7 +110,7 @@ function expectOneTask(): void {
 }
 
 test.each(LOGS)(
-  '%s lands in its task, all %i records, and leaves the result to the stream',
+  'all records of %s are stored in their task (%i), and the result comes from the output',
   async (file, records) => {
     await sendOwn();
     const result = documentOf(holder.dir, TASK, '04-final-result.json');
@@ -118,7 +118,7 @@ test.each(LOGS)(
     await send('logs', file);
     expect(foreignLines()).toHaveLength(records);
     expectOneTask();
-    // Over two paths, and both again: as a collector in between, and a sender that heard no answer, would do it.
+    // Sent by two paths, each twice, as by a collector in between and a sender without an answer.
     await holder.pass(20_000);
     const before = filesIn(holder.dir);
     for (let again = 0; again < 3; again += 1) await send('logs', file);
@@ -132,16 +132,19 @@ test.each(LOGS)(
   },
 );
 
-test.each(TRACES)('%s lands in the trace of its task, all %i spans, each once', async (file, spans) => {
-  await sendOwn();
-  const result = documentOf(holder.dir, TASK, '04-final-result.json');
-  for (let again = 0; again < 4; again += 1) await send('traces', file);
-  expect(linesOf(holder.dir, TASK, 'trace.jsonl')).toHaveLength(spans);
-  expect(documentOf(holder.dir, TASK, '04-final-result.json')).toEqual(result);
-  expectOneTask();
-});
+test.each(TRACES)(
+  'all spans of %s are stored in the trace of their task (%i), each once',
+  async (file, spans) => {
+    await sendOwn();
+    const result = documentOf(holder.dir, TASK, '04-final-result.json');
+    for (let again = 0; again < 4; again += 1) await send('traces', file);
+    expect(linesOf(holder.dir, TASK, 'trace.jsonl')).toHaveLength(spans);
+    expect(documentOf(holder.dir, TASK, '04-final-result.json')).toEqual(result);
+    expectOneTask();
+  },
+);
 
-test.each(METRICS)('%s is not taken, and says so', async (file) => {
+test.each(METRICS)('%s is refused with a reason', async (file) => {
   const type = file.endsWith('.json') ? 'application/json' : 'application/x-protobuf';
   const response = await post('metrics', sample(file), type);
   expect(response.status).toBe(404);
@@ -149,20 +152,20 @@ test.each(METRICS)('%s is not taken, and says so', async (file) => {
   expect(readdirSync(holder.dir)).toEqual([]);
 });
 
-test('all that three agents send for one task is there side by side', async () => {
+test('records of three agents for one task are stored together', async () => {
   await Promise.all([
     ...LOGS.map(([file]) => send('logs', file)),
     ...TRACES.map(([file]) => send('traces', file)),
     sendOwn(),
   ]);
-  // The bodies of one agent in two encodings are of two runs, but the one with contents repeats none of the other.
+  // The two encodings of one agent come from two runs and share no record.
   const logs = LOGS.reduce((sum, [, count]) => sum + count, 0);
   expect(foreignLines()).toHaveLength(logs);
   expect(documentOf(holder.dir, TASK, '04-final-result.json').metrics).toMatchObject(STREAM);
   expectOneTask();
 });
 
-/** An OTLP record as it was posted. */
+/** A posted OTLP record. */
 interface Posted {
   readonly timeUnixNano?: string | number;
   readonly observedTimeUnixNano?: string | number;
@@ -192,7 +195,7 @@ function plain(value: PostedValue): JsonValue {
 }
 
 test.each(LOGS.filter(([file]) => file.endsWith('.json')))(
-  'names, times and values of %s are those that were sent',
+  'names, times and values of %s are stored unchanged',
   async (file) => {
     await send('logs', file);
     const expected = postedIn(file).map((posted) => {
@@ -222,7 +225,7 @@ function canonical(value: unknown): string {
   );
 }
 
-test('the oddities that the recordings are here for are in them', () => {
+test('the recordings contain the special cases that they are kept for', () => {
   const codex = postedIn('codex/otlp-logs.json');
   expect(codex.every(({ timeUnixNano = 0 }) => BigInt(timeUnixNano) === 0n)).toBe(true);
   expect(codex.every(({ eventName }) => eventName?.startsWith('event otel/src/'))).toBe(true);
@@ -234,7 +237,7 @@ test('the oddities that the recordings are here for are in them', () => {
   expect(values('gemini-cli/otlp-logs.json', 'gen_ai.request.max_tokens')).toContainEqual({});
 });
 
-test('a recording of another task lands there, and one without a task is counted by its service', async () => {
+test('a recording of another task is stored there, and one without a task is counted by its service', async () => {
   const moved = sample('gemini-cli/otlp-logs.json').toString().replaceAll(`"${TASK}"`, '"task-other"');
   expect(await (await post('logs', moved, 'application/json')).text()).toBe('{}');
   expect(readdirSync(holder.dir)).toEqual(['task-other']);
@@ -245,7 +248,7 @@ test('a recording of another task lands there, and one without a task is counted
   expect(linesOf(join(holder.dir, 'task-other', '03-agent-output.jsonl'))).toHaveLength(27);
 });
 
-test('a request of which one resource is null keeps its other records', async () => {
+test('a request with a null resource keeps its other records', async () => {
   const request = JSON.parse(sample('codex/otlp-logs.json').toString()) as { resourceLogs: unknown[] };
   request.resourceLogs.unshift(null);
   const response = await post('logs', JSON.stringify(request), 'application/json');

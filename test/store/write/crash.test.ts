@@ -37,7 +37,7 @@ function batch(round: number): TelemetryBatch {
   return { logs, spans: [] };
 }
 
-/** Says which batches it has stored, one number a line. */
+/** Prints the number of each stored batch. */
 const WRITER = (): string => `
   import { readFileSync, writeSync } from 'node:fs';
   import { Books } from '${builtUrl('books.ts')}';
@@ -52,7 +52,7 @@ const WRITER = (): string => `
   }
 `;
 
-test('whenever the writer is killed, what it said it stored is there, and all of it once when it is sent again', {
+test('after a kill at any moment, acknowledged batches are stored, and a resend stores every record once', {
   timeout: 120_000,
 }, async () => {
   const batches = Array.from({ length: ROUNDS }, (_, round) => batch(round));
@@ -61,20 +61,20 @@ test('whenever the writer is killed, what it said it stored is there, and all of
   let midway = 0;
   for (let kill = 0; kill < KILLS; kill += 1) {
     const dir = await tempDir();
-    const said = await killWriter({
+    const acknowledged = await killWriter({
       script: WRITER(),
       args: [dir, input],
       afterBatches: (kill % 10) * 3,
     });
-    if (said > 0 && said < ROUNDS) midway += 1;
+    if (acknowledged > 0 && acknowledged < ROUNDS) midway += 1;
     const { store } = openStore(dir);
     await store.recover();
     for (const task of readdirSync(dir)) {
       const stored = linesOrNone(dir, task, '03-agent-output.jsonl').length;
-      expect(stored).toBeGreaterThanOrEqual(said * 20);
+      expect(stored).toBeGreaterThanOrEqual(acknowledged * 20);
       expectDocumentsOfFacts(dir, task);
     }
-    // The sender knows of what was said; the rest, and for good measure all before it, comes again.
+    // The sender knows the acknowledged batches; it sends all of them again, and the rest.
     for (const again of batches) await store.ingest(again);
     expect(readdirSync(dir)).toEqual(TASKS);
     for (const task of TASKS) {
@@ -89,7 +89,7 @@ test('whenever the writer is killed, what it said it stored is there, and all of
     }
     expect(Object.keys(filesIn(dir)).filter((name) => name.includes('.tmp'))).toEqual([]);
   }
-  // Otherwise nothing was interrupted.
+  // Otherwise no kill interrupted the work.
   expect(midway).toBeGreaterThan(KILLS / 3);
 });
 
@@ -97,7 +97,7 @@ function expectDocumentsOfFacts(dir: string, task: string): void {
   const fold = new TaskFold(task);
   for (const line of linesOrNone(dir, task, 'facts.jsonl')) fold.add(line as unknown as FactLine);
   const names = readdirSync(join(dir, task));
-  // Killed before the first line was whole: recovery has cut what was torn.
+  // Killed before the first line was complete: recovery has cut the torn line.
   if (names.every((name) => statSync(join(dir, task, name)).size === 0)) return;
   const metadata = documentOf(dir, task, 'metadata.json');
   expect(metadata).toEqual(fold.metadata(String(metadata.created_at)));

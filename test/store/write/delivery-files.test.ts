@@ -22,7 +22,7 @@ function delivery(number: number, atMs = number): ReceivedLog {
   });
 }
 
-test('deliveries are lines of their day, once each', async () => {
+test('deliveries are stored in the file of their day, once each', async () => {
   const { dir, logs } = await newStore();
   await logs(delivery(1), delivery(1), delivery(2, DAY_MS));
   const again = openStore(dir);
@@ -36,7 +36,7 @@ test('deliveries are lines of their day, once each', async () => {
   ]);
 });
 
-test('a file that cannot be written refuses its own records alone', async () => {
+test('a file that cannot be written refuses only its own records', async () => {
   const { dir, logs } = await newStore();
   mkdirSync(join(dir, '_webhooks', '2026-01-02.jsonl'), { recursive: true });
   const outcome = await logs(delivery(1), envelope(2, 'review'), delivery(3));

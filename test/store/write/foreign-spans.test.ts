@@ -6,7 +6,7 @@ import { startReceiver } from '../../../src/receive/server.ts';
 import { documentOf, linesOf, newStore, openStore, type TestStore, tempDir } from '../../support/log-dir.ts';
 import { eventId, log, span, spanId } from '../../support/records.ts';
 
-/** The most that are kept of one task. */
+/** Limit of foreign spans in a task. */
 const MAX = 20_000;
 
 function foreign(from: number, count: number, taskId = 'task-1'): ReceivedSpan[] {
@@ -18,7 +18,7 @@ function own(id: number): ReceivedSpan {
   return { ...span({ id: spanId(id) }), scope: { name: 'tasktrail' } };
 }
 
-/** A task that has all the foreign spans that it may have. */
+/** A task at the limit of foreign spans. */
 async function fullTask(): Promise<TestStore> {
   const store = await newStore();
   await store.sendSpans(...foreign(1, MAX));
@@ -27,7 +27,7 @@ async function fullTask(): Promise<TestStore> {
 
 const metadataOf = ({ dir }: TestStore) => documentOf(dir, 'task-1', 'metadata.json');
 
-test('what is beyond the limit is refused by name, counted, and told in the metadata', async () => {
+test('spans over the limit are refused with a reason, counted, and reported in the metadata', async () => {
   const store = await newStore();
   expect(await store.sendSpans(...foreign(1, MAX - 1))).toEqual({ rejected: 0, reasons: [] });
   expect(metadataOf(store).dropped_spans).toBeUndefined();
@@ -45,7 +45,7 @@ test('what is beyond the limit is refused by name, counted, and told in the meta
   expect(linesOf(store.dir, 'task-1', 'trace.jsonl')).toHaveLength(MAX + 1);
 });
 
-test('our own spans are kept however many others there are, and others of another task as well', async () => {
+test('own spans, and foreign spans of another task, are kept beyond the limit', async () => {
   const store = await fullTask();
   const ours = Array.from({ length: 50 }, (_, index) => own(1_000_000 + index));
   expect(await store.sendSpans(...ours, ...foreign(2_000_000, 5, 'task-2'))).toEqual({
@@ -55,13 +55,13 @@ test('our own spans are kept however many others there are, and others of anothe
   expect(linesOf(store.dir, 'task-2', 'trace.jsonl')).toHaveLength(5);
 });
 
-test('a foreign span that is stored already is a repeat, not one too many', async () => {
+test('a foreign span that is stored already counts as a duplicate at the limit', async () => {
   const store = await fullTask();
   expect(await store.sendSpans(...foreign(1, 100))).toEqual({ rejected: 0, reasons: [] });
   expect(store.books.snapshot()).toMatchObject({ duplicates: 100, dropped: {} });
 });
 
-test('a repeat within one request takes the room of one', async () => {
+test('a repeat within one request counts once towards the limit', async () => {
   const store = await newStore();
   await store.sendSpans(...foreign(1, MAX - 1));
   const [last] = foreign(MAX, 1);
@@ -101,7 +101,7 @@ test('the count stays with the task after its end', async () => {
   expect(metadataOf(store)).toMatchObject({ status: 'completed', dropped_spans: 4, settled: true });
 });
 
-test('a count that somebody has damaged does not stop the task', async () => {
+test('a damaged count does not stop the task', async () => {
   const store = await newStore();
   await store.sendSpans(...foreign(1, 1));
   const path = join(store.dir, 'task-1', 'metadata.json');
@@ -112,16 +112,14 @@ test('a count that somebody has damaged does not stop the task', async () => {
   expect(metadataOf(again).dropped_spans).toBeUndefined();
 });
 
-test('over the receiver, a session of 23,000 spans is answered fast, and the answer says what was cut', async () => {
+test('over the receiver, a session of 23,000 spans is stored up to the limit, and the answers count the rest', async () => {
   const store = openStore(await tempDir());
   const receiver = await startReceiver({ host: '127.0.0.1', port: 0, sink: store.store });
   onTestFinished(() => receiver.close(0));
   const resources = recordedResources();
   let cut = 0;
-  const waits: number[] = [];
   for (let request = 0; request < 23; request += 1) {
     const body = JSON.stringify({ resourceSpans: thousandSpans(resources, request) });
-    const startedAt = performance.now();
     const response = await fetch(`${receiver.url}/v1/traces`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -130,18 +128,15 @@ test('over the receiver, a session of 23,000 spans is answered fast, and the ans
     const answer = (await response.json()) as {
       partialSuccess?: { rejectedSpans: string; errorMessage: string };
     };
-    waits.push(performance.now() - startedAt);
     expect(response.status).toBe(200);
     cut += Number(answer.partialSuccess?.rejectedSpans ?? 0);
     if (request > 20) expect(answer.partialSuccess?.errorMessage).toContain('20000 foreign spans');
   }
   expect(cut).toBe(3_000);
   expect(linesOf(store.dir, 'task-demo', 'trace.jsonl')).toHaveLength(MAX);
-  // A second is what an exporter is content with; two busy cores take a tenth of that.
-  expect(Math.max(...waits)).toBeLessThan(1_000);
 }, 60_000);
 
-/** What Codex has sent, as it was. */
+/** A recorded request of Codex. */
 interface RecordedResource {
   readonly resource: unknown;
   readonly scopeSpans: readonly { readonly scope: unknown; readonly spans: readonly object[] }[];
@@ -153,7 +148,7 @@ function recordedResources(): readonly RecordedResource[] {
     .resourceSpans;
 }
 
-/** Its spans over and over, each with an id of its own. */
+/** Repeats its spans, each with a unique id. */
 function thousandSpans(resources: readonly RecordedResource[], request: number): readonly unknown[] {
   const { resource, scopeSpans } = resources[0] ?? { resource: {}, scopeSpans: [] };
   const { scope, spans } = scopeSpans[0] ?? { scope: {}, spans: [] };

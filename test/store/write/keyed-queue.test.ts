@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { KeyedQueue } from '../../../src/store/write/keyed-queue.ts';
 
-test('what belongs to one key runs one after the other, also after a failure; other keys do not wait', async () => {
+test('functions of one key run one after the other, also after a failure; other keys do not wait', async () => {
   const queue = new KeyedQueue();
   const seen: string[] = [];
   let open = (): void => {};
@@ -22,7 +22,7 @@ test('what belongs to one key runs one after the other, also after a failure; ot
   expect(seen).toEqual(['other', 'first', 'second']);
 });
 
-test('it is idle when all that was queued has ended, well or not', async () => {
+test('idle resolves when everything queued has succeeded or failed', async () => {
   const queue = new KeyedQueue();
   let ended = 0;
   const end = async (): Promise<void> => {
@@ -38,7 +38,7 @@ test('it is idle when all that was queued has ended, well or not', async () => {
   await Promise.all(runs);
 });
 
-test('no more than its width runs at the same moment, and everything runs', async () => {
+test('at most `width` functions run at the same time, and all run', async () => {
   const queue = new KeyedQueue(3);
   let running = 0;
   let most = 0;

@@ -40,14 +40,14 @@ test('lines are stored once, also within one call and after a restart', async ()
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(2), line(3)));
 });
 
-test('a file that is never written to does not come into being', async () => {
+test('a file is not created before the first append', async () => {
   const { path, file } = await openFile();
   await file.append([]);
   await file.settle();
   expect(readdirSync(join(path, '..'))).toEqual([]);
 });
 
-test('settling gives the one order, whatever the order of arrival and the restarts', async () => {
+test('settling gives the same order for every order of arrival and with restarts', async () => {
   const lines = Array.from({ length: 12 }, (_, index) => line(index, Math.floor(index / 3)));
   const dir = await tempDir();
   let run = 0;
@@ -72,7 +72,7 @@ test('settling gives the one order, whatever the order of arrival and the restar
   );
 });
 
-test('a file whose lines are in place is not touched by settling', async () => {
+test('settling does not rewrite a file that is in order', async () => {
   const { path, file } = await openFile();
   await file.append([line(1), line(2)]);
   const before = statSync(path);
@@ -80,7 +80,7 @@ test('a file whose lines are in place is not touched by settling', async () => {
   expect(statSync(path).ino).toBe(before.ino);
 });
 
-test('a torn tail is cut when the file is opened, and the next line stands alone', async () => {
+test('a torn last line is cut when the file is opened, and the next line does not continue it', async () => {
   const { path, file } = await openFile();
   await file.append([line(1)]);
   appendFileSync(path, line(2).text.slice(0, 20));
@@ -90,7 +90,7 @@ test('a torn tail is cut when the file is opened, and the next line stands alone
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(2)));
 });
 
-test('bad lines are counted, kept behind the line before them, and survive settling byte for byte', async () => {
+test('invalid lines are counted, stay after the line before them, and survive settling byte for byte', async () => {
   const { path } = await openFile();
   const bad = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('{"torn\n{"no":"key"}\n')]);
   writeFileSync(
@@ -104,7 +104,7 @@ test('bad lines are counted, kept behind the line before them, and survive settl
   expect(readFileSync(path).equals(expected)).toBe(true);
 });
 
-test('blank lines go when a file is settled', async () => {
+test('blank lines are removed by settling', async () => {
   const { path } = await openFile();
   writeFileSync(path, `\n\n\n${textOf(line(3))}\n${textOf(line(1))}`);
   const file = await LineFile.open(path, eventKey);
@@ -113,7 +113,7 @@ test('blank lines go when a file is settled', async () => {
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(3), line(4)));
 });
 
-test('a line longer than what is read at once is one line', async () => {
+test('a line longer than one read is one line', async () => {
   const { path } = await openFile();
   const long = { timestamp: new Date(5).toISOString(), event_id: 'long', content: 'x'.repeat(3_000_000) };
   writeFileSync(path, `${JSON.stringify(long)}\n${textOf(line(1))}`);
@@ -123,7 +123,7 @@ test('a line longer than what is read at once is one line', async () => {
   expect(readFileSync(path, 'utf8')).toBe(`${textOf(line(1))}${JSON.stringify(long)}\n`);
 });
 
-test('an append that fails half-way leaves whole lines, and the rest is stored once afterwards', async () => {
+test('an append that fails half-way leaves complete lines, and the rest is stored once afterwards', async () => {
   const dir = await tempDir();
   const path = join(dir, 'lines.jsonl');
   const lines = Array.from({ length: 400 }, (_, index) => line(index));
@@ -149,23 +149,23 @@ test('an append that fails half-way leaves whole lines, and the rest is stored o
   expect(child.stdout.trim(), child.stderr).toBe('EFBIG');
   const stored = readFileSync(path, 'utf8').split('\n').length - 1;
   expect(stored).toBeGreaterThan(10);
-  // What a reader may have seen stays; the torn line does not.
+  // Complete lines stay, because a reader may have seen them; the torn line does not.
   expect(readFileSync(path, 'utf8')).toBe(textOf(...lines.slice(0, stored)));
   const file = await LineFile.open(path, eventKey);
   expect(await file.append(lines)).toBe(400 - stored);
   expect(readFileSync(path, 'utf8')).toBe(textOf(...lines));
 });
 
-test('a file that cannot be written throws', async () => {
+test('append throws when the file cannot be written', async () => {
   const { path, file } = await openFile();
   mkdirSync(path);
   await expect(file.append([line(1)])).rejects.toMatchObject({ code: 'EISDIR' });
 });
 
-test('a line that stands there twice is taken out when the file is settled, whoever wrote it', async () => {
+test('a repeated line is removed by settling, also when another process wrote it', async () => {
   const { path, file } = await openFile();
   await file.append([line(1), line(2)]);
-  // Another process that took itself for the writer.
+  // Another process that also acts as the writer.
   appendFileSync(path, textOf(line(2), line(3)));
   expect(await file.settle()).toBe(true);
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(2), line(3)));
@@ -173,11 +173,11 @@ test('a line that stands there twice is taken out when the file is settled, whoe
   expect(await file.settle()).toBe(false);
   writeFileSync(path, textOf(line(1), line(1)));
   const again = await LineFile.open(path, eventKey);
-  await again.heal();
+  await again.deduplicate();
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1)));
 });
 
-test('a last line that is whole but for its newline is kept', async () => {
+test('a last line that only lacks its newline is kept', async () => {
   const { path } = await openFile();
   writeFileSync(path, textOf(line(1), line(2)).trimEnd());
   const file = await LineFile.open(path, eventKey);
@@ -186,7 +186,7 @@ test('a last line that is whole but for its newline is kept', async () => {
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(2), line(3)));
 });
 
-test('a tail of 600 MiB of NUL is cut and counted, and the lines before it are there', async () => {
+test('a tail of 600 MiB of NUL is cut and counted, and the lines before it are kept', async () => {
   const { path } = await openFile();
   writeFileSync(path, textOf(line(1), line(2)));
   const whole = statSync(path).size;
@@ -199,7 +199,7 @@ test('a tail of 600 MiB of NUL is cut and counted, and the lines before it are t
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(2), line(3)));
 });
 
-test('a line that is too long is counted and stays where it is when the others are put in order', async () => {
+test('a line over the limit is counted and keeps its position when the others are sorted', async () => {
   const { path } = await openFile();
   const long = 'x'.repeat(17 * 1_048_576);
   writeFileSync(path, `${textOf(line(2))}${long}\n${textOf(line(1))}`);

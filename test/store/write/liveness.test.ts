@@ -24,13 +24,13 @@ function end(number: number): ReceivedLog {
 
 const RUNNING = { status: 'running', heartbeat_seconds: 10 };
 
-/** Milliseconds since the last sign and since anything was heard. */
+/** Milliseconds since the last sign of life and since the last record. */
 function silenceOf({ store, now }: TestStore): readonly [number, number] | undefined {
   const vital = store.liveness.get('task-1');
   return vital && [now() - vital.workerSeenAtMs, now() - vital.seenAtMs];
 }
 
-test('a heartbeat stores nothing, makes no directory, and is neither dropped nor unattributed', async () => {
+test('a heartbeat stores nothing, makes no directory, and counts neither as dropped nor as unattributed', async () => {
   const { dir, logs, books, logged } = await newStore();
   expect(await logs(beat(1), beat(2, 'task-unknown'))).toEqual({ rejected: 0, reasons: [] });
   expect(readdirSync(dir)).toEqual([]);
@@ -52,7 +52,7 @@ test('a heartbeat without a task is counted by its service', async () => {
   expect(books.snapshot().unattributed).toEqual({ test: 1 });
 });
 
-test('records and heartbeats are signs of life, spans alone are only heard', async () => {
+test('records and heartbeats are signs of life, spans alone are only activity', async () => {
   const store = await newStore();
   await store.logs(metadata(1, RUNNING));
   for (const sign of [outputLog(2), beat(3), metadata(4, { model: 'm' }), outputLog(2)]) {
@@ -66,7 +66,7 @@ test('records and heartbeats are signs of life, spans alone are only heard', asy
   expect(silenceOf(store)).toEqual([7_000, 0]);
 });
 
-test('a task is watched while it is running or waits for a person', async () => {
+test('a task is tracked while it is running or waits for input', async () => {
   const store = await newStore();
   const steps: readonly [ReceivedLog, string | undefined][] = [
     [metadata(1, { status: 'queued' }), undefined],
@@ -93,7 +93,7 @@ test('a task is watched while it is running or waits for a person', async () => 
   expect([...store.store.liveness.all()]).toEqual([]);
 });
 
-test('heartbeats are expected of an attempt that has promised or given one', async () => {
+test('heartbeats are expected of an attempt that announced or sent one', async () => {
   const store = await newStore();
   const pace = (): number | undefined => store.store.liveness.get('task-1')?.heartbeatSeconds;
   await store.logs(metadata(1, { status: 'running' }));
@@ -110,13 +110,13 @@ test('heartbeats are expected of an attempt that has promised or given one', asy
   expect(pace()).toBe(30);
 });
 
-test.each([0, -10, 'often', null, [10]])('a promise to beat every %j seconds is none', async (value) => {
+test.each([0, -10, 'often', null, [10]])('an announced interval of %j seconds is ignored', async (value) => {
   const { logs, store } = await newStore();
   await logs(metadata(1, { status: 'running', heartbeat_seconds: value }));
   expect(store.liveness.get('task-1')?.heartbeatSeconds).toBeUndefined();
 });
 
-test('a task that only foreign records speak of is watched, and promises nothing', async () => {
+test('a task with only foreign records is tracked and announces no heartbeat', async () => {
   const { logs, store } = await newStore();
   await logs(log({ body: 'hello', event: 'codex.x' }));
   expect(store.liveness.get('task-1')).toMatchObject({
@@ -126,7 +126,7 @@ test('a task that only foreign records speak of is watched, and promises nothing
   });
 });
 
-test('a store that starts finds what was left running, each with a silence that begins now', async () => {
+test('a new store tracks the running tasks, and their silence starts at zero', async () => {
   const { dir, logs } = await newStore();
   await logs(metadata(1, RUNNING), outputLog(2, 'x', 'task-done'));
   await logs(
@@ -145,16 +145,16 @@ test('a store that starts finds what was left running, each with a silence that 
   expect(second.store.liveness.get('task-1')?.heartbeatSeconds).toBe(10);
 });
 
-test('a task that is read back into memory has given no sign by it', async () => {
+test('reading a task back into memory is no sign of life', async () => {
   const store = await newStore();
   await store.logs(metadata(1, RUNNING));
-  // After ten minutes of silence it leaves memory; a span alone brings it back.
+  // After ten idle minutes it is closed; a span opens it again.
   await store.pass(600_001);
   await store.sendSpans(span({ id: spanId(1) }));
   expect(silenceOf(store)).toEqual([600_001, 0]);
 });
 
-test('while the store takes nothing, no silence is measured', async () => {
+test('no silence is measured while the store fails', async () => {
   const { dir } = await newStore();
   let isHeld = true;
   const store = openStore(dir, () => isHeld);

@@ -14,28 +14,28 @@ const WORKFLOW = 'workflow-199-20260102T030405Z-ab12';
 interface Watched {
   readonly store: Store;
   readonly books: Books;
-  /** What the observer was told, a line each. */
-  readonly told: string[];
-  /** Approvals by workflow, as told last. */
+  /** Calls of the observer, one line each. */
+  readonly reports: string[];
+  /** Last reported approvals by workflow. */
   readonly waiting: Map<string, number>;
   logs(...logs: readonly ReceivedLog[]): Promise<number>;
   pass(ms: number): Promise<void>;
 }
 
 function watch(logDir: string, more: StoreObserver = {}): Watched {
-  const told: string[] = [];
+  const reports: string[] = [];
   const waiting = new Map<string, number>();
   const observer: StoreObserver = {
     taskEnded: ({ metadata, result, before }) => {
       const cost = (one: typeof result | undefined) => one?.metrics.cost_usd ?? 'nothing';
-      told.push(`${metadata.task_id} ${result.status}: ${cost(result)} after ${cost(before)}`);
+      reports.push(`${metadata.task_id} ${result.status}: ${cost(result)} after ${cost(before)}`);
     },
     workflowEnded: ({ name, document: { attempt, revision, measured }, before }) => {
       const retries = `${measured.retries} retries after ${before?.measured.retries ?? 'none'}`;
-      told.push(`${name} attempt ${attempt} revision ${revision}: ${retries}`);
+      reports.push(`${name} attempt ${attempt} revision ${revision}: ${retries}`);
     },
     approvalsWait: (id, count) => waiting.set(id, count),
-    deliveryStored: ({ provider, outcome }) => told.push(`${provider} ${outcome}`),
+    deliveryStored: ({ provider, outcome }) => reports.push(`${provider} ${outcome}`),
     ...more,
   };
   let now = Date.parse('2026-01-02T04:00:00Z');
@@ -44,7 +44,7 @@ function watch(logDir: string, more: StoreObserver = {}): Watched {
   return {
     store,
     books,
-    told,
+    reports,
     waiting,
     logs: async (...logs) => (await store.ingest({ logs, spans: [] })).rejected,
     pass: async (ms) => {
@@ -87,30 +87,30 @@ function delivery(number: number): ReceivedLog {
   return log({ event: 'tasktrail.webhook.delivery', id: eventId(number), atMs: number, body, attributes });
 }
 
-test('the end of a task is told once, however often its records come', async () => {
-  const { logs, told, pass } = watch(await tempDir());
+test('the end of a task is reported once, also when its records are sent again', async () => {
+  const { logs, reports, pass } = watch(await tempDir());
   await logs(metadata(1, { status: 'running' }));
-  expect(told).toEqual([]);
+  expect(reports).toEqual([]);
   await logs(end({ number: 2 }), end({ number: 2 }));
   await logs(end({ number: 2 }), metadata(3, { model: 'm' }));
   await pass(60_000);
   await pass(60_000);
-  expect(told).toEqual(['task-1 completed: 0.5 after nothing']);
+  expect(reports).toEqual(['task-1 completed: 0.5 after nothing']);
 });
 
-test('a task that is found to be over is not told by the next process, also when its records come again', async () => {
+test('an ended task is not reported by the next process, also when its records are sent again', async () => {
   const dir = await tempDir();
   await watch(dir).logs(metadata(1, { status: 'running' }), end({ number: 2 }));
   const second = watch(dir);
   await second.store.recover();
   await second.logs(metadata(1, { status: 'running' }), end({ number: 2 }), metadata(3, { model: 'm' }));
-  expect(second.told).toEqual([]);
+  expect(second.reports).toEqual([]);
 });
 
 test.each([
   ['before its documents', ['metadata.json', '04-final-result.json']],
   ['between the result and the status', ['metadata.json']],
-])('an end that a process was killed over, %s, is told by the next one', async (_when, missing) => {
+])('an end that a killed process did not report is reported by the next one: %s', async (_when, missing) => {
   const dir = await tempDir();
   const first = watch(dir);
   await first.logs(metadata(1, { status: 'running' }));
@@ -121,27 +121,27 @@ test.each([
   const second = watch(dir);
   await second.store.recover();
   await second.logs(end({ number: 2 }));
-  expect(second.told).toEqual(['task-1 completed: 0.5 after nothing']);
+  expect(second.reports).toEqual(['task-1 completed: 0.5 after nothing']);
 });
 
-test('of an attempt that was given up and ended after all, the second end is told beside the first', async () => {
+test('a second end of an attempt that was given up is reported with the first one', async () => {
   const dir = await tempDir();
-  const { logs, told } = watch(dir);
+  const { logs, reports } = watch(dir);
   await logs(end({ number: 1, status: 'abandoned', cost: 0.2 }));
   await logs(end({ number: 2, cost: 0.5 }));
-  expect(told).toEqual(['task-1 abandoned: 0.2 after nothing', 'task-1 completed: 0.5 after 0.2']);
+  expect(reports).toEqual(['task-1 abandoned: 0.2 after nothing', 'task-1 completed: 0.5 after 0.2']);
   const second = watch(dir);
   await second.logs(end({ number: 3, status: 'failed', cost: 0.7 }));
-  expect(second.told).toEqual([]);
+  expect(second.reports).toEqual([]);
 });
 
-test('a new attempt is a new end with amounts of its own, also for the next process', async () => {
+test('a new attempt is a new end with its own amounts, also for the next process', async () => {
   const dir = await tempDir();
   await watch(dir).logs(end({ number: 1, status: 'abandoned', cost: 0.2 }));
-  const { logs, told } = watch(dir);
+  const { logs, reports } = watch(dir);
   await logs(metadata(2, { status: 'running' }, 2));
   await logs(end({ number: 3, attempt: 2 }));
-  expect(told).toEqual(['task-1 completed: 0.5 after nothing']);
+  expect(reports).toEqual(['task-1 completed: 0.5 after nothing']);
 });
 
 const RUN = [
@@ -153,24 +153,24 @@ const RUN = [
   event(5, 'workflow_complete', { status: 'success' }),
 ];
 
-test('the end of a workflow is told once, and a later revision beside the one that was told', async () => {
+test('the end of a workflow is reported once, and a later revision with the earlier one', async () => {
   const dir = await tempDir();
-  const { logs, told, pass } = watch(dir);
+  const { logs, reports, pass } = watch(dir);
   await logs(...RUN);
   await logs(...RUN);
   await pass(5_000);
-  expect(told).toEqual(['review attempt 1 revision 1: 1 retries after none']);
+  expect(reports).toEqual(['review attempt 1 revision 1: 1 retries after none']);
   const second = watch(dir);
   await second.store.recover();
   await second.logs(...RUN);
-  expect(second.told).toEqual([]);
-  // An event that was late: the document is written anew.
+  expect(second.reports).toEqual([]);
+  // A late event: the document gets a new revision.
   await second.logs(event(6, 'artifact_create', { artifact: { type: 'spec' } }));
   await second.pass(5_000);
-  expect(second.told).toEqual(['review attempt 1 revision 2: 1 retries after 1']);
+  expect(second.reports).toEqual(['review attempt 1 revision 2: 1 retries after 1']);
 });
 
-test('approvals are told while they wait, found again by the next process, and over with the workflow', async () => {
+test('waiting approvals are reported, also by the next process, until the workflow ends', async () => {
   const dir = await tempDir();
   const first = watch(dir);
   await first.logs(event(0, 'workflow_start'), event(1, 'approval_request', { approval: 'spec' }));
@@ -185,18 +185,18 @@ test('approvals are told while they wait, found again by the next process, and o
   expect(second.waiting.get(WORKFLOW)).toBe(0);
 });
 
-test('a delivery is told once, over duplicates and processes', async () => {
+test('a delivery is reported once, also with duplicates and restarts', async () => {
   const dir = await tempDir();
   const first = watch(dir);
   await first.logs(delivery(1), delivery(1), delivery(2));
   await first.logs(delivery(2));
-  expect(first.told).toEqual(['github accepted', 'github accepted']);
+  expect(first.reports).toEqual(['github accepted', 'github accepted']);
   const second = watch(dir);
   await second.logs(delivery(1), delivery(3));
-  expect(second.told).toEqual(['github accepted']);
+  expect(second.reports).toEqual(['github accepted']);
 });
 
-test('an observer that throws changes nothing of what is stored', async () => {
+test('an observer that throws does not affect storing', async () => {
   const dir = await tempDir();
   const fail = (): never => {
     throw new RangeError('a defect');
@@ -213,7 +213,7 @@ test('an observer that throws changes nothing of what is stored', async () => {
   expect(readFileSync(join(dir, 'task-1', 'metadata.json'), 'utf8')).toContain('"status":"completed"');
 });
 
-test('what is at work is known with where it comes from and since when', async () => {
+test('running tasks have an origin and a start time', async () => {
   const { logs, store } = watch(await tempDir());
   const body = { status: 'running', source: 'api', assigned_agent: 'claude' };
   await logs(metadata(1, { ...body, started_at: '2026-01-02T03:04:00.000Z' }));

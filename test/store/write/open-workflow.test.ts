@@ -11,7 +11,7 @@ const DAY_MS = 86_400_000;
 const ID = 'workflow-199-20260102T030405Z-ab12';
 const MONTH = ['_workflow', '2026', '01'];
 
-/** An event as `emit` sends it. */
+/** An event as `tasktrail emit` sends it. */
 function event(number: number, type: string, body: JsonObject = {}): ReceivedLog {
   const attributes = { 'tasktrail.workflow.id': ID, 'tasktrail.span.derive': true };
   return log({
@@ -48,13 +48,13 @@ function document(dir: string): JsonObject {
 const idsOf = (logs: readonly ReceivedLog[]): unknown[] =>
   logs.map(({ record }) => record.attributes['tasktrail.event.id']);
 
-/** The spans that came out, as their holder gets them back. */
+/** The built spans, as the holder receives them. */
 async function returnSpans(store: TestStore, spans: readonly OtlpSpan[] = store.spans): Promise<void> {
   const source = { resource: { attributes: [] }, scope: { name: 'tasktrail' } };
   await store.sendSpans(...spans.map((one) => ({ ...source, span: one })));
 }
 
-test('each event is a line at once, in the feed before the file, once however often it comes', async () => {
+test('each event is stored at once, in the feed before the file, and only once', async () => {
   const { dir, logs } = await newStore();
   for (const one of RUN) {
     await logs(one);
@@ -76,7 +76,7 @@ test('each event is a line at once, in the feed before the file, once however of
   });
 });
 
-test('the document is there as soon as the workflow has ended, and says what the events say', async () => {
+test('the document is written when the workflow ends and follows from the events', async () => {
   const { dir, logs } = await newStore();
   await logs(...RUN.slice(0, 5));
   expect(existsSync(join(dir, ...MONTH, `${ID}.json`))).toBe(false);
@@ -92,7 +92,7 @@ test('the document is there as soon as the workflow has ended, and says what the
   expect(document(dir).events).toEqual(linesOf(dir, ...MONTH, `${ID}.jsonl`));
 });
 
-test('late events make one new revision when it is quiet, and order in the file', async () => {
+test('late events lead to one new revision and a sorted file after a quiet time', async () => {
   const { dir, logs, pass } = await newStore();
   const [start, ...rest] = RUN;
   await logs(...rest);
@@ -106,13 +106,13 @@ test('late events make one new revision when it is quiet, and order in the file'
   expect(document(dir).revision).toBe(2);
 });
 
-test('a repeat is no line, and what it turns out to be later is not lost', async () => {
+test('a repeat is not stored as an event until later events show that it is none', async () => {
   const { dir, logs, pass } = await newStore();
   const step = { phase: 'build', step: { name: 'test' } };
   const first = event(10, 'step_start', step);
   const end = event(11, 'step_complete', { ...step, step: { name: 'test', status: 'failure' } });
   const second = event(12, 'step_start', step);
-  // The second start arrives first; only the end in between makes it one of its own.
+  // The second start arrives first; only the end in between makes it a separate event.
   await logs(second);
   await logs(first);
   expect(liveIds(dir)).toEqual([eventId(12)]);
@@ -131,7 +131,7 @@ test('a repeat is no line, and what it turns out to be later is not lost', async
   expect(feedIds(dir)).toHaveLength(4);
 });
 
-test('a repeat with another payload changes nothing but is said', async () => {
+test('a repeat with another payload changes only the flag in the document', async () => {
   const { dir, logs, pass } = await newStore();
   await logs(...RUN, event(6, 'workflow_complete', { status: 'failure' }));
   await pass(2_000);
@@ -146,7 +146,7 @@ test('a workflow that is resumed after its end gets a document of the newer atte
   expect(document(dir)).toMatchObject({ attempt: 2, revision: 2, payload: { status: 'failure' } });
 });
 
-test('spans of events that came without any are made once, and again by nobody', async () => {
+test('missing spans of events are built once, also after a restart', async () => {
   const store = await newStore();
   const { dir, logs, pass, spans } = store;
   await logs(...RUN.slice(0, 4));
@@ -164,7 +164,7 @@ test('spans of events that came without any are made once, and again by nobody',
   expect(again.spans).toEqual([]);
 });
 
-test('a span that was announced and lost is closed ten seconds after the end', async () => {
+test('an announced span that was lost is closed ten seconds after the end', async () => {
   const { logs, pass, spans } = await newStore();
   const attributes = {
     'tasktrail.workflow.id': ID,
@@ -181,7 +181,7 @@ test('a span that was announced and lost is closed ten seconds after the end', a
   expect(spans).toMatchObject([{ spanId: spanId(1), name: 'workflow x', status: { code: 2 } }]);
 });
 
-test('a span of a workflow inside a task is not made again when the task has it', async () => {
+test('a workflow span that exists in the trace of its task is not built', async () => {
   const { dir, logs, pass, spans } = await newStore();
   const inTask = { 'tasktrail.task.id': 'task-1' };
   await logs(...RUN.slice(0, 4).map((one) => withAttributes(one, inTask)));
@@ -199,7 +199,7 @@ test('a span of a workflow inside a task is not made again when the task has it'
   expect(documentOf(dir, 'task-1', 'metadata.json').workflow_ids).toEqual([ID]);
 });
 
-test('whatever a crash left between the files is made good, without a line twice', async () => {
+test('differences that a crash left between the files are repaired, without repeated lines', async () => {
   const { dir, logs } = await newStore();
   await logs(...RUN);
   const path = (name: string): string => join(dir, ...MONTH, `${ID}${name}`);
@@ -232,7 +232,7 @@ test('whatever a crash left between the files is made good, without a line twice
   }
 });
 
-test('a workflow whose spans were not made yet when its holder ended gets them from the next', async () => {
+test('spans that one holder did not build are built by the next one', async () => {
   const { dir, logs } = await newStore();
   await logs(...RUN);
   const again = openStore(dir);
@@ -241,7 +241,7 @@ test('a workflow whose spans were not made yet when its holder ended gets them f
   expect(again.spans).toHaveLength(3);
 });
 
-test('a workflow with which nothing is left to do is not opened again at the start', async () => {
+test('a settled workflow is not opened by recovery', async () => {
   const { dir, logs, pass } = await newStore();
   await logs(...RUN);
   await pass(12_000);
@@ -260,17 +260,17 @@ test('ids that differ only in case are two workflows', async () => {
   expect(liveIds(dir, 'review-20260102T030405Z')).toEqual([eventId(2)]);
 });
 
-test('a file that is another workflow`s, as on a disk that ignores case, is refused', async () => {
+test('a file of another workflow, as on a case-insensitive file system, is refused', async () => {
   const { dir, logs } = await newStore();
   await logs(...RUN);
   const facts = join(dir, ...MONTH, `${ID}.facts`);
   writeFileSync(facts, readFileSync(facts, 'utf8').replaceAll(ID, ID.toUpperCase()));
   const again = openStore(dir);
   const outcome = await again.logs(event(9, 'error'));
-  expect(outcome).toMatchObject({ rejected: 1, reasons: [expect.stringContaining('has its place')] });
+  expect(outcome).toMatchObject({ rejected: 1, reasons: [expect.stringContaining('belongs to workflow')] });
 });
 
-test('clocks that jump back lose nothing, and are said', async () => {
+test('a clock that jumps back loses no event and is reported in the document', async () => {
   const { dir, logs } = await newStore();
   const at = (ms: number, one: ReceivedLog): ReceivedLog => ({
     ...one,
@@ -282,21 +282,21 @@ test('clocks that jump back lose nothing, and are said', async () => {
   expect(document(dir).events).toHaveLength(RUN.length);
 });
 
-test('a payload of five megabytes is stored as given', async () => {
+test('a payload of five megabytes is stored unchanged', async () => {
   const { dir, logs } = await newStore();
   const message = 'x'.repeat(5 * 1_048_576);
   await logs(...RUN, event(9, 'error', { message }));
   expect(linesOf(dir, ...MONTH, `${ID}.jsonl`).at(-1)).toMatchObject({ payload: { message } });
 });
 
-test('events of a workflow whose id has a stamp are in the month of the stamp', async () => {
+test('events of a workflow with a stamp in its id are stored in that month', async () => {
   const { dir, logs } = await newStore();
   const id = 'workflow-199-20251202T150000Z-k3x9';
   await logs(withAttributes(event(1, 'workflow_start'), { 'tasktrail.workflow.id': id }));
   expect(linesOf(dir, '_workflow', '2025', '12', `${id}.jsonl`)).toHaveLength(1);
 });
 
-test('an id without a stamp: the month of the first event, then fixed, also after a restart', async () => {
+test('events of a workflow without a stamp stay in the month of the first event, also after a restart', async () => {
   const { dir, logs } = await newStore();
   const named = (id: string, number: number, days: number): ReceivedLog => {
     const one = withAttributes(event(number, 'error', { number }), { 'tasktrail.workflow.id': id });
@@ -309,7 +309,7 @@ test('an id without a stamp: the month of the first event, then fixed, also afte
   expect(linesOf(dir, '_workflow', '2026', '03', 'other.jsonl')).toHaveLength(1);
 });
 
-test('spans of a workflow outside any task lie beside its events, whichever come first', async () => {
+test('spans of a workflow outside any task are stored beside its events, in any order of arrival', async () => {
   const { dir, logs, sendSpans } = await newStore();
   const spanOf = (id: string, number: number) =>
     span({ id: spanId(number), attributes: { 'tasktrail.workflow.id': id } });
@@ -325,7 +325,7 @@ function withAttributes(one: ReceivedLog, more: Record<string, string>): Receive
   return { ...one, record: { ...one.record, attributes: { ...one.record.attributes, ...more } } };
 }
 
-test('a record of something that was removed for its age is rejected as expired, the others are kept', async () => {
+test('a record of a removed task or workflow is rejected as expired, the others are stored', async () => {
   const { dir, store } = await newStore((kind, id) => kind === 'workflow' && id === ID);
   const other = withAttributes(event(2, 'workflow_start'), { 'tasktrail.workflow.id': `${ID}-2` });
   const outcome = await store.ingest({ logs: [event(1, 'workflow_start'), other], spans: [] });

@@ -41,7 +41,7 @@ function end(number: number): ReceivedLog {
   return log({ event: 'tasktrail.task.result', id: eventId(number), atMs: number, body });
 }
 
-/** What the sender does with a span that the store has built. */
+/** Sends a built span back to the store, as the holder does. */
 async function sendBack({ sendSpans }: TestStore, spans: readonly OtlpSpan[]): Promise<void> {
   await sendSpans(...spans.map((built) => ({ ...span({ id: built.spanId }), span: built })));
 }
@@ -70,14 +70,14 @@ test('an announced span that never arrives is closed 10 s after the end, as lost
   });
   await store.pass(1_000);
   expect(store.spans).toHaveLength(1);
-  // Not settled before it is there.
+  // Not settled before the span is stored.
   expect(documentOf(store.dir, 'task-1', 'metadata.json').settled).toBeUndefined();
   await sendBack(store, store.spans);
   await store.pass(5_000);
   expect(documentOf(store.dir, 'task-1', 'metadata.json').settled).toBe(true);
 });
 
-test('a start and an end that asks for it make the span at once, while the task runs, in either order', async () => {
+test('a start and an end with derive build the span at once, in either order', async () => {
   const store = await newStore();
   await store.logs(announce(1, 7), derive(20, 8));
   await store.pass(1_000);
@@ -105,7 +105,7 @@ test('a span that is in the trace is not built again after a restart', async () 
   expect(again.spans).toMatchObject([{ spanId: spanId(8) }]);
 });
 
-test('a span that arrives after it was given up is not doubled', async () => {
+test('a span that arrives after it was given up is not stored twice', async () => {
   const store = await newStore();
   await store.logs(announce(1, 7), end(40));
   await store.pass(10_000);
@@ -123,7 +123,7 @@ test('a span that arrives in time is not built', async () => {
   expect(documentOf(store.dir, 'task-1', 'metadata.json').settled).toBe(true);
 });
 
-test('a start that arrives after the task was settled is closed as well', async () => {
+test('a start that arrives after the task was settled gets its span too', async () => {
   const store = await newStore();
   await store.logs(end(40));
   await store.pass(20_000);
@@ -133,13 +133,13 @@ test('a start that arrives after the task was settled is closed as well', async 
   expect(store.spans).toMatchObject([{ spanId: spanId(7) }]);
 });
 
-test('spans of a delivery go into the trace of each of its tasks', async () => {
+test('spans of a delivery are stored in the trace of each of its tasks', async () => {
   const store = await newStore();
   await store.sendSpans(span({ id: spanId(7), attributes: { 'tasktrail.task.ids': ['task-1', 'task-2'] } }));
   expect(linesOf(store.dir, 'task-1', 'trace.jsonl')).toEqual(linesOf(store.dir, 'task-2', 'trace.jsonl'));
 });
 
-test('a span of several tasks that cannot be kept counts as one rejected record', async () => {
+test('a span of several tasks that cannot be stored counts as one rejected record', async () => {
   const store = await newStore();
   writeFileSync(join(store.dir, 'task-1'), '');
   writeFileSync(join(store.dir, 'task-2'), '');
@@ -147,7 +147,7 @@ test('a span of several tasks that cannot be kept counts as one rejected record'
   expect(await store.sendSpans(span({ id: spanId(7), attributes }))).toMatchObject({ rejected: 1 });
 });
 
-test('recovery cuts torn tails, removes our temp files, and writes documents that lag behind', async () => {
+test('recovery cuts torn lines, removes temporary files and updates outdated documents', async () => {
   const store = await newStore();
   await store.logs(announce(1, 7), outputLog(2), end(40));
   await store.store.close('crash');
@@ -163,7 +163,7 @@ test('recovery cuts torn tails, removes our temp files, and writes documents tha
   expect(again.books.snapshot().skippedLines).toBe(1);
 });
 
-test('a task whose first lines were written and not its metadata has one after recovery', async () => {
+test('a task with lines and no metadata gets its metadata by recovery', async () => {
   const store = await newStore();
   await store.logs(outputLog(1));
   const path = join(store.dir, 'task-1', 'metadata.json');
@@ -174,7 +174,7 @@ test('a task whose first lines were written and not its metadata has one after r
   expect(readFileSync(path, 'utf8')).toBe(before);
 });
 
-test('lines that a crash left behind a settled task are read by recovery', async () => {
+test('lines that a crash left after the metadata of a settled task are read by recovery', async () => {
   const store = await newStore();
   await store.logs(end(40));
   await store.pass(20_000);
@@ -198,7 +198,7 @@ test('lines that a crash left behind a settled task are read by recovery', async
   expect(documentOf(dir, 'metadata.json').model).toBe('m');
 });
 
-test('a line of facts that was damaged by hand is skipped and counted, and the rest is folded', async () => {
+test('a damaged line of facts is skipped and counted, and the rest is folded', async () => {
   const store = await newStore();
   await store.logs(end(40));
   await store.store.close('restart');
@@ -220,7 +220,7 @@ test('a line of facts that was damaged by hand is skipped and counted, and the r
   expect(documentOf(store.dir, 'task-1', 'metadata.json').status).toBe('completed');
 });
 
-test('recovery leaves what is not a task alone', async () => {
+test('recovery leaves directories alone that are not tasks', async () => {
   const store = await newStore();
   mkdirSync(join(store.dir, 'lost+found'));
   mkdirSync(join(store.dir, 'notes'));
@@ -233,7 +233,7 @@ test('recovery leaves what is not a task alone', async () => {
   expect(store.books.reasons.size).toBe(0);
 });
 
-test('spans keep their resource and scope in the line', async () => {
+test('stored spans keep their resource and scope', async () => {
   const store = await newStore();
   const received = span({ id: spanId(7), resource: keyValuesFromPlain({ 'service.name': 'agent' }) });
   await store.sendSpans(received);

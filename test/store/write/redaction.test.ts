@@ -7,10 +7,10 @@ import { eventId, log, outputLog, span, spanId } from '../../support/records.ts'
 
 const TASK = { 'tasktrail.task.id': 'task-1' };
 const LETTERS = 'aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zZaB3d';
-/** No token, but in JSON text the letter of the line break would complete one. */
+/** Not a token, but in JSON text the letter of the escaped line break would complete one. */
 const LURE = `\npm_${LETTERS}`;
 
-test('text that its JSON makes look like a token is stored in files that can be read, and the task ends', async () => {
+test('text whose JSON form resembles a token is stored in valid files, and the task ends', async () => {
   const { dir, logs, sendSpans } = await newStore();
   await logs(
     log({ event: 'tasktrail.task.input', id: eventId(1), body: { message: LURE, [LURE]: LURE } }),
@@ -41,7 +41,7 @@ test('text that its JSON makes look like a token is stored in files that can be 
   );
 });
 
-test('a foreign token across the cut of a content is not stored in part', async () => {
+test('a token across the cut of a foreign content is not stored in part', async () => {
   const { dir, logs } = await newStore();
   const body = `${'q'.repeat(1024 * 1024 - 20)}ghp_${LETTERS} and more`;
   await logs(log({ event: 'codex.x', body, attributes: TASK }));

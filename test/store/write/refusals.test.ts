@@ -5,7 +5,7 @@ import { tempDir } from '../../support/log-dir.ts';
 
 const FULL = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
 
-test('a disk is full as long as what it refused is not taken, whatever small things it still takes', async () => {
+test('a disk counts as full until the refused file is written, also when it accepts other writes', async () => {
   const books = new Books();
   const refusals = new Refusals(await tempDir(), books, () => 0);
   await expect(refusals.refuse('task a', FULL)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
@@ -15,7 +15,7 @@ test('a disk is full as long as what it refused is not taken, whatever small thi
   expect(books.reasons.size).toBe(0);
 });
 
-test('of a sender that never comes again nothing is left for ever', async () => {
+test('the refusal of a sender that never retries expires', async () => {
   const books = new Books();
   let nowMs = 1_000;
   const refusals = new Refusals(await tempDir(), books, () => nowMs);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { SettlingClock } from '../../../src/store/write/settling.ts';
 
-test('nothing is due before an end, and then after two quiet seconds', () => {
+test('files are due two quiet seconds after the end', () => {
   const clock = new SettlingClock(0, false);
   expect([clock.isEnded, clock.isDue(1_000_000)]).toEqual([false, false]);
   clock.changed(10_000, true);
@@ -21,7 +21,7 @@ test('each further reordering doubles the wait, up to a minute', () => {
   expect(delays).toEqual([2, 4, 8, 16, 32, 60, 60, 60]);
 });
 
-test('spans are given up ten seconds after the end, however often something comes after it', () => {
+test('spans are given up ten seconds after the end, also with later changes', () => {
   const clock = new SettlingClock(0, false);
   expect(clock.areSpansLost(1_000_000)).toBe(false);
   clock.changed(5_000, true);
@@ -29,14 +29,14 @@ test('spans are given up ten seconds after the end, however often something come
   expect([clock.areSpansLost(14_999), clock.areSpansLost(15_000)]).toEqual([false, true]);
 });
 
-test('another attempt opens it again', () => {
+test('another attempt resets the end', () => {
   const clock = new SettlingClock(0, true);
   clock.settled();
   clock.changed(20_000, false);
   expect([clock.isEnded, clock.isSettled, clock.areSpansLost(100_000)]).toEqual([false, false, false]);
 });
 
-test('it leaves memory after ten minutes, or when it is done and no straggler could lose its delay', () => {
+test('it is idle after ten minutes, or once done and after twice the delay', () => {
   const clock = new SettlingClock(0, true);
   expect([clock.isIdle(599_999, false), clock.isIdle(600_000, false)]).toEqual([false, true]);
   expect([clock.isIdle(3_999, true), clock.isIdle(4_000, true)]).toEqual([false, true]);

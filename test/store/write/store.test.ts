@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ReceivedLog } from '../../../src/model/otlp.ts';
+import { countReads } from '../../support/count-reads.ts';
 import { documentOf, filesIn, linesOf, newStore, openStore, tempDir } from '../../support/log-dir.ts';
 import { eventId, log, outputLog } from '../../support/records.ts';
 
@@ -27,7 +28,7 @@ function resultLog(number: number, taskId = 'task-1', attempt = 1): ReceivedLog 
   });
 }
 
-test('a record that comes twice is stored once, and counted', async () => {
+test('a repeated record is stored once and counted as a duplicate', async () => {
   const { dir, logs, books } = await newStore();
   await logs(outputLog(1), outputLog(1));
   await logs(outputLog(1), outputLog(2));
@@ -35,7 +36,7 @@ test('a record that comes twice is stored once, and counted', async () => {
   expect(books.snapshot()).toMatchObject({ accepted: 2, duplicates: 2 });
 });
 
-test('foreign records get ids of their own, and the same ones when they are sent again', async () => {
+test('foreign records get ids that are stable across resends', async () => {
   const { dir, logs } = await newStore();
   const record = log({ body: 'hello', event: 'codex.x' });
   await logs(record);
@@ -45,7 +46,7 @@ test('foreign records get ids of their own, and the same ones when they are sent
   expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(2);
 });
 
-test('equal foreign records of two tasks keep their ids however the requests are cut', async () => {
+test('equal foreign records of two tasks keep their ids for every split of the requests', async () => {
   const { dir, logs } = await newStore();
   const of = (task: string): ReceivedLog =>
     log({ body: 'hello', attributes: {}, resource: { 'tasktrail.task.id': task } });
@@ -54,7 +55,7 @@ test('equal foreign records of two tasks keep their ids however the requests are
   expect(linesOf(dir, 'task-2', OUTPUT)).toHaveLength(1);
 });
 
-test('records without a task are counted by service, and the first one says what to do', async () => {
+test('records without a task are counted by service, and the first one logs the remedy', async () => {
   const { dir, logs, books, logged } = await newStore();
   const stray = log({ body: 'x', attributes: {}, resource: { 'service.name': 'shop' } });
   expect(await logs(stray, stray, outputLog(1))).toEqual({ rejected: 0, reasons: [] });
@@ -64,7 +65,7 @@ test('records without a task are counted by service, and the first one says what
   expect(readdirSync(dir)).toEqual(['task-1']);
 });
 
-test('a bad record is rejected once, with its reason, and the good ones beside it are kept', async () => {
+test('an invalid record is rejected once with its reason, and the others are stored', async () => {
   const { dir, logs } = await newStore();
   const bad = log({ body: 'x', attributes: { 'tasktrail.task.id': '../../etc' } });
   expect(await logs(outputLog(1), bad, bad, outputLog(2))).toEqual({
@@ -74,19 +75,19 @@ test('a bad record is rejected once, with its reason, and the good ones beside i
   expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(2);
 });
 
-test('a record that a projection cannot read is rejected, not sent again for ever', async () => {
+test('a record that fails to project is rejected and not retried', async () => {
   const { dir, logs } = await newStore();
   const broken = outputLog(2);
-  // No receiver hands such a thing on; whatever it is, those beside it are kept.
+  // No receiver passes such a record; the others are stored in any case.
   const unreadable = { ...broken, record: { ...broken.record, attributes: null as never } };
   expect(await logs(outputLog(1), unreadable)).toMatchObject({ rejected: 1 });
   expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(1);
 });
 
-test('04 is written before metadata says completed', async () => {
+test('04-final-result.json is written before the metadata has the status completed', async () => {
   const { dir, logs } = await newStore();
   await logs(metadataLog(1, { status: 'running' }));
-  // With a directory in its place 04 cannot be written.
+  // A directory in its place makes the write of 04 fail.
   mkdirSync(join(dir, 'task-1', '04-final-result.json'));
   expect(await logs(resultLog(2))).toMatchObject({ rejected: 1 });
   expect(documentOf(dir, 'task-1', 'metadata.json').status).toBe('running');
@@ -96,7 +97,7 @@ test('04 is written before metadata says completed', async () => {
   expect(documentOf(dir, 'task-1', 'metadata.json').status).toBe('completed');
 });
 
-test('batches that only add lines, and facts that change nothing, do not touch the documents', async () => {
+test('batches that only add lines, and facts that change nothing, do not rewrite the documents', async () => {
   const { dir, logs } = await newStore();
   await logs(metadataLog(1, { status: 'running', created_at: '2026-01-01T00:00:00Z' }), outputLog(5));
   const before = statSync(join(dir, 'task-1', 'metadata.json'));
@@ -105,7 +106,7 @@ test('batches that only add lines, and facts that change nothing, do not touch t
   expect(statSync(join(dir, 'task-1', 'metadata.json')).ino).toBe(before.ino);
 });
 
-test('a task of foreign records alone is created when its first one happened', async () => {
+test('a task with only foreign records is created at the time of the first one', async () => {
   const { dir, logs } = await newStore();
   const without = log({ body: 'no time' });
   await logs({ ...without, record: { ...without.record, timeUnixNano: '0' } }, outputLog(50));
@@ -116,7 +117,7 @@ test('a task of foreign records alone is created when its first one happened', a
   });
 });
 
-test('while a task runs its files only grow; after its end they are put in order once it is quiet', async () => {
+test('files only grow while a task runs, and are sorted after its end and a quiet time', async () => {
   const { dir, logs, pass } = await newStore();
   const path = join(dir, 'task-1', OUTPUT);
   let before = '';
@@ -134,15 +135,15 @@ test('while a task runs its files only grow; after its end they are put in order
   expect(linesOf(path).map((line) => line.content)).toEqual([1, 3, 5, 9].map((at) => `line ${at}\n`));
 });
 
-test('stragglers after the end are waited out, twice as long each time', async () => {
+test('late records after the end double the quiet time', async () => {
   const { dir, logs, pass } = await newStore();
   const contents = (): unknown[] => linesOf(dir, 'task-1', OUTPUT).map((line) => line.content);
   await logs(outputLog(90), resultLog(100));
   await pass(20_000);
-  // The first wait is 2 s; after it was needed once, 2, 4, 8, ... up to 60 s.
+  // The quiet time is 2 s at first; with each later sorting 4, 8, ... up to 60 s.
   for (const [index, wait] of [2, 2, 4, 8, 16, 32, 60, 60].entries()) {
     const number = 80 - index;
-    // Several in a row are one straggling.
+    // Several late records in a row count once.
     await logs(outputLog(number));
     await logs(outputLog(number - 40));
     await pass(wait * 1000 - 1);
@@ -152,7 +153,7 @@ test('stragglers after the end are waited out, twice as long each time', async (
   }
 });
 
-test('a settled task leaves memory and is marked so, and comes back with its next record', async () => {
+test('a settled task is marked and closed, and its next record opens it again', async () => {
   const { dir, logs, pass, books } = await newStore();
   await logs(outputLog(1), resultLog(2));
   await pass(2_500);
@@ -160,7 +161,7 @@ test('a settled task leaves memory and is marked so, and comes back with its nex
   await pass(10_000);
   expect(documentOf(dir, 'task-1', 'metadata.json').settled).toBe(true);
   await pass(10_000);
-  // Out of memory: what the file says is read again.
+  // Closed: the file is read again.
   writeFileSync(join(dir, 'task-1', OUTPUT), 'not json\n');
   await logs(outputLog(1));
   expect(books.snapshot().skippedLines).toBe(1);
@@ -174,7 +175,7 @@ function linesOfGood(dir: string): unknown[] {
     .map((line) => (JSON.parse(line) as { content: unknown }).content);
 }
 
-test('another attempt after the end makes the task run again', async () => {
+test('another attempt after the end sets the task to running', async () => {
   const { dir, logs, pass } = await newStore();
   await logs(resultLog(1));
   await pass(20_000);
@@ -185,13 +186,13 @@ test('another attempt after the end makes the task run again', async () => {
   expect(documentOf(dir, 'task-1', 'metadata.json').settled).toBeUndefined();
 });
 
-test('a task whose directory is a file is refused alone', async () => {
+test('only a task whose directory is a file is refused', async () => {
   const { dir, logs, books } = await newStore();
   writeFileSync(join(dir, 'task-bad'), '');
   const outcome = await logs(outputLog(1), outputLog(2, 'x', 'task-bad'), outputLog(3, 'y', 'task-bad'));
   expect(outcome).toMatchObject({ rejected: 2, reasons: [expect.stringContaining('task task-bad')] });
   expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(1);
-  // The disk is well: the process stays ready, and says what is not.
+  // The disk works: the process stays ready and has a notice.
   expect(books.reasons.size).toBe(0);
   expect(books.notices.get('store')).toContain('task-bad');
   rmSync(join(dir, 'task-bad'));
@@ -199,7 +200,7 @@ test('a task whose directory is a file is refused alone', async () => {
   expect(books.notices.size).toBe(0);
 });
 
-test('a log directory that cannot be written refuses the batch for now, and takes it once it can be', async () => {
+test('a read-only log directory refuses a batch until it is writable again', async () => {
   const { dir, logs, books } = await newStore();
   await logs(outputLog(1));
   renameSync(dir, `${dir}.away`);
@@ -213,7 +214,7 @@ test('a log directory that cannot be written refuses the batch for now, and take
   expect(books.reasons.size).toBe(0);
 });
 
-test('a task whose directory was removed while it was open begins anew', async () => {
+test('a task whose directory was removed while it was open is created again', async () => {
   const { dir, logs } = await newStore();
   await logs(outputLog(1));
   rmSync(join(dir, 'task-1'), { recursive: true });
@@ -221,7 +222,7 @@ test('a task whose directory was removed while it was open begins anew', async (
   expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(1);
 });
 
-test('a closed store writes nothing, and says that it may work later', async () => {
+test('a closed store writes nothing and throws a retryable error', async () => {
   const { dir, store, logs } = await newStore();
   await logs(outputLog(1));
   const before = filesIn(dir);
@@ -239,7 +240,7 @@ test('a closed store writes nothing, and says that it may work later', async () 
   expect(filesIn(dir)).toEqual(after);
 });
 
-test('a store that has lost its lock writes nothing any more, neither records nor order', async () => {
+test('a store that has lost its lock neither stores records nor sorts files', async () => {
   let held = true;
   const { dir, logs, pass } = openStore(await tempDir(), () => held);
   await logs(outputLog(5), outputLog(1), resultLog(9));
@@ -250,7 +251,7 @@ test('a store that has lost its lock writes nothing any more, neither records no
   expect(filesIn(dir)).toEqual(before);
 });
 
-test('two ingests for one task at the same time store each record once', async () => {
+test('concurrent ingests for one task store each record once', async () => {
   const { dir, logs } = await newStore();
   const list = Array.from({ length: 50 }, (_, index) => outputLog(index));
   await Promise.all([logs(...list), logs(...list.toReversed()), logs(...list.slice(10))]);
@@ -259,7 +260,22 @@ test('two ingests for one task at the same time store each record once', async (
   expect(new Set(ids).size).toBe(50);
 });
 
-test('10,000 records of 50 tasks, in batches at once, with duplicates: each is stored exactly once', async () => {
+test('later batches of an open task read nothing from its files, and another store reads them once', async () => {
+  const first = await newStore();
+  await first.logs(...Array.from({ length: 5_000 }, (_, index) => outputLog(index)));
+  const reads = await countReads();
+  for (let batch = 0; batch < 10; batch += 1) {
+    await first.logs(...Array.from({ length: 50 }, (_, index) => outputLog(5_000 + batch * 50 + index)));
+    await first.pass(1);
+  }
+  expect(reads).toEqual({ calls: 0, bytes: 0 });
+  const second = openStore(first.dir);
+  await second.logs(outputLog(0));
+  const { size } = statSync(join(first.dir, 'task-1', OUTPUT));
+  expect(reads.bytes).toBe(size);
+});
+
+test('10,000 records of 50 tasks in concurrent batches with duplicates are stored exactly once', async () => {
   const { dir, logs, books } = await newStore();
   const records = Array.from({ length: 10_000 }, (_, index) => outputLog(index, 'x\n', `task-${index % 50}`));
   const batches = Array.from({ length: 20 }, (_, index) => records.slice(index * 500, index * 500 + 600));
@@ -275,7 +291,7 @@ test('10,000 records of 50 tasks, in batches at once, with duplicates: each is s
   expect([lines, seen.size, books.snapshot().accepted]).toEqual([10_000, 10_000, 10_000]);
 });
 
-test('the documents are the same whatever the order and the cuts of the batches, and after a restart', async () => {
+test('documents do not depend on order, batches or restarts', async () => {
   const records = [
     metadataLog(1, { status: 'queued', source: 'api', created_at: '2026-01-02T03:04:05Z' }),
     log({
@@ -314,7 +330,7 @@ test('the documents are the same whatever the order and the cuts of the batches,
   );
 });
 
-test('a batch of very many tasks opens few files at a time, and few of them stay in memory', async () => {
+test('a batch of very many tasks opens few files at a time and keeps few tasks open', async () => {
   const { store, dir } = await newStore();
   const logs = Array.from({ length: 2_500 }, (_, index) => outputLog(index, 'x\n', `task-${index}`));
   let most = 0;
@@ -327,12 +343,12 @@ test('a batch of very many tasks opens few files at a time, and few of them stay
   expect(rejected).toBe(0);
   expect(readdirSync(dir)).toHaveLength(2_500);
   expect(most - before).toBeLessThan(100);
-  // One that had to leave memory is read back: nothing is there twice.
+  // A closed task is read back: no line is repeated.
   await store.ingest({ logs, spans: [] });
   expect(linesOf(dir, 'task-0', '03-agent-output.jsonl')).toHaveLength(1);
 });
 
-test('while it is in doubt whether the directory is held nothing is taken, and everything as soon as it is clear', async () => {
+test('batches are refused while ownership of the directory is unknown, and stored afterwards', async () => {
   let isHeld = true;
   const { dir, logs } = openStore(await tempDir(), () => isHeld);
   await logs(outputLog(1));

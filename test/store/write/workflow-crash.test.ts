@@ -13,7 +13,7 @@ const STEPS = 60;
 const IDS = ['workflow-1-20260102T030405Z-aaaa', 'workflow-2-20260102T030405Z-bbbb'];
 const MONTH = ['_workflow', '2026', '01'];
 const FEED = ['_workflow', '_feed'];
-/** Of one workflow: its start and its end, and of each step as much. */
+/** Events of one workflow: its start and end, and those of each step. */
 const EVENTS = 2 + 2 * STEPS;
 
 function event(workflow: string, number: number, type: string, body: JsonObject = {}): ReceivedLog {
@@ -26,7 +26,7 @@ function event(workflow: string, number: number, type: string, body: JsonObject 
   });
 }
 
-/** A step of both workflows a batch, a repeat of the one before beside it. */
+/** One batch for each step, with events of both workflows and a repeat of the previous step. */
 function batches(): TelemetryBatch[] {
   const made: TelemetryBatch[] = [];
   for (let index = 0; index <= STEPS + 1; index += 1) {
@@ -65,7 +65,7 @@ const WRITER = (): string => `
   }
 `;
 
-test('whenever the writer is killed, file, feed and document have each event once when all of it is sent again', {
+test('after a kill at any moment and a resend, file, feed and document have each event once', {
   timeout: 120_000,
 }, async () => {
   const all = batches();
@@ -74,18 +74,18 @@ test('whenever the writer is killed, file, feed and document have each event onc
   let midway = 0;
   for (let kill = 0; kill < KILLS; kill += 1) {
     const dir = await tempDir();
-    const said = await killWriter({
+    const acknowledged = await killWriter({
       script: WRITER(),
       args: [dir, input],
       afterBatches: (kill % 10) * 5,
     });
-    if (said > 0 && said < all.length) midway += 1;
+    if (acknowledged > 0 && acknowledged < all.length) midway += 1;
     const { store, pass } = openStore(dir);
     await store.recover();
     for (const id of IDS) {
       const path = [dir, ...MONTH, `${id}.jsonl`] as const;
-      // A start, and of each step both ends.
-      const expected = said === 0 ? 0 : Math.min(1 + 2 * (said - 1), EVENTS);
+      // The start of the workflow, and start and end of each step.
+      const expected = acknowledged === 0 ? 0 : Math.min(1 + 2 * (acknowledged - 1), EVENTS);
       expect(existsSync(join(...path)) ? linesOf(...path).length : 0).toBeGreaterThanOrEqual(expected);
     }
     for (const batch of all) await store.ingest(batch);
@@ -103,6 +103,6 @@ test('whenever the writer is killed, file, feed and document have each event onc
     expect(new Set(feed.map((line) => line.event_id)).size).toBe(2 * EVENTS);
     expect(feed).toHaveLength(2 * EVENTS);
   }
-  // Otherwise nothing was interrupted.
+  // Otherwise no kill interrupted the work.
   expect(midway).toBeGreaterThan(KILLS / 3);
 });

@@ -1,0 +1,35 @@
+import type { Stats } from 'node:fs';
+import { type FileHandle, lstat, open, readdir, stat } from 'node:fs/promises';
+import { errnoOf } from '../errors.ts';
+
+/** The path, or a directory on the way to it, does not exist; ELOOP is a cycle of symbolic links. */
+const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
+
+/** Names in a directory; empty when it does not exist. */
+export async function namesIn(dir: string): Promise<string[]> {
+  return (await unlessAbsent(readdir(dir))) ?? [];
+}
+
+/** Undefined when the path does not exist. Follows symbolic links. */
+export function statIfPresent(path: string): Promise<Stats | undefined> {
+  return unlessAbsent(stat(path));
+}
+
+/** `statIfPresent` for the path itself: a symbolic link is not followed. */
+export function lstatIfPresent(path: string): Promise<Stats | undefined> {
+  return unlessAbsent(lstat(path));
+}
+
+/** Undefined when the file does not exist. The caller closes the handle. */
+export function openIfPresent(path: string, flags: 'r' | 'r+'): Promise<FileHandle | undefined> {
+  return unlessAbsent(open(path, flags));
+}
+
+async function unlessAbsent<T>(operation: Promise<T>): Promise<T | undefined> {
+  try {
+    return await operation;
+  } catch (error) {
+    if (ABSENT.has(errnoOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,202 @@
+import { performance } from 'node:perf_hooks';
+import { Books } from '../../dist/books.js';
+import { createReader } from '../../dist/store/read/reader.js';
+import { Store } from '../../dist/store/write/store.js';
+import { withTempDir } from './child.mjs';
+import { times } from './figures.mjs';
+
+const BATCH = 500;
+const LINES = 100_000;
+const SPANS = 5_000;
+const T0 = Date.parse('2026-01-02T03:04:05.000Z');
+const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
+
+/** Limits of foreign spans in a task, and the time an exporter waits for an answer by its usual settings. */
+const FOREIGN_SPANS_MAX = 20_000;
+const ANSWER_MS_MAX = 1_000;
+
+/** The store's cost must not grow with a task, a workflow or a day: each row compares a large case with a small one. */
+export async function benchStore() {
+  return [
+    await withTempDir(longTask),
+    await withTempDir(manySpans),
+    await withTempDir(spansOverTheLimit),
+    await withTempDir(unstampedWorkflow),
+    await withTempDir(deliveryPages),
+  ];
+}
+
+async function longTask(dir) {
+  const { store, pass } = openStore(dir);
+  const logs = Array.from({ length: LINES }, (_, index) => outputLog(index));
+  const firstMs = await timed(() => send({ store, pass }, logs.slice(0, LINES / 5)));
+  await send({ store, pass }, logs.slice(LINES / 5, (LINES / 5) * 4));
+  const lastMs = await timed(() => send({ store, pass }, logs.slice((LINES / 5) * 4)));
+  return ratioRow(`the last 20,000 of ${LINES} lines of a task / the first 20,000`, lastMs, firstMs, 4);
+}
+
+async function manySpans(dir) {
+  const { store, pass } = openStore(dir);
+  const common = { 'tasktrail.task.id': 'task-1', 'tasktrail.workflow.id': 'workflow-1' };
+  const logs = Array.from({ length: SPANS }, (_, index) => [
+    log({
+      event: 'tasktrail.step_start',
+      number: index * 2,
+      span: index + 1,
+      attributes: { ...common, 'tasktrail.span.name': `step ${index}` },
+    }),
+    log({
+      event: 'tasktrail.step_complete',
+      number: index * 2 + 1,
+      span: index + 1,
+      attributes: { ...common, 'tasktrail.span.derive': true },
+    }),
+  ]).flat();
+  await send({ store, pass }, logs);
+  const tickMs = (await timed(() => repeat(100, () => pass(1_000)))) / 100;
+  return limitRow(`a tick of a task with ${SPANS} announced spans`, tickMs, 100);
+}
+
+async function spansOverTheLimit(dir) {
+  const { store } = openStore(dir);
+  let worstMs = 0;
+  for (let request = 0; request < 23; request += 1) {
+    const spans = Array.from({ length: 1_000 }, (_, index) => foreignSpan(1 + request * 1_000 + index));
+    worstMs = Math.max(worstMs, await timed(() => store.ingest({ logs: [], spans })));
+  }
+  const what = `the slowest request of 1,000 spans, across the limit of ${FOREIGN_SPANS_MAX}`;
+  return limitRow(what, worstMs, ANSWER_MS_MAX);
+}
+
+async function unstampedWorkflow(dir) {
+  const { store, pass } = openStore(dir);
+  const attributes = { 'tasktrail.workflow.id': 'review' };
+  const logs = Array.from({ length: 5_000 }, (_, index) =>
+    log({ event: 'tasktrail.decision_point', number: index, body: {}, attributes }),
+  );
+  const tookMs = await timed(() => send({ store, pass }, logs));
+  return limitRow('5,000 events of a workflow without a stamp in its id', tookMs, 2_000);
+}
+
+async function deliveryPages(dir) {
+  const { store } = openStore(dir);
+  const stages = Array.from({ length: 5 }, (_, index) => ({
+    stage: `stage ${index}`,
+    note: 'x'.repeat(100),
+  }));
+  for (let from = 0; from < LINES; from += BATCH) {
+    const logs = Array.from({ length: BATCH }, (_, index) => delivery(from + index, stages));
+    await store.ingest({ logs, spans: [] });
+  }
+  const reader = createReader(dir);
+  let cursor;
+  const page = async () => {
+    const { nextCursor } = await reader.listDeliveries({
+      limit: 50,
+      ...(cursor !== undefined && { cursor }),
+    });
+    cursor = nextCursor;
+  };
+  const firstMs = await timed(page);
+  const nextMs = (await timed(() => repeat(39, page))) / 39;
+  return ratioRow(`a later page of ${LINES} deliveries / the first one`, nextMs, firstMs, 0.5);
+}
+
+function openStore(dir) {
+  let now = T0 + 3_600_000;
+  const store = new Store({
+    logDir: dir,
+    books: new Books(),
+    now: () => now,
+    onSpan: () => {},
+    log: () => {},
+  });
+  const pass = async (ms) => {
+    now += ms;
+    await store.tick();
+  };
+  return { store, pass };
+}
+
+async function send({ store, pass }, logs) {
+  for (let from = 0; from < logs.length; from += BATCH) {
+    await store.ingest({ logs: logs.slice(from, from + BATCH), spans: [] });
+    await pass(1);
+  }
+}
+
+function outputLog(number) {
+  const attributes = { 'tasktrail.task.id': 'task-1', 'tasktrail.agent.output.type': 'output' };
+  return log({ event: 'tasktrail.agent.output', number, body: 'x\n', attributes });
+}
+
+function delivery(number, stages) {
+  const attributes = { 'tasktrail.webhook.provider': 'github' };
+  const body = { outcome: 'accepted', task_ids: [], stages };
+  return log({ event: 'tasktrail.webhook.delivery', number, body, attributes });
+}
+
+function log({ event, number, body, attributes, span }) {
+  return {
+    resource: { 'service.name': 'bench' },
+    scope: { name: 'bench' },
+    record: {
+      timeUnixNano: `${T0 + number}000000`,
+      eventName: event,
+      ...(body !== undefined && { body }),
+      attributes: { 'tasktrail.event.id': `01KDY${String(number).padStart(21, '0')}`, ...attributes },
+      ...(span !== undefined && { traceId: TRACE_ID, spanId: spanId(span) }),
+    },
+  };
+}
+
+function foreignSpan(number) {
+  return {
+    resource: { attributes: [] },
+    scope: { name: 'foreign' },
+    span: {
+      traceId: TRACE_ID,
+      spanId: spanId(number),
+      name: 'work',
+      kind: 1,
+      startTimeUnixNano: `${T0}000000`,
+      endTimeUnixNano: `${T0 + 5}000000`,
+      attributes: [{ key: 'tasktrail.task.id', value: { stringValue: 'task-1' } }],
+    },
+  };
+}
+
+function spanId(number) {
+  return number.toString(16).padStart(16, '0');
+}
+
+async function repeat(count, work) {
+  for (let round = 0; round < count; round += 1) await work();
+}
+
+async function timed(work) {
+  const startedAt = performance.now();
+  await work();
+  return performance.now() - startedAt;
+}
+
+function ratioRow(what, largeMs, smallMs, ratioMax) {
+  const ratio = largeMs / smallMs;
+  return {
+    what,
+    ratio: times(ratio),
+    absolute: `${largeMs.toFixed(0)} ms / ${smallMs.toFixed(0)} ms`,
+    aim: `below ${ratioMax}x`,
+    met: ratio < ratioMax,
+  };
+}
+
+function limitRow(what, tookMs, msMax) {
+  return {
+    what,
+    ratio: times(tookMs / msMax),
+    absolute: `${tookMs.toFixed(0)} ms`,
+    aim: `below ${msMax} ms`,
+    met: tookMs < msMax,
+  };
+}
