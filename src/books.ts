@@ -1,7 +1,7 @@
-/** Why the program as a whole is not in order, by the part that says so: `journal`, `store`, `endpoint`, ... */
+/** Texts by the part of the process that they are about: `journal`, `store`, `endpoint`, ... */
 export type Reasons = ReadonlyMap<string, string>;
 
-/** A snapshot of the counts, as `/readyz` and the line at shutdown show it. All values are numbers of records. */
+/** The counts that `/readyz` and the summary at shutdown show. All values are numbers of records. */
 export interface BooksSnapshot {
   readonly recorded: number;
   readonly delivered: Readonly<Record<string, number>>;
@@ -12,12 +12,12 @@ export interface BooksSnapshot {
   readonly unattributed: Readonly<Record<string, number>>;
 }
 
-/** A sender may be anybody, so a name that it chooses must not grow the process without a bound. */
+/** Names per map; more are counted as `other`. Senders choose names, so a map without a bound could fill the memory. */
 const NAMES_MAX = 200;
 
 /**
- * The counts of one process. Every record ends in one of them: delivered, dropped with a reason, or (recorded
- * less both) pending in the journal. Handed in where needed; there is no global.
+ * The counters, reasons and notices of one process. Per destination, recorded = delivered + dropped + pending in the
+ * journal. Passed to where it is needed; there is no global instance.
  */
 export class Books {
   #recorded = 0;
@@ -30,27 +30,27 @@ export class Books {
   readonly #reasons = new Map<string, string>();
   readonly #notices = new Map<string, string>();
 
-  /** A record or span that entered this process's journal. */
+  /** Records and spans that were appended to this process's journal. */
   countRecorded(count = 1): void {
     this.#recorded += count;
   }
 
-  /** Records that a destination has taken over. */
+  /** Records that a destination accepted. */
   countDelivered(destination: string, count: number): void {
     add(this.#delivered, destination, count);
   }
 
-  /** Records that the store has written. */
+  /** Records that the store wrote. */
   countAccepted(count: number): void {
     this.#accepted += count;
   }
 
-  /** Records that the store had already. */
+  /** Records that the store already had. */
   countDuplicates(count: number): void {
     this.#duplicates += count;
   }
 
-  /** Records that could not be kept; `reason` is one of a few fixed words, never data. */
+  /** Records that were lost. `reason` is one of a few fixed words, never data: it becomes the label of a metric. */
   countDropped(reason: string, count = 1): void {
     add(this.#dropped, reason, count);
   }
@@ -59,26 +59,26 @@ export class Books {
     this.#skippedLines += count;
   }
 
-  /** A record that names no task, workflow or delivery. True the first time for this service. */
+  /** A record that names no task, workflow or delivery. Returns true for the first one of a service. */
   countUnattributed(service: string): boolean {
     const first = !this.#unattributed.has(service) && this.#unattributed.size < NAMES_MAX;
     add(this.#unattributed, service, 1);
     return first;
   }
 
-  /** Says that a part is broken (or, without a reason, in order again). */
+  /** Marks a part as not ready; `undefined` marks it as ready again. */
   setReason(part: string, reason: string | undefined): void {
     if (reason === undefined) this.#reasons.delete(part);
     else this.#reasons.set(part, reason);
   }
 
-  /** Something worth knowing that breaks nothing: a destination that takes no logs. */
+  /** Reports a condition that does not affect readiness, such as a destination without logs; `undefined` clears it. */
   setNotice(part: string, notice: string | undefined): void {
     if (notice === undefined) this.#notices.delete(part);
     else this.#notices.set(part, notice);
   }
 
-  /** Empty when everything is in order. */
+  /** Why the process is not ready; empty when it is. */
   get reasons(): Reasons {
     return this.#reasons;
   }

@@ -29,8 +29,8 @@ export interface TasktrailErrorOptions {
 }
 
 /**
- * The base of every error that tasktrail throws on purpose: switch on `code`, read `retryable` before trying
- * again. Misuse of the API (a wrong type of argument) is a plain `TypeError` instead.
+ * The base class of tasktrail's errors: switch on `code`, and read `retryable` before a retry. Misuse of the API (an
+ * argument of the wrong type) throws a plain `TypeError` instead.
  */
 export class TasktrailError extends Error {
   readonly code: ErrorCode;
@@ -44,18 +44,18 @@ export class TasktrailError extends Error {
   }
 }
 
-/** What went wrong in one line, for a log, a reason or a field: never a stack. Never throws, whatever was thrown. */
+/** The message of a thrown value for a log line, a reason or a field, without a stack. Never throws. */
 export function messageOf(error: unknown): string {
   try {
     if (error instanceof Error) return String(error.message === '' ? error.name : error.message);
     return String(error);
   } catch {
-    // A getter of its own threw, or it has no text at all (an object without a prototype).
+    // A getter threw, or the value has no text (an object without a prototype).
     return 'unreadable error';
   }
 }
 
-/** The operating system's error name (`ENOENT`), or undefined for every other kind of error. */
+/** The `code` of an error of Node or the operating system (`ENOENT`); undefined for other values. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;

@@ -19,22 +19,23 @@ export type { WebhookTask } from './webhooks/webhook-tasks.ts';
 export type { DeliveryLedger, HttpHandler, Intake, ReceiveWebhooksOptions, WebhookHandler };
 
 export interface ServeOptions {
-  /** Takes `POST /tasks`; without it that answers 503. */
+  /** Handles `POST /tasks`. Without it that route answers 503. */
   readonly intake?: Intake | undefined;
   /** Default `TASK_LOGS_API_TOKEN`. */
   readonly token?: string | undefined;
 }
 
 /**
- * `POST /github`, `/jira`, `/slack` and `/<custom>`, to be mounted in Express 4 or 5 before any body parser:
- * `app.use('/webhooks', receiveWebhooks({ github: { secret }, onTask }))`. Verifies, records every delivery, and calls
- * `onTask` for each task that one asks for; answers when they are durable. `TypeError` for options that cannot work.
+ * Handles `POST /github`, `/jira`, `/slack` and `/<custom>`. Mount it in Express 4 or 5 before any body parser:
+ * `app.use('/webhooks', receiveWebhooks({ github: { secret }, onTask }))`. It verifies and records each delivery, calls
+ * `onTask` for each task that the delivery starts, and answers when the records are durable. Throws `TypeError` for
+ * invalid options.
  */
 export function receiveWebhooks(options: ReceiveWebhooksOptions): WebhookHandler {
   return createWebhooks(options, { ledger: openLedger(options.onError) });
 }
 
-/** Reads the trail that is open when a delivery comes: handlers are mostly made before. */
+/** Looks up the open trail for each delivery: most handlers are created before the trail is open. */
 function openLedger(onError: ((error: unknown) => void) | undefined): DeliveryLedger {
   const ledgers = new WeakMap<Trail, DeliveryLedger>();
   return {
@@ -56,15 +57,15 @@ function openLedger(onError: ((error: unknown) => void) | undefined): DeliveryLe
   };
 }
 
-/** The REST API for a trail's log directory, to be mounted in Express 4 or 5: `app.use('/api', serveLogs(trail))`. */
+/** The REST API of a trail's log directory. Mount it in Express 4 or 5: `app.use('/api', serveLogs(trail))`. */
 export function serveLogs(trail: Trail, options: ServeOptions = {}): HttpHandler {
-  // Not spread over the setting: `token: undefined` must not open what the setting closes.
+  // `token: undefined` must not switch off the token of the settings.
   const token = options.token ?? trail.config.apiToken;
   const { traceUrls } = trail.config;
   return createLogs({ reader: trail.reader, intake: options.intake, token, traceUrls });
 }
 
-/** `GET /healthz` and `GET /readyz` of a trail, to be mounted at the root. */
+/** `GET /healthz` and `GET /readyz` of a trail. Mount it at the root. */
 export function serveHealth(trail: Trail): HttpHandler {
   return createHealth({ books: trail.books });
 }

@@ -75,7 +75,7 @@ test('webhooks, REST and health mount in an Express app, and its own routes stay
 test.each([
   ['express.json()', () => express.json()],
   ['express.urlencoded() and express.text()', () => express.text({ type: '*/*' })],
-])('behind %s a webhook is answered with 503 that says what to do', async (_what, parser) => {
+])('behind %s a webhook is answered with 503 and what to do', async (_what, parser) => {
   const url = await serve((app) => {
     app.use(parser());
     mountWebhooks(app);
@@ -109,7 +109,7 @@ test('the token of the settings guards the API; an option that is undefined does
   expect((await fetch(`${url}/c/tasks`, { headers: mine })).status).toBe(200);
 });
 
-test("a task's links say where its trace can be looked at, as the settings have it", async () => {
+test('a task links to its trace by the templates of the settings', async () => {
   const config = { ...trail.config, traceUrls: ['http://jaeger.test/trace/{trace_id}?task={task_id}'] };
   const url = await serve((app) => {
     mountWebhooks(app);
@@ -129,7 +129,7 @@ test("a task's links say where its trace can be looked at, as the settings have 
   });
 });
 
-test('tasks are taken when somebody takes them, else refused with 503', async () => {
+test('tasks are accepted with an intake, and refused with 503 without one', async () => {
   const orders: unknown[] = [];
   const url = await serve((app) => {
     app.use('/closed', serveLogs(trail));

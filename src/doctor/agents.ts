@@ -3,8 +3,8 @@ import { findProgram, whyNotStartable } from '../agent/executable.ts';
 import { usesSampleAgent } from '../service/commands.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 
-/** Whether the programs that tasks run are there. */
-export async function lookAtAgents({ config, env, cwd }: Subject): Promise<readonly Finding[]> {
+/** Whether the programs that tasks run can be started. */
+export async function checkAgentPrograms({ config, env, cwd }: Subject): Promise<readonly Finding[]> {
   const path = env.PATH ?? '';
   const findings: Finding[] = [];
   if (usesSampleAgent(config)) {

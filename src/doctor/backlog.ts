@@ -7,10 +7,10 @@ import { sizeText } from '../model/size-text.ts';
 import { findHolder } from '../store/lock.ts';
 import { type Finding, ok, type Subject, warning } from './finding.ts';
 
-/** A segment in use is written to all the time; one that nothing has touched for so long is not getting anywhere. */
+/** Milliseconds since the last write. A segment in use is written continuously, so an older one is not being sent. */
 const OLD_MS = 3_600_000;
 
-/** Half an hour of agents that print a lot; with every destination there, what waits is a few kilobytes. */
+/** Half an hour of agents that print a lot. With reachable destinations a few kilobytes are pending. */
 const LARGE_BYTES = 256 * 1_048_576;
 
 interface Backlog {
@@ -19,22 +19,22 @@ interface Backlog {
   readonly oldestMs: number;
 }
 
-/** What waits in the journal, and whether anybody is there to send it. */
-export async function lookAtBacklog({ config }: Subject): Promise<readonly Finding[]> {
+/** The pending records in the journal, and whether a process is there to send them. */
+export async function checkBacklog({ config }: Subject): Promise<readonly Finding[]> {
   if (!config.enabled) return [];
   const path = journalDir(config.logDir);
   const { segments, bytes, oldestMs } = await readBacklog(path);
-  if (segments === 0) return [ok(path, 'nothing waits to be sent')];
+  if (segments === 0) return [ok(path, 'no records are pending')];
   const ageMs = Date.now() - oldestMs;
-  const what = `${segments} segment(s), ${sizeText(bytes)}, the oldest of ${ageText(ageMs)} ago`;
+  const what = `${segments} segment(s) pending, ${sizeText(bytes)}, last write to the oldest ${ageText(ageMs)} ago`;
   const isHeld = (await findHolder(config.logDir)) !== undefined;
   if (config.store && !isHeld) {
     const advice = 'tasktrail start stores them; tasktrail send sends them to OTEL_EXPORTER_OTLP_ENDPOINT';
-    return [warning(path, `${what}; records wait, and no process holds the directory`, advice)];
+    return [warning(path, `${what}; no process holds the directory`, advice)];
   }
   if (ageMs > OLD_MS || bytes > LARGE_BYTES) {
-    const advice = 'a destination is away: see endpoint below, and /readyz of the service';
-    return [warning(path, `${what}: not all of it is taken`, advice)];
+    const advice = 'a destination is not reachable: see endpoint below, and /readyz of the service';
+    return [warning(path, `${what}: they are not being sent`, advice)];
   }
   return [ok(path, what)];
 }
@@ -51,7 +51,7 @@ async function readBacklog(path: string): Promise<Backlog> {
       bytes += size;
       oldestMs = Math.min(oldestMs, mtimeMs);
     } catch (error) {
-      // Claimed, or sent and removed, since it was listed.
+      // It was claimed, or sent and removed, after it was listed.
       if (errnoOf(error) !== 'ENOENT') throw error;
     }
   }

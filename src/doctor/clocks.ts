@@ -1,17 +1,17 @@
 import { type Finding, ok, type Subject, warning } from './finding.ts';
 import type { HttpAnswer } from './http-answer.ts';
 
-/** Dates in headers have whole seconds, and an answer takes one or two: a minute is a clock that is wrong. */
+/** Milliseconds. Date headers have whole seconds and an answer takes one or two, so a minute is a wrong clock. */
 const OFF_MAX_MS = 60_000;
 
-/** Remembers by how much the clock of whoever answered differs from ours. */
+/** Notes how far our clock is ahead of the server's, from the Date header of its answer. */
 export function noteClock({ clocks }: Pick<Subject, 'clocks'>, place: string, { headers }: HttpAnswer): void {
   const at = Date.parse(headers.date ?? '');
   if (!Number.isNaN(at)) clocks.set(place, Date.now() - at);
 }
 
-/** Our clock beside those of others: times of tasks, spans and signatures depend on it. */
-export function lookAtClocks(clocks: ReadonlyMap<string, number>): readonly Finding[] {
+/** Compares our clock with those of the servers: times of tasks, spans and signatures depend on it. */
+export function checkClocks(clocks: ReadonlyMap<string, number>): readonly Finding[] {
   const off = [...clocks].filter(([, ms]) => Math.abs(ms) > OFF_MAX_MS);
   if (off.length === 0) {
     return clocks.size === 0 ? [] : [ok('this machine', `agrees with ${[...clocks.keys()].join(', ')}`)];
@@ -22,7 +22,7 @@ export function lookAtClocks(clocks: ReadonlyMap<string, number>): readonly Find
     return warning(
       'this machine',
       what,
-      'synchronise whichever is wrong (NTP): traces would not fit together',
+      'synchronise both clocks (NTP): spans of one trace would not line up',
     );
   });
 }

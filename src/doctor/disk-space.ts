@@ -6,21 +6,21 @@ import { existingParent } from './log-directory.ts';
 const MIB = 1_048_576;
 const GIB = 1024 * MIB;
 
-/** Twice what waits in memory for a disk that refuses: below it records are about to be lost. */
+/** Twice the memory that buffers records when the disk refuses writes: with less, records are about to be lost. */
 const FREE_MIN = 64 * MIB;
 
-/** A busy day of agents, and time to make room. */
+/** A busy day of agents. */
 const FREE_LOW = GIB;
 
-/** File systems get slow, and reserve space for root, when less is free. */
+/** With less, file systems become slow, and some reserve the rest for root. */
 const SHARE_LOW = 0.05;
 
-/** A task is about ten files: a hundred tasks. */
+/** A hundred tasks of about ten files. */
 const FILES_MIN = 1_000;
 
-const ADVICE = 'make room: tasktrail prune, a shorter TASK_LOGS_RETENTION_DAYS, or a larger disk';
+const ADVICE = 'free some space: tasktrail prune, a shorter TASK_LOGS_RETENTION_DAYS, or a larger disk';
 
-/** What `statfs` says, in bytes and files. */
+/** The result of `statfs`, in bytes and files. */
 export interface Space {
   readonly freeBytes: number;
   readonly bytes: number;
@@ -29,7 +29,7 @@ export interface Space {
   readonly files: number;
 }
 
-export async function lookAtSpace({ config }: Subject): Promise<readonly Finding[]> {
+export async function checkDiskSpace({ config }: Subject): Promise<readonly Finding[]> {
   if (!config.enabled) return [];
   const findings: Finding[] = [];
   const seen = new Set<number>();
@@ -45,7 +45,7 @@ export async function lookAtSpace({ config }: Subject): Promise<readonly Finding
   return findings;
 }
 
-/** Bytes and files, each with its own finding; what is plentiful is one. */
+/** A finding for bytes and one for files, or a single `ok` when both are sufficient. */
 export function judgeSpace(path: string, { freeBytes, bytes, freeFiles, files }: Space): readonly Finding[] {
   const share = bytes > 0 ? freeBytes / bytes : 1;
   const free = `${sizeText(freeBytes)} free (${Math.floor(share * 100)} %)`;
@@ -54,8 +54,10 @@ export function judgeSpace(path: string, { freeBytes, bytes, freeFiles, files }:
   else if (freeBytes < FREE_LOW || share < SHARE_LOW)
     findings.push(warning(path, `the disk is nearly full: ${free}`, ADVICE));
   const fileShare = files > 0 ? freeFiles / files : 1;
-  const left = `${freeFiles} files (inodes) left`;
-  if (files > 0 && freeFiles < FILES_MIN) findings.push(problem(path, `the disk is full: ${left}`, ADVICE));
-  else if (fileShare < SHARE_LOW) findings.push(warning(path, `the disk is nearly full: ${left}`, ADVICE));
+  const freeInodes = `${freeFiles} files (inodes) left`;
+  if (files > 0 && freeFiles < FILES_MIN)
+    findings.push(problem(path, `the disk is full: ${freeInodes}`, ADVICE));
+  else if (fileShare < SHARE_LOW)
+    findings.push(warning(path, `the disk is nearly full: ${freeInodes}`, ADVICE));
   return findings.length > 0 ? findings : [ok(path, free)];
 }

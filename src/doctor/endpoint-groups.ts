@@ -7,12 +7,12 @@ import { placeOfUrl } from './http-answer.ts';
 
 export type SignalName = 'traces' | 'logs' | 'metrics';
 
-/** Traces first: everything that speaks OTLP takes them, so their answer says whether the others are worth asking. */
+/** Traces first: every OTLP receiver accepts them, so their answer tells whether the other signals are worth a request. */
 const SIGNALS: readonly SignalName[] = ['traces', 'logs', 'metrics'];
 
 const ENDPOINT = 'OTEL_EXPORTER_OTLP_ENDPOINT';
 
-/** Files that the standard exporters' package leaves out, without a word here, when they cannot be read. */
+/** Settings that name files. The exporters of the SDK silently ignore a file that they cannot read. */
 const FILES = ['CERTIFICATE', 'CLIENT_CERTIFICATE', 'CLIENT_KEY'];
 
 export interface SignalSettings {
@@ -20,9 +20,9 @@ export interface SignalSettings {
   readonly settings: EndpointSettings;
 }
 
-/** Signals that go to the same server: one that is away is one finding. */
+/** The signals that go to one server: an unreachable server is one finding. */
 export interface EndpointGroup {
-  /** Setting and address, without a password. */
+  /** Setting and address, without password. */
   readonly where: string;
   /** Scheme, host and port. */
   readonly origin: string;
@@ -31,7 +31,7 @@ export interface EndpointGroup {
 }
 
 export function endpointGroups({ config, env }: Subject): readonly EndpointGroup[] {
-  // Without the common one only metrics go where their own says.
+  // Without the common endpoint only the setting for metrics is used.
   const signals =
     config.otlpEndpoint === undefined ? SIGNALS.filter((name) => isUsedAlone(name, env)) : SIGNALS;
   const groups = new Map<string, SignalSettings[]>();
@@ -65,7 +65,7 @@ function whereOf({ signal, settings }: SignalSettings, env: Env): string {
   return `${ENDPOINT} ${placeOfUrl(settings.url).replace(new RegExp(`/v1/${signal}$`), '')}`;
 }
 
-/** What is set and does nothing, and that nothing is set. */
+/** Settings that are set but not used, and a missing endpoint. */
 export function unusedFindings({ config, env }: Subject): readonly Finding[] {
   const findings: Finding[] = [];
   for (const signal of SIGNALS) {
@@ -73,7 +73,7 @@ export function unusedFindings({ config, env }: Subject): readonly Finding[] {
     if (!isSet(env, name)) continue;
     if (!URL.canParse(env[name] ?? ''))
       findings.push(
-        problem(name, 'is not a URL, and is not used', 'use a whole one: http://host:4318/v1/...'),
+        problem(name, 'is not a URL, and is not used', 'use a full URL: http://host:4318/v1/...'),
       );
     else if (config.otlpEndpoint === undefined && !isUsedAlone(signal, env))
       findings.push(

@@ -1,6 +1,7 @@
 import { errnoOf } from '../errors.ts';
 import { dressRequest } from '../export/endpoint-transport.ts';
 import { findHolder } from '../store/lock.ts';
+import { originOf, reachableHost } from '../system/http-server.ts';
 import { noteClock } from './clocks.ts';
 import { isTaken, judgeAnswers } from './endpoint-answers.ts';
 import {
@@ -12,26 +13,25 @@ import {
 import { type Finding, problem, type Subject, warning } from './finding.ts';
 import { askHttp, type HttpAnswer, hostOf, isAnswer } from './http-answer.ts';
 import { type KnownProgram, knownProgramAt } from './known-program.ts';
-import { explainFailure, isGibberish, type NetworkFailure } from './network-failure.ts';
-import { originOf, reachableHost } from './port-user.ts';
-import { spokenAt } from './spoken-protocol.ts';
+import { explainFailure, isProtocolMismatch, type NetworkFailure } from './network-failure.ts';
+import { detectProtocol } from './spoken-protocol.ts';
 
-/** Valid, and nothing in it: no receiver has anything to keep. */
+/** A valid request without records: a receiver has nothing to store. */
 const EMPTY = Buffer.from('{}');
 
 const HTTP_PORT = 'use its OTLP/HTTP port, usually 4318, and http/json or http/protobuf';
 
-/** Sent with every request, whoever sets none. */
+/** Headers that the exporter sends without any setting. */
 const STANDARD: ReadonlySet<string> = new Set(['content-type', 'user-agent']);
 
-/** The second destination: what answers where the settings send, asked with the very settings that send. */
-export async function lookAtEndpoint(subject: Subject): Promise<readonly Finding[]> {
+/** Sends empty requests to the OTLP endpoint, with the same settings as the sender: TLS, headers, compression. */
+export async function checkEndpoint(subject: Subject): Promise<readonly Finding[]> {
   const groups = endpointGroups(subject);
-  const found = await Promise.all(groups.map((group) => lookAtGroup(subject, group)));
+  const found = await Promise.all(groups.map((group) => checkGroup(subject, group)));
   return [...certificateFindings(subject), ...unusedFindings(subject), ...found.flat()];
 }
 
-async function lookAtGroup(subject: Subject, group: EndpointGroup): Promise<readonly Finding[]> {
+async function checkGroup(subject: Subject, group: EndpointGroup): Promise<readonly Finding[]> {
   const { lead, others, origin, where } = group;
   const agent = await lead.settings.agentFactory(new URL(lead.settings.url).protocol);
   const ask = async ({ settings }: typeof lead): Promise<HttpAnswer | NetworkFailure> =>
@@ -42,11 +42,11 @@ async function lookAtGroup(subject: Subject, group: EndpointGroup): Promise<read
     return [await explainUnanswered(group, first), ...loop];
   }
   noteClock(subject, origin, first);
-  const rest = await Promise.all(others.map(ask));
+  const otherAnswers = await Promise.all(others.map(ask));
   const answers = new Map(
-    [lead, ...others].map(({ signal }, at) => [signal, at === 0 ? first : rest[at - 1]]),
+    [lead, ...others].map(({ signal }, at) => [signal, at === 0 ? first : otherAnswers[at - 1]]),
   );
-  const isPlain = [first, ...rest].every((answer) => isAnswer(answer) && isTaken(answer));
+  const isPlain = [first, ...otherAnswers].every((answer) => isAnswer(answer) && isTaken(answer));
   const program = isPlain ? undefined : await knownProgramAt(origin, agent);
   agent.destroy();
   const hasHeaders = Object.keys(await lead.settings.headers()).some(
@@ -59,7 +59,7 @@ async function lookAtGroup(subject: Subject, group: EndpointGroup): Promise<read
 async function explainUnanswered({ where, lead }: EndpointGroup, failure: NetworkFailure): Promise<Finding> {
   const { url } = lead.settings;
   const isTls = url.startsWith('https:');
-  const spoken = isGibberish(failure) ? await spokenAt(url) : undefined;
+  const spoken = isProtocolMismatch(failure) ? await detectProtocol(url) : undefined;
   if (spoken === 'h2' || spoken === 'h2c')
     return problem(where, 'it speaks HTTP/2 only, which is gRPC: records cannot be sent there', HTTP_PORT);
   if (spoken === 'https' && !isTls)
@@ -71,7 +71,7 @@ async function explainUnanswered({ where, lead }: EndpointGroup, failure: Networ
   return problem(where, what, advice);
 }
 
-/** Whether what is sent there comes back to where it was. */
+/** Whether the endpoint is the receiver of this log directory, so that each record would be sent to it twice. */
 async function loopFinding(
   { config }: Subject,
   { where, origin }: EndpointGroup,
@@ -80,16 +80,16 @@ async function loopFinding(
   if (program?.kind !== 'receiver' || !config.enabled || !config.store) return [];
   const holder = (await findHolder(config.logDir))?.otlp_url;
   if (typeof holder !== 'string' || canonical(holder) !== canonical(origin)) return [];
-  const what = 'it is our own receiver: what is recorded is sent to it twice';
+  const what = 'it is our own receiver: each record is sent to it twice';
   return [warning(where, what, 'unset it: the files are written without it')];
 }
 
-/** Nothing is there yet: a service that starts first would listen there itself. */
+/** Nothing listens there yet, and the service would take that port for its own receiver. */
 function ownPortFinding({ config }: Subject, { where, origin }: EndpointGroup): readonly Finding[] {
   const { enabled, store, otlpHost, otlpPort } = config;
   const own = originOf({ host: reachableHost(otlpHost), port: otlpPort });
   if (!enabled || !store || canonical(own) !== canonical(origin)) return [];
-  const what = 'the service would take this very port for its own receiver';
+  const what = 'the service would use this port for its own receiver';
   return [warning(where, what, 'set TASK_LOGS_OTLP_PORT to another port, such as 4320')];
 }
 

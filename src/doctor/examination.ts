@@ -1,21 +1,21 @@
 import { messageOf } from '../errors.ts';
 import { maskSecrets, redact } from '../redact/redact.ts';
-import { lookAtAgents } from './agents.ts';
-import { lookAtBacklog } from './backlog.ts';
-import { lookAtBucket } from './bucket.ts';
-import { lookAtClocks } from './clocks.ts';
-import { lookAtSpace } from './disk-space.ts';
-import { lookAtEndpoint } from './endpoint.ts';
+import { checkAgentPrograms } from './agents.ts';
+import { checkBacklog } from './backlog.ts';
+import { checkBucket } from './bucket.ts';
+import { checkClocks } from './clocks.ts';
+import { checkDiskSpace } from './disk-space.ts';
+import { checkEndpoint } from './endpoint.ts';
 import { type Area, type Finding, problem, type Subject } from './finding.ts';
-import { lookAtHolder } from './holder.ts';
-import { lookAtDirectory } from './log-directory.ts';
-import { lookAtPorts } from './ports.ts';
-import { lookAtRedis } from './redis.ts';
-import { secretsOf } from './secrets.ts';
-import { lookAtSettings, type Settings } from './settings.ts';
-import { lookAtTraceUrls } from './trace-urls.ts';
-import { lookAtVersions } from './versions.ts';
-import { lookAtWebhooks } from './webhooks.ts';
+import { checkHolder } from './holder.ts';
+import { checkLogDirectory } from './log-directory.ts';
+import { checkPorts } from './ports.ts';
+import { checkRedis } from './redis.ts';
+import { allSecretsOf } from './secrets.ts';
+import { checkSettings, type Settings } from './settings.ts';
+import { checkTraceUrls } from './trace-urls.ts';
+import { checkVersions } from './versions.ts';
+import { checkWebhooks } from './webhooks.ts';
 
 export interface FiledFinding extends Finding {
   readonly area: Area;
@@ -24,28 +24,28 @@ export interface FiledFinding extends Finding {
 interface Check {
   readonly area: Area;
   readonly deadlineMs: number;
-  look(subject: Subject): Promise<readonly Finding[]>;
+  run(subject: Subject): Promise<readonly Finding[]>;
 }
 
-/** A disk that answers at all does so in milliseconds; one that does not (a network mount) is itself the finding. */
+/** A disk answers within milliseconds. One that does not, such as a network mount that hangs, is itself the finding. */
 const DISK_MS = 2_000;
 
-/** Two questions, one after the other, of 1.5 s each; the rest is for a machine that is busy. */
+/** Two requests in sequence with a timeout of 1.5 s each, and some time for a busy machine. */
 const NETWORK_MS = 5_000;
 
-/** One row a check; all of them run side by side, and are shown in this order. */
+/** The checks run concurrently and are shown in this order. */
 const CHECKS: readonly Check[] = [
-  { area: 'directory', deadlineMs: DISK_MS, look: lookAtDirectory },
-  { area: 'directory', deadlineMs: DISK_MS, look: lookAtSpace },
-  { area: 'directory', deadlineMs: NETWORK_MS, look: lookAtHolder },
-  { area: 'directory', deadlineMs: DISK_MS, look: lookAtBacklog },
-  { area: 'ports', deadlineMs: NETWORK_MS, look: lookAtPorts },
-  { area: 'endpoint', deadlineMs: NETWORK_MS, look: lookAtEndpoint },
-  { area: 'redis', deadlineMs: NETWORK_MS, look: lookAtRedis },
-  { area: 's3', deadlineMs: NETWORK_MS, look: lookAtBucket },
-  { area: 'traces', deadlineMs: NETWORK_MS, look: lookAtTraceUrls },
-  { area: 'webhooks', deadlineMs: DISK_MS, look: lookAtWebhooks },
-  { area: 'agents', deadlineMs: DISK_MS, look: lookAtAgents },
+  { area: 'directory', deadlineMs: DISK_MS, run: checkLogDirectory },
+  { area: 'directory', deadlineMs: DISK_MS, run: checkDiskSpace },
+  { area: 'directory', deadlineMs: NETWORK_MS, run: checkHolder },
+  { area: 'directory', deadlineMs: DISK_MS, run: checkBacklog },
+  { area: 'ports', deadlineMs: NETWORK_MS, run: checkPorts },
+  { area: 'endpoint', deadlineMs: NETWORK_MS, run: checkEndpoint },
+  { area: 'redis', deadlineMs: NETWORK_MS, run: checkRedis },
+  { area: 's3', deadlineMs: NETWORK_MS, run: checkBucket },
+  { area: 'traces', deadlineMs: NETWORK_MS, run: checkTraceUrls },
+  { area: 'webhooks', deadlineMs: DISK_MS, run: checkWebhooks },
+  { area: 'agents', deadlineMs: DISK_MS, run: checkAgentPrograms },
 ];
 
 export interface ExaminationOptions extends Settings {
@@ -54,36 +54,36 @@ export interface ExaminationOptions extends Settings {
 }
 
 /**
- * Looks at everything that setups break on, and changes nothing: what is asked over the network is read, or is an OTLP
- * request with nothing in it. Takes about five seconds at the most, whatever is away. No finding holds a
- * secret of the settings.
+ * Checks the setup and changes nothing: requests over the network are reads, or OTLP requests without records. Takes about
+ * five seconds at most, even with unreachable servers. Findings contain no secret of the settings.
  */
 export async function examine(options: ExaminationOptions): Promise<readonly FiledFinding[]> {
-  const settings = lookAtSettings(options);
+  const settings = checkSettings(options);
   const { config } = settings;
   const { env, cwd, version } = options;
   const subject =
     config === undefined ? undefined : { config, env, cwd, version, clocks: new Map<string, number>() };
-  maskSecrets(secretsOf(env, config));
-  const versions = filed('versions', lookAtVersions({ version, cwd }));
-  const found = subject === undefined ? [] : await Promise.all(CHECKS.map((check) => run(check, subject)));
-  const clocks = subject === undefined ? [] : filed('clock', lookAtClocks(subject.clocks));
+  maskSecrets(allSecretsOf(env, config));
+  const versions = filed('versions', checkVersions({ version, cwd }));
+  const found =
+    subject === undefined ? [] : await Promise.all(CHECKS.map((check) => runCheck(check, subject)));
+  const clocks = subject === undefined ? [] : filed('clock', checkClocks(subject.clocks));
   return [...versions, ...filed('settings', settings.findings), ...found.flat(), ...clocks];
 }
 
-async function run(check: Check, subject: Subject): Promise<readonly FiledFinding[]> {
+async function runCheck(check: Check, subject: Subject): Promise<readonly FiledFinding[]> {
   const { area, deadlineMs } = check;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<readonly Finding[]>((resolve) => {
-    const what = `nothing is known after ${deadlineMs / 1_000} s`;
-    const advice = 'something that it depends on (a disk, a name server, an address) does not answer';
+    const what = `no result after ${deadlineMs / 1_000} s`;
+    const advice = 'a disk, a name server or an address that it needs does not answer';
     timer = setTimeout(() => resolve([problem(area, what, advice)]), deadlineMs);
   });
   try {
-    return filed(area, await Promise.race([check.look(subject), late]));
+    return filed(area, await Promise.race([check.run(subject), late]));
   } catch (error) {
-    const advice = 'mend what the message names, and look again';
-    return filed(area, [problem(area, `could not be looked at: ${messageOf(error)}`, advice)]);
+    const advice = 'fix the cause in the message, and run tasktrail doctor again';
+    return filed(area, [problem(area, `the check failed: ${messageOf(error)}`, advice)]);
   } finally {
     clearTimeout(timer);
   }

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 
-/** What is looked at, in the order in which it is shown. */
+/** Areas of the setup, in the order in which they are shown. */
 export type Area =
   | 'versions'
   | 'settings'
@@ -14,27 +14,27 @@ export type Area =
   | 'agents'
   | 'clock';
 
-/** `warning`: it works, and perhaps not as meant. `problem`: something does not work until somebody mends it. */
+/** `warning`: it works, but perhaps not as intended. `problem`: something does not work until it is fixed. */
 export type Level = 'ok' | 'warning' | 'problem';
 
-/** What one look has found. */
+/** One result of a check. */
 export interface Finding {
   readonly level: Level;
-  /** A setting, a path, an address: what to look at. */
+  /** The setting, path or address that it is about. */
   readonly where: string;
   readonly what: string;
-  /** What to do; null when there is nothing to do. */
+  /** What to do; null for `ok`. */
   readonly advice: string | null;
 }
 
-/** What the checks look at. */
+/** The input of the checks. */
 export interface Subject {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   /** Of tasktrail. */
   readonly version: string;
-  /** By how many milliseconds clocks elsewhere are behind ours, by the address that told its time; filled by the checks. */
+  /** How many milliseconds our clock is ahead of a server's, by its address. Filled by the checks. */
   readonly clocks: Map<string, number>;
 }
 

@@ -10,55 +10,59 @@ import { explainFailure } from './network-failure.ts';
 
 const EMPTY = Buffer.from('{}');
 
-/** Which process holds the log directory, and whether what is recorded here gets to it. */
-export async function lookAtHolder({ config }: Subject): Promise<readonly Finding[]> {
+/** Which process holds the log directory, and whether it accepts records of this one. */
+export async function checkHolder({ config }: Subject): Promise<readonly Finding[]> {
   if (!config.enabled || !config.store) return [];
   const path = join(config.logDir, OWN_NAMES.lock);
   const holder = await findHolder(config.logDir);
-  if (holder === undefined) return [await lookAtRemains(path)];
-  return [await lookAtReceiver(path, holder, config.apiToken)];
+  if (holder === undefined) return [await checkStaleLock(path)];
+  return [await checkReceiver(path, holder, config.apiToken)];
 }
 
-async function lookAtReceiver(path: string, holder: LockRecord, token: string | undefined): Promise<Finding> {
-  const who = `held by process ${holder.pid} on ${holder.host}`;
+async function checkReceiver(path: string, holder: LockRecord, token: string | undefined): Promise<Finding> {
+  const holderText = `held by process ${holder.pid} on ${holder.host}`;
   const { otlp_url: url } = holder;
-  if (typeof url !== 'string' || !URL.canParse(url)) return ok(path, `${who}, which is starting`);
+  if (typeof url !== 'string' || !URL.canParse(url)) return ok(path, `${holderText}, which is starting`);
   const headers = {
     'content-type': 'application/json',
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
   };
   const answer = await askHttp({ url: `${url}/v1/logs`, body: EMPTY, headers });
-  const records = 'what is recorded here waits in _journal';
+  const records = 'records of other processes wait in _journal';
   if (!isAnswer(answer)) {
     const { hostname: host } = new URL(url);
     const { what } = explainFailure(answer, { host, certificateSetting: 'NODE_EXTRA_CA_CERTS' });
-    const advice = 'if it is in a container, or hangs: stop it, and start one that programs here can reach';
-    return problem(path, `${who}; at ${url}, where it takes records, ${what}: ${records}`, advice);
+    const advice = 'if it hangs or runs in a container: stop it, and start one that is reachable from here';
+    return problem(path, `${holderText}; its receiver at ${url}: ${what}: ${records}`, advice);
   }
   if (answer.status === 401 || answer.status === 403) {
-    const advice = 'set TASK_LOGS_API_TOKEN to the one that the holder was started with';
-    return problem(path, `${who}, which does not know our token: ${records}`, advice);
+    const advice = 'set TASK_LOGS_API_TOKEN to the value that the holder was started with';
+    return problem(path, `${holderText}, which refuses our token: ${records}`, advice);
   }
   if (answer.status === 503) {
-    const advice = 'see the space on its disk, and /readyz of the service';
-    return problem(path, `${who}, which cannot store now: ${records}`, advice);
+    const advice = 'check the space on its disk, and /readyz of the service';
+    return problem(path, `${holderText}, which cannot store now: ${records}`, advice);
   }
   if (answer.status !== 200) {
     const advice =
-      'wait ten seconds and look again; if it stays, stop what holds the directory, and start it anew';
-    return problem(path, `${who}; at ${url} something else answers (${answer.status}): ${records}`, advice);
+      'wait ten seconds and run this again; if it persists, restart the process that holds the directory';
+    return problem(
+      path,
+      `${holderText}; at ${url} something else answers (${answer.status}): ${records}`,
+      advice,
+    );
   }
-  return ok(path, `${who}, which takes records at ${url}`);
+  return ok(path, `${holderText}, which takes records at ${url}`);
 }
 
-/** A lock without a living holder, or none. */
-async function lookAtRemains(path: string): Promise<Finding> {
+/** There is no holder: the lock file is stale or missing. */
+async function checkStaleLock(path: string): Promise<Finding> {
   try {
     const { mtimeMs } = await stat(path);
-    const who = ownerIn(await readFile(path, 'utf8'));
+    const holderText = ownerIn(await readFile(path, 'utf8'));
     const seconds = Math.max(0, Math.round((Date.now() - mtimeMs) / 1_000));
     const advice = 'tasktrail start takes it over; until then records wait in _journal';
-    return warning(path, `left by ${who}, last seen ${seconds} s ago and not alive`, advice);
+    return warning(path, `left by ${holderText}, last seen ${seconds} s ago and not alive`, advice);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR')
       return ok(path, 'no process holds the directory: tasktrail start would');

@@ -9,15 +9,15 @@ import { isIP } from 'node:net';
 import { type JsonObject, parseObject } from '../model/json.ts';
 import type { NetworkFailure } from './network-failure.ts';
 
-/** Whatever is in the same room answers in milliseconds, the other end of the world in half a second. */
+/** Milliseconds. A server in the same network answers in a few, one on another continent in half a second. */
 export const ANSWER_MS = 1_500;
 
-/** Enough to know a page by; a stranger's answer may be endless. */
+/** Enough to recognise a program; the answer of an unknown server may be endless. */
 const ANSWER_BYTES_MAX = 65_536;
 
 export interface HttpQuestion {
   readonly url: string;
-  /** Sent with POST; undefined: a GET. */
+  /** Sent with POST; a GET without it. */
   readonly body?: Uint8Array | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** For its TLS settings. */
@@ -27,11 +27,11 @@ export interface HttpQuestion {
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** The first 64 KiB. One that is shorter and has no end is no answer, as it is none for whoever sends. */
+  /** The first 64 KiB. A shorter body without an end is not an answer: a sender would wait for it too. */
   readonly text: string;
 }
 
-/** One request, for what can be told from its answer, whichever it is. Never rejects. */
+/** Sends one request and resolves with the answer of any status, or with the failure. Never rejects. */
 export function askHttp(question: HttpQuestion): Promise<HttpAnswer | NetworkFailure> {
   const { url, body, headers = {}, agent } = question;
   return new Promise((resolve) => {
@@ -58,8 +58,8 @@ export function askHttp(question: HttpQuestion): Promise<HttpAnswer | NetworkFai
         sent.destroy();
       }, ANSWER_MS);
       sent.on('socket', (socket) => {
-        socket.once('lookup', () => {
-          phase = 'connect';
+        socket.once('lookup', (error: Error | null) => {
+          if (error === null) phase = 'connect';
         });
         socket.once('connect', () => {
           phase = 'answer';
@@ -69,7 +69,7 @@ export function askHttp(question: HttpQuestion): Promise<HttpAnswer | NetworkFai
         clearTimeout(timer);
         fail(isLate ? undefined : error);
       });
-      // After an error or an answer it says nothing more.
+      // Without effect after an error or an answer.
       sent.on('close', () => {
         clearTimeout(timer);
         fail(isLate ? undefined : new Error('the connection was closed before the answer'));
@@ -86,12 +86,12 @@ export function isAnswer(found: HttpAnswer | NetworkFailure): found is HttpAnswe
   return 'status' in found;
 }
 
-/** The value when the text is JSON and an object. */
+/** The text as a JSON object; undefined for anything else. */
 export function jsonOf({ text }: HttpAnswer): JsonObject | undefined {
   return parseObject(text);
 }
 
-/** The host of a URL, an IPv6 address without its brackets; empty for what is no URL. */
+/** The host of a URL, an IPv6 address without brackets; empty for a text that is not a URL. */
 export function hostOf(url: string): string {
   return URL.canParse(url) ? new URL(url).hostname.replace(/^\[|\]$/g, '') : '';
 }
@@ -102,7 +102,7 @@ export function placeOfUrl(url: string): string {
   return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
 }
 
-/** Called with what there is at the end or at the limit, whichever comes first. */
+/** Calls `done` with the body at its end or at the limit. */
 function readStart(response: IncomingMessage, done: (text: string) => void): void {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -113,6 +113,6 @@ function readStart(response: IncomingMessage, done: (text: string) => void): voi
     if (bytes >= ANSWER_BYTES_MAX) end();
   });
   response.on('end', end);
-  // Cut off: the request's own error speaks for it.
+  // An aborted body: the request emits the error too.
   response.on('error', () => undefined);
 }

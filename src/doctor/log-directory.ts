@@ -4,13 +4,13 @@ import { dirname, join } from 'node:path';
 import { errnoOf, messageOf } from '../errors.ts';
 import { type Finding, ok, problem, type Subject } from './finding.ts';
 
-/** Of each kind of file one that is not ours tells as much as all: a look, not an inventory. */
+/** Entries per directory. One file of another user is enough for a finding, so large directories are not read whole. */
 const ENTRIES_MAX = 1_000;
 
 const { R_OK, W_OK, X_OK } = constants;
 
-/** Whether the directories are there, are directories, and can be written to by this user. */
-export async function lookAtDirectory({ config }: Subject): Promise<readonly Finding[]> {
+/** Whether the directories exist, are directories, and are writable for this user. */
+export async function checkLogDirectory({ config }: Subject): Promise<readonly Finding[]> {
   if (!config.enabled || !config.store) {
     const setting = config.enabled ? 'TASK_LOGS_STORE' : 'TASK_LOGS_ENABLED';
     return [ok(config.logDir, `not written to by this process: ${setting} is false`)];
@@ -18,48 +18,48 @@ export async function lookAtDirectory({ config }: Subject): Promise<readonly Fin
   const { logDir, workflowDir } = config;
   const isElsewhere = !workflowDir.startsWith(join(logDir, '/'));
   const paths = isElsewhere ? [logDir, workflowDir] : [logDir];
-  return (await Promise.all(paths.map(lookAtPath))).flat();
+  return (await Promise.all(paths.map(checkPath))).flat();
 }
 
-async function lookAtPath(path: string): Promise<readonly Finding[]> {
+async function checkPath(path: string): Promise<readonly Finding[]> {
   const found = await describe(path);
-  if (found === undefined) return [await lookAtParent(path)];
+  if (found === undefined) return [await checkParent(path)];
   if (typeof found === 'string') return [problem(path, found, 'remove it, or set another TASK_LOGS_DIR')];
   const refusal = await refusalOf(path);
   if (refusal !== undefined) return [refusal];
-  return [ok(path, `writable${found.note}`), ...(await lookInside(path))];
+  return [ok(path, `writable${found.note}`), ...(await checkContents(path))];
 }
 
-/** Undefined when nothing is there; a text when what is there is no directory. */
+/** Undefined when the path does not exist; a text when it is not a directory. */
 async function describe(path: string): Promise<{ readonly note: string } | string | undefined> {
   const link = await statOf(() => lstat(path));
   if (link === undefined) return undefined;
   const note = link.isSymbolicLink() ? `, a link to ${await readlink(path)}` : '';
   const target = await statOf(() => stat(path));
-  if (target === undefined) return `a link that leads nowhere${note}`;
+  if (target === undefined) return `a broken link${note}`;
   return target.isDirectory() ? { note } : `a file stands where the directory should be${note}`;
 }
 
-async function statOf(look: () => Promise<Stats>): Promise<Stats | undefined> {
+async function statOf(read: () => Promise<Stats>): Promise<Stats | undefined> {
   try {
-    return await look();
+    return await read();
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
     throw error;
   }
 }
 
-async function lookAtParent(path: string): Promise<Finding> {
+async function checkParent(path: string): Promise<Finding> {
   const parent = await existingParent(path);
   const isDirectory = (await stat(parent)).isDirectory();
-  const advice = `mkdir -p ${path}, as a user who may; or set another TASK_LOGS_DIR`;
-  if (!isDirectory) return problem(path, `cannot be made: ${parent} is a file`, advice);
+  const advice = `create it as a user with permission (mkdir -p ${path}), or set another TASK_LOGS_DIR`;
+  if (!isDirectory) return problem(path, `cannot be created: ${parent} is a file`, advice);
   if ((await refusalOf(parent)) !== undefined)
-    return problem(path, `is not there, and this user may not make it in ${parent}`, advice);
-  return ok(path, 'is not there yet; it is made at the start');
+    return problem(path, `does not exist, and this user may not create it in ${parent}`, advice);
+  return ok(path, 'is not there yet; it is created at the start');
 }
 
-/** The nearest one above that is there. */
+/** The path itself, or its nearest ancestor that exists. */
 export async function existingParent(path: string): Promise<string> {
   for (let parent = path; ; parent = dirname(parent)) {
     if (parent === dirname(parent) || (await statOf(() => stat(parent))) !== undefined) return parent;
@@ -78,10 +78,10 @@ async function refusalOf(path: string): Promise<Finding | undefined> {
   }
 }
 
-/** What a service under another user has left: it is seen when a task is written there, which is late. */
-async function lookInside(path: string): Promise<readonly Finding[]> {
+/** Files that a service of another user has left. Without this check they show only when a task is written there. */
+async function checkContents(path: string): Promise<readonly Finding[]> {
   const names = (await readdir(path)).sort().slice(0, ENTRIES_MAX);
-  // What begins with `_` is used by every start, so it is looked into.
+  // Every start uses the directories with a leading `_`, so their entries are checked too.
   const inner = await Promise.all(
     names.filter((name) => name.startsWith('_')).map((name) => below(path, name)),
   );
@@ -111,7 +111,7 @@ async function isWritable(path: string): Promise<boolean> {
     await access(path, W_OK);
     return true;
   } catch (error) {
-    // It may have gone meanwhile; a directory in use is like that.
+    // Removed meanwhile, as happens in a directory in use.
     return errnoOf(error) === 'ENOENT';
   }
 }

@@ -1,9 +1,9 @@
 import { errnoOf, messageOf } from '../errors.ts';
 
-/** Why there is no answer, and how far it got. */
+/** Why a request got no answer, and in which phase it failed. */
 export interface NetworkFailure {
   readonly phase: 'lookup' | 'connect' | 'answer';
-  /** Undefined: the time was over. */
+  /** Undefined for a timeout. */
   readonly error: unknown;
 }
 
@@ -14,30 +14,31 @@ export interface Explanation {
 
 interface ExplainOptions {
   readonly host: string;
-  /** The variable that names the certificate of whoever signed the server's. */
+  /** The variable that names the CA certificate for the server. */
   readonly certificateSetting: string;
 }
 
 type Explain = (options: ExplainOptions) => Explanation;
 
 const untrusted: Explain = ({ certificateSetting }) => ({
-  what: 'its certificate is not trusted: it is signed by nobody that this machine knows',
-  advice: `set ${certificateSetting} to the file (PEM) of whoever signed it`,
+  what: 'its certificate is not trusted: this machine does not know the authority that signed it',
+  advice: `set ${certificateSetting} to the PEM file of that authority`,
 });
 
 const unreachable: Explain = ({ host }) => ({
-  what: `there is no way to ${host} from here`,
-  advice: 'check the network, and the address',
+  what: `${host} is not reachable from here`,
+  advice: 'check the network and the address',
 });
 
 const clientCertificate: Explain = () => ({
-  what: 'it refuses the TLS connection; it may want a certificate of ours',
-  advice: 'set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY, if it does',
+  what: 'it refuses the TLS connection; it may require a client certificate',
+  advice: 'if so, set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY',
 });
 
 const unknownName: Explain = ({ host }) => ({
   what: `no name server knows ${host}`,
-  advice: 'correct the name; in a container, "localhost" is the container, and a service has its own name',
+  advice:
+    'correct the name; in a container, use the name of the service: "localhost" is the container itself',
 });
 
 const noNameServer: Explain = ({ host }) => ({
@@ -45,7 +46,7 @@ const noNameServer: Explain = ({ host }) => ({
   advice: 'check the network and the name servers of this machine, or use an IP address',
 });
 
-/** What Node and OpenSSL call the failures that somebody can mend. */
+/** By error code of Node and OpenSSL: the failures that a user can fix. */
 const KNOWN: ReadonlyMap<string, Explain> = new Map([
   [
     'ECONNREFUSED',
@@ -64,19 +65,19 @@ const KNOWN: ReadonlyMap<string, Explain> = new Map([
   ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', untrusted],
   ['UNABLE_TO_GET_ISSUER_CERT', untrusted],
   ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', untrusted],
-  ['CERT_HAS_EXPIRED', () => ({ what: 'its certificate has expired', advice: 'renew it, on the server' })],
+  ['CERT_HAS_EXPIRED', () => ({ what: 'its certificate has expired', advice: 'renew it on the server' })],
   [
     'CERT_NOT_YET_VALID',
     () => ({
       what: 'its certificate is not valid yet',
-      advice: 'check the clock of this machine, and the certificate',
+      advice: 'check the clock of this machine and the certificate',
     }),
   ],
   [
     'ERR_TLS_CERT_ALTNAME_INVALID',
     ({ host }) => ({
       what: `its certificate is not for the name ${host}`,
-      advice: 'use a name that is in the certificate, or add this one to it',
+      advice: 'use a name that is in the certificate, or add this name to it',
     }),
   ],
   ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', clientCertificate],
@@ -84,7 +85,7 @@ const KNOWN: ReadonlyMap<string, Explain> = new Map([
   ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', clientCertificate],
 ]);
 
-/** A server's words, or OpenSSL's, can be long. */
+/** Messages of servers and of OpenSSL can be long. */
 const MESSAGE_CHARS_MAX = 160;
 
 export function explainFailure({ phase, error }: NetworkFailure, options: ExplainOptions): Explanation {
@@ -92,11 +93,11 @@ export function explainFailure({ phase, error }: NetworkFailure, options: Explai
   const known = KNOWN.get(errnoOf(error) ?? '');
   if (known !== undefined) return known(options);
   const message = messageOf(error).replaceAll(/\s+/g, ' ').trim().slice(0, MESSAGE_CHARS_MAX);
-  return { what: `no answer: ${message}`, advice: 'check what listens there, and the address' };
+  return { what: `no answer: ${message}`, advice: 'check the program that listens there, and the address' };
 }
 
-/** Whether somebody is there, and what came was no answer: perhaps another protocol is spoken there. */
-export function isGibberish({ phase, error }: NetworkFailure): boolean {
+/** Whether a server answered with something other than HTTP, or not at all: it may speak another protocol. */
+export function isProtocolMismatch({ phase, error }: NetworkFailure): boolean {
   if (error === undefined) return phase === 'answer';
   const errno = errnoOf(error) ?? '';
   return /^(?:HPE_|ERR_SSL_|EPROTO$|ECONNRESET$|EPIPE$)/.test(errno) && !KNOWN.has(errno);
@@ -105,13 +106,13 @@ export function isGibberish({ phase, error }: NetworkFailure): boolean {
 function explainSilence(phase: NetworkFailure['phase'], { host }: ExplainOptions): Explanation {
   if (phase === 'answer') {
     return {
-      what: 'something listens there and does not answer in time',
-      advice: 'look whether it hangs or is overloaded, and whether it is what it should be',
+      what: 'a program listens there and does not answer in time',
+      advice: 'check whether it hangs or is overloaded, and whether it is the right program',
     };
   }
   if (phase === 'lookup') return noNameServer({ host, certificateSetting: '' });
   return {
-    what: `${host} does not answer in time, not even to a connection`,
-    advice: 'check the address, and firewalls on the way, which drop silently',
+    what: `${host} does not accept a connection in time`,
+    advice: 'check the address and the firewalls, which may drop packets silently',
   };
 }

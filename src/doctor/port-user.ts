@@ -1,22 +1,18 @@
 import { connect, createServer } from 'node:net';
 import { errnoOf, messageOf } from '../errors.ts';
+import { type HostPort, originOf, reachableHost } from '../system/http-server.ts';
 import { ANSWER_MS, askHttp, isAnswer } from './http-answer.ts';
 import { type KnownProgram, knownProgramAt } from './known-program.ts';
 
 export type PortUser =
   | { readonly kind: 'free' }
-  /** It could not be listened on, for another reason than that somebody does. */
+  /** Listening failed for another reason than a port in use. */
   | { readonly kind: 'refused'; readonly errno: string | undefined; readonly reason: string }
   | { readonly kind: 'known'; readonly program: KnownProgram }
   | { readonly kind: 'stranger'; readonly name: string };
 
-export interface Port {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Who listens on a port of this machine. A free one is listened on for a moment: nothing else tells that it can be. */
-export async function findPortUser(at: Port): Promise<PortUser> {
+/** Which program listens on a port of this machine. Only a short listen of our own shows that a free port is usable. */
+export async function findPortUser(at: HostPort): Promise<PortUser> {
   const host = reachableHost(at.host);
   if (!(await isConnectable({ ...at, host }))) return tryToListen(at);
   const origin = originOf({ ...at, host });
@@ -33,17 +29,7 @@ export async function findPortUser(at: Port): Promise<PortUser> {
   };
 }
 
-export function originOf({ host, port }: Port): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-/** A wildcard is an address to listen on, not one to connect to. */
-export function reachableHost(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  return host === '::' ? '::1' : host;
-}
-
-function isConnectable({ host, port }: Port): Promise<boolean> {
+function isConnectable({ host, port }: HostPort): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, host);
     const end = (isConnected: boolean): void => {
@@ -57,12 +43,13 @@ function isConnectable({ host, port }: Port): Promise<boolean> {
   });
 }
 
-function tryToListen({ host, port }: Port): Promise<PortUser> {
+function tryToListen({ host, port }: HostPort): Promise<PortUser> {
   return new Promise((resolve) => {
     const server = createServer();
     server.on('error', (error) => {
       const errno = errnoOf(error);
-      if (errno === 'EADDRINUSE') resolve({ kind: 'stranger', name: 'a program that takes no connections' });
+      if (errno === 'EADDRINUSE')
+        resolve({ kind: 'stranger', name: 'a program that accepts no connections' });
       else resolve({ kind: 'refused', errno, reason: messageOf(error) });
     });
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve({ kind: 'free' })));

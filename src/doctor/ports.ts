@@ -1,32 +1,35 @@
 import { isLoopback } from '../config/values/loopback.ts';
+import { authorityOf, type HostPort } from '../system/http-server.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { jsonOf } from './http-answer.ts';
 import type { KnownProgram } from './known-program.ts';
-import { findPortUser, type Port, type PortUser } from './port-user.ts';
+import { findPortUser, type PortUser } from './port-user.ts';
 
-/** The ports that a start listens on: free, ours already, or somebody else's. */
-export async function lookAtPorts(subject: Subject): Promise<readonly Finding[]> {
+/** Whether the ports of the service are free, in use by tasktrail, or in use by another program. */
+export async function checkPorts(subject: Subject): Promise<readonly Finding[]> {
   const { host, port, otlpHost, otlpPort, enabled, store } = subject.config;
   const isReceiving = enabled && store;
-  const [rest, otlp] = await Promise.all([
+  const [restUser, otlpUser] = await Promise.all([
     port === 0 ? undefined : findPortUser({ host, port }),
     otlpPort === 0 || !isReceiving ? undefined : findPortUser({ host: otlpHost, port: otlpPort }),
   ]);
   const findings: Finding[] = [];
   findings.push(
-    rest === undefined ? ok('PORT', '0: a free one is taken at the start') : judgeRest(rest, { host, port }),
+    restUser === undefined
+      ? ok('PORT', '0: a free port is selected at the start')
+      : judgeRest(restUser, { host, port }),
   );
-  if (otlp !== undefined) findings.push(judgeOtlp(otlp, subject));
-  else if (isReceiving) findings.push(ok('TASK_LOGS_OTLP_PORT', '0: a free one is taken at the start'));
+  if (otlpUser !== undefined) findings.push(judgeOtlp(otlpUser, subject));
+  else if (isReceiving) findings.push(ok('TASK_LOGS_OTLP_PORT', '0: a free port is selected at the start'));
   return findings;
 }
 
-function judgeRest(user: PortUser, at: Port): Finding {
-  const where = `PORT ${placeOf(at)}`;
+function judgeRest(user: PortUser, at: HostPort): Finding {
+  const where = `PORT ${authorityOf(at)}`;
   if (user.kind === 'free') return ok(where, 'free');
   if (user.kind === 'refused') return refusal(where, user, 'PORT');
   if (user.kind === 'known' && user.program.kind === 'service') return judgeService(where, user.program);
-  const advice = 'stop it, or set another PORT (0 takes a free one)';
+  const advice = 'stop it, or set another PORT (0 selects a free port)';
   return problem(where, `taken by ${nameOf(user)}: the service cannot start`, advice);
 }
 
@@ -34,18 +37,14 @@ function judgeService(where: string, { answer }: KnownProgram): Finding {
   const { version, reasons } = jsonOf(answer) ?? {};
   const what = `our own service${typeof version === 'string' ? ` ${version}` : ''} runs there`;
   if (answer.status === 200) return ok(where, `${what}, ready`);
-  const said = typeof reasons === 'object' && reasons !== null ? Object.entries(reasons) : [];
-  const why = said.map(([part, reason]) => `${part}: ${String(reason)}`).join('; ');
-  return problem(
-    where,
-    `${what}, and is not ready: ${why}`,
-    'mend what it names; /readyz says when it is over',
-  );
+  const parts = typeof reasons === 'object' && reasons !== null ? Object.entries(reasons) : [];
+  const why = parts.map(([part, reason]) => `${part}: ${String(reason)}`).join('; ');
+  return problem(where, `${what}, and is not ready: ${why}`, 'fix the cause; /readyz answers 200 afterwards');
 }
 
 function judgeOtlp(user: PortUser, { config }: Subject): Finding {
   const { otlpHost: host, otlpPort: port, otlpPortIsExplicit, otlpEndpoint } = config;
-  const where = `TASK_LOGS_OTLP_PORT ${placeOf({ host, port })}`;
+  const where = `TASK_LOGS_OTLP_PORT ${authorityOf({ host, port })}`;
   if (user.kind === 'free') return ok(where, 'free');
   if (user.kind === 'refused') return refusal(where, user, 'TASK_LOGS_OTLP_PORT');
   if (user.kind === 'known' && user.program.kind === 'receiver')
@@ -53,32 +52,32 @@ function judgeOtlp(user: PortUser, { config }: Subject): Finding {
   const isOtlp = user.kind === 'known' && ['collector', 'jaeger'].includes(user.program.kind);
   const send =
     isOtlp && otlpEndpoint === undefined && isLoopback(host)
-      ? `; to send there as well, set OTEL_EXPORTER_OTLP_ENDPOINT=http://${placeOf({ host, port })}`
+      ? `; to send there as well, set OTEL_EXPORTER_OTLP_ENDPOINT=http://${authorityOf({ host, port })}`
       : '';
   const name = nameOf(user);
   if (otlpPortIsExplicit) {
-    const advice = `stop it, or set another TASK_LOGS_OTLP_PORT (0 takes a free one)${send}`;
+    const advice = `stop it, or set another TASK_LOGS_OTLP_PORT (0 selects a free port)${send}`;
     return problem(where, `taken by ${name}: the service cannot start`, advice);
   }
-  // Where what we send to is on this machine, its port is taken as it should be.
+  // The endpoint that we send to is on this machine: it is expected to use its port.
   if (send === '' && isOtlp) return ok(where, `${name} is there; the service takes a free port`);
-  const advice = `set TASK_LOGS_OTLP_PORT to a free one, if others send to us${send}`;
+  const advice = `if other programs send records here, set TASK_LOGS_OTLP_PORT to a free port${send}`;
   return warning(where, `taken by ${name}: the service takes a free port`, advice);
 }
 
 function refusal(where: string, { errno, reason }: PortUser & { kind: 'refused' }, setting: string): Finding {
   if (errno === 'EACCES')
-    return problem(where, 'this user may not listen on it', `set ${setting} to one above 1023`);
+    return problem(where, 'this user may not listen on it', `set ${setting} to a port above 1023`);
   if (errno === 'EADDRNOTAVAIL' || errno === 'ENOTFOUND' || errno === 'EAI_AGAIN')
-    return problem(where, 'the host is no address of this machine', 'correct HOST or TASK_LOGS_OTLP_HOST');
+    return problem(
+      where,
+      'the host is not an address of this machine',
+      'correct HOST or TASK_LOGS_OTLP_HOST',
+    );
   return problem(where, `cannot be listened on: ${reason}`, `set another ${setting}`);
 }
 
 function nameOf(user: PortUser): string {
   if (user.kind === 'known') return user.program.name;
-  return user.kind === 'stranger' ? user.name : 'nobody';
-}
-
-function placeOf({ host, port }: Port): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return user.kind === 'stranger' ? user.name : 'an unknown program';
 }

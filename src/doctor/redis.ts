@@ -1,19 +1,20 @@
 import type { Redis } from 'ioredis';
 import { errnoOf, messageOf } from '../errors.ts';
 import { placeOf } from '../queue/bullmq/redis-link.ts';
+import { loadOptional } from '../system/optional-package.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { ANSWER_MS } from './http-answer.ts';
 import { explainFailure } from './network-failure.ts';
 
-/** BullMQ refuses to work with less than the first, and warns of less than the second. */
+/** BullMQ requires the first version and recommends the second. */
 const VERSION_MIN = [5, 0] as const;
 const VERSION_LOW = [6, 2] as const;
 
-/** The queue's Redis: whether it is there, is one, lets us in, and keeps what it is given. */
-export async function lookAtRedis({ config }: Subject): Promise<readonly Finding[]> {
+/** Whether the Redis of the queue is reachable, accepts our user, and does not discard jobs. */
+export async function checkRedis({ config }: Subject): Promise<readonly Finding[]> {
   const { redisUrl: url } = config;
   if (url === undefined)
-    return [ok('REDIS_URL', 'not set: the queue is in the service, start needs no more')];
+    return [ok('REDIS_URL', 'not set: the queue is in memory, which is enough for tasktrail start')];
   const where = `REDIS_URL ${placeOf(url)}`;
   const info = await readInfo(url);
   if ('error' in info) return [explain(where, url, info.error)];
@@ -21,18 +22,18 @@ export async function lookAtRedis({ config }: Subject): Promise<readonly Finding
 }
 
 async function readInfo(url: string): Promise<{ readonly text: string } | { readonly error: unknown }> {
-  const ioredis = await import('ioredis');
+  const ioredis = await loadOptional('ioredis', () => import('ioredis'), 'REDIS_URL');
   const client: Redis = new ioredis.Redis(url, {
     lazyConnect: true,
     connectTimeout: ANSWER_MS,
     commandTimeout: ANSWER_MS,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
-    // One that still loads its data answers what we ask.
+    // A Redis that is loading its data answers INFO.
     enableReadyCheck: false,
     enableOfflineQueue: false,
   });
-  // What `connect` rejects with says only that there is no connection; the first event says why.
+  // The error of `connect` says only that the connection is closed; the first `error` event has the cause.
   let reason: unknown;
   client.on('error', (error: unknown) => {
     reason ??= error;
@@ -52,21 +53,25 @@ function explain(where: string, url: string, error: unknown): Finding {
   if (/WRONGPASS|invalid password|invalid username/i.test(message))
     return problem(where, 'it refuses the user or the password', 'correct them in REDIS_URL');
   if (/NOAUTH|Authentication required/i.test(message))
-    return problem(where, 'it wants a password', 'set REDIS_URL=redis://:<password>@host:port');
+    return problem(where, 'it requires a password', 'set REDIS_URL=redis://:<password>@host:port');
   if (/NOPERM/.test(message))
     return problem(
       where,
       'the user may not run INFO',
-      'give the user of REDIS_URL the category @all, as BullMQ wants',
+      'give the user of REDIS_URL the category @all, which BullMQ requires',
     );
   if (/RESP type|Protocol error/i.test(message))
-    return problem(where, 'something answers there that is no Redis', 'correct host and port in REDIS_URL');
+    return problem(
+      where,
+      'the program that answers there is not Redis',
+      'correct host and port in REDIS_URL',
+    );
   const isSecure = url.startsWith('rediss:');
   const isLate = errnoOf(error) === 'ETIMEDOUT' || /timed out/i.test(message);
   if (isLate || (!isSecure && errnoOf(error) === 'ECONNRESET')) {
     const advice = isSecure
-      ? 'use redis:// if it has no TLS there; else check the address and firewalls'
-      : 'use rediss:// if it wants TLS; else look whether it hangs, and at the address and firewalls';
+      ? 'use redis:// if the port has no TLS; otherwise check the address and the firewalls'
+      : 'use rediss:// if the port requires TLS; otherwise check whether it hangs, the address and the firewalls';
     return problem(where, 'it does not answer in time', advice);
   }
   const { hostname: host } = new URL(url);
@@ -75,7 +80,7 @@ function explain(where: string, url: string, error: unknown): Finding {
   return problem(where, what, advice);
 }
 
-/** What `INFO` says. Managed ones leave out what nobody can change: what is not said is not judged. */
+/** Judges the output of `INFO`. Managed servers omit some fields: a missing field is not judged. */
 export function judgeInfo(where: string, info: string): readonly Finding[] {
   const fields = new Map<string, string>();
   for (const line of info.split(/\r?\n/)) {
@@ -103,7 +108,7 @@ function judgeVersion(where: string, fields: Fields): readonly Finding[] {
   if (isBelow(version, VERSION_MIN))
     return [problem(where, `${nameOf(fields)} is too old for BullMQ`, advice)];
   return isBelow(version, VERSION_LOW)
-    ? [warning(where, `${nameOf(fields)} is older than what BullMQ recommends`, advice)]
+    ? [warning(where, `${nameOf(fields)} is older than BullMQ recommends`, advice)]
     : [];
 }
 
@@ -117,18 +122,17 @@ function judgeState(where: string, fields: Fields): readonly Finding[] {
   const policy = fields.get('maxmemory_policy') ?? 'noeviction';
   if (policy !== 'noeviction') {
     const advice = 'CONFIG SET maxmemory-policy noeviction, and the same in redis.conf';
-    findings.push(warning(where, `maxmemory-policy is ${policy}: it may throw queued tasks away`, advice));
+    findings.push(warning(where, `maxmemory-policy is ${policy}: it may evict queued tasks`, advice));
   }
   if (fields.get('aof_enabled') === '0') {
-    const advice =
-      'CONFIG SET appendonly yes; without it the service queues again what the files say is unfinished';
+    const advice = 'CONFIG SET appendonly yes; without it the service queues lost tasks again from the files';
     findings.push(warning(where, 'appendonly is off: a crash of Redis loses queued tasks', advice));
   }
   if (fields.get('role') === 'slave')
-    findings.push(problem(where, 'it is a replica, which takes no writes', 'set REDIS_URL to its primary'));
+    findings.push(problem(where, 'it is a replica, which accepts no writes', 'set REDIS_URL to its primary'));
   if (fields.get('redis_mode') === 'cluster')
-    findings.push(problem(where, 'it is a cluster, which the queue does not use', 'use a single Redis'));
+    findings.push(problem(where, 'it is a cluster, which the queue does not support', 'use a single Redis'));
   if (fields.get('loading') === '1')
-    findings.push(warning(where, 'it still loads its data', 'wait: the service uses it when it is done'));
+    findings.push(warning(where, 'it is still loading its data', 'wait: the service uses it afterwards'));
   return findings;
 }

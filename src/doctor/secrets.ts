@@ -1,42 +1,25 @@
 import type { Config } from '../config/config.ts';
+import { passwordsIn, percentDecoded, secretsOf } from '../trail/config-secrets.ts';
 
 /** Names of variables that hold a secret, or several in one (`a=b,c=d`). */
 const SECRET_NAME = /SECRET|TOKEN|PASSWORD|API_?KEY|ACCESS_KEY|_HEADERS$/;
 
-/** Every value that must not be printed: those of the environment, and what stands in the settings beside it. */
-export function secretsOf(
+/** Every value that must not be printed, from the environment and from the settings of flags and file. */
+export function allSecretsOf(
   env: Readonly<Record<string, string | undefined>>,
   config: Config | undefined,
 ): readonly string[] {
   const values: string[] = [];
   for (const [name, value = ''] of Object.entries(env)) {
-    if (SECRET_NAME.test(name)) values.push(...piecesOf(value));
+    if (SECRET_NAME.test(name)) values.push(...headerValuesOf(value));
     values.push(...passwordsIn(value));
   }
-  if (config === undefined) return values;
-  const { apiToken, githubToken, githubSecrets, jiraSecrets, slackSecrets, webhooks } = config;
-  for (const token of [apiToken, githubToken]) if (token !== undefined) values.push(token);
-  const custom = Object.values(webhooks).flatMap(({ secret }) => secret);
-  return [...values, ...githubSecrets, ...jiraSecrets, ...slackSecrets, ...custom];
+  return config === undefined ? values : [...values, ...secretsOf(config)];
 }
 
-/** The whole, and of a list of headers each value, as it is written and as it is sent. */
-function piecesOf(value: string): readonly string[] {
+/** The value itself and, for a list of headers, each header value as written and as sent (percent-decoded). */
+function headerValuesOf(value: string): readonly string[] {
   const pieces = value.split(',').map((pair) => pair.slice(pair.indexOf('=') + 1).trim());
-  return [value, ...pieces, ...pieces.map(decoded), ...pieces.flatMap((piece) => decoded(piece).split(' '))];
-}
-
-function passwordsIn(value: string): readonly string[] {
-  if (!value.includes('@') || !URL.canParse(value)) return [];
-  const { password } = new URL(value);
-  return password === '' ? [] : [password, decoded(password)];
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    // A URIError: it was not encoded.
-    return text;
-  }
+  const decoded = pieces.map(percentDecoded);
+  return [value, ...pieces, ...decoded, ...decoded.flatMap((piece) => piece.split(' '))];
 }

@@ -8,7 +8,7 @@ import { type Finding, ok, problem, warning } from './finding.ts';
 
 type Values = Readonly<Record<string, string | undefined>>;
 
-/** Where settings are read from. */
+/** The sources of the settings. */
 export interface Settings {
   readonly flags: Values;
   readonly configFile: string | undefined;
@@ -18,23 +18,23 @@ export interface Settings {
   readonly cwd: string;
 }
 
-interface SettingsLook {
+interface SettingsResult {
   readonly findings: readonly Finding[];
-  /** Without what is wrong in them; undefined when that leaves nothing to go by. */
+  /** Loaded without the invalid settings; undefined when that fails too. */
   readonly config: Config | undefined;
 }
 
-/** What stands in front of a problem that is about one setting. */
+/** The prefix of a problem with one setting. */
 const SETTING = /^([A-Z][A-Z0-9_]*)(?:: |=| )/;
 
-/** Ours by their prefix, and set for agents and programs by whoever starts them: no settings. */
+/** Variables that tasktrail sets for agents and programs: they have the prefix of settings but are not settings. */
 const CARRIED = /^TASK_LOGS_(?:TASK_ID|WORKFLOW_ID|INPUT_FILE|PHASE|STEP|RUN_ID)$/;
 
-const MEND = 'correct it, or leave it out';
+const FIX = 'correct it, or leave it out';
 
-export function lookAtSettings(settings: Settings): SettingsLook {
+export function checkSettings(settings: Settings): SettingsResult {
   const problems = problemsOf(settings);
-  const config = loadRest(settings, problems);
+  const config = loadValid(settings, problems);
   const agents = config === undefined ? [] : problemsIn(() => checkAgents(config));
   const found = [...problems, ...agents].map(problemFinding);
   return {
@@ -42,18 +42,18 @@ export function lookAtSettings(settings: Settings): SettingsLook {
     findings: [
       ...found,
       ...fileFindings(settings),
-      ...(config === undefined ? [] : rest(config, settings.env)),
+      ...(config === undefined ? [] : settingFindings(config, settings.env)),
     ],
   };
 }
 
-function rest(config: Config, env: Values): readonly Finding[] {
+function settingFindings(config: Config, env: Values): readonly Finding[] {
   const given = Object.entries(config.sources).filter(([, source]) => source !== 'default');
   const names = given.map(([name, source]) => `${name} (${source})`).join(', ');
   const findings = [ok('settings', names === '' ? 'nothing is set, all defaults' : `set: ${names}`)];
   if (!config.enabled) {
     findings.push(
-      warning('TASK_LOGS_ENABLED', 'false: nothing is recorded', 'unset it, if that is not meant'),
+      warning('TASK_LOGS_ENABLED', 'false: nothing is recorded', 'unset it, if that is not intended'),
     );
   }
   const unknown = Object.keys(env).filter((name) => isUnknown(name, config));
@@ -77,9 +77,9 @@ function fileFindings({ configFile, envFile, cwd }: Settings): readonly Finding[
 
 function problemFinding(text: string): Finding {
   const [, name] = SETTING.exec(text) ?? [];
-  if (name !== undefined) return problem(name, text.replace(/^[A-Z0-9_]+: /, ''), MEND);
+  if (name !== undefined) return problem(name, text.replace(/^[A-Z0-9_]+: /, ''), FIX);
   const at = text.indexOf(': ');
-  return at < 0 ? problem('settings', text, MEND) : problem(text.slice(0, at), text.slice(at + 2), MEND);
+  return at < 0 ? problem('settings', text, FIX) : problem(text.slice(0, at), text.slice(at + 2), FIX);
 }
 
 function load({ flags, configFile, env, envFile, cwd }: Settings): Config {
@@ -91,7 +91,7 @@ function problemsOf(settings: Settings): readonly string[] {
   return problemsIn(() => void load(settings));
 }
 
-/** Each line of `ERR_CONFIG_INVALID` is one problem. */
+/** `ERR_CONFIG_INVALID` has one problem per line. */
 function problemsIn(check: () => void): readonly string[] {
   try {
     check();
@@ -103,18 +103,18 @@ function problemsIn(check: () => void): readonly string[] {
   }
 }
 
-/** Without the settings that are wrong, and, when that is not enough, without the files: the others are worth a look. */
-function loadRest(settings: Settings, problems: readonly string[]): Config | undefined {
-  let left = problems;
+/** Loads the settings without the invalid ones and, if that fails, without the files, so that the other checks can run. */
+function loadValid(settings: Settings, problems: readonly string[]): Config | undefined {
+  let remaining = problems;
   let { flags, env } = settings;
-  for (let found = true; found && left.length > 0; ) {
-    const names = new Set(left.map((text) => SETTING.exec(text)?.[1] ?? ''));
-    found = [flags, env].some((values) => [...names].some((name) => (values[name] ?? '') !== ''));
+  for (let isChanged = true; isChanged && remaining.length > 0; ) {
+    const names = new Set(remaining.map((text) => SETTING.exec(text)?.[1] ?? ''));
+    isChanged = [flags, env].some((values) => [...names].some((name) => (values[name] ?? '') !== ''));
     [flags, env] = [without(flags, names), without(env, names)];
-    left = problemsOf({ ...settings, flags, env });
+    remaining = problemsOf({ ...settings, flags, env });
   }
-  if (left.length === 0) return load({ ...settings, flags, env });
-  // A directory in which nobody keeps settings; what is relative stays relative to where we are.
+  if (remaining.length === 0) return load({ ...settings, flags, env });
+  // The root directory has no settings file. Relative paths stay relative to our working directory.
   const noFiles = { flags: absolute(flags, settings.cwd), env: absolute(env, settings.cwd), cwd: '/' };
   const bare = { ...noFiles, configFile: undefined };
   return problemsOf(bare).length === 0 ? load(bare) : undefined;

@@ -1,16 +1,17 @@
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { HostPort } from '../system/http-server.ts';
 import { ANSWER_MS, askHttp, isAnswer } from './http-answer.ts';
 
-/** `h2`, `h2c`: HTTP/2 with and without TLS, and no HTTP/1; what gRPC ports speak. */
+/** `h2` and `h2c`: HTTP/2 only, with and without TLS, as on gRPC ports. */
 export type SpokenProtocol = 'http' | 'https' | 'h2' | 'h2c' | undefined;
 
 /**
- * What is spoken at a port where a request got no answer that makes sense. Certificates are not looked at: nothing is
- * sent that anybody must not read.
+ * Detects the protocol of a port that gave no valid answer to a request. Certificates are not verified: the probes carry
+ * no data.
  */
-export async function spokenAt(url: string): Promise<SpokenProtocol> {
+export async function detectProtocol(url: string): Promise<SpokenProtocol> {
   const { hostname, port, protocol } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
   const at = { host, port: Number(port || (protocol === 'https:' ? 443 : 80)) };
@@ -25,13 +26,8 @@ export async function spokenAt(url: string): Promise<SpokenProtocol> {
   return isPlainTwo ? 'h2c' : undefined;
 }
 
-interface Port {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** The protocol that the server chose: HTTP/1 when it has it, so that `h2` means that it has nothing else. */
-async function speaksTls({ host, port }: Port): Promise<'h2' | 'other' | undefined> {
+/** The protocol that the server selects (ALPN). HTTP/1 is offered first, so `h2` means that it has nothing else. */
+async function speaksTls({ host, port }: HostPort): Promise<'h2' | 'other' | undefined> {
   const handshake = (protocols: readonly string[]): Promise<string | undefined> =>
     new Promise((resolve) => {
       const name = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
@@ -51,7 +47,7 @@ async function speaksTls({ host, port }: Port): Promise<'h2' | 'other' | undefin
   return (await handshake(['h2'])) === undefined ? undefined : 'h2';
 }
 
-/** A server of HTTP/2 begins with its settings, to whoever begins as the protocol says (RFC 9113, section 3.4). */
+/** An HTTP/2 server answers the connection preface with its settings (RFC 9113, section 3.4). */
 async function speaksHttp2(url: string): Promise<boolean> {
   const { hostname, port } = new URL(url);
   const socket = connectTcp(Number(port || 80), hostname.replace(/^\[|\]$/g, ''));

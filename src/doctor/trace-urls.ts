@@ -4,13 +4,13 @@ import { askHttp, isAnswer } from './http-answer.ts';
 import { jaegerServices } from './known-program.ts';
 import { explainFailure } from './network-failure.ts';
 
-/** Where links to traces lead: whether anybody is there. */
-export async function lookAtTraceUrls(subject: Subject): Promise<readonly Finding[]> {
+/** Whether the servers that links to traces point to answer. */
+export async function checkTraceUrls(subject: Subject): Promise<readonly Finding[]> {
   const origins = new Set(subject.config.traceUrls.map((template) => new URL(template).origin));
-  return Promise.all([...origins].map((origin) => lookAtOrigin(subject, origin)));
+  return Promise.all([...origins].map((origin) => checkOrigin(subject, origin)));
 }
 
-async function lookAtOrigin(subject: Subject, origin: string): Promise<Finding> {
+async function checkOrigin(subject: Subject, origin: string): Promise<Finding> {
   const [page, services] = await Promise.all([
     askHttp({ url: `${origin}/` }),
     askHttp({ url: `${origin}/api/v3/services` }),
@@ -19,7 +19,7 @@ async function lookAtOrigin(subject: Subject, origin: string): Promise<Finding> 
   if (!isAnswer(page)) {
     const { hostname: host } = new URL(origin);
     const { what, advice } = explainFailure(page, { host, certificateSetting: 'NODE_EXTRA_CA_CERTS' });
-    return warning(where, `${what}: links to it lead nowhere, from here`, advice);
+    return warning(where, `${what}: links to traces do not work from here`, advice);
   }
   noteClock(subject, origin, page);
   const names = isAnswer(services) ? jaegerServices(services) : undefined;

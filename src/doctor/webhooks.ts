@@ -1,8 +1,8 @@
 import { isLoopback } from '../config/values/loopback.ts';
 import { type Finding, ok, type Subject } from './finding.ts';
 
-/** Which senders are on, and who may ask for the logs: all of it is as somebody chose, and worth knowing. */
-export async function lookAtWebhooks({ config }: Subject): Promise<readonly Finding[]> {
+/** Which senders are enabled, and whether the API needs a token. Informational: both are choices of the user. */
+export async function checkWebhooks({ config }: Subject): Promise<readonly Finding[]> {
   const rows = [
     ['github', 'GITHUB_WEBHOOK_SECRET', config.githubSecrets],
     ['jira', 'JIRA_WEBHOOK_SECRET', config.jiraSecrets],
@@ -17,9 +17,9 @@ export async function lookAtWebhooks({ config }: Subject): Promise<readonly Find
   return [...findings, ...custom, tokenFinding(config.apiToken, [config.host, config.otlpHost])];
 }
 
-/** That an address which can be reached from outside has a token is checked with the settings. */
+/** Loading the settings has checked that an address that is reachable from outside has a token. */
 function tokenFinding(token: string | undefined, hosts: readonly string[]): Finding {
-  if (token !== undefined) return ok('TASK_LOGS_API_TOKEN', 'set: /api and OTLP ask for it');
+  if (token !== undefined) return ok('TASK_LOGS_API_TOKEN', 'set: /api and OTLP require it');
   const isLocal = hosts.every(isLoopback);
-  return ok('TASK_LOGS_API_TOKEN', `not set: ${isLocal ? 'reached from this machine only' : 'needed'}`);
+  return ok('TASK_LOGS_API_TOKEN', `not set: ${isLocal ? 'only reachable from this machine' : 'required'}`);
 }

@@ -2,14 +2,14 @@ import { isJsonObject, JSON_DEPTH_MAX, type JsonObject } from '../model/json.ts'
 import type { OtlpAnyValue, OtlpKeyValue } from '../model/otlp.ts';
 import { type Check, isAbsent, readList, readObject, readText } from './fields.ts';
 
-/** A number of this many digits fits in an int64 whatever its digits are. */
+/** Every number with at most this many digits fits in an int64. */
 const INT64_SAFE_DIGITS = 18;
 const INT64_LIMIT = 2 ** 63;
 const INTEGER = /^-?[0-9]{1,20}$/;
 const CANONICAL_INTEGER = /^(?:0|-?[1-9][0-9]*)$/;
 const NOT_FINITE = new Set(['NaN', 'Infinity', '-Infinity']);
 
-/** A copy in the one canonical form, without unknown fields: integers as strings, doubles as numbers if finite. */
+/** A copy in canonical form without unknown fields: integers as strings, finite doubles as numbers. */
 export function readKeyValues(raw: unknown, field: string, check: Check): OtlpKeyValue[] {
   return keyValuesAt(0, readList(raw, field, check), check);
 }
@@ -78,7 +78,7 @@ function readInt64(value: unknown, check: Check): string {
   return '0';
 }
 
-/** Proto3 JSON writes what JSON numbers cannot say as the strings "NaN", "Infinity" and "-Infinity". */
+/** Proto3 JSON has the strings "NaN", "Infinity" and "-Infinity" for the doubles that JSON numbers cannot represent. */
 function readDouble(value: unknown, check: Check): number | string {
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
   if (typeof value === 'string') {

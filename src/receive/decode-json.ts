@@ -1,8 +1,8 @@
 import { messageOf, TasktrailError } from '../errors.ts';
 
 /**
- * Most values that one request may hold. 64 MiB of real telemetry hold about 4 million brackets and commas (6 % of the
- * bytes), 64 MiB of `{},{},` hold 45 million and would take gigabytes and half a minute to parse.
+ * The largest number of values in a request. 64 MiB of real telemetry contain about 4 million brackets and commas (6 % of
+ * the bytes); 64 MiB of `{},{},` contain 45 million, and would take gigabytes of memory and half a minute to parse.
  */
 export const VALUES_MAX = 8_000_000;
 
@@ -10,9 +10,9 @@ const COMMA = 0x2c;
 const BRACKET = 0x5b;
 const BRACE = 0x7b;
 
-/** An OTLP/JSON body, parsed. No bytes at all are an empty request in protobuf only. */
+/** Parses an OTLP/JSON body. An empty body is malformed here; only in protobuf it is an empty request. */
 export function decodeJson(body: Buffer): unknown {
-  // Fewer bytes cannot hold more values, so that ordinary requests are not scanned.
+  // A body with fewer bytes cannot hold more values, so ordinary requests are not scanned.
   if (body.length > VALUES_MAX && countValues(body) > VALUES_MAX) {
     throw new TasktrailError('ERR_TOO_LARGE', `the request holds more than ${VALUES_MAX} values`);
   }
@@ -23,7 +23,7 @@ export function decodeJson(body: Buffer): unknown {
   }
 }
 
-/** Brackets and commas inside of strings count too: twice the real amount is allowed for them. */
+/** Counts brackets and commas, also inside strings: the limit is twice the number in real telemetry to allow for those. */
 function countValues(body: Buffer): number {
   let count = 0;
   for (let at = 0; at < body.length; at++) {

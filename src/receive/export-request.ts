@@ -5,7 +5,7 @@ import { readKeyValues } from './any-value.ts';
 import { Check, isAbsent, readObject, readText } from './fields.ts';
 import type { IngestResult } from './sink.ts';
 
-/** Where the records of one signal lie in its request, and how one of them is read. */
+/** The fields of a signal's request that contain its records, and the functions that read them. */
 export interface RequestLayout<Resource, Received> {
   readonly resources: string;
   readonly scopes: string;
@@ -20,14 +20,14 @@ export interface Origin<Resource> {
   readonly scope: OtlpScope;
 }
 
-/** What a request held: the good records in their order, and how many were refused, and why. */
+/** The valid records of a request in their order, and the number and reasons of the rejected ones. */
 export interface Reading<Received> extends IngestResult {
   readonly items: readonly Received[];
 }
 
 /**
- * Reads an export request in its OTLP/JSON shape, whichever encoding it came in. A bad record is refused alone, and so is
- * an entry around records that is none, or whose own list is no list: as one, because nobody could say how many it held.
+ * Reads an export request in its OTLP/JSON shape, the result of both encodings. An invalid record is rejected alone. A
+ * resource or scope entry that is not an object, or has no list of records, counts as one rejected record.
  */
 export function readRequest<Resource, Received>(
   request: unknown,
@@ -58,7 +58,7 @@ interface Tally<Received> {
 interface ScopeEntry<Resource> {
   readonly raw: JsonObject;
   readonly resource: Resource;
-  /** What is wrong with the resource, and so with every record below it. */
+  /** The problem of the resource, which applies to every record below it. */
   readonly problem: string | undefined;
 }
 

@@ -1,18 +1,18 @@
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 
 /**
- * What is wrong with the record being read. Readers go on with a default after a refusal: nothing is thrown for
- * data, so a request of a million bad records costs no more than one of a million good ones.
+ * Collects the problem of the record being read. Readers continue with a default after a refusal. Nothing is thrown for
+ * bad data, so a million invalid records cost no more than a million valid ones.
  */
 export class Check {
   #problem: string | undefined;
 
-  /** The first refusal; undefined while the record is good. */
+  /** The first refusal; undefined while the record is valid. */
   get problem(): string | undefined {
     return this.#problem;
   }
 
-  /** `reason` is made of field names, never of data: reasons are counted and sent back. */
+  /** `reason` consists of field names, never of data: reasons are counted and returned to the sender. */
   refuse(reason: string): void {
     this.#problem ??= reason;
   }
@@ -27,7 +27,7 @@ const UINT32_MAX = 2 ** 32 - 1;
 const DIGITS = /^[0-9]+$/;
 const LEADING_ZEROS = /^0+(?=[0-9])/;
 
-/** Proto3 JSON: null stands for the default, like an absent field. */
+/** In proto3 JSON `null` means the default value, like an absent field. */
 export function isAbsent(value: unknown): value is null | undefined {
   return value === undefined || value === null;
 }
@@ -59,7 +59,7 @@ export function readInteger(value: unknown, field: string, check: Check): number
   return 0;
 }
 
-/** A fixed64 time: a decimal string, or the number that some senders write; canonical, "0" when absent. */
+/** A fixed64 time as canonical decimal string; some senders write a number. "0" when absent. */
 export function readNanos(value: unknown, field: string, check: Check): string {
   if (isAbsent(value)) return '0';
   const nanos = typeof value === 'string' ? canonicalDigits(value) : digitsOfNumber(value);
@@ -75,7 +75,7 @@ function canonicalDigits(text: string): string | undefined {
   return digits.length === UINT64_DIGITS && digits > UINT64_MAX ? undefined : digits;
 }
 
-/** `String` prints whole numbers below 1e21 in full, and closer to what was sent than the double's exact value. */
+/** `String` prints integers below 1e21 without an exponent, with the shortest digits that identify the double. */
 function digitsOfNumber(value: unknown): string | undefined {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value >= TWO_TO_64) {
     return undefined;

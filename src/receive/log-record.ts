@@ -10,13 +10,13 @@ import {
 import { readAnyValue, readKeyValues } from './any-value.ts';
 import { type Check, readInteger, readNanos, readText } from './fields.ts';
 
-/** One log record with its values plain. What it returns counts only while `check` has no problem. */
+/** Reads a log record with plain values. The result is valid only while `check` has no problem. */
 export function readLogRecord(raw: JsonObject, check: Check): PlainLogRecord {
   const pairs = readKeyValues(raw.attributes, 'attributes', check);
   const eventName = takeEventName(pairs) ?? readText(raw.eventName, 'eventName', check);
   const severityNumber = readInteger(raw.severityNumber, 'severityNumber', check);
   const severityText = readText(raw.severityText, 'severityText', check);
-  // The empty value is no body: the JS exporter writes it in JSON, and nothing in protobuf.
+  // An empty value means no body: the JS exporter writes it in JSON, and omits it in protobuf.
   const body = plainFromAnyValue(readAnyValue(raw.body, check));
   return {
     timeUnixNano: readTime(raw, check),
@@ -29,21 +29,21 @@ export function readLogRecord(raw: JsonObject, check: Check): PlainLogRecord {
   };
 }
 
-/** A time of 0 is unknown (logs.proto); the time when it was seen is then the best there is. */
+/** A time of 0 means unknown (logs.proto); the observed time is then the best one. */
 function readTime(raw: JsonObject, check: Check): string {
   const time = readNanos(raw.timeUnixNano, 'timeUnixNano', check);
   const observed = readNanos(raw.observedTimeUnixNano, 'observedTimeUnixNano', check);
   return time === '0' ? observed : time;
 }
 
-/** The attribute wins over the field: instrumentation that predates the field may put anything there. */
+/** The attribute takes precedence: instrumentation older than the field may use the field for another purpose. */
 function takeEventName(pairs: OtlpKeyValue[]): string | undefined {
   const at = pairs.findIndex((pair) => pair.key === ATTR.eventName && pair.value.stringValue);
   if (at < 0) return undefined;
   return pairs.splice(at, 1)[0]?.value.stringValue;
 }
 
-/** The ids only place a record, so a record with wrong ones is kept without them. */
+/** The ids only link the record to a span, so a record with invalid ids is kept without them. */
 function readContext(raw: JsonObject): { traceId?: string; spanId?: string } {
   const traceId = typeof raw.traceId === 'string' ? raw.traceId.toLowerCase() : undefined;
   if (!isTraceId(traceId)) return {};

@@ -10,7 +10,7 @@ export const CONTENT_TYPES: Readonly<Record<Encoding, string>> = {
   protobuf: 'application/x-protobuf',
 };
 
-/** Undefined for every type that OTLP/HTTP does not know, and for a missing one. */
+/** Undefined for a missing type, or one that OTLP/HTTP does not define. */
 export function encodingOf(contentType: string | undefined): Encoding | undefined {
   const type = contentType?.split(';', 1)[0]?.trim().toLowerCase();
   if (type === CONTENT_TYPES.json) return 'json';
@@ -25,7 +25,7 @@ export interface Answer {
 
 interface Rpc {
   readonly status: number;
-  /** google.rpc.Code, which the body of an error carries (OTLP specification, "Failures"). */
+  /** google.rpc.Code in the body of an error (OTLP specification, "Failures"). */
   readonly code: number;
 }
 
@@ -35,7 +35,7 @@ const UNAUTHENTICATED: Rpc = { status: 401, code: 16 };
 const BROKEN: Rpc = { status: 500, code: 13 };
 const UNAVAILABLE: Rpc = { status: 503, code: 14 };
 
-/** An unsupported encoding is 400, as the collector answers it. */
+/** An unsupported Content-Encoding is 400, as in the collector. */
 const RPC: Readonly<Record<ErrorCode, Rpc>> = {
   ERR_AGENT_FAILED: BROKEN,
   ERR_CONFIG_INVALID: BROKEN,
@@ -60,17 +60,17 @@ const RPC: Readonly<Record<ErrorCode, Rpc>> = {
   ERR_UNEXPECTED: BROKEN,
 };
 
-/** Headers that HTTP wants beside a status. Five seconds: a full disk or a restart is not over in one. */
+/** Headers that HTTP requires for a status. Retry-After is five seconds: a full disk or a restart takes longer than one. */
 const HEADERS: ReadonlyMap<number, Readonly<Record<string, string>>> = new Map([
   [401, { 'WWW-Authenticate': 'Bearer' }],
   [405, { Allow: 'POST' }],
   [503, { 'Retry-After': '5' }],
 ]);
 
-/** A sink may give a reason per record; the message is for a person who reads a log. */
+/** A sink may give a reason per record; the message is for a person reading a log. */
 const REASONS_MAX = 10;
 
-/** The Export*ServiceResponse: empty when everything was taken, else the partial success. */
+/** The Export*ServiceResponse: empty when every record was accepted, else with the partial success. */
 export function successAnswer(signal: Signal, encoding: Encoding, results: readonly IngestResult[]): Answer {
   const rejected = results.reduce((sum, result) => sum + result.rejected, 0);
   const reasons = new Set(results.flatMap((result) => result.reasons));
@@ -83,7 +83,7 @@ export function successAnswer(signal: Signal, encoding: Encoding, results: reado
   return { status: 200, headers, body: rejected === 0 ? '{}' : JSON.stringify({ partialSuccess }) };
 }
 
-/** Both responses have the same field numbers (logs_service.proto, trace_service.proto). */
+/** Logs and traces have the same field numbers (logs_service.proto, trace_service.proto). */
 function encodeSuccess(rejected: number, errorMessage: string): Buffer {
   if (rejected === 0) return Buffer.alloc(0);
   return bytesField(1, Buffer.concat([varintField(1, rejected), bytesField(2, errorMessage)]));

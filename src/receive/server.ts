@@ -1,48 +1,49 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { BodyRoom } from '../system/bounded-body.ts';
+import { authorityOf, closeServer, listenOn, originOf, reachableHost } from '../system/http-server.ts';
 import { exchange } from './exchange.ts';
 import type { Answer } from './otlp-response.ts';
 import type { Sink } from './sink.ts';
 
 export interface ReceiverOptions {
   readonly host: string;
-  /** 0 takes a free one. */
+  /** 0 selects a free port. */
   readonly port: number;
   readonly sink: Sink;
-  /** Of one request, as sent and as inflated. Default 64 MiB, what the OTLP specification recommends. */
+  /** Limit for one body, compressed and decompressed. Default 64 MiB, as the OTLP specification recommends. */
   readonly bodyBytesMax?: number;
   /** When set, every request must carry it as `Authorization: Bearer`. */
   readonly token?: string;
-  /** False: a program that has nothing else to do may end, although this listens. Default true. */
+  /** False: the receiver alone does not keep the process alive. Default true. */
   readonly keepsProcessAlive?: boolean;
-  /** By then a request must have arrived whole. Default 60 s. */
+  /** Time for a complete request to arrive. Default 60 s. */
   readonly requestTimeoutMs?: number;
 }
 
 export interface Receiver {
-  /** `http://host:port`, to which a sender on this machine can send. */
+  /** `http://host:port`, reachable from this machine. */
   readonly url: string;
   readonly port: number;
-  /** Takes nothing new, lets requests in flight finish, and cuts them off at the deadline. Safe to call twice. */
+  /** Stops accepting, waits for requests in flight, closes their connections at the deadline. Safe to call twice. */
   close(deadlineMs: number): Promise<void>;
 }
 
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Four of the largest requests at once: a sender has one in flight, and is asked to come again when there is no room. */
+/** Memory for four bodies of the largest size. Senders have one request in flight, and retry when there is no room. */
 const LARGEST_BODIES_AT_ONCE = 4;
 
-/** 64 MiB within a minute is 1 MiB/s: slower than any link to a collector, and nobody holds a socket longer. */
+/** 64 MiB per minute is 1 MiB/s, slower than any link to a collector. A slow client must not occupy a socket for longer. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
-/** Headers are one packet. */
+/** Headers arrive in one packet. */
 const HEADERS_TIMEOUT_MS = 10_000;
 
-/** SDKs export logs and spans every 1 to 5 s and metrics every 60 s: their connections live from one to the next. */
+/** Longer than the export intervals of SDKs (1 to 5 s for logs and spans, 60 s for metrics), so connections are reused. */
 const KEEP_ALIVE_MS = 75_000;
 
-/** Starts to listen; throws `ERR_PORT_IN_USE`, and `ERR_CONFIG_INVALID` for an address that cannot be listened on. */
+/** Starts to listen. Throws `ERR_PORT_IN_USE`, or `ERR_CONFIG_INVALID` for an unusable address. */
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
   const bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
   const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
@@ -53,13 +54,13 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
       requestTimeout,
       headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeout),
       keepAliveTimeout: KEEP_ALIVE_MS,
-      // Node looks for late requests at this interval: a timeout is at most a tenth late.
+      // Node checks for timeouts at this interval, so a timeout is at most a tenth late.
       connectionsCheckingInterval: Math.ceil(requestTimeout / 10),
     },
     (request, response) => {
       void exchange(request, parts).then((answer) => {
         send(response, answer, server.listening);
-        // What a refused sender is still sending is thrown away, so that it gets to see the answer.
+        // Discards the rest of a refused body, so that the sender reads the answer.
         request.resume();
       });
     },
@@ -67,7 +68,8 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
   if (options.keepsProcessAlive === false) server.on('connection', (socket) => socket.unref());
   const port = await listen(server, options);
   if (options.keepsProcessAlive === false) server.unref();
-  return { url: urlOf(options.host, port), port, close: (deadlineMs) => closeServer(server, deadlineMs) };
+  const url = originOf({ host: reachableHost(options.host), port });
+  return { url, port, close: (deadlineMs) => closeServer(server, deadlineMs) };
 }
 
 function noRoom(): TasktrailError {
@@ -81,41 +83,21 @@ function send(response: ServerResponse, answer: Answer, keepAlive: boolean): voi
   response.end(answer.body);
 }
 
-function listen(server: Server, { host, port }: ReceiverOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
-    // Stays for good: later errors are those of accept (EMFILE), and the sender that met one comes again.
-    server.on('error', (error) => reject(listenError(error, `${host}:${port}`)));
-    server.listen(port, host, () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address !== null ? address.port : port);
-    });
-  });
+async function listen(server: Server, at: ReceiverOptions): Promise<number> {
+  try {
+    return await listenOn(server, at);
+  } catch (error) {
+    throw listenError(error, authorityOf(at));
+  }
 }
 
-function listenError(error: Error, where: string): TasktrailError {
+function listenError(error: unknown, where: string): TasktrailError {
   if (errnoOf(error) === 'EADDRINUSE') {
-    return new TasktrailError('ERR_PORT_IN_USE', `cannot take OTLP on ${where}: the port is in use`, {
+    return new TasktrailError('ERR_PORT_IN_USE', `cannot receive OTLP on ${where}: the port is in use`, {
       cause: error,
     });
   }
-  return new TasktrailError('ERR_CONFIG_INVALID', `cannot take OTLP on ${where}: ${messageOf(error)}`, {
+  return new TasktrailError('ERR_CONFIG_INVALID', `cannot receive OTLP on ${where}: ${messageOf(error)}`, {
     cause: error,
-  });
-}
-
-/** A wildcard is an address to listen on, not one to send to. */
-function urlOf(host: string, port: number): string {
-  if (host === '0.0.0.0') return `http://127.0.0.1:${port}`;
-  if (host === '::') return `http://[::1]:${port}`;
-  return host.includes(':') ? `http://[${host}]:${port}` : `http://${host}:${port}`;
-}
-
-function closeServer(server: Server, deadlineMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
-    server.close(() => {
-      clearTimeout(deadline);
-      resolve();
-    });
   });
 }

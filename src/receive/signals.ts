@@ -11,16 +11,16 @@ import { LOGS_REQUEST, type Message, TRACES_REQUEST } from './protobuf/protobuf-
 import type { IngestResult } from './sink.ts';
 import { readSpan } from './span.ts';
 
-/** The good records of a request, and what was refused while reading it. */
+/** The valid records of a request, and the number and reasons of the rejected ones. */
 export interface DecodedRequest extends IngestResult {
   readonly batch: TelemetryBatch;
 }
 
-/** All that differs between the signals: a new one is a row. */
+/** The differences between the signals; a new signal is a new row. */
 export interface Signal {
   readonly path: string;
   readonly message: Message;
-  /** Field of `partialSuccess` in the answer. */
+  /** Name of the count in `partialSuccess`. */
   readonly rejectedField: string;
   read(request: unknown): DecodedRequest;
 }

@@ -6,7 +6,7 @@ import { type Check, readInteger, readList, readNanos, readObject, readText } fr
 
 const ALL_ZERO = /^0*$/;
 
-/** One span in canonical form. What it returns counts only while `check` has no problem. */
+/** Reads a span in canonical form. The result is valid only while `check` has no problem. */
 export function readSpan(raw: JsonObject, check: Check): OtlpSpan {
   const traceId = lowerText(raw.traceId, 'traceId', check);
   if (!isTraceId(traceId)) check.refuse('traceId is not 32 hex digits, not all zero');
@@ -47,7 +47,7 @@ function readEvent(raw: unknown, check: Check): OtlpSpanEvent {
   };
 }
 
-/** Ids may be empty: a link without a valid context still carries its attributes (trace API specification). */
+/** Ids may be empty: a link without a valid context still has attributes (trace API specification). */
 function readLink(raw: unknown, check: Check): OtlpSpanLink {
   if (!isJsonObject(raw)) check.refuse('a link is not an object');
   const link = isJsonObject(raw) ? raw : {};
@@ -92,7 +92,7 @@ function lowerText(value: unknown, field: string, check: Check): string {
   return readText(value, field, check).toLowerCase();
 }
 
-/** A span id that may be missing: empty and all zero mean that there is none. */
+/** An optional span id; empty and all zero mean absent. */
 function readOptionalId(value: unknown, field: string, check: Check): string {
   const id = lowerText(value, field, check);
   if (ALL_ZERO.test(id)) return '';

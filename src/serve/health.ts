@@ -4,13 +4,13 @@ import { createHandler, type HttpHandler } from './routes.ts';
 
 export interface ServeHealthOptions {
   readonly books: Books;
-  /** Shown by both paths when given. */
+  /** Part of both answers when given. */
   readonly version?: string | undefined;
 }
 
 /**
- * `GET /healthz`: the process answers. `GET /readyz`: 200 when everything is in order, else 503 with the reason of
- * each part, and the counts of this process either way. Neither needs a token: probes have none.
+ * `GET /healthz`: 200 while the process runs. `GET /readyz`: 200 when the process is ready, else 503; the body has the
+ * reason of each part and the counters of this process. Neither needs a token: probes have none.
  */
 export function serveHealth(options: ServeHealthOptions): HttpHandler {
   const { books } = options;

@@ -4,25 +4,28 @@ import { TasktrailError } from '../errors.ts';
 import { describeIssues } from './query.ts';
 import { readBody } from './request-body.ts';
 
-/** What `POST /tasks` asks for. */
+/** The body of `POST /tasks`. */
 export interface TaskOrder {
   readonly message: string;
   readonly agent?: string;
   readonly command?: string;
 }
 
-/** `cancelled`: it will never start. `cancelling`: its agent is told to end, and the task's result will say it. */
+/** `cancelled`: the task will not start. `cancelling`: its agent is being ended; the task's result will say so. */
 export type CancelAnswer = 'cancelled' | 'cancelling';
 
-/** Where `POST /tasks` hands a task over, and `POST /tasks/{id}/cancel` the wish to end it. */
+/** Receives the tasks of `POST /tasks` and the requests of `POST /tasks/{id}/cancel`. */
 export interface Intake {
-  /** Resolves once the task is queued; `ERR_QUEUE_UNAVAILABLE` when it cannot be. */
+  /** Resolves when the task is queued; rejects with `ERR_QUEUE_UNAVAILABLE` when that is not possible. */
   submit(order: TaskOrder): Promise<{ readonly taskId: string }>;
-  /** `ERR_NOT_FOUND` for a task that nobody knows, `ERR_CONFLICT` for one that is over. Absent: none can be cancelled. */
+  /**
+   * Rejects with `ERR_NOT_FOUND` for an unknown task, and `ERR_CONFLICT` for one that has ended. Absent: no task can be
+   * cancelled.
+   */
   cancel?(taskId: string): Promise<CancelAnswer>;
 }
 
-/** A message is text that a person or a program wrote for an agent; contents of that size belong in a file. */
+/** Bytes. The message is a text for an agent; larger contents belong in a file. */
 const BODY_BYTES_MAX = 1_048_576;
 
 const name = z.string().min(1, 'must not be empty').max(200).optional();
@@ -33,9 +36,9 @@ const schema = z.strictObject({
   command: name,
 });
 
-/** The body of `POST /tasks`, read here unless a body parser of the user's app has read it before. */
+/** Reads the body of `POST /tasks`, or takes what a body parser of the user's app has parsed. */
 export async function readTaskOrder(req: IncomingMessage): Promise<TaskOrder> {
-  // A form cannot send this type across sites without the browser asking first, so no page can start a task.
+  // A web page cannot send this type to another site without a CORS preflight, so it cannot start a task.
   if (mediaType(req) !== 'application/json') {
     throw new TasktrailError('ERR_TYPE_UNSUPPORTED', 'send the task as Content-Type: application/json');
   }
@@ -51,7 +54,7 @@ export async function readTaskOrder(req: IncomingMessage): Promise<TaskOrder> {
   };
 }
 
-/** What `express.json()`, `.text()` or `.raw()` left behind. */
+/** The result of `express.json()`, `.text()` or `.raw()`. */
 function parsedBody(req: IncomingMessage & { readonly body?: unknown }): unknown {
   if (Buffer.isBuffer(req.body)) return parseJson(req.body);
   if (typeof req.body === 'string') return parseJson(Buffer.from(req.body));
@@ -66,7 +69,7 @@ function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
-    // A SyntaxError, or the decoder's TypeError for bytes that are no UTF-8.
+    // A SyntaxError, or the decoder's TypeError for invalid UTF-8.
     throw new TasktrailError('ERR_INPUT_INVALID', 'the body is not JSON in UTF-8', { cause: error });
   }
 }

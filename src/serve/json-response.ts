@@ -6,7 +6,7 @@ import { ANSWER_HEADERS } from './problem.ts';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** Lines go out in pieces of about this size: one write and one chunk header for many lines. */
+/** Lines are sent in pieces of about this size, so that many lines share one write and one chunk header. */
 const PIECE_CHARS = 65_536;
 
 export interface JsonAnswer {
@@ -27,8 +27,8 @@ export function sendJson(res: ServerResponse, answer: JsonAnswer): void {
 }
 
 /**
- * A 200 whose JSON text is produced as fast as the client takes it. A client that goes away ends it quietly; any
- * other failure is thrown, with the connection cut.
+ * Answers 200 with a JSON text that is produced as fast as the client reads it. A client that disconnects ends it without
+ * an error; any other failure closes the connection and is thrown.
  */
 export async function streamJson(
   res: ServerResponse,
@@ -48,7 +48,7 @@ export async function streamJson(
   }
 }
 
-/** JSON texts as the text of one array. */
+/** Joins JSON texts to the text of one array. */
 export async function* arrayText(lines: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string> {
   let piece = '[';
   let separator = '';
@@ -65,7 +65,7 @@ export async function* arrayText(lines: Iterable<string> | AsyncIterable<string>
 
 export type JsonEntry = readonly [key: string, text: Iterable<string> | AsyncIterable<string>];
 
-/** Keys with the JSON text of their values, as the text of one object. */
+/** Joins keys and the JSON texts of their values to the text of one object. */
 export async function* objectText(entries: readonly JsonEntry[]): AsyncGenerator<string> {
   let separator = '{';
   for (const [key, text] of entries) {

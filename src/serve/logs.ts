@@ -16,11 +16,11 @@ export interface ServeLogsOptions {
   readonly reader: Reader;
   /** Without it `POST /tasks` answers 503. */
   readonly intake?: Intake | undefined;
-  /** When given, every request needs `Authorization: Bearer <token>`; GET and HEAD take it as a Basic password too. */
+  /** When given, requests need `Authorization: Bearer <token>`; GET and HEAD also accept it as a Basic password. */
   readonly token?: string | undefined;
-  /** Templates of addresses where a trace can be looked at, as `Config.traceUrls` has them. Default none. */
+  /** URL templates for links to traces, as in `Config.traceUrls`. Default: none. */
   readonly traceUrls?: readonly string[] | undefined;
-  /** Failures of our own, which the client sees only as a 500. Default: a process warning. */
+  /** Receives internal errors, which the client sees only as a 500. Default: a process warning. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
@@ -29,8 +29,8 @@ type Part =
   | { readonly key: string; readonly flow: TaskFlow };
 
 /**
- * The parts of a task, in the order of `full`. Metadata is read first and the result last: a result is written
- * before the metadata that announces it, so a task that is shown as over always comes with its result.
+ * The parts of a task, in the order of `full`. Metadata is read first and the result last. The store writes the result
+ * before the final metadata, so a task with a final status always comes with its result.
  */
 const PARTS: readonly Part[] = [
   { key: 'metadata', document: 'metadata' },
@@ -42,7 +42,7 @@ const PARTS: readonly Part[] = [
 
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 
-/** The REST API under `/tasks`, `/workflows`, `/events` and `/webhooks`, as a handler for Express 4, Express 5 or a bare node:http server. */
+/** The REST API: `/tasks`, `/workflows`, `/events` and `/webhooks`, for Express 4, Express 5 or a plain node:http server. */
 export function serveLogs(options: ServeLogsOptions): HttpHandler {
   const { reader, intake, traceUrls = [] } = options;
   const routes: Record<string, Methods> = {
@@ -71,7 +71,7 @@ function listTasks(reader: Reader): Answer {
 function submitTask(intake: Intake | undefined): Answer {
   return async (req, res) => {
     if (intake === undefined) {
-      throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server takes no tasks: it has no queue');
+      throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server accepts no tasks: it has no queue');
     }
     const { taskId } = await intake.submit(await readTaskOrder(req));
     sendJson(res, {
@@ -86,7 +86,7 @@ function cancelTask(intake: Intake | undefined): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
     if (intake?.cancel === undefined) {
-      throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server runs no tasks: end it where it runs');
+      throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server runs no tasks: cancel it where it runs');
     }
     const status = await intake.cancel(id);
     sendJson(res, { status: status === 'cancelled' ? 200 : 202, value: { task_id: id, status } });
@@ -170,7 +170,7 @@ async function readUndamaged(
   try {
     return await reader.readDocument(id, document);
   } catch (error) {
-    // One damaged file must not hide the rest of the task. What may pass (too many open files) is no damage.
+    // One damaged file must not hide the rest of the task. A temporary failure (too many open files) is not damage.
     if (error instanceof TasktrailError && error.code === 'ERR_STORE_UNAVAILABLE' && !error.retryable) {
       return 'damaged';
     }

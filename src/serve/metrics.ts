@@ -2,7 +2,7 @@ import { ANSWER_HEADERS } from './problem.ts';
 import { createHandler, type HttpHandler, type RouteOptions } from './routes.ts';
 
 export interface ServeMetricsOptions extends RouteOptions {
-  /** All metrics in Prometheus' text format 0.0.4. */
+  /** Resolves with all metrics in the Prometheus text format 0.0.4. */
   readText(): Promise<string>;
 }
 

@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
 
-/** A parameter that must say something when it is given. */
+/** An optional parameter that must not be empty. */
 export const filter: z.ZodOptional<z.ZodString> = z.string().min(1, 'must not be empty').optional();
 
-/** A time of day needs its zone: the server's own is nobody's business. */
+/** A time needs a zone: clients do not know the zone of the server. */
 export const time: z.ZodOptional<z.ZodUnion<readonly [z.ZodISODateTime, z.ZodISODate]>> = z
   .union([z.iso.datetime({ offset: true }), z.iso.date()], {
     error: 'must be ISO 8601 with a zone ("2026-01-31T12:00:00Z"), or a date',
   })
   .optional();
 
-/** How many items a page has at the most. */
+/** The largest number of items of a page. */
 export function limit(preset: number, max: number): z.ZodType<number> {
   const rule = `must be a number from 1 to ${max}`;
   return z
@@ -22,7 +22,7 @@ export function limit(preset: number, max: number): z.ZodType<number> {
     .default(preset);
 }
 
-/** The parameters of a request; throws `ERR_INPUT_INVALID` naming the one that is wrong. A misspelt one is wrong too. */
+/** Parses the parameters of a request. Throws `ERR_INPUT_INVALID` naming an invalid, unknown or repeated one. */
 export function readQuery<Query>(url: string, schema: z.ZodType<Query>): Query {
   const at = url.indexOf('?');
   const given = new Map<string, string>();
@@ -35,12 +35,12 @@ export function readQuery<Query>(url: string, schema: z.ZodType<Query>): Query {
   return parsed.data;
 }
 
-/** Every issue as `field: what is wrong`. */
+/** Lists the issues as `field: message`. */
 export function describeIssues(error: z.ZodError): string {
   const text = error.issues
     .map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`))
     .join('; ');
-  // Names come from the sender: a thousand unknown keys must not come back as a page of text.
+  // Names come from the client: a thousand unknown keys must not become a long answer.
   return text.length > 500 ? `${text.slice(0, 500)}...` : text;
 }
 

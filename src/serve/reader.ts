@@ -3,20 +3,20 @@ import type { JsonObject } from '../model/json.ts';
 import type { Flow, TaskDocument, TaskFlow, TaskPage, TaskQuery } from '../model/task-reading.ts';
 import type { FeedPage, FeedQuery, StoredWorkflow, WorkflowPage, WorkflowQuery } from '../model/workflow.ts';
 
-/** Everything that the REST API needs to read. Ids that could not be a path throw `ERR_ID_INVALID`. */
+/** What the REST API reads. Throws `ERR_ID_INVALID` for an id that cannot be part of a path. */
 export interface Reader {
   hasTask(taskId: string): Promise<boolean>;
   /** Undefined when the task or the file is missing; `ERR_STORE_UNAVAILABLE` when it is damaged or unreadable. */
   readDocument(taskId: string, document: TaskDocument): Promise<JsonObject | undefined>;
   /** Undefined when the task or the file is missing. */
   openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
-  /** `ERR_INPUT_INVALID` for a cursor that is not one of ours. */
+  /** `ERR_INPUT_INVALID` for an invalid cursor. */
   listTasks(query: TaskQuery): Promise<TaskPage>;
-  /** `ERR_INPUT_INVALID` for a cursor that is not one of ours. */
+  /** `ERR_INPUT_INVALID` for an invalid cursor. */
   listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
   /** Undefined when there is no such workflow; `ERR_STORE_UNAVAILABLE` when its files are unreadable. */
   readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
-  /** `ERR_INPUT_INVALID` for a cursor that is not one of ours. */
+  /** `ERR_INPUT_INVALID` for an invalid cursor. */
   listWorkflows(query: WorkflowQuery): Promise<WorkflowPage>;
   /** As `listWorkflows`; `ERR_GONE` for a cursor whose events are no longer kept. */
   readFeed(query: FeedQuery): Promise<FeedPage>;

@@ -5,7 +5,7 @@ import { warn } from '../system/warning.ts';
 import { notFound, sendProblem } from './problem.ts';
 import { createTokenCheck } from './token.ts';
 
-/** Mounts in Express 4 and 5; without `next` (a bare node:http server) an unknown path is answered with 404. */
+/** Mounts in Express 4 and 5. Without `next` (a plain node:http server) it answers an unknown path with 404. */
 export type HttpHandler = (
   req: IncomingMessage,
   res: ServerResponse,
@@ -14,23 +14,23 @@ export type HttpHandler = (
 
 export interface RoutedRequest extends IncomingMessage {
   readonly params: Readonly<Record<string, string | string[] | undefined>>;
-  /** The path at which the handler is mounted, `''` at the root. */
+  /** The path where the handler is mounted; `''` at the root. */
   readonly baseUrl: string;
 }
 
 export type Answer = (req: RoutedRequest, res: ServerResponse) => Promise<void> | void;
 
-/** What answers a path, by method. HEAD comes with GET. */
+/** The handlers of a path by method. GET also handles HEAD. */
 export type Methods = Readonly<Partial<Record<'GET' | 'POST', Answer>>>;
 
 export interface RouteOptions {
-  /** When given, every path that we answer needs it: as a bearer token or, to read, as a password. */
+  /** When given, every route needs it, as a bearer token or, for GET and HEAD, as a Basic password. */
   readonly token?: string | undefined;
-  /** Failures of our own, which the client sees only as a 500. Default: a process warning. */
+  /** Receives internal errors, which the client sees only as a 500. Default: a process warning. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-/** The routes as one handler. A path of ours is always answered by us, whatever goes wrong; any other is passed on. */
+/** Combines the routes into one handler. It answers its own paths, also after an error, and passes on all others. */
 export function createHandler(routes: Readonly<Record<string, Methods>>, options: RouteOptions): HttpHandler {
   const checkToken = options.token === undefined ? undefined : createTokenCheck(options.token);
   const onError = options.onError ?? warn;
@@ -46,7 +46,7 @@ export function createHandler(routes: Readonly<Record<string, Methods>>, options
   }
   return (req, res, next) => {
     router(req, res, (error?: unknown) => {
-      // The router decodes a parameter only on a path of ours, so a failure to decode it is ours to answer.
+      // The router decodes parameters only for a path of its own, so this error belongs to one of the routes.
       if (error instanceof URIError) sendProblem(res, badEncoding());
       else if (error) sendProblem(res, error, onError);
       else if (next === undefined) notFound(req, res);

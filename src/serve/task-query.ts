@@ -10,12 +10,12 @@ const schema = z.strictObject({
   agent: filter,
   since: time,
   until: time,
-  // Each item is a file that is read: a page must not turn into a dump of the directory.
+  // Each item is a file to read, so the size of a page is limited.
   limit: limit(50, 500),
   cursor: filter,
 });
 
-/** The query of `GET /tasks`; throws `ERR_INPUT_INVALID` naming the parameter. A misspelt filter is an error too. */
+/** The query of `GET /tasks`. Throws `ERR_INPUT_INVALID` naming an invalid or unknown parameter. */
 export function readTaskQuery(url: string): TaskQuery {
   return readQuery(url, schema);
 }

@@ -17,7 +17,7 @@ const schema: z.ZodType<DeliveryQuery> = z.strictObject({
   cursor: filter,
 });
 
-/** `/webhooks`: what was delivered, newest first, also what was refused and what started nothing. */
+/** `/webhooks`: all deliveries, newest first, including those that were refused or started no task. */
 export function webhookRoutes(reader: Reader): Readonly<Record<string, Methods>> {
   return { '/webhooks': { GET: listDeliveries(reader) } };
 }

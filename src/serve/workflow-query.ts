@@ -9,7 +9,7 @@ const eventType = z
 
 const listSchema = z.strictObject({
   work_item_id: filter,
-  // Any text: an orchestrator may end a workflow with a status of its own.
+  // Any text: orchestrators may use statuses of their own.
   status: filter,
   project: filter,
   environment: filter,
@@ -21,10 +21,10 @@ const listSchema = z.strictObject({
 
 const eventsSchema = z.strictObject({ type: eventType });
 
-// Events are lines of one file, so a page may hold more of them than a page of workflows.
+// Events are lines of one file and cheap to read, so a page may hold more of them.
 const feedSchema = z.strictObject({ after: filter, type: eventType, limit: limit(100, 1000) });
 
-/** The query of `GET /workflows`; throws `ERR_INPUT_INVALID` naming the parameter, as do the others. */
+/** The query of `GET /workflows`. Throws `ERR_INPUT_INVALID` naming an invalid parameter, as do the others. */
 export function readWorkflowQuery(url: string): WorkflowQuery {
   return readQuery(url, listSchema);
 }

@@ -8,7 +8,7 @@ import type { Reader } from './reader.ts';
 import type { Answer, Methods, RoutedRequest } from './routes.ts';
 import { readEventsQuery, readFeedQuery, readWorkflowQuery } from './workflow-query.ts';
 
-/** The paths under `/workflows`, and the feed of all their events under `/events`. */
+/** The routes under `/workflows`, and `/events`, the feed of the events of all workflows. */
 export function workflowRoutes(
   reader: Reader,
   traceUrls: readonly string[],
@@ -21,7 +21,7 @@ export function workflowRoutes(
   };
 }
 
-/** Where each of these workflows can be asked for; what is no id is left out. */
+/** Links to workflows by id; invalid ids are left out. */
 export function workflowLinks(baseUrl: string, ids: JsonValue | undefined): Record<string, string> {
   const links: Record<string, string> = {};
   for (const id of Array.isArray(ids) ? ids : []) {
@@ -43,7 +43,7 @@ function showWorkflow(reader: Reader, traceUrls: readonly string[]): Answer {
     const { state, events, document, upload } = await readFound(reader, req);
     const { workflow_id, task_ids, trace_id } = state;
     const links = linksOf(req.baseUrl, { workflow_id, task_ids, trace_id }, traceUrls);
-    // The document's own fields where the state has others of that name: those of the event that ended it.
+    // For these two names the fields of the document win: they belong to the event that ended the workflow.
     const end = document && { attempt: document.attempt, trace_id: document.trace_id ?? state.trace_id };
     sendJson(res, { status: 200, value: { ...document, ...state, ...end, events, upload, links } });
   };

@@ -1,7 +1,8 @@
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { basename, delimiter, resolve, sep } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DIALECT_NAMES } from '../agent/dialects/dialects.ts';
+import { findProgram, isDirectory } from '../agent/executable.ts';
 import type { Config } from '../config/config.ts';
 import { inheritedEnvironment } from '../config/environment.ts';
 import {
@@ -13,7 +14,7 @@ import {
 import { TasktrailError } from '../errors.ts';
 import { DEFAULT_COMMANDS } from '../webhooks/receive-webhooks.ts';
 
-/** What is to be done for a task: who does it, in which workflow. */
+/** The agent that runs a task, and the workflow phases that it runs in. */
 export interface Plan {
   readonly agentName: string;
   readonly agent: AgentConfig;
@@ -21,7 +22,7 @@ export interface Plan {
   readonly phases: readonly PhaseConfig[];
 }
 
-/** One run of the agent does the whole command. */
+/** Default: a single run of the agent. */
 const ONE_STEP: readonly PhaseConfig[] = [{ name: 'build', steps: ['run-agent'] }];
 
 /** The phases of the workflow managers that the sample imitates. */
@@ -32,13 +33,13 @@ const SAMPLE_PHASES: readonly PhaseConfig[] = ['frame', 'architect', 'build', 'e
   }),
 );
 
-/** The names after the trigger that start something. */
+/** The command names that may follow the trigger. */
 export function commandNames(config: Config): readonly string[] {
   const configured = Object.keys(config.commands);
   return configured.length > 0 ? configured : DEFAULT_COMMANDS;
 }
 
-/** Whether tasks run the bundled sample, because nobody has configured an agent. */
+/** Whether tasks run the bundled sample because no agent is configured. */
 export function usesSampleAgent(config: Config): boolean {
   return Object.keys(config.agents).length === 0;
 }
@@ -60,13 +61,13 @@ export function planFor(
   return { agentName, agent, workflow: command?.workflow ?? order.command ?? 'task', phases };
 }
 
-/** Throws `ERR_CONFIG_INVALID` for an agent whose dialect nobody knows: it would show only when the first task fails. */
+/** Throws `ERR_CONFIG_INVALID` for an unknown dialect, so that the start fails and not the first task. */
 export function checkAgents(config: Config): void {
   const problems: string[] = [];
   for (const [name, { dialect = 'text' }] of Object.entries(config.agents)) {
     if (DIALECT_NAMES.includes(dialect)) continue;
     const known = DIALECT_NAMES.join(', ');
-    // The short form of one agent has no place in the file to point to.
+    // An agent that is set by TASK_LOGS_AGENT_COMMAND has no entry in the file.
     const isShort = name === 'default' && config.sources.TASK_LOGS_AGENT_COMMAND !== 'default';
     const where = isShort ? 'TASK_LOGS_AGENT_DIALECT' : `agents.${name}.dialect`;
     problems.push(`${where}: ${JSON.stringify(dialect)} is not known; use one of ${known}`);
@@ -74,47 +75,22 @@ export function checkAgents(config: Config): void {
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
 }
 
-/** Agents that cannot be started as this machine is now, in words: no reason not to start the others. */
+/** Messages about agents that cannot be started on this machine. The service still starts: other agents may work. */
 export function agentProblems(config: Config): readonly string[] {
+  const { PATH: path = '' } = inheritedEnvironment();
   return Object.entries(config.agents).flatMap(([name, { command, cwd = '.' }]) => {
     const [program = ''] = command;
     if (!isDirectory(cwd)) return [`${name}: working directory not found: ${cwd}`];
-    if (findProgram(program, cwd)) return [];
+    if (findProgram(program, { path, cwd }) !== undefined) return [];
     return [`${name}: program not found: ${program} (install it, or give its full path)`];
   });
-}
-
-/** As the system looks for it: by its path, seen from the working directory, or in the directories of PATH. */
-function findProgram(program: string, cwd: string): boolean {
-  const isPath = program.includes('/') || program.includes(sep);
-  const folders = isPath ? ['.'] : (inheritedEnvironment().PATH ?? '').split(delimiter);
-  return folders.some((folder) =>
-    SUFFIXES.some((suffix) => isProgram(resolve(cwd, folder, program + suffix))),
-  );
-}
-
-/** On Windows a program is found without its ending. */
-const SUFFIXES = process.platform === 'win32' ? ['', '.exe', '.cmd', '.bat'] : [''];
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    // ENOENT, EACCES, ENOTDIR: not a program for us, whichever it is.
-    return false;
-  }
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 export function timeoutMsOf(agent: AgentConfig): number {
   return (agent.timeout_seconds ?? AGENT_TIMEOUT_SECONDS) * 1_000;
 }
 
-/** `constructor` and its like are names that a sender may choose, and no entries. */
+/** Own properties only: a sender may choose a name such as `constructor`. */
 function ownEntry<T>(entries: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(entries, name) ? entries[name] : undefined;
 }
@@ -129,7 +105,7 @@ function agentNames(config: Config): readonly string[] {
 
 function sampleAgent(): AgentConfig {
   const script = fileURLToPath(new URL('../agent/sample/sample-agent.js', import.meta.url));
-  // From the sources (in tests) the built sample is run: it is a program of its own.
+  // Tests load this file from src; the sample agent is a process of its own and needs the built file.
   const built = existsSync(script) ? script : script.replace(/src([\\/])agent/, 'dist$1agent');
   return {
     type: 'sample',
@@ -145,7 +121,7 @@ function unknown(what: string, name: string, known: readonly string[]): Tasktrai
   );
 }
 
-/** How an agent's command line is shown: its program, not what it is told. */
+/** The program of an agent, without its arguments: they may hold a prompt. */
 export function programOf(agent: AgentConfig): string {
   return basename(agent.command[0] ?? '');
 }

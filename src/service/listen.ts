@@ -1,47 +1,35 @@
-import type { RequestListener, Server } from 'node:http';
-import { createServer } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
+import { createServer, type RequestListener } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { closeServer, type HostPort, listenOn, originOf } from '../system/http-server.ts';
 
 export interface HttpService {
   readonly url: string;
   readonly port: number;
-  /** Takes nothing new, lets requests in flight finish, and cuts them off at the deadline. */
+  /** Stops accepting connections, waits for requests in flight, and closes their connections at the deadline. */
   close(deadlineMs: number): Promise<void>;
 }
 
-/** Throws `ERR_PORT_IN_USE` naming the setting. */
-export async function listen(
-  handler: RequestListener,
-  at: { readonly host: string; readonly port: number },
-): Promise<HttpService> {
+/** Throws `ERR_PORT_IN_USE` or `ERR_CONFIG_INVALID`, naming the setting. */
+export async function listen(handler: RequestListener, at: HostPort): Promise<HttpService> {
   const server = createServer(handler);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(describe(error, at)));
-    server.listen(at.port, at.host, () => resolve());
-  });
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : at.port;
-  return {
-    url: `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${port}`,
-    port,
-    close: (deadlineMs) => close(server, deadlineMs),
-  };
+  try {
+    const port = await listenOn(server, at);
+    return {
+      url: originOf({ host: at.host, port }),
+      port,
+      close: (deadlineMs) => closeServer(server, deadlineMs),
+    };
+  } catch (error) {
+    throw describe(error, at);
+  }
 }
 
-async function close(server: Server, deadlineMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  await Promise.race([closed, delay(deadlineMs, undefined, { ref: false })]);
-  server.closeAllConnections();
-}
-
-function describe(error: Error, { host, port }: { host: string; port: number }): TasktrailError {
+function describe(error: unknown, { host, port }: HostPort): TasktrailError {
   switch (errnoOf(error)) {
     case 'EADDRINUSE':
       return new TasktrailError(
         'ERR_PORT_IN_USE',
-        `PORT: ${host}:${port} is in use. Stop what listens there, or set another PORT (0 takes a free one)`,
+        `PORT: ${host}:${port} is in use. Stop the program that listens there, or set another PORT (0 selects a free port)`,
         { cause: error },
       );
     case 'EACCES':
@@ -50,7 +38,7 @@ function describe(error: Error, { host, port }: { host: string; port: number }):
       });
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return new TasktrailError('ERR_CONFIG_INVALID', `HOST: ${host} is no address of this machine`, {
+      return new TasktrailError('ERR_CONFIG_INVALID', `HOST: ${host} is not an address of this machine`, {
         cause: error,
       });
     default:

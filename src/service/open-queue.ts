@@ -7,33 +7,33 @@ import { directoryId } from '../store/directory-id.ts';
 
 const QUEUE_NAME = 'agent';
 
-/** How often `/readyz` hears whether the queue can be used. */
-const LOOK_MS = 1_000;
+/** Interval in milliseconds at which the state of the queue is copied to `/readyz`. */
+const REPORT_MS = 1_000;
 
-/** The service's queue, wherever it is. */
+/** The queue of the service, in this process or in Redis. */
 export interface OpenQueue {
   readonly queue: Queue;
-  /** Called each time that what keeps the queue is back, and may have lost it. */
+  /** Called each time Redis is reachable again: it may have lost jobs. Never called for the in-process queue. */
   onReady(listener: () => void): void;
   close(deadlineMs: number): Promise<void>;
 }
 
-/** In Redis when there is one, else in this process. A Redis that is away is used as soon as it is there. */
+/** Uses Redis when `REDIS_URL` is set. An unreachable Redis does not fail the start: the queue uses it when it is back. */
 export async function openQueue(
   config: Config,
   { books, log }: { readonly books: Books; log(line: string): void },
 ): Promise<OpenQueue> {
   const { redisUrl: url, concurrency } = config;
   if (url === undefined) {
-    // Where nothing is stored nobody finds the jobs again, least of all who stores what is recorded of them.
+    // With its home, an unfinished task is only queued again by the service of the same log directory.
     const home = config.enabled && config.store ? await directoryId(config.logDir) : undefined;
     const queue = new InProcessQueue({ name: QUEUE_NAME, concurrency, home });
     return { queue, onReady: () => {}, close: (deadlineMs) => queue.close(deadlineMs) };
   }
   const queue = await openBullmqQueue({ url, name: QUEUE_NAME, concurrency, log });
-  const look = (): void => books.setReason('queue', queue.problem);
-  look();
-  const timer = setInterval(look, LOOK_MS).unref();
+  const report = (): void => books.setReason('queue', queue.problem);
+  report();
+  const timer = setInterval(report, REPORT_MS).unref();
   return {
     queue,
     onReady: (listener) => queue.onReady(listener),

@@ -1,13 +1,16 @@
 import type { Books } from '../books.ts';
 
-/** How often is looked: a person who reads a terminal notices no second. */
-const LOOK_MS = 1_000;
+/** Poll interval in milliseconds: a person who reads a terminal does not notice one second. */
+const POLL_MS = 1_000;
 
-/** What goes away and comes back within so long nobody needs to hear of: a restart takes a second or two. */
+/** Milliseconds that a part must be not ready before it is logged: the restart of a server takes a second or two. */
 const SETTLE_MS = 3_000;
 
-/** Of a part that comes and goes one line a minute says enough. */
+/** Milliseconds between two lines about one part, for a part that keeps changing. */
 const QUIET_MS = 60_000;
+
+/** The queue logs a lost connection to Redis itself. */
+const LOGGED_BY_QUEUE = 'queue';
 
 export interface ReasonLinesOptions {
   readonly books: Pick<Books, 'reasons'>;
@@ -16,35 +19,32 @@ export interface ReasonLinesOptions {
   readonly now?: () => number;
 }
 
-/** Says itself when its Redis is away. */
-const REPORTED_BY_QUEUE = 'queue';
-
-interface Seen {
+interface Outage {
   readonly sinceMs: number;
-  isSaid: boolean;
+  isLogged: boolean;
 }
 
-/** Says in the log what `/readyz` says: a part that is broken for some seconds, and that it is in order again. */
+/** Logs the reasons of `/readyz`: a line when a part has been not ready for some seconds, and one when it recovers. */
 export class ReasonLines {
   readonly #options: ReasonLinesOptions;
   readonly #now: () => number;
-  readonly #seen = new Map<string, Seen>();
-  readonly #saidAtMs = new Map<string, number>();
+  readonly #outages = new Map<string, Outage>();
+  readonly #loggedAtMs = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: ReasonLinesOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    this.#timer = setInterval(() => this.look(), LOOK_MS).unref();
+    this.#timer = setInterval(() => this.poll(), POLL_MS).unref();
   }
 
-  look(): void {
+  poll(): void {
     const { reasons } = this.#options.books;
-    for (const [part, reason] of reasons) if (part !== REPORTED_BY_QUEUE) this.#noteBroken(part, reason);
-    for (const [part, { isSaid }] of this.#seen) {
+    for (const [part, reason] of reasons) if (part !== LOGGED_BY_QUEUE) this.#noteOutage(part, reason);
+    for (const [part, { isLogged }] of this.#outages) {
       if (reasons.has(part)) continue;
-      this.#seen.delete(part);
-      if (isSaid) this.#options.log(`${part}: in order again`);
+      this.#outages.delete(part);
+      if (isLogged) this.#options.log(`${part}: ready again`);
     }
   }
 
@@ -52,14 +52,14 @@ export class ReasonLines {
     clearInterval(this.#timer);
   }
 
-  #noteBroken(part: string, reason: string): void {
+  #noteOutage(part: string, reason: string): void {
     const nowMs = this.#now();
-    const seen = this.#seen.get(part) ?? { sinceMs: nowMs, isSaid: false };
-    this.#seen.set(part, seen);
-    const quietUntilMs = (this.#saidAtMs.get(part) ?? Number.NEGATIVE_INFINITY) + QUIET_MS;
-    if (seen.isSaid || nowMs - seen.sinceMs < SETTLE_MS || nowMs < quietUntilMs) return;
-    seen.isSaid = true;
-    this.#saidAtMs.set(part, nowMs);
+    const outage = this.#outages.get(part) ?? { sinceMs: nowMs, isLogged: false };
+    this.#outages.set(part, outage);
+    const quietUntilMs = (this.#loggedAtMs.get(part) ?? Number.NEGATIVE_INFINITY) + QUIET_MS;
+    if (outage.isLogged || nowMs - outage.sinceMs < SETTLE_MS || nowMs < quietUntilMs) return;
+    outage.isLogged = true;
+    this.#loggedAtMs.set(part, nowMs);
     this.#options.log(`${part}: ${reason}`);
   }
 }

@@ -6,44 +6,43 @@ import { carrierOf } from '../record/carrier.ts';
 import { describeRequeue } from '../record/task/absent-task.ts';
 import type { Reader } from '../serve/reader.ts';
 
-/** A page of the list at a time. */
-const PAGE = 200;
+/** Tasks per page of the list. */
+const PAGE_SIZE = 200;
 
-/** What became of a younger task may be on its way here: it is looked at the next time. */
-const SETTLED_MS = 10_000;
+/** Youngest age in milliseconds: records about a younger task may still be in transit. The next pass looks at it. */
+const AGE_MIN_MS = 10_000;
+
+/** Statuses of tasks to queue again, from a queue that keeps its jobs and from one that lost them. */
+const QUEUED = ['queued'] as const;
+const UNFINISHED = ['queued', 'running', 'waiting_input'] as const;
 
 type TaskReader = Pick<Reader, 'listTasks' | 'readDocument'>;
 
 export interface RequeueOptions {
   readonly reader: TaskReader;
   readonly queue: Queue;
-  /** Whether the tasks of a queue that lives in its process are gone with that: then also those that ran. */
+  /** True for the in-process queue: its jobs are lost with the process, so running tasks are queued again too. */
   readonly isVolatile: boolean;
-  /** Tasks that this process has queued itself. */
+  /** Whether this process queued the task itself. */
   isOwn(taskId: string): boolean;
 }
 
 /**
- * Finds the tasks that were taken and not ended, and of which the queue knows nothing any more, and queues them again:
- * one that waited as it was, one that ran as its next attempt. Returns how many were queued.
+ * Queues unfinished tasks again that the queue no longer knows: a waiting one unchanged, a running one as its next
+ * attempt. Returns the number of queued tasks.
  */
 export async function requeueUnfinished(options: RequeueOptions): Promise<number> {
   const { queue, isVolatile } = options;
-  const found = isVolatile
-    ? [
-        ...(await listed(options, 'queued')),
-        ...(await listed(options, 'running')),
-        ...(await listed(options, 'waiting_input')),
-      ]
-    : await listed(options, 'queued');
+  const tasks: JsonObject[] = [];
+  for (const status of isVolatile ? UNFINISHED : QUEUED) tasks.push(...(await listTasks(options, status)));
   let queued = 0;
-  // The list is newest first; the queue is not.
-  for (const metadata of found.reverse()) {
+  // The list has the newest first; the oldest must be queued first.
+  for (const metadata of tasks.reverse()) {
     const job = await jobOf(metadata, options.reader);
     if (job === undefined || (await queue.knows(job.taskId))) continue;
-    // It may have been taken and ended since it was listed.
-    if (!(await isAsItWas(metadata, job, options.reader))) continue;
-    // Until a worker takes it nothing is heard of it, which of a task that runs would mean that its worker is gone.
+    // A worker may have finished it since it was listed.
+    if (!(await isUnchanged(metadata, job, options.reader))) continue;
+    // Records that it is queued: a running task without heartbeats would be closed as abandoned.
     if (metadata.status !== 'queued') describeRequeue(job);
     await queue.push(job);
     queued += 1;
@@ -51,15 +50,15 @@ export async function requeueUnfinished(options: RequeueOptions): Promise<number
   return queued;
 }
 
-async function listed(
+async function listTasks(
   { reader, queue, isVolatile, isOwn }: RequeueOptions,
-  status: 'queued' | 'running' | 'waiting_input',
+  status: (typeof UNFINISHED)[number],
 ): Promise<JsonObject[]> {
   const found: JsonObject[] = [];
-  const before = Date.now() - SETTLED_MS;
+  const before = Date.now() - AGE_MIN_MS;
   let cursor: string | null = null;
   do {
-    const page = await reader.listTasks({ status, limit: PAGE, ...(cursor !== null && { cursor }) });
+    const page = await reader.listTasks({ status, limit: PAGE_SIZE, ...(cursor !== null && { cursor }) });
     for (const item of page.items) {
       if (!isOfQueue(item, queue)) continue;
       const isYoung = Date.parse(readIso(item.created_at) ?? '') > before;
@@ -71,7 +70,7 @@ async function listed(
   return found;
 }
 
-async function isAsItWas(before: JsonObject, { taskId }: Job, reader: TaskReader): Promise<boolean> {
+async function isUnchanged(before: JsonObject, { taskId }: Job, reader: TaskReader): Promise<boolean> {
   const now = await reader.readDocument(taskId, 'metadata');
   return now?.status === before.status && now?.attempt === before.attempt;
 }

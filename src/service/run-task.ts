@@ -13,34 +13,39 @@ import { resumeWorkflow } from '../trail/resume-workflow.ts';
 import { agentFolder } from '../trail/trail.ts';
 import { type Plan, planFor, timeoutMsOf } from './commands.ts';
 
-/** A stop waits four seconds for running tasks: an agent that ignores SIGTERM must be gone, and its end recorded, by then. */
+/**
+ * Milliseconds between SIGTERM and SIGKILL. The shutdown waits four seconds for running tasks, and the end of an agent that
+ * ignores SIGTERM must be recorded by then.
+ */
 const AGENT_GRACE_MS = 2_500;
 
 const FOLLOWED_POLL_MS = 500;
 
-/** Somewhat longer than the silence after which the holder gives a task up. */
+/** Longest wait in milliseconds for another worker: more than the 45 s of silence after which the holder closes its task. */
 const FOLLOWED_MS = 60_000;
+
+/** Milliseconds for the last records of that worker to be stored. */
 const ARRIVAL_MS = 1_000;
 
 export interface RunTaskOptions {
   readonly config: Config;
   readonly queue: Queue;
-  /** Knows how earlier attempts ended, where this process can see it. */
+  /** Reads how earlier attempts ended; finds nothing on a machine without the log directory. */
   readonly reader: Reader;
 }
 
-/** One attempt at a job: the command's workflow, phase by phase, each step a run of the agent. Never rejects. */
+/** One attempt of a job: the phases of its command's workflow, each step a run of the agent. A failure does not reject. */
 export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): Promise<void> {
   const { config, queue, reader } = options;
   if (job.attempt > 1) {
-    // The slot is not lost to a frozen worker: its task is abandoned by now, and completed should it ever wake up.
-    if (!(await untilLeft(job, config, run.signal))) return run.finish?.();
-    // Its worker was killed between recording the end and telling the queue, or was cut off from the queue for a while.
+    // A frozen worker must not occupy this slot: its task is abandoned by now, and a late result replaces that end.
+    if (!(await waitForOtherWorker(job, config, run.signal))) return run.finish?.();
+    // Its worker was killed after it recorded the end and before it acknowledged the job, or had lost its connection.
     if (await hasEnded(job, reader)) return run.finish?.();
   }
-  const gone = await goneOnWith(job, config);
-  // Whoever stops the service, however often, has not tried the task in vain, nor has one whose agent goes on.
-  if (gone.attempt - gone.stops > config.attemptsMax) return abandon(job, options);
+  // Attempts that a shutdown ended, and those of an agent that still runs, do not count towards the maximum.
+  const stops = await countStops(job, config);
+  if (job.attempt - stops > config.attemptsMax) return abandon(job, options);
   try {
     await recordAttempt(
       {
@@ -48,52 +53,54 @@ export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): P
         queue: queue.name,
         system: queue.system,
         messageId: job.taskId,
-        // An agent that failed has had its say; a run that we cut short at shutdown begins again with the next start.
+        // A failure of the agent is final; a run that the shutdown interrupts starts again with the service.
         willRetry: () => causeOf(run) === 'closing',
-        retryMetadata: { stops: gone.stops + 1 },
+        retryMetadata: { stops: stops + 1 },
       },
-      (task) => workThrough(task, job, { config, run, stops: gone.stops }),
+      (task) => workThrough(task, job, { config, run, stops }),
     );
     run.finish?.();
   } catch (error) {
     if (causeOf(run) !== 'closing') run.finish?.();
-    // Recorded: the task's own result says it. What is no error of anything that runs here is a defect: the queue warns.
+    // The failure is recorded in the task's result. A thrown value that is not an Error is a defect: the queue warns.
     if (!(error instanceof Error)) throw error;
   }
 }
 
-/** An attempt whose agent outlived its worker is the same one for whoever counts attempts. */
-async function goneOnWith(job: Job, config: Config): Promise<{ attempt: number; stops: number }> {
+/** Earlier attempts that do not count: those that a shutdown ended, or all of them when the agent outlived its worker. */
+async function countStops(job: Job, config: Config): Promise<number> {
   const stops = job.stops ?? 0;
   const folder = join(agentFolder(config.logDir), job.taskId);
-  // EACCES and its like: what cannot be looked at cannot be gone on with either.
+  // EACCES and similar: a run that cannot be inspected cannot be resumed.
   const isAlive = job.attempt > 1 && (await hasLivingRun(folder).catch(() => false));
-  return { attempt: job.attempt, stops: isAlive ? Math.max(stops, job.attempt - 1) : stops };
+  return isAlive ? Math.max(stops, job.attempt - 1) : stops;
 }
 
-/** A worker that hung when its job was given away may still live: two must not work on one task. False: it has it yet. */
-async function untilLeft({ taskId }: Job, config: Config, signal: AbortSignal): Promise<boolean> {
+/**
+ * The queue hands out the job of a worker that hangs, but that worker may still follow the task's agent, and two must not
+ * work on one task. Returns false when it still does at the deadline.
+ */
+async function waitForOtherWorker({ taskId }: Job, config: Config, signal: AbortSignal): Promise<boolean> {
   const folder = join(agentFolder(config.logDir), taskId);
   const until = Date.now() + FOLLOWED_MS;
   let wasFollowed = false;
-  // EACCES and its like: what cannot be looked at cannot be waited for either.
+  // EACCES and similar: a run that cannot be inspected cannot be waited for.
   while (!signal.aborted && (await isFollowedElsewhere(folder).catch(() => false))) {
     if (Date.now() > until) return false;
     wasFollowed = true;
     await delay(FOLLOWED_POLL_MS);
   }
-  // What it recorded last is on its way.
   if (wasFollowed) await delay(ARRIVAL_MS);
   return true;
 }
 
-/** Whether an earlier attempt came to an end of its own; one that was given up as silent did not. */
+/** Whether an earlier attempt ended. `abandoned` is not such an end: the holder records it for a silent worker. */
 async function hasEnded({ taskId }: Job, reader: Reader): Promise<boolean> {
   try {
     const metadata = await reader.readDocument(taskId, 'metadata');
     return ['completed', 'failed', 'cancelled'].includes(String(metadata?.status));
   } catch {
-    // A directory that cannot be read says nothing of it.
+    // The directory cannot be read: run the attempt.
     return false;
   }
 }
@@ -106,12 +113,12 @@ async function abandon(job: Job, { config, reader }: RunTaskOptions): Promise<vo
     const metadata = await reader.readDocument(taskId, 'metadata');
     cancelWorkflows(await findOpenWorkflows(metadata, reader), { taskId, attempt, reason });
   } catch {
-    // A directory that cannot be read: whoever holds it finds them silent.
+    // The directory cannot be read: its holder closes the workflows for their silence.
   }
 }
 
 function causeOf(run: JobRun): AbortCause | undefined {
-  // The queue's own word: its interface says which.
+  // The queue aborts with an AbortCause (see JobRun).
   return run.signal.aborted ? (run.signal.reason as AbortCause) : undefined;
 }
 
@@ -157,7 +164,7 @@ interface PhaseWork extends Work {
 interface StepPlace {
   readonly phase: string;
   readonly step: string;
-  /** Which run of the task it is, in whichever process. */
+  /** Names the run within its task, the same in every process. */
   readonly key: string;
 }
 
@@ -172,7 +179,7 @@ async function runPhase(task: Task, workflow: Workflow, at: PhaseWork): Promise<
   const { phase: name, steps, plan, run } = at;
   const done = new Set<StepPlace>();
   for (const place of steps) {
-    // Left out only when it is known what its agent said and cost: that belongs to this attempt's result.
+    // A finished step is skipped only if its agent's output and cost are known: they are part of this attempt's result.
     const isDone = workflow.isDone(name, place.step);
     if (isDone && (await task.resumeAgent(plan.agent.command, agentOptions(plan, place)))?.success)
       done.add(place);

@@ -10,24 +10,24 @@ import { TrailMetrics } from '../trail/metrics/trail-metrics.ts';
 import { resourceOf } from '../trail/resource.ts';
 import type { Trail } from '../trail/trail.ts';
 
-/** What the ready-made service carries in its SDK, from before anything is open until after it is closed. */
+/** The metrics of the service. They exist before the trail is opened and until after it is closed. */
 export class ServiceMetrics {
   readonly #readers: MetricReaders;
-  /** Who records. The instance is told apart: two processes of one name would overwrite each other's series. */
+  /** Has a `service.instance.id`: two processes with the same name would overwrite each other's series. */
   readonly resource: Resource;
-  readonly #notice: NoticeBoard;
+  readonly #notice: PushNotice;
   #metrics: TrailMetrics | undefined;
   #queue: Queue | undefined;
 
   constructor(config: Config) {
     const instance = resourceFromAttributes({ 'service.instance.id': randomUUID() });
-    // One that the user has given in OTEL_RESOURCE_ATTRIBUTES stays.
+    // An instance id in OTEL_RESOURCE_ATTRIBUTES takes precedence.
     this.resource = instance.merge(resourceOf(config));
-    this.#notice = new NoticeBoard(`metrics to ${placeOf(config.metrics?.url)}`);
+    this.#notice = new PushNotice(`metrics to ${placeOf(config.metrics?.url)}`);
     this.#readers = createMetricReaders({
       readGauges: () => this.#readGauges(),
       push: config.metrics,
-      onNotice: (notice) => this.#notice.say(notice),
+      onNotice: (notice) => this.#notice.set(notice),
     });
   }
 
@@ -35,7 +35,7 @@ export class ServiceMetrics {
     return this.#readers.readers;
   }
 
-  /** To be called when the SDK is registered: a meter of before measures nothing. */
+  /** Call it after the meter provider is registered: instruments of an earlier meter record nothing. */
   startTrail(): TrailMetrics {
     this.#metrics = new TrailMetrics();
     return this.#metrics;
@@ -46,12 +46,12 @@ export class ServiceMetrics {
   }
 
   watchTrail({ books, reader, recovered, otlpUrl }: Trail): void {
-    this.#notice.hang(books);
-    // Only the holder names failed tasks.
+    this.#notice.attach(books);
+    // Only the holder exports the failed tasks.
     if (otlpUrl !== undefined) void recovered.then(() => this.#metrics?.load(reader));
   }
 
-  /** All metrics as they stand, in Prometheus' text format. Never rejects. */
+  /** The current metrics in the Prometheus text format. Never rejects. */
   readText(): Promise<string> {
     return this.#readers.readText();
   }
@@ -62,7 +62,7 @@ export class ServiceMetrics {
   }
 }
 
-/** Without a password that the URL may carry. */
+/** Without user, password and query, which may hold a key. */
 function placeOf(url: string | undefined): string {
   if (url === undefined) return 'nowhere';
   const { protocol, host, pathname } = new URL(url);
@@ -73,8 +73,8 @@ interface Notices {
   setNotice(part: string, notice: string | undefined): void;
 }
 
-/** One notice, which may come before there are books to write it into. */
-class NoticeBoard {
+/** The state of the push. Exporters start before the trail has books; the last notice is written when they are attached. */
+class PushNotice {
   readonly #part: string;
   #last: string | undefined;
   #books: Notices | undefined;
@@ -83,13 +83,13 @@ class NoticeBoard {
     this.#part = part;
   }
 
-  say(notice: string | undefined): void {
+  set(notice: string | undefined): void {
     this.#last = notice;
     this.#books?.setNotice(this.#part, notice);
   }
 
-  hang(books: Notices): void {
+  attach(books: Notices): void {
     this.#books = books;
-    this.say(this.#last);
+    this.set(this.#last);
   }
 }

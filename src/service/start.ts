@@ -1,8 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { NodeSDK } from '@opentelemetry/sdk-node';
 import type { Config } from '../config/config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
-import { idGenerator, logRecordProcessor, spanProcessor } from '../export/otel-recorder.ts';
 import type { Queue } from '../queue/queue.ts';
 import { installAgentRunner } from '../trail/agent-runner.ts';
 import { watchOrphanRuns } from '../trail/orphan-sweep.ts';
@@ -15,31 +12,35 @@ import { requeueUnfinished } from './requeue.ts';
 import { runTask } from './run-task.ts';
 import { ServiceMetrics } from './service-metrics.ts';
 import { TaskIntake } from './task-intake.ts';
-import { createWebApp } from './web-app.ts';
+import { startTelemetry } from './telemetry.ts';
+import { type CreateExpress, createWebApp, loadExpress } from './web-app.ts';
 
-/** At shutdown: answers in flight, then agents that are told to stop, then the journal. Ten seconds are what container engines give. */
+/**
+ * Milliseconds for each part at shutdown: requests in flight, then running agents, then the journal. Their sum and the
+ * second for metrics fit into the ten seconds that container engines wait before SIGKILL.
+ */
 const HTTP_DEADLINE_MS = 1_000;
 const QUEUE_DEADLINE_MS = 4_000;
 const TRAIL_DEADLINE_MS = 4_000;
 
-/** The last metrics get that long: the next process counts anew, and nobody waits for a graph. */
-const SDK_DEADLINE_MS = 1_000;
-
-/** After Redis is back, perhaps without its data: at once, and when what was young then is settled. */
+/**
+ * Milliseconds after Redis is back at which lost tasks are queued again: at once, and when the tasks that were too young
+ * for the first pass (10 s, see requeue.ts) are old enough.
+ */
 const REQUEUE_AFTER_MS = [0, 15_000];
 
-/** `all`: everything in one process. `serve`: all but the work. `worker`: only the work. */
+/** `all`: everything in one process. `serve`: webhooks, REST and store. `worker`: runs tasks only. */
 export type Role = 'all' | 'serve' | 'worker';
 
 export interface Service {
   readonly config: Config;
   readonly role: Role;
   readonly trail: Trail;
-  /** Where webhooks and the REST API are; undefined for a worker. */
+  /** Base address of webhooks and the REST API; undefined for a worker. */
   readonly url: string | undefined;
-  /** Resolves with how many tasks of an earlier process were queued again. */
+  /** Resolves with the number of tasks of an earlier process that were queued again. */
   readonly requeued: Promise<number>;
-  /** Webhooks, workers, journal, receiver, store, lock, in this order. Never rejects; safe to call twice. */
+  /** Closes webhooks, workers, journal, receiver, store and lock, in this order. Never rejects; safe to call twice. */
   stop(): Promise<void>;
 }
 
@@ -49,8 +50,9 @@ export interface ServiceOptions {
 }
 
 /**
- * The ready-made service in this process. Throws what `startTasktrail` throws, `ERR_PORT_IN_USE` for `PORT`, and
- * `ERR_CONFIG_INVALID` for a role that needs a Redis and has none.
+ * Starts the ready-made service in this process. Throws what `startTasktrail` throws, `ERR_PORT_IN_USE` for `PORT`,
+ * `ERR_CONFIG_INVALID` for a role that needs Redis without `REDIS_URL`, and `ERR_NOT_CONFIGURED` for a missing optional
+ * package.
  */
 export async function startService(config: Config, options: ServiceOptions): Promise<Service> {
   const { role = 'all', log } = options;
@@ -62,45 +64,52 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     );
   }
   checkAgents(config);
+  // Before the log directory is locked: a missing package must leave nothing to close.
+  const createExpress =
+    role === 'worker' ? undefined : await loadExpress(`tasktrail ${role === 'all' ? 'start' : role}`);
   const metrics = new ServiceMetrics(config);
-  const sdk = startSdk(metrics);
+  const telemetry = startTelemetry(metrics);
   installAgentRunner();
-  // What was opened last is closed first.
-  const closers: (() => Promise<void>)[] = [() => shutDown(sdk)];
+  const closers: (() => Promise<void>)[] = [() => telemetry.shutdown()];
   try {
-    return await openService({ config, role, log, metrics, closers });
+    return await openService({ config, role, log, metrics, closers, createExpress });
   } catch (error) {
     await closeAll(closers, log);
     throw error;
   }
 }
 
-interface Opening {
+interface ServiceParts {
   readonly config: Config;
   readonly role: Role;
   readonly metrics: ServiceMetrics;
+  /** Called from the first to the last; each part that is opened is put in front. */
   readonly closers: (() => Promise<void>)[];
+  /** Undefined for a worker, which has no HTTP server. */
+  readonly createExpress: CreateExpress | undefined;
   log(line: string): void;
 }
 
-async function openService({ config, role, metrics, closers, log }: Opening): Promise<Service> {
+async function openService(parts: ServiceParts): Promise<Service> {
+  const { config, role, metrics, closers, createExpress, log } = parts;
   const isWorker = role === 'worker';
   const trail = await openTrail({ config, hold: isWorker ? 'never' : 'must', log }, metrics.startTrail());
   metrics.watchTrail(trail);
-  const lines = new ReasonLines({ books: trail.books, log });
+  const reasonLines = new ReasonLines({ books: trail.books, log });
   closers.unshift(() => {
-    // From here on the summary at the end says what is left.
-    lines.close();
+    // The summary after the shutdown names the reasons that remain.
+    reasonLines.close();
     return trail.shutdown(TRAIL_DEADLINE_MS);
   });
-  const opened = await openQueue(config, { books: trail.books, log });
-  const { queue } = opened;
+  const openedQueue = await openQueue(config, { books: trail.books, log });
+  const { queue } = openedQueue;
   metrics.watchQueue(queue);
-  closers.unshift(() => opened.close(QUEUE_DEADLINE_MS));
+  closers.unshift(() => openedQueue.close(QUEUE_DEADLINE_MS));
   const intake = new TaskIntake({ config, queue, reader: trail.reader });
   let http: HttpService | undefined;
-  if (!isWorker) {
+  if (createExpress !== undefined) {
     const { app, webhooks } = createWebApp({
+      createExpress,
       config,
       trail,
       intake,
@@ -117,15 +126,15 @@ async function openService({ config, role, metrics, closers, log }: Opening): Pr
   if (role !== 'serve') {
     queue.start((job, run) => runTask(job, run, { config, queue, reader: trail.reader }));
   }
-  // Whoever holds the directory does it; a worker may be on another machine than that.
+  // The holder sweeps its own machine; a worker may run on another one.
   if (isWorker) {
-    const left = watchRuns(trail, log);
-    closers.unshift(async () => left.close());
+    const orphanWatch = watchOrphans(trail, log);
+    closers.unshift(async () => orphanWatch.close());
   }
-  const again = (): Promise<number> =>
+  const requeueTasks = (): Promise<number> =>
     isWorker ? Promise.resolve(0) : requeue({ trail, intake, queue, log });
-  opened.onReady(() => {
-    for (const ms of REQUEUE_AFTER_MS) setTimeout(() => void again(), ms).unref();
+  openedQueue.onReady(() => {
+    for (const ms of REQUEUE_AFTER_MS) setTimeout(() => void requeueTasks(), ms).unref();
   });
   let stopping: Promise<void> | undefined;
   return {
@@ -133,7 +142,7 @@ async function openService({ config, role, metrics, closers, log }: Opening): Pr
     role,
     trail,
     url: http?.url,
-    requeued: again(),
+    requeued: requeueTasks(),
     stop: () => {
       stopping ??= closeAll(closers, log);
       return stopping;
@@ -141,29 +150,7 @@ async function openService({ config, role, metrics, closers, log }: Opening): Pr
   };
 }
 
-/** As a user's own SDK would carry us. It exports no spans and records itself: the journal does. */
-function startSdk(metrics: ServiceMetrics): NodeSDK {
-  const sdk = new NodeSDK({
-    resource: metrics.resource,
-    autoDetectResources: false,
-    idGenerator: idGenerator(),
-    spanProcessors: [spanProcessor()],
-    logRecordProcessors: [logRecordProcessor()],
-    metricReaders: metrics.readers,
-    instrumentations: [],
-  });
-  sdk.start();
-  return sdk;
-}
-
-/** An endpoint that does not answer holds nothing up. */
-async function shutDown(sdk: NodeSDK): Promise<void> {
-  const closed = sdk.shutdown();
-  closed.catch(() => {});
-  await Promise.race([closed, delay(SDK_DEADLINE_MS, undefined, { ref: false })]);
-}
-
-function watchRuns(trail: Trail, log: (line: string) => void): { close(): void } {
+function watchOrphans(trail: Trail, log: (line: string) => void): { close(): void } {
   return watchOrphanRuns({
     folder: agentFolder(trail.config.logDir),
     onProblem: (reason) => trail.books.setNotice('runs left by dead processes', reason),
@@ -171,14 +158,14 @@ function watchRuns(trail: Trail, log: (line: string) => void): { close(): void }
   });
 }
 
-interface Requeue {
+interface RequeueParts {
   readonly trail: Trail;
   readonly intake: TaskIntake;
   readonly queue: Queue;
   log(line: string): void;
 }
 
-async function requeue({ trail, intake, queue, log }: Requeue): Promise<number> {
+async function requeue({ trail, intake, queue, log }: RequeueParts): Promise<number> {
   await trail.recovered;
   if (!trail.config.enabled || !trail.config.store) return 0;
   try {
@@ -199,7 +186,7 @@ async function closeAll(
   log: (line: string) => void,
 ): Promise<void> {
   for (const close of closers) {
-    // One part that fails must not keep the others from ending cleanly.
+    // A part that fails to close must not keep the others open.
     await close().catch((error: unknown) => log(`at shutdown: ${messageOf(error)}`));
   }
 }

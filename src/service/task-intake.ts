@@ -11,11 +11,14 @@ import type { Reader } from '../serve/reader.ts';
 import { cancelWorkflows, findOpenWorkflows } from '../trail/lost-workflow.ts';
 import { planFor } from './commands.ts';
 
-/** A result is stored within some 50 ms after the queue has let go of its job; a worker elsewhere has a longer way. */
+/**
+ * Longest wait in milliseconds for a result that is in transit to the files. It usually takes 50 ms after the job has left
+ * the queue; the records of a worker on another machine take longer.
+ */
 const SETTLE_MS = 1_000;
 const SETTLE_POLL_MS = 50;
 
-/** Twice what can wait in this process; what came before those is over, or known from its files. */
+/** Remembered task ids, twice the capacity of the in-process queue: older tasks have ended or are in the files. */
 const OWN_MAX = 20_000;
 
 export interface TaskIntakeOptions {
@@ -24,16 +27,16 @@ export interface TaskIntakeOptions {
   readonly reader: Reader;
 }
 
-/** Who shall do it; null: whoever is configured. */
-export interface Wanted {
+/** The command and the agent that a task asks for; null selects the configured default. */
+export interface Requested {
   readonly command: string | null;
   readonly agent: string | null;
 }
 
-/** Where tasks come in, from webhooks and from REST, and where somebody can take one back. */
+/** Accepts tasks from webhooks and REST, and cancels them. */
 export class TaskIntake implements Intake {
   readonly #options: TaskIntakeOptions;
-  /** Tasks that came in since the start: they are queued, and not left behind by an earlier process. */
+  /** Tasks that this process accepted, as opposed to those of an earlier process. */
   readonly #own = new Set<string>();
 
   constructor(options: TaskIntakeOptions) {
@@ -44,48 +47,48 @@ export class TaskIntake implements Intake {
     return this.#own.has(taskId);
   }
 
-  /** An agent or a command that does not exist is refused before there is a task. */
+  /** Throws `ERR_INPUT_INVALID` for an unknown agent or command, before anything is recorded. */
   async submit(order: TaskOrder): Promise<{ taskId: string }> {
-    const wanted = { command: order.command ?? null, agent: order.agent ?? null };
-    planFor(this.#options.config, wanted);
+    const requested = { command: order.command ?? null, agent: order.agent ?? null };
+    planFor(this.#options.config, requested);
     const task = prepareTask({
       source: 'api',
       message: order.message,
       sourceMetadata: { event_type: 'api', ...(order.command !== undefined && { command: order.command }) },
-      metadata: { command: wanted.command, requested_agent: wanted.agent },
+      metadata: { command: requested.command, requested_agent: requested.agent },
     });
-    await this.enqueue(task, wanted);
+    await this.enqueue(task, requested);
     return { taskId: task.id };
   }
 
-  async enqueue(task: QueuedTask, wanted: Wanted): Promise<void> {
+  async enqueue(task: QueuedTask, requested: Requested): Promise<void> {
     const { queue } = this.#options;
     const { name, system, home } = queue;
     this.#remember(task.id);
     const sourceMetadata = task.input.sourceMetadata ?? {};
-    const job = { taskId: task.id, message: task.message, sourceMetadata, attempt: 1, ...wanted };
+    const job = { taskId: task.id, message: task.message, sourceMetadata, attempt: 1, ...requested };
     await task.enqueue({ queue: name, system, home }, (carrier) => queue.push({ ...job, carrier }));
   }
 
   /**
-   * Takes back a task that waits, or ends the agent of one that runs. `ERR_NOT_FOUND` for one that nobody knows,
-   * `ERR_CONFLICT` for one that is over or is not this service's to end.
+   * Removes a waiting task, or ends the agent of a running one. Throws `ERR_NOT_FOUND` for an unknown task, and
+   * `ERR_CONFLICT` for one that has ended or is in another queue.
    */
   async cancel(taskId: string): Promise<CancelAnswer> {
     const { queue } = this.#options;
-    throwIfOver(taskId, await this.#read(taskId));
+    throwIfEnded(taskId, await this.#read(taskId));
     const cancellation = await queue.cancel(taskId);
     if (cancellation === 'aborted') return 'cancelling';
     const metadata = cancellation === 'removed' ? await this.#read(taskId) : await this.#readSettled(taskId);
-    // A twin of this wish has come true, or a worker has heard of this one that had no job of it any more.
+    // By another cancel request, or by a worker that received this one after its job had ended.
     if (metadata?.status === 'cancelled') return 'cancelled';
-    throwIfOver(taskId, metadata);
+    throwIfEnded(taskId, metadata);
     if (cancellation === 'unknown') {
       if (metadata === undefined) throw new TasktrailError('ERR_NOT_FOUND', `there is no task ${taskId}`);
       if (!isOfQueue(metadata, queue)) {
         throw new TasktrailError(
           'ERR_CONFLICT',
-          `task ${taskId} does not run in this service's queue: end it where it runs`,
+          `task ${taskId} is not in the queue of this service: cancel it where it runs`,
         );
       }
     }
@@ -93,7 +96,7 @@ export class TaskIntake implements Intake {
     const reason = cancellation === 'removed' ? 'cancelled while it waited' : 'cancelled; its worker is gone';
     const workflows = await findOpenWorkflows(metadata, this.#options.reader);
     closeTask({ taskId, attempt }, { status: 'cancelled', error: reason });
-    // Of an attempt whose worker was lost: the next one would have gone on with it.
+    // The workflows of an attempt whose worker is gone: the next attempt would have resumed them.
     cancelWorkflows(workflows, { taskId, attempt, reason });
     return 'cancelled';
   }
@@ -109,7 +112,7 @@ export class TaskIntake implements Intake {
     return this.#options.reader.readDocument(taskId, 'metadata');
   }
 
-  /** Of a task that no queue has: its end may be on its way into the files. */
+  /** Metadata of a task that is not in the queue. Its end may be in transit to the files, so this waits for it. */
   async #readSettled(taskId: string): Promise<JsonObject | undefined> {
     for (let waited = 0; ; waited += SETTLE_POLL_MS) {
       const metadata = await this.#read(taskId);
@@ -120,7 +123,7 @@ export class TaskIntake implements Intake {
   }
 }
 
-function throwIfOver(taskId: string, metadata: JsonObject | undefined): void {
+function throwIfEnded(taskId: string, metadata: JsonObject | undefined): void {
   const status = metadata?.status;
-  if (isTerminal(status)) throw new TasktrailError('ERR_CONFLICT', `task ${taskId} is over: ${status}`);
+  if (isTerminal(status)) throw new TasktrailError('ERR_CONFLICT', `task ${taskId} has ended: ${status}`);
 }

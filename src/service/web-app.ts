@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import express from 'express';
+import type { Express } from 'express';
 import type { Config } from '../config/config.ts';
 import { isLoopback } from '../config/values/loopback.ts';
 import { TasktrailError } from '../errors.ts';
@@ -7,30 +7,41 @@ import { serveHealth } from '../serve/health.ts';
 import { serveLogs } from '../serve/logs.ts';
 import { serveMetrics } from '../serve/metrics.ts';
 import { notFound, sendProblem } from '../serve/problem.ts';
+import { loadOptional } from '../system/optional-package.ts';
 import type { Trail } from '../trail/trail.ts';
 import { createLedger } from '../webhooks/ledger.ts';
 import { receiveWebhooks, type WebhookHandler } from '../webhooks/receive-webhooks.ts';
 import { commandNames, planFor } from './commands.ts';
 import type { TaskIntake } from './task-intake.ts';
 
+/** `express()`. */
+export type CreateExpress = () => Express;
+
+/** Express is an optional peer dependency. Throws `ERR_NOT_CONFIGURED` naming `command` when it is not installed. */
+export async function loadExpress(command: string): Promise<CreateExpress> {
+  return (await loadOptional('express', () => import('express'), command)).default;
+}
+
 export interface WebAppParts {
+  readonly createExpress: CreateExpress;
   readonly config: Config;
   readonly trail: Trail;
   readonly intake: TaskIntake;
-  /** What `/metrics` answers. */
+  /** The body of `GET /metrics`. */
   readMetrics(): Promise<string>;
   log(line: string): void;
 }
 
 export interface WebApp {
-  readonly app: express.Express;
+  readonly app: Express;
   readonly webhooks: WebhookHandler;
 }
 
-/** Webhooks, REST and health: everything that the service answers. */
-export function createWebApp({ config, trail, intake, readMetrics, log }: WebAppParts): WebApp {
+/** The routes of the service: webhooks, REST, health and metrics. */
+export function createWebApp(parts: WebAppParts): WebApp {
+  const { createExpress, config, trail, intake, readMetrics, log } = parts;
   const onError = (error: unknown): void => log(`unexpected error: ${stackOf(error)}`);
-  const app = express();
+  const app = createExpress();
   app.disable('x-powered-by');
   const webhooks = createWebhooks({ config, trail, intake }, onError);
   app.use('/webhooks', webhooks);
@@ -43,7 +54,7 @@ export function createWebApp({ config, trail, intake, readMetrics, log }: WebApp
   }
   const { apiToken: token, traceUrls } = config;
   app.use(serveMetrics({ readText: readMetrics, token, onError }));
-  app.use('/api', serveLogs({ reader: trail.reader, intake: intake, token, traceUrls, onError }));
+  app.use('/api', serveLogs({ reader: trail.reader, intake, token, traceUrls, onError }));
   app.use(notFound);
   return { app, webhooks };
 }
@@ -76,7 +87,10 @@ function createWebhooks(
   );
 }
 
-/** A page in a browser can make any name point to this machine; the name that it then sends gives it away. */
+/**
+ * A web page can make a name of its own resolve to this machine (DNS rebinding). The browser still sends that name as
+ * `Host`, so without a token only loopback names are accepted.
+ */
 function isLocalRequest(req: IncomingMessage): boolean {
   const host = (req.headers.host ?? 'localhost')
     .toLowerCase()
@@ -89,7 +103,7 @@ function foreignHost(req: IncomingMessage): TasktrailError {
   const host = (req.headers.host ?? '').slice(0, 100);
   return new TasktrailError(
     'ERR_UNAUTHORIZED',
-    `${JSON.stringify(host)} is not a name of this machine alone: set TASK_LOGS_API_TOKEN to serve the API under it`,
+    `${JSON.stringify(host)} is not a loopback name: set TASK_LOGS_API_TOKEN to serve the API under it`,
   );
 }
 

@@ -9,10 +9,10 @@ import { findHolder } from '../store/lock.ts';
 
 export { destinationsOf, HOLDER };
 
-/** The holder is on this machine: ask often, it is cheap and its absence short. */
+/** Longest pause between retries in milliseconds. The holder is on this machine and restarts within seconds. */
 const HOLDER_RETRY_MAX_MS = 1_000;
 
-/** An endpoint may be away for hours and belong to many: ask every half minute. */
+/** Longest pause between retries in milliseconds. An endpoint may be away for hours, and many senders share it. */
 const ENDPOINT_RETRY_MAX_MS = 30_000;
 
 export function createSenders(config: Config, journal: Journal, books: Books): readonly Sender[] {

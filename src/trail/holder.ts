@@ -16,7 +16,7 @@ import { startReaper } from './reaper.ts';
 import { scheduleRetention } from './retention-schedule.ts';
 import { startUploads, type Uploads } from './uploads.ts';
 
-/** An upload under way at shutdown gets that long; the next start goes on with what is left. */
+/** Milliseconds for an upload in flight at shutdown; the next start uploads the rest. */
 const UPLOAD_MS = 2_000;
 
 export interface HolderOptions {
@@ -24,17 +24,17 @@ export interface HolderOptions {
   readonly books: Books;
   readonly journal: Journal;
   readonly reader: Reader;
-  /** What spans that the holder builds itself are said to come from. */
+  /** Resource and scope of the spans that the holder builds. */
   readonly source: TelemetrySource;
-  /** Counts what the store writes. */
+  /** Counts the documents that the store writes. */
   readonly metrics: TrailMetrics;
   log(line: string): void;
 }
 
-/** The holder's side of a process: the lock, the one writer, and the receiver in front of it. */
+/** What only the holder of the log directory runs: the store, its receiver, retention, reaper and uploads. */
 export interface Holder {
   readonly url: string;
-  /** Resolves when what an earlier process left unfinished is in order. */
+  /** Resolves when the files that an earlier process left unfinished are recovered. */
   readonly recovered: Promise<void>;
   close(deadlineMs: number): Promise<void>;
 }
@@ -84,9 +84,9 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     books.setReason('recovery', messageOf(error));
   });
   const isUploaded = uploads?.isUploaded;
-  // Of what is open in this very process the heartbeats may stand behind a backlog.
+  // Tasks of this process are alive, although a backlog may delay their heartbeats.
   const reaper = startReaper({ store, reader, isWatched: isOpenHere, log });
-  const left = watchOrphanRuns({
+  const orphanWatch = watchOrphanRuns({
     folder: join(config.logDir, AGENT_FOLDER),
     onProblem: (reason) => books.setNotice('runs left by dead processes', reason),
     log,
@@ -101,7 +101,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
         await receiver.close(deadlineMs);
         await retention.close();
         await reaper.close();
-        left.close();
+        orphanWatch.close();
         await store.close('the service has stopped');
         await uploads?.archive.close(Math.min(UPLOAD_MS, Math.max(0, until - Date.now())));
       } finally {
@@ -120,7 +120,7 @@ async function openTombstones(lock: DirectoryLock, config: Config): Promise<Tomb
   }
 }
 
-/** Listens and tells others where; gives the directory back when it cannot. */
+/** Starts the receiver and writes its address into the lock file. Releases the lock when that fails. */
 async function openReceiver(lock: DirectoryLock, config: Config, store: Store): Promise<Receiver> {
   let receiver: Receiver | undefined;
   try {
@@ -134,12 +134,12 @@ async function openReceiver(lock: DirectoryLock, config: Config, store: Store): 
   }
 }
 
-/** On the default port, or a free one when that is taken; a port that somebody asked for must be had. */
+/** Takes a free port when the default one is in use. A configured port that is in use is an error. */
 async function listen(config: Config, store: Store): Promise<Receiver> {
   const options = {
     host: config.otlpHost,
     sink: store,
-    // A user's script ends when its own work does; the service has its HTTP server to live for.
+    // The receiver must not keep a user's script alive. The service has its HTTP server for that.
     keepsProcessAlive: false,
     ...(config.apiToken !== undefined && { token: config.apiToken }),
   };
@@ -162,7 +162,7 @@ function describe(error: unknown): string {
       return `${messageOf(error)}. Give this user write access, or set another directory`;
     case 'ENOTDIR':
     case 'EEXIST':
-      return `${messageOf(error)}. A file stands where a directory should be`;
+      return `${messageOf(error)}. A part of this path is a file, not a directory`;
     default:
       return messageOf(error);
   }

@@ -6,14 +6,14 @@ import type { StoredWorkflow } from '../model/workflow.ts';
 import { withTaskIds } from '../record/task-context.ts';
 import { continueWorkflow } from '../record/workflow/workflow.ts';
 
-/** Of a workflow that has no end yet. */
+/** Statuses of a workflow that has not ended. */
 const OPEN = ['running', 'waiting'];
 
 export interface WorkflowReader {
   readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
 }
 
-/** The workflows of a task that nobody will end any more: those that are open, as its metadata names them. */
+/** The open workflows among those that the metadata of a task names. */
 export async function findOpenWorkflows(
   metadata: JsonObject | undefined,
   reader: WorkflowReader,
@@ -27,7 +27,7 @@ export async function findOpenWorkflows(
   return found;
 }
 
-/** Ends them as cancelled, each in the attempt that it is in. */
+/** Records that each workflow is cancelled, in its current attempt. */
 export function cancelWorkflows(
   workflows: readonly StoredWorkflow[],
   { taskId, attempt, reason }: { readonly taskId: string; readonly attempt: number; readonly reason: string },

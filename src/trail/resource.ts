@@ -9,8 +9,8 @@ import type { Config } from '../config/config.ts';
 import { ATTR } from '../model/attributes.ts';
 
 /**
- * Who records: service, project, environment, host and process, and `OTEL_RESOURCE_ATTRIBUTES`. The command line is
- * left out on purpose: it may hold a prompt or a secret.
+ * The resource of this process: service, project, environment, host, process id, and `OTEL_RESOURCE_ATTRIBUTES`. The
+ * command line is left out on purpose: it may hold a prompt or a secret.
  */
 export function resourceOf(config: Config): Resource {
   const own = resourceFromAttributes({
@@ -21,7 +21,7 @@ export function resourceOf(config: Config): Resource {
     'process.pid': process.pid,
   });
   const given = detectResources({ detectors: [envDetector] }).attributes;
-  // A task id here is the task that this process runs for, not the one that each of its records is about.
+  // An agent's environment names the task that the agent runs for; records of this process may be about other tasks.
   const kept = Object.entries(given).filter(([name]) => name !== ATTR.taskId && name !== ATTR.attempt);
   return resourceFromAttributes(Object.fromEntries(kept)).merge(own);
 }

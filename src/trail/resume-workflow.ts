@@ -6,26 +6,26 @@ import { type ResumeOptions, resumeKnownWorkflow } from '../record/workflow/orch
 import type { Workflow } from '../record/workflow/workflow.ts';
 import { activeTrail, type Trail } from './trail.ts';
 
-/** What this process recorded a moment ago is stored within some 50 ms; a destination that is away keeps nobody waiting. */
+/** Longest wait in milliseconds for this process's records to be stored. It takes about 50 ms, unless the holder is away. */
 const DELIVERY_MS = 1_000;
 const DELIVERY_POLL_MS = 10;
 
-/** Long: it has nothing to do. */
-const ALIVE_MS = 60_000;
+/** Interval of a timer that does nothing but keep the process alive. */
+const KEEP_ALIVE_MS = 60_000;
 
 export interface ResumeWorkflowOptions extends ResumeOptions {
   /**
-   * What is known of it, for one that ran on another machine: the answer of its `GET /api/workflows/{id}`. Default: what
-   * the log directory knows. Throws `TypeError` for what is no workflow, or another one.
+   * The state of a workflow that ran on another machine: the body of its `GET /api/workflows/{id}`. Default: the state in
+   * the log directory. Throws `TypeError` for a value that is not a workflow, or that has another id.
    */
   readonly state?: KnownWorkflow | undefined;
 }
 
 /**
- * Goes on with a workflow that an earlier process began, wherever it stopped: what is open is resumed, what ended and is
- * started again is the next attempt, what nobody knows of is told again under the same keys, so that no event is there
- * twice. `.isDone(phase, step)` says what to leave out. An id that nobody knows begins a workflow of that id; after its end
- * a workflow gets another attempt. Rejects with `ERR_ID_INVALID` for an id that could not be part of a path.
+ * Continues a workflow of an earlier process. Open phases and steps are resumed; starting one that has ended is its next
+ * attempt. Events have the same keys as before, so none is stored twice. Skip steps for which `.isDone(phase, step)` is true.
+ * An unknown id starts a workflow with that id, and an ended workflow gets another attempt. Rejects with `ERR_ID_INVALID`
+ * for an id that cannot be part of a path.
  */
 export async function resumeWorkflow(id: string, options: ResumeWorkflowOptions = {}): Promise<Workflow> {
   const workflowId = checkWorkflowId(id);
@@ -33,38 +33,38 @@ export async function resumeWorkflow(id: string, options: ResumeWorkflowOptions 
   return resumeKnownWorkflow(workflowId, others, state ?? (await readKnown(workflowId)));
 }
 
-/** Undefined when nothing is known, or when what is known cannot be read: then everything is told again. */
+/** Undefined for an unknown workflow or unreadable files: every event is then recorded again under its key. */
 async function readKnown(workflowId: string): Promise<KnownWorkflow | undefined> {
   const trail = activeTrail();
   if (trail === undefined) return undefined;
-  // A trail keeps no script alive, not even one that waits for it: the script would end here, and the trail with it.
-  const alive = setInterval(() => {}, ALIVE_MS);
+  // A trail does not keep the process alive: without this timer a script that waits here would exit.
+  const keepAlive = setInterval(() => {}, KEEP_ALIVE_MS);
   try {
     await trail.recovered;
-    await untilDelivered(trail);
+    await waitForDelivery(trail);
     const stored = await trail.reader.readWorkflow(workflowId);
     return stored === undefined ? undefined : { ...stored.state, events: stored.events };
   } catch {
-    // Files that cannot be read are in the readiness of whoever serves them; a workflow goes on all the same.
+    // The holder reports unreadable files in `/readyz`. They must not stop the workflow.
     return undefined;
   } finally {
-    clearInterval(alive);
+    clearInterval(keepAlive);
   }
 }
 
-/** The workflow may have been stopped in this very process, a moment ago. */
-async function untilDelivered(trail: Trail): Promise<void> {
+/** This process may have recorded events of the workflow a moment ago. */
+async function waitForDelivery(trail: Trail): Promise<void> {
   const { recorded } = trail.books.snapshot();
   const until = Date.now() + DELIVERY_MS;
   trail.flush();
-  // Without a store of its own to send to, what this process recorded goes elsewhere.
-  while (trail.config.store && settled(trail) < recorded && Date.now() < until) {
+  // With TASK_LOGS_STORE=false the records do not go to the log directory.
+  while (trail.config.store && countSettled(trail) < recorded && Date.now() < until) {
     await delay(DELIVERY_POLL_MS);
   }
 }
 
-/** Records that the holder of the log directory has, or that nobody will have. */
-function settled({ books }: Trail): number {
+/** Records that the holder accepted, or that were dropped. */
+function countSettled({ books }: Trail): number {
   const { delivered, dropped } = books.snapshot();
   return Object.values(dropped).reduce((sum, count) => sum + count, delivered[HOLDER] ?? 0);
 }

@@ -5,10 +5,10 @@ import { runRetention } from '../store/keep/retention.ts';
 import type { Tombstones } from '../store/keep/tombstones.ts';
 import type { Store } from '../store/write/store.ts';
 
-/** Ages are counted in days: an hour more or less is not felt, and a directory is not read all the time. */
-const EVERY_MS = 3_600_000;
+/** Interval in milliseconds. Ages are in days, so one hour is precise enough, and each pass reads the whole directory. */
+const INTERVAL_MS = 3_600_000;
 
-/** Problems that a notice names; the rest is of the same kind. */
+/** Problems that the notice lists; further ones are mostly of the same kind. */
 const PROBLEMS_SHOWN = 3;
 
 export interface RetentionScheduleOptions {
@@ -16,29 +16,29 @@ export interface RetentionScheduleOptions {
   readonly store: Store;
   readonly tombstones: Tombstones;
   readonly books: Books;
-  /** Whether a workflow's document is where documents go; undefined when they go nowhere. */
+  /** Whether the document of a workflow is in the bucket; undefined without a bucket. */
   readonly isUploaded: ((workflowId: string) => Promise<boolean>) | undefined;
-  /** When what an earlier process left is in order; nothing is removed before. */
+  /** Resolves after the recovery; nothing is removed before. */
   readonly recovered: Promise<void>;
   log(line: string): void;
 }
 
 export interface RetentionSchedule {
-  /** Ends a run under way after what it is at; nothing is removed afterwards. */
+  /** Stops a running pass after its current item; nothing is removed afterwards. */
   close(): Promise<void>;
 }
 
-/** Removes what is old enough at the start and each hour. */
+/** Applies the retention settings after the start and every hour. */
 export function scheduleRetention(options: RetentionScheduleOptions): RetentionSchedule {
   let isStopped = false;
   let running: Promise<void> | undefined;
   const run = (): void => {
-    // A run that takes longer than an hour is not joined by another.
+    // Passes do not overlap, even if one takes longer than an hour.
     running ??= retain(options, () => isStopped).finally(() => {
       running = undefined;
     });
   };
-  const timer = setInterval(run, EVERY_MS).unref();
+  const timer = setInterval(run, INTERVAL_MS).unref();
   void options.recovered.then(() => isStopped || run());
   return {
     close: async () => {
@@ -64,8 +64,8 @@ async function retain(options: RetentionScheduleOptions, isStopped: () => boolea
       withFilesOf: (kind, id, fn) => store.withFilesOf(kind, id, fn),
       ...(isUploaded !== undefined && { isUploaded }),
     });
-    if (pruned.length > 0) log(`removed for their age: ${countsOf(pruned)}`);
-    if (compressed.length > 0) log(`gzipped the lines of ${compressed.length} task(s)`);
+    if (pruned.length > 0) log(`retention removed ${countsOf(pruned)}`);
+    if (compressed.length > 0) log(`compressed the lines of ${compressed.length} task(s)`);
     const shown = problems.slice(0, PROBLEMS_SHOWN).join('; ');
     books.setNotice('retention', problems.length === 0 ? undefined : shown);
   } catch (error) {

@@ -10,70 +10,70 @@ import type { Sender } from '../export/sender.ts';
 import { Journal } from '../journal/journal.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../journal/watch.ts';
-import { otlpTokenOf } from '../receive/otlp-token.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
 import { maskSecrets } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
 import type { DirectoryLock } from '../store/lock.ts';
 import { createReader } from '../store/read/reader.ts';
+import { secretsOf } from './config-secrets.ts';
 import { createSenders, destinationsOf } from './destinations.ts';
 import { type Holder, lockDirectory, startHolder } from './holder.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
 import { resourceOf } from './resource.ts';
 
-/** How often segments of dead processes are looked for. */
+/** Interval in milliseconds for claiming the segments of dead processes. */
 const CLAIM_MS = 1_000;
 
-/** How often the backlog of earlier processes is looked at. */
+/** Poll interval in milliseconds while the backlog of earlier processes is sent. */
 const RECOVER_POLL_MS = 20;
 
-/** What is on its way at shutdown gets that long; what is not through by then waits in the journal. */
+/** Default deadline of the shutdown in milliseconds. Records that are not delivered by then stay in the journal. */
 const SHUTDOWN_MS = 5_000;
 
-/** A destination that was not reachable just now is not waited for. */
+/** Milliseconds at shutdown for a destination that was not reachable before. */
 const UNREACHABLE_MS = 200;
 
 export interface StartOptions extends ConfigOptions {
   /** A resolved configuration, instead of reading it from the environment. */
   readonly config?: Config;
   /**
-   * Whether this process holds the log directory. `may` (default): unless another one does; then it sends to that. `must`:
-   * or it fails with `ERR_DIRECTORY_HELD`. `never`: it only sends. Where `store` is off nobody holds.
+   * Whether this process holds the log directory. `may` (default): yes, unless another process does; then it sends to that
+   * one. `must`: throws `ERR_DIRECTORY_HELD` when another process does. `never`: it only sends, as with `store` off.
    */
   readonly hold?: 'may' | 'must' | 'never';
-  /** One line for the user now and then. Default: standard error. */
+  /** Receives log lines. Default: writes them to standard error. */
   readonly log?: (line: string) => void;
 }
 
-// Every entry comes by here, so that work before the start, or without one, knows whether to warn.
+// Every library entry imports this file: recording without a start then warns only if recording is not switched off.
 setOffSwitch(isSwitchedOff);
 
-/** An open trail: what `startTasktrail` gives. */
+/** An open trail, as `startTasktrail` returns it. */
 export interface Trail {
   readonly config: Config;
   readonly books: Books;
-  /** Reads the log directory, whoever holds it. */
+  /** Reads the log directory; this process need not hold it. */
   readonly reader: Reader;
-  /** Where this process receives OTLP; undefined when another process holds the directory, or nothing is recorded. */
+  /** Address of this process's OTLP receiver; undefined when it does not hold the directory, or recording is off. */
   readonly otlpUrl: string | undefined;
-  /** Resolves when what an earlier process left behind is delivered and in order. */
+  /** Resolves when the records of earlier processes are stored and their unfinished files recovered. */
   readonly recovered: Promise<void>;
-  /** What was recorded so far is with the operating system when this returns. */
+  /** Writes all records so far to the operating system before it returns. */
   flush(): void;
-  /** Sends what waits, closes everything. Never rejects; safe to call twice. Default deadline 5,000 ms. */
+  /** Sends pending records and closes everything. Never rejects; safe to call twice. Default deadline 5,000 ms. */
   shutdown(deadlineMs?: number): Promise<void>;
 }
 
 /**
  * Opens the log directory, or finds the process that holds it, and starts recording. Throws `ERR_CONFIG_INVALID` listing
- * every problem, `ERR_DIRECTORY_UNUSABLE` and `ERR_PORT_IN_USE` for an explicit port; afterwards nothing throws any more.
+ * every problem, `ERR_DIRECTORY_UNUSABLE`, and `ERR_PORT_IN_USE` for a configured port. Later failures are in `books`, never thrown.
  */
 export async function startTasktrail(options: StartOptions = {}): Promise<Trail> {
   return openTrail(options, new TrailMetrics());
 }
 
-/** As `startTasktrail`, for somebody who has the metrics in hand; they are closed with the trail. */
+/** `startTasktrail` with metrics of the caller, which are closed with the trail. */
 export async function openTrail(options: StartOptions, metrics: TrailMetrics): Promise<Trail> {
   const config = options.config ?? loadConfig(options);
   const books = new Books();
@@ -104,14 +104,14 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
   return new OpenTrail({ config, books, reader, journal, holder, recorder, metrics });
 }
 
-/** Where the streams of agents are while they run. */
+/** Directory for the runs of agents, by task id. */
 export function agentFolder(logDir: string): string {
   return join(logDir, AGENT_FOLDER);
 }
 
 let current: Trail | undefined;
 
-/** The trail that this process has open. */
+/** The open trail of this process. */
 export function activeTrail(): Trail | undefined {
   return current;
 }
@@ -153,7 +153,7 @@ class OpenTrail implements Trail {
     for (const sender of this.#senders) sender.start();
     this.#claims = setInterval(() => void this.#claim(), CLAIM_MS).unref();
     this.recovered = this.#recover();
-    // What an `emit` leaves is read within milliseconds, not with the next second.
+    // Claims the record of an `emit` within milliseconds instead of at the next interval.
     this.#watch =
       parts.holder &&
       watchJournal(
@@ -162,7 +162,7 @@ class OpenTrail implements Trail {
         (reason) => books.setNotice('journal watch', reason),
       );
     process.on('exit', this.#onExit);
-    // A script that comes to its end without `shutdown` still delivers what it recorded.
+    // A script that ends without a call of `shutdown` still delivers its records.
     process.on('beforeExit', this.#onBeforeExit);
   }
 
@@ -182,10 +182,10 @@ class OpenTrail implements Trail {
   async #recover(): Promise<void> {
     const { holder } = this.#parts;
     await this.#claim();
-    // However long it takes: until then nobody can say what is unfinished. A holder elsewhere keeps nobody waiting.
+    // Without a deadline: only a stored backlog shows which tasks are unfinished. A process that only sends need not wait.
     if (holder === undefined) return;
     while (this.#closing === undefined && (await this.#senders[0]?.drain(0)) === false) {
-      // Keeps no script alive: what a disk that is full holds up waits in the journal.
+      // Does not keep the process alive: on a full disk the backlog would never be stored.
       await delay(RECOVER_POLL_MS, undefined, { ref: false });
     }
     await holder.recovered;
@@ -195,7 +195,7 @@ class OpenTrail implements Trail {
     if (this.#isClaiming) return;
     this.#isClaiming = true;
     try {
-      // What comes while it looks is not always seen: until nothing is there any more.
+      // A pass can miss segments that appear while it runs, so it is repeated until it claims none.
       while ((await this.#parts.journal.claimOrphans()) > 0) if (this.#closing !== undefined) break;
     } catch (error) {
       this.books.setReason('journal', messageOf(error));
@@ -204,11 +204,11 @@ class OpenTrail implements Trail {
     }
   }
 
-  /** Journal sent, receiver, store, lock: in this order, so that the last record of this process is stored by it. */
+  /** Sends the journal, then closes receiver, store and lock: the last records of this process are stored by its own store. */
   async #close(until: number): Promise<void> {
-    const left = (): number => Math.max(0, until - Date.now());
-    // Our timers and sockets do not keep a program alive; while this closes, something must.
-    const alive = setInterval(() => {}, CLAIM_MS);
+    const remainingMs = (): number => Math.max(0, until - Date.now());
+    // The timers and sockets of the trail do not keep the process alive; this one does until the shutdown is complete.
+    const keepAlive = setInterval(() => {}, CLAIM_MS);
     process.off('beforeExit', this.#onBeforeExit);
     clearInterval(this.#claims);
     this.#parts.metrics.close();
@@ -218,26 +218,26 @@ class OpenTrail implements Trail {
     const { recorder, journal, holder } = this.#parts;
     recorder.uninstall();
     try {
-      await Promise.all(this.#senders.map((sender) => this.#drain(sender, left())));
-      await Promise.all(this.#senders.map((sender) => sender.stop(Math.min(left(), UNREACHABLE_MS))));
+      await Promise.all(this.#senders.map((sender) => this.#drain(sender, remainingMs())));
+      await Promise.all(this.#senders.map((sender) => sender.stop(Math.min(remainingMs(), UNREACHABLE_MS))));
       for (const destination of journal.destinations) {
         const pending = await journal.countPending(destination);
         if (pending === 0) continue;
         const { recorded } = this.books.snapshot();
-        const whose = pending > recorded ? 'records, of earlier runs too,' : 'records';
-        this.books.setReason(destination, `${pending} ${whose} wait in the journal`);
+        const records = pending > recorded ? 'records, of earlier runs too,' : 'records';
+        this.books.setReason(destination, `${pending} ${records} wait in the journal`);
       }
       await journal.close();
     } catch (error) {
       this.books.setReason('shutdown', messageOf(error));
     }
     try {
-      await holder?.close(left());
+      await holder?.close(remainingMs());
     } catch (error) {
       this.books.setReason('shutdown', messageOf(error));
     }
     process.off('exit', this.#onExit);
-    clearInterval(alive);
+    clearInterval(keepAlive);
   }
 
   async #drain(sender: Sender, deadlineMs: number): Promise<void> {
@@ -246,21 +246,7 @@ class OpenTrail implements Trail {
   }
 }
 
-/** What an agent that finds it may print. */
-function secretsOf(config: Config): readonly string[] {
-  const { apiToken, githubSecrets, jiraSecrets, slackSecrets, githubToken, redisUrl, webhooks } = config;
-  const password = redisUrl === undefined ? '' : new URL(redisUrl).password;
-  return [
-    ...[githubSecrets, jiraSecrets, slackSecrets].flat(),
-    ...Object.values(webhooks).flatMap(({ secret }) => secret),
-    ...(apiToken === undefined ? [] : [apiToken, otlpTokenOf(apiToken)]),
-    githubToken ?? '',
-    password,
-    decodeURIComponent(password),
-  ];
-}
-
-/** Undefined when this process only sends: another one holds the directory, or it was asked not to. */
+/** Undefined when this process only sends: `store` is off, or another process holds the directory. */
 async function tryLock(config: Config, books: Books, mustHold: boolean): Promise<DirectoryLock | undefined> {
   if (!config.store) return undefined;
   try {

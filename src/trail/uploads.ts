@@ -5,13 +5,13 @@ import type { Config } from '../config/config.ts';
 import { WorkflowUploads } from '../store/keep/workflow-uploads.ts';
 import { WorkflowPlaces } from '../store/workflow-place.ts';
 
-/** Documents on their way to S3, and what is known to be there. */
+/** The upload of workflow documents to S3. */
 export interface Uploads {
   readonly archive: Archive;
   isUploaded(workflowId: string): Promise<boolean>;
 }
 
-/** Which documents are where they should be; undefined when they go nowhere. */
+/** The upload state of the documents in the log directory; undefined without a bucket. */
 export function uploadsOf(config: Config): WorkflowUploads | undefined {
   const { s3, workflowDir } = config;
   if (s3 === undefined) return undefined;

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { lookAtBacklog } from '../../src/doctor/backlog.ts';
+import { checkBacklog } from '../../src/doctor/backlog.ts';
 import type { Subject } from '../../src/doctor/finding.ts';
 import { formatSegmentName } from '../../src/journal/segment-name.ts';
 import { DirectoryLock } from '../../src/store/lock.ts';
@@ -9,7 +9,7 @@ import { ownIdentity } from '../../src/system/process-identity.ts';
 import { linesOf, subjectOf } from './subject.ts';
 
 async function look(subject: Subject): Promise<string> {
-  return linesOf(await lookAtBacklog(subject));
+  return linesOf(await checkBacklog(subject));
 }
 
 /** A segment that was written to so long ago. */
@@ -22,31 +22,33 @@ function leave({ config }: Subject, id: string, ageMs: number): void {
   utimesSync(path, then, then);
 }
 
-test('no journal, and one with other files in it, is nothing waiting', async () => {
+test('without a journal, or with other files in it, no records are pending', async () => {
   const subject = subjectOf();
-  expect(await look(subject)).toMatch(/^ok .*_journal: nothing waits/);
+  expect(await look(subject)).toMatch(/^ok .*_journal: no records are pending/);
   mkdirSync(join(subject.config.logDir, '_journal'), { recursive: true });
   writeFileSync(join(subject.config.logDir, '_journal', 'notes.txt'), 'x');
-  expect(await look(subject)).toMatch(/^ok .*nothing waits/);
+  expect(await look(subject)).toMatch(/^ok .*no records are pending/);
 });
 
-test('what waits is counted, with the age of the oldest, and left as it is', async () => {
+test('pending segments are counted with the age of the oldest, and not changed', async () => {
   const subject = subjectOf();
   leave(subject, 'A', 60_000 * 5);
   leave(subject, 'B', 60_000 * 60 * 3);
   const names = readdirSync(join(subject.config.logDir, '_journal'));
   expect(await look(subject)).toMatch(
-    /^warning .*2 segment\(s\), 2\.0 KiB, the oldest of 3 h ago; records wait, and no process holds.* -> tasktrail start/,
+    /^warning .*2 segment\(s\) pending, 2\.0 KiB, last write to the oldest 3 h ago; no process holds.* -> tasktrail start/,
   );
   expect(readdirSync(join(subject.config.logDir, '_journal'))).toEqual(names);
 });
 
-test('with a holder only what is old is worth a warning', async () => {
+test('with a holder only old segments are a warning', async () => {
   const subject = subjectOf();
   const lock = await DirectoryLock.acquire(subject.config.logDir, () => {});
   onTestFinished(() => lock.release());
   leave(subject, 'A', 60_000);
-  expect(await look(subject)).toMatch(/^ok .*1 segment\(s\), 1\.0 KiB, the oldest of 1 min ago$/);
+  expect(await look(subject)).toMatch(
+    /^ok .*1 segment\(s\) pending, 1\.0 KiB, last write to the oldest 1 min ago$/,
+  );
   leave(subject, 'B', 2 * 3_600_000);
-  expect(await look(subject)).toMatch(/^warning .*not all of it is taken -> a destination is away/);
+  expect(await look(subject)).toMatch(/^warning .*they are not being sent -> a destination is not reachable/);
 });

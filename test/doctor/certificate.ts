@@ -11,7 +11,7 @@ export interface Certificate {
   readonly path: string;
 }
 
-/** Signed by itself, for 127.0.0.1 or another address, made anew for each test. */
+/** A new self-signed certificate, for 127.0.0.1 or another address. */
 export function makeCertificate(address = '127.0.0.1', isExpired = false): Certificate {
   const dir = mkdtempSync(join(tmpdir(), 'tasktrail-certificate-'));
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));

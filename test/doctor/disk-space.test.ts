@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { judgeSpace, lookAtSpace } from '../../src/doctor/disk-space.ts';
+import { checkDiskSpace, judgeSpace } from '../../src/doctor/disk-space.ts';
 import { subjectOf } from './subject.ts';
 
 const MIB = 1_048_576;
@@ -28,11 +28,11 @@ test.each([
   for (const { level, advice } of found) expect(advice === null).toBe(level === 'ok');
 });
 
-test('the disk is that of the nearest directory that is there, and each disk is told once', async () => {
+test('the disk of the nearest existing directory is checked, and each disk once', async () => {
   const subject = subjectOf();
-  expect(await lookAtSpace(subject)).toHaveLength(1);
+  expect(await checkDiskSpace(subject)).toHaveLength(1);
   mkdirSync(join(subject.config.logDir, '_workflow'), { recursive: true });
-  const [found] = await lookAtSpace(subject);
+  const [found] = await checkDiskSpace(subject);
   expect(found?.where).toBe(subject.config.logDir);
   expect(found?.what).toMatch(/\d free|free \(\d+ %\)/);
 });

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer as createHttp2Server, createSecureServer, type Http2Server } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { expect, onTestFinished, test } from 'vitest';
-import { lookAtEndpoint } from '../../src/doctor/endpoint.ts';
+import { checkEndpoint } from '../../src/doctor/endpoint.ts';
 import { startReceiver } from '../../src/receive/server.ts';
 import { DirectoryLock } from '../../src/store/lock.ts';
 import { freePort } from '../support/free-port.ts';
@@ -21,22 +21,22 @@ import {
 const HTML = { 'content-type': 'text/html' };
 
 async function look(endpoint: string, more: Record<string, string> = {}): Promise<string> {
-  return linesOf(await lookAtEndpoint(subjectOf({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...more })));
+  return linesOf(await checkEndpoint(subjectOf({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...more })));
 }
 
-test('a collector takes everything', async () => {
+test('a collector accepts every signal', async () => {
   const url = await serve(otlpListener(['traces', 'logs', 'metrics']));
   expect(await look(url)).toBe(`ok OTEL_EXPORTER_OTLP_ENDPOINT ${url}: takes traces, logs, metrics`);
 });
 
-test('a Jaeger takes traces, and that logs stay in the files is nothing wrong', async () => {
+test('a Jaeger accepts traces, and logs that stay in the files are no problem', async () => {
   const url = await serve(otlpListener(['traces']));
   expect(await look(url)).toBe(
     `ok OTEL_EXPORTER_OTLP_ENDPOINT ${url}: takes traces, a Jaeger, not logs and metrics: logs stay in the files`,
   );
 });
 
-test('what is sent is valid, empty, and dressed as the settings say', async () => {
+test('the requests are valid, empty, and have the headers of the settings', async () => {
   const got: string[] = [];
   const url = await serve((req, res) => {
     let body = '';
@@ -54,21 +54,21 @@ test('what is sent is valid, empty, and dressed as the settings say', async () =
   );
 });
 
-test('our own receiver is named, and sending to the directory that it writes is a loop', async () => {
+test('our own receiver is named, and the receiver of this directory is a loop', async () => {
   const sink = { ingest: async () => ({ rejected: 0, reasons: [] }) };
   const receiver = await startReceiver({ host: '127.0.0.1', port: 0, sink });
   onTestFinished(() => receiver.close(0));
   const subject = subjectOf({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url.replace('127.0.0.1', 'localhost') });
-  const lines = linesOf(await lookAtEndpoint(subject));
+  const lines = linesOf(await checkEndpoint(subject));
   expect(lines).toContain('takes traces, logs, the OTLP receiver of a tasktrail, not metrics');
   expect(lines).not.toContain('warning');
   const lock = await DirectoryLock.acquire(subject.config.logDir, () => {});
   onTestFinished(() => lock.release());
   await lock.announce(receiver.url);
-  expect(linesOf(await lookAtEndpoint(subject))).toMatch(/^warning .*sent to it twice -> unset it/m);
+  expect(linesOf(await checkEndpoint(subject))).toMatch(/^warning .*sent to it twice -> unset it/m);
 });
 
-test('our own receiver with a token wants that, and the advice does not print one', async () => {
+test('a receiver with a token is named, and the advice prints no token', async () => {
   const sink = { ingest: async () => ({ rejected: 0, reasons: [] }) };
   const receiver = await startReceiver({
     host: '127.0.0.1',
@@ -78,15 +78,15 @@ test('our own receiver with a token wants that, and the advice does not print on
   });
   onTestFinished(() => receiver.close(0));
   expect(await look(receiver.url)).toMatch(
-    /^problem .*wants its token \(401\) -> set OTEL_EXPORTER_OTLP_HEADERS/,
+    /^problem .*requires its token \(401\) -> set OTEL_EXPORTER_OTLP_HEADERS/,
   );
 });
 
-test('an address that the service would take for itself is warned of before it starts', async () => {
+test('an endpoint on the port of our own receiver is a warning before the start', async () => {
   const port = String(await freePort());
   const lines = await look(`http://localhost:${port}`, { TASK_LOGS_OTLP_PORT: port });
   expect(lines).toMatch(/^problem .*nothing listens there/);
-  expect(lines).toMatch(/^warning .*take this very port .*TASK_LOGS_OTLP_PORT/m);
+  expect(lines).toMatch(/^warning .*use this port .*TASK_LOGS_OTLP_PORT/m);
 });
 
 test.each<[string, Record<string, [string, string]>, RegExp]>([
@@ -122,70 +122,72 @@ test.each<[string, Record<string, [string, string]>, RegExp]>([
   expect(line).toMatch(expected);
 });
 
-test('a port where something else answers is not one that the service would take', async () => {
+test('a port where another program answers is no loop', async () => {
   const url = await serve(statusOf(404));
   const lines = await look(url, { TASK_LOGS_OTLP_PORT: new URL(url).port });
   expect(lines).toMatch(/^problem /);
   expect(lines).not.toContain('warning');
 });
 
-test('the query port of a Jaeger, which has a page for every path, is not taken for a receiver', async () => {
+test('the query port of a Jaeger, which serves a page for every path, is not mistaken for a receiver', async () => {
   const url = await serve((req, res) => {
     if (req.url === '/api/v3/services')
       return res.setHeader('content-type', 'application/json').end('{"services":[]}');
     return res.writeHead(200, HTML).end('<!doctype html><title>Jaeger UI</title>');
   });
   expect(await look(url)).toMatch(
-    /^problem .*a Jaeger's query port answers, which takes no OTLP there -> .*4318/,
+    /^problem .*a Jaeger's query port answers, but accepts no OTLP there -> .*4318/,
   );
 });
 
 test.each([
   [statusOf(200, HTML, '<!doctype html>'), /^problem .*a web page answers \(200\) -> /],
-  [statusOf(404), /^problem .*nothing takes OTLP there \(404\) -> /],
-  [statusOf(405), /^problem .*nothing takes OTLP there \(405\) -> /],
-  [statusOf(401), /^problem .*wants credentials \(401\) -> set OTEL_EXPORTER_OTLP_HEADERS/],
-  [statusOf(403), /^problem .*wants credentials \(403\) -> set OTEL_EXPORTER_OTLP_HEADERS/],
+  [statusOf(404), /^problem .*nothing accepts OTLP there \(404\) -> /],
+  [statusOf(405), /^problem .*nothing accepts OTLP there \(405\) -> /],
+  [statusOf(401), /^problem .*requires credentials \(401\) -> set OTEL_EXPORTER_OTLP_HEADERS/],
+  [statusOf(403), /^problem .*requires credentials \(403\) -> set OTEL_EXPORTER_OTLP_HEADERS/],
   [
     statusOf(301, { location: 'https://user:pass@elsewhere.test/x?key=1' }),
     /^problem .*redirects \(301\) to https:\/\/elsewhere\.test\/x,/,
   ],
   [statusOf(307, { location: '/login' }), /^problem .*redirects \(307\) to another path/],
-  [statusOf(503), /^warning .*takes nothing now \(503\)/],
-  [statusOf(429), /^warning .*takes nothing now \(429\)/],
-  [statusOf(415), /^problem .*takes no JSON/],
+  [statusOf(503), /^warning .*accepts nothing now \(503\)/],
+  [statusOf(429), /^warning .*accepts nothing now \(429\)/],
+  [statusOf(415), /^problem .*does not accept JSON/],
   [statusOf(500, {}, 'boom \u001b[31m'), /^problem .*with 500: boom/],
   [
     statusOf(400, {}, 'Client sent an HTTP request to an HTTPS server.'),
     /^problem .*speaks TLS.* -> begin the address with https/,
   ],
-])('an answer that takes nothing is one finding with its reason (%#)', async (listener, expected) => {
+])('a refusal of every signal is one finding with its reason (%#)', async (listener, expected) => {
   const lines = await look(await serve(listener));
   expect(lines).toMatch(expected);
   expect(lines.split('\n')).toHaveLength(1);
 });
 
-test('credentials that are refused are told from those that are missing, and none is printed', async () => {
+test('refused credentials are distinguished from missing ones, and none are printed', async () => {
   const url = (await serve(statusOf(401, {}, 'no'))).replace('//', '//me:pass-in-url@');
   const line = await look(`${url}/?k=in-query`, { OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Basic%20abc' });
   expect(line).toMatch(/^problem .*refuses the credentials in OTEL_EXPORTER_OTLP_HEADERS \(401\)/);
   expect(line).not.toMatch(/pass-in-url|in-query|abc/);
 });
 
-test('one signal that is refused is named', async () => {
+test('a single refused signal is named', async () => {
   const url = await serve(otlpListener(['traces', 'metrics'], statusOf(403)));
   expect(await look(url)).toMatch(
-    /^problem .*: logs: it wants credentials \(403\).*\nok .*takes traces, metrics/,
+    /^problem .*: logs: it requires credentials \(403\).*\nok .*takes traces, metrics/,
   );
 });
 
-test('a path of a signal in the address is told from another program', async () => {
+test('the path of a signal in the address is distinguished from another program', async () => {
   const url = await serve(otlpListener(['traces', 'logs']));
-  expect(await look(`${url}/v1/traces`)).toMatch(/^problem .*in it twice -> set it without \/v1/);
-  expect(await look(`${url}/otlp`)).toMatch(/^problem .*a collector is there, and does not know this path/);
+  expect(await look(`${url}/v1/traces`)).toMatch(
+    /^problem .*contains the path of a signal -> set it without \/v1/,
+  );
+  expect(await look(`${url}/otlp`)).toMatch(/^problem .*a collector answers, but does not know this path/);
 });
 
-test('a signal with an address of its own is asked there', async () => {
+test('a signal with an address of its own is checked there', async () => {
   const [jaeger, metrics] = [await serve(otlpListener(['traces'])), await serve(statusOf(200, {}, '{}'))];
   const name = 'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT';
   const lines = await look(jaeger, { [name]: `${metrics}/api/v1/otlp/v1/metrics` });
@@ -193,18 +195,18 @@ test('a signal with an address of its own is asked there', async () => {
   expect(lines).toContain(`ok ${name} ${metrics}/api/v1/otlp/v1/metrics: takes metrics`);
 });
 
-test('an address of a signal that nothing reads, or that is none, is named', async () => {
+test('an address of a signal that is not used or not a URL is named', async () => {
   const settings = {
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:1/v1/traces',
     OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'collector',
   };
-  const lines = linesOf(await lookAtEndpoint(subjectOf(settings)));
+  const lines = linesOf(await checkEndpoint(subjectOf(settings)));
   expect(lines).toMatch(/^warning OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: is not used as long as/m);
   expect(lines).toMatch(/^problem OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: is not a URL/m);
   expect(lines).toMatch(/^ok OTEL_EXPORTER_OTLP_ENDPOINT: not set/m);
 });
 
-test('nothing there, and a name that nobody knows', async () => {
+test('a closed port and an unknown host name are problems', async () => {
   expect(await look(`http://127.0.0.1:${await freePort()}`)).toMatch(
     /^problem .*nothing listens there -> start it/,
   );
@@ -213,19 +215,17 @@ test('nothing there, and a name that nobody knows', async () => {
   );
 });
 
-test('a server that is silent is given up in time', async () => {
+test('a silent server is a problem after a timeout', async () => {
   const port = await serveTcp(() => {});
-  const before = performance.now();
   expect(await look(`http://127.0.0.1:${port}`)).toMatch(/^problem .*does not answer in time/);
-  expect(performance.now() - before).toBeLessThan(10_000);
 });
 
-test('an answer whose body never ends is none, as it is for whoever sends', async () => {
+test('an answer whose body does not end is a timeout', async () => {
   const url = await serve((_req, res) => void res.writeHead(200).write('{'));
   expect(await look(url)).toMatch(/^problem .*does not answer in time/);
 });
 
-test('an answer that is cut off is none', async () => {
+test('an aborted answer is a problem', async () => {
   const url = await serve((_req, res) => {
     res.writeHead(200, { 'content-length': '9' }).write('{');
     setImmediate(() => res.destroy());
@@ -233,7 +233,7 @@ test('an answer that is cut off is none', async () => {
   expect(await look(url)).toMatch(/^problem .*no answer: /);
 });
 
-test('a gRPC port, which speaks HTTP/2 only, with TLS and without', async () => {
+test('a gRPC port (HTTP/2 only) is recognised, with and without TLS', async () => {
   const plain = createHttp2Server();
   onTestFinished(closing(plain));
   const port = await listenUntilEnd(plain as never);
@@ -249,7 +249,7 @@ test('a gRPC port, which speaks HTTP/2 only, with TLS and without', async () => 
   expect(await look(`https://127.0.0.1:${securePort}`, more)).toMatch(/^problem .*HTTP\/2 only/);
 });
 
-test('http to a port with TLS, and https to one without', async () => {
+test('http to a TLS port, and https to a plain port, are recognised', async () => {
   const { key, cert } = makeCertificate();
   const port = await listenUntilEnd(createHttpsServer({ key, cert }, statusOf(200, {}, '{}')));
   expect(await look(`http://127.0.0.1:${port}`)).toMatch(
@@ -261,7 +261,7 @@ test('http to a port with TLS, and https to one without', async () => {
   );
 });
 
-test('a certificate that is not trusted, one that is, one for another name and one that has expired', async () => {
+test('untrusted, wrong and expired certificates are problems, a trusted one is not', async () => {
   const good = makeCertificate();
   const port = await listenUntilEnd(createHttpsServer(good, otlpListener(['traces', 'logs', 'metrics'])));
   const url = `https://127.0.0.1:${port}`;
@@ -285,14 +285,14 @@ test('a certificate that is not trusted, one that is, one for another name and o
   );
 });
 
-test('a file of certificates that cannot be read is named', async () => {
+test('an unreadable certificate file is named', async () => {
   const url = await serve(otlpListener(['traces', 'logs', 'metrics']));
   expect(await look(url, { OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: '/no/such.pem' })).toMatch(
     /^problem OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE: cannot be read.*ENOENT/,
   );
 });
 
-test('a port that says something that is no HTTP', async () => {
+test('a port that does not speak HTTP is a problem', async () => {
   const port = await serveTcp((socket) => void socket.end('SSH-2.0-OpenSSH_9.2\r\n'));
   expect(await look(`http://127.0.0.1:${port}`)).toMatch(/^problem .*no answer: /);
 });

@@ -26,21 +26,21 @@ function areasOf(findings: readonly FiledFinding[]): readonly string[] {
 
 const ALL = ['versions', 'settings', 'directory', 'ports', 'endpoint', 'redis', 's3', 'webhooks', 'agents'];
 
-test('everything is looked at, in order, and nothing is written', async () => {
+test('every area is checked in order, and nothing is written', async () => {
   const cwd = tempDir();
   expect(areasOf(await look(cwd, {}))).toEqual(ALL);
   expect(readdirSync(cwd)).toEqual([]);
 });
 
-test('a look that fails is a finding, and the others go on', async () => {
+test('a check that fails is a finding, and the others continue', async () => {
   const findings = await look(tempDir(), { flags: { TASK_LOGS_DIR: '/tmp/a\0b' } });
   expect(areasOf(findings)).toEqual(ALL);
-  const failed = findings.filter(({ what }) => what.startsWith('could not be looked at: '));
+  const failed = findings.filter(({ what }) => what.startsWith('the check failed: '));
   expect(failed.length).toBeGreaterThan(0);
   for (const finding of failed) expect(finding).toMatchObject({ area: 'directory', level: 'problem' });
 });
 
-test('settings that are wrong, and a file that is not there, end nothing', async () => {
+test('invalid settings and a missing file do not stop the other checks', async () => {
   const cwd = tempDir();
   const findings = await look(cwd, { env: { TASK_LOGS_ATTEMPTS: 'x' }, configFile: 'missing.json' });
   expect(areasOf(findings)).toEqual(ALL);
@@ -49,7 +49,7 @@ test('settings that are wrong, and a file that is not there, end nothing', async
   expect(existsSync(join(cwd, 'logs'))).toBe(false);
 });
 
-test('a secret is masked wherever it stands', async () => {
+test('a secret is masked in every field', async () => {
   const env = {
     TASK_LOGS_API_TOKEN: 'secret-of-this-test',
     TASK_LOGS_AGENT_COMMAND: '/no/such/secret-of-this-test',

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Subject } from '../../src/doctor/finding.ts';
-import { lookAtHolder } from '../../src/doctor/holder.ts';
+import { checkHolder } from '../../src/doctor/holder.ts';
 import { startReceiver } from '../../src/receive/server.ts';
 import type { Sink } from '../../src/receive/sink.ts';
 import { DirectoryLock } from '../../src/store/lock.ts';
@@ -15,7 +15,7 @@ import { linesOf, notFound, serve, serveTcp, statusOf, subjectOf } from './subje
 const TOKEN = 'sixteen characters';
 
 async function look(subject: Subject): Promise<string> {
-  return linesOf(await lookAtHolder(subject));
+  return linesOf(await checkHolder(subject));
 }
 
 async function hold({ config }: Subject, url?: string): Promise<void> {
@@ -32,11 +32,11 @@ function plant({ config }: Subject, text: string, ageMs = 0): void {
   utimesSync(path, then, then);
 }
 
-test('a directory that nobody holds is nothing wrong', async () => {
+test('a directory without a holder is no problem', async () => {
   expect(await look(subjectOf())).toMatch(/^ok .*_lock\.json: no process holds the directory/);
 });
 
-test('a holder that takes records is named, and gets nothing to store', async () => {
+test('a holder that accepts records is named, and gets nothing to store', async () => {
   const subject = subjectOf({ TASK_LOGS_API_TOKEN: TOKEN });
   let asked = 0;
   const sink: Sink = {
@@ -56,7 +56,7 @@ test('a holder that takes records is named, and gets nothing to store', async ()
   expect(readdirSync(subject.config.logDir)).toEqual(before);
 });
 
-test('a holder with another token does not get what is recorded here, and no token is printed', async () => {
+test('a holder with another token is a problem, and no token is printed', async () => {
   const subject = subjectOf({ TASK_LOGS_API_TOKEN: TOKEN });
   const sink = { ingest: async () => ({ rejected: 0, reasons: [] }) };
   const receiver = await startReceiver({
@@ -68,16 +68,19 @@ test('a holder with another token does not get what is recorded here, and no tok
   onTestFinished(() => receiver.close(0));
   await hold(subject, receiver.url);
   const line = await look(subject);
-  expect(line).toMatch(/^problem .*does not know our token.* -> set TASK_LOGS_API_TOKEN/);
+  expect(line).toMatch(/^problem .*refuses our token.* -> set TASK_LOGS_API_TOKEN/);
   expect(line).not.toContain(TOKEN);
 });
 
 test.each([
-  [async () => `http://127.0.0.1:${await freePort()}`, /nothing listens there: what is recorded here waits/],
+  [
+    async () => `http://127.0.0.1:${await freePort()}`,
+    /nothing listens there: records of other processes wait/,
+  ],
   [() => serve(notFound), /something else answers \(404\)/],
   [() => serve(statusOf(503)), /cannot store now/],
   [async () => `http://127.0.0.1:${await serveTcp(() => {})}`, /does not answer in time/],
-])('a holder whose receiver does not take records is a problem (%#)', async (start, expected) => {
+])('a holder whose receiver does not accept records is a problem (%#)', async (start, expected) => {
   const subject = subjectOf();
   await hold(subject, await start());
   const line = await look(subject);
@@ -91,7 +94,7 @@ test('a holder that is just starting has no address yet', async () => {
   expect(await look(subject)).toMatch(/^ok .*held by process \d+ .*, which is starting/);
 });
 
-test('a lock of a process that is gone, an old one and one that nobody can read are stale', async () => {
+test('the lock of a dead process, an old lock and an unreadable lock are stale', async () => {
   const subject = subjectOf();
   const child = spawn(process.execPath, ['-e', '']);
   await once(child, 'exit');

@@ -1,13 +1,13 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Books } from '../../src/books.ts';
-import { lookAtPorts } from '../../src/doctor/ports.ts';
+import { checkPorts } from '../../src/doctor/ports.ts';
 import { startReceiver } from '../../src/receive/server.ts';
 import { serveHealth } from '../../src/serve/health.ts';
 import { freePort } from '../support/free-port.ts';
 import { linesOf, otlpListener, serve, serveTcp, statusOf, subjectOf } from './subject.ts';
 
 async function look(settings: Record<string, string>): Promise<string> {
-  return linesOf(await lookAtPorts(subjectOf({ TASK_LOGS_OTLP_PORT: '0', PORT: '0', ...settings })));
+  return linesOf(await checkPorts(subjectOf({ TASK_LOGS_OTLP_PORT: '0', PORT: '0', ...settings })));
 }
 
 function portOf(url: string): string {
@@ -19,14 +19,14 @@ async function serveReadiness(books: Books): Promise<string> {
   return serve((req, res) => handler(req, res, () => res.writeHead(404).end()));
 }
 
-test('free ports are free, also after the look', async () => {
+test('free ports are free, also after the check', async () => {
   const [PORT, TASK_LOGS_OTLP_PORT] = [String(await freePort()), String(await freePort())];
   const expected = `ok PORT 127.0.0.1:${PORT}: free\nok TASK_LOGS_OTLP_PORT 127.0.0.1:${TASK_LOGS_OTLP_PORT}: free`;
   expect(await look({ PORT, TASK_LOGS_OTLP_PORT })).toBe(expected);
   expect(await look({ PORT, TASK_LOGS_OTLP_PORT })).toBe(expected);
 });
 
-test('our own service is known, and why it is not ready is said', async () => {
+test('our own service is recognised, with the reason when it is not ready', async () => {
   const books = new Books();
   const PORT = portOf(await serveReadiness(books));
   expect(await look({ PORT })).toMatch(
@@ -41,13 +41,13 @@ test.each([
   [() => serve(statusOf(404)), /another HTTP server/],
   [async () => `http://x:${await serveTcp((socket) => void socket.end('SSH-2.0\r\n'))}`, /speaks no HTTP/],
   [async () => `http://x:${await serveTcp(() => {})}`, /a program that does not answer/],
-])('what else has PORT is a problem and is named as well as can be (%#)', async (start, expected) => {
+])('another program on PORT is a problem, and is named as well as possible (%#)', async (start, expected) => {
   const line = (await look({ PORT: portOf(await start()) })).split('\n')[0];
   expect(line).toMatch(/^problem PORT .*the service cannot start -> stop it, or set another PORT/);
   expect(line).toMatch(expected);
 });
 
-test('our own receiver on the OTLP port is as it should be', async () => {
+test('our own receiver on the OTLP port is ok', async () => {
   const sink = { ingest: async () => ({ rejected: 0, reasons: [] }) };
   for (const token of [undefined, 'sixteen characters']) {
     const receiver = await startReceiver({
@@ -67,7 +67,7 @@ test.each([
   [['traces', 'logs', 'metrics'], 'a collector'],
   [['traces'], 'a Jaeger'],
 ])(
-  'an OTLP receiver of %j on the port that was asked for is a problem, and could be sent to',
+  'an OTLP receiver of %j on a configured port is a problem, with advice to send to it',
   async (signals, name) => {
     const TASK_LOGS_OTLP_PORT = portOf(await serve(otlpListener(signals)));
     const lines = await look({ TASK_LOGS_OTLP_PORT });
@@ -78,27 +78,27 @@ test.each([
   },
 );
 
-test('the default port being taken stops nothing', async () => {
+test('a default port in use is not a problem', async () => {
   const port = Number(portOf(await serve(otlpListener(['traces']))));
   const subject = subjectOf({ PORT: '0', OTEL_EXPORTER_OTLP_ENDPOINT: `http://localhost:${port}` });
   const config = { ...subject.config, otlpPort: port };
-  expect(linesOf(await lookAtPorts({ ...subject, config }))).toMatch(
+  expect(linesOf(await checkPorts({ ...subject, config }))).toMatch(
     /^ok TASK.*a Jaeger is there; the service takes a free port/m,
   );
   const other = Number(portOf(await serve(statusOf(404))));
   const taken = { ...subject, config: { ...config, otlpPort: other } };
-  expect(linesOf(await lookAtPorts(taken))).toMatch(
+  expect(linesOf(await checkPorts(taken))).toMatch(
     /^warning TASK.*taken by another HTTP server: the service takes a free port/m,
   );
 });
 
-test('a host that is no address of this machine is a problem', async () => {
+test('a host that is not an address of this machine is a problem', async () => {
   const lines = await look({ HOST: '192.0.2.7', PORT: '9', TASK_LOGS_API_TOKEN: 'sixteen characters' });
   expect(lines).toMatch(
-    /^problem PORT 192\.0\.2\.7:9: the host is no address of this machine -> correct HOST/,
+    /^problem PORT 192\.0\.2\.7:9: the host is not an address of this machine -> correct HOST/,
   );
 });
 
-test('who records nothing needs no OTLP port', async () => {
+test('without a store no OTLP port is needed', async () => {
   expect(await look({ TASK_LOGS_STORE: 'false' })).not.toContain('OTLP');
 });

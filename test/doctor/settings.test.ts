@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { lookAtSettings } from '../../src/doctor/settings.ts';
+import { checkSettings } from '../../src/doctor/settings.ts';
 import { linesOf, tempDir } from './subject.ts';
 
 interface Given {
@@ -15,14 +15,14 @@ function look({
   env = {},
   flags = {},
   file,
-}: Given): ReturnType<typeof lookAtSettings> & { lines: string; cwd: string } {
+}: Given): ReturnType<typeof checkSettings> & { lines: string; cwd: string } {
   const cwd = tempDir();
   if (file !== undefined) writeFileSync(join(cwd, 'tasktrail.config.json'), file);
-  const found = lookAtSettings({ env, flags, cwd, configFile: undefined });
+  const found = checkSettings({ env, flags, cwd, configFile: undefined });
   return { ...found, lines: linesOf(found.findings), cwd };
 }
 
-test('settings that are in order say which file was read and what is set', () => {
+test('valid settings are listed with the file and the names that are set', () => {
   const { lines, cwd } = look({
     env: { PORT: '9000' },
     flags: { TASK_LOGS_DIR: '/x' },
@@ -36,7 +36,7 @@ test('settings that are in order say which file was read and what is set', () =>
   );
 });
 
-test('each problem is a finding, and the settings that are good are looked at all the same', () => {
+test('each invalid setting is a problem, and the valid ones are still loaded', () => {
   const { lines, config } = look({
     env: { PORT: 'abc', TASK_LOGS_RETENTION_DAYS: '-1', REDIS_URL: 'redis://r:6379' },
     flags: { TASK_LOGS_OTLP_PORT: '99999' },
@@ -47,7 +47,7 @@ test('each problem is a finding, and the settings that are good are looked at al
   expect(config).toMatchObject({ port: 8000, retentionDays: 30, redisUrl: 'redis://r:6379' });
 });
 
-test('settings that contradict each other, and those that show when others are gone, are named', () => {
+test('contradictory settings, and problems that appear without others, are named', () => {
   const { lines, config } = look({ env: { HOST: '0.0.0.0', PORT: '9000', TASK_LOGS_OTLP_PORT: '9000' } });
   expect(lines).toMatch(/^problem HOST: HOST=0\.0\.0\.0 can be reached from outside/m);
   expect(lines).toMatch(/^problem PORT: PORT and TASK_LOGS_OTLP_PORT are both 9000/m);
@@ -59,14 +59,14 @@ test('settings that contradict each other, and those that show when others are g
   expect(grpc.config?.otlpEndpoint).toBe('http://h:4317');
 });
 
-test('a file with problems is named, and what the environment says is looked at without it', () => {
+test('an invalid file is named, and the environment is loaded without it', () => {
   const { lines, config, cwd } = look({ env: { TASK_LOGS_DIR: 'logs' }, file: '{"tigger": "@x"}' });
   expect(lines).toMatch(/^problem \S*tasktrail\.config\.json: .*tigger.* -> /m);
   expect(config?.logDir).toBe(join(cwd, 'logs'));
   expect(look({ file: '{' }).lines).toMatch(/^problem \S*tasktrail\.config\.json: /m);
 });
 
-test('an agent whose output nobody can read is a problem', () => {
+test('an agent with an unknown dialect is a problem', () => {
   const { lines, config } = look({
     env: { TASK_LOGS_AGENT_COMMAND: 'x', TASK_LOGS_AGENT_DIALECT: 'klingon' },
   });
@@ -78,7 +78,7 @@ test('secrets that are too short are not printed', () => {
   expect(look({ env: { TASK_LOGS_API_TOKEN: 'short-one' } }).lines).not.toContain('short-one');
 });
 
-test('a name that no setting has, and recording that is off, are warnings', () => {
+test('an unknown setting and disabled recording are warnings', () => {
   const { lines } = look({
     env: { TASK_LOGS_DRI: '/x', TASK_LOGS_ENABLED: 'false', TASK_LOGS_TASK_ID: 'task-1' },
   });

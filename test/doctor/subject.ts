@@ -7,7 +7,7 @@ import { onTestFinished, vi } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Finding, Subject } from '../../src/doctor/finding.ts';
 
-/** What the checks look at, under these settings and nothing else of this machine's. */
+/** The input of the checks with these settings, without the environment of this machine. */
 export function subjectOf(settings: Readonly<Record<string, string>> = {}): Subject {
   const cwd = tempDir();
   for (const name of Object.keys(process.env)) if (name.startsWith('OTEL_')) vi.stubEnv(name, undefined);
@@ -32,7 +32,7 @@ export async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${port}`;
 }
 
-/** A bare socket: what is spoken there is up to the listener. Gives its port. */
+/** A TCP server; the listener implements the protocol. Resolves with the port. */
 export async function serveTcp(listener: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createTcpServer((socket) => {

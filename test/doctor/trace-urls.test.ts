@@ -1,19 +1,19 @@
 import { expect, test } from 'vitest';
-import { lookAtClocks } from '../../src/doctor/clocks.ts';
-import { lookAtEndpoint } from '../../src/doctor/endpoint.ts';
-import { lookAtTraceUrls } from '../../src/doctor/trace-urls.ts';
+import { checkClocks } from '../../src/doctor/clocks.ts';
+import { checkEndpoint } from '../../src/doctor/endpoint.ts';
+import { checkTraceUrls } from '../../src/doctor/trace-urls.ts';
 import { freePort } from '../support/free-port.ts';
 import { linesOf, serve, statusOf, subjectOf } from './subject.ts';
 
 async function look(templates: string): Promise<string> {
-  return linesOf(await lookAtTraceUrls(subjectOf({ TASK_LOGS_TRACE_URL: templates })));
+  return linesOf(await checkTraceUrls(subjectOf({ TASK_LOGS_TRACE_URL: templates })));
 }
 
-test('without templates there is nothing to look at', async () => {
-  expect(linesOf(await lookAtTraceUrls(subjectOf()))).toBe('');
+test('without templates nothing is checked', async () => {
+  expect(linesOf(await checkTraceUrls(subjectOf()))).toBe('');
 });
 
-test('a Jaeger, another page and nothing at all, each host once', async () => {
+test('a Jaeger, another server and a closed port are each checked once', async () => {
   const jaeger = await serve((req, res) => {
     res.setHeader('content-type', 'application/json');
     res.end(req.url === '/api/v3/services' ? '{"services":["a","b"]}' : '<html>');
@@ -26,11 +26,11 @@ test('a Jaeger, another page and nothing at all, each host once', async () => {
   expect((await look(templates)).split('\n')).toEqual([
     `ok TASK_LOGS_TRACE_URL ${jaeger}: a Jaeger, which knows 2 service(s)`,
     `ok TASK_LOGS_TRACE_URL ${grafana}: answers (302)`,
-    expect.stringMatching(/^warning .*nothing listens there: links to it lead nowhere, from here -> /),
+    expect.stringMatching(/^warning .*nothing listens there: links to traces do not work from here -> /),
   ]);
 });
 
-test('a Jaeger that has no traces yet is known all the same, and another empty object is not', async () => {
+test('a Jaeger without traces is recognised, another empty object is not', async () => {
   const jaeger = await serve(statusOf(200, { traceresponse: '00-1-2-01' }, '{}'));
   expect(await look(`${jaeger}/{trace_id}`)).toMatch(/a Jaeger, which knows 0 service/);
   expect(await look(`${await serve(statusOf(200, {}, '{}'))}/{trace_id}`)).toMatch(/answers \(200\)$/);
@@ -45,14 +45,14 @@ test.each([
   const date = new Date(Date.now() + offMs).toUTCString();
   const url = await serve(statusOf(200, { date }, '{}'));
   const subject = subjectOf({ TASK_LOGS_TRACE_URL: `${url}/{trace_id}`, OTEL_EXPORTER_OTLP_ENDPOINT: url });
-  for (const check of [lookAtTraceUrls, lookAtEndpoint]) {
+  for (const check of [checkTraceUrls, checkEndpoint]) {
     subject.clocks.clear();
     await check(subject);
-    const lines = linesOf(lookAtClocks(subject.clocks)).replace(/30[01] s ahead/, '300 s ahead');
+    const lines = linesOf(checkClocks(subject.clocks)).replace(/30[01] s ahead/, '300 s ahead');
     expect(lines).toMatch(new RegExp(`^${level} this machine: ${what} ${url}`));
   }
 });
 
-test('where nobody tells the time nothing is said of it', async () => {
-  expect(lookAtClocks(new Map())).toEqual([]);
+test('without Date headers there is no finding about clocks', async () => {
+  expect(checkClocks(new Map())).toEqual([]);
 });

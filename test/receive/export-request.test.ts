@@ -39,7 +39,7 @@ test('a null entry among the resources of spans is refused alone', () => {
   expect(rejected).toBe(2);
 });
 
-test('records know their resource and scope, in the order of the request', () => {
+test('records have their resource and scope, in the order of the request', () => {
   const resource = (name: string) => ({
     attributes: [{ key: 'service.name', value: { stringValue: name } }],
   });

@@ -35,7 +35,7 @@ test('an empty record is a record without a time', () => {
   expect(oneLog({})).toStrictEqual({ timeUnixNano: '0', attributes: {} });
 });
 
-test('a null stands for an absent field', () => {
+test('null means an absent field', () => {
   const nulls = {
     body: null,
     attributes: null,
@@ -86,7 +86,7 @@ test.each([
   });
 });
 
-test('the attribute event.name is the event name, wins over the field, and leaves the attributes', () => {
+test('the attribute event.name is the event name, takes precedence over the field, and is removed from the attributes', () => {
   const record = oneLog({
     eventName: 'event otel/src/trace_context.rs:158',
     attributes: [text('event.name', 'codex.user_prompt'), text('other', 'x')],
@@ -95,7 +95,7 @@ test('the attribute event.name is the event name, wins over the field, and leave
   expect(record.attributes).toStrictEqual({ other: 'x' });
 });
 
-test('an attribute event.name that is no name stays an attribute', () => {
+test('an attribute event.name that is not a text stays an attribute', () => {
   const record = oneLog({
     eventName: 'kept',
     attributes: [{ key: 'event.name', value: { intValue: 1 } }],
@@ -120,7 +120,7 @@ test.each([
   expect(record).toStrictEqual({ timeUnixNano: '0', body: 'kept', attributes: {} });
 });
 
-test('a wrong span id costs the record only that id', () => {
+test('a record with an invalid span id is kept without that id', () => {
   expect(oneLog({ traceId: TRACE_ID, spanId: 'no' })).toStrictEqual({
     timeUnixNano: '0',
     attributes: {},
@@ -160,7 +160,7 @@ test.each<[string, unknown]>([
   expect(batch.logs.map((log) => log.record.body)).toEqual(['before', 'after']);
 });
 
-test('64 levels of a value are taken', () => {
+test('64 levels of a value are accepted', () => {
   let depth = 0;
   for (let body: unknown = oneLog({ body: nested(64) }).body; Array.isArray(body); body = body[0]) depth++;
   expect(depth).toBe(64);

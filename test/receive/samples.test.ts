@@ -29,7 +29,7 @@ function linesOf({ batch }: DecodedRequest): string {
   return items.map((item) => `${JSON.stringify(item)}\n`).join('');
 }
 
-test.each(SAMPLES)('%s is read as the golden file says, all %i records of it', async (file, records) => {
+test.each(SAMPLES)('%s is read as in the golden file, with all %i records', async (file, records) => {
   const decoded = read(file);
   expect(decoded.reasons).toEqual([]);
   expect(decoded.batch.logs.length + decoded.batch.spans.length).toBe(records);

@@ -84,7 +84,7 @@ test('logs and traces reach the sink, and the answer is an empty success', async
   ]);
 });
 
-test('an empty request is a success that the sink does not hear of', async () => {
+test('an empty request is a success without a call of the sink', async () => {
   const { batches, post } = await start();
   expect((await post('/v1/logs', JSON_TYPE, '{}')).status).toBe(200);
   expect((await post('/v1/traces', PROTOBUF_TYPE, '')).status).toBe(200);
@@ -94,7 +94,7 @@ test('an empty request is a success that the sink does not hear of', async () =>
 test.each([
   ['/v1/logs', 'rejectedLogRecords', logsRequest(GOOD_LOG, 7, { attributes: 7 })],
   ['/v1/traces', 'rejectedSpans', spansRequest(GOOD_SPAN, 7, { ...GOOD_SPAN, spanId: '' })],
-])('%s: what reading refused and what the sink refused are added up in %s', async (path, name, request) => {
+])('%s: records rejected by the reader and by the sink are summed in %s', async (path, name, request) => {
   const { batches, post } = await start({}, async () => ({ rejected: 3, reasons: ['the id is no path'] }));
   const response = await post(path, JSON_TYPE, JSON.stringify(request));
   expect(response.status).toBe(200);
@@ -123,7 +123,7 @@ test('the message names ten reasons at most', async () => {
   expect(await response.text()).toContain('reason 9"');
 });
 
-test('a sink that throws makes the sender come again', async () => {
+test('a sink that throws makes the sender retry', async () => {
   const { post } = await start({}, async () => {
     throw new TypeError('the disk is full');
   });
@@ -182,7 +182,7 @@ test('metrics are refused with 404 and the reason, other paths with 404', async 
 });
 
 test.each(['GET', 'PUT', 'DELETE', 'OPTIONS'])(
-  '%s is refused with 405 and what is allowed',
+  '%s is refused with 405 and the allowed method',
   async (method) => {
     const { receiver } = await start();
     const response = await fetch(`${receiver.url}/v1/logs`, { method });
@@ -201,13 +201,13 @@ test.each([[undefined], ['Bearer wrong'], ['Bearer '], ['Basic c2VjcmV0'], ['sec
   },
 );
 
-test('the right token opens the receiver', async () => {
+test('the right token is accepted', async () => {
   const { post } = await start({ token: 'secret' });
   const headers = { ...JSON_TYPE, Authorization: 'bearer secret' };
   expect((await post('/v1/logs', headers, '{}')).status).toBe(200);
 });
 
-test('the token that agents get opens the receiver, and nothing behind the token of the API', async () => {
+test('the derived token of agents permits sending records, and is not accepted by the API', async () => {
   const { post } = await start({ token: 'secret' });
   const authorization = `Bearer ${otlpTokenOf('secret')}`;
   expect((await post('/v1/logs', { ...JSON_TYPE, Authorization: authorization }, '{}')).status).toBe(200);
@@ -237,7 +237,7 @@ test('a gzip body that is cut short is malformed', async () => {
   }
 });
 
-test('the limit holds for the body as it was sent', async () => {
+test('the limit applies to the compressed body', async () => {
   const { batches, post } = await start({ bodyBytesMax: 1000 });
   const body = (bytes: number) => `{}${' '.repeat(bytes - 2)}`;
   expect((await post('/v1/logs', JSON_TYPE, body(1000))).status).toBe(200);
@@ -247,7 +247,7 @@ test('the limit holds for the body as it was sent', async () => {
   expect(batches).toEqual([]);
 });
 
-test('the limit holds for a body that does not say its length', async () => {
+test('the limit applies to a body without a length', async () => {
   const { post } = await start({ bodyBytesMax: 100_000 });
   const chunks = async function* () {
     for (let sent = 0; sent < 100; sent++) yield Buffer.alloc(10_000, 0x20);
@@ -258,7 +258,7 @@ test('the limit holds for a body that does not say its length', async () => {
   expect((await post('/v1/logs', JSON_TYPE, '{}')).status).toBe(200);
 });
 
-test('the limit holds for compressed bytes that inflate to nothing', async () => {
+test('the limit applies to compressed bytes that inflate to nothing', async () => {
   const { receiver } = await start({ bodyBytesMax: 10_000 });
   const socket = await connect(receiver);
   const empty = gzipSync('');
@@ -270,7 +270,7 @@ test('the limit holds for compressed bytes that inflate to nothing', async () =>
   socket.destroy();
 });
 
-test('a refused sender can send to the end, and the connection goes on', async () => {
+test('a refused sender can finish its body and reuse the connection', async () => {
   const { receiver } = await start({ bodyBytesMax: 20_000_000 });
   const socket = await connect(receiver);
   const bomb = Buffer.concat(new Array(150).fill(gzipSync(Buffer.alloc(200_000, 0x20), { level: 0 })));
@@ -300,7 +300,7 @@ test('a gzip bomb is refused at the limit while the memory stays flat', async ()
   expect(peak - before).toBeLessThan(200 * 1024 * 1024);
 });
 
-test('a claim of a huge length is refused before anything of it is sent', async () => {
+test('a huge Content-Length is refused before the body is sent', async () => {
   const { receiver } = await start();
   const socket = await connect(receiver);
   socket.write(
@@ -314,7 +314,7 @@ test.each<[string, (text: string) => Buffer]>([
   ['identity', (text) => Buffer.from(text)],
   ['gzip', (text) => gzipSync(text, { finishFlush: constants.Z_SYNC_FLUSH })],
 ])(
-  'many large %s bodies at once are asked to come again; room is left by senders that go',
+  'many large %s bodies at once are refused for a retry; a disconnected sender frees its memory',
   async (...row) => {
     const [encoding, encode] = row;
     const { receiver, post } = await start({ bodyBytesMax: 1000 });
@@ -332,7 +332,7 @@ test.each<[string, (text: string) => Buffer]>([
   },
 );
 
-test('a sender that goes away in the middle harms nobody', async () => {
+test('a sender that disconnects during its body does not affect others', async () => {
   const { receiver, batches, post } = await start();
   for (const encoding of ['identity', 'gzip']) {
     const socket = await connect(receiver);
@@ -345,7 +345,7 @@ test('a sender that goes away in the middle harms nobody', async () => {
   expect(batches).toEqual([]);
 });
 
-test('a request that does not arrive in time is cut off', async () => {
+test('a request that does not arrive in time is ended', async () => {
   const { receiver } = await start({ requestTimeoutMs: 200 });
   const slow = await connect(receiver);
   slow.write(`${HEAD}Content-Length: 100\r\n\r\n{`);
@@ -363,7 +363,7 @@ test('bytes that are not HTTP are refused', async () => {
   expect((await post('/v1/logs', JSON_TYPE, '{}')).status).toBe(200);
 });
 
-test('a port that is taken is an error that names host and port', async () => {
+test('a port in use is an error that names host and port', async () => {
   const { receiver } = await start();
   const second = startReceiver({
     host: '127.0.0.1',
@@ -372,7 +372,7 @@ test('a port that is taken is an error that names host and port', async () => {
   });
   await expect(second).rejects.toMatchObject({
     code: 'ERR_PORT_IN_USE',
-    message: `cannot take OTLP on 127.0.0.1:${receiver.port}: the port is in use`,
+    message: `cannot receive OTLP on 127.0.0.1:${receiver.port}: the port is in use`,
   });
 });
 
@@ -380,13 +380,13 @@ test('an address of another machine is an error of the configuration', async () 
   await expect(start({ host: '192.0.2.1' })).rejects.toMatchObject({ code: 'ERR_CONFIG_INVALID' });
 });
 
-test('the url of a wildcard address can be sent to', async () => {
+test('the url of a wildcard address is reachable', async () => {
   const { receiver, post } = await start({ host: '0.0.0.0' });
   expect(receiver.url).toBe(`http://127.0.0.1:${receiver.port}`);
   expect((await post('/v1/logs', JSON_TYPE, '{}')).status).toBe(200);
 });
 
-test('close lets a request in flight finish and takes no new one', async () => {
+test('close waits for a request in flight and accepts no new one', async () => {
   let release = (): void => {};
   const gate = new Promise<void>((resolve) => {
     release = resolve;
@@ -409,7 +409,7 @@ test('close lets a request in flight finish and takes no new one', async () => {
   await closing;
 });
 
-test('close cuts off at the deadline what does not finish, and may be called twice', async () => {
+test('close ends open requests at the deadline, and may be called twice', async () => {
   const { receiver, batches, post } = await start({}, () => new Promise(() => {}));
   const stuck = post('/v1/logs', JSON_TYPE, JSON.stringify(logsRequest(GOOD_LOG)));
   const failed = expect(stuck).rejects.toThrow();
@@ -421,9 +421,8 @@ test('close cuts off at the deadline what does not finish, and may be called twi
 test('close does not wait for connections that are kept alive', async () => {
   const { receiver, post } = await start();
   await (await post('/v1/logs', JSON_TYPE, '{}')).text();
-  const startedAt = performance.now();
-  await receiver.close(20_000);
-  expect(performance.now() - startedAt).toBeLessThan(5000);
+  // Longer than the test may take.
+  await receiver.close(600_000);
 });
 
 const HEAD = 'POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';

@@ -39,7 +39,7 @@ test('defaults that a sender writes out are left out', () => {
   expect(oneSpan({ ...written, parentSpanId: '0'.repeat(16) })).toStrictEqual(oneSpan(IDS));
 });
 
-test('everything that a span holds is kept in canonical form', () => {
+test('every field of a span is kept in canonical form', () => {
   const value = { arrayValue: { values: [{ intValue: 7 }, { doubleValue: 1 }, { boolValue: false }] } };
   const span = oneSpan({
     traceId: TRACE_ID.toUpperCase(),

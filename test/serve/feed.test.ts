@@ -30,7 +30,7 @@ class Consumer {
     this.#type = type === undefined ? '' : `&type=${type}`;
   }
 
-  /** Goes on with another server over the same files. */
+  /** Continues with another server over the same files. */
   moveTo(port: number): void {
     this.#port = port;
   }
@@ -110,14 +110,14 @@ function appendToNewest(workflowDir: string, text: string): void {
   appendFileSync(join(dir, readdirSync(dir).sort().at(-1) ?? ''), text);
 }
 
-test('a consumer that polls while the writer appends, and is killed, sees every event once and in order', async () => {
+test('a consumer that polls while a writer appends and is killed sees every event once and in order', async () => {
   const logDir = await tempDir();
   const workflowDir = join(logDir, '_workflow');
   mkdirSync(workflowDir);
   const serve = (): Promise<number> => listen(serveLogs({ reader: createReader(logDir) }));
   const all = new Consumer(await serve());
   const errors = new Consumer(await serve(), 'error');
-  // What a kill may leave behind: nothing, half a line, and a line that is whole but for its newline.
+  // A kill may leave nothing, half a line, or a line without its newline.
   const torn = [0, 20, -1, 20, -1, 0];
   for (const [round, length] of torn.entries()) {
     const writer = startWriter(workflowDir);
@@ -154,7 +154,7 @@ async function serveFeed(): Promise<{ port: number; dir: string }> {
   return { port: await listen(serveLogs({ reader: createReader(logDir) })), dir };
 }
 
-test('the answer is the events as they are stored, and a cursor in any case', async () => {
+test('the answer has the stored events, and always a cursor', async () => {
   const { port, dir } = await serveFeed();
   const empty = (await ask(port, '/events')).json();
   expect(empty).toEqual({ items: [], next_cursor: expect.stringMatching(/^[\w-]+$/) });

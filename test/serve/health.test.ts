@@ -3,7 +3,7 @@ import { Books } from '../../src/books.ts';
 import { serveHealth } from '../../src/serve/health.ts';
 import { ask, listen } from './log-server.ts';
 
-test('healthz answers ok whatever is broken', async () => {
+test('/healthz answers ok while a part is not ready', async () => {
   const books = new Books();
   books.setReason('store', 'disk full');
   const port = await listen(serveHealth({ books }));
@@ -13,7 +13,7 @@ test('healthz answers ok whatever is broken', async () => {
   expect(got.headers['cache-control']).toBe('no-store');
 });
 
-test('readyz is 503 with the reason of each part while one is broken, and 200 again after', async () => {
+test('/readyz is 503 with the reason of each part that is not ready, and 200 afterwards', async () => {
   const books = new Books();
   const port = await listen(serveHealth({ books, version: '1.2.3' }));
   books.setReason('store', 'disk full');

@@ -56,7 +56,7 @@ test.each([
   ['[]', 'object'],
   ['null', 'object'],
   ['"message"', 'object'],
-])('the body %s is refused with what is wrong in it', async (body, named) => {
+])('the body %s is refused with the reason', async (body, named) => {
   const { port, orders } = await serveIntake();
   const got = await post(port, body);
   expect(got.status).toBe(400);
@@ -64,7 +64,7 @@ test.each([
   expect(orders).toEqual([]);
 });
 
-test('bytes that are no UTF-8 are refused', async () => {
+test('invalid UTF-8 is refused', async () => {
   const { port } = await serveIntake();
   const got = await post(port, Buffer.from('{"message":"\xff"}', 'latin1'));
   expect(got.status).toBe(400);
@@ -78,7 +78,7 @@ test('a thousand unknown keys come back as a short detail', async () => {
   expect(got.text.length).toBeLessThan(1000);
 });
 
-test('anything but application/json is a 415, also what a form of another site can send', async () => {
+test('every type but application/json is a 415, including those of an HTML form', async () => {
   const { port, orders } = await serveIntake();
   for (const type of [
     'text/plain',
@@ -110,7 +110,7 @@ test('a body of more than 1 MiB is a 413, announced or not', async () => {
   expect(orders).toHaveLength(1);
 });
 
-test('a client that goes away in the middle of its body starts nothing and is no failure of ours', async () => {
+test('a client that disconnects during its body starts nothing and is not an internal error', async () => {
   const orders: TaskOrder[] = [];
   const errors: unknown[] = [];
   const intake: Intake = {
@@ -144,7 +144,7 @@ test('a client that goes away in the middle of its body starts nothing and is no
   expect(errors).toEqual([]);
 });
 
-test('a body that the app has parsed already is used, whichever parser it was', async () => {
+test('a body that the app has parsed is used, for each body parser', async () => {
   const orders: TaskOrder[] = [];
   const intake: Intake = {
     submit: async (order) => {
@@ -176,14 +176,14 @@ test('a body that the app has parsed already is used, whichever parser it was', 
   expect(orders).toEqual([{ message: 'hi' }, { message: 'hi' }, { message: 'hi' }, { message: 'hi' }]);
 });
 
-test('without an intake a posted task is a 503 that says so', async () => {
+test('without an intake a posted task is a 503 with the reason', async () => {
   const port = await listen(serveLogs({ reader: createReader(await tempDir()) }));
   const got = await post(port, '{"message":"x"}');
   expect(got.status).toBe(503);
   expect(got.json()).toMatchObject({ code: 'ERR_NOT_CONFIGURED' });
 });
 
-test('a queue that is away is a 503 with Retry-After; any other failure of it a 500', async () => {
+test('an unavailable queue is a 503 with Retry-After, any other failure a 500', async () => {
   const errors: unknown[] = [];
   let failure: Error = new TasktrailError('ERR_QUEUE_UNAVAILABLE', 'redis is away', { retryable: true });
   const intake: Intake = { submit: () => Promise.reject(failure) };

@@ -60,7 +60,7 @@ export function ask(port: number, path: string, how: Ask = {}): Promise<Got> {
   });
 }
 
-/** Bytes as they are, for what no HTTP client would send; resolves with everything that came back. */
+/** Sends raw bytes that no HTTP client would send; resolves with the whole answer. */
 export function askRaw(port: number, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.end(bytes));

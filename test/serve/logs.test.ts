@@ -56,7 +56,7 @@ test('each of the six log endpoints gives its part of the task', async () => {
   }
 });
 
-test('every JSON answer says its type and that nobody may keep it or guess another type', async () => {
+test('every JSON answer has its type, no-store and nosniff', async () => {
   const { port } = await serveOneTask();
   const paths = [...EVERY_PATH.map((name) => `/tasks/task-1/logs/${name}`), '/tasks', '/tasks/task-1'];
   for (const path of paths) {
@@ -178,7 +178,7 @@ test.each([
   'x'.repeat(1000),
 ])('the task id %s is refused as an id, on every path', async (id) => {
   const dir = await tempDir();
-  // What an id that escapes would find.
+  // A file that an id with a path would reach.
   writeTask(join(dir, 'etc'), '.', { metadata: { secret: true } });
   writeTask(join(dir, 'logs'), 'task-1', { metadata: METADATA });
   writeTask(join(dir, 'logs'), '_workflow', { metadata: { secret: true } });
@@ -222,7 +222,7 @@ test('malformed percent-encoding is a 400 problem', async () => {
   }
 });
 
-test('a path that climbs out in plain dots finds nothing', async () => {
+test('a path with dot segments finds nothing', async () => {
   const { port } = await serveOneTask();
   for (const path of [
     '/tasks/../../etc/passwd',
@@ -241,7 +241,7 @@ test('a path that climbs out in plain dots finds nothing', async () => {
   expect(raw).toMatch(/^HTTP\/1\.1 400 /);
 });
 
-test('a known path with another method is a 405 that lists what is allowed', async () => {
+test('a known path with another method is a 405 with the allowed ones', async () => {
   const { port } = await serveOneTask();
   for (const name of EVERY_PATH) {
     const got = await ask(port, `/tasks/task-1/logs/${name}`, { method: 'DELETE' });
@@ -255,7 +255,7 @@ test('a known path with another method is a 405 that lists what is allowed', asy
   expect((await ask(port, '/tasks/task-1', { method: 'POST' })).status).toBe(405);
 });
 
-test('a path that is not ours is a 404 problem when nothing comes after us', async () => {
+test('an unknown path is a 404 problem without a next handler', async () => {
   const { port } = await serveOneTask();
   for (const path of [
     '/',

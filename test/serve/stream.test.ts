@@ -14,7 +14,7 @@ const PATH = '/tasks/task-1/logs/agent-output';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-/** What is still held after a collection: what an answer that is gathered in memory cannot hide. */
+/** Memory in use after a garbage collection. An answer that is buffered in memory would show here. */
 function heldBytes(): number {
   collectGarbage();
   const { heapUsed, external } = process.memoryUsage();
@@ -86,7 +86,7 @@ test.each([PATH, '/tasks/task-1/logs/full'])('memory stays flat while 50 MB stre
   await until('the file is closed', () => openFilesBelow(dir) === 0);
 });
 
-test('a client that does not read stops the reading of the file, and gets all of it when it goes on', async () => {
+test('a client that does not read pauses the reading of the file, and gets all of it afterwards', async () => {
   const dir = await tempDir();
   const expected = writeBigFlow(dir, 'task-1', MEGABYTES);
   const { reader, count } = countLines(createReader(dir));
@@ -119,7 +119,7 @@ test('a client that does not read stops the reading of the file, and gets all of
 });
 
 test.each([PATH, '/tasks/task-1/logs/full'])(
-  'a client that goes away from %s closes the file',
+  'a client that disconnects from %s closes the file',
   async (path) => {
     const dir = await tempDir();
     const expected = writeBigFlow(dir, 'task-1', MEGABYTES);
@@ -139,7 +139,7 @@ test.each([PATH, '/tasks/task-1/logs/full'])(
   },
 );
 
-test('a client that goes away before the answer begins closes the file too', async () => {
+test('a client that disconnects before the answer starts closes the file too', async () => {
   const dir = await tempDir();
   writeBigFlow(dir, 'task-1', MEGABYTES);
   const errors: unknown[] = [];

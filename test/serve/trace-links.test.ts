@@ -33,7 +33,7 @@ async function linksOf(port: number, path: string): Promise<Readonly<Record<stri
   return (JSON.parse(got.text) as Linked).links;
 }
 
-test('a task links to its trace, everywhere that it can be looked at', async () => {
+test('a task links to its trace in each configured viewer', async () => {
   const links = await linksOf(await serve(URLS), '/tasks/task-1');
   expect(links).toMatchObject({
     full: '/tasks/task-1/logs/full',
@@ -43,7 +43,7 @@ test('a task links to its trace, everywhere that it can be looked at', async () 
   });
 });
 
-test('a task without a trace, and a server without templates, have the other links alone', async () => {
+test('without a trace or templates a task has only the other links', async () => {
   const port = await serve(URLS);
   for (const links of [await linksOf(port, '/tasks/task-2'), await linksOf(await serve(), '/tasks/task-1')]) {
     expect(links).toHaveProperty('full');

@@ -37,7 +37,7 @@ function expectProblem(got: Got, status: number, code: string): void {
   expect(got.json()).toMatchObject({ status, code });
 }
 
-test('a workflow that has ended is its document, where it stands, its events and what it links to', async () => {
+test('an ended workflow has its document, state, events and links', async () => {
   const { port, month } = await serve();
   const facts = [
     ...wholeRun(ID, { task_id: 'task-1' }),
@@ -66,7 +66,7 @@ test('a workflow that has ended is its document, where it stands, its events and
   });
 });
 
-test('a workflow that runs has its events and no end, also when an attempt before had one', async () => {
+test('a running workflow has its events and no end, even if an earlier attempt ended', async () => {
   const { port, month } = await serve();
   const facts = wholeRun(ID);
   writeWorkflow(month, ID, { facts: facts.slice(0, 3) });
@@ -93,7 +93,7 @@ test('an event that came after the document was written is shown, and the docume
   expect(shown.events).toHaveLength(8);
 });
 
-test('the events of a workflow are an array, in order, of one type when it is asked for', async () => {
+test('the events of a workflow are an ordered array, optionally of one type', async () => {
   const { port, month } = await serve();
   const facts = wholeRun(ID);
   writeWorkflow(month, ID, { facts: [...facts].reverse() });
@@ -142,7 +142,7 @@ test('an empty or missing directory is an empty list', async () => {
   expect(await list(port)).toEqual({ items: [], next_cursor: null });
 });
 
-test('an item of the list is where a workflow stands, without its levels', async () => {
+test('an item of the list has the state of a workflow without its phases and steps', async () => {
   const { port, month } = await serve();
   writeWorkflow(month, ID, { facts: wholeRun(ID) });
   const { levels: _levels, ...state } = foldOf(ID, wholeRun(ID)).state;

@@ -8,7 +8,6 @@ import {
   firstTaskId,
   killProcessesWith,
   processesWith,
-  readDocument,
   resultOf,
   ServiceProcess,
 } from '../support/service-process.ts';
@@ -69,7 +68,7 @@ async function untilPrinted(id: string, count: number): Promise<void> {
   );
 }
 
-test('fifty random kills of the worker lose no line of its agent and double none, and the result has its cost', async () => {
+test('fifty random kills of the worker lose and repeat no line of its agent, and the result has the cost', async () => {
   const lines = 4_000;
   await configure([process.execPath, AGENT, String(lines), '10'], ['run-agent']);
   // On a busy machine the agent is done before the kills are; from then on each of them costs an attempt.
@@ -92,7 +91,7 @@ test('fifty random kills of the worker lose no line of its agent and double none
     const found = await printed(id);
     return found.numbers.length >= lines && found.notes >= lines / 50 ? found : undefined;
   }, 'every line');
-  // In order, each once.
+  // Every line once and in order.
   expect(numbers).toEqual(Array.from({ length: lines }, (_, n) => n));
   expect(notes).toBe(lines / 50);
   expect(new Set(eventIds).size).toBe(eventIds.length);
@@ -116,7 +115,7 @@ test('fifty random kills of the worker lose no line of its agent and double none
 
 test('a step that is done when its worker is killed is not done again, and its cost counts', async () => {
   await configure(
-    // It looks before it tells: by then the file is taken away.
+    // It reads `go` before it writes to `ran`; the test removes `go` after that.
     ['sh', '-c', `n=100000; [ -e go ] && n=5; echo x >> ran; exec ${process.execPath} ${AGENT} $n 2`],
     ['first', 'second'],
   );
@@ -130,7 +129,7 @@ test('a step that is done when its worker is killed is not done again, and its c
   await until(async () => ((await ran()) >= 2 ? true : undefined), 'the second step');
   await untilPrinted(id, 50);
   await service.dispose();
-  // The second one is gone as well; it runs anew, and the first does not.
+  // The agent of the second step is killed too, so only that step runs again.
   await killProcessesWith(`TASK_LOGS_TASK_ID=${id}`);
   await writeFile(join(cwd, 'go'), '');
   await start();
@@ -145,7 +144,7 @@ test.each([
   [0, { success: true, status: 'completed' }],
   [3, { success: false, status: 'failed', error_type: 'exit_code', exit_code: 3 }],
 ])(
-  'an agent that ends with code %i while no worker lives is judged by it',
+  'the exit code %i of an agent that ends while no worker is alive decides the result',
   async (exitCode, expected) => {
     await configure([process.execPath, AGENT, '400', '2', String(exitCode)], ['run-agent']);
     const service = await start();
@@ -164,7 +163,7 @@ test.each([
   60_000,
 );
 
-test('a time limit goes on across a kill, and reaches what the killed worker began', async () => {
+test('a time limit continues across a kill, and ends the agent of the killed worker', async () => {
   const agents = {
     slow: { command: [process.execPath, AGENT, '100000', '5'], dialect: 'claude', timeout_seconds: 3 },
   };
@@ -177,10 +176,9 @@ test('a time limit goes on across a kill, and reaches what the killed worker beg
   const result = await resultOf(logDir, id);
   expect(result).toMatchObject({ status: 'failed', error_type: 'timeout' });
   expect(await processesWith(`TASK_LOGS_TASK_ID=${id}`)).toEqual([]);
-  const metadata = await readDocument(logDir, id, 'metadata.json');
-  expect(Date.parse(String(result.completed_at)) - Date.parse(String(metadata?.started_at))).toBeLessThan(
-    9_000,
-  );
+  // The same agent, from its first line on: it was not started again.
+  const { numbers } = await printed(id);
+  expect(numbers).toEqual(numbers.map((_, n) => n));
 }, 60_000);
 
 interface RunProcesses {
@@ -196,7 +194,7 @@ async function processesOfRun(id: string): Promise<RunProcesses> {
   return { leader, others: pids.filter((pid) => pid !== leader) };
 }
 
-test('an agent that is killed while no worker lives has ended by that signal', async () => {
+test('the signal that kills an agent while no worker is alive is in the result', async () => {
   await configure([process.execPath, AGENT, '100000', '5'], ['run-agent']);
   const service = await start();
   const id = await submit(service);
@@ -211,7 +209,7 @@ test('an agent that is killed while no worker lives has ended by that signal', a
   });
 }, 60_000);
 
-test('a shell that is killed alone takes its agent with it: nobody would know how that ends', async () => {
+test('an agent whose shell was killed is ended: its exit code would be unknown', async () => {
   await configure([process.execPath, AGENT, '100000', '5'], ['run-agent']);
   const service = await start();
   const id = await submit(service);
@@ -221,7 +219,7 @@ test('a shell that is killed alone takes its agent with it: nobody would know ho
   expect(await processesWith(`TASK_LOGS_TASK_ID=${id}`)).toEqual([]);
 }, 60_000);
 
-test('a run whose shell was killed while no worker lived is done again, and what it had printed stays', async () => {
+test('a run whose shell was killed while no worker was alive is repeated, and its earlier output stays', async () => {
   const agent = `${process.execPath} ${AGENT} $([ -e go ] && echo 5 || echo 100000) 5`;
   await configure(['sh', '-c', agent], ['run-agent']);
   const service = await start();
@@ -238,7 +236,7 @@ test('a run whose shell was killed while no worker lived is done again, and what
   expect(numbers.slice(-5)).toEqual([0, 1, 2, 3, 4]);
 }, 60_000);
 
-test('a worker that stands still for a while loses nothing, and its agent is not begun twice', async () => {
+test('a paused worker loses nothing, and its agent is not started twice', async () => {
   await configure(['sh', '-c', `echo x >> ran; exec ${process.execPath} ${AGENT} 300 5`], ['run-agent']);
   const service = await start();
   const id = await submit(service);
@@ -263,7 +261,7 @@ test.each([
     4,
   ],
 ])(
-  'an agent that %s is recorded and judged all the same',
+  'an agent that %s is recorded, and its exit is evaluated',
   async (_what, mischief, code) => {
     const agents = {
       bad: { command: ['sh', '-c', `${mischief}; echo one; sleep 0.2; echo two; exit ${code}`] },

@@ -22,7 +22,7 @@ const AGENTS = {
   quick: { command: ['true'] },
 };
 
-/** The service and whoever works for it, one task at a time. */
+/** The service and its worker, which runs one task at a time. */
 interface Setup {
   readonly fleet: Fleet;
   readonly service: ServiceProcess;
@@ -81,7 +81,7 @@ describe.each([
       expect(await resultOf(fleet.logDir, next)).toMatchObject({ status: 'completed' });
       const again = await cancel(service, id);
       expect(again).toMatchObject({ status: 409, body: { code: 'ERR_CONFLICT' } });
-      expect(again.body.detail).toContain('is over: cancelled');
+      expect(again.body.detail).toContain('has ended: cancelled');
     },
   );
 
@@ -104,33 +104,30 @@ describe.each([
       expect((await resultOf(fleet.logDir, one)).error).toBe('cancelled while it waited');
       expect(await fleet.lines(one)).toEqual([]);
     }
-    // The worker has nothing more to do: what was cancelled is not handed out later either.
+    // The worker is idle: a cancelled task is not handed out later either.
     const last = await submit(service, { message: 'go', agent: 'quick' });
     expect(await resultOf(fleet.logDir, last)).toMatchObject({ status: 'completed' });
     for (const one of [id, twin])
       expect((await readDocument(fleet.logDir, one, 'metadata.json'))?.started_at ?? null).toBeNull();
   });
 
-  test.skipIf(isSkipped)(
-    'an agent that ignores SIGTERM, and its children, are gone all the same',
-    async () => {
-      const setup = await open();
-      const { fleet, service } = setup;
-      const id = await submit(service, { message: 'go', agent: 'stubborn' });
-      await fleet.untilPrinted(id, 'begun');
-      expect((await agentsOf(id)).length).toBeGreaterThan(1);
-      expect((await cancel(service, id)).status).toBe(202);
-      await expectCancelled(setup, id);
-    },
-  );
+  test.skipIf(isSkipped)('an agent that ignores SIGTERM is killed with its children', async () => {
+    const setup = await open();
+    const { fleet, service } = setup;
+    const id = await submit(service, { message: 'go', agent: 'stubborn' });
+    await fleet.untilPrinted(id, 'begun');
+    expect((await agentsOf(id)).length).toBeGreaterThan(1);
+    expect((await cancel(service, id)).status).toBe(202);
+    await expectCancelled(setup, id);
+  });
 
-  test.skipIf(isSkipped)('what cannot be cancelled is refused with its reason', async () => {
+  test.skipIf(isSkipped)('a cancel that is not possible is refused with the reason', async () => {
     const { fleet, service } = await open();
     const over = await submit(service, { message: 'go', agent: 'quick' });
     await resultOf(fleet.logDir, over);
     const conflict = await cancel(service, over);
     expect(conflict).toMatchObject({ status: 409, body: { code: 'ERR_CONFLICT' } });
-    expect(conflict.body.detail).toContain('is over: completed');
+    expect(conflict.body.detail).toContain('has ended: completed');
     expect(await cancel(service, 'task-nobody-knows')).toMatchObject({
       status: 404,
       body: { code: 'ERR_NOT_FOUND' },
@@ -144,7 +141,7 @@ describe.each([
     expect(got.status).toBe(405);
   });
 
-  test.skipIf(isSkipped)('with a token it takes the token', async () => {
+  test.skipIf(isSkipped)('with a token set, a cancel needs the token', async () => {
     const token = 'a-token-of-the-tests';
     const { fleet, service } = await open({ TASK_LOGS_API_TOKEN: token });
     const authorization = `Bearer ${token}`;
@@ -163,7 +160,7 @@ describe.each([
   });
 });
 
-test('a task of somebody`s own process is refused with what to do', async () => {
+test('a task of another process is refused with what to do', async () => {
   const { service } = await inProcess();
   const record = {
     timeUnixNano: `${Date.now()}000000`,
@@ -185,7 +182,7 @@ test('a task of somebody`s own process is refused with what to do', async () => 
     return answer.status === 404 ? undefined : answer;
   }, 'the task to be known');
   expect(refused).toMatchObject({ status: 409, body: { code: 'ERR_CONFLICT' } });
-  expect(refused.body.detail).toContain('end it where it runs');
+  expect(refused.body.detail).toContain('cancel it where it runs');
 });
 
 test('a task that waits for its next attempt after a kill is cancelled, and so is the workflow that it left open', async () => {
@@ -224,7 +221,7 @@ test.skipIf('missing' in program)(
 );
 
 test.skipIf('missing' in program)(
-  'a task whose worker was killed is cancelled by the next one, and the agent that lived on is ended',
+  'a task whose worker was killed is cancelled by the next worker, which ends the surviving agent',
   async () => {
     const setup = await overRedis();
     const { fleet, service, worker } = setup;
@@ -248,7 +245,7 @@ test.skipIf('missing' in program)(
 );
 
 test.skipIf('missing' in program)(
-  'while Redis is away a cancel is answered with 503 and Retry-After, and the task goes on',
+  'while Redis is away a cancel is answered with 503 and Retry-After, and the task continues',
   async () => {
     const { fleet, service } = await overRedis();
     const id = await submit(service);

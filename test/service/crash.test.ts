@@ -66,14 +66,14 @@ async function isTraceWhole(taskId: string): Promise<boolean> {
   return facts.every((fact) => fact.span === undefined || ids.has(String(fact.span_id)));
 }
 
-test('whatever was answered with 202 ends up completed, however often the service is killed', async () => {
+test('every delivery answered with 202 is completed, however often the service is killed', async () => {
   await writeFile(
     join(cwd, 'tasktrail.config.json'),
     JSON.stringify({ agents: { slow: { command: ['sh', '-c', 'echo one; sleep 0.15; echo two'] } } }),
   );
   const env = { TASK_LOGS_ATTEMPTS: '20', TASK_LOGS_CONCURRENCY: '3' };
   const accepted: string[] = [];
-  // From the middle of a webhook to the middle of the recovery of what the kill before left.
+  // Kills during a webhook, and during the recovery after the previous kill.
   for (const afterMs of [5, 60, 170, 320, 600, Math.random() * 400]) {
     const service = await start(env);
     const sending = Array.from({ length: 4 }, () =>
@@ -97,7 +97,7 @@ test('whatever was answered with 202 ends up completed, however often the servic
     'every announced span',
     20_000,
   );
-  // Whatever the number of attempts, a task has the one workflow that its first one began.
+  // Later attempts continue the workflow of the first one.
   for (const id of accepted) {
     const metadata = await readDocument(logDir, id, 'metadata.json');
     const [workflowId, ...others] = (metadata?.workflow_ids ?? []) as readonly string[];
@@ -113,7 +113,7 @@ test('whatever was answered with 202 ends up completed, however often the servic
   expect((await last.stop()).code).toBe(0);
 }, 180_000);
 
-test('a delivery whose service was killed before it answered may come again, and is worked on once', async () => {
+test('a delivery that is repeated because the service was killed before its answer runs once', async () => {
   await writeFile(
     join(cwd, 'tasktrail.config.json'),
     JSON.stringify({ agents: { quick: { command: ['sh', '-c', 'echo one'] } } }),
@@ -162,7 +162,7 @@ test('a delivery whose service was killed before it answered may come again, and
   expect([...started].filter(([, times]) => times !== 1)).toEqual([]);
 }, 120_000);
 
-test('a task whose every attempt was killed is abandoned, with a result that says so', async () => {
+test('a task with only killed attempts is abandoned, with the reason in its result', async () => {
   await writeFile(
     join(cwd, 'tasktrail.config.json'),
     JSON.stringify({ agents: { stuck: { command: ['sh', '-c', 'echo begun; sleep 5'] } } }),
@@ -177,7 +177,7 @@ test('a task whose every attempt was killed is abandoned, with a result that say
       return lines.filter(({ content }) => content === 'begun\n').length === attempt ? true : undefined;
     }, `attempt ${attempt}`);
     await service.dispose();
-    // Nor does its agent live on: there is nothing to go on with.
+    // The agent is killed too, so there is no run to resume.
     await killProcessesWith(`TASK_LOGS_TASK_ID=${id}`);
   }
   const last = await start(env);
@@ -192,11 +192,11 @@ test('a task whose every attempt was killed is abandoned, with a result that say
     const { items } = (await response.json()) as { readonly items: readonly unknown[] };
     return items.length > 0 ? items : undefined;
   }, 'its workflow to be closed');
-  // What was open when its process was killed was gone on with: that is no retry.
+  // Continuing what was open at the kill is not a retry.
   expect(workflow).toMatchObject({ task_ids: [id], status: 'cancelled', measured: { retries: 0 } });
 });
 
-test('an agent that outlives its killed service is gone on with, and leaves nothing unmasked', async () => {
+test('an agent that outlives its killed service is resumed, and its secrets are masked', async () => {
   const secret = `ghp_${'a1B2'.repeat(9)}`;
   const script = `trap '' TERM HUP; echo token ${secret}; echo begun; (while true; do sleep 0.1; done) & while [ ! -e go ]; do sleep 0.05; done; kill -9 $!`;
   await writeFile(

@@ -13,12 +13,12 @@ function watching(): { books: Books; lines: string[]; after: (ms: number) => voi
     lines,
     after: (ms) => {
       nowMs += ms;
-      watch.look();
+      watch.poll();
     },
   };
 }
 
-test('what is broken for some seconds is said once, and so is that it is in order again', () => {
+test('a part that is not ready for some seconds is logged once, and so is its recovery', () => {
   const { books, lines, after } = watching();
   books.setReason('http://collector/', 'not reachable: ECONNREFUSED');
   after(0);
@@ -30,10 +30,10 @@ test('what is broken for some seconds is said once, and so is that it is in orde
   books.setReason('http://collector/', undefined);
   after(1_000);
   after(1_000);
-  expect(lines.slice(1)).toEqual(['http://collector/: in order again']);
+  expect(lines.slice(1)).toEqual(['http://collector/: ready again']);
 });
 
-test('what goes and comes within a moment is not worth a line', () => {
+test('a short outage is not logged', () => {
   const { books, lines, after } = watching();
   for (let round = 0; round < 5; round += 1) {
     books.setReason('endpoint', 'away');
@@ -44,7 +44,7 @@ test('what goes and comes within a moment is not worth a line', () => {
   expect(lines).toEqual([]);
 });
 
-test('of a part that comes and goes there is a line a minute, of another one at once', () => {
+test('a part that keeps changing is logged once a minute, another part at once', () => {
   const { books, lines, after } = watching();
   const breakFor = (part: string, ms: number): void => {
     books.setReason(part, 'away');

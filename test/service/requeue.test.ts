@@ -38,7 +38,7 @@ interface Case {
   readonly known?: readonly string[];
   readonly isVolatile?: boolean;
   readonly own?: readonly string[];
-  /** What the disk says by the time that the task is looked at. */
+  /** The metadata on the disk when the task is read again. */
   readonly now?: (task: JsonObject) => JsonObject;
 }
 
@@ -77,7 +77,7 @@ async function requeue({ tasks, known = [], isVolatile = false, own = [], now }:
   return queue.pushed;
 }
 
-test('a task that waited in Redis and is gone from there comes back as it was, oldest first', async () => {
+test('a task that is lost from Redis is queued again unchanged, oldest first', async () => {
   const tasks = [task('task-2', { attempt: 3, stops: 2, workflow_ids: ['workflow-1'] }), task('task-1')];
   expect(await requeue({ tasks })).toEqual([
     {
@@ -94,12 +94,12 @@ test('a task that waited in Redis and is gone from there comes back as it was, o
   ]);
 });
 
-test('a task that says whose queue it was in comes back there', async () => {
+test('a task with the home of this queue is queued again', async () => {
   const jobs = await requeue({ tasks: [task('task-1', { queue_home: 'here' })], isVolatile: true });
   expect(jobs.map(({ taskId }) => taskId)).toEqual(['task-1']);
 });
 
-test('what the spans of its attempts say of a task is known again', async () => {
+test('the attributes for the spans of later attempts are restored', async () => {
   const known = { source: 'webhook', provider: 'github', assigned_agent: 'claude', model: 'opus' };
   const [job] = await requeue({ tasks: [task('task-1', { ...known, traceparent: null })] });
   expect(job?.carrier).toEqual(known);
@@ -121,7 +121,7 @@ test.each<[string, Case]>([
   expect(await requeue(given)).toEqual([]);
 });
 
-test('with a queue that is gone with its process, what ran is queued as its next attempt, and said to be', async () => {
+test('with an in-process queue, running tasks are queued as their next attempt, and recorded as queued', async () => {
   const recorder = new MemoryRecorder();
   setRecorder(recorder);
   try {
@@ -140,7 +140,7 @@ test('with a queue that is gone with its process, what ran is queued as its next
   }
 });
 
-test('tasks that ran when the service was killed wait as their next attempt until they run', async () => {
+test('tasks that ran when the service was killed are queued as their next attempt until they run', async () => {
   const fleet = await Fleet.open();
   await fleet.configure({ agents: { waiting: { command: waitingUntilGo() } } });
   const first = await fleet.start('start', { TASK_LOGS_CONCURRENCY: '2' });

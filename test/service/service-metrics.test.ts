@@ -12,7 +12,7 @@ import { type Service, startService } from '../../src/service/start.ts';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
 import { parseMetrics, type Sample, sumOf } from '../support/metrics-text.ts';
 import { until } from '../support/receiver.ts';
-import { firstTaskId, resultOf } from '../support/service-process.ts';
+import { firstTaskId, readDocument, resultOf } from '../support/service-process.ts';
 
 /** The sample agent takes its time, and a busy machine more. */
 const END_MS = 40_000;
@@ -68,7 +68,7 @@ async function submit({ url }: Service, order: object): Promise<string> {
   return firstTaskId(await response.json());
 }
 
-test('a task that the sample agent has done is seen with its cost and its tokens', async () => {
+test('the cost and tokens of a task of the sample agent are counted', async () => {
   const service = await start();
   const id = await submit(service, { message: 'hello' });
   const { metrics: used } = (await resultOf(service.config.logDir, id, END_MS)) as {
@@ -103,10 +103,9 @@ test('a task that the sample agent has done is seen with its cost and its tokens
   expect(samples.filter(({ labels }) => 'otel_scope_name' in labels)).toEqual([]);
 });
 
-test('a task at work is named while it works, and gone with the next scrape', async () => {
+test('a running task is listed while it runs, and not in the scrape after its end', async () => {
   const agents = { slow: { command: ['sh', '-c', 'sleep 60'] }, fails: { command: ['sh', '-c', 'exit 3'] } };
   const service = await start({}, { agents });
-  const startedAt = Date.now() / 1_000;
   const id = await submit(service, { message: 'x', agent: 'slow' });
   const running = async (): Promise<number | undefined> =>
     sumOf(await scrape(service), 'tasktrail_task_running', {
@@ -115,22 +114,23 @@ test('a task at work is named while it works, and gone with the next scrape', as
       tasktrail_task_source: 'api',
     });
   const since = await until(running, 'the task at work');
-  expect(Math.abs(since - startedAt)).toBeLessThan(10);
   const open = await scrape(service);
   expect(sumOf(open, 'tasktrail_tasks_open', { tasktrail_task_status: 'running' })).toBe(1);
   expect(sumOf(open, 'tasktrail_queue_jobs', { tasktrail_queue_state: 'active' })).toBe(1);
   await fetch(`${service.url}/api/tasks/${id}/cancel`, { method: 'POST' });
   await resultOf(service.config.logDir, id, END_MS);
+  const metadata = await readDocument(service.config.logDir, id, 'metadata.json');
+  expect(since).toBe(Date.parse(String(metadata?.started_at)) / 1_000);
   const after = await scrapeEnded(service);
   expect(sumOf(after, 'tasktrail_task_running')).toBeUndefined();
   expect(sumOf(after, 'tasktrail_tasks_open', { tasktrail_task_status: 'running' })).toBe(0);
-  // Whoever cancels a task knows that it did not end well.
+  // A cancelled task needs no attention.
   expect(sumOf(after, 'tasktrail_task_failed')).toBeUndefined();
   const failed = await submit(service, { message: 'x', agent: 'fails' });
   await resultOf(service.config.logDir, failed, END_MS);
   const labels = { tasktrail_task_id: failed, error_type: 'exit_code', tasktrail_task_status: 'failed' };
   const samples = await scrapeEnded(service, 2);
-  expect(sumOf(samples, 'tasktrail_task_failed', labels)).toBeGreaterThan(startedAt);
+  expect(sumOf(samples, 'tasktrail_task_failed', labels)).toBeGreaterThan(since);
   expect(sumOf(samples, 'tasktrail_tasks_ended_total', { error_type: 'exit_code' })).toBe(1);
 });
 
@@ -157,7 +157,7 @@ test('deliveries are counted by outcome and a word for the reason', async () => 
   ]);
 });
 
-test('with a token the metrics need it, and without one a name of this machine', async () => {
+test('with a token the metrics need it, and without one a loopback name', async () => {
   const open = await start();
   const foreign = await new Promise<number | undefined>((resolve, reject) => {
     const { port } = new URL(open.url ?? '');
@@ -182,14 +182,14 @@ test('with a token the metrics need it, and without one a name of this machine',
   expect((await scrape(guarded, { authorization: `Bearer ${token}` })).length).toBeGreaterThan(3);
 });
 
-test('without recording the metrics still answer', async () => {
+test('with recording off /metrics still answers', async () => {
   const service = await start({ TASK_LOGS_ENABLED: 'false' });
   const samples = await scrape(service);
   expect(sumOf(samples, 'tasktrail_records_recorded_total')).toBe(0);
   expect(sumOf(samples, 'tasktrail_queue_jobs', { tasktrail_queue_state: 'waiting' })).toBe(0);
 });
 
-test('the failed tasks of an earlier process are found again, and counted no second time', async () => {
+test('the failed tasks of an earlier process are listed, and not counted again', async () => {
   const agents = { fails: { command: ['sh', '-c', 'exit 3'] } };
   const first = await start({}, { agents });
   const id = await submit(first, { message: 'x', agent: 'fails' });
@@ -233,7 +233,7 @@ interface OtlpMetrics {
   }[];
 }
 
-/** An OTLP/HTTP endpoint that takes JSON, and answers as it is told to. */
+/** An OTLP/HTTP endpoint for JSON with the given answers. */
 async function receive(statusOf: (path: string) => number): Promise<Received> {
   const received: Received = { paths: [], bodies: [], url: '' };
   const take = async (req: IncomingMessage): Promise<number> => {
@@ -303,7 +303,7 @@ test('an OTLP endpoint gets cost, tokens and the depth of the queue, cumulative,
   expect(service.trail.books.notices.size).toBe(0);
 });
 
-test('an endpoint that takes no metrics is said to be so', async () => {
+test('an endpoint that accepts no metrics is a notice', async () => {
   const endpoint = await receive((path) => (path === '/v1/metrics' ? 404 : 200));
   const service = await start({ ...QUICK, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url });
   const name = `metrics to ${endpoint.url}/v1/metrics`;
@@ -312,7 +312,7 @@ test('an endpoint that takes no metrics is said to be so', async () => {
   expect(service.trail.books.reasons.size).toBe(0);
 });
 
-test('an endpoint that is away is a notice until it is there, and holds no shutdown up', async () => {
+test('an unreachable endpoint is a notice until it answers, and does not block the shutdown', async () => {
   let status = 500;
   const endpoint = await receive((path) => (path === '/v1/metrics' ? status : 200));
   const url = `${endpoint.url}/v1/metrics`;
@@ -330,7 +330,13 @@ test('an endpoint that is away is a notice until it is there, and holds no shutd
 });
 
 test('a shutdown does not wait for an endpoint that never answers', async () => {
-  const server = createServer(() => {});
+  let pending = 0;
+  const server = createServer((req) => {
+    pending += 1;
+    req.socket.on('close', () => {
+      pending -= 1;
+    });
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closers.push(async () => {
     server.closeAllConnections();
@@ -343,12 +349,12 @@ test('a shutdown does not wait for an endpoint that never answers', async () => 
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `http://127.0.0.1:${port}/v1/metrics`,
   });
   await scrape(service);
-  const before = performance.now();
   await service.stop();
-  expect(performance.now() - before).toBeLessThan(2_500);
+  // The exporter still waits for the answer.
+  expect(pending).toBe(1);
 });
 
-test('metrics that are switched off are not sent, and can be asked for', async () => {
+test('metrics with the exporter none are not sent, but served', async () => {
   const endpoint = await receive(() => 200);
   const off = { OTEL_METRICS_EXPORTER: 'none', OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url };
   const service = await start({ ...QUICK, ...off });

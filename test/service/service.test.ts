@@ -95,7 +95,7 @@ test('one delivery is one trace, from the POST down to each tool call', async ()
   expect(failed.map(({ name }) => name)).toEqual(['execute_tool Bash', 'execute_tool Bash']);
   expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
   const post = spans.find(({ name }) => name.startsWith('POST ')) as StoredSpan;
-  // What the caller sent is linked, and is not the parent.
+  // The traceparent of the caller is a link, not the parent.
   expect(post.traceId).not.toBe('a'.repeat(32));
   expect(post.links).toMatchObject([{ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) }]);
   expect(post.name).toBe('POST /webhooks/github');
@@ -111,7 +111,7 @@ test('one delivery is one trace, from the POST down to each tool call', async ()
   });
 });
 
-test('POST /api/tasks takes a task, runs it and serves it', async () => {
+test('POST /api/tasks accepts a task, runs it and serves it', async () => {
   const { id, result } = await run('echo', 'say this');
   expect(result).toMatchObject({ success: true, status: 'completed', error: null });
   const output = await outputOf(id);
@@ -135,7 +135,7 @@ test.each([
   [{ message: 'x', agent: 'constructor' }, 'constructor', 'echo'],
   [{ message: 'x', agent: '__proto__' }, '__proto__', 'echo'],
   [{ message: 'x', command: 'toString' }, 'toString', 'review'],
-])('%j is refused with what is known, and leaves no task', async (order, name, known) => {
+])('%j is refused with the known names, and leaves no task', async (order, name, known) => {
   const before = (await readdir(logDir)).length;
   const response = await service.submit(order);
   expect(response.status).toBe(400);
@@ -151,7 +151,7 @@ test.each([
   ['fails', { error: expect.stringContaining('exited with code 1: why') }],
   ['killed', { error: expect.stringContaining('killed by SIGKILL') }],
   ['slow', { error: expect.stringContaining('timed out after 300 ms') }],
-])('an agent that is or does "%s" ends the task as failed, and says why', async (agent, expected) => {
+])('an agent that is or does "%s" fails the task with the reason', async (agent, expected) => {
   const { id, result } = await run(agent);
   expect(result).toMatchObject({ success: false, status: 'failed', ...expected });
   const failed = await until(async () => {
@@ -174,7 +174,7 @@ test('a line of ten megabytes is cut, and the task completes', async () => {
   expect((await outputOf(id)).startsWith('xxxx')).toBe(true);
 });
 
-test('bytes that are no UTF-8 and an end without a newline are kept as well as can be', async () => {
+test('invalid UTF-8 is replaced, and a last line without a newline is kept', async () => {
   const bytes = await run('bytes');
   expect(bytes.result).toMatchObject({ success: true });
   expect(await outputOf(bytes.id)).toBe('a\uFFFDb\n');
@@ -183,7 +183,7 @@ test('bytes that are no UTF-8 and an end without a newline are kept as well as c
   expect(await outputOf(endless.id)).toBe('no newline');
 });
 
-test('nothing of a run stays below _agent, and the service is ready after all of this', async () => {
+test('no files of a run stay below _agent, and the service is ready afterwards', async () => {
   expect(await readdir(join(logDir, '_agent'))).toEqual([]);
   const ready = await fetch(`${service.url}/readyz`);
   expect(ready.status).toBe(200);
@@ -220,13 +220,13 @@ test.each(['localhost', 'LOCALHOST:1', '127.0.0.1:8000', '[::1]:8000', '[::1]'])
   },
 );
 
-test('what no route answers is not found, as a problem', async () => {
+test('an unknown path is a 404 problem', async () => {
   const response = await fetch(`${service.url}/nothing`);
   expect(response.status).toBe(404);
   expect(await response.json()).toMatchObject({ code: 'ERR_NOT_FOUND' });
 });
 
-test('with a token the API wants it under any name, and the agents get it for their telemetry', async () => {
+test('with a token the API needs it under any name, and agents get a derived one for their telemetry', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-token-'));
   const token = 'a token of the tests';
   const guarded = await ServiceProcess.start({
@@ -234,7 +234,7 @@ test('with a token the API wants it under any name, and the agents get it for th
     env: {
       HOST: '0.0.0.0',
       TASK_LOGS_API_TOKEN: token.replaceAll(' ', '-'),
-      // In hex: what the service knows to be a secret it would mask.
+      // In hex, because the service masks the secrets that it knows.
       TASK_LOGS_AGENT_COMMAND: `sh -c 'env; env | od -An -tx1 | tr -d " \\n"'`,
       OTEL_EXPORTER_OTLP_HEADERS: 'x-vendor-key=abc',
       GITHUB_API_URL: 'http://127.0.0.1:9',

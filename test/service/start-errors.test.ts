@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { copyPackageWithout } from '../support/package-copy.ts';
 import { listen } from '../support/receiver.ts';
-import { type Env, ServiceProcess } from '../support/service-process.ts';
+import { type Env, type ServiceOptions, ServiceProcess } from '../support/service-process.ts';
 
 let cwd: string;
 
@@ -23,8 +24,11 @@ interface Failure {
 }
 
 /** Starts what must not start, and expects of it what every refusal owes its reader. */
-async function failToStart(env: Env, args?: readonly string[], prefix?: readonly string[]): Promise<Failure> {
-  const service = new ServiceProcess({ cwd, env, ...(args && { args }), ...(prefix && { prefix }) });
+async function failToStart(
+  env: Env,
+  options: Pick<ServiceOptions, 'args' | 'main' | 'prefix'> = {},
+): Promise<Failure> {
+  const service = new ServiceProcess({ cwd, env, ...options });
   const { code, signal } = await service.exited;
   expect(signal).toBeNull();
   expect(code).not.toBe(0);
@@ -39,7 +43,7 @@ async function leftovers(): Promise<string[]> {
   return names.filter((name) => name.startsWith('_lock'));
 }
 
-test('a port in use is refused by the name of its setting, and the directory is given back', async () => {
+test('a port in use is refused by the name of its setting, and the lock is released', async () => {
   const { url, close } = await listen(() => {});
   const port = new URL(url).port;
   const { stderr } = await failToStart({ PORT: port });
@@ -51,7 +55,7 @@ test('a port in use is refused by the name of its setting, and the directory is 
   await service.dispose();
 });
 
-test('an OTLP port that somebody asked for and that is in use stops the start', async () => {
+test('a configured OTLP port that is in use fails the start', async () => {
   const { url, close } = await listen(() => {});
   const { stderr } = await failToStart({ TASK_LOGS_OTLP_PORT: new URL(url).port });
   expect(stderr).toContain('TASK_LOGS_OTLP_PORT: ');
@@ -60,10 +64,10 @@ test('an OTLP port that somebody asked for and that is in use stops the start', 
   await close();
 });
 
-test('when the default OTLP port is taken a free one is used, and said', async () => {
+test('when the default OTLP port is in use, a free port is used and printed', async () => {
   const squatter = createServer();
   await new Promise<void>((resolve) => {
-    // Somebody else on this machine may have it: taken is taken.
+    // Another program may use the port already, which is just as good.
     squatter.once('error', () => resolve());
     squatter.listen(4318, '127.0.0.1', resolve);
   });
@@ -83,15 +87,15 @@ test.each([
   await prepare();
   const { stderr } = await failToStart({ TASK_LOGS_DIR: join(cwd, path) });
   expect(stderr).toContain(`TASK_LOGS_DIR: cannot write to ${join(cwd, path)}`);
-  expect(stderr).toContain('A file stands where a directory should be');
+  expect(stderr).toContain('A part of this path is a file, not a directory');
 });
 
-test.runIf(process.getuid?.() === 0)('a log directory of somebody else is refused', async () => {
+test.runIf(process.getuid?.() === 0)('a log directory of another user is refused', async () => {
   const logDir = join(cwd, 'logs');
   await mkdir(logDir);
   await chmod(cwd, 0o755);
   const asNobody = ['setpriv', '--reuid=65534', '--clear-groups'];
-  const { stderr } = await failToStart({}, undefined, asNobody);
+  const { stderr } = await failToStart({}, { prefix: asNobody });
   expect(stderr).toContain(`TASK_LOGS_DIR: cannot write to ${logDir}`);
   expect(stderr).toContain('write access');
   expect(await readdir(logDir)).toEqual([]);
@@ -113,13 +117,16 @@ test('a syntax error in the file is refused with its line', async () => {
   expect(stderr).toContain('tasktrail.config.json: line 3: ');
 });
 
-test.each(['serve', 'worker'])('%s without a Redis is refused with what needs none', async (role) => {
-  const { code, stderr } = await failToStart({}, [role]);
-  expect(code).toBe(2);
-  expect(stderr).toContain('REDIS_URL is not set: ');
-  expect(stderr).toContain('"tasktrail start" needs none');
-  expect(await readdir(cwd)).toEqual([]);
-});
+test.each(['serve', 'worker'])(
+  '%s without a Redis is refused with the command that needs none',
+  async (role) => {
+    const { code, stderr } = await failToStart({}, { args: [role] });
+    expect(code).toBe(2);
+    expect(stderr).toContain('REDIS_URL is not set: ');
+    expect(stderr).toContain('"tasktrail start" needs none');
+    expect(await readdir(cwd)).toEqual([]);
+  },
+);
 
 test.each(['http://127.0.0.1:6379', '127.0.0.1:6379', 'redis'])(
   'a Redis at %s is refused with an example',
@@ -130,7 +137,7 @@ test.each(['http://127.0.0.1:6379', '127.0.0.1:6379', 'redis'])(
   },
 );
 
-test('a dialect that nobody knows is refused before a task can fail of it', async () => {
+test('an unknown dialect is refused at the start', async () => {
   const { code, stderr } = await failToStart({
     TASK_LOGS_AGENT_COMMAND: 'cat',
     TASK_LOGS_AGENT_DIALECT: 'klingon',
@@ -146,7 +153,7 @@ test.each([
     { HOST: '192.0.2.1', TASK_LOGS_API_TOKEN: 'a token of the test' },
     'HOST',
   ],
-])('%s that is no address of this machine is refused', async (_what, env, setting) => {
+])('%s that is not an address of this machine is refused', async (_what, env, setting) => {
   const { stderr } = await failToStart(env);
   expect(stderr).toContain(setting);
   expect(await leftovers()).toEqual([]);
@@ -164,10 +171,24 @@ test('an option and a command that do not exist are refused', async () => {
 test.runIf(existsSync('/proc/self'))('a start that hangs on its disk can be interrupted', async () => {
   // Node tries for ever to make a directory there.
   const service = new ServiceProcess({ cwd, env: { TASK_LOGS_DIR: '/proc/tasktrail/logs' } });
-  // Long: a process that is still being loaded on a busy machine hears no signal yet.
+  // Long, because Node has no signal handler of ours until it has loaded the program.
   const outcome = await Promise.race([service.exited, delay(6_000)]);
   // Refused at once is as good.
   const { code } = outcome ?? (await service.stop('SIGTERM'));
   expect(code).toBe(1);
   expect(service.stderr).toMatch(/^tasktrail: /);
 });
+
+test.each([
+  ['start', {}],
+  ['serve', { REDIS_URL: 'redis://127.0.0.1:1' }],
+])(
+  '%s without Express is refused with the package to install, and leaves nothing behind',
+  async (command, env) => {
+    const main = await copyPackageWithout(join(cwd, 'package'), ['express']);
+    const { stderr } = await failToStart(env, { main, args: [command] });
+    expect(stderr).toContain(`tasktrail ${command} needs the package express, which is not installed`);
+    expect(stderr).toContain('"npm install express"');
+    expect(await readdir(cwd)).toEqual(['package']);
+  },
+);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
 import { TaskIntake } from '../../src/service/task-intake.ts';
-import { createWebApp } from '../../src/service/web-app.ts';
+import { createWebApp, loadExpress } from '../../src/service/web-app.ts';
 import type { Trail } from '../../src/trail/trail.ts';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
 import { jobOf } from '../support/queue-contract.ts';
@@ -22,7 +22,7 @@ interface Opened {
   readonly queue: InProcessQueue;
 }
 
-/** All that the service answers with, before a queue in which nobody works yet. */
+/** The routes of the service over a queue without a worker. */
 async function open(): Promise<Opened> {
   const logDir = await mkdtemp(join(tmpdir(), 'tasktrail-intake-'));
   trail = await openTrail(logDir, { GITHUB_WEBHOOK_SECRET: SECRET });
@@ -30,6 +30,7 @@ async function open(): Promise<Opened> {
   const queue = new InProcessQueue({ name: 'agent', concurrency: 1 });
   const intake = new TaskIntake({ config, queue, reader });
   const { app, webhooks } = createWebApp({
+    createExpress: await loadExpress('this test'),
     config,
     trail,
     intake,
@@ -45,7 +46,7 @@ async function open(): Promise<Opened> {
   return { url, logDir, queue };
 }
 
-test('when ten thousand tasks wait a webhook is refused with Retry-After, and taken when it comes again', async () => {
+test('with ten thousand waiting tasks a webhook is refused with Retry-After, and accepted when it is repeated', async () => {
   const { url, logDir, queue } = await open();
   for (let n = 0; n < 10_000; n += 1) await queue.push(jobOf(`task-${n}`));
   const refused = await deliver(url, comment('@agent review'), { id: 'delivery-1' });

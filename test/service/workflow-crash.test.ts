@@ -20,7 +20,7 @@ const STEPS = ['one', 'two', 'three'];
 const RUN_MS = 400;
 const KILLS = 8;
 
-/** The step that fails at first: its retry is an attempt, whatever process makes it. */
+/** One step fails first. Its retry is the next attempt, in the same process or a later one. */
 const ORCHESTRATOR = `
   import { setTimeout as delay } from 'node:timers/promises';
   const { startTasktrail, resumeWorkflow } = await import(process.argv[1]);
@@ -163,7 +163,7 @@ async function uninterrupted(): Promise<{ tellings: string[]; names: string[] }>
   return { tellings: tellings(events), names: spans.map((span) => span.name).sort() };
 }
 
-test('killed anywhere and gone on with, a workflow is what it is without a kill', {
+test('a workflow that is killed at random points and resumed equals one without a kill', {
   timeout: 180_000,
 }, async () => {
   const expected = await uninterrupted();
@@ -189,7 +189,7 @@ test('killed anywhere and gone on with, a workflow is what it is without a kill'
   expect(kills).toBeGreaterThan(2);
 });
 
-test('gone on with from other directories, which know nothing of it, over OTLP alone', {
+test('a workflow is resumed from other directories without its files, over OTLP alone', {
   timeout: 180_000,
 }, async () => {
   const expected = await uninterrupted();
@@ -201,7 +201,7 @@ test('gone on with from other directories, which know nothing of it, over OTLP a
   for (let machine = 0; machine < 5; machine += 1) {
     const cwd = join(root, `machine-${machine}`);
     if (!(await orchestrate({ cwd, env }, 250 + Math.random() * RUN_MS * 2))) kills += 1;
-    // What a killed process left in its journal comes with the next process of that machine, whenever that is.
+    // The next process of the same machine sends what the killed one left in the journal.
     if (machine % 2 === 0) await orchestrate({ cwd, env }, 400);
   }
   await orchestrate({ cwd: join(root, 'last'), env });

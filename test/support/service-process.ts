@@ -13,6 +13,8 @@ export interface ServiceOptions {
   readonly cwd: string;
   readonly env?: Env;
   readonly args?: readonly string[];
+  /** Path of the command line. Default: that of the build. */
+  readonly main?: string;
   /** Put before `node`, e.g. `setpriv`. */
   readonly prefix?: readonly string[];
 }
@@ -41,7 +43,7 @@ export class ServiceProcess {
     const [command = process.execPath, ...args] = [
       ...(options.prefix ?? []),
       process.execPath,
-      MAIN,
+      options.main ?? MAIN,
       ...(options.args ?? ['start']),
     ];
     this.child = spawn(command, args, { cwd: options.cwd, env: serviceEnv(options) });

@@ -72,7 +72,7 @@ async function typesOf(trail: Trail, id: string): Promise<string[]> {
   return (stored?.events ?? []).map(({ event_type: type, attempt }) => `${type} ${attempt}`);
 }
 
-test('a workflow goes on in the next process where the last one stopped', async () => {
+test('a workflow continues in the next process where the last one stopped', async () => {
   const first = await open();
   const begun = startWorkflow('release', { workItemId: '7' });
   const phase = begun.startPhase('build');
@@ -105,7 +105,7 @@ test('a workflow goes on in the next process where the last one stopped', async 
   });
 });
 
-test('what this very process recorded a moment ago is known', async () => {
+test('events that this process recorded a moment ago are known', async () => {
   await open();
   const begun = startWorkflow('w');
   begun.startPhase('p').end();
@@ -113,7 +113,7 @@ test('what this very process recorded a moment ago is known', async () => {
   expect(workflow.isDone('p')).toBe(true);
 });
 
-test('what another machine knows is handed in', async () => {
+test('the state from another machine can be passed in', async () => {
   const there = await open();
   const begun = startWorkflow('w');
   begun.startPhase('p').end();
@@ -128,7 +128,7 @@ test('what another machine knows is handed in', async () => {
   await expect(resumeWorkflow('another', { state })).rejects.toThrow(TypeError);
 });
 
-test('an id that nobody knows begins a workflow, in a task that then knows of it', async () => {
+test("an unknown id starts a workflow, and the task's metadata names it", async () => {
   const trail = await open();
   await recordTask({ source: 'test', message: 'm', taskId: 'task-1' }, async () => {
     const workflow = await resumeWorkflow('mine', { name: 'w', phases: ['p'] });
@@ -143,7 +143,7 @@ test('an id that nobody knows begins a workflow, in a task that then knows of it
   expect(await trail.reader.readDocument('task-1', 'metadata')).toMatchObject({ workflow_ids: ['mine'] });
 });
 
-test('a reader that fails keeps nobody from going on', async () => {
+test('a reader that fails does not prevent the resumption', async () => {
   const trail = await open();
   Object.defineProperty(trail.reader, 'readWorkflow', { value: () => Promise.reject(new Error('no')) });
   const workflow = await resumeWorkflow('mine');
@@ -170,7 +170,7 @@ test.each([['TASK_LOGS_EMIT_WORKFLOW_EVENTS'], ['TASK_LOGS_ENABLED']])(
   },
 );
 
-test('killed again and again, in the middle of anything, it ends with every event once and a whole trace', async () => {
+test('after many kills at random points every event is stored once and the trace is complete', async () => {
   const script = join(cwd, 'orchestrator.mjs');
   await writeFile(
     script,

@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(cwd, { recursive: true, force: true }));
 
-/** What a program of a user's says on standard error. */
+/** Runs a user's program; resolves with its standard error. */
 async function run(code: string, env: Record<string, string> = {}): Promise<string> {
   const source = `import * as t from ${JSON.stringify(INDEX_URL)};
 const work = () => t.recordTask({ source: 'cron', message: 'm' }, () => {});
@@ -47,6 +47,6 @@ test.each([
     'const s = await t.startTasktrail(); await work(); await s.shutdown(); await work();',
     {},
   ],
-] as const)('nothing is said when %s', async (_what, code, env) => {
+] as const)('there is no warning when %s', async (_what, code, env) => {
   expect(await run(code, env)).toBe('');
 });

@@ -5,14 +5,14 @@ import { WireReader } from './wire-reader.ts';
 import { WIRE_TYPE } from './wire-type.ts';
 
 /**
- * A level of a value is at most three messages (AnyValue, KeyValueList, KeyValue), and seven lie above it: at this
- * depth the value is past its 64 levels. What is deeper is left out, and the record is refused for its depth.
+ * A level of a value takes at most three messages (AnyValue, KeyValueList, KeyValue), below at most seven others: at this
+ * depth a value exceeds its 64 levels. Deeper messages are skipped, and the record is rejected for its depth.
  */
 const MESSAGE_DEPTH_MAX = 256;
 
 type Decoded = Record<string, unknown>;
 
-/** An OTLP/protobuf body in its OTLP/JSON shape, so that both encodings are read by the same code from here on. */
+/** Decodes an OTLP/protobuf body to its OTLP/JSON shape, so that the same code reads both encodings. */
 export function decodeProtobuf(body: Buffer, message: Message): unknown {
   try {
     return new MessageReader(body).read(message, body.length, 0);
@@ -43,7 +43,7 @@ class MessageReader {
       return decoded;
     }
     while (this.#reader.pos < end) this.#readField(message, decoded, depth);
-    if (this.#reader.pos !== end) throw malformed('a field ends after the message that holds it');
+    if (this.#reader.pos !== end) throw malformed('a field ends after the message that contains it');
     return decoded;
   }
 

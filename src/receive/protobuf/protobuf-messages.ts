@@ -1,7 +1,7 @@
 import type { WireReader } from './wire-reader.ts';
 import { WIRE_TYPE, type WireType } from './wire-type.ts';
 
-/** How one kind of scalar is written on the wire, and what OTLP/JSON writes for it. */
+/** A scalar type: its wire type, and the function that reads it in its OTLP/JSON form. */
 export interface Scalar {
   readonly wire: WireType;
   read(reader: WireReader): unknown;
@@ -39,7 +39,7 @@ function many([number, name, type]: Row): [number, Field] {
 }
 
 // Field numbers: opentelemetry-proto, common.proto, resource.proto, logs.proto, trace.proto and the two collector
-// services. Fields that nothing here reads are left out, and skipped like unknown ones.
+// services. Fields that the receiver does not use are left out, and skipped like unknown ones.
 
 const ANY_VALUE: Message = new Map([
   one([1, 'stringValue', NAME]),

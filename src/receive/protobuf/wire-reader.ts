@@ -1,13 +1,13 @@
 import { WIRE_TYPE } from './wire-type.ts';
 
-/** Keys of attributes are few and come again with every record; a longer text is looked at only once. */
+/** Longest cached text in bytes. Attribute keys are short and repeat in every record; longer texts rarely repeat. */
 const SHARED_BYTES_MAX = 48;
-/** Slots for texts that come again: a power of two, and some times as many as a request has different keys. */
+/** Slots of the cache: a power of two, several times the number of distinct keys in a request. */
 const SHARED_SLOTS = 512;
 
 /**
- * The scalars of the protobuf wire format (protobuf.dev, "Encoding"), read where they stand: a view of the bytes of each
- * string, as general readers make one, costs more than the string.
+ * Reads the scalars of the protobuf wire format (protobuf.dev, "Encoding") in place: a view of the bytes of each string, as
+ * general readers create one, costs more than the string.
  */
 export class WireReader {
   pos = 0;
@@ -18,19 +18,19 @@ export class WireReader {
     this.#body = body;
   }
 
-  /** The number of a field above its wire type in the lowest three bits. */
+  /** The field number, with the wire type in the lowest three bits. */
   tag(): number {
     const tag = this.#exact32('a tag');
     if (tag < 8) throw new RangeError('a field has the number 0');
     return tag;
   }
 
-  /** Of a text, bytes or a message. Whether so much is left shows when it is read. */
+  /** The length of a text, bytes or a message. It is compared with the remaining bytes when the value is read. */
   length(): number {
     return this.#exact32('a length');
   }
 
-  /** A 32-bit value; what is longer loses its upper bits, as the format says. */
+  /** A 32-bit value; the upper bits of a longer varint are dropped, as the format requires. */
   varint32(): number {
     const first = this.#byte();
     if (first < 0x80) return first;
@@ -100,7 +100,7 @@ export class WireReader {
     return this.#body.toString(encoding, start, start + length);
   }
 
-  /** As `text`, for what comes again: the same string, without decoding it anew. */
+  /** As `text`, with a cache of decoded strings for texts that repeat. */
   sharedText(): string {
     const length = this.length();
     const start = this.#take(length);
@@ -116,7 +116,7 @@ export class WireReader {
     return text;
   }
 
-  /** Past a field that nothing reads. Groups are gone from proto3 and nest without a length: none is taken. */
+  /** Skips an unknown field. Groups are not part of proto3 and have no length, so they are an error. */
   skip(wire: number): void {
     if (wire === WIRE_TYPE.varint) this.varint32();
     else if (wire === WIRE_TYPE.bit64) this.#take(8);
@@ -125,7 +125,7 @@ export class WireReader {
     else throw new RangeError(`wire type ${wire}`);
   }
 
-  /** ASCII only: in other texts characters and bytes are not the same. */
+  /** ASCII only: in other texts characters and bytes do not correspond. */
   #isAt(text: string, start: number, length: number): boolean {
     if (text.length !== length) return false;
     for (let at = 0; at < length; at += 1) {
@@ -135,7 +135,7 @@ export class WireReader {
     return true;
   }
 
-  /** What tells where the next field begins must not lose bits: others would then read other fields than we do. */
+  /** Tags and lengths must not lose bits: other decoders would then read other fields than this one. */
   #exact32(what: string): number {
     const start = this.pos;
     const value = this.varint32();

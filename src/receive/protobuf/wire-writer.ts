@@ -18,7 +18,7 @@ function tag(number: number, wire: WireType): number[] {
 
 function varint(value: number): number[] {
   const bytes: number[] = [];
-  // Divided, not shifted: a shift would cut the number to 32 bits.
+  // A division, because a shift would truncate the number to 32 bits.
   let rest = value;
   for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) + 0x80);
   return [...bytes, rest];

@@ -5,10 +5,10 @@ import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
 import { secondsOf } from './gauges.ts';
 import { type MetricLabels, shortened } from './labels.ts';
 
-/** Rows of a table that a person reads; more are in the list of tasks. */
+/** Rows of a table on a dashboard; the REST API lists all tasks. */
 const FAILED_MAX = 20;
 
-/** Ends that somebody should look at: what was cancelled somebody wanted to end. */
+/** Statuses that need attention. A cancelled task ended on request. */
 const FAILURES = ['failed', 'abandoned'] as const;
 
 export interface FailedReader {
@@ -16,20 +16,20 @@ export interface FailedReader {
   readDocument(taskId: string, document: 'final-result'): Promise<JsonObject | undefined>;
 }
 
-/** The documents of a task that is over. */
+/** The documents of a task that has ended. */
 interface EndedTask {
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly result: Readonly<Record<string, unknown>>;
 }
 
-/** The tasks that failed last. */
+/** The most recently failed tasks. */
 export class FailedTasks {
   readonly #points = new Map<string, GaugePoint>();
 
   ended({ metadata, result }: EndedTask, labels: MetricLabels): void {
     const { task_id: taskId, status, completed_at: completedAt } = metadata;
     if (typeof taskId !== 'string') return;
-    // Also one that failed before: it may have ended well after all.
+    // A task that failed before may have succeeded in a later attempt.
     this.#points.delete(taskId);
     const value = secondsOf(completedAt);
     if (!FAILURES.some((failure) => failure === status) || value === undefined) return;
@@ -47,7 +47,7 @@ export class FailedTasks {
     for (const [id] of kept.slice(FAILED_MAX)) this.#points.delete(id);
   }
 
-  /** Adds those that an earlier process has seen failing. Never rejects. */
+  /** Adds the failed tasks of earlier processes. Never rejects. */
   async load(reader: FailedReader, labels: MetricLabels): Promise<void> {
     try {
       for (const status of FAILURES) {
@@ -60,14 +60,14 @@ export class FailedTasks {
         }
       }
     } catch {
-      // ERR_STORE_UNAVAILABLE: the table begins empty. That the disk cannot be read the store tells.
+      // ERR_STORE_UNAVAILABLE: the table starts empty. The store reports the unreadable disk.
     }
   }
 
   reading(): GaugeReading {
     return {
       name: 'tasktrail.task.failed',
-      description: `The ${FAILED_MAX} tasks that failed last: when, in seconds since 1970`,
+      description: `The ${FAILED_MAX} most recently failed tasks: time of the failure, in seconds since 1970`,
       unit: '{second}',
       points: [...this.#points.values()],
     };

@@ -5,7 +5,7 @@ import type { Queue } from '../../queue/queue.ts';
 import type { TaskLiveness } from '../../store/write/liveness.ts';
 import type { MetricLabels } from './labels.ts';
 
-/** Rows of a table that a person reads; more are in the list of tasks. */
+/** Rows of a table on a dashboard; the REST API lists all tasks. */
 const RUNNING_MAX = 50;
 
 export function runningTasks(liveness: Iterable<TaskLiveness>, labels: MetricLabels): GaugeReading {
@@ -22,13 +22,13 @@ export function runningTasks(liveness: Iterable<TaskLiveness>, labels: MetricLab
   }
   return {
     name: 'tasktrail.task.running',
-    description: `The ${RUNNING_MAX} newest tasks at work: since when, in seconds since 1970`,
+    description: `The ${RUNNING_MAX} newest running tasks: time of the start, in seconds since 1970`,
     unit: '{second}',
     points: points.sort((a, b) => b.value - a.value).slice(0, RUNNING_MAX),
   };
 }
 
-/** A series for each part that `/readyz` names, and none when all is well. */
+/** One series for each part that `/readyz` reports as not ready. */
 export function unreadyParts(books: Books, labels: MetricLabels): GaugeReading {
   const parts = new Map(
     [...books.reasons.keys()].map((part) => {
@@ -38,28 +38,28 @@ export function unreadyParts(books: Books, labels: MetricLabels): GaugeReading {
   );
   return {
     name: 'tasktrail.unready',
-    description: 'Parts of this process that are not in order',
+    description: 'Parts of this process that are not ready',
     unit: '{reason}',
     points: [...parts.values()],
   };
 }
 
-/** Of a queue that nobody can ask right now there is no point: zero would be a lie. */
+/** Has no points while the queue is unreachable: zero would be wrong. */
 export async function queueJobs(queue: Queue): Promise<GaugeReading> {
   const depth = await queue.depth();
-  const of = { [ATTR.messagingDestination]: queue.name, [ATTR.messagingSystem]: queue.system };
+  const labels = { [ATTR.messagingDestination]: queue.name, [ATTR.messagingSystem]: queue.system };
   return {
     name: 'tasktrail.queue.jobs',
     description: 'Jobs in the queue',
     unit: '{job}',
     points: Object.entries(depth ?? {}).map(([state, value]) => ({
       value,
-      attributes: { ...of, 'tasktrail.queue.state': state },
+      attributes: { ...labels, 'tasktrail.queue.state': state },
     })),
   };
 }
 
-/** Seconds since 1970 of an ISO 8601 time; undefined for what is none. */
+/** Seconds since 1970 of an ISO 8601 time; undefined for any other value. */
 export function secondsOf(iso: unknown): number | undefined {
   const ms = typeof iso === 'string' ? Date.parse(iso) : Number.NaN;
   return Number.isNaN(ms) ? undefined : ms / 1_000;

@@ -1,19 +1,19 @@
 import type { Attributes } from '@opentelemetry/api';
 import { redact } from '../../redact/redact.ts';
 
-/** A graph with more lines than that is not read by anybody, and senders choose these values. */
+/** Values per attribute. Senders choose them, and a graph with more lines is not readable. */
 const VALUES_MAX = 200;
 
-/** Longer ones are texts, not names. */
+/** Characters per value. A longer one is a text, not a name. */
 const CHARS_MAX = 100;
 
 const OTHER = 'other';
 
-/** Attributes of metrics, with bounds on what comes from outside: each distinct set of values is a series for ever. */
+/** Limits the attributes of metrics: each distinct set of values is a series until the process ends. */
 export class MetricLabels {
   readonly #seen = new Map<string, Set<string>>();
 
-  /** An absent value is an empty one; of each attribute the first values stay themselves, later ones are `other`. */
+  /** An absent value becomes `''`. The first 200 values of each attribute are kept, later ones become `other`. */
   bounded(values: Readonly<Record<string, unknown>>): Attributes {
     return Object.fromEntries(
       Object.entries(values).map(([name, value]) => [name, this.#bound(name, shortened(value))]),
@@ -31,7 +31,7 @@ export class MetricLabels {
   }
 }
 
-/** What is no text is none of ours. Half a character at the cut would be no text. */
+/** Redacts and truncates; `''` for a value that is not a string. The cut must not leave half of a surrogate pair. */
 export function shortened(value: unknown): string {
   if (typeof value !== 'string') return '';
   return redact(value.slice(0, 2 * CHARS_MAX))

@@ -9,20 +9,23 @@ import type {
 import type { Books, BooksSnapshot } from '../../books.ts';
 import type { MetricLabels } from './labels.ts';
 
-/** Whoever collects metrics waits that long for a journal with a long backlog; then it gets the last count. */
+/** Longest wait in milliseconds of a scrape for the count of a long backlog; then it gets the previous count. */
 const COUNT_WAIT_MS = 500;
 
-/** A count reads the whole backlog: that it takes at most one twentieth of the time keeps the disk for the records. */
-const COUNT_REST = 20;
-const COUNT_REST_MIN_MS = 1_000;
+/**
+ * The pause after a count, as a multiple of its duration and at least in milliseconds. A count reads the whole backlog; at
+ * one twentieth of the time it leaves the disk to the records.
+ */
+const PAUSE_FACTOR = 20;
+const PAUSE_MIN_MS = 1_000;
 
-/** The part of a journal that is asked. */
+/** The part of a journal that these metrics read. */
 export interface PendingJournal {
   readonly destinations: readonly string[];
   countPending(destination: string): Promise<number>;
 }
 
-/** What is counted of the records of this process. Returns how to stop. */
+/** Observes the counters of this process. Returns a function that stops it. */
 export function observeBooks(meter: Meter, books: Books, labels: MetricLabels): () => void {
   const counter = (name: string, description: string): Observable => {
     const unit = name.startsWith('lines.') ? '{line}' : '{record}';
@@ -50,8 +53,8 @@ export function observeBooks(meter: Meter, books: Books, labels: MetricLabels): 
 
 const SIMPLE: readonly (readonly [string, string, (books: BooksSnapshot) => number])[] = [
   ['records.recorded', 'Records and spans that entered the journal', ({ recorded }) => recorded],
-  ['records.accepted', 'Records that the store has written', ({ accepted }) => accepted],
-  ['records.duplicate', 'Records that the store had already', ({ duplicates }) => duplicates],
+  ['records.accepted', 'Records that the store wrote', ({ accepted }) => accepted],
+  ['records.duplicate', 'Records that the store already had', ({ duplicates }) => duplicates],
   ['lines.skipped', 'Lines of the log directory that could not be read', ({ skippedLines }) => skippedLines],
 ];
 
@@ -60,11 +63,11 @@ type Counts = Readonly<Record<string, number>>;
 const SPLIT: readonly (readonly [string, string, string, (books: BooksSnapshot) => Counts])[] = [
   [
     'records.delivered',
-    'Records that a destination has taken over',
+    'Records that a destination accepted',
     'tasktrail.destination',
     ({ delivered }) => delivered,
   ],
-  ['records.dropped', 'Records that could not be kept', 'tasktrail.reason', ({ dropped }) => dropped],
+  ['records.dropped', 'Records that were lost', 'tasktrail.reason', ({ dropped }) => dropped],
   [
     'records.unattributed',
     'Records that name no task, workflow or delivery',
@@ -73,7 +76,7 @@ const SPLIT: readonly (readonly [string, string, string, (books: BooksSnapshot) 
   ],
 ];
 
-/** Names that are one after the cut are one series. */
+/** Names that are equal after the truncation are one series. */
 function summed(
   counts: Counts,
   attribute: string,
@@ -88,7 +91,7 @@ function summed(
   return sums.values();
 }
 
-/** How many records wait in the journal, by destination. Returns how to stop. */
+/** Observes the pending records of each destination. Returns a function that stops it. */
 export function observeJournal(meter: Meter, journal: PendingJournal, labels: MetricLabels): () => void {
   const gauge = meter.createObservableGauge('tasktrail.journal.pending', {
     description: 'Records that a destination does not have yet',
@@ -96,7 +99,7 @@ export function observeJournal(meter: Meter, journal: PendingJournal, labels: Me
   });
   const counts = journal.destinations.map((destination) => ({
     attributes: labels.bounded({ 'tasktrail.destination': destination }),
-    count: new RestedCount(() => journal.countPending(destination)),
+    count: new ThrottledCount(() => journal.countPending(destination)),
   }));
   const observe = async (result: ObservableResult): Promise<void> => {
     await Promise.all(
@@ -110,12 +113,12 @@ export function observeJournal(meter: Meter, journal: PendingJournal, labels: Me
   return () => gauge.removeCallback(observe);
 }
 
-/** A count that is costly when it is high: made by one at a time, and not again at once. */
-class RestedCount {
+/** Throttles an expensive count: one at a time, with a pause after each. */
+class ThrottledCount {
   readonly #count: () => Promise<number>;
   #last: number | undefined;
-  #underway: Promise<void> | undefined;
-  #restsUntil = Number.NEGATIVE_INFINITY;
+  #running: Promise<void> | undefined;
+  #pausedUntil = Number.NEGATIVE_INFINITY;
 
   constructor(count: () => Promise<number>) {
     this.#count = count;
@@ -123,13 +126,13 @@ class RestedCount {
 
   /** Undefined while there is no count yet. */
   async read(): Promise<number | undefined> {
-    if (this.#underway === undefined && performance.now() >= this.#restsUntil) {
-      this.#underway = this.#recount();
+    if (this.#running === undefined && performance.now() >= this.#pausedUntil) {
+      this.#running = this.#recount();
     }
-    if (this.#underway !== undefined) {
+    if (this.#running !== undefined) {
       const timer = new AbortController();
       const late = delay(COUNT_WAIT_MS, undefined, { ref: false, signal: timer.signal }).catch(() => {});
-      await Promise.race([this.#underway, late]);
+      await Promise.race([this.#running, late]);
       timer.abort();
     }
     return this.#last;
@@ -140,10 +143,10 @@ class RestedCount {
     try {
       this.#last = await this.#count();
     } catch {
-      // A segment was done with and closed meanwhile, or cannot be read, which the sender tells: the next count knows.
+      // A segment was removed during the count, or cannot be read, which the sender reports. The next count is right again.
     }
     const tookMs = performance.now() - startedAt;
-    this.#restsUntil = performance.now() + Math.max(COUNT_REST_MIN_MS, COUNT_REST * tookMs);
-    this.#underway = undefined;
+    this.#pausedUntil = performance.now() + Math.max(PAUSE_MIN_MS, PAUSE_FACTOR * tookMs);
+    this.#running = undefined;
   }
 }

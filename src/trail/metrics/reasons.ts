@@ -1,4 +1,4 @@
-/** Why a delivery was refused, as `src/webhooks` says it in one word. */
+/** Reasons for which `src/webhooks` refuses a delivery; each one is a fixed word. */
 const WORDS: ReadonlySet<string> = new Set([
   'encoded_body',
   'flood',
@@ -21,7 +21,7 @@ const WORDS: ReadonlySet<string> = new Set([
   'wrong_token',
 ]);
 
-/** Why one that was fine started nothing: there it is a sentence for people. */
+/** Reasons why a valid delivery started no task. They are sentences for people, so each one is mapped to a word. */
 const SENTENCES: readonly (readonly [RegExp, string])[] = [
   [/^no .* in the text$|^no command$/, 'no_trigger'],
   [/^unknown command /, 'unknown_command'],
@@ -32,7 +32,7 @@ const SENTENCES: readonly (readonly [RegExp, string])[] = [
   [/^this delivery was taken before$/, 'redelivery'],
 ];
 
-/** The reason as a metric's label: one of a few fixed words, `''` for none and `other` for any other. */
+/** The label of a reason: one of a few fixed words, `''` without a reason, `other` for an unknown one. */
 export function reasonWord(reason: string | null): string {
   if (reason === null || reason === '') return '';
   if (WORDS.has(reason)) return reason;

@@ -18,33 +18,29 @@ const STATUS = 'tasktrail.task.status';
 const SOURCE = 'tasktrail.task.source';
 const TOKEN_TYPE = 'gen_ai.token.type';
 
-/** Workflows that wait for a person at the same time; beyond it somebody sends nonsense. */
+/** Workflows with pending approvals. Real setups have fewer; senders choose the ids, so the map needs a bound. */
 const WAITING_MAX = 10_000;
 
 type CounterName = keyof typeof COUNTERS;
 
-/** Units in braces: Prometheus adds no suffix for them, so the names are the same whichever way they take. */
+/** Units are in braces: Prometheus adds no suffix for them, so `/metrics` and a collector export the same names. */
 const COUNTERS = {
   tasksEnded: ['tasktrail.tasks.ended', '{task}', 'Tasks that have ended'],
-  cost: ['tasktrail.cost', '{usd}', 'What tasks have cost, in US dollars'],
+  cost: ['tasktrail.cost', '{usd}', 'Cost of tasks, in US dollars'],
   tokens: ['tasktrail.tokens', '{token}', 'Tokens that tasks have used; cached ones are part of the input'],
   workflowsEnded: ['tasktrail.workflows.ended', '{workflow}', 'Workflows that have ended'],
   workflowFlags: [
     'tasktrail.workflow.flags',
     '{flag}',
-    'What is missing or contradicts itself in workflows that ended',
+    'Missing or contradictory data in workflows that have ended',
   ],
-  workflowRetries: [
-    'tasktrail.workflow.retries',
-    '{retry}',
-    'Steps and phases of workflows that were done again',
-  ],
+  workflowRetries: ['tasktrail.workflow.retries', '{retry}', 'Retries of steps and phases of workflows'],
   deliveries: ['tasktrail.webhook.deliveries', '{delivery}', 'Webhook deliveries'],
 } as const;
 
 /**
- * What this process measures, on the meter `tasktrail` of the global provider: whoever has registered one before gets it.
- * As an observer it counts what the store of this process has written.
+ * The metrics of this process, on the meter `tasktrail` of the global provider, which must be registered before. As an
+ * observer of the store it counts the documents that the store writes.
  */
 export class TrailMetrics implements StoreObserver {
   readonly #meter: Meter;
@@ -73,23 +69,23 @@ export class TrailMetrics implements StoreObserver {
     };
   }
 
-  /** The counts of this process, from now on. */
+  /** Starts to observe the counters of this process. */
   watchProcess(books: Books, journal?: PendingJournal): void {
     this.#books = books;
     this.#closers.push(observeBooks(this.#meter, books, this.#labels));
     if (journal !== undefined) this.#closers.push(observeJournal(this.#meter, journal, this.#labels));
   }
 
-  /** What is open in the store of this process, from now on. */
+  /** Starts to observe the open tasks of the store. */
   watchStore(liveness: Liveness): void {
     this.#liveness = liveness;
-    this.#observe('tasktrail.tasks.open', '{task}', 'Tasks at work', (result) => {
+    this.#observe('tasktrail.tasks.open', '{task}', 'Open tasks', (result) => {
       const all = [...liveness.all()];
       for (const open of ['running', 'waiting_input']) {
         result.observe(all.filter(({ status }) => status === open).length, { [STATUS]: open });
       }
     });
-    this.#observe('tasktrail.approvals.waiting', '{approval}', 'Approvals that are waited for', (result) => {
+    this.#observe('tasktrail.approvals.waiting', '{approval}', 'Pending approvals', (result) => {
       let sum = 0;
       for (const count of this.#waiting.values()) sum += count;
       result.observe(sum);
@@ -97,8 +93,8 @@ export class TrailMetrics implements StoreObserver {
   }
 
   /**
-   * Gauges whose series come and go. Not on the meter: the SDK shows every series for ever that it has seen once, and
-   * after two thousand of them no new one.
+   * Gauges whose series come and go. They are not on the meter: the SDK exports each series until the process ends, and
+   * drops new ones after 2,000.
    */
   readGauges(): readonly GaugeReading[] {
     const gauges: GaugeReading[] = [];
@@ -107,12 +103,12 @@ export class TrailMetrics implements StoreObserver {
     return [...gauges, runningTasks(this.#liveness.all(), this.#labels), this.#failed.reading()];
   }
 
-  /** Nothing is observed any more; what was counted stays. */
+  /** Stops to observe; counters keep their values. */
   close(): void {
     for (const close of this.#closers.splice(0)) close();
   }
 
-  /** Which tasks failed last, as an earlier process has left them. Never rejects. */
+  /** Loads the most recently failed tasks of earlier processes. Never rejects. */
   async load(reader: FailedReader): Promise<void> {
     await this.#failed.load(reader, this.#labels);
   }
@@ -120,18 +116,19 @@ export class TrailMetrics implements StoreObserver {
   taskEnded(end: TaskEnd): void {
     const { metadata, result, before } = end;
     this.#failed.ended(end, this.#labels);
-    const who = { [ATTR.genAiAgentName]: metadata.assigned_agent };
+    const agent = { [ATTR.genAiAgentName]: metadata.assigned_agent };
     const origin = { [ATTR.webhookProvider]: metadata.provider, [SOURCE]: metadata.source };
     if (before?.status !== result.status) {
-      const how = { [STATUS]: result.status, [ATTR.errorType]: result.error_type };
-      this.#add('tasksEnded', 1, { ...how, ...origin, ...who });
+      const outcome = { [STATUS]: result.status, [ATTR.errorType]: result.error_type };
+      this.#add('tasksEnded', 1, { ...outcome, ...origin, ...agent });
     }
     for (const [model, amounts] of newAmounts(result.metrics, before?.metrics, metadata.model ?? '')) {
-      const whose = { ...who, [ATTR.genAiRequestModel]: model, ...origin };
+      const labels = { ...agent, [ATTR.genAiRequestModel]: model, ...origin };
       for (const amount of AMOUNTS) {
         if (amounts[amount] === 0) continue;
-        if (amount === 'cost_usd') this.#add('cost', amounts[amount], whose);
-        else this.#add('tokens', amounts[amount], { ...whose, [TOKEN_TYPE]: amount.replace(/_tokens$/, '') });
+        if (amount === 'cost_usd') this.#add('cost', amounts[amount], labels);
+        else
+          this.#add('tokens', amounts[amount], { ...labels, [TOKEN_TYPE]: amount.replace(/_tokens$/, '') });
       }
     }
   }
@@ -158,18 +155,18 @@ export class TrailMetrics implements StoreObserver {
   }
 
   deliveryStored({ provider, outcome, reason, count, reasons }: DeliveryLine): void {
-    const known = DELIVERY_OUTCOMES.some((one) => one === outcome) ? outcome : 'other';
-    const add = (value: number, why: string | null): void => {
-      const what = { [ATTR.webhookProvider]: provider, 'tasktrail.webhook.outcome': known };
-      this.#add('deliveries', value, { ...what, 'tasktrail.webhook.reason': reasonWord(why) });
+    const boundedOutcome = DELIVERY_OUTCOMES.some((known) => known === outcome) ? outcome : 'other';
+    const add = (value: number, cause: string | null): void => {
+      const labels = { [ATTR.webhookProvider]: provider, 'tasktrail.webhook.outcome': boundedOutcome };
+      this.#add('deliveries', value, { ...labels, 'tasktrail.webhook.reason': reasonWord(cause) });
     };
-    // A flood is told by reason.
+    // The line of a flood has counts by reason.
     const parts = Object.entries(reasons ?? {});
     if (parts.length === 0) add(count ?? 1, reason);
-    for (const [why, value] of parts) add(value, why);
+    for (const [cause, value] of parts) add(value, cause);
   }
 
-  /** Counters only grow, and a number that a sender made up must not make them NaN. */
+  /** Ignores values that are not positive numbers: senders choose them, and a counter must not decrease or become NaN. */
   #add(name: CounterName, value: number, attributes: Readonly<Record<string, unknown>>): void {
     if (!Number.isFinite(value) || value <= 0) return;
     this.#counters[name].add(value, this.#labels.bounded(attributes));

@@ -1,7 +1,7 @@
 import type { ResultMetrics } from '../../model/documents.ts';
 import { isJsonObject, objectOf } from '../../model/json.ts';
 
-/** What is measured of a result, by the name that it has there. */
+/** The metrics of a result that are counted. */
 export const AMOUNTS = [
   'cost_usd',
   'input_tokens',
@@ -12,33 +12,33 @@ export const AMOUNTS = [
 type AmountName = (typeof AMOUNTS)[number];
 export type AmountSums = Readonly<Record<AmountName, number>>;
 
-/** Dust that is left when sums of fractions are taken from each other. */
-const DUST = 1e-9;
+/** A smaller difference of two sums is a rounding error. */
+const EPSILON = 1e-9;
 
-/** What a result says that the one before it did not, by model; what was said already is never taken back. */
+/** The growth of each amount since the previous result, by model. Counters cannot decrease, so a smaller amount counts as 0. */
 export function newAmounts(
   metrics: ResultMetrics,
   before: ResultMetrics | undefined,
   model: string,
 ): ReadonlyMap<string, AmountSums> {
-  const now = byModel(metrics, model);
-  const told = before === undefined ? new Map<string, AmountSums>() : byModel(before, model);
-  const totalLeft = minus(sumsOf(metrics), before === undefined ? sumsOf({}) : sumsOf(before));
-  const left: Record<AmountName, number> = { ...totalLeft };
+  const current = byModel(metrics, model);
+  const previous = before === undefined ? new Map<string, AmountSums>() : byModel(before, model);
+  const totalGrowth = minus(sumsOf(metrics), before === undefined ? sumsOf({}) : sumsOf(before));
+  const uncounted: Record<AmountName, number> = { ...totalGrowth };
   const found = new Map<string, AmountSums>();
-  for (const [name, sums] of now) {
-    const news = { ...minus(sums, told.get(name) ?? sumsOf({})) };
-    // What was told without a model, or of another one, is in the total: that one never counts twice.
+  for (const [name, sums] of current) {
+    const growth = { ...minus(sums, previous.get(name) ?? sumsOf({})) };
+    // An amount may have moved from one model to another: never count more than the total grew.
     for (const amount of AMOUNTS) {
-      news[amount] = Math.min(news[amount], left[amount]);
-      left[amount] -= news[amount];
+      growth[amount] = Math.min(growth[amount], uncounted[amount]);
+      uncounted[amount] -= growth[amount];
     }
-    if (AMOUNTS.some((amount) => news[amount] > 0)) found.set(name, news);
+    if (AMOUNTS.some((amount) => growth[amount] > 0)) found.set(name, growth);
   }
   return found;
 }
 
-/** By model where the agent says so, and what no model is named for under that of the task. */
+/** The amounts of each model. Amounts without a model belong to the model of the task. */
 function byModel(metrics: ResultMetrics, model: string): Map<string, AmountSums> {
   const found = new Map<string, AmountSums>();
   let rest = sumsOf(metrics);
@@ -66,7 +66,7 @@ function plus(a: AmountSums, b: AmountSums): AmountSums {
 }
 
 function minus(a: AmountSums, b: AmountSums): AmountSums {
-  return mapAmounts((name) => (a[name] - b[name] > DUST ? a[name] - b[name] : 0));
+  return mapAmounts((name) => (a[name] - b[name] > EPSILON ? a[name] - b[name] : 0));
 }
 
 function mapAmounts(fn: (name: AmountName) => number): AmountSums {

@@ -34,7 +34,7 @@ function sample(name: string): Buffer {
   return readFileSync(new URL(`../../samples/claude-code/${name}`, import.meta.url));
 }
 
-/** Both encodings of what a real SDK exports, read. */
+/** The export of a real SDK, read from both encodings. */
 function readTwice(signal: Signal, json: Uint8Array | undefined, protobuf: Uint8Array | undefined) {
   const fromJson = signal.read(decodeJson(Buffer.from(json ?? [])));
   const fromProtobuf = decode(signal, Buffer.from(protobuf ?? []));
@@ -117,7 +117,7 @@ test('an empty body is an empty request', () => {
 test.each<[string, Signal]>([
   ['otlp-logs.bin', LOGS],
   ['otlp-traces.bin', TRACES],
-])('%s cut at any byte is read or refused as malformed, and never more than was sent', (name, signal) => {
+])('%s truncated at any byte is read or refused as malformed, without extra records', (name, signal) => {
   const body = sample(name);
   const whole = decode(signal, body).batch;
   let refused = 0;
@@ -133,7 +133,7 @@ test.each<[string, Signal]>([
   expect(refused).toBeGreaterThan(body.length * 0.9);
 });
 
-test('random bytes are read or refused, and nothing else happens', () => {
+test('random bytes are read or refused, and never throw another error', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), fc.constantFrom(LOGS, TRACES), (bytes, signal) => {
       readOrRefuse(signal, Buffer.from(bytes));
@@ -142,7 +142,7 @@ test('random bytes are read or refused, and nothing else happens', () => {
   );
 });
 
-test('a real body with bytes changed is read or refused, and nothing else happens', () => {
+test('a real body with changed bytes is read or refused, and never throws another error', () => {
   const body = sample('otlp-logs.bin').subarray(0, 3000);
   const change = fc.record({ at: fc.nat(body.length - 1), to: fc.nat(255) });
   fc.assert(
@@ -183,7 +183,7 @@ test.each([65, 200, 5000])(
   },
 );
 
-test('64 levels of maps, the most messages that a good value can be, are read whole', () => {
+test('64 levels of maps, the largest number of messages in a valid value, are read', () => {
   let value: Uint8Array = new BinaryWriter().tag(1, WireType.LengthDelimited).string('x').finish();
   for (let level = 0; level < 64; level++) value = field(6, field(1, field(2, value)));
   const { batch, reasons } = decode(LOGS, requestBody(field(5, value)));
@@ -280,7 +280,7 @@ test('unknown fields of every wire type are skipped', () => {
   expect(record).toStrictEqual({ timeUnixNano: '0', severityText: 'INFO', attributes: {} });
 });
 
-test('a request of more messages than any real one holds is refused before it fills the memory', () => {
+test('a request with too many messages is refused before it fills the memory', () => {
   // Two bytes each: an empty ResourceLogs.
   const body = Buffer.alloc(2 * 8_000_001);
   for (let at = 0; at < body.length; at += 2) body[at] = 0x0a;

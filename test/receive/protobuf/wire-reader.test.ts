@@ -30,7 +30,7 @@ function readerOf(write: (writer: BinaryWriter) => unknown): WireReader {
   return new WireReader(Buffer.from(writer.finish()));
 }
 
-/** A varint of that many bytes: all but the last say that another follows. */
+/** A varint of that many bytes: all but the last have the continuation bit. */
 function varintOf(bytes: number, last: number, others = 0x80): Buffer {
   return Buffer.from([...Array.from({ length: bytes - 1 }, () => others), last]);
 }
@@ -95,7 +95,7 @@ test('a varint of any bytes reads as the reference reads it, or is refused by bo
   );
 });
 
-/** The value, or that there is none. */
+/** The value, or `refused`. */
 function outcome<T>(read: () => T): T | 'refused' {
   try {
     return read();
@@ -133,7 +133,7 @@ test('a tag or a length that needs more than 32 bits is refused, not cut to othe
   expect(() => new WireReader(text).text()).toThrow('32 bits');
 });
 
-test('a tag is what the reference reads, and the number 0 is none', () => {
+test('a tag equals that of the reference, and the field number 0 is refused', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 2 ** 29 - 1 }), fc.constantFrom(0, 1, 2, 5), (number, wire) => {
       const tag = readerOf((writer) => writer.tag(number, wire)).tag();
@@ -162,10 +162,10 @@ const text = fc.oneof(
   ),
 );
 
-test('texts read as they were written, whatever was read before', () => {
+test('texts are read as written, independent of earlier texts', () => {
   fc.assert(
     fc.property(fc.array(text, { maxLength: 20 }), (texts) => {
-      // Each twice: the second time it may come from what was kept.
+      // Each twice: the second one may come from the cache.
       const all = [...texts, ...texts];
       const write = (writer: BinaryWriter) => all.map((item) => writer.string(item));
       const shared = readerOf(write);
@@ -177,7 +177,7 @@ test('texts read as they were written, whatever was read before', () => {
   );
 });
 
-test('thousands of different short texts, far more than are kept, never stand for each other', () => {
+test('thousands of different short texts, more than the cache holds, are not confused', () => {
   const all = Array.from({ length: 20_000 }, (_, index) => `key.${index % 5000}`);
   const reader = readerOf((writer) => all.map((item) => writer.string(item)));
   expect(all.map(() => reader.sharedText())).toEqual(all);
@@ -190,14 +190,14 @@ test('texts of one length and one hash that differ stay apart', () => {
   expect(all.map(() => reader.sharedText())).toEqual(all);
 });
 
-test('bytes that look like the characters of a kept text are not that text', () => {
+test('bytes that look like the characters of a cached text are not that text', () => {
   // The two characters of 'Ã©' have the codes of the two bytes of 'é': of thousands of such pairs some share a place.
   const all = Array.from({ length: 5000 }, (_, index) => [`${index}Ã©`, `${index}é`]).flat();
   const reader = readerOf((writer) => all.map((item) => writer.string(item)));
   expect(all.map(() => reader.sharedText())).toEqual(all);
 });
 
-test('a letter in latin1 is no UTF-8, also behind the same letter in UTF-8', () => {
+test('a latin1 letter is invalid UTF-8, also after the same letter in UTF-8', () => {
   const letters = [Buffer.from('é'), Buffer.from('é', 'latin1')];
   const reader = new WireReader(Buffer.concat([...letters, ...letters].map(lengthDelimited)));
   expect(letters.concat(letters).map(() => reader.sharedText())).toEqual(['é', '\ufffd', 'é', '\ufffd']);
@@ -256,7 +256,7 @@ test.each(FIELDS)('%s is read to its end, and refused when it is cut anywhere', 
   }
 });
 
-test('groups and what is no wire type are not skipped', () => {
+test('groups and invalid wire types are refused', () => {
   for (const wire of [3, 4, 6, 7]) {
     expect(() => new WireReader(Buffer.alloc(20)).skip(wire)).toThrow(`wire type ${wire}`);
   }
@@ -273,7 +273,7 @@ test('the largest length that can be written never moves the reader back or read
 });
 
 test.each<[string, number[]]>([
-  // Each body is longer than what it holds says; behind the inner message lies what would be a good field.
+  // Each length exceeds the body; a valid field follows the inner message.
   ['a message of 2^32 - 1 bytes', [0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]],
   [
     'messages of 2^32 - 1 bytes in each other',
@@ -299,7 +299,7 @@ const likely = fc.oneof(
   fc.constantFrom(0x0a, 0x12, 0x1a, 0x2a, 0x32, 0x09, 0x10, 0x00, 0x01, 0x04, 0x80, 0xff),
 );
 
-test('random bytes never throw anything but what becomes a 400', () => {
+test('random bytes only cause errors that become a 400', () => {
   fc.assert(
     fc.property(fc.array(likely, { maxLength: 120 }), fc.constantFrom(LOGS, TRACES), (bytes, signal) => {
       try {
@@ -317,7 +317,7 @@ test('random bytes never throw anything but what becomes a 400', () => {
   );
 });
 
-test('whatever is read of random bytes ends behind where it began, or throws', () => {
+test('reading random bytes moves forward or throws', () => {
   const reads: Read[] = [
     ...FIELDS.map(([, , read]) => read),
     (reader) => reader.tag(),

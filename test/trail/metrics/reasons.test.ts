@@ -9,7 +9,7 @@ const sources = readdirSync(WEBHOOKS, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts'))
   .map((name) => readFileSync(join(WEBHOOKS, name), 'utf8'));
 
-/** Every reason that stands in the sources, with something in place of what is filled in. */
+/** Every reason in the sources; placeholders of templates are filled with `x`. */
 function reasons(): string[] {
   const found = sources.flatMap((text) => [
     ...text.matchAll(/reason: '([^']+)'/g),
@@ -26,7 +26,7 @@ test('every reason in the sources of the webhooks has a word of its own', () => 
   expect(reasons().filter((reason) => reasonWord(reason) === 'other')).toEqual([]);
 });
 
-test('what is written in one word stays that word', () => {
+test('a reason of one word is its own label', () => {
   const words = reasons().filter((reason) => /^[a-z_]+$/.test(reason));
   expect(words.length).toBeGreaterThan(15);
   expect(words.map(reasonWord)).toEqual(words);

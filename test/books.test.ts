@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { Books } from '../src/books.ts';
+
+test('a snapshot has every count, by name where there are names', () => {
+  const books = new Books();
+  books.countRecorded();
+  books.countRecorded(2);
+  books.countDelivered('holder', 2);
+  books.countDelivered('http://collector/', 1);
+  books.countAccepted(5);
+  books.countDuplicates(4);
+  books.countDropped('too_large');
+  books.countDropped('too_large', 2);
+  books.countSkippedLines(3);
+  expect(books.snapshot()).toEqual({
+    recorded: 3,
+    delivered: { holder: 2, 'http://collector/': 1 },
+    accepted: 5,
+    duplicates: 4,
+    dropped: { too_large: 3 },
+    skippedLines: 3,
+    unattributed: {},
+  });
+});
+
+test('the first unattributed record of a service is reported, later ones are only counted', () => {
+  const books = new Books();
+  expect([books.countUnattributed('a'), books.countUnattributed('a'), books.countUnattributed('b')]).toEqual([
+    true,
+    false,
+    true,
+  ]);
+  expect(books.snapshot().unattributed).toEqual({ a: 2, b: 1 });
+});
+
+test('names of senders are bounded: later ones count as other, and are not reported', () => {
+  const books = new Books();
+  for (let n = 0; n < 200; n += 1) books.countUnattributed(`service-${n}`);
+  expect(books.countUnattributed('one-more')).toBe(false);
+  expect(books.countUnattributed('service-7')).toBe(false);
+  const { unattributed } = books.snapshot();
+  expect(Object.keys(unattributed)).toHaveLength(201);
+  expect(unattributed).toMatchObject({ other: 1, 'service-7': 2 });
+});
+
+test('a reason and a notice stay until they are cleared', () => {
+  const books = new Books();
+  books.setReason('store', 'disk full');
+  books.setReason('store', 'ENOSPC');
+  books.setNotice('endpoint', 'no logs');
+  expect([...books.reasons]).toEqual([['store', 'ENOSPC']]);
+  expect([...books.notices]).toEqual([['endpoint', 'no logs']]);
+  books.setReason('store', undefined);
+  books.setNotice('endpoint', undefined);
+  expect([books.reasons.size, books.notices.size]).toEqual([0, 0]);
+});

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { errnoOf, messageOf, TasktrailError } from '../src/errors.ts';
+
+test('an error has its code, its cause, and is not retryable unless it says so', () => {
+  const cause = new Error('below');
+  const error = new TasktrailError('ERR_CONFLICT', 'twice', { cause });
+  expect(error).toMatchObject({ name: 'TasktrailError', code: 'ERR_CONFLICT', message: 'twice', cause });
+  expect(error.retryable).toBe(false);
+  expect('cause' in new TasktrailError('ERR_GONE', 'x')).toBe(false);
+  expect(new TasktrailError('ERR_STORE_UNAVAILABLE', 'x', { retryable: true }).retryable).toBe(true);
+});
+
+test.each<[unknown, string]>([
+  [new Error('boom'), 'boom'],
+  [new RangeError(''), 'RangeError'],
+  ['text', 'text'],
+  [undefined, 'undefined'],
+  [{ toString: () => 'own text' }, 'own text'],
+  [Object.create(null), 'unreadable error'],
+  [
+    Object.defineProperty(new Error('x'), 'message', {
+      get: () => {
+        throw new Error('getter');
+      },
+    }),
+    'unreadable error',
+  ],
+])('every thrown value has a message (%#)', (thrown, expected) => {
+  expect(messageOf(thrown)).toBe(expected);
+});
+
+test.each<[unknown, string | undefined]>([
+  [Object.assign(new Error('x'), { code: 'ENOENT' }), 'ENOENT'],
+  [Object.assign(new Error('x'), { code: 404 }), undefined],
+  [new Error('x'), undefined],
+  [{ code: 'ENOENT' }, undefined],
+])('only an error with a text as code has an errno (%#)', (thrown, expected) => {
+  expect(errnoOf(thrown)).toBe(expected);
+});

@@ -1,0 +1,94 @@
+import { request } from 'node:http';
+import { createRequire } from 'node:module';
+import { expect, onTestFinished, test } from 'vitest';
+import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
+import { TaskIntake } from '../../src/service/task-intake.ts';
+import { type CreateExpress, createWebApp, loadExpress } from '../../src/service/web-app.ts';
+import { tempDir } from '../support/log-dir.ts';
+import { listen, openTrail } from '../support/receiver.ts';
+
+const express4 = createRequire(import.meta.url)('express-4') as CreateExpress;
+
+async function open(env: Record<string, string> = {}, createExpress?: CreateExpress): Promise<string> {
+  const trail = await openTrail(await tempDir(), env);
+  onTestFinished(() => trail.shutdown());
+  const { config, reader } = trail;
+  const queue = new InProcessQueue({ name: 'agent', concurrency: 1 });
+  const { app, webhooks } = createWebApp({
+    createExpress: createExpress ?? (await loadExpress('this test')),
+    config,
+    trail,
+    intake: new TaskIntake({ config, queue, reader }),
+    readMetrics: async () => 'tasktrail_x 1\n',
+    log: () => {},
+  });
+  onTestFinished(() => webhooks.close());
+  const { url, close } = await listen(app);
+  onTestFinished(close);
+  return url;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+  readonly poweredBy: unknown;
+}
+
+/** `fetch` does not let a test choose the Host header. */
+function get(url: string, host?: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, host === undefined ? {} : { headers: { host } }, (res) => {
+      let text = '';
+      res.setEncoding('utf8').on('data', (piece: string) => {
+        text += piece;
+      });
+      const { statusCode: status = 0, headers } = res;
+      res.on('end', () => resolve({ status, text, poweredBy: headers['x-powered-by'] }));
+    });
+    sent.on('error', reject).end();
+  });
+}
+
+test.each<[string, CreateExpress | undefined]>([
+  ['the installed Express', undefined],
+  ['Express 4', express4],
+])(
+  'health, metrics and REST are served by %s, and an unknown path is a problem document',
+  async (_name, create) => {
+    const url = await open({}, create);
+    expect(await get(`${url}/healthz`)).toMatchObject({ status: 200, poweredBy: undefined });
+    expect((await get(`${url}/metrics`)).text).toBe('tasktrail_x 1\n');
+    expect((await get(`${url}/api/tasks`)).status).toBe(200);
+    const unknown = await get(`${url}/no/such/path`);
+    expect(unknown.status).toBe(404);
+    expect(JSON.parse(unknown.text)).toMatchObject({ code: 'ERR_NOT_FOUND' });
+  },
+);
+
+test.each(['localhost', 'localhost:8000', '127.0.0.1:1', '[::1]:8000', 'LOCALHOST'])(
+  'without a token the API answers to the loopback name %s',
+  async (host) => {
+    expect((await get(`${await open()}/api/tasks`, host)).status).toBe(200);
+  },
+);
+
+test.each(['/api/tasks', '/metrics'])(
+  'without a token %s refuses another name, as after DNS rebinding',
+  async (path) => {
+    const url = await open();
+    const { status, text } = await get(`${url}${path}`, 'evil.example:8000');
+    expect(status).toBe(401);
+    expect(JSON.parse(text)).toMatchObject({
+      code: 'ERR_UNAUTHORIZED',
+      detail: '"evil.example:8000" is not a loopback name: set TASK_LOGS_API_TOKEN to serve the API under it',
+    });
+    expect((await get(`${url}/healthz`, 'evil.example:8000')).status).toBe(200);
+  },
+);
+
+test('with a token any name is served, to requests that carry it', async () => {
+  const url = await open({ TASK_LOGS_API_TOKEN: 'token-of-sixteen' });
+  expect((await get(`${url}/api/tasks`, 'logs.example')).status).toBe(401);
+  const headers = { authorization: 'Bearer token-of-sixteen' };
+  expect((await fetch(`${url}/api/tasks`, { headers })).status).toBe(200);
+});
