@@ -90,7 +90,7 @@ test('it starts the service without a shell in between, reachable from outside t
   expect(lastOf('EXPOSE')).toBe('8000 4318');
 });
 
-test('its health is what /healthz says', async () => {
+test('its health is what /healthz says', { tags: 'full' }, async () => {
   const answers = new Map([
     [200, 0],
     [503, 1],

@@ -63,7 +63,7 @@ async function script(name: string, text: string): Promise<string> {
   return path;
 }
 
-test('every exit code is passed on, to the parent and into the file', async () => {
+test('every exit code is passed on, to the parent and into the file', { tags: 'full' }, async () => {
   const codes = Array.from({ length: 256 }, (_, code) => code);
   const seen: (readonly [number | null, string | undefined])[] = [];
   for (const code of codes) {
@@ -194,7 +194,7 @@ test('a child is killed when the caller cannot note its start', async () => {
   await vi.waitFor(() => expect(() => process.kill(-pid, 0)).toThrow('ESRCH'), DEADLINE);
 });
 
-test('a stop during the start ends the child by SIGTERM', async () => {
+test('a stop during the start ends the child by SIGTERM', { tags: 'full' }, async () => {
   for (let afterMs = 0; afterMs < 12; afterMs += 1) {
     const { child } = await start(['sh', '-c', 'sleep 60 & wait'], { graceMs: 60_000 });
     const until = performance.now() + afterMs * 0.5;
@@ -206,7 +206,9 @@ test('a stop during the start ends the child by SIGTERM', async () => {
   }
 });
 
-test('an agent that ignores SIGTERM is killed after the grace period, and a second stop has no effect', async () => {
+test('an agent that ignores SIGTERM is killed after the grace period, and a second stop has no effect', {
+  tags: 'full',
+}, async () => {
   const ready = shop.path('ready');
   const { child } = await start(['sh', '-c', `trap '' TERM; > ${ready}; while :; do sleep 0.05; done`], {
     graceMs: 300,
@@ -225,7 +227,9 @@ test('an agent has ended when its first process exits, also when a fork of it ru
   expect(exitText()).toBe('0\n');
 });
 
-test('the end of an adopted child is noticed, with the exit code that its wrapper wrote', async () => {
+test('the end of an adopted child is noticed, with the exit code that its wrapper wrote', {
+  tags: 'full',
+}, async () => {
   const { child, pid } = await start(['sh', '-c', 'sleep 0.3; exit 42']);
   const adopted = adoptChild(identityOf(pid), { exitFile: folder.exitFile });
   expect(await adopted.exited).toEqual({ exitCode: 42, signal: null });

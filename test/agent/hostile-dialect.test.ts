@@ -56,7 +56,7 @@ function expectSound({ reader, outputs }: Reading): void {
 }
 
 describe.each(TYPED)('$name', (dialect) => {
-  test('a line that is cut at any position is kept as output', () => {
+  test('a line that is cut at any position is kept as output', { tags: 'full' }, () => {
     // The first 1,500 characters of a long line include every kind of token.
     for (const line of shapesOf(dialect).map((whole) => whole.trimEnd().slice(0, 1500))) {
       const reader = dialect.open();
@@ -124,7 +124,7 @@ describe.each(TYPED)('$name', (dialect) => {
     expect(reader.verdict().success).toBe(false);
   });
 
-  test('values of the wrong type in a recorded line are no error', () => {
+  test('values of the wrong type in a recorded line are no error', { tags: 'full' }, () => {
     const wrong = [null, -7, 'text', [], { a: { b: [1] } }];
     for (const line of shapesOf(dialect)) {
       for (const value of wrong) {
@@ -133,7 +133,7 @@ describe.each(TYPED)('$name', (dialect) => {
     }
   });
 
-  test('no sequence of messages makes the reader throw', () => {
+  test('no sequence of messages makes the reader throw', { tags: 'full' }, () => {
     const key = fc.constantFrom(...WORDS);
     const value = fc.letrec((tie) => ({
       any: fc.oneof(
@@ -174,7 +174,7 @@ describe.each(TYPED)('$name', (dialect) => {
     expect(({} as Record<string, unknown>).inputTokens).toBeUndefined();
   });
 
-  test('deep and long lines are read', () => {
+  test('deep and long lines are read', { tags: 'full' }, () => {
     const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
     const long = 'x'.repeat(10 * 1024 * 1024);
     for (const line of deepLines(deep)) expectSound(readLines(dialect, [line]));

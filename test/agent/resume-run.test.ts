@@ -117,7 +117,9 @@ test('an agent without a mark is found by its environment', async () => {
   expect(await findResumableRun(task, WANTED)).toMatchObject({ kind: 'pending', leader: { pid } });
 });
 
-test('the run of an ended agent is pending when it left an exit code or output', async () => {
+test('the run of an ended agent is pending when it left an exit code or output', {
+  tags: 'full',
+}, async () => {
   const ended = await leave();
   await writeFile(ended.folder.exitFile, '0\n');
   expect(await hasLivingRun(task)).toBe(true);

@@ -274,7 +274,7 @@ test('output after SIGTERM is recorded, and the run is cancelled', async () => {
   expect(recording.text()).toBe('ready\nstopping\n');
 });
 
-test('a program that ignores SIGTERM is killed after the grace period', async () => {
+test('a program that ignores SIGTERM is killed after the grace period', { tags: 'full' }, async () => {
   const command = await shop.program(`
     process.on('SIGTERM', () => process.stdout.write('no\\n'));
     process.stdout.write('ready\\n');
@@ -348,7 +348,9 @@ function leaveBehind(detached: boolean): string {
     }, 5);`;
 }
 
-test('a background process in its own session does not delay the end of the run, and is ended', async () => {
+test('a background process in its own session does not delay the end of the run, and is ended', {
+  tags: 'full',
+}, async () => {
   const { outcome, recording } = await shop.run(await shop.program(leaveBehind(true)));
   const pid = Number(recording.text());
   expect(pid).toBeGreaterThan(1);
@@ -417,7 +419,9 @@ test('a failing recording stops the agent', async () => {
   expect(recording.ends).toEqual([outcome]);
 });
 
-test('a program is killed when its output exceeds the limit, also when it ignores SIGTERM', async () => {
+test('a program is killed when its output exceeds the limit, also when it ignores SIGTERM', {
+  tags: 'full',
+}, async () => {
   const command = await shop.program(`
     process.on('SIGTERM', () => {});
     const { writeSync } = await import('node:fs');

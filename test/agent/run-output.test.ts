@@ -219,7 +219,10 @@ function linesIn(whole: string): string[] {
   return whole.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 }
 
-test('every line is recorded once and in order, for any output and any kills of the worker', async () => {
+test('every line is recorded once and in order, for any output and any kills of the worker', {
+  tags: 'full',
+  timeout: 120_000,
+}, async () => {
   await fc.assert(
     fc.asyncProperty(cut(hostileBytes), cut(hostileBytes), async (out, errors) => {
       const stderr = errors.map((piece) => ({ ...piece, stream: 'stderr' as const }));
@@ -240,9 +243,12 @@ test('every line is recorded once and in order, for any output and any kills of 
     }),
     { numRuns: 150 },
   );
-}, 120_000);
+});
 
-test('a line of several megabytes survives kills while it is read', async () => {
+test('a line of several megabytes survives kills while it is read', {
+  tags: 'full',
+  timeout: 60_000,
+}, async () => {
   const long = Buffer.from(`${'€'.repeat(1_200_000)}\n${'z'.repeat(5_000_000)}`);
   const pieces: Piece[] = [];
   for (let start = 0, n = 0; start < long.length; start += 700_001, n += 1)
@@ -256,7 +262,7 @@ test('a line of several megabytes survives kills while it is read', async () => 
   const contents = records.of('stdout').map(({ output }) => output.content);
   expect(contents.map(({ length }) => length)).toEqual([1_200_001, 5_000_000]);
   expect(contents.join('') === long.toString()).toBe(true);
-}, 60_000);
+});
 
 test.each(['demo', 'subagent', 'partial', 'flaky', 'broken', 'sigint-in-tool'])(
   'the recording %s of Claude Code gives the same lines, tool calls, tokens and outcome with any kills',

@@ -72,7 +72,9 @@ test('every JSON block parses, and a configuration is one that the program takes
   expect(configurations).toBeGreaterThan(2);
 });
 
-test('the code compiles against the built package, as a strict user would compile it', async () => {
+test('the code compiles against the built package, as a strict user would compile it', {
+  tags: 'full',
+}, async () => {
   const snippets = blocks.filter(({ language }) => language === 'ts');
   expect(snippets.length).toBeGreaterThan(4);
   // Outside the checkout, with the packages where an install puts them, and tasktrail by its own name.

@@ -215,12 +215,12 @@ test('a closed port and an unknown host name are problems', async () => {
   );
 });
 
-test('a silent server is a problem after a timeout', async () => {
+test('a silent server is a problem after a timeout', { tags: 'full' }, async () => {
   const port = await serveTcp(() => {});
   expect(await look(`http://127.0.0.1:${port}`)).toMatch(/^problem .*does not answer in time/);
 });
 
-test('an answer whose body does not end is a timeout', async () => {
+test('an answer whose body does not end is a timeout', { tags: 'full' }, async () => {
   const url = await serve((_req, res) => void res.writeHead(200).write('{'));
   expect(await look(url)).toMatch(/^problem .*does not answer in time/);
 });
@@ -261,7 +261,9 @@ test('http to a TLS port, and https to a plain port, are recognised', async () =
   );
 });
 
-test('untrusted, wrong and expired certificates are problems, a trusted one is not', async () => {
+test('untrusted, wrong and expired certificates are problems, a trusted one is not', {
+  tags: 'full',
+}, async () => {
   const good = makeCertificate();
   const port = await listenUntilEnd(createHttpsServer(good, otlpListener(['traces', 'logs', 'metrics'])));
   const url = `https://127.0.0.1:${port}`;

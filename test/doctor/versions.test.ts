@@ -71,7 +71,7 @@ test('an @opentelemetry/api of the same minor version in the project is not ment
   expect(found).toMatchObject({ level: 'ok', what: expect.not.stringContaining('this project') });
 });
 
-test('an optional package that is not installed is named with what needs it', async () => {
+test('an optional package that is not installed is named with what needs it', { tags: 'full' }, async () => {
   const directory = tempDir();
   await copyPackageWithout(directory, ['ioredis', '@aws-sdk/client-s3']);
   const module = pathToFileURL(join(directory, 'dist', 'doctor', 'versions.js')).href;

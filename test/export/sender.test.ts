@@ -178,20 +178,24 @@ test('a request that is too large is halved until only the large record is left'
   expect(books.snapshot()).toMatchObject({ delivered: { holder: 8 }, dropped: { too_large: 1 } });
 });
 
-test.each([429, 502, 503, 504])('status %d is retried until it ends, and the books show it', async (code) => {
-  const collector = await startCollector((got, res, nth) =>
-    nth <= 4 ? status(code)(got, res, nth) : ok(got, res, nth),
-  );
-  const { journal, sender, books } = await startSending(holderAt(collector.url));
-  record(journal, 1);
-  await waitUntil('it was refused', () => books.reasons.has('holder'));
-  expect(books.reasons.get('holder')).toContain(`status ${code}`);
-  record(journal, 2);
-  expect(await sender.drain(10_000)).toBe(true);
-  expect(collector.got.map(numbersIn)).toEqual([[1], [1], [1], [1], [1], [2]]);
-  expect(books.reasons.size).toBe(0);
-  expect(books.snapshot()).toMatchObject({ delivered: { holder: 2 }, dropped: {} });
-});
+test.each([429, 502, 503, 504])(
+  'status %d is retried until it ends, and the books show it',
+  { tags: 'full' },
+  async (code) => {
+    const collector = await startCollector((got, res, nth) =>
+      nth <= 4 ? status(code)(got, res, nth) : ok(got, res, nth),
+    );
+    const { journal, sender, books } = await startSending(holderAt(collector.url));
+    record(journal, 1);
+    await waitUntil('it was refused', () => books.reasons.has('holder'));
+    expect(books.reasons.get('holder')).toContain(`status ${code}`);
+    record(journal, 2);
+    expect(await sender.drain(10_000)).toBe(true);
+    expect(collector.got.map(numbersIn)).toEqual([[1], [1], [1], [1], [1], [2]]);
+    expect(books.reasons.size).toBe(0);
+    expect(books.snapshot()).toMatchObject({ delivered: { holder: 2 }, dropped: {} });
+  },
+);
 
 test('an unreachable or unknown address is retried until a receiver is there', async () => {
   const port = await freePort();
@@ -222,6 +226,7 @@ test('a connection that breaks before the answer leads to a retry', async () => 
 
 test.each(['holder', 'endpoint'])(
   'a request is repeated after Retry-After by the %s transport',
+  { tags: 'full' },
   async (kind) => {
     const collector = await startCollector((got, res, nth) =>
       nth === 1 ? status(503, { 'retry-after': '1' })(got, res, nth) : ok(got, res, nth),
@@ -234,16 +239,20 @@ test.each(['holder', 'endpoint'])(
   },
 );
 
-test.each(['holder', 'endpoint'])('Retry-After is waited for by the %s transport', async (kind) => {
-  const patient = await startCollector(status(503, { 'retry-after': '3600' }));
-  const plain = await startCollector(status(503));
-  for (const { url } of [patient, plain]) {
-    const { journal } = await startSending(kind === 'holder' ? holderAt(url) : endpointAt(url));
-    record(journal, 1);
-  }
-  await waitUntil('the other sender has retried', () => plain.got.length > 5 && patient.got.length > 0);
-  expect(patient.got).toHaveLength(1);
-});
+test.each(['holder', 'endpoint'])(
+  'Retry-After is waited for by the %s transport',
+  { tags: 'full' },
+  async (kind) => {
+    const patient = await startCollector(status(503, { 'retry-after': '3600' }));
+    const plain = await startCollector(status(503));
+    for (const { url } of [patient, plain]) {
+      const { journal } = await startSending(kind === 'holder' ? holderAt(url) : endpointAt(url));
+      record(journal, 1);
+    }
+    await waitUntil('the other sender has retried', () => plain.got.length > 5 && patient.got.length > 0);
+    expect(patient.got).toHaveLength(1);
+  },
+);
 
 /** A journal on a slow disk. */
 class SlowJournal extends Journal {
@@ -253,7 +262,7 @@ class SlowJournal extends Journal {
   }
 }
 
-test('drain waits for a backlog from before the start', async () => {
+test('drain waits for a backlog from before the start', { tags: 'full' }, async () => {
   const collector = await startCollector((_got, res) => void setTimeout(() => res.end('{}'), 50));
   const { directory, journal: first } = await startSending(holderAt(async () => undefined));
   for (const n of upTo(1500)) record(first, n);
@@ -295,7 +304,9 @@ test('stop waits for the request in flight, and its records are not sent again',
   expect(await takeAll(next)).toEqual([]);
 });
 
-test('stop does not wait for a request that hangs, and leaves its records to the next process', async () => {
+test('stop does not wait for a request that hangs, and leaves its records to the next process', {
+  tags: 'full',
+}, async () => {
   let isInFlight = false;
   const hanging: Transport = {
     send: () => {
@@ -323,7 +334,7 @@ test('the token is sent to the holder', async () => {
   expect(collector.got[0]?.headers.authorization).toBe('Bearer open sesame');
 });
 
-test('a failed save of a cursor is retried, also without another batch', async () => {
+test('a failed save of a cursor is retried, also without another batch', { tags: 'full' }, async () => {
   const collector = await startCollector();
   const { journal, books } = await startSending(holderAt(collector.url));
   const done = journal.done.bind(journal);

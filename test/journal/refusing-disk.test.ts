@@ -53,7 +53,9 @@ test('all records of one tick are one write', async () => {
   expect(disk.writes).toBe(1);
 });
 
-test('while the disk is full nothing throws and the books give the reason; afterwards every record is sent in order', async () => {
+test('while the disk is full nothing throws and the books give the reason; afterwards every record is sent in order', {
+  tags: 'full',
+}, async () => {
   const directory = await tempDir();
   const { journal, books } = openJournal(directory);
   record(journal, 0);
@@ -152,7 +154,9 @@ test('close counts only the records of a partial chunk that are incomplete on di
   expect(await takeAll(next)).toEqual([0, 1, 2]);
 });
 
-test('a directory that cannot be made shows in the books, and records are sent once it can', async () => {
+test('a directory that cannot be made shows in the books, and records are sent once it can', {
+  tags: 'full',
+}, async () => {
   const directory = join(await tempDir(), '_journal');
   await writeFile(directory, 'a file stands here');
   const { journal, books } = openJournal(directory);

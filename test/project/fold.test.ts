@@ -75,7 +75,7 @@ const facts = fc
     ),
   );
 
-test('the documents are the same in every order and with every duplicate', () => {
+test('the documents are the same in every order and with every duplicate', { tags: 'full' }, () => {
   fc.assert(
     fc.property(
       facts.chain((list) =>

@@ -147,7 +147,7 @@ test.each<[number, string, Record<string, string>, string]>([
   [400, 'malformed body', { ...JSON_TYPE, 'Content-Encoding': 'gzip' }, 'not gzip'],
   [415, 'unsupported Content-Type', { 'Content-Type': 'text/plain' }, '{}'],
   [415, 'unsupported Content-Type', { 'Content-Type': '' }, '{}'],
-])('%i %s', async (status, message, headers, body) => {
+])('%i %s', { tags: 'full' }, async (status, message, headers, body) => {
   const { batches, post } = await start();
   const response = await post('/v1/logs', headers, body);
   expect(response.status).toBe(status);
@@ -284,7 +284,7 @@ test('a refused sender can finish its body and reuse the connection', async () =
   socket.destroy();
 });
 
-test('a gzip bomb is refused at the limit while the memory stays flat', async () => {
+test('a gzip bomb is refused at the limit while the memory stays flat', { tags: 'full' }, async () => {
   const { post } = await start();
   const member = gzipSync(Buffer.alloc(128 * 1024 * 1024, 0x20), { level: 9 });
   const bomb = Buffer.concat(new Array(80).fill(member));
@@ -345,7 +345,7 @@ test('a sender that disconnects during its body does not affect others', async (
   expect(batches).toEqual([]);
 });
 
-test('a request that does not arrive in time is ended', async () => {
+test('a request that does not arrive in time is ended', { tags: 'full' }, async () => {
   const { receiver } = await start({ requestTimeoutMs: 200 });
   const slow = await connect(receiver);
   slow.write(`${HEAD}Content-Length: 100\r\n\r\n{`);

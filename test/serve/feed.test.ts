@@ -110,7 +110,10 @@ function appendToNewest(workflowDir: string, text: string): void {
   appendFileSync(join(dir, readdirSync(dir).sort().at(-1) ?? ''), text);
 }
 
-test('a consumer that polls while a writer appends and is killed sees every event once and in order', async () => {
+test('a consumer that polls while a writer appends and is killed sees every event once and in order', {
+  tags: 'full',
+  timeout: 180_000,
+}, async () => {
   const logDir = await tempDir();
   const workflowDir = join(logDir, '_workflow');
   mkdirSync(workflowDir);
@@ -145,7 +148,7 @@ test('a consumer that polls while a writer appends and is killed sees every even
   expect(stored).toEqual(expected);
   expect(all.seen).toEqual(expected);
   expect(errors.seen).toEqual(expected.filter((n) => n % 7 === 0));
-}, 180_000);
+});
 
 async function serveFeed(): Promise<{ port: number; dir: string }> {
   const logDir = await tempDir();

@@ -33,7 +33,9 @@ test('an empty or missing log directory is an empty list', async () => {
   }
 });
 
-test('120 tasks created in one millisecond are paged without a repeat or a gap', async () => {
+test('120 tasks created in one millisecond are paged without a repeat or a gap', {
+  tags: 'full',
+}, async () => {
   const port = await serveTasks(120, () => ({ created_at: day(1) }));
   const expected = Array.from({ length: 120 }, (_, n) => `task-${String(119 - n).padStart(4, '0')}`);
   for (const limit of [1, 7, 40, 119, 120, 121]) {

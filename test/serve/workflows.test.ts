@@ -150,7 +150,9 @@ test('an item of the list has the state of a workflow without its phases and ste
   expect((await list(port)).items).toEqual([{ ...state, links }]);
 });
 
-test('90 workflows, many of one moment, are paged newest first without a repeat or a gap', async () => {
+test('90 workflows, many of one moment, are paged newest first without a repeat or a gap', {
+  tags: 'full',
+}, async () => {
   const { port, month } = await serve();
   const ids = Array.from({ length: 90 }, (_, n) => `w-${String(n).padStart(3, '0')}`);
   for (const [n, id] of ids.entries()) {

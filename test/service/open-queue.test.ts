@@ -26,7 +26,9 @@ test('without a store the queue in this process belongs to no log directory', as
   expect(queue.home).not.toBe(await directoryId(logDir));
 });
 
-test('a Redis that is not reachable does not fail the start, and is a reason of /readyz', async () => {
+test('a Redis that is not reachable does not fail the start, and is a reason of /readyz', {
+  tags: 'full',
+}, async () => {
   const { queue, books } = await open({ REDIS_URL: `redis://127.0.0.1:${await freePort()}` });
   expect(queue.home).toBeUndefined();
   expect(books.reasons.get('queue')).toEqual(expect.any(String));

@@ -140,7 +140,9 @@ test('with an in-process queue, running tasks are queued as their next attempt, 
   }
 });
 
-test('tasks that ran when the service was killed are queued as their next attempt until they run', async () => {
+test('tasks that ran when the service was killed are queued as their next attempt until they run', {
+  tags: 'full',
+}, async () => {
   const fleet = await Fleet.open();
   await fleet.configure({ agents: { waiting: { command: waitingUntilGo() } } });
   const first = await fleet.start('start', { TASK_LOGS_CONCURRENCY: '2' });

@@ -68,7 +68,7 @@ async function submit({ url }: Service, order: object): Promise<string> {
   return firstTaskId(await response.json());
 }
 
-test('the cost and tokens of a task of the sample agent are counted', async () => {
+test('the cost and tokens of a task of the sample agent are counted', { tags: 'full' }, async () => {
   const service = await start();
   const id = await submit(service, { message: 'hello' });
   const { metrics: used } = (await resultOf(service.config.logDir, id, END_MS)) as {
@@ -272,7 +272,9 @@ const total = (points: readonly OtlpPoint[]): number =>
 
 const QUICK = { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json', OTEL_METRIC_EXPORT_INTERVAL: '200' };
 
-test('an OTLP endpoint gets cost, tokens and the depth of the queue, cumulative, from one instance', async () => {
+test('an OTLP endpoint gets cost, tokens and the depth of the queue, cumulative, from one instance', {
+  tags: 'full',
+}, async () => {
   const endpoint = await receive(() => 200);
   const service = await start({ ...QUICK, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url });
   const id = await submit(service, { message: 'hello' });
@@ -312,7 +314,9 @@ test('an endpoint that accepts no metrics is a notice', async () => {
   expect(service.trail.books.reasons.size).toBe(0);
 });
 
-test('an unreachable endpoint is a notice until it answers, and does not block the shutdown', async () => {
+test('an unreachable endpoint is a notice until it answers, and does not block the shutdown', {
+  tags: 'full',
+}, async () => {
   let status = 500;
   const endpoint = await receive((path) => (path === '/v1/metrics' ? status : 200));
   const url = `${endpoint.url}/v1/metrics`;
@@ -329,7 +333,7 @@ test('an unreachable endpoint is a notice until it answers, and does not block t
   expect(new Set(endpoint.paths)).toEqual(new Set(['/v1/metrics']));
 });
 
-test('a shutdown does not wait for an endpoint that never answers', async () => {
+test('a shutdown does not wait for an endpoint that never answers', { tags: 'full' }, async () => {
   let pending = 0;
   const server = createServer((req) => {
     pending += 1;
@@ -354,7 +358,7 @@ test('a shutdown does not wait for an endpoint that never answers', async () => 
   expect(pending).toBe(1);
 });
 
-test('metrics with the exporter none are not sent, but served', async () => {
+test('metrics with the exporter none are not sent, but served', { tags: 'full' }, async () => {
   const endpoint = await receive(() => 200);
   const off = { OTEL_METRICS_EXPORTER: 'none', OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url };
   const service = await start({ ...QUICK, ...off });

@@ -71,7 +71,7 @@ const NESTING = [
   'execute_tool ',
 ];
 
-test('one delivery is one trace, from the POST down to each tool call', async () => {
+test('one delivery is one trace, from the POST down to each tool call', { tags: 'full' }, async () => {
   const traceparent = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;
   const response = await deliver(service.url, comment('@agent review'), { headers: { traceparent } });
   const id = firstTaskId(await response.json());
@@ -151,21 +151,25 @@ test.each([
   ['fails', { error: expect.stringContaining('exited with code 1: why') }],
   ['killed', { error: expect.stringContaining('killed by SIGKILL') }],
   ['slow', { error: expect.stringContaining('timed out after 300 ms') }],
-])('an agent that is or does "%s" fails the task with the reason', async (agent, expected) => {
-  const { id, result } = await run(agent);
-  expect(result).toMatchObject({ success: false, status: 'failed', ...expected });
-  const failed = await until(async () => {
-    const spans = await readSpans(logDir, id);
-    return spans.some(({ name }) => name === 'process agent') ? spans : undefined;
-  }, 'the spans');
-  for (const prefix of NESTING.slice(2, 7)) {
-    const span = failed.find(({ name }) => name.startsWith(prefix));
-    expect(span?.status?.code, prefix).toBe(2);
-    expect(span && attribute(span, 'error.type'), prefix).toMatch(/.+/);
-  }
-});
+])(
+  'an agent that is or does "%s" fails the task with the reason',
+  { tags: 'full' },
+  async (agent, expected) => {
+    const { id, result } = await run(agent);
+    expect(result).toMatchObject({ success: false, status: 'failed', ...expected });
+    const failed = await until(async () => {
+      const spans = await readSpans(logDir, id);
+      return spans.some(({ name }) => name === 'process agent') ? spans : undefined;
+    }, 'the spans');
+    for (const prefix of NESTING.slice(2, 7)) {
+      const span = failed.find(({ name }) => name.startsWith(prefix));
+      expect(span?.status?.code, prefix).toBe(2);
+      expect(span && attribute(span, 'error.type'), prefix).toMatch(/.+/);
+    }
+  },
+);
 
-test('a line of ten megabytes is cut, and the task completes', async () => {
+test('a line of ten megabytes is cut, and the task completes', { tags: 'full' }, async () => {
   const { id, result } = await run('huge');
   expect(result).toMatchObject({ success: true });
   const lines = await readLines(join(logDir, id, '03-agent-output.jsonl'));
@@ -226,7 +230,9 @@ test('an unknown path is a 404 problem', async () => {
   expect(await response.json()).toMatchObject({ code: 'ERR_NOT_FOUND' });
 });
 
-test('with a token the API needs it under any name, and agents get a derived one for their telemetry', async () => {
+test('with a token the API needs it under any name, and agents get a derived one for their telemetry', {
+  tags: 'full',
+}, async () => {
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-token-'));
   const token = 'a token of the tests';
   const guarded = await ServiceProcess.start({

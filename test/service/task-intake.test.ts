@@ -46,7 +46,9 @@ async function open(): Promise<Opened> {
   return { url, logDir, queue };
 }
 
-test('with ten thousand waiting tasks a webhook is refused with Retry-After, and accepted when it is repeated', async () => {
+test('with ten thousand waiting tasks a webhook is refused with Retry-After, and accepted when it is repeated', {
+  tags: 'full',
+}, async () => {
   const { url, logDir, queue } = await open();
   for (let n = 0; n < 10_000; n += 1) await queue.push(jobOf(`task-${n}`));
   const refused = await deliver(url, comment('@agent review'), { id: 'delivery-1' });

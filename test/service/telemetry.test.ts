@@ -82,7 +82,7 @@ test('the shutdown pushes the last metrics', async () => {
   expect(pushed?.scopeMetrics[0]?.metrics[0]?.descriptor.name).toBe('done');
 });
 
-test('the shutdown does not wait for an exporter that hangs', async () => {
+test('the shutdown does not wait for an exporter that hangs', { tags: 'full' }, async () => {
   const exporter = new InMemoryMetricExporter(1);
   exporter.export = () => {};
   // Its own timeout is longer than the test may take.

@@ -119,7 +119,9 @@ test('a damaged gzipped file is an error that names the task, and a missing one 
   expect(await contents(root)).toBeUndefined();
 });
 
-test('a reader that stops early or is closed during a read leaves no descriptor open', async () => {
+test('a reader that stops early or is closed during a read leaves no descriptor open', {
+  tags: 'full',
+}, async () => {
   const { root, dir } = await taskDir({ [OUTPUT]: linesUpTo(50_000) });
   await compressTask(dir);
   const descriptors = (): number => readdirSync('/proc/self/fd').length;
@@ -138,7 +140,10 @@ test('a reader that stops early or is closed during a read leaves no descriptor 
   expect(descriptors()).toBe(before);
 });
 
-test('memory stays flat while a large file is gzipped, read and restored', { timeout: 60_000 }, async () => {
+test('memory stays flat while a large file is gzipped, read and restored', {
+  tags: 'full',
+  timeout: 60_000,
+}, async () => {
   const { root, dir } = await taskDir({});
   const script = `
     import { closeSync, openSync, readdirSync, writeSync } from 'node:fs';
@@ -174,6 +179,7 @@ test('memory stays flat while a large file is gzipped, read and restored', { tim
 });
 
 test('after a kill at any moment, all lines are in one form or the other', {
+  tags: 'full',
   timeout: 60_000,
 }, async () => {
   const text = linesUpTo(60_000);

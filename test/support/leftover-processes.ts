@@ -18,14 +18,22 @@ interface Spawning {
   envPairs?: string[];
 }
 
-// Every way to start a process comes by here with its environment, whatever the caller gave.
-const { spawn } = ChildProcess.prototype as unknown as { spawn(options: Spawning): unknown };
-Object.assign(ChildProcess.prototype, {
-  spawn(options: Spawning) {
-    options.envPairs?.push(`${VARIABLE}=${file}`);
+interface Patched {
+  /** The test file that runs now. Files that share a process run one after the other, and each comes by here. */
+  testFile?: string;
+  spawn(options: Spawning): unknown;
+}
+
+const prototype = ChildProcess.prototype as unknown as Patched;
+if (prototype.testFile === undefined) {
+  const { spawn } = prototype;
+  // Every way to start a process comes by here with its environment, whatever the caller gave.
+  prototype.spawn = function spawnMarked(options: Spawning): unknown {
+    options.envPairs?.push(`${VARIABLE}=${prototype.testFile}`);
     return spawn.call(this, options);
-  },
-});
+  };
+}
+prototype.testFile = file;
 
 function leftover(): readonly number[] {
   return findProcesses(VARIABLE, (value) => value === file);

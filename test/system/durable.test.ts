@@ -92,7 +92,7 @@ test('a directory is not made in place of a file or below one', async () => {
   await expect(makeDirectory(join(path, 'a'))).rejects.toMatchObject({ code: 'ENOTDIR' });
 });
 
-test('a reader always sees a complete document', async () => {
+test('a reader always sees a complete document', { tags: 'full' }, async () => {
   const dir = await tempDir();
   const path = join(dir, 'metadata.json');
   const letters = ['a', 'b', 'c'];

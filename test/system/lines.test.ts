@@ -131,7 +131,7 @@ test('bytes that are not UTF-8 are split too', () => {
   expect(splitter.end()).toMatchObject({ start: 8, end: 10, isPart: true });
 });
 
-test('memory stays flat over a tail of 600 MiB without a newline', async () => {
+test('memory stays flat over a tail of 600 MiB without a newline', { tags: 'full' }, async () => {
   const path = await tempFile('{"a":1}\n');
   // A sparse file: it reads as NUL and takes no space.
   await truncate(path, 600 * 1_048_576);

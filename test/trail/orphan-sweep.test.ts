@@ -63,7 +63,9 @@ async function startAgent(): Promise<{ agent: ChildProcess; pid: number }> {
   return { agent, pid: agent.pid ?? 0 };
 }
 
-test('an orphaned run is ended with its agent after the grace period, and a line is logged', async () => {
+test('an orphaned run is ended with its agent after the grace period, and a line is logged', {
+  tags: 'full',
+}, async () => {
   const { agent, pid } = await startAgent();
   const directory = await leave('run-1', dead(), pid);
   watch(250);

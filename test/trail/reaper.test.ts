@@ -323,7 +323,10 @@ const WORKER = (): string => `
   setInterval(() => {}, 1_000);
 `;
 
-test('a killed worker leaves an abandoned task, and each span that it announced is closed as lost', async () => {
+test('a killed worker leaves an abandoned task, and each span that it announced is closed as lost', {
+  tags: 'full',
+  timeout: 60_000,
+}, async () => {
   const dir = await tempDir();
   const lock = await DirectoryLock.acquire(dir, () => {});
   let offsetMs = 0;
@@ -348,7 +351,10 @@ test('a killed worker leaves an abandoned task, and each span that it announced 
     log() {},
   });
   const env = { PATH: process.env.PATH ?? '', HOME: dir, TASK_LOGS_DIR: dir };
-  const worker = spawn(process.execPath, ['--input-type=module', '-e', WORKER()], { env, stdio: 'inherit' });
+  const worker = spawn(process.execPath, ['--input-type=module', '-e', WORKER()], {
+    env,
+    stdio: 'inherit',
+  });
   onTestFinished(async () => {
     worker.kill('SIGKILL');
     await reaper.close();
@@ -394,7 +400,7 @@ test('a killed worker leaves an abandoned task, and each span that it announced 
     const type = one.name.startsWith('workflow ') ? 'cancelled' : 'process_lost';
     expect(attribute(one, 'error.type'), one.name).toBe(type);
   }
-}, 60_000);
+});
 
 /** Undefined while the files do not exist yet. */
 function whenTrue(holds: () => boolean): true | undefined {

@@ -170,7 +170,10 @@ test.each([['TASK_LOGS_EMIT_WORKFLOW_EVENTS'], ['TASK_LOGS_ENABLED']])(
   },
 );
 
-test('after many kills at random points every event is stored once and the trace is complete', async () => {
+test('after many kills at random points every event is stored once and the trace is complete', {
+  tags: 'full',
+  timeout: 60_000,
+}, async () => {
   const script = join(cwd, 'orchestrator.mjs');
   await writeFile(
     script,
@@ -248,4 +251,4 @@ process.stdout.write('done\\n');
     measured: { phases: 3, steps: 6, artifacts: 12, retries: 6 },
     completeness: { disagrees: false, no_end: false, missing_step: false, time_reversed: false },
   });
-}, 60_000);
+});

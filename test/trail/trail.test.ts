@@ -52,6 +52,7 @@ test.each<[string, Record<string, string>, StartOptions['hold']]>([
   ['the store is off', { TASK_LOGS_STORE: 'false' }, 'must'],
 ])(
   'when %s the process does not hold the directory, and its records wait in the journal',
+  { tags: 'full' },
   async (_why, env, hold) => {
     const logDir = await tempDir();
     const trail = await start(configOf(logDir, env), hold === undefined ? {} : { hold });

@@ -93,7 +93,9 @@ test('an unanswered delivery is found by its tasks, without the refused ones', a
   expect(asked).toMatchObject([{ source: 'webhook' }]);
 });
 
-test('a delivery waits until the records of an earlier process are stored, and is never called new before', async () => {
+test('a delivery waits until the records of an earlier process are stored, and is never called new before', {
+  tags: 'full',
+}, async () => {
   let settle = (): void => {};
   const ready = new Promise<void>((resolve) => {
     settle = resolve;

@@ -58,7 +58,7 @@ test.each([
   ['evaluate', ['thinking', 'output', ...CALL('Read'), 'output', 'output']],
   ['release', ['thinking', 'output', ...CALL('Read'), ...CALL('Edit'), 'output']],
   ['anything', ['thinking', 'output', ...CALL('Read'), 'output']],
-])('the phase %s works with tools and succeeds', async (phase, steps) => {
+])('the phase %s works with tools and succeeds', { tags: 'full' }, async (phase, steps) => {
   const run = await runPhase(phase);
   const { outcome, recording } = run;
   const seen = recording.outputs.map(({ type, toolName = '' }) => `${type} ${toolName}`.trim());
@@ -70,7 +70,9 @@ test.each([
       expect(content).toMatch(new RegExp(`^\\[sample agent, ${phase}/one\\] `));
 });
 
-test('the phase build writes a module, sees its test fail, fixes it, and sees the test pass', async () => {
+test('the phase build writes a module, sees its test fail, fixes it, and sees the test pass', {
+  tags: 'full',
+}, async () => {
   const run = await runPhase('build');
   const { outcome, recording } = run;
   const tools = recording.outputs.filter(({ type }) => type === 'tool_call');
@@ -83,7 +85,7 @@ test('the phase build writes a module, sees its test fail, fixes it, and sees th
   expect(outcome.success).toBe(true);
 });
 
-test('the edit of the build phase is the diff of the evaluate phase', async () => {
+test('the edit of the build phase is the diff of the evaluate phase', { tags: 'full' }, async () => {
   const [build, evaluate] = await Promise.all([runPhase('build'), runPhase('evaluate')]);
   const edit = build.recording.outputs.find(
     ({ type, toolName }) => type === 'tool_call' && toolName === 'Edit',
@@ -93,7 +95,9 @@ test('the edit of the build phase is the diff of the evaluate phase', async () =
   expect(diff).toContain(`\n-${before}\n+${after}\n`);
 });
 
-test('cost and tokens follow from the length of the run, and the result says that they are invented', async () => {
+test('cost and tokens follow from the length of the run, and the result says that they are invented', {
+  tags: 'full',
+}, async () => {
   const { outcome } = await runPhase('build');
   const { costUsd, inputTokens, outputTokens, cacheReadInputTokens, cacheCreationInputTokens } =
     outcome.usage;
@@ -112,7 +116,9 @@ test('cost and tokens follow from the length of the run, and the result says tha
   expect(outcome.result).toContain('cost and tokens are invented');
 });
 
-test('the phases have different results, and a phase named like a property of an object is an unknown one', async () => {
+test('the phases have different results, and a phase named like a property of an object is an unknown one', {
+  tags: 'full',
+}, async () => {
   const phases = ['frame', 'architect', 'evaluate', 'release', 'anything', 'constructor'];
   const runs = await Promise.all(phases.map((phase) => runPhase(phase)));
   const results = runs.map(({ outcome }) => outcome.result?.replace(/^\[.*?\]/, ''));
@@ -150,7 +156,7 @@ test.each([
   expect(last).toMatchObject({ is_error: false, result: expect.stringContaining(start) });
 });
 
-test('the temporary folder is removed at the end', async () => {
+test('the temporary folder is removed at the end', { tags: 'full' }, async () => {
   const recording = new KeptRecording();
   const running = runPhase('build', { recording });
   await vi.waitFor(async () => expect(await readdir(temp)).toHaveLength(1), TIMEOUT);
@@ -158,7 +164,9 @@ test('the temporary folder is removed at the end', async () => {
   expect(await readdir(temp)).toEqual([]);
 });
 
-test('the temporary folder is removed when the run is cancelled while its test runs', async () => {
+test('the temporary folder is removed when the run is cancelled while its test runs', {
+  tags: 'full',
+}, async () => {
   const abort = new AbortController();
   const recording = new KeptRecording();
   const running = runPhase('build', { recording, signal: abort.signal });
@@ -202,7 +210,7 @@ test('without a writable temporary directory the run fails and names the directo
   expect(outcome.error).toContain(shop.path('missing'));
 });
 
-test('the environment of the caller does not change the test run', async () => {
+test('the environment of the caller does not change the test run', { tags: 'full' }, async () => {
   // A service that was started by `node --test`, with options of its own.
   const env = {
     TMPDIR: temp,

@@ -28,7 +28,7 @@ test('a text keeps its newlines and tabs, and nothing else that is unsafe', () =
   expect(escapeText('a\n\tb\r\x07')).toBe('a\n\tb\\x0d\\x07');
 });
 
-test('no unsafe character is left in any text', () => {
+test('no unsafe character is left in any text', { tags: 'full' }, () => {
   const anyText = fc.string({ unit: 'binary' });
   fc.assert(fc.property(anyText, (text) => !UNSAFE.test(escapeLine(text))));
   fc.assert(fc.property(anyText, (text) => !UNSAFE.test(escapeText(text).replaceAll(/[\n\t]/g, ''))));

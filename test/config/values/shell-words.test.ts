@@ -97,7 +97,7 @@ test('words are those of a real shell, whatever is quoted and escaped', () => {
   );
 });
 
-test('lines are refused that a real shell refuses, and no others', () => {
+test('lines are refused that a real shell refuses, and no others', { tags: 'full' }, () => {
   const line = joined(fc.constantFrom('a', ' ', "'", '"', BACKSLASH, '\t', '\u00e9'))
     // A shell takes a backslash at the end of its input for a plain one.
     .filter((text) => !/\\$/.test(text));

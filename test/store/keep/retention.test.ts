@@ -429,6 +429,7 @@ test('a late record of a removed task or workflow creates nothing', async () => 
 });
 
 test('after a kill at any moment nothing is half removed, and the next run completes the removal', {
+  tags: 'full',
   timeout: 60_000,
 }, async () => {
   let midway = 0;

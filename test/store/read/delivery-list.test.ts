@@ -115,7 +115,9 @@ test('a symbolic link to a file or folder is not followed', async () => {
   expect(await allOf(other)).toEqual([]);
 });
 
-test('lines in any order are listed in order, without a repeat or a gap, for every page size', async () => {
+test('lines in any order are listed in order, without a repeat or a gap, for every page size', {
+  tags: 'full',
+}, async () => {
   const line = fc.record({ number: fc.nat(400), wide: fc.boolean(), repeated: fc.boolean() });
   await fc.assert(
     fc.asyncProperty(
@@ -204,7 +206,9 @@ test('a line with its fields in another order, and a last line without a newline
   expect(idsOf(await allOf(dir))).toEqual([eventId(2), eventId(1)]);
 });
 
-test('filters match exact values, and a page is filled with matching deliveries', async () => {
+test('filters match exact values, and a page is filled with matching deliveries', {
+  tags: 'full',
+}, async () => {
   const dir = await tempDir();
   const providers = ['github', 'slack', 'my "own"', 'git'];
   const outcomes = ['accepted', 'rejected'];
@@ -228,7 +232,7 @@ test('filters match exact values, and a page is filled with matching deliveries'
   }
 });
 
-test('since is inclusive and until is exclusive, within a day and over days', async () => {
+test('since is inclusive and until is exclusive, within a day and over days', { tags: 'full' }, async () => {
   const dir = await tempDir();
   const at = (day: string, time: string): string => `${day}T${time}.000Z`;
   const days = ['2026-01-02', '2026-01-03', '2026-01-04'];
@@ -298,7 +302,10 @@ test.each(['x', '', '{}', Buffer.from('[1]').toString('base64url'), 'a'.repeat(5
   },
 );
 
-test('a page of a day with 100,000 deliveries takes little memory, and later pages read only a few blocks', async () => {
+test('a page of a day with 100,000 deliveries takes little memory, and later pages read only a few blocks', {
+  tags: 'full',
+  timeout: 60_000,
+}, async () => {
   const dir = await tempDir();
   const path = fileOf(dir);
   const stages = Array.from({ length: 5 }, (_, index) => ({
@@ -332,4 +339,4 @@ test('a page of a day with 100,000 deliveries takes little memory, and later pag
   }
   // The index is kept: a later page reads a few blocks of 128 KiB.
   expect(reads.bytes / 39).toBeLessThan(1_048_576);
-}, 60_000);
+});

@@ -130,7 +130,9 @@ test('a torn last line is skipped when the next file starts', async () => {
   expect(await feed.next()).toEqual([0, 1]);
 });
 
-test('no event is missed when a file is appended to and succeeded while it is read', async () => {
+test('no event is missed when a file is appended to and succeeded while it is read', {
+  tags: 'full',
+}, async () => {
   const feed = await follow();
   let written = 0;
   const dayOf = (n: number): string => new Date(Date.UTC(2026, 0, 1 + n)).toISOString().slice(0, 10);
@@ -166,7 +168,7 @@ test('the end of a line over the limit does not count as a line', async () => {
   expect([...(await feed.next()), ...(await feed.next()), ...(await feed.next())]).toEqual([1]);
 });
 
-test('lines of every length are complete at every cut of the reads', async () => {
+test('lines of every length are complete at every cut of the reads', { tags: 'full' }, async () => {
   const feed = await follow();
   const lengths = [1, 262_100, 262_110, 262_120, 262_144, 524_288, 3 * MIB, 6 * MIB, 1, 15 * MIB, 5];
   for (const [n, length] of lengths.entries()) feed.put(1, line(n, { x: '\u00e4'.repeat(length / 2) }));

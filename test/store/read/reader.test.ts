@@ -141,7 +141,7 @@ test('lines of every length are complete at every cut of the reads', async () =>
   expect(got.lines.join('\n') === lines.join('\n')).toBe(true);
 });
 
-test('a line over the limit is skipped, and its neighbours are not', async () => {
+test('a line over the limit is skipped, and its neighbours are not', { tags: 'full' }, async () => {
   const { dir, reader } = await openDir();
   const tooLong = `{"a":"${'x'.repeat(17 * 1_048_576)}"}\n`;
   const long = `{"a":"${'y'.repeat(15 * 1_048_576)}"}`;

@@ -47,7 +47,9 @@ test('a file is not created before the first append', async () => {
   expect(readdirSync(join(path, '..'))).toEqual([]);
 });
 
-test('settling gives the same order for every order of arrival and with restarts', async () => {
+test('settling gives the same order for every order of arrival and with restarts', {
+  tags: 'full',
+}, async () => {
   const lines = Array.from({ length: 12 }, (_, index) => line(index, Math.floor(index / 3)));
   const dir = await tempDir();
   let run = 0;
@@ -186,7 +188,9 @@ test('a last line that only lacks its newline is kept', async () => {
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(2), line(3)));
 });
 
-test('a tail of 600 MiB of NUL is cut and counted, and the lines before it are kept', async () => {
+test('a tail of 600 MiB of NUL is cut and counted, and the lines before it are kept', {
+  tags: 'full',
+}, async () => {
   const { path } = await openFile();
   writeFileSync(path, textOf(line(1), line(2)));
   const whole = statSync(path).size;

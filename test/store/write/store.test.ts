@@ -275,7 +275,9 @@ test('later batches of an open task read nothing from its files, and another sto
   expect(reads.bytes).toBe(size);
 });
 
-test('10,000 records of 50 tasks in concurrent batches with duplicates are stored exactly once', async () => {
+test('10,000 records of 50 tasks in concurrent batches with duplicates are stored exactly once', {
+  tags: 'full',
+}, async () => {
   const { dir, logs, books } = await newStore();
   const records = Array.from({ length: 10_000 }, (_, index) => outputLog(index, 'x\n', `task-${index % 50}`));
   const batches = Array.from({ length: 20 }, (_, index) => records.slice(index * 500, index * 500 + 600));
@@ -291,7 +293,7 @@ test('10,000 records of 50 tasks in concurrent batches with duplicates are store
   expect([lines, seen.size, books.snapshot().accepted]).toEqual([10_000, 10_000, 10_000]);
 });
 
-test('documents do not depend on order, batches or restarts', async () => {
+test('documents do not depend on order, batches or restarts', { tags: 'full' }, async () => {
   const records = [
     metadataLog(1, { status: 'queued', source: 'api', created_at: '2026-01-02T03:04:05Z' }),
     log({
@@ -330,7 +332,9 @@ test('documents do not depend on order, batches or restarts', async () => {
   );
 });
 
-test('a batch of very many tasks opens few files at a time and keeps few tasks open', async () => {
+test('a batch of very many tasks opens few files at a time and keeps few tasks open', {
+  tags: 'full',
+}, async () => {
   const { store, dir } = await newStore();
   const logs = Array.from({ length: 2_500 }, (_, index) => outputLog(index, 'x\n', `task-${index}`));
   let most = 0;

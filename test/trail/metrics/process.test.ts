@@ -75,7 +75,9 @@ test('a count of pending records is not repeated at once, and concurrent scrapes
   expect(counts).toBe(1);
 });
 
-test('a scrape does not wait for a count that takes long, and reports no value before the first one', async () => {
+test('a scrape does not wait for a count that takes long, and reports no value before the first one', {
+  tags: 'full',
+}, async () => {
   const { meter, callbacks } = fakeMeter();
   const countPending = (): Promise<number> => new Promise(() => {});
   observeJournal(meter, { destinations: ['holder'], countPending }, new MetricLabels());

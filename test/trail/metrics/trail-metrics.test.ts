@@ -311,7 +311,7 @@ test('the counters and the journal are read at each scrape', async () => {
   expect(sumOf(await read(), 'tasktrail_unready')).toBeUndefined();
 });
 
-test('a slow count of the journal does not block a scrape', async () => {
+test('a slow count of the journal does not block a scrape', { tags: 'full' }, async () => {
   trail.watchProcess(new Books(), { destinations: ['holder'], countPending: () => new Promise(() => {}) });
   const samples = await read();
   expect(sumOf(samples, 'tasktrail_journal_pending')).toBeUndefined();

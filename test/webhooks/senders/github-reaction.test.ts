@@ -110,7 +110,7 @@ test('an unreachable API does not fail the webhook', async () => {
   expect(stage).toMatchObject({ status: 'failed', success: false, reason: expect.stringMatching(/.+/) });
 });
 
-test('the webhook does not wait for an API that never answers', async () => {
+test('the webhook does not wait for an API that never answers', { tags: 'full' }, async () => {
   answerWith = 'nothing';
   const stage = await stageOf(comment('@agent review'), 'issue_comment', api.url);
   expect(stage).toMatchObject({ status: 'failed', success: false });

@@ -1,0 +1,154 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const run = promisify(execFile);
+
+/** What the README promises of an installation, on the disk: blocks, not bytes. */
+const INSTALLED_BYTES_MAX = 60 * 1024 * 1024;
+
+let dir = '';
+let tarball = '';
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'tasktrail-package-'));
+  await run('npm', ['pack', '--ignore-scripts', '--pack-destination', dir], { cwd: ROOT });
+  tarball = join(dir, (await readdir(dir)).find((name) => name.endsWith('.tgz')) ?? '');
+}, 60_000);
+
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+async function command(name: string, ...args: readonly string[]): Promise<{ code: number; text: string }> {
+  try {
+    const { stdout, stderr } = await run(join(ROOT, 'node_modules', '.bin', name), args, { cwd: dir });
+    return { code: 0, text: stdout + stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, text: stdout + stderr };
+  }
+}
+
+test('publint finds nothing to improve', async () => {
+  const { code, text } = await command('publint', 'run', tarball, '--strict');
+  expect(text).toContain('All good');
+  expect(code).toBe(0);
+});
+
+test('every entry has types that every way of resolving finds', async () => {
+  const { code, text } = await command('attw', tarball);
+  expect(text).toContain('No problems found');
+  expect(code).toBe(0);
+});
+
+test('it holds the program and its pages, and no step of the build', async () => {
+  const { stdout } = await run('tar', ['-tzf', tarball]);
+  const files = stdout.split('\n').filter((name) => name !== '');
+  for (const name of [
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    'dist/cli/main.js',
+    'dist/schemas/step_start.json',
+  ])
+    expect(files).toContain(`package/${name}`);
+  expect(files.filter((name) => /^package\/(?:src|test|dist\/build)\//.test(name))).toEqual([]);
+});
+
+describe.each(['module', 'commonjs'])('in an empty project of type %s', (type) => {
+  let project = '';
+
+  beforeAll(async () => {
+    project = join(await mkdtemp(join(dir, `${type}-`)));
+    await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'empty', private: true, type }));
+    await run('npm', ['install', '--no-audit', '--no-fund', tarball, '@opentelemetry/api'], { cwd: project });
+  }, 300_000);
+
+  test('it is at most 60 MiB, and brings no optional package', async () => {
+    const modules = join(project, 'node_modules');
+    expect(await diskBytes(modules)).toBeLessThanOrEqual(INSTALLED_BYTES_MAX);
+    const names = await readdir(modules);
+    expect(names.filter((name) => ['express', 'bullmq', 'ioredis', '@aws-sdk'].includes(name))).toEqual([]);
+  });
+
+  test('a program records a task', async () => {
+    const load =
+      type === 'module'
+        ? "import { startTasktrail, recordTask } from 'tasktrail'; import { receiveWebhooks } from 'tasktrail/express';"
+        : "const { startTasktrail, recordTask } = require('tasktrail'); const { receiveWebhooks } = require('tasktrail/express');";
+    const source = `${load}
+      (async () => {
+        const trail = await startTasktrail({ log: () => {} });
+        const id = await recordTask({ source: 'cron', message: 'x' }, async (task) => { task.output('hello\\n'); return task.id; });
+        await trail.shutdown();
+        console.log(JSON.stringify({ id, type: typeof receiveWebhooks }));
+      })();`;
+    await writeFile(join(project, 'record.js'), source);
+    const logs = join(project, 'logs');
+    const env = { ...process.env, TASK_LOGS_DIR: logs, TASK_LOGS_OTLP_PORT: '0' };
+    const { stdout, stderr } = await run(process.execPath, ['record.js'], { cwd: project, env });
+    expect(stderr).toBe('');
+    const { id, type: kind } = JSON.parse(stdout);
+    expect(kind).toBe('function');
+    const lines = await readFile(join(logs, id, '03-agent-output.jsonl'), 'utf8');
+    expect(JSON.parse(lines.split('\n')[0] ?? '')).toMatchObject({ type: 'output', content: 'hello\n' });
+  });
+
+  test('its types compile under strict, without the checkout', async () => {
+    await writeFile(
+      join(project, 'typed.ts'),
+      `import { startTasktrail, recordTask, TasktrailError, type Trail } from 'tasktrail';
+       import { DIALECT_NAMES } from 'tasktrail/agent';
+       export async function main(): Promise<string> {
+         const trail: Trail = await startTasktrail();
+         const text = await recordTask({ source: 'cron', message: 'x' }, async (task) => task.id);
+         if (DIALECT_NAMES.length === 0) throw new TasktrailError('ERR_UNEXPECTED', 'none');
+         await trail.shutdown();
+         return text;
+       }`,
+    );
+    const options = ['--strict', '--noEmit', '--ignoreConfig', '--target', 'es2023', '--types', 'node'];
+    const typeRoots = ['--typeRoots', join(ROOT, 'node_modules', '@types')];
+    const modules = ['--module', 'node16', '--moduleResolution', 'node16', '--skipLibCheck'];
+    const { text } = await command('tsc', ...options, ...typeRoots, ...modules, join(project, 'typed.ts'));
+    expect(text).toBe('');
+  });
+
+  test.each([
+    ['the service', ['start'], {}, 'express'],
+    ['a queue in Redis', ['worker'], { REDIS_URL: 'redis://127.0.0.1:1' }, 'bullmq'],
+  ])('%s without its package says which one to install', async (_, args, more, name) => {
+    const env = {
+      ...process.env,
+      TASK_LOGS_DIR: join(project, 'held'),
+      TASK_LOGS_OTLP_PORT: '0',
+      PORT: '0',
+      ...more,
+    };
+    const main = join(project, 'node_modules', 'tasktrail', 'dist', 'cli', 'main.js');
+    const failed = await run(process.execPath, [main, ...args], { cwd: project, env, timeout: 20_000 }).then(
+      () => undefined,
+      (error: { stderr: string; code: number }) => error,
+    );
+    expect(failed?.stderr).toContain(`npm install`);
+    expect(failed?.stderr).toContain(name);
+    expect(failed?.stderr).not.toContain('    at ');
+  });
+});
+
+/** As `du` counts: whole blocks, 512 bytes each. */
+async function diskBytes(path: string): Promise<number> {
+  const { blocks } = await stat(path);
+  const entries = await readdir(path, { withFileTypes: true });
+  const sizes = await Promise.all(
+    entries.map((entry) =>
+      entry.isDirectory()
+        ? diskBytes(join(path, entry.name))
+        : stat(join(path, entry.name)).then((found) => found.blocks * 512),
+    ),
+  );
+  return blocks * 512 + sizes.reduce((sum, bytes) => sum + bytes, 0);
+}
