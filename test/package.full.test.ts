@@ -119,7 +119,8 @@ describe.each(['module', 'commonjs'])('in an empty project of type %s', (type) =
 
   test.each([
     ['the service', ['start'], {}, 'express'],
-    ['a queue in Redis', ['worker'], { REDIS_URL: 'redis://127.0.0.1:1' }, 'bullmq'],
+    ['a queue in Redis', ['worker'], { REDIS_URL: 'redis://127.0.0.1:1' }, 'bullmq ioredis'],
+    ['an upload to S3', ['start'], { TASK_LOGS_S3_BUCKET: 'logs' }, '@aws-sdk/client-s3'],
   ])('%s without its package says which one to install', async (_, args, more, name) => {
     const env = {
       ...process.env,

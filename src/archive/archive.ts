@@ -4,6 +4,7 @@ import { suppressTracing } from '@opentelemetry/core';
 import type { Books } from '../books.ts';
 import { messageOf } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
+import { loadOptional } from '../system/optional-package.ts';
 import type { Bucket, BucketOptions } from './bucket.ts';
 import { UploadError } from './failure.ts';
 import type { Outbox } from './outbox.ts';
@@ -176,7 +177,11 @@ class RunningArchive implements Archive {
 
   async #open(): Promise<Bucket> {
     // Loaded on first use: the SDK is large, and most processes do not need it.
-    const { openBucket } = await import('./s3-bucket.ts');
+    const { openBucket } = await loadOptional(
+      '@aws-sdk/client-s3',
+      () => import('./s3-bucket.ts'),
+      'TASK_LOGS_S3_BUCKET',
+    );
     return openBucket({ ...this.#options.config, signal: this.#stop.signal });
   }
 

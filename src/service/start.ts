@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
 import type { Queue } from '../queue/queue.ts';
+import { requireInstalled } from '../system/optional-package.ts';
 import { installAgentRunner } from '../trail/agent-runner.ts';
 import { watchOrphanRuns } from '../trail/orphan-sweep.ts';
 import { agentFolder, openTrail, type Trail } from '../trail/trail.ts';
@@ -65,6 +66,8 @@ export async function startService(config: Config, options: ServiceOptions): Pro
   }
   checkAgents(config);
   // Before the log directory is locked: a missing package must leave nothing to close.
+  if (config.s3 !== undefined && role !== 'worker')
+    requireInstalled('@aws-sdk/client-s3', 'TASK_LOGS_S3_BUCKET');
   const createExpress =
     role === 'worker' ? undefined : await loadExpress(`tasktrail ${role === 'all' ? 'start' : role}`);
   const metrics = new ServiceMetrics(config);

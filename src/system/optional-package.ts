@@ -1,4 +1,8 @@
-import { messageOf, TasktrailError } from '../errors.ts';
+import { createRequire } from 'node:module';
+import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+
+/** Packages that are of use only together. */
+const TOGETHER: Readonly<Record<string, string>> = { bullmq: 'bullmq ioredis' };
 
 /**
  * Imports an optional peer dependency, or a module that imports it. Throws `ERR_NOT_CONFIGURED` with the command to run
@@ -15,13 +19,26 @@ export async function loadOptional<T>(
   try {
     return await importer();
   } catch (error) {
-    if (!isMissing(name, error)) throw error;
-    throw new TasktrailError(
-      'ERR_NOT_CONFIGURED',
-      `${neededBy} needs the package ${name}, which is not installed: run "npm install ${name}" where tasktrail is installed (with -g if it is installed globally)`,
-      { cause: error },
-    );
+    throw isMissing(name, error) ? notInstalled(name, neededBy, error) : error;
   }
+}
+
+/** The same error as `loadOptional`, before the package is used: a start fails with it, not the first use days later. */
+export function requireInstalled(name: string, neededBy: string): void {
+  try {
+    createRequire(import.meta.url).resolve(name);
+  } catch (error) {
+    throw errnoOf(error) === 'MODULE_NOT_FOUND' ? notInstalled(name, neededBy, error) : error;
+  }
+}
+
+function notInstalled(name: string, neededBy: string, cause: unknown): TasktrailError {
+  const install = `npm install ${TOGETHER[name] ?? name}`;
+  return new TasktrailError(
+    'ERR_NOT_CONFIGURED',
+    `${neededBy} needs the package ${name}, which is not installed: run "${install}" where tasktrail is installed (with -g if it is installed globally)`,
+    { cause },
+  );
 }
 
 /** Node gives the name of the package only in the text of the error. */

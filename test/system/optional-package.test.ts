@@ -61,6 +61,24 @@ test.each(['ioredis', '@aws-sdk/client-s3'])(
   },
 );
 
+test('a package can be asked for before it is used', async () => {
+  const path = join(cwd, 'script.mjs');
+  await writeFile(
+    path,
+    `import { requireInstalled } from ${JSON.stringify(builtUrl('system/optional-package.ts'))};
+    try { requireInstalled('no-such-package', 'REDIS_URL'); } catch ({ code, message }) { console.log(code, message); }
+    requireInstalled('bullmq', 'REDIS_URL');
+    console.log('found');`,
+  );
+  const { stdout } = await run(process.execPath, [path], { cwd });
+  expect(stdout).toMatch(/^ERR_NOT_CONFIGURED REDIS_URL needs the package no-such-package/);
+  expect(stdout).toMatch(/\nfound\n$/);
+});
+
+test('packages that are of use only together are installed together', async () => {
+  expect((await load('bullmq')).message).toMatch('"npm install bullmq ioredis"');
+});
+
 test('a package that a module of ours imports counts as that package', async () => {
   await writeFile(join(cwd, 'ours.mjs'), "import 'ioredis';");
   expect(await load('ioredis', './ours.mjs')).toMatchObject({ code: 'ERR_NOT_CONFIGURED' });

@@ -1,5 +1,6 @@
 import type { Queue as StoredQueue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { loadOptional } from '../../system/optional-package.ts';
 import { warn } from '../../system/warning.ts';
 import { BULLMQ_SYSTEM } from '../bullmq-task.ts';
 import type { QueueDepth } from '../depth.ts';
@@ -55,7 +56,8 @@ export interface RedisQueue extends Queue {
 
 /** Opens the queue. Redis may be away: the queue is used as soon as Redis is there. */
 export async function openBullmqQueue(options: BullmqQueueOptions): Promise<RedisQueue> {
-  const [bullmq, ioredis] = await Promise.all([import('bullmq'), import('ioredis')]);
+  const bullmq = await loadOptional('bullmq', () => import('bullmq'), 'REDIS_URL');
+  const ioredis = await loadOptional('ioredis', () => import('ioredis'), 'REDIS_URL');
   const link = new RedisLink(ioredis, { url: options.url, log: options.log ?? (() => {}) });
   if (!(await link.isReady(FIRST_CONNECT_MS))) link.reportAbsence();
   const connect = (): Redis => new ioredis.Redis(options.url, PATIENT);
