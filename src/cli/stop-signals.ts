@@ -7,7 +7,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * Milliseconds after the first signal in which further ones are its echo. One Ctrl-C under `npm start` signals this process
  * twice: the terminal signals its whole foreground process group, and npm forwards its own copy moments later.
  */
-const ECHO_MS = 2_000;
+export const ECHO_MS = 2_000;
 
 /** Milliseconds between two looks at the parent process: a stop begins at most that late. */
 const PARENT_POLL_MS = 250;

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { ECHO_MS } from '../stop-signals.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -10,7 +11,8 @@ export function signalExitCode(signal: string): number {
 
 /**
  * Handles SIGINT, SIGTERM and SIGHUP: the first signal aborts `stopSignal`, the second aborts `killSignal`, and the third
- * ends this process.
+ * ends this process. A signal within two seconds of the one before is its echo and has no effect: under npx, one Ctrl-C
+ * comes from the terminal and again from npm.
  */
 export class Interrupts {
   /** The first signal. */
@@ -18,10 +20,14 @@ export class Interrupts {
   readonly #stop = new AbortController();
   readonly #kill = new AbortController();
   #count = 0;
+  #lastAtMs = Number.NEGATIVE_INFINITY;
+  readonly #nowMs: () => number;
   #isLetting = false;
   readonly #listener = (signal: NodeJS.Signals): void => this.#take(signal);
 
-  constructor() {
+  /** `nowMs` is a monotonic clock. Default: `performance.now()`. */
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
     for (const signal of SIGNALS) process.on(signal, this.#listener);
   }
 
@@ -43,6 +49,9 @@ export class Interrupts {
   }
 
   #take(signal: NodeJS.Signals): void {
+    const nowMs = this.#nowMs();
+    if (nowMs - this.#lastAtMs < ECHO_MS) return;
+    this.#lastAtMs = nowMs;
     this.#count += 1;
     this.received ??= signal;
     if (this.#isLetting || this.#count > 2) {

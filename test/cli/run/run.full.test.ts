@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
+import { ECHO_MS } from '../../../src/cli/stop-signals.ts';
 import { endProcesses, findProcesses } from '../../../src/system/processes.ts';
 import { MAIN } from '../../support/built.ts';
 import { processesWith, ServiceProcess } from '../../support/service-process.ts';
@@ -312,6 +314,9 @@ async function processDir(): Promise<string> {
   return cwd;
 }
 
+/** A second signal counts when it does not come with the first one. */
+const AFTER_ECHO_MS = ECHO_MS + 100;
+
 /** Ignores SIGTERM, and starts a process in a session of its own that ignores it too. */
 const DEAF_TREE =
   'trap "echo ignored" TERM; setsid sh -c "trap : TERM; while :; do sleep 0.05; done" & while :; do sleep 0.05; done';
@@ -329,6 +334,7 @@ test('a second signal kills an agent that ignores the first one, and everything 
   await expect.poll(waiting.text).toContain('ignored');
   child.kill('SIGINT');
   await expect.poll(text).toContain('ignored');
+  await delay(AFTER_ECHO_MS);
   child.kill('SIGTERM');
   expect((await ended).code).toBe(130);
   // With a single signal the same agent is still in its grace period.
@@ -402,6 +408,7 @@ test('an unrecorded agent is ended by a signal and killed by the second one', as
   const { child, ended, text } = await started(deaf, cwd, { TASK_LOGS_ENABLED: 'false' });
   child.kill('SIGTERM');
   await expect.poll(text).toContain('deaf');
+  await delay(AFTER_ECHO_MS);
   child.kill('SIGTERM');
   expect((await ended).code).toBe(143);
   const polite = await started('trap "exit 0" TERM; while :; do sleep 0.05; done', cwd, {
@@ -439,7 +446,10 @@ test.each([
       stdout += piece;
     });
     await expect.poll(() => stdout, { timeout: 10_000 }).toBe('started\nstarted\n');
-    for (const signal of signals) child.kill(signal);
+    for (const [index, signal] of signals.entries()) {
+      if (index > 0) await delay(AFTER_ECHO_MS);
+      child.kill(signal);
+    }
     expect((await ended).code).toBe(what === 'timed out' ? 124 : 130);
     await expect.poll(() => processesIn(cwd)).toEqual([]);
   },
