@@ -1,17 +1,17 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-// Two lanes. `npm test` runs the project `quick` without the tests that are tagged `full`: it needs Node alone.
-// `npm run test:full` runs everything: kills, waits, real Redis, S3, collector and Jaeger.
+// Two lanes. `npm test` runs the quick projects without tests tagged `full`; it needs only Node.
+// `npm run test:full` runs all tests, including kills, timeouts, real Redis, S3, collector and Jaeger.
 
-/** What takes long, or needs another program. */
+/** Slow tests, and tests that need other programs. */
 const FULL_FILES = ['test/**/*.full.test.ts'];
 
-/** The whole with its servers. */
+/** Tests of the whole system with all servers. */
 const END_TO_END_FILES = ['test/end-to-end/**/*.test.ts'];
 
 /**
- * Tests of what belongs to a process as a whole: its recorder, its open trail, its handlers of signals. Each file has a
- * process of its own; the other quick files share two, which halves the time of the lane.
+ * Tests that change process-wide state: the global recorder, the open trail, signal handlers. Each file gets a process;
+ * the other quick files share two processes, which halves the duration of the lane.
  */
 const ISOLATED_FILES = [
   'test/*.test.ts',
@@ -20,13 +20,13 @@ const ISOLATED_FILES = [
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    // Child processes of tests run the compiled program.
+    // Tests start child processes of the compiled program.
     globalSetup: ['test/support/build.ts'],
     setupFiles: ['test/support/leftover-processes.ts'],
     tags: [{ name: 'full', description: 'takes seconds, kills processes, or needs another program' }],
-    // Most of what takes long waits. One file at a time, the default on two cores, would leave both idle.
+    // Slow tests mostly wait. The default on two cores, one file at a time, would leave both idle.
     maxWorkers: 2,
-    // On two busy cores the start of a process takes seconds.
+    // Starting a process takes seconds on two busy cores.
     testTimeout: 30_000,
     hookTimeout: 30_000,
     projects: [
@@ -39,9 +39,9 @@ const config: ViteUserConfig = defineConfig({
       project('full', { include: FULL_FILES, exclude: END_TO_END_FILES }),
       project('end-to-end', {
         include: END_TO_END_FILES,
-        // Data is there after the batches and scrapes of several servers, seconds each.
+        // Data passes several servers, whose batch and scrape intervals add up.
         testTimeout: 120_000,
-        // In which a server may be started that was never built.
+        // A hook may build a server first.
         hookTimeout: 300_000,
       }),
     ],

@@ -1,34 +1,34 @@
 #!/usr/bin/env bash
-# Builds the collector of builder.yaml, for machines without Docker: needs Go, and three minutes the first time.
+# Builds the collector of builder.yaml, for machines without Docker. Needs Go; the first build takes about three minutes.
 #
-#   collector/build.sh              prints the path of the program, in the user's cache
-#   collector/build.sh ./collector  puts it there as well
+#   collector/build.sh              prints the path of the program in the user's cache
+#   collector/build.sh ./collector  also copies the program to ./collector
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 version=$(sed -n 's/^  version: *//p' "$here/builder.yaml")
-# A program for each text of the manifest.
+# A changed manifest gets a program of its own.
 key=$(cksum <"$here/builder.yaml" | cut -d ' ' -f 1)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tasktrail-test
 built=$cache/collector-$version-$key
 
 build() {
   command -v go >/dev/null || {
-    echo 'collector/build.sh: there is no Go (https://go.dev/dl); the image otel/opentelemetry-collector-contrib' \
-      "has the same collector: $version" >&2
+    echo 'collector/build.sh: Go is not installed (https://go.dev/dl). The image' \
+      "otel/opentelemetry-collector-contrib:$version contains the same collector." >&2
     exit 1
   }
   mkdir -p "$cache"
   work=$(mktemp -d "$cache/building-XXXXXX")
   trap 'rm -rf "$work"' EXIT
-  echo "building the collector $version: some minutes" >&2
+  echo "building the collector $version: this takes some minutes" >&2
   GOBIN=$work go install "go.opentelemetry.io/collector/cmd/builder@v$version" >&2
   sed "s|^  output_path:.*|  output_path: $work/source|" "$here/builder.yaml" >"$work/builder.yaml"
-  # The builder's own `go mod tidy` asks for modules that only tests of others need, and not every mirror has them.
+  # The builder's own `go mod tidy` also fetches test dependencies of dependencies, which some module mirrors lack.
   "$work/builder" --config "$work/builder.yaml" --skip-get-modules --skip-compilation >&2
   cp "$here/go.sum" "$work/source/go.sum"
   (cd "$work/source" && go build -mod=mod -trimpath -ldflags='-s -w' -o "$work/collector" .) >&2
-  # Whole or not at all, also when two build at once.
+  # An atomic rename: concurrent builds never leave a partial file.
   mv -f "$work/collector" "$built"
 }
 

@@ -5,7 +5,7 @@ import { House, roomOf } from './support/house.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 
-/** From the bottom up: a folder imports from lower rows only. */
+/** Layers from bottom to top. A folder may import from lower rows only. */
 const ROWS: readonly (readonly string[])[] = [
   ['errors', 'books'],
   ['config', 'model'],
@@ -21,73 +21,75 @@ const ROWS: readonly (readonly string[])[] = [
   ['build'],
 ];
 
-/** Neighbours in a row that know each other on purpose. */
+/** Allowed imports within a row. */
 const NEIGHBOURS = new Set(['config -> model', 'store -> project', 'express -> index']);
 
 const ENTRIES = ['index.ts', 'express.ts', 'bullmq.ts', 'agent.ts'];
 
-/** Folders of more than fifteen files, each with the reason. */
+/** Folders with more than fifteen files, with the reason. */
 const LARGE_FOLDERS: Readonly<Record<string, string>> = {
-  agent: 'a run: its process, its files, its output; the dialects are a folder inside it',
-  cli: 'a file for each command',
-  doctor: 'a file for each thing that is examined',
-  model: 'the vocabulary: a file for each kind of document',
-  'store/write': 'the one writer: its files, its units and its queue belong together',
+  agent: 'an agent run has a process, files and output; only the dialects form a group of their own',
+  cli: 'one file per command',
+  doctor: 'one file per check',
+  model: 'one file per kind of document',
+  'store/write': 'the files, units and queue of the single writer belong together',
 };
 
-/** Folders in which a file is named after something that has a name elsewhere too. */
+/** Folders whose files are named after another part of the program, so their names may repeat. */
 const NAMED_AFTER: Readonly<Record<string, string>> = {
   cli: 'the command',
-  config: 'the part that is configured',
-  doctor: 'the thing that is examined',
-  model: 'the noun that other folders are about',
-  serve: 'the path that it answers',
+  config: 'the configured part',
+  doctor: 'the checked part',
+  model: 'the noun of other folders',
+  serve: 'the path of the route',
 };
 
-/** Names that stand twice outside those folders, each with the reason. */
+/** Repeated file names outside those folders, with the reason. */
 const TWICE: Readonly<Record<string, string>> = {
-  'log-record.ts': 'received, then projected: the same record at two stages',
-  'lock.ts': 'the mechanism, and the lock of the log directory that is made with it',
-  'span.ts': 'received, then projected: the same span at two stages',
+  'log-record.ts': 'the same record at two stages: receive and project',
+  'lock.ts': 'the mechanism in system, and the lock of the log directory in store',
+  'span.ts': 'the same span at two stages: receive and project',
 };
 
 interface Rule {
   readonly sentence: string;
-  /** A line for each breach. */
+  /** One line per violation. */
   broken(house: House): readonly string[];
-  /** Sources that break the rule, so that a rule that sees nothing is noticed. */
+  /** Sources that violate the rule, to show that the rule detects violations. */
   readonly breach: Readonly<Record<string, string>>;
 }
 
 const RULES: readonly Rule[] = [
   {
-    sentence: 'every folder has its place in the order',
+    sentence: 'every folder has a place in the layers',
     broken: ({ files }) => files.filter((file) => rowOf(roomOf(file)) < 0),
     breach: { 'utils/x.ts': '' },
   },
   {
-    sentence: 'no folder imports from a higher one, nor from a neighbour',
+    sentence: 'no folder imports from a higher layer or from a neighbour',
     broken: ({ imports }) =>
       imports.flatMap(({ from, to, isOwn }) => {
         const [a, b] = [roomOf(from), roomOf(to)];
         if (!isOwn || a === b || NEIGHBOURS.has(`${a} -> ${b}`) || rowOf(a) > rowOf(b)) return [];
-        return [`${from} imports ${to}: ${a} must not know ${b}`];
+        return [`${from} imports ${to}: ${a} must not import from ${b}`];
       }),
     breach: { 'store/x.ts': "import { y } from '../serve/y.ts';", 'serve/y.ts': '' },
   },
   {
-    sentence: 'no two files import each other, directly or in a circle',
+    sentence: 'there are no import cycles',
     broken: (house) => house.files.flatMap((file) => circleFrom(file, house)),
     breach: { 'model/a.ts': "import type { B } from './b.ts';", 'model/b.ts': "import { a } from './a.ts';" },
   },
   {
-    sentence: 'what reads the store and what writes it never meet',
+    sentence: 'store/read and store/write never import each other, directly or transitively',
     broken: (house) => [
       ...crossing(house, 'store/read/', 'store/write/'),
       ...crossing(house, 'store/write/', 'store/read/'),
       ...house.imports
         .filter(({ from, to }) => /^store\/[^/]+$/.test(from) && /^store\/(?:read|write|keep)\//.test(to))
-        .map(({ from, to }) => `${from} imports ${to}: what is shared knows neither side`),
+        .map(
+          ({ from, to }) => `${from} imports ${to}: shared files of store must not import from its folders`,
+        ),
     ],
     breach: {
       'store/read/a.ts': "import { b } from '../b.ts';",
@@ -111,7 +113,7 @@ const RULES: readonly Rule[] = [
   },
   {
     sentence:
-      'receive, serve, page and mcp declare what they need and never import store, search or warehouse',
+      'receive, serve, page and mcp declare the interfaces they need and never import store, search or warehouse',
     broken: ({ imports }) =>
       imports
         .filter(({ from, to, isOwn }) => {
@@ -125,7 +127,7 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    sentence: 'record reaches the OpenTelemetry API and ids, never an SDK, express, bullmq or AWS',
+    sentence: 'record loads the OpenTelemetry API and ulid, never an SDK, express, bullmq or AWS',
     broken: (house) => {
       const record = house.files.filter((file) => roomOf(file) === 'record');
       return [...house.reachedFrom(record, { lazyToo: true }).packages].filter(
@@ -135,8 +137,7 @@ const RULES: readonly Rule[] = [
     breach: { 'record/task/x.ts': "import { logs } from '@opentelemetry/sdk-logs';" },
   },
   {
-    sentence:
-      'the command that emits an event reaches no SDK, express, bullmq or AWS, not even when it needs one',
+    sentence: 'cli/emit never loads an SDK, express, bullmq or AWS, not even with a dynamic import',
     broken: (house) =>
       [...house.reachedFrom(['cli/emit.ts'], { lazyToo: true }).packages].filter(
         (name) => /opentelemetry|express|bullmq|ioredis|aws-sdk/.test(name) && name !== '@opentelemetry/api',
@@ -144,8 +145,7 @@ const RULES: readonly Rule[] = [
     breach: { 'cli/emit.ts': "const { Queue } = await import('bullmq');" },
   },
   {
-    sentence:
-      'express, bullmq, ioredis, AWS and SQLite are loaded when they are used, never with a file of ours',
+    sentence: 'express, bullmq, ioredis, AWS and SQLite are loaded on first use, with a dynamic import',
     broken: (house) =>
       [...house.reachedFrom([...ENTRIES, 'cli/main.ts'], { lazyToo: false }).packages].filter((name) =>
         /^(?:express|bullmq|ioredis|@aws-sdk\/.*|node:sqlite|node-sqlite3.*)$/.test(name),
@@ -156,7 +156,7 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    sentence: 'the library entries load no NodeSDK before it is needed',
+    sentence: 'the library entries load no NodeSDK at import',
     broken: (house) =>
       ENTRIES.flatMap((entry) =>
         [...house.reachedFrom([entry], { lazyToo: false }).packages].filter((name) =>
@@ -166,7 +166,7 @@ const RULES: readonly Rule[] = [
     breach: { 'express.ts': "import { NodeSDK } from '@opentelemetry/sdk-node';" },
   },
   {
-    sentence: 'project is pure: no clock, no randomness, no package, no part of Node',
+    sentence: 'project is pure: no clock, no randomness, no packages, no Node built-ins',
     broken: (house) => {
       const project = house.files.filter((file) => roomOf(file) === 'project');
       const impure = /Date\.now|new Date\(\)|Math\.random|performance\.|process\./;
@@ -178,7 +178,8 @@ const RULES: readonly Rule[] = [
     breach: { 'project/x.ts': 'export const now = Date.now();' },
   },
   {
-    sentence: 'settings are handed in: only trail, service, doctor, cli and the entries know config',
+    sentence:
+      'only trail, service, doctor, cli, build and the entries import config; other folders get options',
     broken: ({ imports }) =>
       imports
         .filter(({ from, to, isOwn }) => {
@@ -199,7 +200,7 @@ const RULES: readonly Rule[] = [
     breach: { 'store/x.ts': "import type { Config } from '../config/config.ts';", 'config/config.ts': '' },
   },
   {
-    sentence: 'the environment is read in config alone',
+    sentence: 'only config reads process.env',
     broken: (house) =>
       house.files.filter((file) => roomOf(file) !== 'config' && house.code(file).includes('process.env')),
     breach: { 'trail/x.ts': 'export const port = process.env.PORT;' },
@@ -209,14 +210,14 @@ const RULES: readonly Rule[] = [
     broken: (house) => {
       const writing =
         /\b(?:writeFile|appendFile|writeSync|mkdir|mkdtemp|rename|truncate|createWriteStream)(?:Sync)?\(/;
-      // system is how they write; the commands make directories of their own, and trail the one of an agent's run.
+      // system has the file functions; the commands create their own directories, trail the directory of an agent run.
       const mayWrite = ['store', 'journal', 'agent', 'system', 'cli', 'trail', 'build'];
       return house.files.filter((file) => writing.test(house.code(file)) && !mayWrite.includes(roomOf(file)));
     },
     breach: { 'serve/x.ts': "writeFileSync('metadata.json', '{}');" },
   },
   {
-    sentence: 'processes are signalled, and /proc is read, in system alone',
+    sentence: 'only system sends signals and reads /proc',
     broken: (house) =>
       house.files.filter(
         (file) =>
@@ -226,7 +227,7 @@ const RULES: readonly Rule[] = [
     breach: { 'cli/x.ts': "process.kill(pid, 'SIGTERM');" },
   },
   {
-    sentence: 'no any, no default export, no barrel, no suppressed check',
+    sentence: 'there is no any, no default export, no export *, no suppressed check',
     broken: (house) =>
       house.files.flatMap((file) => {
         const patterns = [/(?::|<|\bas) any\b/, /export default/, /export \*/];
@@ -238,7 +239,7 @@ const RULES: readonly Rule[] = [
     breach: { 'model/x.ts': '// biome-ignore lint: no reason' },
   },
   {
-    sentence: 'a file has one noun: at most 400 lines and, outside model and the entries, 8 exports',
+    sentence: 'a file has at most 400 lines and, outside model and the entries, at most 8 exports',
     broken: (house) => [
       ...house.files.filter((file) => house.text(file).split('\n').length > 400),
       ...house.files.filter((file) => {
@@ -276,7 +277,7 @@ const RULES: readonly Rule[] = [
 
 const HOUSE = House.ofSources();
 
-test('the sources are found, so that the rules speak of something', () => {
+test('the sources and their imports are found, so that the rules do not pass on an empty set', () => {
   expect(HOUSE.files.length).toBeGreaterThan(200);
   expect(HOUSE.imports.length).toBeGreaterThan(1_000);
   expect(HOUSE.imports.some(({ to }) => to === '@opentelemetry/sdk-metrics')).toBe(true);
@@ -288,16 +289,16 @@ test.each(RULES.map((rule) => [rule.sentence, rule] as const))('%s', (_, { broke
   expect(broken(new House(breach))).not.toEqual([]);
 });
 
-test('a reason is given only where one is needed', () => {
+test('the lists of exceptions contain no obsolete entries', () => {
   const counts = countBy(HOUSE.files, (file) => dirname(file));
   expect(Object.keys(LARGE_FOLDERS).filter((folder) => (counts.get(folder) ?? 0) <= 15)).toEqual([]);
   const names = countBy(HOUSE.files.filter(isNamedByItself), (file) => basename(file));
   expect(Object.keys(TWICE).filter((name) => (names.get(name) ?? 0) < 2)).toEqual([]);
 });
 
-test('a test file stands where its source does', () => {
+test('the folders of test mirror the folders of src', () => {
   const homes = new Set(HOUSE.files.map((file) => dirname(file)));
-  // Beside the sources, Grafana's files, the whole with its servers, the pages and the examples are tested.
+  // Tests of Grafana's files, of the whole system, of the pages and of the examples.
   for (const home of ['grafana', 'end-to-end', 'docs', 'examples']) homes.add(home);
   const tests = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.test.ts'),
@@ -306,7 +307,7 @@ test('a test file stands where its source does', () => {
   expect(tests.filter((name) => !homes.has(dirname(name)))).toEqual([]);
 });
 
-test('the top level holds what the layout says and what tools need there', () => {
+test('the top level contains only the files and folders of the layout', () => {
   const layout = ['src', 'collector', 'test', 'grafana', 'docs', 'examples'];
   const pages = ['README.md', 'LICENSE', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
   const tools = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'biome.json'];

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Books } from '../src/books.ts';
 
-test('a snapshot has every count, by name where there are names', () => {
+test('a snapshot has all counters, by name where there are several', () => {
   const books = new Books();
   books.countRecorded();
   books.countRecorded(2);
@@ -23,7 +23,7 @@ test('a snapshot has every count, by name where there are names', () => {
   });
 });
 
-test('the first unattributed record of a service is reported, later ones are only counted', () => {
+test('the first unattributed record of a service is reported, further ones are only counted', () => {
   const books = new Books();
   expect([books.countUnattributed('a'), books.countUnattributed('a'), books.countUnattributed('b')]).toEqual([
     true,
@@ -33,7 +33,7 @@ test('the first unattributed record of a service is reported, later ones are onl
   expect(books.snapshot().unattributed).toEqual({ a: 2, b: 1 });
 });
 
-test('names of senders are bounded: later ones count as other, and are not reported', () => {
+test('the number of sender names is limited: further senders count as other and are not reported', () => {
   const books = new Books();
   for (let n = 0; n < 200; n += 1) books.countUnattributed(`service-${n}`);
   expect(books.countUnattributed('one-more')).toBe(false);

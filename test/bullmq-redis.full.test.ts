@@ -43,7 +43,7 @@ interface Job extends BullJob {
 type Processor = (job: Job, token?: string, signal?: AbortSignal) => Promise<unknown>;
 
 function open6(name: string, connection: Redis5 | Redis6): Bullmq {
-  // BullMQ 6 works with an ioredis of either major, and its types name one.
+  // BullMQ 6 works with ioredis 5 and 6, but its types only allow 6.
   const options = { connection: connection as Redis6 };
   const queue = new bullmq6.Queue(name, options);
   const workers: bullmq6.Worker[] = [];
@@ -190,7 +190,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       redis.disconnect();
     });
 
-    test('the task travels in the telemetry option, the data stay unchanged, and the attempt is a child of the send', async () => {
+    test('the task is in the telemetry option, the data is unchanged, and the attempt is a child of the send span', async () => {
       const task = await enqueue(bullmq, { pr: 7 }, { jobId: 'mine-1', priority: 3 });
       const stored = await redis.hgetall(`bull:${name}:mine-1`);
       expect(JSON.parse(stored.data ?? '')).toEqual({ pr: 7 });
@@ -213,7 +213,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       expect(attempts[0] && attribute(attempts[0], 'messaging.message.id')).toBe('mine-1');
     });
 
-    test('attempts with backoff are sibling spans, the failed ones with their error', async () => {
+    test('attempts with backoff are sibling spans, and failed attempts have their error', async () => {
       const task = await enqueue(bullmq, {}, { attempts: 3, backoff: { type: 'fixed', delay: 20 } });
       let runs = 0;
       bullmq.work(
@@ -233,7 +233,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       expect(attempts.map(({ status }) => status?.code ?? 0)).toEqual([2, 2, 0]);
     });
 
-    test('the last failure and an unrecoverable one are final', async () => {
+    test('the last failure and an unrecoverable error are final', async () => {
       const [last, never] = [
         await enqueue(bullmq, 'last', { attempts: 2 }),
         await enqueue(bullmq, 'never', { attempts: 5 }),
@@ -248,7 +248,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       await spansOf(never.id, 1);
     });
 
-    test('a delayed job starts when it is due, and no more jobs run at a time than allowed', async () => {
+    test('a delayed job runs after the others, and the number of running jobs never exceeds the concurrency', async () => {
       const late = await enqueue(bullmq, 'late', { delay: 300 });
       const soon = await Promise.all([enqueue(bullmq), enqueue(bullmq), enqueue(bullmq)]);
       let running = 0;
@@ -259,7 +259,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
           running += 1;
           most = Math.max(most, running);
           order.push(task.id);
-          await until(() => (most === 2 ? true : undefined), 'a second one');
+          await until(() => (most === 2 ? true : undefined), 'a second job');
           running -= 1;
         }),
         { concurrency: 2 },
@@ -278,7 +278,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       expect(order).toEqual([high.id, low.id]);
     });
 
-    test('a job that is delayed or held back by a rate limit continues as its next attempt', async () => {
+    test('a job that is delayed or rate-limited continues as the next attempt', async () => {
       const [later, limited] = [await enqueue(bullmq, 'later'), await enqueue(bullmq, 'limited')];
       bullmq.work(
         processTask<Job, void>(async (job, _task, token) => {
@@ -294,7 +294,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       }
     });
 
-    test('the job of a killed worker runs again in another one, as a sibling of the lost attempt', async () => {
+    test('the job of a killed worker runs again in another worker, as a sibling of the lost attempt', async () => {
       const task = await enqueue(bullmq);
       const library = label.startsWith('BullMQ 5') ? 'bullmq-5' : 'bullmq';
       const script = `
@@ -338,7 +338,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       expect(made.some((span) => span.includes('process'))).toBe(true);
     });
 
-    test('jobs of a flow, and one whose options were edited by hand, become tasks of their own', async () => {
+    test('jobs of a flow, and a job with malformed options, become new tasks', async () => {
       const ids: string[] = [];
       bullmq.work(processTask(async (_job, task) => void ids.push(task.id)));
       await bullmq.addFlow({ name: 'parent', children: [{ name: 'one' }, { name: 'two' }] });
@@ -358,7 +358,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
   });
 });
 
-/** Records the names of spans; its context travels like that of BullMQ's own telemetry. */
+/** Records the names of spans, and propagates its context like BullMQ's own telemetry. */
 function fakeTelemetry(made: string[]): bullmq6.Telemetry {
   const span = {
     setSpanOnContext: (context: unknown) => context,
@@ -395,8 +395,8 @@ function open6WithTelemetry(name: string, redis: Redis5 | Redis6, telemetry: bul
   return { ...opened, queue: new bullmq6.Queue(name, { connection: redis as Redis6, telemetry }) };
 }
 
-test('the queues, jobs and workers of both majors fit the types', () => {
-  // Compiled only: the code of a user of one major or the other.
+test('the queues, jobs and workers of both major versions match the types', () => {
+  // Only compiled: code of users of either major version.
   const inSix = async (queue: bullmq6.Queue<{ pr: number }, string, 'review'>): Promise<void> => {
     await enqueueTask(
       queue,

@@ -26,13 +26,13 @@ interface AddedJob {
   readonly opts: NonNullable<Parameters<BullQueue['add']>[2]>;
 }
 
-/** BullMQ's visible behaviour: attempts are counted, and a failure is tried again or final. */
+/** A fake of BullMQ that counts attempts and retries failed jobs. */
 class MemoryQueue implements BullQueue {
   readonly name = 'agent';
   readonly added: AddedJob[] = [];
 
   async add(name: string, data: unknown, opts: AddedJob['opts'] = {}): Promise<AddedJob> {
-    // As through Redis: only JSON arrives.
+    // Redis stores JSON.
     const job: AddedJob = JSON.parse(JSON.stringify({ name, data, opts }));
     this.added.push(job);
     return job;
@@ -93,7 +93,7 @@ async function attemptsOf(taskId: string, count: number): ReturnType<typeof read
   }, `${count} attempts`);
 }
 
-test('task id and trace context travel in the telemetry metadata, and the data stay unchanged', async () => {
+test('task id and trace context are in the telemetry metadata, and the data is unchanged', async () => {
   const { task, added } = await enqueue(2);
   expect(added.name).toBe('review');
   expect(added.data).toEqual({ pr: 7 });
@@ -131,7 +131,7 @@ test('a job runs as the enqueued task, as a child of the span that enqueued it',
   expect(attempt && attribute(attempt, 'messaging.message.id')).toBe('17');
 });
 
-test('attempts are siblings; one that is tried again leaves an error line and no result', async () => {
+test('attempts are sibling spans, and a retried attempt leaves an error line but no result', async () => {
   const { queue, task, added } = await enqueue(3);
   let runs = 0;
   const work = processTask(async () => {
@@ -152,7 +152,7 @@ test('attempts are siblings; one that is tried again leaves an error line and no
   expect(queue.added).toHaveLength(1);
 });
 
-test('the last attempt and an unrecoverable one are final, and the error is rethrown unchanged', async () => {
+test('the last attempt and an unrecoverable error are final, and the error is rethrown unchanged', async () => {
   const last = await enqueue(2);
   const boom = new RangeError('boom');
   const failing = processTask(() => Promise.reject(boom));
@@ -170,7 +170,7 @@ test('the last attempt and an unrecoverable one are final, and the error is reth
   });
 });
 
-test('a job that its processor puts back is queued, not failed', async () => {
+test('a job that its processor delays is queued, not failed', async () => {
   const { task, added } = await enqueue(1);
   const error = Object.assign(new Error('later'), { name: 'DelayedError' });
   await expect(processTask(() => Promise.reject(error))(jobOf(added, { attemptsStarted: 1 }))).rejects.toBe(
@@ -181,15 +181,15 @@ test('a job that its processor puts back is queued, not failed', async () => {
   expect(await endOf(task.id, 'completed')).toMatchObject({ attempt: 2 });
 });
 
-test('a job whose worker was lost runs as the next attempt, although BullMQ has not counted the first', async () => {
+test('a job of a lost worker runs as the next attempt, although BullMQ did not count the first', async () => {
   const { task, added } = await enqueue(1);
   await processTask(async () => 'done')(jobOf(added, { attemptsMade: 0, attemptsStarted: 2 }));
   expect(await endOf(task.id, 'completed')).toMatchObject({ attempt: 2 });
 });
 
-test('a failure to add the job is rethrown, and the task has failed', async () => {
+test('if adding the job fails, the error is rethrown and the task fails', async () => {
   const task = prepareTask({ source: 'cron', message: 'x' });
-  const boom = new Error('Redis is away');
+  const boom = new Error('Redis is down');
   const queue: BullQueue = { name: 'agent', add: () => Promise.reject(boom) };
   await expect(enqueueTask(queue, 'x', {}, { task })).rejects.toBe(boom);
   await endOf(task.id, 'failed');
@@ -197,15 +197,15 @@ test('a failure to add the job is rethrown, and the task has failed', async () =
 
 test.each([
   ['nothing', undefined],
-  ['no JSON', '{"task_id": "task-1"'],
+  ['malformed JSON', '{"task_id": "task-1"'],
   [
-    'the context of another program',
+    'a trace context without a task id',
     JSON.stringify({ traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` }),
   ],
   ['a number', '7'],
   ['null', 'null'],
-  ['an id that would be a path', JSON.stringify({ task_id: '../../etc' })],
-  ['an id that is no text', JSON.stringify({ task_id: 7 })],
+  ['a task id with a path', JSON.stringify({ task_id: '../../etc' })],
+  ['a numeric task id', JSON.stringify({ task_id: 7 })],
 ])('a job whose metadata is %s becomes a new task', async (_what, metadata) => {
   let id = '';
   const job = jobOf({
@@ -220,7 +220,7 @@ test.each([
   expect(await endOf(id, 'completed')).toMatchObject({ source: 'agent' });
 });
 
-test('metadata with a task id and invalid other fields still finds its task', async () => {
+test('a job finds its task by id, even if other metadata fields are invalid', async () => {
   const taskId = prepareTask({ source: 'x', message: 'x' }).id;
   const metadata = JSON.stringify({
     task_id: taskId,

@@ -11,10 +11,10 @@ const FILE = join(ROOT, 'docker-compose.yml');
 const TOKEN = '0123456789abcdef';
 const loader = findTool('compose-loader');
 
-/** The other programs' own, as they document them; ours are in src/config.ts. */
+/** Variables of the AWS SDK. src/config/settings.ts has tasktrail's own. */
 const STANDARD = new Set(['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']);
 
-/** What Docker gives the service beside the compose file; test/dockerfile.test.ts has them in the Dockerfile. */
+/** Variables that the Dockerfile sets; test/dockerfile.test.ts checks them. */
 const OF_IMAGE = { HOST: '0.0.0.0' };
 
 const OBSERVERS = ['collector', 'grafana', 'jaeger', 'loki', 'prepare', 'prometheus', 's3'];
@@ -33,7 +33,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
   const configOf = (compose: Compose): ReturnType<typeof loadConfig> =>
     loadConfig({ env: { ...OF_IMAGE, ...environmentOf(compose, 'app') }, cwd: tmpdir() });
 
-  test('without the profile it is the service and its queue; with it, all that looks at them', () => {
+  test('without the profile there are the service and its queue, with it also the observers', () => {
     expect(Object.keys(off).sort()).toEqual(['app', 'redis']);
     expect(Object.keys(on).sort()).toEqual([...OBSERVERS, 'app', 'redis'].sort());
   });
@@ -42,11 +42,11 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     for (const env of [{}, { TASK_LOGS_API_TOKEN: '' }, { COMPOSE_PROFILES: 'observability' }]) {
       expect(() => load(env)).toThrow(/TASK_LOGS_API_TOKEN is missing a value: .*openssl rand -hex 16/);
     }
-    // Written without a letter of its own being taken for a variable.
+    // The loader did not expand the dollar sign of the command.
     expect(() => load({})).toThrow('TASK_LOGS_API_TOKEN=$(openssl rand -hex 16)');
   });
 
-  test('the service takes its settings: alone it sends nowhere', () => {
+  test('the service accepts its settings, and exports nothing without the profile', () => {
     const config = configOf(off);
     expect(config).toMatchObject({ apiToken: TOKEN, otlpPort: 4320, host: '0.0.0.0', port: 8000 });
     expect(config.redisUrl).toBe('redis://redis:6379');
@@ -57,7 +57,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
   });
 
   test.each(['observability', 'observability,mine', 'mine,observability', '*'])(
-    'with COMPOSE_PROFILES=%s it sends to the collector and to S3, and knows where traces are shown',
+    'with COMPOSE_PROFILES=%s the service exports to the collector and S3, and links to the trace viewers',
     (profiles) => {
       const compose = withProfiles(profiles);
       expect(Object.keys(compose)).toContain('collector');
@@ -69,7 +69,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     },
   );
 
-  test('the link to Grafana opens Explore with the trace in it', () => {
+  test('the link to Grafana opens the trace in Explore', () => {
     const [, template = ''] = configOf(on).traceUrls;
     const url = new URL(template.replaceAll('{trace_id}', 'ab'.repeat(16)));
     expect(url.pathname).toBe('/explore');
@@ -83,7 +83,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     });
   });
 
-  test('secrets of webhooks and a command come from the environment', () => {
+  test('webhook secrets and the agent command come from the environment', () => {
     const given = {
       GITHUB_WEBHOOK_SECRET: 'g$ecret',
       JIRA_WEBHOOK_SECRET: 'jira',
@@ -99,23 +99,23 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     expect(config.agents.default?.command[0]).toBe('claude');
   });
 
-  test('every variable of the service is one that it reads', () => {
+  test('the service reads every variable that compose sets for it', () => {
     const known = new Set([...Object.keys(loadConfig({ env: {}, cwd: tmpdir() }).sources), ...STANDARD]);
     expect(Object.keys(environmentOf(on, 'app')).filter((name) => !known.has(name))).toEqual([]);
   });
 
-  test('agents, who see what the service has, do not get the token under another name', () => {
+  test('no other variable of the service, which its agents inherit, contains the token', () => {
     const { TASK_LOGS_API_TOKEN: token, ...others } = environmentOf(on, 'app');
     expect(token).toBe(TOKEN);
     expect(Object.values(others)).not.toContain(TOKEN);
-    // Where it belongs: the collector sends to the service.
+    // The collector needs the token to send to the service.
     expect(environmentOf(on, 'collector').TASK_LOGS_API_TOKEN).toBe(TOKEN);
   });
 
   test.each([
     ['collector', 'collector/config.yaml', STANDARD],
     ['jaeger', 'collector/jaeger.yaml', new Set<string>()],
-  ])('%s is given what its configuration asks for, and nothing else', (name, file, alsoRead) => {
+  ])('%s gets exactly the variables that its configuration reads', (name, file, alsoRead) => {
     const asked = variablesIn(readFileSync(join(ROOT, file), 'utf8'));
     expect(asked.size).toBeGreaterThan(1);
     const given = Object.keys(environmentOf(on, name));
@@ -124,13 +124,13 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     expect(needed.filter((one) => !given.includes(one))).toEqual([]);
   });
 
-  test('whoever is named in an address is there', () => {
+  test('every host in an address is a service', () => {
     for (const compose of [on, off]) {
       const named = addressesOf(compose).map(([, host]) => host);
       expect(named).toContain('redis');
       expect(named.filter((host) => !Object.hasOwn(compose, host))).toEqual([]);
     }
-    // Each with a port that the other one listens on.
+    // The ports are those on which the services listen.
     expect(addressesOf(on)).toEqual(
       expect.arrayContaining([
         ['app', 'collector', '4318'],
@@ -146,7 +146,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     );
   });
 
-  test('what writes to S3 finds its bucket', () => {
+  test('the buckets exist, with credentials for the service and the collector', () => {
     const script = on.prepare?.command?.at(-1) ?? '';
     const made = [...script.matchAll(/\/s3\/([a-z0-9.-]{3,63})/g)].map(([, bucket]) => bucket);
     const used = [environmentOf(on, 'app').TASK_LOGS_S3_BUCKET, environmentOf(on, 'collector').S3_BUCKET];
@@ -162,7 +162,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     ]);
   });
 
-  test('every file that is put into a container exists, and may not be made by Docker when it does not', () => {
+  test('every mounted file exists, and Docker must not create a missing one', () => {
     const mounts = Object.values(on).flatMap((service) => service.volumes ?? []);
     const binds = mounts.filter(({ type }) => type === 'bind');
     expect(binds.length).toBeGreaterThan(4);
@@ -173,7 +173,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     }
   });
 
-  test('a configuration that names files of its own finds them in its container', () => {
+  test('the paths in configurations of Jaeger and Grafana are mounted', () => {
     const { JAEGER_UI_CONFIG: ui } = environmentOf(on, 'jaeger');
     expect(targetsOf(on.jaeger)).toContain(ui);
     expect(on.jaeger?.command).toContain(`file:${targetsOf(on.jaeger).find((at) => at.endsWith('.yaml'))}`);
@@ -188,20 +188,20 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     for (const [, at = ''] of paths) expect(targetsOf(on.grafana)).toContain(at);
   });
 
-  test('Grafana is given each variable that its provisioning files name', () => {
+  test('Grafana gets every variable that its provisioning files use', () => {
     const folder = join(ROOT, 'grafana/provisioning');
     const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
       /\.ya?ml$/.test(name),
     );
     const named = files.flatMap((name) => [
-      // `$$` is a dollar; `$__` is Grafana's own.
+      // `$$` is an escaped dollar sign; `$__` begins a variable of Grafana.
       ...readFileSync(join(folder, name), 'utf8').matchAll(/(?<!\$)\$\{?([A-Z][A-Z0-9_]+)/g),
     ]);
     const given = environmentOf(on, 'grafana');
     expect(named.map(([, name = '']) => name).filter((name) => !Object.hasOwn(given, name))).toEqual([]);
   });
 
-  test('Prometheus asks services that are there', () => {
+  test('every scrape target of Prometheus is a service', () => {
     const targets = [
       ...readText('collector/prometheus.yaml').matchAll(/["'[ ]([a-z][a-z0-9-]*):\d+["'\] ]/g),
     ];
@@ -210,13 +210,13 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     expect(hosts.filter((host) => !Object.hasOwn(on, host))).toEqual([]);
   });
 
-  test('nothing is open to other machines', () => {
+  test('ports are published on loopback only', () => {
     const ports = Object.values(on).flatMap((service) => service.ports ?? []);
     expect(ports.length).toBeGreaterThan(6);
     for (const { host_ip: ip } of ports) expect(ip).toBe('127.0.0.1');
     const published = ports.map(({ published }) => published);
     expect(new Set(published).size).toBe(published.length);
-    // Neither asks who is there.
+    // Both have no authentication.
     for (const name of ['redis', 'loki']) expect(on[name]?.ports ?? []).toEqual([]);
   });
 
@@ -227,12 +227,12 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     }
   });
 
-  test('the collector is the version that is built for people without Docker', () => {
+  test('the collector has the version that collector/build.sh builds', () => {
     const [, version] = /^ {2}version: (\S+)$/m.exec(readText('collector/builder.yaml')) ?? [];
     expect(on.collector?.image).toBe(`otel/opentelemetry-collector-contrib:${version}`);
   });
 
-  test('who only prepares ends for good, and somebody waits for it: --wait takes any other end for a failure', () => {
+  test('only `prepare` runs once, and services wait for it: --wait treats other exits as failures', () => {
     const once = Object.keys(on).filter((name) => on[name]?.restart === 'no');
     expect(once).toEqual(['prepare']);
     for (const name of once) {
@@ -243,7 +243,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
       if (!once.includes(name)) expect.soft(restart, name).toBe('unless-stopped');
   });
 
-  test('every container has limits, and no rights that it does not need', () => {
+  test('every container has limits and drops all capabilities', () => {
     for (const [name, service] of Object.entries(on)) {
       expect.soft(service.cap_drop, name).toEqual(['ALL']);
       expect.soft(service.security_opt, name).toEqual(['no-new-privileges:true']);
@@ -254,12 +254,12 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     }
   });
 
-  test('the collector has twice the memory at which it begins to refuse', () => {
+  test('the collector has twice the memory of its memory_limiter', () => {
     const [, limit] = /limit_mib: (\d+)/.exec(readText('collector/config.yaml')) ?? [];
     expect(Number(on.collector?.mem_limit)).toBeGreaterThanOrEqual(2 * Number(limit) * 1024 * 1024);
   });
 
-  test('the service has the time that a clean stop takes', () => {
+  test('the stop grace period exceeds the deadlines of a clean stop', () => {
     const deadlines = [...readText('src/service/start.ts').matchAll(/^const \w+_DEADLINE_MS = ([\d_]+);/gm)];
     const needed = deadlines.reduce((sum, [, ms = '']) => sum + Number(ms.replaceAll('_', '')), 0);
     expect(needed).toBeGreaterThan(5_000);
@@ -267,7 +267,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     expect(Number(seconds) * 1_000).toBeGreaterThan(needed);
   });
 
-  test('the queue keeps what it has', () => {
+  test('Redis persists its data and never evicts', () => {
     const command = (on.redis?.command ?? []).join(' ');
     expect(command).toContain('--appendonly yes');
     expect(command).toContain('--maxmemory-policy noeviction');
@@ -282,7 +282,7 @@ function targetsOf(service: ComposeService | undefined): readonly string[] {
   return (service?.volumes ?? []).map(({ target }) => target);
 }
 
-/** The variables that a collector's configuration reads, and whether it does without them. Comments do not count. */
+/** The variables that a configuration reads outside comments, and whether each has a default. */
 function variablesIn(yaml: string): Map<string, boolean> {
   const found = new Map<string, boolean>();
   for (const line of yaml.split('\n')) {
@@ -293,7 +293,7 @@ function variablesIn(yaml: string): Map<string, boolean> {
   return found;
 }
 
-/** Who is told which host and port, of those that are no names of this machine or of its own container. */
+/** Per service: the hosts and ports in its variables, without loopback names. */
 function addressesOf(compose: Compose): readonly (readonly [string, string, string])[] {
   return Object.entries(compose).flatMap(([name, { environment = {} }]) =>
     Object.values(environment).flatMap((value) => {

@@ -8,7 +8,7 @@ import { expect, onTestFinished, test } from 'vitest';
 const ROOT = resolve(import.meta.dirname, '..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
-/** One instruction, its continuations joined: `COPY`, `src ./src`. */
+/** An instruction with its continuation lines joined: `COPY`, `src ./src`. */
 interface Instruction {
   readonly name: string;
   readonly rest: string;
@@ -27,11 +27,11 @@ const instructions: readonly Instruction[] = read('Dockerfile')
   });
 const all = (name: string): readonly string[] =>
   instructions.filter((one) => one.name === name).map(({ rest }) => rest);
-/** From the last FROM on: what the image is. */
+/** The last stage, which becomes the image. */
 const last = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'));
 const lastOf = (name: string): string => last.findLast((one) => one.name === name)?.rest ?? '';
 
-test('what it is built from has a full version, which package.json admits', () => {
+test('the base image has a full version that package.json allows', () => {
   const stages = new Set(all('FROM').flatMap((from) => / AS (\w+)$/.exec(from)?.[1] ?? []));
   const images = all('FROM').flatMap((from) => from.split(' ')[0] ?? []);
   const foreign = images.filter((image) => !stages.has(image));
@@ -41,11 +41,11 @@ test('what it is built from has a full version, which package.json admits', () =
   expect(Number(major) * 1_000 + Number(minor)).toBeGreaterThanOrEqual(
     Number(least) * 1_000 + Number(leastMinor),
   );
-  // Even ones are kept for years.
+  // Even major versions get long-term support.
   expect(Number(major) % 2).toBe(0);
 });
 
-test('all that it copies exists, and .dockerignore lets it through; nothing else gets in', () => {
+test('.dockerignore admits exactly the files that the Dockerfile copies, and they exist', () => {
   const copied = all('COPY')
     .filter((rest) => !rest.startsWith('--from='))
     .flatMap((rest) => rest.split(/\s+/).slice(0, -1));
@@ -59,7 +59,7 @@ test('all that it copies exists, and .dockerignore lets it through; nothing else
   expect(rules.slice(1).every((line) => line.startsWith('!'))).toBe(true);
 });
 
-test('what it copies from an earlier stage, that stage makes', () => {
+test('an earlier stage creates the files that the last stage copies', () => {
   const from = all('COPY').filter((rest) => rest.startsWith('--from='));
   expect(from).toEqual([
     '--from=dependencies /app/node_modules ./node_modules',
@@ -70,7 +70,7 @@ test('what it copies from an earlier stage, that stage makes', () => {
   expect(runs).toMatch(/^npm run build\b/m);
 });
 
-test('it runs as nobody special, who may write the logs and not the program', () => {
+test('it runs as an unprivileged user, who can write the log directory but not the program', () => {
   expect(lastOf('USER')).toBe('node');
   const afterUser = last.slice(last.findIndex(({ name }) => name === 'USER'));
   expect(afterUser.map(({ name }) => name)).not.toContain('RUN');
@@ -90,7 +90,7 @@ test('it starts the service without a shell in between, reachable from outside t
   expect(lastOf('EXPOSE')).toBe('8000 4318');
 });
 
-test('its health is what /healthz says', { tags: 'full' }, async () => {
+test('the health check reports the status of /healthz', { tags: 'full' }, async () => {
   const answers = new Map([
     [200, 0],
     [503, 1],
@@ -105,14 +105,14 @@ test('its health is what /healthz says', { tags: 'full' }, async () => {
   }
 });
 
-test('nobody who answers is not healthy', async () => {
+test('the health check fails when no process listens', async () => {
   const server = createServer();
   const port = await listen(server);
   await new Promise((done) => server.close(done));
   expect(await health(port)).toBe(1);
 });
 
-/** The exit code of the image's own check against a port of this machine. */
+/** Runs the image's health check against a port of this machine and returns its exit code. */
 function health(port: number): Promise<number | null> {
   const [, words = '[]'] = / CMD (\[.*\])$/.exec(lastOf('HEALTHCHECK')) ?? [];
   const [program = '', ...args]: string[] = JSON.parse(words);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { errnoOf, messageOf, TasktrailError } from '../src/errors.ts';
 
-test('an error has its code, its cause, and is not retryable unless it says so', () => {
+test('an error has its code and its cause, and is not retryable by default', () => {
   const cause = new Error('below');
   const error = new TasktrailError('ERR_CONFLICT', 'twice', { cause });
   expect(error).toMatchObject({ name: 'TasktrailError', code: 'ERR_CONFLICT', message: 'twice', cause });
@@ -34,6 +34,6 @@ test.each<[unknown, string | undefined]>([
   [Object.assign(new Error('x'), { code: 404 }), undefined],
   [new Error('x'), undefined],
   [{ code: 'ENOENT' }, undefined],
-])('only an error with a text as code has an errno (%#)', (thrown, expected) => {
+])('only an Error with a string code has an errno (%#)', (thrown, expected) => {
   expect(errnoOf(thrown)).toBe(expected);
 });

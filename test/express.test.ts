@@ -43,7 +43,7 @@ function mountWebhooks(app: express.Express): void {
   );
 }
 
-test('webhooks, REST and health mount in an Express app, and its own routes stay its own', async () => {
+test('webhooks, REST and health mount in an Express app and do not affect its other routes', async () => {
   const url = await serve((app) => {
     mountWebhooks(app);
     app.use('/api', serveLogs(trail));
@@ -75,7 +75,7 @@ test('webhooks, REST and health mount in an Express app, and its own routes stay
 test.each([
   ['express.json()', () => express.json()],
   ['express.urlencoded() and express.text()', () => express.text({ type: '*/*' })],
-])('behind %s a webhook is answered with 503 and what to do', async (_what, parser) => {
+])('behind %s a webhook returns 503 and says what to do', async (_what, parser) => {
   const url = await serve((app) => {
     app.use(parser());
     mountWebhooks(app);
@@ -96,7 +96,7 @@ test('behind express.raw() a webhook works', async () => {
   expect((await deliver(url, comment('@agent review'))).status).toBe(202);
 });
 
-test('the token of the settings guards the API; an option that is undefined does not open it', async () => {
+test('the token of the settings protects the API, also with the option `token: undefined`', async () => {
   const url = await serve((app) => {
     app.use('/a', serveLogs(trail));
     app.use('/b', serveLogs(trail, { token: undefined }));
@@ -109,7 +109,7 @@ test('the token of the settings guards the API; an option that is undefined does
   expect((await fetch(`${url}/c/tasks`, { headers: mine })).status).toBe(200);
 });
 
-test('a task links to its trace by the templates of the settings', async () => {
+test('the trace links of a task come from the URL templates of the settings', async () => {
   const config = { ...trail.config, traceUrls: ['http://jaeger.test/trace/{trace_id}?task={task_id}'] };
   const url = await serve((app) => {
     mountWebhooks(app);
@@ -129,7 +129,7 @@ test('a task links to its trace by the templates of the settings', async () => {
   });
 });
 
-test('tasks are accepted with an intake, and refused with 503 without one', async () => {
+test('POST /tasks works with an intake and returns 503 without one', async () => {
   const orders: unknown[] = [];
   const url = await serve((app) => {
     app.use('/closed', serveLogs(trail));

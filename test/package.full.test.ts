@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 const ROOT = resolve(import.meta.dirname, '..');
 const run = promisify(execFile);
 
-/** What the README promises of an installation, on the disk: blocks, not bytes. */
+/** The limit that the README states for an installation, in disk usage. */
 const INSTALLED_BYTES_MAX = 60 * 1024 * 1024;
 
 let dir = '';
@@ -32,19 +32,19 @@ async function command(name: string, ...args: readonly string[]): Promise<{ code
   }
 }
 
-test('publint finds nothing to improve', async () => {
+test('publint has no findings', async () => {
   const { code, text } = await command('publint', 'run', tarball, '--strict');
   expect(text).toContain('All good');
   expect(code).toBe(0);
 });
 
-test('every entry has types that every way of resolving finds', async () => {
+test('every entry has types in each module resolution mode', async () => {
   const { code, text } = await command('attw', tarball);
   expect(text).toContain('No problems found');
   expect(code).toBe(0);
 });
 
-test('it holds the program and its pages, and no step of the build', async () => {
+test('the tarball contains the program and its pages, but no build scripts', async () => {
   const { stdout } = await run('tar', ['-tzf', tarball]);
   const files = stdout.split('\n').filter((name) => name !== '');
   for (const name of [
@@ -67,7 +67,7 @@ describe.each(['module', 'commonjs'])('in an empty project of type %s', (type) =
     await run('npm', ['install', '--no-audit', '--no-fund', tarball, '@opentelemetry/api'], { cwd: project });
   }, 300_000);
 
-  test('it is at most 60 MiB, and brings no optional package', async () => {
+  test('an installation takes at most 60 MiB and contains no optional package', async () => {
     const modules = join(project, 'node_modules');
     expect(await diskBytes(modules)).toBeLessThanOrEqual(INSTALLED_BYTES_MAX);
     const names = await readdir(modules);
@@ -97,7 +97,7 @@ describe.each(['module', 'commonjs'])('in an empty project of type %s', (type) =
     expect(JSON.parse(lines.split('\n')[0] ?? '')).toMatchObject({ type: 'output', content: 'hello\n' });
   });
 
-  test('its types compile under strict, without the checkout', async () => {
+  test('the types compile with --strict', async () => {
     await writeFile(
       join(project, 'typed.ts'),
       `import { startTasktrail, recordTask, TasktrailError, type Trail } from 'tasktrail';
@@ -121,7 +121,7 @@ describe.each(['module', 'commonjs'])('in an empty project of type %s', (type) =
     ['the service', ['start'], {}, 'express'],
     ['a queue in Redis', ['worker'], { REDIS_URL: 'redis://127.0.0.1:1' }, 'bullmq ioredis'],
     ['an upload to S3', ['start'], { TASK_LOGS_S3_BUCKET: 'logs' }, '@aws-sdk/client-s3'],
-  ])('%s without its package says which one to install', async (_, args, more, name) => {
+  ])('%s without its optional package fails with the install command', async (_, args, more, name) => {
     const env = {
       ...process.env,
       TASK_LOGS_DIR: join(project, 'held'),
@@ -140,7 +140,7 @@ describe.each(['module', 'commonjs'])('in an empty project of type %s', (type) =
   });
 });
 
-/** As `du` counts: whole blocks, 512 bytes each. */
+/** Disk usage as `du` counts it, in blocks of 512 bytes. */
 async function diskBytes(path: string): Promise<number> {
   const { blocks } = await stat(path);
   const entries = await readdir(path, { withFileTypes: true });

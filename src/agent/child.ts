@@ -97,7 +97,7 @@ function untilExit(child: ChildProcess): Promise<ChildExit> {
   });
 }
 
-/** Supervises a child that an ended process started. Its exit code is the one that the wrapper wrote. */
+/** Supervises a child that an ended process started. Its exit code comes from the file that the wrapper wrote. */
 export function adoptChild(
   leader: ProcessIdentity | undefined,
   { exitFile, graceMs }: { readonly exitFile: string; readonly graceMs?: number | undefined },

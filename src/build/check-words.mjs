@@ -1,11 +1,9 @@
-// A step of `npm run lint`: words that comments, messages and pages do without, each with what to write instead. They hide
-// who does something, or have to be read twice.
+// A step of `npm run lint`: words that comments, messages and pages do not use, each with a replacement. They hide who does
+// something, or have to be read twice. An argument names another checkout than this one.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-
-const ROOT = resolve(import.meta.dirname, '..', '..');
 
 const WORDS = [
   ['who(?:m|so)?ever', 'name the caller, the process or the user'],
@@ -34,8 +32,8 @@ const PARTS = new Map([
   ['.yml', /#.*/g],
 ]);
 
-/** What is recorded or given, and this list. */
-const LEFT_OUT = [/^test\/samples\//, /golden\//, /^src\/build\/check-words\.mjs$/, /^LICENSE$/];
+/** Recorded or given text, this list and its test. */
+const LEFT_OUT = [/^test\/samples\//, /golden\//, /^(?:src|test)\/build\/check-words\./, /^LICENSE$/];
 
 /** The findings in a text, as `line: words (instead: ...)`. */
 export function findWords(name, text) {
@@ -49,16 +47,16 @@ export function findWords(name, text) {
   });
 }
 
-function main() {
+function main(root) {
   const names = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-    cwd: ROOT,
+    cwd: root,
   });
   const files = [...new Set(names.toString('utf8').split('\n'))].filter(
     (name) => PARTS.has(extname(name)) && !LEFT_OUT.some((pattern) => pattern.test(name)),
   );
   const found = files.flatMap((name) => {
     try {
-      return findWords(name, readFileSync(join(ROOT, name), 'utf8')).map((finding) => `${name}:${finding}`);
+      return findWords(name, readFileSync(join(root, name), 'utf8')).map((finding) => `${name}:${finding}`);
     } catch (error) {
       // Deleted, and not committed yet.
       if (error.code === 'ENOENT') return [];
@@ -69,4 +67,5 @@ function main() {
   if (found.length > 0) process.exit(1);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) main();
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  main(process.argv[2] ?? resolve(import.meta.dirname, '..', '..'));

@@ -92,7 +92,7 @@ function countOf(count: number | undefined): number {
   return Number.isSafeInteger(count) ? Number(count) : 0;
 }
 
-/** By name, as BullMQ does it: the user's BullMQ is another copy, and its classes are not the ones that tasktrail could import. */
+/** By name, as BullMQ does it: the user's BullMQ may be another copy, with other classes than tasktrail's. */
 function isUnrecoverable(error: unknown): boolean {
   return error instanceof Error && error.name === 'UnrecoverableError';
 }

@@ -12,7 +12,7 @@ const syncFile = promisify(fsync);
 /** Content of a file. An iterable is written piece by piece, so that it need not fit in memory. */
 export type Content = string | Uint8Array | AsyncIterable<Uint8Array>;
 
-/** Whether `name` is a temporary file that `replaceFiles` makes for `path`. Recovery removes leftovers. */
+/** Whether `name` is a temporary file that `replaceFiles` makes for `path`. Recovery removes those of killed processes. */
 export function isTempNameOf(name: string, path: string): boolean {
   return name.startsWith(`.${basename(path)}.`) && name.endsWith('.tmp');
 }
@@ -43,7 +43,7 @@ export async function replaceFiles(dir: string, files: readonly Replacement[]): 
     for (const { temp, content } of temps) await writeSynced(temp, content);
     for (const { temp, path } of temps) await rename(temp, path);
   } catch (error) {
-    // The first error is reported, not one of the clean-up: opening the task again removes leftovers.
+    // The first error is reported, not one of the clean-up: opening the task again removes what is left.
     for (const { temp } of temps) await rm(temp, { force: true }).catch(() => undefined);
     throw error;
   }

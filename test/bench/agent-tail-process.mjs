@@ -5,10 +5,10 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { coreShare } from './core-share.mjs';
 
-/** As often as a worker looks. */
+/** The poll interval of a worker. */
 const POLL_MS = 50;
 
-/** The least that whoever follows agents must do: read what their files have grown by, and parse each line. */
+// The baseline for following agents: read appended data of their output files and parse each line.
 for await (const line of createInterface({ input: process.stdin })) {
   const { command, agents, idleMs, warmUpMs, busyMs } = JSON.parse(line);
   const idle = await coreShare(idleMs);

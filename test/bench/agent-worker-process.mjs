@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { recordTask, startTasktrail } from '../../dist/index.js';
 import { coreShare } from './core-share.mjs';
 
-/** A worker with many agents at once; another process holds the directory. */
+// A worker with many concurrent agents. Another process holds the log directory.
 const trail = await startTasktrail({ hold: 'never' });
 
 for await (const line of createInterface({ input: process.stdin })) {
@@ -18,7 +18,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     }),
   );
   const all = Promise.all(runs);
-  // What fails before it speaks must not leave the bench waiting.
+  // A run that fails before its first line ends the wait.
   await Promise.race([all, Promise.all(started)]);
   await delay(warmUpMs);
   const busy = await coreShare(busyMs);

@@ -7,7 +7,7 @@ import { ask, endChild, nextLine, settings, startChild, withTempDir } from './ch
 import { quantile, times } from './figures.mjs';
 
 const LINES = 300;
-/** Lines come at every phase of the worker's and the sender's pauses. */
+/** Random gaps, so that lines do not synchronize with the poll intervals of the worker and the sender. */
 const GAPS_MS = '5-80';
 const POLL_MS = 2;
 const RUN_MS_MAX = 60_000;
@@ -16,24 +16,24 @@ const DELAY_MS_MAX = 300;
 const AGENTS = 20;
 const LINES_A_SECOND = 100;
 const IDLE_MS = 5_000;
-/** Until the code is compiled, and no agent starts any more. */
+/** Until the JIT has compiled the code and all agents have started. */
 const WARM_UP_MS = 3_000;
 const BUSY_MS = 10_000;
-/** Agents do not begin at the same moment: the first one must still be at it when the figure is taken. */
+/** Additional run time, because agents start one after another and the first must outlast the measurement. */
 const SPREAD_MS = 7_000;
 const SHARE_MAX = 0.1;
 
 const AGENT = fileURLToPath(new URL('paced-agent.mjs', import.meta.url));
 
-/** What it takes to follow agents: how late whoever watches sees a line, and what the worker costs. */
+/** Following agents: delay until a line is readable, and CPU time of the worker. */
 export async function benchAgent() {
   return [...(await withTempDir(benchDelay)), await withTempDir(benchOverhead)];
 }
 
 /**
- * From the agent's own clock, just before it writes a line, to the answer of the REST API that has it: file, worker,
- * journal, receiver and store in between. The ready-made service with its defaults runs the agent; a reader asks all the
- * time, and what one of its questions takes is the other figure.
+ * Delay from the agent's timestamp, taken just before it writes a line, to the REST response that contains the line. The
+ * path is file, worker, journal, receiver, store. The service with its defaults runs the agent, and a reader polls
+ * continuously. The baseline is the duration of one GET.
  */
 async function benchDelay(dir) {
   const env = settings(dir, {
@@ -85,9 +85,9 @@ async function watchRun(url) {
 }
 
 /**
- * Processor time of a worker while its agents print, less what the same process takes with nothing to do: reading, typing,
- * recording and sending. Starting and ending them is not in it, nor is what another process does that holds the directory.
- * The other figure is a process that reads the files of such agents and parses each line.
+ * CPU time of a worker while its agents print, minus its idle CPU time: reading, parsing, recording and sending. It does not
+ * include starting and ending agents, or the work of the holder, which is another process. The baseline is a process that
+ * reads the files of the same agents and parses each line.
  */
 async function benchOverhead(dir) {
   const lines = (LINES_A_SECOND * (WARM_UP_MS + BUSY_MS + SPREAD_MS)) / 1000;
@@ -102,7 +102,7 @@ async function benchOverhead(dir) {
   } finally {
     await endChild(holder);
   }
-  // Each prints two lines more: its first and its last.
+  // Each agent also prints an init line and a result line.
   await checkStored(join(dir, 'logs'), AGENTS * (lines + 2));
   const [share, least] = [worker, tail].map(({ busy, idle }) => busy - idle);
   const percent = (value) => `${(value * 100).toFixed(1)} %`;
@@ -124,7 +124,7 @@ async function measure(script, dir, request) {
   }
 }
 
-/** Lines that were not recorded would be a figure of less work. */
+/** Throws if lines are missing: the figure would measure less work. */
 async function checkStored(logDir, expected) {
   let lines = 0;
   for (const name of await readdir(logDir)) {

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 
-/** What a start and an idle process cost before there is any program: node with a server that answers. */
+// The baseline for start time and idle memory: Node with an HTTP server.
 const server = createServer((_req, res) => res.end('{}'));
 server.listen(0, '127.0.0.1', () => {
   process.stdout.write(`  health  http://127.0.0.1:${server.address().port}/readyz\n`);

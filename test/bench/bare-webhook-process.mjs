@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import express from 'express';
 
-/** The least that anybody's own endpoint for webhooks must do: read the bytes, check the HMAC, answer. Nothing is kept. */
+// The baseline for a webhook endpoint: read the body, verify the HMAC, respond. Stores nothing.
 const secret = process.env.GITHUB_WEBHOOK_SECRET ?? '';
 const app = express();
 app.post('/webhooks/github', express.raw({ type: 'application/json', limit: '25mb' }), (req, res) => {

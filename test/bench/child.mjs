@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** Longer than any child works; one that hangs must not hold up the bench. */
+/** Kills a child that hangs. Children need less time than this. */
 const CHILD_MS_MAX = 90_000;
 
-/** After SIGTERM: the service's own deadline at shutdown is ten seconds. */
+/** Time between SIGTERM and SIGKILL. The service's shutdown deadline is ten seconds. */
 const END_MS_MAX = 12_000;
 
-/** Gives `use` an empty directory, and removes it whatever happens. */
+/** Calls `use` with an empty directory and removes the directory afterwards, also after an error. */
 export async function withTempDir(use) {
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-bench-'));
   try {
@@ -22,7 +22,7 @@ export async function withTempDir(use) {
   }
 }
 
-/** Of the caller's environment only what a process needs to run: no setting of a user may change a figure. */
+/** The environment of a child. Only PATH comes from the caller, so that settings of the user do not change the figures. */
 export function settings(dir, more = {}) {
   return {
     PATH: process.env.PATH,
@@ -34,7 +34,7 @@ export function settings(dir, more = {}) {
   };
 }
 
-/** Starts a script of this folder, or of `dist` when it begins with `../`; its standard output is lines. */
+/** Starts a script, by its path relative to this folder. Its stdout is read as lines. */
 export function startChild(script, { dir, env, args = [] }) {
   const path = fileURLToPath(new URL(script, import.meta.url));
   const child = spawn(process.execPath, [path, ...args], {
@@ -47,7 +47,7 @@ export function startChild(script, { dir, env, args = [] }) {
   return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
 }
 
-/** The next line for which `pick` gives something. */
+/** The first defined result of `pick` for the next lines. */
 export async function nextLine({ lines }, pick) {
   for (;;) {
     const { value, done } = await lines.next();

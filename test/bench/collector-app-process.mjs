@@ -2,13 +2,13 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay, setImmediate as nextLoop } from 'node:timers/promises';
 import { startTask, startTasktrail } from '../../dist/index.js';
 
-/** As long as a line of an agent that streams text. */
+/** Typical length of a line of an agent that streams text. */
 const CHARS = 200;
-/** What an agent prints at once is read at once. */
+/** An agent prints several lines at once, which the worker reads together. */
 const LINES_A_TICK = 10;
 const PAD = 'the quick brown fox reads "src/app.ts" and goes on; '.repeat(4);
 
-/** A program that only sends: `{lines}` as fast as it can, or `{lines, perSecond}`; each line tells when it was recorded. */
+// Records and sends output lines on request: `{lines}` at full speed or `{lines, perSecond}`. Each line has its timestamp.
 const trail = await startTasktrail();
 const task = startTask({ source: 'bench', message: 'record' });
 process.stdout.write(`${JSON.stringify({ taskId: task.id })}\n`);

@@ -9,7 +9,7 @@ const RECORDS_A_BODY = 512;
 const TASKS = 8;
 const FIRST_MS = 1_750_000_000_000;
 
-/** An agent prints much more than it has spans. */
+/** One of eight requests has spans: agents print many more lines than they have spans. */
 const SPANS_EVERY = 8;
 
 const SERIALIZERS = {
@@ -17,12 +17,12 @@ const SERIALIZERS = {
   protobuf: { logs: ProtobufLogsSerializer, traces: ProtobufTraceSerializer },
 };
 
-/** The file of each task that a collector could write, and we do. */
+/** The ids of the tasks, for each of which the store and the collector write a file. */
 export const TASK_IDS = Array.from({ length: TASKS }, (_, task) => `task-${task}`);
 
 /**
- * The requests of one round, as the standard exporters write them: every eighth holds spans, the others lines of output,
- * of several tasks at once; no id comes twice. The task's id stands `on` each 'record', or on its 'resource'.
+ * The requests of one round, as encoded by the standard exporters. Every eighth has spans, the others output lines, mixed
+ * from several tasks. All ids are unique. The task id is an attribute of each record or of its resource, as `on` says.
  */
 export function createRequests(round, { count, encoding, on }) {
   const scope = { name: 'tasktrail' };

@@ -6,9 +6,9 @@ import { median, medianRatio, times } from './figures.mjs';
 
 const LINES_A_ROUND = 15_000;
 const ROUNDS = 4;
-/** Until the code is compiled. */
+/** Until the JIT has compiled the code. */
 const WARM_UP_ROUNDS = 1;
-/** In the order in which records pass them. */
+/** In the order of the data flow. */
 const PROCESSES = ['app', 'collector', 'store'];
 
 const LABELS = {
@@ -16,7 +16,7 @@ const LABELS = {
   all: 'app -> collector with its archive of files and its metrics -> store',
 };
 
-/** What the way through a collector costs and takes, against the way straight to the store. */
+/** Throughput, CPU time and memory with a collector in between, compared to sending directly to the store. */
 export async function benchCost(program) {
   const figures = {};
   await withPaths(program, ['nothing', ...Object.keys(LABELS)], async (paths) => {
@@ -71,12 +71,12 @@ function rowsOf(label, through, straight) {
       absolute: `${rate(through)} / ${rate(straight)}`,
     },
     {
-      what: '... CPU seconds for a million lines',
+      what: '... CPU seconds per million lines',
       ratio: times(total(through) / total(straight)),
       absolute: `${spent(through)} / ${spent(straight)}`,
     },
     {
-      what: '... most memory',
+      what: '... peak memory',
       ratio: times(sum(through.peaks) / sum(straight.peaks)),
       absolute: `${peaks(through)} / ${peaks(straight)}`,
     },
@@ -88,7 +88,7 @@ function each(values, format) {
   return present.map((name) => `${name} ${format(values[name])}`).join(', ');
 }
 
-/** Of all rounds together: the system counts processor time in steps that are felt in one of them. */
+/** The mean over all rounds: the kernel counts CPU time in steps of 10 ms, which is coarse for a single round. */
 function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

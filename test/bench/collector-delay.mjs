@@ -7,14 +7,14 @@ const LINES = 2_000;
 const WARM_UP_LINES = 1_000;
 const DELAY_MS_MAX = 1_000;
 
-/** From the app's clock, just before it records a line, to the line in the file of its task. */
+/** Delay from the app's timestamp, taken just before it records a line, to the line in the file of its task. */
 export async function benchDelay(program) {
   const straight = await delaysOf(program, 'nothing');
   const through = await delaysOf(program, 'all');
   const row = (share, aim) => {
     const [late, least] = [quantile(through, share), quantile(straight, share)];
     return {
-      what: `line recorded to readable, ${LINES_A_SECOND} a second, through the collector / straight, p${share * 100}`,
+      what: `line recorded to readable, ${LINES_A_SECOND}/s, through the collector / direct, p${share * 100}`,
       ratio: times(late / least),
       absolute: `${late.toFixed(0)} ms / ${least.toFixed(0)} ms`,
       ...(aim !== undefined && { aim: `below ${aim} ms`, met: late < aim }),

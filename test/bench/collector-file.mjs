@@ -8,14 +8,14 @@ import { times } from './figures.mjs';
 
 const REQUESTS_A_ROUND = 40;
 const ROUNDS = 5;
-/** Until our code is compiled. */
+/** Until the JIT has compiled the store's code. */
 const WARM_UP_ROUNDS = 2;
 const IN_FLIGHT = 3;
 const RATE_MIN = 1 / 3;
 
 const TYPES = { json: 'application/json', protobuf: 'application/x-protobuf' };
 
-/** Our store against the collector's own way to a file for each task. */
+/** The store compared to the collector's file exporter, which can also write a file per task. */
 export async function benchFileExporter(program) {
   const rows = [];
   for (const on of ['record', 'resource']) {
@@ -27,8 +27,8 @@ export async function benchFileExporter(program) {
 }
 
 /**
- * The same requests to both, one round after the other: ours has ids to check, lines to keep in order and secrets to mask,
- * the other only groups what it takes by task and appends it.
+ * Sends the same requests to both, in alternating rounds. The store also checks ids, orders lines and masks secrets; the
+ * collector only groups records by task and appends them.
  */
 async function benchForm(dir, { program, encoding, on }) {
   const config = join(dir, 'collector.json');
@@ -65,11 +65,11 @@ async function benchForm(dir, { program, encoding, on }) {
   }
   checkCount('the store', await countStored(join(dir, 'logs')), sent);
   checkCount('the collector', await countGrouped(join(dir, 'grouped')), sent);
-  // Of all rounds together: the system counts processor time in steps that are felt in one of them.
+  // Summed over all rounds: the kernel counts CPU time in steps of 10 ms, which is coarse for a single round.
   const ratio = seconds.collector / seconds.store;
   const rate = (value) => `${(counted / value / 1000).toFixed(0)}k`;
   return {
-    what: `records a CPU second, ${encoding}, task on the ${on}: our store / the collector's file exporter by task`,
+    what: `records per CPU second, ${encoding}, task id on the ${on}: store / the collector's file exporter`,
     ratio: times(ratio),
     absolute: `${rate(seconds.store)} / ${rate(seconds.collector)}`,
     aim: `at least ${times(RATE_MIN)}`,
@@ -77,7 +77,7 @@ async function benchForm(dir, { program, encoding, on }) {
   };
 }
 
-/** JSON is YAML. A file for each task: the exporter keeps so many open that none is closed in between. */
+/** The collector's configuration as JSON, which is YAML. The exporter keeps the files of all tasks open. */
 function configOf(dir, on) {
   const attribute = 'tasktrail.task.id';
   const file = (signal) => ({
@@ -118,7 +118,7 @@ function send({ signal, bytes }, { base, type, agent }) {
       res.on('error', reject);
       res.on('end', () => {
         if (res.statusCode === 200) resolve();
-        else reject(new Error(`a request was answered with ${res.statusCode}`));
+        else reject(new Error(`a request failed with status ${res.statusCode}`));
       });
     });
     req.on('error', reject);
@@ -126,9 +126,9 @@ function send({ signal, bytes }, { base, type, agent }) {
   });
 }
 
-/** What was refused or lost would be a figure of less work. */
+/** Throws if records were lost: the figure would measure less work. */
 function checkCount(who, written, sent) {
-  if (written !== sent) throw new Error(`${who} has written ${written} of ${sent} records`);
+  if (written !== sent) throw new Error(`${who} wrote ${written} of ${sent} records`);
 }
 
 async function countStored(logDir) {
@@ -141,7 +141,7 @@ async function countStored(logDir) {
   return lines;
 }
 
-/** A line is a request: as many records as the grouping left together. */
+/** Counts records. Each line is a request with several of them. */
 async function countGrouped(dir) {
   let records = 0;
   for (const signal of ['logs', 'traces']) {

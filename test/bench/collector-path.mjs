@@ -11,13 +11,13 @@ const CONFIG = fileURLToPath(new URL('../../collector/config.yaml', import.meta.
 const POLL_MS = 2;
 const STORED_MS_MAX = 30_000;
 
-/** None of what must run beside it: Jaeger, Loki and S3. */
+/** Settings that remove backends which are not running: Jaeger, Loki and S3. */
 const ALONE = [
   'service::pipelines::logs/loki::exporters=[nop]',
   'service::pipelines::logs/loki::processors=[]',
 ];
 
-/** What stands between the app and the store: the settings of a collector. */
+/** The settings of the collector between the app and the store; undefined for no collector. */
 const BETWEEN = {
   nothing: undefined,
   store: [
@@ -32,7 +32,7 @@ const BETWEEN = {
   ],
 };
 
-/** Starts the ways of `names` side by side, each with processes and a directory of its own, and ends them after `use`. */
+/** Starts the paths `names` of BETWEEN, each with its own processes and directory, and ends them after `use`. */
 export async function withPaths(program, names, use) {
   await withTempDir(async (dir) => {
     const started = [];
@@ -44,7 +44,7 @@ export async function withPaths(program, names, use) {
       await use(paths);
     } finally {
       for (const { output } of Object.values(paths)) await output.close();
-      // Whoever sends ends first.
+      // Senders end before their receivers.
       for (const process of started.reverse()) await endChild(process);
     }
   });
@@ -78,12 +78,12 @@ async function startPath(dir, { program, sets, started }) {
   return { processes, output: new Tail(join(dir, 'logs', taskId, '03-agent-output.jsonl')) };
 }
 
-/** An address of this machine that nobody else has: the ports of a collector are fixed, and there are several. */
+/** A random loopback address: several collectors listen on the same fixed ports. */
 function loopback() {
   return `127.${[randomInt(1, 255), randomInt(1, 255), randomInt(1, 255)].join('.')}`;
 }
 
-/** Follows a file of the store as a reader beside it does. */
+/** Follows a file of the store by polling. */
 class Tail {
   #path;
   #file;
@@ -95,7 +95,7 @@ class Tail {
     this.#path = path;
   }
 
-  /** Calls `onLine` for each of the next `count` lines as soon as it can be read. */
+  /** Calls `onLine` for each of the next `count` lines when it becomes readable. */
   async follow(count, onLine) {
     const until = performance.now() + STORED_MS_MAX;
     for (let seen = 0; seen < count; ) {

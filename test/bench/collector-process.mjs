@@ -7,13 +7,13 @@ import { nextLine } from './child.mjs';
 
 const BUILD = fileURLToPath(new URL('../../collector/build.sh', import.meta.url));
 
-/** Longer than any part of the bench takes. */
+/** Kills a collector that hangs. All parts of the bench need less time. */
 const COLLECTOR_MS_MAX = 180_000;
 
-/** Linux counts processor time in hundredths of a second for every program that asks. */
+/** The unit of CPU time in /proc: USER_HZ is 100 on all common architectures. */
 const TICKS_A_SECOND = 100;
 
-/** The program of `collector/build.sh`, which builds it when there is none yet; undefined where it cannot be built. */
+/** The path of the collector, which `collector/build.sh` builds if necessary; undefined if that fails. */
 export async function findCollector() {
   const build = spawn(BUILD, { stdio: ['ignore', 'pipe', 'inherit'] });
   const exit = once(build, 'exit');
@@ -23,7 +23,7 @@ export async function findCollector() {
   return code === 0 ? path.trim() : undefined;
 }
 
-/** Starts a collector, wherever its configuration lets it listen; `endChild` ends it. */
+/** Starts a collector and returns its HTTP address. End it with `endChild`. */
 export async function startCollector(program, { config, sets = [], env = {} }) {
   const args = ['--config', config, ...sets.map((set) => `--set=${set}`)];
   const child = spawn(program, args, {
@@ -48,17 +48,17 @@ export async function startCollector(program, { config, sets = [], env = {} }) {
   return { child, lines, url: `http://${address}` };
 }
 
-/** A pipe that nobody reads would stop the one who writes. */
+/** A full pipe would block the collector. */
 async function discard(lines) {
   while (!(await lines.next()).done);
 }
 
-/** Processor time of a process so far in seconds, and the most memory that it has had, in MB. */
+/** CPU time of a process in seconds, and its peak resident memory in MB. */
 export async function costOf({ child }) {
   const [stat, status] = await Promise.all(
     ['stat', 'status'].map((name) => readFile(`/proc/${child.pid}/${name}`, 'utf8')),
   );
-  // The second field is the program's name in brackets, and may hold spaces.
+  // The second field is the program's name in parentheses, which may contain spaces.
   const [user, system] = stat
     .slice(stat.lastIndexOf(')') + 2)
     .split(' ')

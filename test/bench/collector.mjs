@@ -3,11 +3,11 @@ import { benchDelay } from './collector-delay.mjs';
 import { benchFileExporter } from './collector-file.mjs';
 import { findCollector } from './collector-process.mjs';
 
-/** The way through a collector, and the collector's own way to a file for each task. */
+/** Sending through a collector, and the collector's file exporter compared to the store. */
 export async function benchCollector() {
   const program = await findCollector();
-  // The other parts of the bench are worth their figures without it.
-  if (program === undefined) return [{ what: 'through a collector', ratio: '-', absolute: 'there is none' }];
+  // The bench continues without a collector.
+  if (program === undefined) return [{ what: 'through a collector', ratio: '-', absolute: 'not available' }];
   return [
     ...(await benchCost(program)),
     ...(await benchDelay(program)),

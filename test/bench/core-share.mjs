@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** What this process takes of one core during the next so many milliseconds: 1 is all of it. */
+/** CPU usage of this process over the next `ms` milliseconds: 1 is one full core. */
 export async function coreShare(ms) {
   const before = process.cpuUsage();
   const start = performance.now();

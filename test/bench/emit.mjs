@@ -15,7 +15,7 @@ const LOOP_ROUNDS = 3;
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const EVENT = ['emit', 'step_start', 'workflow-1-20260102T030405Z', '{"phase":"a","step":{"name":"b"}}'];
 
-/** What an event from a shell costs, against the start of Node that it cannot do without. */
+/** Duration of `tasktrail emit`, compared to starting Node with an empty script. */
 export async function benchEmit() {
   return withTempDir(async (dir) => {
     const empty = join(dir, 'empty.mjs');
@@ -45,7 +45,7 @@ export async function benchEmit() {
         met: ratio <= 2,
       },
       {
-        what: 'one emit after the other in a shell / empty node scripts',
+        what: 'sequential emits in a shell loop / empty node scripts',
         ratio: times(medianRatio(loop.emit, loop.empty)),
         absolute: `${rate(loop.emit)}, ${one.toFixed(0)} ms each / ${rate(loop.empty)}`,
         aim: 'below 300 ms each',

@@ -12,7 +12,7 @@ import { median, quantile, times } from './figures.mjs';
 const EVENTS = 150;
 const EMITS = 40;
 const MANY = 3_000;
-/** Events come at every phase of the sender's pauses. */
+/** Random gaps, so that events do not synchronize with the poll interval of the sender. */
 const GAP_MS_MAX = 80;
 const POLL_MS = 2;
 const WAIT_MS_MAX = 30_000;
@@ -20,7 +20,7 @@ const LATENCY_MS_MAX = 250;
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
-/** How soon whoever follows `GET /api/events` hears of an event, and how many of them a second. */
+/** Delay from an event to its appearance in `GET /api/events`, and events per second. */
 export async function benchFeed() {
   return withTempDir(async (dir) => {
     const service = startChild('../../dist/cli/main.js', { dir, args: ['start'] });
@@ -46,13 +46,13 @@ async function latencies(feed, dir) {
   const recorded = [];
   for (let index = 0; index < EVENTS; index += 1) {
     await delay(Math.random() * GAP_MS_MAX);
-    recorded.push(await timed(() => tell(workflow, feed, `decision ${index} `)));
+    recorded.push(await timed(() => decide(workflow, feed, `decision ${index} `)));
   }
   const emitted = [];
   for (let index = 0; index < EMITS; index += 1) {
     const text = `emitted ${index} `;
     await emit(dir, workflow.id, text);
-    emitted.push(await timed(() => feed.hears(text)));
+    emitted.push(await timed(() => feed.waitFor(text)));
   }
   workflow.end();
   const row = (what, values) => {
@@ -71,16 +71,16 @@ async function latencies(feed, dir) {
   ];
 }
 
-/** All of them through journal, socket, fold and files, against what writing that many lines would take. */
+/** Events through journal, socket, fold and files, compared to appending the same number of lines to a file. */
 async function throughput(feed, dir) {
   const workflow = startWorkflow('bench-many');
   const tookMs = await timed(async () => {
     for (let index = 0; index < MANY; index += 1) {
       workflow.decision({ decision: `many ${index} ` });
-      // An orchestrator is no tight loop: what is recorded in one tick is one write.
+      // An orchestrator is not a tight loop, and all events of one tick become a single write.
       if (index % 10 === 9) await delay(0);
     }
-    await feed.hears(`many ${MANY - 1} `);
+    await feed.waitFor(`many ${MANY - 1} `);
   });
   workflow.end();
   const plainMs = await timed(async () => {
@@ -97,9 +97,9 @@ async function throughput(feed, dir) {
   };
 }
 
-async function tell(workflow, feed, text) {
+async function decide(workflow, feed, text) {
   workflow.decision({ decision: text });
-  await feed.hears(text);
+  await feed.waitFor(text);
 }
 
 async function emit(dir, workflowId, text) {
@@ -115,7 +115,7 @@ async function timed(fn) {
   return performance.now() - start;
 }
 
-/** A consumer that asks for ever. */
+/** A consumer that polls the feed. */
 class Feed {
   #url;
   #cursor;
@@ -132,7 +132,7 @@ class Feed {
     return items;
   }
 
-  async hears(text) {
+  async waitFor(text) {
     const until = performance.now() + WAIT_MS_MAX;
     while (performance.now() < until) {
       const items = await this.poll();

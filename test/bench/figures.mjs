@@ -1,4 +1,4 @@
-/** The value below which `share` of the others lie. */
+/** The quantile `share`, from 0 to 1. */
 export function quantile(values, share) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
@@ -9,7 +9,7 @@ export function median(values) {
 }
 
 /**
- * Of rounds that measured two things one right after the other: the median of their ratios. A busy machine slows both.
+ * The median of the ratios per round. Each round measures both values in succession, so a busy machine slows both.
  */
 export function medianRatio(values, baselines) {
   return median(values.map((value, index) => value / baselines[index]));

@@ -9,7 +9,7 @@ import { benchService } from './service.mjs';
 import { benchStore } from './store.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [agent] [collector] [store] [redact]`: all parts, or the named ones. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [agent] [collector] [store] [redact]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -32,7 +32,7 @@ for (const [name, bench] of Object.entries(PARTS)) {
 }
 process.stdout.write(`\n${formatTable(rows)}\n`);
 
-/** Ratios compare two things of the same run; figures in brackets hold for this machine and this run only. */
+/** Ratios compare two measurements of the same run. Figures in parentheses depend on the machine. */
 function formatTable(all) {
   const cells = all.map(({ what, ratio, absolute, aim, met }) => [
     what,
@@ -41,7 +41,7 @@ function formatTable(all) {
     aim ?? '',
     met === undefined ? '' : met ? 'met' : 'MISSED',
   ]);
-  const table = [['what / against what', 'ratio', '(absolute)', 'aim', ''], ...cells];
+  const table = [['measurement / baseline', 'ratio', '(absolute)', 'aim', ''], ...cells];
   const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
   return table
     .map((row) =>

@@ -4,10 +4,8 @@ import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { createBodies } from './otlp-bodies.mjs';
 
-/**
- * The least that any receiver must do with a body: parse it, write each record as a line, append the lines of a task
- * together. No HTTP, no checks, no dedupe, no order.
- */
+// The baseline for a receiver: parse a body, write each record as a line, append the lines of a task together. No HTTP, no
+// checks, no deduplication, no ordering.
 const dir = process.env.TASK_LOGS_DIR ?? '';
 await mkdir(dir, { recursive: true });
 

@@ -4,7 +4,7 @@ export const RECORDS_A_BODY = 512;
 const TASKS = 8;
 const FIRST_MS = 1_750_000_000_000;
 
-/** The bodies of one round: records of several tasks, mixed as concurrent agents mix them; no id comes twice. */
+/** The bodies of one round: mixed records of several tasks, as from concurrent agents. All ids are unique. */
 export function createBodies(round, count, encoding) {
   const encode = encoding === 'json' ? encodeJson : encodeProtobuf;
   return Array.from({ length: count }, (_, body) => {
@@ -45,7 +45,7 @@ function encodeJson(records) {
   );
 }
 
-/** The field numbers of opentelemetry-proto: logs_service.proto, logs.proto, resource.proto, common.proto. */
+/** Field numbers are from opentelemetry-proto: logs_service.proto, logs.proto, resource.proto, common.proto. */
 function encodeProtobuf(records) {
   const writer = new BinaryWriter();
   nest(writer, 1, () => {

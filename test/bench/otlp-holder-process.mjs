@@ -1,6 +1,6 @@
 import { startTasktrail } from '../../dist/index.js';
 
-/** An open trail keeps no process alive: this one lives as long as its standard input. */
+// A process that holds the log directory until SIGTERM. An open trail does not keep a process alive, so it reads stdin.
 const trail = await startTasktrail({ hold: 'must' });
 process.stdin.resume();
 process.once('SIGTERM', () => void trail.shutdown().then(() => process.exit(0)));

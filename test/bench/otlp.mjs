@@ -8,12 +8,12 @@ const BODIES_A_ROUND = 60;
 const ROUNDS = 5;
 const WARM_UP_ROUNDS = 2;
 
-/** Senders that are busy at the same time: the receiver is not to wait for one of them to prepare its next body. */
+/** Concurrent requests, so that the receiver does not wait for a sender to prepare its next body. */
 const IN_FLIGHT = 3;
 
 const TYPES = { json: 'application/json', protobuf: 'application/x-protobuf' };
 
-/** Records per second from the socket into the tasks' files, against parsing and appending the same bodies. */
+/** Records per second from the socket to the files of the tasks, compared to parsing and appending the same bodies. */
 export async function benchOtlp() {
   const rows = [];
   for (const encoding of ['json', 'protobuf']) {
@@ -73,7 +73,7 @@ function send(body, { url, type, agent }) {
         bytes += chunk.length;
       });
       res.on('error', reject);
-      // More than `{}` is a partial success: records were refused, and the figure would be of less work.
+      // A body longer than `{}` is a partial success: records were rejected, and the figure would measure less work.
       res.on('end', () => {
         if (res.statusCode === 200 && bytes <= 2) resolve();
         else reject(new Error(`the receiver answered ${res.statusCode} and ${bytes} bytes`));

@@ -1,15 +1,15 @@
 import { writeSync } from 'node:fs';
 
 /**
- * `node paced-agent.mjs <lines> <gap>`: prints what Claude Code prints, each line by itself and with the time at which it
- * was written. `<gap>` is milliseconds between two lines; as `<least>-<most>` it is a random one. It blocks between them: an
- * event loop with timers would take more of the machine than the worker that is measured.
+ * `node paced-agent.mjs <lines> <gap>`: prints Claude Code's stream-json, each line in a separate write with its timestamp.
+ * `<gap>` is in milliseconds; `<least>-<most>` means a random gap. Blocks between lines: an event loop with timers would use
+ * more CPU time than the measured worker.
  */
 const [count = '0', gap = '10'] = process.argv.slice(2);
 const [least = 0, most = least] = gap.split('-').map(Number);
 const clock = new Int32Array(new SharedArrayBuffer(4));
 
-/** In the proportions of a recorded run. */
+/** Kinds of lines, in the proportions of a recorded run. */
 const KINDS = [thinking, text, toolUse, toolResult, text, toolUse, toolResult];
 let calls = 0;
 

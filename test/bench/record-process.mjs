@@ -5,11 +5,11 @@ import { setTimeout as delay, setImmediate as nextLoop } from 'node:timers/promi
 import pino from 'pino';
 import { startTask, startTasktrail } from '../../dist/index.js';
 
-/** As long as a line of an agent that streams text. */
+/** Typical length of a line of an agent that streams text. */
 const CHARS = 200;
 const LINES_A_ROUND = 3_000;
 const ROUNDS = 15;
-/** Until the code is compiled. */
+/** Until the JIT has compiled the code. */
 const WARM_UP_ROUNDS = 4;
 const OFF_CALLS = 200_000;
 
@@ -17,7 +17,7 @@ const dir = process.env.TASK_LOGS_DIR ?? '';
 const eventIds = '01JY00000000000000000';
 let number = 10_000;
 
-/** No two lines are alike, and none holds what looks like a secret. */
+/** A unique line without anything that looks like a secret. */
 function line() {
   number += 1;
   return `${String(number).padEnd(8)}${'the quick brown fox reads "src/app.ts" and goes on; '.repeat(4)}`.slice(
@@ -26,7 +26,7 @@ function line() {
   );
 }
 
-/** Microseconds of this thread for one line: the calls, and what they leave to the end of their tick. */
+/** Microseconds of this thread per line, including work that is deferred to the end of the tick. */
 async function measure(write, linesATick) {
   let total = 0;
   for (let done = 0; done < LINES_A_ROUND; done += linesATick) {
@@ -68,7 +68,7 @@ const logger = pino(pino.destination({ dest: join(dir, '..', 'pino.log'), sync: 
 const trail = await startTasktrail();
 const task = startTask({ source: 'bench', message: 'record' });
 const toTask = (text) => task.output(text);
-/** The same facts as those of our record: pino needs not mint the id. */
+// The same fields as in tasktrail's record. pino gets a constant prefix instead of a new id.
 const [, traceId, spanId] = /^00-(\w+)-(\w+)-01$/.exec(task.traceparent);
 const toPino = (text) =>
   logger.info(

@@ -1,7 +1,7 @@
 import { endChild, nextLine, startChild, withTempDir } from './child.mjs';
 import { median, medianRatio, times } from './figures.mjs';
 
-/** What recording costs the one who records, against pino writing the same to a file in sync mode. */
+/** CPU time of recording a line in the caller's thread, compared to pino, which writes the same to a file in sync mode. */
 export async function benchRecord() {
   const figures = await withTempDir(async (dir) => {
     const child = startChild('record-process.mjs', { dir });
@@ -16,14 +16,14 @@ export async function benchRecord() {
   const ten = medianRatio(tick10, pino10);
   return [
     {
-      what: 'record a line of output, 10 a tick / pino sync',
+      what: 'record a line of output, 10 per tick / pino sync',
       ratio: times(ten),
       absolute: `${us(tick10)} us / ${us(pino10)} us`,
       aim: 'at most 2x',
       met: ten <= 2,
     },
     {
-      what: 'record a line of output, 1 a tick / pino sync',
+      what: 'record a line of output, 1 per tick / pino sync',
       ratio: times(medianRatio(tick1, pino1)),
       absolute: `${us(tick1)} us / ${us(pino1)} us`,
     },

@@ -3,10 +3,10 @@ import { redact } from '../../dist/redact/redact.js';
 import { hostileTexts, proseText } from '../redact/hostile-texts.mjs';
 import { times } from './figures.mjs';
 
-/** Quadratic time would be thousands. */
+/** Quadratic time would yield a ratio in the thousands. */
 const RATIO_MAX = 15;
 
-/** Time to redact hostile text, relative to prose of the same length: linear for every expression. */
+/** Time to redact hostile text, relative to prose of the same length. All expressions must be linear. */
 export async function benchRedact() {
   const proseMs = fastestMs(proseText(), 5);
   let worst = { ms: 0, text: '' };

@@ -9,12 +9,12 @@ import { median, quantile, times } from './figures.mjs';
 const STARTS = 5;
 const IDLE_MS = 10_000;
 const LINES = 150;
-/** Lines come at every phase of the sender's pauses. */
+/** Random gaps, so that lines do not synchronize with the poll interval of the sender. */
 const GAP_MS_MAX = 80;
 const POLL_MS = 2;
 const READABLE_MS_MAX = 5_000;
 
-/** The ready-made service with its defaults: how soon it is ready, what it takes, how soon a record can be read. */
+/** The service with its defaults: time until it is ready, idle memory, delay until a record is readable. */
 export async function benchService() {
   const starts = { service: [], bare: [] };
   for (let round = 0; round < STARTS; round += 1) {
@@ -71,7 +71,7 @@ async function measureIdle(dir, script, args) {
   });
 }
 
-/** Starts it, waits until it says that it is ready, and ends it after `use`. */
+/** Starts a process, waits until /readyz returns 200, and ends it after `use`. */
 async function withProcess(dir, { script, args }, use) {
   const started = startChild(script, { dir, args });
   try {
@@ -111,7 +111,7 @@ async function measureReadable(dir) {
   });
 }
 
-/** Resolves with how long the last read took, once it holds the text. */
+/** Polls until the response contains the text. Resolves with the duration of the last request in milliseconds. */
 async function waitFor(path, text, agent) {
   const until = performance.now() + READABLE_MS_MAX;
   while (performance.now() < until) {

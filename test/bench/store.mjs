@@ -11,11 +11,12 @@ const SPANS = 5_000;
 const T0 = Date.parse('2026-01-02T03:04:05.000Z');
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 
-/** Limits of foreign spans in a task, and the time an exporter waits for an answer by its usual settings. */
+/** The limit of foreign spans per task. */
 const FOREIGN_SPANS_MAX = 20_000;
+/** A request that takes this long delays other senders, although exporters wait for 10 s by default. */
 const ANSWER_MS_MAX = 1_000;
 
-/** The store's cost must not grow with a task, a workflow or a day: each row compares a large case with a small one. */
+/** The cost per record must not grow with the size of a task, a workflow or a day. */
 export async function benchStore() {
   return [
     await withTempDir(longTask),

@@ -10,11 +10,11 @@ import { median, quantile, times } from './figures.mjs';
 
 const RATE = 500;
 const SECONDS = 10;
-/** Until the code is compiled; sent at the same rate, and not counted. */
+/** Until the JIT has compiled the code. Sent at the same rate and not counted. */
 const WARM_UP_SECONDS = 2;
 /**
- * Kept alive, as a vendor's pool is. Without a bound each stand-still would open hundreds, of which Node accepts one in a
- * turn of its loop: that would measure TCP.
+ * Keep-alive connections, like the connection pool of a vendor. Without a limit each pause of the server would open hundreds,
+ * and Node accepts one per turn of its event loop, so the bench would measure TCP.
  */
 const CONNECTIONS = 50;
 const P99_MS_MAX = 50;
@@ -22,16 +22,16 @@ const STORED_MS_MAX = 60_000;
 const POLL_MS = 100;
 const SECRET = 'a secret of the bench';
 
-/** Its agent sleeps, so that every task but the first stays in the queue: what is measured is taking them. */
+/** The agent sleeps, so that all tasks but the first stay in the queue and only their intake is measured. */
 const AGENT = `"${process.execPath}" -e setTimeout(()=>{},120000)`;
 
 /**
- * How long a sender of 500 signed deliveries a second waits for its answer. Each asks for a task. The ready-made service
- * does all of it in one process: it verifies, records and enqueues, and at the same time stores what was recorded. The bare
- * handler is Express that reads the same bytes, checks the same HMAC and answers.
+ * Response time at 500 signed deliveries per second, each of which starts a task. The service verifies, records, enqueues
+ * and stores in one process. The baseline is an Express handler that reads the same bytes, verifies the same HMAC and
+ * responds.
  *
- * Requests leave on schedule whatever the answers do, and a wait counts from the moment on the schedule: a server that
- * stands still for a second makes 500 of them wait.
+ * Requests are sent on schedule, independent of responses, and each wait counts from the scheduled time. So a pause of the
+ * server for one second delays 500 requests.
  */
 export async function benchWebhooks() {
   const env = (dir) =>
@@ -51,19 +51,19 @@ export async function benchWebhooks() {
   const at = `${RATE}/s`;
   return [
     {
-      what: `webhook to its answer at ${at}, p50 / bare Express with the same HMAC`,
+      what: `webhook to response at ${at}, p50 / bare Express with the same HMAC`,
       ratio: times(median(service.waits) / median(bare.waits)),
       absolute: `${ms(median(service.waits))} / ${ms(median(bare.waits))}`,
     },
     {
-      what: `webhook to its answer at ${at}, p99 / bare Express with the same HMAC`,
+      what: `webhook to response at ${at}, p99 / bare Express with the same HMAC`,
       ratio: times(p99 / quantile(bare.waits, 0.99)),
       absolute: `${ms(p99)} / ${ms(quantile(bare.waits, 0.99))}`,
       aim: `below ${P99_MS_MAX} ms`,
       met: p99 < P99_MS_MAX,
     },
     {
-      what: `all tasks of ${SECONDS + WARM_UP_SECONDS} s in their directories / these seconds`,
+      what: `time until the directories of all tasks of ${SECONDS + WARM_UP_SECONDS} s exist / that time`,
       ratio: times(service.tookMs / ((SECONDS + WARM_UP_SECONDS) * 1000)),
       absolute: `${(service.tookMs / 1000).toFixed(1)} s`,
     },
@@ -88,7 +88,7 @@ async function measure(dir, { script, args = [], env, after }) {
   }
 }
 
-/** Signed beforehand: the sender is to have time for its schedule. */
+/** Signs all deliveries in advance, so that signing does not delay the schedule. */
 function createDeliveries(count) {
   const payload = exampleComment();
   return Array.from({ length: count }, (_, number) => {
@@ -105,14 +105,14 @@ function createDeliveries(count) {
   });
 }
 
-/** GitHub's own example of a new comment, some 13 kB. */
+/** GitHub's example of a new comment, about 13 kB. */
 function exampleComment() {
   const examples = createRequire(import.meta.url)('@octokit/webhooks-examples');
   const { examples: comments } = examples.find(({ name }) => name === 'issue_comment');
   return structuredClone(comments.find(({ action }) => action === 'created'));
 }
 
-/** Resolves with how long each of them waited, in milliseconds. */
+/** Resolves with the wait of each delivery in milliseconds. */
 async function sendOnSchedule(deliveries, to) {
   const waits = [];
   const start = performance.now();
@@ -121,7 +121,7 @@ async function sendOnSchedule(deliveries, to) {
     const due = Math.floor((performance.now() - start) / gapMs) + 1;
     for (; next < Math.min(due, deliveries.length); next += 1) {
       const wait = send(deliveries[next], { ...to, dueAtMs: start + next * gapMs });
-      // One that fails while the others are still being sent is thrown below.
+      // Promise.all below reports a failure. Until then it must not be an unhandled rejection.
       wait.catch(() => undefined);
       waits.push(wait);
     }
@@ -137,7 +137,7 @@ function send({ body, headers }, { url, agent, dueAtMs }) {
       res.on('error', reject);
       res.on('end', () => {
         if (res.statusCode === 202) resolve(waitedMs);
-        else reject(new Error(`a delivery was answered with ${res.statusCode}`));
+        else reject(new Error(`a delivery failed with status ${res.statusCode}`));
       });
       res.resume();
     });
@@ -146,7 +146,7 @@ function send({ body, headers }, { url, agent, dueAtMs }) {
   });
 }
 
-/** Resolves when every task that was promised has its directory. */
+/** Resolves when every accepted task has a directory. */
 async function stored(dir, count) {
   const until = performance.now() + STORED_MS_MAX;
   for (;;) {

@@ -9,7 +9,7 @@ import { until } from '../support/receiver.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-/** A checkout whose program prints its arguments and a text until it is asked to stop, and how it changes. */
+/** A minimal checkout with src/build/dev.mjs. Its program prints its arguments and `expression` until SIGTERM. */
 interface Checkout {
   readonly dir: string;
   write(expression: string): void;
@@ -28,7 +28,7 @@ async function checkout(): Promise<Checkout> {
       `const text: string = ${expression};
        console.log('starts', process.pid, process.argv.slice(2).join(' '), text);
        process.on('SIGTERM', () => { console.log('stops', text); process.exit(0); });
-       // After a failed assertion the script is killed, and this program must end, too.
+       // Ends with its parent, which the test kills after a failed assertion.
        const parent = process.ppid;
        setInterval(() => process.ppid === parent || process.exit(), 200);
        export {};\n`,

@@ -6,7 +6,7 @@ import { SETTINGS } from '../../src/config/settings.ts';
 
 const page = settingsPage();
 
-test('docs/settings.md is what npm run docs:settings writes', () => {
+test('docs/settings.md is up to date: npm run docs:settings', () => {
   const path = resolve(import.meta.dirname, '../../docs/settings.md');
   expect(readFileSync(path, 'utf8')).toBe(page);
 });
@@ -21,7 +21,7 @@ test('every setting has a row with its type, its default and its sentence', () =
   expect(page).toMatch(/^\| `OTEL_METRICS_EXPORTER` \| .* \| `otlp` \| /m);
 });
 
-test('every key of the configuration file has a row, also below lists and names', () => {
+test('every key of the configuration file has a row, including keys of list items and records', () => {
   for (const [key, type] of [
     ['trigger', 'text'],
     ['agents.<name>.command', 'list of texts, required'],
@@ -34,7 +34,7 @@ test('every key of the configuration file has a row, also below lists and names'
     expect(page).toMatch(new RegExp(`^\\| \`${escaped(key)}\` \\| ${escaped(type)} \\| \\S`, 'm'));
 });
 
-test('every row of a table has as many cells as its header', () => {
+test('every row of a table has the same number of cells', () => {
   const widths = page
     .split('\n')
     .filter((line) => line.startsWith('|'))

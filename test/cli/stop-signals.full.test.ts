@@ -34,7 +34,7 @@ function watchSignals(): Watched {
   };
 }
 
-test('the first signal aborts, and is the one that is reported', async () => {
+test('the first signal aborts and is reported', async () => {
   const { signals, exits, at } = watchSignals();
   expect([signals.signal.aborted, signals.received]).toEqual([false, undefined]);
   at(0, 'SIGTERM');
@@ -56,7 +56,7 @@ test.each([
   expect(exits).toEqual(codes);
 });
 
-test('the exit code is the one that shells give for the later signal', () => {
+test('the exit code is that of shells for the later signal', () => {
   const { exits, at } = watchSignals();
   at(0, 'SIGINT');
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) at(3_000, signal);

@@ -35,7 +35,7 @@ function writeFile(text: string | object): string {
   return path;
 }
 
-test('without any setting the defaults of the documentation hold', () => {
+test('without any setting the documented defaults apply', () => {
   const config = load({ env: { XDG_STATE_HOME: join(cwd, 'state') } });
   expect(config).toMatchObject({
     enabled: true,
@@ -95,7 +95,7 @@ const ROWS: readonly (readonly [string, string, keyof Config, unknown])[] = [
   ['GITHUB_WEBHOOK_SECRET', 'one', 'githubSecrets', ['one']],
   ['GITHUB_WEBHOOK_SECRET', 'old, new', 'githubSecrets', ['old, new', 'old', 'new']],
   ['JIRA_WEBHOOK_SECRET', 'a,b', 'jiraSecrets', ['a,b', 'a', 'b']],
-  ['SLACK_SIGNING_SECRET', ' kept as it is ', 'slackSecrets', [' kept as it is ', 'kept as it is']],
+  ['SLACK_SIGNING_SECRET', ' spaces around ', 'slackSecrets', [' spaces around ', 'spaces around']],
   ['GITHUB_TOKEN', 'ghp', 'githubToken', 'ghp'],
   ['GITHUB_API_URL', 'https://github.test/api/v3/', 'githubApiUrl', 'https://github.test/api/v3'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://jaeger:4318', 'otlpEndpoint', 'http://jaeger:4318'],
@@ -105,18 +105,15 @@ const ROWS: readonly (readonly [string, string, keyof Config, unknown])[] = [
   ['FRACTARY_ENV', 'staging', 'environment', 'staging'],
 ];
 
-test.each(ROWS)('%s=%j sets it', (name, value, key, expected) => {
+test.each(ROWS)('%s=%j sets config.%s', (name, value, key, expected) => {
   expect(load({ env: { [name]: value } })[key]).toEqual(expected);
 });
 
-test.each(ROWS.map(([name, , key]) => [name, key] as const))(
-  'an empty %s is as good as none',
-  (name, key) => {
-    expect(load({ env: { [name]: '' } })[key]).toEqual(load()[key]);
-  },
-);
+test.each(ROWS.map(([name, , key]) => [name, key] as const))('an empty %s counts as not set', (name, key) => {
+  expect(load({ env: { [name]: '' } })[key]).toEqual(load()[key]);
+});
 
-test('a flag wins over the environment, the environment over the file, the file over the default', () => {
+test('a flag overrides the environment, the environment the file, the file the default', () => {
   writeFile({ logging: { emit_workflow_events: false } });
   expect(load().emitWorkflowEvents).toBe(false);
   expect(load().sources.TASK_LOGS_EMIT_WORKFLOW_EVENTS).toBe('file');
@@ -132,7 +129,7 @@ test('a flag wins over the environment, the environment over the file, the file 
   expect(load({ env, flags: { PORT: undefined } }).port).toBe(1);
 });
 
-test('every problem is listed at once, each with its setting', () => {
+test('all problems are listed at once, each with its setting', () => {
   const path = writeFile({ triger: '@bot', agents: { a: { command: [] } } });
   const problems = problemsOf({
     env: {
@@ -187,7 +184,7 @@ test.each([
 });
 
 test.each(['0.0.0.0', '::', '192.168.1.1', 'example.test'])(
-  'an address that others reach (%s) needs a token',
+  'an address that other machines can reach (%s) needs a token',
   (host) => {
     expect(problemsOf({ env: { HOST: host } }).join()).toContain('TASK_LOGS_API_TOKEN');
     expect(problemsOf({ env: { TASK_LOGS_OTLP_HOST: host } }).join()).toContain('TASK_LOGS_OTLP_HOST');
@@ -195,12 +192,12 @@ test.each(['0.0.0.0', '::', '192.168.1.1', 'example.test'])(
   },
 );
 
-test('what was not set is not blamed for being reached from outside', () => {
+test('a host that is derived from another setting is not reported a second time', () => {
   expect(problemsOf({ env: { HOST: '0.0.0.0' } })).toEqual([expect.stringMatching(/^HOST=0\.0\.0\.0 /)]);
   expect(problemsOf({ env: { TASK_LOGS_OTLP_HOST: '0.0.0.0' } })).toHaveLength(1);
 });
 
-test('a protocol that is not spoken is refused as soon as there is an endpoint to speak it to', () => {
+test('an unsupported protocol is rejected if an endpoint is set', () => {
   const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4317' };
   expect(problemsOf({ env: { ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' } })).toEqual([
     expect.stringMatching(/^OTEL_EXPORTER_OTLP_PROTOCOL: gRPC is not supported: .*4318/),
@@ -215,13 +212,13 @@ test('a protocol that is not spoken is refused as soon as there is an endpoint t
   expect(problemsOf({ env: { OTEL_EXPORTER_OTLP_TIMEOUT: '10000' } })).toEqual([]);
 });
 
-test('a dialect without the command that it belongs to is refused', () => {
+test('a dialect without a command is rejected', () => {
   expect(problemsOf({ env: { TASK_LOGS_AGENT_DIALECT: 'claude' } })).toEqual([
     expect.stringContaining('TASK_LOGS_AGENT_COMMAND'),
   ]);
 });
 
-test('variables that OpenTelemetry reads itself are not refused here', () => {
+test('variables that the OpenTelemetry SDK reads are not validated', () => {
   const env = {
     OTEL_RESOURCE_ATTRIBUTES: ' ',
     OTEL_EXPORTER_OTLP_HEADERS: ' ',
@@ -230,7 +227,7 @@ test('variables that OpenTelemetry reads itself are not refused here', () => {
   expect(problemsOf({ env })).toEqual([]);
 });
 
-test('one port for two servers is refused, naming both settings; the default moves away', () => {
+test('the same port for both servers is rejected with both settings; a default OTLP port changes to a free one', () => {
   for (const env of [{ PORT: '9000', TASK_LOGS_OTLP_PORT: '9000' }, { TASK_LOGS_OTLP_PORT: '8000' }])
     expect(problemsOf({ env })).toEqual([expect.stringMatching(/^PORT and TASK_LOGS_OTLP_PORT are both/)]);
   expect(problemsOf({ env: { PORT: '0', TASK_LOGS_OTLP_PORT: '0' } })).toEqual([]);
@@ -239,7 +236,7 @@ test('one port for two servers is refused, naming both settings; the default mov
   expect(load({ env: { PORT: '4318' } })).toMatchObject({ port: 4318, otlpPort: 0 });
 });
 
-test('a refused value is shown without passwords, and cut between whole characters', () => {
+test('a rejected value is shown without passwords, and truncated between code points', () => {
   const redis = problemsOf({ env: { REDIS_URL: 'http://user:hidden@redis.test' } });
   expect(redis).toEqual([
     'REDIS_URL: use a URL such as redis://127.0.0.1:6379 (it is "http://...@redis.test")',
@@ -251,7 +248,7 @@ test('a refused value is shown without passwords, and cut between whole characte
   expect(emoji).toContain(`x\u{1f600}")`);
 });
 
-test('everything below the configuration is frozen', () => {
+test('the configuration is deeply frozen', () => {
   writeFile({
     agents: { a: { command: ['a'] } },
     commands: { c: { agent: 'a', phases: [{ name: 'p', steps: ['s'] }] } },
@@ -272,13 +269,13 @@ test('everything below the configuration is frozen', () => {
   expect(config).toMatchObject({ s3: {}, metrics: {}, webhooks: { w: { sourceMetadata: {} } } });
 });
 
-test('a program that loads the configuration reads no .env', () => {
-  writeFileSync(join(cwd, '.env'), 'PORT=9001\nthis is no line of it\n');
+test('loadConfig does not read .env', () => {
+  writeFileSync(join(cwd, '.env'), 'PORT=9001\nmalformed line\n');
   expect(load()).toMatchObject({ port: 8000, sources: { PORT: 'default' } });
   expect(loadConfig({ cwd, recordsOnly: true }).sources.PORT).not.toBe('env file');
 });
 
-test('a setting of a file has its path as source', () => {
+test('the source of a setting from a file has the path of the file', () => {
   const path = writeFile({
     trigger: '@bot',
     agents: { a: { command: ['a'] } },
@@ -294,14 +291,14 @@ test('a setting of a file has its path as source', () => {
   for (const name of Object.keys(sourceFiles)) expect(sources[name]).toBe('file');
 });
 
-test('loopback is this machine and nothing that looks like it', () => {
+test('isLoopback accepts loopback addresses and rejects similar names', () => {
   expect(['localhost', '127.0.0.1', '127.8.9.1', '::1'].every(isLoopback)).toBe(true);
   expect(['127.0.0.1.evil.test', 'localhost.evil.test', '0.0.0.0', '', '1127.0.0.1'].some(isLoopback)).toBe(
     false,
   );
 });
 
-test('the short form of an agent is split as a shell would, and is the first of the agents', () => {
+test('TASK_LOGS_AGENT_COMMAND is split like a shell command and becomes the first agent', () => {
   writeFile({ agents: { claude: { command: ['claude'] }, default: { command: ['other'] } } });
   const line = `sh -c 'echo "two words"' "" --name="a b"`;
   const { agents } = load({ env: { TASK_LOGS_AGENT_COMMAND: line } });
@@ -313,37 +310,37 @@ test('the short form of an agent is split as a shell would, and is the first of 
   });
 });
 
-test('the short form may hold quotes in quotes, and an escaped blank at its end', () => {
+test('TASK_LOGS_AGENT_COMMAND may contain escaped quotes and a trailing escaped space', () => {
   const commandOf = (line: string): unknown =>
     load({ env: { TASK_LOGS_AGENT_COMMAND: line } }).agents.default?.command;
   expect(commandOf('sh -c "echo \\"a b\\""')).toEqual(['sh', '-c', 'echo "a b"']);
   expect(commandOf(' a \\  ')).toEqual(['a', ' ']);
 });
 
-test('a command line that cannot be split is refused with what is open, and where', () => {
+test('a command with an unclosed quote is rejected with the position of the quote', () => {
   expect(problemsOf({ env: { TASK_LOGS_AGENT_COMMAND: 'sh -c "open' } })).toEqual([
     'TASK_LOGS_AGENT_COMMAND: the " at character 7 has no closing quote (it is "sh -c \\"open")',
   ]);
 });
 
-test('a dialect is not called lonely beside a command that cannot be split', () => {
+test('a dialect next to a malformed command causes no second problem', () => {
   const env = { TASK_LOGS_AGENT_COMMAND: "it's", TASK_LOGS_AGENT_DIALECT: 'text' };
   expect(problemsOf({ env })).toEqual([expect.stringContaining('TASK_LOGS_AGENT_COMMAND: ')]);
 });
 
-test('the short form knows the dialect from the command, unless it is told', () => {
+test('the dialect is detected from the command unless it is set', () => {
   const command = 'claude -p --output-format stream-json --verbose';
   const dialectOf = (env: Record<string, string>): unknown => load({ env }).agents.default?.dialect;
   expect(dialectOf({ TASK_LOGS_AGENT_COMMAND: command })).toBe('claude');
   expect(dialectOf({ TASK_LOGS_AGENT_COMMAND: command, TASK_LOGS_AGENT_DIALECT: 'text' })).toBe('text');
 });
 
-test('the file is JSON with comments, trailing commas and perhaps a byte order mark', () => {
-  writeFile('\uFEFF{\n  // whom to call\n  "trigger": "/bot", /* more */\n}\n');
+test('the file may contain comments, trailing commas and a byte order mark', () => {
+  writeFile('\uFEFF{\n  // the name of the bot\n  "trigger": "/bot", /* more */\n}\n');
   expect(load()).toMatchObject({ trigger: '/bot', sources: { trigger: 'file' } });
 });
 
-test('the example of the documentation is taken', () => {
+test('the example of the documentation is accepted', () => {
   writeFile(`{"trigger": "@agent",
  "agents": {"claude": {"type": "coding", "command": ["claude", "-p", "--output-format", "stream-json", "--verbose"], "dialect": "claude", "cwd": "."}},
  "commands": {"review": {"agent": "claude", "workflow": "review", "phases": [{"name": "build", "steps": ["run-agent"]}]}},
@@ -356,25 +353,21 @@ test('the example of the documentation is taken', () => {
 
 test.each([
   ['a missing comma', '{\n  "trigger": "@a"\n  "agents": {}\n}', 'line 3: comma expected'],
-  ['no end', '{\n"trigger": "@a",\n', 'line 3: '],
-  ['nothing in it', '', 'line 1: '],
-  ['no object', '[1]', '(top): '],
+  ['no closing brace', '{\n"trigger": "@a",\n', 'line 3: '],
+  ['no content', '', 'line 1: '],
+  ['an array', '[1]', '(top): '],
   ['an unknown key', '{"colour": 1}', '"colour"'],
-  ['an unknown key deep down', '{"agents": {"a": {"command": ["a"], "dir": "."}}}', 'agents.a: '],
+  ['an unknown nested key', '{"agents": {"a": {"command": ["a"], "dir": "."}}}', 'agents.a: '],
   ['no program', '{"agents": {"a": {"command": [" "]}}}', 'agents.a.command: name a program'],
-  [
-    'an agent that is not there',
-    '{"commands": {"x": {"agent": "b"}}}',
-    'commands.x.agent: there is no agent "b"',
-  ],
+  ['an unknown agent', '{"commands": {"x": {"agent": "b"}}}', 'commands.x.agent: there is no agent "b"'],
   ['an agent named like a method', '{"commands": {"x": {"agent": "constructor"}}}', 'there is no agent'],
   [
     'a phase without steps',
     '{"commands": {"x": {"phases": [{"name": "a", "steps": []}]}}}',
     'commands.x.phases.0.steps',
   ],
-  ['a name that is no name', '{"commands": {"../x": {}}}', 'commands'],
-])('a file with %s is a problem that says where', (_what, text, expected) => {
+  ['a malformed name', '{"commands": {"../x": {}}}', 'commands'],
+])('a file with %s is a problem with its path and position', (_what, text, expected) => {
   const path = writeFile(text);
   const problems = problemsOf();
   expect(problems).toHaveLength(1);
@@ -382,19 +375,19 @@ test.each([
   expect(problems[0]).toContain(expected);
 });
 
-test('the bundled sample may be named without being configured', () => {
+test('a command may use the bundled sample agent without configuring it', () => {
   writeFile({ commands: { try: { agent: 'sample-agent' } } });
   expect(load().commands.try).toEqual({ agent: 'sample-agent' });
 });
 
-test('a file that was asked for must be there; the usual one need not', () => {
+test('an explicitly named file must exist; the default file is optional', () => {
   expect(problemsOf({ configFile: 'none.json' }).join()).toContain(join(cwd, 'none.json'));
   expect(problemsOf()).toEqual([]);
   mkdirSync(join(cwd, 'tasktrail.config.json'));
   expect(problemsOf().join()).toContain('cannot be read');
 });
 
-test('the project is the name of the git root, else of the folder', () => {
+test('the project is the name of the git root, or else of the working directory', () => {
   const nested = join(cwd, 'repo', 'a', 'b');
   mkdirSync(nested, { recursive: true });
   expect(loadConfig({ env: {}, cwd: nested }).project).toBe('b');

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { parseEnvFile, readEnvFile } from '../../src/config/env-file.ts';
 import { projectDir } from '../support/project-dir.ts';
 
-/** Values that every version of Node reads in the same way. */
+/** Values that all supported Node versions parse the same way. */
 const WELL_FORMED = [
   '# a comment',
   'PLAIN=value',
@@ -30,7 +30,7 @@ const WELL_FORMED = [
   'dotted.name-x=1',
 ].join('\n');
 
-test('a file is read as node --env-file reads it', () => {
+test('a file is parsed like node --env-file', () => {
   const { values, problems } = parseEnvFile(WELL_FORMED);
   expect(problems).toEqual([]);
   expect(Object.fromEntries(values)).toEqual({
@@ -60,11 +60,11 @@ test('a file is read as node --env-file reads it', () => {
 });
 
 test.each([
-  ['lines that end as on Windows', 'A=1\r\nB="x\r\ny"\r\n\r\nC=3\r\n', { A: '1', B: 'x\ny', C: '3' }],
+  ['CRLF line ends', 'A=1\r\nB="x\r\ny"\r\n\r\nC=3\r\n', { A: '1', B: 'x\ny', C: '3' }],
   ['a byte order mark', '\uFEFFA=1', { A: '1' }],
-  ['comments and names that are indented', '  # x\n  export   A=1\n\tB\t=\t2\t\n#', { A: '1', B: '2' }],
-  ['nothing', '', {}],
-])('a file with %s is read', (_what, text, expected) => {
+  ['indented comments and names', '  # x\n  export   A=1\n\tB\t=\t2\t\n#', { A: '1', B: '2' }],
+  ['no content', '', {}],
+])('a file with %s is parsed', (_what, text, expected) => {
   const { values, problems } = parseEnvFile(text);
   expect({ values: Object.fromEntries(values), problems }).toEqual({ values: expected, problems: [] });
 });
@@ -84,14 +84,14 @@ test.each<[string, string[], Record<string, string>]>([
   ['A="hid\\"den"', ['line 1: A: text follows its closing "'], {}],
   ['A="hidden\nB="2"\nC=3', ['line 1: A: text follows its closing " 1 line below'], { B: '2', C: '3' }],
   ['P\0O\0R\0T\0=\x001\0', [`line 1: ${LINE}`], {}],
-])('%j is refused with its line, without its text', (text, expected, rest) => {
+])('%j is rejected with its line number, without its text', (text, expected, rest) => {
   const { values, problems } = parseEnvFile(text);
   expect(problems).toEqual(expected);
   expect(problems.join()).not.toContain('hidden');
   expect(Object.fromEntries(values)).toEqual(rest);
 });
 
-test('a file that is missing, or a directory, is no file', () => {
+test('a missing file or a directory reads as undefined', () => {
   const { cwd } = projectDir();
   mkdirSync(join(cwd, 'venv'));
   writeFileSync(join(cwd, 'text'), '');
@@ -99,7 +99,7 @@ test('a file that is missing, or a directory, is no file', () => {
     expect(readEnvFile(join(cwd, name)), name).toBeUndefined();
 });
 
-test('a file that cannot be read is a problem with its path', () => {
+test('an unreadable file is a problem with its path', () => {
   const path = join(projectDir().cwd, '.env');
   symlinkSync(path, path);
   expect(readEnvFile(path)?.problems).toEqual([expect.stringMatching(`^${path}: cannot be read: .*ELOOP`)]);

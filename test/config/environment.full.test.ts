@@ -16,7 +16,7 @@ interface Run {
   readonly stderr: string;
 }
 
-/** The command line in a process of its own, without any of this machine's settings. */
+/** Runs the command line as a child process. Only PATH comes from the environment of the test. */
 async function run({ cwd }: ProjectDir, args: readonly string[], env: Env = {}): Promise<Run> {
   const options = { cwd, env: { PATH: process.env.PATH ?? '', HOME: cwd, ...env } };
   return promisify(execFile)(process.execPath, [MAIN, ...args], options).then(
@@ -38,7 +38,7 @@ async function configOf(project: ProjectDir, env: Env = {}): Promise<(name: stri
   return (name) => settings.find((setting) => setting.name === name);
 }
 
-test('the command line reads .env in its working directory; the environment wins', async () => {
+test('the command line reads .env in its working directory, and the environment overrides it', async () => {
   const project = projectDir();
   const path = project.put(
     '.env',
@@ -57,13 +57,13 @@ test('the command line reads .env in its working directory; the environment wins
   expect(stdout).toMatch(/^ {2}HOST +localhost +environment$/m);
 });
 
-test('a variable that is set to nothing is not replaced by .env, as with node --env-file', async () => {
+test('.env does not replace an empty variable, as with node --env-file', async () => {
   const project = projectDir();
   project.put('.env', 'PORT=9001');
   expect((await configOf(project, { PORT: '' }))('PORT')).toMatchObject({ value: 8000, source: 'default' });
 });
 
-test('a .env that cannot be read stops each command that needs settings, with its line and no value', {
+test('a malformed .env stops each command that needs settings, with its lines but not its values', {
   tags: ['full'],
 }, async () => {
   const project = projectDir();
@@ -79,7 +79,7 @@ test('a .env that cannot be read stops each command that needs settings, with it
   expect(await run(project, ['--help'])).toMatchObject({ code: 0, stderr: '' });
 });
 
-test('a value of .env that is not valid is refused with the path of the file', async () => {
+test('an invalid value of .env is rejected with the path of the file', async () => {
   const project = projectDir();
   const path = project.put('.env', 'PORT=eighty');
   const { code, stderr } = await run(project, ['config']);
@@ -87,7 +87,7 @@ test('a value of .env that is not valid is refused with the path of the file', a
   expect(stderr).toContain(`PORT: use a port number from 0 to 65535 (it is "eighty" in ${path})`);
 });
 
-test('a host in .env that others can reach is refused with a token missing, and .env named', async () => {
+test('a non-loopback host in .env without a token is rejected, and the message names .env', async () => {
   const project = projectDir();
   project.put('.env', 'HOST=0.0.0.0');
   const { code, stderr } = await run(project, ['config']);
@@ -95,7 +95,7 @@ test('a host in .env that others can reach is refused with a token missing, and 
   expect(stderr).toContain('HOST=0.0.0.0 in .env can be reached from outside');
 });
 
-test('doctor names .env as the source of settings, and its problems', { tags: ['full'] }, async () => {
+test('doctor reports .env as a source of settings, and its problems', { tags: ['full'] }, async () => {
   const project = projectDir();
   const path = project.put('.env', 'TASK_LOGS_DIR=logs\nTASK_LOGS_OTLP_PORT=0\nPORT=0\nnothing\n');
   const { stdout } = await run(project, ['doctor', '--json']);
@@ -106,7 +106,7 @@ test('doctor names .env as the source of settings, and its problems', { tags: ['
   );
 });
 
-test("variables of OpenTelemetry's own packages reach them from .env, those of loaders reach nothing", async () => {
+test('variables of .env reach the OpenTelemetry SDK, but NODE_OPTIONS in .env has no effect', async () => {
   const received: IncomingHttpHeaders[] = [];
   const server = createServer((request, response) => {
     received.push(request.headers);
@@ -127,13 +127,13 @@ test("variables of OpenTelemetry's own packages reach them from .env, those of l
       `NODE_OPTIONS=--require=${script}`,
     ].join('\n'),
   );
-  // It sends in a process of its own, which gets the environment of the first.
+  // emit sends in a child process, which inherits the environment.
   expect(await run(project, ['emit', 'workflow_start', 'w'])).toMatchObject({ code: 0, stderr: '' });
   expect(received.map((headers) => headers['x-key'])).toEqual(['from-the-file']);
   await expect(readFile(join(project.cwd, 'loaded'))).rejects.toThrow('ENOENT');
 });
 
-test('an agent gets no variable that only .env gives, but the place and the switches of records', async () => {
+test('an agent gets no variables of .env, except the log directory and the switches of records', async () => {
   const project = projectDir();
   project.put(
     '.env',
@@ -152,14 +152,14 @@ test('an agent gets no variable that only .env gives, but the place and the swit
   expect(stdout).not.toContain('hidden');
 });
 
-test('a command in an agent reads no .env of the directory in which it runs', async () => {
+test('a command that an agent runs does not read .env', async () => {
   const project = projectDir();
-  project.put('.env', 'PORT=9001\nno line of a file\n');
+  project.put('.env', 'PORT=9001\nmalformed line\n');
   const setting = await configOf(project, { [RUN_ID_VARIABLE]: 'run-1' });
   expect(setting('PORT')).toMatchObject({ value: 8000, source: 'default' });
 });
 
-test('without .env, or with a directory of that name, nothing changes', async () => {
+test('a directory named .env is ignored', async () => {
   const project = projectDir();
   const before = await run(project, ['config', '--json']);
   project.put('.env/pyvenv.cfg', 'home = /usr/bin');

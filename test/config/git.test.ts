@@ -24,7 +24,7 @@ test.each([
   expect(remoteOwner(cwd)).toBe(owner);
 });
 
-test('origin comes before the other remotes, and a branch is no remote', () => {
+test('origin is preferred to other remotes, and the url of a branch section is ignored', () => {
   const { cwd, put } = projectDir();
   const other = '[remote "upstream"]\nurl = git@host.test:up/repo\n';
   put('.git/config', `[branch "main"]\nurl = git@host.test:not/this\n${other}`);
@@ -33,7 +33,7 @@ test('origin comes before the other remotes, and a branch is no remote', () => {
   expect(remoteOwner(cwd)).toBe('mine');
 });
 
-test('without a repository, a remote or rights nobody owns it', () => {
+test('without a repository, a configuration or a remote there is no owner', () => {
   const { cwd, put } = projectDir();
   expect(remoteOwner(cwd)).toBeUndefined();
   mkdirSync(join(cwd, '.git'));
@@ -42,7 +42,7 @@ test('without a repository, a remote or rights nobody owns it', () => {
   expect(remoteOwner(cwd)).toBeUndefined();
 });
 
-test("a worktree of git's own making belongs to whom its repository does", () => {
+test('a worktree created by git has the owner of its repository', () => {
   const { cwd } = projectDir();
   const git = (...args: string[]): unknown => execFileSync('git', args, { cwd, stdio: 'pipe' });
   git('init', '-q', 'main');

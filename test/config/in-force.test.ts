@@ -13,7 +13,7 @@ function inForce(project: ProjectDir, env: Env = {}, flags: Env = {}): Map<strin
   return new Map(rows.map((row) => [row.name, row]));
 }
 
-test('every setting has a row, and so has every key that only a file has', () => {
+test('every setting and every key that exists only in the file has a row', () => {
   const rows = inForce(projectDir());
   expect([...rows.keys()]).toEqual([...Object.keys(SETTINGS), 'trigger', 'agents', 'commands', 'webhooks']);
   expect([...rows.values()].every(({ source }) => source === 'default')).toBe(true);
@@ -21,7 +21,7 @@ test('every setting has a row, and so has every key that only a file has', () =>
   expect(rows.get('agents')?.value).toBeUndefined();
 });
 
-test('a row says which flag, variable or file gives its value', () => {
+test('a row has the flag, variable or file of its value', () => {
   const project = projectDir();
   const path = project.put('tasktrail.config.json', {
     trigger: '@bot',
@@ -35,7 +35,7 @@ test('a row says which flag, variable or file gives its value', () => {
   expect(rows.get('TASK_LOGS_WORKFLOW_RETENTION_DAYS')).toMatchObject({ value: 12, source: 'file', path });
 });
 
-test('the value is the one in force, not the one that is written', () => {
+test('a row has the parsed value, not the text of the variable', () => {
   const project = projectDir();
   const rows = inForce(project, { TASK_LOGS_DIR: 'logs', TASK_LOGS_ENABLED: 'OFF', PORT: '4318' });
   expect(rows.get('TASK_LOGS_DIR')?.value).toBe(join(project.cwd, 'logs'));
@@ -43,7 +43,7 @@ test('the value is the one in force, not the one that is written', () => {
   expect(rows.get('TASK_LOGS_OTLP_PORT')).toMatchObject({ value: 0, source: 'default' });
 });
 
-test('a value that another setting gives names that one', () => {
+test('a value derived from another setting has the name of that setting', () => {
   const env = {
     HOST: 'localhost',
     TASK_LOGS_S3_BUCKET: 'bucket',
@@ -59,12 +59,12 @@ test('a value that another setting gives names that one', () => {
   });
   expect(rows.get('AWS_REGION')).toMatchObject({ value: 'eu-west-1', from: 'AWS_DEFAULT_REGION' });
   expect(rows.get('OTEL_SERVICE_NAME')).toMatchObject({ value: 'robot', from: 'OTEL_RESOURCE_ATTRIBUTES' });
-  // Its own default, whatever else the attributes hold.
+  // OTEL_RESOURCE_ATTRIBUTES has no environment, so the default applies.
   expect(rows.get('FRACTARY_ENV')).toMatchObject({ value: 'development', source: 'default' });
   expect(rows.get('FRACTARY_ENV')?.from).toBeUndefined();
 });
 
-test('agents, commands and webhooks have a row each, the short form of an agent with its variable', () => {
+test('each agent, command and webhook has a row, and the agent of TASK_LOGS_AGENT_COMMAND names the variable', () => {
   const project = projectDir();
   const path = project.put('tasktrail.config.json', {
     agents: { default: { command: ['other'] }, claude: { command: ['claude'] } },

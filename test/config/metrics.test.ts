@@ -16,38 +16,38 @@ const OWN = 'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT';
 
 test.each<[string, Env, string]>([
   [
-    'the path is appended to the endpoint of all',
+    'the path is appended to the general endpoint',
     { [ENDPOINT]: 'http://c:4318' },
     'http://c:4318/v1/metrics',
   ],
-  ['also behind a slash', { [ENDPOINT]: 'http://c:4318/otlp/' }, 'http://c:4318/otlp/v1/metrics'],
+  ['also after a trailing slash', { [ENDPOINT]: 'http://c:4318/otlp/' }, 'http://c:4318/otlp/v1/metrics'],
+  ['the metrics endpoint is used unchanged', { [ENDPOINT]: 'http://c:1', [OWN]: 'http://p/x' }, 'http://p/x'],
   [
-    'an endpoint of their own is taken as it is',
-    { [ENDPOINT]: 'http://c:1', [OWN]: 'http://p/x' },
+    'otlp in a list of exporters',
+    { [OWN]: 'http://p/x', OTEL_METRICS_EXPORTER: 'console, OTLP' },
     'http://p/x',
   ],
-  ['otlp among others', { [OWN]: 'http://p/x', OTEL_METRICS_EXPORTER: 'console, OTLP' }, 'http://p/x'],
-])('where metrics go: %s', (_what, env, url) => {
+])('the URL of metrics: %s', (_what, env, url) => {
   expect(load(env)).toEqual({ url, protocol: 'http/protobuf', intervalMs: 15_000 });
 });
 
 test.each<[string, Env]>([
   ['no endpoint is set', {}],
-  ['they are switched off', { [ENDPOINT]: 'http://c:4318', OTEL_METRICS_EXPORTER: 'none' }],
-  ['another exporter is wanted', { [OWN]: 'http://p/x', OTEL_METRICS_EXPORTER: 'prometheus' }],
-])('metrics go nowhere when %s', (_what, env) => {
+  ['the exporter is none', { [ENDPOINT]: 'http://c:4318', OTEL_METRICS_EXPORTER: 'none' }],
+  ['the exporter is prometheus', { [OWN]: 'http://p/x', OTEL_METRICS_EXPORTER: 'prometheus' }],
+])('metrics are not exported if %s', (_what, env) => {
   expect(load(env)).toBeUndefined();
 });
 
-test('encoding and pace are those of the standard settings', () => {
+test('protocol and interval come from the standard settings', () => {
   const env = { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json', OTEL_METRIC_EXPORT_INTERVAL: '60000' };
   expect(load({ ...env, [OWN]: 'http://p/x' })).toMatchObject({ protocol: 'http/json', intervalMs: 60_000 });
 });
 
-test.each(['0', '-1', '1.5', 'often', '1e9'])('%j is no interval, and the start says so', (value) => {
+test.each(['0', '-1', '1.5', 'often', '1e9'])('the interval %j is rejected', (value) => {
   expect(() => load({ OTEL_METRIC_EXPORT_INTERVAL: value })).toThrow(/^OTEL_METRIC_EXPORT_INTERVAL: /);
 });
 
-test('an endpoint that is no URL stops the start', () => {
+test('an endpoint that is not a URL is rejected', () => {
   expect(() => load({ [OWN]: 'localhost:4318' })).toThrow(/^OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: use a URL/);
 });

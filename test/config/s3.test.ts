@@ -7,7 +7,7 @@ function storage(cloud_storage: object): object {
   return { types: { workflow: { cloud_storage } } };
 }
 
-test('nothing goes to S3 unless somebody says so', () => {
+test('S3 is disabled by default, and the settings of a disabled storage are not checked', () => {
   const { put, load } = projectDir();
   put('tasktrail.config.json', storage({ enabled: false, bucket: `\${NOT}.checked`, prefix: '{x}' }));
   const env = {
@@ -19,7 +19,7 @@ test('nothing goes to S3 unless somebody says so', () => {
   expect(load({ env }).s3).toBeUndefined();
 });
 
-test('a bucket in the environment is enough', () => {
+test('a bucket in the environment enables S3', () => {
   const { load } = projectDir();
   expect(load({ env: ON }).s3).toEqual({
     bucket: 'logs-of-acme',
@@ -30,7 +30,7 @@ test('a bucket in the environment is enough', () => {
   });
 });
 
-test('the environment wins over the file, key by key', () => {
+test('the environment overrides the file, key by key', () => {
   const { put, load } = projectDir();
   const file = {
     enabled: true,
@@ -77,12 +77,12 @@ test('the environment wins over the file, key by key', () => {
     },
     sources: { TASK_LOGS_S3_BUCKET: 'environment', TASK_LOGS_S3_PATH_STYLE: 'environment' },
   });
-  // The bucket of the environment with the rest of the file, also where the file alone would be off.
+  // The bucket of the environment and the other keys of the file, even if the file disables the storage.
   put('tasktrail.config.json', storage({ ...file, enabled: false }));
   expect(load({ env: ON }).s3).toMatchObject({ bucket: 'logs-of-acme', prefix: 'file/' });
 });
 
-test('an endpoint is the first of ours and of the two that the AWS SDKs read, and brings path style', () => {
+test('TASK_LOGS_S3_ENDPOINT precedes the two variables of the AWS SDKs, and an endpoint enables path style', () => {
   const { load } = projectDir();
   const all = {
     TASK_LOGS_S3_ENDPOINT: 'http://one:1',
@@ -102,7 +102,7 @@ test('an endpoint is the first of ours and of the two that the AWS SDKs read, an
   expect(s3({ ...regions, AWS_REGION: '' })).toMatchObject({ region: 'eu-west-2' });
 });
 
-test('ORG and PROJECT come from the environment, else from the repository', () => {
+test('ORG and PROJECT come from the environment, or else from the repository', () => {
   const { put, load } = projectDir();
   put('repo/.git/config', '[remote "origin"]\n\turl = git@github.com:acme/other-name.git\n');
   const cwd = put(
@@ -137,7 +137,7 @@ test.each([
 });
 
 test.each(['ab', 'Acme', 'a_b', 'a..b', '-ab', 'ab-', '192.168.1.1', 'a'.repeat(64), 'a b', 's3://bucket'])(
-  'a bucket cannot be called %s',
+  'the bucket name %s is rejected',
   (bucket) => {
     const { problems } = projectDir();
     const expected = expect.stringContaining(`TASK_LOGS_S3_BUCKET: ${JSON.stringify(bucket)} is no name`);
@@ -145,7 +145,7 @@ test.each(['ab', 'Acme', 'a_b', 'a..b', '-ab', 'ab-', '192.168.1.1', 'a'.repeat(
   },
 );
 
-test.each(['abc', 'a.b', '1-a.2', 'a'.repeat(63)])('a bucket can be called %s', (bucket) => {
+test.each(['abc', 'a.b', '1-a.2', 'a'.repeat(63)])('the bucket name %s is accepted', (bucket) => {
   expect(projectDir().load({ env: { TASK_LOGS_S3_BUCKET: bucket } }).s3?.bucket).toBe(bucket);
 });
 
@@ -157,13 +157,13 @@ test.each([
   [{ bucket: 'abc', format: 'parquet' }, 'format: only "json" is supported (it is "parquet")'],
   [{ bucket: 'abc', endpoint: 'minio' }, 'endpoint: use a URL'],
   [{ bucket: 'abc', region: '' }, 'region: must not be empty'],
-])('a cloud storage that is enabled with %j is a problem', (more, expected) => {
+])('an enabled cloud storage with %j is a problem', (more, expected) => {
   const { put, problems } = projectDir();
   const path = put('.fractary/plugins/logs/config.json', storage({ enabled: true, ...more }));
   expect(problems()).toEqual([expect.stringContaining(`${path}: types.workflow.cloud_storage.${expected}`)]);
 });
 
-test('a prefix may be empty in the file: the documents stand at the top of the bucket', () => {
+test('the prefix may be empty in the file, so that documents are at the top of the bucket', () => {
   const { put, load } = projectDir();
   put('tasktrail.config.json', storage({ enabled: true, bucket: 'abc', prefix: '' }));
   expect(load().s3?.prefix).toBe('');

@@ -22,7 +22,7 @@ test('the field of each setting exists in the configuration', () => {
   expect(missing).toEqual([]);
 });
 
-test('a default is the value that the configuration has without any setting', () => {
+test('a default in the table is the value of the configuration without settings', () => {
   const { load } = projectDir();
   const config: object = load();
   for (const name of SETTING_NAMES) {
@@ -32,7 +32,7 @@ test('a default is the value that the configuration has without any setting', ()
   }
 });
 
-test('each row names only settings and keys that exist, and says what it is for', () => {
+test('each row has a sentence and a type, and names only existing settings and keys', () => {
   for (const name of SETTING_NAMES) {
     const { otherwise = [], sentence, kind, fileKey } = SETTINGS[name];
     for (const other of otherwise) expect(SETTING_NAMES, name).toContain(other);
@@ -44,7 +44,7 @@ test('each row names only settings and keys that exist, and says what it is for'
   }
 });
 
-test('all of the secrets are marked, and nothing else', () => {
+test('exactly the secrets are marked as secret', () => {
   const secrets = SETTING_NAMES.filter((name) => SETTINGS[name].isSecret === true);
   expect(secrets.sort()).toEqual<SettingName[]>([
     'GITHUB_TOKEN',
@@ -56,12 +56,12 @@ test('all of the secrets are marked, and nothing else', () => {
   ]);
 });
 
-test('the dialects that the documentation names are those that exist', () => {
+test('the documentation names all dialects', () => {
   for (const text of [SETTINGS.TASK_LOGS_AGENT_DIALECT.sentence, agentSchema.shape.dialect.description ?? ''])
     for (const dialect of DIALECT_NAMES) expect(text).toContain(`\`${dialect}\``);
 });
 
-/** Paths of all keys below objects, without those in records. */
+/** The paths of all keys of nested objects, without keys of records. */
 function fileKeys(shape: object): string[] {
   return Object.entries(shape).flatMap(([key, schema]) => {
     const inner = Reflect.get(Object(schema), 'unwrap') === undefined ? schema : schema.unwrap();

@@ -15,7 +15,7 @@ function load(webhooks: unknown, env: Record<string, string> = {}): Readonly<Rec
 
 const CI = { secret: `\${CI_SECRET}`, header: 'X-Ci-Signature', message: 'note.text' };
 
-test('a sender of webhooks has its secrets from the environment, and fits the receiver', () => {
+test('a webhook gets its secrets from the environment, and receiveWebhooks accepts it', () => {
   const found = load(
     {
       ci: {
@@ -56,24 +56,32 @@ test('a sender of webhooks has its secrets from the environment, and fits the re
 });
 
 test.each([
-  ['a secret that is not set', { ci: CI }, /webhooks\.ci\.secret: CI_SECRET is not set/],
+  ['a secret whose variable is not set', { ci: CI }, /webhooks\.ci\.secret: CI_SECRET is not set/],
   ['no secret', { ci: { ...CI, secret: undefined } }, /webhooks\.ci\.secret/],
   ['an empty list of secrets', { ci: { ...CI, secret: [] } }, /webhooks\.ci\.secret/],
   ['no message', { ci: { ...CI, message: undefined } }, /webhooks\.ci\.message/],
-  ['a path that is none', { ci: { ...CI, message: 'a..b' } }, /webhooks\.ci\.message: use names/],
-  ['a header that is none', { ci: { ...CI, header: 'a b' } }, /webhooks\.ci\.header/],
-  ['an algorithm that nobody should use', { ci: { ...CI, algorithm: 'md5' } }, /webhooks\.ci\.algorithm/],
-  ['a key that nobody knows', { ci: { ...CI, colour: 1 } }, /"colour"/],
-  ['a field that every task has', { ci: { ...CI, source_metadata: { provider: 'x' } } }, /set already/],
-  ['a limit of nothing', { ci: { ...CI, body_bytes_max: 0 } }, /body_bytes_max/],
-  ['a name that is taken', { github: { ...CI, secret: 'x' } }, /webhooks\.github: this name/],
-  ['a name that is taken, in other letters', { JIRA: { ...CI, secret: 'x' } }, /webhooks\.JIRA: this name/],
+  ['a malformed path', { ci: { ...CI, message: 'a..b' } }, /webhooks\.ci\.message: use names/],
+  ['a malformed header name', { ci: { ...CI, header: 'a b' } }, /webhooks\.ci\.header/],
+  ['an insecure algorithm', { ci: { ...CI, algorithm: 'md5' } }, /webhooks\.ci\.algorithm/],
+  ['an unknown key', { ci: { ...CI, colour: 1 } }, /"colour"/],
   [
-    'two names in other letters',
+    'a reserved field of the source metadata',
+    { ci: { ...CI, source_metadata: { provider: 'x' } } },
+    /set already/,
+  ],
+  ['a body limit of 0', { ci: { ...CI, body_bytes_max: 0 } }, /body_bytes_max/],
+  ['the name of a built-in provider', { github: { ...CI, secret: 'x' } }, /webhooks\.github: this name/],
+  [
+    'the name of a built-in provider in upper case',
+    { JIRA: { ...CI, secret: 'x' } },
+    /webhooks\.JIRA: this name/,
+  ],
+  [
+    'two names that differ only in case',
     { a: { ...CI, secret: 'x' }, A: { ...CI, secret: 'x' } },
     /webhooks\.A: another/,
   ],
-  ['a name that is no part of a path', { '../x': { ...CI, secret: 'x' } }, /\.\.\/x/],
-])('%s stops the start', (_what, webhooks, problem) => {
+  ['a name that is not a path segment', { '../x': { ...CI, secret: 'x' } }, /\.\.\/x/],
+])('%s is rejected', (_what, webhooks, problem) => {
   expect(() => load(webhooks)).toThrow(problem);
 });

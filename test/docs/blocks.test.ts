@@ -22,13 +22,13 @@ function at({ page, line }: Block): string {
   return `${page}:${line}`;
 }
 
-test('every block says its language, one that a test knows', () => {
+test('every block has a language that the tests support', () => {
   const known = ['sh', 'ts', 'json', 'python', 'nginx', 'text'];
   const others = documented.filter(({ language }) => !known.includes(language));
   expect(others.map((block) => `${at(block)}: ${block.language}`)).toEqual([]);
 });
 
-test('a shell block is run by test/docs/shell.full.test.ts, or says why not and which test runs it instead', () => {
+test('a shell block runs in test/docs/shell.full.test.ts, or a comment gives the reason and names the other test', () => {
   const notes = documented.filter(({ language, note }) => language === 'sh' && note !== undefined);
   expect(notes.length).toBeGreaterThan(5);
   const wrong = notes.flatMap((block) => {
@@ -42,7 +42,7 @@ test('a shell block is run by test/docs/shell.full.test.ts, or says why not and 
   expect(wrong).toEqual([]);
 });
 
-test('shell blocks of the other pages are at least shell', async () => {
+test('all shell blocks are valid shell syntax', async () => {
   const others = blocks.filter(({ language }) => language === 'sh');
   for (const block of others) {
     const text = block.text.replaceAll(/<[a-z][a-z ]*>/g, 'x');
@@ -50,7 +50,7 @@ test('shell blocks of the other pages are at least shell', async () => {
   }
 });
 
-test('every JSON block parses, and a configuration is one that the program takes', async () => {
+test('every JSON block is valid JSON, and every configuration is accepted', async () => {
   const found = blocks.filter(({ language }) => language === 'json');
   expect(found.length).toBeGreaterThan(3);
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-blocks-'));
@@ -72,12 +72,12 @@ test('every JSON block parses, and a configuration is one that the program takes
   expect(configurations).toBeGreaterThan(2);
 });
 
-test('the code compiles against the built package, as a strict user would compile it', {
+test('the TypeScript blocks compile against the built package with --strict', {
   tags: 'full',
 }, async () => {
   const snippets = blocks.filter(({ language }) => language === 'ts');
   expect(snippets.length).toBeGreaterThan(4);
-  // Outside the checkout, with the packages where an install puts them, and tasktrail by its own name.
+  // Outside the checkout, with packages in node_modules, so that `tasktrail` resolves by name.
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-snippets-'));
   try {
     const scoped = await readdir(join(ROOT, 'node_modules', '@opentelemetry'));

@@ -10,10 +10,10 @@ import { ROOT } from './markdown.ts';
 
 const README = join(ROOT, 'README.md');
 
-/** `GOLDEN=write npx vitest run test/docs/demo.full.test.ts`, and read the difference before it is committed. */
+/** `GOLDEN=write npx vitest run test/docs/demo.full.test.ts` rewrites the README. Review the diff before you commit it. */
 const WRITE = process.env.GOLDEN === 'write';
 
-/** What stands beside the name of each file. A file without a sentence is a failure. */
+/** The description of each file in the README. A file without a description fails the test. */
 const SENTENCES: Readonly<Record<string, string>> = {
   'metadata.json': 'who, when, status, model, trace id',
   '01-input.json': "the person's own text and what triggered it",
@@ -36,18 +36,18 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  // Only what the demo has made.
+  // Only the directory of the demo.
   if (/tasktrail-demo-\w+$/.test(logDir)) await rm(logDir, { recursive: true, force: true });
 });
 
-test('the README shows the files that the demo leaves', async () => {
+test('the README shows the files of the demo', async () => {
   const names = await readdir(join(logDir, taskId));
   expect(names.sort()).toEqual(Object.keys(SENTENCES).sort());
   const rows = Object.entries(SENTENCES).map(([name, sentence]) => `  ${name.padEnd(24)}${sentence}`);
   compare('files', [`${taskId.slice(0, 9)}.../`, ...rows]);
 });
 
-test('the README shows the spans that the demo leaves', async () => {
+test('the README shows the spans of the demo', async () => {
   const spans = await readSpans(logDir, taskId);
   const byStart = [...spans].sort((a, b) =>
     Number(BigInt(a.startTimeUnixNano) - BigInt(b.startTimeUnixNano)),
@@ -65,7 +65,7 @@ function compare(mark: string, lines: readonly string[]): void {
   const readme = readFileSync(README, 'utf8');
   const [begin, end] = [`<!-- begin ${mark} -->\n`, `<!-- end ${mark} -->`];
   const [from, to] = [readme.indexOf(begin) + begin.length, readme.indexOf(end)];
-  // Each task has an id of its own.
+  // The task id differs between runs.
   const text = `\n\`\`\`text\n${lines.join('\n').replace(/task-\w{4}\.\.\./, 'task-01m8...')}\n\`\`\`\n\n`;
   if (WRITE) writeFileSync(README, readme.slice(0, from) + text + readme.slice(to));
   else expect(readme.slice(from, to)).toBe(text);

@@ -2,21 +2,21 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { parsePage, ROOT, wordsOf } from './markdown.ts';
 
-/** Objects whose fields are the caller's own, a vendor's, or have a specification elsewhere. */
+/** Objects whose fields come from the caller or a vendor, or are specified elsewhere. */
 const FREE = new Set(['attributes', 'tool_input', 'models', 'body', 'artifacts', 'payload']);
 
-/** The page about the files, and every word that stands in backticks there. */
+/** The text of docs/files.md and all its words in backticks. */
 export function readFilesPage(): { readonly text: string; readonly words: ReadonlySet<string> } {
   const page = parsePage('docs/files.md', readFileSync(join(ROOT, 'docs', 'files.md'), 'utf8'));
   return { text: page.text, words: wordsOf(page) };
 }
 
-/** The fields in the files of a log directory that the page does not name; one line each. */
+/** The fields in files of a log directory that docs/files.md does not document, one line each. */
 export async function undocumentedFields(logDir: string): Promise<readonly string[]> {
   const { words } = readFilesPage();
   const missing = new Set<string>();
   for (const path of filesBelow(logDir)) {
-    // Spans are OTLP; the journal and the runs of agents are not for readers.
+    // Spans are OTLP. The journal and the directories of agent runs are internal.
     if (/trace\.jsonl$/.test(basename(path)) || /\/_(?:journal|agent)\//.test(path)) continue;
     for (const line of readFileSync(path, 'utf8').split('\n').filter(Boolean)) {
       for (const key of keysOf(JSON.parse(line)))

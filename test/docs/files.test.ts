@@ -8,25 +8,25 @@ import { ROOT } from './markdown.ts';
 
 const { text, words } = readFilesPage();
 
-/** Directories as the store writes them, kept for the tests of the projection. */
+/** Golden log directories of the tests of the store. */
 const GOLDEN = join(ROOT, 'test', 'golden');
 
-/** A field that only a record of those tests has. */
+/** Fields that exist only in test records. */
 const OF_TESTS = /: job_id$/;
 
-test('every file name of the layout is on the page', () => {
+test('docs/files.md documents every file name', () => {
   for (const name of [...Object.values(TASK_FILES), ...Object.values(OWN_NAMES)])
     expect.soft(text, name).toContain(name);
   for (const suffix of Object.values(WORKFLOW_FILES))
     expect.soft(text, suffix).toContain(`\`<workflow_id>${suffix}\``);
 });
 
-test('every status, type, stage and flag is on the page', () => {
+test('docs/files.md documents every status, output type, stage and flag', () => {
   const known = [...TASK_STATUSES, ...OUTPUT_TYPES, ...STAGES, ...COMPLETENESS_FLAGS];
   expect(known.filter((word) => !words.has(word))).toEqual([]);
 });
 
-test('every field of the stored directories is on the page', async () => {
+test('docs/files.md documents every field of the golden directories', async () => {
   expect(filesBelow(GOLDEN).length).toBeGreaterThan(15);
   const missing = await undocumentedFields(GOLDEN);
   expect(missing.filter((line) => !OF_TESTS.test(line))).toEqual([]);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parsePage } from './markdown.ts';
 
-test('a page is taken apart into anchors, links and blocks with the comment above them', () => {
+test('a page is parsed into anchors, links and blocks with the comments above them', () => {
   const page = parsePage(
     'x.md',
     [
@@ -28,6 +28,6 @@ test('a page is taken apart into anchors, links and blocks with the comment abov
   ]);
 });
 
-test('a block without an end is an error, not the rest of the page', () => {
+test('a block without an end is an error', () => {
   expect(() => parsePage('x.md', '```sh\necho')).toThrow('x.md:1: the block has no end');
 });

@@ -6,11 +6,11 @@ export const ROOT: string = resolve(import.meta.dirname, '..', '..');
 /** A fenced block of code. */
 export interface Block {
   readonly page: string;
-  /** Of its first line of code, from 1. */
+  /** Line number of the first line of code, from 1. */
   readonly line: number;
   readonly language: string;
   readonly text: string;
-  /** The HTML comment above it, when only blank lines are between them. */
+  /** The HTML comment above the block, with only blank lines between them. */
   readonly note: string | undefined;
 }
 
@@ -21,20 +21,20 @@ export interface Link {
 }
 
 export interface Page {
-  /** From the root of the repository. */
+  /** Relative to the root of the repository. */
   readonly path: string;
   readonly text: string;
-  /** The text without its blocks of code, line for line. */
+  /** The text with the lines of code blocks left empty. */
   readonly prose: string;
   readonly anchors: ReadonlySet<string>;
   readonly links: readonly Link[];
   readonly blocks: readonly Block[];
 }
 
-/** Not ours, or made by a build. */
+/** Foreign or generated folders. */
 const SKIPPED = new Set(['node_modules', 'dist', '.git', '.cache', 'samples', 'golden']);
 
-/** Pages that are here now, and those that this list names: every `*.md` of the repository. */
+/** All `*.md` files of the repository. */
 export function readPages(): readonly Page[] {
   return filesBelow(ROOT)
     .filter((path) => path.endsWith('.md'))
@@ -42,7 +42,7 @@ export function readPages(): readonly Page[] {
     .map((path) => parsePage(relative(ROOT, path), readFileSync(path, 'utf8')));
 }
 
-/** The pages of this project's documentation, without those about the collector and Grafana. */
+/** Whether a page is documentation: all pages except those of the collector and Grafana, and the changelog. */
 export function isDocumentation({ path }: Page): boolean {
   return /^(?:README|CONTRIBUTING|SECURITY|docs\/.*|examples\/.*)(?:\.md)?$/.test(path);
 }
@@ -76,7 +76,7 @@ export function parsePage(path: string, text: string): Page {
   };
 }
 
-/** The words in backticks, outside of blocks. */
+/** The words in backticks outside code blocks. */
 export function wordsOf({ prose }: Page): ReadonlySet<string> {
   const spans = [...prose.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
   return new Set(spans.flatMap((span) => span.split(/[\s.{},]+/)));
@@ -88,7 +88,7 @@ function noteAbove(lines: readonly string[], index: number): string | undefined 
   return /^\s*<!-- (.*) -->$/.exec(lines[at] ?? '')?.[1];
 }
 
-/** As GitHub names them: small letters, blanks as hyphens, a number behind the second of a name. */
+/** Heading anchors as GitHub generates them: lower case, hyphens for spaces, a number for duplicates. */
 function anchorsOf(lines: readonly string[]): ReadonlySet<string> {
   const anchors = new Set<string>();
   for (const line of lines) {
@@ -108,7 +108,7 @@ function anchorsOf(lines: readonly string[]): ReadonlySet<string> {
 
 function linksOf(page: string, lines: readonly string[]): readonly Link[] {
   return lines.flatMap((text, index) => {
-    // What stands in backticks is no link.
+    // Text in backticks is not a link.
     const plain = text.replaceAll(/`[^`]*`/g, '');
     return [...plain.matchAll(/\]\(([^)\s]+)\)|<a href="([^"]+)"/g)].map(([, inline, html]) => ({
       page,

@@ -7,12 +7,12 @@ import { ATTR } from '../../src/model/attributes.ts';
 import { EVENT, WORKFLOW_EVENT_TYPES } from '../../src/model/events.ts';
 import { isDocumentation, type Page, ROOT, readPages } from './markdown.ts';
 
-// What the pages name must be there: a page that promises more than the program has sends its reader astray.
+// Every name in the documentation must exist in the program.
 
 const pages = readPages().filter(isDocumentation);
 const sources = allSources();
 
-/** Every hit of the pattern's first group, with where it stands. */
+/** All matches of the pattern's first group, with their page and line. */
 function named(pattern: RegExp, of: readonly Page[] = pages): readonly (readonly [string, string])[] {
   return of.flatMap(({ path, text }) =>
     text
@@ -23,7 +23,7 @@ function named(pattern: RegExp, of: readonly Page[] = pages): readonly (readonly
   );
 }
 
-/** What stands in backticks, with where it stands. */
+/** All texts in backticks, with their page and line. */
 function spans(of: readonly Page[] = pages): readonly (readonly [string, string])[] {
   return of.flatMap(({ path, prose }) =>
     prose.split('\n').flatMap((line, index) => {
@@ -33,7 +33,7 @@ function spans(of: readonly Page[] = pages): readonly (readonly [string, string]
   );
 }
 
-/** Spans and lines of shell blocks. */
+/** Texts in backticks and lines of shell blocks. */
 function code(): readonly (readonly [string, string])[] {
   const shell = pages.flatMap(({ blocks }) => blocks.filter(({ language }) => language === 'sh'));
   const lines = shell.flatMap(({ page, line, text }) =>
@@ -49,7 +49,7 @@ function unknown(
   return found.filter(([name]) => !isKnown(name)).map(([name, where]) => `${where}: ${name}`);
 }
 
-/** What an agent or a step finds in its environment, or the AWS SDK reads. */
+/** Variables in the environment of agents and steps, and of the AWS SDK. */
 const VARIABLES = new Set([
   ...['TASK_LOGS_TASK_ID', 'TASK_LOGS_INPUT_FILE', 'TASK_LOGS_PHASE', 'TASK_LOGS_STEP', 'TASK_LOGS_RUN_ID'],
   ...['TASK_LOGS_WORKFLOW_ID', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
@@ -70,7 +70,7 @@ test('every command exists, with its options', () => {
     [...text.matchAll(/(?<![\w./@-]|-u )tasktrail (\w+)/g)].map(([, name = '']) => [name, where] as const),
   );
   expect(found.length).toBeGreaterThan(40);
-  // `tasktrail is started already` is a message.
+  // `tasktrail is started already` is an error message.
   expect(unknown(found, (name) => commands.includes(name) || name === 'is')).toEqual([]);
   expect(unknown(named(/tasktrail workflow (\w+)/g), (name) => commands.includes(name))).toEqual([]);
   const page = pages.filter(({ path }) => path === 'docs/cli.md');
@@ -93,17 +93,16 @@ test('every npm script exists', () => {
   );
 });
 
-/** A script of an example's own `package.json`, and one that is on its way. */
-const OF_EXAMPLES = new Set(['start:sdk', 'dev']);
+/** A script in the `package.json` of an example. */
+const OF_EXAMPLES = new Set(['start:sdk']);
 
 test('every file of the repository exists', () => {
   const found = named(/(?<![\w/.-])((?:src|test|collector|grafana|docs|examples)\/[\w./-]*\w)/g);
   expect(found.length).toBeGreaterThan(50);
-  // `test/end-to-end` and the like are folders; a link has its own test.
   expect(unknown(found, (path) => existsSync(join(ROOT, path)))).toEqual([]);
 });
 
-test('every REST path is one of the table', () => {
+test('every REST path exists', () => {
   const found = named(/((?:GET|POST) \/(?:api|webhooks|healthz|readyz|metrics)[^\s`'"|)?]*)/g);
   expect(found.length).toBeGreaterThan(20);
   const known = new Set(
@@ -116,7 +115,7 @@ test('every REST path is one of the table', () => {
   expect(unknown(found, isKnown)).toEqual([]);
 });
 
-test('every error code exists, and has a row', () => {
+test('every error code exists, and docs/rest.md has a row for each', () => {
   const codes = [...readFileSync(join(ROOT, 'src/errors.ts'), 'utf8').matchAll(/'(ERR_[A-Z_]+)'/g)];
   const known = codes.map(([, code = '']) => code);
   expect(unknown(named(/\b(ERR_[A-Z_]+)\b/g), (code) => known.includes(code))).toEqual([]);
@@ -124,7 +123,7 @@ test('every error code exists, and has a row', () => {
   expect(known.filter((code) => !rest.includes(`\`${code}\``))).toEqual([]);
 });
 
-test('every name in our namespace is an attribute, an event or a metric', () => {
+test('every name with the prefix tasktrail is an attribute, an event, a metric or a file', () => {
   const known = new Set<string>([
     ...Object.values(ATTR),
     ...Object.values(EVENT),
@@ -137,7 +136,7 @@ test('every name in our namespace is an attribute, an event or a metric', () => 
   expect(unknown(found, (name) => known.has(name) || isFile(name) || isMetric(name))).toEqual([]);
 });
 
-test('every message in the page about troubles is one that the program prints', () => {
+test('the program has every message that docs/troubleshooting.md quotes', () => {
   const page = pages.filter(({ path }) => path === 'docs/troubleshooting.md');
   const messages = spans(page).filter(
     ([text]) => / /.test(text) && !/^(?:tasktrail|npm|GET|await) /.test(text),
@@ -146,13 +145,13 @@ test('every message in the page about troubles is one that the program prints', 
   expect(unknown(messages, (text) => literals(text).every((piece) => sources.includes(piece)))).toEqual([]);
 });
 
-/** The fixed pieces of a message: what stands in angle brackets, and these examples, are put in by the program. */
+/** The fixed parts of a message. Text in angle brackets and these examples stand for inserted values. */
 function literals(text: string): readonly string[] {
   const pieces = text.split(/<[^>]*>|"|\bGITHUB_WEBHOOK_SECRET\b|\bgithub\b|@agent|\blogs\b/);
   return pieces.map((piece) => piece.trim()).filter((piece) => piece.length > 5);
 }
 
-test('every exported value of the library is on its page', () => {
+test('docs/library.md documents every exported value', () => {
   const text = pages.find(({ path }) => path === 'docs/library.md')?.text ?? '';
   for (const entry of ['index', 'express', 'bullmq', 'agent']) {
     const code = readFileSync(join(ROOT, 'src', `${entry}.ts`), 'utf8');

@@ -21,13 +21,13 @@ describe.skipIf('missing' in nginx)('the nginx block of docs/getting-started.md'
 
   beforeEach(async () => {
     dir = await mkdtemp(join(tmpdir(), 'tasktrail-nginx-'));
-    // Its workers run as another user.
+    // The workers of nginx run as another user.
     for (const name of ['temp', 'logs']) await mkdir(join(dir, name), { mode: 0o777 });
   });
 
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  /** The block in the smallest configuration around it, on ports and with a certificate of this test. */
+  /** Writes a minimal configuration around the block, with ports and a certificate of the test. */
   async function writeConfig(ports: { readonly own: number; readonly service: string }): Promise<string> {
     const block = PAGE?.blocks.find(({ language }) => language === 'nginx')?.text ?? '';
     const { cert, key } = makeCertificate();
@@ -47,13 +47,13 @@ describe.skipIf('missing' in nginx)('the nginx block of docs/getting-started.md'
     return path;
   }
 
-  test('nginx -t takes it', async () => {
+  test('nginx -t accepts it', async () => {
     const path = await writeConfig({ own: await freePort(), service: '127.0.0.1:8000' });
     const { stderr, status } = spawnSync(pathOf(nginx), ['-t', '-c', path, '-p', dir], { encoding: 'utf8' });
     expect([status, stderr]).toEqual([0, expect.stringContaining('test is successful')]);
   });
 
-  test('a signed webhook comes through, the API asks for its token, and nothing else is open', async () => {
+  test('it forwards a signed webhook and the API with a token, and no other path', async () => {
     const own = await freePort();
     const service = await ServiceProcess.start({
       cwd: dir,
@@ -92,7 +92,7 @@ interface Ask {
   readonly body?: string;
 }
 
-/** The status of an answer. The certificate is of a name that this machine does not have. */
+/** Sends a request and returns the status. The certificate is not verified: its host name is not local. */
 function ask(port: number, { path, method = 'GET', headers = {}, body = '' }: Ask): Promise<number> {
   return new Promise((resolve, reject) => {
     const host = { ...headers, host: 'tasks.example.com' };

@@ -10,7 +10,7 @@ import { type Service, startService } from '../../src/service/start.ts';
 import { until } from '../support/receiver.ts';
 import { parsePage, ROOT, wordsOf } from './markdown.ts';
 
-/** The tables of routes that the service makes its handlers of, in the order in which it makes them. */
+/** The route tables of the service, in the order of creation. */
 const tables = vi.hoisted(() => [] as Readonly<Record<string, Methods>>[]);
 
 vi.mock(import('../../src/serve/routes.ts'), async (importOriginal) => {
@@ -53,11 +53,11 @@ function ask(method: string, path: string, init: RequestInit = {}): Promise<Resp
   return fetch(`${service.url}${path}`, { ...init, method });
 }
 
-test('the page is what the table makes of it: npm run build && node dist/build/write-rest-page.js', () => {
+test('docs/rest.md is up to date: npm run build && node dist/build/write-rest-page.js', () => {
   expect(restPage(page)).toBe(page);
 });
 
-test('the table has every route of the service, and no other', () => {
+test('the table has exactly the routes of the service', () => {
   const served = tables.flatMap((routes) => {
     const mount = '/tasks' in routes ? '/api' : '/github' in routes ? '/webhooks' : '';
     return Object.entries(routes).flatMap(([path, methods]) =>
@@ -73,7 +73,7 @@ test('the table has every route of the service, and no other', () => {
   );
 });
 
-test.each(REST_ROUTES)('$method $path is answered, and no other method is', async ({ method, path }) => {
+test.each(REST_ROUTES)('$method $path exists, and other methods return 405', async ({ method, path }) => {
   const real = path
     .replace('/tasks/{id}', `/tasks/${taskId}`)
     .replace('{id}', 'w')
@@ -89,7 +89,7 @@ test.each(REST_ROUTES)('$method $path is answered, and no other method is', asyn
   expect(wrong.headers.get('allow')?.split(', ').sort()).toEqual(allowed.sort());
 });
 
-test('every field of the answers that are no files is on the page', async () => {
+test('docs/rest.md documents every field of responses that are not stored files', async () => {
   const words = wordsOf(parsePage('docs/rest.md', page));
   const read = async (path: string): Promise<object> => (await (await ask('GET', path)).json()) as object;
   const { items } = (await read('/api/workflows')) as { items: readonly { workflow_id: string }[] };
@@ -101,7 +101,7 @@ test('every field of the answers that are no files is on the page', async () => 
   );
   const found = [workflow, level ?? {}, ready].flatMap(Object.keys).concat(links);
   expect(found.length).toBeGreaterThan(40);
-  // The fields of an event, which the document has as well, are on the page about the files.
+  // docs/files.md documents the fields of events, which the document contains.
   const ofEvents = [
     'event_type',
     'timestamp',
@@ -120,13 +120,13 @@ const VALUES: Readonly<Record<string, string>> = {
 };
 
 test.each(REST_ROUTES.filter(({ query }) => query !== undefined))(
-  '$path takes its parameters',
+  '$path accepts its parameters and rejects others',
   async (route) => {
     const path = route.path.replace('{id}', 'w');
     for (const name of route.query ?? []) {
       const response = await ask('GET', `${path}?${name}=${VALUES[name] ?? 'x'}`);
       const { detail = '' } = (await response.json()) as { detail?: string };
-      // A cursor that is none is another complaint than a parameter that is unknown.
+      // A malformed cursor is rejected with another message than an unknown parameter.
       if (['cursor', 'after'].includes(name)) expect(detail).not.toContain('nrecognized');
       else expect([name, response.status < 400 || response.status === 404]).toEqual([name, true]);
     }

@@ -17,7 +17,7 @@ const page = readPages().find(({ path }) => path === 'docs/workflows.md');
 const blocks = (page?.blocks ?? []).filter(({ language }) => language === 'python');
 
 describe.skipIf(!isReady)('the consumer of docs/workflows.md', () => {
-  test('finds a workflow that has ended in the bucket that it names', async () => {
+  test('finds an ended workflow in its bucket', async () => {
     expect(blocks).toHaveLength(1);
     const [script] = blocks;
     const [, bucket = ''] = /'(fractary[\w.-]+)'/.exec(script?.text ?? '') ?? [];
@@ -27,7 +27,7 @@ describe.skipIf(!isReady)('the consumer of docs/workflows.md', () => {
     const before = { ...process.env };
     try {
       await server.makeBucket(bucket);
-      // The AWS SDK takes credentials from the environment of its process.
+      // The AWS SDK reads credentials from process.env.
       Object.assign(process.env, secrets);
       const env = { TASK_LOGS_DIR: dir, TASK_LOGS_OTLP_PORT: '0', TASK_LOGS_S3_BUCKET: bucket };
       const settings = { ...env, TASK_LOGS_S3_ENDPOINT: server.endpoint };

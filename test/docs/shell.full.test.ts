@@ -7,7 +7,7 @@ import { flagsOf, storeWorkflows } from '../support/stored-workflow.ts';
 import { undocumentedFields } from './documented-fields.ts';
 import { type Block, isDocumentation, type Page, readPages } from './markdown.ts';
 
-/** What readers of the pages have. Where one is missing, CI fails and a laptop skips. */
+/** Programs that the pages need. If one is missing, CI fails; elsewhere the tests are skipped. */
 const TOOLS = ['bash', 'curl', 'openssl', 'jq'];
 const missing = TOOLS.filter((name) => spawnSync(name, ['--version']).error !== undefined);
 if (missing.length > 0) {
@@ -15,7 +15,7 @@ if (missing.length > 0) {
   process.stderr.write(`skipped: not installed: ${missing.join(', ')}\n`);
 }
 
-/** A page starts some twenty processes; on two busy cores each takes a second. */
+/** Timeout of a page. It starts up to twenty processes, each of which takes a second on two busy cores. */
 const PAGE_MS = 120_000;
 
 interface Scene {
@@ -24,7 +24,7 @@ interface Scene {
   readonly stdout: string;
 }
 
-/** What must be true after the blocks of a page were pasted, one after the other, into one shell. */
+/** Checks after all blocks of a page ran in one shell. */
 const OUTCOMES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
   'README.md': async ({ stdout }) => {
     expect(stdout).toContain('What does this project do?');
@@ -81,18 +81,18 @@ function isRun({ language, note }: Block): boolean {
   return language === 'sh' && note === undefined;
 }
 
-test('pages with something to check afterwards have blocks', () => {
+test('every page with a check has shell blocks', () => {
   expect(Object.keys(OUTCOMES).filter((path) => !pages.some(([known]) => known === path))).toEqual([]);
 });
 
-describe.skipIf(missing.length > 0)('the shell blocks of a page, pasted into one shell', () => {
+describe.skipIf(missing.length > 0)('the shell blocks of a page run in one shell', () => {
   test.each(pages)(
     '%s',
     async (path, _page, blocks) => {
       const sandbox = await openSandbox();
       let service: ServiceProcess | undefined;
       try {
-        // A reader of a later page has a task from an earlier one.
+        // Later pages assume a task of an earlier page.
         await sandbox.run("echo 'the first task' | tasktrail run -- cat");
         const text = blocks.map(({ line, text }) => `echo '--- line ${line}' >&2\n${text}`).join('\n');
         if (/:(?:8000|4318)\b/.test(text)) service = await startService(sandbox);
@@ -109,7 +109,7 @@ describe.skipIf(missing.length > 0)('the shell blocks of a page, pasted into one
   );
 });
 
-/** With the secret that the pages use, on free ports, and with an agent that has done at once. */
+/** Starts a service with the secret of the pages, on free ports, with an agent that ends at once. */
 function startService(sandbox: Sandbox): Promise<ServiceProcess> {
   const secrets = ['GITHUB_WEBHOOK_SECRET', 'JIRA_WEBHOOK_SECRET', 'SLACK_SIGNING_SECRET'];
   const env = {

@@ -1,12 +1,12 @@
-# An agent that reports with the stock OpenTelemetry SDK for Python. Settings come from the standard environment:
-# OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, and TRACEPARENT for the span it belongs to.
+# An agent that sends spans and log records with the stock OpenTelemetry SDK for Python. The settings are the standard
+# variables OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, and TRACEPARENT for the parent span.
 #
-#   invoke_agent python-agent          a log record at its start and at its end, the latter with usage
+#   invoke_agent python-agent          a log record at the start, and one at the end with usage
 #     chat model-1                     a log record with a map as its body
 #     execute_tool search              with an event
-#     execute_tool broken              raises: an exception event, an error status, and a log record of it
+#     execute_tool broken              raises: an exception event, an error status and a log record
 #
-# It prints the trace's id.
+# Prints the trace id.
 import logging
 import os
 

@@ -14,7 +14,7 @@ interface Said {
   readonly taskId: string;
   readonly body: string | object;
   readonly timeMs?: number;
-  /** A further attribute's text. */
+  /** Text of an additional attribute. */
   readonly note?: string;
 }
 
@@ -24,7 +24,7 @@ function anyValue(value: string | object): AnyValue {
   return typeof value === 'string' ? { stringValue: value } : { ...value };
 }
 
-/** One OTLP request with a record for each. */
+/** Sends all records in one OTLP request and returns the status. */
 async function send(url: string, records: readonly Said[]): Promise<number> {
   const logRecords = records.map(({ taskId, body, note, timeMs = Date.now() }, index) => ({
     timeUnixNano: String(BigInt(Math.trunc(timeMs)) * 1_000_000n + BigInt(index)),
@@ -62,7 +62,7 @@ async function linesWhenThere(taskId: string, count: number): Promise<Record<str
   );
 }
 
-test('a record of 20 MB comes through, cut and marked, and those beside it unharmed', async () => {
+test('a record of 20 MB is stored truncated, and other records of its request are stored whole', async () => {
   rig = await Rig.open();
   await rig.holder();
   const large = 'x'.repeat(20_000_000);
@@ -87,15 +87,15 @@ test.each<[string, Partial<Said>]>([
   ['an array of 5 MB', { body: { arrayValue: { values: [{ stringValue: HUGE }] } } }],
   ['bytes of 5 MB', { body: { bytesValue: Buffer.alloc(5_000_000).toString('base64') } }],
   [
-    'two halves that are too much together',
+    'a body and an attribute that only together exceed the limit',
     { body: HUGE.slice(0, 2_000_000), note: HUGE.slice(0, 2_300_000) },
   ],
   [
-    'a text of 3 MB in characters of three bytes',
+    'a text of 3 MB in three-byte characters',
     { body: '\u6f22'.repeat(1_048_560), note: HUGE.slice(0, 900_000) },
   ],
 ])(
-  '%s takes nothing with it that stands beside it in a request',
+  '%s does not affect other records of its request',
   async (_what, large) => {
     rig = await Rig.open();
     await rig.holder();
@@ -109,7 +109,7 @@ test.each<[string, Partial<Said>]>([
   120_000,
 );
 
-test('a span with megabytes of attributes and events takes nothing with it', async () => {
+test('a span with megabytes of attributes and events does not affect other spans of its request', async () => {
   rig = await Rig.open();
   await rig.holder();
   const attributes = [{ key: 'tasktrail.task.id', value: { stringValue: 'task-spans' } }];
@@ -140,7 +140,7 @@ test('a span with megabytes of attributes and events takes nothing with it', asy
 }, 120_000);
 
 test.each(['../../evil', '/etc/passwd', '_lock.json', 'a/b', 'x\u0000y', '.'])(
-  'a task id such as %j is refused by the store, and what comes behind it is kept',
+  'the store rejects the task id %j and stores the following records',
   async (taskId) => {
     rig = await Rig.open();
     await rig.holder();
@@ -156,7 +156,7 @@ test.each(['../../evil', '/etc/passwd', '_lock.json', 'a/b', 'x\u0000y', '.'])(
   120_000,
 );
 
-test('clocks that differ by an hour keep their own times and lose nothing', async () => {
+test('records from clocks that differ by an hour keep their times and are all stored', async () => {
   rig = await Rig.open();
   await rig.holder();
   const hour = 3_600_000;
@@ -170,8 +170,8 @@ test('clocks that differ by an hour keep their own times and lose nothing', asyn
   expect(lines.map(({ content }) => content)).toEqual(['at 0', 'at 1', 'at 2']);
 }, 120_000);
 
-test('a full queue refuses, and what the producer holds back comes when there is room', async () => {
-  // A quarter of a megabyte instead of gigabytes.
+test('a full queue refuses records, and the producer delivers them when there is room', async () => {
+  // 300 kB instead of 4 GiB.
   rig = await Rig.open({
     set: {
       'exporters::otlp_http/store::sending_queue::queue_size': '300000',
@@ -195,14 +195,14 @@ test('a full queue refuses, and what the producer holds back comes when there is
   expect((await ready(producer.url)).reasons).toEqual({});
 }, 300_000);
 
-test('a bucket that denies holds up the archive and nothing else; later it has everything', async () => {
+test('a missing bucket delays only the archive, which is complete after the bucket exists', async () => {
   rig = await Rig.open({ s3: true, env: { S3_BUCKET: 'not-yet-there' } });
   await rig.holder();
   await send(rig.collector.url, [{ taskId: 'task-denied', body: 'kept for later' }]);
   await linesWhenThere('task-denied', 1);
   await until(
     () => (/NoSuchBucket/.test(rig.collector.server.logs()) ? true : undefined),
-    'a refusal',
+    'the error of the bucket',
     30_000,
   );
   expect(await rig.s3?.objectsIn(RAW_BUCKET)).toEqual(new Map());
@@ -215,7 +215,7 @@ test('a bucket that denies holds up the archive and nothing else; later it has e
   await expect.poll(archived, { timeout: 60_000 }).toContain('meanwhile');
 }, 180_000);
 
-test('what the holder refuses for good, for want of its token, the collector counts as failed', async () => {
+test('the collector counts records as failed if the holder rejects them for a missing token', async () => {
   rig = await Rig.open();
   await rig.holder({ TASK_LOGS_API_TOKEN: 'the token of the holder' });
   await send(rig.collector.url, [{ taskId: 'task-refused', body: 'lost' }]);
@@ -227,7 +227,7 @@ test('what the holder refuses for good, for want of its token, the collector cou
   expect(rig.collector.server.logs()).toContain('401');
 }, 120_000);
 
-test('a collector that comes up after everybody else gets all that was said before', async () => {
+test('a collector that starts last receives all earlier records', async () => {
   rig = await Rig.open();
   await rig.collector.server.kill();
   await rig.holder();
@@ -238,14 +238,14 @@ test('a collector that comes up after everybody else gets all that was said befo
       Reflect.get((await ready(producer.url)).reasons, `${rig.collector.url}/`) === undefined
         ? undefined
         : true,
-    'the producer to say that its endpoint is away',
+    'the producer to report that its endpoint is down',
     20_000,
   );
   await rig.collector.server.start();
   expect(await rig.settled('holder', id)).toMatchObject({ status: 'completed' });
 }, 180_000);
 
-test('an endpoint that is Jaeger gets the traces; that it takes nothing else is said once, and the files have it all', async () => {
+test('Jaeger as endpoint receives traces, /readyz notes that it accepts no logs and metrics, and the files are complete', async () => {
   rig = await Rig.open({ jaeger: true });
   const service = await rig.start('alone', 'start', {
     OTEL_EXPORTER_OTLP_ENDPOINT: rig.jaeger?.otlpUrl ?? '',
@@ -269,10 +269,10 @@ test('an endpoint that is Jaeger gets the traces; that it takes nothing else is 
 }, 180_000);
 
 test.each([
-  ['TLS where there is none', (url: string) => url.replace('http:', 'https:')],
-  ['a port with nothing behind it', () => 'http://127.0.0.1:9'],
+  ['https for a plain HTTP server', (url: string) => url.replace('http:', 'https:')],
+  ['a closed port', () => 'http://127.0.0.1:9'],
 ])(
-  'an endpoint that is wrong (%s) is named in /readyz and costs the task nothing',
+  'a wrong endpoint (%s) is reported in /readyz and does not affect the task',
   async (_which, wrong) => {
     rig = await Rig.open();
     const endpoint = wrong(rig.collector.url);
@@ -285,7 +285,7 @@ test.each([
   120_000,
 );
 
-test('traces and logs of a stock client with a task id that is none stop nobody', async () => {
+test('spans of a stock client with a malformed task id do not block the records of other tasks', async () => {
   rig = await Rig.open();
   await rig.holder();
   const common = ['--otlp-endpoint', rig.collector.grpc, '--otlp-insecure', '--workers', '1', '--rate', '0'];

@@ -8,24 +8,24 @@ import { findTool, pathOf } from '../support/tool.ts';
 export interface CollectorOptions {
   /** Default: collector/config.yaml. */
   readonly config?: string;
-  /** What the configuration asks for: where tasktrail, Jaeger, S3 are. */
+  /** Environment variables of the configuration, such as the addresses of tasktrail, Jaeger and S3. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Values in place of the configuration's, by path: `{ 'exporters::awss3::timeout': '1s' }`. */
+  /** Overrides of configuration values, by path: `{ 'exporters::awss3::timeout': '1s' }`. */
   readonly set?: Readonly<Record<string, string>>;
 }
 
-/** The collector; a killed one that is started again has its ports and its queues. */
+/** A collector process. It keeps its ports and queues when it is killed and restarted. */
 export interface Collector {
   readonly server: ServerProcess;
-  /** OTLP over HTTP: what OTEL_EXPORTER_OTLP_ENDPOINT is set to. */
+  /** OTLP over HTTP, for OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly url: string;
   /** OTLP over gRPC, as host:port. */
   readonly grpc: string;
-  /** Where the `prometheus` exporters and its own metrics are, as host:port. */
+  /** Metrics of the `prometheus` exporters and of the collector itself, as host:port. */
   readonly exporter: string;
   readonly stagesExporter: string;
   readonly ownMetrics: string;
-  /** COLLECTOR_DATA: queues, archive. */
+  /** COLLECTOR_DATA, the directory of queues and archive. */
   readonly data: string;
 }
 
@@ -63,13 +63,13 @@ export async function startCollector(options: CollectorOptions = {}): Promise<Co
   return { server, url: `http://${url}`, grpc, exporter, stagesExporter, ownMetrics, data };
 }
 
-/** A list is replaced as a whole. */
+/** The complete list of metric readers, because --set cannot change an item of a list. */
 function reader(address: string): string {
   const [host, port] = address.split(':');
   return `[{pull: {exporter: {prometheus: {host: ${host}, port: ${port}}}}}]`;
 }
 
-/** Where Prometheus finds it, for each address that the checked-in configuration names. */
+/** The scrape targets of this collector, by the address in prometheus.local.yaml. */
 export function scraped({
   exporter,
   stagesExporter,

@@ -5,7 +5,7 @@ import { readDocument } from '../support/service-process.ts';
 
 type Json = Record<string, unknown>;
 
-/** What differs from run to run by nature: replaced by what it is. In this order, the longer form first. */
+/** Replacements for values that differ between runs. The order matters: longer forms come first. */
 const NATURAL: readonly (readonly [RegExp, string])[] = [
   [/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, '<time>'],
   [/\b\d{8}T\d{6}Z(?:-[0-9a-z]{4})?/g, '<stamp>'],
@@ -16,17 +16,17 @@ const NATURAL: readonly (readonly [RegExp, string])[] = [
   [/\b[0-9a-f]{16}\b/g, '<span>'],
 ];
 
-/** Fields that hold how long something took, or which process did it. */
+/** Fields with a duration or a process identity. */
 const MEASURED = /duration|_ms$|process\.pid|service\.instance\.id$/;
 
 /**
- * What a directory of one task holds, apart from ids and times: the documents, the lines in their order, and the spans as
- * a tree of names. Two ways of recording the same task must give the same.
+ * The contents of a task directory without ids and times: documents, lines in order, and spans as paths of names. Two ways
+ * of recording the same task must yield the same shape.
  */
 export async function shapeOfTask(logDir: string, taskId: string): Promise<Json> {
   const dir = join(logDir, taskId);
   const lines = async (name: string): Promise<Json[]> => readLines(join(dir, name));
-  // Facts stand in the order in which they came, which is nobody's promise.
+  // Facts are in arrival order, which is not guaranteed.
   const facts = (await lines('facts.jsonl')).sort((a, b) => text(a.event_id).localeCompare(text(b.event_id)));
   return {
     files: (await readdir(dir)).sort(),
@@ -40,18 +40,18 @@ export async function shapeOfTask(logDir: string, taskId: string): Promise<Json>
   };
 }
 
-/** Where a line of one stream stands among those of the other is a matter of when each was read. */
+/** The lines per stream. The order of stdout lines relative to stderr lines is not deterministic. */
 function byStream(lines: readonly Json[]): Json {
   const isStderr = (line: Json): boolean => line.stream === 'stderr';
   return { stdout: lines.filter((line) => !isStderr(line)), stderr: lines.filter(isStderr) };
 }
 
-/** Each span as its path of names from the root, with everything that it says; sorted. */
+/** Each span as its path of names from the root and its contents, sorted. */
 export function spanTree(spans: readonly StoredSpan[]): readonly string[] {
   return spans.map((span) => `${pathOf(span, spans)} ${JSON.stringify(plain(said(span)))}`).sort();
 }
 
-/** The names from the root to a span; `...` stands for a parent that is not among them. */
+/** The names from the root to a span. `...` stands for a parent that is not in the list. */
 export function pathOf(span: StoredSpan, spans: readonly StoredSpan[]): string {
   const { parentSpanId: parentId = '' } = span;
   const parent = spans.find(({ spanId }) => spanId === parentId);

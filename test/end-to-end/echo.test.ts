@@ -8,7 +8,7 @@ import { Rig } from './rig.ts';
 let rig: Rig;
 let service: ServiceProcess;
 
-/** The service of the compose file: it holds its directory, and the collector that it sends to sends back to it. */
+/** As in docker-compose.yml, the service holds its directory and exports to a collector that sends back to it. */
 beforeAll(async () => {
   rig = await Rig.open({ jaeger: true });
   service = await rig.start('both', 'start', { TASK_LOGS_OTLP_PORT: String(rig.holderPort) });
@@ -23,11 +23,11 @@ async function booksOf(): Promise<Readonly<Record<string, number>>> {
   return books;
 }
 
-test('what comes back to its sender is known there: nothing is written twice', async () => {
+test('the service deduplicates records that the collector sends back', async () => {
   const id = await service.sendComment('@agent review this');
   await rig.settled('both', id);
   const before = await shapeOfTask(rig.logDir('both'), id);
-  // Every record and span has come a second time.
+  // Every record and span was received a second time.
   await expect
     .poll(async () => (await booksOf()).duplicates, { timeout: 20_000 })
     .toBe((await booksOf()).accepted);
@@ -44,7 +44,7 @@ test('what comes back to its sender is known there: nothing is written twice', a
   expect(inJaeger).toHaveLength(spans.length);
 });
 
-test('a kill of the service and of the collector in the middle doubles nothing either', async () => {
+test('a kill of the service and the collector causes no duplicates', async () => {
   const id = await service.sendComment('@agent count');
   const numbers = async (): Promise<readonly number[]> => {
     const lines = await readLines(`${rig.logDir('both')}/${id}/03-agent-output.jsonl`);

@@ -21,7 +21,7 @@ const BAD = '@agent break it';
 
 let rig: Rig;
 let producer: ServiceProcess;
-/** The same two tasks: by a service alone, and by a producer, through the collector, to a holder. */
+/** The same two tasks: with a single service, and with a producer that sends through the collector to a holder. */
 const alone = { good: '', bad: '' };
 const through = { good: '', bad: '' };
 
@@ -32,7 +32,7 @@ beforeAll(async () => {
   await rig.settled('alone', alone.good);
   alone.bad = await service.sendComment(BAD);
   await rig.settled('alone', alone.bad);
-  // They share a Redis: one after the other.
+  // One after the other, because both use the same Redis.
   await service.stop();
   await rig.holder();
   producer = await rig.producer();
@@ -45,30 +45,30 @@ beforeAll(async () => {
 afterAll(() => rig?.close(), 60_000);
 
 test.each(['good', 'bad'] as const)(
-  'the directory of a task (%s) that came through the collector is the one that a service alone leaves',
+  'a task (%s) recorded through the collector has the same directory as with a single service',
   async (which) => {
     const mine = await shapeOfTask(rig.logDir('holder'), through[which]);
     expect(mine).toEqual(await shapeOfTask(rig.logDir('alone'), alone[which]));
-    // Nothing that could be equal for being empty.
+    // The comparison was not of empty directories.
     expect((await readSpans(rig.logDir('holder'), through[which])).length).toBeGreaterThan(5);
   },
 );
 
-test('its delivery is a line, once', async () => {
+test('each delivery is one line', async () => {
   const lines = await readDeliveries(rig.logDir('holder'));
   expect(lines.map(({ task_ids: ids }) => ids)).toEqual([[through.good], [through.bad]]);
 });
 
-test('a producer leaves no directory of a task behind', async () => {
+test('a producer writes no task directory', async () => {
   expect(await readDeliveries(rig.logDir('producer'))).toEqual([]);
   await expect(readSpans(rig.logDir('producer'), through.good)).resolves.toEqual([]);
 });
 
-test('Jaeger has one trace with every span of the task, as the files have it', async () => {
+test('Jaeger has one trace with the same spans as the files', async () => {
   const stored = await readSpans(rig.logDir('holder'), through.good);
   const [{ traceId = '' } = {}] = stored;
   const spans = await inJaeger(traceId, stored.length);
-  expect(spans.map(told).sort(byId)).toEqual(stored.map(told).sort(byId));
+  expect(spans.map(comparable).sort(byId)).toEqual(stored.map(comparable).sort(byId));
   expect(new Set(spans.map((span) => pathOf(span, spans)))).toEqual(
     new Set([
       '/POST /webhooks/github',
@@ -105,7 +105,7 @@ test('Jaeger has one trace with every span of the task, as the files have it', a
   expect(agent && attribute(agent, 'tasktrail.task.id')).toBe(through.good);
 });
 
-test('what failed is an error in Jaeger, from the agent up to the attempt, with its type', async () => {
+test('in Jaeger, a failed agent and its parent spans up to the attempt have error status and type', async () => {
   const stored = await readSpans(rig.logDir('holder'), through.bad);
   const spans = await inJaeger(stored[0]?.traceId ?? '', stored.length);
   const failed = spans.filter(({ status }) => status?.code === 2);
@@ -124,7 +124,7 @@ test('what failed is an error in Jaeger, from the agent up to the attempt, with 
   });
 });
 
-test('the raw archive holds every record and span, and the bucket of documents the workflow', async () => {
+test('the raw archive has every record and span, and the workflow bucket has the document', async () => {
   const ids = new Set<string>();
   for (const name of ['02-webhook-flow.jsonl', '03-agent-output.jsonl', 'facts.jsonl'])
     for (const { event_id: id } of await readLines(join(rig.logDir('holder'), through.good, name)))
@@ -154,7 +154,7 @@ test('the raw archive holds every record and span, and the bucket of documents t
   });
 }, 120_000);
 
-test('a stock client of another language lands in the directory of the task that it names', async () => {
+test('records of the Python SDK are stored in the directory of their task', async () => {
   const { code, stderr } = await pythonAgent({ endpoint: rig.collector.url, taskId: 'task-python' });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const dir = join(rig.logDir('holder'), 'task-python');
@@ -177,7 +177,7 @@ test('a stock client of another language lands in the directory of the task that
   expect(spans.find(({ name }) => name.endsWith('broken'))?.status?.code).toBe(2);
 });
 
-test('the collector project`s own load generator lands in the directory of the task that it names', async () => {
+test('records of telemetrygen are stored in the directory of their task', async () => {
   const common = ['--otlp-endpoint', rig.collector.grpc, '--otlp-insecure', '--workers', '1', '--rate', '0'];
   const task = ['--otlp-attributes', 'tasktrail.task.id="task-load"'];
   const traces = await telemetrygen(['traces', ...common, ...task, '--traces', '50']);
@@ -187,12 +187,12 @@ test('the collector project`s own load generator lands in the directory of the t
     (await readSpans(rig.logDir('holder'), 'task-load')).length,
     (await readLines(join(rig.logDir('holder'), 'task-load', '03-agent-output.jsonl'))).length,
   ];
-  // Two spans a trace.
+  // Two spans per trace.
   await expect.poll(counts, { timeout: 20_000 }).toEqual([100, 200]);
 });
 
-test('every question of the dashboards and the alerts has an answer', async () => {
-  // Rates need two looks at counters that have moved.
+test('every query of the dashboards and alerts returns data', async () => {
+  // Rates need two scrapes with different counter values.
   await producer.sendComment(GOOD).then((id) => rig.settled('holder', id));
   await producer.sendComment(BAD).then((id) => rig.settled('holder', id));
   const prometheus = rig.prometheus?.url ?? '';
@@ -207,7 +207,7 @@ test('every question of the dashboards and the alerts has an answer', async () =
   await expect.poll(silent, { timeout: 60_000, interval: 2_000 }).toEqual([]);
 }, 180_000);
 
-test('cost and tokens are counted once, by the holder', async () => {
+test('tokens are counted once', async () => {
   const [result] = await readLines(join(rig.logDir('holder'), through.good, '04-final-result.json'));
   const metrics = result?.metrics as Record<string, number>;
   const labels = '{gen_ai_agent_name="numbered",gen_ai_token_type="output"}';
@@ -230,8 +230,8 @@ function inJaeger(traceId: string, count: number): Promise<readonly StoredSpan[]
   );
 }
 
-/** What of a span Jaeger must give back as it was. */
-function told({
+/** The parts of a span that Jaeger must return unchanged. */
+function comparable({
   traceId,
   spanId,
   parentSpanId = '',
@@ -250,7 +250,7 @@ function told({
     kind,
     code: status?.code ?? 0,
     attributes: JSON.stringify(sorted),
-    // Some happen in the same millisecond, and Jaeger sorts them.
+    // Jaeger sorts events, and some have the same millisecond.
     events: events.map((event) => event.name).sort(),
   };
 }

@@ -4,10 +4,10 @@ import type { StoredSpan } from '../support/receiver.ts';
 import { answersOk, ServerProcess } from '../support/server-process.ts';
 import { findTool, pathOf } from '../support/tool.ts';
 
-/** Jaeger with what it has in memory: one that is killed has lost it. */
+/** A Jaeger process with traces in memory, which a kill loses. */
 export interface Jaeger {
   readonly server: ServerProcess;
-  /** Of its API and pages. */
+  /** Address of the API and the UI. */
   readonly url: string;
   /** OTLP over HTTP. */
   readonly otlpUrl: string;
@@ -42,18 +42,18 @@ export async function startJaeger(config: string = resolve(FOLDER, 'jaeger.yaml'
   return { server, url: `http://${url}`, otlpUrl: `http://${http}`, grpc };
 }
 
-/** A span as Jaeger gives it, with the service that sent it. */
+/** A span from Jaeger's API, with the name of its service. */
 export interface JaegerSpan extends StoredSpan {
   readonly serviceName: string;
 }
 
-/** The spans of a trace, in Jaeger's order; none when it has no such trace. */
+/** The spans of a trace in Jaeger's order; empty if the trace is unknown. */
 export async function traceOf(jaegerUrl: string, traceId: string): Promise<JaegerSpan[]> {
   const response = await fetch(`${jaegerUrl}/api/v3/traces/${traceId}`);
   const text = await response.text();
   if (response.status === 404) return [];
   if (!response.ok) throw new Error(`Jaeger: ${response.status} ${text}`);
-  // An OTLP message; the shape that it declares is all that tests read.
+  // The response is an OTLP message; only these fields are used.
   const { result } = JSON.parse(text) as { result: { resourceSpans: readonly ResourceSpans[] } };
   return result.resourceSpans.flatMap(({ resource, scopeSpans }) => {
     const name = resource.attributes.find(({ key }) => key === 'service.name')?.value;

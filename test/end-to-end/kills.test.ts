@@ -30,7 +30,7 @@ async function begin(): Promise<string> {
   return id;
 }
 
-/** Everything that the task said is in its directory, once and in order. */
+/** Expects that the directory of the task has all its lines, in order, and all spans and facts, without duplicates. */
 async function expectWhole(taskId: string): Promise<string> {
   const metadata = await rig.settled('holder', taskId, 120_000);
   expect(metadata).toMatchObject({ status: 'completed', attempt: 1 });
@@ -47,7 +47,7 @@ async function expectWhole(taskId: string): Promise<string> {
   return spans[0]?.traceId ?? '';
 }
 
-test('a collector that is killed again and again costs nothing and doubles nothing', async () => {
+test('repeated kills of the collector cause no loss and no duplicates', async () => {
   const ids = [await begin()];
   for (let round = 0; round < 3; round += 1) {
     await rig.collector.server.kill();
@@ -58,7 +58,7 @@ test('a collector that is killed again and again costs nothing and doubles nothi
   for (const id of ids) await expectWhole(id);
 }, 240_000);
 
-test('a holder that is killed and comes back has it all, once', async () => {
+test('repeated kills of the holder cause no loss and no duplicates', async () => {
   const ids = [await begin()];
   for (let round = 0; round < 2; round += 1) {
     await holder.stop('SIGKILL');
@@ -69,7 +69,7 @@ test('a holder that is killed and comes back has it all, once', async () => {
   for (const id of ids) await expectWhole(id);
 }, 240_000);
 
-test('collector and holder killed in the same moment lose nothing between them', async () => {
+test('killing the collector and the holder at the same time causes no loss', async () => {
   const id = await begin();
   await Promise.all([rig.collector.server.kill(), holder.stop('SIGKILL')]);
   const other = await producer.sendComment('@agent count');
@@ -79,7 +79,7 @@ test('collector and holder killed in the same moment lose nothing between them',
   await expectWhole(other);
 }, 240_000);
 
-test('what Jaeger was away for it has when it is back', async () => {
+test('Jaeger receives the spans of its downtime after its restart', async () => {
   await rig.jaeger?.server.kill();
   const id = await producer.sendComment('@agent count');
   const traceId = await expectWhole(id);
@@ -96,7 +96,7 @@ test('what Jaeger was away for it has when it is back', async () => {
   expect(spans.map(({ spanId }) => spanId).sort()).toEqual(stored.map(({ spanId }) => spanId).sort());
 }, 240_000);
 
-test('each delivery of all of this is a line, once', async () => {
+test('each delivery of the tests above is one line', async () => {
   const lines = await readDeliveries(rig.logDir('holder'));
   const ids = lines.flatMap(({ task_ids: taskIds }) => taskIds);
   expect(ids).toHaveLength(10);

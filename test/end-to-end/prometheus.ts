@@ -13,8 +13,8 @@ export interface Prometheus {
 const CONFIG: string = resolve(import.meta.dirname, '../../collector/prometheus.local.yaml');
 
 /**
- * Prometheus with the configuration of this checkout, apart from how often it looks (each second), and where: `targets`
- * has an address for each of the file's.
+ * Prometheus with collector/prometheus.local.yaml, but a scrape interval of one second and other addresses: `targets` maps
+ * each address of the file to its replacement.
  */
 export async function startPrometheus(targets: Readonly<Record<string, string>>): Promise<Prometheus> {
   const directory = await mkdtemp(join(tmpdir(), 'tasktrail-prometheus-'));
@@ -45,7 +45,7 @@ function configFor(text: string, targets: Readonly<Record<string, string>>): str
 
 function replaced(text: string, what: string | RegExp, by: string): string {
   const out = text.replace(what, by);
-  if (out === text) throw new TypeError(`prometheus.local.yaml holds no ${what}`);
+  if (out === text) throw new TypeError(`prometheus.local.yaml does not contain ${what}`);
   return out;
 }
 
@@ -54,7 +54,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** An instant query, now. A scalar is a sample without labels. */
+/** Runs an instant query. A scalar becomes a sample without labels. */
 export async function query(prometheusUrl: string, promql: string): Promise<Sample[]> {
   const { resultType, result } = await ask<Vector>(`${prometheusUrl}/api/v1/query`, { query: promql });
   if (resultType === 'scalar') return [{ metric: {}, value: Number(result[1]) }];
@@ -67,7 +67,7 @@ export interface Series {
   readonly values: readonly number[];
 }
 
-/** A range query over the last minutes, with a value for every second. */
+/** Runs a range query over the last minutes with a step of one second. */
 export async function queryRange(prometheusUrl: string, promql: string, minutes = 5): Promise<Series[]> {
   const end = Date.now() / 1_000;
   const range = { start: String(end - minutes * 60), end: String(end), step: '1' };
@@ -91,6 +91,6 @@ async function ask<T>(url: string, parameters: Readonly<Record<string, string>>)
   const response = await fetch(url, { method: 'POST', body: new URLSearchParams(parameters) });
   const text = await response.text();
   if (!response.ok) throw new Error(`Prometheus: ${response.status} ${text} (${parameters.query})`);
-  // As its API documents it, for the result type that the caller asked for.
+  // The documented response for the result type of the caller's query.
   return (JSON.parse(text) as { data: T }).data;
 }

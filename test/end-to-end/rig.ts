@@ -18,11 +18,11 @@ import { type Collector, scraped, startCollector } from './collector.ts';
 import { type Jaeger, startJaeger } from './jaeger.ts';
 import { type Prometheus, startPrometheus } from './prometheus.ts';
 
-/** Bucket names of the compose file. */
+/** The bucket names of docker-compose.yml. */
 export const RAW_BUCKET = 'tasktrail-raw';
 export const WORKFLOW_BUCKET = 'tasktrail-workflows';
 
-/** Agents whose output is the same every time, and one that fails. */
+/** Agents with deterministic output, and an agent that fails. */
 const CONFIG = {
   agents: {
     numbered: { command: numbered(40, 5), dialect: 'claude', type: 'coding' },
@@ -47,14 +47,14 @@ export interface RigOptions {
   readonly jaeger?: boolean;
   readonly prometheus?: boolean;
   readonly s3?: boolean;
-  /** The collector's environment and values, in place of these tests' own. */
+  /** Overrides of the collector's environment and configuration values. */
   readonly env?: Env;
   readonly set?: Readonly<Record<string, string>>;
 }
 
 /**
- * The whole of what a user may run, as processes on loopback: a producer and a holder with directories of their own, Redis,
- * and the collector of this checkout between them, with what stands behind it. Gone with `close`.
+ * The whole system as processes on loopback: a producer and a holder with separate directories, Redis, and between them the
+ * collector with its backends. `close` ends all processes and removes their files.
  */
 export class Rig {
   readonly root: string;
@@ -63,7 +63,7 @@ export class Rig {
   readonly jaeger: Jaeger | undefined;
   readonly prometheus: Prometheus | undefined;
   readonly s3: S3Server | undefined;
-  /** Where the holder takes OTLP, in each of its lives. */
+  /** OTLP port of the holder, also after a restart. */
   readonly holderPort: number;
   readonly #services: ServiceProcess[] = [];
 
@@ -89,7 +89,7 @@ export class Rig {
         TASKTRAIL_ENDPOINT: `http://127.0.0.1:${holderPort}`,
         ...(jaeger !== undefined && { JAEGER_ENDPOINT: jaeger.grpc }),
         ...(s3 !== undefined && s3Env(s3)),
-        // A test does not wait for half a minute.
+        // The default of 30 s would slow the tests.
         S3_FLUSH_INTERVAL: '1s',
         ...options.env,
       },
@@ -99,7 +99,7 @@ export class Rig {
     return new Rig({ root, redis, jaeger, s3, holderPort, collector, prometheus });
   }
 
-  /** Writes what comes through the collector; takes no webhooks' work. */
+  /** Starts `tasktrail serve`, which stores the records from the collector and runs no agents. */
   async holder(env: Env = {}): Promise<ServiceProcess> {
     return this.start('holder', 'serve', {
       TASK_LOGS_OTLP_PORT: String(this.holderPort),
@@ -108,12 +108,12 @@ export class Rig {
     });
   }
 
-  /** Takes webhooks, runs agents, stores nothing. */
+  /** Starts a service that receives webhooks and runs agents but stores no records. */
   async producer(env: Env = {}): Promise<ServiceProcess> {
     return this.start('producer', 'start', { TASK_LOGS_STORE: 'false', ...env });
   }
 
-  /** A service in a directory of its own, that sends to the collector. */
+  /** Starts a service with its own directory that exports to the collector. */
   async start(name: string, role: 'start' | 'serve', env: Env): Promise<ServiceProcess> {
     const cwd = join(this.root, name);
     await mkdir(cwd, { recursive: true });
@@ -136,7 +136,7 @@ export class Rig {
     return join(this.root, name, 'logs');
   }
 
-  /** Waits until nothing more is expected of a task. */
+  /** Waits until the task is settled, which means that no more records are expected, and returns its metadata. */
   async settled(name: string, taskId: string, deadlineMs = 90_000): Promise<Record<string, unknown>> {
     const what = `${taskId} to be settled in ${name}`;
     return until(
@@ -195,7 +195,7 @@ function s3Env({ endpoint }: S3Server): Env {
   };
 }
 
-/** As a user takes out what does not run here. */
+/** Removes missing backends from the pipelines, as a user would. */
 function settingsFor({ jaeger, s3 }: Pick<Parts, 'jaeger' | 's3'>): Readonly<Record<string, string>> {
   const archives = s3 === undefined ? [] : ['awss3'];
   const views = jaeger === undefined ? [] : ['otlp_grpc/jaeger'];

@@ -4,7 +4,7 @@ import { findTool, pathOf } from '../support/tool.ts';
 
 const AGENT: string = resolve(import.meta.dirname, 'agent.py');
 
-/** Longer than any of these needs, shorter than a test waits. */
+/** Timeout of a sender, below the timeout of the tests. */
 const RUN_MS = 60_000;
 
 export interface Ran {
@@ -15,22 +15,22 @@ export interface Ran {
 }
 
 /**
- * The collector project's own load generator: `telemetrygen(['traces', '--otlp-endpoint', grpc, '--otlp-insecure',
- * '--rate', '0', '--traces', '100'])`. It sends one a second unless it has a rate; 0 is as fast as it can.
+ * Runs the load generator of the collector project: `telemetrygen(['traces', '--otlp-endpoint', grpc, '--otlp-insecure',
+ * '--rate', '0', '--traces', '100'])`. The default rate is one per second; 0 means no limit.
  */
 export function telemetrygen(args: readonly string[]): Promise<Ran> {
   return run(pathOf(findTool('telemetrygen')), args, {});
 }
 
 export interface PythonAgentOptions {
-  /** OTLP over HTTP: the collector's, or ours. */
+  /** OTLP over HTTP, of the collector or of tasktrail. */
   readonly endpoint: string;
   readonly taskId: string;
-  /** More, such as TRACEPARENT, or OTEL_EXPORTER_OTLP_HEADERS. */
+  /** Additional variables, such as TRACEPARENT or OTEL_EXPORTER_OTLP_HEADERS. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** An agent in Python with the stock SDK, which knows nothing of us but the task's id. See agent.py for what it sends. */
+/** Runs agent.py, which uses the stock Python SDK and only knows the task id. */
 export function pythonAgent({ endpoint, taskId, env = {} }: PythonAgentOptions): Promise<Ran> {
   return run(pathOf(findTool('python')), [AGENT], {
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,

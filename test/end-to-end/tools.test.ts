@@ -26,7 +26,7 @@ afterAll(async () => {
   for (const server of [prometheus?.server, collector?.server, jaeger?.server, s3]) await server?.stop();
 });
 
-test('an agent in Python reports a trace of four spans, one of them with its exception', async () => {
+test('the Python agent sends four spans, one of them with an exception', async () => {
   const { code, stdout, stderr } = await pythonAgent({ endpoint: collector.url, taskId: 'task-1' });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const spans = await spansOf(stdout.trim(), 4);
@@ -61,7 +61,7 @@ test('an unknown trace has no spans', async () => {
   expect(await traceOf(jaeger.url, 'f'.repeat(32))).toEqual([]);
 });
 
-test('telemetrygen sends what it is told, and Prometheus sees the collector count it', async () => {
+test('Prometheus has the number of spans that telemetrygen sent to the collector', async () => {
   const args = ['traces', '--otlp-endpoint', collector.grpc, '--otlp-insecure', '--rate', '0'];
   expect(await telemetrygen([...args, '--traces', '50', '--child-spans', '2'])).toMatchObject({ code: 0 });
   const accepted = 'sum(otelcol_receiver_accepted_spans{transport="grpc"})';
@@ -76,7 +76,7 @@ test('telemetrygen sends what it is told, and Prometheus sees the collector coun
   await expect(query(prometheus.url, 'sum(')).rejects.toThrow('parse error');
 });
 
-test('a bucket gives back its objects, below a prefix', async () => {
+test('the S3 server lists the objects of a bucket, also by prefix', async () => {
   await s3.makeBucket('bucket-1');
   await s3.put('bucket-1', 'a/1', 'one');
   await s3.put('bucket-1', 'b/2', 'two');
@@ -89,7 +89,7 @@ test('a bucket gives back its objects, below a prefix', async () => {
   expect(await s3.objectsIn('bucket-1', 'b/')).toEqual(new Map([['b/2', 'two']]));
 });
 
-test('each server is killed and comes back on its ports', async () => {
+test('each server can be killed and restarted on the same ports', async () => {
   const servers: [{ readonly pid: number; kill(): Promise<void>; start(): Promise<void> }, string][] = [
     [prometheus.server, `${prometheus.url}/-/ready`],
     [collector.server, `http://${collector.ownMetrics}/metrics`],
@@ -111,7 +111,7 @@ test('each server is killed and comes back on its ports', async () => {
   expect(await s3.get('bucket-1', 'a/1')).toBe('one');
 });
 
-test('what Prometheus has scraped and what the collector has queued is there after a kill', async () => {
+test('scraped samples of Prometheus and queued spans of the collector survive a kill', async () => {
   await jaeger.server.kill();
   const { code, stdout } = await pythonAgent({ endpoint: collector.url, taskId: 'task-2' });
   await collector.server.kill();
@@ -119,7 +119,7 @@ test('what Prometheus has scraped and what the collector has queued is there aft
   await collector.server.start();
   expect(code).toBe(0);
   expect(await spansOf(stdout.trim(), 4)).toHaveLength(4);
-  // Scraped before the test above killed both.
+  // Scraped before the previous test killed both.
   const [before] = await query(
     prometheus.url,
     'max_over_time(otelcol_receiver_accepted_spans{transport="grpc"}[1h])',
@@ -127,18 +127,18 @@ test('what Prometheus has scraped and what the collector has queued is there aft
   expect(before?.value).toBe(150);
 });
 
-test('a server that ends at once, or is never ready, says what it has printed', async () => {
+test('if a server ends or does not become ready, the error has its output', async () => {
   const name = 'it';
   const launch = { name, command: 'sh', isReady: () => answersOk('http://127.0.0.1:1/') };
   const ends = ServerProcess.start({ ...launch, args: ['-c', 'echo no such file >&2; exit 3'] });
   await expect(ends).rejects.toThrow('it ended: no such file');
   const hangs = ServerProcess.start({ ...launch, args: ['-c', 'echo begun; exec sleep 60'], readyMs: 300 });
-  await expect(hangs).rejects.toThrow('it does not get ready: begun');
+  await expect(hangs).rejects.toThrow('it did not become ready: begun');
   const absent = ServerProcess.start({ ...launch, command: '/nonexistent', args: [] });
   await expect(absent).rejects.toThrow('ENOENT');
 });
 
-test('a configuration that the collector refuses fails the start with its reason', async () => {
+test('if the collector rejects its configuration, the error has the reason', async () => {
   const refused = startCollector({ set: { 'exporters::awss3::nonsense': '1' } });
   await expect(refused).rejects.toThrow('nonsense');
   const inUse = startCollector({ set: { 'exporters::prometheus::endpoint': collector.exporter } });

@@ -17,7 +17,7 @@ beforeEach(async () => {
 
 afterEach(() => sandbox.remove());
 
-test('the configuration is accepted, and its commands are what its page says', () => {
+test('the configuration is valid and has the documented commands', () => {
   const config = loadConfig({ env: {}, cwd });
   checkAgents(config);
   expect(planFor(config, { command: 'review', agent: null })).toMatchObject({
@@ -29,8 +29,8 @@ test('the configuration is accepted, and its commands are what its page says', (
   ]);
 });
 
-test('one run of Claude Code is a task with its cost, by the dialect that its command shows', async () => {
-  // A recorded run in the place of the program.
+test('a run of Claude Code becomes a task with its cost, because the dialect is detected', async () => {
+  // A script that prints a recorded run stands in for the program.
   await copyFile(SAMPLE, join(sandbox.dir, 'recorded.jsonl'));
   const program = join(sandbox.dir, '.bin', 'claude');
   await writeFile(program, `#!/bin/sh\nexec cat ${join(sandbox.dir, 'recorded.jsonl')}\n`);

@@ -50,7 +50,7 @@ describe.skipIf('missing' in program)('the example express-bullmq', () => {
     return id;
   }
 
-  test('a webhook becomes a job, a run of the agent and a task that REST shows', async () => {
+  test('a webhook becomes a job, an agent run and a task in the REST API', async () => {
     const url = await startApp([]);
     const id = await runTask(url);
     const answer = (await (await fetch(`${url}/api/tasks/${id}/logs/full`)).json()) as Record<
@@ -78,7 +78,7 @@ describe.skipIf('missing' in program)('the example express-bullmq', () => {
     ]);
   });
 
-  test("with an SDK of the app's own, its spans and log records land in the task", async () => {
+  test('spans and log records of an OpenTelemetry SDK in the app become part of the task', async () => {
     const url = await startApp(['--import', './sdk.js']);
     const id = await runTask(url);
     const lines = await readLines(`${sandbox.logDir}/${id}/03-agent-output.jsonl`);

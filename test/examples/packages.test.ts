@@ -12,7 +12,7 @@ interface Manifest {
 
 const folders = readdirSync(EXAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory());
 
-test('every example is in the list, and has a page', () => {
+test('every example has a page and is listed in examples/README.md', () => {
   const list = readFileSync(join(EXAMPLES, 'README.md'), 'utf8');
   expect(folders.length).toBeGreaterThan(3);
   for (const { name } of folders) {
@@ -21,7 +21,7 @@ test('every example is in the list, and has a page', () => {
   }
 });
 
-test('an example asks for the versions that the tests run it with', () => {
+test('the version ranges of examples include the installed versions', () => {
   const wrong: string[] = [];
   let count = 0;
   for (const { name } of folders) {
@@ -40,12 +40,12 @@ function read(folder: string): Manifest {
   try {
     return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
   } catch {
-    // An example without packages of its own.
+    // ENOENT: the example has no package.json.
     return {};
   }
 }
 
-/** `^1.2.3` and versions without a suffix, which is all that the examples write. */
+/** Whether a version satisfies a caret range. The examples use no other ranges and no prerelease versions. */
 function fitsCaret(version: string, range: string): boolean {
   const [have = [], want = []] = [version, range.replace(/^\^/, '')].map((text) =>
     text.split('.').map(Number),

@@ -16,7 +16,7 @@ describe.skipIf('missing' in python)('the example python-agent', () => {
 
   afterEach(() => sandbox.remove());
 
-  test('its spans hang below its run, its log records and its output are lines of its task', async () => {
+  test('its spans are children of the agent run, and its log records and output are lines of the task', async () => {
     const program = pathOf(python);
     const end = await sandbox.run(
       `cd python-agent; echo 'review this change' | tasktrail run -- ${program} agent.py; tasktrail tasks --json`,

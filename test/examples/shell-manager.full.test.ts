@@ -11,7 +11,7 @@ beforeEach(async () => {
 
 afterEach(() => sandbox.remove());
 
-test('manager.sh leaves a complete workflow in which a step was tried twice', async () => {
+test('manager.sh records a complete workflow with a retried step', async () => {
   const { code, stderr } = await sandbox.run(
     'cd shell-manager; ./manager.sh 199; echo $TASK_LOGS_WORKFLOW_ID',
     {
@@ -41,7 +41,7 @@ test('manager.sh leaves a complete workflow in which a step was tried twice', as
   );
 });
 
-test('emit.sh, run again with the same id, records nothing twice', async () => {
+test('emit.sh with the same id again records no duplicates', async () => {
   const first = await sandbox.run('cd shell-manager; ./emit.sh 200');
   expect([first.code, first.stderr]).toEqual([0, '']);
   const id = first.stdout.trim();

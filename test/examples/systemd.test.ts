@@ -21,7 +21,7 @@ describe.skipIf(found.status !== 0)('systemd-analyze verify', () => {
 
   afterEach(() => rm(dir, { recursive: true }));
 
-  /** What it says of the unit, with programs that this machine has. Unknown lines are warnings and no failure. */
+  /** Verifies the unit with programs of this machine. Unknown lines are only warnings on stderr. */
   async function verify(text: string): Promise<readonly [number | null, string]> {
     const path = join(dir, 'tasktrail.service');
     await writeFile(path, text.replace(/^ExecStart=.*/m, `ExecStart=${process.execPath} ${MAIN} start`));
@@ -31,24 +31,24 @@ describe.skipIf(found.status !== 0)('systemd-analyze verify', () => {
     return [status, stderr];
   }
 
-  test('finds nothing wrong with the unit', async () => {
+  test('accepts the unit without warnings', async () => {
     expect(await verify(unit)).toEqual([0, '']);
   });
 
-  test('would find a value that systemd does not know', async () => {
+  test('detects an unknown value', async () => {
     const [, said] = await verify(unit.replace('KillMode=process', 'KillMode=proces'));
     expect(said).toContain('Failed to parse kill mode');
   });
 });
 
-test('the unit keeps agents alive through a crash of the service and through their own end by the system', () => {
+test('the unit keeps agents alive after a crash of the service or an out-of-memory kill of another process', () => {
   expect(unit).toMatch(/^KillMode=process$/m);
   expect(unit).toMatch(/^OOMPolicy=continue$/m);
-  // Identity of processes and kills for want of memory are read in /proc, and V8 compiles.
+  // The service reads process identities and OOM kills in /proc, and V8 needs writable executable memory.
   expect(unit).not.toMatch(/^(?:ProcSubset|MemoryDenyWriteExecute)=/m);
 });
 
-test('a clean stop fits into the time that systemd gives', async () => {
+test('TimeoutStopSec exceeds the deadlines of a clean stop', async () => {
   const source = await readFile(resolve(import.meta.dirname, '../../src/service/start.ts'), 'utf8');
   const deadlines = [...source.matchAll(/^const \w+_DEADLINE_MS = ([\d_]+);/gm)];
   const needed = deadlines.reduce((sum, [, ms = '']) => sum + Number(ms.replaceAll('_', '')), 0);
@@ -57,7 +57,7 @@ test('a clean stop fits into the time that systemd gives', async () => {
   expect(Number(seconds) * 1_000).toBeGreaterThan(needed);
 });
 
-test('every setting in the environment file is one that is read, and the values are accepted', async () => {
+test('every setting in the environment file exists, and its value is valid', async () => {
   const text = await readFile(join(FOLDER, 'tasktrail.env'), 'utf8');
   const lines = [...text.matchAll(/^#?([A-Z_]+)=(.*)$/gm)];
   expect(lines.length).toBeGreaterThan(4);

@@ -14,7 +14,7 @@ import type {
   FieldConfig as TimeSeriesField,
 } from '@grafana/schema/dist/esm/raw/composable/timeseries/panelcfg/x/TimeSeriesPanelCfg_types.gen';
 
-/** The type as JSON has it: of an enum its values, and nothing that the type does not name. */
+/** The type of the JSON value: enums become their values, and index signatures are removed. */
 type Plain<T> = unknown extends T
   ? T
   : T extends string
@@ -25,7 +25,7 @@ type Plain<T> = unknown extends T
         ? Plain<Item>[]
         : { [Key in keyof T]: Plain<T[Key]> };
 
-/** A query to Prometheus. The schema leaves data sources' own fields out: these are what Grafana's editor saves. */
+/** A query to Prometheus, as Grafana's editor saves it. The schema has no fields of data sources. */
 interface PrometheusQuery {
   refId: string;
   datasource: DataSourceRef;
@@ -40,7 +40,7 @@ interface PrometheusQuery {
 
 type Replaced = 'type' | 'options' | 'fieldConfig' | 'targets' | 'custom';
 
-/** A panel whose options are those of its own kind: in the schema, as in Grafana, they are any object. */
+/** A panel with the options of its kind. The schema allows any object there. */
 type PanelOf<Kind extends string, Options, Field> = Plain<
   Omit<Panel, Replaced> & {
     type: Kind;
@@ -60,5 +60,5 @@ type AnyPanel =
   | PanelOf<'state-timeline', StateTimeline, StateTimelineField>
   | PanelOf<'table', Table, Partial<TableField>>;
 
-/** A dashboard as its file is written, with the kinds of panels that are used here. */
+/** A dashboard file with the kinds of panels that the dashboards use. */
 export type DashboardFile = Plain<Omit<Dashboard, 'panels'>> & { panels: AnyPanel[] };

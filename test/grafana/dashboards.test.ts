@@ -10,7 +10,7 @@ const panels = boards.flatMap((board) =>
 );
 const shown = panels.filter(({ type }) => type !== 'row');
 
-test('there are four dashboards, each with an address of its own that does not change', () => {
+test('there are four dashboards with fixed uids', () => {
   expect(boards.map(({ uid }) => uid)).toEqual([
     'tasktrail-pipeline',
     'tasktrail-tasks',
@@ -20,7 +20,7 @@ test('there are four dashboards, each with an address of its own that does not c
   expect(new Set(boards.map(({ title }) => title)).size).toBe(4);
 });
 
-test.each(boards)('$title opens on the last six hours and leads to the others', (board) => {
+test.each(boards)('$title opens on the last six hours and links to the others', (board) => {
   expect(board).toMatchObject({
     schemaVersion: 42,
     tags: ['tasktrail'],
@@ -28,12 +28,12 @@ test.each(boards)('$title opens on the last six hours and leads to the others', 
     time: { from: 'now-6h', to: 'now' },
     links: [{ type: 'dashboards', tags: ['tasktrail'], keepTime: true }],
   });
-  // An id is the database's; an imported file must not carry one.
+  // Grafana's database assigns the id; an imported file must not have one.
   expect(board).not.toHaveProperty('id');
   expect(board.description.length).toBeGreaterThan(20);
 });
 
-test('every panel says what it is, what it shows and in which unit', () => {
+test('every panel has a title, a description, a unit and a query', () => {
   expect(shown.length).toBeGreaterThan(40);
   for (const { at, title, description = '', fieldConfig, targets = [] } of shown) {
     expect(title, at).not.toBe('');
@@ -59,7 +59,7 @@ test.each(boards)('$title: ids are unique and no panel covers another', ({ panel
   for (const { gridPos } of own) expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
 });
 
-test('a panel that covers another is seen', () => {
+test('an overlap of two panels is detected', () => {
   const [first, second] = boards[0]?.panels ?? [];
   expect(first && second && overlaps([first, { ...second, gridPos: first.gridPos }])).toHaveLength(1);
 });
@@ -69,11 +69,11 @@ test.each([
   ['tasktrail-webhooks', ['provider']],
   ['tasktrail-workflows', ['workflow']],
   ['tasktrail-pipeline', ['service']],
-])('%s can be narrowed down by %s, and begins with all', (uid, names) => {
+])('%s has the filters %s, which select all values by default', (uid, names) => {
   const board = boards.find((one) => one.uid === uid);
   const variables = board?.templating.list.filter(({ type }) => type === 'query') ?? [];
   expect(variables.map(({ name }) => name)).toEqual(names);
-  // `.*` takes what has no such label as well.
+  // `.*` also matches series without the label.
   for (const variable of variables)
     expect(variable).toMatchObject({
       includeAll: true,
@@ -84,7 +84,7 @@ test.each([
   for (const name of names) expect(JSON.stringify(board?.panels)).toContain(`=~\\"$${name}\\"`);
 });
 
-test('a task in a table leads to all that is recorded of it, and a trace to Jaeger', () => {
+test('a task in a table links to its records, and a trace id to Jaeger', () => {
   const text = readFileSync(join(GRAFANA, 'dashboards', 'tasks.json'), 'utf8');
   expect(text.match(/\$\{tasktrail_url\}\/api\/tasks\/\$\{__value\.raw\}\/logs\/full/g)).toHaveLength(2);
   expect(text).toMatch(/\$\{jaeger_url\}\/trace\/\$\{__value\.raw\}/);
@@ -101,7 +101,7 @@ test('a task in a table leads to all that is recorded of it, and a trace to Jaeg
   );
 });
 
-test('a layout is drawn as its grid has it', () => {
+test('the layout of a dashboard is drawn from its grid positions', () => {
   const panel = (title: string, [x, y, w, h]: readonly [number, number, number, number]): Panel => ({
     id: x + y,
     type: title === 'Row' ? 'row' : 'stat',

@@ -1,12 +1,12 @@
 import type { Dashboard, Panel } from '../support/dashboard-queries.ts';
 
-/** Characters for one of the grid's 24 columns: the narrowest panel, of four, holds a title of fifteen. */
+/** Characters per grid column (of 24). The narrowest panel has four columns and shows 15 characters of its title. */
 const COLUMN = 4;
 
-/** Units of the grid for one line: a number is four units high and has room for its title. */
+/** Grid units per text line. The lowest panels are four units high and need one line for the title. */
 const LINE = 3;
 
-/** The dashboard as text: a box for each panel where it stands, its rows as titles in the line. */
+/** Draws the dashboard as text: one box per panel at its grid position, rows as titles in a border line. */
 export function layoutOf({ panels }: Dashboard): string {
   const edges = [...new Set(panels.flatMap(({ gridPos: { y, h } }) => [y, y + h]))].sort((a, b) => a - b);
   const lines = new Map<number, number>([[edges[0] ?? 0, 0]]);

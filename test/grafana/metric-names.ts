@@ -24,7 +24,7 @@ const SPAN: readonly string[] = [
   'messaging_destination_name',
 ];
 
-/** What is recorded, by the name that Prometheus has for it, with its labels. `job` and `instance` are on all. */
+/** All metrics by their Prometheus name, with their labels. `job` and `instance` are on every metric. */
 export const METRICS: Readonly<Record<string, readonly string[]>> = {
   tasktrail_tasks_ended_total: [
     'tasktrail_task_status',
@@ -68,7 +68,7 @@ export const METRICS: Readonly<Record<string, readonly string[]>> = {
   traces_span_metrics_duration_seconds_bucket: [...SPAN, 'le'],
   traces_span_metrics_duration_seconds_count: SPAN,
   tasktrail_webhook_stages_total: ['tasktrail_webhook_stage', 'tasktrail_webhook_provider'],
-  // The collector's own.
+  // The collector's own metrics.
   otelcol_exporter_queue_size: ['exporter', 'data_type'],
   otelcol_exporter_queue_capacity: ['exporter', 'data_type'],
   otelcol_exporter_sent_spans: ['exporter'],
@@ -84,11 +84,11 @@ export const METRICS: Readonly<Record<string, readonly string[]>> = {
   otelcol_receiver_refused_log_records: [],
   otelcol_receiver_refused_metric_points: [],
   otelcol_process_memory_rss: [],
-  // Prometheus' own.
+  // Prometheus' own metric.
   up: [],
 };
 
-/** What a query asks for: each metric with the labels that it names beside it, and the labels of its groups. */
+/** The names in a query: each metric with the labels of its matchers, and the labels of `by` and `on`. */
 export interface Asked {
   readonly metrics: ReadonlyMap<string, ReadonlySet<string>>;
   readonly groups: ReadonlySet<string>;
@@ -100,7 +100,7 @@ const WORDS: ReadonlySet<string> = new Set(
   ),
 );
 
-/** Reads a query as far as names go; whether it is well formed, promtool says. */
+/** Extracts the names from a query. Does not check its syntax; promtool does. */
 export function namesIn(expr: string): Asked {
   const metrics = new Map<string, Set<string>>();
   const groups = new Set<string>();
@@ -109,7 +109,7 @@ export function namesIn(expr: string): Asked {
     return '';
   });
   rest = rest.replaceAll(/(\w*)\{([^}]*)\}/g, (_, name: string, matchers: string) => {
-    // The collector's counters end in _total or not, as its version and settings have it.
+    // The suffix _total of the collector's counters depends on its version and settings.
     const metric = name === '' ? /__name__=~"(\w+)\(_total\)\?"/.exec(matchers)?.[1] : name;
     const labels = [...matchers.matchAll(/(\w+)(?:=~|!~|!=|=)"/g)].map(([, label = '']) => label);
     const known = metrics.get(metric ?? expr) ?? new Set();

@@ -25,12 +25,12 @@ interface Scrape {
 }
 
 const sourcesText = read('grafana/provisioning/datasources/tasktrail.yaml');
-// Files of our own: what they hold is what is checked here.
+// The cast is safe: the tests below check the contents.
 const { datasources } = parse(sourcesText) as { datasources: readonly Datasource[] };
 const alerts = readAlerts();
 const uids = datasources.map(({ uid }) => uid);
 
-test('Grafana finds a file of the first version in each of its folders', () => {
+test('each provisioning folder has one file with apiVersion 1', () => {
   for (const folder of ['datasources', 'dashboards', 'alerting']) {
     const names = readdirSync(join(PROVISIONING, folder));
     expect(names).toEqual(['tasktrail.yaml']);
@@ -38,7 +38,7 @@ test('Grafana finds a file of the first version in each of its folders', () => {
   }
 });
 
-test('the dashboards are read from where compose mounts them', () => {
+test('the dashboards are read from the folder that compose mounts', () => {
   expect(parse(read('grafana/provisioning/dashboards/tasktrail.yaml'))).toMatchObject({
     providers: [{ type: 'file', folder: 'tasktrail', options: { path: '/var/lib/grafana/dashboards' } }],
   });
@@ -50,7 +50,7 @@ test('the dashboards are read from where compose mounts them', () => {
   );
 });
 
-test('there is one source of metrics, one of traces and one of logs, and metrics are the default', () => {
+test('there is one data source for metrics, one for traces and one for logs, and metrics are the default', () => {
   expect(datasources.map(({ uid, type }) => [uid, type])).toEqual([
     ['prometheus', 'prometheus'],
     ['jaeger', 'jaeger'],
@@ -59,14 +59,14 @@ test('there is one source of metrics, one of traces and one of logs, and metrics
   expect(datasources.filter(({ isDefault }) => isDefault).map(({ uid }) => uid)).toEqual(['prometheus']);
 });
 
-test('each has its address from the environment, which compose gives', () => {
+test('each data source has its address from a variable that compose sets', () => {
   const environment = composeGrafana().environment ?? {};
   for (const { uid, url } of datasources) {
     expect(url).toBe(`$${uid.toUpperCase()}_URL`);
     expect(Object.keys(environment)).toContain(url.slice(1));
     expect(environment[url.slice(1)]).toMatch(new RegExp(`^http://${uid}:\\d+$`));
   }
-  // Any other dollar sign is one for Grafana's links, and doubled.
+  // All other dollar signs are for Grafana's links, and doubled.
   const others = sourcesText
     .split('\n')
     .filter((line) => !line.startsWith('#') && !/^ {4}url: \$[A-Z]/.test(line));
@@ -79,7 +79,7 @@ test('each has its address from the environment, which compose gives', () => {
   ).toBeNull();
 });
 
-test('a point of a chart, a span and a line of a log lead to one another', () => {
+test('points of charts, spans and log lines link to each other', () => {
   const [prometheus, jaeger, loki] = datasources.map(({ jsonData }) => jsonData);
   expect(prometheus).toMatchObject({
     exemplarTraceIdDestinations: [{ name: 'trace_id', datasourceUid: 'jaeger' }],
@@ -100,9 +100,9 @@ test('a point of a chart, a span and a line of a log lead to one another', () =>
   for (const uid of sourcesText.matchAll(/datasourceUid: (\S+)/g)) expect(uids).toContain(uid[1]);
 });
 
-test('no dashboard and no alert asks a source that is not provisioned', () => {
+test('dashboards and alerts use only provisioned data sources', () => {
   const asked = readDashboards().flatMap((board) => [...uidsIn(board)]);
-  // A variable that stands for one of the kind, and begins with ours; and what Grafana itself has.
+  // The variable `datasource`, which defaults to the provisioned Prometheus, and Grafana's built-in source.
   expect([...new Set(asked)].map((uid) => uid.replace('$', '')).sort()).toEqual([
     '-- Grafana --',
     '{datasource}',
@@ -118,12 +118,12 @@ test('no dashboard and no alert asks a source that is not provisioned', () => {
     expect(data.map(({ datasourceUid }) => datasourceUid)).toEqual(['prometheus', '__expr__']);
 });
 
-test('every alert says how long it waits, what is the matter and what to do', () => {
+test('every alert has a delay, a severity, a summary and a description', () => {
   expect(alerts).toHaveLength(11);
   expect(new Set(alerts.map(({ uid }) => uid)).size).toBe(11);
   expect(new Set(alerts.map(({ title }) => title)).size).toBe(11);
   for (const alert of alerts) {
-    // The fields that Grafana reads of a rule; another would be passed over in silence.
+    // Grafana ignores unknown fields without an error.
     expect(Object.keys(alert).sort()).toEqual([
       'annotations',
       'condition',
@@ -147,7 +147,7 @@ test('every alert says how long it waits, what is the matter and what to do', ()
   }
 });
 
-test('every alert compares what it asks, and leads to the panel that shows it', () => {
+test('every alert compares its query with a threshold and links to its panel', () => {
   for (const { title, condition, data, dashboardUid, panelId } of alerts) {
     expect(data.map(({ refId }) => refId)).toEqual(['A', condition]);
     expect(data[1]?.model, title).toMatchObject({ type: 'threshold', expression: 'A', refId: condition });
@@ -158,16 +158,16 @@ test('every alert compares what it asks, and leads to the panel that shows it', 
   }
 });
 
-test('without a sample to judge by, only the alerts about that very thing go off', () => {
+test('without data, only the scrape alert and the holder alert fire', () => {
   const loud = alerts.filter(({ noDataState }) => noDataState === 'Alerting');
   expect(loud.map(({ uid }) => uid)).toEqual(['tasktrail-no-scrape', 'tasktrail-no-holder']);
 });
 
-test('the texts of alerts have no dollar sign, which would be looked up in the environment', () => {
+test('the alert file has no dollar sign, which Grafana would expand from its environment', () => {
   expect(read('grafana/provisioning/alerting/tasktrail.yaml')).not.toContain('$');
 });
 
-test('Prometheus scrapes the same with and without Docker, as often as Grafana believes', () => {
+test('Prometheus has the same targets with and without Docker, and the scrape interval that Grafana assumes', () => {
   const [docker, local] = ['prometheus', 'prometheus.local'].map(
     (name) => parse(read(`collector/${name}.yaml`)) as Scrape,
   );

@@ -10,7 +10,7 @@ import { METRICS, namesIn } from './metric-names.ts';
 const run = promisify(execFile);
 const queries = dashboardQueries();
 
-test('every panel, variable and alert asks something', () => {
+test('every panel, variable and alert has a query', () => {
   for (const { uid, panels, templating } of readDashboards()) {
     const asked = queries.filter(({ dashboard }) => dashboard === uid).map(({ panel }) => panel);
     const titles = panels.filter(({ type }) => type !== 'row').map(({ title }) => title);
@@ -21,14 +21,14 @@ test('every panel, variable and alert asks something', () => {
   expect(queries.filter(({ dashboard }) => dashboard === 'alerts')).toHaveLength(11);
 });
 
-test('what Grafana fills in is filled in', () => {
+test('variables of Grafana are replaced by their values', () => {
   expect(queries.filter(({ expr }) => expr.includes('$'))).toEqual([]);
   const [ended] = dashboardQueries({ range: '7m' }).filter(({ panel }) => panel === 'Ended');
   expect(ended?.expr).toContain('tasktrail_tasks_ended_total{gen_ai_agent_name=~".*", ');
   expect(ended?.expr).toContain('[7m]');
 });
 
-test('every metric that is asked for is one that is recorded, and has the labels that are asked for', () => {
+test('every metric and label of a query exists', () => {
   const wrong = queries.flatMap(({ dashboard, panel, expr }) => {
     const { metrics, groups } = namesIn(expr);
     expect(metrics.size, `${panel}: ${expr}`).toBeGreaterThan(0);
@@ -48,12 +48,12 @@ test('every metric that is asked for is one that is recorded, and has the labels
   expect(wrong).toEqual([]);
 });
 
-test('every metric that is recorded is looked at somewhere', () => {
+test('every metric is used by at least one query', () => {
   const asked = new Set(queries.flatMap(({ expr }) => [...namesIn(expr).metrics.keys()]));
   expect(Object.keys(METRICS).filter((name) => !asked.has(name))).toEqual([]);
 });
 
-test('names are read out of a query, with the labels that stand beside them', () => {
+test('the names in a query are found, with the labels of their matchers', () => {
   const { metrics, groups } = namesIn(
     'sum by (le, a) (rate(x_bucket{b=~"(c|d)", e!="f"}[5m])) / y offset 1h',
   );
@@ -65,14 +65,14 @@ test('names are read out of a query, with the labels that stand beside them', ()
   expect([...namesIn('rate({__name__=~"otelcol_z(_total)?"}[1m])').metrics.keys()]).toEqual(['otelcol_z']);
 });
 
-test('rates and quantiles are made as Prometheus and Grafana want them', () => {
+test('rates and quantiles follow the rules of Prometheus and Grafana', () => {
   const texts = readDashboards().flatMap(({ panels }) =>
     panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr)),
   );
-  // Nothing has a window of its own: bars and totals have the width of a bar or of the time range.
+  // No query has a fixed window: it is the width of a bar, of the time range, or of the rate interval.
   const windows = texts.flatMap((expr) => [...expr.matchAll(/\[([^\]]*)\]/g)].map(([, of]) => of));
   expect(new Set(windows)).toEqual(new Set(['$__range', '$__interval', '$__rate_interval']));
-  // A rate needs some scrapes to stand on, however far one has zoomed in.
+  // A rate needs several scrapes in its window, at any zoom level.
   const rates = texts.flatMap((expr) => [...expr.matchAll(/\brate\([^[]*\[([^\]]*)\]/g)].map(([, of]) => of));
   expect(new Set(rates)).toEqual(new Set(['$__rate_interval']));
   const quantiles = texts.filter((expr) => expr.includes('histogram_quantile'));
@@ -82,7 +82,7 @@ test('rates and quantiles are made as Prometheus and Grafana want them', () => {
 
 const promtool = await findPromtool();
 
-test.skipIf(promtool === undefined)('Prometheus can read every query', async () => {
+test.skipIf(promtool === undefined)('promtool accepts every query', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tasktrail-queries-'));
   const check = async (exprs: readonly string[]): Promise<string> => {
     const rules = exprs.map((expr, index) => ({ record: `q${index}`, expr }));
@@ -102,7 +102,7 @@ test.skipIf(promtool === undefined)('Prometheus can read every query', async () 
 });
 
 test.skipIf(promtool === undefined)(
-  'Prometheus can read its configuration, with and without Docker',
+  'promtool accepts the configuration of Prometheus, with and without Docker',
   async () => {
     for (const name of ['prometheus.yaml', 'prometheus.local.yaml']) {
       const file = resolve(import.meta.dirname, '..', '..', 'collector', name);
@@ -116,7 +116,7 @@ function isLabel(name: string, labels: readonly string[]): boolean {
   return labels.includes(name) || name === 'job' || name === 'instance';
 }
 
-/** Where it cannot be had, the system test's Prometheus is the first that reads the queries. */
+/** Undefined when promtool cannot be built. Then only the end-to-end tests check the syntax of the queries. */
 async function findPromtool(): Promise<string | undefined> {
   const build = resolve(import.meta.dirname, '..', 'tools', 'build.sh');
   try {
@@ -124,7 +124,7 @@ async function findPromtool(): Promise<string | undefined> {
     return stdout.trim().split('\n').at(-1);
   } catch (error) {
     if (process.env.CI === 'true') throw error;
-    process.stderr.write('skipped: there is no promtool to check the queries with\n');
+    process.stderr.write('skipped: promtool, which checks the queries, is not available\n');
     return undefined;
   }
 }

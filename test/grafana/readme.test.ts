@@ -6,18 +6,18 @@ import { layoutOf } from './layout.ts';
 
 const FILE = join(GRAFANA, 'README.md');
 
-/** `GOLDEN=write npx vitest run test/grafana/readme.test.ts`, and read the difference before it is committed. */
+/** `GOLDEN=write npx vitest run test/grafana/readme.test.ts` rewrites the README. Review the diff before you commit it. */
 const WRITE = process.env.GOLDEN === 'write';
 
 const boards = readDashboards();
 
-/** What is written between two marks, from the files that it tells of. */
+/** The generated parts of the README: the name of their marks and their text. */
 const parts: readonly (readonly [string, string])[] = [
   ...boards.map((board) => [board.uid, `\n\`\`\`text\n${layoutOf(board)}\n\`\`\`\n\n`] as const),
   ['alerts', `\n${alertTable(readAlerts())}\n\n`],
 ];
 
-test.each(parts)('the README shows %s as it is', (mark, text) => {
+test.each(parts)('the README has the current text of %s', (mark, text) => {
   const readme = readFileSync(FILE, 'utf8');
   const [begin, end] = [`<!-- begin ${mark} -->\n`, `<!-- end ${mark} -->`];
   const [from, to] = [readme.indexOf(begin) + begin.length, readme.indexOf(end)];

@@ -18,12 +18,12 @@ describe('the canonical text', () => {
     ['keys that look like integers', '{"9":1,"10":2,"-1":3,"a":4}', '{"-1":3,"10":2,"9":1,"a":4}'],
     ['a key named __proto__', '{"b":1,"__proto__":{"y":1,"x":2}}', '{"__proto__":{"x":2,"y":1},"b":1}'],
     ['keys by UTF-16 code units', '{"\\ufb33":1,"\\ud83d\\ude02":2}', '{"\u{1f602}":2,"\ufb33":1}'],
-    ['numbers in other spellings', '[1.0,1e2,-0,0.10,1E-7,1e21]', '[1,100,0,0.1,1e-7,1e+21]'],
+    ['different spellings of numbers', '[1.0,1e2,-0,0.10,1E-7,1e21]', '[1,100,0,0.1,1e-7,1e+21]'],
     ['lone surrogates', '{"a":"\\ud800","\\udfff":1}', '{"a":"\\ud800","\\udfff":1}'],
-    ['escapes that are not needed', '"\\u0041\\/\\n"', '"A/\\n"'],
+    ['unnecessary escapes', '"\\u0041\\/\\n"', '"A/\\n"'],
     ['white space', ' { "a" : [ 1 , null ] } ', '{"a":[1,null]}'],
     ['the order of a list', '[3,1,2]', '[3,1,2]'],
-  ])('has one form for %s', (_what, text, expected) => {
+  ])('is normalized for %s', (_what, text, expected) => {
     expect(canonicalJson(json(text))).toBe(expected);
   });
 
@@ -35,19 +35,19 @@ describe('the canonical text', () => {
     ['two lone surrogates', '"\\ud800"', '"\\ud801"'],
     ['a lone surrogate and its replacement', '"\\ud800"', '"\\ufffd"'],
     ['numbers that differ in the last bit', '0.1', '0.10000000000000002'],
-  ])('tells %s apart', (_what, one, other) => {
+  ])('differs for %s', (_what, one, other) => {
     expect(canonicalJson(json(one))).not.toBe(canonicalJson(json(other)));
     expect(sha256OfJson(json(one))).not.toBe(sha256OfJson(json(other)));
   });
 
-  it('leaves out undefined members, and a named key at every depth', () => {
+  it('omits undefined members, and optionally a given key at every depth', () => {
     const value = { b: undefined, ms: 1, a: [{ ms: 2, c: 3 }] };
     expect(canonicalJson(value)).toBe('{"a":[{"c":3,"ms":2}],"ms":1}');
     expect(canonicalJson(value, 'ms')).toBe('{"a":[{"c":3}]}');
     expect(canonicalJson(undefined)).toBe('null');
   });
 
-  it('writes numbers that JSON does not have as OTLP stores them', () => {
+  it('has NaN and infinities in the form in which OTLP stores them', () => {
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       expect(canonicalJson([value])).toBe(canonicalJson([plainFromAnyValue(anyValueFromPlain(value))]));
     }
@@ -56,7 +56,7 @@ describe('the canonical text', () => {
 
 const VALUES = fc.jsonValue({ noUnicodeString: false, depthSize: 'medium' });
 
-test('values that differ only in the order of keys have the same text and hash, and no others do', () => {
+test('two values have the same text and hash exactly if they differ only in key order', () => {
   fc.assert(
     fc.property(VALUES, VALUES, (one, other) => {
       const value = json(JSON.stringify(one));
@@ -68,7 +68,7 @@ test('values that differ only in the order of keys have the same text and hash, 
       try {
         expect(value).toStrictEqual(second);
       } catch {
-        // An assertion error: the two differ.
+        // An assertion error: the values differ.
         isEqual = false;
       }
       expect(canonicalJson(value) === canonicalJson(second)).toBe(isEqual);
@@ -76,7 +76,7 @@ test('values that differ only in the order of keys have the same text and hash, 
   );
 });
 
-test('a value has the same text before it is sent and after it is stored', () => {
+test('a value has the same text before and after its conversion to OTLP', () => {
   fc.assert(
     fc.property(VALUES, (value) => {
       const plain = json(JSON.stringify(value));

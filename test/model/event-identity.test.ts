@@ -20,7 +20,7 @@ test.each<[string, NodeId, JsonValue, JsonValue]>([
   ['a path of null', STEP, { artifact: { type: 'x' } }, { artifact: { type: 'x', path: null, url: null } }],
   ['an empty list', PHASE, { phase: 'build' }, { phase: 'build', steps: [] }],
   ['an empty context', STEP, {}, { context: { branch: null, work_item_id: null } }],
-])('payloads that differ in %s alone are one event', (_what, node, one, other) => {
+])('payloads that differ only in %s are the same event', (_what, node, one, other) => {
   expect(identity(one, node)).toBe(identity(other, node));
 });
 
@@ -44,7 +44,7 @@ test.each<[string, NodeId, JsonValue, JsonValue]>([
   expect(identity(one, node)).not.toBe(identity(other, node));
 });
 
-test('a payload that is no object is its own identity', () => {
+test('a payload that is not an object is its own identity', () => {
   for (const payload of ['text', 1, null, [1, { phase: 'build' }]]) {
     expect(eventIdentity(payload, STEP)).toEqual(payload);
   }

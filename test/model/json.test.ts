@@ -17,7 +17,7 @@ describe('parsing JSON text', () => {
     expect(parseObject(text)).toBeUndefined();
   });
 
-  it('gives an object for nothing but one JSON object', () => {
+  it('parseObject returns an object only for a single JSON object', () => {
     expect(parseObject('{"a":{"b":[1]}}')).toEqual({ a: { b: [1] } });
     expect(parseObject('{}')).toEqual({});
     for (const text of ['[1]', '"text"', '0', 'true', 'null', '{"a":1}\n{"b":2}'])

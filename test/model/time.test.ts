@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { isoFromMs, msFromNanos } from '../../src/model/time.ts';
 
-test('a time is formatted as by Date, independent of earlier calls', () => {
+test('a time is formatted like toISOString of Date, independent of earlier calls', () => {
   const times = [
     0, 999, 1_000, 1_750_000_000_123, 1_750_000_000_124, 5, 253_402_300_799_999, -1, -1_001, 7.9,
   ];
@@ -10,7 +10,7 @@ test('a time is formatted as by Date, independent of earlier calls', () => {
   expect(isoFromMs(1_750_000_000_001)).toBe('2025-06-15T15:06:40.001Z');
 });
 
-test('nanoseconds are cut to whole milliseconds; out of range and unreadable times are 0', () => {
+test('nanoseconds are truncated to milliseconds; malformed times and times out of range become 0', () => {
   for (const nanos of [0n, 1n, 999_999n, 1_000_000n, 1_999_999n, 1_750_000_000_123_999_999n]) {
     expect(msFromNanos(String(nanos)), String(nanos)).toBe(Number(nanos / 1_000_000n));
   }

@@ -20,7 +20,7 @@ test('the parent of a step is its phase, the parent of a phase is the workflow',
   expect(parentNode(WORKFLOW)).toEqual(WORKFLOW);
 });
 
-test('names that contain separators give different keys', () => {
+test('names that contain separators yield different keys', () => {
   const names = [null, '', 'null', 'a","b', 'a', '"'];
   const nodes = names.flatMap((phase) => names.map((step) => ({ phase, step })));
   expect(new Set(nodes.map(nodeKey)).size).toBe(nodes.length);

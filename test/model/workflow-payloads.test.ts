@@ -11,7 +11,7 @@ const ENVELOPE = {
   environment: 'development',
 };
 
-/** The examples of the workflow event specification; it describes two types without an example. */
+/** The examples of the workflow event specification. Two of its types have no example. */
 const EXAMPLES: Readonly<Record<string, object>> = {
   workflow_start: { context: { work_item_id: '199', branch: null, autonomy_level: 'guarded' } },
   phase_start: { phase: 'architect', steps: ['generate-spec'] },
@@ -55,7 +55,7 @@ const EXAMPLES: Readonly<Record<string, object>> = {
   },
 };
 
-/** Valid forms beside the examples: minimal and common ones. */
+/** Further valid payloads: minimal and common ones. */
 const GOOD: readonly (readonly [WorkflowEventType, object])[] = [
   ['workflow_start', {}],
   ['workflow_start', { context: { work_item_id: 199, more: true }, more: [1] }],
@@ -64,7 +64,7 @@ const GOOD: readonly (readonly [WorkflowEventType, object])[] = [
   ['step_complete', { phase: 'a', step: { name: 'b', status: 'pending_input', error: { code: 1 } } }],
   ['step_complete', { phase: 'a', step: { name: 'b', status: 'failure', error: 'no' } }],
   ['artifact_create', { artifact: { type: 'pr', url: 'https://x' }, step: null }],
-  ['phase_complete', { phase: 'a', status: 'whatever they call it' }],
+  ['phase_complete', { phase: 'a', status: 'a status of the caller' }],
   ['workflow_complete', { status: 'cancelled' }],
   ['workflow_resumed', {}],
   ['step_retry', { phase: 'a', step: 'b' }],
@@ -123,7 +123,7 @@ const BAD: readonly (readonly [WorkflowEventType, unknown, readonly string[]])[]
   ['error', { message: 1 }, ['payload.message: expected string, received number']],
 ];
 
-test.each(Object.entries(EXAMPLES))('the specification’s own %s is right', (type, payload) => {
+test.each(Object.entries(EXAMPLES))('the example of %s in the specification is valid', (type, payload) => {
   const [known] = WORKFLOW_EVENT_TYPES.filter((name) => name === type);
   if (known === undefined) throw new Error(type);
   expect(checkPayload(known, payload)).toEqual([]);
@@ -131,15 +131,15 @@ test.each(Object.entries(EXAMPLES))('the specification’s own %s is right', (ty
   expect(schema.safeParse({ event_type: type, ...ENVELOPE, payload }).error?.issues).toBeUndefined();
 });
 
-test.each(GOOD)('%s takes %j', (type, payload) => {
+test.each(GOOD)('%s accepts %j', (type, payload) => {
   expect(checkPayload(type, payload)).toEqual([]);
 });
 
-test.each(BAD)('%s refuses %j and names the field', (type, payload, problems) => {
+test.each(BAD)('%s rejects %j and names the field', (type, payload, problems) => {
   expect(checkPayload(type, payload)).toEqual(problems);
 });
 
-test('every type has a published schema with the required fields, which rejects what the check rejects', () => {
+test('the published schema of every type has the required fields and rejects the same payloads as the check', () => {
   for (const type of WORKFLOW_EVENT_TYPES) {
     const schema = eventSchema(type);
     expect(schema, type).toMatchObject({
@@ -157,7 +157,7 @@ test('every type has a published schema with the required fields, which rejects 
   }
 });
 
-test('a payload that is too large for a stored line is rejected', () => {
+test('a payload that exceeds the limit of a stored line is rejected', () => {
   const long = { context: {}, text: 'x'.repeat(PAYLOAD_BYTES_MAX - 30) };
   expect(checkPayload('workflow_start', long)).toEqual([]);
   // The limit counts the bytes of the JSON text.
@@ -168,7 +168,7 @@ test('a payload that is too large for a stored line is rejected', () => {
   expect(checkPayload('workflow_start', many)).toEqual(['payload: holds more than 1000000 values']);
 });
 
-test('a payload may nest up to the common depth limit', () => {
+test('a payload may nest up to JSON_DEPTH_MAX levels', () => {
   const nested = (depth: number): object =>
     JSON.parse(`${'{"a":'.repeat(depth - 1)}{}${'}'.repeat(depth - 1)}`) as object;
   expect(checkPayload('workflow_start', nested(JSON_DEPTH_MAX))).toEqual([]);

@@ -19,7 +19,7 @@ test('a path is answered with its parameters, for GET and for HEAD', async () =>
   expect((await fetch(`${url}/tasks/x`, { method: 'HEAD' })).status).toBe(200);
 });
 
-test('another method is refused with the ones that are allowed', async () => {
+test('another method is refused with a list of the allowed methods', async () => {
   const url = await serve({ '/tasks': { ...ECHO, POST: () => {} } });
   const response = await fetch(`${url}/tasks`, { method: 'DELETE' });
   expect(response.status).toBe(405);

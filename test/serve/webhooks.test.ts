@@ -62,7 +62,7 @@ test.each([
   ['provider=slack', ['E3', 'E2']],
   ['outcome=accepted', ['E1']],
   ['provider=slack&outcome=accepted', []],
-  ['provider=nobody', []],
+  ['provider=unknown', []],
   ['since=2026-01-02T02:00:00Z', ['E3', 'E2']],
   ['until=2026-01-02T04:00:00%2B02:00', ['E1']],
   ['since=2026-01-02&until=2026-01-03', ['E3', 'E2', 'E1']],

@@ -128,7 +128,7 @@ describe.each([
     const conflict = await cancel(service, over);
     expect(conflict).toMatchObject({ status: 409, body: { code: 'ERR_CONFLICT' } });
     expect(conflict.body.detail).toContain('has ended: completed');
-    expect(await cancel(service, 'task-nobody-knows')).toMatchObject({
+    expect(await cancel(service, 'task-unknown')).toMatchObject({
       status: 404,
       body: { code: 'ERR_NOT_FOUND' },
     });

@@ -113,7 +113,7 @@ test('a running task is listed while it runs, and not in the scrape after its en
       gen_ai_agent_name: 'slow',
       tasktrail_task_source: 'api',
     });
-  const since = await until(running, 'the task at work');
+  const since = await until(running, 'the running task');
   const open = await scrape(service);
   expect(sumOf(open, 'tasktrail_tasks_open', { tasktrail_task_status: 'running' })).toBe(1);
   expect(sumOf(open, 'tasktrail_queue_jobs', { tasktrail_queue_state: 'active' })).toBe(1);
@@ -138,7 +138,7 @@ test('deliveries are counted by outcome and a word for the reason', async () => 
   const service = await start();
   await deliver(service.url ?? '', comment('@agent review'), { id: 'one' });
   await deliver(service.url ?? '', comment('@agent review'), { id: 'one' });
-  await deliver(service.url ?? '', comment('nothing for anybody'), { id: 'two' });
+  await deliver(service.url ?? '', comment('nothing for the agent'), { id: 'two' });
   await fetch(`${service.url}/webhooks/github`, { method: 'POST', body: '{}' });
   const counted = async (): Promise<(string | undefined)[] | undefined> => {
     const found = (await scrape(service)).filter(({ name }) => name === 'tasktrail_webhook_deliveries_total');

@@ -4,19 +4,19 @@ import { pathToFileURL } from 'node:url';
 
 const ROOT = resolve(import.meta.dirname, '..', '..');
 
-/** The path of what the build makes of a source file, for child processes. `test/support/build.ts` builds before a run. */
+/** The path in `dist` of a compiled source file. `test/support/build.ts` builds before a test run. */
 export function built(source: string): string {
   if (!existsSync(resolve(ROOT, 'src', source))) throw new Error(`there is no src/${source}`);
   return resolve(ROOT, 'dist', source.replace(/\.ts$/, '.js'));
 }
 
-/** The same, for an `import` in a script. */
+/** The URL in `dist` of a compiled source file, for an `import` in a script. */
 export function builtUrl(source: string): string {
   return pathToFileURL(built(source)).href;
 }
 
-/** The command line. */
+/** The entry of the command line. */
 export const MAIN: string = built('cli/main.ts');
 
-/** The library's entry, for an `import` in a script. */
+/** The URL of the library's entry, for an `import` in a script. */
 export const INDEX_URL: string = builtUrl('index.ts');

@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 
 export const GRAFANA: string = resolve(import.meta.dirname, '..', '..', 'grafana');
 
-/** What the tests read of a dashboard; the whole of it is checked against Grafana's own types elsewhere. */
+/** The fields of a dashboard that tests read. test/grafana/schema.test.ts checks all fields against Grafana's types. */
 export interface Dashboard {
   readonly uid: string;
   readonly title: string;
@@ -26,13 +26,13 @@ export interface Panel {
 export interface Variable {
   readonly name: string;
   readonly type: string;
-  /** Of a variable that Prometheus is asked for: an object; of others, text. */
+  /** An object if the values come from Prometheus, otherwise a string. */
   readonly query: string | { readonly query: string };
   readonly includeAll?: boolean;
   readonly allValue?: string;
 }
 
-/** As Grafana provisions it: `A` is what Prometheus is asked, `C` the threshold. */
+/** A provisioned alert rule. `A` in `data` is the query to Prometheus, `C` the threshold. */
 export interface AlertRule {
   readonly uid: string;
   readonly title: string;
@@ -63,18 +63,18 @@ export interface DashboardQuery {
   /** A panel's or an alert's title, or `$name` for a variable. */
   readonly panel: string;
   readonly kind: 'instant' | 'range';
-  /** What Prometheus can be asked as it stands. */
+  /** PromQL without Grafana variables. */
   readonly expr: string;
 }
 
-/** What Grafana puts in for its own variables; the template variables become All. */
+/** Values for Grafana's built-in variables. Template variables are set to All. */
 export interface Windows {
   readonly rateInterval?: string;
   readonly interval?: string;
   readonly range?: string;
 }
 
-/** Every question that the dashboards, their variables and the alerts ask Prometheus. */
+/** All queries of the dashboards, their variables and the alerts. */
 export function dashboardQueries(windows: Windows = {}): DashboardQuery[] {
   const boards = readDashboards().flatMap((board) => [
     ...board.templating.list.flatMap((variable) => variableQuery(board, variable)),
@@ -86,7 +86,7 @@ export function dashboardQueries(windows: Windows = {}): DashboardQuery[] {
 
 export function readDashboards(): Dashboard[] {
   const folder = join(GRAFANA, 'dashboards');
-  // Files of our own, whose shape the tests of grafana/ check.
+  // The casts are safe: test/grafana checks the files.
   return readdirSync(folder)
     .filter((name) => name.endsWith('.json'))
     .sort()
@@ -95,7 +95,6 @@ export function readDashboards(): Dashboard[] {
 
 export function readAlerts(): AlertRule[] {
   const text = readFileSync(join(GRAFANA, 'provisioning', 'alerting', 'tasktrail.yaml'), 'utf8');
-  // A file of our own, as above.
   const { groups } = parse(text) as { groups: readonly { rules: readonly AlertRule[] }[] };
   return groups.flatMap(({ rules }) => rules);
 }
@@ -111,9 +110,10 @@ function panelQueries(board: Dashboard, panel: Panel): DashboardQuery[] {
 
 function variableQuery(board: Dashboard, { name, query }: Variable): DashboardQuery[] {
   if (typeof query === 'string') return [];
-  // Grafana asks for the label's values by another way; of the series with that label, this one tells the same.
+  // Grafana uses the label values API. This query returns the same values.
   const [, metric, label] = /^label_values\((\w+), (\w+)\)$/.exec(query.query) ?? [];
-  if (metric === undefined) throw new TypeError(`$${name} of ${board.uid} is no label_values(metric, label)`);
+  if (metric === undefined)
+    throw new TypeError(`$${name} of ${board.uid} is not label_values(metric, label)`);
   const expr = `count by (${label}) (${metric})`;
   return [{ dashboard: board.uid, panel: `$${name}`, kind: 'instant', expr }];
 }

@@ -14,7 +14,7 @@ export interface DeliveryOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A delivery as GitHub sends it: signed, with an id of its own. */
+/** Sends a signed GitHub delivery with a new id. */
 export async function deliver(
   url: string,
   payload: object | string | Buffer,
@@ -35,7 +35,7 @@ export async function deliver(
   });
 }
 
-/** What of an `issue_comment.created` payload matters here. */
+/** The fields of an `issue_comment.created` payload that the program reads. */
 export function comment(body: string | null, more: object = {}): object {
   return {
     action: 'created',

@@ -15,19 +15,19 @@ import {
 
 const NUMBERED = resolve(import.meta.dirname, 'numbered-agent.mjs');
 
-/** A numbered agent's command line: so many lines, at that pace. */
+/** The command of an agent that prints `lines` numbered lines, one every `everyMs` milliseconds. */
 export function numbered(lines: number, everyMs: number): readonly string[] {
   return [process.execPath, NUMBERED, String(lines), String(everyMs)];
 }
 
-/** Goes on until the file `go` is in its working directory. */
+/** The command of an agent that runs until the file `go` exists in its working directory. */
 export function waitingUntilGo(trap = ''): readonly string[] {
   return ['sh', '-c', `${trap} echo begun; while [ ! -e go ]; do sleep 0.05; done; echo done`];
 }
 
 type Role = 'start' | 'serve' | 'worker';
 
-/** One directory, one Redis, and as many processes over both as a test likes; all gone when the test is over. */
+/** Several service processes that share a log directory and a Redis. All end with the test. */
 export class Fleet {
   readonly cwd: string;
   readonly logDir: string;
@@ -59,7 +59,7 @@ export class Fleet {
     return service;
   }
 
-  /** Lets every agent that waits for it come to its end. */
+  /** Ends the agents of `waitingUntilGo`. */
   async go(): Promise<void> {
     await writeFile(join(this.cwd, 'go'), '');
   }
@@ -80,13 +80,13 @@ export class Fleet {
     );
   }
 
-  /** What a numbered agent has printed. */
+  /** The numbers that a numbered agent has printed. */
   async numbers(taskId: string): Promise<readonly number[]> {
     const lines = await this.lines(taskId);
     return lines.flatMap(({ content }) => /line (\d+)/.exec(String(content))?.[1] ?? []).map(Number);
   }
 
-  /** Its spans, when there are as many of that name. */
+  /** Waits until the task has `count` spans of this name and returns all its spans. */
   async spans(taskId: string, name: string, count: number): Promise<StoredSpan[]> {
     return until(
       async () => {
@@ -98,7 +98,7 @@ export class Fleet {
     );
   }
 
-  /** The workflow of a task, as REST shows it when it is over. */
+  /** Waits for the end of the task's first workflow and returns it from the REST API. */
   async endedWorkflow(service: ServiceProcess, taskId: string, headers: Env = {}): Promise<Line> {
     return until(async () => {
       const metadata = await readDocument(this.logDir, taskId, 'metadata.json');

@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 /**
- * A port of loopback that nobody listens on. Below those that the kernel gives to outgoing connections (32768 and up):
- * one of them could take it while a server that was killed is away, and it would not come back.
+ * A free loopback port below the kernel's range for outgoing connections (32768 and up). A port in that range could be
+ * taken by a connection before a killed server restarts on it.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

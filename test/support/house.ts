@@ -6,21 +6,21 @@ const SRC = resolve(import.meta.dirname, '../../src');
 export interface Import {
   /** Path below `src`. */
   readonly from: string;
-  /** Path below `src`, or the name of a package or of a part of Node. */
+  /** Path below `src`, or the name of a package or built-in module. */
   readonly to: string;
   readonly isOwn: boolean;
   readonly isTypeOnly: boolean;
-  /** Loaded when it is needed, if ever. */
+  /** A dynamic `import()` or `require()`. */
   readonly isLazy: boolean;
 }
 
 export interface Reached {
   readonly files: ReadonlySet<string>;
-  /** Packages and parts of Node. */
+  /** Packages and built-in modules. */
   readonly packages: ReadonlySet<string>;
 }
 
-/** The sources as rules about them see them: files, folders, imports. */
+/** The files and imports of `src`, for rules about its structure. */
 export class House {
   readonly files: readonly string[];
   readonly imports: readonly Import[];
@@ -48,14 +48,14 @@ export class House {
     return this.#texts.get(file) ?? '';
   }
 
-  /** Everything but comments and the content of strings. */
+  /** The text of a file without comments and contents of strings. */
   code(file: string): string {
     return this.text(file)
       .replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
       .replace(/'(?:[^'\\\n]|\\.)*'/g, "''");
   }
 
-  /** What is loaded with these files, over any number of imports. Types alone load nothing. */
+  /** All files and packages that these files load, directly or transitively. Type imports load nothing. */
   reachedFrom(starts: readonly string[], { lazyToo }: { readonly lazyToo: boolean }): Reached {
     const files = new Set(starts);
     const packages = new Set<string>();
@@ -74,7 +74,7 @@ export class House {
   }
 }
 
-/** The trade that a file belongs to: its topmost folder. A file at the top stands for itself. */
+/** The top-level folder of a file. A file directly in `src` counts as a folder of its own. */
 export function roomOf(file: string): string {
   const [first = '', ...rest] = file.split('/');
   if (rest.length > 0) return first;

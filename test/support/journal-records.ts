@@ -37,7 +37,7 @@ export function nextTick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Everything that a destination has not got yet, taken. */
+/** Takes and acknowledges all pending records of a destination. Returns their numbers. */
 export async function takeAll(journal: Journal, destination = 'holder'): Promise<(number | string)[]> {
   const taken: (number | string)[] = [];
   for (;;) {
@@ -60,7 +60,7 @@ export async function readSegments(directory: string): Promise<string> {
 export async function waitUntil(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   const until = Date.now() + 15_000;
   while (!(await condition())) {
-    if (Date.now() > until) throw new Error(`waited in vain until ${what}`);
+    if (Date.now() > until) throw new Error(`timed out after 15 s; expected: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

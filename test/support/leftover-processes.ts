@@ -5,10 +5,10 @@ import { afterAll, beforeEach } from 'vitest';
 import { readProc } from '../../src/system/process-table.ts';
 import { endProcesses, findProcesses } from '../../src/system/processes.ts';
 
-/** In the environment of every process that a test file starts, and of what those start. */
+/** Marks all processes that a test file starts, directly or indirectly. */
 const VARIABLE = 'TASKTRAIL_TEST_FILE';
 
-/** A process that was told to end gets this much time, on a busy machine, before it counts as left behind. */
+/** Time for processes to end after the last test, on a busy machine. */
 const GRACE_MS = 5_000;
 const POLL_MS = 50;
 
@@ -19,7 +19,7 @@ interface Spawning {
 }
 
 interface Patched {
-  /** The test file that runs now. Files that share a process run one after the other, and each comes by here. */
+  /** The current test file. Files that share a process run one after the other. */
   testFile?: string;
   spawn(options: Spawning): unknown;
 }
@@ -27,7 +27,7 @@ interface Patched {
 const prototype = ChildProcess.prototype as unknown as Patched;
 if (prototype.testFile === undefined) {
   const { spawn } = prototype;
-  // Every way to start a process comes by here with its environment, whatever the caller gave.
+  // All functions of node:child_process for asynchronous processes call this method.
   prototype.spawn = function spawnMarked(options: Spawning): unknown {
     options.envPairs?.push(`${VARIABLE}=${prototype.testFile}`);
     return spawn.call(this, options);
@@ -39,7 +39,7 @@ function leftover(): readonly number[] {
   return findProcesses(VARIABLE, (value) => value === file);
 }
 
-// A failing test may not reach its own clean-up: what is left is ended. A file that passes must end what it started.
+// A failed test may skip its clean-up, so its processes are only killed. In a passing file they are an error.
 let hasFailed = false;
 
 beforeEach(({ onTestFailed }) => {
@@ -55,14 +55,14 @@ afterAll(async () => {
   if (left.length === 0) return;
   const commands = left.map(commandOf);
   await endProcesses(leftover, { graceMs: 0 });
-  if (!hasFailed) throw new Error(`processes were left behind:\n${commands.join('\n')}`);
+  if (!hasFailed) throw new Error(`these processes did not end with their test:\n${commands.join('\n')}`);
 });
 
 function commandOf(pid: number): string {
   try {
     return `${pid} ${readProc(`${pid}/cmdline`).replaceAll('\0', ' ').slice(0, 300)}`;
   } catch {
-    // ENOENT: it has ended meanwhile.
+    // ENOENT: the process has ended.
     return `${pid} has ended`;
   }
 }

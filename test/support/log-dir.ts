@@ -8,23 +8,23 @@ import type { JsonObject } from '../../src/model/json.ts';
 import type { OtlpSpan, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
 import { type Ingested, Store } from '../../src/store/write/store.ts';
 
-/** A new directory, removed when the test is over. */
+/** A new directory, removed after the test. */
 export async function tempDir(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-store-'));
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 
-/** A store with a clock of its own, and everything that comes out of it. */
+/** A store with a fake clock, and its output. */
 export interface TestStore {
   readonly dir: string;
   readonly store: Store;
   readonly books: Books;
   readonly spans: OtlpSpan[];
   readonly logged: string[];
-  /** Its clock, in milliseconds since the epoch. */
+  /** The fake time, in milliseconds since the epoch. */
   now(): number;
-  /** Lets time pass and does what is due then. */
+  /** Advances the clock and runs the tasks that are due. */
   pass(ms: number): Promise<void>;
   logs(...logs: readonly ReceivedLog[]): Promise<Ingested>;
   sendSpans(...spans: readonly ReceivedSpan[]): Promise<Ingested>;
@@ -70,7 +70,7 @@ export async function newStore(isPruned?: IsPruned): Promise<TestStore> {
   return openStore(await tempDir(), undefined, isPruned);
 }
 
-/** Every file below a directory, by its path from there. */
+/** The contents of all files below a directory, by relative path. */
 export function filesIn(dir: string): Record<string, string> {
   const out: Record<string, string> = {};
   for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort()) {

@@ -9,8 +9,8 @@ const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/;
 const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"/;
 
 /**
- * Reads a page as a strict scraper does: text format 0.0.4. Throws for anything that such a one refuses: a line that is
- * none, a series twice, a family in two places, a sample that its family's type does not allow.
+ * Parses the Prometheus text format 0.0.4 strictly. Throws for a malformed line, a duplicate series, a metric family that
+ * is not contiguous, and a sample that contradicts the type of its family.
  */
 export function parseMetrics(text: string): Sample[] {
   if (!text.endsWith('\n')) throw new Error('the last line has no newline');
@@ -63,7 +63,7 @@ function parseSample(line: string): Sample {
   return { name, labels, value: Number(number.replace('Inf', 'Infinity')) };
 }
 
-/** The sum of the samples that have this name and at least these labels; undefined when there is none. */
+/** The sum of the samples with this name and at least these labels; undefined if there are none. */
 export function sumOf(
   samples: readonly Sample[],
   name: string,

@@ -1,6 +1,6 @@
 /**
- * Prints so many numbered lines as Claude Code would, a tool call and its result among every ten, at a steady pace; then
- * its result, and ends with the exit code given. Arguments: lines, milliseconds between two, exit code.
+ * Prints numbered lines in Claude Code's stream-json at a fixed interval, with one tool call and its result per ten lines,
+ * then a result. Arguments: number of lines, milliseconds between two lines, exit code.
  */
 const [lines = 1_000, everyMs = 5, exitCode = 0] = process.argv.slice(2).map(Number);
 

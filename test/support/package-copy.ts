@@ -5,7 +5,7 @@ const ROOT = resolve(import.meta.dirname, '..', '..');
 
 /**
  * Copies the built package to `directory`, with links to the installed dependencies except `missing`, as after an
- * installation without optional packages. Returns the path of the command line.
+ * installation without optional packages. Returns the path of `cli/main.js`.
  */
 export async function copyPackageWithout(directory: string, missing: readonly string[]): Promise<string> {
   await cp(join(ROOT, 'dist'), join(directory, 'dist'), { recursive: true });

@@ -5,13 +5,13 @@ import { onTestFinished } from 'vitest';
 import { type Config, type ConfigOptions, loadConfig } from '../../src/config/config.ts';
 import { TasktrailError } from '../../src/errors.ts';
 
-/** A directory of somebody's project, removed when the test is over. */
+/** A project directory with configuration files, removed after the test. */
 export interface ProjectDir {
   readonly cwd: string;
-  /** Writes a file below it and returns its path. */
+  /** Writes a file and returns its path. */
   put(name: string, content: string | object): string;
   load(options?: ConfigOptions): Config;
-  /** What the configuration is refused for; empty when it is not. */
+  /** The errors of the configuration; empty if it is valid. */
   problems(options?: ConfigOptions): string[];
 }
 

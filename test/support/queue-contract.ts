@@ -21,9 +21,9 @@ export function jobOf(taskId: string): Job {
 
 const CLOSE_MS = 2_000;
 
-/** The behaviour that every queue shares. */
+/** The contract of `Queue`, run for each implementation. */
 export function queueContract(name: string, { open }: QueueFactory): void {
-  test(`${name}: a job arrives as it was pushed`, async () => {
+  test(`${name}: a job arrives unchanged`, async () => {
     const queue = await open(1);
     const seen: Job[] = [];
     queue.start(async (job) => void seen.push(job));
@@ -33,7 +33,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await queue.close(CLOSE_MS);
   });
 
-  test(`${name}: jobs run in the order of their pushes, also those pushed before the start`, async () => {
+  test(`${name}: jobs run in push order, including those pushed before the start`, async () => {
     const queue = await open(1);
     const seen: string[] = [];
     await queue.push(jobOf('task-1'));
@@ -45,7 +45,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await queue.close(CLOSE_MS);
   });
 
-  test(`${name}: no more jobs run at a time than allowed`, async () => {
+  test(`${name}: the number of running jobs never exceeds the concurrency`, async () => {
     const queue = await open(2);
     const running = new Set<string>();
     const ends: (() => void)[] = [];
@@ -68,7 +68,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await queue.close(CLOSE_MS);
   });
 
-  test(`${name}: a push is answered before its job begins`, async () => {
+  test(`${name}: push resolves before its job starts`, async () => {
     const queue = await open(1);
     const order: string[] = [];
     queue.start(async () => void order.push('begun'));
@@ -79,7 +79,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await queue.close(CLOSE_MS);
   });
 
-  test(`${name}: a close aborts the running job, waits for it and hands out no more`, async () => {
+  test(`${name}: close aborts the running job, waits for it and starts no other`, async () => {
     const queue = await open(1);
     const seen: string[] = [];
     let isOver = false;
@@ -97,7 +97,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await queue.close(CLOSE_MS);
   });
 
-  test(`${name}: a close does not wait for a job that ignores the abort beyond the deadline`, async () => {
+  test(`${name}: close waits no longer than its deadline for a job that ignores the abort`, async () => {
     const queue = await open(1);
     let begun = false;
     let end = (): void => {};
@@ -109,12 +109,12 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     });
     await queue.push(jobOf('task-1'));
     await until(() => (begun ? true : undefined), 'the job');
-    // The job ends after the close only.
+    // The job can end only after close has returned.
     await queue.close(50);
     end();
   });
 
-  test(`${name}: a closed queue takes no job`, async () => {
+  test(`${name}: a closed queue rejects a push`, async () => {
     const queue = await open(1);
     await queue.close(CLOSE_MS);
     await expect(queue.push(jobOf('task-1'))).rejects.toMatchObject({
@@ -123,7 +123,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     });
   });
 
-  test(`${name}: a job that waits or runs is not queued twice, and a finished one can be queued again`, async () => {
+  test(`${name}: a waiting or running job is not queued twice, and a finished job can be queued again`, async () => {
     const queue = await open(1);
     const seen: string[] = [];
     const gates = new Map<string, () => void>();
@@ -149,7 +149,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await queue.close(CLOSE_MS);
   });
 
-  test(`${name}: a queue has a job from the push to the end of its work`, async () => {
+  test(`${name}: has() is true from the push to the end of the job`, async () => {
     const queue = await open(1);
     let end = (): void => {};
     let isRunning = false;
@@ -187,7 +187,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await queue.close(CLOSE_MS);
   });
 
-  test(`${name}: a waiting job that is cancelled never runs, and the others do`, async () => {
+  test(`${name}: a cancelled waiting job never runs, and the other jobs do`, async () => {
     const queue = await open(1);
     const seen: string[] = [];
     for (const id of ['task-1', 'task-2', 'task-3']) await queue.push(jobOf(id));
@@ -201,7 +201,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await queue.close(CLOSE_MS);
   });
 
-  test(`${name}: a cancelled job receives the reason and does not run again, and another one goes on`, async () => {
+  test(`${name}: a cancelled running job gets the reason and does not run again, and other jobs continue`, async () => {
     const queue = await open(2);
     const runs = new Map<string, JobRun>();
     const ended: string[] = [];
@@ -222,7 +222,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     expect(ended).toEqual(['task-1 cancelled', 'task-2 closing']);
   });
 
-  test(`${name}: a cancelled job stays cancelled when the queue closes before it stops`, async () => {
+  test(`${name}: a cancelled job keeps its reason if the queue closes before the job stops`, async () => {
     const queue = await open(1);
     const causes: (AbortCause | undefined)[] = [];
     const gate: { stop?: () => void } = {};

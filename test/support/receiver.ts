@@ -29,7 +29,7 @@ export async function listen(handler: RequestListener): Promise<Listening> {
   };
 }
 
-/** A trail of this process over `logDir`, on a free port, without anything of this machine's environment. */
+/** Opens a trail over `logDir` on a free port, independent of the environment of the test process. */
 export async function openTrail(logDir: string, env: Readonly<Record<string, string>> = {}): Promise<Trail> {
   const config = loadConfig({
     env: { TASK_LOGS_DIR: logDir, TASK_LOGS_OTLP_PORT: '0', PORT: '0', ...env },
@@ -44,7 +44,7 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
-/** Receives webhooks below `/webhooks`; a task is enqueued into nothing and kept. */
+/** Receives webhooks below `/webhooks` and collects their tasks without running them. */
 export async function openReceiver(
   options: Partial<ReceiveWebhooksOptions> = {},
   limits: Partial<GateLimits> = {},
@@ -75,7 +75,7 @@ export async function openReceiver(
   };
 }
 
-/** Waits for what `look` gives to be defined. */
+/** Polls `look` until it returns a defined value. Throws after the deadline. */
 export async function until<T>(
   look: () => Promise<T | undefined> | T | undefined,
   what: string,
@@ -85,12 +85,12 @@ export async function until<T>(
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error(`waited ${deadlineMs} ms in vain for ${what}`);
+    if (Date.now() > end) throw new Error(`timed out after ${deadlineMs} ms waiting for ${what}`);
     await delay(10);
   }
 }
 
-/** The whole lines: of what is being appended right now a part may be seen. */
+/** The complete lines of a file. The last line may be partial while a process appends to it. */
 export async function readLines(path: string): Promise<Record<string, unknown>[]> {
   const text = await readFile(path, 'utf8').catch(() => '');
   return text

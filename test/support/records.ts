@@ -3,12 +3,12 @@ import type { OtlpKeyValue, OtlpSpan, ReceivedLog, ReceivedSpan } from '../../sr
 import { keyValuesFromPlain } from '../../src/model/otlp.ts';
 import type { FactLine } from '../../src/project/change.ts';
 
-/** 2026-01-02T03:04:05.000Z: where the tests' time begins. */
+/** Start of time in tests, 2026-01-02T03:04:05.000Z. */
 export const T0: number = Date.parse('2026-01-02T03:04:05.000Z');
 
 export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 
-/** An event id whose order is that of its number. */
+/** An event id that sorts by number. */
 export function eventId(number: number): string {
   return `01KDY${String(number).padStart(21, '0')}`;
 }
@@ -27,7 +27,7 @@ export interface LogOptions {
   readonly spanId?: string;
 }
 
-/** A record of task `task-1` unless the attributes say otherwise. */
+/** A log record, by default of task `task-1`. */
 export function log(options: LogOptions): ReceivedLog {
   const { event, id, atMs = 0, body, attributes, resource, spanId } = options;
   return {
@@ -68,7 +68,7 @@ export function span(options: {
   };
 }
 
-/** A line of output of `task-1`; its place in the order is its number. */
+/** A line of agent output, ordered by its number. */
 export function outputLog(number: number, content = `line ${number}\n`, taskId = 'task-1'): ReceivedLog {
   return log({
     event: 'tasktrail.agent.output',

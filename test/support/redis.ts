@@ -8,30 +8,30 @@ import { findTool, pathOf, type Tool } from './tool.ts';
 
 export type RedisProgram = Tool;
 
-/** The installed server, or Debian's, unpacked into the cache. */
+/** The installed server, or Debian's, unpacked into the cache of test programs. */
 export function findRedis(): RedisProgram {
   return findTool('redis-server');
 }
 
 export interface RedisOptions {
   readonly password?: string;
-  /** Writes reach a file before they are answered: a kill loses nothing. Default false: a kill loses everything. */
+  /** Redis writes commands to disk before it replies, so a kill loses nothing. Default false: a kill loses all data. */
   readonly appendOnly?: boolean;
   /** Further arguments, such as `['--tls-port', '0']`. */
   readonly args?: readonly string[];
 }
 
-/** A Redis of its own on loopback, in a temporary directory. */
+/** A Redis server on loopback with a temporary directory. */
 export interface RedisServer {
   readonly url: string;
   readonly port: number;
   readonly directory: string;
   readonly pid: number;
-  /** SIGKILL: connections are lost, and data that are not on disk. */
+  /** SIGKILL: closes the connections and loses data that is not on disk. */
   kill(): Promise<void>;
   /** Starts again on the same port, with the data on disk unless `empty`. */
   start(options?: { readonly empty?: boolean }): Promise<void>;
-  /** SIGSTOP: the process stays and answers nothing until `resume`. */
+  /** SIGSTOP: the process does not respond until `resume`. */
   pause(): void;
   resume(): void;
   stop(): Promise<void>;
@@ -59,7 +59,7 @@ export async function startRedis(program: RedisProgram, options: RedisOptions = 
     pause: () => server.pause(),
     resume: () => server.resume(),
     stop: async () => {
-      // Not SIGTERM: Redis would wait for BullMQ's blocked connections.
+      // On SIGTERM, Redis would wait for BullMQ's blocking commands.
       await server.kill();
       await server.stop();
     },
@@ -79,7 +79,7 @@ function launchOf(
   return { name: 'redis-server', command, args: [...args, ...more], isReady, directory };
 }
 
-/** Whether it answers, which it does after it has loaded its data. */
+/** Whether Redis replies to PING, which it does after it has loaded its data. */
 function answers(port: number, password: string | undefined): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');

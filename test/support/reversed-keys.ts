@@ -1,4 +1,4 @@
-/** The same JSON value with the keys of each object in reverse order. */
+/** The JSON value with the keys of all objects in reverse order. */
 export function reversedKeys(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(reversedKeys);

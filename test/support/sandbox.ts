@@ -6,7 +6,7 @@ import { MAIN } from './built.ts';
 
 const ROOT = resolve(import.meta.dirname, '..', '..');
 
-/** A script of a page takes seconds; one that hangs is told from it after this time, in milliseconds. */
+/** Timeout of a script in milliseconds. The scripts of the pages take seconds. */
 const SCRIPT_MS = 120_000;
 
 export interface ScriptEnd {
@@ -15,12 +15,12 @@ export interface ScriptEnd {
   readonly stderr: string;
 }
 
-/** A home and a working directory for commands that a reader would type, with this checkout's `tasktrail` on the PATH. */
+/** A home and working directory for commands of the documentation, with this checkout's `tasktrail` in PATH. */
 export interface Sandbox {
   readonly dir: string;
   readonly logDir: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Runs a script with bash, which stops at the first command that fails. */
+  /** Runs a script with `bash -euo pipefail`. */
   run(script: string, env?: Readonly<Record<string, string>>): Promise<ScriptEnd>;
   remove(): Promise<void>;
 }
@@ -34,18 +34,18 @@ export async function openSandbox(): Promise<Sandbox> {
   await writeProgram(join(bin, 'tasktrail'), `${tasktrail} "$@"`);
   await writeProgram(
     join(bin, 'npx'),
-    `[ "$1" = tasktrail ] || { echo "npx: not for a test: $*" >&2; exit 64; }\nshift\n${tasktrail} "$@"`,
+    `[ "$1" = tasktrail ] || { echo "npx: not allowed in tests: $*" >&2; exit 64; }\nshift\n${tasktrail} "$@"`,
   );
-  // Scripts of this checkout, and nothing that would install anything.
+  // Only `npm run` with scripts of this checkout. Other commands might install packages.
   await writeProgram(
     join(bin, 'npm'),
-    `[ "$1" = run ] || { echo "npm: not for a test: $*" >&2; exit 64; }\n` +
+    `[ "$1" = run ] || { echo "npm: not allowed in tests: $*" >&2; exit 64; }\n` +
       `exec ${join(dirname(process.execPath), 'npm')} --silent --prefix ${ROOT} "$@"`,
   );
   const env = {
     PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH ?? ''}`,
     HOME: dir,
-    // What a command leaves there goes with the sandbox.
+    // Removed with the sandbox.
     TMPDIR: temp,
     LANG: 'C.UTF-8',
     TASK_LOGS_DIR: logDir,
@@ -60,7 +60,7 @@ export async function openSandbox(): Promise<Sandbox> {
   };
 }
 
-/** Copies an example into a sandbox, with the packages that it names, of this checkout, in its `node_modules`. */
+/** Copies an example into a sandbox and links its dependencies to the packages of this checkout. */
 export async function copyExample(name: string, sandbox: Sandbox): Promise<string> {
   const dir = join(sandbox.dir, name);
   await cp(join(ROOT, 'examples', name), dir, { recursive: true });
@@ -68,14 +68,14 @@ export async function copyExample(name: string, sandbox: Sandbox): Promise<strin
   return dir;
 }
 
-/** What the `package.json` of an example asks for; nothing where it has none. */
+/** The dependencies in the `package.json` of an example; empty if it has no `package.json`. */
 export async function dependenciesOf(name: string): Promise<Readonly<Record<string, string>>> {
   const text = await readFile(join(ROOT, 'examples', name, 'package.json'), 'utf8').catch(() => '{}');
   const { dependencies = {} } = JSON.parse(text) as { dependencies?: Record<string, string> };
   return dependencies;
 }
 
-/** As an install would leave them; `tasktrail` is this checkout. */
+/** Links packages of this checkout, and `tasktrail` itself, into `node_modules` of a directory. */
 export async function linkPackages(dir: string, names: readonly string[]): Promise<void> {
   for (const name of names) {
     const target = name === 'tasktrail' ? ROOT : join(ROOT, 'node_modules', name);

@@ -2,26 +2,26 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** How a server is started, and how one sees that it serves. */
+/** The command of a server and its readiness check. */
 export interface Launch {
-  /** What it is called in messages. */
+  /** Name for error messages. */
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Asked again and again; one that throws says no. */
+  /** Polled until it returns true. A thrown error counts as false. */
   readonly isReady: () => Promise<boolean>;
-  /** Default: 30 s, of which a machine with nothing else to do needs one. */
+  /** Timeout for readiness in milliseconds. Default: 30 s; an idle machine needs one second. */
   readonly readyMs?: number;
-  /** Its own directory, removed by `stop`. */
+  /** Directory of the server, removed by `stop`. */
   readonly directory?: string;
 }
 
-/** The end of what a process has printed: enough for a failure's message. */
+/** Only the end of the output is kept, for error messages. */
 const LOG_CHARS_MAX = 20_000;
 
-/** A real server on loopback. It can be killed and started again, on the same ports and over the same data. */
+/** A server process on loopback. It can be killed and restarted on the same ports with the same data. */
 export class ServerProcess {
   readonly #launch: Launch;
   #child: ChildProcess | undefined;
@@ -37,7 +37,7 @@ export class ServerProcess {
     return server;
   }
 
-  /** 0 when it does not run. */
+  /** 0 if the server is not running. */
   get pid(): number {
     return this.isRunning ? (this.#child?.pid ?? 0) : 0;
   }
@@ -47,12 +47,12 @@ export class ServerProcess {
     return child !== undefined && child.exitCode === null && child.signalCode === null;
   }
 
-  /** The end of what it printed, in all its lives. */
+  /** The end of the output, over all restarts. */
   logs(): string {
     return this.#logs;
   }
 
-  /** Runs and serves when this is over; nothing happens when it runs already. */
+  /** Resolves when the server is ready. Does nothing if it is running. */
   async start(): Promise<void> {
     if (this.isRunning) return;
     const child = this.#spawn();
@@ -62,15 +62,15 @@ export class ServerProcess {
       if (!this.isRunning) throw new Error(`${this.#launch.name} ended: ${this.#logs}`);
       if (Date.now() > end) {
         await this.kill();
-        throw new Error(`${this.#launch.name} does not get ready: ${this.#logs}`);
+        throw new Error(`${this.#launch.name} did not become ready: ${this.#logs}`);
       }
       await delay(20);
     }
-    // Another's server may have answered, when this one could not have its port.
+    // If the port was taken, another server may have passed the check.
     if (!this.isRunning) throw new Error(`${this.#launch.name} ended: ${this.#logs}`);
   }
 
-  /** Gives when it has ended. By default it has no time for anything. */
+  /** Sends the signal and resolves when the process has ended. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#child;
     if (child === undefined || !this.isRunning) return;
@@ -79,7 +79,7 @@ export class ServerProcess {
     await isOver;
   }
 
-  /** It goes on existing and answers nothing, until `resume`. */
+  /** SIGSTOP: the process does not respond until `resume`. */
   pause(): void {
     this.#child?.kill('SIGSTOP');
   }
@@ -88,7 +88,7 @@ export class ServerProcess {
     this.#child?.kill('SIGCONT');
   }
 
-  /** Asks it to end, and makes it after ten seconds; what it kept on disk is gone. */
+  /** Sends SIGTERM, then SIGKILL after ten seconds, and removes the directory. */
   async stop(): Promise<void> {
     this.resume();
     const timer = setTimeout(() => this.#child?.kill('SIGKILL'), 10_000);
@@ -113,7 +113,7 @@ export class ServerProcess {
     child.once('error', (error) => {
       this.#logs += error.message;
     });
-    // A test process that dies must not leave it behind.
+    // The server must not outlive the test process.
     const onExit = (): void => void child.kill('SIGKILL');
     process.once('exit', onExit);
     child.once('exit', () => process.off('exit', onExit));
@@ -121,7 +121,7 @@ export class ServerProcess {
   }
 }
 
-/** Whether something there answers a GET with 2xx. */
+/** Whether a GET returns 2xx within one second. */
 export async function answersOk(url: string): Promise<boolean> {
   const response = await fetch(url, { signal: AbortSignal.timeout(1_000) });
   await response.arrayBuffer();

@@ -9,17 +9,17 @@ import { until } from './receiver.ts';
 export type Env = Readonly<Record<string, string>>;
 
 export interface ServiceOptions {
-  /** Working directory, and home; the log directory is `logs` in it. */
+  /** Working directory and home. The log directory is `logs` in it. */
   readonly cwd: string;
   readonly env?: Env;
   readonly args?: readonly string[];
-  /** Path of the command line. Default: that of the build. */
+  /** Path of `cli/main.js`. Default: the one in `dist`. */
   readonly main?: string;
-  /** Put before `node`, e.g. `setpriv`. */
+  /** Words before `node`, such as `setpriv` and its options. */
   readonly prefix?: readonly string[];
 }
 
-/** Nothing of this machine's environment but where its programs are. */
+/** The environment of a service: only PATH comes from the test process. */
 export function serviceEnv({ cwd, env }: ServiceOptions): Env {
   return {
     PATH: process.env.PATH ?? '',
@@ -32,7 +32,7 @@ export function serviceEnv({ cwd, env }: ServiceOptions): Env {
   };
 }
 
-/** `tasktrail start` as a process of its own, from the built package. */
+/** `tasktrail start`, or another command, as a child process from `dist`. */
 export class ServiceProcess {
   readonly child: ChildProcess;
   readonly exited: Promise<{ readonly code: number | null; readonly signal: string | null }>;
@@ -58,12 +58,13 @@ export class ServiceProcess {
     });
   }
 
-  /** Started and listening; throws what it printed when it ended instead. */
+  /** Resolves when the service listens. Throws its output if it ends before that. */
   static async start(options: ServiceOptions): Promise<ServiceProcess> {
     const service = new ServiceProcess(options);
     await until(
       () => {
-        if (service.child.exitCode !== null) throw new Error(`it ended: ${service.stdout}${service.stderr}`);
+        if (service.child.exitCode !== null)
+          throw new Error(`the service ended: ${service.stdout}${service.stderr}`);
         return /\n {2}(?:writes to|sends to) .*\n/.test(service.stdout) ? true : undefined;
       },
       'the service to start',
@@ -80,7 +81,7 @@ export class ServiceProcess {
     return /OTLP +(http:\S+)/.exec(this.stdout)?.[1] ?? '';
   }
 
-  /** Sends a comment and gives the id of the task that it starts. */
+  /** Sends a GitHub comment and returns the id of its task. */
   async sendComment(text: string): Promise<string> {
     const response = await deliver(this.url, comment(text));
     if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
@@ -100,7 +101,7 @@ export class ServiceProcess {
     return this.exited;
   }
 
-  /** For the end of a test, whatever became of it. */
+  /** Kills the service if it is still running, for the end of a test. */
   async dispose(): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) await this.stop('SIGKILL');
   }
@@ -120,7 +121,7 @@ export async function readDocument(
   return text === undefined ? undefined : (JSON.parse(text) as Record<string, unknown>);
 }
 
-/** Waits for the task's end and gives its result. */
+/** Waits for the end of a task and returns its result. */
 export async function resultOf(
   logDir: string,
   taskId: string,
@@ -138,12 +139,12 @@ export async function resultOf(
   );
 }
 
-/** Pids of the processes whose environment has an entry that starts with this text, `NAME=value`. */
+/** The pids of processes with an environment entry that starts with `NAME=value`. */
 export async function processesWith(entry: string): Promise<number[]> {
   return [...findWith(entry)];
 }
 
-/** Kills the processes whose environment has an entry that starts with this text. */
+/** Kills the processes with an environment entry that starts with `NAME=value`. */
 export async function killProcessesWith(entry: string): Promise<void> {
   await endProcesses(() => findWith(entry), { graceMs: 0 });
 }

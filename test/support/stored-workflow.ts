@@ -1,7 +1,7 @@
 import { startTasktrail } from '../../src/index.ts';
 import type { StoredWorkflow } from '../../src/model/workflow.ts';
 
-/** Holds the log directory for a moment, stores what commands have left in its journal, and reads the workflows back. */
+/** Opens a trail, which stores the pending records of the journal, and reads workflows. */
 export async function storeWorkflows(
   logDir: string,
   ids: readonly string[],
@@ -16,7 +16,7 @@ export async function storeWorkflows(
   }
 }
 
-/** The names of the flags that are raised. */
+/** The names of the set completeness flags. */
 export function flagsOf(workflow: StoredWorkflow | undefined): readonly string[] {
   return Object.entries(workflow?.state.completeness ?? {}).flatMap(([name, raised]) =>
     raised ? [name] : [],

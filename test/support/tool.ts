@@ -3,10 +3,10 @@ import { resolve } from 'node:path';
 
 const BUILD: string = resolve(import.meta.dirname, '..', 'tools', 'build.sh');
 
-/** The slowest takes five minutes on two cores that it has for itself. */
+/** Timeout of one build. The slowest takes five minutes on two idle cores. */
 const BUILD_MS = 1_800_000;
 
-/** What `build.sh` makes. `python` has the packages of requirements.txt, `compose-loader` reads compose files as `docker compose` does. */
+/** The tools of `build.sh`. `python` has the packages of requirements.txt, `compose-loader` reads compose files as `docker compose` does. */
 export type ToolName =
   | 'collector'
   | 'compose-loader'
@@ -19,14 +19,14 @@ export type ToolName =
   | 'telemetrygen'
   | 'versitygw';
 
-/** Where a real program is, or why it cannot be had: then the tests that need it are skipped. */
+/** The path of a program, or the reason why it is not available. */
 export type Tool = { readonly path: string } | { readonly missing: string };
 
 const found = new Map<ToolName, Tool>();
 
 /**
- * A program that tests run against: from the cache in milliseconds, else it is made, which happens once. Where nobody
- * looks at what was skipped (`CI=true`), its absence is an error.
+ * Finds a program in the cache, or builds it. Tests that need a missing program are skipped; with `CI=true` a missing
+ * program is an error, because skipped tests would go unnoticed.
  */
 export function findTool(name: ToolName): Tool {
   const known = found.get(name) ?? make(name);
@@ -37,7 +37,7 @@ export function findTool(name: ToolName): Tool {
   return known;
 }
 
-/** For a test that is not run when it is missing. */
+/** The path of an available program. Throws if it is missing. */
 export function pathOf(tool: Tool): string {
   if ('missing' in tool) throw new Error(tool.missing);
   return tool.path;
@@ -49,7 +49,7 @@ function make(name: ToolName): Tool {
     timeout: BUILD_MS,
     maxBuffer: 64 * 1024 * 1024,
   });
-  if (error !== undefined) return { missing: `${name} cannot be had: ${error.message}` };
+  if (error !== undefined) return { missing: `${name} is not available: ${error.message}` };
   if (status !== 0) return { missing: stderr.trim().slice(-500) };
   return { path: stdout.trim() };
 }

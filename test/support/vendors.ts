@@ -4,18 +4,18 @@ import { comment } from './deliveries.ts';
 
 export type Headers = Record<string, string>;
 
-/** A sender of webhooks as a test knows it. */
+/** A webhook provider with its configuration and signature scheme. */
 export interface Vendor {
   readonly name: string;
   readonly options: Partial<ReceiveWebhooksOptions>;
-  /** Where the signature is. */
+  /** Header of the signature. */
   readonly header: string;
   readonly bodyBytesMax: number;
-  /** Headers of a request with this body, signed. */
+  /** The headers of a signed request with this body. */
   sign(body: string | Buffer, secret?: string): Headers;
-  /** A payload in which a person says something; `id` names the delivery where the vendor puts ids into the body. */
+  /** A payload with a message of a person. `id` is the delivery id of providers that send it in the body. */
   said(text: string, id?: string): object;
-  /** A header for the delivery's id, where the vendor has one. */
+  /** Header of the delivery id, if the provider has one. */
   readonly idHeader?: string;
 }
 
@@ -104,7 +104,7 @@ export const VENDOR: Readonly<Record<'github' | 'jira' | 'slack' | 'custom', Ven
   custom,
 };
 
-/** All of them in one receiver. */
+/** Options of a receiver for all providers. */
 export const ALL_OPTIONS: Partial<ReceiveWebhooksOptions> = Object.assign(
   {},
   ...VENDORS.map(({ options }) => options),
@@ -124,7 +124,7 @@ export function signSlack(
   };
 }
 
-/** What of an `event_callback` matters here. */
+/** The fields of an `event_callback` that the program reads. */
 export function slackMessage(text: string, more: object = {}, event: object = {}): object {
   return {
     token: 'verification-token',
@@ -145,7 +145,7 @@ export function slackMessage(text: string, more: object = {}, event: object = {}
   };
 }
 
-/** What of a `comment_created` matters here. */
+/** The fields of a `comment_created` that the program reads. */
 export function jiraComment(body: unknown, more: object = {}): object {
   const id = String(Math.floor(Math.random() * 1e9));
   return {
@@ -184,7 +184,7 @@ export async function post(
   });
 }
 
-/** A signed delivery in which a person says something. */
+/** Sends a signed delivery with a message of a person. */
 export async function say(
   url: string,
   vendor: Vendor,

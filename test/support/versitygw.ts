@@ -18,7 +18,6 @@ import { findTool, type Tool } from './tool.ts';
 export const ACCESS_KEY = 'tasktrail-test-key';
 export const SECRET_KEY = 'tasktrail-test-secret';
 
-/** The S3 server. */
 export function findVersitygw(): Tool {
   return findTool('versitygw');
 }
@@ -28,20 +27,20 @@ export function findBoto3(): Tool {
   return findTool('python');
 }
 
-/** An S3 server with its data in a directory of its own. */
+/** An S3 server with a temporary directory. */
 export interface S3Server {
   readonly endpoint: string;
   readonly client: S3Client;
   readonly pid: number;
   makeBucket(name: string): Promise<void>;
   put(bucket: string, key: string, text: string): Promise<string>;
-  /** Undefined when it is not there. */
+  /** The object's text; undefined if it does not exist. */
   get(bucket: string, key: string): Promise<string | undefined>;
-  /** Every object below the prefix: its key, and its text, unpacked where it is gzip. */
+  /** The text of all objects with the prefix, by key. Gzip is decompressed. */
   objectsIn(bucket: string, prefix?: string): Promise<ReadonlyMap<string, string>>;
   logs(): string;
   kill(signal?: NodeJS.Signals): Promise<void>;
-  /** On the same port again, with its data. */
+  /** Restarts on the same port with the same data. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -55,7 +54,7 @@ export async function startVersitygw(path: string): Promise<S3Server> {
     command: path,
     args: ['--port', `127.0.0.1:${port}`, 'posix', dir],
     env: { ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: SECRET_KEY },
-    // Any answer: it refuses who has no key.
+    // Any status: requests without a key are rejected.
     isReady: async () => (await fetch(endpoint)).status > 0,
     directory: dir,
   });
@@ -115,7 +114,7 @@ function isGzip(bytes: Buffer): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
-/** Runs a Python script, and gives what it prints. */
+/** Runs Python and returns its stdout. */
 export async function runPython(
   python: string,
   args: readonly string[],

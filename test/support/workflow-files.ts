@@ -9,7 +9,7 @@ import { WorkflowFold } from '../../src/project/workflow-fold.ts';
 
 const BASE_MS = Date.UTC(2026, 10, 21, 10);
 
-/** An event of a workflow, `second` seconds after ten o'clock. */
+/** An event of a workflow, `second` seconds after 10:00. */
 export function fact(id: string, second: number, more: Partial<WorkflowFact> = {}): WorkflowFact {
   const payload = more.payload ?? {};
   return {
@@ -67,7 +67,7 @@ export function linesOf(values: readonly unknown[]): string {
   return values.map((value) => `${JSON.stringify(value)}\n`).join('');
 }
 
-/** What goes into a workflow's files, with their names spelt out: they are the contract. Strings go in as they are. */
+/** The contents of a workflow's files. Strings are written unchanged, other values as JSON lines. */
 export interface WorkflowFixture {
   readonly facts?: readonly unknown[] | string;
   readonly events?: readonly unknown[] | string;
@@ -75,7 +75,7 @@ export interface WorkflowFixture {
   readonly uploaded?: unknown;
 }
 
-/** Returns the folder. */
+/** Writes the files of a workflow, with literal names because they are public, and returns the folder. */
 export function writeWorkflow(dir: string, name: string, files: WorkflowFixture): string {
   mkdirSync(dir, { recursive: true });
   const put = (suffix: string, text: string): void => writeFileSync(join(dir, name + suffix), text);

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** A port of a container, and where the machine has it. */
+/** A port of a container, and its address on the host. */
 export interface ComposePort {
   readonly host_ip?: string;
   readonly target: number;
@@ -15,7 +15,7 @@ export interface ComposeMount {
   readonly bind?: { readonly create_host_path?: boolean };
 }
 
-/** What these tests look at of a service, as the library that `docker compose` is made of understands it. */
+/** The fields of a service that the tests read, as parsed by the library of `docker compose`. */
 export interface ComposeService {
   readonly image: string;
   readonly environment?: Readonly<Record<string, string | null>>;
@@ -35,11 +35,11 @@ export interface ComposeService {
 
 export type Compose = Readonly<Record<string, ComposeService>>;
 
-/** The services of a file with these variables and no others. Throws what the loader says. */
+/** Loads the services of a file with exactly these variables. Throws an error with the loader's output. */
 export function loadCompose(loader: string, file: string, env: Readonly<Record<string, string>>): Compose {
   const { status, stdout, stderr } = spawnSync(loader, [file], { env, encoding: 'utf8', timeout: 30_000 });
   if (status !== 0) throw new Error(stderr);
-  // Written by our own loader, from the library's types.
+  // The loader's output has the types of the library.
   const { services } = JSON.parse(stdout) as { readonly services: Compose };
   return services;
 }

@@ -17,7 +17,7 @@ export interface JobPushesParts {
   ask<T>(question: () => Promise<T>): Promise<T>;
 }
 
-/** Adds jobs to Redis, and takes back those whose callers were told that the push has failed. */
+/** Adds jobs to Redis, and removes those whose push was reported as failed. */
 export class JobPushes {
   readonly #parts: JobPushesParts;
   /** By job id. */

@@ -123,7 +123,7 @@ export async function runRetention(options: RetentionOptions): Promise<Retention
     if (isStopped()) return;
     await work().catch((error: unknown) => problems.push(`${what}: ${messageOf(error)}`));
   };
-  await attempt('leftovers of an earlier run', () => removeLeftovers(logDir));
+  await attempt('files that an interrupted run left', () => removeInterrupted(logDir));
   await attempt('_pruned.jsonl', () => tombstones.forgetOlderThan(nowMs - TOMBSTONE_DAYS * DAY_MS));
   const plan = await planPrune(options);
   for (const item of plan.items) {
@@ -251,7 +251,8 @@ async function compress(id: string, options: RetentionOptions): Promise<boolean>
   });
 }
 
-async function removeLeftovers(logDir: string): Promise<void> {
+/** Removes directories that were renamed for their removal by a run that did not finish it. */
+async function removeInterrupted(logDir: string): Promise<void> {
   for (const name of await namesIn(logDir)) {
     if (name.startsWith(PRUNED)) await rm(join(logDir, name), { recursive: true, force: true });
   }

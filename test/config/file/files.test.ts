@@ -6,7 +6,7 @@ import { projectDir } from '../../support/project-dir.ts';
 const FABER = '.fractary/plugins/faber/config.json';
 const LOGS = '.fractary/plugins/logs/config.json';
 
-test('the files of the plugins are read exactly as their documentation prints them', () => {
+test('the examples in the documentation of the plugins are accepted unchanged', () => {
   const { put, load } = projectDir();
   put(
     FABER,
@@ -51,7 +51,7 @@ test('the files of the plugins are read exactly as their documentation prints th
   });
 });
 
-test('from the working directory up to the git root the nearest file wins, setting by setting', () => {
+test('the file nearest to the working directory, up to the git root, wins for each setting', () => {
   const { cwd, put, load } = projectDir();
   mkdirSync(join(cwd, 'repo', '.git'), { recursive: true });
   put(LOGS, { types: { workflow: { local_retention_days: 1 } } });
@@ -68,7 +68,7 @@ test('from the working directory up to the git root the nearest file wins, setti
   expect(load({ cwd: join(cwd, 'repo') }).workflowRetentionDays).toBe(2);
 });
 
-test('without a repository only the working directory is looked at', () => {
+test('without a repository only files of the working directory are read', () => {
   const { cwd, put, load } = projectDir();
   put(LOGS, { types: { workflow: { local_retention_days: 1 } } });
   mkdirSync(join(cwd, 'a'));
@@ -76,7 +76,7 @@ test('without a repository only the working directory is looked at', () => {
   expect(load().workflowRetentionDays).toBe(1);
 });
 
-test('our own file wins over those of the plugins, and the environment over all', () => {
+test('tasktrail.config.json overrides the files of the plugins, and the environment overrides all files', () => {
   const { put, load } = projectDir();
   put(FABER, { logging: { emit_workflow_events: false } });
   put(LOGS, {
@@ -93,7 +93,7 @@ test('our own file wins over those of the plugins, and the environment over all'
   expect(config.sources.TASK_LOGS_WORKFLOW_RETENTION_DAYS).toBe('environment');
 });
 
-test("what is not ours in the plugins' files is left alone", () => {
+test("other keys in the plugins' files are ignored", () => {
   const { put, load } = projectDir();
   put(FABER, { workflow: { autonomy: 'guarded' }, logging: { level: 9, use_logs_plugin: false } });
   put(LOGS, {
@@ -121,14 +121,14 @@ test.each([
   ],
   [LOGS, 'types: none', 'line 1: '],
   [LOGS, '', 'line 1: '],
-])('in %s %j is a problem that says where', (name, content, expected) => {
+])('in %s, %j is a problem with its position', (name, content, expected) => {
   const { put, problems } = projectDir();
   const path = put(name, content);
   expect(problems()).toHaveLength(1);
   expect(problems()[0]).toContain(`${path}: ${expected}`);
 });
 
-test('in our own file every key below types is one that we know', () => {
+test('unknown keys below types are rejected in tasktrail.config.json', () => {
   const { put, problems } = projectDir();
   const path = put('tasktrail.config.json', {
     types: { session: {}, workflow: { retention: 7, cloud_storage: { acl: 'private' } } },
@@ -139,7 +139,7 @@ test('in our own file every key below types is one that we know', () => {
   for (const key of ['"session"', '"retention"', '"acl"']) expect(found).toContain(key);
 });
 
-test('a plugin directory that is a file is as good as none', () => {
+test('a file in place of a plugin directory is ignored', () => {
   const { put, load } = projectDir();
   put('.fractary', 'a file');
   expect(load().workflowRetentionDays).toBe(7);

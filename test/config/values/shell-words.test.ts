@@ -10,12 +10,12 @@ function words(line: string): readonly string[] {
   return result.words;
 }
 
-/** The words that `sh` makes of each line; undefined where it finds a syntax error. One process for all lines. */
+/** The words of each line as split by `sh`; undefined for a syntax error. One process for all lines. */
 function wordsOfShell(lines: readonly string[]): readonly (readonly string[] | undefined)[] {
   const script = `
     p() { printf '%s\\0' "$#" "$@"; }
     for line do ( eval "p $line" ) 2>/dev/null || printf 'error\\0'; done`;
-  // In another locale other characters may count as blanks.
+  // Another locale may treat more characters as blanks.
   const options = { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } } as const;
   const output = execFileSync('sh', ['-c', script, 'sh', ...lines], options).split('\0');
   return lines.map(() => {
@@ -43,14 +43,14 @@ test.each<[string, readonly string[]]>([
   ],
   ['"a\nb"', ['a\nb']],
   [`a${BACKSLASH} `, ['a ']],
-  // No expansion, no operators, no comments: all of it is text.
+  // No expansion, operators or comments: these characters are text.
   [
     `$HOME \${X} $(id) \`id\` ~ *.ts {a,b} a#b #c`,
     ['$HOME', `\${X}`, '$(id)', '`id`', '~', '*.ts', '{a,b}', 'a#b', '#c'],
   ],
   ['a|b && c > d; e &', ['a|b', '&&', 'c', '>', 'd;', 'e', '&']],
   ['"$HOME" !x', ['$HOME', '!x']],
-  // Only blank, tab and newline separate words.
+  // Only space, tab and newline separate words.
   ['a\u00a0b\u3000c\vd\re', ['a\u00a0b\u3000c\vd\re']],
 ])('%j is split into %j', (line, expected) => {
   expect(words(line)).toEqual(expected);
@@ -64,13 +64,13 @@ test.each([
   [`"a${BACKSLASH}"`, 'the " at character 1 has no closing quote'],
   [`"a${BACKSLASH}`, 'the " at character 1 has no closing quote'],
   [`a ${BACKSLASH}`, 'the backslash at its end escapes nothing'],
-])('%j is refused: %s', (line, problem) => {
+])('%j is rejected: %s', (line, problem) => {
   expect(splitWords(line)).toEqual({ problem });
 });
 
-/** Characters without a meaning for the shell, also above ASCII. */
+/** Characters without a special meaning in the shell, including non-ASCII. */
 const plain = fc.constantFrom(...'aZ09_=+,.:/@%-^]}\u00e9\u{1f600}\u00a0\v\r');
-/** Any character that a word may hold. */
+/** All characters that a word may contain. */
 const any = fc.oneof(plain, fc.constantFrom(...' \t\n\'"\\$`|&;<>()*?[#~{!'));
 const joined = (part: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   fc.array(part, { maxLength: 6 }).map((parts) => parts.join(''));
@@ -88,7 +88,7 @@ const piece = fc.oneof(
   fc.constantFrom(' ', '\t'),
 );
 
-test('words are those of a real shell, whatever is quoted and escaped', () => {
+test('lines are split like a real shell does, with any quotes and escapes', () => {
   fc.assert(
     fc.property(fc.array(joined(piece), { minLength: 40, maxLength: 60 }), (lines) => {
       expect(lines.map(words)).toEqual(wordsOfShell(lines));
@@ -97,9 +97,9 @@ test('words are those of a real shell, whatever is quoted and escaped', () => {
   );
 });
 
-test('lines are refused that a real shell refuses, and no others', { tags: 'full' }, () => {
+test('exactly the lines that a real shell rejects are rejected', { tags: 'full' }, () => {
   const line = joined(fc.constantFrom('a', ' ', "'", '"', BACKSLASH, '\t', '\u00e9'))
-    // A shell takes a backslash at the end of its input for a plain one.
+    // A shell treats a backslash at the end of its input as a literal one.
     .filter((text) => !/\\$/.test(text));
   fc.assert(
     fc.property(fc.array(line, { minLength: 60, maxLength: 80 }), (lines) => {
@@ -110,7 +110,7 @@ test('lines are refused that a real shell refuses, and no others', { tags: 'full
   );
 });
 
-test('a printed command line is split into the words that it was made of, here and in a real shell', () => {
+test('a printed command line is split into its original words, here and by a real shell', () => {
   fc.assert(
     fc.property(fc.array(fc.array(joined(any), { minLength: 1 }), { minLength: 20 }), (commands) => {
       const lines = commands.map(commandLine);

@@ -19,7 +19,7 @@ const JAEGER = 'http://localhost:16686/trace/{trace_id}';
 const GRAFANA =
   'https://grafana.test/explore?schemaVersion=1&panes={"a":{"datasource":"jaeger","queries":[{"query":"{trace_id}","refId":"A"}]}}';
 
-test('templates stand with blanks between them, in their order, each once', () => {
+test('templates are separated by spaces, keep their order, and duplicates are removed', () => {
   expect(load(`${JAEGER} \n\t${GRAFANA}  ${JAEGER} `)).toEqual([JAEGER, GRAFANA]);
   expect(load('')).toEqual([]);
   expect(load('   ')).toEqual([]);
@@ -31,7 +31,7 @@ test.each([
   'http://x/{trace_id}/{task_id}/{workflow_id}/{trace_id}',
   'http://x:3000/#/trace/{trace_id}?q={"job"="a"}&empty={}',
   'HTTPS://[::1]:16686/trace/{trace_id}',
-])('%s is taken as it is: other braces are not ours', (template) => {
+])('%s is accepted unchanged: other braces are not placeholders', (template) => {
   expect(load(template)).toEqual([template]);
 });
 
@@ -55,13 +55,13 @@ test.each([
   ['http://{trace_id}.test/', 'has a placeholder in its host'],
   ['http://user:pass@x/{trace_id}', 'has a user or a password'],
   ['http://[::x/{trace_id}', 'is not a URL that can be parsed'],
-])('%s stops the start: it %s', (template, reason) => {
+])('%s is rejected: it %s', (template, reason) => {
   const problem = problemOf(template);
   expect(problem).toMatch(/^TASK_LOGS_TRACE_URL: /);
   expect(problem).toContain(reason);
 });
 
-test('each bad template is named, and no good one is', () => {
+test('the problem names all malformed templates and no valid ones', () => {
   const problem = problemOf('http://a/trace http://good/{trace_id} ftp://b/{trace_id}');
   const reasons = problem.slice(0, problem.indexOf(' (it is '));
   expect(reasons).toContain('"http://a/trace" has no {trace_id}; "ftp://b/{trace_id}" is not a URL');

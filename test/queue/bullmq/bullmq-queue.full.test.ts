@@ -139,7 +139,7 @@ describe.skipIf('missing' in program)('a queue on Redis', () => {
     });
   });
 
-  test('another process cancels a waiting job and a running one, and is told when there is none', async () => {
+  test('another process cancels a waiting job and a running one; an absent job is unknown', async () => {
     const [one, other] = [await open(), await open()];
     await other.push(jobOf('task-1'));
     await other.push(jobOf('task-2'));

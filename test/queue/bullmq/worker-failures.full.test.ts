@@ -142,7 +142,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
     expect(reported).toEqual([]);
   });
 
-  test('a job that Redis has lost is told from one that another worker has', async () => {
+  test('a job that Redis has lost is distinguished from one that another worker holds', async () => {
     const job = await worker.getNextJob('token-1');
     expect(failures.isMissingJob(await errorOf(job.moveToWait('token-2')))).toBe(false);
     await redis.flushall();

@@ -357,7 +357,7 @@ test('a settled task is gzipped after its days, an unsettled or expired one is n
   expect((await runRetention(options)).compressed).toEqual([]);
 });
 
-test('leftovers of a removed workflow are removed, unless they were written to since', async () => {
+test('remaining files of a removed workflow are removed, unless they were written to since', async () => {
   const dir = await tempDir();
   putWorkflow(dir, 'half');
   putWorkflow(dir, 'again');

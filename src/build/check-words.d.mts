@@ -1,0 +1,1 @@
+export function findWords(name: string, text: string): string[];
