@@ -26,9 +26,10 @@ const config: ViteUserConfig = defineConfig({
     tags: [{ name: 'full', description: 'takes seconds, kills processes, or needs another program' }],
     // Slow tests mostly wait. The default on two cores, one file at a time, would leave both idle.
     maxWorkers: 2,
-    // Starting a process takes seconds on two busy cores.
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Starting a process takes seconds on two busy cores. A deadline only ends a test that fails: none is a measurement.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 45_000, interval: 10 } },
     projects: [
       project('quick', {
         include: ['test/**/*.test.ts'],

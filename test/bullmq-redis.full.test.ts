@@ -9,8 +9,9 @@ import { Redis as Redis5 } from 'ioredis-5';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type BullJob, type EnqueueOptions, enqueueTask, processTask } from '../src/bullmq.ts';
 import { prepareTask, type QueuedTask, type Task, type Trail } from '../src/index.ts';
-import { attribute, openTrail, readSpans, type StoredSpan, until } from './support/receiver.ts';
+import { attribute, openTrail, readSpans, type StoredSpan } from './support/receiver.ts';
 import { findRedis, type RedisServer, startRedis } from './support/redis.ts';
+import { until } from './support/until.ts';
 
 const program = findRedis();
 
@@ -259,7 +260,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
           running += 1;
           most = Math.max(most, running);
           order.push(task.id);
-          await until(() => (most === 2 ? true : undefined), 'a second job');
+          await until(() => most === 2, 'a second job');
           running -= 1;
         }),
         { concurrency: 2 },
@@ -342,7 +343,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
       const ids: string[] = [];
       bullmq.work(processTask(async (_job, task) => void ids.push(task.id)));
       await bullmq.addFlow({ name: 'parent', children: [{ name: 'one' }, { name: 'two' }] });
-      await until(() => (ids.length === 3 ? true : undefined), 'three jobs');
+      await until(() => ids.length === 3, 'three jobs');
       await redis.hset(`bull:${name}:by-hand`, {
         name: 'x',
         data: '7',
@@ -352,7 +353,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
         priority: '0',
       });
       await redis.lpush(`bull:${name}:wait`, 'by-hand');
-      await until(() => (ids.length === 4 ? true : undefined), 'the job by hand', 15_000);
+      await until(() => ids.length === 4, 'the job by hand');
       for (const id of ids) await endOf(id, 'completed');
     });
   });

@@ -5,7 +5,8 @@ import { UnrecoverableError } from 'bullmq';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type BullJob, type BullQueue, enqueueTask, processTask } from '../src/bullmq.ts';
 import { prepareTask, type QueuedTask, type Task, type Trail } from '../src/index.ts';
-import { attribute, openTrail, readLines, readSpans, until } from './support/receiver.ts';
+import { attribute, openTrail, readLines, readSpans } from './support/receiver.ts';
+import { until } from './support/until.ts';
 
 let logDir: string;
 let trail: Trail;

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { receiveWebhooks, serveHealth, serveLogs } from '../src/express.ts';
 import type { Trail } from '../src/index.ts';
 import { comment, deliver, SECRET } from './support/deliveries.ts';
-import { type Listening, listen, openTrail, until } from './support/receiver.ts';
+import { type Listening, listen, openTrail } from './support/receiver.ts';
+import { until } from './support/until.ts';
 
 let logDir: string;
 let trail: Trail;

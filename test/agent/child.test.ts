@@ -5,9 +5,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { adoptChild, type Child, type ChildOptions, startChild } from '../../src/agent/child.ts';
 import { RunFolder } from '../../src/agent/run-folder.ts';
 import { identityOf } from '../../src/system/process-identity.ts';
+import { DEADLINE } from '../support/until.ts';
 import { Workshop } from './agent-run.ts';
-
-const DEADLINE = { timeout: 10_000, interval: 5 };
 
 let shop: Workshop;
 let folder: RunFolder;

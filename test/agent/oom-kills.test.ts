@@ -24,7 +24,10 @@ test('an agent whose heap is full ends as out of memory', async () => {
   expect(outcome.error).toContain('heap out of memory');
 }, 60_000);
 
-test('an agent whose allocation fails ends as out of memory', { tags: 'full', timeout: 60_000 }, async () => {
+test('an agent whose allocation fails ends as out of memory', {
+  tags: 'full',
+  timeout: 120_000,
+}, async () => {
   const [node, path] = await shop.program('for (const held = []; ; ) held.push(Buffer.alloc(5e7, 1));');
   // Node reserves about two gigabytes of address space at its start.
   const { outcome } = await shop.run([

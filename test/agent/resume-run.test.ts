@@ -11,6 +11,7 @@ import { type RunFacts, RunFolder } from '../../src/agent/run-folder.ts';
 import { claimRun, readMark } from '../../src/agent/run-mark.ts';
 import type { AgentOutcome } from '../../src/model/agent-output.ts';
 import { identityOf, ownIdentity, type ProcessIdentity } from '../../src/system/process-identity.ts';
+import { DEADLINE } from '../support/until.ts';
 
 const COMMAND = ['agent', '-p', 'x'];
 const KEY = '1.1-build-run-agent';
@@ -208,5 +209,5 @@ test('a claim of a run whose folder was removed is an error', async () => {
   if (mark === undefined) throw new Error('no mark');
   await folder.remove();
   expect(() => claimRun(folder.directory, mark)).toThrow('ENOENT');
-  await vi.waitFor(() => expect(existsSync(folder.directory)).toBe(false));
+  await vi.waitFor(() => expect(existsSync(folder.directory)).toBe(false), DEADLINE);
 });

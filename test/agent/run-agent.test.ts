@@ -3,9 +3,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { DEADLINE } from '../support/until.ts';
 import { KeptRecording, Workshop } from './agent-run.ts';
-
-const DEADLINE = { timeout: 10_000, interval: 10 };
 
 let shop: Workshop;
 

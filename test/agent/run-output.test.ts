@@ -221,7 +221,7 @@ function linesIn(whole: string): string[] {
 
 test('every line is recorded once and in order, for any output and any kills of the worker', {
   tags: 'full',
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   await fc.assert(
     fc.asyncProperty(cut(hostileBytes), cut(hostileBytes), async (out, errors) => {
@@ -247,7 +247,7 @@ test('every line is recorded once and in order, for any output and any kills of 
 
 test('a line of several megabytes survives kills while it is read', {
   tags: 'full',
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const long = Buffer.from(`${'€'.repeat(1_200_000)}\n${'z'.repeat(5_000_000)}`);
   const pieces: Piece[] = [];

@@ -8,8 +8,6 @@ import {
   runPath,
 } from '../../src/agent/run-processes.ts';
 
-const TIMEOUT = { timeout: 10_000, interval: 10 };
-
 let run: string;
 const started: ChildProcess[] = [];
 
@@ -27,7 +25,7 @@ async function start(value: string): Promise<ChildProcess> {
   const child = spawn('sleep', ['60'], { env, stdio: 'ignore' });
   started.push(child);
   const id = value.split('/').at(-1) ?? '';
-  await expect.poll(() => findRunProcesses(id), TIMEOUT).toContain(child.pid);
+  await expect.poll(() => findRunProcesses(id)).toContain(child.pid);
   return child;
 }
 
@@ -45,12 +43,12 @@ describe.skipIf(!existsSync('/proc/self/environ'))('the processes of a run', () 
     const outerTool = await start(run);
     const innerTool = await start(runPath(inner, run));
     expect(await endRunProcesses(inner)).toBe(1);
-    await expect.poll(signalOf(innerTool), TIMEOUT).toBe('SIGTERM');
+    await expect.poll(signalOf(innerTool)).toBe('SIGTERM');
     expect(outerTool.signalCode).toBeNull();
     const again = await start(runPath(inner, run));
     expect(await endRunProcesses(run)).toBe(2);
-    await expect.poll(signalOf(outerTool), TIMEOUT).toBe('SIGTERM');
-    await expect.poll(signalOf(again), TIMEOUT).toBe('SIGTERM');
+    await expect.poll(signalOf(outerTool)).toBe('SIGTERM');
+    await expect.poll(signalOf(again)).toBe('SIGTERM');
   });
 
   test('do not include those of a run whose id only contains this one', async () => {

@@ -115,7 +115,7 @@ describe.skipIf('missing' in gateway)('uploads to a real S3 server', () => {
         expect(found).toHaveLength(RUN.length + 2);
       }
       for (const machine of machines) expect(await machine.outbox.pending()).toEqual([]);
-    }, 25_000);
+    });
   });
 
   test('an unconditional overwrite by another writer is found by the second read', async () => {

@@ -10,6 +10,7 @@ import { Books } from '../../src/books.ts';
 import type { WorkflowDocument } from '../../src/model/workflow.ts';
 import { WorkflowUploads } from '../../src/store/keep/workflow-uploads.ts';
 import { WorkflowPlaces } from '../../src/store/workflow-place.ts';
+import { DEADLINE, DEADLINE_MS } from '../support/until.ts';
 
 export const BUCKET = 'acme.logs.shop';
 
@@ -92,7 +93,7 @@ export class TestClock implements Clock {
   /** Time of the next wake-up, once all running work sleeps. */
   async #rest(): Promise<number> {
     await vi.waitFor(() => void (this.#sleepers.size === 0 && fail('no sleeper')), {
-      timeout: 10_000,
+      timeout: DEADLINE_MS,
       interval: 2,
     });
     return Math.min(...[...this.#sleepers].map(({ until }) => until));
@@ -128,8 +129,8 @@ export function runArchive(
   return { archive, books, logged };
 }
 
-export async function eventually(check: () => Promise<void> | void, timeout = 15_000): Promise<void> {
-  await vi.waitFor(check, { timeout, interval: 20 });
+export async function eventually(check: () => Promise<void> | void): Promise<void> {
+  await vi.waitFor(check, DEADLINE);
 }
 
 function fail(message: string): never {

@@ -7,7 +7,8 @@ import { destinationsOf } from '../../src/journal/destination.ts';
 import { JSON_DEPTH_MAX } from '../../src/model/json.ts';
 import type { ReceivedLog } from '../../src/model/otlp.ts';
 import { startReceiver } from '../../src/receive/server.ts';
-import { openTrail, readLines, until } from '../support/receiver.ts';
+import { openTrail, readLines } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 import { journalRecords, namesIn, runCommand, segmentsOf, startCommand, tempDir } from './run-command.ts';
 
 const WORKFLOW = 'workflow-199-20251202T150000Z';
@@ -322,7 +323,7 @@ test('200 concurrent calls for one workflow are 200 events, each once', {
     );
     expect(lines).toHaveLength(200);
     expect(new Set(lines.map(({ event_id }) => event_id)).size).toBe(200);
-    await until(() => (segmentsOf(cwd).length === 0 ? true : undefined), 'the journal to be empty');
+    await until(() => segmentsOf(cwd).length === 0, 'the journal to be empty');
   } finally {
     await trail.shutdown();
   }

@@ -151,7 +151,7 @@ test.each(['start', 'demo'])('a signal to npm run %s ends the program behind it 
   npm.stdout.setEncoding('utf8').on('data', (piece: string) => {
     stdout += piece;
   });
-  await expect.poll(() => stdout, { timeout: 20_000 }).toMatch(/\n {2}agent |answered 202/);
+  await expect.poll(() => stdout).toMatch(/\n {2}agent |answered 202/);
   const logDir = script === 'start' ? join(cwd, 'logs') : (/^directory +(\S+)$/m.exec(stdout)?.[1] ?? '');
   expect(await readdir(logDir)).toContain('_lock.json');
   const { pid } = JSON.parse(await readFile(join(logDir, '_lock.json'), 'utf8')) as { pid: number };
@@ -159,7 +159,7 @@ test.each(['start', 'demo'])('a signal to npm run %s ends the program behind it 
   onTestFinished(async () => void (existsSync(`/proc/${pid}`) && process.kill(pid, 'SIGKILL')));
   npm.kill('SIGTERM');
   await exited;
-  await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
+  await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
   expect(await readdir(logDir)).not.toContain('_lock.json');
   // The signal ended it, before its own end.
   expect(stdout).not.toContain('completed');

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { openTrail, readLines, until } from '../support/receiver.ts';
+import { openTrail, readLines } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 import { namesIn, runCommand, startCommand, tempDir } from './run-command.ts';
 
 const WORKFLOW = 'workflow-199-20251202T150000Z';
@@ -92,7 +93,7 @@ test('a record that the endpoint has taken is not sent there again while it wait
   const { url, bodies } = await openEndpoint(200);
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: url };
   await runCommand(['emit', 'phase_start', WORKFLOW, '{"phase":"a"}'], { cwd, env });
-  await until(() => (bodies.length === 1 ? true : undefined), 'the record');
+  await until(() => bodies.length === 1, 'the record');
   const { stdout } = await runCommand(['send'], { cwd, env });
   expect(stdout).toMatch(/^records: 1 waiting for the log directory/);
   expect(bodies).toHaveLength(1);

@@ -8,7 +8,6 @@ import { describeEnd } from '../../src/cli/start.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Trail } from '../../src/trail/trail.ts';
 import { serveTcp } from '../doctor/subject.ts';
-import { until } from '../support/receiver.ts';
 import {
   firstTaskId,
   readDocument,
@@ -16,6 +15,7 @@ import {
   ServiceProcess,
   serviceEnv,
 } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 import { CTRL_C, hasTerminal, openTerminal } from './pty.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -45,7 +45,7 @@ const WAITING_AGENT = {
 async function untilRunning(taskId: string): Promise<void> {
   await until(async () => {
     const metadata = await readDocument(logDir, taskId, 'metadata.json');
-    return metadata?.status === 'running' ? true : undefined;
+    return metadata?.status === 'running';
   }, `${taskId} to run`);
 }
 
@@ -160,7 +160,7 @@ test('a signal more than two seconds after the first ends the process at once', 
   const taskId = await service.sendComment('@agent review');
   await untilRunning(taskId);
   service.child.kill('SIGINT');
-  await until(() => (service.stdout.includes('SIGINT: stopping') ? true : undefined), 'the first signal');
+  await until(() => service.stdout.includes('SIGINT: stopping'), 'the first signal');
   await delay(2_500);
   expect(await service.stop('SIGTERM')).toEqual({ code: 143, signal: null });
   expect(service.stdout).not.toContain('stopped.');
@@ -176,7 +176,7 @@ test.skipIf(!hasTerminal)(
       const env = { ...serviceEnv({ cwd }), ...WAITING_AGENT };
       const terminal = openTerminal('npm start', { cwd: ROOT, env });
       const shows = (text: string): Promise<true> =>
-        until(() => (terminal.text().includes(text) ? true : undefined), text, 20_000);
+        until(() => terminal.text().includes(text), text, 20_000);
       await shows('\n  off ');
       if (round === 1) {
         const url = /REST +(\S+)/.exec(terminal.text())?.[1] ?? '';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { StopSignals } from '../../src/cli/stop-signals.ts';
 import { builtUrl } from '../support/built.ts';
-import { until } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 import { tempDir } from './run-command.ts';
 
 interface Watched {
@@ -98,7 +98,7 @@ test.each([
     stdout += piece;
   });
   const closed = once(shell.stdout, 'close');
-  await until(() => (stdout.includes('runs') ? true : undefined), 'the program');
+  await until(() => stdout.includes('runs'), 'the program');
   shell.kill('SIGKILL');
   await closed;
   expect(stdout).toBe(`runs\n${outcome}\n`);

@@ -244,7 +244,7 @@ test('the tasks of a running service are listed', async () => {
     const response = await service.submit({ message: 'look at the build' });
     expect(response.status).toBe(202);
     const look = async (): Promise<string> => (await tasks(cwd, '--source', 'api')).stdout;
-    await expect.poll(look, { timeout: 15_000, interval: 100 }).toMatch(/ completed .* look at the build$/m);
+    await expect.poll(look, { interval: 100 }).toMatch(/ completed .* look at the build$/m);
   } finally {
     await service.dispose();
   }

@@ -7,7 +7,7 @@ import { REST_ROUTES, restPage } from '../../src/build/rest-page.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Methods } from '../../src/serve/routes.ts';
 import { type Service, startService } from '../../src/service/start.ts';
-import { until } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 import { parsePage, ROOT, wordsOf } from './markdown.ts';
 
 /** The route tables of the service, in the order of creation. */

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { recordWorkflow, startTasktrail } from '../../src/index.ts';
-import { until } from '../support/receiver.ts';
 import { pathOf } from '../support/tool.ts';
+import { until } from '../support/until.ts';
 import { ACCESS_KEY, findBoto3, findVersitygw, SECRET_KEY, startVersitygw } from '../support/versitygw.ts';
 import { readPages } from './markdown.ts';
 
@@ -38,7 +38,7 @@ describe.skipIf(!isReady)('the consumer of docs/workflows.md', () => {
         await workflow.phase('build', {}, () => {});
       });
       await until(
-        async () => ((await trail.reader.readWorkflow(id))?.upload?.status === 'verified' ? true : undefined),
+        async () => (await trail.reader.readWorkflow(id))?.upload?.status === 'verified',
         'the upload',
         20_000,
       );

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { readDeliveries, until } from '../support/receiver.ts';
+import { readDeliveries } from '../support/receiver.ts';
 import { openSandbox, type Sandbox } from '../support/sandbox.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import { flagsOf, storeWorkflows } from '../support/stored-workflow.ts';
+import { until } from '../support/until.ts';
 import { undocumentedFields } from './documented-fields.ts';
 import { type Block, isDocumentation, type Page, readPages } from './markdown.ts';
 

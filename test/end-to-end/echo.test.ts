@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readDeliveries, readLines, readSpans, until } from '../support/receiver.ts';
+import { readDeliveries, readLines, readSpans } from '../support/receiver.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 import { shapeOfTask } from './directory-shape.ts';
 import { traceOf } from './jaeger.ts';
 import { Rig } from './rig.ts';
@@ -28,9 +29,7 @@ test('the service deduplicates records that the collector sends back', async () 
   await rig.settled('both', id);
   const before = await shapeOfTask(rig.logDir('both'), id);
   // Every record and span was received a second time.
-  await expect
-    .poll(async () => (await booksOf()).duplicates, { timeout: 20_000 })
-    .toBe((await booksOf()).accepted);
+  await expect.poll(async () => (await booksOf()).duplicates).toBe((await booksOf()).accepted);
   expect(await shapeOfTask(rig.logDir('both'), id)).toEqual(before);
   const lines = await readLines(`${rig.logDir('both')}/${id}/03-agent-output.jsonl`);
   expect(new Set(lines.map(({ event_id: event }) => event)).size).toBe(lines.length);
@@ -50,7 +49,7 @@ test('a kill of the service and the collector causes no duplicates', async () =>
     const lines = await readLines(`${rig.logDir('both')}/${id}/03-agent-output.jsonl`);
     return lines.flatMap(({ content }) => /line (\d+)/.exec(String(content))?.[1] ?? []).map(Number);
   };
-  await until(async () => ((await numbers()).length > 20 ? true : undefined), 'its first lines', 30_000);
+  await until(async () => (await numbers()).length > 20, 'its first lines', 30_000);
   await Promise.all([rig.collector.server.kill(), service.stop('SIGKILL')]);
   service = await rig.start('both', 'start', { TASK_LOGS_OTLP_PORT: String(rig.holderPort) });
   await rig.collector.server.start();

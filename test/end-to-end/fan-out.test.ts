@@ -1,15 +1,9 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { dashboardQueries } from '../support/dashboard-queries.ts';
-import {
-  attribute,
-  readDeliveries,
-  readLines,
-  readSpans,
-  type StoredSpan,
-  until,
-} from '../support/receiver.ts';
+import { attribute, readDeliveries, readLines, readSpans, type StoredSpan } from '../support/receiver.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 import { pathOf, shapeOfTask } from './directory-shape.ts';
 import { traceOf } from './jaeger.ts';
 import { query, queryRange } from './prometheus.ts';
@@ -141,7 +135,7 @@ test('the raw archive has every record and span, and the workflow bucket has the
     const text = [...(objects?.values() ?? [])].join('\n');
     return [...ids].filter((id) => !text.includes(id));
   };
-  await expect.poll(missing, { timeout: 60_000, interval: 500 }).toEqual([]);
+  await expect.poll(missing, { timeout: 120_000, interval: 500 }).toEqual([]);
   const metadata = await rig.settled('holder', through.good);
   const [workflowId] = metadata.workflow_ids as readonly string[];
   const documents = await until(async () => {
@@ -188,7 +182,7 @@ test('records of telemetrygen are stored in the directory of their task', async 
     (await readLines(join(rig.logDir('holder'), 'task-load', '03-agent-output.jsonl'))).length,
   ];
   // Two spans per trace.
-  await expect.poll(counts, { timeout: 20_000 }).toEqual([100, 200]);
+  await expect.poll(counts).toEqual([100, 200]);
 });
 
 test('every query of the dashboards and alerts returns data', async () => {
@@ -204,7 +198,7 @@ test('every query of the dashboards and alerts returns data', async () => {
     }
     return out;
   };
-  await expect.poll(silent, { timeout: 60_000, interval: 2_000 }).toEqual([]);
+  await expect.poll(silent, { timeout: 120_000, interval: 2_000 }).toEqual([]);
 }, 180_000);
 
 test('tokens are counted once', async () => {

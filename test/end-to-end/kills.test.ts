@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readDeliveries, readLines, readSpans, until } from '../support/receiver.ts';
+import { readDeliveries, readLines, readSpans } from '../support/receiver.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 import { traceOf } from './jaeger.ts';
 import { Rig } from './rig.ts';
 
@@ -26,7 +27,7 @@ async function numbersOf(taskId: string): Promise<readonly number[]> {
 
 async function begin(): Promise<string> {
   const id = await producer.sendComment('@agent count');
-  await until(async () => ((await numbersOf(id)).length > 20 ? true : undefined), 'its first lines', 30_000);
+  await until(async () => (await numbersOf(id)).length > 20, 'its first lines', 30_000);
   return id;
 }
 

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { numbered } from '../support/fleet.ts';
 import { freePort } from '../support/free-port.ts';
-import { until } from '../support/receiver.ts';
 import { findRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import { type Env, killProcessesWith, readDocument, ServiceProcess } from '../support/service-process.ts';
 import { pathOf } from '../support/tool.ts';
+import { until } from '../support/until.ts';
 import {
   ACCESS_KEY,
   findVersitygw,

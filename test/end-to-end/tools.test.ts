@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freeAddress } from '../support/free-port.ts';
-import { attribute, until } from '../support/receiver.ts';
+import { attribute } from '../support/receiver.ts';
 import { answersOk, ServerProcess } from '../support/server-process.ts';
 import { pathOf } from '../support/tool.ts';
+import { until } from '../support/until.ts';
 import { findVersitygw, type S3Server, startVersitygw } from '../support/versitygw.ts';
 import { type Collector, scraped, startCollector } from './collector.ts';
 import { type Jaeger, startJaeger, traceOf } from './jaeger.ts';

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
-import { attribute, readLines, readSpans, until } from '../support/receiver.ts';
+import { attribute, readLines, readSpans } from '../support/receiver.ts';
 import { findRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import { copyExample, openSandbox, type Sandbox } from '../support/sandbox.ts';
 import { firstTaskId, readDocument } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 const program = findRedis();
 

@@ -9,7 +9,8 @@ import { Journal, type QueuedBatch } from '../../src/journal/journal.ts';
 import { formatSegmentName } from '../../src/journal/segment-name.ts';
 import { ownIdentity } from '../../src/system/process-identity.ts';
 import { freePort } from '../support/free-port.ts';
-import { nextTick, openJournal, record, SOURCE, takeAll, waitUntil } from '../support/journal-records.ts';
+import { nextTick, openJournal, record, SOURCE, takeAll } from '../support/journal-records.ts';
+import { until } from '../support/until.ts';
 import { holderAt, numbersIn, ok, startCollector, startSending, status } from './fixture.ts';
 
 function endpointAt(url: string): Transport {
@@ -52,7 +53,7 @@ test('a single record is sent without waiting for more records', async () => {
   const { journal } = await startSending(holderAt(collector.url));
   for (let n = 0; n < 5; n += 1) {
     record(journal, n);
-    await waitUntil('it arrived', () => collector.got.length > n);
+    await until(() => collector.got.length > n, 'it arrived');
   }
   expect(collector.got.map(numbersIn)).toEqual([[0], [1], [2], [3], [4]]);
 });
@@ -158,7 +159,7 @@ test.each([401, 403, 404])(
     let url = foreign.url;
     const { journal, sender, books } = await startSending(holderAt(async () => url));
     record(journal, 1);
-    await waitUntil('the foreign server has answered', () => foreign.got.length > 1);
+    await until(() => foreign.got.length > 1, 'the foreign server has answered');
     url = holder.url;
     expect(await sender.drain(5_000)).toBe(true);
     expect(holder.got.flatMap(numbersIn)).toEqual([1]);
@@ -187,7 +188,7 @@ test.each([429, 502, 503, 504])(
     );
     const { journal, sender, books } = await startSending(holderAt(collector.url));
     record(journal, 1);
-    await waitUntil('it was refused', () => books.reasons.has('holder'));
+    await until(() => books.reasons.has('holder'), 'it was refused');
     expect(books.reasons.get('holder')).toContain(`status ${code}`);
     record(journal, 2);
     expect(await sender.drain(10_000)).toBe(true);
@@ -202,9 +203,9 @@ test('an unreachable or unknown address is retried until a receiver is there', a
   let url: string | undefined;
   const { journal, sender, books } = await startSending(holderAt(async () => url));
   record(journal, 1);
-  await waitUntil('it has looked', () => books.reasons.get('holder')?.includes('no process holds') === true);
+  await until(() => books.reasons.get('holder')?.includes('no process holds') === true, 'it has looked');
   url = `http://127.0.0.1:${port}`;
-  await waitUntil('it has called', () => books.reasons.get('holder')?.includes('ECONNREFUSED') === true);
+  await until(() => books.reasons.get('holder')?.includes('ECONNREFUSED') === true, 'it has called');
   const collector = await startCollector(ok, port);
   expect(await sender.drain(10_000)).toBe(true);
   expect(collector.got.map(numbersIn)).toEqual([[1]]);
@@ -249,7 +250,7 @@ test.each(['holder', 'endpoint'])(
       const { journal } = await startSending(kind === 'holder' ? holderAt(url) : endpointAt(url));
       record(journal, 1);
     }
-    await waitUntil('the other sender has retried', () => plain.got.length > 5 && patient.got.length > 0);
+    await until(() => plain.got.length > 5 && patient.got.length > 0, 'the other sender has retried');
     expect(patient.got).toHaveLength(1);
   },
 );
@@ -295,7 +296,7 @@ test('stop waits for the request in flight, and its records are not sent again',
   const collector = await startCollector((_got, res) => void setTimeout(() => res.end('{}'), 150));
   const { journal, sender, books, directory } = await startSending(holderAt(collector.url));
   record(journal, 1);
-  await waitUntil('it is in flight', () => collector.got.length === 1);
+  await until(() => collector.got.length === 1, 'it is in flight');
   await sender.stop(5_000);
   expect(books.snapshot()).toMatchObject({ delivered: { holder: 1 } });
   await journal.close();
@@ -317,7 +318,7 @@ test('stop does not wait for a request that hangs, and leaves its records to the
   };
   const { journal, sender, directory } = await startSending(hanging);
   record(journal, 1);
-  await waitUntil('it is in flight', () => isInFlight);
+  await until(() => isInFlight, 'it is in flight');
   // A stop that waited for the request would never resolve.
   await sender.stop(100);
   await journal.close();
@@ -348,11 +349,8 @@ test('a failed save of a cursor is retried, also without another batch', { tags:
     saved.push(batch.next);
   };
   record(journal, 1);
-  await waitUntil(
-    'the reason is set',
-    () => books.reasons.get('journal holder')?.includes('ENOSPC') === true,
-  );
-  await waitUntil('it is saved', () => saved.length === 1);
-  await waitUntil('it is in order', () => books.reasons.size === 0);
+  await until(() => books.reasons.get('journal holder')?.includes('ENOSPC') === true, 'the reason is set');
+  await until(() => saved.length === 1, 'it is saved');
+  await until(() => books.reasons.size === 0, 'it is in order');
   expect(collector.got.flatMap(numbersIn)).toEqual([1]);
 });

@@ -9,8 +9,8 @@ import {
   segmentsIn,
   takeAll,
   tempDir,
-  waitUntil,
 } from '../support/journal-records.ts';
+import { until } from '../support/until.ts';
 
 /** Mocks a disk that is full after `room` bytes, which a test cannot create, and counts its writes. */
 const disk = vi.hoisted(() => ({ room: Number.POSITIVE_INFINITY, writes: 0, open: 0 }));
@@ -71,7 +71,7 @@ test('while the disk is full nothing throws and the books give the reason; after
   // Complete lines are read, half a line is not.
   expect((await takeAll(journal)).length).toBeLessThan(5);
   disk.room = Number.POSITIVE_INFINITY;
-  await waitUntil('the disk was tried again', () => journal.unwritten === 0);
+  await until(() => journal.unwritten === 0, 'the disk was tried again');
   expect(books.reasons.has('journal')).toBe(false);
   const text = await readSegments(directory);
   expect([...text.matchAll(/^L\{"n":(\d+)\}$/gm)].map((match) => Number(match[1]))).toEqual(
@@ -165,7 +165,7 @@ test('a directory that cannot be made shows in the books, and records are sent o
   expect(books.reasons.get('journal')).toContain(directory);
   expect(await journal.claimOrphans()).toBe(0);
   await rm(directory);
-  await waitUntil('the directory was tried again', () => journal.unwritten === 0);
+  await until(() => journal.unwritten === 0, 'the directory was tried again');
   expect(await takeAll(journal)).toEqual([1]);
   expect(books.reasons.has('journal')).toBe(false);
 });

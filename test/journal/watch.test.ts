@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { watchJournal } from '../../src/journal/watch.ts';
+import { DEADLINE } from '../support/until.ts';
 
 function tempDir(): string {
   const dir = mkdtempSync(join(tmpdir(), 'tasktrail-watch-'));
@@ -24,10 +25,10 @@ test('a released segment is reported at once, also in a new directory', async ()
   onTestFinished(() => watcher.close());
   expect(existsSync(directory)).toBe(true);
   writeFileSync(join(directory, 'a'), 'x');
-  await vi.waitFor(() => expect(calls).toBeGreaterThan(0), { timeout: 2_000 });
+  await vi.waitFor(() => expect(calls).toBeGreaterThan(0), DEADLINE);
   const before = calls;
   renameSync(join(directory, 'a'), join(directory, 'b'));
-  await vi.waitFor(() => expect(calls).toBeGreaterThan(before), { timeout: 2_000 });
+  await vi.waitFor(() => expect(calls).toBeGreaterThan(before), DEADLINE);
   expect(failures).toEqual([]);
 });
 

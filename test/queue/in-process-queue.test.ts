@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
 import type { JobWork } from '../../src/queue/queue.ts';
 import { jobOf, queueContract } from '../support/queue-contract.ts';
-import { until } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 
 queueContract('in process', { open: (concurrency) => new InProcessQueue({ name: 'agent', concurrency }) });
 
@@ -40,7 +40,7 @@ test.each<[string, JobWork]>([
   });
   await queue.push(jobOf('task-1'));
   await queue.push(jobOf('task-2'));
-  await until(() => (second && warnings.length > 0 ? true : undefined), 'the second job and a warning');
+  await until(() => second && warnings.length > 0, 'the second job and a warning');
   process.off('warning', onWarning);
   expect(warnings[0]?.message).toBe('a defect');
   await queue.close(0);

@@ -9,6 +9,7 @@ import { otlpTokenOf } from '../../src/receive/otlp-token.ts';
 import { type Receiver, type ReceiverOptions, startReceiver } from '../../src/receive/server.ts';
 import type { IngestResult } from '../../src/receive/sink.ts';
 import { createTokenCheck } from '../../src/serve/token.ts';
+import { until } from '../support/until.ts';
 import { field, logsRequest, requestBody, SPAN_ID, spansRequest, TRACE_ID } from './requests.ts';
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
@@ -326,9 +327,9 @@ test.each<[string, (text: string) => Buffer]>([
       sockets.push(socket);
     }
     const large = () => post('/v1/logs', JSON_TYPE, `{}${' '.repeat(500)}`);
-    await until(async () => (await large()).status === 503);
+    await until(async () => (await large()).status === 503, 'the answer or the batch');
     for (const socket of sockets) socket.destroy();
-    await until(async () => (await large()).status === 200);
+    await until(async () => (await large()).status === 200, 'the answer or the batch');
   },
 );
 
@@ -396,7 +397,7 @@ test('close waits for a request in flight and accepts no new one', async () => {
     return { rejected: 0, reasons: [] };
   });
   const inFlight = post('/v1/logs', JSON_TYPE, JSON.stringify(logsRequest(GOOD_LOG)));
-  await until(async () => batches.length === 1);
+  await until(async () => batches.length === 1, 'the answer or the batch');
   let closed = false;
   const closing = receiver.close(20_000).then(() => {
     closed = true;
@@ -413,7 +414,7 @@ test('close ends open requests at the deadline, and may be called twice', async 
   const { receiver, batches, post } = await start({}, () => new Promise(() => {}));
   const stuck = post('/v1/logs', JSON_TYPE, JSON.stringify(logsRequest(GOOD_LOG)));
   const failed = expect(stuck).rejects.toThrow();
-  await until(async () => batches.length === 1);
+  await until(async () => batches.length === 1, 'the answer or the batch');
   await Promise.all([receiver.close(50), receiver.close(50)]);
   await failed;
 });
@@ -437,12 +438,4 @@ async function connect(receiver: Receiver): Promise<Socket> {
 async function answerTo(socket: Socket): Promise<string> {
   const [chunk] = await once(socket, 'data');
   return String(chunk);
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new TypeError('the condition did not come true in time');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
 }

@@ -6,6 +6,7 @@ import { recordTask } from '../../src/record/task/attempt.ts';
 import { resumeKnownWorkflow, startWorkflow } from '../../src/record/workflow/orchestration.ts';
 import type { Workflow } from '../../src/record/workflow/workflow.ts';
 import { reversedKeys } from '../support/reversed-keys.ts';
+import { DEADLINE } from '../support/until.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 
 /** Starts a workflow with a phase and steps, and leaves it open. */
@@ -241,7 +242,10 @@ test('tries of earlier processes count, and the retry loop continues after them'
     if (step.attempt === 1) throw new Error('one');
     return never;
   });
-  await vi.waitFor(() => expect(ledger.facts.at(-1)).toMatchObject({ event_type: 'step_start', attempt: 2 }));
+  await vi.waitFor(
+    () => expect(ledger.facts.at(-1)).toMatchObject({ event_type: 'step_start', attempt: 2 }),
+    DEADLINE,
+  );
   const phase = resume(ledger, first.id).startPhase('p');
   const seen: number[] = [];
   const fail = (step: { readonly attempt: number }): void => {

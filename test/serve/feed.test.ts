@@ -112,7 +112,7 @@ function appendToNewest(workflowDir: string, text: string): void {
 
 test('a consumer that polls while a writer appends and is killed sees every event once and in order', {
   tags: 'full',
-  timeout: 180_000,
+  timeout: 360_000,
 }, async () => {
   const logDir = await tempDir();
   const workflowDir = join(logDir, '_workflow');

@@ -6,7 +6,8 @@ import { TasktrailError } from '../../src/errors.ts';
 import type { Intake, TaskOrder } from '../../src/serve/intake.ts';
 import { serveLogs } from '../../src/serve/logs.ts';
 import { createReader } from '../../src/store/read/reader.ts';
-import { ask, listen, tempDir, until } from './log-server.ts';
+import { until } from '../support/until.ts';
+import { ask, listen, tempDir } from './log-server.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 
@@ -138,7 +139,7 @@ test('a client that disconnects during its body starts nothing and is not an int
     );
   });
   server.once('request', () => socket.destroy());
-  await until('the request is closed', () => closed);
+  await until(() => closed, 'the request is closed');
   await new Promise((resolve) => setImmediate(resolve));
   expect(orders).toEqual([]);
   expect(errors).toEqual([]);

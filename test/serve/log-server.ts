@@ -107,12 +107,3 @@ export function writeBigFlow(logDir: string, taskId: string, megabytes: number):
   for (let i = 0; i < blocks; i += 1) appendFileSync(join(dir, '03-agent-output.jsonl'), block);
   return blocks * 1024;
 }
-
-/** Waits until `holds`, or fails saying what did not come to pass. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`not within 10 s: ${what}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

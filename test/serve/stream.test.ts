@@ -6,7 +6,8 @@ import { expect, test } from 'vitest';
 import { serveLogs } from '../../src/serve/logs.ts';
 import type { Reader } from '../../src/serve/reader.ts';
 import { createReader } from '../../src/store/read/reader.ts';
-import { ask, listen, tempDir, until, writeBigFlow } from './log-server.ts';
+import { until } from '../support/until.ts';
+import { ask, listen, tempDir, writeBigFlow } from './log-server.ts';
 
 const MEGABYTES = 50;
 const PATH = '/tasks/task-1/logs/agent-output';
@@ -86,7 +87,7 @@ test.each([PATH, '/tasks/task-1/logs/full'])(
     expect(bytes).toBeGreaterThan(MEGABYTES * 1_000_000);
     expect(separators).toBe(expected + (path === PATH ? 0 : 2));
     expect(most - before).toBeLessThan(10_000_000);
-    await until('the file is closed', () => openFilesBelow(dir) === 0);
+    await until(() => openFilesBelow(dir) === 0, 'the file is closed');
   },
 );
 
@@ -108,11 +109,11 @@ test('a client that does not read pauses the reading of the file, and gets all o
   // The kernel takes a few megabytes; then the answer waits, and so must the file.
   let turnsWithoutALine = 0;
   let seen = 0;
-  await until('the answer waits for the client', () => {
+  await until(() => {
     turnsWithoutALine = count() === seen ? turnsWithoutALine + 1 : 0;
     seen = count();
-    return response?.writableNeedDrain === true && turnsWithoutALine > 1000;
-  });
+    return response?.writableNeedDrain === true && turnsWithoutALine > 50;
+  }, 'the answer that waits for the client');
   expect(seen).toBeGreaterThan(0);
   expect(seen).toBeLessThan(expected / 2);
   expect(openFilesBelow(dir)).toBe(1);
@@ -121,7 +122,7 @@ test('a client that does not read pauses the reading of the file, and gets all o
   res.setEncoding('utf8');
   for await (const piece of res as AsyncIterable<string>) text += piece;
   expect(JSON.parse(text)).toHaveLength(expected);
-  await until('the file is closed', () => openFilesBelow(dir) === 0);
+  await until(() => openFilesBelow(dir) === 0, 'the file is closed');
 });
 
 test.each([PATH, '/tasks/task-1/logs/full'])(
@@ -138,8 +139,8 @@ test.each([PATH, '/tasks/task-1/logs/full'])(
       res.destroy();
     });
     res.on('error', () => {});
-    await until('the connection is closed', () => res.destroyed);
-    await until('the file is closed', () => openFilesBelow(dir) === 0);
+    await until(() => res.destroyed, 'the connection is closed');
+    await until(() => openFilesBelow(dir) === 0, 'the file is closed');
     expect(count()).toBeLessThan(expected);
     expect(errors).toEqual([]);
   },
@@ -153,9 +154,9 @@ test('a client that disconnects before the answer starts closes the file too', a
   const req = request({ host: '127.0.0.1', port, path: PATH, agent: false });
   req.on('error', () => {});
   req.end();
-  await until('the file is open', () => openFilesBelow(dir) === 1);
+  await until(() => openFilesBelow(dir) === 1, 'the file is open');
   req.destroy();
-  await until('the file is closed', () => openFilesBelow(dir) === 0);
+  await until(() => openFilesBelow(dir) === 0, 'the file is closed');
   expect(errors).toEqual([]);
 });
 
@@ -167,7 +168,7 @@ test('HEAD of a flow sends none of its lines and closes the file', async () => {
   for (const path of [PATH, '/tasks/task-1/logs/full']) {
     const head = await ask(port, path, { method: 'HEAD' });
     expect([head.status, head.text]).toEqual([200, '']);
-    await until('the file is closed', () => openFilesBelow(dir) === 0);
+    await until(() => openFilesBelow(dir) === 0, 'the file is closed');
   }
   expect(count()).toBe(0);
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { readLines, readSpans, until } from '../support/receiver.ts';
+import { readLines, readSpans } from '../support/receiver.ts';
 import {
   firstTaskId,
   killProcessesWith,
@@ -11,6 +11,7 @@ import {
   resultOf,
   ServiceProcess,
 } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 const AGENT = resolve(import.meta.dirname, '../support/numbered-agent.mjs');
 
@@ -61,11 +62,7 @@ async function printed(id: string): Promise<Printed> {
 }
 
 async function untilPrinted(id: string, count: number): Promise<void> {
-  await until(
-    async () => ((await printed(id)).numbers.length >= count ? true : undefined),
-    `${count} lines`,
-    20_000,
-  );
+  await until(async () => (await printed(id)).numbers.length >= count, `${count} lines`, 20_000);
 }
 
 test('fifty random kills of the worker lose and repeat no line of its agent, and the result has the cost', async () => {
@@ -108,7 +105,7 @@ test('fifty random kills of the worker lose and repeat no line of its agent, and
   expect(named('invoke_agent numbered')).toBe(1);
   expect(named('execute_tool Bash')).toBe(lines / 10);
   await until(
-    async () => ((await readdir(join(logDir, '_agent'))).length === 0 ? true : undefined),
+    async () => (await readdir(join(logDir, '_agent'))).length === 0,
     'the folder of the run to go',
   );
 }, 300_000);
@@ -124,9 +121,9 @@ test('a step that is done when its worker is killed is not done again, and its c
   const id = await submit(service);
   const ran = async (): Promise<number> =>
     (await readFile(join(cwd, 'ran'), 'utf8').catch(() => '')).length / 2;
-  await until(async () => ((await ran()) >= 1 ? true : undefined), 'the first step');
+  await until(async () => (await ran()) >= 1, 'the first step');
   await rm(join(cwd, 'go'));
-  await until(async () => ((await ran()) >= 2 ? true : undefined), 'the second step');
+  await until(async () => (await ran()) >= 2, 'the second step');
   await untilPrinted(id, 50);
   await service.dispose();
   // The agent of the second step is killed too, so only that step runs again.
@@ -152,7 +149,7 @@ test.each([
     await untilPrinted(id, 20);
     await service.dispose();
     await until(
-      async () => ((await processesWith(`TASK_LOGS_TASK_ID=${id}`)).length === 0 ? true : undefined),
+      async () => (await processesWith(`TASK_LOGS_TASK_ID=${id}`)).length === 0,
       'the agent to end',
       20_000,
     );
@@ -243,7 +240,7 @@ test('a paused worker loses nothing, and its agent is not started twice', async 
   await untilPrinted(id, 20);
   service.child.kill('SIGSTOP');
   await until(
-    async () => ((await processesWith(`TASK_LOGS_TASK_ID=${id}`)).length === 0 ? true : undefined),
+    async () => (await processesWith(`TASK_LOGS_TASK_ID=${id}`)).length === 0,
     'the agent to end',
     20_000,
   );

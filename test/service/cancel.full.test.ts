@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { agentsOf, Fleet, submit, waitingUntilGo } from '../support/fleet.ts';
-import { attribute, until } from '../support/receiver.ts';
+import { attribute } from '../support/receiver.ts';
 import { findRedis } from '../support/redis.ts';
 import { type Env, readDocument, resultOf, type ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 const program = findRedis();
 
@@ -49,7 +50,7 @@ async function expectCancelled({ fleet, service }: Setup, id: string): Promise<v
   expect(await resultOf(fleet.logDir, id)).toMatchObject({ success: false, status: 'cancelled' });
   const metadata = await readDocument(fleet.logDir, id, 'metadata.json');
   expect(metadata?.status).toBe('cancelled');
-  await until(async () => ((await agentsOf(id)).length === 0 ? true : undefined), 'its processes to end');
+  await until(async () => (await agentsOf(id)).length === 0, 'its processes to end');
   // One that never ran has none.
   if (Array.isArray(metadata?.workflow_ids) && metadata.workflow_ids.length > 0)
     expect((await fleet.endedWorkflow(service, id)).status).toBe('cancelled');
@@ -153,7 +154,7 @@ describe.each([
     expect((await cancel(service, id, { authorization: 'Bearer another-token' })).status).toBe(401);
     await until(async () => {
       const metadata = await readDocument(fleet.logDir, id, 'metadata.json');
-      return metadata?.status === 'running' ? true : undefined;
+      return metadata?.status === 'running';
     }, 'the task to be running still');
     expect((await cancel(service, id, { authorization })).status).toBe(202);
     expect(await resultOf(fleet.logDir, id)).toMatchObject({ status: 'cancelled' });
@@ -214,7 +215,7 @@ test.skipIf('missing' in program)(
     const id = await submit(service);
     await fleet.untilPrinted(id, 'begun');
     await fleet.redis?.start({ empty: true });
-    await until(async () => ((await fetch(`${service.url}/readyz`)).ok ? true : undefined), 'readiness');
+    await until(async () => (await fetch(`${service.url}/readyz`)).ok, 'readiness');
     expect((await cancel(service, id)).status).toBe(200);
     await expectCancelled(setup, id);
   },
@@ -234,7 +235,7 @@ test.skipIf('missing' in program)(
     await until(
       async () => {
         const metadata = await readDocument(fleet.logDir, id, 'metadata.json');
-        return metadata?.status === 'cancelled' ? true : undefined;
+        return metadata?.status === 'cancelled';
       },
       'the cancellation',
       45_000,

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { comment, deliver } from '../support/deliveries.ts';
-import { attribute, readLines, readSpans, until } from '../support/receiver.ts';
+import { attribute, readLines, readSpans } from '../support/receiver.ts';
 import {
   killProcessesWith,
   processesWith,
@@ -13,6 +13,7 @@ import {
   resultOf,
   ServiceProcess,
 } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 let cwd: string;
 let logDir: string;
@@ -93,7 +94,7 @@ test('every delivery answered with 202 is completed, however often the service i
   const killed = await Promise.all(accepted.map((id) => readDocument(logDir, id, 'metadata.json')));
   expect(killed.some((metadata) => Number(metadata?.attempt) > 1)).toBe(true);
   await until(
-    async () => ((await Promise.all(accepted.map(isTraceWhole))).every(Boolean) ? true : undefined),
+    async () => (await Promise.all(accepted.map(isTraceWhole))).every(Boolean),
     'every announced span',
     20_000,
   );
@@ -174,7 +175,7 @@ test('a task with only killed attempts is abandoned, with the reason in its resu
     if (attempt === 1) id = await service.sendComment('@agent review');
     await until(async () => {
       const lines = await readLines(join(logDir, id, '03-agent-output.jsonl'));
-      return lines.filter(({ content }) => content === 'begun\n').length === attempt ? true : undefined;
+      return lines.filter(({ content }) => content === 'begun\n').length === attempt;
     }, `attempt ${attempt}`);
     await service.dispose();
     // The agent is killed too, so there is no run to resume.
@@ -207,7 +208,7 @@ test('an agent that outlives its killed service is resumed, and its secrets are 
   const id = await first.sendComment('@agent review');
   const contents = async (): Promise<unknown[]> =>
     (await readLines(join(logDir, id, '03-agent-output.jsonl'))).map(({ content }) => content);
-  await until(async () => ((await contents()).includes('begun\n') ? true : undefined), 'its first lines');
+  await until(async () => (await contents()).includes('begun\n'), 'its first lines');
   await first.dispose();
   const orphans = await processesWith(`TASK_LOGS_TASK_ID=${id}`);
   expect(orphans.length).toBeGreaterThan(1);
@@ -216,7 +217,7 @@ test('an agent that outlives its killed service is resumed, and its secrets are 
   await start({});
   await until(async () => {
     const metadata = await readDocument(logDir, id, 'metadata.json');
-    return metadata?.attempt === 2 && metadata.status === 'running' ? true : undefined;
+    return metadata?.attempt === 2 && metadata.status === 'running';
   }, 'the next attempt');
   const running = await processesWith(`TASK_LOGS_TASK_ID=${id}`);
   expect(running.filter((pid) => orphans.includes(pid)).length).toBeGreaterThan(1);
@@ -225,7 +226,7 @@ test('an agent that outlives its killed service is resumed, and its secrets are 
   expect(await resultOf(logDir, id)).toMatchObject({ status: 'completed' });
   expect((await contents()).filter((content) => content === 'begun\n')).toHaveLength(1);
   await until(
-    async () => ((await readdir(join(logDir, '_agent'))).length === 0 ? true : undefined),
+    async () => (await readdir(join(logDir, '_agent'))).length === 0,
     'the folder of the run to go',
   );
   expect(await filesWith(logDir, secret)).toEqual([]);
@@ -257,7 +258,7 @@ test('tasks that come in while an earlier run is being recovered run once', asyn
   const ids = await Promise.all(Array.from({ length: 6 }, () => service.sendComment('@agent review')));
   await until(async () => {
     const sizes = await Promise.all(torn.map(async (path) => (await stat(path)).size));
-    return sizes.every((size) => size === 0) ? true : undefined;
+    return sizes.every((size) => size === 0);
   }, 'the recovery');
   await writeFile(join(cwd, 'go'), '');
   for (const id of ids) {

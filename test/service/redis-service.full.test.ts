@@ -4,9 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { comment, deliver } from '../support/deliveries.ts';
 import { Fleet, submit } from '../support/fleet.ts';
-import { readDeliveries, until } from '../support/receiver.ts';
+import { readDeliveries } from '../support/receiver.ts';
 import { findRedis } from '../support/redis.ts';
 import { firstTaskId, readDocument, resultOf, type ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 const program = findRedis();
 
@@ -93,16 +94,16 @@ describe.skipIf('missing' in program)('a Redis that goes away', () => {
       );
       const service = first as ServiceProcess;
       const stream = new Stream(service.url);
-      await until(() => (stream.accepted.length >= 20 ? true : undefined), 'tasks to be accepted');
+      await until(() => stream.accepted.length >= 20, 'tasks to be accepted');
       // By now some run, and many wait.
       await fleet.redis?.kill();
-      await until(() => (stream.refused.length >= 20 ? true : undefined), 'webhooks to be refused', 20_000);
+      await until(() => stream.refused.length >= 20, 'webhooks to be refused', 20_000);
       const problem = await untilReady(service, false);
       expect(problem).toContain('queue');
       expect(problem).toContain(`127.0.0.1:${fleet.redis?.port}`);
       const before = stream.accepted.length;
       await fleet.redis?.start();
-      await until(() => (stream.accepted.length >= before + 10 ? true : undefined), 'to be back', 20_000);
+      await until(() => stream.accepted.length >= before + 10, 'to be back', 20_000);
       await stream.end();
       await untilReady(service, true);
       expect(stream.others).toEqual([]);

@@ -6,8 +6,8 @@ import { setRecorder } from '../../src/record/recorder.ts';
 import { requeueUnfinished } from '../../src/service/requeue.ts';
 import { agentsOf, Fleet, submit, waitingUntilGo } from '../support/fleet.ts';
 import { MemoryRecorder } from '../support/memory-recorder.ts';
-import { until } from '../support/receiver.ts';
 import { readDocument, resultOf } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 const HOUR_AGO = new Date(Date.now() - 3_600_000).toISOString();
 const TRACEPARENT = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`;

@@ -2,9 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { agentsOf, Fleet, numbered, submit, waitingUntilGo } from '../support/fleet.ts';
-import { attribute, readDeliveries, until } from '../support/receiver.ts';
+import { attribute, readDeliveries } from '../support/receiver.ts';
 import { findRedis } from '../support/redis.ts';
 import { firstTaskId, readDocument, resultOf, type ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 import { SECRETS, say, VENDOR, VENDORS } from '../support/vendors.ts';
 
 const program = findRedis();
@@ -46,11 +47,7 @@ async function expectAttempts(fleet: Fleet, id: string, count: number): Promise<
 /** Every line once and in order. */
 async function expectAllNumbers(fleet: Fleet, id: string, count: number): Promise<void> {
   const all = Array.from({ length: count }, (_, n) => n);
-  await until(
-    async () => ((await fleet.numbers(id)).length >= count ? true : undefined),
-    'every line',
-    20_000,
-  );
+  await until(async () => (await fleet.numbers(id)).length >= count, 'every line', 20_000);
   expect(await fleet.numbers(id)).toEqual(all);
   const ids = (await fleet.lines(id)).map(({ event_id }) => event_id);
   expect(new Set(ids).size).toBe(ids.length);
@@ -179,11 +176,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     await fleet.untilPrinted(id, 'line 20');
     await first.dispose();
     // The agent ends while there is no worker.
-    await until(
-      async () => ((await agentsOf(id)).length === 0 ? true : undefined),
-      'the agent to end',
-      30_000,
-    );
+    await until(async () => (await agentsOf(id)).length === 0, 'the agent to end', 30_000);
     await fleet.start('worker');
     expect(await resultOf(fleet.logDir, id, 60_000)).toMatchObject({
       status: 'completed',
@@ -231,7 +224,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     await until(
       async () => {
         const metadata = await readDocument(fleet.logDir, id, 'metadata.json');
-        return metadata?.status === 'completed' ? true : undefined;
+        return metadata?.status === 'completed';
       },
       'its next attempt',
       40_000,

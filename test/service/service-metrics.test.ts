@@ -11,8 +11,8 @@ import { loadConfig } from '../../src/config/config.ts';
 import { type Service, startService } from '../../src/service/start.ts';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
 import { parseMetrics, type Sample, sumOf } from '../support/metrics-text.ts';
-import { until } from '../support/receiver.ts';
 import { firstTaskId, readDocument, resultOf } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 /** The sample agent takes its time, and a busy machine more. */
 const END_MS = 40_000;
@@ -95,8 +95,8 @@ test('the cost and tokens of a task of the sample agent are counted', { tags: 'f
   expect(sumOf(samples, 'tasktrail_records_recorded_total')).toBeGreaterThan(10);
   expect(sumOf(samples, 'tasktrail_records_accepted_total')).toBeGreaterThan(10);
   const holder = { tasktrail_destination: 'holder' };
-  const isSent = async (): Promise<true | undefined> =>
-    sumOf(await scrape(service), 'tasktrail_journal_pending', holder) === 0 ? true : undefined;
+  const isSent = async (): Promise<boolean> =>
+    sumOf(await scrape(service), 'tasktrail_journal_pending', holder) === 0;
   await until(isSent, 'an empty journal');
   expect(sumOf(samples, 'tasktrail_approvals_waiting')).toBe(0);
   expect(sumOf(samples, 'tasktrail_unready')).toBeUndefined();
@@ -290,7 +290,7 @@ test('an OTLP endpoint gets cost, tokens and the depth of the queue, cumulative,
   expect(pointsOf(body, 'tasktrail.queue.jobs')).toHaveLength(3);
   expect(pointsOf(body, 'tasktrail.task.running')).toEqual([]);
   const before = endpoint.bodies.length;
-  await until(() => (endpoint.bodies.length > before + 1 ? true : undefined), 'two more');
+  await until(() => endpoint.bodies.length > before + 1, 'two more');
   const later = endpoint.bodies.at(-1);
   expect(total(pointsOf(later, 'tasktrail.cost'))).toBeCloseTo(used.cost_usd ?? Number.NaN, 9);
   const instances = endpoint.bodies.flatMap(({ resourceMetrics }) =>
@@ -327,7 +327,7 @@ test('an unreachable endpoint is a notice until it answers, and does not block t
   );
   expect(reasons.size).toBe(0);
   status = 200;
-  await until(() => (notices.size === 0 ? true : undefined), 'the notice to go');
+  await until(() => notices.size === 0, 'the notice to go');
   expect(endpoint.bodies.length).toBeGreaterThan(0);
   // Nothing but metrics goes to an endpoint for metrics.
   expect(new Set(endpoint.paths)).toEqual(new Set(['/v1/metrics']));
@@ -364,7 +364,7 @@ test('metrics with the exporter none are not sent, but served', { tags: 'full' }
   const service = await start({ ...QUICK, ...off });
   const id = await submit(service, { message: 'hello' });
   await resultOf(service.config.logDir, id, END_MS);
-  await until(() => (endpoint.paths.includes('/v1/traces') ? true : undefined), 'the traces');
+  await until(() => endpoint.paths.includes('/v1/traces'), 'the traces');
   expect(sumOf(await scrapeEnded(service), 'tasktrail_cost_total')).toBeGreaterThan(0);
   await service.stop();
   expect(endpoint.paths).not.toContain('/v1/metrics');

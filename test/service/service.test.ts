@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
-import { attribute, readLines, readSpans, type StoredSpan, until } from '../support/receiver.ts';
+import { attribute, readLines, readSpans, type StoredSpan } from '../support/receiver.ts';
 import { firstTaskId, readDocument, resultOf, ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 let cwd: string;
 let logDir: string;

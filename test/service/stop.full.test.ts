@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { listen, readLines, readSpans, until } from '../support/receiver.ts';
+import { listen, readLines, readSpans } from '../support/receiver.ts';
 import {
   killProcessesWith,
   processesWith,
@@ -12,6 +12,7 @@ import {
   resultOf,
   ServiceProcess,
 } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 let cwd: string;
 let logDir: string;
@@ -48,7 +49,7 @@ async function useWaitingAgent(trap = ''): Promise<void> {
 function untilBegun(taskId: string, times = 1): Promise<true> {
   return until(async () => {
     const lines = await readLines(join(logDir, taskId, '03-agent-output.jsonl'));
-    return lines.filter(({ content }) => content === 'begun\n').length === times ? true : undefined;
+    return lines.filter(({ content }) => content === 'begun\n').length === times;
   }, 'the agent to begin');
 }
 
@@ -164,7 +165,7 @@ test('a webhook that is being answered when the service is stopped is answered',
 test('a stop right after the start, or in the middle of it, ends cleanly', async () => {
   const service = new ServiceProcess({ cwd });
   services.push(service);
-  await until(async () => ((await readdir(logDir).catch(() => [])).length > 0 ? true : undefined), 'a sign');
+  await until(async () => (await readdir(logDir).catch(() => [])).length > 0, 'a sign');
   const { code } = await service.stop('SIGTERM');
   expect(code).toBe(0);
   expect((await readdir(logDir)).filter((name) => name.startsWith('_lock'))).toEqual([]);

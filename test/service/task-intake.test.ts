@@ -8,7 +8,8 @@ import { createWebApp, loadExpress } from '../../src/service/web-app.ts';
 import type { Trail } from '../../src/trail/trail.ts';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
 import { jobOf } from '../support/queue-contract.ts';
-import { listen, openTrail, readDeliveries, until } from '../support/receiver.ts';
+import { listen, openTrail, readDeliveries } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 
 let trail: Trail | undefined;
 

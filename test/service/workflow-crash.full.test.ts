@@ -10,8 +10,8 @@ import { type JsonObject, objectOf } from '../../src/model/json.ts';
 import type { WorkflowEnvelope } from '../../src/model/workflow.ts';
 import { INDEX_URL } from '../support/built.ts';
 import { linesOf } from '../support/log-dir.ts';
-import { until } from '../support/receiver.ts';
 import { serviceEnv } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 const ID = 'workflow-7-20260102T030405Z-kill';
 const PHASES = ['frame', 'build', 'evaluate'];
@@ -164,7 +164,7 @@ async function uninterrupted(): Promise<{ tellings: string[]; names: string[] }>
 }
 
 test('a workflow that is killed at random points and resumed equals one without a kill', {
-  timeout: 180_000,
+  timeout: 360_000,
 }, async () => {
   const expected = await uninterrupted();
   expect(expected.tellings.length).toBeGreaterThan(25);
@@ -190,7 +190,7 @@ test('a workflow that is killed at random points and resumed equals one without 
 });
 
 test('a workflow is resumed from other directories without its files, over OTLP alone', {
-  timeout: 180_000,
+  timeout: 360_000,
 }, async () => {
   const expected = await uninterrupted();
   const root = await tempDir();

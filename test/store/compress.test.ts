@@ -142,7 +142,7 @@ test('a reader that stops early or is closed during a read leaves no descriptor 
 
 test('memory stays flat while a large file is gzipped, read and restored', {
   tags: 'full',
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const { root, dir } = await taskDir({});
   const script = `
@@ -180,7 +180,7 @@ test('memory stays flat while a large file is gzipped, read and restored', {
 
 test('after a kill at any moment, all lines are in one form or the other', {
   tags: 'full',
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const text = linesUpTo(60_000);
   const seen = new Set<string>();

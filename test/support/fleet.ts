@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { readLines, readSpans, type StoredSpan, until } from './receiver.ts';
+import { readLines, readSpans, type StoredSpan } from './receiver.ts';
 import { type RedisOptions, type RedisProgram, type RedisServer, startRedis } from './redis.ts';
 import {
   type Env,
@@ -12,6 +12,7 @@ import {
   readDocument,
   ServiceProcess,
 } from './service-process.ts';
+import { until } from './until.ts';
 
 const NUMBERED = resolve(import.meta.dirname, 'numbered-agent.mjs');
 
@@ -73,7 +74,7 @@ export class Fleet {
       async () => {
         const lines = await this.lines(taskId);
         const found = lines.filter(({ content }) => String(content).includes(text));
-        return found.length >= times ? true : undefined;
+        return found.length >= times;
       },
       `${taskId} to print ${text}`,
       40_000,

@@ -56,11 +56,3 @@ export async function readSegments(directory: string): Promise<string> {
   const names = await segmentsIn(directory);
   return (await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))).join('');
 }
-
-export async function waitUntil(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const until = Date.now() + 15_000;
-  while (!(await condition())) {
-    if (Date.now() > until) throw new Error(`timed out after 15 s; expected: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { AbortCause, Job, JobRun, Queue } from '../../src/queue/queue.ts';
-import { until } from './receiver.ts';
+import { until } from './until.ts';
 
 export interface QueueFactory {
   /** A fresh, empty queue. */
@@ -28,7 +28,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     const seen: Job[] = [];
     queue.start(async (job) => void seen.push(job));
     await queue.push(jobOf('task-1'));
-    await until(() => (seen.length > 0 ? true : undefined), 'the job');
+    await until(() => seen.length > 0, 'the job');
     expect(seen).toEqual([jobOf('task-1')]);
     await queue.close(CLOSE_MS);
   });
@@ -40,7 +40,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await queue.push(jobOf('task-2'));
     queue.start(async (job) => void seen.push(job.taskId));
     await queue.push(jobOf('task-3'));
-    await until(() => (seen.length === 3 ? true : undefined), 'three jobs');
+    await until(() => seen.length === 3, 'three jobs');
     expect(seen).toEqual(['task-1', 'task-2', 'task-3']);
     await queue.close(CLOSE_MS);
   });
@@ -62,7 +62,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await until(() => {
       if (running.size === 2) ends.shift()?.();
       else if (running.size < 2 && done >= 5) ends.shift()?.();
-      return done === 6 ? true : undefined;
+      return done === 6;
     }, 'six jobs');
     expect(most).toBe(2);
     await queue.close(CLOSE_MS);
@@ -74,7 +74,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     queue.start(async () => void order.push('begun'));
     await queue.push(jobOf('task-1'));
     order.push('pushed');
-    await until(() => (order.includes('begun') ? true : undefined), 'the job');
+    await until(() => order.includes('begun'), 'the job');
     expect(order).toEqual(['pushed', 'begun']);
     await queue.close(CLOSE_MS);
   });
@@ -90,7 +90,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     });
     await queue.push(jobOf('task-1'));
     await queue.push(jobOf('task-2'));
-    await until(() => (seen.length === 1 ? true : undefined), 'the first job');
+    await until(() => seen.length === 1, 'the first job');
     await queue.close(CLOSE_MS);
     expect(isOver).toBe(true);
     expect(seen).toEqual(['task-1']);
@@ -108,7 +108,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
       });
     });
     await queue.push(jobOf('task-1'));
-    await until(() => (begun ? true : undefined), 'the job');
+    await until(() => begun, 'the job');
     // The job can end only after close has returned.
     await queue.close(50);
     end();
@@ -135,15 +135,15 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     await queue.push(jobOf('task-1'));
     await queue.push(jobOf('task-2'));
     queue.start(work);
-    await until(() => (seen.length > 0 ? true : undefined), 'the first job');
+    await until(() => seen.length > 0, 'the first job');
     await queue.push(jobOf('task-1'));
     gates.get('task-1')?.();
-    await until(() => (seen.length > 1 ? true : undefined), 'the second job');
+    await until(() => seen.length > 1, 'the second job');
     expect(seen).toEqual(['task-1', 'task-2']);
-    await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the first to be over');
+    await until(async () => !(await queue.has('task-1')), 'the first to be over');
     await queue.push(jobOf('task-1'));
     gates.get('task-2')?.();
-    await until(() => (seen.length > 2 ? true : undefined), 'the first job once more');
+    await until(() => seen.length > 2, 'the first job once more');
     expect(seen).toEqual(['task-1', 'task-2', 'task-1']);
     gates.get('task-1')?.();
     await queue.close(CLOSE_MS);
@@ -162,10 +162,10 @@ export function queueContract(name: string, { open }: QueueFactory): void {
         end = resolve;
       });
     });
-    await until(() => (isRunning ? true : undefined), 'the job');
+    await until(() => isRunning, 'the job');
     expect(await queue.has('task-1')).toBe(true);
     end();
-    await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the job to be over');
+    await until(async () => !(await queue.has('task-1')), 'the job to be over');
     expect(await queue.has('task-2')).toBe(false);
     await queue.close(CLOSE_MS);
   });
@@ -177,12 +177,12 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     for (const id of ['task-1', 'task-2', 'task-3']) await queue.push(jobOf(id));
     expect(await queue.depth()).toEqual({ waiting: 3, active: 0, delayed: 0 });
     queue.start(() => new Promise<void>((resolve) => ends.push(resolve)));
-    await until(() => (ends.length === 1 ? true : undefined), 'the first job');
+    await until(() => ends.length === 1, 'the first job');
     expect(await queue.depth()).toEqual({ waiting: 2, active: 1, delayed: 0 });
     await until(async () => {
       ends.pop()?.();
       const depth = await queue.depth();
-      return depth?.waiting === 0 && depth.active === 0 ? true : undefined;
+      return depth?.waiting === 0 && depth.active === 0;
     }, 'every job to be over');
     await queue.close(CLOSE_MS);
   });
@@ -195,7 +195,7 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     expect(await queue.has('task-2')).toBe(false);
     expect(await queue.cancel('task-2')).toBe('unknown');
     queue.start(async (job) => void seen.push(job.taskId));
-    await until(() => (seen.includes('task-3') ? true : undefined), 'the last job');
+    await until(() => seen.includes('task-3'), 'the last job');
     expect(seen).toEqual(['task-1', 'task-3']);
     expect(await queue.cancel('task-4')).toBe('unknown');
     await queue.close(CLOSE_MS);
@@ -212,12 +212,12 @@ export function queueContract(name: string, { open }: QueueFactory): void {
     });
     await queue.push(jobOf('task-1'));
     await queue.push(jobOf('task-2'));
-    await until(() => (runs.size === 2 ? true : undefined), 'both jobs');
+    await until(() => runs.size === 2, 'both jobs');
     expect(await queue.cancel('task-1')).toBe('aborted');
-    await until(() => (ended.length > 0 ? true : undefined), 'the end of the first');
+    await until(() => ended.length > 0, 'the end of the first');
     expect(ended).toEqual(['task-1 cancelled']);
     expect(runs.get('task-2')?.signal.aborted).toBe(false);
-    await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the first to be over');
+    await until(async () => !(await queue.has('task-1')), 'the first to be over');
     await queue.close(CLOSE_MS);
     expect(ended).toEqual(['task-1 cancelled', 'task-2 closing']);
   });

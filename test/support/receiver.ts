@@ -2,7 +2,6 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { loadConfig } from '../../src/config/config.ts';
 import { startTasktrail, type Trail } from '../../src/trail/trail.ts';
 import type { GateLimits } from '../../src/webhooks/body-gate.ts';
@@ -73,21 +72,6 @@ export async function openReceiver(
       await close();
     },
   };
-}
-
-/** Polls `look` until it returns a defined value. Throws after the deadline. */
-export async function until<T>(
-  look: () => Promise<T | undefined> | T | undefined,
-  what: string,
-  deadlineMs = 10_000,
-): Promise<T> {
-  const end = Date.now() + deadlineMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error(`timed out after ${deadlineMs} ms waiting for ${what}`);
-    await delay(10);
-  }
 }
 
 /** The complete lines of a file. The last line may be partial while a process appends to it. */

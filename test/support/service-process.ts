@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { endProcesses, findProcesses } from '../../src/system/processes.ts';
 import { MAIN } from './built.ts';
 import { comment, deliver, SECRET } from './deliveries.ts';
-import { until } from './receiver.ts';
+import { until } from './until.ts';
 
 export type Env = Readonly<Record<string, string>>;
 
@@ -65,7 +65,7 @@ export class ServiceProcess {
       () => {
         if (service.child.exitCode !== null)
           throw new Error(`the service ended: ${service.stdout}${service.stderr}`);
-        return /\n {2}(?:writes to|sends to) .*\n/.test(service.stdout) ? true : undefined;
+        return /\n {2}(?:writes to|sends to) .*\n/.test(service.stdout);
       },
       'the service to start',
       20_000,

@@ -10,8 +10,6 @@ import { tempDir } from '../support/log-dir.ts';
 
 const PATH = process.env.PATH ?? '';
 const VARIABLE = 'TASKTRAIL_TEST_TREE';
-const TIMEOUT = { timeout: 10_000, interval: 10 };
-
 /** A script that reports that it is running, and waits. */
 const WAIT = '>"$READY"; exec sleep 60';
 
@@ -45,7 +43,7 @@ async function start(
     stdio: 'ignore',
   });
   started.push(child);
-  await expect.poll(() => existsSync(ready), TIMEOUT).toBe(true);
+  await expect.poll(() => existsSync(ready)).toBe(true);
   return child;
 }
 
@@ -73,7 +71,7 @@ describe.skipIf(!existsSync('/proc/self/environ'))('a process tree', () => {
     const env = { A_NOTE: `x ${VARIABLE}=y`, [`OLD_${VARIABLE}`]: 'other', [VARIABLE]: tree, PATH };
     const child = spawn('sleep', ['60'], { env, stdio: 'ignore' });
     started.push(child);
-    await expect.poll(findTree, TIMEOUT).toEqual([child.pid]);
+    await expect.poll(findTree).toEqual([child.pid]);
   });
 
   test('has no process with another value, another variable, or the text elsewhere', async () => {
@@ -109,8 +107,8 @@ describe.skipIf(!existsSync('/proc/self/environ'))('a process tree', () => {
     const tool = `env -i ${VARIABLE}=$${VARIABLE} PATH=$PATH setsid sh -c 'echo $$ > ${file}.new; mv ${file}.new ${file}; exec sleep 60' &`;
     const parent = await start(`${tool} while [ ! -e ${file} ]; do sleep 0.01; done; >"$READY"`);
     const pid = Number(readFileSync(file, 'utf8'));
-    await expect.poll(() => isRunning(parent), TIMEOUT).toBe(false);
-    await expect.poll(findTree, TIMEOUT).toEqual([pid]);
+    await expect.poll(() => isRunning(parent)).toBe(false);
+    await expect.poll(findTree).toEqual([pid]);
     expect(await endProcesses(findTree)).toBe(1);
     expect(isAlive(pid)).toBe(false);
   });
@@ -118,20 +116,20 @@ describe.skipIf(!existsSync('/proc/self/environ'))('a process tree', () => {
   test('gets SIGTERM first and time to exit', async () => {
     const child = await start(`trap 'sleep 0.2; exit 7' TERM; >"$READY"; while :; do sleep 0.05; done`);
     await endProcesses(findTree);
-    await expect.poll(() => child.exitCode, TIMEOUT).toBe(7);
+    await expect.poll(() => child.exitCode).toBe(7);
   });
 
   test('gets SIGKILL when it ignores SIGTERM', async () => {
     const child = await start(`trap '' TERM; >"$READY"; while :; do sleep 0.05; done`);
     await endProcesses(findTree);
-    await expect.poll(() => child.signalCode, TIMEOUT).toBe('SIGKILL');
+    await expect.poll(() => child.signalCode).toBe('SIGKILL');
     expect(findTree()).toEqual([]);
   });
 
   test('gets SIGKILL at once without a grace period', async () => {
     const child = await start(`trap 'exit 7' TERM; >"$READY"; while :; do sleep 0.05; done`);
     await endProcesses(findTree, { graceMs: 0 });
-    await expect.poll(() => child.signalCode, TIMEOUT).toBe('SIGKILL');
+    await expect.poll(() => child.signalCode).toBe('SIGKILL');
   });
 
   test('is ended while it forks, also when it ignores SIGTERM', async () => {
@@ -140,12 +138,12 @@ describe.skipIf(!existsSync('/proc/self/environ'))('a process tree', () => {
     writeFileSync(script, `trap '' TERM; sleep 0.02; /bin/sh "$0" & exit 0`);
     await start(`/bin/sh ${script} & /bin/sh ${script} & >"$READY"; wait`);
     await endProcesses(findTree);
-    await expect.poll(findTree, TIMEOUT).toEqual([]);
+    await expect.poll(findTree).toEqual([]);
   });
 
   test('that cannot be ended is given up', async () => {
     const child = await start('>"$READY"; exit 0');
-    await expect.poll(() => isRunning(child), TIMEOUT).toBe(false);
+    await expect.poll(() => isRunning(child)).toBe(false);
     expect(await endProcesses(() => [child.pid ?? 0], { graceMs: 0 })).toBe(1);
   });
 });
@@ -156,8 +154,8 @@ describe.skipIf(!existsSync('/proc/self/stat'))('a process group', () => {
     const leader = await start(`sleep 60 & echo $! > ${file}; >"$READY"; wait`);
     const member = Number(readFileSync(file, 'utf8'));
     await killGroup(identityOf(leader.pid ?? 0));
-    await expect.poll(() => leader.signalCode, TIMEOUT).toBe('SIGKILL');
-    await expect.poll(() => isAlive(member), TIMEOUT).toBe(false);
+    await expect.poll(() => leader.signalCode).toBe('SIGKILL');
+    await expect.poll(() => isAlive(member)).toBe(false);
   });
 
   test('is left alone when its leader is another process with the same pid, or the start time is unknown', async () => {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { INDEX_URL } from '../support/built.ts';
 import { comment, deliver } from '../support/deliveries.ts';
-import { readDeliveries, readLines, readSpans, until } from '../support/receiver.ts';
+import { readDeliveries, readLines, readSpans } from '../support/receiver.ts';
 import {
   firstTaskId,
   readDocument,
@@ -16,6 +16,7 @@ import {
   ServiceProcess,
   serviceEnv,
 } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 let cwd: string;
 let logDir: string;
@@ -121,7 +122,7 @@ test('with recording off, tasks run, nothing is recorded, and existing files are
   expect(off.stdout).toContain('TASK_LOGS_ENABLED is false');
   const response = await deliver(off.url, comment('@agent review'));
   expect(response.status).toBe(202);
-  await until(() => (existsSync(join(cwd, 'ran.txt')) ? true : undefined), 'the agent');
+  await until(() => existsSync(join(cwd, 'ran.txt')), 'the agent');
   expect((await fetch(`${off.url}/api/tasks/${old}/logs/full`)).status).toBe(200);
   expect((await fetch(`${off.url}/api/tasks/${firstTaskId(await response.json())}`)).status).toBe(404);
   expect((await off.stop()).code).toBe(0);
@@ -222,7 +223,7 @@ test('an unreachable endpoint is a reason of /readyz, delays nothing, and gets e
 
   const back = await startCollector(() => 200, gone.port);
   const next = await start(env);
-  await until(() => (spansIn(back).includes('"process agent"') ? true : undefined), 'the spans');
+  await until(() => spansIn(back).includes('"process agent"'), 'the spans');
   expect(new Set(back.paths)).toEqual(new Set(['/v1/logs', '/v1/traces']));
   expect(back.bodies.join()).toContain(id);
   expect((await readyz(next)).status).toBe('ready');
@@ -236,7 +237,7 @@ test('an endpoint without logs gets spans, and a notice is in /readyz', async ()
   const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: jaeger.url });
   const id = await service.sendComment('@agent review');
   await resultOf(logDir, id);
-  await until(() => (spansIn(jaeger).includes('"process agent"') ? true : undefined), 'the spans');
+  await until(() => spansIn(jaeger).includes('"process agent"'), 'the spans');
   const ready = await readyz(service);
   expect(ready.status).toBe('ready');
   expect(JSON.stringify(ready.notices)).toContain('takes no logs');
@@ -250,7 +251,7 @@ test('an endpoint that accepts connections and never answers does not block the 
   const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: hanging.url });
   const id = await service.sendComment('@agent review');
   expect(await resultOf(logDir, id)).toMatchObject({ success: true });
-  await until(() => (hanging.paths.length > 0 ? true : undefined), 'a request');
+  await until(() => hanging.paths.length > 0, 'a request');
   expect((await service.stop()).code).toBe(0);
   expect(service.stdout).toMatch(/\d+ records wait in the journal/);
   await hanging.close();

@@ -7,8 +7,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { claimRun, readMark } from '../../src/agent/run-mark.ts';
 import { identityOf, ownIdentity } from '../../src/system/process-identity.ts';
 import { watchOrphanRuns } from '../../src/trail/orphan-sweep.ts';
-
-const DEADLINE = { timeout: 10_000, interval: 5 };
+import { DEADLINE } from '../support/until.ts';
 
 let folder: string;
 let lines: string[];

@@ -9,8 +9,8 @@ import { recordWorkflow, startWorkflow } from '../../src/record/workflow/orchest
 import { resumeWorkflow } from '../../src/trail/resume-workflow.ts';
 import { startTasktrail, type Trail } from '../../src/trail/trail.ts';
 import { INDEX_URL } from '../support/built.ts';
-import { until as untilFound } from '../support/receiver.ts';
 import { serviceEnv } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
 
 let cwd: string;
 let trails: Trail[] = [];
@@ -27,10 +27,6 @@ afterEach(async () => {
   trails = [];
   await rm(cwd, { recursive: true, force: true });
 });
-
-async function until(isSo: () => Promise<boolean>, deadlineMs = 10_000): Promise<void> {
-  await untilFound(async () => (await isSo()) || undefined, 'the workflow to come so far', deadlineMs);
-}
 
 async function open(env: Record<string, string> = {}): Promise<Trail> {
   const trail = await startTasktrail({ cwd, env: serviceEnv({ cwd, env }), log: () => {} });
@@ -96,7 +92,10 @@ test('a workflow continues in the next process where the last one stopped', asyn
     'phase_complete 1',
     'workflow_complete 1',
   ];
-  await until(async () => (await typesOf(second, begun.id)).length === types.length);
+  await until(
+    async () => (await typesOf(second, begun.id)).length === types.length,
+    'the workflow to come so far',
+  );
   expect(await typesOf(second, begun.id)).toEqual(types);
   const stored = await second.reader.readWorkflow(begun.id);
   expect(stored?.state).toMatchObject({
@@ -117,7 +116,10 @@ test('the state from another machine can be passed in', async () => {
   const there = await open();
   const begun = startWorkflow('w');
   begun.startPhase('p').end();
-  await until(async () => (await there.reader.readWorkflow(begun.id))?.state.levels.length === 2);
+  await until(
+    async () => (await there.reader.readWorkflow(begun.id))?.state.levels.length === 2,
+    'the workflow to come so far',
+  );
   const stored = await there.reader.readWorkflow(begun.id);
   await there.shutdown();
   await open({ TASK_LOGS_DIR: join(cwd, 'elsewhere') });
@@ -134,7 +136,10 @@ test("an unknown id starts a workflow, and the task's metadata names it", async 
     const workflow = await resumeWorkflow('mine', { name: 'w', phases: ['p'] });
     await workflow.run(() => workflow.phase('p', {}, () => undefined));
   });
-  await until(async () => (await trail.reader.readWorkflow('mine'))?.state.status === 'success');
+  await until(
+    async () => (await trail.reader.readWorkflow('mine'))?.state.status === 'success',
+    'the workflow to come so far',
+  );
   expect((await trail.reader.readWorkflow('mine'))?.state).toMatchObject({
     name: 'w',
     task_ids: ['task-1'],
@@ -172,7 +177,7 @@ test.each([['TASK_LOGS_EMIT_WORKFLOW_EVENTS'], ['TASK_LOGS_ENABLED']])(
 
 test('after many kills at random points every event is stored once and the trace is complete', {
   tags: 'full',
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const script = join(cwd, 'orchestrator.mjs');
   await writeFile(
@@ -211,7 +216,7 @@ process.stdout.write('done\\n');
       output += piece;
     });
     const ended = new Promise((done) => child.on('close', done));
-    await until(async () => output.includes('resumed'));
+    await until(async () => output.includes('resumed'), 'the workflow to come so far');
     // Where it is by then is up to the machine; after five kills it may come to its end.
     if (kills < 5) await Promise.race([ended, delay(20 + Math.random() * 200)]);
     else await ended;
@@ -242,7 +247,7 @@ process.stdout.write('done\\n');
   expect(types.filter((type) => !type.startsWith('workflow_'))).toHaveLength(48);
   const isWhole = ({ announced, ended }: Spans): boolean =>
     announced.every(({ spanId }) => ended.has(spanId));
-  await until(async () => isWhole(await spansOf('release-7')), 20_000);
+  await until(async () => isWhole(await spansOf('release-7')), 'the workflow to come so far');
   const { announced, ended } = await spansOf('release-7');
   for (const { parentId } of announced) expect(parentId === null || ended.has(parentId)).toBe(true);
   expect(announced.filter(({ name }) => /^(phase|step) /.test(name))).toHaveLength(3 + 12);

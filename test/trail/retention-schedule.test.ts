@@ -5,7 +5,7 @@ import { type Config, loadConfig } from '../../src/config/config.ts';
 import { Tombstones } from '../../src/store/keep/tombstones.ts';
 import { scheduleRetention } from '../../src/trail/retention-schedule.ts';
 import { openStore, tempDir } from '../support/log-dir.ts';
-import { until } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -55,7 +55,7 @@ test('an old task is removed after the recovery, and the log has the count', asy
   const { logged, notices } = await schedule(logDir, recovered);
   expect(existsSync(old)).toBe(true);
   recover();
-  await until(() => (logged.length > 0 ? true : undefined), 'the first pass');
+  await until(() => logged.length > 0, 'the first pass');
   expect(logged).toEqual(['retention removed 1 task']);
   expect([existsSync(old), existsSync(recent)]).toEqual([false, true]);
   expect(notices.get('retention')).toBeUndefined();

@@ -7,7 +7,8 @@ import { EVENT } from '../../src/model/events.ts';
 import { startTasktrail, type Trail } from '../../src/trail/trail.ts';
 import { FloodGauge } from '../../src/webhooks/flood-gauge.ts';
 import { installMemory } from '../support/memory-recorder.ts';
-import { openReceiver, readDeliveries, until } from '../support/receiver.ts';
+import { openReceiver, readDeliveries } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 import { ALL_OPTIONS, post, say, VENDOR, VENDORS } from '../support/vendors.ts';
 
 let logDir: string;
@@ -40,7 +41,7 @@ async function bytesBelow(dir: string): Promise<number> {
 
 test('10,000 unsigned requests are refused and counted, and leave less than 2 MB', {
   tags: 'full',
-  timeout: 90_000,
+  timeout: 180_000,
 }, async () => {
   const receiver = await openReceiver(ALL_OPTIONS);
   let mostBytes = 0;

@@ -9,7 +9,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { receiveWebhooks, type WebhookTask } from '../../src/express.ts';
 import { recordDelivery } from '../../src/record/delivery.ts';
 import type { Trail } from '../../src/trail/trail.ts';
-import { type Listening, listen, openTrail, readDeliveries, readLines, until } from '../support/receiver.ts';
+import { type Listening, listen, openTrail, readDeliveries, readLines } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 import { ALL_OPTIONS, post, say, VENDOR, VENDORS } from '../support/vendors.ts';
 
 /** The common part of both majors. Express 4 has no types. */

@@ -6,14 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Trail } from '../../src/trail/trail.ts';
-import {
-  openReceiver,
-  openTrail,
-  type Receiver,
-  readDeliveries,
-  readLines,
-  until,
-} from '../support/receiver.ts';
+import { openReceiver, openTrail, type Receiver, readDeliveries, readLines } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 import { ALL_OPTIONS, type Headers, post, SECRETS, say, VENDORS, type Vendor } from '../support/vendors.ts';
 
 let logDir: string;

@@ -6,14 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Trail } from '../../src/trail/trail.ts';
 import { comment, deliver, octokitExamples, SECRET, sign } from '../support/deliveries.ts';
-import {
-  openReceiver,
-  openTrail,
-  type Receiver,
-  readDeliveries,
-  readLines,
-  until,
-} from '../support/receiver.ts';
+import { openReceiver, openTrail, type Receiver, readDeliveries, readLines } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 
 let logDir: string;
 let trail: Trail;

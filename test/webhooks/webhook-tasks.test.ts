@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Trail } from '../../src/trail/trail.ts';
-import { openReceiver, openTrail, readDeliveries, readLines, until } from '../support/receiver.ts';
+import { openReceiver, openTrail, readDeliveries, readLines } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 import { say, VENDOR, VENDORS } from '../support/vendors.ts';
 
 let logDir: string;

@@ -3,8 +3,11 @@ import { type JsonObject, objectOf } from '../../model/json.ts';
 import { secondsText } from '../terminal/amounts.ts';
 import { row, type Sheet } from './sheet.ts';
 
-/** Lines for the tool calls of a phase: with its first line three, so that five phases are half a screen. */
+/** Lines for the tool calls of a phase, so that five phases are half a screen. */
 const TOOL_LINES_MAX = 2;
+
+/** Failed calls that get a line of their own when there are more calls than lines. */
+const FAILED_LINES_MAX = 2;
 
 /** Characters of a tool's input, so that its result keeps room on the line. */
 const INPUT_CHARS_MAX = 50;
@@ -33,8 +36,9 @@ export function endedPhases(events: readonly JsonObject[]): readonly EndedPhase[
 }
 
 /**
- * What an agent did in one phase, in three lines at most: how long it took and what the agent said first, then its tool
- * calls, each with the beginning of its result. `output` is the whole output of the task.
+ * What an agent did in one phase, in a few lines: how long it took and what the agent said first, then its tool calls,
+ * each with the beginning of its result; of many calls the first one and those that failed. `output` is the whole output
+ * of the task.
  */
 export function phaseLines(
   phase: EndedPhase,
@@ -51,17 +55,23 @@ export function phaseLines(
 }
 
 function toolLines(output: readonly JsonObject[], sheet: Sheet): readonly string[] {
-  const calls = output.filter(({ type }) => type === 'tool_call');
-  const shown = calls.length > TOOL_LINES_MAX ? calls.slice(0, TOOL_LINES_MAX - 1) : calls;
-  const lines = shown.map((call) => {
-    const result = output.find(
-      ({ type, tool_use_id: id }) => type === 'tool_result' && id !== undefined && id === call.tool_use_id,
-    );
-    return row(sheet, '', callText(call, result), result?.is_error === true ? 'red' : 'dim');
+  const results = new Map(
+    output.flatMap((line) => (line.type === 'tool_result' ? [[line.tool_use_id, line] as const] : [])),
+  );
+  const calls = output.flatMap((call) => {
+    if (call.type !== 'tool_call') return [];
+    const result = call.tool_use_id === undefined ? undefined : results.get(call.tool_use_id);
+    return [{ call, result, isFailed: result?.is_error === true }];
   });
-  const rest = calls.slice(shown.length);
+  const [first, ...later] = calls;
+  const failed = later.filter(({ isFailed }) => isFailed).slice(0, FAILED_LINES_MAX);
+  const shown = calls.length <= TOOL_LINES_MAX || first === undefined ? calls : [first, ...failed];
+  const lines = shown.map(({ call, result, isFailed }) =>
+    row(sheet, '', callText(call, result), isFailed ? 'red' : 'dim'),
+  );
+  const rest = calls.filter((call) => !shown.includes(call)).map(({ call }) => toolName(call));
   if (rest.length > 0)
-    lines.push(row(sheet, '', `${rest.length} more tool calls: ${countNames(rest.map(toolName))}`, 'dim'));
+    lines.push(row(sheet, '', `${rest.length} more tool calls: ${countNames(rest)}`, 'dim'));
   return lines;
 }
 

@@ -8,11 +8,10 @@ import type { AgentProcessOptions } from '../../../src/agent/run-agent.ts';
 import type { AgentOutcome } from '../../../src/model/agent-output.ts';
 import { objectOf } from '../../../src/model/json.ts';
 import { built } from '../../support/built.ts';
+import { DEADLINE } from '../../support/until.ts';
 import { KeptRecording, Workshop } from '../agent-run.ts';
 
 const PROGRAM = [process.execPath, built('agent/sample/sample-agent.ts')];
-const TIMEOUT = { timeout: 15_000, interval: 10 };
-
 let shop: Workshop;
 let temp: string;
 
@@ -159,7 +158,7 @@ test.each([
 test('the temporary folder is removed at the end', { tags: 'full' }, async () => {
   const recording = new KeptRecording();
   const running = runPhase('build', { recording });
-  await vi.waitFor(async () => expect(await readdir(temp)).toHaveLength(1), TIMEOUT);
+  await vi.waitFor(async () => expect(await readdir(temp)).toHaveLength(1), DEADLINE);
   expect((await running).outcome.success).toBe(true);
   expect(await readdir(temp)).toEqual([]);
 });
@@ -172,7 +171,7 @@ test('the temporary folder is removed when the run is cancelled while its test r
   const running = runPhase('build', { recording, signal: abort.signal });
   await vi.waitFor(
     () => expect(recording.outputs.some(({ toolName }) => toolName === 'Bash')).toBe(true),
-    TIMEOUT,
+    DEADLINE,
   );
   abort.abort();
   expect((await running).outcome).toMatchObject({ errorType: 'cancelled', signal: 'SIGTERM' });
@@ -185,7 +184,7 @@ test('a signal to the sample alone ends it as a shell reports it, and the tempor
   child.stdout.setEncoding('utf8').on('data', (piece: string) => {
     stdout += piece;
   });
-  await vi.waitFor(() => expect(stdout).toContain('"name":"Bash"'), TIMEOUT);
+  await vi.waitFor(() => expect(stdout).toContain('"name":"Bash"'), DEADLINE);
   child.kill('SIGTERM');
   expect(await once(child, 'close')).toEqual([143, null]);
   expect(await readdir(temp)).toEqual([]);

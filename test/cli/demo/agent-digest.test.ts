@@ -56,6 +56,19 @@ test('output of other phases does not count', () => {
   expect(phaseLines(PHASE, [...outside, SAID], SHEET)).toEqual(['frame      3.0s I look at the project.']);
 });
 
+test('of many calls the first one and the failed ones have lines', () => {
+  const calls = ['a', 'b', 'c', 'd', 'e'].flatMap((id) => [
+    call(id, 'Bash', { command: `test ${id}` }),
+    result(id, `output of ${id}`, { is_error: id !== 'a' && id !== 'd' }),
+  ]);
+  expect(phaseLines(PHASE, [SAID, ...calls], SHEET).slice(1)).toEqual([
+    '           Bash test a -> output of a',
+    '           Bash test b -> output of b',
+    '           Bash test c -> output of c',
+    '           2 more tool calls: Bash x2',
+  ]);
+});
+
 test('many calls are three lines', () => {
   const calls = Array.from({ length: 13 }, (_, index) => [
     call(String(index), index % 2 === 0 ? 'Read' : 'Bash', { file_path: `${index}.ts` }),

@@ -8,8 +8,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { MAIN } from '../../support/built.ts';
 import { freePort } from '../../support/free-port.ts';
-import { until } from '../../support/receiver.ts';
 import { ServiceProcess, serviceEnv } from '../../support/service-process.ts';
+import { until } from '../../support/until.ts';
 import { CTRL_C, hasTerminal, openTerminal } from '../pty.ts';
 import { tempDir } from '../run-command.ts';
 
@@ -56,7 +56,7 @@ function shownValue(text: string, label: 'service' | 'directory' | 'task'): stri
 }
 
 async function untilShown(demo: ServiceProcess, text: string): Promise<void> {
-  await until(() => (demo.stdout.includes(text) ? true : undefined), text, 20_000);
+  await until(() => demo.stdout.includes(text), text, 20_000);
 }
 
 test('the demo sends one webhook through everything, finds nothing missing and ends', async () => {
@@ -116,7 +116,7 @@ test('the commands at its end work as they are, on its directory', { tags: ['ful
   service.stdout?.on('data', (piece: string) => {
     stdout += piece;
   });
-  await until(() => (stdout.includes('\n  off ') ? true : undefined), 'the service', 20_000);
+  await until(() => stdout.includes('\n  off '), 'the service', 20_000);
   expect(stdout).toContain(`writes to  ${logDir}`);
   expect(stdout).toContain('default (cat)');
   const [, path = ''] = /^curl http:\/\/127\.0\.0\.1:8000(\/\S+)$/.exec(curl) ?? [];
@@ -193,7 +193,7 @@ test.skipIf(!hasTerminal)(
     const cwd = await tempDir();
     const env = { ...serviceEnv({ cwd }), TMPDIR: cwd };
     const terminal = openTerminal('npm run demo -- --keep-running', { cwd: ROOT, env, columns: 72 });
-    await until(() => (terminal.text().includes('Ctrl-C stops it') ? true : undefined), 'the demo', 20_000);
+    await until(() => terminal.text().includes('Ctrl-C stops it'), 'the demo', 20_000);
     terminal.type(CTRL_C);
     await terminal.ended;
     const text = terminal.text();

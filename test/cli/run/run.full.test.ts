@@ -110,7 +110,7 @@ test('output is copied while the agent runs', async () => {
   child.stdout?.on('data', (piece: string) => {
     stdout += piece;
   });
-  await expect.poll(() => stdout, { timeout: 10_000 }).toBe('first\n');
+  await expect.poll(() => stdout).toBe('first\n');
   writeFileSync(join(cwd, 'go'), '');
   expect(await ended).toMatchObject({ code: 0, stdout: 'first\nsecond\n' });
 });
@@ -278,7 +278,7 @@ async function started(
   started.child.stdout?.on('data', (piece: string) => {
     stdout += piece;
   });
-  await expect.poll(() => stdout, { timeout: 10_000 }).toContain('ready');
+  await expect.poll(() => stdout).toContain('ready');
   return { ...started, text: () => stdout };
 }
 
@@ -326,7 +326,7 @@ test('a second signal kills an agent that ignores the first one, and everything 
   const waiting = await started(DEAF_TREE, once);
   const { child, ended, text } = await started(DEAF_TREE, twice);
   // The output can arrive before the task's directory is made.
-  await expect.poll(() => tasksIn(twice), { timeout: 10_000 }).toHaveLength(1);
+  await expect.poll(() => tasksIn(twice)).toHaveLength(1);
   const id = tasksIn(twice)[0] ?? '';
   const running = (): Promise<number[]> => processesWith(`TASK_LOGS_TASK_ID=${id}`);
   await expect.poll(running).not.toEqual([]);
@@ -368,7 +368,7 @@ test('a slow reader delays neither the agent nor its recording, and gets every b
   const isOver = (): boolean =>
     existsSync(join(cwd, 'logs', tasksIn(cwd)[0] ?? 'none', '04-final-result.json'));
   // 590 kB exceed the socket buffer: the command cannot exit before its output is read, but its task ends.
-  await expect.poll(isOver, { timeout: 25_000, interval: 50 }).toBe(true);
+  await expect.poll(isOver, { interval: 50 }).toBe(true);
   expect(child.exitCode).toBe(null);
   let stdout = '';
   for await (const piece of child.stdout) stdout += String(piece);
@@ -445,7 +445,7 @@ test.each([
     child.stdout?.on('data', (piece: string) => {
       stdout += piece;
     });
-    await expect.poll(() => stdout, { timeout: 10_000 }).toBe('started\nstarted\n');
+    await expect.poll(() => stdout).toBe('started\nstarted\n');
     for (const [index, signal] of signals.entries()) {
       if (index > 0) await delay(AFTER_ECHO_MS);
       child.kill(signal);

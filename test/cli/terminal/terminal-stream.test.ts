@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
 import { expect, onTestFinished, test } from 'vitest';
 import { builtUrl } from '../../support/built.ts';
-import { until } from '../../support/receiver.ts';
+import { until } from '../../support/until.ts';
 import { tempDir } from '../run-command.ts';
 
 type Program = ChildProcessByStdio<null, Readable, Readable>;
@@ -45,7 +45,7 @@ test('texts and bytes arrive whole and in order, however much there is', async (
     .split('\n')
     .map((line) => Number.parseInt(line, 10));
   expect(numbers).toEqual(Array.from({ length: 2_000 }, (_, index) => index));
-  await until(() => (report() === 'undefined\n' ? true : undefined), 'the report');
+  await until(() => report() === 'undefined\n', 'the report');
 });
 
 test('a reader that pauses stops only the writes', async () => {
@@ -57,7 +57,7 @@ test('a reader that pauses stops only the writes', async () => {
     console.error('written');`);
   const report = reportOf(child);
   // The pipe holds a small part of it, and nothing reads it yet.
-  await until(() => (report().includes('alive') ? true : undefined), 'the timer');
+  await until(() => report().includes('alive'), 'the timer');
   expect(report()).toBe('alive false\n');
   const closed = once(child, 'close');
   expect((await textOf(child.stdout)).length).toBe(1_000_000);
@@ -76,7 +76,7 @@ test('once the reader has ended, writes end quietly with the reason', async () =
     setInterval(() => {}, 1_000);
     console.error('ready');`);
   const report = reportOf(child);
-  await until(() => (report().includes('ready') ? true : undefined), 'the program');
+  await until(() => report().includes('ready'), 'the program');
   child.stdout.destroy();
   child.kill('SIGTERM');
   expect(await once(child, 'close')).toEqual([0, null]);

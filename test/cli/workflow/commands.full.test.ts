@@ -7,7 +7,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { derivedSpanId } from '../../../src/model/workflow-span.ts';
 import { resumeWorkflow } from '../../../src/trail/resume-workflow.ts';
 import { MAIN } from '../../support/built.ts';
-import { openTrail, until } from '../../support/receiver.ts';
+import { openTrail } from '../../support/receiver.ts';
+import { until } from '../../support/until.ts';
 import {
   type Env,
   journalRecords,

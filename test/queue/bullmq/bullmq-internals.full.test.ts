@@ -8,8 +8,8 @@ import {
   type StalledCheck,
   setAsideUnreadable,
 } from '../../../src/queue/bullmq/bullmq-internals.ts';
-import { until } from '../../support/receiver.ts';
 import { findRedis, type RedisServer, startRedis } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
 
 const program = findRedis();
 
@@ -36,7 +36,7 @@ async function expireLock(): Promise<void> {
 async function returnStalled(): Promise<void> {
   await until(async () => {
     const moved = await check.moveStalledJobsToWait();
-    return moved.includes(LOCK.jobId) ? true : undefined;
+    return moved.includes(LOCK.jobId);
   }, 'the job to be moved');
 }
 

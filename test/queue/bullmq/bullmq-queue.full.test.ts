@@ -9,8 +9,8 @@ import {
 } from '../../../src/queue/bullmq/bullmq-queue.ts';
 import type { Job, JobRun } from '../../../src/queue/queue.ts';
 import { jobOf, queueContract } from '../../support/queue-contract.ts';
-import { until } from '../../support/receiver.ts';
 import { findRedis, type RedisServer, startRedis } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
 
 const program = findRedis();
 
@@ -110,14 +110,14 @@ describe.skipIf('missing' in program)('a queue on Redis', () => {
       run.finish?.();
     });
     for (let n = 0; n < 130; n += 1) await queue.push(jobOf(`task-${n}`));
-    await until(() => (done === 130 ? true : undefined), 'every job');
-    await until(async () => ((await queue.has('task-129')) ? undefined : true), 'the end of the last job');
+    await until(() => done === 130, 'every job');
+    await until(async () => !(await queue.has('task-129')), 'the end of the last job');
     expect(await redis.exists(`tasktrail:${name}:task-0`)).toBe(0);
     expect(await queue.knows('task-0')).toBe(true);
     expect(await queue.knows('task-130')).toBe(false);
     // A push of a known job runs it again.
     await queue.push(jobOf('task-0'));
-    await until(() => (done === 131 ? true : undefined), 'the job that came again');
+    await until(() => done === 131, 'the job that came again');
   });
 
   test('message, source and trace context are in the telemetry option, the other fields in the data', async () => {
@@ -147,9 +147,9 @@ describe.skipIf('missing' in program)('a queue on Redis', () => {
     await until(someJob(jobs), 'the job');
     expect(await other.cancel('task-2')).toBe('removed');
     expect(await other.cancel('task-1')).toBe('aborted');
-    await until(() => (causes.length > 0 ? true : undefined), 'the abort');
+    await until(() => causes.length > 0, 'the abort');
     expect(causes).toEqual(['cancelled']);
-    await until(async () => ((await other.has('task-1')) ? undefined : true), 'the end');
+    await until(async () => !(await other.has('task-1')), 'the end');
     expect(await other.cancel('task-1')).toBe('unknown');
     expect(jobs.map(({ taskId }) => taskId)).toEqual(['task-1']);
   });
@@ -172,9 +172,9 @@ describe.skipIf('missing' in program)('a queue on Redis', () => {
     const { jobs, causes } = worker(one);
     for (const count of [1, 2]) {
       await other.push(jobOf('task-1'));
-      await until(() => (jobs.length === count ? true : undefined), 'the job');
+      await until(() => jobs.length === count, 'the job');
       expect(await other.cancel('task-1')).toBe('aborted');
-      await until(async () => ((await other.has('task-1')) ? undefined : true), 'the end');
+      await until(async () => !(await other.has('task-1')), 'the end');
     }
     expect(causes).toEqual(['cancelled', 'cancelled']);
   });
@@ -231,14 +231,11 @@ describe.skipIf('missing' in program)('a queue on Redis', () => {
     await until(someJob(first.jobs), 'the job');
     const stored = `tasktrail:${name}:task-1`;
     await redis.del(`${stored}:lock`);
-    await until(
-      async () => ((await redis.hget(stored, 'ats')) === '2' ? true : undefined),
-      'a second hand-out',
-    );
+    await until(async () => (await redis.hget(stored, 'ats')) === '2', 'a second hand-out');
     first.end();
-    await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the end');
+    await until(async () => !(await queue.has('task-1')), 'the end');
     await queue.push(jobOf('task-2'));
-    await until(() => (first.jobs.length > 1 ? true : undefined), 'the next job');
+    await until(() => first.jobs.length > 1, 'the next job');
     expect(first.jobs.map(({ taskId }) => taskId)).toEqual(['task-1', 'task-2']);
     expect(errors).toEqual([]);
   });
@@ -296,7 +293,7 @@ describe.skipIf('missing' in program)('a queue on Redis', () => {
       const { jobs } = worker(queue);
       await queue.push(jobOf('task-2'));
       await until(someJob(jobs), 'the next job');
-      await until(async () => ((await queue.has('task-1')) ? undefined : true), 'the failure');
+      await until(async () => !(await queue.has('task-1')), 'the failure');
       expect(jobs.map(({ taskId }) => taskId)).toEqual(['task-2']);
       expect(lines.join('\n')).toMatch(/job "task-1" in Redis cannot be run: /);
     });
@@ -314,7 +311,7 @@ describe.skipIf('missing' in program)('a queue on Redis', () => {
       await until(async () => {
         const open = [...(await redis.lrange(`tasktrail:${name}:active`, 0, -1))];
         open.push(...(await redis.lrange(`tasktrail:${name}:wait`, 0, -1)));
-        return open.includes('task-1') ? undefined : true;
+        return !open.includes('task-1');
       }, 'it to be gone');
       expect(jobs.map(({ taskId }) => taskId)).toEqual(['task-2']);
       expect(lines.join('\n')).toMatch(/job "task-1" in Redis cannot be run: /);

@@ -2,8 +2,8 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openBullmqQueue, type RedisQueue } from '../../../src/queue/bullmq/bullmq-queue.ts';
 import { jobOf } from '../../support/queue-contract.ts';
-import { until } from '../../support/receiver.ts';
 import { findRedis, type RedisServer, startRedis } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
 
 const program = findRedis();
 
@@ -60,7 +60,7 @@ describe.skipIf('missing' in program)('the lock of a running job', () => {
       const nowMs = await redis.pttl(LOCK_KEY);
       if (nowMs > leftMs) renewals += 1;
       leftMs = nowMs;
-      return renewals >= 10 ? true : undefined;
+      return renewals >= 10;
     }, 'ten renewals');
     expect(await redis.get(LOCK_KEY)).toBe(token);
     expect([...one.begun, ...other.begun]).toEqual(['task-1']);
@@ -73,7 +73,7 @@ describe.skipIf('missing' in program)('the lock of a running job', () => {
     await until(() => begun[0], 'the job');
     await redis.set(LOCK_KEY, 'another worker', 'PX', 60_000);
     // A renewal would shorten the time left to 400 ms.
-    await until(async () => ((await redis.pttl(LOCK_KEY)) < 59_500 ? true : undefined), 'several renewals');
+    await until(async () => (await redis.pttl(LOCK_KEY)) < 59_500, 'several renewals');
     expect(await redis.get(LOCK_KEY)).toBe('another worker');
     expect(errors).toEqual([]);
   });

@@ -1,8 +1,8 @@
 import * as ioredis from 'ioredis';
 import { afterEach, describe, expect, test } from 'vitest';
 import { placeOf, RedisLink } from '../../../src/queue/bullmq/redis-link.ts';
-import { until } from '../../support/receiver.ts';
 import { findRedis, type RedisServer, startRedis } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
 
 const program = findRedis();
 
@@ -57,7 +57,7 @@ describe.skipIf('missing' in program)('on a real Redis', () => {
     });
     await until(() => link.problem, 'the problem');
     server.resume();
-    await until(() => (connects > 0 ? true : undefined), 'the new connection');
+    await until(() => connects > 0, 'the new connection');
     expect(await link.ask(() => link.client.ping())).toBe('PONG');
     expect(lines).toEqual([
       expect.stringMatching(/ cannot be reached: it does not answer; tasktrail keeps trying to connect$/),

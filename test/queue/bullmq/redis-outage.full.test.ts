@@ -14,8 +14,8 @@ import {
 import type { Job } from '../../../src/queue/queue.ts';
 import { freePort } from '../../support/free-port.ts';
 import { jobOf } from '../../support/queue-contract.ts';
-import { until } from '../../support/receiver.ts';
 import { findRedis, type RedisOptions, type RedisServer, startRedis } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
 
 const program = findRedis();
 
@@ -74,7 +74,7 @@ async function checkedForLostJobs(server: RedisServer): Promise<void> {
   await until(async () => {
     const time = await redis.get('tasktrail:agent:stalled-check');
     if (time !== null) times.add(time);
-    return times.size >= 3 ? true : undefined;
+    return times.size >= 3;
   }, 'three checks for lost jobs');
   redis.disconnect();
 }
@@ -124,9 +124,8 @@ async function faultyProxy(to: number, fault: Fault): Promise<FaultyProxy> {
   };
 }
 
-const begun = (state: Work, count = 1) =>
-  until(() => (state.begun.length >= count ? true : undefined), 'a job');
-const back = (queue: RedisQueue) => until(() => (queue.problem === undefined ? true : undefined), 'Redis');
+const begun = (state: Work, count = 1) => until(() => state.begun.length >= count, 'a job');
+const back = (queue: RedisQueue) => until(() => queue.problem === undefined, 'Redis');
 const pushed = (queue: RedisQueue, id: string) =>
   until(
     () =>
@@ -137,7 +136,7 @@ const pushed = (queue: RedisQueue, id: string) =>
     `the push of ${id}`,
   );
 const over = (queue: RedisQueue, id: string) =>
-  until(async () => ((await queue.has(id).catch(() => true)) ? undefined : true), `the end of ${id}`);
+  until(async () => !(await queue.has(id).catch(() => true)), `the end of ${id}`);
 
 describe.skipIf('missing' in program)('a Redis outage', () => {
   afterEach(async () => {
@@ -229,7 +228,7 @@ describe.skipIf('missing' in program)('a Redis outage', () => {
     const elsewhere = work(other);
     await server.kill();
     state.end();
-    await until(() => (state.ended.length > 0 ? true : undefined), 'the end');
+    await until(() => state.ended.length > 0, 'the end');
     // Locks expire by the clock, whether Redis runs or not.
     await delay(awayMs);
     await server.start();
@@ -258,10 +257,7 @@ describe.skipIf('missing' in program)('a Redis outage', () => {
     });
     await server.kill();
     await server.start({ empty: true });
-    await until(
-      async () => (missing.length > 0 && (await queue.has('task-2')) ? true : undefined),
-      'the push',
-    );
+    await until(async () => missing.length > 0 && (await queue.has('task-2')), 'the push');
     state.end();
     await begun(state, 2);
     state.end();
@@ -282,14 +278,10 @@ describe.skipIf('missing' in program)('a Redis outage', () => {
     const client = new Redis(server.url);
     try {
       // The key must exist before it can be missed.
-      await until(
-        async () => ((await client.keys('tasktrail:agent:seal:*')).length > 0 ? true : undefined),
-        'the key',
-        15_000,
-      );
+      await until(async () => (await client.keys('tasktrail:agent:seal:*')).length > 0, 'the key', 15_000);
       expect(calls).toBe(0);
       await client.flushall();
-      await until(() => (calls > 0 ? true : undefined), 'the call', 15_000);
+      await until(() => calls > 0, 'the call');
     } finally {
       client.disconnect();
     }
@@ -305,11 +297,11 @@ describe.skipIf('missing' in program)('a Redis outage', () => {
     await server.kill();
     await server.start({ empty: true });
     const second = await open(server.url);
-    await until(() => (first.problem === undefined ? true : undefined), 'the connection');
+    await until(() => first.problem === undefined, 'the connection');
     await first.close(2_000);
     const jobs: Job[] = [];
     second.start(async (job) => void jobs.push(job));
-    await until(() => (jobs.length > 0 ? true : undefined), 'the job', 20_000);
+    await until(() => jobs.length > 0, 'the job', 20_000);
     expect(jobs).toEqual([{ ...jobOf('task-1'), attempt: 4, stops: 1 }]);
     await over(second, 'task-1');
     expect(errors).toEqual([]);

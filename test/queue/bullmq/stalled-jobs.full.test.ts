@@ -3,8 +3,8 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { StalledJobs } from '../../../src/queue/bullmq/stalled-jobs.ts';
 import { WorkerFailures } from '../../../src/queue/bullmq/worker-failures.ts';
-import { until } from '../../support/receiver.ts';
 import { findRedis, type RedisServer, startRedis } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
 
 const program = findRedis();
 
@@ -81,10 +81,7 @@ describe.skipIf('missing' in program)('the jobs of lost workers', () => {
     const { errors } = check({ readyForMs: Number.POSITIVE_INFINITY });
     await loseJob('job-1');
     for (let times = 0; times < 3; times += 1) {
-      await until(
-        async () => ((await queue.getJobState('job-1')) === 'waiting' ? true : undefined),
-        'the job to wait',
-      );
+      await until(async () => (await queue.getJobState('job-1')) === 'waiting', 'the job to wait');
       const job = await worker.getNextJob('token');
       // Set, it would fail the job before a processor sees it.
       expect(job.deferredFailure).toBeUndefined();
@@ -98,14 +95,11 @@ describe.skipIf('missing' in program)('the jobs of lost workers', () => {
     await loseJob('job-1');
     const connection = { readyForMs: TIMES.settleMs - 1 };
     const state = check(connection);
-    await until(() => (state.checks >= 5 ? true : undefined), 'five checks');
+    await until(() => state.checks >= 5, 'five checks');
     expect(await redis.exists(queue.toKey('stalled-check'))).toBe(0);
     expect(await queue.getJobState('job-1')).toBe('active');
     connection.readyForMs = TIMES.settleMs;
-    await until(
-      async () => ((await queue.getJobState('job-1')) === 'waiting' ? true : undefined),
-      'the job to wait',
-    );
+    await until(async () => (await queue.getJobState('job-1')) === 'waiting', 'the job to wait');
   });
 
   test('a refusal by Redis is reported', async () => {

@@ -430,7 +430,7 @@ test('a late record of a removed task or workflow creates nothing', async () => 
 
 test('after a kill at any moment nothing is half removed, and the next run completes the removal', {
   tags: 'full',
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   let midway = 0;
   for (let kill = 0; kill < 10; kill += 1) {

@@ -304,7 +304,7 @@ test.each(['x', '', '{}', Buffer.from('[1]').toString('base64url'), 'a'.repeat(5
 
 test('a page of a day with 100,000 deliveries takes little memory, and later pages read only a few blocks', {
   tags: 'full',
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const dir = await tempDir();
   const path = fileOf(dir);

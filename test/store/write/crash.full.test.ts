@@ -53,7 +53,7 @@ const WRITER = (): string => `
 `;
 
 test('after a kill at any moment, acknowledged batches are stored, and a resend stores every record once', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const batches = Array.from({ length: ROUNDS }, (_, round) => batch(round));
   const input = join(await tempDir(), 'batches.json');

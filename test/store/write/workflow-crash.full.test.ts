@@ -66,7 +66,7 @@ const WRITER = (): string => `
 `;
 
 test('after a kill at any moment and a resend, file, feed and document have each event once', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   const all = batches();
   const input = join(await tempDir(), 'batches.json');

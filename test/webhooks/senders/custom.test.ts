@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Trail } from '../../../src/trail/trail.ts';
 import type { CustomOptions } from '../../../src/webhooks/senders/custom.ts';
-import { openReceiver, openTrail, readDeliveries, until } from '../../support/receiver.ts';
+import { openReceiver, openTrail, readDeliveries } from '../../support/receiver.ts';
+import { until } from '../../support/until.ts';
 import { post } from '../../support/vendors.ts';
 
 let logDir: string;

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Trail } from '../../../src/trail/trail.ts';
 import { comment, deliver, SECRET } from '../../support/deliveries.ts';
-import { type Listening, listen, openReceiver, openTrail, readLines, until } from '../../support/receiver.ts';
+import { type Listening, listen, openReceiver, openTrail, readLines } from '../../support/receiver.ts';
+import { until } from '../../support/until.ts';
 
 interface Seen {
   readonly method: string | undefined;

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Trail } from '../../../src/trail/trail.ts';
-import { openReceiver, openTrail, type Receiver, until } from '../../support/receiver.ts';
+import { openReceiver, openTrail, type Receiver } from '../../support/receiver.ts';
+import { until } from '../../support/until.ts';
 import { jiraComment, jiraIssue, post, VENDOR } from '../../support/vendors.ts';
 
 let logDir: string;
@@ -203,16 +204,4 @@ test.each([
   expect(task?.message).toBe(description);
   const input = await until(() => trail.reader.readDocument(task?.id ?? '', 'input'), 'the input');
   expect(input.message).toBe(description);
-});
-
-test.each([
-  ['open marks', '{code:'.repeat(170_000)],
-  ['marks', '{code}{quote}'.repeat(80_000)],
-  ['braces', '{{'.repeat(500_000)],
-  ['quotations', 'bq. \n'.repeat(200_000)],
-])('1 MB of %s is read in linear time', async (_what, text) => {
-  const before = process.cpuUsage();
-  expect((await send(jiraComment(text))).status).toBe(200);
-  // Microseconds. Quadratic time would be hours.
-  expect(process.cpuUsage(before).user).toBeLessThan(6_000_000);
 });

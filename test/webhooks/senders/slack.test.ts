@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Trail } from '../../../src/trail/trail.ts';
-import { openReceiver, openTrail, type Receiver, readDeliveries, until } from '../../support/receiver.ts';
+import { openReceiver, openTrail, type Receiver, readDeliveries } from '../../support/receiver.ts';
+import { until } from '../../support/until.ts';
 import { post, signSlack, slackMessage, VENDOR } from '../../support/vendors.ts';
 
 let logDir: string;
