@@ -233,12 +233,14 @@ test('an agent that outlives its killed service is resumed, and its secrets are 
   expect(await filesWith(logDir, 'begun')).not.toEqual([]);
 });
 
+/** The service may remove a temporary file or a folder meanwhile. */
 async function filesWith(directory: string, text: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const list = () => readdir(directory, { recursive: true, withFileTypes: true }).catch(() => undefined);
+  const entries = await until(list, 'a whole listing');
   const paths = entries
     .filter((entry) => entry.isFile())
     .map(({ parentPath, name }) => join(parentPath, name));
-  const texts = await Promise.all(paths.map((path) => readFile(path, 'latin1')));
+  const texts = await Promise.all(paths.map((path) => readFile(path, 'latin1').catch(() => '')));
   return paths.filter((_, index) => texts[index]?.includes(text));
 }
 
