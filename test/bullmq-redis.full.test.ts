@@ -117,14 +117,10 @@ async function enqueue(
 }
 
 async function endOf(taskId: string, status: string): Promise<Record<string, unknown>> {
-  return until(
-    async () => {
-      const metadata = await trail.reader.readDocument(taskId, 'metadata');
-      return metadata?.status === status ? metadata : undefined;
-    },
-    `${taskId} to be ${status}`,
-    20_000,
-  );
+  return until(async () => {
+    const metadata = await trail.reader.readDocument(taskId, 'metadata');
+    return metadata?.status === status ? metadata : undefined;
+  }, `${taskId} to be ${status}`);
 }
 
 interface Attempts {

@@ -40,7 +40,6 @@ describe.skipIf(!isReady)('the consumer of docs/workflows.md', () => {
       await until(
         async () => (await trail.reader.readWorkflow(id))?.upload?.status === 'verified',
         'the upload',
-        20_000,
       );
       await trail.shutdown();
       const { stdout } = await promisify(execFile)(pathOf(python), ['-c', script?.text ?? ''], {

@@ -53,14 +53,10 @@ function linesOf(taskId: string): Promise<Record<string, unknown>[]> {
 }
 
 async function linesWhenThere(taskId: string, count: number): Promise<Record<string, unknown>[]> {
-  return until(
-    async () => {
-      const lines = await linesOf(taskId);
-      return lines.length >= count ? lines : undefined;
-    },
-    `${count} lines of ${taskId}`,
-    40_000,
-  );
+  return until(async () => {
+    const lines = await linesOf(taskId);
+    return lines.length >= count ? lines : undefined;
+  }, `${count} lines of ${taskId}`);
 }
 
 test('a record of 20 MB is stored truncated, and other records of its request are stored whole', async () => {
@@ -236,7 +232,6 @@ test('a collector that starts last receives all earlier records', async () => {
         ? undefined
         : true,
     'the producer to report that its endpoint is down',
-    20_000,
   );
   await rig.collector.server.start();
   expect(await rig.settled('holder', id)).toMatchObject({ status: 'completed' });

@@ -214,14 +214,10 @@ test('tokens are counted once', async () => {
 });
 
 function inJaeger(traceId: string, count: number): Promise<readonly StoredSpan[]> {
-  return until(
-    async () => {
-      const spans = await traceOf(rig.jaeger?.url ?? '', traceId);
-      return spans.length >= count ? spans : undefined;
-    },
-    `${count} spans in Jaeger`,
-    20_000,
-  );
+  return until(async () => {
+    const spans = await traceOf(rig.jaeger?.url ?? '', traceId);
+    return spans.length >= count ? spans : undefined;
+  }, `${count} spans in Jaeger`);
 }
 
 /** The parts of a span that Jaeger must return unchanged. */

@@ -43,14 +43,10 @@ test('the Python agent sends four spans, one of them with an exception', async (
   expect(broken?.events?.map(({ name }) => name)).toEqual(['exception']);
   const chat = spans.find(({ name }) => name === 'chat model-1');
   expect(chat && attribute(chat, 'gen_ai.usage.input_tokens')).toBe('120');
-  const records = await until(
-    async () => {
-      const text = await readFile(`${collector.data}/archive/logs.jsonl`, 'utf8').catch(() => '');
-      return text.includes('I am done') ? text : undefined;
-    },
-    'the log records',
-    20_000,
-  );
+  const records = await until(async () => {
+    const text = await readFile(`${collector.data}/archive/logs.jsonl`, 'utf8').catch(() => '');
+    return text.includes('I am done') ? text : undefined;
+  }, 'the log records');
   expect(records.match(/"eventName":"[^"]*"/g)?.sort()).toEqual(
     ['answer', 'end', 'error', 'start'].map((name) => `"eventName":"agent.${name}"`),
   );
@@ -69,7 +65,6 @@ test('Prometheus has the number of spans that telemetrygen sent to the collector
   const sample = await until(
     async () => (await query(prometheus.url, accepted)).find(({ value }) => value >= 150),
     'the spans in Prometheus',
-    20_000,
   );
   expect(sample).toEqual({ metric: {}, value: 150 });
   const [series] = await queryRange(prometheus.url, accepted);
@@ -148,12 +143,8 @@ test('if the collector rejects its configuration, the error has the reason', asy
 });
 
 async function spansOf(traceId: string, count: number): ReturnType<typeof traceOf> {
-  return until(
-    async () => {
-      const spans = await traceOf(jaeger.url, traceId);
-      return spans.length >= count ? spans : undefined;
-    },
-    `${count} spans of ${traceId} in Jaeger`,
-    30_000,
-  );
+  return until(async () => {
+    const spans = await traceOf(jaeger.url, traceId);
+    return spans.length >= count ? spans : undefined;
+  }, `${count} spans of ${traceId} in Jaeger`);
 }

@@ -43,11 +43,7 @@ describe.skipIf('missing' in program)('the example express-bullmq', () => {
     const response = await deliver(url, comment('@agent review this'));
     expect([response.status, output]).toEqual([202, expect.any(String)]);
     const id = firstTaskId(await response.json());
-    await until(
-      () => readDocument(sandbox.logDir, id, '04-final-result.json'),
-      'the result of the task',
-      30_000,
-    );
+    await until(() => readDocument(sandbox.logDir, id, '04-final-result.json'), 'the result of the task');
     return id;
   }
 

@@ -93,14 +93,10 @@ test('fifty random kills of the worker lose and repeat no line of its agent, and
   expect(notes).toBe(lines / 50);
   expect(new Set(eventIds).size).toBe(eventIds.length);
   // The agent ran once: one span of its run, and one for each tool call.
-  const spans = await until(
-    async () => {
-      const found = await readSpans(logDir, id);
-      return found.some(({ name }) => name === 'invoke_agent numbered') ? found : undefined;
-    },
-    'the span of the run',
-    20_000,
-  );
+  const spans = await until(async () => {
+    const found = await readSpans(logDir, id);
+    return found.some(({ name }) => name === 'invoke_agent numbered') ? found : undefined;
+  }, 'the span of the run');
   const named = (name: string): number => spans.filter((span) => span.name === name).length;
   expect(named('invoke_agent numbered')).toBe(1);
   expect(named('execute_tool Bash')).toBe(lines / 10);
@@ -151,7 +147,6 @@ test.each([
     await until(
       async () => (await processesWith(`TASK_LOGS_TASK_ID=${id}`)).length === 0,
       'the agent to end',
-      20_000,
     );
     await start();
     expect(await resultOf(logDir, id)).toMatchObject({ ...expected, metrics: { cost_usd: 0.25 } });
@@ -239,11 +234,7 @@ test('a paused worker loses nothing, and its agent is not started twice', async 
   const id = await submit(service);
   await untilPrinted(id, 20);
   service.child.kill('SIGSTOP');
-  await until(
-    async () => (await processesWith(`TASK_LOGS_TASK_ID=${id}`)).length === 0,
-    'the agent to end',
-    20_000,
-  );
+  await until(async () => (await processesWith(`TASK_LOGS_TASK_ID=${id}`)).length === 0, 'the agent to end');
   service.child.kill('SIGCONT');
   expect(await resultOf(logDir, id)).toMatchObject({ status: 'completed', metrics: { cost_usd: 0.25 } });
   expect((await printed(id)).numbers).toEqual(Array.from({ length: 300 }, (_, n) => n));

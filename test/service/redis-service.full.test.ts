@@ -69,14 +69,10 @@ async function runsOf(fleet: Fleet): Promise<Map<string, number>> {
 }
 
 function untilReady(service: ServiceProcess, isReady: boolean): Promise<string> {
-  return until(
-    async () => {
-      const response = await fetch(`${service.url}/readyz`);
-      return response.ok === isReady ? response.text() : undefined;
-    },
-    `readiness to be ${isReady}`,
-    20_000,
-  );
+  return until(async () => {
+    const response = await fetch(`${service.url}/readyz`);
+    return response.ok === isReady ? response.text() : undefined;
+  }, `readiness to be ${isReady}`);
 }
 
 describe.skipIf('missing' in program)('a Redis that goes away', () => {

@@ -221,14 +221,10 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     // Who comes later finds the job, and does it after all.
     await fleet.go();
     await fleet.start('worker');
-    await until(
-      async () => {
-        const metadata = await readDocument(fleet.logDir, id, 'metadata.json');
-        return metadata?.status === 'completed';
-      },
-      'its next attempt',
-      40_000,
-    );
+    await until(async () => {
+      const metadata = await readDocument(fleet.logDir, id, 'metadata.json');
+      return metadata?.status === 'completed';
+    }, 'its next attempt');
     expect(await runOn(fleet, id)).toBe(2);
   }, 150_000);
 });

@@ -104,14 +104,10 @@ function tellings(events: readonly WorkflowEnvelope[]): string[] {
 }
 
 async function readRun(trail: Trail): Promise<readonly WorkflowEnvelope[]> {
-  return until(
-    async () => {
-      const found = await trail.reader.readWorkflow(ID);
-      return found?.document === undefined ? undefined : found.events;
-    },
-    'the workflow to be there to its end',
-    20_000,
-  );
+  return until(async () => {
+    const found = await trail.reader.readWorkflow(ID);
+    return found?.document === undefined ? undefined : found.events;
+  }, 'the workflow to be there to its end');
 }
 
 interface PlainSpan {
@@ -123,14 +119,10 @@ interface PlainSpan {
 
 async function readTrace(logDir: string): Promise<PlainSpan[]> {
   const count = 1 + PHASES.length + PHASES.length * STEPS.length + 1;
-  return until(
-    async () => {
-      const spans = spansIn(logDir);
-      return spans.length >= count ? spans : undefined;
-    },
-    `${count} spans`,
-    30_000,
-  );
+  return until(async () => {
+    const spans = spansIn(logDir);
+    return spans.length >= count ? spans : undefined;
+  }, `${count} spans`);
 }
 
 function spansIn(logDir: string): PlainSpan[] {

@@ -70,15 +70,11 @@ export class Fleet {
   }
 
   async untilPrinted(taskId: string, text: string, times = 1): Promise<void> {
-    await until(
-      async () => {
-        const lines = await this.lines(taskId);
-        const found = lines.filter(({ content }) => String(content).includes(text));
-        return found.length >= times;
-      },
-      `${taskId} to print ${text}`,
-      40_000,
-    );
+    await until(async () => {
+      const lines = await this.lines(taskId);
+      const found = lines.filter(({ content }) => String(content).includes(text));
+      return found.length >= times;
+    }, `${taskId} to print ${text}`);
   }
 
   /** The numbers that a numbered agent has printed. */
@@ -89,14 +85,10 @@ export class Fleet {
 
   /** Waits until the task has `count` spans of this name and returns all its spans. */
   async spans(taskId: string, name: string, count: number): Promise<StoredSpan[]> {
-    return until(
-      async () => {
-        const found = await readSpans(this.logDir, taskId);
-        return found.filter((span) => span.name === name).length >= count ? found : undefined;
-      },
-      `${count} spans ${name}`,
-      20_000,
-    );
+    return until(async () => {
+      const found = await readSpans(this.logDir, taskId);
+      return found.filter((span) => span.name === name).length >= count ? found : undefined;
+    }, `${count} spans ${name}`);
   }
 
   /** Waits for the end of the task's first workflow and returns it from the REST API. */

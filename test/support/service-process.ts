@@ -61,15 +61,11 @@ export class ServiceProcess {
   /** Resolves when the service listens. Throws its output if it ends before that. */
   static async start(options: ServiceOptions): Promise<ServiceProcess> {
     const service = new ServiceProcess(options);
-    await until(
-      () => {
-        if (service.child.exitCode !== null)
-          throw new Error(`the service ended: ${service.stdout}${service.stderr}`);
-        return /\n {2}(?:writes to|sends to) .*\n/.test(service.stdout);
-      },
-      'the service to start',
-      20_000,
-    );
+    await until(() => {
+      if (service.child.exitCode !== null)
+        throw new Error(`the service ended: ${service.stdout}${service.stderr}`);
+      return /\n {2}(?:writes to|sends to) .*\n/.test(service.stdout);
+    }, 'the service to start');
     return service;
   }
 
