@@ -19,6 +19,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'tasktrail logs -f 01kdy0         the task whose id begins like this',
     'tasktrail logs --type tool_call,error',
   ],
+  'tasktrail workflows': [
+    'tasktrail workflows --status failure --since 1w',
+    'tasktrail workflows workflow-199      the workflow whose id begins like this',
+  ],
   'tasktrail workflow': [
     'tasktrail workflow start --name release --phases build,publish',
     'tasktrail workflow phase build',

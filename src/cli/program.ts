@@ -6,10 +6,12 @@ import { reportError } from './exit-code.ts';
 import { completeHelp, helpOf, termOf } from './help.ts';
 import type { LogsFlags } from './logs.ts';
 import type { RunFlags } from './run/run.ts';
+import type { SendFlags } from './send.ts';
 import type { TasksFlags } from './tasks.ts';
 import { readVersion } from './version.ts';
 import type { StartFlags } from './workflow/commands.ts';
 import type { WorkflowFlags } from './workflow/session.ts';
+import type { WorkflowsFlags } from './workflows.ts';
 
 interface Flags {
   readonly port?: string;
@@ -45,6 +47,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   addTasks(program, ends);
   addRecords(program, argv, ends);
   addWorkflow(program.command('workflow'), ends);
+  addWorkflows(program, ends);
   program.commandsGroup('Help:').helpCommand(true);
   completeHelp(program);
   let running = program;
@@ -168,10 +171,11 @@ function addRecords(program: Command, argv: readonly string[], ends: Ends): void
     .helpOption(false)
     .action(async () => ends(await (await import('./emit.ts')).emit(argv.slice(3))));
   withDirectory(program.command('send'))
-    .description('send the records that wait in the journal')
+    .description('store and send the records that wait in the journal')
     .option('--timeout <seconds>', 'how long at most (default: 10)')
-    .action(async (flags: Flags & { timeout?: string }) =>
-      ends(await (await import('./send.ts')).send(settingsOf(flags), flags.timeout)),
+    .option('--no-store', 'only send: leave what waits for the log directory')
+    .action(async (flags: Flags & SendFlags) =>
+      ends(await (await import('./send.ts')).send(settingsOf(flags), flags)),
     );
 }
 
@@ -223,6 +227,21 @@ function addWorkflow(workflow: Command, ends: Ends): void {
   withWorkflow(workflow.command('status'))
     .description('print the recorded workflow as JSON')
     .action(async (flags: WorkflowFlags) => ends(await (await load()).printStatus(flags)));
+}
+
+function addWorkflows(program: Command, ends: Ends): void {
+  withDirectory(program.command('workflows [workflow_id]'))
+    .description('list workflows, newest first, or show one')
+    .option('--status <status>', 'running, waiting, success, failure, ...')
+    .option('--work-item <id>', 'the issue or ticket that they work on')
+    .option('--project <name>', 'the project that they belong to')
+    .option('--since <time>', 'started at or after: 2h, 3d, or ISO 8601')
+    .option('--until <time>', 'started before: 2h, 3d, or ISO 8601')
+    .option('--limit <number>', 'how many at most (default: 20)')
+    .option('--json', 'one JSON object per line')
+    .action(async (id: string | undefined, flags: WorkflowsFlags) =>
+      ends(await (await import('./workflows.ts')).printWorkflows(id, flags)),
+    );
 }
 
 function status(description: string, choices: readonly string[]): Option {

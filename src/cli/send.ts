@@ -1,13 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Books } from '../books.ts';
 import { type Config, loadConfig } from '../config/config.ts';
-import { TasktrailError } from '../errors.ts';
+import { messageOf, TasktrailError } from '../errors.ts';
 import type { Sender } from '../export/sender.ts';
 import { destinationsOf } from '../journal/destination.ts';
 import { Journal } from '../journal/journal.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { findHolder } from '../store/lock.ts';
 import { createSenders, HOLDER } from '../trail/destinations.ts';
+import type { Holder } from '../trail/holder.ts';
+import { startLoneHolder } from '../trail/lone-holder.ts';
 import { StopSignals } from './stop-signals.ts';
 
 const TIMEOUT_S = 10;
@@ -21,6 +23,16 @@ const POLL_MS = 10;
 /** Milliseconds that a request in flight gets at the end. */
 const STOP_MS = 500;
 
+/** Milliseconds for the end of the store. */
+const CLOSE_MS = 5_000;
+
+export interface SendFlags {
+  /** Seconds. */
+  readonly timeout?: string;
+  /** False: sends only, and leaves what waits for the log directory. */
+  readonly store?: boolean;
+}
+
 /** Records of other processes on their way to the destinations. */
 interface Sending {
   readonly config: Config;
@@ -30,12 +42,12 @@ interface Sending {
 }
 
 /**
- * Sends the records that dead processes and `emit` left in the journal to the destinations that are in reach. Returns the
- * exit code: 0 when all are delivered, 1 when some still wait.
+ * Sends the records that dead processes and `emit` left in the journal to the destinations that are in reach. Stores them
+ * itself when no process holds the log directory. Returns the exit code: 0 when all are delivered, 1 when some still wait.
  */
 export async function send(
   flags: Readonly<Record<string, string | undefined>>,
-  timeout: string | undefined,
+  { timeout, store }: SendFlags,
 ): Promise<number> {
   const until = Date.now() + readTimeout(timeout) * 1000;
   const config = loadConfig({ flags, recordsOnly: true });
@@ -48,9 +60,11 @@ export async function send(
   const alive = setInterval(() => {}, STALL_MS);
   try {
     await journal.claimOrphans();
+    const holder = store === false ? undefined : await holdDirectory({ config, books, journal });
     for (const sender of senders) sender.start();
     await sendAll({ config, books, journal, senders }, until, signals.signal);
     await Promise.all(senders.map((sender) => sender.stop(STOP_MS)));
+    await holder?.close(CLOSE_MS);
     const waiting = await countWaiting(journal);
     await journal.close();
     process.stdout.write(`${describeSent(books, waiting)}\n`);
@@ -60,6 +74,22 @@ export async function send(
   } finally {
     signals.close();
     clearInterval(alive);
+  }
+}
+
+/** Makes this process the holder when records wait for one and there is none. A failure is printed, and the rest is sent. */
+async function holdDirectory({
+  config,
+  books,
+  journal,
+}: Omit<Sending, 'senders'>): Promise<Holder | undefined> {
+  if (!config.store || !config.enabled || (await journal.countPending(HOLDER)) === 0) return undefined;
+  const log = (line: string): void => void process.stderr.write(`tasktrail: ${line}\n`);
+  try {
+    return await startLoneHolder({ config, books, journal, log });
+  } catch (error) {
+    log(messageOf(error));
+    return undefined;
   }
 }
 
@@ -106,7 +136,9 @@ function movedRecords(books: Books): number {
 function describeSent(books: Books, waiting: ReadonlyMap<string, number>): string {
   const { delivered, dropped } = books.snapshot();
   const parts = [
-    ...Object.entries(delivered).map(([destination, count]) => `${count} sent to ${nameOf(destination)}`),
+    ...Object.entries(delivered).map(([destination, count]) =>
+      destination === HOLDER ? `${count} stored` : `${count} sent to ${destination}`,
+    ),
     ...Object.entries(dropped).map(([reason, count]) => `${count} dropped (${reason})`),
   ];
   for (const [destination, count] of waiting) {

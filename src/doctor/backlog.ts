@@ -29,7 +29,7 @@ export async function checkBacklog({ config }: Subject): Promise<readonly Findin
   const what = `${segments} segment(s) pending, ${sizeText(bytes)}, last write to the oldest ${ageText(ageMs)} ago`;
   const isHeld = (await findHolder(config.logDir)) !== undefined;
   if (config.store && !isHeld) {
-    const advice = 'tasktrail start stores them; tasktrail send sends them to OTEL_EXPORTER_OTLP_ENDPOINT';
+    const advice = 'tasktrail send stores them, and sends them to OTEL_EXPORTER_OTLP_ENDPOINT';
     return [warning(path, `${what}; no process holds the directory`, advice)];
   }
   if (ageMs > OLD_MS || bytes > LARGE_BYTES) {

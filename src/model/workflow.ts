@@ -151,6 +151,21 @@ export interface FeedPage {
   readonly nextCursor: string;
 }
 
+/** The statuses of a workflow that have a meaning here. An orchestrator may end a workflow with a word of its own. */
+export const WORKFLOW_STATUSES = [
+  'running',
+  'waiting',
+  'success',
+  'warning',
+  'failure',
+  'cancelled',
+  'failed',
+  'error',
+  'skipped',
+  'pending_input',
+  'unknown',
+] as const;
+
 const FAILURES = new Set(['failure', 'failed', 'error']);
 
 /** Whether a status of a workflow, phase or step is one of the words for a failure. */

@@ -1,13 +1,17 @@
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
+import { PAST_TIME_RULE, pastTime } from '../model/past-time.ts';
 
 /** An optional parameter that must not be empty. */
 export const filter: z.ZodOptional<z.ZodString> = z.string().min(1, 'must not be empty').optional();
 
-/** A time needs a zone: clients do not know the zone of the server. */
-export const time: z.ZodOptional<z.ZodUnion<readonly [z.ZodISODateTime, z.ZodISODate]>> = z
-  .union([z.iso.datetime({ offset: true }), z.iso.date()], {
-    error: 'must be ISO 8601 with a zone ("2026-01-31T12:00:00Z"), or a date',
+/** An amount of time before now, a date, or ISO 8601 with a zone; as ISO 8601. */
+export const time: z.ZodType<string | undefined> = z
+  .string()
+  .transform((value, context) => {
+    const iso = pastTime(value, Date.now());
+    if (iso === undefined) context.addIssue(`must be ${PAST_TIME_RULE}`);
+    return iso;
   })
   .optional();
 

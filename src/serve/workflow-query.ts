@@ -9,7 +9,7 @@ const eventType = z
 
 const listSchema = z.strictObject({
   work_item_id: filter,
-  // Any text: orchestrators may use statuses of their own.
+  // The reader knows which statuses there are: orchestrators may use words of their own.
   status: filter,
   project: filter,
   environment: filter,

@@ -58,10 +58,43 @@ test('without waiting records nothing is sent', async () => {
   });
 });
 
-test('without a holder the records stay in the journal, and the command does not wait', async () => {
+test('without a holder the command stores the records itself, once', async () => {
   const cwd = await tempDir();
   await emitTwo(cwd);
-  const { code, stdout } = await runCommand(['send'], { cwd });
+  expect(await runCommand(['send'], { cwd })).toMatchObject({ code: 0, stdout: 'records: 2 stored\n' });
+  expect(await runCommand(['send'], { cwd })).toMatchObject({
+    code: 0,
+    stdout: 'records: none were waiting\n',
+  });
+  const lines = await readLines(join(cwd, 'logs', '_workflow', '2025', '12', `${WORKFLOW}.jsonl`));
+  expect(lines.map(({ payload }) => payload)).toEqual([{ phase: 'a' }, { phase: 'b' }]);
+  expect(namesIn(join(cwd, 'logs'))).not.toContain('_lock.json');
+});
+
+test('two commands at once store each record once', async () => {
+  const cwd = await tempDir();
+  await emitTwo(cwd);
+  await Promise.all([1, 2, 3].map(() => runCommand(['send'], { cwd })));
+  await runCommand(['send'], { cwd });
+  const lines = await readLines(join(cwd, 'logs', '_workflow', '2025', '12', `${WORKFLOW}.jsonl`));
+  expect(lines.map(({ payload }) => payload)).toEqual([{ phase: 'a' }, { phase: 'b' }]);
+});
+
+test('a port that is taken does not keep the records from the endpoint', async () => {
+  const cwd = await tempDir();
+  await emitTwo(cwd);
+  const { url, bodies } = await openEndpoint(200);
+  const env = { TASK_LOGS_OTLP_PORT: new URL(url).port };
+  const { code, stdout, stderr } = await runCommand(['send'], { cwd, env });
+  expect([code, stdout]).toEqual([1, expect.stringMatching(/^records: 2 waiting for the log directory/)]);
+  expect(stderr).toContain('TASK_LOGS_OTLP_PORT');
+  expect(bodies).toEqual([]);
+});
+
+test('with --no-store the records stay in the journal, and the command does not wait', async () => {
+  const cwd = await tempDir();
+  await emitTwo(cwd);
+  const { code, stdout } = await runCommand(['send', '--no-store'], { cwd });
   expect(code).toBe(1);
   expect(stdout).toBe(
     'records: 2 waiting for the log directory (not reachable: no process holds the log directory: run tasktrail start, or any program that records there, to store the waiting records)\n',
@@ -94,7 +127,7 @@ test('a record that the endpoint has taken is not sent there again while it wait
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: url };
   await runCommand(['emit', 'phase_start', WORKFLOW, '{"phase":"a"}'], { cwd, env });
   await until(() => bodies.length === 1, 'the record');
-  const { stdout } = await runCommand(['send'], { cwd, env });
+  const { stdout } = await runCommand(['send', '--no-store'], { cwd, env });
   expect(stdout).toMatch(/^records: 1 waiting for the log directory/);
   expect(bodies).toHaveLength(1);
 });

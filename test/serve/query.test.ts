@@ -19,7 +19,7 @@ test('parameters are decoded, and absent ones have their defaults', () => {
   expect(readQuery('/tasks?name=a%20b&limit=500&since=2026-01-31', schema)).toEqual({
     name: 'a b',
     limit: 500,
-    since: '2026-01-31',
+    since: '2026-01-31T00:00:00.000Z',
   });
 });
 
@@ -28,7 +28,7 @@ test.each([
   ['?limit=501', 'limit: must be a number from 1 to 500'],
   ['?limit=1e2', 'limit: must be a number from 1 to 500'],
   ['?name=', 'name: must not be empty'],
-  ['?since=2026-01-31T12:00:00', 'since: must be ISO 8601 with a zone'],
+  ['?since=2026-01-31T12:00:00', 'since: must be 30m, 2h, 3d, 1w, a date, or ISO 8601 with a zone'],
   ['?name=a&name=b', 'name: must be given once'],
   ['?nmae=a', 'nmae'],
 ])('%s is refused: %s', (url, message) => {

@@ -9,7 +9,7 @@ test('tasks are filtered by status, source, provider, agent and time', () => {
     source: 'webhook',
     provider: 'github',
     agent: 'claude',
-    since: '2026-01-01',
+    since: '2026-01-01T00:00:00.000Z',
     limit: 5,
     cursor: 'c',
   });

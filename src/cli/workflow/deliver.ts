@@ -15,7 +15,15 @@ export async function deliverJournal(config: Config): Promise<void> {
   if (config.otlpEndpoint === undefined) return;
   // Lazy: most events are recorded without an endpoint.
   const { spawn } = await import('node:child_process');
-  const args = [mainFile(), 'send', '--dir', config.logDir, '--timeout', String(SEND_TIMEOUT_S)];
+  const args = [
+    mainFile(),
+    'send',
+    '--no-store',
+    '--dir',
+    config.logDir,
+    '--timeout',
+    String(SEND_TIMEOUT_S),
+  ];
   const child = spawn(process.execPath, args, { stdio: 'ignore' });
   await new Promise<void>((resolve) => {
     const timer = setTimeout(() => {

@@ -3,7 +3,12 @@ import { LRUCache } from 'lru-cache';
 import { TasktrailError } from '../../errors.ts';
 import { isWorkflowId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
-import type { WorkflowPage, WorkflowQuery, WorkflowState } from '../../model/workflow.ts';
+import {
+  WORKFLOW_STATUSES,
+  type WorkflowPage,
+  type WorkflowQuery,
+  type WorkflowState,
+} from '../../model/workflow.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
 import { isOwnFolder } from '../stored-file.ts';
 import type { WorkflowPlaces } from '../workflow-place.ts';
@@ -42,7 +47,9 @@ export function createWorkflowList(
   return async (query) => {
     const accepts = createFilter(query);
     const listed = await mapBounded(await readSources(places), (source) => summarize(source, cache));
-    const matching = listed.filter((item) => item !== undefined).filter(accepts);
+    const found = listed.filter((item) => item !== undefined);
+    checkStatus(query.status, found);
+    const matching = found.filter(accepts);
     const { page, nextCursor } = takePage(matching, query.limit);
     return { items: await mapBounded(page, (item) => itemOf(item, expectsUploads)), nextCursor };
   };
@@ -100,6 +107,16 @@ async function itemOf({ place, summary }: Listed, expectsUploads: boolean): Prom
     measured: { ...summary.measured },
     ...(upload !== undefined && { upload: { ...upload } }),
   };
+}
+
+/** A word that neither has a meaning nor stands in a workflow is a mistake, and no filter that matches nothing. */
+function checkStatus(status: string | undefined, found: readonly Listed[]): void {
+  if (status === undefined || WORKFLOW_STATUSES.some((known) => known === status)) return;
+  if (found.some(({ summary }) => summary.status === status)) return;
+  throw new TasktrailError(
+    'ERR_INPUT_INVALID',
+    `status: must be one of ${WORKFLOW_STATUSES.join(', ')}, or the status of a stored workflow`,
+  );
 }
 
 function createFilter(query: WorkflowQuery): (listed: Listed) => boolean {

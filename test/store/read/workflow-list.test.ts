@@ -30,6 +30,8 @@ test('workflows of all months are listed with filters', async () => {
   expect(await ids({ project: 'other' })).toEqual(['b']);
   expect(await ids({ status: 'success' })).toEqual(['a']);
   expect(await ids({ environment: 'missing' })).toEqual([]);
+  expect(await ids({ status: 'cancelled' })).toEqual([]);
+  await expect(ids({ status: 'sucess' })).rejects.toMatchObject({ code: 'ERR_INPUT_INVALID' });
   expect(await ids({ work_item_id: '199', project: 'shop' })).toEqual(['a']);
 });
 
