@@ -36,7 +36,7 @@ test('pending segments are counted with the age of the oldest, and not changed',
   leave(subject, 'B', 60_000 * 60 * 3);
   const names = readdirSync(join(subject.config.logDir, '_journal'));
   expect(await look(subject)).toMatch(
-    /^warning .*2 segment\(s\) pending, 2\.0 KiB, last write to the oldest 3 h ago; no process holds.* -> tasktrail start/,
+    /^warning .*2 segment\(s\) pending, 2\.0 KiB, last write to the oldest 3 h ago; no process holds.* -> tasktrail send/,
   );
   expect(readdirSync(join(subject.config.logDir, '_journal'))).toEqual(names);
 });
