@@ -16,8 +16,9 @@ export interface BooksSnapshot {
 const NAMES_MAX = 200;
 
 /**
- * The counters, reasons and notices of one process. Per destination, recorded = delivered + dropped + pending in the
- * journal. Passed to where it is needed; there is no global instance.
+ * The counters, reasons and notices of one process. "Delivered" and "dropped" also count records that this process sends
+ * for processes that have ended; "recorded" counts its own. A process that sends no journal but its own has, per
+ * destination, recorded = delivered + dropped + pending in the journal. Passed to where it is needed; there is no global instance.
  */
 export class Books {
   #recorded = 0;

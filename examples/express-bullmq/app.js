@@ -63,10 +63,11 @@ const server = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
 });
 
 // In this order: nothing new comes in, running jobs end, what was recorded is stored.
-process.once('SIGTERM', async () => {
+const stop = async () => {
   server.close();
   await worker.close();
   await queue.close();
   webhooks.close();
   await trail.shutdown();
-});
+};
+process.once('SIGTERM', stop).once('SIGINT', stop);

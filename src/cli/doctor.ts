@@ -1,10 +1,10 @@
 import { processEnvironment } from '../config/environment.ts';
 import { examine, type FiledFinding } from '../doctor/examination.ts';
 import type { Level } from '../doctor/finding.ts';
+import { readVersion } from '../system/version.ts';
 import { paintFor } from './terminal/terminal.ts';
 import { TerminalStream } from './terminal/terminal-stream.ts';
 import { escapeJson, escapeLine, type Paint, type Style, textWidth } from './terminal/terminal-text.ts';
-import { readVersion } from './version.ts';
 
 const STYLES: Readonly<Record<Level, Style>> = { ok: 'green', warning: 'yellow', problem: 'red' };
 const LEVEL_WIDTH = 'problem'.length;

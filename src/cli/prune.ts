@@ -41,7 +41,7 @@ export async function prune(
   configFile: string | undefined,
   { dryRun, json }: { readonly dryRun: boolean; readonly json: boolean },
 ): Promise<number> {
-  const config = loadConfig({ flags, ...(configFile !== undefined && { configFile }) });
+  const config = loadConfig({ flags, withoutService: true, ...(configFile !== undefined && { configFile }) });
   const nowMs = Date.now();
   const options = pruneOptions(config, nowMs);
   const report = dryRun ? await plan(options) : await run(config, options);

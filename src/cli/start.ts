@@ -5,9 +5,9 @@ import { TasktrailError } from '../errors.ts';
 import { agentProblems, programOf, usesSampleAgent } from '../service/commands.ts';
 import { type Role, type Service, startService } from '../service/start.ts';
 import { findHolder, type LockRecord } from '../store/lock.ts';
+import { readVersion } from '../system/version.ts';
 import { destinationsOf, HOLDER } from '../trail/destinations.ts';
 import { StopSignals } from './stop-signals.ts';
-import { readVersion } from './version.ts';
 
 /** How long a start may still take after a signal. It takes well below a second: a longer one hangs. */
 const START_GRACE_MS = 3_000;
@@ -35,7 +35,9 @@ export async function start(
   void service.requeued.then((count) => {
     if (count > 0) process.stdout.write(`${count} unfinished task(s) of an earlier run are queued again\n`);
   });
-  process.stdout.write(`\n${await stopped}: stopping (a signal after two seconds ends it at once)\n`);
+  process.stdout.write(
+    `\n${await stopped}: stopping (again after two seconds: end at once; running agents are adopted by the next start)\n`,
+  );
   await service.stop();
   process.stdout.write(describeEnd(service));
   process.exit(0);

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
 import { isTerminal, TASK_STATUSES, type TaskStatus } from '../model/documents.ts';
@@ -104,7 +105,10 @@ async function describeEmpty(reader: LogReader, logDir: string): Promise<string>
   const directory = escapeLine(logDir);
   const { items } = await reader.listTasks({ limit: 1 });
   if (items.length > 0) return `no task in ${directory} matches: change or leave out a filter`;
-  return `no tasks yet in ${directory}: run one (tasktrail run -- <command>), start the service (tasktrail start), or use --dir`;
+  const stat = statSync(logDir, { throwIfNoEntry: false });
+  const note =
+    stat === undefined ? ' (it does not exist yet)' : stat.isDirectory() ? '' : ' (it is not a directory)';
+  return `no tasks yet in ${directory}${note}: run one (tasktrail run -- <command>), start the service (tasktrail start), or use --dir`;
 }
 
 function readQuery(flags: TasksFlags, nowMs: number): TaskQuery {

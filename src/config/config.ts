@@ -11,7 +11,7 @@ import { gitRoot, remoteOwner } from './git.ts';
 import { type MetricsConfig, resolveMetrics } from './metrics.ts';
 import { type ReadSettings, readSettings, type Source } from './read-settings.ts';
 import { type ResolvedS3, resolveS3, type S3Config } from './s3.ts';
-import { SETTINGS } from './settings.ts';
+import { SETTINGS, type SettingName } from './settings.ts';
 import { resolveAgents, unknownAgents } from './short-form-agent.ts';
 import { type CustomWebhook, resolveWebhooks } from './webhooks.ts';
 
@@ -75,8 +75,10 @@ export interface Config {
 }
 
 export interface ConfigOptions {
-  /** For a command that only records: problems of S3 and webhooks do not stop it. */
+  /** For a command that only records or reads: problems of S3, of webhooks and of the service's settings do not stop it. */
   readonly recordsOnly?: boolean;
+  /** For another command that is not the service: problems of the service's settings do not stop it. */
+  readonly withoutService?: boolean;
   /** By setting name, e.g. `{ PORT: '0' }`. */
   readonly flags?: Readonly<Record<string, string | undefined>>;
   /** Must exist. Default: `tasktrail.config.json` in `cwd`, which may be missing. */
@@ -86,6 +88,19 @@ export interface ConfigOptions {
   /** Default: the working directory of this process. */
   readonly cwd?: string;
 }
+
+/** Settings that nothing but the service reads. The environment may have them for another program: PORT above all. */
+const OF_SERVICE: ReadonlySet<SettingName> = new Set([
+  'PORT',
+  'GITHUB_WEBHOOK_SECRET',
+  'JIRA_WEBHOOK_SECRET',
+  'SLACK_SIGNING_SECRET',
+  'GITHUB_TOKEN',
+  'GITHUB_API_URL',
+  'REDIS_URL',
+  'TASK_LOGS_CONCURRENCY',
+  'TASK_LOGS_ATTEMPTS',
+]);
 
 /**
  * Throws `ERR_CONFIG_INVALID` listing every problem, each with the setting's name. `environment` is for callers that know
@@ -110,12 +125,13 @@ export function loadConfig(
     project: read.given('PROJECT') ?? project,
   });
   const webhooks = resolveWebhooks(files.own.webhooks, files.ownPath, variables);
+  const isService = options.recordsOnly !== true && options.withoutService !== true;
   const problems = [
     ...(envFile?.problems ?? []),
-    ...read.problems,
+    ...read.problems.filter(({ name }) => isService || !OF_SERVICE.has(name)).map(({ text }) => text),
     ...files.problems,
     ...unknownAgents(agents, commands, files.ownPath),
-    ...contradictions(read),
+    ...contradictions(read, isService),
     ...(options.recordsOnly === true ? [] : [...archive.problems, ...webhooks.problems]),
   ];
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));

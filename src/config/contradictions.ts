@@ -3,11 +3,11 @@ import { SETTINGS } from './settings.ts';
 import { isLoopback } from './values/loopback.ts';
 
 /** Settings that are valid alone and cannot work together. Each line names only settings that are set. */
-export function contradictions(read: ReadSettings): readonly string[] {
+export function contradictions(read: ReadSettings, isService: boolean): readonly string[] {
   const { given, sources } = read;
   return [
     ...exposedHosts(read),
-    ...samePorts(given),
+    ...(isService ? samePorts(given) : []),
     ...lonelyDialect(sources),
     ...unsupportedProtocol(given),
   ];

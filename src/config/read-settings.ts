@@ -8,13 +8,19 @@ export type Source = 'flag' | 'environment' | 'env file' | 'file' | 'default';
 /** The value that a flag or a variable gives, if it is set and valid. */
 export type Given = <Name extends SettingName>(name: Name) => NonNullable<Settings[Name]> | undefined;
 
+export interface SettingProblem {
+  readonly name: SettingName;
+  /** `PORT: must be a port (it is "abc")`. */
+  readonly text: string;
+}
+
 export interface ReadSettings {
   readonly given: Given;
   /** As `given`, else the default. */
   readonly value: <Name extends SettingName>(name: Name) => Settings[Name];
   /** By setting name. */
   readonly sources: Readonly<Record<string, Source>>;
-  readonly problems: readonly string[];
+  readonly problems: readonly SettingProblem[];
 }
 
 export const SETTING_NAMES: readonly SettingName[] = Object.keys(SETTINGS).filter(isSettingName);
@@ -40,7 +46,7 @@ export function readSettings(
     if (value === undefined || parsed?.error === undefined) return [];
     const where = sources[name] === 'env file' ? ` in ${envFile?.path}` : '';
     const message = parsed.error.issues[0]?.message ?? 'is not valid';
-    return [`${name}: ${message} (it is ${shown(name, value)}${where})`];
+    return [{ name, text: `${name}: ${message} (it is ${shown(name, value)}${where})` }];
   });
   const given: Given = (name) => {
     const value = raw(name);

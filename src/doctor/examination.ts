@@ -68,7 +68,9 @@ export async function examine(options: ExaminationOptions): Promise<readonly Fil
   const found =
     subject === undefined ? [] : await Promise.all(CHECKS.map((check) => runCheck(check, subject)));
   const clocks = subject === undefined ? [] : filed('clock', checkClocks(subject.clocks));
-  return [...versions, ...filed('settings', settings.findings), ...found.flat(), ...clocks];
+  // The checks run without the invalid settings, so their "not set" would contradict the problem.
+  const checked = found.flat().filter(({ level, where }) => level !== 'ok' || !settings.invalid.has(where));
+  return [...versions, ...filed('settings', settings.findings), ...checked, ...clocks];
 }
 
 async function runCheck(check: Check, subject: Subject): Promise<readonly FiledFinding[]> {

@@ -20,6 +20,8 @@ export interface Settings {
 
 interface SettingsResult {
   readonly findings: readonly Finding[];
+  /** Names of the settings whose values cannot be used. */
+  readonly invalid: ReadonlySet<string>;
   /** Loaded without the invalid settings; undefined when that fails too. */
   readonly config: Config | undefined;
 }
@@ -39,18 +41,19 @@ export function checkSettings(settings: Settings): SettingsResult {
   const found = [...problems, ...agents].map(problemFinding);
   return {
     config,
+    invalid: new Set(found.map(({ where }) => where)),
     findings: [
       ...found,
       ...fileFindings(settings),
-      ...(config === undefined ? [] : settingFindings(config, settings.env)),
+      ...(config === undefined ? [] : settingFindings(config, settings.env, problems.length > 0)),
     ],
   };
 }
 
-function settingFindings(config: Config, env: Values): readonly Finding[] {
+function settingFindings(config: Config, env: Values, hasProblems: boolean): readonly Finding[] {
   const given = Object.entries(config.sources).filter(([, source]) => source !== 'default');
   const names = given.map(([name, source]) => `${name} (${source})`).join(', ');
-  const findings = [ok('settings', names === '' ? 'nothing is set, all defaults' : `set: ${names}`)];
+  const findings = [ok('settings', describeSet(names, hasProblems))];
   if (!config.enabled) {
     findings.push(
       warning('TASK_LOGS_ENABLED', 'false: nothing is recorded', 'unset it, if that is not intended'),
@@ -63,6 +66,11 @@ function settingFindings(config: Config, env: Values): readonly Finding[] {
     );
   }
   return findings;
+}
+
+function describeSet(names: string, hasProblems: boolean): string {
+  if (names !== '') return hasProblems ? `set and valid: ${names}` : `set: ${names}`;
+  return hasProblems ? 'nothing that is set is valid' : 'nothing is set, all defaults';
 }
 
 function isUnknown(name: string, { sources }: Config): boolean {

@@ -75,13 +75,17 @@ function isOldSdk(version: string): boolean {
   return major === 0 && minor < NODE_SDK_MINOR_MIN;
 }
 
-/** Not installed is not a problem: a package that is needed is named by the check or the command that needs it. */
+/** What a setting needs is a problem of that setting's check. The service needs express. */
 function checkOptional(): Finding {
   const states = OPTIONAL_PACKAGES.map(([name, neededBy]) => {
     const version = findPackage(name, import.meta.url)?.version;
     return `${name} ${version ?? `not installed (for ${neededBy})`}`;
   });
-  return ok('optional packages', states.join(', '));
+  const what = states.join(', ');
+  if (findPackage('express', import.meta.url) !== undefined) return ok('optional packages', what);
+  const advice =
+    'to run the service (tasktrail start, tasktrail serve): npm install express where tasktrail is installed';
+  return warning('optional packages', what, advice);
 }
 
 interface Found {

@@ -8,6 +8,7 @@ import { serveLogs } from '../serve/logs.ts';
 import { serveMetrics } from '../serve/metrics.ts';
 import { notFound, sendProblem } from '../serve/problem.ts';
 import { loadOptional } from '../system/optional-package.ts';
+import { readVersion } from '../system/version.ts';
 import type { Trail } from '../trail/trail.ts';
 import { createLedger } from '../webhooks/ledger.ts';
 import { receiveWebhooks, type WebhookHandler } from '../webhooks/receive-webhooks.ts';
@@ -45,7 +46,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
   app.disable('x-powered-by');
   const webhooks = createWebhooks({ config, trail, intake }, onError);
   app.use('/webhooks', webhooks);
-  app.use(serveHealth({ books: trail.books }));
+  app.use(serveHealth({ books: trail.books, version: readVersion() }));
   if (config.apiToken === undefined) {
     app.use(['/api', '/metrics'], (req, res, next) => {
       if (isLocalRequest(req)) next();

@@ -145,11 +145,16 @@ test('--json prints one object per line: the metadata, and fields of the result'
 
 test('a log directory without tasks, or a missing one, is an empty list with advice', async () => {
   const cwd = await tempDir();
-  const advice = `tasktrail: no tasks yet in ${cwd}/logs: run one (tasktrail run -- <command>), start the service (tasktrail start), or use --dir\n`;
+  const advice = (place: string): string =>
+    `tasktrail: no tasks yet in ${place}: run one (tasktrail run -- <command>), start the service (tasktrail start), or use --dir\n`;
+  const missing = advice(`${cwd}/logs (it does not exist yet)`);
   for (const args of [[], ['--json'], ['--status', 'failed']])
-    expect(await tasks(cwd, ...args)).toMatchObject({ code: 0, stdout: '', stderr: advice });
+    expect(await tasks(cwd, ...args)).toMatchObject({ code: 0, stdout: '', stderr: missing });
+  writeFileSync(join(cwd, 'file'), '');
+  const file = advice(`${cwd}/file (it is not a directory)`);
+  expect(await tasks(cwd, '--dir', join(cwd, 'file'))).toMatchObject({ code: 0, stderr: file });
   mkdirSync(join(cwd, 'logs'));
-  expect(await tasks(cwd)).toMatchObject({ code: 0, stdout: '', stderr: advice });
+  expect(await tasks(cwd)).toMatchObject({ code: 0, stdout: '', stderr: advice(`${cwd}/logs`) });
 });
 
 test('filters that match nothing are an empty list with another message', async () => {

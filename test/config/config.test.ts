@@ -269,6 +269,19 @@ test('the configuration is deeply frozen', () => {
   expect(config).toMatchObject({ s3: {}, metrics: {}, webhooks: { w: { sourceMetadata: {} } } });
 });
 
+test('a command that only records or prunes is not stopped by settings of the service', () => {
+  const env = { PORT: 'tcp://10.0.0.1:80', TASK_LOGS_CONCURRENCY: 'many', REDIS_URL: 'redis' };
+  for (const options of [{ recordsOnly: true }, { withoutService: true }])
+    expect(loadConfig({ cwd, env, ...options }).port).toBe(8000);
+  expect(() => loadConfig({ cwd, env })).toThrow(/PORT: [\s\S]*TASK_LOGS_CONCURRENCY: /);
+  const same = { PORT: '9000', TASK_LOGS_OTLP_PORT: '9000' };
+  expect(loadConfig({ cwd, env: same, recordsOnly: true }).otlpPort).toBe(9000);
+  expect(() => loadConfig({ cwd, env: same })).toThrow('PORT and TASK_LOGS_OTLP_PORT are both 9000');
+  expect(() => loadConfig({ cwd, env: { TASK_LOGS_OTLP_PORT: 'x' }, recordsOnly: true })).toThrow(
+    'OTLP_PORT',
+  );
+});
+
 test('loadConfig does not read .env', () => {
   writeFileSync(join(cwd, '.env'), 'PORT=9001\nmalformed line\n');
   expect(load()).toMatchObject({ port: 8000, sources: { PORT: 'default' } });

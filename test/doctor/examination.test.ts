@@ -49,6 +49,17 @@ test('invalid settings and a missing file do not stop the other checks', async (
   expect(existsSync(join(cwd, 'logs'))).toBe(false);
 });
 
+test('an invalid setting is not also reported as not set', async () => {
+  const findings = await look(tempDir(), { env: { TASK_LOGS_S3_BUCKET: 'b', TASK_LOGS_DIR: '' } });
+  const found = findings.filter(({ where }) => where === 'TASK_LOGS_S3_BUCKET');
+  expect(found.map(({ level }) => level)).toEqual(['problem']);
+  expect(findings.find(({ where }) => where === 'settings')?.what).not.toContain('nothing is set');
+  const invalid = await examine({
+    ...{ env: { PORT: 'abc' }, flags: {}, cwd: tempDir(), configFile: undefined, version: '1.2.3' },
+  });
+  expect(invalid.find(({ where }) => where === 'settings')?.what).toBe('nothing that is set is valid');
+});
+
 test('a secret is masked in every field', async () => {
   const env = {
     TASK_LOGS_API_TOKEN: 'secret-of-this-test',

@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readVersion } from '../../src/system/version.ts';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
 import { attribute, readLines, readSpans, type StoredSpan } from '../support/receiver.ts';
 import { firstTaskId, readDocument, resultOf, ServiceProcess } from '../support/service-process.ts';
@@ -192,6 +193,7 @@ test('no files of a run stay below _agent, and the service is ready afterwards',
   expect(await readdir(join(logDir, '_agent'))).toEqual([]);
   const ready = await fetch(`${service.url}/readyz`);
   expect(ready.status).toBe(200);
+  expect(await ready.json()).toMatchObject({ version: readVersion() });
   expect(service.stderr).toBe('');
 });
 
