@@ -110,7 +110,7 @@ function lostEnd({ stored, facts }: Testimony, metadata: JsonObject | undefined)
     const given = attemptOf(stored.result?.attempt);
     if (ends.some((end) => isSameEnd(end, timestamp) && (given ?? end.attempt) === end.attempt))
       return undefined;
-    // A result without a number is of the first attempt, or, from an earlier version, of the one that metadata names.
+    // A result without a number is of the first attempt, or, from an earlier version, of the attempt in the metadata.
     const attempt = given ?? (said === undefined ? 1 : (attemptOf(metadata?.attempt) ?? 1));
     return witness({ event: EVENT.result, attempt, ...result });
   }
