@@ -12,8 +12,8 @@ import { resultOf, ServiceProcess, serviceEnv } from '../support/service-process
 import { until } from '../support/until.ts';
 
 /** Root reads everything, so the service runs as another user. */
-const NOBODY = 65_534;
-const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+const OTHER_UID = 65_534;
+const AS_OTHER = ['setpriv', `--reuid=${OTHER_UID}`, `--regid=${OTHER_UID}`, '--clear-groups'];
 
 const isRoot = process.getuid?.() === 0;
 const ID = '01ARZ3NDEKTSV4RRFFQ69G5FA0';
@@ -53,7 +53,7 @@ async function badDirectory(): Promise<{
   await writeFile(join(journal, name), segment());
   for (const file of [DAY, '_workflow/2025/12/workflow-8.facts', WORKFLOW])
     await writeFile(join(logs, file), '{}\n');
-  await once(spawn('chown', ['-R', `${NOBODY}:${NOBODY}`, home]), 'close');
+  await once(spawn('chown', ['-R', `${OTHER_UID}:${OTHER_UID}`, home]), 'close');
   const bad = ['bad', DAY, '_workflow/2025/12', WORKFLOW];
   for (const path of bad) await chmod(join(logs, path), 0);
   // A segment that root made.
@@ -71,7 +71,7 @@ async function json(url: string): Promise<Record<string, unknown>> {
 
 async function doctor(home: string): Promise<string> {
   const env = serviceEnv({ cwd: home });
-  const child = spawn('setpriv', [...AS_NOBODY.slice(1), process.execPath, MAIN, 'doctor'], {
+  const child = spawn('setpriv', [...AS_OTHER.slice(1), process.execPath, MAIN, 'doctor'], {
     cwd: home,
     env,
   });
@@ -85,10 +85,10 @@ async function doctor(home: string): Promise<string> {
 
 test.skipIf(!isRoot)(
   'bad segments, tasks, deliveries and workflows are set aside and named, and all others go on',
-  { timeout: 90_000 },
+  { timeout: 150_000 },
   async () => {
     const { home, logs, journal, bad } = await badDirectory();
-    const service = await ServiceProcess.start({ cwd: home, prefix: AS_NOBODY });
+    const service = await ServiceProcess.start({ cwd: home, prefix: AS_OTHER });
     onTestFinished(() => service.dispose());
     const taskId = await service.sendComment('@agent review');
     expect(await resultOf(logs, taskId)).toMatchObject({ success: true });
@@ -105,7 +105,7 @@ test.skipIf(!isRoot)(
     for (const name of bad) expect(text).toContain(`${name} (EACCES)`);
 
     for (const path of bad) await chmod(join(logs, path), 0o700);
-    for (const name of await readdir(journal)) await chown(join(journal, name), NOBODY, NOBODY);
+    for (const name of await readdir(journal)) await chown(join(journal, name), OTHER_UID, OTHER_UID);
     // What the segment holds is stored without a restart.
     await until(
       () => readFile(join(logs, 'from-root', 'metadata.json'), 'utf8').catch(() => undefined),
@@ -114,7 +114,7 @@ test.skipIf(!isRoot)(
     await until(
       async () => Object.keys((await json(`${service.url}/readyz`)).notices as object).length === 0,
       'the notices are gone',
-      30_000,
+      60_000,
     );
     await service.stop();
   },
