@@ -1,4 +1,5 @@
 import { TasktrailError } from '../errors.ts';
+import { firstOfText } from '../model/text.ts';
 import { isoFromMs, readIso } from '../model/time.ts';
 import { time } from '../serve/query.ts';
 
@@ -24,6 +25,6 @@ export function readPastTime(flag: string, value: string, nowMs: number): string
   if (iso !== undefined) return iso;
   throw new TasktrailError(
     'ERR_INPUT_INVALID',
-    `${flag}: ${JSON.stringify(value.slice(0, 60))} is not a time: use 30m, 2h, 3d, 1w, a date, or ISO 8601 with a zone ("2026-01-31T12:00:00Z")`,
+    `${flag}: ${JSON.stringify(firstOfText(value, 60))} is not a time: use 30m, 2h, 3d, 1w, a date, or ISO 8601 with a zone ("2026-01-31T12:00:00Z")`,
   );
 }
