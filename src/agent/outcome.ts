@@ -1,4 +1,5 @@
 import type { AgentOutcome } from '../model/agent-output.ts';
+import { firstOfText } from '../model/text.ts';
 import { redact } from '../redact/redact.ts';
 import type { ChildExit } from './child.ts';
 import type { Verdict } from './dialects/dialect.ts';
@@ -87,7 +88,7 @@ export class StderrTail {
     if (trimmed === '') return;
     // Redacted before the cut: half a token would no longer match a rule.
     const shown =
-      trimmed.length > LINE_CHARS_MAX ? `${redact(trimmed).slice(0, LINE_CHARS_MAX)}...` : trimmed;
+      trimmed.length > LINE_CHARS_MAX ? `${firstOfText(redact(trimmed), LINE_CHARS_MAX)}...` : trimmed;
     if (OUT_OF_MEMORY.test(shown)) this.#fatal = shown;
     this.#lines.push(shown);
     if (this.#lines.length > LINES_MAX) this.#lines.shift();

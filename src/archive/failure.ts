@@ -1,4 +1,5 @@
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { firstOfText } from '../model/text.ts';
 
 /** `bucket`: no document can be uploaded, so all wait. `object`: only this one. */
 export type FailureScope = 'bucket' | 'object';
@@ -85,5 +86,5 @@ function unreachable(error: unknown): string {
 
 function shortMessage(error: unknown): string {
   const message = messageOf(error).replaceAll(/\s+/g, ' ').trim();
-  return message.length > MESSAGE_CHARS_MAX ? `${message.slice(0, MESSAGE_CHARS_MAX)}...` : message;
+  return message.length > MESSAGE_CHARS_MAX ? `${firstOfText(message, MESSAGE_CHARS_MAX)}...` : message;
 }

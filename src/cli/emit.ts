@@ -5,6 +5,7 @@ import { applyEnvFile, pickEnvironment } from '../config/environment.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { WORKFLOW_EVENT_TYPES } from '../model/events.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { firstOfText, parseWellFormed } from '../model/text.ts';
 import { isWorkflowEventType, PAYLOAD_BYTES_MAX } from '../model/workflow-payloads.ts';
 import { reportError } from './exit-code.ts';
 import { deliverJournal } from './workflow/deliver.ts';
@@ -131,12 +132,12 @@ async function readEvent(values: Values, positionals: readonly string[]): Promis
   }
   if (extra !== undefined) {
     throw invalid(
-      `unexpected argument ${JSON.stringify(extra.slice(0, 60))} after the payload (is the payload in quotes?)`,
+      `unexpected argument ${JSON.stringify(firstOfText(extra, 60))} after the payload (is the payload in quotes?)`,
     );
   }
   if (!isWorkflowEventType(type)) {
     throw invalid(
-      `event_type ${JSON.stringify(type.slice(0, 60))} is unknown: use ${WORKFLOW_EVENT_TYPES.join(', ')}`,
+      `event_type ${JSON.stringify(firstOfText(type, 60))} is unknown: use ${WORKFLOW_EVENT_TYPES.join(', ')}`,
     );
   }
   return {
@@ -176,7 +177,7 @@ function parsePayload(text: string): JsonObject {
   let value: unknown;
   try {
     // Some editors write a byte order mark.
-    value = JSON.parse(text.replace(/^\uFEFF/, ''));
+    value = parseWellFormed(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     throw invalid(`payload: is not JSON: ${messageOf(error)}`);
   }

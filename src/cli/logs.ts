@@ -5,6 +5,7 @@ import { TasktrailError } from '../errors.ts';
 import { isTerminal, OUTPUT_TYPES } from '../model/documents.ts';
 import { type JsonObject, parseObject } from '../model/json.ts';
 import type { TaskFlow } from '../model/task-reading.ts';
+import { firstOfText } from '../model/text.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { GrowingLines } from '../store/read/growing-lines.ts';
 import { createReader } from '../store/read/reader.ts';
@@ -73,7 +74,7 @@ function readTypes(value: string | undefined): ReadonlySet<string> | undefined {
   if (unknown === undefined) return new Set(names);
   throw new TasktrailError(
     'ERR_INPUT_INVALID',
-    `--type: there is no type ${JSON.stringify(unknown.slice(0, 60))}: use ${TYPES.join(', ')}, separated by commas`,
+    `--type: there is no type ${JSON.stringify(firstOfText(unknown, 60))}: use ${TYPES.join(', ')}, separated by commas`,
   );
 }
 

@@ -4,6 +4,7 @@ import { TasktrailError } from '../errors.ts';
 import { isTerminal, TASK_STATUSES, type TaskStatus } from '../model/documents.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
 import type { TaskDocument, TaskQuery } from '../model/task-reading.ts';
+import { firstOfText } from '../model/text.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { mapBounded } from '../store/read/listing.ts';
 import { createReader, type LogReader } from '../store/read/reader.ts';
@@ -222,7 +223,7 @@ function timeOf(value: unknown): number | undefined {
 
 /** The message is cut before it is searched: it may be megabytes long. */
 function firstLine(message: string): string {
-  const line = message.slice(0, 4 * MESSAGE_WIDTH_MAX).trimStart();
+  const line = firstOfText(message, 4 * MESSAGE_WIDTH_MAX).trimStart();
   return line.slice(0, /[\r\n]|$/.exec(line)?.index).trimEnd();
 }
 

@@ -1,11 +1,13 @@
-import { readdir, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { parseSegmentName } from '../journal/segment-name.ts';
 import { sizeText } from '../model/size-text.ts';
 import { findHolder } from '../store/lock.ts';
-import { type Finding, ok, type Subject, warning } from './finding.ts';
+import { isUnreadable } from '../system/optional-files.ts';
+import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 
 /** Milliseconds since the last write. A segment in use is written continuously, so an older one is not being sent. */
 const OLD_MS = 3_600_000;
@@ -17,13 +19,21 @@ interface Backlog {
   readonly segments: number;
   readonly bytes: number;
   readonly oldestMs: number;
+  /** Names of the segments that this user cannot read. */
+  readonly unreadable: readonly string[];
 }
 
 /** The pending records in the journal, and whether a process is there to send them. */
 export async function checkBacklog({ config }: Subject): Promise<readonly Finding[]> {
   if (!config.enabled) return [];
   const path = journalDir(config.logDir);
-  const { segments, bytes, oldestMs } = await readBacklog(path);
+  const { segments, bytes, oldestMs, unreadable } = await readBacklog(path);
+  const [bad] = unreadable;
+  if (bad !== undefined) {
+    const more = unreadable.length > 1 ? ` and ${unreadable.length - 1} more` : '';
+    const advice = `chown it to the service's user, or chmod u+r: it is sent then; all others are sent before`;
+    return [problem(path, `this user cannot read ${bad}${more}: set aside`, advice)];
+  }
   if (segments === 0) return [ok(path, 'no records are pending')];
   const ageMs = Date.now() - oldestMs;
   const what = `${segments} segment(s) pending, ${sizeText(bytes)}, last write to the oldest ${ageText(ageMs)} ago`;
@@ -43,6 +53,7 @@ async function readBacklog(path: string): Promise<Backlog> {
   let segments = 0;
   let bytes = 0;
   let oldestMs = Number.POSITIVE_INFINITY;
+  const unreadable: string[] = [];
   for (const name of await namesIn(path)) {
     if (parseSegmentName(name) === undefined) continue;
     try {
@@ -50,12 +61,14 @@ async function readBacklog(path: string): Promise<Backlog> {
       segments += 1;
       bytes += size;
       oldestMs = Math.min(oldestMs, mtimeMs);
+      await access(join(path, name), constants.R_OK);
     } catch (error) {
       // It was claimed, or sent and removed, after it was listed.
-      if (errnoOf(error) !== 'ENOENT') throw error;
+      if (isUnreadable(error)) unreadable.push(name);
+      else if (errnoOf(error) !== 'ENOENT') throw error;
     }
   }
-  return { segments, bytes, oldestMs };
+  return { segments, bytes, oldestMs, unreadable };
 }
 
 async function namesIn(path: string): Promise<readonly string[]> {

@@ -1,3 +1,4 @@
+import { firstOfText } from '../model/text.ts';
 import type { SignalName } from './endpoint-groups.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 import { type HttpAnswer, isAnswer, placeOfUrl } from './http-answer.ts';
@@ -104,7 +105,7 @@ function refusalOf(
   }
   if (status === 415)
     return problem(where, 'it does not accept JSON (415), which tasktrail sends', OTLP_ADDRESS);
-  const message = text.replaceAll(/\s+/g, ' ').trim().slice(0, 80);
+  const message = firstOfText(text.replaceAll(/\s+/g, ' ').trim(), 80);
   const what = `it refuses an empty OTLP request with ${status}${message === '' ? '' : `: ${message}`}`;
   return problem(where, what, `see its own log; ${OTLP_ADDRESS}`);
 }

@@ -54,7 +54,8 @@ export interface ExaminationOptions extends Settings {
 }
 
 /**
- * Checks the setup and changes nothing: requests over the network are reads, or OTLP requests without records. Takes about
+ * Checks the setup and changes nothing: requests over the network are reads, OTLP requests without records, and for Redis a
+ * script whose keys are gone when it ends. Takes about
  * five seconds at most, even with unreachable servers. Findings contain no secret of the settings.
  */
 export async function examine(options: ExaminationOptions): Promise<readonly FiledFinding[]> {

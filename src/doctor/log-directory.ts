@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs';
 import { access, lstat, readdir, readlink, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf, messageOf } from '../errors.ts';
+import { findUnreadable, unreadableText } from '../store/keep/unreadable.ts';
 import { type Finding, ok, problem, type Subject } from './finding.ts';
 
 /** Entries per directory. One file of another user is enough for a finding, so large directories are not read whole. */
@@ -18,7 +19,15 @@ export async function checkLogDirectory({ config }: Subject): Promise<readonly F
   const { logDir, workflowDir } = config;
   const isElsewhere = !workflowDir.startsWith(join(logDir, '/'));
   const paths = isElsewhere ? [logDir, workflowDir] : [logDir];
-  return (await Promise.all(paths.map(checkPath))).flat();
+  return [...(await Promise.all(paths.map(checkPath))).flat(), ...(await checkReadable(config))];
+}
+
+/** The service leaves these out of every list and goes on. */
+async function checkReadable({ logDir, workflowDir }: Subject['config']): Promise<readonly Finding[]> {
+  const what = unreadableText(await findUnreadable(logDir, workflowDir));
+  if (what === undefined) return [];
+  const advice = `chown -R ${userName()} ${logDir} && chmod -R u+rwX ${logDir}; the service goes on without them until then`;
+  return [problem(logDir, what, advice)];
 }
 
 async function checkPath(path: string): Promise<readonly Finding[]> {

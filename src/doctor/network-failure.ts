@@ -1,4 +1,5 @@
 import { errnoOf, messageOf } from '../errors.ts';
+import { firstOfText } from '../model/text.ts';
 
 /** Why a request got no answer, and in which phase it failed. */
 export interface NetworkFailure {
@@ -92,7 +93,7 @@ export function explainFailure({ phase, error }: NetworkFailure, options: Explai
   if (error === undefined) return explainSilence(phase, options);
   const known = KNOWN.get(errnoOf(error) ?? '');
   if (known !== undefined) return known(options);
-  const message = messageOf(error).replaceAll(/\s+/g, ' ').trim().slice(0, MESSAGE_CHARS_MAX);
+  const message = firstOfText(messageOf(error).replaceAll(/\s+/g, ' ').trim(), MESSAGE_CHARS_MAX);
   return { what: `no answer: ${message}`, advice: 'check the program that listens there, and the address' };
 }
 

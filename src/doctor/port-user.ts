@@ -1,5 +1,6 @@
 import { connect, createServer } from 'node:net';
 import { errnoOf, messageOf } from '../errors.ts';
+import { firstOfText } from '../model/text.ts';
 import { type HostPort, originOf, reachableHost } from '../system/http-server.ts';
 import { ANSWER_MS, askHttp, isAnswer } from './http-answer.ts';
 import { type KnownProgram, knownProgramAt } from './known-program.ts';
@@ -25,7 +26,7 @@ export async function findPortUser(at: HostPort): Promise<PortUser> {
   const { server } = answer.headers;
   return {
     kind: 'stranger',
-    name: server === undefined ? 'another HTTP server' : `HTTP server ${server.slice(0, 60)}`,
+    name: server === undefined ? 'another HTTP server' : `HTTP server ${firstOfText(String(server), 60)}`,
   };
 }
 

@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis';
 import { errnoOf, messageOf } from '../errors.ts';
 import { placeOf } from '../queue/bullmq/redis-link.ts';
+import { probeRedis } from '../queue/bullmq/redis-probe.ts';
+import { type Refusal, refusalOf } from '../queue/bullmq/redis-refusal.ts';
 import { loadOptional } from '../system/optional-package.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { ANSWER_MS } from './http-answer.ts';
@@ -10,18 +12,30 @@ import { explainFailure } from './network-failure.ts';
 const VERSION_MIN = [5, 0] as const;
 const VERSION_LOW = [6, 2] as const;
 
-/** Whether the Redis of the queue is reachable, accepts our user, and does not discard jobs. */
+/** Whether the Redis of the queue is reachable, accepts what the queue does, and does not discard jobs. */
 export async function checkRedis({ config }: Subject): Promise<readonly Finding[]> {
   const { redisUrl: url } = config;
   if (url === undefined)
     return [ok('REDIS_URL', 'not set: the queue is in memory, which is enough for tasktrail start')];
   const where = `REDIS_URL ${placeOf(url)}`;
-  const info = await readInfo(url);
-  if ('error' in info) return [explain(where, url, info.error)];
-  return judgeInfo(where, info.text);
+  const answers = await ask(url);
+  if ('error' in answers) return [explain(where, url, answers.error)];
+  const { info, refusal } = answers;
+  // A user of few rights has no INFO, and the queue needs none.
+  const judged = info === undefined ? [ok(where, 'answers; this user has no INFO')] : judgeInfo(where, info);
+  if (refusal === undefined) return judged;
+  const refused = problem(where, refusal.what, refusal.advice);
+  return [refused, ...judged.filter(({ level }) => level === 'warning')];
 }
 
-async function readInfo(url: string): Promise<{ readonly text: string } | { readonly error: unknown }> {
+interface Answers {
+  /** Undefined when this user may not run INFO. */
+  readonly info: string | undefined;
+  /** What the queue needs and Redis refuses. */
+  readonly refusal: Refusal | undefined;
+}
+
+async function ask(url: string): Promise<Answers | { readonly error: unknown }> {
   const ioredis = await loadOptional('ioredis', () => import('ioredis'), 'REDIS_URL');
   const client: Redis = new ioredis.Redis(url, {
     lazyConnect: true,
@@ -40,12 +54,23 @@ async function readInfo(url: string): Promise<{ readonly text: string } | { read
   });
   try {
     await client.connect();
-    return { text: await client.info() };
+    const info = await client.info().catch(unlessForbidden);
+    return { info, refusal: await findRefusal(client) };
   } catch (error) {
     return { error: reason ?? error };
   } finally {
     client.disconnect();
   }
+}
+
+function unlessForbidden(error: unknown): undefined {
+  if (refusalOf(error)?.isRight !== true) throw error;
+  return undefined;
+}
+
+/** One script on keys that are gone when it ends: only a write shows whether writes are refused. */
+async function findRefusal(client: Redis): Promise<Refusal | undefined> {
+  return probeRedis(client, (type) => `tasktrail:agent:${type}`);
 }
 
 function explain(where: string, url: string, error: unknown): Finding {
@@ -54,12 +79,6 @@ function explain(where: string, url: string, error: unknown): Finding {
     return problem(where, 'it refuses the user or the password', 'correct them in REDIS_URL');
   if (/NOAUTH|Authentication required/i.test(message))
     return problem(where, 'it requires a password', 'set REDIS_URL=redis://:<password>@host:port');
-  if (/NOPERM/.test(message))
-    return problem(
-      where,
-      'the user may not run INFO',
-      'give the user of REDIS_URL the category @all, which BullMQ requires',
-    );
   if (/RESP type|Protocol error/i.test(message))
     return problem(
       where,

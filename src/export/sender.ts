@@ -87,30 +87,47 @@ export class Sender {
     let unsaved: QueuedBatch | undefined;
     while (!signal.aborted) {
       try {
-        // Saved here too, because no later batch may come.
-        if (unsaved !== undefined) await journal.done(destination, unsaved);
-        unsaved = undefined;
         const version = journal.version;
         const batch = await journal.next(destination);
         books.setReason(part, undefined);
-        if (batch === undefined) {
-          this.#idle = true;
-          await journal.changed(version, signal);
+        if (batch !== undefined) {
           this.#idle = false;
-          await delay(LINGER_MS, undefined, { ref: false });
+          // The place was not advanced: it is delivered already.
+          const isRepeat = unsaved?.segment === batch.segment && unsaved.next === batch.next;
+          if (!isRepeat && !(await this.#deliver(batch))) return;
+          unsaved = (await this.#save(batch)) ? undefined : batch;
           continue;
         }
-        this.#idle = false;
-        if (!(await this.#deliver(batch))) return;
-        unsaved = batch;
-        await journal.done(destination, batch);
+        this.#idle = true;
+        // Tried again here too, because no later batch may come.
+        if (unsaved !== undefined && !(await this.#save(unsaved))) continue;
         unsaved = undefined;
+        await journal.changed(version, signal);
+        this.#idle = false;
+        await delay(LINGER_MS, undefined, { ref: false });
       } catch (error) {
-        // The journal's files cannot be read or its cursors cannot be written. No record is lost; delivery is late.
         this.#idle = false;
         books.setReason(part, messageOf(error));
         await delay(RETRY_MIN_MS, undefined, { ref: false });
       }
+    }
+  }
+
+  /**
+   * Stores that a batch is delivered; false when that failed. The next batches are sent all the same: after a restart
+   * these records are sent once more, which their ids make harmless.
+   */
+  async #save(batch: QueuedBatch): Promise<boolean> {
+    const { journal, destination, books } = this.#options;
+    const part = `journal cursors ${destination}`;
+    try {
+      await journal.done(destination, batch);
+      books.setReason(part, undefined);
+      return true;
+    } catch (error) {
+      books.setReason(part, messageOf(error));
+      await delay(RETRY_MIN_MS, undefined, { ref: false });
+      return false;
     }
   }
 

@@ -1,4 +1,5 @@
 import { objectOf, parseObject } from '../model/json.ts';
+import { firstOfText } from '../model/text.ts';
 
 export type Signal = 'logs' | 'traces';
 
@@ -28,7 +29,7 @@ export function resultOfStatus(status: number, detail: string, afterMs?: number)
   }
   if (status === 413) return { kind: 'too_large' };
   if (status === 404) return { kind: 'unsupported', status };
-  const suffix = detail === '' ? '' : `: ${detail.slice(0, 200)}`;
+  const suffix = detail === '' ? '' : `: ${firstOfText(detail, 200)}`;
   return { kind: 'refused', status, reason: `status ${status}${suffix}` };
 }
 

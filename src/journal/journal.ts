@@ -20,6 +20,15 @@ export interface JournalOptions {
   readonly books: Books;
 }
 
+/** An unreadable segment is tried again this often: a person may have mended its permissions. */
+const ASIDE_MS = 2_000;
+
+interface Aside {
+  readonly reason: string;
+  /** On the clock of `performance.now()`. */
+  readonly untilMs: number;
+}
+
 /** A batch and its segment. */
 export interface QueuedBatch extends Batch {
   readonly segment: Segment;
@@ -36,6 +45,8 @@ export class Journal {
   readonly #waiters = new Set<() => void>();
   /** Ids of segments that only wait for destinations unknown to this process. */
   readonly #unknownOnly = new Set<string>();
+  /** Segments that could not be read, and when they are tried again. */
+  readonly #aside = new Map<Segment, Aside>();
   #version = 0;
   #closed = false;
 
@@ -77,18 +88,48 @@ export class Journal {
   /** The next records for a destination, oldest first; undefined when none are available. */
   async next(destination: string, recordsMax: number = BATCH_RECORDS_MAX): Promise<QueuedBatch | undefined> {
     for (const segment of [...this.#segments]) {
-      const reader = await segment.reader(destination);
-      if (reader !== undefined) {
-        // Checked before the read: a record appended in between belongs to the next batch.
-        const growing = segment.growing;
-        const batch = await reader.read(recordsMax);
-        if (batch.entries.length > 0) return { ...batch, segment };
-        if (growing) continue;
-        await segment.finish(destination);
+      if ((this.#aside.get(segment)?.untilMs ?? 0) > performance.now()) continue;
+      try {
+        const batch = await this.#read(segment, destination, recordsMax);
+        this.#setAside(segment, undefined);
+        if (batch !== undefined) return batch;
+      } catch (error) {
+        // Made by another user, or on a broken part of the disk: the segments behind it are not to wait for it.
+        this.#setAside(segment, error);
       }
-      await this.#forgetIfFinished(segment);
     }
     return undefined;
+  }
+
+  async #read(segment: Segment, destination: string, recordsMax: number): Promise<QueuedBatch | undefined> {
+    const reader = await segment.reader(destination);
+    if (reader !== undefined) {
+      // Checked before the read: a record appended in between belongs to the next batch.
+      const growing = segment.growing;
+      const batch = await reader.read(recordsMax);
+      if (batch.entries.length > 0) return { ...batch, segment };
+      if (growing) return undefined;
+      await segment.finish(destination);
+    }
+    await this.#forgetIfFinished(segment);
+    return undefined;
+  }
+
+  #setAside(segment: Segment, error: unknown): void {
+    if (error === undefined) {
+      if (!this.#aside.delete(segment)) return;
+    } else {
+      this.#aside.set(segment, { reason: messageOf(error), untilMs: performance.now() + ASIDE_MS });
+    }
+    for (const known of this.#aside.keys()) if (!this.#segments.includes(known)) this.#aside.delete(known);
+    const [first] = this.#aside.values();
+    this.#options.books.setNotice('journal segments', first && asideText(first.reason, this.#aside.size));
+  }
+
+  /** Wakes the senders when a segment that was set aside is to be tried again. */
+  #retryAside(): void {
+    const now = performance.now();
+    if ([...this.#aside.values()].some(({ untilMs }) => untilMs <= now)) this.#wake();
   }
 
   async done(destination: string, batch: QueuedBatch): Promise<void> {
@@ -119,6 +160,7 @@ export class Journal {
     const { directory, books } = this.#options;
     if (this.#closed) return 0;
     this.#writer.checkFile();
+    this.#retryAside();
     for (const segment of [...this.#segments]) await segment.touch();
     let names: string[];
     try {
@@ -136,11 +178,15 @@ export class Journal {
     return claimed;
   }
 
-  /** Number of records that are not delivered to a destination yet. */
+  /** Number of records that are not delivered to a destination yet, without those of unreadable segments. */
   async countPending(destination: string): Promise<number> {
     let pending = this.#writer.pendingCount;
-    for (const segment of this.#segments) {
-      pending += (await (await segment.reader(destination))?.countFrom()) ?? 0;
+    for (const segment of [...this.#segments]) {
+      try {
+        pending += (await (await segment.reader(destination))?.countFrom()) ?? 0;
+      } catch (error) {
+        this.#setAside(segment, error);
+      }
     }
     return pending;
   }
@@ -213,6 +259,11 @@ export class Journal {
     this.#version += 1;
     for (const wake of [...this.#waiters]) wake();
   }
+}
+
+function asideText(reason: string, count: number): string {
+  const what = count === 1 ? 'one segment cannot be read and is' : `${count} segments cannot be read and are`;
+  return `${what} set aside; all others are sent: ${reason}. Give this user read access, and it is sent too`;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { OtlpAnyValue, OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from '../model/otlp.ts';
+import { wellFormed } from '../model/text.ts';
 import { redact, redactJson } from '../redact/redact.ts';
 
 /**
@@ -87,7 +88,7 @@ function nameText(name: string): string {
 }
 
 function safeText(value: string): string {
-  return JSON.stringify(redact(value));
+  return JSON.stringify(wellFormed(redact(value)));
 }
 
 function safeJson(value: object): string {

@@ -75,6 +75,7 @@ export class Segment {
       this.#destinations ??= opened.header?.destinations;
     } catch (error) {
       this.#readers.delete(destination);
+      await reader.then((opened) => opened.close()).catch(() => undefined);
       if (errnoOf(error) !== 'ENOENT') throw error;
       this.#finished.add(destination);
       return undefined;

@@ -1,4 +1,5 @@
 import { TasktrailError } from '../errors.ts';
+import { firstOfText } from './text.ts';
 
 /** Ids that may become part of a path. Names that start with `_`, `.` or `-` are reserved for the log directory. */
 const PATH_SAFE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
@@ -44,6 +45,6 @@ export function isSpanId(id: unknown): id is string {
 
 function printable(id: unknown): string {
   if (typeof id !== 'string') return `(a ${typeof id})`;
-  const short = id.length > 60 ? `${id.slice(0, 60)}...` : id;
+  const short = id.length > 60 ? `${firstOfText(id, 60)}...` : id;
   return JSON.stringify(short);
 }

@@ -1,3 +1,5 @@
+import { parseWellFormed, wellFormed } from './text.ts';
+
 export type JsonPrimitive = string | number | boolean | null;
 export type JsonValue = JsonPrimitive | readonly JsonValue[] | JsonObject;
 export interface JsonObject {
@@ -13,10 +15,13 @@ export function objectOf(value: unknown): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
-/** The parsed value, or undefined for text that is not JSON. The result is unchecked: JSON `null` parses to null. */
+/**
+ * The parsed value, or undefined for text that is not JSON. The result is unchecked: JSON `null` parses to null. Its text
+ * is well-formed.
+ */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseWellFormed(text);
   } catch {
     // JSON.parse throws nothing but SyntaxError here.
     return undefined;
@@ -52,6 +57,7 @@ export function toJsonValue(value: unknown): JsonValue {
 function walk(value: unknown, at: Walk): JsonValue {
   switch (typeof value) {
     case 'string':
+      return wellFormed(value);
     case 'boolean':
       return value;
     case 'number':
@@ -98,7 +104,7 @@ function plainObject(value: object, at: Walk): JsonValue {
     if (item === undefined) continue;
     // A plain assignment would set the prototype instead of a key.
     if (key === '__proto__') Object.defineProperty(out, key, { value: walk(item, at), enumerable: true });
-    else out[key] = walk(item, at);
+    else out[wellFormed(key)] = walk(item, at);
   }
   return out;
 }

@@ -1,4 +1,5 @@
 import type { JsonValue } from './json.ts';
+import { wellFormed } from './text.ts';
 
 /**
  * OTLP in its JSON mapping (opentelemetry-proto, docs/specification "JSON Protobuf Encoding"): ids in lower-case hex,
@@ -127,7 +128,7 @@ export function anyValueFromPlain(value: JsonValue | undefined): OtlpAnyValue {
   if (value === null || value === undefined) return {};
   switch (typeof value) {
     case 'string':
-      return { stringValue: value };
+      return { stringValue: wellFormed(value) };
     case 'boolean':
       return { boolValue: value };
     case 'number':
@@ -144,7 +145,7 @@ export function keyValuesFromPlain(values: Readonly<Record<string, JsonValue | u
   const out: OtlpKeyValue[] = [];
   for (const key of Object.keys(values)) {
     const value = values[key];
-    if (value !== undefined) out.push({ key, value: anyValueFromPlain(value) });
+    if (value !== undefined) out.push({ key: wellFormed(key), value: anyValueFromPlain(value) });
   }
   return out;
 }

@@ -31,10 +31,11 @@ const STATUS_RANK: Record<TaskStatus, number> = {
   cancelled: 3,
 };
 
-const EARLIEST: ReadonlySet<string> = new Set(['created_at', 'started_at']);
+/** Times that keep the earliest of their values. */
+export const EARLIEST: ReadonlySet<string> = new Set(['created_at', 'started_at']);
 
 /** Fields that the fold computes; records cannot set them. */
-const COMPUTED: ReadonlySet<string> = new Set([
+export const COMPUTED: ReadonlySet<string> = new Set([
   'task_id',
   'status',
   'completed_at',
@@ -129,7 +130,9 @@ export class TaskFold {
       error: textOf(body.error),
       metrics: metricsOf(body.metrics),
       completed_at: completedAt(claim),
-      ...others(body, ['success', 'result', 'error', 'metrics', 'completed_at', 'status']),
+      ...others(body, ['success', 'result', 'error', 'metrics', 'completed_at', 'status', 'attempt']),
+      // The result of an earlier attempt stays until the next one ends.
+      ...(claim.fact.attempt > 1 && { attempt: claim.fact.attempt }),
       status: claim.status as TerminalStatus,
     };
   }

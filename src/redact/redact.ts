@@ -1,4 +1,5 @@
 import { parseJson } from '../model/json.ts';
+import { wellFormedJsonText } from '../model/text.ts';
 
 /**
  * Start of a token: not inside a longer word, because kebab-case (`disk-ant-...`) and base64 contain these letters by
@@ -100,10 +101,11 @@ export function redact(text: string): string {
 
 /**
  * Masks all strings of a JSON text, field names included. Strings are decoded first: the first letter of a match may
- * belong to an escape, and masking it would make the JSON invalid. Other text is handled as plain text.
+ * belong to an escape, and masking it would make the JSON invalid. Other text is handled as plain text. Half a character
+ * becomes U+FFFD: what is stored passes here.
  */
 export function redactJson(text: string): string {
-  if (!mayHoldSecret(text)) return text;
+  if (!mayHoldSecret(text)) return wellFormedJsonText(text);
   const value = parseJson(text);
   return value === undefined ? redact(text) : JSON.stringify(redactStrings(value));
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
+import { parseWellFormed, wellFormedValue } from '../model/text.ts';
 import { describeIssues } from './query.ts';
 import { readBody } from './request-body.ts';
 
@@ -58,7 +59,7 @@ export async function readTaskOrder(req: IncomingMessage): Promise<TaskOrder> {
 function parsedBody(req: IncomingMessage & { readonly body?: unknown }): unknown {
   if (Buffer.isBuffer(req.body)) return parseJson(req.body);
   if (typeof req.body === 'string') return parseJson(Buffer.from(req.body));
-  return req.body;
+  return wellFormedValue(req.body);
 }
 
 function mediaType(req: IncomingMessage): string {
@@ -67,7 +68,7 @@ function mediaType(req: IncomingMessage): string {
 
 function parseJson(bytes: Buffer): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return parseWellFormed(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
     // A SyntaxError, or the decoder's TypeError for invalid UTF-8.
     throw new TasktrailError('ERR_INPUT_INVALID', 'the body is not JSON in UTF-8', { cause: error });

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorCode, TasktrailError, type TasktrailErrorOptions } from '../errors.ts';
+import { firstOfText } from '../model/text.ts';
 
 interface ProblemRow {
   readonly status: number;
@@ -110,7 +111,7 @@ export function problemStatus(error: unknown): number {
 export function notFound(req: IncomingMessage, res: ServerResponse): void {
   const path = (req.url ?? '/').split('?', 1)[0] ?? '/';
   // A path may be as long as the server's limit for headers.
-  const shown = path.length > 200 ? `${path.slice(0, 200)}...` : path;
+  const shown = path.length > 200 ? `${firstOfText(path, 200)}...` : path;
   sendProblem(res, new TasktrailError('ERR_NOT_FOUND', `nothing answers ${req.method ?? 'GET'} ${shown}`));
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
 import { PAST_TIME_RULE, pastTime } from '../model/past-time.ts';
+import { firstOfText } from '../model/text.ts';
 
 /** An optional parameter that must not be empty. */
 export const filter: z.ZodOptional<z.ZodString> = z.string().min(1, 'must not be empty').optional();
@@ -31,7 +32,7 @@ export function readQuery<Query>(url: string, schema: z.ZodType<Query>): Query {
   const at = url.indexOf('?');
   const given = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(at < 0 ? '' : url.slice(at + 1))) {
-    if (given.has(name)) throw invalid(`${name.slice(0, 100)}: must be given once`);
+    if (given.has(name)) throw invalid(`${firstOfText(name, 100)}: must be given once`);
     given.set(name, value);
   }
   const parsed = schema.safeParse(Object.fromEntries(given));
@@ -45,7 +46,7 @@ export function describeIssues(error: z.ZodError): string {
     .map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`))
     .join('; ');
   // Names come from the client: a thousand unknown keys must not become a long answer.
-  return text.length > 500 ? `${text.slice(0, 500)}...` : text;
+  return text.length > 500 ? `${firstOfText(text, 500)}...` : text;
 }
 
 function invalid(detail: string): TasktrailError {

@@ -12,6 +12,7 @@ import {
   SAMPLE_AGENT,
 } from '../config/file/agent-schema.ts';
 import { TasktrailError } from '../errors.ts';
+import { firstOfText } from '../model/text.ts';
 import { DEFAULT_COMMANDS } from '../webhooks/receive-webhooks.ts';
 
 /** The agent that runs a task, and the workflow phases that it runs in. */
@@ -117,7 +118,7 @@ function sampleAgent(): AgentConfig {
 function unknown(what: string, name: string, known: readonly string[]): TasktrailError {
   return new TasktrailError(
     'ERR_INPUT_INVALID',
-    `there is no ${what} ${JSON.stringify(name.slice(0, 60))}; known: ${known.join(', ')}`,
+    `there is no ${what} ${JSON.stringify(firstOfText(name, 60))}; known: ${known.join(', ')}`,
   );
 }
 

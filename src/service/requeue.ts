@@ -1,3 +1,4 @@
+import { TasktrailError } from '../errors.ts';
 import { isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import { readIso } from '../model/time.ts';
@@ -25,6 +26,8 @@ export interface RequeueOptions {
   readonly isVolatile: boolean;
   /** Whether this process queued the task itself. */
   isOwn(taskId: string): boolean;
+  /** A task that cannot be read; the others are queued all the same. */
+  onUnreadable?(taskId: string, error: TasktrailError): void;
 }
 
 /**
@@ -38,10 +41,8 @@ export async function requeueUnfinished(options: RequeueOptions): Promise<number
   let queued = 0;
   // The list has the newest first; the oldest must be queued first.
   for (const metadata of tasks.reverse()) {
-    const job = await jobOf(metadata, options.reader);
+    const job = await readJob(metadata, options);
     if (job === undefined || (await queue.knows(job.taskId))) continue;
-    // A worker may have finished it since it was listed.
-    if (!(await isUnchanged(metadata, job, options.reader))) continue;
     // Records that it is queued: a running task without heartbeats would be closed as abandoned.
     if (metadata.status !== 'queued') describeRequeue(job);
     await queue.push(job);
@@ -68,6 +69,22 @@ async function listTasks(
     cursor = page.nextCursor;
   } while (cursor !== null);
   return found;
+}
+
+/** Undefined for a task that is not to be queued: no task of ours, changed since it was listed, or unreadable. */
+async function readJob(
+  metadata: JsonObject,
+  { reader, onUnreadable }: RequeueOptions,
+): Promise<Job | undefined> {
+  try {
+    const job = await jobOf(metadata, reader);
+    // A worker may have finished it since it was listed.
+    return job !== undefined && (await isUnchanged(metadata, job, reader)) ? job : undefined;
+  } catch (error) {
+    if (!(error instanceof TasktrailError) || error.retryable) throw error;
+    onUnreadable?.(String(metadata.task_id), error);
+    return undefined;
+  }
 }
 
 async function isUnchanged(before: JsonObject, { taskId }: Job, reader: TaskReader): Promise<boolean> {

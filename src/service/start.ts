@@ -177,6 +177,7 @@ async function requeue({ trail, intake, queue, log }: RequeueParts): Promise<num
       queue,
       isVolatile: trail.config.redisUrl === undefined,
       isOwn: (taskId) => intake.has(taskId),
+      onUnreadable: (taskId, error) => log(`task ${taskId} cannot be queued again: ${messageOf(error)}`),
     });
   } catch (error) {
     log(`unfinished tasks could not be queued again: ${messageOf(error)}`);

@@ -3,6 +3,7 @@ import type { Express } from 'express';
 import type { Config } from '../config/config.ts';
 import { isLoopback } from '../config/values/loopback.ts';
 import { TasktrailError } from '../errors.ts';
+import { firstOfText } from '../model/text.ts';
 import { serveHealth } from '../serve/health.ts';
 import { serveLogs } from '../serve/logs.ts';
 import { serveMetrics } from '../serve/metrics.ts';
@@ -101,7 +102,7 @@ function isLocalRequest(req: IncomingMessage): boolean {
 }
 
 function foreignHost(req: IncomingMessage): TasktrailError {
-  const host = (req.headers.host ?? '').slice(0, 100);
+  const host = firstOfText(req.headers.host ?? '', 100);
   return new TasktrailError(
     'ERR_UNAUTHORIZED',
     `${JSON.stringify(host)} is not a loopback name: set TASK_LOGS_API_TOKEN to serve the API under it`,

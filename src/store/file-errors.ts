@@ -18,3 +18,16 @@ export function unreadable(what: string, error: unknown): TasktrailError {
     retryable: TRANSIENT.has(errno),
   });
 }
+
+/**
+ * The result, or undefined when it cannot be read: one bad file in a list is left out, and all others are shown. A lack
+ * of descriptors or memory concerns every file and stays an error.
+ */
+export async function unlessUnreadable<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof TasktrailError && !error.retryable) return undefined;
+    throw error;
+  }
+}

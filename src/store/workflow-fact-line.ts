@@ -44,7 +44,7 @@ export function parseEnvelope(text: string): WorkflowEnvelope | undefined {
   return isEnvelope(line) ? line : undefined;
 }
 
-function isEnvelope(line: unknown): line is WorkflowEnvelope {
+export function isEnvelope(line: unknown): line is WorkflowEnvelope {
   return (
     isEventLine(line) &&
     ['project', 'environment', 'trace_id'].every(

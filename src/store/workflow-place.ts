@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { checkWorkflowId } from '../model/ids.ts';
-import { namesIn } from '../system/optional-files.ts';
+import { readableNamesIn } from '../system/optional-files.ts';
 import { WORKFLOW_FILES, type WorkflowFile } from './layout.ts';
 
 /** Cached months of workflows without a stamp: one or two megabytes. */
@@ -49,8 +49,10 @@ export class WorkflowPlaces {
   /** Folders of all months, oldest first. */
   async months(): Promise<readonly string[]> {
     const found: string[] = [];
-    for (const year of (await namesIn(this.#workflowDir)).filter((name) => YEAR.test(name)).sort()) {
-      const months = (await namesIn(join(this.#workflowDir, year))).filter((name) => MONTH.test(name));
+    for (const year of (await readableNamesIn(this.#workflowDir)).filter((name) => YEAR.test(name)).sort()) {
+      const months = (await readableNamesIn(join(this.#workflowDir, year))).filter((name) =>
+        MONTH.test(name),
+      );
       for (const month of months.sort()) found.push(join(this.#workflowDir, year, month));
     }
     return found;
@@ -59,7 +61,7 @@ export class WorkflowPlaces {
   async #search(workflowId: string): Promise<string | undefined> {
     const wanted = Object.values(WORKFLOW_FILES).map((suffix) => workflowId + suffix);
     for (const month of await this.months()) {
-      const names = new Set(await namesIn(month));
+      const names = new Set(await readableNamesIn(month));
       if (wanted.some((name) => names.has(name))) return month;
     }
     return undefined;

@@ -10,6 +10,24 @@ export async function namesIn(dir: string): Promise<string[]> {
   return (await unlessAbsent(readdir(dir))) ?? [];
 }
 
+/** Permissions, or a damaged part of the disk. */
+const UNREADABLE = new Set(['EACCES', 'EPERM', 'EIO', 'EBADMSG', 'EUCLEAN', 'ESTALE', 'ENAMETOOLONG']);
+
+/** `namesIn` that leaves out an unreadable directory: what lies beside it goes on. `findUnreadable` names it. */
+export async function readableNamesIn(dir: string): Promise<string[]> {
+  try {
+    return await namesIn(dir);
+  } catch (error) {
+    if (isUnreadable(error)) return [];
+    throw error;
+  }
+}
+
+/** Whether an error concerns one file or directory, and reading the others goes on. */
+export function isUnreadable(error: unknown): boolean {
+  return UNREADABLE.has(errnoOf(error) ?? '');
+}
+
 /** Undefined when the path does not exist. Follows symbolic links. */
 export function statIfPresent(path: string): Promise<Stats | undefined> {
   return unlessAbsent(stat(path));

@@ -14,6 +14,7 @@ import type { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER, watchOrphanRuns } from './orphan-sweep.ts';
 import { startReaper } from './reaper.ts';
 import { scheduleRetention } from './retention-schedule.ts';
+import { watchUnreadable } from './unreadable-watch.ts';
 import { startUploads, type Uploads } from './uploads.ts';
 
 /** Milliseconds for an upload in flight at shutdown; the next start uploads the rest. */
@@ -92,6 +93,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     log,
   });
   const retention = scheduleRetention({ config, store, tombstones, books, isUploaded, recovered, log });
+  const unreadable = watchUnreadable({ config, books, recovered });
   return {
     url: receiver.url,
     recovered,
@@ -102,6 +104,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
         await retention.close();
         await reaper.close();
         orphanWatch.close();
+        unreadable.close();
         await store.close('the service has stopped');
         await uploads?.archive.close(Math.min(UPLOAD_MS, Math.max(0, until - Date.now())));
       } finally {

@@ -31,18 +31,28 @@ export function watchOrphanRuns(options: OrphanSweepOptions): { close(): void } 
   async function sweep(): Promise<void> {
     const now = Date.now();
     const waiting = new Map<string, number>();
+    let failure: unknown;
     for (const directory of [...(await findOrphanRuns(folder)).values()].flat()) {
       const sinceMs = orphanedSince.get(directory) ?? now;
       if (now - sinceMs < graceMs) waiting.set(directory, sinceMs);
       else {
-        const hadEnded = new RunFolder(directory).readOutcome() !== undefined;
-        const isRemoved = await endOrphanRun(directory);
-        // A run with an outcome is only cleaned up: its supervisor was killed between the outcome and the removal.
-        if (isRemoved && !hadEnded)
-          options.log(`ended the orphaned agent of ${directory} and removed its files`);
+        try {
+          await end(directory);
+        } catch (error) {
+          // One run that cannot be removed must not keep the others.
+          waiting.set(directory, sinceMs);
+          failure ??= error;
+        }
       }
     }
     orphanedSince = waiting;
+    if (failure !== undefined) throw failure;
+  }
+  async function end(directory: string): Promise<void> {
+    const hadEnded = new RunFolder(directory).readOutcome() !== undefined;
+    const isRemoved = await endOrphanRun(directory);
+    // A run with an outcome is only cleaned up: its supervisor was killed between the outcome and the removal.
+    if (isRemoved && !hadEnded) options.log(`ended the orphaned agent of ${directory} and removed its files`);
   }
   function tick(): void {
     if (isSweeping) return;

@@ -1,3 +1,5 @@
+import { firstOfText } from '../model/text.ts';
+
 /** A command that a text asks for. */
 export interface MatchedCommand {
   /** In the case of the configuration; the text may use another one. */
@@ -45,7 +47,7 @@ export function matchCommands(text: string, { trigger, commands }: CommandOption
   const known = commands.join(', ');
   return {
     matched: false,
-    reason: `unknown command ${JSON.stringify(unknown.slice(0, 60))}; known: ${known}`,
+    reason: `unknown command ${JSON.stringify(firstOfText(unknown, 60))}; known: ${known}`,
   };
 }
 
@@ -92,7 +94,7 @@ function afterMentions(line: string, mention: RegExp): string[] {
   for (const match of line.matchAll(mention)) {
     const before = match.index === 0 ? ' ' : line.charAt(match.index - 1);
     const from = match.index + match[0].length;
-    const rest = line.slice(from, from + REST_CHARS_MAX);
+    const rest = firstOfText(line.slice(from), REST_CHARS_MAX);
     if (/[\s([{,;:]/.test(before) && (rest === '' || /^[\s,:]/.test(rest)))
       found.push(rest.replace(/^[,:]/, ''));
   }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { firstOfText } from '../model/text.ts';
 import { unverifiedText } from '../record/unverified-text.ts';
 
 /** Every value of each header, by its lower-case name. */
@@ -33,5 +34,5 @@ export function deliveryIdOf(value: string | undefined): string | undefined {
   const text = unverifiedText(value);
   if (text === value) return value;
   const hash = createHash('sha256').update(value).digest('hex').slice(0, 32);
-  return `${text.slice(0, ID_CHARS_MAX - hash.length - 1)}-${hash}`;
+  return `${firstOfText(text, ID_CHARS_MAX - hash.length - 1)}-${hash}`;
 }

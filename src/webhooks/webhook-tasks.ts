@@ -1,4 +1,5 @@
 import { messageOf, TasktrailError } from '../errors.ts';
+import { firstOfText } from '../model/text.ts';
 import type { Delivery, StageFields } from '../record/delivery.ts';
 import { type Moment, mintTaskId } from '../record/mint.ts';
 import type { QueuedTask } from '../record/task/queued-task.ts';
@@ -81,7 +82,7 @@ export function matchFields(
   return {
     matched: true,
     command: match?.command,
-    ...(match !== undefined && match.args !== '' && { args: match.args.slice(0, ARGS_CHARS_MAX) }),
+    ...(match !== undefined && match.args !== '' && { args: firstOfText(match.args, ARGS_CHARS_MAX) }),
     matched_count: commands.length,
     commands: commands.map(({ command }) => command),
   };

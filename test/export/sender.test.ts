@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Books } from '../../src/books.ts';
@@ -6,11 +6,11 @@ import { EndpointTransport } from '../../src/export/endpoint-transport.ts';
 import { Sender } from '../../src/export/sender.ts';
 import type { Transport } from '../../src/export/transport.ts';
 import { Journal, type QueuedBatch } from '../../src/journal/journal.ts';
-import { formatSegmentName } from '../../src/journal/segment-name.ts';
+import { cursorFileName, formatSegmentName } from '../../src/journal/segment-name.ts';
 import { ownIdentity } from '../../src/system/process-identity.ts';
 import { freePort } from '../support/free-port.ts';
-import { nextTick, openJournal, record, SOURCE, takeAll } from '../support/journal-records.ts';
-import { until } from '../support/until.ts';
+import { nextTick, openJournal, record, SOURCE, segmentsIn, takeAll } from '../support/journal-records.ts';
+import { DEADLINE_MS, until } from '../support/until.ts';
 import { holderAt, numbersIn, ok, startCollector, startSending, status } from './fixture.ts';
 
 function endpointAt(url: string): Transport {
@@ -349,8 +349,30 @@ test('a failed save of a cursor is retried, also without another batch', { tags:
     saved.push(batch.next);
   };
   record(journal, 1);
-  await until(() => books.reasons.get('journal holder')?.includes('ENOSPC') === true, 'the reason is set');
+  await until(
+    () => books.reasons.get('journal cursors holder')?.includes('ENOSPC') === true,
+    'the reason is set',
+  );
   await until(() => saved.length === 1, 'it is saved');
   await until(() => books.reasons.size === 0, 'it is in order');
   expect(collector.got.flatMap(numbersIn)).toEqual([1]);
+});
+
+test('a cursor that can never be saved keeps no later record', async () => {
+  let open = (): void => {};
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const collector = await startCollector((_got, res) => void gate.then(() => res.end('{}')));
+  const { directory, journal, sender, books } = await startSending(holderAt(collector.url));
+  record(journal, 1);
+  journal.flush();
+  const [segment = ''] = await segmentsIn(directory);
+  // A folder stands in the place of its temporary file.
+  await mkdir(join(directory, `${cursorFileName(segment.slice(0, 26))}.tmp`));
+  open();
+  expect(await sender.drain(DEADLINE_MS)).toBe(true);
+  await until(() => books.reasons.get('journal cursors holder')?.includes('EISDIR') === true, 'it is named');
+  record(journal, 2);
+  await until(() => collector.got.flatMap(numbersIn).includes(2), 'the next record is sent');
 });

@@ -1,5 +1,15 @@
 import { appendFileSync, statSync } from 'node:fs';
-import { appendFile, readdir, readFile, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { formatSegmentName } from '../../src/journal/segment-name.ts';
@@ -14,6 +24,7 @@ import {
   takeAll,
   tempDir,
 } from '../support/journal-records.ts';
+import { until } from '../support/until.ts';
 
 const HEADER = 'H{"version":1,"destinations":["holder"]}\n';
 const LINE = (n: number): string => `L{"n":${n}}\n`;
@@ -353,4 +364,34 @@ test('secrets in records and in the resource are not written to disk', async () 
   const text = await readSegments(directory);
   expect(text).toContain('process.command');
   expect(text).not.toContain(secret);
+});
+
+test('a segment that cannot be read is set aside and named; it is sent once it can be read', async () => {
+  const directory = await tempDir();
+  // Opening or reading a folder fails for every user, also for root.
+  const bad = join(directory, deadName('01ARZ3NDEKTSV4RRFFQ69G5FA0'));
+  await mkdir(bad);
+  await leaveDead(directory, HEADER + LINE(2), '01ARZ3NDEKTSV4RRFFQ69G5FA1');
+  const { journal, books } = openJournal(directory);
+  record(journal, 3);
+  journal.flush();
+  await journal.claimOrphans();
+  expect((await takeAll(journal)).sort()).toEqual([2, 3]);
+  expect(books.notices.get('journal segments')).toMatch(
+    /one segment cannot be read and is set aside.*EISDIR/,
+  );
+  expect(await journal.countPending('holder')).toBe(0);
+  expect([...books.reasons]).toEqual([]);
+  const [claimed = ''] = (await readdir(directory)).filter((name) =>
+    name.startsWith('01ARZ3NDEKTSV4RRFFQ69G5FA0'),
+  );
+  await rm(join(directory, claimed), { recursive: true });
+  await writeFile(join(directory, claimed), HEADER + LINE(1));
+  await until(async () => {
+    const { version } = journal;
+    await journal.claimOrphans();
+    return journal.version > version;
+  }, 'the senders are woken for it');
+  expect(await takeAll(journal)).toEqual([1]);
+  expect([...books.notices]).toEqual([]);
 });

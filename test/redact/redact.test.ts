@@ -139,7 +139,7 @@ test('a word that resembles a token because of a preceding escape leaves valid J
       for (const cut of [0, 1, 2]) {
         const content = `${before}${secret.slice(cut)}`;
         const value: unknown = JSON.parse(redactJson(JSON.stringify({ content })));
-        expect(value, kind).toEqual({ content: redact(content) });
+        expect(value, kind).toEqual({ content: redact(content.toWellFormed()) });
       }
     }
   }
@@ -207,7 +207,8 @@ test('each string in JSON is masked like the plain string, for every form of esc
   fc.assert(
     fc.property(fc.array(fc.constantFrom(...parts), { maxLength: 8 }), (pieces) => {
       const text = pieces.join('');
-      const masked = redact(text);
+      // Half a character becomes U+FFFD on the way.
+      const masked = redact(text.toWellFormed());
       expect(JSON.parse(redactJson(JSON.stringify([text])))).toEqual([masked]);
       expect(JSON.parse(redactJson(JSON.stringify([text]).replaceAll('/', '\\/')))).toEqual([masked]);
       expect(JSON.parse(redactJson(escapeAll(text)))).toEqual(masked);

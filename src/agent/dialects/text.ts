@@ -1,4 +1,5 @@
 import type { AgentOutput } from '../../model/agent-output.ts';
+import { lastOfText } from '../../model/text.ts';
 import { type Dialect, type DialectReader, outputOf, UNKNOWN_USAGE, type Verdict } from './dialect.ts';
 
 /**
@@ -19,7 +20,7 @@ class TextReader implements DialectReader {
     this.#tail += line;
     // Twice the limit, so that a long output is not copied for each line.
     if (this.#tail.length > 2 * RESULT_CHARS_MAX) {
-      this.#tail = this.#tail.slice(-RESULT_CHARS_MAX);
+      this.#tail = lastOfText(this.#tail, RESULT_CHARS_MAX);
       this.#dropped = true;
     }
     return [outputOf(line, partial)];
@@ -37,7 +38,7 @@ class TextReader implements DialectReader {
     const whole = this.#tail.trimEnd();
     if (whole === '') return null;
     if (!this.#dropped && whole.length <= RESULT_CHARS_MAX) return whole;
-    const cut = whole.slice(-RESULT_CHARS_MAX);
+    const cut = lastOfText(whole, RESULT_CHARS_MAX);
     // The first line has lost its start.
     return cut.slice(cut.indexOf('\n') + 1);
   }

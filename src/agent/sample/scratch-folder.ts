@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { firstOfText } from '../../model/text.ts';
 import type { ToolResult, Transcript } from './transcript.ts';
 
 /** Tool results are shown in the log of a demo, which should stay short. */
@@ -95,5 +96,5 @@ export class ScratchFolder {
 
 /** Keeps surrogate pairs whole. */
 function cut(text: string): string {
-  return text.slice(0, RESULT_CHARS_MAX).replace(/[\uD800-\uDBFF]$/, '');
+  return firstOfText(text, RESULT_CHARS_MAX);
 }

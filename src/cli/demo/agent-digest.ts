@@ -1,5 +1,6 @@
 import { basename, isAbsolute } from 'node:path';
 import { type JsonObject, objectOf } from '../../model/json.ts';
+import { firstOfText } from '../../model/text.ts';
 import { secondsText } from '../terminal/amounts.ts';
 import { row, type Sheet } from './sheet.ts';
 
@@ -84,7 +85,7 @@ function callText(call: JsonObject, result: JsonObject | undefined): string {
   const [first = '', ...more] = contentOf(result).trim().split('\n');
   const got = `${first}${more.length > 0 ? ` (+${more.length} lines)` : ''}`;
   const name = isAbsolute(asked) && !/\s/.test(asked) ? basename(asked) : asked;
-  const short = name.length > INPUT_CHARS_MAX ? `${name.slice(0, INPUT_CHARS_MAX - 1)}\u2026` : name;
+  const short = name.length > INPUT_CHARS_MAX ? `${firstOfText(name, INPUT_CHARS_MAX - 1)}\u2026` : name;
   return [toolName(call), short, ...(got === '' ? [] : ['->', got])].filter((part) => part !== '').join(' ');
 }
 

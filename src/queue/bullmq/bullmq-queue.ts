@@ -1,5 +1,6 @@
 import type { Queue as StoredQueue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { TasktrailError } from '../../errors.ts';
 import { loadOptional } from '../../system/optional-package.ts';
 import { warn } from '../../system/warning.ts';
 import { BULLMQ_SYSTEM } from '../bullmq-task.ts';
@@ -13,6 +14,8 @@ import { FlushDetector } from './flush-detector.ts';
 import { clearCancelled, markCancelled, readMarks } from './job-marks.ts';
 import { JobPushes } from './job-pushes.ts';
 import { PATIENT, RedisLink } from './redis-link.ts';
+import { RedisProbe } from './redis-probe.ts';
+import type { Refusal } from './redis-refusal.ts';
 import { WORKER_TIMES, type WorkerTimes } from './worker-times.ts';
 
 /** Not BullMQ's default `bull`: another application's queue may have the same name. */
@@ -54,14 +57,28 @@ export interface RedisQueue extends Queue {
   onReady(listener: () => void): void;
 }
 
-/** Opens the queue. Redis may be away: the queue is used as soon as Redis is there. */
+/**
+ * Opens the queue. Redis may be away or refuse writes: the queue is used as soon as Redis is there. Throws
+ * `ERR_CONFIG_INVALID` when the user of the URL lacks a right, naming it.
+ */
 export async function openBullmqQueue(options: BullmqQueueOptions): Promise<RedisQueue> {
   const bullmq = await loadOptional('bullmq', () => import('bullmq'), 'REDIS_URL');
   const ioredis = await loadOptional('ioredis', () => import('ioredis'), 'REDIS_URL');
   const link = new RedisLink(ioredis, { url: options.url, log: options.log ?? (() => {}) });
   if (!(await link.isReady(FIRST_CONNECT_MS))) link.reportAbsence();
   const connect = (): Redis => new ioredis.Redis(options.url, PATIENT);
-  return new BullmqQueue({ bullmq, link, connect, options });
+  const queue = new BullmqQueue({ bullmq, link, connect, options });
+  const refusal = link.problem === undefined ? await queue.findMissingRight() : undefined;
+  if (refusal === undefined) {
+    await queue.probe();
+    return queue;
+  }
+  await queue.close(0);
+  // Only a person gives a right, and until then no task would run.
+  throw new TasktrailError(
+    'ERR_CONFIG_INVALID',
+    `REDIS_URL ${link.place}: ${refusal.what}; ${refusal.advice}`,
+  );
 }
 
 interface Parts {
@@ -82,6 +99,7 @@ class BullmqQueue implements RedisQueue {
   readonly #keys: QueueKeys;
   readonly #pushes: JobPushes;
   readonly #listeners: (() => void)[] = [];
+  readonly #probe: RedisProbe;
   #flushes: FlushDetector | undefined;
   #worker: BullmqWorker | undefined;
   #closing: Promise<void> | undefined;
@@ -103,7 +121,17 @@ class BullmqQueue implements RedisQueue {
     queue.on('error', () => {});
     this.#queue = queue;
     this.#keys = { client: link.client, toKey: queue.toKey };
+    this.#probe = new RedisProbe({ link, toKey: queue.toKey.bind(queue) });
     this.#pushes = new JobPushes({ queue, link, keys: this.#keys, ask: (question) => this.#ask(question) });
+  }
+
+  findMissingRight(): Promise<Refusal | undefined> {
+    return this.#probe.findMissingRight();
+  }
+
+  /** Finds out what Redis refuses at the moment: see `problem`. */
+  async probe(): Promise<void> {
+    if (this.#parts.link.problem === undefined) await this.#probe.run();
   }
 
   get problem(): string | undefined {
@@ -200,6 +228,7 @@ class BullmqQueue implements RedisQueue {
   async #close(deadlineMs: number): Promise<void> {
     this.#pushes.close();
     this.#flushes?.close();
+    this.#probe.close();
     await this.#worker?.close(deadlineMs);
     this.#parts.link.close();
     await this.#queue.close().catch(() => {});

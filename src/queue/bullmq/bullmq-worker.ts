@@ -67,6 +67,8 @@ export class BullmqWorker {
       prefix,
       concurrency: parts.concurrency,
       lockDuration: times.lockMs,
+      // The check calls INFO, which a user may not have the right for: BullMQ then repeats it without a pause.
+      skipVersionCheck: true,
       skipLockRenewal: true,
       skipStalledCheck: true,
     });

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis, RedisOptions } from 'ioredis';
 import { messageOf } from '../../errors.ts';
 import { queueUnavailable } from '../unavailable.ts';
+import { type Refusal, refusalOf } from './redis-refusal.ts';
 
 /** A push delays the answer to a webhook: both limits together are less than two seconds. */
 const READY_MS = 500;
@@ -62,6 +63,8 @@ export class RedisLink {
   #isClosed = false;
   #lastError = 'not connected yet';
   #lost = LOST;
+  /** Why Redis refuses what the queue needs, although the connection is there. */
+  #refusal: Refusal | undefined;
 
   constructor(ioredis: Ioredis, { url, log }: RedisLinkOptions) {
     this.place = placeOf(url);
@@ -77,8 +80,20 @@ export class RedisLink {
 
   /** Why Redis cannot be used; undefined when it can. */
   get problem(): string | undefined {
-    if (this.#readySince !== undefined) return undefined;
+    if (this.#readySince !== undefined)
+      return this.#refusal && `Redis at ${this.place}: ${this.#refusal.what}; ${this.#refusal.advice}`;
     return `Redis at ${this.place} cannot be reached: ${this.#lastError}`;
+  }
+
+  /** What a probe has found; undefined when Redis accepts everything. */
+  setRefusal(refusal: Refusal | undefined): void {
+    const isNew = refusal !== undefined && refusal.what !== this.#refusal?.what;
+    const isOver = refusal === undefined && this.#refusal !== undefined;
+    this.#refusal = refusal;
+    if (isNew && this.problem !== undefined) this.#log(this.problem);
+    if (!isOver || this.#readySince === undefined) return;
+    this.#log(`Redis at ${this.place} accepts commands again`);
+    for (const listener of this.#listeners) listener();
   }
 
   /** Age of the present connection in milliseconds; 0 without one. */
@@ -126,6 +141,9 @@ export class RedisLink {
     try {
       result = await Promise.race([answer, late]);
     } catch (error) {
+      // Not in the next round of the probe only: `/readyz` says so with the first refused job.
+      const refusal = this.isRefusal(error) ? refusalOf(error) : undefined;
+      if (refusal !== undefined) this.setRefusal(refusal);
       throw queueUnavailable(`Redis at ${this.place}: ${messageOf(error)}`, error);
     } finally {
       timer.abort();

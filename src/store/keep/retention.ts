@@ -4,7 +4,7 @@ import { errnoOf, messageOf } from '../../errors.ts';
 import { isPathSafeId } from '../../model/ids.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { isTempNameOf } from '../../system/durable.ts';
-import { namesIn } from '../../system/optional-files.ts';
+import { namesIn, readableNamesIn } from '../../system/optional-files.ts';
 import { compressTask, isCompressible } from '../compress.ts';
 import { DAY_FILE, OWN_NAMES, taskDir, WORKFLOW_FILES, type WorkflowFile } from '../layout.ts';
 import { mapBounded } from '../read/listing.ts';
@@ -97,15 +97,20 @@ export async function planPrune(options: PruneOptions): Promise<PrunePlan> {
     else if (verdict !== undefined) items.push(verdict);
   });
   for (const month of await new WorkflowPlaces(options.workflowDir).months()) {
-    for (const [id, names] of filesByWorkflow(await namesIn(month))) {
+    for (const [id, names] of filesByWorkflow(await readableNamesIn(month))) {
       const workflow = { id, month, names };
       const item = await judgeWorkflow(workflow, { ...options, tombstones }).catch(keep(`workflow ${id}`));
       if (item === 'not uploaded') kept.push(`workflow ${id} stays: its document is not in S3 yet`);
       else if (item !== undefined) items.push(item);
     }
   }
-  items.push(...(await oldDays(join(options.logDir, OWN_NAMES.webhooks), 'webhooks', options)));
-  items.push(...(await oldDays(join(options.workflowDir, OWN_NAMES.feed), 'feed', options)));
+  for (const [kind, dir] of [
+    ['webhooks', join(options.logDir, OWN_NAMES.webhooks)],
+    ['feed', join(options.workflowDir, OWN_NAMES.feed)],
+  ] as const) {
+    const days = await oldDays(dir, kind, options).catch(keep(kind));
+    items.push(...(days ?? []));
+  }
   items.sort((a, b) => compare(orderOf(a), orderOf(b)));
   return { items, compress: compress.sort(), kept };
 }

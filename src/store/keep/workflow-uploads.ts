@@ -4,7 +4,8 @@ import { SCHEMA_VERSION } from '../../model/documents.ts';
 import { isWorkflowId } from '../../model/ids.ts';
 import type { WorkflowDocument } from '../../model/workflow.ts';
 import { replaceFile } from '../../system/durable.ts';
-import { namesIn, statIfPresent } from '../../system/optional-files.ts';
+import { readableNamesIn, statIfPresent } from '../../system/optional-files.ts';
+import { unlessUnreadable } from '../file-errors.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
 import { readStoredObject } from '../stored-file.ts';
 import { type WorkflowPlaces, workflowFile } from '../workflow-place.ts';
@@ -39,7 +40,7 @@ export class WorkflowUploads {
   async pending(): Promise<readonly string[]> {
     const ids: string[] = [];
     for (const month of await this.#places.months()) {
-      for (const name of (await namesIn(month)).sort()) {
+      for (const name of (await readableNamesIn(month)).sort()) {
         const id = idOfDocument(name);
         if (id !== undefined && !(await this.#isUploaded(month, id))) ids.push(id);
       }
@@ -71,7 +72,8 @@ export class WorkflowUploads {
   }
 
   async #isUploaded(month: string, workflowId: string): Promise<boolean> {
-    const mark = await readMark(month, workflowId);
+    // An unreadable mark counts as none: uploading again is harmless.
+    const mark = await unlessUnreadable(readMark(month, workflowId));
     if (mark?.bucket !== this.#target.bucket || mark.key !== this.#keyOf(month, workflowId)) return false;
     try {
       return (await readDocument(month, workflowId))?.revision === mark.revision;

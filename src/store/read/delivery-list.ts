@@ -5,7 +5,7 @@ import { TasktrailError } from '../../errors.ts';
 import type { DeliveryPage, DeliveryQuery } from '../../model/delivery.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { LineSplitter, NEWLINE } from '../../system/lines.ts';
-import { unreadable } from '../file-errors.ts';
+import { unlessUnreadable, unreadable } from '../file-errors.ts';
 import { OWN_NAMES } from '../layout.ts';
 import { openStored } from '../stored-file.ts';
 import { type Block, type DayIndex, indexDay, readDelivery } from './delivery-days.ts';
@@ -38,7 +38,7 @@ export function createDeliveryList(logDir: string): (query: DeliveryQuery) => Pr
     for (const day of files.map((name) => basename(name, '.jsonl')).reverse()) {
       if (page.isFullBefore({ at: `${day}\uffff`, id: '' })) break;
       if (!page.mayInclude({ at: `${day}\uffff`, id: '' }, { at: day, id: '' })) continue;
-      await readDay({ path: join(dir, `${day}.jsonl`), day, indexes, page });
+      await unlessUnreadable(readDay({ path: join(dir, `${day}.jsonl`), day, indexes, page }));
     }
     const { page: items, nextCursor } = takePage(page.deliveries, query.limit);
     return { items: items.map(({ line }) => line), nextCursor };

@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache';
-import { TasktrailError } from '../../errors.ts';
 import { isPathSafeId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
 import { readIso } from '../../model/time.ts';
+import { unlessUnreadable } from '../file-errors.ts';
 import { taskFile } from '../layout.ts';
 import { readTaskDocument } from '../task-file.ts';
 import { readEntries } from './folder-entries.ts';
@@ -54,7 +54,7 @@ async function summarize(
   taskId: string,
   cache: LRUCache<string, CachedSummary>,
 ): Promise<Summary | undefined> {
-  const version = await readVersion(taskFile(logDir, taskId, 'metadata'));
+  const version = await unlessUnreadable(readVersion(taskFile(logDir, taskId, 'metadata')));
   if (version === undefined) return undefined;
   const cached = cache.get(taskId);
   if (cached?.version === version) return cached.summary;
@@ -73,14 +73,9 @@ async function summarize(
 
 /** A task with damaged or unreadable metadata is not listed; reading it by its id gives the error. */
 async function readListed(logDir: string, taskId: string): Promise<JsonObject | undefined> {
-  try {
-    const metadata = await readTaskDocument(logDir, taskId, 'metadata');
-    // The directory's name is the id for requests.
-    return metadata && { ...metadata, task_id: taskId };
-  } catch (error) {
-    if (error instanceof TasktrailError && !error.retryable) return undefined;
-    throw error;
-  }
+  const metadata = await unlessUnreadable(readTaskDocument(logDir, taskId, 'metadata'));
+  // The directory's name is the id for requests.
+  return metadata && { ...metadata, task_id: taskId };
 }
 
 function createFilter(query: TaskQuery): (summary: Summary) => boolean {

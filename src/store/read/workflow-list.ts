@@ -1,3 +1,4 @@
+import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { TasktrailError } from '../../errors.ts';
@@ -9,6 +10,7 @@ import {
   type WorkflowQuery,
   type WorkflowState,
 } from '../../model/workflow.ts';
+import { unlessUnreadable } from '../file-errors.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
 import { isOwnFolder } from '../stored-file.ts';
 import type { WorkflowPlaces } from '../workflow-place.ts';
@@ -59,8 +61,8 @@ async function readSources(places: WorkflowPlaces): Promise<readonly Source[]> {
   const sources = new Map<string, Source>();
   for (const month of await places.months()) {
     const what = 'a folder of workflows';
-    if (!(await isOwnFolder(month, what))) continue;
-    const entries = await readEntries({ path: month, what });
+    const entries = await unlessUnreadable(entriesOf(month, what));
+    if (entries === undefined) continue;
     const names = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
     // Facts first, because they are more complete. An id in two months is the one in the earlier month, as in a
     // lookup by id.
@@ -75,11 +77,16 @@ async function readSources(places: WorkflowPlaces): Promise<readonly Source[]> {
   return [...sources.values()];
 }
 
+/** Undefined when the path leads to another directory. */
+async function entriesOf(path: string, what: string): Promise<readonly Dirent[] | undefined> {
+  return (await isOwnFolder(path, what)) ? readEntries({ path, what }) : undefined;
+}
+
 async function summarize(
   { path, month, id }: Source,
   cache: LRUCache<string, CachedSummary>,
 ): Promise<Listed | undefined> {
-  const version = await readVersion(path);
+  const version = await unlessUnreadable(readVersion(path));
   if (version === undefined) return undefined;
   const cached = cache.get(path);
   const summary = cached?.version === version ? cached.summary : await readSummary({ month, id });
@@ -89,19 +96,14 @@ async function summarize(
 
 /** An unreadable workflow is not listed; reading it by its id gives the error. */
 async function readSummary(place: WorkflowPlace): Promise<Summary | undefined> {
-  try {
-    const fold = await foldWorkflow(place);
-    if (fold === undefined) return undefined;
-    const { levels: _levels, ...summary } = fold.state;
-    return summary;
-  } catch (error) {
-    if (error instanceof TasktrailError && !error.retryable) return undefined;
-    throw error;
-  }
+  const fold = await unlessUnreadable(foldWorkflow(place));
+  if (fold === undefined) return undefined;
+  const { levels: _levels, ...summary } = fold.state;
+  return summary;
 }
 
 async function itemOf({ place, summary }: Listed, expectsUploads: boolean): Promise<JsonObject> {
-  const upload = await readUpload(place, expectsUploads);
+  const upload = await unlessUnreadable(readUpload(place, expectsUploads));
   return {
     ...summary,
     measured: { ...summary.measured },

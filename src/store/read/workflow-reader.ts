@@ -36,10 +36,9 @@ export async function readWorkflow(
 /** Fold of a workflow's events; undefined when there are none. */
 export async function foldWorkflow(place: WorkflowPlace): Promise<WorkflowFold | undefined> {
   const fold = new WorkflowFold(place.id, sha256);
+  fold.add((await readFacts(place, 'facts', parseFact)) ?? []);
   // A copy made by hand may lack the facts: the events have most of their content.
-  fold.add(
-    (await readFacts(place, 'facts', parseFact)) ?? (await readFacts(place, 'events', parseEvent)) ?? [],
-  );
+  if (fold.isEmpty) fold.add((await readFacts(place, 'events', parseEvent)) ?? []);
   return fold.isEmpty ? undefined : fold;
 }
 

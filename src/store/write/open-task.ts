@@ -1,11 +1,13 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SCHEMA_VERSION } from '../../model/documents.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
 import type { Change, FactLine } from '../../project/change.ts';
 import { TaskFold } from '../../project/fold.ts';
 import { isOwnScope } from '../../project/span.ts';
+import { lostFacts } from '../../project/witness.ts';
 import { redactJson } from '../../redact/redact.ts';
 import { isTempNameOf, makeDirectory, readText, replaceFiles } from '../../system/durable.ts';
 import { restoreTask } from '../compress.ts';
@@ -51,9 +53,11 @@ export class OpenTask {
   readonly #liveness: Liveness;
   readonly #observer: StoreObserver | undefined;
   readonly #reportedEnd = new ReportedEnd();
-  readonly #clock: SettlingClock;
+  #clock: SettlingClock;
   #state: TaskState;
   #foreignSpans: number;
+  /** That of the stored metadata when a newer program wrote it: its fields are kept too. */
+  #schemaVersion = SCHEMA_VERSION;
   /** Foreign spans over the limit, including those of earlier processes. */
   #droppedSpans = 0;
   /** Value of `dropped_spans` in the written `metadata.json`. */
@@ -79,19 +83,23 @@ export class OpenTask {
     // A new directory is empty.
     if (await makeDirectory(dir)) return new OpenTask(target, createFiles(dir), options);
     await restoreTask(dir, await removeTemps(dir));
-    const task = new OpenTask(target, await loadFiles(dir), options);
+    const loaded = await loadFiles(dir);
+    const task = new OpenTask(target, loaded, options);
     for (const document of DOCUMENTS) {
       const text = await readText(join(dir, TASK_FILES[document]));
       if (text !== undefined) task.#written.set(document, text);
     }
     task.#reportedEnd.markReported(task.#texts());
+    task.#hearDocuments(loaded.facts, target.nowMs);
     // Damaged metadata is written again from the fold.
     const metadata = parseObject(task.#written.get('metadata')) ?? {};
     if (metadata.settled === true && task.#fold.isTerminal && !task.#isUnfinished()) task.#clock.settled();
+    const { schema_version: version } = metadata;
+    if (typeof version === 'number' && version > SCHEMA_VERSION) task.#schemaVersion = version;
     task.#droppedSpans = droppedSpansOf(metadata);
     task.#writtenDroppedSpans = task.#droppedSpans;
     // A directory without lines may belong to another program.
-    if (LINE_FILES.some((name) => !task.#files[name].isEmpty)) {
+    if (task.#fold.isTerminal || LINE_FILES.some((name) => !task.#files[name].isEmpty)) {
       await task.#writeDocuments();
       task.#liveness.found(task.#state, target.nowMs);
     }
@@ -181,6 +189,24 @@ export class OpenTask {
     }
   }
 
+  /** What the documents on disk say counts also where the facts behind it are lost. */
+  #hearDocuments(facts: readonly FactLine[], nowMs: number): void {
+    const stored = (file: TaskFile): JsonObject | undefined => parseObject(this.#written.get(file));
+    const lost = lostFacts({
+      taskId: this.id,
+      stored: { metadata: stored('metadata'), input: stored('input'), result: stored('finalResult') },
+      folded: {
+        metadata: this.#fold.metadata(this.#firstTimestamp()),
+        input: this.#fold.input() as JsonObject | undefined,
+      },
+      facts,
+    });
+    if (lost.length === 0) return;
+    this.#addFacts(lost);
+    this.#state = this.#readState();
+    this.#clock = new SettlingClock(nowMs, this.#fold.isTerminal);
+  }
+
   #readState(): TaskState {
     const metadata = this.#fold.metadata(null);
     const { status, attempt, heartbeat_seconds: seconds } = metadata;
@@ -251,6 +277,7 @@ export class OpenTask {
       finalResult: this.#fold.result(),
       metadata: {
         ...this.#fold.metadata(this.#firstTimestamp()),
+        schema_version: this.#schemaVersion,
         ...(dropped > 0 && { [DROPPED_SPANS]: dropped }),
         ...(this.#clock.isSettled && { settled: true }),
       },

@@ -6,11 +6,11 @@ import type { WorkflowDocument } from '../../model/workflow.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
 import type { Change, FactLine, WorkflowFact } from '../../project/change.ts';
 import { openApprovals } from '../../project/workflow-completeness.ts';
-import { envelopeOf } from '../../project/workflow-envelope.ts';
+import { envelopeOf, factOfEnvelope } from '../../project/workflow-envelope.ts';
 import { WorkflowFold } from '../../project/workflow-fold.ts';
 import { redactJson } from '../../redact/redact.ts';
 import { makeDirectory, readText, replaceFile } from '../../system/durable.ts';
-import { isWorkflowFact } from '../workflow-fact-line.ts';
+import { isEnvelope, isWorkflowFact } from '../workflow-fact-line.ts';
 import { workflowFile } from '../workflow-place.ts';
 import type { Feed } from './feed.ts';
 import { LineFile, type NewLine } from './line-file.ts';
@@ -270,13 +270,21 @@ async function loadFiles({ id, month }: WorkflowTarget): Promise<LoadedFiles> {
     const where = `${basename(dirname(month))}/${basename(month)}`;
     throw new TypeError(`workflow ${id}: its file in ${where} belongs to workflow ${other.workflow_id}`);
   }
-  return {
-    facts,
-    storedFacts,
-    events: await LineFile.open(path('events'), eventKey),
-    trace: await LineFile.open(path('trace'), traceKey),
-    document: await readText(path('document')),
-  };
+  const envelopes: unknown[] = [];
+  const events = await LineFile.open(path('events'), eventKey, (line) => envelopes.push(line));
+  const document = await readText(path('document'));
+  const listed = parseObject(document)?.events;
+  if (Array.isArray(listed)) envelopes.push(...listed);
+  // Facts are written first and may still be lost: what was written after them says what they were.
+  const lost = new Map<string, WorkflowFact>();
+  for (const envelope of envelopes) {
+    if (!isEnvelope(envelope) || envelope.workflow_id !== id || facts.has(envelope.event_id)) continue;
+    // An id, though unknown: the span of a lost start was sent already, and must not be built again under another id.
+    lost.set(envelope.event_id, { ...factOfEnvelope(envelope), span_id: '' });
+  }
+  await facts.append([...lost.values()].map(jsonLine));
+  storedFacts.push(...lost.values());
+  return { facts, storedFacts, events, trace: await LineFile.open(path('trace'), traceKey), document };
 }
 
 /** Converts a workflow's fact to the form that spans are built from. */

@@ -4,7 +4,7 @@ import { errnoOf } from '../../errors.ts';
 import { isPathSafeId, isWorkflowId } from '../../model/ids.ts';
 import { parseObject } from '../../model/json.ts';
 import { readText } from '../../system/durable.ts';
-import { namesIn, statIfPresent } from '../../system/optional-files.ts';
+import { namesIn, readableNamesIn, statIfPresent } from '../../system/optional-files.ts';
 import { TASK_FILES, type TaskFile, WORKFLOW_FILES } from '../layout.ts';
 import { openTaskLines } from '../task-file.ts';
 import { workflowFile } from '../workflow-place.ts';
@@ -35,12 +35,16 @@ export async function markSettled(month: string, workflowId: string): Promise<vo
 
 /** Ids of a month's workflows that are not marked as settled. */
 export async function* unsettledWorkflows(month: string): AsyncGenerator<string> {
-  for (const name of await namesIn(month)) {
-    const id = basename(name, WORKFLOW_FILES.facts);
-    if (!name.endsWith(WORKFLOW_FILES.facts) || !isWorkflowId(id)) continue;
+  const names = await readableNamesIn(month);
+  const idsOf = (suffix: string): string[] =>
+    names.filter((name) => name.endsWith(suffix)).map((name) => basename(name, suffix));
+  // A document whose facts are lost gives them back.
+  for (const id of new Set([...idsOf(WORKFLOW_FILES.facts), ...idsOf(WORKFLOW_FILES.document)])) {
+    if (!isWorkflowId(id)) continue;
+    // An error counts as absent: the workflow is opened, which repairs it or reports the error.
     const [document, facts] = await Promise.all([
-      mtimeOf(workflowFile(month, id, 'document')),
-      mtimeOf(workflowFile(month, id, 'facts')),
+      mtimeOf(workflowFile(month, id, 'document')).catch(() => undefined),
+      mtimeOf(workflowFile(month, id, 'facts')).catch(() => undefined),
     ]);
     if (document === undefined || facts === undefined || document - facts < SETTLED_MS) yield id;
   }
@@ -68,7 +72,8 @@ async function isTaskSettled(logDir: string, id: string): Promise<boolean> {
     const { mtimeMs } = await stat(path('metadata'));
     for (const file of ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const) {
       const lines = await mtimeOf(path(file));
-      if (lines !== undefined && lines > mtimeMs) return false;
+      // Equal: a clock of coarse steps cannot tell. Settling comes seconds after the last line.
+      if (lines !== undefined && lines >= mtimeMs) return false;
     }
     return true;
   } catch (error) {

@@ -7,6 +7,10 @@ const FILE_ERRORS = new Set(
   'EACCES EEXIST EFBIG EINVAL EISDIR ELOOP ENAMETOOLONG ENOENT ENOTDIR ENXIO EPERM'.split(' '),
 );
 
+/** Files that are remembered, and those that a notice names. */
+const REFUSED_MAX = 100;
+const SHOWN_MAX = 3;
+
 /** Senders retry within about a second. After this much time without a retry, the sender has given up. */
 const RETRY_WINDOW_MS = 30_000;
 
@@ -15,8 +19,8 @@ export class Refusals {
   readonly #logDir: string;
   readonly #books: Books;
   readonly #now: () => number;
-  /** File of the current notice. */
-  #noticed: string | undefined;
+  /** Files that cannot be written while others can, with the reasons. */
+  readonly #refused = new Map<string, string>();
   /** Files whose last write failed with an error of the disk. */
   readonly #blocked = new Set<string>();
   #refusedAtMs = 0;
@@ -39,8 +43,11 @@ export class Refusals {
       this.#books.setReason('store', reason);
       throw unavailable(reason, error);
     }
-    this.#noticed = what;
-    this.#books.setNotice('store', reason);
+    this.#refused.delete(what);
+    this.#refused.set(what, reason);
+    const [oldest] = this.#refused.keys();
+    if (this.#refused.size > REFUSED_MAX && oldest !== undefined) this.#refused.delete(oldest);
+    this.#showRefused();
     return reason;
   }
 
@@ -52,9 +59,15 @@ export class Refusals {
     this.#blocked.delete(what);
     if (this.#now() - this.#refusedAtMs > RETRY_WINDOW_MS) this.#blocked.clear();
     if (this.#blocked.size === 0) this.#books.setReason('store', undefined);
-    if (this.#noticed !== what) return;
-    this.#noticed = undefined;
-    this.#books.setNotice('store', undefined);
+    if (this.#refused.delete(what)) this.#showRefused();
+  }
+
+  /** The newest reasons. */
+  #showRefused(): void {
+    const reasons = [...this.#refused.values()].reverse();
+    const more = reasons.length > SHOWN_MAX ? `; and ${reasons.length - SHOWN_MAX} more` : '';
+    const text = reasons.slice(0, SHOWN_MAX).join('; ') + more;
+    this.#books.setNotice('store', reasons.length === 0 ? undefined : text);
   }
 }
 

@@ -82,6 +82,8 @@ export class Store {
   #isTicking = false;
   /** Retries of tasks and workflows that recovery could not open. */
   readonly #unrecovered = new Map<string, () => Promise<unknown>>();
+  /** Units whose files cannot be read or written while others can, with the retry. */
+  readonly #setAside = new Map<string, () => Promise<unknown>>();
   #stopReason: string | undefined;
 
   constructor(options: StoreOptions) {
@@ -173,6 +175,7 @@ export class Store {
     try {
       // One retry a tick: while the disk fails, the others would fail too.
       for (const retry of [...this.#unrecovered.values()].slice(0, 1)) await retry();
+      for (const retry of [...this.#setAside.values()].slice(0, 1)) await retry();
       for (const units of [this.#tasks, this.#workflows]) {
         await units.tick({
           isClosed: () => this.#closedReason() !== undefined,
@@ -216,8 +219,12 @@ export class Store {
     const { books } = this.#options;
     const what = `${units.kind} ${id}`;
     try {
-      await this.#write(units, { id, entries: [], refused: new Map() });
+      const isWritten = await this.#write(units, { id, entries: [], refused: new Map() });
       this.#unrecovered.delete(what);
+      // Tried again in turn, so that a unit whose files can be read again is no longer reported.
+      this.#setAside.delete(what);
+      if (isWritten) this.#refusals.clear(what);
+      else this.#setAside.set(what, () => this.#recoverOne(units, id));
       if (this.#unrecovered.size === 0) books.setReason('recovery', undefined);
     } catch (error) {
       this.#unrecovered.set(what, () => this.#recoverOne(units, id));
@@ -225,15 +232,15 @@ export class Store {
     }
   }
 
-  /** Stores changes of one unit and adds refused records to `refused`. */
-  async #write<C>(units: OpenUnits<C>, { id, entries, refused }: UnitWrite<C>): Promise<void> {
+  /** Stores changes of one unit and adds refused records to `refused`. False when its files cannot be written. */
+  async #write<C>(units: OpenUnits<C>, { id, entries, refused }: UnitWrite<C>): Promise<boolean> {
     const what = `${units.kind} ${id}`;
-    await units.alone(id, async () => {
+    return units.alone(id, async () => {
       this.#checkOpen();
       if (this.#options.isPruned?.(units.kind, id) === true) {
         const reason = `${EXPIRED}: ${what} was removed for its age`;
         for (const { record } of entries) refused.set(record, reason);
-        return;
+        return true;
       }
       try {
         const refusedHere = new Set<number>();
@@ -245,9 +252,11 @@ export class Store {
         this.#count(entries.length - refusedHere.size, fresh);
         if (refusedHere.size > 0) this.#options.books.countDropped(TOO_MANY_SPANS, refusedHere.size);
         if (entries.length > 0) this.#refusals.clear(what);
+        return true;
       } catch (error) {
         const reason = await this.#refusals.refuse(what, error);
         for (const { record } of entries) refused.set(record, reason);
+        return false;
       }
     });
   }

@@ -1,4 +1,5 @@
 import type { Attributes } from '@opentelemetry/api';
+import { firstOfText, wellFormed } from '../../model/text.ts';
 import { redact } from '../../redact/redact.ts';
 
 /** Values per attribute. Senders choose them, and a graph with more lines is not readable. */
@@ -31,10 +32,8 @@ export class MetricLabels {
   }
 }
 
-/** Redacts and truncates; `''` for a value that is not a string. The cut must not leave half of a surrogate pair. */
+/** Redacts and truncates; `''` for a value that is not a string. */
 export function shortened(value: unknown): string {
   if (typeof value !== 'string') return '';
-  return redact(value.slice(0, 2 * CHARS_MAX))
-    .slice(0, CHARS_MAX)
-    .replace(/[\uD800-\uDBFF]$/, '');
+  return firstOfText(redact(wellFormed(firstOfText(value, 2 * CHARS_MAX))), CHARS_MAX);
 }

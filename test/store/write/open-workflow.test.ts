@@ -1,4 +1,12 @@
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/model/json.ts';
@@ -332,4 +340,29 @@ test('a record of a removed task or workflow is rejected as expired, the others 
   expect(outcome).toEqual({ rejected: 1, reasons: [`expired: workflow ${ID} was removed for its age`] });
   expect(existsSync(join(dir, ...MONTH, `${ID}.jsonl`))).toBe(false);
   expect(liveIds(dir, `${ID}-2`)).toHaveLength(1);
+});
+
+test.for<[string, (path: string) => void]>([
+  ['cut', (path) => truncateSync(path, statSync(path).size - 400)],
+  ['empty', (path) => writeFileSync(path, '')],
+  ['missing', (path) => rmSync(path)],
+])('facts %s: a finished workflow stays as its document says', async ([, lose]) => {
+  const store = await newStore();
+  await store.logs(...RUN);
+  await store.pass(DAY_MS);
+  await returnSpans(store);
+  await store.pass(DAY_MS);
+  const facts = join(store.dir, ...MONTH, `${ID}.facts`);
+  const before = document(store.dir);
+  const events = liveIds(store.dir);
+  lose(facts);
+  const again = openStore(store.dir);
+  await again.store.recover();
+  await again.logs(...RUN);
+  await again.pass(DAY_MS);
+  await again.pass(DAY_MS);
+  expect(document(store.dir)).toEqual(before);
+  expect(liveIds(store.dir)).toEqual(events);
+  expect(again.spans).toEqual([]);
+  expect(linesOf(facts)).toHaveLength(RUN.length);
 });
