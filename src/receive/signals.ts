@@ -5,9 +5,9 @@ import {
   type ReceivedSpan,
   type TelemetryBatch,
 } from '../model/otlp.ts';
+import { LOGS_REQUEST, type Message, TRACES_REQUEST } from '../model/otlp-messages.ts';
 import { type RequestLayout, readRequest } from './export-request.ts';
 import { readLogRecord } from './log-record.ts';
-import { LOGS_REQUEST, type Message, TRACES_REQUEST } from './protobuf/protobuf-messages.ts';
 import type { IngestResult } from './sink.ts';
 import { readSpan } from './span.ts';
 
