@@ -1,4 +1,5 @@
 import { messageOf, TasktrailError } from '../errors.ts';
+import { withFieldNames } from './field-names.ts';
 
 /**
  * The largest number of values in a request. 64 MiB of real telemetry contain about 4 million brackets and commas (6 % of
@@ -17,7 +18,8 @@ export function decodeJson(body: Buffer): unknown {
     throw new TasktrailError('ERR_TOO_LARGE', `the request holds more than ${VALUES_MAX} values`);
   }
   try {
-    return JSON.parse(body.toString('utf8'));
+    const text = body.toString('utf8');
+    return withFieldNames(JSON.parse(text), text);
   } catch (error) {
     throw new TasktrailError('ERR_INPUT_INVALID', `malformed JSON: ${messageOf(error)}`, { cause: error });
   }

@@ -16,7 +16,10 @@ type Decoded = Record<string, unknown>;
 /** Decodes an OTLP/protobuf body to its OTLP/JSON shape, so that the same code reads both encodings. */
 export function decodeProtobuf(body: Buffer, message: Message): unknown {
   try {
-    return new MessageReader(body).read(message, body.length, 0);
+    const decoded = new MessageReader(body).read(message, body.length, 0);
+    // Any text of some bytes can be read as unknown fields.
+    if (body.length > 0 && Object.keys(decoded).length === 0) throw malformed('no field of it is known');
+    return decoded;
   } catch (error) {
     if (error instanceof TasktrailError) throw error;
     throw new TasktrailError('ERR_INPUT_INVALID', `malformed protobuf: ${messageOf(error)}`, {
