@@ -6,8 +6,12 @@ const PAUSE_MIN_MS = 60_000;
 /** A receiver that gets a pipeline, or a proxy that gets a route, is found within the hour without a restart. */
 const PAUSE_MAX_MS = 3_600_000;
 
+/** How records of a refused signal are counted: a 400 refuses the records, other answers refuse the signal. */
+export type Counting = 'refused' | 'unsent';
+
 interface Refusal {
   readonly why: string;
+  readonly counting: Counting;
   readonly pauseMs: number;
   readonly untilMs: number;
   unsent: number;
@@ -33,11 +37,11 @@ export class RefusedSignals {
   }
 
   /** `why` is a status in words, as in `status 404`. */
-  add(signal: Signal, why: string): void {
+  add(signal: Signal, why: string, counting: Counting): void {
     const before = this.#refusals.get(signal);
     const pauseMs = before === undefined ? PAUSE_MIN_MS : Math.min(before.pauseMs * 2, PAUSE_MAX_MS);
     const untilMs = this.#nowMs() + pauseMs;
-    this.#refusals.set(signal, { why, pauseMs, untilMs, unsent: before?.unsent ?? 0 });
+    this.#refusals.set(signal, { why, counting, pauseMs, untilMs, unsent: before?.unsent ?? 0 });
   }
 
   /** The destination has accepted records of the signal. */
@@ -45,9 +49,11 @@ export class RefusedSignals {
     this.#refusals.delete(signal);
   }
 
-  count(signal: Signal, records: number): void {
+  count(signal: Signal, records: number): Counting {
     const refusal = this.#refusals.get(signal);
-    if (refusal !== undefined) refusal.unsent += records;
+    if (refusal === undefined) return 'unsent';
+    refusal.unsent += records;
+    return refusal.counting;
   }
 
   /** For `/readyz`. */

@@ -7,7 +7,7 @@ import type { Journal, QueuedBatch } from '../journal/journal.ts';
 import type { BatchEntry } from '../journal/segment-reader.ts';
 import { parseJson } from '../model/json.ts';
 import { partsOf, type RequestPart, requestBody } from './otlp-request.ts';
-import { RefusedSignals } from './refused-signals.ts';
+import { type Counting, RefusedSignals } from './refused-signals.ts';
 import { MALFORMED, type SendResult, type Signal, type Transport } from './transport.ts';
 
 /**
@@ -166,7 +166,7 @@ export class Sender {
         return [];
       }
       case 'unsupported':
-        this.#refuse(part, result.reason ?? `status ${result.status}`);
+        this.#refuse(part, result.reason ?? `status ${result.status}`, 'unsent');
         return [];
       case 'refused': {
         const readable = part.entries.filter(isJson);
@@ -198,7 +198,7 @@ export class Sender {
       takes = await this.#takes(signal);
     if (takes === undefined) return undefined;
     if (!takes || (isUnknown && refusals >= REFUSALS_MAX)) {
-      this.#refuse(part, reason);
+      this.#refuse(part, reason, 'refused');
       return [];
     }
     if (entries.length > 1) return halvesOf(part);
@@ -235,16 +235,17 @@ export class Sender {
     books.setNotice(`${destination} refused`, `${signal}: ${reason}`);
   }
 
-  #refuse(part: RequestPart, why: string): void {
+  #refuse(part: RequestPart, why: string, counting: Counting): void {
     this.#refusals.delete(part.signal);
-    this.#refused.add(part.signal, why);
+    this.#refused.add(part.signal, why, counting);
     this.#countUnsent(part);
   }
 
   #countUnsent({ signal, entries }: RequestPart): void {
     const { books, destination } = this.#options;
-    this.#refused.count(signal, entries.length);
-    books.countUnsent(destination, entries.length);
+    const counting = this.#refused.count(signal, entries.length);
+    if (counting === 'unsent') books.countUnsent(destination, entries.length);
+    else books.countDropped(counting, entries.length);
     books.setNotice(destination, this.#refused.notice);
   }
 
