@@ -10,6 +10,8 @@ export interface BooksSnapshot {
   readonly dropped: Readonly<Record<string, number>>;
   readonly skippedLines: number;
   readonly unattributed: Readonly<Record<string, number>>;
+  /** By destination: records of a signal that it does not take. Absent while there are none. */
+  readonly unsent?: Readonly<Record<string, number>>;
 }
 
 /** Names per map; more are counted as `other`. Senders choose names, so a map without a bound could fill the memory. */
@@ -18,7 +20,7 @@ const NAMES_MAX = 200;
 /**
  * The counters, reasons and notices of one process. "Delivered" and "dropped" also count records that this process sends
  * for processes that have ended; "recorded" counts its own. A process that sends no journal but its own has, per
- * destination, recorded = delivered + dropped + pending in the journal. Passed to where it is needed; there is no global instance.
+ * destination, recorded = delivered + dropped + unsent + pending in the journal. Passed to where it is needed; there is no global instance.
  */
 export class Books {
   #recorded = 0;
@@ -28,6 +30,7 @@ export class Books {
   readonly #delivered = new Map<string, number>();
   readonly #dropped = new Map<string, number>();
   readonly #unattributed = new Map<string, number>();
+  readonly #unsent = new Map<string, number>();
   readonly #reasons = new Map<string, string>();
   readonly #notices = new Map<string, string>();
 
@@ -39,6 +42,11 @@ export class Books {
   /** Records that a destination accepted. */
   countDelivered(destination: string, count: number): void {
     add(this.#delivered, destination, count);
+  }
+
+  /** Records that were not sent, because the destination does not take their signal, or the settings name another. */
+  countUnsent(destination: string, count: number): void {
+    add(this.#unsent, destination, count);
   }
 
   /** Records that the store wrote. */
@@ -97,6 +105,7 @@ export class Books {
       dropped: Object.fromEntries(this.#dropped),
       skippedLines: this.#skippedLines,
       unattributed: Object.fromEntries(this.#unattributed),
+      ...(this.#unsent.size > 0 && { unsent: Object.fromEntries(this.#unsent) }),
     };
   }
 }

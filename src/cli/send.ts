@@ -129,17 +129,19 @@ async function isOutOfReach(busy: readonly Sender[], { config }: Sending): Promi
 }
 
 function movedRecords(books: Books): number {
-  const { delivered, dropped } = books.snapshot();
-  return [...Object.values(delivered), ...Object.values(dropped)].reduce((sum, count) => sum + count, 0);
+  const { delivered, dropped, unsent = {} } = books.snapshot();
+  const counts = [delivered, dropped, unsent].flatMap((part) => Object.values(part));
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 function describeSent(books: Books, waiting: ReadonlyMap<string, number>): string {
-  const { delivered, dropped } = books.snapshot();
+  const { delivered, dropped, unsent = {} } = books.snapshot();
   const parts = [
     ...Object.entries(delivered).map(([destination, count]) =>
       destination === HOLDER ? `${count} stored` : `${count} sent to ${destination}`,
     ),
     ...Object.entries(dropped).map(([reason, count]) => `${count} dropped (${reason})`),
+    ...Object.entries(unsent).map(([destination, count]) => `${count} not taken by ${nameOf(destination)}`),
   ];
   for (const [destination, count] of waiting) {
     const reason = books.reasons.get(destination);

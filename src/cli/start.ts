@@ -2,11 +2,12 @@ import { type Config, loadConfig } from '../config/config.ts';
 import { SAMPLE_AGENT } from '../config/file/agent-schema.ts';
 import { isLoopback } from '../config/values/loopback.ts';
 import { TasktrailError } from '../errors.ts';
+import type { Endpoint } from '../journal/destination.ts';
 import { agentProblems, programOf, usesSampleAgent } from '../service/commands.ts';
 import { type Role, type Service, startService } from '../service/start.ts';
 import { findHolder, type LockRecord } from '../store/lock.ts';
 import { readVersion } from '../system/version.ts';
-import { destinationsOf, HOLDER } from '../trail/destinations.ts';
+import { destinationsOf, endpointsOf, HOLDER } from '../trail/destinations.ts';
 import { StopSignals } from './stop-signals.ts';
 
 /** How long a start may still take after a signal. It takes well below a second: a longer one hangs. */
@@ -87,8 +88,10 @@ export function describeService({ config, role, trail, url }: Service): string {
   const isHolding = role !== 'worker' && (config.store || !config.enabled);
   if (isHolding) lines.push(row('writes to', storeNote(config)));
   if (!isHolding) lines.push(row('sends to', destinationNote(config)));
-  else if (config.enabled && config.otlpEndpoint !== undefined)
-    lines.push(row('sends to', endpointNote(config.otlpEndpoint, trail.otlpUrl)));
+  else if (config.enabled) {
+    for (const endpoint of endpointsOf(config))
+      lines.push(row('sends to', endpointNote(endpoint, trail.otlpUrl)));
+  }
   if (config.s3 !== undefined && role !== 'worker')
     lines.push(row('S3', `s3://${config.s3.bucket}/${config.s3.prefix}`));
   if (role !== 'serve') {
@@ -113,10 +116,12 @@ function destinationNote(config: Config): string {
   return names.join(' and ');
 }
 
-function endpointNote(endpoint: string, own: string | undefined): string {
-  const url = new URL(endpoint);
+function endpointNote({ key, signals }: Endpoint, own: string | undefined): string {
+  const url = new URL(key);
+  const place = key.replace(/\/$/, '');
   const isOwn = own !== undefined && isLoopback(url.hostname) && url.port === new URL(own).port;
-  return isOwn ? `${endpoint}, its own receiver: set TASK_LOGS_OTLP_PORT to another port` : endpoint;
+  if (isOwn) return `${place}, its own receiver: set TASK_LOGS_OTLP_PORT to another port`;
+  return signals.size > 1 ? place : `${place} (${[...signals].join()} only)`;
 }
 
 function webhookNames(config: Config): readonly string[] {
@@ -147,12 +152,12 @@ function offNotes(config: Config, role: Role): readonly string[] {
   if (!config.enabled) notes.push('recording: TASK_LOGS_ENABLED is false');
   if (config.enabled && !config.store && role !== 'worker')
     notes.push(
-      config.otlpEndpoint === undefined
+      endpointsOf(config).length === 0
         ? 'the store: TASK_LOGS_STORE is false; records wait in the log directory until another process holds it, or OTEL_EXPORTER_OTLP_ENDPOINT is set'
         : 'the store: TASK_LOGS_STORE is false, records are only sent',
     );
   if (role !== 'worker') notes.push(...webhookNotes(config));
-  if (config.otlpEndpoint === undefined) notes.push('Jaeger or a collector: set OTEL_EXPORTER_OTLP_ENDPOINT');
+  if (endpointsOf(config).length === 0) notes.push('Jaeger or a collector: set OTEL_EXPORTER_OTLP_ENDPOINT');
   return notes;
 }
 

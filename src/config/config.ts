@@ -41,6 +41,10 @@ export interface Config {
   readonly apiToken: string | undefined;
   /** The second destination of records; undefined when none is set. */
   readonly otlpEndpoint: string | undefined;
+  /** Where spans go instead, used unchanged. */
+  readonly otlpTracesEndpoint: string | undefined;
+  /** Where log records go instead, used unchanged. */
+  readonly otlpLogsEndpoint: string | undefined;
   /** Destination of metrics; undefined: they are not sent. */
   readonly metrics: MetricsConfig | undefined;
   readonly serviceName: string;
@@ -166,6 +170,8 @@ function variableFields(
     otlpPortIsExplicit: given('TASK_LOGS_OTLP_PORT') !== undefined,
     apiToken: value('TASK_LOGS_API_TOKEN'),
     otlpEndpoint: value('OTEL_EXPORTER_OTLP_ENDPOINT'),
+    otlpTracesEndpoint: value('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'),
+    otlpLogsEndpoint: value('OTEL_EXPORTER_OTLP_LOGS_ENDPOINT'),
     metrics: resolveMetrics(read),
     serviceName: given('OTEL_SERVICE_NAME') ?? resource.get('service.name') ?? value('OTEL_SERVICE_NAME'),
     environment:

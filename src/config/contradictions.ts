@@ -9,7 +9,7 @@ export function contradictions(read: ReadSettings, isService: boolean): readonly
     ...exposedHosts(read),
     ...(isService ? samePorts(given) : []),
     ...lonelyDialect(sources),
-    ...unsupportedProtocol(given),
+    ...unsupportedProtocols(read),
   ];
 }
 
@@ -38,12 +38,26 @@ function lonelyDialect(sources: ReadSettings['sources']): readonly string[] {
   return ['TASK_LOGS_AGENT_DIALECT is the output format of TASK_LOGS_AGENT_COMMAND, which is not set'];
 }
 
-function unsupportedProtocol(given: Given): readonly string[] {
-  const protocol = given('OTEL_EXPORTER_OTLP_PROTOCOL');
-  if (given('OTEL_EXPORTER_OTLP_ENDPOINT') === undefined || protocol === undefined) return [];
-  if (/^http\/(?:json|protobuf)$/.test(protocol)) return [];
-  const what = protocol === 'grpc' ? 'gRPC' : JSON.stringify(protocol);
-  return [
-    `OTEL_EXPORTER_OTLP_PROTOCOL: ${what} is not supported: use http/json or http/protobuf, and the HTTP port of the endpoint, usually 4318`,
-  ];
+const SIGNALS = ['TRACES', 'LOGS', 'METRICS'] as const;
+
+/** Names the setting that gives the protocol of a signal that is sent. */
+function unsupportedProtocols({ given, value }: ReadSettings): readonly string[] {
+  const names = new Set<
+    'OTEL_EXPORTER_OTLP_PROTOCOL' | `OTEL_EXPORTER_OTLP_${(typeof SIGNALS)[number]}_PROTOCOL`
+  >();
+  for (const signal of SIGNALS) {
+    const endpoint = given(`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`) ?? given('OTEL_EXPORTER_OTLP_ENDPOINT');
+    const isOff = signal === 'METRICS' && !value('OTEL_METRICS_EXPORTER').includes('otlp');
+    if (endpoint === undefined || isOff) continue;
+    const own = `OTEL_EXPORTER_OTLP_${signal}_PROTOCOL` as const;
+    names.add(given(own) === undefined ? 'OTEL_EXPORTER_OTLP_PROTOCOL' : own);
+  }
+  return [...names].flatMap((name) => {
+    const protocol = given(name);
+    if (protocol === undefined || /^http\/(?:json|protobuf)$/.test(protocol)) return [];
+    const what = protocol === 'grpc' ? 'gRPC' : JSON.stringify(protocol);
+    return [
+      `${name}: ${what} is not supported: use http/json or http/protobuf, and the HTTP port of the endpoint, usually 4318`,
+    ];
+  });
 }

@@ -14,9 +14,10 @@ export function resolveMetrics({ value }: ReadSettings): MetricsConfig | undefin
   const url =
     value('OTEL_EXPORTER_OTLP_METRICS_ENDPOINT') ?? (base && `${base.replace(/\/+$/, '')}/v1/metrics`);
   if (url === undefined || !value('OTEL_METRICS_EXPORTER').includes('otlp')) return undefined;
+  const protocol = value('OTEL_EXPORTER_OTLP_METRICS_PROTOCOL') ?? value('OTEL_EXPORTER_OTLP_PROTOCOL');
   return {
     url,
-    protocol: value('OTEL_EXPORTER_OTLP_PROTOCOL') === 'http/json' ? 'http/json' : 'http/protobuf',
+    protocol: protocol === 'http/json' ? protocol : 'http/protobuf',
     intervalMs: value('OTEL_METRIC_EXPORT_INTERVAL'),
   };
 }

@@ -1,3 +1,5 @@
+import { isWebPage } from '../export/answer.ts';
+import type { Protocol } from '../export/endpoint-transport.ts';
 import { firstOfText } from '../model/text.ts';
 import type { SignalName } from './endpoint-groups.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
@@ -12,6 +14,8 @@ export interface EndpointAnswers {
   readonly url: string;
   readonly answers: ReadonlyMap<SignalName, HttpAnswer | NetworkFailure | undefined>;
   readonly program: KnownProgram | undefined;
+  /** How the requests were encoded. */
+  readonly protocol: Protocol;
   /** Whether the settings have headers for this endpoint. */
   readonly hasHeaders: boolean;
 }
@@ -54,11 +58,11 @@ export function isTaken(answer: HttpAnswer): boolean {
 }
 
 function isPage({ headers, text }: HttpAnswer): boolean {
-  return /html/i.test(headers['content-type'] ?? '') || /^\s*<(?:!doctype|html)/i.test(text);
+  return isWebPage(headers['content-type'], text);
 }
 
 function isAbsent(answer: HttpAnswer): boolean {
-  return answer.status === 404 || answer.status === 405 || isPage(answer);
+  return [404, 405, 501].includes(answer.status) || isPage(answer);
 }
 
 /** Each reason once, with the signals that it applies to. */
@@ -79,7 +83,7 @@ function refusalFindings(options: EndpointAnswers): readonly Finding[] {
 
 function refusalOf(
   answer: HttpAnswer | NetworkFailure | undefined,
-  { where, hasHeaders, program }: EndpointAnswers,
+  { where, hasHeaders, program, protocol }: EndpointAnswers,
 ): Finding | undefined {
   if (answer === undefined || !isAnswer(answer))
     return warning(where, 'answers some signals and not others in time', 'check whether it is overloaded');
@@ -103,8 +107,11 @@ function refusalOf(
     const advice = 'records stay in the journal until it accepts them; if this persists, see its own log';
     return warning(where, `it answers, but accepts nothing now (${status})`, advice);
   }
-  if (status === 415)
-    return problem(where, 'it does not accept JSON (415), which tasktrail sends', OTLP_ADDRESS);
+  if (status === 415) {
+    const other = protocol === 'http/json' ? 'http/protobuf' : 'http/json';
+    const advice = `set OTEL_EXPORTER_OTLP_PROTOCOL=${other}, or for one signal OTEL_EXPORTER_OTLP_LOGS_PROTOCOL and the like`;
+    return problem(where, `it does not accept ${protocol} (415)`, advice);
+  }
   const message = firstOfText(text.replaceAll(/\s+/g, ' ').trim(), 80);
   const what = `it refuses an empty OTLP request with ${status}${message === '' ? '' : `: ${message}`}`;
   return problem(where, what, `see its own log; ${OTLP_ADDRESS}`);

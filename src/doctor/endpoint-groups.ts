@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { resolve } from 'node:path';
 import { messageOf } from '../errors.ts';
 import { type EndpointSettings, endpointSettings } from '../export/endpoint-transport.ts';
-import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
+import { type Finding, ok, problem, type Subject } from './finding.ts';
 import { placeOfUrl } from './http-answer.ts';
 
 export type SignalName = 'traces' | 'logs' | 'metrics';
@@ -30,12 +30,10 @@ export interface EndpointGroup {
   readonly others: readonly SignalSettings[];
 }
 
-export function endpointGroups({ config, env }: Subject): readonly EndpointGroup[] {
-  // Without the common endpoint only the setting for metrics is used.
-  const signals =
-    config.otlpEndpoint === undefined ? SIGNALS.filter((name) => isUsedAlone(name, env)) : SIGNALS;
+export function endpointGroups(subject: Subject): readonly EndpointGroup[] {
+  const { env } = subject;
   const groups = new Map<string, SignalSettings[]>();
-  for (const signal of signals) {
+  for (const signal of SIGNALS.filter((name) => isSent(name, subject))) {
     const settings = endpointSettings(signal);
     const { origin } = new URL(settings.url);
     groups.set(origin, [...(groups.get(origin) ?? []), { signal, settings }]);
@@ -47,8 +45,12 @@ export function endpointGroups({ config, env }: Subject): readonly EndpointGroup
 
 type Env = Subject['env'];
 
-function isUsedAlone(signal: SignalName, env: Env): boolean {
-  return signal === 'metrics' && isSet(env, settingOf(signal));
+/** Whether there is an address for the signal: its own, or the common one. */
+function isSent(signal: SignalName, { config, env }: Subject): boolean {
+  if (config.otlpEndpoint !== undefined) return true;
+  const { otlpTracesEndpoint: traces, otlpLogsEndpoint: logs } = config;
+  const own = { traces, logs, metrics: isSet(env, settingOf('metrics')) ? 'set' : undefined };
+  return own[signal] !== undefined;
 }
 
 function settingOf(signal: SignalName): string {
@@ -65,23 +67,11 @@ function whereOf({ signal, settings }: SignalSettings, env: Env): string {
   return `${ENDPOINT} ${placeOfUrl(settings.url).replace(new RegExp(`/v1/${signal}$`), '')}`;
 }
 
-/** Settings that are set but not used, and a missing endpoint. */
-export function unusedFindings({ config, env }: Subject): readonly Finding[] {
-  const findings: Finding[] = [];
-  for (const signal of SIGNALS) {
-    const name = settingOf(signal);
-    if (!isSet(env, name)) continue;
-    if (!URL.canParse(env[name] ?? ''))
-      findings.push(
-        problem(name, 'is not a URL, and is not used', 'use a full URL: http://host:4318/v1/...'),
-      );
-    else if (config.otlpEndpoint === undefined && !isUsedAlone(signal, env))
-      findings.push(
-        warning(name, `is not used as long as ${ENDPOINT} is not set`, `set ${ENDPOINT} as well`),
-      );
-  }
-  if (config.otlpEndpoint === undefined) findings.push(ok(ENDPOINT, 'not set: records go to the files only'));
-  return findings;
+/** The signals without an address, which stay in the files. */
+export function unsentFindings(subject: Subject): readonly Finding[] {
+  const unsent = (['traces', 'logs'] as const).filter((signal) => !isSent(signal, subject));
+  if (unsent.length === 2) return [ok(ENDPOINT, 'not set: records go to the files only')];
+  return unsent.map((signal) => ok(settingOf(signal), `not set: ${signal} go to the files only`));
 }
 
 export function certificateFindings({ env, cwd }: Subject): readonly Finding[] {

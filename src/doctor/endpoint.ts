@@ -1,5 +1,5 @@
 import { errnoOf } from '../errors.ts';
-import { dressRequest } from '../export/endpoint-transport.ts';
+import { dressRequest, type Protocol } from '../export/endpoint-transport.ts';
 import { findHolder } from '../store/lock.ts';
 import { originOf, reachableHost } from '../system/http-server.ts';
 import { noteClock } from './clocks.ts';
@@ -8,7 +8,7 @@ import {
   certificateFindings,
   type EndpointGroup,
   endpointGroups,
-  unusedFindings,
+  unsentFindings,
 } from './endpoint-groups.ts';
 import { type Finding, problem, type Subject, warning } from './finding.ts';
 import { askHttp, type HttpAnswer, hostOf, isAnswer } from './http-answer.ts';
@@ -16,8 +16,11 @@ import { type KnownProgram, knownProgramAt } from './known-program.ts';
 import { explainFailure, isProtocolMismatch, type NetworkFailure } from './network-failure.ts';
 import { detectProtocol } from './spoken-protocol.ts';
 
-/** A valid request without records: a receiver has nothing to store. */
-const EMPTY = Buffer.from('{}');
+/** Valid requests without records: a receiver has nothing to store. In protobuf an empty message has no bytes. */
+const EMPTY: Readonly<Record<Protocol, Buffer>> = {
+  'http/json': Buffer.from('{}'),
+  'http/protobuf': Buffer.from([0x0a, 0x00]),
+};
 
 const HTTP_PORT = 'use its OTLP/HTTP port, usually 4318, and http/json or http/protobuf';
 
@@ -28,14 +31,14 @@ const STANDARD: ReadonlySet<string> = new Set(['content-type', 'user-agent']);
 export async function checkEndpoint(subject: Subject): Promise<readonly Finding[]> {
   const groups = endpointGroups(subject);
   const found = await Promise.all(groups.map((group) => checkGroup(subject, group)));
-  return [...certificateFindings(subject), ...unusedFindings(subject), ...found.flat()];
+  return [...certificateFindings(subject), ...unsentFindings(subject), ...found.flat()];
 }
 
 async function checkGroup(subject: Subject, group: EndpointGroup): Promise<readonly Finding[]> {
   const { lead, others, origin, where } = group;
   const agent = await lead.settings.agentFactory(new URL(lead.settings.url).protocol);
   const ask = async ({ settings }: typeof lead): Promise<HttpAnswer | NetworkFailure> =>
-    askHttp({ url: settings.url, agent, ...(await dressRequest(settings, EMPTY)) });
+    askHttp({ url: settings.url, agent, ...(await dressRequest(settings, EMPTY[settings.protocol])) });
   const first = await ask(lead);
   if (!isAnswer(first)) {
     const loop = errnoOf(first.error) === 'ECONNREFUSED' ? ownPortFinding(subject, group) : [];
@@ -52,7 +55,14 @@ async function checkGroup(subject: Subject, group: EndpointGroup): Promise<reado
   const hasHeaders = Object.keys(await lead.settings.headers()).some(
     (name) => !STANDARD.has(name.toLowerCase()),
   );
-  const findings = judgeAnswers({ where, url: lead.settings.url, answers, program, hasHeaders });
+  const findings = judgeAnswers({
+    where,
+    url: lead.settings.url,
+    answers,
+    program,
+    protocol: lead.settings.protocol,
+    hasHeaders,
+  });
   return [...findings, ...(await loopFinding(subject, group, program))];
 }
 

@@ -1,4 +1,5 @@
 import { isLoopback } from '../config/values/loopback.ts';
+import { endpointsOf } from '../journal/destination.ts';
 import { authorityOf, type HostPort } from '../system/http-server.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { jsonOf } from './http-answer.ts';
@@ -43,7 +44,7 @@ function judgeService(where: string, { answer }: KnownProgram): Finding {
 }
 
 function judgeOtlp(user: PortUser, { config }: Subject): Finding {
-  const { otlpHost: host, otlpPort: port, otlpPortIsExplicit, otlpEndpoint } = config;
+  const { otlpHost: host, otlpPort: port, otlpPortIsExplicit } = config;
   const where = `TASK_LOGS_OTLP_PORT ${authorityOf({ host, port })}`;
   if (user.kind === 'free') return ok(where, 'free');
   if (user.kind === 'refused') return refusal(where, user, 'TASK_LOGS_OTLP_PORT');
@@ -51,7 +52,7 @@ function judgeOtlp(user: PortUser, { config }: Subject): Finding {
     return ok(where, 'our own receiver is there');
   const isOtlp = user.kind === 'known' && ['collector', 'jaeger'].includes(user.program.kind);
   const send =
-    isOtlp && otlpEndpoint === undefined && isLoopback(host)
+    isOtlp && endpointsOf(config).length === 0 && isLoopback(host)
       ? `; to send there as well, set OTEL_EXPORTER_OTLP_ENDPOINT=http://${authorityOf({ host, port })}`
       : '';
   const name = nameOf(user);

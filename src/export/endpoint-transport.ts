@@ -2,13 +2,20 @@ import { type Agent as HttpAgent, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { getStringFromEnv } from '@opentelemetry/core';
 import { convertLegacyHttpOptions } from '@opentelemetry/otlp-exporter-base/node-http';
 import { messageOf } from '../errors.ts';
+import { encodeProtobuf } from './encode-protobuf.ts';
 import { post } from './post.ts';
-import type { SendResult, Signal, Transport } from './transport.ts';
+import { MALFORMED, type SendResult, type Signal, type Transport } from './transport.ts';
 
-/** Settings of one signal from `OTEL_EXPORTER_OTLP_*`: URL, headers, TLS, compression, timeout. */
-export type EndpointSettings = ReturnType<typeof convertLegacyHttpOptions>;
+/** `OTEL_EXPORTER_OTLP_PROTOCOL`. */
+export type Protocol = 'http/json' | 'http/protobuf';
+
+/** Settings of one signal from `OTEL_EXPORTER_OTLP_*`: URL, headers, TLS, compression, timeout, protocol. */
+export interface EndpointSettings extends ReturnType<typeof convertLegacyHttpOptions> {
+  readonly protocol: Protocol;
+}
 
 /** Headers and body of a request as it is sent. */
 export interface DressedRequest {
@@ -17,6 +24,20 @@ export interface DressedRequest {
 }
 
 const compress = promisify(gzip);
+
+const CONTENT_TYPES: Readonly<Record<Protocol, string>> = {
+  'http/json': 'application/json',
+  'http/protobuf': 'application/x-protobuf',
+};
+
+/**
+ * Requests without records. Not the empty message: in protobuf it has no bytes, which some servers take for a missing
+ * body.
+ */
+const PROBES: Readonly<Record<Signal, Buffer>> = {
+  logs: Buffer.from('{"resourceLogs":[{"resource":{}}]}'),
+  traces: Buffer.from('{"resourceSpans":[{"resource":{}}]}'),
+};
 
 /**
  * Sends to `OTEL_EXPORTER_OTLP_ENDPOINT`. The package of the standard exporters reads the settings, also per signal.
@@ -32,9 +53,17 @@ export class EndpointTransport implements Transport {
   }
 
   async send(signal: Signal, body: Uint8Array): Promise<SendResult> {
-    const { url, timeoutMillis } = this.#settings[signal];
+    const settings = this.#settings[signal];
+    let encoded: Uint8Array;
     try {
-      const { headers, body: dressed } = await dressRequest(this.#settings[signal], body);
+      encoded = settings.protocol === 'http/protobuf' ? encodeProtobuf(signal, body) : body;
+    } catch (error) {
+      // A damaged line of the journal, or a value that OTLP does not have.
+      return { kind: 'refused', status: MALFORMED, reason: `cannot be encoded: ${messageOf(error)}` };
+    }
+    try {
+      const { url, timeoutMillis } = settings;
+      const { headers, body: dressed } = await dressRequest(settings, encoded);
       return await post(dressed, {
         url,
         request: url.startsWith('https:') ? requestHttps : requestHttp,
@@ -47,6 +76,10 @@ export class EndpointTransport implements Transport {
       // retried.
       return { kind: 'retry', reason: messageOf(error) };
     }
+  }
+
+  probe(signal: Signal): Promise<SendResult> {
+    return this.send(signal, PROBES[signal]);
   }
 
   async close(): Promise<void> {
@@ -66,9 +99,18 @@ export class EndpointTransport implements Transport {
 
 /** Reads the environment. Throws the error of the standard exporters' package for an invalid setting. */
 export function endpointSettings(signal: Signal | 'metrics'): EndpointSettings {
-  return convertLegacyHttpOptions({}, signal.toUpperCase(), `v1/${signal}`, {
-    'Content-Type': 'application/json',
-  });
+  const protocol = protocolOf(signal);
+  const required = { 'Content-Type': CONTENT_TYPES[protocol] };
+  const settings = convertLegacyHttpOptions({}, signal.toUpperCase(), `v1/${signal}`, required);
+  return { ...settings, protocol };
+}
+
+/** Of the signal, else of all, else the default of the specification. `config` refuses other values. */
+function protocolOf(signal: Signal | 'metrics'): Protocol {
+  const given =
+    getStringFromEnv(`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_PROTOCOL`) ??
+    getStringFromEnv('OTEL_EXPORTER_OTLP_PROTOCOL');
+  return given?.trim() === 'http/json' ? 'http/json' : 'http/protobuf';
 }
 
 export async function dressRequest(

@@ -9,8 +9,11 @@ import type { SendResult, Signal, Transport } from './transport.ts';
  */
 const ANSWER_TIMEOUT_MS = 15_000;
 
-/** Statuses of a server that is not the holder (another program uses its port) or does not know our token (yet). */
-const NOT_HOLDER = new Set([401, 403, 404, 405]);
+/**
+ * Refusals of the holder that are final. Any other comes from a server that is not the holder (another program uses its
+ * port) or does not know our token (yet).
+ */
+const FINAL: ReadonlySet<number> = new Set([400, 500]);
 
 export interface HolderTransportOptions {
   /** Base URL of the holder; undefined when no process holds the log directory. */
@@ -62,9 +65,8 @@ export class HolderTransport implements Transport {
       timeoutMs: ANSWER_TIMEOUT_MS,
     });
     // The records are for the holder alone, so they wait for it: another server must not make the sender drop them.
-    if ((result.kind === 'refused' || result.kind === 'unsupported') && NOT_HOLDER.has(result.status)) {
-      return { kind: 'retry', reason: `status ${result.status}` };
-    }
-    return result;
+    const isForeign =
+      result.kind === 'unsupported' || (result.kind === 'refused' && !FINAL.has(result.status));
+    return isForeign ? { kind: 'retry', reason: `status ${result.status}` } : result;
   }
 }

@@ -7,7 +7,8 @@ import type { Journal, QueuedBatch } from '../journal/journal.ts';
 import type { BatchEntry } from '../journal/segment-reader.ts';
 import { parseJson } from '../model/json.ts';
 import { partsOf, type RequestPart, requestBody } from './otlp-request.ts';
-import type { SendResult, Signal, Transport } from './transport.ts';
+import { type Counting, RefusedSignals } from './refused-signals.ts';
+import { MALFORMED, type SendResult, type Signal, type Transport } from './transport.ts';
 
 /**
  * Delay after the first record of a batch, in milliseconds: too short for a reader to notice, and it saves most
@@ -21,8 +22,14 @@ const RETRY_MIN_MS = 100;
 /** `Retry-After` is limited to an hour: a wrong clock on the server must not stop the sender for days. */
 const RETRY_AFTER_MAX_MS = 3_600_000;
 
-/** OTLP/HTTP: the request is malformed. */
-const MALFORMED = 400;
+/**
+ * Refusals one after another before the destination is asked whether it takes the signal at all. One bad record among
+ * 512 causes nine at most.
+ */
+const REFUSALS_BEFORE_PROBE = 16;
+
+/** Refusals without any acceptance after which a signal counts as not taken, whatever the answer to the question is. */
+const REFUSALS_MAX = 64;
 
 /** Poll interval of `drain`. */
 const DRAIN_POLL_MS = 5;
@@ -33,6 +40,8 @@ export interface SenderOptions {
   readonly transport: Transport;
   readonly journal: Journal;
   readonly books: Books;
+  /** The signals that go there. Default: all. */
+  readonly signals?: ReadonlySet<Signal>;
   /** Longest pause before a retry. */
   readonly retryMaxMs: number;
 }
@@ -44,7 +53,11 @@ export interface SenderOptions {
 export class Sender {
   readonly #options: SenderOptions;
   readonly #stop = new AbortController();
-  readonly #unsupported = new Set<Signal>();
+  readonly #refused = new RefusedSignals(() => performance.now());
+  /** Refusals since the last acceptance. */
+  readonly #refusals = new Map<Signal, number>();
+  /** Signals of which a record was accepted. */
+  readonly #known = new Set<Signal>();
   #running: Promise<void> | undefined;
   #idle = false;
 
@@ -133,30 +146,36 @@ export class Sender {
 
   /** False when stopped before the batch was delivered. */
   async #deliver(batch: QueuedBatch): Promise<boolean> {
+    const { signals, books, destination } = this.#options;
     const parts = partsOf(batch.entries);
     for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
-      if (this.#unsupported.has(part.signal)) continue;
-      const result = await this.#sendWithRetries(part);
+      if (signals?.has(part.signal) === false) {
+        books.countUnsent(destination, part.entries.length);
+        continue;
+      }
+      if (this.#refused.has(part.signal)) {
+        this.#countUnsent(part);
+        continue;
+      }
+      const result = await this.#sendWithRetries(part.signal, requestBody(part));
       if (result === undefined) return false;
-      parts.unshift(...this.#countResult(part, result));
+      const more = await this.#countResult(part, result);
+      if (more === undefined) return false;
+      parts.unshift(...more);
     }
     return true;
   }
 
   /**
    * Counts the outcome of a part. Returns the parts to send next: halves of one that was too large, or the valid
-   * entries of one that was refused.
+   * entries of one that was refused. Undefined when stopped before.
    */
-  #countResult(part: RequestPart, result: SendResult): readonly RequestPart[] {
-    const { books, destination } = this.#options;
+  async #countResult(part: RequestPart, result: SendResult): Promise<readonly RequestPart[] | undefined> {
+    const { books } = this.#options;
     const count = part.entries.length;
     switch (result.kind) {
       case 'accepted':
-        books.countDelivered(destination, Math.max(0, count - result.rejected));
-        if (result.rejected > 0) {
-          books.countDropped('rejected', Math.min(count, result.rejected));
-          books.setNotice(`${destination} rejected`, result.reason ?? 'no reason given');
-        }
+        this.#countAccepted(part, result);
         return [];
       case 'too_large': {
         if (count > 1) return halvesOf(part);
@@ -164,8 +183,7 @@ export class Sender {
         return [];
       }
       case 'unsupported':
-        this.#unsupported.add(part.signal);
-        books.setNotice(destination, `takes no ${part.signal}: they are not sent there`);
+        this.#refuse(part, result.reason ?? `status ${result.status}`, 'unsent');
         return [];
       case 'refused': {
         const readable = part.entries.filter(isJson);
@@ -174,10 +192,8 @@ export class Sender {
           books.countDropped('damaged', count - readable.length);
           return readable.length === 0 ? [] : [{ signal: part.signal, entries: readable }];
         }
-        // One invalid record makes the whole request invalid: halving isolates it.
-        if (result.status === MALFORMED && count > 1) return halvesOf(part);
-        books.countDropped('refused', count);
-        books.setNotice(`${destination} refused`, result.reason);
+        if (result.status === MALFORMED) return this.#isolate(part, result.reason);
+        this.#countRefused(part, result.reason);
         return [];
       }
       case 'retry':
@@ -185,15 +201,81 @@ export class Sender {
     }
   }
 
-  /** Retries until the destination gives a final answer; undefined when stopped before. */
-  async #sendWithRetries(part: RequestPart): Promise<SendResult | undefined> {
-    const { books, destination, retryMaxMs, transport } = this.#options;
-    const body = requestBody(part);
+  /**
+   * A 400 is about the data, or about everything that comes to this path. One invalid record makes the whole request
+   * invalid: halving isolates it. A path that refuses also a request without records refuses the signal.
+   */
+  async #isolate(part: RequestPart, reason: string): Promise<readonly RequestPart[] | undefined> {
+    const { signal, entries } = part;
+    const refusals = (this.#refusals.get(signal) ?? 0) + 1;
+    this.#refusals.set(signal, refusals);
+    const isUnknown = !this.#known.has(signal);
+    let takes: boolean | undefined = true;
+    if (isUnknown ? refusals === 1 : refusals % REFUSALS_BEFORE_PROBE === 0)
+      takes = await this.#takes(signal);
+    if (takes === undefined) return undefined;
+    if (!takes || (isUnknown && refusals >= REFUSALS_MAX)) {
+      this.#refuse(part, reason, 'refused');
+      return [];
+    }
+    if (entries.length > 1) return halvesOf(part);
+    this.#countRefused(part, reason);
+    return [];
+  }
+
+  /** Whether the destination takes a request without records. Undefined when stopped before the answer. */
+  async #takes(signal: Signal): Promise<boolean | undefined> {
+    const { transport } = this.#options;
+    const probe = transport.probe?.bind(transport);
+    if (probe === undefined) return true;
+    const answer = await this.#repeat(() => probe(signal));
+    return answer === undefined ? undefined : answer.kind === 'accepted';
+  }
+
+  #countAccepted({ signal, entries }: RequestPart, result: SendResult & { kind: 'accepted' }): void {
+    const { books, destination } = this.#options;
+    const rejected = Math.min(entries.length, result.rejected);
+    books.countDelivered(destination, entries.length - rejected);
+    if (rejected > 0) {
+      books.countDropped('rejected', rejected);
+      books.setNotice(`${destination} rejected`, result.reason ?? 'no reason given');
+    }
+    this.#known.add(signal);
+    this.#refusals.delete(signal);
+    this.#refused.remove(signal);
+    books.setNotice(destination, this.#refused.notice);
+  }
+
+  #countRefused({ signal, entries }: RequestPart, reason: string): void {
+    const { books, destination } = this.#options;
+    books.countDropped('refused', entries.length);
+    books.setNotice(`${destination} refused`, `${signal}: ${reason}`);
+  }
+
+  #refuse(part: RequestPart, why: string, counting: Counting): void {
+    this.#refusals.delete(part.signal);
+    this.#refused.add(part.signal, why, counting);
+    this.#countUnsent(part);
+  }
+
+  #countUnsent({ signal, entries }: RequestPart): void {
+    const { books, destination } = this.#options;
+    const counting = this.#refused.count(signal, entries.length);
+    if (counting === 'unsent') books.countUnsent(destination, entries.length);
+    else books.countDropped(counting, entries.length);
+    books.setNotice(destination, this.#refused.notice);
+  }
+
+  #sendWithRetries(signal: Signal, body: Uint8Array): Promise<SendResult | undefined> {
+    return this.#repeat(() => this.#options.transport.send(signal, body));
+  }
+
+  /** Repeats a request until the destination gives a final answer; undefined when stopped before. */
+  async #repeat(request: () => Promise<SendResult>): Promise<SendResult | undefined> {
+    const { books, destination, retryMaxMs } = this.#options;
     for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, retryMaxMs)) {
       // Needed again: a context manager that was set after `start` does not know the suppression from there.
-      const result = await context.with(suppressTracing(ROOT_CONTEXT), () =>
-        transport.send(part.signal, body),
-      );
+      const result = await context.with(suppressTracing(ROOT_CONTEXT), request);
       if (result.kind !== 'retry') {
         books.setReason(destination, undefined);
         return result;

@@ -11,25 +11,33 @@ export type SendResult =
   | { readonly kind: 'accepted'; readonly rejected: number; readonly reason?: string }
   | { readonly kind: 'retry'; readonly reason: string; readonly afterMs?: number }
   | { readonly kind: 'too_large' }
-  | { readonly kind: 'unsupported'; readonly status: number }
+  | { readonly kind: 'unsupported'; readonly status: number; readonly reason?: string }
   | { readonly kind: 'refused'; readonly status: number; readonly reason: string };
 
-/** Sends requests to one destination. Never rejects. */
+/** Sends requests in OTLP/JSON to one destination, in the encoding that it takes. Never rejects. */
 export interface Transport {
   send(signal: Signal, body: Uint8Array): Promise<SendResult>;
+  /** Sends a valid request without records, to find out whether the destination takes the signal at all. */
+  probe?(signal: Signal): Promise<SendResult>;
   close(): Promise<void>;
 }
 
 /** OTLP/HTTP, "Failures": only these statuses allow the same request to be sent again. */
-const RETRYABLE = new Set([429, 502, 503, 504]);
+const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+/** Statuses about the path, the method and the encoding, which the next request of this signal has as well. */
+const UNSUPPORTED: ReadonlySet<number> = new Set([404, 405, 415, 501]);
+
+/** OTLP/HTTP: the request is malformed. */
+export const MALFORMED = 400;
 
 export function resultOfStatus(status: number, detail: string, afterMs?: number): SendResult {
   if (RETRYABLE.has(status)) {
     return { kind: 'retry', reason: `status ${status}`, ...(afterMs !== undefined && { afterMs }) };
   }
   if (status === 413) return { kind: 'too_large' };
-  if (status === 404) return { kind: 'unsupported', status };
-  const suffix = detail === '' ? '' : `: ${firstOfText(detail, 200)}`;
+  if (UNSUPPORTED.has(status)) return { kind: 'unsupported', status };
+  const suffix = detail === '' ? '' : `: ${firstOfText(detail.trim(), 200)}`;
   return { kind: 'refused', status, reason: `status ${status}${suffix}` };
 }
 
@@ -39,8 +47,16 @@ export function resultOfStatus(status: number, detail: string, afterMs?: number)
  */
 export function resultOfBody(body: string): SendResult {
   const partial = objectOf(parseObject(body)?.partialSuccess);
-  const rejected = Number(partial.rejectedLogRecords ?? partial.rejectedSpans ?? 0);
-  if (!Number.isSafeInteger(rejected) || rejected <= 0) return { kind: 'accepted', rejected: 0 };
-  const { errorMessage: reason } = partial;
-  return { kind: 'accepted', rejected, ...(typeof reason === 'string' && { reason }) };
+  return acceptedOf(partial.rejectedLogRecords ?? partial.rejectedSpans, partial.errorMessage);
+}
+
+/** `rejected` and `reason` as the partial success has them; anything but a positive whole number counts as 0. */
+export function acceptedOf(rejected: unknown, reason: unknown): SendResult {
+  const count = Number(rejected ?? 0);
+  if (!Number.isSafeInteger(count) || count <= 0) return { kind: 'accepted', rejected: 0 };
+  return {
+    kind: 'accepted',
+    rejected: count,
+    ...(typeof reason === 'string' && reason !== '' && { reason }),
+  };
 }

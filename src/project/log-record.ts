@@ -3,7 +3,8 @@ import { type DeliveryLine, OUTPUT_TYPES, type OutputType } from '../model/docum
 import { EVENT, type EventTarget, targetOf, workflowEventType } from '../model/events.ts';
 import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJson } from '../model/json.ts';
-import type { ReceivedLog } from '../model/otlp.ts';
+import type { PlainLogRecord, ReceivedLog } from '../model/otlp.ts';
+import { severityName } from '../model/severity.ts';
 import { isoFromNanos } from '../model/time.ts';
 import { nodeOfPayload } from '../model/workflow-node.ts';
 import { safeContent } from '../redact/safe-content.ts';
@@ -186,13 +187,19 @@ function parsedInput(value: JsonValue): JsonValue {
 }
 
 function foreignLine({ log }: Subject): JsonObject {
-  const { attributes, body, eventName, severityText } = log.record;
+  const { attributes, body, eventName } = log.record;
+  const severity = severityOf(log.record);
   const kept = new Map(Object.entries(attributes));
   return contentLine('system', body ?? eventName ?? '', {
     ...(eventName !== undefined && { event: eventName }),
-    ...(severityText !== undefined && severityText !== '' && { severity: severityText }),
+    ...(severity !== undefined && { severity }),
     attributes: without(kept, [ATTR.taskId, ATTR.attempt, ATTR.eventId]),
   });
+}
+
+/** The sender's own text, else the standard name of the number. */
+function severityOf({ severityText = '', severityNumber = 0 }: PlainLogRecord): string | undefined {
+  return severityText === '' ? severityName(severityNumber) : severityText;
 }
 
 function contentLine(type: OutputType, body: JsonValue, more: JsonObject): JsonObject {

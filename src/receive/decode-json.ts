@@ -1,5 +1,6 @@
 import { messageOf, TasktrailError } from '../errors.ts';
 import { parseWellFormed } from '../model/text.ts';
+import { withFieldNames } from './field-names.ts';
 
 /**
  * The largest number of values in a request. 64 MiB of real telemetry contain about 4 million brackets and commas (6 % of
@@ -18,7 +19,8 @@ export function decodeJson(body: Buffer): unknown {
     throw new TasktrailError('ERR_TOO_LARGE', `the request holds more than ${VALUES_MAX} values`);
   }
   try {
-    return parseWellFormed(body.toString('utf8'));
+    const text = body.toString('utf8');
+    return withFieldNames(parseWellFormed(text), text);
   } catch (error) {
     throw new TasktrailError('ERR_INPUT_INVALID', `malformed JSON: ${messageOf(error)}`, { cause: error });
   }

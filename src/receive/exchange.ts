@@ -69,6 +69,11 @@ function findSignal(request: IncomingMessage): Signal {
   return signal;
 }
 
+/** Digits of a nanosecond below the millisecond. */
+const NANOS_OF_MS = '000000';
+const BRACE = 0x7b;
+const NO_RECORDS: TelemetryBatch = { logs: [], spans: [] };
+
 interface Form {
   readonly signal: Signal;
   readonly encoding: Encoding;
@@ -80,7 +85,36 @@ async function decodeBody(
   { signal, encoding, limits }: Form,
 ): Promise<DecodedRequest> {
   const body = await readBody(request, limits);
-  return signal.read(encoding === 'json' ? decodeJson(body) : decodeProtobuf(body, signal.message));
+  const receivedAtNanos = `${Date.now()}${NANOS_OF_MS}`;
+  if (encoding === 'json') return signal.read(decodeJson(body), receivedAtNanos);
+  return signal.read(decodeAsProtobuf(body, signal), receivedAtNanos);
+}
+
+/** What is malformed as protobuf may be JSON, or the records of the other path. */
+function decodeAsProtobuf(body: Buffer, signal: Signal): unknown {
+  try {
+    return decodeProtobuf(body, signal.message);
+  } catch (error) {
+    const hint =
+      body[0] === BRACE ? 'this is JSON: send Content-Type: application/json' : hintOfOther(body, signal);
+    if (hint === undefined) throw error;
+    throw new TasktrailError('ERR_INPUT_INVALID', `malformed request: ${hint}`, { cause: error });
+  }
+}
+
+function hintOfOther(body: Buffer, signal: Signal): string | undefined {
+  const other = SIGNALS.find((candidate) => candidate !== signal);
+  try {
+    const { batch, rejected } = other?.read(decodeProtobuf(body, other.message)) ?? {
+      batch: NO_RECORDS,
+      rejected: 0,
+    };
+    const isOther = rejected === 0 && batch.logs.length + batch.spans.length > 0;
+    return isOther ? `these records belong to ${other?.path}: send them there` : undefined;
+  } catch {
+    // It is malformed as well.
+    return undefined;
+  }
 }
 
 /** Whatever the sink throws, the sender may keep its records and come again. */

@@ -6,10 +6,21 @@ import { isJsonObject, type JsonObject } from '../model/json.ts';
  */
 export class Check {
   #problem: string | undefined;
+  #warning: string | undefined;
 
   /** The first refusal; undefined while the record is valid. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** The first warning about a valid record, for the sender. */
+  get warning(): string | undefined {
+    return this.#warning;
+  }
+
+  /** As `refuse`, for something that is left out or looks wrong while the record is kept. */
+  warn(reason: string): void {
+    this.#warning ??= reason;
   }
 
   /** `reason` consists of field names, never of data: reasons are counted and returned to the sender. */

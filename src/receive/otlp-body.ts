@@ -13,8 +13,14 @@ import {
 /** HTTP's "deflate" is the zlib format (RFC 9110, section 8.4.1.2). */
 const INFLATERS: ReadonlyMap<string, () => Transform> = new Map([
   ['gzip', () => createGunzip()],
+  // An old name of the same encoding, which a recipient must take for it (RFC 9110, section 8.4.1.3).
+  ['x-gzip', () => createGunzip()],
   ['deflate', () => createInflate()],
+  ['zlib', () => createInflate()],
 ]);
+
+/** Names of no encoding. `none` is OpenTelemetry's word in settings, and reaches the header. */
+const PLAIN: ReadonlySet<string> = new Set(['', 'identity', 'none']);
 
 /**
  * The whole body, inflated. The limit holds for the bytes as sent and as inflated. Reading stops there; Node discards the
@@ -46,9 +52,10 @@ export async function readBody(request: IncomingMessage, limits: BodyLimits): Pr
 }
 
 function openInflater(header: string | undefined): Transform | undefined {
-  const encoding = header?.trim().toLowerCase() ?? '';
-  if (encoding === '' || encoding === 'identity') return undefined;
-  const open = INFLATERS.get(encoding);
+  const encodings = (header ?? '').split(',').map((name) => name.trim().toLowerCase());
+  const applied = encodings.filter((name) => !PLAIN.has(name));
+  if (applied.length === 0) return undefined;
+  const open = applied.length === 1 ? INFLATERS.get(applied[0] ?? '') : undefined;
   if (open !== undefined) return open();
   throw new TasktrailError(
     'ERR_ENCODING_UNSUPPORTED',

@@ -70,23 +70,35 @@ const HEADERS: ReadonlyMap<number, Readonly<Record<string, string>>> = new Map([
 /** A sink may give a reason per record; the message is for a person reading a log. */
 const REASONS_MAX = 10;
 
-/** The Export*ServiceResponse: empty when every record was accepted, else with the partial success. */
-export function successAnswer(signal: Signal, encoding: Encoding, results: readonly IngestResult[]): Answer {
+/**
+ * The Export*ServiceResponse: empty when every record was accepted, else with the partial success. Warnings without
+ * rejected records are a partial success with the count 0 (OTLP specification, "Partial Success").
+ */
+export function successAnswer(
+  signal: Signal,
+  encoding: Encoding,
+  results: readonly (IngestResult & { readonly warnings?: readonly string[] })[],
+): Answer {
   const rejected = results.reduce((sum, result) => sum + result.rejected, 0);
-  const reasons = new Set(results.flatMap((result) => result.reasons));
+  const reasons = new Set(results.flatMap((result) => [...result.reasons, ...(result.warnings ?? [])]));
   const errorMessage = [...reasons].slice(0, REASONS_MAX).join('; ');
   const headers = { 'Content-Type': CONTENT_TYPES[encoding] };
   if (encoding === 'protobuf') {
     return { status: 200, headers, body: encodeSuccess(rejected, errorMessage) };
   }
   const partialSuccess = { [signal.rejectedField]: String(rejected), errorMessage };
-  return { status: 200, headers, body: rejected === 0 ? '{}' : JSON.stringify({ partialSuccess }) };
+  return {
+    status: 200,
+    headers,
+    body: rejected === 0 && errorMessage === '' ? '{}' : JSON.stringify({ partialSuccess }),
+  };
 }
 
 /** Logs and traces have the same field numbers (logs_service.proto, trace_service.proto). */
 function encodeSuccess(rejected: number, errorMessage: string): Buffer {
-  if (rejected === 0) return Buffer.alloc(0);
-  return bytesField(1, Buffer.concat([varintField(1, rejected), bytesField(2, errorMessage)]));
+  if (rejected === 0 && errorMessage === '') return Buffer.alloc(0);
+  const count = rejected === 0 ? [] : [varintField(1, rejected)];
+  return bytesField(1, Buffer.concat([...count, bytesField(2, errorMessage)]));
 }
 
 /** A google.rpc.Status in the encoding of the request. */

@@ -7,6 +7,7 @@ import { findResumableRun, fingerprintOf, type PendingRun } from '../agent/resum
 import { type AgentProcessOptions, adoptAgentProcess, runAgentProcess } from '../agent/run-agent.ts';
 import { inheritedEnvironment } from '../config/environment.ts';
 import { messageOf } from '../errors.ts';
+import { destinationsOf, HOLDER } from '../journal/destination.ts';
 import { ATTR } from '../model/attributes.ts';
 import { checkId } from '../model/ids.ts';
 import { otlpTokenOf } from '../receive/otlp-token.ts';
@@ -160,7 +161,7 @@ async function childEnvironment(
 
 /** Address of another process that holds the log directory. Without one the child keeps the inherited settings. */
 async function holderUrl({ config }: Trail): Promise<string | undefined> {
-  if (config.otlpEndpoint !== undefined && !config.store) return undefined;
+  if (!destinationsOf(config).includes(HOLDER)) return undefined;
   try {
     return (await findHolder(config.logDir))?.otlp_url ?? undefined;
   } catch {

@@ -3,11 +3,11 @@ import type { Config } from '../config/config.ts';
 import { EndpointTransport } from '../export/endpoint-transport.ts';
 import { HolderTransport } from '../export/holder-transport.ts';
 import { Sender } from '../export/sender.ts';
-import { destinationsOf, HOLDER } from '../journal/destination.ts';
+import { destinationsOf, endpointsOf, HOLDER } from '../journal/destination.ts';
 import type { Journal } from '../journal/journal.ts';
 import { findHolder } from '../store/lock.ts';
 
-export { destinationsOf, HOLDER };
+export { destinationsOf, endpointsOf, HOLDER };
 
 /** Longest pause between retries in milliseconds. The holder is on this machine and restarts within seconds. */
 const HOLDER_RETRY_MAX_MS = 1_000;
@@ -16,15 +16,24 @@ const HOLDER_RETRY_MAX_MS = 1_000;
 const ENDPOINT_RETRY_MAX_MS = 30_000;
 
 export function createSenders(config: Config, journal: Journal, books: Books): readonly Sender[] {
-  return destinationsOf(config).map((destination) => {
-    const isHolder = destination === HOLDER;
-    const transport = isHolder
-      ? new HolderTransport({
-          locate: async () => (await findHolder(config.logDir))?.otlp_url ?? undefined,
-          ...(config.apiToken !== undefined && { token: config.apiToken }),
-        })
-      : new EndpointTransport();
-    const retryMaxMs = isHolder ? HOLDER_RETRY_MAX_MS : ENDPOINT_RETRY_MAX_MS;
-    return new Sender({ destination, transport, journal, books, retryMaxMs });
+  const shared = { journal, books };
+  const endpoints = endpointsOf(config).map(
+    ({ key, signals }) =>
+      new Sender({
+        ...shared,
+        destination: key,
+        signals,
+        transport: new EndpointTransport(),
+        retryMaxMs: ENDPOINT_RETRY_MAX_MS,
+      }),
+  );
+  if (!destinationsOf(config).includes(HOLDER)) return endpoints;
+  const transport = new HolderTransport({
+    locate: async () => (await findHolder(config.logDir))?.otlp_url ?? undefined,
+    ...(config.apiToken !== undefined && { token: config.apiToken }),
   });
+  return [
+    new Sender({ ...shared, destination: HOLDER, transport, retryMaxMs: HOLDER_RETRY_MAX_MS }),
+    ...endpoints,
+  ];
 }

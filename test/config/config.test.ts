@@ -212,6 +212,22 @@ test('an unsupported protocol is rejected if an endpoint is set', () => {
   expect(problemsOf({ env: { OTEL_EXPORTER_OTLP_TIMEOUT: '10000' } })).toEqual([]);
 });
 
+test('an unsupported protocol of one signal is rejected if that signal is sent', () => {
+  const traces = 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL';
+  const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4318' };
+  const both = { ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc', [traces]: 'http/json' };
+  expect(problemsOf({ env: { ...endpoint, [traces]: 'grpc' } })).toEqual([
+    expect.stringMatching(/^OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: gRPC is not supported: .*4318/),
+  ]);
+  expect(problemsOf({ env: both })).toEqual([expect.stringMatching(/^OTEL_EXPORTER_OTLP_PROTOCOL: gRPC/)]);
+  expect(problemsOf({ env: { [traces]: 'grpc' } })).toEqual([]);
+  const own = { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://localhost:4317', [traces]: 'grpc' };
+  expect(problemsOf({ env: own })).toHaveLength(1);
+  const metrics = { ...endpoint, OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'grpc' };
+  expect(problemsOf({ env: metrics })).toHaveLength(1);
+  expect(problemsOf({ env: { ...metrics, OTEL_METRICS_EXPORTER: 'none' } })).toEqual([]);
+});
+
 test('a dialect without a command is rejected', () => {
   expect(problemsOf({ env: { TASK_LOGS_AGENT_DIALECT: 'claude' } })).toEqual([
     expect.stringContaining('TASK_LOGS_AGENT_COMMAND'),

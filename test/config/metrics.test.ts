@@ -42,6 +42,8 @@ test.each<[string, Env]>([
 test('protocol and interval come from the standard settings', () => {
   const env = { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json', OTEL_METRIC_EXPORT_INTERVAL: '60000' };
   expect(load({ ...env, [OWN]: 'http://p/x' })).toMatchObject({ protocol: 'http/json', intervalMs: 60_000 });
+  const own = { ...env, OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: 'http/protobuf' };
+  expect(load({ ...own, [OWN]: 'http://p/x' })).toMatchObject({ protocol: 'http/protobuf' });
 });
 
 test.each(['0', '-1', '1.5', 'often', '1e9'])('the interval %j is rejected', (value) => {

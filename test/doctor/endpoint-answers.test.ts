@@ -10,7 +10,7 @@ function answer(status: number, text = '', headers: HttpAnswer['headers'] = {}):
 function judge(answers: Record<string, HttpAnswer | undefined>, more: Partial<EndpointAnswers> = {}): string {
   const entries = Object.entries(answers) as [never, HttpAnswer | undefined][];
   const url = 'http://host:4318/v1/traces';
-  const base = { where: 'W', url, program: undefined, hasHeaders: false };
+  const base = { where: 'W', url, program: undefined, protocol: 'http/protobuf', hasHeaders: false } as const;
   return linesOf(judgeAnswers({ ...base, answers: new Map(entries), ...more }));
 }
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { certificateFindings, endpointGroups, unusedFindings } from '../../src/doctor/endpoint-groups.ts';
+import { certificateFindings, endpointGroups, unsentFindings } from '../../src/doctor/endpoint-groups.ts';
 import { linesOf, subjectOf, tempDir } from './subject.ts';
 
 const ENDPOINT = 'OTEL_EXPORTER_OTLP_ENDPOINT';
@@ -31,24 +31,17 @@ test('a signal with an address of its own is a group of its own, named after its
   ]);
 });
 
-test('without the common endpoint only the setting for metrics is used', () => {
-  const settings = {
+test('without the common endpoint only signals with an address of their own are sent', () => {
+  const subject = subjectOf({
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://a/v1/traces',
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'http://b/v1/metrics',
-  };
-  const subject = subjectOf(settings);
-  expect(endpointGroups(subject).map(({ origin }) => origin)).toEqual(['http://b']);
-  const lines = linesOf(unusedFindings(subject));
-  expect(lines).toContain(
-    `warning OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: is not used as long as ${ENDPOINT} is not set`,
+  });
+  expect(endpointGroups(subject).map(({ origin }) => origin)).toEqual(['http://a', 'http://b']);
+  expect(linesOf(unsentFindings(subject))).toBe(
+    'ok OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: not set: logs go to the files only',
   );
-  expect(lines).not.toContain('METRICS');
-  expect(lines).toContain(`ok ${ENDPOINT}: not set`);
-});
-
-test('an address of a signal that is not a URL is a problem', () => {
-  const subject = subjectOf({ [ENDPOINT]: 'http://a', OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'collector' });
-  expect(linesOf(unusedFindings(subject))).toMatch(/^problem OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: is not a URL/);
+  expect(linesOf(unsentFindings(subjectOf()))).toBe(`ok ${ENDPOINT}: not set: records go to the files only`);
+  expect(unsentFindings(subjectOf({ [ENDPOINT]: 'http://a' }))).toEqual([]);
 });
 
 test('a certificate file that cannot be read is a problem, one that can is not', () => {

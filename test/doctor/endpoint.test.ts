@@ -40,7 +40,7 @@ test('the requests are valid, empty, and have the headers of the settings', asyn
   const got: string[] = [];
   const url = await serve((req, res) => {
     let body = '';
-    req.on('data', (piece) => {
+    req.setEncoding('latin1').on('data', (piece) => {
       body += piece;
     });
     req.on('end', () => {
@@ -48,10 +48,13 @@ test('the requests are valid, empty, and have the headers of the settings', asyn
       res.end('{}');
     });
   });
-  await look(`${url}/base/`, { OTEL_EXPORTER_OTLP_HEADERS: 'x-key=abc%20d' });
-  expect(got.sort()).toEqual(
-    ['logs', 'metrics', 'traces'].map((signal) => `POST /base/v1/${signal} application/json abc d {}`),
-  );
+  const headers = { OTEL_EXPORTER_OTLP_HEADERS: 'x-key=abc%20d' };
+  const expected = (rest: string): string[] =>
+    ['logs', 'metrics', 'traces'].map((signal) => `POST /base/v1/${signal} ${rest}`);
+  await look(`${url}/base/`, { ...headers, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' });
+  expect(got.splice(0).sort()).toEqual(expected('application/json abc d {}'));
+  await look(`${url}/base/`, headers);
+  expect(got.sort()).toEqual(expected('application/x-protobuf abc d \n\0'));
 });
 
 test('our own receiver is named, and the receiver of this directory is a loop', async () => {
@@ -153,7 +156,7 @@ test.each([
   [statusOf(307, { location: '/login' }), /^problem .*redirects \(307\) to another path/],
   [statusOf(503), /^warning .*accepts nothing now \(503\)/],
   [statusOf(429), /^warning .*accepts nothing now \(429\)/],
-  [statusOf(415), /^problem .*does not accept JSON/],
+  [statusOf(415), /^problem .*does not accept http\/protobuf \(415\)/],
   [statusOf(500, {}, 'boom \u001b[31m'), /^problem .*with 500: boom/],
   [
     statusOf(400, {}, 'Client sent an HTTP request to an HTTPS server.'),
@@ -195,15 +198,24 @@ test('a signal with an address of its own is checked there', async () => {
   expect(lines).toContain(`ok ${name} ${metrics}/api/v1/otlp/v1/metrics: takes metrics`);
 });
 
-test('an address of a signal that is not used or not a URL is named', async () => {
-  const settings = {
-    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:1/v1/traces',
-    OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'collector',
-  };
-  const lines = linesOf(await checkEndpoint(subjectOf(settings)));
-  expect(lines).toMatch(/^warning OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: is not used as long as/m);
-  expect(lines).toMatch(/^problem OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: is not a URL/m);
-  expect(lines).toMatch(/^ok OTEL_EXPORTER_OTLP_ENDPOINT: not set/m);
+test('the address of one signal is checked without the common one', async () => {
+  const url = await serve(otlpListener(['traces']));
+  const lines = await look('', { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${url}/v1/traces` });
+  expect(lines).toMatch(/^ok OTEL_EXPORTER_OTLP_TRACES_ENDPOINT .*: takes traces/m);
+  expect(lines).toMatch(/^ok OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: not set: logs go to the files only/m);
+});
+
+test('an endpoint that takes the other encoding only is named, with the setting', async () => {
+  const url = await serve((req, res) => {
+    const isJson = req.headers['content-type'] === 'application/json';
+    res.writeHead(isJson ? 200 : 415, { 'content-type': 'application/json' }).end('{}');
+  });
+  expect(await look(url)).toMatch(
+    /^problem .*does not accept http\/protobuf \(415\) -> set OTEL_EXPORTER_OTLP_PROTOCOL=http\/json/,
+  );
+  expect(await look(url, { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' })).toMatch(
+    /^ok .*takes traces, logs, metrics$/,
+  );
 });
 
 test('a closed port and an unknown host name are problems', async () => {

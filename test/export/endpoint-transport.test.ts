@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EndpointTransport } from '../../src/export/endpoint-transport.ts';
+import { LOGS_REQUEST } from '../../src/model/otlp-messages.ts';
+import { decodeProtobuf } from '../../src/receive/protobuf/decode-protobuf.ts';
 import { freePort } from '../support/free-port.ts';
 import { startCollector, status } from './fixture.ts';
 
@@ -14,6 +16,7 @@ afterEach(clear);
 test('headers, path and content type follow OTLP/HTTP', async () => {
   const collector = await startCollector();
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = `${collector.url}/base/`;
+  process.env.OTEL_EXPORTER_OTLP_PROTOCOL = 'http/json';
   process.env.OTEL_EXPORTER_OTLP_HEADERS = 'x-api-key=abc%20def,x-other=1';
   process.env.OTEL_EXPORTER_OTLP_TRACES_HEADERS = 'x-other=2';
   const transport = new EndpointTransport();
@@ -36,6 +39,7 @@ test('gzip is used when it is configured', async () => {
   const collector = await startCollector();
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
   process.env.OTEL_EXPORTER_OTLP_COMPRESSION = 'gzip';
+  process.env.OTEL_EXPORTER_OTLP_PROTOCOL = 'http/json';
   await new EndpointTransport().send('logs', BODY);
   expect(collector.got[0]?.headers['content-encoding']).toBe('gzip');
   expect(collector.got[0]?.body).toBe(BODY.toString());
@@ -52,11 +56,89 @@ test('the endpoint of one signal is used unchanged', async () => {
   expect(other.got.map(({ url }) => url)).toEqual(['/custom/traces']);
 });
 
+test('the protocol is http/protobuf, unless a setting says otherwise for all signals or for one', async () => {
+  const collector = await startCollector();
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
+  await sendBoth();
+  process.env.OTEL_EXPORTER_OTLP_PROTOCOL = 'http/json';
+  await sendBoth();
+  process.env.OTEL_EXPORTER_OTLP_LOGS_PROTOCOL = 'http/protobuf';
+  await sendBoth();
+  process.env.OTEL_EXPORTER_OTLP_PROTOCOL = '';
+  process.env.OTEL_EXPORTER_OTLP_LOGS_PROTOCOL = ' ';
+  await sendBoth();
+  const [json, protobuf] = ['application/json', 'application/x-protobuf'];
+  expect(collector.got.map(({ headers }) => headers['content-type'])).toEqual([
+    ...[protobuf, protobuf],
+    ...[json, json],
+    ...[protobuf, json],
+    ...[protobuf, protobuf],
+  ]);
+  expect(collector.got.map(({ raw }) => raw[0] === 0x0a)).toEqual(
+    collector.got.map(({ headers }) => headers['content-type'] === protobuf),
+  );
+});
+
+async function sendBoth(): Promise<void> {
+  const transport = new EndpointTransport();
+  await transport.send('logs', Buffer.from('{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}'));
+  await transport.send('traces', Buffer.from('{"resourceSpans":[{"scopeSpans":[{"spans":[{}]}]}]}'));
+  await transport.close();
+}
+
+test('headers, compression and timeout of one signal apply to that one', async () => {
+  const collector = await startCollector((got, res) => {
+    if (got.url !== '/v1/traces') res.end();
+  });
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
+  process.env.OTEL_EXPORTER_OTLP_LOGS_COMPRESSION = 'gzip';
+  process.env.OTEL_EXPORTER_OTLP_LOGS_HEADERS = 'x-key=logs';
+  process.env.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT = '60';
+  const transport = new EndpointTransport();
+  expect(await transport.send('logs', BODY)).toEqual({ kind: 'accepted', rejected: 0 });
+  expect(await transport.send('traces', Buffer.from('{}'))).toEqual({
+    kind: 'retry',
+    reason: 'no answer within 60 ms',
+  });
+  const [logs, traces] = collector.got;
+  expect([logs?.headers['content-encoding'], logs?.headers['x-key']]).toEqual(['gzip', 'logs']);
+  expect([traces?.headers['content-encoding'], traces?.headers['x-key']]).toEqual([undefined, undefined]);
+  await transport.close();
+});
+
+test('a body that cannot be encoded is refused without a request', async () => {
+  const collector = await startCollector();
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
+  expect(await new EndpointTransport().send('logs', Buffer.from('{"n":2,,}'))).toMatchObject({
+    kind: 'refused',
+    status: 400,
+  });
+  expect(collector.got).toEqual([]);
+});
+
+test('a probe is a valid request without records, in both encodings', async () => {
+  const collector = await startCollector();
+  process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
+  process.env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL = 'http/json';
+  const transport = new EndpointTransport();
+  await transport.probe('logs');
+  await transport.probe('traces');
+  const [logs, traces] = collector.got;
+  expect(decodeProtobuf(logs?.raw ?? Buffer.alloc(0), LOGS_REQUEST)).toEqual({
+    resourceLogs: [{ resource: {} }],
+  });
+  expect(JSON.parse(traces?.body ?? '')).toEqual({ resourceSpans: [{ resource: {} }] });
+  await transport.close();
+});
+
 test.each([
   [status(200, {}, 'not json'), { kind: 'accepted', rejected: 0 }],
   [status(202, {}, ''), { kind: 'accepted', rejected: 0 }],
   [status(200, {}, '{"partialSuccess":{"rejectedSpans":3}}'), { kind: 'accepted', rejected: 3 }],
   [status(404), { kind: 'unsupported', status: 404 }],
+  [status(405), { kind: 'unsupported', status: 405 }],
+  [status(415), { kind: 'unsupported', status: 415 }],
+  [status(501), { kind: 'unsupported', status: 501 }],
   [status(413), { kind: 'too_large' }],
   [status(401, {}, 'who?'), { kind: 'refused', status: 401, reason: 'status 401: who?' }],
   [status(301, { location: '/' }), { kind: 'refused', status: 301, reason: 'status 301' }],

@@ -11,6 +11,8 @@ export interface Got {
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  /** The body as it was sent, decompressed. */
+  readonly raw: Buffer;
 }
 
 export interface Collector {
@@ -42,9 +44,9 @@ export async function startCollector(answer: Answer = ok, port = 0): Promise<Col
     const chunks: Buffer[] = [];
     req.on('data', (chunk: Buffer) => chunks.push(chunk));
     req.on('end', async () => {
-      const raw = Buffer.concat(chunks);
-      const body = (req.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw).toString('utf8');
-      const one = { url: req.url ?? '', headers: req.headers, body };
+      const sent = Buffer.concat(chunks);
+      const raw = req.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent;
+      const one = { url: req.url ?? '', headers: req.headers, body: raw.toString('utf8'), raw };
       got.push(one);
       await answer(one, res, got.length);
     });

@@ -97,7 +97,7 @@ test('a 400 drops the batch with a count, and the next one is sent', async () =>
   await sender.drain(5_000);
   expect(collector.got.map(numbersIn)).toEqual([[1], [2]]);
   expect(books.snapshot()).toMatchObject({ delivered: { holder: 1 }, dropped: { refused: 1 } });
-  expect(books.notices.get('holder refused')).toBe('status 400: no');
+  expect(books.notices.get('holder refused')).toBe('logs: status 400: no');
 });
 
 test('only the record that makes a request malformed is dropped', async () => {

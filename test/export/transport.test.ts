@@ -9,6 +9,9 @@ test.each([429, 502, 503, 504])('status %d allows a retry, with the time of Retr
 test.each([
   [413, { kind: 'too_large' }],
   [404, { kind: 'unsupported', status: 404 }],
+  [405, { kind: 'unsupported', status: 405 }],
+  [415, { kind: 'unsupported', status: 415 }],
+  [501, { kind: 'unsupported', status: 501 }],
   [400, { kind: 'refused', status: 400, reason: 'status 400: why' }],
   [500, { kind: 'refused', status: 500, reason: 'status 500: why' }],
   [302, { kind: 'refused', status: 302, reason: 'status 302: why' }],

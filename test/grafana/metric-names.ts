@@ -56,6 +56,7 @@ export const METRICS: Readonly<Record<string, readonly string[]>> = {
   tasktrail_queue_jobs: ['messaging_destination_name', 'messaging_system', 'tasktrail_queue_state'],
   tasktrail_records_recorded_total: [],
   tasktrail_records_delivered_total: ['tasktrail_destination'],
+  tasktrail_records_unsent_total: ['tasktrail_destination'],
   tasktrail_records_accepted_total: [],
   tasktrail_records_duplicate_total: [],
   tasktrail_records_dropped_total: ['tasktrail_reason'],

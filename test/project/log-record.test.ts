@@ -91,6 +91,19 @@ test('a foreign record is a system line with its name and attributes, without th
   expect(line.attributes).toEqual({ tool: 'shell', ms: 5 });
 });
 
+test.each([
+  [{ severityText: 'warning', severityNumber: 13 }, 'warning'],
+  [{ severityNumber: 17 }, 'ERROR'],
+  [{ severityText: '', severityNumber: 10 }, 'INFO2'],
+  [{ severityNumber: 99 }, undefined],
+  [{}, undefined],
+])('a foreign record with the severity %j has %s in its line', (severity, expected) => {
+  const subject = log({ body: 'x' });
+  const [change] = projectLog({ ...subject, record: { ...subject.record, ...severity } }, ID);
+  expect(change).toMatchObject({ kind: 'line' });
+  expect(change?.kind === 'line' ? change.line.severity : '').toBe(expected);
+});
+
 test('a foreign record without a body has its name as content, and a structured body is JSON text', () => {
   expect(lineOf({ event: 'codex.started' }).content).toBe('codex.started');
   expect(lineOf({ body: { a: [1] } }).content).toBe('{"a":[1]}');

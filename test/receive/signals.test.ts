@@ -17,8 +17,12 @@ test('a request becomes a batch of its own signal alone', () => {
   expect([traces.batch.logs.length, traces.batch.spans.length]).toEqual([0, 1]);
 });
 
-test('the request of another signal is empty', () => {
-  expect(signalAt('/v1/traces').read(logsRequest({}))).toMatchObject({ batch: { spans: [] }, rejected: 0 });
+test('the request of another signal is malformed, and names the path of that signal', () => {
+  expect(() => signalAt('/v1/traces').read(logsRequest({}))).toThrow('these are logs: send them to /v1/logs');
+  expect(() => signalAt('/v1/logs').read(spansRequest({}))).toThrow(
+    'these are traces: send them to /v1/traces',
+  );
+  expect(() => signalAt('/v1/logs').read({ resourceMetrics: [{}] })).toThrow('these are metrics');
 });
 
 test('invalid records are counted, with a reason', () => {

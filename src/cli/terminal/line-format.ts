@@ -52,7 +52,8 @@ export function createLineFormat(paint: Paint): LineFormat {
     },
     output: (line) => {
       const type = typeof line.type === 'string' ? line.type : UNKNOWN;
-      const style = line.is_error === true ? 'red' : OUTPUT_STYLES[type as OutputType];
+      const style =
+        line.is_error === true ? 'red' : (severityStyle(line) ?? OUTPUT_STYLES[type as OutputType]);
       const notes = notesOf(line).map((note) => paint(note, 'dim'));
       const name = nameOf(line);
       const first = [...(name === '' ? [] : [paint(escapeLine(name), 'bold')]), ...notes].join(' ');
@@ -92,10 +93,18 @@ function notesOf(line: JsonObject): readonly string[] {
   const notes: string[] = [];
   if (line.stream === 'stderr') notes.push('[stderr]');
   if (line.is_error === true) notes.push('[failed]');
+  if (typeof line.severity === 'string') notes.push(`[${escapeLine(line.severity)}]`);
   if (typeof line.parent_tool_use_id === 'string') notes.push('[sub-agent]');
   if (line.truncated === true)
     notes.push(`[cut, ${escapeLine(String(line.original_bytes ?? '?'))} bytes in all]`);
   return notes;
+}
+
+/** Of a foreign log record: senders write the standard names, or their own. */
+function severityStyle({ severity }: JsonObject): Style | undefined {
+  if (typeof severity !== 'string') return undefined;
+  if (/^(?:err|fatal|crit|alert|emerg)/i.test(severity)) return 'red';
+  return /^warn/i.test(severity) ? 'yellow' : undefined;
 }
 
 /** The content without its last newline; for a tool call with its input, unless the content has it. */

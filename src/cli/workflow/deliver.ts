@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts';
+import { endpointsOf } from '../../journal/destination.ts';
 import { mainFile } from '../main-file.ts';
 
 /** How long a command waits for the delivery of its records. They are already safe in the journal. */
@@ -12,7 +13,7 @@ const SEND_TIMEOUT_S = 4;
  * load. Without an endpoint nothing is sent: the holder of the directory reads the journal itself. Never rejects.
  */
 export async function deliverJournal(config: Config): Promise<void> {
-  if (config.otlpEndpoint === undefined) return;
+  if (endpointsOf(config).length === 0) return;
   // Lazy: most events are recorded without an endpoint.
   const { spawn } = await import('node:child_process');
   const args = [

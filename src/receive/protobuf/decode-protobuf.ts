@@ -1,6 +1,7 @@
 import { messageOf, TasktrailError } from '../../errors.ts';
+import type { Field, Message } from '../../model/otlp-messages.ts';
 import { VALUES_MAX } from '../decode-json.ts';
-import type { Field, Message } from './protobuf-messages.ts';
+import { SCALARS } from './scalars.ts';
 import { WireReader } from './wire-reader.ts';
 import { WIRE_TYPE } from './wire-type.ts';
 
@@ -15,7 +16,10 @@ type Decoded = Record<string, unknown>;
 /** Decodes an OTLP/protobuf body to its OTLP/JSON shape, so that the same code reads both encodings. */
 export function decodeProtobuf(body: Buffer, message: Message): unknown {
   try {
-    return new MessageReader(body).read(message, body.length, 0);
+    const decoded = new MessageReader(body).read(message, body.length, 0);
+    // Any text of some bytes can be read as unknown fields.
+    if (body.length > 0 && Object.keys(decoded).length === 0) throw malformed('no field of it is known');
+    return decoded;
   } catch (error) {
     if (error instanceof TasktrailError) throw error;
     throw new TasktrailError('ERR_INPUT_INVALID', `malformed protobuf: ${messageOf(error)}`, {
@@ -66,12 +70,19 @@ class MessageReader {
 
   #readValue(field: Field, wire: number, depth: number): unknown {
     const { type } = field;
-    const expected = type instanceof Map ? WIRE_TYPE.lengthDelimited : type.wire;
-    if (wire !== expected) throw malformed(`${field.name} has wire type ${wire}, not ${expected}`);
-    if (!(type instanceof Map)) return type.read(this.#reader);
+    if (typeof type === 'string') {
+      const scalar = SCALARS[type];
+      checkWire(field, wire, scalar.wire);
+      return scalar.read(this.#reader);
+    }
+    checkWire(field, wire, WIRE_TYPE.lengthDelimited);
     const length = this.#reader.length();
     return this.read(type, this.#reader.pos + length, depth + 1);
   }
+}
+
+function checkWire(field: Field, wire: number, expected: number): void {
+  if (wire !== expected) throw malformed(`${field.name} has wire type ${wire}, not ${expected}`);
 }
 
 function malformed(message: string): TasktrailError {

@@ -67,6 +67,12 @@ const SPLIT: readonly (readonly [string, string, string, (books: BooksSnapshot) 
     'tasktrail.destination',
     ({ delivered }) => delivered,
   ],
+  [
+    'records.unsent',
+    'Records of a signal that a destination does not take',
+    'tasktrail.destination',
+    ({ unsent = {} }) => unsent,
+  ],
   ['records.dropped', 'Records that were lost', 'tasktrail.reason', ({ dropped }) => dropped],
   [
     'records.unattributed',

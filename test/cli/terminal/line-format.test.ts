@@ -86,6 +86,18 @@ test('recorded text cannot steer the terminal, in any field', () => {
   for (const line of lines) expect(line).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u);
 });
 
+test('the severity of a foreign record is shown, and errors and warnings have their colours', () => {
+  const line = { type: 'system', content: 'x' };
+  expect(output({ ...line, severity: 'ERROR' })).toContain('[ERROR] x');
+  expect(output({ ...line, severity: '\x1b[2J' })).not.toContain('\x1b');
+  const coloured = createLineFormat(createPaint(true));
+  const styleOf = (severity: string): string => coloured.output({ ...line, severity });
+  for (const severity of ['ERROR', 'Error2', 'fatal', 'CRITICAL'])
+    expect(styleOf(severity)).toContain('\x1b[31msystem\x1b[0m');
+  for (const severity of ['WARN', 'warning']) expect(styleOf(severity)).toContain('\x1b[33msystem\x1b[0m');
+  expect(styleOf('INFO')).toContain('\x1b[2msystem\x1b[0m');
+});
+
 test('types, failures and results have their colours', () => {
   const coloured = createLineFormat(createPaint(true));
   expect(coloured.output({ type: 'tool_call', content: 'x' })).toContain('\x1b[36mtool_call\x1b[0m');
