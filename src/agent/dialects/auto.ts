@@ -13,6 +13,9 @@ import { text } from './text.ts';
 /** The order decides for a message of a shared format: others have taken over Claude Code's. */
 const KNOWN: readonly Dialect[] = [codex, gemini, opencode, cursor, qwen, claude];
 
+/** Every message has one of these fields. A failed parse of each line of source code would cost more than the rest of the run. */
+const MESSAGE_SIGN = /"(?:type|event)"/;
+
 /**
  * A wrapper script may print an installation before it starts the agent. Later lines are the program's own data: one that
  * prints a recording in the middle of its report is no agent.
@@ -52,8 +55,7 @@ class AutoReader implements DialectReader {
   read(line: string, partial: boolean): readonly AgentOutput[] {
     if (this.#known !== undefined) return this.#known.read(line, partial);
     this.#lines += 1;
-    // A line that cannot be an object is not parsed: most programs print nothing else.
-    const message = partial || !line.includes('{') ? undefined : parseObjectLine(line);
+    const message = partial || !MESSAGE_SIGN.test(line) ? undefined : parseObjectLine(line);
     const dialect = message === undefined || this.#lines > LINES_MAX ? undefined : dialectOf(message);
     if (dialect === undefined) {
       this.#unknown.read(line, message);
