@@ -170,7 +170,14 @@ describe('after a kill of the supervisor', () => {
     const { facts, folder } = left;
     return adoptAgentProcess(
       { kind: 'pending', folder, facts, leader },
-      { directory: shop.runs, key: 'run', env: {}, recording: new KeptRecording(), pollMs: 5 },
+      {
+        directory: shop.runs,
+        key: 'run',
+        env: {},
+        recording: new KeptRecording(),
+        pollMs: 5,
+        lingerMs: 600_000,
+      },
     );
   }
 
