@@ -4,6 +4,7 @@ import { redact } from '../redact/redact.ts';
 import type { ChildExit } from './child.ts';
 import type { Verdict } from './dialects/dialect.ts';
 import { exitOf } from './exit-status.ts';
+import { withReason } from './failure-reason.ts';
 
 /** The reason why this process stopped the run. It takes precedence over the agent's own result. */
 export interface Stop {
@@ -19,13 +20,17 @@ export interface RunEnd {
   readonly stop: Stop | undefined;
   /** The last lines of standard error. */
   readonly stderr: string;
+  /** The line of plain output on either stream that names an error; empty when there is none. */
+  readonly reason?: string;
+  /** This process stopped the run because it had said its last word and did not exit. */
+  readonly lingered?: boolean;
   /** The system killed processes for lack of memory during the run, and this process sent no SIGKILL. */
   readonly oomKilled?: boolean;
 }
 
 /**
  * A run succeeds when it was not stopped, its exit code is 0, and its output does not report a failure. An unknown exit
- * code is a failure, also when the output reports success.
+ * code is a failure, also when the output reports success. Of a run that lingered the output alone decides.
  */
 export function judge(end: RunEnd): AgentOutcome {
   const { verdict, stop } = end;
@@ -33,6 +38,11 @@ export function judge(end: RunEnd): AgentOutcome {
   const exit = exitKnown(end.exit);
   const known = { result, exitCode: exit.exitCode, signal: exit.signal, usage, model: end.model };
   if (stop !== undefined) return { ...known, ...stop, success: false };
+  if (end.lingered === true) {
+    const lingered = { ...known, lingered: true };
+    if (verdict.success === true) return { ...lingered, success: true, error: null };
+    return { ...lingered, success: false, ...reasonOf(end, { exitCode: 0, signal: null }) };
+  }
   if (exit.exitCode === 0 && verdict.success !== false) return { ...known, success: true, error: null };
   return { ...known, success: false, ...reasonOf(end, exit) };
 }
@@ -52,16 +62,23 @@ function reasonOf(end: RunEnd, exit: ChildExit): Stop {
   if (ranOutOfMemory(end, exit))
     return { errorType: 'out_of_memory', error: explained(`out of memory, ${how}`, end) };
   if (exit.signal !== null) return { errorType: 'signal', error: explained(how, end) };
-  if (words !== null) return { errorType: 'agent_error', error: words };
+  if (words !== null) return { errorType: 'agent_error', error: withReason(words, end.reason ?? '') };
   if (exit.exitCode === 0)
     return { errorType: 'agent_error', error: explained('ended without a result', end) };
   return { errorType: 'exit_code', error: explained(how, end) };
 }
 
 /** Appends the agent's own error, or the last lines of its standard error. */
-function explained(how: string, { verdict, stderr }: RunEnd): string {
-  const words = verdict.success === false && verdict.error !== null ? verdict.error : stderr;
+function explained(how: string, { verdict, stderr, reason = '' }: RunEnd): string {
+  const own = verdict.success === false ? verdict.error : null;
+  const words = own === null ? lastWords(stderr, reason) : withReason(own, reason);
   return words === '' ? how : `${how}: ${words}`;
+}
+
+/** The tail of standard error, led by the error when a stack trace has pushed it out of the tail. */
+function lastWords(stderr: string, reason: string): string {
+  if (stderr === '' || reason === '') return stderr || reason;
+  return stderr.includes(reason) ? stderr : `${reason}\n...\n${stderr}`;
 }
 
 /** Last messages of V8, Go, Rust, C++, Python and Java. Some of them then exit with a code, some abort. */

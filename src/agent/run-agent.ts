@@ -3,7 +3,7 @@ import { messageOf } from '../errors.ts';
 import type { AgentOutcome, AgentRecording, RunAgentOptions } from '../model/agent-output.ts';
 import { adoptChild, type Child, startChild } from './child.ts';
 import { type DialectReader, UNKNOWN_USAGE } from './dialects/dialect.ts';
-import { findDialect } from './dialects/dialects.ts';
+import { DEFAULT_DIALECT, findDialect } from './dialects/dialects.ts';
 import { countOomKills } from './oom-kills.ts';
 import { judge, type Stop } from './outcome.ts';
 import { fillPlaceholders } from './placeholders.ts';
@@ -30,6 +30,9 @@ export interface AgentProcessOptions extends Omit<RunAgentOptions, 'name' | 'env
 /** A longer timer of Node fires at once. A limit of 24 days is treated as none. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
+/** The reason of an abort by a process that shuts down. */
+const CLOSING = 'closing';
+
 /** A run whose agent has been started, by this process or by an ended one. */
 interface OpenRun {
   readonly folder: RunFolder;
@@ -52,7 +55,7 @@ export async function runAgentProcess(
   let reader: DialectReader;
   try {
     program = programOf(command, options);
-    reader = findDialect(options.dialect ?? 'text').open();
+    reader = findDialect(options.dialect ?? DEFAULT_DIALECT).open();
   } catch (error) {
     options.recording.end(unstarted('spawn', messageOf(error)));
     throw error;
@@ -84,9 +87,10 @@ export async function adoptAgentProcess(
   let run: OpenRun;
   try {
     const reader = findDialect(facts.dialect).open();
-    output = openOutput(folder, reader, options);
+    output = openOutput({ folder, reader, facts }, options);
     run = { folder, child, output, reader, facts };
     await output.readAgain();
+    if (facts.lingered === true) output.markLingered();
   } catch (error) {
     output?.close();
     child.stop();
@@ -114,7 +118,7 @@ async function begin(
   command: readonly [string, ...string[]],
   { folder, reader, options }: { folder: RunFolder; reader: DialectReader; options: AgentProcessOptions },
 ): Promise<OpenRun> {
-  const { recording, timeoutMs, dialect = 'text' } = options;
+  const { recording, timeoutMs, dialect = DEFAULT_DIALECT } = options;
   const runId = randomUUID();
   const startedAtMs = Date.now();
   const deadlineMs = timeoutMs === undefined ? null : startedAtMs + timeoutMs;
@@ -129,7 +133,7 @@ async function begin(
   let output: RunOutput | undefined;
   try {
     // Opened before the agent starts: it can remove its files afterwards, but not the open descriptors.
-    output = openOutput(folder, reader, options);
+    output = openOutput({ folder, reader, facts }, options);
     // Nothing between the start and the return may throw: the caller could not stop the child.
     const child = await startInFolder(command, { folder, options, runId, ends });
     return { folder, child, output, reader, facts };
@@ -189,9 +193,22 @@ function markStarted(folder: RunFolder, pid: number): void {
   }
 }
 
-function openOutput(folder: RunFolder, reader: DialectReader, options: AgentProcessOptions): RunOutput {
-  const { recording, onOutput, pollMs, streamBytesMax: bytesMax } = options;
-  return new RunOutput({ folder, reader, recording, onOutput, pollMs, bytesMax });
+function openOutput(
+  { folder, reader, facts }: Pick<OpenRun, 'folder' | 'reader' | 'facts'>,
+  options: AgentProcessOptions,
+): RunOutput {
+  const { recording, onOutput, pollMs, lingerMs, streamBytesMax: bytesMax } = options;
+  const onLinger = (): void => noteLinger(folder, facts);
+  return new RunOutput({ folder, reader, recording, onOutput, pollMs, lingerMs, bytesMax, onLinger });
+}
+
+/** After a crash between the stop and the outcome the next process finds an exit by a signal, and this as its reason. */
+function noteLinger(folder: RunFolder, facts: RunFacts): void {
+  try {
+    if (facts.lingered !== true) folder.writeFacts({ ...facts, lingered: true });
+  } catch {
+    // ENOSPC: after such a crash the run counts as ended by the signal.
+  }
 }
 
 /** Records the output until the agent's end, ends the processes that it left, and records the outcome. */
@@ -209,6 +226,8 @@ async function finish(run: OpenRun, options: AgentProcessOptions): Promise<Agent
     model: reader.model,
     stop: limitReached() ?? broken,
     stderr: output.lastErrors,
+    reason: output.reason,
+    lingered: output.lingered && (child.wasStopped || facts.lingered === true),
     oomKilled,
   });
   options.recording.end(outcome);
@@ -220,18 +239,32 @@ async function finish(run: OpenRun, options: AgentProcessOptions): Promise<Agent
 }
 
 /** Stops the child at its deadline or when the caller aborts. The returned function gives the limit that was reached. */
-function watchLimits({ child, facts }: OpenRun, { signal }: AgentProcessOptions): () => Stop | undefined {
+function watchLimits(
+  { child, facts, reader, output }: OpenRun,
+  { signal }: AgentProcessOptions,
+): () => Stop | undefined {
   const { deadlineMs, startedAtMs } = facts;
   let reached: Stop | undefined;
   function stop(reason: Stop): void {
-    reached ??= reason;
+    // A run that is being ended for lingering keeps the end that it had before this limit.
+    if (!output.lingered) reached ??= reason;
     child.stop();
   }
-  const onAbort = (): void => stop({ errorType: 'cancelled', error: 'cancelled' });
+  function stopUnlessFinal(reason: Stop): void {
+    // The work was done in time: only the exit was not.
+    if (reader.isFinal) output.markLingered();
+    stop(reason);
+  }
+  function onAbort(): void {
+    const reason = { errorType: 'cancelled', error: 'cancelled' };
+    // Work that is done must not be done again with the next start.
+    if (signal?.reason === CLOSING) stopUnlessFinal(reason);
+    else stop(reason);
+  }
   const leftMs = deadlineMs === null ? Number.POSITIVE_INFINITY : Math.max(0, deadlineMs - Date.now());
   const error = `timed out after ${(deadlineMs ?? 0) - startedAtMs} ms`;
-  const timer =
-    leftMs > TIMER_MS_MAX ? undefined : setTimeout(() => stop({ errorType: 'timeout', error }), leftMs);
+  const onTimeout = (): void => stopUnlessFinal({ errorType: 'timeout', error });
+  const timer = leftMs > TIMER_MS_MAX ? undefined : setTimeout(onTimeout, leftMs);
   function clear(): void {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);

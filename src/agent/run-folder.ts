@@ -40,6 +40,8 @@ export interface RunFacts {
   readonly deadlineMs: number | null;
   /** The system's count of out-of-memory kills at the start; null when unknown. */
   readonly oomKills: number | null;
+  /** Set before the run is ended because it did not exit: the next process then knows why it was stopped. */
+  readonly lingered?: boolean;
 }
 
 /** Descriptors that the child inherits as its standard streams. */

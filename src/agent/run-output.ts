@@ -10,6 +10,7 @@ import type {
 } from '../model/agent-output.ts';
 import type { Child } from './child.ts';
 import type { DialectReader } from './dialects/dialect.ts';
+import { ReasonLines } from './failure-reason.ts';
 import { StderrTail, type Stop } from './outcome.ts';
 import { CHUNK_BYTES, OutputFile, type ReadPiece } from './output-file.ts';
 import { nextPoll } from './poll-timer.ts';
@@ -25,6 +26,9 @@ const UNSURE_MS = 2_000;
 /** More than an agent prints in a day. Stops a program in an endless loop before it fills the disk. */
 const STREAM_BYTES_MAX = 1024 ** 3;
 
+/** An agent that has said its last word exits at once, or after the flush of its telemetry, which takes some seconds. */
+const LINGER_MS = 30_000;
+
 /** The agent printed more than the limit. */
 class EndlessOutputError extends Error {}
 
@@ -36,6 +40,10 @@ export interface RunOutputOptions {
   readonly pollMs?: number | undefined;
   /** Limit for each stream. */
   readonly bytesMax?: number | undefined;
+  /** Milliseconds for the agent to exit after its last word. */
+  readonly lingerMs?: number | undefined;
+  /** Called before the child is stopped because it did not exit after its last word. */
+  onLinger?(): void;
 }
 
 /** Reads the output files of a run and records their lines. */
@@ -45,6 +53,10 @@ export class RunOutput {
   readonly #fds: number[] = [];
   readonly #files: Readonly<Record<OutputStream, OutputFile>>;
   readonly #errors = new StderrTail();
+  readonly #reasons = new ReasonLines();
+  /** On the monotonic clock: when the last message was read. */
+  #spokeAtMs = 0;
+  #lingered = false;
   /** While the reads of a killed process are repeated: lines read before this time are in the journal. */
   #recordedBeforeMs = 0;
   #isLive = true;
@@ -64,6 +76,22 @@ export class RunOutput {
   /** The last lines of standard error. */
   get lastErrors(): string {
     return this.#errors.text();
+  }
+
+  /** The line of plain output that names an error. */
+  get reason(): string {
+    return this.#reasons.text();
+  }
+
+  /** Whether the run is stopped for not exiting after its last word. */
+  get lingered(): boolean {
+    return this.#lingered && this.#options.reader.isFinal;
+  }
+
+  /** Also for a limit that ends the run while it only lingers, and for a run that an earlier process stopped. */
+  markLingered(): void {
+    if (!this.#lingered) this.#options.onLinger?.();
+    this.#lingered = true;
   }
 
   /** Repeats the reads of a killed process, which brings the dialect's reader to the same state. */
@@ -109,6 +137,7 @@ export class RunOutput {
     while (!exited.signal.aborted) {
       const isMore = [stdout.next(), stderr.next()].includes(CHUNK_BYTES);
       this.#checkSize();
+      if (!isMore) this.#endLingering(child);
       if (isMore) await nextTurn();
       else await nextPoll(this.#options.pollMs ?? POLL_MS, exited.signal);
     }
@@ -118,11 +147,20 @@ export class RunOutput {
       while (file.position < size && file.next(size - file.position) > 0) await nextTurn();
       file.end();
     }
-    this.#recordAll(this.#options.reader.end(), {
+    const last = this.#options.reader.end();
+    this.#recordAll(this.lingered ? [...last, LINGERED] : last, {
       stream: 'stdout',
       line: this.#lastLine + 1,
       timeMs: Date.now(),
     });
+  }
+
+  #endLingering(child: Child): void {
+    const { reader, lingerMs = LINGER_MS } = this.#options;
+    if (!reader.isFinal || this.#lingered || child.wasStopped) return;
+    if (performance.now() - this.#spokeAtMs < lingerMs) return;
+    this.markLingered();
+    child.stop();
   }
 
   #open(stream: OutputStream): OutputFile {
@@ -145,12 +183,15 @@ export class RunOutput {
     const before = reader.model;
     const outputs = reader.read(text, partial);
     this.#lastLine = line;
+    if (isPlain(outputs, text)) this.#reasons.add(text);
+    else this.#spokeAtMs = performance.now() - (this.#isLive ? 0 : Math.max(0, Date.now() - timeMs));
     if (reader.model !== null && reader.model !== before) recording.model(reader.model);
     this.#recordAll(outputs, { stream: 'stdout', line, timeMs });
   }
 
   #readError({ text, partial, line, timeMs }: ReadPiece): void {
     this.#errors.add(text);
+    this.#reasons.add(text);
     const more = partial ? { stream: 'stderr', partial: true } : { stream: 'stderr' };
     this.#recordAll([{ type: 'system', content: text, more }], { stream: 'stderr', line, timeMs });
   }
@@ -176,4 +217,16 @@ export class RunOutput {
     for (const fd of this.#fds.splice(0)) closeSync(fd);
     this.#log.close();
   }
+}
+
+const LINGERED: AgentOutput = {
+  type: 'system',
+  content: 'the agent did not exit after its last word and was ended',
+  more: { lingered: true },
+};
+
+/** A line that is no message of the agent. It does not show that the agent works on: a server it started may print it. */
+function isPlain(outputs: readonly AgentOutput[], line: string): boolean {
+  const last = outputs.at(-1);
+  return last !== undefined && last.type === 'output' && last.content === line;
 }

@@ -147,7 +147,7 @@ function addRun(program: Command, ends: Ends): void {
     .option('--message <text>', "the agent's input, also {message} (default: piped input)")
     .option(
       '--dialect <name>',
-      'output format (default: by the command): claude, codex, gemini, opencode, text',
+      'output format (default: auto): claude, codex, cursor, gemini, opencode, qwen, text',
     )
     .option('--name <agent>', "the agent's name in the records (default: its program's)")
     .option('--cwd <directory>', 'the working directory')

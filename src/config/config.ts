@@ -64,6 +64,8 @@ export interface Config {
   readonly trigger: string;
   readonly agents: Readonly<Record<string, AgentConfig>>;
   /** Whether agents send their own telemetry, unless `agents.<name>.telemetry` says otherwise. */
+  /** For an agent to exit after its last word. */
+  readonly agentLingerSeconds: number;
   readonly agentTelemetry: boolean;
   readonly commands: Readonly<Record<string, CommandConfig>>;
   /** Tasks that run at the same time in this process. */
@@ -182,6 +184,7 @@ function variableFields(
     redisUrl: value('REDIS_URL'),
     githubToken: value('GITHUB_TOKEN'),
     githubApiUrl: value('GITHUB_API_URL')?.replace(/\/+$/, ''),
+    agentLingerSeconds: value('TASK_LOGS_AGENT_LINGER_SECONDS'),
     agentTelemetry: value('TASK_LOGS_AGENT_TELEMETRY'),
     concurrency: value('TASK_LOGS_CONCURRENCY'),
     attemptsMax: value('TASK_LOGS_ATTEMPTS'),

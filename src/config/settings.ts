@@ -31,6 +31,7 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly TASK_LOGS_ATTEMPTS: number;
   readonly TASK_LOGS_AGENT_COMMAND: readonly string[] | undefined;
   readonly TASK_LOGS_AGENT_DIALECT: string | undefined;
+  readonly TASK_LOGS_AGENT_LINGER_SECONDS: number;
   readonly TASK_LOGS_AGENT_TELEMETRY: boolean;
 }
 
@@ -218,10 +219,18 @@ export const SETTINGS: SettingTable<Settings> = {
   TASK_LOGS_AGENT_DIALECT: {
     kind: text('name of a dialect'),
     default: undefined,
-    defaultText: '`claude` for a command with `stream-json`, else `text`',
+    defaultText: '`auto`: its first message decides',
     group: 'Queue and agents',
     sentence:
-      'The output format of `TASK_LOGS_AGENT_COMMAND`: `claude`, `codex`, `gemini`, `opencode` or `text`.',
+      'The output format of `TASK_LOGS_AGENT_COMMAND`: `auto`, `claude`, `codex`, `cursor`, `gemini`, `opencode`, `qwen` or `text`.',
+  },
+  TASK_LOGS_AGENT_LINGER_SECONDS: {
+    kind: count('seconds'),
+    default: 30,
+    group: 'Queue and agents',
+    sentence:
+      'How long an agent may take to exit after its last word; then it is ended, and its last word counts.',
+    field: 'agentLingerSeconds',
   },
   TASK_LOGS_AGENT_TELEMETRY: {
     kind: BOOLEAN,

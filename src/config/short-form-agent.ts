@@ -11,7 +11,7 @@ export const SHORT_FORM_AGENT = 'default';
 export function resolveAgents(given: Given, ofFile: Agents = {}): Agents {
   const command = given('TASK_LOGS_AGENT_COMMAND');
   if (command === undefined) return ofFile;
-  const dialect = given('TASK_LOGS_AGENT_DIALECT') ?? (command.includes('stream-json') ? 'claude' : 'text');
+  const dialect = given('TASK_LOGS_AGENT_DIALECT') ?? 'auto';
   const short: AgentConfig = { type: 'coding', command, dialect };
   // First: the first agent runs every command that names no other.
   return Object.assign({ [SHORT_FORM_AGENT]: short }, ofFile, { [SHORT_FORM_AGENT]: short });

@@ -23,8 +23,11 @@ export interface AgentOutcome {
   readonly errorType?: string;
   readonly exitCode: number | null;
   readonly signal: string | null;
+  /** Of an agent whose counts cover a whole thread (`usage.threads`): all of the thread, earlier runs included. */
   readonly usage: Usage;
   readonly model: string | null;
+  /** The agent did not exit after its last word and was ended. Its last word decided about `success`. */
+  readonly lingered?: boolean;
 }
 
 export type OutputStream = 'stdout' | 'stderr';
@@ -67,7 +70,10 @@ export interface RunAgentOptions {
   readonly name?: string;
   /** Text for the agent's standard input and for `{message}` in its arguments. Default: empty stdin. */
   readonly input?: string;
-  /** Output format: `claude`, `codex`, `gemini`, `opencode`, or `text` (default; each line is an `output`). */
+  /**
+   * Output format: `claude`, `codex`, `cursor`, `gemini`, `opencode`, `qwen`, `text` (each line is an `output`), or `auto`
+   * (default): the first message that one of them prints decides, and output without such a message is `text`.
+   */
   readonly dialect?: string;
   /** Switches on the agent's own telemetry if the dialect supports it; it is stored in the same task. Default false. */
   readonly telemetry?: boolean;
@@ -80,6 +86,8 @@ export interface RunAgentOptions {
   readonly timeoutMs?: number;
   /** Milliseconds between SIGTERM and SIGKILL. Default 10 seconds. */
   readonly graceMs?: number;
+  /** Milliseconds for the agent to exit after its last word, before its process group is ended. Default 30 seconds. */
+  readonly lingerMs?: number;
   /** Gets the raw bytes of both streams as they are read; must not throw. */
   readonly onOutput?: (stream: OutputStream, bytes: Uint8Array) => void;
   /**
@@ -87,6 +95,9 @@ export interface RunAgentOptions {
    * again. Default: the number of the run.
    */
   readonly key?: string;
-  /** An abort ends the run like a timeout, as `cancelled`. */
+  /**
+   * An abort ends the run like a timeout, as `cancelled`. With the reason `closing` a run that has said its last word keeps
+   * that as its end.
+   */
   readonly signal?: AbortSignal;
 }

@@ -87,6 +87,13 @@ export interface Amounts {
 /** Amounts of a run or a task: the total, and the amounts by model if the agent reports them. */
 export interface Usage extends Amounts {
   readonly models?: Readonly<Record<string, Amounts>>;
+  /**
+   * Amounts by thread, for an agent whose counts cover a whole thread: the next run of the thread reports them again. Then
+   * the totals are the sums of the threads.
+   */
+  readonly threads?: Readonly<Record<string, Amounts>>;
+  /** Why the amounts are unknown although the agent reported some: what it reported is a part. */
+  readonly unknownReason?: string;
 }
 
 export interface ResultMetrics {

@@ -65,6 +65,12 @@ export class Scope {
     this.ids = this.#span?.spanContext();
   }
 
+  /** An attribute that the span was started with. */
+  attribute(name: string): string | undefined {
+    const value = this.#start.attributes?.[name];
+    return typeof value === 'string' ? value : undefined;
+  }
+
   get recording(): boolean {
     return this.#recorder !== undefined;
   }

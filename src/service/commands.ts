@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DIALECT_NAMES } from '../agent/dialects/dialects.ts';
+import { DEFAULT_DIALECT, DIALECT_NAMES } from '../agent/dialects/dialects.ts';
 import { findProgram, isDirectory } from '../agent/executable.ts';
 import type { Config } from '../config/config.ts';
 import { inheritedEnvironment } from '../config/environment.ts';
@@ -65,7 +65,7 @@ export function planFor(
 /** Throws `ERR_CONFIG_INVALID` for an unknown dialect, so that the start fails and not the first task. */
 export function checkAgents(config: Config): void {
   const problems: string[] = [];
-  for (const [name, { dialect = 'text' }] of Object.entries(config.agents)) {
+  for (const [name, { dialect = DEFAULT_DIALECT }] of Object.entries(config.agents)) {
     if (DIALECT_NAMES.includes(dialect)) continue;
     const known = DIALECT_NAMES.join(', ');
     // An agent that is set by TASK_LOGS_AGENT_COMMAND has no entry in the file.

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { DEFAULT_DIALECT } from '../agent/dialects/dialects.ts';
 import { hasLivingRun, isFollowedElsewhere } from '../agent/orphan-runs.ts';
 import type { Config } from '../config/config.ts';
 import type { AbortCause, Job, JobRun, Queue } from '../queue/queue.ts';
@@ -202,6 +203,7 @@ async function runPhase(task: Task, workflow: Workflow, at: PhaseWork): Promise<
           placeholders: { phase: name, step: place.step },
           env: { TASK_LOGS_PHASE: name, TASK_LOGS_STEP: place.step },
           ...(plan.agent.cwd !== undefined && { cwd: plan.agent.cwd }),
+          ...(plan.agent.linger_seconds !== undefined && { lingerMs: plan.agent.linger_seconds * 1_000 }),
         });
       });
     }
@@ -209,5 +211,5 @@ async function runPhase(task: Task, workflow: Workflow, at: PhaseWork): Promise<
 }
 
 function agentOptions({ agent }: Plan, { key }: StepPlace): { key: string; dialect: string } {
-  return { key, dialect: agent.dialect ?? 'text' };
+  return { key, dialect: agent.dialect ?? DEFAULT_DIALECT };
 }

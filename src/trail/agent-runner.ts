@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findDialect } from '../agent/dialects/dialects.ts';
+import { DEFAULT_DIALECT, findDialect } from '../agent/dialects/dialects.ts';
 import { endRun, removeEndedRuns } from '../agent/orphan-runs.ts';
 import { findResumableRun, fingerprintOf, type PendingRun } from '../agent/resume-run.ts';
 import { type AgentProcessOptions, adoptAgentProcess, runAgentProcess } from '../agent/run-agent.ts';
@@ -13,6 +13,7 @@ import { checkId } from '../model/ids.ts';
 import { otlpTokenOf } from '../receive/otlp-token.ts';
 import { type AgentRunner, setAgentRunner } from '../record/task/agent-port.ts';
 import { findHolder } from '../store/lock.ts';
+import { noProxyFor } from './no-proxy.ts';
 import { activeTrail, agentFolder, type Trail } from './trail.ts';
 
 /** Secrets of the service: with them an agent could forge the webhooks that start agents. */
@@ -34,7 +35,7 @@ const agentRunner: AgentRunner = {
     try {
       const pending = pendingRuns.get(pendingName(taskId, options.key));
       if (pending !== undefined) return { origin: pending.facts.origin ?? undefined };
-      const fingerprint = fingerprintOf(command, options.dialect ?? 'text');
+      const fingerprint = fingerprintOf(command, options.dialect ?? DEFAULT_DIALECT);
       const orphan = await findResumableRun(taskFolder(taskId), { key: options.key, fingerprint });
       if (orphan === undefined) return undefined;
       const origin = orphan.facts.origin ?? undefined;
@@ -51,16 +52,16 @@ const agentRunner: AgentRunner = {
   async run(command, { name: _name, env, telemetry, ...rest }, recording) {
     const taskId = checkId('task id', recording.taskId);
     const directory = taskFolder(taskId);
+    const { dialect = DEFAULT_DIALECT } = rest;
+    const own = await childEnvironment(taskId, recording.attempt, telemetry === true ? dialect : undefined);
+    const whole = { ...own, TASK_LOGS_TASK_ID: taskId, ...env };
     const options: AgentProcessOptions = {
+      ...lingerDefault(),
       ...rest,
       directory,
       recording,
       document: `${JSON.stringify(recording.input)}\n`,
-      env: {
-        ...(await childEnvironment(taskId, recording.attempt, telemetry === true ? rest.dialect : undefined)),
-        TASK_LOGS_TASK_ID: taskId,
-        ...env,
-      },
+      env: { ...whole, ...noProxyFor(whole, own.OTEL_EXPORTER_OTLP_ENDPOINT) },
     };
     // Taken after everything that can fail: `forget` ends a pending run that was not resumed.
     const pending = pendingRuns.get(pendingName(taskId, rest.key));
@@ -88,6 +89,11 @@ const agentRunner: AgentRunner = {
     removeRuns(taskId);
   },
 };
+
+function lingerDefault(): { lingerMs?: number } {
+  const seconds = activeTrail()?.config.agentLingerSeconds;
+  return seconds === undefined ? {} : { lingerMs: seconds * 1_000 };
+}
 
 /** Number of runs of each task that this process supervises. */
 const running = new Map<string, number>();

@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { auto } from '../../src/agent/dialects/auto.ts';
 import { claude } from '../../src/agent/dialects/claude.ts';
 import { codex } from '../../src/agent/dialects/codex.ts';
+import { cursor } from '../../src/agent/dialects/cursor.ts';
 import type { Dialect } from '../../src/agent/dialects/dialect.ts';
 import { gemini } from '../../src/agent/dialects/gemini.ts';
 import { opencode } from '../../src/agent/dialects/opencode.ts';
+import { qwen } from '../../src/agent/dialects/qwen.ts';
 import { text } from '../../src/agent/dialects/text.ts';
 import { OUTPUT_TYPES } from '../../src/model/documents.ts';
 import { brief, linesOf, type Reading, readLines, readObjects, recordingsIn } from './reading.ts';
@@ -15,10 +18,11 @@ const FOLDERS: Readonly<Record<string, string>> = {
   gemini: 'gemini-cli',
   opencode: 'opencode',
 };
-const TYPED = [claude, codex, gemini, opencode];
+const TYPED = [claude, codex, cursor, gemini, opencode, qwen];
 
 function recordingsOf({ name }: Dialect): readonly string[] {
-  const folder = FOLDERS[name] ?? '';
+  const folder = FOLDERS[name];
+  if (folder === undefined) return [`made/${name}`];
   return recordingsIn(folder).map((recording) => `${folder}/${recording}`);
 }
 
@@ -134,20 +138,10 @@ describe.each(TYPED)('$name', (dialect) => {
   });
 
   test('no sequence of messages makes the reader throw', { tags: 'full' }, () => {
-    const key = fc.constantFrom(...WORDS);
-    const value = fc.letrec((tie) => ({
-      any: fc.oneof(
-        { depthSize: 'small' },
-        fc.jsonValue(),
-        fc.constantFrom(...WORDS),
-        fc.dictionary(key, tie('any'), { maxKeys: 6, noNullPrototype: true }),
-        fc.array(tie('any'), { maxLength: 4 }),
-      ),
-    })).any;
-    const message = fc.dictionary(key, value, { maxKeys: 8, noNullPrototype: true });
+    const { message, value } = messages();
     fc.assert(
-      fc.property(fc.array(fc.oneof(message, value), { maxLength: 12 }), (messages) =>
-        expectSound(readObjects(dialect, ...messages)),
+      fc.property(fc.array(fc.oneof(message, value), { maxLength: 12 }), (objects) =>
+        expectSound(readObjects(dialect, ...objects)),
       ),
       { numRuns: 300 },
     );
@@ -188,6 +182,21 @@ describe.each(TYPED)('$name', (dialect) => {
   });
 });
 
+test('no sequence of messages makes the decision throw, and two readers decide the same', {
+  tags: 'full',
+}, () => {
+  const { message, value } = messages();
+  fc.assert(
+    fc.property(fc.array(fc.oneof(message, value), { maxLength: 12 }), (objects) => {
+      const one = readObjects(auto, ...objects);
+      expectSound(one);
+      const two = readObjects(auto, ...objects);
+      expect([two.outputs, two.reader.verdict()]).toEqual([one.outputs, one.reader.verdict()]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test('plain text is never read as messages', () => {
   const lines = linesOf('claude-code/demo');
   const { outputs, reader } = readLines(text, lines);
@@ -197,6 +206,16 @@ test('plain text is never read as messages', () => {
 
 const WORDS = [
   ...['type', 'subtype', 'message', 'content', 'model', 'is_error', 'result', 'modelUsage', 'errors', 'text'],
+  ...[
+    'session_id',
+    'sessionID',
+    'tool_call',
+    'call_id',
+    'request_id',
+    'permissionMode',
+    'timestamp',
+    'event',
+  ],
   ...['thinking', 'tool_use', 'tool_result', 'tool_use_id', 'id', 'name', 'input', 'item', 'item.started'],
   ...[
     'item.completed',
@@ -246,6 +265,22 @@ const WORDS = [
     '__proto__',
   ],
 ];
+
+/** Objects made of the words of all dialects. */
+function messages(): { message: fc.Arbitrary<unknown>; value: fc.Arbitrary<unknown> } {
+  const key = fc.constantFrom(...WORDS);
+  const value = fc.letrec((tie) => ({
+    any: fc.oneof(
+      { depthSize: 'small' },
+      fc.jsonValue(),
+      fc.constantFrom(...WORDS),
+      fc.dictionary(key, tie('any'), { maxKeys: 6, noNullPrototype: true }),
+      fc.array(tie('any'), { maxLength: 4 }),
+    ),
+  })).any;
+  const message = fc.dictionary(key, value, { maxKeys: 8, noNullPrototype: true });
+  return { message, value };
+}
 
 /** Copies of the object with one value, at any depth, replaced. */
 function* brokenBy(object: unknown, value: unknown): Generator<unknown> {

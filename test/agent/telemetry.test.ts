@@ -34,5 +34,12 @@ test('the token of the receiver is in the standard variable', () => {
 
 test('agents without telemetry variables get none', () => {
   const without = DIALECT_NAMES.filter((name) => findDialect(name).telemetryEnv === undefined);
-  expect(without).toEqual(['codex', 'opencode', 'text']);
+  expect(without).toEqual(['codex', 'cursor', 'opencode', 'qwen', 'text']);
+});
+
+test('an agent that is not known yet gets the variables of all agents', () => {
+  expect(findDialect('auto').telemetryEnv?.(ENDPOINT)).toEqual({
+    ...findDialect('claude').telemetryEnv?.(ENDPOINT),
+    ...findDialect('gemini').telemetryEnv?.(ENDPOINT),
+  });
 });

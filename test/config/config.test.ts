@@ -335,7 +335,7 @@ test('TASK_LOGS_AGENT_COMMAND is split like a shell command and becomes the firs
   expect(agents.default).toEqual({
     type: 'coding',
     command: ['sh', '-c', 'echo "two words"', '', '--name=a b'],
-    dialect: 'text',
+    dialect: 'auto',
   });
 });
 
@@ -357,10 +357,10 @@ test('a dialect next to a malformed command causes no second problem', () => {
   expect(problemsOf({ env })).toEqual([expect.stringContaining('TASK_LOGS_AGENT_COMMAND: ')]);
 });
 
-test('the dialect is detected from the command unless it is set', () => {
+test('the dialect is detected from the output unless it is set', () => {
   const command = 'claude -p --output-format stream-json --verbose';
   const dialectOf = (env: Record<string, string>): unknown => load({ env }).agents.default?.dialect;
-  expect(dialectOf({ TASK_LOGS_AGENT_COMMAND: command })).toBe('claude');
+  expect(dialectOf({ TASK_LOGS_AGENT_COMMAND: command })).toBe('auto');
   expect(dialectOf({ TASK_LOGS_AGENT_COMMAND: command, TASK_LOGS_AGENT_DIALECT: 'text' })).toBe('text');
 });
 

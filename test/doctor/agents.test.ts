@@ -29,3 +29,24 @@ test('an agent whose program is missing or not executable is a problem; its argu
   writeFileSync(join(bin, 'my-agent'), '#!/bin/sh\n', { mode: 0o755 });
   expect(linesOf(await checkAgentPrograms(subject))).toContain(`ok agent default: ${join(bin, 'my-agent')}`);
 });
+
+test('a known agent without the options for messages is a warning with the options, unless its dialect is text', async () => {
+  const bin = tempDir();
+  for (const program of ['claude', 'codex', 'wrapper'])
+    writeFileSync(join(bin, program), '#!/bin/sh\n', { mode: 0o755 });
+  const check = async (command: string, more: Record<string, string> = {}): Promise<string> =>
+    linesOf(await checkAgentPrograms(subjectOf({ PATH: bin, TASK_LOGS_AGENT_COMMAND: command, ...more })));
+  expect(await check('claude -p')).toContain(
+    'warning agent default: prints plain text, so its tool calls, tokens and cost stay unknown -> add --output-format stream-json --verbose',
+  );
+  expect(await check(`${bin}/codex exec`)).toContain('-> add --json');
+  for (const command of [
+    'claude -p --output-format stream-json',
+    'claude --output-format=stream-json',
+    'wrapper',
+  ])
+    expect(await check(command)).not.toContain('warning agent default');
+  expect(await check('claude -p', { TASK_LOGS_AGENT_DIALECT: 'text' })).not.toContain(
+    'warning agent default',
+  );
+});

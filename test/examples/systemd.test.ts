@@ -64,5 +64,5 @@ test('every setting in the environment file exists, and its value is valid', asy
   const env = Object.fromEntries(lines.map(([, name = '', value = '']) => [name, value]));
   const config = loadConfig({ env, cwd: tmpdir() });
   expect(Object.keys(env).filter((name) => !(name in config.sources))).toEqual([]);
-  expect(config.agents.default?.dialect).toBe('claude');
+  expect(config.agents.default?.dialect).toBe('auto');
 });

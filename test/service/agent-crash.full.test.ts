@@ -36,7 +36,7 @@ async function start(env: Record<string, string> = {}): Promise<ServiceProcess> 
 }
 
 async function configure(command: readonly string[], steps: readonly string[]): Promise<void> {
-  const agents = { numbered: { command, dialect: 'claude' } };
+  const agents = { numbered: { command } };
   const commands = { review: { agent: 'numbered', phases: [{ name: 'build', steps }] } };
   await writeFile(join(cwd, 'tasktrail.config.json'), JSON.stringify({ agents, commands }));
 }
@@ -157,7 +157,7 @@ test.each([
 
 test('a time limit continues across a kill, and ends the agent of the killed worker', async () => {
   const agents = {
-    slow: { command: [process.execPath, AGENT, '100000', '5'], dialect: 'claude', timeout_seconds: 3 },
+    slow: { command: [process.execPath, AGENT, '100000', '5'], timeout_seconds: 3 },
   };
   await writeFile(join(cwd, 'tasktrail.config.json'), JSON.stringify({ agents }));
   const service = await start();

@@ -2,19 +2,23 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { fingerprintOf } from '../../src/agent/resume-run.ts';
 import { RunFolder } from '../../src/agent/run-folder.ts';
 import { RUN_ID_VARIABLE } from '../../src/agent/run-processes.ts';
 import { loadConfig } from '../../src/config/config.ts';
+import type { JsonObject } from '../../src/model/json.ts';
 import { installedRunner, type TaskRecording } from '../../src/record/task/agent-port.ts';
+import { recordTask } from '../../src/record/task/attempt.ts';
+import type { Task } from '../../src/record/task/task.ts';
 import { identityOf, ownIdentity } from '../../src/system/process-identity.ts';
 import { installAgentRunner } from '../../src/trail/agent-runner.ts';
 import { agentFolder, startTasktrail, type Trail } from '../../src/trail/trail.ts';
 import { KeptRecording } from '../agent/agent-run.ts';
 import { tempDir } from '../support/log-dir.ts';
+import { until } from '../support/until.ts';
 
 const COMMAND = ['sleep', '60'];
 const OPTIONS = { key: 'run-1' };
@@ -45,9 +49,9 @@ async function leaveOrphan(): Promise<{ folder: RunFolder; ended: Promise<unknow
   const folder = await RunFolder.create(join(agentFolder(trail.config.logDir), 'task-1'), OPTIONS.key);
   folder.writeFacts({
     ...OPTIONS,
-    fingerprint: fingerprintOf(COMMAND, 'text'),
+    fingerprint: fingerprintOf(COMMAND, 'auto'),
     runId,
-    dialect: 'text',
+    dialect: 'auto',
     origin: null,
     startedAtMs: Date.now(),
     deadlineMs: null,
@@ -90,4 +94,85 @@ test('the agent of a claimed run is ended with its task when the task does not r
   await runner?.resume('task-1', COMMAND, OPTIONS);
   runner?.forget('task-1');
   expect(await ended).toEqual([null, 'SIGKILL']);
+});
+
+const ENV = ['sh', '-c', 'env'];
+
+/** Lines of `env`. */
+function variables(result: string | null): ReadonlyMap<string, string> {
+  return new Map(
+    (result ?? '').split('\n').map((line) => [line.split('=')[0] ?? '', line.replace(/^[^=]*=/, '')]),
+  );
+}
+
+test('an agent inside a step knows its phase and step, unless its caller says otherwise', async () => {
+  const found: (string | undefined)[][] = [];
+  async function look(task: Task, env: Record<string, string> = {}): Promise<void> {
+    const seen = variables((await task.runAgent(ENV, { env })).result);
+    found.push([seen.get('TASK_LOGS_PHASE'), seen.get('TASK_LOGS_STEP')]);
+  }
+  await recordTask({ source: 'test', message: 'm' }, async (task) => {
+    await look(task);
+    await task.workflow('w', {}, async (workflow) => {
+      await look(task);
+      await workflow.phase('build', {}, async (phase) => {
+        await look(task);
+        await phase.step('code', {}, () => look(task));
+        await phase.step('code', {}, () => look(task, { TASK_LOGS_STEP: 'mine' }));
+        await phase.step('other', {}, () =>
+          recordTask({ source: 'test', message: 'another task' }, (inner) => look(inner)),
+        );
+      });
+    });
+    await look(task);
+  });
+  expect(found).toEqual([
+    [undefined, undefined],
+    [undefined, undefined],
+    ['build', undefined],
+    ['build', 'code'],
+    ['build', 'mine'],
+    [undefined, undefined],
+    [undefined, undefined],
+  ]);
+});
+
+test('the telemetry of an agent with a proxy reaches the receiver', async () => {
+  await recordTask({ source: 'test', message: 'm' }, async (task) => {
+    const env = { HTTP_PROXY: 'http://proxy.example:3128', NO_PROXY: 'corp.example' };
+    const seen = variables((await task.runAgent(ENV, { env })).result);
+    expect(new URL(seen.get('OTEL_EXPORTER_OTLP_ENDPOINT') ?? '').hostname).toBe('127.0.0.1');
+    for (const name of ['NO_PROXY', 'no_proxy'])
+      expect(seen.get(name)?.split(',')).toEqual(
+        expect.arrayContaining(['corp.example', '127.0.0.1', 'localhost']),
+      );
+  });
+});
+
+async function resultOf(taskId: string): Promise<JsonObject> {
+  const path = join(trail.config.logDir, taskId, '04-final-result.json');
+  return until(async () => (existsSync(path) ? JSON.parse(await readFile(path, 'utf8')) : undefined), path);
+}
+
+test('the tokens of a thread that the next step resumes count once', async () => {
+  const sample = (n: number): string[] => ['cat', `test/samples/made/codex-resume-${n}.jsonl`];
+  const taskId = await recordTask({ source: 'test', message: 'm' }, async (task) => {
+    await task.runAgent(sample(1));
+    await task.runAgent(sample(2));
+    return task.id;
+  });
+  expect(await resultOf(taskId)).toMatchObject({
+    result: 'implemented',
+    metrics: { input_tokens: 36_197, cache_read_input_tokens: 22_000, output_tokens: 40 },
+  });
+});
+
+test('a task whose agent did not exit after its last word is a success that says so', async () => {
+  const lines = ['{"type":"turn.started"}', '{"type":"turn.completed","usage":{}}'];
+  const command = ['sh', '-c', 'printf "%s\\n" "$@"; exec sleep 60', 'sh', ...lines];
+  const taskId = await recordTask({ source: 'test', message: 'm' }, async (task) => {
+    await task.runAgent(command, { lingerMs: 30 });
+    return task.id;
+  });
+  expect(await resultOf(taskId)).toMatchObject({ success: true, status: 'completed', lingered: true });
 });

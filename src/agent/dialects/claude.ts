@@ -1,6 +1,6 @@
 import type { AgentOutput } from '../../model/agent-output.ts';
-import { isJsonObject, type JsonObject, toJsonValue } from '../../model/json.ts';
-import { claudeVerdict } from './claude-result.ts';
+import { isJsonObject, type JsonObject, type JsonValue, objectOf, toJsonValue } from '../../model/json.ts';
+import { ClaudeCounts, claudeVerdict, type ResultCounts } from './claude-result.ts';
 import { type Dialect, type DialectReader, outputOf, type Verdict } from './dialect.ts';
 import { fields, isList, parseObjectLine, rawSystem, unknownMessage, withMore } from './json-line.ts';
 import { contentText, ToolNames, toolCall } from './tool-use.ts';
@@ -8,7 +8,8 @@ import { contentText, ToolNames, toolCall } from './tool-use.ts';
 /** Claude Code with `--output-format stream-json --verbose`. */
 export const claude: Dialect = {
   name: 'claude',
-  open: () => new ClaudeReader(),
+  open: () => new ClaudeReader(new ClaudeCounts()),
+  recognises: isClaudeMessage,
   telemetryEnv: (endpoint, headers) => ({
     CLAUDE_CODE_ENABLE_TELEMETRY: '1',
     // Spans are beta and need this variable.
@@ -41,12 +42,44 @@ const RESULT_FIELDS = [
   'total_cost_usd',
   'result_index',
   'session_id',
+  'structured_output',
+  'permission_denials',
+  'errors',
 ];
 
-class ClaudeReader implements DialectReader {
+/** The tool by which an answer with a schema is given. */
+const STRUCTURED_TOOL = 'StructuredOutput';
+
+/** Also the other agents of this format, of which each has signs of its own that are looked for first. */
+function isClaudeMessage(message: JsonObject): boolean {
+  const { type, subtype, message: inner } = message;
+  if (type === 'system') return typeof subtype === 'string' && typeof message.session_id === 'string';
+  if (type === 'assistant')
+    return isJsonObject(inner) && isList(inner.content) && typeof (inner.id ?? message.uuid) === 'string';
+  if (type === 'stream_event') return isJsonObject(message.event);
+  return type === 'result' && typeof subtype === 'string' && typeof message.is_error === 'boolean';
+}
+
+/** Reads the format of Claude Code, which other agents print too. */
+export class ClaudeReader implements DialectReader {
   #model: string | null = null;
   #last: JsonObject | undefined;
+  readonly #counts: ResultCounts;
   readonly #toolNames = new ToolNames();
+  readonly #tasks = new BackgroundTasks();
+  /** The last text of the main thread, and the input of its last call for a structured answer. */
+  #text: string | null = null;
+  #structured: JsonValue | undefined;
+  #inTurn = false;
+  #hasSubAgents = false;
+
+  constructor(counts: ResultCounts) {
+    this.#counts = counts;
+  }
+
+  get isFinal(): boolean {
+    return this.#last !== undefined && !this.#inTurn && !this.#tasks.areOpen;
+  }
 
   get model(): string | null {
     return this.#model;
@@ -55,6 +88,9 @@ class ClaudeReader implements DialectReader {
   read(line: string, partial: boolean): readonly AgentOutput[] {
     const message = partial ? undefined : parseObjectLine(line);
     if (message === undefined) return [outputOf(line, partial)];
+    if (message.type === 'assistant' || message.type === 'user' || message.type === 'stream_event')
+      this.#inTurn = true;
+    if (typeof message.parent_tool_use_id === 'string') this.#hasSubAgents = true;
     switch (message.type) {
       case 'system':
         return [this.#system(message, line)];
@@ -77,11 +113,17 @@ class ClaudeReader implements DialectReader {
   }
 
   verdict(): Verdict {
-    return claudeVerdict(this.#last);
+    return claudeVerdict(
+      this.#last,
+      { text: this.#text, structured: this.#structured },
+      this.#counts.total(),
+    );
   }
 
   #system(message: JsonObject, line: string): AgentOutput {
-    if (message.subtype === 'init' && typeof message.model === 'string') this.#model = message.model;
+    if (message.subtype === 'init') this.#begin(message);
+    this.#tasks.read(message);
+    if (message.subtype === 'session_start' && typeof message.model === 'string') this.#model = message.model;
     if (message.subtype === 'thinking_tokens') {
       // Printed several times a second. The count is the only information.
       const more = fields(message, ['subtype', 'estimated_tokens']);
@@ -94,6 +136,19 @@ class ClaudeReader implements DialectReader {
     return rawSystem(line, fields(message, SYSTEM_FIELDS));
   }
 
+  /** Printed again when the report of a sub-agent in the background starts another turn. */
+  #begin({ model }: JsonObject): void {
+    this.#inTurn = true;
+    this.#structured = undefined;
+    if (typeof model === 'string') this.#model = model;
+  }
+
+  /** Remembers what can stand for an empty result. */
+  #note(block: JsonObject): void {
+    if (typeof block.text === 'string' && block.text.trim() !== '') this.#text = block.text.trim();
+    if (block.type === 'tool_use' && block.name === STRUCTURED_TOOL) this.#structured = block.input;
+  }
+
   #assistant(line: JsonObject, raw: string): readonly AgentOutput[] {
     const blocks = blocksOf(line);
     if (blocks === undefined) return [unknownMessage(raw, line)];
@@ -102,6 +157,7 @@ class ClaudeReader implements DialectReader {
     if (this.#model === null && !inSubAgent && typeof model === 'string' && model !== SYNTHETIC_MODEL)
       this.#model = model;
     const failed = model === SYNTHETIC_MODEL || line.is_api_error_message === true;
+    if (!failed && !inSubAgent) for (const block of blocks) this.#note(block);
     const more = fields(line, failed ? [...MESSAGE_FIELDS, ...ERROR_FIELDS] : MESSAGE_FIELDS);
     return blocks.map((block) => withMore(this.#assistantBlock(block, failed), more));
   }
@@ -150,15 +206,54 @@ class ClaudeReader implements DialectReader {
   }
 
   #result(line: JsonObject): AgentOutput {
-    // The counts of a result are cumulative, so the last result replaces the earlier ones.
     this.#last = line;
-    const verdict = claudeVerdict(line);
+    this.#inTurn = false;
+    this.#counts.add(line, this.#hasSubAgents);
+    const verdict = this.verdict();
     const more = {
       ...fields(line, RESULT_FIELDS),
-      ...fields(line, ['modelUsage'], { modelUsage: 'model_usage' }),
+      ...fields(line, [isJsonObject(line.modelUsage) ? 'modelUsage' : 'usage'], {
+        modelUsage: 'model_usage',
+      }),
     };
     return { type: 'result', content: verdict.result ?? verdict.error ?? '', more };
   }
+}
+
+/** Bounds the memory when a program prints a new task on each line. */
+const TASKS_MAX = 1_000;
+
+/**
+ * What runs on after a `result` and reports in another turn: sub-agents and workflows. A shell command in the background
+ * is left out, because a server that it started would run for ever.
+ */
+class BackgroundTasks {
+  readonly #open = new Set<string>();
+
+  get areOpen(): boolean {
+    return this.#open.size > 0;
+  }
+
+  read(message: JsonObject): void {
+    const { subtype, task_id: id } = message;
+    if (subtype === 'background_tasks_changed' && isList(message.tasks)) {
+      this.#open.clear();
+      for (const task of message.tasks) this.#started(objectOf(task));
+    } else if (subtype === 'task_started') this.#started(message);
+    else if (typeof id !== 'string') return;
+    else if (subtype === 'task_notification') this.#open.delete(id);
+    else if (subtype === 'task_updated' && hasEnded(objectOf(message.patch))) this.#open.delete(id);
+  }
+
+  #started({ task_id: id, task_type: type }: JsonObject): void {
+    if (typeof id !== 'string' || this.#open.size >= TASKS_MAX) return;
+    if (typeof type === 'string' && /bash|shell|monitor/i.test(type)) return;
+    this.#open.add(id);
+  }
+}
+
+function hasEnded({ status }: JsonObject): boolean {
+  return typeof status === 'string' && !['pending', 'running', 'queued', 'in_progress'].includes(status);
 }
 
 function blocksOf(line: JsonObject): readonly JsonObject[] | undefined {

@@ -12,10 +12,19 @@ import {
 } from './dialect.ts';
 import { fields, parseObjectLine, rawSystem, textOrNull, unknownMessage } from './json-line.ts';
 import { ToolNames, toolCall } from './tool-use.ts';
-import { amount, isUnknown } from './usage-counts.ts';
+import { amount, isUnknown, SessionUsage } from './usage-counts.ts';
 
 /** `codex exec --json`. No `telemetryEnv`: Codex reads its telemetry endpoint from a configuration file only. */
-export const codex: Dialect = { name: 'codex', open: () => new CodexReader() };
+export const codex: Dialect = {
+  name: 'codex',
+  open: () => new CodexReader(),
+  recognises: ({ type, ...message }) =>
+    (type === 'thread.started' && typeof message.thread_id === 'string') ||
+    type === 'turn.started' ||
+    type === 'turn.completed' ||
+    type === 'turn.failed' ||
+    ((type === 'item.started' || type === 'item.completed') && isJsonObject(message.item)),
+};
 
 /** Printed as an `error` before each retry of a request. */
 const RETRY = /^Reconnecting\.\.\. \d+\/\d+/;
@@ -26,12 +35,23 @@ class CodexReader implements DialectReader {
   /** The agent's last message, which is the result. */
   #message: string | null = null;
   #verdict: Verdict = NO_RESULT;
+  #thread = '';
+  #isFinal = false;
+  readonly #usage = new SessionUsage();
   readonly #calls = new ToolNames();
+
+  get isFinal(): boolean {
+    return this.#isFinal;
+  }
 
   read(line: string, partial: boolean): readonly AgentOutput[] {
     const message = partial ? undefined : parseObjectLine(line);
     if (message === undefined) return [outputOf(line, partial)];
+    this.#isFinal = message.type === 'turn.completed' || message.type === 'turn.failed';
     switch (message.type) {
+      case 'thread.started':
+        this.#thread = textOrNull(message.thread_id) ?? '';
+        break;
       case 'item.started':
         return this.#started(message, line);
       case 'item.completed':
@@ -47,9 +67,8 @@ class CodexReader implements DialectReader {
         return [this.#turnFailed(message)];
       case 'error':
         return [this.#error(message, line)];
-      default:
-        return [rawSystem(line, fields(message, ['type', 'thread_id'], { type: 'message_type' }))];
     }
+    return [rawSystem(line, fields(message, ['type', 'thread_id'], { type: 'message_type' }))];
   }
 
   end(): readonly AgentOutput[] {
@@ -57,7 +76,15 @@ class CodexReader implements DialectReader {
   }
 
   verdict(): Verdict {
-    return this.#verdict;
+    return { ...this.#verdict, usage: this.#threadUsage() };
+  }
+
+  /** A turn that has not been completed has no usage, and that of the turns before would be a part. */
+  #threadUsage(): Usage {
+    const usage = this.#usage.total();
+    if (usage === undefined || this.#verdict.success !== true) return UNKNOWN_USAGE;
+    const threads = this.#usage.bySession().filter(([id, amounts]) => id !== '' && !isUnknown(amounts));
+    return threads.length === 0 ? usage : { ...usage, threads: Object.fromEntries(threads) };
   }
 
   #started(message: JsonObject, line: string): readonly AgentOutput[] {
@@ -73,7 +100,7 @@ class CodexReader implements DialectReader {
     switch (item.type) {
       case 'agent_message':
         if (typeof item.text !== 'string') break;
-        this.#message = item.text;
+        if (item.text.trim() !== '') this.#message = item.text;
         return [{ type: 'output', content: item.text }];
       case 'reasoning':
         if (typeof item.text !== 'string') break;
@@ -103,7 +130,8 @@ class CodexReader implements DialectReader {
   }
 
   #turnCompleted(message: JsonObject): AgentOutput {
-    this.#verdict = { success: true, result: this.#message, error: null, usage: usageOf(message.usage) };
+    this.#verdict = { ...NO_RESULT, success: true, result: this.#message };
+    this.#usage.report(this.#thread, usageOf(message.usage));
     const more = { message_type: 'turn.completed', is_error: false, ...fields(message, ['usage']) };
     return { type: 'result', content: this.#message ?? '', more };
   }
@@ -112,7 +140,7 @@ class CodexReader implements DialectReader {
     const words = textOrNull(objectOf(message.error).message) ?? this.#verdict.error;
     const error = words ?? 'the turn failed without a reason';
     // This line has no usage.
-    this.#verdict = { success: false, result: null, error, usage: UNKNOWN_USAGE };
+    this.#verdict = { ...NO_RESULT, error };
     return { type: 'result', content: error, more: { message_type: 'turn.failed', is_error: true } };
   }
 
@@ -132,7 +160,7 @@ function otherItem(line: string, message: JsonObject): AgentOutput {
   return rawSystem(line, { ...fields(message, ['type'], { type: 'message_type' }), ...item });
 }
 
-/** Cumulative over the thread, so the last turn's usage counts. Output tokens include reasoning. */
+/** Cumulative over the thread, also when another process resumes it. Output tokens include reasoning. */
 function usageOf(value: JsonValue | undefined): Usage {
   const said = objectOf(value);
   const usage = {

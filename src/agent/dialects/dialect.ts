@@ -1,10 +1,16 @@
 import type { AgentOutput } from '../../model/agent-output.ts';
 import type { Usage } from '../../model/documents.ts';
+import type { JsonObject } from '../../model/json.ts';
 
 /** The output format of one agent CLI. Each file of this folder that is named after a CLI exports one. */
 export interface Dialect {
   readonly name: string;
   open(): DialectReader;
+  /**
+   * Whether this message can only be of this agent, or, for a format that several agents share, most likely is. Absent in
+   * a dialect that has no messages.
+   */
+  recognises?(message: JsonObject): boolean;
   /**
    * The variables that switch on the agent's own telemetry and send it to `endpoint`, an OTLP/HTTP base address.
    * `headers` are written as in OTEL_EXPORTER_OTLP_HEADERS. Absent where an agent takes no such variables.
@@ -25,6 +31,11 @@ export interface DialectReader {
   end(): readonly AgentOutput[];
   /** Verdict on the whole run from the lines so far. */
   verdict(): Verdict;
+  /**
+   * Whether the agent has said its last word and nothing of the run is still open, so that it should exit now. False
+   * again when it goes on after all. Never true in a dialect without a last word.
+   */
+  readonly isFinal: boolean;
 }
 
 export interface Verdict {

@@ -17,6 +17,12 @@ import { amount, difference, isUnknown, withModels } from './usage-counts.ts';
 export const gemini: Dialect = {
   name: 'gemini',
   open: () => new GeminiReader(),
+  recognises: (message) =>
+    typeof message.timestamp === 'string' &&
+    ((message.type === 'init' && typeof message.session_id === 'string') ||
+      (message.type === 'message' && typeof message.role === 'string') ||
+      (message.type === 'tool_use' && typeof message.tool_name === 'string') ||
+      (message.type === 'result' && typeof message.status === 'string')),
   telemetryEnv: (endpoint, headers) => ({
     GEMINI_TELEMETRY_ENABLED: 'true',
     GEMINI_TELEMETRY_TARGET: 'local',
@@ -42,18 +48,26 @@ class GeminiReader implements DialectReader {
   /** Deltas of the current message. */
   #pieces: string[] = [];
   #heldChars = 0;
-  /** The last message so far. */
+  /** The message so far. */
+  #current = '';
+  /** The last message that is not blank. */
   #message = '';
   #inMessage = false;
   #result: JsonObject | undefined;
+  #isFinal = false;
   readonly #calls = new ToolNames();
 
   get model(): string | null {
     return this.#model;
   }
 
+  get isFinal(): boolean {
+    return this.#isFinal;
+  }
+
   read(line: string, partial: boolean): readonly AgentOutput[] {
     const message = partial ? undefined : parseObjectLine(line);
+    if (message !== undefined) this.#isFinal = message.type === 'result';
     if (message?.type === 'message' && message.delta === true && isAnswer(message))
       return this.#join(message.content);
     const joined = this.end();
@@ -97,14 +111,19 @@ class GeminiReader implements DialectReader {
   }
 
   #join(piece: string): readonly AgentOutput[] {
-    if (!this.#inMessage) this.#message = '';
+    if (!this.#inMessage) this.#current = '';
     this.#inMessage = true;
-    if (this.#message.length < RESULT_CHARS_MAX) this.#message += piece;
+    if (this.#current.length < RESULT_CHARS_MAX) this.#current += piece;
+    this.#keep(this.#current);
     const full = this.#heldChars > 0 && this.#heldChars + piece.length > JOINED_CHARS_MAX;
     const flushed = full ? this.#flush() : [];
     this.#pieces.push(piece);
     this.#heldChars += piece.length;
     return flushed;
+  }
+
+  #keep(message: string): void {
+    if (message.trim() !== '') this.#message = message;
   }
 
   #flush(): readonly AgentOutput[] {
@@ -116,7 +135,7 @@ class GeminiReader implements DialectReader {
 
   #said(message: JsonObject, line: string): AgentOutput {
     if (isAnswer(message)) {
-      this.#message = message.content;
+      this.#keep(message.content);
       return { type: 'output', content: message.content };
     }
     // The CLI repeats the prompt.

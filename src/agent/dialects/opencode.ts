@@ -1,5 +1,5 @@
 import type { AgentOutput } from '../../model/agent-output.ts';
-import type { Amounts } from '../../model/documents.ts';
+import type { Amounts, Usage } from '../../model/documents.ts';
 import { isJsonObject, type JsonObject, objectOf, toJsonValue } from '../../model/json.ts';
 import {
   type Dialect,
@@ -9,12 +9,17 @@ import {
   UNKNOWN_USAGE,
   type Verdict,
 } from './dialect.ts';
-import { fields, parseObjectLine, rawSystem, textOrNull, unknownMessage } from './json-line.ts';
+import { fields, parseObjectLine, rawSystem, textOrNull, unknownMessage, withMore } from './json-line.ts';
 import { contentText, ToolNames, toolCall } from './tool-use.ts';
-import { type Amount, amount, isUnknown, sum } from './usage-counts.ts';
+import { type Amount, addedUp, amount, isUnknown, sum } from './usage-counts.ts';
 
 /** `opencode run --format json`. No `telemetryEnv`: opencode has no telemetry. */
-export const opencode: Dialect = { name: 'opencode', open: () => new OpencodeReader() };
+export const opencode: Dialect = {
+  name: 'opencode',
+  open: () => new OpencodeReader(),
+  recognises: ({ sessionID: id, type, part, error }) =>
+    typeof id === 'string' && typeof type === 'string' && (isJsonObject(part) || isJsonObject(error)),
+};
 
 /** The step called tools, so another step follows. */
 const GOES_ON = 'tool-calls';
@@ -33,11 +38,21 @@ class OpencodeReader implements DialectReader {
   /** The last message's text parts. */
   #texts: string[] = [];
   readonly #calls = new ToolNames();
+  /** The run's own session; a sub-agent has another one. */
+  #session: string | undefined;
+  readonly #subAgents = new SubAgents();
+
+  get isFinal(): boolean {
+    return this.#ending !== undefined;
+  }
 
   read(line: string, partial: boolean): readonly AgentOutput[] {
     const message = partial ? undefined : parseObjectLine(line);
     if (message === undefined) return [outputOf(line, partial)];
     const part = objectOf(message.part);
+    const session = textOrNull(message.sessionID) ?? undefined;
+    this.#session ??= session;
+    if (session !== undefined && session !== this.#session) return this.#ofSubAgent(message, session, line);
     switch (message.type) {
       case 'step_start':
         // An earlier end of the run does not apply: this step has to end too.
@@ -49,6 +64,8 @@ class OpencodeReader implements DialectReader {
         if (typeof part.text !== 'string') break;
         return [{ type: 'thinking', content: part.text }];
       case 'tool_use':
+        this.#ending = undefined;
+        this.#subAgents.called(part);
         return this.#toolUse(part) ?? [unknownMessage(line, message)];
       case 'step_finish':
         return [this.#stepFinish(part, line)];
@@ -63,10 +80,35 @@ class OpencodeReader implements DialectReader {
   }
 
   verdict(): Verdict {
-    const usage = this.#steps === undefined || isUnknown(this.#steps) ? UNKNOWN_USAGE : this.#steps;
+    const usage = this.#usage();
     if (this.#ending === undefined) return { ...NO_RESULT, usage };
     const { success, error } = this.#ending;
     return { success, result: success ? this.#result() : null, error, usage };
+  }
+
+  /** The steps of a sub-agent are not printed, so with one the counts would be a part. */
+  #usage(): Usage {
+    if (this.#subAgents.areUncounted)
+      return { ...UNKNOWN_USAGE, unknownReason: 'opencode does not print the usage of its sub-agents' };
+    return this.#steps === undefined || isUnknown(this.#steps) ? UNKNOWN_USAGE : this.#steps;
+  }
+
+  /** Its end and its texts are not those of the run. */
+  #ofSubAgent(message: JsonObject, session: string, line: string): readonly AgentOutput[] {
+    const part = objectOf(message.part);
+    const more = { session_id: session };
+    if (message.type === 'step_finish') {
+      this.#count(part);
+      this.#subAgents.counted(session);
+    }
+    if (message.type === 'tool_use') {
+      this.#subAgents.called(part);
+      const outputs = this.#toolUse(part);
+      if (outputs !== undefined) return outputs.map((output) => withMore(output, more));
+    }
+    if (typeof part.text === 'string' && (message.type === 'text' || message.type === 'reasoning'))
+      return [{ type: message.type === 'text' ? 'output' : 'thinking', content: part.text, more }];
+    return [withMore(unknownMessage(line, message), more)];
   }
 
   #result(): string | null {
@@ -76,9 +118,12 @@ class OpencodeReader implements DialectReader {
   #text(part: JsonObject): AgentOutput | undefined {
     if (typeof part.text !== 'string') return undefined;
     const id = typeof part.messageID === 'string' ? part.messageID : undefined;
-    if (id === undefined || id !== this.#messageId) this.#texts = [];
-    this.#messageId = id;
-    this.#texts.push(part.text);
+    // A blank text is no answer: an earlier message stays the result.
+    if (part.text.trim() !== '') {
+      if (id === undefined || id !== this.#messageId) this.#texts = [];
+      this.#messageId = id;
+      this.#texts.push(part.text);
+    }
     return { type: 'output', content: part.text };
   }
 
@@ -143,18 +188,37 @@ class OpencodeReader implements DialectReader {
   }
 }
 
-const STATUS = { statusCode: 'api_error_status' };
+/** The tool that starts a sub-agent in a session of its own. */
+const SUB_AGENT_TOOL = 'task';
 
-function addedUp(a: Amounts, b: Amounts): Amounts {
-  const both = (kind: keyof Amounts): Amount => sum([a[kind] ?? null, b[kind] ?? null]);
-  return {
-    costUsd: both('costUsd'),
-    inputTokens: both('inputTokens'),
-    outputTokens: both('outputTokens'),
-    cacheReadInputTokens: both('cacheReadInputTokens'),
-    cacheCreationInputTokens: both('cacheCreationInputTokens'),
-  };
+/** Bounds the memory when a program prints a new session on each line. */
+const SESSIONS_MAX = 1_000;
+
+/** The sub-agents of a run, and whose steps were among the lines. */
+class SubAgents {
+  readonly #called = new Set<string>();
+  readonly #counted = new Set<string>();
+  #isUnnamed = false;
+
+  called({ tool, state }: JsonObject): void {
+    if (tool !== SUB_AGENT_TOOL) return;
+    const metadata = objectOf(objectOf(state).metadata);
+    const session = textOrNull(metadata.sessionId) ?? textOrNull(metadata.sessionID);
+    if (session === null || this.#called.size >= SESSIONS_MAX) this.#isUnnamed = true;
+    else this.#called.add(session);
+  }
+
+  counted(session: string): void {
+    if (this.#counted.size < SESSIONS_MAX) this.#counted.add(session);
+  }
+
+  get areUncounted(): boolean {
+    // Without a name the call may have been refused before it started anything; that cannot be told apart.
+    return this.#isUnnamed || [...this.#called].some((session) => !this.#counted.has(session));
+  }
 }
+
+const STATUS = { statusCode: 'api_error_status' };
 
 function amountsOf(part: JsonObject): Amounts {
   const tokens = objectOf(part.tokens);

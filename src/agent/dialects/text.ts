@@ -13,6 +13,7 @@ export const text: Dialect = { name: 'text', open: () => new TextReader() };
 
 class TextReader implements DialectReader {
   readonly model = null;
+  readonly isFinal = false;
   #tail = '';
   #dropped = false;
 

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { isatty } from 'node:tty';
-import { DIALECT_NAMES } from '../../agent/dialects/dialects.ts';
+import { DEFAULT_DIALECT, DIALECT_NAMES } from '../../agent/dialects/dialects.ts';
 import { isDirectory } from '../../agent/executable.ts';
 import { type Config, loadConfig } from '../../config/config.ts';
 import { inheritedEnvironment } from '../../config/environment.ts';
@@ -14,7 +14,7 @@ import { endProcesses, findProcesses } from '../../system/processes.ts';
 import { amountsText } from '../terminal/line-format.ts';
 import { TerminalStream } from '../terminal/terminal-stream.ts';
 import { escapeLine } from '../terminal/terminal-text.ts';
-import { agentName, commandLine, guessDialect } from './agent-words.ts';
+import { agentName, commandLine } from './agent-words.ts';
 import { Interrupts, signalExitCode } from './interrupts.ts';
 import { readPipedMessage } from './piped-message.ts';
 import { openRunTrail } from './run-trail.ts';
@@ -123,7 +123,7 @@ async function readOrder(
   flags: RunFlags,
   { config, say }: { readonly config: Config; readonly say: (line: string) => void },
 ): Promise<Order> {
-  const { message, dialect = guessDialect(command), cwd, name, source = 'cli' } = flags;
+  const { message, dialect = DEFAULT_DIALECT, cwd, name, source = 'cli' } = flags;
   if ((command[0] ?? '').trim() === '') throw invalid('name a command: tasktrail run -- <command>');
   for (const [flag, value] of Object.entries({ message, name, source }))
     if (value?.trim() === '') throw invalid(`--${flag}: must not be empty`);
@@ -254,7 +254,12 @@ function startProblem(program: string | undefined, errno: string): string {
   return `cannot start ${JSON.stringify(program)}: ${why}`;
 }
 
-function exitCodeOf({ errorType, exitCode, signal }: AgentOutcome, { received }: Interrupts): number {
+function exitCodeOf(
+  { success, errorType, exitCode, signal }: AgentOutcome,
+  { received }: Interrupts,
+): number {
+  // Also for an agent that was ended because it did not exit.
+  if (success) return 0;
   if (errorType === 'cancelled' && received !== undefined) return signalExitCode(received);
   if (errorType === 'timeout') return EXIT_TIMEOUT;
   if (exitCode !== null) return exitCode;

@@ -19,6 +19,7 @@ export const agentSchema: Strict<{
   telemetry: Optional<z.ZodBoolean>;
   cwd: Optional<z.ZodString>;
   timeout_seconds: Optional<z.ZodNumber>;
+  linger_seconds: Optional<z.ZodNumber>;
 }> = z.strictObject({
   type: z.string().exactOptional().describe('The type of agent in the records: `agent_type`.'),
   command: z
@@ -28,7 +29,9 @@ export const agentSchema: Strict<{
   dialect: z
     .string()
     .exactOptional()
-    .describe('The format of its output: `claude`, `codex`, `gemini`, `opencode` or `text`. Default `text`.'),
+    .describe(
+      'The format of its output: `claude`, `codex`, `cursor`, `gemini`, `opencode`, `qwen` or `text`. Default `auto`: its first message decides.',
+    ),
   telemetry: z
     .boolean()
     .exactOptional()
@@ -42,6 +45,11 @@ export const agentSchema: Strict<{
     .positive()
     .exactOptional()
     .describe(`The agent is ended after this many seconds. Default \`${AGENT_TIMEOUT_SECONDS}\`.`),
+  linger_seconds: z
+    .number()
+    .positive()
+    .exactOptional()
+    .describe('Seconds for it to exit after its last word. Default `TASK_LOGS_AGENT_LINGER_SECONDS`.'),
 });
 
 const phaseSchema: Strict<{ name: z.ZodString; steps: z.ZodArray<z.ZodString> }> = z.strictObject({

@@ -22,7 +22,8 @@ const OPEN_TOOLS_MAX = 1000;
 export interface RunOwner {
   readonly attributes: Readonly<Record<string, JsonValue>>;
   readonly spanAttributes: SpanAttributes;
-  usage(usage: Usage): void;
+  /** Returns what it has added. */
+  usage(usage: Usage): Usage;
   metadata(fields: JsonObject): void;
 }
 
@@ -119,8 +120,7 @@ export class AgentRun implements AgentRecording {
     for (const tool of this.#tools.values()) tool.end({ errorType: 'unfinished' });
     this.#tools.clear();
     if (outcome.model !== null) this.model(outcome.model);
-    const usage = outcome.usage;
-    this.#task.usage(usage);
+    const usage = this.#task.usage(outcome.usage);
     const amounts = {
       [ATTR.genAiInputTokens]: usage.inputTokens ?? undefined,
       [ATTR.genAiOutputTokens]: usage.outputTokens ?? undefined,

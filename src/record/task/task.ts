@@ -68,6 +68,7 @@ export class Task {
   readonly #scope: Scope;
   readonly #usage = new UsageTotal();
   #lastResult: string | null = null;
+  #lingered = false;
   #runs = 0;
   /** Runs of a killed process by key: the outcome of ended runs, the span of the others. */
   readonly #resumed = new Map<string, AgentOutcome>();
@@ -119,9 +120,12 @@ export class Task {
     this.#activeScope().emit(EVENT.output, { body, attributes: { ...this.attributes, ...attributes } });
   }
 
-  /** Adds to cost and tokens of the task. Leave unknown amounts out instead of passing 0. */
-  usage(usage: Usage): void {
-    this.#usage.add(usage);
+  /**
+   * Adds to cost and tokens of the task. Leave unknown amounts out instead of passing 0. Returns what was added: of a
+   * thread in `usage.threads`, what it has grown by.
+   */
+  usage(usage: Usage): Usage {
+    return this.#usage.add(usage);
   }
 
   /** Starts a workflow, runs `fn` and ends the workflow in any case. Rethrows the exception of `fn` unchanged. */
@@ -155,17 +159,18 @@ export class Task {
     const name = options.name ?? command[0]?.split(/[\\/]/).pop() ?? 'agent';
     const key = options.key ?? `run-${this.#runs + 1}`;
     const parent = this.#parent();
+    const run = { ...options, key, env: { ...this.#placeInWorkflow(), ...options.env } };
     this.#scope.setAttributes({ [ATTR.genAiAgentName]: name });
-    let outcome = await this.resumeAgent(command, { ...options, key });
+    let outcome = await this.resumeAgent(command, run);
     if (outcome === undefined) {
       this.#runs += 1;
       const origin = this.#origins.get(key);
       const start = { agent: name, parent };
-      outcome = await this.#run(new AgentRun(this, { ...start, origin }), command, { ...options, key });
+      outcome = await this.#run(new AgentRun(this, { ...start, origin }), command, run);
       // The agent died with its worker: its earlier output is recorded, and the agent is started again.
       if (origin !== undefined && outcome.errorType === 'lost')
-        outcome = await this.#run(new AgentRun(this, start), command, { ...options, key });
-      this.#lastResult = outcome.result ?? this.#lastResult;
+        outcome = await this.#run(new AgentRun(this, start), command, run);
+      this.#note(outcome);
     }
     if (!outcome.success) throw new AgentFailedError(name, outcome);
     return outcome;
@@ -193,8 +198,14 @@ export class Task {
     this.#resumed.set(key, outcome);
     this.usage(outcome.usage);
     if (outcome.model !== null) this.metadata({ model: outcome.model });
-    this.#lastResult = outcome.result ?? this.#lastResult;
+    this.#note(outcome);
     return outcome;
+  }
+
+  /** Keeps what the task's result says about its runs. */
+  #note({ result, lingered }: AgentOutcome): void {
+    this.#lastResult = result ?? this.#lastResult;
+    if (lingered === true) this.#lingered = true;
   }
 
   async #run(
@@ -278,6 +289,7 @@ export class Task {
         metrics: this.#usage.metrics(seconds),
         completed_at: isoFromMs(moment.timeMs),
         status: end.status,
+        ...(this.#lingered && { lingered: true }),
         ...(!success && failureFields(failure)),
       },
       attributes: this.attributes,
@@ -300,6 +312,16 @@ export class Task {
   #activeScope(): Scope {
     const scope = activeScope();
     return scope !== undefined && !scope.ended && activeTask() === this ? scope : this.#scope;
+  }
+
+  /** For the environment of an agent: the phase and the step of this task in which it is started. */
+  #placeInWorkflow(): Record<string, string> {
+    const scope = this.#activeScope();
+    const [phase, step] = [scope.attribute(ATTR.phaseName), scope.attribute(ATTR.stepName)];
+    return {
+      ...(phase !== undefined && { TASK_LOGS_PHASE: phase }),
+      ...(step !== undefined && { TASK_LOGS_STEP: step }),
+    };
   }
 
   #parent(): Context {

@@ -1,15 +1,8 @@
+import { growthOf, AMOUNT_KINDS as KINDS, rounded } from '../../model/amounts.ts';
 import type { Amounts, ResultMetrics, Usage } from '../../model/documents.ts';
 import type { JsonObject } from '../../model/json.ts';
 
 type Amount = number | null;
-
-const KINDS = [
-  'costUsd',
-  'inputTokens',
-  'outputTokens',
-  'cacheReadInputTokens',
-  'cacheCreationInputTokens',
-] as const;
 
 interface NamedAmounts {
   readonly cost_usd: Amount;
@@ -25,12 +18,39 @@ type Sums = Record<(typeof KINDS)[number], Amount>;
 /** Far more models than any agent uses. The limit bounds the result when a caller passes other data as model names. */
 const MODELS_MAX = 100;
 
+/** Far more threads than the runs of a task resume. */
+const THREADS_MAX = 1_000;
+
 /** Sums the usage of several runs, in total and by model. An amount that no run reported stays null. */
 export class UsageTotal {
   readonly #total = nothing();
   readonly #models = new Map<string, Sums>();
+  readonly #threads = new Map<string, Amounts>();
+  /** Amounts of which a run knows that it reported a part. */
+  readonly #unknown = new Set<keyof Sums>();
+  #unknownReason: string | undefined;
 
-  add(usage: Usage): void {
+  /** Returns what it has added: without the amounts of a thread that an earlier run has reported. */
+  add(usage: Usage): Usage {
+    const own = usage.threads === undefined ? usage : this.#growthOf(usage.threads);
+    this.#addOwn(own);
+    if (usage.unknownReason === undefined) return own;
+    this.#unknownReason ??= usage.unknownReason;
+    for (const kind of KINDS) if (typeof usage[kind] !== 'number') this.#unknown.add(kind);
+    return own;
+  }
+
+  #growthOf(threads: Readonly<Record<string, Amounts>>): Usage {
+    const sums = nothing();
+    for (const [id, amounts] of Object.entries(threads)) {
+      if (!isAmounts(amounts)) continue;
+      addTo(sums, growthOf(this.#threads.get(id), amounts));
+      if (this.#threads.size < THREADS_MAX || this.#threads.has(id)) this.#threads.set(id, amounts);
+    }
+    return sums;
+  }
+
+  #addOwn(usage: Usage): void {
     addTo(this.#total, usage);
     for (const [name, amounts] of Object.entries(usage.models ?? {})) {
       const known = this.#models.get(name) ?? (this.#models.size < MODELS_MAX ? nothing() : undefined);
@@ -42,8 +62,18 @@ export class UsageTotal {
 
   /** `models` is set only when an amount of a model is known. */
   metrics(durationSeconds: number | null): ResultMetrics {
-    const { cost_usd, input_tokens, output_tokens, ...caches } = named(this.#total);
-    const metrics = { cost_usd, input_tokens, output_tokens, duration_seconds: durationSeconds, ...caches };
+    const known = { ...this.#total };
+    for (const kind of this.#unknown) known[kind] = null;
+    const { cost_usd, input_tokens, output_tokens, ...caches } = named(known);
+    const reason = this.#unknownReason === undefined ? {} : { unknown_reason: this.#unknownReason };
+    const metrics = {
+      cost_usd,
+      input_tokens,
+      output_tokens,
+      duration_seconds: durationSeconds,
+      ...caches,
+      ...reason,
+    };
     if (this.#models.size === 0) return metrics;
     const models = [...this.#models].map(([name, sums]): [string, JsonObject] => [name, named(sums)]);
     // From entries: an assignment to `__proto__` would not make a field.
@@ -82,6 +112,5 @@ function named(sums: Sums): NamedAmounts {
 
 function sum(total: Amount, amount: Amount | undefined): Amount {
   if (typeof amount !== 'number' || !Number.isFinite(amount) || amount < 0) return total;
-  // Costs are sums of small fractions: 12 digits are precise enough and drop the binary rounding error.
-  return Number(((total ?? 0) + amount).toFixed(12));
+  return rounded((total ?? 0) + amount);
 }

@@ -247,6 +247,7 @@ test('a result line carries its text and the figures of the run', () => {
       result_index: 0,
       session_id: '0b7b344d-0ebd-4d87-8c7c-69d6501624ea',
       model_usage: {},
+      permission_denials: [],
     },
   });
 });
@@ -509,7 +510,7 @@ test('an unknown dialect is refused with the names of the known ones', () => {
   expect(() => findDialect('clod')).toThrow(
     expect.objectContaining({
       code: 'ERR_CONFIG_INVALID',
-      message: expect.stringContaining('claude, codex, gemini, opencode, text'),
+      message: expect.stringContaining('auto, claude, codex, cursor, gemini, opencode, qwen, text'),
     }),
   );
 });

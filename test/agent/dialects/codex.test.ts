@@ -63,6 +63,13 @@ const ENDS: Readonly<Record<string, Verdict>> = {
   },
 };
 
+/** Each recording is of one thread, whose amounts are those of the run. */
+function withoutThreads(verdict: Verdict): Verdict {
+  const { threads, ...usage } = verdict.usage;
+  if (threads !== undefined) expect(Object.values(threads)).toEqual([usage]);
+  return { ...verdict, usage };
+}
+
 test('every recording has expected lines and an expected verdict in this file', () => {
   expect(Object.keys(LINES).sort()).toEqual(recordingsIn('codex'));
   expect(Object.keys(ENDS).sort()).toEqual(recordingsIn('codex'));
@@ -74,7 +81,7 @@ test.each(Object.entries(LINES))('each line of %s gets its type, its tool and it
 
 test.each(Object.entries(ENDS))('the verdict of %s has its success and tokens', (name, end) => {
   const { reader } = readLines(codex, linesOf(`codex/${name}`));
-  expect(reader.verdict()).toEqual(end);
+  expect(withoutThreads(reader.verdict())).toEqual(end);
   expect(reader.model).toBeNull();
 });
 
@@ -231,4 +238,36 @@ test('unknown messages and items are kept as they are', () => {
       more: { message_type: 'item.completed', item_type: 'constructor' },
     },
   ]);
+});
+
+const thread = (id: string): object => ({ type: 'thread.started', thread_id: id });
+
+test('the amounts of each thread are named, so that a resumed thread is not counted twice', () => {
+  const [first, second] = ['1', '2'].map((n) =>
+    readLines(codex, linesOf(`made/codex-resume-${n}`)).reader.verdict(),
+  );
+  expect(first?.usage.threads).toMatchObject({ '0199-aaaa': { inputTokens: 18_080, outputTokens: 20 } });
+  expect(second?.usage.threads).toMatchObject({ '0199-aaaa': { inputTokens: 36_197, outputTokens: 40 } });
+});
+
+test('two threads in one run add up, and a resumed one counts once', () => {
+  const turn = (id: string, input: number): object[] => [thread(id), started, said('x'), completed(input)];
+  const { usage } = readObjects(codex, ...turn('a', 5), ...turn('b', 7), ...turn('a', 9)).reader.verdict();
+  expect(usage).toMatchObject({ inputTokens: 16, threads: { a: { inputTokens: 9 }, b: { inputTokens: 7 } } });
+  // A release whose counters start again with the process.
+  const again = readObjects(codex, ...turn('a', 9), ...turn('a', 4)).reader.verdict();
+  expect(again.usage).toMatchObject({ inputTokens: 13, threads: { a: { inputTokens: 13 } } });
+});
+
+test('a blank message is no answer', () => {
+  const { reader } = readObjects(codex, started, said('answer'), said('\n'), completed(1));
+  expect(reader.verdict().result).toBe('answer');
+});
+
+test('the end of a turn is the last word until something follows', () => {
+  const final = (...objects: readonly object[]): boolean => readObjects(codex, ...objects).reader.isFinal;
+  expect(final(started, said('x'))).toBe(false);
+  expect(final(started, said('x'), completed(1))).toBe(true);
+  expect(final(started, failed)).toBe(true);
+  expect(final(started, said('x'), completed(1), started)).toBe(false);
 });

@@ -194,3 +194,20 @@ test('a result with an unknown status is a failure', () => {
   const end = readObjects(gemini, { type: 'result', status: 'cancelled' }).reader.verdict();
   expect(end).toMatchObject({ success: false, error: 'ended with the status "cancelled"' });
 });
+
+test('a blank last message is no answer', () => {
+  const part = (content: string): object => ({ type: 'message', role: 'assistant', content, delta: true });
+  const tool = { type: 'tool_use', tool_name: 't', tool_id: '1', parameters: {} };
+  const { reader } = readObjects(gemini, part('the '), part('answer'), tool, part('\n'), {
+    type: 'result',
+    status: 'success',
+  });
+  expect(reader.verdict().result).toBe('the answer');
+});
+
+test('the result is the last word until something follows', () => {
+  const result = { type: 'result', status: 'success' };
+  expect(readObjects(gemini, result).reader.isFinal).toBe(true);
+  expect(readLines(gemini, [...linesOf('gemini-cli/demo'), 'plain text\n']).reader.isFinal).toBe(true);
+  expect(readObjects(gemini, result, { type: 'init', session_id: 's' }).reader.isFinal).toBe(false);
+});

@@ -182,3 +182,59 @@ test('thinking keeps its position, and a running tool has one call', () => {
   );
   expect(outputs.map(brief)).toEqual(['thinking', 'tool_call bash c', 'tool_result bash c']);
 });
+
+const main = { sessionID: 'main' };
+const step = (sessionID: string, input: number, more: object = {}): object => ({
+  type: 'step_finish',
+  sessionID,
+  part: { reason: 'stop', cost: 0.5, tokens: { input, output: 1, cache: { read: 0, write: 0 } }, ...more },
+});
+const task = (metadata: object): object => ({
+  ...main,
+  type: 'tool_use',
+  part: { tool: 'task', callID: 'c1', state: { status: 'completed', input: {}, output: 'found', metadata } },
+});
+const answer = { ...main, type: 'text', part: { text: 'answer', messageID: 'm' } };
+
+test('with a sub-agent whose steps are not printed the amounts are unknown, with the reason', () => {
+  for (const metadata of [{ sessionId: 'sub' }, {}]) {
+    const { usage } = readObjects(opencode, task(metadata), answer, step('main', 5)).reader.verdict();
+    expect(usage).toEqual({ ...UNKNOWN_USAGE, unknownReason: expect.stringContaining('sub-agents') });
+  }
+});
+
+test('the printed steps of a sub-agent are part of the amounts, and neither its end nor its text are those of the run', () => {
+  const inner = { type: 'text', sessionID: 'sub', part: { text: 'inner', messageID: 'i' } };
+  const lines = [answer, task({ sessionId: 'sub' }), inner, step('sub', 7)];
+  const open = readObjects(opencode, ...lines);
+  expect(open.reader.isFinal).toBe(false);
+  expect(open.reader.verdict()).toMatchObject({ success: false, result: null });
+  expect(open.outputs.at(-2)).toMatchObject({
+    type: 'output',
+    content: 'inner',
+    more: { session_id: 'sub' },
+  });
+  const { reader } = readObjects(opencode, ...lines, step('main', 5));
+  expect(reader.verdict()).toMatchObject({ success: true, result: 'answer' });
+  expect(reader.verdict().usage).toEqual({
+    costUsd: 1,
+    inputTokens: 12,
+    outputTokens: 2,
+    cacheReadInputTokens: 0,
+    cacheCreationInputTokens: 0,
+  });
+});
+
+test('a blank text is no answer', () => {
+  const blank = { ...main, type: 'text', part: { text: ' ', messageID: 'n' } };
+  expect(readObjects(opencode, answer, blank, step('main', 1)).reader.verdict().result).toBe('answer');
+});
+
+test('the last step is the last word until another one starts', () => {
+  const start = { ...main, type: 'step_start', part: {} };
+  const final = (...objects: readonly object[]): boolean => readObjects(opencode, ...objects).reader.isFinal;
+  expect(final(start, answer)).toBe(false);
+  expect(final(start, answer, step('main', 1, { reason: 'tool-calls' }))).toBe(false);
+  expect(final(start, answer, step('main', 1))).toBe(true);
+  expect(final(start, answer, step('main', 1), start)).toBe(false);
+});

@@ -162,7 +162,7 @@ test('a failure in the result line fails the task, and the exit code of the agen
   expect(taskIn(cwd).result).toMatchObject({ status: 'failed', success: false });
 });
 
-test('the dialect is guessed from the command, and gives typed lines, cost and tokens', async () => {
+test('the first message decides the dialect, which gives typed lines, cost and tokens', async () => {
   const cwd = await tempDir();
   mkdirSync(join(cwd, 'bin'));
   writeFileSync(join(cwd, 'bin/claude'), `#!/bin/sh\ncat '${join(SAMPLES, 'demo.jsonl')}'\n`, {

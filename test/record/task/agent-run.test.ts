@@ -59,7 +59,10 @@ function owner(): RunOwner & { readonly costs: (number | null)[] } {
     costs,
     attributes,
     spanAttributes: attributes,
-    usage: ({ costUsd }) => costs.push(costUsd ?? null),
+    usage: (usage) => {
+      costs.push(usage.costUsd ?? null);
+      return usage;
+    },
     metadata: () => {},
   };
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Usage } from '../../../src/model/documents.ts';
 import { EVENT } from '../../../src/model/events.ts';
 import { TaskFold } from '../../../src/project/fold.ts';
 import { UsageTotal } from '../../../src/record/task/usage.ts';
@@ -94,4 +95,40 @@ test('the models are in the final result', () => {
   });
   expect(fold.result()?.metrics).toEqual(metrics);
   expect(fold.result()?.metrics).toHaveProperty(['models', 'claude-opus-5-5', 'cost_usd'], 0.5);
+});
+
+test('a thread that a later run resumes counts once', () => {
+  const runs = [
+    { inputTokens: 18_080, cacheReadInputTokens: 4_000, outputTokens: 20 },
+    { inputTokens: 36_197, cacheReadInputTokens: 22_000, outputTokens: 40 },
+  ].map((amounts) => ({ ...amounts, threads: { t: amounts } }));
+  const total = new UsageTotal();
+  const added = runs.map((run) => total.add(run));
+  expect(total.metrics(null)).toMatchObject({
+    input_tokens: 36_197,
+    cache_read_input_tokens: 22_000,
+    output_tokens: 40,
+  });
+  // What the span of the second run says.
+  expect(added[1]).toMatchObject({ inputTokens: 18_117, cacheReadInputTokens: 18_000, outputTokens: 20 });
+});
+
+test('threads of other ids, runs without threads, and a thread that starts to count again add up', () => {
+  const run = (id: string, inputTokens: number): Usage => ({
+    inputTokens,
+    threads: { [id]: { inputTokens } },
+  });
+  expect(totalOf(run('a', 5), run('b', 7), { inputTokens: 1 }).metrics(null).input_tokens).toBe(13);
+  expect(totalOf(run('a', 9), run('a', 4)).metrics(null).input_tokens).toBe(13);
+  expect(totalOf(run('a', 9), run('a', 4), run('a', 6)).metrics(null).input_tokens).toBe(15);
+});
+
+test('with a run that reported a part the amounts of the task are unknown, with the reason', () => {
+  const part = { costUsd: null, inputTokens: null, outputTokens: 3, unknownReason: 'a part is missing' };
+  expect(totalOf({ costUsd: 0.5, inputTokens: 5 }, part, { costUsd: 1 }).metrics(null)).toMatchObject({
+    cost_usd: null,
+    input_tokens: null,
+    output_tokens: 3,
+    unknown_reason: 'a part is missing',
+  });
 });
