@@ -8,6 +8,7 @@ export interface CustomWebhook {
   readonly encoding: WebhookConfig['encoding'];
   readonly prefix: string | undefined;
   readonly message: string;
+  readonly markup: WebhookConfig['markup'];
   readonly eventType: string | undefined;
   readonly eventTypeHeader: string | undefined;
   readonly deliveryId: string | undefined;
@@ -80,6 +81,7 @@ function toCustomWebhook(webhook: WebhookConfig, secret: readonly string[]): Cus
     encoding: webhook.encoding,
     prefix: webhook.prefix,
     message: webhook.message,
+    markup: webhook.markup,
     eventType: webhook.event_type,
     eventTypeHeader: webhook.event_type_header,
     deliveryId: webhook.delivery_id,

@@ -20,26 +20,45 @@ export interface CommandOptions {
 
 /** Characters after a mention that are searched. Without a limit, a line of 64 KiB of mentions would take quadratic time. */
 const REST_CHARS_MAX = 300;
+/** Characters of emphasis before a mention that are looked at. */
+const MARKS_MAX = 8;
+
+/** Format characters, such as zero-width spaces, which editors and chats insert around a mention. */
+const FORMAT = /\p{Cf}/gu;
+/** Emphasis, dashes of a list and format characters, which may stand between the mention and what is before it. */
+const MARK = /[*_~+=\p{Cf}-]/u;
+/** What may stand before a mention. Some scripts have no spaces. A letter or `/` makes it a part of an address. */
+const BEFORE =
+  /[\s\p{Ps}\p{Pe}\p{Pi}\p{Pf}\p{Pd}\p{So}\p{Mn}"'.,;:!?…|>•·、。，；：！？¿¡\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{Emoji_Presentation}]/u;
+/** What may stand between a mention and its command: punctuation and a space, or punctuation that needs no space. */
+const AFTER = /^(?:[\p{Pe}\p{Pf}*_~"'.,;:!?…—–-]{0,8}(?=\s|$)|[*_]{0,3}[,:，：、]|(?=[*_"']{1,3}\s))/u;
+/** A word of punctuation between a mention and its command. */
+const SEPARATOR = /^[\p{Pd}*_~:>→=,.;!?…，。：；、！？]+$/u;
+
+/** Finds the trigger as text, in any case. */
+export function mentionPattern(trigger: string): RegExp {
+  return new RegExp(trigger.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'), 'i');
+}
 
 /**
- * Finds `<trigger> <command> ...` at the start of a line or after a space. Quoted lines, code and HTML comments do not
- * count: the author has not written them as a command. Each known command counts once, in the order of the text.
+ * Finds `<trigger> <command> ...` at the start of a line or after a space or punctuation. The lines are the author's own:
+ * see `readOwnLines`. Each known command counts once, in the order of the text.
  */
-export function matchCommands(text: string, { trigger, commands }: CommandOptions): CommandMatch {
-  const mention = new RegExp(trigger.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&'), 'gi');
+export function matchCommands(lines: readonly string[], { trigger, commands }: CommandOptions): CommandMatch {
+  const pattern = mentionPattern(trigger);
+  const mention = new RegExp(pattern, 'gi');
   const found = new Map<string, MatchedCommand>();
   let unknown = '';
   let isNamed = false;
-  for (const line of ownLines(withoutComments(text))) {
+  for (const line of lines) {
+    if (!pattern.test(line)) continue;
     for (const rest of afterMentions(line, mention)) {
       isNamed = true;
-      const word = /\S+/.exec(rest)?.[0] ?? '';
+      const [word = '', args] = splitCommand(rest);
       const command = findCommand(word, commands);
       if (command === undefined) unknown ||= word;
-      else if (!found.has(command)) {
-        const args = rest.trim().split(/\s+/).slice(1).join(' ');
-        found.set(command, { command, args });
-      }
+      else if (!found.has(command))
+        found.set(command, { command, args: args.trim().replaceAll(/\s+/g, ' ') });
     }
   }
   if (found.size > 0) return { matched: true, commands: [...found.values()] };
@@ -51,52 +70,43 @@ export function matchCommands(text: string, { trigger, commands }: CommandOption
   };
 }
 
-/** The whole word, or the word without punctuation at its end. A name may itself end in a dot. */
+/** The first word that is more than punctuation, and what follows it. */
+function splitCommand(rest: string): readonly [word: string, args: string] {
+  const words = /\S+/g;
+  for (let match = words.exec(rest); match !== null; match = words.exec(rest)) {
+    if (!SEPARATOR.test(match[0])) return [match[0], rest.slice(words.lastIndex)];
+  }
+  return ['', ''];
+}
+
+/** The whole word, or the word without punctuation around it or behind it. A name may itself end in a dot. */
 function findCommand(word: string, commands: readonly string[]): string | undefined {
+  if (word === '') return undefined;
   const whole = word.toLowerCase();
-  const bare = whole.replace(/[^\p{L}\p{N}]+$/u, '');
-  return commands.find((name) => name.toLowerCase() === whole || name.toLowerCase() === bare);
-}
-
-/** Issue templates hold explanations in comments, which are sent with the issue and not shown. */
-function withoutComments(text: string): string {
-  let out = '';
-  let from = 0;
-  for (;;) {
-    const start = text.indexOf('<!--', from);
-    const end = start < 0 ? -1 : text.indexOf('-->', start);
-    if (end < 0) return out + text.slice(from);
-    out += `${text.slice(from, start)} `;
-    from = end + '-->'.length;
-  }
-}
-
-/** CommonMark, 4.5: a fence ends with at least as many of the same mark and nothing after them. An info string after backticks has no backtick. */
-const FENCE = /^\s*(?:(`{3,})([^`]*)|(~{3,})(.*))$/;
-
-function ownLines(text: string): string[] {
-  const lines: string[] = [];
-  let fence: string | undefined;
-  for (const line of text.split(/\r?\n/)) {
-    const [, ticks, ticksInfo = '', tildes, tildesInfo = ''] = FENCE.exec(line) ?? [];
-    const mark = ticks ?? tildes;
-    if (fence !== undefined) {
-      if (mark?.startsWith(fence) && `${ticksInfo}${tildesInfo}`.trim() === '') fence = undefined;
-    } else if (mark !== undefined) fence = mark;
-    else if (!/^\s*>/.test(line)) lines.push(line.replaceAll(/(`+)[^`]*\1/g, ' '));
-  }
-  return lines;
+  const bare = whole.replace(/^[^\p{L}\p{N}]+/u, '').replace(/[^\p{L}\p{N}]+$/u, '');
+  const first = bare.replace(/[,;:!?…，。、；：！？—–].*$/u, '');
+  const names = [whole, bare, first];
+  return names
+    .map((text) => commands.find((name) => name.toLowerCase() === text))
+    .find((name) => name !== undefined);
 }
 
 /** The text after each mention. A mention inside a longer name or address does not count. */
 function afterMentions(line: string, mention: RegExp): string[] {
   const found: string[] = [];
-  for (const match of line.matchAll(mention)) {
-    const before = match.index === 0 ? ' ' : line.charAt(match.index - 1);
-    const from = match.index + match[0].length;
-    const rest = firstOfText(line.slice(from), REST_CHARS_MAX);
-    if (/[\s([{,;:]/.test(before) && (rest === '' || /^[\s,:]/.test(rest)))
-      found.push(rest.replace(/^[,:]/, ''));
+  for (const { index, 0: name } of line.matchAll(mention)) {
+    const from = index + name.length;
+    const rest = firstOfText(line.slice(from), REST_CHARS_MAX).replaceAll(FORMAT, '');
+    const after = AFTER.exec(rest);
+    if (after !== null && standsApart(line, index)) found.push(rest.slice(after[0].length));
   }
   return found;
+}
+
+function standsApart(line: string, at: number): boolean {
+  let before = at - 1;
+  while (before >= 0 && at - before <= MARKS_MAX && MARK.test(line.charAt(before))) before -= 1;
+  if (before < 0 || line.charAt(at - 1) === '*') return true;
+  const isPair = /[\uDC00-\uDFFF]/.test(line.charAt(before));
+  return BEFORE.test(line.slice(isPair ? before - 1 : before, before + 1));
 }

@@ -1,6 +1,7 @@
 import type { JsonPrimitive } from '../model/json.ts';
 import type { StageFields } from '../record/delivery.ts';
 import type { WebhookHeaders } from './headers.ts';
+import type { Writing } from './markup/own-lines.ts';
 import type { WebhookPayload } from './payload.ts';
 import type { Refusal } from './rejection.ts';
 
@@ -28,10 +29,10 @@ export interface WebhookAnswer {
 export interface Said {
   /** Unchanged: the message of the task. */
   readonly text: string;
-  /** The text with the vendor's markup translated, which is searched for commands. Default: `text`. */
-  readonly spoken?: string;
+  /** The text as the vendor sends it, with its markup, which is searched for commands. */
+  readonly writing: Writing;
   /** The text before an edit. Its commands do not start again. */
-  readonly former?: string;
+  readonly former?: Writing;
   /** The command that every such delivery starts, with any text. */
   readonly command?: string | undefined;
 }

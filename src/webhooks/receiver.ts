@@ -7,9 +7,10 @@ import { activeRecorder } from '../record/recorder.ts';
 import { sendJson } from '../serve/json-response.ts';
 import { problemStatus } from '../serve/problem.ts';
 import type { BodyGate } from './body-gate.ts';
-import { type CommandMatch, matchCommands } from './command.ts';
+import { type CommandMatch, matchCommands, mentionPattern } from './command.ts';
 import type { FloodGauge } from './flood-gauge.ts';
 import { headersOf, type WebhookHeaders } from './headers.ts';
+import { readOwnLines, type Writing } from './markup/own-lines.ts';
 import type {
   Provider,
   Said,
@@ -110,7 +111,8 @@ async function act(
   delivery.stage('received', received, { moment: arrived });
   delivery.stage('validation', { status: 'passed' });
   const { said } = event;
-  const match = 'reason' in said ? ({ matched: false, reason: said.reason } as const) : find(said, options);
+  const match =
+    'reason' in said ? ({ matched: false, reason: said.reason } as const) : await find(said, options);
   if ('reason' in said || !match.matched) {
     const reason = match.matched ? 'no command' : match.reason;
     delivery.stage('command_matching', { matched: false, matched_count: 0, reason });
@@ -135,15 +137,22 @@ async function act(
   return shaped(event, { status: 202, value }, `Started: ${names}`);
 }
 
-function find(said: Said, options: ReceiverOptions): CommandMatch {
+async function find(said: Said, options: ReceiverOptions): Promise<CommandMatch> {
   if (said.command !== undefined) return { matched: true, commands: [{ command: said.command, args: '' }] };
-  const match = matchCommands(said.spoken ?? said.text, options);
+  const match = await findIn(said.writing, options);
   if (!match.matched || said.former === undefined) return match;
-  const former = matchCommands(said.former, options);
+  const former = await findIn(said.former, options);
   const before = new Set(former.matched ? former.commands.map(({ command }) => command) : []);
   const commands = match.commands.filter(({ command }) => !before.has(command));
   if (commands.length > 0) return { matched: true, commands };
   return { matched: false, reason: 'the text asked for this before it was changed' };
+}
+
+async function findIn(writing: Writing, options: ReceiverOptions): Promise<CommandMatch> {
+  const { lines, isWhole } = await readOwnLines(writing, mentionPattern(options.trigger));
+  const match = matchCommands(lines, options);
+  if (match.matched || isWhole) return match;
+  return { matched: false, reason: `${match.reason}; a part of it is too long to be searched` };
 }
 
 function shaped(event: WebhookEvent, answer: WebhookAnswer, words: string): WebhookAnswer {

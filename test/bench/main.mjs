@@ -2,6 +2,7 @@ import { benchAgent } from './agent.mjs';
 import { benchCollector } from './collector.mjs';
 import { benchEmit } from './emit.mjs';
 import { benchFeed } from './feed.mjs';
+import { benchMarkup } from './markup.mjs';
 import { benchOtlp } from './otlp.mjs';
 import { benchRecord } from './record.mjs';
 import { benchRedact } from './redact.mjs';
@@ -9,7 +10,7 @@ import { benchService } from './service.mjs';
 import { benchStore } from './store.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [agent] [collector] [store] [redact]`: runs the named parts, by default all. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [markup] [agent] [collector] [store] [redact]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -17,6 +18,7 @@ const PARTS = {
   emit: benchEmit,
   feed: benchFeed,
   webhooks: benchWebhooks,
+  markup: benchMarkup,
   agent: benchAgent,
   collector: benchCollector,
   store: benchStore,

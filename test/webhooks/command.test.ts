@@ -4,7 +4,7 @@ import { matchCommands } from '../../src/webhooks/command.ts';
 const COMMANDS = ['review', 'fix', 'Plan', 'v1.2'];
 
 function commandIn(text: string, trigger = '@agent'): string | undefined {
-  const match = matchCommands(text, { trigger, commands: COMMANDS });
+  const match = matchCommands(text.split('\n'), { trigger, commands: COMMANDS });
   return match.matched ? match.commands[0]?.command : undefined;
 }
 
@@ -25,6 +25,29 @@ test.each([
   ['@agent dance\n@agent fix', 'fix'],
   // Lower-casing this letter makes it longer.
   ['İİİİ @agent fix', 'fix'],
+  ['"@agent fix"', 'fix'],
+  ['“@agent fix”', 'fix'],
+  ['**@agent fix**', 'fix'],
+  ['*@agent* _fix_', 'fix'],
+  ['__@agent__: fix', 'fix'],
+  ['"@agent" fix', 'fix'],
+  ['(@agent) fix', 'fix'],
+  ['>@agent fix', 'fix'],
+  ['Done.@agent fix', 'fix'],
+  ['-@agent fix', 'fix'],
+  ['…@agent fix', 'fix'],
+  ['👉@agent fix', 'fix'],
+  ['❤️@agent fix', 'fix'],
+  ['请@agent fix', 'fix'],
+  ['@agent，fix', 'fix'],
+  ['@agent：fix。', 'fix'],
+  ['@agent - fix', 'fix'],
+  ['@agent — "fix" it', 'fix'],
+  ['@agent,fix', 'fix'],
+  ['@agent fix,please', 'fix'],
+  ['@agent fix—now', 'fix'],
+  ['\u200b@agent\u200b fix\u2060', 'fix'],
+  ['\u2066@agent\u2069 fix', 'fix'],
 ])('%j contains the command %s', (text, command) => {
   expect(commandIn(text)).toBe(command);
 });
@@ -36,36 +59,21 @@ test.each([
   ['@agent'],
   ['review'],
   [''],
-  ['> @agent review'],
-  ['  > @agent review'],
-  ['```\n@agent review\n```'],
-  ['~~~ text\n@agent review\n~~~'],
-  ['````\n```\n@agent review\n````'],
-  ['```\n```js\n@agent review\n```'],
+  ['https://medium.com/@agent review'],
+  ['my_@agent review'],
+  ['foo-@agent review'],
+  ['@@agent review'],
   ['`@agent review`'],
-  ['``@agent `review`` '],
-  ['<!-- say @agent review to start -->'],
-  ['<!--\n@agent review\n-->'],
-  ['```\n@agent review in a fence that never ends'],
+  ['@agent_two review'],
+  ['@agent.com review'],
+  ['@agent `…` review'],
 ])('%j contains no command', (text) => {
   expect(commandIn(text)).toBeUndefined();
 });
 
-test.each([
-  ['```js\ncode\n```\n@agent review'],
-  ['~~~\n```\n~~~\n@agent review'],
-  ['```one line``` of code\n@agent review'],
-  ['> quoted\n\n@agent review'],
-  ['<!-- hidden -->\n@agent review'],
-  ['<!-- never closed\n@agent review'],
-  ['`code` @agent review'],
-])('%j contains a review after quoted text', (text) => {
-  expect(commandIn(text)).toBe('review');
-});
-
 test('the words after a command are its arguments', () => {
   expect(
-    matchCommands('@agent review the second half', { trigger: '@agent', commands: COMMANDS }),
+    matchCommands(['@agent review the second half'], { trigger: '@agent', commands: COMMANDS }),
   ).toMatchObject({ commands: [{ command: 'review', args: 'the second half' }] });
 });
 
@@ -74,7 +82,7 @@ test.each([
   ['@agent fix\n\n@agent review\n@AGENT FIX', ['fix', 'review']],
   ['@agent dance, @agent review, @agent review', ['review']],
 ])('%j contains each of %j once', (text, expected) => {
-  const match = matchCommands(text, { trigger: '@agent', commands: COMMANDS });
+  const match = matchCommands(text.split('\n'), { trigger: '@agent', commands: COMMANDS });
   expect(match.matched ? match.commands.map(({ command }) => command) : match).toEqual(expected);
 });
 
@@ -84,7 +92,7 @@ test('a trigger is a literal text, not a pattern', () => {
 });
 
 test('the reason names an unknown command and the known ones', () => {
-  const match = matchCommands('@agent dance', { trigger: '@agent', commands: COMMANDS });
+  const match = matchCommands(['@agent dance'], { trigger: '@agent', commands: COMMANDS });
   expect(match).toMatchObject({ matched: false, reason: expect.stringContaining('"dance"') });
   expect(match).toMatchObject({ reason: expect.stringContaining('review, fix, Plan') });
 });

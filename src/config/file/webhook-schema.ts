@@ -24,6 +24,7 @@ export const webhookSchema: Strict<{
   encoding: Optional<Texts<'hex' | 'base64'>>;
   prefix: Optional<z.ZodString>;
   message: z.ZodString;
+  markup: Optional<Texts<'markdown' | 'html' | 'text' | 'jira' | 'slack'>>;
   event_type: Optional<z.ZodString>;
   event_type_header: Optional<z.ZodString>;
   delivery_id: Optional<z.ZodString>;
@@ -48,6 +49,12 @@ export const webhookSchema: Strict<{
     .describe('How the signature is written. Default `hex`.'),
   prefix: z.string().exactOptional().describe('Text before the signature, for example `sha256=`.'),
   message: path.describe("Path of the person's text in the body: `issue.fields.0.text`."),
+  markup: z
+    .enum(['markdown', 'html', 'text', 'jira', 'slack'])
+    .exactOptional()
+    .describe(
+      "How that text is written, to tell the person's own words from code and quotations. Default `markdown`.",
+    ),
   event_type: path.exactOptional().describe('Path of the type of event. Default: the type is `webhook`.'),
   event_type_header: header.exactOptional().describe('The header with the type of event.'),
   delivery_id: path.exactOptional().describe('Path of the id that a repeated delivery has in common.'),

@@ -23,6 +23,7 @@ const WORDS: ReadonlySet<string> = new Set([
 
 /** Reasons why a valid delivery started no task. They are sentences for people, so each one is mapped to a word. */
 const SENTENCES: readonly (readonly [RegExp, string])[] = [
+  [/; a part of it is too long to be searched$/, 'too_long'],
   [/^no .* in the text$|^no command$/, 'no_trigger'],
   [/^unknown command /, 'unknown_command'],
   [/^event .* starts nothing$|^message subtype .* starts nothing$/, 'ignored_event'],

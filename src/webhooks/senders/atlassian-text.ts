@@ -1,25 +1,5 @@
 import { numberAt, textAt, valueAt } from '../payload.ts';
 
-/** The repetitions are bounded: a longer marker or code span counts as text, and matching stays linear. */
-const WIKI_MARK = /\{(code|noformat|quote)(?::[^{}\n]{0,200})?\}/g;
-const WIKI_INLINE_CODE = /\{\{[^{}\n]{1,200}\}\}/g;
-
-/** Text in Jira's wiki markup without code and quotations, to search it for commands. */
-export function withoutWikiCode(text: string): string {
-  let out = '';
-  let from = 0;
-  let open: { readonly name: string | undefined; readonly at: number } | undefined;
-  for (const mark of text.matchAll(WIKI_MARK)) {
-    if (open === undefined) open = { name: mark[1], at: mark.index };
-    else if (open.name === mark[1]) {
-      out += `${text.slice(from, open.at)} `;
-      from = mark.index + mark[0].length;
-      open = undefined;
-    }
-  }
-  return (out + text.slice(from)).replaceAll(WIKI_INLINE_CODE, ' ').replaceAll(/^[^\S\n]*bq\. .*$/gm, '');
-}
-
 /**
  * An Atlassian Document (`{type: "doc", content: [...]}`) as text: a line for each paragraph, mentions and emoji as shown,
  * code and quotations marked as in Markdown. An unknown node becomes the text inside it.
@@ -33,7 +13,7 @@ type Block = (node: object) => string;
 const BLOCKS: ReadonlyMap<string, Block> = new Map<string, Block>([
   ['paragraph', (node) => `${inlinesOf(node)}\n`],
   ['heading', (node) => `${'#'.repeat(numberAt(node, 'attrs', 'level') ?? 1)} ${inlinesOf(node)}\n`],
-  ['codeBlock', (node) => `\`\`\`${textAt(node, 'attrs', 'language') ?? ''}\n${inlinesOf(node)}\n\`\`\`\n`],
+  ['codeBlock', codeBlock],
   ['blockquote', (node) => prefixed(blocksOf(node), '> ', '> ')],
   ['bulletList', (node) => items(node, () => '- ')],
   ['orderedList', (node) => items(node, (n) => `${n + (numberAt(node, 'attrs', 'order') ?? 1)}. `)],
@@ -80,6 +60,14 @@ function textNode(node: object): string {
   const marks = valueAt(node, ['marks']);
   const isCode = Array.isArray(marks) && marks.some((mark) => textAt(mark, 'type') === 'code');
   return isCode ? `\`${text}\`` : text;
+}
+
+/** With a fence that is longer than each one in the code. */
+function codeBlock(node: object): string {
+  const code = inlinesOf(node);
+  const longest = (code.match(/`{3,}/g) ?? []).reduce((length, { length: own }) => Math.max(length, own), 2);
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}${textAt(node, 'attrs', 'language') ?? ''}\n${code}\n${fence}\n`;
 }
 
 function items(list: object, mark: (n: number) => string): string {

@@ -1,6 +1,7 @@
 import { isAnyOf } from '../../model/secret.ts';
 import { unverifiedText } from '../../record/unverified-text.ts';
 import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
+import type { Markup } from '../markup/own-lines.ts';
 import { parsePayload, primitiveAt, textAt } from '../payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import type { Refusal } from '../rejection.ts';
@@ -30,6 +31,8 @@ export interface CustomOptions {
   readonly prefix?: string | undefined;
   /** Path of the text that a person has written. */
   readonly message: string;
+  /** The markup of that text. Default `markdown`. */
+  readonly markup?: Markup | undefined;
   /** Path of the event type, or its header. Default: the type `webhook`. */
   readonly eventType?: string | undefined;
   readonly eventTypeHeader?: string | undefined;
@@ -156,13 +159,13 @@ function sourceOf(payload: unknown, { source }: Paths): SourceFields {
 
 function saidIn(
   payload: unknown,
-  { message, command }: CustomOptions,
+  { message, command, markup = 'markdown' }: CustomOptions,
   paths: Paths,
 ): Said | { reason: string } {
   const text = textAt(payload, ...paths.message);
   if (text === undefined) return { reason: `there is no text at ${message} in the body` };
   if (text.trim() === '') return { reason: `the text at ${message} is empty` };
-  return { text, command };
+  return { text, command, writing: { markup, text } };
 }
 
 function optionalPath(name: string, key: string, path: string | undefined): readonly string[] | undefined {

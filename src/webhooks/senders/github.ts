@@ -102,7 +102,9 @@ function githubText(eventType: string, payload: unknown): Said | { reason: strin
   // An agent's own reply may quote a command, and would start the agent again.
   if (textAt(payload, 'sender', 'type') === 'Bot') return { reason: 'the sender is a bot' };
   const text = textAt(payload, ...path);
-  return text === undefined || text.trim() === '' ? { reason: 'there is no text' } : { text };
+  return text === undefined || text.trim() === ''
+    ? { reason: 'there is no text' }
+    : { text, writing: { markup: 'markdown', text } };
 }
 
 /** The fields of `source_metadata` that the payload has. The stage `received` has some of them, too. */

@@ -3,7 +3,7 @@ import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
 import { parsePayload, textAt, valueAt, type WebhookPayload } from '../payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import { checkHubSignature, secretsOf } from '../signature.ts';
-import { textOfAtlassianDocument, withoutWikiCode } from './atlassian-text.ts';
+import { textOfAtlassianDocument } from './atlassian-text.ts';
 
 export interface JiraOptions {
   /** The secret of the webhook in Jira Cloud; several while they are rotated. */
@@ -70,29 +70,30 @@ function isNewComment(eventType: string, payload: WebhookPayload): boolean {
 
 function saidIn(eventType: string, payload: WebhookPayload): Said | { reason: string } {
   if (isNewComment(eventType, payload)) {
-    return saidBy(valueAt(payload, ['comment', 'author']), textOf(valueAt(payload, ['comment', 'body'])));
+    return saidBy(valueAt(payload, ['comment', 'author']), valueAt(payload, ['comment', 'body']));
   }
   const author = valueAt(payload, ['user']);
-  const description = textOf(valueAt(payload, ['issue', 'fields', 'description']));
+  const description = valueAt(payload, ['issue', 'fields', 'description']);
   if (eventType === 'jira:issue_created') return saidBy(author, description);
   if (eventType !== 'jira:issue_updated') return { reason: `event ${eventType} starts nothing` };
   const change = changeOf(payload, 'description');
   if (change === undefined) return { reason: 'neither a comment nor the description is new' };
   const said = saidBy(author, description ?? textAt(change, 'toString'));
-  return 'reason' in said ? said : { ...said, former: withoutWikiCode(textAt(change, 'fromString') ?? '') };
+  if ('reason' in said) return said;
+  return { ...said, former: { markup: 'jira', text: textAt(change, 'fromString') ?? '' } };
 }
 
-function saidBy(author: unknown, text: string | undefined): Said | { reason: string } {
+/** The text is in Jira's wiki markup, or an Atlassian Document. */
+function saidBy(author: unknown, written: unknown): Said | { reason: string } {
   // An agent's own reply may quote a command, and would start the agent again.
   if (textAt(author, 'accountType') === 'app') return { reason: 'the author is an app' };
-  if (text === undefined || text.trim() === '') return { reason: 'there is no text' };
-  return { text, spoken: withoutWikiCode(text) };
-}
-
-/** Plain text, or an Atlassian Document. */
-function textOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  return typeof value === 'object' && value !== null ? textOfAtlassianDocument(value) : undefined;
+  const isDocument = typeof written === 'object' && written !== null;
+  const text = isDocument ? textOfAtlassianDocument(written) : written;
+  if (typeof text !== 'string' || text.trim() === '') return { reason: 'there is no text' };
+  return {
+    text,
+    writing: isDocument ? { markup: 'atlassian-document', document: written } : { markup: 'jira', text },
+  };
 }
 
 function changeOf(payload: WebhookPayload, field: string): unknown {

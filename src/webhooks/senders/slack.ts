@@ -1,5 +1,7 @@
 import { unverifiedText } from '../../record/unverified-text.ts';
 import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
+import { areReadableBlocks } from '../markup/slack-blocks.ts';
+import { type NameOf, unescapeSlack } from '../markup/slack-text.ts';
 import { isForm, parseForm, parsePayload, textAt, valueAt, type WebhookPayload } from '../payload.ts';
 import type { Provider, Said, WebhookAnswer, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import { malformed, type Refusal } from '../rejection.ts';
@@ -120,20 +122,23 @@ function saidIn(payload: WebhookPayload, trigger: string): Said | { reason: stri
   }
   const raw = textAt(event, 'text');
   if (raw === undefined || raw.trim() === '') return { reason: 'there is no text' };
-  const text = unescapeSlack(raw);
-  return { text, spoken: withTrigger(text, payload, trigger) };
+  const blocks = valueAt(event, ['blocks']);
+  const nameOf = mentionsOf(raw, payload, trigger);
+  return {
+    text: unescapeSlack(raw),
+    writing: areReadableBlocks(blocks)
+      ? { markup: 'slack-blocks', blocks, nameOf }
+      : { markup: 'slack', text: raw, nameOf },
+  };
 }
 
-/** Replaces mentions of the app by the trigger. */
-function withTrigger(text: string, payload: WebhookPayload, trigger: string): string {
+/** Mentions of the app become the trigger. */
+function mentionsOf(text: string, payload: WebhookPayload, trigger: string): NameOf {
   const bots = botsOf(payload);
+  // With a shared channel `authorizations` may name the app's user of another workspace. Slack says itself that the app is mentioned.
   const isMention = textAt(payload, 'event', 'type') === 'app_mention';
-  let isFirst = true;
-  return text.replaceAll(/<@([A-Z0-9]{1,30})(?:\|[^>\n]{0,100})?>/g, (whole, id: string) => {
-    const isOurs = bots.has(id) || (bots.size === 0 && isMention && isFirst);
-    isFirst = false;
-    return isOurs ? trigger : whole;
-  });
+  const isNamed = [...text.matchAll(/<@([A-Z0-9]{1,30})/g)].some(([, id = '']) => bots.has(id));
+  return (id) => (bots.has(id) || (isMention && !isNamed) ? ` ${trigger} ` : `<@${id}>`);
 }
 
 /** The app's own users, which each event names. */
@@ -143,11 +148,6 @@ function botsOf(payload: WebhookPayload): ReadonlySet<string> {
     .filter((entry) => valueAt(entry, ['is_bot']) !== false)
     .map((entry) => textAt(entry, 'user_id'));
   return new Set(ids.filter((id) => id !== undefined));
-}
-
-/** Slack escapes exactly these three characters. */
-function unescapeSlack(text: string): string {
-  return text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
 }
 
 function readForm(form: URLSearchParams, trigger: string): WebhookEvent {
@@ -178,7 +178,10 @@ function readForm(form: URLSearchParams, trigger: string): WebhookEvent {
       team: field('team_id'),
       slash_command: command,
     },
-    said: { text: `${command} ${words}`.trim(), spoken: `${trigger} ${words}` },
+    said: {
+      text: `${command} ${words}`.trim(),
+      writing: { markup: 'text', text: `${trigger} ${words}` },
+    },
     shape: inWords,
   };
 }

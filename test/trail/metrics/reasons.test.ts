@@ -36,7 +36,7 @@ test.each([
   ['hello', 'no_trigger'],
   ['@agent dance', 'unknown_command'],
 ])('%j starts nothing: %s', (text, word) => {
-  const match = matchCommands(text, { trigger: '@agent', commands: ['review'] });
+  const match = matchCommands([text], { trigger: '@agent', commands: ['review'] });
   expect(match.matched ? 'matched' : reasonWord(match.reason)).toBe(word);
 });
 

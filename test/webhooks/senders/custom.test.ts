@@ -53,6 +53,20 @@ async function send(
 }
 
 test.each([
+  [undefined, '> quoted\n\n**@agent review**', 202],
+  [undefined, '<pre>@agent review</pre>', 200],
+  ['html', '<pre>@agent review</pre>', 200],
+  ['html', '<b>@agent</b> review', 202],
+  ['text', '<pre>@agent review </pre>', 202],
+  ['jira', '{code}@agent review{code}', 200],
+  ['jira', '{color:red}@agent review{color}', 202],
+  ['slack', '```a\nb```\n@agent review', 202],
+] as const)('the text is read as its markup says: %s, %j', async (markup, text, status) => {
+  const message = BASE.message.split('.').reduceRight<unknown>((value, name) => ({ [name]: value }), text);
+  expect((await send({ markup }, message as object)).status).toBe(status);
+});
+
+test.each([
   ['sha1', 'hex', ''],
   ['sha256', 'hex', 'sha256='],
   ['sha256', 'base64', ''],

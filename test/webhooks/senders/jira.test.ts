@@ -69,6 +69,18 @@ test.each([
   ],
   ['a description with a new command', changed(null, '@agent review')],
   ['a description with one more command', changed('@agent fix', '@agent fix, then @agent review')],
+  ['a command that was code before', changed('{code}@agent review{code}', '@agent review')],
+  ['a bold command', jiraComment('{color:red}*@agent review*{color}')],
+  [
+    'a command after a code block with a fence',
+    jiraComment({
+      type: 'doc',
+      content: [
+        { type: 'codeBlock', content: [{ type: 'text', text: '```' }] },
+        { type: 'paragraph', content: [{ type: 'text', text: '@agent review' }] },
+      ],
+    }),
+  ],
   [
     'an update with a comment',
     updated({ issue_event_type_name: 'issue_commented', comment: { body: '@agent review', author: USER } }),
@@ -80,6 +92,7 @@ test.each([
 
 test.each([
   ['a description with the same command as before', changed('@agent review please', '@agent review, please')],
+  ['a command that is bold now', changed('@agent review', '*@agent review*')],
   [
     'an update of something else',
     updated({

@@ -105,6 +105,54 @@ test("a mention counts when the event does not name the app's user", async () =>
   expect(response.status).toBe(202);
 });
 
+const FOREIGN = { authorizations: [{ team_id: 'T2', user_id: 'U0FOREIGN', is_bot: true }] };
+
+test.each([
+  ['names the app of another workspace', FOREIGN, '<@U0BOTA> review', {}],
+  ['names none', { authorizations: [] }, '<@U0BOTA> review', {}],
+  ['names a person', { authorizations: [{ user_id: 'U1', is_bot: false }] }, '<@U0BOTA> review', {}],
+  ['names the app of another workspace, behind another mention', FOREIGN, 'with <@U1>: <@U0BOTA> review', {}],
+])('Slack says app_mention, so the mention is ours when the event %s', async (_what, more, text, event) => {
+  const response = await send(slackMessage(text, more, event));
+  expect(response.status).toBe(202);
+  expect(receiver.tasks.at(-1)).toMatchObject({ command: 'review', message: text });
+});
+
+test.each([
+  ['a message of any kind', { type: 'message', text: '<@U0BOTA> review' }, FOREIGN],
+  ['a mention of another user beside ours', { text: '<@U0LAN0Z89> hi, <@U0OTHER> review' }, {}],
+  [
+    'blocks with code',
+    {
+      text: '<@U0LAN0Z89> review',
+      blocks: [
+        {
+          type: 'rich_text',
+          elements: [
+            {
+              type: 'rich_text_preformatted',
+              elements: [
+                { type: 'user', user_id: 'U0LAN0Z89' },
+                { type: 'text', text: ' review' },
+              ],
+            },
+          ],
+        },
+      ],
+    },
+    {},
+  ],
+])('%s starts nothing', async (_what, event, more) => {
+  const before = receiver.tasks.length;
+  expect((await send(slackMessage('', more, event))).status).toBe(200);
+  expect(receiver.tasks.length).toBe(before);
+});
+
+test('blocks of a kind that is unknown are left for the text', async () => {
+  const blocks = [{ type: 'rich_text', elements: [] }, { type: 'hologram' }];
+  expect((await send(slackMessage('<@U0LAN0Z89> review', {}, { blocks }))).status).toBe(202);
+});
+
 test("Slack's escapes are read as they were typed", async () => {
   await send(slackMessage('@agent review a &lt; b &amp;&amp; c &gt; d &amp;lt;'));
   expect(receiver.tasks.at(-1)?.message).toBe('@agent review a < b && c > d &lt;');
@@ -120,7 +168,7 @@ test.each([
   ['no text', { text: null }],
   ['a quotation', { text: '&gt; @agent review' }],
   ['code', { text: '```@agent review```' }],
-  ['a mention of another user', { text: '<@U0OTHER> review' }],
+  ['a mention of another user', { type: 'message', text: '<@U0OTHER> review' }],
 ])('an event of %s starts nothing', async (_what, event) => {
   const before = receiver.tasks.length;
   const id = `Ev${randomUUID()}`;

@@ -1,0 +1,72 @@
+import { readAtlassianDocument } from './atlassian-document.ts';
+import { HtmlReader, loadHtml } from './html.ts';
+import { readJiraWiki } from './jira-wiki.ts';
+import { withoutMailParts } from './mail.ts';
+import { readMarkdown } from './markdown.ts';
+import { OwnWords } from './own-words.ts';
+import { readPlainText } from './plain-text.ts';
+import { readSlackBlocks } from './slack-blocks.ts';
+import { type NameOf, readSlackText } from './slack-text.ts';
+
+/** The markup of a text. `text` is none, as in mail. */
+export type Markup = 'markdown' | 'html' | 'text' | 'jira' | 'slack';
+
+/** What a person has written, in the form in which the vendor sends it. */
+export type Writing =
+  | { readonly markup: Markup; readonly text: string; readonly nameOf?: NameOf }
+  | { readonly markup: 'atlassian-document'; readonly document: unknown }
+  | { readonly markup: 'slack-blocks'; readonly blocks: unknown; readonly nameOf: NameOf };
+
+export interface OwnLines {
+  readonly lines: readonly string[];
+  /** False when the text is too long, and a part of it was not read. */
+  readonly isWhole: boolean;
+}
+
+/** The longest text that is read. GitLab's comments have at most a million characters, others fewer. */
+const TEXT_CHARS_MAX = 1_048_576;
+
+/**
+ * The author's own lines of a text, with its markup removed: without code, quotations, what is struck out or not shown,
+ * and without the parts of a mail that its program adds. Takes linear time. Without `mention` in the text it may return
+ * nothing.
+ */
+export async function readOwnLines(writing: Writing, mention: RegExp): Promise<OwnLines> {
+  const words = new OwnWords();
+  if ('text' in writing) {
+    const { text } = writing;
+    words.isWhole = text.length <= TEXT_CHARS_MAX;
+    await readText({ ...writing, text: words.isWhole ? text : wholeLines(text) }, words, mention);
+  } else if (writing.markup === 'slack-blocks') readSlackBlocks(writing.blocks, words, writing.nameOf);
+  else readAtlassianDocument(writing.document, words);
+  words.endLine();
+  return { lines: withoutMailParts(words.lines), isWhole: words.isWhole };
+}
+
+async function readText(
+  { markup, text, nameOf = (id) => `<@${id}>` }: Extract<Writing, { text: string }>,
+  words: OwnWords,
+  mention: RegExp,
+): Promise<void> {
+  switch (markup) {
+    case 'slack':
+      readSlackText(text, words, nameOf);
+      return;
+    case 'jira':
+      readJiraWiki(text, words, mention);
+      return;
+    case 'text':
+      readPlainText(text, words);
+      return;
+    case 'markdown':
+      // Most comments mention no agent, and cost one search.
+      return mention.test(text) ? readMarkdown(text, words, mention) : undefined;
+    case 'html':
+      if (mention.test(text)) new HtmlReader(words, await loadHtml()).write(text);
+  }
+}
+
+function wholeLines(text: string): string {
+  const end = text.lastIndexOf('\n', TEXT_CHARS_MAX - 1);
+  return text.slice(0, end < 0 ? TEXT_CHARS_MAX : end);
+}
