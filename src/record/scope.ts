@@ -49,6 +49,8 @@ export interface FactInput {
 export class Scope {
   readonly context: Context;
   readonly startedAtMs: number;
+  /** On a clock that only runs forward: the wall clock may be set while the scope is open. */
+  readonly #startedSteadyMs = performance.now();
   readonly ids: SpanIds | undefined;
   readonly #recorder: Recorder | undefined;
   readonly #span: Span | undefined;
@@ -63,6 +65,11 @@ export class Scope {
     const parent = this.#span === undefined ? start.parent : trace.setSpan(start.parent, this.#span);
     this.context = parent.setValue(SCOPE, this);
     this.ids = this.#span?.spanContext();
+  }
+
+  /** Milliseconds since the start. */
+  get elapsedMs(): number {
+    return performance.now() - this.#startedSteadyMs;
   }
 
   get recording(): boolean {
