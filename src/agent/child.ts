@@ -138,7 +138,7 @@ function supervise(leader: number | undefined, exited: Promise<ChildExit>, grace
   let wasStopped = false;
   let killTimer: NodeJS.Timeout | undefined;
   let againTimer: NodeJS.Timeout | undefined;
-  const startedAtMs = Date.now();
+  const startedAtMs = performance.now();
   return {
     exited: exited.then((exit) => {
       clearTimeout(killTimer);
@@ -156,7 +156,7 @@ function supervise(leader: number | undefined, exited: Promise<ChildExit>, grace
       state = 'stopping';
       wasStopped = true;
       signalGroup(leader, 'SIGTERM');
-      if (Date.now() - startedAtMs < STARTING_MS)
+      if (performance.now() - startedAtMs < STARTING_MS)
         againTimer = setTimeout(() => signalGroup(leader, 'SIGTERM'), STARTING_MS);
       killTimer = setTimeout(() => signalGroup(leader, 'SIGKILL'), patienceMs);
     },

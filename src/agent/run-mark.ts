@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, copyFileSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
@@ -46,14 +46,24 @@ export function claimRun(directory: string, mark: RunMark, adoptionsMax: number 
     adoptions: mark.adoptions + 1,
   });
   try {
-    // link(2) is atomic and fails with EEXIST for all processes but the first.
-    linkSync(own, join(directory, takenFile(mark.adoptions)));
+    claimNew(own, join(directory, takenFile(mark.adoptions)));
     return true;
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return false;
     throw error;
   } finally {
     rmSync(own, { force: true });
+  }
+}
+
+/** link(2) is atomic and fails with EEXIST for all processes but the first; so does an exclusive copy. */
+function claimNew(own: string, path: string): void {
+  try {
+    linkSync(own, path);
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') throw error;
+    // A file system without hard links. For any other error the copy fails too, with its own.
+    copyFileSync(own, path, constants.COPYFILE_EXCL);
   }
 }
 

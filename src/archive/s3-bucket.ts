@@ -1,4 +1,5 @@
-import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { createHash } from 'node:crypto';
+import { GetObjectCommand, PutObjectCommand, type PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3';
 import type { Bucket, BucketOptions, StoredObject, WriteOutcome } from './bucket.ts';
 import { statusOf, UploadError, uploadErrorOf } from './failure.ts';
 
@@ -16,12 +17,24 @@ export function openBucket(options: BucketOptions): Bucket {
   return new S3Bucket(options);
 }
 
+/**
+ * How an object is written. `Content-MD5` first: every S3 knows it, and a bucket with Object Lock requires it or a
+ * checksum. `x-amz-checksum-crc32` for one that refuses MD5, and where this machine has no MD5 (FIPS).
+ */
+interface Way {
+  readonly checksum: 'md5' | 'crc32' | 'none';
+  /** False once the server has answered that it does not support conditional writes. */
+  readonly hasConditions: boolean;
+}
+
+type Headers = Pick<PutObjectCommandInput, 'IfMatch' | 'IfNoneMatch' | 'ContentMD5' | 'ChecksumAlgorithm'>;
+
 class S3Bucket implements Bucket {
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #signal: AbortSignal | undefined;
-  /** False once the server has answered that it does not support conditional writes. */
-  #hasConditions = true;
+  /** The way of writing that this server takes; found out by its refusals. */
+  #way: Way = { checksum: md5Of(new Uint8Array()) === undefined ? 'crc32' : 'md5', hasConditions: true };
 
   constructor({ bucket, region, endpoint, pathStyle, idleTimeoutMs, signal }: BucketOptions) {
     this.#bucket = bucket;
@@ -32,7 +45,7 @@ class S3Bucket implements Bucket {
       forcePathStyle: pathStyle,
       // The archive retries, for longer and visibly.
       maxAttempts: 1,
-      // Many servers support no checksum but MD5, and every written object is read back and compared.
+      // The checksum is chosen for each write: see `Way`. Every written object is read back and compared.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       requestHandler: {
@@ -61,33 +74,37 @@ class S3Bucket implements Bucket {
 
   async write(key: string, bytes: Uint8Array, before: StoredObject | undefined): Promise<WriteOutcome> {
     const condition = before === undefined ? { IfNoneMatch: '*' } : ifMatch(before.etag);
+    const put = (way: Way): Promise<WriteOutcome> =>
+      this.#put(key, bytes, { ...checksumOf(way, bytes), ...(way.hasConditions && condition) });
+    let refusal: unknown;
     try {
-      return await this.#put(key, bytes, this.#hasConditions ? condition : {});
+      return await put(this.#way);
     } catch (error) {
       if (isConflict(error)) return { kind: 'conflict' };
-      if (!this.#hasConditions || statusOf(error) !== 501) throw uploadErrorOf(error);
+      refusal = error;
     }
-    try {
-      const outcome = await this.#put(key, bytes, {});
-      this.#hasConditions = false;
-      return outcome;
-    } catch (error) {
-      throw uploadErrorOf(error);
+    for (const way of otherWays(this.#way, statusOf(refusal))) {
+      try {
+        const outcome = await put(way);
+        this.#way = way;
+        return outcome;
+      } catch (error) {
+        if (isConflict(error)) return { kind: 'conflict' };
+        // Another error than a refusal of the header: the first one says more.
+        if (!isRefusal(statusOf(error))) break;
+      }
     }
+    throw uploadErrorOf(refusal);
   }
 
   close(): void {
     this.#client.destroy();
   }
 
-  async #put(
-    key: string,
-    bytes: Uint8Array,
-    condition: { readonly IfMatch?: string; readonly IfNoneMatch?: string },
-  ): Promise<WriteOutcome> {
+  async #put(key: string, bytes: Uint8Array, headers: Headers): Promise<WriteOutcome> {
     const command = new PutObjectCommand({
       ...{ Bucket: this.#bucket, Key: key, Body: bytes, ContentType: 'application/json' },
-      ...condition,
+      ...headers,
     });
     const { ETag } = await this.#request((abortSignal) => this.#client.send(command, { abortSignal }));
     return { kind: 'written', etag: ETag };
@@ -122,4 +139,37 @@ function isNoObject(error: unknown): boolean {
 /** The object was changed (412), is being changed (409), or was removed (404) since it was read. */
 function isConflict(error: unknown): boolean {
   return [409, 412].includes(statusOf(error) ?? 0) || isNoObject(error);
+}
+
+function checksumOf({ checksum }: Way, bytes: Uint8Array): Headers {
+  if (checksum === 'crc32') return { ChecksumAlgorithm: 'CRC32' };
+  const md5 = checksum === 'md5' ? md5Of(bytes) : undefined;
+  return md5 === undefined ? {} : { ContentMD5: md5 };
+}
+
+/** Undefined where MD5 is switched off. */
+function md5Of(bytes: Uint8Array): string | undefined {
+  try {
+    return createHash('md5').update(bytes).digest('base64');
+  } catch {
+    // ERR_OSSL_EVP_UNSUPPORTED
+    return undefined;
+  }
+}
+
+/**
+ * What to try after a refusal. 501: a header is not implemented, mostly that of the condition. 400: the checksum is
+ * missing or not known. The present way is not among them.
+ */
+function otherWays({ checksum, hasConditions }: Way, status: number | undefined): readonly Way[] {
+  if (!isRefusal(status)) return [];
+  const others = (['md5', 'crc32', 'none'] as const).filter((other) => other !== checksum);
+  const same = others.map((other) => ({ checksum: other, hasConditions }));
+  if (status === 400 || !hasConditions) return same;
+  const without = [checksum, ...others].map((other) => ({ checksum: other, hasConditions: false }));
+  return [...without.slice(0, 1), ...same, ...without.slice(1)];
+}
+
+function isRefusal(status: number | undefined): boolean {
+  return status === 400 || status === 501;
 }

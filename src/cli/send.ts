@@ -49,7 +49,7 @@ export async function send(
   flags: Readonly<Record<string, string | undefined>>,
   { timeout, store }: SendFlags,
 ): Promise<number> {
-  const until = Date.now() + readTimeout(timeout) * 1000;
+  const until = performance.now() + readTimeout(timeout) * 1000;
   const config = loadConfig({ flags, recordsOnly: true });
   const books = new Books();
   const directory = journalDir(config.logDir);
@@ -107,16 +107,16 @@ async function countWaiting(journal: Journal): Promise<ReadonlyMap<string, numbe
 async function sendAll(sending: Sending, until: number, signal: AbortSignal): Promise<void> {
   const { books, journal, senders } = sending;
   let moved = movedRecords(books);
-  let movedAt = Date.now();
-  while (Date.now() < until && !signal.aborted) {
+  let movedAt = performance.now();
+  while (performance.now() < until && !signal.aborted) {
     const drained = await Promise.all(senders.map((sender) => sender.drain(0)));
     const busy = senders.filter((_, index) => !drained[index]);
     // After the drain: records that another process left during it are sent as well.
     const claimed = await journal.claimOrphans();
     if (claimed === 0 && (busy.length === 0 || (await isOutOfReach(busy, sending)))) return;
     const count = movedRecords(books) + claimed;
-    if (count !== moved) movedAt = Date.now();
-    else if (Date.now() - movedAt > STALL_MS) return;
+    if (count !== moved) movedAt = performance.now();
+    else if (performance.now() - movedAt > STALL_MS) return;
     moved = movedRecords(books);
     await delay(POLL_MS);
   }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { ownerOf } from './remote-owner.ts';
 
 /** The nearest directory, from here upwards, with a `.git`. */
 export function gitRoot(cwd: string): string | undefined {
@@ -37,14 +38,6 @@ function remoteUrls(config: string): Map<string, string> {
     if (remote !== undefined && url !== undefined && !urls.has(remote)) urls.set(remote, url);
   }
   return urls;
-}
-
-/** Undefined for a path on this machine. */
-function ownerOf(url: string): string | undefined {
-  const isUrl = /^(?:https?|ssh|git):\/\/[^/]+\/+([^/]+)\/[^/]/.exec(url);
-  // `git@host:owner/repo`. A single letter before the colon is a Windows drive.
-  const isShort = /^(?:[^@/:]+@)?[^/:]{2,}:\/*([^/]+)\/[^/]/.exec(url);
-  return url.includes('://') ? isUrl?.[1] : isShort?.[1];
 }
 
 /** Undefined when it cannot be read. */

@@ -76,13 +76,13 @@ export class Sender {
 
   /** Resolves true when everything is delivered, false when the deadline passes first. */
   async drain(deadlineMs: number): Promise<boolean> {
-    const until = Date.now() + deadlineMs;
+    const until = performance.now() + deadlineMs;
     this.#options.journal.flush();
     do {
       // Also before the first check: a flush wakes the sender in the next tick.
       await delay(DRAIN_POLL_MS);
       if (this.#idle && this.#options.journal.unwritten === 0) return true;
-    } while (Date.now() < until);
+    } while (performance.now() < until);
     return false;
   }
 

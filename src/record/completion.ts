@@ -46,7 +46,7 @@ export function workflowCompletion(progress: Progress, end: Completion): JsonObj
   };
 }
 
-/** From the start of the attempt, also when another process started it. Never negative: the clock may step back. */
+/** From the start of the attempt, also when another process started it. */
 function durationMs(progress: Progress, node: NodeId, { attempt, nowMs }: Completion): number {
-  return Math.max(0, nowMs - (progress.startedAtMs(node, attempt) ?? nowMs));
+  return progress.elapsedMs(node, attempt, nowMs);
 }

@@ -22,6 +22,8 @@ export interface AttemptStart {
   readonly parentAttempt?: number;
   /** Whether the caller holds this attempt open. Default false: an earlier process started it. */
   readonly isOwn?: boolean;
+  /** Given when this process starts the attempt. */
+  readonly startedSteadyMs?: number;
 }
 
 export interface AttemptEnd {
@@ -33,6 +35,8 @@ export interface AttemptEnd {
 interface Attempt {
   readonly parentAttempt: number;
   readonly startedAtMs: number;
+  /** Start on a clock that only runs forward, when this process made it. */
+  readonly startedSteadyMs: number | undefined;
   isOwn: boolean;
   ids: SpanIds | undefined;
   /** Null while the attempt is open. */
@@ -89,12 +93,14 @@ export class Progress {
     }
     if (id.phase === null && node.starts > 0) this.#isReopened = true;
     const attempt = node.starts + 1;
-    this.addStart(id, { attempt, startedAtMs: nowMs, isOwn: true });
+    const startedSteadyMs = performance.now();
+    this.addStart(id, { attempt, startedAtMs: nowMs, startedSteadyMs, isOwn: true });
     return { attempt, resumed: undefined };
   }
 
   /** Adds an attempt that was started. A known attempt stays as it is. */
-  addStart(id: NodeId, { attempt, startedAtMs, parentAttempt, isOwn = false }: AttemptStart): void {
+  addStart(id: NodeId, start: AttemptStart): void {
+    const { attempt, startedAtMs, startedSteadyMs, parentAttempt, isOwn = false } = start;
     const node = this.#node(id);
     if (node.attempts.has(attempt)) return;
     node.starts = Math.max(node.starts, attempt);
@@ -103,6 +109,7 @@ export class Progress {
     node.attempts.set(attempt, {
       parentAttempt: parentAttempt ?? this.attemptOf(parentNode(id)),
       startedAtMs,
+      startedSteadyMs,
       isOwn,
       ids: undefined,
       status: null,
@@ -148,6 +155,16 @@ export class Progress {
   /** Milliseconds since the epoch; undefined for an attempt that is not known. */
   startedAtMs(id: NodeId, attempt: number): number | undefined {
     return this.#nodes.get(nodeKey(id))?.attempts.get(attempt)?.startedAtMs;
+  }
+
+  /**
+   * Milliseconds since the start of an attempt; 0 for one that is not known. Where another process started it, the
+   * difference to `nowMs` on the wall clock, which may step back: never negative.
+   */
+  elapsedMs(id: NodeId, attempt: number, nowMs: number): number {
+    const known = this.#nodes.get(nodeKey(id))?.attempts.get(attempt);
+    if (known?.startedSteadyMs !== undefined) return Math.round(performance.now() - known.startedSteadyMs);
+    return Math.max(0, nowMs - (known?.startedAtMs ?? nowMs));
   }
 
   /** Whether the newest attempt was started and has not ended. */

@@ -49,6 +49,8 @@ export interface FactInput {
 export class Scope {
   readonly context: Context;
   readonly startedAtMs: number;
+  /** On a clock that only runs forward: the wall clock may be set while the scope is open. */
+  readonly #startedSteadyMs = performance.now();
   readonly ids: SpanIds | undefined;
   readonly #recorder: Recorder | undefined;
   readonly #span: Span | undefined;
@@ -69,6 +71,11 @@ export class Scope {
   attribute(name: string): string | undefined {
     const value = this.#start.attributes?.[name];
     return typeof value === 'string' ? value : undefined;
+  }
+
+  /** Milliseconds since the start. */
+  get elapsedMs(): number {
+    return performance.now() - this.#startedSteadyMs;
   }
 
   get recording(): boolean {

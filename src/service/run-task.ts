@@ -83,11 +83,11 @@ async function countStops(job: Job, config: Config): Promise<number> {
  */
 async function waitForOtherWorker({ taskId }: Job, config: Config, signal: AbortSignal): Promise<boolean> {
   const folder = join(agentFolder(config.logDir), taskId);
-  const until = Date.now() + FOLLOWED_MS;
+  const until = performance.now() + FOLLOWED_MS;
   let wasFollowed = false;
   // EACCES and similar: a run that cannot be inspected cannot be waited for.
   while (!signal.aborted && (await isFollowedElsewhere(folder).catch(() => false))) {
-    if (Date.now() > until) return false;
+    if (performance.now() > until) return false;
     wasFollowed = true;
     await delay(FOLLOWED_POLL_MS);
   }

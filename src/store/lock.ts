@@ -97,7 +97,8 @@ export class DirectoryLock {
       const token = (await readLock(this.#path))?.token;
       if (token === undefined) await this.#restore();
       else if (token !== this.#record.token) return this.#lose(TAKEN_OVER);
-      else await utimes(this.#path, now, now);
+      // Some shares refuse to set times: a new file has a new one.
+      else await utimes(this.#path, now, now).catch(() => updateLock(this.#path, this.#record));
       this.#touchedAt = before;
     } catch {
       // The next touch retries. Until one succeeds, nothing is written.

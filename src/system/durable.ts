@@ -95,6 +95,13 @@ async function makeLevels(path: string): Promise<readonly string[]> {
   }
 }
 
+/** Shares and FUSE file systems that cannot sync a directory keep its entries in their own way. */
+const NO_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EPERM', 'EISDIR']);
+
 async function syncDirectory(path: string): Promise<void> {
-  await withFile(path, 'r', syncFile);
+  try {
+    await withFile(path, 'r', syncFile);
+  } catch (error) {
+    if (!NO_SYNC.has(errnoOf(error) ?? '')) throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import { link, rename, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../errors.ts';
 import { isPathSafeId } from '../model/ids.ts';
@@ -38,7 +38,7 @@ const TAKEN: LockAttempt = { isTaken: true };
 
 /**
  * Takes a lock: a file that exactly one living process owns. The file is created complete by link(2), which fails
- * when the name exists, and replaces a dead owner's lock by rename(2), so that there is never a moment without a lock
+ * when the name exists (exclusive creation where there are no hard links), and replaces a dead owner's lock by rename(2), so that there is never a moment without a lock
  * file.
  */
 export async function takeLock(path: string, owner: LockOwner, rules: LockRules): Promise<LockAttempt> {
@@ -111,10 +111,29 @@ async function withLockFile<T>(
   }
 }
 
+/** FAT, exFAT, and many shares and FUSE file systems have no hard links. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL']);
+
 /** Exactly one process succeeds: link(2) fails with EEXIST for the others. */
 async function linkNew(temp: string, path: string): Promise<boolean> {
   try {
     await link(temp, path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    if (NO_LINKS.has(errnoOf(error) ?? '')) return copyNew(temp, path);
+    throw error;
+  }
+}
+
+/**
+ * `linkNew` without hard links: exclusive creation, which lets exactly one process succeed as well. The file is not
+ * complete at once; until it is, the others respect it like every lock with invalid content.
+ */
+async function copyNew(temp: string, path: string): Promise<boolean> {
+  const text = await readFile(temp);
+  try {
+    await writeFile(path, text, { flag: 'wx' });
     return true;
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return false;

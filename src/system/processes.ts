@@ -60,11 +60,11 @@ export async function endProcesses(
   { graceMs = GRACE_MS }: { readonly graceMs?: number } = {},
 ): Promise<number> {
   const signalled = new Set<number>();
-  const startedAtMs = Date.now();
+  const startedAtMs = performance.now();
   let emptySearches = 0;
   for (;;) {
     const found = find();
-    const passedMs = Date.now() - startedAtMs;
+    const passedMs = performance.now() - startedAtMs;
     emptySearches = found.length === 0 ? emptySearches + 1 : 0;
     if (emptySearches === EMPTY_SEARCHES || passedMs > graceMs + KILL_MS) return signalled.size;
     for (const pid of found) {
@@ -81,8 +81,8 @@ export async function killGroup(leader: ProcessIdentity): Promise<void> {
   // Without a start time the pid can belong to an unrelated process by now.
   if (leader.start === '' || isProcessAlive(leader) !== true) return;
   signalGroup(leader.pid, 'SIGKILL');
-  const untilMs = Date.now() + GROUP_EXIT_MS;
-  while (isProcessAlive(leader) === true && Date.now() < untilMs) await delay(POLL_MS);
+  const untilMs = performance.now() + GROUP_EXIT_MS;
+  while (isProcessAlive(leader) === true && performance.now() < untilMs) await delay(POLL_MS);
 }
 
 /** The first of these processes that leads a process group. */

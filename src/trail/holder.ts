@@ -98,7 +98,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     url: receiver.url,
     recovered,
     close: async (deadlineMs) => {
-      const until = Date.now() + deadlineMs;
+      const until = performance.now() + deadlineMs;
       try {
         await receiver.close(deadlineMs);
         await retention.close();
@@ -106,7 +106,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
         orphanWatch.close();
         unreadable.close();
         await store.close('the service has stopped');
-        await uploads?.archive.close(Math.min(UPLOAD_MS, Math.max(0, until - Date.now())));
+        await uploads?.archive.close(Math.min(UPLOAD_MS, Math.max(0, until - performance.now())));
       } finally {
         await lock.release();
       }

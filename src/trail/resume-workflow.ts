@@ -55,10 +55,10 @@ async function readKnown(workflowId: string): Promise<KnownWorkflow | undefined>
 /** This process may have recorded events of the workflow a moment ago. */
 async function waitForDelivery(trail: Trail): Promise<void> {
   const { recorded } = trail.books.snapshot();
-  const until = Date.now() + DELIVERY_MS;
+  const until = performance.now() + DELIVERY_MS;
   trail.flush();
   // With TASK_LOGS_STORE=false the records do not go to the log directory.
-  while (trail.config.store && countSettled(trail) < recorded && Date.now() < until) {
+  while (trail.config.store && countSettled(trail) < recorded && performance.now() < until) {
     await delay(DELIVERY_POLL_MS);
   }
 }

@@ -175,7 +175,7 @@ class OpenTrail implements Trail {
   }
 
   shutdown(deadlineMs: number = SHUTDOWN_MS): Promise<void> {
-    this.#closing ??= this.#close(Date.now() + deadlineMs);
+    this.#closing ??= this.#close(performance.now() + deadlineMs);
     return this.#closing;
   }
 
@@ -206,7 +206,7 @@ class OpenTrail implements Trail {
 
   /** Sends the journal, then closes receiver, store and lock: the last records of this process are stored by its own store. */
   async #close(until: number): Promise<void> {
-    const remainingMs = (): number => Math.max(0, until - Date.now());
+    const remainingMs = (): number => Math.max(0, until - performance.now());
     // The timers and sockets of the trail do not keep the process alive; this one does until the shutdown is complete.
     const keepAlive = setInterval(() => {}, CLAIM_MS);
     process.off('beforeExit', this.#onBeforeExit);

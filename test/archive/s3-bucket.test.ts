@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import type { Bucket } from '../../src/archive/bucket.ts';
@@ -100,4 +101,66 @@ test('an aborted signal ends the request in flight and every later one', async (
   await expect(bucket.read('a')).rejects.toMatchObject({ name: 'UploadError' });
   await expect(bucket.read('a')).rejects.toMatchObject({ name: 'UploadError' });
   expect(seen).toHaveLength(1);
+});
+
+const md5 = (bytes: Buffer): string => createHash('md5').update(bytes).digest('base64');
+
+/** Servers by what they refuse, with the checksum headers of each PUT that they have to see. */
+const REFUSING: readonly [string, (headers: IncomingHttpHeaders) => number, readonly string[]][] = [
+  [
+    'wants Content-MD5 or a checksum (Object Lock)',
+    (headers) => (headers['content-md5'] === undefined && checksumIn(headers) === undefined ? 400 : 200),
+    ['md5', 'md5'],
+  ],
+  [
+    'answers 501 to x-amz-checksum-*',
+    (headers) => (checksumIn(headers) === undefined ? 200 : 501),
+    ['md5', 'md5'],
+  ],
+  [
+    'takes CRC32 and no MD5 (a directory bucket)',
+    (headers) => (headers['content-md5'] !== undefined || checksumIn(headers) === undefined ? 400 : 200),
+    ['md5', 'crc32', 'crc32'],
+  ],
+  [
+    'answers 501 to both',
+    (headers) => ((headers['content-md5'] ?? checksumIn(headers)) === undefined ? 200 : 501),
+    ['md5', 'md5', 'crc32', '-', '-'],
+  ],
+  [
+    'answers 501 to MD5 and to conditions',
+    (headers) => ((headers['content-md5'] ?? headers['if-none-match']) === undefined ? 200 : 501),
+    ['md5', 'md5', 'crc32', '-', 'crc32', 'crc32'],
+  ],
+];
+
+function checksumIn(headers: IncomingHttpHeaders): unknown {
+  return Object.keys(headers).find(
+    (name) => name.startsWith('x-amz-checksum-') || name === 'x-amz-sdk-checksum-algorithm',
+  );
+}
+
+test.for(REFUSING)(
+  'a server that %s: objects are written, the next one without a detour',
+  async ([, judge, ways]) => {
+    const used: string[] = [];
+    const { bucket } = await bucketOn((req, res, nth) => {
+      const { headers } = req;
+      if (headers['content-md5'] !== undefined) expect(headers['content-md5']).toBe(md5(BYTES));
+      used.push(
+        headers['content-md5'] !== undefined ? 'md5' : checksumIn(headers) === undefined ? '-' : 'crc32',
+      );
+      const status = judge(headers);
+      answer(status, status === 200 ? '' : errorXml('InvalidRequest'), { etag: '"e"' })(req, res, nth);
+    });
+    expect(await bucket.write('a', BYTES, undefined)).toMatchObject({ kind: 'written' });
+    expect(await bucket.write('b', BYTES, undefined)).toMatchObject({ kind: 'written' });
+    expect(used).toEqual(ways);
+  },
+);
+
+test('a 400 for another reason is told as it is, after the other checksums', async () => {
+  const { bucket, seen } = await bucketOn(answer(400, errorXml('InvalidArgument')));
+  await expect(bucket.write('a', BYTES, undefined)).rejects.toThrow(/InvalidArgument|why/);
+  expect(seen).toHaveLength(3);
 });

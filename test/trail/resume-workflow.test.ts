@@ -145,7 +145,11 @@ test("an unknown id starts a workflow, and the task's metadata names it", async 
     task_ids: ['task-1'],
     completeness: { missing_phase: false },
   });
-  expect(await trail.reader.readDocument('task-1', 'metadata')).toMatchObject({ workflow_ids: ['mine'] });
+  const metadata = await until(async () => {
+    const found = await trail.reader.readDocument('task-1', 'metadata');
+    return Array.isArray(found?.workflow_ids) && found.workflow_ids.length > 0 ? found : undefined;
+  }, 'the workflow in the metadata');
+  expect(metadata).toMatchObject({ workflow_ids: ['mine'] });
 });
 
 test('a reader that fails does not prevent the resumption', async () => {

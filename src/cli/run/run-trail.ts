@@ -52,12 +52,12 @@ async function sendPending(trail: Trail): Promise<void> {
   const { books } = trail;
   trail.flush();
   let sent = -1;
-  for (let movedAt = Date.now(); Date.now() - movedAt < STALL_MS; await delay(POLL_MS)) {
+  for (let movedAt = performance.now(); performance.now() - movedAt < STALL_MS; await delay(POLL_MS)) {
     const { recorded, delivered, dropped } = books.snapshot();
     const now = Object.values(dropped).reduce((sum, count) => sum + count, delivered[HOLDER] ?? 0);
     // The holder is unreachable: the shutdown tries once more.
     if (now >= recorded || books.reasons.has(HOLDER)) return;
-    if (now !== sent) movedAt = Date.now();
+    if (now !== sent) movedAt = performance.now();
     sent = now;
   }
 }

@@ -134,10 +134,10 @@ export class CurrentWorkflows {
   }
 
   async #take(path: string, owner: LockOwner): Promise<void> {
-    const until = Date.now() + LOCK_WAIT_MS;
+    const until = performance.now() + LOCK_WAIT_MS;
     this.#makeDirectory();
     while (!(await takeLock(path, owner, LOCK_RULES).catch(rethrowUnusable)).isTaken) {
-      if (Date.now() > until) {
+      if (performance.now() > until) {
         throw new TasktrailError(
           'ERR_DIRECTORY_UNUSABLE',
           `another command holds the lock ${path}: remove the file if no command is running`,

@@ -73,8 +73,8 @@ export class Task {
   /** Runs of a killed process by key: the outcome of ended runs, the span of the others. */
   readonly #resumed = new Map<string, AgentOutcome>();
   readonly #origins = new Map<string, RunOrigin>();
-  /** Start of this attempt, or of the earliest run that it resumes. */
-  #startedAtMs: number;
+  /** Milliseconds from the start of the earliest run that this attempt resumes to its own start. */
+  #earlierMs = 0;
 
   constructor(scope: Scope, identity: TaskIdentity) {
     this.id = identity.id;
@@ -82,7 +82,6 @@ export class Task {
     this.message = identity.message;
     this.sourceMetadata = identity.sourceMetadata ?? {};
     this.#scope = scope;
-    this.#startedAtMs = scope.startedAtMs;
     this.attributes = { [ATTR.taskId]: identity.id, [ATTR.attempt]: identity.attempt };
     this.context = scope.context.setValue(TASK, this);
   }
@@ -190,7 +189,8 @@ export class Task {
     const resumed = await installedRunner()?.resume(this.id, command, options);
     if (resumed?.origin !== undefined) {
       this.#origins.set(key, resumed.origin);
-      this.#startedAtMs = Math.min(this.#startedAtMs, resumed.origin.startedAtMs);
+      // The only clock that two processes share is the wall clock.
+      this.#earlierMs = Math.max(this.#earlierMs, this.#scope.startedAtMs - resumed.origin.startedAtMs);
     }
     const outcome = resumed?.outcome;
     if (outcome === undefined) return undefined;
@@ -280,7 +280,7 @@ export class Task {
     if (this.#scope.ended) return;
     const moment = mintMoment();
     const success = end.status === 'completed';
-    const seconds = Math.max(0, moment.timeMs - this.#startedAtMs) / 1000;
+    const seconds = Math.round(this.#earlierMs + this.#scope.elapsedMs) / 1000;
     this.#scope.emit(EVENT.result, {
       body: {
         success,

@@ -1,6 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { context, trace } from '@opentelemetry/api';
-import { expect, test, vi } from 'vitest';
-import type { JsonObject, JsonValue } from '../../../src/model/json.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { type JsonObject, type JsonValue, objectOf } from '../../../src/model/json.ts';
 import { recordDelivery, startDelivery } from '../../../src/record/delivery.ts';
 import { mintMoment } from '../../../src/record/mint.ts';
 import { type Recorder, setRecorder } from '../../../src/record/recorder.ts';
@@ -378,3 +379,38 @@ test('the span of a task is active inside the task', async () => {
     expect(task.traceparent).toBe(`00-${active?.traceId}-${active?.spanId}-01`);
   });
 });
+
+test.for([-3_600_000, 7_200_000])(
+  'the wall clock set by %d ms while a task runs changes no duration',
+  async (step) => {
+    const memory = installMemory();
+    vi.useFakeTimers({ toFake: ['Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const startedAt = performance.now();
+    await recordTask(INPUT, (task) =>
+      task.workflow('w', {}, (workflow) =>
+        workflow.phase('p', {}, (phase) =>
+          phase.step('s', {}, async () => {
+            vi.setSystemTime(Date.now() + step);
+            await delay(20);
+          }),
+        ),
+      ),
+    );
+    const tookMs = performance.now() - startedAt;
+    const durations = memory.facts.flatMap(({ body }) => {
+      const { duration_ms: own, step: inner, metrics } = objectOf(body);
+      const { duration_seconds: seconds } = objectOf(metrics);
+      const found = [
+        own,
+        objectOf(inner).duration_ms,
+        typeof seconds === 'number' ? seconds * 1_000 : undefined,
+      ];
+      return found.filter((value) => typeof value === 'number');
+    });
+    expect(durations).toHaveLength(4);
+    // A timer may fire up to a millisecond early.
+    for (const ms of durations) expect(ms).toBeGreaterThanOrEqual(18);
+    for (const ms of durations) expect(ms).toBeLessThanOrEqual(tookMs + 1);
+  },
+);
