@@ -115,10 +115,17 @@ function timestampOf(sender: string, options: SchemeOptions): TimestampPlace | u
 }
 
 /** A time, an address or a field that nothing signs proves nothing. */
-function checkParts(sender: string, { parts, timestamp, separator, url }: Scheme): void {
+function checkParts(sender: string, { place, parts, timestamp, separator, url }: Scheme): void {
   const has = (kind: SignedPart['kind']): boolean => parts.some((part) => part.kind === kind);
   if (!has('body') && !has('field'))
     throw new SenderProblem(sender, 'signed', 'must hold {body} or {body:<path>}');
+  if (place.kind === 'field' && has('body')) {
+    throw new SenderProblem(
+      sender,
+      'signed',
+      'must name the signed fields: a signature in the body cannot cover {body}',
+    );
+  }
   if (has('timestamp') && timestamp === undefined) {
     throw new SenderProblem(sender, 'timestampHeader', 'must say where the {timestamp} of signed stands');
   }
