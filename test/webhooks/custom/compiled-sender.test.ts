@@ -119,6 +119,22 @@ describe('signed parts', () => {
     expect(await post('a', 'b.c')).toBe(401);
   });
 
+  test('two times beside the signatures are refused, also when one of them is signed', async () => {
+    const receiver = await open({
+      separator: ',',
+      prefix: 'v1=',
+      timestampPrefix: 't=',
+      signed: '{timestamp}.{body}',
+    });
+    const entry = `v1=${hmac(`${NOW}.${BODY}`).toString('hex')}`;
+    const post = async (value: string): Promise<number> =>
+      (await send(receiver, { body: BODY, headers: { 'x-sig': value } })).status;
+    expect(await post(`t=${NOW},${entry}`)).toBe(202);
+    expect(await post(`t=${NOW},t=${NOW + 1},${entry}`)).toBe(401);
+    expect(await post(`t=soon,${entry}`)).toBe(401);
+    expect(await post(entry)).toBe(401);
+  });
+
   test('more than eight signatures are refused', async () => {
     const receiver = await open({ separator: ',', prefix: 'v1=' });
     const right = `v1=${hmac(BODY).toString('hex')}`;
