@@ -4,6 +4,7 @@ import { type SettingInForce, settingsInForce } from '../config/in-force.ts';
 import { readSettings } from '../config/read-settings.ts';
 import { redact } from '../redact/redact.ts';
 import { checkAgents } from '../service/commands.ts';
+import { checkWebhooks } from '../service/webhook-senders.ts';
 import { configTable } from './config-table.ts';
 import { outputWidth, paintFor } from './terminal/terminal.ts';
 import { escapeJson } from './terminal/terminal-text.ts';
@@ -24,6 +25,7 @@ export function printConfig(
   const environment = processEnvironment();
   const config = loadConfig({ flags, ...(options.path !== undefined && { configFile: options.path }) });
   checkAgents(config);
+  checkWebhooks(config);
   const settings = settingsInForce(config, readSettings(flags, environment)).map(withoutSecret);
   if (options.json) {
     const fields = Object.entries(config).map(([name, value]) => [name, masked(name, value ?? null)]);

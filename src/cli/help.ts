@@ -7,6 +7,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "TASK_LOGS_AGENT_COMMAND='claude -p --output-format stream-json --verbose' tasktrail start",
     'tasktrail start --port 8080 --dir /var/lib/tasktrail',
   ],
+  'tasktrail webhook': [
+    "tasktrail webhook github --text '@agent review'",
+    "tasktrail webhook gitlab --text '@agent fix the login' --url https://agent.example.com",
+  ],
   'tasktrail prune': ['tasktrail prune --dry-run', 'TASK_LOGS_RETENTION_DAYS=7 tasktrail prune'],
   'tasktrail run': [
     'tasktrail run -- echo hello',

@@ -9,6 +9,7 @@ import type { LogsFlags } from './logs.ts';
 import type { RunFlags } from './run/run.ts';
 import type { SendFlags } from './send.ts';
 import type { TasksFlags } from './tasks.ts';
+import type { WebhookFlags } from './webhook/webhook.ts';
 import type { StartFlags } from './workflow/commands.ts';
 import type { WorkflowFlags } from './workflow/session.ts';
 import type { WorkflowsFlags } from './workflows.ts';
@@ -104,6 +105,16 @@ function addService(program: Command, ends: Ends): void {
           json: flags.json === true,
         }),
       ),
+    );
+  withConfigFile(program.command('webhook <name>'))
+    .description('send a signed webhook to a running service, to try a setup')
+    .requiredOption('--text <text>', "what the comment says: '@agent review'")
+    .option('--url <address>', 'the address of the service (default: of HOST and PORT)')
+    .option('--port <port>', `the port of the service (PORT, default: ${SETTINGS.PORT.default})`)
+    .option('--key <file>', 'the private key for a webhook with Ed25519, as PEM')
+    .option('--dry-run', 'only print the request')
+    .action(async (name: string, flags: Flags & WebhookFlags) =>
+      ends(await (await import('./webhook/webhook.ts')).sendWebhook(name, flags, { PORT: flags.port })),
     );
   withConfigFile(withDirectory(program.command('prune')))
     .description('remove tasks and workflows that are past their retention')

@@ -1,22 +1,18 @@
 import type { WebhookConfig } from './file/webhook-schema.ts';
 
+/** `command_text` of the file is `isCommandText` in code; all other keys are the same in camelCase. */
+type CamelCase<T extends string> = T extends 'command_text'
+  ? 'isCommandText'
+  : T extends `${infer Head}_${infer Tail}`
+    ? `${Head}${Capitalize<CamelCase<Tail>>}`
+    : T;
+
 /** A sender with its secrets, as the option `custom` of `receiveWebhooks` describes it. */
-export interface CustomWebhook {
-  readonly secret: readonly string[];
-  readonly header: string;
-  readonly algorithm: WebhookConfig['algorithm'];
-  readonly encoding: WebhookConfig['encoding'];
-  readonly prefix: string | undefined;
-  readonly message: string;
-  readonly markup: WebhookConfig['markup'];
-  readonly eventType: string | undefined;
-  readonly eventTypeHeader: string | undefined;
-  readonly deliveryId: string | undefined;
-  readonly deliveryIdHeader: string | undefined;
-  readonly sourceMetadata: Readonly<Record<string, string>> | undefined;
-  readonly command: string | undefined;
-  readonly bodyBytesMax: number | undefined;
-}
+export type CustomWebhook = {
+  readonly [Key in keyof WebhookConfig as CamelCase<Key>]: Key extends 'secret'
+    ? readonly string[]
+    : WebhookConfig[Key];
+};
 
 interface ResolvedWebhooks {
   readonly found: Readonly<Record<string, CustomWebhook>>;
@@ -74,20 +70,12 @@ function resolveSecrets(
 }
 
 function toCustomWebhook(webhook: WebhookConfig, secret: readonly string[]): CustomWebhook {
-  return {
-    secret,
-    header: webhook.header,
-    algorithm: webhook.algorithm,
-    encoding: webhook.encoding,
-    prefix: webhook.prefix,
-    message: webhook.message,
-    markup: webhook.markup,
-    eventType: webhook.event_type,
-    eventTypeHeader: webhook.event_type_header,
-    deliveryId: webhook.delivery_id,
-    deliveryIdHeader: webhook.delivery_id_header,
-    sourceMetadata: webhook.source_metadata,
-    command: webhook.command,
-    bodyBytesMax: webhook.body_bytes_max,
-  };
+  const entries = Object.entries(webhook).map(([key, value]) => [camelCase(key), value] as const);
+  // The keys are those of the type: both are made by the same rule.
+  return { ...Object.fromEntries(entries), secret } as CustomWebhook;
+}
+
+function camelCase(key: string): string {
+  if (key === 'command_text') return 'isCommandText';
+  return key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

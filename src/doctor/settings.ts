@@ -4,6 +4,7 @@ import { type Config, loadConfig } from '../config/config.ts';
 import type { Environment } from '../config/environment.ts';
 import { TasktrailError } from '../errors.ts';
 import { checkAgents } from '../service/commands.ts';
+import { checkWebhooks } from '../service/webhook-senders.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 
 type Values = Readonly<Record<string, string | undefined>>;
@@ -38,7 +39,8 @@ export function checkSettings(settings: Settings): SettingsResult {
   const problems = problemsOf(settings);
   const config = loadValid(settings, problems);
   const agents = config === undefined ? [] : problemsIn(() => checkAgents(config));
-  const found = [...problems, ...agents].map(problemFinding);
+  const webhooks = config === undefined ? [] : problemsIn(() => checkWebhooks(config));
+  const found = [...problems, ...agents, ...webhooks].map(problemFinding);
   return {
     config,
     invalid: new Set(found.map(({ where }) => where)),

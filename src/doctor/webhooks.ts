@@ -13,7 +13,9 @@ export async function checkWebhooks({ config }: Subject): Promise<readonly Findi
       ? ok(`/webhooks/${name}`, 'on')
       : ok(`/webhooks/${name}`, `off, answered with 503: ${setting} is not set`),
   );
-  const custom = Object.keys(config.webhooks).map((name) => ok(`/webhooks/${name}`, 'on'));
+  const custom = Object.entries(config.webhooks).map(([name, { preset }]) =>
+    ok(`/webhooks/${name}`, preset === undefined ? 'on' : `on, as ${preset} signs`),
+  );
   return [...findings, ...custom, tokenFinding(config.apiToken, [config.host, config.otlpHost])];
 }
 

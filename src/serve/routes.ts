@@ -20,8 +20,10 @@ export interface RoutedRequest extends IncomingMessage {
 
 export type Answer = (req: RoutedRequest, res: ServerResponse) => Promise<void> | void;
 
+const METHODS = ['GET', 'HEAD', 'OPTIONS', 'POST'] as const;
+
 /** The handlers of a path by method. GET also handles HEAD. */
-export type Methods = Readonly<Partial<Record<'GET' | 'POST', Answer>>>;
+export type Methods = Readonly<Partial<Record<(typeof METHODS)[number], Answer>>>;
 
 export interface RouteOptions {
   /** When given, every route needs it, as a bearer token or, for GET and HEAD, as a Basic password. */
@@ -56,9 +58,10 @@ export function createHandler(routes: Readonly<Record<string, Methods>>, options
 }
 
 function pickMethod(methods: Methods, req: IncomingMessage, res: ServerResponse): Answer {
-  const method = req.method === 'HEAD' ? 'GET' : req.method;
-  const answer = method === 'GET' || method === 'POST' ? methods[method] : undefined;
+  const method = METHODS.find((name) => name === req.method);
+  const answer = method === undefined ? undefined : methods[method];
   if (answer !== undefined) return answer;
+  if (method === 'HEAD' && methods.GET !== undefined) return methods.GET;
   const allowed = Object.keys(methods).flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
   res.setHeader('Allow', allowed.join(', '));
   throw new TasktrailError('ERR_METHOD_NOT_ALLOWED', `allowed here: ${allowed.join(', ')}`);

@@ -15,6 +15,7 @@ import { ServiceMetrics } from './service-metrics.ts';
 import { TaskIntake } from './task-intake.ts';
 import { startTelemetry } from './telemetry.ts';
 import { type CreateExpress, createWebApp, loadExpress } from './web-app.ts';
+import { checkWebhooks } from './webhook-senders.ts';
 
 /**
  * Milliseconds for each part at shutdown: requests in flight, then running agents, then the journal. Their sum and the
@@ -65,6 +66,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     );
   }
   checkAgents(config);
+  checkWebhooks(config);
   // Before the log directory is locked: a missing package must leave nothing to close.
   if (config.s3 !== undefined && role !== 'worker')
     requireInstalled('@aws-sdk/client-s3', 'TASK_LOGS_S3_BUCKET');

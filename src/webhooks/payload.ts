@@ -39,13 +39,19 @@ export function valueAt(payload: unknown, path: readonly string[]): unknown {
   return value;
 }
 
-/** The body as a JSON object. Throws `RejectedDelivery` for everything else, and for deep nesting. */
-export function parsePayload(body: Buffer | string): WebhookPayload {
+/**
+ * The body as a JSON object; with `allowsList` also as a list. Throws `RejectedDelivery` for everything else, and for deep
+ * nesting.
+ */
+export function parsePayload(
+  body: Buffer | string,
+  { allowsList = false }: { readonly allowsList?: boolean } = {},
+): WebhookPayload {
   const text = typeof body === 'string' ? body : decode(body);
   const value = text === undefined ? undefined : parseJson(text);
   // A webhook that is configured for another format, or a test.
   if (value === undefined) throw malformed('malformed_json', 'the body is not a JSON object in UTF-8');
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (typeof value !== 'object' || value === null || (Array.isArray(value) && !allowsList)) {
     throw malformed('malformed_json', 'the body is JSON, but not an object');
   }
   if (isDeeperThan(value, JSON_DEPTH_MAX)) {

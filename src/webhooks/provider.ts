@@ -18,6 +18,8 @@ export interface WebhookRequestBody {
   /** The bytes as sent, which the signature covers. */
   readonly body: Buffer;
   readonly nowMs: number;
+  /** The parameters of the address. */
+  readonly query: URLSearchParams;
 }
 
 export interface WebhookAnswer {
@@ -68,8 +70,10 @@ export interface Provider {
   identify(headers: WebhookHeaders): UnverifiedIdentity;
   /** Undefined when the request is authentic. The time taken does not depend on the secrets. */
   verify(request: WebhookRequestBody): Promise<Refusal | undefined>;
-  /** Throws `RejectedDelivery` for a signed body that cannot be parsed. */
-  read(request: WebhookRequestBody): WebhookEvent;
+  /** Several events only from senders that put a list into one body. Throws `RejectedDelivery` for a signed body that cannot be parsed. */
+  read(request: WebhookRequestBody): WebhookEvent | readonly [WebhookEvent, ...WebhookEvent[]];
   /** Shows the person that the delivery has arrived. Returns the stage `immediate_response`. Never throws, takes 2 s at most. */
   respond?(event: WebhookEvent): Promise<StageFields>;
+  /** Requests without a body by which the vendor checks the address. They are answered without authentication. */
+  readonly handshakes?: readonly ('HEAD' | 'OPTIONS')[] | undefined;
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createHandler, type HttpHandler, type Methods } from '../serve/routes.ts';
 import { BodyGate, type GateLimits } from './body-gate.ts';
 import { FloodGauge } from './flood-gauge.ts';
+import { handshakeMethods } from './handshake.ts';
 import type { DeliveryLedger } from './ledger.ts';
 import type { Provider } from './provider.ts';
 import { type ReceiverParts, receive } from './receiver.ts';
@@ -77,7 +78,7 @@ export function receiveWebhooks(
   for (const provider of providersOf(options, trigger)) {
     const answer = (req: IncomingMessage, res: ServerResponse): Promise<void> =>
       receive(provider, parts, [req, res]);
-    routes[`/${provider.name}`] = { POST: answer };
+    routes[`/${provider.name}`] = { POST: answer, ...handshakeMethods(provider) };
   }
   return Object.assign(createHandler(routes, { onError }), { close: () => parts.flood.sum() });
 }
@@ -100,7 +101,7 @@ function providersOf(options: ReceiveWebhooksOptions, trigger: string): readonly
       );
     }
     taken.add(name.toLowerCase());
-    own.push(createCustom(name, sender));
+    own.push(createCustom(name, sender, trigger));
   }
   return own;
 }

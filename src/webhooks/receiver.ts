@@ -64,9 +64,10 @@ export async function receive(
     const answer = await context.with(delivery.scope.context, async () => {
       const request = await authenticate(provider, parts, { req, headers });
       exchange.state = 'verified';
-      const event = provider.read(request);
+      const read = provider.read(request);
+      const [event, ...more] = 'payload' in read ? [read] : read;
       exchange.state = 'read';
-      return act(provider, parts, { ...exchange, event });
+      return act(provider, parts, { ...exchange, event, more });
     });
     delivery.end(answer.status);
     // The records must have reached the operating system before the answer promises the tasks.
@@ -90,19 +91,30 @@ async function authenticate(
     throw new RejectedDelivery('ERR_NOT_CONFIGURED', { reason: 'no_secret', message });
   }
   return gate.use(req, provider.bodyBytesMax, async (body) => {
-    const request = { headers, body, nowMs: options.now() };
+    const query = new URLSearchParams((req.url ?? '').split('?', 2)[1] ?? '');
+    const request = { headers, body, nowMs: options.now(), query };
     const refusal = await provider.verify(request);
     if (refusal !== undefined) throw new RejectedDelivery('ERR_SIGNATURE_INVALID', refusal);
     return request;
   });
 }
 
+/** The result of one event of a delivery. */
+interface Settled {
+  readonly outcome: 'accepted' | 'duplicate' | 'unmatched';
+  readonly taskIds: readonly string[];
+  /** What happened, in words that a person reads. */
+  readonly words: string;
+}
+
+/** A body with several events is one delivery, with the id of its first event and the tasks of all. */
 async function act(
   provider: Provider,
-  { options, redeliveries }: ReceiverParts,
-  { delivery, event, arrived }: Exchange & { readonly event: WebhookEvent },
+  parts: ReceiverParts,
+  exchange: Exchange & { readonly event: WebhookEvent; readonly more: readonly WebhookEvent[] },
 ): Promise<WebhookAnswer> {
-  const { deliveryId, eventType, aliases = [] } = event;
+  const { delivery, event, more, arrived } = exchange;
+  const { deliveryId, eventType } = event;
   delivery.describe({
     ...(deliveryId !== undefined && { deliveryId }),
     ...(eventType !== undefined && { eventType }),
@@ -110,15 +122,39 @@ async function act(
   const received = { event_type: eventType, webhook_id: deliveryId, ...event.received };
   delivery.stage('received', received, { moment: arrived });
   delivery.stage('validation', { status: 'passed' });
-  const { said } = event;
-  const match =
-    'reason' in said ? ({ matched: false, reason: said.reason } as const) : await find(said, options);
-  if ('reason' in said || !match.matched) {
-    const reason = match.matched ? 'no command' : match.reason;
+  const results: Settled[] = [];
+  // One after another: of two events with the same id, one starts the tasks.
+  for (const one of [event, ...more]) results.push(await settle(provider, parts, { delivery, event: one }));
+  const first = results.find(({ outcome }) => outcome === 'accepted');
+  const result = first ?? results.find(({ outcome }) => outcome === 'duplicate') ?? results[0];
+  if (result === undefined || result.outcome === 'unmatched') {
+    const reason = result?.words ?? 'no command';
     delivery.stage('command_matching', { matched: false, matched_count: 0, reason });
     delivery.outcome('unmatched', reason);
     const value = { status: 'received', actions: 0, message: reason };
     return event.answer ?? shaped(event, { status: 200, value }, reason);
+  }
+  const taskIds = results.flatMap((one) => one.taskIds);
+  if (result.outcome === 'duplicate') {
+    delivery.outcome('duplicate', 'this delivery was taken before', taskIds);
+    const value = { status: 'duplicate', actions: 0, task_ids: taskIds };
+    return shaped(event, { status: 200, value }, result.words);
+  }
+  const value = { status: 'accepted', task_ids: taskIds };
+  return shaped(event, { status: 202, value }, result.words);
+}
+
+async function settle(
+  provider: Provider,
+  { options, redeliveries }: ReceiverParts,
+  { delivery, event }: Pick<Exchange, 'delivery'> & { readonly event: WebhookEvent },
+): Promise<Settled> {
+  const { said, deliveryId, aliases = [] } = event;
+  const match =
+    'reason' in said ? ({ matched: false, reason: said.reason } as const) : await find(said, options);
+  if ('reason' in said || !match.matched) {
+    const reason = match.matched ? 'no command' : match.reason;
+    return { outcome: 'unmatched', taskIds: [], words: reason };
   }
   const { commands } = match;
   const matchedAt = mintMoment();
@@ -127,14 +163,9 @@ async function act(
     (done) => startTasks({ delivery, provider, event, said, commands, matchedAt }, done, options),
   );
   const names = commands.map(({ command }) => command).join(', ');
-  if (isRepeat) {
-    delivery.stage('command_matching', matchFields(commands), { moment: matchedAt });
-    delivery.outcome('duplicate', 'this delivery was taken before', taskIds);
-    const value = { status: 'duplicate', actions: 0, task_ids: taskIds };
-    return shaped(event, { status: 200, value }, `Already started: ${names}`);
-  }
-  const value = { status: 'accepted', task_ids: taskIds };
-  return shaped(event, { status: 202, value }, `Started: ${names}`);
+  if (!isRepeat) return { outcome: 'accepted', taskIds, words: `Started: ${names}` };
+  delivery.stage('command_matching', matchFields(commands), { moment: matchedAt });
+  return { outcome: 'duplicate', taskIds, words: `Already started: ${names}` };
 }
 
 async function find(said: Said, options: ReceiverOptions): Promise<CommandMatch> {

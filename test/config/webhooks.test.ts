@@ -55,11 +55,56 @@ test('a webhook gets its secrets from the environment, and receiveWebhooks accep
   expect(() => receiveWebhooks({ custom: found, onTask: async () => undefined })).not.toThrow();
 });
 
+test('a preset needs only its secret, and every other key may stand beside it', () => {
+  const found = load(
+    {
+      gitlab: { preset: 'gitlab', secret: `\${GITLAB_TOKEN}` },
+      chat: {
+        preset: 'discord',
+        secret: 'ab'.repeat(32),
+        command_text: false,
+        delivery_id_header: ['X-Id', 'X-Other'],
+        tolerance_seconds: 60,
+        only: { event: [2], 'data.name': ['agent'] },
+        ignore: { author: ['bot-*'] },
+        handshake: { methods: ['HEAD'], when: { type: [1] }, answer: { type: 1 } },
+        answer: { type: 4, data: { content: '{words}' } },
+        events: '.',
+      },
+    },
+    { GITLAB_TOKEN: 'the token' },
+  );
+  expect(found).toEqual({
+    gitlab: { preset: 'gitlab', secret: ['the token'] },
+    chat: {
+      preset: 'discord',
+      secret: ['ab'.repeat(32)],
+      isCommandText: false,
+      deliveryIdHeader: ['x-id', 'x-other'],
+      toleranceSeconds: 60,
+      only: { event: [2], 'data.name': ['agent'] },
+      ignore: { author: ['bot-*'] },
+      handshake: { methods: ['HEAD'], when: { type: [1] }, answer: { type: 1 } },
+      answer: { type: 4, data: { content: '{words}' } },
+      events: '.',
+    },
+  });
+  expect(() => receiveWebhooks({ custom: found, onTask: async () => undefined })).not.toThrow();
+});
+
 test.each([
   ['a secret whose variable is not set', { ci: CI }, /webhooks\.ci\.secret: CI_SECRET is not set/],
   ['no secret', { ci: { ...CI, secret: undefined } }, /webhooks\.ci\.secret/],
   ['an empty list of secrets', { ci: { ...CI, secret: [] } }, /webhooks\.ci\.secret/],
-  ['no message', { ci: { ...CI, message: undefined } }, /webhooks\.ci\.message/],
+  [
+    'no message',
+    { ci: { ...CI, message: undefined } },
+    /webhooks\.ci\.message: name the path of the text, or a preset/,
+  ],
+  ['no header', { ci: { ...CI, header: undefined } }, /webhooks\.ci\.header: name the header/],
+  ['an unknown preset', { ci: { preset: 'acme', secret: 'x' } }, /webhooks\.ci\.preset/],
+  ['a preset without a secret', { ci: { preset: 'gitlab' } }, /webhooks\.ci\.secret/],
+  ['a tolerance below zero', { ci: { ...CI, tolerance_seconds: -1 } }, /webhooks\.ci\.tolerance_seconds/],
   ['a malformed path', { ci: { ...CI, message: 'a..b' } }, /webhooks\.ci\.message: use names/],
   ['a malformed header name', { ci: { ...CI, header: 'a b' } }, /webhooks\.ci\.header/],
   ['an insecure algorithm', { ci: { ...CI, algorithm: 'md5' } }, /webhooks\.ci\.algorithm/],

@@ -9,6 +9,7 @@ import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { isJsonObject } from '../../src/model/json.ts';
 import { checkAgents } from '../../src/service/commands.ts';
+import { checkWebhooks } from '../../src/service/webhook-senders.ts';
 import { linkPackages } from '../support/sandbox.ts';
 import { type Block, isDocumentation, ROOT, readPages } from './markdown.ts';
 
@@ -63,8 +64,14 @@ test('every JSON block is valid JSON, and every configuration is accepted', asyn
       if (!isJsonObject(value) || !Object.keys(value).every((key) => CONFIG_KEYS.has(key))) continue;
       configurations += 1;
       await writeFile(join(dir, 'tasktrail.config.json'), block.text);
-      const env = { GITLAB_TOKEN: 'a token', ORG: 'acme', PROJECT: 'app' };
-      expect.soft(() => checkAgents(loadConfig({ env, cwd: dir })), at(block)).not.toThrow();
+      const names = [...block.text.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => [name, 'a secret']);
+      const env = { ...Object.fromEntries(names), ORG: 'acme', PROJECT: 'app' };
+      const check = (): void => {
+        const config = loadConfig({ env, cwd: dir });
+        checkAgents(config);
+        checkWebhooks(config);
+      };
+      expect.soft(check, at(block)).not.toThrow();
     }
   } finally {
     await rm(dir, { recursive: true });

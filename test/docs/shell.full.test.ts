@@ -36,10 +36,11 @@ const OUTCOMES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     expect(stdout.match(/^HTTP\/1.1 202/gm)).toHaveLength(3);
     const deliveries = await until(async () => {
       const found = await readDeliveries(sandbox.logDir);
-      return found.length >= 3 ? found : undefined;
+      return found.length >= 4 ? found : undefined;
     }, 'the deliveries to be stored');
     expect(deliveries.map(({ provider, outcome }) => [provider, outcome])).toEqual([
       ...[
+        ['github', 'accepted'],
         ['github', 'accepted'],
         ['jira', 'accepted'],
         ['slack', 'accepted'],
@@ -49,9 +50,9 @@ const OUTCOMES: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
       const answer = await fetch(`${service?.url}/api/tasks?status=completed`);
       const { items } = (await answer.json()) as { items: readonly { command?: string }[] };
       const found = items.flatMap(({ command }) => command ?? []);
-      return found.length >= 3 ? found : undefined;
+      return found.length >= 4 ? found : undefined;
     }, 'the tasks to end');
-    expect(commands).toEqual(['review', 'review', 'review']);
+    expect(commands).toEqual(['review', 'review', 'review', 'review']);
     expect(await undocumentedFields(sandbox.logDir)).toEqual([]);
   },
   'docs/workflows.md': async ({ sandbox }) => {
