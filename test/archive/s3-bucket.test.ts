@@ -159,7 +159,7 @@ test.for(REFUSING)(
   },
 );
 
-test('a 400 for another reason is told as it is, after the other checksums', async () => {
+test('a 400 for another reason is reported as it is, after the other checksums', async () => {
   const { bucket, seen } = await bucketOn(answer(400, errorXml('InvalidArgument')));
   await expect(bucket.write('a', BYTES, undefined)).rejects.toThrow(/InvalidArgument|why/);
   expect(seen).toHaveLength(3);
