@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { ownerOf } from './remote-owner.ts';
+import { ownerOf } from './values/remote-owner.ts';
 
 /** The nearest directory, from here upwards, with a `.git`. */
 export function gitRoot(cwd: string): string | undefined {

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { errnoOf, messageOf } from '../errors.ts';
 import { placeOf } from '../queue/bullmq/redis-link.ts';
 import { probeRedis } from '../queue/bullmq/redis-probe.ts';
-import { type Refusal, refusalOf } from '../queue/bullmq/redis-refusal.ts';
+import { type Refusal, refusalOf } from '../queue/redis-refusal.ts';
 import { loadOptional } from '../system/optional-package.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { ANSWER_MS } from './http-answer.ts';

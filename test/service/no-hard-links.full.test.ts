@@ -43,7 +43,7 @@ test('a directory without hard links is held by one service, and taken over afte
     encoding: 'utf8',
   });
   expect(doctor).toContain(`held by process ${first.child.pid}`);
-  expect(doctor).toContain('no problems');
+  expect(doctor).toContain('nothing is wrong');
 
   await first.stop('SIGKILL');
   const third = await ServiceProcess.start({ cwd, env });

@@ -6,6 +6,7 @@ import { warn } from '../../system/warning.ts';
 import { BULLMQ_SYSTEM } from '../bullmq-task.ts';
 import type { QueueDepth } from '../depth.ts';
 import type { Cancellation, Job, JobWork, Queue } from '../queue.ts';
+import type { Refusal } from '../redis-refusal.ts';
 import { queueUnavailable } from '../unavailable.ts';
 import type { Bullmq, QueueKeys } from './bullmq-internals.ts';
 import { isOpenState, jobIdOf } from './bullmq-job.ts';
@@ -15,7 +16,6 @@ import { clearCancelled, markCancelled, readMarks } from './job-marks.ts';
 import { JobPushes } from './job-pushes.ts';
 import { PATIENT, RedisLink } from './redis-link.ts';
 import { RedisProbe } from './redis-probe.ts';
-import type { Refusal } from './redis-refusal.ts';
 import { WORKER_TIMES, type WorkerTimes } from './worker-times.ts';
 
 /** Not BullMQ's default `bull`: another application's queue may have the same name. */

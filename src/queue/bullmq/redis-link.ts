@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis, RedisOptions } from 'ioredis';
 import { messageOf } from '../../errors.ts';
+import { type Refusal, refusalOf } from '../redis-refusal.ts';
 import { queueUnavailable } from '../unavailable.ts';
-import { type Refusal, refusalOf } from './redis-refusal.ts';
 
 /** A push delays the answer to a webhook: both limits together are less than two seconds. */
 const READY_MS = 500;

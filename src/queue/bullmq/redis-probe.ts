@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { type Refusal, refusalOf } from '../redis-refusal.ts';
 import type { RedisLink } from './redis-link.ts';
-import { type Refusal, refusalOf } from './redis-refusal.ts';
 
 /** How soon a refusal is noticed, and its end. A probe is three short commands. */
 const PROBE_MS = 3_000;

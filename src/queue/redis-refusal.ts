@@ -1,4 +1,4 @@
-import { messageOf } from '../../errors.ts';
+import { messageOf } from '../errors.ts';
 
 /** Why Redis refuses what the queue needs, and what to do. */
 export interface Refusal {

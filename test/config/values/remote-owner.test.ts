@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ownerOf } from '../../src/config/remote-owner.ts';
+import { ownerOf } from '../../../src/config/values/remote-owner.ts';
 
 test.for([
   ['git@github.com:acme/repo.git', 'acme'],
