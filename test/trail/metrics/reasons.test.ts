@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { reasonWord } from '../../../src/trail/metrics/reasons.ts';
 import { matchCommands } from '../../../src/webhooks/command.ts';
+import { filterReason } from '../../../src/webhooks/custom/event-filter.ts';
+import type { FieldValues } from '../../../src/webhooks/custom/sender-options.ts';
 
 const WEBHOOKS = resolve(import.meta.dirname, '../../../src/webhooks');
 const sources = readdirSync(WEBHOOKS, { recursive: true, encoding: 'utf8' })
@@ -38,6 +40,18 @@ test.each([
 ])('%j starts nothing: %s', (text, word) => {
   const match = matchCommands([text], { trigger: '@agent', commands: ['review'] });
   expect(match.matched ? 'matched' : reasonWord(match.reason)).toBe(word);
+});
+
+test.each<[what: string, only: FieldValues, ignore: FieldValues, word: string]>([
+  ['another event', { event: ['note'] }, {}, 'filtered'],
+  ['a missing field', { author: ['jo'] }, {}, 'filtered'],
+  ['an ignored value', {}, { event: ['push'] }, 'filtered'],
+  ['an ignored missing field', {}, { author: [''] }, 'filtered'],
+  ['a bot', {}, { bot: [true] }, 'bot'],
+])('%s of a sender of the configuration is counted by a fixed word', (_what, only, ignore, word) => {
+  const fields: Readonly<Record<string, string>> = { event: 'push', bot: 'true' };
+  const reason = filterReason((field) => fields[field], only, ignore);
+  expect(reasonWord(reason ?? null)).toBe(word);
 });
 
 test.each([
