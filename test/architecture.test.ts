@@ -30,10 +30,8 @@ const ENTRIES = ['index.ts', 'express.ts', 'bullmq.ts', 'agent.ts'];
 const LARGE_FOLDERS: Readonly<Record<string, string>> = {
   agent: 'an agent run has a process, files and output; only the dialects form a group of their own',
   cli: 'one file per command',
-  config: 'one file per group of settings; values and files have folders of their own',
   doctor: 'one file per check',
   model: 'one file per kind of document',
-  'queue/bullmq': 'one file per part of the protocol with Redis',
   'store/write': 'the files, units and queue of the single writer belong together',
 };
 
