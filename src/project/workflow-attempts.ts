@@ -46,34 +46,34 @@ interface Count {
   isEnded: boolean;
 }
 
-export interface Placement {
-  readonly events: readonly PlacedEvent[];
-  /** Whether a repeat has another payload than the event that it repeats. */
-  readonly disagrees: boolean;
-}
-
 /**
- * Assigns each event its attempt and its key. The facts must be in order of time. An attempt that the caller gave is used
+ * Assigns each event its attempt and its key. The facts must come in order of time. An attempt that the caller gave is used
  * as it is. Otherwise a start after the end of its node opens the next attempt, and all other events belong to the open one.
  */
-export function placeEvents(facts: readonly WorkflowFact[]): Placement {
-  const counts = new Map<string, Count>();
-  const phases = new Map<string, string>();
-  const first = new Map<string, PlacedEvent>();
-  const events: PlacedEvent[] = [];
-  let disagrees = false;
-  for (const fact of facts) {
-    const phase = fact.phase ?? (fact.step === null ? null : (phases.get(fact.step) ?? null));
-    if (fact.step !== null && phase !== null) phases.set(fact.step, phase);
-    const attempt = attemptOf(fact, countOf(counts, nodeKey({ phase, step: fact.step })));
-    const key = keyOf(fact, { phase, attempt });
-    const before = first.get(key);
-    const event = { fact, phase, attempt, key, isKept: before === undefined };
-    if (before === undefined) first.set(key, event);
-    else if (!isSamePayload(before.fact, fact)) disagrees = true;
-    events.push(event);
+export class EventPlacer {
+  readonly #counts = new Map<string, Count>();
+  /** The last phase with a step of this name. */
+  readonly #phases = new Map<string, string>();
+  readonly #first = new Map<string, PlacedEvent>();
+  #disagrees = false;
+
+  /** Whether a repeat has another payload than the event that it repeats. */
+  get disagrees(): boolean {
+    return this.#disagrees;
   }
-  return { events, disagrees };
+
+  place(fact: WorkflowFact): PlacedEvent {
+    const { step } = fact;
+    const phase = fact.phase ?? (step === null ? null : (this.#phases.get(step) ?? null));
+    if (step !== null && phase !== null) this.#phases.set(step, phase);
+    const attempt = attemptOf(fact, countOf(this.#counts, nodeKey({ phase, step })));
+    const key = keyOf(fact, { phase, attempt });
+    const before = this.#first.get(key);
+    const event = { fact, phase, attempt, key, isKept: before === undefined };
+    if (before === undefined) this.#first.set(key, event);
+    else if (!isSamePayload(before.fact, fact)) this.#disagrees = true;
+    return event;
+  }
 }
 
 function attemptOf({ event_type: type, attempt: given }: WorkflowFact, count: Count): number {
@@ -122,7 +122,7 @@ function keyOf(
   return JSON.stringify([type, phase, step, attempt, own]);
 }
 
-/** Identity texts by fact: the facts of a workflow are numbered again whenever one arrives. */
+/** Identity texts by fact: the facts of a workflow are placed again when one arrives out of order. */
 const identityTexts = new WeakMap<WorkflowFact, string>();
 
 function identityText(fact: WorkflowFact): string {

@@ -4,14 +4,14 @@ import type { WorkflowDocument, WorkflowEnvelope, WorkflowLevel, WorkflowState }
 import type { Hash } from '../model/workflow-span.ts';
 import type { WorkflowFact } from './change.ts';
 import { compareMoments } from './fold.ts';
-import { type PlacedEvent, placeEvents } from './workflow-attempts.ts';
+import { EventPlacer, type PlacedEvent } from './workflow-attempts.ts';
 import { completenessOf, measure, openApprovals, type WorkflowParts } from './workflow-completeness.ts';
 import { envelopeOf } from './workflow-envelope.ts';
 import {
   isWorkflow,
   type NodeAttempt,
+  NodeIndex,
   newestAttempt,
-  nodesOf,
   statusOf,
   type WorkflowNode,
 } from './workflow-nodes.ts';
@@ -27,39 +27,56 @@ const NAMED_AFTER_WORK = /^workflow-(.+)-\d{8}T\d{6}Z(?:-[a-z0-9]{4})?$/;
 export class WorkflowFold {
   readonly workflowId: string;
   readonly #hash: Hash;
-  readonly #facts: WorkflowFact[] = [];
   readonly #ids = new Set<string>();
-  #parts: WorkflowParts | undefined;
-  #placed: readonly PlacedEvent[] = [];
+  #placement = new Placement();
 
   constructor(workflowId: string, hash: Hash) {
     this.workflowId = workflowId;
     this.#hash = hash;
   }
 
-  /** Adds facts in any order. A fact with a known event id is ignored. */
-  add(facts: readonly WorkflowFact[]): void {
-    for (const fact of facts) {
-      if (this.#ids.has(fact.event_id)) continue;
-      this.#ids.add(fact.event_id);
-      this.#facts.push(fact);
-      this.#parts = undefined;
-    }
+  /**
+   * Adds facts in any order. A fact with a known event id is ignored. Returns the position in `placed` from which on events
+   * are new: facts that are later than all others are placed behind them, in constant time each; another one may change the
+   * attempts and keys of all, and returns 0.
+   */
+  add(facts: readonly WorkflowFact[]): number {
+    const before = this.#placement.placed;
+    const fresh = facts.filter(({ event_id: id }) => !this.#ids.has(id) && this.#ids.add(id));
+    fresh.sort(compareMoments);
+    const [first] = fresh;
+    const last = before.at(-1)?.fact;
+    if (first === undefined) return before.length;
+    const isLater = last === undefined || compareMoments(last, first) < 0;
+    const from = isLater ? before.length : 0;
+    if (!isLater) this.#placement = new Placement();
+    const all = isLater ? fresh : [...before.map(({ fact }) => fact), ...fresh].sort(compareMoments);
+    for (const fact of all) this.#placement.add(fact);
+    return from;
   }
 
   get isEmpty(): boolean {
-    return this.#facts.length === 0;
+    return this.placed.length === 0;
   }
 
   /** All events in order, repeats included. */
   get placed(): readonly PlacedEvent[] {
-    this.#fold();
-    return this.#placed;
+    return this.#placement.placed;
   }
 
   /** Each event once, in order. */
   get envelopes(): readonly WorkflowEnvelope[] {
     return this.#fold().events.map(envelopeOf);
+  }
+
+  /** Number of approvals that were requested and neither granted nor denied. */
+  get openApprovals(): number {
+    return openApprovals(this.#placement.approvals);
+  }
+
+  /** The event id of the end of the newest attempt that has ended. */
+  get endId(): string | undefined {
+    return this.#newestEnd()?.fact.event_id;
   }
 
   /** Whether the newest attempt has ended. */
@@ -83,7 +100,7 @@ export class WorkflowFold {
       environment: firstOf(events, ({ environment }) => environment),
       started_at: (startOf(workflow, nodes) ?? events[0])?.fact.timestamp ?? null,
       completed_at: workflow?.end?.fact.timestamp ?? null,
-      updated_at: this.#placed.at(-1)?.fact.timestamp ?? '',
+      updated_at: this.placed.at(-1)?.fact.timestamp ?? '',
       attempt: workflow?.attempt ?? 1,
       task_ids: [...new Set(events.flatMap(({ fact }) => fact.task_id ?? []))].sort(),
       trace_id: traceIdOf(this.#spanSource()),
@@ -98,12 +115,10 @@ export class WorkflowFold {
   /** Undefined while no attempt has ended. */
   document(revision: number): WorkflowDocument | undefined {
     const parts = this.#fold();
-    const ended = [...(parts.nodes.find(isWorkflow)?.attempts.values() ?? [])]
-      .filter(({ end }) => end !== undefined)
-      .sort((a, b) => b.attempt - a.attempt)[0];
-    if (ended?.end === undefined) return undefined;
+    const end = this.#newestEnd();
+    if (end === undefined) return undefined;
     return {
-      ...envelopeOf(ended.end),
+      ...envelopeOf(end),
       events: this.envelopes,
       measured: measure(parts),
       completeness: completenessOf(parts),
@@ -112,7 +127,13 @@ export class WorkflowFold {
   }
 
   #newestAttempt(): NodeAttempt | undefined {
-    return newestAttempt(this.#fold().nodes.find(isWorkflow));
+    return newestAttempt(this.#placement.index.workflow);
+  }
+
+  #newestEnd(): PlacedEvent | undefined {
+    const attempts = [...(this.#placement.index.workflow?.attempts.values() ?? [])];
+    const ended = attempts.filter(({ end }) => end !== undefined);
+    return ended.sort((a, b) => b.attempt - a.attempt)[0]?.end;
   }
 
   #levelsOf(node: WorkflowNode): WorkflowLevel[] {
@@ -144,14 +165,31 @@ export class WorkflowFold {
   }
 
   #fold(): WorkflowParts {
-    if (this.#parts === undefined) {
-      this.#facts.sort(compareMoments);
-      const { events, disagrees } = placeEvents(this.#facts);
-      this.#placed = events;
-      const kept = events.filter(({ isKept }) => isKept);
-      this.#parts = { events: kept, nodes: nodesOf(kept), repeatsDisagree: disagrees };
-    }
-    return this.#parts;
+    const { kept, index, repeatsDisagree } = this.#placement;
+    return { events: kept, nodes: index.nodes, repeatsDisagree };
+  }
+}
+
+/** The events of a workflow so far. Facts are added in order of time. */
+class Placement {
+  readonly placed: PlacedEvent[] = [];
+  /** Without repeats. */
+  readonly kept: PlacedEvent[] = [];
+  readonly approvals: PlacedEvent[] = [];
+  readonly index = new NodeIndex();
+  readonly #placer = new EventPlacer();
+
+  get repeatsDisagree(): boolean {
+    return this.#placer.disagrees;
+  }
+
+  add(fact: WorkflowFact): void {
+    const event = this.#placer.place(fact);
+    this.placed.push(event);
+    if (!event.isKept) return;
+    this.kept.push(event);
+    this.index.add(event);
+    if (fact.event_type.startsWith('approval_')) this.approvals.push(event);
   }
 }
 

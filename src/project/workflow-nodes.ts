@@ -27,22 +27,47 @@ const STARTS = new Set(['workflow_start', 'phase_start', 'step_start']);
 const ENDS = new Set(['workflow_complete', 'phase_complete', 'step_complete']);
 const SKIPS = new Set(['phase_skip', 'step_skip']);
 
-/** The nodes of a workflow: itself first, then phases and steps in the order of their first events. */
-export function nodesOf(events: readonly PlacedEvent[]): readonly WorkflowNode[] {
-  const nodes = new Map<string, WorkflowNode>();
-  for (const event of events) {
-    if (!event.isKept) continue;
+/** The nodes of a workflow, made from its kept events in order of time. */
+export class NodeIndex {
+  readonly #nodes = new Map<string, WorkflowNode>();
+  #sorted: readonly WorkflowNode[] | undefined;
+
+  add(event: PlacedEvent): void {
     const type = event.fact.event_type;
-    const at = (): NodeAttempt => attemptAt(nodes, event);
-    if (STARTS.has(type)) at().start ??= event;
-    else if (ENDS.has(type)) at().end ??= event;
-    else if (SKIPS.has(type)) at().skip ??= event;
-    else if (type === 'workflow_resumed') {
-      const attempt = at();
-      if (attempt.start === undefined) attempt.start = event;
-    }
+    if (STARTS.has(type)) this.#attemptOf(event).start ??= event;
+    else if (ENDS.has(type)) this.#attemptOf(event).end ??= event;
+    else if (SKIPS.has(type)) this.#attemptOf(event).skip ??= event;
+    else if (type === 'workflow_resumed') this.#attemptOf(event).start ??= event;
   }
-  return [...nodes.values()].sort((a, b) => Number(isWorkflow(b)) - Number(isWorkflow(a)));
+
+  /** The workflow itself first, then phases and steps in the order of their first events. */
+  get nodes(): readonly WorkflowNode[] {
+    this.#sorted ??= [...this.#nodes.values()].sort((a, b) => Number(isWorkflow(b)) - Number(isWorkflow(a)));
+    return this.#sorted;
+  }
+
+  /** The node of the workflow itself. */
+  get workflow(): WorkflowNode | undefined {
+    return this.#nodes.get(nodeKey({ phase: null, step: null }));
+  }
+
+  #attemptOf(event: PlacedEvent): NodeAttempt {
+    const { phase, attempt, fact } = event;
+    const id = nodeKey({ phase, step: fact.step });
+    let node = this.#nodes.get(id);
+    if (node === undefined) {
+      node = { phase, step: fact.step, attempts: new Map() };
+      this.#nodes.set(id, node);
+      this.#sorted = undefined;
+    }
+    let found = node.attempts.get(attempt);
+    if (found === undefined) {
+      const parent = parentOf(this.#nodes, node);
+      found = { node, attempt, start: undefined, end: undefined, skip: undefined, first: event, parent };
+      node.attempts.set(attempt, found);
+    }
+    return found;
+  }
 }
 
 export function isWorkflow(node: WorkflowNode): boolean {
@@ -78,23 +103,6 @@ export function statusOf(attempt: NodeAttempt): string | null {
 
 export function payloadOf(event: PlacedEvent): JsonObject {
   return objectOf(event.fact.payload);
-}
-
-function attemptAt(nodes: Map<string, WorkflowNode>, event: PlacedEvent): NodeAttempt {
-  const { phase, attempt, fact } = event;
-  const id = nodeKey({ phase, step: fact.step });
-  let node = nodes.get(id);
-  if (node === undefined) {
-    node = { phase, step: fact.step, attempts: new Map() };
-    nodes.set(id, node);
-  }
-  let found = node.attempts.get(attempt);
-  if (found === undefined) {
-    const parent = parentOf(nodes, node);
-    found = { node, attempt, start: undefined, end: undefined, skip: undefined, first: event, parent };
-    node.attempts.set(attempt, found);
-  }
-  return found;
 }
 
 /** The newest attempt of the parent so far. */

@@ -8,6 +8,7 @@ import { times } from './figures.mjs';
 const BATCH = 500;
 const LINES = 100_000;
 const SPANS = 5_000;
+const STEPS = 10_000;
 const T0 = Date.parse('2026-01-02T03:04:05.000Z');
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 
@@ -23,6 +24,7 @@ export async function benchStore() {
     await withTempDir(manySpans),
     await withTempDir(spansOverTheLimit),
     await withTempDir(unstampedWorkflow),
+    await withTempDir(longWorkflow),
     await withTempDir(deliveryPages),
   ];
 }
@@ -77,6 +79,37 @@ async function unstampedWorkflow(dir) {
   );
   const tookMs = await timed(() => send({ store, pass }, logs));
   return limitRow('5,000 events of a workflow without a stamp in its id', tookMs, 2_000);
+}
+
+/** Small batches, as an orchestrator sends them: what a batch costs besides its events must not grow. */
+async function longWorkflow(dir) {
+  const { store, pass } = openStore(dir);
+  const attributes = { 'tasktrail.workflow.id': 'workflow-1' };
+  const logs = Array.from({ length: STEPS }, (_, index) => {
+    const payload = { phase: 'build', step: { name: `step ${index}` } };
+    return ['step_start', 'step_complete'].map((type, at) =>
+      log({ event: `tasktrail.${type}`, number: index * 2 + at, body: payload, attributes }),
+    );
+  }).flat();
+  const part = logs.length / 10;
+  const take = (from) =>
+    timed(async () => {
+      for (let at = from; at < from + part; at += 10) {
+        await store.ingest({ logs: logs.slice(at, at + 10), spans: [] });
+        await pass(1);
+      }
+    });
+  const firstMs = await take(0);
+  for (let from = part; from < logs.length - part; from += part) await take(from);
+  const lastMs = await take(logs.length - part);
+  const rate = firstMs / lastMs;
+  return {
+    what: `events per second at the end of a workflow of ${STEPS} steps / at its start`,
+    ratio: times(rate),
+    absolute: `${((part / lastMs) * 1_000).toFixed(0)}/s / ${((part / firstMs) * 1_000).toFixed(0)}/s`,
+    aim: 'at least 0.8x',
+    met: rate >= 0.8,
+  };
 }
 
 async function deliveryPages(dir) {

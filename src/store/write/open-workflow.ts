@@ -5,7 +5,6 @@ import { sha256 } from '../../model/sha256.ts';
 import type { WorkflowDocument } from '../../model/workflow.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
 import type { Change, FactLine, WorkflowFact } from '../../project/change.ts';
-import { openApprovals } from '../../project/workflow-completeness.ts';
 import { envelopeOf, factOfEnvelope } from '../../project/workflow-envelope.ts';
 import { WorkflowFold } from '../../project/workflow-fold.ts';
 import { redactJson } from '../../redact/redact.ts';
@@ -47,6 +46,8 @@ export class OpenWorkflow {
   readonly #clock: SettlingClock;
   #events: LineFile;
   #document: string | undefined;
+  /** The event that the document on disk begins with. */
+  #documentEndId: unknown;
   /** Whether every span that can be built now is built; and whether no later one can follow. */
   #areSpansBuilt = false;
   #areSpansDone = false;
@@ -61,6 +62,7 @@ export class OpenWorkflow {
     this.#events = loaded.events;
     this.#trace = loaded.trace;
     this.#document = loaded.document;
+    this.#documentEndId = readDocument(loaded.document)?.event_id;
     this.#fold = new WorkflowFold(target.id, sha256);
     this.#addFacts(loaded.storedFacts);
     this.#clock = new SettlingClock(target.nowMs, this.#fold.isOver);
@@ -72,7 +74,7 @@ export class OpenWorkflow {
     const loaded = await loadFiles(target);
     const workflow = new OpenWorkflow(target, loaded, options);
     if (loaded.storedFacts.length > 0) {
-      await workflow.#appendEvents(new Set());
+      await workflow.#appendEvents(new Set(), 0);
       await workflow.#writeFirstDocument();
       workflow.#reportApprovals();
     }
@@ -94,8 +96,7 @@ export class OpenWorkflow {
     let fresh = await this.#trace.append(spans);
     if (facts.size > 0) {
       fresh += await this.#facts.append([...facts.values()].map(jsonLine));
-      this.#addFacts([...facts.values()]);
-      await this.#appendEvents(facts);
+      await this.#appendEvents(facts, this.#addFacts([...facts.values()]));
       await this.#writeFirstDocument();
       this.#reportApprovals();
     }
@@ -137,12 +138,14 @@ export class OpenWorkflow {
     return this.#clock.isSettled && this.#areSpansDone;
   }
 
-  #addFacts(facts: readonly WorkflowFact[]): void {
-    this.#fold.add(facts);
+  /** Returns the position from which on events are new. */
+  #addFacts(facts: readonly WorkflowFact[]): number {
+    const from = this.#fold.add(facts);
     for (const fact of facts) {
       // Spans of a task are completed by that task, which may end without its workflow.
       if (fact.task_id === null) this.#announced.add(asFactLine(fact));
     }
+    return from;
   }
 
   #recordChange(nowMs: number): void {
@@ -154,11 +157,11 @@ export class OpenWorkflow {
   }
 
   /**
-   * Appends missing events to the feed and then to the events file, unless an event with the same key is there. A
-   * crash may have left an event of an earlier batch in the feed only.
+   * Appends the missing events from a position on to the feed and then to the events file, unless an event with the same key
+   * is there: it may stand behind one that arrived late. A crash may have left an event of an earlier batch in the feed only.
    */
-  async #appendEvents(batch: { has(eventId: string): boolean }): Promise<void> {
-    const { placed } = this.#fold;
+  async #appendEvents(batch: { has(eventId: string): boolean }, from: number): Promise<void> {
+    const placed = this.#fold.placed.slice(from);
     const storedKeys = new Set(
       placed.filter(({ fact }) => this.#events.has(fact.event_id)).map(({ key }) => key),
     );
@@ -195,8 +198,8 @@ export class OpenWorkflow {
 
   /** Writes the document as soon as an attempt ends. Later events go into it after a quiet time. */
   async #writeFirstDocument(): Promise<void> {
-    const end = this.#fold.document(1)?.event_id;
-    if (end !== undefined && readDocument(this.#document)?.event_id !== end) await this.#writeDocument();
+    const end = this.#fold.endId;
+    if (end !== undefined && this.#documentEndId !== end) await this.#writeDocument();
   }
 
   async #settle(): Promise<void> {
@@ -219,6 +222,7 @@ export class OpenWorkflow {
     if (text === undefined) return;
     await replaceFile(workflowFile(this.#month, this.id, 'document'), text);
     this.#document = text;
+    this.#documentEndId = this.#fold.endId;
     this.#options.onDocument(this.id);
     this.#reportEnd(readDocument(text), before);
   }
@@ -231,8 +235,8 @@ export class OpenWorkflow {
   }
 
   #reportApprovals(): void {
-    const events = this.#fold.isOver ? [] : this.#fold.placed.filter(({ isKept }) => isKept);
-    notify(this.#options.observer, (observer) => observer.approvalsWait?.(this.id, openApprovals(events)));
+    const waiting = this.#fold.isOver ? 0 : this.#fold.openApprovals;
+    notify(this.#options.observer, (observer) => observer.approvalsWait?.(this.id, waiting));
   }
 
   #documentText(revision: number): string | undefined {
