@@ -245,7 +245,13 @@ test('a recording of another task is stored there, and one without a task is cou
   expect(await (await post('logs', lost, 'application/json')).text()).toBe('{}');
   expect(readdirSync(holder.dir)).toEqual(['task-other']);
   expect(holder.books.snapshot().unattributed).toEqual({ 'gemini-cli': 27 });
-  expect(linesOf(join(holder.dir, 'task-other', '03-agent-output.jsonl'))).toHaveLength(27);
+  const lines = linesOf(join(holder.dir, 'task-other', '03-agent-output.jsonl'));
+  expect(lines.filter(({ type }) => type === 'system')).toHaveLength(27);
+  // Two of the recorded answers are whole and ask for a tool.
+  expect(lines.flatMap(({ type, tool_name }) => (type === 'tool_call' ? [tool_name] : []))).toEqual([
+    'read_file',
+    'run_shell_command',
+  ]);
 });
 
 test('a request with a null resource keeps its other records', async () => {
