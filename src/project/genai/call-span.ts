@@ -11,8 +11,8 @@ export interface GenAiSpan {
   readonly parentId: string | null;
   /** Name of the instrumentation scope. */
   readonly scope: string;
-  readonly startNanos: number;
-  readonly endNanos: number;
+  readonly startMicros: number;
+  readonly endMicros: number;
   /** Null: the span names none. */
   readonly attempt: number | null;
   /** Undefined: nothing in the span is about a model. */
@@ -38,8 +38,8 @@ export function readGenAiSpan({ resource, scope, span }: ReceivedSpan, isOwn: bo
     spanId: span.spanId,
     parentId: span.parentSpanId ?? null,
     scope: scopeName,
-    startNanos: Number(span.startTimeUnixNano),
-    endNanos: Number(span.endTimeUnixNano),
+    startMicros: microsOf(span.startTimeUnixNano),
+    endMicros: microsOf(span.endTimeUnixNano),
     attempt: attemptOf(span.attributes) ?? attemptOf(resource?.attributes),
     kind,
     model: nameIn(values, 'responseModel') ?? nameIn(values, 'requestModel'),
@@ -48,6 +48,11 @@ export function readGenAiSpan({ resource, scope, span }: ReceivedSpan, isOwn: bo
     isRun: isOwn && values.get('operation')?.[0] === 'invoke_agent',
     isOwn,
   };
+}
+
+/** A double has no room for nanoseconds since the epoch. */
+function microsOf(nanos: string): number {
+  return Math.trunc(Number(nanos) / 1000);
 }
 
 function attemptOf(attributes: readonly OtlpKeyValue[] | undefined): number | null {

@@ -94,9 +94,9 @@ export class GenAiUsage {
       if (model !== null) tokens.set(model, (tokens.get(model) ?? 0) + tokensOf(amounts));
     }
     if (tokens.size === 0) {
-      // Calls without tokens: a stream without usage, or a call that failed.
-      for (const { model, kind, isOwn, attempt: own } of this.#spans.values())
-        if (!isOwn && kind === 'call' && model !== null && (own ?? 1) === attempt) tokens.set(model, 0);
+      // Nothing with tokens names a model: a stream without usage, or a call that failed.
+      for (const { model, isOwn, attempt: own } of this.#spans.values())
+        if (!isOwn && model !== null && (own ?? 1) === attempt) tokens.set(model, 0);
     }
     return [...tokens].sort(byTokens)[0]?.[0] ?? null;
   }
@@ -146,6 +146,7 @@ export class GenAiUsage {
       );
     }
     coverTwins(reporting, covered);
+    this.#coverBroken(reporting, covered);
     const counted = reporting.filter((span) => !covered.has(span));
     const inner = new Map<GenAiSpan, number>();
     for (const span of counted)
@@ -168,6 +169,34 @@ export class GenAiUsage {
         if (isSameCall && isSameRequest(around, span)) yield around;
       } else yield around;
     }
+  }
+
+  /**
+   * Covers the groups of calls whose spans in between are missing: they were sampled out, or are over the limit of a task. A
+   * call that starts within a group of its trace may be one of its own.
+   */
+  #coverBroken(reporting: readonly GenAiSpan[], covered: Set<GenAiSpan>): void {
+    const starts = new Map<string, number[]>();
+    const missing = new Map(reporting.map((span) => [span, this.#missingAbove(span)]));
+    for (const [{ traceId, kind, startMicros }, above] of missing) {
+      if (kind !== 'call' || above === null) continue;
+      for (const key of [traceId, keyOf(traceId, above)]) push(starts, key, startMicros);
+    }
+    for (const list of starts.values()) list.sort((a, b) => a - b);
+    for (const [group, above] of missing) {
+      if (group.kind === 'call' || covered.has(group)) continue;
+      const inside = countWithin(starts.get(group.traceId), group);
+      // Calls below the same missing span stand beside the group.
+      const beside = above === null ? 0 : countWithin(starts.get(keyOf(group.traceId, above)), group);
+      if (inside > beside) covered.add(group);
+    }
+  }
+
+  /** The id of the first span above that is not known; null: all are known up to the root. */
+  #missingAbove(span: GenAiSpan): string | null {
+    let top = span;
+    for (const around of this.#ancestors(span)) top = around;
+    return top.parentId !== null && !this.#spans.has(keyOf(top.traceId, top.parentId)) ? top.parentId : null;
   }
 
   *#ancestors(span: GenAiSpan): Generator<GenAiSpan> {
@@ -202,7 +231,7 @@ function isSameRequest(outer: GenAiSpan, inner: GenAiSpan): boolean {
   if (outer.responseId !== null && inner.responseId !== null && outer.responseId !== inner.responseId)
     return false;
   // A span that was left open as the parent of later ones has ended before them.
-  return inner.startNanos >= outer.startNanos && inner.startNanos <= outer.endNanos;
+  return inner.startMicros >= outer.startMicros && inner.startMicros <= outer.endMicros;
 }
 
 /** As many open requests of one parent are compared: more have no response id in common. */
@@ -226,7 +255,7 @@ function coverTwins(spans: readonly GenAiSpan[], covered: Set<GenAiSpan>): void 
 }
 
 function isTwin(a: GenAiSpan, b: GenAiSpan): boolean {
-  return a.scope !== b.scope && a.startNanos <= b.endNanos && b.startNanos <= a.endNanos;
+  return a.scope !== b.scope && a.startMicros <= b.endMicros && b.startMicros <= a.endMicros;
 }
 
 const NOTHING: CallAmounts = {
@@ -255,10 +284,7 @@ function withCalls(metrics: ResultMetrics, calls: readonly Counted[]): ResultMet
   }
   const byModel = new Map<string, CallAmounts[]>();
   for (const { model, amounts } of calls) {
-    if (model === null) continue;
-    const list = byModel.get(model);
-    if (list === undefined) byModel.set(model, [amounts]);
-    else list.push(amounts);
+    if (model !== null) push(byModel, model, amounts);
   }
   const mostFirst = [...byModel].sort(([a, as], [b, bs]) =>
     byTokens([a, as.reduce(addTokens, 0)], [b, bs.reduce(addTokens, 0)]),
@@ -311,4 +337,25 @@ function compare(a: string, b: string): number {
 
 function keyOf(traceId: string, spanId: string): string {
   return `${traceId}-${spanId}`;
+}
+
+function push<V>(lists: Map<string, V[]>, key: string, value: V): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
+}
+
+/** How many of the ascending times lie within a span. */
+function countWithin(times: readonly number[] | undefined, { startMicros, endMicros }: GenAiSpan): number {
+  return times === undefined ? 0 : countUpTo(times, endMicros) - countUpTo(times, startMicros - 1);
+}
+
+function countUpTo(times: readonly number[], limit: number): number {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((times[middle] ?? 0) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -255,6 +255,23 @@ describe('the same tokens count once', () => {
       30,
     ],
     [
+      'an agent whose spans between it and its calls are missing',
+      [
+        { id: 1, at: [0, 50], attributes: agent(30, 3) },
+        { id: 2, parent: 90, at: [1, 9], attributes: tokens(10, 1) },
+        { id: 3, parent: 91, at: [11, 19], attributes: tokens(20, 2) },
+      ],
+      30,
+    ],
+    [
+      'an agent beside a call, both below a span that is missing',
+      [
+        { id: 1, parent: 90, at: [0, 50], attributes: agent(30, 3) },
+        { id: 2, parent: 90, at: [1, 9], attributes: tokens(10, 1) },
+      ],
+      40,
+    ],
+    [
       'a span that was sent again',
       [
         { id: 1, attributes: tokens(10, 1) },
