@@ -67,6 +67,7 @@ function toolLine(report: ToolReport, { taskId, attempt, hash }: LinePlace): Cha
     ...(toolName !== null && { tool_name: toolName }),
     tool_use_id: toolUseId,
     ...(isCall ? inputOf(value) : { is_error: isError }),
+    source: 'telemetry',
     ...(originalBytes !== undefined && { truncated: true, original_bytes: originalBytes }),
     ...(attempt > 1 && { attempt }),
   };

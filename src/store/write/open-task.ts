@@ -71,6 +71,7 @@ export class OpenTask {
     this.#files = loaded.files;
     this.#telemetry = loaded.telemetry;
     this.#foreignSpans = loaded.foreignSpans;
+    this.#dropSuperseded();
     this.#addFacts(loaded.facts);
     this.#state = this.#readState();
     this.#clock = new SettlingClock(nowMs, this.#fold.isTerminal);
@@ -135,6 +136,7 @@ export class OpenTask {
     let fresh = 0;
     for (const name of LINE_FILES) fresh += await this.#files[name].append(lines[name]);
     this.#foreignSpans += foreign.size;
+    this.#dropSuperseded();
     if (facts.size > 0) {
       this.#addFacts(facts.values());
       this.#state = this.#readState();
@@ -186,6 +188,10 @@ export class OpenTask {
 
   #lineOf({ file, line, isReported }: Extract<TaskChange, { kind: 'line' }>): NewLine | undefined {
     return file === 'agentOutput' ? this.#telemetry.lineOf(line, isReported === true) : jsonLine(line);
+  }
+
+  #dropSuperseded(): void {
+    for (const id of this.#telemetry.takeSuperseded()) this.#files.agentOutput.supersede(id);
   }
 
   #addFacts(facts: Iterable<FactLine>): void {

@@ -8,6 +8,9 @@ import { isOwnScope } from '../../project/span.ts';
 import type { NewLine } from './line-file.ts';
 import { jsonLine, traceKey } from './line-keys.ts';
 
+/** Value of `source` in lines that telemetry reports. */
+const REPORTED = 'telemetry';
+
 type OutputLine = JsonObject & { readonly timestamp: string; readonly event_id: string };
 
 /** The model calls and tool calls of one task: of its stored spans and lines, and of new ones. */
@@ -17,6 +20,9 @@ export class TaskTelemetry {
   readonly #tools = new Map<string, string | undefined>();
   /** Ids of calls with a result. */
   readonly #results = new Set<string>();
+  /** Event ids of the lines that come from telemetry, by type and call. */
+  readonly #reported = new Map<string, string>();
+  #superseded: string[] = [];
   #completed = 0;
 
   /** Reads a stored line of `trace.jsonl`; the line is unchecked. */
@@ -63,6 +69,23 @@ export class TaskTelemetry {
     return { metadata: this.#usage.metadata(metadata), finalResult };
   }
 
+  /** Event ids of stored lines whose call the agent's output had later: telemetry was faster. Each is returned once. */
+  takeSuperseded(): readonly string[] {
+    const ids = this.#superseded;
+    if (ids.length > 0) this.#superseded = [];
+    return ids;
+  }
+
+  #compare(call: string, { source, event_id: eventId }: JsonObject): void {
+    const reported = this.#reported.get(call);
+    if (source === REPORTED) {
+      if (reported === undefined && typeof eventId === 'string') this.#reported.set(call, eventId);
+    } else if (reported !== undefined) {
+      this.#reported.delete(call);
+      this.#superseded.push(reported);
+    }
+  }
+
   #remember(line: JsonObject): void {
     const { type, tool_use_id: id, tool_name: name, event_id: eventId } = line;
     if (type === 'system') {
@@ -70,6 +93,7 @@ export class TaskTelemetry {
       if (call !== undefined && typeof eventId === 'string') this.#usage.addLogged(eventId, call);
     }
     if (typeof id !== 'string') return;
+    this.#compare(`${String(type)} ${id}`, line);
     if (type === 'tool_result') this.#results.add(id);
     else if (type === 'tool_call') this.#tools.set(id, typeof name === 'string' ? name : undefined);
   }

@@ -165,6 +165,40 @@ test("a tool call in the agent's output is not repeated from telemetry", async (
   expect(linesOf(dir, 'task-1', OUTPUT).map(({ event_id }) => event_id)).toEqual([eventId(1), eventId(2)]);
 });
 
+test.each([[false], [true]])(
+  'telemetry that is faster than the output gives its line back (restart: %s)',
+  async (restarts) => {
+    const dir = await tempDir();
+    const tool = {
+      'tasktrail.task.id': 'task-1',
+      'tasktrail.agent.output.type': 'tool_call',
+      'gen_ai.tool.name': 'ls',
+      'gen_ai.tool.call.id': 'call-1',
+    };
+    const own = log({
+      event: 'tasktrail.agent.output',
+      id: eventId(5),
+      atMs: 5,
+      body: 'ls',
+      attributes: tool,
+    });
+    const spans = [chat(3, 20, { 'gen_ai.output.messages': [asked] })];
+    let store = openStore(dir);
+    await store.store.ingest({ logs: [], spans });
+    if (restarts) store = openStore(dir);
+    await store.store.ingest({ logs: [own, result()], spans });
+    expect(linesOf(dir, 'task-1', OUTPUT).map(({ source }) => source)).toEqual(['telemetry', undefined]);
+    if (restarts) {
+      store = openStore(dir);
+      await store.store.recover();
+    }
+    for (let second = 0; second < 12; second += 1) await store.pass(1_000);
+    await store.store.ingest({ logs: [own], spans });
+    expect(linesOf(dir, 'task-1', OUTPUT).map(({ event_id }) => event_id)).toEqual([eventId(5)]);
+    expect(documentOf(dir, 'task-1', 'metadata.json').settled).toBe(true);
+  },
+);
+
 test('a trace line that was edited by hand does not keep a task from opening', async () => {
   const dir = await tempDir();
   await openStore(dir).store.ingest({ logs: [result()], spans: [chat(1, 10)] });
