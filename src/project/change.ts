@@ -1,6 +1,7 @@
 import type { DeliveryLine } from '../model/documents.ts';
 import type { JsonObject, JsonValue } from '../model/json.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
+import type { GenAiSpan } from './genai/call-span.ts';
 
 /** A line of `facts.jsonl`: a record of a task as it was received, in the form that the folds read. */
 export interface FactLine {
@@ -61,6 +62,8 @@ export type Change =
       readonly taskId: string;
       readonly file: 'webhookFlow' | 'agentOutput';
       readonly line: JsonObject & { readonly timestamp: string; readonly event_id: string };
+      /** A tool call, or its result, that telemetry reports: stored unless the agent's output has it. */
+      readonly isReported?: boolean;
     }
   | { readonly kind: 'fact'; readonly taskId: string; readonly line: FactLine }
   | {
@@ -69,6 +72,7 @@ export type Change =
       /** Whether foreign instrumentation made the span; there is a limit for such spans. */
       readonly isForeign: boolean;
       readonly span: OtlpSpan;
+      readonly genAi: GenAiSpan;
       readonly line: string;
     }
   | {

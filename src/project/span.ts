@@ -3,6 +3,7 @@ import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject } from '../model/json.ts';
 import { type OtlpKeyValue, plainFromAnyValue, type ReceivedSpan } from '../model/otlp.ts';
 import type { Change } from './change.ts';
+import { readGenAiSpan } from './genai/call-span.ts';
 
 /** Scope name of the tracers of tasktrail. */
 const OWN_SCOPE = 'tasktrail';
@@ -16,7 +17,10 @@ export function projectSpan(received: ReceivedSpan): Change {
     return { kind: 'rejected', reason: 'tasktrail.task.id is not a valid id' };
   }
   const line = traceLine(received);
-  if (taskIds.length > 0) return { kind: 'span', taskIds, isForeign: !isOwnScope(scope), span, line };
+  if (taskIds.length > 0) {
+    const isOwn = isOwnScope(scope);
+    return { kind: 'span', taskIds, isForeign: !isOwn, span, genAi: readGenAiSpan(received, isOwn), line };
+  }
   const workflowId = read(span.attributes, ATTR.workflowId);
   if (isWorkflowId(workflowId)) return { kind: 'workflow-span', workflowId, span, line };
   // A delivery without a task is stored as one line below `_webhooks`, without its span.

@@ -25,7 +25,11 @@ describe.skipIf('missing' in python)('the example python-agent', () => {
     const [output, listed = ''] = end.stdout.split('\n');
     expect(output).toBe('Nothing to complain about.');
     const { task_id: id } = JSON.parse(listed) as { task_id: string };
-    expect(await readDocument(sandbox.logDir, id, '04-final-result.json')).toMatchObject({ success: true });
+    expect(await readDocument(sandbox.logDir, id, '04-final-result.json')).toMatchObject({
+      success: true,
+      metrics: { input_tokens: 120, output_tokens: 30, models: { 'model-1': { input_tokens: 120 } } },
+    });
+    expect(await readDocument(sandbox.logDir, id, 'metadata.json')).toMatchObject({ model: 'model-1' });
     const lines = await readLines(`${sandbox.logDir}/${id}/03-agent-output.jsonl`);
     expect(lines.map(({ type, content }) => [type, content])).toEqual(
       expect.arrayContaining([

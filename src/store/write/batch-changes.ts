@@ -5,6 +5,7 @@ import type { ReceivedLog, TelemetryBatch } from '../../model/otlp.ts';
 import { sha256 } from '../../model/sha256.ts';
 import type { Change } from '../../project/change.ts';
 import { foreignEventId, identityOf } from '../../project/foreign-id.ts';
+import { toolLinesOfLog, toolLinesOfSpan } from '../../project/genai/tool-lines.ts';
 import { projectLog } from '../../project/log-record.ts';
 import { projectSpan } from '../../project/span.ts';
 
@@ -12,9 +13,14 @@ import { projectSpan } from '../../project/span.ts';
 export function* changesOf(batch: TelemetryBatch): Generator<Change[]> {
   const ordinals = new Map<string, number>();
   for (const log of batch.logs) {
-    yield projectSafely(() => projectLog(log, eventIdOf(log, ordinals)));
+    yield projectSafely(() => [...projectLog(log, eventIdOf(log, ordinals)), ...toolLinesOfLog(log, sha256)]);
   }
-  for (const span of batch.spans) yield projectSafely(() => [projectSpan(span)]);
+  for (const span of batch.spans) {
+    yield projectSafely(() => {
+      const change = projectSpan(span);
+      return [change, ...toolLinesOfSpan(span, change, sha256)];
+    });
+  }
 }
 
 /** Without this, a record that fails to project would be sent again for ever and block the records after it. */

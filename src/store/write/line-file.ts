@@ -53,6 +53,8 @@ export class LineFile {
   /** Whether a line is repeated: two processes held the directory at the same time. */
   #hasRepeats = false;
   #badLines = 0;
+  /** Ids of lines that `settle` removes. */
+  readonly #superseded = new Set<string>();
 
   private constructor(path: string, readKey: ReadKey) {
     this.path = path;
@@ -75,8 +77,9 @@ export class LineFile {
     return this.#ids.size === 0;
   }
 
+  /** Whether `settle` has nothing to sort or remove. */
   get isOrdered(): boolean {
-    return this.#isOrdered;
+    return this.#isOrdered && this.#superseded.size === 0;
   }
 
   get badLines(): number {
@@ -94,6 +97,11 @@ export class LineFile {
 
   has(id: string): boolean {
     return this.#ids.has(id);
+  }
+
+  /** Marks a line whose content another line has. It stays until `settle`, because readers follow the file. */
+  supersede(id: string): void {
+    this.#superseded.add(id);
   }
 
   /**
@@ -119,7 +127,7 @@ export class LineFile {
    * after the line before it. True when the file was rewritten.
    */
   async settle(): Promise<boolean> {
-    const isNeeded = !this.#isOrdered || (await this.#needsRewrite());
+    const isNeeded = !this.isOrdered || (await this.#needsRewrite());
     if (isNeeded) await this.#rewrite();
     return isNeeded;
   }
@@ -147,6 +155,7 @@ export class LineFile {
           if (!line.isTerminated || isBlank(line)) continue;
           const own = this.#keyOf(line);
           if (own !== undefined && seen.size === seen.add(own.id).size) continue;
+          if (own !== undefined && this.#superseded.has(own.id)) continue;
           key = own ?? key;
           lines.push({ key, start: line.start, end: line.end });
         }
@@ -158,6 +167,7 @@ export class LineFile {
       this.#size = lines.reduce((sum, { start, end }) => sum + end - start, 0);
       this.#isOrdered = true;
       this.#hasRepeats = false;
+      this.#superseded.clear();
     } finally {
       await file.close();
     }

@@ -19,6 +19,7 @@ import { notify, type StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
 import { SettlingClock } from './settling.ts';
 import { ReportedEnd } from './task-end.ts';
+import { TaskTelemetry } from './task-telemetry.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
 
@@ -49,6 +50,7 @@ export class OpenTask {
   readonly #fold: TaskFold;
   readonly #files: Record<LineFileName, LineFile>;
   readonly #spans = new AnnouncedSpans();
+  readonly #telemetry: TaskTelemetry;
   readonly #written = new Map<TaskFile, string>();
   readonly #liveness: Liveness;
   readonly #observer: StoreObserver | undefined;
@@ -71,7 +73,9 @@ export class OpenTask {
     this.#observer = observer;
     this.#fold = new TaskFold(id);
     this.#files = loaded.files;
+    this.#telemetry = loaded.telemetry;
     this.#foreignSpans = loaded.foreignSpans;
+    this.#dropSuperseded();
     this.#addFacts(loaded.facts);
     this.#state = this.#readState();
     this.#clock = new SettlingClock(nowMs, this.#fold.isTerminal);
@@ -116,10 +120,14 @@ export class OpenTask {
     const facts = new Map<string, FactLine>();
     const foreign = new Set<string>();
     for (const [index, change] of changes.entries()) {
-      if (change.kind === 'line') lines[change.file].push(jsonLine(change.line));
-      else if (change.kind === 'span') {
-        if (this.#hasRoomFor(change, foreign)) lines.trace.push(spanLine(change.span, change.line));
-        else {
+      if (change.kind === 'line') {
+        const line = this.#lineOf(change);
+        if (line !== undefined) lines[change.file].push(line);
+      } else if (change.kind === 'span') {
+        if (this.#hasRoomFor(change, foreign)) {
+          this.#telemetry.addSpan(change.genAi);
+          lines.trace.push(spanLine(change.span, change.line));
+        } else {
           this.#droppedSpans += 1;
           onRefused?.(
             index,
@@ -136,6 +144,7 @@ export class OpenTask {
     let fresh = 0;
     for (const name of LINE_FILES) fresh += await this.#files[name].append(lines[name]);
     this.#foreignSpans += foreign.size;
+    this.#dropSuperseded();
     if (facts.size > 0) {
       this.#addFacts(facts.values());
       this.#state = this.#readState();
@@ -143,7 +152,10 @@ export class OpenTask {
     if (changes.length > 0) this.#liveness.heard(this.#state, nowMs, changes.some(isSignOfLife));
     if (fresh > 0) this.#recordChange(nowMs);
     const isStateKept =
-      facts.size === 0 && this.#clock.isSettled === wasSettled && this.#written.has('metadata');
+      facts.size === 0 &&
+      !this.#telemetry.hasNews &&
+      this.#clock.isSettled === wasSettled &&
+      this.#written.has('metadata');
     const isChanged = fresh > 0 && (!isStateKept || this.#firstTimestamp() !== firstBefore);
     // The first dropped span is written at once; `tick` updates the count.
     if (isChanged || (this.#droppedSpans > 0 && this.#writtenDroppedSpans === 0))
@@ -182,6 +194,14 @@ export class OpenTask {
     return this.#clock.isIdle(nowMs, this.#clock.isSettled);
   }
 
+  #lineOf({ file, line, isReported }: Extract<TaskChange, { kind: 'line' }>): NewLine | undefined {
+    return file === 'agentOutput' ? this.#telemetry.lineOf(line, isReported === true) : jsonLine(line);
+  }
+
+  #dropSuperseded(): void {
+    for (const id of this.#telemetry.takeSuperseded()) this.#files.agentOutput.supersede(id);
+  }
+
   #addFacts(facts: Iterable<FactLine>): void {
     for (const fact of facts) {
       this.#fold.add(fact);
@@ -192,13 +212,15 @@ export class OpenTask {
   /** What the documents on disk say counts also where the facts behind it are lost. */
   #hearDocuments(facts: readonly FactLine[], nowMs: number): void {
     const stored = (file: TaskFile): JsonObject | undefined => parseObject(this.#written.get(file));
+    // What telemetry gives is no fact: it must not become one that later spans cannot change.
+    const { metadata } = this.#telemetry.complete(
+      this.#fold.metadata(this.#firstTimestamp()),
+      this.#fold.result(),
+    );
     const lost = lostFacts({
       taskId: this.id,
       stored: { metadata: stored('metadata'), input: stored('input'), result: stored('finalResult') },
-      folded: {
-        metadata: this.#fold.metadata(this.#firstTimestamp()),
-        input: this.#fold.input() as JsonObject | undefined,
-      },
+      folded: { metadata, input: this.#fold.input() as JsonObject | undefined },
       facts,
     });
     if (lost.length === 0) return;
@@ -272,11 +294,15 @@ export class OpenTask {
   /** Writes the result before the metadata: a reader that sees `completed` finds `04-final-result.json`. */
   async #writeDocuments(): Promise<void> {
     const dropped = this.#droppedSpans;
+    const { metadata, finalResult } = this.#telemetry.complete(
+      this.#fold.metadata(this.#firstTimestamp()),
+      this.#fold.result(),
+    );
     const documents = {
       input: this.#fold.input(),
-      finalResult: this.#fold.result(),
+      finalResult,
       metadata: {
-        ...this.#fold.metadata(this.#firstTimestamp()),
+        ...metadata,
         schema_version: this.#schemaVersion,
         ...(dropped > 0 && { [DROPPED_SPANS]: dropped }),
         ...(this.#clock.isSettled && { settled: true }),
@@ -316,6 +342,7 @@ interface LoadedFiles {
   readonly files: Record<LineFileName, LineFile>;
   readonly facts: FactLine[];
   readonly foreignSpans: number;
+  readonly telemetry: TaskTelemetry;
 }
 
 function createFiles(dir: string): LoadedFiles {
@@ -327,24 +354,26 @@ function createFiles(dir: string): LoadedFiles {
     facts: file('facts', factKey),
     trace: file('trace', traceKey),
   };
-  return { files, facts: [], foreignSpans: 0 };
+  return { files, facts: [], foreignSpans: 0, telemetry: new TaskTelemetry() };
 }
 
 async function loadFiles(dir: string): Promise<LoadedFiles> {
   const facts: FactLine[] = [];
   let foreignSpans = 0;
+  const telemetry = new TaskTelemetry();
   const path = (file: LineFileName): string => join(dir, TASK_FILES[file]);
   const files = {
     webhookFlow: await LineFile.open(path('webhookFlow'), eventKey),
-    agentOutput: await LineFile.open(path('agentOutput'), eventKey),
+    agentOutput: await LineFile.open(path('agentOutput'), eventKey, (line) => telemetry.readLine(line)),
     facts: await LineFile.open(path('facts'), factKey, (line) => {
       if (isFactLine(line)) facts.push(line);
     }),
     trace: await LineFile.open(path('trace'), traceKey, (line) => {
       if (!isOwnScope(scopeOf(line))) foreignSpans += 1;
+      telemetry.readSpan(line);
     }),
   };
-  return { files, facts, foreignSpans };
+  return { files, facts, foreignSpans, telemetry };
 }
 
 /** Removes temporary files of a process that died; returns the other names. */

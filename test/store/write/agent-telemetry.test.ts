@@ -67,7 +67,7 @@ async function send(path: 'logs' | 'traces', file: string): Promise<void> {
 }
 
 /** Records of the worker about the run, as OTLP. */
-async function sendOwn(): Promise<void> {
+async function sendOwn(stream: Partial<typeof STREAM> = STREAM): Promise<void> {
   const at = 1_795_227_600_000;
   const record = (number: number, eventName: string, body: unknown, more: object = {}): object => ({
     timeUnixNano: `${at + number}000000`,
@@ -81,7 +81,7 @@ async function sendOwn(): Promise<void> {
   });
   const text = (stringValue: string): object => ({ stringValue });
   const output = { 'tasktrail.agent.output.type': 'output' };
-  const metrics = Object.entries(STREAM).map(([key, doubleValue]) => ({ key, value: { doubleValue } }));
+  const metrics = Object.entries(stream).map(([key, doubleValue]) => ({ key, value: { doubleValue } }));
   const result = [
     { key: 'success', value: { boolValue: true } },
     { key: 'status', value: text('completed') },
@@ -245,7 +245,13 @@ test('a recording of another task is stored there, and one without a task is cou
   expect(await (await post('logs', lost, 'application/json')).text()).toBe('{}');
   expect(readdirSync(holder.dir)).toEqual(['task-other']);
   expect(holder.books.snapshot().unattributed).toEqual({ 'gemini-cli': 27 });
-  expect(linesOf(join(holder.dir, 'task-other', '03-agent-output.jsonl'))).toHaveLength(27);
+  const lines = linesOf(join(holder.dir, 'task-other', '03-agent-output.jsonl'));
+  expect(lines.filter(({ type }) => type === 'system')).toHaveLength(27);
+  // Two of the recorded answers are whole and ask for a tool.
+  expect(lines.flatMap(({ type, tool_name }) => (type === 'tool_call' ? [tool_name] : []))).toEqual([
+    'read_file',
+    'run_shell_command',
+  ]);
 });
 
 test('a request with a null resource keeps its other records', async () => {
@@ -257,4 +263,22 @@ test('a request with a null resource keeps its other records', async () => {
     partialSuccess: { rejectedLogRecords: '1', errorMessage: 'an entry of resourceLogs is not an object' },
   });
   expect(foreignLines()).toHaveLength(27);
+});
+
+/** The same four model requests: Gemini does not count its thoughts as output. */
+const SPENT = { input_tokens: 15_180, output_tokens: 285, cache_read_input_tokens: 10_000 };
+
+test.each([
+  [['claude-code/otlp-traces.json'], 'claude-opus-5-5', SPENT],
+  [['claude-code/otlp-traces.bin'], 'claude-opus-5-5', SPENT],
+  [['codex/otlp-traces-2.json', 'codex/otlp-traces-1.json'], 'gpt-5.5', SPENT],
+  [['gemini-cli/otlp-traces.json'], 'gemini-2.5-flash', { input_tokens: 15_180, output_tokens: 235 }],
+])('without a word of the agent, the spans of %s give model and tokens', async (files, model, spent) => {
+  await sendOwn({});
+  for (const file of [...files, ...files]) await send('traces', file);
+  expect(documentOf(holder.dir, TASK, 'metadata.json').model).toBe(model);
+  const { metrics } = documentOf(holder.dir, TASK, '04-final-result.json');
+  // The recording of Codex lacks the spans between its calls and the span that names the model.
+  const models = files.length === 1 ? { models: { [model]: spent } } : {};
+  expect(metrics).toMatchObject({ ...spent, ...models });
 });
