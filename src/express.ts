@@ -15,6 +15,7 @@ export type { CustomOptions } from './webhooks/senders/custom.ts';
 export type { GithubOptions } from './webhooks/senders/github.ts';
 export type { JiraOptions } from './webhooks/senders/jira.ts';
 export type { SlackOptions } from './webhooks/senders/slack.ts';
+export type { Candidate, Claim, SharedClaims } from './webhooks/shared-claims.ts';
 export type { WebhookTask } from './webhooks/webhook-tasks.ts';
 export type { DeliveryLedger, HttpHandler, Intake, ReceiveWebhooksOptions, WebhookHandler };
 
@@ -38,22 +39,24 @@ export function receiveWebhooks(options: ReceiveWebhooksOptions): WebhookHandler
 /** Looks up the open trail for each delivery: most handlers are created before the trail is open. */
 function openLedger(onError: ((error: unknown) => void) | undefined): DeliveryLedger {
   const ledgers = new WeakMap<Trail, DeliveryLedger>();
+  const current = (): DeliveryLedger | undefined => {
+    const trail = activeTrail();
+    if (trail === undefined) return undefined;
+    const { reader, recovered } = trail;
+    const ledger =
+      ledgers.get(trail) ??
+      createLedger({
+        listDeliveries: (query) => reader.listDeliveries(query),
+        listTasks: (query) => reader.listTasks(query),
+        ready: recovered,
+        onError,
+      });
+    ledgers.set(trail, ledger);
+    return ledger;
+  };
   return {
-    find: async (provider, deliveryId) => {
-      const trail = activeTrail();
-      if (trail === undefined) return undefined;
-      const { reader, recovered } = trail;
-      const ledger =
-        ledgers.get(trail) ??
-        createLedger({
-          listDeliveries: (query) => reader.listDeliveries(query),
-          listTasks: (query) => reader.listTasks(query),
-          ready: recovered,
-          onError,
-        });
-      ledgers.set(trail, ledger);
-      return ledger.find(provider, deliveryId);
-    },
+    find: async (provider, deliveryId) => current()?.find(provider, deliveryId),
+    findTask: async (provider, macs) => current()?.findTask?.(provider, macs),
   };
 }
 

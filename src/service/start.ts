@@ -15,6 +15,7 @@ import { ServiceMetrics } from './service-metrics.ts';
 import { TaskIntake } from './task-intake.ts';
 import { startTelemetry } from './telemetry.ts';
 import { type CreateExpress, createWebApp, loadExpress } from './web-app.ts';
+import { createWebhookClaims } from './webhook-claims.ts';
 
 /**
  * Milliseconds for each part at shutdown: requests in flight, then running agents, then the journal. Their sum and the
@@ -105,7 +106,7 @@ async function openService(parts: ServiceParts): Promise<Service> {
     return trail.shutdown(TRAIL_DEADLINE_MS);
   });
   const openedQueue = await openQueue(config, { books: trail.books, log });
-  const { queue } = openedQueue;
+  const { queue, claims } = openedQueue;
   metrics.watchQueue(queue);
   closers.unshift(() => openedQueue.close(QUEUE_DEADLINE_MS));
   const intake = new TaskIntake({ config, queue, reader: trail.reader });
@@ -116,6 +117,7 @@ async function openService(parts: ServiceParts): Promise<Service> {
       config,
       trail,
       intake,
+      claims: claims && createWebhookClaims({ claims, reader: trail.reader }),
       readMetrics: () => metrics.readText(),
       log,
     });

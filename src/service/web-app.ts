@@ -11,6 +11,7 @@ import { loadOptional } from '../system/optional-package.ts';
 import type { Trail } from '../trail/trail.ts';
 import { createLedger } from '../webhooks/ledger.ts';
 import { receiveWebhooks, type WebhookHandler } from '../webhooks/receive-webhooks.ts';
+import type { SharedClaims } from '../webhooks/shared-claims.ts';
 import { commandNames, planFor } from './commands.ts';
 import type { TaskIntake } from './task-intake.ts';
 
@@ -27,6 +28,8 @@ export interface WebAppParts {
   readonly config: Config;
   readonly trail: Trail;
   readonly intake: TaskIntake;
+  /** Shared with the other processes that receive the same webhooks. */
+  readonly claims?: SharedClaims | undefined;
   /** The body of `GET /metrics`. */
   readMetrics(): Promise<string>;
   log(line: string): void;
@@ -43,7 +46,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
   const onError = (error: unknown): void => log(`unexpected error: ${stackOf(error)}`);
   const app = createExpress();
   app.disable('x-powered-by');
-  const webhooks = createWebhooks({ config, trail, intake }, onError);
+  const webhooks = createWebhooks(parts, onError);
   app.use('/webhooks', webhooks);
   app.use(serveHealth({ books: trail.books }));
   if (config.apiToken === undefined) {
@@ -60,7 +63,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
 }
 
 function createWebhooks(
-  { config, trail, intake }: Pick<WebAppParts, 'config' | 'trail' | 'intake'>,
+  { config, trail, intake, claims }: Pick<WebAppParts, 'config' | 'trail' | 'intake' | 'claims'>,
   onError: (error: unknown) => void,
 ): WebhookHandler {
   const { reader, recovered } = trail;
@@ -75,6 +78,7 @@ function createWebhooks(
       agentOf: (command) => planFor(config, { command, agent: null }).agentName,
       onTask: (task) => intake.enqueue(task, { command: task.command, agent: null }),
       onError,
+      claims,
     },
     {
       ledger: createLedger({

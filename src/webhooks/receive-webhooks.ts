@@ -10,6 +10,7 @@ import { type CustomOptions, createCustom } from './senders/custom.ts';
 import { createGithub, type GithubOptions } from './senders/github.ts';
 import { createJira, type JiraOptions } from './senders/jira.ts';
 import { createSlack, type SlackOptions } from './senders/slack.ts';
+import type { SharedClaims } from './shared-claims.ts';
 import type { WebhookTask } from './webhook-tasks.ts';
 
 export interface ReceiveWebhooksOptions {
@@ -32,6 +33,8 @@ export interface ReceiveWebhooksOptions {
   readonly now?: () => number;
   /** Finds the deliveries of earlier processes. */
   readonly ledger?: DeliveryLedger | undefined;
+  /** Shared by the processes that receive the same webhooks. Default: this process is the only one. */
+  readonly claims?: SharedClaims | undefined;
 }
 
 /** `close` records the counts of unrecorded rejections. Later requests are still answered. */
@@ -71,7 +74,7 @@ export function receiveWebhooks(
     },
     gate: new BodyGate({ ...LIMITS, ...limits }),
     flood: new FloodGauge(),
-    redeliveries: new Redeliveries(options.ledger ?? ledger),
+    redeliveries: new Redeliveries({ ledger: options.ledger ?? ledger, claims: options.claims }),
   };
   const routes: Record<string, Methods> = {};
   for (const provider of providersOf(options, trigger)) {

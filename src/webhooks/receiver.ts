@@ -7,7 +7,7 @@ import { activeRecorder } from '../record/recorder.ts';
 import { sendJson } from '../serve/json-response.ts';
 import { problemStatus } from '../serve/problem.ts';
 import type { BodyGate } from './body-gate.ts';
-import { type CommandMatch, matchCommands } from './command.ts';
+import { type CommandMatch, type MatchedCommand, matchCommands } from './command.ts';
 import type { FloodGauge } from './flood-gauge.ts';
 import { headersOf, type WebhookHeaders } from './headers.ts';
 import type {
@@ -20,6 +20,7 @@ import type {
 } from './provider.ts';
 import type { Redeliveries } from './redeliveries.ts';
 import { RejectedDelivery } from './rejection.ts';
+import { type Subject, signSubject } from './subject.ts';
 import { matchFields, startTasks, type TaskTaker } from './webhook-tasks.ts';
 
 export interface ReceiverOptions extends TaskTaker {
@@ -101,10 +102,12 @@ async function act(
   { options, redeliveries }: ReceiverParts,
   { delivery, event, arrived }: Exchange & { readonly event: WebhookEvent },
 ): Promise<WebhookAnswer> {
-  const { deliveryId, eventType, aliases = [] } = event;
+  const { deliveryId, eventType } = event;
+  const subject = signSubject(provider, event.subject);
   delivery.describe({
     ...(deliveryId !== undefined && { deliveryId }),
     ...(eventType !== undefined && { eventType }),
+    ...(subject !== undefined && { subject: subject.name }),
   });
   const received = { event_type: eventType, webhook_id: deliveryId, ...event.received };
   delivery.stage('received', received, { moment: arrived });
@@ -120,20 +123,34 @@ async function act(
   }
   const { commands } = match;
   const matchedAt = mintMoment();
-  const { isRepeat, taskIds } = await redeliveries.take(
-    { provider: provider.name, deliveryId, aliases },
-    (done) => startTasks({ delivery, provider, event, said, commands, matchedAt }, done, options),
+  const order = { delivery, provider, event, subject, said, commands, matchedAt };
+  const { repeats, taskIds } = await redeliveries.take(
+    { provider: provider.name, deliveryId, subject, commands: commands.map(({ command }) => command) },
+    (wanted, done, refusal) => startTasks(order, { wanted, done, refusal }, options),
   );
+  if (subject !== undefined) delivery.describe({ subjectMacs: startedMacs(subject, commands) });
   const names = commands.map(({ command }) => command).join(', ');
-  if (isRepeat) {
+  if (repeats !== undefined) {
     delivery.stage('command_matching', matchFields(commands), { moment: matchedAt });
-    delivery.outcome('duplicate', 'this delivery was taken before', taskIds);
+    delivery.outcome('duplicate', REPEATED[repeats], taskIds);
     const value = { status: 'duplicate', actions: 0, task_ids: taskIds };
     return shaped(event, { status: 200, value }, `Already started: ${names}`);
   }
   const value = { status: 'accepted', task_ids: taskIds };
   return shaped(event, { status: 202, value }, `Started: ${names}`);
 }
+
+function startedMacs(
+  subject: Subject,
+  commands: readonly MatchedCommand[],
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(commands.map(({ command }) => [command, subject.macsOf(command)[0] ?? '']));
+}
+
+const REPEATED = {
+  delivery: 'this delivery was taken before',
+  subject: 'another delivery of the same comment, message or issue was taken before',
+} as const;
 
 function find(said: Said, options: ReceiverOptions): CommandMatch {
   if (said.command !== undefined) return { matched: true, commands: [{ command: said.command, args: '' }] };

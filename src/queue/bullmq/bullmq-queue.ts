@@ -13,6 +13,7 @@ import { FlushDetector } from './flush-detector.ts';
 import { clearCancelled, markCancelled, readMarks } from './job-marks.ts';
 import { JobPushes } from './job-pushes.ts';
 import { PATIENT, RedisLink } from './redis-link.ts';
+import { TaskClaims } from './task-claims.ts';
 import { WORKER_TIMES, type WorkerTimes } from './worker-times.ts';
 
 /** Not BullMQ's default `bull`: another application's queue may have the same name. */
@@ -45,6 +46,8 @@ export interface BullmqQueueOptions {
 }
 
 export interface RedisQueue extends Queue {
+  /** Decides among all processes of this Redis which of them makes a task. */
+  readonly claims: TaskClaims;
   /** Why Redis cannot be used; undefined when it can. */
   readonly problem: string | undefined;
   /**
@@ -76,6 +79,7 @@ class BullmqQueue implements RedisQueue {
   readonly system = BULLMQ_SYSTEM;
   /** Every process that uses the same Redis has the same jobs. */
   readonly home = undefined;
+  readonly claims: TaskClaims;
   readonly #parts: Parts;
   readonly #prefix: string;
   readonly #queue: StoredQueue;
@@ -103,7 +107,9 @@ class BullmqQueue implements RedisQueue {
     queue.on('error', () => {});
     this.#queue = queue;
     this.#keys = { client: link.client, toKey: queue.toKey };
-    this.#pushes = new JobPushes({ queue, link, keys: this.#keys, ask: (question) => this.#ask(question) });
+    const ask = <T>(question: () => Promise<T>): Promise<T> => this.#ask(question);
+    this.#pushes = new JobPushes({ queue, link, keys: this.#keys, ask });
+    this.claims = new TaskClaims({ keys: this.#keys, ask, knows: (taskId) => this.knows(taskId) });
   }
 
   get problem(): string | undefined {
@@ -199,6 +205,7 @@ class BullmqQueue implements RedisQueue {
 
   async #close(deadlineMs: number): Promise<void> {
     this.#pushes.close();
+    this.claims.close();
     this.#flushes?.close();
     await this.#worker?.close(deadlineMs);
     this.#parts.link.close();
