@@ -3,14 +3,15 @@ import type { Intake } from './serve/intake.ts';
 import { serveLogs as createLogs } from './serve/logs.ts';
 import type { HttpHandler } from './serve/routes.ts';
 import { activeTrail, type Trail } from './trail/trail.ts';
-import { createLedger, type DeliveryLedger } from './webhooks/ledger.ts';
 import {
   receiveWebhooks as createWebhooks,
   type ReceiveWebhooksOptions,
   type WebhookHandler,
 } from './webhooks/receive-webhooks.ts';
+import { createLedger, type DeliveryLedger } from './webhooks/repeats/ledger.ts';
 
 export type { WebhookPayload } from './webhooks/payload.ts';
+export type { Candidate, Claim, SharedClaims } from './webhooks/repeats/shared-claims.ts';
 export type { CustomOptions } from './webhooks/senders/custom.ts';
 export type { GithubOptions } from './webhooks/senders/github.ts';
 export type { JiraOptions } from './webhooks/senders/jira.ts';
@@ -38,22 +39,24 @@ export function receiveWebhooks(options: ReceiveWebhooksOptions): WebhookHandler
 /** Looks up the open trail for each delivery: most handlers are created before the trail is open. */
 function openLedger(onError: ((error: unknown) => void) | undefined): DeliveryLedger {
   const ledgers = new WeakMap<Trail, DeliveryLedger>();
+  const current = (): DeliveryLedger | undefined => {
+    const trail = activeTrail();
+    if (trail === undefined) return undefined;
+    const { reader, recovered } = trail;
+    const ledger =
+      ledgers.get(trail) ??
+      createLedger({
+        listDeliveries: (query) => reader.listDeliveries(query),
+        listTasks: (query) => reader.listTasks(query),
+        ready: recovered,
+        onError,
+      });
+    ledgers.set(trail, ledger);
+    return ledger;
+  };
   return {
-    find: async (provider, deliveryId) => {
-      const trail = activeTrail();
-      if (trail === undefined) return undefined;
-      const { reader, recovered } = trail;
-      const ledger =
-        ledgers.get(trail) ??
-        createLedger({
-          listDeliveries: (query) => reader.listDeliveries(query),
-          listTasks: (query) => reader.listTasks(query),
-          ready: recovered,
-          onError,
-        });
-      ledgers.set(trail, ledger);
-      return ledger.find(provider, deliveryId);
-    },
+    find: async (provider, deliveryId) => current()?.find(provider, deliveryId),
+    findTask: async (provider, macs) => current()?.findTask?.(provider, macs),
   };
 }
 

@@ -32,6 +32,7 @@ const LARGE_FOLDERS: Readonly<Record<string, string>> = {
   cli: 'one file per command',
   doctor: 'one file per check',
   model: 'one file per kind of document',
+  'queue/bullmq': 'one file per part of the protocol with Redis',
   'store/write': 'the files, units and queue of the single writer belong together',
 };
 

@@ -127,6 +127,10 @@ export interface DeliveryLine {
   readonly provider: string;
   readonly delivery_id: string | null;
   readonly event_type: string | null;
+  /** The comment, message or issue that the delivery reports: the same in all its deliveries. */
+  readonly subject?: string;
+  /** By command: shows that the receiver of the webhook has started it for this subject. */
+  readonly subject_macs?: Readonly<Record<string, string>>;
   readonly outcome: string;
   readonly reason: string | null;
   readonly task_ids: readonly string[];

@@ -221,6 +221,7 @@ function deliveryOf({ log, eventId, timestamp }: Subject): Change[] {
         provider: text(attributes[ATTR.webhookProvider]) ?? 'unknown',
         delivery_id: text(attributes[ATTR.webhookDeliveryId]),
         event_type: text(body.event_type),
+        ...subjectOf(body),
         outcome: text(body.outcome) ?? 'unmatched',
         reason: text(body.reason),
         task_ids: Array.isArray(body.task_ids) ? body.task_ids.filter((id) => typeof id === 'string') : [],
@@ -230,6 +231,22 @@ function deliveryOf({ log, eventId, timestamp }: Subject): Change[] {
       },
     },
   ];
+}
+
+function subjectOf({
+  subject,
+  subject_macs: macs,
+}: JsonObject): Pick<DeliveryLine, 'subject' | 'subject_macs'> {
+  const named = isJsonObject(macs) ? Object.entries(macs).filter(isText) : [];
+  return {
+    ...(typeof subject === 'string' && { subject }),
+    // From entries: an assignment to `__proto__` would not make a field.
+    ...(named.length > 0 && { subject_macs: Object.fromEntries(named) }),
+  };
+}
+
+function isText(entry: [string, JsonValue | undefined]): entry is [string, string] {
+  return typeof entry[1] === 'string';
 }
 
 /** The number of deliveries in a line for a flood, and the counts by reason. */

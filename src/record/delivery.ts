@@ -32,6 +32,10 @@ export interface DeliveryIdentity {
   /** The vendor's id of the delivery. */
   readonly deliveryId?: string;
   readonly eventType?: string;
+  /** The comment, message or issue that the delivery reports, in a form that all its deliveries have in common. */
+  readonly subject?: string;
+  /** By command: shows that the receiver of the webhook has started it for this subject. */
+  readonly subjectMacs?: Readonly<Record<string, string>>;
 }
 
 export interface StageOptions {
@@ -69,6 +73,8 @@ export class Delivery {
   #provider: string;
   #deliveryId: string | undefined;
   #eventType: string | undefined;
+  #subject: string | undefined;
+  #subjectMacs: Readonly<Record<string, string>> | undefined;
   #outcome: DeliveryOutcome | undefined;
   #reason: string | undefined;
   /** Tasks of the first delivery that this one repeats. */
@@ -93,6 +99,8 @@ export class Delivery {
     this.#provider = identity.provider ?? this.#provider;
     this.#deliveryId = identity.deliveryId ?? this.#deliveryId;
     this.#eventType = identity.eventType ?? this.#eventType;
+    this.#subject = identity.subject ?? this.#subject;
+    this.#subjectMacs = identity.subjectMacs ?? this.#subjectMacs;
   }
 
   /** Records a stage of all tasks of this delivery, or of `options.taskId`, which `task()` may create later. */
@@ -147,6 +155,8 @@ export class Delivery {
     this.#scope.emit(EVENT.delivery, {
       body: {
         event_type: this.#eventType ?? null,
+        ...(this.#subject !== undefined && { subject: this.#subject }),
+        ...(this.#subjectMacs !== undefined && { subject_macs: this.#subjectMacs }),
         outcome: this.#outcome ?? (ids.length > 0 ? 'accepted' : unfinished),
         reason: this.#reason ?? failure?.message ?? null,
         task_ids: [...ids, ...this.#earlierTaskIds],

@@ -1,6 +1,7 @@
 import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
 import { openBullmqQueue } from '../queue/bullmq/bullmq-queue.ts';
+import type { TaskClaims } from '../queue/bullmq/task-claims.ts';
 import { InProcessQueue } from '../queue/in-process-queue.ts';
 import type { Queue } from '../queue/queue.ts';
 import { directoryId } from '../store/directory-id.ts';
@@ -13,6 +14,8 @@ const REPORT_MS = 1_000;
 /** The queue of the service, in this process or in Redis. */
 export interface OpenQueue {
   readonly queue: Queue;
+  /** Decides among several processes which of them makes a task; undefined when no other process has this queue. */
+  readonly claims: TaskClaims | undefined;
   /** Called each time Redis is reachable again: it may have lost jobs. Never called for the in-process queue. */
   onReady(listener: () => void): void;
   close(deadlineMs: number): Promise<void>;
@@ -28,7 +31,7 @@ export async function openQueue(
     // With its home, an unfinished task is only queued again by the service of the same log directory.
     const home = config.enabled && config.store ? await directoryId(config.logDir) : undefined;
     const queue = new InProcessQueue({ name: QUEUE_NAME, concurrency, home });
-    return { queue, onReady: () => {}, close: (deadlineMs) => queue.close(deadlineMs) };
+    return { queue, claims: undefined, onReady: () => {}, close: (deadlineMs) => queue.close(deadlineMs) };
   }
   const queue = await openBullmqQueue({ url, name: QUEUE_NAME, concurrency, log });
   const report = (): void => books.setReason('queue', queue.problem);
@@ -36,6 +39,7 @@ export async function openQueue(
   const timer = setInterval(report, REPORT_MS).unref();
   return {
     queue,
+    claims: queue.claims,
     onReady: (listener) => queue.onReady(listener),
     close: async (deadlineMs) => {
       clearInterval(timer);

@@ -15,6 +15,7 @@ import { ServiceMetrics } from './service-metrics.ts';
 import { TaskIntake } from './task-intake.ts';
 import { startTelemetry } from './telemetry.ts';
 import { type CreateExpress, createWebApp, loadExpress } from './web-app.ts';
+import { createWebhookClaims } from './webhook-claims.ts';
 import { checkWebhooks } from './webhook-senders.ts';
 
 /**
@@ -107,7 +108,7 @@ async function openService(parts: ServiceParts): Promise<Service> {
     return trail.shutdown(TRAIL_DEADLINE_MS);
   });
   const openedQueue = await openQueue(config, { books: trail.books, log });
-  const { queue } = openedQueue;
+  const { queue, claims } = openedQueue;
   metrics.watchQueue(queue);
   closers.unshift(() => openedQueue.close(QUEUE_DEADLINE_MS));
   const intake = new TaskIntake({ config, queue, reader: trail.reader });
@@ -118,6 +119,7 @@ async function openService(parts: ServiceParts): Promise<Service> {
       config,
       trail,
       intake,
+      claims: claims && createWebhookClaims({ claims, reader: trail.reader }),
       readMetrics: () => metrics.readText(),
       log,
     });

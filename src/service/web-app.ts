@@ -11,8 +11,9 @@ import { notFound, sendProblem } from '../serve/problem.ts';
 import { loadOptional } from '../system/optional-package.ts';
 import { readVersion } from '../system/version.ts';
 import type { Trail } from '../trail/trail.ts';
-import { createLedger } from '../webhooks/ledger.ts';
 import { receiveWebhooks, type WebhookHandler } from '../webhooks/receive-webhooks.ts';
+import { createLedger } from '../webhooks/repeats/ledger.ts';
+import type { SharedClaims } from '../webhooks/repeats/shared-claims.ts';
 import { commandNames, planFor } from './commands.ts';
 import type { TaskIntake } from './task-intake.ts';
 
@@ -29,6 +30,8 @@ export interface WebAppParts {
   readonly config: Config;
   readonly trail: Trail;
   readonly intake: TaskIntake;
+  /** Shared with the other processes that receive the same webhooks. */
+  readonly claims?: SharedClaims | undefined;
   /** The body of `GET /metrics`. */
   readMetrics(): Promise<string>;
   log(line: string): void;
@@ -45,7 +48,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
   const onError = (error: unknown): void => log(`unexpected error: ${stackOf(error)}`);
   const app = createExpress();
   app.disable('x-powered-by');
-  const webhooks = createWebhooks({ config, trail, intake }, onError);
+  const webhooks = createWebhooks(parts, onError);
   app.use('/webhooks', webhooks);
   app.use(serveHealth({ books: trail.books, version: readVersion() }));
   if (config.apiToken === undefined) {
@@ -62,7 +65,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
 }
 
 function createWebhooks(
-  { config, trail, intake }: Pick<WebAppParts, 'config' | 'trail' | 'intake'>,
+  { config, trail, intake, claims }: Pick<WebAppParts, 'config' | 'trail' | 'intake' | 'claims'>,
   onError: (error: unknown) => void,
 ): WebhookHandler {
   const { reader, recovered } = trail;
@@ -77,6 +80,7 @@ function createWebhooks(
       agentOf: (command) => planFor(config, { command, agent: null }).agentName,
       onTask: (task) => intake.enqueue(task, { command: task.command, agent: null }),
       onError,
+      claims,
     },
     {
       ledger: createLedger({

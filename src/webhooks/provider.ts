@@ -43,8 +43,11 @@ export interface Said {
 export interface WebhookEvent {
   readonly payload: WebhookPayload;
   readonly deliveryId?: string | undefined;
-  /** Other ids of the same thing: the vendor may report it again as another event with another delivery id. */
-  readonly aliases?: readonly string[];
+  /**
+   * Names the comment, message or issue whose text this is, as every delivery about it does, with whatever id and event.
+   * Different for every other one of this provider.
+   */
+  readonly subject?: string | undefined;
   readonly eventType: string | undefined;
   /** Fields of the stage `received`, besides event type and id. */
   readonly received: StageFields;

@@ -3,10 +3,11 @@ import { createHandler, type HttpHandler, type Methods } from '../serve/routes.t
 import { BodyGate, type GateLimits } from './body-gate.ts';
 import { FloodGauge } from './flood-gauge.ts';
 import { handshakeMethods } from './handshake.ts';
-import type { DeliveryLedger } from './ledger.ts';
 import type { Provider } from './provider.ts';
 import { type ReceiverParts, receive } from './receiver.ts';
-import { Redeliveries } from './redeliveries.ts';
+import type { DeliveryLedger } from './repeats/ledger.ts';
+import { Redeliveries } from './repeats/redeliveries.ts';
+import type { SharedClaims } from './repeats/shared-claims.ts';
 import { type CustomOptions, createCustom } from './senders/custom.ts';
 import { createGithub, type GithubOptions } from './senders/github.ts';
 import { createJira, type JiraOptions } from './senders/jira.ts';
@@ -33,6 +34,8 @@ export interface ReceiveWebhooksOptions {
   readonly now?: () => number;
   /** Finds the deliveries of earlier processes. */
   readonly ledger?: DeliveryLedger | undefined;
+  /** Shared by the processes that receive the same webhooks. Default: this process is the only one. */
+  readonly claims?: SharedClaims | undefined;
 }
 
 /** `close` records the counts of unrecorded rejections. Later requests are still answered. */
@@ -72,7 +75,7 @@ export function receiveWebhooks(
     },
     gate: new BodyGate({ ...LIMITS, ...limits }),
     flood: new FloodGauge(),
-    redeliveries: new Redeliveries(options.ledger ?? ledger),
+    redeliveries: new Redeliveries({ ledger: options.ledger ?? ledger, claims: options.claims }),
   };
   const routes: Record<string, Methods> = {};
   for (const provider of providersOf(options, trigger)) {

@@ -7,7 +7,7 @@ import { activeRecorder } from '../record/recorder.ts';
 import { sendJson } from '../serve/json-response.ts';
 import { problemStatus } from '../serve/problem.ts';
 import type { BodyGate } from './body-gate.ts';
-import { type CommandMatch, matchCommands, mentionPattern } from './command.ts';
+import { type CommandMatch, type MatchedCommand, matchCommands, mentionPattern } from './command.ts';
 import type { FloodGauge } from './flood-gauge.ts';
 import { headersOf, type WebhookHeaders } from './headers.ts';
 import { readOwnLines, type Writing } from './markup/own-lines.ts';
@@ -19,8 +19,9 @@ import type {
   WebhookEvent,
   WebhookRequestBody,
 } from './provider.ts';
-import type { Redeliveries } from './redeliveries.ts';
 import { RejectedDelivery } from './rejection.ts';
+import type { Redeliveries } from './repeats/redeliveries.ts';
+import { type Subject, signSubject } from './repeats/subject.ts';
 import { matchFields, startTasks, type TaskTaker } from './webhook-tasks.ts';
 
 export interface ReceiverOptions extends TaskTaker {
@@ -102,6 +103,8 @@ async function authenticate(
 /** The result of one event of a delivery. */
 interface Settled {
   readonly outcome: 'accepted' | 'duplicate' | 'unmatched';
+  /** Of a duplicate: what was taken before. */
+  readonly repeats?: keyof typeof REPEATED;
   readonly taskIds: readonly string[];
   /** What happened, in words that a person reads. */
   readonly words: string;
@@ -115,16 +118,20 @@ async function act(
 ): Promise<WebhookAnswer> {
   const { delivery, event, more, arrived } = exchange;
   const { deliveryId, eventType } = event;
+  const subject = signSubject(provider, event.subject);
   delivery.describe({
     ...(deliveryId !== undefined && { deliveryId }),
     ...(eventType !== undefined && { eventType }),
+    ...(subject !== undefined && { subject: subject.name }),
   });
   const received = { event_type: eventType, webhook_id: deliveryId, ...event.received };
   delivery.stage('received', received, { moment: arrived });
   delivery.stage('validation', { status: 'passed' });
   const results: Settled[] = [];
   // One after another: of two events with the same id, one starts the tasks.
-  for (const one of [event, ...more]) results.push(await settle(provider, parts, { delivery, event: one }));
+  for (const one of [event, ...more]) {
+    results.push(await settle(provider, parts, { delivery, event: one, isFirst: one === event }));
+  }
   const first = results.find(({ outcome }) => outcome === 'accepted');
   const result = first ?? results.find(({ outcome }) => outcome === 'duplicate') ?? results[0];
   if (result === undefined || result.outcome === 'unmatched') {
@@ -136,7 +143,7 @@ async function act(
   }
   const taskIds = results.flatMap((one) => one.taskIds);
   if (result.outcome === 'duplicate') {
-    delivery.outcome('duplicate', 'this delivery was taken before', taskIds);
+    delivery.outcome('duplicate', REPEATED[result.repeats ?? 'delivery'], taskIds);
     const value = { status: 'duplicate', actions: 0, task_ids: taskIds };
     return shaped(event, { status: 200, value }, result.words);
   }
@@ -144,12 +151,18 @@ async function act(
   return shaped(event, { status: 202, value }, result.words);
 }
 
+interface EventOfDelivery {
+  readonly event: WebhookEvent;
+  readonly isFirst: boolean;
+}
+
 async function settle(
   provider: Provider,
   { options, redeliveries }: ReceiverParts,
-  { delivery, event }: Pick<Exchange, 'delivery'> & { readonly event: WebhookEvent },
+  { delivery, event, isFirst }: Pick<Exchange, 'delivery'> & EventOfDelivery,
 ): Promise<Settled> {
-  const { said, deliveryId, aliases = [] } = event;
+  const { said, deliveryId } = event;
+  const subject = signSubject(provider, event.subject);
   const match =
     'reason' in said ? ({ matched: false, reason: said.reason } as const) : await find(said, options);
   if ('reason' in said || !match.matched) {
@@ -158,15 +171,30 @@ async function settle(
   }
   const { commands } = match;
   const matchedAt = mintMoment();
-  const { isRepeat, taskIds } = await redeliveries.take(
-    { provider: provider.name, deliveryId, aliases },
-    (done) => startTasks({ delivery, provider, event, said, commands, matchedAt }, done, options),
+  const order = { delivery, provider, event, subject, said, commands, matchedAt };
+  const { repeats, taskIds } = await redeliveries.take(
+    { provider: provider.name, deliveryId, subject, commands: commands.map(({ command }) => command) },
+    (wanted, done, refusal) => startTasks(order, { wanted, done, refusal }, options),
   );
+  // The record of a delivery has one subject, that of its first event.
+  if (subject !== undefined && isFirst) delivery.describe({ subjectMacs: startedMacs(subject, commands) });
   const names = commands.map(({ command }) => command).join(', ');
-  if (!isRepeat) return { outcome: 'accepted', taskIds, words: `Started: ${names}` };
+  if (repeats === undefined) return { outcome: 'accepted', taskIds, words: `Started: ${names}` };
   delivery.stage('command_matching', matchFields(commands), { moment: matchedAt });
-  return { outcome: 'duplicate', taskIds, words: `Already started: ${names}` };
+  return { outcome: 'duplicate', repeats, taskIds, words: `Already started: ${names}` };
 }
+
+function startedMacs(
+  subject: Subject,
+  commands: readonly MatchedCommand[],
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(commands.map(({ command }) => [command, subject.macsOf(command)[0] ?? '']));
+}
+
+const REPEATED = {
+  delivery: 'this delivery was taken before',
+  subject: 'another delivery of the same comment, message or issue was taken before',
+} as const;
 
 async function find(said: Said, options: ReceiverOptions): Promise<CommandMatch> {
   if (said.command !== undefined) return { matched: true, commands: [{ command: said.command, args: '' }] };

@@ -1,11 +1,12 @@
 import { messageOf, TasktrailError } from '../errors.ts';
 import { firstOfText } from '../model/text.ts';
 import type { Delivery, StageFields } from '../record/delivery.ts';
-import { type Moment, mintTaskId } from '../record/mint.ts';
+import type { Moment } from '../record/mint.ts';
 import type { QueuedTask } from '../record/task/queued-task.ts';
 import type { MatchedCommand } from './command.ts';
 import type { WebhookPayload } from './payload.ts';
 import type { Provider, Said, WebhookEvent } from './provider.ts';
+import type { Subject } from './repeats/subject.ts';
 
 /** A task that a verified webhook asks for. It is not queued yet. */
 export type WebhookTask = QueuedTask & {
@@ -28,6 +29,7 @@ export interface TaskOrder {
   readonly delivery: Delivery;
   readonly provider: Provider;
   readonly event: WebhookEvent;
+  readonly subject: Subject | undefined;
   readonly said: Said;
   readonly commands: readonly MatchedCommand[];
   /** When the commands were found. */
@@ -37,29 +39,38 @@ export interface TaskOrder {
 /** Recorded characters of a command's arguments. */
 const ARGS_CHARS_MAX = 200;
 
-/**
- * Starts a task for each command that is not in `done`, and adds each queued one. Tries all of them, then throws the first
- * failure.
- */
+/** Task ids by command. */
+export interface TaskPlan {
+  /** Tasks to start. */
+  readonly wanted: ReadonlyMap<string, string>;
+  /** Receives each queued task. */
+  readonly done: Map<string, string>;
+  /** Why none of them can start: each is recorded as refused. */
+  readonly refusal?: unknown;
+}
+
+/** Starts the wanted tasks. Tries all of them, then throws the first failure. */
 export async function startTasks(
   order: TaskOrder,
-  done: Map<string, string>,
+  { wanted, done, refusal }: TaskPlan,
   taker: TaskTaker,
 ): Promise<void> {
   const { delivery, provider, event, matchedAt } = order;
-  const missing = order.commands
-    .filter(({ command }) => !done.has(command))
-    .map((match) => ({ ...match, taskId: mintTaskId() }));
-  if (missing.length === 0) return;
+  const missing = order.commands.flatMap((match) => {
+    const taskId = wanted.get(match.command);
+    return taskId === undefined ? [] : [{ ...match, taskId }];
+  });
   for (const { taskId, ...match } of missing) {
     delivery.stage('command_matching', matchFields(order.commands, match), { taskId, moment: matchedAt });
   }
-  const response = (await provider.respond?.(event)) ?? { action: 'none', success: true };
-  delivery.stage('immediate_response', response);
+  // A delivery that is refused is not acknowledged.
+  const response = refusal === undefined ? await provider.respond?.(event) : undefined;
+  delivery.stage('immediate_response', response ?? { action: 'none', success: refusal === undefined });
   const results = await Promise.allSettled(
     missing.map(async ({ command, taskId }) => {
       const task = createTask(order, { command, taskId, agent: taker.agentOf?.(command) });
       try {
+        if (refusal !== undefined) throw refusal;
         await taker.onTask(task);
         done.set(command, taskId);
       } catch (error) {
@@ -89,7 +100,7 @@ export function matchFields(
 }
 
 function createTask(
-  { delivery, provider, event, said }: TaskOrder,
+  { delivery, provider, event, subject, said }: TaskOrder,
   wanted: { readonly command: string; readonly taskId: string; readonly agent: string | undefined },
 ): WebhookTask {
   const { command, taskId, agent } = wanted;
@@ -105,7 +116,14 @@ function createTask(
       ...source,
       command,
     },
-    metadata: { command, webhook_id: deliveryId ?? null },
+    metadata: {
+      command,
+      webhook_id: deliveryId ?? null,
+      ...(subject !== undefined && {
+        webhook_subject: subject.name,
+        webhook_subject_mac: subject.macsOf(command)[0] ?? null,
+      }),
+    },
     ...(agent !== undefined && { agent }),
   });
   return Object.assign(task, { provider: provider.name, command, payload, deliveryId });

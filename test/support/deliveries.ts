@@ -35,12 +35,16 @@ export async function deliver(
   });
 }
 
-/** The fields of an `issue_comment.created` payload that the program reads. */
-export function comment(body: string | null, more: object = {}): object {
+/** The fields of an `issue_comment.created` payload that the program reads: of another comment in each call. */
+export function comment(
+  body: string | null,
+  more: object = {},
+  id: number = Math.floor(Math.random() * 1e12),
+): object {
   return {
     action: 'created',
     issue: { number: 42, title: 'It is slow', html_url: 'https://github.test/acme/app/issues/42' },
-    comment: { id: 7, body, html_url: 'https://github.test/acme/app/issues/42#issuecomment-7' },
+    comment: { id, body, html_url: `https://github.test/acme/app/issues/42#issuecomment-${id}` },
     repository: { full_name: 'acme/app' },
     sender: { login: 'jo', type: 'User' },
     ...more,

@@ -162,9 +162,10 @@ export function jiraComment(body: unknown, more: object = {}): object {
   };
 }
 
+/** Another issue in each call, with the same key. */
 export function jiraIssue(fields: object = {}): object {
   return {
-    id: '10001',
+    id: String(Math.floor(Math.random() * 1e9)),
     self: 'https://acme.atlassian.net/rest/api/2/issue/10001',
     key: 'APP-42',
     fields: { summary: 'It is slow', project: { key: 'APP', name: 'App' }, ...fields },

@@ -57,7 +57,7 @@ test('a comment with a command is accepted, with the id of the task that it star
 
 test('02 has the six stages with their fields, in order', async () => {
   const id = randomUUID();
-  await deliver(receiver.url, comment('@agent review the second half'), { id });
+  await deliver(receiver.url, comment('@agent review the second half', {}, 7), { id });
   const taskId = receiver.tasks.at(-1)?.id ?? '';
   const path = join(logDir, taskId, '02-webhook-flow.jsonl');
   const lines = await until(async () => {
@@ -91,7 +91,7 @@ test('02 has the six stages with their fields, in order', async () => {
 
 test('input and metadata have the source of the task', async () => {
   const id = randomUUID();
-  await deliver(receiver.url, comment('@agent fix it'), { id });
+  await deliver(receiver.url, comment('@agent fix it', {}, 8), { id });
   const taskId = receiver.tasks.at(-1)?.id ?? '';
   const input = await until(() => trail.reader.readDocument(taskId, 'input'), 'the input');
   expect(input).toEqual({
@@ -102,11 +102,11 @@ test('input and metadata have the source of the task', async () => {
       webhook_id: id,
       repo: 'acme/app',
       issue_number: 42,
-      comment_id: 7,
+      comment_id: 8,
       user: 'jo',
       sender: 'jo',
       title: 'It is slow',
-      url: 'https://github.test/acme/app/issues/42#issuecomment-7',
+      url: 'https://github.test/acme/app/issues/42#issuecomment-8',
       command: 'fix',
     },
   });

@@ -16,6 +16,7 @@ import { clearCancelled, markCancelled, readMarks } from './job-marks.ts';
 import { JobPushes } from './job-pushes.ts';
 import { PATIENT, RedisLink } from './redis-link.ts';
 import { RedisProbe } from './redis-probe.ts';
+import { TaskClaims } from './task-claims.ts';
 import { WORKER_TIMES, type WorkerTimes } from './worker-times.ts';
 
 /** Not BullMQ's default `bull`: another application's queue may have the same name. */
@@ -48,6 +49,8 @@ export interface BullmqQueueOptions {
 }
 
 export interface RedisQueue extends Queue {
+  /** Decides among all processes of this Redis which of them makes a task. */
+  readonly claims: TaskClaims;
   /** Why Redis cannot be used; undefined when it can. */
   readonly problem: string | undefined;
   /**
@@ -93,6 +96,7 @@ class BullmqQueue implements RedisQueue {
   readonly system = BULLMQ_SYSTEM;
   /** Every process that uses the same Redis has the same jobs. */
   readonly home = undefined;
+  readonly claims: TaskClaims;
   readonly #parts: Parts;
   readonly #prefix: string;
   readonly #queue: StoredQueue;
@@ -122,7 +126,9 @@ class BullmqQueue implements RedisQueue {
     this.#queue = queue;
     this.#keys = { client: link.client, toKey: queue.toKey };
     this.#probe = new RedisProbe({ link, toKey: queue.toKey.bind(queue) });
-    this.#pushes = new JobPushes({ queue, link, keys: this.#keys, ask: (question) => this.#ask(question) });
+    const ask = <T>(question: () => Promise<T>): Promise<T> => this.#ask(question);
+    this.#pushes = new JobPushes({ queue, link, keys: this.#keys, ask });
+    this.claims = new TaskClaims({ keys: this.#keys, ask, knows: (taskId) => this.knows(taskId) });
   }
 
   findMissingRight(): Promise<Refusal | undefined> {
@@ -227,6 +233,7 @@ class BullmqQueue implements RedisQueue {
 
   async #close(deadlineMs: number): Promise<void> {
     this.#pushes.close();
+    this.claims.close();
     this.#flushes?.close();
     this.#probe.close();
     await this.#worker?.close(deadlineMs);

@@ -36,6 +36,7 @@ const SENTENCES: readonly (readonly [RegExp, string])[] = [
   [/^the sender checks the address$/, 'handshake'],
   [/^there is no text|^the text at .* is empty$/, 'no_text'],
   [/^neither a comment nor the description is new$|before it was changed$/, 'nothing_new'],
+  [/^the text is not new$|^an edit after more than four days starts nothing$/, 'nothing_new'],
   [/^this delivery was taken before$/, 'redelivery'],
 ];
 

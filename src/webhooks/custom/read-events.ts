@@ -78,7 +78,7 @@ function readEvent(sender: Sender, payload: WebhookPayload, { request, trigger }
   return {
     payload,
     deliveryId: deliveryIdOf(firstFieldAt(payload, paths.deliveryId)) ?? header.deliveryId,
-    aliases: identity === undefined ? [] : [`identity ${identity}`],
+    subject: identity === undefined ? undefined : `identity ${identity}`,
     eventType,
     received: {},
     source: sourceOf(payload, paths),

@@ -1,8 +1,10 @@
 import { unverifiedText } from '../../record/unverified-text.ts';
 import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
-import { isForm, numberAt, parseForm, parsePayload, textAt } from '../payload.ts';
+import type { Writing } from '../markup/own-lines.ts';
+import { isForm, numberAt, parseForm, parsePayload, textAt, valueAt } from '../payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import { malformed } from '../rejection.ts';
+import { unlessForgotten } from '../repeats/subject.ts';
 import { checkHubSignature, secretsOf } from '../signature.ts';
 import { sendReaction } from './github-reaction.ts';
 
@@ -51,7 +53,7 @@ function identify(headers: WebhookHeaders): {
   };
 }
 
-function read({ headers, body }: WebhookRequestBody): WebhookEvent {
+function read({ headers, body, nowMs }: WebhookRequestBody): WebhookEvent {
   const payload = parsePayload(
     // A webhook may be configured to send a form, with the JSON in one field.
     isForm(readHeader(headers, 'content-type')) ? payloadField(body) : body,
@@ -63,11 +65,45 @@ function read({ headers, body }: WebhookRequestBody): WebhookEvent {
   return {
     payload,
     deliveryId,
+    subject: subjectOf(event, payload),
     eventType,
     received: { action, repo, issue_number, comment_id },
     source,
-    said: githubText(eventType, payload),
+    said: unlessForgotten(githubText(eventType, payload), { editedOfMs: transferredOfMs(payload), nowMs }),
   };
+}
+
+/** The object with the text, by event. Its ids are unique in the repository and event. */
+const SUBJECTS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    issue_comment: 'comment',
+    pull_request_review_comment: 'comment',
+    pull_request_review: 'review',
+    commit_comment: 'comment',
+    discussion_comment: 'comment',
+    issues: 'issue',
+    pull_request: 'pull_request',
+  }),
+);
+
+/** The same for webhooks of a repository, its organisation and an app, and after a repository is renamed. */
+function subjectOf(event: string | undefined, payload: unknown): string | undefined {
+  const kind = SUBJECTS.get(event ?? '');
+  if (kind === undefined) return undefined;
+  // A transferred issue is opened in its new repository with other ids.
+  const isTransfer = kind === 'issue' && transferredOfMs(payload) !== undefined;
+  const [at, name, inRepository] = isTransfer
+    ? [valueAt(payload, ['changes']), 'old_issue', 'old_repository']
+    : [payload, kind, 'repository'];
+  const id = numberAt(at, name, 'id') ?? numberAt(at, name, 'number');
+  const repository = numberAt(at, inRepository, 'id') ?? textAt(at, inRepository, 'full_name');
+  return id === undefined || repository === undefined ? undefined : `${event} ${repository} ${id}`;
+}
+
+/** The time of an issue that was transferred to this repository; NaN without a time. */
+function transferredOfMs(payload: unknown): number | undefined {
+  if (valueAt(payload, ['changes', 'old_issue']) === undefined) return undefined;
+  return Date.parse(textAt(payload, 'issue', 'created_at') ?? '');
 }
 
 function payloadField(body: Buffer): string {
@@ -86,6 +122,12 @@ const SPOKEN: ReadonlyMap<string, readonly string[]> = new Map(
     'discussion_comment.created': ['comment', 'body'],
     'issues.opened': ['issue', 'body'],
     'pull_request.opened': ['pull_request', 'body'],
+    'issue_comment.edited': ['comment', 'body'],
+    'pull_request_review_comment.edited': ['comment', 'body'],
+    'pull_request_review.edited': ['review', 'body'],
+    'discussion_comment.edited': ['comment', 'body'],
+    'issues.edited': ['issue', 'body'],
+    'pull_request.edited': ['pull_request', 'body'],
   }),
 );
 
@@ -102,9 +144,13 @@ function githubText(eventType: string, payload: unknown): Said | { reason: strin
   // An agent's own reply may quote a command, and would start the agent again.
   if (textAt(payload, 'sender', 'type') === 'Bot') return { reason: 'the sender is a bot' };
   const text = textAt(payload, ...path);
-  return text === undefined || text.trim() === ''
-    ? { reason: 'there is no text' }
-    : { text, writing: { markup: 'markdown', text } };
+  if (text === undefined || text.trim() === '') return { reason: 'there is no text' };
+  const writing: Writing = { markup: 'markdown', text };
+  if (!eventType.endsWith('.edited')) return { text, writing };
+  // An edit of the title or the base branch has no text before it.
+  if (valueAt(payload, ['changes', 'body']) === undefined) return { reason: 'the text is not new' };
+  const former = textAt(payload, 'changes', 'body', 'from') ?? '';
+  return { text, writing, former: { markup: 'markdown', text: former } };
 }
 
 /** The fields of `source_metadata` that the payload has. The stage `received` has some of them, too. */
@@ -137,15 +183,15 @@ function reactionPath(eventType: string | undefined, payload: unknown): string |
   if (repo === undefined || !/^[\w.-]+\/[\w.-]+$/.test(repo)) return undefined;
   const comment = numberAt(payload, 'comment', 'id');
   const issue = numberAt(payload, 'issue', 'number') ?? numberAt(payload, 'pull_request', 'number');
-  switch (eventType) {
-    case 'issue_comment.created':
+  switch (eventType?.split('.')[0]) {
+    case 'issue_comment':
       return comment === undefined ? undefined : `/repos/${repo}/issues/comments/${comment}/reactions`;
-    case 'pull_request_review_comment.created':
+    case 'pull_request_review_comment':
       return comment === undefined ? undefined : `/repos/${repo}/pulls/comments/${comment}/reactions`;
-    case 'commit_comment.created':
+    case 'commit_comment':
       return comment === undefined ? undefined : `/repos/${repo}/comments/${comment}/reactions`;
-    case 'issues.opened':
-    case 'pull_request.opened':
+    case 'issues':
+    case 'pull_request':
       return issue === undefined ? undefined : `/repos/${repo}/issues/${issue}/reactions`;
     default:
       return undefined;

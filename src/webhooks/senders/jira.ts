@@ -2,6 +2,7 @@ import { unverifiedText } from '../../record/unverified-text.ts';
 import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
 import { parsePayload, textAt, valueAt, type WebhookPayload } from '../payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from '../provider.ts';
+import { unlessForgotten } from '../repeats/subject.ts';
 import { checkHubSignature, secretsOf } from '../signature.ts';
 import { textOfAtlassianDocument } from './atlassian-text.ts';
 
@@ -37,7 +38,7 @@ function identifierOf(headers: WebhookHeaders): string | undefined {
   return deliveryIdOf(readHeader(headers, 'x-atlassian-webhook-identifier'));
 }
 
-function read({ headers, body }: WebhookRequestBody): WebhookEvent {
+function read({ headers, body, nowMs }: WebhookRequestBody): WebhookEvent {
   const payload = parsePayload(body);
   const event = textAt(payload, 'webhookEvent');
   const eventType = event === undefined ? 'unknown' : unverifiedText(event);
@@ -46,18 +47,40 @@ function read({ headers, body }: WebhookRequestBody): WebhookEvent {
   return {
     payload,
     deliveryId: identifierOf(headers),
-    aliases: aliasesOf(eventType, payload),
+    subject: subjectOf(eventType, payload),
     eventType,
     received: { action: textAt(payload, 'issue_event_type_name'), issue_key, comment_id },
     source,
-    said: saidIn(eventType, payload),
+    said: unlessForgotten(saidIn(eventType, payload), {
+      editedOfMs: isEditedComment(eventType, payload) ? createdMs(payload) : undefined,
+      nowMs,
+    }),
   };
 }
 
-/** A new comment is sent as `comment_created` and, to a webhook with both events, as an update of its issue. */
-function aliasesOf(eventType: string, payload: WebhookPayload): readonly string[] {
-  const comment = textAt(payload, 'comment', 'self') ?? textAt(payload, 'comment', 'id');
-  return comment === undefined || !isNewComment(eventType, payload) ? [] : [`comment ${comment}`];
+/**
+ * A comment is sent as `comment_created` and, to a webhook with both events, as an update of its issue. Ids are unique in
+ * a site, whose address each resource has in front of `/rest/`.
+ */
+function subjectOf(eventType: string, payload: WebhookPayload): string | undefined {
+  const isComment = isNewComment(eventType, payload) || isEditedComment(eventType, payload);
+  const kind = isComment ? 'comment' : 'issue';
+  const id = textAt(payload, kind, 'id') ?? textAt(payload, kind, 'key');
+  const self = textAt(payload, kind, 'self');
+  if (id === undefined) return self && `${kind} ${self}`;
+  const site = (self ?? textAt(payload, 'issue', 'self'))?.split('/rest/')[0] ?? '';
+  return `${kind} ${site} ${id}`;
+}
+
+function isEditedComment(eventType: string, payload: WebhookPayload): boolean {
+  if (eventType === 'comment_updated') return true;
+  const kind = textAt(payload, 'issue_event_type_name');
+  return eventType === 'jira:issue_updated' && kind === 'issue_comment_edited';
+}
+
+/** NaN without a time. */
+function createdMs(payload: WebhookPayload): number {
+  return Date.parse(textAt(payload, 'comment', 'created') ?? '');
 }
 
 function isNewComment(eventType: string, payload: WebhookPayload): boolean {
@@ -69,7 +92,7 @@ function isNewComment(eventType: string, payload: WebhookPayload): boolean {
 }
 
 function saidIn(eventType: string, payload: WebhookPayload): Said | { reason: string } {
-  if (isNewComment(eventType, payload)) {
+  if (isNewComment(eventType, payload) || isEditedComment(eventType, payload)) {
     return saidBy(valueAt(payload, ['comment', 'author']), valueAt(payload, ['comment', 'body']));
   }
   const author = valueAt(payload, ['user']);

@@ -1,10 +1,11 @@
 import { unverifiedText } from '../../record/unverified-text.ts';
-import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
+import { deliveryIdOf, readHeader } from '../headers.ts';
 import { areReadableBlocks } from '../markup/slack-blocks.ts';
 import { type NameOf, unescapeSlack } from '../markup/slack-text.ts';
 import { isForm, parseForm, parsePayload, textAt, valueAt, type WebhookPayload } from '../payload.ts';
 import type { Provider, Said, WebhookAnswer, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import { malformed, type Refusal } from '../rejection.ts';
+import { unlessForgotten } from '../repeats/subject.ts';
 import {
   isSignedByAny,
   malformedSignature,
@@ -63,13 +64,34 @@ function checkSignature(
   return isSignedByAny(secrets, signed, Buffer.from(hex, 'hex')) ? undefined : wrongSignature(SIGNATURE);
 }
 
-function readSlack({ headers, body }: WebhookRequestBody, trigger: string): WebhookEvent {
+function readSlack({ headers, body, nowMs }: WebhookRequestBody, trigger: string): WebhookEvent {
   if (isForm(readHeader(headers, 'content-type'))) return readForm(parseForm(body), trigger);
   const payload = parsePayload(body);
   const type = textAt(payload, 'type');
   if (type === 'url_verification') return readChallenge(payload);
   if (type !== 'event_callback') return silent(payload, type);
-  return readEvent(payload, headers, trigger);
+  const isChange = textAt(payload, 'event', 'subtype') === 'message_changed';
+  return (isChange ? readChange : readEvent)(payload, { headers, nowMs }, trigger);
+}
+
+type RequestPart = Pick<WebhookRequestBody, 'headers' | 'nowMs'>;
+
+/** An edited message, or one that Slack has changed, for example by the preview of a link. */
+function readChange(payload: WebhookPayload, part: RequestPart, trigger: string): WebhookEvent {
+  const read = (key: string): WebhookEvent => {
+    // Without `edited`: the text before the change is known.
+    const { edited: _, ...message } = Object(valueAt(payload, ['event', key]));
+    const event = { ...message, type: 'message', channel: textAt(payload, 'event', 'channel') };
+    return readEvent({ ...payload, event }, part, trigger);
+  };
+  const now = read('message');
+  const before = read('previous_message');
+  return { ...now, payload, eventType: 'message.message_changed', said: saidSince(now.said, before.said) };
+}
+
+function saidSince(now: WebhookEvent['said'], before: WebhookEvent['said']): WebhookEvent['said'] {
+  if ('reason' in now) return now;
+  return { ...now, former: 'reason' in before ? { markup: 'text', text: '' } : before.writing };
 }
 
 function readChallenge(payload: WebhookPayload): WebhookEvent {
@@ -78,7 +100,7 @@ function readChallenge(payload: WebhookPayload): WebhookEvent {
   return { ...silent(payload, 'url_verification'), answer: { status: 200, value: { challenge } } };
 }
 
-function readEvent(payload: WebhookPayload, headers: WebhookHeaders, trigger: string): WebhookEvent {
+function readEvent(payload: WebhookPayload, { headers, nowMs }: RequestPart, trigger: string): WebhookEvent {
   const event = valueAt(payload, ['event']);
   const kind = textAt(event, 'type') ?? 'unknown';
   const subtype = textAt(event, 'subtype');
@@ -89,8 +111,8 @@ function readEvent(payload: WebhookPayload, headers: WebhookHeaders, trigger: st
   return {
     payload,
     deliveryId: deliveryIdOf(textAt(payload, 'event_id')),
-    // A message that mentions the app is sent as `message` and as `app_mention`, with different ids.
-    aliases: isMessage && ts !== undefined ? [`${team} ${channel} ${ts}`] : [],
+    // A message that mentions the app is sent as `message`, as `app_mention` and after an edit, with different ids.
+    subject: isMessage && ts !== undefined ? `message ${team} ${channel} ${ts}` : undefined,
     eventType: unverifiedText(subtype === undefined ? kind : `${kind}.${subtype}`),
     received: {
       channel,
@@ -104,8 +126,16 @@ function readEvent(payload: WebhookPayload, headers: WebhookHeaders, trigger: st
       ts,
       thread_ts: textAt(event, 'thread_ts'),
     },
-    said: isMessage ? saidIn(payload, trigger) : { reason: `event ${unverifiedText(kind)} starts nothing` },
+    said: isMessage
+      ? unlessForgotten(saidIn(payload, trigger), { editedOfMs: editedOfMs(event), nowMs })
+      : { reason: `event ${unverifiedText(kind)} starts nothing` },
   };
+}
+
+/** The time of a message that was edited since. */
+function editedOfMs(event: unknown): number | undefined {
+  const isEdited = valueAt(event, ['edited']) !== undefined;
+  return isEdited ? Number(textAt(event, 'ts')) * 1_000 : undefined;
 }
 
 /** Subtypes of messages that a person writes. Others report changes of messages and channels. */

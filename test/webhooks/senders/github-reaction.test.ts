@@ -56,7 +56,7 @@ async function stageOf(payload: object, event: string, apiUrl: string): Promise<
 
 test('with a token an eyes reaction is added to the comment', async () => {
   answerWith = 201;
-  const stage = await stageOf(comment('@agent review'), 'issue_comment', api.url);
+  const stage = await stageOf(comment('@agent review', {}, 7), 'issue_comment', api.url);
   expect(stage).toMatchObject({ action: 'reaction', status: 'sent', success: true });
   const request = seen.at(-1);
   expect(request).toMatchObject({
@@ -75,11 +75,12 @@ test.each([
 ])('a reaction to %s.%s goes to its own address', async (event, action, url) => {
   answerWith = 201;
   const body = '@agent review';
-  const payload = comment(body, {
+  const more = {
     action,
     ...(event === 'issues' && { issue: { number: 42, body } }),
     ...(event === 'pull_request' && { issue: undefined, pull_request: { number: 9, body } }),
-  });
+  };
+  const payload = comment(body, more, 7);
   expect(await stageOf(payload, event, api.url)).toMatchObject({ status: 'sent' });
   expect(seen.at(-1)?.url).toBe(url);
 });

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { DeliveryPage, DeliveryQuery } from '../../src/model/delivery.ts';
-import { createLedger, type DeliveryLedger } from '../../src/webhooks/ledger.ts';
-import { installMemory } from '../support/memory-recorder.ts';
-import { openReceiver } from '../support/receiver.ts';
-import { say, VENDOR, VENDORS } from '../support/vendors.ts';
+import type { DeliveryPage, DeliveryQuery } from '../../../src/model/delivery.ts';
+import { createLedger, type DeliveryLedger } from '../../../src/webhooks/repeats/ledger.ts';
+import { signSubject } from '../../../src/webhooks/repeats/subject.ts';
+import { comment, deliver, SECRET } from '../../support/deliveries.ts';
+import { installMemory } from '../../support/memory-recorder.ts';
+import { openReceiver } from '../../support/receiver.ts';
+import { say, VENDOR, VENDORS } from '../../support/vendors.ts';
 
 function line(
   id: unknown,
@@ -93,6 +95,64 @@ test('an unanswered delivery is found by its tasks, without the refused ones', a
   expect(asked).toMatchObject([{ source: 'webhook' }]);
 });
 
+test('the task of a comment is found by its code, whatever delivery started it', async () => {
+  const accepted = (macs: unknown, tasks: Readonly<Record<string, string>>, more: object = {}) =>
+    ({
+      ...line(randomUUID(), Object.values(tasks)),
+      subject: 'issue_comment 5 7',
+      subject_macs: macs,
+      stages: Object.entries(tasks).map(([command, id]) => ({ stage: 'task_created', command, task_id: id })),
+      ...more,
+    }) as DeliveryPage['items'][number];
+  const { listDeliveries } = listing([
+    [
+      accepted({ review: 'm1', fix: 'm2' }, { review: 'task-1' }),
+      accepted({ fix: 'm3' }, { fix: 'task-2', plan: 'task-3' }),
+    ],
+    // Without a code, of another provider, and with a task that it has not started.
+    [
+      accepted(undefined, { review: 'task-4' }),
+      accepted({ review: 'm4' }, { review: 'task-5' }, { provider: 'jira' }),
+      accepted({ review: 'm5' }, { review: 'task-6' }, { task_ids: [] }),
+      accepted({ review: 7 }, { review: 'task-7' }),
+      accepted(
+        { plan: 'm6' },
+        {},
+        { stages: [null, 7, { stage: 'task_created', task_id: 1, command: 'plan' }] },
+      ),
+      accepted({}, { constructor: 'task-8' }),
+    ],
+  ]);
+  const task = (mac: string, command: string, more: object = {}): DeliveryPage['items'][number] =>
+    ({
+      provider: 'github',
+      webhook_subject_mac: mac,
+      task_id: `task-of-${command}`,
+      command,
+      ...more,
+    }) as never;
+  const ledger = createLedger({
+    listDeliveries,
+    listTasks: async () => ({
+      items: [
+        task('m7', 'review', { status: 'queued' }),
+        task('m8', 'fix', { status: 'failed', started_at: null }),
+      ],
+      nextCursor: null,
+    }),
+  });
+  const find = async (...macs: string[]) => ledger.findTask?.('github', macs);
+  expect(await find('m1')).toEqual({ taskId: 'task-1', isAnswered: true });
+  expect(await find('m3')).toEqual({ taskId: 'task-2', isAnswered: true });
+  for (const mac of ['m2', 'm4', 'm5', 'm6', 'issue_comment 5 7', 'undefined']) {
+    expect(await find(mac), mac).toBeUndefined();
+  }
+  expect(await ledger.findTask?.('jira', ['m4'])).toMatchObject({ taskId: 'task-5' });
+  // The task of an unanswered delivery; the refused one may start.
+  expect(await find('m0', 'm7')).toEqual({ taskId: 'task-of-review', isAnswered: false });
+  expect(await find('m8')).toBeUndefined();
+});
+
 test('a delivery waits until the records of an earlier process are stored, and is never called new before', {
   tags: 'full',
 }, async () => {
@@ -152,6 +212,29 @@ test.each(VENDORS)(
     await receiver.close();
   },
 );
+
+test('a record that names a comment and has not the code of a receiver makes nothing known', async () => {
+  installMemory();
+  const subject = 'issue_comment 5 7';
+  const payload = comment('@agent review', { repository: { id: 5 } }, 7);
+  const forged = { ...line(randomUUID(), ['task-forged']), subject, stages: [CREATED] };
+  const signed = signSubject({ name: 'github', secrets: [SECRET] }, subject);
+  for (const [mac, status] of [
+    [undefined, 202],
+    ['0'.repeat(32), 202],
+    [subject, 202],
+    // That of another command of the same comment.
+    [signed?.macsOf('fix')[0], 202],
+    [signed?.macsOf('review')[0], 200],
+  ] as const) {
+    const { listDeliveries } = listing([[{ ...forged, subject_macs: { review: mac } } as never]]);
+    const receiver = await openReceiver({ ledger: createLedger({ listDeliveries }) });
+    expect((await deliver(receiver.url, payload)).status, String(mac)).toBe(status);
+    await receiver.close();
+  }
+});
+
+const CREATED = { stage: 'task_created', task_id: 'task-forged', command: 'review' };
 
 test('the ledger is not read for a delivery that is not authentic', async () => {
   installMemory();

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { TasktrailError } from '../errors.ts';
-import type { DeliveryPage, DeliveryQuery } from '../model/delivery.ts';
-import type { TaskPage, TaskQuery } from '../model/task-reading.ts';
-import { isoFromMs } from '../model/time.ts';
-import { warn } from '../system/warning.ts';
+import { TasktrailError } from '../../errors.ts';
+import type { DeliveryPage, DeliveryQuery } from '../../model/delivery.ts';
+import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
+import { isoFromMs } from '../../model/time.ts';
+import { warn } from '../../system/warning.ts';
 
 /** A delivery that an earlier process has received. */
 export interface KnownDelivery {
@@ -13,10 +14,18 @@ export interface KnownDelivery {
   readonly isAnswered: boolean;
 }
 
+export interface KnownTask {
+  readonly taskId: string;
+  /** As in `KnownDelivery`. */
+  readonly isAnswered: boolean;
+}
+
 /** The tasks that deliveries have started, also in earlier processes. */
 export interface DeliveryLedger {
   /** Undefined for a new delivery. Rejects with `ERR_QUEUE_UNAVAILABLE` while that is not yet known. */
   find(provider: string, deliveryId: string): Promise<KnownDelivery | undefined>;
+  /** The task of a command of a comment, message or issue, by the codes of both. Rejects like `find`. */
+  findTask?(provider: string, macs: readonly string[]): Promise<KnownTask | undefined>;
 }
 
 export interface LedgerOptions {
@@ -30,7 +39,7 @@ export interface LedgerOptions {
 }
 
 /** GitHub can send a delivery again for three days. One more day covers clocks that differ. */
-const KEPT_MS = 4 * 24 * 3_600_000;
+export const KEPT_MS: number = 4 * 24 * 3_600_000;
 
 /** About ten megabytes of memory. */
 const DELIVERIES_MAX = 50_000;
@@ -55,12 +64,17 @@ const RETRY_MS = 10_000;
  */
 export function createLedger(options: LedgerOptions): DeliveryLedger {
   const ledger = new StoredLedger(options);
-  return { find: (provider, deliveryId) => ledger.find(provider, deliveryId) };
+  return {
+    find: (provider, deliveryId) => ledger.find(provider, deliveryId),
+    findTask: (provider, macs) => ledger.findTask(provider, macs),
+  };
 }
 
 class StoredLedger {
   readonly #options: LedgerOptions;
   readonly #known = new Map<string, KnownDelivery>();
+  /** Tasks by provider and the code of their subject and command. */
+  readonly #tasks = new Map<string, KnownTask>();
   #loading: Promise<void> | undefined;
   #isLoaded = false;
 
@@ -69,6 +83,17 @@ class StoredLedger {
   }
 
   async find(provider: string, deliveryId: string): Promise<KnownDelivery | undefined> {
+    await this.#loaded(provider);
+    return this.#known.get(keyOf(provider, deliveryId) ?? '');
+  }
+
+  async findTask(provider: string, macs: readonly string[]): Promise<KnownTask | undefined> {
+    await this.#loaded(provider);
+    const found = macs.map((mac) => this.#tasks.get(keyOf(provider, mac) ?? ''));
+    return found.find((task) => task !== undefined);
+  }
+
+  async #loaded(provider: string): Promise<void> {
     this.#loading ??= this.#load();
     if (!this.#isLoaded) {
       const waitMs = provider === 'slack' ? FIND_SLACK_MS : FIND_MS;
@@ -79,7 +104,6 @@ class StoredLedger {
       // If it counted as new, a task of an earlier process could start again.
       if (isDone !== true) throw notReady();
     }
-    return this.#known.get(keyOf(provider, deliveryId) ?? '');
   }
 
   async #load(): Promise<void> {
@@ -108,8 +132,12 @@ class StoredLedger {
     for (let read = 0; read < DELIVERIES_MAX; ) {
       const query = { outcome: 'accepted', since, limit: PAGE, cursor } as const;
       const { items, nextCursor } = await this.#options.listDeliveries(query);
-      for (const { provider, delivery_id: id, task_ids: ids } of items) {
+      for (const item of items) {
+        const { provider, delivery_id: id, task_ids: ids } = item;
         if (!Array.isArray(ids)) continue;
+        for (const [mac, taskId] of startedTasks(item)) {
+          this.#keepTask(keyOf(provider, mac), { taskId, isAnswered: true });
+        }
         // The commands are not needed: all of them were started.
         const tasks = ids
           .filter((taskId) => typeof taskId === 'string')
@@ -129,25 +157,45 @@ class StoredLedger {
     for (const {
       provider,
       webhook_id: id,
+      webhook_subject_mac: mac,
       task_id: taskId,
       command,
       status,
       started_at: startedAt,
     } of items) {
-      const key = keyOf(provider, id);
-      if (key === undefined) continue;
       // A task that could not be queued was refused. Its delivery may be sent again.
       const isRefused = status === 'failed' && typeof startedAt !== 'string';
-      if (isRefused || this.#known.get(key)?.isAnswered === true) continue;
-      if (typeof taskId !== 'string' || typeof command !== 'string') continue;
+      if (isRefused || typeof taskId !== 'string' || typeof command !== 'string') continue;
+      this.#keepTask(keyOf(provider, mac), { taskId, isAnswered: false });
+      const key = keyOf(provider, id);
+      if (key === undefined || this.#known.get(key)?.isAnswered === true) continue;
       const tasks = new Map(this.#known.get(key)?.tasks).set(command, taskId);
       this.#keep(key, { tasks, isAnswered: false });
     }
   }
 
+  #keepTask(key: string | undefined, task: KnownTask): void {
+    if (key !== undefined && this.#tasks.get(key)?.isAnswered !== true) this.#tasks.set(key, task);
+  }
+
   #keep(key: string | undefined, known: KnownDelivery): void {
     if (key !== undefined) this.#known.set(key, known);
   }
+}
+
+/** Code and id of each task that a delivery has started. */
+function startedTasks(line: JsonObject): readonly (readonly [unknown, string])[] {
+  const { stages, task_ids: ids, subject_macs: macs } = line;
+  const started: (readonly [unknown, string])[] = [];
+  if (!isJsonObject(macs)) return started;
+  for (const stage of Array.isArray(stages) ? stages : []) {
+    if (!isJsonObject(stage) || stage.stage !== 'task_created') continue;
+    const { command, task_id: taskId } = stage;
+    if (typeof command !== 'string' || typeof taskId !== 'string') continue;
+    if (!Object.hasOwn(macs, command)) continue;
+    if (Array.isArray(ids) && ids.includes(taskId)) started.push([macs[command], taskId]);
+  }
+  return started;
 }
 
 /** Undefined after a timeout. */

@@ -1,0 +1,129 @@
+import type { QueueKeys } from './bullmq-internals.ts';
+
+/** Webhook deliveries are known that long, too. */
+const KEPT_SECONDS = 4 * 86_400;
+
+/** Longer than an acknowledgement and a push together take (2 s each). A process that is killed meanwhile keeps it so long. */
+const STARTING_MS = 10_000;
+
+/** Tried again that often after a lost connection. */
+const SETTLE_MS = 1_000;
+
+/** As in `CLAIM`; `left`: the process that claimed it has not said in time what became of it. */
+type State = 'won' | 'taken' | 'busy' | 'left';
+
+/**
+ * KEYS: the claim, and a key that expires when its process takes too long. ARGV: a task id, and the two lifetimes. A claim
+ * holds the task id, with a question mark in front until the task is queued.
+ */
+const CLAIM = `
+local held = redis.call('GET', KEYS[1])
+if not held then
+  redis.call('SET', KEYS[1], '?' .. ARGV[1], 'EX', ARGV[2])
+  redis.call('SET', KEYS[2], '1', 'PX', ARGV[3])
+  return {'won', ARGV[1]}
+end
+if string.sub(held, 1, 1) ~= '?' then return {'taken', held} end
+local id = string.sub(held, 2)
+if redis.call('SET', KEYS[2], '1', 'PX', ARGV[3], 'NX') then return {'left', id} end
+return {'busy', id}`;
+
+/** ARGV: the task id, and the lifetime of a started claim; nothing for one that may be claimed again. */
+const SETTLE = `
+if redis.call('GET', KEYS[1]) ~= '?' .. ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
+redis.call('DEL', KEYS[2])
+return 1`;
+
+export interface TaskClaimsParts {
+  readonly keys: QueueKeys;
+  /** As `RedisLink.ask`, and rejects while the queue closes. */
+  ask<T>(question: () => Promise<T>): Promise<T>;
+  /** Whether the job waits, runs or has ended. */
+  knows(taskId: string): Promise<boolean>;
+}
+
+export interface TaskClaim {
+  readonly state: 'won' | 'taken' | 'busy';
+  readonly taskId: string;
+}
+
+export interface ClaimOutcome {
+  readonly taskId: string;
+  readonly isStarted: boolean;
+}
+
+/** Decides among the processes of one Redis which of them makes the task of a name. */
+export class TaskClaims {
+  readonly #parts: TaskClaimsParts;
+  /** Outcomes that Redis has not received, by name. */
+  readonly #unsettled = new Map<string, ClaimOutcome>();
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(parts: TaskClaimsParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * `won`: this process makes the task, with this id, which another process may have claimed before it was lost. `taken`:
+   * this task was made. `busy`: another process makes it now. Rejects with `ERR_QUEUE_UNAVAILABLE`.
+   */
+  async claim(name: string, taskId: string): Promise<TaskClaim> {
+    const { keys, ask, knows } = this.#parts;
+    const args = [taskId, String(KEPT_SECONDS), String(STARTING_MS)];
+    const reply: unknown = await ask(() => keys.client.eval(CLAIM, 2, ...this.#keysOf(name), ...args));
+    const [state, id] = readReply(reply);
+    if (state !== 'left') return { state, taskId: id };
+    // Its job has one id in all processes: if the lost one's job arrives after all, it is the same job.
+    if (!(await knows(id))) return { state: 'won', taskId: id };
+    await this.settle(name, { taskId: id, isStarted: true });
+    return { state: 'taken', taskId: id };
+  }
+
+  /** As `Queue.knows`. */
+  knows(taskId: string): Promise<boolean> {
+    return this.#parts.knows(taskId);
+  }
+
+  /** Ends a claim that was won. Never rejects: without Redis it is done later. */
+  async settle(name: string, outcome: ClaimOutcome): Promise<void> {
+    this.#unsettled.set(name, outcome);
+    await this.#send(name, outcome);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #send(name: string, outcome: ClaimOutcome): Promise<boolean> {
+    const { keys, ask } = this.#parts;
+    const args = [outcome.taskId, outcome.isStarted ? String(KEPT_SECONDS) : ''];
+    try {
+      await ask(() => keys.client.eval(SETTLE, 2, ...this.#keysOf(name), ...args));
+      if (this.#unsettled.get(name) === outcome) this.#unsettled.delete(name);
+      return true;
+    } catch {
+      // ERR_QUEUE_UNAVAILABLE.
+      if (!this.#isClosed) this.#timer ??= setTimeout(() => void this.#sendAll(), SETTLE_MS).unref();
+      return false;
+    }
+  }
+
+  async #sendAll(): Promise<void> {
+    this.#timer = undefined;
+    for (const [name, outcome] of this.#unsettled) if (!(await this.#send(name, outcome))) return;
+  }
+
+  #keysOf(name: string): [string, string] {
+    const { toKey } = this.#parts.keys;
+    return [toKey(`claim:${name}`), toKey(`claiming:${name}`)];
+  }
+}
+
+function readReply(reply: unknown): [State, string] {
+  const [state, id] = Array.isArray(reply) ? reply : [];
+  const isState = state === 'won' || state === 'taken' || state === 'left';
+  return [isState ? state : 'busy', String(id)];
+}

@@ -1,0 +1,188 @@
+import { LRUCache } from 'lru-cache';
+import { mintTaskId } from '../../record/mint.ts';
+import { type DeliveryLedger, KEPT_MS } from './ledger.ts';
+import { type Candidate, claimAll, type SharedClaims, settleAll } from './shared-claims.ts';
+import type { Subject } from './subject.ts';
+
+/** Ids of several days of a busy organisation; about ten megabytes. */
+const DELIVERIES_MAX = 50_000;
+
+/** The state of one subject, or of a delivery without a subject. */
+interface Entry {
+  /** The first delivery. */
+  readonly deliveryId: string | undefined;
+  /** Ids of the queued tasks, by command. Other commands may have failed. */
+  readonly done: Map<string, string>;
+  running: Running | undefined;
+}
+
+interface Running {
+  readonly commands: readonly string[];
+  readonly taken: Promise<Taken>;
+}
+
+export interface Taken {
+  /** Whether this delivery, or another one of the same subject, has started the tasks before. Undefined for a new task. */
+  readonly repeats: 'delivery' | 'subject' | undefined;
+  /** The tasks of the delivery's commands, also those that were started before. */
+  readonly taskIds: readonly string[];
+}
+
+export interface DeliveryKey {
+  readonly provider: string;
+  readonly deliveryId: string | undefined;
+  /** Its deliveries have different ids. */
+  readonly subject: Subject | undefined;
+  readonly commands: readonly string[];
+}
+
+/**
+ * Starts commands with these task ids, and adds each started one to `done`. Rejects when one could not be started. With a
+ * `refusal` it records that they cannot be started, and rejects with it.
+ */
+export type StartTasks = (
+  wanted: ReadonlyMap<string, string>,
+  done: Map<string, string>,
+  refusal?: unknown,
+) => Promise<void>;
+
+export interface RedeliveriesOptions {
+  /** Knows the deliveries of earlier processes. */
+  readonly ledger: DeliveryLedger | undefined;
+  /** Shared with other processes that receive webhooks at the same time. */
+  readonly claims: SharedClaims | undefined;
+}
+
+interface Recalled {
+  /** All tasks of this delivery, when an earlier process has answered it. */
+  readonly repeated?: readonly string[];
+  /** Recorded tasks that were perhaps not queued, by command. */
+  readonly unanswered: ReadonlyMap<string, string>;
+}
+
+interface StartOrder {
+  readonly commands: readonly string[];
+  readonly unanswered: ReadonlyMap<string, string>;
+  readonly done: Map<string, string>;
+  readonly start: StartTasks;
+}
+
+/** Makes sure that each command of a comment, message or issue starts once, however often and in whatever form it is sent. */
+export class Redeliveries {
+  readonly #options: RedeliveriesOptions;
+  readonly #entries = new LRUCache<string, Entry>({ max: DELIVERIES_MAX, ttl: KEPT_MS });
+
+  constructor(options: RedeliveriesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs `start` with the commands that are new, or returns the tasks of an earlier run. A repetition of a delivery in
+   * progress waits for it, and fails with it: an earlier answer would promise a task that is not queued yet. A delivery
+   * without an id and a subject is always new.
+   */
+  take(key: DeliveryKey, start: StartTasks): Promise<Taken> {
+    // No await between lookup and insertion: of two equal deliveries at the same time, one starts the tasks.
+    const entry = this.#entryOf(key);
+    const { running } = entry;
+    if (running !== undefined && key.commands.every((command) => running.commands.includes(command))) {
+      return running.taken.then(({ taskIds }) => repeatOf(entry, key, taskIds));
+    }
+    // An edit may have a command that the run in progress has not.
+    const taken =
+      running === undefined
+        ? this.#run(entry, key, start)
+        : Promise.allSettled([running.taken]).then(() => this.#run(entry, key, start));
+    const own = { commands: key.commands, taken };
+    entry.running = own;
+    const finish = (): void => {
+      if (entry.running === own) entry.running = undefined;
+    };
+    taken.then(finish, finish);
+    return taken;
+  }
+
+  /** A delivery that is sent again has the same id, and its subject may have had deliveries with other ids. */
+  #entryOf(key: DeliveryKey): Entry {
+    const names = namesOf(key);
+    const known = names.map((name) => this.#entries.get(name)).find((entry) => entry !== undefined);
+    const entry = known ?? { deliveryId: key.deliveryId, done: new Map(), running: undefined };
+    for (const name of names) if (!this.#entries.has(name)) this.#entries.set(name, entry);
+    return entry;
+  }
+
+  async #run(entry: Entry, key: DeliveryKey, start: StartTasks): Promise<Taken> {
+    const { done } = entry;
+    const isNew = (command: string): boolean => !done.has(command);
+    if (!key.commands.some(isNew)) return repeatOf(entry, key);
+    const { repeated, unanswered } = await this.#recall(key, done);
+    if (repeated !== undefined) return { repeats: 'delivery', taskIds: repeated };
+    const commands = key.commands.filter(isNew);
+    if (commands.length === 0) return repeatOf(entry, key);
+    const isStarted = await this.#start(key, { commands, unanswered, done, start });
+    return isStarted ? { repeats: undefined, taskIds: tasksOf(entry, key) } : repeatOf(entry, key);
+  }
+
+  /** Adds the started tasks of earlier processes to `done`. */
+  async #recall(
+    { provider, deliveryId, subject, commands }: DeliveryKey,
+    done: Map<string, string>,
+  ): Promise<Recalled> {
+    const { ledger, claims } = this.#options;
+    // Without other processes they are queued: the start of this process does that.
+    const unanswered = claims === undefined ? done : new Map<string, string>();
+    if (ledger === undefined) return { unanswered };
+    const known = deliveryId === undefined ? undefined : await ledger.find(provider, deliveryId);
+    if (known?.isAnswered === true) return { unanswered, repeated: [...known.tasks.values()] };
+    for (const [command, taskId] of known?.tasks ?? []) unanswered.set(command, taskId);
+    for (const command of commands) {
+      if (done.has(command)) continue;
+      const task = subject && (await ledger.findTask?.(provider, subject.macsOf(command)));
+      if (task !== undefined) (task.isAnswered ? done : unanswered).set(command, task.taskId);
+    }
+    return { unanswered };
+  }
+
+  /** False when other processes have started all of them. */
+  async #start(
+    { provider, deliveryId, subject }: DeliveryKey,
+    { commands, unanswered, done, start }: StartOrder,
+  ): Promise<boolean> {
+    const { claims } = this.#options;
+    const id = subject?.name ?? deliveryId;
+    if (claims === undefined || id === undefined) {
+      await start(new Map(commands.map((command) => [command, mintTaskId()])), done);
+      return true;
+    }
+    const taskOf = (command: string): Candidate => {
+      const taskId = unanswered.get(command);
+      return { taskId: taskId ?? mintTaskId(), isOld: taskId !== undefined };
+    };
+    const order = { provider, id, commands, taskOf };
+    const { won, taken, refusal } = await claimAll(claims, order);
+    for (const [command, taskId] of taken) done.set(command, taskId);
+    const open = commands.filter((command) => !taken.has(command));
+    if (open.length === 0) return false;
+    try {
+      const wanted = open.map((command) => [command, won.get(command) ?? mintTaskId()] as const);
+      await start(new Map(wanted), done, refusal);
+    } finally {
+      await settleAll(claims, order, { won, started: done });
+    }
+    return true;
+  }
+}
+
+function namesOf({ provider, deliveryId, subject }: DeliveryKey): string[] {
+  const names = deliveryId === undefined ? [] : [`${provider}\nid\n${deliveryId}`];
+  return subject === undefined ? names : [...names, `${provider}\nsubject\n${subject.name}`];
+}
+
+function repeatOf(entry: Entry, key: DeliveryKey, taskIds = tasksOf(entry, key)): Taken {
+  const isSame = key.subject === undefined || entry.deliveryId === key.deliveryId;
+  return { repeats: isSame ? 'delivery' : 'subject', taskIds };
+}
+
+function tasksOf({ done }: Entry, { commands }: DeliveryKey): readonly string[] {
+  return commands.map((command) => done.get(command)).filter((taskId) => taskId !== undefined);
+}
