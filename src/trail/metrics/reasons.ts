@@ -28,8 +28,12 @@ const SENTENCES: readonly (readonly [RegExp, string])[] = [
   [/^event .* starts nothing$|^message subtype .* starts nothing$/, 'ignored_event'],
   [/^the sender is a bot$|^the author is an app$/, 'bot'],
   [/^there is no text|^the text at .* is empty$/, 'no_text'],
-  [/^neither a comment nor the description is new$|before it was changed$/, 'nothing_new'],
-  [/^this delivery was taken before$/, 'redelivery'],
+  [
+    /^neither a comment nor the description is new$|^the text is not new$|before it was changed$/,
+    'nothing_new',
+  ],
+  [/^an edit after more than /, 'old_edit'],
+  [/^(?:this|another) delivery .*was taken before$/, 'redelivery'],
 ];
 
 /** The label of a reason: one of a few fixed words, `''` without a reason, `other` for an unknown one. */
