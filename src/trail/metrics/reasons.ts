@@ -35,9 +35,12 @@ const SENTENCES: readonly (readonly [RegExp, string])[] = [
   [/ is ignored$|^there is no [^;]*; only .* counts$| starts nothing; only .* does$/, 'filtered'],
   [/^the sender checks the address$/, 'handshake'],
   [/^there is no text|^the text at .* is empty$/, 'no_text'],
-  [/^neither a comment nor the description is new$|before it was changed$/, 'nothing_new'],
-  [/^the text is not new$|^an edit after more than four days starts nothing$/, 'nothing_new'],
-  [/^this delivery was taken before$/, 'redelivery'],
+  [
+    /^neither a comment nor the description is new$|^the text is not new$|before it was changed$/,
+    'nothing_new',
+  ],
+  [/^an edit after more than /, 'old_edit'],
+  [/^(?:this|another) delivery .*was taken before$/, 'redelivery'],
 ];
 
 /** The label of a reason: one of a few fixed words, `''` without a reason, `other` for an unknown one. */

@@ -178,7 +178,10 @@ function namesOf({ provider, deliveryId, subject }: DeliveryKey): string[] {
   return subject === undefined ? names : [...names, `${provider}\nsubject\n${subject.name}`];
 }
 
-function repeatOf(entry: Entry, key: DeliveryKey, taskIds = tasksOf(entry, key)): Taken {
+/** `all`: tasks of an answered delivery, whose commands are not known. */
+function repeatOf(entry: Entry, key: DeliveryKey, all: readonly string[] = []): Taken {
+  const own = tasksOf(entry, key);
+  const taskIds = own.length > 0 ? own : all;
   const isSame = key.subject === undefined || entry.deliveryId === key.deliveryId;
   return { repeats: isSame ? 'delivery' : 'subject', taskIds };
 }

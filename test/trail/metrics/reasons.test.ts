@@ -58,6 +58,8 @@ test.each([
   [null, ''],
   ['', ''],
   ['the disk is full at /data', 'other'],
+  ['this delivery was taken before', 'redelivery'],
+  ['another delivery of the same comment, message or issue was taken before', 'redelivery'],
   ['__proto__', 'other'],
   ['x'.repeat(100_000), 'other'],
 ])('%.20j is counted as %j', (reason, word) => {

@@ -333,15 +333,39 @@ describe('edits', () => {
     expect(await lineOf(second)).toMatchObject({ outcome: 'accepted', task_ids: second.taskIds });
   });
 
-  test('an edit that arrives while the first text is being started waits for it', async () => {
-    const at = { ts: ts() };
-    const before = receiver.tasks.length;
-    const sends = [slack(at), slack({ ...at, text: `@agent fix\n${REVIEW}`, edited: {} })];
-    const answers = await Promise.all(sends.map((send) => send()));
-    expect(answers.map(({ status }) => status)).toEqual([202, 202]);
-    const commands = receiver.tasks.slice(before).map(({ command }) => command);
-    expect([...commands].sort()).toEqual(['fix', 'review']);
-    expect(answers[1]?.taskIds[1]).toBe(answers[0]?.taskIds[0]);
+  test('an edit that arrives while the first text is being started waits for it, and starts its own command', async () => {
+    const started: string[] = [];
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const slow = await openReceiver({
+      ...ALL_OPTIONS,
+      onTask: async (task) => {
+        started.push(task.command);
+        if (task.command === 'review') await gate;
+      },
+    });
+    const id = fresh();
+    const payloads = [REVIEW, `@agent fix\n${REVIEW}`].map((text) => comment(text, HOOK, id));
+    const send = (payload: object | undefined): Promise<Response> =>
+      deliver(slow.url, payload ?? {}, { secret: SECRETS.new });
+    const first = send(payloads[0]);
+    await until(() => started.length > 0, 'the first command');
+    const others = [send(payloads[1]), send(payloads[0])];
+    // Both are verified and read when an answer to a later request is there.
+    await (await fetch(`${slow.url}/webhooks/github`, { method: 'POST', body: '{}' })).text();
+    expect(started).toEqual(['review']);
+    release();
+    const [once, edited, again] = await Promise.all(
+      [first, ...others].map(async (one) => read(await one, '')),
+    );
+    expect([once?.status, edited?.status, again?.status]).toEqual([202, 202, 200]);
+    expect(started).toEqual(['review', 'fix']);
+    expect(edited?.taskIds).toHaveLength(2);
+    expect(edited?.taskIds[1]).toBe(once?.taskIds[0]);
+    expect(again?.taskIds).toEqual(once?.taskIds);
+    await slow.close();
   });
 
   test.each<readonly [string, () => Send]>([
