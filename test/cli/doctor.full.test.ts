@@ -127,7 +127,7 @@ test('a running service is recognized as the holder and on its ports, and runs o
   const [PORT, TASK_LOGS_OTLP_PORT] = [new URL(service.url).port, new URL(service.otlpUrl).port];
   const before = readdirSync(join(cwd, 'logs'));
   const { code, stdout } = await doctor(cwd, { PORT, TASK_LOGS_OTLP_PORT });
-  expect(stdout).toMatch(/ok +PORT \S+ +our own service runs there, ready/);
+  expect(stdout).toMatch(/ok +PORT \S+ +our own service \S+ runs there, ready/);
   expect(stdout).toMatch(/ok +TASK_LOGS_OTLP_PORT \S+ +our own receiver is there/);
   expect(stdout).toMatch(
     new RegExp(

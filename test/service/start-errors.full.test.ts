@@ -143,7 +143,7 @@ test('an unknown dialect is refused at the start', async () => {
     TASK_LOGS_AGENT_DIALECT: 'klingon',
   });
   expect(code).toBe(2);
-  expect(stderr).toContain('TASK_LOGS_AGENT_DIALECT: "klingon" is not known; use one of claude');
+  expect(stderr).toContain('TASK_LOGS_AGENT_DIALECT: "klingon" is not known; use one of auto, claude');
 });
 
 test.each([
