@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { spanEntry, type TelemetrySource } from '../journal/line.ts';
+import { isTerminal } from '../model/documents.ts';
 import { type Receiver, startReceiver } from '../receive/server.ts';
 import { isOpenHere } from '../record/task/heartbeat.ts';
 import type { Reader } from '../serve/reader.ts';
@@ -89,6 +90,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
   const reaper = startReaper({ store, reader, isWatched: isOpenHere, log });
   const orphanWatch = watchOrphanRuns({
     folder: join(config.logDir, AGENT_FOLDER),
+    isTaskOver: async (taskId) => isTerminal((await reader.readDocument(taskId, 'metadata'))?.status),
     onProblem: (reason) => books.setNotice('runs left by dead processes', reason),
     log,
   });

@@ -14,6 +14,8 @@ export interface OrphanSweepOptions {
   readonly folder: string;
   readonly graceMs?: number;
   readonly everyMs?: number;
+  /** Whether the task has its final result: nothing is resumed then. Default: unknown, so that every run waits. */
+  isTaskOver?(taskId: string): Promise<boolean>;
   /** Called after each sweep; undefined when it succeeded. */
   onProblem(reason: string | undefined): void;
   log(line: string): void;
@@ -21,7 +23,7 @@ export interface OrphanSweepOptions {
 
 /**
  * Ends the agents of runs that have been orphaned for ten minutes, and removes the folders of these runs. They hold raw
- * output, which may be private.
+ * output, which may be private: the folder of a run that ended with its task goes at once.
  */
 export function watchOrphanRuns(options: OrphanSweepOptions): { close(): void } {
   const { folder, graceMs = GRACE_MS, everyMs = EVERY_MS } = options;
@@ -32,9 +34,12 @@ export function watchOrphanRuns(options: OrphanSweepOptions): { close(): void } 
     const now = Date.now();
     const waiting = new Map<string, number>();
     let failure: unknown;
-    for (const directory of [...(await findOrphanRuns(folder)).values()].flat()) {
+    const orphans = [...(await findOrphanRuns(folder))].flatMap(([taskId, runs]) =>
+      runs.map((directory) => ({ taskId, directory })),
+    );
+    for (const { taskId, directory } of orphans) {
       const sinceMs = orphanedSince.get(directory) ?? now;
-      if (now - sinceMs < graceMs) waiting.set(directory, sinceMs);
+      if (now - sinceMs < graceMs && !(await isDone(taskId, directory))) waiting.set(directory, sinceMs);
       else {
         try {
           await end(directory);
@@ -47,6 +52,11 @@ export function watchOrphanRuns(options: OrphanSweepOptions): { close(): void } 
     }
     orphanedSince = waiting;
     if (failure !== undefined) throw failure;
+  }
+  /** Killed between the end of its task and the removal of the folder. */
+  async function isDone(taskId: string, directory: string): Promise<boolean> {
+    if (new RunFolder(directory).readOutcome() === undefined) return false;
+    return (await options.isTaskOver?.(taskId)) === true;
   }
   async function end(directory: string): Promise<void> {
     const hadEnded = new RunFolder(directory).readOutcome() !== undefined;

@@ -75,6 +75,27 @@ test('an orphaned run is ended with its agent after the grace period, and a line
   expect(problems.filter((reason) => reason !== undefined)).toEqual([]);
 });
 
+test('a run with an outcome is removed at once when its task is over, and another one waits', async () => {
+  const over = await leave('run-1', dead());
+  await writeFile(join(over, 'outcome.json'), JSON.stringify({ success: true }));
+  const unread = await leave('run-2', dead());
+  let isOver = false;
+  const watching = watchOrphanRuns({
+    folder,
+    everyMs: 20,
+    isTaskOver: async (taskId) => isOver && taskId === 'task-1',
+    onProblem: (reason) => problems.push(reason),
+    log: (line) => lines.push(line),
+  });
+  closers.push(() => watching.close());
+  await sweeps(2);
+  expect(existsSync(over)).toBe(true);
+  isOver = true;
+  await vi.waitFor(() => expect(existsSync(over)).toBe(false), DEADLINE);
+  await sweeps(2);
+  expect([existsSync(unread), lines]).toEqual([true, []]);
+});
+
 test('a run with an outcome is removed without a log line', async () => {
   const directory = await leave('run-1', dead());
   await writeFile(join(directory, 'outcome.json'), JSON.stringify({ success: true }));
