@@ -80,6 +80,16 @@ test('a store that opens the task again counts the same spans, with later ones a
   expect(ends(again)).toMatchObject([{ input_tokens: 30, output_tokens: 4 }, 'gpt-4o']);
 });
 
+test('after opening the task again later spans still decide the model', async () => {
+  const dir = await tempDir();
+  const running = log({ event: 'tasktrail.task.metadata', id: eventId(1), body: { status: 'running' } });
+  await openStore(dir).store.ingest({ logs: [running], spans: [chat(1, 10)] });
+  const again = openStore(dir);
+  await again.store.ingest({ logs: [], spans: [chat(2, 500, { 'gen_ai.response.model': 'gpt-5' })] });
+  await again.store.ingest({ logs: [result()], spans: [] });
+  expect(ends(again)).toMatchObject([{ input_tokens: 510 }, 'gpt-5']);
+});
+
 test('tokens of records count as long as no span has any, also after opening the task again', async () => {
   const dir = await tempDir();
   const details = log({
