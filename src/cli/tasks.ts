@@ -10,6 +10,7 @@ import { mapBounded } from '../store/read/listing.ts';
 import { createReader, type LogReader } from '../store/read/reader.ts';
 import { readPastTime } from './past-time.ts';
 import { ageText, costText, countText, secondsText, UNKNOWN } from './terminal/amounts.ts';
+import { isText, textOf, timeOf } from './terminal/cell-text.ts';
 import { type Cell, type Column, createTable, type Table } from './terminal/table.ts';
 import { outputWidth, paintFor } from './terminal/terminal.ts';
 import { TerminalStream } from './terminal/terminal-stream.ts';
@@ -216,23 +217,10 @@ function secondsSoFar({ status, started_at }: JsonObject, nowMs: number): number
   return isTerminal(status) || startedMs === undefined ? null : Math.max(0, nowMs - startedMs) / 1_000;
 }
 
-function timeOf(value: unknown): number | undefined {
-  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(ms) ? undefined : ms;
-}
-
 /** The message is cut before it is searched: it may be megabytes long. */
 function firstLine(message: string): string {
   const line = firstOfText(message, 4 * MESSAGE_WIDTH_MAX).trimStart();
   return line.slice(0, /[\r\n]|$/.exec(line)?.index).trimEnd();
-}
-
-function textOf(value: unknown): string {
-  return isText(value) ? escapeLine(value) : UNKNOWN;
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '';
 }
 
 function invalid(message: string): TasktrailError {

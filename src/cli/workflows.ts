@@ -7,6 +7,7 @@ import { isFailure, type StoredWorkflow, type WorkflowQuery } from '../model/wor
 import { createReader, type LogReader } from '../store/read/reader.ts';
 import { readPastTime } from './past-time.ts';
 import { ageText, secondsText, UNKNOWN } from './terminal/amounts.ts';
+import { isText, textOf, timeOf } from './terminal/cell-text.ts';
 import { type Cell, type Column, createTable } from './terminal/table.ts';
 import { outputWidth, paintFor } from './terminal/terminal.ts';
 import { TerminalStream } from './terminal/terminal-stream.ts';
@@ -214,19 +215,6 @@ function styleOf(status: unknown): Style | undefined {
   if (isFailure(status)) return 'red';
   const styles: Readonly<Record<string, Style>> = { success: 'green', running: 'cyan' };
   return styles[status] ?? 'yellow';
-}
-
-function timeOf(value: unknown): number | undefined {
-  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(ms) ? undefined : ms;
-}
-
-function textOf(value: unknown): string {
-  return isText(value) ? escapeLine(value) : UNKNOWN;
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '';
 }
 
 function invalid(message: string): TasktrailError {
