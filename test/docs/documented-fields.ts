@@ -3,7 +3,11 @@ import { basename, join, relative } from 'node:path';
 import { parsePage, ROOT, wordsOf } from './markdown.ts';
 
 /** Objects whose fields come from the caller or a vendor, or are specified elsewhere. */
-const FREE = new Set(['attributes', 'tool_input', 'models', 'body', 'artifacts', 'payload']);
+const FREE = new Set([
+  ...['attributes', 'tool_input', 'models', 'body', 'artifacts', 'payload'],
+  // By command.
+  'subject_macs',
+]);
 
 /** The text of docs/files.md and all its words in backticks. */
 export function readFilesPage(): { readonly text: string; readonly words: ReadonlySet<string> } {

@@ -12,12 +12,13 @@ const NATURAL: readonly (readonly [RegExp, string])[] = [
   [/\btask-[0-9a-z]{26}\b/g, '<task>'],
   [/\b[0-9A-HJKMNP-TV-Z]{26}\b/g, '<ulid>'],
   [/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '<uuid>'],
+  [/issuecomment-\d+/g, '<comment>'],
   [/\b[0-9a-f]{32}\b/g, '<trace>'],
   [/\b[0-9a-f]{16}\b/g, '<span>'],
 ];
 
-/** Fields with a duration or a process identity. */
-const MEASURED = /duration|_ms$|process\.pid|service\.instance\.id$/;
+/** Fields with a duration, the identity of a process, or that of the comment: each run is about a comment of its own. */
+const MEASURED = /duration|_ms$|process\.pid|service\.instance\.id$|comment_id$|subject(?:_macs?)?$/;
 
 /**
  * The contents of a task directory without ids and times: documents, lines in order, and spans as paths of names. Two ways

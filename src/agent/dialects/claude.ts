@@ -53,7 +53,10 @@ const STRUCTURED_TOOL = 'StructuredOutput';
 /** Also the other agents of this format, of which each has signs of its own that are looked for first. */
 function isClaudeMessage(message: JsonObject): boolean {
   const { type, subtype, message: inner } = message;
-  if (type === 'system') return typeof subtype === 'string' && typeof message.session_id === 'string';
+  if (type === 'system') {
+    const isNamed = typeof subtype === 'string' && typeof message.session_id === 'string';
+    return isNamed && (subtype === 'init' || typeof message.uuid === 'string');
+  }
   if (type === 'assistant')
     return isJsonObject(inner) && isList(inner.content) && typeof (inner.id ?? message.uuid) === 'string';
   if (type === 'stream_event') return isJsonObject(message.event);

@@ -20,10 +20,12 @@ export const codex: Dialect = {
   open: () => new CodexReader(),
   recognises: ({ type, ...message }) =>
     (type === 'thread.started' && typeof message.thread_id === 'string') ||
-    type === 'turn.started' ||
-    type === 'turn.completed' ||
-    type === 'turn.failed' ||
-    ((type === 'item.started' || type === 'item.completed') && isJsonObject(message.item)),
+    (type === 'turn.completed' && isJsonObject(message.usage)) ||
+    (type === 'turn.failed' && isJsonObject(message.error)) ||
+    ((type === 'item.started' || type === 'item.completed') &&
+      isJsonObject(message.item) &&
+      typeof message.item.id === 'string' &&
+      typeof message.item.type === 'string'),
 };
 
 /** Printed as an `error` before each retry of a request. */

@@ -27,7 +27,8 @@ export const cursor: Dialect = {
 function isCursorMessage({ type, subtype, ...message }: JsonObject): boolean {
   if (type === 'system')
     return subtype === 'init' && typeof message.permissionMode === 'string' && !isList(message.tools);
-  if (type === 'thinking') return typeof message.session_id === 'string';
+  if (type === 'thinking')
+    return typeof message.session_id === 'string' && (subtype === 'delta' || subtype === 'completed');
   if (type === 'result') return typeof message.request_id === 'string' && message.num_turns === undefined;
   return type === 'tool_call' && isJsonObject(message.tool_call);
 }

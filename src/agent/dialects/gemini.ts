@@ -17,12 +17,11 @@ import { amount, difference, isUnknown, withModels } from './usage-counts.ts';
 export const gemini: Dialect = {
   name: 'gemini',
   open: () => new GeminiReader(),
-  recognises: (message) =>
-    typeof message.timestamp === 'string' &&
-    ((message.type === 'init' && typeof message.session_id === 'string') ||
-      (message.type === 'message' && typeof message.role === 'string') ||
-      (message.type === 'tool_use' && typeof message.tool_name === 'string') ||
-      (message.type === 'result' && typeof message.status === 'string')),
+  // Each run begins with `init`. Other messages have fields that lines of logs have, too.
+  recognises: ({ type, timestamp, session_id: id, model, stats }) =>
+    typeof timestamp === 'string' &&
+    ((type === 'init' && typeof id === 'string' && typeof model === 'string') ||
+      (type === 'result' && isJsonObject(stats))),
   telemetryEnv: (endpoint, headers) => ({
     GEMINI_TELEMETRY_ENABLED: 'true',
     GEMINI_TELEMETRY_TARGET: 'local',

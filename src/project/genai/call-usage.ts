@@ -228,8 +228,11 @@ export class GenAiUsage {
 
 /** Whether two nested spans of calls are about one request: two instrumentations of one client. */
 function isSameRequest(outer: GenAiSpan, inner: GenAiSpan): boolean {
-  if (outer.responseId !== null && inner.responseId !== null && outer.responseId !== inner.responseId)
-    return false;
+  // One id in two scopes is one answer, whatever the clocks of the two say.
+  if (outer.responseId !== null && inner.responseId !== null) {
+    if (outer.responseId !== inner.responseId) return false;
+    if (outer.scope !== inner.scope) return true;
+  }
   // A span that was left open as the parent of later ones has ended before them.
   return inner.startMicros >= outer.startMicros && inner.startMicros <= outer.endMicros;
 }

@@ -42,7 +42,14 @@ export function readEvents(
   const [first, ...rest] = eventsIn(sender, body);
   const read = (payload: WebhookPayload): WebhookEvent => readEvent(sender, payload, { request, trigger });
   if (first === undefined) throw malformed('no_events', 'the list of events in the body is empty');
-  return [read(first), ...rest.map(read)];
+  // The id in a header is that of the whole delivery: each further event gets its place behind it.
+  const { deliveryId } = identityIn(sender, request.headers);
+  const later = rest.map((payload, index): WebhookEvent => {
+    const event = read(payload);
+    const isShared = deliveryId !== undefined && event.deliveryId === deliveryId;
+    return isShared ? { ...event, deliveryId: deliveryIdOf(`${deliveryId} ${index + 2}`) } : event;
+  });
+  return [read(first), ...later];
 }
 
 function eventsIn({ paths: { events } }: Sender, body: unknown): readonly WebhookPayload[] {

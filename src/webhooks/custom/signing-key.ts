@@ -13,7 +13,9 @@ const ED25519_BYTES = 32;
 export function hmacKeyOf(secret: string, encoding: 'utf8' | 'base64' | 'hex'): Buffer | undefined {
   if (encoding === 'utf8') return Buffer.from(secret, 'utf8');
   const text = encoding === 'base64' ? secret.replace(KEY_PREFIX, '') : secret;
-  return (encoding === 'hex' ? HEX : BASE64).test(text) ? Buffer.from(text, encoding) : undefined;
+  const key = (encoding === 'hex' ? HEX : BASE64).test(text) ? Buffer.from(text, encoding) : undefined;
+  // One character of base64 holds no byte: and every sender knows the empty key.
+  return key?.length === 0 ? undefined : key;
 }
 
 /** An Ed25519 public key as hex, base64 (also with `whpk_`) or PEM. */

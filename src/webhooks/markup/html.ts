@@ -77,7 +77,8 @@ export class HtmlReader {
         },
         onEndTag: ({ tagName }) => this.#end(tagName),
         onCharacter: ({ chars }) => words.text(chars),
-        onWhitespaceCharacter: ({ chars }) => words.text(chars),
+        // A line break of the source is a space. Where it is shown as one, in `pre`, the text is hidden.
+        onWhitespaceCharacter: () => words.text(' '),
         onNullCharacter: () => {},
         onComment: () => {},
         onDoctype: () => {},

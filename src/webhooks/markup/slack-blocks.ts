@@ -52,6 +52,11 @@ function readRichText(element: unknown, words: OwnWords, nameOf: NameOf): void {
       words.quotation();
       return;
     case 'rich_text_list':
+      // A list inside a quotation has its border.
+      if (Number(valueAt(element, ['border'])) > 0) {
+        words.quotation();
+        return;
+      }
       for (const item of elementsOf(element)) readRichText(item, words, nameOf);
       return;
     default:

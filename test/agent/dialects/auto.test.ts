@@ -89,6 +89,18 @@ test('a message after a thousand lines is data of the program', () => {
 });
 
 describe('output of an unknown program', () => {
+  test.each([
+    '{"timestamp":"2026-01-01T00:00:00Z","type":"result","status":"ok","passed":12}',
+    '{"timestamp":"2026-01-01T00:00:00Z","type":"message","role":"assistant","content":"hi"}',
+    '{"type":"system","subtype":"boot","session_id":"1"}',
+    '{"type":"turn.started","player":2}',
+    '{"type":"item.started","item":{"sku":7}}',
+    '{"type":"thinking","session_id":"1"}',
+  ])('may have logs with fields of an agent: %s', (line) => {
+    const { reader } = readLines(auto, [`${line}\n`, 'all done\n']);
+    expect(reader.verdict()).toMatchObject({ success: undefined, result: 'all done' });
+  });
+
   test('is text: each line is an output, the exit code decides, nothing is final', () => {
     const { reader, outputs } = readLines(auto, ['one\n', '\n', 'two']);
     expect(outputs.map(({ content }) => content)).toEqual(['one\n', '\n', 'two']);

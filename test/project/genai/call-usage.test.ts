@@ -214,6 +214,20 @@ describe('the same tokens count once', () => {
       10,
     ],
     [
+      'two instrumentations of one client, one around the other, whose clocks differ',
+      [
+        { id: 1, attributes: tokens(10, 1, { 'gen_ai.response.id': 'r' }), scope: 'a', at: [10, 20] },
+        {
+          id: 2,
+          parent: 1,
+          attributes: tokens(10, 1, { 'gen_ai.response.id': 'r' }),
+          scope: 'b',
+          at: [9, 19],
+        },
+      ],
+      10,
+    ],
+    [
       'calls one after the other with the id of a mock',
       [
         { id: 1, attributes: tokens(10, 1, { 'gen_ai.response.id': 'r' }) },

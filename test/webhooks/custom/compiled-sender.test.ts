@@ -328,6 +328,17 @@ test('one comment in two deliveries starts its command once', async () => {
 });
 
 describe('bodies', () => {
+  test('the events of a list share the id in a header, and each starts its command once', async () => {
+    const receiver = await open({ events: 'items', deliveryIdHeader: 'X-Id', identity: 'id' });
+    const body = { items: [1, 2].map((n) => ({ id: `${randomUUID()}-${n}`, text: '@agent review' })) };
+    const headers = { headers: { 'x-id': randomUUID() } };
+    const first = await say(receiver, body, headers);
+    expect([first.status, first.started]).toEqual([202, ['review', 'review']]);
+    expect(new Set(first.answer.task_ids as string[]).size).toBe(2);
+    const again = await say(receiver, body, headers);
+    expect([again.status, again.started]).toEqual([200, []]);
+  });
+
   test('each event of a list starts its command, and the delivery is one line', async () => {
     const receiver = await open({ events: 'items', deliveryId: 'id', eventType: 'kind' });
     const first = randomUUID();
@@ -508,6 +519,11 @@ test.each<[what: string, options: Partial<CustomOptions>, problem: RegExp]>([
   ],
   ['a part {url} without an address', { signed: '{body}{url}' }, /tracker\.url must be/],
   ['a tolerance of zero', { toleranceSeconds: 0 }, /tracker\.toleranceSeconds must be/],
+  [
+    'a key without a byte',
+    { secretEncoding: 'base64', secret: 'A' },
+    /tracker\.secret must be written in base64/,
+  ],
   [
     'a key that is not base64',
     { secretEncoding: 'base64', secret: 'not base64!' },

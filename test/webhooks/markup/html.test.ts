@@ -16,6 +16,7 @@ test.each([
   ['a paragraph', '<p>a</p><p>@agent review</p>'],
   ['no space between blocks', '<div>me</div><div>@agent review</div>'],
   ['emphasis', '<b>@agent</b> <i>review</i>'],
+  ['a line break of the source between mention and command', '<p>please @agent\n  review</p>'],
   ['entities', '&#64;agent&nbsp;review @agent'],
   ['after a title', '<title>a <pre></title>@agent review'],
   ['a mention of a program', '<a href="#" data-vss-mention="1">@agent</a> review'],

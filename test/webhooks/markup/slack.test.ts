@@ -60,6 +60,13 @@ describe("in Slack's blocks", () => {
   test.each([
     ['a preformatted part', rich(part('rich_text_preformatted', USER, text(' fix')))],
     ['a quotation', rich(part('rich_text_quote', USER, text(' fix')))],
+    [
+      'a list in a quotation',
+      rich({
+        ...(part('rich_text_list', part('rich_text_section', USER, text(' fix'))) as object),
+        border: 1,
+      }),
+    ],
     ['code', rich(part('rich_text_section', text('@agent fix', { code: true })))],
     ['a mention as code', rich(part('rich_text_section', { ...USER, style: { code: true } }, text(' fix')))],
     ['struck out words', rich(part('rich_text_section', text('@agent fix', { strike: true })))],
