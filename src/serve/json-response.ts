@@ -26,6 +26,12 @@ export function sendJson(res: ServerResponse, answer: JsonAnswer): void {
   res.end(body);
 }
 
+/** The client has gone while the answer was sent, or, since Node 26, before it began. */
+const DISCONNECTED: ReadonlySet<string> = new Set([
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ERR_STREAM_UNABLE_TO_PIPE',
+]);
+
 /**
  * Answers 200 with a JSON text that is produced as fast as the client reads it. A client that disconnects ends it without
  * an error; any other failure closes the connection and is thrown.
@@ -40,10 +46,12 @@ export async function streamJson(
     res.end();
     return;
   }
+  const source = Readable.from(text);
   try {
-    await pipeline(Readable.from(text), res);
+    await pipeline(source, res);
   } catch (error) {
-    if (errnoOf(error) === 'ERR_STREAM_PREMATURE_CLOSE') return;
+    source.destroy();
+    if (DISCONNECTED.has(errnoOf(error) ?? '')) return;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -36,11 +36,13 @@ export async function openSandbox(): Promise<Sandbox> {
     join(bin, 'npx'),
     `[ "$1" = tasktrail ] || { echo "npx: not allowed in tests: $*" >&2; exit 64; }\nshift\n${tasktrail} "$@"`,
   );
+  // Not always beside Node: the npm package of a Node release has none.
+  const npm = execFileSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).trim();
   // Only `npm run` with scripts of this checkout. Other commands might install packages.
   await writeProgram(
     join(bin, 'npm'),
     `[ "$1" = run ] || { echo "npm: not allowed in tests: $*" >&2; exit 64; }\n` +
-      `exec ${join(dirname(process.execPath), 'npm')} --silent --prefix ${ROOT} "$@"`,
+      `exec ${npm} --silent --prefix ${ROOT} "$@"`,
   );
   const env = {
     PATH: `${bin}:${dirname(process.execPath)}:${process.env.PATH ?? ''}`,
