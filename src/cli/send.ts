@@ -83,7 +83,7 @@ async function holdDirectory({
   books,
   journal,
 }: Omit<Sending, 'senders'>): Promise<Holder | undefined> {
-  if (!config.store || !config.enabled || (await journal.countPending(HOLDER)) === 0) return undefined;
+  if (!config.enabled || (await journal.countPending(HOLDER)) === 0) return undefined;
   const log = (line: string): void => void process.stderr.write(`tasktrail: ${line}\n`);
   try {
     return await startLoneHolder({ config, books, journal, log });

@@ -63,6 +63,22 @@ export async function lockDirectory(
   }
 }
 
+/** Undefined when this process only sends: `store` is off, or another process holds the directory. */
+export async function tryLock(
+  config: Config,
+  books: Books,
+  mustHold: boolean,
+): Promise<DirectoryLock | undefined> {
+  if (!config.store) return undefined;
+  try {
+    return await lockDirectory(config, (reason) => books.setReason('lock', reason));
+  } catch (error) {
+    const isHeld = error instanceof TasktrailError && error.code === 'ERR_DIRECTORY_HELD';
+    if (isHeld && !mustHold) return undefined;
+    throw error;
+  }
+}
+
 export async function startHolder(lock: DirectoryLock, options: HolderOptions): Promise<Holder> {
   const { config, books, journal, reader, source, metrics, log } = options;
   const tombstones = await openTombstones(lock, config);

@@ -6,6 +6,8 @@ import {
   resourceFromAttributes,
 } from '@opentelemetry/resources';
 import type { Config } from '../config/config.ts';
+import { encodeAttributes } from '../export/encode.ts';
+import type { TelemetrySource } from '../journal/line.ts';
 import { ATTR } from '../model/attributes.ts';
 
 /**
@@ -24,4 +26,9 @@ export function resourceOf(config: Config): Resource {
   // An agent's environment names the task that the agent runs for; records of this process may be about other tasks.
   const kept = Object.entries(given).filter(([name]) => name !== ATTR.taskId && name !== ATTR.attempt);
   return resourceFromAttributes(Object.fromEntries(kept)).merge(own);
+}
+
+/** What the spans that the holder builds carry. */
+export function sourceOf(resource: Resource): TelemetrySource {
+  return { resource: { attributes: encodeAttributes(resource.attributes) }, scope: { name: 'tasktrail' } };
 }

@@ -3,8 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Books } from '../books.ts';
 import { type Config, type ConfigOptions, loadConfig } from '../config/config.ts';
 import { isSwitchedOff } from '../config/environment.ts';
-import { messageOf, TasktrailError } from '../errors.ts';
-import { encodeAttributes } from '../export/encode.ts';
+import { messageOf } from '../errors.ts';
 import { OtelRecorder } from '../export/otel-recorder.ts';
 import type { Sender } from '../export/sender.ts';
 import { Journal } from '../journal/journal.ts';
@@ -13,14 +12,13 @@ import { type JournalWatch, watchJournal } from '../journal/watch.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
 import { maskSecrets } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
-import type { DirectoryLock } from '../store/lock.ts';
 import { createReader } from '../store/read/reader.ts';
 import { secretsOf } from './config-secrets.ts';
 import { createSenders, destinationsOf } from './destinations.ts';
-import { type Holder, lockDirectory, startHolder } from './holder.ts';
+import { type Holder, startHolder, tryLock } from './holder.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
-import { resourceOf } from './resource.ts';
+import { resourceOf, sourceOf } from './resource.ts';
 
 /** Interval in milliseconds for claiming the segments of dead processes. */
 const CLAIM_MS = 1_000;
@@ -94,10 +92,7 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
   const destinations = destinationsOf(config);
   const journal = new Journal({ directory: journalDir(config.logDir), destinations, books });
   const resource = resourceOf(config);
-  const source = {
-    resource: { attributes: encodeAttributes(resource.attributes) },
-    scope: { name: 'tasktrail' },
-  };
+  const source = sourceOf(resource);
   const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
   const holder = lock && (await startHolder(lock, { config, books, journal, reader, source, metrics, log }));
   metrics.watchProcess(books, journal);
@@ -243,18 +238,6 @@ class OpenTrail implements Trail {
   async #drain(sender: Sender, deadlineMs: number): Promise<void> {
     const isAway = this.books.reasons.has(sender.destination);
     await sender.drain(isAway ? Math.min(deadlineMs, UNREACHABLE_MS) : deadlineMs);
-  }
-}
-
-/** Undefined when this process only sends: `store` is off, or another process holds the directory. */
-async function tryLock(config: Config, books: Books, mustHold: boolean): Promise<DirectoryLock | undefined> {
-  if (!config.store) return undefined;
-  try {
-    return await lockDirectory(config, (reason) => books.setReason('lock', reason));
-  } catch (error) {
-    const isHeld = error instanceof TasktrailError && error.code === 'ERR_DIRECTORY_HELD';
-    if (isHeld && !mustHold) return undefined;
-    throw error;
   }
 }
 
