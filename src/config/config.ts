@@ -39,6 +39,8 @@ export interface Config {
   /** True: `otlpPort` was set, and it is an error if the port is taken. False: then a free port is used. */
   readonly otlpPortIsExplicit: boolean;
   readonly apiToken: string | undefined;
+  /** Signs the tokens of senders; undefined: the key in the log directory does. */
+  readonly key: string | undefined;
   /** The second destination of records; undefined when none is set. */
   readonly otlpEndpoint: string | undefined;
   /** Where spans go instead, used unchanged. */
@@ -171,6 +173,7 @@ function variableFields(
     otlpPort: given('TASK_LOGS_OTLP_PORT') ?? defaultOtlpPort(value('PORT')),
     otlpPortIsExplicit: given('TASK_LOGS_OTLP_PORT') !== undefined,
     apiToken: value('TASK_LOGS_API_TOKEN'),
+    key: value('TASK_LOGS_KEY'),
     otlpEndpoint: value('OTEL_EXPORTER_OTLP_ENDPOINT'),
     otlpTracesEndpoint: value('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'),
     otlpLogsEndpoint: value('OTEL_EXPORTER_OTLP_LOGS_ENDPOINT'),

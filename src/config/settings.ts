@@ -21,6 +21,7 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly TASK_LOGS_OTLP_HOST: string | undefined;
   readonly TASK_LOGS_OTLP_PORT: number;
   readonly TASK_LOGS_API_TOKEN: string | undefined;
+  readonly TASK_LOGS_KEY: string | undefined;
   readonly GITHUB_WEBHOOK_SECRET: readonly string[];
   readonly JIRA_WEBHOOK_SECRET: readonly string[];
   readonly SLACK_SIGNING_SECRET: readonly string[];
@@ -144,6 +145,15 @@ export const SETTINGS: SettingTable<Settings> = {
     sentence: 'Clients of `/api`, `/metrics` and the OTLP receiver must send this token.',
     isSecret: true,
     field: 'apiToken',
+  },
+  TASK_LOGS_KEY: {
+    kind: secret(32),
+    default: undefined,
+    defaultText: 'the content of `_key` in the log directory',
+    group: 'HTTP',
+    sentence: 'Signs the tokens of workers and agents. Machines that share their tasks need the same one.',
+    isSecret: true,
+    field: 'key',
   },
   GITHUB_WEBHOOK_SECRET: {
     kind: SECRETS,

@@ -38,6 +38,10 @@ export const OWN_NAMES = {
   feed: '_feed',
   webhooks: '_webhooks',
   lock: '_lock.json',
+  /** 64 hex digits: signs the tokens of senders. */
+  key: '_key',
+  /** JSON files: the tasks that the service has taken and not ended. */
+  queue: '_queue',
   /** JSON: the id of this directory. */
   directory: '_directory.json',
   /** JSONL: the tasks and workflows that retention has removed. */
