@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { readTextSync } from '../system/files/safe-open.ts';
 import { isProcessAlive, type ProcessIdentity } from '../system/process-identity.ts';
 import { signalGroup } from '../system/processes.ts';
 import { findProgram, whyNotStartable } from './executable.ts';
@@ -27,7 +27,7 @@ const WRAPPER = [
   'if [ -n "$stopped" ]; then exit "$stopped"; fi',
   '(exec 2>&3 3>&-; exec "$@")',
   'code=$?',
-  'printf "%s\\n" "$code" > "$0"',
+  '(umask 077; printf "%s\\n" "$code" > "$0")',
   'exit "$code"',
 ].join('\n');
 
@@ -112,7 +112,7 @@ async function untilGone(leader: ProcessIdentity | undefined, exitFile: string):
 
 function readExitCode(exitFile: string): number | null {
   try {
-    const text = readFileSync(exitFile, 'latin1').trim();
+    const text = readTextSync(exitFile)?.trim() ?? '';
     return /^\d{1,3}$/.test(text) ? Number(text) : null;
   } catch {
     // ENOENT: the wrapper was killed too. EISDIR, EACCES: the agent changed the file.

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
+import { areRealFolders } from '../system/files/real-folders.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import { killGroup } from '../system/processes.ts';
 import { RunFolder } from './run-folder.ts';
@@ -11,7 +12,7 @@ import { endRunProcesses, findRunProcesses } from './run-processes.ts';
 /** Run folders below `parent` (`<task id>/<run>`) that no living process follows, by task id. */
 export async function findOrphanRuns(parent: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const found = new Map<string, string[]>();
-  for (const taskId of await foldersIn(parent)) {
+  for (const taskId of await foldersIn(parent, 1)) {
     const orphans: string[] = [];
     for (const run of await foldersIn(join(parent, taskId))) {
       const directory = join(parent, taskId, run);
@@ -89,7 +90,9 @@ export async function removeEndedRuns(taskFolder: string): Promise<void> {
   await removeEmpty(taskFolder);
 }
 
-export async function foldersIn(directory: string): Promise<readonly string[]> {
+/** A folder that was replaced by a link has none. `levels`: folders of ours up to this one. */
+export async function foldersIn(directory: string, levels: 1 | 2 = 2): Promise<readonly string[]> {
+  if (!(await areRealFolders(directory, levels))) return [];
   try {
     const entries = await readdir(directory, { withFileTypes: true });
     return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);

@@ -1,5 +1,6 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import type { OutputStream } from '../model/agent-output.ts';
+import { openSafeSync, readTextSync } from '../system/files/safe-open.ts';
 
 /** One read of a stream. */
 export interface ReadMark {
@@ -22,7 +23,7 @@ export class ReadLog {
 
   append(stream: OutputStream, { endBytes, timeMs }: ReadMark): void {
     try {
-      this.#fd ??= openSync(this.#path, 'a', 0o600);
+      this.#fd ??= openSafeSync(this.#path, 'a');
       writeSync(this.#fd, `${stream} ${endBytes} ${timeMs}\n`);
     } catch {
       // ENOSPC: after a crash the lines of this read get later times. No line is lost or recorded twice.
@@ -34,7 +35,7 @@ export class ReadLog {
     const marks: Record<OutputStream, ReadMark[]> = { stdout: [], stderr: [] };
     let text = '';
     try {
-      text = readFileSync(this.#path, 'latin1');
+      text = readTextSync(this.#path) ?? '';
     } catch {
       // ENOENT: nothing has been read.
     }

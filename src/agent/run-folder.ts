@@ -1,16 +1,17 @@
-import { closeSync, constants, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { closeSync, renameSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentOutcome, RunOrigin } from '../model/agent-output.ts';
 import { type JsonObject, parseObject } from '../model/json.ts';
+import { PRIVATE_FILE, PRIVATE_FOLDER } from '../system/files/modes.ts';
+import { writeNewText } from '../system/files/new-file.ts';
+import { checkFolders, checkFoldersSync } from '../system/files/real-folders.ts';
+import { openSafeSync, readTextSync, writeNewSync } from '../system/files/safe-open.ts';
+import { makeDirectorySync } from '../system/make-directory.ts';
 import { ReadLog } from './read-log.ts';
 
-/** Owner only: agents print the files that they read, secrets included. */
-const FILE_MODE = 0o600;
-const DIRECTORY_MODE = 0o700;
-
-/** O_APPEND, so that processes that share the file do not overwrite each other; O_EXCL, so that no link is followed. */
-const WRITE_FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL;
+/** Folders of ours up to that of a run: `_agent/<task>/<run>`. */
+const LEVELS = 3;
 
 const FILES = {
   facts: 'run.json',
@@ -67,7 +68,9 @@ export class RunFolder {
 
   /** Makes the task's folder too when it is missing. */
   static async create(taskFolder: string, key: string): Promise<RunFolder> {
-    await mkdir(taskFolder, { recursive: true, mode: DIRECTORY_MODE });
+    // Owner only: agents print the files that they read, secrets included.
+    await checkFolders(taskFolder, LEVELS - 1);
+    makeDirectorySync(taskFolder, PRIVATE_FOLDER);
     const stem = key.replaceAll(/[^A-Za-z0-9._-]+/g, '_').slice(0, 64);
     return new RunFolder(await mkdtemp(join(taskFolder, `${stem}-`)));
   }
@@ -81,7 +84,7 @@ export class RunFolder {
   }
 
   async writeInput(document: string): Promise<void> {
-    await writeFile(this.inputFile, document, { mode: FILE_MODE });
+    await writeNewText(this.inputFile, document, PRIVATE_FILE);
   }
 
   readLog(): ReadLog {
@@ -91,8 +94,8 @@ export class RunFolder {
   /** Makes the files of the streams. `input` becomes the whole standard input. */
   async openChildEnds(input: string | undefined): Promise<ChildEnds> {
     const opened: number[] = [];
-    const openFile = (name: string, flags: number): number => {
-      const fd = openSync(join(this.directory, name), flags, FILE_MODE);
+    const openFile = (name: string, access: 'inherited' | 'ax'): number => {
+      const fd = openSafeSync(join(this.directory, name), access);
       opened.push(fd);
       return fd;
     };
@@ -106,11 +109,11 @@ export class RunFolder {
       }
     };
     try {
-      const stdout = openFile(FILES.stdout, WRITE_FLAGS);
-      const stderr = openFile(FILES.stderr, WRITE_FLAGS);
+      const stdout = openFile(FILES.stdout, 'ax');
+      const stderr = openFile(FILES.stderr, 'ax');
       if (input === undefined) return { stdin: undefined, stdout, stderr, close };
-      await writeFile(join(this.directory, FILES.stdin), input, { mode: FILE_MODE, flag: 'wx' });
-      return { stdin: openFile(FILES.stdin, constants.O_RDONLY), stdout, stderr, close };
+      await writeNewText(join(this.directory, FILES.stdin), input, PRIVATE_FILE);
+      return { stdin: openFile(FILES.stdin, 'inherited'), stdout, stderr, close };
     } catch (error) {
       close();
       throw error;
@@ -118,7 +121,7 @@ export class RunFolder {
   }
 
   openStream(stream: 'stdout' | 'stderr'): number {
-    return openSync(join(this.directory, FILES[stream]), constants.O_RDONLY);
+    return openSafeSync(join(this.directory, FILES[stream]), 'r');
   }
 
   writeFacts(facts: RunFacts): void {
@@ -148,25 +151,25 @@ export class RunFolder {
   }
 
   async remove(): Promise<void> {
+    await checkFolders(this.directory, LEVELS);
     await rm(this.directory, { recursive: true, force: true });
   }
 
   /** Replaces the file atomically. */
   #write(name: string, value: object): void {
     const path = join(this.directory, name);
-    writeFileSync(`${path}.new`, `${JSON.stringify(value)}\n`, { mode: FILE_MODE });
+    checkFoldersSync(this.directory, LEVELS);
+    writeNewSync(`${path}.new`, `${JSON.stringify(value)}\n`);
     renameSync(`${path}.new`, path);
   }
 
   #read(name: string): JsonObject | undefined {
-    let text: string;
     try {
-      text = readFileSync(join(this.directory, name), 'utf8');
+      // A power cut can leave an empty file.
+      return parseObject(readTextSync(join(this.directory, name)));
     } catch {
-      // ENOENT: not written yet, or the run has been removed.
+      // EACCES: made by another user.
       return undefined;
     }
-    // A power cut can leave an empty file.
-    return parseObject(text);
   }
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { constants, copyFileSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { constants, copyFileSync, linkSync, renameSync, rmSync } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
-import { isJsonObject, type JsonValue, parseObject } from '../model/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseObject } from '../model/json.ts';
+import { readTextSync, writeNewSync } from '../system/files/safe-open.ts';
 import { identityOf, isProcessAlive, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 
 const MARK_FILE = 'process.json';
@@ -79,7 +80,7 @@ function writeMark(directory: string, mark: RunMark): void {
 
 function writeNew(directory: string, mark: RunMark): string {
   const path = join(directory, `${MARK_FILE}.${randomUUID()}`);
-  writeFileSync(path, `${JSON.stringify(mark)}\n`, { mode: 0o600 });
+  writeNewSync(path, `${JSON.stringify(mark)}\n`);
   return path;
 }
 
@@ -95,14 +96,13 @@ export function readMark(directory: string): RunMark | undefined {
 }
 
 function readMarkFile(path: string): RunMark | undefined {
-  let text: string;
+  let value: JsonObject | undefined;
   try {
-    text = readFileSync(path, 'utf8');
+    value = parseObject(readTextSync(path));
   } catch {
-    // ENOENT: not written.
+    // EACCES: made by another user.
     return undefined;
   }
-  const value = parseObject(text);
   const supervisor = readIdentity(value?.supervisor);
   if (value === undefined || supervisor === undefined) return undefined;
   const adoptions = typeof value.adoptions === 'number' ? value.adoptions : 0;
@@ -126,7 +126,7 @@ async function idleMs(directory: string): Promise<number> {
   const times = await Promise.all(
     ['.', ...names].map(async (name) => {
       try {
-        return (await stat(join(directory, name))).mtimeMs;
+        return (await lstat(join(directory, name))).mtimeMs;
       } catch (error) {
         // The run has ended in between.
         if (errnoOf(error) === 'ENOENT') return 0;

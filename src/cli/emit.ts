@@ -7,6 +7,7 @@ import { WORKFLOW_EVENT_TYPES } from '../model/events.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import { firstOfText, parseWellFormed } from '../model/text.ts';
 import { isWorkflowEventType, PAYLOAD_BYTES_MAX } from '../model/workflow-payloads.ts';
+import { setFileMode } from '../system/files/modes.ts';
 import { reportError } from './exit-code.ts';
 import { deliverJournal } from './workflow/deliver.ts';
 import { checkEvent, type EventInput, offReason, recordEvent, traceOf } from './workflow/event.ts';
@@ -72,6 +73,7 @@ async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   const loaded = loadConfig({ flags: { TASK_LOGS_DIR: values.dir }, recordsOnly: true });
+  setFileMode(loaded.fileMode);
   const config = Object.freeze({
     ...loaded,
     project: given('--project', values.project) ?? loaded.project,

@@ -21,6 +21,8 @@ export interface Config {
   readonly enabled: boolean;
   readonly logDir: string;
   readonly workflowDir: string;
+  /** Octal, of files below the log directory. Folders get the permission to enter too. */
+  readonly fileMode: string;
   /** False: this process never holds the log directory, it only sends. */
   readonly store: boolean;
   /** A task is removed this many days after its end. */
@@ -164,6 +166,7 @@ function variableFields(
     enabled: value('TASK_LOGS_ENABLED'),
     logDir,
     workflowDir: resolve(cwd, value('TASK_LOGS_WORKFLOW_DIR') ?? join(logDir, '_workflow')),
+    fileMode: value('TASK_LOGS_FILE_MODE'),
     store: value('TASK_LOGS_STORE'),
     retentionDays: value('TASK_LOGS_RETENTION_DAYS'),
     compressDays: value('TASK_LOGS_COMPRESS_DAYS'),

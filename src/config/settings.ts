@@ -2,6 +2,7 @@ import { OTEL_SETTINGS, type OtelSettings } from './otel-settings.ts';
 import { S3_SETTINGS, type S3Settings } from './s3-settings.ts';
 import type { SettingTable } from './setting.ts';
 import { COMMAND_LINE } from './values/command-line.ts';
+import { FILE_MODE } from './values/file-mode.ts';
 import { SECRETS, secret } from './values/secret-text.ts';
 import { httpUrl, REDIS_ADDRESS } from './values/urls.ts';
 import { BOOLEAN, count, PORT, text } from './values/value-kinds.ts';
@@ -10,6 +11,7 @@ import { BOOLEAN, count, PORT, text } from './values/value-kinds.ts';
 export interface Settings extends OtelSettings, S3Settings {
   readonly TASK_LOGS_DIR: string | undefined;
   readonly TASK_LOGS_WORKFLOW_DIR: string | undefined;
+  readonly TASK_LOGS_FILE_MODE: string;
   readonly TASK_LOGS_ENABLED: boolean;
   readonly TASK_LOGS_STORE: boolean;
   readonly TASK_LOGS_EMIT_WORKFLOW_EVENTS: boolean;
@@ -58,6 +60,14 @@ export const SETTINGS: SettingTable<Settings> = {
     sentence: 'The directory of workflow events and documents.',
     field: 'workflowDir',
     otherwise: ['TASK_LOGS_DIR'],
+  },
+  TASK_LOGS_FILE_MODE: {
+    kind: FILE_MODE,
+    default: '0600',
+    group: 'Recording',
+    sentence:
+      'The mode of files below the log directory; folders get the same with permission to enter (`0640`: `0750`). Keys, queue, journal and running agents stay private.',
+    field: 'fileMode',
   },
   TASK_LOGS_ENABLED: {
     kind: BOOLEAN,

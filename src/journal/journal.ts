@@ -1,7 +1,8 @@
-import { readdir, rename, stat } from 'node:fs/promises';
+import { lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Books } from '../books.ts';
 import { errnoOf, messageOf } from '../errors.ts';
+import { checkFolders } from '../system/files/real-folders.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
 import { Segment } from './segment.ts';
@@ -164,6 +165,7 @@ export class Journal {
     for (const segment of [...this.#segments]) await segment.touch();
     let names: string[];
     try {
+      await checkFolders(directory, 1);
       names = await readdir(directory);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') books.setReason('journal claims', messageOf(error));
@@ -278,7 +280,7 @@ function isOwnerAlive({ owner, state }: SegmentName): boolean | undefined {
 async function isOrphan(path: string, alive: boolean | undefined): Promise<boolean> {
   if (alive !== undefined) return !alive;
   try {
-    return Date.now() - (await stat(path)).mtimeMs > FOREIGN_STALE_MS;
+    return Date.now() - (await lstat(path)).mtimeMs > FOREIGN_STALE_MS;
   } catch {
     // Another process has claimed or removed it.
     return false;

@@ -2,7 +2,7 @@ import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, TasktrailError } from '../errors.ts';
 import { redactJson } from '../redact/redact.ts';
-import { makeDirectorySync } from '../system/make-directory.ts';
+import { makeNamedDirectorySync } from '../system/make-directory.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import type { OtlpLogRecord, TelemetrySource } from './line.ts';
 import { formatSegmentName } from './segment-name.ts';
@@ -43,8 +43,7 @@ export function writeLoneRecord(target: LoneRecordTarget, record: OtlpLogRecord)
     },
   });
   try {
-    // The log directory follows the umask, as in `start`; the journal below it is private.
-    makeDirectorySync(target.logDir);
+    makeNamedDirectorySync(target.logDir);
   } catch (error) {
     throw refused(`cannot write to ${target.logDir}: ${messageOf(error)}`);
   }

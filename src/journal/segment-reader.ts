@@ -1,5 +1,6 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { parseObject } from '../model/json.ts';
+import { openSafeHandle } from '../system/files/safe-open.ts';
 import { type Line, readLines } from '../system/lines.ts';
 import type { EntryKind, SegmentHeader } from './line.ts';
 
@@ -51,7 +52,7 @@ export class SegmentReader {
     offset: number,
     onBadLine: (offset: number) => void,
   ): Promise<SegmentReader> {
-    const handle = await open(path, 'r');
+    const handle = await openSafeHandle(path, 'r');
     const reader = new SegmentReader(handle, onBadLine);
     try {
       await reader.#seek(offset);

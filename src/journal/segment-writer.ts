@@ -1,8 +1,11 @@
-import { closeSync, fstatSync, futimesSync, openSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, futimesSync, lstatSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
 import { messageOf } from '../errors.ts';
 import { redactJson } from '../redact/redact.ts';
+import { PRIVATE_FILE, PRIVATE_FOLDER } from '../system/files/modes.ts';
+import { checkFoldersSync } from '../system/files/real-folders.ts';
+import { openSafeSync } from '../system/files/safe-open.ts';
 import { makeDirectorySync } from '../system/make-directory.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import type { JournalEntry, SegmentHeader, TelemetrySource } from './line.ts';
@@ -207,10 +210,11 @@ export class SegmentWriter {
 
   #createFile(): File {
     const { directory, destinations } = this.#options;
-    makeDirectorySync(directory, 0o700);
+    checkFoldersSync(directory, 1);
+    makeDirectorySync(directory, PRIVATE_FOLDER);
     const id = ulid();
     const path = join(directory, formatSegmentName({ id, owner: ownIdentity(), state: 'open' }));
-    const fd = openSync(path, 'ax', 0o600);
+    const fd = openSafeSync(path, 'ax', PRIVATE_FILE);
     const header: SegmentHeader = { version: 1, destinations };
     const source = this.#writtenSource === undefined ? '' : sourceLine(this.#writtenSource);
     const first = Buffer.from(`H${JSON.stringify(header)}\n${source}`);
@@ -237,7 +241,7 @@ export class SegmentWriter {
 
 function isInPlace(file: File): boolean {
   try {
-    return statSync(file.path).ino === file.inode;
+    return lstatSync(file.path).ino === file.inode;
   } catch {
     // Deleted or renamed.
     return false;

@@ -1,8 +1,11 @@
 import { renameSync } from 'node:fs';
-import { readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { lstat, lutimes, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { parseObject } from '../model/json.ts';
+import { readText } from '../system/durable.ts';
+import { PRIVATE_FILE } from '../system/files/modes.ts';
+import { writeNewText } from '../system/files/new-file.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import { cursorFileName, formatSegmentName, type SegmentState } from './segment-name.ts';
 import { SegmentReader } from './segment-reader.ts';
@@ -46,7 +49,7 @@ export class Segment {
   /** Reads the cursors of an earlier owner. Invalid cursors mean sending again, which record ids make harmless. */
   async loadCursors(): Promise<void> {
     try {
-      const value = parseObject(await readFile(this.#cursorPath(), 'utf8')) ?? {};
+      const value = parseObject(await readText(this.#cursorPath())) ?? {};
       for (const [destination, offset] of Object.entries(value)) {
         if (typeof offset === 'number' && Number.isSafeInteger(offset) && offset >= 0)
           this.#cursors[destination] = offset;
@@ -104,7 +107,7 @@ export class Segment {
   async #saveCursors(): Promise<void> {
     const path = this.#cursorPath();
     // Replaced by a rename, so that a crash leaves the old or the new cursors.
-    await writeFile(`${path}.tmp`, JSON.stringify(this.#cursors), { mode: 0o600 });
+    await writeNewText(`${path}.tmp`, JSON.stringify(this.#cursors), PRIVATE_FILE);
     await rename(`${path}.tmp`, path);
   }
 
@@ -139,7 +142,7 @@ export class Segment {
   async touch(): Promise<void> {
     const now = new Date();
     try {
-      await utimes(this.#path, now, now);
+      await lutimes(this.#path, now, now);
     } catch {
       // Gone or read-only. Another process may claim and send it too, which record ids make harmless.
     }
@@ -165,7 +168,7 @@ export class Segment {
     const others = (this.#destinations ?? []).filter((destination) => !known.includes(destination));
     if (others.length === 0) return false;
     try {
-      const { size } = await stat(this.#path);
+      const { size } = await lstat(this.#path);
       return others.some((destination) => (this.#cursors[destination] ?? 0) < size);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;

@@ -1,6 +1,7 @@
 import { watch } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../errors.ts';
+import { PRIVATE_FOLDER } from '../system/files/modes.ts';
 import { makeDirectorySync } from '../system/make-directory.ts';
 
 /** Segments that arrive within this time are claimed together. */
@@ -30,7 +31,7 @@ export function watchJournal(
     if (!isClosed) await onChange();
   };
   try {
-    makeDirectorySync(directory, 0o700);
+    makeDirectorySync(directory, PRIVATE_FOLDER);
     const watcher = watch(directory, { persistent: false }, (event) => {
       if (event === 'rename') void gather();
     });

@@ -1,9 +1,10 @@
-import { createReadStream, type Stats } from 'node:fs';
-import { type FileHandle, open, rm, utimes } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { type FileHandle, lutimes, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import { replaceFile } from '../system/durable.ts';
+import { openSafeHandle } from '../system/files/safe-open.ts';
 import { lstatIfPresent } from '../system/optional-files.ts';
 import { TASK_FILES, type TaskFile } from './layout.ts';
 
@@ -81,22 +82,23 @@ async function compressFile(path: string): Promise<boolean> {
   if (!isLarge(stats)) return false;
   const gzip = createGzip();
   try {
-    await Promise.all([pipeline(createReadStream(path), gzip), replaceFile(gzipPath(path), gzip)]);
+    const plain = (await openSafeHandle(path, 'r')).createReadStream();
+    await Promise.all([pipeline(plain, gzip), replaceFile(gzipPath(path), gzip)]);
   } finally {
     // Otherwise one side would wait forever when the other cannot be opened.
     gzip.destroy();
   }
-  await utimes(gzipPath(path), stats.atime, stats.mtime);
+  await lutimes(gzipPath(path), stats.atime, stats.mtime);
   await rm(path);
   return true;
 }
 
 async function restoreFile(path: string): Promise<void> {
-  const file = await open(gzipPath(path), 'r');
+  const file = await openSafeHandle(gzipPath(path), 'r');
   try {
     const { atime, mtime } = await file.stat();
     await replaceFile(path, inflate(file));
-    await utimes(path, atime, mtime);
+    await lutimes(path, atime, mtime);
   } finally {
     await file.close();
   }

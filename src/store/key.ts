@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { link, open, rm } from 'node:fs/promises';
+import { link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, TasktrailError } from '../errors.ts';
-import { makeDirectory, readText } from '../system/durable.ts';
+import { makeNamedDirectory, readText } from '../system/durable.ts';
+import { PRIVATE_FILE } from '../system/files/modes.ts';
+import { openSafeHandle } from '../system/files/safe-open.ts';
+import { lstatIfPresent } from '../system/optional-files.ts';
 import { OWN_NAMES } from './layout.ts';
 
 const KEY = /^[0-9a-f]{64}$/;
@@ -21,16 +24,27 @@ export async function readTrailKey(logDir: string): Promise<string | undefined> 
   );
 }
 
+/** Throws for a link or a folder in place of the key, which counts as no key and would never be made. */
+async function checkReplaceable(path: string): Promise<void> {
+  const stats = await lstatIfPresent(path);
+  if (stats === undefined || stats.isFile()) return;
+  throw new TasktrailError(
+    'ERR_DIRECTORY_UNUSABLE',
+    `${path} is not a file of its own: remove it, or set TASK_LOGS_KEY`,
+  );
+}
+
 /** `readTrailKey`, after making the key where there is none. Of several processes that make one, the first wins. */
 export async function ensureTrailKey(logDir: string): Promise<string> {
-  await makeDirectory(logDir);
+  await makeNamedDirectory(logDir);
   const path = join(logDir, OWN_NAMES.key);
   for (;;) {
     const found = await readTrailKey(logDir);
     if (found !== undefined) return found;
+    await checkReplaceable(path);
     const temp = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
     try {
-      const file = await open(temp, 'wx', 0o600);
+      const file = await openSafeHandle(temp, 'wx', PRIVATE_FILE);
       try {
         await file.writeFile(`${randomBytes(32).toString('hex')}\n`);
         await file.sync();

@@ -1,8 +1,8 @@
-import { readdir, rm, utimes } from 'node:fs/promises';
+import { lutimes, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ulid } from 'ulid';
 import { TasktrailError } from '../errors.ts';
-import { makeDirectory } from '../system/durable.ts';
+import { makeNamedDirectory } from '../system/durable.ts';
 import {
   isStale,
   type LockOwner,
@@ -54,7 +54,7 @@ export class DirectoryLock {
 
   /** Throws `ERR_DIRECTORY_HELD` when another process holds the directory. The message names it and its address. */
   static async acquire(logDir: string, onLost: (reason: string) => void): Promise<DirectoryLock> {
-    await makeDirectory(logDir);
+    await makeNamedDirectory(logDir);
     const path = join(logDir, OWN_NAMES.lock);
     const record: LockRecord = {
       ...ownIdentity(),
@@ -98,7 +98,7 @@ export class DirectoryLock {
       if (token === undefined) await this.#restore();
       else if (token !== this.#record.token) return this.#lose(TAKEN_OVER);
       // Some shares refuse to set times: a new file has a new one.
-      else await utimes(this.#path, now, now).catch(() => updateLock(this.#path, this.#record));
+      else await lutimes(this.#path, now, now).catch(() => updateLock(this.#path, this.#record));
       this.#touchedAt = before;
     } catch {
       // The next touch retries. Until one succeeds, nothing is written.
@@ -107,7 +107,7 @@ export class DirectoryLock {
 
   /** The lock file was deleted, perhaps with the whole directory. */
   async #restore(): Promise<void> {
-    await makeDirectory(dirname(this.#path));
+    await makeNamedDirectory(dirname(this.#path));
     if (!(await restoreLock(this.#path, this.#record))) throw heldBy(undefined);
   }
 

@@ -68,8 +68,9 @@ export async function lstatStored({ path, what }: NamedFile): Promise<Stats | un
   }
 }
 
-/** Whether a path and its parent are directories and not symbolic links to others. */
-export async function isOwnFolder(path: string, what: string): Promise<boolean> {
-  if ((await lstatStored({ path, what }))?.isDirectory() !== true) return false;
-  return (await lstatStored({ path: dirname(path), what }))?.isDirectory() === true;
+/** Whether the last `levels` folders of a path are directories and not symbolic links to others. */
+export async function isOwnFolder(path: string, what: string, levels: number): Promise<boolean> {
+  for (let folder = path, left = levels; left > 0; folder = dirname(folder), left -= 1)
+    if ((await lstatStored({ path: folder, what }))?.isDirectory() !== true) return false;
+  return true;
 }

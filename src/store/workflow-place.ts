@@ -1,8 +1,9 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { checkWorkflowId } from '../model/ids.ts';
+import { areRealFolders, checkFolders } from '../system/files/real-folders.ts';
 import { readableNamesIn } from '../system/optional-files.ts';
-import { WORKFLOW_FILES, type WorkflowFile } from './layout.ts';
+import { OWN_NAMES, WORKFLOW_FILES, type WorkflowFile } from './layout.ts';
 
 /** Cached months of workflows without a stamp: one or two megabytes. */
 const MONTHS_MAX = 10_000;
@@ -46,14 +47,12 @@ export class WorkflowPlaces {
     this.#months.delete(workflowId);
   }
 
-  /** Folders of all months, oldest first. */
+  /** Folders of all months, oldest first. Links are left out. */
   async months(): Promise<readonly string[]> {
     const found: string[] = [];
-    for (const year of (await readableNamesIn(this.#workflowDir)).filter((name) => YEAR.test(name)).sort()) {
-      const months = (await readableNamesIn(join(this.#workflowDir, year))).filter((name) =>
-        MONTH.test(name),
-      );
-      for (const month of months.sort()) found.push(join(this.#workflowDir, year, month));
+    if (!(await areRealFolders(this.#workflowDir, levelsOf(this.#workflowDir)))) return found;
+    for (const year of await foldersIn(this.#workflowDir, YEAR)) {
+      for (const month of await foldersIn(year, MONTH)) found.push(month);
     }
     return found;
   }
@@ -70,6 +69,36 @@ export class WorkflowPlaces {
 
 export function workflowFile(month: string, workflowId: string, file: WorkflowFile): string {
   return join(month, checkWorkflowId(workflowId) + WORKFLOW_FILES[file]);
+}
+
+/** Number of folders of ours up to the folder of a month. */
+export function monthLevels(month: string): number {
+  return levelsOf(dirname(dirname(month))) + 2;
+}
+
+/** Whether the folder of a month and those above it are no links. */
+export async function isRealMonth(month: string): Promise<boolean> {
+  return areRealFolders(month, monthLevels(month));
+}
+
+/** Throws `ERR_DIRECTORY_UNUSABLE` when the folder of a month, or one above it, has been replaced by a link. */
+export async function checkMonth(month: string): Promise<void> {
+  await checkFolders(month, monthLevels(month));
+}
+
+/**
+ * Number of folders of ours up to the directory of workflows: a link in their place is not followed. A directory that the
+ * user has named is the user's, and may be a link.
+ */
+export function levelsOf(workflowDir: string): 0 | 1 {
+  return basename(workflowDir) === OWN_NAMES.workflows ? 1 : 0;
+}
+
+async function foldersIn(dir: string, pattern: RegExp): Promise<readonly string[]> {
+  const names = (await readableNamesIn(dir)).filter((name) => pattern.test(name)).sort();
+  const folders: string[] = [];
+  for (const name of names) if (await areRealFolders(join(dir, name), 1)) folders.push(join(dir, name));
+  return folders;
 }
 
 function stampedMonth(workflowId: string): string | undefined {

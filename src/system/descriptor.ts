@@ -1,5 +1,6 @@
 import { close, open, write } from 'node:fs';
 import { promisify } from 'node:util';
+import { type Access, openSafe } from './files/safe-open.ts';
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
@@ -11,10 +12,19 @@ const writeSome = promisify(write);
  */
 export async function withFile<T>(
   path: string,
-  flags: 'a' | 'r' | 'w',
+  access: Access,
   use: (fd: number) => Promise<T>,
+  mode?: number,
 ): Promise<T> {
-  const fd = await openFile(path, flags);
+  return useAndClose(await openSafe(path, access, mode), use);
+}
+
+/** `withFile` for a directory, to sync it. It may be a link: the log directory is what the user names. */
+export async function withDirectory<T>(path: string, use: (fd: number) => Promise<T>): Promise<T> {
+  return useAndClose(await openFile(path, 'r'), use);
+}
+
+async function useAndClose<T>(fd: number, use: (fd: number) => Promise<T>): Promise<T> {
   try {
     return await use(fd);
   } finally {

@@ -1,11 +1,14 @@
 import { constants } from 'node:buffer';
 import { fsync } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../errors.ts';
-import { withFile, writeWhole } from './descriptor.ts';
-import { makeDirectorySync } from './make-directory.ts';
+import { withDirectory, withFile, writeWhole } from './descriptor.ts';
+import { folderMode } from './files/modes.ts';
+import { writeNew } from './files/new-file.ts';
+import { isNoFile, openSafeHandle } from './files/safe-open.ts';
+import { makeDirectorySync, makeNamedDirectorySync, setModeOfNew } from './make-directory.ts';
 
 const syncFile = promisify(fsync);
 
@@ -51,7 +54,7 @@ export async function replaceFiles(dir: string, files: readonly Replacement[]): 
 }
 
 async function writeSynced(path: string, content: Content): Promise<void> {
-  await withFile(path, 'w', async (fd) => {
+  await writeNew(path, async (fd) => {
     if (typeof content === 'string') await writeWhole(fd, Buffer.from(content));
     else if (content instanceof Uint8Array) await writeWhole(fd, content);
     else for await (const piece of content) await writeWhole(fd, piece);
@@ -60,26 +63,38 @@ async function writeSynced(path: string, content: Content): Promise<void> {
 }
 
 /**
- * The text of a document written by this program; undefined when the file does not exist. A file longer than the
- * longest string (512 MiB) is damaged, since no document is that long: it is returned as an empty text, which a
- * parser rejects.
+ * The text of a document written by this program; undefined when the file does not exist. A link or a pipe in its place
+ * counts as absent, and is replaced with the next document. A file longer than the longest string (512 MiB) is damaged,
+ * since no document is that long: it is returned as an empty text, which a parser rejects.
  */
 export async function readText(path: string): Promise<string | undefined> {
-  try {
-    const { size } = await stat(path);
-    return size > constants.MAX_STRING_LENGTH ? '' : await readFile(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
+  const handle = await openSafeHandle(path, 'r').catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT' || isNoFile(error)) return undefined;
     throw error;
+  });
+  if (handle === undefined) return undefined;
+  try {
+    const { size } = await handle.stat();
+    return size > constants.MAX_STRING_LENGTH ? '' : await handle.readFile('utf8');
+  } finally {
+    await handle.close();
   }
 }
 
 /**
- * Makes a directory and its missing parents, and syncs each parent. Returns true when the directory did not exist and
- * is therefore empty.
+ * Makes a directory below the log directory with its missing parents, and syncs each parent. Returns true when the
+ * directory did not exist and is therefore empty.
  */
 export async function makeDirectory(path: string): Promise<boolean> {
-  const created = await makeLevels(path);
+  return syncLevels(await makeLevels(path));
+}
+
+/** `makeDirectory` for the log directory itself, whose missing parents get the usual mode. */
+export async function makeNamedDirectory(path: string): Promise<boolean> {
+  return syncLevels(makeNamedDirectorySync(path));
+}
+
+async function syncLevels(created: readonly string[]): Promise<boolean> {
   for (const level of created) await syncDirectory(dirname(level));
   return created.length > 0;
 }
@@ -87,7 +102,9 @@ export async function makeDirectory(path: string): Promise<boolean> {
 /** Asynchronous when only the last level is missing, as for each new task: mkdir may take long on a slow disk. */
 async function makeLevels(path: string): Promise<readonly string[]> {
   try {
-    await mkdir(path);
+    const mode = folderMode();
+    await mkdir(path, { mode });
+    setModeOfNew(path, mode);
     return [path];
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
@@ -100,7 +117,7 @@ const NO_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EPERM', '
 
 async function syncDirectory(path: string): Promise<void> {
   try {
-    await withFile(path, 'r', syncFile);
+    await withDirectory(path, syncFile);
   } catch (error) {
     if (!NO_SYNC.has(errnoOf(error) ?? '')) throw error;
   }

@@ -1,10 +1,12 @@
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, rename, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../errors.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import { type JsonObject, parseObject } from '../model/json.ts';
+import { withFile, writeWhole } from './descriptor.ts';
 import { readText } from './durable.ts';
-import { statIfPresent } from './optional-files.ts';
+import { writeNewText } from './files/new-file.ts';
+import { lstatIfPresent } from './optional-files.ts';
 import { isProcessAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
 /**
@@ -87,7 +89,7 @@ export async function isStale(
   owner: LockOwner | undefined,
   { staleMs, isTouched }: LockRules,
 ): Promise<boolean> {
-  const stats = await statIfPresent(path);
+  const stats = await lstatIfPresent(path);
   if (stats === undefined) return true;
   const isOld = Date.now() - stats.mtimeMs > staleMs;
   // Invalid content: written by another program or damaged. It is respected until it is old.
@@ -103,7 +105,7 @@ async function withLockFile<T>(
   use: (temp: string) => Promise<T>,
 ): Promise<T> {
   const temp = `${path}.${owner.token}`;
-  await writeFile(temp, `${JSON.stringify(owner)}\n`);
+  await writeNewText(temp, `${JSON.stringify(owner)}\n`);
   try {
     return await use(temp);
   } finally {
@@ -131,9 +133,9 @@ async function linkNew(temp: string, path: string): Promise<boolean> {
  * complete at once; until it is, the others respect it like every lock with invalid content.
  */
 async function copyNew(temp: string, path: string): Promise<boolean> {
-  const text = await readFile(temp);
+  const text = (await readText(temp)) ?? '';
   try {
-    await writeFile(path, text, { flag: 'wx' });
+    await withFile(path, 'wx', (fd) => writeWhole(fd, Buffer.from(text)));
     return true;
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return false;
@@ -190,7 +192,7 @@ interface Generation {
 async function readGeneration(path: string): Promise<Generation | undefined> {
   const owner = await readLock(path);
   if (owner !== undefined) return { owner, generation: owner.token };
-  const stats = await statIfPresent(path);
+  const stats = await lstatIfPresent(path);
   return stats && { owner: undefined, generation: `${stats.ino}-${stats.mtimeMs}` };
 }
 
@@ -202,11 +204,11 @@ async function isSilent(
 ): Promise<boolean> {
   if (!isTouched || owner === undefined || owner.host !== ownIdentity().host) return false;
   if (isProcessAlive(owner) !== undefined) return false;
-  const before = await statIfPresent(path);
+  const before = await lstatIfPresent(path);
   if (before === undefined) return false;
   await delay(WATCH_MS);
   if ((await readLock(path))?.token !== owner.token) return false;
-  return (await statIfPresent(path))?.mtimeMs === before.mtimeMs;
+  return (await lstatIfPresent(path))?.mtimeMs === before.mtimeMs;
 }
 
 function isLockOwner(value: JsonObject | undefined): value is LockOwner & JsonObject {

@@ -1,6 +1,7 @@
 import type { Stats } from 'node:fs';
-import { type FileHandle, lstat, open, readdir, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, readdir, stat } from 'node:fs/promises';
 import { errnoOf } from '../errors.ts';
+import { isNoFile, openSafeHandle } from './files/safe-open.ts';
 
 /** The path, or a directory on the way to it, does not exist; ELOOP is a cycle of symbolic links. */
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
@@ -38,9 +39,15 @@ export function lstatIfPresent(path: string): Promise<Stats | undefined> {
   return unlessAbsent(lstat(path));
 }
 
-/** Undefined when the file does not exist. The caller closes the handle. */
-export function openIfPresent(path: string, flags: 'r' | 'r+'): Promise<FileHandle | undefined> {
-  return unlessAbsent(open(path, flags));
+/** `openSafeHandle`, or undefined when the file does not exist. The caller closes the handle. */
+export async function openIfPresent(path: string, flags: 'r' | 'r+'): Promise<FileHandle | undefined> {
+  try {
+    return await unlessAbsent(openSafeHandle(path, flags));
+  } catch (error) {
+    // A cycle of links above the file is no link in its place.
+    if (isNoFile(error) && (await lstatIfPresent(path)) === undefined) return undefined;
+    throw error;
+  }
 }
 
 async function unlessAbsent<T>(operation: Promise<T>): Promise<T | undefined> {

@@ -10,7 +10,9 @@ import { isOpenHere } from '../record/task/heartbeat.ts';
 import type { Reader } from '../serve/reader.ts';
 import { Tombstones } from '../store/keep/tombstones.ts';
 import { DirectoryLock } from '../store/lock.ts';
+import { closeToOthers } from '../store/private-directory.ts';
 import { Store } from '../store/write/store.ts';
+import { setFileMode } from '../system/files/modes.ts';
 import type { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER, watchOrphanRuns } from './orphan-sweep.ts';
 import { startReaper } from './reaper.ts';
@@ -47,6 +49,7 @@ export async function lockDirectory(
   onLost: (reason: string) => void,
 ): Promise<DirectoryLock> {
   try {
+    setFileMode(config.fileMode);
     return await DirectoryLock.acquire(config.logDir, onLost);
   } catch (error) {
     if (error instanceof TasktrailError) {
@@ -82,6 +85,7 @@ export async function tryLock(
 export async function startHolder(lock: DirectoryLock, options: HolderOptions): Promise<Holder> {
   const { config, books, journal, reader, source, metrics, log } = options;
   const tombstones = await openTombstones(lock, config);
+  await closeDirectory(config.logDir, log);
   let uploads: Uploads | undefined;
   const store = new Store({
     logDir: config.logDir,
@@ -130,6 +134,17 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
       }
     },
   };
+}
+
+async function closeDirectory(logDir: string, log: (line: string) => void): Promise<void> {
+  try {
+    const before = await closeToOthers(logDir);
+    if (before === undefined) return;
+    const advice = 'set TASK_LOGS_FILE_MODE to let other users read it';
+    log(`${logDir} was open to other users (mode ${before.toString(8)}) and is no more: ${advice}`);
+  } catch (error) {
+    log(`the mode of ${logDir} cannot be changed: ${messageOf(error)}`);
+  }
 }
 
 async function openTombstones(lock: DirectoryLock, config: Config): Promise<Tombstones> {

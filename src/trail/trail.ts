@@ -13,6 +13,7 @@ import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts
 import { maskSecrets } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
 import { createReader } from '../store/read/reader.ts';
+import { setFileMode } from '../system/files/modes.ts';
 import { secretsOf } from './config-secrets.ts';
 import { createSenders, destinationsOf } from './destinations.ts';
 import { type Holder, startHolder, tryLock } from './holder.ts';
@@ -84,6 +85,7 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
     metrics.watchProcess(books);
     return offTrail({ config, books, reader, metrics });
   }
+  setFileMode(config.fileMode);
   maskSecrets(secretsOf(config));
   if (activeRecorder() !== undefined)
     throw new TypeError('tasktrail is started already: call startTasktrail once');

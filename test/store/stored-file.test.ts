@@ -73,9 +73,9 @@ test('a folder is own when neither it nor its parent is a symbolic link', async 
   symlinkSync('year', join(dir, 'other'));
   symlinkSync('month', join(dir, 'year', 'linked'));
   writeFileSync(join(dir, 'year', 'file'), '');
-  expect(await isOwnFolder(join(dir, 'year', 'month'), 'x')).toBe(true);
+  expect(await isOwnFolder(join(dir, 'year', 'month'), 'x', 2)).toBe(true);
   for (const path of ['other/month', 'year/linked', 'year/file', 'year/missing'])
-    expect(await isOwnFolder(join(dir, path), 'x')).toBe(false);
+    expect(await isOwnFolder(join(dir, path), 'x', 2)).toBe(false);
   expect((await lstatStored(named(join(dir, 'other'))))?.isSymbolicLink()).toBe(true);
   expect(await lstatStored(named(join(dir, 'missing')))).toBeUndefined();
 });

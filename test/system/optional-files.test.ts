@@ -17,16 +17,17 @@ test('a missing path, a file in place of a parent and a cycle of links all count
   }
 });
 
-test('present files are read, and only lstat does not follow a link', async () => {
+test('present files are read, and a link in place of a file is refused', async () => {
   const dir = await tempDir();
   writeFileSync(join(dir, 'file'), 'abc');
   symlinkSync('file', join(dir, 'link'));
   expect((await namesIn(dir)).sort()).toEqual(['file', 'link']);
   expect((await statIfPresent(join(dir, 'link')))?.size).toBe(3);
   expect((await lstatIfPresent(join(dir, 'link')))?.isSymbolicLink()).toBe(true);
-  const handle = await openIfPresent(join(dir, 'link'), 'r');
+  const handle = await openIfPresent(join(dir, 'file'), 'r');
   expect(await handle?.readFile('utf8')).toBe('abc');
   await handle?.close();
+  await expect(openIfPresent(join(dir, 'link'), 'r')).rejects.toThrow('link is a symbolic link');
 });
 
 test('other errors are thrown', async () => {

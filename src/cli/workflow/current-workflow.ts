@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ulid } from 'ulid';
@@ -7,8 +7,11 @@ import { journalDir } from '../../journal/lone-record.ts';
 import { checkWorkflowId, isWorkflowId } from '../../model/ids.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
 import { sha256 } from '../../model/sha256.ts';
+import { PRIVATE_FOLDER } from '../../system/files/modes.ts';
+import { checkFoldersSync } from '../../system/files/real-folders.ts';
+import { readTextSync, writeNewSync } from '../../system/files/safe-open.ts';
 import { type LockOwner, type LockRules, releaseLock, takeLock } from '../../system/lock.ts';
-import { makeDirectorySync } from '../../system/make-directory.ts';
+import { makeDirectorySync, makeNamedDirectorySync } from '../../system/make-directory.ts';
 import { ownIdentity, type ProcessIdentity } from '../../system/process-identity.ts';
 
 /** A command holds the lock for a few writes of small files; a longer wait means that something is wrong. */
@@ -161,7 +164,7 @@ export class CurrentWorkflows {
     const path = join(this.#directory, name);
     try {
       this.#makeDirectory();
-      writeFileSync(path, `${JSON.stringify(value)}\n`, { mode: 0o600, flag: 'wx' });
+      writeNewSync(path, `${JSON.stringify(value)}\n`);
       return path;
     } catch (error) {
       throw unusable(error);
@@ -170,8 +173,9 @@ export class CurrentWorkflows {
 
   #makeDirectory(): void {
     try {
-      makeDirectorySync(this.#logDir);
-      makeDirectorySync(this.#directory, 0o700);
+      makeNamedDirectorySync(this.#logDir);
+      checkFoldersSync(this.#directory, 2);
+      makeDirectorySync(this.#directory, PRIVATE_FOLDER);
     } catch (error) {
       throw unusable(error);
     }
@@ -188,7 +192,7 @@ function rethrowUnusable(error: unknown): never {
 
 function readText(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readTextSync(path);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw unusable(error);
@@ -207,7 +211,7 @@ function namesIn(directory: string): readonly string[] {
 /** The current time for a file that was removed meanwhile: it is not stale. */
 function modifiedMs(path: string): number {
   try {
-    return statSync(path).mtimeMs;
+    return lstatSync(path).mtimeMs;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return Date.now();
     throw unusable(error);

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
@@ -19,6 +18,8 @@ import { derivedTraceId } from '../../model/workflow-span.ts';
 import { readTraceparent } from '../../record/carrier.ts';
 import { mintMoment } from '../../record/mint.ts';
 import { redactJson } from '../../redact/redact.ts';
+import { checkFoldersSync } from '../../system/files/real-folders.ts';
+import { readTextSync } from '../../system/files/safe-open.ts';
 
 const RESOURCE = 'OTEL_RESOURCE_ATTRIBUTES';
 
@@ -157,16 +158,14 @@ function textsOf(value: JsonValue | undefined): readonly string[] | undefined {
 }
 
 function taskTraceId(logDir: string, taskId: string): string | undefined {
-  const traceId = parseObject(readText(join(logDir, checkId('task id', taskId), 'metadata.json')))?.trace_id;
-  return isTraceId(traceId) ? traceId : undefined;
-}
-
-/** The file may not exist yet, or only on another machine: the trace is then derived from the workflow id. */
-function readText(path: string): string | undefined {
+  const folder = join(logDir, checkId('task id', taskId));
   try {
-    return readFileSync(path, 'utf8');
+    checkFoldersSync(folder, 1);
+    // It may not exist yet, or only on another machine: the trace is then derived from the workflow id.
+    const traceId = parseObject(readTextSync(join(folder, 'metadata.json')))?.trace_id;
+    return isTraceId(traceId) ? traceId : undefined;
   } catch {
-    // ENOENT, or any other error of the disk: recording goes on without the trace of the task.
+    // Any error of the disk: recording goes on without the trace of the task.
     return undefined;
   }
 }

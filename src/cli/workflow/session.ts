@@ -3,6 +3,7 @@ import { pickEnvironment } from '../../config/environment.ts';
 import { gitRoot } from '../../config/git.ts';
 import { TasktrailError } from '../../errors.ts';
 import { checkWorkflowId } from '../../model/ids.ts';
+import { setFileMode } from '../../system/files/modes.ts';
 import { type CurrentWorkflow, CurrentWorkflows } from './current-workflow.ts';
 import { deliverJournal } from './deliver.ts';
 import { offReason, recordEvent, traceOf } from './event.ts';
@@ -29,6 +30,7 @@ interface ChangeOptions {
 /** Throws `ERR_CONFIG_INVALID`. */
 export function openSession(flags: WorkflowFlags): Session {
   const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
+  setFileMode(config.fileMode);
   return { config, store: new CurrentWorkflows(config.logDir) };
 }
 

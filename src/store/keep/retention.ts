@@ -1,14 +1,15 @@
-import { readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { lstat, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, messageOf } from '../../errors.ts';
 import { isPathSafeId } from '../../model/ids.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { isTempNameOf } from '../../system/durable.ts';
+import { areRealFolders } from '../../system/files/real-folders.ts';
 import { namesIn, readableNamesIn } from '../../system/optional-files.ts';
 import { compressTask, isCompressible } from '../compress.ts';
 import { DAY_FILE, OWN_NAMES, taskDir, WORKFLOW_FILES, type WorkflowFile } from '../layout.ts';
 import { mapBounded } from '../read/listing.ts';
-import { WorkflowPlaces } from '../workflow-place.ts';
+import { isRealMonth, levelsOf, WorkflowPlaces } from '../workflow-place.ts';
 import { DAY_MS, endOfTask, endOfWorkflow, filesByWorkflow } from './expiry.ts';
 import { Tombstones, tombstoneOf } from './tombstones.ts';
 
@@ -189,6 +190,7 @@ async function oldDays(
   options: PruneOptions,
 ): Promise<readonly PruneItem[]> {
   const days = kind === 'feed' ? options.workflowDays : options.taskDays;
+  if (!(await isRealDayFolder(dir, kind))) return [];
   const names = (await namesIn(dir)).filter((name) => DAY_FILE.test(name)).sort();
   const items: PruneItem[] = [];
   for (const name of kind === 'feed' ? names.slice(0, -1) : names) {
@@ -213,8 +215,14 @@ async function prune(item: PruneItem, options: RetentionOptions): Promise<boolea
     return true;
   }
   if (kind === 'workflow') return withFilesOf(kind, id, () => removeWorkflow({ id, month: path }, options));
+  if (!(await isRealDayFolder(dirname(path), kind))) return false;
   await rm(path, { force: true });
   return true;
+}
+
+/** Files are not removed through a link. */
+async function isRealDayFolder(dir: string, kind: 'webhooks' | 'feed'): Promise<boolean> {
+  return areRealFolders(dir, kind === 'feed' ? levelsOf(dirname(dir)) + 1 : 1);
 }
 
 /**
@@ -237,7 +245,7 @@ async function removeWorkflow(
 ): Promise<boolean> {
   const all = await namesIn(month);
   const verdict = await judgeWorkflow({ id, month, names: filesByWorkflow(all).get(id) ?? [] }, options);
-  if (verdict === undefined || verdict === 'not uploaded') return false;
+  if (verdict === undefined || verdict === 'not uploaded' || !(await isRealMonth(month))) return false;
   await options.tombstones.add([tombstoneOf('workflow', id, options.nowMs)]);
   for (const file of REMOVAL_ORDER) {
     const name = id + WORKFLOW_FILES[file];
@@ -285,7 +293,7 @@ async function removeEmpty(dir: string): Promise<boolean> {
 /** Whether one of the files was modified after that time. */
 async function isNewer(dir: string, names: readonly string[], iso: string): Promise<boolean> {
   for (const name of names) {
-    const stats = await stat(join(dir, name));
+    const stats = await lstat(join(dir, name));
     if (Math.floor(stats.mtimeMs) > Date.parse(iso)) return true;
   }
   return false;
@@ -300,7 +308,7 @@ async function bytesIn(dir: string): Promise<number> {
 
 async function bytesOf(paths: readonly string[]): Promise<number> {
   let bytes = 0;
-  for (const path of paths) bytes += (await stat(path)).size;
+  for (const path of paths) bytes += (await lstat(path)).size;
   return bytes;
 }
 

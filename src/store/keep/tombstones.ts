@@ -1,8 +1,8 @@
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseObject } from '../../model/json.ts';
 import { isoFromMs, readIso } from '../../model/time.ts';
 import { replaceFile } from '../../system/durable.ts';
+import { openSafeHandle } from '../../system/files/safe-open.ts';
 import { readLines } from '../../system/lines.ts';
 import { openIfPresent } from '../../system/optional-files.ts';
 import { unreadable } from '../file-errors.ts';
@@ -71,7 +71,7 @@ export class Tombstones {
   }
 
   async #append(text: string): Promise<void> {
-    const file = await open(this.#path, 'a');
+    const file = await openSafeHandle(this.#path, 'a');
     try {
       const start = this.#isTorn ? '\n' : '';
       // Reset only after the write: a failed one leaves half a line.

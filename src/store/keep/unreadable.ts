@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
+import { access, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../errors.ts';
 import { isPathSafeId } from '../../model/ids.ts';
@@ -15,7 +15,8 @@ export interface Unreadable {
   /** Relative to the log directory, or to the workflow directory when that is elsewhere. */
   readonly name: string;
   readonly path: string;
-  readonly errno: string;
+  /** The error of the system, or `symbolic link`. */
+  readonly why: string;
 }
 
 /**
@@ -27,8 +28,8 @@ export async function findUnreadable(logDir: string, workflowDir: string): Promi
   const check = async (dir: string, names: readonly string[], prefix: string): Promise<void> => {
     await mapBounded(names, async (name) => {
       const path = join(dir, name);
-      const errno = await refusalOf(path);
-      if (errno !== undefined) found.push({ name: prefix + name, path, errno });
+      const why = await refusalOf(path);
+      if (why !== undefined) found.push({ name: prefix + name, path, why });
     });
   };
   await check(logDir, (await readableNamesIn(logDir)).filter(isOurs), '');
@@ -39,12 +40,18 @@ export async function findUnreadable(logDir: string, workflowDir: string): Promi
     : workflowDir;
   const feed = join(workflowDir, OWN_NAMES.feed);
   await check(feed, await readableNamesIn(feed), `${workflows}/${OWN_NAMES.feed}/`);
-  for (const month of await new WorkflowPlaces(workflowDir).months()) {
-    const name = `${workflows}${month.slice(workflowDir.length)}`;
-    const errno = await refusalOf(month);
-    if (errno !== undefined) found.push({ name, path: month, errno });
-    else await check(month, await readableNamesIn(month), `${name}/`);
+  const years = (await readableNamesIn(workflowDir)).filter((name) => /^\d{4}$/.test(name));
+  await check(workflowDir, years, `${workflows}/`);
+  for (const year of years) {
+    const folder = join(workflowDir, year);
+    await check(
+      folder,
+      (await readableNamesIn(folder)).filter((name) => /^\d\d$/.test(name)),
+      `${workflows}/${year}/`,
+    );
   }
+  for (const month of await new WorkflowPlaces(workflowDir).months())
+    await check(month, await readableNamesIn(month), `${workflows}${month.slice(workflowDir.length)}/`);
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -56,24 +63,43 @@ export async function stillUnreadable(before: readonly Unreadable[]): Promise<re
 
 /** For `/readyz` and `doctor`. */
 export function unreadableText(found: readonly Unreadable[]): string | undefined {
-  if (found.length === 0) return undefined;
-  const shown = found.slice(0, SHOWN_MAX).map(({ name, errno }) => `${name} (${errno})`);
-  const more = found.length > SHOWN_MAX ? ` and ${found.length - SHOWN_MAX} more` : '';
-  return `set aside, because this user cannot read and write it: ${shown.join(', ')}${more}`;
+  const parts: string[] = [];
+  const isLink = ({ why }: Unreadable): boolean => why === LINK;
+  const others = found.filter((one) => !isLink(one)).map(({ name, why }) => `${name} (${why})`);
+  const links = found.filter(isLink).map(({ name }) => name);
+  if (others.length > 0)
+    parts.push(`set aside, because this user cannot read and write it: ${shownOf(others)}`);
+  if (links.length > 0) parts.push(`set aside, because symbolic links are not followed: ${shownOf(links)}`);
+  return parts.length === 0 ? undefined : parts.join('; ');
 }
+
+const LINK = 'symbolic link';
 
 const SHOWN_MAX = 5;
 
+function shownOf(names: readonly string[]): string {
+  const more = names.length > SHOWN_MAX ? ` and ${names.length - SHOWN_MAX} more` : '';
+  return names.slice(0, SHOWN_MAX).join(', ') + more;
+}
+
+/** `_journal` and `_agent` are those of other parts. */
+const OWN_FOLDERS = new Set<string>([
+  ...[OWN_NAMES.webhooks, OWN_NAMES.workflows, OWN_NAMES.queue, OWN_NAMES.key, OWN_NAMES.directory],
+  ...['_journal', '_agent'],
+]);
+
 /** Task folders and our own entries. */
 function isOurs(name: string): boolean {
-  return isPathSafeId(name) || [OWN_NAMES.webhooks, OWN_NAMES.workflows].some((own) => own === name);
+  return isPathSafeId(name) || OWN_FOLDERS.has(name);
 }
 
 async function refusalOf(path: string): Promise<string | undefined> {
   try {
+    const stats = await lstat(path);
+    if (stats.isSymbolicLink()) return LINK;
     await access(path, R_OK | W_OK);
     // A folder is opened too; a file has no such permission.
-    if ((await stat(path)).isDirectory()) await access(path, X_OK);
+    if (stats.isDirectory()) await access(path, X_OK);
     return undefined;
   } catch (error) {
     return isUnreadable(error) ? errnoOf(error) : undefined;

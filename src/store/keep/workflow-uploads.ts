@@ -4,11 +4,11 @@ import { SCHEMA_VERSION } from '../../model/documents.ts';
 import { isWorkflowId } from '../../model/ids.ts';
 import type { WorkflowDocument } from '../../model/workflow.ts';
 import { replaceFile } from '../../system/durable.ts';
-import { readableNamesIn, statIfPresent } from '../../system/optional-files.ts';
+import { lstatIfPresent, readableNamesIn } from '../../system/optional-files.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
 import { readStoredObject } from '../stored-file.ts';
-import { type WorkflowPlaces, workflowFile } from '../workflow-place.ts';
+import { isRealMonth, type WorkflowPlaces, workflowFile } from '../workflow-place.ts';
 
 /** Destination of the documents. */
 export interface UploadTarget {
@@ -51,7 +51,7 @@ export class WorkflowUploads {
   /** The document and the name of its object; undefined when there is no document. Throws when it cannot be read. */
   async read(workflowId: string): Promise<{ document: WorkflowDocument; key: string } | undefined> {
     const month = await this.#places.find(workflowId);
-    if (month === undefined) return undefined;
+    if (month === undefined || !(await isRealMonth(month))) return undefined;
     const document = await readDocument(month, workflowId);
     return document === undefined ? undefined : { document, key: this.#keyOf(month, workflowId) };
   }
@@ -59,7 +59,8 @@ export class WorkflowUploads {
   /** Does nothing for a workflow that was removed during the upload. */
   async markVerified(workflowId: string, mark: UploadMark): Promise<void> {
     const month = await this.#places.find(workflowId);
-    if (month === undefined || !(await isFile(workflowFile(month, workflowId, 'document')))) return;
+    if (month === undefined || !(await isRealMonth(month))) return;
+    if (!(await isFile(workflowFile(month, workflowId, 'document')))) return;
     const { bucket, key, revision, verified_at, etag } = mark;
     const text = JSON.stringify({ bucket, key, revision, verified_at, etag, schema_version: SCHEMA_VERSION });
     await replaceFile(workflowFile(month, workflowId, 'uploaded'), `${text}\n`);
@@ -68,7 +69,7 @@ export class WorkflowUploads {
   /** Whether the current document is verified in S3; false when there is no document. */
   async isUploaded(workflowId: string): Promise<boolean> {
     const month = await this.#places.find(workflowId);
-    return month !== undefined && this.#isUploaded(month, workflowId);
+    return month !== undefined && (await isRealMonth(month)) && this.#isUploaded(month, workflowId);
   }
 
   async #isUploaded(month: string, workflowId: string): Promise<boolean> {
@@ -122,5 +123,5 @@ function isRevision(value: unknown): value is number {
 }
 
 async function isFile(path: string): Promise<boolean> {
-  return (await statIfPresent(path))?.isFile() === true;
+  return (await lstatIfPresent(path))?.isFile() === true;
 }

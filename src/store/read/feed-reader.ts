@@ -6,7 +6,8 @@ import type { FeedPage, FeedQuery } from '../../model/workflow.ts';
 import { type Line, NEWLINE, readLines } from '../../system/lines.ts';
 import { unreadable } from '../file-errors.ts';
 import { DAY_FILE, OWN_NAMES } from '../layout.ts';
-import { openStored } from '../stored-file.ts';
+import { isOwnFolder, openStored } from '../stored-file.ts';
+import { levelsOf } from '../workflow-place.ts';
 import { readDayFiles } from './folder-entries.ts';
 
 /** Bytes read for one page: a thousand events of usual size, parsed in some hundredths of a second. */
@@ -30,7 +31,8 @@ export function createFeedReader(workflowDir: string): (query: FeedQuery) => Pro
   const dir = join(workflowDir, OWN_NAMES.feed);
   return async (query) => {
     const after = query.after === undefined ? START : decodeCursor(query.after);
-    const files = await readDayFiles({ path: dir, what: 'the feed' });
+    const isOwn = await isOwnFolder(dir, 'the feed', levelsOf(workflowDir) + 1);
+    const files = isOwn ? await readDayFiles({ path: dir, what: 'the feed' }) : [];
     const page = new PageBuilder(query);
     return { items: page.items, nextCursor: encodeCursor(await fillPage({ dir, files, page }, after)) };
   };

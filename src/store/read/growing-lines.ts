@@ -5,7 +5,7 @@ import { lstatIfPresent } from '../../system/optional-files.ts';
 import { gzipPath } from '../compress.ts';
 import { type TaskFile, taskFile } from '../layout.ts';
 import { openStored } from '../stored-file.ts';
-import { openTaskLines, storedText } from '../task-file.ts';
+import { hasTaskDir, openTaskLines, storedText } from '../task-file.ts';
 
 /**
  * Follows a line file of a task that is being written. The store appends to it until it reorders and replaces the
@@ -50,6 +50,7 @@ export class GrowingLines {
   }
 
   async #openPlain(): Promise<boolean> {
+    if (!(await hasTaskDir(this.#logDir, this.#taskId))) return false;
     const opened = await openStored({ path: this.#path, what: `a line file of task ${this.#taskId}` });
     this.#handle = opened?.handle;
     this.#position = 0;

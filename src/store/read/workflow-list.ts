@@ -13,7 +13,7 @@ import {
 import { unlessUnreadable } from '../file-errors.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
 import { isOwnFolder } from '../stored-file.ts';
-import type { WorkflowPlaces } from '../workflow-place.ts';
+import { monthLevels, type WorkflowPlaces } from '../workflow-place.ts';
 import { readEntries } from './folder-entries.ts';
 import { createWindow, mapBounded, readVersion, type SortKey, takePage } from './listing.ts';
 import { foldWorkflow, readUpload, type WorkflowPlace } from './workflow-reader.ts';
@@ -79,7 +79,7 @@ async function readSources(places: WorkflowPlaces): Promise<readonly Source[]> {
 
 /** Undefined when the path leads to another directory. */
 async function entriesOf(path: string, what: string): Promise<readonly Dirent[] | undefined> {
-  return (await isOwnFolder(path, what)) ? readEntries({ path, what }) : undefined;
+  return (await isOwnFolder(path, what, monthLevels(path))) ? readEntries({ path, what }) : undefined;
 }
 
 async function summarize(

@@ -10,7 +10,7 @@ import { unreadable } from '../file-errors.ts';
 import type { WorkflowFile } from '../layout.ts';
 import { isOwnFolder, type NamedFile, openStored, readStoredObject } from '../stored-file.ts';
 import { parseEnvelope, parseFact } from '../workflow-fact-line.ts';
-import { type WorkflowPlaces, workflowFile } from '../workflow-place.ts';
+import { monthLevels, type WorkflowPlaces, workflowFile } from '../workflow-place.ts';
 
 /** Location of a workflow's files: the month's folder and the id. */
 export interface WorkflowPlace {
@@ -67,7 +67,8 @@ async function findWorkflow(
   expectsUploads: boolean,
 ): Promise<StoredWorkflow | undefined> {
   const month = await places.find(id);
-  if (month === undefined || !(await isOwnFolder(month, `the folder of workflow ${id}`))) return undefined;
+  if (month === undefined) return undefined;
+  if (!(await isOwnFolder(month, `the folder of workflow ${id}`, monthLevels(month)))) return undefined;
   // Read before the document, which is written after the event that ends the workflow.
   const fold = await foldWorkflow({ month, id });
   if (fold === undefined) return undefined;

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { Change } from '../../project/change.ts';
 import { makeDirectory } from '../../system/durable.ts';
+import { checkFolders } from '../../system/files/real-folders.ts';
 import { OWN_NAMES } from '../layout.ts';
 import { LineFile } from './line-file.ts';
 import { eventKey, jsonLine } from './line-keys.ts';
@@ -29,6 +30,7 @@ export class DeliveryFiles {
 
   /** Stores deliveries of one day and returns how many were new. Calls must not overlap. */
   async append(path: string, changes: readonly DeliveryChange[]): Promise<number> {
+    await checkFolders(this.#dir, 1);
     let file = this.#open.get(path);
     if (file === undefined) {
       await makeDirectory(dirname(path));

@@ -1,10 +1,12 @@
-import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isoFromMs } from '../../model/time.ts';
 import { makeDirectory } from '../../system/durable.ts';
+import { checkFolders } from '../../system/files/real-folders.ts';
+import { openSafeHandle } from '../../system/files/safe-open.ts';
 import { readLines } from '../../system/lines.ts';
 import { namesIn, openIfPresent } from '../../system/optional-files.ts';
 import { DAY_FILE, OWN_NAMES } from '../layout.ts';
+import { levelsOf } from '../workflow-place.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { appendWhole, type NewLine } from './line-file.ts';
 
@@ -46,7 +48,7 @@ export class Feed {
     const remaining = new Set(ids);
     for (const name of (await this.#names()).reverse()) {
       if (remaining.size === 0) break;
-      const file = await open(join(this.#dir, name), 'r');
+      const file = await openSafeHandle(join(this.#dir, name), 'r');
       try {
         // A torn line is cut before the next append, so its event counts as missing.
         for await (const lines of readLines(file))
@@ -64,6 +66,7 @@ export class Feed {
    * left.
    */
   async #today(): Promise<string> {
+    await checkFolders(this.#dir, levelsOf(dirname(this.#dir)) + 1);
     const names = await this.#names();
     const today = `${isoFromMs(this.#now()).slice(0, 10)}.jsonl`;
     const newest = names.at(-1);

@@ -1,12 +1,13 @@
 import { fstat, ftruncate } from 'node:fs';
-import { type FileHandle, open, truncate } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { parseJson } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { withFile, writeWhole } from '../../system/descriptor.ts';
 import { replaceFile } from '../../system/durable.ts';
+import { openSafeHandle } from '../../system/files/safe-open.ts';
 import { type Line, NEWLINE, readLines } from '../../system/lines.ts';
-import { openIfPresent, statIfPresent } from '../../system/optional-files.ts';
+import { lstatIfPresent, openIfPresent } from '../../system/optional-files.ts';
 
 /** Key of a line: its id for deduplication, its timestamp for the order. */
 export interface LineKey {
@@ -139,12 +140,12 @@ export class LineFile {
 
   async #needsRewrite(): Promise<boolean> {
     if (this.#hasRepeats) return true;
-    const stats = await statIfPresent(this.path);
+    const stats = await lstatIfPresent(this.path);
     return stats !== undefined && stats.size !== this.#size;
   }
 
   async #rewrite(): Promise<void> {
-    const file = await open(this.path, 'r');
+    const file = await openSafeHandle(this.path, 'r');
     try {
       const lines: LineRange[] = [];
       const seen = new Set<string>();
@@ -195,7 +196,7 @@ export class LineFile {
   async #repairTail(tail: Line, onLine?: (value: unknown) => void): Promise<void> {
     if (this.#keyOf(tail) === undefined) {
       this.#badLines += 1;
-      await truncate(this.path, tail.start);
+      await withFile(this.path, 'r+', (fd) => truncateFile(fd, tail.start));
       return;
     }
     await appendWhole(this.path, Buffer.from('\n'));

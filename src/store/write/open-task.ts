@@ -1,4 +1,3 @@
-import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SCHEMA_VERSION } from '../../model/documents.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
@@ -9,16 +8,18 @@ import { TaskFold } from '../../project/fold.ts';
 import { isOwnScope } from '../../project/span.ts';
 import { lostFacts } from '../../project/witness.ts';
 import { redactJson } from '../../redact/redact.ts';
-import { isTempNameOf, makeDirectory, readText, replaceFiles } from '../../system/durable.ts';
-import { restoreTask } from '../compress.ts';
+import { readText, replaceFiles } from '../../system/durable.ts';
+import { checkFolders } from '../../system/files/real-folders.ts';
 import { TASK_FILES, type TaskFile, taskDir } from '../layout.ts';
 import { LineFile, type NewLine, type ReadKey } from './line-file.ts';
 import { eventKey, factKey, isFactLine, jsonLine, scopeOf, spanLine, traceKey } from './line-keys.ts';
 import type { Liveness, TaskState } from './liveness.ts';
+import type { NameGuard } from './name-guard.ts';
 import { notify, type StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
 import { SettlingClock } from './settling.ts';
 import { ReportedEnd } from './task-end.ts';
+import { openTaskFolder } from './task-folder.ts';
 import { TaskTelemetry } from './task-telemetry.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
@@ -41,6 +42,8 @@ export interface OpenTaskOptions {
   readonly logDir: string;
   readonly liveness: Liveness;
   readonly observer?: StoreObserver | undefined;
+  /** Default: the file system tells all ids apart. */
+  readonly names?: NameGuard | undefined;
 }
 
 /** An open task directory: ids of its lines, the fold of its facts, and pending work. */
@@ -84,9 +87,8 @@ export class OpenTask {
   /** Opens or creates a task. Cuts torn lines, removes temporary files, and rewrites outdated documents. */
   static async open(target: TaskTarget, options: OpenTaskOptions): Promise<OpenTask> {
     const dir = taskDir(options.logDir, target.id);
-    // A new directory is empty.
-    if (await makeDirectory(dir)) return new OpenTask(target, createFiles(dir), options);
-    await restoreTask(dir, await removeTemps(dir));
+    const isNew = await openTaskFolder(dir, target.id, options.names);
+    if (isNew) return new OpenTask(target, createFiles(dir), options);
     const loaded = await loadFiles(dir);
     const task = new OpenTask(target, loaded, options);
     for (const document of DOCUMENTS) {
@@ -142,6 +144,7 @@ export class OpenTask {
     const firstBefore = this.#firstTimestamp();
     const wasSettled = this.#clock.isSettled;
     let fresh = 0;
+    await checkFolders(this.#dir, 1);
     for (const name of LINE_FILES) fresh += await this.#files[name].append(lines[name]);
     this.#foreignSpans += foreign.size;
     this.#dropSuperseded();
@@ -171,6 +174,7 @@ export class OpenTask {
       isOver,
       lastTimestamp: this.#lastTimestamp(),
     });
+    if (this.isDue) await checkFolders(this.#dir, 1);
     if (this.#isCountBehind) await this.#writeDocuments();
     if (!this.#clock.isDue(nowMs)) return spans;
     await this.#sortFiles();
@@ -374,15 +378,6 @@ async function loadFiles(dir: string): Promise<LoadedFiles> {
     }),
   };
   return { files, facts, foreignSpans, telemetry };
-}
-
-/** Removes temporary files of a process that died; returns the other names. */
-async function removeTemps(dir: string): Promise<readonly string[]> {
-  const names = await readdir(dir);
-  const isTemp = (name: string): boolean =>
-    Object.values(TASK_FILES).some((file) => isTempNameOf(name, file));
-  for (const name of names.filter(isTemp)) await rm(join(dir, name), { force: true });
-  return names.filter((name) => !isTemp(name));
 }
 
 /** Dropped spans are in no record: the metadata of an earlier process is the only source. */

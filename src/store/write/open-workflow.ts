@@ -10,10 +10,11 @@ import { WorkflowFold } from '../../project/workflow-fold.ts';
 import { redactJson } from '../../redact/redact.ts';
 import { makeDirectory, readText, replaceFile } from '../../system/durable.ts';
 import { isEnvelope, isWorkflowFact } from '../workflow-fact-line.ts';
-import { workflowFile } from '../workflow-place.ts';
+import { checkMonth, workflowFile } from '../workflow-place.ts';
 import type { Feed } from './feed.ts';
 import { LineFile, type NewLine } from './line-file.ts';
 import { eventKey, jsonLine, spanLine, traceKey } from './line-keys.ts';
+import type { NameGuard } from './name-guard.ts';
 import { notify, type StoreObserver } from './observer.ts';
 import { markSettled } from './recovery.ts';
 import { SettlingClock } from './settling.ts';
@@ -28,6 +29,8 @@ export interface OpenWorkflowOptions {
   /** Called after the document was written, first or new revision. */
   onDocument(workflowId: string): void;
   readonly observer?: StoreObserver | undefined;
+  /** Default: the file system tells all ids apart. */
+  readonly names?: NameGuard | undefined;
   /** Whether a span of a task is in that task's trace. */
   isInTask(taskId: string, spanId: string): Promise<boolean>;
 }
@@ -70,7 +73,11 @@ export class OpenWorkflow {
 
   /** Opens or creates a workflow. Repairs differences that a crash left between its files. */
   static async open(target: WorkflowTarget, options: OpenWorkflowOptions): Promise<OpenWorkflow> {
-    await makeDirectory(target.month);
+    const { id, month } = target;
+    await options.names?.checkNew('workflow', id);
+    await checkMonth(month);
+    await makeDirectory(month);
+    await options.names?.checkFiles(month, id);
     const loaded = await loadFiles(target);
     const workflow = new OpenWorkflow(target, loaded, options);
     if (loaded.storedFacts.length > 0) {
@@ -93,6 +100,7 @@ export class OpenWorkflow {
       if (change.kind === 'workflow-span') spans.push(spanLine(change.span, change.line));
       else if (!this.#facts.has(change.fact.event_id)) facts.set(change.fact.event_id, change.fact);
     }
+    await checkMonth(this.#month);
     let fresh = await this.#trace.append(spans);
     if (facts.size > 0) {
       fresh += await this.#facts.append([...facts.values()].map(jsonLine));
@@ -113,6 +121,7 @@ export class OpenWorkflow {
     const mayBuildSpans = !this.#areSpansBuilt || (isOver && !this.#areSpansDone);
     const isQuiet = this.#clock.quietMs(nowMs) >= SPANS_QUIET_MS;
     const spans = isQuiet && mayBuildSpans ? await this.#buildSpans(isOver) : [];
+    if (this.isDue) await checkMonth(this.#month);
     if (this.#clock.isDue(nowMs)) {
       await this.#settle();
       this.#clock.settled();

@@ -1,10 +1,10 @@
-import { stat, utimes } from 'node:fs/promises';
+import { lstat, lutimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errnoOf } from '../../errors.ts';
 import { isPathSafeId, isWorkflowId } from '../../model/ids.ts';
 import { parseObject } from '../../model/json.ts';
 import { readText } from '../../system/durable.ts';
-import { namesIn, readableNamesIn, statIfPresent } from '../../system/optional-files.ts';
+import { lstatIfPresent, namesIn, readableNamesIn } from '../../system/optional-files.ts';
 import { TASK_FILES, type TaskFile, WORKFLOW_FILES } from '../layout.ts';
 import { openTaskLines } from '../task-file.ts';
 import { workflowFile } from '../workflow-place.ts';
@@ -30,7 +30,7 @@ export async function markSettled(month: string, workflowId: string): Promise<vo
   const document = workflowFile(month, workflowId, 'document');
   if (facts === undefined || (await mtimeOf(document)) === undefined) return;
   const settledAt = new Date(facts + SETTLED_MS + 1);
-  await utimes(document, settledAt, settledAt);
+  await lutimes(document, settledAt, settledAt);
 }
 
 /** Ids of a month's workflows that are not marked as settled. */
@@ -68,8 +68,10 @@ export async function isSpanInTask(logDir: string, taskId: string, spanId: strin
 async function isTaskSettled(logDir: string, id: string): Promise<boolean> {
   const path = (file: TaskFile): string => join(logDir, id, TASK_FILES[file]);
   try {
+    // Opening a link reports it.
+    if ((await lstat(join(logDir, id))).isSymbolicLink()) return false;
     if (parseObject(await readText(path('metadata')))?.settled !== true) return false;
-    const { mtimeMs } = await stat(path('metadata'));
+    const { mtimeMs } = await lstat(path('metadata'));
     for (const file of ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const) {
       const lines = await mtimeOf(path(file));
       // Equal: a clock of coarse steps cannot tell. Settling comes seconds after the last line.
@@ -83,5 +85,5 @@ async function isTaskSettled(logDir: string, id: string): Promise<boolean> {
 }
 
 async function mtimeOf(path: string): Promise<number | undefined> {
-  return (await statIfPresent(path))?.mtimeMs;
+  return (await lstatIfPresent(path))?.mtimeMs;
 }

@@ -10,6 +10,7 @@ import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { isoOfSpan } from './line-keys.ts';
 import { Liveness } from './liveness.ts';
+import { NameGuard, type NameRules } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
 import { OpenTask, type TaskChange } from './open-task.ts';
 import { OpenUnits } from './open-units.ts';
@@ -54,6 +55,8 @@ export interface StoreOptions {
   onDocument?(workflowId: string): void;
   /** Called for newly stored items. */
   readonly observer?: StoreObserver | undefined;
+  /** What the file system does to names. Default: it is tried out. */
+  readonly probeNames?: (dir: string) => Promise<NameRules>;
   /** Logs a line for the user. */
   log(line: string): void;
 }
@@ -98,7 +101,8 @@ export class Store {
       now: this.#now,
       onBadLines: (count: number) => books.countSkippedLines(count),
     };
-    const taskOptions = { logDir, liveness: this.liveness, observer };
+    const names = (dir: string): NameGuard => new NameGuard(dir, options.probeNames);
+    const taskOptions = { logDir, liveness: this.liveness, observer, names: names(logDir) };
     this.#tasks = new OpenUnits({
       ...shared,
       kind: 'task',
@@ -108,6 +112,7 @@ export class Store {
     const workflowOptions = {
       feed: new Feed(workflowDir, this.#now),
       observer,
+      names: names(workflowDir),
       onDocument: (id: string) => options.onDocument?.(id),
       isInTask: (taskId: string, spanId: string) => isSpanInTask(logDir, taskId, spanId),
     };
