@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 import { Books } from '../../src/books.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { OtlpSpan, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
-import { type Ingested, Store } from '../../src/store/write/store.ts';
+import { type Ingested, Store, type StoreOptions } from '../../src/store/write/store.ts';
 
 /** A new directory, removed after the test. */
 export async function tempDir(): Promise<string> {
@@ -34,8 +34,7 @@ type IsPruned = (kind: 'task' | 'workflow', id: string) => boolean;
 
 export function openStore(
   dir: string,
-  isHeld: () => boolean = () => true,
-  isPruned: IsPruned = () => false,
+  options: Partial<Pick<StoreOptions, 'isHeld' | 'isPruned' | 'probeNames' | 'workflowDir'>> = {},
 ): TestStore {
   const books = new Books();
   const spans: OtlpSpan[] = [];
@@ -44,8 +43,7 @@ export function openStore(
   const store = new Store({
     logDir: dir,
     books,
-    isHeld,
-    isPruned,
+    ...options,
     now: () => now,
     onSpan: (span) => spans.push(span),
     log: (line) => logged.push(line),
@@ -67,7 +65,7 @@ export function openStore(
 }
 
 export async function newStore(isPruned?: IsPruned): Promise<TestStore> {
-  return openStore(await tempDir(), undefined, isPruned);
+  return openStore(await tempDir(), isPruned === undefined ? {} : { isPruned });
 }
 
 /** The contents of all files below a directory, by relative path. */

@@ -9,6 +9,8 @@ import { WORKFLOW_FILES } from '../layout.ts';
 export interface NameRules {
   /** `A` and `a` are one name: macOS and Windows by default, FAT, ext4 with casefold. */
   readonly foldsCase: boolean;
+  /** A name comes back in the letters that it was given: not on some shares. */
+  readonly keepsCase: boolean;
   /** `a.` and `a` are one name: Windows, FAT. */
   readonly dropsDots: boolean;
   /** `con`, `aux.txt` and the like are devices: Windows. */
@@ -33,7 +35,8 @@ export class NameGuard {
 
   /** Throws `ERR_ID_INVALID` for a name that no file of this file system can have. */
   async checkNew(what: string, id: string): Promise<void> {
-    const { dropsDots, hasDevices } = await this.#known();
+    const { keepsCase, dropsDots, hasDevices } = await this.#known();
+    if (!keepsCase && /[A-Z]/.test(id)) throw refused(what, id, 'has upper-case letters, which this file system loses');
     if (dropsDots && id.endsWith('.')) throw refused(what, id, 'ends in a dot, which this file system drops');
     if (hasDevices && DEVICE.test(id)) throw refused(what, id, 'is the name of a device on Windows');
   }
@@ -68,7 +71,7 @@ export class NameGuard {
 
 export async function probeNames(dir: string): Promise<NameRules> {
   await makeNamedDirectory(dir);
-  const name = `.probe-${process.pid}`;
+  const name = `.Probe-${process.pid}`;
   await writeNewText(join(dir, name), '');
   const isFound = (other: string): Promise<boolean> =>
     lstat(join(dir, other)).then(
@@ -78,6 +81,7 @@ export async function probeNames(dir: string): Promise<NameRules> {
   try {
     return {
       foldsCase: await isFound(name.toUpperCase()),
+      keepsCase: (await readdir(dir)).includes(name),
       dropsDots: await isFound(`${name}.`),
       hasDevices: process.platform === 'win32',
     };

@@ -157,7 +157,7 @@ test('reading a task back into memory is no sign of life', async () => {
 test('no silence is measured while the store fails', async () => {
   const { dir } = await newStore();
   let isHeld = true;
-  const store = openStore(dir, () => isHeld);
+  const store = openStore(dir, { isHeld: () => isHeld });
   await store.logs(metadata(1, RUNNING));
   isHeld = false;
   await store.pass(40_000);

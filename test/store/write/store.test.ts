@@ -242,7 +242,7 @@ test('a closed store writes nothing and throws a retryable error', async () => {
 
 test('a store that has lost its lock neither stores records nor sorts files', async () => {
   let held = true;
-  const { dir, logs, pass } = openStore(await tempDir(), () => held);
+  const { dir, logs, pass } = openStore(await tempDir(), { isHeld: () => held });
   await logs(outputLog(5), outputLog(1), resultLog(9));
   const before = filesIn(dir);
   held = false;
@@ -354,7 +354,7 @@ test('a batch of very many tasks opens few files at a time and keeps few tasks o
 
 test('batches are refused while ownership of the directory is unknown, and stored afterwards', async () => {
   let isHeld = true;
-  const { dir, logs } = openStore(await tempDir(), () => isHeld);
+  const { dir, logs } = openStore(await tempDir(), { isHeld: () => isHeld });
   await logs(outputLog(1));
   isHeld = false;
   await expect(logs(outputLog(2))).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', retryable: true });
