@@ -9,6 +9,8 @@ import { firstOfText, parseWellFormed } from '../model/text.ts';
 import { isWorkflowEventType, PAYLOAD_BYTES_MAX } from '../model/workflow-payloads.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { reportError } from './exit-code.ts';
+import { say } from './terminal/say.ts';
+import { escapeJson } from './terminal/terminal-text.ts';
 import { deliverJournal } from './workflow/deliver.ts';
 import { checkEvent, type EventInput, offReason, recordEvent, traceOf } from './workflow/event.ts';
 
@@ -83,11 +85,11 @@ async function run(args: readonly string[]): Promise<number> {
   const off = offReason(config);
   if (off !== undefined) {
     checkEvent(event);
-    process.stderr.write(`tasktrail: ${off}\n`);
+    say(off);
     return 0;
   }
   const trace = traceOf(config, event.workflowId, event.taskId);
-  print(`${recordEvent(config, { ...event, trace })}\n`);
+  print(`${escapeJson(recordEvent(config, { ...event, trace }))}\n`);
   await deliverJournal(config);
   return 0;
 }

@@ -1,4 +1,5 @@
 import { TasktrailError } from '../errors.ts';
+import { escapeLine } from './terminal/terminal-text.ts';
 
 /** 2: the arguments or the settings are wrong. All others are 1. */
 const EXIT_CODES: Readonly<Partial<Record<TasktrailError['code'], number>>> = {
@@ -30,5 +31,6 @@ export function reportError(error: unknown, help?: string): number {
 }
 
 function print(first: string, ...rest: readonly string[]): void {
-  process.stderr.write(`tasktrail: ${first}\n${rest.map((line) => `${INDENT}${line}\n`).join('')}`);
+  const more = rest.map((line) => `${INDENT}${escapeLine(line)}\n`).join('');
+  process.stderr.write(`tasktrail: ${escapeLine(first)}\n${more}`);
 }

@@ -9,8 +9,9 @@ import { WorkflowUploads } from '../store/keep/workflow-uploads.ts';
 import type { DirectoryLock } from '../store/lock.ts';
 import { WorkflowPlaces } from '../store/workflow-place.ts';
 import { lockDirectory } from '../trail/holder.ts';
+import { say } from './terminal/say.ts';
 import { type Column, createTable } from './terminal/table.ts';
-import { createPaint } from './terminal/terminal-text.ts';
+import { createPaint, escapeJson, escapeText } from './terminal/terminal-text.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -46,10 +47,12 @@ export async function prune(
   const options = pruneOptions(config, nowMs);
   const report = dryRun ? await plan(options) : await run(config, options);
   process.stdout.write(
-    json ? `${JSON.stringify(asJson(report, config, nowMs))}\n` : asText(report, config, nowMs),
+    json
+      ? `${escapeJson(JSON.stringify(asJson(report, config, nowMs)))}\n`
+      : escapeText(asText(report, config, nowMs)),
   );
   // On standard error, with --json as well: standard output is for programs.
-  for (const line of [...report.kept, ...report.problems]) process.stderr.write(`tasktrail: ${line}\n`);
+  for (const line of [...report.kept, ...report.problems]) say(line);
   return report.problems.length > 0 ? 1 : 0;
 }
 

@@ -11,6 +11,8 @@ import { createSenders, HOLDER } from '../trail/destinations.ts';
 import type { Holder } from '../trail/holder.ts';
 import { startLoneHolder } from '../trail/lone-holder.ts';
 import { StopSignals } from './stop-signals.ts';
+import { say } from './terminal/say.ts';
+import { escapeLine } from './terminal/terminal-text.ts';
 
 const TIMEOUT_S = 10;
 
@@ -67,9 +69,9 @@ export async function send(
     await holder?.close(CLOSE_MS);
     const waiting = await countWaiting(journal);
     await journal.close();
-    process.stdout.write(`${describeSent(books, waiting)}\n`);
+    process.stdout.write(`${escapeLine(describeSent(books, waiting))}\n`);
     const refusal = books.reasons.get('journal claims');
-    if (refusal !== undefined) process.stderr.write(`tasktrail: TASK_LOGS_DIR: ${refusal}\n`);
+    if (refusal !== undefined) say(`TASK_LOGS_DIR: ${refusal}`);
     return waiting.size === 0 && refusal === undefined ? 0 : 1;
   } finally {
     signals.close();
@@ -84,7 +86,7 @@ async function holdDirectory({
   journal,
 }: Omit<Sending, 'senders'>): Promise<Holder | undefined> {
   if (!config.enabled || (await journal.countPending(HOLDER)) === 0) return undefined;
-  const log = (line: string): void => void process.stderr.write(`tasktrail: ${line}\n`);
+  const log = say;
   try {
     return await startLoneHolder({ config, books, journal, log });
   } catch (error) {

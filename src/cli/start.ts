@@ -9,6 +9,8 @@ import { findHolder, type LockRecord } from '../store/lock.ts';
 import { readVersion } from '../system/version.ts';
 import { destinationsOf, endpointsOf, HOLDER } from '../trail/destinations.ts';
 import { StopSignals } from './stop-signals.ts';
+import { say } from './terminal/say.ts';
+import { escapeText } from './terminal/terminal-text.ts';
 
 /** How long a start may still take after a signal. It takes well below a second: a longer one hangs. */
 const START_GRACE_MS = 3_000;
@@ -32,7 +34,7 @@ export async function start(
   void stopped.then((signal) => setTimeout(() => isStarted || giveUp(signal), START_GRACE_MS).unref());
   const service = await startUnheld(config, role);
   isStarted = true;
-  process.stdout.write(describeService(service));
+  process.stdout.write(escapeText(describeService(service)));
   void service.requeued.then((count) => {
     if (count > 0) process.stdout.write(`${count} unfinished task(s) of an earlier run are queued again\n`);
   });
@@ -40,13 +42,13 @@ export async function start(
     `\n${await stopped}: stopping (again after two seconds: end at once; running agents are adopted by the next start)\n`,
   );
   await service.stop();
-  process.stdout.write(describeEnd(service));
+  process.stdout.write(escapeText(describeEnd(service)));
   process.exit(0);
 }
 
 async function startUnheld(config: Config, role: Role): Promise<Service> {
   try {
-    return await startService(config, { role, log: (line) => process.stderr.write(`tasktrail: ${line}\n`) });
+    return await startService(config, { role, log: say });
   } catch (error) {
     if (!(error instanceof TasktrailError) || error.code !== 'ERR_DIRECTORY_HELD') throw error;
     throw alreadyRunning(config.logDir, await findHolder(config.logDir).catch(() => undefined), error);

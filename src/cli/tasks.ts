@@ -11,10 +11,11 @@ import { createReader, type LogReader } from '../store/read/reader.ts';
 import { readPastTime } from './past-time.ts';
 import { ageText, costText, countText, secondsText, UNKNOWN } from './terminal/amounts.ts';
 import { isText, textOf, timeOf } from './terminal/cell-text.ts';
+import { say } from './terminal/say.ts';
 import { type Cell, type Column, createTable, type Table } from './terminal/table.ts';
 import { outputWidth, paintFor } from './terminal/terminal.ts';
 import { TerminalStream } from './terminal/terminal-stream.ts';
-import { escapeLine, type Style } from './terminal/terminal-text.ts';
+import { escapeJson, escapeLine, type Style } from './terminal/terminal-text.ts';
 
 export interface TasksFlags {
   readonly dir?: string;
@@ -98,13 +99,13 @@ export async function printTasks(flags: TasksFlags): Promise<number> {
     if (out.failure !== undefined) break;
   }
   // On standard error: a program that reads the list gets an empty one.
-  if (count === 0) process.stderr.write(`tasktrail: ${await describeEmpty(reader, logDir)}\n`);
+  if (count === 0) say(await describeEmpty(reader, logDir));
   return 0;
 }
 
 /** An empty directory and filters that match nothing need different advice. */
 async function describeEmpty(reader: LogReader, logDir: string): Promise<string> {
-  const directory = escapeLine(logDir);
+  const directory = logDir;
   const { items } = await reader.listTasks({ limit: 1 });
   if (items.length > 0) return `no task in ${directory} matches: change or leave out a filter`;
   const stat = statSync(logDir, { throwIfNoEntry: false });
@@ -187,7 +188,7 @@ async function readUndamaged(
 function jsonOf({ metadata, result }: ListedTask, traceUrls: readonly string[]): string {
   const { success = null, error = null, metrics = null } = result ?? {};
   const links = taskTraceLinks(traceUrls, metadata);
-  return `${JSON.stringify({ ...metadata, success, error, metrics, links })}\n`;
+  return `${escapeJson(JSON.stringify({ ...metadata, success, error, metrics, links }))}\n`;
 }
 
 function cellsOf({ metadata, result, message }: ListedTask, nowMs: number): readonly Cell[] {

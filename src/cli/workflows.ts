@@ -8,6 +8,7 @@ import { createReader, type LogReader } from '../store/read/reader.ts';
 import { readPastTime } from './past-time.ts';
 import { ageText, secondsText, UNKNOWN } from './terminal/amounts.ts';
 import { isText, textOf, timeOf } from './terminal/cell-text.ts';
+import { say } from './terminal/say.ts';
 import { type Cell, type Column, createTable } from './terminal/table.ts';
 import { outputWidth, paintFor } from './terminal/terminal.ts';
 import { TerminalStream } from './terminal/terminal-stream.ts';
@@ -89,12 +90,12 @@ async function listText(
   const { items } = await reader.listWorkflows(query);
   if (items.length === 0) {
     const { items: all } = await reader.listWorkflows({ limit: 1 });
-    const directory = escapeLine(logDir);
+    const directory = logDir;
     const advice =
       all.length > 0
         ? `no workflow in ${directory} matches: change or leave out a filter`
         : `no workflows yet in ${directory}: record one (tasktrail workflow start), or use --dir`;
-    process.stderr.write(`tasktrail: ${advice}\n`);
+    say(advice);
     return '';
   }
   if (flags.json === true) return items.map((item) => `${escapeJson(JSON.stringify(item))}\n`).join('');

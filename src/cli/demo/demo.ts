@@ -10,6 +10,7 @@ import { isTerminal } from '../../model/documents.ts';
 import { objectOf, parseJson } from '../../model/json.ts';
 import { type Service, startService } from '../../service/start.ts';
 import { StopSignals } from '../stop-signals.ts';
+import { say } from '../terminal/say.ts';
 import { endedPhases, phaseLines } from './agent-digest.ts';
 import { EXAMPLE_COMMENT, exampleWebhook } from './example-webhook.ts';
 import { nextLines, restLines } from './next-steps.ts';
@@ -54,7 +55,7 @@ export async function demo(keepRunning: boolean): Promise<number> {
   // The reader of the output has ended (`| head`): the demo stops, and that is no failure.
   process.stdout.on('error', () => closed.abort());
   const signal = AbortSignal.any([signals.signal, closed.signal]);
-  const service = await startService(config, { log: (line) => process.stderr.write(`tasktrail: ${line}\n`) });
+  const service = await startService(config, { log: say });
   const show: Show = { service, logDir, sheet: outputSheet(), signal };
   let isShown = false;
   try {

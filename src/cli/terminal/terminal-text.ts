@@ -1,6 +1,12 @@
-/** C0, C1 and DEL, characters that change the direction of text, and the line ends U+2028 and U+2029. */
-const UNSAFE = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu;
-const UNSAFE_IN_TEXT = /(?![\n\t])[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu;
+/**
+ * C0, C1 and DEL, invisible characters and those that change the direction of text, and the line ends U+2028 and U+2029.
+ * The joiners stay in text, because emoji and some scripts need them.
+ */
+const UNSAFE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const UNSAFE_IN_TEXT = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** In JSON an escape is the same value, so the joiners are shown as well. Newlines are those of indented JSON. */
+const UNSAFE_IN_JSON = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** Characters that most terminals show two cells wide: East Asian scripts and emoji. */
 const WIDE =
@@ -32,9 +38,12 @@ export function escapeLine(text: string): string {
   return text.replace(UNSAFE, escapeCharacter);
 }
 
-/** JSON text that is safe for a terminal: the same value, with C1, DEL and bidi characters escaped too. */
+/** JSON text that is safe for a terminal: the same value, with C1, DEL, bidi and invisible characters escaped too. */
 export function escapeJson(json: string): string {
-  return json.replace(UNSAFE, (character) => `\\u${hex(character.codePointAt(0) ?? 0, 4)}`);
+  return json.replace(UNSAFE_IN_JSON, (character) =>
+    // One escape for each half of a surrogate pair.
+    character.replace(/[\s\S]/g, (unit) => `\\u${hex(unit.charCodeAt(0), 4)}`),
+  );
 }
 
 export function createPaint(isColored: boolean): Paint {
@@ -70,6 +79,7 @@ function widthOf(character: string): number {
 
 function escapeCharacter(character: string): string {
   const code = character.codePointAt(0) ?? 0;
+  if (code > 0xffff) return `\\u{${hex(code, 4)}}`;
   return code <= 0xff ? `\\x${hex(code, 2)}` : `\\u${hex(code, 4)}`;
 }
 

@@ -4,6 +4,7 @@ import { messageOf, TasktrailError } from '../../errors.ts';
 import { objectOf, parseJson } from '../../model/json.ts';
 import { checkWebhooks } from '../../service/webhook-senders.ts';
 import type { SampleRequest } from '../../webhooks/custom/sample-delivery.ts';
+import { say } from '../terminal/say.ts';
 import { TerminalStream } from '../terminal/terminal-stream.ts';
 import { escapeText } from '../terminal/terminal-text.ts';
 import { configuredDelivery } from './configured-delivery.ts';
@@ -44,7 +45,7 @@ export async function sendWebhook(
   const status = `${response.status} ${STATUS_CODES[response.status] ?? ''}`.trimEnd();
   await output.write(escapeText(`\n${status}\n${body}\n${response.ok ? nextStep(body) : ''}`));
   if (response.ok) return 0;
-  process.stderr.write(`tasktrail: ${adviceFor(response.status, path)}\n`);
+  say(adviceFor(response.status, path));
   return 1;
 }
 

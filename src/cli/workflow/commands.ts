@@ -8,6 +8,8 @@ import { derivedSpanId } from '../../model/workflow-span.ts';
 import { mintMoment, mintWorkflowId } from '../../record/mint.ts';
 import { ownIdentity } from '../../system/process-identity.ts';
 import { reportError } from '../exit-code.ts';
+import { say } from '../terminal/say.ts';
+import { escapeJson } from '../terminal/terminal-text.ts';
 import type { CurrentWorkflow } from './current-workflow.ts';
 import { deliverJournal } from './deliver.ts';
 import { traceOf } from './event.ts';
@@ -119,14 +121,13 @@ export async function addArtifact(
 /** Ends everything that is open, and the workflow. */
 export async function completeWorkflow(flags: WorkflowFlags & { readonly status?: string }): Promise<number> {
   return changeWorkflow(flags, (run) => run.complete(flags.status), {
-    onEnded: ({ workflow_id, status }) =>
-      void process.stderr.write(`tasktrail: workflow ${workflow_id} has already ended (${status})\n`),
+    onEnded: ({ workflow_id, status }) => say(`workflow ${workflow_id} has already ended (${status})`),
   });
 }
 
 /** Prints the state of a workflow as JSON. */
 export async function printStatus(flags: WorkflowFlags): Promise<number> {
-  process.stdout.write(`${JSON.stringify(currentWorkflow(flags), null, 2)}\n`);
+  process.stdout.write(`${escapeJson(JSON.stringify(currentWorkflow(flags), null, 2))}\n`);
   return 0;
 }
 
@@ -153,10 +154,8 @@ async function endCommand(
   const outcome = error === undefined ? {} : { status: 'failure', error };
   // The current workflow of the project may be another one by now.
   const own = { ...flags, workflow: environment.TASK_LOGS_WORKFLOW_ID ?? '' };
-  const note = `tasktrail: step ${JSON.stringify(step.name)} had already ended when its command ended\n`;
-  return changeWorkflow(own, (run) => void (run.endOwnStep(step, outcome) || process.stderr.write(note)), {
-    onEnded: () => void process.stderr.write(note),
-  });
+  const tell = (): void => say(`step ${JSON.stringify(step.name)} had already ended when its command ended`);
+  return changeWorkflow(own, (run) => void (run.endOwnStep(step, outcome) || tell()), { onEnded: tell });
 }
 
 function newState(config: Config, workflowId: string, flags: StartFlags): CurrentWorkflow {

@@ -4,6 +4,7 @@ import { gitRoot } from '../../config/git.ts';
 import { TasktrailError } from '../../errors.ts';
 import { checkWorkflowId } from '../../model/ids.ts';
 import { setFileMode } from '../../system/files/modes.ts';
+import { say } from '../terminal/say.ts';
 import { type CurrentWorkflow, CurrentWorkflows } from './current-workflow.ts';
 import { deliverJournal } from './deliver.ts';
 import { offReason, recordEvent, traceOf } from './event.ts';
@@ -109,7 +110,7 @@ export function currentWorkflow(flags: WorkflowFlags): CurrentWorkflow {
 /** Whether recording is switched off; prints the reason. */
 export function isOff(config: Config): boolean {
   const off = offReason(config);
-  if (off !== undefined) process.stderr.write(`tasktrail: ${off}\n`);
+  if (off !== undefined) say(off);
   return off !== undefined;
 }
 

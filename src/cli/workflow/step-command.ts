@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { inheritedEnvironment } from '../../config/environment.ts';
 import { errnoOf, messageOf } from '../../errors.ts';
+import { say } from '../terminal/say.ts';
 
 /** Exit codes of a shell: command not found, and found but not executable. */
 const EXIT_NOT_FOUND = 127;
@@ -40,7 +41,7 @@ export function runCommand(
     };
     child.once('error', (error) => {
       const exitCode = errnoOf(error) === 'ENOENT' ? EXIT_NOT_FOUND : EXIT_NOT_STARTED;
-      process.stderr.write(`tasktrail: cannot start ${JSON.stringify(program)}: ${messageOf(error)}\n`);
+      say(`cannot start ${JSON.stringify(program)}: ${messageOf(error)}`);
       end({ exitCode, error: `cannot be started: ${messageOf(error)}` });
     });
     child.once('exit', (code, signal) => {

@@ -44,6 +44,23 @@ test('escaped JSON has the same value', () => {
   );
 });
 
+test('invisible characters are shown, except the joiners of a text', () => {
+  const hidden = ['\u200b', '\u2060', '\ufeff', '\u00ad', '\u200e', '\u202e', '\u2066', '\u{e0041}'];
+  for (const character of hidden) {
+    expect(escapeText(`a${character}b`)).toMatch(/^a\\[xu]\{?[0-9a-f]+\}?b$/);
+    expect(escapeLine(character)).not.toContain(character);
+    expect(escapeJson(JSON.stringify(character))).not.toContain(character);
+    expect(JSON.parse(escapeJson(JSON.stringify(character)))).toBe(character);
+  }
+  const family = '\u{1f468}\u200d\u{1f469}';
+  expect(escapeText(family)).toBe(family);
+  expect(escapeJson(JSON.stringify(family))).toBe(JSON.stringify(family).replace('\u200d', '\\u200d'));
+});
+
+test('indented JSON keeps its lines', () => {
+  expect(escapeJson(JSON.stringify({ a: '\x9b' }, null, 2))).toBe('{\n  "a": "\\u009b"\n}');
+});
+
 test('a style is added only where colours are shown and there is a text', () => {
   expect(createPaint(true)('failed', 'red')).toBe('\x1b[31mfailed\x1b[0m');
   expect(createPaint(true)('failed', undefined)).toBe('failed');
