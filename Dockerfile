@@ -1,8 +1,8 @@
 # An image of the service, without agents. Build your own image FROM it and add them (npm install --global, git, ...).
 
 # Node 22 is in long-term support and satisfies the engines field of package.json. Debian, because agents ship binaries for
-# glibc. A full version makes builds of one commit identical.
-FROM node:22.22.3-bookworm-slim AS base
+# glibc. The digest makes builds of one commit identical.
+FROM node:22.22.3-bookworm-slim@sha256:e21fc383b50d5347dc7a9f1cae45b8f4e2f0d39f7ade28e4eef7d2934522b752 AS base
 WORKDIR /app
 
 # The manifests first: a change in src does not invalidate the layer with the dependencies.

@@ -1,14 +1,24 @@
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadConfig } from '../src/config/config.ts';
+import { freePort } from './support/free-port.ts';
+import { tempDir } from './support/log-dir.ts';
 import { findTool } from './support/tool.ts';
+import { until } from './support/until.ts';
 import { type Compose, type ComposeService, loadCompose } from './tools/load-compose.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const FILE = join(ROOT, 'docker-compose.yml');
 const TOKEN = '0123456789abcdef';
+const REDIS_PASSWORD = 'redis-password-of-the-test';
+const S3_SECRET_KEY = 's3-secret-of-the-test';
+
+/** Every variable without a default. */
+const NEEDED = { TASK_LOGS_API_TOKEN: TOKEN, REDIS_PASSWORD, S3_SECRET_KEY };
 const loader = findTool('compose-loader');
 
 /** Variables of the AWS SDK. src/config/settings.ts has tasktrail's own. */
@@ -23,7 +33,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
   const path = 'path' in loader ? loader.path : '';
   const load = (env: Readonly<Record<string, string>>): Compose => loadCompose(path, FILE, env);
   const withProfiles = (profiles: string): Compose =>
-    load({ TASK_LOGS_API_TOKEN: TOKEN, ...(profiles !== '' && { COMPOSE_PROFILES: profiles }) });
+    load({ ...NEEDED, ...(profiles !== '' && { COMPOSE_PROFILES: profiles }) });
   const on = 'path' in loader ? withProfiles('observability') : {};
   const off = 'path' in loader ? withProfiles('') : {};
   const environmentOf = (compose: Compose, name: string): Record<string, string> =>
@@ -42,6 +52,13 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     for (const env of [{}, { TASK_LOGS_API_TOKEN: '' }, { COMPOSE_PROFILES: 'observability' }]) {
       expect(() => load(env)).toThrow(/TASK_LOGS_API_TOKEN is missing a value: .*openssl rand -hex 16/);
     }
+    for (const name of ['REDIS_PASSWORD', 'S3_SECRET_KEY'] as const) {
+      const { [name]: _left, ...others } = NEEDED;
+      expect(() => load({ ...others, COMPOSE_PROFILES: 'observability' })).toThrow(
+        new RegExp(`${name} is missing a value: .*openssl rand -hex 16`),
+      );
+    }
+    expect(Object.keys(load({ TASK_LOGS_API_TOKEN: TOKEN, REDIS_PASSWORD }))).toContain('redis');
     // The loader did not expand the dollar sign of the command.
     expect(() => load({})).toThrow('TASK_LOGS_API_TOKEN=$(openssl rand -hex 16)');
   });
@@ -49,7 +66,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
   test('the service accepts its settings, and exports nothing without the profile', () => {
     const config = configOf(off);
     expect(config).toMatchObject({ apiToken: TOKEN, otlpPort: 4320, host: '0.0.0.0', port: 8000 });
-    expect(config.redisUrl).toBe('redis://redis:6379');
+    expect(config.redisUrl).toBe(`redis://:${REDIS_PASSWORD}@redis:6379`);
     expect(config.otlpEndpoint).toBeUndefined();
     expect(config.s3).toBeUndefined();
     expect(config.traceUrls).toEqual([]);
@@ -91,7 +108,7 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
       GITHUB_TOKEN: 'token',
       TASK_LOGS_AGENT_COMMAND: 'claude -p --output-format stream-json',
     };
-    const config = configOf(load({ TASK_LOGS_API_TOKEN: TOKEN, ...given }));
+    const config = configOf(load({ ...NEEDED, ...given }));
     expect(config.githubSecrets).toEqual(['g$ecret']);
     expect(config.jiraSecrets).toEqual(['jira']);
     expect(config.slackSecrets).toEqual(['slack']);
@@ -216,20 +233,34 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     for (const { host_ip: ip } of ports) expect(ip).toBe('127.0.0.1');
     const published = ports.map(({ published }) => published);
     expect(new Set(published).size).toBe(published.length);
-    // Both have no authentication.
+    // Nothing outside needs them.
     for (const name of ['redis', 'loki']) expect(on[name]?.ports ?? []).toEqual([]);
   });
 
-  test('every image has a version', () => {
+  test('no secret has a default', () => {
+    expect(readText('docker-compose.yml')).not.toMatch(
+      /(?:PASSWORD|SECRET|SECRET_KEY|TOKEN|ACCESS_KEY):-(?!\}|\$\{TASK_LOGS_API_TOKEN\})/,
+    );
+    const secrets = [
+      environmentOf(on, 's3').ROOT_SECRET_KEY,
+      environmentOf(on, 'redis').REDIS_PASSWORD,
+      environmentOf(on, 'grafana').GF_SECURITY_ADMIN_PASSWORD,
+    ];
+    expect(secrets).toEqual([S3_SECRET_KEY, REDIS_PASSWORD, TOKEN]);
+  });
+
+  test('every image has a version and a digest', () => {
     for (const [name, { image }] of Object.entries(on)) {
-      const tag = image.split('/').at(-1)?.split(':')[1];
-      expect.soft(tag, name).toMatch(name === 'app' ? /^local$/ : /^v?\d+\.\d+\.\d+/);
+      const tag = image.split('/').at(-1)?.split(':').slice(1).join(':');
+      expect
+        .soft(tag, name)
+        .toMatch(name === 'app' ? /^local$/ : /^v?\d+\.\d+\.\d+(?:-alpine)?@sha256:[0-9a-f]{64}$/);
     }
   });
 
   test('the collector has the version that collector/build.sh builds', () => {
     const [, version] = /^ {2}version: (\S+)$/m.exec(readText('collector/builder.yaml')) ?? [];
-    expect(on.collector?.image).toBe(`otel/opentelemetry-collector-contrib:${version}`);
+    expect(on.collector?.image.split('@')[0]).toBe(`otel/opentelemetry-collector-contrib:${version}`);
   });
 
   test('only `prepare` runs once, and services wait for it: --wait treats other exits as failures', () => {
@@ -272,7 +303,41 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
     expect(command).toContain('--appendonly yes');
     expect(command).toContain('--maxmemory-policy noeviction');
   });
+
+  const redis = findTool('redis-server');
+  test.skipIf('missing' in redis)(
+    'Redis refuses who has no password, and its arguments do not show it',
+    async () => {
+      const directory = await tempDir();
+      const port = await freePort();
+      const program = 'path' in redis ? redis.path : '';
+      const [shell = '', flags = '', script = ''] = on.redis?.command ?? [];
+      const here = script.replace('redis-server -', `${program} - --port ${port} --dir ${directory}`);
+      const env = { PATH: process.env.PATH ?? '', REDIS_PASSWORD };
+      const server = spawn(shell, [flags, here.replaceAll('$$', '$')], { env, stdio: 'ignore' });
+      onTestFinished(() => void server.kill('SIGKILL'));
+      const reply = (...commands: readonly string[]): Promise<string> => ask(port, commands);
+      await until(() => reply('PING').catch(() => undefined), 'Redis to listen');
+      expect(await reply('PING')).toContain('NOAUTH');
+      expect(await reply('AUTH wrong')).toContain('WRONGPASS');
+      expect(await reply(`AUTH ${REDIS_PASSWORD}`, 'PING')).toContain('+PONG');
+      if (process.platform === 'linux')
+        expect(readFileSync(`/proc/${server.pid}/cmdline`, 'latin1')).not.toContain(REDIS_PASSWORD);
+    },
+  );
 });
+
+/** Sends inline commands to Redis and returns all that it answers. */
+function ask(port: number, commands: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.end(`${commands.join('\r\n')}\r\nQUIT\r\n`));
+    let text = '';
+    socket.setEncoding('latin1').on('data', (piece: string) => {
+      text += piece;
+    });
+    socket.once('error', reject).once('close', () => resolve(text));
+  });
+}
 
 function readText(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
@@ -298,7 +363,7 @@ function addressesOf(compose: Compose): readonly (readonly [string, string, stri
   return Object.entries(compose).flatMap(([name, { environment = {} }]) =>
     Object.values(environment).flatMap((value) => {
       const [, host = '', port = ''] =
-        /^(?:[a-z]+:\/\/)?([a-z][a-z0-9-]*):(\d+)(?:\/\S*)?$/.exec(value ?? '') ?? [];
+        /^(?:[a-z]+:\/\/)?(?:[^@/]*@)?([a-z][a-z0-9-]*):(\d+)(?:\/\S*)?$/.exec(value ?? '') ?? [];
       return host === '' || host === 'localhost' ? [] : [[name, host, port] as const];
     }),
   );

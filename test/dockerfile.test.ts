@@ -36,7 +36,8 @@ test('the base image has a full version that package.json allows', () => {
   const images = all('FROM').flatMap((from) => from.split(' ')[0] ?? []);
   const foreign = images.filter((image) => !stages.has(image));
   expect(foreign).toHaveLength(1);
-  const [, major = '', minor = ''] = /^node:(\d+)\.(\d+)\.\d+-bookworm-slim$/.exec(foreign[0] ?? '') ?? [];
+  const [, major = '', minor = ''] =
+    /^node:(\d+)\.(\d+)\.\d+-bookworm-slim@sha256:[0-9a-f]{64}$/.exec(foreign[0] ?? '') ?? [];
   const [, least = '', leastMinor = ''] = /">=(\d+)\.(\d+)"/.exec(read('package.json')) ?? [];
   expect(Number(major) * 1_000 + Number(minor)).toBeGreaterThanOrEqual(
     Number(least) * 1_000 + Number(leastMinor),

@@ -9,6 +9,7 @@ import type { LogsFlags } from './logs.ts';
 import type { RunFlags } from './run/run.ts';
 import type { SendFlags } from './send.ts';
 import type { TasksFlags } from './tasks.ts';
+import { escapeText } from './terminal/terminal-text.ts';
 import type { WebhookFlags } from './webhook/webhook.ts';
 import type { StartFlags } from './workflow/commands.ts';
 import type { WorkflowFlags } from './workflow/session.ts';
@@ -41,7 +42,9 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     // Options behind the command of `run` belong to that command.
     .enablePositionalOptions()
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'tasktrail: ')) })
+    .configureOutput({
+      outputError: (text, write) => write(escapeText(text.replace(/^error: /, 'tasktrail: '))),
+    })
     // Names alone: a command's own help has its arguments.
     .configureHelp({ subcommandTerm: (command) => command.name() });
   addService(program, ends);
