@@ -166,6 +166,9 @@ test('the bill of materials has every package of production', { tags: 'full' }, 
     ([path, { name, version }]) => !listed.has(`pkg:npm/${name ?? nameOf(path)}@${version}`),
   );
   expect(missing.map(([path]) => path)).toEqual([]);
+  const development = packages.filter(([, one]) => one.dev === true).map(([path]) => nameOf(path));
+  expect(development).toContain('vitest');
+  expect([...listed].filter((purl) => /^pkg:npm\/(?:vitest|typescript|bullmq)@/.test(purl))).toEqual([]);
   expect(bom.metadata.component['bom-ref']).toMatch(/^tasktrail@/);
   const references = new Set([...bom.dependencies.map(({ ref }) => ref)]);
   const dangling = bom.dependencies.flatMap(({ dependsOn }) =>
