@@ -2,6 +2,7 @@ import { loadConfig } from '../config/config.ts';
 import { processEnvironment } from '../config/environment.ts';
 import { type SettingInForce, settingsInForce } from '../config/in-force.ts';
 import { readSettings } from '../config/read-settings.ts';
+import { MASKS } from '../redact/mask.ts';
 import { redact } from '../redact/redact.ts';
 import { checkAgents } from '../service/commands.ts';
 import { checkWebhooks } from '../service/webhook-senders.ts';
@@ -50,7 +51,7 @@ function masked(name: string, value: unknown): unknown {
 }
 
 function withoutPasswords(value: unknown): unknown {
-  if (typeof value === 'string') return redact(value).replaceAll('[redacted]', SET);
+  if (typeof value === 'string') return redact(value).replaceAll(MASKS, SET);
   if (Array.isArray(value)) return value.map(withoutPasswords);
   if (typeof value !== 'object' || value === null) return value;
   // `secret` of a custom webhook. Names of agents, commands and settings are keys, too, and may hold the word.

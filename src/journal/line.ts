@@ -1,6 +1,6 @@
 import type { OtlpAnyValue, OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from '../model/otlp.ts';
 import { wellFormed } from '../model/text.ts';
-import { redact, redactJson } from '../redact/redact.ts';
+import { redact, redactJson, redactNamedText } from '../redact/redact.ts';
 
 /**
  * A segment line is one letter and JSON: `H` the header (first line), `C` the resource and scope of the following
@@ -61,7 +61,7 @@ function recordText(record: OtlpLogRecord): string {
   text += ',"attributes":[';
   let comma = '';
   for (const { key, value } of record.attributes) {
-    text += `${comma}{"key":${nameText(key)},"value":${valueText(value)}}`;
+    text += `${comma}${attributeText(key, value)}`;
     comma = ',';
   }
   text += ']';
@@ -69,7 +69,18 @@ function recordText(record: OtlpLogRecord): string {
   return `${text}}`;
 }
 
-/** Fast path: almost every value is text or an integer. */
+/** Fast path: almost every value is text or an integer. The name may say that the value is a secret. */
+function attributeText(key: string, value: OtlpAnyValue): string {
+  if (value.stringValue !== undefined) {
+    const text = JSON.stringify(wellFormed(redactNamedText(key, value.stringValue)));
+    return `{"key":${nameText(key)},"value":{"stringValue":${text}}}`;
+  }
+  if (value.intValue !== undefined || value.boolValue !== undefined || value.doubleValue !== undefined) {
+    return `{"key":${nameText(key)},"value":${safeJson(value)}}`;
+  }
+  return safeJson({ key, value });
+}
+
 function valueText(value: OtlpAnyValue): string {
   if (value.stringValue !== undefined) return `{"stringValue":${safeText(value.stringValue)}}`;
   return safeJson(value);

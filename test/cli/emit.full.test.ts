@@ -177,7 +177,7 @@ describe('the payload', () => {
     const { stdout } = await runCommand(['emit', 'error', 'w', JSON.stringify({ message: secret })], { cwd });
     expect(stdout).not.toContain(secret);
     expect(segmentsOf(cwd).join()).not.toContain(secret);
-    expect(journalRecords(cwd)[0]?.body).toEqual({ message: '[redacted]' });
+    expect(journalRecords(cwd)[0]?.body).toEqual({ message: '[redacted:github-token]' });
   });
 });
 

@@ -66,6 +66,6 @@ test('a secret is masked in every field', async () => {
     TASK_LOGS_AGENT_COMMAND: '/no/such/secret-of-this-test',
   };
   const text = JSON.stringify(await look(tempDir(), { env }));
-  expect(text).toContain('/no/such/[redacted]');
+  expect(text).toContain('/no/such/[redacted:own-secret]');
   expect(text).not.toContain('secret-of-this-test');
 });

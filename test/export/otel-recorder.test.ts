@@ -302,7 +302,7 @@ test('a collector receives the complete, masked records of a task', async () => 
   await sender.drain(5_000);
   const text = collector.got.map(({ body }) => body).join('');
   for (const { body } of collector.got) JSON.parse(body);
-  expect(text).toContain('use [redacted]');
+  expect(text).toContain('use [redacted:github-token]');
   expect(text + (await readSegments(directory))).not.toContain(secret);
 });
 

@@ -41,7 +41,7 @@ test.each<readonly [string, Partial<OtlpLogRecord>]>([
   for (let time = 0; time < 2; time += 1) {
     const { json } = logEntry({ timeUnixNano: '1', attributes: [], ...fields });
     expect(json).not.toContain(SECRET);
-    expect(json).toContain('[redacted]');
+    expect(json).toContain('[redacted:github-token]');
     JSON.parse(json);
   }
 });

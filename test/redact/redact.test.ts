@@ -50,7 +50,7 @@ for (const [kind, secret] of SECRETS) {
       const text = put(secret);
       const masked = redact(text);
       expect(masked, where).not.toContain(secret);
-      expect(masked, where).toContain('[redacted]');
+      expect(masked, where).toMatch(/\[redacted:[a-z-]+\]/);
       expect(masked, where).not.toContain(A(20));
       const value: unknown = JSON.parse(redactJson(JSON.stringify({ content: text, after: 'kept' })));
       expect(value, where).toEqual({ content: masked, after: 'kept' });
@@ -64,14 +64,14 @@ for (const [kind, secret] of SECRETS) {
 }
 
 test.each([
-  ['Authorization: Bearer abcDEF123456.ghi-789_xyz', 'Authorization: Bearer [redacted]'],
-  ['redis://:hunter2hunter@cache:6379/0', 'redis://:[redacted]@cache:6379/0'],
-  ['https://bob:p@ss:word@example.com/x', 'https://bob:[redacted]@example.com/x'],
-  ['AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY', 'AWS_SECRET_ACCESS_KEY=[redacted]'],
-  ['AWS_SECRET_ACCESS_KEY="wJalrXUtnFEMI/K7MDENG/bPxRfiCY"', 'AWS_SECRET_ACCESS_KEY="[redacted]"'],
-  ['"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY"', '"AWS_SECRET_ACCESS_KEY=[redacted]"'],
-  ["export DB_PASSWORD='correct-horse'", "export DB_PASSWORD='[redacted]'"],
-  ['HOME=/root\nMY_API_KEY=0123456789\nUSER=me', 'HOME=/root\nMY_API_KEY=[redacted]\nUSER=me'],
+  ['Authorization: Bearer abcDEF123456.ghi-789_xyz', 'Authorization: Bearer [redacted:authorization]'],
+  ['redis://:hunter2hunter@cache:6379/0', 'redis://:[redacted:url-password]@cache:6379/0'],
+  ['https://bob:p@ss:word@example.com/x', 'https://bob:[redacted:url-password]@example.com/x'],
+  ['AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY', 'AWS_SECRET_ACCESS_KEY=[redacted:access-key]'],
+  ['AWS_SECRET_ACCESS_KEY="wJalrXUtnFEMI/K7MDENG/bPxRfiCY"', 'AWS_SECRET_ACCESS_KEY="[redacted:access-key]"'],
+  ['"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY"', '"AWS_SECRET_ACCESS_KEY=[redacted:access-key]"'],
+  ["export DB_PASSWORD='correct-horse'", "export DB_PASSWORD='[redacted:password]'"],
+  ['HOME=/root\nMY_API_KEY=0123456789\nUSER=me', 'HOME=/root\nMY_API_KEY=[redacted:api-key]\nUSER=me'],
 ])('the value is masked and its name kept: %s', (text, masked) => {
   expect(redact(text)).toBe(masked);
   expect(JSON.parse(redactJson(JSON.stringify({ text })))).toEqual({ text: masked });
@@ -119,7 +119,7 @@ test('a truncated private key is masked, and the quote after it still closes the
   const masked = redactJson(text);
   expect(masked).not.toContain(A(20));
   const value: { inner: string } = JSON.parse(masked);
-  expect(JSON.parse(value.inner)).toEqual({ key: '[redacted]' });
+  expect(JSON.parse(value.inner)).toEqual({ key: '[redacted:private-key]' });
 });
 
 test('prose after a key header stays', () => {
@@ -149,7 +149,7 @@ test('a word that resembles a token because of a preceding escape leaves valid J
   const { inner }: { inner: string } = JSON.parse(
     redactJson(JSON.stringify({ inner: JSON.stringify(text) })),
   );
-  expect(JSON.parse(inner)).toBe('\n[redacted]');
+  expect(JSON.parse(inner)).toBe('\n[redacted:npm-token]');
 });
 
 test('a token after a backslash is masked', () => {
@@ -158,20 +158,24 @@ test('a token after a backslash is masked', () => {
 
 test('a token joined to a name or a word is masked', () => {
   const token = `eyJ${A(20)}.eyJ${A(40)}.${A(43)}`;
-  expect(redact(`id_${token} my-${token}`)).toBe('id_[redacted] my-[redacted]');
+  expect(redact(`id_${token} my-${token}`)).toBe('id_[redacted:web-token] my-[redacted:web-token]');
 });
 
 test('field names are masked, and a field named __proto__ stays a field', () => {
   const text = `{"ghp_${A(36)}":[1,"ghp_${A(36)}",null],"__proto__":{"a":"ghp_${A(36)}"},"n":-1.5}`;
   expect(redactJson(text)).toBe(
-    '{"[redacted]":[1,"[redacted]",null],"__proto__":{"a":"[redacted]"},"n":-1.5}',
+    '{"[redacted:github-token]":[1,"[redacted:github-token]",null],"__proto__":{"a":"[redacted:github-token]"},"n":-1.5}',
   );
 });
 
 test.each([
-  ['by another JSON writer', `{"a":"gh\\u0070_${A(36)}"}`, { a: '[redacted]' }],
-  ['with slashes', '{"a":"https:\\/\\/bob:hunter2hunter@h\\/x"}', { a: 'https://bob:[redacted]@h/x' }],
-  ['with a tab', `{"a":"Bearer\\tabc${A(20)}"}`, { a: 'Bearer\t[redacted]' }],
+  ['by another JSON writer', `{"a":"gh\\u0070_${A(36)}"}`, { a: '[redacted:github-token]' }],
+  [
+    'with slashes',
+    '{"a":"https:\\/\\/bob:hunter2hunter@h\\/x"}',
+    { a: 'https://bob:[redacted:url-password]@h/x' },
+  ],
+  ['with a tab', `{"a":"Bearer\\tabc${A(20)}"}`, { a: 'Bearer\t[redacted:bearer-token]' }],
 ])('a secret that JSON writes with escapes is masked: %s', (_how, text, value) => {
   expect(JSON.parse(redactJson(text))).toEqual(value);
 });
@@ -223,7 +227,7 @@ test('JSON without a secret is returned as it is', () => {
 });
 
 test('text that is not JSON is masked as plain text', () => {
-  expect(redactJson(`{"cut": "ghp_${A(36)}`)).toBe('{"cut": "[redacted]');
+  expect(redactJson(`{"cut": "ghp_${A(36)}`)).toBe('{"cut": "[redacted:github-token]');
 });
 
 test('redacting a mebibyte of each secret prefix ends within the deadline', {

@@ -8,13 +8,13 @@ test('a token across the cut is masked completely', () => {
   for (const before of [MIB - 1, MIB - 4, MIB - 20, MIB - 39]) {
     const { text } = safeContent(`${'q'.repeat(before)}${TOKEN}${' '.repeat(100)}`);
     expect(Buffer.byteLength(text)).toBe(MIB);
-    expect(text.slice(before)).toBe('[redacted]'.padEnd(200).slice(0, MIB - before));
+    expect(text.slice(before)).toBe('[redacted:github-token]'.padEnd(200).slice(0, MIB - before));
   }
 });
 
 test('a content that fits after masking is not cut', () => {
-  expect(safeContent(`${'q'.repeat(MIB - 20)}${TOKEN}`)).toEqual({
-    text: `${'q'.repeat(MIB - 20)}[redacted]`,
+  expect(safeContent(`${'q'.repeat(MIB - 30)}${TOKEN}`)).toEqual({
+    text: `${'q'.repeat(MIB - 30)}[redacted:github-token]`,
   });
 });
 
@@ -33,5 +33,7 @@ test('masking and cutting a cut content again does not change it', { tags: 'full
 });
 
 test('data becomes JSON text with masked strings', () => {
-  expect(safeContent({ a: [`\n${TOKEN}`], n: 1 })).toEqual({ text: '{"a":["\\n[redacted]"],"n":1}' });
+  expect(safeContent({ a: [`\n${TOKEN}`], n: 1 })).toEqual({
+    text: '{"a":["\\n[redacted:github-token]"],"n":1}',
+  });
 });

@@ -224,7 +224,7 @@ test('without a message the agent gets an empty input, and the redacted command 
   const { cwd, stdout } = await run(sh('wc -c', 'two words', secret));
   expect(stdout.trim()).toBe('0');
   const { message } = taskIn(cwd).input;
-  expect(message).toBe("sh -c 'wc -c' sh 'two words' [redacted]");
+  expect(message).toBe("sh -c 'wc -c' sh 'two words' [redacted:github-token]");
   for (const file of ['metadata.json', '01-input.json', 'facts.jsonl', 'trace.jsonl'])
     expect(readFileSync(join(cwd, 'logs', tasksIn(cwd)[0] ?? '', file), 'utf8'), file).not.toContain(secret);
 });

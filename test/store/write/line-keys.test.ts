@@ -18,7 +18,7 @@ test('a JSON line has the key of its event and no secret', () => {
   const line = { timestamp: new Date(T0).toISOString(), event_id: eventId(1), content: `token ${SECRET}` };
   const { id, timestamp, text } = jsonLine(line);
   expect(eventKey(JSON.parse(text))).toEqual({ id, timestamp });
-  expect(JSON.parse(text)).toEqual({ ...line, content: 'token [redacted]' });
+  expect(JSON.parse(text)).toEqual({ ...line, content: 'token [redacted:github-token]' });
 });
 
 test('a span line has the key and scope of its span and no secret', () => {

@@ -311,7 +311,7 @@ test('documents do not depend on order, batches or restarts', { tags: 'full' }, 
   await ordered.logs(...records);
   await ordered.pass(20_000);
   const { 'task-1/facts.jsonl': _, ...expected } = filesIn(ordered.dir);
-  expect(expected['task-1/metadata.json']).toContain('[redacted]');
+  expect(expected['task-1/metadata.json']).toContain('[redacted:github-token]');
   await fc.assert(
     fc.asyncProperty(
       fc.shuffledSubarray(records, { minLength: records.length }),

@@ -1,0 +1,90 @@
+import { base64FormsOf } from './base64.ts';
+import type { Found } from './mask.ts';
+
+/** A rule of the user's own configuration. */
+export interface ExtraRule {
+  readonly kind: string;
+  readonly pattern: RegExp;
+}
+
+/** A shorter value may occur in ordinary text. */
+const KNOWN_CHARS_MIN = 8;
+
+/** In base64 the first and the last character of a value depend on its neighbours: the rest must still be telling. */
+const BASE64_CHARS_MIN = 12;
+
+/** Kind of the secrets of this process itself. */
+const OWN_KIND = 'own-secret';
+
+interface Known {
+  /** Without state, for a test. */
+  readonly hint: RegExp;
+  readonly rules: readonly ExtraRule[];
+}
+
+let own: ExtraRule | undefined;
+let configured: readonly ExtraRule[] = [];
+let known: Known | undefined;
+
+/** Sets values to mask in addition: this process's own passwords and tokens. Replaces those of an earlier call. */
+export function setOwnSecrets(values: readonly string[]): void {
+  const long = [...new Set(values)].filter((value) => value.length >= KNOWN_CHARS_MIN);
+  const forms = new Set(long.flatMap(formsOf));
+  // The longest first: one value may begin another.
+  const sources = [...forms].sort((a, b) => b.length - a.length).map(escaped);
+  own = sources.length === 0 ? undefined : { kind: OWN_KIND, pattern: new RegExp(sources.join('|'), 'g') };
+  combine();
+}
+
+/** Sets the rules of the configuration. Replaces those of an earlier call. */
+export function setExtraRules(rules: readonly ExtraRule[]): void {
+  configured = rules;
+  combine();
+}
+
+/** Whether anything is to be masked in addition to the rules of this folder. */
+export function hasExtraRules(): boolean {
+  return known !== undefined;
+}
+
+/** Whether an additional rule may match in a JSON text. */
+export function extraMayMatch(json: string): boolean {
+  return known !== undefined && (known.hint.test(json) || (configured.length > 0 && json.includes('\\')));
+}
+
+export function findExtra(text: string): Found[] {
+  const found: Found[] = [];
+  for (const { kind, pattern } of known?.rules ?? []) {
+    for (const match of text.matchAll(pattern)) {
+      // An empty match would be found at each character.
+      if (match[0] !== '') found.push({ start: match.index, end: match.index + match[0].length, kind });
+    }
+  }
+  return found;
+}
+
+function combine(): void {
+  const rules = own === undefined ? configured : [own, ...configured];
+  known =
+    rules.length === 0
+      ? undefined
+      : {
+          rules,
+          hint: new RegExp(rules.map(({ pattern }) => `(?:${pattern.source})`).join('|'), flagsOf(rules)),
+        };
+}
+
+/** Flags of each rule are part of its pattern; the test needs those that all of them have. */
+function flagsOf(rules: readonly ExtraRule[]): string {
+  return rules.some(({ pattern }) => pattern.ignoreCase) ? 'i' : '';
+}
+
+/** The value as it is, as in an address, in JSON text, and in base64 at each of three places. */
+function formsOf(value: string): string[] {
+  const forms = [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)];
+  return value.length < BASE64_CHARS_MIN ? forms : [...forms, ...base64FormsOf(value.replaceAll('[', '[[]'))];
+}
+
+function escaped(value: string): string {
+  return value.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}

@@ -1,0 +1,370 @@
+import { base64Around, base64FormsOf, decodings } from './base64.ts';
+import { type Decoded, decode, ENCODING_HINTS, isInvisible } from './encoded.ts';
+import { HintTable, type ScanHandlers } from './hints.ts';
+import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
+import { findNamed, nameAround } from './named-value.ts';
+import { findKey, KEY_HINTS } from './private-key.ts';
+import { PLATFORM_RULES } from './rules/platforms.ts';
+import type { Rule } from './rules/rule.ts';
+import { SERVICE_RULES } from './rules/services.ts';
+import { SCHEMES, type Scheme } from './schemes.ts';
+import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
+import { endOfRest, joinedAround } from './wrapped.ts';
+
+/** All forms that a secret is known by. */
+export const RULES: readonly Rule[] = [...PLATFORM_RULES, ...SERVICE_RULES];
+
+/** Parts of names of secrets. What the whole name is decides `secretNamed`. */
+const NAME_HINTS: readonly string[] = [
+  'passw',
+  'passph',
+  'passc',
+  'pass',
+  'pwd',
+  '_pw',
+  'secret',
+  'token',
+  'apikey',
+  'accesskey',
+  '_key',
+  '-key',
+  'key',
+  'authori',
+  'auth',
+  'cookie',
+  'credential',
+  'creds',
+  'sessid',
+  '_sig',
+  'sig=',
+  '-signature',
+  '_pat',
+  'jwt',
+  'otp',
+  'connectionstring',
+  'hmac',
+];
+
+/** Parts of names that are looked for inside base64. Longer than for plain text, which chance makes rarer. */
+const NAMES_IN_BASE64: readonly string[] = [
+  'password',
+  'Password',
+  'PASSWORD',
+  'passwd',
+  'secret',
+  'Secret',
+  'SECRET',
+  'token',
+  'TOKEN',
+  'api_key',
+  'apiKey',
+  'API_KEY',
+  'PRIVATE KEY',
+  'Authorization',
+  'authorization',
+];
+
+/** Encodings inside encodings. */
+const DEPTH_MAX = 3;
+
+/** A secret with its name, on both sides of an encoded character. */
+const REGION_CHARS = 512;
+
+/** How far hints in a run that was decoded already are skipped. */
+const OVERLAP_CHARS = 512;
+
+type Action = (search: Search, start: number, end: number) => number;
+
+const table = new HintTable<Action>();
+
+/** One pass over a text. */
+class Search implements ScanHandlers<Action> {
+  text: string;
+  readonly depth: number;
+  /** Only forms, no names and no line breaks: a text that was joined. */
+  readonly formsOnly: boolean;
+  found: Found[] | undefined;
+  /** End of the last secret: nothing before it belongs to another. */
+  from = 0;
+  nameEnd = 0;
+  base64End = 0;
+  joinedEnd = 0;
+  regions: { start: number; end: number }[] | undefined;
+  /** The text is JSON, and the question is only whether it is worth decoding. */
+  isProbe = false;
+  /** A name, or an escape that hides letters: the strings must be looked at one by one. */
+  mustDecode = false;
+
+  constructor(text: string, depth: number, formsOnly: boolean) {
+    this.text = text;
+    this.depth = depth;
+    this.formsOnly = formsOnly;
+  }
+
+  /** For the next text. Most texts are a short line, for which a new object costs as much as the scan. */
+  reset(text: string, isProbe: boolean): void {
+    this.text = text;
+    this.found = undefined;
+    this.from = 0;
+    this.nameEnd = 0;
+    this.base64End = 0;
+    this.joinedEnd = 0;
+    this.regions = undefined;
+    this.isProbe = isProbe;
+    this.mustDecode = false;
+  }
+
+  run(): readonly Found[] {
+    table.scan(this.text, this);
+    if (this.mustDecode) return NONE;
+    if (this.regions !== undefined) for (const region of this.regions) this.#decodeRegion(region);
+    if (this.found === undefined) return NONE;
+    return this.found.length === 1 ? this.found : merged(this.found);
+  }
+
+  onHint(action: Action, start: number, end: number): number {
+    return start < this.from ? start : action(this, start, end);
+  }
+
+  onOther(char: number, at: number): number {
+    if (char === 10) return at + 1 < this.text.length ? this.onBreak(at) : at;
+    if (char === 13 || !isInvisible(char)) return at;
+    if (this.isProbe) return decodeNeeded(this);
+    this.addRegion(at);
+    return at;
+  }
+
+  add(secret: Found): number {
+    this.found ??= [];
+    this.found.push(secret);
+    this.from = Math.max(this.from, secret.end);
+    return secret.end;
+  }
+
+  addRegion(at: number): void {
+    if (this.depth >= DEPTH_MAX || this.formsOnly) return;
+    const last = this.regions?.at(-1);
+    if (last !== undefined && at - REGION_CHARS <= last.end) last.end = at + REGION_CHARS;
+    else {
+      this.regions ??= [];
+      this.regions.push({ start: Math.max(0, at - REGION_CHARS), end: at + REGION_CHARS });
+    }
+  }
+
+  /** `at` is the line feed, or the letter of an escaped one. */
+  onBreak(at: number): number {
+    if (this.formsOnly) return at;
+    const { text } = this;
+    let start = at;
+    if (text[start - 1] === '\r') start -= 1;
+    while (start > 0 && text[start - 1] === '\\' && at - start < 9) start -= 1;
+    if (this.found !== undefined && this.from === start && start > 0) {
+      const end = endOfRest(text, start);
+      const last = this.found.at(-1);
+      if (end > start && last !== undefined) return this.add({ start, end, kind: last.kind });
+    }
+    if (start < this.joinedEnd || start === this.from) return at;
+    const joined = joinedAround(text, start, this.from);
+    if (joined === undefined) return at;
+    this.joinedEnd = joined.end - Math.min(OVERLAP_CHARS / 2, joined.end - start - 1);
+    return this.#addAcross(joined, joined.breaks) ?? at;
+  }
+
+  #addAcross(joined: Decoded, breaks: readonly number[]): number | undefined {
+    let end: number | undefined;
+    for (const secret of new Search(joined.text, DEPTH_MAX, true).run()) {
+      if (breaks.some((place) => secret.start < place && secret.end > place)) {
+        end = this.add({ ...mapped(secret, joined), kind: secret.kind });
+      }
+    }
+    return end;
+  }
+
+  #decodeRegion({ start, end }: { start: number; end: number }): void {
+    const { text } = this;
+    let from = start;
+    // Not in the middle of a word: its end could look like the start of a token.
+    while (from > 0 && from < start + REGION_CHARS / 2 && isWordCode(text.charCodeAt(from - 1))) from += 1;
+    const part = text.slice(from, end);
+    const decoded = decode(part);
+    if (decoded.text === part) return;
+    for (const secret of new Search(decoded.text, this.depth + 1, false).run()) {
+      const place = mapped(secret, decoded);
+      this.add({ start: from + place.start, end: from + place.end, kind: secret.kind });
+    }
+  }
+}
+
+const NONE: readonly Found[] = [];
+
+/** The secrets of a text that have a form or a name: sorted, without overlaps. */
+export function findSecrets(text: string): readonly Found[] {
+  outer.reset(text, false);
+  return outer.run();
+}
+
+/** The search of a whole text. Never two at once: searches inside it are objects of their own. */
+const outer = new Search('', 0, false);
+
+/** Whether a JSON text may hold a secret in one of its strings or fields. Never false when it does. */
+export function mayHoldSecret(json: string): boolean {
+  outer.reset(json, true);
+  const found = outer.run();
+  return outer.mustDecode || found.length > 0;
+}
+
+/** Ends a scan: longer than any text. A small integer, which keeps the index of the scan one. */
+const STOP = 2 ** 30 - 1;
+
+function decodeNeeded(search: Search): number {
+  search.mustDecode = true;
+  return STOP;
+}
+
+function mapped({ start, end }: Found, { starts }: Decoded): { start: number; end: number } {
+  // The end is that of the last character, which its encoding may make longer.
+  return { start: starts[start] ?? 0, end: starts[end] ?? 0 };
+}
+
+interface Before {
+  readonly codes: Uint8Array;
+  readonly min: number;
+  readonly max: number;
+}
+
+function ruleAction(rule: Rule): Action {
+  const body = new RegExp(rule.body, 'y');
+  const before =
+    rule.before === undefined ? undefined : { ...rule.before, codes: codesOf(rule.before.chars) };
+  const { kind, keepsHint = false, anywhere = false } = rule;
+  return (search, start, end) => {
+    const { text } = search;
+    let begin = start;
+    if (before !== undefined) begin = startBefore(search, start, before);
+    else if (!anywhere && !isWordStart(text, start)) return start;
+    if (begin < 0) return start;
+    body.lastIndex = end;
+    if (!body.test(text)) return start;
+    if (keepsHint) begin = end;
+    // The letter may belong to an escape of JSON text and must stay.
+    else if (text[begin - 1] === '\\' && /[nrtbfu]/.test(text[begin] ?? '')) begin += 1;
+    return search.add({ start: begin, end: body.lastIndex, kind });
+  };
+}
+
+/** -1 where too few or too many characters of the secret stand before the hint. */
+function startBefore({ text, from }: Search, start: number, { codes, min, max }: Before): number {
+  let begin = start;
+  while (begin > from && start - begin <= max && codes[text.charCodeAt(begin - 1)] === 1) begin -= 1;
+  return start - begin < min || start - begin > max ? -1 : begin;
+}
+
+function codesOf(chars: string): Uint8Array {
+  const pattern = new RegExp(chars);
+  return Uint8Array.from({ length: 128 }, (_, code) => (pattern.test(String.fromCharCode(code)) ? 1 : 0));
+}
+
+function isWordCode(code: number): boolean {
+  return (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57);
+}
+
+/**
+ * Whether no word goes on at `at`. The letter of an escaped line break and the end of a terminal code, whose start may have
+ * been removed, are no part of a word.
+ */
+function isWordStart(text: string, at: number): boolean {
+  if (at === 0 || !isWordCode(text.charCodeAt(at - 1))) return true;
+  const before = text.slice(Math.max(0, at - 14), at);
+  return /\\[nrtbf]$|\[[0-9;]{0,12}m$/.test(before);
+}
+
+function nameAction(search: Search, start: number, end: number): number {
+  if (search.formsOnly || start < search.nameEnd) return start;
+  const name = nameAround(search.text, start, search.from);
+  search.nameEnd = Math.max(end, name.end);
+  if (name.kind === undefined) return start;
+  if (search.isProbe) return decodeNeeded(search);
+  const found = findNamed(search.text, { ...name, kind: name.kind });
+  if (found === undefined) return start;
+  const kind =
+    search.depth < DEPTH_MAX
+      ? formIn(search.text.slice(found.start, Math.min(found.end, found.start + OVERLAP_CHARS)))
+      : undefined;
+  return search.add({ ...found, kind: kind ?? found.kind });
+}
+
+/** The kind of a value that has a form too says more than its name. */
+export function formIn(value: string): string | undefined {
+  return new Search(value, DEPTH_MAX, true).run()[0]?.kind;
+}
+
+function base64Action(search: Search, start: number): number {
+  if (search.depth >= DEPTH_MAX || start < search.base64End) return start;
+  if (search.isProbe) return decodeNeeded(search);
+  const run = base64Around(search.text, start, search.from);
+  search.base64End = run.end - start > 4000 ? run.end - OVERLAP_CHARS : run.end;
+  for (const text of decodings(search.text, run)) {
+    const inner = new Search(text, DEPTH_MAX - 1, false).run()[0];
+    if (inner !== undefined) return search.add({ start: run.start, end: run.end, kind: inner.kind });
+  }
+  return start;
+}
+
+function addOrNot(search: Search, found: Found | undefined, start: number): number {
+  return found === undefined || found.start < search.from ? start : search.add(found);
+}
+
+function schemeAction({ find, mayStand }: Scheme): Action {
+  return (search, start, end) => {
+    if (search.formsOnly) return start;
+    if (search.isProbe) return mayStand(search.text, end) ? decodeNeeded(search) : start;
+    return addOrNot(search, find(search.text, start, end), start);
+  };
+}
+
+function keyAction(search: Search, start: number): number {
+  if (search.isProbe) return decodeNeeded(search);
+  return addOrNot(search, findKey(search.text, start), start);
+}
+
+function fillTable(): void {
+  for (const rule of RULES) {
+    const action = ruleAction(rule);
+    for (const hint of rule.hints) {
+      table.add(hint, action);
+      if (hint.replace(/\[[^\]]*\]/g, '').length < 3 && rule.before === undefined) continue;
+      for (const form of base64FormsOf(hint)) table.add(form, base64Action);
+    }
+  }
+  for (const name of NAMES_IN_BASE64) for (const form of base64FormsOf(name)) table.add(form, base64Action);
+  for (const hint of NAME_HINTS) table.add(hint, nameAction, true);
+  for (const scheme of SCHEMES) {
+    const { hints, ignoreCase = false } = scheme;
+    for (const hint of hints) table.add(hint, schemeAction(scheme), ignoreCase);
+  }
+  for (const hint of KEY_HINTS) table.add(hint, keyAction);
+  table.add(WEB_TOKEN_HINT, (search, start) =>
+    addOrNot(search, findWebToken(search.text, start, search.from), start),
+  );
+  for (const hint of ENCRYPTED_TOKEN_HINTS) {
+    table.add(hint, (search, start) => addOrNot(search, findEncryptedToken(search.text, start), start));
+  }
+  table.add(MASK_HINT, (search, start) => endOfMask(search.text, start));
+  for (const hint of ENCODING_HINTS) {
+    table.add(hint, (search, start) => {
+      if (search.isProbe) return decodeNeeded(search);
+      search.addRegion(start);
+      return start;
+    });
+  }
+  // Any other escape of JSON text: its last digit looks like the start of a word.
+  table.add('\\u[0-9a-fA-F]', (search, start) => (search.isProbe ? decodeNeeded(search) : start));
+  for (const hint of ['[A-Za-z0-9_+/=.:~-]\\n', '[A-Za-z0-9_+/=.:~-]\\r', '[A-Za-z0-9_+/=.:~-]\\\\']) {
+    table.add(hint, (search, start) => {
+      const next = search.onBreak(start + 1);
+      return next > start + 1 ? next : start;
+    });
+  }
+}
+
+fillTable();

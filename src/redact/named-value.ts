@@ -1,0 +1,305 @@
+import type { Found } from './mask.ts';
+import { secretNamed } from './names.ts';
+import { isSecretValue, type Place } from './secret-value.ts';
+
+/** The longest name: a longer run of letters is data. */
+const NAME_CHARS_MAX = 80;
+
+/** Blanks between a name, its sign and its value: a table of a manual has more. */
+const BLANKS_MAX = 40;
+
+/** Decides about a value. Longer ones are read to their end only when they are masked, so that the time stays linear. */
+const HEAD_CHARS_MAX = 512;
+
+/** Methods of the Authorization header, whose name stays. */
+const SCHEME =
+  /(?:basic|bearer|token|digest|apikey|api-key|negotiate|ntlm|dpop|hawk|ssws|key|aws4-hmac-sha256|oauth|pve[a-z]*token=?)[ \t:]+(?:token=["']?)?/iy;
+
+export interface Name {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+  /** What a value of this name is. */
+  readonly kind: string;
+}
+
+/** The secret after a name; undefined when there is none. */
+export function findNamed(text: string, name: Name): Found | undefined {
+  const sign = signAfter(text, name);
+  if (sign === undefined) return undefined;
+  return valueAt(text, name, sign);
+}
+
+/** The name that contains the hint at `at`. The kind is undefined when it is that of no secret. */
+export function nameAround(
+  text: string,
+  at: number,
+  from: number,
+): Omit<Name, 'kind'> & { readonly kind: string | undefined } {
+  let start = at;
+  const lowest = Math.max(from, at - NAME_CHARS_MAX);
+  while (start > lowest && isNamePart(text.charCodeAt(start - 1), true)) start -= 1;
+  // The letter of an escaped line break: `\nPASSWORD=...`.
+  if (start > 0 && start < at && text[start - 1] === '\\' && /[nrt]/.test(text[start] ?? '')) start += 1;
+  let end = at;
+  const highest = Math.min(text.length, at + NAME_CHARS_MAX);
+  while (end < highest && isNamePart(text.charCodeAt(end), false)) end += 1;
+  const raw = text.slice(start, end);
+  const kind = secretNamed(raw.replace(/^[-.]+/, ''));
+  return { start, end, kind, text: raw };
+}
+
+function isNamePart(code: number, withDot: boolean): boolean {
+  return (
+    (code >= 97 && code <= 122) ||
+    (code >= 65 && code <= 90) ||
+    (code >= 48 && code <= 57) ||
+    code === 95 ||
+    code === 45 ||
+    (withDot && code === 46)
+  );
+}
+
+interface Sign {
+  /** Where the value begins. */
+  readonly at: number;
+  readonly place: Place;
+  readonly text: string;
+  /** The name was quoted, as in JSON. */
+  readonly quoted: boolean;
+}
+
+function signAfter(text: string, name: Name): Sign | undefined {
+  let at = name.end;
+  const close = quoteAt(text, at);
+  if (close !== '') at += close.length;
+  if (text[at] === ']') at += 1;
+  const afterName = at;
+  at = skipBlanks(text, at);
+  const sign = /[:=+!]?={1,3}>?|:(?!:)|=>/y;
+  sign.lastIndex = at;
+  const found = sign.exec(text)?.[0];
+  const quoted = close !== '';
+  if (found !== undefined) {
+    const valueAt = skipBlanks(text, at + found.length);
+    const tight = valueAt === afterName + found.length && found === '=';
+    return { at: valueAt, text: found, quoted, place: placeOf(text, name, { tight, found, quoted }) };
+  }
+  if (text[at] === '>' && text[name.start - 1] === '<' && at === name.end) {
+    return { at: at + 1, text: '>', quoted, place: 'setting' };
+  }
+  if (at === afterName) return undefined;
+  // `--token X`, `ENV TOKEN X`, `login me password X`, `PASSWORD 'X'`.
+  const line = text.slice(Math.max(0, name.start - NAME_CHARS_MAX), name.start);
+  const isFlag = name.text.startsWith('-') && !quoted;
+  if (isFlag || /(?:^|\n|\s)(?:ENV|ARG|setx|login\s+\S+)\s+$/.test(line)) {
+    return { at, text: ' ', quoted, place: 'text' };
+  }
+  if (quoteAt(text, at) === '') return attributeAfter(text, at, name);
+  // In SQL. In prose a word and a quotation stand so.
+  const isPassword = /passw(?:or)?d$/i.test(name.text) && !quoted;
+  return isPassword ? { at, text: ' ', quoted, place: 'text' } : undefined;
+}
+
+/** `<add key="ApiKey" value="X" />`, `name: api_key, value: X`. */
+function attributeAfter(text: string, at: number, name: Name): Sign | undefined {
+  const pair = /[,;]?\s{0,8}["']?value["']?\s{0,4}[:=]\s{0,4}/iy;
+  pair.lastIndex = at;
+  return pair.test(text)
+    ? { at: pair.lastIndex, text: 'value', quoted: name.kind === '', place: 'text' }
+    : undefined;
+}
+
+interface Form {
+  readonly tight: boolean;
+  readonly found: string;
+  readonly quoted: boolean;
+}
+
+function placeOf(text: string, name: Name, { tight, found, quoted }: Form): Place {
+  const before = text[name.start - 1] ?? '\n';
+  if (
+    found === ':' &&
+    /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{3,40}|private-token|(?:[a-z-]{0,20}-)?api-key)$/i.test(
+      name.text,
+    )
+  ) {
+    return quoted ? 'text' : 'setting';
+  }
+  if (!tight) return 'text';
+  if (before === '?' || before === '&') return 'setting';
+  const isUpper = name.text === name.text.toUpperCase();
+  if (isUpper || name.text.startsWith('--')) return 'setting';
+  if (/^(?:Password|Pwd|AccountKey|SharedAccessKey)$/.test(name.text) && (before === ';' || before === '"'))
+    return 'setting';
+  if (before !== '\n' && before !== ';' && before !== '\r') return 'text';
+  return 'setting';
+}
+
+function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
+  const prefix = /[brufBRUF@]{1,2}(?=["'])/y;
+  prefix.lastIndex = sign.at;
+  const begin = prefix.test(text) ? prefix.lastIndex : sign.at;
+  const quote = quoteAt(text, begin);
+  const start = begin + quote.length;
+  if (isHeader(name)) return headerValue(text, { name, sign, start, quote });
+  const endWithin = (max: number): number =>
+    quote === '' ? endOfWord(text, start, { sign, max }) : endOfQuoted(text, start, { quote, max });
+  const end = endWithin(HEAD_CHARS_MAX);
+  const value = text.slice(start, end);
+  if (quote === '' && isCode(text, end, sign, value)) return undefined;
+  if (!isSecretValue(value, sign.place)) return undefined;
+  return { start, end: whole(start, end, endWithin), kind: name.kind };
+}
+
+/** The end of a value that is masked: that of its head, unless the head was cut. */
+function whole(start: number, end: number, endWithin: (max: number) => number): number {
+  return end - start < HEAD_CHARS_MAX - 1 ? end : endWithin(Number.POSITIVE_INFINITY);
+}
+
+function isHeader({ kind }: Name): boolean {
+  return kind === 'authorization' || kind === 'cookie';
+}
+
+interface Value {
+  readonly name: Name;
+  readonly sign: Sign;
+  readonly start: number;
+  readonly quote: string;
+}
+
+/** A header's value has blanks. A method's name stays before it. */
+function headerValue(text: string, value: Value): Found | undefined {
+  return value.name.kind === 'cookie' ? cookieValue(text, value) : authorizationValue(text, value);
+}
+
+/** Pairs of a name and a value. The rest of the line is masked with the first. */
+function cookieValue(text: string, { start, quote }: Value): Found | undefined {
+  const pair = /[\w.%-]{1,80}=(?!\[redacted|[$<{]|[\w.]{1,80}\()[^\s;,"'`<>(){}]{6,}/y;
+  pair.lastIndex = start;
+  if (!pair.test(text)) return undefined;
+  const end =
+    quote === ''
+      ? endOfLine(text, start, Number.POSITIVE_INFINITY)
+      : endOfQuoted(text, start, { quote, max: Number.POSITIVE_INFINITY });
+  return { start, end: quote === '' ? trimmedEnd(text, start, end) : end, kind: 'cookie' };
+}
+
+function authorizationValue(text: string, { name, sign, start, quote }: Value): Found | undefined {
+  SCHEME.lastIndex = start;
+  const scheme = SCHEME.exec(text)?.[0];
+  const from = start + (scheme?.length ?? 0);
+  const isLine = scheme !== undefined && /^(?:digest|hawk|oauth|aws4)/i.test(scheme);
+  const endWithin = (max: number): number => {
+    if (quote !== '') return endOfQuoted(text, from, { quote, max });
+    return isLine ? endOfLine(text, from, max) : endOfWord(text, from, { sign, max });
+  };
+  const end = endWithin(HEAD_CHARS_MAX);
+  const value = text.slice(from, end);
+  if (!isAuthorization(value, scheme, isLine)) return undefined;
+  if (scheme === undefined && quote === '' && isCode(text, end, sign, value)) return undefined;
+  const last = whole(from, end, endWithin);
+  return { start: from, end: isLine && quote === '' ? trimmedEnd(text, from, last) : last, kind: name.kind };
+}
+
+function isAuthorization(value: string, scheme: string | undefined, isLine: boolean): boolean {
+  if (isLine) return /\w=["']?[^\s$<{]{6,}/.test(value) && !value.startsWith('[redacted');
+  if (scheme === undefined) return isSecretValue(value, 'text');
+  return isSecretValue(value, 'setting') && hasDigitOrCapital(value);
+}
+
+function hasDigitOrCapital(value: string): boolean {
+  return /[A-Z0-9+/=]/.test(value);
+}
+
+function trimmedEnd(text: string, start: number, end: number): number {
+  let at = end;
+  while (at > start && /[\s,)\]}]/.test(text[at - 1] ?? '')) at -= 1;
+  return at;
+}
+
+/** An unquoted value of source code: an expression that goes on after its first word. */
+function isCode(text: string, end: number, sign: Sign, value: string): boolean {
+  const next = text[end] ?? '\n';
+  if (next === '(' || next === '[' || next === '{' || next === '<') return true;
+  if (/[([{]/.test(value) && !/[!@#%^&*]/.test(value)) return true;
+  if (sign.place === 'setting') return false;
+  if (/^[!~]|^[\w$.]+[-+*/%][\w$.]+$/.test(value) && !/\d{2}/.test(value)) return true;
+  if (sign.text === ':' && /^[A-Z][a-z]?[A-Za-z]*\d?[A-Za-z]*$/.test(value)) return true;
+  const isWord = /^[A-Za-z_$][\w$]*(?:\??\.[A-Za-z_$][\w$]*)*$/.test(value);
+  if (!isWord) return false;
+  if (/[;,).:?]/.test(next)) return true;
+  const after = text.slice(end, end + BLANKS_MAX);
+  return /^[ \t]*(?:[-+*/%&|?=<>!.,;:)\]}{([]|\b(?:if|else|or|and|in|is|as|for)\b)/.test(after);
+}
+
+/** The quotation mark at `at` with the backslashes before it, as in JSON inside JSON; empty when there is none. */
+function quoteAt(text: string, at: number): string {
+  const quote = /\\{0,15}["'`]/y;
+  quote.lastIndex = at;
+  return quote.exec(text)?.[0] ?? '';
+}
+
+function skipBlanks(text: string, at: number): number {
+  const last = Math.min(text.length, at + BLANKS_MAX);
+  let next = at;
+  while (next < last && (text[next] === ' ' || text[next] === '\t')) next += 1;
+  return next;
+}
+
+interface QuotedEnd {
+  readonly quote: string;
+  readonly max: number;
+}
+
+/** The end of a value in quotation marks: the same mark, with as many backslashes. Without one the end of the line. */
+function endOfQuoted(text: string, start: number, { quote, max }: QuotedEnd): number {
+  const last = Math.min(text.length, start + max);
+  const mark = quote.at(-1);
+  for (let at = start; at < last; at += 1) {
+    const char = text[at];
+    if (char === '\n' || char === '\r') return at;
+    if (char === mark && backslashesBefore(text, at, start) <= quote.length - 1)
+      return at - (quote.length - 1);
+  }
+  return last;
+}
+
+function backslashesBefore(text: string, at: number, start: number): number {
+  let from = at;
+  while (from > start && text[from - 1] === '\\') from -= 1;
+  return at - from;
+}
+
+function endOfLine(text: string, start: number, max: number): number {
+  const last = Math.min(text.length, start + max);
+  let at = start;
+  while (at < last && !isLineEnd(text, at)) at += 1;
+  return at;
+}
+
+function isLineEnd(text: string, at: number): boolean {
+  const char = text[at];
+  if (char === '\n' || char === '\r' || char === '"' || char === "'" || char === '`') return true;
+  return char === '\\' && /[nr"']/.test(text[at + 1] ?? '');
+}
+
+/** The end of a value without quotation marks. */
+function endOfWord(text: string, start: number, { sign, max }: { sign: Sign; max: number }): number {
+  const isLoose = sign.text !== '=' || sign.place === 'text';
+  const last = Math.min(text.length, start + max);
+  let at = start;
+  for (; at < last; at += 1) {
+    const char = text[at] ?? '';
+    if (/[\s"'`;&<>|]/.test(char)) break;
+    if (char === '\\' && /[nrtu"'`\\/]/.test(text[at + 1] ?? '')) break;
+    if (isLoose && (char === ',' || char === ')' || char === '}' || char === ']')) break;
+  }
+  while (
+    at > start &&
+    /[,.)\]}]/.test(text[at - 1] ?? '') &&
+    !/[[{(]/.test(text.slice(start, Math.min(at, start + 64)))
+  )
+    at -= 1;
+  return at;
+}

@@ -1,0 +1,143 @@
+import { type Found, isMask } from './mask.ts';
+import { isSecretValue, looksRandom } from './secret-value.ts';
+
+/** Secrets that a sign of another kind than a name stands before: a scheme, an address, an option of a command. */
+export interface Scheme {
+  readonly hints: readonly string[];
+  readonly ignoreCase?: boolean;
+  find(text: string, start: number, end: number): Found | undefined;
+  /** Whether a string of a JSON text may hold such a secret, judged by what follows the hint. */
+  mayStand(text: string, end: number): boolean;
+}
+
+const always = (): boolean => true;
+
+/** Requires a digit or a capital letter: "bearer responsibilities" is not a token. */
+const BEARER = /(?:\s{1,20}|\\+[nrt])(?=[a-z._~+/=-]*[A-Z0-9])([A-Za-z0-9._~+/=-]{16,})/y;
+const BASIC = /[ \t]{1,20}([A-Za-z0-9+/_-]{8,}={0,2})/y;
+
+/** The password ends at the last `@` of the authority: an `@` in it is not always encoded. */
+const USER_PASSWORD = /[^\s/:@"'`<>\\?#]*:([^\s/"'`<>\\?#]+)(?=@)/y;
+const USER = /([A-Za-z0-9_.~%+-]{16,256})(?=@)/y;
+
+const AUTHORITY = /[^/"]*@/y;
+
+const LINE_CHARS_MAX = 300;
+
+interface Option {
+  readonly commands: RegExp;
+  readonly value: RegExp;
+}
+
+const WEB_COMMANDS = /\b(?:curl|wget|https?|xh|lftp|ftp)\b/;
+const PASSWORD = /\s{0,4}(?:\\*["'])?([^\s"'`\\$<{;|&-][^\s"'`\\;|&]{3,})/y;
+
+const OPTIONS: readonly (readonly [readonly string[], Option])[] = [
+  [
+    [' -u', ' --user', ' --proxy-user', ' -U '],
+    { commands: WEB_COMMANDS, value: /[= ]{0,4}(?:\\*["'])?[^\s"'`:\\$]{0,120}:([^\s"'`\\;|&]{2,})/y },
+  ],
+  [
+    [' -p'],
+    {
+      commands: /\b(?:mysql|mysqldump|mysqladmin|mysqlimport|mariadb|mariadb-dump)\b/,
+      value: /(?:\\*["'])?([^\s"'`\\$<{;|&-][^\s"'`\\;|&]{3,})/y,
+    },
+  ],
+  [
+    [' -p ', ' -p'],
+    {
+      commands:
+        /\b(?:sshpass|mongo|mongosh|mongodump|docker login|podman login|helm registry login|oc login|az login|twine upload)\b/,
+      value: PASSWORD,
+    },
+  ],
+  [[' -a '], { commands: /\bredis-cli\b/, value: PASSWORD }],
+  [[' -P '], { commands: /\b(?:sqlcmd|bcp|mosquitto_pub|mosquitto_sub)\b/, value: PASSWORD }],
+  [[' -w '], { commands: /\b(?:ldapsearch|ldapmodify|ldapadd)\b/, value: PASSWORD }],
+];
+
+/** `host:port:database:user:password`, a line of .pgpass. */
+const PGPASS = /[^:\s]{1,63}:[^:\s]{1,63}:([^\s:"'\\]{4,})/y;
+
+export const SCHEMES: readonly Scheme[] = [
+  {
+    hints: ['bearer'],
+    ignoreCase: true,
+    find: (text, _start, end) => groupAt(BEARER, text, end, 'bearer-token'),
+    mayStand: (text, end) => /[\s\\]/.test(text[end] ?? ''),
+  },
+  {
+    hints: ['basic '],
+    ignoreCase: true,
+    find: (text, _start, end) => {
+      const found = groupAt(BASIC, text, end - 1, 'authorization');
+      return found !== undefined && isUserAndPassword(text.slice(found.start, found.end)) ? found : undefined;
+    },
+    mayStand: always,
+  },
+  {
+    hints: ['://'],
+    find: (text, _start, end) => urlPassword(text, end),
+    mayStand: (text, end) => testAt(AUTHORITY, text, end),
+  },
+  {
+    hints: [':5432:', ':5433:', ':6432:'],
+    find: (text, _start, end) => groupAt(PGPASS, text, end, 'password'),
+    mayStand: always,
+  },
+  ...OPTIONS.map(
+    ([hints, option]): Scheme => ({
+      hints,
+      find: (text, start, end) => optionValue(text, { start, end }, option),
+      mayStand: () => true,
+    }),
+  ),
+];
+
+function urlPassword(text: string, end: number): Found | undefined {
+  const password = groupAt(USER_PASSWORD, text, end, 'url-password');
+  if (password !== undefined)
+    return isWritten(text.slice(password.start, password.end)) ? password : undefined;
+  const user = groupAt(USER, text, end, 'url-password');
+  return user !== undefined && looksRandom(text.slice(user.start, user.end)) ? user : undefined;
+}
+
+/** No variable, and no example in brackets. */
+function isWritten(value: string): boolean {
+  return !isMask(value) && !/^(?:\$[A-Za-z_{(]|\{|%[sdqv]|\*+$|x+$)/.test(value.slice(0, 8));
+}
+
+function optionValue(
+  text: string,
+  { start, end }: { start: number; end: number },
+  { commands, value }: Option,
+): Found | undefined {
+  const found = groupAt(value, text, end, 'password');
+  if (found === undefined) return undefined;
+  const before = text.slice(Math.max(0, start - LINE_CHARS_MAX), start);
+  const line = before.slice(before.lastIndexOf('\n') + 1);
+  if (!commands.test(line)) return undefined;
+  const word = text.slice(found.start, found.end);
+  return isWritten(word) && isSecretValue(word.padEnd(4, '*'), 'field') ? found : undefined;
+}
+
+function testAt(pattern: RegExp, text: string, at: number): boolean {
+  pattern.lastIndex = at;
+  return pattern.test(text);
+}
+
+function groupAt(pattern: RegExp, text: string, at: number, kind: string): Found | undefined {
+  pattern.lastIndex = at;
+  const value = pattern.exec(text)?.[1];
+  if (value === undefined || isMask(value)) return undefined;
+  // The group is the last part of each of these patterns.
+  const end = pattern.lastIndex;
+  return { start: end - value.length, end, kind };
+}
+
+function isUserAndPassword(base64: string): boolean {
+  return /^[\x20-\x7e]{0,200}:[\x20-\x7e]{1,400}$/.test(
+    Buffer.from(base64.slice(0, 800), 'base64').toString('latin1'),
+  );
+}

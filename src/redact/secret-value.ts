@@ -1,0 +1,150 @@
+import { isMask } from './mask.ts';
+import { secretNamed } from './names.ts';
+
+/**
+ * How much the place says about the value. `field`: a real field, attribute or header of this name. `setting`: text in a
+ * form that only settings have. `text`: anything else, also source code, so that the value must look like a secret.
+ */
+export type Place = 'field' | 'setting' | 'text';
+
+/** `$NAME`, `${...}`, `$(...)`, `{{...}}`, `<name>`, `%NAME%`, `%s`, `#{...}`: the secret stands elsewhere. */
+const REFERENCE =
+  /^(?:\$[A-Za-z_{(]|\$$|\{\{|\{[\w.]{0,60}\}|<|%[A-Za-z_]{1,60}%|%\(|%[sdqv]|#\{|@\{|\*+$|(?:process|import\.meta|Deno|Bun)\.env|os\.(?:environ|[Gg]etenv)|ENV\[|env\.[A-Za-z_]|secrets\.[A-Za-z_]|vars?\.[A-Za-z_]|op:\/\/|vault:|arn:|ref\+|file:)/;
+
+const NUMBER =
+  /^[+-]?(?:\d[\d_,.]*(?:[eE][+-]?\d+)?|0[xX][0-9a-fA-F]{1,8})(?:ms|s|m|h|d|kb|mb|gb|px|em|%)?n?$/i;
+
+/** Keys of some services are digits only; counts and durations are shorter. */
+const LONG_NUMBER = /^\d{8,}$/;
+
+/** `cookie` is a package, too. */
+const VERSION = /^[~^>=<v ]{0,4}\d{1,4}(?:\.\d{1,6}){1,3}(?:-[\w.]{1,20})?$/;
+
+/** Stand for no value, or for the type of one. */
+const WORDS: ReadonlySet<string> = new Set([
+  '',
+  'true',
+  'false',
+  'null',
+  'none',
+  'nil',
+  'undefined',
+  'nan',
+  'yes',
+  'no',
+  'on',
+  'off',
+  'string',
+  'str',
+  'number',
+  'int',
+  'boolean',
+  'bool',
+  'bytes',
+  'object',
+  'any',
+  'unknown',
+  'void',
+  'never',
+  'text',
+  'required',
+  'optional',
+  'redacted',
+  'masked',
+  'hidden',
+  'removed',
+  'empty',
+  'default',
+  'auto',
+  'bearer',
+  'basic',
+  'digest',
+  'include',
+  'omit',
+  'same-origin',
+  'inherit',
+  'set',
+  'unset',
+  'missing',
+  'invalid',
+  'valid',
+  'ok',
+  'denied',
+  'granted',
+]);
+
+const FILLER = /^(?:[*x•.…_?#-]+|\[[A-Za-z ]{0,20}\])$/i;
+
+/** `your-token`, `my_api_key`, `<...>`: examples of a manual. */
+const EXAMPLE = /^(?:your|insert|enter|replace|put|add|use|some|the)[-_ .](?!\d)/i;
+
+/** Names of algorithms and encodings have digits, and are no secrets. */
+const ALGORITHM =
+  /^(?:u?int\d+|float\d+|uint8array|sha-?\d+|hs\d+|rs\d+|es\d+|ps\d+|md5|base-?\d+|utf-?\d+|latin1|oauth-?\d?|http\/?\d?|v\d+(?:\.\d+)*|es20\d\d|ed25519|x25519|aes-?\d+(?:-\w+)?|p-?256|h2|k8s|s3|ec2|i18n|l10n|a11y|x509|pkcs\d+)$/i;
+
+/** Words joined by separators, without a digit: `access-token`, `user.password`, `text/plain`, `getToken`. */
+const PLAIN_WORDS = /^[A-Za-z]+(?:[-_./: ,]+[A-Za-z]+)*$/;
+
+/** Lower bounds: shorter values may be anything, and say little. */
+const SETTING_CHARS_MIN = 4;
+const TEXT_CHARS_MIN = 6;
+const LETTERS_MIN = 8;
+
+/** Whether a value, which stands after the name of a secret, is to be masked. */
+export function isSecretValue(value: string, place: Place): boolean {
+  if (isMask(value) || WORDS.has(value.toLowerCase()) || FILLER.test(value)) return false;
+  // Long values are no references: this bounds the time of the patterns.
+  const head = value.length > 256 ? value.slice(0, 256) : value;
+  if (REFERENCE.test(head)) return place === 'field' && !isWholeReference(head);
+  if (place === 'field')
+    return !VERSION.test(head) && value.trim().length > 2 && !(NUMBER.test(head) && head.length < 6);
+  if (VERSION.test(head)) return false;
+  if (NUMBER.test(head)) return place === 'setting' && LONG_NUMBER.test(head);
+  if (EXAMPLE.test(head)) return false;
+  if (place === 'setting') return value.length >= SETTING_CHARS_MIN && looksSet(head);
+  return value.length >= TEXT_CHARS_MIN && looksRandom(head);
+}
+
+function isWholeReference(value: string): boolean {
+  return /^(?:\$\w*|\$\{[^}]*\}|\$\([^)]*\)|\{\{.*\}\}|\{[\w.]*\}|<[^<>]*>|%\w+%|%[sdqv]|#\{.*\}|(?:process|import\.meta|Deno|Bun)\.env\S*|os\.\S+|(?:op|vault|arn|ref\+\w+|file):\S+|\S*(?:env|secrets|vars?)\.\S+)$/s.test(
+    value,
+  );
+}
+
+/** A value of a setting: any but a word that names the secret itself. */
+function looksSet(value: string): boolean {
+  if (/\s/.test(value)) return false;
+  if (!PLAIN_WORDS.test(value)) return !isIdentifierOfSecret(value);
+  return value.length >= LETTERS_MIN && !isIdentifierOfSecret(value);
+}
+
+/** `GITHUB_TOKEN`, `userPassword`, `token2`. */
+function isIdentifierOfSecret(value: string): boolean {
+  return (
+    /^[A-Za-z_][\w.-]*$/.test(value) &&
+    (secretNamed(value) !== undefined || secretNamed(value.replace(/\d+$/, '')) !== undefined) &&
+    !/\d{3}/.test(value)
+  );
+}
+
+/** A value that no word of a text or of source code looks like. */
+export function looksRandom(value: string): boolean {
+  if (/\s/.test(value) || ALGORITHM.test(value)) return false;
+  if (PLAIN_WORDS.test(value)) return isMixed(value);
+  if (isIdentifierOfSecret(value)) return false;
+  // Calls, accesses, templates, addresses and paths of source code.
+  if (/[()[\]{}<>|`]|=>|\$\{|^[./~@]|^https?:|\.\w+\.|::|\/\*|\\[dwsb]/.test(value) && !isMixed(value))
+    return false;
+  const hasDigit = /\d/.test(value);
+  const hasLetter = /[A-Za-z]/.test(value);
+  if (hasDigit && hasLetter) return !/^[A-Za-z]+[-_.]?\d{1,2}$/.test(value) || value.length >= LETTERS_MIN;
+  return hasLetter && /[!#$%^&?~@]/.test(value) && value.length >= LETTERS_MIN;
+}
+
+/** Letters in the mixture that only random text has: many changes of case that begin no word. */
+function isMixed(value: string): boolean {
+  const longest = Math.max(...value.split(/[^A-Za-z0-9]+/).map((run) => run.length));
+  if (longest < 16) return false;
+  const changes = value.match(/[a-z][A-Z]|[A-Z][a-z]|[A-Za-z]\d|\d[A-Za-z]/g)?.length ?? 0;
+  return changes * 3 >= value.length;
+}

@@ -1,0 +1,106 @@
+import type { Decoded } from './encoded.ts';
+
+/** A token of this length on both sides of a line break; longer ones are found by what stands before it. */
+const SIDE_CHARS_MAX = 300;
+
+/** Shorter runs hold no token. */
+const JOINED_CHARS_MIN = 20;
+
+/** A line break, literal, with a backslash before it, or as an escape in JSON text; and the blanks of the next line. */
+const BREAK = /\\?\r?\n[ \t]{0,40}|\\{1,8}(?:r\\{1,8})?n|\\{1,8}r/y;
+
+export interface Joined extends Decoded {
+  /** Where breaks stood: indexes into the joined text. */
+  readonly breaks: readonly number[];
+  /** The end of what was joined, in the original. */
+  readonly end: number;
+}
+
+/** The text around a line break without the break; undefined when it cannot hold a token that goes over it. */
+export function joinedAround(text: string, breakAt: number, from: number): Joined | undefined {
+  const next = endOfBreak(text, breakAt);
+  if (next === undefined || !isTokenAt(text, next)) return undefined;
+  let start = breakAt;
+  const lowest = Math.max(from, breakAt - SIDE_CHARS_MAX);
+  while (start > lowest && isTokenAt(text, start - 1)) start -= 1;
+  if (start === breakAt) return undefined;
+  return join(text, { start, breakAt, next });
+}
+
+interface Place {
+  readonly start: number;
+  readonly breakAt: number;
+  readonly next: number;
+}
+
+function join(text: string, { start, breakAt, next }: Place): Joined | undefined {
+  const parts = [text.slice(start, breakAt)];
+  const begins = [start];
+  const breaks = [breakAt - start];
+  let at = next;
+  let length = breakAt - start;
+  while (length < 3 * SIDE_CHARS_MAX) {
+    const end = endOfToken(text, at);
+    parts.push(text.slice(at, end));
+    begins.push(at);
+    length += end - at;
+    at = end;
+    const after = end === text.length ? undefined : endOfBreak(text, end);
+    if (after === undefined || !isTokenAt(text, after)) break;
+    breaks.push(length);
+    at = after;
+  }
+  if (length < JOINED_CHARS_MIN) return undefined;
+  const starts = new Uint32Array(length + 1);
+  let index = 0;
+  for (const [part, { length: count }] of parts.entries()) {
+    for (let char = 0; char < count; char += 1) starts[index + char] = (begins[part] ?? 0) + char;
+    index += count;
+  }
+  const end = (begins.at(-1) ?? 0) + (parts.at(-1)?.length ?? 0);
+  starts[length] = end;
+  return { text: parts.join(''), starts, breaks, end };
+}
+
+/** The end of a token's rest on the next line, after a secret that reaches up to a line break at `at`. */
+export function endOfRest(text: string, at: number): number {
+  const next = endOfBreak(text, at);
+  if (next === undefined) return at;
+  const end = endOfToken(text, next);
+  const rest = text.slice(next, end);
+  const isAlone = end === text.length || /[\s"'\\`<]/.test(text[end] ?? '');
+  return isAlone && /^(?=.{6})(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+/=-]+$/.test(rest) && looksLikeRest(rest)
+    ? end
+    : at;
+}
+
+function looksLikeRest(rest: string): boolean {
+  if (/^[0-9a-f]+$/.test(rest)) return true;
+  return /[A-Z]/.test(rest) && /[a-z]/.test(rest) && !/^[A-Za-z]+[-_]?\d+$/.test(rest);
+}
+
+function endOfBreak(text: string, at: number): number | undefined {
+  BREAK.lastIndex = at;
+  return BREAK.test(text) ? BREAK.lastIndex : undefined;
+}
+
+function endOfToken(text: string, at: number): number {
+  const last = Math.min(text.length, at + SIDE_CHARS_MAX);
+  let end = at;
+  while (end < last && isTokenAt(text, end)) end += 1;
+  return end;
+}
+
+/** Letters, digits and what stands in tokens: `+-./:=_~`. */
+function isTokenAt(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return (
+    (code >= 97 && code <= 122) ||
+    (code >= 65 && code <= 90) ||
+    (code >= 45 && code <= 58) ||
+    code === 95 ||
+    code === 43 ||
+    code === 61 ||
+    code === 126
+  );
+}
