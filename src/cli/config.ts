@@ -7,7 +7,7 @@ import { checkAgents } from '../service/commands.ts';
 import { checkWebhooks } from '../service/webhook-senders.ts';
 import { configTable } from './config-table.ts';
 import { outputWidth, paintFor } from './terminal/terminal.ts';
-import { escapeJson } from './terminal/terminal-text.ts';
+import { escapeJson, escapeLine } from './terminal/terminal-text.ts';
 
 /** Fields of the configuration. */
 const SECRET = /secret|token/i;
@@ -36,6 +36,8 @@ export function printConfig(
   }
   const layout = { width: outputWidth() ?? WIDTH, paint: paintFor(1), cwd: process.cwd() };
   process.stdout.write(configTable(settings, layout));
+  // On standard error, so that the table can be read by a program.
+  for (const note of config.notes) process.stderr.write(`tasktrail: ${escapeLine(note)}\n`);
 }
 
 function withoutSecret({ isSecret, value, ...setting }: SettingInForce): Omit<SettingInForce, 'isSecret'> {

@@ -28,9 +28,20 @@ interface ArtifactFlags extends WorkflowFlags {
   readonly url?: string;
 }
 
+/** Commands of a service, which is set up in its directory. The others run in any checkout. */
+const OF_SERVICE: ReadonlySet<string> = new Set([
+  'start',
+  'serve',
+  'worker',
+  'config',
+  'doctor',
+  'webhook',
+  'prune',
+]);
+
 /** Runs the command that the arguments name, and returns its exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
-  applyEnvFile();
+  applyEnvFile(OF_SERVICE.has(argv[2] ?? '') ? 'service' : 'checkout');
   let exitCode = 0;
   const ends = (code: number): void => {
     exitCode = code;

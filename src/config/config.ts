@@ -6,13 +6,14 @@ import { contradictions } from './contradictions.ts';
 import { type Environment, processEnvironment } from './environment.ts';
 import type { AgentConfig, CommandConfig } from './file/agent-schema.ts';
 import { DEFAULT_TRIGGER } from './file/file-schema.ts';
-import { type FileSettings, readFiles } from './file/files.ts';
+import { type FileSettings, NO_FILES, readFiles, type SeenFile } from './file/files.ts';
 import { gitRoot, remoteOwner } from './git.ts';
 import { type MetricsConfig, resolveMetrics } from './metrics.ts';
 import { type ReadSettings, readSettings, type Source } from './read-settings.ts';
 import { type ResolvedS3, resolveS3, type S3Config } from './s3.ts';
 import { SETTINGS, type SettingName } from './settings.ts';
 import { resolveAgents, unknownAgents } from './short-form-agent.ts';
+import { isBelowAgent } from './values/below-agent.ts';
 import { type CustomWebhook, resolveWebhooks } from './webhooks.ts';
 
 /** All settings, resolved: flag, then environment, then `.env` (command line only), then file, then default. Deeply frozen. */
@@ -76,6 +77,15 @@ export interface Config {
   readonly attemptsMax: number;
   /** URL templates of pages that show a trace, with `{trace_id}` and optionally `{task_id}` and `{workflow_id}`. */
   readonly traceUrls: readonly string[];
+  /** A line for each value of a file that is not used, because its file is not trusted. */
+  readonly notes: readonly string[];
+  /**
+   * Whether a file that is not trusted asks for an upload. Workflows are then kept, whatever their age: consent may
+   * follow.
+   */
+  readonly asksForUpload: boolean;
+  /** Every place where a configuration file was looked for. */
+  readonly configFiles: readonly SeenFile[];
   /** Where each setting comes from, by the name of its variable or its key in the configuration file. */
   readonly sources: Readonly<Record<string, Source>>;
   /** Path of the file that gives a setting, for the sources `file` and `env file`. */
@@ -122,7 +132,10 @@ export function loadConfig(
   const cwd = resolve(options.cwd ?? process.cwd());
   const root = gitRoot(cwd);
   const read = readSettings(options.flags ?? {}, environment);
-  const files = readFiles({ cwd, root, configFile: options.configFile });
+  const trusts = trustsOf(read, options);
+  const files = isBelowAgent(variables)
+    ? NO_FILES
+    : readFiles({ cwd, root, configFile: options.configFile, trusts });
   const { commands = {}, trigger = DEFAULT_TRIGGER } = files.own;
   const agents = resolveAgents(read.given, files.own.agents);
   const project = basename(root ?? cwd) || 'unknown';
@@ -131,6 +144,7 @@ export function loadConfig(
     file: files.cloudStorage,
     org: () => read.given('ORG') ?? (root === undefined ? undefined : remoteOwner(root)),
     project: read.given('PROJECT') ?? project,
+    mayCheckoutNameBucket: trusts.own,
   });
   const webhooks = resolveWebhooks(files.own.webhooks, files.ownPath, variables);
   const isService = options.recordsOnly !== true && options.withoutService !== true;
@@ -147,8 +161,23 @@ export function loadConfig(
     ...variableFields(read, { cwd, variables }),
     ...sharedFields(read, files),
     ...{ s3, project, webhooks: webhooks.found, trigger, agents, commands },
+    notes: [...(envFile?.notes ?? []), ...files.notes, ...archive.notes],
+    asksForUpload: s3 === undefined && (files.asksForUpload || archive.asksForUpload),
+    configFiles: [...(envFile === undefined ? [] : [envFile]), ...files.files].map(({ path, sha256 }) => ({
+      path,
+      sha256,
+    })),
     ...sourcesOf(read.sources, { files, fromFile, envFile }),
   });
+}
+
+/**
+ * A command that only records runs in any checkout. There tasktrail.config.json came with the checkout as well, unless the
+ * user names it. The directory in which a service is started is the service's own.
+ */
+function trustsOf(read: ReadSettings, options: ConfigOptions): { plugins: boolean; own: boolean } {
+  const plugins = read.value('TASK_LOGS_TRUST_PROJECT_CONFIG');
+  return { plugins, own: plugins || options.recordsOnly !== true || options.configFile !== undefined };
 }
 
 /** The fields that only flags and variables give. */
@@ -203,6 +232,9 @@ type FileField =
   | 'trigger'
   | 'agents'
   | 'commands'
+  | 'notes'
+  | 'asksForUpload'
+  | 'configFiles'
   | 'sources'
   | 'sourceFiles';
 

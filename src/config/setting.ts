@@ -20,6 +20,8 @@ export interface Setting<T> {
   readonly sentence: string;
   /** Never printed, except whether it is set. */
   readonly isSecret?: true;
+  /** `.env` does not set it. */
+  readonly isNeverFromFile?: true;
   /** The flag of `tasktrail start` that sets it, too. */
   readonly flag?: string;
   /** The key of a configuration file that sets it, too. */

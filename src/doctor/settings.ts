@@ -47,6 +47,7 @@ export function checkSettings(settings: Settings): SettingsResult {
     findings: [
       ...found,
       ...fileFindings(settings),
+      ...(config?.notes ?? []).map(noteFinding),
       ...(config === undefined ? [] : settingFindings(config, settings.env, problems.length > 0)),
     ],
   };
@@ -83,6 +84,12 @@ function fileFindings({ configFile, envFile, cwd }: Settings): readonly Finding[
   const path = resolve(cwd, configFile ?? 'tasktrail.config.json');
   const own = existsSync(path) ? ok('file', `${path} is read`) : ok('file', `none: there is no ${path}`);
   return envFile === undefined ? [own] : [ok('file', `${envFile.path} is read`), own];
+}
+
+/** `cloud_storage in <path> is not used: <what to do>`. */
+function noteFinding(note: string): Finding {
+  const [what = '', advice = ''] = note.split(/: (.*)/s);
+  return warning('file', what, advice);
 }
 
 function problemFinding(text: string): Finding {

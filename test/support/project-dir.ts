@@ -5,6 +5,9 @@ import { onTestFinished } from 'vitest';
 import { type Config, type ConfigOptions, loadConfig } from '../../src/config/config.ts';
 import { TasktrailError } from '../../src/errors.ts';
 
+/** The environment of a user who trusts the configuration files of checkouts. */
+export const TRUST: Readonly<Record<string, string>> = { TASK_LOGS_TRUST_PROJECT_CONFIG: 'true' };
+
 /** A project directory with configuration files, removed after the test. */
 export interface ProjectDir {
   readonly cwd: string;
