@@ -11,12 +11,12 @@ const FLAGS = {
   TASK_LOGS_S3_ENDPOINT: 'http://key:do-not-print@minio.test:9000',
   TASK_LOGS_COMPRESS_DAYS: '3',
   AWS_REGION: 'us-east-1',
-  GITHUB_WEBHOOK_SECRET: 'nor-this',
+  GITHUB_WEBHOOK_SECRET: 'nor-this-nor-this',
 };
 
 const FILE = {
   agents: { 'secret-scan': { command: ['claude', '-p', 'two words'], dialect: 'claude', cwd: '.' } },
-  webhooks: { ci: { secret: 'nor-that', header: 'X-Ci-Signature', message: 'text' } },
+  webhooks: { ci: { secret: 'nor-that-nor-that', header: 'X-Ci-Signature', message: 'text' } },
   types: { workflow: { local_retention_days: 12 } },
 };
 
