@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { fileSchema } from '../config/file/file-schema.ts';
-import { SETTING_NAMES } from '../config/read-settings.ts';
+import { mayBeInFile, SETTING_NAMES } from '../config/read-settings.ts';
 import type { SettingGroup } from '../config/setting.ts';
 import { SETTINGS, type SettingName } from '../config/settings.ts';
 
@@ -35,6 +35,9 @@ variable that is set already wins.
 - Agents get no variable from it, except \`TASK_LOGS_DIR\`, \`TASK_LOGS_WORKFLOW_DIR\`, \`TASK_LOGS_ENABLED\` and
   \`TASK_LOGS_EMIT_WORKFLOW_EVENTS\`, so that a \`tasktrail\` command in an agent records to the same place. Such a command
   reads no \`.env\` itself: its working directory may be a checkout of unknown origin.
+- A secret can stand in a file of its own, as Docker and Kubernetes hand secrets over: \`<NAME>_FILE\` has its path, and one
+  newline at its end is left out. It holds for every setting whose row says so, and for \`\${NAME}\` in the secrets of webhooks.
+  Only one of \`<NAME>\` and \`<NAME>_FILE\` may be set. The file is a regular one of at most 64 KiB.
 - \`NODE_OPTIONS\`, \`NODE_PATH\`, \`LD_*\` and \`DYLD_*\` in it are ignored.
 `;
 
@@ -90,6 +93,7 @@ function settingCells(name: SettingName): readonly string[] {
   const { kind, default: fallback, defaultText, sentence, isSecret, flag, fileKey } = SETTINGS[name];
   const notes = [sentence];
   if (fileKey !== undefined) notes.push(`In a file: \`${fileKey}\`.`);
+  if (mayBeInFile(name)) notes.push(`Also in the file that \`${name}_FILE\` names.`);
   if (isSecret === true) notes.push('Never printed.');
   return [
     flag === undefined ? `\`${name}\`` : `\`${name}\`, \`${flag}\``,

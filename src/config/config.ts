@@ -131,7 +131,7 @@ export function loadConfig(
   const { variables, envFile } = environment;
   const cwd = resolve(options.cwd ?? process.cwd());
   const root = gitRoot(cwd);
-  const read = readSettings(options.flags ?? {}, environment);
+  const read = readSettings(options.flags ?? {}, environment, cwd);
   const trusts = trustsOf(read, options);
   const files = isBelowAgent(variables)
     ? NO_FILES
@@ -146,10 +146,11 @@ export function loadConfig(
     project: read.given('PROJECT') ?? project,
     mayCheckoutNameBucket: trusts.own,
   });
-  const webhooks = resolveWebhooks(files.own.webhooks, files.ownPath, variables);
+  const webhooks = resolveWebhooks(files.own.webhooks, files.ownPath, { variables, cwd });
   const isService = options.recordsOnly !== true && options.withoutService !== true;
   const problems = [
     ...(envFile?.problems ?? []),
+    ...(environment.problems ?? []),
     ...read.problems.filter(({ name }) => isService || !OF_SERVICE.has(name)).map(({ text }) => text),
     ...files.problems,
     ...unknownAgents(agents, commands, files.ownPath),
@@ -167,7 +168,7 @@ export function loadConfig(
       path,
       sha256,
     })),
-    ...sourcesOf(read.sources, { files, fromFile, envFile }),
+    ...sourcesOf(read, { files, fromFile, envFile }),
   });
 }
 
@@ -267,11 +268,11 @@ interface Origins {
 
 /** The sources of variables and flags, and beside them those that only files give. */
 function sourcesOf(
-  read: Readonly<Record<string, Source>>,
+  { sources: read, secretFiles }: ReadSettings,
   { files, fromFile, envFile }: Origins,
 ): Pick<Config, 'sources' | 'sourceFiles'> {
   const sources = { ...read };
-  const sourceFiles: Record<string, string> = {};
+  const sourceFiles: Record<string, string> = { ...secretFiles };
   for (const [name, source] of Object.entries(read))
     if (source === 'env file' && envFile !== undefined) sourceFiles[name] = envFile.path;
   const setFile = (name: string, path: string | undefined): void => {

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { type EnvFile, readEnvFile } from './env-file.ts';
 import { mayComeFromCheckout } from './file/checkout-variables.ts';
+import { readSecretFile } from './file/secret-file.ts';
 import { SETTINGS, type SettingName } from './settings.ts';
 import { isBelowAgent } from './values/below-agent.ts';
 import { BOOLEAN } from './values/value-kinds.ts';
@@ -11,6 +12,8 @@ type Variables = Readonly<Record<string, string | undefined>>;
 export interface Environment {
   readonly variables: Variables;
   readonly envFile?: AppliedEnvFile | undefined;
+  /** Of variables that are not in the table of settings. */
+  readonly problems?: readonly string[];
 }
 
 /** A `.env` file whose variables are in the environment of this process. */
@@ -47,6 +50,11 @@ let applied: AppliedEnvFile | undefined;
 export function applyEnvFile(scope: EnvFileScope): void {
   const { env } = process;
   if (isBelowAgent(env)) return;
+  applyEnvFileOf(env, scope);
+  applyHeaderFiles(env);
+}
+
+function applyEnvFileOf(env: NodeJS.ProcessEnv, scope: EnvFileScope): void {
   const file: EnvFile | undefined = readEnvFile('.env');
   if (file === undefined) return;
   const names = new Set<string>();
@@ -63,6 +71,30 @@ export function applyEnvFile(scope: EnvFileScope): void {
   }
   const notes = notesOn(file.path, refused);
   applied = { path: file.path, names, problems: file.problems, notes, sha256: file.sha256 };
+}
+
+/** Read by OpenTelemetry's package, which knows no files. */
+const OF_EXPORTERS: readonly string[] = ['', 'TRACES_', 'LOGS_', 'METRICS_'].map(
+  (signal) => `OTEL_EXPORTER_OTLP_${signal}HEADERS`,
+);
+
+/** Variables that got their value from such a file; child processes do not get them. */
+const fromHeaderFiles = new Set<string>();
+const headerProblems: string[] = [];
+
+function applyHeaderFiles(env: NodeJS.ProcessEnv): void {
+  for (const name of OF_EXPORTERS) {
+    const file = readSecretFile(name, { variables: env, cwd: process.cwd() });
+    if (file === undefined) continue;
+    if ('problem' in file) {
+      // The table has a row for all signals together, which names its own problem.
+      if (!Object.hasOwn(SETTINGS, name)) headerProblems.push(file.problem);
+      continue;
+    }
+    env[name] = file.value;
+    delete env[`${name}_FILE`];
+    fromHeaderFiles.add(name);
+  }
 }
 
 function trustsCheckouts(env: Variables): boolean {
@@ -89,7 +121,7 @@ function notesOn(path: string, refused: readonly string[]): readonly string[] {
 
 /** The environment of this process, with the `.env` file that the command line has applied. */
 export function processEnvironment(): Environment {
-  return { variables: process.env, envFile: applied };
+  return { variables: process.env, envFile: applied, problems: headerProblems };
 }
 
 /** For a command that records: a line when variables of `.env` are not used, so that records go to fewer places. */
@@ -107,7 +139,7 @@ export function isSwitchedOff(): boolean {
 export function inheritedEnvironment(): Record<string, string> {
   const out: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (value === undefined) continue;
+    if (value === undefined || fromHeaderFiles.has(name)) continue;
     const own = applied?.names.has(name) === true ? valueForChildren(name, value, applied) : value;
     if (own !== undefined) out[name] = own;
   }

@@ -20,6 +20,8 @@ export interface Setting<T> {
   readonly sentence: string;
   /** Never printed, except whether it is set. */
   readonly isSecret?: true;
+  /** Secrets, and this: `<NAME>_FILE` names a file with the value. */
+  readonly mayBeInFile?: true;
   /** `.env` does not set it. */
   readonly isNeverFromFile?: true;
   /** The flag of `tasktrail start` that sets it, too. */

@@ -210,6 +210,7 @@ export const SETTINGS: SettingTable<Settings> = {
     defaultText: 'a queue in the process',
     group: 'Queue and agents',
     sentence: 'The Redis that holds the queue, with user, password and database if it needs them.',
+    mayBeInFile: true,
     field: 'redisUrl',
   },
   TASK_LOGS_CONCURRENCY: {

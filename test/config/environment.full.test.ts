@@ -217,3 +217,23 @@ test('run, config and doctor name the keys of a checkout that are not used', { t
     expect(stdout + stderr, args[0]).toContain(`cloud_storage in ${path} is not used`);
   }
 });
+
+test('headers of endpoints may stand in a file, whose problems stop the command', {
+  tags: ['full'],
+}, async () => {
+  const project = projectDir();
+  const path = project.put('headers', 'x-key=hidden-hidden\n');
+  const env = { OTEL_EXPORTER_OTLP_TRACES_HEADERS_FILE: path, TASK_LOGS_DIR: 'logs' };
+  const { code, stdout } = await run(project, ['run', '--', 'env'], env);
+  expect(code).toBe(0);
+  expect(stdout).not.toContain('hidden-hidden');
+  for (const signal of ['', 'LOGS_']) {
+    const name = `OTEL_EXPORTER_OTLP_${signal}HEADERS_FILE`;
+    const broken = await run(project, ['config'], { [name]: '/none' });
+    expect({ ...broken, stdout: '' }).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `tasktrail: ${name}: there is no file /none\n`,
+    });
+  }
+});
