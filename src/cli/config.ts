@@ -2,6 +2,7 @@ import { loadConfig } from '../config/config.ts';
 import { processEnvironment } from '../config/environment.ts';
 import { type SettingInForce, settingsInForce } from '../config/in-force.ts';
 import { readSettings } from '../config/read-settings.ts';
+import { printableText, printableWords } from '../model/printable.ts';
 import { redact } from '../redact/redact.ts';
 import { checkAgents } from '../service/commands.ts';
 import { checkWebhooks } from '../service/webhook-senders.ts';
@@ -10,7 +11,7 @@ import { outputWidth, paintFor } from './terminal/terminal.ts';
 import { escapeJson, escapeLine } from './terminal/terminal-text.ts';
 
 /** Fields of the configuration. */
-const SECRET = /secret|token/i;
+const SECRET = /secret|token|^key$/i;
 
 const SET = '(set)';
 
@@ -41,7 +42,11 @@ export function printConfig(
 }
 
 function withoutSecret({ isSecret, value, ...setting }: SettingInForce): Omit<SettingInForce, 'isSecret'> {
-  return { ...setting, value: masked(isSecret ? 'secret' : '', value ?? null) };
+  const isCommand = setting.name === 'TASK_LOGS_AGENT_COMMAND';
+  const shown = isCommand
+    ? withoutPasswords(value ?? null, 'command')
+    : masked(isSecret ? 'secret' : '', value ?? null);
+  return { ...setting, value: shown };
 }
 
 /** A secret is only `(set)` or null. In other values, passwords of URLs and known forms of keys are replaced. */
@@ -51,12 +56,23 @@ function masked(name: string, value: unknown): unknown {
   return isEmpty ? null : SET;
 }
 
-function withoutPasswords(value: unknown): unknown {
-  if (typeof value === 'string') return redact(value).replaceAll('[redacted]', SET);
-  if (Array.isArray(value)) return value.map(withoutPasswords);
-  if (typeof value !== 'object' || value === null) return value;
+/** `name`: the key whose value it is. */
+function withoutPasswords(value: unknown, name = ''): unknown {
   // `secret` of a custom webhook. Names of agents, commands and settings are keys, too, and may hold the word.
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, key === 'secret' ? SET : withoutPasswords(item)]),
-  );
+  if (name === 'secret') return SET;
+  if (typeof value === 'string') return maskedText(value);
+  if (Array.isArray(value)) {
+    const isCommand = name === 'command' && value.every((item) => typeof item === 'string');
+    const items = isCommand ? printableWords(value, SET) : value;
+    return items.map((item) => withoutPasswords(item));
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  // Variables that an agent gets: any of them may be a secret.
+  if (name === 'env') return Object.fromEntries(Object.keys(value).map((key) => [key, SET]));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutPasswords(item, key)]));
+}
+
+/** The patterns of records are a second net: they know forms of keys that stand in any text. */
+function maskedText(text: string): string {
+  return redact(printableText(text, SET)).replaceAll(/\[redacted(?::[a-z0-9-]+)?\]/g, SET);
 }

@@ -1,4 +1,6 @@
 import { TasktrailError } from '../errors.ts';
+import { printableText } from '../model/printable.ts';
+import { redact } from '../redact/redact.ts';
 
 /** 2: the arguments or the settings are wrong. All others are 1. */
 const EXIT_CODES: Readonly<Partial<Record<TasktrailError['code'], number>>> = {
@@ -30,5 +32,7 @@ export function reportError(error: unknown, help?: string): number {
 }
 
 function print(first: string, ...rest: readonly string[]): void {
-  process.stderr.write(`tasktrail: ${first}\n${rest.map((line) => `${INDENT}${line}\n`).join('')}`);
+  const text = `tasktrail: ${first}\n${rest.map((line) => `${INDENT}${line}\n`).join('')}`;
+  // Errors of other packages quote addresses with their passwords.
+  process.stderr.write(redact(printableText(text)));
 }
