@@ -2,9 +2,12 @@ import { loadConfig } from '../config/config.ts';
 import { processEnvironment } from '../config/environment.ts';
 import { type SettingInForce, settingsInForce } from '../config/in-force.ts';
 import { readSettings } from '../config/read-settings.ts';
+import { isBelowAgent } from '../config/values/below-agent.ts';
+import { TasktrailError } from '../errors.ts';
 import { printableText, printableWords } from '../model/printable.ts';
 import { redact } from '../redact/redact.ts';
 import { checkAgents } from '../service/commands.ts';
+import { acceptConfigFiles } from '../service/config-guard.ts';
 import { checkWebhooks } from '../service/webhook-senders.ts';
 import { configTable } from './config-table.ts';
 import { outputWidth, paintFor } from './terminal/terminal.ts';
@@ -17,6 +20,22 @@ const SET = '(set)';
 
 /** For output that is no terminal: most lines stay whole, and a terminal that shows it later is rarely narrower. */
 const WIDTH = 100;
+
+/** Accepts the configuration files as they are for the next start of a service in this directory. */
+export async function acceptConfig(
+  flags: Readonly<Record<string, string | undefined>>,
+  path: string | undefined,
+): Promise<void> {
+  if (isBelowAgent(processEnvironment().variables))
+    throw new TasktrailError(
+      'ERR_CONFLICT',
+      'an agent does not accept configuration files: run it in a terminal of your own',
+    );
+  const config = loadConfig({ flags, ...(path !== undefined && { configFile: path }) });
+  await acceptConfigFiles(config);
+  const found = config.configFiles.filter(({ sha256 }) => sha256 !== undefined);
+  process.stdout.write(`accepted: ${found.map((file) => escapeLine(file.path)).join(', ') || 'no files'}\n`);
+}
 
 /** Prints every setting in force, secrets only as set or not. Throws `ERR_CONFIG_INVALID` as the start would. */
 export function printConfig(

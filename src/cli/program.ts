@@ -101,12 +101,12 @@ function addService(program: Command, ends: Ends): void {
   withSettings(program.command('config'))
     .description('show the settings in force, and where each comes from')
     .option('--json', 'print JSON')
-    .action(async (flags: Flags) =>
-      (await import('./config.ts')).printConfig(settingsOf(flags), {
-        path: flags.config,
-        json: flags.json === true,
-      }),
-    );
+    .option('--accept', 'let the next start use the configuration files as they are now')
+    .action(async (flags: Flags & { accept?: boolean }) => {
+      const { acceptConfig, printConfig } = await import('./config.ts');
+      if (flags.accept === true) return acceptConfig(settingsOf(flags), flags.config);
+      return printConfig(settingsOf(flags), { path: flags.config, json: flags.json === true });
+    });
   withSettings(program.command('doctor'))
     .description('check the setup (ports, disk, Redis, ...) and say what to do')
     .option('--json', 'print JSON')

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import { TasktrailError } from '../errors.ts';
 import { contradictions } from './contradictions.ts';
@@ -7,7 +8,7 @@ import { type Environment, processEnvironment } from './environment.ts';
 import type { AgentConfig, CommandConfig } from './file/agent-schema.ts';
 import { DEFAULT_TRIGGER } from './file/file-schema.ts';
 import { type FileSettings, NO_FILES, readFiles, type SeenFile } from './file/files.ts';
-import { gitRoot, remoteOwner } from './git.ts';
+import { gitConfigFile, gitRoot, remoteOwner } from './git.ts';
 import { type MetricsConfig, resolveMetrics } from './metrics.ts';
 import { type ReadSettings, readSettings, type Source } from './read-settings.ts';
 import { type ResolvedS3, resolveS3, type S3Config } from './s3.ts';
@@ -84,8 +85,12 @@ export interface Config {
    * follow.
    */
   readonly asksForUpload: boolean;
-  /** Every place where a configuration file was looked for. */
+  /** The working directory that files were looked for in. */
+  readonly directory: string;
+  /** Every place where a configuration file was looked for, and the git configuration if it names the bucket. */
   readonly configFiles: readonly SeenFile[];
+  /** The log directory as it is without `.env`: what is remembered about that file must not be where the file says. */
+  readonly memoryDir: string;
   /** Where each setting comes from, by the name of its variable or its key in the configuration file. */
   readonly sources: Readonly<Record<string, Source>>;
   /** Path of the file that gives a setting, for the sources `file` and `env file`. */
@@ -164,10 +169,13 @@ export function loadConfig(
     ...{ s3, project, webhooks: webhooks.found, trigger, agents, commands },
     notes: [...(envFile?.notes ?? []), ...files.notes, ...archive.notes],
     asksForUpload: s3 === undefined && (files.asksForUpload || archive.asksForUpload),
-    configFiles: [...(envFile === undefined ? [] : [envFile]), ...files.files].map(({ path, sha256 }) => ({
-      path,
-      sha256,
-    })),
+    directory: cwd,
+    configFiles: [
+      ...(envFile === undefined ? [] : [envFile]),
+      ...files.files,
+      ...gitFiles(root, archive),
+    ].map(({ path, sha256 }) => ({ path, sha256 })),
+    memoryDir: memoryDirOf(read, environment, cwd),
     ...sourcesOf(read, { files, fromFile, envFile }),
   });
 }
@@ -235,7 +243,9 @@ type FileField =
   | 'commands'
   | 'notes'
   | 'asksForUpload'
+  | 'directory'
   | 'configFiles'
+  | 'memoryDir'
   | 'sources'
   | 'sourceFiles';
 
@@ -288,9 +298,27 @@ function sourcesOf(
   return { sources, sourceFiles };
 }
 
+/** The content is what is read of it: agents change the rest, as `git push -u` does. */
+function gitFiles(
+  root: string | undefined,
+  { isNamedByCheckout }: Pick<ResolvedS3, 'isNamedByCheckout'>,
+): readonly SeenFile[] {
+  if (root === undefined || !isNamedByCheckout) return [];
+  const names = `${root}\n${remoteOwner(root) ?? ''}`;
+  return [{ path: gitConfigFile(root), sha256: createHash('sha256').update(names).digest('hex') }];
+}
+
+function memoryDirOf(read: ReadSettings, { variables, envFile }: Environment, cwd: string): string {
+  const names = envFile?.names ?? new Set();
+  const given = read.sources.TASK_LOGS_DIR === 'env file' ? undefined : read.given('TASK_LOGS_DIR');
+  const others = Object.fromEntries(Object.entries(variables).filter(([name]) => !names.has(name)));
+  const home = names.has('HOME') ? userInfo().homedir : homedir();
+  return resolve(cwd, given ?? defaultLogDir(others, home));
+}
+
 const SYSTEM_LOG_DIR = '/data/logs/tasks';
 
-function defaultLogDir(variables: Environment['variables']): string {
+function defaultLogDir(variables: Environment['variables'], home: string = homedir()): string {
   try {
     accessSync(SYSTEM_LOG_DIR, constants.W_OK | constants.X_OK);
     return SYSTEM_LOG_DIR;
@@ -298,7 +326,7 @@ function defaultLogDir(variables: Environment['variables']): string {
     // ENOENT, EACCES: then the user's own state directory.
     const state = variables.XDG_STATE_HOME ?? '';
     // A relative path is ignored (XDG Base Directory Specification): it would differ by working directory.
-    return join(isAbsolute(state) ? state : join(homedir(), '.local', 'state'), 'tasktrail', 'tasks');
+    return join(isAbsolute(state) ? state : join(home, '.local', 'state'), 'tasktrail', 'tasks');
   }
 }
 

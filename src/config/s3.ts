@@ -39,9 +39,18 @@ export interface ResolvedS3 {
   /** A line when S3 is off because the checkout would have named the bucket; then `asksForUpload` is true. */
   readonly notes: readonly string[];
   readonly asksForUpload: boolean;
+  /** Whether the name of the bucket comes from the git remote or the directory. */
+  readonly isNamedByCheckout: boolean;
 }
 
-const OFF: ResolvedS3 = { s3: undefined, problems: [], fromFile: [], notes: [], asksForUpload: false };
+const OFF: ResolvedS3 = {
+  s3: undefined,
+  problems: [],
+  fromFile: [],
+  notes: [],
+  asksForUpload: false,
+  isNamedByCheckout: false,
+};
 
 /** A value, and the setting or key that gives it, for messages. */
 interface Labelled<T> {
@@ -65,8 +74,8 @@ export function resolveS3(options: S3Options): ResolvedS3 {
   if (!isAsked && file?.value.enabled !== true) return OFF;
   const of = readerOf(options);
   const bucket = of(['TASK_LOGS_S3_BUCKET'], 'bucket');
-  const unnamed = options.mayCheckoutNameBucket ? [] : unnamedIn(bucket?.value ?? '', given);
-  if (bucket !== undefined && unnamed.length > 0) {
+  const unnamed = unnamedIn(bucket?.value ?? '', given);
+  if (bucket !== undefined && unnamed.length > 0 && !options.mayCheckoutNameBucket) {
     const names = unnamed.map((name) => `\${${name}}`).join(' and ');
     const why = `the checkout would choose ${names}: set ${unnamed.join(' and ')}`;
     return { ...OFF, notes: [`${bucket.label} is not used: ${why}`], asksForUpload: true };
@@ -91,7 +100,7 @@ export function resolveS3(options: S3Options): ResolvedS3 {
       `${endpoint.label}: use a URL such as http://localhost:9000 (it is ${shortText(endpoint.value)})`,
     );
   const fromFile = [bucket, prefix, region, endpoint, pathStyle].flatMap((value) => value?.fromFile ?? []);
-  return { ...OFF, s3, problems, fromFile };
+  return { ...OFF, s3, problems, fromFile, isNamedByCheckout: unnamed.length > 0 };
 }
 
 type Key = keyof CloudStorageConfig;

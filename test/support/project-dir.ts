@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { type Config, type ConfigOptions, loadConfig } from '../../src/config/config.ts';
+import type { Environment } from '../../src/config/environment.ts';
 import { TasktrailError } from '../../src/errors.ts';
 
 /** The environment of a user who trusts the configuration files of checkouts. */
@@ -13,7 +14,7 @@ export interface ProjectDir {
   readonly cwd: string;
   /** Writes a file and returns its path. */
   put(name: string, content: string | object): string;
-  load(options?: ConfigOptions): Config;
+  load(options?: ConfigOptions, environment?: Environment): Config;
   /** The errors of the configuration; empty if it is valid. */
   problems(options?: ConfigOptions): string[];
 }
@@ -21,7 +22,8 @@ export interface ProjectDir {
 export function projectDir(): ProjectDir {
   const cwd = mkdtempSync(join(tmpdir(), 'tasktrail-project-'));
   onTestFinished(() => rmSync(cwd, { recursive: true, force: true }));
-  const load = (options: ConfigOptions = {}): Config => loadConfig({ env: {}, cwd, ...options });
+  const load = (options: ConfigOptions = {}, environment?: Environment): Config =>
+    loadConfig({ env: {}, cwd, ...options }, environment);
   return {
     cwd,
     put: (name, content) => {
