@@ -102,16 +102,16 @@ describe.skipIf('missing' in loader)('docker-compose.yml', () => {
 
   test('webhook secrets and the agent command come from the environment', () => {
     const given = {
-      GITHUB_WEBHOOK_SECRET: 'g$ecret',
-      JIRA_WEBHOOK_SECRET: 'jira',
-      SLACK_SIGNING_SECRET: 'slack',
+      GITHUB_WEBHOOK_SECRET: 'g$ecret of the service',
+      JIRA_WEBHOOK_SECRET: 'a secret for jira',
+      SLACK_SIGNING_SECRET: 'a secret for slack',
       GITHUB_TOKEN: 'token',
       TASK_LOGS_AGENT_COMMAND: 'claude -p --output-format stream-json',
     };
     const config = configOf(load({ ...NEEDED, ...given }));
-    expect(config.githubSecrets).toEqual(['g$ecret']);
-    expect(config.jiraSecrets).toEqual(['jira']);
-    expect(config.slackSecrets).toEqual(['slack']);
+    expect(config.githubSecrets).toEqual(['g$ecret of the service']);
+    expect(config.jiraSecrets).toEqual(['a secret for jira']);
+    expect(config.slackSecrets).toEqual(['a secret for slack']);
     expect(config.githubToken).toBe('token');
     expect(config.agents.default?.command[0]).toBe('claude');
   });

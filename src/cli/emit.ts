@@ -1,7 +1,7 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/config.ts';
-import { applyEnvFile, pickEnvironment } from '../config/environment.ts';
+import { applyEnvFile, envFileNotes, pickEnvironment } from '../config/environment.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { WORKFLOW_EVENT_TYPES } from '../model/events.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
@@ -45,7 +45,7 @@ Exit code: 0 recorded, or recording is switched off; 1 the write failed; 2 inval
 /** Runs the command and returns its exit code. Prints its errors itself, because nothing else of the CLI is loaded. */
 export async function emit(args: readonly string[]): Promise<number> {
   try {
-    applyEnvFile();
+    applyEnvFile('checkout');
     return await run(args);
   } catch (error) {
     // The reader of stderr may be gone (EPIPE).
@@ -76,6 +76,7 @@ async function run(args: readonly string[]): Promise<number> {
   }
   const loaded = loadConfig({ flags: { TASK_LOGS_DIR: values.dir }, recordsOnly: true });
   setFileMode(loaded.fileMode);
+  for (const note of envFileNotes()) say(note);
   const config = Object.freeze({
     ...loaded,
     project: given('--project', values.project) ?? loaded.project,

@@ -1,5 +1,7 @@
 import { TasktrailError } from '../errors.ts';
 import { escapeLine } from './terminal/terminal-text.ts';
+import { printableText } from '../model/printable.ts';
+import { redact } from '../redact/redact.ts';
 
 /** 2: the arguments or the settings are wrong. All others are 1. */
 const EXIT_CODES: Readonly<Partial<Record<TasktrailError['code'], number>>> = {
@@ -31,6 +33,8 @@ export function reportError(error: unknown, help?: string): number {
 }
 
 function print(first: string, ...rest: readonly string[]): void {
-  const more = rest.map((line) => `${INDENT}${escapeLine(line)}\n`).join('');
-  process.stderr.write(`tasktrail: ${escapeLine(first)}\n${more}`);
+  // Errors of other packages quote addresses with their passwords.
+  const printed = (line: string): string => escapeLine(redact(printableText(line)));
+  const more = rest.map((line) => `${INDENT}${printed(line)}\n`).join('');
+  process.stderr.write(`tasktrail: ${printed(first)}\n${more}`);
 }

@@ -29,9 +29,20 @@ interface ArtifactFlags extends WorkflowFlags {
   readonly url?: string;
 }
 
+/** Commands of a service, which is set up in its directory. The others run in any checkout. */
+const OF_SERVICE: ReadonlySet<string> = new Set([
+  'start',
+  'serve',
+  'worker',
+  'config',
+  'doctor',
+  'webhook',
+  'prune',
+]);
+
 /** Runs the command that the arguments name, and returns its exit code. */
 export async function runProgram(argv: readonly string[]): Promise<number> {
-  applyEnvFile();
+  applyEnvFile(OF_SERVICE.has(argv[2] ?? '') ? 'service' : 'checkout');
   let exitCode = 0;
   const ends = (code: number): void => {
     exitCode = code;
@@ -93,12 +104,12 @@ function addService(program: Command, ends: Ends): void {
   withSettings(program.command('config'))
     .description('show the settings in force, and where each comes from')
     .option('--json', 'print JSON')
-    .action(async (flags: Flags) =>
-      (await import('./config.ts')).printConfig(settingsOf(flags), {
-        path: flags.config,
-        json: flags.json === true,
-      }),
-    );
+    .option('--accept', 'let the next start use the configuration files as they are now')
+    .action(async (flags: Flags & { accept?: boolean }) => {
+      const { acceptConfig, printConfig } = await import('./config.ts');
+      if (flags.accept === true) return acceptConfig(settingsOf(flags), flags.config);
+      return printConfig(settingsOf(flags), { path: flags.config, json: flags.json === true });
+    });
   withSettings(program.command('doctor'))
     .description('check the setup (ports, disk, Redis, ...) and say what to do')
     .option('--json', 'print JSON')

@@ -1,15 +1,13 @@
 import { existsSync } from 'node:fs';
-import { objectKey } from '../archive/object-key.ts';
 import { type Config, loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
 import { sizeText } from '../model/size-text.ts';
 import { type PruneItem, type PruneOptions, planPrune, runRetention } from '../store/keep/retention.ts';
 import { Tombstones } from '../store/keep/tombstones.ts';
-import { WorkflowUploads } from '../store/keep/workflow-uploads.ts';
 import type { DirectoryLock } from '../store/lock.ts';
-import { WorkflowPlaces } from '../store/workflow-place.ts';
 import { lockDirectory } from '../trail/holder.ts';
 import { say } from './terminal/say.ts';
+import { isUploadedBy, uploadsOf } from '../trail/uploads.ts';
 import { type Column, createTable } from './terminal/table.ts';
 import { createPaint, escapeJson, escapeText } from './terminal/terminal-text.ts';
 
@@ -57,15 +55,11 @@ export async function prune(
 }
 
 function pruneOptions(config: Config, nowMs: number): PruneOptions {
-  const { logDir, workflowDir, retentionDays, workflowRetentionDays, compressDays, s3 } = config;
+  const { logDir, workflowDir, retentionDays, workflowRetentionDays, compressDays } = config;
   const options = { logDir, workflowDir, compressDays, nowMs };
   const days = { taskDays: retentionDays, workflowDays: workflowRetentionDays };
-  if (s3 === undefined) return { ...options, ...days };
-  const uploads = new WorkflowUploads(new WorkflowPlaces(workflowDir), {
-    bucket: s3.bucket,
-    keyOf: (id, filed) => objectKey(s3.prefix, id, filed),
-  });
-  return { ...options, ...days, isUploaded: (id) => uploads.isUploaded(id) };
+  const isUploaded = isUploadedBy(config, uploadsOf(config));
+  return { ...options, ...days, ...(isUploaded !== undefined && { isUploaded }) };
 }
 
 async function plan(options: PruneOptions): Promise<Report> {

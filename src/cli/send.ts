@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Books } from '../books.ts';
 import { type Config, loadConfig } from '../config/config.ts';
+import { envFileNotes } from '../config/environment.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
 import type { Sender } from '../export/sender.ts';
 import { destinationsOf } from '../journal/destination.ts';
@@ -53,6 +54,7 @@ export async function send(
 ): Promise<number> {
   const until = performance.now() + readTimeout(timeout) * 1000;
   const config = loadConfig({ flags, recordsOnly: true });
+  for (const note of envFileNotes()) process.stderr.write(`tasktrail: ${note}\n`);
   const books = new Books();
   const directory = journalDir(config.logDir);
   const journal = new Journal({ directory, destinations: destinationsOf(config), books });

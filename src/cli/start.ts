@@ -100,6 +100,7 @@ export function describeService({ config, role, trail, url }: Service): string {
     lines.push(row('agent', agentNote(config)));
     for (const problem of agentProblems(config)) lines.push(row('agent', problem));
   }
+  for (const note of config.notes) lines.push(row('note', note));
   for (const [index, note] of offNotes(config, role).entries())
     lines.push(row(index === 0 ? 'off' : '', note));
   return `${lines.join('\n')}\n`;

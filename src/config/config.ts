@@ -1,18 +1,20 @@
+import { createHash } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import { TasktrailError } from '../errors.ts';
 import { contradictions } from './contradictions.ts';
 import { type Environment, processEnvironment } from './environment.ts';
 import type { AgentConfig, CommandConfig } from './file/agent-schema.ts';
 import { DEFAULT_TRIGGER } from './file/file-schema.ts';
-import { type FileSettings, readFiles } from './file/files.ts';
-import { gitRoot, remoteOwner } from './git.ts';
+import { type FileSettings, NO_FILES, readFiles, type SeenFile } from './file/files.ts';
+import { gitConfigFile, gitRoot, remoteOwner } from './git.ts';
 import { type MetricsConfig, resolveMetrics } from './metrics.ts';
 import { type ReadSettings, readSettings, type Source } from './read-settings.ts';
 import { type ResolvedS3, resolveS3, type S3Config } from './s3.ts';
 import { SETTINGS, type SettingName } from './settings.ts';
 import { resolveAgents, unknownAgents } from './short-form-agent.ts';
+import { isBelowAgent } from './values/below-agent.ts';
 import { type CustomWebhook, resolveWebhooks } from './webhooks.ts';
 
 /** All settings, resolved: flag, then environment, then `.env` (command line only), then file, then default. Deeply frozen. */
@@ -78,6 +80,19 @@ export interface Config {
   readonly attemptsMax: number;
   /** URL templates of pages that show a trace, with `{trace_id}` and optionally `{task_id}` and `{workflow_id}`. */
   readonly traceUrls: readonly string[];
+  /** A line for each value of a file that is not used, because its file is not trusted. */
+  readonly notes: readonly string[];
+  /**
+   * Whether a file that is not trusted asks for an upload. Workflows are then kept, whatever their age: consent may
+   * follow.
+   */
+  readonly asksForUpload: boolean;
+  /** The working directory that files were looked for in. */
+  readonly directory: string;
+  /** Every place where a configuration file was looked for, and the git configuration if it names the bucket. */
+  readonly configFiles: readonly SeenFile[];
+  /** The log directory as it is without `.env`: what is remembered about that file must not be where the file says. */
+  readonly memoryDir: string;
   /** Where each setting comes from, by the name of its variable or its key in the configuration file. */
   readonly sources: Readonly<Record<string, Source>>;
   /** Path of the file that gives a setting, for the sources `file` and `env file`. */
@@ -123,8 +138,11 @@ export function loadConfig(
   const { variables, envFile } = environment;
   const cwd = resolve(options.cwd ?? process.cwd());
   const root = gitRoot(cwd);
-  const read = readSettings(options.flags ?? {}, environment);
-  const files = readFiles({ cwd, root, configFile: options.configFile });
+  const read = readSettings(options.flags ?? {}, environment, cwd);
+  const trusts = trustsOf(read, options);
+  const files = isBelowAgent(variables)
+    ? NO_FILES
+    : readFiles({ cwd, root, configFile: options.configFile, trusts });
   const { commands = {}, trigger = DEFAULT_TRIGGER } = files.own;
   const agents = resolveAgents(read.given, files.own.agents);
   const project = basename(root ?? cwd) || 'unknown';
@@ -133,11 +151,13 @@ export function loadConfig(
     file: files.cloudStorage,
     org: () => read.given('ORG') ?? (root === undefined ? undefined : remoteOwner(root)),
     project: read.given('PROJECT') ?? project,
+    mayCheckoutNameBucket: trusts.own,
   });
-  const webhooks = resolveWebhooks(files.own.webhooks, files.ownPath, variables);
+  const webhooks = resolveWebhooks(files.own.webhooks, files.ownPath, { variables, cwd });
   const isService = options.recordsOnly !== true && options.withoutService !== true;
   const problems = [
     ...(envFile?.problems ?? []),
+    ...(environment.problems ?? []),
     ...read.problems.filter(({ name }) => isService || !OF_SERVICE.has(name)).map(({ text }) => text),
     ...files.problems,
     ...unknownAgents(agents, commands, files.ownPath),
@@ -149,8 +169,26 @@ export function loadConfig(
     ...variableFields(read, { cwd, variables }),
     ...sharedFields(read, files),
     ...{ s3, project, webhooks: webhooks.found, trigger, agents, commands },
-    ...sourcesOf(read.sources, { files, fromFile, envFile }),
+    notes: [...(envFile?.notes ?? []), ...files.notes, ...archive.notes],
+    asksForUpload: s3 === undefined && (files.asksForUpload || archive.asksForUpload),
+    directory: cwd,
+    configFiles: [
+      ...(envFile === undefined ? [] : [envFile]),
+      ...files.files,
+      ...gitFiles(root, archive),
+    ].map(({ path, sha256 }) => ({ path, sha256 })),
+    memoryDir: memoryDirOf(read, environment, cwd),
+    ...sourcesOf(read, { files, fromFile, envFile }),
   });
+}
+
+/**
+ * A command that only records runs in any checkout. There tasktrail.config.json came with the checkout as well, unless the
+ * user names it. The directory in which a service is started is the service's own.
+ */
+function trustsOf(read: ReadSettings, options: ConfigOptions): { plugins: boolean; own: boolean } {
+  const plugins = read.value('TASK_LOGS_TRUST_PROJECT_CONFIG');
+  return { plugins, own: plugins || options.recordsOnly !== true || options.configFile !== undefined };
 }
 
 /** The fields that only flags and variables give. */
@@ -206,6 +244,11 @@ type FileField =
   | 'trigger'
   | 'agents'
   | 'commands'
+  | 'notes'
+  | 'asksForUpload'
+  | 'directory'
+  | 'configFiles'
+  | 'memoryDir'
   | 'sources'
   | 'sourceFiles';
 
@@ -238,11 +281,11 @@ interface Origins {
 
 /** The sources of variables and flags, and beside them those that only files give. */
 function sourcesOf(
-  read: Readonly<Record<string, Source>>,
+  { sources: read, secretFiles }: ReadSettings,
   { files, fromFile, envFile }: Origins,
 ): Pick<Config, 'sources' | 'sourceFiles'> {
   const sources = { ...read };
-  const sourceFiles: Record<string, string> = {};
+  const sourceFiles: Record<string, string> = { ...secretFiles };
   for (const [name, source] of Object.entries(read))
     if (source === 'env file' && envFile !== undefined) sourceFiles[name] = envFile.path;
   const setFile = (name: string, path: string | undefined): void => {
@@ -258,9 +301,27 @@ function sourcesOf(
   return { sources, sourceFiles };
 }
 
+/** The content is what is read of it: agents change the rest, as `git push -u` does. */
+function gitFiles(
+  root: string | undefined,
+  { isNamedByCheckout }: Pick<ResolvedS3, 'isNamedByCheckout'>,
+): readonly SeenFile[] {
+  if (root === undefined || !isNamedByCheckout) return [];
+  const names = `${root}\n${remoteOwner(root) ?? ''}`;
+  return [{ path: gitConfigFile(root), sha256: createHash('sha256').update(names).digest('hex') }];
+}
+
+function memoryDirOf(read: ReadSettings, { variables, envFile }: Environment, cwd: string): string {
+  const names = envFile?.names ?? new Set();
+  const given = read.sources.TASK_LOGS_DIR === 'env file' ? undefined : read.given('TASK_LOGS_DIR');
+  const others = Object.fromEntries(Object.entries(variables).filter(([name]) => !names.has(name)));
+  const home = names.has('HOME') ? userInfo().homedir : homedir();
+  return resolve(cwd, given ?? defaultLogDir(others, home));
+}
+
 const SYSTEM_LOG_DIR = '/data/logs/tasks';
 
-function defaultLogDir(variables: Environment['variables']): string {
+function defaultLogDir(variables: Environment['variables'], home: string = homedir()): string {
   try {
     accessSync(SYSTEM_LOG_DIR, constants.W_OK | constants.X_OK);
     return SYSTEM_LOG_DIR;
@@ -268,7 +329,7 @@ function defaultLogDir(variables: Environment['variables']): string {
     // ENOENT, EACCES: then the user's own state directory.
     const state = variables.XDG_STATE_HOME ?? '';
     // A relative path is ignored (XDG Base Directory Specification): it would differ by working directory.
-    return join(isAbsolute(state) ? state : join(homedir(), '.local', 'state'), 'tasktrail', 'tasks');
+    return join(isAbsolute(state) ? state : join(home, '.local', 'state'), 'tasktrail', 'tasks');
   }
 }
 

@@ -1,13 +1,14 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
-import { errnoOf, messageOf } from '../errors.ts';
+import { readBoundedText } from './file/bounded-text.ts';
 
 /** A `.env` file: its variables, and a line for everything in it that cannot be read. Problems show no value. */
 export interface EnvFile {
   readonly path: string;
   readonly values: ReadonlyMap<string, string>;
   readonly problems: readonly string[];
+  /** Of its content; undefined when it cannot be read. */
+  readonly sha256: string | undefined;
 }
 
 const ASSIGNMENT = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*/;
@@ -15,16 +16,19 @@ const BLANK_OR_COMMENT = /^[ \t]*(?:#.*)?$/;
 
 /** Undefined when there is no such file. A directory is none either: Python's virtual environments often have this name. */
 export function readEnvFile(file: string): EnvFile | undefined {
-  try {
-    const text = readFileSync(file, 'utf8');
-    const path = resolve(file);
-    const { values, problems } = parseEnvFile(text);
-    return { path, values, problems: problems.map((problem) => `${path}: ${problem}`) };
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(errnoOf(error) ?? '')) return undefined;
-    const path = resolve(file);
-    return { path, values: new Map(), problems: [`${path}: cannot be read: ${messageOf(error)}`] };
+  const path = resolve(file);
+  const read = readBoundedText(file);
+  if ('problem' in read) {
+    if (read.isMissing || read.isDirectory) return undefined;
+    return { path, values: new Map(), problems: [`${path}: ${read.problem}`], sha256: undefined };
   }
+  const { values, problems } = parseEnvFile(read.text);
+  return {
+    path,
+    values,
+    problems: problems.map((problem) => `${path}: ${problem}`),
+    sha256: read.sha256,
+  };
 }
 
 /**

@@ -1,5 +1,9 @@
 import { dirname, resolve } from 'node:path';
 import { type EnvFile, readEnvFile } from './env-file.ts';
+import { mayComeFromCheckout } from './file/checkout-variables.ts';
+import { readSecretFile } from './file/secret-file.ts';
+import { SETTINGS, type SettingName } from './settings.ts';
+import { isBelowAgent } from './values/below-agent.ts';
 import { BOOLEAN } from './values/value-kinds.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -8,6 +12,8 @@ type Variables = Readonly<Record<string, string | undefined>>;
 export interface Environment {
   readonly variables: Variables;
   readonly envFile?: AppliedEnvFile | undefined;
+  /** Of variables that are not in the table of settings. */
+  readonly problems?: readonly string[];
 }
 
 /** A `.env` file whose variables are in the environment of this process. */
@@ -16,10 +22,14 @@ export interface AppliedEnvFile {
   /** Variables that only the file gives. */
   readonly names: ReadonlySet<string>;
   readonly problems: readonly string[];
+  /** A line when variables of the file are not used. */
+  readonly notes: readonly string[];
+  /** Of the file's content. */
+  readonly sha256: string | undefined;
 }
 
-/** `agent/run-processes.ts` sets it for agents; all their child processes inherit it. */
-const AGENT_RUN = 'TASK_LOGS_RUN_ID';
+/** What the file may decide: for a command that runs in any checkout, nothing about where records go. */
+type EnvFileScope = 'service' | 'checkout';
 
 /** They make a program load other code. This process is loaded already, and its children do not get the file's variables. */
 const OF_LOADERS = /^(?:NODE_OPTIONS|NODE_PATH|LD_[A-Z_]+|DYLD_[A-Z_]+)$/;
@@ -34,25 +44,89 @@ let applied: AppliedEnvFile | undefined;
  * Puts the variables of `.env` in the working directory into the environment of this process, where OpenTelemetry's and
  * AWS's packages find them, too. Variables that are set already win, as with `node --env-file`. Only for the command
  * line: a library must not read a file that its user's program does not know of. Below an agent nothing is read: the
- * working directory may be a checkout of a stranger, whose file could send records elsewhere.
+ * working directory may be a checkout of a stranger, whose file could send records elsewhere. A command with the scope
+ * `checkout` takes only what cannot do that.
  */
-export function applyEnvFile(): void {
+export function applyEnvFile(scope: EnvFileScope): void {
   const { env } = process;
-  if ((env[AGENT_RUN] ?? '') !== '') return;
+  if (isBelowAgent(env)) return;
+  applyEnvFileOf(env, scope);
+  applyHeaderFiles(env);
+}
+
+function applyEnvFileOf(env: NodeJS.ProcessEnv, scope: EnvFileScope): void {
   const file: EnvFile | undefined = readEnvFile('.env');
   if (file === undefined) return;
   const names = new Set<string>();
+  const refused: string[] = [];
+  const isTrusted = scope === 'service' || trustsCheckouts(env);
   for (const [name, value] of file.values) {
     if (env[name] !== undefined || OF_LOADERS.test(name)) continue;
+    if (isNeverFromFile(name) || !(isTrusted || mayComeFromCheckout(name, value))) {
+      refused.push(name);
+      continue;
+    }
     env[name] = value;
     names.add(name);
   }
-  applied = { path: file.path, names, problems: file.problems };
+  const notes = notesOn(file.path, refused);
+  applied = { path: file.path, names, problems: file.problems, notes, sha256: file.sha256 };
+}
+
+/** Read by OpenTelemetry's package, which knows no files. */
+const OF_EXPORTERS: readonly string[] = ['', 'TRACES_', 'LOGS_', 'METRICS_'].map(
+  (signal) => `OTEL_EXPORTER_OTLP_${signal}HEADERS`,
+);
+
+/** Variables that got their value from such a file; child processes do not get them. */
+const fromHeaderFiles = new Set<string>();
+const headerProblems: string[] = [];
+
+function applyHeaderFiles(env: NodeJS.ProcessEnv): void {
+  for (const name of OF_EXPORTERS) {
+    const file = readSecretFile(name, { variables: env, cwd: process.cwd() });
+    if (file === undefined) continue;
+    if ('problem' in file) {
+      // The table has a row for all signals together, which names its own problem.
+      if (!Object.hasOwn(SETTINGS, name)) headerProblems.push(file.problem);
+      continue;
+    }
+    env[name] = file.value;
+    delete env[`${name}_FILE`];
+    fromHeaderFiles.add(name);
+  }
+}
+
+function trustsCheckouts(env: Variables): boolean {
+  return BOOLEAN.schema.safeParse(env.TASK_LOGS_TRUST_PROJECT_CONFIG ?? '').data === true;
+}
+
+function isNeverFromFile(name: string): boolean {
+  return Object.hasOwn(SETTINGS, name) && SETTINGS[name as SettingName].isNeverFromFile === true;
+}
+
+/** Other programs' variables are theirs: only those that tasktrail would have used are named. */
+function notesOn(path: string, refused: readonly string[]): readonly string[] {
+  const never = refused.filter(isNeverFromFile);
+  const named = refused.filter(
+    (name) => !isNeverFromFile(name) && (Object.hasOwn(SETTINGS, name) || /^(?:AWS|OTEL)_/.test(name)),
+  );
+  const notes = never.map((name) => `${name} in ${path} is not used: only the environment sets it`);
+  if (named.length > 0) {
+    const how = 'set it in the environment, or TASK_LOGS_TRUST_PROJECT_CONFIG=true, if you know the file';
+    notes.push(`${named.join(', ')} in ${path} is not used by this command: ${how}`);
+  }
+  return notes;
 }
 
 /** The environment of this process, with the `.env` file that the command line has applied. */
 export function processEnvironment(): Environment {
-  return { variables: process.env, envFile: applied };
+  return { variables: process.env, envFile: applied, problems: headerProblems };
+}
+
+/** For a command that records: a line when variables of `.env` are not used, so that records go to fewer places. */
+export function envFileNotes(): readonly string[] {
+  return applied?.notes ?? [];
 }
 
 /** Whether the environment switches recording off, for a program that has not loaded its settings. */
@@ -65,7 +139,7 @@ export function isSwitchedOff(): boolean {
 export function inheritedEnvironment(): Record<string, string> {
   const out: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
-    if (value === undefined) continue;
+    if (value === undefined || fromHeaderFiles.has(name)) continue;
     const own = applied?.names.has(name) === true ? valueForChildren(name, value, applied) : value;
     if (own !== undefined) out[name] = own;
   }

@@ -1,6 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { readBoundedText } from './file/bounded-text.ts';
 import { ownerOf } from './values/remote-owner.ts';
+
+/** No server has a longer address. */
+const URL_CHARS_MAX = 2_048;
+
+/** Of all servers. It becomes a part of a bucket's name or of keys. */
+const OWNER = /^[A-Za-z0-9_][A-Za-z0-9._~-]{0,99}$/;
 
 /** The nearest directory, from here upwards, with a `.git`. */
 export function gitRoot(cwd: string): string | undefined {
@@ -10,12 +17,21 @@ export function gitRoot(cwd: string): string | undefined {
   }
 }
 
-/** Owner of the repository: `acme` in `git@github.com:acme/repo.git`. From the remote `origin`, else the first one. */
+/**
+ * Owner of the repository: `acme` in `git@github.com:acme/repo.git`. From the remote `origin`, else the first one. Git is
+ * not run, and files that the configuration includes are not read: a checkout could have commands in them.
+ */
 export function remoteOwner(root: string): string | undefined {
-  const config = readText(join(gitDirectory(root), 'config'));
+  const config = readText(gitConfigFile(root));
   const urls = remoteUrls(config ?? '');
   const url = urls.get('origin') ?? [...urls.values()][0];
-  return url === undefined ? undefined : ownerOf(url);
+  const owner = url === undefined || url.length > URL_CHARS_MAX ? undefined : ownerOf(url);
+  return owner !== undefined && OWNER.test(owner) ? owner : undefined;
+}
+
+/** The file that names the remotes of the repository. */
+export function gitConfigFile(root: string): string {
+  return join(gitDirectory(root), 'config');
 }
 
 /** The directory with the repository's `config`. In a worktree `.git` is a file with a path. */
@@ -40,12 +56,8 @@ function remoteUrls(config: string): Map<string, string> {
   return urls;
 }
 
-/** Undefined when it cannot be read. */
+/** Undefined when it cannot be read: then the owner is unknown. */
 function readText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    // ENOENT, EISDIR, EACCES: then the owner is unknown.
-    return undefined;
-  }
+  const read = readBoundedText(path);
+  return 'text' in read ? read.text : undefined;
 }

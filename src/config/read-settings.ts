@@ -1,4 +1,5 @@
 import type { Environment } from './environment.ts';
+import { readSecretFile, type SecretFile } from './file/secret-file.ts';
 import { SETTINGS, type SettingName, type Settings } from './settings.ts';
 import { shortText } from './values/short-text.ts';
 
@@ -20,6 +21,8 @@ export interface ReadSettings {
   readonly value: <Name extends SettingName>(name: Name) => Settings[Name];
   /** By setting name. */
   readonly sources: Readonly<Record<string, Source>>;
+  /** By setting name: the path of the file that `<NAME>_FILE` names. */
+  readonly secretFiles: Readonly<Record<string, string>>;
   readonly problems: readonly SettingProblem[];
 }
 
@@ -28,23 +31,37 @@ export const SETTING_NAMES: readonly SettingName[] = Object.keys(SETTINGS).filte
 export function readSettings(
   flags: Readonly<Record<string, string | undefined>>,
   { variables, envFile }: Environment,
+  cwd: string = process.cwd(),
 ): ReadSettings {
+  const files = new Map<SettingName, SecretFile>();
+  for (const name of SETTING_NAMES) {
+    const file = mayBeInFile(name) ? readSecretFile(name, { variables, cwd }) : undefined;
+    if (file !== undefined) files.set(name, file);
+  }
+  const inFile = (name: SettingName): string | undefined => {
+    const file = files.get(name);
+    return file !== undefined && 'value' in file ? file.value : undefined;
+  };
   const raw = (name: SettingName): string | undefined => {
     const value = flags[name] ?? variables[name];
     // Shells and compose files write "not set" as an empty variable.
-    return value === '' ? undefined : value;
+    return value === undefined || value === '' ? inFile(name) : value;
   };
   const sourceOf = (name: SettingName): Source => {
     if (raw(name) === undefined) return 'default';
     if (flags[name] !== undefined) return 'flag';
+    if (inFile(name) !== undefined) return 'file';
     return envFile?.names.has(name) === true ? 'env file' : 'environment';
   };
   const sources = Object.fromEntries(SETTING_NAMES.map((name) => [name, sourceOf(name)]));
   const problems = SETTING_NAMES.flatMap((name) => {
+    const file = files.get(name);
+    if (file !== undefined && 'problem' in file) return [{ name, text: file.problem }];
     const value = raw(name);
     const parsed = value === undefined ? undefined : SETTINGS[name].kind.schema.safeParse(value);
     if (value === undefined || parsed?.error === undefined) return [];
-    const where = sources[name] === 'env file' ? ` in ${envFile?.path}` : '';
+    const path = sources[name] === 'env file' ? envFile?.path : file?.path;
+    const where = path === undefined ? '' : ` in ${path}`;
     const message = parsed.error.issues[0]?.message ?? 'is not valid';
     return [{ name, text: `${name}: ${message} (it is ${shown(name, value)}${where})` }];
   });
@@ -52,7 +69,13 @@ export function readSettings(
     const value = raw(name);
     return value === undefined ? undefined : SETTINGS[name].kind.schema.safeParse(value).data;
   };
-  return { given, value: (name) => given(name) ?? SETTINGS[name].default, sources, problems };
+  const secretFiles = Object.fromEntries([...files].map(([name, { path }]) => [name, path]));
+  return { given, value: (name) => given(name) ?? SETTINGS[name].default, sources, secretFiles, problems };
+}
+
+/** Whether `<NAME>_FILE` names a file with the value. */
+export function mayBeInFile(name: SettingName): boolean {
+  return SETTINGS[name].isSecret === true || SETTINGS[name].mayBeInFile === true;
 }
 
 function isSettingName(name: string): name is SettingName {

@@ -23,6 +23,11 @@ export interface S3Options {
   readonly org: () => string | undefined;
   /** For `${PROJECT}`. */
   readonly project: string;
+  /**
+   * False: where the environment has no `ORG` and `PROJECT`, a bucket that needs them is not used. The remote and the name
+   * of a checkout are chosen by its author, who could own the bucket of that name.
+   */
+  readonly mayCheckoutNameBucket: boolean;
 }
 
 export interface ResolvedS3 {
@@ -31,7 +36,21 @@ export interface ResolvedS3 {
   readonly problems: readonly string[];
   /** Settings whose value the file gives. */
   readonly fromFile: readonly SettingName[];
+  /** A line when S3 is off because the checkout would have named the bucket; then `asksForUpload` is true. */
+  readonly notes: readonly string[];
+  readonly asksForUpload: boolean;
+  /** Whether the name of the bucket comes from the git remote or the directory. */
+  readonly isNamedByCheckout: boolean;
 }
+
+const OFF: ResolvedS3 = {
+  s3: undefined,
+  problems: [],
+  fromFile: [],
+  notes: [],
+  asksForUpload: false,
+  isNamedByCheckout: false,
+};
 
 /** A value, and the setting or key that gives it, for messages. */
 interface Labelled<T> {
@@ -52,9 +71,15 @@ const KNOWN = /^(?:\$\{(?:ORG|PROJECT)\}|\{(?:year|month|m)\})$/;
 export function resolveS3(options: S3Options): ResolvedS3 {
   const { given, file } = options;
   const isAsked = given('TASK_LOGS_S3_BUCKET') !== undefined;
-  if (!isAsked && file?.value.enabled !== true) return { s3: undefined, problems: [], fromFile: [] };
+  if (!isAsked && file?.value.enabled !== true) return OFF;
   const of = readerOf(options);
   const bucket = of(['TASK_LOGS_S3_BUCKET'], 'bucket');
+  const unnamed = unnamedIn(bucket?.value ?? '', given);
+  if (bucket !== undefined && unnamed.length > 0 && !options.mayCheckoutNameBucket) {
+    const names = unnamed.map((name) => `\${${name}}`).join(' and ');
+    const why = `the checkout would choose ${names}: set ${unnamed.join(' and ')}`;
+    return { ...OFF, notes: [`${bucket.label} is not used: ${why}`], asksForUpload: true };
+  }
   const prefix = of(['TASK_LOGS_S3_PREFIX'], 'prefix');
   const region = of(['AWS_REGION', 'AWS_DEFAULT_REGION'], 'region');
   // The names of tasktrail win over those of the AWS SDKs, and the environment over the file.
@@ -75,13 +100,21 @@ export function resolveS3(options: S3Options): ResolvedS3 {
       `${endpoint.label}: use a URL such as http://localhost:9000 (it is ${shortText(endpoint.value)})`,
     );
   const fromFile = [bucket, prefix, region, endpoint, pathStyle].flatMap((value) => value?.fromFile ?? []);
-  return { s3, problems, fromFile };
+  return { ...OFF, s3, problems, fromFile, isNamedByCheckout: unnamed.length > 0 };
 }
+
 type Key = keyof CloudStorageConfig;
 type Read = <Name extends SettingName, K extends Key>(
   names: readonly [Name, ...Name[]],
   key: K,
 ) => Labelled<NonNullable<Settings[Name]> | NonNullable<CloudStorageConfig[K]>> | undefined;
+
+/** Placeholders of a bucket's name that the environment does not fill. */
+function unnamedIn(bucket: string, given: Given): readonly string[] {
+  return (['ORG', 'PROJECT'] as const).filter(
+    (name) => bucket.includes(`\${${name}}`) && given(name) === undefined,
+  );
+}
 
 /** The value of the first setting that is set, else of the key in the file. */
 function readerOf({ given, file }: S3Options): Read {

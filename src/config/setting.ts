@@ -20,6 +20,10 @@ export interface Setting<T> {
   readonly sentence: string;
   /** Never printed, except whether it is set. */
   readonly isSecret?: true;
+  /** Secrets, and this: `<NAME>_FILE` names a file with the value. */
+  readonly mayBeInFile?: true;
+  /** `.env` does not set it. */
+  readonly isNeverFromFile?: true;
   /** The flag of `tasktrail start` that sets it, too. */
   readonly flag?: string;
   /** The key of a configuration file that sets it, too. */

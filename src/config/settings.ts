@@ -18,6 +18,7 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly TASK_LOGS_RETENTION_DAYS: number;
   readonly TASK_LOGS_WORKFLOW_RETENTION_DAYS: number;
   readonly TASK_LOGS_COMPRESS_DAYS: number;
+  readonly TASK_LOGS_TRUST_PROJECT_CONFIG: boolean;
   readonly HOST: string;
   readonly PORT: number;
   readonly TASK_LOGS_OTLP_HOST: string | undefined;
@@ -115,6 +116,14 @@ export const SETTINGS: SettingTable<Settings> = {
       "A task's output and trace are compressed with gzip this long after its end; REST still reads them.",
     field: 'compressDays',
   },
+  TASK_LOGS_TRUST_PROJECT_CONFIG: {
+    kind: BOOLEAN,
+    default: false,
+    group: 'Recording',
+    sentence:
+      '`true`: files of a checkout also decide where documents are uploaded and how soon they are removed, see [below](#files-of-a-checkout). No file can set it, `.env` included.',
+    isNeverFromFile: true,
+  },
   PORT: {
     kind: PORT,
     default: 8000,
@@ -211,6 +220,7 @@ export const SETTINGS: SettingTable<Settings> = {
     defaultText: 'a queue in the process',
     group: 'Queue and agents',
     sentence: 'The Redis that holds the queue, with user, password and database if it needs them.',
+    mayBeInFile: true,
     field: 'redisUrl',
   },
   TASK_LOGS_CONCURRENCY: {

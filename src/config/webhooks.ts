@@ -1,3 +1,4 @@
+import { readSecretFile, type SecretFileOptions } from './file/secret-file.ts';
 import type { WebhookConfig } from './file/webhook-schema.ts';
 
 /** `command_text` of the file is `isCommandText` in code; all other keys are the same in camelCase. */
@@ -22,11 +23,11 @@ interface ResolvedWebhooks {
 /** Paths of the built-in senders: a custom sender of this name would never be called. */
 const TAKEN = ['github', 'jira', 'slack'];
 
-/** Replaces `${NAME}` in secrets from the environment, so that a shared file needs to hold none. */
+/** Replaces `${NAME}` in secrets from the environment or from the file that `NAME_FILE` names, so that a shared file needs to hold none. */
 export function resolveWebhooks(
   configured: Readonly<Record<string, WebhookConfig>> | undefined,
   file: string,
-  env: Readonly<Record<string, string | undefined>>,
+  env: SecretFileOptions,
 ): ResolvedWebhooks {
   const found: Record<string, CustomWebhook> = {};
   const problems: string[] = [];
@@ -52,19 +53,21 @@ export function resolveWebhooks(
 function resolveSecrets(
   secret: WebhookConfig['secret'],
   where: string,
-  env: Readonly<Record<string, string | undefined>>,
+  env: SecretFileOptions,
 ): { readonly secrets: readonly string[]; readonly problems: readonly string[] } {
   const secrets: string[] = [];
   const problems: string[] = [];
   for (const text of typeof secret === 'string' ? [secret] : secret) {
-    const missing: string[] = [];
+    const failed: string[] = [];
     const filled = text.replaceAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, variable: string) => {
-      const value = env[variable] ?? '';
-      if (value === '') missing.push(variable);
+      const file = readSecretFile(variable, env);
+      if (file !== undefined && 'problem' in file) failed.push(file.problem);
+      const value = file !== undefined && 'value' in file ? file.value : (env.variables[variable] ?? '');
+      if (value === '' && file === undefined) failed.push(`${variable} is not set`);
       return value;
     });
-    for (const variable of missing) problems.push(`${where}.secret: ${variable} is not set`);
-    if (missing.length === 0) secrets.push(filled);
+    for (const problem of failed) problems.push(`${where}.secret: ${problem}`);
+    if (failed.length === 0) secrets.push(filled);
   }
   return { secrets, problems };
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Config, loadConfig } from '../config/config.ts';
 import type { Environment } from '../config/environment.ts';
+import { mayBeInFile, SETTING_NAMES } from '../config/read-settings.ts';
 import { TasktrailError } from '../errors.ts';
 import { checkAgents } from '../service/commands.ts';
 import { checkWebhooks } from '../service/webhook-senders.ts';
@@ -47,6 +48,7 @@ export function checkSettings(settings: Settings): SettingsResult {
     findings: [
       ...found,
       ...fileFindings(settings),
+      ...(config?.notes ?? []).map(noteFinding),
       ...(config === undefined ? [] : settingFindings(config, settings.env, problems.length > 0)),
     ],
   };
@@ -76,13 +78,20 @@ function describeSet(names: string, hasProblems: boolean): string {
 }
 
 function isUnknown(name: string, { sources }: Config): boolean {
-  return name.startsWith('TASK_LOGS_') && !Object.hasOwn(sources, name) && !CARRIED.test(name);
+  const isFile = SETTING_NAMES.some((one) => name === `${one}_FILE` && mayBeInFile(one));
+  return name.startsWith('TASK_LOGS_') && !Object.hasOwn(sources, name) && !isFile && !CARRIED.test(name);
 }
 
 function fileFindings({ configFile, envFile, cwd }: Settings): readonly Finding[] {
   const path = resolve(cwd, configFile ?? 'tasktrail.config.json');
   const own = existsSync(path) ? ok('file', `${path} is read`) : ok('file', `none: there is no ${path}`);
   return envFile === undefined ? [own] : [ok('file', `${envFile.path} is read`), own];
+}
+
+/** `cloud_storage in <path> is not used: <what to do>`. */
+function noteFinding(note: string): Finding {
+  const [what = '', advice = ''] = note.split(/: (.*)/s);
+  return warning('file', what, advice);
 }
 
 function problemFinding(text: string): Finding {
@@ -131,7 +140,9 @@ function loadValid(settings: Settings, problems: readonly string[]): Config | un
 }
 
 function without(values: Values, names: ReadonlySet<string>): Values {
-  return Object.fromEntries(Object.entries(values).filter(([name]) => !names.has(name)));
+  return Object.fromEntries(
+    Object.entries(values).filter(([name]) => !names.has(name) && !names.has(name.replace(/_FILE$/, ''))),
+  );
 }
 
 function absolute(values: Values, cwd: string): Values {

@@ -12,6 +12,7 @@ import type { Reader } from '../serve/reader.ts';
 import { cancelWorkflows, findOpenWorkflows } from '../trail/lost-workflow.ts';
 import { resumeWorkflow } from '../trail/resume-workflow.ts';
 import { agentFolder } from '../trail/trail.ts';
+import type { AgentSpans } from './agent-spans.ts';
 import { type Plan, planFor, timeoutMsOf } from './commands.ts';
 
 /**
@@ -33,6 +34,8 @@ export interface RunTaskOptions {
   readonly queue: Queue;
   /** Reads how earlier attempts ended; finds nothing on a machine without the log directory. */
   readonly reader: Reader;
+  /** Told when an agent may run. */
+  readonly spans?: Pick<AgentSpans, 'agentStarted' | 'agentEnded'>;
 }
 
 /** One attempt of a job: the phases of its command's workflow, each step a run of the agent. A failure does not reject. */
@@ -47,6 +50,7 @@ export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): P
   // Attempts that a shutdown ended, and those of an agent that still runs, do not count towards the maximum.
   const stops = await countStops(job, config);
   if (job.attempt - stops > config.attemptsMax) return abandon(job, options);
+  await options.spans?.agentStarted();
   try {
     await recordAttempt(
       {
@@ -65,6 +69,8 @@ export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): P
     if (causeOf(run) !== 'closing') run.finish?.();
     // The failure is recorded in the task's result. A thrown value that is not an Error is a defect: the queue warns.
     if (!(error instanceof Error)) throw error;
+  } finally {
+    await options.spans?.agentEnded();
   }
 }
 

@@ -5,7 +5,9 @@ import { requireInstalled } from '../system/optional-package.ts';
 import { installAgentRunner } from '../trail/agent-runner.ts';
 import { watchOrphanRuns } from '../trail/orphan-sweep.ts';
 import { agentFolder, openTrail, type Trail } from '../trail/trail.ts';
+import { AgentSpans } from './agent-spans.ts';
 import { checkAgents } from './commands.ts';
+import { guardConfigFiles } from './config-guard.ts';
 import { type HttpService, listen } from './listen.ts';
 import { openQueue } from './open-queue.ts';
 import { ReasonLines } from './reason-lines.ts';
@@ -68,6 +70,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
   }
   checkAgents(config);
   checkWebhooks(config);
+  await guardConfigFiles(config);
   // Before the log directory is locked: a missing package must leave nothing to close.
   if (config.s3 !== undefined && role !== 'worker')
     requireInstalled('@aws-sdk/client-s3', 'TASK_LOGS_S3_BUCKET');
@@ -131,7 +134,8 @@ async function openService(parts: ServiceParts): Promise<Service> {
     });
   }
   if (role !== 'serve') {
-    queue.start((job, run) => runTask(job, run, { config, queue, reader: trail.reader }));
+    const spans = AgentSpans.of(config, (reason) => trail.books.setNotice('times of agents', reason));
+    queue.start((job, run) => runTask(job, run, { config, queue, reader: trail.reader, spans }));
   }
   // The holder sweeps its own machine; a worker may run on another one.
   if (isWorker) {

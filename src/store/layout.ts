@@ -42,6 +42,8 @@ export const OWN_NAMES = {
   key: '_key',
   /** JSON files: the tasks that the service has taken and not ended. */
   queue: '_queue',
+  /** JSON files: the configuration files of services, and when agents ran that could write them. */
+  config: '_config',
   /** JSON: the id of this directory. */
   directory: '_directory.json',
   /** JSONL: the tasks and workflows that retention has removed. */

@@ -18,7 +18,7 @@ import { AGENT_FOLDER, watchOrphanRuns } from './orphan-sweep.ts';
 import { startReaper } from './reaper.ts';
 import { scheduleRetention } from './retention-schedule.ts';
 import { watchUnreadable } from './unreadable-watch.ts';
-import { startUploads, type Uploads } from './uploads.ts';
+import { isUploadedBy, startUploads, type Uploads } from './uploads.ts';
 
 /** Milliseconds for an upload in flight at shutdown; the next start uploads the rest. */
 const UPLOAD_MS = 2_000;
@@ -105,7 +105,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
   const recovered = store.recover().catch((error: unknown) => {
     books.setReason('recovery', messageOf(error));
   });
-  const isUploaded = uploads?.isUploaded;
+  const isUploaded = isUploadedBy(config, uploads);
   // Tasks of this process are alive, although a backlog may delay their heartbeats.
   const reaper = startReaper({ store, reader, isWatched: isOpenHere, log });
   const orphanWatch = watchOrphanRuns({

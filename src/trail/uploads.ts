@@ -21,6 +21,18 @@ export function uploadsOf(config: Config): WorkflowUploads | undefined {
   });
 }
 
+/**
+ * Whether retention may remove a workflow, as far as uploads decide. Undefined: they do not. A file that asks for an upload
+ * without consent keeps every workflow: removed before the upload, it would be lost.
+ */
+export function isUploadedBy(
+  config: Config,
+  uploads: Pick<Uploads, 'isUploaded'> | undefined,
+): ((workflowId: string) => Promise<boolean>) | undefined {
+  if (uploads !== undefined) return (id) => uploads.isUploaded(id);
+  return config.asksForUpload ? () => Promise.resolve(false) : undefined;
+}
+
 export function startUploads(config: Config, books: Books, log: (line: string) => void): Uploads | undefined {
   const outbox = uploadsOf(config);
   if (config.s3 === undefined || outbox === undefined) return undefined;

@@ -11,12 +11,12 @@ const FLAGS = {
   TASK_LOGS_S3_ENDPOINT: 'http://key:do-not-print@minio.test:9000',
   TASK_LOGS_COMPRESS_DAYS: '3',
   AWS_REGION: 'us-east-1',
-  GITHUB_WEBHOOK_SECRET: 'nor-this',
+  GITHUB_WEBHOOK_SECRET: 'nor-this-nor-this',
 };
 
 const FILE = {
   agents: { 'secret-scan': { command: ['claude', '-p', 'two words'], dialect: 'claude', cwd: '.' } },
-  webhooks: { ci: { secret: 'nor-that', header: 'X-Ci-Signature', message: 'text' } },
+  webhooks: { ci: { secret: 'nor-that-nor-that', header: 'X-Ci-Signature', message: 'text' } },
   types: { workflow: { local_retention_days: 12 } },
 };
 
@@ -89,7 +89,7 @@ test('the table fits 100 columns, and its values stand in one column', () => {
 test('no secret and no password is printed, only that they are set', () => {
   for (const json of [false, true]) {
     const { printed } = print(json);
-    expect(printed.replaceAll(/\s/g, '')).toContain('http://key:(set)@minio.test:9000');
+    expect(printed.replaceAll(/\s/g, '')).toContain('http://(set)@minio.test:9000');
     expect(printed).not.toMatch(/do-not-print|nor-this|nor-that/);
   }
   const { printed } = print(false);
@@ -135,4 +135,34 @@ test('as JSON it has every setting with its value, its source and the file, in o
   expect(row('GITHUB_WEBHOOK_SECRET')).toMatchObject({ value: '(set)' });
   expect(row('GITHUB_TOKEN')).toMatchObject({ value: null, source: 'default' });
   expect(row('commands')).toMatchObject({ value: null, source: 'default' });
+});
+
+test('no secret of a command line, a URL or a key is printed', () => {
+  const { cwd, put } = projectDir();
+  const path = put('config.json', {
+    agents: {
+      a: { command: ['tool', '--token=hidden-1', '--api-key', 'hidden-2', 'https://h/?sig=hidden-3'] },
+    },
+  });
+  const flags = {
+    TASK_LOGS_DIR: cwd,
+    TASK_LOGS_AGENT_COMMAND: 'tool --password hidden-4 -H "Authorization: hidden-5"',
+    TASK_LOGS_KEY: 'hidden-6-hidden-6-hidden-6-hidden-6',
+    REDIS_URL: 'redis://hidden-7:hidden-8@redis.test',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://hidden-9@otel.test:4318?token=hidden-10',
+    TASK_LOGS_TRACE_URL: 'http://j.test/{trace_id}?access_token=hidden-11',
+    GITHUB_API_URL: 'https://u:hidden-12@github.test/api',
+  };
+  let printed = '';
+  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    printed += text;
+    return true;
+  });
+  try {
+    for (const json of [false, true]) printConfig(flags, { path, json });
+  } finally {
+    spy.mockRestore();
+  }
+  expect(printed).toContain('otel.test:4318');
+  expect(printed).not.toContain('hidden');
 });

@@ -101,7 +101,7 @@ test('no secret is printed, and control characters of a server are escaped', asy
     OTEL_EXPORTER_OTLP_HEADERS: 'x-key=header-value-123',
     REDIS_URL: `redis://me:redis-password-1@127.0.0.1:${await freePort()}`,
     TASK_LOGS_API_TOKEN: 'api-token-of-sixteen',
-    GITHUB_WEBHOOK_SECRET: 'github-secret-1',
+    GITHUB_WEBHOOK_SECRET: 'github-secret-one',
     GITHUB_TOKEN: 'github-token-1',
   };
   for (const args of [[], ['--json']]) {
@@ -113,7 +113,7 @@ test('no secret is printed, and control characters of a server are escaped', asy
       'header-value-123',
       'redis-password-1',
       'api-token-of',
-      'github-secret-1',
+      'github-secret-one',
     ])
       expect(stdout + stderr).not.toContain(text);
     for (const byte of ['\u001b', '\u0007', '\u202e']) expect(stdout + stderr).not.toContain(byte);

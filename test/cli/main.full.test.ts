@@ -103,10 +103,13 @@ test('config prints the settings in force, where each comes from, and no secret'
 
 test('config shows custom webhooks and Redis without their secrets', async () => {
   const webhooks = {
-    ci: { secret: ['not-this-one', `$${'{CI_SECRET}'}`], header: 'X-Ci-Signature', message: 'text' },
+    ci: { secret: ['not-this-one-at-all', `$${'{CI_SECRET}'}`], header: 'X-Ci-Signature', message: 'text' },
   };
   await writeFile(join(cwd, 'webhooks.json'), JSON.stringify({ webhooks }));
-  const env = { CI_SECRET: 'nor-that-one', REDIS_URL: 'rediss://user:nor-the-third@redis.test:6380/2' };
+  const env = {
+    CI_SECRET: 'nor-that-one-either',
+    REDIS_URL: 'rediss://user:nor-the-third@redis.test:6380/2',
+  };
   for (const json of [[], ['--json']]) {
     const { code, stdout } = await run(['config', '--config', 'webhooks.json', ...json], env);
     expect(code).toBe(0);

@@ -71,6 +71,8 @@ test('without any setting the documented defaults apply', () => {
   expect(Object.isFrozen(config)).toBe(true);
 });
 
+const [OLD, NEW] = ['the old secret of tests', 'the new secret of tests'];
+
 const ROWS: readonly (readonly [string, string, keyof Config, unknown])[] = [
   ['TASK_LOGS_ENABLED', 'false', 'enabled', false],
   ['TASK_LOGS_ENABLED', 'OFF', 'enabled', false],
@@ -92,10 +94,10 @@ const ROWS: readonly (readonly [string, string, keyof Config, unknown])[] = [
   ['HOST', '::1', 'host', '::1'],
   ['HOST', '127.0.0.2', 'otlpHost', '127.0.0.2'],
   ['PORT', '65535', 'port', 65535],
-  ['GITHUB_WEBHOOK_SECRET', 'one', 'githubSecrets', ['one']],
-  ['GITHUB_WEBHOOK_SECRET', 'old, new', 'githubSecrets', ['old, new', 'old', 'new']],
-  ['JIRA_WEBHOOK_SECRET', 'a,b', 'jiraSecrets', ['a,b', 'a', 'b']],
-  ['SLACK_SIGNING_SECRET', ' spaces around ', 'slackSecrets', [' spaces around ', 'spaces around']],
+  ['GITHUB_WEBHOOK_SECRET', OLD, 'githubSecrets', [OLD]],
+  ['GITHUB_WEBHOOK_SECRET', `${OLD}, ${NEW}`, 'githubSecrets', [`${OLD}, ${NEW}`, OLD, NEW]],
+  ['JIRA_WEBHOOK_SECRET', `${OLD},${NEW},`, 'jiraSecrets', [`${OLD},${NEW},`, OLD, NEW]],
+  ['SLACK_SIGNING_SECRET', 'with blanks inside', 'slackSecrets', ['with blanks inside']],
   ['GITHUB_TOKEN', 'ghp', 'githubToken', 'ghp'],
   ['GITHUB_API_URL', 'https://github.test/api/v3/', 'githubApiUrl', 'https://github.test/api/v3'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://jaeger:4318', 'otlpEndpoint', 'http://jaeger:4318'],
@@ -197,6 +199,39 @@ test('a host that is derived from another setting is not reported a second time'
   expect(problemsOf({ env: { TASK_LOGS_OTLP_HOST: '0.0.0.0' } })).toHaveLength(1);
 });
 
+test.each([
+  ['a', /: use at least 16 characters \(it is 1 characters long\)$/],
+  [' ', /: remove the blanks at its ends/],
+  [' Zq9w8e7r6t5y4u3i', /: remove the blanks at its ends/],
+  ['Zq9w8e7r6t5y4u3i\n', /: remove the blanks at its ends/],
+  ['Zq9w8e7r6t5y4u3i\u00a0', /: remove the blanks at its ends/],
+  ['k,Zq9w8e7r6t5y4u3i', /: part 1 of 2, with commas between them: use at least 16 characters/],
+  ['Zq9w8e7r6t5y4u3i,Zq9w8e7r6t5y4u3i,short', /: part 3 of 3, /],
+  [',,', /: use at least 16 characters/],
+  ['kkkkkkkkkkkkkkkkkkkkkkkk', /: use a random text/],
+  ['changeme-changeme', /: use a random text/],
+  [`${'\u{1f600}'.repeat(8)}abcdefg`, /: use at least 16 characters/],
+])('a weak secret is refused with its setting and its part, and not shown: %j', (value, expected) => {
+  for (const name of ['GITHUB_WEBHOOK_SECRET', 'JIRA_WEBHOOK_SECRET', 'SLACK_SIGNING_SECRET']) {
+    const [problem = '', ...more] = problemsOf({ env: { [name]: value } });
+    expect(more).toEqual([]);
+    expect(problem).toMatch(expected);
+    expect(problem.startsWith(`${name}: `)).toBe(true);
+    expect(problem).not.toContain('Zq9w8');
+  }
+});
+
+test.each(['TASK_LOGS_API_TOKEN', 'TASK_LOGS_KEY', 'GITHUB_TOKEN'])(
+  '%s has no blanks at its ends',
+  (name) => {
+    const value = 'ab12'.repeat(16);
+    expect(problemsOf({ env: { [name]: value } })).toEqual([]);
+    expect(problemsOf({ env: { [name]: `${value} ` } })).toEqual([
+      expect.stringContaining(`${name}: remove`),
+    ]);
+  },
+);
+
 test('an unsupported protocol is rejected if an endpoint is set', () => {
   const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4317' };
   expect(problemsOf({ env: { ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' } })).toEqual([
@@ -272,7 +307,7 @@ test('the configuration is deeply frozen', () => {
   });
   const config = load({
     env: { TASK_LOGS_S3_BUCKET: 'bucket', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://h:4318' },
-    flags: { GITHUB_WEBHOOK_SECRET: 'a,b', TASK_LOGS_AGENT_COMMAND: 'sh' },
+    flags: { GITHUB_WEBHOOK_SECRET: `${OLD},${NEW}`, TASK_LOGS_AGENT_COMMAND: 'sh' },
   });
   const open: string[] = [];
   const look = (value: unknown, path: string): void => {

@@ -166,3 +166,74 @@ test('a directory named .env is ignored', async () => {
   expect(before.code).toBe(0);
   expect(await run(project, ['config', '--json'])).toEqual(before);
 });
+
+const EVIL = [
+  'TASK_LOGS_DIR=logs',
+  'TASK_LOGS_S3_BUCKET=evil',
+  'TASK_LOGS_RETENTION_DAYS=1',
+  'AWS_PROFILE=evil',
+  'HTTPS_PROXY=http://evil.test',
+  'TASK_LOGS_TRUST_PROJECT_CONFIG=true',
+].join('\n');
+
+test('.env in a checkout decides for run neither where documents go nor what is removed, and cannot trust itself', async () => {
+  const project = projectDir();
+  const path = project.put('.env', EVIL);
+  const { code, stderr } = await run(project, ['run', '--', 'true']);
+  expect(code).toBe(0);
+  expect(stderr.split('\n').slice(0, 2)).toEqual([
+    `tasktrail: TASK_LOGS_TRUST_PROJECT_CONFIG in ${path} is not used: only the environment sets it`,
+    expect.stringContaining(
+      `tasktrail: TASK_LOGS_S3_BUCKET, TASK_LOGS_RETENTION_DAYS, AWS_PROFILE in ${path} is not used by this command`,
+    ),
+  ]);
+  const trusted = await run(project, ['run', '--', 'true'], { TASK_LOGS_TRUST_PROJECT_CONFIG: 'true' });
+  expect(trusted.stderr).not.toContain('is not used by this command');
+});
+
+test('for a service .env decides as before, but cannot trust the files of checkouts', async () => {
+  const project = projectDir();
+  project.put('.env', EVIL);
+  const { stdout, stderr } = await run(project, ['config', '--json']);
+  expect(stderr).toBe('');
+  const { settings, notes } = JSON.parse(stdout) as {
+    settings: (Setting & { name: string })[];
+    notes: string[];
+  };
+  const of = (name: string): unknown => settings.find((setting) => setting.name === name)?.value;
+  expect([of('TASK_LOGS_S3_BUCKET'), of('TASK_LOGS_RETENTION_DAYS')]).toEqual(['evil', 1]);
+  expect(of('TASK_LOGS_TRUST_PROJECT_CONFIG')).toBe(false);
+  expect(notes).toEqual([expect.stringContaining('only the environment sets it')]);
+});
+
+test('run, config and doctor name the keys of a checkout that are not used', { tags: ['full'] }, async () => {
+  const project = projectDir();
+  const storage = { enabled: true, bucket: 'a-bucket' };
+  const path = project.put('.fractary/plugins/logs/config.json', {
+    types: { workflow: { cloud_storage: storage } },
+  });
+  for (const args of [['run', '--', 'true'], ['config'], ['doctor']]) {
+    const { stdout, stderr } = await run(project, args, { TASK_LOGS_DIR: 'logs' });
+    expect(stdout + stderr, args[0]).toContain(`cloud_storage in ${path} is not used`);
+  }
+});
+
+test('headers of endpoints may stand in a file, whose problems stop the command', {
+  tags: ['full'],
+}, async () => {
+  const project = projectDir();
+  const path = project.put('headers', 'x-key=hidden-hidden\n');
+  const env = { OTEL_EXPORTER_OTLP_TRACES_HEADERS_FILE: path, TASK_LOGS_DIR: 'logs' };
+  const { code, stdout } = await run(project, ['run', '--', 'env'], env);
+  expect(code).toBe(0);
+  expect(stdout).not.toContain('hidden-hidden');
+  for (const signal of ['', 'LOGS_']) {
+    const name = `OTEL_EXPORTER_OTLP_${signal}HEADERS_FILE`;
+    const broken = await run(project, ['config'], { [name]: '/none' });
+    expect({ ...broken, stdout: '' }).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `tasktrail: ${name}: there is no file /none\n`,
+    });
+  }
+});

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { projectDir } from '../support/project-dir.ts';
+import { projectDir, TRUST } from '../support/project-dir.ts';
 
 const ON = { TASK_LOGS_S3_BUCKET: 'logs-of-acme' };
 
@@ -121,6 +121,22 @@ test('ORG and PROJECT come from the environment, or else from the repository', (
   });
 });
 
+test('a checkout does not complete the name of a bucket for a command that only records', () => {
+  const { put, load } = projectDir();
+  const config = put('repo/.git/config', '[remote "origin"]\n\turl = git@github.com:evil/repo.git\n');
+  const cwd = config.replace('/.git/config', '');
+  const env = { TASK_LOGS_S3_BUCKET: `\${ORG}.logs.\${PROJECT}` };
+  const records = { cwd, recordsOnly: true };
+  expect(load({ cwd, env }).s3?.bucket).toBe('evil.logs.repo');
+  expect(load({ ...records, env })).toMatchObject({ s3: undefined, asksForUpload: true });
+  expect(load({ ...records, env }).notes).toEqual([
+    `TASK_LOGS_S3_BUCKET is not used: the checkout would choose \${ORG} and \${PROJECT}: set ORG and PROJECT`,
+  ]);
+  const named = { ...env, ORG: 'acme', PROJECT: 'all' };
+  expect(load({ ...records, env: named }).s3?.bucket).toBe('acme.logs.all');
+  expect(load({ ...records, env: { ...env, ...TRUST } }).s3?.bucket).toBe('evil.logs.repo');
+});
+
 test.each([
   [{ TASK_LOGS_S3_BUCKET: `\${ORG}.logs` }, `TASK_LOGS_S3_BUCKET: \${ORG} is not known`],
   [{ TASK_LOGS_S3_BUCKET: `logs-\${USER}` }, `TASK_LOGS_S3_BUCKET: \${USER} is no placeholder`],
@@ -160,7 +176,9 @@ test.each([
 ])('an enabled cloud storage with %j is a problem', (more, expected) => {
   const { put, problems } = projectDir();
   const path = put('.fractary/plugins/logs/config.json', storage({ enabled: true, ...more }));
-  expect(problems()).toEqual([expect.stringContaining(`${path}: types.workflow.cloud_storage.${expected}`)]);
+  expect(problems({ env: TRUST })).toEqual([
+    expect.stringContaining(`${path}: types.workflow.cloud_storage.${expected}`),
+  ]);
 });
 
 test('the prefix may be empty in the file, so that documents are at the top of the bucket', () => {

@@ -64,7 +64,10 @@ test('every JSON block is valid JSON, and every configuration is accepted', asyn
       if (!isJsonObject(value) || !Object.keys(value).every((key) => CONFIG_KEYS.has(key))) continue;
       configurations += 1;
       await writeFile(join(dir, 'tasktrail.config.json'), block.text);
-      const names = [...block.text.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => [name, 'a secret']);
+      const names = [...block.text.matchAll(/\$\{(\w+)\}/g)].map(([, name = '']) => [
+        name,
+        'a secret of the tests',
+      ]);
       const env = { ...Object.fromEntries(names), ORG: 'acme', PROJECT: 'app' };
       const check = (): void => {
         const config = loadConfig({ env, cwd: dir });

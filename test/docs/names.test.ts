@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { REST_ROUTES } from '../../src/build/rest-page.ts';
+import { mayBeInFile, SETTING_NAMES } from '../../src/config/read-settings.ts';
 import { SETTINGS } from '../../src/config/settings.ts';
 import { ATTR } from '../../src/model/attributes.ts';
 import { EVENT, WORKFLOW_EVENT_TYPES } from '../../src/model/events.ts';
@@ -59,7 +60,11 @@ const VARIABLES = new Set([
 test('every setting exists', () => {
   const found = named(/\b((?:TASK_LOGS|OTEL|GITHUB|JIRA|SLACK|AWS|REDIS|FRACTARY)_[A-Z0-9_]*[A-Z0-9])\b/g);
   expect(found.length).toBeGreaterThan(60);
-  expect(unknown(found, (name) => Object.hasOwn(SETTINGS, name) || VARIABLES.has(name))).toEqual([]);
+  const isKnown = (name: string): boolean =>
+    Object.hasOwn(SETTINGS, name) ||
+    VARIABLES.has(name) ||
+    SETTING_NAMES.some((one) => name === `${one}_FILE` && mayBeInFile(one));
+  expect(unknown(found, isKnown)).toEqual([]);
 });
 
 test('every command exists, with its options', () => {

@@ -34,7 +34,7 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'tasktrail-rest-'));
   const env = {
     ...{ TASK_LOGS_DIR: join(dir, 'logs'), TASK_LOGS_OTLP_PORT: '0', PORT: '0' },
-    ...{ TASK_LOGS_AGENT_COMMAND: 'cat', GITHUB_WEBHOOK_SECRET: 'secret' },
+    ...{ TASK_LOGS_AGENT_COMMAND: 'cat', GITHUB_WEBHOOK_SECRET: 'a secret of this test' },
   };
   service = await startService(loadConfig({ env, cwd: dir }), { log: () => {} });
   const body = JSON.stringify({ message: 'hello' });

@@ -116,7 +116,7 @@ function startService(sandbox: Sandbox): Promise<ServiceProcess> {
   const secrets = ['GITHUB_WEBHOOK_SECRET', 'JIRA_WEBHOOK_SECRET', 'SLACK_SIGNING_SECRET'];
   const env = {
     ...sandbox.env,
-    ...Object.fromEntries(secrets.map((name) => [name, 'my-secret'])),
+    ...Object.fromEntries(secrets.map((name) => [name, 'my-very-own-secret'])),
     TASK_LOGS_AGENT_COMMAND: 'cat',
   };
   return ServiceProcess.start({ cwd: sandbox.dir, env });

@@ -6,7 +6,10 @@ import { checkWebhooks } from '../../src/doctor/webhooks.ts';
 import { linesOf, subjectOf } from './subject.ts';
 
 test('each sender is on or off, and no secret is printed', async () => {
-  const secrets = { GITHUB_WEBHOOK_SECRET: 'of-the-webhook', TASK_LOGS_API_TOKEN: 'sixteen characters' };
+  const secrets = {
+    GITHUB_WEBHOOK_SECRET: 'a secret of the webhook',
+    TASK_LOGS_API_TOKEN: 'sixteen characters',
+  };
   expect(linesOf(await checkWebhooks(subjectOf(secrets)))).toBe(
     [
       'ok /webhooks/github: on',

@@ -19,7 +19,7 @@ export interface Vendor {
   readonly idHeader?: string;
 }
 
-export const SECRETS = { old: 'the old secret', new: 'the new secret' };
+export const SECRETS = { old: 'the old secret of tests', new: 'the new secret of tests' };
 const secret = Object.values(SECRETS);
 
 function hmac(algorithm: string, key: string, ...parts: (string | Buffer)[]): Buffer {

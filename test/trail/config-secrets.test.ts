@@ -5,15 +5,20 @@ import { secretsOf } from '../../src/trail/config-secrets.ts';
 
 test('every secret of the settings is listed, with the token that is derived for agents', () => {
   const env = {
-    GITHUB_WEBHOOK_SECRET: 'github-secret-1,github-secret-2',
-    JIRA_WEBHOOK_SECRET: 'jira-secret-1',
-    SLACK_SIGNING_SECRET: 'slack-secret-1',
+    GITHUB_WEBHOOK_SECRET: 'github-secret-one,github-secret-two',
+    JIRA_WEBHOOK_SECRET: 'jira-secret-number-1',
+    SLACK_SIGNING_SECRET: 'slack-secret-number-1',
     TASK_LOGS_API_TOKEN: 'token-of-sixteen',
     GITHUB_TOKEN: 'github-token-1',
     REDIS_URL: 'redis://me:p%40ss@127.0.0.1:6379',
   };
   const secrets = secretsOf(loadConfig({ env, cwd: '/' }));
-  for (const secret of ['github-secret-1', 'github-secret-2', 'jira-secret-1', 'slack-secret-1'])
+  for (const secret of [
+    'github-secret-one',
+    'github-secret-two',
+    'jira-secret-number-1',
+    'slack-secret-number-1',
+  ])
     expect(secrets).toContain(secret);
   for (const secret of ['token-of-sixteen', otlpTokenOf('token-of-sixteen'), 'github-token-1'])
     expect(secrets).toContain(secret);

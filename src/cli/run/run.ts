@@ -93,6 +93,7 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
     recordsOnly: true,
     ...(flags.config !== undefined && { configFile: flags.config }),
   });
+  for (const note of config.notes) terminal.say(note);
   const order = await readOrder(command, flags, { config, say: terminal.say });
   const interrupts = new Interrupts();
   interrupts.stopSignal.addEventListener(

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { type Config, loadConfig } from '../../config/config.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { objectOf, parseJson } from '../../model/json.ts';
+import { printableValue } from '../../model/printable.ts';
 import { checkWebhooks } from '../../service/webhook-senders.ts';
 import type { SampleRequest } from '../../webhooks/custom/sample-delivery.ts';
 import { say } from '../terminal/say.ts';
@@ -71,7 +72,7 @@ function addressOf(config: Config, url: string | undefined, name: string): strin
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
     throw new TasktrailError(
       'ERR_INPUT_INVALID',
-      `--url: use http://<host>:<port> (it is ${JSON.stringify(url)})`,
+      `--url: use http://<host>:<port> (it is ${JSON.stringify(printableValue(url))})`,
     );
   }
   const base = url.replace(/\/+$/, '');

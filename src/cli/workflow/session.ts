@@ -1,5 +1,5 @@
 import { type Config, loadConfig } from '../../config/config.ts';
-import { pickEnvironment } from '../../config/environment.ts';
+import { envFileNotes, pickEnvironment } from '../../config/environment.ts';
 import { gitRoot } from '../../config/git.ts';
 import { TasktrailError } from '../../errors.ts';
 import { checkWorkflowId } from '../../model/ids.ts';
@@ -32,6 +32,7 @@ interface ChangeOptions {
 export function openSession(flags: WorkflowFlags): Session {
   const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
   setFileMode(config.fileMode);
+  for (const note of envFileNotes()) say(note);
   return { config, store: new CurrentWorkflows(config.logDir) };
 }
 

@@ -233,7 +233,7 @@ export const webhookSchema: Strict<SenderShape & SchemeShape & ReadingShape> = z
     secret: z
       .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
       .describe(
-        `One secret, or a list while one replaces another; \`\${NAME}\` is replaced from the environment.`,
+        `One secret, or a list while one replaces another; \`\${NAME}\` is replaced from the environment, or from the file that \`NAME_FILE\` names.`,
       ),
     ...SCHEME,
     ...READING,

@@ -1,22 +1,58 @@
 import { z } from 'zod';
 import type { ValueKind } from './value-kinds.ts';
 
-/** Kept as it is, blanks included. */
-export function secret(lengthMin: number): ValueKind<string> {
+/** 16 random letters and digits hold about 95 bits. Of a signed body, shorter words can be found by trying them. */
+export const SECRET_CHARS_MIN = 16;
+
+/** Where examples have a secret. These are public. */
+const PLACEHOLDER = /^(?:change|replace)[-_ ]?(?:me|this|it)/i;
+
+/** Why a secret is none, without the secret; undefined when it may be one. */
+export function weaknessOf(secret: string, charsMin: number = SECRET_CHARS_MIN): string | undefined {
+  // A blank comes from copying, and no sender has it: the signature would never match, or the blank would be the secret.
+  if (secret !== secret.trim()) return 'remove the blanks at its ends';
+  if ([...secret].length < charsMin) return `use at least ${charsMin} characters`;
+  if (new Set(secret).size === 1 || PLACEHOLDER.test(secret)) return 'use a random text';
+  return undefined;
+}
+
+/** Kept as it is. A secret that another party made may have any length, so that `charsMin` is 1. */
+export function secret(charsMin: number): ValueKind<string> {
   return {
-    type: lengthMin > 1 ? `secret of at least ${lengthMin} characters` : 'secret',
-    schema: z.string().min(lengthMin, `use at least ${lengthMin} characters`),
+    type: charsMin > 1 ? `secret of at least ${charsMin} characters` : 'secret',
+    schema: z.string().superRefine((value, context) => {
+      const message = charsMin > 1 ? weaknessOf(value, charsMin) : blanksOf(value);
+      if (message !== undefined) context.addIssue({ code: 'custom', message });
+    }),
   };
 }
 
 /** One secret, or several with commas; a secret that itself holds a comma is accepted whole, too. */
 export const SECRETS: ValueKind<readonly string[]> = {
-  type: 'secret, or several with commas',
-  schema: z
-    .string()
-    .min(1)
-    .transform((value) => {
-      const parts = value.split(',').map((part) => part.trim());
-      return [...new Set([value, ...parts])].filter((part) => part !== '');
-    }),
+  type: `secret of at least ${SECRET_CHARS_MIN} characters, or several with commas`,
+  schema: z.string().transform((value, context) => {
+    // A blank after a comma belongs to the list.
+    const parts = value.split(',').map((part) => part.trim());
+    const message = blanksOf(value) ?? weakPart(parts);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+    return [...new Set([value, ...parts])].filter((part) => part !== '');
+  }),
 };
+
+function blanksOf(value: string): string | undefined {
+  return value === value.trim() ? undefined : weaknessOf(value);
+}
+
+/** Each part alone signs, so that the shortest one decides. */
+function weakPart(parts: readonly string[]): string | undefined {
+  const given = parts.filter((part) => part !== '');
+  if (given.length === 0) return `use at least ${SECRET_CHARS_MIN} characters`;
+  for (const [index, part] of parts.entries()) {
+    const weakness = part === '' ? undefined : weaknessOf(part);
+    if (weakness === undefined) continue;
+    return parts.length === 1
+      ? weakness
+      : `part ${index + 1} of ${parts.length}, with commas between them: ${weakness}`;
+  }
+  return undefined;
+}

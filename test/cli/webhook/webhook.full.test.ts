@@ -28,8 +28,8 @@ beforeAll(async () => {
     forge: { preset: 'gitlab', secret: `\${GITLAB_SECRET}` },
     grid: { preset: 'event-grid', secret: 'the code of grid' },
     chat: { preset: 'discord', secret },
-    a: { preset: 'gitea', secret: 'x' },
-    b: { preset: 'gitea', secret: 'x' },
+    a: { preset: 'gitea', secret: 'the first secret of gitea' },
+    b: { preset: 'gitea', secret: 'the other secret of gitea' },
   };
   await writeFile(join(cwd, 'tasktrail.config.json'), JSON.stringify({ webhooks }));
   await writeFile(join(cwd, 'key.pem'), privateKey.export({ format: 'pem', type: 'pkcs8' }));
@@ -97,7 +97,7 @@ test.each<[what: string, args: string[], env: Record<string, string>, code: numb
   [
     'another secret',
     ['github'],
-    { ...ENV, GITHUB_WEBHOOK_SECRET: 'other' },
+    { ...ENV, GITHUB_WEBHOOK_SECRET: 'another secret of github' },
     1,
     /another secret or another clock/,
   ],

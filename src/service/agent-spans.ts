@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { messageOf } from '../errors.ts';
+import { ConfigMemory } from '../store/config-memory.ts';
+import { ownIdentity } from '../system/process-identity.ts';
+
+/** Of a process; then the two that are closest to each other become one. */
+const SPANS_MAX = 200;
+
+type Span = [fromMs: number, toMs: number | null];
+
+/** The real directory; the path itself when it does not exist. */
+export function realDirectory(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // ENOENT, EACCES: then no agent can start there.
+    return path;
+  }
+}
+
+/**
+ * Remembers durably when agents of this process run, and where: what they could have written meanwhile is not taken for
+ * configuration by the next start.
+ */
+export class AgentSpans {
+  readonly #memory: ConfigMemory;
+  readonly #directories: readonly string[];
+  readonly #onProblem: (reason: string | undefined) => void;
+  readonly #name = `agents-${process.pid}-${randomBytes(6).toString('hex')}.json`;
+  readonly #spans: Span[] = [];
+  #running = 0;
+  #saving: Promise<void> = Promise.resolve();
+
+  /** `directories`: where the agents work. */
+  constructor(
+    memoryDir: string,
+    directories: readonly string[],
+    onProblem: (reason: string | undefined) => void,
+  ) {
+    this.#memory = new ConfigMemory(memoryDir);
+    this.#directories = directories;
+    this.#onProblem = onProblem;
+  }
+
+  /** Of the configured agents. The bundled sample writes nothing. */
+  static of(config: Config, onProblem: (reason: string | undefined) => void): AgentSpans {
+    const directories = Object.values(config.agents).map(({ cwd = '.' }) => resolve(cwd));
+    return new AgentSpans(config.memoryDir, directories, onProblem);
+  }
+
+  /** Before an agent is started. */
+  async agentStarted(): Promise<void> {
+    this.#running += 1;
+    if (this.#running > 1 || this.#directories.length === 0) return this.#saving;
+    this.#spans.push([Date.now(), null]);
+    await this.#save();
+  }
+
+  /** After it has ended, with all that it started. */
+  async agentEnded(): Promise<void> {
+    this.#running -= 1;
+    const last = this.#spans.at(-1);
+    if (this.#running > 0 || last === undefined) return;
+    last[1] = Date.now();
+    await this.#save();
+  }
+
+  /** A failure does not stop the task: it is said, and the spans are saved with the next change. */
+  #save(): Promise<void> {
+    if (this.#spans.length > SPANS_MAX) mergeClosest(this.#spans);
+    const runs = {
+      process: ownIdentity(),
+      directories: [...new Set(this.#directories.map(realDirectory))],
+      spans: this.#spans.map(([from, to]): Span => [from, to]),
+    };
+    this.#saving = this.#saving
+      .then(() => this.#memory.writeRuns(this.#name, runs))
+      .then(() => this.#onProblem(undefined))
+      .catch((error: unknown) => this.#onProblem(messageOf(error)));
+    return this.#saving;
+  }
+}
+
+function mergeClosest(spans: Span[]): void {
+  let [best, gap] = [1, Number.POSITIVE_INFINITY];
+  for (const [index, [from]] of spans.entries()) {
+    const before = spans[index - 1]?.[1];
+    if (before === undefined || before === null || from - before >= gap) continue;
+    [best, gap] = [index, from - before];
+  }
+  const [first, second] = [spans[best - 1], spans[best]];
+  if (first !== undefined && second !== undefined) spans.splice(best - 1, 2, [first[0], second[1]]);
+}

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { parseJson } from '../model/json.ts';
+import { makeDirectory, readText, replaceFile } from '../system/durable.ts';
+import { namesIn } from '../system/optional-files.ts';
+import type { ProcessIdentity } from '../system/process-identity.ts';
+import { OWN_NAMES } from './layout.ts';
+
+/** The configuration files with which a service was started. */
+export interface AcceptedFiles {
+  /** The directory of the service. */
+  readonly directory: string;
+  readonly accepted_at_ms: number;
+  /** SHA-256 by path; null: no file. */
+  readonly files: Readonly<Record<string, string | null>>;
+}
+
+/** When a process had agents, and where they worked. */
+export interface AgentRuns {
+  readonly process: ProcessIdentity;
+  /** Links resolved. */
+  readonly directories: readonly string[];
+  /** Milliseconds since the epoch; null: an agent runs, or ran when the process was killed. */
+  readonly spans: readonly (readonly [fromMs: number, toMs: number | null])[];
+}
+
+const acceptedSchema: z.ZodType<AcceptedFiles> = z.object({
+  directory: z.string(),
+  accepted_at_ms: z.number(),
+  files: z.record(z.string(), z.string().nullable()),
+});
+
+const runsSchema: z.ZodType<AgentRuns> = z.object({
+  process: z.object({ host: z.string(), pid: z.number(), start: z.string() }),
+  directories: z.array(z.string()),
+  spans: z.array(z.tuple([z.number(), z.number().nullable()])),
+});
+
+const ACCEPTED = /^service-[0-9a-f]{16}\.json$/;
+const RUNS = /^agents-[\w.-]+\.json$/;
+
+/** What is remembered about configuration files, in `_config` of a log directory. */
+export class ConfigMemory {
+  readonly #folder: string;
+
+  constructor(logDir: string) {
+    this.#folder = join(logDir, OWN_NAMES.config);
+  }
+
+  /** Undefined: no service was started in this directory before. A damaged file counts as one without files. */
+  async readAccepted(directory: string): Promise<AcceptedFiles | undefined> {
+    const text = await readText(this.#pathOf(directory));
+    if (text === undefined) return undefined;
+    const parsed = acceptedSchema.safeParse(parseJson(text));
+    return parsed.data ?? { directory, accepted_at_ms: 0, files: {} };
+  }
+
+  async writeAccepted(accepted: AcceptedFiles): Promise<void> {
+    await makeDirectory(this.#folder);
+    await replaceFile(this.#pathOf(accepted.directory), `${JSON.stringify(accepted)}\n`);
+  }
+
+  async writeRuns(name: string, runs: AgentRuns): Promise<void> {
+    await makeDirectory(this.#folder);
+    await replaceFile(join(this.#folder, name), `${JSON.stringify(runs)}\n`);
+  }
+
+  async listRuns(): Promise<readonly { readonly name: string; readonly runs: AgentRuns }[]> {
+    const found: { name: string; runs: AgentRuns }[] = [];
+    for (const name of (await namesIn(this.#folder)).filter((one) => RUNS.test(one))) {
+      const text = await readText(join(this.#folder, name));
+      const parsed = runsSchema.safeParse(parseJson(text ?? ''));
+      if (parsed.success) found.push({ name, runs: parsed.data });
+    }
+    return found;
+  }
+
+  /** Removes the times of processes that have ended, when every service was started after them. */
+  async forgetRuns(isAlive: (owner: AgentRuns['process']) => boolean): Promise<void> {
+    let oldestMs = Number.POSITIVE_INFINITY;
+    for (const name of (await namesIn(this.#folder)).filter((one) => ACCEPTED.test(one))) {
+      const parsed = acceptedSchema.safeParse(parseJson((await readText(join(this.#folder, name))) ?? ''));
+      oldestMs = Math.min(oldestMs, parsed.data?.accepted_at_ms ?? 0);
+    }
+    for (const { name, runs } of await this.listRuns()) {
+      const isOver = runs.spans.every(([, toMs]) => toMs !== null && toMs < oldestMs);
+      if (isOver && !isAlive(runs.process)) await rm(join(this.#folder, name), { force: true });
+    }
+  }
+
+  #pathOf(directory: string): string {
+    const name = createHash('sha256').update(directory).digest('hex').slice(0, 16);
+    return join(this.#folder, `service-${name}.json`);
+  }
+}
