@@ -24,6 +24,8 @@ export interface ServeOptions {
   readonly intake?: Intake | undefined;
   /** Default `TASK_LOGS_API_TOKEN`. */
   readonly token?: string | undefined;
+  /** Origins whose pages may ask: `['https://app.example']`. Default `TASK_LOGS_CORS_ORIGINS`. */
+  readonly corsOrigins?: readonly string[] | undefined;
 }
 
 /**
@@ -64,8 +66,9 @@ function openLedger(onError: ((error: unknown) => void) | undefined): DeliveryLe
 export function serveLogs(trail: Trail, options: ServeOptions = {}): HttpHandler {
   // `token: undefined` must not switch off the token of the settings.
   const token = options.token ?? trail.config.apiToken;
+  const corsOrigins = options.corsOrigins ?? trail.config.corsOrigins;
   const { traceUrls } = trail.config;
-  return createLogs({ reader: trail.reader, intake: options.intake, token, traceUrls });
+  return createLogs({ reader: trail.reader, intake: options.intake, token, corsOrigins, traceUrls });
 }
 
 /** `GET /healthz` and `GET /readyz` of a trail. Mount it at the root. */

@@ -1,8 +1,8 @@
 import { type Config, loadConfig } from '../config/config.ts';
 import { SAMPLE_AGENT } from '../config/file/agent-schema.ts';
-import { isLoopback } from '../config/values/loopback.ts';
 import { TasktrailError } from '../errors.ts';
 import type { Endpoint } from '../journal/destination.ts';
+import { isLoopback } from '../model/loopback.ts';
 import { agentProblems, programOf, usesSampleAgent } from '../service/commands.ts';
 import { type Role, type Service, startService } from '../service/start.ts';
 import { findHolder, type LockRecord } from '../store/lock.ts';

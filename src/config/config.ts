@@ -43,6 +43,8 @@ export interface Config {
   /** True: `otlpPort` was set, and it is an error if the port is taken. False: then a free port is used. */
   readonly otlpPortIsExplicit: boolean;
   readonly apiToken: string | undefined;
+  /** Origins whose pages may use the API and send telemetry; empty: none. */
+  readonly corsOrigins: readonly string[];
   /** Signs the tokens of senders; undefined: the key in the log directory does. */
   readonly key: string | undefined;
   /** The second destination of records; undefined when none is set. */
@@ -214,6 +216,7 @@ function variableFields(
     otlpPort: given('TASK_LOGS_OTLP_PORT') ?? defaultOtlpPort(value('PORT')),
     otlpPortIsExplicit: given('TASK_LOGS_OTLP_PORT') !== undefined,
     apiToken: value('TASK_LOGS_API_TOKEN'),
+    corsOrigins: value('TASK_LOGS_CORS_ORIGINS'),
     key: value('TASK_LOGS_KEY'),
     otlpEndpoint: value('OTEL_EXPORTER_OTLP_ENDPOINT'),
     otlpTracesEndpoint: value('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'),

@@ -1,6 +1,6 @@
+import { isLoopback } from '../model/loopback.ts';
 import type { Given, ReadSettings } from './read-settings.ts';
 import { SETTINGS } from './settings.ts';
-import { isLoopback } from './values/loopback.ts';
 
 /** Settings that are valid alone and cannot work together. Each line names only settings that are set. */
 export function contradictions(read: ReadSettings, isService: boolean): readonly string[] {

@@ -37,7 +37,7 @@ export function gitConfigFile(root: string): string {
 /** The directory with the repository's `config`. In a worktree `.git` is a file with a path. */
 function gitDirectory(root: string): string {
   const path = join(root, '.git');
-  const [, gitdir] = /^gitdir:\s*(.+)$/m.exec(readText(path) ?? '') ?? [];
+  const [, gitdir] = /^gitdir:[^\S\n]*(\S.*)$/m.exec(readText(path) ?? '') ?? [];
   if (gitdir === undefined) return path;
   const own = resolve(root, gitdir.trim());
   const common = readText(join(own, 'commondir'));

@@ -3,6 +3,7 @@ import { S3_SETTINGS, type S3Settings } from './s3-settings.ts';
 import type { SettingTable } from './setting.ts';
 import { COMMAND_LINE } from './values/command-line.ts';
 import { FILE_MODE } from './values/file-mode.ts';
+import { ORIGINS } from './values/origins.ts';
 import { SECRETS, secret } from './values/secret-text.ts';
 import { httpUrl, REDIS_ADDRESS } from './values/urls.ts';
 import { BOOLEAN, count, PORT, text } from './values/value-kinds.ts';
@@ -24,6 +25,7 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly TASK_LOGS_OTLP_HOST: string | undefined;
   readonly TASK_LOGS_OTLP_PORT: number;
   readonly TASK_LOGS_API_TOKEN: string | undefined;
+  readonly TASK_LOGS_CORS_ORIGINS: readonly string[];
   readonly TASK_LOGS_KEY: string | undefined;
   readonly GITHUB_WEBHOOK_SECRET: readonly string[];
   readonly JIRA_WEBHOOK_SECRET: readonly string[];
@@ -164,6 +166,14 @@ export const SETTINGS: SettingTable<Settings> = {
     sentence: 'Clients of `/api`, `/metrics` and the OTLP receiver must send this token.',
     isSecret: true,
     field: 'apiToken',
+  },
+  TASK_LOGS_CORS_ORIGINS: {
+    kind: ORIGINS,
+    default: [],
+    defaultText: 'none',
+    group: 'HTTP',
+    sentence: 'Pages of these origins may use the API and send telemetry, with the token where one is set.',
+    field: 'corsOrigins',
   },
   TASK_LOGS_KEY: {
     kind: secret(32),

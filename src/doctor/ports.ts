@@ -1,5 +1,5 @@
-import { isLoopback } from '../config/values/loopback.ts';
 import { endpointsOf } from '../journal/destination.ts';
+import { isLoopback } from '../model/loopback.ts';
 import { authorityOf, type HostPort } from '../system/http-server.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { jsonOf } from './http-answer.ts';

@@ -1,4 +1,4 @@
-import { isLoopback } from '../config/values/loopback.ts';
+import { isLoopback } from '../model/loopback.ts';
 import { type Finding, ok, type Subject } from './finding.ts';
 
 /** Which senders are enabled, and whether the API needs a token. Informational: both are choices of the user. */

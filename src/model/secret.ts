@@ -13,7 +13,7 @@ export function isAnyOf(secrets: readonly string[], given: string | Buffer): boo
 
 /** The token of an `Authorization: Bearer` header (RFC 6750, 2.1); undefined for another scheme. */
 export function bearerTokenOf(authorization: string | undefined): string | undefined {
-  return /^Bearer +(.+)$/i.exec(authorization ?? '')?.[1]?.trimEnd();
+  return /^Bearer +([^ ].*)$/i.exec(authorization ?? '')?.[1]?.trimEnd();
 }
 
 function digestOf(secret: string | Buffer): Buffer {

@@ -81,3 +81,10 @@ function setOwn(target: object, name: string, value: unknown): void {
   if (name !== '__proto__') Reflect.set(target, name, value);
   else Object.defineProperty(target, name, { value, enumerable: true, writable: true, configurable: true });
 }
+
+/** Without the character at its end, however often it stands there. A pattern such as `/x+$/` takes quadratic time. */
+export function withoutEnd(text: string, character: string): string {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === character) end -= 1;
+  return text.slice(0, end);
+}

@@ -3,6 +3,7 @@ import { messageOf, TasktrailError } from '../errors.ts';
 import type { TelemetryBatch } from '../model/otlp.ts';
 import { bearerTokenOf, isAnyOf } from '../model/secret.ts';
 import type { BodyLimits, BodyRoom } from '../system/bounded-body.ts';
+import { checkOrigin } from '../system/http/origin.ts';
 import { decodeJson } from './decode-json.ts';
 import { readBody } from './otlp-body.ts';
 import {
@@ -27,6 +28,8 @@ export interface ExchangeOptions {
   readonly bodyBytesMax: number;
   readonly room: BodyRoom;
   readonly token: string | undefined;
+  /** Origins whose pages may send. */
+  readonly origins: readonly string[];
 }
 
 /** One OTLP/HTTP request to its answer: written once for all signals and encodings. Never throws. */
@@ -34,7 +37,10 @@ export async function exchange(request: IncomingMessage, options: ExchangeOption
   const encoding = encodingOf(request.headers['content-type']);
   const lease = options.room.lease();
   try {
-    checkToken(request.headers.authorization, options.token);
+    // A page knows no token.
+    if (options.token === undefined) {
+      checkOrigin(request, { what: 'the OTLP receiver', origins: options.origins });
+    } else checkToken(request.headers.authorization, options.token);
     const signal = findSignal(request);
     if (encoding === undefined) {
       throw new TasktrailError('ERR_TYPE_UNSUPPORTED', `unsupported Content-Type: send ${TYPES}`);
@@ -49,8 +55,7 @@ export async function exchange(request: IncomingMessage, options: ExchangeOption
   }
 }
 
-function checkToken(authorization: string | undefined, token: string | undefined): void {
-  if (token === undefined) return;
+function checkToken(authorization: string | undefined, token: string): void {
   const given = bearerTokenOf(authorization);
   if (given !== undefined && isAnyOf([token, otlpTokenOf(token)], given)) return;
   throw new TasktrailError('ERR_UNAUTHORIZED', 'the token is missing or wrong: send Authorization: Bearer');

@@ -1,6 +1,8 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { BodyRoom } from '../system/bounded-body.ts';
+import { allowOrigin } from '../system/http/cors.ts';
+import { limitConnections, serverLimits } from '../system/http/limits.ts';
 import { authorityOf, closeServer, listenOn, originOf, reachableHost } from '../system/http-server.ts';
 import { exchange } from './exchange.ts';
 import type { Answer } from './otlp-response.ts';
@@ -15,6 +17,8 @@ export interface ReceiverOptions {
   readonly bodyBytesMax?: number;
   /** When set, every request must carry it as `Authorization: Bearer`. */
   readonly token?: string;
+  /** Origins whose pages may send. Default: none. */
+  readonly corsOrigins?: readonly string[];
   /** False: the receiver alone does not keep the process alive. Default true. */
   readonly keepsProcessAlive?: boolean;
   /** Time for a complete request to arrive. Default 60 s. */
@@ -37,34 +41,25 @@ const LARGEST_BODIES_AT_ONCE = 4;
 /** 64 MiB per minute is 1 MiB/s, slower than any link to a collector. A slow client must not occupy a socket for longer. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
-/** Headers arrive in one packet. */
-const HEADERS_TIMEOUT_MS = 10_000;
-
-/** Longer than the export intervals of SDKs (1 to 5 s for logs and spans, 60 s for metrics), so connections are reused. */
-const KEEP_ALIVE_MS = 75_000;
-
 /** Starts to listen. Throws `ERR_PORT_IN_USE`, or `ERR_CONFIG_INVALID` for an unusable address. */
 export async function startReceiver(options: ReceiverOptions): Promise<Receiver> {
   const bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
   const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   const room = new BodyRoom(bodyBytesMax * LARGEST_BODIES_AT_ONCE, noRoom);
-  const parts = { sink: options.sink, bodyBytesMax, room, token: options.token };
-  const server = createServer(
-    {
-      requestTimeout,
-      headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeout),
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // Node checks for timeouts at this interval, so a timeout is at most a tenth late.
-      connectionsCheckingInterval: Math.ceil(requestTimeout / 10),
-    },
-    (request, response) => {
-      void exchange(request, parts).then((answer) => {
-        send(response, answer, server.listening);
-        // Discards the rest of a refused body, so that the sender reads the answer.
-        request.resume();
-      });
-    },
-  );
+  const { sink, token, corsOrigins: origins = [] } = options;
+  const parts = { sink, bodyBytesMax, room, token, origins };
+  const server = createServer(serverLimits(requestTimeout), (request, response) => {
+    if (allowOrigin(request, response, { origins, methods: ['POST'] })) {
+      request.resume();
+      return;
+    }
+    void exchange(request, parts).then((answer) => {
+      send(response, answer, server.listening);
+      // Discards the rest of a refused body, so that the sender reads the answer.
+      request.resume();
+    });
+  });
+  limitConnections(server);
   if (options.keepsProcessAlive === false) server.on('connection', (socket) => socket.unref());
   const port = await listen(server, options);
   if (options.keepsProcessAlive === false) server.unref();

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
 import { parseWellFormed, wellFormedValue } from '../model/text.ts';
 import { describeIssues } from './query.ts';
-import { readBody } from './request-body.ts';
+import { readBodyWithin } from './request-body.ts';
 
 /** The body of `POST /tasks`. */
 export interface TaskOrder {
@@ -29,6 +29,9 @@ export interface Intake {
 /** Bytes. The message is a text for an agent; larger contents belong in a file. */
 const BODY_BYTES_MAX = 1_048_576;
 
+/** As for webhooks: a megabyte needs a fraction of it. */
+const BODY_MS = 10_000;
+
 const name = z.string().min(1, 'must not be empty').max(200).optional();
 
 const schema = z.strictObject({
@@ -38,13 +41,15 @@ const schema = z.strictObject({
 });
 
 /** Reads the body of `POST /tasks`, or takes what a body parser of the user's app has parsed. */
-export async function readTaskOrder(req: IncomingMessage): Promise<TaskOrder> {
+export async function readTaskOrder(req: IncomingMessage, timeoutMs: number = BODY_MS): Promise<TaskOrder> {
   // A web page cannot send this type to another site without a CORS preflight, so it cannot start a task.
   if (mediaType(req) !== 'application/json') {
     throw new TasktrailError('ERR_TYPE_UNSUPPORTED', 'send the task as Content-Type: application/json');
   }
   const parsed = schema.safeParse(
-    req.readableDidRead ? parsedBody(req) : parseJson(await readBody(req, { bytesMax: BODY_BYTES_MAX })),
+    req.readableDidRead
+      ? parsedBody(req)
+      : parseJson(await readBodyWithin(req, { bytesMax: BODY_BYTES_MAX, timeoutMs })),
   );
   if (!parsed.success) throw new TasktrailError('ERR_INPUT_INVALID', describeIssues(parsed.error));
   const { message, agent, command } = parsed.data;
@@ -53,6 +58,17 @@ export async function readTaskOrder(req: IncomingMessage): Promise<TaskOrder> {
     ...(agent === undefined ? {} : { agent }),
     ...(command === undefined ? {} : { command }),
   };
+}
+
+/**
+ * Throws `ERR_TYPE_UNSUPPORTED` for a request without a body that a page of another origin may have sent: a page needs a
+ * CORS preflight for `application/json`, and none for a request without a type. Programs send neither header.
+ */
+export function checkPageRequest(req: IncomingMessage): void {
+  const { origin, 'sec-fetch-site': site } = req.headers;
+  const isOfPage = origin !== undefined || site !== undefined;
+  if (!isOfPage || site === 'same-origin' || mediaType(req) === 'application/json') return;
+  throw new TasktrailError('ERR_TYPE_UNSUPPORTED', 'a page must send Content-Type: application/json');
 }
 
 /** The result of `express.json()`, `.text()` or `.raw()`. */

@@ -4,7 +4,7 @@ import { checkId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
-import { type Intake, readTaskOrder } from './intake.ts';
+import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
 import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
@@ -18,6 +18,8 @@ export interface ServeLogsOptions {
   readonly intake?: Intake | undefined;
   /** When given, requests need `Authorization: Bearer <token>`; GET and HEAD also accept it as a Basic password. */
   readonly token?: string | undefined;
+  /** Origins whose pages may ask, as in `Config.corsOrigins`. Default: none. */
+  readonly corsOrigins?: readonly string[] | undefined;
   /** URL templates for links to traces, as in `Config.traceUrls`. Default: none. */
   readonly traceUrls?: readonly string[] | undefined;
   /** Receives internal errors, which the client sees only as a 500. Default: a process warning. */
@@ -85,6 +87,7 @@ function submitTask(intake: Intake | undefined): Answer {
 function cancelTask(intake: Intake | undefined): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
+    checkPageRequest(req);
     if (intake?.cancel === undefined) {
       throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server runs no tasks: cancel it where it runs');
     }

@@ -7,6 +7,7 @@ import {
   checkLength,
   collectBody,
 } from '../system/bounded-body.ts';
+import { ProblemError, type ProblemErrorOptions } from './problem.ts';
 
 export type ParsedRequest = IncomingMessage & { readonly body?: unknown };
 
@@ -26,6 +27,34 @@ export async function readBody(req: ParsedRequest, limits: BodyLimits): Promise<
     return await collectBody(req, limits);
   } catch (error) {
     throw error instanceof TasktrailError ? error : bodyCutShort(error);
+  }
+}
+
+/** RFC 9110, 15.5.9. The connection is closed: otherwise Node would wait for the rest of the body. */
+export const TOO_SLOW: ProblemErrorOptions = {
+  retryable: true,
+  problem: {
+    status: 408,
+    type: 'request-timeout',
+    title: 'The body arrived too slowly',
+    headers: { Connection: 'close' },
+  },
+};
+
+/** Like `readBody`. Throws a 408 when the last byte has not arrived after `timeoutMs`, on whatever server this is mounted. */
+export async function readBodyWithin(
+  req: ParsedRequest,
+  { bytesMax, timeoutMs }: { readonly bytesMax: number; readonly timeoutMs: number },
+): Promise<Buffer> {
+  const late = new AbortController();
+  const timer = setTimeout(() => {
+    const message = `the body was not complete after ${timeoutMs / 1_000} s`;
+    late.abort(new ProblemError('ERR_INPUT_INVALID', message, TOO_SLOW));
+  }, timeoutMs);
+  try {
+    return await readBody(req, { bytesMax, signal: late.signal });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from 'router';
 import { TasktrailError } from '../errors.ts';
+import { allowOrigin } from '../system/http/cors.ts';
 import { warn } from '../system/warning.ts';
 import { notFound, sendProblem } from './problem.ts';
 import { createTokenCheck } from './token.ts';
@@ -20,6 +21,9 @@ export interface RoutedRequest extends IncomingMessage {
 
 export type Answer = (req: RoutedRequest, res: ServerResponse) => Promise<void> | void;
 
+/** Methods of the API that a page of a named origin may use. */
+export const CORS_METHODS: readonly string[] = ['GET', 'HEAD', 'POST'];
+
 const METHODS = ['GET', 'HEAD', 'OPTIONS', 'POST'] as const;
 
 /** The handlers of a path by method. GET also handles HEAD. */
@@ -28,6 +32,8 @@ export type Methods = Readonly<Partial<Record<(typeof METHODS)[number], Answer>>
 export interface RouteOptions {
   /** When given, every route needs it, as a bearer token or, for GET and HEAD, as a Basic password. */
   readonly token?: string | undefined;
+  /** Origins whose pages may ask. Default: none. */
+  readonly corsOrigins?: readonly string[] | undefined;
   /** Receives internal errors, which the client sees only as a 500. Default: a process warning. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
@@ -35,10 +41,13 @@ export interface RouteOptions {
 /** Combines the routes into one handler. It answers its own paths, also after an error, and passes on all others. */
 export function createHandler(routes: Readonly<Record<string, Methods>>, options: RouteOptions): HttpHandler {
   const checkToken = options.token === undefined ? undefined : createTokenCheck(options.token);
+  const cors = { origins: options.corsOrigins ?? [], methods: CORS_METHODS };
   const onError = options.onError ?? warn;
   const router = new Router();
   for (const [path, methods] of Object.entries(routes)) {
     const answer = async (req: RoutedRequest, res: ServerResponse): Promise<void> => {
+      // A preflight carries no token.
+      if (allowOrigin(req, res, cors)) return;
       checkToken?.(req);
       await pickMethod(methods, req, res)(req, res);
     };

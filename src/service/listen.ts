@@ -1,5 +1,6 @@
 import { createServer, type RequestListener } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { limitConnections, serverLimits } from '../system/http/limits.ts';
 import { closeServer, type HostPort, listenOn, originOf } from '../system/http-server.ts';
 
 export interface HttpService {
@@ -9,9 +10,19 @@ export interface HttpService {
   close(deadlineMs: number): Promise<void>;
 }
 
+/** A webhook has 10 s for its body, and a task less than 1 MiB. Some time more: their own answers say what was late. */
+const REQUEST_TIMEOUT_MS = 15_000;
+
+export interface ListenOptions extends HostPort {
+  /** Time for a complete request to arrive. Default 15 s. */
+  readonly requestTimeoutMs?: number;
+}
+
 /** Throws `ERR_PORT_IN_USE` or `ERR_CONFIG_INVALID`, naming the setting. */
-export async function listen(handler: RequestListener, at: HostPort): Promise<HttpService> {
-  const server = createServer(handler);
+export async function listen(handler: RequestListener, at: ListenOptions): Promise<HttpService> {
+  const requestTimeoutMs = at.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+  const server = createServer(serverLimits(requestTimeoutMs), handler);
+  limitConnections(server);
   try {
     const port = await listenOn(server, at);
     return {

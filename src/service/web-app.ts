@@ -1,13 +1,12 @@
-import type { IncomingMessage } from 'node:http';
 import type { Express } from 'express';
 import type { Config } from '../config/config.ts';
-import { isLoopback } from '../config/values/loopback.ts';
-import { TasktrailError } from '../errors.ts';
-import { firstOfText } from '../model/text.ts';
 import { serveHealth } from '../serve/health.ts';
 import { serveLogs } from '../serve/logs.ts';
 import { serveMetrics } from '../serve/metrics.ts';
 import { notFound, sendProblem } from '../serve/problem.ts';
+import { CORS_METHODS } from '../serve/routes.ts';
+import { allowOrigin } from '../system/http/cors.ts';
+import { checkOrigin } from '../system/http/origin.ts';
 import { loadOptional } from '../system/optional-package.ts';
 import { readVersion } from '../system/version.ts';
 import type { Trail } from '../trail/trail.ts';
@@ -51,13 +50,17 @@ export function createWebApp(parts: WebAppParts): WebApp {
   const webhooks = createWebhooks(parts, onError);
   app.use('/webhooks', webhooks);
   app.use(serveHealth({ books: trail.books, version: readVersion() }));
-  if (config.apiToken === undefined) {
-    app.use(['/api', '/metrics'], (req, res, next) => {
-      if (isLocalRequest(req)) next();
-      else sendProblem(res, foreignHost(req));
-    });
-  }
-  const { apiToken: token, traceUrls } = config;
+  const { apiToken: token, traceUrls, corsOrigins } = config;
+  app.use(['/api', '/metrics'], (req, res, next) => {
+    try {
+      // Before the check: a page may read why it is refused.
+      if (allowOrigin(req, res, { origins: corsOrigins, methods: CORS_METHODS })) return;
+      if (token === undefined) checkOrigin(req, { what: 'the API', origins: corsOrigins });
+      next();
+    } catch (error) {
+      sendProblem(res, error, onError);
+    }
+  });
   app.use(serveMetrics({ readText: readMetrics, token, onError }));
   app.use('/api', serveLogs({ reader: trail.reader, intake, token, traceUrls, onError }));
   app.use(notFound);
@@ -90,26 +93,6 @@ function createWebhooks(
         onError,
       }),
     },
-  );
-}
-
-/**
- * A web page can make a name of its own resolve to this machine (DNS rebinding). The browser still sends that name as
- * `Host`, so without a token only loopback names are accepted.
- */
-function isLocalRequest(req: IncomingMessage): boolean {
-  const host = (req.headers.host ?? 'localhost')
-    .toLowerCase()
-    .replace(/:\d+$/, '')
-    .replace(/^\[|\]$/g, '');
-  return isLoopback(host);
-}
-
-function foreignHost(req: IncomingMessage): TasktrailError {
-  const host = firstOfText(req.headers.host ?? '', 100);
-  return new TasktrailError(
-    'ERR_UNAUTHORIZED',
-    `${JSON.stringify(host)} is not a loopback name: set TASK_LOGS_API_TOKEN to serve the API under it`,
   );
 }
 

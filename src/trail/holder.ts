@@ -174,6 +174,7 @@ async function openReceiver(lock: DirectoryLock, config: Config, store: Store): 
 async function listen(config: Config, store: Store): Promise<Receiver> {
   const options = {
     host: config.otlpHost,
+    corsOrigins: config.corsOrigins,
     sink: store,
     // The receiver must not keep a user's script alive. The service has its HTTP server for that.
     keepsProcessAlive: false,

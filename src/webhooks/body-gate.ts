@@ -1,5 +1,5 @@
 import { type ErrorCode, TasktrailError } from '../errors.ts';
-import { type ParsedRequest, readBody } from '../serve/request-body.ts';
+import { type ParsedRequest, readBody, TOO_SLOW } from '../serve/request-body.ts';
 import { type BodyLimits, BodyRoom, bodyTooLarge } from '../system/bounded-body.ts';
 import { RejectedDelivery } from './rejection.ts';
 
@@ -61,18 +61,9 @@ async function read(req: WebhookRequest, limits: BodyLimits): Promise<Buffer> {
   }
 }
 
-/** RFC 9110, 15.5.9. The connection is closed: otherwise Node would wait for the rest of the body. */
 function tooSlow(timeoutMs: number): RejectedDelivery {
   const message = `the body was not complete after ${timeoutMs / 1_000} s`;
-  const title = 'The body arrived too slowly';
-  return new RejectedDelivery(
-    'ERR_INPUT_INVALID',
-    { reason: 'slow_body', message },
-    {
-      retryable: true,
-      problem: { status: 408, type: 'request-timeout', title, headers: { Connection: 'close' } },
-    },
-  );
+  return new RejectedDelivery('ERR_INPUT_INVALID', { reason: 'slow_body', message }, TOO_SLOW);
 }
 
 function overloaded(): RejectedDelivery {

@@ -83,8 +83,8 @@ function splitCommand(rest: string): readonly [word: string, args: string] {
 function findCommand(word: string, commands: readonly string[]): string | undefined {
   if (word === '') return undefined;
   const whole = word.toLowerCase();
-  const bare = whole.replace(/^[^\p{L}\p{N}]+/u, '').replace(/[^\p{L}\p{N}]+$/u, '');
-  const first = bare.replace(/[,;:!?…，。、；：！？—–].*$/u, '');
+  const bare = whole.replace(/^[^\p{L}\p{N}]+/u, '').replace(/(?<=[\p{L}\p{N}])[^\p{L}\p{N}]+$/u, '');
+  const [first = ''] = bare.split(/[,;:!?…，。、；：！？—–]/u, 1);
   const names = [whole, bare, first];
   return names
     .map((text) => commands.find((name) => name.toLowerCase() === text))

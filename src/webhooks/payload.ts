@@ -47,7 +47,7 @@ export function parsePayload(
   body: Buffer | string,
   { allowsList = false }: { readonly allowsList?: boolean } = {},
 ): WebhookPayload {
-  const text = typeof body === 'string' ? body : decode(body);
+  const text = typeof body === 'string' ? body : utf8TextOf(body);
   const value = text === undefined ? undefined : parseJson(text);
   // A webhook that is configured for another format, or a test.
   if (value === undefined) throw malformed('malformed_json', 'the body is not a JSON object in UTF-8');
@@ -61,19 +61,8 @@ export function parsePayload(
   return value as WebhookPayload;
 }
 
-/** A form's fields. Throws `RejectedDelivery` when it is not UTF-8. */
-export function parseForm(body: Buffer): URLSearchParams {
-  const text = decode(body);
-  if (text === undefined) throw malformed('malformed_form', 'the body is not a form in UTF-8');
-  return new URLSearchParams(text);
-}
-
-export function isForm(contentType: string | undefined): boolean {
-  return contentType?.toLowerCase().startsWith('application/x-www-form-urlencoded') ?? false;
-}
-
 /** Undefined for bytes that are not UTF-8. */
-function decode(body: Buffer): string | undefined {
+export function utf8TextOf(body: Buffer): string | undefined {
   return isUtf8(body) ? new TextDecoder().decode(body) : undefined;
 }
 

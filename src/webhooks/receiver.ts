@@ -21,6 +21,7 @@ import type {
 } from './provider.ts';
 import { RejectedDelivery } from './rejection.ts';
 import type { Redeliveries } from './repeats/redeliveries.ts';
+import { isSignedBytesName } from './repeats/signed-bytes.ts';
 import { type Subject, signSubject } from './repeats/subject.ts';
 import { matchFields, startTasks, type TaskTaker } from './webhook-tasks.ts';
 
@@ -104,7 +105,7 @@ async function authenticate(
 interface Settled {
   readonly outcome: 'accepted' | 'duplicate' | 'unmatched';
   /** Of a duplicate: what was taken before. */
-  readonly repeats?: keyof typeof REPEATED;
+  readonly repeats?: 'delivery' | 'subject';
   readonly taskIds: readonly string[];
   /** What happened, in words that a person reads. */
   readonly words: string;
@@ -143,7 +144,9 @@ async function act(
   }
   const taskIds = results.flatMap((one) => one.taskIds);
   if (result.outcome === 'duplicate') {
-    delivery.outcome('duplicate', REPEATED[result.repeats ?? 'delivery'], taskIds);
+    const repeats = result.repeats ?? 'delivery';
+    const isBody = repeats === 'subject' && isSignedBytesName(subject?.name);
+    delivery.outcome('duplicate', REPEATED[isBody ? 'body' : repeats], taskIds);
     const value = { status: 'duplicate', actions: 0, task_ids: taskIds };
     return shaped(event, { status: 200, value }, result.words);
   }
@@ -194,6 +197,7 @@ function startedMacs(
 const REPEATED = {
   delivery: 'this delivery was taken before',
   subject: 'another delivery of the same comment, message or issue was taken before',
+  body: 'the same signed body was taken before, with another id',
 } as const;
 
 async function find(said: Said, options: ReceiverOptions): Promise<CommandMatch> {

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Config, type ConfigOptions, loadConfig } from '../../src/config/config.ts';
-import { isLoopback } from '../../src/config/values/loopback.ts';
 import { TasktrailError } from '../../src/errors.ts';
+import { isLoopback } from '../../src/model/loopback.ts';
 
 let cwd: string;
 

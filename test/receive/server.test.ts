@@ -305,7 +305,7 @@ test('a huge Content-Length is refused before the body is sent', async () => {
   const { receiver } = await start();
   const socket = await connect(receiver);
   socket.write(
-    'POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 999999999999\r\n\r\n',
+    'POST /v1/logs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 999999999999\r\n\r\n',
   );
   expect(await answerTo(socket)).toMatch(/^HTTP\/1.1 413 /);
   socket.destroy();
@@ -426,7 +426,7 @@ test('close does not wait for connections that are kept alive', async () => {
   await receiver.close(600_000);
 });
 
-const HEAD = 'POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n';
+const HEAD = 'POST /v1/logs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
 
 async function connect(receiver: Receiver): Promise<Socket> {
   const socket = createConnection(receiver.port, '127.0.0.1');

@@ -5,6 +5,7 @@ import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
 import { TaskIntake } from '../../src/service/task-intake.ts';
 import { type CreateExpress, createWebApp, loadExpress } from '../../src/service/web-app.ts';
 import { tempDir } from '../support/log-dir.ts';
+import { rawHttp, rawRequest } from '../support/raw-http.ts';
 import { listen, openTrail } from '../support/receiver.ts';
 
 const express4 = createRequire(import.meta.url)('express-4') as CreateExpress;
@@ -92,3 +93,59 @@ test('with a token any name is served, to requests that carry it', async () => {
   const headers = { authorization: 'Bearer token-of-sixteen' };
   expect((await fetch(`${url}/api/tasks`, { headers })).status).toBe(200);
 });
+
+test.each([
+  ['GET', '/api/tasks'],
+  ['GET', '/metrics'],
+  ['POST', '/api/tasks'],
+  ['POST', '/api/tasks/task-a/cancel'],
+])('without a token a page of another origin gets nothing from %s %s', async (method, path) => {
+  const url = await open();
+  for (const origin of ['https://evil.example', 'http://localhost:3000', 'null']) {
+    const answer = await fetch(url + path, { method, headers: { origin } });
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+  }
+  const image = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' };
+  expect((await rawHttp(portOf(url), rawRequest(`${method} ${path} HTTP/1.1`, lines(image)))).status).toBe(
+    401,
+  );
+});
+
+test('a page of a named origin gets answers and errors, also of paths that are not there', async () => {
+  const origin = 'https://app.example';
+  const url = await open({ TASK_LOGS_CORS_ORIGINS: origin });
+  for (const [path, status] of [
+    ['/api/tasks', 200],
+    ['/metrics', 200],
+    ['/api/no/such/path', 404],
+  ] as const) {
+    const answer = await fetch(url + path, { headers: { origin } });
+    expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([status, origin]);
+  }
+});
+
+test('a page that the program itself serves may post', async () => {
+  const url = await open();
+  const headers = { origin: url, 'content-type': 'application/json' };
+  const answer = await fetch(`${url}/api/tasks`, { method: 'POST', headers, body: '{}' });
+  expect(answer.status).toBe(400);
+});
+
+test.each([
+  ['two hosts', ['Host: localhost', 'Host: evil.example'], 400],
+  ['a target of another host', ['Host: localhost'], 401],
+])('without a token %s are refused', async (what, headers, status) => {
+  const url = await open();
+  const target = what === 'two hosts' ? '/api/tasks' : 'http://evil.example/api/tasks';
+  const answer = await rawHttp(portOf(url), rawRequest(`GET ${target} HTTP/1.1`, headers));
+  expect(answer.status).toBe(status);
+});
+
+function portOf(url: string): number {
+  return Number(new URL(url).port);
+}
+
+function lines(headers: Record<string, string>): string[] {
+  return ['Host: localhost', ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)];
+}

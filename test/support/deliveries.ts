@@ -51,6 +51,23 @@ export function comment(
   };
 }
 
+/** Objects that the bodies of other events have, and that of this one has not. */
+const FOREIGN: Readonly<Record<string, readonly string[]>> = {
+  issues: ['comment'],
+  pull_request: ['comment', 'issue'],
+  pull_request_review: ['comment', 'issue'],
+  pull_request_review_comment: ['issue', 'review'],
+  commit_comment: ['issue'],
+};
+
+/** The fields of `comment` as the body of another event has them. */
+export function asEvent(event: string, payload: object): object {
+  const foreign = FOREIGN[event] ?? [];
+  const own = Object.entries(payload).filter(([name]) => !foreign.includes(name));
+  const pullRequest = event.startsWith('pull_request_review') && { pull_request: { number: 9 } };
+  return { ...pullRequest, ...Object.fromEntries(own) };
+}
+
 export interface Example {
   readonly event: string;
   readonly payload: object;

@@ -19,6 +19,9 @@ export function hostileMarkup(length) {
     'longer and longer code',
     steps(length, (n) => `e${'`'.repeat(n + 1)}`),
   );
+  texts.set('deep quotations with lazy lines', `${'>'.repeat(100)}a\n${fill('b\n')}`);
+  texts.set('many quotations with lazy lines', fill(`${'>'.repeat(90)} a\n${'b\n'.repeat(40)}`));
+  texts.set('quoted lists with lazy lines', fill(`${'> - '.repeat(25)}a\n${'b\n'.repeat(30)}`));
   texts.set('attributes', `<a${steps(length, (n) => ` a${n}`)}>`);
   texts.set('blocks of 65 KiB', fill(`${'- #\n'.repeat(16_700)}\n***\n`));
   texts.set('prose', fill('Some words of a plain sentence that goes on. \nAnd another line.\n\n'));

@@ -4,6 +4,8 @@ interface Remote {
   readonly path: readonly string[];
 }
 
+const URL_CHARS_MAX = 2_000;
+
 const PROTOCOLS = new Set(['http:', 'https:', 'ssh:', 'git:', 'ftp:', 'ftps:']);
 
 /** `git@host:path`, `host:path`, `[git@host:port]:path`. A single letter before the colon is a Windows drive. */
@@ -21,7 +23,8 @@ const PREFIXES = new Set(['scm', 'a']);
  * one. Undefined for a path on this machine, and for a server without owners (AWS CodeCommit).
  */
 export function ownerOf(url: string): string | undefined {
-  const remote = remoteOf(url.trim());
+  // The file is part of a checkout. Longer addresses are none, and would take the patterns long.
+  const remote = url.length > URL_CHARS_MAX ? undefined : remoteOf(url.trim());
   if (remote === undefined) return undefined;
   const { host, path } = remote;
   if (CODE_COMMIT.test(host)) return undefined;

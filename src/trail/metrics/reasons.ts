@@ -1,6 +1,7 @@
 /** Reasons for which `src/webhooks` refuses a delivery; each one is a fixed word. */
 const WORDS: ReadonlySet<string> = new Set([
   'encoded_body',
+  'event_mismatch',
   'flood',
   'malformed_challenge',
   'malformed_form',
@@ -40,12 +41,17 @@ const SENTENCES: readonly (readonly [RegExp, string])[] = [
     'nothing_new',
   ],
   [/^an edit after more than /, 'old_edit'],
-  [/^(?:this|another) delivery .*was taken before$/, 'redelivery'],
+  [/^(?:this|another) delivery .*was taken before$|^the same signed body was taken before/, 'redelivery'],
 ];
+
+/** Our own reasons are shorter. Bounds the time of the patterns. */
+const REASON_CHARS_MAX = 2_000;
 
 /** The label of a reason: one of a few fixed words, `''` without a reason, `other` for an unknown one. */
 export function reasonWord(reason: string | null): string {
   if (reason === null || reason === '') return '';
   if (WORDS.has(reason)) return reason;
+  // Records of other programs may hold any text as a reason.
+  if (reason.length > REASON_CHARS_MAX) return 'other';
   return SENTENCES.find(([pattern]) => pattern.test(reason))?.[1] ?? 'other';
 }

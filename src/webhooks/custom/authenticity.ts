@@ -23,10 +23,46 @@ const ED25519_BYTES = 64;
 
 /** Undefined when the request is authentic. Of several schemes the first one that the request uses decides. */
 export function checkAuthenticity(schemes: readonly Scheme[], request: SignedRequest): Refusal | undefined {
-  const scheme = schemes.find((one) => valueAt(one, request) !== undefined) ?? schemes[0];
+  const scheme = schemeOf(schemes, request);
   return scheme === undefined
     ? missingSignature('the signature')
     : checkScheme(scheme, request, valueAt(scheme, request));
+}
+
+function schemeOf(schemes: readonly Scheme[], request: SignedRequest): Scheme | undefined {
+  return schemes.find((one) => valueAt(one, request) !== undefined) ?? schemes[0];
+}
+
+/** What the signature of an authentic request covers; undefined for a token, which covers nothing. */
+export interface SignedContent {
+  readonly pieces: readonly (string | Buffer)[];
+  /** False: only some fields of the body are signed. */
+  readonly isWholeBody: boolean;
+  /** Paths of the fields that are signed alone. */
+  readonly fields: readonly (readonly string[])[];
+  /** Whether a time or an id outside the body is signed: equal bodies have other pieces. */
+  readonly isUnique: boolean;
+}
+
+/** Reads again what `checkAuthenticity` has verified. */
+export function signedContent(schemes: readonly Scheme[], request: SignedRequest): SignedContent | undefined {
+  const scheme = schemeOf(schemes, request);
+  if (scheme === undefined || 'secrets' in scheme.keys) return undefined;
+  const { parts, url, separator } = scheme;
+  const value = valueAt(scheme, request) ?? '';
+  const entries = separator === undefined ? [value] : (splitEntries(value, separator) ?? []);
+  const timestamp = readTimestamp(scheme, request, entries);
+  if (typeof timestamp === 'object') return undefined;
+  const { headers, body, payload, deliveryId: id } = request;
+  const pieces = signedBytes(parts, { headers, body, payload, id, timestamp, url });
+  return (
+    pieces && {
+      pieces,
+      isWholeBody: parts.some(({ kind }) => kind === 'body'),
+      fields: parts.flatMap((part) => (part.kind === 'field' ? [part.path] : [])),
+      isUnique: parts.some(({ kind }) => kind === 'timestamp' || kind === 'id' || kind === 'header'),
+    }
+  );
 }
 
 function checkScheme(scheme: Scheme, request: SignedRequest, value: string | undefined): Refusal | undefined {

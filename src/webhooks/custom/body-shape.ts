@@ -1,18 +1,15 @@
+import { isForm, isJsonLike, parseForm } from '../form.ts';
 import { readHeader } from '../headers.ts';
-import { isForm, parseForm, parsePayload } from '../payload.ts';
+import { parsePayload } from '../payload.ts';
 import type { WebhookRequestBody } from '../provider.ts';
-
-const OPEN_BRACE = 0x7b;
-const OPEN_BRACKET = 0x5b;
 
 /** A form as an object of texts, anything else as JSON: an object, with `isList` also a list. Throws `RejectedDelivery`. */
 export function parseBody(
   { headers, body }: Pick<WebhookRequestBody, 'headers' | 'body'>,
   { isList }: { readonly isList: boolean },
 ): unknown {
-  // Some senders label their JSON as a form.
-  const isJson = body[0] === OPEN_BRACE || body[0] === OPEN_BRACKET;
-  if (isForm(readHeader(headers, 'content-type')) && !isJson) return fieldsOf(parseForm(body));
+  // Some senders label their JSON as a form. The label is not signed, and decides nothing about JSON.
+  if (isForm(readHeader(headers, 'content-type')) && !isJsonLike(body)) return fieldsOf(parseForm(body));
   return parsePayload(body, { allowsList: isList });
 }
 

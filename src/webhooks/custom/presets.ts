@@ -124,6 +124,8 @@ const STRIPE: Preset = {
 const BITBUCKET: Preset = {
   schemes: [{ header: 'X-Hub-Signature', prefix: 'sha256=' }],
   reading: {
+    // Data Center names the event in its body, too, where it is signed.
+    eventType: 'eventKey',
     eventTypeHeader: 'X-Event-Key',
     only: {
       event: [
@@ -137,7 +139,8 @@ const BITBUCKET: Preset = {
     message: ['comment.content.raw', 'comment.text'],
     author: ['actor.nickname', 'actor.name', 'actor.display_name'],
     bot: 'actor.type',
-    ignore: { bot: ['app_user', 'AppUser', 'SERVICE'] },
+    // The header is not signed: the body of a removed comment could be sent again as that of a new one.
+    ignore: { bot: ['app_user', 'AppUser', 'SERVICE'], 'comment.deleted': [true] },
     deliveryIdHeader: ['X-Request-UUID', 'X-Request-Id'],
     identity: 'comment.id',
     sourceMetadata: {

@@ -11,7 +11,9 @@ import type {
   WebhookRequestBody,
 } from '../provider.ts';
 import { malformed, RejectedDelivery } from '../rejection.ts';
+import { signedBytesName } from '../repeats/signed-bytes.ts';
 import { challengeAt, fillAnswer } from './answer-template.ts';
+import type { SignedContent } from './authenticity.ts';
 import { parseBody } from './body-shape.ts';
 import type { Sender } from './compiled-sender.ts';
 import { type FieldReader, filterReason, hasValues } from './event-filter.ts';
@@ -21,7 +23,10 @@ import { fieldAt, firstFieldAt, joinedFieldsAt, parsePath } from './payload-path
 const EVENTS_MAX = 100;
 
 /** What the headers of an unverified request say. */
-export function identityIn({ options }: Sender, headers: WebhookHeaders): UnverifiedIdentity {
+export function identityIn(
+  { options }: Pick<Sender, 'options'>,
+  headers: WebhookHeaders,
+): UnverifiedIdentity {
   const { deliveryIdHeader = [], eventTypeHeader } = options;
   const read = (name: string): string | undefined => readHeader(headers, name.toLowerCase());
   const ids = [deliveryIdHeader].flat().map(read);
@@ -32,24 +37,30 @@ export function identityIn({ options }: Sender, headers: WebhookHeaders): Unveri
   };
 }
 
+/** A verified request. `signed` is undefined for a token. */
+export interface VerifiedRequest extends WebhookRequestBody {
+  readonly signed?: SignedContent | undefined;
+}
+
 /** The events of a verified request. Throws `RejectedDelivery`. */
 export function readEvents(
   sender: Sender,
-  request: WebhookRequestBody,
+  request: VerifiedRequest,
   trigger: string,
 ): readonly [WebhookEvent, ...WebhookEvent[]] {
   const body = parseBody(request, { isList: sender.paths.events?.length === 0 });
   const [first, ...rest] = eventsIn(sender, body);
-  const read = (payload: WebhookPayload): WebhookEvent => readEvent(sender, payload, { request, trigger });
+  const read = (payload: WebhookPayload, place: number): WebhookEvent =>
+    readEvent(sender, payload, { request, trigger, place });
   if (first === undefined) throw malformed('no_events', 'the list of events in the body is empty');
   // The id in a header is that of the whole delivery: each further event gets its place behind it.
   const { deliveryId } = identityIn(sender, request.headers);
   const later = rest.map((payload, index): WebhookEvent => {
-    const event = read(payload);
+    const event = read(payload, index + 1);
     const isShared = deliveryId !== undefined && event.deliveryId === deliveryId;
     return isShared ? { ...event, deliveryId: deliveryIdOf(`${deliveryId} ${index + 2}`) } : event;
   });
-  return [read(first), ...later];
+  return [read(first, 0), ...later];
 }
 
 function eventsIn({ paths: { events } }: Sender, body: unknown): readonly WebhookPayload[] {
@@ -68,24 +79,26 @@ function eventsIn({ paths: { events } }: Sender, body: unknown): readonly Webhoo
 }
 
 interface Reading {
-  readonly request: WebhookRequestBody;
+  readonly request: VerifiedRequest;
   readonly trigger: string;
+  /** Of the event in its body. */
+  readonly place: number;
 }
 
-function readEvent(sender: Sender, payload: WebhookPayload, { request, trigger }: Reading): WebhookEvent {
+function readEvent(sender: Sender, payload: WebhookPayload, reading: Reading): WebhookEvent {
+  const { request, trigger } = reading;
   const { options, paths } = sender;
   const header = identityIn(sender, request.headers);
   const isTyped = paths.eventType.length > 0 || options.eventTypeHeader !== undefined;
   const type = joinedFieldsAt(payload, paths.eventType, '.');
   const eventType =
     type === undefined ? (header.eventType ?? (isTyped ? undefined : 'webhook')) : unverifiedText(type);
-  const identity = joinedFieldsAt(payload, paths.identity, ' ');
   const answer = handshakeAnswer(sender, payload);
   const { answer: template } = options;
   return {
     payload,
-    deliveryId: deliveryIdOf(firstFieldAt(payload, paths.deliveryId)) ?? header.deliveryId,
-    subject: identity === undefined ? undefined : `identity ${identity}`,
+    deliveryId: deliveryIdIn(sender, payload, reading),
+    subject: subjectIn(sender, payload, reading),
     eventType,
     received: {},
     source: sourceOf(payload, paths),
@@ -103,6 +116,37 @@ function readEvent(sender: Sender, payload: WebhookPayload, { request, trigger }
       }),
     }),
   };
+}
+
+/** Where the signature covers some fields only, an id outside them proves nothing: the signed fields are the id. */
+function deliveryIdIn(
+  { options, paths }: Sender,
+  payload: WebhookPayload,
+  reading: Reading,
+): string | undefined {
+  const { signed, headers } = reading.request;
+  const isPartial = signed !== undefined && !signed.isWholeBody;
+  const isSigned = paths.deliveryId.some((path) => signed?.fields.some((field) => isEqual(field, path)));
+  if (isPartial && !isSigned) return signedBytesName(signed.pieces, reading.place);
+  return deliveryIdOf(firstFieldAt(payload, paths.deliveryId)) ?? identityIn({ options }, headers).deliveryId;
+}
+
+function subjectIn(
+  { options, paths }: Sender,
+  payload: WebhookPayload,
+  reading: Reading,
+): string | undefined {
+  const identity = joinedFieldsAt(payload, paths.identity, ' ');
+  if (identity !== undefined) return `identity ${identity}`;
+  const { signed } = reading.request;
+  // A sender without ids has no other way to ask for the same again.
+  const hasId = paths.deliveryId.length > 0 || options.deliveryIdHeader !== undefined;
+  const isRead = signed?.isWholeBody === true && (hasId || signed.isUnique);
+  return isRead ? signedBytesName(signed.pieces, reading.place) : undefined;
+}
+
+function isEqual(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name, index) => name === b[index]);
 }
 
 /** A missing value is null: the field shows that its path was read. */

@@ -10,6 +10,14 @@ const BLOCK_CHARS_MAX = 4 * PIECE_CHARS;
 /** The longest paragraph whose emphasis and code are looked at. This is the slowest step of parsing. */
 const PARAGRAPH_CHARS_MAX = PIECE_CHARS;
 
+/**
+ * Levels of quotations, lists and their items. Each level looks at every line below it once more, so their number bounds
+ * the time. What is nested deeper is not read.
+ */
+const LEVELS_MAX = 20;
+/** A longer block than a piece may have this many levels. */
+const LEVELS_OF_LONG_BLOCK_MAX = 6;
+
 interface Markdown {
   readonly parser: MarkdownIt;
   readonly html: HtmlReader;
@@ -31,6 +39,7 @@ export async function readMarkdown(source: string, words: OwnWords, mention: Reg
     const piece = text.slice(from, end);
     const tokens: Token[] = [];
     markdown.parser.block.parse(piece, markdown.parser, {}, tokens);
+    if (isDeeper(tokens, LEVELS_MAX - 2)) words.isWhole = false;
     const isLast = end === text.length;
     const last = isLast
       ? tokens.length
@@ -38,7 +47,8 @@ export async function readMarkdown(source: string, words: OwnWords, mention: Reg
     const line = isLast ? undefined : tokens[last]?.map?.[0];
     if (!isLast && (line ?? 0) === 0) {
       // One block fills the piece, and may go on behind it.
-      if (last >= 0 && size >= BLOCK_CHARS_MAX) {
+      const isSlow = size >= BLOCK_CHARS_MAX || isDeeper(tokens, LEVELS_OF_LONG_BLOCK_MAX);
+      if (last >= 0 && isSlow) {
         words.isWhole = false;
         return;
       }
@@ -55,7 +65,16 @@ export async function readMarkdown(source: string, words: OwnWords, mention: Reg
 async function loadMarkdown(words: OwnWords, mention: RegExp): Promise<Markdown> {
   // Instead of micromark, which needs seconds for a few kilobytes of hostile markup.
   const [{ default: Parser }, parse5] = await Promise.all([import('markdown-it'), loadHtml()]);
-  return { parser: new Parser({ html: true }), html: new HtmlReader(words, parse5), words, mention };
+  return {
+    parser: new Parser({ html: true, maxNesting: LEVELS_MAX }),
+    html: new HtmlReader(words, parse5),
+    words,
+    mention,
+  };
+}
+
+function isDeeper(tokens: readonly Token[], levels: number): boolean {
+  return tokens.some(({ level }) => level > levels);
 }
 
 function readTokens(tokens: readonly Token[], at: Markdown & { readonly piece: string }): void {

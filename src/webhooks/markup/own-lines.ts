@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { readAtlassianDocument } from './atlassian-document.ts';
 import { HtmlReader, loadHtml } from './html.ts';
 import { readJiraWiki } from './jira-wiki.ts';
@@ -23,8 +24,12 @@ export interface OwnLines {
   readonly isWhole: boolean;
 }
 
-/** The longest text that is read. GitLab's comments have at most a million characters, others fewer. */
-const TEXT_CHARS_MAX = 1_048_576;
+/** The longest text that is read. GitLab's comments have at most a million characters of markdown, others fewer. */
+const MARKDOWN_CHARS_MAX = 1_048_576;
+/** After a longer text other work goes on first. */
+const PAUSE_CHARS = 16_384;
+/** Other markup is read without a pause. Comments of Jira and messages of Slack have at most 40,000 characters. */
+const TEXT_CHARS_MAX = 262_144;
 
 /**
  * The author's own lines of a text, with its markup removed: without code, quotations, what is struck out or not shown,
@@ -35,8 +40,11 @@ export async function readOwnLines(writing: Writing, mention: RegExp): Promise<O
   const words = new OwnWords();
   if ('text' in writing) {
     const { text } = writing;
-    words.isWhole = text.length <= TEXT_CHARS_MAX;
-    await readText({ ...writing, text: words.isWhole ? text : wholeLines(text) }, words, mention);
+    const charsMax = writing.markup === 'markdown' ? MARKDOWN_CHARS_MAX : TEXT_CHARS_MAX;
+    words.isWhole = text.length <= charsMax;
+    await readText({ ...writing, text: words.isWhole ? text : wholeLines(text, charsMax) }, words, mention);
+    // One body may hold many long texts.
+    if (text.length > PAUSE_CHARS) await setImmediate();
   } else if (writing.markup === 'slack-blocks') readSlackBlocks(writing.blocks, words, writing.nameOf);
   else readAtlassianDocument(writing.document, words);
   words.endLine();
@@ -66,7 +74,7 @@ async function readText(
   }
 }
 
-function wholeLines(text: string): string {
-  const end = text.lastIndexOf('\n', TEXT_CHARS_MAX - 1);
-  return text.slice(0, end < 0 ? TEXT_CHARS_MAX : end);
+function wholeLines(text: string, charsMax: number): string {
+  const end = text.lastIndexOf('\n', charsMax - 1);
+  return text.slice(0, end < 0 ? charsMax : end);
 }

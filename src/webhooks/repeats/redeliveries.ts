@@ -14,6 +14,8 @@ interface Entry {
   /** Ids of the queued tasks, by command. Other commands may have failed. */
   readonly done: Map<string, string>;
   running: Running | undefined;
+  /** An earlier process has started commands of the subject, with another delivery. */
+  isRecalled?: boolean;
 }
 
 interface Running {
@@ -115,7 +117,7 @@ export class Redeliveries {
     const { done } = entry;
     const isNew = (command: string): boolean => !done.has(command);
     if (!key.commands.some(isNew)) return repeatOf(entry, key);
-    const { repeated, unanswered } = await this.#recall(key, done);
+    const { repeated, unanswered } = await this.#recall(key, entry);
     if (repeated !== undefined) return { repeats: 'delivery', taskIds: repeated };
     const commands = key.commands.filter(isNew);
     if (commands.length === 0) return repeatOf(entry, key);
@@ -124,11 +126,9 @@ export class Redeliveries {
   }
 
   /** Adds the started tasks of earlier processes to `done`. */
-  async #recall(
-    { provider, deliveryId, subject, commands }: DeliveryKey,
-    done: Map<string, string>,
-  ): Promise<Recalled> {
+  async #recall({ provider, deliveryId, subject, commands }: DeliveryKey, entry: Entry): Promise<Recalled> {
     const { ledger, claims } = this.#options;
+    const { done } = entry;
     // Without other processes they are queued: the start of this process does that.
     const unanswered = claims === undefined ? done : new Map<string, string>();
     if (ledger === undefined) return { unanswered };
@@ -138,7 +138,9 @@ export class Redeliveries {
     for (const command of commands) {
       if (done.has(command)) continue;
       const task = subject && (await ledger.findTask?.(provider, subject.macsOf(command)));
-      if (task !== undefined) (task.isAnswered ? done : unanswered).set(command, task.taskId);
+      if (task === undefined) continue;
+      (task.isAnswered ? done : unanswered).set(command, task.taskId);
+      if (task.isAnswered) entry.isRecalled = true;
     }
     return { unanswered };
   }
@@ -182,7 +184,8 @@ function namesOf({ provider, deliveryId, subject }: DeliveryKey): string[] {
 function repeatOf(entry: Entry, key: DeliveryKey, all: readonly string[] = []): Taken {
   const own = tasksOf(entry, key);
   const taskIds = own.length > 0 ? own : all;
-  const isSame = key.subject === undefined || entry.deliveryId === key.deliveryId;
+  const isFirst = entry.deliveryId === key.deliveryId && entry.isRecalled !== true;
+  const isSame = key.subject === undefined || isFirst;
   return { repeats: isSame ? 'delivery' : 'subject', taskIds };
 }
 

@@ -1,3 +1,4 @@
+import { withoutEnd } from '../../model/text.ts';
 import { numberAt, textAt, valueAt } from '../payload.ts';
 
 /**
@@ -5,7 +6,7 @@ import { numberAt, textAt, valueAt } from '../payload.ts';
  * code and quotations marked as in Markdown. An unknown node becomes the text inside it.
  */
 export function textOfAtlassianDocument(document: object): string {
-  return blocksOf(document).replace(/\n+$/, '');
+  return withoutEnd(blocksOf(document), '\n');
 }
 
 type Block = (node: object) => string;
@@ -77,8 +78,7 @@ function items(list: object, mark: (n: number) => string): string {
 }
 
 function prefixed(text: string, first: string, others: string): string {
-  return `${text
-    .replace(/\n+$/, '')
+  return `${withoutEnd(text, '\n')
     .split('\n')
     .map((line, n) => (n === 0 ? first : others) + line)
     .join('\n')}\n`;

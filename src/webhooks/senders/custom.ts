@@ -1,4 +1,4 @@
-import { checkAuthenticity } from '../custom/authenticity.ts';
+import { checkAuthenticity, type SignedRequest, signedContent } from '../custom/authenticity.ts';
 import { parseBody } from '../custom/body-shape.ts';
 import { compileSender, type Sender } from '../custom/compiled-sender.ts';
 import { identityIn, readEvents } from '../custom/read-events.ts';
@@ -21,19 +21,28 @@ export function createCustom(name: string, options: CustomOptions, trigger: stri
     bodyBytesMax: sender.options.bodyBytesMax ?? BODY_BYTES_MAX,
     identify: (headers) => identityIn(sender, headers),
     verify: async (request) => verify(sender, request),
-    read: (request) => readEvents(sender, request, trigger),
+    read: (request) =>
+      readEvents(
+        sender,
+        { ...request, signed: signedContent(sender.schemes, signedRequest(sender, request)) },
+        trigger,
+      ),
     handshakes: sender.options.handshake?.methods,
   };
 }
 
 function verify(sender: Sender, request: WebhookRequestBody): Refusal | undefined {
+  return checkAuthenticity(sender.schemes, signedRequest(sender, request));
+}
+
+function signedRequest(sender: Sender, request: WebhookRequestBody): SignedRequest {
   let parsed: { readonly value: unknown } | undefined;
   const payload = (): unknown => {
     parsed ??= { value: unverifiedPayload(request) };
     return parsed.value;
   };
   const { deliveryId } = identityIn(sender, request.headers);
-  return checkAuthenticity(sender.schemes, { ...request, payload, deliveryId });
+  return { ...request, payload, deliveryId };
 }
 
 /** A body that cannot be parsed holds neither a signature nor a time. */

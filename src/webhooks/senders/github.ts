@@ -1,11 +1,14 @@
 import { unverifiedText } from '../../record/unverified-text.ts';
+import { isTrueForm, parseFormOnce } from '../form.ts';
 import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
 import type { Writing } from '../markup/own-lines.ts';
-import { isForm, numberAt, parseForm, parsePayload, textAt, valueAt } from '../payload.ts';
+import { numberAt, parsePayload, textAt, valueAt } from '../payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import { malformed } from '../rejection.ts';
+import { signedBytesName } from '../repeats/signed-bytes.ts';
 import { unlessForgotten } from '../repeats/subject.ts';
 import { checkHubSignature, secretsOf } from '../signature.ts';
+import { checkEvent } from './github-event.ts';
 import { sendReaction } from './github-reaction.ts';
 
 export interface GithubOptions {
@@ -56,16 +59,17 @@ function identify(headers: WebhookHeaders): {
 function read({ headers, body, nowMs }: WebhookRequestBody): WebhookEvent {
   const payload = parsePayload(
     // A webhook may be configured to send a form, with the JSON in one field.
-    isForm(readHeader(headers, 'content-type')) ? payloadField(body) : body,
+    isTrueForm(readHeader(headers, 'content-type'), body) ? payloadField(body) : body,
   );
   const { deliveryId, eventType: event } = identify(headers);
+  checkEvent(event, payload);
   const eventType = githubEventType(event, payload);
   const { action, ...source } = githubSource(payload);
   const { repo, issue_number, comment_id } = source;
   return {
     payload,
     deliveryId,
-    subject: subjectOf(event, payload),
+    subject: subjectOf(event, payload) ?? signedBytesName([body]),
     eventType,
     received: { action, repo, issue_number, comment_id },
     source,
@@ -107,8 +111,10 @@ function transferredOfMs(payload: unknown): number | undefined {
 }
 
 function payloadField(body: Buffer): string {
-  const field = parseForm(body).get('payload');
+  const form = parseFormOnce(body);
+  const field = form.get('payload');
   if (field === null) throw malformed('malformed_form', 'the form has no field "payload"');
+  if (form.size > 1) throw malformed('malformed_form', 'the form has more than the field "payload"');
   return field;
 }
 

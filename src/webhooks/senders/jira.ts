@@ -2,6 +2,7 @@ import { unverifiedText } from '../../record/unverified-text.ts';
 import { deliveryIdOf, readHeader, type WebhookHeaders } from '../headers.ts';
 import { parsePayload, textAt, valueAt, type WebhookPayload } from '../payload.ts';
 import type { Provider, Said, SourceFields, WebhookEvent, WebhookRequestBody } from '../provider.ts';
+import { signedBytesName } from '../repeats/signed-bytes.ts';
 import { unlessForgotten } from '../repeats/subject.ts';
 import { checkHubSignature, secretsOf } from '../signature.ts';
 import { textOfAtlassianDocument } from './atlassian-text.ts';
@@ -47,7 +48,7 @@ function read({ headers, body, nowMs }: WebhookRequestBody): WebhookEvent {
   return {
     payload,
     deliveryId: identifierOf(headers),
-    subject: subjectOf(eventType, payload),
+    subject: subjectOf(eventType, payload) ?? signedBytesName([body]),
     eventType,
     received: { action: textAt(payload, 'issue_event_type_name'), issue_key, comment_id },
     source,

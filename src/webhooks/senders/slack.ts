@@ -1,8 +1,9 @@
 import { unverifiedText } from '../../record/unverified-text.ts';
+import { isTrueForm, parseFormOnce } from '../form.ts';
 import { deliveryIdOf, readHeader } from '../headers.ts';
 import { areReadableBlocks } from '../markup/slack-blocks.ts';
 import { type NameOf, unescapeSlack } from '../markup/slack-text.ts';
-import { isForm, parseForm, parsePayload, textAt, valueAt, type WebhookPayload } from '../payload.ts';
+import { parsePayload, textAt, valueAt, type WebhookPayload } from '../payload.ts';
 import type { Provider, Said, WebhookAnswer, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import { malformed, type Refusal } from '../rejection.ts';
 import { unlessForgotten } from '../repeats/subject.ts';
@@ -65,7 +66,7 @@ function checkSignature(
 }
 
 function readSlack({ headers, body, nowMs }: WebhookRequestBody, trigger: string): WebhookEvent {
-  if (isForm(readHeader(headers, 'content-type'))) return readForm(parseForm(body), trigger);
+  if (isTrueForm(readHeader(headers, 'content-type'), body)) return readForm(parseFormOnce(body), trigger);
   const payload = parsePayload(body);
   const type = textAt(payload, 'type');
   if (type === 'url_verification') return readChallenge(payload);
@@ -183,6 +184,8 @@ function botsOf(payload: WebhookPayload): ReadonlySet<string> {
 function readForm(form: URLSearchParams, trigger: string): WebhookEvent {
   const interaction = form.get('payload');
   if (interaction !== null) {
+    // Slack sends an interaction in this field alone.
+    if (form.size > 1) throw malformed('malformed_form', 'the form has more than the field "payload"');
     const payload = parsePayload(interaction);
     return silent(payload, textAt(payload, 'type'));
   }

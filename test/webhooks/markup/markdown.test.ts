@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { mentionPattern } from '../../../src/webhooks/command.ts';
+import { readOwnLines } from '../../../src/webhooks/markup/own-lines.ts';
 import { commandsIn } from './commands-in.ts';
 
 function inMarkdown(text: string): Promise<string> {
@@ -113,4 +115,21 @@ test.each([
 ])('%s is read in pieces, with what is open at the end of each', async (_what, text, commands) => {
   expect(text.length).toBeGreaterThan(65_536);
   expect(await inMarkdown(text)).toBe(commands);
+});
+
+test('a mention below many levels of lists is found, and one below more is named as not searched', async () => {
+  const list = (levels: number, text: string): string =>
+    Array.from({ length: levels }, (_, n) => `${'  '.repeat(n)}* a`).join('\n') +
+    `\n${'  '.repeat(levels)}* ${text}`;
+  const mention = mentionPattern('@agent');
+  const near = await readOwnLines({ markup: 'markdown', text: list(7, '@agent review') }, mention);
+  expect([near.lines.includes('@agent review'), near.isWhole]).toEqual([true, true]);
+  const far = await readOwnLines({ markup: 'markdown', text: list(30, '@agent review') }, mention);
+  expect([far.lines.includes('@agent review'), far.isWhole]).toEqual([false, false]);
+});
+
+test('nested quotations with lines that go on without a mark do not hide what is behind them', async () => {
+  const text = `${'>'.repeat(100)}a\n${'b\n'.repeat(1_000)}\n@agent review`;
+  const { lines } = await readOwnLines({ markup: 'markdown', text }, mentionPattern('@agent'));
+  expect(lines).toEqual(['@agent review']);
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Trail } from '../../../src/trail/trail.ts';
 import { signSubject } from '../../../src/webhooks/repeats/subject.ts';
-import { comment, deliver } from '../../support/deliveries.ts';
+import { asEvent, comment, deliver } from '../../support/deliveries.ts';
 import { openReceiver, openTrail, type Receiver, readDeliveries } from '../../support/receiver.ts';
 import { until } from '../../support/until.ts';
 import { ALL_OPTIONS, jiraComment, post, SECRETS, slackMessage, VENDOR } from '../../support/vendors.ts';
@@ -39,7 +39,8 @@ function github(event: string, payload: object): Send {
   return async () => {
     const deliveryId = randomUUID();
     const secret = SECRETS.new;
-    return read(await deliver(receiver.url, payload, { event, id: deliveryId, secret }), deliveryId);
+    const body = asEvent(event, payload);
+    return read(await deliver(receiver.url, body, { event, id: deliveryId, secret }), deliveryId);
   };
 }
 

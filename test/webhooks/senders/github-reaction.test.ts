@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Trail } from '../../../src/trail/trail.ts';
-import { comment, deliver, SECRET } from '../../support/deliveries.ts';
+import { asEvent, comment, deliver, SECRET } from '../../support/deliveries.ts';
 import { type Listening, listen, openReceiver, openTrail, readLines } from '../../support/receiver.ts';
 import { until } from '../../support/until.ts';
 
@@ -44,7 +44,7 @@ afterAll(async () => {
 
 async function stageOf(payload: object, event: string, apiUrl: string): Promise<Record<string, unknown>> {
   const receiver = await openReceiver({ github: { secret: SECRET, token: 'ghp_test', apiUrl } });
-  const response = await deliver(receiver.url, payload, { event });
+  const response = await deliver(receiver.url, asEvent(event, payload), { event });
   expect(response.status).toBe(202);
   const taskId = receiver.tasks[0]?.id ?? '';
   await receiver.close();
