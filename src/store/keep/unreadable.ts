@@ -19,7 +19,7 @@ export interface Unreadable {
 }
 
 /**
- * Tasks, workflows, deliveries and feeds that this user cannot read and write, sorted by name. The service goes on
+ * Tasks, workflows, deliveries, feeds and kept jobs that this user cannot read and write, sorted by name. The service goes on
  * without them, so that one bad file does not stop the others.
  */
 export async function findUnreadable(logDir: string, workflowDir: string): Promise<readonly Unreadable[]> {
@@ -34,6 +34,8 @@ export async function findUnreadable(logDir: string, workflowDir: string): Promi
   await check(logDir, (await readableNamesIn(logDir)).filter(isOurs), '');
   const webhooks = join(logDir, OWN_NAMES.webhooks);
   await check(webhooks, await readableNamesIn(webhooks), `${OWN_NAMES.webhooks}/`);
+  const queue = join(logDir, OWN_NAMES.queue);
+  await check(queue, await readableNamesIn(queue), `${OWN_NAMES.queue}/`);
   const workflows = workflowDir.startsWith(join(logDir, '/'))
     ? workflowDir.slice(logDir.length + 1)
     : workflowDir;
@@ -66,7 +68,10 @@ const SHOWN_MAX = 5;
 
 /** Task folders and our own entries. */
 function isOurs(name: string): boolean {
-  return isPathSafeId(name) || [OWN_NAMES.webhooks, OWN_NAMES.workflows].some((own) => own === name);
+  return (
+    isPathSafeId(name) ||
+    [OWN_NAMES.webhooks, OWN_NAMES.workflows, OWN_NAMES.queue].some((own) => own === name)
+  );
 }
 
 async function refusalOf(path: string): Promise<string | undefined> {
