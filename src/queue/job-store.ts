@@ -43,7 +43,7 @@ export interface SetAside {
 
 /**
  * `_queue/<task_id>.json`: the jobs that the service has accepted and not ended. From these files alone work is queued
- * again, never from records: whoever may send a record cannot write here. Messages stand in them as they were sent.
+ * again, never from records: the sender of a record cannot write here. Messages stand in them as they were sent.
  * Each change is durable when it resolves.
  */
 export class JobStore {

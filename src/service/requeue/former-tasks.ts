@@ -53,7 +53,7 @@ export async function adoptFormerTasks(options: FormerTasksOptions): Promise<voi
 
 /**
  * Ends the recorded tasks for which no job was kept: the service was killed before it had accepted them, and their
- * senders were told nothing.
+ * senders have received no answer.
  */
 export async function closeUnaccepted(options: FormerTasksOptions): Promise<void> {
   const { jobs, queue, reader, home, isOwn, onProblem } = options;

@@ -176,7 +176,7 @@ test.each<[string, Partial<Kept>, JsonObject, number]>([
   ['that is recorded as begun', {}, RUNNING, 2],
   ['that waits for input', { isStarted: true }, { status: 'waiting_input', attempt: 1 }, 2],
   ['of a later recorded attempt', { isStarted: true }, { status: 'running', attempt: 4 }, 5],
-  ['with an attempt that is none', {}, { status: 'queued', attempt: 2 ** 53 }, 1],
+  ['with an attempt of 2^53', {}, { status: 'queued', attempt: 2 ** 53 }, 1],
 ])(
   'a job %s is queued as the next attempt, and recorded as queued',
   async (_which, kept, metadata, attempt) => {
