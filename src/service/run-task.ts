@@ -5,6 +5,7 @@ import { hasLivingRun, isFollowedElsewhere } from '../agent/orphan-runs.ts';
 import type { Config } from '../config/config.ts';
 import type { JobStore } from '../queue/job-store.ts';
 import type { AbortCause, Job, JobRun, Queue } from '../queue/queue.ts';
+import { mintWorkflowId } from '../record/mint.ts';
 import { activeRecorder } from '../record/recorder.ts';
 import { closeTask } from '../record/task/absent-task.ts';
 import { recordAttempt } from '../record/task/attempt.ts';
@@ -55,7 +56,8 @@ export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): P
     return finish(job, run, options);
   }
   // Before it is recorded: after a kill this attempt is not repeated under its number.
-  await jobs?.update(job.taskId, { isStarted: true, attempt: job.attempt, stops });
+  const workflowId = job.workflowId ?? mintWorkflowId(workItemOf(job));
+  await jobs?.update(job.taskId, { isStarted: true, attempt: job.attempt, stops, workflowId });
   try {
     await recordAttempt(
       {
@@ -67,7 +69,7 @@ export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): P
         willRetry: () => causeOf(run) === 'closing',
         retryMetadata: { stops: stops + 1 },
       },
-      (task) => workThrough(task, job, { config, run, stops, jobs }),
+      (task) => workThrough(task, job, { config, run, stops, workflowId }),
     );
     await finish(job, run, options);
   } catch (error) {
@@ -145,27 +147,24 @@ interface Work {
   readonly config: Config;
   readonly run: JobRun;
   readonly stops: number;
-  readonly jobs: JobStore | undefined;
+  readonly workflowId: string;
 }
 
 async function workThrough(task: Task, job: Job, work: Work): Promise<void> {
-  const { config, run, stops, jobs } = work;
+  const { config, run, stops, workflowId } = work;
   const plan = planFor(config, job);
   task.metadata({
     assigned_agent: plan.agentName,
     agent_type: plan.agent.type ?? null,
     ...(stops > 0 && { stops }),
   });
-  const { issue_number: issue, issue_key: key } = job.sourceMetadata;
-  const item = issue ?? key;
-  const workItemId = typeof item === 'number' || typeof item === 'string' ? String(item) : job.taskId;
+  const workItemId = workItemOf(job);
   const phases = plan.phases.map(({ name }) => name);
   const workflow =
     job.workflowId === undefined
-      ? task.startWorkflow(plan.workflow, { workItemId, phases })
+      ? task.startWorkflow(plan.workflow, { workflowId, workItemId, phases })
       : await resumeWorkflow(job.workflowId, { name: plan.workflow, workItemId, phases });
-  run.keep?.({ workflowId: workflow.id, stops });
-  await jobs?.update(job.taskId, { workflowId: workflow.id });
+  run.keep?.({ workflowId, stops });
   await workflow.run(async () => {
     try {
       for (const place of placesOf(plan)) await runPhase(task, workflow, { ...work, plan, ...place });
@@ -174,6 +173,12 @@ async function workThrough(task: Task, job: Job, work: Work): Promise<void> {
       throw error;
     }
   });
+}
+
+function workItemOf({ taskId, sourceMetadata }: Job): string {
+  const { issue_number: issue, issue_key: key } = sourceMetadata;
+  const item = issue ?? key;
+  return typeof item === 'number' || typeof item === 'string' ? String(item) : taskId;
 }
 
 interface PhaseWork extends Work {

@@ -111,11 +111,13 @@ export class TaskIntake implements Intake {
   /** The queue and the kept job decide. Records only say that a task has ended of which neither of them knows. */
   async #cancel(taskId: string): Promise<CancelAnswer> {
     const { queue, jobs, reader } = this.#options;
+    const before = await this.#read(taskId);
     const cancellation = await queue.cancel(taskId);
     if (cancellation === 'aborted') return 'cancelling';
     const kept = await this.#readKept(taskId);
     const metadata = cancellation === 'removed' ? await this.#read(taskId) : await this.#readSettled(taskId);
     if (cancellation === 'unknown') {
+      throwIfEnded(taskId, before);
       // By another cancel request, or by a worker that received this one after its job had ended.
       if (metadata?.status === 'cancelled') return 'cancelled';
       throwIfEnded(taskId, metadata);

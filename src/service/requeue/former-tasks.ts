@@ -12,7 +12,7 @@ import { openTaskLines } from '../../store/task-file.ts';
 
 const PAGE_SIZE = 200;
 
-/** Records about a younger task may still be in transit. */
+/** With Redis, records of a worker about a younger task may still be in transit. */
 const AGE_MIN_MS = 10_000;
 
 const UNFINISHED: readonly TaskStatus[] = ['queued', 'running', 'waiting_input'];
@@ -53,15 +53,20 @@ export async function adoptFormerTasks(options: FormerTasksOptions): Promise<voi
 
 /**
  * Ends the recorded tasks for which no job was kept: the service was killed before it had accepted them, and their
- * senders have received no answer.
+ * senders have received no answer. Returns whether all were looked at: some may be too young.
  */
-export async function closeUnaccepted(options: FormerTasksOptions): Promise<void> {
+export async function closeUnaccepted(options: FormerTasksOptions): Promise<boolean> {
   const { jobs, queue, reader, home, isOwn, onProblem } = options;
-  const before = Date.now() - AGE_MIN_MS;
+  const ageMin = queue.system === 'in_process' ? 0 : AGE_MIN_MS;
+  let isDone = true;
   for (const metadata of await listTasks(options, ['queued'])) {
     const taskId = String(metadata.task_id);
     if (isOwn(taskId) || metadata.queue_home !== home || jobs.hasEnded(taskId)) continue;
-    if (!(Date.parse(readIso(metadata.created_at) ?? '') < before)) continue;
+    // A time in the future is not that of a young task.
+    if (Math.abs(Date.now() - Date.parse(readIso(metadata.created_at) ?? '')) < ageMin) {
+      isDone = false;
+      continue;
+    }
     try {
       if ((await jobs.read(taskId)) !== undefined || (await queue.knows(taskId))) continue;
       const now = await reader.readDocument(taskId, 'metadata');
@@ -76,6 +81,7 @@ export async function closeUnaccepted(options: FormerTasksOptions): Promise<void
       onProblem(taskId, messageOf(error));
     }
   }
+  return isDone;
 }
 
 /** Oldest first. */

@@ -113,8 +113,7 @@ export class Requeueing {
     try {
       if ((await jobs.readOpening()) === undefined) await adoptFormerTasks(options);
       this.#settleAdopted();
-      await closeUnaccepted(options);
-      this.#isPrepared = true;
+      this.#isPrepared = await closeUnaccepted(options);
     } catch (error) {
       // What is kept already is queued all the same. The next pass tries again.
       this.#parts.log(`tasks of an earlier run could not be read: ${messageOf(error)}`);

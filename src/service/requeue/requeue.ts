@@ -53,15 +53,16 @@ async function requeueOne(taskId: string, options: RequeueOptions): Promise<bool
   const { jobs, queue, reader } = options;
   const entry = await jobs.read(taskId);
   if (entry === undefined || !isOwnQueue(entry, options)) return false;
-  // Before the records: a job that ends in between is known as over, or its end is stored.
-  const isKnown = await queue.knows(taskId);
+  // What waits or runs is left alone, whatever its records say: an end may be forged, and the task of a silent worker is
+  // recorded as abandoned before Redis hands it out again.
+  if ((await queue.has(taskId)) || options.isBusy(taskId)) return false;
+  const isOver = await queue.knows(taskId);
   const metadata = await reader.readDocument(taskId, 'metadata');
-  if (isTerminal(metadata?.status)) {
-    // A forged end takes nothing from the queue. A silent worker's task is abandoned, and Redis hands its job out again.
-    if (!(await queue.has(taskId))) await jobs.remove(taskId);
+  if (isOver || isTerminal(metadata?.status)) {
+    if (!options.isBusy(taskId)) await jobs.remove(taskId);
     return false;
   }
-  if (isKnown || !options.mayQueue || !isLost(entry, metadata)) return false;
+  if (!options.mayQueue || !isLost(entry, metadata)) return false;
   const job: Job = { ...entry.job, attempt: nextAttempt(entry, metadata) };
   if (options.isBusy(taskId) || jobs.hasEnded(taskId)) return false;
   await queue.push(job);

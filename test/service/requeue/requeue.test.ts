@@ -17,11 +17,13 @@ import { until } from '../../support/until.ts';
 /** A queue that knows these jobs and collects what is pushed. */
 class KnowingQueue extends InProcessQueue {
   readonly known: readonly string[];
+  readonly over: readonly string[];
   readonly pushed: Job[] = [];
 
-  constructor(known: readonly string[] = []) {
+  constructor(known: readonly string[] = [], over: readonly string[] = []) {
     super({ name: 'agent', concurrency: 1, home: 'here' });
     this.known = known;
+    this.over = over;
   }
 
   override async push(job: Job): Promise<void> {
@@ -29,7 +31,7 @@ class KnowingQueue extends InProcessQueue {
   }
 
   override async knows(taskId: string): Promise<boolean> {
-    return this.known.includes(taskId);
+    return this.known.includes(taskId) || this.over.includes(taskId);
   }
 
   override async has(taskId: string): Promise<boolean> {
@@ -53,6 +55,7 @@ interface Case {
   /** By task id. */
   readonly metadata?: Readonly<Record<string, JsonObject>>;
   readonly known?: readonly string[];
+  readonly over?: readonly string[];
   readonly isRedis?: boolean;
   readonly mayQueue?: boolean;
   readonly busy?: readonly string[];
@@ -69,6 +72,7 @@ async function requeue({
   kept,
   metadata = {},
   known,
+  over,
   isRedis,
   mayQueue = true,
   busy = [],
@@ -82,7 +86,7 @@ async function requeue({
     const then = new Date(Date.now() - ageMs).toISOString();
     await writeFile(path, JSON.stringify({ ...entry, created_at: then, updated_at: then }));
   }
-  const queue = new KnowingQueue(known);
+  const queue = new KnowingQueue(known, over);
   if (isRedis) Object.assign(queue, { system: 'bullmq', home: undefined });
   const recorder = new MemoryRecorder();
   setRecorder(recorder);
@@ -169,6 +173,11 @@ test.each(['completed', 'failed', 'cancelled', 'abandoned'])(
     }
   },
 );
+
+test('a job that is over in Redis is removed, also while the end of its task is on its way', async () => {
+  const given = { kept: [{ job: jobOf('task-1') }], over: ['task-1'], isRedis: true };
+  expect(await requeue({ ...given, metadata: { 'task-1': QUEUED } })).toMatchObject({ pushed: [], left: [] });
+});
 
 test.each<[string, Partial<Kept>, JsonObject, number]>([
   ['that had begun', { isStarted: true }, RUNNING, 2],
