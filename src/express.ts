@@ -2,6 +2,8 @@ import { serveHealth as createHealth } from './serve/health.ts';
 import type { Intake } from './serve/intake.ts';
 import { serveLogs as createLogs } from './serve/logs.ts';
 import type { HttpHandler } from './serve/routes.ts';
+import { ensureTrailKey, readTrailKey } from './store/key.ts';
+import { warn } from './system/warning.ts';
 import { activeTrail, type Trail } from './trail/trail.ts';
 import {
   receiveWebhooks as createWebhooks,
@@ -9,6 +11,7 @@ import {
   type WebhookHandler,
 } from './webhooks/receive-webhooks.ts';
 import { createLedger, type DeliveryLedger } from './webhooks/repeats/ledger.ts';
+import { createProofs, type ProofSource, type Proofs } from './webhooks/repeats/proofs.ts';
 
 export type { WebhookPayload } from './webhooks/payload.ts';
 export type { Candidate, Claim, SharedClaims } from './webhooks/repeats/shared-claims.ts';
@@ -35,11 +38,12 @@ export interface ServeOptions {
  * invalid options.
  */
 export function receiveWebhooks(options: ReceiveWebhooksOptions): WebhookHandler {
-  return createWebhooks(options, { ledger: openLedger(options.onError) });
+  const proofs = proofsOfTrail(options.onError ?? warn);
+  return createWebhooks(options, { ledger: openLedger(options.onError, proofs), proofs });
 }
 
 /** Looks up the open trail for each delivery: most handlers are created before the trail is open. */
-function openLedger(onError: ((error: unknown) => void) | undefined): DeliveryLedger {
+function openLedger(onError: ((error: unknown) => void) | undefined, proofs: ProofSource): DeliveryLedger {
   const ledgers = new WeakMap<Trail, DeliveryLedger>();
   const current = (): DeliveryLedger | undefined => {
     const trail = activeTrail();
@@ -51,6 +55,7 @@ function openLedger(onError: ((error: unknown) => void) | undefined): DeliveryLe
         listDeliveries: (query) => reader.listDeliveries(query),
         listTasks: (query) => reader.listTasks(query),
         ready: recovered,
+        proofs,
         onError,
       });
     ledgers.set(trail, ledger);
@@ -58,8 +63,31 @@ function openLedger(onError: ((error: unknown) => void) | undefined): DeliveryLe
   };
   return {
     find: async (provider, deliveryId) => current()?.find(provider, deliveryId),
-    findTask: async (provider, macs) => current()?.findTask?.(provider, macs),
+    findTask: async (provider, macs, about) => current()?.findTask?.(provider, macs, about),
   };
+}
+
+/** Signs with the key of the open trail. Without a key no delivery is known to later processes. */
+function proofsOfTrail(onError: (error: unknown) => void): ProofSource {
+  const found = new WeakMap<Trail, Promise<Proofs | undefined>>();
+  return async () => {
+    const trail = activeTrail();
+    if (trail === undefined) return undefined;
+    const reading =
+      found.get(trail) ??
+      keyOf(trail).then(
+        (key) => (key === undefined ? undefined : createProofs(key)),
+        (error: unknown) => void onError(error),
+      );
+    found.set(trail, reading);
+    return reading;
+  };
+}
+
+/** Only the process that holds the log directory makes its key. */
+async function keyOf({ config, otlpUrl }: Trail): Promise<string | undefined> {
+  if (config.key !== undefined) return config.key;
+  return otlpUrl === undefined ? readTrailKey(config.logDir) : ensureTrailKey(config.logDir);
 }
 
 /** The REST API of a trail's log directory. Mount it in Express 4 or 5: `app.use('/api', serveLogs(trail))`. */

@@ -1,7 +1,7 @@
 import { TasktrailError } from '../errors.ts';
-import { escapeLine } from './terminal/terminal-text.ts';
 import { printableText } from '../model/printable.ts';
 import { redact } from '../redact/redact.ts';
+import { escapeLine } from './terminal/terminal-text.ts';
 
 /** 2: the arguments or the settings are wrong. All others are 1. */
 const EXIT_CODES: Readonly<Partial<Record<TasktrailError['code'], number>>> = {

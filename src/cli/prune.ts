@@ -6,8 +6,8 @@ import { type PruneItem, type PruneOptions, planPrune, runRetention } from '../s
 import { Tombstones } from '../store/keep/tombstones.ts';
 import type { DirectoryLock } from '../store/lock.ts';
 import { lockDirectory } from '../trail/holder.ts';
-import { say } from './terminal/say.ts';
 import { isUploadedBy, uploadsOf } from '../trail/uploads.ts';
+import { say } from './terminal/say.ts';
 import { type Column, createTable } from './terminal/table.ts';
 import { createPaint, escapeJson, escapeText } from './terminal/terminal-text.ts';
 

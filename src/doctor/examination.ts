@@ -8,6 +8,7 @@ import { checkDiskSpace } from './disk-space.ts';
 import { checkEndpoint } from './endpoint.ts';
 import { type Area, type Finding, problem, type Subject } from './finding.ts';
 import { checkHolder } from './holder.ts';
+import { checkKeptJobs } from './kept-jobs.ts';
 import { checkLogDirectory } from './log-directory.ts';
 import { checkPorts } from './ports.ts';
 import { checkRedis } from './redis.ts';
@@ -39,6 +40,7 @@ const CHECKS: readonly Check[] = [
   { area: 'directory', deadlineMs: DISK_MS, run: checkDiskSpace },
   { area: 'directory', deadlineMs: NETWORK_MS, run: checkHolder },
   { area: 'directory', deadlineMs: DISK_MS, run: checkBacklog },
+  { area: 'directory', deadlineMs: DISK_MS, run: checkKeptJobs },
   { area: 'ports', deadlineMs: NETWORK_MS, run: checkPorts },
   { area: 'endpoint', deadlineMs: NETWORK_MS, run: checkEndpoint },
   { area: 'redis', deadlineMs: NETWORK_MS, run: checkRedis },

@@ -131,6 +131,8 @@ export interface DeliveryLine {
   readonly subject?: string;
   /** By command: shows that the receiver of the webhook has started it for this subject. */
   readonly subject_macs?: Readonly<Record<string, string>>;
+  /** Of an accepted delivery: shows that the receiver of this log directory has recorded it. */
+  readonly mac?: string;
   readonly outcome: string;
   readonly reason: string | null;
   readonly task_ids: readonly string[];

@@ -227,6 +227,7 @@ function deliveryOf({ log, eventId, timestamp }: Subject): Change[] {
         task_ids: Array.isArray(body.task_ids) ? body.task_ids.filter((id) => typeof id === 'string') : [],
         trace_id: traceId ?? null,
         stages: Array.isArray(body.stages) ? body.stages : [],
+        ...(typeof body.mac === 'string' && { mac: body.mac }),
         ...countsOf(body),
       },
     },

@@ -44,6 +44,15 @@ export interface StageOptions {
   readonly moment?: Moment;
 }
 
+/** A delivery that has started tasks. */
+export interface AcceptedDelivery {
+  readonly provider: string;
+  readonly deliveryId: string | null;
+  readonly subject: string | null;
+  /** Command and id of each task, in the order of the stages. */
+  readonly tasks: readonly (readonly [string, string])[];
+}
+
 /** The flat fields of a stage. */
 export type StageFields = Readonly<Record<string, JsonPrimitive | readonly JsonPrimitive[] | undefined>>;
 
@@ -80,6 +89,7 @@ export class Delivery {
   /** Tasks of the first delivery that this one repeats. */
   #earlierTaskIds: readonly string[] = [];
   #isDiscarded = false;
+  #prove: ((delivery: AcceptedDelivery) => string) | undefined;
 
   constructor(scope: Scope, identity: DeliveryIdentity) {
     this.#scope = scope;
@@ -135,6 +145,11 @@ export class Delivery {
     this.#earlierTaskIds = earlierTaskIds;
   }
 
+  /** The record of an accepted delivery gets this code. */
+  proveWith(prove: (delivery: AcceptedDelivery) => string): void {
+    this.#prove = prove;
+  }
+
   /** Drops the record and the span of this delivery. Throws `TypeError` when it has created a task. */
   discard(): void {
     if (this.#taskIds.length > 0) throw new TypeError('a delivery with tasks cannot be discarded');
@@ -149,18 +164,22 @@ export class Delivery {
       // A task of another origin gets the stages that name it.
       if (held.taskId !== undefined && !ids.includes(held.taskId)) this.#emitStage(held, held.taskId);
     }
-    const stages = [...this.#held].sort(byMoment).map(stageLine);
+    const held = [...this.#held].sort(byMoment);
+    const stages = held.map(stageLine);
     const failure = error === undefined ? undefined : failureOf(error);
     const unfinished = failure === undefined ? 'unmatched' : 'rejected';
+    const outcome = this.#outcome ?? (ids.length > 0 ? 'accepted' : unfinished);
+    const mac = outcome === 'accepted' ? this.#prove?.(this.#accepted(held)) : undefined;
     this.#scope.emit(EVENT.delivery, {
       body: {
         event_type: this.#eventType ?? null,
         ...(this.#subject !== undefined && { subject: this.#subject }),
         ...(this.#subjectMacs !== undefined && { subject_macs: this.#subjectMacs }),
-        outcome: this.#outcome ?? (ids.length > 0 ? 'accepted' : unfinished),
+        outcome,
         reason: this.#reason ?? failure?.message ?? null,
         task_ids: [...ids, ...this.#earlierTaskIds],
         stages: stages as readonly JsonValue[],
+        ...(mac !== undefined && { mac }),
       },
       attributes: this.#identityAttributes(),
     });
@@ -172,6 +191,16 @@ export class Delivery {
     // HTTP semantic conventions: a 4xx is an error of the client and leaves the status of a server span unset.
     if (failure !== undefined) this.#scope.end(failure);
     else this.#scope.end((httpStatus ?? 200) >= 500 ? { errorType: String(httpStatus) } : undefined);
+  }
+
+  #accepted(held: readonly HeldStage[]): AcceptedDelivery {
+    const tasks = held.flatMap(({ stage, fields: { command, task_id: taskId } }) =>
+      stage === 'task_created' && typeof command === 'string' && typeof taskId === 'string'
+        ? [[command, taskId] as const]
+        : [],
+    );
+    const provider = this.#provider;
+    return { provider, deliveryId: this.#deliveryId ?? null, subject: this.#subject ?? null, tasks };
   }
 
   #emitStage(held: HeldStage, taskId: string): void {

@@ -3,7 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DEFAULT_DIALECT } from '../agent/dialects/dialects.ts';
 import { hasLivingRun, isFollowedElsewhere } from '../agent/orphan-runs.ts';
 import type { Config } from '../config/config.ts';
+import type { JobStore } from '../queue/job-store.ts';
 import type { AbortCause, Job, JobRun, Queue } from '../queue/queue.ts';
+import { mintWorkflowId } from '../record/mint.ts';
+import { activeRecorder } from '../record/recorder.ts';
 import { closeTask } from '../record/task/absent-task.ts';
 import { recordAttempt } from '../record/task/attempt.ts';
 import type { Task } from '../record/task/task.ts';
@@ -36,20 +39,28 @@ export interface RunTaskOptions {
   readonly reader: Reader;
   /** Told when an agent may run. */
   readonly spans?: Pick<AgentSpans, 'agentStarted' | 'agentEnded'>;
+  /** Where the job is kept until it ends. */
+  readonly jobs?: JobStore | undefined;
 }
 
 /** One attempt of a job: the phases of its command's workflow, each step a run of the agent. A failure does not reject. */
 export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): Promise<void> {
-  const { config, queue, reader } = options;
+  const { config, queue, reader, jobs } = options;
   if (job.attempt > 1) {
     // A frozen worker must not occupy this slot: its task is abandoned by now, and a late result replaces that end.
     if (!(await waitForOtherWorker(job, config, run.signal))) return run.finish?.();
     // Its worker was killed after it recorded the end and before it acknowledged the job, or had lost its connection.
-    if (await hasEnded(job, reader)) return run.finish?.();
+    if (await hasEnded(job, reader)) return finish(job, run, options);
   }
   // Attempts that a shutdown ended, and those of an agent that still runs, do not count towards the maximum.
   const stops = await countStops(job, config);
-  if (job.attempt - stops > config.attemptsMax) return abandon(job, options);
+  if (job.attempt - stops > config.attemptsMax) {
+    await abandon(job, options);
+    return finish(job, run, options);
+  }
+  // Before it is recorded: after a kill this attempt is not repeated under its number.
+  const workflowId = job.workflowId ?? mintWorkflowId(workItemOf(job));
+  await jobs?.update(job.taskId, { isStarted: true, attempt: job.attempt, stops, workflowId });
   await options.spans?.agentStarted();
   try {
     await recordAttempt(
@@ -62,16 +73,25 @@ export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): P
         willRetry: () => causeOf(run) === 'closing',
         retryMetadata: { stops: stops + 1 },
       },
-      (task) => workThrough(task, job, { config, run, stops }),
+      (task) => workThrough(task, job, { config, run, stops, workflowId }),
     );
-    run.finish?.();
+    await finish(job, run, options);
   } catch (error) {
-    if (causeOf(run) !== 'closing') run.finish?.();
+    if (causeOf(run) === 'closing') {
+      await jobs?.update(job.taskId, { isStarted: false, attempt: job.attempt + 1, stops: stops + 1 });
+    } else await finish(job, run, options);
     // The failure is recorded in the task's result. A thrown value that is not an Error is a defect: the queue warns.
     if (!(error instanceof Error)) throw error;
   } finally {
     await options.spans?.agentEnded();
   }
+}
+
+/** The job is over. Its end is in the journal before the kept job is gone: after a kill in between it is stored first. */
+async function finish({ taskId }: Job, run: JobRun, { jobs }: RunTaskOptions): Promise<void> {
+  run.finish?.();
+  activeRecorder()?.flush();
+  await jobs?.remove(taskId);
 }
 
 /** Earlier attempts that do not count: those that a shutdown ended, or all of them when the agent outlived its worker. */
@@ -133,25 +153,24 @@ interface Work {
   readonly config: Config;
   readonly run: JobRun;
   readonly stops: number;
+  readonly workflowId: string;
 }
 
 async function workThrough(task: Task, job: Job, work: Work): Promise<void> {
-  const { config, run, stops } = work;
+  const { config, run, stops, workflowId } = work;
   const plan = planFor(config, job);
   task.metadata({
     assigned_agent: plan.agentName,
     agent_type: plan.agent.type ?? null,
     ...(stops > 0 && { stops }),
   });
-  const { issue_number: issue, issue_key: key } = job.sourceMetadata;
-  const item = issue ?? key;
-  const workItemId = typeof item === 'number' || typeof item === 'string' ? String(item) : job.taskId;
+  const workItemId = workItemOf(job);
   const phases = plan.phases.map(({ name }) => name);
   const workflow =
     job.workflowId === undefined
-      ? task.startWorkflow(plan.workflow, { workItemId, phases })
+      ? task.startWorkflow(plan.workflow, { workflowId, workItemId, phases })
       : await resumeWorkflow(job.workflowId, { name: plan.workflow, workItemId, phases });
-  run.keep?.({ workflowId: workflow.id, stops });
+  run.keep?.({ workflowId, stops });
   await workflow.run(async () => {
     try {
       for (const place of placesOf(plan)) await runPhase(task, workflow, { ...work, plan, ...place });
@@ -160,6 +179,12 @@ async function workThrough(task: Task, job: Job, work: Work): Promise<void> {
       throw error;
     }
   });
+}
+
+function workItemOf({ taskId, sourceMetadata }: Job): string {
+  const { issue_number: issue, issue_key: key } = sourceMetadata;
+  const item = issue ?? key;
+  return typeof item === 'number' || typeof item === 'string' ? String(item) : taskId;
 }
 
 interface PhaseWork extends Work {

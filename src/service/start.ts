@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
-import type { Queue } from '../queue/queue.ts';
+import { JobStore } from '../queue/job-store.ts';
 import { requireInstalled } from '../system/optional-package.ts';
 import { installAgentRunner } from '../trail/agent-runner.ts';
 import { watchOrphanRuns } from '../trail/orphan-sweep.ts';
@@ -8,10 +8,11 @@ import { agentFolder, openTrail, type Trail } from '../trail/trail.ts';
 import { AgentSpans } from './agent-spans.ts';
 import { checkAgents } from './commands.ts';
 import { guardConfigFiles } from './config-guard.ts';
+import { openDeliveryMemory } from './delivery-memory.ts';
 import { type HttpService, listen } from './listen.ts';
 import { openQueue } from './open-queue.ts';
 import { ReasonLines } from './reason-lines.ts';
-import { requeueUnfinished } from './requeue.ts';
+import { openKeptJobs, Requeueing } from './requeue/kept-jobs.ts';
 import { runTask } from './run-task.ts';
 import { ServiceMetrics } from './service-metrics.ts';
 import { TaskIntake } from './task-intake.ts';
@@ -102,6 +103,8 @@ interface ServiceParts {
 async function openService(parts: ServiceParts): Promise<Service> {
   const { config, role, metrics, closers, createExpress, log } = parts;
   const isWorker = role === 'worker';
+  // Where that fails, opening the trail says why.
+  if (config.enabled && config.store && !isWorker) await JobStore.prepare(config.logDir).catch(() => {});
   const trail = await openTrail({ config, hold: isWorker ? 'never' : 'must', log }, metrics.startTrail());
   metrics.watchTrail(trail);
   const reasonLines = new ReasonLines({ books: trail.books, log });
@@ -114,7 +117,13 @@ async function openService(parts: ServiceParts): Promise<Service> {
   const { queue, claims } = openedQueue;
   metrics.watchQueue(queue);
   closers.unshift(() => openedQueue.close(QUEUE_DEADLINE_MS));
-  const intake = new TaskIntake({ config, queue, reader: trail.reader });
+  const kept = await openKeptJobs(config, { isWorker });
+  const jobs = kept?.jobs;
+  const intake = new TaskIntake({ config, queue, reader: trail.reader, jobs, home: kept?.home });
+  const requeueing =
+    kept?.home === undefined
+      ? undefined
+      : new Requeueing({ jobs: kept.jobs, home: kept.home, trail, queue, intake, log });
   let http: HttpService | undefined;
   if (createExpress !== undefined) {
     const { app, webhooks } = createWebApp({
@@ -123,6 +132,10 @@ async function openService(parts: ServiceParts): Promise<Service> {
       trail,
       intake,
       claims: claims && createWebhookClaims({ claims, reader: trail.reader }),
+      memory: await openDeliveryMemory(config, {
+        jobs,
+        ready: Promise.all([trail.recovered, requeueing?.adopted]),
+      }),
       readMetrics: () => metrics.readText(),
       log,
     });
@@ -135,17 +148,16 @@ async function openService(parts: ServiceParts): Promise<Service> {
   }
   if (role !== 'serve') {
     const spans = AgentSpans.of(config, (reason) => trail.books.setNotice('times of agents', reason));
-    queue.start((job, run) => runTask(job, run, { config, queue, reader: trail.reader, spans }));
+    queue.start((job, run) => runTask(job, run, { config, queue, reader: trail.reader, spans, jobs }));
   }
   // The holder sweeps its own machine; a worker may run on another one.
   if (isWorker) {
     const orphanWatch = watchOrphans(trail, log);
     closers.unshift(async () => orphanWatch.close());
   }
-  const requeueTasks = (): Promise<number> =>
-    isWorker ? Promise.resolve(0) : requeue({ trail, intake, queue, log });
+  closers.unshift(async () => requeueing?.close());
   openedQueue.onReady(() => {
-    for (const ms of REQUEUE_AFTER_MS) setTimeout(() => void requeueTasks(), ms).unref();
+    for (const ms of REQUEUE_AFTER_MS) setTimeout(() => void requeueing?.run(), ms).unref();
   });
   let stopping: Promise<void> | undefined;
   return {
@@ -153,7 +165,7 @@ async function openService(parts: ServiceParts): Promise<Service> {
     role,
     trail,
     url: http?.url,
-    requeued: requeueTasks(),
+    requeued: requeueing?.run() ?? Promise.resolve(0),
     stop: () => {
       stopping ??= closeAll(closers, log);
       return stopping;
@@ -167,30 +179,6 @@ function watchOrphans(trail: Trail, log: (line: string) => void): { close(): voi
     onProblem: (reason) => trail.books.setNotice('runs left by dead processes', reason),
     log,
   });
-}
-
-interface RequeueParts {
-  readonly trail: Trail;
-  readonly intake: TaskIntake;
-  readonly queue: Queue;
-  log(line: string): void;
-}
-
-async function requeue({ trail, intake, queue, log }: RequeueParts): Promise<number> {
-  await trail.recovered;
-  if (!trail.config.enabled || !trail.config.store) return 0;
-  try {
-    return await requeueUnfinished({
-      reader: trail.reader,
-      queue,
-      isVolatile: trail.config.redisUrl === undefined,
-      isOwn: (taskId) => intake.has(taskId),
-      onUnreadable: (taskId, error) => log(`task ${taskId} cannot be queued again: ${messageOf(error)}`),
-    });
-  } catch (error) {
-    log(`unfinished tasks could not be queued again: ${messageOf(error)}`);
-    return 0;
-  }
 }
 
 async function closeAll(

@@ -3,7 +3,10 @@ import type { Config } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
 import { isTerminal } from '../model/documents.ts';
 import type { JsonObject } from '../model/json.ts';
-import { isOfQueue, type Queue } from '../queue/queue.ts';
+import type { JobEntry } from '../queue/job-entry.ts';
+import type { JobStore } from '../queue/job-store.ts';
+import { isOfQueue, type Job, type Queue } from '../queue/queue.ts';
+import { activeRecorder } from '../record/recorder.ts';
 import { closeTask } from '../record/task/absent-task.ts';
 import { prepareTask, type QueuedTask } from '../record/task/queued-task.ts';
 import type { CancelAnswer, Intake, TaskOrder } from '../serve/intake.ts';
@@ -25,6 +28,10 @@ export interface TaskIntakeOptions {
   readonly config: Config;
   readonly queue: Queue;
   readonly reader: Reader;
+  /** Keeps each job from its acceptance to its end. Undefined: nothing is kept beside the queue. */
+  readonly jobs?: JobStore | undefined;
+  /** Id of the log directory that keeps the jobs. */
+  readonly home?: string | undefined;
 }
 
 /** The command and the agent that a task asks for; null selects the configured default. */
@@ -38,6 +45,8 @@ export class TaskIntake implements Intake {
   readonly #options: TaskIntakeOptions;
   /** Tasks that this process accepted, as opposed to those of an earlier process. */
   readonly #own = new Set<string>();
+  /** Tasks that are being accepted or cancelled. */
+  readonly #busy = new Set<string>();
 
   constructor(options: TaskIntakeOptions) {
     this.#options = options;
@@ -45,6 +54,11 @@ export class TaskIntake implements Intake {
 
   has(taskId: string): boolean {
     return this.#own.has(taskId);
+  }
+
+  /** Whether the task is being accepted or cancelled: its job is not to be queued by others meanwhile. */
+  isBusy(taskId: string): boolean {
+    return this.#busy.has(taskId);
   }
 
   /** Throws `ERR_INPUT_INVALID` for an unknown agent or command, before anything is recorded. */
@@ -62,43 +76,89 @@ export class TaskIntake implements Intake {
   }
 
   async enqueue(task: QueuedTask, requested: Requested): Promise<void> {
-    const { queue } = this.#options;
-    const { name, system, home } = queue;
+    const { queue, home } = this.#options;
+    const { name, system } = queue;
     this.#remember(task.id);
     const sourceMetadata = task.input.sourceMetadata ?? {};
     const job = { taskId: task.id, message: task.message, sourceMetadata, attempt: 1, ...requested };
-    await task.enqueue({ queue: name, system, home }, (carrier) => queue.push({ ...job, carrier }));
+    await this.#alone(task.id, () =>
+      task.enqueue({ queue: name, system, home: queue.home ?? home }, (carrier) =>
+        this.#accept({ ...job, carrier }),
+      ),
+    );
+  }
+
+  /** The job is kept before it is queued, so that a kill in between loses nothing. */
+  async #accept(job: Job): Promise<void> {
+    const { queue, jobs } = this.#options;
+    await jobs?.add(job, queue);
+    try {
+      await queue.push(job);
+    } catch (error) {
+      await jobs?.remove(job.taskId);
+      throw error;
+    }
   }
 
   /**
    * Removes a waiting task, or ends the agent of a running one. Throws `ERR_NOT_FOUND` for an unknown task, and
    * `ERR_CONFLICT` for one that has ended or is in another queue.
    */
-  async cancel(taskId: string): Promise<CancelAnswer> {
-    const { queue } = this.#options;
-    throwIfEnded(taskId, await this.#read(taskId));
+  cancel(taskId: string): Promise<CancelAnswer> {
+    return this.#alone(taskId, () => this.#cancel(taskId));
+  }
+
+  /** The queue and the kept job decide. Records only say that a task has ended of which neither of them knows. */
+  async #cancel(taskId: string): Promise<CancelAnswer> {
+    const { queue, jobs, reader } = this.#options;
+    const before = await this.#read(taskId);
     const cancellation = await queue.cancel(taskId);
     if (cancellation === 'aborted') return 'cancelling';
+    const kept = await this.#readKept(taskId);
     const metadata = cancellation === 'removed' ? await this.#read(taskId) : await this.#readSettled(taskId);
-    // By another cancel request, or by a worker that received this one after its job had ended.
-    if (metadata?.status === 'cancelled') return 'cancelled';
-    throwIfEnded(taskId, metadata);
     if (cancellation === 'unknown') {
-      if (metadata === undefined) throw new TasktrailError('ERR_NOT_FOUND', `there is no task ${taskId}`);
-      if (!isOfQueue(metadata, queue)) {
+      throwIfEnded(taskId, before);
+      // By another cancel request, or by a worker that received this one after its job had ended.
+      if (metadata?.status === 'cancelled') return 'cancelled';
+      throwIfEnded(taskId, metadata);
+      if (metadata === undefined && kept === undefined)
+        throw new TasktrailError('ERR_NOT_FOUND', `there is no task ${taskId}`);
+      if (kept === undefined || !this.#isOwnQueue(kept)) {
         throw new TasktrailError(
           'ERR_CONFLICT',
           `task ${taskId} is not in the queue of this service: cancel it where it runs`,
         );
       }
     }
-    const attempt = typeof metadata?.attempt === 'number' ? metadata.attempt : 1;
+    const recorded = typeof metadata?.attempt === 'number' ? metadata.attempt : 1;
+    const attempt = Math.max(recorded, kept?.job.attempt ?? 1);
     const reason = cancellation === 'removed' ? 'cancelled while it waited' : 'cancelled; its worker is gone';
-    const workflows = await findOpenWorkflows(metadata, this.#options.reader);
+    const workflows = await findOpenWorkflows(metadata, reader);
     closeTask({ taskId, attempt }, { status: 'cancelled', error: reason });
     // The workflows of an attempt whose worker is gone: the next attempt would have resumed them.
     cancelWorkflows(workflows, { taskId, attempt, reason });
+    activeRecorder()?.flush();
+    await jobs?.remove(taskId);
     return 'cancelled';
+  }
+
+  #isOwnQueue({ queue: { system, home } }: JobEntry): boolean {
+    const { queue } = this.#options;
+    return isOfQueue({ queue_system: system, ...(home !== undefined && { queue_home: home }) }, queue);
+  }
+
+  /** Undefined also for an entry that cannot be read, which is reported elsewhere. */
+  async #readKept(taskId: string): Promise<JobEntry | undefined> {
+    return this.#options.jobs?.read(taskId).catch(() => undefined);
+  }
+
+  async #alone<T>(taskId: string, work: () => Promise<T>): Promise<T> {
+    this.#busy.add(taskId);
+    try {
+      return await work();
+    } finally {
+      this.#busy.delete(taskId);
+    }
   }
 
   #remember(taskId: string): void {

@@ -11,7 +11,8 @@ import { loadOptional } from '../system/optional-package.ts';
 import { readVersion } from '../system/version.ts';
 import type { Trail } from '../trail/trail.ts';
 import { receiveWebhooks, type WebhookHandler } from '../webhooks/receive-webhooks.ts';
-import { createLedger } from '../webhooks/repeats/ledger.ts';
+import { createLedger, type LedgerOptions } from '../webhooks/repeats/ledger.ts';
+import type { ProofSource } from '../webhooks/repeats/proofs.ts';
 import type { SharedClaims } from '../webhooks/repeats/shared-claims.ts';
 import { commandNames, planFor } from './commands.ts';
 import type { TaskIntake } from './task-intake.ts';
@@ -31,10 +32,16 @@ export interface WebAppParts {
   readonly intake: TaskIntake;
   /** Shared with the other processes that receive the same webhooks. */
   readonly claims?: SharedClaims | undefined;
+  /** What makes the deliveries of earlier processes known. */
+  readonly memory?: DeliveryMemory | undefined;
   /** The body of `GET /metrics`. */
   readMetrics(): Promise<string>;
   log(line: string): void;
 }
+
+export type DeliveryMemory = Pick<LedgerOptions, 'ready' | 'unprovenBefore' | 'readKept'> & {
+  readonly proofs: ProofSource;
+};
 
 export interface WebApp {
   readonly app: Express;
@@ -68,7 +75,13 @@ export function createWebApp(parts: WebAppParts): WebApp {
 }
 
 function createWebhooks(
-  { config, trail, intake, claims }: Pick<WebAppParts, 'config' | 'trail' | 'intake' | 'claims'>,
+  {
+    config,
+    trail,
+    intake,
+    claims,
+    memory,
+  }: Pick<WebAppParts, 'config' | 'trail' | 'intake' | 'claims' | 'memory'>,
   onError: (error: unknown) => void,
 ): WebhookHandler {
   const { reader, recovered } = trail;
@@ -91,7 +104,9 @@ function createWebhooks(
         listTasks: (query) => reader.listTasks(query),
         ready: recovered,
         onError,
+        ...memory,
       }),
+      ...(memory !== undefined && { proofs: memory.proofs }),
     },
   );
 }

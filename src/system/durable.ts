@@ -115,7 +115,8 @@ async function makeLevels(path: string): Promise<readonly string[]> {
 /** Shares and FUSE file systems that cannot sync a directory keep its entries in their own way. */
 const NO_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EPERM', 'EISDIR']);
 
-async function syncDirectory(path: string): Promise<void> {
+/** Makes the names in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
   try {
     await withDirectory(path, syncFile);
   } catch (error) {

@@ -9,6 +9,7 @@ import { type Receiver, startReceiver } from '../receive/server.ts';
 import { isOpenHere } from '../record/task/heartbeat.ts';
 import type { Reader } from '../serve/reader.ts';
 import { Tombstones } from '../store/keep/tombstones.ts';
+import { isJobKept } from '../store/kept-job.ts';
 import { DirectoryLock } from '../store/lock.ts';
 import { closeToOthers } from '../store/private-directory.ts';
 import { Store } from '../store/write/store.ts';
@@ -110,7 +111,10 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
   const reaper = startReaper({ store, reader, isWatched: isOpenHere, log });
   const orphanWatch = watchOrphanRuns({
     folder: join(config.logDir, AGENT_FOLDER),
-    isTaskOver: async (taskId) => isTerminal((await reader.readDocument(taskId, 'metadata'))?.status),
+    // The service still has a job for a task that only a forged record has ended.
+    isTaskOver: async (taskId) =>
+      isTerminal((await reader.readDocument(taskId, 'metadata'))?.status) &&
+      !(await isJobKept(config.logDir, taskId)),
     onProblem: (reason) => books.setNotice('runs left by dead processes', reason),
     log,
   });

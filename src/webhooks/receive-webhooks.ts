@@ -6,6 +6,7 @@ import { handshakeMethods } from './handshake.ts';
 import type { Provider } from './provider.ts';
 import { type ReceiverParts, receive } from './receiver.ts';
 import type { DeliveryLedger } from './repeats/ledger.ts';
+import type { ProofSource } from './repeats/proofs.ts';
 import { Redeliveries } from './repeats/redeliveries.ts';
 import type { SharedClaims } from './repeats/shared-claims.ts';
 import { type CustomOptions, createCustom } from './senders/custom.ts';
@@ -49,6 +50,7 @@ export type { WebhookTask };
 export interface ReceiverDefaults {
   readonly limits?: Partial<GateLimits>;
   readonly ledger?: DeliveryLedger;
+  readonly proofs?: ProofSource;
 }
 
 /** 256 MiB are ten of the largest bodies. GitHub gives up after 10 s. */
@@ -61,7 +63,7 @@ const LIMITS: GateLimits = { bytesAtOnceMax: 268_435_456, timeoutMs: 10_000 };
  */
 export function receiveWebhooks(
   options: ReceiveWebhooksOptions,
-  { limits, ledger }: ReceiverDefaults = {},
+  { limits, ledger, proofs }: ReceiverDefaults = {},
 ): WebhookHandler {
   const { trigger = '@agent', commands = DEFAULT_COMMANDS, onTask, agentOf, onError } = options;
   if (trigger.trim() === '') throw new TypeError('trigger must not be empty');
@@ -76,6 +78,7 @@ export function receiveWebhooks(
     gate: new BodyGate({ ...LIMITS, ...limits }),
     flood: new FloodGauge(),
     redeliveries: new Redeliveries({ ledger: options.ledger ?? ledger, claims: options.claims }),
+    proofs,
   };
   const routes: Record<string, Methods> = {};
   for (const provider of providersOf(options, trigger)) {

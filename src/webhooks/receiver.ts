@@ -20,6 +20,7 @@ import type {
   WebhookRequestBody,
 } from './provider.ts';
 import { RejectedDelivery } from './rejection.ts';
+import type { ProofSource, Proofs } from './repeats/proofs.ts';
 import type { Redeliveries } from './repeats/redeliveries.ts';
 import { isSignedBytesName } from './repeats/signed-bytes.ts';
 import { type Subject, signSubject } from './repeats/subject.ts';
@@ -37,6 +38,8 @@ export interface ReceiverParts {
   readonly gate: BodyGate;
   readonly flood: FloodGauge;
   readonly redeliveries: Redeliveries;
+  /** Makes the deliveries of this process known to later ones. */
+  readonly proofs?: ProofSource | undefined;
 }
 
 /** A request in progress. Its state decides how a refusal is recorded. */
@@ -128,10 +131,12 @@ async function act(
   const received = { event_type: eventType, webhook_id: deliveryId, ...event.received };
   delivery.stage('received', received, { moment: arrived });
   delivery.stage('validation', { status: 'passed' });
+  const proofs = await parts.proofs?.();
+  if (proofs !== undefined) delivery.proveWith(proofs.ofDelivery);
   const results: Settled[] = [];
   // One after another: of two events with the same id, one starts the tasks.
   for (const one of [event, ...more]) {
-    results.push(await settle(provider, parts, { delivery, event: one, isFirst: one === event }));
+    results.push(await settle(provider, parts, { delivery, event: one, isFirst: one === event, proofs }));
   }
   const first = results.find(({ outcome }) => outcome === 'accepted');
   const result = first ?? results.find(({ outcome }) => outcome === 'duplicate') ?? results[0];
@@ -157,12 +162,13 @@ async function act(
 interface EventOfDelivery {
   readonly event: WebhookEvent;
   readonly isFirst: boolean;
+  readonly proofs: Proofs | undefined;
 }
 
 async function settle(
   provider: Provider,
   { options, redeliveries }: ReceiverParts,
-  { delivery, event, isFirst }: Pick<Exchange, 'delivery'> & EventOfDelivery,
+  { delivery, event, isFirst, proofs }: Pick<Exchange, 'delivery'> & EventOfDelivery,
 ): Promise<Settled> {
   const { said, deliveryId } = event;
   const subject = signSubject(provider, event.subject);
@@ -174,7 +180,7 @@ async function settle(
   }
   const { commands } = match;
   const matchedAt = mintMoment();
-  const order = { delivery, provider, event, subject, said, commands, matchedAt };
+  const order = { delivery, provider, event, subject, said, commands, matchedAt, proofs };
   const { repeats, taskIds } = await redeliveries.take(
     { provider: provider.name, deliveryId, subject, commands: commands.map(({ command }) => command) },
     (wanted, done, refusal) => startTasks(order, { wanted, done, refusal }, options),

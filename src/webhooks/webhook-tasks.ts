@@ -6,6 +6,7 @@ import type { QueuedTask } from '../record/task/queued-task.ts';
 import type { MatchedCommand } from './command.ts';
 import type { WebhookPayload } from './payload.ts';
 import type { Provider, Said, WebhookEvent } from './provider.ts';
+import type { Proofs } from './repeats/proofs.ts';
 import type { Subject } from './repeats/subject.ts';
 
 /** A task that a verified webhook asks for. It is not queued yet. */
@@ -30,6 +31,8 @@ export interface TaskOrder {
   readonly provider: Provider;
   readonly event: WebhookEvent;
   readonly subject: Subject | undefined;
+  /** Undefined: the tasks are not known to later processes. */
+  readonly proofs: Proofs | undefined;
   readonly said: Said;
   readonly commands: readonly MatchedCommand[];
   /** When the commands were found. */
@@ -100,11 +103,12 @@ export function matchFields(
 }
 
 function createTask(
-  { delivery, provider, event, subject, said }: TaskOrder,
+  { delivery, provider, event, subject, said, proofs }: TaskOrder,
   wanted: { readonly command: string; readonly taskId: string; readonly agent: string | undefined },
 ): WebhookTask {
   const { command, taskId, agent } = wanted;
   const { payload, deliveryId, eventType, source } = event;
+  const asked = { taskId, provider: provider.name, command, deliveryId: deliveryId ?? null };
   const task = delivery.task({
     taskId,
     source: 'webhook',
@@ -122,6 +126,9 @@ function createTask(
       ...(subject !== undefined && {
         webhook_subject: subject.name,
         webhook_subject_mac: subject.macsOf(command)[0] ?? null,
+      }),
+      ...(proofs !== undefined && {
+        webhook_mac: proofs.ofTask({ ...asked, subject: subject?.name ?? null }),
       }),
     },
     ...(agent !== undefined && { agent }),

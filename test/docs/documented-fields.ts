@@ -20,8 +20,8 @@ export async function undocumentedFields(logDir: string): Promise<readonly strin
   const { words } = readFilesPage();
   const missing = new Set<string>();
   for (const path of filesBelow(logDir)) {
-    // Spans are OTLP. The journal and the directories of agent runs are internal.
-    if (/trace\.jsonl$/.test(basename(path)) || /\/_(?:journal|agent)\//.test(path)) continue;
+    // Spans are OTLP, the key is no JSON. The journal and the directories of agent runs are internal.
+    if (/trace\.jsonl$/.test(basename(path)) || /\/_(?:(?:journal|agent)\/|key$)/.test(path)) continue;
     for (const line of readFileSync(path, 'utf8').split('\n').filter(Boolean)) {
       for (const key of keysOf(JSON.parse(line)))
         if (!words.has(key)) missing.add(`${relative(logDir, path)}: ${key}`);

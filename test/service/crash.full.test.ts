@@ -121,6 +121,50 @@ test('every delivery answered with 202 is completed, however often the service i
   expect((await last.stop()).code).toBe(0);
 }, 180_000);
 
+test('every accepted task runs and ends exactly once, whatever moment its service is killed at', async () => {
+  const script = 'echo $TASK_LOGS_TASK_ID >> begun; sleep 0.1; echo $TASK_LOGS_TASK_ID >> ended';
+  await writeFile(
+    join(cwd, 'tasktrail.config.json'),
+    JSON.stringify({ agents: { counted: { command: ['sh', '-c', script] } } }),
+  );
+  const env = { TASK_LOGS_ATTEMPTS: '30', TASK_LOGS_CONCURRENCY: '3' };
+  const accepted: string[] = [];
+  for (let round = 0; round < 12; round += 1) {
+    const service = await start(env);
+    const sending = Array.from({ length: 5 }, async (_, n) => {
+      // Spread over the life of the process: some are written, some queued, some running, some ending at the kill.
+      await delay(n * 60);
+      await service.sendComment('@agent review').then(
+        (id) => accepted.push(id),
+        () => 'killed before it was answered',
+      );
+    });
+    await delay(Math.random() * 700);
+    await service.dispose();
+    await Promise.all(sending);
+  }
+  const last = await start(env);
+  for (const id of accepted)
+    expect(await resultOf(logDir, id, 60_000)).toMatchObject({ status: 'completed' });
+  const keptJobs = async (): Promise<string[]> =>
+    (await readdir(join(logDir, '_queue'))).filter((name) => name.startsWith('task-'));
+  await until(async () => (await keptJobs()).length === 0, 'the last entry to be gone');
+  const ended = (await readFile(join(cwd, 'ended'), 'utf8')).split('\n').filter(Boolean);
+  const timesOf = (id: string): number => ended.filter((one) => one === id).length;
+  expect(accepted.map((id) => [id, timesOf(id)]).filter(([, times]) => times !== 1)).toEqual([]);
+  expect(new Set(ended).size).toBe(ended.length);
+  for (const id of new Set([...accepted, ...ended])) {
+    const facts = await readLines(join(logDir, id, 'facts.jsonl'));
+    expect(
+      facts.filter(({ event }) => event === 'tasktrail.task.result'),
+      id,
+    ).toHaveLength(1);
+  }
+  // No recorded task waits without a job.
+  const open = await fetch(`${last.url}/api/tasks?status=queued`);
+  expect(((await open.json()) as { readonly items: readonly unknown[] }).items).toEqual([]);
+}, 180_000);
+
 test('a delivery that is repeated because the service was killed before its answer runs once', async () => {
   await writeFile(
     join(cwd, 'tasktrail.config.json'),

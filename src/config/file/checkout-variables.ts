@@ -1,5 +1,5 @@
+import { isLoopback } from '../../model/loopback.ts';
 import { SETTINGS } from '../settings.ts';
-import { isLoopback } from '../values/loopback.ts';
 
 /** They say where documents go, with whose name, and how soon something is removed. */
 const DECIDING: ReadonlySet<string> = new Set([

@@ -2,6 +2,7 @@ import { ATTR } from '../../model/attributes.ts';
 import { EVENT } from '../../model/events.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
+import type { TraceCarrier } from '../carrier.ts';
 import { type Moment, mintMoment } from '../mint.ts';
 import { activeRecorder } from '../recorder.ts';
 import { quietly } from '../scope.ts';
@@ -32,6 +33,34 @@ export function describeRequeue(task: { readonly taskId: string; readonly attemp
     moment: mintMoment(),
     body: { status: 'queued', attempt: task.attempt },
   });
+}
+
+export interface AbsentTask {
+  readonly taskId: string;
+  readonly message: string;
+  readonly sourceMetadata: JsonObject;
+  readonly command: string | null;
+  readonly agent: string | null;
+  readonly attempt: number;
+  readonly carrier: TraceCarrier;
+}
+
+/** Records the first facts of a queued task again: those of the process that accepted it were lost. */
+export function describeAgain(task: AbsentTask, createdAt: string): void {
+  const { source = null, provider = null, assigned_agent = null, model = null } = task.carrier;
+  emitFor(task, EVENT.metadata, {
+    moment: mintMoment(),
+    body: {
+      ...{ source, provider, assigned_agent, model },
+      command: task.command,
+      requested_agent: task.agent,
+      created_at: createdAt,
+      status: 'queued',
+      attempt: task.attempt,
+    },
+  });
+  const input = { message: task.message, source_metadata: { provider, ...task.sourceMetadata } };
+  emitFor(task, EVENT.input, { moment: mintMoment(), body: input });
 }
 
 /** Records a fact of a task that is not open in this process. */

@@ -5,8 +5,9 @@ import { isPathSafeId } from '../../model/ids.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { isTempNameOf } from '../../system/durable.ts';
 import { areRealFolders } from '../../system/files/real-folders.ts';
-import { namesIn, readableNamesIn } from '../../system/optional-files.ts';
+import { lstatIfPresent, namesIn, readableNamesIn } from '../../system/optional-files.ts';
 import { compressTask, isCompressible } from '../compress.ts';
+import { keptJobPath } from '../kept-job.ts';
 import { DAY_FILE, OWN_NAMES, taskDir, WORKFLOW_FILES, type WorkflowFile } from '../layout.ts';
 import { mapBounded } from '../read/listing.ts';
 import { isRealMonth, levelsOf, WorkflowPlaces } from '../workflow-place.ts';
@@ -152,7 +153,9 @@ async function judgeTask(id: string, options: PruneOptions): Promise<PruneItem |
   if (task === undefined) return undefined;
   const path = taskDir(logDir, id);
   const { endedAt, isSettled } = task;
-  const ageMs = nowMs - Date.parse(endedAt);
+  // A task with a kept job has not ended before the job was kept, whatever its records say.
+  const keptMs = (await lstatIfPresent(keptJobPath(logDir, id)))?.mtimeMs ?? 0;
+  const ageMs = nowMs - Math.max(Date.parse(endedAt), keptMs);
   if (ageMs > taskDays * DAY_MS) return { kind: 'task', id, path, endedAt, bytes: await bytesIn(path) };
   if (!isSettled || compressDays === undefined || ageMs <= compressDays * DAY_MS) return undefined;
   return (await isCompressible(path)) ? 'compress' : undefined;
@@ -233,6 +236,8 @@ async function moveTask(id: string, options: RetentionOptions): Promise<string |
   const { logDir, nowMs, tombstones } = options;
   const verdict = await judgeTask(id, options);
   if (verdict === undefined || verdict === 'compress') return undefined;
+  // First: without its records the task would count as one that has not run.
+  await rm(keptJobPath(logDir, id), { force: true });
   await tombstones.add([tombstoneOf('task', id, nowMs)]);
   const target = join(logDir, PRUNED + id);
   await rename(verdict.path, target);

@@ -20,7 +20,7 @@ export interface Unreadable {
 }
 
 /**
- * Tasks, workflows, deliveries and feeds that this user cannot read and write, sorted by name. The service goes on
+ * Tasks, workflows, deliveries, feeds and kept jobs that this user cannot read and write, sorted by name. The service goes on
  * without them, so that one bad file does not stop the others.
  */
 export async function findUnreadable(logDir: string, workflowDir: string): Promise<readonly Unreadable[]> {
@@ -35,6 +35,8 @@ export async function findUnreadable(logDir: string, workflowDir: string): Promi
   await check(logDir, (await readableNamesIn(logDir)).filter(isOurs), '');
   const webhooks = join(logDir, OWN_NAMES.webhooks);
   await check(webhooks, await readableNamesIn(webhooks), `${OWN_NAMES.webhooks}/`);
+  const queue = join(logDir, OWN_NAMES.queue);
+  await check(queue, await readableNamesIn(queue), `${OWN_NAMES.queue}/`);
   const workflows = workflowDir.startsWith(join(logDir, '/'))
     ? workflowDir.slice(logDir.length + 1)
     : workflowDir;

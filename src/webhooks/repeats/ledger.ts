@@ -5,6 +5,7 @@ import { isJsonObject, type JsonObject } from '../../model/json.ts';
 import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { warn } from '../../system/warning.ts';
+import { createdTasks, isProvenDelivery, isProvenTask, type ProofSource, type Proofs } from './proofs.ts';
 
 /** A delivery that an earlier process has received. */
 export interface KnownDelivery {
@@ -20,12 +21,18 @@ export interface KnownTask {
   readonly isAnswered: boolean;
 }
 
+/** A command of a comment, message or issue. */
+export interface AskedCommand {
+  readonly subject: string;
+  readonly command: string;
+}
+
 /** The tasks that deliveries have started, also in earlier processes. */
 export interface DeliveryLedger {
   /** Undefined for a new delivery. Rejects with `ERR_QUEUE_UNAVAILABLE` while that is not yet known. */
   find(provider: string, deliveryId: string): Promise<KnownDelivery | undefined>;
-  /** The task of a command of a comment, message or issue, by the codes of both. Rejects like `find`. */
-  findTask?(provider: string, macs: readonly string[]): Promise<KnownTask | undefined>;
+  /** The task of a command of a comment, message or issue, by its name or by the codes of both. Rejects like `find`. */
+  findTask?(provider: string, macs: readonly string[], about?: AskedCommand): Promise<KnownTask | undefined>;
 }
 
 export interface LedgerOptions {
@@ -34,6 +41,12 @@ export interface LedgerOptions {
   listTasks?(query: TaskQuery): Promise<TaskPage>;
   /** Resolves when the records of an earlier process are stored. */
   readonly ready?: Promise<unknown>;
+  /** A record counts with a proof only. Without this option every record counts that is not marked as another sender's. */
+  readonly proofs?: ProofSource | undefined;
+  /** ISO 8601: deliveries before this time need no proof, because their version made none. Default: all need one. */
+  unprovenBefore?(): Promise<string | undefined>;
+  /** Tells which recorded tasks are in the queue or have been. Default: all of them. */
+  readKept?(): Promise<(taskId: string) => boolean>;
   /** Receives a failure to read the ledger. Default: a process warning. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
@@ -66,7 +79,7 @@ export function createLedger(options: LedgerOptions): DeliveryLedger {
   const ledger = new StoredLedger(options);
   return {
     find: (provider, deliveryId) => ledger.find(provider, deliveryId),
-    findTask: (provider, macs) => ledger.findTask(provider, macs),
+    findTask: (provider, macs, about) => ledger.findTask(provider, macs, about),
   };
 }
 
@@ -87,8 +100,14 @@ class StoredLedger {
     return this.#known.get(keyOf(provider, deliveryId) ?? '');
   }
 
-  async findTask(provider: string, macs: readonly string[]): Promise<KnownTask | undefined> {
+  async findTask(
+    provider: string,
+    macs: readonly string[],
+    about?: AskedCommand,
+  ): Promise<KnownTask | undefined> {
     await this.#loaded(provider);
+    const named = about && this.#tasks.get(nameOf(provider, about.subject, about.command) ?? '');
+    if (named !== undefined) return named;
     const found = macs.map((mac) => this.#tasks.get(keyOf(provider, mac) ?? ''));
     return found.find((task) => task !== undefined);
   }
@@ -116,8 +135,9 @@ class StoredLedger {
   async #read(): Promise<void> {
     const since = isoFromMs(Date.now() - KEPT_MS);
     try {
-      await this.#readDeliveries(since);
-      await this.#readTasks(since);
+      const trust = await this.#readTrust();
+      await this.#readDeliveries(since, trust);
+      await this.#readTasks(since, trust);
     } catch (error) {
       (this.#options.onError ?? warn)(error);
       setTimeout(() => {
@@ -127,16 +147,29 @@ class StoredLedger {
     }
   }
 
-  async #readDeliveries(since: string): Promise<void> {
+  async #readTrust(): Promise<Trust> {
+    const { proofs, unprovenBefore, readKept } = this.#options;
+    return {
+      needsProof: proofs !== undefined,
+      proofs: await proofs?.(),
+      formerBefore: await unprovenBefore?.(),
+      // Before the tasks are listed: one that ends in between is listed as begun, or was kept.
+      isKept: await readKept?.(),
+    };
+  }
+
+  async #readDeliveries(since: string, trust: Trust): Promise<void> {
     let cursor: string | undefined;
     for (let read = 0; read < DELIVERIES_MAX; ) {
       const query = { outcome: 'accepted', since, limit: PAGE, cursor } as const;
       const { items, nextCursor } = await this.#options.listDeliveries(query);
       for (const item of items) {
         const { provider, delivery_id: id, task_ids: ids } = item;
-        if (!Array.isArray(ids)) continue;
-        for (const [mac, taskId] of startedTasks(item)) {
-          this.#keepTask(keyOf(provider, mac), { taskId, isAnswered: true });
+        const isProven = isProvenDelivery(trust.proofs, item);
+        if (!Array.isArray(ids) || !(isProven || countsUnproven(item, trust))) continue;
+        for (const { command, mac, taskId } of startedTasks(item)) {
+          const key = isProven ? nameOf(provider, item.subject, command) : keyOf(provider, mac);
+          this.#keepTask(key, { taskId, isAnswered: true });
         }
         // The commands are not needed: all of them were started.
         const tasks = ids
@@ -150,23 +183,17 @@ class StoredLedger {
     }
   }
 
-  async #readTasks(since: string): Promise<void> {
+  async #readTasks(since: string, trust: Trust): Promise<void> {
     const { listTasks } = this.#options;
     if (listTasks === undefined) return;
     const { items } = await listTasks({ source: 'webhook', since, limit: TASKS_MAX });
-    for (const {
-      provider,
-      webhook_id: id,
-      webhook_subject_mac: mac,
-      task_id: taskId,
-      command,
-      status,
-      started_at: startedAt,
-    } of items) {
-      // A task that could not be queued was refused. Its delivery may be sent again.
-      const isRefused = status === 'failed' && typeof startedAt !== 'string';
-      if (isRefused || typeof taskId !== 'string' || typeof command !== 'string') continue;
-      this.#keepTask(keyOf(provider, mac), { taskId, isAnswered: false });
+    for (const item of items) {
+      const { provider, webhook_id: id, webhook_subject_mac: mac, task_id: taskId, command } = item;
+      if (typeof taskId !== 'string' || typeof command !== 'string') continue;
+      const isProven = isProvenTask(trust.proofs, item);
+      if (wasRefused(item, trust) || !(isProven || countsUnprovenTask(item, trust))) continue;
+      const named = isProven ? nameOf(provider, item.webhook_subject, command) : keyOf(provider, mac);
+      this.#keepTask(named, { taskId, isAnswered: false });
       const key = keyOf(provider, id);
       if (key === undefined || this.#known.get(key)?.isAnswered === true) continue;
       const tasks = new Map(this.#known.get(key)?.tasks).set(command, taskId);
@@ -183,19 +210,48 @@ class StoredLedger {
   }
 }
 
-/** Code and id of each task that a delivery has started. */
-function startedTasks(line: JsonObject): readonly (readonly [unknown, string])[] {
-  const { stages, task_ids: ids, subject_macs: macs } = line;
-  const started: (readonly [unknown, string])[] = [];
-  if (!isJsonObject(macs)) return started;
-  for (const stage of Array.isArray(stages) ? stages : []) {
-    if (!isJsonObject(stage) || stage.stage !== 'task_created') continue;
-    const { command, task_id: taskId } = stage;
-    if (typeof command !== 'string' || typeof taskId !== 'string') continue;
-    if (!Object.hasOwn(macs, command)) continue;
-    if (Array.isArray(ids) && ids.includes(taskId)) started.push([macs[command], taskId]);
-  }
-  return started;
+/** What makes a record count. */
+interface Trust {
+  readonly needsProof: boolean;
+  readonly proofs: Proofs | undefined;
+  readonly formerBefore: string | undefined;
+  readonly isKept: ((taskId: string) => boolean) | undefined;
+}
+
+/** Of a version without proofs. The store marks the lines of other senders. */
+function countsUnproven(line: JsonObject, { needsProof, formerBefore }: Trust): boolean {
+  if (line.sender !== undefined) return false;
+  if (!needsProof) return true;
+  return formerBefore !== undefined && typeof line.timestamp === 'string' && line.timestamp < formerBefore;
+}
+
+/** The unfinished tasks of such a version are kept. Its ended ones were answered, as a rule. */
+function countsUnprovenTask(metadata: JsonObject, { needsProof, formerBefore, isKept }: Trust): boolean {
+  if (metadata.sender !== undefined) return false;
+  return !needsProof || (formerBefore !== undefined && isKept?.(String(metadata.task_id)) === true);
+}
+
+/** A task that could not be queued, or whose process was killed before. Its delivery may be sent again. */
+function wasRefused(
+  { task_id: taskId, status, started_at: startedAt }: JsonObject,
+  { isKept }: Trust,
+): boolean {
+  if (typeof startedAt === 'string') return false;
+  return status === 'failed' || (status === 'queued' && isKept?.(String(taskId)) === false);
+}
+
+interface StartedTask {
+  readonly command: string;
+  readonly mac: unknown;
+  readonly taskId: string;
+}
+
+/** The tasks that a delivery has started, with the code of each. */
+function startedTasks({ stages, task_ids: ids, subject_macs: macs }: JsonObject): readonly StartedTask[] {
+  if (!isJsonObject(macs) || !Array.isArray(ids)) return [];
+  return createdTasks(stages)
+    .filter(([command, taskId]) => Object.hasOwn(macs, command) && ids.includes(taskId))
+    .map(([command, taskId]) => ({ command, mac: macs[command], taskId }));
 }
 
 /** Undefined after a timeout. */
@@ -215,6 +271,12 @@ function notReady(): TasktrailError {
     'deliveries of an earlier process are still being stored; send this one again',
     { retryable: true },
   );
+}
+
+/** A command of a comment, message or issue. Not the same as any `keyOf`, which has one line feed. */
+function nameOf(provider: unknown, subject: unknown, command: string): string | undefined {
+  const key = keyOf(provider, subject);
+  return key === undefined ? undefined : `${key}\nsubject\n${command}`;
 }
 
 function keyOf(provider: unknown, deliveryId: unknown): string | undefined {

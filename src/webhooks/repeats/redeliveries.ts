@@ -137,7 +137,9 @@ export class Redeliveries {
     for (const [command, taskId] of known?.tasks ?? []) unanswered.set(command, taskId);
     for (const command of commands) {
       if (done.has(command)) continue;
-      const task = subject && (await ledger.findTask?.(provider, subject.macsOf(command)));
+      const task =
+        subject &&
+        (await ledger.findTask?.(provider, subject.macsOf(command), { subject: subject.name, command }));
       if (task === undefined) continue;
       (task.isAnswered ? done : unanswered).set(command, task.taskId);
       if (task.isAnswered) entry.isRecalled = true;

@@ -276,6 +276,23 @@ test('expired items are removed completely and get a tombstone, and the others a
   expect(again).toEqual({ pruned: [], compressed: [], kept: [], problems: [] });
 });
 
+test('a task for which the service has a job stays as long as after the acceptance, and its job goes with it', async () => {
+  const dir = await tempDir();
+  putTask(dir, 'task-1');
+  mkdirSync(join(dir, '_queue'));
+  const job = join(dir, '_queue', 'task-1.json');
+  writeFileSync(job, '{}');
+  const nowMs = ENDED_MS + 60 * DAY_MS;
+  const acceptedAt = (ms: number): void => utimesSync(job, new Date(ms), new Date(ms));
+  // Its records say that it ended long before: they may be another sender's.
+  acceptedAt(nowMs - 30 * DAY_MS + 1);
+  expect((await runRetention(await runOptions(dir, nowMs))).pruned).toEqual([]);
+  expect(readdirSync(join(dir, '_queue'))).toEqual(['task-1.json']);
+  acceptedAt(nowMs - 30 * DAY_MS - 1);
+  expect((await runRetention(await runOptions(dir, nowMs))).pruned).toMatchObject([{ id: 'task-1' }]);
+  expect(readdirSync(join(dir, '_queue'))).toEqual([]);
+});
+
 test('the empty folder of the current month is kept', async () => {
   const dir = await tempDir();
   putWorkflow(dir, 'workflow-1');

@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { DeliveryPage, DeliveryQuery } from '../../../src/model/delivery.ts';
-import { createLedger, type DeliveryLedger } from '../../../src/webhooks/repeats/ledger.ts';
+import type { JsonObject } from '../../../src/model/json.ts';
+import {
+  createLedger,
+  type DeliveryLedger,
+  type KnownDelivery,
+  type KnownTask,
+  type LedgerOptions,
+} from '../../../src/webhooks/repeats/ledger.ts';
+import { createProofs } from '../../../src/webhooks/repeats/proofs.ts';
 import { signSubject } from '../../../src/webhooks/repeats/subject.ts';
 import { comment, deliver, SECRET } from '../../support/deliveries.ts';
 import { installMemory } from '../../support/memory-recorder.ts';
@@ -151,6 +159,151 @@ test('the task of a comment is found by its code, whatever delivery started it',
   // The task of an unanswered delivery; the refused one may start.
   expect(await find('m0', 'm7')).toEqual({ taskId: 'task-of-review', isAnswered: false });
   expect(await find('m8')).toBeUndefined();
+});
+
+const KEY = 'f'.repeat(64);
+
+/** The line of a delivery that this trail has accepted. */
+function proven(more: object = {}, key: string = KEY): JsonObject {
+  const facts = {
+    provider: 'github',
+    deliveryId: 'a',
+    subject: 'comment 7',
+    tasks: [['review', 'task-1']],
+  } as const;
+  return {
+    timestamp: '2026-01-02T03:04:05.000Z',
+    provider: 'github',
+    delivery_id: 'a',
+    subject: 'comment 7',
+    subject_macs: { review: 'm1', fix: 'm2' },
+    outcome: 'accepted',
+    task_ids: ['task-1'],
+    stages: [{ stage: 'received' }, { stage: 'task_created', command: 'review', task_id: 'task-1' }],
+    mac: createProofs(key).ofDelivery(facts),
+    ...more,
+  };
+}
+
+function provenTask(more: object = {}, key: string = KEY): JsonObject {
+  const facts = {
+    taskId: 'task-1',
+    provider: 'github',
+    command: 'review',
+    deliveryId: 'a',
+    subject: 'comment 7',
+  };
+  return {
+    task_id: 'task-1',
+    provider: 'github',
+    command: 'review',
+    webhook_id: 'a',
+    webhook_subject: 'comment 7',
+    webhook_subject_mac: 'm1',
+    status: 'running',
+    webhook_mac: createProofs(key).ofTask(facts),
+    ...more,
+  };
+}
+
+interface Remembered {
+  readonly delivery: KnownDelivery | undefined;
+  readonly task: KnownTask | undefined;
+}
+
+async function remember(
+  given: { readonly lines?: readonly JsonObject[]; readonly tasks?: readonly JsonObject[] },
+  options: Partial<LedgerOptions> = {},
+): Promise<Remembered> {
+  const ledger = createLedger({
+    listDeliveries: listing([(given.lines ?? []) as DeliveryPage['items']]).listDeliveries,
+    listTasks: async () => ({ items: given.tasks ?? [], nextCursor: null }),
+    proofs: async () => createProofs(KEY),
+    ...options,
+  });
+  const delivery = await ledger.find('github', 'a');
+  const about = { subject: 'comment 7', command: 'review' };
+  return { delivery, task: await ledger.findTask?.('github', ['other'], about) };
+}
+
+const CREATED_FIX = { stage: 'task_created', command: 'fix', task_id: 'task-1' };
+
+test('a proven delivery is known by its id and its comment, whatever secret the webhook has now', async () => {
+  const { delivery, task } = await remember({ lines: [proven()] });
+  expect(delivery).toEqual({ isAnswered: true, tasks: new Map([['task-1', 'task-1']]) });
+  expect(task).toEqual({ taskId: 'task-1', isAnswered: true });
+  const unanswered = await remember({ tasks: [provenTask()] });
+  expect(unanswered.delivery).toEqual({ isAnswered: false, tasks: new Map([['review', 'task-1']]) });
+  expect(unanswered.task).toEqual({ taskId: 'task-1', isAnswered: false });
+});
+
+test.each<[string, JsonObject]>([
+  ['without a code', proven({ mac: undefined })],
+  ['with a code of another key', proven({}, 'e'.repeat(64))],
+  ['with the code of another delivery', proven({ mac: proven().mac, delivery_id: 'b' })],
+  ['with the code of another provider', proven({ provider: 'jira' })],
+  ['with the code of another comment', proven({ subject: 'comment 8' })],
+  ['with a further command', proven({ stages: [...(proven().stages as JsonObject[]), CREATED_FIX] })],
+  ['with a code that is no text', proven({ mac: 7 })],
+])('a line %s makes nothing known', async (_which, line) => {
+  const key = { delivery_id: 'a', provider: 'github', subject: 'comment 7' };
+  const { delivery, task } = await remember({
+    lines: [line.mac === proven().mac ? line : { ...line, ...key }],
+  });
+  expect([delivery, task]).toEqual([undefined, undefined]);
+});
+
+test('the codes of a proven line hold for the commands that it has started', async () => {
+  const copy = proven({ subject_macs: { review: 'stolen', fix: 'stolen' } });
+  const ledger = createLedger({
+    listDeliveries: listing([[copy] as DeliveryPage['items']]).listDeliveries,
+    proofs: async () => createProofs(KEY),
+  });
+  expect(
+    await ledger.findTask?.('github', ['stolen'], { subject: 'comment 8', command: 'review' }),
+  ).toBeUndefined();
+  expect(
+    await ledger.findTask?.('github', ['stolen'], { subject: 'comment 7', command: 'fix' }),
+  ).toBeUndefined();
+});
+
+test.each<[string, JsonObject]>([
+  ['without a code', provenTask({ webhook_mac: undefined })],
+  ['with a code of another key', provenTask({}, 'e'.repeat(64))],
+  ['with the code of another task', provenTask({ task_id: 'task-2' })],
+  ['with the code of another command', provenTask({ command: 'fix' })],
+])('a task %s makes nothing known', async (_which, task) => {
+  const found = await remember({ tasks: [task] });
+  expect([found.delivery, found.task]).toEqual([undefined, undefined]);
+});
+
+test('a proven task that waits in no queue was not accepted, and its delivery starts it', async () => {
+  const tasks = [provenTask({ status: 'queued' })];
+  const kept = { readKept: async () => (id: string) => id === 'task-1' };
+  expect((await remember({ tasks }, kept)).delivery?.isAnswered).toBe(false);
+  expect((await remember({ tasks }, { readKept: async () => () => false })).delivery).toBeUndefined();
+  const begun = [provenTask({ status: 'queued', started_at: '2026-01-02T03:04:05.000Z' })];
+  expect((await remember({ tasks: begun }, { readKept: async () => () => false })).delivery).toBeDefined();
+});
+
+test('records of a version without proofs count until the first start of this one, foreign ones never', async () => {
+  const former = { unprovenBefore: async () => '2026-01-02T03:04:06.000Z', readKept: async () => () => true };
+  const unproven = proven({ mac: undefined });
+  expect((await remember({ lines: [unproven] }, former)).delivery).toBeDefined();
+  for (const line of [
+    { ...unproven, timestamp: '2026-01-02T03:04:07.000Z' },
+    { ...unproven, sender: 'anonymous' },
+    { ...unproven, sender: 'agent' },
+  ]) {
+    expect((await remember({ lines: [line] }, former)).delivery).toBeUndefined();
+  }
+  const task = provenTask({ webhook_mac: undefined });
+  expect((await remember({ tasks: [task] }, former)).delivery).toBeDefined();
+  expect(
+    (await remember({ tasks: [task] }, { ...former, readKept: async () => () => false })).delivery,
+  ).toBeUndefined();
+  // Without a key nothing has a proof.
+  expect((await remember({ lines: [proven()] }, { proofs: async () => undefined })).delivery).toBeUndefined();
 });
 
 test('a delivery waits until the records of an earlier process are stored, and is never called new before', {

@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
+import { isJsonObject, type JsonObject } from '../model/json.ts';
+import { carrierOf } from '../record/carrier.ts';
+import type { Job } from './queue.ts';
+
+/** A renamed field needs the next number. An entry of a later version is set aside. */
+const SCHEMA_VERSION = 1;
+
+/** A job that the service has accepted and not ended. */
+export interface JobEntry {
+  readonly job: Job;
+  /** Whether the attempt of `job` has begun. */
+  readonly isStarted: boolean;
+  /** `Queue.name`, `Queue.system` and `Queue.home` of the queue that has it. */
+  readonly queue: { readonly name: string; readonly system: string; readonly home: string | undefined };
+  /** ISO 8601. */
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+const time = z.iso.datetime();
+
+const schema = z.object({
+  schema_version: z.literal(SCHEMA_VERSION),
+  task_id: z.string(),
+  message: z.string(),
+  source_metadata: z.custom<JsonObject>(isJsonObject, 'must be an object'),
+  command: z.string().nullable(),
+  agent: z.string().nullable(),
+  attempt: z.int().min(1),
+  started: z.boolean(),
+  stops: z.int().min(0),
+  workflow_id: z.string().refine(isWorkflowId, 'must be a workflow id').nullable(),
+  carrier: z.custom<JsonObject>(isJsonObject, 'must be an object'),
+  queue: z.string(),
+  queue_system: z.string(),
+  queue_home: z.string().nullable(),
+  created_at: time,
+  updated_at: time,
+});
+
+/** The content of `_queue/<task_id>.json`. */
+export function entryText({ job, isStarted, queue, createdAt, updatedAt }: JobEntry): string {
+  const fields: z.infer<typeof schema> = {
+    schema_version: SCHEMA_VERSION,
+    task_id: job.taskId,
+    created_at: createdAt,
+    updated_at: updatedAt,
+    command: job.command,
+    agent: job.agent,
+    attempt: job.attempt,
+    started: isStarted,
+    stops: job.stops ?? 0,
+    workflow_id: job.workflowId ?? null,
+    queue: queue.name,
+    queue_system: queue.system,
+    queue_home: queue.home ?? null,
+    carrier: { ...job.carrier },
+    source_metadata: job.sourceMetadata,
+    message: job.message,
+  };
+  return `${JSON.stringify(fields)}\n`;
+}
+
+/** The entry, or the reason why it is none. `taskId` is the name of its file. */
+export function readEntry(taskId: string, value: unknown): JobEntry | string {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    return `damaged: ${[issue?.path.join('.'), issue?.message].filter(Boolean).join(': ')}`;
+  }
+  const { data } = parsed;
+  if (data.task_id !== taskId || !isPathSafeId(taskId)) return 'damaged: its task_id is not its name';
+  return {
+    job: {
+      taskId,
+      message: data.message,
+      sourceMetadata: data.source_metadata,
+      command: data.command,
+      agent: data.agent,
+      attempt: data.attempt,
+      stops: data.stops,
+      ...(data.workflow_id !== null && { workflowId: data.workflow_id }),
+      carrier: carrierOf(data.carrier),
+    },
+    isStarted: data.started,
+    queue: { name: data.queue, system: data.queue_system, home: data.queue_home ?? undefined },
+    createdAt: data.created_at,
+    updatedAt: data.updated_at,
+  };
+}

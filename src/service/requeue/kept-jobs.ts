@@ -1,0 +1,138 @@
+import type { Books } from '../../books.ts';
+import type { Config } from '../../config/config.ts';
+import { messageOf } from '../../errors.ts';
+import { JobStore } from '../../queue/job-store.ts';
+import type { Queue } from '../../queue/queue.ts';
+import { directoryId } from '../../store/directory-id.ts';
+import type { Trail } from '../../trail/trail.ts';
+import type { TaskIntake } from '../task-intake.ts';
+import { adoptFormerTasks, closeUnaccepted, type FormerTasksOptions } from './former-tasks.ts';
+import { requeueUnfinished } from './requeue.ts';
+
+/** Interval in milliseconds for what other processes have ended, and for what the queue could not take before. */
+const PASS_MS = 60_000;
+
+/** Problems that the notice lists. */
+const SHOWN_MAX = 5;
+
+/** Where the jobs of this process are kept. */
+export interface KeptJobs {
+  readonly jobs: JobStore;
+  /** Id of the log directory; undefined in a worker, which may have another directory. */
+  readonly home: string | undefined;
+}
+
+/**
+ * Undefined when nothing is kept: with `TASK_LOGS_ENABLED=false` nothing is written at all, and a process that never holds
+ * the log directory does not learn which tasks have ended.
+ */
+export async function openKeptJobs(
+  { enabled, store, logDir }: Config,
+  { isWorker }: { readonly isWorker: boolean },
+): Promise<KeptJobs | undefined> {
+  if (!enabled) return undefined;
+  if (isWorker) return { jobs: JobStore.attach(logDir), home: undefined };
+  if (!store) return undefined;
+  return { jobs: await JobStore.open(logDir), home: await directoryId(logDir) };
+}
+
+export interface KeptJobsParts {
+  readonly jobs: JobStore;
+  readonly home: string;
+  readonly trail: Pick<Trail, 'config' | 'books' | 'reader' | 'recovered'>;
+  readonly queue: Queue;
+  readonly intake: Pick<TaskIntake, 'has' | 'isBusy'>;
+  log(line: string): void;
+}
+
+/** Queues kept jobs again, and removes those of ended tasks: passes over the folder, one at a time. */
+export class Requeueing {
+  readonly #parts: KeptJobsParts;
+  readonly #logged = new Set<string>();
+  readonly #timer: NodeJS.Timeout;
+  #last: Promise<number> = Promise.resolve(0);
+  /** Resolves when the tasks of a version without kept jobs are kept, or could not be. */
+  readonly adopted: Promise<void>;
+  #settleAdopted: () => void = () => {};
+  #isPrepared = false;
+  #isClosed = false;
+
+  constructor(parts: KeptJobsParts) {
+    this.#parts = parts;
+    const mayQueue = parts.trail.config.redisUrl === undefined;
+    // With Redis a job is only lost when Redis was away or emptied: then `run` is called.
+    this.#timer = setInterval(() => void this.#next(mayQueue), PASS_MS).unref();
+    this.adopted = new Promise((resolve) => {
+      this.#settleAdopted = resolve;
+    });
+  }
+
+  /** Returns the number of queued jobs. Never rejects. */
+  run(): Promise<number> {
+    return this.#next(true);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+  }
+
+  #next(mayQueue: boolean): Promise<number> {
+    this.#last = this.#last.then(() => this.#pass(mayQueue));
+    return this.#last;
+  }
+
+  async #pass(mayQueue: boolean): Promise<number> {
+    const { trail, log } = this.#parts;
+    // What earlier processes have recorded may be the end of a task.
+    await trail.recovered;
+    if (this.#isClosed) return 0;
+    const problems = new Map<string, string>();
+    const onProblem = (taskId: string, reason: string): void => void problems.set(taskId, reason);
+    await this.#prepare(onProblem);
+    try {
+      const { jobs, queue, home, intake } = this.#parts;
+      const { reader } = trail;
+      const isBusy = (taskId: string): boolean => this.#isClosed || intake.isBusy(taskId);
+      return await requeueUnfinished({ jobs, queue, home, reader, mayQueue, isBusy, onProblem });
+    } catch (error) {
+      log(`unfinished tasks could not be queued again: ${messageOf(error)}`);
+      return 0;
+    } finally {
+      this.#report(problems, trail.books);
+    }
+  }
+
+  /** Once, with what the last process has left. */
+  async #prepare(onProblem: FormerTasksOptions['onProblem']): Promise<void> {
+    if (this.#isPrepared) return;
+    const { jobs, home, queue, intake, trail } = this.#parts;
+    const { reader, config } = trail;
+    const isOwn = (taskId: string): boolean => intake.has(taskId);
+    const options = { jobs, queue, reader, home, logDir: config.logDir, isOwn, onProblem };
+    try {
+      if ((await jobs.readOpening()) === undefined) await adoptFormerTasks(options);
+      this.#settleAdopted();
+      this.#isPrepared = await closeUnaccepted(options);
+    } catch (error) {
+      // What is kept already is queued all the same. The next pass tries again.
+      this.#parts.log(`tasks of an earlier run could not be read: ${messageOf(error)}`);
+    } finally {
+      this.#settleAdopted();
+    }
+  }
+
+  #report(problems: ReadonlyMap<string, string>, books: Books): void {
+    const { jobs, log } = this.#parts;
+    for (const [taskId, reason] of problems) {
+      if (this.#logged.has(taskId)) continue;
+      this.#logged.add(taskId);
+      log(`task ${taskId} cannot be queued again: ${reason}`);
+    }
+    const failures = jobs.failures.map(({ name, reason }) => `${name} cannot be written: ${reason}`);
+    const all = [...problems.values(), ...failures];
+    const more = all.length > SHOWN_MAX ? ` and ${all.length - SHOWN_MAX} more` : '';
+    const text = `set aside: ${all.slice(0, SHOWN_MAX).join(', ')}${more}`;
+    books.setNotice('queued tasks', all.length === 0 ? undefined : text);
+  }
+}

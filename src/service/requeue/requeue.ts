@@ -1,0 +1,99 @@
+import { messageOf, TasktrailError } from '../../errors.ts';
+import { isTerminal } from '../../model/documents.ts';
+import type { JsonObject } from '../../model/json.ts';
+import type { JobEntry } from '../../queue/job-entry.ts';
+import type { JobStore } from '../../queue/job-store.ts';
+import type { Job, Queue } from '../../queue/queue.ts';
+import { describeAgain, describeRequeue } from '../../record/task/absent-task.ts';
+import type { Reader } from '../../serve/reader.ts';
+
+/** Youngest age in milliseconds with Redis: records about a younger job may still be in transit. The next pass looks at it. */
+const AGE_MIN_MS = 10_000;
+
+/** Larger numbers are not those of attempts. */
+const ATTEMPT_MAX = 10_000;
+
+export interface RequeueOptions {
+  readonly jobs: JobStore;
+  readonly queue: Queue;
+  /** Tells whether a task has ended, and at which attempt it is. A job is never made from records. */
+  readonly reader: Pick<Reader, 'readDocument'>;
+  /** Id of the log directory: the home of its in-process queue. */
+  readonly home: string;
+  /** False: only removes the entries of ended tasks. */
+  readonly mayQueue: boolean;
+  /** Whether the job is being accepted or cancelled at this moment. */
+  isBusy(taskId: string): boolean;
+  /** A job that cannot be read or queued; the others are queued all the same. */
+  onProblem(taskId: string, reason: string): void;
+}
+
+/**
+ * Queues the kept jobs again that the queue no longer knows: a waiting one unchanged, a running one as its next attempt.
+ * Removes the entries of ended tasks. Returns the number of queued jobs. Rejects with `ERR_QUEUE_UNAVAILABLE`.
+ */
+export async function requeueUnfinished(options: RequeueOptions): Promise<number> {
+  const { jobs } = options;
+  let queued = 0;
+  for (const taskId of await jobs.taskIds()) {
+    try {
+      // Its removal has failed before.
+      if (jobs.hasEnded(taskId)) await jobs.remove(taskId);
+      else if (await requeueOne(taskId, options)) queued += 1;
+    } catch (error) {
+      // The queue takes nothing at the moment: the next pass goes on.
+      if (error instanceof TasktrailError && error.retryable) throw error;
+      options.onProblem(taskId, messageOf(error));
+    }
+  }
+  return queued;
+}
+
+async function requeueOne(taskId: string, options: RequeueOptions): Promise<boolean> {
+  const { jobs, queue, reader } = options;
+  const entry = await jobs.read(taskId);
+  if (entry === undefined || !isOwnQueue(entry, options)) return false;
+  // What waits or runs is left alone, whatever its records say: an end may be forged, and the task of a silent worker is
+  // recorded as abandoned before Redis hands it out again.
+  if ((await queue.has(taskId)) || options.isBusy(taskId)) return false;
+  const isOver = await queue.knows(taskId);
+  const metadata = await reader.readDocument(taskId, 'metadata');
+  if (isOver || isTerminal(metadata?.status)) {
+    if (!options.isBusy(taskId)) await jobs.remove(taskId);
+    return false;
+  }
+  if (!options.mayQueue || !isLost(entry, metadata)) return false;
+  const job: Job = { ...entry.job, attempt: nextAttempt(entry, metadata) };
+  if (options.isBusy(taskId) || jobs.hasEnded(taskId)) return false;
+  await queue.push(job);
+  if (metadata === undefined) describeAgain(job, entry.createdAt);
+  // Records that it is queued: a running task without heartbeats would be closed as abandoned.
+  else if (metadata.status !== 'queued' || metadata.attempt !== job.attempt) describeRequeue(job);
+  return true;
+}
+
+/** Jobs of an in-process queue end with its process. This one holds the directory, so that process is gone. */
+function isVolatile({ queue }: JobEntry): boolean {
+  return queue.system === 'in_process';
+}
+
+function isOwnQueue(entry: JobEntry, { queue, home }: RequeueOptions): boolean {
+  if (isVolatile(entry)) return entry.queue.home === home;
+  return entry.queue.system === queue.system;
+}
+
+/** Whether no process can have the job any more. */
+function isLost(entry: JobEntry, metadata: JsonObject | undefined): boolean {
+  if (isVolatile(entry)) return true;
+  // A worker that had taken the job before Redis lost it goes on with it.
+  if (metadata !== undefined && metadata.status !== 'queued') return false;
+  return Date.now() - Date.parse(entry.updatedAt) > AGE_MIN_MS;
+}
+
+/** An attempt that was begun is not repeated under its number. */
+function nextAttempt({ job, isStarted }: JobEntry, metadata: JsonObject | undefined): number {
+  const kept = isStarted ? job.attempt + 1 : job.attempt;
+  const recorded = metadata?.attempt;
+  if (typeof recorded !== 'number' || !Number.isInteger(recorded) || recorded > ATTEMPT_MAX) return kept;
+  return Math.max(kept, metadata?.status === 'queued' ? recorded : recorded + 1);
+}

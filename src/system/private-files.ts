@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { errnoOf, TasktrailError } from '../errors.ts';
+import { syncDirectory } from './durable.ts';
+import { lstatIfPresent, namesIn } from './optional-files.ts';
+
+const FOLDER_MODE = 0o700;
+const FILE_MODE = 0o600;
+
+/** Milliseconds after which a temporary file belongs to a dead process. A write takes a few milliseconds. */
+const TEMP_MS = 60_000;
+
+/**
+ * Makes a directory that only this user can use, and syncs its parent, which must exist. Throws
+ * `ERR_DIRECTORY_UNUSABLE` for a symbolic link or a file.
+ */
+export async function makePrivateDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: FOLDER_MODE });
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+  const stats = await lstat(path);
+  if (!stats.isDirectory()) {
+    const what = stats.isSymbolicLink() ? 'a symbolic link' : 'not a directory';
+    throw new TasktrailError(
+      'ERR_DIRECTORY_UNUSABLE',
+      `${path} is ${what}: remove it, and a directory is made`,
+    );
+  }
+  if ((stats.mode & 0o077) !== 0) await chmod(path, FOLDER_MODE);
+}
+
+/**
+ * `replaceFile` for a file that only this user can read. Follows no symbolic link. Several processes may write to the
+ * directory, also from containers in which their pids are equal.
+ */
+export async function replacePrivateFile(path: string, text: string): Promise<void> {
+  const dir = dirname(path);
+  const temp = join(dir, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    const file = await open(temp, 'wx', FILE_MODE);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temp, path);
+  } catch (error) {
+    await rm(temp, { force: true }).catch(() => undefined);
+    throw error;
+  }
+  await syncDirectory(dir);
+}
+
+/** Removes what processes have left that were killed in `replacePrivateFile`. */
+export async function removeLeftTemps(dir: string): Promise<void> {
+  for (const name of await namesIn(dir)) {
+    if (!name.startsWith('.') || !name.endsWith('.tmp')) continue;
+    const path = join(dir, name);
+    const stats = await lstatIfPresent(path);
+    if (stats !== undefined && Date.now() - stats.mtimeMs > TEMP_MS) await rm(path, { force: true });
+  }
+}
