@@ -146,7 +146,7 @@ export class Store {
 
   async #ingest(batch: TelemetryBatch): Promise<Ingested> {
     this.#checkOpen();
-    const sorted = sortBatch(batch, (service) => this.#noteUnattributed(service));
+    const sorted = await sortBatch(batch, (service) => this.#noteUnattributed(service));
     const { byTask, byWorkflow, deliveries, heartbeats, refused } = sorted;
     const writes = [
       ...[...byTask].map(([id, entries]) => this.#write(this.#tasks, { id, entries, refused })),
