@@ -4,7 +4,7 @@ import type { TelemetryBatch } from '../model/otlp.ts';
 import { bearerTokenOf, isAnyOf } from '../model/secret.ts';
 import type { BodyLimits, BodyRoom } from '../system/bounded-body.ts';
 import { finished, isTurnOver, nextTurn } from '../system/turns.ts';
-import { decodeJson } from './decode-json.ts';
+import { decodeJson } from './json/decode-json.ts';
 import { outlineJson } from './json/outline-json.ts';
 import { readBody } from './otlp-body.ts';
 import {
@@ -16,7 +16,7 @@ import {
   successAnswer,
 } from './otlp-response.ts';
 import { otlpTokenOf } from './otlp-token.ts';
-import { type Outline, outlineOf } from './outline.ts';
+import { type Outline, outlineOf } from './outline/outline.ts';
 import { decodeProtobuf } from './protobuf/decode-protobuf.ts';
 import { outlineProtobuf } from './protobuf/outline-protobuf.ts';
 import { SIGNALS, type Signal } from './signals.ts';

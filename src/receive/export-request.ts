@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject } from '../model/json.ts';
 import type { OtlpKeyValue, OtlpScope } from '../model/otlp.ts';
 import { readKeyValues } from './any-value.ts';
 import { Check, isAbsent, readObject, readText } from './fields.ts';
+import { REPEATED_BYTES_MAX, REPEATED_PROBLEM } from './outline/limits.ts';
 import type { IngestResult } from './sink.ts';
 
 /** The fields of a signal's request that contain its records, and the functions that read them. */
@@ -12,6 +13,8 @@ export interface RequestLayout<Resource, Received> {
   readonly records: string;
   /** Called once per resource, not once per record. */
   resource(attributes: OtlpKeyValue[]): Resource;
+  /** Whether each record is stored with its resource. */
+  readonly repeatsResource: boolean;
   read(raw: JsonObject, origin: Origin<Resource>, check: Check): Received;
 }
 
@@ -32,8 +35,9 @@ export interface RequestReader<Received> {
   add(records: readonly unknown[]): void;
   /** Records that are not read, for their size. */
   reject(reason: string, count: number): void;
-  /** Number of valid records since the last `take`. */
+  /** Number of valid records since the last `take`, and the bytes of the resources that they repeat. */
   readonly size: number;
+  readonly repeatedBytes: number;
   /** The valid records since the last call. */
   take(): Received[];
   /** Throws `ERR_INPUT_INVALID` when nothing was understood: a success would hide the loss. */
@@ -57,6 +61,13 @@ export function openRequest<Resource, Received>(
   return new Reading(layout);
 }
 
+interface OpenResource<Resource> {
+  readonly plain: Resource;
+  readonly problem: string | undefined;
+  /** As each record repeats it. */
+  readonly bytes: number;
+}
+
 class Reading<Resource, Received> implements RequestReader<Received> {
   readonly #layout: RequestLayout<Resource, Received>;
   readonly #refused = new Map<string, number>();
@@ -65,7 +76,9 @@ class Reading<Resource, Received> implements RequestReader<Received> {
   readonly #strange = new Set<string>();
   #items: Received[] = [];
   #isAnyKept = false;
-  #resource: { readonly plain: Resource; readonly problem: string | undefined } | undefined;
+  #repeatedBytes = 0;
+  #repeatedBytesOfAll = 0;
+  #resource: OpenResource<Resource> | undefined;
   #scope: { readonly origin: Origin<Resource>; readonly problem: string | undefined } | undefined;
 
   constructor(layout: RequestLayout<Resource, Received>) {
@@ -74,6 +87,10 @@ class Reading<Resource, Received> implements RequestReader<Received> {
 
   get size(): number {
     return this.#items.length;
+  }
+
+  get repeatedBytes(): number {
+    return this.#repeatedBytes;
   }
 
   begin(request: unknown): void {
@@ -87,7 +104,7 @@ class Reading<Resource, Received> implements RequestReader<Received> {
   }
 
   openResource(entry: unknown): boolean {
-    const { resources, scopes, resource: readResource } = this.#layout;
+    const { resources, scopes, resource: readResource, repeatsResource } = this.#layout;
     if (!isJsonObject(entry)) {
       this.reject(`an entry of ${resources} is not an object`, 1);
       return false;
@@ -95,7 +112,8 @@ class Reading<Resource, Received> implements RequestReader<Received> {
     const check = new Check();
     const raw = readObject(entry.resource, 'resource', check);
     const plain = readResource(readKeyValues(raw?.attributes, 'the attributes of the resource', check));
-    this.#resource = { plain, problem: check.problem };
+    const bytes = repeatsResource ? JSON.stringify(plain).length : 0;
+    this.#resource = { plain, problem: check.problem, bytes };
     return this.#isList(entry, scopes);
   }
 
@@ -126,6 +144,7 @@ class Reading<Resource, Received> implements RequestReader<Received> {
   take(): Received[] {
     const items = this.#items;
     this.#items = [];
+    this.#repeatedBytes = 0;
     return items;
   }
 
@@ -148,11 +167,20 @@ class Reading<Resource, Received> implements RequestReader<Received> {
       const received = this.#layout.read(record, origin, check);
       if (check.warning !== undefined) this.#warnings.add(check.warning);
       if (check.problem !== undefined) this.reject(check.problem, 1);
-      else {
-        this.#isAnyKept = true;
-        this.#items.push(received);
-      }
+      else this.#keep(received);
     }
+  }
+
+  #keep(received: Received): void {
+    const { bytes = 0 } = this.#resource ?? {};
+    this.#repeatedBytesOfAll += bytes;
+    if (this.#repeatedBytesOfAll > REPEATED_BYTES_MAX) {
+      this.reject(REPEATED_PROBLEM, 1);
+      return;
+    }
+    this.#repeatedBytes += bytes;
+    this.#isAnyKept = true;
+    this.#items.push(received);
   }
 
   /** Whether the field of an entry is a list. A list under another name, as older versions of OTLP have it, holds records. */

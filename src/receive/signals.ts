@@ -7,9 +7,9 @@ import {
 } from '../model/otlp.ts';
 import { LOGS_REQUEST, type Message, TRACES_REQUEST } from '../model/otlp-messages.ts';
 import { openRequest, type ReadingResult, type RequestLayout, type RequestReader } from './export-request.ts';
-import { ENTRY_PROBLEM } from './limits.ts';
 import { readLogRecord } from './log-record.ts';
-import { type Outline, outlineOf, type RecordPath, type ScopeOutline } from './outline.ts';
+import { ENTRY_PROBLEM } from './outline/limits.ts';
+import { type Outline, outlineOf, type RecordPath, type ScopeOutline } from './outline/outline.ts';
 import { readSpan } from './span.ts';
 
 /** The valid records of a request, and the number and reasons of the rejected ones. */
@@ -43,6 +43,7 @@ function logLayout(receivedAtNanos: string | undefined): RequestLayout<ReceivedL
     scopes: 'scopeLogs',
     records: 'logRecords',
     resource: plainFromKeyValues,
+    repeatsResource: false,
     read: (raw, { resource, scope }, check) => ({
       resource,
       scope,
@@ -56,6 +57,7 @@ const SPAN_LAYOUT: RequestLayout<OtlpResource, ReceivedSpan> = {
   scopes: 'scopeSpans',
   records: 'spans',
   resource: (attributes) => ({ attributes }),
+  repeatsResource: true,
   read: (raw, { resource, scope }, check) => ({ resource, scope, span: readSpan(raw, check) }),
 };
 
@@ -124,6 +126,9 @@ function readerOf<Received>(
     reject: (reason, count) => reader.reject(reason, count),
     get size() {
       return reader.size;
+    },
+    get repeatedBytes() {
+      return reader.repeatedBytes;
     },
     take: () => batchOf(reader.take()),
     finish: () => reader.finish(),

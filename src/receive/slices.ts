@@ -1,6 +1,6 @@
 import { RequestMemory, type TelemetryBatch } from '../model/otlp.ts';
 import { isTurnOver, nextTurn } from '../system/turns.ts';
-import type { Outline } from './outline.ts';
+import type { Outline } from './outline/outline.ts';
 import { readOutline, type SignalReader } from './signals.ts';
 
 /** Most records of a batch, as of a request of tasktrail's own. Its lines are written at once for each task. */
@@ -19,7 +19,8 @@ export async function* readSlices(outline: Outline, reader: SignalReader): Async
   for (const groupBytes of readOutline(outline, reader)) {
     bytes += groupBytes;
     if (isTurnOver()) await nextTurn();
-    if (reader.size < SLICE_RECORDS && bytes < SLICE_BYTES) continue;
+    const size = bytes + reader.repeatedBytes;
+    if (reader.size < SLICE_RECORDS && size < SLICE_BYTES) continue;
     bytes = 0;
     if (reader.size > 0) yield { ...reader.take(), memory };
   }

@@ -2,7 +2,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { expect } from 'vitest';
 import type { PlainLogRecord, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
 import { outlineJson } from '../../src/receive/json/outline-json.ts';
-import type { Outline } from '../../src/receive/outline.ts';
+import type { Outline } from '../../src/receive/outline/outline.ts';
 import { outlineProtobuf } from '../../src/receive/protobuf/outline-protobuf.ts';
 import { type DecodedRequest, readOutline, SIGNALS, type Signal } from '../../src/receive/signals.ts';
 

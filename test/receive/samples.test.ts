@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
-import { decodeJson } from '../../src/receive/decode-json.ts';
+import { decodeJson } from '../../src/receive/json/decode-json.ts';
 import type { DecodedRequest } from '../../src/receive/signals.ts';
 import { decode, decodeLargeJson, LOGS, TRACES } from './requests.ts';
 

@@ -1,10 +1,10 @@
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { isJsonObject } from '../../model/json.ts';
 import { parseWellFormed } from '../../model/text.ts';
-import { snakeName, withFieldNames } from '../field-names.ts';
-import { ENTRY_BYTES_MAX } from '../limits.ts';
-import type { Outline, RecordGroup, RecordPath, ResourceOutline, ScopeOutline } from '../outline.ts';
-import { type ScannedJson, type ScannedList, type ScannedPart, scanJson } from './scan.ts';
+import { ENTRY_BYTES_MAX } from '../outline/limits.ts';
+import type { Outline, RecordGroup, RecordPath, ResourceOutline, ScopeOutline } from '../outline/outline.ts';
+import { snakeName, withFieldNames } from './field-names.ts';
+import { type ScannedJson, type ScannedList, type ScannedPart, scanJson } from './scan-json.ts';
 
 /** Most records and bytes of a group that is parsed at once. */
 const GROUP_RECORDS = 64;

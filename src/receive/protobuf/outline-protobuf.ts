@@ -1,9 +1,9 @@
 import type { Message } from '../../model/otlp-messages.ts';
-import { ENTRY_BYTES_MAX } from '../limits.ts';
-import type { Outline, RecordGroup, RecordPath, ResourceOutline, ScopeOutline } from '../outline.ts';
+import { ENTRY_BYTES_MAX } from '../outline/limits.ts';
+import type { Outline, RecordGroup, RecordPath, ResourceOutline, ScopeOutline } from '../outline/outline.ts';
 import { readingProtobuf } from './decode-protobuf.ts';
 import { type Decoded, MessageReader, malformed } from './message-reader.ts';
-import { type ScannedEntry, type ScannedRequest, scanProtobuf } from './scan.ts';
+import { type ScannedEntry, type ScannedRequest, scanProtobuf } from './scan-protobuf.ts';
 
 /** Most records and bytes of a group that is decoded at once. */
 const GROUP_RECORDS = 64;

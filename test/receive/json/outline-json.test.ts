@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TasktrailError } from '../../../src/errors.ts';
-import { decodeJson } from '../../../src/receive/decode-json.ts';
+import { decodeJson } from '../../../src/receive/json/decode-json.ts';
 import { decodeLargeJson, LOGS, logsRequest, TRACES } from '../requests.ts';
 
 /** What a body gives when it is parsed at once, and when it is read in parts. */
@@ -183,7 +183,7 @@ test('a record of a million attributes, and one of 20 MB, are rejected alone, wi
   const { batch, reasons } = decodeLargeJson(LOGS, body);
   expect(batch.logs.map(({ record }) => record.severityText)).toEqual(['first', 'last']);
   expect(reasons).toEqual([
-    'a record holds more than 250000 values',
+    'a record holds more than 120000 values',
     'a record is larger than 16777216 bytes',
   ]);
 });

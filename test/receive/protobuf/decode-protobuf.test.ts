@@ -17,7 +17,7 @@ import {
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TasktrailError } from '../../../src/errors.ts';
-import { decodeJson } from '../../../src/receive/decode-json.ts';
+import { decodeJson } from '../../../src/receive/json/decode-json.ts';
 import type { Signal } from '../../../src/receive/signals.ts';
 import { decode, field, first, LOGS, requestBody, SPAN_ID, TRACE_ID, TRACES } from '../requests.ts';
 

@@ -1,4 +1,4 @@
-import { parsedJson } from './json/outline-json.ts';
+import { parsedJson } from './outline-json.ts';
 
 /**
  * Parses an OTLP/JSON body at once. An empty body is malformed here; only in protobuf it is an empty request. For small

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { TasktrailError } from '../../src/errors.ts';
-import { decodeJson } from '../../src/receive/decode-json.ts';
-import { LOGS, logsRequest, TRACES } from './requests.ts';
+import { TasktrailError } from '../../../src/errors.ts';
+import { decodeJson } from '../../../src/receive/json/decode-json.ts';
+import { LOGS, logsRequest, TRACES } from '../requests.ts';
 
 test.each(['', 'x', '{', '{"resourceLogs":[', '\u0000', '[1,]'])('%j is malformed', (text) => {
   expect(() => decodeJson(Buffer.from(text))).toThrow(

@@ -1,6 +1,6 @@
 import type { Message } from '../../model/otlp-messages.ts';
-import { RECORD_MAX, RequestCount, recordProblem } from '../limits.ts';
-import { type ByteRange, Ranges } from '../ranges.ts';
+import { RECORD_MAX, RequestCount, recordProblem } from '../outline/limits.ts';
+import { type ByteRange, Ranges } from '../outline/ranges.ts';
 import { checkWire, MESSAGE_DEPTH_MAX, malformed } from './message-reader.ts';
 import { SCALARS } from './scalars.ts';
 import { WireReader } from './wire-reader.ts';

@@ -1,4 +1,4 @@
-import { isJsonObject } from '../model/json.ts';
+import { isJsonObject } from '../../model/json.ts';
 
 /** The fields that lead to the records of a request. */
 export interface RecordPath {

@@ -1,4 +1,4 @@
-import { TasktrailError } from '../errors.ts';
+import { TasktrailError } from '../../errors.ts';
 
 /** Limits of a request. Beyond one of them the request is refused with 413, before anything of it is built. */
 const REQUEST_MAX = {
@@ -18,13 +18,16 @@ const REQUEST_MAX = {
  * them is rejected alone.
  */
 export const RECORD_MAX = {
-  /** A record of `toJsonValue` may have 100,000 values of a caller. */
-  values: 250_000,
+  /** More than any record of tasktrail's own has: each of the 40,000 values of a caller takes up to three. */
+  values: 120_000,
   bytes: 16_777_216,
 } as const;
 
-/** Largest resource or scope entry without its records, in bytes: each span's line repeats it. */
+/** Largest resource or scope entry without its records, in bytes. */
 export const ENTRY_BYTES_MAX = 262_144;
+
+/** Most bytes of resources in the spans of a request: each span's line repeats its resource. */
+export const REPEATED_BYTES_MAX = 268_435_456;
 
 /** How the usual senders make smaller requests. */
 const SMALLER_BATCHES =
@@ -70,3 +73,5 @@ export function recordProblem({ bytes, values }: { bytes: number; values: number
 }
 
 export const ENTRY_PROBLEM: string = `a resource or scope is larger than ${ENTRY_BYTES_MAX} bytes`;
+
+export const REPEATED_PROBLEM: string = `the spans of a request repeat more than ${REPEATED_BYTES_MAX} bytes of resources`;

@@ -1,8 +1,8 @@
 import { TasktrailError } from '../../errors.ts';
-import { snakeName } from '../field-names.ts';
-import { RequestCount, recordProblem } from '../limits.ts';
-import type { RecordPath } from '../outline.ts';
-import { type ByteRange, Ranges } from '../ranges.ts';
+import { RequestCount, recordProblem } from '../outline/limits.ts';
+import type { RecordPath } from '../outline/outline.ts';
+import { type ByteRange, Ranges } from '../outline/ranges.ts';
+import { snakeName } from './field-names.ts';
 
 /** Bytes between two stops of a scan. */
 const STEP_BYTES = 65_536;
