@@ -38,7 +38,7 @@ export function parseObject(text: string | undefined): JsonObject | undefined {
 export const JSON_DEPTH_MAX = 64;
 
 /** Limit for one value of a caller, who may pass a whole request with its sockets. Further values are left out. */
-const JSON_VALUES_MAX = 100_000;
+const JSON_VALUES_MAX = 40_000;
 
 interface Walk {
   /** The objects on the way to the current value. A second visit is a cycle. */

@@ -96,10 +96,20 @@ export interface ReceivedSpan {
   readonly span: OtlpSpan;
 }
 
-/** The records of one OTLP request in their order. A request has only logs or only spans. */
+/** Records of one OTLP request in their order: all of them, or some. A request has only logs or only spans. */
 export interface TelemetryBatch {
   readonly logs: readonly ReceivedLog[];
   readonly spans: readonly ReceivedSpan[];
+  /** Shared by the batches of one request. Absent: the batch is the whole request. */
+  readonly memory?: RequestMemory;
+}
+
+/** What the store remembers from one batch of a request to the next. */
+export class RequestMemory {
+  /** How many equal records without an event id came, by task and the id of the first. */
+  readonly equals: Map<string, number> = new Map();
+  /** Tasks, workflows and days of deliveries that the request has begun. */
+  readonly begun: Set<string> = new Set();
 }
 
 /** An OTLP value as plain JSON. Bytes stay base64; an integer beyond 2^53 stays a decimal string. */

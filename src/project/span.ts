@@ -8,6 +8,9 @@ import { readGenAiSpan } from './genai/call-span.ts';
 /** Scope name of the tracers of tasktrail. */
 const OWN_SCOPE = 'tasktrail';
 
+/** Most tasks of a span, which is stored in each of them. A delivery makes a few. */
+const TASKS_MAX = 100;
+
 /** The changes that a span makes: a line in the trace of each task that the span or its resource names. */
 export function projectSpan(received: ReceivedSpan): Change {
   const { resource, scope, span } = received;
@@ -15,6 +18,9 @@ export function projectSpan(received: ReceivedSpan): Change {
   const taskIds = [...new Set(named)].filter(isPathSafeId);
   if (named.length > 0 && taskIds.length === 0) {
     return { kind: 'rejected', reason: 'tasktrail.task.id is not a valid id' };
+  }
+  if (taskIds.length > TASKS_MAX) {
+    return { kind: 'rejected', reason: `a span names more than ${TASKS_MAX} tasks` };
   }
   const line = traceLine(received);
   if (taskIds.length > 0) {

@@ -1,3 +1,4 @@
+import { cutValue } from '../model/content.ts';
 import { isJsonObject, JSON_DEPTH_MAX, type JsonObject } from '../model/json.ts';
 import type { OtlpAnyValue, OtlpKeyValue } from '../model/otlp.ts';
 import { type Check, isAbsent, readList, readObject, readText } from './fields.ts';
@@ -7,6 +8,7 @@ const INT64_SAFE_DIGITS = 18;
 const INT64_LIMIT = 2 ** 63;
 const INTEGER = /^-?[0-9]{1,20}$/;
 const CANONICAL_INTEGER = /^(?:0|-?[1-9][0-9]*)$/;
+const BASE64_CHARS_MAX = (1_048_576 * 4) / 3 + 4;
 const NOT_FINITE = new Set(['NaN', 'Infinity', '-Infinity']);
 
 /** A copy in canonical form without unknown fields: integers as strings, finite doubles as numbers. */
@@ -14,7 +16,9 @@ export function readKeyValues(raw: unknown, field: string, check: Check): OtlpKe
   return keyValuesAt(0, readList(raw, field, check), check);
 }
 
+/** As `readKeyValues`. A text that is the whole value stays as long as it is; texts inside of it are cut. */
 export function readAnyValue(raw: unknown, check: Check): OtlpAnyValue {
+  if (isJsonObject(raw) && typeof raw.stringValue === 'string') return { stringValue: raw.stringValue };
   return anyValueAt(0, raw, check);
 }
 
@@ -35,12 +39,12 @@ function anyValueAt(depth: number, raw: unknown, check: Check): OtlpAnyValue {
     check.refuse('a value is not an object');
     return {};
   }
-  if (!isAbsent(raw.stringValue)) return { stringValue: readText(raw.stringValue, 'a stringValue', check) };
+  if (!isAbsent(raw.stringValue)) return { stringValue: readCut(raw.stringValue, check) };
   if (!isAbsent(raw.boolValue)) return { boolValue: readBool(raw.boolValue, check) };
   if (!isAbsent(raw.intValue)) return { intValue: readInt64(raw.intValue, check) };
   if (!isAbsent(raw.doubleValue)) return { doubleValue: readDouble(raw.doubleValue, check) };
   if (!isAbsent(raw.arrayValue) || !isAbsent(raw.kvlistValue)) return containerAt(depth, raw, check);
-  if (!isAbsent(raw.bytesValue)) return { bytesValue: readText(raw.bytesValue, 'a bytesValue', check) };
+  if (!isAbsent(raw.bytesValue)) return { bytesValue: readBytes(raw.bytesValue, check) };
   return {};
 }
 
@@ -57,6 +61,20 @@ function containerAt(depth: number, raw: JsonObject, check: Check): OtlpAnyValue
   const list = readObject(raw.arrayValue, 'an arrayValue', check);
   const items = readList(list?.values, 'the values of an arrayValue', check);
   return { arrayValue: { values: items.map((item) => anyValueAt(depth + 1, item, check)) } };
+}
+
+function readCut(value: unknown, check: Check): string {
+  const text = readText(value, 'a stringValue', check);
+  const cut = cutValue(text);
+  if (cut !== text) check.warn('a text longer than 1 MiB is cut');
+  return cut;
+}
+
+/** Base64, which must stay so: it cannot be cut. */
+function readBytes(value: unknown, check: Check): string {
+  const text = readText(value, 'a bytesValue', check);
+  if (text.length > BASE64_CHARS_MAX) check.refuse('a bytesValue is longer than 1 MiB');
+  return text;
 }
 
 function readBool(value: unknown, check: Check): boolean {

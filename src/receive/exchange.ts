@@ -4,7 +4,9 @@ import type { TelemetryBatch } from '../model/otlp.ts';
 import { bearerTokenOf, isAnyOf } from '../model/secret.ts';
 import type { BodyLimits, BodyRoom } from '../system/bounded-body.ts';
 import { checkOrigin } from '../system/http/origin.ts';
-import { decodeJson } from './decode-json.ts';
+import { finished, isTurnOver, nextTurn } from '../system/turns.ts';
+import { decodeJson } from './json/decode-json.ts';
+import { outlineJson } from './json/outline-json.ts';
 import { readBody } from './otlp-body.ts';
 import {
   type Answer,
@@ -15,13 +17,15 @@ import {
   successAnswer,
 } from './otlp-response.ts';
 import { otlpTokenOf } from './otlp-token.ts';
+import { type Outline, outlineOf } from './outline/outline.ts';
 import { decodeProtobuf } from './protobuf/decode-protobuf.ts';
-import { type DecodedRequest, SIGNALS, type Signal } from './signals.ts';
+import { outlineProtobuf } from './protobuf/outline-protobuf.ts';
+import { SIGNALS, type Signal } from './signals.ts';
 import type { IngestResult, Sink } from './sink.ts';
+import { readSlices } from './slices.ts';
 
 const PATHS = SIGNALS.map((signal) => signal.path).join(' and ');
 const TYPES = Object.values(CONTENT_TYPES).join(' or ');
-const NOTHING_REJECTED: IngestResult = { rejected: 0, reasons: [] };
 
 export interface ExchangeOptions {
   readonly sink: Sink;
@@ -46,8 +50,11 @@ export async function exchange(request: IncomingMessage, options: ExchangeOption
       throw new TasktrailError('ERR_TYPE_UNSUPPORTED', `unsupported Content-Type: send ${TYPES}`);
     }
     const limits = { bytesMax: options.bodyBytesMax, lease };
-    const { batch, ...refused } = await decodeBody(request, { signal, encoding, limits });
-    return successAnswer(signal, encoding, [refused, await ingest(options.sink, batch)]);
+    return successAnswer(
+      signal,
+      encoding,
+      await storeBody(request, { signal, encoding, limits }, options.sink),
+    );
   } catch (error) {
     return errorAnswer(encoding ?? 'json', asTasktrailError(error));
   } finally {
@@ -77,7 +84,17 @@ function findSignal(request: IncomingMessage): Signal {
 /** Digits of a nanosecond below the millisecond. */
 const NANOS_OF_MS = '000000';
 const BRACE = 0x7b;
-const NO_RECORDS: TelemetryBatch = { logs: [], spans: [] };
+
+/** A body of this size is read in about a millisecond: it does not wait for its turn. */
+const SMALL_BYTES = 65_536;
+
+/** JSON up to this size is parsed at once, within a few milliseconds. */
+const PARSED_BYTES_MAX = 262_144;
+
+/** Reasons may name a task each; the answer has the first ones. */
+const REASONS_MAX = 100;
+
+type Outcome = IngestResult & { readonly warnings?: readonly string[] };
 
 interface Form {
   readonly signal: Signal;
@@ -85,46 +102,58 @@ interface Form {
   readonly limits: BodyLimits;
 }
 
-async function decodeBody(
-  request: IncomingMessage,
-  { signal, encoding, limits }: Form,
-): Promise<DecodedRequest> {
-  const body = await readBody(request, limits);
+/** Reads, checks and stores a request: some of its records at a time, with room for other work between them. */
+async function storeBody(request: IncomingMessage, form: Form, sink: Sink): Promise<Outcome[]> {
+  const body = await readBody(request, form.limits);
   const receivedAtNanos = `${Date.now()}${NANOS_OF_MS}`;
-  if (encoding === 'json') return signal.read(decodeJson(body), receivedAtNanos);
-  return signal.read(decodeAsProtobuf(body, signal), receivedAtNanos);
+  if (body.length > SMALL_BYTES && isTurnOver()) await nextTurn();
+  const outline = await finished(outlineBody(body, form));
+  const reader = form.signal.open(receivedAtNanos);
+  let rejected = 0;
+  const reasons = new Set<string>();
+  for await (const batch of readSlices(outline, reader)) {
+    const result = await ingest(sink, batch);
+    rejected += result.rejected;
+    for (const reason of result.reasons) if (reasons.size < REASONS_MAX) reasons.add(reason);
+  }
+  return [reader.finish(), { rejected, reasons: [...reasons] }];
 }
 
-/** What is malformed as protobuf may be JSON, or the records of the other path. */
-function decodeAsProtobuf(body: Buffer, signal: Signal): unknown {
+function* outlineBody(body: Buffer, { signal, encoding }: Form): Generator<void, Outline> {
+  if (encoding === 'json') {
+    if (body.length > PARSED_BYTES_MAX) return yield* outlineJson(body, signal.fields);
+    return outlineOf(decodeJson(body), signal.fields);
+  }
   try {
-    return decodeProtobuf(body, signal.message);
+    return yield* outlineProtobuf(body, signal.message, signal.fields);
   } catch (error) {
-    const hint =
-      body[0] === BRACE ? 'this is JSON: send Content-Type: application/json' : hintOfOther(body, signal);
-    if (hint === undefined) throw error;
+    const hint = hintOf(body, signal);
+    if (hint === undefined || isTooLarge(error)) throw error;
     throw new TasktrailError('ERR_INPUT_INVALID', `malformed request: ${hint}`, { cause: error });
   }
 }
 
-function hintOfOther(body: Buffer, signal: Signal): string | undefined {
+/** What is malformed as protobuf may be JSON, or the records of the other path. */
+function hintOf(body: Buffer, signal: Signal): string | undefined {
+  if (body[0] === BRACE) return 'this is JSON: send Content-Type: application/json';
   const other = SIGNALS.find((candidate) => candidate !== signal);
+  if (other === undefined || body.length > SMALL_BYTES) return undefined;
   try {
-    const { batch, rejected } = other?.read(decodeProtobuf(body, other.message)) ?? {
-      batch: NO_RECORDS,
-      rejected: 0,
-    };
+    const { batch, rejected } = other.read(decodeProtobuf(body, other.message));
     const isOther = rejected === 0 && batch.logs.length + batch.spans.length > 0;
-    return isOther ? `these records belong to ${other?.path}: send them there` : undefined;
+    return isOther ? `these records belong to ${other.path}: send them there` : undefined;
   } catch {
     // It is malformed as well.
     return undefined;
   }
 }
 
+function isTooLarge(error: unknown): boolean {
+  return error instanceof TasktrailError && error.code === 'ERR_TOO_LARGE';
+}
+
 /** Whatever the sink throws, the sender may keep its records and come again. */
 async function ingest(sink: Sink, batch: TelemetryBatch): Promise<IngestResult> {
-  if (batch.logs.length === 0 && batch.spans.length === 0) return NOTHING_REJECTED;
   try {
     return await sink.ingest(batch);
   } catch (error) {

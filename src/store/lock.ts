@@ -15,6 +15,7 @@ import {
 } from '../system/lock.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import { OWN_NAMES } from './layout.ts';
+import { LockToucher } from './lock-toucher.ts';
 
 /** Interval of touches. */
 const TOUCH_MS = 1_000;
@@ -41,6 +42,7 @@ export interface LockRecord extends LockOwner {
 export class DirectoryLock {
   readonly #path: string;
   readonly #onLost: (reason: string) => void;
+  readonly #toucher: LockToucher;
   #record: LockRecord;
   #timer: NodeJS.Timeout | undefined;
   #isOwner = true;
@@ -50,6 +52,7 @@ export class DirectoryLock {
     this.#path = path;
     this.#record = record;
     this.#onLost = onLost;
+    this.#toucher = new LockToucher(path, record.token);
   }
 
   /** Throws `ERR_DIRECTORY_HELD` when another process holds the directory. The message names it and its address. */
@@ -85,6 +88,7 @@ export class DirectoryLock {
 
   async release(): Promise<void> {
     clearInterval(this.#timer);
+    await this.#toucher.stop();
     if (!this.#isOwner) return;
     this.#isOwner = false;
     await releaseLock(this.#path, this.#record);
@@ -100,6 +104,7 @@ export class DirectoryLock {
       // Some shares refuse to set times: a new file has a new one.
       else await lutimes(this.#path, now, now).catch(() => updateLock(this.#path, this.#record));
       this.#touchedAt = before;
+      this.#toucher.beat();
     } catch {
       // The next touch retries. Until one succeeds, nothing is written.
     }
@@ -115,6 +120,7 @@ export class DirectoryLock {
     if (!this.#isOwner) return;
     this.#isOwner = false;
     clearInterval(this.#timer);
+    void this.#toucher.stop();
     this.#onLost(reason);
   }
 }

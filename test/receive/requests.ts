@@ -1,8 +1,10 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { expect } from 'vitest';
 import type { PlainLogRecord, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
-import { decodeProtobuf } from '../../src/receive/protobuf/decode-protobuf.ts';
-import { type DecodedRequest, SIGNALS, type Signal } from '../../src/receive/signals.ts';
+import { outlineJson } from '../../src/receive/json/outline-json.ts';
+import type { Outline } from '../../src/receive/outline/outline.ts';
+import { outlineProtobuf } from '../../src/receive/protobuf/outline-protobuf.ts';
+import { type DecodedRequest, readOutline, SIGNALS, type Signal } from '../../src/receive/signals.ts';
 
 export const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
 export const SPAN_ID = '00f067aa0ba902b7';
@@ -63,5 +65,25 @@ export function requestBody(...records: Uint8Array[]): Buffer {
 }
 
 export function decode(signal: Signal, body: Buffer): DecodedRequest {
-  return signal.read(decodeProtobuf(body, signal.message));
+  return readWhole(signal, outlineProtobuf(body, signal.message, signal.fields));
+}
+
+/** As `decode`, for a JSON body that is read as a large one. */
+export function decodeLargeJson(signal: Signal, body: Buffer | string): DecodedRequest {
+  return readWhole(signal, outlineJson(Buffer.from(body), signal.fields));
+}
+
+function readWhole(signal: Signal, steps: Generator<void, Outline>): DecodedRequest {
+  const reader = signal.open();
+  for (const _group of readOutline(resultOf(steps), reader));
+  const rest = reader.finish();
+  return { batch: reader.take(), ...rest };
+}
+
+/** Runs a computation that stops regularly to its end. */
+export function resultOf<T>(steps: Generator<unknown, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
 }

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
-import { decodeJson } from '../../src/receive/decode-json.ts';
-import { decodeProtobuf } from '../../src/receive/protobuf/decode-protobuf.ts';
+import { decodeJson } from '../../src/receive/json/decode-json.ts';
 import type { DecodedRequest } from '../../src/receive/signals.ts';
-import { LOGS, TRACES } from './requests.ts';
+import { decode, decodeLargeJson, LOGS, TRACES } from './requests.ts';
 
 /** Bodies of real agents, as posted: file, and how many records it holds. */
 const SAMPLES: readonly (readonly [file: string, records: number])[] = [
@@ -21,7 +20,10 @@ const SAMPLES: readonly (readonly [file: string, records: number])[] = [
 function read(file: string): DecodedRequest {
   const body = readFileSync(new URL(`../samples/${file}`, import.meta.url));
   const signal = file.includes('otlp-logs') ? LOGS : TRACES;
-  return signal.read(file.endsWith('.json') ? decodeJson(body) : decodeProtobuf(body, signal.message));
+  if (!file.endsWith('.json')) return decode(signal, body);
+  const decoded = signal.read(decodeJson(body));
+  expect(decodeLargeJson(signal, body)).toEqual(decoded);
+  return decoded;
 }
 
 function linesOf({ batch }: DecodedRequest): string {

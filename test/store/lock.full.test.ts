@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { DirectoryLock, findHolder } from '../../src/store/lock.ts';
@@ -175,6 +175,66 @@ test('announcing on a lock that was taken over does not take it back', async () 
   expect(lost).toHaveBeenCalledOnce();
   expect(documentOf(dir, LOCK)).toMatchObject({ token: 'T9', otlp_url: null });
   expect(readdirSync(dir)).toEqual([LOCK]);
+});
+
+/** Holds the lock and computes for longer than a lock stays fresh; says whether it holds the lock right after. */
+const COMPUTES = (): string => `
+  import { DirectoryLock } from '${builtUrl('store/lock.ts')}';
+  const lock = await DirectoryLock.acquire(process.argv[1], () => {});
+  setTimeout(() => {
+    console.log('computes');
+    for (const start = Date.now(); Date.now() - start < 13_000; );
+    const isHeld = lock.isHeld;
+    setTimeout(async () => {
+      console.log(JSON.stringify({ isHeld, later: lock.isHeld }));
+      await lock.release();
+    }, 2_000);
+  }, 3_500);
+`;
+
+test('a program that computes for longer than a lock stays fresh keeps it, writes only after reading it, and ends', async () => {
+  const dir = await tempDir();
+  const child = spawn(process.execPath, ['--input-type=module', '-e', COMPUTES(), dir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  let output = '';
+  child.stdout.on('data', (data: Buffer) => {
+    output += data.toString();
+  });
+  await expect.poll(() => output).toContain('computes');
+  const computing = performance.now();
+  // A taker asks all the time; the lock is fresh the whole time.
+  while (performance.now() - computing < 12_000) {
+    await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
+  }
+  // The thread that touched the lock does not keep the process alive, nor leave the lock behind.
+  expect(await ended).toEqual([0, null]);
+  expect(JSON.parse(output.split('\n')[1] ?? '')).toEqual({ isHeld: false, later: true });
+  expect(existsSync(join(dir, LOCK))).toBe(false);
+});
+
+test('a program that stops for longer than a lock stays fresh loses it', async () => {
+  const dir = await tempDir();
+  const child = new Racer(dir);
+  onTestFinished(() => void child.child.kill('SIGKILL'));
+  await expect.poll(() => child.output).toContain('ready');
+  child.child.stdin?.write('go');
+  await expect.poll(() => child.output).toContain('holds true');
+  // Its thread runs by now: the lock was touched twice.
+  const first = statSync(join(dir, LOCK)).mtimeMs;
+  await expect.poll(() => statSync(join(dir, LOCK)).mtimeMs).toBeGreaterThan(first + 3_000);
+  child.child.kill('SIGSTOP');
+  let lock: DirectoryLock | undefined;
+  await expect
+    .poll(async () => {
+      lock ??= await DirectoryLock.acquire(dir, () => {}).catch(() => undefined);
+      return lock?.isHeld;
+    })
+    .toBe(true);
+  onTestFinished(() => lock?.release());
+  child.child.kill('SIGCONT');
+  await expect.poll(() => child.output).toContain('lost');
 });
 
 /** Waits for a line on stdin, so that all start at once; prints the outcome and holds the lock until the next line. */

@@ -1,90 +1,26 @@
 import { messageOf, TasktrailError } from '../../errors.ts';
-import type { Field, Message } from '../../model/otlp-messages.ts';
-import { VALUES_MAX } from '../decode-json.ts';
-import { SCALARS } from './scalars.ts';
-import { WireReader } from './wire-reader.ts';
-import { WIRE_TYPE } from './wire-type.ts';
+import type { Message } from '../../model/otlp-messages.ts';
+import { MessageReader, malformed } from './message-reader.ts';
 
 /**
- * A level of a value takes at most three messages (AnyValue, KeyValueList, KeyValue), below at most seven others: at this
- * depth a value exceeds its 64 levels. Deeper messages are skipped, and the record is rejected for its depth.
+ * Decodes an OTLP/protobuf body at once to its OTLP/JSON shape. For small bodies: `outlineProtobuf` counts first, and lets
+ * other work run.
  */
-const MESSAGE_DEPTH_MAX = 256;
-
-type Decoded = Record<string, unknown>;
-
-/** Decodes an OTLP/protobuf body to its OTLP/JSON shape, so that the same code reads both encodings. */
 export function decodeProtobuf(body: Buffer, message: Message): unknown {
+  const decoded = readingProtobuf(() => new MessageReader(body).readAt(message, 0, body.length));
+  // Any text of some bytes can be read as unknown fields.
+  if (body.length > 0 && Object.keys(decoded).length === 0) throw malformed('no field of it is known');
+  return decoded;
+}
+
+/** Runs a reader of the wire format; what it throws about the bytes becomes `ERR_INPUT_INVALID`. */
+export function readingProtobuf<T>(read: () => T): T {
   try {
-    const decoded = new MessageReader(body).read(message, body.length, 0);
-    // Any text of some bytes can be read as unknown fields.
-    if (body.length > 0 && Object.keys(decoded).length === 0) throw malformed('no field of it is known');
-    return decoded;
+    return read();
   } catch (error) {
     if (error instanceof TasktrailError) throw error;
     throw new TasktrailError('ERR_INPUT_INVALID', `malformed protobuf: ${messageOf(error)}`, {
       cause: error,
     });
   }
-}
-
-class MessageReader {
-  readonly #reader: WireReader;
-  #messages = 0;
-
-  constructor(body: Buffer) {
-    this.#reader = new WireReader(body);
-  }
-
-  read(message: Message, end: number, depth: number): Decoded {
-    this.#messages++;
-    if (this.#messages > VALUES_MAX) {
-      throw new TasktrailError('ERR_TOO_LARGE', `the request holds more than ${VALUES_MAX} values`);
-    }
-    const decoded: Decoded = {};
-    if (depth > MESSAGE_DEPTH_MAX) {
-      this.#reader.pos = end;
-      return decoded;
-    }
-    while (this.#reader.pos < end) this.#readField(message, decoded, depth);
-    if (this.#reader.pos !== end) throw malformed('a field ends after the message that contains it');
-    return decoded;
-  }
-
-  #readField(message: Message, decoded: Decoded, depth: number): void {
-    const tag = this.#reader.tag();
-    const wire = tag & 7;
-    const field = message.get(tag >>> 3);
-    if (field === undefined) {
-      this.#reader.skip(wire);
-      return;
-    }
-    const value = this.#readValue(field, wire, depth);
-    if (!field.repeated) decoded[field.name] = value;
-    else {
-      const list = decoded[field.name];
-      if (Array.isArray(list)) list.push(value);
-      else decoded[field.name] = [value];
-    }
-  }
-
-  #readValue(field: Field, wire: number, depth: number): unknown {
-    const { type } = field;
-    if (typeof type === 'string') {
-      const scalar = SCALARS[type];
-      checkWire(field, wire, scalar.wire);
-      return scalar.read(this.#reader);
-    }
-    checkWire(field, wire, WIRE_TYPE.lengthDelimited);
-    const length = this.#reader.length();
-    return this.read(type, this.#reader.pos + length, depth + 1);
-  }
-}
-
-function checkWire(field: Field, wire: number, expected: number): void {
-  if (wire !== expected) throw malformed(`${field.name} has wire type ${wire}, not ${expected}`);
-}
-
-function malformed(message: string): TasktrailError {
-  return new TasktrailError('ERR_INPUT_INVALID', `malformed protobuf: ${message}`);
 }

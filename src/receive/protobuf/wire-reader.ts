@@ -116,7 +116,12 @@ export class WireReader {
     return text;
   }
 
-  /** Skips an unknown field. Groups are not part of proto3 and have no length, so they are an error. */
+  /** Skips to a position, which must not lie behind the end. */
+  skipTo(pos: number): void {
+    this.#take(pos - this.pos);
+  }
+
+  /** Skips a field. Groups are not part of proto3 and have no length, so they are an error. */
   skip(wire: number): void {
     if (wire === WIRE_TYPE.varint) this.varint32();
     else if (wire === WIRE_TYPE.bit64) this.#take(8);

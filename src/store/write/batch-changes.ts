@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.ts';
 import { ATTR } from '../../model/attributes.ts';
 import { isPathSafeId } from '../../model/ids.ts';
-import type { ReceivedLog, TelemetryBatch } from '../../model/otlp.ts';
+import { type ReceivedLog, RequestMemory, type TelemetryBatch } from '../../model/otlp.ts';
 import { sha256 } from '../../model/sha256.ts';
 import type { Change } from '../../project/change.ts';
 import { foreignEventId, identityOf } from '../../project/foreign-id.ts';
@@ -11,9 +11,9 @@ import { projectSpan } from '../../project/span.ts';
 
 /** Changes of a batch, one list for each record. */
 export function* changesOf(batch: TelemetryBatch): Generator<Change[]> {
-  const ordinals = new Map<string, number>();
+  const { equals } = batch.memory ?? new RequestMemory();
   for (const log of batch.logs) {
-    yield projectSafely(() => [...projectLog(log, eventIdOf(log, ordinals)), ...toolLinesOfLog(log, sha256)]);
+    yield projectSafely(() => [...projectLog(log, eventIdOf(log, equals)), ...toolLinesOfLog(log, sha256)]);
   }
   for (const span of batch.spans) {
     yield projectSafely(() => {
@@ -32,13 +32,14 @@ function projectSafely(project: () => Change[]): Change[] {
   }
 }
 
-function eventIdOf(log: ReceivedLog, ordinals: Map<string, number>): string {
+function eventIdOf(log: ReceivedLog, equals: Map<string, number>): string {
   const given = log.record.attributes[ATTR.eventId];
   if (typeof given === 'string' && isPathSafeId(given)) return given;
   const identity = identityOf(log.record);
+  const first = foreignEventId(identity, 0, sha256);
   // Identical records are counted within their task, because a resend may split requests differently.
-  const key = `${String(log.resource[ATTR.taskId])} ${identity.text}`;
-  const ordinal = ordinals.get(key) ?? 0;
-  ordinals.set(key, ordinal + 1);
-  return foreignEventId(identity, ordinal, sha256);
+  const key = `${String(log.resource[ATTR.taskId])} ${first}`;
+  const ordinal = equals.get(key) ?? 0;
+  equals.set(key, ordinal + 1);
+  return ordinal === 0 ? first : foreignEventId(identity, ordinal, sha256);
 }

@@ -1,12 +1,15 @@
 import { dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
+import type { DeliveryLine } from '../../model/documents.ts';
 import type { Change } from '../../project/change.ts';
 import { makeDirectory } from '../../system/durable.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
 import { OWN_NAMES } from '../layout.ts';
-import { LineFile } from './line-file.ts';
-import { eventKey, jsonLine } from './line-keys.ts';
+import { LineFile, type NewLine } from './line-file.ts';
+import { eventKey } from './line-keys.ts';
+import { LINE_PROBLEM, recordLine } from './line-limit.ts';
 import { notify, type StoreObserver } from './observer.ts';
+import type { OnRefused } from './open-units.ts';
 
 /** Days whose ids stay in memory: today, and days of late deliveries. */
 const OPEN_FILES_MAX = 16;
@@ -29,7 +32,7 @@ export class DeliveryFiles {
   }
 
   /** Stores deliveries of one day and returns how many were new. Calls must not overlap. */
-  async append(path: string, changes: readonly DeliveryChange[]): Promise<number> {
+  async append(path: string, changes: readonly DeliveryChange[], onRefused?: OnRefused): Promise<number> {
     await checkFolders(this.#dir, 1);
     let file = this.#open.get(path);
     if (file === undefined) {
@@ -37,13 +40,15 @@ export class DeliveryFiles {
       file = await LineFile.open(path, eventKey);
       this.#open.set(path, file);
     }
-    const fresh = new Map<string, DeliveryChange>();
-    for (const change of changes) {
-      const { event_id: id } = change.line;
-      if (!file.has(id) && !fresh.has(id)) fresh.set(id, change);
+    const fresh = new Map<string, { readonly line: DeliveryLine; readonly stored: NewLine }>();
+    for (const [index, { line }] of changes.entries()) {
+      if (file.has(line.event_id) || fresh.has(line.event_id)) continue;
+      const stored = recordLine(line);
+      if (stored === undefined) onRefused?.(index, LINE_PROBLEM);
+      else fresh.set(line.event_id, { line, stored });
     }
     try {
-      const count = await file.append([...fresh.values()].map(({ line }) => jsonLine(line)));
+      const count = await file.append([...fresh.values()].map(({ stored }) => stored));
       for (const { line } of fresh.values())
         notify(this.#observer, (observer) => observer.deliveryStored?.(line));
       return count;

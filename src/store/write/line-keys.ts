@@ -5,18 +5,21 @@ import { spanKey } from '../../project/announced-spans.ts';
 import type { FactLine } from '../../project/change.ts';
 import { redactJson } from '../../redact/redact.ts';
 import type { LineKey, NewLine } from './line-file.ts';
+import { readableText } from './line-limit.ts';
 
 /** A JSON line with its event id as the key. */
 export function jsonLine(line: { readonly timestamp: string; readonly event_id: string }): NewLine {
   return { id: line.event_id, timestamp: line.timestamp, text: redactJson(JSON.stringify(line)) };
 }
 
-/** A line of the OpenTelemetry file format with one span. */
-export function spanLine(span: OtlpSpan, line: string): NewLine {
+/** A line of the OpenTelemetry file format with one span. Undefined when it would be too long. */
+export function spanLine(span: OtlpSpan, line: string): NewLine | undefined {
+  const text = readableText(line);
+  if (text === undefined) return undefined;
   return {
     id: spanKey(span.traceId, span.spanId),
     timestamp: isoOfSpan(span.startTimeUnixNano),
-    text: redactJson(line),
+    text,
   };
 }
 

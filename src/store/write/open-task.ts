@@ -5,14 +5,15 @@ import type { OtlpSpan } from '../../model/otlp.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
 import type { Change, FactLine } from '../../project/change.ts';
 import { TaskFold } from '../../project/fold.ts';
-import { isOwnScope } from '../../project/span.ts';
 import { lostFacts } from '../../project/witness.ts';
 import { redactJson } from '../../redact/redact.ts';
 import { readText, replaceFiles } from '../../system/durable.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
+import { isTurnOver, nextTurn } from '../../system/turns.ts';
 import { TASK_FILES, type TaskFile, taskDir } from '../layout.ts';
-import { LineFile, type NewLine, type ReadKey } from './line-file.ts';
-import { eventKey, factKey, isFactLine, jsonLine, scopeOf, spanLine, traceKey } from './line-keys.ts';
+import type { LineFile, NewLine } from './line-file.ts';
+import { spanLine } from './line-keys.ts';
+import { LINE_PROBLEM, recordLine } from './line-limit.ts';
 import type { Liveness, TaskState } from './liveness.ts';
 import type { NameGuard } from './name-guard.ts';
 import { notify, type StoreObserver } from './observer.ts';
@@ -20,17 +21,25 @@ import type { OnRefused } from './open-units.ts';
 import { SettlingClock } from './settling.ts';
 import { ReportedEnd } from './task-end.ts';
 import { openTaskFolder } from './task-folder.ts';
-import { TaskTelemetry } from './task-telemetry.ts';
+import {
+  createFiles,
+  LINE_FILES,
+  type LineFileName,
+  type LoadedFiles,
+  loadFiles,
+} from './task-lines.ts';
+import type { TaskTelemetry } from './task-telemetry.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
 
 type TaskSpan = Extract<TaskChange, { kind: 'span' }>;
 
-const LINE_FILES = ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const;
-type LineFileName = (typeof LINE_FILES)[number];
 const DOCUMENTS = ['input', 'finalResult', 'metadata'] as const;
 
 const DROPPED_SPANS = 'dropped_spans';
+
+/** Changes between two looks at the clock. */
+const STEP_CHANGES = 16;
 
 /**
  * Limit of foreign spans in a task. An agent's own tracing may send hundreds for each model request. This many make a
@@ -122,13 +131,20 @@ export class OpenTask {
     const facts = new Map<string, FactLine>();
     const foreign = new Set<string>();
     for (const [index, change] of changes.entries()) {
+      if (index % STEP_CHANGES === 0 && isTurnOver()) await nextTurn();
+      const isLong = (line: NewLine | undefined): line is undefined => {
+        if (line === undefined) onRefused?.(index, LINE_PROBLEM);
+        return line === undefined;
+      };
       if (change.kind === 'line') {
         const line = this.#lineOf(change);
-        if (line !== undefined) lines[change.file].push(line);
+        if (line !== 'known' && !isLong(line)) lines[change.file].push(line);
       } else if (change.kind === 'span') {
+        const line = spanLine(change.span, change.line);
+        if (isLong(line)) continue;
         if (this.#hasRoomFor(change, foreign)) {
           this.#telemetry.addSpan(change.genAi);
-          lines.trace.push(spanLine(change.span, change.line));
+          lines.trace.push(line);
         } else {
           this.#droppedSpans += 1;
           onRefused?.(
@@ -137,8 +153,10 @@ export class OpenTask {
           );
         }
       } else if (!this.#files.facts.has(change.line.event_id) && !facts.has(change.line.event_id)) {
+        const line = recordLine(change.line);
+        if (isLong(line)) continue;
         facts.set(change.line.event_id, change.line);
-        lines.facts.push(jsonLine(change.line));
+        lines.facts.push(line);
       }
     }
     const firstBefore = this.#firstTimestamp();
@@ -198,8 +216,10 @@ export class OpenTask {
     return this.#clock.isIdle(nowMs, this.#clock.isSettled);
   }
 
-  #lineOf({ file, line, isReported }: Extract<TaskChange, { kind: 'line' }>): NewLine | undefined {
-    return file === 'agentOutput' ? this.#telemetry.lineOf(line, isReported === true) : jsonLine(line);
+  #lineOf({ file, line, isReported }: Extract<TaskChange, { kind: 'line' }>): NewLine | 'known' | undefined {
+    if (file !== 'agentOutput') return recordLine(line);
+    const stored = this.#telemetry.lineOf(line, isReported === true);
+    return stored === 'long' ? undefined : stored;
   }
 
   #dropSuperseded(): void {
@@ -340,44 +360,6 @@ export class OpenTask {
 interface TaskTarget {
   readonly id: string;
   readonly nowMs: number;
-}
-
-interface LoadedFiles {
-  readonly files: Record<LineFileName, LineFile>;
-  readonly facts: FactLine[];
-  readonly foreignSpans: number;
-  readonly telemetry: TaskTelemetry;
-}
-
-function createFiles(dir: string): LoadedFiles {
-  const file = (name: LineFileName, readKey: ReadKey): LineFile =>
-    LineFile.create(join(dir, TASK_FILES[name]), readKey);
-  const files = {
-    webhookFlow: file('webhookFlow', eventKey),
-    agentOutput: file('agentOutput', eventKey),
-    facts: file('facts', factKey),
-    trace: file('trace', traceKey),
-  };
-  return { files, facts: [], foreignSpans: 0, telemetry: new TaskTelemetry() };
-}
-
-async function loadFiles(dir: string): Promise<LoadedFiles> {
-  const facts: FactLine[] = [];
-  let foreignSpans = 0;
-  const telemetry = new TaskTelemetry();
-  const path = (file: LineFileName): string => join(dir, TASK_FILES[file]);
-  const files = {
-    webhookFlow: await LineFile.open(path('webhookFlow'), eventKey),
-    agentOutput: await LineFile.open(path('agentOutput'), eventKey, (line) => telemetry.readLine(line)),
-    facts: await LineFile.open(path('facts'), factKey, (line) => {
-      if (isFactLine(line)) facts.push(line);
-    }),
-    trace: await LineFile.open(path('trace'), traceKey, (line) => {
-      if (!isOwnScope(scopeOf(line))) foreignSpans += 1;
-      telemetry.readSpan(line);
-    }),
-  };
-  return { files, facts, foreignSpans, telemetry };
 }
 
 /** Dropped spans are in no record: the metadata of an earlier process is the only source. */

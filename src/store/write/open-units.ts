@@ -43,6 +43,10 @@ export class OpenUnits<Change> {
     return this.#options.kind;
   }
 
+  has(id: string): boolean {
+    return this.#units.has(id);
+  }
+
   /** Runs `fn` while no other function runs for this unit. */
   async alone<T>(id: string, fn: () => Promise<T>): Promise<T> {
     return this.#options.queue.run(`${this.#options.kind} ${id}`, fn);

@@ -9,13 +9,16 @@ import { envelopeOf, factOfEnvelope } from '../../project/workflow-envelope.ts';
 import { WorkflowFold } from '../../project/workflow-fold.ts';
 import { redactJson } from '../../redact/redact.ts';
 import { makeDirectory, readText, replaceFile } from '../../system/durable.ts';
+import { isTurnOver, nextTurn } from '../../system/turns.ts';
 import { isEnvelope, isWorkflowFact } from '../workflow-fact-line.ts';
 import { checkMonth, workflowFile } from '../workflow-place.ts';
 import type { Feed } from './feed.ts';
 import { LineFile, type NewLine } from './line-file.ts';
 import { eventKey, jsonLine, spanLine, traceKey } from './line-keys.ts';
 import type { NameGuard } from './name-guard.ts';
+import { LINE_PROBLEM, recordLine } from './line-limit.ts';
 import { notify, type StoreObserver } from './observer.ts';
+import type { OnRefused } from './open-units.ts';
 import { markSettled } from './recovery.ts';
 import { SettlingClock } from './settling.ts';
 
@@ -23,6 +26,9 @@ export type WorkflowChange = Extract<Change, { kind: 'workflow-fact' | 'workflow
 
 /** Quiet time before spans are built from events: a late event may still change them. */
 const SPANS_QUIET_MS = 1_000;
+
+/** Changes between two looks at the clock. */
+const STEP_CHANGES = 16;
 
 export interface OpenWorkflowOptions {
   readonly feed: Feed;
@@ -93,17 +99,26 @@ export class OpenWorkflow {
   }
 
   /** Stores new changes and returns their number. When it throws, the workflow must be opened again. */
-  async apply(changes: readonly WorkflowChange[], nowMs: number): Promise<number> {
+  async apply(changes: readonly WorkflowChange[], nowMs: number, onRefused?: OnRefused): Promise<number> {
     const facts = new Map<string, WorkflowFact>();
+    const factLines: NewLine[] = [];
     const spans: NewLine[] = [];
-    for (const change of changes) {
-      if (change.kind === 'workflow-span') spans.push(spanLine(change.span, change.line));
-      else if (!this.#facts.has(change.fact.event_id)) facts.set(change.fact.event_id, change.fact);
+    for (const [index, change] of changes.entries()) {
+      if (index % STEP_CHANGES === 0 && isTurnOver()) await nextTurn();
+      const isSpan = change.kind === 'workflow-span';
+      if (!isSpan && (this.#facts.has(change.fact.event_id) || facts.has(change.fact.event_id))) continue;
+      const line = isSpan ? spanLine(change.span, change.line) : recordLine(change.fact);
+      if (line === undefined) onRefused?.(index, LINE_PROBLEM);
+      else if (isSpan) spans.push(line);
+      else {
+        facts.set(change.fact.event_id, change.fact);
+        factLines.push(line);
+      }
     }
     await checkMonth(this.#month);
     let fresh = await this.#trace.append(spans);
     if (facts.size > 0) {
-      fresh += await this.#facts.append([...facts.values()].map(jsonLine));
+      fresh += await this.#facts.append(factLines);
       await this.#appendEvents(facts, this.#addFacts([...facts.values()]));
       await this.#writeFirstDocument();
       this.#reportApprovals();

@@ -1,6 +1,8 @@
 import { access, constants } from 'node:fs/promises';
 import type { Books } from '../../books.ts';
 import { errnoOf, messageOf, TasktrailError } from '../../errors.ts';
+import type { OnRefused } from './open-units.ts';
+import type { Entry } from './sorted-batch.ts';
 
 /** Errors of a single file (a directory in its place, permissions, a limit): other files may still be writable. */
 const FILE_ERRORS = new Set(
@@ -69,6 +71,25 @@ export class Refusals {
     const text = reasons.slice(0, SHOWN_MAX).join('; ') + more;
     this.#books.setNotice('store', reasons.length === 0 ? undefined : text);
   }
+}
+
+/** Collects the records that a unit refuses. */
+export class Refusal {
+  readonly records: Map<number, string> = new Map();
+  readonly #entries: readonly Entry<unknown>[];
+  readonly #refused: Map<number, string>;
+
+  constructor(entries: readonly Entry<unknown>[], refused: Map<number, string>) {
+    this.#entries = entries;
+    this.#refused = refused;
+  }
+
+  /** `index`: place of the record among the entries. */
+  readonly add: OnRefused = (index, reason) => {
+    const record = this.#entries[index]?.record ?? -1;
+    this.records.set(record, reason);
+    this.#refused.set(record, reason);
+  };
 }
 
 export function unavailable(reason: string, cause?: unknown): TasktrailError {

@@ -1,5 +1,6 @@
 import type { TelemetryBatch } from '../../model/otlp.ts';
 import type { Change } from '../../project/change.ts';
+import { isTurnOver, nextTurn } from '../../system/turns.ts';
 import { changesOf } from './batch-changes.ts';
 import type { DeliveryChange } from './delivery-files.ts';
 import type { TaskChange } from './open-task.ts';
@@ -22,8 +23,14 @@ export interface SortedBatch {
   readonly refused: Map<number, string>;
 }
 
-/** Calls `onUnattributed` with the service name for each record without a task, workflow or delivery. */
-export function sortBatch(batch: TelemetryBatch, onUnattributed: (service: string) => void): SortedBatch {
+/** Records between two looks at the clock. */
+const STEP_RECORDS = 16;
+
+/** Lets other work run. Calls `onUnattributed` with the service name for each record without a task, workflow or delivery. */
+export async function sortBatch(
+  batch: TelemetryBatch,
+  onUnattributed: (service: string) => void,
+): Promise<SortedBatch> {
   const sorted: SortedBatch = {
     byTask: new Map(),
     byWorkflow: new Map(),
@@ -35,6 +42,7 @@ export function sortBatch(batch: TelemetryBatch, onUnattributed: (service: strin
   for (const changes of changesOf(batch)) {
     for (const change of changes) sort({ record, change }, sorted, onUnattributed);
     record += 1;
+    if (record % STEP_RECORDS === 0 && isTurnOver()) await nextTurn();
   }
   return sorted;
 }

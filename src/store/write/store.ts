@@ -1,14 +1,17 @@
 import { basename, join } from 'node:path';
 import type { Books } from '../../books.ts';
 import { messageOf } from '../../errors.ts';
-import type { OtlpSpan, TelemetryBatch } from '../../model/otlp.ts';
+import { type OtlpSpan, RequestMemory, type TelemetryBatch } from '../../model/otlp.ts';
+import { firstOfText } from '../../model/text.ts';
 import { isoFromMs } from '../../model/time.ts';
-import { OWN_NAMES } from '../layout.ts';
-import { WorkflowPlaces } from '../workflow-place.ts';
+import { OWN_NAMES, taskDir } from '../layout.ts';
+import { WorkflowPlaces, workflowFile } from '../workflow-place.ts';
+import { BEGUN_PROBLEM, mayBegin } from './begun.ts';
 import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { isoOfSpan } from './line-keys.ts';
+import { LINE_PROBLEM } from './line-limit.ts';
 import { Liveness } from './liveness.ts';
 import { NameGuard, type NameRules } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
@@ -16,7 +19,7 @@ import { OpenTask, type TaskChange } from './open-task.ts';
 import { OpenUnits } from './open-units.ts';
 import { OpenWorkflow, type WorkflowChange } from './open-workflow.ts';
 import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts';
-import { Refusals, unavailable } from './refusals.ts';
+import { Refusal, Refusals, unavailable } from './refusals.ts';
 import { type Entry, push, type SortedBatch, sortBatch } from './sorted-batch.ts';
 
 /** All delays are whole seconds. */
@@ -34,6 +37,13 @@ const EXPIRED = 'expired';
 
 /** Drop reason of spans over a task's limit. */
 const TOO_MANY_SPANS = 'foreign spans over the limit';
+
+/** Drop reasons of records whose line readers would skip, and of those that would begin too many tasks. */
+const TOO_LONG = 'lines over the limit';
+const TOO_MANY_BEGUN = 'new tasks over the limit';
+
+/** Name of a service in messages and counts. */
+const SERVICE_CHARS_MAX = 200;
 
 /** Concurrency of recovery: keeps a disk busy within a small amount of memory. */
 const RECOVERY_WIDTH = 8;
@@ -88,6 +98,7 @@ export class Store {
   /** Units whose files cannot be read or written while others can, with the retry. */
   readonly #setAside = new Map<string, () => Promise<unknown>>();
   #stopReason: string | undefined;
+  readonly #ingests = new Set<Promise<Ingested>>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -135,29 +146,38 @@ export class Store {
   async close(reason: string): Promise<void> {
     this.#stopReason ??= reason;
     clearInterval(this.#timer);
+    // A batch that was accepted is stored.
+    await Promise.allSettled(this.#ingests);
     await this.#queue.idle();
   }
 
   /** Rejects with a retryable `ERR_STORE_UNAVAILABLE` when the disk fails; the sender must repeat the batch. */
   async ingest(batch: TelemetryBatch): Promise<Ingested> {
+    const ingested = this.#ingest(batch);
+    this.#ingests.add(ingested);
     try {
-      return await this.#ingest(batch);
+      return await ingested;
     } catch (error) {
       // Senders keep their order, so a failed batch holds up all later records, heartbeats included.
       this.liveness.renew(this.#now());
       throw error;
+    } finally {
+      this.#ingests.delete(ingested);
     }
   }
 
   async #ingest(batch: TelemetryBatch): Promise<Ingested> {
     this.#checkOpen();
-    const sorted = sortBatch(batch, (service) => this.#noteUnattributed(service));
+    const sorted = await sortBatch(batch, (service) =>
+      this.#noteUnattributed(firstOfText(service, SERVICE_CHARS_MAX)),
+    );
     const { byTask, byWorkflow, deliveries, heartbeats, refused } = sorted;
+    const { begun } = batch.memory ?? new RequestMemory();
     const writes = [
-      ...[...byTask].map(([id, entries]) => this.#write(this.#tasks, { id, entries, refused })),
-      ...[...byWorkflow].map(([id, entries]) => this.#writeWorkflow(id, entries, refused)),
+      ...[...byTask].map(([id, entries]) => this.#writeTask({ id, entries, refused }, begun)),
+      ...[...byWorkflow].map(([id, entries]) => this.#writeWorkflow({ id, entries, refused }, begun)),
     ];
-    if (deliveries.length > 0) writes.push(this.#writeDeliveries(sorted));
+    if (deliveries.length > 0) writes.push(this.#writeDeliveries(sorted, begun));
     await Promise.all(writes);
     // After the records: a batch may hold the first record of a task and its first heartbeat.
     for (const taskId of heartbeats) this.liveness.heartbeat(taskId, this.#now());
@@ -241,21 +261,17 @@ export class Store {
   async #write<C>(units: OpenUnits<C>, { id, entries, refused }: UnitWrite<C>): Promise<boolean> {
     const what = `${units.kind} ${id}`;
     return units.alone(id, async () => {
-      this.#checkOpen();
+      this.#checkHeld();
       if (this.#options.isPruned?.(units.kind, id) === true) {
         const reason = `${EXPIRED}: ${what} was removed for its age`;
         for (const { record } of entries) refused.set(record, reason);
         return true;
       }
       try {
-        const refusedHere = new Set<number>();
-        const fresh = await units.apply(id, entries.map(changeOf), (index, reason) => {
-          const record = entries[index]?.record ?? -1;
-          refusedHere.add(record);
-          refused.set(record, reason);
-        });
-        this.#count(entries.length - refusedHere.size, fresh);
-        if (refusedHere.size > 0) this.#options.books.countDropped(TOO_MANY_SPANS, refusedHere.size);
+        const refusal = new Refusal(entries, refused);
+        const fresh = await units.apply(id, entries.map(changeOf), refusal.add);
+        this.#count(entries.length - refusal.records.size, fresh);
+        this.#countRefused(refusal);
         if (entries.length > 0) this.#refusals.clear(what);
         return true;
       } catch (error) {
@@ -266,26 +282,43 @@ export class Store {
     });
   }
 
-  async #writeWorkflow(
-    id: string,
-    entries: readonly Entry<WorkflowChange>[],
-    refused: Map<number, string>,
-  ): Promise<void> {
-    // A workflow without a stamp in its id is filed under the month of its first stored event.
-    const [first] = entries;
-    if (first !== undefined) await this.#places.place(id, timeOf(first.change) || isoFromMs(this.#now()));
-    await this.#write(this.#workflows, { id, entries, refused });
+  async #writeTask(write: UnitWrite<TaskChange>, begun: Set<string>): Promise<void> {
+    const { id } = write;
+    if (this.#tasks.has(id) || (await mayBegin(`task ${id}`, taskDir(this.#options.logDir, id), begun)))
+      await this.#write(this.#tasks, write);
+    else this.#refuseBegun(write);
   }
 
-  async #writeDeliveries({ deliveries, refused }: SortedBatch): Promise<void> {
+  async #writeWorkflow(write: UnitWrite<WorkflowChange>, begun: Set<string>): Promise<void> {
+    const { id, entries } = write;
+    const [first] = entries;
+    if (first !== undefined && !this.#workflows.has(id)) {
+      // A workflow without a stamp in its id is filed under the month of its first stored event.
+      const month = await this.#places.place(id, timeOf(first.change) || isoFromMs(this.#now()));
+      if (!(await mayBegin(`workflow ${id}`, workflowFile(month, id, 'facts'), begun))) {
+        this.#refuseBegun(write);
+        return;
+      }
+    }
+    await this.#write(this.#workflows, write);
+  }
+
+  async #writeDeliveries({ deliveries, refused }: SortedBatch, begun: Set<string>): Promise<void> {
     await this.#queue.run('deliveries', async () => {
-      this.#checkOpen();
+      this.#checkHeld();
       const byPath = new Map<string, SortedBatch['deliveries']>();
       for (const entry of deliveries) push(byPath, this.#deliveries.pathOf(entry.change), entry);
       for (const [path, entries] of byPath) {
         const name = basename(path);
+        if (!(await mayBegin(name, path, begun))) {
+          this.#refuseBegun({ entries, refused });
+          continue;
+        }
         try {
-          this.#count(entries.length, await this.#deliveries.append(path, entries.map(changeOf)));
+          const refusal = new Refusal(entries, refused);
+          const fresh = await this.#deliveries.append(path, entries.map(changeOf), refusal.add);
+          this.#count(entries.length - refusal.records.size, fresh);
+          this.#countRefused(refusal);
           this.#refusals.clear(name);
         } catch (error) {
           const reason = await this.#refusals.refuse(name, error);
@@ -293,6 +326,20 @@ export class Store {
         }
       }
     });
+  }
+
+  #refuseBegun({ entries, refused }: Pick<UnitWrite<unknown>, 'entries' | 'refused'>): void {
+    for (const { record } of entries) refused.set(record, BEGUN_PROBLEM);
+    this.#options.books.countDropped(TOO_MANY_BEGUN, entries.length);
+  }
+
+  #countRefused({ records }: Refusal): void {
+    const counts = new Map<string, number>();
+    for (const reason of records.values()) {
+      const label = reason === LINE_PROBLEM ? TOO_LONG : TOO_MANY_SPANS;
+      counts.set(label, (counts.get(label) ?? 0) + 1);
+    }
+    for (const [label, count] of counts) this.#options.books.countDropped(label, count);
   }
 
   #count(received: number, fresh: number): void {
@@ -310,8 +357,11 @@ export class Store {
   }
 
   #closedReason(): string | undefined {
-    if (this.#stopReason !== undefined) return this.#stopReason;
-    // Temporary: after a pause of the process, ownership is unknown until the lock has been read again.
+    return this.#stopReason ?? this.#pauseReason();
+  }
+
+  /** Temporary: after a pause of the process, ownership is unknown until the lock has been read again. */
+  #pauseReason(): string | undefined {
     return this.#options.isHeld?.() === false
       ? 'this process does not hold the log directory at the moment'
       : undefined;
@@ -319,6 +369,12 @@ export class Store {
 
   #checkOpen(): void {
     const reason = this.#closedReason();
+    if (reason !== undefined) throw unavailable(reason);
+  }
+
+  /** For a batch that was accepted. */
+  #checkHeld(): void {
+    const reason = this.#pauseReason();
     if (reason !== undefined) throw unavailable(reason);
   }
 }

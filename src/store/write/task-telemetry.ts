@@ -6,7 +6,8 @@ import { GenAiUsage } from '../../project/genai/call-usage.ts';
 import { loggedCall } from '../../project/genai/tool-lines.ts';
 import { isOwnScope } from '../../project/span.ts';
 import type { NewLine } from './line-file.ts';
-import { jsonLine, traceKey } from './line-keys.ts';
+import { traceKey } from './line-keys.ts';
+import { recordLine } from './line-limit.ts';
 
 /** Value of `source` in lines that telemetry reports. */
 const REPORTED = 'telemetry';
@@ -45,18 +46,21 @@ export class TaskTelemetry {
     return !this.#usage.isEmpty && this.#usage.revision !== this.#completed;
   }
 
-  /** The line to store. Undefined: a tool call or its result that another line has already. */
-  lineOf(line: OutputLine, isReported: boolean): NewLine | undefined {
-    if (!isReported) {
-      this.#remember(line);
-      return jsonLine(line);
-    }
+  /** The line to store. `known`: a tool call or its result that another line has already; `long`: readers would skip it. */
+  lineOf(line: OutputLine, isReported: boolean): NewLine | 'known' | 'long' {
+    if (!isReported) return this.#stored(line);
     const { type, tool_use_id: id, tool_name: name } = line;
     if (typeof id !== 'string' || (type === 'tool_call' ? this.#tools : this.#results).has(id))
-      return undefined;
+      return 'known';
     const known = this.#tools.get(id);
+    return this.#stored(line, name === undefined && known !== undefined ? { tool_name: known } : undefined);
+  }
+
+  #stored(line: OutputLine, more?: JsonObject): NewLine | 'long' {
+    const stored = recordLine(more === undefined ? line : { ...line, ...more });
+    if (stored === undefined) return 'long';
     this.#remember(line);
-    return jsonLine(name === undefined && known !== undefined ? { ...line, tool_name: known } : line);
+    return stored;
   }
 
   /** The documents with the model and the amounts that only telemetry reports. */

@@ -17,8 +17,7 @@ import {
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TasktrailError } from '../../../src/errors.ts';
-import { decodeJson } from '../../../src/receive/decode-json.ts';
-import { decodeProtobuf } from '../../../src/receive/protobuf/decode-protobuf.ts';
+import { decodeJson } from '../../../src/receive/json/decode-json.ts';
 import type { Signal } from '../../../src/receive/signals.ts';
 import { decode, field, first, LOGS, requestBody, SPAN_ID, TRACE_ID, TRACES } from '../requests.ts';
 
@@ -206,7 +205,7 @@ test.each<[string, Uint8Array]>([
   ['a tag of field 0', logsWith(Buffer.from([0x02, 0x00]))],
   ['a number without an end', Buffer.alloc(20, 0xff)],
 ])('%s is malformed', (_, body) => {
-  expect(() => decodeProtobuf(Buffer.from(body), LOGS.message)).toThrow(
+  expect(() => decode(LOGS, Buffer.from(body))).toThrow(
     expect.objectContaining({
       code: 'ERR_INPUT_INVALID',
       message: expect.stringMatching(/^malformed protobuf: /),
@@ -288,7 +287,5 @@ test('a request with too many messages is refused before it fills the memory', {
   // Two bytes each: an empty ResourceLogs.
   const body = Buffer.alloc(2 * 8_000_001);
   for (let at = 0; at < body.length; at += 2) body[at] = 0x0a;
-  expect(() => decodeProtobuf(body, LOGS.message)).toThrow(
-    expect.objectContaining({ code: 'ERR_TOO_LARGE' }),
-  );
+  expect(() => decode(LOGS, body)).toThrow(expect.objectContaining({ code: 'ERR_TOO_LARGE' }));
 });

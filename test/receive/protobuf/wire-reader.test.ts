@@ -3,9 +3,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { TasktrailError } from '../../../src/errors.ts';
 import { errorAnswer, successAnswer } from '../../../src/receive/otlp-response.ts';
-import { decodeProtobuf } from '../../../src/receive/protobuf/decode-protobuf.ts';
 import { WireReader } from '../../../src/receive/protobuf/wire-reader.ts';
-import { LOGS, TRACES } from '../requests.ts';
+import { decode, LOGS, TRACES } from '../requests.ts';
 
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
@@ -285,7 +284,7 @@ test.each<[string, number[]]>([
   ['a skipped field that is longer than the message around it', [0x0a, 0x02, 0x7a, 0x02, 0x0a, 0x00]],
   ['a skipped field of number 0', [0x00, 0x00]],
 ])('%s is malformed', (_, bytes) => {
-  expect(() => decodeProtobuf(Buffer.from(bytes), LOGS.message)).toThrow(
+  expect(() => decode(LOGS, Buffer.from(bytes))).toThrow(
     expect.objectContaining({
       code: 'ERR_INPUT_INVALID',
       message: expect.stringMatching(/^malformed protobuf: /),
@@ -303,7 +302,7 @@ test('random bytes only cause errors that become a 400', () => {
   fc.assert(
     fc.property(fc.array(likely, { maxLength: 120 }), fc.constantFrom(LOGS, TRACES), (bytes, signal) => {
       try {
-        decodeProtobuf(Buffer.from(bytes), signal.message);
+        decode(signal, Buffer.from(bytes));
       } catch (error) {
         expect(error).toBeInstanceOf(TasktrailError);
         expect(error).toMatchObject({ code: 'ERR_INPUT_INVALID' });

@@ -23,7 +23,7 @@ test('a JSON line has the key of its event and no secret', () => {
 
 test('a span line has the key and scope of its span and no secret', () => {
   const received = span({ id: spanId(1), attributes: { note: SECRET } });
-  const { id, timestamp, text } = spanLine(received.span, traceLine(received));
+  const { id, timestamp, text = '' } = spanLine(received.span, traceLine(received)) ?? {};
   const line = JSON.parse(text);
   expect(id).toBe(`${TRACE_ID}-${spanId(1)}`);
   expect(traceKey(line)).toEqual({ id, timestamp });

@@ -5,10 +5,10 @@ import { eventId, log, outputLog, span, spanId } from '../../support/records.ts'
 const WORKFLOW = { 'tasktrail.workflow.id': 'w-1' };
 const TASKS = { 'tasktrail.task.ids': ['task-1', 'task-2'] };
 
-test('each record goes to its destinations, with its index in the batch', () => {
+test('each record goes to its destinations, with its index in the batch', async () => {
   const services: string[] = [];
   const delivery = { 'tasktrail.webhook.provider': 'github' };
-  const sorted = sortBatch(
+  const sorted = await sortBatch(
     {
       logs: [
         outputLog(1),

@@ -1,5 +1,5 @@
-import { isJsonObject, type JsonObject } from '../model/json.ts';
-import { LOGS_REQUEST, type Message, TRACES_REQUEST } from '../model/otlp-messages.ts';
+import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import { LOGS_REQUEST, type Message, TRACES_REQUEST } from '../../model/otlp-messages.ts';
 
 /** Nesting below which fields keep their names. Values there are too deep, so their record is refused. */
 const DEPTH_MAX = 300;

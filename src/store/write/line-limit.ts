@@ -1,0 +1,31 @@
+import { redactJson } from '../../redact/redact.ts';
+import type { NewLine } from './line-file.ts';
+
+/**
+ * Longest line of a record, in bytes. A content of 1 MiB has up to six bytes a character when it is escaped. Readers take
+ * twice as much: lines that are made of this one may be longer.
+ */
+const LINE_BYTES_MAX = 8_388_608;
+
+/** Why a record is rejected whose line readers would skip. */
+export const LINE_PROBLEM: string = `the line of a record would be longer than ${LINE_BYTES_MAX} bytes`;
+
+/** The line of a received record, with its event id as the key. Undefined when the line would be too long. */
+export function recordLine(line: {
+  readonly timestamp: string;
+  readonly event_id: string;
+}): NewLine | undefined {
+  const text = readableText(JSON.stringify(line));
+  return text === undefined ? undefined : { id: line.event_id, timestamp: line.timestamp, text };
+}
+
+/** The line of a record, masked; undefined when it would be too long. Checked before as well: masking takes time. */
+export function readableText(json: string): string | undefined {
+  if (isTooLong(json)) return undefined;
+  const text = redactJson(json);
+  return isTooLong(text) ? undefined : text;
+}
+
+function isTooLong(text: string): boolean {
+  return text.length > LINE_BYTES_MAX / 3 && Buffer.byteLength(text) > LINE_BYTES_MAX;
+}
