@@ -1,8 +1,20 @@
-import { closeSync, constants, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchownSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentOutcome, RunOrigin } from '../model/agent-output.ts';
 import { type JsonObject, parseObject } from '../model/json.ts';
+import type { Account } from './account.ts';
+import { type AgentPlace, logDirOf, removePlace } from './agent-place.ts';
+import { keepLeftRecords, leftRecordsFolder } from './left-records.ts';
 import { ReadLog } from './read-log.ts';
 
 /** Owner only: agents print the files that they read, secrets included. */
@@ -15,8 +27,6 @@ const WRITE_FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT 
 const FILES = {
   facts: 'run.json',
   outcome: 'outcome.json',
-  /** The task's input, for the agent. */
-  input: 'input.json',
   stdin: 'stdin',
   stdout: 'stdout',
   stderr: 'stderr',
@@ -40,6 +50,10 @@ export interface RunFacts {
   readonly deadlineMs: number | null;
   /** The system's count of out-of-memory kills at the start; null when unknown. */
   readonly oomKills: number | null;
+  /** The control group of its processes; absent where there is none. */
+  readonly group?: string;
+  /** The folder of an agent that runs as another user, which cannot read this one. */
+  readonly place?: AgentPlace;
   /** Set before the run is ended because it did not exit: the next process then knows why it was stopped. */
   readonly lingered?: boolean;
 }
@@ -72,16 +86,18 @@ export class RunFolder {
     return new RunFolder(await mkdtemp(join(taskFolder, `${stem}-`)));
   }
 
+  /** Whether the agent has ended, and its exit code is there. */
+  get hasExited(): boolean {
+    return (statSync(this.exitFile, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  }
+
   get exitFile(): string {
     return join(this.directory, FILES.exit);
   }
 
-  get inputFile(): string {
-    return join(this.directory, FILES.input);
-  }
-
-  async writeInput(document: string): Promise<void> {
-    await writeFile(this.inputFile, document, { mode: FILE_MODE });
+  /** What the agent itself may read and write. */
+  get ownPlace(): AgentPlace {
+    return { directory: this.directory, uid: null, gid: null };
   }
 
   readLog(): ReadLog {
@@ -89,11 +105,13 @@ export class RunFolder {
   }
 
   /** Makes the files of the streams. `input` becomes the whole standard input. */
-  async openChildEnds(input: string | undefined): Promise<ChildEnds> {
+  async openChildEnds(input: string | undefined, account?: Account): Promise<ChildEnds> {
     const opened: number[] = [];
     const openFile = (name: string, flags: number): number => {
       const fd = openSync(join(this.directory, name), flags, FILE_MODE);
       opened.push(fd);
+      // Programs also open /dev/stdout and /dev/stderr, which asks for the rights of the file.
+      if (account !== undefined) fchownSync(fd, account.uid, account.gid);
       return fd;
     };
     const close = (): void => {
@@ -142,13 +160,26 @@ export class RunFolder {
   /** Replaces the streams of a recorded run by its outcome, which a resumed task needs. */
   async keepOutcome(outcome: AgentOutcome): Promise<void> {
     this.#write(FILES.outcome, outcome);
-    const { input, stdin, stdout, stderr, reads, exit } = FILES;
-    const names = [input, stdin, stdout, stderr, reads, exit];
+    await this.removePlace();
+    const { stdin, stdout, stderr, reads, exit } = FILES;
+    const names = [stdin, stdout, stderr, reads, exit];
     await Promise.all(names.map((name) => rm(join(this.directory, name), { force: true })));
   }
 
   async remove(): Promise<void> {
+    await this.removePlace();
     await rm(this.directory, { recursive: true, force: true });
+  }
+
+  /**
+   * Removes what belongs to the agent, after its end. Records that its commands could not send are copied first, to where
+   * they outlive the run; their number of files is returned.
+   */
+  async removePlace(): Promise<number> {
+    const place = this.readFacts()?.place ?? this.ownPlace;
+    const kept = keepLeftRecords(logDirOf(place), leftRecordsFolder(this.directory));
+    await removePlace(place);
+    return kept;
   }
 
   /** Replaces the file atomically. */
