@@ -1,5 +1,4 @@
 import type { Config } from '../config/config.ts';
-import { handedSecrets } from '../config/file/agent-variables.ts';
 import { otlpTokenOf } from '../receive/otlp-token.ts';
 
 /** Every secret of the settings. An agent that reads the configuration could print them, so they are masked in its output. */
@@ -7,7 +6,6 @@ export function secretsOf(config: Config): readonly string[] {
   const { apiToken, githubSecrets, jiraSecrets, slackSecrets, githubToken, redisUrl, webhooks } = config;
   return [
     ...[githubSecrets, jiraSecrets, slackSecrets].flat(),
-    ...handedSecrets(config),
     ...Object.values(webhooks).flatMap(({ secret }) => secret),
     ...(apiToken === undefined ? [] : [apiToken, otlpTokenOf(apiToken)]),
     ...(githubToken === undefined ? [] : [githubToken]),

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Books } from '../books.ts';
 import { type Config, type ConfigOptions, loadConfig } from '../config/config.ts';
 import { isSwitchedOff } from '../config/environment.ts';
+import { handedSecrets } from '../config/file/agent-variables.ts';
 import { messageOf } from '../errors.ts';
 import { OtelRecorder } from '../export/otel-recorder.ts';
 import type { Sender } from '../export/sender.ts';
@@ -95,7 +96,7 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
     metrics.watchProcess(books);
     return offTrail({ config, books, reader, metrics });
   }
-  maskSecrets(secretsOf(config));
+  maskSecrets([...secretsOf(config), ...handedSecrets(config)]);
   if (activeRecorder() !== undefined)
     throw new TypeError('tasktrail is started already: call startTasktrail once');
   const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));

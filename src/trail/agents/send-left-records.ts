@@ -1,7 +1,7 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import { suppressTracing } from '@opentelemetry/core';
@@ -69,6 +69,8 @@ export async function sendLeftRecords(
       target.onProblem(sender.refusal && `records that the agent of ${taskId} left: ${sender.refusal}`);
     }
     await rm(folder, { recursive: true, force: true });
+    // ENOTEMPTY: other tasks wait.
+    await rmdir(dirname(folder)).catch(() => undefined);
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') target.onProblem(messageOf(error));
   }
