@@ -57,7 +57,7 @@ test('one secret of several is a secret, and so is a password in REDIS_URL', () 
   expect(built.env.C).toBe('c');
 });
 
-test('a key that is named is handed over, also the one that the service uses itself', () => {
+test('a key that is named is handed over, also when the service uses it itself', () => {
   const env = {
     GITHUB_TOKEN: 'github-token-of-both',
     TASK_LOGS_AGENT_ENV: 'GITHUB_TOKEN,MY_KEY',
@@ -157,7 +157,7 @@ test('the command of tasktrail run keeps the environment of the shell, without t
     expect(kept[name], name).toBeUndefined();
 });
 
-test('an agent of a program that records nothing is told so', () => {
+test('an agent of a program that records nothing gets the switch that says so', () => {
   expect(build({}, { config: undefined, receiver: undefined, token: undefined }).env.TASK_LOGS_ENABLED).toBe(
     'false',
   );
