@@ -177,7 +177,7 @@ export class RunFolder {
    */
   async removePlace(): Promise<number> {
     const place = this.readFacts()?.place ?? this.ownPlace;
-    const kept = keepLeftRecords(logDirOf(place), leftRecordsFolder(this.directory));
+    const kept = await keepLeftRecords(logDirOf(place), leftRecordsFolder(this.directory));
     await removePlace(place);
     return kept;
   }
