@@ -1,10 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { readTextSync } from '../system/files/safe-open.ts';
 import { isProcessAlive, type ProcessIdentity } from '../system/process-identity.ts';
 import { signalGroup } from '../system/processes.ts';
-import { findProgram, whyNotStartable } from './executable.ts';
+import type { Account } from './account.ts';
+import { findProgram, type ProgramPlace, whyNotStartable } from './executable.ts';
 
 /** Time for an agent to end its tools and print its last line. Container runtimes give the same before they kill. */
 const GRACE_MS = 10_000;
@@ -13,7 +15,9 @@ const GRACE_MS = 10_000;
 const POLL_MS = 50;
 
 /**
- * Runs the agent and writes its exit code to a file, where a process that did not start the agent can read it.
+ * Runs the agent and writes its exit code to descriptor 3, a file that a process which did not start the agent can read. A
+ * path would not do: the agent's user may have no right to that folder. Descriptor 4 is `cgroup.procs` of the run's control
+ * group, and 0 stands for the writer; with the descriptor the right to move is that of the process which opened it.
  * The traps keep this shell alive until the agent has ended, also when the whole group is signalled; a trapped signal,
  * unlike an ignored one, is reset to its default for the agent. The shell's own messages ("Killed") must not reach the
  * agent's standard error. Only shell builtins are used: the agent's PATH may hold no other program.
@@ -23,13 +27,18 @@ const WRAPPER = [
   'trap stopped=143 TERM',
   'trap stopped=130 INT',
   'trap : HUP QUIT USR1 USR2 PIPE ALRM',
-  'exec 3>&2 2>/dev/null',
+  'exec 5>&2 2>/dev/null',
+  'printf 0 >&4',
+  'exec 4>&-',
   'if [ -n "$stopped" ]; then exit "$stopped"; fi',
-  '(exec 2>&3 3>&-; exec "$@")',
+  '(exec 2>&5 3>&- 5>&-; exec "$@")',
   'code=$?',
-  '(umask 077; printf "%s\\n" "$code" > "$0")',
+  'printf "%s\\n" "$code" >&3',
   'exit "$code"',
 ].join('\n');
+
+/** Appended to: what an agent leaves in its exit file must not hide the code. */
+const EXIT_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
 
 /** A signal between the wrapper's check of `stopped` and the start of the agent is lost; it is sent again after this. */
 const STARTING_MS = 500;
@@ -44,8 +53,12 @@ export interface ChildOptions {
   readonly stdin: number | undefined;
   readonly stdout: number;
   readonly stderr: number;
-  /** Receives the exit code. */
+  /** Receives the exit code; empty until then. */
   readonly exitFile: string;
+  /** `cgroup.procs` of the run's control group; undefined: there is none. */
+  readonly groupFile?: string | undefined;
+  /** The user to run as; undefined: that of this process. */
+  readonly account?: Account | undefined;
   readonly graceMs?: number;
   /** Called with the child's pid, which is also its process group's id. The child is killed when it throws. */
   onStart?(pid: number): void;
@@ -71,7 +84,7 @@ export interface Child {
  */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const place = { path: options.env.PATH ?? '', cwd: options.cwd ?? process.cwd() };
-  const problem = whyNotStartable(options.command, place);
+  const problem = whyNotStartable(options.command, place) ?? whyNotFor(options, place);
   if (problem !== undefined) throw new TasktrailError('ERR_AGENT_FAILED', problem);
   let child: ChildProcess | undefined;
   try {
@@ -121,16 +134,64 @@ function readExitCode(exitFile: string): number | null {
 }
 
 function spawnChild(program: string, options: ChildOptions): ChildProcess {
-  const isPosix = process.platform !== 'win32';
-  const words = isPosix
-    ? ['/bin/sh', '-c', WRAPPER, options.exitFile, program, ...options.args]
-    : [program, ...options.args];
-  return spawn(words[0] ?? program, words.slice(1), {
+  const { account, stdin, stdout, stderr } = options;
+  const standard: (number | 'ignore')[] = [stdin ?? 'ignore', stdout, stderr];
+  const shared = {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(account === undefined ? {} : { uid: account.uid, gid: account.gid }),
     env: { ...options.env },
     detached: true,
-    stdio: [options.stdin ?? 'ignore', options.stdout, options.stderr],
+  };
+  if (process.platform === 'win32') return spawn(program, options.args, { ...shared, stdio: standard });
+  const opened: number[] = [];
+  const open = (path: string, flags: number): number => {
+    const fd = openSync(path, flags, 0o600);
+    opened.push(fd);
+    return fd;
+  };
+  try {
+    const exit = open(options.exitFile, EXIT_FLAGS);
+    const group = openGroup(options.groupFile, open);
+    return spawn('/bin/sh', ['-c', WRAPPER, 'sh', program, ...options.args], {
+      ...shared,
+      stdio: [...standard, exit, group],
+    });
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+function openGroup(
+  path: string | undefined,
+  open: (path: string, flags: number) => number,
+): number | 'ignore' {
+  if (path === undefined) return 'ignore';
+  try {
+    return open(path, constants.O_WRONLY);
+  } catch {
+    // ENOENT, EACCES: the group was removed. The run's processes are found by their environment.
+    return 'ignore';
+  }
+}
+
+/** `chdir` happens before the change of the user, so a folder and a program that are closed to that user must be found here. */
+function whyNotFor({ account, command }: ChildOptions, place: ProgramPlace): string | undefined {
+  if (account === undefined) return undefined;
+  const program = findProgram(command, place) ?? command;
+  const script = 'cd -- "$1" 2>/dev/null || exit 3; [ -x "$2" ] || exit 4';
+  const { uid, gid, name } = account;
+  const { status } = spawnSync('/bin/sh', ['-c', script, 'sh', place.cwd, program], {
+    uid,
+    gid,
+    cwd: '/',
+    env: {},
   });
+  const what = `cannot start ${JSON.stringify(command)} as the user ${name}`;
+  if (status === 3)
+    return `${what}: its working directory ${JSON.stringify(place.cwd)} is closed to that user`;
+  if (status === 4)
+    return `${what}: ${program} is closed to that user; install it where all users may run it`;
+  return undefined;
 }
 
 function supervise(leader: number | undefined, exited: Promise<ChildExit>, graceMs: number): Child {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
+import { isPathSafeId } from '../model/ids.ts';
 import { areRealFolders } from '../system/files/real-folders.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import { killGroup } from '../system/processes.ts';
@@ -13,6 +14,7 @@ import { endRunProcesses, findRunProcesses } from './run-processes.ts';
 export async function findOrphanRuns(parent: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const found = new Map<string, string[]>();
   for (const taskId of await foldersIn(parent, 1)) {
+    if (!isPathSafeId(taskId)) continue;
     const orphans: string[] = [];
     for (const run of await foldersIn(join(parent, taskId))) {
       const directory = join(parent, taskId, run);
@@ -32,7 +34,7 @@ export async function hasLivingRun(taskFolder: string): Promise<boolean> {
     const mark = readMark(folder.directory);
     if (facts === undefined || folder.readOutcome() !== undefined) continue;
     if (await isRunInUse(folder.directory, mark)) continue;
-    if (existsSync(folder.exitFile) || findRunProcesses(facts.runId).length > 0) return true;
+    if (folder.hasExited || findRunProcesses(facts.runId).length > 0) return true;
     if (mark?.child && isProcessAlive(mark.child) === true) return true;
   }
   return false;
@@ -66,8 +68,8 @@ export async function endRun(directory: string): Promise<void> {
   const folder = new RunFolder(directory);
   const leader = readMark(directory)?.child;
   if (leader) await killGroup(leader);
-  const runId = folder.readFacts()?.runId;
-  if (runId !== undefined) await endRunProcesses(runId);
+  const facts = folder.readFacts();
+  if (facts !== undefined) await endRunProcesses(facts.runId, { group: facts.group });
   await folder.remove();
   await removeEmpty(join(directory, '..'));
 }

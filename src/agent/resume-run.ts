@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, fstatSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentOutcome } from '../model/agent-output.ts';
@@ -81,7 +81,7 @@ async function findLeader(mark: RunMark, { runId }: RunFacts): Promise<ProcessId
 /** Without a child, an exit code and output, the supervisor was killed before it started the agent. */
 function hasNeverStarted(folder: RunFolder): boolean {
   const mark = readMark(folder.directory);
-  if (mark?.child || existsSync(folder.exitFile)) return false;
+  if (mark?.child || folder.hasExited) return false;
   try {
     return (['stdout', 'stderr'] as const).every((stream) => {
       const fd = folder.openStream(stream);

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../errors.ts';
 import type { AgentOutcome, AgentRecording, RunAgentOptions } from '../model/agent-output.ts';
+import type { Account } from './account.ts';
+import { type AgentPlace, fillPlace, inputFileOf, logDirOf, makePlace } from './agent-place.ts';
 import { adoptChild, type Child, startChild } from './child.ts';
 import { type DialectReader, UNKNOWN_USAGE } from './dialects/dialect.ts';
 import { DEFAULT_DIALECT, findDialect } from './dialects/dialects.ts';
@@ -8,6 +10,7 @@ import { countOomKills } from './oom-kills.ts';
 import { judge, type Stop } from './outcome.ts';
 import { fillPlaceholders } from './placeholders.ts';
 import { fingerprintOf, type PendingRun } from './resume-run.ts';
+import { endRunGroup, groupFileOf, makeRunGroup } from './run-cgroup.ts';
 import { type ChildEnds, type RunFacts, RunFolder } from './run-folder.ts';
 import { markRun } from './run-mark.ts';
 import { RunOutput } from './run-output.ts';
@@ -19,8 +22,16 @@ export interface AgentProcessOptions extends Omit<RunAgentOptions, 'name' | 'env
   readonly key: string;
   /** Content of the file that `TASK_LOGS_INPUT_FILE` names. */
   readonly document?: string;
-  /** The child's whole environment; `TRACEPARENT`, `TASK_LOGS_INPUT_FILE` and `TASK_LOGS_RUN_ID` are added. */
+  /**
+   * The child's whole environment; `TRACEPARENT`, `TASK_LOGS_INPUT_FILE` and `TASK_LOGS_RUN_ID` are added, and with
+   * `isConfined` the variables with which commands in it record to a directory of the agent's own.
+   */
   readonly env: Readonly<Record<string, string>>;
+  readonly isConfined?: boolean;
+  /** The user to run as; undefined: that of this process. */
+  readonly account?: Account | undefined;
+  /** Called after the end of the agent and before the end is recorded, when records were left in its directory. */
+  readonly onLeftRecords?: () => Promise<void>;
   readonly recording: AgentRecording;
   readonly pollMs?: number;
   /** Limit for each of stdout and stderr. Default 1 GiB. */
@@ -95,7 +106,7 @@ export async function adoptAgentProcess(
     output?.close();
     child.stop();
     await child.exited;
-    await endRunProcesses(facts.runId);
+    await endRunProcesses(facts.runId, { group: facts.group });
     await discard(folder);
     return endUnstarted(options, 'lost', `the run of a killed worker cannot be resumed: ${messageOf(error)}`);
   }
@@ -125,17 +136,23 @@ async function begin(
   const oomKills = countOomKills() ?? null;
   const what = { key: options.key, fingerprint: fingerprintOf(command, dialect), runId, dialect };
   const origin = recording.origin ?? null;
-  const facts: RunFacts = { ...what, origin, startedAtMs, deadlineMs, oomKills };
+  const place = options.account === undefined ? folder.ownPlace : makePlace(options.account);
+  const group = makeRunGroup(runId);
+  const facts: RunFacts = {
+    ...{ ...what, origin, startedAtMs, deadlineMs, oomKills },
+    ...(place.uid !== null && { place }),
+    ...(group !== undefined && { group }),
+  };
   folder.writeFacts(facts);
   markRun(folder.directory);
-  if (options.document !== undefined) await folder.writeInput(options.document);
-  const ends = await folder.openChildEnds(options.input);
+  await fillPlace(place, options.document);
+  const ends = await folder.openChildEnds(options.input, options.account);
   let output: RunOutput | undefined;
   try {
     // Opened before the agent starts: it can remove its files afterwards, but not the open descriptors.
     output = openOutput({ folder, reader, facts }, options);
     // Nothing between the start and the return may throw: the caller could not stop the child.
-    const child = await startInFolder(command, { folder, options, runId, ends });
+    const child = await startInFolder(command, { folder, options, facts, place, ends });
     return { folder, child, output, reader, facts };
   } catch (error) {
     output?.close();
@@ -148,16 +165,17 @@ async function begin(
 interface RunPlace {
   readonly folder: RunFolder;
   readonly options: AgentProcessOptions;
-  readonly runId: string;
+  readonly facts: RunFacts;
+  readonly place: AgentPlace;
   readonly ends: ChildEnds;
 }
 
 async function startInFolder(
   command: readonly [string, ...string[]],
-  { folder, options, runId, ends }: RunPlace,
+  { folder, options, facts, place, ends }: RunPlace,
 ): Promise<Child> {
   const [program, ...args] = command;
-  const { input, placeholders, recording, env } = options;
+  const { input, placeholders, recording, env, account } = options;
   const texts = { ...placeholders, ...(input === undefined ? {} : { message: input }) };
   const trace = recording.traceparent === undefined ? {} : { TRACEPARENT: recording.traceparent };
   const { stdin, stdout, stderr } = ends;
@@ -167,11 +185,14 @@ async function startInFolder(
       args: args.map((arg) => fillPlaceholders(arg, texts)),
       cwd: options.cwd,
       env: {
+        ...(options.isConfined === true && { TASK_LOGS_DIR: logDirOf(place), TASK_LOGS_STORE: 'false' }),
         ...env,
         ...trace,
-        TASK_LOGS_INPUT_FILE: folder.inputFile,
-        [RUN_ID_VARIABLE]: runPath(runId, env[RUN_ID_VARIABLE]),
+        TASK_LOGS_INPUT_FILE: inputFileOf(place),
+        [RUN_ID_VARIABLE]: runPath(facts.runId, env[RUN_ID_VARIABLE]),
       },
+      account,
+      groupFile: facts.group === undefined ? undefined : groupFileOf(facts.group),
       stdin,
       stdout,
       stderr,
@@ -217,7 +238,8 @@ async function finish(run: OpenRun, options: AgentProcessOptions): Promise<Agent
   const limitReached = watchLimits(run, options);
   const broken = await output.follow(child);
   const exit = await child.exited;
-  await endRunProcesses(facts.runId);
+  await endRunProcesses(facts.runId, { group: facts.group });
+  await sendLeftRecords(folder, options);
   const oomKilled =
     !child.wasStopped && (countOomKills() ?? 0) > (facts.oomKills ?? Number.POSITIVE_INFINITY);
   const outcome = judge({
@@ -236,6 +258,15 @@ async function finish(run: OpenRun, options: AgentProcessOptions): Promise<Agent
   if (outcome.errorType === 'lost') await discard(folder);
   else await keep(folder, outcome);
   return outcome;
+}
+
+/** Records of the agent's own commands come before its end: its token ends with the task. */
+async function sendLeftRecords(folder: RunFolder, { onLeftRecords }: AgentProcessOptions): Promise<void> {
+  try {
+    if ((await folder.removePlace()) > 0) await onLeftRecords?.();
+  } catch {
+    // ENOSPC, EIO: they stay where they are until the folder of the run is removed.
+  }
 }
 
 /** Stops the child at its deadline or when the caller aborts. The returned function gives the limit that was reached. */
@@ -286,13 +317,24 @@ async function keep(folder: RunFolder, outcome: AgentOutcome): Promise<void> {
 
 async function discard(folder: RunFolder | undefined): Promise<void> {
   try {
+    const group = folder?.readFacts()?.group;
+    if (group !== undefined) await endRunGroup(group);
     await folder?.remove();
   } catch {
     // EACCES, EROFS, EBUSY: the sweep of orphaned runs removes the folder later.
   }
 }
 
-function endUnstarted(options: AgentProcessOptions, errorType: string, error: string): AgentOutcome {
+/** The outcome of a run that could not be prepared. */
+export function refuseRun(recording: AgentRecording, error: unknown): AgentOutcome {
+  return endUnstarted({ recording }, 'spawn', messageOf(error));
+}
+
+function endUnstarted(
+  options: Pick<AgentProcessOptions, 'recording'>,
+  errorType: string,
+  error: string,
+): AgentOutcome {
   const outcome = unstarted(errorType, error);
   options.recording.end(outcome);
   return outcome;

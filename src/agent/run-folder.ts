@@ -1,4 +1,4 @@
-import { closeSync, renameSync } from 'node:fs';
+import { closeSync, fchownSync, renameSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentOutcome, RunOrigin } from '../model/agent-output.ts';
@@ -8,6 +8,9 @@ import { writeNewText } from '../system/files/new-file.ts';
 import { checkFolders, checkFoldersSync } from '../system/files/real-folders.ts';
 import { openSafeSync, readTextSync, writeNewSync } from '../system/files/safe-open.ts';
 import { makeDirectorySync } from '../system/make-directory.ts';
+import type { Account } from './account.ts';
+import { type AgentPlace, logDirOf, removePlace } from './agent-place.ts';
+import { keepLeftRecords, leftRecordsFolder } from './left-records.ts';
 import { ReadLog } from './read-log.ts';
 
 /** Folders of ours up to that of a run: `_agent/<task>/<run>`. */
@@ -16,8 +19,6 @@ const LEVELS = 3;
 const FILES = {
   facts: 'run.json',
   outcome: 'outcome.json',
-  /** The task's input, for the agent. */
-  input: 'input.json',
   stdin: 'stdin',
   stdout: 'stdout',
   stderr: 'stderr',
@@ -41,6 +42,10 @@ export interface RunFacts {
   readonly deadlineMs: number | null;
   /** The system's count of out-of-memory kills at the start; null when unknown. */
   readonly oomKills: number | null;
+  /** The control group of its processes; absent where there is none. */
+  readonly group?: string;
+  /** The folder of an agent that runs as another user, which cannot read this one. */
+  readonly place?: AgentPlace;
   /** Set before the run is ended because it did not exit: the next process then knows why it was stopped. */
   readonly lingered?: boolean;
 }
@@ -75,16 +80,18 @@ export class RunFolder {
     return new RunFolder(await mkdtemp(join(taskFolder, `${stem}-`)));
   }
 
+  /** Whether the agent has ended, and its exit code is there. */
+  get hasExited(): boolean {
+    return (statSync(this.exitFile, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  }
+
   get exitFile(): string {
     return join(this.directory, FILES.exit);
   }
 
-  get inputFile(): string {
-    return join(this.directory, FILES.input);
-  }
-
-  async writeInput(document: string): Promise<void> {
-    await writeNewText(this.inputFile, document, PRIVATE_FILE);
+  /** What the agent itself may read and write. */
+  get ownPlace(): AgentPlace {
+    return { directory: this.directory, uid: null, gid: null };
   }
 
   readLog(): ReadLog {
@@ -92,11 +99,13 @@ export class RunFolder {
   }
 
   /** Makes the files of the streams. `input` becomes the whole standard input. */
-  async openChildEnds(input: string | undefined): Promise<ChildEnds> {
+  async openChildEnds(input: string | undefined, account?: Account): Promise<ChildEnds> {
     const opened: number[] = [];
     const openFile = (name: string, access: 'inherited' | 'ax'): number => {
       const fd = openSafeSync(join(this.directory, name), access);
       opened.push(fd);
+      // Programs also open /dev/stdout and /dev/stderr, which asks for the rights of the file.
+      if (account !== undefined) fchownSync(fd, account.uid, account.gid);
       return fd;
     };
     const close = (): void => {
@@ -145,14 +154,27 @@ export class RunFolder {
   /** Replaces the streams of a recorded run by its outcome, which a resumed task needs. */
   async keepOutcome(outcome: AgentOutcome): Promise<void> {
     this.#write(FILES.outcome, outcome);
-    const { input, stdin, stdout, stderr, reads, exit } = FILES;
-    const names = [input, stdin, stdout, stderr, reads, exit];
+    await this.removePlace();
+    const { stdin, stdout, stderr, reads, exit } = FILES;
+    const names = [stdin, stdout, stderr, reads, exit];
     await Promise.all(names.map((name) => rm(join(this.directory, name), { force: true })));
   }
 
   async remove(): Promise<void> {
     await checkFolders(this.directory, LEVELS);
+    await this.removePlace();
     await rm(this.directory, { recursive: true, force: true });
+  }
+
+  /**
+   * Removes what belongs to the agent, after its end. Records that its commands could not send are copied first, to where
+   * they outlive the run; their number of files is returned.
+   */
+  async removePlace(): Promise<number> {
+    const place = this.readFacts()?.place ?? this.ownPlace;
+    const kept = await keepLeftRecords(logDirOf(place), leftRecordsFolder(this.directory));
+    await removePlace(place);
+    return kept;
   }
 
   /** Replaces the file atomically. */

@@ -1,4 +1,5 @@
 import { endProcesses, findProcesses } from '../system/processes.ts';
+import { endRunGroup, processesInGroup } from './run-cgroup.ts';
 
 /**
  * Set for an agent and inherited by everything that it starts. The value is a path of run ids, outermost run first: an
@@ -16,10 +17,18 @@ export function findRunProcesses(runId: string): readonly number[] {
   return findProcesses(RUN_ID_VARIABLE, (value) => value.split('/').includes(runId));
 }
 
-/** Ends the processes of a run, see `endProcesses`. */
+/**
+ * Ends the processes of a run, see `endProcesses`: those with its id in their environment, and, where it has a control group,
+ * also those that have removed the id and left the session.
+ */
 export async function endRunProcesses(
   runId: string,
-  options?: { readonly graceMs?: number },
+  { group, ...options }: { readonly graceMs?: number; readonly group?: string | undefined } = {},
 ): Promise<number> {
-  return endProcesses(() => findRunProcesses(runId), options);
+  const ended = await endProcesses(() => {
+    const marked = findRunProcesses(runId);
+    return group === undefined ? marked : [...new Set([...marked, ...processesInGroup(group)])];
+  }, options);
+  if (group !== undefined) await endRunGroup(group);
+  return ended;
 }

@@ -3,6 +3,7 @@ import { SAMPLE_AGENT } from '../config/file/agent-schema.ts';
 import { TasktrailError } from '../errors.ts';
 import type { Endpoint } from '../journal/destination.ts';
 import { isLoopback } from '../model/loopback.ts';
+import { agentAccessNotes } from '../service/agent-access.ts';
 import { agentProblems, programOf, usesSampleAgent } from '../service/commands.ts';
 import { type Role, type Service, startService } from '../service/start.ts';
 import { findHolder, type LockRecord } from '../store/lock.ts';
@@ -98,7 +99,8 @@ export function describeService({ config, role, trail, url }: Service): string {
     lines.push(row('S3', `s3://${config.s3.bucket}/${config.s3.prefix}`));
   if (role !== 'serve') {
     lines.push(row('agent', agentNote(config)));
-    for (const problem of agentProblems(config)) lines.push(row('agent', problem));
+    for (const note of [...agentProblems(config), ...agentAccessNotes(config)])
+      lines.push(row('agent', note));
   }
   for (const note of config.notes) lines.push(row('note', note));
   for (const [index, note] of offNotes(config, role).entries())

@@ -71,6 +71,10 @@ export interface Config {
   readonly githubApiUrl: string | undefined;
   readonly trigger: string;
   readonly agents: Readonly<Record<string, AgentConfig>>;
+  /** Names of variables of this process that every agent gets. */
+  readonly agentEnv: readonly string[];
+  /** The user that agents run as: a name, or `uid:gid`. Undefined: the user of this process. */
+  readonly agentUser: string | undefined;
   /** Whether agents send their own telemetry, unless `agents.<name>.telemetry` says otherwise. */
   /** For an agent to exit after its last word. */
   readonly agentLingerSeconds: number;
@@ -231,6 +235,8 @@ function variableFields(
     redisUrl: value('REDIS_URL'),
     githubToken: value('GITHUB_TOKEN'),
     githubApiUrl: value('GITHUB_API_URL')?.replace(/\/+$/, ''),
+    agentEnv: value('TASK_LOGS_AGENT_ENV'),
+    agentUser: value('TASK_LOGS_AGENT_USER'),
     agentLingerSeconds: value('TASK_LOGS_AGENT_LINGER_SECONDS'),
     agentTelemetry: value('TASK_LOGS_AGENT_TELEMETRY'),
     concurrency: value('TASK_LOGS_CONCURRENCY'),

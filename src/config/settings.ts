@@ -7,6 +7,7 @@ import { ORIGINS } from './values/origins.ts';
 import { SECRETS, secret } from './values/secret-text.ts';
 import { httpUrl, REDIS_ADDRESS } from './values/urls.ts';
 import { BOOLEAN, count, PORT, text } from './values/value-kinds.ts';
+import { VARIABLE_NAMES } from './values/variable-names.ts';
 
 /** The settings that the environment and flags give, with the type of each value. Undefined: not set. */
 export interface Settings extends OtelSettings, S3Settings {
@@ -37,6 +38,8 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly TASK_LOGS_ATTEMPTS: number;
   readonly TASK_LOGS_AGENT_COMMAND: readonly string[] | undefined;
   readonly TASK_LOGS_AGENT_DIALECT: string | undefined;
+  readonly TASK_LOGS_AGENT_ENV: readonly string[];
+  readonly TASK_LOGS_AGENT_USER: string | undefined;
   readonly TASK_LOGS_AGENT_LINGER_SECONDS: number;
   readonly TASK_LOGS_AGENT_TELEMETRY: boolean;
 }
@@ -263,6 +266,22 @@ export const SETTINGS: SettingTable<Settings> = {
     group: 'Queue and agents',
     sentence:
       'The output format of `TASK_LOGS_AGENT_COMMAND`: `auto`, `claude`, `codex`, `cursor`, `gemini`, `opencode`, `qwen` or `text`.',
+  },
+  TASK_LOGS_AGENT_ENV: {
+    kind: VARIABLE_NAMES,
+    default: [],
+    group: 'Queue and agents',
+    sentence:
+      'Variables of the service that all agents get as well, such as `ANTHROPIC_API_KEY,GITHUB_TOKEN`; for one agent: `agents.<name>.env`.',
+    field: 'agentEnv',
+  },
+  TASK_LOGS_AGENT_USER: {
+    kind: text('name of a user, or `uid:gid`'),
+    default: undefined,
+    defaultText: 'the user of the service',
+    group: 'Queue and agents',
+    sentence: 'The user that agents run as; needs a service that runs as root.',
+    field: 'agentUser',
   },
   TASK_LOGS_AGENT_LINGER_SECONDS: {
     kind: count('seconds'),

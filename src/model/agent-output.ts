@@ -80,8 +80,13 @@ export interface RunAgentOptions {
   readonly cwd?: string;
   /** Texts for `{name}` in the arguments, in addition to `{message}`. */
   readonly placeholders?: Readonly<Record<string, string>>;
-  /** Added to the child's environment. */
+  /**
+   * Added to the child's environment, which has no other variables of this process than PATH, HOME, locale, terminal and the
+   * like, and those that `TASK_LOGS_AGENT_ENV` names. Values with a secret of the service in them are left out.
+   */
   readonly env?: Readonly<Record<string, string>>;
+  /** The user to run as, for a process that is root: a name, or `uid:gid`. Default `TASK_LOGS_AGENT_USER`. */
+  readonly user?: string;
   /** Milliseconds until the process group gets SIGTERM, and SIGKILL after another `graceMs`. Default: no limit. */
   readonly timeoutMs?: number;
   /** Milliseconds between SIGTERM and SIGKILL. Default 10 seconds. */

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DEFAULT_DIALECT } from '../agent/dialects/dialects.ts';
 import { hasLivingRun, isFollowedElsewhere } from '../agent/orphan-runs.ts';
 import type { Config } from '../config/config.ts';
+import { variablesOf } from '../config/file/agent-variables.ts';
 import type { JobStore } from '../queue/job-store.ts';
 import type { AbortCause, Job, JobRun, Queue } from '../queue/queue.ts';
 import { mintWorkflowId } from '../record/mint.ts';
@@ -232,7 +233,8 @@ async function runPhase(task: Task, workflow: Workflow, at: PhaseWork): Promise<
           graceMs: AGENT_GRACE_MS,
           signal: run.signal,
           placeholders: { phase: name, step: place.step },
-          env: { TASK_LOGS_PHASE: name, TASK_LOGS_STEP: place.step },
+          env: { ...variablesOf(plan.agent.env).values, TASK_LOGS_PHASE: name, TASK_LOGS_STEP: place.step },
+          ...(plan.agent.user !== undefined && { user: plan.agent.user }),
           ...(plan.agent.cwd !== undefined && { cwd: plan.agent.cwd }),
           ...(plan.agent.linger_seconds !== undefined && { lingerMs: plan.agent.linger_seconds * 1_000 }),
         });

@@ -3,8 +3,11 @@ import { messageOf, TasktrailError } from '../errors.ts';
 import { JobStore } from '../queue/job-store.ts';
 import { requireInstalled } from '../system/optional-package.ts';
 import { installAgentRunner } from '../trail/agent-runner.ts';
+import { leftRecordsTarget } from '../trail/agents/holder-receiver.ts';
+import { sendAllLeftRecords } from '../trail/agents/send-left-records.ts';
 import { watchOrphanRuns } from '../trail/orphan-sweep.ts';
-import { agentFolder, openTrail, type Trail } from '../trail/trail.ts';
+import { activeTrail, agentFolder, openTrail, type Trail } from '../trail/trail.ts';
+import { checkAgentUsers } from './agent-access.ts';
 import { AgentSpans } from './agent-spans.ts';
 import { checkAgents } from './commands.ts';
 import { guardConfigFiles } from './config-guard.ts';
@@ -70,6 +73,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     );
   }
   checkAgents(config);
+  if (role !== 'serve') checkAgentUsers(config);
   checkWebhooks(config);
   await guardConfigFiles(config);
   // Before the log directory is locked: a missing package must leave nothing to close.
@@ -79,7 +83,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
     role === 'worker' ? undefined : await loadExpress(`tasktrail ${role === 'all' ? 'start' : role}`);
   const metrics = new ServiceMetrics(config);
   const telemetry = startTelemetry(metrics);
-  installAgentRunner();
+  installAgentRunner({ isSilent: true });
   const closers: (() => Promise<void>)[] = [() => telemetry.shutdown()];
   try {
     return await openService({ config, role, log, metrics, closers, createExpress });
@@ -174,8 +178,13 @@ async function openService(parts: ServiceParts): Promise<Service> {
 }
 
 function watchOrphans(trail: Trail, log: (line: string) => void): { close(): void } {
+  const folder = agentFolder(trail.config.logDir);
   return watchOrphanRuns({
-    folder: agentFolder(trail.config.logDir),
+    folder,
+    sendLeftRecords: async () => {
+      const active = activeTrail();
+      if (active !== undefined) await sendAllLeftRecords(folder, leftRecordsTarget(active));
+    },
     onProblem: (reason) => trail.books.setNotice('runs left by dead processes', reason),
     log,
   });

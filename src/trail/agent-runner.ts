@@ -1,32 +1,46 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { DEFAULT_DIALECT, findDialect } from '../agent/dialects/dialects.ts';
+import { basename, join } from 'node:path';
+import { type Account, findAccount } from '../agent/account.ts';
+import { DEFAULT_DIALECT } from '../agent/dialects/dialects.ts';
+import { heldBack } from '../agent/held-back.ts';
+import { leftRecordsFolder } from '../agent/left-records.ts';
 import { endRun, removeEndedRuns } from '../agent/orphan-runs.ts';
 import { findResumableRun, fingerprintOf, type PendingRun } from '../agent/resume-run.ts';
-import { type AgentProcessOptions, adoptAgentProcess, runAgentProcess } from '../agent/run-agent.ts';
-import { inheritedEnvironment } from '../config/environment.ts';
+import {
+  type AgentProcessOptions,
+  adoptAgentProcess,
+  refuseRun,
+  runAgentProcess,
+} from '../agent/run-agent.ts';
+import type { Config } from '../config/config.ts';
+import { processEnvironment } from '../config/environment.ts';
 import { messageOf } from '../errors.ts';
-import { destinationsOf, HOLDER } from '../journal/destination.ts';
-import { ATTR } from '../model/attributes.ts';
 import { checkId } from '../model/ids.ts';
-import { otlpTokenOf } from '../receive/otlp-token.ts';
 import { type AgentRunner, setAgentRunner } from '../record/task/agent-port.ts';
-import { findHolder } from '../store/lock.ts';
-import { noProxyFor } from './no-proxy.ts';
-import { activeTrail, agentFolder, type Trail } from './trail.ts';
+import { warn } from '../system/warning.ts';
+import { agentEnvironment } from './agents/agent-environment.ts';
+import { droppedText, heldBackText } from './agents/handed-texts.ts';
+import { leftRecordsTarget, receiverOf } from './agents/holder-receiver.ts';
+import { sendLeftRecords } from './agents/send-left-records.ts';
+import { type ActiveTrail, activeTrail, agentFolder } from './trail.ts';
 
-/** Secrets of the service: with them an agent could forge the webhooks that start agents. */
-const WITHHELD: readonly string[] = [
-  'GITHUB_WEBHOOK_SECRET',
-  'JIRA_WEBHOOK_SECRET',
-  'SLACK_SIGNING_SECRET',
-  'TASK_LOGS_API_TOKEN',
-  'REDIS_URL',
-];
+/** Where the command of an agent comes from, which decides what it gets. */
+export interface RunnerRole {
+  /** `tasktrail run`: the user's own command in the user's own shell. It keeps the environment of the shell and the user. */
+  readonly isOwnShell?: boolean;
+  /** The service names what is held back when it starts. Default: a warning with the first run. */
+  readonly isSilent?: boolean;
+}
+
+let role: RunnerRole = {};
+
+/** How long the end of a run waits for a receiver that is away. */
+const LEFT_MS = 2_000;
 
 /** Makes `task.runAgent` start programs. */
-export function installAgentRunner(): void {
+export function installAgentRunner(ofCaller: RunnerRole = {}): void {
+  role = ofCaller;
   setAgentRunner(agentRunner);
 }
 
@@ -49,19 +63,33 @@ const agentRunner: AgentRunner = {
     }
   },
 
-  async run(command, { name: _name, env, telemetry, ...rest }, recording) {
+  async run(command, { name, env: given = {}, telemetry, user, ...rest }, recording) {
     const taskId = checkId('task id', recording.taskId);
-    const directory = taskFolder(taskId);
     const { dialect = DEFAULT_DIALECT } = rest;
-    const own = await childEnvironment(taskId, recording.attempt, telemetry === true ? dialect : undefined);
-    const whole = { ...own, TASK_LOGS_TASK_ID: taskId, ...env };
+    const trail = activeTrail();
+    let account: Account | undefined;
+    try {
+      account = role.isOwnShell === true ? undefined : accountOf(user, trail?.config);
+    } catch (error) {
+      return refuseRun(recording, error);
+    }
+    const target = await telemetryTarget(taskId);
+    const { env, dropped } = agentEnvironment({
+      ...target,
+      ...{ taskId, attempt: recording.attempt, config: trail?.config, account, given },
+      telemetryOf: telemetry === true ? dialect : undefined,
+      isOwnShell: role.isOwnShell === true,
+    });
+    const agent = name ?? basename(command[0] ?? '');
+    for (const variable of dropped) warnOnce(droppedText(variable, agent));
+    if (role.isSilent !== true && role.isOwnShell !== true) warnHeldBack(command, { agent, dialect, env });
     const options: AgentProcessOptions = {
       ...lingerDefault(),
       ...rest,
-      directory,
-      recording,
+      ...{ directory: taskFolder(taskId), recording, env, account },
       document: `${JSON.stringify(recording.input)}\n`,
-      env: { ...whole, ...noProxyFor(whole, own.OTEL_EXPORTER_OTLP_ENDPOINT) },
+      isConfined: trail !== undefined && role.isOwnShell !== true,
+      onLeftRecords: () => sendLeft(taskId),
     };
     // Taken after everything that can fail: `forget` ends a pending run that was not resumed.
     const pending = pendingRuns.get(pendingName(taskId, rest.key));
@@ -135,47 +163,58 @@ function unrecordedFolder(): string {
   return folder;
 }
 
-/** This process's environment without secrets, plus the target of the child's telemetry and the task's id in it. */
-async function childEnvironment(
-  taskId: string,
-  attempt: number,
-  telemetryOf: string | undefined,
-): Promise<Record<string, string>> {
-  const env = inheritedEnvironment();
+/** Not waited for longer: the sweep of orphaned runs sends the rest. */
+async function sendLeft(taskId: string): Promise<void> {
   const trail = activeTrail();
-  const secrets = new Set(Object.values(trail?.config.webhooks ?? {}).flatMap(({ secret }) => secret));
-  for (const name of Object.keys(env)) {
-    if (WITHHELD.includes(name) || secrets.has(env[name] ?? '')) delete env[name];
-  }
-  const attributes = [`${ATTR.taskId}=${taskId}`, `${ATTR.attempt}=${attempt}`];
-  const given = (env.OTEL_RESOURCE_ATTRIBUTES ?? '')
-    .split(',')
-    .filter((pair) => pair !== '' && !isOurs(pair));
-  env.OTEL_RESOURCE_ATTRIBUTES = [...given, ...attributes].join(',');
-  const url = trail && (trail.otlpUrl ?? (await holderUrl(trail)));
-  if (url === undefined) return env;
-  // The inherited settings name another endpoint: its headers hold its key, and its per-signal URLs would bypass ours.
-  for (const name of Object.keys(env)) if (name.startsWith('OTEL_EXPORTER_OTLP_')) delete env[name];
-  env.OTEL_EXPORTER_OTLP_ENDPOINT = url;
-  env.OTEL_EXPORTER_OTLP_PROTOCOL = 'http/protobuf';
-  const token = trail?.config.apiToken;
-  const headers = token === undefined ? undefined : `Authorization=Bearer%20${otlpTokenOf(token)}`;
-  if (headers !== undefined) env.OTEL_EXPORTER_OTLP_HEADERS = headers;
-  if (telemetryOf === undefined) return env;
-  return { ...env, ...findDialect(telemetryOf).telemetryEnv?.(url, headers) };
+  if (trail === undefined) return;
+  const folder = leftRecordsFolder(join(taskFolder(taskId), 'run'));
+  await sendLeftRecords(folder, taskId, { ...leftRecordsTarget(trail), patienceMs: LEFT_MS });
 }
 
-/** Address of another process that holds the log directory. Without one the child keeps the inherited settings. */
-async function holderUrl({ config }: Trail): Promise<string | undefined> {
-  if (!destinationsOf(config).includes(HOLDER)) return undefined;
+/** Where the agent's telemetry goes, and the token of its task. */
+async function telemetryTarget(
+  taskId: string,
+): Promise<{ readonly receiver: string | undefined; readonly token: string | undefined }> {
+  const trail = activeTrail();
+  if (trail === undefined) return { receiver: undefined, token: undefined };
+  return { receiver: await receiverOf(trail), token: await tokenOf(trail, taskId) };
+}
+
+/** The agent runs without a token, and its records as those of a stranger, when the key cannot be read. */
+async function tokenOf(trail: ActiveTrail, taskId: string): Promise<string | undefined> {
   try {
-    return (await findHolder(config.logDir))?.otlp_url ?? undefined;
-  } catch {
-    // ENOENT, EACCES: the directory has no holder.
+    return await trail.agentToken(taskId);
+  } catch (error) {
+    trail.books.setNotice('tokens of agents', messageOf(error));
     return undefined;
   }
 }
 
-function isOurs(pair: string): boolean {
-  return pair.startsWith(`${ATTR.taskId}=`) || pair.startsWith(`${ATTR.attempt}=`);
+/** Throws `ERR_CONFIG_INVALID`, see `findAccount`. */
+function accountOf(user: string | undefined, config: Config | undefined): Account | undefined {
+  const text = user ?? config?.agentUser;
+  if (text === undefined) return undefined;
+  const setting = user === undefined ? 'TASK_LOGS_AGENT_USER' : 'the user of the agent';
+  const known = accounts.get(text) ?? findAccount(text, setting);
+  accounts.set(text, known);
+  return known;
+}
+
+/** Looking up a user takes some milliseconds, and the answer stays true while the service runs. */
+const accounts = new Map<string, Account>();
+
+const warned = new Set<string>();
+
+function warnOnce(text: string): void {
+  if (warned.has(text)) return;
+  warned.add(text);
+  warn(text);
+}
+
+function warnHeldBack(
+  command: readonly string[],
+  { agent, dialect, env }: { agent: string; dialect: string; env: Readonly<Record<string, string>> },
+): void {
+  const names = heldBack(command, dialect, { env: processEnvironment().variables, handed: env });
+  if (names.length > 0) warnOnce(heldBackText(names, agent, 'TASK_LOGS_AGENT_ENV or in env of runAgent'));
 }

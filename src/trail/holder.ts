@@ -5,15 +5,18 @@ import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { spanEntry, type TelemetrySource } from '../journal/line.ts';
 import { isTerminal } from '../model/documents.ts';
+import { agentTokenOf } from '../model/trail-token.ts';
 import { type Receiver, startReceiver } from '../receive/server.ts';
 import { isOpenHere } from '../record/task/heartbeat.ts';
 import type { Reader } from '../serve/reader.ts';
 import { Tombstones } from '../store/keep/tombstones.ts';
 import { isJobKept } from '../store/kept-job.ts';
+import { ensureTrailKey } from '../store/key.ts';
 import { DirectoryLock } from '../store/lock.ts';
 import { closeToOthers } from '../store/private-directory.ts';
 import { Store } from '../store/write/store.ts';
 import { setFileMode } from '../system/files/modes.ts';
+import { sendAllLeftRecords, signalUrls } from './agents/send-left-records.ts';
 import type { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER, watchOrphanRuns } from './orphan-sweep.ts';
 import { startReaper } from './reaper.ts';
@@ -115,6 +118,12 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     isTaskOver: async (taskId) =>
       isTerminal((await reader.readDocument(taskId, 'metadata'))?.status) &&
       !(await isJobKept(config.logDir, taskId)),
+    sendLeftRecords: () =>
+      sendAllLeftRecords(join(config.logDir, AGENT_FOLDER), {
+        locate: async () => signalUrls(receiver.url),
+        token: async (taskId) => agentTokenOf(config.key ?? (await ensureTrailKey(config.logDir)), taskId),
+        onProblem: (reason) => books.setNotice('records of agents', reason),
+      }),
     onProblem: (reason) => books.setNotice('runs left by dead processes', reason),
     log,
   });

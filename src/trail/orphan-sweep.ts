@@ -16,6 +16,8 @@ export interface OrphanSweepOptions {
   readonly everyMs?: number;
   /** Whether the task has its final result: nothing is resumed then. Default: unknown, so that every run waits. */
   isTaskOver?(taskId: string): Promise<boolean>;
+  /** Sends the records that agents left. Must not reject. */
+  sendLeftRecords?(): Promise<void>;
   /** Called after each sweep; undefined when it succeeded. */
   onProblem(reason: string | undefined): void;
   log(line: string): void;
@@ -51,6 +53,7 @@ export function watchOrphanRuns(options: OrphanSweepOptions): { close(): void } 
       }
     }
     orphanedSince = waiting;
+    await options.sendLeftRecords?.();
     if (failure !== undefined) throw failure;
   }
   /** Killed between the end of its task and the removal of the folder. */

@@ -3,19 +3,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Books } from '../books.ts';
 import { type Config, type ConfigOptions, loadConfig } from '../config/config.ts';
 import { isSwitchedOff } from '../config/environment.ts';
+import { handedSecrets } from '../config/file/agent-variables.ts';
 import { messageOf } from '../errors.ts';
 import { OtelRecorder } from '../export/otel-recorder.ts';
 import type { Sender } from '../export/sender.ts';
 import { Journal } from '../journal/journal.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../journal/watch.ts';
+import { agentTokenOf } from '../model/trail-token.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
 import { maskSecrets } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
+import { ensureTrailKey } from '../store/key.ts';
 import { createReader } from '../store/read/reader.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { secretsOf } from './config-secrets.ts';
-import { createSenders, destinationsOf } from './destinations.ts';
+import { createSenders, destinationsOf, HOLDER } from './destinations.ts';
 import { type Holder, startHolder, tryLock } from './holder.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
@@ -64,6 +67,15 @@ export interface Trail {
   shutdown(deadlineMs?: number): Promise<void>;
 }
 
+/** An open trail as this package uses it. */
+export interface ActiveTrail extends Trail {
+  /**
+   * The token with which an agent of this task may send records about it, and no others. Undefined when this process cannot
+   * know the key of the log directory: a remote worker without TASK_LOGS_KEY. Rejects when the key cannot be read.
+   */
+  agentToken(taskId: string): Promise<string | undefined>;
+}
+
 /**
  * Opens the log directory, or finds the process that holds it, and starts recording. Throws `ERR_CONFIG_INVALID` listing
  * every problem, `ERR_DIRECTORY_UNUSABLE`, and `ERR_PORT_IN_USE` for a configured port. Later failures are in `books`, never thrown.
@@ -86,7 +98,7 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
     return offTrail({ config, books, reader, metrics });
   }
   setFileMode(config.fileMode);
-  maskSecrets(secretsOf(config));
+  maskSecrets([...secretsOf(config), ...handedSecrets(config)]);
   if (activeRecorder() !== undefined)
     throw new TypeError('tasktrail is started already: call startTasktrail once');
   const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
@@ -106,10 +118,10 @@ export function agentFolder(logDir: string): string {
   return join(logDir, AGENT_FOLDER);
 }
 
-let current: Trail | undefined;
+let current: ActiveTrail | undefined;
 
 /** The open trail of this process. */
-export function activeTrail(): Trail | undefined {
+export function activeTrail(): ActiveTrail | undefined {
   return current;
 }
 
@@ -123,7 +135,7 @@ interface Parts {
   readonly metrics: TrailMetrics;
 }
 
-class OpenTrail implements Trail {
+class OpenTrail implements ActiveTrail {
   readonly config: Config;
   readonly books: Books;
   readonly reader: Reader;
@@ -165,6 +177,13 @@ class OpenTrail implements Trail {
 
   get otlpUrl(): string | undefined {
     return this.#parts.holder?.url;
+  }
+
+  async agentToken(taskId: string): Promise<string | undefined> {
+    const { config } = this;
+    const isLocal = destinationsOf(config).includes(HOLDER);
+    const key = config.key ?? (isLocal ? await ensureTrailKey(config.logDir) : undefined);
+    return key === undefined ? undefined : agentTokenOf(key, taskId);
   }
 
   flush(): void {

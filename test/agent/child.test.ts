@@ -52,7 +52,8 @@ function stream(name: 'stdout' | 'stderr'): string {
 }
 
 function exitText(): string | undefined {
-  return existsSync(folder.exitFile) ? readFileSync(folder.exitFile, 'utf8') : undefined;
+  // Made before the start, because the agent's user may have no right to its folder.
+  return folder.hasExited ? readFileSync(folder.exitFile, 'utf8') : undefined;
 }
 
 async function script(name: string, text: string): Promise<string> {

@@ -61,7 +61,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
   test('tasks from webhooks and REST run on either worker, in one directory and one trace', async () => {
     const fleet = await Fleet.open(program);
     const whoami = ['sh', '-c', 'cat; echo; echo "worker $WORKER"; sleep 0.3'];
-    await fleet.configure({ agents: { whoami: { command: whoami } }, webhooks: WEBHOOKS });
+    await fleet.configure({ agents: { whoami: { command: whoami, env: ['WORKER'] } }, webhooks: WEBHOOKS });
     const service = await fleet.start('serve', SECRET_ENV);
     const env = { ...SECRET_ENV, TASK_LOGS_CONCURRENCY: '1' };
     const workers = await Promise.all(

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { fingerprintOf } from '../../src/agent/resume-run.ts';
 import { RunFolder } from '../../src/agent/run-folder.ts';
 import { RUN_ID_VARIABLE } from '../../src/agent/run-processes.ts';
@@ -146,6 +146,41 @@ test('the telemetry of an agent with a proxy reaches the receiver', async () => 
       expect(seen.get(name)?.split(',')).toEqual(
         expect.arrayContaining(['corp.example', '127.0.0.1', 'localhost']),
       );
+  });
+});
+
+test('a key that a known agent will miss is named once, and one that is handed over is not', async () => {
+  vi.stubEnv('CURSOR_API_KEY', 'cursor-key');
+  const seen: string[] = [];
+  const onWarning = ({ message }: Error): void => void seen.push(message);
+  process.on('warning', onWarning);
+  onTestFinished(() => {
+    process.off('warning', onWarning);
+    vi.unstubAllEnvs();
+  });
+  const command = ['sh', '-c', 'env', 'cursor-agent'];
+  await recordTask({ source: 'test', message: 'm' }, async (task) => {
+    const name = 'handed';
+    const { result } = await task.runAgent(command, { name, env: { CURSOR_API_KEY: 'cursor-key' } });
+    expect(variables(result).has('CURSOR_API_KEY')).toBe(true);
+    for (let n = 0; n < 2; n += 1)
+      expect(variables((await task.runAgent(command, { name: 'cursor' })).result).has('CURSOR_API_KEY')).toBe(
+        false,
+      );
+  });
+  const text = 'CURSOR_API_KEY is set and not handed to the agent cursor: name it in TASK_LOGS_AGENT_ENV';
+  await expect.poll(() => seen.filter((line) => line.startsWith(text)).length).toBe(1);
+  expect(seen.filter((line) => line.includes('handed to the agent handed'))).toEqual([]);
+});
+
+test('an agent gets no descriptor of its shell but its three streams, and a log directory of its own', async () => {
+  const script =
+    'for fd in 0 1 2 3 4 5 6 7 8 9; do [ -e /proc/$$/fd/$fd ] && echo $fd; done; ls -d "$TASK_LOGS_DIR"';
+  await recordTask({ source: 'test', message: 'm' }, async (task) => {
+    const lines = (await task.runAgent(['sh', '-c', script])).result?.split('\n') ?? [];
+    expect(lines.slice(0, 3)).toEqual(['0', '1', '2']);
+    expect(lines[3]).toMatch(/\/log$/);
+    expect(lines[3]).toContain(join(agentFolder(trail.config.logDir), task.id));
   });
 });
 

@@ -23,7 +23,7 @@ export interface RunTrail {
 
 /** Never rejects: when the trail cannot be opened, `close` gives the reason. */
 export async function openRunTrail(config: Config, log: (line: string) => void): Promise<RunTrail> {
-  installAgentRunner();
+  installAgentRunner({ isOwnShell: true });
   if (!config.enabled) return { isOpen: false, close: async () => undefined };
   try {
     const trail = await startTasktrail({ config, log });

@@ -3,7 +3,6 @@ import { isatty } from 'node:tty';
 import { DEFAULT_DIALECT, DIALECT_NAMES } from '../../agent/dialects/dialects.ts';
 import { isDirectory } from '../../agent/executable.ts';
 import { type Config, loadConfig } from '../../config/config.ts';
-import { inheritedEnvironment } from '../../config/environment.ts';
 import { TasktrailError } from '../../errors.ts';
 import type { AgentOutcome, RunAgentOptions } from '../../model/agent-output.ts';
 import { taskTraceLinks } from '../../model/trace-url.ts';
@@ -11,6 +10,7 @@ import { readTraceparent } from '../../record/carrier.ts';
 import { startTask } from '../../record/task/attempt.ts';
 import { AgentFailedError, type Task } from '../../record/task/task.ts';
 import { endProcesses, findProcesses } from '../../system/processes.ts';
+import { shellEnvironment } from '../../trail/agents/agent-environment.ts';
 import { amountsText } from '../terminal/line-format.ts';
 import { TerminalStream } from '../terminal/terminal-stream.ts';
 import { escapeLine } from '../terminal/terminal-text.ts';
@@ -102,7 +102,7 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
   );
   const isVerbose = flags.verbose === true || isatty(2);
   const trail = await openRunTrail(config, (line) => flags.verbose === true && terminal.say(line));
-  const parts = { interrupts, terminal };
+  const parts = { interrupts, terminal, config };
   let end: RunEnd;
   let closeProblem: string | undefined;
   try {
@@ -158,6 +158,7 @@ function readTimeout(value: string | undefined): number | undefined {
 }
 
 interface RunParts {
+  readonly config: Config;
   readonly interrupts: Interrupts;
   readonly terminal: Terminal;
 }
@@ -237,10 +238,13 @@ function agentOptions(order: Order, { interrupts, terminal }: RunParts): RunAgen
   };
 }
 
-async function runBare(order: Order, { interrupts }: RunParts): Promise<RunEnd & { isStarted: boolean }> {
+async function runBare(
+  order: Order,
+  { interrupts, config }: RunParts,
+): Promise<RunEnd & { isStarted: boolean }> {
   const { command, cwd, input, timeoutMs } = order;
   const { stopSignal, killSignal } = interrupts;
-  const env = inheritedEnvironment();
+  const env = shellEnvironment(config);
   const end = await runUnrecorded(command, { cwd, env, input, timeoutMs, stopSignal, killSignal });
   return {
     exitCode: exitCodeOfBare(end, interrupts),

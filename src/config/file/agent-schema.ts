@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { VARIABLE_NAME } from '../values/variable-names.ts';
 import type { Frozen, Optional, Strict } from './schema-shapes.ts';
 
 /** The bundled sample agent, which needs no configuration. */
@@ -12,9 +13,23 @@ export const nameSchema: z.ZodString = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'use letters, digits, ".", "_" and "-"');
 
+const variableSchema: z.ZodString = z
+  .string()
+  .regex(VARIABLE_NAME, 'use the name of a variable: letters, digits and "_"');
+
+/** Names to hand over, or names with their values. */
+type EnvSchema = z.ZodUnion<[z.ZodArray<z.ZodString>, z.ZodRecord<z.ZodString, z.ZodString>]>;
+
+const envSchema: EnvSchema = z.union(
+  [z.array(variableSchema), z.record(variableSchema, z.string())],
+  'use a list of names, ["ANTHROPIC_API_KEY"], or an object of names and values',
+);
+
 export const agentSchema: Strict<{
   type: Optional<z.ZodString>;
   command: z.ZodArray<z.ZodString>;
+  env: Optional<EnvSchema>;
+  user: Optional<z.ZodString>;
   dialect: Optional<z.ZodString>;
   telemetry: Optional<z.ZodBoolean>;
   cwd: Optional<z.ZodString>;
@@ -26,6 +41,18 @@ export const agentSchema: Strict<{
     .array(z.string())
     .refine(([program = '']) => program.trim() !== '', 'name a program')
     .describe('Program and arguments; `{message}`, `{phase}` and `{step}` in an argument are replaced.'),
+  env: envSchema
+    .exactOptional()
+    .describe(
+      'Variables that it gets beside the [usual ones](agents.md#environment): a list of names, or names with values, in which `$' +
+        '{NAME}` is a variable of the service.',
+    ),
+  user: z
+    .string()
+    .trim()
+    .min(1)
+    .exactOptional()
+    .describe('The user that it runs as. Default `TASK_LOGS_AGENT_USER`.'),
   dialect: z
     .string()
     .exactOptional()

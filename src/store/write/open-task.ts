@@ -21,13 +21,7 @@ import type { OnRefused } from './open-units.ts';
 import { SettlingClock } from './settling.ts';
 import { ReportedEnd } from './task-end.ts';
 import { openTaskFolder } from './task-folder.ts';
-import {
-  createFiles,
-  LINE_FILES,
-  type LineFileName,
-  type LoadedFiles,
-  loadFiles,
-} from './task-lines.ts';
+import { createFiles, LINE_FILES, type LineFileName, type LoadedFiles, loadFiles } from './task-lines.ts';
 import type { TaskTelemetry } from './task-telemetry.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
