@@ -6,7 +6,7 @@ import { isoFromMs } from '../../model/time.ts';
 import { withFile, writeWhole } from '../../system/descriptor.ts';
 import { replaceFile } from '../../system/durable.ts';
 import { openSafeHandle } from '../../system/files/safe-open.ts';
-import { type Line, NEWLINE, readLines } from '../../system/lines.ts';
+import { LINE_BYTES_MAX, type Line, NEWLINE, readLines } from '../../system/lines.ts';
 import { lstatIfPresent, openIfPresent } from '../../system/optional-files.ts';
 
 /** Key of a line: its id for deduplication, its timestamp for the order. */
@@ -18,6 +18,21 @@ export interface LineKey {
 export interface NewLine extends LineKey {
   /** JSON on one line, without the newline. */
   readonly text: string;
+}
+
+/** Reason for a record whose line would be accepted and never be seen: readers skip what is longer. */
+export const LINE_TOO_LONG = 'the record makes a line of more than 16 MiB, more than readers take';
+
+/** Returns a test of lines that reports those that are too long, by the index of their record. */
+export function refuseLong(
+  onRefused: ((index: number, reason: string) => void) | undefined,
+): (line: NewLine, index: number) => boolean {
+  return ({ text }, index) => {
+    // At most three bytes for each UTF-16 unit.
+    if (text.length <= LINE_BYTES_MAX / 3 || Buffer.byteLength(text) <= LINE_BYTES_MAX) return true;
+    onRefused?.(index, LINE_TOO_LONG);
+    return false;
+  };
 }
 
 export type ReadKey = (line: unknown) => LineKey | undefined;

@@ -36,7 +36,8 @@ export class NameGuard {
   /** Throws `ERR_ID_INVALID` for a name that no file of this file system can have. */
   async checkNew(what: string, id: string): Promise<void> {
     const { keepsCase, dropsDots, hasDevices } = await this.#known();
-    if (!keepsCase && /[A-Z]/.test(id)) throw refused(what, id, 'has upper-case letters, which this file system loses');
+    if (!keepsCase && /[A-Z]/.test(id))
+      throw refused(what, id, 'has upper-case letters, which this file system loses');
     if (dropsDots && id.endsWith('.')) throw refused(what, id, 'ends in a dot, which this file system drops');
     if (hasDevices && DEVICE.test(id)) throw refused(what, id, 'is the name of a device on Windows');
   }

@@ -11,7 +11,7 @@ import { redactJson } from '../../redact/redact.ts';
 import { readText, replaceFiles } from '../../system/durable.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
 import { TASK_FILES, type TaskFile, taskDir } from '../layout.ts';
-import { LineFile, type NewLine, type ReadKey } from './line-file.ts';
+import { LineFile, type NewLine, type ReadKey, refuseLong } from './line-file.ts';
 import { eventKey, factKey, isFactLine, jsonLine, scopeOf, spanLine, traceKey } from './line-keys.ts';
 import type { Liveness, TaskState } from './liveness.ts';
 import type { NameGuard } from './name-guard.ts';
@@ -121,14 +121,17 @@ export class OpenTask {
     const lines: Record<LineFileName, NewLine[]> = { webhookFlow: [], agentOutput: [], facts: [], trace: [] };
     const facts = new Map<string, FactLine>();
     const foreign = new Set<string>();
+    const fits = refuseLong(onRefused);
     for (const [index, change] of changes.entries()) {
       if (change.kind === 'line') {
         const line = this.#lineOf(change);
-        if (line !== undefined) lines[change.file].push(line);
+        if (line !== undefined && fits(line, index)) lines[change.file].push(line);
       } else if (change.kind === 'span') {
         if (this.#hasRoomFor(change, foreign)) {
+          const line = spanLine(change.span, change.line);
+          if (!fits(line, index)) continue;
           this.#telemetry.addSpan(change.genAi);
-          lines.trace.push(spanLine(change.span, change.line));
+          lines.trace.push(line);
         } else {
           this.#droppedSpans += 1;
           onRefused?.(
@@ -137,8 +140,10 @@ export class OpenTask {
           );
         }
       } else if (!this.#files.facts.has(change.line.event_id) && !facts.has(change.line.event_id)) {
+        const line = jsonLine(change.line);
+        if (!fits(line, index)) continue;
         facts.set(change.line.event_id, change.line);
-        lines.facts.push(jsonLine(change.line));
+        lines.facts.push(line);
       }
     }
     const firstBefore = this.#firstTimestamp();

@@ -12,10 +12,11 @@ import { makeDirectory, readText, replaceFile } from '../../system/durable.ts';
 import { isEnvelope, isWorkflowFact } from '../workflow-fact-line.ts';
 import { checkMonth, workflowFile } from '../workflow-place.ts';
 import type { Feed } from './feed.ts';
-import { LineFile, type NewLine } from './line-file.ts';
+import { LineFile, type NewLine, refuseLong } from './line-file.ts';
 import { eventKey, jsonLine, spanLine, traceKey } from './line-keys.ts';
 import type { NameGuard } from './name-guard.ts';
 import { notify, type StoreObserver } from './observer.ts';
+import type { OnRefused } from './open-units.ts';
 import { markSettled } from './recovery.ts';
 import { SettlingClock } from './settling.ts';
 
@@ -93,17 +94,23 @@ export class OpenWorkflow {
   }
 
   /** Stores new changes and returns their number. When it throws, the workflow must be opened again. */
-  async apply(changes: readonly WorkflowChange[], nowMs: number): Promise<number> {
+  async apply(changes: readonly WorkflowChange[], nowMs: number, onRefused?: OnRefused): Promise<number> {
     const facts = new Map<string, WorkflowFact>();
     const spans: NewLine[] = [];
-    for (const change of changes) {
-      if (change.kind === 'workflow-span') spans.push(spanLine(change.span, change.line));
-      else if (!this.#facts.has(change.fact.event_id)) facts.set(change.fact.event_id, change.fact);
+    const factLines: NewLine[] = [];
+    const fits = refuseLong(onRefused);
+    for (const [index, change] of changes.entries()) {
+      const isSpan = change.kind === 'workflow-span';
+      if (!isSpan && this.#facts.has(change.fact.event_id)) continue;
+      const line = isSpan ? spanLine(change.span, change.line) : jsonLine(change.fact);
+      if (!fits(line, index)) continue;
+      if (isSpan) spans.push(line);
+      else if (facts.size !== facts.set(change.fact.event_id, change.fact).size) factLines.push(line);
     }
     await checkMonth(this.#month);
     let fresh = await this.#trace.append(spans);
     if (facts.size > 0) {
-      fresh += await this.#facts.append([...facts.values()].map(jsonLine));
+      fresh += await this.#facts.append(factLines);
       await this.#appendEvents(facts, this.#addFacts([...facts.values()]));
       await this.#writeFirstDocument();
       this.#reportApprovals();

@@ -8,7 +8,8 @@ import { WorkflowPlaces } from '../workflow-place.ts';
 import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
-import { isoOfSpan } from './line-keys.ts';
+import { LINE_TOO_LONG, refuseLong } from './line-file.ts';
+import { isoOfSpan, jsonLine } from './line-keys.ts';
 import { Liveness } from './liveness.ts';
 import { NameGuard, type NameRules } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
@@ -34,6 +35,9 @@ const EXPIRED = 'expired';
 
 /** Drop reason of spans over a task's limit. */
 const TOO_MANY_SPANS = 'foreign spans over the limit';
+
+/** Drop reason of records whose line no reader would take. */
+const TOO_LONG = 'lines over the limit';
 
 /** Concurrency of recovery: keeps a disk busy within a small amount of memory. */
 const RECOVERY_WIDTH = 8;
@@ -248,14 +252,14 @@ export class Store {
         return true;
       }
       try {
-        const refusedHere = new Set<number>();
+        const refusedHere = new Map<number, string>();
         const fresh = await units.apply(id, entries.map(changeOf), (index, reason) => {
           const record = entries[index]?.record ?? -1;
-          refusedHere.add(record);
+          refusedHere.set(record, reason === LINE_TOO_LONG ? TOO_LONG : TOO_MANY_SPANS);
           refused.set(record, reason);
         });
         this.#count(entries.length - refusedHere.size, fresh);
-        if (refusedHere.size > 0) this.#options.books.countDropped(TOO_MANY_SPANS, refusedHere.size);
+        for (const reason of refusedHere.values()) this.#options.books.countDropped(reason, 1);
         if (entries.length > 0) this.#refusals.clear(what);
         return true;
       } catch (error) {
@@ -281,7 +285,14 @@ export class Store {
     await this.#queue.run('deliveries', async () => {
       this.#checkOpen();
       const byPath = new Map<string, SortedBatch['deliveries']>();
-      for (const entry of deliveries) push(byPath, this.#deliveries.pathOf(entry.change), entry);
+      const fits = refuseLong((record, reason) => {
+        refused.set(record, reason);
+        this.#options.books.countDropped(TOO_LONG, 1);
+      });
+      for (const entry of deliveries) {
+        if (fits(jsonLine(entry.change.line), entry.record))
+          push(byPath, this.#deliveries.pathOf(entry.change), entry);
+      }
       for (const [path, entries] of byPath) {
         const name = basename(path);
         try {
