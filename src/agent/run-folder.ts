@@ -5,7 +5,7 @@ import type { AgentOutcome, RunOrigin } from '../model/agent-output.ts';
 import { type JsonObject, parseObject } from '../model/json.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../system/files/modes.ts';
 import { writeNewText } from '../system/files/new-file.ts';
-import { checkFolders, checkFoldersSync } from '../system/files/real-folders.ts';
+import { checkFolders } from '../system/files/real-folders.ts';
 import { openSafeSync, readTextSync, writeNewSync } from '../system/files/safe-open.ts';
 import { makeDirectorySync } from '../system/make-directory.ts';
 import type { Account } from './account.ts';
@@ -74,7 +74,7 @@ export class RunFolder {
   /** Makes the task's folder too when it is missing. */
   static async create(taskFolder: string, key: string): Promise<RunFolder> {
     // Owner only: agents print the files that they read, secrets included.
-    await checkFolders(taskFolder, LEVELS - 1);
+    checkFolders(taskFolder, LEVELS - 1);
     makeDirectorySync(taskFolder, PRIVATE_FOLDER);
     const stem = key.replaceAll(/[^A-Za-z0-9._-]+/g, '_').slice(0, 64);
     return new RunFolder(await mkdtemp(join(taskFolder, `${stem}-`)));
@@ -161,7 +161,7 @@ export class RunFolder {
   }
 
   async remove(): Promise<void> {
-    await checkFolders(this.directory, LEVELS);
+    checkFolders(this.directory, LEVELS);
     await this.removePlace();
     await rm(this.directory, { recursive: true, force: true });
   }
@@ -180,7 +180,7 @@ export class RunFolder {
   /** Replaces the file atomically. */
   #write(name: string, value: object): void {
     const path = join(this.directory, name);
-    checkFoldersSync(this.directory, LEVELS);
+    checkFolders(this.directory, LEVELS);
     writeNewSync(`${path}.new`, `${JSON.stringify(value)}\n`);
     renameSync(`${path}.new`, path);
   }

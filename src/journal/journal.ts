@@ -165,7 +165,7 @@ export class Journal {
     for (const segment of [...this.#segments]) await segment.touch();
     let names: string[];
     try {
-      await checkFolders(directory, 1);
+      checkFolders(directory, 1);
       names = await readdir(directory);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') books.setReason('journal claims', messageOf(error));

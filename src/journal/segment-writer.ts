@@ -4,7 +4,7 @@ import { ulid } from 'ulid';
 import { messageOf } from '../errors.ts';
 import { redactJson } from '../redact/redact.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../system/files/modes.ts';
-import { checkFoldersSync } from '../system/files/real-folders.ts';
+import { checkFolders } from '../system/files/real-folders.ts';
 import { openSafeSync } from '../system/files/safe-open.ts';
 import { makeDirectorySync } from '../system/make-directory.ts';
 import { ownIdentity } from '../system/process-identity.ts';
@@ -210,7 +210,7 @@ export class SegmentWriter {
 
   #createFile(): File {
     const { directory, destinations } = this.#options;
-    checkFoldersSync(directory, 1);
+    checkFolders(directory, 1);
     makeDirectorySync(directory, PRIVATE_FOLDER);
     const id = ulid();
     const path = join(directory, formatSegmentName({ id, owner: ownIdentity(), state: 'open' }));

@@ -1,4 +1,5 @@
-import { errnoOf, TasktrailError } from '../errors.ts';
+import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { isNoFile } from '../system/files/safe-open.ts';
 
 /** The path does not exist, is a symbolic link that is not followed, or is not a regular file. */
 const MISSING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EISDIR']);
@@ -12,7 +13,7 @@ export function isMissing(error: unknown): boolean {
 
 /** Names the failed read and the errno. The message leaves out the path, which clients must not see. */
 export function unreadable(what: string, error: unknown): TasktrailError {
-  const errno = errnoOf(error) ?? 'unknown error';
+  const errno = isNoFile(error) ? messageOf(error) : (errnoOf(error) ?? 'unknown error');
   return new TasktrailError('ERR_STORE_UNAVAILABLE', `${what} cannot be read: ${errno}`, {
     cause: error,
     retryable: TRANSIENT.has(errno),

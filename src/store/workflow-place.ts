@@ -82,8 +82,8 @@ export async function isRealMonth(month: string): Promise<boolean> {
 }
 
 /** Throws `ERR_DIRECTORY_UNUSABLE` when the folder of a month, or one above it, has been replaced by a link. */
-export async function checkMonth(month: string): Promise<void> {
-  await checkFolders(month, monthLevels(month));
+export function checkMonth(month: string): void {
+  checkFolders(month, monthLevels(month));
 }
 
 /**

@@ -53,7 +53,7 @@ function unknown(
 /** Variables in the environment of agents and steps, of the AWS SDK, and of Python instrumentations. */
 const VARIABLES = new Set([
   ...['TASK_LOGS_TASK_ID', 'TASK_LOGS_INPUT_FILE', 'TASK_LOGS_PHASE', 'TASK_LOGS_STEP', 'TASK_LOGS_RUN_ID'],
-  ...['TASK_LOGS_WORKFLOW_ID', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
+  ...['TASK_LOGS_WORKFLOW_ID', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'REDIS_PASSWORD'],
   'OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT',
 ]);
 

@@ -8,7 +8,7 @@ import { checkWorkflowId, isWorkflowId } from '../../model/ids.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
 import { sha256 } from '../../model/sha256.ts';
 import { PRIVATE_FOLDER } from '../../system/files/modes.ts';
-import { checkFoldersSync } from '../../system/files/real-folders.ts';
+import { checkFolders } from '../../system/files/real-folders.ts';
 import { readTextSync, writeNewSync } from '../../system/files/safe-open.ts';
 import { type LockOwner, type LockRules, releaseLock, takeLock } from '../../system/lock.ts';
 import { makeDirectorySync, makeNamedDirectorySync } from '../../system/make-directory.ts';
@@ -174,7 +174,7 @@ export class CurrentWorkflows {
   #makeDirectory(): void {
     try {
       makeNamedDirectorySync(this.#logDir);
-      checkFoldersSync(this.#directory, 2);
+      checkFolders(this.#directory, 2);
       makeDirectorySync(this.#directory, PRIVATE_FOLDER);
     } catch (error) {
       throw unusable(error);

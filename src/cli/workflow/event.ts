@@ -18,7 +18,7 @@ import { derivedTraceId } from '../../model/workflow-span.ts';
 import { readTraceparent } from '../../record/carrier.ts';
 import { mintMoment } from '../../record/mint.ts';
 import { redactJson } from '../../redact/redact.ts';
-import { checkFoldersSync } from '../../system/files/real-folders.ts';
+import { checkFolders } from '../../system/files/real-folders.ts';
 import { readTextSync } from '../../system/files/safe-open.ts';
 
 const RESOURCE = 'OTEL_RESOURCE_ATTRIBUTES';
@@ -160,7 +160,7 @@ function textsOf(value: JsonValue | undefined): readonly string[] | undefined {
 function taskTraceId(logDir: string, taskId: string): string | undefined {
   const folder = join(logDir, checkId('task id', taskId));
   try {
-    checkFoldersSync(folder, 1);
+    checkFolders(folder, 1);
     // It may not exist yet, or only on another machine: the trace is then derived from the workflow id.
     const traceId = parseObject(readTextSync(join(folder, 'metadata.json')))?.trace_id;
     return isTraceId(traceId) ? traceId : undefined;

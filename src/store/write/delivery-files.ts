@@ -33,7 +33,7 @@ export class DeliveryFiles {
 
   /** Stores deliveries of one day and returns how many were new. Calls must not overlap. */
   async append(path: string, changes: readonly DeliveryChange[], onRefused?: OnRefused): Promise<number> {
-    await checkFolders(this.#dir, 1);
+    checkFolders(this.#dir, 1);
     let file = this.#open.get(path);
     if (file === undefined) {
       await makeDirectory(dirname(path));

@@ -66,7 +66,7 @@ export class Feed {
    * left.
    */
   async #today(): Promise<string> {
-    await checkFolders(this.#dir, levelsOf(dirname(this.#dir)) + 1);
+    checkFolders(this.#dir, levelsOf(dirname(this.#dir)) + 1);
     const names = await this.#names();
     const today = `${isoFromMs(this.#now()).slice(0, 10)}.jsonl`;
     const newest = names.at(-1);

@@ -156,7 +156,7 @@ export class OpenTask {
     const firstBefore = this.#firstTimestamp();
     const wasSettled = this.#clock.isSettled;
     let fresh = 0;
-    await checkFolders(this.#dir, 1);
+    checkFolders(this.#dir, 1);
     for (const name of LINE_FILES) fresh += await this.#files[name].append(lines[name]);
     this.#foreignSpans += foreign.size;
     this.#dropSuperseded();
@@ -186,7 +186,7 @@ export class OpenTask {
       isOver,
       lastTimestamp: this.#lastTimestamp(),
     });
-    if (this.isDue) await checkFolders(this.#dir, 1);
+    if (this.isDue) checkFolders(this.#dir, 1);
     if (this.#isCountBehind) await this.#writeDocuments();
     if (!this.#clock.isDue(nowMs)) return spans;
     await this.#sortFiles();

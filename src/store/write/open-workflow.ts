@@ -81,7 +81,7 @@ export class OpenWorkflow {
   static async open(target: WorkflowTarget, options: OpenWorkflowOptions): Promise<OpenWorkflow> {
     const { id, month } = target;
     await options.names?.checkNew('workflow', id);
-    await checkMonth(month);
+    checkMonth(month);
     await makeDirectory(month);
     await options.names?.checkFiles(month, id);
     const loaded = await loadFiles(target);
@@ -115,7 +115,7 @@ export class OpenWorkflow {
         factLines.push(line);
       }
     }
-    await checkMonth(this.#month);
+    checkMonth(this.#month);
     let fresh = await this.#trace.append(spans);
     if (facts.size > 0) {
       fresh += await this.#facts.append(factLines);
@@ -136,7 +136,7 @@ export class OpenWorkflow {
     const mayBuildSpans = !this.#areSpansBuilt || (isOver && !this.#areSpansDone);
     const isQuiet = this.#clock.quietMs(nowMs) >= SPANS_QUIET_MS;
     const spans = isQuiet && mayBuildSpans ? await this.#buildSpans(isOver) : [];
-    if (this.isDue) await checkMonth(this.#month);
+    if (this.isDue) checkMonth(this.#month);
     if (this.#clock.isDue(nowMs)) {
       await this.#settle();
       this.#clock.settled();

@@ -13,7 +13,7 @@ import type { NameGuard } from './name-guard.ts';
  */
 export async function openTaskFolder(dir: string, taskId: string, names?: NameGuard): Promise<boolean> {
   await names?.checkNew('task', taskId);
-  await checkFolders(dir, 1);
+  checkFolders(dir, 1);
   if (await makeDirectory(dir)) return true;
   await names?.checkFolder(taskId);
   await restoreTask(dir, await removeTemps(dir));

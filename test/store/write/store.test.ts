@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { ReceivedLog } from '../../../src/model/otlp.ts';
 import { countReads } from '../../support/count-reads.ts';
 import { documentOf, filesIn, linesOf, newStore, openStore, tempDir } from '../../support/log-dir.ts';
-import { eventId, log, outputLog } from '../../support/records.ts';
+import { eventId, log, outputLog, span, spanId } from '../../support/records.ts';
 
 const OUTPUT = '03-agent-output.jsonl';
 
@@ -361,4 +361,33 @@ test('batches are refused while ownership of the directory is unknown, and store
   isHeld = true;
   await logs(outputLog(2));
   expect(linesOf(dir, 'task-1', '03-agent-output.jsonl')).toHaveLength(2);
+});
+
+test('a record whose line no reader would take is refused and counted, and those beside it are kept', async () => {
+  const { dir, logs, sendSpans, books } = await newStore();
+  const long = 'x'.repeat(17 * 1_048_576);
+  const attributes = { 'tasktrail.task.id': 'task-1', note: long };
+  const workflow = { 'tasktrail.workflow.id': 'flow-20260102T030405Z' };
+  const outcome = await logs(
+    log({ event: 'tool.result', id: eventId(1), body: 'x', attributes }),
+    log({ event: 'tasktrail.task.metadata', id: eventId(2), body: { model: long } }),
+    log({ event: 'tasktrail.workflow_start', id: eventId(3), body: { note: long }, attributes: workflow }),
+    log({
+      event: 'tasktrail.webhook.delivery',
+      id: eventId(4),
+      body: { outcome: 'rejected', reason: long },
+      attributes: {},
+    }),
+    outputLog(5),
+  );
+  expect(outcome).toEqual({
+    rejected: 4,
+    reasons: ['the record makes a line of more than 16 MiB, more than readers take'],
+  });
+  const spans = await sendSpans(span({ id: spanId(1), attributes }), span({ id: spanId(2) }));
+  expect(spans.rejected).toBe(1);
+  expect(books.snapshot().dropped).toEqual({ 'lines over the limit': 5 });
+  expect(linesOf(dir, 'task-1', OUTPUT)).toHaveLength(1);
+  expect(linesOf(dir, 'task-1', 'trace.jsonl')).toHaveLength(1);
+  for (const [name, text] of Object.entries(filesIn(dir))) expect(text.length, name).toBeLessThan(10_000);
 });
