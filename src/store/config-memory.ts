@@ -70,11 +70,16 @@ export class ConfigMemory {
   async listRuns(): Promise<readonly { readonly name: string; readonly runs: AgentRuns }[]> {
     const found: { name: string; runs: AgentRuns }[] = [];
     for (const name of (await namesIn(this.#folder)).filter((one) => RUNS.test(one))) {
-      const text = await readText(join(this.#folder, name));
-      const parsed = runsSchema.safeParse(parseJson(text ?? ''));
-      if (parsed.success) found.push({ name, runs: parsed.data });
+      const runs = await this.readRuns(name);
+      if (runs !== undefined) found.push({ name, runs });
     }
     return found;
+  }
+
+  /** Undefined as well for a damaged file. */
+  async readRuns(name: string): Promise<AgentRuns | undefined> {
+    const text = await readText(join(this.#folder, name));
+    return runsSchema.safeParse(parseJson(text ?? '')).data;
   }
 
   /** Removes the times of processes that have ended, when every service was started after them. */
