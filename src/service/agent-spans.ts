@@ -27,6 +27,7 @@ export function realDirectory(path: string): string {
  */
 export class AgentSpans {
   readonly #memory: ConfigMemory;
+  readonly #logDir: string;
   readonly #directories: readonly string[];
   readonly #onProblem: (reason: string | undefined) => void;
   readonly #name: string;
@@ -40,7 +41,7 @@ export class AgentSpans {
    * it does not become many.
    */
   constructor(
-    memoryDir: string,
+    { memoryDir, logDir }: Pick<Config, 'memoryDir' | 'logDir'>,
     directories: readonly string[],
     onProblem: (reason: string | undefined) => void,
     { isShared = false }: { readonly isShared?: boolean } = {},
@@ -49,6 +50,7 @@ export class AgentSpans {
     const own = `${process.pid}-${randomBytes(6).toString('hex')}`;
     this.#name = `agents-${isShared ? `run-${digest(directories)}` : own}.json`;
     this.#memory = new ConfigMemory(memoryDir);
+    this.#logDir = logDir;
     this.#directories = directories;
     this.#onProblem = onProblem;
   }
@@ -56,7 +58,7 @@ export class AgentSpans {
   /** Of the configured agents. The bundled sample writes nothing. */
   static of(config: Config, onProblem: (reason: string | undefined) => void): AgentSpans {
     const directories = Object.values(config.agents).map(({ cwd = '.' }) => resolve(cwd));
-    return new AgentSpans(config.memoryDir, directories, onProblem);
+    return new AgentSpans(config, directories, onProblem);
   }
 
   /** Before an agent is started. */
@@ -97,6 +99,7 @@ export class AgentSpans {
     if (spans.length > SPANS_MAX) mergeClosest(spans);
     await this.#memory.writeRuns(this.#name, {
       process: ownIdentity(),
+      log_dir: this.#logDir,
       directories: [...new Set(this.#directories.map(realDirectory))],
       spans,
     });

@@ -20,6 +20,8 @@ export interface AcceptedFiles {
 /** When a process had agents, and where they worked. */
 export interface AgentRuns {
   readonly process: ProcessIdentity;
+  /** The log directory that has the runs of its agents. */
+  readonly log_dir: string;
   /** Links resolved. */
   readonly directories: readonly string[];
   /** Milliseconds since the epoch; null: an agent runs, or ran when the process was killed. */
@@ -34,6 +36,7 @@ const acceptedSchema: z.ZodType<AcceptedFiles> = z.object({
 
 const runsSchema: z.ZodType<AgentRuns> = z.object({
   process: z.object({ host: z.string(), pid: z.number(), start: z.string() }),
+  log_dir: z.string(),
   directories: z.array(z.string()),
   spans: z.array(z.tuple([z.number(), z.number().nullable()])),
 });

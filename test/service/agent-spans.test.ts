@@ -9,7 +9,7 @@ const fail = (reason: string | undefined): void => expect(reason).toBeUndefined(
 
 test('the time from the first agent to the end of the last is saved, open while one runs', async () => {
   const { cwd } = projectDir();
-  const spans = new AgentSpans(cwd, ['/work'], fail);
+  const spans = new AgentSpans({ memoryDir: cwd, logDir: cwd }, ['/work'], fail);
   const saved = async (): Promise<unknown> => (await new ConfigMemory(cwd).listRuns())[0]?.runs;
   await spans.agentStarted();
   expect(await saved()).toMatchObject({ directories: ['/work'], spans: [[expect.any(Number), null]] });
@@ -22,7 +22,7 @@ test('the time from the first agent to the end of the last is saved, open while 
 
 test('many times become few: those that are closest to each other are joined, and none is lost', async () => {
   const { cwd } = projectDir();
-  const spans = new AgentSpans(cwd, ['/work'], fail);
+  const spans = new AgentSpans({ memoryDir: cwd, logDir: cwd }, ['/work'], fail);
   for (let count = 0; count < 230; count += 1) {
     await spans.agentStarted();
     await spans.agentEnded();
@@ -35,7 +35,9 @@ test('many times become few: those that are closest to each other are joined, an
 
 test('processes that share a place have one file with the times of all', async () => {
   const { cwd } = projectDir();
-  const [one, two] = [0, 1].map(() => new AgentSpans(cwd, ['/work'], fail, { isShared: true }));
+  const [one, two] = [0, 1].map(
+    () => new AgentSpans({ memoryDir: cwd, logDir: cwd }, ['/work'], fail, { isShared: true }),
+  );
   await one?.agentStarted();
   await expect.poll(() => Date.now()).toBeGreaterThan(0);
   await new Promise((resolve) => setTimeout(resolve, 2));
@@ -51,13 +53,13 @@ test('processes that share a place have one file with the times of all', async (
 
 test('without agents nothing is written, and a failure does not reject', async () => {
   const { cwd, put } = projectDir();
-  const none = new AgentSpans(cwd, [], fail);
+  const none = new AgentSpans({ memoryDir: cwd, logDir: cwd }, [], fail);
   await none.agentStarted();
   await none.agentEnded();
   expect(readdirSync(cwd)).toEqual([]);
   put('_config', 'a file');
   const reasons: (string | undefined)[] = [];
-  const spans = new AgentSpans(cwd, ['/work'], (reason) => reasons.push(reason));
+  const spans = new AgentSpans({ memoryDir: cwd, logDir: cwd }, ['/work'], (reason) => reasons.push(reason));
   await spans.agentStarted();
   expect(reasons).toEqual([expect.any(String)]);
 });

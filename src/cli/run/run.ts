@@ -104,7 +104,7 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
   const isVerbose = flags.verbose === true || isatty(2);
   const trail = await openRunTrail(config, (line) => flags.verbose === true && terminal.say(line));
   const parts = { interrupts, terminal };
-  const spans = new AgentSpans(config.memoryDir, [resolve(order.cwd ?? '.')], () => undefined, {
+  const spans = new AgentSpans(config, [resolve(order.cwd ?? '.')], () => undefined, {
     isShared: true,
   });
   if (trail.isOpen) await spans.agentStarted();
