@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
@@ -27,20 +27,30 @@ export function realDirectory(path: string): string {
  */
 export class AgentSpans {
   readonly #memory: ConfigMemory;
+  readonly #logDir: string;
   readonly #directories: readonly string[];
   readonly #onProblem: (reason: string | undefined) => void;
-  readonly #name = `agents-${process.pid}-${randomBytes(6).toString('hex')}.json`;
+  readonly #name: string;
+  readonly #isShared: boolean;
   readonly #spans: Span[] = [];
   #running = 0;
   #saving: Promise<void> = Promise.resolve();
 
-  /** `directories`: where the agents work. */
+  /**
+   * `directories`: where the agents work. `isShared`: processes that end with their agent have one file for each place, so that
+   * it does not become many.
+   */
   constructor(
-    memoryDir: string,
+    { memoryDir, logDir }: Pick<Config, 'memoryDir' | 'logDir'>,
     directories: readonly string[],
     onProblem: (reason: string | undefined) => void,
+    { isShared = false }: { readonly isShared?: boolean } = {},
   ) {
+    this.#isShared = isShared;
+    const own = `${process.pid}-${randomBytes(6).toString('hex')}`;
+    this.#name = `agents-${isShared ? `run-${digest(directories)}` : own}.json`;
     this.#memory = new ConfigMemory(memoryDir);
+    this.#logDir = logDir;
     this.#directories = directories;
     this.#onProblem = onProblem;
   }
@@ -48,7 +58,7 @@ export class AgentSpans {
   /** Of the configured agents. The bundled sample writes nothing. */
   static of(config: Config, onProblem: (reason: string | undefined) => void): AgentSpans {
     const directories = Object.values(config.agents).map(({ cwd = '.' }) => resolve(cwd));
-    return new AgentSpans(config.memoryDir, directories, onProblem);
+    return new AgentSpans(config, directories, onProblem);
   }
 
   /** Before an agent is started. */
@@ -71,17 +81,33 @@ export class AgentSpans {
   /** A failure does not stop the task: it is said, and the spans are saved with the next change. */
   #save(): Promise<void> {
     if (this.#spans.length > SPANS_MAX) mergeClosest(this.#spans);
-    const runs = {
-      process: ownIdentity(),
-      directories: [...new Set(this.#directories.map(realDirectory))],
-      spans: this.#spans.map(([from, to]): Span => [from, to]),
-    };
+    const own = this.#spans.map(([from, to]): Span => [from, to]);
     this.#saving = this.#saving
-      .then(() => this.#memory.writeRuns(this.#name, runs))
+      .then(() => this.#write(own))
       .then(() => this.#onProblem(undefined))
       .catch((error: unknown) => this.#onProblem(messageOf(error)));
     return this.#saving;
   }
+
+  async #write(own: readonly Span[]): Promise<void> {
+    const saved = this.#isShared ? await this.#memory.readRuns(this.#name) : undefined;
+    const isOwn = new Set(own.map(([from]) => from));
+    const others = (saved?.spans ?? [])
+      .filter(([from]) => !isOwn.has(from))
+      .map(([from, to]): Span => [from, to]);
+    const spans = [...others, ...own].sort(([a], [b]) => a - b);
+    if (spans.length > SPANS_MAX) mergeClosest(spans);
+    await this.#memory.writeRuns(this.#name, {
+      process: ownIdentity(),
+      log_dir: this.#logDir,
+      directories: [...new Set(this.#directories.map(realDirectory))],
+      spans,
+    });
+  }
+}
+
+function digest(directories: readonly string[]): string {
+  return createHash('sha256').update(directories.join('\n')).digest('hex').slice(0, 16);
 }
 
 function mergeClosest(spans: Span[]): void {

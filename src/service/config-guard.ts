@@ -55,10 +55,10 @@ export async function guardConfigFiles(config: Config): Promise<void> {
  */
 export async function acceptConfigFiles(config: Config): Promise<void> {
   const memory = new ConfigMemory(config.memoryDir);
-  const stillRuns = (await runsIn(agentFolder(config.logDir))).some(hasProcesses);
   for (const { name, runs } of await memory.listRuns()) {
     const isOpen = runs.spans.some(([, toMs]) => toMs === null);
-    if (isOpen && (stillRuns || isProcessAlive(runs.process) === true))
+    const hasAgents = isOpen && (await runsIn(agentFolder(runs.log_dir))).some(hasProcesses);
+    if (isOpen && (hasAgents || isProcessAlive(runs.process) === true))
       throw new TasktrailError(
         'ERR_CONFLICT',
         `an agent runs in ${runs.directories.join(' and ')}: accept the files when it has ended`,
@@ -160,7 +160,7 @@ async function readWindows(config: Config): Promise<readonly Window[]> {
   const windows: Window[] = [];
   for (const { runs } of await memory.listRuns()) {
     for (const [fromMs, toMs] of runs.spans) {
-      const end = toMs ?? (await endOfOpen(runs, fromMs, config));
+      const end = toMs ?? (await endOfOpen(runs, fromMs));
       windows.push({ directories: runs.directories, fromMs, toMs: end });
     }
   }
@@ -168,14 +168,15 @@ async function readWindows(config: Config): Promise<readonly Window[]> {
 }
 
 /** When the agents of a process were gone, as far as that is known; Infinity while it is not. */
-async function endOfOpen({ process: owner }: AgentRuns, fromMs: number, config: Config): Promise<number> {
+async function endOfOpen({ process: owner, log_dir: logDir }: AgentRuns, fromMs: number): Promise<number> {
   if (isProcessAlive(owner) !== false) return Number.POSITIVE_INFINITY;
   // The first part of the start names the boot: nothing outlives it.
   if (owner.start.split('-')[0] !== ownIdentity().start.split('-')[0])
     return Math.max(fromMs, Date.now() - uptime() * 1_000);
-  const folder = agentFolder(config.logDir);
-  // The folder changes when the last run of an agent is removed from it.
-  const ends = [fromMs, mtimeMs(folder) ?? 0];
+  // Not that of this start: a changed file may name another one.
+  const folder = agentFolder(logDir);
+  // It changes when the last run of an agent is removed from it. Without it nothing tells the end.
+  const ends = [fromMs, mtimeMs(folder) ?? Number.POSITIVE_INFINITY];
   for (const run of await runsIn(folder)) {
     if (hasProcesses(run)) return Number.POSITIVE_INFINITY;
     // Without an exit code nothing tells the end.

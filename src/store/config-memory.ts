@@ -20,6 +20,8 @@ export interface AcceptedFiles {
 /** When a process had agents, and where they worked. */
 export interface AgentRuns {
   readonly process: ProcessIdentity;
+  /** The log directory that has the runs of its agents. */
+  readonly log_dir: string;
   /** Links resolved. */
   readonly directories: readonly string[];
   /** Milliseconds since the epoch; null: an agent runs, or ran when the process was killed. */
@@ -34,6 +36,7 @@ const acceptedSchema: z.ZodType<AcceptedFiles> = z.object({
 
 const runsSchema: z.ZodType<AgentRuns> = z.object({
   process: z.object({ host: z.string(), pid: z.number(), start: z.string() }),
+  log_dir: z.string(),
   directories: z.array(z.string()),
   spans: z.array(z.tuple([z.number(), z.number().nullable()])),
 });
@@ -70,11 +73,16 @@ export class ConfigMemory {
   async listRuns(): Promise<readonly { readonly name: string; readonly runs: AgentRuns }[]> {
     const found: { name: string; runs: AgentRuns }[] = [];
     for (const name of (await namesIn(this.#folder)).filter((one) => RUNS.test(one))) {
-      const text = await readText(join(this.#folder, name));
-      const parsed = runsSchema.safeParse(parseJson(text ?? ''));
-      if (parsed.success) found.push({ name, runs: parsed.data });
+      const runs = await this.readRuns(name);
+      if (runs !== undefined) found.push({ name, runs });
     }
     return found;
+  }
+
+  /** Undefined as well for a damaged file. */
+  async readRuns(name: string): Promise<AgentRuns | undefined> {
+    const text = await readText(join(this.#folder, name));
+    return runsSchema.safeParse(parseJson(text ?? '')).data;
   }
 
   /** Removes the times of processes that have ended, when every service was started after them. */

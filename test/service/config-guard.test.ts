@@ -33,6 +33,7 @@ function guarded(): Guarded {
       const now = Date.now();
       return new ConfigMemory(config().memoryDir).writeRuns(`agents-${runs}.json`, {
         process: owner,
+        log_dir: env.TASK_LOGS_DIR,
         directories: [directory],
         spans: [[now + from, to === null ? null : now + to]],
       });
@@ -152,6 +153,18 @@ test('after a kill the time ends with the last agent: its exit code tells when',
   await expect.poll(() => Date.now() - before).toBeGreaterThan(100);
   project.put(FILE, { trigger: '@late' });
   await project.start();
+});
+
+test('after a kill, another log directory in a changed file hides no agent', async () => {
+  const project = guarded();
+  mkdirSync(join(project.config().logDir, '_agent', 'task-1', 'run-1'), { recursive: true });
+  const { memoryDir } = project.config();
+  await project.start();
+  await project.agents(-HOUR_MS, null, GONE);
+  project.put(FILE, { trigger: '@evil' });
+  await expect(guardConfigFiles({ ...project.config(), logDir: '/nowhere', memoryDir })).rejects.toThrow(
+    FILE,
+  );
 });
 
 test('after a restart of the machine the agents are gone', async () => {

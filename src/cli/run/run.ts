@@ -9,6 +9,7 @@ import { taskTraceLinks } from '../../model/trace-url.ts';
 import { readTraceparent } from '../../record/carrier.ts';
 import { startTask } from '../../record/task/attempt.ts';
 import { AgentFailedError, type Task } from '../../record/task/task.ts';
+import { AgentSpans } from '../../service/agent-spans.ts';
 import { endProcesses, findProcesses } from '../../system/processes.ts';
 import { shellEnvironment } from '../../trail/agents/agent-environment.ts';
 import { amountsText } from '../terminal/line-format.ts';
@@ -103,11 +104,16 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
   const isVerbose = flags.verbose === true || isatty(2);
   const trail = await openRunTrail(config, (line) => flags.verbose === true && terminal.say(line));
   const parts = { interrupts, terminal, config };
+  const spans = new AgentSpans(config, [resolve(order.cwd ?? '.')], () => undefined, {
+    isShared: true,
+  });
+  if (trail.isOpen) await spans.agentStarted();
   let end: RunEnd;
   let closeProblem: string | undefined;
   try {
     end = trail.isOpen ? await runRecorded(order, parts) : await runBare(order, parts);
   } finally {
+    if (trail.isOpen) await spans.agentEnded();
     closeProblem = await trail.close();
   }
   // Only output to a slow reader is left.

@@ -6,7 +6,7 @@ import { isoFromMs } from '../../model/time.ts';
 import { withFile, writeWhole } from '../../system/descriptor.ts';
 import { replaceFile } from '../../system/durable.ts';
 import { openSafeHandle } from '../../system/files/safe-open.ts';
-import { LINE_BYTES_MAX, type Line, NEWLINE, readLines } from '../../system/lines.ts';
+import { type Line, NEWLINE, readLines } from '../../system/lines.ts';
 import { lstatIfPresent, openIfPresent } from '../../system/optional-files.ts';
 
 /** Key of a line: its id for deduplication, its timestamp for the order. */
