@@ -8,6 +8,7 @@ import { type Role, type Service, startService } from '../service/start.ts';
 import { findHolder, type LockRecord } from '../store/lock.ts';
 import { readVersion } from '../system/version.ts';
 import { destinationsOf, endpointsOf, HOLDER } from '../trail/destinations.ts';
+import { openDoorNote } from './open-door.ts';
 import { StopSignals } from './stop-signals.ts';
 
 /** How long a start may still take after a signal. It takes well below a second: a longer one hangs. */
@@ -98,6 +99,8 @@ export function describeService({ config, role, trail, url }: Service): string {
     lines.push(row('agent', agentNote(config)));
     for (const problem of agentProblems(config)) lines.push(row('agent', problem));
   }
+  const openDoor = openDoorNote(config, role);
+  if (openDoor !== undefined) lines.push(row('warning', openDoor));
   for (const [index, note] of offNotes(config, role).entries())
     lines.push(row(index === 0 ? 'off' : '', note));
   return `${lines.join('\n')}\n`;
