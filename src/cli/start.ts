@@ -9,6 +9,7 @@ import { type Role, type Service, startService } from '../service/start.ts';
 import { findHolder, type LockRecord } from '../store/lock.ts';
 import { readVersion } from '../system/version.ts';
 import { destinationsOf, endpointsOf, HOLDER } from '../trail/destinations.ts';
+import { openDoorNote } from './open-door.ts';
 import { StopSignals } from './stop-signals.ts';
 import { say } from './terminal/say.ts';
 import { escapeText } from './terminal/terminal-text.ts';
@@ -103,6 +104,8 @@ export function describeService({ config, role, trail, url }: Service): string {
       lines.push(row('agent', note));
   }
   for (const note of config.notes) lines.push(row('note', note));
+  const openDoor = openDoorNote(config, role);
+  if (openDoor !== undefined) lines.push(row('warning', openDoor));
   for (const [index, note] of offNotes(config, role).entries())
     lines.push(row(index === 0 ? 'off' : '', note));
   return `${lines.join('\n')}\n`;

@@ -9,16 +9,16 @@ const MENTION = /\[~([^[\]|\n]{1,200})\]/g;
 const STRUCK = /(?<=^|\s)-(?=[^\s-])[^\n-]{0,500}[^\s-]-(?=\s|$)/g;
 
 /** Reads Jira's wiki markup. No parser of it is published for Node. */
-export function readJiraWiki(source: string, words: OwnWords, mention: RegExp): void {
+export async function readJiraWiki(source: string, words: OwnWords, mention: RegExp): Promise<void> {
   const text = source.replaceAll(/\r\n?/g, '\n');
   let from = 0;
   for (const { start, end, isQuote } of hiddenParts(text)) {
-    readLines(text.slice(from, start), words, mention);
+    await readLines(text.slice(from, start), words, mention);
     if (isQuote) words.quotation();
     else words.endLine();
     from = end;
   }
-  readLines(text.slice(from), words, mention);
+  await readLines(text.slice(from), words, mention);
 }
 
 interface Part {
@@ -68,8 +68,10 @@ function merged(parts: readonly Part[]): Part[] {
   return outer;
 }
 
-function readLines(text: string, words: OwnWords, mention: RegExp): void {
-  readPlainText(text, words, (line) => (/^[^\S\n]*bq\.\s/.test(line) ? QUOTED : ownText(line, mention)));
+function readLines(text: string, words: OwnWords, mention: RegExp): Promise<void> {
+  return readPlainText(text, words, (line) =>
+    /^[^\S\n]*bq\.\s/.test(line) ? QUOTED : ownText(line, mention),
+  );
 }
 
 function ownText(line: string, mention: RegExp): string {

@@ -24,12 +24,13 @@ export interface OwnLines {
   readonly isWhole: boolean;
 }
 
-/** The longest text that is read. GitLab's comments have at most a million characters of markdown, others fewer. */
-const MARKDOWN_CHARS_MAX = 1_048_576;
+/** The longest text that is read. GitLab's comments have at most a million characters, others fewer. */
+const TEXT_CHARS_MAX = 1_048_576;
+const AT_ONCE: ReadonlySet<Markup> = new Set(['slack', 'html']);
 /** After a longer text other work goes on first. */
 const PAUSE_CHARS = 16_384;
-/** Other markup is read without a pause. Comments of Jira and messages of Slack have at most 40,000 characters. */
-const TEXT_CHARS_MAX = 262_144;
+/** Slack's markup and HTML are read without a pause. Messages of Slack and Teams have at most 40,000 characters. */
+const CHARS_AT_ONCE_MAX = 262_144;
 
 /**
  * The author's own lines of a text, with its markup removed: without code, quotations, what is struck out or not shown,
@@ -40,7 +41,7 @@ export async function readOwnLines(writing: Writing, mention: RegExp): Promise<O
   const words = new OwnWords();
   if ('text' in writing) {
     const { text } = writing;
-    const charsMax = writing.markup === 'markdown' ? MARKDOWN_CHARS_MAX : TEXT_CHARS_MAX;
+    const charsMax = AT_ONCE.has(writing.markup) ? CHARS_AT_ONCE_MAX : TEXT_CHARS_MAX;
     words.isWhole = text.length <= charsMax;
     await readText({ ...writing, text: words.isWhole ? text : wholeLines(text, charsMax) }, words, mention);
     // One body may hold many long texts.
@@ -61,11 +62,9 @@ async function readText(
       readSlackText(text, words, nameOf);
       return;
     case 'jira':
-      readJiraWiki(text, words, mention);
-      return;
+      return readJiraWiki(text, words, mention);
     case 'text':
-      readPlainText(text, words);
-      return;
+      return readPlainText(text, words);
     case 'markdown':
       // Most comments mention no agent, and cost one search.
       return mention.test(text) ? readMarkdown(text, words, mention) : undefined;
