@@ -33,7 +33,7 @@ const QUEUE_DEADLINE_MS = 4_000;
 const TRAIL_DEADLINE_MS = 4_000;
 
 /**
- * Milliseconds after Redis is back at which lost tasks are queued again: at once, and when the tasks that were too young
+ * Milliseconds after the start, and after Redis is back, at which lost tasks are queued again: at once, and when the tasks that were too young
  * for the first pass (10 s, see requeue.ts) are old enough.
  */
 const REQUEUE_AFTER_MS = [0, 15_000];
@@ -160,9 +160,11 @@ async function openService(parts: ServiceParts): Promise<Service> {
     closers.unshift(async () => orphanWatch.close());
   }
   closers.unshift(async () => requeueing?.close());
-  openedQueue.onReady(() => {
+  const requeueLater = (): void => {
     for (const ms of REQUEUE_AFTER_MS) setTimeout(() => void requeueing?.run(), ms).unref();
-  });
+  };
+  openedQueue.onReady(requeueLater);
+  if (config.redisUrl !== undefined) requeueLater();
   let stopping: Promise<void> | undefined;
   return {
     config,

@@ -111,11 +111,15 @@ export class TaskIntake implements Intake {
   /** The queue and the kept job decide. Records only say that a task has ended of which neither of them knows. */
   async #cancel(taskId: string): Promise<CancelAnswer> {
     const { queue, jobs, reader } = this.#options;
-    const before = await this.#read(taskId);
+    // Files that cannot be read do not keep a job in the queue.
+    const before = await this.#read(taskId).catch(() => undefined);
     const cancellation = await queue.cancel(taskId);
     if (cancellation === 'aborted') return 'cancelling';
     const kept = await this.#readKept(taskId);
-    const metadata = cancellation === 'removed' ? await this.#read(taskId) : await this.#readSettled(taskId);
+    const metadata =
+      cancellation === 'removed'
+        ? await this.#read(taskId).catch(() => undefined)
+        : await this.#readSettled(taskId);
     if (cancellation === 'unknown') {
       throwIfEnded(taskId, before);
       // By another cancel request, or by a worker that received this one after its job had ended.
@@ -130,10 +134,10 @@ export class TaskIntake implements Intake {
         );
       }
     }
-    const recorded = typeof metadata?.attempt === 'number' ? metadata.attempt : 1;
-    const attempt = Math.max(recorded, kept?.job.attempt ?? 1);
+    const attempt = Math.max(recordedAttempt(metadata), kept?.job.attempt ?? 1);
     const reason = cancellation === 'removed' ? 'cancelled while it waited' : 'cancelled; its worker is gone';
-    const workflows = await findOpenWorkflows(metadata, reader);
+    // The holder closes a workflow that cannot be read for its silence.
+    const workflows = await findOpenWorkflows(metadata, reader).catch(() => []);
     closeTask({ taskId, attempt }, { status: 'cancelled', error: reason });
     // The workflows of an attempt whose worker is gone: the next attempt would have resumed them.
     cancelWorkflows(workflows, { taskId, attempt, reason });
@@ -181,6 +185,14 @@ export class TaskIntake implements Intake {
       await delay(SETTLE_POLL_MS);
     }
   }
+}
+
+/** Larger numbers are not those of attempts. */
+const ATTEMPT_MAX = 10_000;
+
+function recordedAttempt(metadata: JsonObject | undefined): number {
+  const { attempt } = metadata ?? {};
+  return Number.isInteger(attempt) && Number(attempt) <= ATTEMPT_MAX ? Number(attempt) : 1;
 }
 
 function throwIfEnded(taskId: string, metadata: JsonObject | undefined): void {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, chmod, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, TasktrailError } from '../errors.ts';
 import { syncDirectory } from './durable.ts';
@@ -13,7 +14,7 @@ const TEMP_MS = 60_000;
 
 /**
  * Makes a directory that only this user can use, and syncs its parent, which must exist. Throws
- * `ERR_DIRECTORY_UNUSABLE` for a symbolic link or a file.
+ * `ERR_DIRECTORY_UNUSABLE` for a symbolic link, a file, or the directory of another user.
  */
 export async function makePrivateDirectory(path: string): Promise<void> {
   try {
@@ -30,7 +31,15 @@ export async function makePrivateDirectory(path: string): Promise<void> {
       `${path} is ${what}: remove it, and a directory is made`,
     );
   }
-  if ((stats.mode & 0o077) !== 0) await chmod(path, FOLDER_MODE);
+  try {
+    if ((stats.mode & 0o077) !== 0) await chmod(path, FOLDER_MODE);
+    await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const why = `${path} is another user's (${errnoOf(error)})`;
+    throw new TasktrailError('ERR_DIRECTORY_UNUSABLE', `${why}: chown it to the user of this process`, {
+      cause: error,
+    });
+  }
 }
 
 /**

@@ -2,7 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { TasktrailError } from '../../src/errors.ts';
 import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
+import { JobStore } from '../../src/queue/job-store.ts';
 import { TaskIntake } from '../../src/service/task-intake.ts';
 import { createWebApp, loadExpress } from '../../src/service/web-app.ts';
 import type { Trail } from '../../src/trail/trail.ts';
@@ -81,4 +83,36 @@ test('with ten thousand waiting tasks a webhook is refused with Retry-After, and
   const taken = await deliver(url, comment('@agent review'), { id: 'delivery-1' });
   expect(taken.status).toBe(202);
   await queue.close(0);
+});
+
+test('a task is kept before it is queued, and in neither place when one of them refuses it', async () => {
+  const logDir = await mkdtemp(join(tmpdir(), 'tasktrail-intake-'));
+  onTestFinished(() => rm(logDir, { recursive: true, force: true, maxRetries: 5 }));
+  trail = await openTrail(logDir, {});
+  const { config, reader } = trail;
+  const jobs = await JobStore.open(logDir);
+  const queue = new InProcessQueue({ name: 'agent', concurrency: 1 });
+  const intake = new TaskIntake({ config, queue, reader, jobs, home: 'here' });
+  const order = { queue: async () => (await queue.depth()).waiting, kept: async () => jobs.taskIds() };
+  const { taskId } = await intake.submit({ message: 'go', command: 'review' });
+  expect(await jobs.read(taskId)).toMatchObject({
+    job: { taskId, message: 'go', command: 'review', attempt: 1, carrier: { source: 'api' } },
+    isStarted: false,
+  });
+  // The queue refuses: nothing stays in the folder.
+  const push = queue.push.bind(queue);
+  queue.push = async (job) => {
+    expect(await jobs.taskIds()).toContain(job.taskId);
+    throw new TasktrailError('ERR_QUEUE_UNAVAILABLE', 'away', { retryable: true });
+  };
+  await expect(intake.submit({ message: 'go' })).rejects.toMatchObject({ code: 'ERR_QUEUE_UNAVAILABLE' });
+  expect([await order.queue(), await order.kept()]).toEqual([1, [taskId]]);
+  // The disk refuses: nothing reaches the queue.
+  queue.push = push;
+  jobs.add = async () =>
+    Promise.reject(new TasktrailError('ERR_QUEUE_UNAVAILABLE', 'full', { retryable: true }));
+  await expect(intake.submit({ message: 'go' })).rejects.toMatchObject({ message: 'full' });
+  expect(await order.queue()).toBe(1);
+  expect(await intake.cancel(taskId)).toBe('cancelled');
+  expect([await order.queue(), await order.kept()]).toEqual([0, []]);
 });

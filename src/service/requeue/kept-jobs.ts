@@ -48,6 +48,7 @@ export interface KeptJobsParts {
 /** Queues kept jobs again, and removes those of ended tasks: passes over the folder, one at a time. */
 export class Requeueing {
   readonly #parts: KeptJobsParts;
+  /** Tasks and failures that the log names already. */
   readonly #logged = new Set<string>();
   readonly #timer: NodeJS.Timeout;
   #last: Promise<number> = Promise.resolve(0);
@@ -59,9 +60,7 @@ export class Requeueing {
 
   constructor(parts: KeptJobsParts) {
     this.#parts = parts;
-    const mayQueue = parts.trail.config.redisUrl === undefined;
-    // With Redis a job is only lost when Redis was away or emptied: then `run` is called.
-    this.#timer = setInterval(() => void this.#next(mayQueue), PASS_MS).unref();
+    this.#timer = setInterval(() => void this.run(), PASS_MS).unref();
     this.adopted = new Promise((resolve) => {
       this.#settleAdopted = resolve;
     });
@@ -69,7 +68,8 @@ export class Requeueing {
 
   /** Returns the number of queued jobs. Never rejects. */
   run(): Promise<number> {
-    return this.#next(true);
+    this.#last = this.#last.then(() => this.#pass());
+    return this.#last;
   }
 
   close(): void {
@@ -77,13 +77,8 @@ export class Requeueing {
     clearInterval(this.#timer);
   }
 
-  #next(mayQueue: boolean): Promise<number> {
-    this.#last = this.#last.then(() => this.#pass(mayQueue));
-    return this.#last;
-  }
-
-  async #pass(mayQueue: boolean): Promise<number> {
-    const { trail, log } = this.#parts;
+  async #pass(): Promise<number> {
+    const { trail } = this.#parts;
     // What earlier processes have recorded may be the end of a task.
     await trail.recovered;
     if (this.#isClosed) return 0;
@@ -94,9 +89,9 @@ export class Requeueing {
       const { jobs, queue, home, intake } = this.#parts;
       const { reader } = trail;
       const isBusy = (taskId: string): boolean => this.#isClosed || intake.isBusy(taskId);
-      return await requeueUnfinished({ jobs, queue, home, reader, mayQueue, isBusy, onProblem });
+      return await requeueUnfinished({ jobs, queue, home, reader, isBusy, onProblem });
     } catch (error) {
-      log(`unfinished tasks could not be queued again: ${messageOf(error)}`);
+      this.#logOnce('', `unfinished tasks could not be queued again: ${messageOf(error)}`);
       return 0;
     } finally {
       this.#report(problems, trail.books);
@@ -116,23 +111,30 @@ export class Requeueing {
       this.#isPrepared = await closeUnaccepted(options);
     } catch (error) {
       // What is kept already is queued all the same. The next pass tries again.
-      this.#parts.log(`tasks of an earlier run could not be read: ${messageOf(error)}`);
+      this.#logOnce('', `tasks of an earlier run could not be read: ${messageOf(error)}`);
     } finally {
       this.#settleAdopted();
     }
   }
 
   #report(problems: ReadonlyMap<string, string>, books: Books): void {
-    const { jobs, log } = this.#parts;
     for (const [taskId, reason] of problems) {
-      if (this.#logged.has(taskId)) continue;
-      this.#logged.add(taskId);
-      log(`task ${taskId} cannot be queued again: ${reason}`);
+      this.#logOnce(taskId, `task ${taskId} cannot be queued again: ${reason}`);
     }
-    const failures = jobs.failures.map(({ name, reason }) => `${name} cannot be written: ${reason}`);
+    const failures = this.#parts.jobs.failures.map(
+      ({ name, reason }) => `${name} cannot be written: ${reason}`,
+    );
     const all = [...problems.values(), ...failures];
     const more = all.length > SHOWN_MAX ? ` and ${all.length - SHOWN_MAX} more` : '';
     const text = `set aside: ${all.slice(0, SHOWN_MAX).join(', ')}${more}`;
     books.setNotice('queued tasks', all.length === 0 ? undefined : text);
+  }
+
+  /** A pass a minute finds the same problems again. */
+  #logOnce(taskId: string, line: string): void {
+    const key = taskId === '' ? line : taskId;
+    if (this.#logged.has(key)) return;
+    this.#logged.add(key);
+    this.#parts.log(line);
   }
 }

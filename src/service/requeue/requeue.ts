@@ -20,8 +20,6 @@ export interface RequeueOptions {
   readonly reader: Pick<Reader, 'readDocument'>;
   /** Id of the log directory: the home of its in-process queue. */
   readonly home: string;
-  /** False: only removes the entries of ended tasks. */
-  readonly mayQueue: boolean;
   /** Whether the job is being accepted or cancelled at this moment. */
   isBusy(taskId: string): boolean;
   /** A job that cannot be read or queued; the others are queued all the same. */
@@ -62,7 +60,7 @@ async function requeueOne(taskId: string, options: RequeueOptions): Promise<bool
     if (!options.isBusy(taskId)) await jobs.remove(taskId);
     return false;
   }
-  if (!options.mayQueue || !isLost(entry, metadata)) return false;
+  if (!isLost(entry, metadata)) return false;
   const job: Job = { ...entry.job, attempt: nextAttempt(entry, metadata) };
   if (options.isBusy(taskId) || jobs.hasEnded(taskId)) return false;
   await queue.push(job);

@@ -57,7 +57,6 @@ interface Case {
   readonly known?: readonly string[];
   readonly over?: readonly string[];
   readonly isRedis?: boolean;
-  readonly mayQueue?: boolean;
   readonly busy?: readonly string[];
 }
 
@@ -68,15 +67,7 @@ interface Outcome {
   readonly problems: ReadonlyMap<string, string>;
 }
 
-async function requeue({
-  kept,
-  metadata = {},
-  known,
-  over,
-  isRedis,
-  mayQueue = true,
-  busy = [],
-}: Case): Promise<Outcome> {
+async function requeue({ kept, metadata = {}, known, over, isRedis, busy = [] }: Case): Promise<Outcome> {
   const logDir = await tempDir();
   const jobs = await JobStore.open(logDir);
   for (const { job, queue = isRedis ? REDIS : HERE, isStarted, ageMs = 60_000 } of kept) {
@@ -96,7 +87,6 @@ async function requeue({
       jobs,
       queue,
       home: 'here',
-      mayQueue,
       isBusy: (id) => busy.includes(id),
       onProblem: (id, reason) => void problems.set(id, reason),
       reader: { readDocument: async (id) => metadata[id] },
@@ -144,7 +134,6 @@ test.each<[string, Omit<Case, 'kept'> & Partial<Kept>]>([
   ['of a queue elsewhere', { queue: { ...HERE, home: 'elsewhere' } }],
   ['of Redis, which this service does not use', { queue: REDIS }],
   ['that is being accepted', { busy: ['task-1'] }],
-  ['in a pass that only removes', { mayQueue: false }],
   ['of Redis that a worker runs', { isRedis: true, metadata: { 'task-1': RUNNING } }],
   ['of Redis that is young', { isRedis: true, ageMs: 1_000, metadata: { 'task-1': QUEUED } }],
   [
@@ -169,7 +158,7 @@ test.each(['completed', 'failed', 'cancelled', 'abandoned'])(
         metadata: { 'task-1': { status } },
         isRedis,
       };
-      expect(await requeue({ ...given, mayQueue: false })).toMatchObject({ pushed: [], left: [] });
+      expect(await requeue(given)).toMatchObject({ pushed: [], left: [] });
     }
   },
 );
