@@ -150,7 +150,7 @@ test('what an agent`s commands record goes to its own task, also when the servic
   );
 }, 120_000);
 
-/** Senders are told apart by the receiver: nothing can be refused without it. */
+/** The receiver tells senders apart: nothing can be refused without it. */
 const CONFINES = existsSync(resolve(import.meta.dirname, '../../src/receive/authorization.ts'));
 
 test.skipIf(!CONFINES)(
