@@ -2,6 +2,7 @@ import { benchAgent } from './agent.mjs';
 import { benchCollector } from './collector.mjs';
 import { benchEmit } from './emit.mjs';
 import { benchFeed } from './feed.mjs';
+import { benchHostile } from './hostile.mjs';
 import { benchMarkup } from './markup.mjs';
 import { benchOtlp } from './otlp.mjs';
 import { benchRecord } from './record.mjs';
@@ -10,7 +11,7 @@ import { benchService } from './service.mjs';
 import { benchStore } from './store.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [markup] [agent] [collector] [store] [redact]`: runs the named parts, by default all. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [hostile] [markup] [agent] [collector] [store] [redact]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -18,6 +19,7 @@ const PARTS = {
   emit: benchEmit,
   feed: benchFeed,
   webhooks: benchWebhooks,
+  hostile: benchHostile,
   markup: benchMarkup,
   agent: benchAgent,
   collector: benchCollector,
