@@ -11,14 +11,14 @@ const CANONICAL_INTEGER = /^(?:0|-?[1-9][0-9]*)$/;
 const BASE64_CHARS_MAX = (1_048_576 * 4) / 3 + 4;
 const NOT_FINITE = new Set(['NaN', 'Infinity', '-Infinity']);
 
-/** A copy in canonical form without unknown fields: integers as strings, finite doubles as numbers. */
+/** A copy in canonical form without unknown fields: integers as strings, finite doubles as numbers. Long texts are cut. */
 export function readKeyValues(raw: unknown, field: string, check: Check): OtlpKeyValue[] {
-  return keyValuesAt(0, readList(raw, field, check), check);
+  const pairs = keyValuesAt(0, readList(raw, field, check), check);
+  return pairs.some(isLong) ? pairs.map((pair) => cutPair(pair, check)) : pairs;
 }
 
-/** As `readKeyValues`. A text that is the whole value stays as long as it is; texts inside of it are cut. */
+/** As `readKeyValues`, for a body: its texts stay as long as they are. */
 export function readAnyValue(raw: unknown, check: Check): OtlpAnyValue {
-  if (isJsonObject(raw) && typeof raw.stringValue === 'string') return { stringValue: raw.stringValue };
   return anyValueAt(0, raw, check);
 }
 
@@ -39,7 +39,7 @@ function anyValueAt(depth: number, raw: unknown, check: Check): OtlpAnyValue {
     check.refuse('a value is not an object');
     return {};
   }
-  if (!isAbsent(raw.stringValue)) return { stringValue: readCut(raw.stringValue, check) };
+  if (!isAbsent(raw.stringValue)) return { stringValue: readText(raw.stringValue, 'a stringValue', check) };
   if (!isAbsent(raw.boolValue)) return { boolValue: readBool(raw.boolValue, check) };
   if (!isAbsent(raw.intValue)) return { intValue: readInt64(raw.intValue, check) };
   if (!isAbsent(raw.doubleValue)) return { doubleValue: readDouble(raw.doubleValue, check) };
@@ -63,11 +63,14 @@ function containerAt(depth: number, raw: JsonObject, check: Check): OtlpAnyValue
   return { arrayValue: { values: items.map((item) => anyValueAt(depth + 1, item, check)) } };
 }
 
-function readCut(value: unknown, check: Check): string {
-  const text = readText(value, 'a stringValue', check);
-  const cut = cutValue(text);
-  if (cut !== text) check.warn('a text longer than 1 MiB is cut');
-  return cut;
+function isLong({ value: { stringValue: text } }: OtlpKeyValue): boolean {
+  return text !== undefined && cutValue(text) !== text;
+}
+
+function cutPair(pair: OtlpKeyValue, check: Check): OtlpKeyValue {
+  if (!isLong(pair)) return pair;
+  check.warn('the text of an attribute is cut: it is longer than 1 MiB');
+  return { key: pair.key, value: { stringValue: cutValue(pair.value.stringValue ?? '') } };
 }
 
 /** Base64, which must stay so: it cannot be cut. */

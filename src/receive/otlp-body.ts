@@ -9,6 +9,7 @@ import {
   checkLength,
   collectBody,
 } from '../system/bounded-body.ts';
+import { requestTooLarge } from './outline/limits.ts';
 
 /** HTTP's "deflate" is the zlib format (RFC 9110, section 8.4.1.2). */
 const INFLATERS: ReadonlyMap<string, () => Transform> = new Map([
@@ -28,23 +29,26 @@ const PLAIN: ReadonlySet<string> = new Set(['', 'identity', 'none']);
  */
 export async function readBody(request: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
   const { bytesMax } = limits;
-  checkLength(request.headers, bytesMax);
-  const inflater = openInflater(request.headers['content-encoding']);
+  let inflater: Transform | undefined;
   try {
+    checkLength(request.headers, bytesMax);
+    inflater = openInflater(request.headers['content-encoding']);
     if (inflater === undefined) return await collectBody(request, limits);
+    const opened = inflater;
     let sent = 0;
     request.on('data', (chunk: Buffer) => {
       sent += chunk.length;
-      if (sent > bytesMax) inflater.destroy(bodyTooLarge(bytesMax));
+      if (sent > bytesMax) opened.destroy(bodyTooLarge(bytesMax));
     });
     request.on('close', () => {
-      if (!request.complete) inflater.destroy(bodyCutShort());
+      if (!request.complete) opened.destroy(bodyCutShort());
     });
     // `collectBody` rejects with the first error; a later one has no other listener.
     inflater.on('error', () => {});
     return await collectBody(request.pipe(inflater), limits);
   } catch (error) {
-    if (error instanceof TasktrailError) throw error;
+    if (error instanceof TasktrailError)
+      throw error.code === 'ERR_TOO_LARGE' ? requestTooLarge(error.message) : error;
     throw new TasktrailError('ERR_INPUT_INVALID', `malformed body: ${messageOf(error)}`, { cause: error });
   } finally {
     inflater?.destroy();

@@ -3,6 +3,7 @@ import { benchCollector } from './collector.mjs';
 import { benchEmit } from './emit.mjs';
 import { benchFeed } from './feed.mjs';
 import { benchHostileComments } from './hostile-comments.mjs';
+import { benchHostile } from './hostile.mjs';
 import { benchMarkup } from './markup.mjs';
 import { benchOtlp } from './otlp.mjs';
 import { benchRecord } from './record.mjs';
@@ -11,7 +12,7 @@ import { benchService } from './service.mjs';
 import { benchStore } from './store.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [markup] [hostile-comments] [agent] [collector] [store] [redact]`: runs the named parts, by default all. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [redact]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -19,6 +20,7 @@ const PARTS = {
   emit: benchEmit,
   feed: benchFeed,
   webhooks: benchWebhooks,
+  hostile: benchHostile,
   markup: benchMarkup,
   'hostile-comments': benchHostileComments,
   agent: benchAgent,

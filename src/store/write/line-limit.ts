@@ -2,10 +2,10 @@ import { redactJson } from '../../redact/redact.ts';
 import type { NewLine } from './line-file.ts';
 
 /**
- * Longest line of a record, in bytes. A content of 1 MiB has up to six bytes a character when it is escaped. Readers take
- * twice as much: lines that are made of this one may be longer.
+ * Longest line of a record, in bytes: room for a payload of 8 MiB. Readers take 16 MiB, because lines that are made of this
+ * one may be a little longer.
  */
-const LINE_BYTES_MAX = 8_388_608;
+const LINE_BYTES_MAX = 12_582_912;
 
 /** Why a record is rejected whose line readers would skip. */
 export const LINE_PROBLEM: string = `the line of a record would be longer than ${LINE_BYTES_MAX} bytes`;
