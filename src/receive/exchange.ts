@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { messageOf, TasktrailError } from '../errors.ts';
 import type { TelemetryBatch } from '../model/otlp.ts';
-import { bearerTokenOf, isAnyOf } from '../model/secret.ts';
+import type { Sender } from '../model/sender.ts';
 import type { BodyLimits, BodyRoom } from '../system/bounded-body.ts';
+import { type SenderSecrets, senderOf } from './authorization.ts';
 import { decodeJson } from './decode-json.ts';
 import { readBody } from './otlp-body.ts';
 import {
@@ -13,7 +14,6 @@ import {
   errorAnswer,
   successAnswer,
 } from './otlp-response.ts';
-import { otlpTokenOf } from './otlp-token.ts';
 import { decodeProtobuf } from './protobuf/decode-protobuf.ts';
 import { type DecodedRequest, SIGNALS, type Signal } from './signals.ts';
 import type { IngestResult, Sink } from './sink.ts';
@@ -26,7 +26,7 @@ export interface ExchangeOptions {
   readonly sink: Sink;
   readonly bodyBytesMax: number;
   readonly room: BodyRoom;
-  readonly token: string | undefined;
+  readonly secrets: SenderSecrets;
 }
 
 /** One OTLP/HTTP request to its answer: written once for all signals and encodings. Never throws. */
@@ -34,26 +34,19 @@ export async function exchange(request: IncomingMessage, options: ExchangeOption
   const encoding = encodingOf(request.headers['content-type']);
   const lease = options.room.lease();
   try {
-    checkToken(request.headers.authorization, options.token);
+    const sender = senderOf(request.headers.authorization, options.secrets);
     const signal = findSignal(request);
     if (encoding === undefined) {
       throw new TasktrailError('ERR_TYPE_UNSUPPORTED', `unsupported Content-Type: send ${TYPES}`);
     }
     const limits = { bytesMax: options.bodyBytesMax, lease };
     const { batch, ...refused } = await decodeBody(request, { signal, encoding, limits });
-    return successAnswer(signal, encoding, [refused, await ingest(options.sink, batch)]);
+    return successAnswer(signal, encoding, [refused, await ingest(options.sink, batch, sender)]);
   } catch (error) {
     return errorAnswer(encoding ?? 'json', asTasktrailError(error));
   } finally {
     lease.release();
   }
-}
-
-function checkToken(authorization: string | undefined, token: string | undefined): void {
-  if (token === undefined) return;
-  const given = bearerTokenOf(authorization);
-  if (given !== undefined && isAnyOf([token, otlpTokenOf(token)], given)) return;
-  throw new TasktrailError('ERR_UNAUTHORIZED', 'the token is missing or wrong: send Authorization: Bearer');
 }
 
 function findSignal(request: IncomingMessage): Signal {
@@ -118,10 +111,10 @@ function hintOfOther(body: Buffer, signal: Signal): string | undefined {
 }
 
 /** Whatever the sink throws, the sender may keep its records and come again. */
-async function ingest(sink: Sink, batch: TelemetryBatch): Promise<IngestResult> {
+async function ingest(sink: Sink, batch: TelemetryBatch, sender: Sender): Promise<IngestResult> {
   if (batch.logs.length === 0 && batch.spans.length === 0) return NOTHING_REJECTED;
   try {
-    return await sink.ingest(batch);
+    return await sink.ingest(batch, sender);
   } catch (error) {
     throw new TasktrailError('ERR_STORE_UNAVAILABLE', `not stored: ${messageOf(error)}`, {
       retryable: true,

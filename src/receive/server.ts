@@ -2,6 +2,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { BodyRoom } from '../system/bounded-body.ts';
 import { authorityOf, closeServer, listenOn, originOf, reachableHost } from '../system/http-server.ts';
+import type { SenderSecrets } from './authorization.ts';
 import { exchange } from './exchange.ts';
 import type { Answer } from './otlp-response.ts';
 import type { Sink } from './sink.ts';
@@ -13,8 +14,8 @@ export interface ReceiverOptions {
   readonly sink: Sink;
   /** Limit for one body, compressed and decompressed. Default 64 MiB, as the OTLP specification recommends. */
   readonly bodyBytesMax?: number;
-  /** When set, every request must carry it as `Authorization: Bearer`. */
-  readonly token?: string;
+  /** Tokens by which senders are told apart. Default: there are none, and every sender is anonymous. */
+  readonly secrets?: SenderSecrets;
   /** False: the receiver alone does not keep the process alive. Default true. */
   readonly keepsProcessAlive?: boolean;
   /** Time for a complete request to arrive. Default 60 s. */
@@ -48,7 +49,7 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
   const bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
   const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   const room = new BodyRoom(bodyBytesMax * LARGEST_BODIES_AT_ONCE, noRoom);
-  const parts = { sink: options.sink, bodyBytesMax, room, token: options.token };
+  const parts = { sink: options.sink, bodyBytesMax, room, secrets: options.secrets ?? {} };
   const server = createServer(
     {
       requestTimeout,

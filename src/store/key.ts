@@ -1,11 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { link, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, TasktrailError } from '../errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { TasktrailError } from '../errors.ts';
 import { makeDirectory, readText } from '../system/durable.ts';
+import { linkNew } from '../system/link-new.ts';
 import { OWN_NAMES } from './layout.ts';
 
 const KEY = /^[0-9a-f]{64}$/;
+
+/** Without hard links a key is written in place: it is complete after a moment, and a damaged one never is. */
+const READS_MAX = 20;
+const READ_PAUSE_MS = 25;
 
 /**
  * The key of a log directory, from `_key`: 32 random bytes in hex, readable to the owner alone. Undefined when there is
@@ -13,12 +19,12 @@ const KEY = /^[0-9a-f]{64}$/;
  */
 export async function readTrailKey(logDir: string): Promise<string | undefined> {
   const path = join(logDir, OWN_NAMES.key);
-  const text = (await readText(path))?.trimEnd();
-  if (text === undefined || KEY.test(text)) return text;
-  throw new TasktrailError(
-    'ERR_DIRECTORY_UNUSABLE',
-    `${path} is not a key of 64 hex digits: remove it, and a new one is made (running agents lose their access)`,
-  );
+  for (let reads = 1; ; reads += 1) {
+    const text = (await readText(path))?.trimEnd();
+    if (text === undefined || KEY.test(text)) return text;
+    if (reads === READS_MAX) throw damaged(path);
+    await delay(READ_PAUSE_MS);
+  }
 }
 
 /** `readTrailKey`, after making the key where there is none. Of several processes that make one, the first wins. */
@@ -37,11 +43,16 @@ export async function ensureTrailKey(logDir: string): Promise<string> {
       } finally {
         await file.close();
       }
-      await link(temp, path);
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error;
+      await linkNew(temp, path);
     } finally {
       await rm(temp, { force: true });
     }
   }
+}
+
+function damaged(path: string): TasktrailError {
+  return new TasktrailError(
+    'ERR_DIRECTORY_UNUSABLE',
+    `${path} is not a key of 64 hex digits: remove it, and the next start makes a new one (agents that run lose their access, and other machines need the new key)`,
+  );
 }

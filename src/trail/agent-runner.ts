@@ -10,9 +10,8 @@ import { messageOf } from '../errors.ts';
 import { destinationsOf, HOLDER } from '../journal/destination.ts';
 import { ATTR } from '../model/attributes.ts';
 import { checkId } from '../model/ids.ts';
-import { otlpTokenOf } from '../receive/otlp-token.ts';
 import { type AgentRunner, setAgentRunner } from '../record/task/agent-port.ts';
-import { findHolder } from '../store/lock.ts';
+import { proveHolder } from '../store/proven-holder.ts';
 import { noProxyFor } from './no-proxy.ts';
 import { activeTrail, agentFolder, type Trail } from './trail.ts';
 
@@ -158,8 +157,8 @@ async function childEnvironment(
   for (const name of Object.keys(env)) if (name.startsWith('OTEL_EXPORTER_OTLP_')) delete env[name];
   env.OTEL_EXPORTER_OTLP_ENDPOINT = url;
   env.OTEL_EXPORTER_OTLP_PROTOCOL = 'http/protobuf';
-  const token = trail?.config.apiToken;
-  const headers = token === undefined ? undefined : `Authorization=Bearer%20${otlpTokenOf(token)}`;
+  const token = await trail?.agentToken(taskId);
+  const headers = token === undefined ? undefined : `Authorization=Bearer%20${token}`;
   if (headers !== undefined) env.OTEL_EXPORTER_OTLP_HEADERS = headers;
   if (telemetryOf === undefined) return env;
   return { ...env, ...findDialect(telemetryOf).telemetryEnv?.(url, headers) };
@@ -169,7 +168,8 @@ async function childEnvironment(
 async function holderUrl({ config }: Trail): Promise<string | undefined> {
   if (!destinationsOf(config).includes(HOLDER)) return undefined;
   try {
-    return (await findHolder(config.logDir))?.otlp_url ?? undefined;
+    const proof = await proveHolder(config.logDir, config.key);
+    return proof.state === 'proven' ? (proof.holder.otlp_url ?? undefined) : undefined;
   } catch {
     // ENOENT, EACCES: the directory has no holder.
     return undefined;

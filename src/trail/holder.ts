@@ -47,7 +47,7 @@ export async function lockDirectory(
   onLost: (reason: string) => void,
 ): Promise<DirectoryLock> {
   try {
-    return await DirectoryLock.acquire(config.logDir, onLost);
+    return await DirectoryLock.acquire(config.logDir, onLost, config.key);
   } catch (error) {
     if (error instanceof TasktrailError) {
       throw new TasktrailError(error.code, `TASK_LOGS_DIR: ${config.logDir}: ${error.message}`, {
@@ -145,7 +145,7 @@ async function openTombstones(lock: DirectoryLock, config: Config): Promise<Tomb
 async function openReceiver(lock: DirectoryLock, config: Config, store: Store): Promise<Receiver> {
   let receiver: Receiver | undefined;
   try {
-    receiver = await listen(config, store);
+    receiver = await listen(config, { sink: store, key: lock.key });
     await lock.announce(receiver.url);
     return receiver;
   } catch (error) {
@@ -156,13 +156,13 @@ async function openReceiver(lock: DirectoryLock, config: Config, store: Store): 
 }
 
 /** Takes a free port when the default one is in use. A configured port that is in use is an error. */
-async function listen(config: Config, store: Store): Promise<Receiver> {
+async function listen(config: Config, { sink, key }: { sink: Store; key: string }): Promise<Receiver> {
   const options = {
     host: config.otlpHost,
-    sink: store,
+    sink,
     // The receiver must not keep a user's script alive. The service has its HTTP server for that.
     keepsProcessAlive: false,
-    ...(config.apiToken !== undefined && { token: config.apiToken }),
+    secrets: { apiToken: config.apiToken, key },
   };
   try {
     return await startReceiver({ ...options, port: config.otlpPort });

@@ -9,12 +9,14 @@ import type { Sender } from '../export/sender.ts';
 import { Journal } from '../journal/journal.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../journal/watch.ts';
+import { agentTokenOf } from '../model/trail-token.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
 import { maskSecrets } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
+import { readTrailKey } from '../store/key.ts';
 import { createReader } from '../store/read/reader.ts';
-import { secretsOf } from './config-secrets.ts';
-import { createSenders, destinationsOf } from './destinations.ts';
+import { KnownSecrets, secretsOf, secretsOfKey } from './config-secrets.ts';
+import { createSenders, destinationsOf, HOLDER } from './destinations.ts';
 import { type Holder, startHolder, tryLock } from './holder.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
@@ -63,6 +65,15 @@ export interface Trail {
   shutdown(deadlineMs?: number): Promise<void>;
 }
 
+/** An open trail as this package uses it. */
+export interface ActiveTrail extends Trail {
+  /**
+   * The token with which an agent of this task may send records about it, and no others. Undefined when this process cannot
+   * know the key of the log directory: a remote worker without TASK_LOGS_KEY. Rejects when the key cannot be read.
+   */
+  agentToken(taskId: string): Promise<string | undefined>;
+}
+
 /**
  * Opens the log directory, or finds the process that holds it, and starts recording. Throws `ERR_CONFIG_INVALID` listing
  * every problem, `ERR_DIRECTORY_UNUSABLE`, and `ERR_PORT_IN_USE` for a configured port. Later failures are in `books`, never thrown.
@@ -89,6 +100,10 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
     throw new TypeError('tasktrail is started already: call startTasktrail once');
   const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
   const lock = options.hold === 'never' ? undefined : await tryLock(config, books, options.hold === 'must');
+  const secrets = new KnownSecrets([
+    ...secretsOf(config),
+    ...(lock === undefined ? [] : secretsOfKey(lock.key)),
+  ]);
   const destinations = destinationsOf(config);
   const journal = new Journal({ directory: journalDir(config.logDir), destinations, books });
   const resource = resourceOf(config);
@@ -96,7 +111,7 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
   const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
   const holder = lock && (await startHolder(lock, { config, books, journal, reader, source, metrics, log }));
   metrics.watchProcess(books, journal);
-  return new OpenTrail({ config, books, reader, journal, holder, recorder, metrics });
+  return new OpenTrail({ config, books, reader, journal, holder, recorder, metrics, secrets });
 }
 
 /** Directory for the runs of agents, by task id. */
@@ -104,10 +119,10 @@ export function agentFolder(logDir: string): string {
   return join(logDir, AGENT_FOLDER);
 }
 
-let current: Trail | undefined;
+let current: ActiveTrail | undefined;
 
 /** The open trail of this process. */
-export function activeTrail(): Trail | undefined {
+export function activeTrail(): ActiveTrail | undefined {
   return current;
 }
 
@@ -119,9 +134,10 @@ interface Parts {
   readonly holder: Holder | undefined;
   readonly recorder: OtelRecorder;
   readonly metrics: TrailMetrics;
+  readonly secrets: KnownSecrets;
 }
 
-class OpenTrail implements Trail {
+class OpenTrail implements ActiveTrail {
   readonly config: Config;
   readonly books: Books;
   readonly reader: Reader;
@@ -163,6 +179,17 @@ class OpenTrail implements Trail {
 
   get otlpUrl(): string | undefined {
     return this.#parts.holder?.url;
+  }
+
+  async agentToken(taskId: string): Promise<string | undefined> {
+    const { config } = this;
+    const isLocal = destinationsOf(config).includes(HOLDER);
+    const key = config.key ?? (isLocal ? await readTrailKey(config.logDir) : undefined);
+    if (key === undefined) return undefined;
+    const token = agentTokenOf(key, taskId);
+    // An agent may print its environment.
+    this.#parts.secrets.addToken(key, token);
+    return token;
   }
 
   flush(): void {
