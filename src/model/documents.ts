@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from './json.ts';
+import type { SenderMark } from './sender.ts';
 
 /** In every document and envelope. A renamed field needs the next number. */
 export const SCHEMA_VERSION = 1;
@@ -139,4 +140,6 @@ export interface DeliveryLine {
   /** Number of deliveries in a line that stands for a flood, with the counts by reason. */
   readonly count?: number;
   readonly reasons?: Readonly<Record<string, number>>;
+  /** Absent: the trail. A line with a mark is kept, and decides nothing. */
+  readonly sender?: SenderMark;
 }

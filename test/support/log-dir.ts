@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest';
 import { Books } from '../../src/books.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { OtlpSpan, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
+import { TRAIL } from '../../src/model/sender.ts';
 import { type Ingested, Store } from '../../src/store/write/store.ts';
 
 /** A new directory, removed after the test. */
@@ -61,8 +62,8 @@ export function openStore(
       now += ms;
       await store.tick();
     },
-    logs: (...logs) => store.ingest({ logs, spans: [] }),
-    sendSpans: (...list) => store.ingest({ logs: [], spans: list }),
+    logs: (...logs) => store.ingest({ logs, spans: [] }, TRAIL),
+    sendSpans: (...list) => store.ingest({ logs: [], spans: list }, TRAIL),
   };
 }
 

@@ -4,8 +4,9 @@ import type { Change } from '../../project/change.ts';
 import { makeDirectory } from '../../system/durable.ts';
 import { OWN_NAMES } from '../layout.ts';
 import { LineFile } from './line-file.ts';
-import { eventKey, jsonLine } from './line-keys.ts';
+import { sentKey, sentLine } from './line-keys.ts';
 import { notify, type StoreObserver } from './observer.ts';
+import { hasRecord, sentId } from './sent-line.ts';
 
 /** Days whose ids stay in memory: today, and days of late deliveries. */
 const OPEN_FILES_MAX = 16;
@@ -32,18 +33,20 @@ export class DeliveryFiles {
     let file = this.#open.get(path);
     if (file === undefined) {
       await makeDirectory(dirname(path));
-      file = await LineFile.open(path, eventKey);
+      file = await LineFile.open(path, sentKey);
       this.#open.set(path, file);
     }
     const fresh = new Map<string, DeliveryChange>();
     for (const change of changes) {
-      const { event_id: id } = change.line;
-      if (!file.has(id) && !fresh.has(id)) fresh.set(id, change);
+      const { line } = change;
+      if (!hasRecord(file, line) && !hasRecord(fresh, line)) fresh.set(sentId(line), change);
     }
     try {
-      const count = await file.append([...fresh.values()].map(({ line }) => jsonLine(line)));
-      for (const { line } of fresh.values())
-        notify(this.#observer, (observer) => observer.deliveryStored?.(line));
+      const count = await file.append([...fresh.values()].map(({ line }) => sentLine(line)));
+      for (const { line } of fresh.values()) {
+        // What anonymous senders say about deliveries is kept, and not counted.
+        if (line.sender === undefined) notify(this.#observer, (observer) => observer.deliveryStored?.(line));
+      }
       return count;
     } catch (error) {
       // The file's state is unknown after an error: the next call reads it again.

@@ -2,9 +2,12 @@ import { basename, join } from 'node:path';
 import type { Books } from '../../books.ts';
 import { messageOf } from '../../errors.ts';
 import type { OtlpSpan, TelemetryBatch } from '../../model/otlp.ts';
+import type { Sender } from '../../model/sender.ts';
 import { isoFromMs } from '../../model/time.ts';
-import { OWN_NAMES } from '../layout.ts';
+import { statIfPresent } from '../../system/optional-files.ts';
+import { OWN_NAMES, taskDir } from '../layout.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
+import { NOT_PERMITTED, refusalInTask, type Sent, type Standing } from './admission.ts';
 import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
@@ -16,7 +19,7 @@ import { OpenUnits } from './open-units.ts';
 import { OpenWorkflow, type WorkflowChange } from './open-workflow.ts';
 import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusals, unavailable } from './refusals.ts';
-import { type Entry, push, type SortedBatch, sortBatch } from './sorted-batch.ts';
+import { type Entry, push, refuseByTask, type SortedBatch, sortBatch } from './sorted-batch.ts';
 
 /** All delays are whole seconds. */
 const TICK_MS = 1_000;
@@ -30,9 +33,6 @@ const OPEN_WORKFLOWS_MAX = 500;
 
 /** Prefix of the reason for a record of a removed task or workflow. */
 const EXPIRED = 'expired';
-
-/** Drop reason of spans over a task's limit. */
-const TOO_MANY_SPANS = 'foreign spans over the limit';
 
 /** Concurrency of recovery: keeps a disk busy within a small amount of memory. */
 const RECOVERY_WIDTH = 8;
@@ -73,8 +73,8 @@ export class Store {
   readonly #options: StoreOptions;
   readonly #now: () => number;
   readonly #queue = new KeyedQueue(WRITE_WIDTH);
-  readonly #tasks: OpenUnits<TaskChange>;
-  readonly #workflows: OpenUnits<WorkflowChange>;
+  readonly #tasks: OpenUnits<Sent<TaskChange>>;
+  readonly #workflows: OpenUnits<Sent<WorkflowChange>>;
   readonly #deliveries: DeliveryFiles;
   readonly #places: WorkflowPlaces;
   readonly #refusals: Refusals;
@@ -104,6 +104,7 @@ export class Store {
       kind: 'task',
       max: OPEN_TASKS_MAX,
       open: (id, nowMs) => OpenTask.open({ id, nowMs }, taskOptions),
+      exists: async (id) => (await statIfPresent(taskDir(logDir, id))) !== undefined,
     });
     const workflowOptions = {
       feed: new Feed(workflowDir, this.#now),
@@ -119,6 +120,7 @@ export class Store {
         const month = await this.#places.place(id, isoFromMs(nowMs));
         return OpenWorkflow.open({ id, month, nowMs }, workflowOptions);
       },
+      exists: async (id) => (await this.#places.find(id)) !== undefined,
     });
   }
 
@@ -134,9 +136,9 @@ export class Store {
   }
 
   /** Rejects with a retryable `ERR_STORE_UNAVAILABLE` when the disk fails; the sender must repeat the batch. */
-  async ingest(batch: TelemetryBatch): Promise<Ingested> {
+  async ingest(batch: TelemetryBatch, sender: Sender): Promise<Ingested> {
     try {
-      return await this.#ingest(batch);
+      return await this.#ingest(batch, sender);
     } catch (error) {
       // Senders keep their order, so a failed batch holds up all later records, heartbeats included.
       this.liveness.renew(this.#now());
@@ -144,19 +146,49 @@ export class Store {
     }
   }
 
-  async #ingest(batch: TelemetryBatch): Promise<Ingested> {
+  async #ingest(batch: TelemetryBatch, sender: Sender): Promise<Ingested> {
     this.#checkOpen();
-    const sorted = sortBatch(batch, (service) => this.#noteUnattributed(service));
-    const { byTask, byWorkflow, deliveries, heartbeats, refused } = sorted;
-    const writes = [
-      ...[...byTask].map(([id, entries]) => this.#write(this.#tasks, { id, entries, refused })),
-      ...[...byWorkflow].map(([id, entries]) => this.#writeWorkflow(id, entries, refused)),
-    ];
-    if (deliveries.length > 0) writes.push(this.#writeDeliveries(sorted));
-    await Promise.all(writes);
+    const sorted = sortBatch({ batch, sender }, (service) => this.#noteUnattributed(service));
+    const { refused } = sorted;
+    this.#dropped(NOT_PERMITTED, sorted.notPermitted);
+    if (sorted.isTrails) {
+      await Promise.all([
+        this.#writeWorkflows(sorted),
+        this.#writeTasks(sorted),
+        this.#writeDeliveries(sorted),
+      ]);
+    } else {
+      await refuseByTask(sorted, (taskId) => this.#standingOf(taskId));
+      // Before the tasks: a workflow that does not take an event must not stand in the metadata of its task.
+      await this.#writeWorkflows(sorted);
+      await Promise.all([this.#writeTasks(sorted), this.#writeDeliveries(sorted)]);
+    }
     // After the records: a batch may hold the first record of a task and its first heartbeat.
-    for (const taskId of heartbeats) this.liveness.heartbeat(taskId, this.#now());
+    this.#noteHeartbeats(sorted);
+    if (refused.size > 0 && sender.kind !== 'trail') this.#noteRefused(sender, refused);
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
+  }
+
+  async #writeTasks({ byTask, refused }: SortedBatch): Promise<void> {
+    // Records that a workflow has refused. One that another task refuses meanwhile is stored in the rest.
+    const before = new Set(refused.keys());
+    await Promise.all(
+      [...byTask].map(([id, all]) => {
+        const entries = before.size === 0 ? all : all.filter(({ record }) => !before.has(record));
+        return entries.length === 0 ? undefined : this.#write(this.#tasks, { id, entries, refused });
+      }),
+    );
+  }
+
+  async #writeWorkflows({ byWorkflow, refused }: SortedBatch): Promise<void> {
+    await Promise.all([...byWorkflow].map(([id, entries]) => this.#writeWorkflow(id, entries, refused)));
+  }
+
+  #standingOf(taskId: string): Promise<Standing | undefined> {
+    return this.#tasks.alone(taskId, async () => {
+      const isPruned = this.#options.isPruned?.('task', taskId) === true;
+      return isPruned ? undefined : this.#tasks.standingOf(taskId);
+    });
   }
 
   /** Opens tasks and workflows that an earlier process left with torn lines, outdated documents or missing spans. */
@@ -205,7 +237,7 @@ export class Store {
     });
   }
 
-  async #recoverAll<C>(units: OpenUnits<C>, ids: AsyncGenerator<string>): Promise<void> {
+  async #recoverAll<C>(units: OpenUnits<Sent<C>>, ids: AsyncGenerator<string>): Promise<void> {
     const work = async (): Promise<void> => {
       for await (const id of ids) {
         if (this.#stopReason !== undefined) return;
@@ -215,7 +247,7 @@ export class Store {
     await Promise.all(Array.from({ length: RECOVERY_WIDTH }, work));
   }
 
-  async #recoverOne<C>(units: OpenUnits<C>, id: string): Promise<void> {
+  async #recoverOne<C>(units: OpenUnits<Sent<C>>, id: string): Promise<void> {
     const { books } = this.#options;
     const what = `${units.kind} ${id}`;
     try {
@@ -233,7 +265,7 @@ export class Store {
   }
 
   /** Stores changes of one unit and adds refused records to `refused`. False when its files cannot be written. */
-  async #write<C>(units: OpenUnits<C>, { id, entries, refused }: UnitWrite<C>): Promise<boolean> {
+  async #write<C>(units: OpenUnits<Sent<C>>, { id, entries, refused }: UnitWrite<C>): Promise<boolean> {
     const what = `${units.kind} ${id}`;
     return units.alone(id, async () => {
       this.#checkOpen();
@@ -244,13 +276,13 @@ export class Store {
       }
       try {
         const refusedHere = new Set<number>();
-        const fresh = await units.apply(id, entries.map(changeOf), (index, reason) => {
+        const fresh = await units.apply(id, entries, (index, reason, drop) => {
           const record = entries[index]?.record ?? -1;
+          if (!refusedHere.has(record)) this.#dropped(drop, 1);
           refusedHere.add(record);
           refused.set(record, reason);
         });
         this.#count(entries.length - refusedHere.size, fresh);
-        if (refusedHere.size > 0) this.#options.books.countDropped(TOO_MANY_SPANS, refusedHere.size);
         if (entries.length > 0) this.#refusals.clear(what);
         return true;
       } catch (error) {
@@ -273,6 +305,7 @@ export class Store {
   }
 
   async #writeDeliveries({ deliveries, refused }: SortedBatch): Promise<void> {
+    if (deliveries.length === 0) return;
     await this.#queue.run('deliveries', async () => {
       this.#checkOpen();
       const byPath = new Map<string, SortedBatch['deliveries']>();
@@ -294,6 +327,30 @@ export class Store {
     const { books } = this.#options;
     books.countAccepted(fresh);
     books.countDuplicates(received - fresh);
+  }
+
+  #dropped(reason: string, count: number): void {
+    if (count > 0) this.#options.books.countDropped(reason, count);
+  }
+
+  /** A heartbeat is refused where its sender may not write; that of a task that does not run is ignored. */
+  #noteHeartbeats({ heartbeats, refused }: SortedBatch): void {
+    for (const { record, taskId, origin } of heartbeats) {
+      const task = this.liveness.get(taskId);
+      const owner = task === undefined ? undefined : (task.openedBy ?? 'trail');
+      const refusal = refusalInTask(taskId, origin, { owner, isOver: false, taskIds: new Set() });
+      if (refusal === undefined) this.liveness.heartbeat(taskId, this.#now());
+      else {
+        refused.set(record, refusal);
+        this.#dropped(NOT_PERMITTED, 1);
+      }
+    }
+  }
+
+  #noteRefused({ kind }: Sender, refused: ReadonlyMap<number, string>): void {
+    const sender = kind === 'agent' ? 'an agent' : 'a sender without a token';
+    const [reason] = refused.values();
+    this.#options.books.setNotice('refused records', `the last of ${sender}: ${reason}`);
   }
 
   #noteUnattributed(service: string): void {

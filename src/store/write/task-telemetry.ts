@@ -45,15 +45,19 @@ export class TaskTelemetry {
     return !this.#usage.isEmpty && this.#usage.revision !== this.#completed;
   }
 
+  /** Whether a line has this tool call, or its result, already. */
+  hasReported({ type, tool_use_id: id }: JsonObject): boolean {
+    return typeof id === 'string' && (type === 'tool_call' ? this.#tools : this.#results).has(id);
+  }
+
   /** The line to store. Undefined: a tool call or its result that another line has already. */
   lineOf(line: OutputLine, isReported: boolean): NewLine | undefined {
     if (!isReported) {
       this.#remember(line);
       return jsonLine(line);
     }
-    const { type, tool_use_id: id, tool_name: name } = line;
-    if (typeof id !== 'string' || (type === 'tool_call' ? this.#tools : this.#results).has(id))
-      return undefined;
+    const { tool_use_id: id, tool_name: name } = line;
+    if (typeof id !== 'string' || this.hasReported(line)) return undefined;
     const known = this.#tools.get(id);
     this.#remember(line);
     return jsonLine(name === undefined && known !== undefined ? { ...line, tool_name: known } : line);

@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Books } from '../../../src/books.ts';
+import { TRAIL } from '../../../src/model/sender.ts';
 import {
   type PruneOptions,
   planPrune,
@@ -406,7 +407,7 @@ test('a late record of a removed task or workflow creates nothing', async () => 
       attributes: workflow,
     }),
   ];
-  await store.ingest({ logs, spans: [] });
+  await store.ingest({ logs, spans: [] }, TRAIL);
   const stored = Object.keys(filesIn(dir)).filter((name) => !name.includes('_feed'));
   expect(stored.map((name) => name.split('/').at(-1))).toContain('workflow-1.json');
   nowMs += 60 * DAY_MS;
@@ -416,7 +417,7 @@ test('a late record of a removed task or workflow creates nothing', async () => 
   expect(problems).toEqual([]);
   expect(pruned.map(({ kind }) => kind)).toEqual(['task', 'workflow']);
   const left = Object.keys(filesIn(dir));
-  const again = await store.ingest({ logs, spans: [] });
+  const again = await store.ingest({ logs, spans: [] }, TRAIL);
   expect(again.rejected).toBe(4);
   expect(again.reasons).toEqual([
     'expired: task task-1 was removed for its age',

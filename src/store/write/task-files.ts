@@ -1,0 +1,62 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FactLine } from '../../project/change.ts';
+import { isOwnScope } from '../../project/span.ts';
+import { isTempNameOf } from '../../system/durable.ts';
+import { TASK_FILES } from '../layout.ts';
+import { factKey, isFactLine } from './fact-line.ts';
+import { LineFile, type ReadKey } from './line-file.ts';
+import { eventKey, scopeOf, traceKey } from './line-keys.ts';
+import { TaskTelemetry } from './task-telemetry.ts';
+
+export const LINE_FILES = ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const;
+export type LineFileName = (typeof LINE_FILES)[number];
+
+/** The line files of a task, and what opening them has read. */
+export interface LoadedFiles {
+  readonly files: Record<LineFileName, LineFile>;
+  readonly facts: FactLine[];
+  readonly foreignSpans: number;
+  readonly telemetry: TaskTelemetry;
+}
+
+/** For a directory that is new. */
+export function createFiles(dir: string): LoadedFiles {
+  const file = (name: LineFileName, readKey: ReadKey): LineFile =>
+    LineFile.create(join(dir, TASK_FILES[name]), readKey);
+  const files = {
+    webhookFlow: file('webhookFlow', eventKey),
+    agentOutput: file('agentOutput', eventKey),
+    facts: file('facts', factKey),
+    trace: file('trace', traceKey),
+  };
+  return { files, facts: [], foreignSpans: 0, telemetry: new TaskTelemetry() };
+}
+
+export async function loadFiles(dir: string): Promise<LoadedFiles> {
+  const facts: FactLine[] = [];
+  let foreignSpans = 0;
+  const telemetry = new TaskTelemetry();
+  const path = (file: LineFileName): string => join(dir, TASK_FILES[file]);
+  const files = {
+    webhookFlow: await LineFile.open(path('webhookFlow'), eventKey),
+    agentOutput: await LineFile.open(path('agentOutput'), eventKey, (line) => telemetry.readLine(line)),
+    facts: await LineFile.open(path('facts'), factKey, (line) => {
+      if (isFactLine(line)) facts.push(line);
+    }),
+    trace: await LineFile.open(path('trace'), traceKey, (line) => {
+      if (!isOwnScope(scopeOf(line))) foreignSpans += 1;
+      telemetry.readSpan(line);
+    }),
+  };
+  return { files, facts, foreignSpans, telemetry };
+}
+
+/** Removes temporary files of a process that died; returns the other names. */
+export async function removeTemps(dir: string): Promise<readonly string[]> {
+  const names = await readdir(dir);
+  const isTemp = (name: string): boolean =>
+    Object.values(TASK_FILES).some((file) => isTempNameOf(name, file));
+  for (const name of names.filter(isTemp)) await rm(join(dir, name), { force: true });
+  return names.filter((name) => !isTemp(name));
+}
