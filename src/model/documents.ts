@@ -140,6 +140,8 @@ export interface DeliveryLine {
   /** Number of deliveries in a line that stands for a flood, with the counts by reason. */
   readonly count?: number;
   readonly reasons?: Readonly<Record<string, number>>;
+  /** When the holder stored it, if `timestamp` is far from that: then it is filed under this day. */
+  readonly received_at?: string;
   /** Absent: the trail. A line with a mark is kept, and decides nothing. */
   readonly sender?: SenderMark;
 }

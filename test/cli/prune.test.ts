@@ -24,7 +24,13 @@ async function logDir(): Promise<string> {
   const young = new Date(Date.now() - 10 * DAY_MS).toISOString();
   for (const [id, completed_at] of Object.entries({ 'task-old': old, 'task-young': young })) {
     mkdirSync(join(dir, id));
-    const metadata = { task_id: id, status: 'completed', completed_at, settled: true };
+    const metadata = {
+      task_id: id,
+      status: 'completed',
+      completed_at,
+      end_received_at: completed_at,
+      settled: true,
+    };
     writeFileSync(join(dir, id, 'metadata.json'), `${JSON.stringify(metadata)}\n`);
     writeFileSync(join(dir, id, '03-agent-output.jsonl'), `{"content":"${'x'.repeat(3_000)}"}\n`);
   }

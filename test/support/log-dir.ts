@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest';
 import { Books } from '../../src/books.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { OtlpSpan, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
-import { TRAIL } from '../../src/model/sender.ts';
+import { type Sender, TRAIL } from '../../src/model/sender.ts';
 import { type Ingested, Store } from '../../src/store/write/store.ts';
 
 /** A new directory, removed after the test. */
@@ -29,6 +29,9 @@ export interface TestStore {
   pass(ms: number): Promise<void>;
   logs(...logs: readonly ReceivedLog[]): Promise<Ingested>;
   sendSpans(...spans: readonly ReceivedSpan[]): Promise<Ingested>;
+  /** Stores what this sender sends. */
+  from(sender: Sender, ...logs: readonly ReceivedLog[]): Promise<Ingested>;
+  spansFrom(sender: Sender, ...spans: readonly ReceivedSpan[]): Promise<Ingested>;
 }
 
 type IsPruned = (kind: 'task' | 'workflow', id: string) => boolean;
@@ -64,6 +67,8 @@ export function openStore(
     },
     logs: (...logs) => store.ingest({ logs, spans: [] }, TRAIL),
     sendSpans: (...list) => store.ingest({ logs: [], spans: list }, TRAIL),
+    from: (sender, ...logs) => store.ingest({ logs, spans: [] }, sender),
+    spansFrom: (sender, ...list) => store.ingest({ logs: [], spans: list }, sender),
   };
 }
 

@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
+import { isoFromMs } from '../../model/time.ts';
 import type { Change } from '../../project/change.ts';
 import { makeDirectory } from '../../system/durable.ts';
 import { OWN_NAMES } from '../layout.ts';
@@ -11,21 +12,38 @@ import { hasRecord, sentId } from './sent-line.ts';
 /** Days whose ids stay in memory: today, and days of late deliveries. */
 const OPEN_FILES_MAX = 16;
 
+/** Deliveries wait in the journal of a machine that is away. Beyond this, retention would remove them at once. */
+const PAST_MS = 30 * 86_400_000;
+
+/** Clocks differ by minutes, and their days with them. */
+const FUTURE_MS = 86_400_000;
+
 export type DeliveryChange = Extract<Change, { kind: 'delivery' }>;
 
 /** `_webhooks/<yyyy-mm-dd>.jsonl`: a line for each delivery, with or without a task. */
 export class DeliveryFiles {
   readonly #dir: string;
+  readonly #now: () => number;
   readonly #observer: StoreObserver | undefined;
   readonly #open = new LRUCache<string, LineFile>({ max: OPEN_FILES_MAX });
 
-  constructor(logDir: string, observer?: StoreObserver) {
+  constructor(logDir: string, now: () => number, observer?: StoreObserver) {
+    this.#now = now;
     this.#observer = observer;
     this.#dir = join(logDir, OWN_NAMES.webhooks);
   }
 
-  pathOf({ line }: DeliveryChange): string {
-    return join(this.#dir, `${line.timestamp.slice(0, 10)}.jsonl`);
+  /**
+   * The file of the day of a delivery, and the delivery. One whose time is far from the clock is filed under today: senders
+   * choose the time.
+   */
+  place(change: DeliveryChange): { readonly path: string; readonly change: DeliveryChange } {
+    const nowMs = this.#now();
+    const atMs = Date.parse(change.line.timestamp);
+    const isNear = atMs >= nowMs - PAST_MS && atMs <= nowMs + FUTURE_MS;
+    const at = isoFromMs(isNear ? atMs : nowMs);
+    const path = join(this.#dir, `${at.slice(0, 10)}.jsonl`);
+    return { path, change: isNear ? change : { ...change, line: { ...change.line, received_at: at } } };
   }
 
   /** Stores deliveries of one day and returns how many were new. Calls must not overlap. */

@@ -6,7 +6,7 @@ import type { Sender } from '../../model/sender.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { statIfPresent } from '../../system/optional-files.ts';
 import { OWN_NAMES, taskDir } from '../layout.ts';
-import { WorkflowPlaces } from '../workflow-place.ts';
+import { nearTime, WorkflowPlaces } from '../workflow-place.ts';
 import { NOT_PERMITTED, refusalInTask, type Sent, type Standing } from './admission.ts';
 import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
@@ -90,7 +90,7 @@ export class Store {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     const { logDir, books, observer, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
-    this.#deliveries = new DeliveryFiles(logDir, observer);
+    this.#deliveries = new DeliveryFiles(logDir, this.#now, observer);
     this.#places = new WorkflowPlaces(workflowDir);
     this.#refusals = new Refusals(logDir, books, this.#now);
     const shared = {
@@ -300,7 +300,7 @@ export class Store {
   ): Promise<void> {
     // A workflow without a stamp in its id is filed under the month of its first stored event.
     const [first] = entries;
-    if (first !== undefined) await this.#places.place(id, timeOf(first.change) || isoFromMs(this.#now()));
+    if (first !== undefined) await this.#places.place(id, nearTime(timeOf(first.change), this.#now()));
     await this.#write(this.#workflows, { id, entries, refused });
   }
 
@@ -309,7 +309,10 @@ export class Store {
     await this.#queue.run('deliveries', async () => {
       this.#checkOpen();
       const byPath = new Map<string, SortedBatch['deliveries']>();
-      for (const entry of deliveries) push(byPath, this.#deliveries.pathOf(entry.change), entry);
+      for (const entry of deliveries) {
+        const { path, change } = this.#deliveries.place(entry.change);
+        push(byPath, path, { ...entry, change });
+      }
       for (const [path, entries] of byPath) {
         const name = basename(path);
         try {
