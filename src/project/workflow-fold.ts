@@ -66,7 +66,7 @@ export class WorkflowFold {
     return 0;
   }
 
-  /** Who has opened the workflow: of all senders the one that may say most. Undefined without facts. */
+  /** Who has opened the workflow: the sender with the most rights of all. Undefined without facts. */
   get owner(): Sender['kind'] | undefined {
     return this.#owner;
   }

@@ -14,7 +14,7 @@ export interface ReceiverOptions {
   readonly sink: Sink;
   /** Limit for one body, compressed and decompressed. Default 64 MiB, as the OTLP specification recommends. */
   readonly bodyBytesMax?: number;
-  /** Tokens by which senders are told apart. Default: there are none, and every sender is anonymous. */
+  /** Tokens by which the receiver knows senders. Default: there are none, and every sender is anonymous. */
   readonly secrets?: SenderSecrets;
   /** False: the receiver alone does not keep the process alive. Default true. */
   readonly keepsProcessAlive?: boolean;

@@ -15,12 +15,13 @@ import { proveHolder } from '../store/proven-holder.ts';
 import { noProxyFor } from './no-proxy.ts';
 import { activeTrail, agentFolder, type Trail } from './trail.ts';
 
-/** Secrets of the service: with them an agent could forge the webhooks that start agents. */
+/** Secrets of the service: with them an agent could forge the webhooks that start agents, and records of other tasks. */
 const WITHHELD: readonly string[] = [
   'GITHUB_WEBHOOK_SECRET',
   'JIRA_WEBHOOK_SECRET',
   'SLACK_SIGNING_SECRET',
   'TASK_LOGS_API_TOKEN',
+  'TASK_LOGS_KEY',
   'REDIS_URL',
 ];
 

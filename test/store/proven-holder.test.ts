@@ -93,14 +93,14 @@ test('a restored lock file is signed', async () => {
 
 test('a lock file that points to another program gets no record and no token', async () => {
   const dir = await tempDir();
-  const heard: string[] = [];
+  const received: string[] = [];
   const listener = createServer((request, response) => {
-    heard.push(`${request.url} ${request.headers.authorization}`);
+    received.push(`${request.url} ${request.headers.authorization}`);
     response.end('{}');
   });
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void listener.close());
-  listener.on('connection', () => heard.push('connection'));
+  listener.on('connection', () => received.push('connection'));
   await ensureTrailKey(dir);
   const url = `http://127.0.0.1:${(listener.address() as AddressInfo).port}`;
   const { pid, host, start } = await ownOwner(dir);
@@ -119,7 +119,7 @@ test('a lock file that points to another program gets no record and no token', a
   for (const sender of senders) sender.start();
   await expect.poll(() => books.reasons.get(HOLDER), DEADLINE).toMatch(/records wait: .*was changed/);
   await Promise.all(senders.map((sender) => sender.stop(0)));
-  expect(heard).toEqual([]);
+  expect(received).toEqual([]);
   expect(await journal.countPending(HOLDER)).toBe(1);
   await journal.close();
 });

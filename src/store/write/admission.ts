@@ -19,7 +19,7 @@ export interface Sent<C> {
 
 /** What is known of the task or workflow that a change is about. */
 export interface Standing {
-  /** Of all senders that have something in it the one that may say most. Undefined: it is new. */
+  /** The sender with the most rights of all that have something in it. Undefined: it is new. */
   readonly owner: Sender['kind'] | undefined;
   /** Whether a task has ended. */
   readonly isOver: boolean;

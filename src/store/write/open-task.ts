@@ -69,7 +69,7 @@ export class OpenTask {
   readonly #liveness: Liveness;
   #clock: SettlingClock;
   #state: TaskState;
-  /** Of all senders that have something in the task the one that may say most. */
+  /** The sender with the most rights of all that have something in the task. */
   #owner: Sender['kind'] | undefined;
   #foreignSpans: number;
   /** That of the stored metadata when a newer program wrote it: its fields are kept too. */
