@@ -342,7 +342,12 @@ test('a killed worker leaves an abandoned task, and each span that it announced 
     log() {},
   });
   recorder.emit = (fact) => void store.ingest({ logs: [logOf(fact)], spans: [] }, TRAIL);
-  const receiver = await startReceiver({ host: '127.0.0.1', port: 0, sink: store });
+  const receiver = await startReceiver({
+    host: '127.0.0.1',
+    port: 0,
+    sink: store,
+    secrets: { key: lock.key },
+  });
   await lock.announce(receiver.url);
   const reaper = startReaper({
     store,

@@ -48,7 +48,7 @@ const WRITER = (): string => `
   const store = new Store({ logDir, books: new Books(), onSpan() {}, log() {} });
   writeSync(1, 'ready\\n');
   for (const [round, batch] of batches.entries()) {
-    await store.ingest(batch, TRAIL);
+    await store.ingest(batch, { kind: 'trail' });
     writeSync(1, round + '\\n');
   }
 `;

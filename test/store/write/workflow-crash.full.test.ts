@@ -61,7 +61,7 @@ const WRITER = (): string => `
   const store = new Store({ logDir, books: new Books(), onSpan() {}, log() {}, now: () => Date.parse('2026-01-02T04:00:00Z') });
   writeSync(1, 'ready\\n');
   for (const [round, batch] of batches.entries()) {
-    await store.ingest(batch, TRAIL);
+    await store.ingest(batch, { kind: 'trail' });
     writeSync(1, round + '\\n');
   }
 `;
