@@ -308,3 +308,33 @@ test.each([2 ** 53, Number.MAX_SAFE_INTEGER, 10_001, 0, -1, 1.5, 'x'])(
     expect(linesOf(store.dir, 'task-1', '03-agent-output.jsonl')[0]).toMatchObject({ attempt });
   },
 );
+
+test('what the holder completes for an anonymous task keeps that mark, and the task stays with its sender', async () => {
+  const store = await newStore();
+  await store.from(ANONYMOUS, metadata({ status: 'running', source: 'python' }));
+  const marked = { 'tasktrail.task.id': 'task-1', 'tasktrail.sender': 'anonymous' };
+  const abandoned = { success: false, status: 'abandoned', error: 'silent' };
+  await store.logs(log({ event: 'tasktrail.task.result', id: next(), body: abandoned, attributes: marked }));
+  await store.sendSpans(span({ id: spanId(4), attributes: marked }));
+  expect(documentOf(store.dir, 'task-1', 'metadata.json')).toMatchObject({
+    status: 'abandoned',
+    source: 'python',
+    opened_by: 'anonymous',
+  });
+  // Its sender was only slow.
+  expect((await store.from(ANONYMOUS, result({ status: 'completed', success: true }))).rejected).toBe(0);
+  expect(documentOf(store.dir, 'task-1', 'metadata.json')).toMatchObject({
+    status: 'completed',
+    source: 'python',
+  });
+});
+
+test('an agent or an anonymous sender does not get rights by the mark of the holder', async () => {
+  const store = await begun();
+  const attributes = { 'tasktrail.task.id': 'task-1', 'tasktrail.sender': 'trail' };
+  const forged = log({ event: 'tasktrail.task.result', id: next(), body: { status: 'failed' }, attributes });
+  for (const sender of [ANONYMOUS, AGENT]) expect((await store.from(sender, forged)).rejected).toBe(1);
+  // A span that the holder builds from an anonymous workflow does not get into a task of the trail.
+  const marked = { 'tasktrail.task.id': 'task-1', 'tasktrail.sender': 'anonymous' };
+  expect((await store.sendSpans(span({ id: spanId(5), attributes: marked }))).rejected).toBe(1);
+});

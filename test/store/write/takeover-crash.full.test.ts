@@ -24,7 +24,7 @@ function recordsOf(task: string, text: string): ReceivedLog[] {
     log({ event: 'tasktrail.agent.output', id: eventId(2), atMs: 1, body: `${text}\n`, attributes }),
     log({
       event: 'tasktrail.task.result',
-      id: eventId(text === 'own' ? 3 : 4),
+      id: eventId(text === 'own' ? 3 : text === 'late' ? 5 : 4),
       atMs: 2,
       body: text === 'own' ? { status: 'completed', success: true } : { status: 'failed', error: 'forged' },
       attributes,
