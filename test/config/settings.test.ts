@@ -53,6 +53,7 @@ test('exactly the secrets are marked as secret', () => {
     'OTEL_EXPORTER_OTLP_HEADERS',
     'SLACK_SIGNING_SECRET',
     'TASK_LOGS_API_TOKEN',
+    'TASK_LOGS_KEY',
   ]);
 });
 
