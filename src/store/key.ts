@@ -29,24 +29,29 @@ export async function readTrailKey(logDir: string): Promise<string | undefined> 
 
 /** `readTrailKey`, after making the key where there is none. Of several processes that make one, the first wins. */
 export async function ensureTrailKey(logDir: string): Promise<string> {
-  await makeDirectory(logDir);
-  const path = join(logDir, OWN_NAMES.key);
   for (;;) {
     const found = await readTrailKey(logDir);
     if (found !== undefined) return found;
-    const temp = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+    await writeTrailKey(logDir, randomBytes(32).toString('hex'));
+  }
+}
+
+/** Writes the key of a directory that has none, or has lost its own. A key that is there stays. */
+export async function writeTrailKey(logDir: string, key: string): Promise<void> {
+  await makeDirectory(logDir);
+  const path = join(logDir, OWN_NAMES.key);
+  const temp = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  try {
+    const file = await open(temp, 'wx', 0o600);
     try {
-      const file = await open(temp, 'wx', 0o600);
-      try {
-        await file.writeFile(`${randomBytes(32).toString('hex')}\n`);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await linkNew(temp, path);
+      await file.writeFile(`${key}\n`);
+      await file.sync();
     } finally {
-      await rm(temp, { force: true });
+      await file.close();
     }
+    await linkNew(temp, path);
+  } finally {
+    await rm(temp, { force: true });
   }
 }
 

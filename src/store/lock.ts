@@ -16,7 +16,7 @@ import {
   updateLock,
 } from '../system/lock.ts';
 import { ownIdentity } from '../system/process-identity.ts';
-import { ensureTrailKey } from './key.ts';
+import { ensureTrailKey, writeTrailKey } from './key.ts';
 import { OWN_NAMES } from './layout.ts';
 
 /** Interval of touches. */
@@ -60,6 +60,7 @@ function signed(record: Omit<LockRecord, 'mac'>, key: string): LockRecord {
 export class DirectoryLock {
   /** The key of the directory: that of the configuration, else the content of `_key`. */
   readonly key: string;
+  readonly #isKeyGiven: boolean;
   readonly #path: string;
   readonly #onLost: (reason: string) => void;
   #record: LockRecord;
@@ -69,6 +70,7 @@ export class DirectoryLock {
 
   private constructor(parts: LockParts) {
     this.key = parts.key;
+    this.#isKeyGiven = parts.isKeyGiven;
     this.#path = parts.path;
     this.#record = parts.record;
     this.#onLost = parts.onLost;
@@ -94,7 +96,7 @@ export class DirectoryLock {
     const attempt = await takeLock(path, record, RULES);
     if (!attempt.isTaken) throw heldBy(attempt.owner && asRecord(attempt.owner), key);
     await removeUnfinished(logDir);
-    const lock = new DirectoryLock({ path, record, key, onLost });
+    const lock = new DirectoryLock({ path, record, key, isKeyGiven: givenKey !== undefined, onLost });
     lock.#timer = setInterval(() => void lock.#touch(), TOUCH_MS).unref();
     return lock;
   }
@@ -139,6 +141,8 @@ export class DirectoryLock {
   /** The lock file was deleted, perhaps with the whole directory. */
   async #restore(): Promise<void> {
     await makeDirectory(dirname(this.#path));
+    // Before the lock, which senders cannot check without it.
+    if (!this.#isKeyGiven) await writeTrailKey(dirname(this.#path), this.key);
     if (!(await restoreLock(this.#path, this.#record))) throw heldBy(undefined, this.key);
   }
 
@@ -154,6 +158,7 @@ interface LockParts {
   readonly path: string;
   readonly record: LockRecord;
   readonly key: string;
+  readonly isKeyGiven: boolean;
   readonly onLost: (reason: string) => void;
 }
 

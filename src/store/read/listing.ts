@@ -45,7 +45,7 @@ export function takePage<Item extends SortKey>(
 }
 
 /** State of a file. */
-export interface FileVersion {
+interface FileVersion {
   /** Inode, mtime and size: unchanged while the content is. */
   readonly text: string;
   /** ISO 8601: when it was written. */
