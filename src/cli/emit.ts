@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/config.ts';
 import { applyEnvFile, envFileNotes, pickEnvironment } from '../config/environment.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { ATTEMPT_MAX } from '../model/attempt.ts';
 import { WORKFLOW_EVENT_TYPES } from '../model/events.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import { firstOfText, parseWellFormed } from '../model/text.ts';
@@ -16,9 +17,6 @@ import { checkEvent, type EventInput, offReason, recordEvent, traceOf } from './
 
 /** Limit for the text in bytes, before it is parsed: indentation may double the size of a payload. */
 const INPUT_BYTES_MAX = 2 * PAYLOAD_BYTES_MAX;
-
-/** A greater number of starts of one step is a mistake of the caller. */
-const ATTEMPT_MAX = 1_000_000;
 
 const STDOUT = 1;
 

@@ -1,6 +1,6 @@
 import { errnoOf } from '../errors.ts';
 import { dressRequest, type Protocol } from '../export/endpoint-transport.ts';
-import { findHolder } from '../store/lock.ts';
+import { proveHolder } from '../store/proven-holder.ts';
 import { originOf, reachableHost } from '../system/http-server.ts';
 import { noteClock } from './clocks.ts';
 import { isTaken, judgeAnswers } from './endpoint-answers.ts';
@@ -88,7 +88,8 @@ async function loopFinding(
   program: KnownProgram | undefined,
 ): Promise<readonly Finding[]> {
   if (program?.kind !== 'receiver' || !config.enabled || !config.store) return [];
-  const holder = (await findHolder(config.logDir))?.otlp_url;
+  const proof = await proveHolder(config.logDir, config.key);
+  const holder = proof.state === 'proven' ? proof.holder.otlp_url : undefined;
   if (typeof holder !== 'string' || canonical(holder) !== canonical(origin)) return [];
   const what = 'it is our own receiver: each record is sent to it twice';
   return [warning(where, what, 'unset it: the files are written without it')];

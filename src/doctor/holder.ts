@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { parseObject } from '../model/json.ts';
 import { OWN_NAMES } from '../store/layout.ts';
-import { findHolder, type LockRecord } from '../store/lock.ts';
+import type { LockRecord } from '../store/lock.ts';
+import { proveHolder } from '../store/proven-holder.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { askHttp, isAnswer } from './http-answer.ts';
 import { explainFailure } from './network-failure.ts';
@@ -14,19 +15,18 @@ const EMPTY = Buffer.from('{}');
 export async function checkHolder({ config }: Subject): Promise<readonly Finding[]> {
   if (!config.enabled || !config.store) return [];
   const path = join(config.logDir, OWN_NAMES.lock);
-  const holder = await findHolder(config.logDir);
-  if (holder === undefined) return [await checkStaleLock(path)];
-  return [await checkReceiver(path, holder, config.apiToken)];
+  const proof = await proveHolder(config.logDir, config.key);
+  if (proof.state === 'absent') return [await checkStaleLock(path)];
+  if (proof.state === 'proven') return [await checkReceiver(path, proof.holder, proof.token)];
+  const advice = 'if no tasktrail runs there, the file was changed: remove it';
+  return [problem(path, `${proof.reason}; until then records of other processes wait in _journal`, advice)];
 }
 
-async function checkReceiver(path: string, holder: LockRecord, token: string | undefined): Promise<Finding> {
+async function checkReceiver(path: string, holder: LockRecord, token: string): Promise<Finding> {
   const holderText = `held by process ${holder.pid} on ${holder.host}`;
   const { otlp_url: url } = holder;
   if (typeof url !== 'string' || !URL.canParse(url)) return ok(path, `${holderText}, which is starting`);
-  const headers = {
-    'content-type': 'application/json',
-    ...(token !== undefined && { authorization: `Bearer ${token}` }),
-  };
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
   const answer = await askHttp({ url: `${url}/v1/logs`, body: EMPTY, headers });
   const records = 'records of other processes wait in _journal';
   if (!isAnswer(answer)) {
@@ -36,7 +36,8 @@ async function checkReceiver(path: string, holder: LockRecord, token: string | u
     return problem(path, `${holderText}; its receiver at ${url}: ${what}: ${records}`, advice);
   }
   if (answer.status === 401 || answer.status === 403) {
-    const advice = 'set TASK_LOGS_API_TOKEN to the value that the holder was started with';
+    const advice =
+      'restart the process that holds the directory: it was started with another key (TASK_LOGS_KEY, _key)';
     return problem(path, `${holderText}, which refuses our token: ${records}`, advice);
   }
   if (answer.status === 503) {

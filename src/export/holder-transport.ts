@@ -15,47 +15,48 @@ const ANSWER_TIMEOUT_MS = 15_000;
  */
 const FINAL: ReadonlySet<number> = new Set([400, 500]);
 
+const NO_HOLDER =
+  'no process holds the log directory: run tasktrail start, or any program that records there, to store the waiting records';
+
+/** Address of the holder, and the token that proves this process to it; or why nothing may be sent to it. */
+export type HolderAddress = { readonly url: string; readonly token?: string } | { readonly refusal: string };
+
 export interface HolderTransportOptions {
-  /** Base URL of the holder; undefined when no process holds the log directory. */
-  locate(): Promise<string | undefined>;
-  readonly token?: string;
+  /** Finds the holder and proves that the address is its own. Undefined when no process holds the log directory. */
+  locate(): Promise<HolderAddress | undefined>;
 }
 
-/** Sends to the holder on loopback, which may be this process. Its address is looked up again after each failure. */
+/**
+ * Sends to the holder on loopback, which may be this process. The address is proven again for each request: after the end
+ * of the holder another process may have its port, and must not get the token.
+ */
 export class HolderTransport implements Transport {
   readonly #options: HolderTransportOptions;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 2 });
-  #url: string | undefined;
 
   constructor(options: HolderTransportOptions) {
     this.#options = options;
   }
 
   async send(signal: Signal, body: Uint8Array): Promise<SendResult> {
-    const result = await this.#send(signal, body);
-    if (result.kind === 'retry') this.#url = undefined;
-    return result;
+    let holder: HolderAddress | undefined;
+    try {
+      holder = await this.#options.locate();
+    } catch (error) {
+      return { kind: 'retry', reason: `cannot find the holder: ${messageOf(error)}` };
+    }
+    if (holder === undefined) return { kind: 'retry', reason: NO_HOLDER };
+    if ('refusal' in holder) return { kind: 'retry', reason: holder.refusal };
+    return this.#post(`${holder.url}/v1/${signal}`, body, holder.token);
   }
 
   async close(): Promise<void> {
     this.#agent.destroy();
   }
 
-  async #send(signal: Signal, body: Uint8Array): Promise<SendResult> {
-    try {
-      this.#url ??= await this.#options.locate();
-    } catch (error) {
-      return { kind: 'retry', reason: `cannot find the holder: ${messageOf(error)}` };
-    }
-    if (this.#url === undefined)
-      return {
-        kind: 'retry',
-        reason:
-          'no process holds the log directory: run tasktrail start, or any program that records there, to store the waiting records',
-      };
-    const { token } = this.#options;
+  async #post(url: string, body: Uint8Array, token: string | undefined): Promise<SendResult> {
     const result = await post(body, {
-      url: `${this.#url}/v1/${signal}`,
+      url,
       request,
       agent: this.#agent,
       headers: {

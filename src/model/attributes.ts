@@ -8,6 +8,8 @@ export const ATTR = {
   taskIds: 'tasktrail.task.ids',
   attempt: 'tasktrail.task.attempt',
   taskSource: 'tasktrail.task.source',
+  /** `agent` or `anonymous`: the holder has completed what such a sender began, and it keeps that sender's mark. */
+  sender: 'tasktrail.sender',
 
   webhookPrefix: 'tasktrail.webhook.',
   webhookProvider: 'tasktrail.webhook.provider',

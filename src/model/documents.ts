@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from './json.ts';
+import type { SenderMark } from './sender.ts';
 
 /** In every document and envelope. A renamed field needs the next number. */
 export const SCHEMA_VERSION = 1;
@@ -141,4 +142,8 @@ export interface DeliveryLine {
   /** Number of deliveries in a line that stands for a flood, with the counts by reason. */
   readonly count?: number;
   readonly reasons?: Readonly<Record<string, number>>;
+  /** When the holder stored it, if `timestamp` is far from that: then it is filed under this day. */
+  readonly received_at?: string;
+  /** Absent: the trail. A line with a mark is kept, and decides nothing. */
+  readonly sender?: SenderMark;
 }

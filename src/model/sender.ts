@@ -9,3 +9,27 @@ export type Sender =
 
 export const TRAIL: Sender = { kind: 'trail' };
 export const ANONYMOUS: Sender = { kind: 'anonymous' };
+
+/** Mark of what other senders than the trail have said; lines without a mark are the trail's. */
+export type SenderMark = Exclude<Sender['kind'], 'trail'>;
+
+/** The more may be said, the higher. */
+const RANK: Readonly<Record<Sender['kind'], number>> = { trail: 2, agent: 1, anonymous: 0 };
+
+export function isMark(value: unknown): value is SenderMark {
+  return value === 'agent' || value === 'anonymous';
+}
+
+export function markOf({ kind }: Sender): SenderMark | undefined {
+  return kind === 'trail' ? undefined : kind;
+}
+
+/** The one of two senders that may say more. Undefined: there is none yet. */
+export function higherSender(a: Sender['kind'] | undefined, b: Sender['kind']): Sender['kind'] {
+  return a !== undefined && RANK[a] > RANK[b] ? a : b;
+}
+
+/** Negative when the first line counts more than the second, by their marks. */
+export function compareMarks(a: SenderMark | undefined, b: SenderMark | undefined): number {
+  return RANK[b ?? 'trail'] - RANK[a ?? 'trail'];
+}

@@ -24,6 +24,11 @@ export function senderOfToken(key: string, token: string): Sender | undefined {
   return { kind: 'agent', taskId };
 }
 
+/** Shows that a process which knows the key wrote this text. */
+export function macOf(key: string, text: string): string {
+  return sign(key, `tasktrail mac ${text}`);
+}
+
 function sign(key: string, purpose: string): string {
   return createHmac('sha256', key).update(purpose).digest('base64url');
 }

@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from './json.ts';
+import type { SenderMark } from './sender.ts';
 
 /** A line of `_workflow/<yyyy>/<mm>/<workflow_id>.jsonl`, and what `tasktrail emit` prints. */
 export interface WorkflowEnvelope {
@@ -18,6 +19,8 @@ export interface WorkflowEnvelope {
   readonly key?: string;
   /** Names of the planned phases; on a `workflow_start` whose caller gave them. */
   readonly phases?: readonly string[];
+  /** Absent: the trail. In a workflow of the trail an event with a mark adds, and decides nothing. */
+  readonly sender?: SenderMark;
 }
 
 /** Values computed from the events, next to the summary that the sender reports. Counts cover all attempts. */
@@ -70,6 +73,8 @@ export interface WorkflowLevel {
   readonly status: string | null;
   readonly trace_id: string | null;
   readonly span_id: string | null;
+  /** Present when only such a sender has told of this level. Absent: the trail. */
+  readonly sender?: SenderMark;
 }
 
 /** The state of a workflow, running or ended. REST returns it, and an orchestrator resumes from it. */
@@ -95,6 +100,8 @@ export interface WorkflowState {
   readonly completeness: Completeness;
   /** The workflow itself first, then phases and steps in the order of their first event. */
   readonly levels: readonly WorkflowLevel[];
+  /** Present while no other sender has opened the workflow. Absent: the trail. */
+  readonly opened_by?: SenderMark;
 }
 
 /** Upload state of a workflow document. */

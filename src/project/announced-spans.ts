@@ -1,4 +1,5 @@
 import type { OtlpSpan } from '../model/otlp.ts';
+import { compareMarks } from '../model/sender.ts';
 import type { FactLine } from './change.ts';
 import { compareMoments } from './fold.ts';
 import { spanFromFacts } from './lost-span.ts';
@@ -28,6 +29,19 @@ export class AnnouncedSpans {
     const key = spanKey(fact.trace_id, fact.span_id);
     if (fact.span !== undefined) keepEarliest(this.#starts, key, fact);
     if (fact.derive !== undefined) keepEarliest(this.#ends, key, fact);
+  }
+
+  /** Whether the trail has announced a span that has not arrived. */
+  isTrails(key: string): boolean {
+    return [this.#starts.get(key), this.#ends.get(key)].some(
+      (fact) => fact !== undefined && fact.sender === undefined,
+    );
+  }
+
+  /** Forgets what anonymous senders announced: another sender has opened the task. */
+  claim(): void {
+    for (const facts of [this.#starts, this.#ends])
+      for (const [key, { sender }] of facts) if (sender === 'anonymous') facts.delete(key);
   }
 
   /** Builds the spans whose end fact asks for it, and lost spans. Each span is built once. */
@@ -64,5 +78,7 @@ export class AnnouncedSpans {
 
 function keepEarliest(facts: Map<string, FactLine>, key: string, fact: FactLine): void {
   const current = facts.get(key);
-  if (current === undefined || compareMoments(fact, current) < 0) facts.set(key, fact);
+  if (current === undefined) facts.set(key, fact);
+  else if ((compareMarks(fact.sender, current.sender) || compareMoments(fact, current)) < 0)
+    facts.set(key, fact);
 }

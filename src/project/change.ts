@@ -1,6 +1,7 @@
 import type { DeliveryLine } from '../model/documents.ts';
 import type { JsonObject, JsonValue } from '../model/json.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
+import type { SenderMark } from '../model/sender.ts';
 import type { GenAiSpan } from './genai/call-span.ts';
 
 /** A line of `facts.jsonl`: a record of a task as it was received, in the form that the folds read. */
@@ -21,6 +22,12 @@ export interface FactLine {
   };
   /** On an end fact whose span must be built from the facts; `attributes` are those of the end fact. */
   readonly derive?: { readonly attributes: JsonObject };
+  /** The attempt as it was said, where it is none that counts: then `attempt` is 1. */
+  readonly given_attempt?: JsonValue;
+  /** Time of the holder at which it stored a result: the end of the task for retention. */
+  readonly received_at?: string;
+  /** Absent: the trail. */
+  readonly sender?: SenderMark;
 }
 
 /** A line of `<workflow_id>.facts`: a workflow event as it was received. Envelopes, documents and spans are folded from it. */
@@ -53,6 +60,10 @@ export interface WorkflowFact {
   readonly span?: NonNullable<FactLine['span']>;
   /** As on a `FactLine`. */
   readonly derive?: NonNullable<FactLine['derive']>;
+  /** The attempt as it was said, where it is none that counts: then `attempt` is null. */
+  readonly given_attempt?: JsonValue;
+  /** Absent: the trail. */
+  readonly sender?: SenderMark;
 }
 
 /** A change that one record makes. */

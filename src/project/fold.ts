@@ -1,3 +1,4 @@
+import { attemptIn } from '../model/attempt.ts';
 import {
   type FinalResult,
   isTerminal,
@@ -42,7 +43,21 @@ export const COMPUTED: ReadonlySet<string> = new Set([
   'attempt',
   'workflow_ids',
   'schema_version',
+  'opened_by',
+  'end_received_at',
 ]);
+
+/** Fields of a result that the fold computes or reads. */
+const RESULT_FIELDS = [
+  'success',
+  'result',
+  'error',
+  'metrics',
+  'completed_at',
+  'status',
+  'attempt',
+  'received_at',
+];
 
 interface StatusClaim {
   readonly status: TaskStatus;
@@ -51,25 +66,116 @@ interface StatusClaim {
 
 /**
  * Folds the facts of one task into its three documents. Order, duplicates and restarts do not change the result, because
- * every rule is a maximum, a minimum or a union.
+ * every rule is a maximum, a minimum or a union. Facts of anonymous senders count only while no other sender has opened the
+ * task. An agent adds workflows and decides nothing else.
  */
 export class TaskFold {
   readonly #taskId: string;
-  readonly #fields = new Map<string, Register>();
-  readonly #workflowIds = new Set<string>();
-  readonly #input = new Map<string, Register>();
-  readonly #sourceMetadata = new Map<string, Register>();
-  #attempt = 1;
-  #status: StatusClaim | undefined;
-  #result: StatusClaim | undefined;
-  #known = false;
+  /** Events of anonymous senders that do not count. */
+  readonly #ignored = new Set<string>();
+  readonly #anonymous = new Set<string>();
+  #registers = new Registers();
+  #isClaimed = false;
 
   constructor(taskId: string) {
     this.#taskId = taskId;
   }
 
   add(fact: FactLine): void {
-    if (fact.body === undefined) return;
+    if (fact.sender !== 'anonymous') this.claim();
+    else {
+      (this.#isClaimed ? this.#ignored : this.#anonymous).add(fact.event);
+      if (this.#isClaimed) return;
+    }
+    const { body } = fact;
+    if (body === undefined) return;
+    const counted = { ...fact, attempt: attemptIn(fact.attempt) ?? 1, body };
+    if (fact.sender === 'agent') this.#registers.addWorkflows(body.workflow_ids);
+    else this.#registers.add(counted);
+  }
+
+  /** An authenticated sender has opened the task: what anonymous ones said no longer counts. */
+  claim(): void {
+    if (this.#isClaimed) return;
+    this.#isClaimed = true;
+    if (this.#anonymous.size > 0) this.#registers = new Registers();
+    for (const event of this.#anonymous) this.#ignored.add(event);
+  }
+
+  /** Whether such a fact was left out because its sender is anonymous. */
+  ignores(event: string): boolean {
+    return this.#ignored.has(event);
+  }
+
+  get isTerminal(): boolean {
+    return isTerminal(this.#registers.status?.status);
+  }
+
+  /** `firstSeen` is the earliest time in the files of the task; used when only foreign records name the task. */
+  metadata(firstSeen: string | null): Metadata {
+    const { fields, status: claim, result, isKnown, attempt, workflowIds } = this.#registers;
+    const field = (name: string): JsonValue => fields.get(name)?.value ?? null;
+    const status = claim?.status ?? 'running';
+    const receivedAt = isTerminal(status) ? readIso(result?.fact.received_at) : undefined;
+    const named = {
+      task_id: this.#taskId,
+      source: textOr(field('source'), isKnown ? null : 'otlp'),
+      provider: textOr(field('provider'), null),
+      created_at: textOr(field('created_at'), firstSeen),
+      started_at: textOr(field('started_at'), null),
+      completed_at: isTerminal(status) ? completedAt(result) : null,
+      status,
+      assigned_agent: textOr(field('assigned_agent'), null),
+      agent_type: textOr(field('agent_type'), null),
+      model: textOr(field('model'), null),
+      trace_id: textOr(field('trace_id'), null),
+      attempt,
+      workflow_ids: [...workflowIds].sort(),
+      schema_version: SCHEMA_VERSION,
+    };
+    const more = others(values(fields), Object.keys(named));
+    return { ...named, ...more, ...(receivedAt !== undefined && { end_received_at: receivedAt }) };
+  }
+
+  input(): TaskInput | undefined {
+    const { input, sourceMetadata } = this.#registers;
+    const message = input.get('message')?.value;
+    if (typeof message !== 'string') return undefined;
+    const named = { message, source_metadata: values(sourceMetadata) };
+    return { ...named, ...others(values(input), Object.keys(named)) };
+  }
+
+  result(): FinalResult | undefined {
+    const claim = this.#registers.result;
+    if (claim === undefined) return undefined;
+    const body = claim.fact.body ?? {};
+    return {
+      success: body.success === true && claim.status === 'completed',
+      result: textOf(body.result),
+      error: textOf(body.error),
+      metrics: metricsOf(body.metrics),
+      completed_at: completedAt(claim),
+      ...others(body, RESULT_FIELDS),
+      // The result of an earlier attempt stays until the next one ends.
+      ...(claim.fact.attempt > 1 && { attempt: claim.fact.attempt }),
+      ...(claim.fact.received_at !== undefined && { received_at: claim.fact.received_at }),
+      status: claim.status as TerminalStatus,
+    };
+  }
+}
+
+/** What the facts that count have said. */
+class Registers {
+  readonly fields = new Map<string, Register>();
+  readonly workflowIds = new Set<string>();
+  readonly input = new Map<string, Register>();
+  readonly sourceMetadata = new Map<string, Register>();
+  attempt = 1;
+  status: StatusClaim | undefined;
+  result: StatusClaim | undefined;
+  isKnown = false;
+
+  add(fact: FactLine & { readonly body: JsonObject }): void {
     switch (fact.event) {
       case EVENT.metadata:
         this.#addMetadata(fact, fact.body);
@@ -82,106 +188,55 @@ export class TaskFold {
         break;
       default:
         // An event of a workflow in the task: only the workflow ids belong to the task.
-        this.#addWorkflows(fact.body.workflow_ids);
+        this.addWorkflows(fact.body.workflow_ids);
     }
   }
 
-  get isTerminal(): boolean {
-    return isTerminal(this.#status?.status);
-  }
-
-  /** `firstSeen` is the earliest time in the files of the task; used when only foreign records name the task. */
-  metadata(firstSeen: string | null): Metadata {
-    const field = (name: string): JsonValue => this.#fields.get(name)?.value ?? null;
-    const status = this.#status?.status ?? 'running';
-    const named = {
-      task_id: this.#taskId,
-      source: textOr(field('source'), this.#known ? null : 'otlp'),
-      provider: textOr(field('provider'), null),
-      created_at: textOr(field('created_at'), firstSeen),
-      started_at: textOr(field('started_at'), null),
-      completed_at: isTerminal(status) ? completedAt(this.#result) : null,
-      status,
-      assigned_agent: textOr(field('assigned_agent'), null),
-      agent_type: textOr(field('agent_type'), null),
-      model: textOr(field('model'), null),
-      trace_id: textOr(field('trace_id'), null),
-      attempt: this.#attempt,
-      workflow_ids: [...this.#workflowIds].sort(),
-      schema_version: SCHEMA_VERSION,
-    };
-    return { ...named, ...others(values(this.#fields), Object.keys(named)) };
-  }
-
-  input(): TaskInput | undefined {
-    const message = this.#input.get('message')?.value;
-    if (typeof message !== 'string') return undefined;
-    const named = { message, source_metadata: values(this.#sourceMetadata) };
-    return { ...named, ...others(values(this.#input), Object.keys(named)) };
-  }
-
-  result(): FinalResult | undefined {
-    const claim = this.#result;
-    if (claim === undefined) return undefined;
-    const body = claim.fact.body ?? {};
-    return {
-      success: body.success === true && claim.status === 'completed',
-      result: textOf(body.result),
-      error: textOf(body.error),
-      metrics: metricsOf(body.metrics),
-      completed_at: completedAt(claim),
-      ...others(body, ['success', 'result', 'error', 'metrics', 'completed_at', 'status', 'attempt']),
-      // The result of an earlier attempt stays until the next one ends.
-      ...(claim.fact.attempt > 1 && { attempt: claim.fact.attempt }),
-      status: claim.status as TerminalStatus,
-    };
+  addWorkflows(ids: JsonValue | undefined): void {
+    if (Array.isArray(ids)) for (const id of ids) if (typeof id === 'string') this.workflowIds.add(id);
   }
 
   #addMetadata(fact: FactLine, body: JsonObject): void {
-    this.#known = true;
-    this.#attempt = Math.max(this.#attempt, fact.attempt);
+    this.isKnown = true;
+    this.attempt = Math.max(this.attempt, fact.attempt);
     for (const [name, value] of Object.entries(body)) {
       if (value === undefined || value === null || COMPUTED.has(name)) continue;
       if (EARLIEST.has(name)) this.#setEarliest(name, readIso(value), fact);
-      else setHighest(this.#fields, name, { value, fact });
+      else setHighest(this.fields, name, { value, fact });
     }
     const { workflow_ids: ids, status } = body;
-    this.#addWorkflows(ids);
+    this.addWorkflows(ids);
     if (isStatus(status) && !isTerminal(status)) this.#claim({ status, fact });
-  }
-
-  #addWorkflows(ids: JsonValue | undefined): void {
-    if (Array.isArray(ids)) for (const id of ids) if (typeof id === 'string') this.#workflowIds.add(id);
   }
 
   #addInput(fact: FactLine, body: JsonObject): void {
     for (const [name, value] of Object.entries(body)) {
       if (value === undefined || value === null) continue;
-      if (name !== 'source_metadata') setHighest(this.#input, name, { value, fact });
+      if (name !== 'source_metadata') setHighest(this.input, name, { value, fact });
       else if (isJsonObject(value)) {
         for (const [key, item] of Object.entries(value)) {
-          if (item !== undefined) setHighest(this.#sourceMetadata, key, { value: item, fact });
+          if (item !== undefined) setHighest(this.sourceMetadata, key, { value: item, fact });
         }
       }
     }
   }
 
   #addResult(fact: FactLine, body: JsonObject): void {
-    this.#attempt = Math.max(this.#attempt, fact.attempt);
+    this.attempt = Math.max(this.attempt, fact.attempt);
     const status = isTerminal(body.status) ? body.status : body.success === true ? 'completed' : 'failed';
     const claim = { status, fact };
-    if (this.#result === undefined || outranks(claim, this.#result)) this.#result = claim;
+    if (this.result === undefined || outranks(claim, this.result)) this.result = claim;
     this.#claim(claim);
   }
 
   #claim(claim: StatusClaim): void {
-    if (this.#status === undefined || outranks(claim, this.#status)) this.#status = claim;
+    if (this.status === undefined || outranks(claim, this.status)) this.status = claim;
   }
 
   #setEarliest(name: string, value: string | undefined, fact: FactLine): void {
     if (value === undefined) return;
-    const current = this.#fields.get(name)?.value;
-    if (typeof current !== 'string' || value < current) this.#fields.set(name, { value, fact });
+    const current = this.fields.get(name)?.value;
+    if (typeof current !== 'string' || value < current) this.fields.set(name, { value, fact });
   }
 }
 

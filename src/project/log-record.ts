@@ -1,3 +1,4 @@
+import { attemptIn } from '../model/attempt.ts';
 import { ATTR } from '../model/attributes.ts';
 import { type DeliveryLine, OUTPUT_TYPES, type OutputType } from '../model/documents.ts';
 import { EVENT, type EventTarget, targetOf, workflowEventType } from '../model/events.ts';
@@ -16,7 +17,10 @@ interface Subject {
   readonly eventId: string;
   readonly timestamp: string;
   readonly taskId: string | undefined;
+  /** 1 where the record says none that counts. */
   readonly attempt: number;
+  /** The attempt as it was said, where it is none that counts. */
+  readonly givenAttempt: JsonValue | undefined;
 }
 
 type Projection = (subject: Subject) => Change[];
@@ -54,16 +58,17 @@ export function projectLog(log: ReceivedLog, eventId: string): Change[] {
     eventId,
     timestamp: isoFromNanos(timeUnixNano),
     taskId: taskId ?? undefined,
-    attempt: readAttempt(attempt),
+    ...readAttempt(attempt),
   };
   const target = targetOf(eventName);
   return target === undefined ? withTask(subject, foreignLine) : PROJECTIONS[target](subject);
 }
 
-/** From 1. A resource from an environment variable has it as text. */
-function readAttempt(value: JsonValue | undefined): number {
-  const attempt = typeof value === 'string' ? Number(value) : value;
-  return typeof attempt === 'number' && Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1;
+/** A resource from an environment variable has it as text. */
+function readAttempt(value: JsonValue | undefined): Pick<Subject, 'attempt' | 'givenAttempt'> {
+  const attempt = attemptIn(typeof value === 'string' ? Number(value) : value);
+  const isAbsent = value === undefined || value === null;
+  return { attempt: attempt ?? 1, givenAttempt: attempt === undefined && !isAbsent ? value : undefined };
 }
 
 /** A heartbeat shows that an attempt is alive; nothing of it is stored. */
@@ -73,10 +78,10 @@ function heartbeatOf(subject: Subject): Change[] {
 }
 
 function withTask(subject: Subject, line: (subject: Subject) => JsonObject): Change[] {
-  const { taskId, timestamp, eventId, attempt } = subject;
+  const { taskId, timestamp, eventId, attempt, givenAttempt } = subject;
   if (taskId === undefined) return [unattributed(subject)];
   // Lines of the first attempt have no number; those of later attempts are in the same file.
-  const later = attempt > 1 ? { attempt } : {};
+  const later = attempt > 1 ? { attempt } : givenAttempt === undefined ? {} : { attempt: givenAttempt };
   const full = { ...line(subject), ...later, timestamp, event_id: eventId };
   return [{ kind: 'line', taskId, file: 'agentOutput', line: full }];
 }
@@ -95,7 +100,8 @@ function factOf(subject: Subject, check: (body: JsonObject) => JsonObject | unde
   return [{ kind: 'fact', taskId, line: factLine(subject, checked) }];
 }
 
-function factLine({ log, eventId, timestamp, attempt }: Subject, body?: JsonObject): FactLine {
+function factLine(subject: Subject, body?: JsonObject): FactLine {
+  const { log, eventId, timestamp, attempt, givenAttempt } = subject;
   const { record } = log;
   // A span without ids can be neither expected nor built.
   const named = record.traceId !== undefined && record.spanId !== undefined;
@@ -110,6 +116,7 @@ function factLine({ log, eventId, timestamp, attempt }: Subject, body?: JsonObje
     ...(body !== undefined && { body }),
     ...(span !== undefined && { span }),
     ...(derive !== undefined && { derive }),
+    ...(givenAttempt !== undefined && { given_attempt: givenAttempt }),
   };
 }
 
@@ -281,7 +288,7 @@ function workflowFactOf(subject: Subject): Change[] {
     event_id: eventId,
     workflow_id: workflowId,
     event_type: workflowEventType(eventName ?? ''),
-    attempt: givenAttempt(attributes[ATTR.eventAttempt]),
+    attempt: attemptIn(attributes[ATTR.eventAttempt]) ?? null,
     key: text(attributes[ATTR.eventKey]),
     ...nodeOf(attributes, body),
     task_id: taskId ?? null,
@@ -296,6 +303,7 @@ function workflowFactOf(subject: Subject): Change[] {
     payload: body ?? {},
     ...(fact.span !== undefined && { span: fact.span }),
     ...(fact.derive !== undefined && { derive: fact.derive }),
+    ...saidAttempt(attributes[ATTR.eventAttempt]),
   };
   const changes: Change[] = [{ kind: 'workflow-fact', fact: own }];
   if (taskId === undefined) return changes;
@@ -322,9 +330,9 @@ function nodeOf(
   };
 }
 
-/** From 1; null when it is missing or not a positive integer. */
-function givenAttempt(value: JsonValue | undefined): number | null {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : null;
+function saidAttempt(value: JsonValue | undefined): Pick<WorkflowFact, 'given_attempt'> {
+  const isCounted = value === undefined || value === null || attemptIn(value) !== undefined;
+  return isCounted ? {} : { given_attempt: value };
 }
 
 function textsOf(value: JsonValue | undefined): readonly string[] | null {

@@ -1,7 +1,9 @@
+import { attemptIn } from '../model/attempt.ts';
 import { canonicalJson } from '../model/canonical-json.ts';
 import { isTerminal, type TerminalStatus } from '../model/documents.ts';
 import { EVENT } from '../model/events.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../model/json.ts';
+import type { SenderMark } from '../model/sender.ts';
 import { readIso } from '../model/time.ts';
 import type { FactLine } from './change.ts';
 import { COMPUTED, EARLIEST } from './fold.ts';
@@ -19,6 +21,8 @@ export interface Testimony {
   readonly stored: StoredDocuments;
   readonly folded: Pick<StoredDocuments, 'metadata' | 'input'>;
   readonly facts: readonly FactLine[];
+  /** Of the sender that opened the task. Absent: the trail. */
+  readonly sender?: SenderMark | undefined;
 }
 
 /** Fields of the written metadata that come from no record. */
@@ -35,7 +39,9 @@ export function lostFacts(testimony: Testimony): FactLine[] {
   const metadata = ownMetadata(testimony);
   const end = lostEnd(testimony, metadata);
   const fields = metadata === undefined ? [] : lostMetadata(testimony, metadata);
-  return [...fields, ...lostInput(testimony), ...(end === undefined ? [] : [end])];
+  const lost = [...fields, ...lostInput(testimony), ...(end === undefined ? [] : [end])];
+  const { sender } = testimony;
+  return sender === undefined ? lost : lost.map((fact) => ({ ...fact, sender }));
 }
 
 /** Metadata that belongs to this task: another program may have a file of the same name. */
@@ -54,8 +60,8 @@ function lostMetadata({ folded, facts }: Testimony, stored: JsonObject): FactLin
     } else if (!isEqual(value, known[name]) && !isIn(seen, name, value)) body[name] = value;
   }
   if (isLonger(stored.workflow_ids, known.workflow_ids)) body.workflow_ids = stored.workflow_ids;
-  const attempt = attemptOf(stored.attempt) ?? 1;
-  const isAttemptLost = attempt > (attemptOf(known.attempt) ?? 1);
+  const attempt = attemptIn(stored.attempt) ?? 1;
+  const isAttemptLost = attempt > (attemptIn(known.attempt) ?? 1);
   const isSourceLost = stored.source === null && known.source !== null;
   const out: FactLine[] = [];
   if (isAttemptLost || isSourceLost || Object.keys(body).length > 0) {
@@ -107,18 +113,31 @@ function lostEnd({ stored, facts }: Testimony, metadata: JsonObject | undefined)
   const result = asEnd(stored.result);
   if (result !== undefined) {
     const { timestamp } = result;
-    const given = attemptOf(stored.result?.attempt);
+    const given = attemptIn(stored.result?.attempt);
     if (ends.some((end) => isSameEnd(end, timestamp) && (given ?? end.attempt) === end.attempt))
       return undefined;
     // A result without a number is of the first attempt, or, from an earlier version, of the attempt in the metadata.
-    const attempt = given ?? (said === undefined ? 1 : (attemptOf(metadata?.attempt) ?? 1));
-    return witness({ event: EVENT.result, attempt, ...result });
+    const attempt = given ?? (said === undefined ? 1 : (attemptIn(metadata?.attempt) ?? 1));
+    const receivedAt = receivedAtOf(stored.result?.received_at ?? metadata?.end_received_at);
+    return witness({ event: EVENT.result, attempt, ...result, ...receivedAt });
   }
   const timestamp = readIso(metadata?.completed_at);
   if (said === undefined || timestamp === undefined) return undefined;
-  const attempt = attemptOf(metadata?.attempt) ?? 1;
+  const attempt = attemptIn(metadata?.attempt) ?? 1;
   if (ends.some((end) => isSameEnd(end, timestamp))) return undefined;
-  return witness({ event: EVENT.result, attempt, timestamp, body: endOf(said, timestamp) });
+  const body = endOf(said, timestamp);
+  return witness({
+    event: EVENT.result,
+    attempt,
+    timestamp,
+    body,
+    ...receivedAtOf(metadata?.end_received_at),
+  });
+}
+
+function receivedAtOf(value: JsonValue | undefined): Pick<FactLine, 'received_at'> {
+  const receivedAt = readIso(value);
+  return receivedAt === undefined ? {} : { received_at: receivedAt };
 }
 
 /** What is left of a result when only the metadata says that the task ended. */
@@ -145,16 +164,12 @@ function isSameEnd({ body, timestamp }: FactLine, completedAt: string): boolean 
 }
 
 /** An empty id sorts first: of two ends of one moment, that of the document stays. */
-function witness(fact: Pick<FactLine, 'event' | 'attempt' | 'timestamp' | 'body'>): FactLine {
+function witness(fact: Pick<FactLine, 'event' | 'attempt' | 'timestamp' | 'body' | 'received_at'>): FactLine {
   return { event_id: '', trace_id: null, span_id: null, ...fact };
 }
 
 function lastTimestamp(facts: readonly FactLine[]): string {
   return facts.reduce((last, { timestamp }) => (timestamp > last ? timestamp : last), '');
-}
-
-function attemptOf(value: JsonValue | undefined): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : undefined;
 }
 
 function isEarlier(value: JsonValue, known: JsonValue | undefined): boolean {

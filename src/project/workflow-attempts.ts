@@ -13,8 +13,10 @@ export interface PlacedEvent {
   readonly attempt: number;
   /** Events with the same key are one event. */
   readonly key: string;
-  /** False for a repeat: the earliest event of a key is kept. */
+  /** False for a repeat: the earliest event of a key is kept, and one of the trail before one of an agent. */
   readonly isKept: boolean;
+  /** False for an event of an agent about a phase or step that the trail has announced: it is listed, and changes no state. */
+  readonly isDeciding: boolean;
 }
 
 type Role = 'start' | 'resume' | 'end' | 'inside';
@@ -46,6 +48,14 @@ interface Count {
   isEnded: boolean;
 }
 
+/** These tell how far a phase or a step is, beside starts and ends. */
+const SKIPS: ReadonlySet<string> = new Set<WorkflowEventType>(['phase_skip', 'step_skip']);
+
+/** Whether an event says how far its workflow, phase or step is. */
+export function isProgress(type: string): boolean {
+  return ROLES.has(type) || SKIPS.has(type);
+}
+
 /**
  * Assigns each event its attempt and its key. The facts must come in order of time. An attempt that the caller gave is used
  * as it is. Otherwise a start after the end of its node opens the next attempt, and all other events belong to the open one.
@@ -55,7 +65,17 @@ export class EventPlacer {
   /** The last phase with a step of this name. */
   readonly #phases = new Map<string, string>();
   readonly #first = new Map<string, PlacedEvent>();
+  /** Nodes whose progress the trail has told; and those of which only an agent has. */
+  readonly #nodes = new Set<string>();
+  readonly #guestNodes = new Set<string>();
+  readonly #guestCounts = new Map<string, Count>();
   #disagrees = false;
+  #isOverruled = false;
+
+  /** Whether an event of the trail came after one of an agent with the same key. */
+  get isOverruled(): boolean {
+    return this.#isOverruled;
+  }
 
   /** Whether a repeat has another payload than the event that it repeats. */
   get disagrees(): boolean {
@@ -63,16 +83,51 @@ export class EventPlacer {
   }
 
   place(fact: WorkflowFact): PlacedEvent {
-    const { step } = fact;
-    const phase = fact.phase ?? (step === null ? null : (this.#phases.get(step) ?? null));
+    const { step, event_type: type } = fact;
+    const phase = this.#phaseOf(fact);
     if (step !== null && phase !== null) this.#phases.set(step, phase);
-    const attempt = attemptOf(fact, countOf(this.#counts, nodeKey({ phase, step })));
-    const key = keyOf(fact, { phase, attempt });
+    const node = nodeKey({ phase, step });
+    if (isProgress(type)) this.#nodes.add(node);
+    const attempt = attemptOf(fact, countOf(this.#counts, node));
+    return this.#keep({ fact, phase, attempt, isDeciding: true });
+  }
+
+  /**
+   * Places an event of an agent in a workflow of the trail, after all facts of the trail so far. It decides only about
+   * phases and steps of which the trail has told nothing.
+   */
+  placeGuest(fact: WorkflowFact): PlacedEvent {
+    const { step, event_type: type, attempt: given } = fact;
+    const phase = this.#phaseOf(fact);
+    const node = nodeKey({ phase, step });
+    if (this.#nodes.has(node)) {
+      const attempt = given ?? Math.max(this.#counts.get(node)?.current ?? 1, 1);
+      return this.#keep({ fact, phase, attempt, isDeciding: !isProgress(type) });
+    }
+    if (isProgress(type)) this.#guestNodes.add(node);
+    const attempt = attemptOf(fact, countOf(this.#guestCounts, node));
+    return this.#keep({ fact, phase, attempt, isDeciding: true });
+  }
+
+  /** Whether a fact of the trail is about a phase or step that only an agent has told of so far. */
+  overrules(fact: WorkflowFact): boolean {
+    if (fact.step !== null && fact.phase !== null && !this.#phases.has(fact.step)) return true;
+    return this.#guestNodes.has(nodeKey({ phase: this.#phaseOf(fact), step: fact.step }));
+  }
+
+  #phaseOf({ phase, step }: WorkflowFact): string | null {
+    return phase ?? (step === null ? null : (this.#phases.get(step) ?? null));
+  }
+
+  #keep(event: Omit<PlacedEvent, 'key' | 'isKept'>): PlacedEvent {
+    const key = keyOf(event.fact, event);
     const before = this.#first.get(key);
-    const event = { fact, phase, attempt, key, isKept: before === undefined };
-    if (before === undefined) this.#first.set(key, event);
-    else if (!isSamePayload(before.fact, fact)) this.#disagrees = true;
-    return event;
+    const placed = { ...event, key, isKept: before === undefined };
+    if (before === undefined) this.#first.set(key, placed);
+    // Of an event of the trail and that of an agent, the one of the trail is right.
+    else if (before.fact.sender !== event.fact.sender) this.#isOverruled ||= event.fact.sender === undefined;
+    else if (!isSamePayload(before.fact, event.fact)) this.#disagrees = true;
+    return placed;
   }
 }
 

@@ -35,13 +35,22 @@ export function measure({ events, nodes }: WorkflowParts): Measured {
   };
 }
 
-/** Number of approvals that were requested and neither granted nor denied. */
+/**
+ * Number of approvals that were requested and neither granted nor denied. An agent does not answer what the trail has
+ * asked for.
+ */
 export function openApprovals(events: readonly PlacedEvent[]): number {
-  const asked = new Set<string>();
-  for (const event of events) if (event.fact.event_type === 'approval_request') asked.add(approvalOf(event));
+  const asked = new Map<string, PlacedEvent>();
   for (const event of events) {
-    const { event_type: type } = event.fact;
-    if (type === 'approval_granted' || type === 'approval_denied') asked.delete(approvalOf(event));
+    if (event.fact.event_type !== 'approval_request') continue;
+    const before = asked.get(approvalOf(event));
+    if (before === undefined || before.fact.sender !== undefined) asked.set(approvalOf(event), event);
+  }
+  for (const event of events) {
+    const { event_type: type, sender } = event.fact;
+    if (type !== 'approval_granted' && type !== 'approval_denied') continue;
+    const request = asked.get(approvalOf(event))?.fact;
+    if (sender === undefined || request?.sender === sender) asked.delete(approvalOf(event));
   }
   return asked.size;
 }

@@ -6,7 +6,7 @@ import type { PlacedEvent } from './workflow-attempts.ts';
 
 /** The fact of an envelope, as far as the envelope contains it. */
 export function factOfEnvelope(envelope: WorkflowEnvelope): WorkflowFact {
-  const { payload, trace_id, task_id, key, phases, attempt } = envelope;
+  const { payload, trace_id, task_id, key, phases, attempt, sender } = envelope;
   const { event_id, event_type, workflow_id, timestamp, project, environment } = envelope;
   return {
     ...{ timestamp, event_id, workflow_id, event_type, attempt, project, environment, trace_id, payload },
@@ -18,6 +18,7 @@ export function factOfEnvelope(envelope: WorkflowEnvelope): WorkflowFact {
     phases: phases ?? null,
     span_id: null,
     parent_id: null,
+    ...(sender !== undefined && { sender }),
   };
 }
 
@@ -30,6 +31,7 @@ export function envelopeOf({ fact, attempt }: PlacedEvent): WorkflowEnvelope {
     attempt,
     schema_version: SCHEMA_VERSION,
     ...(fact.key !== null && { key: fact.key }),
+    ...(fact.sender !== undefined && { sender: fact.sender }),
     ...(fact.phases !== null && { phases: fact.phases }),
   };
 }

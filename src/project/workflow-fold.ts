@@ -1,5 +1,6 @@
 import { objectOf } from '../model/json.ts';
 import type { OtlpSpan } from '../model/otlp.ts';
+import { higherSender, isMark, type Sender } from '../model/sender.ts';
 import type { WorkflowDocument, WorkflowEnvelope, WorkflowLevel, WorkflowState } from '../model/workflow.ts';
 import type { Hash } from '../model/workflow-span.ts';
 import type { WorkflowFact } from './change.ts';
@@ -22,12 +23,15 @@ const NAMED_AFTER_WORK = /^workflow-(.+)-\d{8}T\d{6}Z(?:-[a-z0-9]{4})?$/;
 
 /**
  * Folds the facts of one workflow into its events, its state and its document. Order, duplicates and restarts do not change
- * the result.
+ * the result. What a sender says counts only while none that may say more has opened the workflow; in a workflow of the trail
+ * an agent adds events, phases and steps.
  */
 export class WorkflowFold {
   readonly workflowId: string;
   readonly #hash: Hash;
   readonly #ids = new Set<string>();
+  readonly #facts: WorkflowFact[] = [];
+  #owner: Sender['kind'] | undefined;
   #placement = new Placement();
 
   constructor(workflowId: string, hash: Hash) {
@@ -42,18 +46,48 @@ export class WorkflowFold {
    */
   add(facts: readonly WorkflowFact[]): number {
     const before = this.#placement.placed;
-    const fresh = facts.filter(({ event_id: id }) => !this.#ids.has(id) && this.#ids.add(id));
+    const from = before.length;
+    const fresh = facts.filter((fact) => !this.#ids.has(idOf(fact)) && this.#ids.add(idOf(fact)));
     fresh.sort(compareMoments);
-    const [first] = fresh;
+    if (fresh.length === 0) return from;
+    this.#facts.push(...fresh);
+    const owner = fresh.reduce((highest, fact) => higherSender(highest, senderOf(fact)), this.#owner);
+    const isSameOwner = owner === this.#owner;
+    this.#owner = owner;
+    const counted = fresh.filter((fact) => this.#counts(fact));
+    const [first] = counted;
+    if (isSameOwner && first === undefined) return from;
     const last = before.at(-1)?.fact;
-    if (first === undefined) return before.length;
-    const isLater = last === undefined || compareMoments(last, first) < 0;
-    const from = isLater ? before.length : 0;
-    if (!isLater) this.#placement = new Placement();
-    const all = isLater ? fresh : [...before.map(({ fact }) => fact), ...fresh].sort(compareMoments);
-    for (const fact of all) this.#placement.add(fact);
-    return from;
+    const isLater = last === undefined || (first !== undefined && compareMoments(last, first) < 0);
+    if (isSameOwner && isLater && this.#placement.append(counted, this.#isGuest)) return from;
+    this.#placement = new Placement();
+    const all = this.#facts.filter((fact) => this.#counts(fact)).sort(compareMoments);
+    this.#placement.addAll(all, this.#isGuest);
+    return 0;
   }
+
+  /** Who has opened the workflow: the sender with the most rights of all. Undefined without facts. */
+  get owner(): Sender['kind'] | undefined {
+    return this.#owner;
+  }
+
+  /** Tasks that facts of the owner name. */
+  get ownTaskIds(): ReadonlySet<string> {
+    const own = this.#facts.filter((fact) => senderOf(fact) === this.#owner);
+    return new Set(own.flatMap(({ task_id: taskId }) => taskId ?? []));
+  }
+
+  /** Whether an end was left out because another sender has opened the workflow. */
+  get ignoresEnd(): boolean {
+    return this.#facts.some((fact) => fact.event_type === 'workflow_complete' && !this.#counts(fact));
+  }
+
+  #counts(fact: WorkflowFact): boolean {
+    if (senderOf(fact) === this.#owner) return true;
+    return this.#owner === 'trail' && fact.sender === 'agent' && !OF_WORKFLOW.has(fact.event_type);
+  }
+
+  readonly #isGuest = (fact: WorkflowFact): boolean => senderOf(fact) !== this.#owner;
 
   get isEmpty(): boolean {
     return this.placed.length === 0;
@@ -89,16 +123,17 @@ export class WorkflowFold {
     const { events, nodes } = parts;
     const workflow = this.#newestAttempt();
     const open = nodes.flatMap((node) => newestAttempt(node) ?? []).filter(isOpen);
+    const facts = ownFirst(events);
     const last = (isStep: boolean): NodeAttempt | undefined =>
       open.filter(({ node }) => !isWorkflow(node) && (node.step !== null) === isStep).at(-1);
     return {
       workflow_id: this.workflowId,
-      name: firstOf(events, ({ name }) => name),
-      work_item_id: firstOf(events, workItemOf) ?? NAMED_AFTER_WORK.exec(this.workflowId)?.[1] ?? null,
+      name: firstOf(facts, ({ name }) => name),
+      work_item_id: firstOf(facts, workItemOf) ?? NAMED_AFTER_WORK.exec(this.workflowId)?.[1] ?? null,
       status: workflow?.end === undefined ? runningStatus(parts) : (statusOf(workflow) ?? 'unknown'),
-      project: firstOf(events, ({ project }) => project),
-      environment: firstOf(events, ({ environment }) => environment),
-      started_at: (startOf(workflow, nodes) ?? events[0])?.fact.timestamp ?? null,
+      project: firstOf(facts, ({ project }) => project),
+      environment: firstOf(facts, ({ environment }) => environment),
+      started_at: (startOf(workflow, nodes) ?? facts[0])?.fact.timestamp ?? null,
       completed_at: workflow?.end?.fact.timestamp ?? null,
       updated_at: this.placed.at(-1)?.fact.timestamp ?? '',
       attempt: workflow?.attempt ?? 1,
@@ -109,6 +144,7 @@ export class WorkflowFold {
       measured: measure(parts),
       completeness: completenessOf(parts),
       levels: nodes.flatMap((node) => this.#levelsOf(node)),
+      ...(isMark(this.#owner) && { opened_by: this.#owner }),
     };
   }
 
@@ -140,6 +176,7 @@ export class WorkflowFold {
     const attempt = newestAttempt(node);
     if (attempt === undefined) return [];
     const { traceId, spanId } = spanIdsOf(attempt, this.#spanSource());
+    const { sender } = attempt.first.fact;
     return [
       {
         phase: node.phase,
@@ -150,6 +187,7 @@ export class WorkflowFold {
         status: statusOf(attempt),
         trace_id: traceId,
         span_id: spanId,
+        ...(sender !== undefined && { sender }),
       },
     ];
   }
@@ -178,19 +216,51 @@ class Placement {
   readonly approvals: PlacedEvent[] = [];
   readonly index = new NodeIndex();
   readonly #placer = new EventPlacer();
+  #hasGuests = false;
 
   get repeatsDisagree(): boolean {
     return this.#placer.disagrees;
   }
 
-  add(fact: WorkflowFact): void {
-    const event = this.#placer.place(fact);
+  /** Adds all facts. Those of guests are placed after the others, so that they change none of them. */
+  addAll(facts: readonly WorkflowFact[], isGuest: (fact: WorkflowFact) => boolean): void {
+    const events = new Map<WorkflowFact, PlacedEvent>();
+    for (const fact of facts) if (!isGuest(fact)) events.set(fact, this.#placer.place(fact));
+    for (const fact of facts) {
+      const event = events.get(fact) ?? this.#placer.placeGuest(fact);
+      this.#hasGuests ||= isGuest(fact);
+      this.#add(event);
+    }
+  }
+
+  /** Adds facts that are later than all others. False when they change events of guests: then all must be added again. */
+  append(facts: readonly WorkflowFact[], isGuest: (fact: WorkflowFact) => boolean): boolean {
+    const own = facts.filter((fact) => !isGuest(fact));
+    if (this.#hasGuests && own.some((fact) => this.#placer.overrules(fact))) return false;
+    this.addAll(facts, isGuest);
+    return !this.#placer.isOverruled;
+  }
+
+  #add(event: PlacedEvent): void {
+    const { fact } = event;
     this.placed.push(event);
     if (!event.isKept) return;
     this.kept.push(event);
-    this.index.add(event);
+    if (event.isDeciding) this.index.add(event);
     if (fact.event_type.startsWith('approval_')) this.approvals.push(event);
   }
+}
+
+/** About the workflow as a whole: an agent may not say them in a workflow of the trail. */
+const OF_WORKFLOW: ReadonlySet<string> = new Set(['workflow_start', 'workflow_complete', 'workflow_resumed']);
+
+function senderOf({ sender }: WorkflowFact): Sender['kind'] {
+  return sender ?? 'trail';
+}
+
+/** A copy that another sender sent is a fact of its own. */
+function idOf({ sender, event_id: id }: WorkflowFact): string {
+  return sender === undefined ? id : `${sender} ${id}`;
 }
 
 function runningStatus({ events, nodes }: WorkflowParts): string {
@@ -216,6 +286,12 @@ function workItemOf(fact: WorkflowFact): string | null {
   if (fact.work_item_id !== null) return fact.work_item_id;
   const id = objectOf(objectOf(fact.payload).context).work_item_id;
   return typeof id === 'string' || typeof id === 'number' ? String(id) : null;
+}
+
+/** What the owner of the workflow says comes before what an agent adds. */
+function ownFirst(events: readonly PlacedEvent[]): readonly PlacedEvent[] {
+  const isOwn = ({ fact }: PlacedEvent): boolean => fact.sender === undefined;
+  return [...events.filter(isOwn), ...events.filter((event) => !isOwn(event))];
 }
 
 function firstOf(events: readonly PlacedEvent[], read: (fact: WorkflowFact) => string | null): string | null {

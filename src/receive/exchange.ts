@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { messageOf, TasktrailError } from '../errors.ts';
 import type { TelemetryBatch } from '../model/otlp.ts';
-import { bearerTokenOf, isAnyOf } from '../model/secret.ts';
+import type { Sender } from '../model/sender.ts';
 import type { BodyLimits, BodyRoom } from '../system/bounded-body.ts';
 import { checkOrigin } from '../system/http/origin.ts';
 import { finished, isTurnOver, nextTurn } from '../system/turns.ts';
+import { type SenderSecrets, senderOf } from './authorization.ts';
 import { decodeJson } from './json/decode-json.ts';
 import { outlineJson } from './json/outline-json.ts';
 import { readBody } from './otlp-body.ts';
@@ -16,7 +17,6 @@ import {
   errorAnswer,
   successAnswer,
 } from './otlp-response.ts';
-import { otlpTokenOf } from './otlp-token.ts';
 import { type Outline, outlineOf } from './outline/outline.ts';
 import { decodeProtobuf } from './protobuf/decode-protobuf.ts';
 import { outlineProtobuf } from './protobuf/outline-protobuf.ts';
@@ -31,9 +31,9 @@ export interface ExchangeOptions {
   readonly sink: Sink;
   readonly bodyBytesMax: number;
   readonly room: BodyRoom;
-  readonly token: string | undefined;
   /** Origins whose pages may send. */
   readonly origins: readonly string[];
+  readonly secrets: SenderSecrets;
 }
 
 /** One OTLP/HTTP request to its answer: written once for all signals and encodings. Never throws. */
@@ -41,31 +41,23 @@ export async function exchange(request: IncomingMessage, options: ExchangeOption
   const encoding = encodingOf(request.headers['content-type']);
   const lease = options.room.lease();
   try {
+    const sender = senderOf(request.headers.authorization, options.secrets);
     // A page knows no token.
-    if (options.token === undefined) {
+    if (sender.kind === 'anonymous') {
       checkOrigin(request, { what: 'the OTLP receiver', origins: options.origins });
-    } else checkToken(request.headers.authorization, options.token);
+    }
     const signal = findSignal(request);
     if (encoding === undefined) {
       throw new TasktrailError('ERR_TYPE_UNSUPPORTED', `unsupported Content-Type: send ${TYPES}`);
     }
     const limits = { bytesMax: options.bodyBytesMax, lease };
-    return successAnswer(
-      signal,
-      encoding,
-      await storeBody(request, { signal, encoding, limits }, options.sink),
-    );
+    const store = (batch: TelemetryBatch): Promise<IngestResult> => ingest(options.sink, batch, sender);
+    return successAnswer(signal, encoding, await storeBody(request, { signal, encoding, limits }, store));
   } catch (error) {
     return errorAnswer(encoding ?? 'json', asTasktrailError(error));
   } finally {
     lease.release();
   }
-}
-
-function checkToken(authorization: string | undefined, token: string): void {
-  const given = bearerTokenOf(authorization);
-  if (given !== undefined && isAnyOf([token, otlpTokenOf(token)], given)) return;
-  throw new TasktrailError('ERR_UNAUTHORIZED', 'the token is missing or wrong: send Authorization: Bearer');
 }
 
 function findSignal(request: IncomingMessage): Signal {
@@ -103,7 +95,11 @@ interface Form {
 }
 
 /** Reads, checks and stores a request: some of its records at a time, with room for other work between them. */
-async function storeBody(request: IncomingMessage, form: Form, sink: Sink): Promise<Outcome[]> {
+async function storeBody(
+  request: IncomingMessage,
+  form: Form,
+  store: (batch: TelemetryBatch) => Promise<IngestResult>,
+): Promise<Outcome[]> {
   const body = await readBody(request, form.limits);
   const receivedAtNanos = `${Date.now()}${NANOS_OF_MS}`;
   if (body.length > SMALL_BYTES && isTurnOver()) await nextTurn();
@@ -112,7 +108,7 @@ async function storeBody(request: IncomingMessage, form: Form, sink: Sink): Prom
   let rejected = 0;
   const reasons = new Set<string>();
   for await (const batch of readSlices(outline, reader)) {
-    const result = await ingest(sink, batch);
+    const result = await store(batch);
     rejected += result.rejected;
     for (const reason of result.reasons) if (reasons.size < REASONS_MAX) reasons.add(reason);
   }
@@ -153,9 +149,9 @@ function isTooLarge(error: unknown): boolean {
 }
 
 /** Whatever the sink throws, the sender may keep its records and come again. */
-async function ingest(sink: Sink, batch: TelemetryBatch): Promise<IngestResult> {
+async function ingest(sink: Sink, batch: TelemetryBatch, sender: Sender): Promise<IngestResult> {
   try {
-    return await sink.ingest(batch);
+    return await sink.ingest(batch, sender);
   } catch (error) {
     throw new TasktrailError('ERR_STORE_UNAVAILABLE', `not stored: ${messageOf(error)}`, {
       retryable: true,

@@ -4,6 +4,7 @@ import { BodyRoom } from '../system/bounded-body.ts';
 import { allowOrigin } from '../system/http/cors.ts';
 import { limitConnections, serverLimits } from '../system/http/limits.ts';
 import { authorityOf, closeServer, listenOn, originOf, reachableHost } from '../system/http-server.ts';
+import type { SenderSecrets } from './authorization.ts';
 import { exchange } from './exchange.ts';
 import type { Answer } from './otlp-response.ts';
 import type { Sink } from './sink.ts';
@@ -15,10 +16,10 @@ export interface ReceiverOptions {
   readonly sink: Sink;
   /** Limit for one body, compressed and decompressed. Default 64 MiB, as the OTLP specification recommends. */
   readonly bodyBytesMax?: number;
-  /** When set, every request must carry it as `Authorization: Bearer`. */
-  readonly token?: string;
   /** Origins whose pages may send. Default: none. */
   readonly corsOrigins?: readonly string[];
+  /** Tokens by which the receiver knows senders. Default: there are none, and every sender is anonymous. */
+  readonly secrets?: SenderSecrets;
   /** False: the receiver alone does not keep the process alive. Default true. */
   readonly keepsProcessAlive?: boolean;
   /** Time for a complete request to arrive. Default 60 s. */
@@ -46,8 +47,8 @@ export async function startReceiver(options: ReceiverOptions): Promise<Receiver>
   const bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
   const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   const room = new BodyRoom(bodyBytesMax * LARGEST_BODIES_AT_ONCE, noRoom);
-  const { sink, token, corsOrigins: origins = [] } = options;
-  const parts = { sink, bodyBytesMax, room, token, origins };
+  const { sink, secrets = {}, corsOrigins: origins = [] } = options;
+  const parts = { sink, bodyBytesMax, room, secrets, origins };
   const server = createServer(serverLimits(requestTimeout), (request, response) => {
     if (allowOrigin(request, response, { origins, methods: ['POST'] })) {
       request.resume();

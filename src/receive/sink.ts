@@ -1,4 +1,5 @@
 import type { TelemetryBatch } from '../model/otlp.ts';
+import type { Sender } from '../model/sender.ts';
 
 export interface IngestResult {
   /** Records that were rejected for their content. The sender is informed and does not send them again. */
@@ -8,6 +9,8 @@ export interface IngestResult {
 
 /** Stores the batches of the receiver. A resolved promise means that the batch is durable. */
 export interface Sink {
-  /** A rejection means "not now": the sender gets 503 and sends the whole request again. */
-  ingest(batch: TelemetryBatch): Promise<IngestResult>;
+  /**
+   * `sender` sent the whole batch. A rejection means "not now": the sender gets 503 and sends the whole request again.
+   */
+  ingest(batch: TelemetryBatch, sender: Sender): Promise<IngestResult>;
 }

@@ -1,14 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { link, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, TasktrailError } from '../errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { TasktrailError } from '../errors.ts';
 import { makeNamedDirectory, readText } from '../system/durable.ts';
 import { PRIVATE_FILE } from '../system/files/modes.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
+import { linkNew } from '../system/link-new.ts';
 import { lstatIfPresent } from '../system/optional-files.ts';
 import { OWN_NAMES } from './layout.ts';
 
 const KEY = /^[0-9a-f]{64}$/;
+
+/** Without hard links a key is written in place: it is complete after a moment, and a damaged one never is. */
+const READS_MAX = 20;
+const READ_PAUSE_MS = 25;
 
 /**
  * The key of a log directory, from `_key`: 32 random bytes in hex, readable to the owner alone. Undefined when there is
@@ -16,12 +22,12 @@ const KEY = /^[0-9a-f]{64}$/;
  */
 export async function readTrailKey(logDir: string): Promise<string | undefined> {
   const path = join(logDir, OWN_NAMES.key);
-  const text = (await readText(path))?.trimEnd();
-  if (text === undefined || KEY.test(text)) return text;
-  throw new TasktrailError(
-    'ERR_DIRECTORY_UNUSABLE',
-    `${path} is not a key of 64 hex digits: remove it, and a new one is made (running agents lose their access)`,
-  );
+  for (let reads = 1; ; reads += 1) {
+    const text = (await readText(path))?.trimEnd();
+    if (text === undefined || KEY.test(text)) return text;
+    if (reads === READS_MAX) throw damaged(path);
+    await delay(READ_PAUSE_MS);
+  }
 }
 
 /** Throws for a link or a folder in place of the key, which counts as no key and would never be made. */
@@ -36,26 +42,36 @@ async function checkReplaceable(path: string): Promise<void> {
 
 /** `readTrailKey`, after making the key where there is none. Of several processes that make one, the first wins. */
 export async function ensureTrailKey(logDir: string): Promise<string> {
-  await makeNamedDirectory(logDir);
-  const path = join(logDir, OWN_NAMES.key);
   for (;;) {
     const found = await readTrailKey(logDir);
     if (found !== undefined) return found;
-    await checkReplaceable(path);
-    const temp = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
-    try {
-      const file = await openSafeHandle(temp, 'wx', PRIVATE_FILE);
-      try {
-        await file.writeFile(`${randomBytes(32).toString('hex')}\n`);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await link(temp, path);
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error;
-    } finally {
-      await rm(temp, { force: true });
-    }
+    await checkReplaceable(join(logDir, OWN_NAMES.key));
+    await writeTrailKey(logDir, randomBytes(32).toString('hex'));
   }
+}
+
+/** Writes the key of a directory that has none, or has lost its own. A key that is there stays. */
+export async function writeTrailKey(logDir: string, key: string): Promise<void> {
+  await makeNamedDirectory(logDir);
+  const path = join(logDir, OWN_NAMES.key);
+  const temp = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  try {
+    const file = await openSafeHandle(temp, 'wx', PRIVATE_FILE);
+    try {
+      await file.writeFile(`${key}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await linkNew(temp, path);
+  } finally {
+    await rm(temp, { force: true });
+  }
+}
+
+function damaged(path: string): TasktrailError {
+  return new TasktrailError(
+    'ERR_DIRECTORY_UNUSABLE',
+    `${path} is not a key of 64 hex digits: remove it, and the next start makes a new one (agents that run lose their access, and other machines need the new key)`,
+  );
 }

@@ -2,6 +2,8 @@ import { lutimes, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ulid } from 'ulid';
 import { TasktrailError } from '../errors.ts';
+import { isAnyOf } from '../model/secret.ts';
+import { macOf } from '../model/trail-token.ts';
 import { makeNamedDirectory } from '../system/durable.ts';
 import {
   isStale,
@@ -14,6 +16,7 @@ import {
   updateLock,
 } from '../system/lock.ts';
 import { ownIdentity } from '../system/process-identity.ts';
+import { ensureTrailKey, writeTrailKey } from './key.ts';
 import { OWN_NAMES } from './layout.ts';
 import { LockToucher } from './lock-toucher.ts';
 
@@ -36,10 +39,29 @@ export interface LockRecord extends LockOwner {
   readonly started_at: string;
   /** Base URL of the holder's receiver; null until it listens. */
   readonly otlp_url: string | null;
+  /** Signature of the other fields with the key of the directory. Undefined: an older version wrote the file. */
+  readonly mac: string | undefined;
+}
+
+/** Whether a process that knows the key wrote the record. */
+export function isSigned(record: LockRecord, key: string): boolean {
+  return record.mac !== undefined && isAnyOf([macOfRecord(record, key)], record.mac);
+}
+
+function macOfRecord(record: Omit<LockRecord, 'mac'>, key: string): string {
+  const { pid, host, start, token, started_at: startedAt, otlp_url: url } = record;
+  return macOf(key, JSON.stringify([pid, host, start, token, startedAt, url]));
+}
+
+function signed(record: Omit<LockRecord, 'mac'>, key: string): LockRecord {
+  return { ...record, mac: macOfRecord(record, key) };
 }
 
 /** Lock of the one process that writes below the log directory. */
 export class DirectoryLock {
+  /** The key of the directory: that of the configuration, else the content of `_key`. */
+  readonly key: string;
+  readonly #isKeyGiven: boolean;
   readonly #path: string;
   readonly #onLost: (reason: string) => void;
   readonly #toucher: LockToucher;
@@ -48,27 +70,36 @@ export class DirectoryLock {
   #isOwner = true;
   #touchedAt = performance.now();
 
-  private constructor(path: string, record: LockRecord, onLost: (reason: string) => void) {
-    this.#path = path;
-    this.#record = record;
-    this.#onLost = onLost;
-    this.#toucher = new LockToucher(path, record.token);
+  private constructor(parts: LockParts) {
+    this.key = parts.key;
+    this.#isKeyGiven = parts.isKeyGiven;
+    this.#path = parts.path;
+    this.#record = parts.record;
+    this.#onLost = parts.onLost;
+    this.#toucher = new LockToucher(parts.path, parts.record.token);
   }
 
-  /** Throws `ERR_DIRECTORY_HELD` when another process holds the directory. The message names it and its address. */
-  static async acquire(logDir: string, onLost: (reason: string) => void): Promise<DirectoryLock> {
+  /**
+   * `givenKey` comes from the configuration; default: the key of the directory, which is made if needed. Throws
+   * `ERR_DIRECTORY_HELD` when another process holds the directory; the message names it and its address. Throws
+   * `ERR_DIRECTORY_UNUSABLE` for a damaged key.
+   */
+  static async acquire(
+    logDir: string,
+    onLost: (reason: string) => void,
+    givenKey?: string,
+  ): Promise<DirectoryLock> {
     await makeNamedDirectory(logDir);
     const path = join(logDir, OWN_NAMES.lock);
-    const record: LockRecord = {
-      ...ownIdentity(),
-      token: ulid(),
-      started_at: new Date().toISOString(),
-      otlp_url: null,
-    };
+    const key = givenKey ?? (await ensureTrailKey(logDir));
+    const record = signed(
+      { ...ownIdentity(), token: ulid(), started_at: new Date().toISOString(), otlp_url: null },
+      key,
+    );
     const attempt = await takeLock(path, record, RULES);
-    if (!attempt.isTaken) throw heldBy(attempt.owner && asRecord(attempt.owner));
+    if (!attempt.isTaken) throw heldBy(attempt.owner && asRecord(attempt.owner), key);
     await removeUnfinished(logDir);
-    const lock = new DirectoryLock(path, record, onLost);
+    const lock = new DirectoryLock({ path, record, key, isKeyGiven: givenKey !== undefined, onLost });
     lock.#timer = setInterval(() => void lock.#touch(), TOUCH_MS).unref();
     return lock;
   }
@@ -82,7 +113,7 @@ export class DirectoryLock {
 
   /** Publishes the address of the receiver. */
   async announce(otlpUrl: string): Promise<void> {
-    this.#record = { ...this.#record, otlp_url: otlpUrl };
+    this.#record = signed({ ...this.#record, otlp_url: otlpUrl }, this.key);
     if (!(await updateLock(this.#path, this.#record))) this.#lose(TAKEN_OVER);
   }
 
@@ -98,9 +129,11 @@ export class DirectoryLock {
     try {
       const before = performance.now();
       const now = new Date();
-      const token = (await readLock(this.#path))?.token;
-      if (token === undefined) await this.#restore();
-      else if (token !== this.#record.token) return this.#lose(TAKEN_OVER);
+      const found = await readLock(this.#path);
+      if (found === undefined) await this.#restore();
+      else if (found.token !== this.#record.token) return this.#lose(TAKEN_OVER);
+      // Changed by another program: nothing is sent to this process until it is as it was.
+      else if (!isSigned(asRecord(found), this.key)) await updateLock(this.#path, this.#record);
       // Some shares refuse to set times: a new file has a new one.
       else await lutimes(this.#path, now, now).catch(() => updateLock(this.#path, this.#record));
       this.#touchedAt = before;
@@ -113,7 +146,9 @@ export class DirectoryLock {
   /** The lock file was deleted, perhaps with the whole directory. */
   async #restore(): Promise<void> {
     await makeNamedDirectory(dirname(this.#path));
-    if (!(await restoreLock(this.#path, this.#record))) throw heldBy(undefined);
+    // Before the lock, which senders cannot check without it.
+    if (!this.#isKeyGiven) await writeTrailKey(dirname(this.#path), this.key);
+    if (!(await restoreLock(this.#path, this.#record))) throw heldBy(undefined, this.key);
   }
 
   #lose(reason: string): void {
@@ -125,7 +160,18 @@ export class DirectoryLock {
   }
 }
 
-/** The live holder of a log directory; undefined when there is none. */
+interface LockParts {
+  readonly path: string;
+  readonly record: LockRecord;
+  readonly key: string;
+  readonly isKeyGiven: boolean;
+  readonly onLost: (reason: string) => void;
+}
+
+/**
+ * The live holder of a log directory; undefined when there is none. Its address is as the file says: `proveHolder` checks
+ * that the holder wrote it.
+ */
 export async function findHolder(logDir: string): Promise<LockRecord | undefined> {
   const path = join(logDir, OWN_NAMES.lock);
   const owner = await readLock(path);
@@ -142,16 +188,18 @@ async function removeUnfinished(logDir: string): Promise<void> {
 }
 
 function asRecord(owner: LockOwner & Partial<Record<keyof LockRecord, unknown>>): LockRecord {
-  const { started_at: startedAt, otlp_url: url } = owner;
+  const { started_at: startedAt, otlp_url: url, mac } = owner;
   return {
     ...owner,
     started_at: typeof startedAt === 'string' ? startedAt : '',
     otlp_url: typeof url === 'string' ? url : null,
+    mac: typeof mac === 'string' ? mac : undefined,
   };
 }
 
-function heldBy(record: LockRecord | undefined): TasktrailError {
+function heldBy(record: LockRecord | undefined, key: string): TasktrailError {
   const who = record === undefined ? 'another process' : `process ${record.pid} on ${record.host}`;
-  const where = record?.otlp_url ? `; send OTLP to ${record.otlp_url}` : '';
+  const isProven = record !== undefined && isSigned(record, key);
+  const where = isProven && record.otlp_url !== null ? `; send OTLP to ${record.otlp_url}` : '';
   return new TasktrailError('ERR_DIRECTORY_HELD', `the log directory is held by ${who}${where}`);
 }

@@ -1,5 +1,6 @@
 import { isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject, parseJson } from '../model/json.ts';
+import { isMark } from '../model/sender.ts';
 import { readIso } from '../model/time.ts';
 import type { WorkflowEnvelope } from '../model/workflow.ts';
 import type { WorkflowFact } from '../project/change.ts';
@@ -65,7 +66,8 @@ function isEventLine(line: unknown): line is JsonObject {
     // Timestamps are ordered as text, so only this form sorts correctly.
     typeof line.timestamp === 'string' &&
     readIso(line.timestamp) === line.timestamp &&
-    line.payload !== undefined
+    line.payload !== undefined &&
+    (line.sender === undefined || isMark(line.sender))
   );
 }
 

@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { checkWorkflowId } from '../model/ids.ts';
+import { isoFromMs } from '../model/time.ts';
 import { areRealFolders, checkFolders } from '../system/files/real-folders.ts';
 import { readableNamesIn } from '../system/optional-files.ts';
 import { OWN_NAMES, WORKFLOW_FILES, type WorkflowFile } from './layout.ts';
@@ -11,8 +12,17 @@ const MONTHS_MAX = 10_000;
 /** `2025`, `12` of `...-20251202T150000Z...`. */
 const STAMP = /(?:^|[-_.])(\d{4})(0[1-9]|1[0-2])\d{2}T\d{6}Z/;
 
+/** Events of a machine that was away come days later; a year is an error of the clock, or a lie. */
+const FAR_MS = 366 * 86_400_000;
+
 const YEAR = /^\d{4}$/;
 const MONTH = /^(?:0[1-9]|1[0-2])$/;
+
+/** A time, or now when it is far from the clock: senders choose the times of events. */
+export function nearTime(timestamp: string, nowMs: number): string {
+  const atMs = Date.parse(timestamp);
+  return isoFromMs(Math.abs(nowMs - atMs) < FAR_MS ? atMs : nowMs);
+}
 
 /** Finds the month's folder of a workflow: from the time stamp in its id, otherwise from the first stored event. */
 export class WorkflowPlaces {

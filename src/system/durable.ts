@@ -4,7 +4,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../errors.ts';
-import { withDirectory, withFile, writeWhole } from './descriptor.ts';
+import { withDirectory, writeWhole } from './descriptor.ts';
 import { folderMode } from './files/modes.ts';
 import { writeNew } from './files/new-file.ts';
 import { isNoFile, openSafeHandle } from './files/safe-open.ts';

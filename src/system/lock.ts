@@ -1,11 +1,10 @@
-import { link, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errnoOf } from '../errors.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import { type JsonObject, parseObject } from '../model/json.ts';
-import { withFile, writeWhole } from './descriptor.ts';
 import { readText } from './durable.ts';
 import { writeNewText } from './files/new-file.ts';
+import { linkNew } from './link-new.ts';
 import { lstatIfPresent } from './optional-files.ts';
 import { isProcessAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
@@ -110,36 +109,6 @@ async function withLockFile<T>(
     return await use(temp);
   } finally {
     await rm(temp, { force: true });
-  }
-}
-
-/** FAT, exFAT, and many shares and FUSE file systems have no hard links. */
-const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL']);
-
-/** Exactly one process succeeds: link(2) fails with EEXIST for the others. */
-async function linkNew(temp: string, path: string): Promise<boolean> {
-  try {
-    await link(temp, path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'EEXIST') return false;
-    if (NO_LINKS.has(errnoOf(error) ?? '')) return copyNew(temp, path);
-    throw error;
-  }
-}
-
-/**
- * `linkNew` without hard links: exclusive creation, which lets exactly one process succeed as well. The file is not
- * complete at once; until it is, the others respect it like every lock with invalid content.
- */
-async function copyNew(temp: string, path: string): Promise<boolean> {
-  const text = (await readText(temp)) ?? '';
-  try {
-    await withFile(path, 'wx', (fd) => writeWhole(fd, Buffer.from(text)));
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'EEXIST') return false;
-    throw error;
   }
 }
 

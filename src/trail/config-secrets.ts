@@ -1,16 +1,47 @@
 import type { Config } from '../config/config.ts';
-import { otlpTokenOf } from '../receive/otlp-token.ts';
+import { trailTokenOf } from '../model/trail-token.ts';
+import { maskSecrets } from '../redact/redact.ts';
 
 /** Every secret of the settings. An agent that reads the configuration could print them, so they are masked in its output. */
 export function secretsOf(config: Config): readonly string[] {
-  const { apiToken, githubSecrets, jiraSecrets, slackSecrets, githubToken, redisUrl, webhooks } = config;
+  const { apiToken, key, githubSecrets, jiraSecrets, slackSecrets, githubToken, redisUrl, webhooks } = config;
   return [
     ...[githubSecrets, jiraSecrets, slackSecrets].flat(),
     ...Object.values(webhooks).flatMap(({ secret }) => secret),
-    ...(apiToken === undefined ? [] : [apiToken, otlpTokenOf(apiToken)]),
+    ...(apiToken === undefined ? [] : [apiToken]),
+    ...(key === undefined ? [] : secretsOfKey(key)),
     ...(githubToken === undefined ? [] : [githubToken]),
     ...(redisUrl === undefined ? [] : passwordsIn(redisUrl)),
   ];
+}
+
+/** Agents that run at the same time: more than a machine runs. Each token makes the search for secrets slower. */
+const AGENT_TOKENS_MAX = 200;
+
+/** The secrets that are masked in everything that is recorded. */
+export class KnownSecrets {
+  readonly #fixed: Set<string>;
+  readonly #tokens = new Set<string>();
+
+  constructor(fixed: readonly string[]) {
+    this.#fixed = new Set(fixed);
+    maskSecrets([...this.#fixed]);
+  }
+
+  /** Adds the token of an agent. The oldest ones are forgotten: their tasks have ended. */
+  addToken(key: string, token: string): void {
+    for (const secret of secretsOfKey(key)) this.#fixed.add(secret);
+    this.#tokens.delete(token);
+    this.#tokens.add(token);
+    const [oldest] = this.#tokens;
+    if (this.#tokens.size > AGENT_TOKENS_MAX && oldest !== undefined) this.#tokens.delete(oldest);
+    maskSecrets([...this.#fixed, ...this.#tokens]);
+  }
+}
+
+/** The key of a log directory, and the token that is derived from it. */
+export function secretsOfKey(key: string): readonly string[] {
+  return [key, trailTokenOf(key)];
 }
 
 /** The password of a URL, as written and decoded; empty for any other text. */

@@ -1,11 +1,11 @@
 import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
 import { EndpointTransport } from '../export/endpoint-transport.ts';
-import { HolderTransport } from '../export/holder-transport.ts';
+import { type HolderAddress, HolderTransport } from '../export/holder-transport.ts';
 import { Sender } from '../export/sender.ts';
 import { destinationsOf, endpointsOf, HOLDER } from '../journal/destination.ts';
 import type { Journal } from '../journal/journal.ts';
-import { findHolder } from '../store/lock.ts';
+import { proveHolder } from '../store/proven-holder.ts';
 
 export { destinationsOf, endpointsOf, HOLDER };
 
@@ -29,11 +29,18 @@ export function createSenders(config: Config, journal: Journal, books: Books): r
   );
   if (!destinationsOf(config).includes(HOLDER)) return endpoints;
   const transport = new HolderTransport({
-    locate: async () => (await findHolder(config.logDir))?.otlp_url ?? undefined,
-    ...(config.apiToken !== undefined && { token: config.apiToken }),
+    locate: () => locateHolder(config),
   });
   return [
     new Sender({ ...shared, destination: HOLDER, transport, retryMaxMs: HOLDER_RETRY_MAX_MS }),
     ...endpoints,
   ];
+}
+
+async function locateHolder({ logDir, key }: Config): Promise<HolderAddress | undefined> {
+  const proof = await proveHolder(logDir, key);
+  if (proof.state === 'absent') return undefined;
+  if (proof.state === 'unproven') return { refusal: `records wait: ${proof.reason}` };
+  const { otlp_url: url } = proof.holder;
+  return url === null ? undefined : { url, token: proof.token };
 }

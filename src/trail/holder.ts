@@ -11,7 +11,6 @@ import { isOpenHere } from '../record/task/heartbeat.ts';
 import type { Reader } from '../serve/reader.ts';
 import { Tombstones } from '../store/keep/tombstones.ts';
 import { isJobKept } from '../store/kept-job.ts';
-import { ensureTrailKey } from '../store/key.ts';
 import { DirectoryLock } from '../store/lock.ts';
 import { closeToOthers } from '../store/private-directory.ts';
 import { Store } from '../store/write/store.ts';
@@ -54,7 +53,7 @@ export async function lockDirectory(
 ): Promise<DirectoryLock> {
   try {
     setFileMode(config.fileMode);
-    return await DirectoryLock.acquire(config.logDir, onLost);
+    return await DirectoryLock.acquire(config.logDir, onLost, config.key);
   } catch (error) {
     if (error instanceof TasktrailError) {
       throw new TasktrailError(error.code, `TASK_LOGS_DIR: ${config.logDir}: ${error.message}`, {
@@ -121,7 +120,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     sendLeftRecords: () =>
       sendAllLeftRecords(join(config.logDir, AGENT_FOLDER), {
         locate: async () => signalUrls(receiver.url),
-        token: async (taskId) => agentTokenOf(config.key ?? (await ensureTrailKey(config.logDir)), taskId),
+        token: async (taskId) => agentTokenOf(lock.key, taskId),
         onProblem: (reason) => books.setNotice('records of agents', reason),
       }),
     onProblem: (reason) => books.setNotice('runs left by dead processes', reason),
@@ -173,7 +172,7 @@ async function openTombstones(lock: DirectoryLock, config: Config): Promise<Tomb
 async function openReceiver(lock: DirectoryLock, config: Config, store: Store): Promise<Receiver> {
   let receiver: Receiver | undefined;
   try {
-    receiver = await listen(config, store);
+    receiver = await listen(config, { sink: store, key: lock.key });
     await lock.announce(receiver.url);
     return receiver;
   } catch (error) {
@@ -184,14 +183,14 @@ async function openReceiver(lock: DirectoryLock, config: Config, store: Store): 
 }
 
 /** Takes a free port when the default one is in use. A configured port that is in use is an error. */
-async function listen(config: Config, store: Store): Promise<Receiver> {
+async function listen(config: Config, { sink, key }: { sink: Store; key: string }): Promise<Receiver> {
   const options = {
     host: config.otlpHost,
     corsOrigins: config.corsOrigins,
-    sink: store,
+    sink,
     // The receiver must not keep a user's script alive. The service has its HTTP server for that.
     keepsProcessAlive: false,
-    ...(config.apiToken !== undefined && { token: config.apiToken }),
+    secrets: { apiToken: config.apiToken, key },
   };
   try {
     return await startReceiver({ ...options, port: config.otlpPort });

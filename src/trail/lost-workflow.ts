@@ -35,7 +35,12 @@ export function cancelWorkflows(
   for (const { state, events } of workflows) {
     const workflow = continueWorkflow(state.workflow_id, {
       parent: withTaskIds(ROOT_CONTEXT, [taskId]),
-      taskAttributes: { [ATTR.taskId]: taskId, [ATTR.attempt]: attempt },
+      taskAttributes: {
+        [ATTR.taskId]: taskId,
+        [ATTR.attempt]: attempt,
+        // The workflow stays that of the sender that has opened it.
+        ...(state.opened_by !== undefined && { [ATTR.sender]: state.opened_by }),
+      },
       known: { ...state, events },
     });
     workflow.cancel(reason);

@@ -113,14 +113,14 @@ function silenceOf(task: TaskLiveness, options: ReaperOptions, nowMs: number): s
 
 /** False when the task changed in between: a new record, another attempt, another status, or its removal. */
 async function close(task: TaskLiveness, { store, reader }: ReaperOptions, error: string): Promise<boolean> {
-  const { taskId, attempt, status } = task;
+  const { taskId, attempt, status, openedBy } = task;
   const metadata = await reader.readDocument(taskId, 'metadata');
   const workflows = await findOpenWorkflows(metadata, reader);
   if (store.liveness.get(taskId) !== task) return false;
   // A record that arrives before the end is stored registers the task again.
   store.liveness.forget(taskId);
   if (metadata?.attempt !== attempt || metadata.status !== status) return false;
-  closeTask({ taskId, attempt }, { status: 'abandoned', error });
+  closeTask({ taskId, attempt, openedBy }, { status: 'abandoned', error });
   cancelWorkflows(workflows, { taskId, attempt, reason: error });
   return true;
 }

@@ -43,7 +43,9 @@ async function readKnown(workflowId: string): Promise<KnownWorkflow | undefined>
     await trail.recovered;
     await waitForDelivery(trail);
     const stored = await trail.reader.readWorkflow(workflowId);
-    return stored === undefined ? undefined : { ...stored.state, events: stored.events };
+    // What others have recorded under this id must not decide what this process leaves out.
+    if (stored === undefined || stored.state.opened_by !== undefined) return undefined;
+    return { ...stored.state, events: stored.events };
   } catch {
     // The holder reports unreadable files in `/readyz`. They must not stop the workflow.
     return undefined;

@@ -14,10 +14,10 @@ import { agentTokenOf } from '../model/trail-token.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
 import { maskSecrets } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
-import { ensureTrailKey } from '../store/key.ts';
+import { readTrailKey } from '../store/key.ts';
 import { createReader } from '../store/read/reader.ts';
 import { setFileMode } from '../system/files/modes.ts';
-import { secretsOf } from './config-secrets.ts';
+import { KnownSecrets, secretsOf, secretsOfKey } from './config-secrets.ts';
 import { createSenders, destinationsOf, HOLDER } from './destinations.ts';
 import { type Holder, startHolder, tryLock } from './holder.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
@@ -103,6 +103,11 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
     throw new TypeError('tasktrail is started already: call startTasktrail once');
   const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
   const lock = options.hold === 'never' ? undefined : await tryLock(config, books, options.hold === 'must');
+  const secrets = new KnownSecrets([
+    ...secretsOf(config),
+    ...handedSecrets(config),
+    ...(lock === undefined ? [] : secretsOfKey(lock.key)),
+  ]);
   const destinations = destinationsOf(config);
   const journal = new Journal({ directory: journalDir(config.logDir), destinations, books });
   const resource = resourceOf(config);
@@ -110,7 +115,7 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
   const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
   const holder = lock && (await startHolder(lock, { config, books, journal, reader, source, metrics, log }));
   metrics.watchProcess(books, journal);
-  return new OpenTrail({ config, books, reader, journal, holder, recorder, metrics });
+  return new OpenTrail({ config, books, reader, journal, holder, recorder, metrics, secrets });
 }
 
 /** Directory for the runs of agents, by task id. */
@@ -133,6 +138,7 @@ interface Parts {
   readonly holder: Holder | undefined;
   readonly recorder: OtelRecorder;
   readonly metrics: TrailMetrics;
+  readonly secrets: KnownSecrets;
 }
 
 class OpenTrail implements ActiveTrail {
@@ -182,8 +188,12 @@ class OpenTrail implements ActiveTrail {
   async agentToken(taskId: string): Promise<string | undefined> {
     const { config } = this;
     const isLocal = destinationsOf(config).includes(HOLDER);
-    const key = config.key ?? (isLocal ? await ensureTrailKey(config.logDir) : undefined);
-    return key === undefined ? undefined : agentTokenOf(key, taskId);
+    const key = config.key ?? (isLocal ? await readTrailKey(config.logDir) : undefined);
+    if (key === undefined) return undefined;
+    const token = agentTokenOf(key, taskId);
+    // An agent may print its environment.
+    this.#parts.secrets.addToken(key, token);
+    return token;
   }
 
   flush(): void {

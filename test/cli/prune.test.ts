@@ -24,7 +24,13 @@ async function logDir(): Promise<string> {
   const young = new Date(Date.now() - 10 * DAY_MS).toISOString();
   for (const [id, completed_at] of Object.entries({ 'task-old': old, 'task-young': young })) {
     mkdirSync(join(dir, id));
-    const metadata = { task_id: id, status: 'completed', completed_at, settled: true };
+    const metadata = {
+      task_id: id,
+      status: 'completed',
+      completed_at,
+      end_received_at: completed_at,
+      settled: true,
+    };
     writeFileSync(join(dir, id, 'metadata.json'), `${JSON.stringify(metadata)}\n`);
     writeFileSync(join(dir, id, '03-agent-output.jsonl'), `{"content":"${'x'.repeat(3_000)}"}\n`);
   }
@@ -92,7 +98,7 @@ test('a real run removes and gzips, reports both, and releases the directory', a
   const { code, stdout } = await run(dir);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^2 removed, \d+\.\d KiB; 1 task\(s\) gzipped \(/m);
-  expect(readdirSync(dir).sort()).toEqual(['_pruned.jsonl', '_workflow', 'task-young']);
+  expect(readdirSync(dir).sort()).toEqual(['_key', '_pruned.jsonl', '_workflow', 'task-young']);
   expect(readdirSync(join(dir, 'task-young'))).toContain('03-agent-output.jsonl.gz');
   expect(readdirSync(join(dir, '_workflow', '2024', '01'))).toEqual(['workflow-running.facts']);
   expect(await run(dir)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^nothing to remove \(/) });

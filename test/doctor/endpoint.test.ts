@@ -77,7 +77,7 @@ test('a receiver with a token is named, and the advice prints no token', async (
     host: '127.0.0.1',
     port: 0,
     sink,
-    token: 'a-token-of-the-receiver',
+    secrets: { apiToken: 'a-token-of-the-receiver' },
   });
   onTestFinished(() => receiver.close(0));
   expect(await look(receiver.url)).toMatch(

@@ -13,13 +13,14 @@ import { freePort } from '../support/free-port.ts';
 import { linesOf, notFound, serve, serveTcp, statusOf, subjectOf } from './subject.ts';
 
 const TOKEN = 'sixteen characters';
+const KEY = 'c0ffee'.repeat(10);
 
 async function look(subject: Subject): Promise<string> {
   return linesOf(await checkHolder(subject));
 }
 
 async function hold({ config }: Subject, url?: string): Promise<void> {
-  const lock = await DirectoryLock.acquire(config.logDir, () => {});
+  const lock = await DirectoryLock.acquire(config.logDir, () => {}, config.key);
   onTestFinished(() => lock.release());
   if (url !== undefined) await lock.announce(url);
 }
@@ -37,7 +38,7 @@ test('a directory without a holder is no problem', async () => {
 });
 
 test('a holder that accepts records is named, and gets nothing to store', async () => {
-  const subject = subjectOf({ TASK_LOGS_API_TOKEN: TOKEN });
+  const subject = subjectOf({ TASK_LOGS_API_TOKEN: TOKEN, TASK_LOGS_KEY: KEY });
   let asked = 0;
   const sink: Sink = {
     ingest: async () => {
@@ -45,7 +46,12 @@ test('a holder that accepts records is named, and gets nothing to store', async 
       return { rejected: 0, reasons: [] };
     },
   };
-  const receiver = await startReceiver({ host: '127.0.0.1', port: 0, sink, token: TOKEN });
+  const receiver = await startReceiver({
+    host: '127.0.0.1',
+    port: 0,
+    sink,
+    secrets: { apiToken: TOKEN, key: KEY },
+  });
   onTestFinished(() => receiver.close(0));
   await hold(subject, receiver.url);
   const before = readdirSync(subject.config.logDir);
@@ -57,19 +63,20 @@ test('a holder that accepts records is named, and gets nothing to store', async 
 });
 
 test('a holder with another token is a problem, and no token is printed', async () => {
-  const subject = subjectOf({ TASK_LOGS_API_TOKEN: TOKEN });
+  const subject = subjectOf({ TASK_LOGS_API_TOKEN: TOKEN, TASK_LOGS_KEY: KEY });
   const sink = { ingest: async () => ({ rejected: 0, reasons: [] }) };
   const receiver = await startReceiver({
     host: '127.0.0.1',
     port: 0,
     sink,
-    token: 'another one of that length',
+    secrets: { apiToken: TOKEN, key: 'another key' },
   });
   onTestFinished(() => receiver.close(0));
   await hold(subject, receiver.url);
   const line = await look(subject);
-  expect(line).toMatch(/^problem .*refuses our token.* -> set TASK_LOGS_API_TOKEN/);
+  expect(line).toMatch(/^problem .*refuses our token.* -> restart the process that holds the directory/);
   expect(line).not.toContain(TOKEN);
+  expect(line).not.toContain(KEY);
 });
 
 test.each([

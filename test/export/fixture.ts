@@ -76,7 +76,12 @@ export async function startSending(transport: Transport): Promise<Sending> {
 
 export function holderAt(url: string | (() => Promise<string | undefined>), token?: string): Transport {
   const locate = typeof url === 'string' ? async () => url : url;
-  return new HolderTransport({ locate, ...(token !== undefined && { token }) });
+  return new HolderTransport({
+    locate: async () => {
+      const found = await locate();
+      return found === undefined ? undefined : { url: found, ...(token !== undefined && { token }) };
+    },
+  });
 }
 
 /** Attribute `n` of each record in a request, in order. */

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { HolderTransport } from '../../src/export/holder-transport.ts';
+import { type HolderAddress, HolderTransport } from '../../src/export/holder-transport.ts';
 import { startCollector, status } from './fixture.ts';
 
 const BODY = Buffer.from('{}');
 
 test('records are sent to the located holder as JSON, with the token', async () => {
   const collector = await startCollector();
-  const transport = new HolderTransport({ locate: async () => collector.url, token: 'abc' });
+  const transport = new HolderTransport({ locate: async () => ({ url: collector.url, token: 'abc' }) });
   expect(await transport.send('traces', BODY)).toEqual({ kind: 'accepted', rejected: 0 });
   expect(collector.got[0]).toMatchObject({
     url: '/v1/traces',
@@ -15,21 +15,20 @@ test('records are sent to the located holder as JSON, with the token', async () 
   await transport.close();
 });
 
-test('the address is looked up once, and again after a failure', async () => {
-  const [first, second] = [await startCollector(status(503)), await startCollector()];
-  const urls = [first.url, second.url];
-  let lookups = 0;
-  const transport = new HolderTransport({ locate: async () => urls[lookups++] });
-  expect((await transport.send('logs', BODY)).kind).toBe('retry');
+test('the address is proven again for each request, and an unproven one gets nothing', async () => {
+  const [first, second] = [await startCollector(), await startCollector()];
+  const found: HolderAddress[] = [{ url: first.url }, { url: second.url }, { refusal: 'it is not signed' }];
+  const transport = new HolderTransport({ locate: async () => found.shift() });
   expect((await transport.send('logs', BODY)).kind).toBe('accepted');
   expect((await transport.send('logs', BODY)).kind).toBe('accepted');
-  expect(lookups).toBe(2);
+  expect(await transport.send('logs', BODY)).toEqual({ kind: 'retry', reason: 'it is not signed' });
+  expect([first.got.length, second.got.length]).toEqual([1, 1]);
   await transport.close();
 });
 
 test.each([401, 403, 404, 405])('an answer %d is not from the holder: the records wait', async (code) => {
   const collector = await startCollector(status(code));
-  const transport = new HolderTransport({ locate: async () => collector.url });
+  const transport = new HolderTransport({ locate: async () => ({ url: collector.url }) });
   expect(await transport.send('logs', BODY)).toEqual({ kind: 'retry', reason: `status ${code}` });
   await transport.close();
 });

@@ -288,7 +288,7 @@ test('a collector receives the complete, masked records of a task', async () => 
   const collector = await startCollector();
   const { HolderTransport } = await import('../../src/export/holder-transport.ts');
   const { journal, sender, directory } = await startSending(
-    new HolderTransport({ locate: async () => collector.url }),
+    new HolderTransport({ locate: async () => ({ url: collector.url }) }),
   );
   const recorder = new OtelRecorder({
     resource: resourceFromAttributes({ 'service.name': 'mine' }),

@@ -59,7 +59,7 @@ test.each([
 });
 
 test('with a token the name does not count: a collector in a container may use that of its network', async () => {
-  const { port, batches } = await open({ token: TOKEN });
+  const { port, batches } = await open({ secrets: { apiToken: TOKEN } });
   const lines = ['Host: tasktrail:4318', JSON_TYPE];
   const bare = await rawHttp(port, rawRequest(POST, lines, BODY));
   expect([bare.status, batches.length]).toEqual([401, 0]);
@@ -71,7 +71,7 @@ test.each([
   ['rebound', ['Host: evil.example', 'Origin: http://evil.example']],
   ['foreign', ['Host: localhost', 'Origin: https://evil.example']],
 ])('with a token a %s page, which does not know it, is refused', async (_who, lines) => {
-  const { port, batches } = await open({ token: TOKEN });
+  const { port, batches } = await open({ secrets: { apiToken: TOKEN } });
   const answer = await rawHttp(port, rawRequest(POST, [...lines, JSON_TYPE], BODY));
   expect([answer.status, batches.length]).toEqual([401, 0]);
 });
@@ -126,7 +126,7 @@ test('a page of a named origin sends as the exporter of a browser does: a prefli
 });
 
 test('a page of a named origin may read why it is refused', async () => {
-  const { port } = await open({ corsOrigins: [APP], token: TOKEN });
+  const { port } = await open({ corsOrigins: [APP], secrets: { apiToken: TOKEN } });
   const refused = await rawHttp(
     port,
     rawRequest(POST, ['Host: localhost', `Origin: ${APP}`, JSON_TYPE], BODY),

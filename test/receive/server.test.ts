@@ -5,9 +5,10 @@ import { constants, deflateSync, gzipSync } from 'node:zlib';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { afterEach, expect, test } from 'vitest';
 import type { TelemetryBatch } from '../../src/model/otlp.ts';
-import { otlpTokenOf } from '../../src/receive/otlp-token.ts';
+import { ANONYMOUS, type Sender, TRAIL } from '../../src/model/sender.ts';
+import { agentTokenOf, trailTokenOf } from '../../src/model/trail-token.ts';
 import { type Receiver, type ReceiverOptions, startReceiver } from '../../src/receive/server.ts';
-import type { IngestResult } from '../../src/receive/sink.ts';
+import type { IngestResult, Sink } from '../../src/receive/sink.ts';
 import { createTokenCheck } from '../../src/serve/token.ts';
 import { until } from '../support/until.ts';
 import { field, logsRequest, requestBody, SPAN_ID, spansRequest, TRACE_ID } from './requests.ts';
@@ -194,7 +195,7 @@ test.each(['GET', 'PUT', 'DELETE', 'OPTIONS'])(
 test.each([[undefined], ['Bearer wrong'], ['Bearer '], ['Basic c2VjcmV0'], ['secret']])(
   'the authorization %j is refused with 401',
   async (authorization) => {
-    const { batches, post } = await start({ token: 'secret' });
+    const { batches, post } = await start({ secrets: { apiToken: 'secret' } });
     const headers = authorization === undefined ? JSON_TYPE : { ...JSON_TYPE, Authorization: authorization };
     const response = await post('/v1/logs', headers, JSON.stringify(logsRequest(GOOD_LOG)));
     expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
@@ -203,17 +204,54 @@ test.each([[undefined], ['Bearer wrong'], ['Bearer '], ['Basic c2VjcmV0'], ['sec
 );
 
 test('the right token is accepted', async () => {
-  const { post } = await start({ token: 'secret' });
+  const { post } = await start({ secrets: { apiToken: 'secret' } });
   const headers = { ...JSON_TYPE, Authorization: 'bearer secret' };
   expect((await post('/v1/logs', headers, '{}')).status).toBe(200);
 });
 
-test('the derived token of agents permits sending records, and is not accepted by the API', async () => {
-  const { post } = await start({ token: 'secret' });
-  const authorization = `Bearer ${otlpTokenOf('secret')}`;
-  expect((await post('/v1/logs', { ...JSON_TYPE, Authorization: authorization }, '{}')).status).toBe(200);
-  const request = { headers: { authorization } } as IncomingMessage;
-  expect(() => createTokenCheck('secret')(request)).toThrow('the token is wrong');
+const KEY = 'c0ffee'.repeat(10);
+const AGENT: Sender = { kind: 'agent', taskId: 'task-1' };
+
+test.each<[string, string | undefined, string | undefined, unknown]>([
+  ['no token', undefined, undefined, ANONYMOUS],
+  ['an empty token, as from a collector without one', 'Bearer ', undefined, ANONYMOUS],
+  ['the token of the trail', `Bearer ${trailTokenOf(KEY)}`, undefined, TRAIL],
+  ['the token of an agent', `Bearer ${agentTokenOf(KEY, 'task-1')}`, undefined, AGENT],
+  ['no token where one is set', undefined, 'secret', 401],
+  ['an empty token where one is set', 'Bearer ', 'secret', 401],
+  ['the token of the API', 'bearer secret', 'secret', TRAIL],
+  ['the token of the trail where one is set', `Bearer ${trailTokenOf(KEY)}`, 'secret', TRAIL],
+  ['the token of an agent where one is set', `Bearer ${agentTokenOf(KEY, 'task-1')}`, 'secret', AGENT],
+  ['a wrong token', 'Bearer wrong', undefined, 401],
+  ['another scheme', 'Basic c2VjcmV0', undefined, 401],
+  ['the key itself', `Bearer ${KEY}`, undefined, 401],
+  ['the token of another key', `Bearer ${trailTokenOf('other')}`, 'secret', 401],
+  [
+    'the token of an agent with another task in it',
+    `Bearer ${agentTokenOf(KEY, 'task-1').replace('task-1', 'task-2')}`,
+    undefined,
+    401,
+  ],
+])('%s makes the sender', async (_name, authorization, apiToken, expected) => {
+  const senders: Sender[] = [];
+  const sink: Sink = {
+    ingest: async (_batch, sender) => {
+      senders.push(sender);
+      return { rejected: 0, reasons: [] };
+    },
+  };
+  const { post } = await start({ sink, secrets: { apiToken, key: KEY } });
+  const headers = authorization === undefined ? JSON_TYPE : { ...JSON_TYPE, Authorization: authorization };
+  const { status } = await post('/v1/logs', headers, JSON.stringify(logsRequest(GOOD_LOG)));
+  expect(status === 200 ? senders[0] : status).toEqual(expected);
+  expect(senders).toHaveLength(status === 200 ? 1 : 0);
+});
+
+test('the tokens of the trail and of agents are not accepted by the API', () => {
+  for (const token of [trailTokenOf(KEY), agentTokenOf(KEY, 'task-1')]) {
+    const request = { headers: { authorization: `Bearer ${token}` } } as IncomingMessage;
+    expect(() => createTokenCheck('secret')(request)).toThrow('the token is wrong');
+  }
 });
 
 test.each<[string, (text: string) => Buffer]>([
@@ -244,7 +282,10 @@ test('the limit applies to the compressed body', async () => {
   expect((await post('/v1/logs', JSON_TYPE, body(1000))).status).toBe(200);
   const response = await post('/v1/logs', JSON_TYPE, body(1001));
   expect(response.status).toBe(413);
-  expect(await response.json()).toEqual({ code: 3, message: expect.stringMatching(/^a body is at most 1000 bytes: send smaller batches /) });
+  expect(await response.json()).toEqual({
+    code: 3,
+    message: expect.stringMatching(/^a body is at most 1000 bytes: send smaller batches /),
+  });
   expect(batches).toEqual([]);
 });
 

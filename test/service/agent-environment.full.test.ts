@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { MAIN } from '../support/built.ts';
 import { readLines } from '../support/receiver.ts';
@@ -150,38 +149,31 @@ test('what an agent`s commands record goes to its own task, also when the servic
   );
 }, 120_000);
 
-/** The receiver tells senders apart: nothing can be refused without it. */
-const CONFINES = existsSync(resolve(import.meta.dirname, '../../src/receive/authorization.ts'));
-
-test.skipIf(!CONFINES)(
-  'what an agent records about another task or its workflow is refused, its own is stored',
-  async () => {
-    const emit = `${process.execPath} ${MAIN} emit`;
-    const service = await start({
-      agent: { command: ['sh', '-c', 'cat > script; . ./script'], cwd },
-      env: { TASK_LOGS_CONCURRENCY: '1' },
-    });
-    const say = async (script: string): Promise<string> =>
-      firstTaskId(await (await service.submit({ message: script })).json());
-    const victim = await say(`${emit} workflow_start w-victim '{}'`);
-    expect(await resultOf(logDir, victim)).toMatchObject({ success: true });
-    await until(async () => (await eventsOf('w-victim')).length === 1, 'the event of the first task');
-    const other = await say(
-      [
-        `${emit} workflow_complete w-victim '{"status":"failure"}'`,
-        `${emit} workflow_complete w-victim '{"status":"failure"}' --task ${victim}`,
-        `${emit} workflow_start w-forged '{}' --task ${victim}`,
-        `${emit} workflow_start w-own '{}'`,
-      ].join('\n'),
-    );
-    expect(await resultOf(logDir, other)).toMatchObject({ success: true });
-    await until(async () => (await eventsOf('w-own')).length === 1, 'the event of the other task');
-    expect(await eventsOf('w-own')).toEqual([['workflow_start', other]]);
-    expect(await eventsOf('w-victim')).toEqual([['workflow_start', victim]]);
-    expect(await eventsOf('w-forged')).toEqual([]);
-  },
-  60_000,
-);
+test('what an agent records about another task or its workflow is refused, its own is stored', async () => {
+  const emit = `${process.execPath} ${MAIN} emit`;
+  const service = await start({
+    agent: { command: ['sh', '-c', 'cat > script; . ./script'], cwd },
+    env: { TASK_LOGS_CONCURRENCY: '1' },
+  });
+  const say = async (script: string): Promise<string> =>
+    firstTaskId(await (await service.submit({ message: script })).json());
+  const victim = await say(`${emit} workflow_start w-victim '{}'`);
+  expect(await resultOf(logDir, victim)).toMatchObject({ success: true });
+  await until(async () => (await eventsOf('w-victim')).length === 1, 'the event of the first task');
+  const other = await say(
+    [
+      `${emit} workflow_complete w-victim '{"status":"failure"}'`,
+      `${emit} workflow_complete w-victim '{"status":"failure"}' --task ${victim}`,
+      `${emit} workflow_start w-forged '{}' --task ${victim}`,
+      `${emit} workflow_start w-own '{}'`,
+    ].join('\n'),
+  );
+  expect(await resultOf(logDir, other)).toMatchObject({ success: true });
+  await until(async () => (await eventsOf('w-own')).length === 1, 'the event of the other task');
+  expect(await eventsOf('w-own')).toEqual([['workflow_start', other]]);
+  expect(await eventsOf('w-victim')).toEqual([['workflow_start', victim]]);
+  expect(await eventsOf('w-forged')).toEqual([]);
+}, 60_000);
 
 async function eventsOf(workflowId: string): Promise<(readonly [unknown, unknown])[]> {
   const files = await readdir(join(logDir, '_workflow'), { recursive: true }).catch(() => []);

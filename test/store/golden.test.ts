@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { TRAIL } from '../../src/model/sender.ts';
 import { filesIn, newStore } from '../support/log-dir.ts';
 import { GOLDEN_CASES } from './golden-cases.ts';
 
@@ -13,7 +14,7 @@ test.each(GOLDEN_CASES)(
   'the records of %s produce the expected directory, byte for byte',
   async (name, batches) => {
     const { dir, store } = await newStore();
-    for (const batch of batches()) await store.ingest(batch);
+    for (const batch of batches()) await store.ingest(batch, TRAIL);
     const files = filesIn(dir);
     const golden = join(GOLDEN_DIR, name);
     if (WRITE) {

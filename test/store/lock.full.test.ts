@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { DirectoryLock, findHolder } from '../../src/store/lock.ts';
@@ -33,7 +33,7 @@ test('a second holder is refused with the pid and address of the first', async (
     message: expect.stringMatching(new RegExp(`process ${process.pid} .*http://127\\.0\\.0\\.1:4318`)),
   });
   expect(await findHolder(dir)).toMatchObject({ pid: process.pid, otlp_url: 'http://127.0.0.1:4318' });
-  expect(readdirSync(dir)).toEqual([LOCK]);
+  expect(readdirSync(dir)).toEqual(['_key', LOCK]);
 });
 
 test('a released lock is removed and can be taken again', async () => {
@@ -54,7 +54,7 @@ test('the lock of a dead process is taken over', async () => {
   expect(await findHolder(dir)).toBeUndefined();
   expect((await acquire(dir)).isHeld).toBe(true);
   expect(documentOf(dir, LOCK).pid).toBe(process.pid);
-  expect(readdirSync(dir)).toEqual([LOCK]);
+  expect(readdirSync(dir)).toEqual(['_key', LOCK]);
 });
 
 test('the lock of a process whose pid was reused is taken over', async () => {
@@ -81,7 +81,7 @@ test.each(['', '{"pid":', '[]', '{"pid":1,"host":"a","start":"b","token":"../../
     const then = new Date(Date.now() - 11_000);
     utimesSync(join(dir, LOCK), then, then);
     expect((await acquire(dir)).isHeld).toBe(true);
-    expect(readdirSync(dir)).toEqual([LOCK]);
+    expect(readdirSync(dir)).toEqual(['_key', LOCK]);
   },
 );
 
@@ -91,7 +91,7 @@ test('a process that died during a takeover is succeeded too', async () => {
   const dead = { ...ownIdentity(), start: 'earlier-boot', token: 'T2', started_at: '', otlp_url: null };
   for (const name of [`${LOCK}.after-T1`, `${LOCK}.T2`]) writeFileSync(join(dir, name), JSON.stringify(dead));
   expect((await acquire(dir)).isHeld).toBe(true);
-  expect(readdirSync(dir)).toEqual([LOCK]);
+  expect(readdirSync(dir)).toEqual(['_key', LOCK]);
 });
 
 test('a live process that is taking over a stale lock is not overtaken', async () => {
@@ -111,7 +111,7 @@ test('temporary files of earlier processes are removed', async () => {
   }
   writeFileSync(join(dir, `${LOCK}.01NEW`), '{}');
   await acquire(dir);
-  expect(readdirSync(dir).sort()).toEqual([LOCK, `${LOCK}.01NEW`]);
+  expect(readdirSync(dir).sort()).toEqual(['_key', LOCK, `${LOCK}.01NEW`]);
 });
 
 test('a lock that is taken over is lost, and release keeps the new one', async () => {
@@ -129,8 +129,10 @@ test('a lock that was deleted with the whole directory is restored', async () =>
   const dir = await tempDir();
   const lost = vi.fn();
   const lock = await acquire(dir, lost);
+  const key = readFileSync(join(dir, '_key'), 'utf8');
   rmSync(dir, { recursive: true });
   await expect.poll(() => existsSync(join(dir, LOCK))).toBe(true);
+  expect(readFileSync(join(dir, '_key'), 'utf8')).toBe(key);
   expect(lock.isHeld).toBe(true);
   expect(lost).not.toHaveBeenCalled();
   await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
@@ -174,7 +176,7 @@ test('announcing on a lock that was taken over does not take it back', async () 
   await lock.announce('http://127.0.0.1:1');
   expect(lost).toHaveBeenCalledOnce();
   expect(documentOf(dir, LOCK)).toMatchObject({ token: 'T9', otlp_url: null });
-  expect(readdirSync(dir)).toEqual([LOCK]);
+  expect(readdirSync(dir)).toEqual(['_key', LOCK]);
 });
 
 /** Holds the lock and computes for longer than a lock stays fresh; says whether it holds the lock right after. */
@@ -279,7 +281,7 @@ test('exactly one of 20 processes that race for a stale lock gets it', { timeout
       expect(outcomes).toEqual([...Array(19).fill('ERR_DIRECTORY_HELD'), 'holds true']);
       const holder = racers.find(({ output }) => output.includes('holds'));
       expect(documentOf(dir, LOCK).pid).toBe(holder?.child.pid);
-      expect(readdirSync(dir)).toEqual([LOCK]);
+      expect(readdirSync(dir)).toEqual(['_key', LOCK]);
     } finally {
       for (const { child } of racers) child.kill('SIGKILL');
     }

@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest';
 import { Books } from '../../src/books.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { OtlpSpan, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
+import { type Sender, TRAIL } from '../../src/model/sender.ts';
 import { type Ingested, Store, type StoreOptions } from '../../src/store/write/store.ts';
 
 /** A new directory, removed after the test. */
@@ -28,6 +29,9 @@ export interface TestStore {
   pass(ms: number): Promise<void>;
   logs(...logs: readonly ReceivedLog[]): Promise<Ingested>;
   sendSpans(...spans: readonly ReceivedSpan[]): Promise<Ingested>;
+  /** Stores what this sender sends. */
+  from(sender: Sender, ...logs: readonly ReceivedLog[]): Promise<Ingested>;
+  spansFrom(sender: Sender, ...spans: readonly ReceivedSpan[]): Promise<Ingested>;
 }
 
 type IsPruned = (kind: 'task' | 'workflow', id: string) => boolean;
@@ -59,8 +63,10 @@ export function openStore(
       now += ms;
       await store.tick();
     },
-    logs: (...logs) => store.ingest({ logs, spans: [] }),
-    sendSpans: (...list) => store.ingest({ logs: [], spans: list }),
+    logs: (...logs) => store.ingest({ logs, spans: [] }, TRAIL),
+    sendSpans: (...list) => store.ingest({ logs: [], spans: list }, TRAIL),
+    from: (sender, ...logs) => store.ingest({ logs, spans: [] }, sender),
+    spansFrom: (sender, ...list) => store.ingest({ logs: [], spans: list }, sender),
   };
 }
 

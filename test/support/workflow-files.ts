@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { WorkflowDocument } from '../../src/model/workflow.ts';
@@ -84,5 +84,14 @@ export function writeWorkflow(dir: string, name: string, files: WorkflowFixture)
   if (events !== undefined) put('.jsonl', typeof events === 'string' ? events : linesOf(events));
   if (document !== undefined) put('.json', typeof document === 'string' ? document : linesOf([document]));
   if (uploaded !== undefined) put('.uploaded', linesOf([uploaded]));
+  // As the holder leaves them when it stores an event at once.
+  const last = lastTimeOf(Array.isArray(facts) ? facts : [document]);
+  const written = facts === undefined ? '.json' : '.facts';
+  if (last !== undefined) utimesSync(join(dir, name + written), last, last);
   return dir;
+}
+
+function lastTimeOf(facts: readonly unknown[]): Date | undefined {
+  const { timestamp } = (facts.at(-1) ?? {}) as { readonly timestamp?: unknown };
+  return typeof timestamp === 'string' ? new Date(timestamp) : undefined;
 }

@@ -7,6 +7,7 @@ import { Books } from '../../src/books.ts';
 import type { Fact } from '../../src/model/fact.ts';
 import type { JsonObject, JsonValue } from '../../src/model/json.ts';
 import type { ReceivedLog } from '../../src/model/otlp.ts';
+import { TRAIL } from '../../src/model/sender.ts';
 import { startReceiver } from '../../src/receive/server.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
 import { DirectoryLock } from '../../src/store/lock.ts';
@@ -337,11 +338,16 @@ test('a killed worker leaves an abandoned task, and each span that it announced 
     logDir: dir,
     books: new Books(),
     now,
-    onSpan: (span) => void store.ingest({ logs: [], spans: [{ ...source, span }] }),
+    onSpan: (span) => void store.ingest({ logs: [], spans: [{ ...source, span }] }, TRAIL),
     log() {},
   });
-  recorder.emit = (fact) => void store.ingest({ logs: [logOf(fact)], spans: [] });
-  const receiver = await startReceiver({ host: '127.0.0.1', port: 0, sink: store });
+  recorder.emit = (fact) => void store.ingest({ logs: [logOf(fact)], spans: [] }, TRAIL);
+  const receiver = await startReceiver({
+    host: '127.0.0.1',
+    port: 0,
+    sink: store,
+    secrets: { key: lock.key },
+  });
   await lock.announce(receiver.url);
   const reaper = startReaper({
     store,

@@ -13,7 +13,13 @@ function putTask(logDir: string, id: string, ageDays: number): string {
   const directory = join(logDir, id);
   mkdirSync(directory, { recursive: true });
   const completed_at = new Date(Date.now() - ageDays * DAY_MS).toISOString();
-  const metadata = { task_id: id, status: 'completed', completed_at, settled: true };
+  const metadata = {
+    task_id: id,
+    status: 'completed',
+    completed_at,
+    end_received_at: completed_at,
+    settled: true,
+  };
   writeFileSync(join(directory, 'metadata.json'), `${JSON.stringify(metadata)}\n`);
   return directory;
 }

@@ -1,3 +1,4 @@
+import { attemptIn } from '../../model/attempt.ts';
 import { ATTR } from '../../model/attributes.ts';
 import type { GenAiSpanKind } from '../../model/genai-conventions.ts';
 import { isJsonObject, type JsonValue } from '../../model/json.ts';
@@ -59,7 +60,8 @@ function attemptOf(attributes: readonly OtlpKeyValue[] | undefined): number | nu
   for (const [name, value] of plainPairs(attributes)) {
     if (name !== ATTR.attempt) continue;
     const attempt = typeof value === 'string' ? Number(value) : value;
-    if (typeof attempt === 'number' && Number.isSafeInteger(attempt) && attempt > 0) return attempt;
+    const counted = attemptIn(attempt);
+    if (counted !== undefined) return counted;
   }
   return null;
 }

@@ -1,3 +1,4 @@
+import { attemptIn } from '../../model/attempt.ts';
 import { ATTR } from '../../model/attributes.ts';
 import { isPathSafeId } from '../../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
@@ -31,8 +32,8 @@ export function toolLinesOfLog({ record, resource }: ReceivedLog, hash: Hash): C
   const { eventName, attributes, body, timeUnixNano } = record;
   const taskId = attributes[ATTR.taskId] ?? resource[ATTR.taskId];
   if (eventName === undefined || !isPathSafeId(taskId)) return [];
-  const attempt = Number(attributes[ATTR.attempt] ?? resource[ATTR.attempt]);
-  const place = { taskId, attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : 1, hash };
+  const attempt = attemptIn(Number(attributes[ATTR.attempt] ?? resource[ATTR.attempt])) ?? 1;
+  const place = { taskId, attempt, hash };
   return toolsOfLog({ eventName, attributes, body, timeUnixNano }).map((report) => toolLine(report, place));
 }
 
@@ -43,7 +44,7 @@ export function loggedCall(line: unknown): LoggedCall | undefined {
   const amounts = callAmounts(values);
   if (amounts === undefined) return undefined;
   const model = nameIn(values, 'responseModel') ?? nameIn(values, 'requestModel');
-  return { model, amounts, attempt: typeof line.attempt === 'number' ? line.attempt : 1 };
+  return { model, amounts, attempt: attemptIn(line.attempt) ?? 1 };
 }
 
 interface LinePlace {

@@ -1,6 +1,7 @@
 import { ATTR } from '../../model/attributes.ts';
 import { EVENT } from '../../model/events.ts';
 import type { JsonObject } from '../../model/json.ts';
+import type { SenderMark } from '../../model/sender.ts';
 import { isoFromMs } from '../../model/time.ts';
 import type { TraceCarrier } from '../carrier.ts';
 import { type Moment, mintMoment } from '../mint.ts';
@@ -8,9 +9,16 @@ import { activeRecorder } from '../recorder.ts';
 import { quietly } from '../scope.ts';
 import { UsageTotal } from './usage.ts';
 
+interface AbsentTask {
+  readonly taskId: string;
+  readonly attempt: number;
+  /** The record keeps the mark of the sender that has opened the task, so that it does not become the trail's. */
+  readonly openedBy?: SenderMark | undefined;
+}
+
 /** Ends a task without an open attempt: its worker is gone, it was never queued, or it was cancelled. */
 export function closeTask(
-  task: { readonly taskId: string; readonly attempt: number },
+  task: AbsentTask,
   end: { readonly status: 'abandoned' | 'cancelled' | 'failed'; readonly error: string },
 ): void {
   const moment = mintMoment();
@@ -35,7 +43,7 @@ export function describeRequeue(task: { readonly taskId: string; readonly attemp
   });
 }
 
-export interface AbsentTask {
+export interface LostTask {
   readonly taskId: string;
   readonly message: string;
   readonly sourceMetadata: JsonObject;
@@ -46,7 +54,7 @@ export interface AbsentTask {
 }
 
 /** Records the first facts of a queued task again: those of the process that accepted it were lost. */
-export function describeAgain(task: AbsentTask, createdAt: string): void {
+export function describeAgain(task: LostTask, createdAt: string): void {
   const { source = null, provider = null, assigned_agent = null, model = null } = task.carrier;
   emitFor(task, EVENT.metadata, {
     moment: mintMoment(),
@@ -65,12 +73,14 @@ export function describeAgain(task: AbsentTask, createdAt: string): void {
 
 /** Records a fact of a task that is not open in this process. */
 function emitFor(
-  task: { readonly taskId: string; readonly attempt: number },
+  task: AbsentTask,
   eventName: string,
   { moment, body }: { readonly moment: Moment; readonly body: JsonObject },
 ): void {
   const recorder = activeRecorder();
   if (recorder === undefined) return;
-  const attributes = { [ATTR.taskId]: task.taskId, [ATTR.attempt]: task.attempt };
+  const { taskId, attempt, openedBy } = task;
+  const mark = openedBy === undefined ? {} : { [ATTR.sender]: openedBy };
+  const attributes = { [ATTR.taskId]: taskId, [ATTR.attempt]: attempt, ...mark };
   quietly(() => recorder.emit({ eventName, ...moment, body, attributes }));
 }

@@ -35,11 +35,23 @@ function hasAttempt(value: unknown): boolean {
 export function progressOf(known: KnownWorkflow | undefined): Progress {
   const progress = new Progress();
   if (known === undefined) return progress;
-  const { events, levels, measured } = known;
+  const { measured } = known;
+  const { events, levels } = decidingPart(known);
   if (events !== undefined) for (const event of events) replay(event, progress, levels);
   else if (typeof measured?.artifacts === 'number') progress.addArtifactCount(measured.artifacts);
   for (const level of levels) addLevel(level, progress, levels);
   return progress;
+}
+
+/** In a workflow of the trail, what an agent has added does not tell what is done. */
+function decidingPart(known: KnownWorkflow): {
+  readonly events: readonly WorkflowEnvelope[] | undefined;
+  readonly levels: readonly WorkflowLevel[];
+} {
+  const { events, levels, opened_by: opener } = known;
+  if (opener !== undefined) return { events, levels };
+  const isTrails = ({ sender }: { readonly sender?: unknown }): boolean => sender === undefined;
+  return { events: events?.filter(isTrails), levels: levels.filter(isTrails) };
 }
 
 /** Without events an attempt counts as a start, although a resumption may have opened it. */

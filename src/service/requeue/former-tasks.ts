@@ -61,6 +61,8 @@ export async function closeUnaccepted(options: FormerTasksOptions): Promise<bool
   let isDone = true;
   for (const metadata of await listTasks(options, ['queued'])) {
     const taskId = String(metadata.task_id);
+    // What another sender has opened, it ends.
+    if (metadata.opened_by !== undefined) continue;
     if (isOwn(taskId) || metadata.queue_home !== home || jobs.hasEnded(taskId)) continue;
     // A time in the future is not that of a young task.
     if (Math.abs(Date.now() - Date.parse(readIso(metadata.created_at) ?? '')) < ageMin) {

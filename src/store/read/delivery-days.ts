@@ -87,13 +87,16 @@ function addLine(blocks: Block[], line: Block): void {
   };
 }
 
-/** Parses a delivery; undefined for a line that is not one, is damaged, or belongs to another day. */
+/**
+ * Parses a delivery; undefined for a line that is not one, is damaged, or belongs to another day. One whose time is far from
+ * the clock of the holder stands where it was received.
+ */
 export function readDelivery(
   text: string,
   day: string,
 ): (SortKey & { readonly line: JsonObject }) | undefined {
   const line = parseObject(text);
-  const at = line?.timestamp;
+  const at = line?.received_at ?? line?.timestamp;
   const id = line?.event_id;
   if (line === undefined || typeof at !== 'string' || typeof id !== 'string') return undefined;
   return at.startsWith(day) ? { at, id, line } : undefined;
@@ -101,8 +104,8 @@ export function readDelivery(
 
 function sortKeyOf(bytes: Buffer, day: string): SortKey | undefined {
   const [, at, id] = HEAD.exec(bytes.toString('utf8', 0, HEAD_BYTES)) ?? [];
-  if (at !== undefined && id !== undefined) return at.startsWith(day) ? { at, id } : undefined;
-  // Not written by the store: edited by hand.
+  if (at?.startsWith(day) && id !== undefined) return { at, id };
+  // Not written by the store, but edited by hand; or a time that is far from the day.
   const delivery = readDelivery(bytes.toString('utf8'), day);
   return delivery && { at: delivery.at, id: delivery.id };
 }

@@ -147,10 +147,12 @@ class PageBuilder {
     if (delivery === undefined || this.isFullBefore(delivery) || !this.mayInclude(delivery, delivery)) return;
     if (provider !== undefined && delivery.line.provider !== provider) return;
     if (outcome !== undefined && delivery.line.outcome !== outcome) return;
+    // Stored twice when two processes held the directory at the same time. A copy without a token may have come first.
+    const same = this.deliveries.findIndex(({ id }) => id === delivery.id);
+    if (same >= 0 && this.deliveries[same]?.line.sender === undefined) return;
+    if (same >= 0) this.deliveries.splice(same, 1);
     let index = this.deliveries.length;
     while (index > 0 && newestFirst(delivery, this.deliveries[index - 1] ?? NEWEST) < 0) index -= 1;
-    // Stored twice when two processes held the directory at the same time.
-    if (this.deliveries.some(({ id }) => id === delivery.id)) return;
     this.deliveries.splice(index, 0, delivery);
     if (this.deliveries.length > this.#max) this.deliveries.pop();
   }

@@ -1,6 +1,6 @@
 import { TasktrailError } from '../../errors.ts';
 import { parseObject } from '../../model/json.ts';
-import { readIso } from '../../model/time.ts';
+import { isoFromMs, readIso } from '../../model/time.ts';
 import { lstatStored } from '../stored-file.ts';
 
 /** Position of an item in a list, newest first. An item without a time (`''`) comes last. */
@@ -44,13 +44,29 @@ export function takePage<Item extends SortKey>(
   return { page, nextCursor: hasMore ? encodeCursor(last) : null };
 }
 
-/**
- * Inode, mtime and size of a file: unchanged while the content is. Undefined when the file is missing or not a
- * regular file.
- */
-export async function readVersion(path: string): Promise<string | undefined> {
+/** State of a file. */
+interface FileVersion {
+  /** Inode, mtime and size: unchanged while the content is. */
+  readonly text: string;
+  /** ISO 8601: when it was written. */
+  readonly modifiedAt: string;
+}
+
+/** Undefined when the file is missing or not a regular file. */
+export async function readVersion(path: string): Promise<FileVersion | undefined> {
   const stats = await lstatStored({ path, what: 'the log directory' });
-  return stats?.isFile() === true ? `${stats.ino}:${stats.mtimeMs}:${stats.size}` : undefined;
+  if (stats?.isFile() !== true) return undefined;
+  const { ino, mtimeMs, size } = stats;
+  return { text: `${ino}:${mtimeMs}:${size}`, modifiedAt: isoFromMs(Math.max(mtimeMs, 0)) };
+}
+
+/**
+ * A time in a file, as far as it may decide about the order: senders choose it, and one of the future would stand first
+ * for ever. Empty for none.
+ */
+export function placeInTime(said: unknown, { modifiedAt }: FileVersion): string {
+  const at = readIso(said) ?? '';
+  return at > modifiedAt ? modifiedAt : at;
 }
 
 /** Calls `work` for each item with bounded concurrency. Results are in the order of the items. */

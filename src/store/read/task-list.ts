@@ -2,12 +2,11 @@ import { LRUCache } from 'lru-cache';
 import { isPathSafeId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
-import { readIso } from '../../model/time.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { taskFile } from '../layout.ts';
 import { readTaskDocument } from '../task-file.ts';
 import { readEntries } from './folder-entries.ts';
-import { createWindow, mapBounded, readVersion, type SortKey, takePage } from './listing.ts';
+import { createWindow, mapBounded, placeInTime, readVersion, type SortKey, takePage } from './listing.ts';
 
 /** A task, sorted by its creation time. */
 interface Summary extends SortKey {
@@ -57,17 +56,17 @@ async function summarize(
   const version = await unlessUnreadable(readVersion(taskFile(logDir, taskId, 'metadata')));
   if (version === undefined) return undefined;
   const cached = cache.get(taskId);
-  if (cached?.version === version) return cached.summary;
+  if (cached?.version === version.text) return cached.summary;
   const metadata = await readListed(logDir, taskId);
   const summary = metadata && {
     id: taskId,
-    at: readIso(metadata.created_at) ?? '',
+    at: placeInTime(metadata.created_at, version),
     status: metadata.status,
     source: metadata.source,
     provider: metadata.provider,
     agent: metadata.assigned_agent,
   };
-  cache.set(taskId, { version, summary });
+  cache.set(taskId, { version: version.text, summary });
   return summary;
 }
 

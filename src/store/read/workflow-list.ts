@@ -15,7 +15,7 @@ import { WORKFLOW_FILES } from '../layout.ts';
 import { isOwnFolder } from '../stored-file.ts';
 import { monthLevels, type WorkflowPlaces } from '../workflow-place.ts';
 import { readEntries } from './folder-entries.ts';
-import { createWindow, mapBounded, readVersion, type SortKey, takePage } from './listing.ts';
+import { createWindow, mapBounded, placeInTime, readVersion, type SortKey, takePage } from './listing.ts';
 import { foldWorkflow, readUpload, type WorkflowPlace } from './workflow-reader.ts';
 
 type Summary = Omit<WorkflowState, 'levels'>;
@@ -89,9 +89,9 @@ async function summarize(
   const version = await unlessUnreadable(readVersion(path));
   if (version === undefined) return undefined;
   const cached = cache.get(path);
-  const summary = cached?.version === version ? cached.summary : await readSummary({ month, id });
-  cache.set(path, { version, summary });
-  return summary && { at: summary.started_at ?? '', id, place: { month, id }, summary };
+  const summary = cached?.version === version.text ? cached.summary : await readSummary({ month, id });
+  cache.set(path, { version: version.text, summary });
+  return summary && { at: placeInTime(summary.started_at, version), id, place: { month, id }, summary };
 }
 
 /** An unreadable workflow is not listed; reading it by its id gives the error. */

@@ -1,34 +1,53 @@
 import { dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { DeliveryLine } from '../../model/documents.ts';
+import { isoFromMs } from '../../model/time.ts';
 import type { Change } from '../../project/change.ts';
 import { makeDirectory } from '../../system/durable.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
 import { OWN_NAMES } from '../layout.ts';
 import { LineFile, type NewLine } from './line-file.ts';
-import { eventKey } from './line-keys.ts';
-import { LINE_PROBLEM, recordLine } from './line-limit.ts';
+import { sentKey } from './line-keys.ts';
+import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
 import { notify, type StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
+import { hasRecord, sentId } from './sent-line.ts';
 
 /** Days whose ids stay in memory: today, and days of late deliveries. */
 const OPEN_FILES_MAX = 16;
+
+/** Deliveries wait in the journal of a machine that is away. Beyond this, retention would remove them at once. */
+const PAST_MS = 30 * 86_400_000;
+
+/** Clocks differ by minutes, and their days with them. */
+const FUTURE_MS = 86_400_000;
 
 export type DeliveryChange = Extract<Change, { kind: 'delivery' }>;
 
 /** `_webhooks/<yyyy-mm-dd>.jsonl`: a line for each delivery, with or without a task. */
 export class DeliveryFiles {
   readonly #dir: string;
+  readonly #now: () => number;
   readonly #observer: StoreObserver | undefined;
   readonly #open = new LRUCache<string, LineFile>({ max: OPEN_FILES_MAX });
 
-  constructor(logDir: string, observer?: StoreObserver) {
+  constructor(logDir: string, now: () => number, observer?: StoreObserver) {
+    this.#now = now;
     this.#observer = observer;
     this.#dir = join(logDir, OWN_NAMES.webhooks);
   }
 
-  pathOf({ line }: DeliveryChange): string {
-    return join(this.#dir, `${line.timestamp.slice(0, 10)}.jsonl`);
+  /**
+   * The file of the day of a delivery, and the delivery. One whose time is far from the clock is filed under today: senders
+   * choose the time.
+   */
+  place(change: DeliveryChange): { readonly path: string; readonly change: DeliveryChange } {
+    const nowMs = this.#now();
+    const atMs = Date.parse(change.line.timestamp);
+    const isNear = atMs >= nowMs - PAST_MS && atMs <= nowMs + FUTURE_MS;
+    const at = isoFromMs(isNear ? atMs : nowMs);
+    const path = join(this.#dir, `${at.slice(0, 10)}.jsonl`);
+    return { path, change: isNear ? change : { ...change, line: { ...change.line, received_at: at } } };
   }
 
   /** Stores deliveries of one day and returns how many were new. Calls must not overlap. */
@@ -37,20 +56,22 @@ export class DeliveryFiles {
     let file = this.#open.get(path);
     if (file === undefined) {
       await makeDirectory(dirname(path));
-      file = await LineFile.open(path, eventKey);
+      file = await LineFile.open(path, sentKey);
       this.#open.set(path, file);
     }
     const fresh = new Map<string, { readonly line: DeliveryLine; readonly stored: NewLine }>();
     for (const [index, { line }] of changes.entries()) {
-      if (file.has(line.event_id) || fresh.has(line.event_id)) continue;
+      if (hasRecord(file, line) || hasRecord(fresh, line)) continue;
       const stored = recordLine(line);
-      if (stored === undefined) onRefused?.(index, LINE_PROBLEM);
-      else fresh.set(line.event_id, { line, stored });
+      if (stored === undefined) onRefused?.(index, LINE_PROBLEM, TOO_LONG);
+      else fresh.set(sentId(line), { line, stored });
     }
     try {
       const count = await file.append([...fresh.values()].map(({ stored }) => stored));
-      for (const { line } of fresh.values())
-        notify(this.#observer, (observer) => observer.deliveryStored?.(line));
+      for (const { line } of fresh.values()) {
+        // What anonymous senders say about deliveries is kept, and not counted.
+        if (line.sender === undefined) notify(this.#observer, (observer) => observer.deliveryStored?.(line));
+      }
       return count;
     } catch (error) {
       // The file's state is unknown after an error: the next call reads it again.

@@ -1,11 +1,12 @@
 import { isJsonObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
+import { isMark } from '../../model/sender.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { spanKey } from '../../project/announced-spans.ts';
-import type { FactLine } from '../../project/change.ts';
 import { redactJson } from '../../redact/redact.ts';
 import type { LineKey, NewLine } from './line-file.ts';
 import { readableText } from './line-limit.ts';
+import { sentId } from './sent-line.ts';
 
 /** A JSON line with its event id as the key. */
 export function jsonLine(line: { readonly timestamp: string; readonly event_id: string }): NewLine {
@@ -29,27 +30,11 @@ export function eventKey(line: unknown): LineKey | undefined {
   return typeof id === 'string' && typeof timestamp === 'string' ? { id, timestamp } : undefined;
 }
 
-/** `eventKey` for facts: requires every field that the fold reads. */
-export function factKey(line: unknown): LineKey | undefined {
-  return isFactLine(line) ? { id: line.event_id, timestamp: line.timestamp } : undefined;
-}
-
-/** Validates a line for the fold: it may have been edited by hand. */
-export function isFactLine(line: unknown): line is FactLine {
-  if (!isJsonObject(line)) return false;
-  const { timestamp, event_id: id, event, attempt, body, span, derive } = line;
-  return (
-    typeof id === 'string' &&
-    typeof timestamp === 'string' &&
-    !Number.isNaN(Date.parse(timestamp)) &&
-    typeof event === 'string' &&
-    Number.isSafeInteger(attempt) &&
-    isTextOrNull(line.trace_id) &&
-    isTextOrNull(line.span_id) &&
-    (body === undefined || isJsonObject(body)) &&
-    (span === undefined || isAnnouncement(span)) &&
-    (derive === undefined || (isJsonObject(derive) && isJsonObject(derive.attributes)))
-  );
+/** `eventKey` with the id of `sentId`, for lines whose sender may be marked. */
+export function sentKey(line: unknown): LineKey | undefined {
+  const key = eventKey(line);
+  if (key === undefined || !isJsonObject(line) || !isMark(line.sender)) return key;
+  return { ...key, id: sentId({ timestamp: key.timestamp, event_id: key.id, sender: line.sender }) };
 }
 
 export function traceKey(line: unknown): LineKey | undefined {
@@ -74,20 +59,6 @@ export function isoOfSpan(nanos: unknown): string {
 
 /** End of the year 9999: later years are longer as text and would sort wrongly. */
 const MS_MAX = 253_402_300_799_999;
-
-function isAnnouncement(value: unknown): boolean {
-  return (
-    isJsonObject(value) &&
-    typeof value.name === 'string' &&
-    typeof value.kind === 'number' &&
-    isTextOrNull(value.parent_id) &&
-    isJsonObject(value.attributes)
-  );
-}
-
-function isTextOrNull(value: unknown): boolean {
-  return value === null || typeof value === 'string';
-}
 
 function firstOf(value: unknown, name: string): unknown {
   if (!isJsonObject(value)) return undefined;

@@ -1,4 +1,5 @@
 import type { TaskStatus } from '../../model/documents.ts';
+import type { SenderMark } from '../../model/sender.ts';
 
 /** Assumed interval of a sender that does not announce one: tasktrail's own. */
 const HEARTBEAT_SECONDS = 10;
@@ -11,6 +12,8 @@ export interface TaskState {
   /** Heartbeat interval that the attempt announced; undefined when it announced none. */
   readonly heartbeatSeconds: number | undefined;
   readonly about: TaskOrigin;
+  /** Present: no other sender has opened the task. Absent: the trail. */
+  readonly openedBy?: SenderMark | undefined;
 }
 
 /** Origin of a task for lists and metrics; null is unknown. */
@@ -87,13 +90,21 @@ export class Liveness {
   }
 
   #set(
-    { taskId, status, attempt, heartbeatSeconds, about }: TaskState,
+    { taskId, status, attempt, heartbeatSeconds, about, openedBy }: TaskState,
     more: { workerSeenAtMs: number; seenAtMs: number; heartbeatSeconds?: number | undefined },
   ): void {
     if (status !== 'running' && status !== 'waiting_input') this.#tasks.delete(taskId);
     else {
       const interval = heartbeatSeconds ?? more.heartbeatSeconds;
-      this.#tasks.set(taskId, { taskId, status, attempt, about, ...more, heartbeatSeconds: interval });
+      this.#tasks.set(taskId, {
+        taskId,
+        status,
+        attempt,
+        about,
+        openedBy,
+        ...more,
+        heartbeatSeconds: interval,
+      });
     }
   }
 }

@@ -1,36 +1,45 @@
-import { join } from 'node:path';
 import { SCHEMA_VERSION } from '../../model/documents.ts';
-import { type JsonObject, parseObject } from '../../model/json.ts';
+import { EVENT } from '../../model/events.ts';
+import type { JsonObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
+import { higherSender, isMark, type Sender } from '../../model/sender.ts';
+import { isoFromMs } from '../../model/time.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
 import type { Change, FactLine } from '../../project/change.ts';
 import { TaskFold } from '../../project/fold.ts';
 import { lostFacts } from '../../project/witness.ts';
-import { redactJson } from '../../redact/redact.ts';
-import { readText, replaceFiles } from '../../system/durable.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
 import { isTurnOver, nextTurn } from '../../system/turns.ts';
-import { TASK_FILES, type TaskFile, taskDir } from '../layout.ts';
+import { taskDir } from '../layout.ts';
+import { NOT_PERMITTED, refusalInTask, type Sent, type Standing } from './admission.ts';
 import type { LineFile, NewLine } from './line-file.ts';
 import { spanLine } from './line-keys.ts';
-import { LINE_PROBLEM, recordLine } from './line-limit.ts';
+import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
 import type { Liveness, TaskState } from './liveness.ts';
 import type { NameGuard } from './name-guard.ts';
-import { notify, type StoreObserver } from './observer.ts';
+import type { StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
+import { hasRecord, sentId } from './sent-line.ts';
 import { SettlingClock } from './settling.ts';
-import { ReportedEnd } from './task-end.ts';
+import { DROPPED_SPANS, droppedSpansOf, TaskDocuments } from './task-documents.ts';
+import { createFiles, LINE_FILES, type LineFileName, type LoadedFiles, loadFiles } from './task-files.ts';
 import { openTaskFolder } from './task-folder.ts';
-import { createFiles, LINE_FILES, type LineFileName, type LoadedFiles, loadFiles } from './task-lines.ts';
+import { hasFactOf, markedSpan, ownerOf } from './task-owner.ts';
 import type { TaskTelemetry } from './task-telemetry.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
 
 type TaskSpan = Extract<TaskChange, { kind: 'span' }>;
 
-const DOCUMENTS = ['input', 'finalResult', 'metadata'] as const;
-
-const DROPPED_SPANS = 'dropped_spans';
+/** The facts show whose the lines are, so they are written before them. */
+const APPEND_ORDER = [
+  'facts',
+  'webhookFlow',
+  'agentOutput',
+  'trace',
+] as const satisfies readonly LineFileName[];
+/** Drop reason of spans over a task's limit. */
+const TOO_MANY_SPANS = 'foreign spans over the limit';
 
 /** Changes between two looks at the clock. */
 const STEP_CHANGES = 16;
@@ -57,12 +66,12 @@ export class OpenTask {
   readonly #files: Record<LineFileName, LineFile>;
   readonly #spans = new AnnouncedSpans();
   readonly #telemetry: TaskTelemetry;
-  readonly #written = new Map<TaskFile, string>();
+  readonly #documents: TaskDocuments;
   readonly #liveness: Liveness;
-  readonly #observer: StoreObserver | undefined;
-  readonly #reportedEnd = new ReportedEnd();
   #clock: SettlingClock;
   #state: TaskState;
+  /** The sender with the most rights of all that have something in the task. */
+  #owner: Sender['kind'] | undefined;
   #foreignSpans: number;
   /** That of the stored metadata when a newer program wrote it: its fields are kept too. */
   #schemaVersion = SCHEMA_VERSION;
@@ -76,7 +85,7 @@ export class OpenTask {
     this.id = id;
     this.#dir = taskDir(logDir, id);
     this.#liveness = liveness;
-    this.#observer = observer;
+    this.#documents = new TaskDocuments(this.#dir, observer);
     this.#fold = new TaskFold(id);
     this.#files = loaded.files;
     this.#telemetry = loaded.telemetry;
@@ -94,21 +103,20 @@ export class OpenTask {
     if (isNew) return new OpenTask(target, createFiles(dir), options);
     const loaded = await loadFiles(dir);
     const task = new OpenTask(target, loaded, options);
-    for (const document of DOCUMENTS) {
-      const text = await readText(join(dir, TASK_FILES[document]));
-      if (text !== undefined) task.#written.set(document, text);
-    }
-    task.#reportedEnd.markReported(task.#texts());
-    task.#hearDocuments(loaded.facts, target.nowMs);
+    await task.#documents.load();
     // Damaged metadata is written again from the fold.
-    const metadata = parseObject(task.#written.get('metadata')) ?? {};
+    const stored = task.#documents.read('metadata');
+    const metadata = stored ?? {};
+    const hasLines = LINE_FILES.some((name) => !task.#files[name].isEmpty);
+    task.#own(ownerOf({ facts: loaded.facts, metadata: stored, hasLines }));
+    task.#hearDocuments(loaded.facts, target.nowMs);
     if (metadata.settled === true && task.#fold.isTerminal && !task.#isUnfinished()) task.#clock.settled();
     const { schema_version: version } = metadata;
     if (typeof version === 'number' && version > SCHEMA_VERSION) task.#schemaVersion = version;
     task.#droppedSpans = droppedSpansOf(metadata);
     task.#writtenDroppedSpans = task.#droppedSpans;
     // A directory without lines may belong to another program.
-    if (task.#fold.isTerminal || LINE_FILES.some((name) => !task.#files[name].isEmpty)) {
+    if (task.#fold.isTerminal || hasLines) {
       await task.#writeDocuments();
       task.#liveness.found(task.#state, target.nowMs);
     }
@@ -119,59 +127,93 @@ export class OpenTask {
     return LINE_FILES.reduce((sum, name) => sum + this.#files[name].badLines, 0);
   }
 
+  get standing(): Standing {
+    return { owner: this.#owner, isOver: this.#fold.isTerminal, taskIds: new Set([this.id]) };
+  }
+
   /** Stores new changes and returns their number. When it throws, the task must be opened again. */
-  async apply(changes: readonly TaskChange[], nowMs: number, onRefused?: OnRefused): Promise<number> {
+  async apply(entries: readonly Sent<TaskChange>[], nowMs: number, onRefused?: OnRefused): Promise<number> {
     const lines: Record<LineFileName, NewLine[]> = { webhookFlow: [], agentOutput: [], facts: [], trace: [] };
     const facts = new Map<string, FactLine>();
     const foreign = new Set<string>();
-    for (const [index, change] of changes.entries()) {
+    const owner = this.#owner;
+    let isSign = false;
+    for (const [index, { change, origin }] of entries.entries()) {
       if (index % STEP_CHANGES === 0 && isTurnOver()) await nextTurn();
-      const isLong = (line: NewLine | undefined): line is undefined => {
-        if (line === undefined) onRefused?.(index, LINE_PROBLEM);
-        return line === undefined;
-      };
+      const { kind } = origin.sender;
+      if (this.#isKnown(change)) {
+        // A copy may have come first. With its own record the trail has opened the task.
+        if (kind === 'trail' && change.kind !== 'span') this.#own('trail');
+        isSign ||= this.#isSignOfLife(change, kind);
+        continue;
+      }
+      const refusal =
+        refusalInTask(this.id, origin, this.standing) ?? this.#refusalOfSpan(change, origin.sender);
+      if (refusal !== undefined) {
+        onRefused?.(index, refusal, NOT_PERMITTED);
+        continue;
+      }
+      let line: NewLine | undefined;
       if (change.kind === 'line') {
-        const line = this.#lineOf(change);
-        if (line !== 'known' && !isLong(line)) lines[change.file].push(line);
+        const found = this.#lineOf(change);
+        if (found === 'known') continue;
+        line = found;
+        if (line !== undefined) lines[change.file].push(line);
       } else if (change.kind === 'span') {
-        const line = spanLine(change.span, change.line);
-        if (isLong(line)) continue;
-        if (this.#hasRoomFor(change, foreign)) {
+        if (!this.#hasRoomFor(change, foreign)) {
+          this.#droppedSpans += 1;
+          const reason = `task ${this.id} has ${FOREIGN_SPANS_MAX} foreign spans, the most that are kept`;
+          onRefused?.(index, reason, TOO_MANY_SPANS);
+          continue;
+        }
+        line = spanLine(change.span, change.line);
+        if (line !== undefined) {
           this.#telemetry.addSpan(change.genAi);
           lines.trace.push(line);
-        } else {
-          this.#droppedSpans += 1;
-          onRefused?.(
-            index,
-            `task ${this.id} has ${FOREIGN_SPANS_MAX} foreign spans, the most that are kept`,
-          );
         }
-      } else if (!this.#files.facts.has(change.line.event_id) && !facts.has(change.line.event_id)) {
-        const line = recordLine(change.line);
-        if (isLong(line)) continue;
-        facts.set(change.line.event_id, change.line);
-        lines.facts.push(line);
+      } else if (hasRecord(facts, change.line)) continue;
+      else {
+        const isResult = change.line.event === EVENT.result;
+        const fact = isResult ? { ...change.line, received_at: isoFromMs(nowMs) } : change.line;
+        line = recordLine(fact);
+        if (line !== undefined) {
+          facts.set(sentId(fact), fact);
+          lines.facts.push(line);
+        }
       }
+      if (line === undefined) {
+        onRefused?.(index, LINE_PROBLEM, TOO_LONG);
+        continue;
+      }
+      // Spans are also built by this process, for any task; they do not make it the trail's.
+      if (change.kind !== 'span' || this.#owner === undefined) this.#own(kind);
+      isSign ||= this.#isSignOfLife(change, kind);
     }
+    const isOwned = this.#owner !== owner;
+    // Lines have no mark: what is written before them says whose they are.
+    if (
+      isOwned &&
+      (owner !== undefined || this.#owner !== 'trail') &&
+      !hasFactOf(facts.values(), this.#owner)
+    )
+      await this.#writeDocuments();
     const firstBefore = this.#firstTimestamp();
     const wasSettled = this.#clock.isSettled;
     let fresh = 0;
     checkFolders(this.#dir, 1);
-    for (const name of LINE_FILES) fresh += await this.#files[name].append(lines[name]);
+    for (const name of APPEND_ORDER) fresh += await this.#files[name].append(lines[name]);
     this.#foreignSpans += foreign.size;
     this.#dropSuperseded();
-    if (facts.size > 0) {
-      this.#addFacts(facts.values());
-      this.#state = this.#readState();
-    }
-    if (changes.length > 0) this.#liveness.heard(this.#state, nowMs, changes.some(isSignOfLife));
+    if (facts.size > 0) this.#addFacts(facts.values());
+    if (facts.size > 0 || isOwned) this.#state = this.#readState();
+    if (isSign || fresh > 0) this.#liveness.heard(this.#state, nowMs, isSign);
     if (fresh > 0) this.#recordChange(nowMs);
     const isStateKept =
       facts.size === 0 &&
       !this.#telemetry.hasNews &&
       this.#clock.isSettled === wasSettled &&
-      this.#written.has('metadata');
-    const isChanged = fresh > 0 && (!isStateKept || this.#firstTimestamp() !== firstBefore);
+      this.#documents.has('metadata');
+    const isChanged = isOwned || (fresh > 0 && (!isStateKept || this.#firstTimestamp() !== firstBefore));
     // The first dropped span is written at once; `tick` updates the count.
     if (isChanged || (this.#droppedSpans > 0 && this.#writtenDroppedSpans === 0))
       await this.#writeDocuments();
@@ -188,13 +230,13 @@ export class OpenTask {
     });
     if (this.isDue) checkFolders(this.#dir, 1);
     if (this.#isCountBehind) await this.#writeDocuments();
-    if (!this.#clock.isDue(nowMs)) return spans;
+    if (!this.#clock.isDue(nowMs)) return this.#marked(spans);
     await this.#sortFiles();
     if (isOver && !this.#isUnfinished()) {
       this.#clock.settled();
       await this.#writeDocuments();
     }
-    return spans;
+    return this.#marked(spans);
   }
 
   /**
@@ -208,6 +250,39 @@ export class OpenTask {
   /** Whether the task may be closed: settled and quiet, or idle for long. */
   isIdle(nowMs: number): boolean {
     return this.#clock.isIdle(nowMs, this.#clock.isSettled);
+  }
+
+  #marked(spans: readonly OtlpSpan[]): readonly OtlpSpan[] {
+    const owner = this.#owner;
+    return isMark(owner) ? spans.map((span) => markedSpan(span, owner)) : spans;
+  }
+
+  /** A sender has something in the task: what senders with fewer rights have said counts less from now on. */
+  #own(sender: Sender['kind'] | undefined): void {
+    if (sender === undefined) return;
+    this.#owner = higherSender(this.#owner, sender);
+    if (this.#owner === 'anonymous') return;
+    this.#fold.claim();
+    this.#spans.claim();
+  }
+
+  #isKnown(change: TaskChange): boolean {
+    if (change.kind === 'span') return this.#hasSpan(spanKey(change.span.traceId, change.span.spanId));
+    if (change.kind === 'fact') return hasRecord(this.#files.facts, change.line);
+    if (this.#files[change.file].has(change.line.event_id)) return true;
+    return change.isReported === true && this.#telemetry.hasReported(change.line);
+  }
+
+  /** Whether the worker sent it: spans and agents may outlive theirs, which is to be found silent then. */
+  #isSignOfLife({ kind }: TaskChange, sender: Sender['kind']): boolean {
+    return kind !== 'span' && (sender === 'trail' || this.#owner !== 'trail');
+  }
+
+  /** The span of the trail itself may still come, and would fall to the id of a forged one. */
+  #refusalOfSpan(change: TaskChange, { kind }: Sender): string | undefined {
+    if (change.kind !== 'span' || kind === 'trail') return undefined;
+    const key = spanKey(change.span.traceId, change.span.spanId);
+    return this.#spans.isTrails(key) ? `span ${key} was announced by an authenticated sender` : undefined;
   }
 
   #lineOf({ file, line, isReported }: Extract<TaskChange, { kind: 'line' }>): NewLine | 'known' | undefined {
@@ -229,7 +304,6 @@ export class OpenTask {
 
   /** What the documents on disk say counts also where the facts behind it are lost. */
   #hearDocuments(facts: readonly FactLine[], nowMs: number): void {
-    const stored = (file: TaskFile): JsonObject | undefined => parseObject(this.#written.get(file));
     // What telemetry gives is no fact: it must not become one that later spans cannot change.
     const { metadata } = this.#telemetry.complete(
       this.#fold.metadata(this.#firstTimestamp()),
@@ -237,9 +311,14 @@ export class OpenTask {
     );
     const lost = lostFacts({
       taskId: this.id,
-      stored: { metadata: stored('metadata'), input: stored('input'), result: stored('finalResult') },
+      stored: {
+        metadata: this.#documents.read('metadata'),
+        input: this.#documents.read('input'),
+        result: this.#documents.read('finalResult'),
+      },
       folded: { metadata, input: this.#fold.input() as JsonObject | undefined },
       facts,
+      sender: isMark(this.#owner) ? this.#owner : undefined,
     });
     if (lost.length === 0) return;
     this.#addFacts(lost);
@@ -253,7 +332,8 @@ export class OpenTask {
     const heartbeatSeconds = typeof seconds === 'number' && seconds > 0 ? seconds : undefined;
     const { source, assigned_agent: agent, started_at: startedAt, created_at: createdAt } = metadata;
     const about = { source, agent, startedAt: startedAt ?? createdAt };
-    return { taskId: this.id, status, attempt, heartbeatSeconds, about };
+    const openedBy = isMark(this.#owner) ? this.#owner : undefined;
+    return { taskId: this.id, status, attempt, heartbeatSeconds, about, openedBy };
   }
 
   /** Whether a span may be stored. Adds a new foreign span to `added`. */
@@ -322,46 +402,17 @@ export class OpenTask {
       metadata: {
         ...metadata,
         schema_version: this.#schemaVersion,
+        ...(isMark(this.#owner) && { opened_by: this.#owner }),
         ...(dropped > 0 && { [DROPPED_SPANS]: dropped }),
         ...(this.#clock.isSettled && { settled: true }),
       },
     };
-    const changed = DOCUMENTS.flatMap((file) => {
-      const document = documents[file];
-      const text = document && `${redactJson(JSON.stringify(document))}\n`;
-      return text === undefined || text === this.#written.get(file) ? [] : [{ file, text }];
-    });
-    if (changed.length > 0) {
-      const files = changed.map(({ file, text }) => ({ name: TASK_FILES[file], content: text }));
-      await replaceFiles(this.#dir, files);
-      for (const { file, text } of changed) this.#written.set(file, text);
-      this.#reportEnd();
-    }
+    await this.#documents.write(documents, (event) => this.#fold.ignores(event));
     this.#writtenDroppedSpans = dropped;
-  }
-
-  #reportEnd(): void {
-    if (this.#observer === undefined) return;
-    const end = this.#reportedEnd.report(this.#texts());
-    if (end !== undefined) notify(this.#observer, (observer) => observer.taskEnded?.(end));
-  }
-
-  #texts(): { readonly metadata: string | undefined; readonly finalResult: string | undefined } {
-    return { metadata: this.#written.get('metadata'), finalResult: this.#written.get('finalResult') };
   }
 }
 
 interface TaskTarget {
   readonly id: string;
   readonly nowMs: number;
-}
-
-/** Dropped spans are in no record: the metadata of an earlier process is the only source. */
-function droppedSpansOf({ [DROPPED_SPANS]: count }: JsonObject): number {
-  return typeof count === 'number' && Number.isSafeInteger(count) && count > 0 ? count : 0;
-}
-
-/** Spans may come from child processes that outlive the worker, or from the holder. */
-function isSignOfLife({ kind }: TaskChange): boolean {
-  return kind !== 'span';
 }

@@ -1,13 +1,16 @@
 import { errnoOf } from '../../errors.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
+import type { Standing } from './admission.ts';
 import type { KeyedQueue } from './keyed-queue.ts';
 
-/** Receives the index of a refused change and the reason. */
-export type OnRefused = (index: number, reason: string) => void;
+/** Receives the index of a refused change, the reason, and a fixed word for it that is counted. */
+export type OnRefused = (index: number, reason: string, drop: string) => void;
 
 /** An open task or workflow. */
 export interface Unit<Change> {
   readonly badLines: number;
+  /** Who has opened it, and whether it is over. */
+  readonly standing: Standing;
   /** Stores new changes and returns their number. When it throws, the unit must be opened again. */
   apply(changes: readonly Change[], nowMs: number, onRefused?: OnRefused): Promise<number>;
   /** Runs time-dependent work. Returns spans that no other process will send. */
@@ -26,6 +29,8 @@ export interface OpenUnitsOptions<Change> {
   readonly queue: KeyedQueue;
   readonly now: () => number;
   open(id: string, nowMs: number): Promise<Unit<Change>>;
+  /** Whether it has files, so that opening it makes none. */
+  exists(id: string): Promise<boolean>;
   onBadLines(count: number): void;
 }
 
@@ -75,6 +80,13 @@ export class OpenUnits<Change> {
       this.#units.delete(id);
       throw error;
     }
+  }
+
+  /** What is known of a unit; undefined when there is none. Opens it if needed. Call it inside `alone`. */
+  async standingOf(id: string): Promise<Standing | undefined> {
+    const unit = this.#units.get(id);
+    if (unit !== undefined) return unit.standing;
+    return (await this.#options.exists(id)) ? (await this.#open(id)).standing : undefined;
   }
 
   /** Drops a unit whose files are about to be changed by another component. Call it inside `alone`. */

@@ -1,6 +1,8 @@
+import { rm } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { isJsonObject, type JsonObject, parseObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
+import { higherSender, isMark } from '../../model/sender.ts';
 import { sha256 } from '../../model/sha256.ts';
 import type { WorkflowDocument } from '../../model/workflow.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
@@ -12,15 +14,18 @@ import { makeDirectory, readText, replaceFile } from '../../system/durable.ts';
 import { isTurnOver, nextTurn } from '../../system/turns.ts';
 import { isEnvelope, isWorkflowFact } from '../workflow-fact-line.ts';
 import { checkMonth, workflowFile } from '../workflow-place.ts';
+import { NOT_PERMITTED, refusalInWorkflow, type Sent, type Standing } from './admission.ts';
 import type { Feed } from './feed.ts';
 import { LineFile, type NewLine } from './line-file.ts';
-import { eventKey, jsonLine, spanLine, traceKey } from './line-keys.ts';
-import { LINE_PROBLEM, recordLine } from './line-limit.ts';
+import { eventKey, jsonLine, sentKey, spanLine, traceKey } from './line-keys.ts';
+import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
 import type { NameGuard } from './name-guard.ts';
 import { notify, type StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
 import { markSettled } from './recovery.ts';
+import { hasRecord, sentId } from './sent-line.ts';
 import { SettlingClock } from './settling.ts';
+import { markedSpan } from './task-owner.ts';
 
 export type WorkflowChange = Extract<Change, { kind: 'workflow-fact' | 'workflow-span' }>;
 
@@ -98,28 +103,47 @@ export class OpenWorkflow {
     return this.#facts.badLines + this.#events.badLines + this.#trace.badLines;
   }
 
+  get standing(): Standing {
+    return { owner: this.#fold.owner, isOver: this.#fold.isOver, taskIds: this.#fold.ownTaskIds };
+  }
+
   /** Stores new changes and returns their number. When it throws, the workflow must be opened again. */
-  async apply(changes: readonly WorkflowChange[], nowMs: number, onRefused?: OnRefused): Promise<number> {
+  async apply(
+    entries: readonly Sent<WorkflowChange>[],
+    nowMs: number,
+    onRefused?: OnRefused,
+  ): Promise<number> {
     const facts = new Map<string, WorkflowFact>();
     const factLines: NewLine[] = [];
     const spans: NewLine[] = [];
-    for (const [index, change] of changes.entries()) {
+    // An agent may open a workflow and write about it in the same batch.
+    let { standing } = this;
+    for (const [index, { change, origin, refusal: known }] of entries.entries()) {
       if (index % STEP_CHANGES === 0 && isTurnOver()) await nextTurn();
+      if (this.#isKnown(change) || (change.kind === 'workflow-fact' && hasRecord(facts, change.fact)))
+        continue;
+      const event = change.kind === 'workflow-fact' ? change.fact.event_type : undefined;
+      const refusal = known ?? refusalInWorkflow({ id: this.id, event }, origin, standing);
+      if (refusal !== undefined) {
+        onRefused?.(index, refusal, NOT_PERMITTED);
+        continue;
+      }
       const isSpan = change.kind === 'workflow-span';
-      if (!isSpan && (this.#facts.has(change.fact.event_id) || facts.has(change.fact.event_id))) continue;
       const line = isSpan ? spanLine(change.span, change.line) : recordLine(change.fact);
-      if (line === undefined) onRefused?.(index, LINE_PROBLEM);
+      if (line === undefined) onRefused?.(index, LINE_PROBLEM, TOO_LONG);
       else if (isSpan) spans.push(line);
       else {
-        facts.set(change.fact.event_id, change.fact);
         factLines.push(line);
+        facts.set(sentId(change.fact), change.fact);
+        standing = withFact(standing, change.fact);
       }
     }
     checkMonth(this.#month);
     let fresh = await this.#trace.append(spans);
     if (facts.size > 0) {
       fresh += await this.#facts.append(factLines);
-      await this.#appendEvents(facts, this.#addFacts([...facts.values()]));
+      const added = this.#addFacts([...facts.values()]);
+      await this.#appendEvents(new Set([...facts.values()].map(({ event_id: id }) => id)), added);
       await this.#writeFirstDocument();
       this.#reportApprovals();
     }
@@ -158,6 +182,11 @@ export class OpenWorkflow {
     return this.#clock.isIdle(nowMs, this.#isDone);
   }
 
+  #isKnown(change: WorkflowChange): boolean {
+    if (change.kind === 'workflow-fact') return hasRecord(this.#facts, change.fact);
+    return this.#trace.has(spanKey(change.span.traceId, change.span.spanId));
+  }
+
   get #isDone(): boolean {
     return this.#clock.isSettled && this.#areSpansDone;
   }
@@ -169,6 +198,7 @@ export class OpenWorkflow {
       // Spans of a task are completed by that task, which may end without its workflow.
       if (fact.task_id === null) this.#announced.add(asFactLine(fact));
     }
+    if (this.#fold.owner !== 'anonymous') this.#announced.claim();
     return from;
   }
 
@@ -186,11 +216,11 @@ export class OpenWorkflow {
    */
   async #appendEvents(batch: { has(eventId: string): boolean }, from: number): Promise<void> {
     const placed = this.#fold.placed.slice(from);
-    const storedKeys = new Set(
-      placed.filter(({ fact }) => this.#events.has(fact.event_id)).map(({ key }) => key),
-    );
+    const stored = placed.filter(({ fact }) => this.#events.has(fact.event_id));
+    const storedKeys = new Set(stored.map(({ key, fact }) => `${fact.sender} ${key}`));
     const added = placed.filter(
-      ({ fact, key, isKept }) => isKept && !this.#events.has(fact.event_id) && !storedKeys.has(key),
+      ({ fact, key, isKept }) =>
+        isKept && !this.#events.has(fact.event_id) && !storedKeys.has(`${fact.sender} ${key}`),
     );
     if (added.length === 0) return;
     const unclearIds = new Set(added.map(({ fact }) => fact.event_id).filter((id) => !batch.has(id)));
@@ -213,7 +243,8 @@ export class OpenWorkflow {
     }
     this.#areSpansBuilt = true;
     this.#areSpansDone = isOver;
-    return spans;
+    const { owner } = this.#fold;
+    return isMark(owner) ? spans.map((span) => markedSpan(span, owner)) : spans;
   }
 
   #taskOf(span: OtlpSpan): string | undefined {
@@ -224,6 +255,11 @@ export class OpenWorkflow {
   async #writeFirstDocument(): Promise<void> {
     const end = this.#fold.endId;
     if (end !== undefined && this.#documentEndId !== end) await this.#writeDocument();
+    // An end from a sender whose word no longer counts.
+    if (end !== undefined || this.#document === undefined || !this.#fold.ignoresEnd) return;
+    await rm(workflowFile(this.#month, this.id, 'document'), { force: true });
+    this.#document = undefined;
+    this.#documentEndId = undefined;
   }
 
   async #settle(): Promise<void> {
@@ -287,8 +323,8 @@ interface LoadedFiles {
 async function loadFiles({ id, month }: WorkflowTarget): Promise<LoadedFiles> {
   const storedFacts: WorkflowFact[] = [];
   const path = (file: Parameters<typeof workflowFile>[2]): string => workflowFile(month, id, file);
-  const factKey = (line: unknown): ReturnType<typeof eventKey> =>
-    isWorkflowFact(line) ? eventKey(line) : undefined;
+  const factKey = (line: unknown): ReturnType<typeof sentKey> =>
+    isWorkflowFact(line) ? sentKey(line) : undefined;
   const facts = await LineFile.open(path('facts'), factKey, (line) => {
     if (isWorkflowFact(line)) storedFacts.push(line);
   });
@@ -306,23 +342,34 @@ async function loadFiles({ id, month }: WorkflowTarget): Promise<LoadedFiles> {
   // Facts are written first and may still be lost: what was written after them says what they were.
   const lost = new Map<string, WorkflowFact>();
   for (const envelope of envelopes) {
-    if (!isEnvelope(envelope) || envelope.workflow_id !== id || facts.has(envelope.event_id)) continue;
+    if (!isEnvelope(envelope) || envelope.workflow_id !== id || hasRecord(facts, envelope)) continue;
     // An id, though unknown: the span of a lost start was sent already, and must not be built again under another id.
-    lost.set(envelope.event_id, { ...factOfEnvelope(envelope), span_id: '' });
+    lost.set(sentId(envelope), { ...factOfEnvelope(envelope), span_id: '' });
   }
-  await facts.append([...lost.values()].map(jsonLine));
+  // Envelopes were lines of the same length already.
+  await facts.append([...lost.values()].flatMap((fact) => recordLine(fact) ?? []));
   storedFacts.push(...lost.values());
   return { facts, storedFacts, events, trace: await LineFile.open(path('trace'), traceKey), document };
 }
 
 /** Converts a workflow's fact to the form that spans are built from. */
 function asFactLine(fact: WorkflowFact): FactLine {
-  const { timestamp, event_id, event_type: event, trace_id, span_id, span, derive } = fact;
+  const { timestamp, event_id, event_type: event, trace_id, span_id, span, derive, sender } = fact;
   return {
     ...{ timestamp, event_id, event, trace_id, span_id, attempt: 1 },
     ...(span !== undefined && { span }),
     ...(derive !== undefined && { derive }),
+    ...(sender !== undefined && { sender }),
   };
+}
+
+/** What a fact of the same batch adds to the standing. */
+function withFact(standing: Standing, { sender: mark, task_id: taskId }: WorkflowFact): Standing {
+  const sender = mark ?? 'trail';
+  const owner = higherSender(standing.owner, sender);
+  if (sender !== owner || taskId === null) return { ...standing, owner };
+  const taskIds = owner === standing.owner ? [...standing.taskIds, taskId] : [taskId];
+  return { ...standing, owner, taskIds: new Set(taskIds) };
 }
 
 type StoredDocument = JsonObject & { readonly event_id?: unknown; readonly revision?: unknown };

@@ -73,21 +73,24 @@ export class Refusals {
   }
 }
 
-/** Collects the records that a unit refuses. */
+/** Collects the records that a unit refuses, and counts each once. */
 export class Refusal {
-  readonly records: Map<number, string> = new Map();
+  readonly records: Set<number> = new Set();
   readonly #entries: readonly Entry<unknown>[];
   readonly #refused: Map<number, string>;
+  readonly #books: Books;
 
-  constructor(entries: readonly Entry<unknown>[], refused: Map<number, string>) {
+  constructor(entries: readonly Entry<unknown>[], refused: Map<number, string>, books: Books) {
     this.#entries = entries;
     this.#refused = refused;
+    this.#books = books;
   }
 
   /** `index`: place of the record among the entries. */
-  readonly add: OnRefused = (index, reason) => {
+  readonly add: OnRefused = (index, reason, drop) => {
     const record = this.#entries[index]?.record ?? -1;
-    this.records.set(record, reason);
+    if (!this.records.has(record)) this.#books.countDropped(drop, 1);
+    this.records.add(record);
     this.#refused.set(record, reason);
   };
 }

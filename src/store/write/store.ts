@@ -2,16 +2,18 @@ import { basename, join } from 'node:path';
 import type { Books } from '../../books.ts';
 import { messageOf } from '../../errors.ts';
 import { type OtlpSpan, RequestMemory, type TelemetryBatch } from '../../model/otlp.ts';
+import type { Sender } from '../../model/sender.ts';
 import { firstOfText } from '../../model/text.ts';
 import { isoFromMs } from '../../model/time.ts';
+import { statIfPresent } from '../../system/optional-files.ts';
 import { OWN_NAMES, taskDir } from '../layout.ts';
-import { WorkflowPlaces, workflowFile } from '../workflow-place.ts';
+import { nearTime, WorkflowPlaces, workflowFile } from '../workflow-place.ts';
+import { NOT_PERMITTED, refusalInTask, type Sent, type Standing } from './admission.ts';
 import { BEGUN_PROBLEM, mayBegin } from './begun.ts';
 import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { isoOfSpan } from './line-keys.ts';
-import { LINE_PROBLEM } from './line-limit.ts';
 import { Liveness } from './liveness.ts';
 import { NameGuard, type NameRules } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
@@ -20,7 +22,7 @@ import { OpenUnits } from './open-units.ts';
 import { OpenWorkflow, type WorkflowChange } from './open-workflow.ts';
 import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusal, Refusals, unavailable } from './refusals.ts';
-import { type Entry, push, type SortedBatch, sortBatch } from './sorted-batch.ts';
+import { type Entry, push, refuseByTask, type SortedBatch, sortBatch } from './sorted-batch.ts';
 
 /** All delays are whole seconds. */
 const TICK_MS = 1_000;
@@ -35,11 +37,7 @@ const OPEN_WORKFLOWS_MAX = 500;
 /** Prefix of the reason for a record of a removed task or workflow. */
 const EXPIRED = 'expired';
 
-/** Drop reason of spans over a task's limit. */
-const TOO_MANY_SPANS = 'foreign spans over the limit';
-
-/** Drop reasons of records whose line readers would skip, and of those that would begin too many tasks. */
-const TOO_LONG = 'lines over the limit';
+/** Drop reason of records that would begin too many tasks. */
 const TOO_MANY_BEGUN = 'new tasks over the limit';
 
 /** Name of a service in messages and counts. */
@@ -86,8 +84,8 @@ export class Store {
   readonly #options: StoreOptions;
   readonly #now: () => number;
   readonly #queue = new KeyedQueue(WRITE_WIDTH);
-  readonly #tasks: OpenUnits<TaskChange>;
-  readonly #workflows: OpenUnits<WorkflowChange>;
+  readonly #tasks: OpenUnits<Sent<TaskChange>>;
+  readonly #workflows: OpenUnits<Sent<WorkflowChange>>;
   readonly #deliveries: DeliveryFiles;
   readonly #places: WorkflowPlaces;
   readonly #refusals: Refusals;
@@ -104,7 +102,7 @@ export class Store {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     const { logDir, books, observer, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
-    this.#deliveries = new DeliveryFiles(logDir, observer);
+    this.#deliveries = new DeliveryFiles(logDir, this.#now, observer);
     this.#places = new WorkflowPlaces(workflowDir);
     this.#refusals = new Refusals(logDir, books, this.#now);
     const shared = {
@@ -119,6 +117,7 @@ export class Store {
       kind: 'task',
       max: OPEN_TASKS_MAX,
       open: (id, nowMs) => OpenTask.open({ id, nowMs }, taskOptions),
+      exists: async (id) => (await statIfPresent(taskDir(logDir, id))) !== undefined,
     });
     const workflowOptions = {
       feed: new Feed(workflowDir, this.#now),
@@ -135,6 +134,7 @@ export class Store {
         const month = await this.#places.place(id, isoFromMs(nowMs));
         return OpenWorkflow.open({ id, month, nowMs }, workflowOptions);
       },
+      exists: async (id) => (await this.#places.find(id)) !== undefined,
     });
   }
 
@@ -152,8 +152,8 @@ export class Store {
   }
 
   /** Rejects with a retryable `ERR_STORE_UNAVAILABLE` when the disk fails; the sender must repeat the batch. */
-  async ingest(batch: TelemetryBatch): Promise<Ingested> {
-    const ingested = this.#ingest(batch);
+  async ingest(batch: TelemetryBatch, sender: Sender): Promise<Ingested> {
+    const ingested = this.#ingest(batch, sender);
     this.#ingests.add(ingested);
     try {
       return await ingested;
@@ -166,22 +166,54 @@ export class Store {
     }
   }
 
-  async #ingest(batch: TelemetryBatch): Promise<Ingested> {
+  async #ingest(batch: TelemetryBatch, sender: Sender): Promise<Ingested> {
     this.#checkOpen();
-    const sorted = await sortBatch(batch, (service) =>
+    const sorted = await sortBatch({ batch, sender }, (service) =>
       this.#noteUnattributed(firstOfText(service, SERVICE_CHARS_MAX)),
     );
-    const { byTask, byWorkflow, deliveries, heartbeats, refused } = sorted;
+    const { refused } = sorted;
     const { begun } = batch.memory ?? new RequestMemory();
-    const writes = [
-      ...[...byTask].map(([id, entries]) => this.#writeTask({ id, entries, refused }, begun)),
-      ...[...byWorkflow].map(([id, entries]) => this.#writeWorkflow({ id, entries, refused }, begun)),
-    ];
-    if (deliveries.length > 0) writes.push(this.#writeDeliveries(sorted, begun));
-    await Promise.all(writes);
+    this.#dropped(NOT_PERMITTED, sorted.notPermitted);
+    if (sorted.isTrails) {
+      await Promise.all([
+        this.#writeWorkflows(sorted, begun),
+        this.#writeTasks(sorted, begun),
+        this.#writeDeliveries(sorted, begun),
+      ]);
+    } else {
+      await refuseByTask(sorted, (taskId) => this.#standingOf(taskId));
+      // Before the tasks: a workflow that does not take an event must not stand in the metadata of its task.
+      await this.#writeWorkflows(sorted, begun);
+      await Promise.all([this.#writeTasks(sorted, begun), this.#writeDeliveries(sorted, begun)]);
+    }
     // After the records: a batch may hold the first record of a task and its first heartbeat.
-    for (const taskId of heartbeats) this.liveness.heartbeat(taskId, this.#now());
+    this.#noteHeartbeats(sorted);
+    if (refused.size > 0 && sender.kind !== 'trail') this.#noteRefused(sender, refused);
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
+  }
+
+  async #writeTasks({ byTask, refused }: SortedBatch, begun: Set<string>): Promise<void> {
+    // Records that a workflow has refused. One that another task refuses meanwhile is stored in the rest.
+    const before = new Set(refused.keys());
+    await Promise.all(
+      [...byTask].map(([id, all]) => {
+        const entries = before.size === 0 ? all : all.filter(({ record }) => !before.has(record));
+        return entries.length === 0 ? undefined : this.#writeTask({ id, entries, refused }, begun);
+      }),
+    );
+  }
+
+  async #writeWorkflows({ byWorkflow, refused }: SortedBatch, begun: Set<string>): Promise<void> {
+    await Promise.all(
+      [...byWorkflow].map(([id, entries]) => this.#writeWorkflow({ id, entries, refused }, begun)),
+    );
+  }
+
+  #standingOf(taskId: string): Promise<Standing | undefined> {
+    return this.#tasks.alone(taskId, async () => {
+      const isPruned = this.#options.isPruned?.('task', taskId) === true;
+      return isPruned ? undefined : this.#tasks.standingOf(taskId);
+    });
   }
 
   /** Opens tasks and workflows that an earlier process left with torn lines, outdated documents or missing spans. */
@@ -230,7 +262,7 @@ export class Store {
     });
   }
 
-  async #recoverAll<C>(units: OpenUnits<C>, ids: AsyncGenerator<string>): Promise<void> {
+  async #recoverAll<C>(units: OpenUnits<Sent<C>>, ids: AsyncGenerator<string>): Promise<void> {
     const work = async (): Promise<void> => {
       for await (const id of ids) {
         if (this.#stopReason !== undefined) return;
@@ -240,7 +272,7 @@ export class Store {
     await Promise.all(Array.from({ length: RECOVERY_WIDTH }, work));
   }
 
-  async #recoverOne<C>(units: OpenUnits<C>, id: string): Promise<void> {
+  async #recoverOne<C>(units: OpenUnits<Sent<C>>, id: string): Promise<void> {
     const { books } = this.#options;
     const what = `${units.kind} ${id}`;
     try {
@@ -258,7 +290,7 @@ export class Store {
   }
 
   /** Stores changes of one unit and adds refused records to `refused`. False when its files cannot be written. */
-  async #write<C>(units: OpenUnits<C>, { id, entries, refused }: UnitWrite<C>): Promise<boolean> {
+  async #write<C>(units: OpenUnits<Sent<C>>, { id, entries, refused }: UnitWrite<C>): Promise<boolean> {
     const what = `${units.kind} ${id}`;
     return units.alone(id, async () => {
       this.#checkHeld();
@@ -268,10 +300,9 @@ export class Store {
         return true;
       }
       try {
-        const refusal = new Refusal(entries, refused);
-        const fresh = await units.apply(id, entries.map(changeOf), refusal.add);
+        const refusal = new Refusal(entries, refused, this.#options.books);
+        const fresh = await units.apply(id, entries, refusal.add);
         this.#count(entries.length - refusal.records.size, fresh);
-        this.#countRefused(refusal);
         if (entries.length > 0) this.#refusals.clear(what);
         return true;
       } catch (error) {
@@ -294,7 +325,7 @@ export class Store {
     const [first] = entries;
     if (first !== undefined && !this.#workflows.has(id)) {
       // A workflow without a stamp in its id is filed under the month of its first stored event.
-      const month = await this.#places.place(id, timeOf(first.change) || isoFromMs(this.#now()));
+      const month = await this.#places.place(id, nearTime(timeOf(first.change), this.#now()));
       if (!(await mayBegin(`workflow ${id}`, workflowFile(month, id, 'facts'), begun))) {
         this.#refuseBegun(write);
         return;
@@ -304,10 +335,14 @@ export class Store {
   }
 
   async #writeDeliveries({ deliveries, refused }: SortedBatch, begun: Set<string>): Promise<void> {
+    if (deliveries.length === 0) return;
     await this.#queue.run('deliveries', async () => {
       this.#checkHeld();
       const byPath = new Map<string, SortedBatch['deliveries']>();
-      for (const entry of deliveries) push(byPath, this.#deliveries.pathOf(entry.change), entry);
+      for (const entry of deliveries) {
+        const { path, change } = this.#deliveries.place(entry.change);
+        push(byPath, path, { ...entry, change });
+      }
       for (const [path, entries] of byPath) {
         const name = basename(path);
         if (!(await mayBegin(name, path, begun))) {
@@ -315,10 +350,9 @@ export class Store {
           continue;
         }
         try {
-          const refusal = new Refusal(entries, refused);
+          const refusal = new Refusal(entries, refused, this.#options.books);
           const fresh = await this.#deliveries.append(path, entries.map(changeOf), refusal.add);
           this.#count(entries.length - refusal.records.size, fresh);
-          this.#countRefused(refusal);
           this.#refusals.clear(name);
         } catch (error) {
           const reason = await this.#refusals.refuse(name, error);
@@ -333,19 +367,34 @@ export class Store {
     this.#options.books.countDropped(TOO_MANY_BEGUN, entries.length);
   }
 
-  #countRefused({ records }: Refusal): void {
-    const counts = new Map<string, number>();
-    for (const reason of records.values()) {
-      const label = reason === LINE_PROBLEM ? TOO_LONG : TOO_MANY_SPANS;
-      counts.set(label, (counts.get(label) ?? 0) + 1);
-    }
-    for (const [label, count] of counts) this.#options.books.countDropped(label, count);
-  }
-
   #count(received: number, fresh: number): void {
     const { books } = this.#options;
     books.countAccepted(fresh);
     books.countDuplicates(received - fresh);
+  }
+
+  #dropped(reason: string, count: number): void {
+    if (count > 0) this.#options.books.countDropped(reason, count);
+  }
+
+  /** A heartbeat is refused where its sender may not write; that of a task that does not run is ignored. */
+  #noteHeartbeats({ heartbeats, refused }: SortedBatch): void {
+    for (const { record, taskId, origin } of heartbeats) {
+      const task = this.liveness.get(taskId);
+      const owner = task === undefined ? undefined : (task.openedBy ?? 'trail');
+      const refusal = refusalInTask(taskId, origin, { owner, isOver: false, taskIds: new Set() });
+      if (refusal === undefined) this.liveness.heartbeat(taskId, this.#now());
+      else {
+        refused.set(record, refusal);
+        this.#dropped(NOT_PERMITTED, 1);
+      }
+    }
+  }
+
+  #noteRefused({ kind }: Sender, refused: ReadonlyMap<number, string>): void {
+    const sender = kind === 'agent' ? 'an agent' : 'a sender without a token';
+    const [reason] = refused.values();
+    this.#options.books.setNotice('refused records', `the last of ${sender}: ${reason}`);
   }
 
   #noteUnattributed(service: string): void {

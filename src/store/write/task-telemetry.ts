@@ -46,12 +46,16 @@ export class TaskTelemetry {
     return !this.#usage.isEmpty && this.#usage.revision !== this.#completed;
   }
 
+  /** Whether a line has this tool call, or its result, already. */
+  hasReported({ type, tool_use_id: id }: JsonObject): boolean {
+    return typeof id === 'string' && (type === 'tool_call' ? this.#tools : this.#results).has(id);
+  }
+
   /** The line to store. `known`: a tool call or its result that another line has already; `long`: readers would skip it. */
   lineOf(line: OutputLine, isReported: boolean): NewLine | 'known' | 'long' {
     if (!isReported) return this.#stored(line);
-    const { type, tool_use_id: id, tool_name: name } = line;
-    if (typeof id !== 'string' || (type === 'tool_call' ? this.#tools : this.#results).has(id))
-      return 'known';
+    const { tool_use_id: id, tool_name: name } = line;
+    if (typeof id !== 'string' || this.hasReported(line)) return 'known';
     const known = this.#tools.get(id);
     return this.#stored(line, name === undefined && known !== undefined ? { tool_name: known } : undefined);
   }

@@ -1,5 +1,5 @@
 import { destinationsOf, HOLDER } from '../../journal/destination.ts';
-import { findHolder } from '../../store/lock.ts';
+import { proveHolder } from '../../store/proven-holder.ts';
 import type { ActiveTrail, Trail } from '../trail.ts';
 import { type LeftRecordsTarget, signalUrls } from './send-left-records.ts';
 
@@ -30,7 +30,8 @@ export async function receiverOf({
   if (otlpUrl !== undefined) return otlpUrl;
   if (!destinationsOf(config).includes(HOLDER)) return undefined;
   try {
-    return (await findHolder(config.logDir))?.otlp_url ?? undefined;
+    const proof = await proveHolder(config.logDir, config.key);
+    return proof.state === 'proven' ? (proof.holder.otlp_url ?? undefined) : undefined;
   } catch {
     // ENOENT, EACCES: the directory has no holder.
     return undefined;

@@ -27,11 +27,12 @@ export class FailedTasks {
   readonly #points = new Map<string, GaugePoint>();
 
   ended({ metadata, result }: EndedTask, labels: MetricLabels): void {
-    const { task_id: taskId, status, completed_at: completedAt } = metadata;
+    const { task_id: taskId, status, completed_at: completedAt, end_received_at: receivedAt } = metadata;
     if (typeof taskId !== 'string') return;
     // A task that failed before may have succeeded in a later attempt.
     this.#points.delete(taskId);
-    const value = secondsOf(completedAt);
+    // The time that the task says is of another clock: one of the future would stand first for ever.
+    const value = secondsOf(receivedAt) ?? secondsOf(completedAt);
     if (!FAILURES.some((failure) => failure === status) || value === undefined) return;
     const attributes = {
       [ATTR.taskId]: taskId,

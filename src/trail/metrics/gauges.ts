@@ -13,7 +13,8 @@ export function runningTasks(liveness: Iterable<TaskLiveness>, labels: MetricLab
   for (const { taskId, status, workerSeenAtMs, about } of liveness) {
     if (status !== 'running') continue;
     points.push({
-      value: secondsOf(about.startedAt) ?? workerSeenAtMs / 1_000,
+      // A start in the future would stand first for ever.
+      value: Math.min(secondsOf(about.startedAt) ?? Number.POSITIVE_INFINITY, workerSeenAtMs / 1_000),
       attributes: {
         [ATTR.taskId]: taskId,
         ...labels.bounded({ [ATTR.genAiAgentName]: about.agent, 'tasktrail.task.source': about.source }),

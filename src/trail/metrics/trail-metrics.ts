@@ -38,6 +38,17 @@ const COUNTERS = {
   deliveries: ['tasktrail.webhook.deliveries', '{delivery}', 'Webhook deliveries'],
 } as const;
 
+/** The most that one task, workflow or delivery adds. A run of a day costs some hundred dollars and some billion tokens. */
+const COUNTED_MAX: Readonly<Record<CounterName, number>> = {
+  tasksEnded: 1,
+  cost: 10_000,
+  tokens: 100_000_000_000,
+  workflowsEnded: 1,
+  workflowFlags: 1,
+  workflowRetries: 1_000_000,
+  deliveries: 1_000_000_000,
+};
+
 /**
  * The metrics of this process, on the meter `tasktrail` of the global provider, which must be registered before. As an
  * observer of the store it counts the documents that the store writes.
@@ -166,9 +177,9 @@ export class TrailMetrics implements StoreObserver {
     for (const [cause, value] of parts) add(value, cause);
   }
 
-  /** Ignores values that are not positive numbers: senders choose them, and a counter must not decrease or become NaN. */
+  /** Ignores values that no task has: senders choose them, and one of them must not rule a sum, decrease it or make it NaN. */
   #add(name: CounterName, value: number, attributes: Readonly<Record<string, unknown>>): void {
-    if (!Number.isFinite(value) || value <= 0) return;
+    if (!(value > 0 && value <= COUNTED_MAX[name])) return;
     this.#counters[name].add(value, this.#labels.bounded(attributes));
   }
 

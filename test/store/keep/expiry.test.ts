@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { endOfTask, endOfWorkflow, filesByWorkflow } from '../../../src/store/keep/expiry.ts';
@@ -14,22 +14,32 @@ async function taskWith(metadata: unknown): Promise<string> {
   return logDir;
 }
 
-test.each(['completed', 'failed', 'cancelled'])('a %s task ends at completed_at', async (status) => {
-  const ended = { endedAt: END, isSettled: false };
-  expect(await endOfTask(await taskWith({ status, completed_at: END }), 'task-1')).toEqual(ended);
-  const settled = await taskWith({ status, completed_at: '2026-01-02T04:04:05+01:00', settled: true });
-  expect(await endOfTask(settled, 'task-1')).toEqual({ endedAt: END, isSettled: true });
-});
+test.each(['completed', 'failed', 'cancelled'])(
+  'a %s task ends when the holder stored its end',
+  async (status) => {
+    const ended = { endedAt: END, isSettled: false };
+    const other = '2001-01-01T00:00:00.000Z';
+    const task = { status, completed_at: other, end_received_at: END };
+    expect(await endOfTask(await taskWith(task), 'task-1')).toEqual(ended);
+    const settled = { ...task, end_received_at: '2026-01-02T04:04:05+01:00', settled: true };
+    expect(await endOfTask(await taskWith(settled), 'task-1')).toEqual({ endedAt: END, isSettled: true });
+  },
+);
 
 test('a task that runs or does not exist has no end', async () => {
   expect(await endOfTask(await taskWith({ status: 'running' }), 'task-1')).toBeUndefined();
   expect(await endOfTask(await tempDir(), 'task-1')).toBeUndefined();
 });
 
-test.each([undefined, null, 'soon', {}])('an ended task with completed_at %j is an error', async (time) => {
-  const logDir = await taskWith({ status: 'completed', completed_at: time });
-  await expect(endOfTask(logDir, 'task-1')).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
-});
+test.each([undefined, null, 'soon', {}])(
+  'without a time of the holder (%j) its files have it',
+  async (time) => {
+    const logDir = await taskWith({ status: 'completed', completed_at: time, end_received_at: time });
+    const then = new Date(END);
+    utimesSync(join(logDir, 'task-1', 'metadata.json'), then, then);
+    expect(await endOfTask(logDir, 'task-1')).toEqual({ endedAt: END, isSettled: false });
+  },
+);
 
 const ID = 'w-1';
 const FACTS = wholeRun(ID);

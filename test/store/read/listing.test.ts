@@ -69,9 +69,9 @@ test('the version of a file changes with its content, and exists only for regula
   const path = join(dir, 'file');
   writeFileSync(path, 'a');
   const version = await readVersion(path);
-  expect(await readVersion(path)).toBe(version);
+  expect(await readVersion(path)).toEqual(version);
   appendFileSync(path, 'b');
-  expect(await readVersion(path)).not.toBe(version);
+  expect(await readVersion(path)).not.toEqual(version);
   mkdirSync(join(dir, 'folder'));
   symlinkSync('file', join(dir, 'link'));
   for (const name of ['missing', 'folder', 'link', 'file/below'])

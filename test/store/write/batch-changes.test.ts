@@ -1,25 +1,31 @@
 import { expect, test } from 'vitest';
-import type { ReceivedLog, ReceivedSpan } from '../../../src/model/otlp.ts';
+import type { ReceivedLog, ReceivedSpan, TelemetryBatch } from '../../../src/model/otlp.ts';
+import { TRAIL } from '../../../src/model/sender.ts';
+import type { Change } from '../../../src/project/change.ts';
 import { changesOf } from '../../../src/store/write/batch-changes.ts';
 import { eventId, log, outputLog, span, spanId } from '../../support/records.ts';
 
+function changesIn(batch: TelemetryBatch): (readonly Change[])[] {
+  return [...changesOf(batch, TRAIL)].map(({ changes }) => changes);
+}
+
 /** Event ids of the lines that a batch of logs makes. */
 function idsOf(...logs: readonly ReceivedLog[]): (string | undefined)[] {
-  return [...changesOf({ logs, spans: [] })].flat().map((change) => {
-    return change.kind === 'line' ? change.line.event_id : undefined;
-  });
+  return changesIn({ logs, spans: [] })
+    .flat()
+    .map((change) => {
+      return change.kind === 'line' ? change.line.event_id : undefined;
+    });
 }
 
 const foreign = (body: string, taskId = 'task-1'): ReceivedLog =>
   log({ body, attributes: {}, resource: { 'service.name': 'agent', 'tasktrail.task.id': taskId } });
 
 test('each record has its own changes, logs before spans', () => {
-  const changes = [
-    ...changesOf({
-      logs: [outputLog(1), log({ event: 'tasktrail.task.heartbeat' })],
-      spans: [span({ id: spanId(1) })],
-    }),
-  ];
+  const changes = changesIn({
+    logs: [outputLog(1), log({ event: 'tasktrail.task.heartbeat' })],
+    spans: [span({ id: spanId(1) })],
+  });
   expect(changes.map((list) => list.map(({ kind }) => kind))).toEqual([['line'], ['heartbeat'], ['span']]);
 });
 
@@ -45,7 +51,7 @@ test('a record that fails to project is rejected with the reason, and the others
   const broken = { ...span({ id: spanId(1) }), span: undefined } as unknown as ReceivedSpan;
   const batch = { logs: [log, outputLog(2)], spans: [broken, span({ id: spanId(2) })] };
   const reason = expect.stringContaining('cannot read the record: ');
-  expect([...changesOf(batch)].flat()).toMatchObject([
+  expect(changesIn(batch).flat()).toMatchObject([
     { kind: 'rejected', reason },
     { kind: 'line' },
     { kind: 'rejected', reason },

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/model/json.ts';
 import type { ReceivedLog, TelemetryBatch } from '../../../src/model/otlp.ts';
+import { TRAIL } from '../../../src/model/sender.ts';
 import type { FactLine } from '../../../src/project/change.ts';
 import { TaskFold } from '../../../src/project/fold.ts';
 import { builtUrl } from '../../support/built.ts';
@@ -47,7 +48,7 @@ const WRITER = (): string => `
   const store = new Store({ logDir, books: new Books(), onSpan() {}, log() {} });
   writeSync(1, 'ready\\n');
   for (const [round, batch] of batches.entries()) {
-    await store.ingest(batch);
+    await store.ingest(batch, { kind: 'trail' });
     writeSync(1, round + '\\n');
   }
 `;
@@ -75,7 +76,7 @@ test('after a kill at any moment, acknowledged batches are stored, and a resend 
       expectDocumentsOfFacts(dir, task);
     }
     // The sender knows the acknowledged batches; it sends all of them again, and the rest.
-    for (const again of batches) await store.ingest(again);
+    for (const again of batches) await store.ingest(again, TRAIL);
     expect(readdirSync(dir)).toEqual(TASKS);
     for (const task of TASKS) {
       const ids = linesOf(dir, task, '03-agent-output.jsonl').map((line) => line.event_id);

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { type ReceivedLog, RequestMemory } from '../../../src/model/otlp.ts';
+import { TRAIL } from '../../../src/model/sender.ts';
 import { LINE_BYTES_MAX as READ_BYTES_MAX } from '../../../src/system/lines.ts';
 import { linesOf, newStore } from '../../support/log-dir.ts';
 import { eventId, log, outputLog, span, spanId } from '../../support/records.ts';
@@ -69,7 +70,7 @@ test('a span whose line readers would skip is rejected, and the span beside it i
   const { dir, store } = await newStore();
   const long = span({ id: spanId(1), attributes: { ...TASK, ...LONG } });
   const spans = [long, span({ id: spanId(2), attributes: TASK })];
-  expect(await store.ingest({ logs: [], spans })).toEqual({ rejected: 1, reasons: [REASON] });
+  expect(await store.ingest({ logs: [], spans }, TRAIL)).toEqual({ rejected: 1, reasons: [REASON] });
   expect(linesOf(dir, 'task-1', 'trace.jsonl')).toHaveLength(1);
 });
 
@@ -90,16 +91,19 @@ test('a request begins at most 3,000 tasks, over all of its batches; records of 
   tags: 'full',
 }, async () => {
   const { dir, store, books } = await newStore();
-  await store.ingest({ logs: [outputLog(1, 'x', 'known')], spans: [] });
+  await store.ingest({ logs: [outputLog(1, 'x', 'known')], spans: [] }, TRAIL);
   const memory = new RequestMemory();
   const batch = (from: number) =>
     Array.from({ length: 1_600 }, (_, at) => outputLog(at + 2, 'x', `new-${from + at}`));
-  expect(await store.ingest({ logs: batch(0), spans: [], memory })).toMatchObject({ rejected: 0 });
-  const second = await store.ingest({
-    logs: [...batch(1_600), outputLog(9, 'y', 'known')],
-    spans: [],
-    memory,
-  });
+  expect(await store.ingest({ logs: batch(0), spans: [], memory }, TRAIL)).toMatchObject({ rejected: 0 });
+  const second = await store.ingest(
+    {
+      logs: [...batch(1_600), outputLog(9, 'y', 'known')],
+      spans: [],
+      memory,
+    },
+    TRAIL,
+  );
   expect(second).toEqual({
     rejected: 200,
     reasons: ['a request begins more than 3000 new tasks, workflows or days'],
@@ -119,7 +123,7 @@ test('equal foreign records have the same ids whether they come in one batch or 
   const { dir, store, logs } = await newStore();
   await logs(foreign(), foreign(), foreign());
   const memory = new RequestMemory();
-  for (let at = 0; at < 3; at += 1) await store.ingest({ logs: [foreign()], spans: [], memory });
+  for (let at = 0; at < 3; at += 1) await store.ingest({ logs: [foreign()], spans: [], memory }, TRAIL);
   expect(linesOf(dir, 'task-1', '03-agent-output.jsonl')).toHaveLength(3);
 });
 
@@ -127,7 +131,7 @@ test('a span that names very many tasks is rejected', async () => {
   const { dir, store } = await newStore();
   const ids = Array.from({ length: 101 }, (_, at) => `task-${at}`);
   const many = span({ id: spanId(1), attributes: { 'tasktrail.task.ids': ids } });
-  expect(await store.ingest({ logs: [], spans: [many] })).toMatchObject({
+  expect(await store.ingest({ logs: [], spans: [many] }, TRAIL)).toMatchObject({
     reasons: ['a span names more than 100 tasks'],
   });
   expect(readdirSync(dir)).toEqual([]);

@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
 import { traceLine } from '../../../src/project/span.ts';
+import { factKey, isFactLine } from '../../../src/store/write/fact-line.ts';
 import {
   eventKey,
-  factKey,
-  isFactLine,
   isoOfSpan,
   jsonLine,
   scopeOf,

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { TRAIL } from '../../../src/model/sender.ts';
 import { NameGuard, type NameRules, probeNames } from '../../../src/store/write/name-guard.ts';
 import { linesOf, openStore, tempDir } from '../../support/log-dir.ts';
 import { eventId, log, outputLog } from '../../support/records.ts';
@@ -27,7 +28,7 @@ test('an id that differs only in case from a stored one is refused with its reas
   mkdirSync(join(dir, 'Task-1'));
   mkdirSync(join(dir, 'task-1'));
   const { store, books } = openStore(dir, { probeNames: async () => FOLDING });
-  await store.ingest({ logs: [outputLog(1, 'one\n', 'task-1')], spans: [] });
+  await store.ingest({ logs: [outputLog(1, 'one\n', 'task-1')], spans: [] }, TRAIL);
   expect(linesOf(dir, 'task-1', '03-agent-output.jsonl')).toHaveLength(1);
   mkdirSync(join(dir, 'other'));
   const guard = guardOf(dir, FOLDING);
@@ -42,13 +43,16 @@ test.runIf(FOLDED_DIR !== undefined)('a real file system that folds case is know
   const dir = join(FOLDED_DIR ?? '', `logs-${process.pid}`);
   expect(await probeNames(dir)).toMatchObject({ foldsCase: true });
   const { store } = openStore(dir);
-  expect(await store.ingest({ logs: [outputLog(1, 'one\n', 'task-a')], spans: [] })).toMatchObject({
+  expect(await store.ingest({ logs: [outputLog(1, 'one\n', 'task-a')], spans: [] }, TRAIL)).toMatchObject({
     rejected: 0,
   });
-  const outcome = await store.ingest({
-    logs: [outputLog(2, 'two\n', 'TASK-A'), outputLog(3, 'x\n', 'task-b')],
-    spans: [],
-  });
+  const outcome = await store.ingest(
+    {
+      logs: [outputLog(2, 'two\n', 'TASK-A'), outputLog(3, 'x\n', 'task-b')],
+      spans: [],
+    },
+    TRAIL,
+  );
   expect(outcome.rejected).toBe(1);
   expect(outcome.reasons[0]).toMatch(
     /task id TASK-A (differs only in upper and lower case|has upper-case letters)/,
@@ -89,7 +93,7 @@ test('a refused id is counted in the answer, and its record is not stored', asyn
     body: { status: 'running' },
     attributes: { 'tasktrail.task.id': 'con' },
   });
-  expect(await store.ingest({ logs: [metadata, outputLog(2)], spans: [] })).toEqual({
+  expect(await store.ingest({ logs: [metadata, outputLog(2)], spans: [] }, TRAIL)).toEqual({
     rejected: 1,
     reasons: ['cannot write task con: task id con is the name of a device on Windows'],
   });

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { Books } from '../../../src/books.ts';
 import type { JsonObject } from '../../../src/model/json.ts';
 import type { ReceivedLog } from '../../../src/model/otlp.ts';
+import { TRAIL } from '../../../src/model/sender.ts';
 import type { StoreObserver } from '../../../src/store/write/observer.ts';
 import { Store } from '../../../src/store/write/store.ts';
 import { tempDir } from '../../support/log-dir.ts';
@@ -46,7 +47,7 @@ function watch(logDir: string, more: StoreObserver = {}): Watched {
     books,
     reports,
     waiting,
-    logs: async (...logs) => (await store.ingest({ logs, spans: [] })).rejected,
+    logs: async (...logs) => (await store.ingest({ logs, spans: [] }, TRAIL)).rejected,
     pass: async (ms) => {
       now += ms;
       await store.tick();

@@ -6,6 +6,7 @@ import { span, spanId } from '../../support/records.ts';
 
 /** A unit that records its calls. */
 class FakeUnit implements Unit<string> {
+  readonly standing = { owner: undefined, isOver: false, taskIds: new Set<string>() };
   readonly badLines = 2;
   readonly applied: string[] = [];
   readonly spans: OtlpSpan[] = [];
@@ -47,6 +48,7 @@ function openUnits(max = 10): Fixture {
     max,
     queue: new KeyedQueue(),
     now: () => 0,
+    exists: async (id) => opened.has(id),
     open: async (id) => {
       const unit = new FakeUnit();
       opened.set(id, [...(opened.get(id) ?? []), unit]);

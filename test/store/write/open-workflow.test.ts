@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/model/json.ts';
 import type { OtlpSpan, ReceivedLog } from '../../../src/model/otlp.ts';
+import { TRAIL } from '../../../src/model/sender.ts';
 import { traceLine } from '../../../src/project/span.ts';
 import { documentOf, filesIn, linesOf, newStore, openStore, type TestStore } from '../../support/log-dir.ts';
 import { eventId, log, span, spanId, T0 } from '../../support/records.ts';
@@ -336,7 +337,7 @@ function withAttributes(one: ReceivedLog, more: Record<string, string>): Receive
 test('a record of a removed task or workflow is rejected as expired, the others are stored', async () => {
   const { dir, store } = await newStore((kind, id) => kind === 'workflow' && id === ID);
   const other = withAttributes(event(2, 'workflow_start'), { 'tasktrail.workflow.id': `${ID}-2` });
-  const outcome = await store.ingest({ logs: [event(1, 'workflow_start'), other], spans: [] });
+  const outcome = await store.ingest({ logs: [event(1, 'workflow_start'), other], spans: [] }, TRAIL);
   expect(outcome).toEqual({ rejected: 1, reasons: [`expired: workflow ${ID} was removed for its age`] });
   expect(existsSync(join(dir, ...MONTH, `${ID}.jsonl`))).toBe(false);
   expect(liveIds(dir, `${ID}-2`)).toHaveLength(1);

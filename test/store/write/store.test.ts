@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ReceivedLog } from '../../../src/model/otlp.ts';
+import { TRAIL } from '../../../src/model/sender.ts';
 import { countReads } from '../../support/count-reads.ts';
 import { documentOf, filesIn, linesOf, newStore, openStore, tempDir } from '../../support/log-dir.ts';
 import { eventId, log, outputLog, span, spanId } from '../../support/records.ts';
@@ -342,13 +343,13 @@ test('a batch of very many tasks opens few files at a time and keeps few tasks o
     most = Math.max(most, readdirSync('/proc/self/fd').length);
   }, 1);
   const before = readdirSync('/proc/self/fd').length;
-  const { rejected } = await store.ingest({ logs, spans: [] });
+  const { rejected } = await store.ingest({ logs, spans: [] }, TRAIL);
   clearInterval(watch);
   expect(rejected).toBe(0);
   expect(readdirSync(dir)).toHaveLength(2_500);
   expect(most - before).toBeLessThan(100);
   // A closed task is read back: no line is repeated.
-  await store.ingest({ logs, spans: [] });
+  await store.ingest({ logs, spans: [] }, TRAIL);
   expect(linesOf(dir, 'task-0', '03-agent-output.jsonl')).toHaveLength(1);
 });
 

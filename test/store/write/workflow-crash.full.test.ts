@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/model/json.ts';
 import type { ReceivedLog, TelemetryBatch } from '../../../src/model/otlp.ts';
+import { TRAIL } from '../../../src/model/sender.ts';
 import { builtUrl } from '../../support/built.ts';
 import { documentOf, linesOf, openStore, tempDir } from '../../support/log-dir.ts';
 import { eventId, log } from '../../support/records.ts';
@@ -60,7 +61,7 @@ const WRITER = (): string => `
   const store = new Store({ logDir, books: new Books(), onSpan() {}, log() {}, now: () => Date.parse('2026-01-02T04:00:00Z') });
   writeSync(1, 'ready\\n');
   for (const [round, batch] of batches.entries()) {
-    await store.ingest(batch);
+    await store.ingest(batch, { kind: 'trail' });
     writeSync(1, round + '\\n');
   }
 `;
@@ -88,7 +89,7 @@ test('after a kill at any moment and a resend, file, feed and document have each
       const expected = acknowledged === 0 ? 0 : Math.min(1 + 2 * (acknowledged - 1), EVENTS);
       expect(existsSync(join(...path)) ? linesOf(...path).length : 0).toBeGreaterThanOrEqual(expected);
     }
-    for (const batch of all) await store.ingest(batch);
+    for (const batch of all) await store.ingest(batch, TRAIL);
     await pass(2_000);
     for (const id of IDS) {
       const lines = linesOf(dir, ...MONTH, `${id}.jsonl`);

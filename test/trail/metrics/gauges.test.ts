@@ -17,8 +17,8 @@ function taskAt(n: number, more: Partial<TaskLiveness> = {}): TaskLiveness {
       source: 'api',
       model: null,
     } as never,
-    workerSeenAtMs: 5_000,
-    seenAtMs: 5_000,
+    workerSeenAtMs: 60_000,
+    seenAtMs: 60_000,
     ...more,
   };
 }
@@ -34,9 +34,16 @@ test('running tasks have their start time as value, newest first, at most 50', (
 });
 
 test('a task that waits is not running, and one without a start counts from its last record', () => {
-  const unknown = taskAt(2, { about: { startedAt: null, agent: null, source: null } as never });
+  const about = { startedAt: null, agent: null, source: null } as never;
+  const unknown = taskAt(2, { about, workerSeenAtMs: 5_000 });
   const { points } = runningTasks([taskAt(1, { status: 'waiting_input' }), unknown], new MetricLabels());
   expect(points.map(({ value }) => value)).toEqual([5]);
+});
+
+test('a start in the future counts from the last record', () => {
+  const about = { startedAt: '9999-01-01T00:00:00.000Z', agent: null, source: null } as never;
+  const { points } = runningTasks([taskAt(1, { about })], new MetricLabels());
+  expect(points.map(({ value }) => value)).toEqual([60]);
 });
 
 test('each part that is not ready is one series', () => {

@@ -113,6 +113,14 @@ test('amounts are split by model, and the rest belongs to the model of the task'
   });
 });
 
+test('amounts that no task has, and negative ones, rule no sum', async () => {
+  for (const cost_usd of [1e15, -5, Number.NaN, 0.25])
+    trail.taskEnded(endOf(resultOf({ cost_usd, input_tokens: cost_usd * 1e9 })));
+  const samples = await read();
+  expect(sumOf(samples, 'tasktrail_cost_total')).toBeCloseTo(0.25, 9);
+  expect(sumOf(samples, 'tasktrail_tokens_total')).toBe(250_000_000);
+});
+
 test.each<[string, Used, number]>([
   ['says nothing more', { cost_usd: 0.5 }, 0.5],
   ['says more', { cost_usd: 0.8 }, 0.8],

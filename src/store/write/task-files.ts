@@ -2,14 +2,15 @@ import { join } from 'node:path';
 import type { FactLine } from '../../project/change.ts';
 import { isOwnScope } from '../../project/span.ts';
 import { TASK_FILES } from '../layout.ts';
+import { factKey, isFactLine } from './fact-line.ts';
 import { LineFile, type ReadKey } from './line-file.ts';
-import { eventKey, factKey, isFactLine, scopeOf, traceKey } from './line-keys.ts';
+import { eventKey, scopeOf, traceKey } from './line-keys.ts';
 import { TaskTelemetry } from './task-telemetry.ts';
 
 export const LINE_FILES = ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const;
 export type LineFileName = (typeof LINE_FILES)[number];
 
-/** The line files of a task, and what was read from them. */
+/** The line files of a task, and what opening them has read. */
 export interface LoadedFiles {
   readonly files: Record<LineFileName, LineFile>;
   readonly facts: FactLine[];
@@ -17,6 +18,7 @@ export interface LoadedFiles {
   readonly telemetry: TaskTelemetry;
 }
 
+/** For a directory that is new. */
 export function createFiles(dir: string): LoadedFiles {
   const file = (name: LineFileName, readKey: ReadKey): LineFile =>
     LineFile.create(join(dir, TASK_FILES[name]), readKey);
