@@ -191,13 +191,13 @@ test('the fifty newest running tasks are listed, also after thousands of others'
   const liveness = new Liveness();
   trail.watchStore(liveness);
   for (let n = 0; n < 3_000; n += 1) {
-    liveness.found(stateOf(n), 0);
+    liveness.found(stateOf(n), 5_000_000);
     // Each is seen by a scrape, as in a service that runs for months.
     if (n % 50 === 0) await read();
     liveness.forget(`task-${n}`);
   }
-  for (let n = 3_000; n < 3_060; n += 1) liveness.found(stateOf(n), 0);
-  liveness.found(stateOf(4_000, 'waiting_input'), 0);
+  for (let n = 3_000; n < 3_060; n += 1) liveness.found(stateOf(n), 5_000_000);
+  liveness.found(stateOf(4_000, 'waiting_input'), 5_000_000);
   const samples = await read();
   const found = valuesOf(samples, 'tasktrail_task_running', 'tasktrail_task_id');
   expect(Object.keys(found).sort()).toEqual(Array.from({ length: 50 }, (_, n) => `task-${n + 3_010}`));
