@@ -278,6 +278,46 @@ function isWordStart(text: string, at: number): boolean {
   return /\\[nrtbf]$|\[[0-9;]{0,12}m$/.test(before);
 }
 
+/** A token begins in its last word: the longest rules are looked for. */
+const WORD_CHARS_MAX = 200;
+const BEGIN_CHARS_MIN = 8;
+
+export interface Beginning {
+  readonly start: number;
+  /** Behind the hint. */
+  readonly bodyStart: number;
+  readonly kind: string;
+}
+
+const beginnings: readonly (readonly [string, string])[] = RULES.flatMap(
+  ({ hints, kind, before, keepsHint }) =>
+    before !== undefined || keepsHint === true
+      ? []
+      : hints
+          .filter((hint) => !hint.includes('[') && hint.length >= 4 && /[-_.]/.test(hint))
+          .map((hint) => [hint, kind] as const),
+);
+
+/** The form that may begin in the word that ends at `end`: only forms that no other text looks like. */
+export function beginningOfForm(text: string, end: number): Beginning | undefined {
+  let start = end;
+  const lowest = Math.max(0, end - WORD_CHARS_MAX);
+  while (start > lowest && isTokenCode(text.charCodeAt(start - 1))) start -= 1;
+  if (end - start < BEGIN_CHARS_MIN + 4) return undefined;
+  const word = text.slice(start, end);
+  for (const [hint, kind] of beginnings) {
+    const at = word.indexOf(hint);
+    if (at >= 0 && word.length - at - hint.length >= BEGIN_CHARS_MIN && isWordStart(word, at)) {
+      return { start: start + at, bodyStart: start + at + hint.length, kind };
+    }
+  }
+  return undefined;
+}
+
+function isTokenCode(code: number): boolean {
+  return isWordCode(code) || code === 95 || code === 45 || code === 46;
+}
+
 function nameAction(search: Search, start: number, end: number): number {
   if (search.formsOnly || start < search.nameEnd) return start;
   const name = nameAround(search.text, start, search.from);
@@ -301,7 +341,7 @@ export function formIn(value: string): string | undefined {
 function base64Action(search: Search, start: number): number {
   if (search.depth >= DEPTH_MAX || start < search.base64End) return start;
   if (search.isProbe) return decodeNeeded(search);
-  const run = base64Around(search.text, start, search.from);
+  const run = base64Around(search.text, start, Math.max(search.from, search.base64End - OVERLAP_CHARS));
   search.base64End = run.end - start > 4000 ? run.end - OVERLAP_CHARS : run.end;
   for (const text of decodings(search.text, run)) {
     const inner = new Search(text, DEPTH_MAX - 1, false).run()[0];

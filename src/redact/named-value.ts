@@ -142,6 +142,7 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
   const begin = prefix.test(text) ? prefix.lastIndex : sign.at;
   const quote = quoteAt(text, begin);
   const start = begin + quote.length;
+  if (sign.place !== 'field' && isReference(text, start)) return undefined;
   if (isHeader(name)) return headerValue(text, { name, sign, start, quote });
   const endWithin = (max: number): number =>
     quote === '' ? endOfWord(text, start, { sign, max }) : endOfQuoted(text, start, { quote, max });
@@ -150,6 +151,13 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
   if (quote === '' && isCode(text, end, sign, value)) return undefined;
   if (!isSecretValue(value, sign.place)) return undefined;
   return { start, end: whole(start, end, endWithin), kind: name.kind };
+}
+
+/** `$NAME`, `${NAME}`, `{{ name }}`: known from the first characters. */
+function isReference(text: string, at: number): boolean {
+  const reference = /\$[A-Za-z_{(]|\{\{|\$\{/y;
+  reference.lastIndex = at;
+  return reference.test(text);
 }
 
 /** The end of a value that is masked: that of its head, unless the head was cut. */
