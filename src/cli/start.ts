@@ -3,6 +3,7 @@ import { SAMPLE_AGENT } from '../config/file/agent-schema.ts';
 import { isLoopback } from '../config/values/loopback.ts';
 import { TasktrailError } from '../errors.ts';
 import type { Endpoint } from '../journal/destination.ts';
+import { safeLogLine } from '../redact/log-line.ts';
 import { agentProblems, programOf, usesSampleAgent } from '../service/commands.ts';
 import { type Role, type Service, startService } from '../service/start.ts';
 import { findHolder, type LockRecord } from '../store/lock.ts';
@@ -46,7 +47,10 @@ export async function start(
 
 async function startUnheld(config: Config, role: Role): Promise<Service> {
   try {
-    return await startService(config, { role, log: (line) => process.stderr.write(`tasktrail: ${line}\n`) });
+    return await startService(config, {
+      role,
+      log: (line) => process.stderr.write(`tasktrail: ${safeLogLine(line)}\n`),
+    });
   } catch (error) {
     if (!(error instanceof TasktrailError) || error.code !== 'ERR_DIRECTORY_HELD') throw error;
     throw alreadyRunning(config.logDir, await findHolder(config.logDir).catch(() => undefined), error);

@@ -7,6 +7,7 @@ import { type Environment, processEnvironment } from './environment.ts';
 import type { AgentConfig, CommandConfig } from './file/agent-schema.ts';
 import { DEFAULT_TRIGGER } from './file/file-schema.ts';
 import { type FileSettings, readFiles } from './file/files.ts';
+import type { RedactRule } from './file/redact-schema.ts';
 import { gitRoot, remoteOwner } from './git.ts';
 import { type MetricsConfig, resolveMetrics } from './metrics.ts';
 import { type ReadSettings, readSettings, type Source } from './read-settings.ts';
@@ -49,6 +50,8 @@ export interface Config {
   readonly otlpLogsEndpoint: string | undefined;
   /** Destination of metrics; undefined: they are not sent. */
   readonly metrics: MetricsConfig | undefined;
+  /** Rules that redaction follows besides its own. */
+  readonly redactRules: readonly RedactRule[];
   readonly serviceName: string;
   readonly project: string;
   readonly environment: string;
@@ -147,6 +150,7 @@ export function loadConfig(
     ...variableFields(read, { cwd, variables }),
     ...sharedFields(read, files),
     ...{ s3, project, webhooks: webhooks.found, trigger, agents, commands },
+    redactRules: files.own.redact?.rules ?? [],
     ...sourcesOf(read.sources, { files, fromFile, envFile }),
   });
 }
@@ -203,6 +207,7 @@ type FileField =
   | 'trigger'
   | 'agents'
   | 'commands'
+  | 'redactRules'
   | 'sources'
   | 'sourceFiles';
 

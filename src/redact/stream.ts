@@ -66,7 +66,9 @@ class Pieces implements PieceRedactor {
     const found = withBeginning(rest, secretsIn(rest));
     this.#tail = tailOf(piece);
     if (opensKey(rest, found.at(-1))) {
-      this.#keyLines = 0;
+      const body = KEY_LINE.exec(decode(lastLineOf(rest)).text);
+      this.#keyLines = body === null ? 0 : 1;
+      this.#column = body === null ? 0 : body[0].indexOf(body[1] ?? '') + body.index;
       this.#tail = '';
     }
     const masked = found.length === 0 ? rest : maskAll(rest, found);
@@ -170,6 +172,11 @@ function cutOf(text: string): number {
   const cut = blank > HELD_CHARS_MIN ? blank : last;
   const code = text.charCodeAt(cut);
   return code >= 0xdc00 && code <= 0xdfff ? cut - 1 : cut;
+}
+
+function lastLineOf(text: string): string {
+  const lines = text.trimEnd();
+  return lines.slice(lines.lastIndexOf('\n') + 1);
 }
 
 function maskedLine(line: string): string {

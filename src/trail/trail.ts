@@ -10,7 +10,8 @@ import { Journal } from '../journal/journal.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../journal/watch.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
-import { maskSecrets } from '../redact/redact.ts';
+import { safeLogLine } from '../redact/log-line.ts';
+import { maskSecrets, setRedactRules } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
 import { createReader } from '../store/read/reader.ts';
 import { secretsOf } from './config-secrets.ts';
@@ -84,10 +85,13 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
     metrics.watchProcess(books);
     return offTrail({ config, books, reader, metrics });
   }
+  setRedactRules(config.redactRules);
   maskSecrets(secretsOf(config));
   if (activeRecorder() !== undefined)
     throw new TypeError('tasktrail is started already: call startTasktrail once');
-  const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
+  const print = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
+  // Names and messages in it come from outside.
+  const log = (line: string): void => void print(safeLogLine(line));
   const lock = options.hold === 'never' ? undefined : await tryLock(config, books, options.hold === 'must');
   const destinations = destinationsOf(config);
   const journal = new Journal({ directory: journalDir(config.logDir), destinations, books });

@@ -3,6 +3,7 @@ import type { Books } from '../../books.ts';
 import { messageOf } from '../../errors.ts';
 import type { OtlpSpan, TelemetryBatch } from '../../model/otlp.ts';
 import { isoFromMs } from '../../model/time.ts';
+import { safeName } from '../../redact/log-line.ts';
 import { OWN_NAMES } from '../layout.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
 import { DeliveryFiles } from './delivery-files.ts';
@@ -296,7 +297,8 @@ export class Store {
     books.countDuplicates(received - fresh);
   }
 
-  #noteUnattributed(service: string): void {
+  #noteUnattributed(name: string): void {
+    const service = safeName(name);
     if (!this.#options.books.countUnattributed(service)) return;
     this.#options.log(
       `service ${JSON.stringify(service)} sends records that name no task. Set tasktrail.task.id on them, or start ` +
