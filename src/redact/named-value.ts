@@ -92,7 +92,7 @@ function signAfter(text: string, name: Name): Sign | undefined {
   // `--token X`, `ENV TOKEN X`, `login me password X`, `PASSWORD 'X'`.
   const line = text.slice(Math.max(0, name.start - NAME_CHARS_MAX), name.start);
   const isFlag = name.text.startsWith('-') && !quoted;
-  if (isFlag || /(?:^|\n|\s)(?:ENV|ARG|setx|login\s+\S+)\s+$/.test(line)) {
+  if (isFlag || /(?:^|[^A-Za-z0-9_])(?:ENV|ARG|setx|login\s+\S+)\s+$/.test(line)) {
     return { at, text: ' ', quoted, place: 'text' };
   }
   if (quoteAt(text, at) === '') return attributeAfter(text, at, name);
@@ -238,7 +238,8 @@ function isCode(text: string, end: number, sign: Sign, value: string): boolean {
   if (!isWord) return false;
   if (/[;,).:?]/.test(next)) return true;
   const after = text.slice(end, end + BLANKS_MAX);
-  return /^[ \t]*(?:[-+*/%&|?=<>!.,;:)\]}{([]|\b(?:if|else|or|and|in|is|as|for)\b)/.test(after);
+  if (/^[ \t]*[-+*/%&|?=<>!.,;:)\]}{([]/.test(after)) return true;
+  return !/\d/.test(value) && /^[ \t]*\b(?:if|else|or|and|in|is|as|for)\b/.test(after);
 }
 
 /** The quotation mark at `at` with the backslashes before it, as in JSON inside JSON; empty when there is none. */

@@ -3,7 +3,8 @@ const NESTED = /\((?:[^()\\]|\\.)*(?:[+*]|\{\d+,\d*\})(?:[^()\\]|\\.)*\)(?:[+*]|
 
 /** Pieces that make patterns slow. Short, so that the check itself ends also for a pattern of a high power. */
 const PROBES = ['a', 'A', '0', '-', '_', ' ', 'a0', 'aA0-', 'ab.', '/', '='];
-const PROBE_CHARS = 256;
+const PROBE_CHARS = 64;
+const PROBE_CHARS_MAX = 16 * 1024;
 
 /** Four times the text takes four times as long; more than this is no longer linear. */
 const GROWTH_MAX = 12;
@@ -24,13 +25,15 @@ export function patternProblem(source: string): string | undefined {
   return undefined;
 }
 
+/** From short texts to long ones: the first that is slow ends the check. */
 function isSlow(pattern: RegExp, piece: string): boolean {
-  const short = msOf(pattern, piece.repeat(PROBE_CHARS / piece.length));
-  if (short > 50) return true;
-  const long = msOf(pattern, piece.repeat((16 * PROBE_CHARS) / piece.length));
-  if (long < MS_MIN) return false;
-  const longest = msOf(pattern, piece.repeat((64 * PROBE_CHARS) / piece.length));
-  return longest / long > GROWTH_MAX;
+  let before = 0;
+  for (let chars = PROBE_CHARS; chars <= PROBE_CHARS_MAX; chars *= 4) {
+    const ms = msOf(pattern, piece.repeat(chars / piece.length));
+    if (ms > 200 || (before > MS_MIN && ms / before > GROWTH_MAX)) return true;
+    before = ms;
+  }
+  return false;
 }
 
 function msOf(pattern: RegExp, text: string): number {
