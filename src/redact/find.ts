@@ -2,6 +2,7 @@ import { base64Around, base64FormsOf, decodings } from './base64.ts';
 import { type Decoded, decode, ENCODING_HINTS, isInvisible } from './encoded.ts';
 import { HintTable, type ScanHandlers } from './hints.ts';
 import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
+import { NAME_HINTS, NAMES_IN_BASE64 } from './name-hints.ts';
 import { findNamed, nameAround } from './named-value.ts';
 import { findKey, KEY_HINTS } from './private-key.ts';
 import { PLATFORM_RULES } from './rules/platforms.ts';
@@ -13,56 +14,6 @@ import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */
 export const RULES: readonly Rule[] = [...PLATFORM_RULES, ...SERVICE_RULES];
-
-/** Parts of names of secrets. What the whole name is decides `secretNamed`. */
-const NAME_HINTS: readonly string[] = [
-  'passw',
-  'passph',
-  'passc',
-  'pass',
-  'pwd',
-  '_pw',
-  'secret',
-  'token',
-  'apikey',
-  'accesskey',
-  '_key',
-  '-key',
-  'key',
-  'authori',
-  'auth',
-  'cookie',
-  'credential',
-  'creds',
-  'sessid',
-  '_sig',
-  'sig=',
-  '-signature',
-  '_pat',
-  'jwt',
-  'otp',
-  'connectionstring',
-  'hmac',
-];
-
-/** Parts of names that are looked for inside base64. Longer than for plain text, which chance makes rarer. */
-const NAMES_IN_BASE64: readonly string[] = [
-  'password',
-  'Password',
-  'PASSWORD',
-  'passwd',
-  'secret',
-  'Secret',
-  'SECRET',
-  'token',
-  'TOKEN',
-  'api_key',
-  'apiKey',
-  'API_KEY',
-  'PRIVATE KEY',
-  'Authorization',
-  'authorization',
-];
 
 /** Encodings inside encodings. */
 const DEPTH_MAX = 3;
