@@ -33,6 +33,7 @@ const LARGE_FOLDERS: Readonly<Record<string, string>> = {
   doctor: 'one file per check',
   model: 'one file per kind of document',
   'queue/bullmq': 'one file per part of the protocol with Redis',
+  redact: 'one file per way in which a secret is written',
   'store/write': 'the files, units and queue of the single writer belong together',
 };
 

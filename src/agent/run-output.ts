@@ -8,6 +8,7 @@ import type {
   OutputStream,
   RunAgentOptions,
 } from '../model/agent-output.ts';
+import { createPieceRedactor } from '../redact/stream.ts';
 import type { Child } from './child.ts';
 import type { DialectReader } from './dialects/dialect.ts';
 import { ReasonLines } from './failure-reason.ts';
@@ -54,6 +55,8 @@ export class RunOutput {
   readonly #files: Readonly<Record<OutputStream, OutputFile>>;
   readonly #errors = new StderrTail();
   readonly #reasons = new ReasonLines();
+  /** Of plain lines: a key stands in several. The same lines after a crash give the same texts. */
+  readonly #redactors = { stdout: createPieceRedactor(), stderr: createPieceRedactor() };
   /** On the monotonic clock: when the last message was read. */
   #spokeAtMs = 0;
   #lingered = false;
@@ -181,15 +184,19 @@ export class RunOutput {
   #readOut({ text, partial, line, timeMs }: ReadPiece): void {
     const { reader, recording } = this.#options;
     const before = reader.model;
-    const outputs = reader.read(text, partial);
+    let outputs = reader.read(text, partial);
     this.#lastLine = line;
-    if (isPlain(outputs, text)) this.#reasons.add(text);
-    else this.#spokeAtMs = performance.now() - (this.#isLive ? 0 : Math.max(0, Date.now() - timeMs));
+    if (isPlain(outputs, text)) {
+      const masked = this.#redactors.stdout.mask(text);
+      this.#reasons.add(masked);
+      outputs = outputs.with(-1, { ...outputs.at(-1), type: 'output', content: masked });
+    } else this.#spokeAtMs = performance.now() - (this.#isLive ? 0 : Math.max(0, Date.now() - timeMs));
     if (reader.model !== null && reader.model !== before) recording.model(reader.model);
     this.#recordAll(outputs, { stream: 'stdout', line, timeMs });
   }
 
-  #readError({ text, partial, line, timeMs }: ReadPiece): void {
+  #readError({ text: raw, partial, line, timeMs }: ReadPiece): void {
+    const text = this.#redactors.stderr.mask(raw);
     this.#errors.add(text);
     this.#reasons.add(text);
     const more = partial ? { stream: 'stderr', partial: true } : { stream: 'stderr' };

@@ -11,6 +11,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "tasktrail webhook github --text '@agent review'",
     "tasktrail webhook gitlab --text '@agent fix the login' --url https://agent.example.com",
   ],
+  'tasktrail redact': ['tasktrail redact < agent.log', 'tasktrail redact --json < agent.log > /dev/null'],
   'tasktrail prune': ['tasktrail prune --dry-run', 'TASK_LOGS_RETENTION_DAYS=7 tasktrail prune'],
   'tasktrail run': [
     'tasktrail run -- echo hello',

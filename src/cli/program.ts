@@ -130,6 +130,17 @@ function addService(program: Command, ends: Ends): void {
     .action(async (name: string, flags: Flags & WebhookFlags) =>
       ends(await (await import('./webhook/webhook.ts')).sendWebhook(name, flags, { PORT: flags.port })),
     );
+  withConfigFile(program.command('redact'))
+    .description('print standard input with its secrets masked, as it would be recorded')
+    .option('--json', 'print the summary on standard error as JSON')
+    .action(async (flags: Flags) =>
+      ends(
+        await (await import('./redact.ts')).redactInput({
+          json: flags.json === true,
+          configFile: flags.config,
+        }),
+      ),
+    );
   withConfigFile(withDirectory(program.command('prune')))
     .description('remove tasks and workflows that are past their retention')
     .option('--dry-run', 'only list what would be removed')

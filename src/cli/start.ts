@@ -3,6 +3,7 @@ import { SAMPLE_AGENT } from '../config/file/agent-schema.ts';
 import { TasktrailError } from '../errors.ts';
 import type { Endpoint } from '../journal/destination.ts';
 import { isLoopback } from '../model/loopback.ts';
+import { safeLogLine } from '../redact/log-line.ts';
 import { agentAccessNotes } from '../service/agent-access.ts';
 import { agentProblems, programOf, usesSampleAgent } from '../service/commands.ts';
 import { type Role, type Service, startService } from '../service/start.ts';
@@ -11,7 +12,6 @@ import { readVersion } from '../system/version.ts';
 import { destinationsOf, endpointsOf, HOLDER } from '../trail/destinations.ts';
 import { openDoorNote } from './open-door.ts';
 import { StopSignals } from './stop-signals.ts';
-import { say } from './terminal/say.ts';
 import { escapeText } from './terminal/terminal-text.ts';
 
 /** How long a start may still take after a signal. It takes well below a second: a longer one hangs. */
@@ -50,7 +50,10 @@ export async function start(
 
 async function startUnheld(config: Config, role: Role): Promise<Service> {
   try {
-    return await startService(config, { role, log: say });
+    return await startService(config, {
+      role,
+      log: (line) => process.stderr.write(`tasktrail: ${safeLogLine(line)}\n`),
+    });
   } catch (error) {
     if (!(error instanceof TasktrailError) || error.code !== 'ERR_DIRECTORY_HELD') throw error;
     throw alreadyRunning(config.logDir, await findHolder(config.logDir).catch(() => undefined), error);

@@ -8,6 +8,7 @@ import { type Environment, processEnvironment } from './environment.ts';
 import type { AgentConfig, CommandConfig } from './file/agent-schema.ts';
 import { DEFAULT_TRIGGER } from './file/file-schema.ts';
 import { type FileSettings, NO_FILES, readFiles, type SeenFile } from './file/files.ts';
+import type { RedactRule } from './file/redact-schema.ts';
 import { gitConfigFile, gitRoot, remoteOwner } from './git.ts';
 import { type MetricsConfig, resolveMetrics } from './metrics.ts';
 import { type ReadSettings, readSettings, type Source } from './read-settings.ts';
@@ -55,6 +56,8 @@ export interface Config {
   readonly otlpLogsEndpoint: string | undefined;
   /** Destination of metrics; undefined: they are not sent. */
   readonly metrics: MetricsConfig | undefined;
+  /** Rules that redaction follows besides its own. */
+  readonly redactRules: readonly RedactRule[];
   readonly serviceName: string;
   readonly project: string;
   readonly environment: string;
@@ -185,6 +188,7 @@ export function loadConfig(
     ].map(({ path, sha256 }) => ({ path, sha256 })),
     memoryDir: memoryDirOf(read, environment, cwd),
     ...sourcesOf(read, { files, fromFile, envFile }),
+    redactRules: files.own.redact?.rules ?? [],
   });
 }
 
@@ -258,6 +262,7 @@ type FileField =
   | 'directory'
   | 'configFiles'
   | 'memoryDir'
+  | 'redactRules'
   | 'sources'
   | 'sourceFiles';
 

@@ -2,6 +2,7 @@ import { base64Around, base64FormsOf, decodings } from './base64.ts';
 import { type Decoded, decode, ENCODING_HINTS, isInvisible } from './encoded.ts';
 import { HintTable, type ScanHandlers } from './hints.ts';
 import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
+import { NAME_HINTS, NAMES_IN_BASE64 } from './name-hints.ts';
 import { findNamed, nameAround } from './named-value.ts';
 import { findKey, KEY_HINTS } from './private-key.ts';
 import { PLATFORM_RULES } from './rules/platforms.ts';
@@ -13,56 +14,6 @@ import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */
 export const RULES: readonly Rule[] = [...PLATFORM_RULES, ...SERVICE_RULES];
-
-/** Parts of names of secrets. What the whole name is decides `secretNamed`. */
-const NAME_HINTS: readonly string[] = [
-  'passw',
-  'passph',
-  'passc',
-  'pass',
-  'pwd',
-  '_pw',
-  'secret',
-  'token',
-  'apikey',
-  'accesskey',
-  '_key',
-  '-key',
-  'key',
-  'authori',
-  'auth',
-  'cookie',
-  'credential',
-  'creds',
-  'sessid',
-  '_sig',
-  'sig=',
-  '-signature',
-  '_pat',
-  'jwt',
-  'otp',
-  'connectionstring',
-  'hmac',
-];
-
-/** Parts of names that are looked for inside base64. Longer than for plain text, which chance makes rarer. */
-const NAMES_IN_BASE64: readonly string[] = [
-  'password',
-  'Password',
-  'PASSWORD',
-  'passwd',
-  'secret',
-  'Secret',
-  'SECRET',
-  'token',
-  'TOKEN',
-  'api_key',
-  'apiKey',
-  'API_KEY',
-  'PRIVATE KEY',
-  'Authorization',
-  'authorization',
-];
 
 /** Encodings inside encodings. */
 const DEPTH_MAX = 3;
@@ -278,6 +229,46 @@ function isWordStart(text: string, at: number): boolean {
   return /\\[nrtbf]$|\[[0-9;]{0,12}m$/.test(before);
 }
 
+/** A token begins in its last word: the longest rules are looked for. */
+const WORD_CHARS_MAX = 200;
+const BEGIN_CHARS_MIN = 8;
+
+export interface Beginning {
+  readonly start: number;
+  /** Behind the hint. */
+  readonly bodyStart: number;
+  readonly kind: string;
+}
+
+const beginnings: readonly (readonly [string, string])[] = RULES.flatMap(
+  ({ hints, kind, before, keepsHint }) =>
+    before !== undefined || keepsHint === true
+      ? []
+      : hints
+          .filter((hint) => !hint.includes('[') && hint.length >= 4 && /[-_.]/.test(hint))
+          .map((hint) => [hint, kind] as const),
+);
+
+/** The form that may begin in the word that ends at `end`: only forms that no other text looks like. */
+export function beginningOfForm(text: string, end: number): Beginning | undefined {
+  let start = end;
+  const lowest = Math.max(0, end - WORD_CHARS_MAX);
+  while (start > lowest && isTokenCode(text.charCodeAt(start - 1))) start -= 1;
+  if (end - start < BEGIN_CHARS_MIN + 4) return undefined;
+  const word = text.slice(start, end);
+  for (const [hint, kind] of beginnings) {
+    const at = word.indexOf(hint);
+    if (at >= 0 && word.length - at - hint.length >= BEGIN_CHARS_MIN && isWordStart(word, at)) {
+      return { start: start + at, bodyStart: start + at + hint.length, kind };
+    }
+  }
+  return undefined;
+}
+
+function isTokenCode(code: number): boolean {
+  return isWordCode(code) || code === 95 || code === 45 || code === 46;
+}
+
 function nameAction(search: Search, start: number, end: number): number {
   if (search.formsOnly || start < search.nameEnd) return start;
   const name = nameAround(search.text, start, search.from);
@@ -301,7 +292,7 @@ export function formIn(value: string): string | undefined {
 function base64Action(search: Search, start: number): number {
   if (search.depth >= DEPTH_MAX || start < search.base64End) return start;
   if (search.isProbe) return decodeNeeded(search);
-  const run = base64Around(search.text, start, search.from);
+  const run = base64Around(search.text, start, Math.max(search.from, search.base64End - OVERLAP_CHARS));
   search.base64End = run.end - start > 4000 ? run.end - OVERLAP_CHARS : run.end;
   for (const text of decodings(search.text, run)) {
     const inner = new Search(text, DEPTH_MAX - 1, false).run()[0];

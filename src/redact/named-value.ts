@@ -92,7 +92,7 @@ function signAfter(text: string, name: Name): Sign | undefined {
   // `--token X`, `ENV TOKEN X`, `login me password X`, `PASSWORD 'X'`.
   const line = text.slice(Math.max(0, name.start - NAME_CHARS_MAX), name.start);
   const isFlag = name.text.startsWith('-') && !quoted;
-  if (isFlag || /(?:^|\n|\s)(?:ENV|ARG|setx|login\s+\S+)\s+$/.test(line)) {
+  if (isFlag || /(?:^|[^A-Za-z0-9_])(?:ENV|ARG|setx|login\s+\S+)\s+$/.test(line)) {
     return { at, text: ' ', quoted, place: 'text' };
   }
   if (quoteAt(text, at) === '') return attributeAfter(text, at, name);
@@ -142,6 +142,7 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
   const begin = prefix.test(text) ? prefix.lastIndex : sign.at;
   const quote = quoteAt(text, begin);
   const start = begin + quote.length;
+  if (sign.place !== 'field' && isReference(text, start)) return undefined;
   if (isHeader(name)) return headerValue(text, { name, sign, start, quote });
   const endWithin = (max: number): number =>
     quote === '' ? endOfWord(text, start, { sign, max }) : endOfQuoted(text, start, { quote, max });
@@ -150,6 +151,13 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
   if (quote === '' && isCode(text, end, sign, value)) return undefined;
   if (!isSecretValue(value, sign.place)) return undefined;
   return { start, end: whole(start, end, endWithin), kind: name.kind };
+}
+
+/** `$NAME`, `${NAME}`, `{{ name }}`: known from the first characters. */
+function isReference(text: string, at: number): boolean {
+  const reference = /\$[A-Za-z_{(]|\{\{|\$\{/y;
+  reference.lastIndex = at;
+  return reference.test(text);
 }
 
 /** The end of a value that is masked: that of its head, unless the head was cut. */
@@ -230,7 +238,8 @@ function isCode(text: string, end: number, sign: Sign, value: string): boolean {
   if (!isWord) return false;
   if (/[;,).:?]/.test(next)) return true;
   const after = text.slice(end, end + BLANKS_MAX);
-  return /^[ \t]*(?:[-+*/%&|?=<>!.,;:)\]}{([]|\b(?:if|else|or|and|in|is|as|for)\b)/.test(after);
+  if (/^[ \t]*[-+*/%&|?=<>!.,;:)\]}{([]/.test(after)) return true;
+  return !/\d/.test(value) && /^[ \t]*\b(?:if|else|or|and|in|is|as|for)\b/.test(after);
 }
 
 /** The quotation mark at `at` with the backslashes before it, as in JSON inside JSON; empty when there is none. */

@@ -16,7 +16,7 @@ const BREAK = '(?:(?:\\r?\\n|\\\\{1,8}(?:r\\\\{1,8})?n)[ \\t>|#*]{0,80})';
 
 /** Lines of a key without an end marker: base64, or a header such as `DEK-Info`. Once at a place, so that it is linear. */
 const LINES = new RegExp(
-  `(?:${BREAK}{0,4}(?:[A-Za-z0-9+/=]{16,}|(?:Proc-Type|DEK-Info|Comment|Version|Charset|Hash|MessageID): ?[^\\r\\n\\\\"]{1,200}))*(?:${BREAK}{1,2}[A-Za-z0-9+/]{0,80}={0,2}(?![^\\s\\\\"'=]))?`,
+  `(?:(?:${BREAK}{0,4}(?:[A-Za-z0-9+/=]{16,}|(?:Proc-Type|DEK-Info|Comment|Version|Charset|Hash|MessageID): ?[^\\r\\n\\\\"]{1,200}))+(?:${BREAK}{1,2}[A-Za-z0-9+/]{1,80}={0,2}(?=[ \\t]{0,20}(?:[\\r\\n\\\\"']|$)))?)?`,
   'y',
 );
 

@@ -1,6 +1,6 @@
 import { parseJson } from '../model/json.ts';
 import { wellFormedJsonText } from '../model/text.ts';
-import { extraMayMatch, findExtra, hasExtraRules, setOwnSecrets } from './extra-rules.ts';
+import { extraMayMatch, findExtra, hasExtraRules, setExtraRules, setOwnSecrets } from './extra-rules.ts';
 import { findSecrets, mayHoldSecret } from './find.ts';
 import { type Found, maskAll, merged } from './mask.ts';
 import { secretNamed } from './names.ts';
@@ -9,6 +9,11 @@ import { maskedNamed, maskedString, maskedValue } from './structure.ts';
 /** Sets values to mask in addition: this process's own passwords and tokens. Replaces those of an earlier call. */
 export function maskSecrets(values: readonly string[]): void {
   setOwnSecrets(values);
+}
+
+/** Sets the rules of the configuration, `redact.rules`. Replaces those of an earlier call. */
+export function setRedactRules(rules: readonly { readonly name: string; readonly pattern: string }[]): void {
+  setExtraRules(rules.map(({ name, pattern }) => ({ kind: name, pattern: new RegExp(pattern, 'g') })));
 }
 
 /**

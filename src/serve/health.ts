@@ -1,4 +1,5 @@
 import type { Books } from '../books.ts';
+import { redactValue } from '../redact/redact.ts';
 import { sendJson } from './json-response.ts';
 import { createHandler, type HttpHandler } from './routes.ts';
 
@@ -25,13 +26,14 @@ export function serveHealth(options: ServeHealthOptions): HttpHandler {
           const ready = books.reasons.size === 0;
           sendJson(res, {
             status: ready ? 200 : 503,
-            value: {
+            // Reasons name files and addresses, and counters the names of services.
+            value: redactValue({
               status: ready ? 'ready' : 'not_ready',
               reasons: Object.fromEntries(books.reasons),
               notices: Object.fromEntries(books.notices),
               books: books.snapshot(),
               ...version,
-            },
+            }),
           });
         },
       },

@@ -12,7 +12,8 @@ import { journalDir } from '../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../journal/watch.ts';
 import { agentTokenOf } from '../model/trail-token.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
-import { maskSecrets } from '../redact/redact.ts';
+import { safeLogLine } from '../redact/log-line.ts';
+import { maskSecrets, setRedactRules } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
 import { readTrailKey } from '../store/key.ts';
 import { createReader } from '../store/read/reader.ts';
@@ -99,9 +100,12 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
   }
   setFileMode(config.fileMode);
   maskSecrets([...secretsOf(config), ...handedSecrets(config)]);
+  setRedactRules(config.redactRules);
   if (activeRecorder() !== undefined)
     throw new TypeError('tasktrail is started already: call startTasktrail once');
-  const log = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
+  const print = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
+  // Names and messages in it come from outside.
+  const log = (line: string): void => void print(safeLogLine(line));
   const lock = options.hold === 'never' ? undefined : await tryLock(config, books, options.hold === 'must');
   const secrets = new KnownSecrets([
     ...secretsOf(config),

@@ -1,5 +1,6 @@
 import type { AgentOutput } from '../../model/agent-output.ts';
 import { lastOfText } from '../../model/text.ts';
+import { createPieceRedactor } from '../../redact/stream.ts';
 import { type Dialect, type DialectReader, outputOf, UNKNOWN_USAGE, type Verdict } from './dialect.ts';
 
 /**
@@ -14,11 +15,13 @@ export const text: Dialect = { name: 'text', open: () => new TextReader() };
 class TextReader implements DialectReader {
   readonly model = null;
   readonly isFinal = false;
+  /** The result may begin in the middle of a key, whose lines no longer show it. */
+  readonly #redactor = createPieceRedactor();
   #tail = '';
   #dropped = false;
 
   read(line: string, partial: boolean): readonly AgentOutput[] {
-    this.#tail += line;
+    this.#tail += this.#redactor.mask(line);
     // Twice the limit, so that a long output is not copied for each line.
     if (this.#tail.length > 2 * RESULT_CHARS_MAX) {
       this.#tail = lastOfText(this.#tail, RESULT_CHARS_MAX);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { agentSchema, commandSchema, nameSchema } from './agent-schema.ts';
 import { cloudStorageSchema, daysSchema, loggingSchema } from './plugin-schema.ts';
+import { redactRuleSchema } from './redact-schema.ts';
 import type { Frozen, Optional, Strict } from './schema-shapes.ts';
 import { webhookSchema } from './webhook-schema.ts';
 
@@ -17,6 +18,7 @@ export const fileSchema: Strict<{
   agents: Optional<z.ZodRecord<z.ZodString, typeof agentSchema>>;
   commands: Optional<z.ZodRecord<z.ZodString, typeof commandSchema>>;
   webhooks: Optional<z.ZodRecord<z.ZodString, typeof webhookSchema>>;
+  redact: Optional<Strict<{ rules: Optional<z.ZodArray<typeof redactRuleSchema>> }>>;
   logging: Optional<typeof loggingSchema>;
   types: Optional<Strict<{ workflow: Optional<Strict<WorkflowShape>> }>>;
 }> = z.strictObject({
@@ -38,6 +40,10 @@ export const fileSchema: Strict<{
     .record(nameSchema, webhookSchema)
     .exactOptional()
     .describe('Senders besides GitHub, Jira and Slack, by the name in their path: `POST /webhooks/<name>`.'),
+  redact: z
+    .strictObject({ rules: z.array(redactRuleSchema).max(100).exactOptional() })
+    .exactOptional()
+    .describe('What is masked besides the forms and names that are known.'),
   logging: loggingSchema.exactOptional(),
   types: z
     .strictObject({

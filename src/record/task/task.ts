@@ -7,6 +7,7 @@ import { EVENT } from '../../model/events.ts';
 import { type JsonObject, type JsonValue, toJsonValue } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { safeContent } from '../../redact/safe-content.ts';
+import { createPieceRedactor } from '../../redact/stream.ts';
 import { mintMoment } from '../mint.ts';
 import { activeRecorder, type SpanAttributes } from '../recorder.ts';
 import { activeScope, failureOf, type Scope } from '../scope.ts';
@@ -67,6 +68,8 @@ export class Task {
   readonly attributes: Readonly<Record<string, JsonValue>>;
   readonly #scope: Scope;
   readonly #usage = new UsageTotal();
+  /** Of plain output, which callers may pass in pieces of any size. */
+  readonly #redactor = createPieceRedactor();
   #lastResult: string | null = null;
   #lingered = false;
   #runs = 0;
@@ -114,9 +117,15 @@ export class Task {
   output(output: AgentOutput | string): void {
     if (!this.#scope.recording) return;
     const { body, attributes } = outputRecord(
-      typeof output === 'string' ? { type: 'output', content: output } : output,
+      this.#masked(typeof output === 'string' ? { type: 'output', content: output } : output),
     );
     this.#activeScope().emit(EVENT.output, { body, attributes: { ...this.attributes, ...attributes } });
+  }
+
+  /** Callers without types may pass any value as content. */
+  #masked(output: AgentOutput): AgentOutput {
+    if (output.type !== 'output' || typeof output.content !== 'string') return output;
+    return { ...output, content: this.#redactor.mask(output.content) };
   }
 
   /**

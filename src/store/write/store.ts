@@ -5,6 +5,7 @@ import { type OtlpSpan, RequestMemory, type TelemetryBatch } from '../../model/o
 import type { Sender } from '../../model/sender.ts';
 import { firstOfText } from '../../model/text.ts';
 import { isoFromMs } from '../../model/time.ts';
+import { safeName } from '../../redact/log-line.ts';
 import { statIfPresent } from '../../system/optional-files.ts';
 import { OWN_NAMES, taskDir } from '../layout.ts';
 import { nearTime, WorkflowPlaces, workflowFile } from '../workflow-place.ts';
@@ -397,7 +398,8 @@ export class Store {
     this.#options.books.setNotice('refused records', `the last of ${sender}: ${reason}`);
   }
 
-  #noteUnattributed(service: string): void {
+  #noteUnattributed(name: string): void {
+    const service = safeName(name);
     if (!this.#options.books.countUnattributed(service)) return;
     this.#options.log(
       `service ${JSON.stringify(service)} sends records that name no task. Set tasktrail.task.id on them, or start ` +

@@ -1,0 +1,145 @@
+import { expect, test } from 'vitest';
+import { redact, redactJson, redactNamedText } from '../../src/redact/redact.ts';
+
+const A = (count: number): string => 'aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zZ'.repeat(8).slice(0, count);
+const H = (count: number): string => '0123456789abcdef'.repeat(16).slice(0, count);
+
+/** A secret, and the form in which it is written. */
+const FORMS: readonly (readonly [secret: string, text: string])[] = [
+  ...[
+    `sk_live_${A(24)}`,
+    `rk_live_${A(24)}`,
+    `whsec_${A(32)}`,
+    `glrt-${A(20)}`,
+    `ya29.${A(60)}`,
+    `GOCSPX-${A(28)}`,
+    `SG.${A(22)}.${A(43)}`,
+    `SK${H(32)}`,
+    `hf_${A(34)}`,
+    `dop_v1_${H(64)}`,
+    `dckr_pat_${A(27)}`,
+    `hvs.${A(40)}`,
+    `123456789:AA${A(33)}`,
+    `dapi${H(32)}`,
+    `lin_api_${A(40)}`,
+    `ntn_${A(46)}`,
+    `shpat_${H(32)}`,
+    `ghp_${A(36)}`,
+    `xoxb-123456789012-${A(24)}`,
+    `sk-ant-api03-${A(95)}`,
+    `AIza${A(35)}`,
+    `npm_${A(36)}`,
+    `trail.${A(43)}`,
+    `agent.task-1.${A(43)}`,
+  ].map((secret) => [secret, secret] as const),
+  ...[
+    '_authToken=@',
+    'aws_secret_access_key = @',
+    'Server=h;Password=@;',
+    'jdbc:postgresql://h/db?user=u&password=@',
+    'DB_PASS=@',
+    'password=@',
+    'api_key=@',
+    'password: @',
+    '{"password": "@"}',
+    '{"apiKey":"@"}',
+    '{"DB_TOKEN":"@"}',
+    '--token @',
+    '--password=@',
+    'curl -u bob:@ https://h',
+    'X-Api-Key: @',
+    'PRIVATE-TOKEN: @',
+    'Authorization: token @',
+    '?access_token=@',
+    '?sv=1&sig=@',
+    'AccountName=a;AccountKey=@;EndpointSuffix=x',
+    'export MY_SECRET="@"',
+    'machine h login me password @',
+    'mysql -p@ -h x',
+    'https://hooks.slack.com/services/T00000000/B00000000/@',
+    'Set-Cookie: sid=@; Path=/',
+    'ENV API_TOKEN @',
+  ].map((text) => [`hunter2x${A(16)}`, text.replace('@', `hunter2x${A(16)}`)] as const),
+  [
+    Buffer.from(`me:${A(12)}`).toString('base64'),
+    `Authorization: Basic ${Buffer.from(`me:${A(12)}`).toString('base64')}`,
+  ],
+];
+
+const WAYS: Readonly<Record<string, (text: string) => string>> = {
+  line: (text) => redact(`${text}\n`),
+  sentence: (text) => redact(`It says ${text} and goes on`),
+  lines: (text) => redact(`one\n${text}\ntwo`),
+  field: (text) => redactJson(JSON.stringify({ content: text })),
+  'tool input': (text) => redactJson(JSON.stringify({ command: `run '${text}'`, list: [text] })),
+  'JSON in JSON': (text) => redactJson(JSON.stringify({ content: JSON.stringify({ text }) })),
+  attribute: (text) => redactNamedText('note', text),
+  OTLP: (text) => redactJson(JSON.stringify({ attributes: [{ key: 'note', value: { stringValue: text } }] })),
+  name: (text) => redactJson(JSON.stringify({ [text]: 1 })),
+  'URL-encoded': (text) => redact(`https://h/?q=${encodeURIComponent(text)}`),
+  'percent-encoded': (text) =>
+    redact(text.replace(/./gs, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`)),
+  escapes: (text) =>
+    redact(text.replace(/./gs, (char) => `\\u00${char.charCodeAt(0).toString(16).padStart(2, '0')}`)),
+  colours: (text) => redact(`\u001b[32m${text}\u001b[0m`),
+};
+
+for (const [way, masked] of Object.entries(WAYS)) {
+  test(`no form survives: ${way}`, () => {
+    const left = FORMS.filter(([secret, text]) => {
+      const out = masked(text);
+      return out.includes(secret) || out.includes(encodeURIComponent(secret)) || !out.includes('[redacted:');
+    });
+    expect(left.map(([, text]) => text)).toEqual([]);
+  });
+}
+
+const TOKENS = FORMS.filter(([secret, text]) => secret === text).map(([secret]) => secret);
+
+test('no form with a prefix survives base64, a line break, a colour or a character without a width inside', () => {
+  for (const secret of TOKENS) {
+    // A hint of three characters decides too little of base64.
+    if (/^(?:SK|SG|hf_|\d)/.test(secret)) continue;
+    expect(redact(`x ${Buffer.from(`a: ${secret} b`).toString('base64')}`), secret).toContain('[redacted:');
+    for (let at = 1; at < secret.length; at += 1) {
+      for (const inside of ['\n', '\r\n', '\\\n', '\\n', '\u001b[1m', '\u200b']) {
+        const out = redact(`x ${secret.slice(0, at)}${inside}${secret.slice(at)} y`);
+        expect(
+          out.includes(secret.slice(0, at)) && out.includes(secret.slice(at)) && at > 3,
+          JSON.stringify([secret, at, inside]),
+        ).toBe(false);
+      }
+    }
+  }
+});
+
+test('a name and a value that stand apart are one secret', () => {
+  const values = [
+    { name: 'api_key', value: 'correct horse' },
+    { key: 'password', value: { stringValue: 'correct horse' } },
+    ['authorization', 'Token correct-horse'],
+    [['x-api-key', 'correct-horse1']],
+    { env: ['API_KEY=correct-horse'] },
+    { args: ['--token', 'correct-horse'] },
+    { password: ['correct horse'] },
+  ];
+  for (const value of values) expect(redactJson(JSON.stringify(value))).not.toContain('correct');
+});
+
+test.each([
+  'password: string',
+  'token = getToken()',
+  'apiKey: process.env.KEY',
+  'password = prompt()',
+  'TOKEN=$OTHER',
+  'TOKEN=${{ secrets.X }}',
+  '--token <token>',
+  'max_tokens=4096',
+  '"token": null',
+  'const secret = await read(path);',
+  'password: true',
+  '{"input_tokens":12345678}',
+  'if (token === undefined) return;',
+])('ordinary text stays: %s', (text) => {
+  expect(redact(text)).toBe(text);
+});
