@@ -21,6 +21,9 @@ const DEPTH_MAX = 3;
 /** A secret with its name, on both sides of an encoded character. */
 const REGION_CHARS = 512;
 
+/** A terminal is wider: a shorter line was not wrapped. */
+const WRAPPED_CHARS_MIN = 40;
+
 /** How far hints in a run that was decoded already are skipped. */
 const OVERLAP_CHARS = 512;
 
@@ -110,15 +113,25 @@ class Search implements ScanHandlers<Action> {
     if (text[start - 1] === '\r') start -= 1;
     while (start > 0 && text[start - 1] === '\\' && at - start < 9) start -= 1;
     if (this.found !== undefined && this.from === start && start > 0) {
-      const end = endOfRest(text, start);
+      const end =
+        start - text.lastIndexOf('\n', start - 1) < WRAPPED_CHARS_MIN ? start : endOfRest(text, start);
       const last = this.found.at(-1);
-      if (end > start && last !== undefined) return this.add({ start, end, kind: last.kind });
+      const next = this.#startOfLine(start);
+      if (end > next && last !== undefined && formIn(text.slice(next, end)) === undefined) {
+        return this.add({ start: next, end, kind: last.kind });
+      }
     }
     if (start < this.joinedEnd || start === this.from) return at;
     const joined = joinedAround(text, start, this.from);
     if (joined === undefined) return at;
     this.joinedEnd = joined.end - Math.min(OVERLAP_CHARS / 2, joined.end - start - 1);
     return this.#addAcross(joined, joined.breaks) ?? at;
+  }
+
+  #startOfLine(at: number): number {
+    let next = at;
+    while (/[\\\r\n \t]/.test(this.text[next] ?? '') && next < at + 48) next += 1;
+    return this.text[next - 1] === '\\' ? next + 1 : next;
   }
 
   #addAcross(joined: Decoded, breaks: readonly number[]): number | undefined {

@@ -33,8 +33,8 @@ const HELD_CHARS_MAX = 256 * 1024;
 /** Stays behind when a part of a long line is passed on. */
 const HELD_CHARS_MIN = 8 * 1024;
 
-/** The first word of a line, with a digit or a capital inside: what the rest of a token looks like. */
-const TOKEN_REST = /^[ \t]{0,40}(?=[A-Za-z0-9_.+/=:~-]{6})[a-z_.+/=:~-]{0,40}[A-Z0-9]/;
+/** The first word of a line, with a digit inside: what the rest of a token looks like. */
+const TOKEN_REST = /^[ \t]{0,40}(?=[A-Za-z0-9_.+/=:~-]{6})[A-Za-z_.+/=:~-]{0,40}[0-9]/;
 
 const KEY_END = /-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|^Private-MAC: ?[0-9a-f]{20,}/;
 const KEY_HEADER =
@@ -77,9 +77,10 @@ class Pieces implements PieceRedactor {
 
   /** How much of the piece belongs to a secret that the piece before began. */
   #endOfRest(piece: string): number {
-    const tail = this.#tail;
+    const whole = this.#tail;
+    const tail = whole.replace(/\\?\r?\n$/, '');
     // An ordinary word goes on with no token.
-    if (tail.endsWith('\n') && !TOKEN_REST.test(piece.slice(0, BORDER_CHARS))) return 0;
+    if (whole.endsWith('\n') && !TOKEN_REST.test(piece.slice(0, BORDER_CHARS))) return 0;
     const head = piece.slice(0, BORDER_CHARS);
     let end = 0;
     for (const secret of secretsIn(tail + head)) {
