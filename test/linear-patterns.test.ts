@@ -4,13 +4,17 @@ import { builtPatterns, type SourcePattern, sourcePatterns } from './support/pat
 
 /** Patterns whose time may be more than linear, each with the reason why no text from outside makes them slow. */
 const EXEMPT: Readonly<Record<string, string>> = {
+  'agent/allowed-variables.ts /[\\n\\r]|:\\/\\/|@.*:|-----BEGIN/': 'longer values are not read',
   'cli/demo/span-tree.ts /^(\\S+)\\s*(.*)$/': 'reads the spans that the demo itself has made',
   'cli/webhook/webhook.ts /\\/+$/': 'reads an address of the command line',
   'config/config.ts /\\/+$/': 'reads a setting',
   'config/metrics.ts /\\/+$/': 'reads a setting',
   'config/values/remote-owner.ts /[?#].*$/': 'addresses of more than 2,000 characters are not read',
-  'config/values/short-text.ts /[^/\\s@:]+:[^/\\s@]+@/g': 'reads values of settings',
+  'config/values/rule-pattern.ts /\\((?:[^()\\\\]|\\\\.)*(?:[+*]|\\{\\d+,\\d*\\})(?:[^()\\\\]|\\\\.)*\\)(?:[+*]|\\{\\d+,)/':
+    'reads rules of the configuration',
   'config/values/trace-urls.ts /(\\$?\\{+)\\s*([A-Za-z][\\w.-]*)\\s*\\}/g': 'reads a setting',
+  'trail/agents/agent-environment.ts /\\/*$/': 'reads the home of the user',
+  'trail/agents/send-left-records.ts /\\/+$/': 'reads a setting',
 };
 
 /** Modules that build patterns while they are loaded. */
@@ -18,6 +22,7 @@ const BUILT_AT_LOAD = ['agent/dialects/json-line.ts', 'agent/failure-reason.ts',
 
 /** Modules that build patterns later, with the reason why these are linear. */
 const BUILT_LATER: Readonly<Record<string, string>> = {
+  'config/values/rule-pattern.ts': 'rules of the configuration, which are tried out here',
   'doctor/endpoint-groups.ts': 'the path of one of three signals',
   'webhooks/command.ts': 'the trigger, with every special character escaped',
 };

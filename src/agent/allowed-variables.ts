@@ -98,5 +98,5 @@ export function withoutCredentials(url: string): string {
   const scheme = /^\s*[A-Za-z][A-Za-z0-9+.-]*:\/\//.exec(url)?.[0].trim() ?? '';
   const rest = url.slice(url.lastIndexOf('@') + 1);
   const place = url.includes('@') ? rest : rest.trim().slice(scheme.length);
-  return `${scheme}${place.replace(/[?#].*$/s, '')}`;
+  return `${scheme}${place.split(/[?#]/, 1)[0] ?? ''}`;
 }

@@ -9,7 +9,7 @@ import { MASKS } from '../redact/mask.ts';
 import { redact } from '../redact/redact.ts';
 import { checkAgents } from '../service/commands.ts';
 import { acceptConfigFiles } from '../service/config-guard.ts';
-import { checkWebhooks } from '../service/webhook-senders.ts';
+import { checkWebhooks } from '../service/webhooks/webhook-senders.ts';
 import { configTable } from './config-table.ts';
 import { outputWidth, paintFor } from './terminal/terminal.ts';
 import { escapeJson, escapeLine } from './terminal/terminal-text.ts';

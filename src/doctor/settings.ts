@@ -5,7 +5,7 @@ import type { Environment } from '../config/environment.ts';
 import { mayBeInFile, SETTING_NAMES } from '../config/read-settings.ts';
 import { TasktrailError } from '../errors.ts';
 import { checkAgents } from '../service/commands.ts';
-import { checkWebhooks } from '../service/webhook-senders.ts';
+import { checkWebhooks } from '../service/webhooks/webhook-senders.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 
 type Values = Readonly<Record<string, string | undefined>>;

@@ -11,7 +11,6 @@ import { checkAgentUsers } from './agent-access.ts';
 import { AgentSpans } from './agent-spans.ts';
 import { checkAgents } from './commands.ts';
 import { guardConfigFiles } from './config-guard.ts';
-import { openDeliveryMemory } from './delivery-memory.ts';
 import { type HttpService, listen } from './listen.ts';
 import { openQueue } from './open-queue.ts';
 import { ReasonLines } from './reason-lines.ts';
@@ -21,8 +20,9 @@ import { ServiceMetrics } from './service-metrics.ts';
 import { TaskIntake } from './task-intake.ts';
 import { startTelemetry } from './telemetry.ts';
 import { type CreateExpress, createWebApp, loadExpress } from './web-app.ts';
-import { createWebhookClaims } from './webhook-claims.ts';
-import { checkWebhooks } from './webhook-senders.ts';
+import { openDeliveryMemory } from './webhooks/delivery-memory.ts';
+import { createWebhookClaims } from './webhooks/webhook-claims.ts';
+import { checkWebhooks } from './webhooks/webhook-senders.ts';
 
 /**
  * Milliseconds for each part at shutdown: requests in flight, then running agents, then the journal. Their sum and the

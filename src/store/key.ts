@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TasktrailError } from '../errors.ts';
 import { makeNamedDirectory, readText } from '../system/durable.ts';
+import { linkNew } from '../system/files/link-new.ts';
 import { PRIVATE_FILE } from '../system/files/modes.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
-import { linkNew } from '../system/link-new.ts';
 import { lstatIfPresent } from '../system/optional-files.ts';
 import { OWN_NAMES } from './layout.ts';
 

@@ -4,10 +4,11 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../errors.ts';
-import { withDirectory, writeWhole } from './descriptor.ts';
+import { writeWhole } from './descriptor.ts';
 import { folderMode } from './files/modes.ts';
 import { writeNew } from './files/new-file.ts';
 import { isNoFile, openSafeHandle } from './files/safe-open.ts';
+import { syncDirectory } from './files/sync-directory.ts';
 import { makeDirectorySync, makeNamedDirectorySync, setModeOfNew } from './make-directory.ts';
 
 const syncFile = promisify(fsync);
@@ -109,17 +110,5 @@ async function makeLevels(path: string): Promise<readonly string[]> {
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return makeDirectorySync(path);
-  }
-}
-
-/** Shares and FUSE file systems that cannot sync a directory keep its entries in their own way. */
-const NO_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EPERM', 'EISDIR']);
-
-/** Makes the names in a directory durable. */
-export async function syncDirectory(path: string): Promise<void> {
-  try {
-    await withDirectory(path, syncFile);
-  } catch (error) {
-    if (!NO_SYNC.has(errnoOf(error) ?? '')) throw error;
   }
 }

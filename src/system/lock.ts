@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isPathSafeId } from '../model/ids.ts';
 import { type JsonObject, parseObject } from '../model/json.ts';
 import { readText } from './durable.ts';
+import { linkNew } from './files/link-new.ts';
 import { writeNewText } from './files/new-file.ts';
-import { linkNew } from './link-new.ts';
 import { lstatIfPresent } from './optional-files.ts';
 import { isProcessAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 

@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { isJsonObject } from '../../src/model/json.ts';
 import { checkAgents } from '../../src/service/commands.ts';
-import { checkWebhooks } from '../../src/service/webhook-senders.ts';
+import { checkWebhooks } from '../../src/service/webhooks/webhook-senders.ts';
 import { linkPackages } from '../support/sandbox.ts';
 import { type Block, isDocumentation, ROOT, readPages } from './markdown.ts';
 

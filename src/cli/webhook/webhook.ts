@@ -3,7 +3,7 @@ import { type Config, loadConfig } from '../../config/config.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { objectOf, parseJson } from '../../model/json.ts';
 import { printableValue } from '../../model/printable.ts';
-import { checkWebhooks } from '../../service/webhook-senders.ts';
+import { checkWebhooks } from '../../service/webhooks/webhook-senders.ts';
 import type { SampleRequest } from '../../webhooks/custom/sample-delivery.ts';
 import { say } from '../terminal/say.ts';
 import { TerminalStream } from '../terminal/terminal-stream.ts';

@@ -12,7 +12,7 @@ import { checkFolders } from '../../system/files/real-folders.ts';
 import { isTurnOver, nextTurn } from '../../system/turns.ts';
 import { taskDir } from '../layout.ts';
 import { NOT_PERMITTED, refusalInTask, type Sent, type Standing } from './admission.ts';
-import type { LineFile, NewLine } from './line-file.ts';
+import type { NewLine } from './line-file.ts';
 import { spanLine } from './line-keys.ts';
 import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
 import type { Liveness, TaskState } from './liveness.ts';
@@ -22,8 +22,16 @@ import type { OnRefused } from './open-units.ts';
 import { hasRecord, sentId } from './sent-line.ts';
 import { SettlingClock } from './settling.ts';
 import { DROPPED_SPANS, droppedSpansOf, TaskDocuments } from './task-documents.ts';
-import { createFiles, LINE_FILES, type LineFileName, type LoadedFiles, loadFiles } from './task-files.ts';
+import {
+  createFiles,
+  LINE_FILES,
+  type LineFileName,
+  type LoadedFiles,
+  loadFiles,
+  type TaskLineFiles,
+} from './task-files.ts';
 import { openTaskFolder } from './task-folder.ts';
+import { firstTimestampOf, isOutOfOrder, lastTimestampOf, sortFiles } from './task-order.ts';
 import { hasFactOf, markedSpan, ownerOf } from './task-owner.ts';
 import type { TaskTelemetry } from './task-telemetry.ts';
 
@@ -32,12 +40,8 @@ export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
 type TaskSpan = Extract<TaskChange, { kind: 'span' }>;
 
 /** The facts show whose the lines are, so they are written before them. */
-const APPEND_ORDER = [
-  'facts',
-  'webhookFlow',
-  'agentOutput',
-  'trace',
-] as const satisfies readonly LineFileName[];
+const APPEND_ORDER: readonly LineFileName[] = ['facts', 'webhookFlow', 'agentOutput', 'trace'];
+
 /** Drop reason of spans over a task's limit. */
 const TOO_MANY_SPANS = 'foreign spans over the limit';
 
@@ -63,7 +67,7 @@ export class OpenTask {
   readonly id: string;
   readonly #dir: string;
   readonly #fold: TaskFold;
-  readonly #files: Record<LineFileName, LineFile>;
+  readonly #files: TaskLineFiles;
   readonly #spans = new AnnouncedSpans();
   readonly #telemetry: TaskTelemetry;
   readonly #documents: TaskDocuments;
@@ -197,7 +201,7 @@ export class OpenTask {
       !hasFactOf(facts.values(), this.#owner)
     )
       await this.#writeDocuments();
-    const firstBefore = this.#firstTimestamp();
+    const firstBefore = firstTimestampOf(this.#files);
     const wasSettled = this.#clock.isSettled;
     let fresh = 0;
     checkFolders(this.#dir, 1);
@@ -213,7 +217,8 @@ export class OpenTask {
       !this.#telemetry.hasNews &&
       this.#clock.isSettled === wasSettled &&
       this.#documents.has('metadata');
-    const isChanged = isOwned || (fresh > 0 && (!isStateKept || this.#firstTimestamp() !== firstBefore));
+    const isChanged =
+      isOwned || (fresh > 0 && (!isStateKept || firstTimestampOf(this.#files) !== firstBefore));
     // The first dropped span is written at once; `tick` updates the count.
     if (isChanged || (this.#droppedSpans > 0 && this.#writtenDroppedSpans === 0))
       await this.#writeDocuments();
@@ -226,12 +231,12 @@ export class OpenTask {
     const spans = this.#spans.build({
       hasArrived: this.#hasSpan,
       isOver,
-      lastTimestamp: this.#lastTimestamp(),
+      lastTimestamp: lastTimestampOf(this.#files),
     });
     if (this.isDue) checkFolders(this.#dir, 1);
     if (this.#isCountBehind) await this.#writeDocuments();
     if (!this.#clock.isDue(nowMs)) return this.#marked(spans);
-    await this.#sortFiles();
+    if (await sortFiles(this.#files)) this.#clock.reordered();
     if (isOver && !this.#isUnfinished()) {
       this.#clock.settled();
       await this.#writeDocuments();
@@ -306,7 +311,7 @@ export class OpenTask {
   #hearDocuments(facts: readonly FactLine[], nowMs: number): void {
     // What telemetry gives is no fact: it must not become one that later spans cannot change.
     const { metadata } = this.#telemetry.complete(
-      this.#fold.metadata(this.#firstTimestamp()),
+      this.#fold.metadata(firstTimestampOf(this.#files)),
       this.#fold.result(),
     );
     const lost = lostFacts({
@@ -354,46 +359,18 @@ export class OpenTask {
     if (this.#clock.isSettled && this.#isUnfinished()) this.#clock.unsettle();
   }
 
-  async #sortFiles(): Promise<void> {
-    const { webhookFlow, agentOutput, facts, trace } = this.#files;
-    const isReordered = [await webhookFlow.settle(), await agentOutput.settle()].includes(true);
-    await facts.deduplicate();
-    await trace.deduplicate();
-    if (isReordered) this.#clock.reordered();
-  }
-
-  #isOutOfOrder(): boolean {
-    return !this.#files.webhookFlow.isOrdered || !this.#files.agentOutput.isOrdered;
-  }
-
   /** Whether a line is out of order or an announced span is missing. */
   #isUnfinished(): boolean {
-    return this.#isOutOfOrder() || this.#spans.isMissingAny(this.#hasSpan);
+    return isOutOfOrder(this.#files) || this.#spans.isMissingAny(this.#hasSpan);
   }
 
   readonly #hasSpan = (key: string): boolean => this.#files.trace.has(key);
-
-  #lastTimestamp(): string {
-    let last = '';
-    for (const name of ['webhookFlow', 'agentOutput', 'facts'] as const) {
-      const timestamp = this.#files[name].lastTimestamp;
-      if (timestamp !== undefined && timestamp > last) last = timestamp;
-    }
-    return last;
-  }
-
-  #firstTimestamp(): string | null {
-    const times = LINE_FILES.map((name) => this.#files[name].firstTimestamp).filter(
-      (time) => time !== undefined,
-    );
-    return times.sort()[0] ?? null;
-  }
 
   /** Writes the result before the metadata: a reader that sees `completed` finds `04-final-result.json`. */
   async #writeDocuments(): Promise<void> {
     const dropped = this.#droppedSpans;
     const { metadata, finalResult } = this.#telemetry.complete(
-      this.#fold.metadata(this.#firstTimestamp()),
+      this.#fold.metadata(firstTimestampOf(this.#files)),
       this.#fold.result(),
     );
     const documents = {

@@ -17,7 +17,7 @@ import { checkMonth, workflowFile } from '../workflow-place.ts';
 import { NOT_PERMITTED, refusalInWorkflow, type Sent, type Standing } from './admission.ts';
 import type { Feed } from './feed.ts';
 import { LineFile, type NewLine } from './line-file.ts';
-import { eventKey, jsonLine, sentKey, spanLine, traceKey } from './line-keys.ts';
+import { eventKey, isoOfSpan, jsonLine, sentKey, spanLine, traceKey } from './line-keys.ts';
 import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
 import type { NameGuard } from './name-guard.ts';
 import { notify, type StoreObserver } from './observer.ts';
@@ -350,6 +350,11 @@ async function loadFiles({ id, month }: WorkflowTarget): Promise<LoadedFiles> {
   await facts.append([...lost.values()].flatMap((fact) => recordLine(fact) ?? []));
   storedFacts.push(...lost.values());
   return { facts, storedFacts, events, trace: await LineFile.open(path('trace'), traceKey), document };
+}
+
+/** When it happened, as its sender says. */
+export function timeOf(change: WorkflowChange): string {
+  return change.kind === 'workflow-fact' ? change.fact.timestamp : isoOfSpan(change.span.startTimeUnixNano);
 }
 
 /** Converts a workflow's fact to the form that spans are built from. */

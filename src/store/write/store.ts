@@ -1,11 +1,8 @@
 import { basename, join } from 'node:path';
 import type { Books } from '../../books.ts';
-import { messageOf } from '../../errors.ts';
 import { type OtlpSpan, RequestMemory, type TelemetryBatch } from '../../model/otlp.ts';
 import type { Sender } from '../../model/sender.ts';
-import { firstOfText } from '../../model/text.ts';
 import { isoFromMs } from '../../model/time.ts';
-import { safeName } from '../../redact/log-line.ts';
 import { statIfPresent } from '../../system/optional-files.ts';
 import { OWN_NAMES, taskDir } from '../layout.ts';
 import { nearTime, WorkflowPlaces, workflowFile } from '../workflow-place.ts';
@@ -14,16 +11,17 @@ import { BEGUN_PROBLEM, mayBegin } from './begun.ts';
 import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
-import { isoOfSpan } from './line-keys.ts';
 import { Liveness } from './liveness.ts';
 import { NameGuard, type NameRules } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
 import { OpenTask, type TaskChange } from './open-task.ts';
 import { OpenUnits } from './open-units.ts';
-import { OpenWorkflow, type WorkflowChange } from './open-workflow.ts';
+import { OpenWorkflow, timeOf, type WorkflowChange } from './open-workflow.ts';
 import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusal, Refusals, unavailable } from './refusals.ts';
+import { SenderNotes } from './sender-notes.ts';
 import { type Entry, push, refuseByTask, type SortedBatch, sortBatch } from './sorted-batch.ts';
+import { type RecoverableUnits, UnitRecovery } from './unit-recovery.ts';
 
 /** All delays are whole seconds. */
 const TICK_MS = 1_000;
@@ -40,12 +38,6 @@ const EXPIRED = 'expired';
 
 /** Drop reason of records that would begin too many tasks. */
 const TOO_MANY_BEGUN = 'new tasks over the limit';
-
-/** Name of a service in messages and counts. */
-const SERVICE_CHARS_MAX = 200;
-
-/** Concurrency of recovery: keeps a disk busy within a small amount of memory. */
-const RECOVERY_WIDTH = 8;
 
 export interface StoreOptions {
   readonly logDir: string;
@@ -90,12 +82,10 @@ export class Store {
   readonly #deliveries: DeliveryFiles;
   readonly #places: WorkflowPlaces;
   readonly #refusals: Refusals;
+  readonly #notes: SenderNotes;
+  readonly #recovery: UnitRecovery;
   #timer: NodeJS.Timeout | undefined;
   #isTicking = false;
-  /** Retries of tasks and workflows that recovery could not open. */
-  readonly #unrecovered = new Map<string, () => Promise<unknown>>();
-  /** Units whose files cannot be read or written while others can, with the retry. */
-  readonly #setAside = new Map<string, () => Promise<unknown>>();
   #stopReason: string | undefined;
   readonly #ingests = new Set<Promise<Ingested>>();
 
@@ -106,6 +96,12 @@ export class Store {
     this.#deliveries = new DeliveryFiles(logDir, this.#now, observer);
     this.#places = new WorkflowPlaces(workflowDir);
     this.#refusals = new Refusals(logDir, books, this.#now);
+    this.#notes = new SenderNotes(books, options.log);
+    this.#recovery = new UnitRecovery({
+      books,
+      refusals: this.#refusals,
+      isStopped: () => this.#stopReason !== undefined,
+    });
     const shared = {
       queue: this.#queue,
       now: this.#now,
@@ -169,9 +165,7 @@ export class Store {
 
   async #ingest(batch: TelemetryBatch, sender: Sender): Promise<Ingested> {
     this.#checkOpen();
-    const sorted = await sortBatch({ batch, sender }, (service) =>
-      this.#noteUnattributed(firstOfText(service, SERVICE_CHARS_MAX)),
-    );
+    const sorted = await sortBatch({ batch, sender }, (service) => this.#notes.unattributed(service));
     const { refused } = sorted;
     const { begun } = batch.memory ?? new RequestMemory();
     this.#dropped(NOT_PERMITTED, sorted.notPermitted);
@@ -189,7 +183,7 @@ export class Store {
     }
     // After the records: a batch may hold the first record of a task and its first heartbeat.
     this.#noteHeartbeats(sorted);
-    if (refused.size > 0 && sender.kind !== 'trail') this.#noteRefused(sender, refused);
+    this.#notes.refused(sender, refused);
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
   }
 
@@ -219,9 +213,10 @@ export class Store {
 
   /** Opens tasks and workflows that an earlier process left with torn lines, outdated documents or missing spans. */
   async recover(): Promise<void> {
-    await this.#recoverAll(this.#tasks, await unsettledTasks(this.#options.logDir));
+    const { logDir } = this.#options;
+    await this.#recovery.recoverAll(this.#recoverable(this.#tasks), await unsettledTasks(logDir));
     for (const month of await this.#places.months()) {
-      await this.#recoverAll(this.#workflows, unsettledWorkflows(month));
+      await this.#recovery.recoverAll(this.#recoverable(this.#workflows), unsettledWorkflows(month));
     }
   }
 
@@ -231,9 +226,7 @@ export class Store {
     if (this.#isTicking) return;
     this.#isTicking = true;
     try {
-      // One retry a tick: while the disk fails, the others would fail too.
-      for (const retry of [...this.#unrecovered.values()].slice(0, 1)) await retry();
-      for (const retry of [...this.#setAside.values()].slice(0, 1)) await retry();
+      await this.#recovery.retry();
       for (const units of [this.#tasks, this.#workflows]) {
         await units.tick({
           isClosed: () => this.#closedReason() !== undefined,
@@ -263,31 +256,11 @@ export class Store {
     });
   }
 
-  async #recoverAll<C>(units: OpenUnits<Sent<C>>, ids: AsyncGenerator<string>): Promise<void> {
-    const work = async (): Promise<void> => {
-      for await (const id of ids) {
-        if (this.#stopReason !== undefined) return;
-        await this.#recoverOne(units, id);
-      }
+  #recoverable<C>(units: OpenUnits<Sent<C>>): RecoverableUnits {
+    return {
+      kind: units.kind,
+      open: (id) => this.#write(units, { id, entries: [], refused: new Map() }),
     };
-    await Promise.all(Array.from({ length: RECOVERY_WIDTH }, work));
-  }
-
-  async #recoverOne<C>(units: OpenUnits<Sent<C>>, id: string): Promise<void> {
-    const { books } = this.#options;
-    const what = `${units.kind} ${id}`;
-    try {
-      const isWritten = await this.#write(units, { id, entries: [], refused: new Map() });
-      this.#unrecovered.delete(what);
-      // Tried again in turn, so that a unit whose files can be read again is no longer reported.
-      this.#setAside.delete(what);
-      if (isWritten) this.#refusals.clear(what);
-      else this.#setAside.set(what, () => this.#recoverOne(units, id));
-      if (this.#unrecovered.size === 0) books.setReason('recovery', undefined);
-    } catch (error) {
-      this.#unrecovered.set(what, () => this.#recoverOne(units, id));
-      books.setReason('recovery', `${id}: ${messageOf(error)}`);
-    }
   }
 
   /** Stores changes of one unit and adds refused records to `refused`. False when its files cannot be written. */
@@ -352,7 +325,8 @@ export class Store {
         }
         try {
           const refusal = new Refusal(entries, refused, this.#options.books);
-          const fresh = await this.#deliveries.append(path, entries.map(changeOf), refusal.add);
+          const changes = entries.map(({ change }) => change);
+          const fresh = await this.#deliveries.append(path, changes, refusal.add);
           this.#count(entries.length - refusal.records.size, fresh);
           this.#refusals.clear(name);
         } catch (error) {
@@ -392,21 +366,6 @@ export class Store {
     }
   }
 
-  #noteRefused({ kind }: Sender, refused: ReadonlyMap<number, string>): void {
-    const sender = kind === 'agent' ? 'an agent' : 'a sender without a token';
-    const [reason] = refused.values();
-    this.#options.books.setNotice('refused records', `the last of ${sender}: ${reason}`);
-  }
-
-  #noteUnattributed(name: string): void {
-    const service = safeName(name);
-    if (!this.#options.books.countUnattributed(service)) return;
-    this.#options.log(
-      `service ${JSON.stringify(service)} sends records that name no task. Set tasktrail.task.id on them, or start ` +
-        'the program with OTEL_RESOURCE_ATTRIBUTES=tasktrail.task.id=<task id>',
-    );
-  }
-
   #closedReason(): string | undefined {
     return this.#stopReason ?? this.#pauseReason();
   }
@@ -434,12 +393,4 @@ interface UnitWrite<C> {
   readonly id: string;
   readonly entries: readonly Entry<C>[];
   readonly refused: Map<number, string>;
-}
-
-function timeOf(change: WorkflowChange): string {
-  return change.kind === 'workflow-fact' ? change.fact.timestamp : isoOfSpan(change.span.startTimeUnixNano);
-}
-
-function changeOf<C>(entry: Entry<C>): C {
-  return entry.change;
 }

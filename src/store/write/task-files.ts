@@ -10,9 +10,11 @@ import { TaskTelemetry } from './task-telemetry.ts';
 export const LINE_FILES = ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const;
 export type LineFileName = (typeof LINE_FILES)[number];
 
+export type TaskLineFiles = Readonly<Record<LineFileName, LineFile>>;
+
 /** The line files of a task, and what opening them has read. */
 export interface LoadedFiles {
-  readonly files: Record<LineFileName, LineFile>;
+  readonly files: TaskLineFiles;
   readonly facts: FactLine[];
   readonly foreignSpans: number;
   readonly telemetry: TaskTelemetry;

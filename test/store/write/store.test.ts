@@ -383,7 +383,7 @@ test('a record whose line no reader would take is refused and counted, and those
   );
   expect(outcome).toEqual({
     rejected: 4,
-    reasons: ['the record makes a line of more than 16 MiB, more than readers take'],
+    reasons: ['the line of a record would be longer than 12582912 bytes'],
   });
   const spans = await sendSpans(span({ id: spanId(1), attributes }), span({ id: spanId(2) }));
   expect(spans.rejected).toBe(1);

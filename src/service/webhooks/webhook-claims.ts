@@ -1,9 +1,9 @@
-import { isTerminal } from '../model/documents.ts';
-import type { JsonObject } from '../model/json.ts';
-import type { TaskClaims } from '../queue/bullmq/task-claims.ts';
-import { mintTaskId } from '../record/mint.ts';
-import type { Reader } from '../serve/reader.ts';
-import type { SharedClaims } from '../webhooks/repeats/shared-claims.ts';
+import { isTerminal } from '../../model/documents.ts';
+import type { JsonObject } from '../../model/json.ts';
+import type { TaskClaims } from '../../queue/bullmq/task-claims.ts';
+import { mintTaskId } from '../../record/mint.ts';
+import type { Reader } from '../../serve/reader.ts';
+import type { SharedClaims } from '../../webhooks/repeats/shared-claims.ts';
 
 export interface WebhookClaimsParts {
   readonly claims: Pick<TaskClaims, 'claim' | 'settle' | 'knows'>;

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Config, loadConfig } from '../../src/config/config.ts';
-import { TasktrailError } from '../../src/errors.ts';
-import { checkWebhooks } from '../../src/service/webhook-senders.ts';
+import { type Config, loadConfig } from '../../../src/config/config.ts';
+import { TasktrailError } from '../../../src/errors.ts';
+import { checkWebhooks } from '../../../src/service/webhooks/webhook-senders.ts';
 
 function configWith(webhooks: object): Config {
   const cwd = mkdtempSync(join(tmpdir(), 'tasktrail-senders-'));

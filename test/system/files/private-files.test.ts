@@ -1,8 +1,8 @@
 import { lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { makePrivateDirectory, replacePrivateFile } from '../../src/system/private-files.ts';
-import { tempDir } from '../support/log-dir.ts';
+import { makePrivateDirectory, replacePrivateFile } from '../../../src/system/files/private-files.ts';
+import { tempDir } from '../../support/log-dir.ts';
 
 test('a private file is replaced as a whole, a link in its place by a file', async () => {
   const dir = await tempDir();

@@ -1,7 +1,7 @@
 import { link, stat } from 'node:fs/promises';
-import { errnoOf } from '../errors.ts';
-import { withFile, writeWhole } from './descriptor.ts';
-import { readText } from './durable.ts';
+import { errnoOf } from '../../errors.ts';
+import { withFile, writeWhole } from '../descriptor.ts';
+import { readText } from '../durable.ts';
 
 /** FAT, exFAT, and many shares and FUSE file systems have no hard links. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL']);

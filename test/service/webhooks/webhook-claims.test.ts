@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createWebhookClaims } from '../../src/service/webhook-claims.ts';
+import { createWebhookClaims } from '../../../src/service/webhooks/webhook-claims.ts';
 
 /** Claims of one name, of which another process has `held`. */
 function open({

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, chmod, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { access, chmod, lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errnoOf, TasktrailError } from '../errors.ts';
-import { syncDirectory } from './durable.ts';
-import { lstatIfPresent, namesIn } from './optional-files.ts';
-
-const FOLDER_MODE = 0o700;
-const FILE_MODE = 0o600;
+import { errnoOf, TasktrailError } from '../../errors.ts';
+import { lstatIfPresent, namesIn } from '../optional-files.ts';
+import { PRIVATE_FILE, PRIVATE_FOLDER } from './modes.ts';
+import { openSafeHandle } from './safe-open.ts';
+import { syncDirectory } from './sync-directory.ts';
 
 /** Milliseconds after which a temporary file belongs to a dead process. A write takes a few milliseconds. */
 const TEMP_MS = 60_000;
@@ -18,7 +17,7 @@ const TEMP_MS = 60_000;
  */
 export async function makePrivateDirectory(path: string): Promise<void> {
   try {
-    await mkdir(path, { mode: FOLDER_MODE });
+    await mkdir(path, { mode: PRIVATE_FOLDER });
     await syncDirectory(dirname(path));
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error;
@@ -32,7 +31,7 @@ export async function makePrivateDirectory(path: string): Promise<void> {
     );
   }
   try {
-    if ((stats.mode & 0o077) !== 0) await chmod(path, FOLDER_MODE);
+    if ((stats.mode & 0o077) !== 0) await chmod(path, PRIVATE_FOLDER);
     await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     const why = `${path} is another user's (${errnoOf(error)})`;
@@ -50,7 +49,7 @@ export async function replacePrivateFile(path: string, text: string): Promise<vo
   const dir = dirname(path);
   const temp = join(dir, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
-    const file = await open(temp, 'wx', FILE_MODE);
+    const file = await openSafeHandle(temp, 'wx', PRIVATE_FILE);
     try {
       await file.writeFile(text);
       await file.sync();

@@ -1,9 +1,9 @@
-import type { Config } from '../config/config.ts';
-import { SECRET_CHARS_MIN, weaknessOf } from '../config/values/secret-text.ts';
-import { TasktrailError } from '../errors.ts';
-import { compileSender, type Sender } from '../webhooks/custom/compiled-sender.ts';
-import { SenderProblem } from '../webhooks/custom/sender-options.ts';
-import { commandNames } from './commands.ts';
+import type { Config } from '../../config/config.ts';
+import { SECRET_CHARS_MIN, weaknessOf } from '../../config/values/secret-text.ts';
+import { TasktrailError } from '../../errors.ts';
+import { compileSender, type Sender } from '../../webhooks/custom/compiled-sender.ts';
+import { SenderProblem } from '../../webhooks/custom/sender-options.ts';
+import { commandNames } from '../commands.ts';
 
 /** Throws `ERR_CONFIG_INVALID` for webhooks that cannot work, so that the start fails and not the first delivery. */
 export function checkWebhooks(config: Config): void {

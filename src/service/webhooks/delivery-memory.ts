@@ -1,9 +1,9 @@
-import type { Config } from '../config/config.ts';
-import { isoFromMs } from '../model/time.ts';
-import type { JobStore } from '../queue/job-store.ts';
-import { ensureTrailKey, readTrailKey } from '../store/key.ts';
-import { createProofs } from '../webhooks/repeats/proofs.ts';
-import type { DeliveryMemory } from './web-app.ts';
+import type { Config } from '../../config/config.ts';
+import { isoFromMs } from '../../model/time.ts';
+import type { JobStore } from '../../queue/job-store.ts';
+import { ensureTrailKey, readTrailKey } from '../../store/key.ts';
+import { createProofs } from '../../webhooks/repeats/proofs.ts';
+import type { DeliveryMemory } from '../web-app.ts';
 
 export interface DeliveryMemoryParts {
   /** Undefined: no jobs are kept. */

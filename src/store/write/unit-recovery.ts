@@ -1,0 +1,68 @@
+import type { Books } from '../../books.ts';
+import { messageOf } from '../../errors.ts';
+import type { Refusals } from './refusals.ts';
+
+/** Concurrency of recovery: keeps a disk busy within a small amount of memory. */
+const RECOVERY_WIDTH = 8;
+
+/** Tasks, or workflows. */
+export interface RecoverableUnits {
+  readonly kind: 'task' | 'workflow';
+  /** Opens a unit, which brings its files up to date. False when its files cannot be written while others can. */
+  open(id: string): Promise<boolean>;
+}
+
+export interface UnitRecoveryOptions {
+  readonly books: Books;
+  readonly refusals: Refusals;
+  isStopped(): boolean;
+}
+
+/** Opens what an earlier process left unfinished, and tries again what cannot be opened yet. */
+export class UnitRecovery {
+  readonly #options: UnitRecoveryOptions;
+  /** Retries of tasks and workflows that recovery could not open. */
+  readonly #unrecovered = new Map<string, () => Promise<unknown>>();
+  /** Units whose files cannot be read or written while others can, with the retry. */
+  readonly #setAside = new Map<string, () => Promise<unknown>>();
+
+  constructor(options: UnitRecoveryOptions) {
+    this.#options = options;
+  }
+
+  async recoverAll(units: RecoverableUnits, ids: AsyncGenerator<string>): Promise<void> {
+    const work = async (): Promise<void> => {
+      for await (const id of ids) {
+        if (this.#options.isStopped()) return;
+        await this.#recover(units, id);
+      }
+    };
+    await Promise.all(Array.from({ length: RECOVERY_WIDTH }, work));
+  }
+
+  /** One retry of each kind: while the disk fails, the others would fail too. */
+  async retry(): Promise<void> {
+    for (const retries of [this.#unrecovered, this.#setAside]) {
+      const [retry] = retries.values();
+      await retry?.();
+    }
+  }
+
+  async #recover(units: RecoverableUnits, id: string): Promise<void> {
+    const { books, refusals } = this.#options;
+    const what = `${units.kind} ${id}`;
+    const retry = (): Promise<void> => this.#recover(units, id);
+    try {
+      const isWritten = await units.open(id);
+      this.#unrecovered.delete(what);
+      // Tried again in turn, so that a unit whose files can be read again is no longer reported.
+      this.#setAside.delete(what);
+      if (isWritten) refusals.clear(what);
+      else this.#setAside.set(what, retry);
+      if (this.#unrecovered.size === 0) books.setReason('recovery', undefined);
+    } catch (error) {
+      this.#unrecovered.set(what, retry);
+      books.setReason('recovery', `${id}: ${messageOf(error)}`);
+    }
+  }
+}
