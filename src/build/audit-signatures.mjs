@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 
 /** A registry that is not reachable makes npm wait for minutes. */
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 60_000;
 
 const [npm = 'npm'] = process.argv.slice(2);
 const { stdout, error, signal } = spawnSync(npm, ['audit', 'signatures', '--json'], {
