@@ -1,4 +1,4 @@
-import { base64Around, base64FormsOf, decodings } from './base64.ts';
+import { base64Around, base64FormsOf, decodingAround } from './base64.ts';
 import { type Decoded, decode, ENCODING_HINTS, isInvisible } from './encoded.ts';
 import { HintTable, type ScanHandlers } from './hints.ts';
 import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
@@ -41,7 +41,8 @@ class Search implements ScanHandlers<Action> {
   /** End of the last secret: nothing before it belongs to another. */
   from = 0;
   nameEnd = 0;
-  base64End = 0;
+  /** Up to where base64 was decoded, for each place in a group of four characters. */
+  readonly base64Ends: [number, number, number, number] = [0, 0, 0, 0];
   joinedEnd = 0;
   regions: { start: number; end: number }[] | undefined;
   /** The text is JSON, and the question is only whether it is worth decoding. */
@@ -61,7 +62,7 @@ class Search implements ScanHandlers<Action> {
     this.found = undefined;
     this.from = 0;
     this.nameEnd = 0;
-    this.base64End = 0;
+    this.base64Ends.fill(0);
     this.joinedEnd = 0;
     this.regions = undefined;
     this.isProbe = isProbe;
@@ -220,6 +221,8 @@ function ruleAction(rule: Rule): Action {
 function startBefore({ text, from }: Search, start: number, { codes, min, max }: Before): number {
   let begin = start;
   while (begin > from && start - begin <= max && codes[text.charCodeAt(begin - 1)] === 1) begin -= 1;
+  // A sign before it that may also be part of it: the `-` of a removed line.
+  if (start - begin > max && !isWordCode(text.charCodeAt(begin))) begin += 1;
   return start - begin < min || start - begin > max ? -1 : begin;
 }
 
@@ -302,16 +305,22 @@ export function formIn(value: string): string | undefined {
   return new Search(value, DEPTH_MAX, true).run()[0]?.kind;
 }
 
-function base64Action(search: Search, start: number): number {
-  if (search.depth >= DEPTH_MAX || start < search.base64End) return start;
-  if (search.isProbe) return decodeNeeded(search);
-  const run = base64Around(search.text, start, Math.max(search.from, search.base64End - OVERLAP_CHARS));
-  search.base64End = run.end - start > 4000 ? run.end - OVERLAP_CHARS : run.end;
-  for (const text of decodings(search.text, run)) {
-    const inner = new Search(text, DEPTH_MAX - 1, false).run()[0];
-    if (inner !== undefined) return search.add({ start: run.start, end: run.end, kind: inner.kind });
-  }
-  return start;
+function base64Action(before: number): Action {
+  return (search, start) => {
+    if (search.depth >= DEPTH_MAX || search.formsOnly) return start;
+    const { text, from, base64Ends } = search;
+    // Hints of another alignment are read from another first character.
+    const phase = (start - before) & 3;
+    if (start < (base64Ends[phase] ?? 0)) return start;
+    const decoding = decodingAround(text, start, { from, before });
+    if (decoding === undefined) return start;
+    if (search.isProbe) return decodeNeeded(search);
+    base64Ends[phase] = decoding.end;
+    const depth = /[\0-\x08\x0e-\x1f\x7f-\x9f]/.test(decoding.text) ? DEPTH_MAX : DEPTH_MAX - 1;
+    const inner = new Search(decoding.text, depth, false).run()[0];
+    if (inner === undefined) return start;
+    return search.add({ ...base64Around(text, start, from), kind: inner.kind });
+  };
 }
 
 function addOrNot(search: Search, found: Found | undefined, start: number): number {
@@ -334,13 +343,8 @@ function keyAction(search: Search, start: number): number {
 function fillTable(): void {
   for (const rule of RULES) {
     const action = ruleAction(rule);
-    for (const hint of rule.hints) {
-      table.add(hint, action);
-      if (hint.replace(/\[[^\]]*\]/g, '').length < 3 && rule.before === undefined) continue;
-      for (const form of base64FormsOf(hint)) table.add(form, base64Action);
-    }
+    for (const hint of rule.hints) table.add(hint, action);
   }
-  for (const name of NAMES_IN_BASE64) for (const form of base64FormsOf(name)) table.add(form, base64Action);
   for (const hint of NAME_HINTS) table.add(hint, nameAction, true);
   for (const scheme of SCHEMES) {
     const { hints, ignoreCase = false } = scheme;
@@ -371,4 +375,20 @@ function fillTable(): void {
   }
 }
 
+/** What shows in base64 that it holds a secret. */
+function addBase64(): void {
+  const forms = new Map<string, { readonly text: string; readonly before: number }>();
+  const rules = RULES.flatMap(({ hints }) => hints.map(fixedPart));
+  for (const hint of [...rules, ...NAMES_IN_BASE64, WEB_TOKEN_HINT, ...ENCRYPTED_TOKEN_HINTS])
+    for (const form of base64FormsOf(hint)) forms.set(`${form.before}${form.text}`, form);
+  for (const { text, before } of forms.values()) table.add(text, base64Action(before));
+}
+
+/** Without the set at its end, where the rest is long enough. */
+function fixedPart(hint: string): string {
+  const fixed = hint.replace(/\[[^\]]*\]$/, '');
+  return fixed.length < 3 ? hint : fixed;
+}
+
 fillTable();
+addBase64();

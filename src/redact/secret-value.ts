@@ -127,6 +127,35 @@ function isIdentifierOfSecret(value: string): boolean {
   );
 }
 
+/** Kinds whose value a person may have chosen: words, which no token consists of. */
+const CHOSEN: ReadonlySet<string> = new Set(['password', 'secret', 'api-key', 'access-key', 'secret-key', 'account-key']);
+
+/** What text and source code say about a secret instead of the secret. */
+const ORDINARY =
+  /passw|passphrase|secret|token|credential|auth|login|api-?key|your|enter|must|invalid|valid|incorrect|wrong|missing|requir|option|default|provide|generat|encrypt|decrypt|hash|plain|disabl|enabl|undefined|unknown|anonym|function|variable|constant|argument|param|propert|identif|literal|keyword|string|response|request|username|setting|config|environ|internal|external|process|public|private|expected|existing|current|previous|replace|example|sample|dummy|changeit|placeholder|redact|mask|hidden|remov|support|deprecat|available|manage|access|service|server|client|header|cookie|session|input|value|field|object|class|method|element|attribute|readonly|column|varchar|character|number|boolean|integer|buffer|random|anything|something|whatever|nothing/i;
+
+/** A password of words in quotation marks after a name: `password: "correct horse battery"`. */
+export function isChosen(value: string, kind: string): boolean {
+  if (value.length < LETTERS_MIN || value.length > 128 || !CHOSEN.has(kind)) return false;
+  if (isMask(value) || WORDS.has(value.toLowerCase()) || FILLER.test(value) || ALGORITHM.test(value)) return false;
+  if (ORDINARY.test(value) || EXAMPLE.test(value)) return false;
+  if (/^[a-z]+$/.test(value)) return true;
+  return kind === 'password' && /^[A-Za-z0-9]+(?:[ _-][A-Za-z0-9]+){0,8}[!?.]?$/.test(value) && !/^[A-Z][a-z]+(?: [A-Za-z]+)*$/.test(value);
+}
+
+/** As `isChosen`, for a value without quotation marks: one word in lower case. */
+export function isChosenWord(value: string, kind: string): boolean {
+  return /^[a-z]+$/.test(value) && isChosen(value, kind);
+}
+
+/** A value that no name of source code looks like: letters and digits that change often. */
+export function isStrong(value: string): boolean {
+  if (value.length < 10 || /[^A-Za-z0-9_+/=~.-]/.test(value)) return false;
+  const changes = value.match(/[a-z][A-Z]|[A-Z][a-z]|[A-Za-z]\d|\d[A-Za-z]/g)?.length ?? 0;
+  const numbers = value.match(/\d+/g)?.length ?? 0;
+  return numbers >= 2 && (changes * 4 >= value.length || (numbers >= 3 && changes * 6 >= value.length));
+}
+
 /** A value that no word of a text or of source code looks like. */
 export function looksRandom(value: string): boolean {
   if (/\s/.test(value) || ALGORITHM.test(value)) return false;
