@@ -90,6 +90,17 @@ class Search implements ScanHandlers<Action> {
   }
 
   add(secret: Found): number {
+    let end = this.#push(secret);
+    // An escaped line break behind a secret begins with its last character for the table, which was passed.
+    while (!this.formsOnly && this.text.charCodeAt(end) === 92 && this.from === end) {
+      const next = this.onBreak(end);
+      if (next <= end) break;
+      end = next;
+    }
+    return end;
+  }
+
+  #push(secret: Found): number {
     this.found ??= [];
     this.found.push(secret);
     this.from = Math.max(this.from, secret.end);
@@ -114,12 +125,12 @@ class Search implements ScanHandlers<Action> {
     if (text[start - 1] === '\r') start -= 1;
     while (start > 0 && text[start - 1] === '\\' && at - start < 9) start -= 1;
     if (this.found !== undefined && this.from === start && start > 0) {
-      const end =
-        start - text.lastIndexOf('\n', start - 1) < WRAPPED_CHARS_MIN ? start : endOfRest(text, start);
+      const isWrapped = start - text.lastIndexOf('\n', start - 1) >= WRAPPED_CHARS_MIN;
+      const end = endOfRest(text, start, isWrapped);
       const last = this.found.at(-1);
       const next = this.#startOfLine(start);
       if (end > next && last !== undefined && formIn(text.slice(next, end)) === undefined) {
-        return this.add({ start: next, end, kind: last.kind });
+        return this.#push({ start: next, end, kind: last.kind });
       }
     }
     if (start < this.joinedEnd || start === this.from) return at;
@@ -139,7 +150,7 @@ class Search implements ScanHandlers<Action> {
     let end: number | undefined;
     for (const secret of new Search(joined.text, DEPTH_MAX, true).run()) {
       if (breaks.some((place) => secret.start < place && secret.end > place)) {
-        end = this.add({ ...mapped(secret, joined), kind: secret.kind });
+        end = this.#push({ ...mapped(secret, joined), kind: secret.kind });
       }
     }
     return end;
@@ -239,50 +250,10 @@ function isWordCode(code: number): boolean {
  * Whether no word goes on at `at`. The letter of an escaped line break and the end of a terminal code, whose start may have
  * been removed, are no part of a word.
  */
-function isWordStart(text: string, at: number): boolean {
+export function isWordStart(text: string, at: number): boolean {
   if (at === 0 || !isWordCode(text.charCodeAt(at - 1))) return true;
   const before = text.slice(Math.max(0, at - 14), at);
   return /\\[nrtbf]$|\[[0-9;]{0,12}m$/.test(before);
-}
-
-/** A token begins in its last word: the longest rules are looked for. */
-const WORD_CHARS_MAX = 200;
-const BEGIN_CHARS_MIN = 8;
-
-export interface Beginning {
-  readonly start: number;
-  /** Behind the hint. */
-  readonly bodyStart: number;
-  readonly kind: string;
-}
-
-const beginnings: readonly (readonly [string, string])[] = RULES.flatMap(
-  ({ hints, kind, before, keepsHint }) =>
-    before !== undefined || keepsHint === true
-      ? []
-      : hints
-          .filter((hint) => !hint.includes('[') && hint.length >= 4 && /[-_.]/.test(hint))
-          .map((hint) => [hint, kind] as const),
-);
-
-/** The form that may begin in the word that ends at `end`: only forms that no other text looks like. */
-export function beginningOfForm(text: string, end: number): Beginning | undefined {
-  let start = end;
-  const lowest = Math.max(0, end - WORD_CHARS_MAX);
-  while (start > lowest && isTokenCode(text.charCodeAt(start - 1))) start -= 1;
-  if (end - start < BEGIN_CHARS_MIN + 4) return undefined;
-  const word = text.slice(start, end);
-  for (const [hint, kind] of beginnings) {
-    const at = word.indexOf(hint);
-    if (at >= 0 && word.length - at - hint.length >= BEGIN_CHARS_MIN && isWordStart(word, at)) {
-      return { start: start + at, bodyStart: start + at + hint.length, kind };
-    }
-  }
-  return undefined;
-}
-
-function isTokenCode(code: number): boolean {
-  return isWordCode(code) || code === 95 || code === 45 || code === 46;
 }
 
 function nameAction(search: Search, start: number, end: number): number {
@@ -387,7 +358,7 @@ function addBase64(): void {
 /** Without the set at its end, where the rest is long enough. */
 function fixedPart(hint: string): string {
   const fixed = hint.replace(/\[[^\]]*\]$/, '');
-  return fixed.length < 3 ? hint : fixed;
+  return fixed.replace(/\[[^\]]*\]/g, '?').length < 3 ? hint : fixed;
 }
 
 fillTable();

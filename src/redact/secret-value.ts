@@ -123,7 +123,8 @@ function isIdentifierOfSecret(value: string): boolean {
   return (
     /^[A-Za-z_][\w.-]*$/.test(value) &&
     (secretNamed(value) !== undefined || secretNamed(value.replace(/\d+$/, '')) !== undefined) &&
-    !/\d{3}/.test(value)
+    !/\d{3}/.test(value) &&
+    !isStrong(value)
   );
 }
 
@@ -150,10 +151,28 @@ export function isChosenWord(value: string, kind: string): boolean {
 
 /** A value that no name of source code looks like: letters and digits that change often. */
 export function isStrong(value: string): boolean {
-  if (value.length < 10 || /[^A-Za-z0-9_+/=~.-]/.test(value)) return false;
-  const changes = value.match(/[a-z][A-Z]|[A-Z][a-z]|[A-Za-z]\d|\d[A-Za-z]/g)?.length ?? 0;
-  const numbers = value.match(/\d+/g)?.length ?? 0;
-  return numbers >= 2 && (changes * 4 >= value.length || (numbers >= 3 && changes * 6 >= value.length));
+  if (value.length < 10 || /[^A-Za-z0-9_+/=~.-]/.test(value) || !/[0-9]/.test(value)) return false;
+  const changes = changesOf(value);
+  const numbers = value.match(/[0-9]+/g)?.length ?? 0;
+  return changes >= (value.length < 24 ? 0.45 : 0.3) || (numbers >= 3 && changes >= 0.17);
+}
+
+/** How often a lower-case letter, a capital and a digit follow each other: 0.62 in random text, 0.3 in `camelCase`. */
+export function changesOf(text: string): number {
+  let count = 0;
+  let last = classOf(text.charCodeAt(0));
+  for (let at = 1; at < text.length; at += 1) {
+    const next = classOf(text.charCodeAt(at));
+    if (next !== last && next !== 0 && last !== 0) count += 1;
+    last = next;
+  }
+  return text.length < 2 ? 0 : count / (text.length - 1);
+}
+
+function classOf(code: number): number {
+  if (code >= 97 && code <= 122) return 1;
+  if (code >= 65 && code <= 90) return 2;
+  return code >= 48 && code <= 57 ? 3 : 0;
 }
 
 /** A value that no word of a text or of source code looks like. */
@@ -171,9 +190,9 @@ export function looksRandom(value: string): boolean {
 }
 
 /** Letters in the mixture that only random text has: many changes of case that begin no word. */
-function isMixed(value: string): boolean {
+export function isMixed(value: string, charsMin: number = 16): boolean {
   const longest = Math.max(...value.split(/[^A-Za-z0-9]+/).map((run) => run.length));
-  if (longest < 16) return false;
+  if (longest < charsMin) return false;
   const changes = value.match(/[a-z][A-Z]|[A-Z][a-z]|[A-Za-z]\d|\d[A-Za-z]/g)?.length ?? 0;
   return changes * 3 >= value.length;
 }

@@ -99,7 +99,7 @@ function offsets(secret: string): number[] {
 }
 
 /** A token may be split anywhere. What stands after a name is known from its name, so that its name is not split. */
-function streamed(name: string, make: () => { push(piece: string): string; flush(): string }): Way {
+function streamed(name: string, make: () => { push(piece: string): string; flush(): string }, scale: number): Way {
   return {
     name,
     run: ({ text, secret }) => {
@@ -108,7 +108,7 @@ function streamed(name: string, make: () => { push(piece: string): string; flush
         const at = index + 1;
         const redactor = make();
         const output = redactor.push(line.slice(0, at)) + redactor.push(line.slice(at)) + redactor.flush();
-        return { input: `${line.slice(0, at)}|${line.slice(at)}`, output, written: secret };
+        return { input: `${line.slice(0, at)}|${line.slice(at)}`, output, written: secret, scale };
       });
     },
   };
@@ -198,11 +198,12 @@ export const WAYS: readonly Way[] = [
   inside('a colour inside', '\u001b[31m'),
   inside('a character without a width inside', '\u200b'),
   inside('a soft hyphen inside', '\u00ad'),
-  streamed('a stream in two chunks', createStreamRedactor),
+  streamed('a stream in two chunks', createStreamRedactor, 1),
   streamed('a text in two pieces', () => {
     const pieces = createPieceRedactor();
     return { push: (piece) => pieces.mask(piece), flush: () => '' };
-  }),
+    // What was passed on at once: what each secret of this form begins with, and a few characters.
+  }, 1.4),
 ];
 
 /** What may stay of a secret: fewer characters in a row say nothing. */
