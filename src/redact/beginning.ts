@@ -74,6 +74,7 @@ function looksBegun(hint: string, body: string): boolean {
   if (body === '' || /[./:=]{2}/.test(body)) return false;
   if (/[0-9]/.test(body) && (/[A-Za-z]/.test(body) || hint.length >= 4)) return true;
   if (hint.length >= 8) return /[A-Z0-9]/.test(body) || body.length >= 4;
+  if (body.length >= 5 && (/^[A-Z]{4}/.test(hint) || (hint.includes('_') && /[A-Z]/.test(body)))) return true;
   return /[A-Z]/.test(body) && /[a-z]/.test(body) && body.length >= 3 && !/^(?:[A-Z]?[a-z]{2,})+$/.test(body);
 }
 

@@ -122,7 +122,7 @@ function placeOf(text: string, name: Name, { tight, found, quoted }: Form): Plac
   if (
     found === ':' &&
     /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{3,40}|private-token|(?:[a-z-]{0,20}-)?api-key)$/i.test(
-      name.text,
+      name.text.replace(/^[-.]+/, ''),
     )
   ) {
     return quoted ? 'text' : 'setting';
@@ -156,7 +156,11 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
 }
 
 function isQuotedSecret(value: string, kind: string, sign: Sign): boolean {
-  return isSecretValue(value, sign.place) || (isAssignment(sign) && isChosen(value, kind));
+  if (isSecretValue(value, sign.place)) return true;
+  if (!isAssignment(sign)) return false;
+  // As in JSON: data, no source code.
+  const isData = sign.quoted && kind === 'password' && /[0-9!#%^*?~+=]/.test(value);
+  return isChosen(value, kind) || (isData && isSecretValue(value, 'setting'));
 }
 
 /** Not a comparison, as in `if (password === 'x')`. */

@@ -151,10 +151,25 @@ export function isChosenWord(value: string, kind: string): boolean {
 
 /** A value that no name of source code looks like: letters and digits that change often. */
 export function isStrong(value: string): boolean {
-  if (value.length < 10 || /[^A-Za-z0-9_+/=~.-]/.test(value) || !/[0-9]/.test(value)) return false;
+  if (value.length < 10 || /[^A-Za-z0-9_+/=~.-]/.test(value)) return false;
+  if (isGibberish(value)) return true;
+  if (!/[0-9]/.test(value)) return false;
   const changes = changesOf(value);
   const numbers = value.match(/[0-9]+/g)?.length ?? 0;
   return changes >= (value.length < 24 ? 0.45 : 0.3) || (numbers >= 3 && changes >= 0.17);
+}
+
+const VOWEL = /[aeiouyAEIOUY]/;
+const ACRONYMS = /XML|HTTPS?|HTML|SQL|CSS|JWT|TLS|SSL|SSH|DNS|TCP|UDP|RPC|AWS|GCP|JSON|PNG|MFA|SDK|DB|FS|JS|TS|ID|ISO|MD5|SHA|PKCS/g;
+
+/** Letters that are no words: most parts between changes of case have no vowel, or many consonants stand together. */
+function isGibberish(value: string): boolean {
+  const letters = value.replace(ACRONYMS, '');
+  if (/[0-9]/.test(value) && /[b-df-hj-np-tv-xz]{6}/i.test(letters)) return true;
+  const words = letters.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g) ?? [];
+  const odd = words.filter((word) => word.length > 1 && !VOWEL.test(word)).join('').length;
+  const single = words.filter((word) => word.length === 1).length;
+  return words.length >= 4 && /[a-z]/.test(value) && (odd + single) * 2.5 >= letters.length && odd > 2;
 }
 
 /** How often a lower-case letter, a capital and a digit follow each other: 0.62 in random text, 0.3 in `camelCase`. */
@@ -178,7 +193,8 @@ function classOf(code: number): number {
 /** A value that no word of a text or of source code looks like. */
 export function looksRandom(value: string): boolean {
   if (/\s/.test(value) || ALGORITHM.test(value)) return false;
-  if (PLAIN_WORDS.test(value)) return isMixed(value);
+  if (PLAIN_WORDS.test(value)) return isMixed(value) || (value.length >= 12 && /^[A-Za-z]+$/.test(value) && isGibberish(value));
+  if (isMixture(value)) return true;
   if (isIdentifierOfSecret(value)) return false;
   // Calls, accesses, templates, addresses and paths of source code.
   if (/[()[\]{}<>|`]|=>|\$\{|^[./~@]|^https?:|\.\w+\.|::|\/\*|\\[dwsb]/.test(value) && !isMixed(value))
@@ -187,6 +203,18 @@ export function looksRandom(value: string): boolean {
   const hasLetter = /[A-Za-z]/.test(value);
   if (hasDigit && hasLetter) return !/^[A-Za-z]+[-_.]?\d{1,2}$/.test(value) || value.length >= LETTERS_MIN;
   return hasLetter && /[!#$%^&?~@]/.test(value) && value.length >= LETTERS_MIN;
+}
+
+/** All four kinds of characters, as a form for a new password demands. */
+function isMixture(value: string): boolean {
+  return (
+    value.length >= LETTERS_MIN &&
+    /[a-z]/.test(value) &&
+    /[A-Z]/.test(value) &&
+    /[0-9]/.test(value) &&
+    /[!#%^*?~+=]/.test(value) &&
+    !/[()[\]{}<>|`\\"']|^[?!/.@~]/.test(value)
+  );
 }
 
 /** Letters in the mixture that only random text has: many changes of case that begin no word. */
