@@ -251,14 +251,25 @@ function isWordCode(code: number): boolean {
  * been removed, are no part of a word.
  */
 export function isWordStart(text: string, at: number): boolean {
-  if (at === 0 || !isWordCode(text.charCodeAt(at - 1))) return true;
+  if (at === 0) return true;
+  const code = text.charCodeAt(at - 1);
+  if (!isWordCode(code)) return true;
+  // Letters of `\n`, `\r`, `\t`, `\b`, `\f`; and `m`.
+  if (code !== 110 && code !== 114 && code !== 116 && code !== 98 && code !== 102 && code !== 109) return false;
   const before = text.slice(Math.max(0, at - 14), at);
   return /\\[nrtbf]$|\[[0-9;]{0,12}m$/.test(before);
 }
 
+function isNameCode(code: number): boolean {
+  return isWordCode(code) || code === 95 || code === 45;
+}
+
 function nameAction(search: Search, start: number, end: number): number {
+  const { text } = search;
   if (search.formsOnly || start < search.nameEnd) return start;
-  const name = nameAround(search.text, start, search.from);
+  // A `key` needs a word before it.
+  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !isNameCode(text.charCodeAt(start - 1))) return start;
+  const name = nameAround(text, start, search.from);
   search.nameEnd = Math.max(end, name.end);
   if (name.kind === undefined) return start;
   if (search.isProbe) return decodeNeeded(search);
@@ -352,7 +363,7 @@ function addBase64(): void {
   const rules = RULES.flatMap(({ hints }) => hints.map(fixedPart));
   for (const hint of [...rules, ...NAMES_IN_BASE64, WEB_TOKEN_HINT, ...ENCRYPTED_TOKEN_HINTS])
     for (const form of base64FormsOf(hint)) forms.set(`${form.before}${form.text}`, form);
-  for (const { text, before } of forms.values()) table.add(text, base64Action(before));
+  for (const { text, before } of forms.values()) table.addRare(text, base64Action(before));
 }
 
 /** Without the set at its end, where the rest is long enough. */
