@@ -27,12 +27,24 @@ export function base64FormsOf(hint: string): readonly Base64Form[] {
     [0, 1, 2].flatMap((shift) => {
       const bytes = Buffer.concat([Buffer.alloc(shift), Buffer.from(text, 'latin1')]);
       const before = Math.ceil((shift * 8) / 6);
-      const form = bytes.toString('base64').slice(before, Math.floor((bytes.length * 8) / 6));
+      const bits = bytes.length * 8;
+      const form = bytes.toString('base64').slice(before, Math.floor(bits / 6));
       if (form.length < 3) return [];
+      const next = form.length > 3 ? '' : nextOf(bytes, bits % 6);
       const forms = new Set([form, form.replaceAll('+', '-').replaceAll('/', '_')]);
-      return [...forms].map((one) => ({ text: one, before }));
+      return [...forms].map((one) => ({ text: one + next, before }));
     }),
   );
+}
+
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+
+/** The set of characters that may come next: the text decides their first bits. */
+function nextOf(bytes: Buffer, bits: number): string {
+  if (bits === 0) return '';
+  const known = (bytes.at(-1) ?? 0) & ((1 << bits) - 1);
+  const all = DIGITS.slice(known << (6 - bits), (known + 1) << (6 - bits));
+  return `[${all.includes('/') ? `${all}_` : all}${all.includes('+') ? '-' : ''}]`;
 }
 
 /** A part of a run of base64, decoded. */

@@ -54,11 +54,13 @@ export class HintTable<Action> {
   readonly #hints = new Map<number, Hint<Action>[]>();
 
   constructor() {
-    for (let char = 0; char < 128; char += 1) {
-      if (!isOther(char)) continue;
-      this.#near.fill(-1, (char << (2 * CODE_BITS)) >> 5, ((char + 1) << (2 * CODE_BITS)) >> 5);
-      for (let first = 0; first < 128; first += 1) this.#addAny((first << CODE_BITS) | char);
-    }
+    for (let char = 0; char < 128; char += 1) if (isOther(char)) this.#addSign(char);
+  }
+
+  /** Is looked at wherever it stands. */
+  #addSign(char: number): void {
+    this.#near.fill(-1, (char << (2 * CODE_BITS)) >> 5, ((char + 1) << (2 * CODE_BITS)) >> 5);
+    for (let first = 0; first < 128; first += 1) this.#addAny((first << CODE_BITS) | char);
   }
 
   /** A set in brackets in the text, `SK[0-9a-f]`, stands for each of its characters. */
@@ -71,10 +73,11 @@ export class HintTable<Action> {
 
   /** Adds a text that is found by its rarest three characters: those with the fewest lower-case letters. */
   addRare(text: string, action: Action): void {
-    const starts = Array.from({ length: text.length - SHORTEST + 1 }, (_, at) => at);
-    const common = (at: number): number => text.slice(at, at + SHORTEST).replace(/[^a-z]/g, '').length;
+    const { fixed, next } = withoutLastSet(text);
+    const starts = Array.from({ length: Math.max(1, fixed.length - SHORTEST) }, (_, at) => at);
+    const common = (at: number): number => fixed.slice(at, at + SHORTEST + 1).replace(/[^a-z]/g, '').length;
     const offset = starts.reduce((best, at) => (common(at) < common(best) ? at : best), 0);
-    this.#addHint({ text, next: undefined, offset, ignoreCase: false, action });
+    this.#addHint({ text: fixed, next, offset, ignoreCase: false, action });
   }
 
   #addHint(hint: Hint<Action>): void {
@@ -87,7 +90,9 @@ export class HintTable<Action> {
       if (list === undefined) this.#hints.set(code, [hint]);
       // The longest first: `sk-proj-` before `sk-`.
       else list.splice(list.findIndex(({ text: other }) => other.length < text.length) >>> 0, 0, hint);
-      if (part.length === SHORTEST && next === undefined) this.#addAny(code & LAST_TWO);
+      if (part.length > SHORTEST || next !== undefined) continue;
+      if (/[%&\\]/.test(part[0] ?? '')) this.#addSign(part.charCodeAt(0));
+      else this.#addAny(code & LAST_TWO);
     }
     if (part.length > SHORTEST) for (const code of codesOf(part.slice(1), ignoreCase)) this.#addNear(code);
     else if (next !== undefined) this.#addNext(codesOf(part, ignoreCase), next);
