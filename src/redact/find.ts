@@ -1,4 +1,4 @@
-import { base64Around, base64FormsOf, decodings } from './base64.ts';
+import { base64Around, base64FormsOf, decodingAround } from './base64.ts';
 import { type Decoded, decode, ENCODING_HINTS, isInvisible } from './encoded.ts';
 import { HintTable, type ScanHandlers } from './hints.ts';
 import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
@@ -41,7 +41,8 @@ class Search implements ScanHandlers<Action> {
   /** End of the last secret: nothing before it belongs to another. */
   from = 0;
   nameEnd = 0;
-  base64End = 0;
+  /** Up to where base64 was decoded, for each place in a group of four characters. */
+  readonly base64Ends: [number, number, number, number] = [0, 0, 0, 0];
   joinedEnd = 0;
   regions: { start: number; end: number }[] | undefined;
   /** The text is JSON, and the question is only whether it is worth decoding. */
@@ -61,7 +62,7 @@ class Search implements ScanHandlers<Action> {
     this.found = undefined;
     this.from = 0;
     this.nameEnd = 0;
-    this.base64End = 0;
+    this.base64Ends.fill(0);
     this.joinedEnd = 0;
     this.regions = undefined;
     this.isProbe = isProbe;
@@ -89,6 +90,17 @@ class Search implements ScanHandlers<Action> {
   }
 
   add(secret: Found): number {
+    let end = this.#push(secret);
+    // An escaped line break behind a secret begins with its last character for the table, which was passed.
+    while (!this.formsOnly && this.text.charCodeAt(end) === 92 && this.from === end) {
+      const next = this.onBreak(end);
+      if (next <= end) break;
+      end = next;
+    }
+    return end;
+  }
+
+  #push(secret: Found): number {
     this.found ??= [];
     this.found.push(secret);
     this.from = Math.max(this.from, secret.end);
@@ -113,12 +125,12 @@ class Search implements ScanHandlers<Action> {
     if (text[start - 1] === '\r') start -= 1;
     while (start > 0 && text[start - 1] === '\\' && at - start < 9) start -= 1;
     if (this.found !== undefined && this.from === start && start > 0) {
-      const end =
-        start - text.lastIndexOf('\n', start - 1) < WRAPPED_CHARS_MIN ? start : endOfRest(text, start);
+      const isWrapped = start - text.lastIndexOf('\n', start - 1) >= WRAPPED_CHARS_MIN;
+      const end = endOfRest(text, start, isWrapped);
       const last = this.found.at(-1);
       const next = this.#startOfLine(start);
       if (end > next && last !== undefined && formIn(text.slice(next, end)) === undefined) {
-        return this.add({ start: next, end, kind: last.kind });
+        return this.#push({ start: next, end, kind: last.kind });
       }
     }
     if (start < this.joinedEnd || start === this.from) return at;
@@ -138,7 +150,7 @@ class Search implements ScanHandlers<Action> {
     let end: number | undefined;
     for (const secret of new Search(joined.text, DEPTH_MAX, true).run()) {
       if (breaks.some((place) => secret.start < place && secret.end > place)) {
-        end = this.add({ ...mapped(secret, joined), kind: secret.kind });
+        end = this.#push({ ...mapped(secret, joined), kind: secret.kind });
       }
     }
     return end;
@@ -220,6 +232,8 @@ function ruleAction(rule: Rule): Action {
 function startBefore({ text, from }: Search, start: number, { codes, min, max }: Before): number {
   let begin = start;
   while (begin > from && start - begin <= max && codes[text.charCodeAt(begin - 1)] === 1) begin -= 1;
+  // A sign before it that may also be part of it: the `-` of a removed line.
+  if (start - begin > max && !isWordCode(text.charCodeAt(begin))) begin += 1;
   return start - begin < min || start - begin > max ? -1 : begin;
 }
 
@@ -236,55 +250,26 @@ function isWordCode(code: number): boolean {
  * Whether no word goes on at `at`. The letter of an escaped line break and the end of a terminal code, whose start may have
  * been removed, are no part of a word.
  */
-function isWordStart(text: string, at: number): boolean {
-  if (at === 0 || !isWordCode(text.charCodeAt(at - 1))) return true;
+export function isWordStart(text: string, at: number): boolean {
+  if (at === 0) return true;
+  const code = text.charCodeAt(at - 1);
+  if (!isWordCode(code)) return true;
+  // Letters of `\n`, `\r`, `\t`, `\b`, `\f`; and `m`.
+  if (code !== 110 && code !== 114 && code !== 116 && code !== 98 && code !== 102 && code !== 109) return false;
   const before = text.slice(Math.max(0, at - 14), at);
   return /\\[nrtbf]$|\[[0-9;]{0,12}m$/.test(before);
 }
 
-/** A token begins in its last word: the longest rules are looked for. */
-const WORD_CHARS_MAX = 200;
-const BEGIN_CHARS_MIN = 8;
-
-export interface Beginning {
-  readonly start: number;
-  /** Behind the hint. */
-  readonly bodyStart: number;
-  readonly kind: string;
-}
-
-const beginnings: readonly (readonly [string, string])[] = RULES.flatMap(
-  ({ hints, kind, before, keepsHint }) =>
-    before !== undefined || keepsHint === true
-      ? []
-      : hints
-          .filter((hint) => !hint.includes('[') && hint.length >= 4 && /[-_.]/.test(hint))
-          .map((hint) => [hint, kind] as const),
-);
-
-/** The form that may begin in the word that ends at `end`: only forms that no other text looks like. */
-export function beginningOfForm(text: string, end: number): Beginning | undefined {
-  let start = end;
-  const lowest = Math.max(0, end - WORD_CHARS_MAX);
-  while (start > lowest && isTokenCode(text.charCodeAt(start - 1))) start -= 1;
-  if (end - start < BEGIN_CHARS_MIN + 4) return undefined;
-  const word = text.slice(start, end);
-  for (const [hint, kind] of beginnings) {
-    const at = word.indexOf(hint);
-    if (at >= 0 && word.length - at - hint.length >= BEGIN_CHARS_MIN && isWordStart(word, at)) {
-      return { start: start + at, bodyStart: start + at + hint.length, kind };
-    }
-  }
-  return undefined;
-}
-
-function isTokenCode(code: number): boolean {
-  return isWordCode(code) || code === 95 || code === 45 || code === 46;
+function isNameCode(code: number): boolean {
+  return isWordCode(code) || code === 95 || code === 45;
 }
 
 function nameAction(search: Search, start: number, end: number): number {
+  const { text } = search;
   if (search.formsOnly || start < search.nameEnd) return start;
-  const name = nameAround(search.text, start, search.from);
+  // A `key` needs a word before it.
+  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !isNameCode(text.charCodeAt(start - 1))) return start;
+  const name = nameAround(text, start, search.from);
   search.nameEnd = Math.max(end, name.end);
   if (name.kind === undefined) return start;
   if (search.isProbe) return decodeNeeded(search);
@@ -302,16 +287,22 @@ export function formIn(value: string): string | undefined {
   return new Search(value, DEPTH_MAX, true).run()[0]?.kind;
 }
 
-function base64Action(search: Search, start: number): number {
-  if (search.depth >= DEPTH_MAX || start < search.base64End) return start;
-  if (search.isProbe) return decodeNeeded(search);
-  const run = base64Around(search.text, start, Math.max(search.from, search.base64End - OVERLAP_CHARS));
-  search.base64End = run.end - start > 4000 ? run.end - OVERLAP_CHARS : run.end;
-  for (const text of decodings(search.text, run)) {
-    const inner = new Search(text, DEPTH_MAX - 1, false).run()[0];
-    if (inner !== undefined) return search.add({ start: run.start, end: run.end, kind: inner.kind });
-  }
-  return start;
+function base64Action(before: number): Action {
+  return (search, start) => {
+    if (search.depth >= DEPTH_MAX || search.formsOnly) return start;
+    const { text, from, base64Ends } = search;
+    // Hints of another alignment are read from another first character.
+    const phase = (start - before) & 3;
+    if (start < (base64Ends[phase] ?? 0)) return start;
+    const decoding = decodingAround(text, start, { from, before });
+    if (decoding === undefined) return start;
+    if (search.isProbe) return decodeNeeded(search);
+    base64Ends[phase] = decoding.end;
+    const depth = /[\0-\x08\x0e-\x1f\x7f-\x9f]/.test(decoding.text) ? DEPTH_MAX : DEPTH_MAX - 1;
+    const inner = new Search(decoding.text, depth, false).run()[0];
+    if (inner === undefined) return start;
+    return search.add({ ...base64Around(text, start, from), kind: inner.kind });
+  };
 }
 
 function addOrNot(search: Search, found: Found | undefined, start: number): number {
@@ -334,13 +325,8 @@ function keyAction(search: Search, start: number): number {
 function fillTable(): void {
   for (const rule of RULES) {
     const action = ruleAction(rule);
-    for (const hint of rule.hints) {
-      table.add(hint, action);
-      if (hint.replace(/\[[^\]]*\]/g, '').length < 3 && rule.before === undefined) continue;
-      for (const form of base64FormsOf(hint)) table.add(form, base64Action);
-    }
+    for (const hint of rule.hints) table.add(hint, action);
   }
-  for (const name of NAMES_IN_BASE64) for (const form of base64FormsOf(name)) table.add(form, base64Action);
   for (const hint of NAME_HINTS) table.add(hint, nameAction, true);
   for (const scheme of SCHEMES) {
     const { hints, ignoreCase = false } = scheme;
@@ -371,4 +357,20 @@ function fillTable(): void {
   }
 }
 
+/** What shows in base64 that it holds a secret. */
+function addBase64(): void {
+  const forms = new Map<string, { readonly text: string; readonly before: number }>();
+  const rules = RULES.flatMap(({ hints }) => hints.map(fixedPart));
+  for (const hint of [...rules, ...NAMES_IN_BASE64, WEB_TOKEN_HINT, ...ENCRYPTED_TOKEN_HINTS])
+    for (const form of base64FormsOf(hint)) forms.set(`${form.before}${form.text}`, form);
+  for (const { text, before } of forms.values()) table.addRare(text, base64Action(before));
+}
+
+/** Without the set at its end, where the rest is long enough. */
+function fixedPart(hint: string): string {
+  const fixed = hint.replace(/\[[^\]]*\]$/, '');
+  return fixed.replace(/\[[^\]]*\]/g, '?').length < 3 ? hint : fixed;
+}
+
 fillTable();
+addBase64();

@@ -1,6 +1,6 @@
 import type { Found } from './mask.ts';
 import { secretNamed } from './names.ts';
-import { isSecretValue, type Place } from './secret-value.ts';
+import { isChosen, isChosenWord, isSecretValue, isStrong, type Place } from './secret-value.ts';
 
 /** The longest name: a longer run of letters is data. */
 const NAME_CHARS_MAX = 80;
@@ -92,7 +92,8 @@ function signAfter(text: string, name: Name): Sign | undefined {
   // `--token X`, `ENV TOKEN X`, `login me password X`, `PASSWORD 'X'`.
   const line = text.slice(Math.max(0, name.start - NAME_CHARS_MAX), name.start);
   const isFlag = name.text.startsWith('-') && !quoted;
-  if (isFlag || /(?:^|[^A-Za-z0-9_])(?:ENV|ARG|setx|login\s+\S+)\s+$/.test(line)) {
+  if (isFlag) return { at, text: '--', quoted, place: at === afterName + 1 ? 'setting' : 'text' };
+  if (/(?:^|[^A-Za-z0-9_])(?:ENV|ARG|setx|login\s+\S+)\s+$/.test(line)) {
     return { at, text: ' ', quoted, place: 'text' };
   }
   if (quoteAt(text, at) === '') return attributeAfter(text, at, name);
@@ -121,7 +122,7 @@ function placeOf(text: string, name: Name, { tight, found, quoted }: Form): Plac
   if (
     found === ':' &&
     /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{3,40}|private-token|(?:[a-z-]{0,20}-)?api-key)$/i.test(
-      name.text,
+      name.text.replace(/^[-.]+/, ''),
     )
   ) {
     return quoted ? 'text' : 'setting';
@@ -148,9 +149,47 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
     quote === '' ? endOfWord(text, start, { sign, max }) : endOfQuoted(text, start, { quote, max });
   const end = endWithin(HEAD_CHARS_MAX);
   const value = text.slice(start, end);
-  if (quote === '' && isCode(text, end, sign, value)) return undefined;
-  if (!isSecretValue(value, sign.place)) return undefined;
+  const found = { start, end, kind: name.kind };
+  if (quote === '' ? !isUnquotedSecret(text, found, { name, sign }) : !isQuotedSecret(value, found.kind, sign))
+    return undefined;
   return { start, end: whole(start, end, endWithin), kind: name.kind };
+}
+
+function isQuotedSecret(value: string, kind: string, sign: Sign): boolean {
+  if (isSecretValue(value, sign.place)) return true;
+  if (!isAssignment(sign)) return false;
+  // As in JSON: data, no source code.
+  const isData = sign.quoted && kind === 'password' && /[0-9!#%^*?~+=]/.test(value);
+  return isChosen(value, kind) || (isData && isSecretValue(value, 'setting'));
+}
+
+/** Not a comparison, as in `if (password === 'x')`. */
+function isAssignment({ text }: Sign): boolean {
+  return text === '=' || text === ':' || text === '=>' || text === ':=' || text === 'value';
+}
+
+function isUnquotedSecret(
+  text: string,
+  { start, end, kind }: Found,
+  { name, sign }: { readonly name: Name; readonly sign: Sign },
+): boolean {
+  const value = text.slice(start, end);
+  if (isCode(text, end, sign, value)) return isWordOfSetting(text, { start, end, kind }, { name, sign });
+  return isSecretValue(value, sign.place) || isWordOfSetting(text, { start, end, kind }, { name, sign });
+}
+
+/** `password=correcthorse`, `password: correcthorse`: a word in a form that source code does not have. */
+function isWordOfSetting(
+  text: string,
+  { start, end, kind }: Found,
+  { name, sign }: { readonly name: Name; readonly sign: Sign },
+): boolean {
+  if (!isAssignment(sign) || !isChosenWord(text.slice(start, end), kind)) return false;
+  const after = text.slice(end, end + 3);
+  if (sign.text === '=' && start === name.end + 1) {
+    return /^(?:$|[\s"'`&|;\\]|\.(?:\s|$))/.test(after) && !/[.\w$]/.test(text[name.start - 1] ?? '');
+  }
+  return sign.text === ':' && /^(?:$|[\r\n"'`\\]|\.(?:\s|$)| [a-z|])/.test(after);
 }
 
 /** `$NAME`, `${NAME}`, `{{ name }}`: known from the first characters. */
@@ -229,9 +268,10 @@ function trimmedEnd(text: string, start: number, end: number): number {
 /** An unquoted value of source code: an expression that goes on after its first word. */
 function isCode(text: string, end: number, sign: Sign, value: string): boolean {
   const next = text[end] ?? '\n';
+  if (sign.text === '>') return next !== '<';
   if (next === '(' || next === '[' || next === '{' || next === '<') return true;
   if (/[([{]/.test(value) && !/[!@#%^&*]/.test(value)) return true;
-  if (sign.place === 'setting') return false;
+  if (sign.place === 'setting' || isStrong(value)) return false;
   if (/^[!~]|^[\w$.]+[-+*/%][\w$.]+$/.test(value) && !/\d{2}/.test(value)) return true;
   if (sign.text === ':' && /^[A-Z][a-z]?[A-Za-z]*\d?[A-Za-z]*$/.test(value)) return true;
   const isWord = /^[A-Za-z_$][\w$]*(?:\??\.[A-Za-z_$][\w$]*)*$/.test(value);

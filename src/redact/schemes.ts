@@ -20,7 +20,11 @@ const BASIC = /[ \t]{1,20}([A-Za-z0-9+/_-]{8,}={0,2})/y;
 const USER_PASSWORD = /[^\s/:@"'`<>\\?#]*:([^\s/"'`<>\\?#]+)(?=@)/y;
 const USER = /([A-Za-z0-9_.~%+-]{16,256})(?=@)/y;
 
-const AUTHORITY = /[^/"]*@/y;
+/** A password with a slash: not encoded, which browsers would not take. A number is a port. */
+const LOOSE_PASSWORD =
+  /[^\s/:@"'`<>\\?#]{0,128}:((?!\d{1,5}[/?#"'])[^\s"'`<>\\@()]{1,256})(?=@[A-Za-z0-9_[][\w.-]{0,255}(?:[:/?#\s"'`\\),]|$))/y;
+
+const AUTHORITY = /[^\s"/@]*@|[^\s"/@:]{0,128}:[^\s"@]{1,256}@/y;
 
 const LINE_CHARS_MAX = 300;
 
@@ -58,7 +62,7 @@ const OPTIONS: readonly (readonly [readonly string[], Option])[] = [
 ];
 
 /** `host:port:database:user:password`, a line of .pgpass. */
-const PGPASS = /[^:\s]{1,63}:[^:\s]{1,63}:([^\s:"'\\]{4,})/y;
+const PGPASS = /[^:\s]{1,63}:[^:\s]{1,63}:([^\s"'\\]{4,})/y;
 
 export const SCHEMES: readonly Scheme[] = [
   {
@@ -99,6 +103,8 @@ function urlPassword(text: string, end: number): Found | undefined {
   const password = groupAt(USER_PASSWORD, text, end, 'url-password');
   if (password !== undefined)
     return isWritten(text.slice(password.start, password.end)) ? password : undefined;
+  const loose = groupAt(LOOSE_PASSWORD, text, end, 'url-password');
+  if (loose !== undefined) return isWritten(text.slice(loose.start, loose.end)) ? loose : undefined;
   const user = groupAt(USER, text, end, 'url-password');
   return user !== undefined && looksRandom(text.slice(user.start, user.end)) ? user : undefined;
 }

@@ -123,14 +123,78 @@ function isIdentifierOfSecret(value: string): boolean {
   return (
     /^[A-Za-z_][\w.-]*$/.test(value) &&
     (secretNamed(value) !== undefined || secretNamed(value.replace(/\d+$/, '')) !== undefined) &&
-    !/\d{3}/.test(value)
+    !/\d{3}/.test(value) &&
+    !isStrong(value)
   );
+}
+
+/** Kinds whose value a person may have chosen: words, which no token consists of. */
+const CHOSEN: ReadonlySet<string> = new Set(['password', 'secret', 'api-key', 'access-key', 'secret-key', 'account-key']);
+
+/** What text and source code say about a secret instead of the secret. */
+const ORDINARY =
+  /passw|passphrase|secret|token|credential|auth|login|api-?key|your|enter|must|invalid|valid|incorrect|wrong|missing|requir|option|default|provide|generat|encrypt|decrypt|hash|plain|disabl|enabl|undefined|unknown|anonym|function|variable|constant|argument|param|propert|identif|literal|keyword|string|response|request|username|setting|config|environ|internal|external|process|public|private|expected|existing|current|previous|replace|example|sample|dummy|changeit|placeholder|redact|mask|hidden|remov|support|deprecat|available|manage|access|service|server|client|header|cookie|session|input|value|field|object|class|method|element|attribute|readonly|column|varchar|character|number|boolean|integer|buffer|random|anything|something|whatever|nothing/i;
+
+/** A password of words in quotation marks after a name: `password: "correct horse battery"`. */
+export function isChosen(value: string, kind: string): boolean {
+  if (value.length < LETTERS_MIN || value.length > 128 || !CHOSEN.has(kind)) return false;
+  if (isMask(value) || WORDS.has(value.toLowerCase()) || FILLER.test(value) || ALGORITHM.test(value)) return false;
+  if (ORDINARY.test(value) || EXAMPLE.test(value)) return false;
+  if (/^[a-z]+$/.test(value)) return true;
+  return kind === 'password' && /^[A-Za-z0-9]+(?:[ _-][A-Za-z0-9]+){0,8}[!?.]?$/.test(value) && !/^[A-Z][a-z]+(?: [A-Za-z]+)*$/.test(value);
+}
+
+/** As `isChosen`, for a value without quotation marks: one word in lower case. */
+export function isChosenWord(value: string, kind: string): boolean {
+  return /^[a-z]+$/.test(value) && isChosen(value, kind);
+}
+
+/** A value that no name of source code looks like: letters and digits that change often. */
+export function isStrong(value: string): boolean {
+  if (value.length < 10 || /[^A-Za-z0-9_+/=~.-]/.test(value)) return false;
+  if (isGibberish(value)) return true;
+  if (!/[0-9]/.test(value)) return false;
+  const changes = changesOf(value);
+  const numbers = value.match(/[0-9]+/g)?.length ?? 0;
+  return changes >= (value.length < 24 ? 0.45 : 0.3) || (numbers >= 3 && changes >= 0.17);
+}
+
+const VOWEL = /[aeiouyAEIOUY]/;
+const ACRONYMS = /XML|HTTPS?|HTML|SQL|CSS|JWT|TLS|SSL|SSH|DNS|TCP|UDP|RPC|AWS|GCP|JSON|PNG|MFA|SDK|DB|FS|JS|TS|ID|ISO|MD5|SHA|PKCS/g;
+
+/** Letters that are no words: most parts between changes of case have no vowel, or many consonants stand together. */
+function isGibberish(value: string): boolean {
+  const letters = value.replace(ACRONYMS, '');
+  if (/[0-9]/.test(value) && /[b-df-hj-np-tv-xz]{6}/i.test(letters)) return true;
+  const words = letters.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+/g) ?? [];
+  const odd = words.filter((word) => word.length > 1 && !VOWEL.test(word)).join('').length;
+  const single = words.filter((word) => word.length === 1).length;
+  return words.length >= 4 && /[a-z]/.test(value) && (odd + single) * 2.5 >= letters.length && odd > 2;
+}
+
+/** How often a lower-case letter, a capital and a digit follow each other: 0.62 in random text, 0.3 in `camelCase`. */
+export function changesOf(text: string): number {
+  let count = 0;
+  let last = classOf(text.charCodeAt(0));
+  for (let at = 1; at < text.length; at += 1) {
+    const next = classOf(text.charCodeAt(at));
+    if (next !== last && next !== 0 && last !== 0) count += 1;
+    last = next;
+  }
+  return text.length < 2 ? 0 : count / (text.length - 1);
+}
+
+function classOf(code: number): number {
+  if (code >= 97 && code <= 122) return 1;
+  if (code >= 65 && code <= 90) return 2;
+  return code >= 48 && code <= 57 ? 3 : 0;
 }
 
 /** A value that no word of a text or of source code looks like. */
 export function looksRandom(value: string): boolean {
   if (/\s/.test(value) || ALGORITHM.test(value)) return false;
-  if (PLAIN_WORDS.test(value)) return isMixed(value);
+  if (PLAIN_WORDS.test(value)) return isMixed(value) || (value.length >= 12 && /^[A-Za-z]+$/.test(value) && isGibberish(value));
+  if (isMixture(value)) return true;
   if (isIdentifierOfSecret(value)) return false;
   // Calls, accesses, templates, addresses and paths of source code.
   if (/[()[\]{}<>|`]|=>|\$\{|^[./~@]|^https?:|\.\w+\.|::|\/\*|\\[dwsb]/.test(value) && !isMixed(value))
@@ -141,10 +205,22 @@ export function looksRandom(value: string): boolean {
   return hasLetter && /[!#$%^&?~@]/.test(value) && value.length >= LETTERS_MIN;
 }
 
+/** All four kinds of characters, as a form for a new password demands. */
+function isMixture(value: string): boolean {
+  return (
+    value.length >= LETTERS_MIN &&
+    /[a-z]/.test(value) &&
+    /[A-Z]/.test(value) &&
+    /[0-9]/.test(value) &&
+    /[!#%^*?~+=]/.test(value) &&
+    !/[()[\]{}<>|`\\"']|^[?!/.@~]/.test(value)
+  );
+}
+
 /** Letters in the mixture that only random text has: many changes of case that begin no word. */
-function isMixed(value: string): boolean {
+export function isMixed(value: string, charsMin: number = 16): boolean {
   const longest = Math.max(...value.split(/[^A-Za-z0-9]+/).map((run) => run.length));
-  if (longest < 16) return false;
+  if (longest < charsMin) return false;
   const changes = value.match(/[a-z][A-Z]|[A-Z][a-z]|[A-Za-z]\d|\d[A-Za-z]/g)?.length ?? 0;
   return changes * 3 >= value.length;
 }

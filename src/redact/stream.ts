@@ -1,8 +1,8 @@
+import { beginningAtEnd, beginningInLine } from './beginning.ts';
 import { decode } from './encoded.ts';
-import { beginningOfForm } from './find.ts';
-import { type Found, maskAll, maskOf } from './mask.ts';
+import { type Found, maskAll, maskOf, merged } from './mask.ts';
 import { secretsIn } from './redact.ts';
-import { looksRandom } from './secret-value.ts';
+import { isStrong, looksRandom } from './secret-value.ts';
 
 /** Masks a text that comes in pieces, such as the lines of a program. What it returns depends only on the pieces so far. */
 export interface PieceRedactor {
@@ -56,15 +56,23 @@ class Pieces implements PieceRedactor {
   #keyLines: number | undefined;
   /** Where the body stands in a line of this key: behind what a log puts before each line. */
   #column = 0;
-  /** The end of the piece before, as it came. */
+  /** The end of what came, as it came. */
   #tail = '';
+  /** A secret reaches up to the end of what came. */
+  #isOpen = false;
 
   mask(piece: string): string {
+    if (piece === '') return '';
     if (this.#keyLines !== undefined) return this.#maskKey(piece);
-    const head = this.#tail === '' ? 0 : this.#endOfRest(piece);
+    const border = this.#tail === '' ? [] : this.#acrossBorder(piece);
+    const head = border[0]?.start === 0 ? border[0].end : 0;
     const rest = head === 0 ? piece : piece.slice(head);
-    const found = withBeginning(rest, secretsIn(rest));
-    this.#tail = tailOf(piece);
+    const own = secretsIn(rest);
+    const others = border.filter(({ start }) => start > 0 && start >= head);
+    const shifted = others.map((one) => ({ ...one, start: one.start - head, end: one.end - head }));
+    const found = this.#withBeginning(rest, others.length === 0 ? own : merged([...own, ...shifted]));
+    this.#tail = tailOf(this.#tail, piece);
+    this.#isOpen = rest === '' || found.at(-1)?.end === rest.length;
     if (opensKey(rest, found.at(-1))) {
       const body = KEY_LINE.exec(decode(lastLineOf(rest)).text);
       this.#keyLines = body === null ? 0 : 1;
@@ -75,19 +83,43 @@ class Pieces implements PieceRedactor {
     return head === 0 ? masked : maskOf('rest') + masked;
   }
 
-  /** How much of the piece belongs to a secret that the piece before began. */
-  #endOfRest(piece: string): number {
+  /** Secrets of the piece that only show together with what came before. The rest of one begins at 0. */
+  #acrossBorder(piece: string): readonly Found[] {
     const whole = this.#tail;
+    const isLine = whole.endsWith('\n');
     const tail = whole.replace(/\\?\r?\n$/, '');
-    // An ordinary word goes on with no token.
-    if (whole.endsWith('\n') && !TOKEN_REST.test(piece.slice(0, BORDER_CHARS))) return 0;
     const head = piece.slice(0, BORDER_CHARS);
-    let end = 0;
-    for (const secret of secretsIn(tail + head)) {
-      if (secret.start < tail.length && secret.end > tail.length) end = secret.end - tail.length;
-    }
-    // The line break between them is no part of the secret.
-    return head.slice(0, end).trim() === '' ? 0 : end;
+    // An ordinary word goes on with no token.
+    if (isLine && !TOKEN_REST.test(head)) return [];
+    let found = placedIn(tail, head, isLine);
+    if (found.at(-1)?.end === head.length && head.length < piece.length) found = placedIn(tail, piece, isLine);
+    const rest = this.#endOfOpen(piece);
+    return rest > (found[0]?.start === 0 ? found[0].end : 0) ? [{ start: 0, end: rest, kind: 'rest' }] : found;
+  }
+
+  /** The middle of a token that is longer than what is kept. */
+  #endOfOpen(piece: string): number {
+    if (!this.#isOpen) return 0;
+    const word = /^[A-Za-z0-9_.+/=~-]*/.exec(piece)?.[0] ?? '';
+    return isStrong(word) || looksRandom(word) ? word.length : 0;
+  }
+
+  /**
+   * With what is most likely the start of a secret at the very end of the piece: its rest comes in the next one. In an
+   * unfinished line its first characters are enough.
+   */
+  #withBeginning(text: string, found: readonly Found[]): readonly Found[] {
+    const isLine = text.endsWith('\n');
+    const end = isLine ? text.trimEnd().length : text.length;
+    const last = found.at(-1);
+    if (end === 0 || (last !== undefined && last.end >= end)) return found;
+    const before = isLine ? '' : this.#tail.replace(/^.*\n/s, '');
+    const whole = before + text.slice(0, end);
+    const begin = isLine ? beginningInLine(whole) : beginningAtEnd(whole);
+    if (begin === undefined) return found;
+    const start = Math.max(0, begin.start - before.length);
+    if (last !== undefined && start < last.end) return found;
+    return [...found, { start, end, kind: begin.kind }];
   }
 
   #maskKey(piece: string): string {
@@ -138,6 +170,16 @@ class Pieces implements PieceRedactor {
     this.#keyLines = undefined;
     return undefined;
   }
+}
+
+/** Of the secrets of two pieces those that reach into the second, as places in it. */
+function placedIn(tail: string, piece: string, isLine: boolean): readonly Found[] {
+  return secretsIn(tail + piece).flatMap(({ start, end, kind }) => {
+    if (end <= tail.length || (isLine && start >= tail.length)) return [];
+    const place = { start: Math.max(0, start - tail.length), end: end - tail.length, kind };
+    // The line break between them is no part of the secret.
+    return place.start === 0 && piece.slice(0, place.end).trim() === '' ? [] : [place];
+  });
 }
 
 class Stream implements StreamRedactor {
@@ -192,22 +234,12 @@ function opensKey(text: string, last: Found | undefined): boolean {
   return !/-----END [A-Z0-9 ]{0,40}PRIVATE|Private-MAC/.test(key) && /-----BEGIN |PuTTY-User/.test(key);
 }
 
-/** The end of a piece that may begin a secret: its last line, or the last word when the line is over. */
-function tailOf(piece: string): string {
-  const text = piece.slice(-BORDER_CHARS);
-  if (!text.endsWith('\n')) return text.slice(text.lastIndexOf('\n') + 1);
-  const word = /[A-Za-z0-9_.+/=:~-]+\\?\r?\n$/.exec(text)?.[0] ?? '';
-  return word;
-}
-
-/** With what is most likely the start of a token at the very end of the text: its rest comes in the next piece. */
-function withBeginning(text: string, found: readonly Found[]): readonly Found[] {
-  const end = text.trimEnd().length;
-  const last = found.at(-1);
-  if (last !== undefined && last.end >= end) return found;
-  const begin = beginningOfForm(text, end);
-  if (begin === undefined || (last !== undefined && begin.start < last.end)) return found;
-  return looksRandom(text.slice(begin.bodyStart, end))
-    ? [...found, { start: begin.start, end, kind: begin.kind }]
-    : found;
+/** What may begin a secret at the end of what came: its last line, or the last word when the line is over. */
+function tailOf(tail: string, piece: string): string {
+  if (piece.endsWith('\n')) {
+    const line = (tail.endsWith('\n') ? '' : tail) + piece;
+    return /[A-Za-z0-9_.+/=:~-]+\\?\r?\n$/.exec(line.slice(-BORDER_CHARS))?.[0] ?? '';
+  }
+  const text = (piece.length < BORDER_CHARS && !tail.endsWith('\n') ? tail + piece : piece).slice(-BORDER_CHARS);
+  return text.slice(text.lastIndexOf('\n') + 1);
 }

@@ -2,7 +2,7 @@ import { isJsonObject } from '../model/json.ts';
 import { formIn } from './find.ts';
 import { isMask, maskOf } from './mask.ts';
 import { secretNamed } from './names.ts';
-import { isSecretValue, looksRandom } from './secret-value.ts';
+import { isSecretValue, isStrong, looksRandom } from './secret-value.ts';
 
 /** Masks a plain string. */
 type MaskText = (text: string) => string;
@@ -132,6 +132,6 @@ function kindBefore(list: readonly unknown[], index: number): string | undefined
   const isPair = list.length === 2 && index === 1;
   const isHeader = HEADER.test(name) && index % 2 === 1 && list.length % 2 === 0;
   if (!isPair && !isHeader) return undefined;
-  if (secretNamed(value) !== undefined || (!isHeader && /^[a-z_-]{1,20}$/i.test(value))) return undefined;
+  if ((secretNamed(value) !== undefined && !isStrong(value)) || (!isHeader && /^[a-z_-]{1,20}$/i.test(value))) return undefined;
   return secretNamed(name);
 }

@@ -1,4 +1,5 @@
 import type { Decoded } from './encoded.ts';
+import { changesOf } from './secret-value.ts';
 
 /** A token of this length on both sides of a line break; longer ones are found by what stands before it. */
 const SIDE_CHARS_MAX = 300;
@@ -62,20 +63,31 @@ function join(text: string, { start, breakAt, next }: Place): Joined | undefined
   return { text: parts.join(''), starts, breaks, end };
 }
 
-/** The end of a token's rest on the next line, after a secret that reaches up to a line break at `at`. */
-export function endOfRest(text: string, at: number): number {
+/**
+ * The end of a token's rest on the next line, after a secret that reaches up to a line break at `at`. A rest behind a short
+ * line, which no terminal wrapped, must look more like a token.
+ */
+export function endOfRest(text: string, at: number, isWrapped: boolean): number {
   const next = endOfBreak(text, at);
   if (next === undefined) return at;
   const end = endOfToken(text, next);
   const rest = text.slice(next, end);
-  const isAlone = end === text.length || /[\s"'\\`<]/.test(text[end] ?? '');
-  return isAlone && /^(?=.{6})(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+/=-]+$/.test(rest) && looksLikeRest(rest)
-    ? end
-    : at;
+  if (!/[\s"'\\`<,;)}\]|\u001b]|^$/.test(text[end] ?? '')) return at;
+  return rest.split(/[-_.:=~]/).some((part) => isRandomPart(part)) || (isWrapped && looksLikeRest(rest)) ? end : at;
+}
+
+/** Hexadecimal digits, or letters and digits that change as no word does. */
+function isRandomPart(part: string): boolean {
+  if (part.length < 8) return false;
+  if (/^[0-9a-f]+$/.test(part)) return part.length >= 12 && /[0-9]/.test(part) && /[a-f]/.test(part);
+  if (changesOf(part) < (part.length < 16 ? 0.35 : 0.3)) return false;
+  return /[0-9][A-Za-z]/.test(part) || /(?<![a-z])[a-z](?![a-z])/.test(part);
 }
 
 function looksLikeRest(rest: string): boolean {
-  if (/^[0-9a-f]+$/.test(rest)) return true;
+  if (/^[A-Za-z]{8,}$/.test(rest)) return changesOf(rest) >= 0.35;
+  if (!/^(?=.{6})(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+/=-]+$/.test(rest)) return false;
+  if (/^[0-9a-f]+$/.test(rest) || /[a-z][0-9][a-z]/.test(rest)) return true;
   return /[A-Z]/.test(rest) && /[a-z]/.test(rest) && !/^[A-Za-z]+[-_]?\d+$/.test(rest);
 }
 

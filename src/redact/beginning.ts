@@ -1,0 +1,105 @@
+import { findSecrets, isWordStart, RULES } from './find.ts';
+import { spelledOut } from './hints.ts';
+
+/** A token begins in its last word: the longest rules are looked for. */
+const WORD_CHARS_MAX = 200;
+
+/** A secret with its name. */
+const LINE_CHARS_MAX = 400;
+
+/** A hint with some characters of a body. Fewer say nothing. */
+const BEGIN_CHARS_MIN = 7;
+
+/** A complete line ends in a word more often than in half a token. */
+const BEGIN_IN_LINE_CHARS_MIN = 12;
+
+/** What may stand after a piece: a password, and what closes it in an address. */
+const CONTINUATIONS: readonly (readonly [sign: string, more: string])[] = [
+  ['', 'q7Zk9Xw2Rb5Ty8Np'],
+  ['://', 'q7Zk9Xw2Rb5Ty8Np@h '],
+  ['<', 'q7Zk9Xw2Rb5Ty8Np</'],
+];
+
+interface FormHint {
+  readonly text: string;
+  readonly kind: string;
+  readonly anywhere: boolean;
+  /** Characters of the secret stand before it. */
+  readonly before: boolean;
+}
+
+const HINTS: readonly FormHint[] = [
+  ...RULES.filter(({ keepsHint }) => keepsHint !== true).flatMap(({ hints, kind, before, anywhere = false }) =>
+    hints.flatMap(spelledOut).map((text) => ({ text, kind, anywhere, before: before !== undefined })),
+  ),
+  { text: 'eyJ', kind: 'web-token', anywhere: false, before: false },
+];
+
+export interface Beginning {
+  readonly start: number;
+  readonly kind: string;
+}
+
+/** The form that may begin in the last word of a complete line: only forms that no other text looks like. */
+export function beginningInLine(text: string): Beginning | undefined {
+  return formInWord(text, BEGIN_IN_LINE_CHARS_MIN, ({ text: hint, before }) => !before && hint.length >= 4 && /[-_.]/.test(hint));
+}
+
+/** The secret that may begin at the end of a text, which goes on elsewhere. */
+export function beginningAtEnd(text: string): Beginning | undefined {
+  return formInWord(text, BEGIN_CHARS_MIN, () => true) ?? continued(text);
+}
+
+function formInWord(text: string, charsMin: number, isMeant: (hint: FormHint) => boolean): Beginning | undefined {
+  const end = text.length;
+  let start = end;
+  const lowest = Math.max(0, end - WORD_CHARS_MAX);
+  while (start > lowest && isTokenCode(text.charCodeAt(start - 1))) start -= 1;
+  if (end - start < charsMin) return undefined;
+  const word = text.slice(start, end);
+  for (const hint of HINTS) {
+    const at = isMeant(hint) ? word.indexOf(hint.text) : -1;
+    if (at < 0) continue;
+    const body = word.slice(at + hint.text.length);
+    if (word.length - at < charsMin || !looksBegun(hint.text, body)) continue;
+    if (hint.before) {
+      if (at >= 3) return { start, kind: hint.kind };
+    } else if (hint.anywhere || isWordStart(word, at)) return { start: start + at, kind: hint.kind };
+  }
+  return undefined;
+}
+
+/** A body begins with a mixture of characters. After a long hint a few are enough. */
+function looksBegun(hint: string, body: string): boolean {
+  if (body === '' || /[./:=]{2}/.test(body)) return false;
+  if (/[0-9]/.test(body) && (/[A-Za-z]/.test(body) || hint.length >= 4)) return true;
+  if (hint.length >= 8) return /[A-Z0-9]/.test(body) || body.length >= 4;
+  if (body.length >= 5 && (/^[A-Z]{4}/.test(hint) || (hint.includes('_') && /[A-Z]/.test(body)))) return true;
+  return /[A-Z]/.test(body) && /[a-z]/.test(body) && body.length >= 3 && !/^(?:[A-Z]?[a-z]{2,})+$/.test(body);
+}
+
+function isTokenCode(code: number): boolean {
+  return (
+    (code >= 97 && code <= 122) ||
+    (code >= 65 && code <= 90) ||
+    (code >= 45 && code <= 58) ||
+    code === 95 ||
+    code === 43 ||
+    code === 61 ||
+    code === 126
+  );
+}
+
+/** A secret that stands before its end once a text goes on: the value after a name, the password of an address. */
+function continued(text: string): Beginning | undefined {
+  const line = text.slice(-LINE_CHARS_MAX);
+  const skipped = text.length - line.length;
+  for (const [sign, more] of CONTINUATIONS) {
+    if (!line.includes(sign)) continue;
+    for (const { start, end, kind } of findSecrets(line + more)) {
+      // Also up to the `@` of an address.
+      if (start < line.length && end >= line.length - 1) return { start: skipped + start, kind };
+    }
+  }
+  return undefined;
+}
