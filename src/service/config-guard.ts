@@ -36,17 +36,30 @@ interface Change {
  */
 export async function guardConfigFiles(config: Config): Promise<void> {
   if (!isGuarded(config)) return;
-  const changes = await findChanges(config);
-  if (changes.length > 0) {
-    const lines = changes.map(
-      ({ path, atMs, directory }) =>
-        `${path}: changed at ${isoFromMs(atMs)}, while an agent ran that works in ${directory}`,
+  const changed = await changedConfigFiles(config);
+  if (changed.length > 0) {
+    const lines = changed.map(({ path, what }) => `${path}: ${what}`);
+    throw new TasktrailError(
+      'ERR_CONFIG_INVALID',
+      [...lines, `An agent may have written it. ${CHANGED_ADVICE}`].join('\n'),
     );
-    const advice =
-      'An agent may have written it. Look at it; then run "tasktrail config --accept" in the same directory, or save it again while no agent runs';
-    throw new TasktrailError('ERR_CONFIG_INVALID', [...lines, advice].join('\n'));
   }
   await remember(config);
+}
+
+/** What to do about a changed file. */
+export const CHANGED_ADVICE =
+  'Look at it; then run "tasktrail config --accept" in the same directory, or save it again while no agent runs';
+
+/** The files for which a start is refused, and what happened to each. Remembers nothing. */
+export async function changedConfigFiles(
+  config: Config,
+): Promise<readonly { readonly path: string; readonly what: string }[]> {
+  if (!isGuarded(config)) return [];
+  return (await findChanges(config)).map(({ path, atMs, directory }) => ({
+    path,
+    what: `changed at ${isoFromMs(atMs)}, while an agent ran that works in ${directory}`,
+  }));
 }
 
 /**

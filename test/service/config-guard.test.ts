@@ -2,6 +2,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Config, ConfigOptions } from '../../src/config/config.ts';
+import { checkChangedFiles } from '../../src/doctor/changed-files.ts';
 import { acceptConfigFiles, guardConfigFiles } from '../../src/service/config-guard.ts';
 import { ConfigMemory } from '../../src/store/config-memory.ts';
 import { ownIdentity, type ProcessIdentity } from '../../src/system/process-identity.ts';
@@ -55,8 +56,14 @@ test('a file that was written while an agent could write it stops the next start
       ),
     ),
   });
-  // The refusal remembers nothing.
+  // The refusal remembers nothing, and neither does the doctor.
+  const subject = { config: project.config(), env: {}, cwd: project.cwd, version: '0', clocks: new Map() };
+  await expect(checkChangedFiles(subject)).resolves.toMatchObject([
+    { level: 'problem', where: path, advice: expect.stringContaining('tasktrail config --accept') },
+  ]);
   await expect(project.start()).rejects.toThrow(path);
+  await acceptConfigFiles(project.config());
+  await expect(checkChangedFiles(subject)).resolves.toEqual([]);
 });
 
 test('an unchanged file is fine, and so is one that was changed while no agent ran', async () => {
