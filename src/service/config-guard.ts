@@ -9,6 +9,7 @@ import type { Config } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
 import { type AgentRuns, ConfigMemory } from '../store/config-memory.ts';
+import { setFileMode } from '../system/files/modes.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import { agentFolder } from '../trail/trail.ts';
 import { realDirectory } from './agent-spans.ts';
@@ -92,6 +93,8 @@ function isGuarded(config: Config): boolean {
 }
 
 async function remember(config: Config): Promise<void> {
+  // On a first start this makes the log directory.
+  setFileMode(config.fileMode);
   const memory = new ConfigMemory(config.memoryDir);
   const files = Object.fromEntries(config.configFiles.map(({ path, sha256 }) => [path, sha256 ?? null]));
   await memory.writeAccepted({ directory: config.directory, accepted_at_ms: Date.now(), files });

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Config, ConfigOptions } from '../../src/config/config.ts';
@@ -209,4 +209,13 @@ test('of the git configuration only the names that complete the bucket count', a
   project.put('.git/config', remote('evil'));
   await expect(project.start({ env })).rejects.toThrow(path);
   await project.start();
+});
+
+test('a log directory that the first start makes has the mode of the settings', async () => {
+  const project = projectDir();
+  const logDir = join(project.cwd, 'logs');
+  await guardConfigFiles(project.load({ env: { TASK_LOGS_DIR: logDir, TASK_LOGS_FILE_MODE: '0640' } }));
+  expect(statSync(logDir).mode & 0o777).toBe(0o750);
+  await guardConfigFiles(project.load({ env: { TASK_LOGS_DIR: join(project.cwd, 'private') } }));
+  expect(statSync(join(project.cwd, 'private')).mode & 0o777).toBe(0o700);
 });
