@@ -6,7 +6,7 @@ import { RunFolder } from '../agent/run-folder.ts';
 import { readMark } from '../agent/run-mark.ts';
 import { findRunProcesses } from '../agent/run-processes.ts';
 import type { Config } from '../config/config.ts';
-import { TasktrailError } from '../errors.ts';
+import { messageOf, TasktrailError } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
 import { type AgentRuns, ConfigMemory } from '../store/config-memory.ts';
 import { setFileMode } from '../system/files/modes.ts';
@@ -97,7 +97,16 @@ async function remember(config: Config): Promise<void> {
   setFileMode(config.fileMode);
   const memory = new ConfigMemory(config.memoryDir);
   const files = Object.fromEntries(config.configFiles.map(({ path, sha256 }) => [path, sha256 ?? null]));
-  await memory.writeAccepted({ directory: config.directory, accepted_at_ms: Date.now(), files });
+  try {
+    await memory.writeAccepted({ directory: config.directory, accepted_at_ms: Date.now(), files });
+  } catch (error) {
+    if (error instanceof TasktrailError) throw error;
+    throw new TasktrailError(
+      'ERR_DIRECTORY_UNUSABLE',
+      `TASK_LOGS_DIR: ${config.memoryDir} cannot be used: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
   await memory.forgetRuns((owner) => isProcessAlive(owner) === true);
 }
 

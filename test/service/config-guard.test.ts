@@ -219,3 +219,12 @@ test('a log directory that the first start makes has the mode of the settings', 
   await guardConfigFiles(project.load({ env: { TASK_LOGS_DIR: join(project.cwd, 'private') } }));
   expect(statSync(join(project.cwd, 'private')).mode & 0o777).toBe(0o700);
 });
+
+test('a log directory that cannot be made is an error that names it', async () => {
+  const project = projectDir();
+  const file = project.put('file', {});
+  await expect(guardConfigFiles(project.load({ env: { TASK_LOGS_DIR: file } }))).rejects.toMatchObject({
+    code: 'ERR_DIRECTORY_UNUSABLE',
+    message: expect.stringContaining(`TASK_LOGS_DIR: ${file} cannot be used: `),
+  });
+});
