@@ -20,7 +20,13 @@ const webhooks = receiveWebhooks({
   github: { secret: process.env.GITHUB_WEBHOOK_SECRET },
   commands: ['review'],
   // The webhook is answered when this promise resolves: the task is in Redis by then.
-  onTask: (task) => enqueueTask(queue, task.command, { issue: task.payload.issue?.number }, { task }),
+  onTask: (task) =>
+    enqueueTask(
+      queue,
+      task.command,
+      { issue: (task.payload.issue ?? task.payload.pull_request)?.number },
+      { task },
+    ),
 });
 app.use('/webhooks', webhooks);
 app.use('/api', serveLogs(trail));
@@ -32,7 +38,7 @@ const AGENT = [process.execPath, new URL('agent.js', import.meta.url).pathname];
 const work = processTask((job, task) =>
   task.workflow(
     'review',
-    { workItemId: String(job.data.issue), phases: ['frame', 'build'] },
+    { workItemId: String(job.data.issue ?? job.id), phases: ['frame', 'build'] },
     async (workflow) => {
       await workflow.phase('frame', { steps: ['look-up'] }, (phase) =>
         phase.step('look-up', {}, () => lookUp(job)),

@@ -17,10 +17,10 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly TASK_LOGS_ENABLED: boolean;
   readonly TASK_LOGS_STORE: boolean;
   readonly TASK_LOGS_EMIT_WORKFLOW_EVENTS: boolean;
+  readonly TASK_LOGS_TRUST_PROJECT_CONFIG: boolean;
   readonly TASK_LOGS_RETENTION_DAYS: number;
   readonly TASK_LOGS_WORKFLOW_RETENTION_DAYS: number;
   readonly TASK_LOGS_COMPRESS_DAYS: number;
-  readonly TASK_LOGS_TRUST_PROJECT_CONFIG: boolean;
   readonly HOST: string;
   readonly PORT: number;
   readonly TASK_LOGS_OTLP_HOST: string | undefined;
@@ -97,6 +97,14 @@ export const SETTINGS: SettingTable<Settings> = {
     fileKey: 'logging.emit_workflow_events',
     field: 'emitWorkflowEvents',
   },
+  TASK_LOGS_TRUST_PROJECT_CONFIG: {
+    kind: BOOLEAN,
+    default: false,
+    group: 'Recording',
+    sentence:
+      '`true`: files of a checkout also decide where documents are uploaded and how soon they are removed, see [below](#files-of-a-checkout). No file can set it, `.env` included.',
+    isNeverFromFile: true,
+  },
   TASK_LOGS_RETENTION_DAYS: {
     kind: count('days'),
     default: 30,
@@ -120,14 +128,6 @@ export const SETTINGS: SettingTable<Settings> = {
     sentence:
       "A task's output and trace are compressed with gzip this long after its end; REST still reads them.",
     field: 'compressDays',
-  },
-  TASK_LOGS_TRUST_PROJECT_CONFIG: {
-    kind: BOOLEAN,
-    default: false,
-    group: 'Recording',
-    sentence:
-      '`true`: files of a checkout also decide where documents are uploaded and how soon they are removed, see [below](#files-of-a-checkout). No file can set it, `.env` included.',
-    isNeverFromFile: true,
   },
   PORT: {
     kind: PORT,

@@ -3,6 +3,7 @@ import { maskSecrets, redact } from '../redact/redact.ts';
 import { checkAgentPrograms } from './agents.ts';
 import { checkBacklog } from './backlog.ts';
 import { checkBucket } from './bucket.ts';
+import { checkChangedFiles } from './changed-files.ts';
 import { checkClocks } from './clocks.ts';
 import { checkDiskSpace } from './disk-space.ts';
 import { checkEndpoint } from './endpoint.ts';
@@ -36,6 +37,7 @@ const NETWORK_MS = 5_000;
 
 /** The checks run concurrently and are shown in this order. */
 const CHECKS: readonly Check[] = [
+  { area: 'settings', deadlineMs: DISK_MS, run: checkChangedFiles },
   { area: 'directory', deadlineMs: DISK_MS, run: checkLogDirectory },
   { area: 'directory', deadlineMs: DISK_MS, run: checkDiskSpace },
   { area: 'directory', deadlineMs: NETWORK_MS, run: checkHolder },

@@ -89,9 +89,13 @@ async function listen(server: Server, at: ReceiverOptions): Promise<number> {
 
 function listenError(error: unknown, where: string): TasktrailError {
   if (errnoOf(error) === 'EADDRINUSE') {
-    return new TasktrailError('ERR_PORT_IN_USE', `cannot receive OTLP on ${where}: the port is in use`, {
-      cause: error,
-    });
+    return new TasktrailError(
+      'ERR_PORT_IN_USE',
+      `cannot receive OTLP on ${where}: the port is in use. Stop the program that listens there, or choose another port (0 selects a free one)`,
+      {
+        cause: error,
+      },
+    );
   }
   return new TasktrailError('ERR_CONFIG_INVALID', `cannot receive OTLP on ${where}: ${messageOf(error)}`, {
     cause: error,

@@ -26,8 +26,17 @@ export interface Name {
 /** The secret after a name; undefined when there is none. */
 export function findNamed(text: string, name: Name): Found | undefined {
   const sign = signAfter(text, name);
-  if (sign === undefined) return undefined;
+  if (sign === undefined || isWorkingDirectory(text, name, sign)) return undefined;
   return valueAt(text, name, sign);
+}
+
+/** `PWD=/srv/app` and `OLDPWD=/srv`, as `env` prints them. */
+function isWorkingDirectory(text: string, name: Name, sign: Sign): boolean {
+  return (
+    /^(?:OLD)?PWD$/.test(name.text) &&
+    sign.place === 'setting' &&
+    /^[/~]/.test(text.slice(sign.at, sign.at + 1))
+  );
 }
 
 /** The name that contains the hint at `at`. The kind is undefined when it is that of no secret. */
@@ -88,7 +97,8 @@ function signAfter(text: string, name: Name): Sign | undefined {
   if (text[at] === '>' && text[name.start - 1] === '<' && at === name.end) {
     return { at: at + 1, text: '>', quoted, place: 'setting' };
   }
-  if (at === afterName) return undefined;
+  // A list of pairs, as Docker and Kubernetes print their environment.
+  if (at === afterName) return /[,;\r\n]/.test(text[at] ?? '') ? attributeAfter(text, at, name) : undefined;
   // `--token X`, `ENV TOKEN X`, `login me password X`, `PASSWORD 'X'`.
   const line = text.slice(Math.max(0, name.start - NAME_CHARS_MAX), name.start);
   const isFlag = name.text.startsWith('-') && !quoted;
@@ -102,9 +112,9 @@ function signAfter(text: string, name: Name): Sign | undefined {
   return isPassword ? { at, text: ' ', quoted, place: 'text' } : undefined;
 }
 
-/** `<add key="ApiKey" value="X" />`, `name: api_key, value: X`. */
+/** `<add key="ApiKey" value="X" />`, `name: api_key, value: X`, `{"name": "API_KEY", "value": "X"}`. */
 function attributeAfter(text: string, at: number, name: Name): Sign | undefined {
-  const pair = /[,;]?\s{0,8}["']?value["']?\s{0,4}[:=]\s{0,4}/iy;
+  const pair = /[,;]?\s{0,24}["']?value["']?\s{0,4}[:=]\s{0,4}/iy;
   pair.lastIndex = at;
   return pair.test(text)
     ? { at: pair.lastIndex, text: 'value', quoted: name.kind === '', place: 'text' }

@@ -6,9 +6,10 @@ import { RunFolder } from '../agent/run-folder.ts';
 import { readMark } from '../agent/run-mark.ts';
 import { findRunProcesses } from '../agent/run-processes.ts';
 import type { Config } from '../config/config.ts';
-import { TasktrailError } from '../errors.ts';
+import { messageOf, TasktrailError } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
 import { type AgentRuns, ConfigMemory } from '../store/config-memory.ts';
+import { setFileMode } from '../system/files/modes.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import { agentFolder } from '../trail/trail.ts';
 import { realDirectory } from './agent-spans.ts';
@@ -36,17 +37,30 @@ interface Change {
  */
 export async function guardConfigFiles(config: Config): Promise<void> {
   if (!isGuarded(config)) return;
-  const changes = await findChanges(config);
-  if (changes.length > 0) {
-    const lines = changes.map(
-      ({ path, atMs, directory }) =>
-        `${path}: changed at ${isoFromMs(atMs)}, while an agent ran that works in ${directory}`,
+  const changed = await changedConfigFiles(config);
+  if (changed.length > 0) {
+    const lines = changed.map(({ path, what }) => `${path}: ${what}`);
+    throw new TasktrailError(
+      'ERR_CONFIG_INVALID',
+      [...lines, `An agent may have written it. ${CHANGED_ADVICE}`].join('\n'),
     );
-    const advice =
-      'An agent may have written it. Look at it; then run "tasktrail config --accept" in the same directory, or save it again while no agent runs';
-    throw new TasktrailError('ERR_CONFIG_INVALID', [...lines, advice].join('\n'));
   }
   await remember(config);
+}
+
+/** What to do about a changed file. */
+export const CHANGED_ADVICE =
+  'Look at it; then run "tasktrail config --accept" in the same directory, or save it again while no agent runs';
+
+/** The files for which a start is refused, and what happened to each. Remembers nothing. */
+export async function changedConfigFiles(
+  config: Config,
+): Promise<readonly { readonly path: string; readonly what: string }[]> {
+  if (!isGuarded(config)) return [];
+  return (await findChanges(config)).map(({ path, atMs, directory }) => ({
+    path,
+    what: `changed at ${isoFromMs(atMs)}, while an agent ran that works in ${directory}`,
+  }));
 }
 
 /**
@@ -79,9 +93,20 @@ function isGuarded(config: Config): boolean {
 }
 
 async function remember(config: Config): Promise<void> {
+  // On a first start this makes the log directory.
+  setFileMode(config.fileMode);
   const memory = new ConfigMemory(config.memoryDir);
   const files = Object.fromEntries(config.configFiles.map(({ path, sha256 }) => [path, sha256 ?? null]));
-  await memory.writeAccepted({ directory: config.directory, accepted_at_ms: Date.now(), files });
+  try {
+    await memory.writeAccepted({ directory: config.directory, accepted_at_ms: Date.now(), files });
+  } catch (error) {
+    if (error instanceof TasktrailError) throw error;
+    throw new TasktrailError(
+      'ERR_DIRECTORY_UNUSABLE',
+      `TASK_LOGS_DIR: ${config.memoryDir} cannot be used: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
   await memory.forgetRuns((owner) => isProcessAlive(owner) === true);
 }
 

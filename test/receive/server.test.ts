@@ -414,7 +414,7 @@ test('a port in use is an error that names host and port', async () => {
   });
   await expect(second).rejects.toMatchObject({
     code: 'ERR_PORT_IN_USE',
-    message: `cannot receive OTLP on 127.0.0.1:${receiver.port}: the port is in use`,
+    message: `cannot receive OTLP on 127.0.0.1:${receiver.port}: the port is in use. Stop the program that listens there, or choose another port (0 selects a free one)`,
   });
 });
 

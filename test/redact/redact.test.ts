@@ -161,6 +161,26 @@ test('a token joined to a name or a word is masked', () => {
   expect(redact(`id_${token} my-${token}`)).toBe('id_[redacted:web-token] my-[redacted:web-token]');
 });
 
+test.each([
+  '{"name": "API_KEY", "value": "kJ82hsKq92mZx0"}',
+  '{"name":"DB_PASSWORD","value":"hunter22"}',
+  '            - name: API_KEY\n              value: kJ82hsKq92mZx0',
+  'name: api_key, value: kJ82hsKq92mZx0',
+])('the value of a pair with the name of a secret is masked in a text: %s', (text) => {
+  expect(redact(text)).not.toMatch(/kJ82|hunter22/);
+});
+
+test('a list of names without values stays', () => {
+  const text = '{"required": ["token", "api_key", "kJ82hsKq92mZx0"]}\ntoken,\nvaluesOf9Things = 12';
+  expect(redact(text)).toBe(text);
+});
+
+test('the working directory that env prints stays, a password under its name does not', () => {
+  expect(redact('PWD=/srv/app-2\nOLDPWD=/srv/app1\n')).toBe('PWD=/srv/app-2\nOLDPWD=/srv/app1\n');
+  expect(redact('Server=db;Pwd=/hunter22;')).toBe('Server=db;Pwd=[redacted:password];');
+  expect(redact('DB_PWD=/hunter22')).toBe('DB_PWD=[redacted:password]');
+});
+
 test('field names are masked, and a field named __proto__ stays a field', () => {
   const text = `{"ghp_${A(36)}":[1,"ghp_${A(36)}",null],"__proto__":{"a":"ghp_${A(36)}"},"n":-1.5}`;
   expect(redactJson(text)).toBe(

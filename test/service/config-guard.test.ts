@@ -1,7 +1,8 @@
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Config, ConfigOptions } from '../../src/config/config.ts';
+import { checkChangedFiles } from '../../src/doctor/changed-files.ts';
 import { acceptConfigFiles, guardConfigFiles } from '../../src/service/config-guard.ts';
 import { ConfigMemory } from '../../src/store/config-memory.ts';
 import { ownIdentity, type ProcessIdentity } from '../../src/system/process-identity.ts';
@@ -55,8 +56,14 @@ test('a file that was written while an agent could write it stops the next start
       ),
     ),
   });
-  // The refusal remembers nothing.
+  // The refusal remembers nothing, and neither does the doctor.
+  const subject = { config: project.config(), env: {}, cwd: project.cwd, version: '0', clocks: new Map() };
+  await expect(checkChangedFiles(subject)).resolves.toMatchObject([
+    { level: 'problem', where: path, advice: expect.stringContaining('tasktrail config --accept') },
+  ]);
   await expect(project.start()).rejects.toThrow(path);
+  await acceptConfigFiles(project.config());
+  await expect(checkChangedFiles(subject)).resolves.toEqual([]);
 });
 
 test('an unchanged file is fine, and so is one that was changed while no agent ran', async () => {
@@ -202,4 +209,22 @@ test('of the git configuration only the names that complete the bucket count', a
   project.put('.git/config', remote('evil'));
   await expect(project.start({ env })).rejects.toThrow(path);
   await project.start();
+});
+
+test('a log directory that the first start makes has the mode of the settings', async () => {
+  const project = projectDir();
+  const logDir = join(project.cwd, 'logs');
+  await guardConfigFiles(project.load({ env: { TASK_LOGS_DIR: logDir, TASK_LOGS_FILE_MODE: '0640' } }));
+  expect(statSync(logDir).mode & 0o777).toBe(0o750);
+  await guardConfigFiles(project.load({ env: { TASK_LOGS_DIR: join(project.cwd, 'private') } }));
+  expect(statSync(join(project.cwd, 'private')).mode & 0o777).toBe(0o700);
+});
+
+test('a log directory that cannot be made is an error that names it', async () => {
+  const project = projectDir();
+  const file = project.put('file', {});
+  await expect(guardConfigFiles(project.load({ env: { TASK_LOGS_DIR: file } }))).rejects.toMatchObject({
+    code: 'ERR_DIRECTORY_UNUSABLE',
+    message: expect.stringContaining(`TASK_LOGS_DIR: ${file} cannot be used: `),
+  });
 });

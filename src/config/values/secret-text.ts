@@ -52,7 +52,7 @@ function weakPart(parts: readonly string[]): string | undefined {
     if (weakness === undefined) continue;
     return parts.length === 1
       ? weakness
-      : `part ${index + 1} of ${parts.length}, with commas between them: ${weakness}`;
+      : `part ${index + 1} of ${parts.length}, with commas between them, has ${[...part].length} characters: ${weakness}`;
   }
   return undefined;
 }
