@@ -6,7 +6,7 @@ import { RunFolder } from '../agent/run-folder.ts';
 import { readMark } from '../agent/run-mark.ts';
 import { findRunProcesses } from '../agent/run-processes.ts';
 import type { Config } from '../config/config.ts';
-import { TasktrailError } from '../errors.ts';
+import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
 import { type AgentRuns, ConfigMemory } from '../store/config-memory.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
@@ -32,11 +32,11 @@ interface Change {
 
 /**
  * Throws `ERR_CONFIG_INVALID` for configuration files that changed while an agent could write them: a service must not
- * take its commands and secrets from its own agents. Otherwise remembers the files as they are.
+ * take its commands and secrets from its own agents. Writes nothing: the start may still be refused.
  */
-export async function guardConfigFiles(config: Config): Promise<void> {
+export async function checkConfigFiles(config: Config): Promise<void> {
   if (!isGuarded(config)) return;
-  const changes = await findChanges(config);
+  const changes = await usingMemory(config, () => findChanges(config));
   if (changes.length > 0) {
     const lines = changes.map(
       ({ path, atMs, directory }) =>
@@ -46,7 +46,22 @@ export async function guardConfigFiles(config: Config): Promise<void> {
       'An agent may have written it. Look at it; then run "tasktrail config --accept" in the same directory, or save it again while no agent runs';
     throw new TasktrailError('ERR_CONFIG_INVALID', [...lines, advice].join('\n'));
   }
-  await remember(config);
+}
+
+/** Remembers the files as they were read, after `checkConfigFiles` and before the first agent. */
+export async function rememberConfigFiles(config: Config): Promise<void> {
+  if (isGuarded(config)) await usingMemory(config, () => remember(config));
+}
+
+/** Throws `ERR_DIRECTORY_UNUSABLE` naming the directory: what is not remembered is not guarded. */
+async function usingMemory<T>({ memoryDir }: Config, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    const why = `the state of the configuration files cannot be kept in ${memoryDir}: ${messageOf(error)}`;
+    throw new TasktrailError('ERR_DIRECTORY_UNUSABLE', why, { cause: error });
+  }
 }
 
 /**

@@ -10,7 +10,7 @@ import { activeTrail, agentFolder, openTrail, type Trail } from '../trail/trail.
 import { checkAgentUsers } from './agent-access.ts';
 import { AgentSpans } from './agent-spans.ts';
 import { checkAgents } from './commands.ts';
-import { guardConfigFiles } from './config-guard.ts';
+import { checkConfigFiles, rememberConfigFiles } from './config-guard.ts';
 import { openDeliveryMemory } from './delivery-memory.ts';
 import { type HttpService, listen } from './listen.ts';
 import { openQueue } from './open-queue.ts';
@@ -75,7 +75,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
   checkAgents(config);
   if (role !== 'serve') checkAgentUsers(config);
   checkWebhooks(config);
-  await guardConfigFiles(config);
+  await checkConfigFiles(config);
   // Before the log directory is locked: a missing package must leave nothing to close.
   if (config.s3 !== undefined && role !== 'worker')
     requireInstalled('@aws-sdk/client-s3', 'TASK_LOGS_S3_BUCKET');
@@ -117,6 +117,8 @@ async function openService(parts: ServiceParts): Promise<Service> {
     reasonLines.close();
     return trail.shutdown(TRAIL_DEADLINE_MS);
   });
+  // Not earlier: a start that is refused leaves nothing behind.
+  await rememberConfigFiles(config);
   const openedQueue = await openQueue(config, { books: trail.books, log });
   const { queue, claims } = openedQueue;
   metrics.watchQueue(queue);
