@@ -26,8 +26,15 @@ export interface Name {
 /** The secret after a name; undefined when there is none. */
 export function findNamed(text: string, name: Name): Found | undefined {
   const sign = signAfter(text, name);
-  if (sign === undefined) return undefined;
+  if (sign === undefined || isWorkingDirectory(text, name, sign)) return undefined;
   return valueAt(text, name, sign);
+}
+
+/** `PWD=/home/me/project`, as `env` prints it. In the settings of a database the name has small letters. */
+function isWorkingDirectory(text: string, name: Name, sign: Sign): boolean {
+  const path = /["']?(?:\/|[A-Za-z]:[\\/])/y;
+  path.lastIndex = sign.at;
+  return name.text === 'PWD' && sign.text === '=' && path.test(text);
 }
 
 /** The name that contains the hint at `at`. The kind is undefined when it is that of no secret. */
