@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
 import { JobStore } from '../queue/job-store.ts';
+import { setFileMode } from '../system/files/modes.ts';
 import { requireInstalled } from '../system/optional-package.ts';
 import { installAgentRunner } from '../trail/agent-runner.ts';
 import { leftRecordsTarget } from '../trail/agents/holder-receiver.ts';
@@ -107,6 +108,8 @@ interface ServiceParts {
 async function openService(parts: ServiceParts): Promise<Service> {
   const { config, role, metrics, closers, createExpress, log } = parts;
   const isWorker = role === 'worker';
+  // The first folder may be made here.
+  setFileMode(config.fileMode);
   // Where that fails, opening the trail says why.
   if (config.enabled && config.store && !isWorker) await JobStore.prepare(config.logDir).catch(() => {});
   const trail = await openTrail({ config, hold: isWorker ? 'never' : 'must', log }, metrics.startTrail());

@@ -120,6 +120,7 @@ export class TaskIntake implements Intake {
   /** The queue and the kept job decide. Records only say that a task has ended of which neither of them knows. */
   async #cancel(taskId: string): Promise<CancelAnswer> {
     const { queue, jobs, reader } = this.#options;
+    const hadEnded = jobs?.hasEnded(taskId) === true;
     // Files that cannot be read do not keep a job in the queue.
     const before = await this.#read(taskId).catch(() => undefined);
     const cancellation = await queue.cancel(taskId);
@@ -131,8 +132,8 @@ export class TaskIntake implements Intake {
         : await this.#readSettled(taskId);
     if (cancellation === 'unknown') {
       throwIfEnded(taskId, before);
-      // By another cancel request, or by a worker that received this one after its job had ended.
-      if (metadata?.status === 'cancelled') return 'cancelled';
+      // By a worker that received this request after its job had ended.
+      if (metadata?.status === 'cancelled' && !hadEnded) return 'cancelled';
       throwIfEnded(taskId, metadata);
       if (metadata === undefined && kept === undefined)
         throw new TasktrailError('ERR_NOT_FOUND', `there is no task ${taskId}`);

@@ -16,7 +16,7 @@ import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { isoOfSpan } from './line-keys.ts';
 import { Liveness } from './liveness.ts';
-import { NameGuard, type NameRules } from './name-guard.ts';
+import { NameGuard, type NameRules, removeLeftProbes } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
 import { OpenTask, type TaskChange } from './open-task.ts';
 import { OpenUnits } from './open-units.ts';
@@ -97,12 +97,15 @@ export class Store {
   /** Units whose files cannot be read or written while others can, with the retry. */
   readonly #setAside = new Map<string, () => Promise<unknown>>();
   #stopReason: string | undefined;
+  /** The folders in which names are tried out. */
+  readonly #named: readonly string[];
   readonly #ingests = new Set<Promise<Ingested>>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     const { logDir, books, observer, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
+    this.#named = [logDir, workflowDir];
     this.#deliveries = new DeliveryFiles(logDir, this.#now, observer);
     this.#places = new WorkflowPlaces(workflowDir);
     this.#refusals = new Refusals(logDir, books, this.#now);
@@ -219,6 +222,7 @@ export class Store {
 
   /** Opens tasks and workflows that an earlier process left with torn lines, outdated documents or missing spans. */
   async recover(): Promise<void> {
+    for (const dir of this.#named) await removeLeftProbes(dir);
     await this.#recoverAll(this.#tasks, await unsettledTasks(this.#options.logDir));
     for (const month of await this.#places.months()) {
       await this.#recoverAll(this.#workflows, unsettledWorkflows(month));
