@@ -69,7 +69,9 @@ test('no command prints foreign text that steers a terminal, and JSON keeps its 
     ['webhook', 'github', '--text', HOSTILE, '--dry-run'],
     [HOSTILE],
   ]) {
-    const { stdout, stderr } = await runCommand(args, { cwd, env });
+    // A command that holds the directory would prune the old task.
+    const kept = args[0] === 'prune' ? {} : { TASK_LOGS_RETENTION_DAYS: '36500' };
+    const { stdout, stderr } = await runCommand(args, { cwd, env: { ...env, ...kept } });
     expect(UNSAFE.exec(stdout + stderr)?.[0], `${args.join(' ')}: ${JSON.stringify(stdout + stderr)}`).toBe(
       undefined,
     );
