@@ -6,7 +6,8 @@ import { DEADLINE_MS } from './support/until.ts';
 const GROWTH = new URL('./support/pattern-growth.mjs', import.meta.url).pathname;
 
 /** The times of these are measured although their form is not linear: their reasons stand in `linear-patterns.test.ts`. */
-const EXEMPT = /^(?:redact|cli\/demo|cli\/webhook|config)\//;
+const EXEMPT =
+  /^(?:(?:redact|cli\/demo|cli\/webhook|config)\/|agent\/allowed-variables|trail\/agents\/(?:agent-environment|send-left-records))/;
 
 /** A child process, because the test's own deadline cannot interrupt an expression. */
 function growing(patterns: readonly { key: string; source: string; flags: string }[]): unknown {

@@ -3,7 +3,12 @@ export type Sender =
   /** A process that knows the trail's token: the service, its workers, library processes, `emit`, `run`. */
   | { readonly kind: 'trail' }
   /** An agent, or a program that it started: its token names the one task that it may write about. */
-  | { readonly kind: 'agent'; readonly taskId: string }
+  | {
+      readonly kind: 'agent';
+      readonly taskId: string;
+      /** The trail sends what the agent has left: it was recorded while the agent ran, and may arrive after the task's end. */
+      readonly isLeft?: true;
+    }
   /** Any process on this machine, where no `TASK_LOGS_API_TOKEN` is set. */
   | { readonly kind: 'anonymous' };
 

@@ -221,7 +221,8 @@ function isOther(char: number): boolean {
 function withoutLastSet(text: string): { fixed: string; next: Uint8Array | undefined } {
   const found = /^(.*)\[([^\]]+)\]$/s.exec(text);
   const fixed = found?.[1] ?? text;
-  if (found === null || fixed.replace(/\[[^\]]*\]/g, '?').length < SHORTEST) return { fixed: text, next: undefined };
+  if (found === null || fixed.replace(/\[[^\]]*\]/g, '?').length < SHORTEST)
+    return { fixed: text, next: undefined };
   const set = new Uint8Array(128);
   for (const char of spelledOut(`[${found[2]}]`)) set[char.charCodeAt(0)] = 1;
   return { fixed, next: set };

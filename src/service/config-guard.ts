@@ -6,7 +6,7 @@ import { RunFolder } from '../agent/run-folder.ts';
 import { readMark } from '../agent/run-mark.ts';
 import { findRunProcesses } from '../agent/run-processes.ts';
 import type { Config } from '../config/config.ts';
-import { messageOf, TasktrailError } from '../errors.ts';
+import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
 import { type AgentRuns, ConfigMemory } from '../store/config-memory.ts';
 import { setFileMode } from '../system/files/modes.ts';
@@ -33,11 +33,11 @@ interface Change {
 
 /**
  * Throws `ERR_CONFIG_INVALID` for configuration files that changed while an agent could write them: a service must not
- * take its commands and secrets from its own agents. Otherwise remembers the files as they are.
+ * take its commands and secrets from its own agents. Writes nothing: the start may still be refused.
  */
-export async function guardConfigFiles(config: Config): Promise<void> {
+export async function checkConfigFiles(config: Config): Promise<void> {
   if (!isGuarded(config)) return;
-  const changed = await changedConfigFiles(config);
+  const changed = await usingMemory(config, () => changedConfigFiles(config));
   if (changed.length > 0) {
     const lines = changed.map(({ path, what }) => `${path}: ${what}`);
     throw new TasktrailError(
@@ -45,7 +45,22 @@ export async function guardConfigFiles(config: Config): Promise<void> {
       [...lines, `An agent may have written it. ${CHANGED_ADVICE}`].join('\n'),
     );
   }
-  await remember(config);
+}
+
+/** Remembers the files as they were read, after `checkConfigFiles` and before the first agent. */
+export async function rememberConfigFiles(config: Config): Promise<void> {
+  if (isGuarded(config)) await usingMemory(config, () => remember(config));
+}
+
+/** Throws `ERR_DIRECTORY_UNUSABLE` naming the directory: what is not remembered is not guarded. */
+async function usingMemory<T>({ memoryDir }: Config, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    const why = `TASK_LOGS_DIR: the state of the configuration files cannot be kept in ${memoryDir}: ${messageOf(error)}`;
+    throw new TasktrailError('ERR_DIRECTORY_UNUSABLE', why, { cause: error });
+  }
 }
 
 /** What to do about a changed file. */
@@ -97,16 +112,7 @@ async function remember(config: Config): Promise<void> {
   setFileMode(config.fileMode);
   const memory = new ConfigMemory(config.memoryDir);
   const files = Object.fromEntries(config.configFiles.map(({ path, sha256 }) => [path, sha256 ?? null]));
-  try {
-    await memory.writeAccepted({ directory: config.directory, accepted_at_ms: Date.now(), files });
-  } catch (error) {
-    if (error instanceof TasktrailError) throw error;
-    throw new TasktrailError(
-      'ERR_DIRECTORY_UNUSABLE',
-      `TASK_LOGS_DIR: ${config.memoryDir} cannot be used: ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
+  await memory.writeAccepted({ directory: config.directory, accepted_at_ms: Date.now(), files });
   await memory.forgetRuns((owner) => isProcessAlive(owner) === true);
 }
 

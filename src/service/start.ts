@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
 import { JobStore } from '../queue/job-store.ts';
+import { setFileMode } from '../system/files/modes.ts';
 import { requireInstalled } from '../system/optional-package.ts';
 import { installAgentRunner } from '../trail/agent-runner.ts';
 import { leftRecordsTarget } from '../trail/agents/holder-receiver.ts';
@@ -10,7 +11,7 @@ import { activeTrail, agentFolder, openTrail, type Trail } from '../trail/trail.
 import { checkAgentUsers } from './agent-access.ts';
 import { AgentSpans } from './agent-spans.ts';
 import { checkAgents } from './commands.ts';
-import { guardConfigFiles } from './config-guard.ts';
+import { checkConfigFiles, rememberConfigFiles } from './config-guard.ts';
 import { type HttpService, listen } from './listen.ts';
 import { openQueue } from './open-queue.ts';
 import { ReasonLines } from './reason-lines.ts';
@@ -75,7 +76,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
   checkAgents(config);
   if (role !== 'serve') checkAgentUsers(config);
   checkWebhooks(config);
-  await guardConfigFiles(config);
+  await checkConfigFiles(config);
   // Before the log directory is locked: a missing package must leave nothing to close.
   if (config.s3 !== undefined && role !== 'worker')
     requireInstalled('@aws-sdk/client-s3', 'TASK_LOGS_S3_BUCKET');
@@ -107,6 +108,8 @@ interface ServiceParts {
 async function openService(parts: ServiceParts): Promise<Service> {
   const { config, role, metrics, closers, createExpress, log } = parts;
   const isWorker = role === 'worker';
+  // The first folder may be made here.
+  setFileMode(config.fileMode);
   // Where that fails, opening the trail says why.
   if (config.enabled && config.store && !isWorker) await JobStore.prepare(config.logDir).catch(() => {});
   const trail = await openTrail({ config, hold: isWorker ? 'never' : 'must', log }, metrics.startTrail());
@@ -117,6 +120,8 @@ async function openService(parts: ServiceParts): Promise<Service> {
     reasonLines.close();
     return trail.shutdown(TRAIL_DEADLINE_MS);
   });
+  // Not earlier: a start that is refused leaves nothing behind.
+  await rememberConfigFiles(config);
   const openedQueue = await openQueue(config, { books: trail.books, log });
   const { queue, claims } = openedQueue;
   metrics.watchQueue(queue);

@@ -45,6 +45,8 @@ export class TaskIntake implements Intake {
   readonly #options: TaskIntakeOptions;
   /** Tasks that this process accepted, as opposed to those of an earlier process. */
   readonly #own = new Set<string>();
+  /** Cancellations that have not been answered. */
+  readonly #cancelling = new Map<string, Promise<CancelAnswer>>();
   /** Tasks that are being accepted or cancelled. */
   readonly #busy = new Set<string>();
 
@@ -105,12 +107,20 @@ export class TaskIntake implements Intake {
    * `ERR_CONFLICT` for one that has ended or is in another queue.
    */
   cancel(taskId: string): Promise<CancelAnswer> {
-    return this.#alone(taskId, () => this.#cancel(taskId));
+    // A second request finds the job gone from the queue and kept: it would record that its worker is gone.
+    const other = this.#cancelling.get(taskId);
+    if (other !== undefined) return other;
+    const answer = this.#alone(taskId, () => this.#cancel(taskId));
+    this.#cancelling.set(taskId, answer);
+    const forget = (): void => void this.#cancelling.delete(taskId);
+    answer.then(forget, forget);
+    return answer;
   }
 
   /** The queue and the kept job decide. Records only say that a task has ended of which neither of them knows. */
   async #cancel(taskId: string): Promise<CancelAnswer> {
     const { queue, jobs, reader } = this.#options;
+    const hadEnded = jobs?.hasEnded(taskId) === true;
     // Files that cannot be read do not keep a job in the queue.
     const before = await this.#read(taskId).catch(() => undefined);
     const cancellation = await queue.cancel(taskId);
@@ -122,8 +132,8 @@ export class TaskIntake implements Intake {
         : await this.#readSettled(taskId);
     if (cancellation === 'unknown') {
       throwIfEnded(taskId, before);
-      // By another cancel request, or by a worker that received this one after its job had ended.
-      if (metadata?.status === 'cancelled') return 'cancelled';
+      // By a worker that received this request after its job had ended.
+      if (metadata?.status === 'cancelled' && !hadEnded) return 'cancelled';
       throwIfEnded(taskId, metadata);
       if (metadata === undefined && kept === undefined)
         throw new TasktrailError('ERR_NOT_FOUND', `there is no task ${taskId}`);
@@ -176,11 +186,16 @@ export class TaskIntake implements Intake {
     return this.#options.reader.readDocument(taskId, 'metadata');
   }
 
+  #isEndOnItsWay(taskId: string, status: unknown): boolean {
+    return status === 'running' || (!isTerminal(status) && this.#options.jobs?.hasEnded(taskId) === true);
+  }
+
   /** Metadata of a task that is not in the queue. Its end may be in transit to the files, so this waits for it. */
   async #readSettled(taskId: string): Promise<JsonObject | undefined> {
     for (let waited = 0; ; waited += SETTLE_POLL_MS) {
       const metadata = await this.#read(taskId);
-      const isUnclear = metadata === undefined ? this.#own.has(taskId) : metadata.status === 'running';
+      const isUnclear =
+        metadata === undefined ? this.#own.has(taskId) : this.#isEndOnItsWay(taskId, metadata.status);
       if (!isUnclear || waited >= SETTLE_MS) return metadata;
       await delay(SETTLE_POLL_MS);
     }

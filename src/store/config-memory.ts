@@ -3,7 +3,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseJson } from '../model/json.ts';
-import { makeDirectory, readText, replaceFile } from '../system/durable.ts';
+import { makeDirectory, readText } from '../system/durable.ts';
+import { makePrivateDirectory, replacePrivateFile } from '../system/files/private-files.ts';
 import { namesIn } from '../system/optional-files.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 import { OWN_NAMES } from './layout.ts';
@@ -46,9 +47,11 @@ const RUNS = /^agents-[\w.-]+\.json$/;
 
 /** What is remembered about configuration files, in `_config` of a log directory. */
 export class ConfigMemory {
+  readonly #logDir: string;
   readonly #folder: string;
 
   constructor(logDir: string) {
+    this.#logDir = logDir;
     this.#folder = join(logDir, OWN_NAMES.config);
   }
 
@@ -61,13 +64,13 @@ export class ConfigMemory {
   }
 
   async writeAccepted(accepted: AcceptedFiles): Promise<void> {
-    await makeDirectory(this.#folder);
-    await replaceFile(this.#pathOf(accepted.directory), `${JSON.stringify(accepted)}\n`);
+    await this.#makeFolder();
+    await replacePrivateFile(this.#pathOf(accepted.directory), `${JSON.stringify(accepted)}\n`);
   }
 
   async writeRuns(name: string, runs: AgentRuns): Promise<void> {
-    await makeDirectory(this.#folder);
-    await replaceFile(join(this.#folder, name), `${JSON.stringify(runs)}\n`);
+    await this.#makeFolder();
+    await replacePrivateFile(join(this.#folder, name), `${JSON.stringify(runs)}\n`);
   }
 
   async listRuns(): Promise<readonly { readonly name: string; readonly runs: AgentRuns }[]> {
@@ -96,6 +99,11 @@ export class ConfigMemory {
       const isOver = runs.spans.every(([, toMs]) => toMs !== null && toMs < oldestMs);
       if (isOver && !isAlive(runs.process)) await rm(join(this.#folder, name), { force: true });
     }
+  }
+
+  async #makeFolder(): Promise<void> {
+    await makeDirectory(this.#logDir);
+    await makePrivateDirectory(this.#folder);
   }
 
   #pathOf(directory: string): string {

@@ -5,7 +5,7 @@ import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import { spanEntry, type TelemetrySource } from '../journal/line.ts';
 import { isTerminal } from '../model/documents.ts';
-import { agentTokenOf } from '../model/trail-token.ts';
+import { leftRecordsTokenOf } from '../model/trail-token.ts';
 import { type Receiver, startReceiver } from '../receive/server.ts';
 import { isOpenHere } from '../record/task/heartbeat.ts';
 import type { Reader } from '../serve/reader.ts';
@@ -120,7 +120,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     sendLeftRecords: () =>
       sendAllLeftRecords(join(config.logDir, AGENT_FOLDER), {
         locate: async () => signalUrls(receiver.url),
-        token: async (taskId) => agentTokenOf(lock.key, taskId),
+        token: async (taskId) => leftRecordsTokenOf(lock.key, taskId),
         onProblem: (reason) => books.setNotice('records of agents', reason),
       }),
     onProblem: (reason) => books.setNotice('runs left by dead processes', reason),

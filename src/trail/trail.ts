@@ -10,7 +10,7 @@ import type { Sender } from '../export/sender.ts';
 import { Journal } from '../journal/journal.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../journal/watch.ts';
-import { agentTokenOf } from '../model/trail-token.ts';
+import { agentTokenOf, leftRecordsTokenOf } from '../model/trail-token.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
 import { safeLogLine } from '../redact/log-line.ts';
 import { maskSecrets, setRedactRules } from '../redact/redact.ts';
@@ -75,6 +75,8 @@ export interface ActiveTrail extends Trail {
    * know the key of the log directory: a remote worker without TASK_LOGS_KEY. Rejects when the key cannot be read.
    */
   agentToken(taskId: string): Promise<string | undefined>;
+  /** The token with which this process sends what the task's agent has left, also after the task's end. As `agentToken`. */
+  leftRecordsToken(taskId: string): Promise<string | undefined>;
 }
 
 /**
@@ -190,14 +192,17 @@ class OpenTrail implements ActiveTrail {
   }
 
   async agentToken(taskId: string): Promise<string | undefined> {
-    const { config } = this;
-    const isLocal = destinationsOf(config).includes(HOLDER);
-    const key = config.key ?? (isLocal ? await readTrailKey(config.logDir) : undefined);
+    const key = await this.#readKey();
     if (key === undefined) return undefined;
     const token = agentTokenOf(key, taskId);
     // An agent may print its environment.
     this.#parts.secrets.addToken(key, token);
     return token;
+  }
+
+  async leftRecordsToken(taskId: string): Promise<string | undefined> {
+    const key = await this.#readKey();
+    return key && leftRecordsTokenOf(key, taskId);
   }
 
   flush(): void {
@@ -207,6 +212,11 @@ class OpenTrail implements ActiveTrail {
   shutdown(deadlineMs: number = SHUTDOWN_MS): Promise<void> {
     this.#closing ??= this.#close(performance.now() + deadlineMs);
     return this.#closing;
+  }
+
+  async #readKey(): Promise<string | undefined> {
+    const { key, logDir } = this.config;
+    return key ?? (destinationsOf(this.config).includes(HOLDER) ? await readTrailKey(logDir) : undefined);
   }
 
   async #recover(): Promise<void> {

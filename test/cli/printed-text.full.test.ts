@@ -69,15 +69,18 @@ test('no command prints foreign text that steers a terminal, and JSON keeps its 
     ['webhook', 'github', '--text', HOSTILE, '--dry-run'],
     [HOSTILE],
   ]) {
-    const { stdout, stderr } = await runCommand(args, { cwd, env });
+    // A command that holds the directory would prune the old task.
+    const kept = args[0] === 'prune' ? {} : { TASK_LOGS_RETENTION_DAYS: '36500' };
+    const { stdout, stderr } = await runCommand(args, { cwd, env: { ...env, ...kept } });
     expect(UNSAFE.exec(stdout + stderr)?.[0], `${args.join(' ')}: ${JSON.stringify(stdout + stderr)}`).toBe(
       undefined,
     );
     if (args.includes('--json')) for (const line of jsonTexts(args, stdout)) JSON.parse(line);
   }
   const { stdout } = await runCommand(['tasks', '--json'], { cwd });
-  const stored = jsonTexts(['tasks'], stdout).map((line) => JSON.parse(line) as { source?: unknown });
-  expect(stored.find(({ source }) => source !== null)?.source).toBe(HOSTILE);
+  const stored = jsonTexts(['tasks'], stdout).map((line) => JSON.parse(line) as Record<string, unknown>);
+  // The task of `run` above is newer.
+  expect(stored.find(({ task_id }) => task_id === 'task-1')?.source).toBe(HOSTILE);
 });
 
 /** `config` prints one indented value, all others a value a line. */

@@ -205,7 +205,10 @@ test.each([
   [' Zq9w8e7r6t5y4u3i', /: remove the blanks at its ends/],
   ['Zq9w8e7r6t5y4u3i\n', /: remove the blanks at its ends/],
   ['Zq9w8e7r6t5y4u3i\u00a0', /: remove the blanks at its ends/],
-  ['k,Zq9w8e7r6t5y4u3i', /: part 1 of 2, with commas between them, has 1 characters: use at least 16 characters/],
+  [
+    'k,Zq9w8e7r6t5y4u3i',
+    /: part 1 of 2, with commas between them, has 1 characters: use at least 16 characters/,
+  ],
   ['Zq9w8e7r6t5y4u3i,Zq9w8e7r6t5y4u3i,short', /: part 3 of 3, /],
   [',,', /: use at least 16 characters/],
   ['kkkkkkkkkkkkkkkkkkkkkkkk', /: use a random text/],

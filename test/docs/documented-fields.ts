@@ -33,7 +33,11 @@ export async function undocumentedFields(logDir: string): Promise<readonly strin
 function keysOf(value: unknown): readonly string[] {
   if (Array.isArray(value)) return value.flatMap(keysOf);
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, item]) => [key, ...(FREE.has(key) ? [] : keysOf(item))]);
+  return Object.entries(value).flatMap(([key, item]) => [
+    // Objects by path have no names of fields.
+    ...(key.startsWith('/') ? [] : [key]),
+    ...(FREE.has(key) ? [] : keysOf(item)),
+  ]);
 }
 
 export function filesBelow(folder: string): readonly string[] {

@@ -6,7 +6,7 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { afterEach, expect, test } from 'vitest';
 import type { TelemetryBatch } from '../../src/model/otlp.ts';
 import { ANONYMOUS, type Sender, TRAIL } from '../../src/model/sender.ts';
-import { agentTokenOf, trailTokenOf } from '../../src/model/trail-token.ts';
+import { agentTokenOf, leftRecordsTokenOf, trailTokenOf } from '../../src/model/trail-token.ts';
 import { type Receiver, type ReceiverOptions, startReceiver } from '../../src/receive/server.ts';
 import type { IngestResult, Sink } from '../../src/receive/sink.ts';
 import { createTokenCheck } from '../../src/serve/token.ts';
@@ -217,6 +217,18 @@ test.each<[string, string | undefined, string | undefined, unknown]>([
   ['an empty token, as from a collector without one', 'Bearer ', undefined, ANONYMOUS],
   ['the token of the trail', `Bearer ${trailTokenOf(KEY)}`, undefined, TRAIL],
   ['the token of an agent', `Bearer ${agentTokenOf(KEY, 'task-1')}`, undefined, AGENT],
+  [
+    'the token for what an agent has left',
+    `Bearer ${leftRecordsTokenOf(KEY, 'task-1')}`,
+    undefined,
+    { ...AGENT, isLeft: true },
+  ],
+  [
+    'the token of an agent as the one for what it has left',
+    `Bearer ${agentTokenOf(KEY, 'task-1').replace('agent.', 'left.')}`,
+    undefined,
+    401,
+  ],
   ['no token where one is set', undefined, 'secret', 401],
   ['an empty token where one is set', 'Bearer ', 'secret', 401],
   ['the token of the API', 'bearer secret', 'secret', TRAIL],
@@ -248,7 +260,7 @@ test.each<[string, string | undefined, string | undefined, unknown]>([
 });
 
 test('the tokens of the trail and of agents are not accepted by the API', () => {
-  for (const token of [trailTokenOf(KEY), agentTokenOf(KEY, 'task-1')]) {
+  for (const token of [trailTokenOf(KEY), agentTokenOf(KEY, 'task-1'), leftRecordsTokenOf(KEY, 'task-1')]) {
     const request = { headers: { authorization: `Bearer ${token}` } } as IncomingMessage;
     expect(() => createTokenCheck('secret')(request)).toThrow('the token is wrong');
   }

@@ -140,6 +140,18 @@ test.each([
   'password: true',
   '{"input_tokens":12345678}',
   'if (token === undefined) return;',
+  'PWD=/home/me/project\nOLDPWD=/home/me\n',
+  'export PWD="/tmp/tasktrail-token-okmzOK"',
+  'PWD=C:\\Users\\me',
 ])('ordinary text stays: %s', (text) => {
   expect(redact(text)).toBe(text);
+});
+
+test('a password that begins as a path does is masked, except after the name of the working directory', () => {
+  for (const text of [
+    'Server=db;Uid=sa;Pwd=/correct-horse1;',
+    'MYSQL_PWD=/correct-horse1',
+    'PWD=correct-horse1',
+  ])
+    expect(redact(text)).not.toContain('correct');
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Config, ConfigOptions } from '../../src/config/config.ts';
 import { checkChangedFiles } from '../../src/doctor/changed-files.ts';
-import { acceptConfigFiles, guardConfigFiles } from '../../src/service/config-guard.ts';
+import { acceptConfigFiles, checkConfigFiles, rememberConfigFiles } from '../../src/service/config-guard.ts';
 import { ConfigMemory } from '../../src/store/config-memory.ts';
 import { ownIdentity, type ProcessIdentity } from '../../src/system/process-identity.ts';
 import { type ProjectDir, projectDir } from '../support/project-dir.ts';
@@ -28,7 +28,10 @@ function guarded(): Guarded {
   return {
     ...project,
     config,
-    start: (options) => guardConfigFiles(config(options)),
+    start: async (options) => {
+      await checkConfigFiles(config(options));
+      await rememberConfigFiles(config(options));
+    },
     agents: (from, to, owner = ownIdentity(), directory = project.cwd) => {
       runs += 1;
       const now = Date.now();
@@ -169,7 +172,7 @@ test('after a kill, another log directory in a changed file hides no agent', asy
   await project.start();
   await project.agents(-HOUR_MS, null, GONE);
   project.put(FILE, { trigger: '@evil' });
-  await expect(guardConfigFiles({ ...project.config(), logDir: '/nowhere', memoryDir })).rejects.toThrow(
+  await expect(checkConfigFiles({ ...project.config(), logDir: '/nowhere', memoryDir })).rejects.toThrow(
     FILE,
   );
 });

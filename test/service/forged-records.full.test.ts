@@ -7,7 +7,7 @@ import { Fleet, submit } from '../support/fleet.ts';
 import { forgedTask, sendForged } from '../support/forged-records.ts';
 import { readDeliveries } from '../support/receiver.ts';
 import { findRedis } from '../support/redis.ts';
-import { readDocument, resultOf } from '../support/service-process.ts';
+import { firstTaskId, readDocument, resultOf } from '../support/service-process.ts';
 import { until } from '../support/until.ts';
 
 const redis = findRedis();
@@ -82,9 +82,11 @@ test('records about tasks start no agent after a restart, whatever they copy fro
   await third.stop();
   expect(await runsOf(fleet)).toEqual(expected);
   expect(await keptIn(fleet)).toEqual([]);
-  // The one with this directory's name would wait for ever in every list.
+  // What another sender has opened, it ends: also where it bears the name of this directory.
+  for (const id of forged)
+    expect(await readDocument(fleet.logDir, id, 'metadata.json')).toMatchObject({ opened_by: 'anonymous' });
   expect(await readDocument(fleet.logDir, 'task-forged2', 'metadata.json')).toMatchObject({
-    status: 'failed',
+    status: 'queued',
   });
 });
 
@@ -256,17 +258,20 @@ describe.skipIf('missing' in redis)('with Redis', () => {
   test('what a worker elsewhere has ended is removed by the service', async () => {
     const fleet = await open(true);
     await fleet.go();
-    const serve = await fleet.start('serve');
+    const env = { TASK_LOGS_API_TOKEN: 'a-token-of-the-tests' };
+    const authorization = `Bearer ${env.TASK_LOGS_API_TOKEN}`;
+    const serve = await fleet.start('serve', env);
     await fleet.start('worker', {
       TASK_LOGS_DIR: join(fleet.cwd, 'elsewhere'),
       TASK_LOGS_STORE: 'false',
       OTEL_EXPORTER_OTLP_ENDPOINT: serve.otlpUrl,
+      OTEL_EXPORTER_OTLP_HEADERS: `Authorization=${encodeURIComponent(authorization)}`,
     });
-    const id = await submit(serve, { message: 'one' });
+    const id = firstTaskId(await (await serve.submit({ message: 'one' }, { authorization })).json());
     expect(await resultOf(fleet.logDir, id)).toMatchObject({ status: 'completed' });
     expect(await keptIn(fleet)).toEqual([`${id}.json`]);
     await serve.stop();
-    await fleet.start('serve');
+    await fleet.start('serve', env);
     await until(async () => (await keptIn(fleet)).length === 0, 'the entry to be gone');
     expect(await runsOf(fleet)).toEqual([`${id} one`]);
   });

@@ -44,6 +44,11 @@ afterAll(async () => {
   await rm(cwd, { recursive: true, force: true });
 });
 
+test('the directory was new, so that no task is ever taken over from records', async () => {
+  const [mark] = await readLines(join(logDir, '_queue', '_opened.json'));
+  expect(mark).toMatchObject({ from_records: false });
+});
+
 async function run(
   agent: string,
   message = 'hello',

@@ -5,12 +5,14 @@ import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { TasktrailError } from '../../src/errors.ts';
 import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
 import { JobStore } from '../../src/queue/job-store.ts';
+import type { Cancellation } from '../../src/queue/queue.ts';
 import { TaskIntake } from '../../src/service/task-intake.ts';
 import { createWebApp, loadExpress } from '../../src/service/web-app.ts';
 import type { Trail } from '../../src/trail/trail.ts';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
 import { jobOf } from '../support/queue-contract.ts';
-import { listen, openTrail, readDeliveries } from '../support/receiver.ts';
+import { listen, openTrail, readDeliveries, readLines } from '../support/receiver.ts';
+import { readDocument, resultOf } from '../support/service-process.ts';
 import { until } from '../support/until.ts';
 
 let trail: Trail | undefined;
@@ -115,4 +117,32 @@ test('a task is kept before it is queued, and in neither place when one of them 
   expect(await order.queue()).toBe(1);
   expect(await intake.cancel(taskId)).toBe('cancelled');
   expect([await order.queue(), await order.kept()]).toEqual([0, []]);
+});
+
+/** A queue as Redis makes it: the answer to a cancellation takes a while, and only the first one finds the job. */
+class SlowQueue extends InProcessQueue {
+  override async cancel(taskId: string): Promise<Cancellation> {
+    const answer = await super.cancel(taskId);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return answer;
+  }
+}
+
+test('a waiting task that is cancelled several times at once, and again, ends once', async () => {
+  const logDir = await mkdtemp(join(tmpdir(), 'tasktrail-intake-'));
+  onTestFinished(() => rm(logDir, { recursive: true, force: true, maxRetries: 5 }));
+  trail = await openTrail(logDir, {});
+  const { config, reader } = trail;
+  const jobs = await JobStore.open(logDir);
+  const queue = new SlowQueue({ name: 'agent', concurrency: 1 });
+  const intake = new TaskIntake({ config, queue, reader, jobs, home: 'here' });
+  const { taskId } = await intake.submit({ message: 'go' });
+  await until(() => readDocument(logDir, taskId, 'metadata.json'), 'the task to be recorded');
+  const answers = await Promise.all([1, 2, 3].map(() => intake.cancel(taskId)));
+  expect(answers).toEqual(['cancelled', 'cancelled', 'cancelled']);
+  // Its end is on the way to the files.
+  await expect(intake.cancel(taskId)).rejects.toThrow(`task ${taskId} has ended: cancelled`);
+  expect(await resultOf(logDir, taskId)).toMatchObject({ error: 'cancelled while it waited' });
+  const facts = await readLines(join(logDir, taskId, 'facts.jsonl'));
+  expect(facts.filter(({ event }) => event === 'tasktrail.task.result')).toHaveLength(1);
 });

@@ -86,8 +86,8 @@ export function refusalInTask(
 ): string | undefined {
   if (sender.kind === 'trail') return undefined;
   if (sender.kind === 'anonymous') return refusalOfOwner(`task ${taskId}`, standing);
-  // Its last spans are completed after the end.
-  if (!standing.isOver || isOnBehalf) return undefined;
+  // Its last spans are completed after the end, and what it has left may arrive after it.
+  if (!standing.isOver || isOnBehalf || sender.isLeft === true) return undefined;
   return `task ${taskId} has ended, and with it the token of its agent`;
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { TasktrailError } from '../../errors.ts';
 import { makeNamedDirectory } from '../../system/durable.ts';
 import { writeNewText } from '../../system/files/new-file.ts';
+import { readableNamesIn } from '../../system/optional-files.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
 
 /** What a file system does to names. */
@@ -70,9 +71,17 @@ export class NameGuard {
   }
 }
 
+const PROBE = '.Probe-';
+
+/** A process that was killed while it tried out the file system has left its file. */
+export async function removeLeftProbes(dir: string): Promise<void> {
+  for (const name of await readableNamesIn(dir))
+    if (name.startsWith(PROBE)) await rm(join(dir, name), { force: true }).catch(() => undefined);
+}
+
 export async function probeNames(dir: string): Promise<NameRules> {
   await makeNamedDirectory(dir);
-  const name = `.Probe-${process.pid}`;
+  const name = `${PROBE}${process.pid}`;
   await writeNewText(join(dir, name), '');
   const isFound = (other: string): Promise<boolean> =>
     lstat(join(dir, other)).then(

@@ -12,7 +12,7 @@ import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { Liveness } from './liveness.ts';
-import { NameGuard, type NameRules } from './name-guard.ts';
+import { NameGuard, type NameRules, removeLeftProbes } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
 import { OpenTask, type TaskChange } from './open-task.ts';
 import { OpenUnits } from './open-units.ts';
@@ -87,12 +87,15 @@ export class Store {
   #timer: NodeJS.Timeout | undefined;
   #isTicking = false;
   #stopReason: string | undefined;
+  /** The folders in which names are tried out. */
+  readonly #named: readonly string[];
   readonly #ingests = new Set<Promise<Ingested>>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     const { logDir, books, observer, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
+    this.#named = [logDir, workflowDir];
     this.#deliveries = new DeliveryFiles(logDir, this.#now, observer);
     this.#places = new WorkflowPlaces(workflowDir);
     this.#refusals = new Refusals(logDir, books, this.#now);
@@ -214,6 +217,7 @@ export class Store {
   /** Opens tasks and workflows that an earlier process left with torn lines, outdated documents or missing spans. */
   async recover(): Promise<void> {
     const { logDir } = this.#options;
+    for (const dir of this.#named) await removeLeftProbes(dir);
     await this.#recovery.recoverAll(this.#recoverable(this.#tasks), await unsettledTasks(logDir));
     for (const month of await this.#places.months()) {
       await this.#recovery.recoverAll(this.#recoverable(this.#workflows), unsettledWorkflows(month));

@@ -17,7 +17,7 @@ export function leftRecordsTarget(trail: ActiveTrail): LeftRecordsTarget {
       const [logs, traces] = [otlpLogsEndpoint ?? urls?.logs, otlpTracesEndpoint ?? urls?.traces];
       return logs === undefined || traces === undefined ? undefined : { logs, traces };
     },
-    token: (taskId) => trail.agentToken(taskId),
+    token: (taskId) => trail.leftRecordsToken(taskId),
     onProblem: (reason) => books.setNotice('records of agents', reason),
   };
 }

@@ -19,7 +19,7 @@ import { isPathSafeId } from '../../model/ids.ts';
 export interface LeftRecordsTarget {
   /** Base URL of the receiver, or the address of each signal; undefined when none is known now. */
   locate(): Promise<Readonly<Record<Signal, string>> | undefined>;
-  /** The task's own token: what its agent may not say is refused, as if it came from the agent itself. */
+  /** For records of the task's agent: what that may not say is refused, as if it came from the agent itself. */
   token(taskId: string): Promise<string | undefined>;
   onProblem(reason: string | undefined): void;
 }
@@ -68,8 +68,8 @@ export async function sendLeftRecords(
       sender.close();
       target.onProblem(sender.refusal && `records that the agent of ${taskId} left: ${sender.refusal}`);
     }
-    await rm(folder, { recursive: true, force: true });
-    // ENOTEMPTY: other tasks wait.
+    // ENOTEMPTY: another run of the task has just left records, or other tasks wait.
+    await rmdir(folder).catch(() => undefined);
     await rmdir(dirname(folder)).catch(() => undefined);
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') target.onProblem(messageOf(error));

@@ -119,6 +119,27 @@ test('an agent that has ended its task, and one of another key, may not write; a
   expect((await store.from(AGENT, output('second attempt\n'))).rejected).toBe(0);
 });
 
+test('what an agent has left is stored after the end of its task, with no more rights than it had', async () => {
+  const left: Sender = { ...AGENT, isLeft: true };
+  const store = await begun();
+  await store.logs(
+    event('workflow_start', {}, { task: 'task-1' }),
+    result({ status: 'failed', success: false, error: 'no' }, { id: eventId(9) }),
+  );
+  const own = event('step_start', { step: 's' });
+  expect(await store.from(left, output('late\n'), own)).toEqual({ rejected: 0, reasons: [] });
+  const lines = linesOf(store.dir, 'task-1', '03-agent-output.jsonl');
+  expect(lines.map(({ content }) => content)).toEqual(['late\n']);
+  const forged = [
+    result({ status: 'completed', success: true }, { attempt: 2 }),
+    metadata({ status: 'running' }),
+    output('of another task\n', { task: 'task-2' }),
+    event('workflow_complete', { status: 'success' }),
+  ];
+  for (const record of forged) expect((await store.from(left, record)).rejected).toBe(1);
+  expect(documentOf(store.dir, 'task-1', 'metadata.json')).toMatchObject({ status: 'failed' });
+});
+
 test('a record of an agent that names no task is about its task; spans that also name another are refused', async () => {
   const store = await begun();
   await store.from(AGENT, log({ id: eventId(50), body: 'nameless', attributes: {} }));

@@ -100,3 +100,12 @@ test('a refused id is counted in the answer, and its record is not stored', asyn
   expect(books.notices.get('store')).toContain('task id con');
   expect(readdirSync(dir)).toEqual(['task-1']);
 });
+
+test('what a killed process has left of the probe is removed with the next start', async () => {
+  const dir = await tempDir();
+  mkdirSync(join(dir, '_workflow'));
+  for (const folder of [dir, join(dir, '_workflow')]) writeFileSync(join(folder, '.Probe-1'), '');
+  await openStore(dir).store.recover();
+  expect(readdirSync(dir)).toEqual(['_workflow']);
+  expect(readdirSync(join(dir, '_workflow'))).toEqual([]);
+});
