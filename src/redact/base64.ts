@@ -55,7 +55,11 @@ export interface Decoding {
 }
 
 /** What stands in base64 around a hint at `at`, not before `from`; undefined where no run is. */
-export function decodingAround(text: string, at: number, { from, before }: { from: number; before: number }): Decoding | undefined {
+export function decodingAround(
+  text: string,
+  at: number,
+  { from, before }: { from: number; before: number },
+): Decoding | undefined {
   const start = startOfRun(text, at, Math.max(from, at - HEAD_CHARS));
   const end = endOfRun(text, at, at + TAIL_CHARS);
   if (end - start < RUN_CHARS_MIN) return undefined;
@@ -73,7 +77,7 @@ export function base64Around(text: string, at: number, from: number): { start: n
   // A line break at an end belongs to the text around.
   while (start < at && /\s/.test(text[start] ?? '')) start += 1;
   while (end > at && /\s/.test(text[end - 1] ?? '')) end -= 1;
-  while (end < text.length && text[end] === '=' ) end += 1;
+  while (end < text.length && text[end] === '=') end += 1;
   return { start, end };
 }
 

@@ -29,8 +29,9 @@ interface FormHint {
 }
 
 const HINTS: readonly FormHint[] = [
-  ...RULES.filter(({ keepsHint }) => keepsHint !== true).flatMap(({ hints, kind, before, anywhere = false }) =>
-    hints.flatMap(spelledOut).map((text) => ({ text, kind, anywhere, before: before !== undefined })),
+  ...RULES.filter(({ keepsHint }) => keepsHint !== true).flatMap(
+    ({ hints, kind, before, anywhere = false }) =>
+      hints.flatMap(spelledOut).map((text) => ({ text, kind, anywhere, before: before !== undefined })),
   ),
   { text: 'eyJ', kind: 'web-token', anywhere: false, before: false },
 ];
@@ -42,7 +43,11 @@ export interface Beginning {
 
 /** The form that may begin in the last word of a complete line: only forms that no other text looks like. */
 export function beginningInLine(text: string): Beginning | undefined {
-  return formInWord(text, BEGIN_IN_LINE_CHARS_MIN, ({ text: hint, before }) => !before && hint.length >= 4 && /[-_.]/.test(hint));
+  return formInWord(
+    text,
+    BEGIN_IN_LINE_CHARS_MIN,
+    ({ text: hint, before }) => !before && hint.length >= 4 && /[-_.]/.test(hint),
+  );
 }
 
 /** The secret that may begin at the end of a text, which goes on elsewhere. */
@@ -50,7 +55,11 @@ export function beginningAtEnd(text: string): Beginning | undefined {
   return formInWord(text, BEGIN_CHARS_MIN, () => true) ?? continued(text);
 }
 
-function formInWord(text: string, charsMin: number, isMeant: (hint: FormHint) => boolean): Beginning | undefined {
+function formInWord(
+  text: string,
+  charsMin: number,
+  isMeant: (hint: FormHint) => boolean,
+): Beginning | undefined {
   const end = text.length;
   let start = end;
   const lowest = Math.max(0, end - WORD_CHARS_MAX);

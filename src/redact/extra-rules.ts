@@ -82,7 +82,12 @@ function flagsOf(rules: readonly ExtraRule[]): string {
 /** The value as it is, as in an address, in JSON text, and in base64 at each of three places. */
 function formsOf(value: string): string[] {
   const forms = [value, encodeURIComponent(value), JSON.stringify(value).slice(1, -1)];
-  return value.length < BASE64_CHARS_MIN ? forms : [...forms, ...base64FormsOf(value.replaceAll('[', '[[]')).map(({ text }) => text.replace(/\[.*\]$/, ''))];
+  return value.length < BASE64_CHARS_MIN
+    ? forms
+    : [
+        ...forms,
+        ...base64FormsOf(value.replaceAll('[', '[[]')).map(({ text }) => text.replace(/\[.*\]$/, '')),
+      ];
 }
 
 function escaped(value: string): string {

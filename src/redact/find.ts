@@ -255,7 +255,8 @@ export function isWordStart(text: string, at: number): boolean {
   const code = text.charCodeAt(at - 1);
   if (!isWordCode(code)) return true;
   // Letters of `\n`, `\r`, `\t`, `\b`, `\f`; and `m`.
-  if (code !== 110 && code !== 114 && code !== 116 && code !== 98 && code !== 102 && code !== 109) return false;
+  if (code !== 110 && code !== 114 && code !== 116 && code !== 98 && code !== 102 && code !== 109)
+    return false;
   const before = text.slice(Math.max(0, at - 14), at);
   return /\\[nrtbf]$|\[[0-9;]{0,12}m$/.test(before);
 }
@@ -268,7 +269,8 @@ function nameAction(search: Search, start: number, end: number): number {
   const { text } = search;
   if (search.formsOnly || start < search.nameEnd) return start;
   // A `key` needs a word before it.
-  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !isNameCode(text.charCodeAt(start - 1))) return start;
+  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !isNameCode(text.charCodeAt(start - 1)))
+    return start;
   const name = nameAround(text, start, search.from);
   search.nameEnd = Math.max(end, name.end);
   if (name.kind === undefined) return start;

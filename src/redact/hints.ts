@@ -91,7 +91,7 @@ export class HintTable<Action> {
       // The longest first: `sk-proj-` before `sk-`.
       else list.splice(list.findIndex(({ text: other }) => other.length < text.length) >>> 0, 0, hint);
       if (part.length > SHORTEST || next !== undefined) continue;
-      if (/[%&\\]/.test(part[0] ?? '')) this.#addSign(part.charCodeAt(0));
+      if (isSign(part.charCodeAt(0))) this.#addSign(part.charCodeAt(0));
       else this.#addAny(code & LAST_TWO);
     }
     if (part.length > SHORTEST) for (const code of codesOf(part.slice(1), ignoreCase)) this.#addNear(code);
@@ -189,6 +189,9 @@ export class HintTable<Action> {
     if (isOther(second)) {
       next = on.onOther(second, at + 1);
       if (next > at + 1) return next;
+    } else if (isSign(second)) {
+      next = this.#ask(text, at + 1, on);
+      if (next > at + 2) return next;
     }
     return at + 2;
   }
@@ -213,6 +216,11 @@ export class HintTable<Action> {
   }
 }
 
+/** Begins an encoded character: `%`, `&`, `\\`. */
+function isSign(char: number): boolean {
+  return char === 37 || char === 38 || char === 92;
+}
+
 function isOther(char: number): boolean {
   return (char < 32 && char !== 9) || char > ASCII_MAX;
 }
@@ -221,7 +229,8 @@ function isOther(char: number): boolean {
 function withoutLastSet(text: string): { fixed: string; next: Uint8Array | undefined } {
   const found = /^(.*)\[([^\]]+)\]$/s.exec(text);
   const fixed = found?.[1] ?? text;
-  if (found === null || fixed.replace(/\[[^\]]*\]/g, '?').length < SHORTEST) return { fixed: text, next: undefined };
+  if (found === null || fixed.replace(/\[[^\]]*\]/g, '?').length < SHORTEST)
+    return { fixed: text, next: undefined };
   const set = new Uint8Array(128);
   for (const char of spelledOut(`[${found[2]}]`)) set[char.charCodeAt(0)] = 1;
   return { fixed, next: set };

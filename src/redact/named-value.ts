@@ -150,7 +150,9 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
   const end = endWithin(HEAD_CHARS_MAX);
   const value = text.slice(start, end);
   const found = { start, end, kind: name.kind };
-  if (quote === '' ? !isUnquotedSecret(text, found, { name, sign }) : !isQuotedSecret(value, found.kind, sign))
+  if (
+    quote === '' ? !isUnquotedSecret(text, found, { name, sign }) : !isQuotedSecret(value, found.kind, sign)
+  )
     return undefined;
   return { start, end: whole(start, end, endWithin), kind: name.kind };
 }

@@ -129,7 +129,14 @@ function isIdentifierOfSecret(value: string): boolean {
 }
 
 /** Kinds whose value a person may have chosen: words, which no token consists of. */
-const CHOSEN: ReadonlySet<string> = new Set(['password', 'secret', 'api-key', 'access-key', 'secret-key', 'account-key']);
+const CHOSEN: ReadonlySet<string> = new Set([
+  'password',
+  'secret',
+  'api-key',
+  'access-key',
+  'secret-key',
+  'account-key',
+]);
 
 /** What text and source code say about a secret instead of the secret. */
 const ORDINARY =
@@ -138,10 +145,15 @@ const ORDINARY =
 /** A password of words in quotation marks after a name: `password: "correct horse battery"`. */
 export function isChosen(value: string, kind: string): boolean {
   if (value.length < LETTERS_MIN || value.length > 128 || !CHOSEN.has(kind)) return false;
-  if (isMask(value) || WORDS.has(value.toLowerCase()) || FILLER.test(value) || ALGORITHM.test(value)) return false;
+  if (isMask(value) || WORDS.has(value.toLowerCase()) || FILLER.test(value) || ALGORITHM.test(value))
+    return false;
   if (ORDINARY.test(value) || EXAMPLE.test(value)) return false;
   if (/^[a-z]+$/.test(value)) return true;
-  return kind === 'password' && /^[A-Za-z0-9]+(?:[ _-][A-Za-z0-9]+){0,8}[!?.]?$/.test(value) && !/^[A-Z][a-z]+(?: [A-Za-z]+)*$/.test(value);
+  return (
+    kind === 'password' &&
+    /^[A-Za-z0-9]+(?:[ _-][A-Za-z0-9]+){0,8}[!?.]?$/.test(value) &&
+    !/^[A-Z][a-z]+(?: [A-Za-z]+)*$/.test(value)
+  );
 }
 
 /** As `isChosen`, for a value without quotation marks: one word in lower case. */
@@ -160,7 +172,8 @@ export function isStrong(value: string): boolean {
 }
 
 const VOWEL = /[aeiouyAEIOUY]/;
-const ACRONYMS = /XML|HTTPS?|HTML|SQL|CSS|JWT|TLS|SSL|SSH|DNS|TCP|UDP|RPC|AWS|GCP|JSON|PNG|MFA|SDK|DB|FS|JS|TS|ID|ISO|MD5|SHA|PKCS/g;
+const ACRONYMS =
+  /XML|HTTPS?|HTML|SQL|CSS|JWT|TLS|SSL|SSH|DNS|TCP|UDP|RPC|AWS|GCP|JSON|PNG|MFA|SDK|DB|FS|JS|TS|ID|ISO|MD5|SHA|PKCS/g;
 
 /** Letters that are no words: most parts between changes of case have no vowel, or many consonants stand together. */
 function isGibberish(value: string): boolean {
@@ -193,7 +206,8 @@ function classOf(code: number): number {
 /** A value that no word of a text or of source code looks like. */
 export function looksRandom(value: string): boolean {
   if (/\s/.test(value) || ALGORITHM.test(value)) return false;
-  if (PLAIN_WORDS.test(value)) return isMixed(value) || (value.length >= 12 && /^[A-Za-z]+$/.test(value) && isGibberish(value));
+  if (PLAIN_WORDS.test(value))
+    return isMixed(value) || (value.length >= 12 && /^[A-Za-z]+$/.test(value) && isGibberish(value));
   if (isMixture(value)) return true;
   if (isIdentifierOfSecret(value)) return false;
   // Calls, accesses, templates, addresses and paths of source code.

@@ -92,9 +92,12 @@ class Pieces implements PieceRedactor {
     // An ordinary word goes on with no token.
     if (isLine && !TOKEN_REST.test(head)) return [];
     let found = placedIn(tail, head, isLine);
-    if (found.at(-1)?.end === head.length && head.length < piece.length) found = placedIn(tail, piece, isLine);
+    if (found.at(-1)?.end === head.length && head.length < piece.length)
+      found = placedIn(tail, piece, isLine);
     const rest = this.#endOfOpen(piece);
-    return rest > (found[0]?.start === 0 ? found[0].end : 0) ? [{ start: 0, end: rest, kind: 'rest' }] : found;
+    return rest > (found[0]?.start === 0 ? found[0].end : 0)
+      ? [{ start: 0, end: rest, kind: 'rest' }]
+      : found;
   }
 
   /** The middle of a token that is longer than what is kept. */
@@ -240,6 +243,8 @@ function tailOf(tail: string, piece: string): string {
     const line = (tail.endsWith('\n') ? '' : tail) + piece;
     return /[A-Za-z0-9_.+/=:~-]+\\?\r?\n$/.exec(line.slice(-BORDER_CHARS))?.[0] ?? '';
   }
-  const text = (piece.length < BORDER_CHARS && !tail.endsWith('\n') ? tail + piece : piece).slice(-BORDER_CHARS);
+  const text = (piece.length < BORDER_CHARS && !tail.endsWith('\n') ? tail + piece : piece).slice(
+    -BORDER_CHARS,
+  );
   return text.slice(text.lastIndexOf('\n') + 1);
 }

@@ -132,6 +132,7 @@ function kindBefore(list: readonly unknown[], index: number): string | undefined
   const isPair = list.length === 2 && index === 1;
   const isHeader = HEADER.test(name) && index % 2 === 1 && list.length % 2 === 0;
   if (!isPair && !isHeader) return undefined;
-  if ((secretNamed(value) !== undefined && !isStrong(value)) || (!isHeader && /^[a-z_-]{1,20}$/i.test(value))) return undefined;
+  if ((secretNamed(value) !== undefined && !isStrong(value)) || (!isHeader && /^[a-z_-]{1,20}$/i.test(value)))
+    return undefined;
   return secretNamed(name);
 }

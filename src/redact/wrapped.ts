@@ -73,7 +73,9 @@ export function endOfRest(text: string, at: number, isWrapped: boolean): number 
   const end = endOfToken(text, next);
   const rest = text.slice(next, end);
   if (!/[\s"'\\`<,;)}\]|\u001b]|^$/.test(text[end] ?? '')) return at;
-  return rest.split(/[-_.:=~]/).some((part) => isRandomPart(part)) || (isWrapped && looksLikeRest(rest)) ? end : at;
+  return rest.split(/[-_.:=~]/).some((part) => isRandomPart(part)) || (isWrapped && looksLikeRest(rest))
+    ? end
+    : at;
 }
 
 /** Hexadecimal digits, or letters and digits that change as no word does. */

@@ -91,7 +91,10 @@ const TOKENS: readonly (readonly [name: string, field: string, template: string]
 const NAMED: readonly (readonly [name: string, template: string])[] = [
   ['AWS_SECRET_ACCESS_KEY=', 'AWS_SECRET_ACCESS_KEY=<{B40}>'],
   ['aws_secret_access_key = ', 'aws_secret_access_key = <{B40}>'],
-  ['service account', '{"type": "service_account", "private_key_id": "{H40}", "private_key": "-----BEGIN PRIVATE KEY-----\\n<{B64}>\\n{B64}\\n-----END PRIVATE KEY-----\\n"}'],
+  [
+    'service account',
+    '{"type": "service_account", "private_key_id": "{H40}", "private_key": "-----BEGIN PRIVATE KEY-----\\n<{B64}>\\n{B64}\\n-----END PRIVATE KEY-----\\n"}',
+  ],
   ['URL of a database', 'postgres://app:<{A16}>@db.example.com:5432/app'],
   ['URL of a cache', 'redis://:<{A20}>@cache:6379/0'],
   ['URL of a repository', 'https://bob:<{P14}>@git.example.com/o/r.git'],
@@ -105,7 +108,10 @@ const NAMED: readonly (readonly [name: string, template: string])[] = [
   ['DB_PASSWORD="..."', 'DB_PASSWORD="<{P16}>"'],
   ['APP_API_KEY=', 'APP_API_KEY=<{H32}>'],
   ['Slack hook', 'https://hooks.slack.com/services/<T{C10}/B{C10}/{A24}>'],
-  ['Azure AccountKey', 'DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=<{B86}==>;EndpointSuffix=core.windows.net'],
+  [
+    'Azure AccountKey',
+    'DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=<{B86}==>;EndpointSuffix=core.windows.net',
+  ],
   ['SAS', 'https://acme.blob.core.windows.net/c/b?sv=2022-11-02&sr=b&sig=<{A40}%2B{A2}%3D>&se=2026-01-01'],
   ['_authToken=', '//registry.npmjs.org/:_authToken=<{A36}>'],
   ['Password=;', 'Server=db;Database=app;User Id=sa;Password=<{A14}>;Encrypt=true'],

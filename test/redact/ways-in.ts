@@ -7,6 +7,8 @@ export interface Way {
   readonly name: string;
   /** Only for secrets that are known by themselves. */
   readonly tokensOnly?: boolean;
+  /** Each piece is passed on before the next one is known. */
+  readonly isInPieces?: boolean;
   run(sample: Sample): readonly Outcome[];
 }
 
@@ -88,7 +90,9 @@ function inside(name: string, between: string, more: Partial<Way> = {}): Way {
       const from = text.indexOf(secret);
       return offsets(secret).map((at) => {
         const input = `x ${text.slice(0, from + at)}${between}${text.slice(from + at)} y`;
-        return { input, output: redact(input).split(between).join(''), written: secret };
+        // A short rest behind a line break may look like a word.
+        const scale = between.includes('n') || between.includes('\n') ? 1.6 : 1;
+        return { input, output: redact(input).split(between).join(''), written: secret, scale };
       });
     },
   };
@@ -99,9 +103,14 @@ function offsets(secret: string): number[] {
 }
 
 /** A token may be split anywhere. What stands after a name is known from its name, so that its name is not split. */
-function streamed(name: string, make: () => { push(piece: string): string; flush(): string }, scale: number): Way {
+function streamed(
+  name: string,
+  make: () => { push(piece: string): string; flush(): string },
+  scale: number,
+): Way {
   return {
     name,
+    isInPieces: scale > 1,
     run: ({ text, secret }) => {
       const line = `x ${text}\n`;
       return Array.from({ length: line.length - 1 }, (_, index) => {
@@ -135,15 +144,23 @@ export const WAYS: readonly Way[] = [
   plain('an attribute of XML', ({ text }) => `<add key="note" value="${text}" />`, { tokensOnly: true }),
   plain('an element of HTML', ({ text }) => `<td>${text}</td>`, { tokensOnly: true }),
   plain('a header', ({ text }) => `X-Note: ${text}\r\nAccept: */*\r\n`, { tokensOnly: true }),
-  plain('an option of curl', ({ text }) => `curl -H "Authorization: ${text}" https://a.example.com`, { tokensOnly: true }),
+  plain('an option of curl', ({ text }) => `curl -H "Authorization: ${text}" https://a.example.com`, {
+    tokensOnly: true,
+  }),
   plain('curl -u', ({ text }) => `curl -u bob:${text} https://a.example.com`, { tokensOnly: true }),
-  plain('the user of a URL', ({ text }) => `git clone https://bob:${encodeURIComponent(text)}@a.example.com/o/r`, { tokensOnly: true }),
+  plain(
+    'the user of a URL',
+    ({ text }) => `git clone https://bob:${encodeURIComponent(text)}@a.example.com/o/r`,
+    { tokensOnly: true },
+  ),
   plain('a query', ({ text }) => `GET /v1/x?a=1&note=${encodeURIComponent(text)}&b=2`, { tokensOnly: true }),
   plain('a fragment', ({ text }) => `https://a.example.com/cb#note=${text}&state=1`, { tokensOnly: true }),
   plain('.npmrc', ({ text }) => `//registry.example.com/:_authToken=${text}\n`, { tokensOnly: true }),
   plain('.netrc', ({ text }) => `machine a.example.com\nlogin bob\npassword ${text}\n`, { tokensOnly: true }),
   plain('.pgpass', ({ text }) => `a.example.com:5432:app:bob:${text}\n`, { tokensOnly: true }),
-  plain('a connection string', ({ text }) => `Server=a;Uid=b;Password=${text};Encrypt=true`, { tokensOnly: true }),
+  plain('a connection string', ({ text }) => `Server=a;Uid=b;Password=${text};Encrypt=true`, {
+    tokensOnly: true,
+  }),
   plain('a table', ({ text }) => `| key | ${text} |`),
   plain('a list in code', ({ text }) => `const values = ["${text}", 'other'];`, { tokensOnly: true }),
   plain('a shell command', ({ text }) => `$ echo ${text} | base64`),
@@ -157,12 +174,26 @@ export const WAYS: readonly Way[] = [
   json('arguments', ({ text }) => ({ args: ['deploy', '--note', text] })),
   json('an option', ({ secret }) => ({ args: ['deploy', '--password', secret] })),
   json('headers in a list', ({ secret }) => ({ rawHeaders: ['Host', 'a', 'Authorization', secret] })),
-  json('headers in pairs', ({ secret }) => ({ headers: [['accept', '*/*'], ['x-api-key', secret]] })),
-  json('an attribute of OTLP', ({ text, form }) => ({ attributes: [{ key: form.field, value: { stringValue: text } }] })),
-  json('a secret attribute of OTLP', ({ secret }) => ({ attributes: [{ key: 'db.password', value: { stringValue: secret } }] })),
+  json('headers in pairs', ({ secret }) => ({
+    headers: [
+      ['accept', '*/*'],
+      ['x-api-key', secret],
+    ],
+  })),
+  json('an attribute of OTLP', ({ text, form }) => ({
+    attributes: [{ key: form.field, value: { stringValue: text } }],
+  })),
+  json('a secret attribute of OTLP', ({ secret }) => ({
+    attributes: [{ key: 'db.password', value: { stringValue: secret } }],
+  })),
   json('a name and a value', ({ secret }) => ({ name: 'API_KEY', value: secret })),
-  json('a field of a tool', ({ text }) => ({ type: 'tool_use', input: { command: `run '${text}'`, list: [text] } })),
-  json('a secret field of a tool', ({ secret }) => ({ input: { url: 'https://a', auth: { password: secret } } })),
+  json('a field of a tool', ({ text }) => ({
+    type: 'tool_use',
+    input: { command: `run '${text}'`, list: [text] },
+  })),
+  json('a secret field of a tool', ({ secret }) => ({
+    input: { url: 'https://a', auth: { password: secret } },
+  })),
   {
     name: 'an attribute of a record',
     run: ({ text, secret }) => [{ input: text, output: redactNamedText('note', text), written: secret }],
@@ -199,11 +230,15 @@ export const WAYS: readonly Way[] = [
   inside('a character without a width inside', '\u200b'),
   inside('a soft hyphen inside', '\u00ad'),
   streamed('a stream in two chunks', createStreamRedactor, 1),
-  streamed('a text in two pieces', () => {
-    const pieces = createPieceRedactor();
-    return { push: (piece) => pieces.mask(piece), flush: () => '' };
-    // What was passed on at once: what each secret of this form begins with, and a few characters.
-  }, 1.4),
+  streamed(
+    'a text in two pieces',
+    () => {
+      const pieces = createPieceRedactor();
+      return { push: (piece) => pieces.mask(piece), flush: () => '' };
+      // What was passed on at once: what each secret of this form begins with, and a few characters.
+    },
+    1.4,
+  ),
 ];
 
 /** What may stay of a secret: fewer characters in a row say nothing. */
