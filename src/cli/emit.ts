@@ -10,6 +10,7 @@ import { firstOfText, parseWellFormed } from '../model/text.ts';
 import { isWorkflowEventType, PAYLOAD_BYTES_MAX } from '../model/workflow-payloads.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { reportError } from './exit-code.ts';
+import { useRedactRules } from './redact-rules.ts';
 import { say } from './terminal/say.ts';
 import { escapeJson } from './terminal/terminal-text.ts';
 import { deliverJournal } from './workflow/deliver.ts';
@@ -73,6 +74,7 @@ async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   const loaded = loadConfig({ flags: { TASK_LOGS_DIR: values.dir }, recordsOnly: true });
+  useRedactRules(loaded);
   setFileMode(loaded.fileMode);
   for (const note of envFileNotes()) say(note);
   const config = Object.freeze({

@@ -11,6 +11,7 @@ import { findHolder } from '../store/lock.ts';
 import { createSenders, HOLDER } from '../trail/destinations.ts';
 import type { Holder } from '../trail/holder.ts';
 import { startLoneHolder } from '../trail/lone-holder.ts';
+import { useRedactRules } from './redact-rules.ts';
 import { StopSignals } from './stop-signals.ts';
 import { say } from './terminal/say.ts';
 import { escapeLine } from './terminal/terminal-text.ts';
@@ -54,6 +55,7 @@ export async function send(
 ): Promise<number> {
   const until = performance.now() + readTimeout(timeout) * 1000;
   const config = loadConfig({ flags, recordsOnly: true });
+  useRedactRules(config);
   for (const note of envFileNotes()) process.stderr.write(`tasktrail: ${note}\n`);
   const books = new Books();
   const directory = journalDir(config.logDir);

@@ -125,7 +125,8 @@ class Search implements ScanHandlers<Action> {
     if (text[start - 1] === '\r') start -= 1;
     while (start > 0 && text[start - 1] === '\\' && at - start < 9) start -= 1;
     if (this.found !== undefined && this.from === start && start > 0) {
-      const isWrapped = start - text.lastIndexOf('\n', start - 1) >= WRAPPED_CHARS_MIN;
+      const isWrapped =
+        start >= WRAPPED_CHARS_MIN && !text.slice(start - WRAPPED_CHARS_MIN, start).includes('\n');
       const end = endOfRest(text, start, isWrapped);
       const last = this.found.at(-1);
       const next = this.#startOfLine(start);

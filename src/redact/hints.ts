@@ -91,7 +91,7 @@ export class HintTable<Action> {
       // The longest first: `sk-proj-` before `sk-`.
       else list.splice(list.findIndex(({ text: other }) => other.length < text.length) >>> 0, 0, hint);
       if (part.length > SHORTEST || next !== undefined) continue;
-      if (/[%&\\]/.test(part[0] ?? '')) this.#addSign(part.charCodeAt(0));
+      if (isSign(part.charCodeAt(0))) this.#addSign(part.charCodeAt(0));
       else this.#addAny(code & LAST_TWO);
     }
     if (part.length > SHORTEST) for (const code of codesOf(part.slice(1), ignoreCase)) this.#addNear(code);
@@ -189,6 +189,9 @@ export class HintTable<Action> {
     if (isOther(second)) {
       next = on.onOther(second, at + 1);
       if (next > at + 1) return next;
+    } else if (isSign(second)) {
+      next = this.#ask(text, at + 1, on);
+      if (next > at + 2) return next;
     }
     return at + 2;
   }
@@ -211,6 +214,11 @@ export class HintTable<Action> {
     }
     return start;
   }
+}
+
+/** Begins an encoded character: `%`, `&`, `\\`. */
+function isSign(char: number): boolean {
+  return char === 37 || char === 38 || char === 92;
 }
 
 function isOther(char: number): boolean {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -178,6 +179,14 @@ describe('the payload', () => {
     expect(stdout).not.toContain(secret);
     expect(segmentsOf(cwd).join()).not.toContain(secret);
     expect(journalRecords(cwd)[0]?.body).toEqual({ message: '[redacted:github-token]' });
+  });
+
+  test('is redacted by the rules of the configuration too', async () => {
+    const cwd = await tempDir();
+    const rules = [{ name: 'badge-number', pattern: 'BADGE-[0-9]{6}' }];
+    writeFileSync(join(cwd, 'tasktrail.config.json'), JSON.stringify({ redact: { rules } }));
+    await runCommand(['emit', 'error', 'w', '{"message":"BADGE-123456"}'], { cwd });
+    expect(journalRecords(cwd)[0]?.body).toEqual({ message: '[redacted:badge-number]' });
   });
 });
 

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { RULES } from '../../src/redact/find.ts';
 import { spelledOut } from '../../src/redact/hints.ts';
 import { redact } from '../../src/redact/redact.ts';
+import { rowOf } from './rule-rows.ts';
 
 test('each rule has hints of at least three characters and a kind that a mask can say', () => {
   for (const { kind, hints } of RULES) {
@@ -11,9 +12,13 @@ test('each rule has hints of at least three characters and a kind that a mask ca
   expect(RULES.length).toBeGreaterThan(120);
 });
 
-test('a hint alone is no secret', () => {
-  for (const { hints } of RULES) {
-    for (const hint of hints.flatMap((one) => spelledOut(one).slice(0, 1)))
-      expect(redact(`a ${hint} b`)).toBe(`a ${hint} b`);
-  }
-});
+for (const rule of RULES) {
+  const { secret, near } = rowOf(rule);
+  test(`${rule.kind} ${rule.hints[0]}: its secret is masked, what is nearly one stays`, () => {
+    const masked = redact(`a ${secret} b`);
+    expect(masked, secret).toMatch(/^a .*\[redacted:[a-z0-9-]+\] b$/);
+    expect(masked.length).toBeLessThan(secret.length + 40);
+    if (rule.keepsHint !== true) expect(masked, secret).toBe(`a [redacted:${rule.kind}] b`);
+    for (const text of near) expect(redact(`a ${text} b`)).toBe(`a ${text} b`);
+  });
+}

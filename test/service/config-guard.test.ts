@@ -217,17 +217,17 @@ test('of the git configuration only the names that complete the bucket count', a
 test('a log directory that the first start makes has the mode of the settings', async () => {
   const project = projectDir();
   const logDir = join(project.cwd, 'logs');
-  await guardConfigFiles(project.load({ env: { TASK_LOGS_DIR: logDir, TASK_LOGS_FILE_MODE: '0640' } }));
+  await rememberConfigFiles(project.load({ env: { TASK_LOGS_DIR: logDir, TASK_LOGS_FILE_MODE: '0640' } }));
   expect(statSync(logDir).mode & 0o777).toBe(0o750);
-  await guardConfigFiles(project.load({ env: { TASK_LOGS_DIR: join(project.cwd, 'private') } }));
+  await rememberConfigFiles(project.load({ env: { TASK_LOGS_DIR: join(project.cwd, 'private') } }));
   expect(statSync(join(project.cwd, 'private')).mode & 0o777).toBe(0o700);
 });
 
 test('a log directory that cannot be made is an error that names it', async () => {
   const project = projectDir();
   const file = project.put('file', {});
-  await expect(guardConfigFiles(project.load({ env: { TASK_LOGS_DIR: file } }))).rejects.toMatchObject({
+  await expect(rememberConfigFiles(project.load({ env: { TASK_LOGS_DIR: file } }))).rejects.toMatchObject({
     code: 'ERR_DIRECTORY_UNUSABLE',
-    message: expect.stringContaining(`TASK_LOGS_DIR: ${file} cannot be used: `),
+    message: expect.stringContaining(`TASK_LOGS_DIR: the state of the configuration files cannot be kept in ${file}: `),
   });
 });

@@ -1,3 +1,4 @@
+import { useRedactRules } from '../redact-rules.ts';
 import { resolve } from 'node:path';
 import { isatty } from 'node:tty';
 import { DEFAULT_DIALECT, DIALECT_NAMES } from '../../agent/dialects/dialects.ts';
@@ -94,6 +95,7 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
     recordsOnly: true,
     ...(flags.config !== undefined && { configFile: flags.config }),
   });
+  useRedactRules(config);
   for (const note of config.notes) terminal.say(note);
   const order = await readOrder(command, flags, { config, say: terminal.say });
   const interrupts = new Interrupts();

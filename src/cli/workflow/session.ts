@@ -4,6 +4,7 @@ import { gitRoot } from '../../config/git.ts';
 import { TasktrailError } from '../../errors.ts';
 import { checkWorkflowId } from '../../model/ids.ts';
 import { setFileMode } from '../../system/files/modes.ts';
+import { useRedactRules } from '../redact-rules.ts';
 import { say } from '../terminal/say.ts';
 import { type CurrentWorkflow, CurrentWorkflows } from './current-workflow.ts';
 import { deliverJournal } from './deliver.ts';
@@ -31,6 +32,7 @@ interface ChangeOptions {
 /** Throws `ERR_CONFIG_INVALID`. */
 export function openSession(flags: WorkflowFlags): Session {
   const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
+  useRedactRules(config);
   setFileMode(config.fileMode);
   for (const note of envFileNotes()) say(note);
   return { config, store: new CurrentWorkflows(config.logDir) };
