@@ -18,8 +18,10 @@ const modeOf = (path: string): string => (lstatSync(path).mode & 0o7777).toStrin
 function modesBelow(dir: string, wants: (name: string) => boolean = () => true): Record<string, string> {
   const found: Record<string, string> = {};
   for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter(wants)) {
-    const kind = lstatSync(join(dir, name)).isDirectory() ? 'folder' : 'file';
-    found[`${kind} ${modeOf(join(dir, name))}`] = name;
+    // A running service replaces files meanwhile.
+    const stats = lstatSync(join(dir, name), { throwIfNoEntry: false });
+    if (stats === undefined) continue;
+    found[`${stats.isDirectory() ? 'folder' : 'file'} ${(stats.mode & 0o7777).toString(8)}`] = name;
   }
   return found;
 }
