@@ -122,10 +122,11 @@ async function waitForOtherWorker({ taskId }: Job, config: Config, signal: Abort
   return true;
 }
 
-/** Whether an earlier attempt ended. `abandoned` is not such an end: the holder records it for a silent worker. */
+/** Whether an earlier attempt ended, as the trail says. `abandoned` is not such an end: the holder records it for a silent worker. */
 async function hasEnded({ taskId }: Job, reader: Reader): Promise<boolean> {
   try {
     const metadata = await reader.readDocument(taskId, 'metadata');
+    if (metadata?.opened_by !== undefined) return false;
     return ['completed', 'failed', 'cancelled'].includes(String(metadata?.status));
   } catch {
     // The directory cannot be read: run the attempt.

@@ -55,7 +55,9 @@ async function requeueOne(taskId: string, options: RequeueOptions): Promise<bool
   // recorded as abandoned before Redis hands it out again.
   if ((await queue.has(taskId)) || options.isBusy(taskId)) return false;
   const isOver = await queue.knows(taskId);
-  const metadata = await reader.readDocument(taskId, 'metadata');
+  const recorded = await reader.readDocument(taskId, 'metadata');
+  // The service has not recorded it yet, or has lost that: what others say about its job does not count.
+  const metadata = recorded?.opened_by === undefined ? recorded : undefined;
   if (isOver || isTerminal(metadata?.status)) {
     if (!options.isBusy(taskId)) await jobs.remove(taskId);
     return false;

@@ -206,6 +206,16 @@ test('a kept task whose records were lost is recorded again', async () => {
   ]);
 });
 
+test('what another sender says about a kept task of which the trail has no record ends nothing', async () => {
+  const forged = { status: 'completed', attempt: 7, opened_by: 'anonymous' };
+  const { pushed, left, recorded } = await requeue({
+    kept: [{ job: jobOf('task-1') }],
+    metadata: { 'task-1': forged },
+  });
+  expect([pushed, left]).toMatchObject([[{ taskId: 'task-1', attempt: 1 }], ['task-1']]);
+  expect(recorded[0]).toMatchObject({ status: 'queued', attempt: 1 });
+});
+
 test('tasks that ran when the service was killed are queued as their next attempt until they run', {
   tags: 'full',
 }, async () => {
