@@ -228,6 +228,8 @@ test('a log directory that cannot be made is an error that names it', async () =
   const file = project.put('file', {});
   await expect(rememberConfigFiles(project.load({ env: { TASK_LOGS_DIR: file } }))).rejects.toMatchObject({
     code: 'ERR_DIRECTORY_UNUSABLE',
-    message: expect.stringContaining(`TASK_LOGS_DIR: the state of the configuration files cannot be kept in ${file}: `),
+    message: expect.stringContaining(
+      `TASK_LOGS_DIR: the state of the configuration files cannot be kept in ${file}: `,
+    ),
   });
 });

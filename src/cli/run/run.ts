@@ -1,4 +1,3 @@
-import { useRedactRules } from '../redact-rules.ts';
 import { resolve } from 'node:path';
 import { isatty } from 'node:tty';
 import { DEFAULT_DIALECT, DIALECT_NAMES } from '../../agent/dialects/dialects.ts';
@@ -13,6 +12,7 @@ import { AgentFailedError, type Task } from '../../record/task/task.ts';
 import { AgentSpans } from '../../service/agent-spans.ts';
 import { endProcesses, findProcesses } from '../../system/processes.ts';
 import { shellEnvironment } from '../../trail/agents/agent-environment.ts';
+import { useRedactRules } from '../redact-rules.ts';
 import { amountsText } from '../terminal/line-format.ts';
 import { TerminalStream } from '../terminal/terminal-stream.ts';
 import { escapeLine } from '../terminal/terminal-text.ts';

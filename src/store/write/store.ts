@@ -347,9 +347,8 @@ export class Store {
   }
 
   #count(received: number, fresh: number): void {
-    const { books } = this.#options;
-    books.countAccepted(fresh);
-    books.countDuplicates(received - fresh);
+    this.#options.books.countAccepted(fresh);
+    this.#options.books.countDuplicates(received - fresh);
   }
 
   #dropped(reason: string, count: number): void {
