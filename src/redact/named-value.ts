@@ -30,13 +30,11 @@ export function findNamed(text: string, name: Name): Found | undefined {
   return valueAt(text, name, sign);
 }
 
-/** `PWD=/srv/app` and `OLDPWD=/srv`, as `env` prints them. */
+/** `PWD=/srv/app` and `OLDPWD=/srv`, as `env` prints them. In the settings of a database the name has small letters. */
 function isWorkingDirectory(text: string, name: Name, sign: Sign): boolean {
-  return (
-    /^(?:OLD)?PWD$/.test(name.text) &&
-    sign.place === 'setting' &&
-    /^[/~]/.test(text.slice(sign.at, sign.at + 1))
-  );
+  const path = /["']?(?:[/~]|[A-Za-z]:[\\/])/y;
+  path.lastIndex = sign.at;
+  return /^(?:OLD)?PWD$/.test(name.text) && sign.text === '=' && path.test(text);
 }
 
 /** The name that contains the hint at `at`. The kind is undefined when it is that of no secret. */
