@@ -19,7 +19,17 @@ export function isWebPage(contentType: string | undefined, text: string): boolea
 }
 
 /** `afterMs`: the time of its Retry-After. */
-export function resultOfAnswer({ status, headers, body }: Answer, afterMs?: number): SendResult {
+export function resultOfAnswer(answer: Answer, afterMs?: number): SendResult {
+  const result = plainResultOf(answer, afterMs);
+  const isAsked = TOKEN_ASKED.test(answer.headers['www-authenticate'] ?? '');
+  if (!isAsked || (result.kind !== 'accepted' && result.kind !== 'refused')) return result;
+  return { ...result, asksForToken: true };
+}
+
+/** As the receiver of tasktrail asks, and no other one. */
+const TOKEN_ASKED = /^Bearer realm="tasktrail"/i;
+
+function plainResultOf({ status, headers, body }: Answer, afterMs?: number): SendResult {
   const text = isProtobuf(headers, body) ? undefined : body.toString('utf8');
   if (status >= 200 && status <= 299) {
     if (text === undefined) return resultOfProtobuf(body);

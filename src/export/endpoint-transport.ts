@@ -48,11 +48,28 @@ export class EndpointTransport implements Transport {
   readonly #settings: Record<Signal, EndpointSettings>;
   readonly #agents = new Map<Signal, HttpAgent>();
 
-  constructor() {
+  readonly #token: string | undefined;
+  #isTokenAsked = false;
+
+  /**
+   * `token` is that of the log directory. It is sent only where the settings have no `Authorization` header, and only after
+   * the endpoint has asked for it: a holder on another machine does.
+   */
+  constructor({ token }: { readonly token?: string | undefined } = {}) {
+    this.#token = token;
     this.#settings = { logs: endpointSettings('logs'), traces: endpointSettings('traces') };
   }
 
   async send(signal: Signal, body: Uint8Array): Promise<SendResult> {
+    const result = await this.#send(signal, body);
+    const isAsked = 'asksForToken' in result && !this.#isTokenAsked;
+    if (!isAsked || this.#token === undefined) return result;
+    this.#isTokenAsked = true;
+    // What was accepted already falls to its ids.
+    return this.#send(signal, body);
+  }
+
+  async #send(signal: Signal, body: Uint8Array): Promise<SendResult> {
     const settings = this.#settings[signal];
     let encoded: Uint8Array;
     try {
@@ -68,7 +85,7 @@ export class EndpointTransport implements Transport {
         url,
         request: url.startsWith('https:') ? requestHttps : requestHttp,
         agent: await this.#agent(signal),
-        headers,
+        headers: this.#isTokenAsked ? withToken(headers, this.#token) : headers,
         timeoutMs: timeoutMillis,
       });
     } catch (error) {
@@ -95,6 +112,12 @@ export class EndpointTransport implements Transport {
     }
     return agent;
   }
+}
+
+/** A header of the settings stays. */
+function withToken(headers: DressedRequest['headers'], token: string | undefined): DressedRequest['headers'] {
+  const isGiven = Object.keys(headers).some((name) => name.toLowerCase() === 'authorization');
+  return token === undefined || isGiven ? headers : { ...headers, Authorization: `Bearer ${token}` };
 }
 
 /** Reads the environment. Throws the error of the standard exporters' package for an invalid setting. */

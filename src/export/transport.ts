@@ -5,14 +5,25 @@ export type Signal = 'logs' | 'traces';
 
 /**
  * Outcome of one request. `retry`: send the same request again later, without a limit. `too_large`: send it in
- * halves. `unsupported`: the destination does not accept this signal. `refused`: do not send it again.
+ * halves. `unsupported`: the destination does not accept this signal. `refused`: do not send it again. `asksForToken`: a
+ * holder of tasktrail would take it, or more of it, with the token of its log directory.
  */
 export type SendResult =
-  | { readonly kind: 'accepted'; readonly rejected: number; readonly reason?: string }
+  | {
+      readonly kind: 'accepted';
+      readonly rejected: number;
+      readonly reason?: string;
+      readonly asksForToken?: true;
+    }
   | { readonly kind: 'retry'; readonly reason: string; readonly afterMs?: number }
   | { readonly kind: 'too_large' }
   | { readonly kind: 'unsupported'; readonly status: number; readonly reason?: string }
-  | { readonly kind: 'refused'; readonly status: number; readonly reason: string };
+  | {
+      readonly kind: 'refused';
+      readonly status: number;
+      readonly reason: string;
+      readonly asksForToken?: true;
+    };
 
 /** Sends requests in OTLP/JSON to one destination, in the encoding that it takes. Never rejects. */
 export interface Transport {

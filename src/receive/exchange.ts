@@ -11,6 +11,7 @@ import { outlineJson } from './json/outline-json.ts';
 import { readBody } from './otlp-body.ts';
 import {
   type Answer,
+  askingForToken,
   CONTENT_TYPES,
   type Encoding,
   encodingOf,
@@ -52,7 +53,10 @@ export async function exchange(request: IncomingMessage, options: ExchangeOption
     }
     const limits = { bytesMax: options.bodyBytesMax, lease };
     const store = (batch: TelemetryBatch): Promise<IngestResult> => ingest(options.sink, batch, sender);
-    return successAnswer(signal, encoding, await storeBody(request, { signal, encoding, limits }, store));
+    const outcomes = await storeBody(request, { signal, encoding, limits }, store);
+    const answer = successAnswer(signal, encoding, outcomes);
+    const isRefused = outcomes.some(({ rejected }) => rejected > 0);
+    return sender.kind === 'anonymous' && isRefused ? askingForToken(answer) : answer;
   } catch (error) {
     return errorAnswer(encoding ?? 'json', asTasktrailError(error));
   } finally {

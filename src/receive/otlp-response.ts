@@ -60,9 +60,17 @@ const RPC: Readonly<Record<ErrorCode, Rpc>> = {
   ERR_UNEXPECTED: BROKEN,
 };
 
+/** Asks senders that know the key of the log directory for its token. */
+const TOKEN_ASKED: Readonly<Record<string, string>> = { 'WWW-Authenticate': 'Bearer realm="tasktrail"' };
+
+/** An answer to a sender without a token, some of whose records were refused: with the token they may be accepted. */
+export function askingForToken(answer: Answer): Answer {
+  return { ...answer, headers: { ...answer.headers, ...TOKEN_ASKED } };
+}
+
 /** Headers that HTTP requires for a status. Retry-After is five seconds: a full disk or a restart takes longer than one. */
 const HEADERS: ReadonlyMap<number, Readonly<Record<string, string>>> = new Map([
-  [401, { 'WWW-Authenticate': 'Bearer' }],
+  [401, TOKEN_ASKED],
   [405, { Allow: 'POST' }],
   [503, { 'Retry-After': '5' }],
 ]);

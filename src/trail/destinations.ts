@@ -5,6 +5,7 @@ import { type HolderAddress, HolderTransport } from '../export/holder-transport.
 import { Sender } from '../export/sender.ts';
 import { destinationsOf, endpointsOf, HOLDER } from '../journal/destination.ts';
 import type { Journal } from '../journal/journal.ts';
+import { trailTokenOf } from '../model/trail-token.ts';
 import { proveHolder } from '../store/proven-holder.ts';
 
 export { destinationsOf, endpointsOf, HOLDER };
@@ -23,7 +24,7 @@ export function createSenders(config: Config, journal: Journal, books: Books): r
         ...shared,
         destination: key,
         signals,
-        transport: new EndpointTransport(),
+        transport: new EndpointTransport({ token: tokenForEndpoints(config) }),
         retryMaxMs: ENDPOINT_RETRY_MAX_MS,
       }),
   );
@@ -43,4 +44,20 @@ async function locateHolder({ logDir, key }: Config): Promise<HolderAddress | un
   if (proof.state === 'unproven') return { refusal: `records wait: ${proof.reason}` };
   const { otlp_url: url } = proof.holder;
   return url === null ? undefined : { url, token: proof.token };
+}
+
+const ENDPOINTS = [
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_LOGS_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+] as const;
+
+/**
+ * Machines that share TASK_LOGS_KEY send to the holder with its token. Not to an endpoint that a `.env` file names alone: that
+ * of a checkout may name any port of this machine.
+ */
+function tokenForEndpoints({ key, sources }: Config): string | undefined {
+  const isFromFile = (name: string): boolean => sources[name] === 'env file';
+  if (key === undefined || (ENDPOINTS.some(isFromFile) && !isFromFile('TASK_LOGS_KEY'))) return undefined;
+  return trailTokenOf(key);
 }

@@ -33,7 +33,7 @@ test('a partial success adds the counts, and names each reason once', () => {
 
 test.each([
   ['ERR_INPUT_INVALID', 400, undefined],
-  ['ERR_UNAUTHORIZED', 401, ['WWW-Authenticate', 'Bearer']],
+  ['ERR_UNAUTHORIZED', 401, ['WWW-Authenticate', 'Bearer realm="tasktrail"']],
   ['ERR_METHOD_NOT_ALLOWED', 405, ['Allow', 'POST']],
   ['ERR_TOO_LARGE', 413, undefined],
   ['ERR_TYPE_UNSUPPORTED', 415, undefined],

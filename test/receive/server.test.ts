@@ -198,7 +198,10 @@ test.each([[undefined], ['Bearer wrong'], ['Bearer '], ['Basic c2VjcmV0'], ['sec
     const { batches, post } = await start({ secrets: { apiToken: 'secret' } });
     const headers = authorization === undefined ? JSON_TYPE : { ...JSON_TYPE, Authorization: authorization };
     const response = await post('/v1/logs', headers, JSON.stringify(logsRequest(GOOD_LOG)));
-    expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
+    expect([response.status, response.headers.get('www-authenticate')]).toEqual([
+      401,
+      'Bearer realm="tasktrail"',
+    ]);
     expect(batches).toEqual([]);
   },
 );

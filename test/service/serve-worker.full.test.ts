@@ -144,6 +144,32 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     expect((await readdir(elsewhere)).filter((name) => !name.startsWith('_'))).toEqual([]);
   }, 60_000);
 
+  test.each([
+    ['with a token', { TASK_LOGS_API_TOKEN: 'a-token-of-the-tests' }],
+    ['without a token', {}],
+  ])(
+    'a worker on another machine needs the shared key alone; the service is %s',
+    async (_name, access) => {
+      const fleet = await Fleet.open(program);
+      const key = { TASK_LOGS_KEY: 'a key that both machines share, of 32 characters' };
+      await fleet.configure({ agents: { hello: { command: ['sh', '-c', 'echo hello'] } }, webhooks: {} });
+      const service = await fleet.start('serve', { ...SECRET_ENV, ...access, ...key });
+      const worker = await fleet.start('worker', {
+        ...key,
+        TASK_LOGS_DIR: join(fleet.cwd, 'elsewhere'),
+        TASK_LOGS_STORE: 'false',
+        OTEL_EXPORTER_OTLP_ENDPOINT: service.otlpUrl,
+      });
+      const answer = await say(service.url, VENDOR.github, '@agent review');
+      const id = firstTaskId(await answer.json());
+      expect(await resultOf(fleet.logDir, id)).toMatchObject({ success: true });
+      expect((await fleet.lines(id)).map(({ content }) => content).join('')).toBe('hello\n');
+      expect((await worker.stop()).code).toBe(0);
+      expect(worker.stderr).toBe('');
+    },
+    60_000,
+  );
+
   test('another worker takes over the agent of a killed worker', async () => {
     const lines = 3_000;
     const fleet = await Fleet.open(program);
