@@ -58,7 +58,7 @@ async function requeueOne(taskId: string, options: RequeueOptions): Promise<bool
   const recorded = await reader.readDocument(taskId, 'metadata');
   // The service has not recorded it yet, or has lost that: what others say about its job does not count.
   const metadata = recorded?.opened_by === undefined ? recorded : undefined;
-  if (isOver || isTerminal(metadata?.status)) {
+  if (isOver || hasEnded(metadata)) {
     if (!options.isBusy(taskId)) await jobs.remove(taskId);
     return false;
   }
@@ -82,11 +82,19 @@ function isOwnQueue(entry: JobEntry, { queue, home }: RequeueOptions): boolean {
   return entry.queue.system === queue.system;
 }
 
+/**
+ * `abandoned` is no end here: the holder says it of a silent worker. Where the queue has the job, it hands it out again; where
+ * it has lost the job as well, it is queued from its entry. An attempt over the maximum ends without an entry.
+ */
+function hasEnded(metadata: JsonObject | undefined): boolean {
+  return isTerminal(metadata?.status) && metadata?.status !== 'abandoned';
+}
+
 /** Whether no process can have the job any more. */
 function isLost(entry: JobEntry, metadata: JsonObject | undefined): boolean {
   if (isVolatile(entry)) return true;
   // A worker that had taken the job before Redis lost it goes on with it.
-  if (metadata !== undefined && metadata.status !== 'queued') return false;
+  if (metadata !== undefined && metadata.status !== 'queued' && metadata.status !== 'abandoned') return false;
   return Date.now() - Date.parse(entry.updatedAt) > AGE_MIN_MS;
 }
 

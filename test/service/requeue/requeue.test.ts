@@ -149,7 +149,7 @@ test.each<[string, Omit<Case, 'kept'> & Partial<Kept>]>([
   expect(await requeue({ kept: [kept], ...given })).toMatchObject({ pushed: [], left: ['task-1'] });
 });
 
-test.each(['completed', 'failed', 'cancelled', 'abandoned'])(
+test.each(['completed', 'failed', 'cancelled'])(
   'the entry of a task that is %s is removed',
   async (status) => {
     for (const isRedis of [false, true]) {
@@ -162,6 +162,15 @@ test.each(['completed', 'failed', 'cancelled', 'abandoned'])(
     }
   },
 );
+
+test('a job of a silent worker that Redis has lost is queued as its next attempt', async () => {
+  const kept = [{ job: jobOf('task-1'), isStarted: true }];
+  const metadata = { 'task-1': { status: 'abandoned', attempt: 1 } };
+  for (const isRedis of [false, true]) {
+    const { pushed } = await requeue({ kept, metadata, isRedis });
+    expect(pushed).toMatchObject([{ taskId: 'task-1', attempt: 2 }]);
+  }
+});
 
 test('a job that is over in Redis is removed, also while the end of its task is on its way', async () => {
   const given = { kept: [{ job: jobOf('task-1') }], over: ['task-1'], isRedis: true };
