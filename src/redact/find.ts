@@ -44,6 +44,8 @@ class Search implements ScanHandlers<Action> {
   /** Up to where base64 was decoded, for each place in a group of four characters. */
   readonly base64Ends: [number, number, number, number] = [0, 0, 0, 0];
   joinedEnd = 0;
+  /** Where the rest of a token ends that began on an earlier line. */
+  restEnd = 0;
   regions: { start: number; end: number }[] | undefined;
   /** The text is JSON, and the question is only whether it is worth decoding. */
   isProbe = false;
@@ -64,6 +66,7 @@ class Search implements ScanHandlers<Action> {
     this.nameEnd = 0;
     this.base64Ends.fill(0);
     this.joinedEnd = 0;
+    this.restEnd = 0;
     this.regions = undefined;
     this.isProbe = isProbe;
     this.mustDecode = false;
@@ -124,21 +127,30 @@ class Search implements ScanHandlers<Action> {
     let start = at;
     if (text[start - 1] === '\r') start -= 1;
     while (start > 0 && text[start - 1] === '\\' && at - start < 9) start -= 1;
-    if (this.found !== undefined && this.from === start && start > 0) {
+    const isBehind = this.from === start || this.restEnd === start;
+    if (this.found !== undefined && isBehind && start > 0) {
       const isWrapped =
         start >= WRAPPED_CHARS_MIN && !text.slice(start - WRAPPED_CHARS_MIN, start).includes('\n');
       const end = endOfRest(text, start, isWrapped);
       const last = this.found.at(-1);
       const next = this.#startOfLine(start);
       if (end > next && last !== undefined && formIn(text.slice(next, end)) === undefined) {
-        return this.#push({ start: next, end, kind: last.kind });
+        return this.#pushRest({ start: next, end, kind: last.kind }, next);
       }
     }
-    if (start < this.joinedEnd || start === this.from) return at;
+    if (start < this.joinedEnd || isBehind) return at;
     const joined = joinedAround(text, start, this.from);
     if (joined === undefined) return at;
     this.joinedEnd = joined.end - Math.min(OVERLAP_CHARS / 2, joined.end - start - 1);
     return this.#addAcross(joined, joined.breaks) ?? at;
+  }
+
+  /** The line from `next` on is searched too: what looks like a rest may be the start of another secret. */
+  #pushRest(secret: Found, next: number): number {
+    this.#push(secret);
+    this.from = next;
+    this.restEnd = secret.end;
+    return next;
   }
 
   #startOfLine(at: number): number {
@@ -148,13 +160,13 @@ class Search implements ScanHandlers<Action> {
   }
 
   #addAcross(joined: Decoded, breaks: readonly number[]): number | undefined {
-    let end: number | undefined;
+    let next: number | undefined;
     for (const secret of new Search(joined.text, DEPTH_MAX, true).run()) {
-      if (breaks.some((place) => secret.start < place && secret.end > place)) {
-        end = this.#push({ ...mapped(secret, joined), kind: secret.kind });
-      }
+      const first = breaks.find((place) => secret.start < place && secret.end > place);
+      if (first === undefined) continue;
+      next = this.#pushRest({ ...mapped(secret, joined), kind: secret.kind }, joined.starts[first] ?? 0);
     }
-    return end;
+    return next;
   }
 
   #decodeRegion({ start, end }: { start: number; end: number }): void {
@@ -233,6 +245,8 @@ function ruleAction(rule: Rule): Action {
 function startBefore({ text, from }: Search, start: number, { codes, min, max }: Before): number {
   let begin = start;
   while (begin > from && start - begin <= max && codes[text.charCodeAt(begin - 1)] === 1) begin -= 1;
+  // The letter of an escaped line break.
+  if (start - begin > max && text[begin - 1] === '\\' && /[nrt]/.test(text[begin] ?? '')) begin += 1;
   // A sign before it that may also be part of it: the `-` of a removed line.
   if (start - begin > max && !isWordCode(text.charCodeAt(begin))) begin += 1;
   return start - begin < min || start - begin > max ? -1 : begin;
@@ -290,6 +304,9 @@ export function formIn(value: string): string | undefined {
   return new Search(value, DEPTH_MAX, true).run()[0]?.kind;
 }
 
+/** Control characters other than blanks and line breaks: what was decoded is no text. */
+const BINARY = /(?![\t\n\v\f\r])\p{Cc}/u;
+
 function base64Action(before: number): Action {
   return (search, start) => {
     if (search.depth >= DEPTH_MAX || search.formsOnly) return start;
@@ -301,7 +318,7 @@ function base64Action(before: number): Action {
     if (decoding === undefined) return start;
     if (search.isProbe) return decodeNeeded(search);
     base64Ends[phase] = decoding.end;
-    const depth = /[\0-\x08\x0e-\x1f\x7f-\x9f]/.test(decoding.text) ? DEPTH_MAX : DEPTH_MAX - 1;
+    const depth = BINARY.test(decoding.text) ? DEPTH_MAX : DEPTH_MAX - 1;
     const inner = new Search(decoding.text, depth, false).run()[0];
     if (inner === undefined) return start;
     return search.add({ ...base64Around(text, start, from), kind: inner.kind });
