@@ -10,6 +10,7 @@ import type { Rule } from './rules/rule.ts';
 import { SERVICE_RULES } from './rules/services.ts';
 import { SCHEMES, type Scheme } from './schemes.ts';
 import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
+import { codesOf, isNameCode, isWordCode, isWordStart, startBefore } from './words.ts';
 import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */
@@ -134,7 +135,7 @@ class Search implements ScanHandlers<Action> {
       const end = endOfRest(text, start, isWrapped);
       const last = this.found.at(-1);
       const next = this.#startOfLine(start);
-      if (end > next && last !== undefined && formIn(text.slice(next, end)) === undefined) {
+      if (end > next && last !== undefined && !this.#isOther(next, end)) {
         return this.#pushRest({ start: next, end, kind: last.kind }, next);
       }
     }
@@ -142,7 +143,15 @@ class Search implements ScanHandlers<Action> {
     const joined = joinedAround(text, start, this.from);
     if (joined === undefined) return at;
     this.joinedEnd = joined.end - Math.min(OVERLAP_CHARS / 2, joined.end - start - 1);
-    return this.#addAcross(joined, joined.breaks) ?? at;
+    this.#addAcross(joined, joined.breaks);
+    return at;
+  }
+
+  /** Another secret of its own, with its form or its name. */
+  #isOther(start: number, end: number): boolean {
+    const name = nameAround(this.text, start, start);
+    const isNamed = name.kind !== undefined && /[=:]/.test(this.text[name.end] ?? '');
+    return isNamed || formIn(this.text.slice(start, end)) !== undefined;
   }
 
   /** The line from `next` on is searched too: what looks like a rest may be the start of another secret. */
@@ -159,14 +168,16 @@ class Search implements ScanHandlers<Action> {
     return this.text[next - 1] === '\\' ? next + 1 : next;
   }
 
-  #addAcross(joined: Decoded, breaks: readonly number[]): number | undefined {
-    let next: number | undefined;
+  /** The lines are searched too: `from` stays where it is. */
+  #addAcross(joined: Decoded, breaks: readonly number[]): void {
     for (const secret of new Search(joined.text, DEPTH_MAX, true).run()) {
       const first = breaks.find((place) => secret.start < place && secret.end > place);
-      if (first === undefined) continue;
-      next = this.#pushRest({ ...mapped(secret, joined), kind: secret.kind }, joined.starts[first] ?? 0);
+      if (first === undefined || isWhole(joined.text.slice(secret.start, first))) continue;
+      const place = { ...mapped(secret, joined), kind: secret.kind };
+      this.found ??= [];
+      this.found.push(place);
+      this.restEnd = place.end;
     }
-    return next;
   }
 
   #decodeRegion({ start, end }: { start: number; end: number }): void {
@@ -215,12 +226,6 @@ function mapped({ start, end }: Found, { starts }: Decoded): { start: number; en
   return { start: starts[start] ?? 0, end: starts[end] ?? 0 };
 }
 
-interface Before {
-  readonly codes: Uint8Array;
-  readonly min: number;
-  readonly max: number;
-}
-
 function ruleAction(rule: Rule): Action {
   const body = new RegExp(rule.body, 'y');
   const before =
@@ -229,7 +234,7 @@ function ruleAction(rule: Rule): Action {
   return (search, start, end) => {
     const { text } = search;
     let begin = start;
-    if (before !== undefined) begin = startBefore(search, start, before);
+    if (before !== undefined) begin = startBefore(text, start, { ...before, from: search.from });
     else if (!anywhere && !isWordStart(text, start)) return start;
     if (begin < 0) return start;
     body.lastIndex = end;
@@ -239,45 +244,6 @@ function ruleAction(rule: Rule): Action {
     else if (text[begin - 1] === '\\' && /[nrtbfu]/.test(text[begin] ?? '')) begin += 1;
     return search.add({ start: begin, end: body.lastIndex, kind });
   };
-}
-
-/** -1 where too few or too many characters of the secret stand before the hint. */
-function startBefore({ text, from }: Search, start: number, { codes, min, max }: Before): number {
-  let begin = start;
-  while (begin > from && start - begin <= max && codes[text.charCodeAt(begin - 1)] === 1) begin -= 1;
-  // The letter of an escaped line break.
-  if (start - begin > max && text[begin - 1] === '\\' && /[nrt]/.test(text[begin] ?? '')) begin += 1;
-  // A sign before it that may also be part of it: the `-` of a removed line.
-  if (start - begin > max && !isWordCode(text.charCodeAt(begin))) begin += 1;
-  return start - begin < min || start - begin > max ? -1 : begin;
-}
-
-function codesOf(chars: string): Uint8Array {
-  const pattern = new RegExp(chars);
-  return Uint8Array.from({ length: 128 }, (_, code) => (pattern.test(String.fromCharCode(code)) ? 1 : 0));
-}
-
-function isWordCode(code: number): boolean {
-  return (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57);
-}
-
-/**
- * Whether no word goes on at `at`. The letter of an escaped line break and the end of a terminal code, whose start may have
- * been removed, are no part of a word.
- */
-export function isWordStart(text: string, at: number): boolean {
-  if (at === 0) return true;
-  const code = text.charCodeAt(at - 1);
-  if (!isWordCode(code)) return true;
-  // Letters of `\n`, `\r`, `\t`, `\b`, `\f`; and `m`.
-  if (code !== 110 && code !== 114 && code !== 116 && code !== 98 && code !== 102 && code !== 109)
-    return false;
-  const before = text.slice(Math.max(0, at - 14), at);
-  return /\\[nrtbf]$|\[[0-9;]{0,12}m$/.test(before);
-}
-
-function isNameCode(code: number): boolean {
-  return isWordCode(code) || code === 95 || code === 45;
 }
 
 function nameAction(search: Search, start: number, end: number): number {
@@ -297,6 +263,12 @@ function nameAction(search: Search, start: number, end: number): number {
       ? formIn(search.text.slice(found.start, Math.min(found.end, found.start + OVERLAP_CHARS)))
       : undefined;
   return search.add({ ...found, kind: kind ?? found.kind });
+}
+
+/** Whether a word is a token by itself: what the next line begins with is most likely no part of it. */
+function isWhole(word: string): boolean {
+  const first = new Search(word, DEPTH_MAX, true).run()[0];
+  return first !== undefined && first.start === 0 && first.end === word.length;
 }
 
 /** The kind of a value that has a form too says more than its name. */

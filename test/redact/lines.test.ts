@@ -6,7 +6,6 @@ import { FORMS, randomOf, type Sample, sampleOf } from './forms.ts';
 /** What may stay of a secret: fewer characters in a row say nothing. */
 const LEFT_CHARS_MAX = 8;
 
-/** Half of such a secret stands before what shows its form. */
 const SEEDS = [1, 2, 3, 4, 5, 6];
 
 function shuffled(samples: readonly Sample[], random: () => number): Sample[] {
