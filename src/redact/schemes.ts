@@ -109,9 +109,9 @@ function urlPassword(text: string, end: number): Found | undefined {
   return user !== undefined && looksRandom(text.slice(user.start, user.end)) ? user : undefined;
 }
 
-/** No variable, and no example in brackets. */
+/** No variable, no `user:password:@host` of a manual, and no example in brackets. */
 function isWritten(value: string): boolean {
-  return !isMask(value) && !/^(?:\$[A-Za-z_{(]|\{|%[sdqv]|\*+$|x+$)/.test(value.slice(0, 8));
+  return !isMask(value) && !/^(?:\$[A-Za-z_{(]|\{|%[sdqv]|\*+$|x+$|password:$)/.test(value.slice(0, 10));
 }
 
 function optionValue(

@@ -180,3 +180,26 @@ test('what stands around such names stays', () => {
   ])
     expect(redact(text)).toBe(text);
 });
+
+test.each([
+  'this.lastSignificantToken = "?NonNull";',
+  'Token: "#d8dee9"',
+  '{"keyword.token": "#88c0d0", "token": "#D8DEE9FF"}',
+  'secret: HMAC-SHA256',
+  'token = "HMAC-SHA256"',
+  'Signature-Key: HMAC-SHA512',
+  'authorization: AWS4-HMAC-SHA256',
+  'a URL such as https://user:password:@host/x',
+  'write `password:@` before the host',
+])('names of algorithms, colours and signs stay: %s', (text) => {
+  expect(redact(text)).toBe(text);
+  expect(JSON.parse(redactJson(JSON.stringify({ text })))).toEqual({ text });
+});
+
+test('a password that resembles a colour is masked', () => {
+  expect(redact('{"password": "#d8dee9"}')).toBe('{"password": "[redacted:password]"}');
+  expect(redactJson('{"password":"#d8dee9","token":"#d8dee9"}')).toBe(
+    '{"password":"[redacted:password]","token":"#d8dee9"}',
+  );
+  expect(redact('DB_PASSWORD=#d8dee9x')).toBe('DB_PASSWORD=[redacted:password]');
+});
