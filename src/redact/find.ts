@@ -197,8 +197,12 @@ class Search implements ScanHandlers<Action> {
 
 const NONE: readonly Found[] = [];
 
+/** Shorter texts hold no secret with its form or its name: most field names of a record. */
+const SECRET_CHARS_MIN = 6;
+
 /** The secrets of a text that have a form or a name: sorted, without overlaps. */
 export function findSecrets(text: string): readonly Found[] {
+  if (text.length < SECRET_CHARS_MIN) return NONE;
   outer.reset(text, false);
   return outer.run();
 }

@@ -189,8 +189,10 @@ class Stream implements StreamRedactor {
   }
 
   push(piece: string): string {
+    // What is held has no line break: a long line in many small pieces is not searched again for each of them.
+    const lineEnd = piece.lastIndexOf('\n') + 1;
+    let to = lineEnd === 0 ? 0 : this.#held.length + lineEnd;
     this.#held += piece;
-    let to = this.#held.lastIndexOf('\n') + 1;
     if (to === 0 && this.#held.length > HELD_CHARS_MAX) to = cutOf(this.#held);
     return to === 0 ? '' : this.#passOn(to);
   }

@@ -12,7 +12,7 @@ const { redact, redactJson } = await import(pathToFileURL(`${dist}/redact/redact
 const GROWTH_MAX = 2.3;
 /** Below this a figure is noise. */
 const CPU_MS_MIN = 6;
-const LENGTH = 32 * 1024;
+const LENGTH = 16 * 1024;
 const LENGTH_MAX = 2 * 1024 * 1024;
 
 const hints = RULES.flatMap(({ hints: list }) => list.map((hint) => hint.replace(/\[(.)[^\]]*\]/g, '$1')));

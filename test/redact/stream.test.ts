@@ -166,3 +166,10 @@ test('a token before the address of a hook or the file of a key leaves them whol
     expect(lines.map((line) => pieces.mask(`${line}\n`)).join(''), token).not.toContain(body);
   }
 });
+
+test('a line in pieces of one character comes out as it would at once', () => {
+  const text = `${'word '.repeat(2_000)}ghp_${A(36)}\nnext ghp_${A(36)}`;
+  const one = createStreamRedactor();
+  const all = createStreamRedactor();
+  expect([...text].map((char) => one.push(char)).join('') + one.flush()).toBe(all.push(text) + all.flush());
+});
