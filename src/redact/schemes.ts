@@ -111,7 +111,7 @@ function urlPassword(text: string, end: number): Found | undefined {
 
 /** No variable, no `user:password:@host` of a manual, and no example in brackets. */
 function isWritten(value: string): boolean {
-  return !isMask(value) && !/^(?:\$[A-Za-z_{(]|\{|%[sdqv]|\*+$|x+$|password:$)/.test(value.slice(0, 10));
+  return !isMask(value) && !/^(?:\$[A-Za-z_{(]|\{|%[sdqv]|\*+$|x+$|\.+$|password:$)/.test(value.slice(0, 10));
 }
 
 function optionValue(

@@ -91,6 +91,9 @@ const COLOUR = /^#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})$/i;
 /** `?Optional`, `?.`: a sign of source code with a word. */
 const SIGN_AND_WORD = /^\?[A-Za-z]{0,40}\.{0,3}$/;
 
+/** `this.#token`, `other.#record.token`. */
+const PRIVATE_FIELD = /^[A-Za-z_$][\w$]{0,60}(?:[?!]?\.#?[A-Za-z_$][\w$]{0,60}){1,8}$/;
+
 /** Words joined by separators, without a digit: `access-token`, `user.password`, `text/plain`, `getToken`. */
 const PLAIN_WORDS = /^[A-Za-z]+(?:[-_./: ,]+[A-Za-z]+)*$/;
 
@@ -217,6 +220,7 @@ function classOf(code: number): number {
 export function looksRandom(value: string): boolean {
   if (/\s/.test(value) || ALGORITHM.test(value) || COLOUR.test(value) || SIGN_AND_WORD.test(value))
     return false;
+  if (value.includes('.#') && PRIVATE_FIELD.test(value)) return false;
   if (PLAIN_WORDS.test(value))
     return isMixed(value) || (value.length >= 12 && /^[A-Za-z]+$/.test(value) && isGibberish(value));
   if (isMixture(value)) return true;

@@ -191,6 +191,9 @@ test.each([
   'authorization: AWS4-HMAC-SHA256',
   'a URL such as https://user:password:@host/x',
   'write `password:@` before the host',
+  'new Holder({ token: this.#token, path })',
+  'else if (found.token !== this.#record.token) return',
+  '`https://user:...@host`',
 ])('names of algorithms, colours and signs stay: %s', (text) => {
   expect(redact(text)).toBe(text);
   expect(JSON.parse(redactJson(JSON.stringify({ text })))).toEqual({ text });
