@@ -1,5 +1,6 @@
-import { findSecrets, isWordStart, RULES } from './find.ts';
+import { findSecrets, RULES } from './find.ts';
 import { spelledOut } from './hints.ts';
+import { isWordStart } from './words.ts';
 
 /** A token begins in its last word: the longest rules are looked for. */
 const WORD_CHARS_MAX = 200;

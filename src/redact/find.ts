@@ -10,6 +10,7 @@ import type { Rule } from './rules/rule.ts';
 import { SERVICE_RULES } from './rules/services.ts';
 import { SCHEMES, type Scheme } from './schemes.ts';
 import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
+import { codesOf, isNameCode, isWordCode, isWordStart, startBefore } from './words.ts';
 import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */
@@ -44,6 +45,8 @@ class Search implements ScanHandlers<Action> {
   /** Up to where base64 was decoded, for each place in a group of four characters. */
   readonly base64Ends: [number, number, number, number] = [0, 0, 0, 0];
   joinedEnd = 0;
+  /** Where the rest of a token ends that began on an earlier line. */
+  restEnd = 0;
   regions: { start: number; end: number }[] | undefined;
   /** The text is JSON, and the question is only whether it is worth decoding. */
   isProbe = false;
@@ -64,6 +67,7 @@ class Search implements ScanHandlers<Action> {
     this.nameEnd = 0;
     this.base64Ends.fill(0);
     this.joinedEnd = 0;
+    this.restEnd = 0;
     this.regions = undefined;
     this.isProbe = isProbe;
     this.mustDecode = false;
@@ -124,21 +128,38 @@ class Search implements ScanHandlers<Action> {
     let start = at;
     if (text[start - 1] === '\r') start -= 1;
     while (start > 0 && text[start - 1] === '\\' && at - start < 9) start -= 1;
-    if (this.found !== undefined && this.from === start && start > 0) {
+    const isBehind = this.from === start || this.restEnd === start;
+    if (this.found !== undefined && isBehind && start > 0) {
       const isWrapped =
         start >= WRAPPED_CHARS_MIN && !text.slice(start - WRAPPED_CHARS_MIN, start).includes('\n');
       const end = endOfRest(text, start, isWrapped);
       const last = this.found.at(-1);
       const next = this.#startOfLine(start);
-      if (end > next && last !== undefined && formIn(text.slice(next, end)) === undefined) {
-        return this.#push({ start: next, end, kind: last.kind });
+      if (end > next && last !== undefined && !this.#isOther(next, end)) {
+        return this.#pushRest({ start: next, end, kind: last.kind }, next);
       }
     }
-    if (start < this.joinedEnd || start === this.from) return at;
+    if (start < this.joinedEnd || isBehind) return at;
     const joined = joinedAround(text, start, this.from);
     if (joined === undefined) return at;
     this.joinedEnd = joined.end - Math.min(OVERLAP_CHARS / 2, joined.end - start - 1);
-    return this.#addAcross(joined, joined.breaks) ?? at;
+    this.#addAcross(joined, joined.breaks);
+    return at;
+  }
+
+  /** Another secret of its own, with its form or its name. */
+  #isOther(start: number, end: number): boolean {
+    const name = nameAround(this.text, start, start);
+    const isNamed = name.kind !== undefined && /[=:]/.test(this.text[name.end] ?? '');
+    return isNamed || formIn(this.text.slice(start, end)) !== undefined;
+  }
+
+  /** The line from `next` on is searched too: what looks like a rest may be the start of another secret. */
+  #pushRest(secret: Found, next: number): number {
+    this.#push(secret);
+    this.from = next;
+    this.restEnd = secret.end;
+    return next;
   }
 
   #startOfLine(at: number): number {
@@ -147,14 +168,16 @@ class Search implements ScanHandlers<Action> {
     return this.text[next - 1] === '\\' ? next + 1 : next;
   }
 
-  #addAcross(joined: Decoded, breaks: readonly number[]): number | undefined {
-    let end: number | undefined;
+  /** The lines are searched too: `from` stays where it is. */
+  #addAcross(joined: Decoded, breaks: readonly number[]): void {
     for (const secret of new Search(joined.text, DEPTH_MAX, true).run()) {
-      if (breaks.some((place) => secret.start < place && secret.end > place)) {
-        end = this.#push({ ...mapped(secret, joined), kind: secret.kind });
-      }
+      const first = breaks.find((place) => secret.start < place && secret.end > place);
+      if (first === undefined || isWhole(joined.text.slice(secret.start, first))) continue;
+      const place = { ...mapped(secret, joined), kind: secret.kind };
+      this.found ??= [];
+      this.found.push(place);
+      this.restEnd = place.end;
     }
-    return end;
   }
 
   #decodeRegion({ start, end }: { start: number; end: number }): void {
@@ -174,8 +197,12 @@ class Search implements ScanHandlers<Action> {
 
 const NONE: readonly Found[] = [];
 
+/** Shorter texts hold no secret with its form or its name: most field names of a record. */
+const SECRET_CHARS_MIN = 6;
+
 /** The secrets of a text that have a form or a name: sorted, without overlaps. */
 export function findSecrets(text: string): readonly Found[] {
+  if (text.length < SECRET_CHARS_MIN) return NONE;
   outer.reset(text, false);
   return outer.run();
 }
@@ -203,12 +230,6 @@ function mapped({ start, end }: Found, { starts }: Decoded): { start: number; en
   return { start: starts[start] ?? 0, end: starts[end] ?? 0 };
 }
 
-interface Before {
-  readonly codes: Uint8Array;
-  readonly min: number;
-  readonly max: number;
-}
-
 function ruleAction(rule: Rule): Action {
   const body = new RegExp(rule.body, 'y');
   const before =
@@ -217,7 +238,7 @@ function ruleAction(rule: Rule): Action {
   return (search, start, end) => {
     const { text } = search;
     let begin = start;
-    if (before !== undefined) begin = startBefore(search, start, before);
+    if (before !== undefined) begin = startBefore(text, start, { ...before, from: search.from });
     else if (!anywhere && !isWordStart(text, start)) return start;
     if (begin < 0) return start;
     body.lastIndex = end;
@@ -227,43 +248,6 @@ function ruleAction(rule: Rule): Action {
     else if (text[begin - 1] === '\\' && /[nrtbfu]/.test(text[begin] ?? '')) begin += 1;
     return search.add({ start: begin, end: body.lastIndex, kind });
   };
-}
-
-/** -1 where too few or too many characters of the secret stand before the hint. */
-function startBefore({ text, from }: Search, start: number, { codes, min, max }: Before): number {
-  let begin = start;
-  while (begin > from && start - begin <= max && codes[text.charCodeAt(begin - 1)] === 1) begin -= 1;
-  // A sign before it that may also be part of it: the `-` of a removed line.
-  if (start - begin > max && !isWordCode(text.charCodeAt(begin))) begin += 1;
-  return start - begin < min || start - begin > max ? -1 : begin;
-}
-
-function codesOf(chars: string): Uint8Array {
-  const pattern = new RegExp(chars);
-  return Uint8Array.from({ length: 128 }, (_, code) => (pattern.test(String.fromCharCode(code)) ? 1 : 0));
-}
-
-function isWordCode(code: number): boolean {
-  return (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || (code >= 48 && code <= 57);
-}
-
-/**
- * Whether no word goes on at `at`. The letter of an escaped line break and the end of a terminal code, whose start may have
- * been removed, are no part of a word.
- */
-export function isWordStart(text: string, at: number): boolean {
-  if (at === 0) return true;
-  const code = text.charCodeAt(at - 1);
-  if (!isWordCode(code)) return true;
-  // Letters of `\n`, `\r`, `\t`, `\b`, `\f`; and `m`.
-  if (code !== 110 && code !== 114 && code !== 116 && code !== 98 && code !== 102 && code !== 109)
-    return false;
-  const before = text.slice(Math.max(0, at - 14), at);
-  return /\\[nrtbf]$|\[[0-9;]{0,12}m$/.test(before);
-}
-
-function isNameCode(code: number): boolean {
-  return isWordCode(code) || code === 95 || code === 45;
 }
 
 function nameAction(search: Search, start: number, end: number): number {
@@ -285,10 +269,19 @@ function nameAction(search: Search, start: number, end: number): number {
   return search.add({ ...found, kind: kind ?? found.kind });
 }
 
+/** Whether a word is a token by itself: what the next line begins with is most likely no part of it. */
+function isWhole(word: string): boolean {
+  const first = new Search(word, DEPTH_MAX, true).run()[0];
+  return first !== undefined && first.start === 0 && first.end === word.length;
+}
+
 /** The kind of a value that has a form too says more than its name. */
 export function formIn(value: string): string | undefined {
   return new Search(value, DEPTH_MAX, true).run()[0]?.kind;
 }
+
+/** Control characters other than blanks and line breaks: what was decoded is no text. */
+const BINARY = /(?![\t\n\v\f\r])\p{Cc}/u;
 
 function base64Action(before: number): Action {
   return (search, start) => {
@@ -301,7 +294,7 @@ function base64Action(before: number): Action {
     if (decoding === undefined) return start;
     if (search.isProbe) return decodeNeeded(search);
     base64Ends[phase] = decoding.end;
-    const depth = /[\0-\x08\x0e-\x1f\x7f-\x9f]/.test(decoding.text) ? DEPTH_MAX : DEPTH_MAX - 1;
+    const depth = BINARY.test(decoding.text) ? DEPTH_MAX : DEPTH_MAX - 1;
     const inner = new Search(decoding.text, depth, false).run()[0];
     if (inner === undefined) return start;
     return search.add({ ...base64Around(text, start, from), kind: inner.kind });

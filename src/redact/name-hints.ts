@@ -33,6 +33,8 @@ export const NAME_HINTS: readonly string[] = [
 export const NAMES_IN_BASE64: readonly string[] = [
   'assw',
   'ASSW',
+  'assphrase',
+  'ASSPHRASE',
   'pass=',
   'pass:',
   'PASS=',

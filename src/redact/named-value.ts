@@ -98,7 +98,7 @@ function signAfter(text: string, name: Name): Sign | undefined {
   // A list of pairs, as Docker and Kubernetes print their environment.
   if (at === afterName) return /[,;\r\n]/.test(text[at] ?? '') ? attributeAfter(text, at, name) : undefined;
   // `--token X`, `ENV TOKEN X`, `login me password X`, `PASSWORD 'X'`.
-  const line = text.slice(Math.max(0, name.start - NAME_CHARS_MAX), name.start);
+  const line = text.slice(Math.max(0, name.start - NAME_CHARS_MAX), name.start).replaceAll(/\\[nrt]/g, '\n');
   const isFlag = name.text.startsWith('-') && !quoted;
   if (isFlag) return { at, text: '--', quoted, place: at === afterName + 1 ? 'setting' : 'text' };
   if (/(?:^|[^A-Za-z0-9_])(?:ENV|ARG|setx|login\s+\S+)\s+$/.test(line)) {
@@ -112,7 +112,7 @@ function signAfter(text: string, name: Name): Sign | undefined {
 
 /** `<add key="ApiKey" value="X" />`, `name: api_key, value: X`, `{"name": "API_KEY", "value": "X"}`. */
 function attributeAfter(text: string, at: number, name: Name): Sign | undefined {
-  const pair = /[,;]?\s{0,24}["']?value["']?\s{0,4}[:=]\s{0,4}/iy;
+  const pair = /[,;]?\s{0,24}\\{0,15}["']?value\\{0,15}["']?\s{0,4}[:=]\s{0,4}/iy;
   pair.lastIndex = at;
   return pair.test(text)
     ? { at: pair.lastIndex, text: 'value', quoted: name.kind === '', place: 'text' }
@@ -126,7 +126,7 @@ interface Form {
 }
 
 function placeOf(text: string, name: Name, { tight, found, quoted }: Form): Place {
-  const before = text[name.start - 1] ?? '\n';
+  const before = beforeName(text, name);
   if (
     found === ':' &&
     /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{3,40}|private-token|(?:[a-z-]{0,20}-)?api-key)$/i.test(
@@ -148,7 +148,7 @@ function placeOf(text: string, name: Name, { tight, found, quoted }: Form): Plac
 function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
   const prefix = /[brufBRUF@]{1,2}(?=["'])/y;
   prefix.lastIndex = sign.at;
-  const begin = prefix.test(text) ? prefix.lastIndex : sign.at;
+  const begin = prefix.test(text) ? prefix.lastIndex : startOfList(text, sign.at);
   const quote = quoteAt(text, begin);
   const start = begin + quote.length;
   if (sign.place !== 'field' && isReference(text, start)) return undefined;
@@ -184,8 +184,14 @@ function isUnquotedSecret(
   { name, sign }: { readonly name: Name; readonly sign: Sign },
 ): boolean {
   const value = text.slice(start, end);
-  if (isCode(text, end, sign, value)) return isWordOfSetting(text, { start, end, kind }, { name, sign });
+  if (sign.text !== '>' && isCode(text, end, sign, value))
+    return isWordOfSetting(text, { start, end, kind }, { name, sign });
   return isSecretValue(value, sign.place) || isWordOfSetting(text, { start, end, kind }, { name, sign });
+}
+
+/** The character before a name. The letter of an escaped line break counts as the line break. */
+function beforeName(text: string, { start }: Name): string {
+  return /\\[nrt]$/.test(text.slice(Math.max(0, start - 2), start)) ? '\n' : (text[start - 1] ?? '\n');
 }
 
 /** `password=correcthorse`, `password: correcthorse`: a word in a form that source code does not have. */
@@ -197,9 +203,16 @@ function isWordOfSetting(
   if (!isAssignment(sign) || !isChosenWord(text.slice(start, end), kind)) return false;
   const after = text.slice(end, end + 3);
   if (sign.text === '=' && start === name.end + 1) {
-    return /^(?:$|[\s"'`&|;\\]|\.(?:\s|$))/.test(after) && !/[.\w$]/.test(text[name.start - 1] ?? '');
+    return /^(?:$|[\s"'`&|;\\]|\.(?:\s|$))/.test(after) && !/[.\w$]/.test(beforeName(text, name));
   }
   return sign.text === ':' && /^(?:$|[\r\n"'`\\]|\.(?:\s|$)| [a-z|])/.test(after);
+}
+
+/** A list of texts in JSON, as headers have: its first text. */
+function startOfList(text: string, at: number): number {
+  const list = /\[\s{0,40}(?=\\{0,15}")/y;
+  list.lastIndex = at;
+  return list.test(text) ? list.lastIndex : at;
 }
 
 /** `$NAME`, `${NAME}`, `{{ name }}`: known from the first characters. */

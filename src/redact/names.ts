@@ -357,7 +357,11 @@ function endingAt(words: readonly string[], isUpper: boolean): string | undefine
     return before === 'proxy' || before === 'basic' || before === 'http' || before === 'registry'
       ? 'authorization'
       : undefined;
+  // `client-key-data` of a kubeconfig; `certificate-authority-data` is public.
+  if (last === 'data' && before === 'key') return KEYS.get(words.at(-3) ?? '');
+  if (last === 'string' && before === 'connection') return 'credential';
   if (last === 'pass' && before !== undefined && !isUpper && !ACCOUNTS.has(before)) return undefined;
   if (before === undefined && NEEDS_FIRST.has(last)) return undefined;
-  return LAST.get(last);
+  // `PGPASSWORD`, `mysqlpasswd`: a word of its own, written together with the one before.
+  return LAST.get(last) ?? (/passw(?:or)?d$/.test(last) ? 'password' : undefined);
 }

@@ -109,9 +109,9 @@ function urlPassword(text: string, end: number): Found | undefined {
   return user !== undefined && looksRandom(text.slice(user.start, user.end)) ? user : undefined;
 }
 
-/** No variable, and no example in brackets. */
+/** No variable, no `user:password:@host` of a manual, and no example in brackets. */
 function isWritten(value: string): boolean {
-  return !isMask(value) && !/^(?:\$[A-Za-z_{(]|\{|%[sdqv]|\*+$|x+$)/.test(value.slice(0, 8));
+  return !isMask(value) && !/^(?:\$[A-Za-z_{(]|\{|%[sdqv]|\*+$|x+$|\.+$|password:$)/.test(value.slice(0, 10));
 }
 
 function optionValue(
@@ -122,7 +122,8 @@ function optionValue(
   const found = groupAt(value, text, end, 'password');
   if (found === undefined) return undefined;
   const before = text.slice(Math.max(0, start - LINE_CHARS_MAX), start);
-  const line = before.slice(before.lastIndexOf('\n') + 1);
+  // The letter of an escaped line break is no part of the command.
+  const line = before.slice(before.lastIndexOf('\n') + 1).replaceAll(/\\[nrt]/g, ' ');
   if (!commands.test(line)) return undefined;
   const word = text.slice(found.start, found.end);
   return isWritten(word) && isSecretValue(word.padEnd(4, '*'), 'field') ? found : undefined;

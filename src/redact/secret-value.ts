@@ -82,6 +82,18 @@ const EXAMPLE = /^(?:your|insert|enter|replace|put|add|use|some|the)[-_ .](?!\d)
 const ALGORITHM =
   /^(?:u?int\d+|float\d+|uint8array|sha-?\d+|hs\d+|rs\d+|es\d+|ps\d+|md5|base-?\d+|utf-?\d+|latin1|oauth-?\d?|http\/?\d?|v\d+(?:\.\d+)*|es20\d\d|ed25519|x25519|aes-?\d+(?:-\w+)?|p-?256|h2|k8s|s3|ec2|i18n|l10n|a11y|x509|pkcs\d+)$/i;
 
+/** `HMAC-SHA256`, `RSA-OAEP-256`, `sha256WithRSAEncryption`, `ECDSA-P256`: made of names of algorithms only. */
+const ALGORITHMS =
+  /^(?:(?:aws4|hmac|rsa|rsassa|oaep|pss|pkcs1|ecdsa|ecdh|dsa|eddsa|ed25519|x25519|aes|gcm|cbc|ctr|siv|chacha20|poly1305|pbkdf2|hkdf|scrypt|argon2id?|bcrypt|sha|sha1|sha2|sha3|sha256|sha384|sha512|md5|blake2[bs]?|blake3|p|p256|p384|p521|secp256[kr]1|prime256v1|with|encryption|signature|padding|v1_5|128|160|192|224|256|384|512|1024|2048|4096)[-_/]?){1,8}$/i;
+
+const COLOUR = /^#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})$/i;
+
+/** `?Optional`, `?.`: a sign of source code with a word. */
+const SIGN_AND_WORD = /^\?[A-Za-z]{0,40}\.{0,3}$/;
+
+/** `this.#token`, `other.#record.token`. */
+const PRIVATE_FIELD = /^[A-Za-z_$][\w$]{0,60}(?:[?!]?\.#?[A-Za-z_$][\w$]{0,60}){1,8}$/;
+
 /** Words joined by separators, without a digit: `access-token`, `user.password`, `text/plain`, `getToken`. */
 const PLAIN_WORDS = /^[A-Za-z]+(?:[-_./: ,]+[A-Za-z]+)*$/;
 
@@ -93,6 +105,7 @@ const LETTERS_MIN = 8;
 /** Whether a value, which stands after the name of a secret, is to be masked. */
 export function isSecretValue(value: string, place: Place): boolean {
   if (isMask(value) || WORDS.has(value.toLowerCase()) || FILLER.test(value)) return false;
+  if (value.length <= 64 && value.length > 4 && ALGORITHMS.test(value) && !/^\d+$/.test(value)) return false;
   // Long values are no references: this bounds the time of the patterns.
   const head = value.length > 256 ? value.slice(0, 256) : value;
   if (REFERENCE.test(head)) return place === 'field' && !isWholeReference(head);
@@ -205,7 +218,9 @@ function classOf(code: number): number {
 
 /** A value that no word of a text or of source code looks like. */
 export function looksRandom(value: string): boolean {
-  if (/\s/.test(value) || ALGORITHM.test(value)) return false;
+  if (/\s/.test(value) || ALGORITHM.test(value) || COLOUR.test(value) || SIGN_AND_WORD.test(value))
+    return false;
+  if (value.includes('.#') && PRIVATE_FIELD.test(value)) return false;
   if (PLAIN_WORDS.test(value))
     return isMixed(value) || (value.length >= 12 && /^[A-Za-z]+$/.test(value) && isGibberish(value));
   if (isMixture(value)) return true;

@@ -65,22 +65,18 @@ class Pieces implements PieceRedactor {
     if (piece === '') return '';
     if (this.#keyLines !== undefined) return this.#maskKey(piece);
     const border = this.#tail === '' ? [] : this.#acrossBorder(piece);
-    const head = border[0]?.start === 0 ? border[0].end : 0;
-    const rest = head === 0 ? piece : piece.slice(head);
-    const own = secretsIn(rest);
-    const others = border.filter(({ start }) => start > 0 && start >= head);
-    const shifted = others.map((one) => ({ ...one, start: one.start - head, end: one.end - head }));
-    const found = this.#withBeginning(rest, others.length === 0 ? own : merged([...own, ...shifted]));
+    // What looks like the rest of a token may be the start of another secret: the piece is searched whole.
+    const own = secretsIn(piece);
+    const found = this.#withBeginning(piece, border.length === 0 ? own : merged([...own, ...border]));
     this.#tail = tailOf(this.#tail, piece);
-    this.#isOpen = rest === '' || found.at(-1)?.end === rest.length;
-    if (opensKey(rest, found.at(-1))) {
-      const body = KEY_LINE.exec(decode(lastLineOf(rest)).text);
+    this.#isOpen = found.at(-1)?.end === piece.length;
+    if (opensKey(piece, own.at(-1))) {
+      const body = KEY_LINE.exec(decode(lastLineOf(piece)).text);
       this.#keyLines = body === null ? 0 : 1;
       this.#column = body === null ? 0 : body[0].indexOf(body[1] ?? '') + body.index;
       this.#tail = '';
     }
-    const masked = found.length === 0 ? rest : maskAll(rest, found);
-    return head === 0 ? masked : maskOf('rest') + masked;
+    return found.length === 0 ? piece : maskAll(piece, found);
   }
 
   /** Secrets of the piece that only show together with what came before. The rest of one begins at 0. */
@@ -95,9 +91,8 @@ class Pieces implements PieceRedactor {
     if (found.at(-1)?.end === head.length && head.length < piece.length)
       found = placedIn(tail, piece, isLine);
     const rest = this.#endOfOpen(piece);
-    return rest > (found[0]?.start === 0 ? found[0].end : 0)
-      ? [{ start: 0, end: rest, kind: 'rest' }]
-      : found;
+    if (rest > (found[0]?.start === 0 ? found[0].end : 0)) return [{ start: 0, end: rest, kind: 'rest' }];
+    return found.map((one) => (one.start === 0 ? { ...one, kind: 'rest' } : one));
   }
 
   /** The middle of a token that is longer than what is kept. */
@@ -194,8 +189,10 @@ class Stream implements StreamRedactor {
   }
 
   push(piece: string): string {
+    // What is held has no line break: a long line in many small pieces is not searched again for each of them.
+    const lineEnd = piece.lastIndexOf('\n') + 1;
+    let to = lineEnd === 0 ? 0 : this.#held.length + lineEnd;
     this.#held += piece;
-    let to = this.#held.lastIndexOf('\n') + 1;
     if (to === 0 && this.#held.length > HELD_CHARS_MAX) to = cutOf(this.#held);
     return to === 0 ? '' : this.#passOn(to);
   }

@@ -55,6 +55,9 @@ export function maskedNamed(value: unknown, kind: string, maskText: MaskText): u
   );
 }
 
+/** `#d8dee9`: the value of a field that a theme calls `token`. */
+const COLOUR = /^#[0-9a-f]{3,8}$/i;
+
 /** The mask of a value after a name. Says the form where the value has one, and keeps a header's method. */
 export function maskedString(value: string, kind: string, maskText: MaskText): string {
   if (kind === 'authorization') {
@@ -66,7 +69,7 @@ export function maskedString(value: string, kind: string, maskText: MaskText): s
     if (scheme !== '' && isSecretValue(rest, 'field'))
       return scheme + maskOf(formIn(rest.slice(0, 512)) ?? kind);
   }
-  if (!isSecretValue(value, 'field')) return maskText(value);
+  if (!isSecretValue(value, 'field') || (kind === 'token' && COLOUR.test(value))) return maskText(value);
   const text = maskText(value);
   // What the rules mask as a whole says more than the name. Where they leave something, the name masks all.
   return isWholeMask(text) ? text : maskOf(kind);

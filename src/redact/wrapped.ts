@@ -7,6 +7,9 @@ const SIDE_CHARS_MAX = 300;
 /** Shorter runs hold no token. */
 const JOINED_CHARS_MIN = 20;
 
+/** Begins the codes of a terminal. */
+const ESCAPE = '\u001b';
+
 /** A line break, literal, with a backslash before it, or as an escape in JSON text; and the blanks of the next line. */
 const BREAK = /\\?\r?\n[ \t]{0,40}|\\{1,8}(?:r\\{1,8})?n|\\{1,8}r/y;
 
@@ -72,7 +75,7 @@ export function endOfRest(text: string, at: number, isWrapped: boolean): number 
   if (next === undefined) return at;
   const end = endOfToken(text, next);
   const rest = text.slice(next, end);
-  if (!/[\s"'\\`<,;)}\]|\u001b]|^$/.test(text[end] ?? '')) return at;
+  if (end < text.length && text[end] !== ESCAPE && !/[\s"'\\`<,;)}\]|]/.test(text[end] ?? '')) return at;
   return rest.split(/[-_.:=~]/).some((part) => isRandomPart(part)) || (isWrapped && looksLikeRest(rest))
     ? end
     : at;

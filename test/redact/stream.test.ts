@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { redact } from '../../src/redact/redact.ts';
 import { createPieceRedactor, createStreamRedactor } from '../../src/redact/stream.ts';
 
 const A = (count: number): string => 'aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zZ'.repeat(8).slice(0, count);
@@ -127,4 +128,48 @@ test('text without a secret stays as it is, in pieces of any size', () => {
     );
     expect(pieces.map((piece) => redactor.mask(piece)).join('')).toBe(text);
   }
+});
+
+test('a line that ends in a token takes nothing away from the token on the next line', () => {
+  const letters = 'mFgZjUd52AKFLfDJFSoPCsVPx4iHSUxl3NE7dDjVmhcaDcqkLfD3L3';
+  const lengths = {
+    sk_live_: 24,
+    'glpat-': 20,
+    lin_api_: 40,
+    ntn_: 46,
+    ghp_: 36,
+    hf_: 34,
+    dckr_pat_: 27,
+    gsk_: 52,
+  };
+  const lines = Object.entries(lengths).map(([hint, length]) => `${hint}${letters.slice(0, length)}\n`);
+  for (const first of lines) {
+    for (const second of lines) {
+      const pieces = createPieceRedactor();
+      const masked = pieces.mask(first) + pieces.mask(second);
+      expect(masked, first + second).not.toContain(letters.slice(0, 20));
+      expect(redact(first + second), first + second).not.toContain(letters.slice(0, 20));
+    }
+  }
+});
+
+test('a token before the address of a hook or the file of a key leaves them whole', () => {
+  const letters = 'mFgZjUd52AKFLfDJFSoPCsVPx4iHSUxl3NE7dDjV';
+  const body = '7PmQfKUPl9b8wKCcSnvELcMr6Gp5GtMDgQJPWJLL/JqEt2jHrcj5QI187DRa3+IU';
+  for (const token of [
+    `ghp_${letters.slice(0, 36)}`,
+    `whsec_${letters.slice(0, 32)}`,
+    `jdbc:mysql://h/db?password=${letters}`,
+  ]) {
+    const pieces = createPieceRedactor();
+    const lines = [token, 'PuTTY-User-Key-File-3: ssh-rsa', 'Private-Lines: 1', body, 'end'];
+    expect(lines.map((line) => pieces.mask(`${line}\n`)).join(''), token).not.toContain(body);
+  }
+});
+
+test('a line in pieces of one character comes out as it would at once', () => {
+  const text = `${'word '.repeat(2_000)}ghp_${A(36)}\nnext ghp_${A(36)}`;
+  const one = createStreamRedactor();
+  const all = createStreamRedactor();
+  expect([...text].map((char) => one.push(char)).join('') + one.flush()).toBe(all.push(text) + all.flush());
 });

@@ -155,3 +155,54 @@ test('a password that begins as a path does is masked, except after the name of 
   ])
     expect(redact(text)).not.toContain('correct');
 });
+
+test.each([
+  ['an element', '<password>V</password>'],
+  ['a name written together', 'export PGPASSWORD=V'],
+  ['a key of a kubeconfig', 'client-key-data: V'],
+  ['a pair in JSON text', 'env: [{"name":"password","value":"V"}]'],
+  ['a list in JSON text', 'headers: {"authorization": ["V"], "X-Api-Key":["V"]}'],
+  ['a pair in JSON text inside JSON text', '"[{\\"name\\":\\"password\\",\\"value\\":\\"V\\"}]"'],
+  ['a command after an escaped line break', 'said "hello\\ncurl -u admin:V https://x"'],
+  ['a connection string', '{"connectionString":"V"}'],
+])('a value after a name: %s', (_, text) => {
+  const value = `k9${'Zq7Wx2'.repeat(3)}`;
+  expect(redact(text.replaceAll('V', value))).not.toContain(value);
+  expect(redactJson(JSON.stringify({ content: text.replaceAll('V', value) }))).not.toContain(value);
+});
+
+test('what stands around such names stays', () => {
+  for (const text of [
+    'certificate-authority-data: LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUR',
+    '<token>word</token>',
+    '{"name":"password","type":"string"}',
+    '{"tokens": [1, 2], "passwords": ["none"]}',
+  ])
+    expect(redact(text)).toBe(text);
+});
+
+test.each([
+  'this.lastSignificantToken = "?NonNull";',
+  'Token: "#d8dee9"',
+  '{"keyword.token": "#88c0d0", "token": "#D8DEE9FF"}',
+  'secret: HMAC-SHA256',
+  'token = "HMAC-SHA256"',
+  'Signature-Key: HMAC-SHA512',
+  'authorization: AWS4-HMAC-SHA256',
+  'a URL such as https://user:password:@host/x',
+  'write `password:@` before the host',
+  'new Holder({ token: this.#token, path })',
+  'else if (found.token !== this.#record.token) return',
+  '`https://user:...@host`',
+])('names of algorithms, colours and signs stay: %s', (text) => {
+  expect(redact(text)).toBe(text);
+  expect(JSON.parse(redactJson(JSON.stringify({ text })))).toEqual({ text });
+});
+
+test('a password that resembles a colour is masked', () => {
+  expect(redact('{"password": "#d8dee9"}')).toBe('{"password": "[redacted:password]"}');
+  expect(redactJson('{"password":"#d8dee9","token":"#d8dee9"}')).toBe(
+    '{"password":"[redacted:password]","token":"#d8dee9"}',
+  );
+  expect(redact('DB_PASSWORD=#d8dee9x')).toBe('DB_PASSWORD=[redacted:password]');
+});
