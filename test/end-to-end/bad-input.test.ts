@@ -209,7 +209,7 @@ test('a missing bucket delays only the archive, which is complete after the buck
 }, 180_000);
 
 test('the collector counts records as failed if the holder rejects them for a missing token', async () => {
-  rig = await Rig.open();
+  rig = await Rig.open({ env: { TASK_LOGS_API_TOKEN: '' } });
   await rig.holder({ TASK_LOGS_API_TOKEN: 'the token of the holder' });
   await send(rig.collector.url, [{ taskId: 'task-refused', body: 'lost' }]);
   const failed = async (): Promise<string> =>

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { trailTokenOf } from '../../src/model/trail-token.ts';
 import { numbered } from '../support/fleet.ts';
 import { freePort } from '../support/free-port.ts';
 import { findRedis, type RedisServer, startRedis } from '../support/redis.ts';
@@ -17,6 +18,9 @@ import {
 import { type Collector, scraped, startCollector } from './collector.ts';
 import { type Jaeger, startJaeger } from './jaeger.ts';
 import { type Prometheus, startPrometheus } from './prometheus.ts';
+
+/** Shared by the machines. */
+const KEY = 'a key that all services of the rig share';
 
 /** The bucket names of docker-compose.yml. */
 export const RAW_BUCKET = 'tasktrail-raw';
@@ -87,6 +91,8 @@ export class Rig {
     const collector = await startCollector({
       env: {
         TASKTRAIL_ENDPOINT: `http://127.0.0.1:${holderPort}`,
+        // What it passes on are the records of our own services: it needs a token that the holder takes for theirs.
+        TASK_LOGS_API_TOKEN: trailTokenOf(KEY),
         ...(jaeger !== undefined && { JAEGER_ENDPOINT: jaeger.grpc }),
         ...(s3 !== undefined && s3Env(s3)),
         // The default of 30 s would slow the tests.
@@ -123,6 +129,7 @@ export class Rig {
       args: [role],
       env: {
         REDIS_URL: this.redis.url,
+        TASK_LOGS_KEY: KEY,
         OTEL_EXPORTER_OTLP_ENDPOINT: this.collector.url,
         OTEL_METRIC_EXPORT_INTERVAL: '1000',
         ...env,

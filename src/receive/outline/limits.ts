@@ -20,7 +20,7 @@ const REQUEST_MAX = {
 export const RECORD_MAX = {
   /** More than any record of tasktrail's own has: each of the 40,000 values of a caller takes up to three. */
   values: 120_000,
-  bytes: 16_777_216,
+  bytes: 33_554_432,
 } as const;
 
 /** Largest resource or scope entry without its records, in bytes. */
