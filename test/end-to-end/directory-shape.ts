@@ -17,8 +17,12 @@ const NATURAL: readonly (readonly [RegExp, string])[] = [
   [/\b[0-9a-f]{16}\b/g, '<span>'],
 ];
 
-/** Fields with a duration, the identity of a process, or that of the comment: each run is about a comment of its own. */
-const MEASURED = /duration|_ms$|process\.pid|service\.instance\.id$|comment_id$|subject(?:_macs?)?$/;
+/**
+ * Fields with a duration, the identity of a process or of the directory that keeps its jobs, or that of the comment: each run is
+ * about a comment of its own.
+ */
+const MEASURED =
+  /duration|_ms$|queue_home|process\.pid|service\.instance\.id$|comment_id$|subject(?:_macs?)?$/;
 
 /**
  * The contents of a task directory without ids and times: documents, lines in order, and spans as paths of names. Two ways

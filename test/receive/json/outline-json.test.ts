@@ -174,9 +174,9 @@ test('a record nested hundreds of thousands deep is rejected alone', () => {
   expect({ rejected, kept: batch.logs[0]?.record.severityText }).toEqual({ rejected: 1, kept: 'kept' });
 });
 
-test('a record of a million attributes, and one of 20 MB, are rejected alone, with the reason', () => {
+test('a record of a million attributes, and one of 40 MB, are rejected alone, with the reason', () => {
   const attributes = new Array(1_000_000).fill({ key: 'a', value: { intValue: 1 } });
-  const large = { body: { stringValue: 'x'.repeat(20_000_000) } };
+  const large = { body: { stringValue: 'x'.repeat(40_000_000) } };
   const body = JSON.stringify(
     logsRequest({ severityText: 'first' }, { attributes }, large, { severityText: 'last' }),
   );
@@ -184,7 +184,7 @@ test('a record of a million attributes, and one of 20 MB, are rejected alone, wi
   expect(batch.logs.map(({ record }) => record.severityText)).toEqual(['first', 'last']);
   expect(reasons).toEqual([
     'a record holds more than 120000 values',
-    'a record is larger than 16777216 bytes',
+    'a record is larger than 33554432 bytes',
   ]);
 });
 
