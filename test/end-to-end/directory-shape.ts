@@ -17,12 +17,11 @@ const NATURAL: readonly (readonly [RegExp, string])[] = [
   [/\b[0-9a-f]{16}\b/g, '<span>'],
 ];
 
-/**
- * Fields with a duration, the identity of a process or of the directory that keeps its jobs, or that of the comment: each run is
- * about a comment of its own.
- */
-const MEASURED =
-  /duration|_ms$|queue_home|process\.pid|service\.instance\.id$|comment_id$|subject(?:_macs?)?$/;
+/** The directory that keeps the job: a producer without one says none. */
+const OF_DIRECTORY = 'queue_home';
+
+/** Fields with a duration, the identity of a process, or that of the comment: each run is about a comment of its own. */
+const MEASURED = /duration|_ms$|process\.pid|service\.instance\.id$|comment_id$|subject(?:_macs?)?$/;
 
 /**
  * The contents of a task directory without ids and times: documents, lines in order, and spans as paths of names. Two ways
@@ -83,7 +82,8 @@ function plain(value: unknown): unknown {
     const isTime = MEASURED.test(key) || (isMeasured && key === 'value');
     return [text(plain(key)), isTime && item !== null ? '<measured>' : plain(item)];
   });
-  return Object.fromEntries(entries.sort(([a], [b]) => a.localeCompare(b)));
+  const shared = entries.filter(([key]) => key !== OF_DIRECTORY);
+  return Object.fromEntries(shared.sort(([a], [b]) => a.localeCompare(b)));
 }
 
 function text(value: unknown): string {
