@@ -1,6 +1,6 @@
 import { findSecrets, RULES } from './find.ts';
 import { spelledOut } from './hints.ts';
-import { isWordStart } from './words.ts';
+import { isTokenCode, isWordStart } from './words.ts';
 
 /** A token begins in its last word: the longest rules are looked for. */
 const WORD_CHARS_MAX = 200;
@@ -21,6 +21,11 @@ const CONTINUATIONS: readonly (readonly [sign: string, more: string])[] = [
   ['<', 'q7Zk9Xw2Rb5Ty8Np</'],
 ];
 
+/** After a hint of this length any body is enough. */
+const LONG_HINT_CHARS = 8;
+
+const CAPITAL_OR_DIGIT = /[A-Z0-9]/;
+
 interface FormHint {
   readonly text: string;
   readonly kind: string;
@@ -36,6 +41,11 @@ const HINTS: readonly FormHint[] = [
   ),
   { text: 'eyJ', kind: 'web-token', anywhere: false, before: false },
 ];
+
+/** Those that a word without capital letters and digits can begin with: see `looksBegun`. */
+const HINTS_OF_PLAIN_WORDS: readonly FormHint[] = HINTS.filter(
+  ({ text }) => text.length >= LONG_HINT_CHARS && !CAPITAL_OR_DIGIT.test(text),
+);
 
 export interface Beginning {
   readonly start: number;
@@ -67,7 +77,8 @@ function formInWord(
   while (start > lowest && isTokenCode(text.charCodeAt(start - 1))) start -= 1;
   if (end - start < charsMin) return undefined;
   const word = text.slice(start, end);
-  for (const hint of HINTS) {
+  // Most words are plain.
+  for (const hint of CAPITAL_OR_DIGIT.test(word) ? HINTS : HINTS_OF_PLAIN_WORDS) {
     const at = isMeant(hint) ? word.indexOf(hint.text) : -1;
     if (at < 0) continue;
     const body = word.slice(at + hint.text.length);
@@ -83,21 +94,9 @@ function formInWord(
 function looksBegun(hint: string, body: string): boolean {
   if (body === '' || /[./:=]{2}/.test(body)) return false;
   if (/[0-9]/.test(body) && (/[A-Za-z]/.test(body) || hint.length >= 4)) return true;
-  if (hint.length >= 8) return /[A-Z0-9]/.test(body) || body.length >= 4;
+  if (hint.length >= LONG_HINT_CHARS) return /[A-Z0-9]/.test(body) || body.length >= 4;
   if (body.length >= 5 && (/^[A-Z]{4}/.test(hint) || (hint.includes('_') && /[A-Z]/.test(body)))) return true;
   return /[A-Z]/.test(body) && /[a-z]/.test(body) && body.length >= 3 && !/^(?:[A-Z]?[a-z]{2,})+$/.test(body);
-}
-
-function isTokenCode(code: number): boolean {
-  return (
-    (code >= 97 && code <= 122) ||
-    (code >= 65 && code <= 90) ||
-    (code >= 45 && code <= 58) ||
-    code === 95 ||
-    code === 43 ||
-    code === 61 ||
-    code === 126
-  );
 }
 
 /** A secret that stands before its end once a text goes on: the value after a name, the password of an address. */

@@ -4,7 +4,7 @@ import { extraMayMatch, findExtra, hasExtraRules, setExtraRules, setOwnSecrets }
 import { findSecrets, mayHoldSecret } from './find.ts';
 import { type Found, maskAll, merged } from './mask.ts';
 import { secretNamed } from './names.ts';
-import { maskedNamed, maskedString, maskedValue } from './structure.ts';
+import { maskedString, maskedValue } from './structure.ts';
 
 /** Sets values to mask in addition: this process's own passwords and tokens. Replaces those of an earlier call. */
 export function maskSecrets(values: readonly string[]): void {
@@ -49,13 +49,7 @@ export function redactValue(value: unknown): unknown {
   return maskedValue(value, redact);
 }
 
-/** The value of a field, an attribute or a header of this name without its secrets. */
-export function redactNamed(name: string, value: unknown): unknown {
-  const kind = secretNamed(name);
-  return kind === undefined ? redactValue(value) : maskedNamed(value, kind, redact);
-}
-
-/** `redactNamed` for a text, which is most values. */
+/** The text of a field, an attribute or a header of this name without its secrets. */
 export function redactNamedText(name: string, value: string): string {
   const kind = secretNamed(name);
   return kind === undefined ? redact(value) : maskedString(value, kind, redact);

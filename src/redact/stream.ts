@@ -111,7 +111,7 @@ class Pieces implements PieceRedactor {
     const end = isLine ? text.trimEnd().length : text.length;
     const last = found.at(-1);
     if (end === 0 || (last !== undefined && last.end >= end)) return found;
-    const before = isLine ? '' : this.#tail.replace(/^.*\n/s, '');
+    const before = isLine ? '' : this.#tail.slice(this.#tail.lastIndexOf('\n') + 1);
     const whole = before + text.slice(0, end);
     const begin = isLine ? beginningInLine(whole) : beginningAtEnd(whole);
     if (begin === undefined) return found;

@@ -47,3 +47,16 @@ export function isWordStart(text: string, at: number): boolean {
 export function isNameCode(code: number): boolean {
   return isWordCode(code) || code === 95 || code === 45;
 }
+
+/** Letters, digits and what stands in tokens: `+-./:=_~`. */
+export function isTokenCode(code: number): boolean {
+  return (
+    (code >= 97 && code <= 122) ||
+    (code >= 65 && code <= 90) ||
+    (code >= 45 && code <= 58) ||
+    code === 95 ||
+    code === 43 ||
+    code === 61 ||
+    code === 126
+  );
+}

@@ -1,5 +1,6 @@
 import type { Decoded } from './encoded.ts';
 import { changesOf } from './secret-value.ts';
+import { isTokenCode } from './words.ts';
 
 /** A token of this length on both sides of a line break; longer ones are found by what stands before it. */
 const SIDE_CHARS_MAX = 300;
@@ -23,10 +24,10 @@ export interface Joined extends Decoded {
 /** The text around a line break without the break; undefined when it cannot hold a token that goes over it. */
 export function joinedAround(text: string, breakAt: number, from: number): Joined | undefined {
   const next = endOfBreak(text, breakAt);
-  if (next === undefined || !isTokenAt(text, next)) return undefined;
+  if (next === undefined || !isTokenCode(text.charCodeAt(next))) return undefined;
   let start = breakAt;
   const lowest = Math.max(from, breakAt - SIDE_CHARS_MAX);
-  while (start > lowest && isTokenAt(text, start - 1)) start -= 1;
+  while (start > lowest && isTokenCode(text.charCodeAt(start - 1))) start -= 1;
   if (start === breakAt) return undefined;
   return join(text, { start, breakAt, next });
 }
@@ -50,7 +51,7 @@ function join(text: string, { start, breakAt, next }: Place): Joined | undefined
     length += end - at;
     at = end;
     const after = end === text.length ? undefined : endOfBreak(text, end);
-    if (after === undefined || !isTokenAt(text, after)) break;
+    if (after === undefined || !isTokenCode(text.charCodeAt(after))) break;
     breaks.push(length);
     at = after;
   }
@@ -104,20 +105,6 @@ function endOfBreak(text: string, at: number): number | undefined {
 function endOfToken(text: string, at: number): number {
   const last = Math.min(text.length, at + SIDE_CHARS_MAX);
   let end = at;
-  while (end < last && isTokenAt(text, end)) end += 1;
+  while (end < last && isTokenCode(text.charCodeAt(end))) end += 1;
   return end;
-}
-
-/** Letters, digits and what stands in tokens: `+-./:=_~`. */
-function isTokenAt(text: string, at: number): boolean {
-  const code = text.charCodeAt(at);
-  return (
-    (code >= 97 && code <= 122) ||
-    (code >= 65 && code <= 90) ||
-    (code >= 45 && code <= 58) ||
-    code === 95 ||
-    code === 43 ||
-    code === 61 ||
-    code === 126
-  );
 }
