@@ -32,6 +32,7 @@ export class WorkflowFold {
   readonly #ids = new Set<string>();
   readonly #facts: WorkflowFact[] = [];
   #owner: Sender['kind'] | undefined;
+  readonly #ownTaskIds = new Set<string>();
   #placement = new Placement();
 
   constructor(workflowId: string, hash: Hash) {
@@ -53,7 +54,10 @@ export class WorkflowFold {
     this.#facts.push(...fresh);
     const owner = fresh.reduce((highest, fact) => higherSender(highest, senderOf(fact)), this.#owner);
     const isSameOwner = owner === this.#owner;
+    if (!isSameOwner) this.#ownTaskIds.clear();
     this.#owner = owner;
+    for (const fact of isSameOwner ? fresh : this.#facts)
+      if (senderOf(fact) === owner && fact.task_id != null) this.#ownTaskIds.add(fact.task_id);
     const counted = fresh.filter((fact) => this.#counts(fact));
     const [first] = counted;
     if (isSameOwner && first === undefined) return from;
@@ -73,8 +77,7 @@ export class WorkflowFold {
 
   /** Tasks that facts of the owner name. */
   get ownTaskIds(): ReadonlySet<string> {
-    const own = this.#facts.filter((fact) => senderOf(fact) === this.#owner);
-    return new Set(own.flatMap(({ task_id: taskId }) => taskId ?? []));
+    return this.#ownTaskIds;
   }
 
   /** Whether an end was left out because another sender has opened the workflow. */
