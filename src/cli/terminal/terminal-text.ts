@@ -1,9 +1,4 @@
-/**
- * C0, C1 and DEL, invisible characters and those that change the direction of text, and the line ends U+2028 and U+2029.
- * The joiners stay in text, because emoji and some scripts need them.
- */
-const UNSAFE = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-const UNSAFE_IN_TEXT = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+import { UNSAFE, UNSAFE_IN_TEXT } from '../../model/unsafe-characters.ts';
 
 /** In JSON an escape is the same value, so the joiners are shown as well. Newlines are those of indented JSON. */
 const UNSAFE_IN_JSON = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
