@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { Books } from '../../dist/books.js';
+import { TRAIL } from '../../dist/model/sender.js';
 import { createReader } from '../../dist/store/read/reader.js';
 import { Store } from '../../dist/store/write/store.js';
 import { withTempDir } from './child.mjs';
@@ -65,7 +66,7 @@ async function spansOverTheLimit(dir) {
   let worstMs = 0;
   for (let request = 0; request < 23; request += 1) {
     const spans = Array.from({ length: 1_000 }, (_, index) => foreignSpan(1 + request * 1_000 + index));
-    worstMs = Math.max(worstMs, await timed(() => store.ingest({ logs: [], spans })));
+    worstMs = Math.max(worstMs, await timed(() => store.ingest({ logs: [], spans }, TRAIL)));
   }
   const what = `the slowest request of 1,000 spans, across the limit of ${FOREIGN_SPANS_MAX}`;
   return limitRow(what, worstMs, ANSWER_MS_MAX);
@@ -95,7 +96,7 @@ async function longWorkflow(dir) {
   const take = (from) =>
     timed(async () => {
       for (let at = from; at < from + part; at += 10) {
-        await store.ingest({ logs: logs.slice(at, at + 10), spans: [] });
+        await store.ingest({ logs: logs.slice(at, at + 10), spans: [] }, TRAIL);
         await pass(1);
       }
     });
@@ -120,7 +121,7 @@ async function deliveryPages(dir) {
   }));
   for (let from = 0; from < LINES; from += BATCH) {
     const logs = Array.from({ length: BATCH }, (_, index) => delivery(from + index, stages));
-    await store.ingest({ logs, spans: [] });
+    await store.ingest({ logs, spans: [] }, TRAIL);
   }
   const reader = createReader(dir);
   let cursor;
@@ -154,7 +155,7 @@ function openStore(dir) {
 
 async function send({ store, pass }, logs) {
   for (let from = 0; from < logs.length; from += BATCH) {
-    await store.ingest({ logs: logs.slice(from, from + BATCH), spans: [] });
+    await store.ingest({ logs: logs.slice(from, from + BATCH), spans: [] }, TRAIL);
     await pass(1);
   }
 }
