@@ -78,9 +78,9 @@ export interface Config {
   readonly agentEnv: readonly string[];
   /** The user that agents run as: a name, or `uid:gid`. Undefined: the user of this process. */
   readonly agentUser: string | undefined;
-  /** Whether agents send their own telemetry, unless `agents.<name>.telemetry` says otherwise. */
   /** For an agent to exit after its last word. */
   readonly agentLingerSeconds: number;
+  /** Whether agents send their own telemetry, unless `agents.<name>.telemetry` says otherwise. */
   readonly agentTelemetry: boolean;
   readonly commands: Readonly<Record<string, CommandConfig>>;
   /** Tasks that run at the same time in this process. */

@@ -22,6 +22,11 @@ export function isTerminal(status: unknown): status is TerminalStatus {
   return status === 'abandoned' || status === 'completed' || status === 'failed' || status === 'cancelled';
 }
 
+/** Whether a status is the end. `abandoned` is not: the holder says it of a silent worker, and the next attempt replaces it. */
+export function isFinal(status: unknown): boolean {
+  return isTerminal(status) && status !== 'abandoned';
+}
+
 /** `metadata.json`. Times are ISO 8601 UTC with milliseconds; null means unknown. */
 export interface Metadata {
   readonly task_id: string;

@@ -4,6 +4,7 @@ import { DEFAULT_DIALECT } from '../agent/dialects/dialects.ts';
 import { hasLivingRun, isFollowedElsewhere } from '../agent/orphan-runs.ts';
 import type { Config } from '../config/config.ts';
 import { variablesOf } from '../config/file/agent-variables.ts';
+import { isFinal } from '../model/documents.ts';
 import type { JobStore } from '../queue/job-store.ts';
 import type { AbortCause, Job, JobRun, Queue } from '../queue/queue.ts';
 import { mintWorkflowId } from '../record/mint.ts';
@@ -122,12 +123,11 @@ async function waitForOtherWorker({ taskId }: Job, config: Config, signal: Abort
   return true;
 }
 
-/** Whether an earlier attempt ended, as the trail says. `abandoned` is not such an end: the holder records it for a silent worker. */
+/** Whether an earlier attempt ended, as the trail says. */
 async function hasEnded({ taskId }: Job, reader: Reader): Promise<boolean> {
   try {
     const metadata = await reader.readDocument(taskId, 'metadata');
-    if (metadata?.opened_by !== undefined) return false;
-    return ['completed', 'failed', 'cancelled'].includes(String(metadata?.status));
+    return metadata?.opened_by === undefined && isFinal(metadata?.status);
   } catch {
     // The directory cannot be read: run the attempt.
     return false;

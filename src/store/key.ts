@@ -5,8 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TasktrailError } from '../errors.ts';
 import { makeNamedDirectory, readText } from '../system/durable.ts';
 import { linkNew } from '../system/files/link-new.ts';
-import { PRIVATE_FILE } from '../system/files/modes.ts';
-import { openSafeHandle } from '../system/files/safe-open.ts';
+import { writePrivateFile } from '../system/files/private-files.ts';
+import { syncDirectory } from '../system/files/sync-directory.ts';
 import { lstatIfPresent } from '../system/optional-files.ts';
 import { OWN_NAMES } from './layout.ts';
 
@@ -56,14 +56,10 @@ export async function writeTrailKey(logDir: string, key: string): Promise<void> 
   const path = join(logDir, OWN_NAMES.key);
   const temp = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
-    const file = await openSafeHandle(temp, 'wx', PRIVATE_FILE);
-    try {
-      await file.writeFile(`${key}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writePrivateFile(temp, `${key}\n`);
     await linkNew(temp, path);
+    // What the key has signed must stay known after a power cut.
+    await syncDirectory(logDir);
   } finally {
     await rm(temp, { force: true });
   }

@@ -1,5 +1,5 @@
 import { messageOf, TasktrailError } from '../../errors.ts';
-import { isTerminal } from '../../model/documents.ts';
+import { isFinal } from '../../model/documents.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { JobEntry } from '../../queue/job-entry.ts';
 import type { JobStore } from '../../queue/job-store.ts';
@@ -58,7 +58,8 @@ async function requeueOne(taskId: string, options: RequeueOptions): Promise<bool
   const recorded = await reader.readDocument(taskId, 'metadata');
   // The service has not recorded it yet, or has lost that: what others say about its job does not count.
   const metadata = recorded?.opened_by === undefined ? recorded : undefined;
-  if (isOver || hasEnded(metadata)) {
+  // An abandoned task is queued from its entry; an attempt over the maximum ends without one.
+  if (isOver || isFinal(metadata?.status)) {
     if (!options.isBusy(taskId)) await jobs.remove(taskId);
     return false;
   }
@@ -80,14 +81,6 @@ function isVolatile({ queue }: JobEntry): boolean {
 function isOwnQueue(entry: JobEntry, { queue, home }: RequeueOptions): boolean {
   if (isVolatile(entry)) return entry.queue.home === home;
   return entry.queue.system === queue.system;
-}
-
-/**
- * `abandoned` is no end here: the holder says it of a silent worker. Where the queue has the job, it hands it out again; where
- * it has lost the job as well, it is queued from its entry. An attempt over the maximum ends without an entry.
- */
-function hasEnded(metadata: JsonObject | undefined): boolean {
-  return isTerminal(metadata?.status) && metadata?.status !== 'abandoned';
 }
 
 /** Whether no process can have the job any more. */

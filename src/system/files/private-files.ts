@@ -41,6 +41,17 @@ export async function makePrivateDirectory(path: string): Promise<void> {
   }
 }
 
+/** Writes a new file that only this user can read, and syncs it. Its name must not exist, not even as a link. */
+export async function writePrivateFile(path: string, text: string): Promise<void> {
+  const file = await openSafeHandle(path, 'wx', PRIVATE_FILE);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
 /**
  * `replaceFile` for a file that only this user can read. Follows no symbolic link. Several processes may write to the
  * directory, also from containers in which their pids are equal.
@@ -49,13 +60,7 @@ export async function replacePrivateFile(path: string, text: string): Promise<vo
   const dir = dirname(path);
   const temp = join(dir, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
-    const file = await openSafeHandle(temp, 'wx', PRIVATE_FILE);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writePrivateFile(temp, text);
     await rename(temp, path);
   } catch (error) {
     await rm(temp, { force: true }).catch(() => undefined);
