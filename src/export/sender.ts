@@ -180,6 +180,7 @@ export class Sender {
       case 'too_large': {
         if (count > 1) return halvesOf(part);
         books.countDropped('too_large');
+        books.noteRefusal(this.destination, 'the record is too large');
         return [];
       }
       case 'unsupported':
@@ -239,6 +240,7 @@ export class Sender {
     if (rejected > 0) {
       books.countDropped('rejected', rejected);
       books.setNotice(`${destination} rejected`, result.reason ?? 'no reason given');
+      books.noteRefusal(destination, result.reason ?? 'no reason given');
     }
     this.#known.add(signal);
     this.#refusals.delete(signal);
@@ -250,6 +252,7 @@ export class Sender {
     const { books, destination } = this.#options;
     books.countDropped('refused', entries.length);
     books.setNotice(`${destination} refused`, `${signal}: ${reason}`);
+    books.noteRefusal(destination, reason);
   }
 
   #refuse(part: RequestPart, why: string, counting: Counting): void {
