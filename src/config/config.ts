@@ -11,7 +11,7 @@ import { type FileSettings, NO_FILES, readFiles, type SeenFile } from './file/fi
 import type { RedactRule } from './file/redact-schema.ts';
 import { gitConfigFile, gitRoot, remoteOwner } from './git.ts';
 import { type MetricsConfig, resolveMetrics } from './metrics.ts';
-import { type ReadSettings, readSettings, type Source } from './read-settings.ts';
+import { type ReadSettings, readSettings, type Source, uselessFileNotes } from './read-settings.ts';
 import { type ResolvedS3, resolveS3, type S3Config } from './s3.ts';
 import { SETTINGS, type SettingName } from './settings.ts';
 import { resolveAgents, unknownAgents } from './short-form-agent.ts';
@@ -181,7 +181,12 @@ export function loadConfig(
       : {}),
     ...sharedFields(read, files),
     ...{ s3, project, webhooks: webhooks.found, trigger, agents, commands },
-    notes: [...(envFile?.notes ?? []), ...files.notes, ...archive.notes],
+    notes: [
+      ...(envFile?.notes ?? []),
+      ...files.notes,
+      ...archive.notes,
+      ...uselessFileNotes(variables, isService),
+    ],
     asksForUpload: s3 === undefined && (files.asksForUpload || archive.asksForUpload),
     directory: cwd,
     configFiles: [

@@ -27,8 +27,8 @@ test.runIf(isRoot)('a user that does not exist is a problem, because the start f
 test('a service that is not root cannot run agents as another user', async () => {
   const getuid = vi.spyOn(process, 'getuid').mockReturnValue(1_000);
   try {
-    expect(await look({ TASK_LOGS_AGENT_USER: 'nobody' })).toMatch(
-      /^problem TASK_LOGS_AGENT_USER: only root can run agents as "nobody": the service cannot start -> start the service as root/,
+    expect(await look({ TASK_LOGS_AGENT_USER: 'daemon' })).toMatch(
+      /^problem TASK_LOGS_AGENT_USER: only root can run agents as "daemon": the service cannot start -> start the service as root/,
     );
   } finally {
     getuid.mockRestore();
@@ -38,18 +38,18 @@ test('a service that is not root cannot run agents as another user', async () =>
 test.runIf(isRoot)('a working directory and a program that the user cannot use are problems', async () => {
   const folder = openFolder();
   const subject = subjectOf({
-    TASK_LOGS_AGENT_USER: 'nobody',
+    TASK_LOGS_AGENT_USER: 'daemon',
     TASK_LOGS_AGENT_COMMAND: `${folder}/my-agent`,
   });
   const see = async (): Promise<string> => linesOf(await checkAgentAccess(subject));
   chmodSync(subject.cwd, 0o700);
   expect(await see()).toContain(
-    `problem agent default: its user nobody cannot enter the working directory ${subject.cwd} -> give nobody the right`,
+    `problem agent default: its user daemon cannot enter the working directory ${subject.cwd} -> give daemon the right`,
   );
   chmodSync(subject.cwd, 0o755);
-  expect(await see()).toMatch(/^ok TASK_LOGS_AGENT_USER: agents run as nobody \(uid \d+\)$/m);
+  expect(await see()).toMatch(/^ok TASK_LOGS_AGENT_USER: agents run as daemon \(uid \d+\)$/m);
   chmodSync(folder, 0o700);
-  expect(await see()).toContain(`problem agent default: its user nobody cannot run ${folder}/my-agent`);
+  expect(await see()).toContain(`problem agent default: its user daemon cannot run ${folder}/my-agent`);
 });
 
 test.runIf(isRoot)('a log directory that agents can read is a warning', async () => {
@@ -57,8 +57,8 @@ test.runIf(isRoot)('a log directory that agents can read is a warning', async ()
   const open = join(logs, 'open');
   mkdirSync(open, { mode: 0o755 });
   chmodSync(logs, 0o755);
-  const settings = { TASK_LOGS_AGENT_USER: 'nobody', TASK_LOGS_DIR: open };
-  expect(await look(settings)).toContain(`warning ${open}: agents, which run as nobody, can read the log`);
+  const settings = { TASK_LOGS_AGENT_USER: 'daemon', TASK_LOGS_DIR: open };
+  expect(await look(settings)).toContain(`warning ${open}: agents, which run as daemon, can read the log`);
   chmodSync(open, 0o700);
   expect(await look(settings)).not.toContain('can read the log');
 });
