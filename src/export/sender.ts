@@ -120,7 +120,7 @@ export class Sender {
         await delay(LINGER_MS, undefined, { ref: false });
       } catch (error) {
         this.#idle = false;
-        books.setReason(part, messageOf(error));
+        books.setReason(part, `the journal cannot be read, so its records wait: ${messageOf(error)}`);
         await delay(RETRY_MIN_MS, undefined, { ref: false });
       }
     }
@@ -138,7 +138,8 @@ export class Sender {
       books.setReason(part, undefined);
       return true;
     } catch (error) {
-      books.setReason(part, messageOf(error));
+      const why = messageOf(error);
+      books.setReason(part, `what was sent cannot be noted, so a restart sends it again: ${why}`);
       await delay(RETRY_MIN_MS, undefined, { ref: false });
       return false;
     }

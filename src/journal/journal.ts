@@ -260,7 +260,10 @@ export class Journal {
       await rename(from, to);
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return false;
-      this.#options.books.setReason('journal claims', `cannot claim ${name}: ${messageOf(error)}`);
+      this.#options.books.setReason(
+        'journal claims',
+        `records that another process left cannot be taken over (${name}): ${messageOf(error)}`,
+      );
       return false;
     }
     await this.#add(parsed.id, to, false).loadCursors();

@@ -145,7 +145,10 @@ function removeRuns(taskId: string): void {
 }
 
 function noteProblem(error: unknown): void {
-  activeTrail()?.books.setNotice('runs of ended tasks', messageOf(error));
+  activeTrail()?.books.setNotice(
+    'runs of ended tasks',
+    `files of ended runs in _agent cannot be removed: ${messageOf(error)}`,
+  );
 }
 
 /** Holds the folders of the task's runs. */
@@ -188,7 +191,10 @@ async function tokenOf(trail: ActiveTrail, taskId: string): Promise<string | und
   try {
     return await trail.agentToken(taskId);
   } catch (error) {
-    trail.books.setNotice('tokens of agents', messageOf(error));
+    trail.books.setNotice(
+      'tokens of agents',
+      `agents start without a token, so the receiver refuses their telemetry: ${messageOf(error)}`,
+    );
     return undefined;
   }
 }
