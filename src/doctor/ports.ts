@@ -1,6 +1,6 @@
 import { endpointsOf } from '../journal/destination.ts';
 import { isLoopback } from '../model/loopback.ts';
-import { authorityOf, type HostPort } from '../system/http/server.ts';
+import { authorityOf, type HostPort } from '../system/http/node-server.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { jsonOf } from './http-answer.ts';
 import type { KnownProgram } from './known-program.ts';

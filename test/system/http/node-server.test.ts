@@ -8,7 +8,7 @@ import {
   listenOn,
   originOf,
   reachableHost,
-} from '../../../src/system/http/server.ts';
+} from '../../../src/system/http/node-server.ts';
 
 const LOOPBACK = '127.0.0.1';
 
