@@ -31,6 +31,7 @@ export class Books {
   readonly #dropped = new Map<string, number>();
   readonly #unattributed = new Map<string, number>();
   readonly #unsent = new Map<string, number>();
+  readonly #refusals = new Map<string, string>();
   readonly #reasons = new Map<string, string>();
   readonly #notices = new Map<string, string>();
 
@@ -62,6 +63,15 @@ export class Books {
   /** Records that were lost. `reason` is one of a few fixed words, never data: it becomes the label of a metric. */
   countDropped(reason: string, count = 1): void {
     add(this.#dropped, reason, count);
+  }
+
+  /** Why a destination refused records: the last reason of each. */
+  noteRefusal(destination: string, reason: string): void {
+    this.#refusals.set(destination, reason);
+  }
+
+  get refusals(): Reasons {
+    return this.#refusals;
   }
 
   countSkippedLines(count: number): void {

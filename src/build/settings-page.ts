@@ -34,7 +34,7 @@ variable that is set already wins.
 - The library (\`startTasktrail\`) does not read it: start your program with \`node --env-file=.env\`.
 - A secret can stand in a file of its own, as Docker and Kubernetes hand secrets over: \`<NAME>_FILE\` has its path, and one
   newline at its end is left out. It holds for every setting whose row says so, and for \`\${NAME}\` in the secrets of webhooks.
-  Only one of \`<NAME>\` and \`<NAME>_FILE\` may be set. The file is a regular one of at most 64 KiB.
+  Only one of \`<NAME>\` and \`<NAME>_FILE\` may be set. For any other setting the start names \`<NAME>_FILE\` as not used. The file is a regular one of at most 64 KiB.
 - Agents get no variable from it, except \`TASK_LOGS_ENABLED\`, \`TASK_LOGS_EMIT_WORKFLOW_EVENTS\` and those that
   [the configuration names](agents.md#environment); the command of \`tasktrail run\` also gets \`TASK_LOGS_DIR\` and
   \`TASK_LOGS_WORKFLOW_DIR\`. A \`tasktrail\` command in an agent reads no \`.env\` itself: its working directory may be

@@ -13,7 +13,7 @@ import { reportError } from './exit-code.ts';
 import { useRedactRules } from './redact-rules.ts';
 import { say } from './terminal/say.ts';
 import { escapeJson } from './terminal/terminal-text.ts';
-import { deliverJournal } from './workflow/deliver.ts';
+import { deliverSegments } from './workflow/deliver.ts';
 import { checkEvent, type EventInput, offReason, recordEvent, traceOf } from './workflow/event.ts';
 
 /** Limit for the text in bytes, before it is parsed: indentation may double the size of a payload. */
@@ -38,7 +38,8 @@ Options:
   --dir <directory>   log directory (TASK_LOGS_DIR)
   -h, --help
 
-Exit code: 0 recorded, or recording is switched off; 1 the write failed; 2 invalid arguments, nothing is recorded.
+Exit code: 0 recorded, or recording is switched off; 1 the write failed; 2 invalid arguments, nothing is recorded;
+3 the receiver refused the event: it is not recorded.
 `;
 
 /** Runs the command and returns its exit code. Prints its errors itself, because nothing else of the CLI is loaded. */
@@ -90,9 +91,9 @@ async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   const trace = traceOf(config, event.workflowId, event.taskId);
-  print(`${escapeJson(recordEvent(config, { ...event, trace }))}\n`);
-  await deliverJournal(config);
-  return 0;
+  const { envelope, segment } = recordEvent(config, { ...event, trace });
+  print(`${escapeJson(envelope)}\n`);
+  return deliverSegments(config, [segment]);
 }
 
 type Values = ReturnType<typeof readWords>['values'];

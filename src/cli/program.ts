@@ -210,6 +210,8 @@ function addRecords(program: Command, argv: readonly string[], ends: Ends): void
     .description('store and send the records that wait in the journal')
     .option('--timeout <seconds>', 'how long at most (default: 10)')
     .option('--no-store', 'only send: leave what waits for the log directory')
+    // For commands that record: see `deliverSegments`.
+    .addOption(new Option('--segments <ids>').hideHelp())
     .action(async (flags: Flags & SendFlags) =>
       ends(await (await import('./send.ts')).send(settingsOf(flags), flags)),
     );

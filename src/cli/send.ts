@@ -35,6 +35,8 @@ export interface SendFlags {
   readonly timeout?: string;
   /** False: sends only, and leaves what waits for the log directory. */
   readonly store?: boolean;
+  /** Ids of segments that a command in the same directory leaves to this process: they are sent first. */
+  readonly segments?: string;
 }
 
 /** Records of other processes on their way to the destinations. */
@@ -43,6 +45,8 @@ interface Sending {
   readonly books: Books;
   readonly journal: Journal;
   readonly senders: readonly Sender[];
+  /** Takes more segments meanwhile; returns how many. */
+  claim(): Promise<number>;
 }
 
 /**
@@ -51,12 +55,13 @@ interface Sending {
  */
 export async function send(
   flags: Readonly<Record<string, string | undefined>>,
-  { timeout, store }: SendFlags,
+  { timeout, store, segments }: SendFlags,
 ): Promise<number> {
   const until = performance.now() + readTimeout(timeout) * 1000;
   const config = loadConfig({ flags, recordsOnly: true });
   useRedactRules(config);
   for (const note of envFileNotes()) process.stderr.write(`tasktrail: ${note}\n`);
+  if (segments !== undefined && !(await sendFirst(config, new Set(segments.split(',')), until))) return 1;
   const books = new Books();
   const directory = journalDir(config.logDir);
   const journal = new Journal({ directory, destinations: destinationsOf(config), books });
@@ -68,7 +73,11 @@ export async function send(
     await journal.claimOrphans();
     const holder = store === false ? undefined : await holdDirectory({ config, books, journal });
     for (const sender of senders) sender.start();
-    await sendAll({ config, books, journal, senders }, until, signals.signal);
+    await sendAll(
+      { config, books, journal, senders, claim: () => journal.claimOrphans() },
+      until,
+      signals.signal,
+    );
     await Promise.all(senders.map((sender) => sender.stop(STOP_MS)));
     await holder?.close(CLOSE_MS);
     const waiting = await countWaiting(journal);
@@ -83,12 +92,41 @@ export async function send(
   }
 }
 
+/**
+ * Sends segments by themselves, and prints as JSON which destinations refused one of their records, with the
+ * reason. Resolves false when the endpoint does not answer, so that the rest would wait as long for it.
+ */
+async function sendFirst(config: Config, ids: ReadonlySet<string>, until: number): Promise<boolean> {
+  const startedAt = performance.now();
+  const books = new Books();
+  const journal = new Journal({
+    directory: journalDir(config.logDir),
+    destinations: destinationsOf(config),
+    books,
+  });
+  const senders = createSenders(config, journal, books);
+  const signals = new StopSignals();
+  const alive = setInterval(() => {}, STALL_MS);
+  try {
+    await journal.takeOver(ids);
+    for (const sender of senders) sender.start();
+    await sendAll({ config, books, journal, senders, claim: async () => 0 }, until, signals.signal);
+    await Promise.all(senders.map((sender) => sender.stop(STOP_MS)));
+    await journal.close();
+    process.stdout.write(`${JSON.stringify(Object.fromEntries(books.refusals))}\n`);
+    return performance.now() - startedAt < STALL_MS;
+  } finally {
+    signals.close();
+    clearInterval(alive);
+  }
+}
+
 /** Makes this process the holder when records wait for one and there is none. A failure is printed, and the rest is sent. */
 async function holdDirectory({
   config,
   books,
   journal,
-}: Omit<Sending, 'senders'>): Promise<Holder | undefined> {
+}: Omit<Sending, 'senders' | 'claim'>): Promise<Holder | undefined> {
   if (!config.enabled || (await journal.countPending(HOLDER)) === 0) return undefined;
   const log = say;
   try {
@@ -111,14 +149,14 @@ async function countWaiting(journal: Journal): Promise<ReadonlyMap<string, numbe
 
 /** Resolves when nothing is left, when nothing has moved for `STALL_MS`, at the deadline, and at a signal. */
 async function sendAll(sending: Sending, until: number, signal: AbortSignal): Promise<void> {
-  const { books, journal, senders } = sending;
+  const { books, senders } = sending;
   let moved = movedRecords(books);
   let movedAt = performance.now();
   while (performance.now() < until && !signal.aborted) {
     const drained = await Promise.all(senders.map((sender) => sender.drain(0)));
     const busy = senders.filter((_, index) => !drained[index]);
     // After the drain: records that another process left during it are sent as well.
-    const claimed = await journal.claimOrphans();
+    const claimed = await sending.claim();
     if (claimed === 0 && (busy.length === 0 || (await isOutOfReach(busy, sending)))) return;
     const count = movedRecords(books) + claimed;
     if (count !== moved) movedAt = performance.now();

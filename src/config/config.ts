@@ -11,11 +11,11 @@ import { type FileSettings, NO_FILES, readFiles, type SeenFile } from './file/fi
 import type { RedactRule } from './file/redact-schema.ts';
 import { gitConfigFile, gitRoot, remoteOwner } from './git.ts';
 import { type MetricsConfig, resolveMetrics } from './metrics.ts';
-import { type ReadSettings, readSettings, type Source } from './read-settings.ts';
+import { type ReadSettings, readSettings, type Source, uselessFileNotes } from './read-settings.ts';
 import { type ResolvedS3, resolveS3, type S3Config } from './s3.ts';
 import { SETTINGS, type SettingName } from './settings.ts';
 import { resolveAgents, unknownAgents } from './short-form-agent.ts';
-import { isBelowAgent } from './values/below-agent.ts';
+import { hasAgentEndpoint, isBelowAgent } from './values/below-agent.ts';
 import { type CustomWebhook, resolveWebhooks } from './webhooks.ts';
 
 /** All settings, resolved: flag, then environment, then `.env` (command line only), then file, then default. Deeply frozen. */
@@ -176,9 +176,17 @@ export function loadConfig(
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
   return deepFreeze({
     ...variableFields(read, { cwd, variables }),
+    ...(options.recordsOnly === true && read.value('TASK_LOGS_STORE') && hasAgentEndpoint(variables)
+      ? NO_ENDPOINTS
+      : {}),
     ...sharedFields(read, files),
     ...{ s3, project, webhooks: webhooks.found, trigger, agents, commands },
-    notes: [...(envFile?.notes ?? []), ...files.notes, ...archive.notes],
+    notes: [
+      ...(envFile?.notes ?? []),
+      ...files.notes,
+      ...archive.notes,
+      ...uselessFileNotes(variables, isService),
+    ],
     asksForUpload: s3 === undefined && (files.asksForUpload || archive.asksForUpload),
     directory: cwd,
     configFiles: [
@@ -200,6 +208,12 @@ function trustsOf(read: ReadSettings, options: ConfigOptions): { plugins: boolea
   const plugins = read.value('TASK_LOGS_TRUST_PROJECT_CONFIG');
   return { plugins, own: plugins || options.recordsOnly !== true || options.configFile !== undefined };
 }
+
+const NO_ENDPOINTS = {
+  otlpEndpoint: undefined,
+  otlpTracesEndpoint: undefined,
+  otlpLogsEndpoint: undefined,
+};
 
 /** The fields that only flags and variables give. */
 function variableFields(

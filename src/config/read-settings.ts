@@ -73,6 +73,19 @@ export function readSettings(
   return { given, value: (name) => given(name) ?? SETTINGS[name].default, sources, secretFiles, problems };
 }
 
+/**
+ * A note for each `<NAME>_FILE` of a setting that is not read from a file, so that its default is in force. The names without
+ * a prefix, such as `PROJECT_FILE`, may be another program's: only the service looks at them.
+ */
+export function uselessFileNotes(variables: Environment['variables'], isService: boolean): readonly string[] {
+  return SETTING_NAMES.filter((name) => {
+    if (mayBeInFile(name) || (variables[`${name}_FILE`] ?? '') === '') return false;
+    return isService || name.startsWith('TASK_LOGS_');
+  }).map(
+    (name) => `${name}_FILE is not used: set ${name} itself (a file may hold only secrets and REDIS_URL)`,
+  );
+}
+
 /** Whether `<NAME>_FILE` names a file with the value. */
 export function mayBeInFile(name: SettingName): boolean {
   return SETTINGS[name].isSecret === true || SETTINGS[name].mayBeInFile === true;

@@ -1,7 +1,7 @@
 import { errnoOf } from '../errors.ts';
 import { dressRequest, type Protocol } from '../export/endpoint-transport.ts';
 import { proveHolder } from '../store/proven-holder.ts';
-import { originOf, reachableHost } from '../system/http-server.ts';
+import { originOf, reachableHost } from '../system/http/node-server.ts';
 import { noteClock } from './clocks.ts';
 import { isTaken, judgeAnswers } from './endpoint-answers.ts';
 import {

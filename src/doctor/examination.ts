@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.ts';
 import { maskSecrets, redact } from '../redact/redact.ts';
+import { checkAgentAccess } from './agent-user.ts';
 import { checkAgentPrograms } from './agents.ts';
 import { checkBacklog } from './backlog.ts';
 import { checkBucket } from './bucket.ts';
@@ -50,6 +51,8 @@ const CHECKS: readonly Check[] = [
   { area: 'traces', deadlineMs: NETWORK_MS, run: checkTraceUrls },
   { area: 'webhooks', deadlineMs: DISK_MS, run: checkWebhooks },
   { area: 'agents', deadlineMs: DISK_MS, run: checkAgentPrograms },
+  // Each user and each folder is tried by a process of its own.
+  { area: 'agents', deadlineMs: NETWORK_MS, run: checkAgentAccess },
 ];
 
 export interface ExaminationOptions extends Settings {

@@ -1,7 +1,7 @@
 import { connect, createServer } from 'node:net';
 import { errnoOf, messageOf } from '../errors.ts';
 import { firstOfText } from '../model/text.ts';
-import { type HostPort, originOf, reachableHost } from '../system/http-server.ts';
+import { type HostPort, originOf, reachableHost } from '../system/http/node-server.ts';
 import { ANSWER_MS, askHttp, isAnswer } from './http-answer.ts';
 import { type KnownProgram, knownProgramAt } from './known-program.ts';
 

@@ -1,6 +1,6 @@
 import { endpointsOf } from '../journal/destination.ts';
 import { isLoopback } from '../model/loopback.ts';
-import { authorityOf, type HostPort } from '../system/http-server.ts';
+import { authorityOf, type HostPort } from '../system/http/node-server.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { jsonOf } from './http-answer.ts';
 import type { KnownProgram } from './known-program.ts';
@@ -15,11 +15,8 @@ export async function checkPorts(subject: Subject): Promise<readonly Finding[]> 
     otlpPort === 0 || !isReceiving ? undefined : findPortUser({ host: otlpHost, port: otlpPort }),
   ]);
   const findings: Finding[] = [];
-  findings.push(
-    restUser === undefined
-      ? ok('PORT', '0: a free port is selected at the start')
-      : judgeRest(restUser, { host, port }),
-  );
+  if (restUser === undefined) findings.push(ok('PORT', '0: a free port is selected at the start'));
+  else findings.push(judgeRest(restUser, { host, port }), ...judgeRefusals(restUser, { host, port }));
   if (otlpUser !== undefined) findings.push(judgeOtlp(otlpUser, subject));
   else if (isReceiving) findings.push(ok('TASK_LOGS_OTLP_PORT', '0: a free port is selected at the start'));
   return findings;
@@ -41,6 +38,21 @@ function judgeService(where: string, { answer }: KnownProgram): Finding {
   const parts = typeof reasons === 'object' && reasons !== null ? Object.entries(reasons) : [];
   const why = parts.map(([part, reason]) => `${part}: ${String(reason)}`).join('; ');
   return problem(where, `${what}, and is not ready: ${why}`, 'fix the cause; /readyz answers 200 afterwards');
+}
+
+/** Notices of `/readyz` about records that are lost, because their destination refused them. */
+const OF_REFUSALS = /^(?:refused records|records of agents|.* (?:rejected|refused))$/;
+
+function judgeRefusals(user: PortUser, at: HostPort): readonly Finding[] {
+  if (user.kind !== 'known' || user.program.kind !== 'service') return [];
+  const { notices } = jsonOf(user.program.answer) ?? {};
+  const entries = typeof notices === 'object' && notices !== null ? Object.entries(notices) : [];
+  return entries
+    .filter(([part]) => OF_REFUSALS.test(part))
+    .map(([part, text]) => {
+      const advice = 'correct the sender; who may send what: docs/security.md, "Senders of records"';
+      return warning(`/readyz of ${authorityOf(at)}`, `${part}: ${String(text)}`, advice);
+    });
 }
 
 function judgeOtlp(user: PortUser, { config }: Subject): Finding {

@@ -1,7 +1,7 @@
 import { connect as connectHttp2 } from 'node:http2';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { HostPort } from '../system/http-server.ts';
+import type { HostPort } from '../system/http/node-server.ts';
 import { ANSWER_MS, askHttp, isAnswer } from './http-answer.ts';
 
 /** `h2` and `h2c`: HTTP/2 only, with and without TLS, as on gRPC ports. */

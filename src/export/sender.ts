@@ -120,7 +120,7 @@ export class Sender {
         await delay(LINGER_MS, undefined, { ref: false });
       } catch (error) {
         this.#idle = false;
-        books.setReason(part, messageOf(error));
+        books.setReason(part, `the journal cannot be read, so its records wait: ${messageOf(error)}`);
         await delay(RETRY_MIN_MS, undefined, { ref: false });
       }
     }
@@ -138,7 +138,8 @@ export class Sender {
       books.setReason(part, undefined);
       return true;
     } catch (error) {
-      books.setReason(part, messageOf(error));
+      const why = messageOf(error);
+      books.setReason(part, `what was sent cannot be noted, so a restart sends it again: ${why}`);
       await delay(RETRY_MIN_MS, undefined, { ref: false });
       return false;
     }
@@ -180,6 +181,7 @@ export class Sender {
       case 'too_large': {
         if (count > 1) return halvesOf(part);
         books.countDropped('too_large');
+        books.noteRefusal(this.destination, 'the record is too large');
         return [];
       }
       case 'unsupported':
@@ -239,6 +241,7 @@ export class Sender {
     if (rejected > 0) {
       books.countDropped('rejected', rejected);
       books.setNotice(`${destination} rejected`, result.reason ?? 'no reason given');
+      books.noteRefusal(destination, result.reason ?? 'no reason given');
     }
     this.#known.add(signal);
     this.#refusals.delete(signal);
@@ -250,6 +253,7 @@ export class Sender {
     const { books, destination } = this.#options;
     books.countDropped('refused', entries.length);
     books.setNotice(`${destination} refused`, `${signal}: ${reason}`);
+    books.noteRefusal(destination, reason);
   }
 
   #refuse(part: RequestPart, why: string, counting: Counting): void {

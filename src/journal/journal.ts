@@ -158,6 +158,19 @@ export class Journal {
 
   /** Claims the segments of dead processes. Returns how many were claimed. */
   async claimOrphans(): Promise<number> {
+    return this.#claimAll((name) => this.#claim(name));
+  }
+
+  /** Claims these segments of a living process, which leaves them to this one. */
+  async takeOver(ids: ReadonlySet<string>): Promise<number> {
+    return this.#claimAll(async (name) => {
+      const parsed = parseSegmentName(name);
+      if (parsed === undefined || parsed.state === 'claimed' || !ids.has(parsed.id)) return false;
+      return this.#take(name, parsed);
+    });
+  }
+
+  async #claimAll(claim: (name: string) => Promise<boolean>): Promise<number> {
     const { directory, books } = this.#options;
     if (this.#closed) return 0;
     this.#writer.checkFile();
@@ -174,7 +187,7 @@ export class Journal {
     books.setReason('journal claims', undefined);
     let claimed = 0;
     for (const name of names.sort()) {
-      if (await this.#claim(name)) claimed += 1;
+      if (await claim(name)) claimed += 1;
     }
     if (claimed > 0) this.#wake();
     return claimed;
@@ -234,15 +247,23 @@ export class Journal {
     const parsed = parseSegmentName(name);
     if (parsed === undefined || this.#unknownOnly.has(parsed.id)) return false;
     if (this.#segments.some((segment) => segment.id === parsed.id)) return false;
+    const from = join(this.#options.directory, name);
+    if (parsed.state !== 'closed' && !(await isOrphan(from, isOwnerAlive(parsed)))) return false;
+    return this.#take(name, parsed);
+  }
+
+  async #take(name: string, parsed: SegmentName): Promise<boolean> {
     const { directory } = this.#options;
     const from = join(directory, name);
-    if (parsed.state !== 'closed' && !(await isOrphan(from, isOwnerAlive(parsed)))) return false;
     const to = join(directory, formatSegmentName({ ...parsed, owner: ownIdentity(), state: 'claimed' }));
     try {
       await rename(from, to);
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return false;
-      this.#options.books.setReason('journal claims', `cannot claim ${name}: ${messageOf(error)}`);
+      this.#options.books.setReason(
+        'journal claims',
+        `records that another process left cannot be taken over (${name}): ${messageOf(error)}`,
+      );
       return false;
     }
     await this.#add(parsed.id, to, false).loadCursors();

@@ -13,6 +13,8 @@ export interface LoneRecordTarget {
   /** Keys of the destinations of the record. */
   readonly destinations: readonly string[];
   readonly source: TelemetrySource;
+  /** Keeps the segment as this process's own until `releaseSegment`, so that no other process sends it. */
+  readonly isKept?: boolean;
 }
 
 /** The journal's directory below a log directory. */
@@ -21,11 +23,11 @@ export function journalDir(logDir: string): string {
 }
 
 /**
- * Writes a record into a closed segment of its own, which the next sender claims. For a program that exits right
- * after the call and needs the outcome: throws `ERR_DIRECTORY_UNUSABLE` when the write fails, and leaves no file
- * then.
+ * Writes a record into a closed segment of its own, which the next sender claims, and returns the segment's id. For a
+ * program that exits right after the call and needs the outcome: throws `ERR_DIRECTORY_UNUSABLE` when the write fails, and
+ * leaves no file then.
  */
-export function writeLoneRecord(target: LoneRecordTarget, record: OtlpLogRecord): void {
+export function writeLoneRecord(target: LoneRecordTarget, record: OtlpLogRecord): string {
   let refusal: string | undefined;
   let segment: OpenSegment | undefined;
   const writer = new SegmentWriter({
@@ -54,13 +56,17 @@ export function writeLoneRecord(target: LoneRecordTarget, record: OtlpLogRecord)
     if (segment !== undefined) rmSync(segment.path, { force: true });
     throw refused(refusal);
   }
-  if (segment !== undefined) release(target.logDir, segment);
+  if (segment === undefined) throw refused('the record was not written');
+  if (target.isKept !== true) releaseSegment(target.logDir, segment.id);
+  return segment.id;
 }
 
-function release(logDir: string, { id, path }: OpenSegment): void {
-  const closed = formatSegmentName({ id, owner: ownIdentity(), state: 'closed' });
+/** Leaves a kept segment to the next sender. */
+export function releaseSegment(logDir: string, id: string): void {
+  const nameOf = (state: 'open' | 'closed'): string =>
+    join(journalDir(logDir), formatSegmentName({ id, owner: ownIdentity(), state }));
   try {
-    renameSync(path, join(journalDir(logDir), closed));
+    renameSync(nameOf('open'), nameOf('closed'));
   } catch {
     // The rename failed or the segment was claimed. The record is written, and the file name is that of a process
     // about to exit.

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { messageOf, TasktrailError } from '../errors.ts';
 import type { TelemetryBatch } from '../model/otlp.ts';
 import type { Sender } from '../model/sender.ts';
-import type { BodyLimits, BodyRoom } from '../system/bounded-body.ts';
+import type { BodyLimits, BodyRoom } from '../system/http/bounded-body.ts';
 import { checkOrigin } from '../system/http/origin.ts';
 import { finished, isTurnOver, nextTurn } from '../system/turns.ts';
 import { type SenderSecrets, senderOf } from './authorization.ts';

@@ -8,7 +8,7 @@ import {
   bodyTooLarge,
   checkLength,
   collectBody,
-} from '../system/bounded-body.ts';
+} from '../system/http/bounded-body.ts';
 import { requestTooLarge } from './outline/limits.ts';
 
 /** HTTP's "deflate" is the zlib format (RFC 9110, section 8.4.1.2). */

@@ -1,9 +1,9 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
-import { BodyRoom } from '../system/bounded-body.ts';
+import { BodyRoom } from '../system/http/bounded-body.ts';
 import { allowOrigin } from '../system/http/cors.ts';
+import { authorityOf, closeServer, listenOn, originOf, reachableHost } from '../system/http/node-server.ts';
 import { limitConnections, serverLimits } from '../system/http/server-limits.ts';
-import { authorityOf, closeServer, listenOn, originOf, reachableHost } from '../system/http-server.ts';
 import type { SenderSecrets } from './authorization.ts';
 import { exchange } from './exchange.ts';
 import type { Answer } from './otlp-response.ts';

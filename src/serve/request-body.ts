@@ -6,7 +6,7 @@ import {
   bodyTooLarge,
   checkLength,
   collectBody,
-} from '../system/bounded-body.ts';
+} from '../system/http/bounded-body.ts';
 import { ProblemError, type ProblemErrorOptions } from './problem.ts';
 
 export type ParsedRequest = IncomingMessage & { readonly body?: unknown };

@@ -2,12 +2,11 @@ import { findAccount } from '../agent/account.ts';
 import { heldBack } from '../agent/held-back.ts';
 import type { Config } from '../config/config.ts';
 import { processEnvironment } from '../config/environment.ts';
-import type { AgentConfig } from '../config/file/agent-schema.ts';
 import { variablesOf } from '../config/file/agent-variables.ts';
 import { SHORT_FORM_AGENT } from '../config/short-form-agent.ts';
 import { TasktrailError } from '../errors.ts';
 import { refusedVariables } from '../trail/agents/agent-environment.ts';
-import { droppedText, heldBackText } from '../trail/agents/handed-texts.ts';
+import { droppedText, heldBackText, missingText } from '../trail/agents/handed-texts.ts';
 
 /** Throws `ERR_CONFIG_INVALID` with a line for each user that agents cannot run as, so that the start fails. */
 export function checkAgentUsers(config: Config): void {
@@ -36,10 +35,7 @@ export function agentAccessNotes(
 ): readonly string[] {
   const agents = Object.entries(config.agents);
   const asRoot = agents.filter(([, { user = config.agentUser }]) => user === undefined).map(([name]) => name);
-  return [
-    ...(isRoot && asRoot.length > 0 ? [rootNote(asRoot)] : []),
-    ...agents.flatMap(([name, agent]) => variableNotes(name, agent, config)),
-  ];
+  return [...(isRoot && asRoot.length > 0 ? [rootNote(asRoot)] : []), ...variableNotes(config)];
 }
 
 function rootNote(names: readonly string[]): string {
@@ -47,19 +43,31 @@ function rootNote(names: readonly string[]): string {
   return `${names.join(', ')} ${verb} as root and may read and change everything here: set TASK_LOGS_AGENT_USER to a user without rights, or start the service as one`;
 }
 
-function variableNotes(name: string, agent: AgentConfig, config: Config): readonly string[] {
+/** A line for each variable, with all the agents that it is about. */
+function variableNotes(config: Config): readonly string[] {
   const { variables } = processEnvironment();
-  const [own, shared] = [variablesOf(agent.env), variablesOf(config.agentEnv)];
-  const values = { ...shared.values, ...own.values };
-  const refused = refusedVariables(values, config);
-  const back = heldBack(agent.command, agent.dialect, { env: variables, handed: values });
+  const back = new Map<string, string[]>();
+  const refused = new Map<string, string[]>();
+  const missing = new Map<string, string[]>();
+  for (const [name, agent] of Object.entries(config.agents)) {
+    const [own, shared] = [variablesOf(agent.env), variablesOf(config.agentEnv)];
+    const values = { ...shared.values, ...own.values };
+    const held = heldBack(agent.command, agent.dialect, { env: variables, handed: values });
+    if (held.length > 0) addTo(back, held.join('\n'), name);
+    for (const variable of refusedVariables(values, config)) addTo(refused, variable, name);
+    for (const variable of new Set([...own.missing, ...shared.missing])) addTo(missing, variable, name);
+  }
   return [
-    ...(back.length === 0 ? [] : [heldBackText(back, name, settingOf(name, config))]),
-    ...refused.map((variable) => droppedText(variable, name)),
-    ...[...new Set([...own.missing, ...shared.missing])].map(
-      (variable) => `${variable} is not set, so the agent ${name} starts without it`,
+    ...[...back].map(([names, agents]) =>
+      heldBackText(names.split('\n'), agents, agents.map((name) => settingOf(name, config)).join(', ')),
     ),
+    ...[...refused].map(([variable, agents]) => droppedText(variable, ...agents)),
+    ...[...missing].map(([variable, agents]) => missingText(variable, ...agents)),
   ];
+}
+
+function addTo(lists: Map<string, string[]>, key: string, value: string): void {
+  lists.set(key, [...(lists.get(key) ?? []), value]);
 }
 
 /** An agent of the short form has no entry in the file. */

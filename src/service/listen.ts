@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import { closeServer, type HostPort, listenOn, originOf } from '../system/http/node-server.ts';
 import { limitConnections, serverLimits } from '../system/http/server-limits.ts';
-import { closeServer, type HostPort, listenOn, originOf } from '../system/http-server.ts';
 
 export interface HttpService {
   readonly url: string;

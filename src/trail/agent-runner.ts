@@ -15,6 +15,7 @@ import {
 } from '../agent/run-agent.ts';
 import type { Config } from '../config/config.ts';
 import { processEnvironment } from '../config/environment.ts';
+import { variablesOf } from '../config/file/agent-variables.ts';
 import { messageOf } from '../errors.ts';
 import { checkId } from '../model/ids.ts';
 import { type AgentRunner, setAgentRunner } from '../record/task/agent-port.ts';
@@ -29,7 +30,7 @@ import { type ActiveTrail, activeTrail, agentFolder } from './trail.ts';
 export interface RunnerRole {
   /** `tasktrail run`: the user's own command in the user's own shell. It keeps the environment of the shell and the user. */
   readonly isOwnShell?: boolean;
-  /** The service names what is held back when it starts. Default: a warning with the first run. */
+  /** The service names at its start what is held back or left out. Default: a warning with the first run. */
   readonly isSilent?: boolean;
 }
 
@@ -81,7 +82,9 @@ const agentRunner: AgentRunner = {
       isOwnShell: role.isOwnShell === true,
     });
     const agent = name ?? basename(command[0] ?? '');
-    for (const variable of dropped) warnOnce(droppedText(variable, agent));
+    const isNamed = (variable: string): boolean =>
+      role.isSilent === true && (variable in given || variable in variablesOf(trail?.config.agentEnv).values);
+    for (const variable of dropped) if (!isNamed(variable)) warnOnce(droppedText(variable, agent));
     if (role.isSilent !== true && role.isOwnShell !== true) warnHeldBack(command, { agent, dialect, env });
     const options: AgentProcessOptions = {
       ...lingerDefault(),
@@ -142,7 +145,10 @@ function removeRuns(taskId: string): void {
 }
 
 function noteProblem(error: unknown): void {
-  activeTrail()?.books.setNotice('runs of ended tasks', messageOf(error));
+  activeTrail()?.books.setNotice(
+    'runs of ended tasks',
+    `files of ended runs in _agent cannot be removed: ${messageOf(error)}`,
+  );
 }
 
 /** Holds the folders of the task's runs. */
@@ -185,7 +191,10 @@ async function tokenOf(trail: ActiveTrail, taskId: string): Promise<string | und
   try {
     return await trail.agentToken(taskId);
   } catch (error) {
-    trail.books.setNotice('tokens of agents', messageOf(error));
+    trail.books.setNotice(
+      'tokens of agents',
+      `agents start without a token, so the receiver refuses their telemetry: ${messageOf(error)}`,
+    );
     return undefined;
   }
 }
@@ -216,5 +225,5 @@ function warnHeldBack(
   { agent, dialect, env }: { agent: string; dialect: string; env: Readonly<Record<string, string>> },
 ): void {
   const names = heldBack(command, dialect, { env: processEnvironment().variables, handed: env });
-  if (names.length > 0) warnOnce(heldBackText(names, agent, 'TASK_LOGS_AGENT_ENV or in env of runAgent'));
+  if (names.length > 0) warnOnce(heldBackText(names, [agent], 'TASK_LOGS_AGENT_ENV or in env of runAgent'));
 }

@@ -69,7 +69,7 @@ async function retain(options: RetentionScheduleOptions, isStopped: () => boolea
     const shown = problems.slice(0, PROBLEMS_SHOWN).join('; ');
     books.setNotice('retention', problems.length === 0 ? undefined : shown);
   } catch (error) {
-    books.setNotice('retention', messageOf(error));
+    books.setNotice('retention', `nothing is removed, the next try is in an hour: ${messageOf(error)}`);
   }
 }
 

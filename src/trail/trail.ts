@@ -269,12 +269,12 @@ class OpenTrail implements ActiveTrail {
       }
       await journal.close();
     } catch (error) {
-      this.books.setReason('shutdown', messageOf(error));
+      this.books.setReason('shutdown', `not everything was closed: ${messageOf(error)}`);
     }
     try {
       await holder?.close(remainingMs());
     } catch (error) {
-      this.books.setReason('shutdown', messageOf(error));
+      this.books.setReason('shutdown', `not everything was closed: ${messageOf(error)}`);
     }
     process.off('exit', this.#onExit);
     clearInterval(keepAlive);

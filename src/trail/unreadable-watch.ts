@@ -30,7 +30,10 @@ export function watchUnreadable({ config, books, recovered }: UnreadableWatchOpt
       found = await look();
       books.setNotice('unreadable files', unreadableText(found));
     } catch (error) {
-      books.setNotice('unreadable files', messageOf(error));
+      books.setNotice(
+        'unreadable files',
+        `the log directory cannot be searched for them: ${messageOf(error)}`,
+      );
     } finally {
       isBusy = false;
     }

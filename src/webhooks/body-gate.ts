@@ -1,6 +1,6 @@
 import { type ErrorCode, TasktrailError } from '../errors.ts';
 import { type ParsedRequest, readBody, TOO_SLOW } from '../serve/request-body.ts';
-import { type BodyLimits, BodyRoom, bodyTooLarge } from '../system/bounded-body.ts';
+import { type BodyLimits, BodyRoom, bodyTooLarge } from '../system/http/bounded-body.ts';
 import { RejectedDelivery } from './rejection.ts';
 
 /** `rawBody`: where the `verify` hook of a body parser keeps the bytes as a rule. */

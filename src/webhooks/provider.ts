@@ -69,6 +69,8 @@ export interface Provider {
   readonly setting: string;
   /** Each of them is accepted. Without any, every delivery is refused. */
   readonly secrets: readonly string[];
+  /** Why its secrets could be guessed, a line each. Default: as `weaknessesOf` finds. */
+  readonly weaknesses?: readonly string[];
   readonly bodyBytesMax: number;
   identify(headers: WebhookHeaders): UnverifiedIdentity;
   /** Undefined when the request is authentic. The time taken does not depend on the secrets. */

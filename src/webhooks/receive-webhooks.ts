@@ -13,6 +13,7 @@ import { type CustomOptions, createCustom } from './senders/custom.ts';
 import { createGithub, type GithubOptions } from './senders/github.ts';
 import { createJira, type JiraOptions } from './senders/jira.ts';
 import { createSlack, type SlackOptions } from './senders/slack.ts';
+import { weaknessesOf } from './signature.ts';
 import type { WebhookTask } from './webhook-tasks.ts';
 
 export interface ReceiveWebhooksOptions {
@@ -59,7 +60,8 @@ const LIMITS: GateLimits = { bytesAtOnceMax: 268_435_456, timeoutMs: 10_000 };
 /**
  * `POST /github`, `/jira`, `/slack` and `/<custom>` as a handler for Express 4, Express 5 or a Node server: verifies and
  * records each delivery, calls `onTask` for each of its tasks, and answers when they are durable. Mount it before any body
- * parser: it needs the raw bytes. Throws `TypeError` for invalid options.
+ * parser: it needs the raw bytes. Throws `TypeError` for invalid options, also for a secret of less than 16 characters, with
+ * blanks at its ends, or of one repeated character.
  */
 export function receiveWebhooks(
   options: ReceiveWebhooksOptions,
@@ -82,11 +84,22 @@ export function receiveWebhooks(
   };
   const routes: Record<string, Methods> = {};
   for (const provider of providersOf(options, trigger)) {
+    checkSecrets(provider, options);
     const answer = (req: IncomingMessage, res: ServerResponse): Promise<void> =>
       receive(provider, parts, [req, res]);
     routes[`/${provider.name}`] = { POST: answer, ...handshakeMethods(provider) };
   }
   return Object.assign(createHandler(routes, { onError }), { close: () => parts.flood.sum() });
+}
+
+/** By the same rule as the settings of the service. */
+function checkSecrets(
+  { name, secrets, weaknesses }: Provider,
+  { custom = {} }: ReceiveWebhooksOptions,
+): void {
+  const [weakness] = weaknesses ?? weaknessesOf(secrets);
+  const option = name in custom ? `custom.${name}` : name;
+  if (weakness !== undefined) throw new TypeError(`${option}.secret: ${weakness}`);
 }
 
 /** A new sender is a new line. */

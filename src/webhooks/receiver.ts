@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { context } from '@opentelemetry/api';
 import { messageOf } from '../errors.ts';
+import { isoFromMs } from '../model/time.ts';
 import { type Delivery, startDelivery } from '../record/delivery.ts';
 import { type Moment, mintMoment } from '../record/mint.ts';
 import { activeRecorder } from '../record/recorder.ts';
@@ -21,7 +22,7 @@ import type {
 } from './provider.ts';
 import { RejectedDelivery } from './rejection.ts';
 import type { ProofSource, Proofs } from './repeats/proofs.ts';
-import type { Redeliveries } from './repeats/redeliveries.ts';
+import type { FirstDelivery, Redeliveries } from './repeats/redeliveries.ts';
 import { isSignedBytesName } from './repeats/signed-bytes.ts';
 import { type Subject, signSubject } from './repeats/subject.ts';
 import { matchFields, startTasks, type TaskTaker } from './webhook-tasks.ts';
@@ -109,6 +110,7 @@ interface Settled {
   readonly outcome: 'accepted' | 'duplicate' | 'unmatched';
   /** Of a duplicate: what was taken before. */
   readonly repeats?: 'delivery' | 'subject';
+  readonly first?: FirstDelivery | undefined;
   readonly taskIds: readonly string[];
   /** What happened, in words that a person reads. */
   readonly words: string;
@@ -151,8 +153,9 @@ async function act(
   if (result.outcome === 'duplicate') {
     const repeats = result.repeats ?? 'delivery';
     const isBody = repeats === 'subject' && isSignedBytesName(subject?.name);
-    delivery.outcome('duplicate', REPEATED[isBody ? 'body' : repeats], taskIds);
-    const value = { status: 'duplicate', actions: 0, task_ids: taskIds };
+    const message = isBody ? sameBody(result.first) : REPEATED[repeats];
+    delivery.outcome('duplicate', message, taskIds);
+    const value = { status: 'duplicate', actions: 0, message, task_ids: taskIds };
     return shaped(event, { status: 200, value }, result.words);
   }
   const value = { status: 'accepted', task_ids: taskIds };
@@ -181,8 +184,14 @@ async function settle(
   const { commands } = match;
   const matchedAt = mintMoment();
   const order = { delivery, provider, event, subject, said, commands, matchedAt, proofs };
-  const { repeats, taskIds } = await redeliveries.take(
-    { provider: provider.name, deliveryId, subject, commands: commands.map(({ command }) => command) },
+  const { repeats, taskIds, first } = await redeliveries.take(
+    {
+      provider: provider.name,
+      deliveryId,
+      subject,
+      commands: commands.map(({ command }) => command),
+      nowMs: options.now(),
+    },
     (wanted, done, refusal) => startTasks(order, { wanted, done, refusal }, options),
   );
   // The record of a delivery has one subject, that of its first event.
@@ -190,7 +199,7 @@ async function settle(
   const names = commands.map(({ command }) => command).join(', ');
   if (repeats === undefined) return { outcome: 'accepted', taskIds, words: `Started: ${names}` };
   delivery.stage('command_matching', matchFields(commands), { moment: matchedAt });
-  return { outcome: 'duplicate', repeats, taskIds, words: `Already started: ${names}` };
+  return { outcome: 'duplicate', repeats, first, taskIds, words: `Already started: ${names}` };
 }
 
 function startedMacs(
@@ -203,8 +212,14 @@ function startedMacs(
 const REPEATED = {
   delivery: 'this delivery was taken before',
   subject: 'another delivery of the same comment, message or issue was taken before',
-  body: 'the same signed body was taken before, with another id',
 } as const;
+
+/** Its id is not signed, so that anyone who has seen the body could send it with another one. */
+function sameBody(first: FirstDelivery | undefined): string {
+  const when = first === undefined ? 'before' : `at ${isoFromMs(first.atMs)}`;
+  const id = first?.deliveryId === undefined ? 'with another id' : `with the id ${first.deliveryId}`;
+  return `the same signed body was taken ${when}, ${id}: within four days it starts nothing again`;
+}
 
 async function find(said: Said, options: ReceiverOptions): Promise<CommandMatch> {
   if (said.command !== undefined) return { matched: true, commands: [{ command: said.command, args: '' }] };

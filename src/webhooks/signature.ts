@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { verify } from '@octokit/webhooks-methods';
+import { weaknessOf } from '../model/secret.ts';
 import type { Refusal } from './rejection.ts';
 
 export type HmacAlgorithm = 'sha1' | 'sha256' | 'sha512';
@@ -27,6 +28,15 @@ export function secretsOf(
       throw new TypeError(`${setting} must be a string or a list of strings`);
     }
     return value !== undefined && value !== '';
+  });
+}
+
+/** A line for each secret that could be guessed, without the secret. */
+export function weaknessesOf(secrets: readonly string[]): readonly string[] {
+  return secrets.flatMap((secret, index) => {
+    const weakness = weaknessOf(secret);
+    if (weakness === undefined) return [];
+    return [secrets.length === 1 ? weakness : `secret ${index + 1} of ${secrets.length}: ${weakness}`];
   });
 }
 

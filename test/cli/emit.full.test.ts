@@ -357,15 +357,22 @@ test('the printed envelope equals the stored one, except for attempts that the s
 });
 
 describe('with an endpoint', () => {
-  async function endpoint(): Promise<{ url: string; logs: ReceivedLog[]; close(): Promise<void> }> {
+  /** Refuses the events of workflows with this id. */
+  async function endpoint(
+    refusedId = '',
+  ): Promise<{ url: string; logs: ReceivedLog[]; close(): Promise<void> }> {
     const logs: ReceivedLog[] = [];
     const receiver = await startReceiver({
       host: '127.0.0.1',
       port: 0,
       sink: {
         ingest: async (batch) => {
+          const refused = batch.logs.filter(({ record }) =>
+            JSON.stringify(record).includes(`"${refusedId}"`),
+          );
           logs.push(...batch.logs);
-          return { rejected: 0, reasons: [] };
+          const reasons = refused.map(() => `workflow ${refusedId} is not yours`);
+          return { rejected: refused.length, reasons };
         },
       },
     });
@@ -399,6 +406,60 @@ describe('with an endpoint', () => {
       await close();
     }
   });
+
+  test('that refuses the event, the command says why and exits with 3', async () => {
+    const cwd = await tempDir();
+    const { url, close } = await endpoint('wf-foreign');
+    try {
+      const env = { OTEL_EXPORTER_OTLP_ENDPOINT: url, TASK_LOGS_STORE: 'false' };
+      const { code, stdout, stderr } = await runCommand(['emit', 'step_start', 'wf-foreign', STEP], {
+        cwd,
+        env,
+      });
+      expect(stderr).toBe(`tasktrail: refused by ${url}/: workflow wf-foreign is not yours\n`);
+      expect(code).toBe(3);
+      expect(JSON.parse(stdout)).toMatchObject({ workflow_id: 'wf-foreign' });
+      const started = await runCommand(['workflow', 'start', '--id', 'wf-foreign'], { cwd, env });
+      expect({ ...started, stderr: started.stderr.replaceAll(url, '') }).toMatchObject({
+        code: 3,
+        stdout: 'wf-foreign\n',
+        stderr: 'tasktrail: refused by /: workflow wf-foreign is not yours\n',
+      });
+    } finally {
+      await close();
+    }
+  });
+
+  test('that refuses a copy of what the log directory stores, the command says so and exits with 0', async () => {
+    const cwd = await tempDir();
+    const { url, close } = await endpoint('wf-foreign');
+    try {
+      const env = { OTEL_EXPORTER_OTLP_ENDPOINT: url };
+      const { code, stderr } = await runCommand(['emit', 'step_start', 'wf-foreign', STEP], { cwd, env });
+      expect({ code, stderr }).toEqual({
+        code: 0,
+        stderr: `tasktrail: refused by ${url}/: workflow wf-foreign is not yours\n`,
+      });
+      expect(journalRecords(cwd)).toHaveLength(1);
+    } finally {
+      await close();
+    }
+  });
+
+  test('of several commands at once, only the one whose event is refused exits with 3', async () => {
+    const cwd = await tempDir();
+    const { url, close } = await endpoint('wf-3');
+    try {
+      const env = { OTEL_EXPORTER_OTLP_ENDPOINT: url, TASK_LOGS_STORE: 'false' };
+      const ids = ['wf-1', 'wf-2', 'wf-3', 'wf-4', 'wf-5', 'wf-6'];
+      const runs = await Promise.all(
+        ids.map((id) => runCommand(['emit', 'step_start', id, STEP], { cwd, env })),
+      );
+      expect(runs.map(({ code }) => code)).toEqual([0, 0, 3, 0, 0, 0]);
+    } finally {
+      await close();
+    }
+  }, 60_000);
 
   test('that is down, the event is pending under the endpoint key that a service uses', async () => {
     const cwd = await tempDir();

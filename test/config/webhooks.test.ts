@@ -33,11 +33,11 @@ test('a webhook gets its secrets from the environment, and receiveWebhooks accep
         body_bytes_max: 1_000,
       },
     },
-    { CI_SECRET: 'one', CI_NEXT: 'two' },
+    { CI_SECRET: 'the first of the secrets', CI_NEXT: 'second of the secrets' },
   );
   expect(found).toEqual({
     ci: {
-      secret: ['one', 'a-two'],
+      secret: ['the first of the secrets', 'a-second of the secrets'],
       header: 'x-ci-signature',
       algorithm: 'sha512',
       encoding: 'base64',
@@ -72,10 +72,10 @@ test('a preset needs only its secret, and every other key may stand beside it', 
         events: '.',
       },
     },
-    { GITLAB_TOKEN: 'the token' },
+    { GITLAB_TOKEN: 'the token of gitlab' },
   );
   expect(found).toEqual({
-    gitlab: { preset: 'gitlab', secret: ['the token'] },
+    gitlab: { preset: 'gitlab', secret: ['the token of gitlab'] },
     chat: {
       preset: 'discord',
       secret: ['ab'.repeat(32)],

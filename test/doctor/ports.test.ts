@@ -36,6 +36,21 @@ test('our own service is recognised, with the reason when it is not ready', asyn
   expect(await look({ PORT })).toMatch(/^problem .*not ready: queue: Redis is away/);
 });
 
+test('records that were refused are a warning with the reason; other notices are not', async () => {
+  const books = new Books();
+  const PORT = portOf(await serveReadiness(books));
+  books.setNotice('refused records', 'not stored since the start: 3 from agents');
+  books.setNotice('http://collector:4318/', 'takes no logs');
+  books.setNotice('holder rejected', 'too old');
+  const lines = (await look({ PORT })).split('\n').filter((line) => line.includes('/readyz'));
+  expect(lines).toEqual([
+    expect.stringMatching(
+      /^warning \/readyz of .*: refused records: not stored since the start: 3 from agents -> /,
+    ),
+    expect.stringMatching(/^warning \/readyz of .*: holder rejected: too old -> /),
+  ]);
+});
+
 test.each([
   [() => serve(statusOf(404, { server: 'nginx/1.27' })), /HTTP server nginx\/1\.27/],
   [() => serve(statusOf(404)), /another HTTP server/],

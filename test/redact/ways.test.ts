@@ -132,7 +132,7 @@ test.each([
   'apiKey: process.env.KEY',
   'password = prompt()',
   'TOKEN=$OTHER',
-  'TOKEN=${{ secrets.X }}',
+  `TOKEN=$${'{{'} secrets.X }}`,
   '--token <token>',
   'max_tokens=4096',
   '"token": null',

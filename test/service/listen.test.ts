@@ -3,8 +3,8 @@ import { createServer, type RequestListener } from 'node:http';
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { type HttpService, listen } from '../../src/service/listen.ts';
+import { closeServer, listenOn } from '../../src/system/http/node-server.ts';
 import { limitConnections } from '../../src/system/http/server-limits.ts';
-import { closeServer, listenOn } from '../../src/system/http-server.ts';
 import { rawHttp, rawRequest } from '../support/raw-http.ts';
 
 test('requests are answered at the url, with the port that the system selects', async () => {

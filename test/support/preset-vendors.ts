@@ -53,7 +53,7 @@ function nextId(): string {
   return `d4f5c389-8f4a-4c2e-a1b9-${String(count).padStart(12, '0')}`;
 }
 
-const TEXTS = ['the old secret', 'the current secret', 'a secret of another sender'] as const;
+const TEXTS = ['the old secret of tests', 'the current secret', 'a secret of another sender'] as const;
 const KEYS = TEXTS.map((text) => Buffer.from(text.padEnd(32, '.')).toString('base64'));
 const WHSEC = [`whsec_${KEYS[0]}`, `whsec_${KEYS[1]}`, `whsec_${KEYS[2]}`] as const;
 
@@ -361,7 +361,7 @@ export const PRESET_VENDORS: readonly PresetVendor[] = [
   },
   {
     preset: 'stripe',
-    secrets: ['whsec_old', 'whsec_current', 'whsec_unknown'],
+    secrets: ['whsec_old_of_the_tests', 'whsec_current_of_tests', 'whsec_unknown'],
     place: { header: 'Stripe-Signature' },
     hasTime: true,
     payload: (description) => ({
@@ -577,7 +577,7 @@ export const PRESET_VENDORS: readonly PresetVendor[] = [
   },
   {
     preset: 'event-grid',
-    secrets: ['an-old-code', 'the-current-code', 'another-code'],
+    secrets: ['an-old-code-of-tests', 'the-current-code', 'another-code'],
     place: { query: 'code' },
     hasTime: false,
     payload: (text) => [eventGridEvent({ text })],

@@ -255,6 +255,7 @@ test('a repeated delivery starts nothing, and its answer has the earlier tasks',
   expect(await again.json()).toEqual({
     status: 'duplicate',
     actions: 0,
+    message: 'this delivery was taken before',
     task_ids: Reflect.get(first, 'task_ids'),
   });
   expect(receiver.tasks.length).toBe(before);

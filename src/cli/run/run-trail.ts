@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../../config/config.ts';
+import { processEnvironment } from '../../config/environment.ts';
+import { isBelowAgent } from '../../config/values/below-agent.ts';
 import { messageOf } from '../../errors.ts';
 import { installAgentRunner } from '../../trail/agent-runner.ts';
 import { HOLDER } from '../../trail/destinations.ts';
@@ -13,6 +15,10 @@ const POLL_MS = 20;
 /** Limit for storing the journal of a directory that has just become free; the next process stores the rest. */
 const TAKE_OVER_MS = 5_000;
 
+/** An agent may say nothing about other tasks, and everything that it prints is in its own. */
+const PART_OF_AGENT =
+  'this command ran inside an agent: what it printed belongs to the task of that agent, and no task of its own was recorded';
+
 /** The trail of one run. */
 export interface RunTrail {
   /** False when the run cannot be recorded. */
@@ -25,6 +31,8 @@ export interface RunTrail {
 export async function openRunTrail(config: Config, log: (line: string) => void): Promise<RunTrail> {
   installAgentRunner({ isOwnShell: true });
   if (!config.enabled) return { isOpen: false, close: async () => undefined };
+  if (!config.store && isBelowAgent(processEnvironment().variables))
+    return { isOpen: false, close: async () => PART_OF_AGENT };
   try {
     const trail = await startTasktrail({ config, log });
     return { isOpen: true, close: async () => closeTrail(trail, log) };

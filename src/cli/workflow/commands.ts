@@ -11,7 +11,7 @@ import { reportError } from '../exit-code.ts';
 import { say } from '../terminal/say.ts';
 import { escapeJson } from '../terminal/terminal-text.ts';
 import type { CurrentWorkflow } from './current-workflow.ts';
-import { deliverJournal } from './deliver.ts';
+import { deliverSegments } from './deliver.ts';
 import { traceOf } from './event.ts';
 import type { RunningStep } from './saved-progress.ts';
 import {
@@ -45,10 +45,11 @@ export interface StartFlags extends WorkflowFlags {
 export async function startWorkflow(flags: StartFlags): Promise<number> {
   const { config, store } = openSession(flags);
   const workflowId = flags.id === undefined ? mintWorkflowId(flags.workItem) : checkWorkflowId(flags.id);
+  const segments: string[] = [];
   if (!isOff(config)) {
     await store.locked(workflowId, () => {
       const known = store.read(workflowId);
-      const run = runOf(known ?? newState(config, workflowId, flags), { config, store });
+      const run = runOf(known ?? newState(config, workflowId, flags), { config, store }, segments);
       if (known === undefined) run.start(contextOf(flags), listOf(flags.phases));
       else run.resume();
       store.setCurrent(projectRoot(), workflowId);
@@ -56,8 +57,7 @@ export async function startWorkflow(flags: StartFlags): Promise<number> {
     store.sweep(Date.now() - KEPT_MS);
   }
   process.stdout.write(`${workflowId}\n`);
-  await deliverJournal(config);
-  return 0;
+  return deliverSegments(config, segments);
 }
 
 /** Ends the open phase and its steps, and starts a phase. */

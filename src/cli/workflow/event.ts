@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { pickEnvironment } from '../../config/environment.ts';
 import { TasktrailError } from '../../errors.ts';
-import { destinationsOf } from '../../journal/destination.ts';
+import { destinationsOf, endpointsOf } from '../../journal/destination.ts';
 import { writeLoneRecord } from '../../journal/lone-record.ts';
 import { ATTR } from '../../model/attributes.ts';
 import { SCHEMA_VERSION } from '../../model/documents.ts';
@@ -75,17 +75,26 @@ export function checkEvent({ type, workflowId, payload, taskId }: Omit<EventInpu
   if (problems.length > 0) throw new TasktrailError('ERR_INPUT_INVALID', `${type}: ${problems.join('\n')}`);
 }
 
+/** An event in the journal. */
+export interface RecordedEvent {
+  /** Its envelope as JSON text. */
+  readonly envelope: string;
+  /** The id of its segment, which waits for `deliverSegments`. */
+  readonly segment: string;
+}
+
 /**
- * Appends an event to the journal and returns its envelope as JSON text. Throws as `checkEvent` does, and
+ * Appends an event to the journal. Throws as `checkEvent` does, and
  * `ERR_DIRECTORY_UNUSABLE` when the write failed; then nothing is recorded.
  */
-export function recordEvent(config: Config, event: EventInput): string {
+export function recordEvent(config: Config, event: EventInput): RecordedEvent {
   checkEvent(event);
   const { type, payload, trace } = event;
   const { timeMs, eventId } = mintMoment();
   const phases = type === 'workflow_start' ? (event.phases ?? textsOf(payload.phases)) : undefined;
-  writeLoneRecord(
+  const segment = writeLoneRecord(
     {
+      isKept: endpointsOf(config).length > 0,
       logDir: config.logDir,
       destinations: destinationsOf(config),
       source: { resource: resourceOf(config), scope: { name: 'tasktrail' } },
@@ -98,7 +107,7 @@ export function recordEvent(config: Config, event: EventInput): string {
       traceId: trace.traceId,
     },
   );
-  return redactJson(
+  const envelope = redactJson(
     JSON.stringify({
       event_type: type,
       workflow_id: event.workflowId,
@@ -116,6 +125,7 @@ export function recordEvent(config: Config, event: EventInput): string {
       phases,
     }),
   );
+  return { envelope, segment };
 }
 
 function attributesOf(

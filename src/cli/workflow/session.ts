@@ -7,7 +7,7 @@ import { setFileMode } from '../../system/files/modes.ts';
 import { useRedactRules } from '../redact-rules.ts';
 import { say } from '../terminal/say.ts';
 import { type CurrentWorkflow, CurrentWorkflows } from './current-workflow.ts';
-import { deliverJournal } from './deliver.ts';
+import { deliverSegments } from './deliver.ts';
 import { offReason, recordEvent, traceOf } from './event.ts';
 import { type RunEvent, type RunLog, WorkflowRun } from './progress.ts';
 
@@ -47,9 +47,10 @@ export async function changeWorkflow(
   const { config, store } = openSession(flags);
   if (isOff(config)) return 0;
   const workflowId = selectWorkflow(flags, store);
+  const segments: string[] = [];
   await store.locked(workflowId, () => {
     const state = loadState(store, workflowId);
-    if (state.status === 'running') fn(runOf(state, { config, store }), config);
+    if (state.status === 'running') fn(runOf(state, { config, store }, segments), config);
     else if (options.onEnded !== undefined) options.onEnded(state);
     else {
       throw invalid(
@@ -57,19 +58,21 @@ export async function changeWorkflow(
       );
     }
   });
-  const delivered = deliverJournal(config);
-  if (options.isDetached !== true) await delivered;
-  return 0;
+  const delivered = deliverSegments(config, segments);
+  return options.isDetached === true ? 0 : delivered;
 }
 
-/** A run that continues from this state: its events go to the journal, its state to the state file. */
-export function runOf(state: CurrentWorkflow, { config, store }: Session): WorkflowRun {
+/**
+ * A run that continues from this state: its events go to the journal, their segments into the list, its state to the state
+ * file.
+ */
+export function runOf(state: CurrentWorkflow, { config, store }: Session, segments: string[]): WorkflowRun {
   const own = { ...config, project: state.project, environment: state.environment };
   const given = traceOf(config, state.workflow_id, state.task_id ?? undefined);
   const log: RunLog = {
     emit: (event: RunEvent) => {
       const isStart = event.type === 'workflow_start' || event.type === 'workflow_resumed';
-      recordEvent(own, {
+      const { segment } = recordEvent(own, {
         ...event,
         workflowId: state.workflow_id,
         taskId: state.task_id ?? undefined,
@@ -77,6 +80,7 @@ export function runOf(state: CurrentWorkflow, { config, store }: Session): Workf
         // All events are in the trace of the start. A caller in another trace cannot be a parent in this one.
         trace: given.traceId === state.trace_id ? given : { traceId: state.trace_id },
       });
+      segments.push(segment);
     },
     save: (next) => store.write(next),
   };

@@ -20,8 +20,13 @@ const variableSchema: z.ZodString = z
 /** Names to hand over, or names with their values. */
 type EnvSchema = z.ZodUnion<[z.ZodArray<z.ZodString>, z.ZodRecord<z.ZodString, z.ZodString>]>;
 
+/** Shells have other forms, such as `${NAME:-x}`, which an agent may need as they stand. */
+const isClosed = (text: string): boolean => !/\$\{[^}]*$/.test(text);
+
+const UNCLOSED = 'a "$' + '{" has no "}"';
+
 const envSchema: EnvSchema = z.union(
-  [z.array(variableSchema), z.record(variableSchema, z.string())],
+  [z.array(variableSchema), z.record(variableSchema, z.string().refine(isClosed, UNCLOSED))],
   'use a list of names, ["ANTHROPIC_API_KEY"], or an object of names and values',
 );
 

@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts';
 import { processEnvironment } from '../environment.ts';
+import { REFERENCE } from '../values/reference.ts';
 import type { AgentConfig } from './agent-schema.ts';
 
 export interface AgentVariables {
@@ -13,8 +14,6 @@ const SECRET_NAME = /SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|ACCESS_KEY
 
 /** Names that look like the above and hold a place: their values are parts of other paths. */
 const PLACE_NAME = /_(?:FILE|PATH|DIR|HOME)$/i;
-
-const REFERENCE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
 
 /**
  * The variables that `env` of an agent names, with their values in this process. A variable that only `.env` gives counts:

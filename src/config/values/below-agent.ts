@@ -13,3 +13,14 @@ export function isBelowAgent(variables: Readonly<Record<string, string | undefin
   const store = BOOLEAN.schema.safeParse(variables.TASK_LOGS_STORE ?? '');
   return isSet('TASK_LOGS_TASK_ID') && store.data === false;
 }
+
+/** As in the header that an agent gets: the token of its task. */
+const AGENT_TOKEN = /(?:^|,)\s*authorization=Bearer(?:%20| )agent\./i;
+
+/**
+ * Whether the endpoint of this process is the receiver that an agent got for its own task. What a command in an agent of
+ * `tasktrail run` stores itself must not go there too: about any other task the receiver refuses it.
+ */
+export function hasAgentEndpoint(variables: Readonly<Record<string, string | undefined>>): boolean {
+  return isBelowAgent(variables) && AGENT_TOKEN.test(variables.OTEL_EXPORTER_OTLP_HEADERS ?? '');
+}

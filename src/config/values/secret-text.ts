@@ -1,20 +1,6 @@
 import { z } from 'zod';
+import { SECRET_CHARS_MIN, weaknessOf } from '../../model/secret.ts';
 import type { ValueKind } from './value-kinds.ts';
-
-/** 16 random letters and digits hold about 95 bits. Of a signed body, shorter words can be found by trying them. */
-export const SECRET_CHARS_MIN = 16;
-
-/** Where examples have a secret. These are public. */
-const PLACEHOLDER = /^(?:change|replace)[-_ ]?(?:me|this|it)/i;
-
-/** Why a secret is none, without the secret; undefined when it may be one. */
-export function weaknessOf(secret: string, charsMin: number = SECRET_CHARS_MIN): string | undefined {
-  // A blank comes from copying, and no sender has it: the signature would never match, or the blank would be the secret.
-  if (secret !== secret.trim()) return 'remove the blanks at its ends';
-  if ([...secret].length < charsMin) return `use at least ${charsMin} characters`;
-  if (new Set(secret).size === 1 || PLACEHOLDER.test(secret)) return 'use a random text';
-  return undefined;
-}
 
 /** Kept as it is. A secret that another party made may have any length, so that `charsMin` is 1. */
 export function secret(charsMin: number): ValueKind<string> {

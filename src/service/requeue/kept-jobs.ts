@@ -126,7 +126,7 @@ export class Requeueing {
     );
     const all = [...problems.values(), ...failures];
     const more = all.length > SHOWN_MAX ? ` and ${all.length - SHOWN_MAX} more` : '';
-    const text = `set aside: ${all.slice(0, SHOWN_MAX).join(', ')}${more}`;
+    const text = `these are set aside and not run, tasktrail doctor says what to do: ${all.slice(0, SHOWN_MAX).join(', ')}${more}`;
     books.setNotice('queued tasks', all.length === 0 ? undefined : text);
   }
 

@@ -1,8 +1,8 @@
 import type { Config } from '../../config/config.ts';
-import { SECRET_CHARS_MIN, weaknessOf } from '../../config/values/secret-text.ts';
 import { TasktrailError } from '../../errors.ts';
-import { compileSender, type Sender } from '../../webhooks/custom/compiled-sender.ts';
+import { compileSender } from '../../webhooks/custom/compiled-sender.ts';
 import { SenderProblem } from '../../webhooks/custom/sender-options.ts';
+import { weakSecrets } from '../../webhooks/custom/weak-secrets.ts';
 import { commandNames } from '../commands.ts';
 
 /** Throws `ERR_CONFIG_INVALID` for webhooks that cannot work, so that the start fails and not the first delivery. */
@@ -23,24 +23,6 @@ export function checkWebhooks(config: Config): void {
     }
   }
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
-}
-
-/** A line for each secret that could be guessed. An Ed25519 key is public, and its form is checked already. */
-function weakSecrets({ secrets, schemes }: Sender): readonly string[] {
-  const keys = schemes.map((scheme) => scheme.keys).filter(({ kind }) => kind !== 'ed25519');
-  if (keys.length === 0) return [];
-  const problems = secrets.flatMap((secret, index) => {
-    const weakness = weaknessOf(secret);
-    if (weakness === undefined) return [];
-    return [secrets.length === 1 ? weakness : `secret ${index + 1} of ${secrets.length}: ${weakness}`];
-  });
-  if (problems.length > 0) return problems;
-  // Base64 and hex are longer than the key that they hold.
-  const shortest = Math.min(
-    ...keys.flatMap((one) => (one.kind === 'hmac' ? one.keys.map(({ length }) => length) : [])),
-  );
-  if (shortest >= SECRET_CHARS_MIN) return [];
-  return [`one of its keys has ${shortest} bytes when it is decoded: use at least ${SECRET_CHARS_MIN}`];
 }
 
 /** `timestampHeader` -> `timestamp_header`, as the file spells it. */

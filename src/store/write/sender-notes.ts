@@ -6,6 +6,7 @@ import { safeName } from '../../redact/log-line.ts';
 export class SenderNotes {
   readonly #books: Books;
   readonly #log: (line: string) => void;
+  readonly #refused = { agent: 0, anonymous: 0 };
 
   constructor(books: Books, log: (line: string) => void) {
     this.#books = books;
@@ -22,11 +23,20 @@ export class SenderNotes {
     );
   }
 
-  /** Reasons of refused records, by their place in the batch. Those of the trail are in the answer alone. */
+  /** Reasons of refused records, by their place in the batch. The processes of the trail name theirs themselves. */
   refused({ kind }: Sender, reasons: ReadonlyMap<number, string>): void {
     const [reason] = reasons.values();
     if (reason === undefined || kind === 'trail') return;
-    const sender = kind === 'agent' ? 'an agent' : 'a sender without a token';
-    this.#books.setNotice('refused records', `the last of ${sender}: ${reason}`);
+    this.#refused[kind] += reasons.size;
+    const { agent, anonymous } = this.#refused;
+    const counts = [
+      ...(agent > 0 ? [`${agent} from agents`] : []),
+      ...(anonymous > 0 ? [`${anonymous} from programs that send no token`] : []),
+    ];
+    const sender = kind === 'agent' ? 'an agent' : 'a program without a token';
+    this.#books.setNotice(
+      'refused records',
+      `not stored since the start: ${counts.join(', ')}. The last refusal was to ${sender}: ${reason}`,
+    );
   }
 }

@@ -62,7 +62,10 @@ export class UnitRecovery {
       if (this.#unrecovered.size === 0) books.setReason('recovery', undefined);
     } catch (error) {
       this.#unrecovered.set(what, retry);
-      books.setReason('recovery', `${id}: ${messageOf(error)}`);
+      books.setReason(
+        'recovery',
+        `${what} could not be read after the start and is tried again: ${messageOf(error)}`,
+      );
     }
   }
 }

@@ -41,7 +41,10 @@ const SENTENCES: readonly (readonly [RegExp, string])[] = [
     'nothing_new',
   ],
   [/^an edit after more than /, 'old_edit'],
-  [/^(?:this|another) delivery .*was taken before$|^the same signed body was taken before/, 'redelivery'],
+  [
+    /^(?:this|another) delivery .*was taken before$|^the same signed body was taken (?:before|at )/,
+    'redelivery',
+  ],
 ];
 
 /** Our own reasons are shorter. Bounds the time of the patterns. */

@@ -11,6 +11,7 @@ const DELIVERIES_MAX = 50_000;
 interface Entry {
   /** The first delivery. */
   readonly deliveryId: string | undefined;
+  readonly atMs: number;
   /** Ids of the queued tasks, by command. Other commands may have failed. */
   readonly done: Map<string, string>;
   running: Running | undefined;
@@ -23,11 +24,18 @@ interface Running {
   readonly taken: Promise<Taken>;
 }
 
+export interface FirstDelivery {
+  readonly deliveryId: string | undefined;
+  readonly atMs: number;
+}
+
 export interface Taken {
   /** Whether this delivery, or another one of the same subject, has started the tasks before. Undefined for a new task. */
   readonly repeats: 'delivery' | 'subject' | undefined;
   /** The tasks of the delivery's commands, also those that were started before. */
   readonly taskIds: readonly string[];
+  /** The delivery that was taken before, where this process has taken it. */
+  readonly first?: FirstDelivery;
 }
 
 export interface DeliveryKey {
@@ -36,6 +44,8 @@ export interface DeliveryKey {
   /** Its deliveries have different ids. */
   readonly subject: Subject | undefined;
   readonly commands: readonly string[];
+  /** Default: this moment. */
+  readonly nowMs?: number;
 }
 
 /**
@@ -108,7 +118,12 @@ export class Redeliveries {
   #entryOf(key: DeliveryKey): Entry {
     const names = namesOf(key);
     const known = names.map((name) => this.#entries.get(name)).find((entry) => entry !== undefined);
-    const entry = known ?? { deliveryId: key.deliveryId, done: new Map(), running: undefined };
+    const entry = known ?? {
+      deliveryId: key.deliveryId,
+      atMs: key.nowMs ?? Date.now(),
+      done: new Map(),
+      running: undefined,
+    };
     for (const name of names) if (!this.#entries.has(name)) this.#entries.set(name, entry);
     return entry;
   }
@@ -188,7 +203,9 @@ function repeatOf(entry: Entry, key: DeliveryKey, all: readonly string[] = []): 
   const taskIds = own.length > 0 ? own : all;
   const isFirst = entry.deliveryId === key.deliveryId && entry.isRecalled !== true;
   const isSame = key.subject === undefined || isFirst;
-  return { repeats: isSame ? 'delivery' : 'subject', taskIds };
+  const { deliveryId, atMs, isRecalled } = entry;
+  const first = isRecalled === true ? {} : { first: { deliveryId, atMs } };
+  return { repeats: isSame ? 'delivery' : 'subject', taskIds, ...first };
 }
 
 function tasksOf({ done }: Entry, { commands }: DeliveryKey): readonly string[] {

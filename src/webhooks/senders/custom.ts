@@ -3,6 +3,7 @@ import { parseBody } from '../custom/body-shape.ts';
 import { compileSender, type Sender } from '../custom/compiled-sender.ts';
 import { identityIn, readEvents } from '../custom/read-events.ts';
 import type { CustomOptions } from '../custom/sender-options.ts';
+import { weakSecrets } from '../custom/weak-secrets.ts';
 import type { Provider, WebhookRequestBody } from '../provider.ts';
 import { type Refusal, RejectedDelivery } from '../rejection.ts';
 
@@ -18,6 +19,7 @@ export function createCustom(name: string, options: CustomOptions, trigger: stri
     name,
     setting: `webhooks.${name}.secret`,
     secrets: sender.secrets,
+    weaknesses: weakSecrets(sender),
     bodyBytesMax: sender.options.bodyBytesMax ?? BODY_BYTES_MAX,
     identify: (headers) => identityIn(sender, headers),
     verify: async (request) => verify(sender, request),

@@ -345,6 +345,28 @@ test('a second signal kills an agent that ignores the first one, and everything 
   expect((await waiting.ended).code).toBe(130);
 });
 
+test('inside an agent of a service the command runs, and one line says where its output is recorded', async () => {
+  const env = { TASK_LOGS_TASK_ID: 'task-outer', TASK_LOGS_STORE: 'false' };
+  const { cwd, code, stdout, stderr } = await run(sh('echo inner; exit 7'), { env });
+  expect({ code, stdout }).toEqual({ code: 7, stdout: 'inner\n' });
+  expect(stderr).toBe(
+    'tasktrail: this command ran inside an agent: what it printed belongs to the task of that agent, and no task of its own was recorded\n',
+  );
+  expect(namesIn(join(cwd, 'logs'))).toEqual([]);
+});
+
+test('a run inside a run is a task of its own, without a word about refused copies', async () => {
+  const inner = `"${process.execPath}" "${MAIN}"`;
+  const { cwd, code, stdout, stderr } = await run(
+    sh(
+      `${inner} run -- sh -c "echo inner; exit 7"; echo $?; ${inner} emit workflow_start wf --task other >&2`,
+    ),
+  );
+  expect({ code, stdout }).toEqual({ code: 0, stdout: 'inner\n7\n' });
+  expect(stderr).toMatch(/^\{"event_type":"workflow_start".*\}\n$/);
+  expect(tasksIn(cwd)).toHaveLength(2);
+});
+
 test('a closed standard output stops neither the agent nor its recording', async () => {
   const cwd = await tempDir();
   const { child, ended } = await started(

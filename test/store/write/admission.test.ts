@@ -103,6 +103,7 @@ test.each<[string, Sender, string, readonly string[]]>([
     expect(reasons[0]).toMatch(/token|authenticated sender/);
     expect(filesIn(store.dir)).toEqual(before);
     expect(store.books.snapshot().dropped).toEqual({ 'not permitted for the sender': 1 });
+    expect(store.books.notices.get('refused records')).toMatch(/^not stored since the start: \d+ from /);
     expect(store.books.notices.get('refused records')).toContain(reasons[0]);
   }
 });

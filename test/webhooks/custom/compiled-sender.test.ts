@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 const NOW = 1_700_000_000;
-const SECRET = 'a shared secret';
+const SECRET = 'a shared secret of tests';
 
 async function open(options: Partial<CustomOptions>): Promise<Receiver> {
   const custom = { tracker: { secret: SECRET, header: 'X-Sig', message: 'text', ...options } };

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Trail } from '../../../src/trail/trail.ts';
+import { type ReceiveWebhooksOptions, receiveWebhooks } from '../../../src/webhooks/receive-webhooks.ts';
 import type { CustomOptions } from '../../../src/webhooks/senders/custom.ts';
 import { openReceiver, openTrail, readDeliveries } from '../../support/receiver.ts';
 import { until } from '../../support/until.ts';
@@ -22,7 +23,12 @@ afterAll(async () => {
   await rm(logDir, { recursive: true, force: true });
 });
 
-const BASE: CustomOptions = { secret: 's3cret', header: 'X-Sig', message: 'text', deliveryId: 'id' };
+const BASE: CustomOptions = {
+  secret: 's3cret-of-the-tests',
+  header: 'X-Sig',
+  message: 'text',
+  deliveryId: 'id',
+};
 
 interface Sent {
   readonly status: number;
@@ -39,7 +45,7 @@ async function send(
   const receiver = await openReceiver({ custom: { tracker: { ...BASE, ...options } } });
   const marker = randomUUID();
   const body = JSON.stringify({ id: marker, ...payload });
-  const signature = createHmac('sha256', 's3cret').update(body).digest('hex');
+  const signature = createHmac('sha256', 's3cret-of-the-tests').update(body).digest('hex');
   const { status } = await post(receiver.url, 'tracker', {
     headers: headers ?? { 'x-sig': signature },
     body,
@@ -74,7 +80,7 @@ test.each([
 ] as const)('%s in %s behind %j is verified over the raw bytes', async (algorithm, encoding, prefix) => {
   const receiver = await openReceiver({ custom: { tracker: { ...BASE, algorithm, encoding, prefix } } });
   const body = ' { "text" : "@agent review" } ';
-  const signature = createHmac(algorithm, 's3cret').update(body).digest(encoding);
+  const signature = createHmac(algorithm, 's3cret-of-the-tests').update(body).digest(encoding);
   const send = async (value: string): Promise<number> =>
     (await post(receiver.url, 'tracker', { headers: { 'x-sig': value }, body })).status;
   expect(await send(prefix + signature)).toBe(202);
@@ -84,9 +90,9 @@ test.each([
 });
 
 test.each([
-  ['the token', 'Bearer s3cret', 202],
+  ['the token', 'Bearer s3cret-of-the-tests', 202],
   ['another token', 'Bearer s3creT', 401],
-  ['a longer one', 'Bearer s3cretx', 401],
+  ['a longer one', 'Bearer s3cret-of-the-testsx', 401],
   ['nothing after the prefix', 'Bearer ', 401],
 ])('with a token in its header, %s is answered with its status', async (_what, authorization, status) => {
   const sent = await send(
@@ -162,7 +168,7 @@ test('type and id may be in headers, and a missing type is null', async () => {
   });
   const send = (place: number, headers: Record<string, string>): Promise<Response> => {
     const body = JSON.stringify({ text: '@agent review', place });
-    const signature = { 'x-sig': createHmac('sha256', 's3cret').update(body).digest('hex') };
+    const signature = { 'x-sig': createHmac('sha256', 's3cret-of-the-tests').update(body).digest('hex') };
     return post(receiver.url, 'tracker', { headers: { ...signature, ...headers }, body });
   };
   const long = randomUUID().repeat(10);
@@ -195,4 +201,36 @@ test.each([
   ['an unknown command', { a: { ...BASE, command: 'dance' } }],
 ])('%s is a TypeError', async (_what, custom) => {
   await expect(openReceiver({ custom })).rejects.toThrow(TypeError);
+});
+
+test.each<[what: string, options: Partial<ReceiveWebhooksOptions>, problem: string]>([
+  ['a short secret', { github: { secret: 'a' } }, 'github.secret: use at least 16 characters'],
+  [
+    'a short one beside a long one',
+    { jira: { secret: ['a secret of the tests', 'k'] } },
+    'jira.secret: secret 2 of 2: use at least 16 characters',
+  ],
+  [
+    'blanks at the ends',
+    { slack: { secret: ' a secret of the tests' } },
+    'slack.secret: remove the blanks at its ends',
+  ],
+  ['one repeated character', { github: { secret: 'k'.repeat(20) } }, 'github.secret: use a random text'],
+  [
+    'a short secret of another sender',
+    { custom: { ci: { ...BASE, secret: 'short' } } },
+    'custom.ci.secret: use at least 16 characters',
+  ],
+  [
+    'a short key in base64',
+    {
+      custom: {
+        ci: { preset: 'standard-webhooks', secret: `whsec_${Buffer.alloc(15, 'k1').toString('base64')}` },
+      },
+    },
+    'custom.ci.secret: one of its keys has 15 bytes when it is decoded: use at least 16',
+  ],
+])('%s is a TypeError, as at the start of the service', (_what, options, problem) => {
+  const make = (): unknown => receiveWebhooks({ ...options, onTask: async () => undefined });
+  expect(make).toThrow(new TypeError(problem));
 });

@@ -168,7 +168,13 @@ test('the same signed body under another id, or under none, is a duplicate with 
   expect((await send(BODY, first)).status).toBe(202);
   const again = await send(BODY, second);
   expect(again.status).toBe(200);
-  expect(await again.json()).toMatchObject({ status: 'duplicate', task_ids: [receiver.tasks[0]?.id] });
+  const answer: unknown = await again.json();
+  expect(answer).toMatchObject({ status: 'duplicate', task_ids: [receiver.tasks[0]?.id] });
+  const reason = String(Reflect.get(Object(answer), 'message'));
+  expect(reason).toMatch(
+    /^the same signed body was taken at \d{4}-\d\d-\d\dT[\d:.]+Z, with the id [\w-]+: within four days it starts nothing again$/,
+  );
+  expect(reason).toContain(first);
   expect((await send(BODY, '')).status).toBe(200);
   expect((await send(BODY, first)).status).toBe(200);
   expect(receiver.tasks).toHaveLength(1);
@@ -182,7 +188,7 @@ test('the same signed body under another id, or under none, is a duplicate with 
   }, 'the lines');
   expect(lines.map(({ outcome, reason }) => [outcome, reason ?? null])).toEqual([
     ['accepted', null],
-    ['duplicate', 'the same signed body was taken before, with another id'],
+    ['duplicate', reason],
     ['duplicate', 'this delivery was taken before'],
   ]);
 });

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
-import { TasktrailError } from '../errors.ts';
+import { TasktrailError } from '../../errors.ts';
 
 /** Memory for the bodies of all requests together: many large ones at once must have a limit, too. */
 export class BodyRoom {

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { TasktrailError } from '../../src/errors.ts';
-import { BodyRoom, checkLength, collectBody } from '../../src/system/bounded-body.ts';
+import { TasktrailError } from '../../../src/errors.ts';
+import { BodyRoom, checkLength, collectBody } from '../../../src/system/http/bounded-body.ts';
 
 const TOO_LARGE = { code: 'ERR_TOO_LARGE', message: 'a body is at most 10 bytes' };
 

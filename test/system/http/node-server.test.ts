@@ -2,7 +2,13 @@ import { once } from 'node:events';
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { authorityOf, closeServer, listenOn, originOf, reachableHost } from '../../src/system/http-server.ts';
+import {
+  authorityOf,
+  closeServer,
+  listenOn,
+  originOf,
+  reachableHost,
+} from '../../../src/system/http/node-server.ts';
 
 const LOOPBACK = '127.0.0.1';
 
