@@ -59,7 +59,12 @@ export async function send(
   for (const note of envFileNotes()) process.stderr.write(`tasktrail: ${note}\n`);
   const books = new Books();
   const directory = journalDir(config.logDir);
-  const journal = new Journal({ directory, destinations: destinationsOf(config), books });
+  const journal = new Journal({
+    directory,
+    destinations: destinationsOf(config),
+    books,
+    fsync: config.fsync,
+  });
   const senders = createSenders(config, journal, books);
   const signals = new StopSignals();
   // The timers and sockets of the senders are unreferenced, so this timer keeps the process alive meanwhile.

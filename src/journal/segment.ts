@@ -22,7 +22,10 @@ export interface SegmentPlace {
 /** A segment with a reader and a cursor for each destination. */
 export class Segment {
   readonly id: string;
-  growing: boolean;
+  /** Bytes that may be read; undefined: all. */
+  readableTo: number | undefined;
+  /** Undefined while this process appends to it. */
+  #size: number | undefined;
   readonly #place: SegmentPlace;
   #path: string;
   #cursors: Record<string, number> = {};
@@ -41,9 +44,19 @@ export class Segment {
 
   constructor(place: SegmentPlace) {
     this.id = place.id;
-    this.growing = place.growing;
+    if (!place.growing) this.#size = 0;
     this.#place = place;
     this.#path = place.path;
+  }
+
+  /** Nothing is appended any more. */
+  complete(size: number): void {
+    this.#size = size;
+  }
+
+  /** Whether all of it may be read, and nothing is appended any more. */
+  get isComplete(): boolean {
+    return this.#size !== undefined && (this.readableTo ?? this.#size) >= this.#size;
   }
 
   /** Reads the cursors of an earlier owner. Invalid cursors mean sending again, which record ids make harmless. */
@@ -65,9 +78,7 @@ export class Segment {
     let reader = this.#readers.get(destination);
     if (reader === undefined) {
       reader = SegmentReader.open(this.#path, this.#cursors[destination] ?? 0, (offset) => {
-        if (offset < this.#badCountedTo) return;
-        this.#badCountedTo = offset + 1;
-        this.#place.onBadLine();
+        this.countBadLine(offset);
       });
       this.#readers.set(destination, reader);
     }
@@ -88,6 +99,14 @@ export class Segment {
       return undefined;
     }
     return reader;
+  }
+
+  /** False when it was counted already. */
+  countBadLine(offset: number): boolean {
+    if (offset < this.#badCountedTo) return false;
+    this.#badCountedTo = offset + 1;
+    this.#place.onBadLine();
+    return true;
   }
 
   /** Stores that the destination has received everything before `next`. */
@@ -117,6 +136,11 @@ export class Segment {
     const reader = this.#readers.get(destination);
     this.#readers.delete(destination);
     await (await reader)?.close();
+  }
+
+  /** Offset up to which all of these destinations have received it. */
+  deliveredTo(destinations: readonly string[]): number {
+    return Math.min(...destinations.map((destination) => this.#cursors[destination] ?? 0));
   }
 
   /** Whether all of these destinations are finished. */

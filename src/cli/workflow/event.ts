@@ -87,6 +87,7 @@ export function recordEvent(config: Config, event: EventInput): string {
   writeLoneRecord(
     {
       logDir: config.logDir,
+      fsync: config.fsync,
       destinations: destinationsOf(config),
       source: { resource: resourceOf(config), scope: { name: 'tasktrail' } },
     },

@@ -6,7 +6,7 @@ import { isoFromMs } from '../../model/time.ts';
 import { withFile } from '../../system/descriptor.ts';
 import { replaceFile } from '../../system/durable.ts';
 import { openSafeHandle } from '../../system/files/safe-open.ts';
-import { type Line, readLines } from '../../system/lines.ts';
+import { type Line, readLines, withoutLeadingNuls } from '../../system/lines.ts';
 import { lstatIfPresent, openIfPresent } from '../../system/optional-files.ts';
 import { type LineWriter, UNSYNCED } from './line-writer.ts';
 
@@ -167,7 +167,7 @@ export class LineFile {
       const seen = new Set<string>();
       let key: LineKey = { timestamp: '', id: '' };
       for await (const batch of readLines(file)) {
-        for (const line of batch) {
+        for (const line of batch.map(withoutLeadingNuls)) {
           // Blank lines and a torn last line are left out.
           if (!line.isTerminated || isBlank(line)) continue;
           const own = this.#keyOf(line);
@@ -197,7 +197,7 @@ export class LineFile {
     try {
       if (isRecent((await file.stat()).mtimeMs)) await this.#writer.adopt(this.path);
       for await (const batch of readLines(file)) {
-        for (const line of batch) {
+        for (const line of batch.map(withoutLeadingNuls)) {
           if (!line.isTerminated) await this.#repairTail(line, onLine);
           else {
             this.#size = line.end;

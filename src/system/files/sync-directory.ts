@@ -1,4 +1,4 @@
-import { fsync } from 'node:fs';
+import { closeSync, fsync, fsyncSync, openSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../errors.ts';
 import { withDirectory } from '../descriptor.ts';
@@ -12,6 +12,20 @@ const NO_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EPERM', '
 export async function syncDirectory(path: string): Promise<void> {
   try {
     await withDirectory(path, syncFile);
+  } catch (error) {
+    if (!NO_SYNC.has(errnoOf(error) ?? '')) throw error;
+  }
+}
+
+/** `syncDirectory` without waiting for other work of this thread. */
+export function syncDirectorySync(path: string): void {
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
   } catch (error) {
     if (!NO_SYNC.has(errnoOf(error) ?? '')) throw error;
   }
