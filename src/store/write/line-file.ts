@@ -61,8 +61,8 @@ export class LineFile {
   #isOrdered = true;
   /** Expected size in bytes. Another size means that another program wrote to the file. */
   #size = 0;
-  /** Whether a line is repeated: two processes held the directory at the same time. */
-  #hasRepeats = false;
+  /** Whether a line is repeated (two processes held the directory at the same time), or stands behind NUL. */
+  #hasRemnants = false;
   #badLines = 0;
   /** Ids of lines that `settle` removes. */
   readonly #superseded = new Set<string>();
@@ -154,7 +154,7 @@ export class LineFile {
   }
 
   async #needsRewrite(): Promise<boolean> {
-    if (this.#hasRepeats) return true;
+    if (this.#hasRemnants) return true;
     const stats = await lstatIfPresent(this.path);
     return stats !== undefined && stats.size !== this.#size;
   }
@@ -183,7 +183,7 @@ export class LineFile {
       this.#last = lines.at(-1)?.key;
       this.#size = lines.reduce((sum, { start, end }) => sum + end - start, 0);
       this.#isOrdered = true;
-      this.#hasRepeats = false;
+      this.#hasRemnants = false;
       this.#superseded.clear();
     } finally {
       await file.close();
@@ -197,9 +197,11 @@ export class LineFile {
     try {
       if (isRecent((await file.stat()).mtimeMs)) await this.#writer.adopt(this.path);
       for await (const batch of readLines(file)) {
-        for (const line of batch.map(withoutLeadingNuls)) {
+        for (const stored of batch) {
+          const line = withoutLeadingNuls(stored);
           if (!line.isTerminated) await this.#repairTail(line, onLine);
           else {
+            this.#hasRemnants ||= line !== stored;
             this.#size = line.end;
             if (!isBlank(line)) this.#loadLine(line, onLine);
           }
@@ -226,7 +228,7 @@ export class LineFile {
     const value = parsedOf(line);
     const key = this.#readKey(value);
     if (key === undefined) this.#badLines += 1;
-    else if (this.#ids.has(key.id)) this.#hasRepeats = true;
+    else if (this.#ids.has(key.id)) this.#hasRemnants = true;
     else {
       this.#ids.add(key.id);
       this.#track(key);
