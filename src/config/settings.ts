@@ -83,7 +83,7 @@ export const SETTINGS: SettingTable<Settings> = {
     default: DEFAULT_FSYNC,
     group: 'Recording',
     sentence:
-      'What a power cut may take: `interval` 200 ms of records and nothing that was answered, `always` nothing that was recorded, `never` what the operating system has not written; see [guarantees](guarantees.md#power-cuts).',
+      'What a power cut may take: `interval` 200 ms of records and nothing that was answered, `always` its last milliseconds, `never` what the operating system has not written; see [guarantees](guarantees.md#power-cuts).',
     field: 'fsync',
   },
   TASK_LOGS_ENABLED: {

@@ -14,8 +14,8 @@ const GATHER_MS = 5;
 /** Files of one sync. Each is open until then, and a process may have only some hundreds. */
 const GROUP_FILES_MAX = 32;
 
-/** Concurrent syncs: the file system joins them. One of the four threads of libuv stays free for writes. */
-const SYNC_WIDTH = 3;
+/** Concurrent syncs: the file system joins them. As many as libuv has threads. */
+const SYNC_WIDTH = 4;
 
 const syncData = promisify(fdatasync);
 const closeFile = promisify(close);
