@@ -52,7 +52,8 @@ export class Journal {
   /** Segments that could not be read, and when they are tried again. */
   readonly #aside = new Map<Segment, Aside>();
   #version = 0;
-  #torn = 0;
+  /** Ids of segments with half a record at their end. */
+  readonly #torn = new Set<string>();
   #closed = false;
 
   constructor(options: JournalOptions) {
@@ -131,17 +132,18 @@ export class Journal {
       const batch = await reader.read(recordsMax, readableTo);
       if (batch.entries.length > 0) return { ...batch, segment };
       if (!isComplete) return undefined;
-      if (reader.tornAt !== undefined) this.#countTorn(segment, reader.tornAt);
+      if (reader.tornAt !== undefined) this.#noteTorn(segment);
       await segment.finish(destination);
     }
     await this.#forgetIfFinished(segment);
     return undefined;
   }
 
-  #countTorn(segment: Segment, offset: number): void {
-    if (!segment.countBadLine(offset)) return;
-    this.#torn += 1;
-    const what = this.#torn === 1 ? 'one segment ends' : `${this.#torn} segments end`;
+  #noteTorn(segment: Segment): void {
+    // Each destination has come to the end.
+    if (this.#torn.has(segment.id)) return;
+    this.#torn.add(segment.id);
+    const what = this.#torn.size === 1 ? 'one segment ends' : `${this.#torn.size} segments end`;
     this.#options.books.setNotice(
       'journal tails',
       `${what} in half a record or in NUL: its process was killed, or the power was cut, before it was written`,

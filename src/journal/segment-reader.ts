@@ -1,7 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import { parseObject } from '../model/json.ts';
+import { withoutLeadingNuls } from '../system/files/nul-block.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
-import { type Line, readLines, withoutLeadingNuls } from '../system/lines.ts';
+import { type Line, readLines } from '../system/lines.ts';
 import type { EntryKind, SegmentHeader } from './line.ts';
 
 /** Limits of a batch, which becomes one request: records and bytes. */

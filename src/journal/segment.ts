@@ -78,7 +78,9 @@ export class Segment {
     let reader = this.#readers.get(destination);
     if (reader === undefined) {
       reader = SegmentReader.open(this.#path, this.#cursors[destination] ?? 0, (offset) => {
-        this.countBadLine(offset);
+        if (offset < this.#badCountedTo) return;
+        this.#badCountedTo = offset + 1;
+        this.#place.onBadLine();
       });
       this.#readers.set(destination, reader);
     }
@@ -99,14 +101,6 @@ export class Segment {
       return undefined;
     }
     return reader;
-  }
-
-  /** False when it was counted already. */
-  countBadLine(offset: number): boolean {
-    if (offset < this.#badCountedTo) return false;
-    this.#badCountedTo = offset + 1;
-    this.#place.onBadLine();
-    return true;
   }
 
   /** Stores that the destination has received everything before `next`. */

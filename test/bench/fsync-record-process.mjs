@@ -27,7 +27,8 @@ async function measure(journal, round) {
   for (let done = 0; done < LINES_A_ROUND; done += LINES_A_TICK) {
     await nextLoop();
     const start = performance.now();
-    for (let n = 0; n < LINES_A_TICK; n += 1) journal.append(source, logEntry(record(round * 10_000 + done + n)));
+    for (let n = 0; n < LINES_A_TICK; n += 1)
+      journal.append(source, logEntry(record(round * 10_000 + done + n)));
     await new Promise((resolve) => process.nextTick(resolve));
     total += performance.now() - start;
   }
@@ -37,7 +38,12 @@ async function measure(journal, round) {
 const modes = ['never', 'interval', 'always'];
 const journals = modes.map(
   (fsync) =>
-    new Journal({ directory: join(dir, fsync, '_journal'), destinations: ['holder'], books: new Books(), fsync }),
+    new Journal({
+      directory: join(dir, fsync, '_journal'),
+      destinations: ['holder'],
+      books: new Books(),
+      fsync,
+    }),
 );
 const rounds = { never: [], interval: [], always: [] };
 for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {

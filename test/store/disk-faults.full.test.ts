@@ -120,6 +120,7 @@ test.skipIf(isMissing).each([
   await until(() => states.length > before + 8, 'the faults');
   program.fail('');
   await until(() => states.some(({ what }) => what === 'recorded'), 'the end of recording');
+  await until(() => states.at(-1)?.reasons.length === 0, 'the senders to come again');
   const { books, reasons } = await finish(program);
   expect(reasons).toEqual([]);
   expect(books.dropped).toEqual({});

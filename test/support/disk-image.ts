@@ -31,14 +31,15 @@ export function noImageReason(): string | undefined {
   for (const program of ['mkfs.ext4', 'mount', 'umount']) {
     if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0) return `${program} is not installed`;
   }
-  const image = new DiskImage(16);
+  let image: DiskImage | undefined;
   try {
+    image = new DiskImage(16);
     image.mount();
     return undefined;
   } catch (error) {
     return `an image cannot be mounted: ${String(error)}`;
   } finally {
-    image.dispose();
+    image?.dispose();
   }
 }
 
@@ -57,7 +58,12 @@ export class DiskImage {
     const fd = openSync(this.#file, 'w');
     ftruncateSync(fd, megabytes * 1024 * 1024);
     closeSync(fd);
-    execFileSync('mkfs.ext4', ['-q', '-b', '1024', '-N', '8192', '-J', 'size=4', this.#file]);
+    try {
+      execFileSync('mkfs.ext4', ['-q', '-b', '1024', '-N', '8192', '-J', 'size=4', this.#file]);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   mount(): void {

@@ -5,8 +5,9 @@ import { parseJson } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { withFile } from '../../system/descriptor.ts';
 import { replaceFile } from '../../system/durable.ts';
+import { withoutLeadingNuls } from '../../system/files/nul-block.ts';
 import { openSafeHandle } from '../../system/files/safe-open.ts';
-import { type Line, readLines, withoutLeadingNuls } from '../../system/lines.ts';
+import { type Line, readLines } from '../../system/lines.ts';
 import { lstatIfPresent, openIfPresent } from '../../system/optional-files.ts';
 import { type LineWriter, UNSYNCED } from './line-writer.ts';
 

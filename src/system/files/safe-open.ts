@@ -99,7 +99,11 @@ export function readTextSync(path: string): string | undefined {
 }
 
 /** Writes a new private file. What a killed process left under this name is removed; a link is removed, not followed. */
-export function writeNewSync(path: string, text: string, { isSynced = false }: { isSynced?: boolean } = {}): void {
+export function writeNewSync(
+  path: string,
+  text: string,
+  { isSynced = false }: { isSynced?: boolean } = {},
+): void {
   const fd = createSync(path);
   try {
     const bytes = Buffer.from(text);

@@ -1,7 +1,7 @@
-import { closeSync, fsync, fsyncSync, openSync } from 'node:fs';
+import { fsync, fsyncSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../errors.ts';
-import { withDirectory } from '../descriptor.ts';
+import { withDirectory, withDirectorySync } from '../descriptor.ts';
 
 const syncFile = promisify(fsync);
 
@@ -20,12 +20,7 @@ export async function syncDirectory(path: string): Promise<void> {
 /** `syncDirectory` without waiting for other work of this thread. */
 export function syncDirectorySync(path: string): void {
   try {
-    const fd = openSync(path, 'r');
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+    withDirectorySync(path, fsyncSync);
   } catch (error) {
     if (!NO_SYNC.has(errnoOf(error) ?? '')) throw error;
   }
