@@ -2,6 +2,7 @@ import { close, fdatasync, fstat } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Books } from '../../books.ts';
+import { errnoOf } from '../../errors.ts';
 import { DEFAULT_FSYNC, type FsyncMode } from '../../model/fsync-mode.ts';
 import { openSafe } from '../../system/files/safe-open.ts';
 import { syncDirectory } from '../../system/files/sync-directory.ts';
@@ -16,6 +17,8 @@ const GROUP_FILES_MAX = 32;
 
 /** Concurrent syncs: the file system joins them. As many as libuv has threads. */
 const SYNC_WIDTH = 4;
+
+const READ_ONLY = new Set(['EACCES', 'EPERM', 'EROFS']);
 
 const syncData = promisify(fdatasync);
 const closeFile = promisify(close);
@@ -67,7 +70,7 @@ export class LineSync {
     if (this.#mode === 'never') return UNSYNCED;
     return {
       append: (path, bytes) => this.#append({ unit, path, bytes }),
-      adopt: (path) => this.#append({ unit, path, bytes: undefined }),
+      adopt: (path) => this.#append({ unit, path, bytes: undefined }).catch(throwUnlessReadOnly),
       trust: (path) => this.#repair(path),
     };
   }
@@ -241,6 +244,11 @@ interface Lines {
   readonly path: string;
   /** Undefined: those that are in the file already. */
   readonly bytes: Buffer | undefined;
+}
+
+/** A file that cannot be written to can be read all the same; nothing is appended to it. */
+function throwUnlessReadOnly(error: unknown): void {
+  if (!READ_ONLY.has(errnoOf(error) ?? '')) throw error;
 }
 
 function hasAny(group: Group | undefined, units: ReadonlySet<string>): boolean {
