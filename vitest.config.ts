@@ -16,6 +16,8 @@ const END_TO_END_FILES = ['test/end-to-end/**/*.test.ts'];
 const ISOLATED_FILES = [
   'test/*.test.ts',
   'test/{agent,build,docs,examples,export,journal,queue,record,service,trail}/**/*.test.ts',
+  // It replaces calls of node:fs.
+  'test/store/write/line-sync.test.ts',
 ];
 
 const config: ViteUserConfig = defineConfig({

@@ -12,6 +12,8 @@ export interface BooksSnapshot {
   readonly unattributed: Readonly<Record<string, number>>;
   /** By destination: records of a signal that it does not take. Absent while there are none. */
   readonly unsent?: Readonly<Record<string, number>>;
+  /** Files whose fsync has failed; they were written again. Absent while there are none. */
+  readonly failedSyncs?: number;
 }
 
 /** Names per map; more are counted as `other`. Senders choose names, so a map without a bound could fill the memory. */
@@ -27,6 +29,7 @@ export class Books {
   #accepted = 0;
   #duplicates = 0;
   #skippedLines = 0;
+  #failedSyncs = 0;
   readonly #delivered = new Map<string, number>();
   readonly #dropped = new Map<string, number>();
   readonly #unattributed = new Map<string, number>();
@@ -78,6 +81,10 @@ export class Books {
     this.#skippedLines += count;
   }
 
+  countFailedSyncs(): void {
+    this.#failedSyncs += 1;
+  }
+
   /** A record that names no task, workflow or delivery. Returns true for the first one of a service. */
   countUnattributed(service: string): boolean {
     const first = !this.#unattributed.has(service) && this.#unattributed.size < NAMES_MAX;
@@ -116,6 +123,7 @@ export class Books {
       skippedLines: this.#skippedLines,
       unattributed: Object.fromEntries(this.#unattributed),
       ...(this.#unsent.size > 0 && { unsent: Object.fromEntries(this.#unsent) }),
+      ...(this.#failedSyncs > 0 && { failedSyncs: this.#failedSyncs }),
     };
   }
 }

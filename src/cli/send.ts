@@ -64,7 +64,12 @@ export async function send(
   if (segments !== undefined && !(await sendFirst(config, new Set(segments.split(',')), until))) return 1;
   const books = new Books();
   const directory = journalDir(config.logDir);
-  const journal = new Journal({ directory, destinations: destinationsOf(config), books });
+  const journal = new Journal({
+    directory,
+    destinations: destinationsOf(config),
+    books,
+    fsync: config.fsync,
+  });
   const senders = createSenders(config, journal, books);
   const signals = new StopSignals();
   // The timers and sockets of the senders are unreferenced, so this timer keeps the process alive meanwhile.

@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import { TasktrailError } from '../errors.ts';
+import type { FsyncMode } from '../model/fsync-mode.ts';
 import { contradictions } from './contradictions.ts';
 import { type Environment, processEnvironment } from './environment.ts';
 import type { AgentConfig, CommandConfig } from './file/agent-schema.ts';
@@ -26,6 +27,8 @@ export interface Config {
   readonly workflowDir: string;
   /** Octal, of files below the log directory. Folders get the permission to enter too. */
   readonly fileMode: string;
+  /** When the journal and the line files are synced. */
+  readonly fsync: FsyncMode;
   /** False: this process never holds the log directory, it only sends. */
   readonly store: boolean;
   /** A task is removed this many days after its end. */
@@ -229,6 +232,7 @@ function variableFields(
     logDir,
     workflowDir: resolve(cwd, value('TASK_LOGS_WORKFLOW_DIR') ?? join(logDir, '_workflow')),
     fileMode: value('TASK_LOGS_FILE_MODE'),
+    fsync: value('TASK_LOGS_FSYNC'),
     store: value('TASK_LOGS_STORE'),
     retentionDays: value('TASK_LOGS_RETENTION_DAYS'),
     compressDays: value('TASK_LOGS_COMPRESS_DAYS'),

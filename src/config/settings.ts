@@ -1,8 +1,10 @@
+import { DEFAULT_FSYNC, type FsyncMode } from '../model/fsync-mode.ts';
 import { OTEL_SETTINGS, type OtelSettings } from './otel-settings.ts';
 import { S3_SETTINGS, type S3Settings } from './s3-settings.ts';
 import type { SettingTable } from './setting.ts';
 import { COMMAND_LINE } from './values/command-line.ts';
 import { FILE_MODE } from './values/file-mode.ts';
+import { FSYNC } from './values/fsync-mode.ts';
 import { ORIGINS } from './values/origins.ts';
 import { SECRETS, secret } from './values/secret-text.ts';
 import { httpUrl, REDIS_ADDRESS } from './values/urls.ts';
@@ -14,6 +16,7 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly TASK_LOGS_DIR: string | undefined;
   readonly TASK_LOGS_WORKFLOW_DIR: string | undefined;
   readonly TASK_LOGS_FILE_MODE: string;
+  readonly TASK_LOGS_FSYNC: FsyncMode;
   readonly TASK_LOGS_ENABLED: boolean;
   readonly TASK_LOGS_STORE: boolean;
   readonly TASK_LOGS_EMIT_WORKFLOW_EVENTS: boolean;
@@ -74,6 +77,14 @@ export const SETTINGS: SettingTable<Settings> = {
     sentence:
       'The mode of files below the log directory; folders get the same with permission to enter (`0640`: `0750`). Keys, queue, journal and running agents stay private.',
     field: 'fileMode',
+  },
+  TASK_LOGS_FSYNC: {
+    kind: FSYNC,
+    default: DEFAULT_FSYNC,
+    group: 'Recording',
+    sentence:
+      'What a power cut may take: `interval` 200 ms of records and nothing that was answered, `always` its last milliseconds, `never` what the operating system has not written; see [guarantees](guarantees.md#power-cuts).',
+    field: 'fsync',
   },
   TASK_LOGS_ENABLED: {
     kind: BOOLEAN,

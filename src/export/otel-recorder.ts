@@ -69,7 +69,7 @@ export interface RecorderOptions {
   /** False: workflows, phases and steps are recorded as spans only. Default true. */
   readonly emitWorkflowEvents?: boolean;
   readonly resource: Resource;
-  readonly journal: JournalWriter & { flush(): void };
+  readonly journal: JournalWriter & { flush(): void; synced(): Promise<void> };
 }
 
 /**
@@ -139,6 +139,10 @@ export class OtelRecorder implements Recorder {
 
   flush(): void {
     this.#journal.flush();
+  }
+
+  synced(): Promise<void> {
+    return this.#journal.synced();
   }
 
   #startSpan(start: SpanStart): Span {

@@ -2,6 +2,7 @@ import { lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Books } from '../books.ts';
 import { errnoOf, messageOf } from '../errors.ts';
+import type { FsyncMode } from '../model/fsync-mode.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
@@ -19,6 +20,8 @@ export interface JournalOptions {
   /** Keys of the destinations of every record appended here. */
   readonly destinations: readonly string[];
   readonly books: Books;
+  /** Default `interval`. */
+  readonly fsync?: FsyncMode;
 }
 
 /** An unreadable segment is tried again this often: a person may have mended its permissions. */
@@ -49,6 +52,8 @@ export class Journal {
   /** Segments that could not be read, and when they are tried again. */
   readonly #aside = new Map<Segment, Aside>();
   #version = 0;
+  /** Ids of segments with half a record at their end. */
+  readonly #torn = new Set<string>();
   #closed = false;
 
   constructor(options: JournalOptions) {
@@ -57,13 +62,21 @@ export class Journal {
     this.#writer = new SegmentWriter({
       directory: options.directory,
       destinations: options.destinations,
+      fsync: options.fsync,
       onAppend: (open) => this.#onAppend(open),
       onFull: (open) => {
-        for (const segment of this.#segments) if (segment.id === open.id) segment.growing = false;
+        // With `always` it is not known before its first sync.
+        const segment = this.#find(open.id) ?? this.#add(open.id, open.path, false);
+        segment.complete(open.size);
         this.#wake();
       },
       onDropped: (reason, count) => books.countDropped(reason, count),
       onState: (reason) => books.setReason('journal', reason),
+      onSyncState: (reason) => {
+        if (reason !== undefined) books.countFailedSyncs();
+        books.setReason('journal sync', reason && syncText(reason));
+      },
+      deliveredTo: (id) => this.#find(id)?.deliveredTo(options.destinations) ?? 0,
     });
   }
 
@@ -81,9 +94,18 @@ export class Journal {
     this.#writer.flush();
   }
 
-  /** Records held in memory because the last write failed. */
+  /**
+   * Resolves when everything that was appended so far is as durable as the mode promises: with `never` it is passed to the
+   * operating system. Never rejects: a failure shows in `/readyz`.
+   */
+  synced(): Promise<void> {
+    return this.#writer.synced();
+  }
+
+  /** Records held in memory because the last write failed, and those that must not be sent before they are synced. */
   get unwritten(): number {
-    return this.#writer.pendingCount;
+    const isHeldBack = this.#options.fsync === 'always' && this.#writer.isBehind;
+    return this.#writer.pendingCount + (isHeldBack ? 1 : 0);
   }
 
   /** The next records for a destination, oldest first; undefined when none are available. */
@@ -106,14 +128,26 @@ export class Journal {
     const reader = await segment.reader(destination);
     if (reader !== undefined) {
       // Checked before the read: a record appended in between belongs to the next batch.
-      const growing = segment.growing;
-      const batch = await reader.read(recordsMax);
+      const { isComplete, readableTo } = segment;
+      const batch = await reader.read(recordsMax, readableTo);
       if (batch.entries.length > 0) return { ...batch, segment };
-      if (growing) return undefined;
+      if (!isComplete) return undefined;
+      if (reader.tornAt !== undefined) this.#noteTorn(segment);
       await segment.finish(destination);
     }
     await this.#forgetIfFinished(segment);
     return undefined;
+  }
+
+  #noteTorn(segment: Segment): void {
+    // Each destination has come to the end.
+    if (this.#torn.has(segment.id)) return;
+    this.#torn.add(segment.id);
+    const what = this.#torn.size === 1 ? 'one segment ends' : `${this.#torn.size} segments end`;
+    this.#options.books.setNotice(
+      'journal tails',
+      `${what} in half a record or in NUL: its process was killed, or the power was cut, before it was written`,
+    );
   }
 
   #setAside(segment: Segment, error: unknown): void {
@@ -210,6 +244,7 @@ export class Journal {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#writer.synced();
     this.#writer.close();
     for (const segment of this.#segments.splice(0)) {
       try {
@@ -226,13 +261,19 @@ export class Journal {
   /** `close` for the `exit` handler of a process: synchronous. */
   closeSync(): void {
     this.#writer.close();
+    this.#writer.syncNow();
     // A thread may end before its process does: other processes would then take the segments for owned.
     for (const segment of this.#segments) segment.releaseSync();
   }
 
   #onAppend(open: OpenSegment): void {
-    if (this.#segments.every((segment) => segment.id !== open.id)) this.#add(open.id, open.path, true);
+    const segment = this.#find(open.id) ?? this.#add(open.id, open.path, true);
+    if (this.#options.fsync === 'always') segment.readableTo = open.size;
     this.#wake();
+  }
+
+  #find(id: string): Segment | undefined {
+    return this.#segments.find((segment) => segment.id === id);
   }
 
   #add(id: string, path: string, growing: boolean): Segment {
@@ -271,7 +312,7 @@ export class Journal {
   }
 
   async #forgetIfFinished(segment: Segment): Promise<void> {
-    if (segment.growing || !segment.isFinishedFor(this.destinations)) return;
+    if (!segment.isComplete || !segment.isFinishedFor(this.destinations)) return;
     const index = this.#segments.indexOf(segment);
     if (index < 0) return;
     this.#segments.splice(index, 1);
@@ -282,6 +323,10 @@ export class Journal {
     this.#version += 1;
     for (const wake of [...this.#waiters]) wake();
   }
+}
+
+function syncText(reason: string): string {
+  return `cannot sync the journal: ${reason}. The records are kept in memory and written to another segment`;
 }
 
 function asideText(reason: string, count: number): string {

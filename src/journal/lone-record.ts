@@ -1,7 +1,9 @@
 import { renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { messageOf, TasktrailError } from '../errors.ts';
+import { DEFAULT_FSYNC, type FsyncMode } from '../model/fsync-mode.ts';
 import { redactJson } from '../redact/redact.ts';
+import { syncDirectorySync } from '../system/files/sync-directory.ts';
 import { makeNamedDirectorySync } from '../system/make-directory.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import type { OtlpLogRecord, TelemetrySource } from './line.ts';
@@ -15,6 +17,8 @@ export interface LoneRecordTarget {
   readonly source: TelemetrySource;
   /** Keeps the segment as this process's own until `releaseSegment`, so that no other process sends it. */
   readonly isKept?: boolean;
+  /** Default `interval`. */
+  readonly fsync?: FsyncMode;
 }
 
 /** The journal's directory below a log directory. */
@@ -24,15 +28,17 @@ export function journalDir(logDir: string): string {
 
 /**
  * Writes a record into a closed segment of its own, which the next sender claims, and returns the segment's id. For a
- * program that exits right after the call and needs the outcome: throws `ERR_DIRECTORY_UNUSABLE` when the write fails, and
- * leaves no file then.
+ * program that exits right after the call and needs the outcome: the record is on the disk then, except with `never`.
+ * Throws `ERR_DIRECTORY_UNUSABLE` when that fails, and leaves no file then.
  */
 export function writeLoneRecord(target: LoneRecordTarget, record: OtlpLogRecord): string {
   let refusal: string | undefined;
   let segment: OpenSegment | undefined;
+  const { fsync = DEFAULT_FSYNC } = target;
   const writer = new SegmentWriter({
     directory: journalDir(target.logDir),
     destinations: target.destinations,
+    fsync,
     onAppend: () => {},
     onFull: (full) => {
       segment = full;
@@ -43,15 +49,20 @@ export function writeLoneRecord(target: LoneRecordTarget, record: OtlpLogRecord)
     onState: (reason) => {
       refusal = reason;
     },
+    onSyncState: (reason) => {
+      refusal ??= reason && `cannot sync the journal: ${reason}`;
+    },
   });
   try {
-    makeNamedDirectorySync(target.logDir);
+    const made = makeNamedDirectorySync(target.logDir);
+    if (fsync !== 'never') for (const level of made) syncDirectorySync(dirname(level));
   } catch (error) {
     throw refused(`cannot write to ${target.logDir}: ${messageOf(error)}`);
   }
   // Not `logEntry`, which drops the trace id of a record that has no span id.
   writer.append(target.source, { kind: 'L', json: redactJson(JSON.stringify(record)) });
   writer.close();
+  writer.syncNow();
   if (refusal !== undefined) {
     if (segment !== undefined) rmSync(segment.path, { force: true });
     throw refused(refusal);

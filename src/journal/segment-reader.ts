@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { parseObject } from '../model/json.ts';
+import { withoutLeadingNuls } from '../system/files/nul-block.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
 import { type Line, readLines } from '../system/lines.ts';
 import type { EntryKind, SegmentHeader } from './line.ts';
@@ -38,6 +39,7 @@ export class SegmentReader {
   readonly #onBadLine: (offset: number) => void;
   #source = NO_SOURCE;
   #position = 0;
+  #tornAt: number | undefined;
   #header: SegmentHeader | undefined;
   #last: { readonly next: number; readonly source: string } | undefined;
 
@@ -67,17 +69,22 @@ export class SegmentReader {
     return this.#header;
   }
 
+  /** Offset of data after the last newline, as the last read to the end has found it. */
+  get tornAt(): number | undefined {
+    return this.#tornAt;
+  }
+
   get position(): number {
     return this.#position;
   }
 
-  /** The next records; empty when no complete line is available. Does not move the position: `advance` does. */
-  async read(recordsMax: number = BATCH_RECORDS_MAX): Promise<Batch> {
+  /** The next records, of those before `to`; empty when no complete line is available. `advance` moves the position. */
+  async read(recordsMax: number = BATCH_RECORDS_MAX, to?: number): Promise<Batch> {
     const entries: BatchEntry[] = [];
     let next = this.#position;
     let bytes = 0;
     let source = this.#source;
-    for await (const line of this.#linesFrom(next)) {
+    for await (const line of this.#linesFrom(next, to)) {
       if (isRecord(line)) {
         // In a request the source comes once before the records that share it.
         const shared = entries.at(-1)?.source === source ? 0 : source.length + GROUP_BYTES;
@@ -147,9 +154,13 @@ export class SegmentReader {
     return this.#header === undefined ? undefined : {};
   }
 
-  async *#linesFrom(offset: number): AsyncGenerator<Line> {
-    for await (const batch of readLines(this.#handle, { from: offset, bytesMax: RECORD_BYTES_MAX }))
-      for (const line of batch) if (line.isTerminated) yield line;
+  async *#linesFrom(offset: number, to: number = Number.POSITIVE_INFINITY): AsyncGenerator<Line> {
+    this.#tornAt = undefined;
+    for await (const batch of readLines(this.#handle, { from: offset, to, bytesMax: RECORD_BYTES_MAX }))
+      for (const line of batch) {
+        if (line.isTerminated) yield withoutLeadingNuls(line);
+        else this.#tornAt = line.start;
+      }
   }
 }
 

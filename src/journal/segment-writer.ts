@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, futimesSync, lstatSync, unlinkSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ulid } from 'ulid';
 import { messageOf } from '../errors.ts';
+import { DEFAULT_FSYNC, type FsyncMode } from '../model/fsync-mode.ts';
 import { redactJson } from '../redact/redact.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../system/files/modes.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
@@ -10,6 +11,7 @@ import { makeDirectorySync } from '../system/make-directory.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import type { JournalEntry, SegmentHeader, TelemetrySource } from './line.ts';
 import { formatSegmentName } from './segment-name.ts';
+import { type FailedSync, SegmentSync, type SyncableSegment } from './segment-sync.ts';
 
 /** Segment size: small enough to be deleted soon after delivery, large enough that a busy process makes few files. */
 const SEGMENT_BYTES_MAX = 16 * 1024 * 1024;
@@ -26,13 +28,18 @@ const RETRY_MS = 500;
 export interface WriterOptions {
   readonly directory: string;
   readonly destinations: readonly string[];
-  /** Called after each write: the segment is readable up to its size. */
+  readonly fsync?: FsyncMode | undefined;
+  /** Called after each write, with `always` after each sync: the segment is readable up to its size. */
   onAppend(segment: OpenSegment): void;
-  /** The segment is complete. */
+  /** The segment is complete. Called again with a smaller size when it was cut. */
   onFull(segment: OpenSegment): void;
   onDropped(reason: 'journal_full' | 'journal_closed', count: number): void;
   /** The reason while writes fail; undefined after a successful write. */
   onState(reason: string | undefined): void;
+  /** The reason while syncs fail; undefined after a successful one. */
+  onSyncState?(reason: string | undefined): void;
+  /** Offset up to which every destination has received a segment: that part is not appended again. */
+  deliveredTo?(id: string): number;
 }
 
 export interface OpenSegment {
@@ -41,8 +48,7 @@ export interface OpenSegment {
   readonly size: number;
 }
 
-interface File extends OpenSegment {
-  readonly fd: number;
+interface File extends OpenSegment, SyncableSegment {
   readonly inode: number;
   size: number;
 }
@@ -51,6 +57,8 @@ interface File extends OpenSegment {
 interface Chunk {
   readonly bytes: Buffer;
   readonly entries: number;
+  /** The source in force before the chunk. */
+  readonly before: TelemetrySource | undefined;
   /** The source in force after the chunk. */
   readonly source: TelemetrySource | undefined;
   /** Bytes of the chunk that are in `file`. */
@@ -74,12 +82,26 @@ export class SegmentWriter {
   /** Entries among the waiting lines, without the chunk. */
   #pendingEntries = 0;
   #chunk: Chunk | undefined;
+  /** Chunks of segments whose sync has failed. */
+  #again: Chunk[] = [];
+  /** Source of the last entry that was taken into a chunk. */
+  #takenSource: TelemetrySource | undefined;
+  readonly #sync: SegmentSync<Chunk>;
   #scheduled = false;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: WriterOptions) {
     this.#options = options;
+    const mode = options.fsync ?? DEFAULT_FSYNC;
+    this.#sync = new SegmentSync({
+      mode,
+      onSynced: ({ id, path }, size) => {
+        if (mode === 'always') options.onAppend({ id, path, size });
+      },
+      onFailed: (segment, failed) => this.#appendAgain(segment, failed),
+      onState: (reason) => options.onSyncState?.(reason),
+    });
   }
 
   append(source: TelemetrySource, entry: JournalEntry): void {
@@ -106,7 +128,27 @@ export class SegmentWriter {
 
   /** Entries that are not completely on disk. */
   get pendingCount(): number {
-    return this.#pendingEntries + (this.#chunk?.entries ?? 0);
+    const again = this.#again.reduce((sum, { entries }) => sum + entries, 0);
+    return this.#pendingEntries + (this.#chunk?.entries ?? 0) + again;
+  }
+
+  /** Whether written entries wait for a sync. */
+  get isBehind(): boolean {
+    return this.#sync.isBehind;
+  }
+
+  /** Resolves when all entries so far are synced, or that has failed twice. With `never` at once. */
+  async synced(): Promise<void> {
+    this.flush();
+    await this.#sync.synced();
+    if (this.pendingCount === 0) return;
+    this.flush();
+    await this.#sync.synced();
+  }
+
+  /** `synced` for the end of a process: without waiting for other work of this thread. */
+  syncNow(): void {
+    this.#sync.syncNow();
   }
 
   /**
@@ -152,11 +194,11 @@ export class SegmentWriter {
 
   #write(): void {
     try {
-      while (this.#chunk !== undefined || this.#pendingLines.length > 0) {
-        this.#chunk ??= this.#nextChunk();
+      while (this.#chunk !== undefined || this.#again.length > 0 || this.#pendingLines.length > 0) {
+        this.#chunk ??= this.#withSource(this.#again.shift() ?? this.#nextChunk());
         const file = this.#openFile();
         this.#writeChunk(file, this.#chunk);
-        this.#options.onAppend(file);
+        if (this.#options.fsync !== 'always') this.#options.onAppend(file);
         if (file.size >= SEGMENT_BYTES_MAX) this.#finish();
       }
       clearTimeout(this.#retry);
@@ -171,11 +213,23 @@ export class SegmentWriter {
 
   #nextChunk(): Chunk {
     const bytes = Buffer.from(this.#pendingLines.join(''));
-    const chunk = { bytes, entries: this.#pendingEntries, source: this.#source, written: 0, file: undefined };
+    const before = this.#takenSource;
+    this.#takenSource = this.#source;
+    const entries = this.#pendingEntries;
+    const chunk = { bytes, entries, before, source: this.#source, written: 0, file: undefined };
     this.#pendingLines = [];
     this.#pendingEntries = 0;
     this.#pendingBytes = bytes.length;
     return chunk;
+  }
+
+  /** Chunks of a segment whose sync has failed come late: another source may be in force. */
+  #withSource(chunk: Chunk): Chunk {
+    const { before } = chunk;
+    if (before === undefined || before === this.#writtenSource) return chunk;
+    const bytes = Buffer.concat([Buffer.from(sourceLine(before)), chunk.bytes]);
+    this.#pendingBytes += bytes.length - chunk.bytes.length;
+    return { ...chunk, bytes };
   }
 
   #writeChunk(file: File, chunk: Chunk): void {
@@ -190,7 +244,22 @@ export class SegmentWriter {
     }
     this.#writtenSource = chunk.source;
     this.#chunk = undefined;
+    this.#sync.appended(file, chunk, chunk.bytes.length);
     this.#pendingBytes = this.#pendingLines.length === 0 ? 0 : this.#pendingBytes - chunk.bytes.length;
+  }
+
+  /** The part of a segment whose sync has failed that a destination has not received goes to another segment. */
+  #appendAgain({ id, path }: SyncableSegment, { size, kept }: FailedSync<Chunk>): void {
+    const delivered = this.#options.deliveredTo?.(id) ?? 0;
+    for (const { chunk, end } of kept) {
+      if (end <= delivered) continue;
+      this.#again.push({ ...chunk, written: 0, file: undefined });
+      this.#pendingBytes += chunk.bytes.length;
+    }
+    if (this.#file?.id === id) this.#file = undefined;
+    this.#options.onFull({ id, path, size });
+    // Not at once: each try makes a segment.
+    this.#retryLater();
   }
 
   #retryLater(): void {
@@ -211,7 +280,8 @@ export class SegmentWriter {
   #createFile(): File {
     const { directory, destinations } = this.#options;
     checkFolders(directory, 1);
-    makeDirectorySync(directory, PRIVATE_FOLDER);
+    const made = makeDirectorySync(directory, PRIVATE_FOLDER);
+    const directories = [...new Set([...made.map((level) => dirname(level)), directory])];
     const id = ulid();
     const path = join(directory, formatSegmentName({ id, owner: ownIdentity(), state: 'open' }));
     const fd = openSafeSync(path, 'ax', PRIVATE_FILE);
@@ -220,8 +290,7 @@ export class SegmentWriter {
     const first = Buffer.from(`H${JSON.stringify(header)}\n${source}`);
     try {
       const { ino } = fstatSync(fd);
-      for (let written = 0; written < first.length; ) written += writeSync(fd, first, written);
-      return { id, path, fd, inode: ino, size: first.length };
+      return { id, path, fd, inode: ino, size: writeAll(fd, first), directories };
     } catch (error) {
       // Each retry would leave another file and descriptor.
       closeSync(fd);
@@ -234,9 +303,14 @@ export class SegmentWriter {
     const file = this.#file;
     if (file === undefined) return;
     this.#file = undefined;
-    closeSync(file.fd);
+    this.#sync.finished(file);
     this.#options.onFull(file);
   }
+}
+
+function writeAll(fd: number, bytes: Buffer): number {
+  for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+  return bytes.length;
 }
 
 function isInPlace(file: File): boolean {

@@ -22,7 +22,10 @@ export interface SegmentPlace {
 /** A segment with a reader and a cursor for each destination. */
 export class Segment {
   readonly id: string;
-  growing: boolean;
+  /** Bytes that may be read; undefined: all. */
+  readableTo: number | undefined;
+  /** Undefined while this process appends to it. */
+  #size: number | undefined;
   readonly #place: SegmentPlace;
   #path: string;
   #cursors: Record<string, number> = {};
@@ -41,9 +44,19 @@ export class Segment {
 
   constructor(place: SegmentPlace) {
     this.id = place.id;
-    this.growing = place.growing;
+    if (!place.growing) this.#size = 0;
     this.#place = place;
     this.#path = place.path;
+  }
+
+  /** Nothing is appended any more. */
+  complete(size: number): void {
+    this.#size = size;
+  }
+
+  /** Whether all of it may be read, and nothing is appended any more. */
+  get isComplete(): boolean {
+    return this.#size !== undefined && (this.readableTo ?? this.#size) >= this.#size;
   }
 
   /** Reads the cursors of an earlier owner. Invalid cursors mean sending again, which record ids make harmless. */
@@ -117,6 +130,11 @@ export class Segment {
     const reader = this.#readers.get(destination);
     this.#readers.delete(destination);
     await (await reader)?.close();
+  }
+
+  /** Offset up to which all of these destinations have received it. */
+  deliveredTo(destinations: readonly string[]): number {
+    return Math.min(...destinations.map((destination) => this.#cursors[destination] ?? 0));
   }
 
   /** Whether all of these destinations are finished. */

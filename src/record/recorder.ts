@@ -28,6 +28,8 @@ export interface Recorder {
   startSpan(start: SpanStart): Span;
   /** Writes all records so far to the operating system before it returns. Never throws. */
   flush(): void;
+  /** Resolves when all records so far are on the disk, as the settings promise it. Never rejects. */
+  synced(): Promise<void>;
 }
 
 let current: Recorder | undefined;

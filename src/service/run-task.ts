@@ -89,10 +89,10 @@ export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): P
   }
 }
 
-/** The job is over. Its end is in the journal before the kept job is gone: after a kill in between it is stored first. */
+/** The job is over. Its end is on the disk before the kept job is gone: after a kill in between it is stored first. */
 async function finish({ taskId }: Job, run: JobRun, { jobs }: RunTaskOptions): Promise<void> {
   run.finish?.();
-  activeRecorder()?.flush();
+  await activeRecorder()?.synced();
   await jobs?.remove(taskId);
 }
 

@@ -74,6 +74,7 @@ export class TaskIntake implements Intake {
       metadata: { command: requested.command, requested_agent: requested.agent },
     });
     await this.enqueue(task, requested);
+    await activeRecorder()?.synced();
     return { taskId: task.id };
   }
 
@@ -151,7 +152,7 @@ export class TaskIntake implements Intake {
     closeTask({ taskId, attempt }, { status: 'cancelled', error: reason });
     // The workflows of an attempt whose worker is gone: the next attempt would have resumed them.
     cancelWorkflows(workflows, { taskId, attempt, reason });
-    activeRecorder()?.flush();
+    await activeRecorder()?.synced();
     await jobs?.remove(taskId);
     return 'cancelled';
   }

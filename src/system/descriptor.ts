@@ -1,4 +1,4 @@
-import { close, open, write } from 'node:fs';
+import { close, closeSync, open, openSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { type Access, openSafe } from './files/safe-open.ts';
 
@@ -22,6 +22,16 @@ export async function withFile<T>(
 /** `withFile` for a directory, to sync it. It may be a link: the log directory is what the user names. */
 export async function withDirectory<T>(path: string, use: (fd: number) => Promise<T>): Promise<T> {
   return useAndClose(await openFile(path, 'r'), use);
+}
+
+/** `withDirectory` without waiting for other work of this thread. */
+export function withDirectorySync(path: string, use: (fd: number) => void): void {
+  const fd = openSync(path, 'r');
+  try {
+    use(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 async function useAndClose<T>(fd: number, use: (fd: number) => Promise<T>): Promise<T> {

@@ -93,6 +93,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
   const store = new Store({
     logDir: config.logDir,
     workflowDir: config.workflowDir,
+    fsync: config.fsync,
     books,
     isHeld: () => lock.isHeld,
     isPruned: (kind, id) => tombstones.has(kind, id),

@@ -64,6 +64,11 @@ export interface Trail {
   readonly recovered: Promise<void>;
   /** Writes all records so far to the operating system before it returns. */
   flush(): void;
+  /**
+   * Resolves when all records so far are on the disk, as `TASK_LOGS_FSYNC` promises it: to be awaited before an answer
+   * that must be true after a power cut. With `never` they are written to the operating system. Never rejects.
+   */
+  synced(): Promise<void>;
   /** Sends pending records and closes everything. Never rejects; safe to call twice. Default deadline 5,000 ms. */
   shutdown(deadlineMs?: number): Promise<void>;
 }
@@ -115,7 +120,12 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
     ...(lock === undefined ? [] : secretsOfKey(lock.key)),
   ]);
   const destinations = destinationsOf(config);
-  const journal = new Journal({ directory: journalDir(config.logDir), destinations, books });
+  const journal = new Journal({
+    directory: journalDir(config.logDir),
+    destinations,
+    books,
+    fsync: config.fsync,
+  });
   const resource = resourceOf(config);
   const source = sourceOf(resource);
   const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
@@ -209,6 +219,10 @@ class OpenTrail implements ActiveTrail {
     this.#parts.journal.flush();
   }
 
+  synced(): Promise<void> {
+    return this.#parts.journal.synced();
+  }
+
   shutdown(deadlineMs: number = SHUTDOWN_MS): Promise<void> {
     this.#closing ??= this.#close(performance.now() + deadlineMs);
     return this.#closing;
@@ -295,6 +309,7 @@ function offTrail(parts: Pick<Parts, 'config' | 'books' | 'reader' | 'metrics'>)
     otlpUrl: undefined,
     recovered: Promise.resolve(),
     flush: () => {},
+    synced: async () => {},
     shutdown: async () => metrics.close(),
   };
 }

@@ -76,8 +76,8 @@ export async function receive(
       return act(provider, parts, { ...exchange, event, more });
     });
     delivery.end(answer.status);
-    // The records must have reached the operating system before the answer promises the tasks.
-    activeRecorder()?.flush();
+    // The records must be on the disk before the answer promises the tasks.
+    await activeRecorder()?.synced();
     parts.flood.noteRecorded();
     sendJson(res, answer);
   } catch (error) {

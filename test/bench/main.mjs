@@ -2,6 +2,7 @@ import { benchAgent } from './agent.mjs';
 import { benchCollector } from './collector.mjs';
 import { benchEmit } from './emit.mjs';
 import { benchFeed } from './feed.mjs';
+import { benchFsync } from './fsync.mjs';
 import { benchHostile } from './hostile.mjs';
 import { benchHostileComments } from './hostile-comments.mjs';
 import { benchMarkup } from './markup.mjs';
@@ -12,13 +13,14 @@ import { benchService } from './service.mjs';
 import { benchStore } from './store.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [redact]`: runs the named parts, by default all. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [redact]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
   service: benchService,
   emit: benchEmit,
   feed: benchFeed,
+  fsync: benchFsync,
   webhooks: benchWebhooks,
   hostile: benchHostile,
   markup: benchMarkup,

@@ -56,7 +56,7 @@ async function benchEncoding(dir, encoding) {
   }
 }
 
-async function sendAll(bodies, to) {
+export async function sendAll(bodies, to) {
   const next = bodies.values();
   const work = async () => {
     for (const body of next) await send(body, to);

@@ -206,6 +206,7 @@ test('a torn last line is not sent', async () => {
   await journal.claimOrphans();
   expect(await takeAll(journal)).toEqual([1]);
   expect(books.snapshot().skippedLines).toBe(0);
+  expect(books.notices.get('journal tails')).toContain('one segment ends in half a record');
   expect(await readdir(directory)).toEqual([]);
 });
 

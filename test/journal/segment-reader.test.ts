@@ -86,3 +86,22 @@ test('a cursor past the end of a truncated segment waits for later records', asy
   appendFileSync(path, log(2));
   expect(jsonOf(await reader.read())).toEqual(['{"n":2}']);
 });
+
+test('a block of NUL, as a power cut leaves one, takes no record before or after it', async () => {
+  const nul = '\0'.repeat(4096);
+  const text = [HEADER, source('a'), log(1), nul, log(2), nul, '"n":3}\n', log(4), nul].join('');
+  const { reader, bad } = await openReader(text);
+  const batch = await reader.read();
+  expect(jsonOf(batch)).toEqual(['{"n":1}', '{"n":2}', '{"n":4}']);
+  expect(bad).toEqual([text.indexOf('"n":3}')]);
+  await reader.advance(batch.next);
+  expect(jsonOf(await reader.read())).toEqual([]);
+  expect(reader.tornAt).toBe(text.lastIndexOf(nul));
+});
+
+test('nothing behind the given offset is read', async () => {
+  const to = (HEADER + log(1)).length;
+  const { reader } = await openReader(HEADER + log(1) + log(2));
+  expect(jsonOf(await reader.read(10, to))).toEqual(['{"n":1}']);
+  expect(jsonOf(await reader.read(10))).toEqual(['{"n":1}', '{"n":2}']);
+});

@@ -24,6 +24,7 @@ export class Ledger {
         left -= 1;
       },
       flush: (): void => {},
+      synced: async (): Promise<void> => {},
     };
     const recorder = new OtelRecorder({ resource: resourceFromAttributes({}), journal });
     recorder.install();

@@ -35,6 +35,8 @@ export class MemoryRecorder implements Recorder {
 
   flush(): void {}
 
+  async synced(): Promise<void> {}
+
   get spans(): readonly ReadableSpan[] {
     return this.#exporter.getFinishedSpans();
   }

@@ -10,6 +10,7 @@ const BUILD_MS = 1_800_000;
 export type ToolName =
   | 'collector'
   | 'compose-loader'
+  | 'disk-faults'
   | 'jaeger'
   | 'nginx'
   | 'prometheus'

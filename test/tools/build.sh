@@ -7,7 +7,7 @@
 set -euo pipefail
 
 # Ordered by build time, so that tests with few needs can start early.
-all=(redis-server nginx prometheus promtool python compose-loader telemetrygen versitygw collector jaeger)
+all=(disk-faults redis-server nginx prometheus promtool python compose-loader telemetrygen versitygw collector jaeger)
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tasktrail-test
 
@@ -20,6 +20,7 @@ tool() {
   compose-loader) go_module "$1" . ;;
   telemetrygen) go_program "$1" v0.161.0 github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen ;;
   versitygw) go_program "$1" v1.7.0 github.com/versity/versitygw/cmd/versitygw ;;
+  disk-faults) c_library "$1" ;;
   collector) "$here/../../collector/build.sh" ;;
   jaeger) go_module "$1" github.com/jaegertracing/jaeger/cmd/jaeger ;;
   *) fail "unknown tool; the tools are ${all[*]}" ;;
@@ -45,6 +46,20 @@ go_program() {
     begin
     GOBIN=$work go install -trimpath "$3@$2" >&2
     mv -f "$work/$(basename "$3")" "$built"
+  fi
+  echo "$built"
+}
+
+# Builds the library of the folder $1 for LD_PRELOAD.
+c_library() {
+  local built
+  built=$cache/$1-$(cat "$here/$1"/* | cksum | cut -d ' ' -f 1).so
+  if [ ! -f "$built" ]; then
+    [ "$(uname)" = Linux ] || fail 'LD_PRELOAD is of Linux'
+    command -v cc >/dev/null || fail 'there is no C compiler (Debian: apt-get install gcc libc6-dev)'
+    begin
+    cc -shared -fPIC -O2 -o "$work/library.so" "$here/$1/$1.c" -ldl >&2 || fail 'it does not compile'
+    mv -f "$work/library.so" "$built"
   fi
   echo "$built"
 }

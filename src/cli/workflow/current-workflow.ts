@@ -10,6 +10,7 @@ import { sha256 } from '../../model/sha256.ts';
 import { PRIVATE_FOLDER } from '../../system/files/modes.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
 import { readTextSync, writeNewSync } from '../../system/files/safe-open.ts';
+import { syncDirectorySync } from '../../system/files/sync-directory.ts';
 import { type LockOwner, type LockRules, releaseLock, takeLock } from '../../system/lock.ts';
 import { makeDirectorySync, makeNamedDirectorySync } from '../../system/make-directory.ts';
 import { ownIdentity, type ProcessIdentity } from '../../system/process-identity.ts';
@@ -154,6 +155,7 @@ export class CurrentWorkflows {
     const written = this.#writeNew(`${ulid()}.new`, value);
     try {
       renameSync(written, join(this.#directory, name));
+      syncDirectorySync(this.#directory);
     } catch (error) {
       rmSync(written, { force: true });
       throw unusable(error);
@@ -164,7 +166,7 @@ export class CurrentWorkflows {
     const path = join(this.#directory, name);
     try {
       this.#makeDirectory();
-      writeNewSync(path, `${JSON.stringify(value)}\n`);
+      writeNewSync(path, `${JSON.stringify(value)}\n`, { isSynced: true });
       return path;
     } catch (error) {
       throw unusable(error);

@@ -96,6 +96,7 @@ export function recordEvent(config: Config, event: EventInput): RecordedEvent {
     {
       isKept: endpointsOf(config).length > 0,
       logDir: config.logDir,
+      fsync: config.fsync,
       destinations: destinationsOf(config),
       source: { resource: resourceOf(config), scope: { name: 'tasktrail' } },
     },

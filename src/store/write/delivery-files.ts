@@ -9,6 +9,7 @@ import { OWN_NAMES } from '../layout.ts';
 import { LineFile, type NewLine } from './line-file.ts';
 import { sentKey } from './line-keys.ts';
 import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
+import type { LineWriter } from './line-writer.ts';
 import { notify, type StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
 import { hasRecord, sentId } from './sent-line.ts';
@@ -24,16 +25,24 @@ const FUTURE_MS = 86_400_000;
 
 export type DeliveryChange = Extract<Change, { kind: 'delivery' }>;
 
+export interface DeliveryFilesOptions {
+  readonly now: () => number;
+  readonly observer?: StoreObserver | undefined;
+  readonly writer?: LineWriter;
+}
+
 /** `_webhooks/<yyyy-mm-dd>.jsonl`: a line for each delivery, with or without a task. */
 export class DeliveryFiles {
   readonly #dir: string;
   readonly #now: () => number;
   readonly #observer: StoreObserver | undefined;
+  readonly #writer: LineWriter | undefined;
   readonly #open = new LRUCache<string, LineFile>({ max: OPEN_FILES_MAX });
 
-  constructor(logDir: string, now: () => number, observer?: StoreObserver) {
+  constructor(logDir: string, { now, observer, writer }: DeliveryFilesOptions) {
     this.#now = now;
     this.#observer = observer;
+    this.#writer = writer;
     this.#dir = join(logDir, OWN_NAMES.webhooks);
   }
 
@@ -56,7 +65,7 @@ export class DeliveryFiles {
     let file = this.#open.get(path);
     if (file === undefined) {
       await makeDirectory(dirname(path));
-      file = await LineFile.open(path, sentKey);
+      file = await LineFile.open(path, sentKey, { writer: this.#writer });
       this.#open.set(path, file);
     }
     const fresh = new Map<string, { readonly line: DeliveryLine; readonly stored: NewLine }>();

@@ -8,7 +8,8 @@ import { namesIn, openIfPresent } from '../../system/optional-files.ts';
 import { DAY_FILE, OWN_NAMES } from '../layout.ts';
 import { levelsOf } from '../workflow-place.ts';
 import { KeyedQueue } from './keyed-queue.ts';
-import { appendWhole, type NewLine } from './line-file.ts';
+import type { NewLine } from './line-file.ts';
+import { type LineWriter, UNSYNCED } from './line-writer.ts';
 
 /**
  * All workflow events in the order of storing, in files by the day of storing. An event is written to the feed before
@@ -17,11 +18,13 @@ import { appendWhole, type NewLine } from './line-file.ts';
 export class Feed {
   readonly #dir: string;
   readonly #now: () => number;
+  readonly #writer: LineWriter;
   readonly #queue = new KeyedQueue();
   /** File that is known to end with a complete line. */
   #path: string | undefined;
 
-  constructor(workflowDir: string, now: () => number) {
+  constructor(workflowDir: string, now: () => number, writer: LineWriter = UNSYNCED) {
+    this.#writer = writer;
     this.#dir = join(workflowDir, OWN_NAMES.feed);
     this.#now = now;
   }
@@ -32,7 +35,7 @@ export class Feed {
     await this.#queue.run('', async () => {
       const path = await this.#today();
       try {
-        await appendWhole(path, Buffer.from(lines.map(({ text }) => `${text}\n`).join('')));
+        await this.#writer.append(path, Buffer.from(lines.map(({ text }) => `${text}\n`).join('')));
       } catch (error) {
         this.#path = undefined;
         throw error;
@@ -73,7 +76,8 @@ export class Feed {
     const path = join(this.#dir, newest !== undefined && newest > today ? newest : today);
     if (this.#path !== path) {
       await makeDirectory(this.#dir);
-      await cutTornTail(path);
+      await this.#writer.trust(path);
+      if (await cutTornTail(path)) await this.#writer.adopt(path);
       this.#path = path;
     }
     return path;
@@ -84,15 +88,16 @@ export class Feed {
   }
 }
 
-/** A crash may leave a torn line, which readers skip: the next line must not continue it. */
-async function cutTornTail(path: string): Promise<void> {
+/** A crash may leave a torn line, which readers skip: the next line must not continue it. False without a file. */
+async function cutTornTail(path: string): Promise<boolean> {
   const file = await openIfPresent(path, 'r+');
-  if (file === undefined) return;
+  if (file === undefined) return false;
   try {
     for await (const lines of readLines(file)) {
       const last = lines.at(-1);
       if (last?.isTerminated === false) await file.truncate(last.start);
     }
+    return true;
   } finally {
     await file.close();
   }

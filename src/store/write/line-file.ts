@@ -1,13 +1,15 @@
-import { fstat, ftruncate } from 'node:fs';
+import { ftruncate } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { parseJson } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
-import { withFile, writeWhole } from '../../system/descriptor.ts';
+import { withFile } from '../../system/descriptor.ts';
 import { replaceFile } from '../../system/durable.ts';
+import { withoutLeadingNuls } from '../../system/files/nul-block.ts';
 import { openSafeHandle } from '../../system/files/safe-open.ts';
-import { type Line, NEWLINE, readLines } from '../../system/lines.ts';
+import { type Line, readLines } from '../../system/lines.ts';
 import { lstatIfPresent, openIfPresent } from '../../system/optional-files.ts';
+import { type LineWriter, UNSYNCED } from './line-writer.ts';
 
 /** Key of a line: its id for deduplication, its timestamp for the order. */
 export interface LineKey {
@@ -22,6 +24,12 @@ export interface NewLine extends LineKey {
 
 export type ReadKey = (line: unknown) => LineKey | undefined;
 
+interface LineFileOptions {
+  readonly readKey: ReadKey;
+  /** Default: one that syncs nothing. */
+  readonly writer?: LineWriter | undefined;
+}
+
 /** A line's key and its byte range in the file. */
 interface LineRange {
   readonly key: LineKey;
@@ -32,8 +40,10 @@ interface LineRange {
 /** Piece size when a file is rewritten, so that memory does not grow with the file. */
 const COPY_BYTES = 1024 * 1024;
 
-const statFile = promisify(fstat);
 const truncateFile = promisify(ftruncate);
+
+/** The operating system writes everything within half a minute; twice that where it is busy, and clocks may differ. */
+const UNSYNCED_MS = 120_000;
 
 /** Timestamp of records that came without one. */
 const EPOCH = isoFromMs(0);
@@ -45,31 +55,37 @@ const EPOCH = isoFromMs(0);
 export class LineFile {
   readonly path: string;
   readonly #readKey: ReadKey;
+  readonly #writer: LineWriter;
   readonly #ids = new Set<string>();
   #last: LineKey | undefined;
   #first: string | undefined;
   #isOrdered = true;
   /** Expected size in bytes. Another size means that another program wrote to the file. */
   #size = 0;
-  /** Whether a line is repeated: two processes held the directory at the same time. */
-  #hasRepeats = false;
+  /** Whether a line is repeated (two processes held the directory at the same time), or stands behind NUL. */
+  #hasRemnants = false;
   #badLines = 0;
   /** Ids of lines that `settle` removes. */
   readonly #superseded = new Set<string>();
 
-  private constructor(path: string, readKey: ReadKey) {
+  private constructor(path: string, { readKey, writer = UNSYNCED }: LineFileOptions) {
     this.path = path;
     this.#readKey = readKey;
+    this.#writer = writer;
   }
 
   /** For a file that is known not to exist. The first append creates it. */
-  static create(path: string, readKey: ReadKey): LineFile {
-    return new LineFile(path, readKey);
+  static create(path: string, readKey: ReadKey, writer?: LineWriter): LineFile {
+    return new LineFile(path, { readKey, writer });
   }
 
   /** Reads a file; a missing one counts as empty. */
-  static async open(path: string, readKey: ReadKey, onLine?: (line: unknown) => void): Promise<LineFile> {
-    const file = new LineFile(path, readKey);
+  static async open(
+    path: string,
+    readKey: ReadKey,
+    { onLine, writer }: Omit<LineFileOptions, 'readKey'> & { onLine?: (line: unknown) => void } = {},
+  ): Promise<LineFile> {
+    const file = new LineFile(path, { readKey, writer });
     await file.#load(onLine);
     return file;
   }
@@ -117,7 +133,7 @@ export class LineFile {
     }
     if (fresh.length === 0) return 0;
     const bytes = Buffer.from(`${fresh.map(({ text }) => text).join('\n')}\n`);
-    await appendWhole(this.path, bytes);
+    await this.#writer.append(this.path, bytes);
     this.#size += bytes.length;
     for (const line of fresh) this.#track(line);
     return fresh.length;
@@ -139,19 +155,20 @@ export class LineFile {
   }
 
   async #needsRewrite(): Promise<boolean> {
-    if (this.#hasRepeats) return true;
+    if (this.#hasRemnants) return true;
     const stats = await lstatIfPresent(this.path);
     return stats !== undefined && stats.size !== this.#size;
   }
 
   async #rewrite(): Promise<void> {
+    await this.#writer.trust(this.path);
     const file = await openSafeHandle(this.path, 'r');
     try {
       const lines: LineRange[] = [];
       const seen = new Set<string>();
       let key: LineKey = { timestamp: '', id: '' };
       for await (const batch of readLines(file)) {
-        for (const line of batch) {
+        for (const line of batch.map(withoutLeadingNuls)) {
           // Blank lines and a torn last line are left out.
           if (!line.isTerminated || isBlank(line)) continue;
           const own = this.#keyOf(line);
@@ -167,7 +184,7 @@ export class LineFile {
       this.#last = lines.at(-1)?.key;
       this.#size = lines.reduce((sum, { start, end }) => sum + end - start, 0);
       this.#isOrdered = true;
-      this.#hasRepeats = false;
+      this.#hasRemnants = false;
       this.#superseded.clear();
     } finally {
       await file.close();
@@ -175,13 +192,17 @@ export class LineFile {
   }
 
   async #load(onLine?: (line: unknown) => void): Promise<void> {
+    await this.#writer.trust(this.path);
     const file = await openIfPresent(this.path, 'r');
     if (file === undefined) return;
     try {
+      if (isRecent((await file.stat()).mtimeMs)) await this.#writer.adopt(this.path);
       for await (const batch of readLines(file)) {
-        for (const line of batch) {
+        for (const stored of batch) {
+          const line = withoutLeadingNuls(stored);
           if (!line.isTerminated) await this.#repairTail(line, onLine);
           else {
+            this.#hasRemnants ||= line !== stored;
             this.#size = line.end;
             if (!isBlank(line)) this.#loadLine(line, onLine);
           }
@@ -199,7 +220,7 @@ export class LineFile {
       await withFile(this.path, 'r+', (fd) => truncateFile(fd, tail.start));
       return;
     }
-    await appendWhole(this.path, Buffer.from('\n'));
+    await this.#writer.append(this.path, Buffer.from('\n'));
     this.#size = tail.end + 1;
     this.#loadLine(tail, onLine);
   }
@@ -208,7 +229,7 @@ export class LineFile {
     const value = parsedOf(line);
     const key = this.#readKey(value);
     if (key === undefined) this.#badLines += 1;
-    else if (this.#ids.has(key.id)) this.#hasRepeats = true;
+    else if (this.#ids.has(key.id)) this.#hasRemnants = true;
     else {
       this.#ids.add(key.id);
       this.#track(key);
@@ -234,25 +255,6 @@ function compareKeys(a: LineKey, b: LineKey): number {
   return a.id < b.id ? -1 : 1;
 }
 
-/**
- * Appends complete lines. When the write fails half-way, the torn line is cut, because the next append would continue
- * it. Complete lines stay: a reader that follows the file may have read them.
- */
-export async function appendWhole(path: string, bytes: Buffer): Promise<void> {
-  await withFile(path, 'a', async (fd) => {
-    let done = 0;
-    try {
-      await writeWhole(fd, bytes, (count) => {
-        done = count;
-      });
-    } catch (error) {
-      const torn = done - 1 - bytes.subarray(0, done).lastIndexOf(NEWLINE);
-      if (torn > 0) await truncateFile(fd, (await statFile(fd)).size - torn);
-      throw error;
-    }
-  });
-}
-
 /** Bytes of the lines in their new order; adjacent lines are copied together. */
 async function* copyLines(file: FileHandle, lines: readonly LineRange[]): AsyncGenerator<Buffer> {
   for (let index = 0; index < lines.length; ) {
@@ -272,6 +274,11 @@ async function* copyBytes(file: FileHandle, start: number, end: number): AsyncGe
     yield buffer.subarray(0, bytesRead);
     at += bytesRead;
   }
+}
+
+/** Whether a process that was killed may have left unsynced lines. */
+function isRecent(mtimeMs: number): boolean {
+  return Date.now() - mtimeMs < UNSYNCED_MS;
 }
 
 function isBlank({ start, end, isTerminated }: Line): boolean {

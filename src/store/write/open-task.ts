@@ -15,6 +15,7 @@ import { NOT_PERMITTED, refusalInTask, type Sent, type Standing } from './admiss
 import type { NewLine } from './line-file.ts';
 import { spanLine } from './line-keys.ts';
 import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
+import type { LineWriter } from './line-writer.ts';
 import type { Liveness, TaskState } from './liveness.ts';
 import type { NameGuard } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
@@ -60,6 +61,7 @@ export interface OpenTaskOptions {
   readonly observer?: StoreObserver | undefined;
   /** Default: the file system tells all ids apart. */
   readonly names?: NameGuard | undefined;
+  readonly writer?: LineWriter | undefined;
 }
 
 /** An open task directory: ids of its lines, the fold of its facts, and pending work. */
@@ -104,8 +106,8 @@ export class OpenTask {
   static async open(target: TaskTarget, options: OpenTaskOptions): Promise<OpenTask> {
     const dir = taskDir(options.logDir, target.id);
     const isNew = await openTaskFolder(dir, target.id, options.names);
-    if (isNew) return new OpenTask(target, createFiles(dir), options);
-    const loaded = await loadFiles(dir);
+    if (isNew) return new OpenTask(target, createFiles(dir, options.writer), options);
+    const loaded = await loadFiles(dir, options.writer);
     const task = new OpenTask(target, loaded, options);
     await task.#documents.load();
     // Damaged metadata is written again from the fold.

@@ -1,5 +1,4 @@
 import { rm } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
 import { isJsonObject, type JsonObject, parseObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
 import { higherSender, isMark } from '../../model/sender.ts';
@@ -7,18 +6,19 @@ import { sha256 } from '../../model/sha256.ts';
 import type { WorkflowDocument } from '../../model/workflow.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
 import type { Change, FactLine, WorkflowFact } from '../../project/change.ts';
-import { envelopeOf, factOfEnvelope } from '../../project/workflow-envelope.ts';
+import { envelopeOf } from '../../project/workflow-envelope.ts';
 import { WorkflowFold } from '../../project/workflow-fold.ts';
 import { redactJson } from '../../redact/redact.ts';
 import { makeDirectory, readText, replaceFile } from '../../system/durable.ts';
 import { isTurnOver, nextTurn } from '../../system/turns.ts';
-import { isEnvelope, isWorkflowFact } from '../workflow-fact-line.ts';
 import { checkMonth, workflowFile } from '../workflow-place.ts';
 import { NOT_PERMITTED, refusalInWorkflow, type Sent, type Standing } from './admission.ts';
 import type { Feed } from './feed.ts';
 import { LineFile, type NewLine } from './line-file.ts';
-import { eventKey, isoOfSpan, jsonLine, sentKey, spanLine, traceKey } from './line-keys.ts';
+import { eventKey, isoOfSpan, jsonLine, spanLine } from './line-keys.ts';
 import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
+import type { LineWriter } from './line-writer.ts';
+import { type LoadedWorkflow, loadWorkflow, type WorkflowTarget } from './loaded-workflow.ts';
 import type { NameGuard } from './name-guard.ts';
 import { notify, type StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
@@ -42,6 +42,7 @@ export interface OpenWorkflowOptions {
   readonly observer?: StoreObserver | undefined;
   /** Default: the file system tells all ids apart. */
   readonly names?: NameGuard | undefined;
+  readonly writer?: LineWriter | undefined;
   /** Whether a span of a task is in that task's trace. */
   isInTask(taskId: string, spanId: string): Promise<boolean>;
 }
@@ -68,7 +69,7 @@ export class OpenWorkflow {
   /** Whether the files are marked as settled for the next start. */
   #isMarked = false;
 
-  private constructor(target: WorkflowTarget, loaded: LoadedFiles, options: OpenWorkflowOptions) {
+  private constructor(target: WorkflowTarget, loaded: LoadedWorkflow, options: OpenWorkflowOptions) {
     this.id = target.id;
     this.#month = target.month;
     this.#options = options;
@@ -89,7 +90,7 @@ export class OpenWorkflow {
     checkMonth(month);
     await makeDirectory(month);
     await options.names?.checkFiles(month, id);
-    const loaded = await loadFiles(target);
+    const loaded = await loadWorkflow(target, options.writer);
     const workflow = new OpenWorkflow(target, loaded, options);
     if (loaded.storedFacts.length > 0) {
       await workflow.#appendEvents(new Set(), 0);
@@ -267,7 +268,7 @@ export class OpenWorkflow {
     const { path } = this.#events;
     if ((await readText(path)) !== text) {
       await replaceFile(path, text);
-      this.#events = await LineFile.open(path, eventKey);
+      this.#events = await LineFile.open(path, eventKey, { writer: this.#options.writer });
       this.#clock.reordered();
     }
     await this.#writeDocument();
@@ -303,53 +304,6 @@ export class OpenWorkflow {
     const document = this.#fold.document(revision);
     return document && `${redactJson(JSON.stringify(document))}\n`;
   }
-}
-
-interface WorkflowTarget {
-  readonly id: string;
-  /** The month's folder. */
-  readonly month: string;
-  readonly nowMs: number;
-}
-
-interface LoadedFiles {
-  readonly facts: LineFile;
-  readonly events: LineFile;
-  readonly trace: LineFile;
-  readonly document: string | undefined;
-  readonly storedFacts: readonly WorkflowFact[];
-}
-
-async function loadFiles({ id, month }: WorkflowTarget): Promise<LoadedFiles> {
-  const storedFacts: WorkflowFact[] = [];
-  const path = (file: Parameters<typeof workflowFile>[2]): string => workflowFile(month, id, file);
-  const factKey = (line: unknown): ReturnType<typeof sentKey> =>
-    isWorkflowFact(line) ? sentKey(line) : undefined;
-  const facts = await LineFile.open(path('facts'), factKey, (line) => {
-    if (isWorkflowFact(line)) storedFacts.push(line);
-  });
-  // A case-insensitive file system gives two ids the same file: their events must not be mixed.
-  const other = storedFacts.find((fact) => fact.workflow_id !== id);
-  if (other !== undefined) {
-    const where = `${basename(dirname(month))}/${basename(month)}`;
-    throw new TypeError(`workflow ${id}: its file in ${where} belongs to workflow ${other.workflow_id}`);
-  }
-  const envelopes: unknown[] = [];
-  const events = await LineFile.open(path('events'), eventKey, (line) => envelopes.push(line));
-  const document = await readText(path('document'));
-  const listed = parseObject(document)?.events;
-  if (Array.isArray(listed)) envelopes.push(...listed);
-  // Facts are written first and may still be lost: what was written after them says what they were.
-  const lost = new Map<string, WorkflowFact>();
-  for (const envelope of envelopes) {
-    if (!isEnvelope(envelope) || envelope.workflow_id !== id || hasRecord(facts, envelope)) continue;
-    // An id, though unknown: the span of a lost start was sent already, and must not be built again under another id.
-    lost.set(sentId(envelope), { ...factOfEnvelope(envelope), span_id: '' });
-  }
-  // Envelopes were lines of the same length already.
-  await facts.append([...lost.values()].flatMap((fact) => recordLine(fact) ?? []));
-  storedFacts.push(...lost.values());
-  return { facts, storedFacts, events, trace: await LineFile.open(path('trace'), traceKey), document };
 }
 
 /** When it happened, as its sender says. */

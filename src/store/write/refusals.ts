@@ -38,6 +38,8 @@ export class Refusals {
    * disk.
    */
   async refuse(what: string, error: unknown): Promise<string> {
+    // Its reason is known: the directory is not held, or a sync has failed.
+    if (error instanceof TasktrailError && error.code === 'ERR_STORE_UNAVAILABLE') throw error;
     const reason = `cannot write ${what}: ${messageOf(error)}`;
     if (!isOneFile(error) || !(await isWritable(this.#logDir))) {
       this.#blocked.add(what);

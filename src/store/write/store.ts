@@ -1,16 +1,19 @@
 import { basename, join } from 'node:path';
 import type { Books } from '../../books.ts';
+import type { FsyncMode } from '../../model/fsync-mode.ts';
 import { type OtlpSpan, RequestMemory, type TelemetryBatch } from '../../model/otlp.ts';
 import type { Sender } from '../../model/sender.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { statIfPresent } from '../../system/optional-files.ts';
 import { OWN_NAMES, taskDir } from '../layout.ts';
 import { nearTime, WorkflowPlaces, workflowFile } from '../workflow-place.ts';
-import { NOT_PERMITTED, refusalInTask, type Sent, type Standing } from './admission.ts';
+import { NOT_PERMITTED, type Sent, type Standing } from './admission.ts';
 import { BEGUN_PROBLEM, mayBegin } from './begun.ts';
 import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
+import { noteHeartbeats } from './heartbeats.ts';
 import { KeyedQueue } from './keyed-queue.ts';
+import { LineSync } from './line-sync.ts';
 import { Liveness } from './liveness.ts';
 import { NameGuard, type NameRules, removeLeftProbes } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
@@ -22,6 +25,7 @@ import { Refusal, Refusals, unavailable } from './refusals.ts';
 import { SenderNotes } from './sender-notes.ts';
 import { type Entry, push, refuseByTask, type SortedBatch, sortBatch } from './sorted-batch.ts';
 import { type RecoverableUnits, UnitRecovery } from './unit-recovery.ts';
+import { DELIVERIES, FEED, unitsOf } from './written-units.ts';
 
 /** All delays are whole seconds. */
 const TICK_MS = 1_000;
@@ -44,6 +48,7 @@ export interface StoreOptions {
   /** Default `_workflow` in the log directory. */
   readonly workflowDir?: string;
   readonly books: Books;
+  readonly fsync?: FsyncMode;
   /** False while another process may own the directory. Default: always held. */
   readonly isHeld?: () => boolean;
   /** Whether retention has removed a task or a workflow: its records are rejected. Default: none was removed. */
@@ -69,7 +74,7 @@ export interface Ingested {
 
 /**
  * The only writer below the log directory. Accepts records in any order and repeatedly. A batch is done when each
- * record was passed to write(2) or rejected with a reason.
+ * record is durable (`fsync`: `never`: passed to write(2)), or rejected with a reason.
  */
 export class Store {
   /** Last activity of each running task. */
@@ -90,13 +95,16 @@ export class Store {
   /** The folders in which names are tried out. */
   readonly #named: readonly string[];
   readonly #ingests = new Set<Promise<Ingested>>();
+  readonly #sync: LineSync;
 
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     const { logDir, books, observer, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
     this.#named = [logDir, workflowDir];
-    this.#deliveries = new DeliveryFiles(logDir, this.#now, observer);
+    this.#sync = new LineSync({ mode: options.fsync, books, writing: () => this.#ingests.size });
+    const writer = this.#sync.of(DELIVERIES);
+    this.#deliveries = new DeliveryFiles(logDir, { now: this.#now, observer, writer });
     this.#places = new WorkflowPlaces(workflowDir);
     this.#refusals = new Refusals(logDir, books, this.#now);
     this.#notes = new SenderNotes(books, options.log);
@@ -116,11 +124,12 @@ export class Store {
       ...shared,
       kind: 'task',
       max: OPEN_TASKS_MAX,
-      open: (id, nowMs) => OpenTask.open({ id, nowMs }, taskOptions),
+      open: (id, nowMs) =>
+        OpenTask.open({ id, nowMs }, { ...taskOptions, writer: this.#sync.of(`task ${id}`) }),
       exists: async (id) => (await statIfPresent(taskDir(logDir, id))) !== undefined,
     });
     const workflowOptions = {
-      feed: new Feed(workflowDir, this.#now),
+      feed: new Feed(workflowDir, this.#now, this.#sync.of(FEED)),
       observer,
       names: names(workflowDir),
       onDocument: (id: string) => options.onDocument?.(id),
@@ -132,7 +141,8 @@ export class Store {
       max: OPEN_WORKFLOWS_MAX,
       open: async (id, nowMs) => {
         const month = await this.#places.place(id, isoFromMs(nowMs));
-        return OpenWorkflow.open({ id, month, nowMs }, workflowOptions);
+        const options = { ...workflowOptions, writer: this.#sync.of(`workflow ${id}`) };
+        return OpenWorkflow.open({ id, month, nowMs }, options);
       },
       exists: async (id) => (await this.#places.find(id)) !== undefined,
     });
@@ -149,6 +159,7 @@ export class Store {
     // A batch that was accepted is stored.
     await Promise.allSettled(this.#ingests);
     await this.#queue.idle();
+    await this.#sync.flush();
   }
 
   /** Rejects with a retryable `ERR_STORE_UNAVAILABLE` when the disk fails; the sender must repeat the batch. */
@@ -184,8 +195,9 @@ export class Store {
       await this.#writeWorkflows(sorted, begun);
       await Promise.all([this.#writeTasks(sorted, begun), this.#writeDeliveries(sorted, begun)]);
     }
+    await this.#sync.commit(unitsOf(sorted));
     // After the records: a batch may hold the first record of a task and its first heartbeat.
-    this.#noteHeartbeats(sorted);
+    this.#dropped(NOT_PERMITTED, noteHeartbeats(sorted, this.liveness, this.#now()));
     this.#notes.refused(sender, refused);
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
   }
@@ -230,6 +242,7 @@ export class Store {
     if (this.#isTicking) return;
     this.#isTicking = true;
     try {
+      await this.#sync.retry();
       await this.#recovery.retry();
       for (const units of [this.#tasks, this.#workflows]) {
         await units.tick({
@@ -355,29 +368,14 @@ export class Store {
     if (count > 0) this.#options.books.countDropped(reason, count);
   }
 
-  /** A heartbeat is refused where its sender may not write; that of a task that does not run is ignored. */
-  #noteHeartbeats({ heartbeats, refused }: SortedBatch): void {
-    for (const { record, taskId, origin } of heartbeats) {
-      const task = this.liveness.get(taskId);
-      const owner = task === undefined ? undefined : (task.openedBy ?? 'trail');
-      const refusal = refusalInTask(taskId, origin, { owner, isOver: false, taskIds: new Set() });
-      if (refusal === undefined) this.liveness.heartbeat(taskId, this.#now());
-      else {
-        refused.set(record, refusal);
-        this.#dropped(NOT_PERMITTED, 1);
-      }
-    }
-  }
-
   #closedReason(): string | undefined {
     return this.#stopReason ?? this.#pauseReason();
   }
 
   /** Temporary: after a pause of the process, ownership is unknown until the lock has been read again. */
   #pauseReason(): string | undefined {
-    return this.#options.isHeld?.() === false
-      ? 'this process does not hold the log directory at the moment'
-      : undefined;
+    if (this.#options.isHeld?.() !== false) return undefined;
+    return 'this process does not hold the log directory at the moment';
   }
 
   #checkOpen(): void {

@@ -5,6 +5,7 @@ import { TASK_FILES } from '../layout.ts';
 import { factKey, isFactLine } from './fact-line.ts';
 import { LineFile, type ReadKey } from './line-file.ts';
 import { eventKey, scopeOf, traceKey } from './line-keys.ts';
+import type { LineWriter } from './line-writer.ts';
 import { TaskTelemetry } from './task-telemetry.ts';
 
 export const LINE_FILES = ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const;
@@ -21,9 +22,9 @@ export interface LoadedFiles {
 }
 
 /** For a directory that is new. */
-export function createFiles(dir: string): LoadedFiles {
+export function createFiles(dir: string, writer?: LineWriter): LoadedFiles {
   const file = (name: LineFileName, readKey: ReadKey): LineFile =>
-    LineFile.create(join(dir, TASK_FILES[name]), readKey);
+    LineFile.create(join(dir, TASK_FILES[name]), readKey, writer);
   const files = {
     webhookFlow: file('webhookFlow', eventKey),
     agentOutput: file('agentOutput', eventKey),
@@ -33,20 +34,29 @@ export function createFiles(dir: string): LoadedFiles {
   return { files, facts: [], foreignSpans: 0, telemetry: new TaskTelemetry() };
 }
 
-export async function loadFiles(dir: string): Promise<LoadedFiles> {
+export async function loadFiles(dir: string, writer?: LineWriter): Promise<LoadedFiles> {
   const facts: FactLine[] = [];
   let foreignSpans = 0;
   const telemetry = new TaskTelemetry();
   const path = (file: LineFileName): string => join(dir, TASK_FILES[file]);
   const files = {
-    webhookFlow: await LineFile.open(path('webhookFlow'), eventKey),
-    agentOutput: await LineFile.open(path('agentOutput'), eventKey, (line) => telemetry.readLine(line)),
-    facts: await LineFile.open(path('facts'), factKey, (line) => {
-      if (isFactLine(line)) facts.push(line);
+    webhookFlow: await LineFile.open(path('webhookFlow'), eventKey, { writer }),
+    agentOutput: await LineFile.open(path('agentOutput'), eventKey, {
+      writer,
+      onLine: (line) => telemetry.readLine(line),
     }),
-    trace: await LineFile.open(path('trace'), traceKey, (line) => {
-      if (!isOwnScope(scopeOf(line))) foreignSpans += 1;
-      telemetry.readSpan(line);
+    facts: await LineFile.open(path('facts'), factKey, {
+      writer,
+      onLine: (line) => {
+        if (isFactLine(line)) facts.push(line);
+      },
+    }),
+    trace: await LineFile.open(path('trace'), traceKey, {
+      writer,
+      onLine: (line) => {
+        if (!isOwnScope(scopeOf(line))) foreignSpans += 1;
+        telemetry.readSpan(line);
+      },
     }),
   };
   return { files, facts, foreignSpans, telemetry };

@@ -3,6 +3,7 @@ import {
   constants,
   fchmodSync,
   fstatSync,
+  fsyncSync,
   open,
   openSync,
   readFileSync,
@@ -98,11 +99,16 @@ export function readTextSync(path: string): string | undefined {
 }
 
 /** Writes a new private file. What a killed process left under this name is removed; a link is removed, not followed. */
-export function writeNewSync(path: string, text: string): void {
+export function writeNewSync(
+  path: string,
+  text: string,
+  { isSynced = false }: { isSynced?: boolean } = {},
+): void {
   const fd = createSync(path);
   try {
     const bytes = Buffer.from(text);
     for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+    if (isSynced) fsyncSync(fd);
   } finally {
     closeSync(fd);
   }

@@ -114,6 +114,7 @@ const CHILD = (): string => `
     emit: (fact) => { if (fact.eventName.endsWith('heartbeat')) beats.push(fact.attributes['tasktrail.task.id']); },
     startSpan: () => ({ spanContext: () => undefined, end() {} }),
     flush() {},
+    async synced() {},
   });
   const kept = startTask({ source: 'test', message: 'm', taskId: 'kept' });
   (() => void startTask({ source: 'test', message: 'm', taskId: 'forgotten' }))();
@@ -139,7 +140,7 @@ test('an attempt without an end does not keep the program running', () => {
   const script = `
     const { startTask } = await import('${builtUrl('record/task/attempt.ts')}');
     const { setRecorder } = await import('${builtUrl('record/recorder.ts')}');
-    setRecorder({ emit() {}, startSpan: () => ({ spanContext: () => undefined, end() {} }), flush() {} });
+    setRecorder({ emit() {}, startSpan: () => ({ spanContext: () => undefined, end() {} }), flush() {}, async synced() {} });
     globalThis.task = startTask({ source: 'test', message: 'm' });
   `;
   const args = ['--input-type=module', '-e', script];

@@ -106,6 +106,7 @@ test('a recorder that throws does not affect the caller', async () => {
       throw new Error('startSpan');
     },
     flush: () => undefined,
+    synced: async () => undefined,
   };
   setRecorder(broken);
   try {

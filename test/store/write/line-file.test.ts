@@ -212,3 +212,14 @@ test('a line over the limit is counted and keeps its position when the others ar
   expect(await file.settle()).toBe(true);
   expect(readFileSync(path, 'utf8')).toBe(`${textOf(line(1))}${textOf(line(2))}${long}\n`);
 });
+
+test('a line behind a block of NUL is kept, and the next settling removes the NUL', async () => {
+  const { path } = await openFile();
+  writeFileSync(path, `${textOf(line(1))}${'\0'.repeat(100)}${textOf(line(2))}${'\0'.repeat(100)}`);
+  const file = await LineFile.open(path, eventKey);
+  // The block at the end has no line behind it.
+  expect(file.badLines).toBe(1);
+  expect(await file.append([line(1), line(2), line(3)])).toBe(1);
+  await file.settle();
+  expect(readFileSync(path, 'utf8')).toBe(textOf(line(1), line(2), line(3)));
+});
