@@ -12,6 +12,7 @@ import { checkFolders } from '../../system/files/real-folders.ts';
 import { isTurnOver, nextTurn } from '../../system/turns.ts';
 import { taskDir } from '../layout.ts';
 import { NOT_PERMITTED, refusalInTask, type Sent, type Standing } from './admission.ts';
+import { FOREIGN_SPANS_MAX, TOO_MANY_SPANS } from './foreign-spans.ts';
 import type { NewLine } from './line-file.ts';
 import { spanLine } from './line-keys.ts';
 import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
@@ -42,17 +43,8 @@ type TaskSpan = Extract<TaskChange, { kind: 'span' }>;
 /** The facts show whose the lines are, so they are written before them. */
 const APPEND_ORDER: readonly LineFileName[] = ['facts', 'webhookFlow', 'agentOutput', 'trace'];
 
-/** Drop reason of spans over a task's limit. */
-const TOO_MANY_SPANS = 'foreign spans over the limit';
-
 /** Changes between two looks at the clock. */
 const STEP_CHANGES = 16;
-
-/**
- * Limit of foreign spans in a task. An agent's own tracing may send hundreds for each model request. This many make a
- * long session and about 20 MB; trace viewers cannot open more, and the file is read back whole.
- */
-const FOREIGN_SPANS_MAX = 20_000;
 
 export interface OpenTaskOptions {
   readonly logDir: string;
@@ -369,9 +361,10 @@ export class OpenTask {
   /** Writes the result before the metadata: a reader that sees `completed` finds `04-final-result.json`. */
   async #writeDocuments(): Promise<void> {
     const dropped = this.#droppedSpans;
+    const stated = this.#fold.result();
     const { metadata, finalResult } = this.#telemetry.complete(
       this.#fold.metadata(firstTimestampOf(this.#files)),
-      this.#fold.result(),
+      stated,
     );
     const documents = {
       input: this.#fold.input(),
@@ -384,7 +377,11 @@ export class OpenTask {
         ...(this.#clock.isSettled && { settled: true }),
       },
     };
-    await this.#documents.write(documents, (event) => this.#fold.ignores(event));
+    const { trace } = this.#files;
+    await this.#documents.write(documents, {
+      isIgnored: (event) => this.#fold.ignores(event),
+      stated: trace.isEmpty || trace.badLines > 0 ? undefined : stated,
+    });
     this.#writtenDroppedSpans = dropped;
   }
 }
