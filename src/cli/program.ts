@@ -6,6 +6,7 @@ import { readVersion } from '../system/version.ts';
 import { reportError } from './exit-code.ts';
 import { completeHelp, helpOf, termOf } from './help.ts';
 import type { LogsFlags } from './logs.ts';
+import type { RebuildFlags } from './rebuild/rebuild.ts';
 import type { RunFlags } from './run/run.ts';
 import type { SendFlags } from './send.ts';
 import type { TasksFlags } from './tasks.ts';
@@ -163,6 +164,18 @@ function addKeeping(program: Command, ends: Ends): void {
     .option('--json', 'one JSON object per finding')
     .action(async (id: string | undefined, flags: VerifyFlags) =>
       ends(await (await import('./verify/verify.ts')).verify(id, flags)),
+    );
+  withConfigFile(withDirectory(program.command('rebuild [task_id]')))
+    .description('make the files of tasks and workflows again, from their facts or an archive')
+    .option(
+      '--from <source>',
+      'an archive of the records: a file, a folder, or s3://bucket/prefix (repeatable)',
+      (source: string, before: readonly string[] = []) => [...before, source],
+    )
+    .option('--check', 'only say what would change')
+    .option('--json', 'print JSON')
+    .action(async (id: string | undefined, flags: RebuildFlags) =>
+      ends(await (await import('./rebuild/rebuild.ts')).rebuild(id, flags)),
     );
 }
 
