@@ -169,7 +169,7 @@ function compare(a: string, b: string): number {
 }
 
 /**
- * Removes what a task's facts give again, so that it is made anew. Documents stay where lines are damaged or lost, since they
+ * Removes what a task's facts give again, so that it is made again. Documents stay where lines are damaged or lost, since they
  * then say more. Returns why something stays.
  */
 export async function clearDerived(logDir: string, taskId: string): Promise<string | undefined> {
