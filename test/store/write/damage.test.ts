@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseObject } from '../../../src/model/json.ts';
+import { compressTask } from '../../../src/store/compress.ts';
 import { runRetention } from '../../../src/store/keep/retention.ts';
 import { Tombstones } from '../../../src/store/keep/tombstones.ts';
 import { DAMAGES, missingFrom } from '../../support/damages.ts';
@@ -112,3 +113,20 @@ test.for(WORKFLOW_CASES)('<workflow_id>%s %s: no file says less', async ([suffix
   const kept = after[file]?.split('\n') ?? [];
   for (const line of damaged.split('\n')) if (parseObject(line) !== undefined) expect(kept).toContain(line);
 });
+
+test.for(['03-agent-output.jsonl', 'trace.jsonl'])(
+  'an older %s that is put beside its compressed form takes nothing away',
+  async (file) => {
+    for (const next of ['a start', 'the next compression']) {
+      const { store, dir, older } = await settledTask();
+      const before = filesIn(dir);
+      await compressTask(dir);
+      writeFileSync(join(dir, file), older[file] ?? '');
+      if (next === 'the next compression') await compressTask(dir);
+      const again = openStore(store.dir);
+      await again.logs(outputLog(8));
+      await again.pass(12_000);
+      for (const name of TASK_FILES) expect(filesIn(dir)[name], `${name}: ${next}`).toBe(before[name]);
+    }
+  },
+);
