@@ -20,6 +20,8 @@ export interface Bucket {
    * overwrites it in any case.
    */
   write(key: string, bytes: Uint8Array, before: StoredObject | undefined): Promise<WriteOutcome>;
+  /** Keys of all objects below a prefix, in their order. */
+  keys(prefix: string): AsyncGenerator<string>;
   close(): void;
 }
 

@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto';
-import { GetObjectCommand, PutObjectCommand, type PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3';
+import {
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type PutObjectCommandInput,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import type { Bucket, BucketOptions, StoredObject, WriteOutcome } from './bucket.ts';
 import { statusOf, UploadError, uploadErrorOf } from './failure.ts';
 
@@ -53,6 +59,21 @@ class S3Bucket implements Bucket {
         socketTimeout: idleTimeoutMs ?? IDLE_TIMEOUT_MS,
       },
     });
+  }
+
+  async *keys(prefix: string): AsyncGenerator<string> {
+    let token: string | undefined;
+    do {
+      const ContinuationToken = token;
+      const page = await this.#request((abortSignal) =>
+        this.#client.send(
+          new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, ContinuationToken }),
+          { abortSignal },
+        ),
+      );
+      for (const { Key: key } of page.Contents ?? []) if (key !== undefined) yield key;
+      token = page.NextContinuationToken;
+    } while (token !== undefined);
   }
 
   async read(key: string): Promise<StoredObject | undefined> {

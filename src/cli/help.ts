@@ -13,6 +13,13 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   'tasktrail redact': ['tasktrail redact < agent.log', 'tasktrail redact --json < agent.log > /dev/null'],
   'tasktrail prune': ['tasktrail prune --dry-run', 'TASK_LOGS_RETENTION_DAYS=7 tasktrail prune'],
+  'tasktrail verify': ['tasktrail verify', 'tasktrail verify --since 1d --json', 'tasktrail verify 01kdy0'],
+  'tasktrail rebuild': [
+    'tasktrail rebuild --check',
+    'tasktrail rebuild 01kdy0',
+    'tasktrail rebuild --from /var/lib/collector/archive',
+    'tasktrail rebuild --from s3://tasktrail-raw/raw/2026/11/',
+  ],
   'tasktrail run': [
     'tasktrail run -- echo hello',
     "tasktrail run --message 'fix the failing test' -- claude -p --output-format stream-json --verbose",

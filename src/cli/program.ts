@@ -6,10 +6,12 @@ import { readVersion } from '../system/version.ts';
 import { reportError } from './exit-code.ts';
 import { completeHelp, helpOf, termOf } from './help.ts';
 import type { LogsFlags } from './logs.ts';
+import type { RebuildFlags } from './rebuild/rebuild.ts';
 import type { RunFlags } from './run/run.ts';
 import type { SendFlags } from './send.ts';
 import type { TasksFlags } from './tasks.ts';
 import { escapeText } from './terminal/terminal-text.ts';
+import type { VerifyFlags } from './verify/verify.ts';
 import type { WebhookFlags } from './webhook/webhook.ts';
 import type { StartFlags } from './workflow/commands.ts';
 import type { WorkflowFlags } from './workflow/session.ts';
@@ -149,6 +151,32 @@ function addService(program: Command, ends: Ends): void {
       const options = { dryRun: flags.dryRun === true, json: flags.json === true };
       ends(await (await import('./prune.ts')).prune(settingsOf(flags), flags.config, options));
     });
+  addKeeping(program, ends);
+}
+
+function addKeeping(program: Command, ends: Ends): void {
+  withConfigFile(withDirectory(program.command('verify [task_id]')))
+    .description('check the files of the log directory against each other')
+    .option('--workflow <id>', 'only this workflow')
+    .option('--since <time>', 'only tasks created at or after: 2h, 3d, or ISO 8601')
+    .option('--until <time>', 'only tasks created before: 2h, 3d, or ISO 8601')
+    .option('--s3', 'the objects in S3 too')
+    .option('--json', 'one JSON object per finding')
+    .action(async (id: string | undefined, flags: VerifyFlags) =>
+      ends(await (await import('./verify/verify.ts')).verify(id, flags)),
+    );
+  withConfigFile(withDirectory(program.command('rebuild [task_id]')))
+    .description('make the files of tasks and workflows again, from their facts or an archive')
+    .option(
+      '--from <source>',
+      'an archive of the records: a file, a folder, or s3://bucket/prefix (repeatable)',
+      (source: string, before: readonly string[] = []) => [...before, source],
+    )
+    .option('--check', 'only say what would change')
+    .option('--json', 'print JSON')
+    .action(async (id: string | undefined, flags: RebuildFlags) =>
+      ends(await (await import('./rebuild/rebuild.ts')).rebuild(id, flags)),
+    );
 }
 
 function addTasks(program: Command, ends: Ends): void {

@@ -4,6 +4,11 @@ import type { SenderMark } from './sender.ts';
 /** In every document and envelope. A renamed field needs the next number. */
 export const SCHEMA_VERSION = 1;
 
+/** Whether a newer program wrote a document or a line. It may use names that this one does not know. */
+export function isNewer({ schema_version: version }: JsonObject): boolean {
+  return typeof version === 'number' && version > SCHEMA_VERSION;
+}
+
 export const TASK_STATUSES = [
   'queued',
   'running',

@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { type FileHandle, lutimes, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
+import { errnoOf } from '../errors.ts';
 import { replaceFile } from '../system/durable.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
+import { NEWLINE, readLines, splitLines } from '../system/lines.ts';
 import { lstatIfPresent } from '../system/optional-files.ts';
 import { TASK_FILES, type TaskFile } from './layout.ts';
 
@@ -13,8 +16,11 @@ const LARGE_FILES = ['agentOutput', 'trace'] as const satisfies readonly TaskFil
 
 const READ_BYTES = 65_536;
 
+const NEWLINE_BYTES = Buffer.from([NEWLINE]);
+
 /**
- * Path of the gzipped form of a file. When both forms exist the plain one is used: it is complete whenever it exists.
+ * Path of the gzipped form of a file. When both forms exist the plain one is used: it is complete, unless it came from
+ * elsewhere (a backup).
  */
 export function gzipPath(path: string): string {
   return `${path}.gz`;
@@ -41,7 +47,8 @@ export async function restoreTask(dir: string, names: readonly string[]): Promis
   for (const file of LARGE_FILES) {
     const name = TASK_FILES[file];
     if (!names.includes(gzipPath(name))) continue;
-    if (!names.includes(name)) await restoreFile(join(dir, name));
+    if (names.includes(name)) await joinForms(join(dir, name));
+    else await restoreFile(join(dir, name));
     await rm(gzipPath(join(dir, name)), { force: true });
   }
 }
@@ -80,6 +87,7 @@ export async function* inflate(file: FileHandle): AsyncGenerator<Buffer> {
 async function compressFile(path: string): Promise<boolean> {
   const stats = await lstatIfPresent(path);
   if (!isLarge(stats)) return false;
+  if ((await lstatIfPresent(gzipPath(path))) !== undefined) await joinForms(path);
   const gzip = createGzip();
   try {
     const plain = (await openSafeHandle(path, 'r')).createReadStream();
@@ -102,6 +110,48 @@ async function restoreFile(path: string): Promise<void> {
   } finally {
     await file.close();
   }
+}
+
+/** Adds the lines of the gzipped form that the plain one lacks: an older backup may stand in its place. */
+async function joinForms(path: string): Promise<void> {
+  const gzipped = await openSafeHandle(gzipPath(path), 'r');
+  try {
+    const plain = await openSafeHandle(path, 'r');
+    try {
+      const has = new Set<string>();
+      for await (const lines of readLines(plain))
+        for (const line of lines) if (line.bytes) has.add(keyOf(line.bytes));
+      let isMissing = false;
+      for await (const lines of splitLines(inflate(gzipped)))
+        for (const { bytes } of lines) isMissing ||= bytes !== undefined && !has.has(keyOf(bytes));
+      if (isMissing) await replaceFile(path, joined(gzipped, plain));
+    } catch (error) {
+      // Not a gzipped file: the plain one stands.
+      if (errnoOf(error)?.startsWith('Z_') !== true) throw error;
+    } finally {
+      await plain.close();
+    }
+  } finally {
+    await gzipped.close();
+  }
+}
+
+/** The lines of the gzipped form, then those that only the plain one has. */
+async function* joined(gzipped: FileHandle, plain: FileHandle): AsyncGenerator<Buffer> {
+  const had = new Set<string>();
+  for (const batches of [splitLines(inflate(gzipped)), readLines(plain)]) {
+    for await (const lines of batches) {
+      for (const { bytes } of lines) {
+        if (bytes === undefined || had.has(keyOf(bytes))) continue;
+        had.add(keyOf(bytes));
+        yield Buffer.concat([bytes, NEWLINE_BYTES]);
+      }
+    }
+  }
+}
+
+function keyOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('base64');
 }
 
 /** An empty file gains nothing, and the target of a symbolic link belongs to another program. */

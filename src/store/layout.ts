@@ -10,6 +10,7 @@ export const TASK_FILES = {
   finalResult: '04-final-result.json',
   trace: 'trace.jsonl',
   facts: 'facts.jsonl',
+  manifest: 'manifest.json',
 } as const;
 export type TaskFile = keyof typeof TASK_FILES;
 

@@ -9,8 +9,11 @@ import { amountsText } from '../terminal/line-format.ts';
 import { row, type Sheet, wholeRow } from './sheet.ts';
 import { missingInTrace, readSpans, treeLines } from './span-tree.ts';
 
+/** The manifest is written some seconds after the end. */
+type ShownFile = Exclude<TaskFile, 'manifest'>;
+
 /** What each file of a task holds; `#` stands for the number of its lines. */
-const CONTENTS: Readonly<Record<TaskFile, string>> = {
+const CONTENTS: Readonly<Record<ShownFile, string>> = {
   metadata: 'status, agent, command, times, trace id',
   input: 'the message, and the event that it came with',
   webhookFlow: '# stages of the webhook',
@@ -20,7 +23,7 @@ const CONTENTS: Readonly<Record<TaskFile, string>> = {
   facts: '# records that the documents are made from',
 };
 
-const FILES = Object.entries(CONTENTS) as readonly [TaskFile, string][];
+const FILES = Object.entries(CONTENTS) as readonly [ShownFile, string][];
 
 /** A task of the demo's log directory. */
 export interface DemoTask {

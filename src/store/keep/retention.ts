@@ -11,6 +11,7 @@ import { keptJobPath } from '../kept-job.ts';
 import { DAY_FILE, OWN_NAMES, taskDir, WORKFLOW_FILES, type WorkflowFile } from '../layout.ts';
 import { mapBounded } from '../read/listing.ts';
 import { isRealMonth, levelsOf, WorkflowPlaces } from '../workflow-place.ts';
+import { isAsideOf } from '../write/set-aside.ts';
 import { DAY_MS, endOfTask, endOfWorkflow, filesByWorkflow } from './expiry.ts';
 import { Tombstones, tombstoneOf } from './tombstones.ts';
 
@@ -254,8 +255,8 @@ async function removeWorkflow(
   await options.tombstones.add([tombstoneOf('workflow', id, options.nowMs)]);
   for (const file of REMOVAL_ORDER) {
     const name = id + WORKFLOW_FILES[file];
-    for (const temp of all.filter((entry) => isTempNameOf(entry, name)))
-      await rm(join(month, temp), { force: true });
+    for (const left of all.filter((entry) => isTempNameOf(entry, name) || isAsideOf(entry, name)))
+      await rm(join(month, left), { force: true });
     await rm(join(month, name), { force: true });
   }
   return true;

@@ -1,7 +1,7 @@
 import { ftruncate } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { parseJson } from '../../model/json.ts';
+import { isJsonObject, parseJson } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { withFile } from '../../system/descriptor.ts';
 import { replaceFile } from '../../system/durable.ts';
@@ -213,9 +213,12 @@ export class LineFile {
     }
   }
 
-  /** Cuts a torn last line. A complete line only lacks its newline (editors leave it out) and gets one. */
+  /**
+   * Cuts a torn last line. A complete line only lacks its newline (editors leave it out) and gets one, also when another
+   * version wrote it in a form that this one does not know.
+   */
   async #repairTail(tail: Line, onLine?: (value: unknown) => void): Promise<void> {
-    if (this.#keyOf(tail) === undefined) {
+    if (!isJsonObject(parsedOf(tail))) {
       this.#badLines += 1;
       await withFile(this.path, 'r+', (fd) => truncateFile(fd, tail.start));
       return;

@@ -10,6 +10,7 @@ import { eventKey, sentKey, traceKey } from './line-keys.ts';
 import { recordLine } from './line-limit.ts';
 import type { LineWriter } from './line-writer.ts';
 import { hasRecord, sentId } from './sent-line.ts';
+import { revisionIn } from './workflow-text.ts';
 
 export interface WorkflowTarget {
   readonly id: string;
@@ -24,6 +25,8 @@ export interface LoadedWorkflow {
   readonly events: LineFile;
   readonly trace: LineFile;
   readonly document: string | undefined;
+  /** The highest revision that the document or its upload had; 0: neither. */
+  readonly revision: number;
   readonly storedFacts: readonly WorkflowFact[];
 }
 
@@ -69,5 +72,6 @@ export async function loadWorkflow(
     events,
     trace: await LineFile.open(path('trace'), traceKey, { writer }),
     document,
+    revision: revisionIn(document, await readText(path('uploaded'))),
   };
 }

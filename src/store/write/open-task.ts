@@ -3,7 +3,6 @@ import { EVENT } from '../../model/events.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
 import { higherSender, isMark, type Sender } from '../../model/sender.ts';
-import { isoFromMs } from '../../model/time.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
 import type { Change, FactLine } from '../../project/change.ts';
 import { TaskFold } from '../../project/fold.ts';
@@ -12,17 +11,21 @@ import { checkFolders } from '../../system/files/real-folders.ts';
 import { isTurnOver, nextTurn } from '../../system/turns.ts';
 import { taskDir } from '../layout.ts';
 import { NOT_PERMITTED, refusalInTask, type Sent, type Standing } from './admission.ts';
+import { foldedDocuments } from './folded-documents.ts';
+import { FOREIGN_SPANS_MAX, TOO_MANY_SPANS } from './foreign-spans.ts';
 import type { NewLine } from './line-file.ts';
 import { spanLine } from './line-keys.ts';
 import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
 import type { LineWriter } from './line-writer.ts';
 import type { Liveness, TaskState } from './liveness.ts';
+import { TaskManifest } from './manifest.ts';
 import type { NameGuard } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
+import { receivedAt } from './received-at.ts';
 import { hasRecord, sentId } from './sent-line.ts';
 import { SettlingClock } from './settling.ts';
-import { DROPPED_SPANS, droppedSpansOf, TaskDocuments } from './task-documents.ts';
+import { droppedSpansOf, TaskDocuments } from './task-documents.ts';
 import {
   createFiles,
   LINE_FILES,
@@ -43,17 +46,8 @@ type TaskSpan = Extract<TaskChange, { kind: 'span' }>;
 /** The facts show whose the lines are, so they are written before them. */
 const APPEND_ORDER: readonly LineFileName[] = ['facts', 'webhookFlow', 'agentOutput', 'trace'];
 
-/** Drop reason of spans over a task's limit. */
-const TOO_MANY_SPANS = 'foreign spans over the limit';
-
 /** Changes between two looks at the clock. */
 const STEP_CHANGES = 16;
-
-/**
- * Limit of foreign spans in a task. An agent's own tracing may send hundreds for each model request. This many make a
- * long session and about 20 MB; trace viewers cannot open more, and the file is read back whole.
- */
-const FOREIGN_SPANS_MAX = 20_000;
 
 export interface OpenTaskOptions {
   readonly logDir: string;
@@ -74,6 +68,7 @@ export class OpenTask {
   readonly #telemetry: TaskTelemetry;
   readonly #documents: TaskDocuments;
   readonly #liveness: Liveness;
+  readonly #manifest: TaskManifest;
   #clock: SettlingClock;
   #state: TaskState;
   /** The sender with the most rights of all that have something in the task. */
@@ -92,6 +87,7 @@ export class OpenTask {
     this.#dir = taskDir(logDir, id);
     this.#liveness = liveness;
     this.#documents = new TaskDocuments(this.#dir, observer);
+    this.#manifest = new TaskManifest(this.#dir, id);
     this.#fold = new TaskFold(id);
     this.#files = loaded.files;
     this.#telemetry = loaded.telemetry;
@@ -180,7 +176,7 @@ export class OpenTask {
       } else if (hasRecord(facts, change.line)) continue;
       else {
         const isResult = change.line.event === EVENT.result;
-        const fact = isResult ? { ...change.line, received_at: isoFromMs(nowMs) } : change.line;
+        const fact = isResult ? { ...change.line, received_at: receivedAt(change.line, nowMs) } : change.line;
         line = recordLine(fact);
         if (line !== undefined) {
           facts.set(sentId(fact), fact);
@@ -207,6 +203,7 @@ export class OpenTask {
     const wasSettled = this.#clock.isSettled;
     let fresh = 0;
     checkFolders(this.#dir, 1);
+    if (APPEND_ORDER.some((name) => lines[name].length > 0)) await this.#manifest.outdate();
     for (const name of APPEND_ORDER) fresh += await this.#files[name].append(lines[name]);
     this.#foreignSpans += foreign.size;
     this.#dropSuperseded();
@@ -237,12 +234,14 @@ export class OpenTask {
     });
     if (this.isDue) checkFolders(this.#dir, 1);
     if (this.#isCountBehind) await this.#writeDocuments();
-    if (!this.#clock.isDue(nowMs)) return this.#marked(spans);
-    if (await sortFiles(this.#files)) this.#clock.reordered();
-    if (isOver && !this.#isUnfinished()) {
-      this.#clock.settled();
-      await this.#writeDocuments();
+    if (this.#clock.isDue(nowMs)) {
+      if (await sortFiles(this.#files)) this.#clock.reordered();
+      if (isOver && !this.#isUnfinished()) {
+        this.#clock.settled();
+        await this.#writeDocuments();
+      }
     }
+    if (this.#clock.isComplete(nowMs)) await this.#manifest.complete();
     return this.#marked(spans);
   }
 
@@ -371,22 +370,20 @@ export class OpenTask {
   /** Writes the result before the metadata: a reader that sees `completed` finds `04-final-result.json`. */
   async #writeDocuments(): Promise<void> {
     const dropped = this.#droppedSpans;
-    const { metadata, finalResult } = this.#telemetry.complete(
-      this.#fold.metadata(firstTimestampOf(this.#files)),
-      this.#fold.result(),
-    );
-    const documents = {
-      input: this.#fold.input(),
-      finalResult,
-      metadata: {
-        ...metadata,
-        schema_version: this.#schemaVersion,
-        ...(isMark(this.#owner) && { opened_by: this.#owner }),
-        ...(dropped > 0 && { [DROPPED_SPANS]: dropped }),
-        ...(this.#clock.isSettled && { settled: true }),
-      },
-    };
-    await this.#documents.write(documents, (event) => this.#fold.ignores(event));
+    const { stated, ...documents } = foldedDocuments({
+      fold: this.#fold,
+      telemetry: this.#telemetry,
+      firstTimestamp: firstTimestampOf(this.#files),
+      owner: this.#owner,
+      droppedSpans: dropped,
+      isSettled: this.#clock.isSettled,
+      schemaVersion: this.#schemaVersion,
+    });
+    const { trace } = this.#files;
+    await this.#documents.write(documents, {
+      isIgnored: (event) => this.#fold.ignores(event),
+      stated: trace.isEmpty || trace.badLines > 0 ? undefined : stated,
+    });
     this.#writtenDroppedSpans = dropped;
   }
 }

@@ -1,14 +1,11 @@
 import { rm } from 'node:fs/promises';
-import { isJsonObject, type JsonObject, parseObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
 import { higherSender, isMark } from '../../model/sender.ts';
 import { sha256 } from '../../model/sha256.ts';
-import type { WorkflowDocument } from '../../model/workflow.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
 import type { Change, FactLine, WorkflowFact } from '../../project/change.ts';
 import { envelopeOf } from '../../project/workflow-envelope.ts';
 import { WorkflowFold } from '../../project/workflow-fold.ts';
-import { redactJson } from '../../redact/redact.ts';
 import { makeDirectory, readText, replaceFile } from '../../system/durable.ts';
 import { isTurnOver, nextTurn } from '../../system/turns.ts';
 import { checkMonth, workflowFile } from '../workflow-place.ts';
@@ -24,8 +21,17 @@ import { notify, type StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
 import { markSettled } from './recovery.ts';
 import { hasRecord, sentId } from './sent-line.ts';
+import { isSameDocument, setAside } from './set-aside.ts';
 import { SettlingClock } from './settling.ts';
 import { markedSpan } from './task-owner.ts';
+import {
+  documentText,
+  eventsText,
+  isComplete,
+  readDocument,
+  revisionIn,
+  type StoredDocument,
+} from './workflow-text.ts';
 
 export type WorkflowChange = Extract<Change, { kind: 'workflow-fact' | 'workflow-span' }>;
 
@@ -61,6 +67,8 @@ export class OpenWorkflow {
   readonly #clock: SettlingClock;
   #events: LineFile;
   #document: string | undefined;
+  /** Revisions that a lost document had. */
+  readonly #revision: number;
   /** The event that the document on disk begins with. */
   #documentEndId: unknown;
   /** Whether every span that can be built now is built; and whether no later one can follow. */
@@ -77,6 +85,7 @@ export class OpenWorkflow {
     this.#events = loaded.events;
     this.#trace = loaded.trace;
     this.#document = loaded.document;
+    this.#revision = loaded.revision;
     this.#documentEndId = readDocument(loaded.document)?.event_id;
     this.#fold = new WorkflowFold(target.id, sha256);
     this.#addFacts(loaded.storedFacts);
@@ -264,9 +273,10 @@ export class OpenWorkflow {
   }
 
   async #settle(): Promise<void> {
-    const text = this.#fold.envelopes.map((envelope) => `${jsonLine(envelope).text}\n`).join('');
     const { path } = this.#events;
-    if ((await readText(path)) !== text) {
+    const stored = await readText(path);
+    const text = eventsText(this.#fold.envelopes, stored);
+    if (stored !== text) {
       await replaceFile(path, text);
       this.#events = await LineFile.open(path, eventKey, { writer: this.#options.writer });
       this.#clock.reordered();
@@ -277,11 +287,13 @@ export class OpenWorkflow {
   /** Writes a new revision when the content has changed. */
   async #writeDocument(): Promise<void> {
     const before = readDocument(this.#document);
-    const revision = typeof before?.revision === 'number' ? before.revision : 0;
-    if (before !== undefined && this.#documentText(revision) === this.#document) return;
+    const revision = Math.max(this.#revision, revisionIn(this.#document, undefined));
+    if (before !== undefined && isSameDocument(this.#documentText(revision), this.#document)) return;
     const text = this.#documentText(revision + 1);
     if (text === undefined) return;
-    await replaceFile(workflowFile(this.#month, this.id, 'document'), text);
+    const path = workflowFile(this.#month, this.id, 'document');
+    await setAside(path, this.#document, text);
+    await replaceFile(path, text);
     this.#document = text;
     this.#documentEndId = this.#fold.endId;
     this.#options.onDocument(this.id);
@@ -301,8 +313,7 @@ export class OpenWorkflow {
   }
 
   #documentText(revision: number): string | undefined {
-    const document = this.#fold.document(revision);
-    return document && `${redactJson(JSON.stringify(document))}\n`;
+    return documentText(this.#fold.document(revision), readDocument(this.#document));
   }
 }
 
@@ -329,21 +340,4 @@ function withFact(standing: Standing, { sender: mark, task_id: taskId }: Workflo
   if (sender !== owner || taskId === null) return { ...standing, owner };
   const taskIds = owner === standing.owner ? [...standing.taskIds, taskId] : [taskId];
   return { ...standing, owner, taskIds: new Set(taskIds) };
-}
-
-type StoredDocument = JsonObject & { readonly event_id?: unknown; readonly revision?: unknown };
-
-/** Undefined when there is no document or it is damaged: then it is written again. */
-function readDocument(text: string | undefined): StoredDocument | undefined {
-  return parseObject(text);
-}
-
-/** A damaged document is not reported. */
-function isComplete(document: StoredDocument | undefined): document is StoredDocument & WorkflowDocument {
-  return (
-    document !== undefined &&
-    typeof document.attempt === 'number' &&
-    isJsonObject(document.measured) &&
-    isJsonObject(document.completeness)
-  );
 }

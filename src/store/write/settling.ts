@@ -35,6 +35,11 @@ export class SettlingClock {
     return nowMs - this.#changedAtMs;
   }
 
+  /** Whether it has settled, and nothing has come for a while. */
+  isComplete(nowMs: number): boolean {
+    return this.#isSettled && this.quietMs(nowMs) >= SETTLE_MS;
+  }
+
   /** Whether spans that have not arrived are given up. */
   areSpansLost(nowMs: number): boolean {
     return this.#endedAtMs !== undefined && nowMs - this.#endedAtMs >= LOST_SPAN_MS;

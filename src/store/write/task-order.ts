@@ -12,14 +12,17 @@ export function lastTimestampOf({ webhookFlow, agentOutput, facts }: TaskLineFil
   return times.sort().at(-1) ?? '';
 }
 
-export function isOutOfOrder({ webhookFlow, agentOutput }: TaskLineFiles): boolean {
-  return !webhookFlow.isOrdered || !agentOutput.isOrdered;
+export function isOutOfOrder(files: TaskLineFiles): boolean {
+  return LINE_FILES.some((name) => !files[name].isOrdered);
 }
 
-/** Orders the lines that people read, and removes repeats. Returns whether an order has changed. */
+/**
+ * Orders the lines, and removes repeats: the same records make the same bytes, in whatever order they came. Returns whether
+ * the order of lines that people follow has changed.
+ */
 export async function sortFiles({ webhookFlow, agentOutput, facts, trace }: TaskLineFiles): Promise<boolean> {
   const isReordered = [await webhookFlow.settle(), await agentOutput.settle()].includes(true);
-  await facts.deduplicate();
-  await trace.deduplicate();
+  await facts.settle();
+  await trace.settle();
   return isReordered;
 }
