@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Crew, livingAgents } from './crew.ts';
@@ -10,6 +10,9 @@ import type { World } from './world.ts';
 
 /** Longest wait for the start of a process that is to be killed during it. */
 const START_MS_MAX = 6_000;
+
+/** Longest wait of an action for a new fact. */
+const PROGRESS_MS_MAX = 1_500;
 
 export interface FaultHooks {
   /** Cuts the power under the log directory and checks what is left. Undefined: the round has no such disk. */
@@ -26,6 +29,8 @@ export class Faults {
   readonly #crew: Crew;
   readonly #hooks: FaultHooks;
   readonly #startedAt = Date.now();
+  /** Bytes of all ledgers at the last action. */
+  #progress = 0;
   /** Devices that have a fault now: one at a time. */
   readonly #busy = new Set<'redis' | 'disk'>();
 
@@ -40,10 +45,18 @@ export class Faults {
     const running: Promise<void>[] = [];
     for (const action of actions) {
       await delay(Math.max(0, this.#startedAt + action.atMs - Date.now()));
+      await this.#untilProgress();
       if (isAborted()) break;
       running.push(this.#act(action));
     }
     await Promise.all(running);
+  }
+
+  /** On a busy machine the schedule waits for work that it can destroy. */
+  async #untilProgress(): Promise<void> {
+    const end = Date.now() + PROGRESS_MS_MAX;
+    while (bytesIn(this.#world.ledgers) === this.#progress && Date.now() < end) await delay(20);
+    this.#progress = bytesIn(this.#world.ledgers);
   }
 
   async #act(action: Action): Promise<void> {
@@ -57,7 +70,9 @@ export class Faults {
   }
 
   /** Returns the target; undefined when there was none. */
-  async #perform({ kind, pick, forMs }: Action): Promise<string | undefined> {
+  async #perform({ kind, pick: share, forMs }: Action): Promise<string | undefined> {
+    // The oldest processes are the likeliest targets: a process that is killed at its start has acknowledged nothing.
+    const pick = share ** 2;
     const crew = this.#crew;
     const row = SIGNALS[kind];
     if (row !== undefined) {
@@ -159,6 +174,10 @@ export class Faults {
   }
 }
 
+function bytesIn(directory: string): number {
+  return readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
+}
+
 const SIGNALS: Readonly<Partial<Record<ActionKind, readonly [NodeJS.Signals, Part['kind']]>>> = {
   'kill-recorder': ['SIGKILL', 'recorder'],
   'kill-remote': ['SIGKILL', 'remote'],
@@ -170,8 +189,9 @@ const SIGNALS: Readonly<Partial<Record<ActionKind, readonly [NodeJS.Signals, Par
   'term-worker': ['SIGTERM', 'worker'],
 };
 
+/** The oldest first. */
 function living(parts: readonly Part[]): readonly Part[] {
-  return parts.filter(({ isAlive }) => isAlive);
+  return parts.filter(({ isAlive }) => isAlive).sort((a, b) => a.startedAtMs - b.startedAtMs);
 }
 
 function signalled(part: Part | undefined, signal: NodeJS.Signals): string | undefined {

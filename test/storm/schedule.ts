@@ -60,12 +60,12 @@ const ROWS: Readonly<Record<ActionKind, Row>> = {
   'kill-emit': { group: 'kills', weight: 22, forMs: [0, 0] },
   'kill-run': { group: 'kills', weight: 6, forMs: [0, 0] },
   'kill-agent': { group: 'kills', weight: 5, forMs: [0, 0] },
-  'kill-service': { group: 'kills', weight: 6, forMs: [0, 0] },
+  'kill-service': { group: 'kills', weight: 4, forMs: [0, 0] },
   // Counted from the next start of its process.
-  'kill-starting': { group: 'kills', weight: 5, forMs: [50, 1_500] },
+  'kill-starting': { group: 'kills', weight: 4, forMs: [50, 1_500] },
   // Counted from a SIGTERM.
-  'kill-stopping': { group: 'kills', weight: 3, forMs: [0, 800] },
-  'kill-worker': { group: 'kills', weight: 6, forMs: [0, 0], needs: 'redis' },
+  'kill-stopping': { group: 'kills', weight: 2, forMs: [0, 800] },
+  'kill-worker': { group: 'kills', weight: 4, forMs: [0, 0], needs: 'redis' },
   'term-recorder': { group: 'signals', weight: 5, forMs: [0, 0] },
   'term-service': { group: 'signals', weight: 2, forMs: [0, 0] },
   'int-service': { group: 'signals', weight: 1, forMs: [0, 0] },

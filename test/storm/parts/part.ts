@@ -31,6 +31,7 @@ export class Part {
   #isWanted = true;
   #isPaused = false;
   #starts = 0;
+  #startedAtMs = 0;
   #spawned: (() => void)[] = [];
   #loop: Promise<void> | undefined;
 
@@ -38,6 +39,11 @@ export class Part {
     this.name = options.name;
     this.kind = options.kind;
     this.#options = options;
+  }
+
+  /** On the clock of `performance.now()`. */
+  get startedAtMs(): number {
+    return this.#startedAtMs;
   }
 
   /** Starts processes until `end`. */
@@ -106,6 +112,7 @@ export class Part {
     this.#starts += 1;
     const child = spawn(process.execPath, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
+    this.#startedAtMs = performance.now();
     this.#isPaused = false;
     for (const wake of this.#spawned.splice(0)) wake();
     const note = (text: string | Buffer): void => appendFileSync(output, text);

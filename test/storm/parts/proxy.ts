@@ -13,6 +13,7 @@ export class CutProxy {
   readonly #targets: () => readonly number[];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #hanging = new Set<Socket>();
 
   constructor(targets: () => readonly number[]) {
     this.#targets = targets;
@@ -29,7 +30,11 @@ export class CutProxy {
   /** Ends the connections that hang. */
   open(): void {
     this.mode = 'open';
-    for (const socket of this.#sockets) if (socket.isPaused()) socket.resetAndDestroy();
+    for (const socket of this.#hanging) socket.resetAndDestroy();
+  }
+
+  get hanging(): number {
+    return this.#hanging.size;
   }
 
   async close(): Promise<void> {
@@ -46,7 +51,10 @@ export class CutProxy {
       return;
     }
     client.pause();
-    if (this.mode === 'hang') return;
+    if (this.mode === 'hang') {
+      this.#hang(client);
+      return;
+    }
     const target = await this.#reach();
     if (target === undefined) {
       client.resetAndDestroy();
@@ -56,7 +64,10 @@ export class CutProxy {
     let passed = 0;
     client.on('data', (bytes: Buffer) => {
       passed += bytes.length;
-      if (this.mode === 'hang') return;
+      if (this.mode === 'hang') {
+        this.#hang(client);
+        return;
+      }
       if (this.mode === 'reset' && passed > RESET_AFTER_BYTES) {
         target.write(bytes.subarray(0, RESET_AFTER_BYTES));
         client.resetAndDestroy();
@@ -70,11 +81,18 @@ export class CutProxy {
     });
     target.on('data', (bytes: Buffer) => {
       if (this.mode === 'open') client.write(bytes);
+      else if (this.mode === 'hang') this.#hang(client);
       else client.resetAndDestroy();
     });
     client.once('close', () => target.destroy());
     target.once('close', () => client.destroy());
     client.resume();
+  }
+
+  #hang(client: Socket): void {
+    client.pause();
+    this.#hanging.add(client);
+    client.once('close', () => this.#hanging.delete(client));
   }
 
   #track(socket: Socket): void {
