@@ -62,7 +62,7 @@ export class Crew {
     const env = { PORT: String(web), TASK_LOGS_OTLP_PORT: String(otlp) };
     const command = redis === undefined ? 'start' : 'serve';
     // The second one is refused while the first one lives, and takes over after a kill.
-    return this.#command('service', `service${n}`, [command], env, n === 0 ? 100 : 2_500);
+    return this.#command('service', `service${n}`, [command], env, n === 0 ? 700 : 3_000);
   }
 
   #recorder(name: string, hold: string): Part {

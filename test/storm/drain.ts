@@ -17,14 +17,17 @@ export async function drain(world: World, crew: Crew, books: BookScrapes): Promi
   for (const part of crew.parts) part.signal('SIGCONT');
   await Promise.all(crew.of('recorder', 'remote').map((part) => part.end('SIGTERM', GRACE_MS)));
   await Promise.all(crew.clients.map((client) => client.end()));
-  await untilReady(world);
+  const holder = await untilReady(world);
+  // The other service would be refused again and again.
+  const services = crew.of('service');
+  await Promise.all(services.map((part, n) => (n === holder ? undefined : part.end('SIGTERM', GRACE_MS))));
   for (const name of REMOTE_NAMES) await sendLeft(world, name);
   await untilQuiet(world);
   for (const { web } of world.ports) {
     const scrape = await books.scrape(`http://127.0.0.1:${web}/metrics`, 0);
     if (scrape !== undefined) violations.push(...checkAtRest(scrape));
   }
-  for (const part of [...crew.of('worker'), ...crew.of('service')]) {
+  for (const part of [...crew.of('worker'), ...services]) {
     const end = await part.end('SIGTERM', GRACE_MS);
     if (end === 'killed') {
       const detail = `no end within ${GRACE_MS} ms of SIGTERM`;
@@ -36,17 +39,19 @@ export async function drain(world: World, crew: Crew, books: BookScrapes): Promi
   return violations;
 }
 
-async function untilReady({ ports }: World): Promise<void> {
+/** The index of the service that is ready; 0 after the deadline. */
+async function untilReady({ ports }: World): Promise<number> {
   const end = Date.now() + GRACE_MS;
   while (Date.now() < end) {
-    for (const { web } of ports) {
+    for (const [n, { web }] of ports.entries()) {
       const response = await fetch(`http://127.0.0.1:${web}/readyz`, {
         signal: AbortSignal.timeout(2_000),
       }).catch(() => undefined);
-      if (response?.ok) return;
+      if (response?.ok) return n;
     }
     await delay(POLL_MS);
   }
+  return 0;
 }
 
 /** What killed remote recorders have left in their journals. */

@@ -189,10 +189,25 @@ const SIGNALS: Readonly<Partial<Record<ActionKind, readonly [NodeJS.Signals, Par
   'term-worker': ['SIGTERM', 'worker'],
 };
 
-/** The oldest first. */
+/**
+ * The processes that have been ready for a while, the oldest first. A process that is killed before that has acknowledged
+ * nothing; `kill-starting` does so on purpose.
+ */
 function living(parts: readonly Part[]): readonly Part[] {
-  return parts.filter(({ isAlive }) => isAlive).sort((a, b) => a.startedAtMs - b.startedAtMs);
+  const age = ({ kind, readyAtMs = Number.POSITIVE_INFINITY }: Part): number =>
+    performance.now() - readyAtMs - READY_MS[kind];
+  return parts.filter((part) => age(part) > 0).sort((a, b) => age(b) - age(a));
 }
+
+/** Milliseconds after its start in which a process is left alone. A service and a worker need some for the backlog. */
+const READY_MS: Readonly<Record<Part['kind'], number>> = {
+  service: 3_000,
+  worker: 3_000,
+  recorder: 0,
+  remote: 0,
+  emit: 0,
+  run: 0,
+};
 
 function signalled(part: Part | undefined, signal: NodeJS.Signals): string | undefined {
   const name = `${part?.name} ${part?.pid}`;

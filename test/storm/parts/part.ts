@@ -22,6 +22,9 @@ export interface PartOptions {
   readonly output: string;
 }
 
+/** What services, workers and recorders print when they have started. */
+const READY = /writes to|sends to|recorder is ready/;
+
 /** A place in which one process runs after another. */
 export class Part {
   readonly name: string;
@@ -31,7 +34,7 @@ export class Part {
   #isWanted = true;
   #isPaused = false;
   #starts = 0;
-  #startedAtMs = 0;
+  #readyAtMs: number | undefined;
   #spawned: (() => void)[] = [];
   #loop: Promise<void> | undefined;
 
@@ -41,9 +44,9 @@ export class Part {
     this.#options = options;
   }
 
-  /** On the clock of `performance.now()`. */
-  get startedAtMs(): number {
-    return this.#startedAtMs;
+  /** When its process became ready, on the clock of `performance.now()`; undefined before that and after its end. */
+  get readyAtMs(): number | undefined {
+    return this.isAlive ? this.#readyAtMs : undefined;
   }
 
   /** Starts processes until `end`. */
@@ -112,12 +115,15 @@ export class Part {
     this.#starts += 1;
     const child = spawn(process.execPath, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
-    this.#startedAtMs = performance.now();
+    this.#readyAtMs = undefined;
     this.#isPaused = false;
     for (const wake of this.#spawned.splice(0)) wake();
     const note = (text: string | Buffer): void => appendFileSync(output, text);
     note(`--- ${new Date().toISOString()} ${name} start ${this.#starts} pid ${child.pid}\n`);
-    child.stdout?.on('data', note);
+    child.stdout?.on('data', (text: Buffer) => {
+      if (READY.test(text.toString())) this.#readyAtMs = performance.now();
+      note(text);
+    });
     child.stderr?.on('data', note);
     const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => {
       child.once('error', () => resolve([null, 'not started']));

@@ -52,6 +52,7 @@ async function recordWorkflow(task) {
 }
 
 const trail = await startTasktrail({ hold, log: () => {} });
+process.stdout.write('recorder is ready\n');
 process.on('SIGTERM', () => {
   isEnding = true;
 });
