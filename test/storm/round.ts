@@ -47,7 +47,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const crew = new Crew(world, groups);
   const faults = new Faults(world, crew, options);
   const books = new BookScrapes();
-  const state = { isOver: false };
+  const state = { isOver: false, isGood: false };
   try {
     crew.run();
     await delay(HEAD_START_MS);
@@ -67,6 +67,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
       starts: crew.parts.reduce((sum, { starts }) => sum + starts, 0),
       scrapes: books.count,
     };
+    state.isGood = result.violations.length === 0;
     writeFileSync(join(world.directory, 'verdict.json'), JSON.stringify(result, undefined, 1));
     const fault = crew.clients.map((client) => client.fault).find((one) => one !== undefined);
     if (fault !== undefined) throw fault;
@@ -75,7 +76,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
     state.isOver = true;
     await Promise.all(crew.parts.map((part) => part.end('SIGKILL', 5_000)));
     for (const pid of livingAgents(world)) endAgent(world, pid);
-    await closeWorld(world);
+    await closeWorld(world, !state.isGood);
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { freePort } from '../support/free-port.ts';
 import { findRedis, type RedisServer, startRedis } from '../support/redis.ts';
@@ -124,7 +124,10 @@ export function envOf(world: World): Readonly<Record<string, string>> {
   };
 }
 
-export async function closeWorld(world: World): Promise<void> {
+/** `isKept`: the files of a log directory in memory stay as a copy. */
+export async function closeWorld(world: World, isKept: boolean): Promise<void> {
+  if (isKept && world.disk !== undefined)
+    cpSync(world.logDir, join(world.directory, 'logs-copy'), { recursive: true });
   await Promise.all([world.endpointProxy.close(), world.holderProxy.close(), world.endpoint?.close()]);
   await world.redis?.stop();
   world.disk?.unmount();

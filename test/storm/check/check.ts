@@ -124,6 +124,7 @@ function indexTokens({ tasks, workflows, deliveries }: Evidence): Index {
   };
   for (const [id, task] of tasks) {
     for (const line of task.output.lines) note(`${id}/03-agent-output.jsonl`, line);
+    for (const line of task.facts.lines) note(`${id}/facts.jsonl`, line);
     for (const line of task.trace.lines) note(`${id}/trace.jsonl`, line);
     if (task.result !== undefined) note(`${id}/04-final-result.json`, task.result);
     if (task.input === undefined) continue;
@@ -149,8 +150,8 @@ function withoutRepeats({ payload, ...line }: Json): Json {
 function doubledIn(index: Index): Violation[] {
   const found: Violation[] = [];
   for (const [file, tokens] of index) {
-    // Spans repeat the texts of what they are about, such as the path of an artifact.
-    if (file.endsWith('/trace.jsonl')) continue;
+    // They repeat the texts of what they are about, such as the path of an artifact.
+    if (file.endsWith('/trace.jsonl') || file.endsWith('/facts.jsonl')) continue;
     for (const [what, count] of tokens) {
       if (count > 1) {
         const kind = file === '_webhooks' ? 'delivery doubled' : 'doubled';

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { FORGED } from '../check/documents.ts';
-import { readFacts } from '../ledger.ts';
+import { type Fact, readFacts } from '../ledger.ts';
 import { pickAt } from '../random.ts';
 import { type Answer, Client, post } from './client.ts';
 
@@ -58,13 +60,24 @@ export class OtlpSender extends Client {
   }
 }
 
-/** Sends records about the tasks and workflows of others, as any program on this machine can. */
+/**
+ * Sends records about the tasks and workflows of others, as any program on this machine can. About those that are stored: an
+ * id that the store does not know belongs to its first sender.
+ */
 export class Forger extends Client {
+  #isStored(fact: Fact): boolean {
+    const { logDir } = this.world;
+    if ('task' in fact) return existsSync(join(logDir, fact.task, 'metadata.json'));
+    if (!('workflow' in fact)) return false;
+    const month = new Date().toISOString().slice(0, 7).replace('-', '/');
+    return existsSync(join(logDir, '_workflow', month, `${fact.workflow}.jsonl`));
+  }
+
   protected async once(): Promise<void> {
     await delay(700);
     const facts = readFacts(this.world.ledgers).filter(({ by }) => !/^(?:otlp|remote)/.test(by));
     const fact = pickAt(facts, Math.random());
-    if (fact === undefined) return;
+    if (fact === undefined || !this.#isStored(fact)) return;
     const text = `${FORGED}${this.token()}`;
     const about: LogLine[] = [];
     if ('task' in fact) {
