@@ -120,7 +120,12 @@ test('a task that is stopped in its second step goes on with that step, and the 
   await writeFile(join(cwd, 'go'), '');
   const second = await start();
   expect(await resultOf(logDir, id)).toMatchObject({ status: 'completed' });
-  expect((await readFile(join(cwd, 'begun'), 'utf8')).trim().split('\n')).toEqual(['one', 'two', 'two', 'three']);
+  expect((await readFile(join(cwd, 'begun'), 'utf8')).trim().split('\n')).toEqual([
+    'one',
+    'two',
+    'two',
+    'three',
+  ]);
   expect((await second.stop()).code).toBe(0);
   const left = await readdir(join(logDir, '_agent'), { recursive: true, encoding: 'utf8' }).catch(() => []);
   expect(left.filter((name) => name.endsWith('.json'))).toEqual([]);
