@@ -167,10 +167,11 @@ function elsewhere(index: Index, token: string): string {
   return places.length === 0 ? '(nowhere else)' : `(but in ${places.join(', ')})`;
 }
 
-function endpointLost({ facts, atEndpoint }: History): Violation[] {
+function endpointLost({ facts, atEndpoint, mayBeLost }: History): Violation[] {
   if (atEndpoint === undefined) return [];
   return facts
     .filter(({ kind, by, token }) => kind === 'output' && by.startsWith('rec') && !atEndpoint.has(token))
+    .filter((fact) => mayBeLost?.(fact) !== true)
     .map(({ token, by }) => ({ kind: 'endpoint lost', what: token, file: 'the endpoint', detail: by }));
 }
 

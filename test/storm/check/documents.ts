@@ -102,11 +102,11 @@ function checkTask(id: string, { metadata, result, flow, output, facts }: TaskEv
 }
 
 /** An acknowledged end is the end. */
-function checkResults({ facts }: History, { tasks }: Evidence): Violation[] {
+function checkResults({ facts, mayBeLost }: History, { tasks }: Evidence): Violation[] {
   return facts.flatMap((fact) => {
     if (fact.kind !== 'result') return [];
     const status = tasks.get(fact.task)?.result?.status;
-    if (status === undefined || status === fact.status) return [];
+    if (status === undefined || status === fact.status || mayBeLost?.(fact) === true) return [];
     const detail = `acknowledged as ${fact.status}, stands as ${String(status)}`;
     return [{ kind: 'disagrees', what: fact.token, file: `${fact.task}/04-final-result.json`, detail }];
   });

@@ -37,6 +37,8 @@ export function readRuns(path: string, killed: ReadonlySet<number>): readonly Ag
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
   for (const line of text.split('\n').slice(0, -1)) {
     const [word = '', task = '', phase = '', step = '', run = '', pid = ''] = line.split(' ');
+    // A run that could not be recorded has no task.
+    if (task === '') continue;
     const known = runs.get(run) ?? {
       task,
       place: `${phase}/${step}`,
