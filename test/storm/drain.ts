@@ -56,7 +56,8 @@ async function untilReady({ ports }: World): Promise<number> {
 
 /** What killed remote recorders have left in their journals. */
 async function sendLeft(world: World, name: string): Promise<void> {
-  for (let tries = 0; tries < 4; tries += 1) {
+  const end = Date.now() + QUIET_MS_MAX;
+  while (Date.now() < end) {
     const code = await runSend(world, remoteEnv(world, name), ['--no-store']);
     const waiting = namesIn(`${world.directory}/${name}-logs/_journal`);
     if (code === 0 && waiting.length === 0) return;

@@ -3,7 +3,7 @@ import type { Evidence } from './evidence.ts';
 import type { AgentRun, History } from './history.ts';
 
 /** Each step of a task runs until it ends, once; each line of a run that ended stands in the task once. */
-export function checkRuns({ runs, linesARun }: History, { tasks }: Evidence): Violation[] {
+export function checkRuns({ runs, linesARun, facts }: History, { tasks }: Evidence): Violation[] {
   const found: Violation[] = [];
   const byStep = new Map<string, AgentRun[]>();
   for (const run of runs) {
@@ -20,8 +20,12 @@ export function checkRuns({ runs, linesARun }: History, { tasks }: Evidence): Vi
     found.push({ kind: 'step ran twice', what, file: 'the log of the agents', detail });
   }
   const lines = linesByRun(tasks);
-  for (const { task, run, isEnded } of runs) {
-    if (!isEnded) continue;
+  const commands = new Set(facts.flatMap(({ kind, token }) => (kind === 'run' ? [token] : [])));
+  for (const { task, run, place, isEnded } of runs) {
+    // No process adopts the agent of a `tasktrail run` that was killed.
+    const [command = ''] = place.split('/');
+    const isLeft = command.startsWith('fact.') && !commands.has(command);
+    if (!isEnded || isLeft) continue;
     const counts = lines.get(run) ?? new Map<number, number>();
     const missing = Array.from({ length: linesARun }, (_, n) => n).filter((n) => !counts.has(n));
     const twice = [...counts].filter(([, count]) => count > 1).map(([n]) => n);
