@@ -335,8 +335,9 @@ test('the lists of exceptions contain no obsolete entries', () => {
 
 test('the folders of test mirror the folders of src', () => {
   const homes = new Set(HOUSE.files.map((file) => dirname(file)));
-  // Tests of Grafana's files, of the whole system, of the pages and of the examples.
+  // Tests of Grafana's files, of the whole system, of the pages, of the examples, and the storm.
   for (const home of ['grafana', 'end-to-end', 'docs', 'examples']) homes.add(home);
+  for (const home of ['storm', 'storm/check', 'storm/parts']) homes.add(home);
   const tests = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.test.ts'),
   );

@@ -84,10 +84,11 @@ function claimToEnd(directory: string, mark: RunMark): boolean {
 }
 
 /** Removes the recorded runs of a task that has ended. Runs without an outcome keep their folders. */
-export async function removeEndedRuns(taskFolder: string): Promise<void> {
+export async function removeEndedRuns(taskFolder: string, which: 'all' | 'failed' = 'all'): Promise<void> {
   for (const name of await foldersIn(taskFolder)) {
     const folder = new RunFolder(join(taskFolder, name));
-    if (folder.readOutcome() !== undefined) await folder.remove();
+    const outcome = folder.readOutcome();
+    if (outcome !== undefined && (which === 'all' || !outcome.success)) await folder.remove();
   }
   await removeEmpty(taskFolder);
 }

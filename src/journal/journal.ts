@@ -4,6 +4,7 @@ import type { Books } from '../books.ts';
 import { errnoOf, messageOf } from '../errors.ts';
 import type { FsyncMode } from '../model/fsync-mode.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
+import { namesIn } from '../system/optional-files.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
 import { Segment } from './segment.ts';
@@ -225,6 +226,15 @@ export class Journal {
     }
     if (claimed > 0) this.#wake();
     return claimed;
+  }
+
+  /** Whether living processes of this host have claimed segments of dead ones, and have not forgotten them yet. */
+  async hasClaimsOfOthers(): Promise<boolean> {
+    return (await namesIn(this.#options.directory)).some((name) => {
+      const parsed = parseSegmentName(name);
+      if (parsed?.state !== 'claimed' || this.#segments.some(({ id }) => id === parsed.id)) return false;
+      return isProcessAlive(parsed.owner) === true;
+    });
   }
 
   /** Number of records that are not delivered to a destination yet, without those of unreadable segments. */

@@ -74,6 +74,7 @@ export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): P
         // A failure of the agent is final; a run that the shutdown interrupts starts again with the service.
         willRetry: () => causeOf(run) === 'closing',
         retryMetadata: { stops: stops + 1 },
+        retryGoesOn: true,
       },
       (task) => workThrough(task, job, { config, run, stops, workflowId }),
     );

@@ -105,19 +105,22 @@ const agentRunner: AgentRunner = {
     } finally {
       const others = (running.get(taskId) ?? 1) - 1;
       if (others > 0) running.set(taskId, others);
-      else if (running.delete(taskId) && endedTasks.delete(taskId)) removeRuns(taskId);
+      else if (running.delete(taskId)) {
+        const which = endedTasks.get(taskId);
+        if (endedTasks.delete(taskId)) removeRuns(taskId, which);
+      }
     }
   },
 
-  forget(taskId) {
-    if (running.has(taskId)) endedTasks.add(taskId);
+  forget(taskId, which) {
+    if (running.has(taskId)) endedTasks.set(taskId, which);
     for (const [name, { folder }] of pendingRuns) {
       if (!name.startsWith(pendingName(taskId, ''))) continue;
       pendingRuns.delete(name);
       // This process has claimed the run, so no other process will end its agent.
       endRun(folder.directory).catch(noteProblem);
     }
-    removeRuns(taskId);
+    removeRuns(taskId, which);
   },
 };
 
@@ -129,8 +132,8 @@ function lingerDefault(): { lingerMs?: number } {
 /** Number of runs of each task that this process supervises. */
 const running = new Map<string, number>();
 
-/** Tasks that ended while one of their runs was still going on. */
-const endedTasks = new Set<string>();
+/** Tasks whose attempt ended while one of their runs was still going on, with the runs to remove. */
+const endedTasks = new Map<string, 'all' | 'failed'>();
 
 /** Runs that `resume` has claimed and `run` has not taken over yet. */
 const pendingRuns = new Map<string, PendingRun>();
@@ -140,8 +143,8 @@ function pendingName(taskId: string, key: string): string {
 }
 
 /** Not awaited: the sweep of orphaned runs removes the rest after a crash. */
-function removeRuns(taskId: string): void {
-  removeEndedRuns(taskFolder(taskId)).catch(noteProblem);
+function removeRuns(taskId: string, which: 'all' | 'failed' | undefined): void {
+  removeEndedRuns(taskFolder(taskId), which).catch(noteProblem);
 }
 
 function noteProblem(error: unknown): void {

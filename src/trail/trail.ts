@@ -31,6 +31,9 @@ const CLAIM_MS = 1_000;
 /** Poll interval in milliseconds while the backlog of earlier processes is sent. */
 const RECOVER_POLL_MS = 20;
 
+/** Longest wait in milliseconds for other processes: one may be stopped, or its other destination be away. */
+const CLAIMED_MS_MAX = 5_000;
+
 /** Default deadline of the shutdown in milliseconds. Records that are not delivered by then stay in the journal. */
 const SHUTDOWN_MS = 5_000;
 
@@ -242,7 +245,20 @@ class OpenTrail implements ActiveTrail {
       // Does not keep the process alive: on a full disk the backlog would never be stored.
       await delay(RECOVER_POLL_MS, undefined, { ref: false });
     }
+    await this.#waitForClaims();
     await holder.recovered;
+  }
+
+  /**
+   * A recorder may have claimed the segments of the last holder before this process was the holder. It sends them now, and
+   * they may hold the ends of tasks.
+   */
+  async #waitForClaims(): Promise<void> {
+    const until = performance.now() + CLAIMED_MS_MAX;
+    while (this.#closing === undefined && performance.now() < until) {
+      if (!(await this.#parts.journal.hasClaimsOfOthers().catch(() => false))) return;
+      await delay(RECOVER_POLL_MS, undefined, { ref: false });
+    }
   }
 
   async #claim(): Promise<void> {

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { formatSegmentName } from '../../src/journal/segment-name.ts';
-import { ownIdentity } from '../../src/system/process-identity.ts';
+import { identityOf, ownIdentity } from '../../src/system/process-identity.ts';
 import {
   nextTick,
   openJournal,
@@ -395,4 +395,22 @@ test('a segment that cannot be read is set aside and named; it is sent once it c
   }, 'the senders are woken for it');
   expect(await takeAll(journal)).toEqual([1]);
   expect([...books.notices]).toEqual([]);
+});
+
+test('claims of other living processes are seen until they are forgotten, those of dead ones and own ones are not', async () => {
+  const directory = await tempDir();
+  const { journal } = openJournal(directory);
+  expect(await journal.hasClaimsOfOthers()).toBe(false);
+  const id = '01JY0000000000000000000000';
+  const claimed = (pid: number, start: string): string =>
+    formatSegmentName({ id, owner: { ...ownIdentity(), pid, start }, state: 'claimed' });
+  const { pid, start } = identityOf(process.ppid);
+  await writeFile(join(directory, claimed(pid, start)), HEADER);
+  expect(await journal.hasClaimsOfOthers()).toBe(true);
+  // Above the largest pid.
+  await rename(join(directory, claimed(pid, start)), join(directory, claimed(4_194_305, start)));
+  expect(await journal.hasClaimsOfOthers()).toBe(false);
+  expect(await journal.claimOrphans()).toBe(1);
+  expect(await journal.hasClaimsOfOthers()).toBe(false);
+  await journal.close();
 });

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -100,6 +100,35 @@ test('a task that runs at the shutdown is queued again and runs with the next st
   // Attempts are siblings below the span that enqueued them.
   expect(new Set(attempts.map(({ parentSpanId }) => parentSpanId)).size).toBe(1);
   expect(attempts.map(({ status }) => status?.code ?? 0).sort()).toEqual([0, 2]);
+});
+
+test('a task that is stopped in its second step goes on with that step, and the first one is not repeated', async () => {
+  const script = 'echo "$1" >> begun; echo begun; [ "$1" = one ] || while [ ! -e go ]; do sleep 0.05; done';
+  const agent = { command: ['sh', '-c', script, 'sh', '{step}'] };
+  const phases = [
+    { name: 'build', steps: ['one', 'two'] },
+    { name: 'check', steps: ['three'] },
+  ];
+  await writeFile(
+    join(cwd, 'tasktrail.config.json'),
+    JSON.stringify({ agents: { agent }, commands: { review: { agent: 'agent', phases } } }),
+  );
+  const first = await start();
+  const id = await first.sendComment('@agent review');
+  await untilBegun(id, 2);
+  expect((await first.stop()).code).toBe(0);
+  await writeFile(join(cwd, 'go'), '');
+  const second = await start();
+  expect(await resultOf(logDir, id)).toMatchObject({ status: 'completed' });
+  expect((await readFile(join(cwd, 'begun'), 'utf8')).trim().split('\n')).toEqual([
+    'one',
+    'two',
+    'two',
+    'three',
+  ]);
+  expect((await second.stop()).code).toBe(0);
+  const left = await readdir(join(logDir, '_agent'), { recursive: true, encoding: 'utf8' }).catch(() => []);
+  expect(left.filter((name) => name.endsWith('.json'))).toEqual([]);
 });
 
 test('a clean stop does not count as an attempt, however often it happens; a kill does', async () => {

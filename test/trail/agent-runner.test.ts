@@ -83,7 +83,7 @@ test('the agent of a claimed run is ended with its task when the run could not b
   cyclic.self = cyclic;
   const recording = new Recording({ message: 'm', source_metadata: cyclic as never });
   await expect(runner?.run(COMMAND, OPTIONS, recording)).rejects.toThrow('circular');
-  runner?.forget('task-1');
+  runner?.forget('task-1', 'all');
   expect(await ended).toEqual([null, 'SIGKILL']);
   await expect.poll(() => existsSync(folder.directory)).toBe(false);
 });
@@ -92,7 +92,7 @@ test('the agent of a claimed run is ended with its task when the task does not r
   const runner = installedRunner();
   const { ended } = await leaveOrphan();
   await runner?.resume('task-1', COMMAND, OPTIONS);
-  runner?.forget('task-1');
+  runner?.forget('task-1', 'all');
   expect(await ended).toEqual([null, 'SIGKILL']);
 });
 

@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Config, loadConfig } from '../../src/config/config.ts';
+import { formatSegmentName } from '../../src/journal/segment-name.ts';
 import { recordTask } from '../../src/record/task/attempt.ts';
+import { identityOf } from '../../src/system/process-identity.ts';
 import { lockDirectory } from '../../src/trail/holder.ts';
 import { activeTrail, type StartOptions, startTasktrail, type Trail } from '../../src/trail/trail.ts';
 import { tempDir } from '../support/log-dir.ts';
@@ -70,4 +72,24 @@ test('with recording off nothing is opened, and the directory is still readable'
   await recordTask({ source: 'test', message: 'm' }, async () => {});
   expect(existsSync(logDir)).toBe(false);
   expect((await trail.reader.listTasks({ limit: 10 })).items).toEqual([]);
+});
+
+test('the recovery waits for records that another living process has claimed before', async () => {
+  const logDir = await tempDir();
+  const owner = identityOf(process.ppid);
+  const name = formatSegmentName({ id: '01JY0000000000000000000000', owner, state: 'claimed' });
+  const path = join(logDir, '_journal', name);
+  mkdirSync(join(logDir, '_journal'), { mode: 0o700 });
+  writeFileSync(path, 'H{"version":1,"destinations":["holder"]}\n');
+  const trail = await start(configOf(logDir));
+  let isRecovered = false;
+  const recovered = trail.recovered.then(() => {
+    isRecovered = true;
+  });
+  // By then everything else is recovered: the record was stored by the same store.
+  await recordTask({ source: 'test', message: 'm', taskId: 'task-1' }, async () => {});
+  await expect.poll(() => readDocument(logDir, 'task-1', '04-final-result.json')).toBeDefined();
+  expect(isRecovered).toBe(false);
+  rmSync(path);
+  await recovered;
 });

@@ -33,8 +33,8 @@ export interface AgentRunner {
     options: RunAgentOptions & { readonly key: string },
     recording: TaskRecording,
   ): Promise<AgentOutcome>;
-  /** Removes the files of the task's runs after the end of the attempt. */
-  forget(taskId: string): void;
+  /** Removes the files of the task's runs after the end of the attempt. `failed`: the next attempt goes on with the others. */
+  forget(taskId: string, which: 'all' | 'failed'): void;
 }
 
 let runner: AgentRunner | undefined;

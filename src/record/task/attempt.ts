@@ -43,6 +43,8 @@ export interface AttemptInput {
   isPutBack?(error: unknown): boolean;
   /** Fields of `metadata.json` to set after a failure that is retried. */
   readonly retryMetadata?: JsonObject;
+  /** Whether a retry goes on after the agent runs that succeeded, instead of repeating them. Default false. */
+  readonly retryGoesOn?: boolean;
   readonly queue: string;
   /** `messaging.system`: `bullmq`, `in_process`. */
   readonly system: string;
@@ -95,7 +97,7 @@ export async function recordAttempt<T>(input: AttemptInput, fn: (task: Task) => 
   announceAttempt(scope, task);
   return runTask(task, fn, (error) => {
     if (input.isPutBack?.(error)) task.putBack();
-    else if (input.willRetry(error)) task.retryLater(error, input.retryMetadata);
+    else if (input.willRetry(error)) task.retryLater(error, input.retryMetadata, input.retryGoesOn);
     else task.fail(error);
   });
 }

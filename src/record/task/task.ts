@@ -258,15 +258,15 @@ export class Task {
 
   /**
    * Ends this attempt after a failure; another attempt follows. The task is `queued` again and has no result. `more` is
-   * merged into `metadata.json`.
+   * merged into `metadata.json`. `goesOn`: the next attempt on this machine does not repeat agent runs that succeeded.
    */
-  retryLater(error: unknown, more: JsonObject = {}): void {
+  retryLater(error: unknown, more: JsonObject = {}, goesOn = false): void {
     if (this.#scope.ended) return;
     const failure = failureOf(error);
     this.output({ type: 'error', content: failure.message, more: { error_type: failure.errorType } });
     this.#requeue(more);
     this.#scope.end(failure);
-    this.#forgetRuns();
+    this.#forgetRuns(goesOn ? 'failed' : 'all');
   }
 
   /** Ends this attempt without a failure; the job was put back into its queue. */
@@ -310,11 +310,11 @@ export class Task {
     this.#forgetRuns();
   }
 
-  #forgetRuns(): void {
+  #forgetRuns(which: 'all' | 'failed' = 'all'): void {
     if (this.#runs === 0) return;
     // The end must be written before the run files are removed: a later process would resume from them.
     activeRecorder()?.flush();
-    installedRunner()?.forget(this.id);
+    installedRunner()?.forget(this.id, which);
   }
 
   /** The innermost open scope if it belongs to this task, else the scope of the attempt. */

@@ -72,7 +72,8 @@ export async function closeUnaccepted(options: FormerTasksOptions): Promise<bool
     try {
       if ((await jobs.read(taskId)) !== undefined || (await queue.knows(taskId))) continue;
       const now = await reader.readDocument(taskId, 'metadata');
-      if (now?.status !== 'queued') continue;
+      // A repeated delivery has the id of the first one: this process may have accepted it during the reads above.
+      if (now?.status !== 'queued' || isOwn(taskId)) continue;
       const attempt = typeof now.attempt === 'number' ? now.attempt : 1;
       closeTask(
         { taskId, attempt },

@@ -12,6 +12,12 @@ import { requeueUnfinished } from './requeue.ts';
 /** Interval in milliseconds for what other processes have ended, and for what the queue could not take before. */
 const PASS_MS = 60_000;
 
+/**
+ * Passes that look for tasks which the last process has not accepted. Their records may be late: another living process may
+ * have claimed the journal of that process.
+ */
+const LOOKS = 3;
+
 /** Problems that the notice lists. */
 const SHOWN_MAX = 5;
 
@@ -55,7 +61,7 @@ export class Requeueing {
   /** Resolves when the tasks of a version without kept jobs are kept, or could not be. */
   readonly adopted: Promise<void>;
   #settleAdopted: () => void = () => {};
-  #isPrepared = false;
+  #looks = 0;
   #isClosed = false;
 
   constructor(parts: KeptJobsParts) {
@@ -98,9 +104,9 @@ export class Requeueing {
     }
   }
 
-  /** Once, with what the last process has left. */
+  /** With what the last process has left. */
   async #prepare(onProblem: FormerTasksOptions['onProblem']): Promise<void> {
-    if (this.#isPrepared) return;
+    if (this.#looks >= LOOKS) return;
     const { jobs, home, queue, intake, trail } = this.#parts;
     const { reader, config } = trail;
     const isOwn = (taskId: string): boolean => intake.has(taskId);
@@ -108,7 +114,7 @@ export class Requeueing {
     try {
       if ((await jobs.readOpening()) === undefined) await adoptFormerTasks(options);
       this.#settleAdopted();
-      this.#isPrepared = await closeUnaccepted(options);
+      if (await closeUnaccepted(options)) this.#looks += 1;
     } catch (error) {
       // What is kept already is queued all the same. The next pass tries again.
       this.#logOnce('', `tasks of an earlier run could not be read: ${messageOf(error)}`);

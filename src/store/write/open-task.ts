@@ -111,6 +111,7 @@ export class OpenTask {
     const metadata = stored ?? {};
     const hasLines = LINE_FILES.some((name) => !task.#files[name].isEmpty);
     task.#own(ownerOf({ facts: loaded.facts, metadata: stored, hasLines }));
+    task.#state = task.#readState();
     task.#hearDocuments(loaded.facts, target.nowMs);
     if (metadata.settled === true && task.#fold.isTerminal && !task.#isUnfinished()) task.#clock.settled();
     const { schema_version: version } = metadata;

@@ -125,3 +125,21 @@ test('a recorded task of this directory without a job has ended as not queued', 
   const ended = { status: 'failed', error: expect.stringMatching(/^not queued/) };
   expect(recorder.facts).toMatchObject([{ attributes: { 'tasktrail.task.id': 'task-lost' }, body: ended }]);
 });
+
+test('a task that this process accepts while its records are read is not ended', async () => {
+  const own: string[] = [];
+  const { options } = await open({ tasks: [task('task-again')], own });
+  const recorder = new MemoryRecorder();
+  setRecorder(recorder);
+  try {
+    const { readDocument } = options.reader;
+    options.reader.readDocument = async (id, document) => {
+      own.push(id);
+      return readDocument(id, document);
+    };
+    expect(await closeUnaccepted(options)).toBe(true);
+  } finally {
+    setRecorder(undefined);
+  }
+  expect(recorder.facts).toEqual([]);
+});

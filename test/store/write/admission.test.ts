@@ -360,3 +360,17 @@ test('an agent or an anonymous sender does not get rights by the mark of the hol
   const marked = { 'tasktrail.task.id': 'task-1', 'tasktrail.sender': 'anonymous' };
   expect((await store.sendSpans(span({ id: spanId(5), attributes: marked }))).rejected).toBe(1);
 });
+
+test('a task of an anonymous sender stays its own after a restart, so that the end of a silent one keeps its mark', async () => {
+  const first = await newStore();
+  await first.from(
+    ANONYMOUS,
+    metadata({ status: 'running', heartbeat_seconds: 10, source: 'theirs' }),
+    about('task.input', { message: 'theirs', source_metadata: {} }),
+  );
+  expect(first.store.liveness.get('task-1')).toMatchObject({ openedBy: 'anonymous' });
+  await first.store.close('restart');
+  const second = openStore(first.dir);
+  await second.store.recover();
+  expect(second.store.liveness.get('task-1')).toMatchObject({ openedBy: 'anonymous', status: 'running' });
+});

@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Client } from './parts/client.ts';
+import { Emitter, Runner } from './parts/commands.ts';
+import { Forger, OtlpSender } from './parts/otlp.ts';
+import { type Command, Part, type PartKind } from './parts/part.ts';
+import { TaskSubmitter, WebhookSender } from './parts/webhooks.ts';
+import type { Group } from './schedule.ts';
+import { envOf, MAIN, RECORDER, type World } from './world.ts';
+
+/** Recorders beside the services: each start costs a third of a second of CPU. */
+const RECORDERS = 3;
+const REMOTES = 2;
+const EMITTERS = 2;
+const WORKERS = 2;
+
+/** All processes and clients of a round. */
+export class Crew {
+  readonly parts: readonly Part[];
+  readonly clients: readonly Client[];
+  readonly #world: World;
+
+  constructor(world: World, groups: ReadonlySet<Group>) {
+    this.#world = world;
+    const workers = world.redis === undefined ? 0 : WORKERS;
+    this.parts = [
+      ...times(2, (n) => this.#service(n as 0 | 1)),
+      ...times(workers, (n) => this.#command('worker', `worker${n}`, ['worker'], {})),
+      ...times(RECORDERS, (n) => this.#recorder(`rec${n}`, n === 0 ? 'may' : 'never')),
+      ...times(REMOTES, (n) => this.#remote(`remote${n}`)),
+    ];
+    this.clients = [
+      ...times(2, (n) => new WebhookSender(world, `webhook${n}`)),
+      new TaskSubmitter(world, 'api0'),
+      ...times(EMITTERS, (n) => new Emitter(world, `emit${n}`)),
+      new Runner(world, 'run0'),
+      ...times(2, (n) => new OtlpSender(world, `otlp${n}`)),
+      ...(groups.has('forgery') ? [new Forger(world, 'forger0')] : []),
+    ];
+  }
+
+  of(...kinds: readonly PartKind[]): readonly Part[] {
+    return this.parts.filter(({ kind }) => kinds.includes(kind));
+  }
+
+  emitters(): readonly Emitter[] {
+    return this.clients.filter((client) => client instanceof Emitter);
+  }
+
+  runners(): readonly Runner[] {
+    return this.clients.filter((client) => client instanceof Runner);
+  }
+
+  run(): void {
+    for (const part of this.parts) part.run();
+    for (const client of this.clients) client.run();
+  }
+
+  #service(n: 0 | 1): Part {
+    const { ports, redis } = this.#world;
+    const { web, otlp } = ports[n];
+    const env = { PORT: String(web), TASK_LOGS_OTLP_PORT: String(otlp) };
+    const command = redis === undefined ? 'start' : 'serve';
+    // The second one is refused while the first one lives, and takes over after a kill.
+    return this.#command('service', `service${n}`, [command], env, n === 0 ? 700 : 3_000);
+  }
+
+  #recorder(name: string, hold: string): Part {
+    return this.#part('recorder', name, (start) => {
+      const own = `${name}s${start}`;
+      const ledger = join(this.#world.ledgers, `${own}.jsonl`);
+      return { args: [RECORDER, own, ledger, hold], env: envOf(this.#world), cwd: this.#world.directory };
+    });
+  }
+
+  /** A recorder on another machine, behind the proxy. */
+  #remote(name: string): Part {
+    return this.#part('remote', name, (start) => {
+      const own = `${name}s${start}`;
+      const ledger = join(this.#world.ledgers, `${own}.jsonl`);
+      const { directory } = this.#world;
+      return { args: [RECORDER, own, ledger, 'never'], env: remoteEnv(this.#world, name), cwd: directory };
+    });
+  }
+
+  #command(
+    kind: PartKind,
+    name: string,
+    args: readonly string[],
+    more: Readonly<Record<string, string>>,
+    pauseMs = 100,
+  ): Part {
+    const command = { args: [MAIN, ...args], env: { ...envOf(this.#world), ...more } };
+    return this.#part(kind, name, () => ({ ...command, cwd: this.#world.directory }), pauseMs);
+  }
+
+  #part(kind: PartKind, name: string, command: (start: number) => Command, pauseMs = 100): Part {
+    return new Part({ name, kind, command, pauseMs, output: join(this.#world.directory, `${name}.log`) });
+  }
+}
+
+/** The settings of a recorder whose log directory is another one. */
+export function remoteEnv(world: World, name: string): Readonly<Record<string, string>> {
+  return {
+    ...envOf(world),
+    TASK_LOGS_DIR: join(world.directory, `${name}-logs`),
+    TASK_LOGS_STORE: 'false',
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${world.holderProxyPort}`,
+  };
+}
+
+export const REMOTE_NAMES: readonly string[] = times(REMOTES, (n) => `remote${n}`);
+
+/** The pids of agents that run now, according to their log. */
+export function livingAgents({ runLog }: World): readonly number[] {
+  const pids = new Set<number>();
+  for (const line of readOr(runLog).split('\n').slice(0, -1)) {
+    const [word = '', , , , , pid = ''] = line.split(' ');
+    if (word === 'began') pids.add(Number(pid));
+    else pids.delete(Number(pid));
+  }
+  return [...pids].filter((pid) => readOr(`/proc/${pid}/cmdline`).includes(runLog));
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // ENOENT: no agent has run yet, or the process has ended.
+    return '';
+  }
+}
+
+function times<T>(count: number, make: (n: number) => T): T[] {
+  return Array.from({ length: count }, (_, n) => make(n));
+}

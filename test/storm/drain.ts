@@ -1,0 +1,95 @@
+import { spawn } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type BookScrapes, checkAtRest } from './check/books.ts';
+import type { Violation } from './check/check.ts';
+import { namesIn, readEvidence } from './check/evidence.ts';
+import { type Crew, REMOTE_NAMES, remoteEnv } from './crew.ts';
+import { envOf, MAIN, type World } from './world.ts';
+
+/** A task whose recorder was killed is abandoned after 45 s of silence. */
+const QUIET_MS_MAX = 150_000;
+const POLL_MS = 1_000;
+const GRACE_MS = 30_000;
+
+/** Everything is well again: the clients finish, what waits is delivered, every task ends. Then all processes end. */
+export async function drain(world: World, crew: Crew, books: BookScrapes): Promise<readonly Violation[]> {
+  const violations: Violation[] = [];
+  for (const part of crew.parts) part.signal('SIGCONT');
+  await Promise.all(crew.of('recorder', 'remote').map((part) => part.end('SIGTERM', GRACE_MS)));
+  await Promise.all(crew.clients.map((client) => client.end()));
+  const holder = await untilReady(world);
+  // The other service would be refused again and again.
+  const services = crew.of('service');
+  await Promise.all(services.map((part, n) => (n === holder ? undefined : part.end('SIGTERM', GRACE_MS))));
+  for (const name of REMOTE_NAMES) await sendLeft(world, name);
+  await untilQuiet(world);
+  for (const { web } of world.ports) {
+    const scrape = await books.scrape(`http://127.0.0.1:${web}/metrics`, 0);
+    if (scrape !== undefined) violations.push(...checkAtRest(scrape));
+  }
+  for (const part of [...crew.of('worker'), ...services]) {
+    const end = await part.end('SIGTERM', GRACE_MS);
+    if (end === 'killed') {
+      const detail = `no end within ${GRACE_MS} ms of SIGTERM`;
+      violations.push({ kind: 'unfinished', what: part.name, file: `${part.name}.log`, detail });
+    }
+  }
+  // The last records of the services themselves, such as the spans of their end.
+  await runSend(world, envOf(world), []);
+  return violations;
+}
+
+/** The index of the service that is ready; 0 after the deadline. */
+async function untilReady({ ports }: World): Promise<number> {
+  const end = Date.now() + GRACE_MS;
+  while (Date.now() < end) {
+    for (const [n, { web }] of ports.entries()) {
+      const response = await fetch(`http://127.0.0.1:${web}/readyz`, {
+        signal: AbortSignal.timeout(2_000),
+      }).catch(() => undefined);
+      if (response?.ok) return n;
+    }
+    await delay(POLL_MS);
+  }
+  return 0;
+}
+
+/** What killed remote recorders have left in their journals. */
+async function sendLeft(world: World, name: string): Promise<void> {
+  const end = Date.now() + QUIET_MS_MAX;
+  while (Date.now() < end) {
+    const code = await runSend(world, remoteEnv(world, name), ['--no-store']);
+    const waiting = namesIn(`${world.directory}/${name}-logs/_journal`);
+    if (code === 0 && waiting.length === 0) return;
+    await delay(POLL_MS);
+  }
+}
+
+function runSend(
+  { directory }: World,
+  env: Readonly<Record<string, string>>,
+  more: readonly string[],
+): Promise<number | null> {
+  const child = spawn(process.execPath, [MAIN, 'send', '--timeout', '20', ...more], {
+    env,
+    cwd: directory,
+    stdio: 'ignore',
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', resolve);
+  });
+}
+
+/** Waits until nothing is queued and all tasks have ended. What is not so at the end, the check reports. */
+async function untilQuiet(world: World): Promise<void> {
+  const end = Date.now() + QUIET_MS_MAX;
+  while (Date.now() < end) {
+    await delay(POLL_MS);
+    const { tasks, queued } = readEvidence(world.logDir);
+    const isOpen = ({ metadata }: { readonly metadata: object | undefined }): boolean =>
+      /^(?:queued|running|waiting_input)$/.test(String(Reflect.get(Object(metadata), 'status')));
+    const open = [...tasks].filter(([id, task]) => !id.startsWith('storm-otlp') && isOpen(task));
+    if (queued.length === 0 && open.length === 0) return;
+  }
+}

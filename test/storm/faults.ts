@@ -1,0 +1,252 @@
+import { appendFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Crew, livingAgents } from './crew.ts';
+import type { Part } from './parts/part.ts';
+import type { CutMode, CutProxy } from './parts/proxy.ts';
+import { pickAt } from './random.ts';
+import type { Action, ActionKind } from './schedule.ts';
+import type { World } from './world.ts';
+
+/** Longest wait for the start of a process that is to be killed during it. */
+const START_MS_MAX = 6_000;
+
+/** Longest wait of an action for a new fact. */
+const PROGRESS_MS_MAX = 1_500;
+
+export interface FaultHooks {
+  /** Cuts the power under the log directory and checks what is left. Undefined: the round has no such disk. */
+  readonly cutPower?: (world: World) => Promise<void>;
+}
+
+/** Carries out the actions of a schedule, and counts those that had a target. */
+export class Faults {
+  readonly killedAgents: Set<number> = new Set();
+  /** Times in which the disk refused writes: [from, to], in milliseconds since the epoch. */
+  readonly diskFaults: (readonly [number, number])[] = [];
+  readonly counts: Record<string, number> = {};
+  readonly #world: World;
+  readonly #crew: Crew;
+  readonly #hooks: FaultHooks;
+  readonly #startedAt = Date.now();
+  /** Bytes of all ledgers at the last action. */
+  #progress = 0;
+  /** Devices that have a fault now: one at a time. */
+  readonly #busy = new Set<'redis' | 'disk'>();
+
+  constructor(world: World, crew: Crew, hooks: FaultHooks) {
+    this.#world = world;
+    this.#crew = crew;
+    this.#hooks = hooks;
+  }
+
+  /** Resolves when the last action and its end are through. */
+  async follow(actions: readonly Action[], isAborted: () => boolean): Promise<void> {
+    const running: Promise<void>[] = [];
+    for (const action of actions) {
+      await delay(Math.max(0, this.#startedAt + action.atMs - Date.now()));
+      await this.#untilProgress();
+      if (isAborted()) break;
+      running.push(this.#act(action));
+    }
+    await Promise.all(running);
+  }
+
+  /** On a busy machine the schedule waits for work that it can destroy. */
+  async #untilProgress(): Promise<void> {
+    const end = Date.now() + PROGRESS_MS_MAX;
+    while (bytesIn(this.#world.ledgers) === this.#progress && Date.now() < end) await delay(20);
+    this.#progress = bytesIn(this.#world.ledgers);
+  }
+
+  async #act(action: Action): Promise<void> {
+    const target = await this.#perform(action);
+    if (target !== undefined) this.counts[action.kind] = (this.counts[action.kind] ?? 0) + 1;
+    const line = `+${Math.round(action.atMs)} ms ${action.kind} ${target ?? '(no target)'}`;
+    appendFileSync(
+      join(this.#world.directory, 'actions.log'),
+      `${new Date().toISOString()} ${line} ${Math.round(action.forMs)} ms\n`,
+    );
+  }
+
+  /** Returns the target; undefined when there was none. */
+  async #perform({ kind, pick: share, forMs }: Action): Promise<string | undefined> {
+    // The oldest processes are the likeliest targets: a process that is killed at its start has acknowledged nothing.
+    const pick = share ** 2;
+    const crew = this.#crew;
+    const row = SIGNALS[kind];
+    if (row !== undefined) {
+      const [signal, partKind] = row;
+      return signalled(pickAt(living(crew.of(partKind)), pick), signal);
+    }
+    const { world } = { world: this.#world };
+    switch (kind) {
+      case 'kill-emit':
+        return killed(crew.emitters(), pick);
+      case 'kill-run':
+        return killed(crew.runners(), pick);
+      case 'kill-agent':
+        return this.#killAgent(pick);
+      case 'kill-starting':
+        return killStarting(pickAt(crew.of('service', 'worker', 'recorder'), pick), forMs);
+      case 'kill-stopping':
+        return killStopping(pickAt(living(crew.of('service', 'worker')), pick), forMs);
+      case 'stop-service':
+        return stopped(pickAt(living(crew.of('service')), pick), forMs);
+      case 'stop-worker':
+        return stopped(pickAt(living(crew.of('worker')), pick), forMs);
+      case 'stop-recorder':
+        return stopped(pickAt(living(crew.of('recorder', 'remote')), pick), forMs);
+      case 'endpoint-503':
+      case 'endpoint-429':
+      case 'endpoint-empty':
+        return this.#answer(kind, forMs);
+      case 'cut-refuse':
+      case 'cut-hang':
+      case 'cut-reset':
+      case 'cut-answer':
+        return cut(pick < 0.6 ? world.holderProxy : world.endpointProxy, kind, forMs);
+      case 'redis-kill':
+      case 'redis-stop':
+        return this.#breakRedis(kind, forMs);
+      case 'disk-read-only':
+      case 'disk-full':
+        return this.#breakDisk(kind, forMs);
+      case 'power-cut':
+        if (this.#hooks.cutPower === undefined) return undefined;
+        await this.#hooks.cutPower(world);
+        return 'the disk';
+      default:
+        return undefined;
+    }
+  }
+
+  #killAgent(pick: number): string | undefined {
+    const pid = pickAt(livingAgents(this.#world), pick);
+    if (pid === undefined) return undefined;
+    this.killedAgents.add(pid);
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // ESRCH: it has just ended.
+      return undefined;
+    }
+    return `agent ${pid}`;
+  }
+
+  async #answer(kind: ActionKind, forMs: number): Promise<string | undefined> {
+    const { endpoint } = this.#world;
+    if (endpoint === undefined) return undefined;
+    endpoint.mode = kind === 'endpoint-503' ? '503' : kind === 'endpoint-429' ? '429' : 'empty';
+    await delay(forMs);
+    endpoint.mode = 'well';
+    return 'endpoint';
+  }
+
+  async #breakRedis(kind: ActionKind, forMs: number): Promise<string | undefined> {
+    const { redis } = this.#world;
+    if (redis === undefined || this.#busy.has('redis')) return undefined;
+    this.#busy.add('redis');
+    if (kind === 'redis-kill') {
+      await redis.kill();
+      await delay(forMs);
+      await redis.start();
+    } else {
+      redis.pause();
+      await delay(forMs);
+      redis.resume();
+    }
+    this.#busy.delete('redis');
+    return 'redis';
+  }
+
+  async #breakDisk(kind: ActionKind, forMs: number): Promise<string | undefined> {
+    const { disk } = this.#world;
+    if (disk === undefined || this.#busy.has('disk')) return undefined;
+    this.#busy.add('disk');
+    const from = Date.now();
+    const isBroken = kind === 'disk-full' ? disk.fill() : disk.makeReadOnly();
+    if (isBroken) await delay(forMs);
+    disk.mend();
+    if (isBroken) this.diskFaults.push([from, Date.now()]);
+    this.#busy.delete('disk');
+    return isBroken ? 'disk' : undefined;
+  }
+}
+
+function bytesIn(directory: string): number {
+  return readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
+}
+
+const SIGNALS: Readonly<Partial<Record<ActionKind, readonly [NodeJS.Signals, Part['kind']]>>> = {
+  'kill-recorder': ['SIGKILL', 'recorder'],
+  'kill-remote': ['SIGKILL', 'remote'],
+  'kill-service': ['SIGKILL', 'service'],
+  'kill-worker': ['SIGKILL', 'worker'],
+  'term-recorder': ['SIGTERM', 'recorder'],
+  'term-service': ['SIGTERM', 'service'],
+  'int-service': ['SIGINT', 'service'],
+  'term-worker': ['SIGTERM', 'worker'],
+};
+
+/**
+ * The processes that have been ready for a while, the oldest first. A process that is killed before that has acknowledged
+ * nothing; `kill-starting` does so on purpose.
+ */
+function living(parts: readonly Part[]): readonly Part[] {
+  const age = ({ kind, readyAtMs = Number.POSITIVE_INFINITY }: Part): number =>
+    performance.now() - readyAtMs - READY_MS[kind];
+  return parts.filter((part) => age(part) > 0).sort((a, b) => age(b) - age(a));
+}
+
+/** Milliseconds after its start in which a process is left alone. A service and a worker need some for the backlog. */
+const READY_MS: Readonly<Record<Part['kind'], number>> = {
+  service: 3_000,
+  worker: 3_000,
+  recorder: 0,
+  remote: 0,
+  emit: 0,
+  run: 0,
+};
+
+function signalled(part: Part | undefined, signal: NodeJS.Signals): string | undefined {
+  const name = `${part?.name} ${part?.pid}`;
+  return part?.signal(signal) === true ? name : undefined;
+}
+
+function killed(
+  clients: readonly { readonly name: string; kill(): boolean }[],
+  pick: number,
+): string | undefined {
+  const client = pickAt(clients, pick);
+  return client?.kill() === true ? client.name : undefined;
+}
+
+async function killStarting(part: Part | undefined, afterMs: number): Promise<string | undefined> {
+  if (part === undefined) return undefined;
+  await part.nextStart(START_MS_MAX);
+  await delay(afterMs);
+  return signalled(part, 'SIGKILL');
+}
+
+async function killStopping(part: Part | undefined, afterMs: number): Promise<string | undefined> {
+  const pid = part?.pid;
+  if (part === undefined || !part.signal('SIGTERM')) return undefined;
+  await delay(afterMs);
+  return part.pid === pid ? signalled(part, 'SIGKILL') : undefined;
+}
+
+async function stopped(part: Part | undefined, forMs: number): Promise<string | undefined> {
+  const pid = part?.pid;
+  if (part === undefined || !part.signal('SIGSTOP')) return undefined;
+  await delay(forMs);
+  if (part.pid === pid) part.signal('SIGCONT');
+  return `${part.name} ${pid}`;
+}
+
+async function cut(proxy: CutProxy, kind: ActionKind, forMs: number): Promise<string> {
+  proxy.mode = kind.slice('cut-'.length) as CutMode;
+  await delay(forMs);
+  proxy.open();
+  return 'proxy';
+}

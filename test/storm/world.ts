@@ -1,0 +1,134 @@
+import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { freePort } from '../support/free-port.ts';
+import { findRedis, type RedisServer, startRedis } from '../support/redis.ts';
+import { Disk } from './parts/disk.ts';
+import { FakeEndpoint } from './parts/endpoint.ts';
+import { CutProxy } from './parts/proxy.ts';
+import { Random } from './random.ts';
+import type { Group } from './schedule.ts';
+
+export const MAIN: string = resolve(import.meta.dirname, '../../dist/cli/main.js');
+export const AGENT: string = resolve(import.meta.dirname, 'parts/agent.sh');
+export const RECORDER: string = resolve(import.meta.dirname, 'parts/recorder.mjs');
+
+export const WEBHOOK_SECRET = 'a secret of the storm tests';
+export const LINES_A_RUN = 12;
+
+/** Each service has ports of its own, so that one may start while the other hangs. */
+export interface Ports {
+  readonly web: number;
+  readonly otlp: number;
+}
+
+/** Everything that a round has in common: folders, ports, proxies, Redis. */
+export interface World {
+  readonly directory: string;
+  readonly logDir: string;
+  readonly ledgers: string;
+  readonly runLog: string;
+  readonly ports: readonly [Ports, Ports];
+  readonly key: string | undefined;
+  readonly endpoint: FakeEndpoint | undefined;
+  /** Between the programs and the endpoint. */
+  readonly endpointProxy: CutProxy;
+  readonly endpointPort: number;
+  /** Between remote recorders, OTLP clients and the receiver of the holder. */
+  readonly holderProxy: CutProxy;
+  readonly holderProxyPort: number;
+  readonly redis: RedisServer | undefined;
+  readonly disk: Disk | undefined;
+}
+
+export interface WorldOptions {
+  readonly base: string;
+  readonly seed: string;
+  readonly groups: ReadonlySet<Group>;
+  readonly queue: 'memory' | 'redis' | 'any';
+}
+
+export async function openWorld({ base, seed, groups, queue }: WorldOptions): Promise<World> {
+  const random = new Random(`${seed} world`);
+  const hasKey = random.chance(0.5);
+  const hasEndpoint = groups.has('endpoint') || random.chance(0.5);
+  const wantsRedis = queue === 'redis' || (queue === 'any' && random.chance(0.4));
+  const directory = mkdtempSync(join(base, 'round-'));
+  const logDir = join(directory, 'logs');
+  const ledgers = join(directory, 'ledgers');
+  for (const path of [logDir, ledgers]) mkdirSync(path);
+  const runLog = join(directory, 'runs.log');
+  writeFileSync(join(directory, 'tasktrail.config.json'), JSON.stringify(configOf(runLog)));
+  const ports = [await freePorts(), await freePorts()] as const;
+  const endpoint = hasEndpoint ? new FakeEndpoint() : undefined;
+  const ownPort = await endpoint?.listen();
+  const endpointProxy = new CutProxy(() => (ownPort === undefined ? [] : [ownPort]));
+  const holderProxy = new CutProxy(() => ports.map(({ otlp }) => otlp));
+  return {
+    directory,
+    logDir,
+    ledgers,
+    runLog,
+    ports,
+    key: hasKey ? 'a key of the storm tests that all of its parts share' : undefined,
+    endpoint,
+    endpointProxy,
+    endpointPort: await endpointProxy.listen(),
+    holderProxy,
+    holderProxyPort: await holderProxy.listen(),
+    redis: wantsRedis ? await openRedis() : undefined,
+    disk: groups.has('disk') ? Disk.mount(logDir) : undefined,
+  };
+}
+
+async function openRedis(): Promise<RedisServer | undefined> {
+  const program = findRedis();
+  return 'missing' in program ? undefined : startRedis(program, { appendOnly: true });
+}
+
+async function freePorts(): Promise<Ports> {
+  return { web: await freePort(), otlp: await freePort() };
+}
+
+function configOf(runLog: string): object {
+  const command = ['sh', AGENT, runLog, '{phase}', '{step}', String(LINES_A_RUN)];
+  return {
+    agents: { counting: { command } },
+    commands: {
+      review: {
+        agent: 'counting',
+        phases: [
+          { name: 'build', steps: ['compile', 'test'] },
+          { name: 'check', steps: ['lint'] },
+        ],
+      },
+    },
+  };
+}
+
+/** The environment of a process: only PATH comes from this one. */
+export function envOf(world: World): Readonly<Record<string, string>> {
+  return {
+    PATH: process.env.PATH ?? '',
+    HOME: world.directory,
+    TASK_LOGS_DIR: world.logDir,
+    TASK_LOGS_OTLP_PORT: '0',
+    TASK_LOGS_ATTEMPTS: '1000',
+    TASK_LOGS_CONCURRENCY: '3',
+    OTEL_METRICS_EXPORTER: 'none',
+    GITHUB_WEBHOOK_SECRET: WEBHOOK_SECRET,
+    ...(world.key !== undefined && { TASK_LOGS_KEY: world.key }),
+    ...(world.redis !== undefined && { REDIS_URL: world.redis.url }),
+    ...(world.endpoint !== undefined && {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${world.endpointPort}`,
+    }),
+  };
+}
+
+/** `isKept`: the files of a log directory in memory stay as a copy. */
+export async function closeWorld(world: World, isKept: boolean): Promise<void> {
+  if (isKept && world.disk !== undefined)
+    cpSync(world.logDir, join(world.directory, 'logs-copy'), { recursive: true });
+  await Promise.all([world.endpointProxy.close(), world.holderProxy.close(), world.endpoint?.close()]);
+  await world.redis?.stop();
+  world.disk?.unmount();
+}
