@@ -8,7 +8,7 @@ import type { JournalEntry, TelemetrySource } from './line.ts';
 import { Segment } from './segment.ts';
 import { formatSegmentName, parseSegmentName, type SegmentName } from './segment-name.ts';
 import { BATCH_RECORDS_MAX, type Batch } from './segment-reader.ts';
-import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
+import { SegmentWriter } from './segment-writer.ts';
 
 /** A segment of another host that was not touched for this long belongs to a dead process. */
 const FOREIGN_STALE_MS = 60_000;
@@ -19,10 +19,21 @@ export interface JournalOptions {
   /** Keys of the destinations of every record appended here. */
   readonly destinations: readonly string[];
   readonly books: Books;
+  /**
+   * Called before this journal takes responsibility for a segment, and when it has none any more: whatever runs this journal
+   * may end before its process does, and others would take the segments for owned.
+   */
+  onSegment?(id: string, path: string | undefined): void;
 }
 
 /** An unreadable segment is tried again this often: a person may have mended its permissions. */
 const ASIDE_MS = 2_000;
+
+/** A segment by its id and its present path. */
+export interface SegmentFile {
+  readonly id: string;
+  readonly path: string;
+}
 
 interface Aside {
   readonly reason: string;
@@ -58,10 +69,7 @@ export class Journal {
       directory: options.directory,
       destinations: options.destinations,
       onAppend: (open) => this.#onAppend(open),
-      onFull: (open) => {
-        for (const segment of this.#segments) if (segment.id === open.id) segment.growing = false;
-        this.#wake();
-      },
+      onFull: (open) => this.complete(open.id),
       onDropped: (reason, count) => books.countDropped(reason, count),
       onState: (reason) => books.setReason('journal', reason),
     });
@@ -69,6 +77,31 @@ export class Journal {
 
   get destinations(): readonly string[] {
     return this.#options.destinations;
+  }
+
+  /** A segment to which another thread of this process appends. `complete` tells that it appends no more. */
+  follow({ id, path }: SegmentFile): void {
+    this.#onAppend({ id, path });
+  }
+
+  complete(id: string): void {
+    for (const segment of this.#segments) if (segment.id === id) segment.growing = false;
+    this.wake();
+  }
+
+  /** Goes on with a segment that a thread of this process, which has ended, was sending. */
+  adopt({ id, path }: SegmentFile, growing: boolean): void {
+    if (this.#segments.some((segment) => segment.id === id)) return;
+    const segment = this.#segmentOf({ id, path }, growing);
+    segment.loadCursors();
+    this.#segments.push(segment);
+    this.wake();
+  }
+
+  /** The senders look again: records were written by another thread. */
+  wake(): void {
+    this.#version += 1;
+    for (const wake of [...this.#waiters]) wake();
   }
 
   append(source: TelemetrySource, entry: JournalEntry): void {
@@ -130,7 +163,7 @@ export class Journal {
   /** Wakes the senders when a segment that was set aside is to be tried again. */
   #retryAside(): void {
     const now = performance.now();
-    if ([...this.#aside.values()].some(({ untilMs }) => untilMs <= now)) this.#wake();
+    if ([...this.#aside.values()].some(({ untilMs }) => untilMs <= now)) this.wake();
   }
 
   async done(destination: string, batch: QueuedBatch): Promise<void> {
@@ -176,7 +209,7 @@ export class Journal {
     for (const name of names.sort()) {
       if (await this.#claim(name)) claimed += 1;
     }
-    if (claimed > 0) this.#wake();
+    if (claimed > 0) this.wake();
     return claimed;
   }
 
@@ -202,12 +235,13 @@ export class Journal {
       try {
         if (await segment.finishIfDrained(this.destinations)) await segment.forget(this.destinations);
         else await segment.release();
+        this.#options.onSegment?.(segment.id, undefined);
       } catch (error) {
         // The segment keeps this process's name and is claimed once the process is dead: no record is lost.
         this.#options.books.setReason('journal', messageOf(error));
       }
     }
-    this.#wake();
+    this.wake();
   }
 
   /** `close` for the `exit` handler of a process: synchronous. */
@@ -217,17 +251,18 @@ export class Journal {
     for (const segment of this.#segments) segment.releaseSync();
   }
 
-  #onAppend(open: OpenSegment): void {
-    if (this.#segments.every((segment) => segment.id !== open.id)) this.#add(open.id, open.path, true);
-    this.#wake();
+  #onAppend(open: SegmentFile): void {
+    if (this.#segments.every((segment) => segment.id !== open.id)) {
+      this.#options.onSegment?.(open.id, open.path);
+      this.#segments.push(this.#segmentOf(open, true));
+    }
+    this.wake();
   }
 
-  #add(id: string, path: string, growing: boolean): Segment {
+  #segmentOf({ id, path }: SegmentFile, growing: boolean): Segment {
     const { directory, books } = this.#options;
     const onBadLine = (): void => books.countSkippedLines(1);
-    const segment = new Segment({ directory, id, path, growing, onBadLine });
-    this.#segments.push(segment);
-    return segment;
+    return new Segment({ directory, id, path, growing, onBadLine });
   }
 
   async #claim(name: string): Promise<boolean> {
@@ -238,14 +273,16 @@ export class Journal {
     const from = join(directory, name);
     if (parsed.state !== 'closed' && !(await isOrphan(from, isOwnerAlive(parsed)))) return false;
     const to = join(directory, formatSegmentName({ ...parsed, owner: ownIdentity(), state: 'claimed' }));
+    this.#options.onSegment?.(parsed.id, to);
     try {
       await rename(from, to);
     } catch (error) {
+      this.#options.onSegment?.(parsed.id, undefined);
       if (errnoOf(error) === 'ENOENT') return false;
       this.#options.books.setReason('journal claims', `cannot claim ${name}: ${messageOf(error)}`);
       return false;
     }
-    await this.#add(parsed.id, to, false).loadCursors();
+    this.adopt({ id: parsed.id, path: to }, false);
     return true;
   }
 
@@ -255,11 +292,7 @@ export class Journal {
     if (index < 0) return;
     this.#segments.splice(index, 1);
     if ((await segment.forget(this.destinations)) === 'left') this.#unknownOnly.add(segment.id);
-  }
-
-  #wake(): void {
-    this.#version += 1;
-    for (const wake of [...this.#waiters]) wake();
+    this.#options.onSegment?.(segment.id, undefined);
   }
 }
 
@@ -270,11 +303,11 @@ function asideText(reason: string, count: number): string {
 
 /**
  * Undefined when only the file's age tells: the owner is on another host, or a thread of this process, which touches
- * its open segment.
+ * its segments.
  */
-function isOwnerAlive({ owner, state }: SegmentName): boolean | undefined {
+function isOwnerAlive({ owner }: SegmentName): boolean | undefined {
   const alive = isProcessAlive(owner);
-  return alive === true && owner.pid === process.pid && state === 'open' ? undefined : alive;
+  return alive === true && owner.pid === process.pid ? undefined : alive;
 }
 
 async function isOrphan(path: string, alive: boolean | undefined): Promise<boolean> {

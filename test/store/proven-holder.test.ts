@@ -18,7 +18,7 @@ import { DEADLINE } from '../support/until.ts';
 const URL = 'http://127.0.0.1:4318';
 
 async function hold(dir: string, key?: string): Promise<DirectoryLock> {
-  const lock = await DirectoryLock.acquire(dir, () => undefined, key);
+  const lock = await DirectoryLock.acquire(dir, () => undefined, { key });
   onTestFinished(() => lock.release());
   await lock.announce(URL);
   return lock;
