@@ -60,7 +60,7 @@ export async function send(
   const books = new Books();
   const directory = journalDir(config.logDir);
   const journal = new Journal({ directory, destinations: destinationsOf(config), books });
-  const senders = createSenders(config, journal, books);
+  const senders = await createSenders(config, journal, books);
   const signals = new StopSignals();
   // The timers and sockets of the senders are unreferenced, so this timer keeps the process alive meanwhile.
   const alive = setInterval(() => {}, STALL_MS);

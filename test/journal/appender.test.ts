@@ -1,0 +1,113 @@
+import { readdirSync } from 'node:fs';
+import { expect, onTestFinished, test } from 'vitest';
+import { Books } from '../../src/books.ts';
+import { Appender, releaseSegments } from '../../src/journal/appender.ts';
+import { Journal, type SegmentFile } from '../../src/journal/journal.ts';
+import { SOURCE, takeAll, tempDir } from '../support/journal-records.ts';
+
+const DESTINATIONS = ['holder'];
+
+interface Appending {
+  readonly appender: Appender;
+  readonly events: string[];
+  readonly segments: SegmentFile[];
+  append(n: number): void;
+}
+
+function appending(directory: string): Appending {
+  const appender = new Appender({ directory, destinations: DESTINATIONS, books: new Books() });
+  onTestFinished(() => appender.close());
+  const events: string[] = [];
+  const segments: SegmentFile[] = [];
+  appender.listen({
+    opened: (segment) => {
+      events.push('opened');
+      segments.push(segment);
+    },
+    appended: () => events.push('appended'),
+    completed: () => events.push('completed'),
+  });
+  const append = (n: number): void => {
+    appender.append(SOURCE, { kind: 'L', json: JSON.stringify({ n }) });
+    appender.flush();
+  };
+  return { appender, events, segments, append };
+}
+
+/** The journal of another thread, which sends; and the segments that it is responsible for. */
+function following(directory: string): { readonly journal: Journal; readonly held: Map<string, string> } {
+  const held = new Map<string, string>();
+  const journal = new Journal({
+    directory,
+    destinations: DESTINATIONS,
+    books: new Books(),
+    onSegment: (id, path) => (path === undefined ? held.delete(id) : held.set(id, path)),
+  });
+  onTestFinished(() => journal.close());
+  return { journal, held };
+}
+
+test('a segment is reported once, each write, and its end', async () => {
+  const { appender, events, append } = appending(await tempDir());
+  append(1);
+  append(2);
+  appender.close();
+  append(3);
+  expect(events).toEqual(['opened', 'appended', 'appended', 'completed']);
+  expect(appender.open).toBeUndefined();
+});
+
+test('another journal reads what is appended, and removes the segment after its end', async () => {
+  const directory = await tempDir();
+  const { appender, segments, append } = appending(directory);
+  const { journal, held } = following(directory);
+  append(1);
+  const [segment] = segments;
+  if (segment === undefined) throw new Error('no segment');
+  journal.follow(segment);
+  journal.follow(segment);
+  expect([...held]).toEqual([[segment.id, segment.path]]);
+  expect(await takeAll(journal)).toEqual([1]);
+  append(2);
+  const version = journal.version;
+  journal.wake();
+  expect(journal.version).toBeGreaterThan(version);
+  expect(await takeAll(journal)).toEqual([2]);
+  expect(held.size).toBe(1);
+  appender.close();
+  journal.complete(segment.id);
+  expect(await takeAll(journal)).toEqual([]);
+  expect(held.size).toBe(0);
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+test('the journal of the next thread goes on where the last one was', async () => {
+  const directory = await tempDir();
+  const { segments, append } = appending(directory);
+  append(1);
+  append(2);
+  const first = following(directory);
+  for (const segment of segments) first.journal.follow(segment);
+  const batch = await first.journal.next('holder', 1);
+  if (batch !== undefined) await first.journal.done('holder', batch);
+  // It ends here, without a word.
+  append(3);
+  const second = following(directory);
+  for (const segment of segments) second.journal.adopt(segment, true);
+  expect(await takeAll(second.journal)).toEqual([2, 3]);
+  // Sent and removed meanwhile.
+  second.journal.adopt({ id: '01ARZ3NDEKTSV4RRFFQ69G5FAV', path: `${directory}/gone` }, false);
+  expect(await takeAll(second.journal)).toEqual([]);
+});
+
+test('released segments are claimed by the next process at once', async () => {
+  const directory = await tempDir();
+  const { appender, segments, append } = appending(directory);
+  append(1);
+  appender.close();
+  releaseSegments(directory, [...segments, { id: '01ARZ3NDEKTSV4RRFFQ69G5FAV', path: `${directory}/gone` }]);
+  const { journal, held } = following(directory);
+  expect(await journal.claimOrphans()).toBe(1);
+  expect([...held.keys()]).toEqual(segments.map(({ id }) => id));
+  expect(await takeAll(journal)).toEqual([1]);
+});
