@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import type { Books } from '../../books.ts';
 import type { Config } from '../../config/config.ts';
@@ -48,6 +49,9 @@ const COUNT_MS = 60_000;
 
 /** Milliseconds beyond its deadline for a shutdown: the store finishes what it has accepted. A hanging thread is ended before. */
 const CLOSE_MS = 60_000;
+
+/** Pause between two tries to write what a full disk has refused. */
+const WRITE_POLL_MS = 50;
 
 /** What the recording thread does with the messages of the store. */
 export interface HolderEvents {
@@ -170,12 +174,17 @@ export class HolderThread {
     this.#isClosing = true;
     clearTimeout(this.#restart);
     try {
+      const remainingMs = (): number => Math.max(0, until - performance.now());
       appender.flush();
-      await this.#ask('drain', { deadlineMs }, deadlineMs + CLOSE_MS);
+      // On a full disk they wait in memory.
+      while (appender.unwritten > 0 && remainingMs() > 0) {
+        await delay(WRITE_POLL_MS);
+        appender.flush();
+      }
+      await this.#ask('drain', { deadlineMs: remainingMs() }, deadlineMs + CLOSE_MS);
       appender.close();
-      const remainingMs = Math.max(0, until - performance.now());
       const { recorded } = books.snapshot();
-      await this.#ask('close', { deadlineMs: remainingMs, recorded }, remainingMs + CLOSE_MS);
+      await this.#ask('close', { deadlineMs: remainingMs(), recorded }, deadlineMs + CLOSE_MS);
     } catch (error) {
       books.setReason('shutdown', `${PART}: ${messageOf(error)}; records may wait in the journal`);
     }
@@ -269,13 +278,13 @@ export class HolderThread {
         started: resolve,
         refused: resolve,
         books: (state) => books.include(state),
-        log,
+        log: (line) => quietly(() => log(line)),
         segment: ({ id, path }) => this.#noteSegment(id, path),
         recovered: () => this.#resolveRecovered(),
-        taskEnded: (end) => events.taskEnded(end),
-        workflowEnded: (end) => events.workflowEnded(end),
-        approvalsWait: ({ workflowId, count }) => events.approvalsWait(workflowId, count),
-        deliveryStored: (line) => events.deliveryStored(line),
+        taskEnded: (end) => quietly(() => events.taskEnded(end)),
+        workflowEnded: (end) => quietly(() => events.workflowEnded(end)),
+        approvalsWait: ({ workflowId, count }) => quietly(() => events.approvalsWait(workflowId, count)),
+        deliveryStored: (line) => quietly(() => events.deliveryStored(line)),
       },
       answers: {
         isWatched: (taskId) => ender.isWatched(taskId),
@@ -301,7 +310,7 @@ export class HolderThread {
     books.keepIncluded();
     if (!this.#isOpen) return;
     books.setReason(PART, `it has ended, and is started again: ${reason}`);
-    log(`${PART} has ended, and is started again: ${reason}`);
+    quietly(() => log(`${PART} has ended, and is started again: ${reason}`));
     this.#restartLater(reason);
   }
 
@@ -338,6 +347,15 @@ export class HolderThread {
       this.#options.books.setReason(PART, `it hangs and is ended: ${this.#whyEnded}`);
       void this.#running?.end();
     }, checkMs).unref();
+  }
+}
+
+/** A defect of a listener must not reach the user's program, in which these messages arrive. */
+function quietly(call: () => void): void {
+  try {
+    call();
+  } catch {
+    // The record is stored; a line of the log or a count of metrics is missing.
   }
 }
 

@@ -131,7 +131,7 @@ class HolderProgram {
     const { config, hold, token, former } = this.#start;
     if (hold === 'never') return undefined;
     const tokens = former === undefined ? {} : { former: former.tokens };
-    const mustHold = hold === 'must' && former === undefined;
+    const mustHold = hold === 'must' && former?.url === undefined;
     const lock = await tryLock(config, this.#books, { mustHold, token, ...tokens });
     if (lock === undefined && former?.url !== undefined)
       this.#books.setReason('lock', 'another process has taken over the log directory');
