@@ -60,11 +60,6 @@ export class Appender {
     this.#listener = listener;
   }
 
-  /** The segment that grows; undefined before the first write and between two segments. */
-  get open(): SegmentFile | undefined {
-    return this.#open;
-  }
-
   append(source: TelemetrySource, entry: JournalEntry): void {
     this.#books.countRecorded();
     this.#writer.append(source, entry);

@@ -148,11 +148,6 @@ export class HolderThread {
     return this.#url;
   }
 
-  /** How many times the thread was started again. */
-  get restarts(): number {
-    return this.#restarts;
-  }
-
   setSecrets(secrets: readonly string[]): void {
     this.#channel?.tell('secrets', secrets);
   }
@@ -225,6 +220,8 @@ export class HolderThread {
     const outcome = await new Promise<Started | ThreadRefusal | string>((resolve) => {
       const channel = this.#connect(running, resolve);
       this.#channel = channel;
+      // Also those that were opened while it was being started; what it has from the last thread it knows.
+      for (const segment of this.#segments.values()) this.#tellSegment(segment);
       running.onEnd((reason) => {
         channel.close(this.#whyEnded ?? reason);
         if (this.#channel === channel) this.#channel = undefined;
@@ -241,6 +238,11 @@ export class HolderThread {
     }
     this.#onStarted(running, outcome);
     return undefined;
+  }
+
+  #tellSegment({ id, path, growing }: SegmentFile & { readonly growing: boolean }): void {
+    this.#channel?.tell('segment', { id, path });
+    if (!growing) this.#channel?.tell('completed', id);
   }
 
   #onStarted(running: Running, { url, key }: Started): void {
@@ -262,7 +264,8 @@ export class HolderThread {
     this.#tokens.push(token);
     return {
       config,
-      hold,
+      // A process that does not hold the directory does not begin to because its thread has ended.
+      hold: this.#isOpen && this.#url === undefined ? 'never' : hold,
       source,
       secrets: secrets(),
       token,
