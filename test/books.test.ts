@@ -54,3 +54,48 @@ test('a reason and a notice stay until they are cleared', () => {
   books.setNotice('endpoint', undefined);
   expect([books.reasons.size, books.notices.size]).toEqual([0, 0]);
 });
+
+test('the counts, reasons and notices of a thread are included, and its counts stay after its end', () => {
+  const [books, thread] = [new Books(), new Books()];
+  books.countRecorded(2);
+  books.countDropped('journal_full', 1);
+  books.setReason('journal', 'no space');
+  thread.countRecorded(1);
+  thread.countDelivered('holder', 2);
+  thread.countDropped('journal_full', 3);
+  thread.setReason('journal', 'unreadable');
+  thread.setNotice('retention', 'late');
+  books.include(thread.state());
+  // The state is that of the time at which it was taken.
+  thread.countDelivered('holder', 5);
+  expect(books.snapshot()).toMatchObject({
+    recorded: 3,
+    delivered: { holder: 2 },
+    dropped: { journal_full: 4 },
+  });
+  expect([...books.reasons]).toEqual([['journal', 'no space; unreadable']]);
+  expect([...books.notices]).toEqual([['retention', 'late']]);
+  books.keepIncluded();
+  const next = new Books();
+  next.countDelivered('holder', 1);
+  books.include(next.state());
+  expect(books.snapshot()).toMatchObject({
+    recorded: 3,
+    delivered: { holder: 3 },
+    dropped: { journal_full: 4 },
+  });
+  expect([...books.reasons]).toEqual([['journal', 'no space']]);
+  expect([...books.notices]).toEqual([]);
+});
+
+test('each change is reported, and a text that is set again is none', () => {
+  let changes = 0;
+  const books = new Books(() => {
+    changes += 1;
+  });
+  books.countAccepted(1);
+  books.setReason('store', 'full');
+  books.setReason('store', 'full');
+  books.setReason('store', undefined);
+  expect(changes).toBe(3);
+});

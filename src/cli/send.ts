@@ -70,7 +70,7 @@ export async function send(
     books,
     fsync: config.fsync,
   });
-  const senders = createSenders(config, journal, books);
+  const senders = await createSenders(config, journal, books);
   const signals = new StopSignals();
   // The timers and sockets of the senders are unreferenced, so this timer keeps the process alive meanwhile.
   const alive = setInterval(() => {}, STALL_MS);
@@ -109,7 +109,7 @@ async function sendFirst(config: Config, ids: ReadonlySet<string>, until: number
     destinations: destinationsOf(config),
     books,
   });
-  const senders = createSenders(config, journal, books);
+  const senders = await createSenders(config, journal, books);
   const signals = new StopSignals();
   const alive = setInterval(() => {}, STALL_MS);
   try {

@@ -9,7 +9,9 @@ import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
 import { Segment } from './segment.ts';
 import { formatSegmentName, parseSegmentName, type SegmentName } from './segment-name.ts';
+import { SegmentProblems } from './segment-problems.ts';
 import { BATCH_RECORDS_MAX, type Batch } from './segment-reader.ts';
+import { syncText } from './segment-sync.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 
 /** A segment of another host that was not touched for this long belongs to a dead process. */
@@ -23,15 +25,25 @@ export interface JournalOptions {
   readonly books: Books;
   /** Default `interval`. */
   readonly fsync?: FsyncMode;
+  /**
+   * Called before this journal takes responsibility for a segment, and when it has none any more: whatever runs this journal
+   * may end before its process does, and others would take the segments for owned.
+   */
+  onSegment?(id: string, path: string | undefined): void;
 }
 
-/** An unreadable segment is tried again this often: a person may have mended its permissions. */
-const ASIDE_MS = 2_000;
+/** A segment by its id and its present path. */
+export interface SegmentFile {
+  readonly id: string;
+  readonly path: string;
+}
 
-interface Aside {
-  readonly reason: string;
-  /** On the clock of `performance.now()`. */
-  readonly untilMs: number;
+/** A segment that this process writes. */
+export interface WrittenSegment extends SegmentFile {
+  /** Bytes that may be read; undefined: all. */
+  readonly readableTo: number | undefined;
+  /** Bytes in the end; undefined while it is appended to. */
+  readonly size: number | undefined;
 }
 
 /** A batch and its segment. */
@@ -50,26 +62,23 @@ export class Journal {
   readonly #waiters = new Set<() => void>();
   /** Ids of segments that only wait for destinations unknown to this process. */
   readonly #unknownOnly = new Set<string>();
-  /** Segments that could not be read, and when they are tried again. */
-  readonly #aside = new Map<Segment, Aside>();
+  readonly #problems: SegmentProblems;
   #version = 0;
-  /** Ids of segments with half a record at their end. */
-  readonly #torn = new Set<string>();
   #closed = false;
 
   constructor(options: JournalOptions) {
     this.#options = options;
     const { books } = options;
+    this.#problems = new SegmentProblems(books);
     this.#writer = new SegmentWriter({
       directory: options.directory,
       destinations: options.destinations,
       fsync: options.fsync,
       onAppend: (open) => this.#onAppend(open),
+      // With `always` it is not known before its first sync.
       onFull: (open) => {
-        // With `always` it is not known before its first sync.
-        const segment = this.#find(open.id) ?? this.#add(open.id, open.path, false);
-        segment.complete(open.size);
-        this.#wake();
+        this.#known(open);
+        this.complete(open.id, open.size);
       },
       onDropped: (reason, count) => books.countDropped(reason, count),
       onState: (reason) => books.setReason('journal', reason),
@@ -83,6 +92,45 @@ export class Journal {
 
   get destinations(): readonly string[] {
     return this.#options.destinations;
+  }
+
+  /** A segment to which another thread of this process appends. `complete` tells that it appends no more. */
+  follow(file: WrittenSegment): void {
+    const segment = this.#known(file);
+    segment.readableTo = file.readableTo;
+    if (file.size !== undefined) segment.complete(file.size);
+    this.wake();
+  }
+
+  /** With `always`: the bytes that are synced. */
+  readable(id: string, bytes: number): void {
+    const segment = this.#find(id);
+    if (segment !== undefined) segment.readableTo = bytes;
+    this.wake();
+  }
+
+  /** Nothing is appended to the segment any more, which has this many bytes. */
+  complete(id: string, size: number): void {
+    this.#find(id)?.complete(size);
+    this.wake();
+  }
+
+  /** Goes on with a segment that a process or thread, which has ended, was sending. */
+  adopt(file: WrittenSegment): void {
+    const { id, path, size, readableTo } = file;
+    if (this.#find(id) !== undefined) return;
+    const segment = this.#segmentOf({ id, path }, size === undefined);
+    segment.readableTo = readableTo;
+    if (size !== undefined) segment.complete(size);
+    segment.loadCursors();
+    this.#segments.push(segment);
+    this.wake();
+  }
+
+  /** The senders look again: records were written by another thread. */
+  wake(): void {
+    this.#version += 1;
+    for (const wake of [...this.#waiters]) wake();
   }
 
   append(source: TelemetrySource, entry: JournalEntry): void {
@@ -112,14 +160,14 @@ export class Journal {
   /** The next records for a destination, oldest first; undefined when none are available. */
   async next(destination: string, recordsMax: number = BATCH_RECORDS_MAX): Promise<QueuedBatch | undefined> {
     for (const segment of [...this.#segments]) {
-      if ((this.#aside.get(segment)?.untilMs ?? 0) > performance.now()) continue;
+      if (this.#problems.isAside(segment)) continue;
       try {
         const batch = await this.#read(segment, destination, recordsMax);
-        this.#setAside(segment, undefined);
+        this.#problems.clear(segment);
         if (batch !== undefined) return batch;
       } catch (error) {
         // Made by another user, or on a broken part of the disk: the segments behind it are not to wait for it.
-        this.#setAside(segment, error);
+        this.#problems.setAside(segment, error);
       }
     }
     return undefined;
@@ -133,39 +181,11 @@ export class Journal {
       const batch = await reader.read(recordsMax, readableTo);
       if (batch.entries.length > 0) return { ...batch, segment };
       if (!isComplete) return undefined;
-      if (reader.tornAt !== undefined) this.#noteTorn(segment);
+      if (reader.tornAt !== undefined) this.#problems.noteTorn(segment);
       await segment.finish(destination);
     }
     await this.#forgetIfFinished(segment);
     return undefined;
-  }
-
-  #noteTorn(segment: Segment): void {
-    // Each destination has come to the end.
-    if (this.#torn.has(segment.id)) return;
-    this.#torn.add(segment.id);
-    const what = this.#torn.size === 1 ? 'one segment ends' : `${this.#torn.size} segments end`;
-    this.#options.books.setNotice(
-      'journal tails',
-      `${what} in half a record or in NUL: its process was killed, or the power was cut, before it was written`,
-    );
-  }
-
-  #setAside(segment: Segment, error: unknown): void {
-    if (error === undefined) {
-      if (!this.#aside.delete(segment)) return;
-    } else {
-      this.#aside.set(segment, { reason: messageOf(error), untilMs: performance.now() + ASIDE_MS });
-    }
-    for (const known of this.#aside.keys()) if (!this.#segments.includes(known)) this.#aside.delete(known);
-    const [first] = this.#aside.values();
-    this.#options.books.setNotice('journal segments', first && asideText(first.reason, this.#aside.size));
-  }
-
-  /** Wakes the senders when a segment that was set aside is to be tried again. */
-  #retryAside(): void {
-    const now = performance.now();
-    if ([...this.#aside.values()].some(({ untilMs }) => untilMs <= now)) this.#wake();
   }
 
   async done(destination: string, batch: QueuedBatch): Promise<void> {
@@ -209,7 +229,7 @@ export class Journal {
     const { directory, books } = this.#options;
     if (this.#closed) return 0;
     this.#writer.checkFile();
-    this.#retryAside();
+    if (this.#problems.isRetryDue) this.wake();
     for (const segment of [...this.#segments]) await segment.touch();
     let names: string[];
     try {
@@ -224,7 +244,7 @@ export class Journal {
     for (const name of names.sort()) {
       if (await claim(name)) claimed += 1;
     }
-    if (claimed > 0) this.#wake();
+    if (claimed > 0) this.wake();
     return claimed;
   }
 
@@ -244,7 +264,7 @@ export class Journal {
       try {
         pending += (await (await segment.reader(destination))?.countFrom()) ?? 0;
       } catch (error) {
-        this.#setAside(segment, error);
+        this.#problems.setAside(segment, error);
       }
     }
     return pending;
@@ -260,12 +280,13 @@ export class Journal {
       try {
         if (await segment.finishIfDrained(this.destinations)) await segment.forget(this.destinations);
         else await segment.release();
+        this.#options.onSegment?.(segment.id, undefined);
       } catch (error) {
         // The segment keeps this process's name and is claimed once the process is dead: no record is lost.
         this.#options.books.setReason('journal', messageOf(error));
       }
     }
-    this.#wake();
+    this.wake();
   }
 
   /** `close` for the `exit` handler of a process: synchronous. */
@@ -277,21 +298,29 @@ export class Journal {
   }
 
   #onAppend(open: OpenSegment): void {
-    const segment = this.#find(open.id) ?? this.#add(open.id, open.path, true);
+    const segment = this.#known(open);
     if (this.#options.fsync === 'always') segment.readableTo = open.size;
-    this.#wake();
+    this.wake();
   }
 
   #find(id: string): Segment | undefined {
     return this.#segments.find((segment) => segment.id === id);
   }
 
-  #add(id: string, path: string, growing: boolean): Segment {
-    const { directory, books } = this.#options;
-    const onBadLine = (): void => books.countSkippedLines(1);
-    const segment = new Segment({ directory, id, path, growing, onBadLine });
+  /** A segment that is appended to: the one with this id, or a new one. */
+  #known({ id, path }: SegmentFile): Segment {
+    const found = this.#find(id);
+    if (found !== undefined) return found;
+    this.#options.onSegment?.(id, path);
+    const segment = this.#segmentOf({ id, path }, true);
     this.#segments.push(segment);
     return segment;
+  }
+
+  #segmentOf({ id, path }: SegmentFile, growing: boolean): Segment {
+    const { directory, books } = this.#options;
+    const onBadLine = (): void => books.countSkippedLines(1);
+    return new Segment({ directory, id, path, growing, onBadLine });
   }
 
   async #claim(name: string): Promise<boolean> {
@@ -307,9 +336,11 @@ export class Journal {
     const { directory } = this.#options;
     const from = join(directory, name);
     const to = join(directory, formatSegmentName({ ...parsed, owner: ownIdentity(), state: 'claimed' }));
+    this.#options.onSegment?.(parsed.id, to);
     try {
       await rename(from, to);
     } catch (error) {
+      this.#options.onSegment?.(parsed.id, undefined);
       if (errnoOf(error) === 'ENOENT') return false;
       this.#options.books.setReason(
         'journal claims',
@@ -317,7 +348,7 @@ export class Journal {
       );
       return false;
     }
-    await this.#add(parsed.id, to, false).loadCursors();
+    this.adopt({ id: parsed.id, path: to, readableTo: undefined, size: 0 });
     return true;
   }
 
@@ -326,31 +357,19 @@ export class Journal {
     const index = this.#segments.indexOf(segment);
     if (index < 0) return;
     this.#segments.splice(index, 1);
+    this.#problems.clear(segment);
     if ((await segment.forget(this.destinations)) === 'left') this.#unknownOnly.add(segment.id);
+    this.#options.onSegment?.(segment.id, undefined);
   }
-
-  #wake(): void {
-    this.#version += 1;
-    for (const wake of [...this.#waiters]) wake();
-  }
-}
-
-function syncText(reason: string): string {
-  return `cannot sync the journal: ${reason}. The records are kept in memory and written to another segment`;
-}
-
-function asideText(reason: string, count: number): string {
-  const what = count === 1 ? 'one segment cannot be read and is' : `${count} segments cannot be read and are`;
-  return `${what} set aside; all others are sent: ${reason}. Give this user read access, and it is sent too`;
 }
 
 /**
  * Undefined when only the file's age tells: the owner is on another host, or a thread of this process, which touches
- * its open segment.
+ * its segments.
  */
-function isOwnerAlive({ owner, state }: SegmentName): boolean | undefined {
+function isOwnerAlive({ owner }: SegmentName): boolean | undefined {
   const alive = isProcessAlive(owner);
-  return alive === true && owner.pid === process.pid && state === 'open' ? undefined : alive;
+  return alive === true && owner.pid === process.pid ? undefined : alive;
 }
 
 async function isOrphan(path: string, alive: boolean | undefined): Promise<boolean> {

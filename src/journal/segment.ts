@@ -29,6 +29,7 @@ export class Segment {
   readonly #place: SegmentPlace;
   #path: string;
   #cursors: Record<string, number> = {};
+  #loaded: Promise<void> = Promise.resolve();
   #lastSave: Promise<void> = Promise.resolve();
   /** A save that has not started yet: it covers every cursor set until it starts. */
   #nextSave: Promise<void> | undefined;
@@ -59,8 +60,13 @@ export class Segment {
     return this.#size !== undefined && (this.readableTo ?? this.#size) >= this.#size;
   }
 
-  /** Reads the cursors of an earlier owner. Invalid cursors mean sending again, which record ids make harmless. */
-  async loadCursors(): Promise<void> {
+  /** Reads the cursors of an earlier owner, before anything else is read. */
+  loadCursors(): void {
+    this.#loaded = this.#load();
+  }
+
+  /** Invalid cursors mean sending again, which record ids make harmless. */
+  async #load(): Promise<void> {
     try {
       const value = parseObject(await readText(this.#cursorPath())) ?? {};
       for (const [destination, offset] of Object.entries(value)) {
@@ -74,6 +80,7 @@ export class Segment {
 
   /** The reader of a destination; undefined when the segment is not for this destination or its file is gone. */
   async reader(destination: string): Promise<SegmentReader | undefined> {
+    await this.#loaded;
     if (this.#finished.has(destination)) return undefined;
     let reader = this.#readers.get(destination);
     if (reader === undefined) {

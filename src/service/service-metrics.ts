@@ -57,7 +57,7 @@ export class ServiceMetrics {
   }
 
   async #readGauges(): Promise<readonly GaugeReading[]> {
-    const own = this.#metrics?.readGauges() ?? [];
+    const own = (await this.#metrics?.readGauges()) ?? [];
     return this.#queue === undefined ? own : [...own, await queueJobs(this.#queue)];
   }
 }

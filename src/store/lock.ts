@@ -57,6 +57,15 @@ function signed(record: Omit<LockRecord, 'mac'>, key: string): LockRecord {
   return { ...record, mac: macOfRecord(record, key) };
 }
 
+export interface LockOptions {
+  /** The key of the configuration. Default: that of the directory, which is made if needed. */
+  readonly key?: string | undefined;
+  /** Default: a new one. */
+  readonly token?: string;
+  /** Tokens of locks that threads of this process had, which have ended: such a lock is taken over. */
+  readonly former?: readonly string[];
+}
+
 /** Lock of the one process that writes below the log directory. */
 export class DirectoryLock {
   /** The key of the directory: that of the configuration, else the content of `_key`. */
@@ -80,23 +89,23 @@ export class DirectoryLock {
   }
 
   /**
-   * `givenKey` comes from the configuration; default: the key of the directory, which is made if needed. Throws
-   * `ERR_DIRECTORY_HELD` when another process holds the directory; the message names it and its address. Throws
+   * Throws `ERR_DIRECTORY_HELD` when another process holds the directory; the message names it and its address. Throws
    * `ERR_DIRECTORY_UNUSABLE` for a damaged key.
    */
   static async acquire(
     logDir: string,
     onLost: (reason: string) => void,
-    givenKey?: string,
+    { key: givenKey, token = ulid(), former = [] }: LockOptions = {},
   ): Promise<DirectoryLock> {
     await makeNamedDirectory(logDir);
     const path = join(logDir, OWN_NAMES.lock);
     const key = givenKey ?? (await ensureTrailKey(logDir));
     const record = signed(
-      { ...ownIdentity(), token: ulid(), started_at: new Date().toISOString(), otlp_url: null },
+      { ...ownIdentity(), token, started_at: new Date().toISOString(), otlp_url: null },
       key,
     );
-    const attempt = await takeLock(path, record, RULES);
+    const isOurs = former.length > 0 && (await updateLock(path, record, former));
+    const attempt = isOurs ? { isTaken: true as const } : await takeLock(path, record, RULES);
     if (!attempt.isTaken) throw heldBy(attempt.owner && asRecord(attempt.owner), key);
     await removeUnfinished(logDir);
     const lock = new DirectoryLock({ path, record, key, isKeyGiven: givenKey !== undefined, onLost });
@@ -158,6 +167,12 @@ export class DirectoryLock {
     void this.#toucher.stop();
     this.#onLost(reason);
   }
+}
+
+/** Releases the lock of a thread of this process that has ended without a release. */
+export async function releaseFormer(logDir: string, tokens: readonly string[]): Promise<void> {
+  const path = join(logDir, OWN_NAMES.lock);
+  for (const token of tokens) await releaseLock(path, { ...ownIdentity(), token });
 }
 
 interface LockParts {

@@ -62,10 +62,18 @@ export function restoreLock(path: string, owner: LockOwner): Promise<boolean> {
   return withLockFile(path, owner, (temp) => linkNew(temp, path));
 }
 
-/** Replaces the content of the caller's own lock. False, without a change, when another process owns it. */
-export async function updateLock(path: string, owner: LockOwner): Promise<boolean> {
+/**
+ * Replaces the content of the caller's own lock, which has one of these tokens. False, without a change, when another process
+ * owns it.
+ */
+export async function updateLock(
+  path: string,
+  owner: LockOwner,
+  tokens: readonly string[] = [owner.token],
+): Promise<boolean> {
   return withLockFile(path, owner, async (temp) => {
-    if ((await readLock(path))?.token !== owner.token) return false;
+    const found = await readLock(path);
+    if (found === undefined || !tokens.includes(found.token)) return false;
     await rename(temp, path);
     return true;
   });

@@ -22,10 +22,23 @@ const AGENT_TOKENS_MAX = 200;
 export class KnownSecrets {
   readonly #fixed: Set<string>;
   readonly #tokens = new Set<string>();
+  readonly #onChange: (secrets: readonly string[]) => void;
 
-  constructor(fixed: readonly string[]) {
+  /** `onChange` tells other threads, which mask for themselves. */
+  constructor(fixed: readonly string[], onChange: (secrets: readonly string[]) => void = () => {}) {
     this.#fixed = new Set(fixed);
-    maskSecrets([...this.#fixed]);
+    this.#onChange = onChange;
+    maskSecrets(this.all);
+  }
+
+  get all(): readonly string[] {
+    return [...this.#fixed, ...this.#tokens];
+  }
+
+  /** Adds the key of a log directory. */
+  addKey(key: string): void {
+    for (const secret of secretsOfKey(key)) this.#fixed.add(secret);
+    this.#apply();
   }
 
   /** Adds the token of an agent. The oldest ones are forgotten: their tasks have ended. */
@@ -35,7 +48,12 @@ export class KnownSecrets {
     this.#tokens.add(token);
     const [oldest] = this.#tokens;
     if (this.#tokens.size > AGENT_TOKENS_MAX && oldest !== undefined) this.#tokens.delete(oldest);
-    maskSecrets([...this.#fixed, ...this.#tokens]);
+    this.#apply();
+  }
+
+  #apply(): void {
+    maskSecrets(this.all);
+    this.#onChange(this.all);
   }
 }
 

@@ -1,6 +1,5 @@
 import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
-import { EndpointTransport } from '../export/endpoint-transport.ts';
 import { type HolderAddress, HolderTransport } from '../export/holder-transport.ts';
 import { Sender } from '../export/sender.ts';
 import { destinationsOf, endpointsOf, HOLDER } from '../journal/destination.ts';
@@ -16,18 +15,20 @@ const HOLDER_RETRY_MAX_MS = 1_000;
 /** Longest pause between retries in milliseconds. An endpoint may be away for hours, and many senders share it. */
 const ENDPOINT_RETRY_MAX_MS = 30_000;
 
-export function createSenders(config: Config, journal: Journal, books: Books): readonly Sender[] {
+export async function createSenders(
+  config: Config,
+  journal: Journal,
+  books: Books,
+): Promise<readonly Sender[]> {
   const shared = { journal, books };
-  const endpoints = endpointsOf(config).map(
-    ({ key, signals }) =>
-      new Sender({
-        ...shared,
-        destination: key,
-        signals,
-        transport: new EndpointTransport({ token: tokenForEndpoints(config) }),
-        retryMaxMs: ENDPOINT_RETRY_MAX_MS,
-      }),
-  );
+  const endpoints: Sender[] = [];
+  for (const { key, signals } of endpointsOf(config)) {
+    // OpenTelemetry's packages for exporters: loaded only when there is an endpoint.
+    const { EndpointTransport } = await import('../export/endpoint-transport.ts');
+    const transport = new EndpointTransport({ token: tokenForEndpoints(config) });
+    const more = { destination: key, signals, transport, retryMaxMs: ENDPOINT_RETRY_MAX_MS };
+    endpoints.push(new Sender({ ...shared, ...more }));
+  }
   if (!destinationsOf(config).includes(HOLDER)) return endpoints;
   const transport = new HolderTransport({
     locate: () => locateHolder(config),

@@ -7,19 +7,20 @@ import { spanEntry, type TelemetrySource } from '../journal/line.ts';
 import { isTerminal } from '../model/documents.ts';
 import { leftRecordsTokenOf } from '../model/trail-token.ts';
 import { type Receiver, startReceiver } from '../receive/server.ts';
-import { isOpenHere } from '../record/task/heartbeat.ts';
 import type { Reader } from '../serve/reader.ts';
 import { Tombstones } from '../store/keep/tombstones.ts';
 import { isJobKept } from '../store/kept-job.ts';
-import { DirectoryLock } from '../store/lock.ts';
+import { DirectoryLock, type LockOptions } from '../store/lock.ts';
 import { closeToOthers } from '../store/private-directory.ts';
+import type { Liveness } from '../store/write/liveness.ts';
+import type { StoreObserver } from '../store/write/observer.ts';
 import { Store } from '../store/write/store.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { sendAllLeftRecords, signalUrls } from './agents/send-left-records.ts';
-import type { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER, watchOrphanRuns } from './orphan-sweep.ts';
 import { startReaper } from './reaper.ts';
 import { scheduleRetention } from './retention-schedule.ts';
+import type { TaskEnder } from './thread/task-ender.ts';
 import { watchUnreadable } from './unreadable-watch.ts';
 import { isUploadedBy, startUploads, type Uploads } from './uploads.ts';
 
@@ -33,8 +34,9 @@ export interface HolderOptions {
   readonly reader: Reader;
   /** Resource and scope of the spans that the holder builds. */
   readonly source: TelemetrySource;
-  /** Counts the documents that the store writes. */
-  readonly metrics: TrailMetrics;
+  /** Learns what the store writes. */
+  readonly observer?: StoreObserver | undefined;
+  readonly ender: TaskEnder;
   log(line: string): void;
 }
 
@@ -43,6 +45,8 @@ export interface Holder {
   readonly url: string;
   /** Resolves when the files that an earlier process left unfinished are recovered. */
   readonly recovered: Promise<void>;
+  /** Last activity of each running task. */
+  readonly liveness: Liveness;
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -50,10 +54,11 @@ export interface Holder {
 export async function lockDirectory(
   config: Config,
   onLost: (reason: string) => void,
+  options: Omit<LockOptions, 'key'> = {},
 ): Promise<DirectoryLock> {
   try {
     setFileMode(config.fileMode);
-    return await DirectoryLock.acquire(config.logDir, onLost, config.key);
+    return await DirectoryLock.acquire(config.logDir, onLost, { ...options, key: config.key });
   } catch (error) {
     if (error instanceof TasktrailError) {
       throw new TasktrailError(error.code, `TASK_LOGS_DIR: ${config.logDir}: ${error.message}`, {
@@ -73,11 +78,11 @@ export async function lockDirectory(
 export async function tryLock(
   config: Config,
   books: Books,
-  mustHold: boolean,
+  { mustHold, ...options }: Omit<LockOptions, 'key'> & { readonly mustHold: boolean },
 ): Promise<DirectoryLock | undefined> {
   if (!config.store) return undefined;
   try {
-    return await lockDirectory(config, (reason) => books.setReason('lock', reason));
+    return await lockDirectory(config, (reason) => books.setReason('lock', reason), options);
   } catch (error) {
     const isHeld = error instanceof TasktrailError && error.code === 'ERR_DIRECTORY_HELD';
     if (isHeld && !mustHold) return undefined;
@@ -86,7 +91,7 @@ export async function tryLock(
 }
 
 export async function startHolder(lock: DirectoryLock, options: HolderOptions): Promise<Holder> {
-  const { config, books, journal, reader, source, metrics, log } = options;
+  const { config, books, journal, reader, source, observer, ender, log } = options;
   const tombstones = await openTombstones(lock, config);
   await closeDirectory(config.logDir, log);
   let uploads: Uploads | undefined;
@@ -99,10 +104,9 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     isPruned: (kind, id) => tombstones.has(kind, id),
     onSpan: (span) => journal.append(source, spanEntry(span)),
     onDocument: (workflowId) => uploads?.archive.notify(workflowId),
-    observer: metrics,
+    observer,
     log,
   });
-  metrics.watchStore(store.liveness);
   const receiver = await openReceiver(lock, config, store);
   store.start();
   uploads = startUploads(config, books, log);
@@ -110,8 +114,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     books.setReason('recovery', messageOf(error));
   });
   const isUploaded = isUploadedBy(config, uploads);
-  // Tasks of this process are alive, although a backlog may delay their heartbeats.
-  const reaper = startReaper({ store, reader, isWatched: isOpenHere, log });
+  const reaper = startReaper({ store, reader, ender, log });
   const orphanWatch = watchOrphanRuns({
     folder: join(config.logDir, AGENT_FOLDER),
     // The service still has a job for a task that only a forged record has ended.
@@ -132,6 +135,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
   return {
     url: receiver.url,
     recovered,
+    liveness: store.liveness,
     close: async (deadlineMs) => {
       const until = performance.now() + deadlineMs;
       try {

@@ -3,8 +3,8 @@ import type { Config } from '../config/config.ts';
 import type { Journal } from '../journal/journal.ts';
 import { createReader } from '../store/read/reader.ts';
 import { type Holder, startHolder, tryLock } from './holder.ts';
-import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { resourceOf, sourceOf } from './resource.ts';
+import { taskEnder } from './thread/task-ender.ts';
 
 export interface LoneHolderOptions {
   readonly config: Config;
@@ -19,12 +19,13 @@ export interface LoneHolderOptions {
  */
 export async function startLoneHolder(options: LoneHolderOptions): Promise<Holder | undefined> {
   const { config, books } = options;
-  const lock = await tryLock(config, books, false);
+  const lock = await tryLock(config, books, { mustHold: false });
   if (lock === undefined) return undefined;
+  const reader = createReader(config.logDir, { workflowDir: config.workflowDir });
   return startHolder(lock, {
     ...options,
-    reader: createReader(config.logDir, { workflowDir: config.workflowDir }),
+    reader,
     source: sourceOf(resourceOf(config)),
-    metrics: new TrailMetrics(),
+    ender: taskEnder(reader),
   });
 }

@@ -1,10 +1,8 @@
 import { messageOf } from '../errors.ts';
 import type { JsonObject } from '../model/json.ts';
-import { activeRecorder } from '../record/recorder.ts';
-import { closeTask } from '../record/task/absent-task.ts';
 import { HEARTBEAT_SECONDS } from '../record/task/heartbeat.ts';
 import type { Liveness, TaskLiveness } from '../store/write/liveness.ts';
-import { cancelWorkflows, findOpenWorkflows, type WorkflowReader } from './lost-workflow.ts';
+import type { TaskEnder } from './thread/task-ender.ts';
 
 /** Interval of the checks, short compared with the limits below. */
 const TICK_MS = 5_000;
@@ -24,11 +22,11 @@ const NAMES_SHOWN = 5;
 export interface ReaperOptions {
   readonly store: { readonly liveness: Liveness };
   /** Reads the task's state from disk before the task is closed. */
-  readonly reader: WorkflowReader & {
+  readonly reader: {
     readDocument(taskId: string, document: 'metadata'): Promise<JsonObject | undefined>;
   };
-  /** True for tasks that this process supervises; the reaper leaves them alone. Default: none. */
-  readonly isWatched?: (taskId: string) => boolean;
+  /** Records the ends. */
+  readonly ender: TaskEnder;
   /** The store's clock, in milliseconds since the epoch. */
   readonly now?: () => number;
   readonly tickMs?: number;
@@ -76,15 +74,15 @@ export function startReaper(options: ReaperOptions): Reaper {
 }
 
 async function reap(options: ReaperOptions, nowMs: number, isStopped: () => boolean): Promise<void> {
-  const { store, isWatched, log } = options;
+  const { store, ender, log } = options;
   const closed: string[] = [];
   for (const task of [...store.liveness.all()]) {
     // Without a recorder the end cannot be recorded: this process is shutting down.
-    if (isStopped() || activeRecorder() === undefined) break;
+    if (isStopped() || !ender.isRecording()) break;
     const silence = silenceOf(task, options, nowMs);
     if (silence === undefined) continue;
     try {
-      if (isWatched?.(task.taskId) === true) store.liveness.renew(nowMs, task.taskId);
+      if (await ender.isWatched(task.taskId)) store.liveness.renew(nowMs, task.taskId);
       else if (await close(task, options, silence)) closed.push(task.taskId);
     } catch (error) {
       store.liveness.renew(nowMs, task.taskId);
@@ -112,15 +110,18 @@ function silenceOf(task: TaskLiveness, options: ReaperOptions, nowMs: number): s
 }
 
 /** False when the task changed in between: a new record, another attempt, another status, or its removal. */
-async function close(task: TaskLiveness, { store, reader }: ReaperOptions, error: string): Promise<boolean> {
+async function close(
+  task: TaskLiveness,
+  { store, reader, ender }: ReaperOptions,
+  error: string,
+): Promise<boolean> {
   const { taskId, attempt, status, openedBy } = task;
   const metadata = await reader.readDocument(taskId, 'metadata');
-  const workflows = await findOpenWorkflows(metadata, reader);
   if (store.liveness.get(taskId) !== task) return false;
   // A record that arrives before the end is stored registers the task again.
   store.liveness.forget(taskId);
   if (metadata?.attempt !== attempt || metadata.status !== status) return false;
-  closeTask({ taskId, attempt, openedBy }, { status: 'abandoned', error });
-  cancelWorkflows(workflows, { taskId, attempt, reason: error });
+  const workflowIds = Array.isArray(metadata.workflow_ids) ? metadata.workflow_ids.map(String) : [];
+  await ender.abandon({ taskId, attempt, openedBy, workflowIds, error });
   return true;
 }

@@ -1,15 +1,12 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Books } from '../books.ts';
 import { type Config, type ConfigOptions, loadConfig } from '../config/config.ts';
 import { isSwitchedOff } from '../config/environment.ts';
 import { handedSecrets } from '../config/file/agent-variables.ts';
-import { messageOf } from '../errors.ts';
 import { OtelRecorder } from '../export/otel-recorder.ts';
-import type { Sender } from '../export/sender.ts';
-import { Journal } from '../journal/journal.ts';
+import { Appender } from '../journal/appender.ts';
+import { destinationsOf, HOLDER } from '../journal/destination.ts';
 import { journalDir } from '../journal/lone-record.ts';
-import { type JournalWatch, watchJournal } from '../journal/watch.ts';
 import { agentTokenOf, leftRecordsTokenOf } from '../model/trail-token.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
 import { safeLogLine } from '../redact/log-line.ts';
@@ -18,27 +15,19 @@ import type { Reader } from '../serve/reader.ts';
 import { readTrailKey } from '../store/key.ts';
 import { createReader } from '../store/read/reader.ts';
 import { setFileMode } from '../system/files/modes.ts';
-import { KnownSecrets, secretsOf, secretsOfKey } from './config-secrets.ts';
-import { createSenders, destinationsOf, HOLDER } from './destinations.ts';
-import { type Holder, startHolder, tryLock } from './holder.ts';
+import { KnownSecrets, secretsOf } from './config-secrets.ts';
+import type { PendingJournal } from './metrics/process.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
 import { resourceOf, sourceOf } from './resource.ts';
-
-/** Interval in milliseconds for claiming the segments of dead processes. */
-const CLAIM_MS = 1_000;
-
-/** Poll interval in milliseconds while the backlog of earlier processes is sent. */
-const RECOVER_POLL_MS = 20;
-
-/** Longest wait in milliseconds for other processes: one may be stopped, or its other destination be away. */
-const CLAIMED_MS_MAX = 5_000;
+import { HolderThread, type HolderThreadOptions } from './thread/holder-thread.ts';
+import { taskEnder } from './thread/task-ender.ts';
 
 /** Default deadline of the shutdown in milliseconds. Records that are not delivered by then stay in the journal. */
 const SHUTDOWN_MS = 5_000;
 
-/** Milliseconds at shutdown for a destination that was not reachable before. */
-const UNREACHABLE_MS = 200;
+/** Interval of a timer that does nothing but keep the process alive. */
+const ALIVE_MS = 1_000;
 
 export interface StartOptions extends ConfigOptions {
   /** A resolved configuration, instead of reading it from the environment. */
@@ -95,8 +84,12 @@ export async function startTasktrail(options: StartOptions = {}): Promise<Trail>
   return openTrail(options, new TrailMetrics());
 }
 
-/** `startTasktrail` with metrics of the caller, which are closed with the trail. */
-export async function openTrail(options: StartOptions, metrics: TrailMetrics): Promise<Trail> {
+/** `startTasktrail` with metrics of the caller, which are closed with the trail. `threadOptions` are for tests. */
+export async function openTrail(
+  options: StartOptions,
+  metrics: TrailMetrics,
+  threadOptions: Pick<HolderThreadOptions, 'entry' | 'checkMs'> = {},
+): Promise<Trail> {
   const config = options.config ?? loadConfig(options);
   const books = new Books();
   const reader: Reader = createReader(config.logDir, {
@@ -116,25 +109,50 @@ export async function openTrail(options: StartOptions, metrics: TrailMetrics): P
   const print = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
   // Names and messages in it come from outside.
   const log = (line: string): void => void print(safeLogLine(line));
-  const lock = options.hold === 'never' ? undefined : await tryLock(config, books, options.hold === 'must');
-  const secrets = new KnownSecrets([
-    ...secretsOf(config),
-    ...handedSecrets(config),
-    ...(lock === undefined ? [] : secretsOfKey(lock.key)),
-  ]);
-  const destinations = destinationsOf(config);
-  const journal = new Journal({
+  const appender = new Appender({
     directory: journalDir(config.logDir),
-    destinations,
+    destinations: destinationsOf(config),
     books,
     fsync: config.fsync,
   });
   const resource = resourceOf(config);
-  const source = sourceOf(resource);
-  const recorder = new OtelRecorder({ resource, journal, emitWorkflowEvents: config.emitWorkflowEvents });
-  const holder = lock && (await startHolder(lock, { config, books, journal, reader, source, metrics, log }));
-  metrics.watchProcess(books, journal);
-  return new OpenTrail({ config, books, reader, journal, holder, recorder, metrics, secrets });
+  const secrets = new KnownSecrets([...secretsOf(config), ...handedSecrets(config)], (all) =>
+    thread?.setSecrets(all),
+  );
+  let thread: HolderThread | undefined;
+  try {
+    thread = await HolderThread.start({
+      config,
+      hold: config.store ? (options.hold ?? 'may') : 'never',
+      source: sourceOf(resource),
+      books,
+      appender,
+      events: metrics,
+      ender: taskEnder(reader),
+      secrets: () => secrets.all,
+      onKey: (key) => secrets.addKey(key),
+      log,
+      ...threadOptions,
+    });
+  } catch (error) {
+    appender.close();
+    throw error;
+  }
+  const recorder = new OtelRecorder({
+    resource,
+    journal: appender,
+    emitWorkflowEvents: config.emitWorkflowEvents,
+  });
+  metrics.watchProcess(books, pendingOf(config, appender, thread));
+  if (thread.url !== undefined) metrics.watchStore(() => thread.readOpenTasks());
+  return new OpenTrail({ config, books, reader, appender, thread, recorder, metrics, secrets });
+}
+
+function pendingOf(config: Config, appender: Appender, thread: HolderThread): PendingJournal {
+  return {
+    destinations: destinationsOf(config),
+    countPending: async (destination) => appender.unwritten + (await thread.countPending(destination)),
+  };
 }
 
 /** Directory for the runs of agents, by task id. */
@@ -153,8 +171,8 @@ interface Parts {
   readonly config: Config;
   readonly books: Books;
   readonly reader: Reader;
-  readonly journal: Journal;
-  readonly holder: Holder | undefined;
+  readonly appender: Appender;
+  readonly thread: HolderThread;
   readonly recorder: OtelRecorder;
   readonly metrics: TrailMetrics;
   readonly secrets: KnownSecrets;
@@ -166,11 +184,7 @@ class OpenTrail implements ActiveTrail {
   readonly reader: Reader;
   readonly recovered: Promise<void>;
   readonly #parts: Parts;
-  readonly #senders: readonly Sender[];
-  readonly #claims: NodeJS.Timeout;
-  readonly #watch: JournalWatch | undefined;
-  #isClaiming = false;
-  readonly #onExit = (): void => this.#parts.journal.closeSync();
+  readonly #onExit = (): void => this.#parts.thread.closeSync();
   readonly #onBeforeExit = (): void => void this.shutdown();
   #closing: Promise<void> | undefined;
 
@@ -179,29 +193,17 @@ class OpenTrail implements ActiveTrail {
     this.config = parts.config;
     this.books = parts.books;
     this.reader = parts.reader;
-    const { journal, recorder, books } = parts;
-    recorder.install();
-    setRecorder(recorder);
+    this.recovered = parts.thread.recovered;
+    parts.recorder.install();
+    setRecorder(parts.recorder);
     current = this;
-    this.#senders = createSenders(parts.config, journal, books);
-    for (const sender of this.#senders) sender.start();
-    this.#claims = setInterval(() => void this.#claim(), CLAIM_MS).unref();
-    this.recovered = this.#recover();
-    // Claims the record of an `emit` within milliseconds instead of at the next interval.
-    this.#watch =
-      parts.holder &&
-      watchJournal(
-        journalDir(parts.config.logDir),
-        () => this.#claim(),
-        (reason) => books.setNotice('journal watch', reason),
-      );
     process.on('exit', this.#onExit);
     // A script that ends without a call of `shutdown` still delivers its records.
     process.on('beforeExit', this.#onBeforeExit);
   }
 
   get otlpUrl(): string | undefined {
-    return this.#parts.holder?.url;
+    return this.#parts.thread.url;
   }
 
   async agentToken(taskId: string): Promise<string | undefined> {
@@ -219,15 +221,15 @@ class OpenTrail implements ActiveTrail {
   }
 
   flush(): void {
-    this.#parts.journal.flush();
+    this.#parts.appender.flush();
   }
 
   synced(): Promise<void> {
-    return this.#parts.journal.synced();
+    return this.#parts.appender.synced();
   }
 
   shutdown(deadlineMs: number = SHUTDOWN_MS): Promise<void> {
-    this.#closing ??= this.#close(performance.now() + deadlineMs);
+    this.#closing ??= this.#close(deadlineMs);
     return this.#closing;
   }
 
@@ -236,83 +238,18 @@ class OpenTrail implements ActiveTrail {
     return key ?? (destinationsOf(this.config).includes(HOLDER) ? await readTrailKey(logDir) : undefined);
   }
 
-  async #recover(): Promise<void> {
-    const { holder } = this.#parts;
-    await this.#claim();
-    // Without a deadline: only a stored backlog shows which tasks are unfinished. A process that only sends need not wait.
-    if (holder === undefined) return;
-    while (this.#closing === undefined && (await this.#senders[0]?.drain(0)) === false) {
-      // Does not keep the process alive: on a full disk the backlog would never be stored.
-      await delay(RECOVER_POLL_MS, undefined, { ref: false });
-    }
-    await this.#waitForClaims();
-    await holder.recovered;
-  }
-
-  /**
-   * A recorder may have claimed the segments of the last holder before this process was the holder. It sends them now, and
-   * they may hold the ends of tasks.
-   */
-  async #waitForClaims(): Promise<void> {
-    const until = performance.now() + CLAIMED_MS_MAX;
-    while (this.#closing === undefined && performance.now() < until) {
-      if (!(await this.#parts.journal.hasClaimsOfOthers().catch(() => false))) return;
-      await delay(RECOVER_POLL_MS, undefined, { ref: false });
-    }
-  }
-
-  async #claim(): Promise<void> {
-    if (this.#isClaiming) return;
-    this.#isClaiming = true;
-    try {
-      // A pass can miss segments that appear while it runs, so it is repeated until it claims none.
-      while ((await this.#parts.journal.claimOrphans()) > 0) if (this.#closing !== undefined) break;
-    } catch (error) {
-      this.books.setReason('journal', messageOf(error));
-    } finally {
-      this.#isClaiming = false;
-    }
-  }
-
-  /** Sends the journal, then closes receiver, store and lock: the last records of this process are stored by its own store. */
-  async #close(until: number): Promise<void> {
-    const remainingMs = (): number => Math.max(0, until - performance.now());
-    // The timers and sockets of the trail do not keep the process alive; this one does until the shutdown is complete.
-    const keepAlive = setInterval(() => {}, CLAIM_MS);
+  async #close(deadlineMs: number): Promise<void> {
+    // The thread does not keep the process alive; this timer does until the shutdown is complete.
+    const keepAlive = setInterval(() => {}, ALIVE_MS);
     process.off('beforeExit', this.#onBeforeExit);
-    clearInterval(this.#claims);
-    this.#parts.metrics.close();
-    this.#watch?.close();
+    const { recorder, thread, metrics } = this.#parts;
+    metrics.close();
     setRecorder(undefined);
     current = undefined;
-    const { recorder, journal, holder } = this.#parts;
     recorder.uninstall();
-    try {
-      await Promise.all(this.#senders.map((sender) => this.#drain(sender, remainingMs())));
-      await Promise.all(this.#senders.map((sender) => sender.stop(Math.min(remainingMs(), UNREACHABLE_MS))));
-      for (const destination of journal.destinations) {
-        const pending = await journal.countPending(destination);
-        if (pending === 0) continue;
-        const { recorded } = this.books.snapshot();
-        const records = pending > recorded ? 'records, of earlier runs too,' : 'records';
-        this.books.setReason(destination, `${pending} ${records} wait in the journal`);
-      }
-      await journal.close();
-    } catch (error) {
-      this.books.setReason('shutdown', `not everything was closed: ${messageOf(error)}`);
-    }
-    try {
-      await holder?.close(remainingMs());
-    } catch (error) {
-      this.books.setReason('shutdown', `not everything was closed: ${messageOf(error)}`);
-    }
+    await thread.close(deadlineMs);
     process.off('exit', this.#onExit);
     clearInterval(keepAlive);
-  }
-
-  async #drain(sender: Sender, deadlineMs: number): Promise<void> {
-    const isAway = this.books.reasons.has(sender.destination);
-    await sender.drain(isAway ? Math.min(deadlineMs, UNREACHABLE_MS) : deadlineMs);
   }
 }
 

@@ -164,7 +164,9 @@ test('a failed removal is named and is exit code 1; a task that is kept is named
   expect(failed).toMatchObject({
     code: 1,
     stdout: expect.stringContaining('2 removed'),
-    stderr: expect.stringMatching(/^tasktrail: task task-young cannot be gzipped: EISDIR/),
+    stderr: expect.stringMatching(
+      /^tasktrail: task task-young cannot be gzipped: 03-agent-output\.jsonl\.gz is not a regular file/,
+    ),
   });
   writeFileSync(join(dir, 'task-young', 'metadata.json'), 'torn');
   const kept = await run(dir);

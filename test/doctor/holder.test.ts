@@ -20,7 +20,7 @@ async function look(subject: Subject): Promise<string> {
 }
 
 async function hold({ config }: Subject, url?: string): Promise<void> {
-  const lock = await DirectoryLock.acquire(config.logDir, () => {}, config.key);
+  const lock = await DirectoryLock.acquire(config.logDir, () => {}, { key: config.key });
   onTestFinished(() => lock.release());
   if (url !== undefined) await lock.announce(url);
 }

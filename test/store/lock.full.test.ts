@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { DirectoryLock, findHolder } from '../../src/store/lock.ts';
+import { DirectoryLock, findHolder, releaseFormer } from '../../src/store/lock.ts';
 import { ownIdentity } from '../../src/system/process-identity.ts';
 import { builtUrl } from '../support/built.ts';
 import { documentOf, tempDir } from '../support/log-dir.ts';
@@ -286,4 +286,22 @@ test('exactly one of 20 processes that race for a stale lock gets it', { timeout
       for (const { child } of racers) child.kill('SIGKILL');
     }
   }
+});
+
+test('the lock of a thread of this process that has ended is taken over by its token, and by nothing else', async () => {
+  const dir = await tempDir();
+  const former = await DirectoryLock.acquire(dir, () => {}, { token: 'first' });
+  onTestFinished(() => former.release());
+  await expect(DirectoryLock.acquire(dir, () => {}, { former: ['other'] })).rejects.toMatchObject({
+    code: 'ERR_DIRECTORY_HELD',
+  });
+  const next = await DirectoryLock.acquire(dir, () => {}, { token: 'second', former: ['other', 'first'] });
+  expect((await findHolder(dir))?.token).toBe('second');
+  await next.release();
+  const last = await DirectoryLock.acquire(dir, () => {}, { token: 'third', former: ['second'] });
+  await releaseFormer(dir, ['second']);
+  expect((await findHolder(dir))?.token).toBe('third');
+  await releaseFormer(dir, ['second', 'third']);
+  expect(await findHolder(dir)).toBeUndefined();
+  await last.release();
 });

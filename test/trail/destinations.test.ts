@@ -14,7 +14,7 @@ import { until } from '../support/until.ts';
 afterEach(() => void vi.unstubAllEnvs());
 
 /** Senders with these settings and a log record and a span in the journal. */
-function start(env: Readonly<Record<string, string>>): Books {
+async function start(env: Readonly<Record<string, string>>): Promise<Books> {
   // The exporters' own package reads them from the process.
   for (const name of Object.keys(process.env)) if (name.startsWith('OTEL_')) vi.stubEnv(name, undefined);
   for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
@@ -26,7 +26,7 @@ function start(env: Readonly<Record<string, string>>): Books {
     destinations: destinationsOf(config),
     books,
   });
-  const senders = createSenders(config, journal, books);
+  const senders = await createSenders(config, journal, books);
   onTestFinished(async () => {
     for (const sender of senders) await sender.stop(1_000);
     await journal.close();
@@ -41,7 +41,7 @@ function start(env: Readonly<Record<string, string>>): Books {
 test('an endpoint of traces that is away does not delay the logs', async () => {
   const collector = await startCollector();
   const away = `http://127.0.0.1:${await freePort()}/v1/traces`;
-  const books = start({
+  const books = await start({
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: away,
   });
@@ -54,7 +54,7 @@ test('an endpoint of traces that is away does not delay the logs', async () => {
 test('an endpoint of one signal needs no common one, and gets that signal alone', async () => {
   const collector = await startCollector();
   const url = `${collector.url}/custom`;
-  const books = start({
+  const books = await start({
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url,
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json',
   });

@@ -14,6 +14,7 @@ import { DirectoryLock } from '../../src/store/lock.ts';
 import { createReader } from '../../src/store/read/reader.ts';
 import { Store } from '../../src/store/write/store.ts';
 import { type Reaper, type ReaperOptions, startReaper } from '../../src/trail/reaper.ts';
+import { type TaskEnder, taskEnder } from '../../src/trail/thread/task-ender.ts';
 import { builtUrl } from '../support/built.ts';
 import { documentOf, linesOf, newStore, openStore, type TestStore, tempDir } from '../support/log-dir.ts';
 import { MemoryRecorder } from '../support/memory-recorder.ts';
@@ -51,6 +52,7 @@ function watch(test: TestStore, options: Partial<ReaperOptions> = {}): Watched {
   const reaper = startReaper({
     store: test.store,
     reader,
+    ender: taskEnder(reader),
     now: test.now,
     log: (line) => lines.push(line),
     ...options,
@@ -238,7 +240,6 @@ test('a heartbeat during the close keeps the task open', async () => {
         await test.logs(record('heartbeat', 2));
         return reader.readDocument(taskId, document);
       },
-      readWorkflow: async () => undefined,
     },
   });
   await task.logs(record('metadata', 1, RUNNING));
@@ -248,7 +249,9 @@ test('a heartbeat during the close keeps the task open', async () => {
 
 test('a supervised task is not closed, and its limit starts when the supervision ends', async () => {
   let isWatched = true;
-  const task = watch(await newStore(), { isWatched: () => isWatched });
+  const store = await newStore();
+  const ender: TaskEnder = { ...taskEnder(createReader(store.dir)), isWatched: async () => isWatched };
+  const task = watch(store, { ender });
   await task.logs(record('metadata', 1, RUNNING));
   await task.seconds(600);
   isWatched = false;
@@ -272,7 +275,7 @@ test.each<[string, JsonObject]>([
   ['completed', { status: 'completed', attempt: 1 }],
 ])('a task that is %s on disk is not closed', async (_, metadata) => {
   const task = watch(await newStore(), {
-    reader: { readDocument: async () => metadata, readWorkflow: async () => undefined },
+    reader: { readDocument: async () => metadata },
   });
   await task.logs(record('metadata', 1, RUNNING));
   await task.seconds(60);
@@ -281,7 +284,7 @@ test.each<[string, JsonObject]>([
 
 test('a failed read is logged, and the task is tried again after another limit', async () => {
   const readDocument = async (): Promise<never> => Promise.reject(new Error('EIO'));
-  const task = watch(await newStore(), { reader: { readDocument, readWorkflow: async () => undefined } });
+  const task = watch(await newStore(), { reader: { readDocument } });
   await task.logs(record('metadata', 1, RUNNING));
   await task.seconds(60);
   expect(task.lines).toEqual(['task task-1 is silent and cannot be closed: EIO']);
@@ -352,6 +355,7 @@ test('a killed worker leaves an abandoned task, and each span that it announced 
   const reaper = startReaper({
     store,
     reader: createReader(dir),
+    ender: taskEnder(createReader(dir)),
     now,
     tickMs: 200,
     silenceMs: 1_000,

@@ -30,7 +30,7 @@ export async function verifyObjects(
   const seen = new Set<string>();
   try {
     const documents = await localDocuments(workflowDir, (id, filed) => objectKey(s3.prefix, id, filed));
-    for await (const key of bucket.keys(s3.prefix.replace(/\{.*$/s, ''))) {
+    for await (const key of bucket.keys(s3.prefix.split('{', 1).join())) {
       const id = basename(key, '.json');
       if (!key.endsWith('.json') || !isWorkflowId(id) || !(await wants(id))) continue;
       seen.add(key);

@@ -2,8 +2,8 @@ import type { GaugePoint, GaugeReading } from '../../export/gauge-producer.ts';
 import { ATTR } from '../../model/attributes.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
-import { secondsOf } from './gauges.ts';
 import { type MetricLabels, shortened } from './labels.ts';
+import { secondsOf } from './open-tasks.ts';
 
 /** Rows of a table on a dashboard; the REST API lists all tasks. */
 const FAILED_MAX = 20;

@@ -2,30 +2,22 @@ import type { Books } from '../../books.ts';
 import type { GaugePoint, GaugeReading } from '../../export/gauge-producer.ts';
 import { ATTR } from '../../model/attributes.ts';
 import type { Queue } from '../../queue/queue.ts';
-import type { TaskLiveness } from '../../store/write/liveness.ts';
 import type { MetricLabels } from './labels.ts';
+import { RUNNING_MAX, type RunningTask } from './open-tasks.ts';
 
-/** Rows of a table on a dashboard; the REST API lists all tasks. */
-const RUNNING_MAX = 50;
-
-export function runningTasks(liveness: Iterable<TaskLiveness>, labels: MetricLabels): GaugeReading {
-  const points: GaugePoint[] = [];
-  for (const { taskId, status, workerSeenAtMs, about } of liveness) {
-    if (status !== 'running') continue;
-    points.push({
-      // A start in the future would stand first for ever.
-      value: Math.min(secondsOf(about.startedAt) ?? Number.POSITIVE_INFINITY, workerSeenAtMs / 1_000),
-      attributes: {
-        [ATTR.taskId]: taskId,
-        ...labels.bounded({ [ATTR.genAiAgentName]: about.agent, 'tasktrail.task.source': about.source }),
-      },
-    });
-  }
+export function runningTasks(newest: readonly RunningTask[], labels: MetricLabels): GaugeReading {
+  const points: GaugePoint[] = newest.map(({ taskId, agent, source, startedSeconds }) => ({
+    value: startedSeconds,
+    attributes: {
+      [ATTR.taskId]: taskId,
+      ...labels.bounded({ [ATTR.genAiAgentName]: agent, 'tasktrail.task.source': source }),
+    },
+  }));
   return {
     name: 'tasktrail.task.running',
     description: `The ${RUNNING_MAX} newest running tasks: time of the start, in seconds since 1970`,
     unit: '{second}',
-    points: points.sort((a, b) => b.value - a.value).slice(0, RUNNING_MAX),
+    points,
   };
 }
 
@@ -58,10 +50,4 @@ export async function queueJobs(queue: Queue): Promise<GaugeReading> {
       attributes: { ...labels, 'tasktrail.queue.state': state },
     })),
   };
-}
-
-/** Seconds since 1970 of an ISO 8601 time; undefined for any other value. */
-export function secondsOf(iso: unknown): number | undefined {
-  const ms = typeof iso === 'string' ? Date.parse(iso) : Number.NaN;
-  return Number.isNaN(ms) ? undefined : ms / 1_000;
 }

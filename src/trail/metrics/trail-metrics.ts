@@ -1,15 +1,16 @@
-import { type Counter, type Meter, metrics, type ObservableResult } from '@opentelemetry/api';
+import { type Counter, type Meter, metrics, type ObservableCallback } from '@opentelemetry/api';
 import type { Books } from '../../books.ts';
 import type { GaugeReading } from '../../export/gauge-producer.ts';
 import { ATTR } from '../../model/attributes.ts';
 import { DELIVERY_OUTCOMES, type DeliveryLine } from '../../model/documents.ts';
 import { objectOf } from '../../model/json.ts';
 import { COMPLETENESS_FLAGS } from '../../model/workflow.ts';
-import type { Liveness } from '../../store/write/liveness.ts';
-import type { StoreObserver, TaskEnd, WorkflowEnd } from '../../store/write/observer.ts';
+import type { StoreObserver } from '../../store/write/observer.ts';
+import type { TaskEndFacts, WorkflowEndFacts } from './end-facts.ts';
 import { type FailedReader, FailedTasks } from './failed-tasks.ts';
 import { runningTasks, unreadyParts } from './gauges.ts';
 import { MetricLabels } from './labels.ts';
+import type { OpenTasks } from './open-tasks.ts';
 import { observeBooks, observeJournal, type PendingJournal } from './process.ts';
 import { reasonWord } from './reasons.ts';
 import { AMOUNTS, newAmounts } from './usage-delta.ts';
@@ -20,6 +21,9 @@ const TOKEN_TYPE = 'gen_ai.token.type';
 
 /** Workflows with pending approvals. Real setups have fewer; senders choose the ids, so the map needs a bound. */
 const WAITING_MAX = 10_000;
+
+/** Undefined when the store does not answer now. */
+export type OpenTasksReader = () => Promise<OpenTasks | undefined>;
 
 type CounterName = keyof typeof COUNTERS;
 
@@ -61,7 +65,7 @@ export class TrailMetrics implements StoreObserver {
   readonly #waiting = new Map<string, number>();
   readonly #closers: (() => void)[] = [];
   #books: Books | undefined;
-  #liveness: Liveness | undefined;
+  #readOpenTasks: OpenTasksReader | undefined;
 
   constructor() {
     this.#meter = metrics.getMeter('tasktrail');
@@ -88,13 +92,13 @@ export class TrailMetrics implements StoreObserver {
   }
 
   /** Starts to observe the open tasks of the store. */
-  watchStore(liveness: Liveness): void {
-    this.#liveness = liveness;
-    this.#observe('tasktrail.tasks.open', '{task}', 'Open tasks', (result) => {
-      const all = [...liveness.all()];
-      for (const open of ['running', 'waiting_input']) {
-        result.observe(all.filter(({ status }) => status === open).length, { [STATUS]: open });
-      }
+  watchStore(readOpenTasks: OpenTasksReader): void {
+    this.#readOpenTasks = readOpenTasks;
+    this.#observe('tasktrail.tasks.open', '{task}', 'Open tasks', async (result) => {
+      const tasks = await readOpenTasks();
+      if (tasks === undefined) return;
+      result.observe(tasks.running, { [STATUS]: 'running' });
+      result.observe(tasks.waitingInput, { [STATUS]: 'waiting_input' });
     });
     this.#observe('tasktrail.approvals.waiting', '{approval}', 'Pending approvals', (result) => {
       let sum = 0;
@@ -107,11 +111,13 @@ export class TrailMetrics implements StoreObserver {
    * Gauges whose series come and go. They are not on the meter: the SDK exports each series until the process ends, and
    * drops new ones after 2,000.
    */
-  readGauges(): readonly GaugeReading[] {
+  async readGauges(): Promise<readonly GaugeReading[]> {
     const gauges: GaugeReading[] = [];
     if (this.#books !== undefined) gauges.push(unreadyParts(this.#books, this.#labels));
-    if (this.#liveness === undefined) return gauges;
-    return [...gauges, runningTasks(this.#liveness.all(), this.#labels), this.#failed.reading()];
+    if (this.#readOpenTasks === undefined) return gauges;
+    const newest = (await this.#readOpenTasks())?.newest;
+    if (newest !== undefined) gauges.push(runningTasks(newest, this.#labels));
+    return [...gauges, this.#failed.reading()];
   }
 
   /** Stops to observe; counters keep their values. */
@@ -124,7 +130,7 @@ export class TrailMetrics implements StoreObserver {
     await this.#failed.load(reader, this.#labels);
   }
 
-  taskEnded(end: TaskEnd): void {
+  taskEnded(end: TaskEndFacts): void {
     const { metadata, result, before } = end;
     this.#failed.ended(end, this.#labels);
     const agent = { [ATTR.genAiAgentName]: metadata.assigned_agent };
@@ -144,7 +150,7 @@ export class TrailMetrics implements StoreObserver {
     }
   }
 
-  workflowEnded({ name, document, before }: WorkflowEnd): void {
+  workflowEnded({ name, document, before }: WorkflowEndFacts): void {
     const workflow = { [ATTR.genAiWorkflowName]: name };
     const isNewEnd = before?.attempt !== document.attempt;
     if (isNewEnd) {
@@ -183,7 +189,7 @@ export class TrailMetrics implements StoreObserver {
     this.#counters[name].add(value, this.#labels.bounded(attributes));
   }
 
-  #observe(name: string, unit: string, description: string, read: (result: ObservableResult) => void): void {
+  #observe(name: string, unit: string, description: string, read: ObservableCallback): void {
     const gauge = this.#meter.createObservableGauge(name, { unit, description });
     gauge.addCallback(read);
     this.#closers.push(() => gauge.removeCallback(read));

@@ -2,8 +2,9 @@ import { expect, test } from 'vitest';
 import { Books } from '../../../src/books.ts';
 import { InProcessQueue } from '../../../src/queue/in-process-queue.ts';
 import type { TaskLiveness } from '../../../src/store/write/liveness.ts';
-import { queueJobs, runningTasks, secondsOf, unreadyParts } from '../../../src/trail/metrics/gauges.ts';
+import { queueJobs, runningTasks, unreadyParts } from '../../../src/trail/metrics/gauges.ts';
 import { MetricLabels } from '../../../src/trail/metrics/labels.ts';
+import { openTasksOf, secondsOf } from '../../../src/trail/metrics/open-tasks.ts';
 
 function taskAt(n: number, more: Partial<TaskLiveness> = {}): TaskLiveness {
   return {
@@ -25,7 +26,7 @@ function taskAt(n: number, more: Partial<TaskLiveness> = {}): TaskLiveness {
 
 test('running tasks have their start time as value, newest first, at most 50', () => {
   const tasks = Array.from({ length: 60 }, (_, n) => taskAt(n));
-  const { points } = runningTasks(tasks, new MetricLabels());
+  const { points } = runningTasks(openTasksOf(tasks).newest, new MetricLabels());
   expect(points).toHaveLength(50);
   expect(points[0]).toMatchObject({
     value: 59,
@@ -36,13 +37,16 @@ test('running tasks have their start time as value, newest first, at most 50', (
 test('a task that waits is not running, and one without a start counts from its last record', () => {
   const about = { startedAt: null, agent: null, source: null } as never;
   const unknown = taskAt(2, { about, workerSeenAtMs: 5_000 });
-  const { points } = runningTasks([taskAt(1, { status: 'waiting_input' }), unknown], new MetricLabels());
+  const { points } = runningTasks(
+    openTasksOf([taskAt(1, { status: 'waiting_input' }), unknown]).newest,
+    new MetricLabels(),
+  );
   expect(points.map(({ value }) => value)).toEqual([5]);
 });
 
 test('a start in the future counts from the last record', () => {
   const about = { startedAt: '9999-01-01T00:00:00.000Z', agent: null, source: null } as never;
-  const { points } = runningTasks([taskAt(1, { about })], new MetricLabels());
+  const { points } = runningTasks(openTasksOf([taskAt(1, { about })]).newest, new MetricLabels());
   expect(points.map(({ value }) => value)).toEqual([60]);
 });
 

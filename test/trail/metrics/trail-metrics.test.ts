@@ -8,6 +8,7 @@ import type { JsonValue } from '../../../src/model/json.ts';
 import type { CompletenessFlag, WorkflowDocument } from '../../../src/model/workflow.ts';
 import { Liveness, type TaskState } from '../../../src/store/write/liveness.ts';
 import type { TaskEnd } from '../../../src/store/write/observer.ts';
+import { openTasksOf } from '../../../src/trail/metrics/open-tasks.ts';
 import { TrailMetrics } from '../../../src/trail/metrics/trail-metrics.ts';
 import { parseMetrics, type Sample, sumOf } from '../../support/metrics-text.ts';
 
@@ -165,7 +166,7 @@ test('the twenty most recent failures are listed, without tasks that succeeded l
   const at = (n: number): string => new Date(n * 1_000).toISOString();
   for (let n = 0; n < 30; n += 1) {
     const result = resultOf({}, { status: 'failed', error_type: 'exit_code', completed_at: at(n) });
-    trail.watchStore(new Liveness());
+    trail.watchStore(async () => openTasksOf([]));
     trail.taskEnded(endOf(result, undefined, { task_id: `task-${n}` }));
   }
   const before = resultOf({}, { status: 'failed' });
@@ -189,7 +190,7 @@ function stateOf(n: number, status: TaskState['status'] = 'running'): TaskState 
 
 test('the fifty newest running tasks are listed, also after thousands of others', async () => {
   const liveness = new Liveness();
-  trail.watchStore(liveness);
+  trail.watchStore(async () => openTasksOf(liveness.all()));
   for (let n = 0; n < 3_000; n += 1) {
     liveness.found(stateOf(n), 5_000_000);
     // Each is seen by a scrape, as in a service that runs for months.
@@ -327,7 +328,7 @@ test('a slow count of the journal does not block a scrape', { tags: 'full' }, as
 });
 
 test('pending approvals are summed over all workflows', async () => {
-  trail.watchStore(new Liveness());
+  trail.watchStore(async () => openTasksOf([]));
   trail.approvalsWait('workflow-1', 2);
   trail.approvalsWait('workflow-2', 1);
   trail.approvalsWait('workflow-1', 1);

@@ -1,0 +1,136 @@
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Books } from '../books.ts';
+import { errnoOf } from '../errors.ts';
+import type { FsyncMode } from '../model/fsync-mode.ts';
+import { ownIdentity } from '../system/process-identity.ts';
+import type { SegmentFile, WrittenSegment } from './journal.ts';
+import type { JournalEntry, TelemetrySource } from './line.ts';
+import { formatSegmentName } from './segment-name.ts';
+import { syncText } from './segment-sync.ts';
+import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
+
+/** Interval of touches of the open segment, which show that its owner is alive. */
+const TOUCH_MS = 1_000;
+
+export interface AppenderOptions {
+  /** `TASK_LOGS_DIR/_journal`. */
+  readonly directory: string;
+  /** Keys of the destinations of every record appended here. */
+  readonly destinations: readonly string[];
+  readonly books: Books;
+  /** Default `interval`. */
+  readonly fsync?: FsyncMode;
+}
+
+/** Learns which segments there are and when there is something new in them. */
+export interface AppenderListener {
+  /** Called once for each segment, before everything else about it. */
+  opened(segment: WrittenSegment): void;
+  /** With `always`: so many bytes of a segment are synced. */
+  readable(id: string, bytes: number): void;
+  /** Called when there is more to read. */
+  appended(): void;
+  /** Nothing more is appended to this segment. Called again with a smaller size when it was cut. */
+  completed(id: string, size: number): void;
+}
+
+/**
+ * The part of the journal in the thread that records: appends, and sends nothing. Whatever sends follows the segments by their
+ * files.
+ */
+export class Appender {
+  readonly #books: Books;
+  readonly #writer: SegmentWriter;
+  readonly #touches: NodeJS.Timeout;
+  readonly #isSyncedFirst: boolean;
+  /** Ids of the segments that the listener knows: one for 16 MiB. */
+  readonly #opened = new Set<string>();
+  #listener: AppenderListener | undefined;
+
+  constructor({ directory, destinations, books, fsync }: AppenderOptions) {
+    this.#books = books;
+    this.#isSyncedFirst = fsync === 'always';
+    this.#writer = new SegmentWriter({
+      directory,
+      destinations,
+      fsync,
+      onAppend: (segment) => this.#onAppend(segment),
+      onFull: (segment) => {
+        this.#open(segment);
+        this.#listener?.completed(segment.id, segment.size);
+      },
+      onSyncState: (reason) => {
+        if (reason !== undefined) books.countFailedSyncs();
+        books.setReason('journal sync', reason && syncText(reason));
+      },
+      onDropped: (reason, count) => books.countDropped(reason, count),
+      onState: (reason) => books.setReason('journal', reason),
+    });
+    this.#touches = setInterval(() => this.#writer.checkFile(), TOUCH_MS).unref();
+  }
+
+  listen(listener: AppenderListener): void {
+    this.#listener = listener;
+  }
+
+  append(source: TelemetrySource, entry: JournalEntry): void {
+    this.#books.countRecorded();
+    this.#writer.append(source, entry);
+  }
+
+  /** Writes appended records to the operating system before it returns. A failed write shows in `/readyz`. */
+  flush(): void {
+    this.#writer.flush();
+  }
+
+  /**
+   * Resolves when everything that was appended so far is as durable as the mode promises: with `never` it is passed to the
+   * operating system. Never rejects: a failure shows in `/readyz`.
+   */
+  synced(): Promise<void> {
+    return this.#writer.synced();
+  }
+
+  /** Records held in memory because the last write failed, and those that must not be sent before they are synced. */
+  get unwritten(): number {
+    return this.#writer.pendingCount + (this.#isSyncedFirst && this.#writer.isBehind ? 1 : 0);
+  }
+
+  /** Writes waiting records, completes the segment and syncs it. */
+  close(): void {
+    clearInterval(this.#touches);
+    this.#writer.close();
+    this.#writer.syncNow();
+  }
+
+  #onAppend(segment: OpenSegment): void {
+    const isNew = this.#open(segment);
+    if (this.#isSyncedFirst && !isNew) this.#listener?.readable(segment.id, segment.size);
+    this.#listener?.appended();
+  }
+
+  /** Whether the listener has not known the segment. */
+  #open({ id, path, size }: OpenSegment): boolean {
+    if (this.#opened.has(id)) return false;
+    this.#opened.add(id);
+    const readableTo = this.#isSyncedFirst ? size : undefined;
+    this.#listener?.opened({ id, path, readableTo, size: undefined });
+    return true;
+  }
+}
+
+/**
+ * Leaves segments to the next process that sends: as owned by a thread of a living process they would wait for its end.
+ * Synchronous, for the `exit` handler of a process.
+ */
+export function releaseSegments(directory: string, segments: Iterable<SegmentFile>): void {
+  for (const { id, path } of segments) {
+    try {
+      renameSync(path, join(directory, formatSegmentName({ id, owner: ownIdentity(), state: 'closed' })));
+    } catch (error) {
+      // Sent and removed meanwhile, or not in place: then it is claimed by its age.
+      if (errnoOf(error) === undefined) throw error;
+    }
+  }
+}

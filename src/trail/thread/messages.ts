@@ -1,0 +1,73 @@
+import type { BooksState } from '../../books.ts';
+import type { ErrorCode } from '../../errors.ts';
+import type { WrittenSegment } from '../../journal/journal.ts';
+import type { DeliveryLine } from '../../model/documents.ts';
+import type { TaskEndFacts, WorkflowEndFacts } from '../metrics/end-facts.ts';
+import type { OpenTasks } from '../metrics/open-tasks.ts';
+import type { AbandonedTask } from './task-ender.ts';
+
+// Everything that passes between the thread that records and the holder's thread. All of it is plain data, copied; what is
+// recorded itself passes through the files of the journal.
+
+/** Told to the holder's thread. */
+export interface ToHolder {
+  /** A segment to which the recording thread appends from now on. */
+  segment: WrittenSegment;
+  /** With `always`: the bytes of a segment that are synced. */
+  readable: { readonly id: string; readonly bytes: number };
+  /** Nothing more is appended to the segment with this id. */
+  completed: { readonly id: string; readonly size: number };
+  appended: undefined;
+  /** All secrets, instead of those before. */
+  secrets: readonly string[];
+}
+
+/** Asked of the holder's thread. */
+export interface AskedOfHolder {
+  /** Number of records that a destination does not have yet. */
+  pending: { readonly input: string; readonly answer: number };
+  openTasks: { readonly input: undefined; readonly answer: OpenTasks | undefined };
+  /** Sends what there is, and then no more. */
+  drain: { readonly input: { readonly deadlineMs: number }; readonly answer: undefined };
+  /** Closes everything behind the journal. All segments are complete. `recorded`: by the process so far. */
+  close: {
+    readonly input: { readonly deadlineMs: number; readonly recorded: number };
+    readonly answer: undefined;
+  };
+}
+
+/** Told to the recording thread. */
+export interface ToRecorder {
+  started: Started;
+  /** The start is refused; the thread ends. */
+  refused: ThreadRefusal;
+  books: BooksState;
+  log: string;
+  /** A segment that the holder's thread is responsible for, before it is; without a path when it is no more. */
+  segment: { readonly id: string; readonly path: string | undefined };
+  recovered: undefined;
+  taskEnded: TaskEndFacts;
+  workflowEnded: WorkflowEndFacts;
+  approvalsWait: { readonly workflowId: string; readonly count: number };
+  deliveryStored: DeliveryLine;
+}
+
+/** Asked of the recording thread. */
+export interface AskedOfRecorder {
+  isWatched: { readonly input: string; readonly answer: boolean };
+  abandon: { readonly input: AbandonedTask; readonly answer: undefined };
+}
+
+export interface Started {
+  /** Base URL of the receiver; undefined when the process does not hold the log directory. */
+  readonly url: string | undefined;
+  /** The key of the log directory; undefined when the process does not hold it. */
+  readonly key: string | undefined;
+}
+
+export interface ThreadRefusal {
+  /** Undefined for an error without a code of this package. */
+  readonly code: ErrorCode | undefined;
+  readonly message: string;
+  readonly retryable: boolean;
+}

@@ -1,0 +1,269 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Books } from '../../books.ts';
+import { messageOf, TasktrailError } from '../../errors.ts';
+import type { Sender } from '../../export/sender.ts';
+import { Journal } from '../../journal/journal.ts';
+import { journalDir } from '../../journal/lone-record.ts';
+import { type JournalWatch, watchJournal } from '../../journal/watch.ts';
+import { maskSecrets, setRedactRules } from '../../redact/redact.ts';
+import type { DirectoryLock } from '../../store/lock.ts';
+import { createReader } from '../../store/read/reader.ts';
+import type { StoreObserver } from '../../store/write/observer.ts';
+import { setFileMode } from '../../system/files/modes.ts';
+import { secretsOfKey } from '../config-secrets.ts';
+import { createSenders, destinationsOf } from '../destinations.ts';
+import { type Holder, startHolder, tryLock } from '../holder.ts';
+import { taskEndFacts, workflowEndFacts } from '../metrics/end-facts.ts';
+import { openTasksOf } from '../metrics/open-tasks.ts';
+import { Channel, type Port } from './channel.ts';
+import type { AskedOfHolder, AskedOfRecorder, ToHolder, ToRecorder } from './messages.ts';
+import type { TaskEnder } from './task-ender.ts';
+import { APPENDED, BEAT, type ThreadStart } from './thread-start.ts';
+
+/** Interval of beats, short compared with the limit of the thread that watches them. */
+const BEAT_MS = 500;
+
+/** Books change with every request; readers of them do not notice this delay. */
+const BOOKS_MS = 20;
+
+/** Records that are appended within this time need no message of their own. */
+const APPENDED_MS = 10;
+
+/** Interval in milliseconds for claiming the segments of dead processes. */
+const CLAIM_MS = 1_000;
+
+/** Poll interval in milliseconds while the backlog of earlier processes is sent. */
+const RECOVER_POLL_MS = 20;
+
+/** Longest wait in milliseconds for other processes: one may be stopped, or its other destination be away. */
+const CLAIMED_MS_MAX = 5_000;
+
+/** Milliseconds at shutdown for a destination that was not reachable before. */
+const UNREACHABLE_MS = 200;
+
+/** Milliseconds for an answer of the recording thread, which its program may keep busy. */
+const ANSWER_MS = 30_000;
+
+/**
+ * Runs everything behind the journal: sends it, and holds the log directory when `start` says so and no other process does. The
+ * same in a thread of its own and, where that cannot be started, in the thread that records. Never rejects.
+ */
+export async function runHolderProgram(port: Port, start: ThreadStart): Promise<void> {
+  const program = new HolderProgram(port, start);
+  await program.start();
+}
+
+class HolderProgram {
+  readonly #start: ThreadStart;
+  readonly #books: Books;
+  readonly #journal: Journal;
+  readonly #channel: Channel<ToRecorder, AskedOfRecorder, ToHolder, AskedOfHolder>;
+  readonly #beats: NodeJS.Timeout;
+  #claims: NodeJS.Timeout | undefined;
+  #booksTimer: NodeJS.Timeout | undefined;
+  #senders: readonly Sender[] = [];
+  #holder: Holder | undefined;
+  #watch: JournalWatch | undefined;
+  #isClaiming = false;
+  #isClosing = false;
+
+  constructor(port: Port, start: ThreadStart) {
+    this.#start = start;
+    const { config, former, cells } = start;
+    setFileMode(config.fileMode);
+    maskSecrets(start.secrets);
+    setRedactRules(config.redactRules);
+    this.#books = new Books(() => {
+      this.#booksTimer ??= setTimeout(() => this.#publish(), BOOKS_MS).unref();
+    });
+    this.#journal = new Journal({
+      directory: journalDir(config.logDir),
+      destinations: destinationsOf(config),
+      books: this.#books,
+      fsync: config.fsync,
+      onSegment: (id, path) => this.#channel.tell('segment', { id, path }),
+    });
+    for (const segment of former?.segments ?? []) this.#journal.adopt(segment);
+    this.#channel = new Channel<ToRecorder, AskedOfRecorder, ToHolder, AskedOfHolder>(port, {
+      listeners: {
+        segment: (segment) => this.#journal.follow(segment),
+        readable: ({ id, bytes }) => this.#journal.readable(id, bytes),
+        completed: ({ id, size }) => this.#journal.complete(id, size),
+        appended: () => this.#lookAtAppended(),
+        secrets: (secrets) => maskSecrets(secrets),
+      },
+      answers: {
+        pending: (destination) => this.#journal.countPending(destination),
+        openTasks: async () => this.#holder && openTasksOf(this.#holder.liveness.all()),
+        drain: ({ deadlineMs }) => this.#drain(performance.now() + deadlineMs),
+        close: ({ deadlineMs, recorded }) => this.#close(performance.now() + deadlineMs, recorded),
+      },
+    });
+    this.#beats = setInterval(() => Atomics.add(cells, BEAT, 1), BEAT_MS).unref();
+  }
+
+  async start(): Promise<void> {
+    const { config } = this.#start;
+    try {
+      const lock = await this.#lock();
+      this.#holder = lock && (await this.#hold(lock));
+      this.#senders = await createSenders(config, this.#journal, this.#books);
+      for (const sender of this.#senders) sender.start();
+      this.#claims = setInterval(() => void this.#claim(), CLAIM_MS).unref();
+      // Claims the record of an `emit` within milliseconds instead of at the next interval.
+      this.#watch =
+        this.#holder &&
+        watchJournal(
+          journalDir(config.logDir),
+          () => this.#claim(),
+          (reason) => this.#books.setNotice('journal watch', reason),
+        );
+      this.#publish();
+      this.#channel.tell('started', { url: this.#holder?.url, key: lock?.key });
+    } catch (error) {
+      const isOurs = error instanceof TasktrailError;
+      const [code, retryable] = isOurs ? [error.code, error.retryable] : [undefined, false];
+      clearInterval(this.#beats);
+      this.#channel.tell('refused', { code, message: messageOf(error), retryable });
+      return;
+    }
+    await this.#recover();
+    this.#channel.tell('recovered', undefined);
+  }
+
+  /** After the end of an earlier thread, another process may have taken over. */
+  async #lock(): Promise<DirectoryLock | undefined> {
+    const { config, hold, token, former } = this.#start;
+    if (hold === 'never') return undefined;
+    const tokens = former === undefined ? {} : { former: former.tokens };
+    const mustHold = hold === 'must' && former?.url === undefined;
+    const lock = await tryLock(config, this.#books, { mustHold, token, ...tokens });
+    if (lock === undefined && former?.url !== undefined)
+      this.#books.setReason('lock', 'another process has taken over the log directory');
+    return lock;
+  }
+
+  #hold(lock: DirectoryLock): Promise<Holder> {
+    const { config, source, secrets, former } = this.#start;
+    maskSecrets([...secrets, ...secretsOfKey(lock.key)]);
+    const port = former?.url === undefined ? config.otlpPort : Number(new URL(former.url).port);
+    return startHolder(lock, {
+      config: { ...config, otlpPort: port },
+      books: this.#books,
+      journal: this.#journal,
+      reader: createReader(config.logDir, {
+        workflowDir: config.workflowDir,
+        expectsUploads: config.s3 !== undefined,
+      }),
+      source,
+      observer: this.#observer(),
+      ender: this.#ender(),
+      log: (line) => this.#channel.tell('log', line),
+    });
+  }
+
+  #observer(): StoreObserver {
+    const channel = this.#channel;
+    return {
+      taskEnded: (end) => channel.tell('taskEnded', taskEndFacts(end)),
+      workflowEnded: (end) => channel.tell('workflowEnded', workflowEndFacts(end)),
+      approvalsWait: (workflowId, count) => channel.tell('approvalsWait', { workflowId, count }),
+      deliveryStored: (line) => channel.tell('deliveryStored', line),
+    };
+  }
+
+  #ender(): TaskEnder {
+    return {
+      isRecording: () => !this.#isClosing,
+      isWatched: (taskId) => this.#channel.ask('isWatched', taskId, ANSWER_MS),
+      abandon: (task) => this.#channel.ask('abandon', task, ANSWER_MS),
+    };
+  }
+
+  #publish(): void {
+    clearTimeout(this.#booksTimer);
+    this.#booksTimer = undefined;
+    this.#channel.tell('books', this.#books.state());
+  }
+
+  /** Later records send a message only after the cell is set back, and the senders look again after that. */
+  #lookAtAppended(): void {
+    this.#journal.wake();
+    setTimeout(() => {
+      Atomics.store(this.#start.cells, APPENDED, 0);
+      this.#journal.wake();
+    }, APPENDED_MS).unref();
+  }
+
+  async #recover(): Promise<void> {
+    await this.#claim();
+    // Without a deadline: only a stored backlog shows which tasks are unfinished. A process that only sends need not wait.
+    if (this.#holder === undefined) return;
+    while (!this.#isClosing && (await this.#senders[0]?.drain(0)) === false) {
+      // Does not keep the process alive: on a full disk the backlog would never be stored.
+      await delay(RECOVER_POLL_MS, undefined, { ref: false });
+    }
+    await this.#waitForClaims();
+    await this.#holder.recovered;
+  }
+
+  /**
+   * A recorder may have claimed the segments of the last holder before this process was the holder. It sends them now, and
+   * they may hold the ends of tasks.
+   */
+  async #waitForClaims(): Promise<void> {
+    const until = performance.now() + CLAIMED_MS_MAX;
+    while (!this.#isClosing && performance.now() < until) {
+      if (!(await this.#journal.hasClaimsOfOthers().catch(() => false))) return;
+      await delay(RECOVER_POLL_MS, undefined, { ref: false });
+    }
+  }
+
+  async #claim(): Promise<void> {
+    if (this.#isClaiming) return;
+    this.#isClaiming = true;
+    try {
+      // A pass can miss segments that appear while it runs, so it is repeated until it claims none.
+      while ((await this.#journal.claimOrphans()) > 0) if (this.#isClosing) break;
+    } catch (error) {
+      this.#books.setReason('journal', messageOf(error));
+    } finally {
+      this.#isClaiming = false;
+    }
+  }
+
+  async #drain(until: number): Promise<undefined> {
+    this.#isClosing = true;
+    clearInterval(this.#claims);
+    this.#watch?.close();
+    // Records whose message would still come.
+    this.#journal.wake();
+    const remainingMs = (): number => Math.max(0, until - performance.now());
+    await Promise.all(
+      this.#senders.map((sender) => {
+        const isAway = this.#books.reasons.has(sender.destination);
+        return sender.drain(isAway ? Math.min(remainingMs(), UNREACHABLE_MS) : remainingMs());
+      }),
+    );
+    await Promise.all(this.#senders.map((sender) => sender.stop(Math.min(remainingMs(), UNREACHABLE_MS))));
+  }
+
+  /** Receiver, store and lock after the journal: the last records of this process are stored by its own store. */
+  async #close(until: number, recorded: number): Promise<undefined> {
+    const failed = (error: unknown): void => this.#books.setReason('shutdown', messageOf(error));
+    try {
+      for (const destination of this.#journal.destinations) {
+        const pending = await this.#journal.countPending(destination);
+        if (pending === 0) continue;
+        const records = pending > recorded ? 'records, of earlier runs too,' : 'records';
+        this.#books.setReason(destination, `${pending} ${records} wait in the journal`);
+      }
+      await this.#journal.close();
+    } catch (error) {
+      failed(error);
+    }
+    await this.#holder?.close(Math.max(0, until - performance.now())).catch(failed);
+    clearInterval(this.#beats);
+    this.#publish();
+  }
+}
