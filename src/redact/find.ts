@@ -48,6 +48,8 @@ class Search implements ScanHandlers<Action> {
   /** Where the rest of a token ends that began on an earlier line. */
   restEnd = 0;
   regions: { start: number; end: number }[] | undefined;
+  /** Control characters and those beyond ASCII mean something here. */
+  seesOthers: boolean;
   /** The text is JSON, and the question is only whether it is worth decoding. */
   isProbe = false;
   /** A name, or an escape that hides letters: the strings must be looked at one by one. */
@@ -57,6 +59,7 @@ class Search implements ScanHandlers<Action> {
     this.text = text;
     this.depth = depth;
     this.formsOnly = formsOnly;
+    this.seesOthers = !formsOnly && (depth < DEPTH_MAX || text.includes('\n'));
   }
 
   /** For the next text. Most texts are a short line, for which a new object costs as much as the scan. */
@@ -65,7 +68,7 @@ class Search implements ScanHandlers<Action> {
     this.found = undefined;
     this.from = 0;
     this.nameEnd = 0;
-    this.base64Ends.fill(0);
+    this.base64Ends[0] = this.base64Ends[1] = this.base64Ends[2] = this.base64Ends[3] = 0;
     this.joinedEnd = 0;
     this.restEnd = 0;
     this.regions = undefined;

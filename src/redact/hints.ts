@@ -1,3 +1,5 @@
+import { closePart, MARGIN_CHARS, openPart, type TextPart } from './text-part.ts';
+
 /** What is done where a hint stands. `at` is where it begins. */
 interface Hint<Action> {
   readonly text: string;
@@ -12,37 +14,17 @@ interface Hint<Action> {
 const SHORTEST = 3;
 const CODE_BITS = 7;
 const CODES = 1 << (CODE_BITS * SHORTEST);
-const LAST_TWO = (1 << (CODE_BITS * 2)) - 1;
+const PAIRS = 1 << (CODE_BITS * 2);
+const LAST_TWO = PAIRS - 1;
 
 /** Beyond this a character is not ASCII: no hint holds one. */
 const ASCII_MAX = 126;
 
-/** A text is copied in pieces of this size: the units of an array are read several times faster than those of a string. */
-const CHUNK_CHARS = 16 * 1024;
-
 /** Shorter texts are read as they are: the copy would cost more. */
-const SHORT_CHARS = 96;
+const SHORT_CHARS = 24;
 
-const IS_BIG_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 0;
-
-interface Chars {
-  readonly units: Uint16Array;
-  /** The same memory, for writing. */
-  readonly buffer: Buffer;
-}
-
-/** A scan may begin while another stands at a hint: each has an array of its own. */
-const arrays: Chars[] = [];
-let scansOpen = 0;
-
-function charsOf(level: number): Chars {
-  const known = arrays[level];
-  if (known !== undefined) return known;
-  const units = new Uint16Array(CHUNK_CHARS);
-  const fresh = { units, buffer: Buffer.from(units.buffer) };
-  arrays[level] = fresh;
-  return fresh;
-}
+/** Stands for what comes after the end of a text. */
+const BLANK = 0x20;
 
 /**
  * Finds the places of many hints in one pass, which looks at every other place: a bit for each three characters says whether
@@ -50,8 +32,11 @@ function charsOf(level: number): Chars {
  */
 export class HintTable<Action> {
   readonly #near = new Int32Array(CODES / 32);
-  readonly #bits = new Int32Array(CODES / 32);
-  readonly #hints = new Map<number, Hint<Action>[]>();
+  /** A row for each two characters that a hint begins with. */
+  readonly #rows = new Uint16Array(PAIRS);
+  /** The list of a row and a third character: an index of `#lists`. */
+  #cells = new Uint16Array(1 << CODE_BITS);
+  readonly #lists: Hint<Action>[][] = [[]];
 
   constructor() {
     for (let char = 0; char < 128; char += 1) if (isOther(char)) this.#addSign(char);
@@ -82,20 +67,35 @@ export class HintTable<Action> {
 
   #addHint(hint: Hint<Action>): void {
     const { text, offset, ignoreCase, next } = hint;
+    if (text.length >= MARGIN_CHARS) throw new Error(`a hint is too long: ${text}`);
     const part = text.slice(offset);
     for (const code of codesOf(part, ignoreCase)) {
-      this.#bits[code >> 5] = (this.#bits[code >> 5] as number) | (1 << (code & 31));
-      this.#near[code >> 5] = (this.#near[code >> 5] as number) | (1 << (code & 31));
-      const list = this.#hints.get(code);
-      if (list === undefined) this.#hints.set(code, [hint]);
+      this.#addNear(code);
+      const list = this.#listOf(code);
       // The longest first: `sk-proj-` before `sk-`.
-      else list.splice(list.findIndex(({ text: other }) => other.length < text.length) >>> 0, 0, hint);
+      list.splice(list.findIndex(({ text: other }) => other.length < text.length) >>> 0, 0, hint);
       if (part.length > SHORTEST || next !== undefined) continue;
       if (isSign(part.charCodeAt(0))) this.#addSign(part.charCodeAt(0));
       else this.#addAny(code & LAST_TWO);
     }
     if (part.length > SHORTEST) for (const code of codesOf(part.slice(1), ignoreCase)) this.#addNear(code);
     else if (next !== undefined) this.#addNext(codesOf(part, ignoreCase), next);
+  }
+
+  #listOf(code: number): Hint<Action>[] {
+    const pair = code >> CODE_BITS;
+    let row = this.#rows[pair] as number;
+    if (row === 0) {
+      // The first row is that of pairs without a hint.
+      row = this.#cells.length >> CODE_BITS;
+      this.#rows[pair] = row;
+      const cells = new Uint16Array(this.#cells.length + (1 << CODE_BITS));
+      cells.set(this.#cells);
+      this.#cells = cells;
+    }
+    const cell = (row << CODE_BITS) | (code & 127);
+    if (this.#cells[cell] === 0) this.#cells[cell] = this.#lists.push([]) - 1;
+    return this.#lists[this.#cells[cell] as number] as Hint<Action>[];
   }
 
   #addNext(codes: readonly number[], next: Uint8Array): void {
@@ -118,102 +118,109 @@ export class HintTable<Action> {
    * returns where to go on; `at` or less means that nothing was found there.
    */
   scan(text: string, on: ScanHandlers<Action>): void {
-    if (text.length <= SHORT_CHARS) this.#scanShort(text, on);
-    else this.#scanChunks(text, on);
+    const from = text.length <= SHORT_CHARS ? this.#firstNear(text) : 0;
+    if (from < text.length) this.#scanFrom(text, from, on);
   }
 
-  #scanShort(text: string, on: ScanHandlers<Action>): void {
+  /** The first place of a short text where a hint may stand; its end or more when there is none. */
+  #firstNear(text: string): number {
     const near = this.#near;
-    const last = text.length - 2;
+    const { length } = text;
+    let first = text.charCodeAt(0);
     let at = 0;
-    while (at < last) {
-      const first = text.charCodeAt(at);
-      const second = text.charCodeAt(at + 1);
-      const third = text.charCodeAt(at + 2);
+    while (at < length) {
+      const second = at + 1 < length ? text.charCodeAt(at + 1) : BLANK;
+      const third = at + 2 < length ? text.charCodeAt(at + 2) : BLANK;
       const code = (((first << CODE_BITS) | second) << CODE_BITS) | third;
-      if ((first | second | third) < 128 && ((near[code >> 5] as number) & (1 << (code & 31))) === 0) at += 2;
-      else at = this.#look(text, at, on);
+      if ((first | second | third) >= 128 || ((near[code >> 5] as number) & (1 << (code & 31))) !== 0)
+        return at;
+      first = third;
+      at += 2;
     }
-    while (at < text.length) at = this.#look(text, at, on);
+    return at;
   }
 
-  #scanChunks(text: string, on: ScanHandlers<Action>): void {
-    const level = scansOpen;
-    scansOpen += 1;
+  #scanFrom(text: string, from: number, on: ScanHandlers<Action>): void {
+    const part = openPart(text);
     try {
-      const { units, buffer } = charsOf(level);
-      for (let from = 0; from < text.length; ) {
-        const to = Math.min(text.length, from + CHUNK_CHARS);
-        buffer.write(text.length <= CHUNK_CHARS ? text : text.slice(from, to), 0, (to - from) * 2, 'utf16le');
-        if (IS_BIG_ENDIAN) buffer.subarray(0, (to - from) * 2).swap16();
-        from = this.#scanChunk(text, { units, from, to }, on);
+      for (let at = from; at < text.length; ) {
+        part.moveTo(at);
+        at = this.#scanPart(part, at, on);
       }
     } finally {
-      scansOpen -= 1;
+      closePart(part);
     }
   }
 
-  /** Returns where to go on: behind the chunk when a secret reaches over its end. */
-  #scanChunk(
-    text: string,
-    { units, from, to }: { readonly units: Uint16Array; readonly from: number; readonly to: number },
-    on: ScanHandlers<Action>,
-  ): number {
+  /** Returns where to go on: behind the part when a secret reaches over its end. */
+  #scanPart(part: TextPart, from: number, on: ScanHandlers<Action>): number {
     const near = this.#near;
-    const last = to - 2;
+    const { units, low, stop } = part;
     let at = from;
-    while (at < last) {
-      const first = units[at - from] as number;
-      const second = units[at - from + 1] as number;
-      const third = units[at - from + 2] as number;
+    while (at < stop) {
+      const first = units[at - low] as number;
+      const second = units[at - low + 1] as number;
+      const third = units[at - low + 2] as number;
       const code = (((first << CODE_BITS) | second) << CODE_BITS) | third;
       if ((first | second | third) < 128 && ((near[code >> 5] as number) & (1 << (code & 31))) === 0) at += 2;
-      else at = this.#look(text, at, on);
+      else at = this.#look(part, at, on);
     }
-    while (at < to) at = this.#look(text, at, on);
     return at;
   }
 
   /** Looks at the place before `at`, at `at` and, unless a hint stood there, at what comes next. Returns where to go on. */
-  #look(text: string, at: number, on: ScanHandlers<Action>): number {
-    const first = text.charCodeAt(at);
-    const second = at + 1 < text.length ? text.charCodeAt(at + 1) : 0x20;
-    let next = at > 0 ? this.#ask(text, at - 1, on) : 0;
+  #look(part: TextPart, at: number, on: ScanHandlers<Action>): number {
+    const { units, low } = part;
+    const first = units[at - low] as number;
+    const second = units[at - low + 1] as number;
+    let next = at > low ? this.#ask(part, at - 1, on) : 0;
     if (next > at + 1) return next;
-    if (isOther(first)) {
+    if (isOther(first) && on.seesOthers) {
       next = on.onOther(first, at);
       if (next > at) return next;
     }
-    next = this.#ask(text, at, on);
+    next = this.#ask(part, at, on);
     if (next > at + 2) return next;
     if (isOther(second)) {
-      next = on.onOther(second, at + 1);
+      next = on.seesOthers ? on.onOther(second, at + 1) : 0;
       if (next > at + 1) return next;
     } else if (isSign(second)) {
-      next = this.#ask(text, at + 1, on);
+      next = this.#ask(part, at + 1, on);
       if (next > at + 2) return next;
     }
     return at + 2;
   }
 
   /** `start` where no hint stands. */
-  #ask(text: string, start: number, on: ScanHandlers<Action>): number {
-    const first = text.charCodeAt(start);
-    const second = text.charCodeAt(start + 1);
-    const third = text.charCodeAt(start + 2);
-    // Not a number at the end of the text.
-    if (!((first | second | third) < 128) || start + 2 >= text.length) return start;
-    const code = (((first << CODE_BITS) | second) << CODE_BITS) | third;
-    if (((this.#bits[code >> 5] as number) & (1 << (code & 31))) === 0) return start;
-    for (const hint of this.#hints.get(code) ?? []) {
+  #ask(part: TextPart, start: number, on: ScanHandlers<Action>): number {
+    const { units, low } = part;
+    const first = units[start - low] as number;
+    const second = units[start - low + 1] as number;
+    const third = units[start - low + 2] as number;
+    if ((first | second | third) >= 128) return start;
+    const row = this.#rows[(first << CODE_BITS) | second] as number;
+    const list = this.#cells[(row << CODE_BITS) | third] as number;
+    return list === 0 || start + 2 >= part.text.length
+      ? start
+      : this.#askAll(this.#lists[list] as Hint<Action>[], { part, start, on });
+  }
+
+  #askAll(hints: readonly Hint<Action>[], { part, start, on }: Place<Action>): number {
+    for (const hint of hints) {
       const begin = start - hint.offset;
-      if (!standsAt(text, begin, hint)) continue;
+      if (!standsAt(part, begin, hint)) continue;
       const end = begin + hint.text.length + (hint.next === undefined ? 0 : 1);
       const next = on.onHint(hint.action, begin, end);
       if (next > start) return next;
     }
     return start;
   }
+}
+
+interface Place<Action> {
+  readonly part: TextPart;
+  readonly start: number;
+  readonly on: ScanHandlers<Action>;
 }
 
 /** Begins an encoded character: `%`, `&`, `\\`. */
@@ -237,20 +244,25 @@ function withoutLastSet(text: string): { fixed: string; next: Uint8Array | undef
 }
 
 export interface ScanHandlers<Action> {
+  /** Whether `onOther` is called. */
+  readonly seesOthers: boolean;
   onHint(action: Action, start: number, end: number): number;
   onOther(char: number, at: number): number;
 }
 
-function standsAt(text: string, at: number, { text: hint, next, ignoreCase }: Hint<unknown>): boolean {
-  if (at < 0 || (next !== undefined && next[text.charCodeAt(at + hint.length)] !== 1)) return false;
-  if (!ignoreCase) return text.startsWith(hint, at);
-  if (at + hint.length > text.length) return false;
-  for (let index = SHORTEST; index < hint.length; index += 1) {
-    const char = text.charCodeAt(at + index);
+/** Whether the hint stands at `at`. Its three characters at `offset` were found there. */
+function standsAt(part: TextPart, at: number, { text: hint, next, offset, ignoreCase }: Hint<unknown>): boolean {
+  if (at < 0 || at + hint.length > part.text.length) return false;
+  const { units } = part;
+  const from = at - part.low;
+  for (let index = offset + SHORTEST; index < hint.length; index += 1) {
+    const char = units[from + index] as number;
     const wanted = hint.charCodeAt(index);
-    if (char !== wanted && (char | 32) !== wanted) return false;
+    if (char !== wanted && (!ignoreCase || (char | 32) !== wanted)) return false;
   }
-  return true;
+  for (let index = 0; index < offset; index += 1)
+    if (units[from + index] !== hint.charCodeAt(index)) return false;
+  return next === undefined || (at + hint.length < part.text.length && next[units[from + hint.length] as number] === 1);
 }
 
 function codesOf(text: string, ignoreCase: boolean): number[] {
