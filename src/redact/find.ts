@@ -10,7 +10,7 @@ import type { Rule } from './rules/rule.ts';
 import { SERVICE_RULES } from './rules/services.ts';
 import { SCHEMES, type Scheme } from './schemes.ts';
 import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
-import { codesOf, isNameCode, isWordCode, isWordStart, startBefore } from './words.ts';
+import { codesOf, isNameCode, isTokenCode, isWordCode, isWordStart, startBefore } from './words.ts';
 import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */
@@ -132,6 +132,7 @@ class Search implements ScanHandlers<Action> {
     if (text[start - 1] === '\r') start -= 1;
     while (start > 0 && text[start - 1] === '\\' && at - start < 9) start -= 1;
     const isBehind = this.from === start || this.restEnd === start;
+    if (!isBehind && (start === 0 || !isTokenCode(text.charCodeAt(start - 1)))) return at;
     if (this.found !== undefined && isBehind && start > 0) {
       const isWrapped =
         start >= WRAPPED_CHARS_MIN && !text.slice(start - WRAPPED_CHARS_MIN, start).includes('\n');
@@ -283,8 +284,8 @@ export function formIn(value: string): string | undefined {
   return new Search(value, DEPTH_MAX, true).run()[0]?.kind;
 }
 
-/** Control characters other than blanks and line breaks: what was decoded is no text. */
-const BINARY = /(?![\t\n\v\f\r])\p{Cc}/u;
+/** Control characters other than blanks and line breaks: what was decoded, which has no character beyond, is no text. */
+const BINARY = new RegExp(`[${['\\0-\\x08', '\\x0e-\\x1f', '\\x7f-\\x9f'].join('')}]`);
 
 function base64Action(before: number): Action {
   return (search, start) => {

@@ -20,12 +20,6 @@ const LAST_TWO = PAIRS - 1;
 /** Beyond this a character is not ASCII: no hint holds one. */
 const ASCII_MAX = 126;
 
-/** Shorter texts are read as they are: the copy would cost more. */
-const SHORT_CHARS = 24;
-
-/** Stands for what comes after the end of a text. */
-const BLANK = 0x20;
-
 /**
  * Finds the places of many hints in one pass, which looks at every other place: a bit for each three characters says whether
  * a hint begins there or one place before. So the time for ordinary text does not depend on the number of rules.
@@ -118,32 +112,9 @@ export class HintTable<Action> {
    * returns where to go on; `at` or less means that nothing was found there.
    */
   scan(text: string, on: ScanHandlers<Action>): void {
-    const from = text.length <= SHORT_CHARS ? this.#firstNear(text) : 0;
-    if (from < text.length) this.#scanFrom(text, from, on);
-  }
-
-  /** The first place of a short text where a hint may stand; its end or more when there is none. */
-  #firstNear(text: string): number {
-    const near = this.#near;
-    const { length } = text;
-    let first = text.charCodeAt(0);
-    let at = 0;
-    while (at < length) {
-      const second = at + 1 < length ? text.charCodeAt(at + 1) : BLANK;
-      const third = at + 2 < length ? text.charCodeAt(at + 2) : BLANK;
-      const code = (((first << CODE_BITS) | second) << CODE_BITS) | third;
-      if ((first | second | third) >= 128 || ((near[code >> 5] as number) & (1 << (code & 31))) !== 0)
-        return at;
-      first = third;
-      at += 2;
-    }
-    return at;
-  }
-
-  #scanFrom(text: string, from: number, on: ScanHandlers<Action>): void {
     const part = openPart(text);
     try {
-      for (let at = from; at < text.length; ) {
+      for (let at = 0; at < text.length; ) {
         part.moveTo(at);
         at = this.#scanPart(part, at, on);
       }
@@ -251,7 +222,11 @@ export interface ScanHandlers<Action> {
 }
 
 /** Whether the hint stands at `at`. Its three characters at `offset` were found there. */
-function standsAt(part: TextPart, at: number, { text: hint, next, offset, ignoreCase }: Hint<unknown>): boolean {
+function standsAt(
+  part: TextPart,
+  at: number,
+  { text: hint, next, offset, ignoreCase }: Hint<unknown>,
+): boolean {
   if (at < 0 || at + hint.length > part.text.length) return false;
   const { units } = part;
   const from = at - part.low;
@@ -262,7 +237,10 @@ function standsAt(part: TextPart, at: number, { text: hint, next, offset, ignore
   }
   for (let index = 0; index < offset; index += 1)
     if (units[from + index] !== hint.charCodeAt(index)) return false;
-  return next === undefined || (at + hint.length < part.text.length && next[units[from + hint.length] as number] === 1);
+  return (
+    next === undefined ||
+    (at + hint.length < part.text.length && next[units[from + hint.length] as number] === 1)
+  );
 }
 
 function codesOf(text: string, ignoreCase: boolean): number[] {

@@ -24,6 +24,9 @@ const USER = /([A-Za-z0-9_.~%+-]{16,256})(?=@)/y;
 const LOOSE_PASSWORD =
   /[^\s/:@"'`<>\\?#]{0,128}:((?!\d{1,5}[/?#"'])[^\s"'`<>\\@()]{1,256})(?=@[A-Za-z0-9_[][\w.-]{0,255}(?:[:/?#\s"'`\\),]|$))/y;
 
+/** What all of these begin with. Most addresses hold neither sign in their first part. */
+const MAY_HOLD_PASSWORD = /[^\s/:@"'`<>\\?#]*[:@]/y;
+
 const AUTHORITY = /[^\s"/@]*@|[^\s"/@:]{0,128}:[^\s"@]{1,256}@/y;
 
 const LINE_CHARS_MAX = 300;
@@ -100,6 +103,7 @@ export const SCHEMES: readonly Scheme[] = [
 ];
 
 function urlPassword(text: string, end: number): Found | undefined {
+  if (!testAt(MAY_HOLD_PASSWORD, text, end)) return undefined;
   const password = groupAt(USER_PASSWORD, text, end, 'url-password');
   if (password !== undefined)
     return isWritten(text.slice(password.start, password.end)) ? password : undefined;

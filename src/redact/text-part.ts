@@ -3,8 +3,12 @@ export const MARGIN_CHARS = 64;
 
 const PART_CHARS = 16 * 1024;
 
-/** Stands behind the end of a text. */
-const BLANKS = 4;
+/** Stand behind the end of a text: as many as are looked at with its last unit. */
+const BLANK = 0x20;
+const BLANKS = 2;
+
+/** Shorter texts are copied unit by unit: a call of `write` would cost more. */
+const SHORT_CHARS = 40;
 
 const IS_BIG_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 0;
 
@@ -27,9 +31,17 @@ export class TextPart {
     const length = high - low;
     this.low = low;
     this.stop = high === text.length ? high : high - MARGIN_CHARS;
-    this.#buffer.write(length === text.length ? text : text.slice(low, high), 0, length * 2, 'utf16le');
-    if (IS_BIG_ENDIAN) this.#buffer.subarray(0, length * 2).swap16();
-    units.fill(0x20, length, length + BLANKS);
+    if (text.length <= SHORT_CHARS)
+      for (let index = 0; index < length; index += 1) units[index] = text.charCodeAt(low + index);
+    else this.#write(length === text.length ? text : text.slice(low, high));
+    units[length] = BLANK;
+    units[length + 1] = BLANK;
+  }
+
+  #write(text: string): void {
+    const bytes = text.length * 2;
+    this.#buffer.write(text, 0, bytes, 'utf16le');
+    if (IS_BIG_ENDIAN) this.#buffer.subarray(0, bytes).swap16();
   }
 }
 
