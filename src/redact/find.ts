@@ -10,7 +10,7 @@ import type { Rule } from './rules/rule.ts';
 import { SERVICE_RULES } from './rules/services.ts';
 import { SCHEMES, type Scheme } from './schemes.ts';
 import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
-import { codesOf, isNameCode, isTokenCode, isWordCode, isWordStart, startBefore } from './words.ts';
+import { BEFORE_WORD, codesOf, isTokenCode, isWordCode, isWordStart, startBefore } from './words.ts';
 import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */
@@ -24,6 +24,9 @@ const REGION_CHARS = 512;
 
 /** A terminal is wider: a shorter line was not wrapped. */
 const WRAPPED_CHARS_MIN = 40;
+
+/** What a name consists of. */
+const NAME_CODES = codesOf('[A-Za-z0-9_-]');
 
 /** How far hints in a run that was decoded already are skipped. */
 const OVERLAP_CHARS = 512;
@@ -257,9 +260,6 @@ function ruleAction(rule: Rule): Action {
 function nameAction(search: Search, start: number, end: number): number {
   const { text } = search;
   if (search.formsOnly || start < search.nameEnd) return start;
-  // A `key` needs a word before it.
-  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !isNameCode(text.charCodeAt(start - 1)))
-    return start;
   const name = nameAround(text, start, search.from);
   search.nameEnd = Math.max(end, name.end);
   if (name.kind === undefined) return start;
@@ -325,12 +325,15 @@ function keyAction(search: Search, start: number): number {
 function fillTable(): void {
   for (const rule of RULES) {
     const action = ruleAction(rule);
-    for (const hint of rule.hints) table.add(hint, action);
+    const before = rule.before === undefined && rule.anywhere !== true ? BEFORE_WORD : undefined;
+    for (const hint of rule.hints) table.add(hint, action, { before });
   }
-  for (const hint of NAME_HINTS) table.add(hint, nameAction, true);
+  // A `key` needs a word before it.
+  for (const hint of NAME_HINTS)
+    table.add(hint, nameAction, { ignoreCase: true, before: hint === 'key' ? NAME_CODES : undefined });
   for (const scheme of SCHEMES) {
     const { hints, ignoreCase = false } = scheme;
-    for (const hint of hints) table.add(hint, schemeAction(scheme), ignoreCase);
+    for (const hint of hints) table.add(hint, schemeAction(scheme), { ignoreCase });
   }
   for (const hint of KEY_HINTS) table.add(hint, keyAction);
   table.add(WEB_TOKEN_HINT, (search, start) =>

@@ -8,7 +8,14 @@ interface Hint<Action> {
   /** Where the three characters stand in it by which it is found. */
   readonly offset: number;
   readonly ignoreCase: boolean;
+  /** Which characters may stand before it. The start of a text and characters beyond ASCII count as a blank. */
+  readonly before: Uint8Array | undefined;
   readonly action: Action;
+}
+
+export interface HintOptions {
+  readonly ignoreCase?: boolean;
+  readonly before?: Uint8Array | undefined;
 }
 
 const SHORTEST = 3;
@@ -19,6 +26,9 @@ const LAST_TWO = PAIRS - 1;
 
 /** Beyond this a character is not ASCII: no hint holds one. */
 const ASCII_MAX = 126;
+
+/** Counts as standing before the start of a text. */
+const BLANK = 0x20;
 
 /**
  * Finds the places of many hints in one pass, which looks at every other place: a bit for each three characters says whether
@@ -43,10 +53,11 @@ export class HintTable<Action> {
   }
 
   /** A set in brackets in the text, `SK[0-9a-f]`, stands for each of its characters. */
-  add(text: string, action: Action, ignoreCase = false): void {
+  add(text: string, action: Action, { ignoreCase = false, before }: HintOptions = {}): void {
     const { fixed, next } = withoutLastSet(text);
     for (const one of spelledOut(fixed)) {
-      this.#addHint({ text: ignoreCase ? one.toLowerCase() : one, next, offset: 0, ignoreCase, action });
+      const hint = ignoreCase ? one.toLowerCase() : one;
+      this.#addHint({ text: hint, next, offset: 0, ignoreCase, before, action });
     }
   }
 
@@ -56,7 +67,7 @@ export class HintTable<Action> {
     const starts = Array.from({ length: Math.max(1, fixed.length - SHORTEST) }, (_, at) => at);
     const common = (at: number): number => fixed.slice(at, at + SHORTEST + 1).replace(/[^a-z]/g, '').length;
     const offset = starts.reduce((best, at) => (common(at) < common(best) ? at : best), 0);
-    this.#addHint({ text: fixed, next, offset, ignoreCase: false, action });
+    this.#addHint({ text: fixed, next, offset, ignoreCase: false, before: undefined, action });
   }
 
   #addHint(hint: Hint<Action>): void {
@@ -222,25 +233,25 @@ export interface ScanHandlers<Action> {
 }
 
 /** Whether the hint stands at `at`. Its three characters at `offset` were found there. */
-function standsAt(
-  part: TextPart,
-  at: number,
-  { text: hint, next, offset, ignoreCase }: Hint<unknown>,
-): boolean {
-  if (at < 0 || at + hint.length > part.text.length) return false;
-  const { units } = part;
-  const from = at - part.low;
-  for (let index = offset + SHORTEST; index < hint.length; index += 1) {
+function standsAt(part: TextPart, at: number, hint: Hint<unknown>): boolean {
+  const { text, next, offset, ignoreCase, before } = hint;
+  const end = at + text.length;
+  if (at < 0 || end > part.text.length) return false;
+  const { units, low } = part;
+  if (
+    before !== undefined &&
+    (before[at === 0 ? BLANK : (units[at - low - 1] as number)] ?? before[BLANK]) === 0
+  )
+    return false;
+  const from = at - low;
+  for (let index = offset + SHORTEST; index < text.length; index += 1) {
     const char = units[from + index] as number;
-    const wanted = hint.charCodeAt(index);
+    const wanted = text.charCodeAt(index);
     if (char !== wanted && (!ignoreCase || (char | 32) !== wanted)) return false;
   }
   for (let index = 0; index < offset; index += 1)
-    if (units[from + index] !== hint.charCodeAt(index)) return false;
-  return (
-    next === undefined ||
-    (at + hint.length < part.text.length && next[units[from + hint.length] as number] === 1)
-  );
+    if (units[from + index] !== text.charCodeAt(index)) return false;
+  return next === undefined || (end < part.text.length && next[units[end - low] as number] === 1);
 }
 
 function codesOf(text: string, ignoreCase: boolean): number[] {

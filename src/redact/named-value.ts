@@ -1,6 +1,7 @@
 import type { Found } from './mask.ts';
 import { secretNamed } from './names.ts';
 import { isChosen, isChosenWord, isSecretValue, isStrong, type Place } from './secret-value.ts';
+import { codesOf } from './words.ts';
 
 /** The longest name: a longer run of letters is data. */
 const NAME_CHARS_MAX = 80;
@@ -45,26 +46,23 @@ export function nameAround(
 ): Omit<Name, 'kind'> & { readonly kind: string | undefined } {
   let start = at;
   const lowest = Math.max(from, at - NAME_CHARS_MAX);
-  while (start > lowest && isNamePart(text.charCodeAt(start - 1), true)) start -= 1;
+  while (start > lowest && (NAME_PARTS[text.charCodeAt(start - 1)] ?? 0) !== 0) start -= 1;
   // The letter of an escaped line break: `\nPASSWORD=...`.
-  if (start > 0 && start < at && text[start - 1] === '\\' && /[nrt]/.test(text[start] ?? '')) start += 1;
+  if (start > 0 && start < at && text.charCodeAt(start - 1) === 92 && /[nrt]/.test(text[start] ?? ''))
+    start += 1;
   let end = at;
   const highest = Math.min(text.length, at + NAME_CHARS_MAX);
-  while (end < highest && isNamePart(text.charCodeAt(end), false)) end += 1;
+  while (end < highest && NAME_PARTS[text.charCodeAt(end)] === 1) end += 1;
   const raw = text.slice(start, end);
-  const kind = secretNamed(raw.replace(/^[-.]+/, ''));
+  const kind = secretNamed(isSignBefore(raw.charCodeAt(0)) ? raw.replace(/^[-.]+/, '') : raw);
   return { start, end, kind, text: raw };
 }
 
-function isNamePart(code: number, withDot: boolean): boolean {
-  return (
-    (code >= 97 && code <= 122) ||
-    (code >= 65 && code <= 90) ||
-    (code >= 48 && code <= 57) ||
-    code === 95 ||
-    code === 45 ||
-    (withDot && code === 46)
-  );
+/** What names consist of. A dot (2) only stands before their end. */
+const NAME_PARTS: Uint8Array = codesOf('[A-Za-z0-9_-]').map((is, code) => (code === 46 ? 2 : is));
+
+function isSignBefore(code: number): boolean {
+  return code === 45 || code === 46;
 }
 
 interface Sign {

@@ -44,9 +44,8 @@ export function isWordStart(text: string, at: number): boolean {
   return /\\[nrtbf]$|\[[0-9;]{0,12}m$/.test(before);
 }
 
-export function isNameCode(code: number): boolean {
-  return isWordCode(code) || code === 95 || code === 45;
-}
+/** What may stand before the start of a word: see `isWordStart`. */
+export const BEFORE_WORD: Uint8Array = codesOf('[^A-Za-z0-9]|[nrtbfm]');
 
 /** Letters, digits and what stands in tokens: `+-./:=_~`. */
 export function isTokenCode(code: number): boolean {
