@@ -41,6 +41,8 @@ export class HintTable<Action> {
   /** The list of a row and a third character: an index of `#lists`. */
   #cells = new Uint16Array(1 << CODE_BITS);
   readonly #lists: Hint<Action>[][] = [[]];
+  /** Which characters may come fourth, for each list. */
+  #fourth = new Uint8Array(1 << CODE_BITS);
 
   constructor() {
     for (let char = 0; char < 128; char += 1) if (isOther(char)) this.#addSign(char);
@@ -77,6 +79,7 @@ export class HintTable<Action> {
     for (const code of codesOf(part, ignoreCase)) {
       this.#addNear(code);
       const list = this.#listOf(code);
+      this.#addFourth(code, part, hint);
       // The longest first: `sk-proj-` before `sk-`.
       list.splice(list.findIndex(({ text: other }) => other.length < text.length) >>> 0, 0, hint);
       if (part.length > SHORTEST || next !== undefined) continue;
@@ -99,8 +102,21 @@ export class HintTable<Action> {
       this.#cells = cells;
     }
     const cell = (row << CODE_BITS) | (code & 127);
-    if (this.#cells[cell] === 0) this.#cells[cell] = this.#lists.push([]) - 1;
+    if (this.#cells[cell] === 0) {
+      this.#cells[cell] = this.#lists.push([]) - 1;
+      const fourth = new Uint8Array(this.#lists.length << CODE_BITS);
+      fourth.set(this.#fourth);
+      this.#fourth = fourth;
+    }
     return this.#lists[this.#cells[cell] as number] as Hint<Action>[];
+  }
+
+  #addFourth(code: number, part: string, { next, ignoreCase }: Hint<Action>): void {
+    const row = this.#rows[code >> CODE_BITS] as number;
+    const first = (this.#cells[(row << CODE_BITS) | (code & 127)] as number) << CODE_BITS;
+    if (part.length > SHORTEST) {
+      for (const char of formsOf(part.charAt(SHORTEST), ignoreCase)) this.#fourth[first + char.charCodeAt(0)] = 1;
+    } else for (let char = 0; char < 128; char += 1) this.#fourth[first + char] ||= next?.[char] ?? 1;
   }
 
   #addNext(codes: readonly number[], next: Uint8Array): void {
@@ -182,9 +198,11 @@ export class HintTable<Action> {
     if ((first | second | third) >= 128) return start;
     const row = this.#rows[(first << CODE_BITS) | second] as number;
     const list = this.#cells[(row << CODE_BITS) | third] as number;
-    return list === 0 || start + 2 >= part.text.length
-      ? start
-      : this.#askAll(this.#lists[list] as Hint<Action>[], { part, start, on });
+    if (list === 0 || start + 2 >= part.text.length) return start;
+    // Beyond ASCII it is no character of a hint.
+    const fourth = (units[start - low + 3] as number) & 127;
+    if (this.#fourth[(list << CODE_BITS) | fourth] === 0) return start;
+    return this.#askAll(this.#lists[list] as Hint<Action>[], { part, start, on });
   }
 
   #askAll(hints: readonly Hint<Action>[], { part, start, on }: Place<Action>): number {
@@ -257,10 +275,14 @@ function standsAt(part: TextPart, at: number, hint: Hint<unknown>): boolean {
 function codesOf(text: string, ignoreCase: boolean): number[] {
   let codes = [0];
   for (const char of text.slice(0, SHORTEST)) {
-    const forms = ignoreCase ? new Set([char.toLowerCase(), char.toUpperCase()]) : [char];
-    codes = codes.flatMap((code) => [...forms].map((form) => (code << CODE_BITS) | form.charCodeAt(0)));
+    const forms = formsOf(char, ignoreCase);
+    codes = codes.flatMap((code) => forms.map((form) => (code << CODE_BITS) | form.charCodeAt(0)));
   }
   return codes;
+}
+
+function formsOf(char: string, ignoreCase: boolean): readonly string[] {
+  return ignoreCase ? [...new Set([char.toLowerCase(), char.toUpperCase()])] : [char];
 }
 
 const SET = /\[([^\]]+)\]/;
