@@ -10,7 +10,7 @@ import type { Rule } from './rules/rule.ts';
 import { SERVICE_RULES } from './rules/services.ts';
 import { SCHEMES, type Scheme } from './schemes.ts';
 import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
-import { BEFORE_WORD, codesOf, isTokenCode, isWordCode, isWordStart, startBefore } from './words.ts';
+import { BEFORE_WORD, codesOf, isNameCode, isTokenCode, isWordCode, isWordStart, startBefore } from './words.ts';
 import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */
@@ -25,8 +25,8 @@ const REGION_CHARS = 512;
 /** A terminal is wider: a shorter line was not wrapped. */
 const WRAPPED_CHARS_MIN = 40;
 
-/** What a name consists of. */
-const NAME_CODES = codesOf('[A-Za-z0-9_-]');
+/** Not the `key` of a pair in JSON, which each attribute of a record has. */
+const BEFORE_KEY = codesOf('[A-Za-z0-9_. -]');
 
 /** How far hints in a run that was decoded already are skipped. */
 const OVERLAP_CHARS = 512;
@@ -245,7 +245,7 @@ function ruleAction(rule: Rule): Action {
   return (search, start, end) => {
     const { text } = search;
     let begin = start;
-    if (before !== undefined) begin = startBefore(text, start, { ...before, from: search.from });
+    if (before !== undefined) begin = startBefore(text, start, before, search.from);
     else if (!anywhere && !isWordStart(text, start)) return start;
     if (begin < 0) return start;
     body.lastIndex = end;
@@ -260,6 +260,9 @@ function ruleAction(rule: Rule): Action {
 function nameAction(search: Search, start: number, end: number): number {
   const { text } = search;
   if (search.formsOnly || start < search.nameEnd) return start;
+  // A `key` needs a word before it.
+  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !isNameCode(text.charCodeAt(start - 1)))
+    return start;
   const name = nameAround(text, start, search.from);
   search.nameEnd = Math.max(end, name.end);
   if (name.kind === undefined) return start;
@@ -328,9 +331,8 @@ function fillTable(): void {
     const before = rule.before === undefined && rule.anywhere !== true ? BEFORE_WORD : undefined;
     for (const hint of rule.hints) table.add(hint, action, { before });
   }
-  // A `key` needs a word before it.
   for (const hint of NAME_HINTS)
-    table.add(hint, nameAction, { ignoreCase: true, before: hint === 'key' ? NAME_CODES : undefined });
+    table.add(hint, nameAction, { ignoreCase: true, before: hint === 'key' ? BEFORE_KEY : undefined });
   for (const scheme of SCHEMES) {
     const { hints, ignoreCase = false } = scheme;
     for (const hint of hints) table.add(hint, schemeAction(scheme), { ignoreCase });

@@ -1,7 +1,7 @@
 import type { Found } from './mask.ts';
 import { secretNamed } from './names.ts';
 import { isChosen, isChosenWord, isSecretValue, isStrong, type Place } from './secret-value.ts';
-import { codesOf } from './words.ts';
+import { codesOf, endsValue } from './words.ts';
 
 /** The longest name: a longer run of letters is data. */
 const NAME_CHARS_MAX = 80;
@@ -46,23 +46,23 @@ export function nameAround(
 ): Omit<Name, 'kind'> & { readonly kind: string | undefined } {
   let start = at;
   const lowest = Math.max(from, at - NAME_CHARS_MAX);
-  while (start > lowest && (NAME_PARTS[text.charCodeAt(start - 1)] ?? 0) !== 0) start -= 1;
+  while (start > lowest && isNamePart(text.charCodeAt(start - 1), true)) start -= 1;
   // The letter of an escaped line break: `\nPASSWORD=...`.
-  if (start > 0 && start < at && text.charCodeAt(start - 1) === 92 && /[nrt]/.test(text[start] ?? ''))
-    start += 1;
+  if (start > 0 && start < at && text[start - 1] === '\\' && /[nrt]/.test(text[start] ?? '')) start += 1;
   let end = at;
   const highest = Math.min(text.length, at + NAME_CHARS_MAX);
-  while (end < highest && NAME_PARTS[text.charCodeAt(end)] === 1) end += 1;
+  while (end < highest && isNamePart(text.charCodeAt(end), false)) end += 1;
   const raw = text.slice(start, end);
-  const kind = secretNamed(isSignBefore(raw.charCodeAt(0)) ? raw.replace(/^[-.]+/, '') : raw);
+  const kind = secretNamed(raw.replace(/^[-.]+/, ''));
   return { start, end, kind, text: raw };
 }
 
 /** What names consist of. A dot (2) only stands before their end. */
 const NAME_PARTS: Uint8Array = codesOf('[A-Za-z0-9_-]').map((is, code) => (code === 46 ? 2 : is));
 
-function isSignBefore(code: number): boolean {
-  return code === 45 || code === 46;
+function isNamePart(code: number, withDot: boolean): boolean {
+  const part = NAME_PARTS[code];
+  return part === 1 || (withDot && part === 2);
 }
 
 interface Sign {
@@ -360,10 +360,10 @@ function endOfWord(text: string, start: number, { sign, max }: { sign: Sign; max
   const last = Math.min(text.length, start + max);
   let at = start;
   for (; at < last; at += 1) {
-    const char = text[at] ?? '';
-    if (/[\s"'`;&<>|]/.test(char)) break;
-    if (char === '\\' && /[nrtu"'`\\/]/.test(text[at + 1] ?? '')) break;
-    if (isLoose && (char === ',' || char === ')' || char === '}' || char === ']')) break;
+    const code = text.charCodeAt(at);
+    if (endsValue(code)) break;
+    if (code === 92 && /[nrtu"'`\\/]/.test(text[at + 1] ?? '')) break;
+    if (isLoose && (code === 44 || code === 41 || code === 125 || code === 93)) break;
   }
   while (
     at > start &&

@@ -9,7 +9,8 @@ export interface Before {
 export function startBefore(
   text: string,
   start: number,
-  { codes, min, max, from }: Before & { readonly from: number },
+  { codes, min, max }: Before,
+  from: number,
 ): number {
   let begin = start;
   while (begin > from && start - begin <= max && codes[text.charCodeAt(begin - 1)] === 1) begin -= 1;
@@ -46,6 +47,17 @@ export function isWordStart(text: string, at: number): boolean {
 
 /** What may stand before the start of a word: see `isWordStart`. */
 export const BEFORE_WORD: Uint8Array = codesOf('[^A-Za-z0-9]|[nrtbfm]');
+
+export function isNameCode(code: number): boolean {
+  return isWordCode(code) || code === 95 || code === 45;
+}
+
+const VALUE_ENDS: Uint8Array = codesOf('[\\s"\'`;&<>|]');
+
+/** Whether a value without quotation marks ends at the character: a blank, a quotation mark, a sign of a shell. */
+export function endsValue(code: number): boolean {
+  return code < 128 ? VALUE_ENDS[code] === 1 : /\s/.test(String.fromCharCode(code));
+}
 
 /** Letters, digits and what stands in tokens: `+-./:=_~`. */
 export function isTokenCode(code: number): boolean {
