@@ -10,7 +10,15 @@ import type { Rule } from './rules/rule.ts';
 import { SERVICE_RULES } from './rules/services.ts';
 import { SCHEMES, type Scheme } from './schemes.ts';
 import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
-import { BEFORE_WORD, codesOf, isNameCode, isTokenCode, isWordCode, isWordStart, startBefore } from './words.ts';
+import {
+  BEFORE_WORD,
+  codesOf,
+  isNameCode,
+  isTokenCode,
+  isWordCode,
+  isWordStart,
+  startBefore,
+} from './words.ts';
 import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */

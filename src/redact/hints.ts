@@ -115,7 +115,8 @@ export class HintTable<Action> {
     const row = this.#rows[code >> CODE_BITS] as number;
     const first = (this.#cells[(row << CODE_BITS) | (code & 127)] as number) << CODE_BITS;
     if (part.length > SHORTEST) {
-      for (const char of formsOf(part.charAt(SHORTEST), ignoreCase)) this.#fourth[first + char.charCodeAt(0)] = 1;
+      for (const char of formsOf(part.charAt(SHORTEST), ignoreCase))
+        this.#fourth[first + char.charCodeAt(0)] = 1;
     } else for (let char = 0; char < 128; char += 1) this.#fourth[first + char] ||= next?.[char] ?? 1;
   }
 

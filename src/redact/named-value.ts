@@ -1,7 +1,7 @@
 import type { Found } from './mask.ts';
 import { secretNamed } from './names.ts';
 import { isChosen, isChosenWord, isSecretValue, isStrong, type Place } from './secret-value.ts';
-import { codesOf, endsValue } from './words.ts';
+import { codesOf, endsValue, isPlain } from './words.ts';
 
 /** The longest name: a longer run of letters is data. */
 const NAME_CHARS_MAX = 80;
@@ -361,6 +361,7 @@ function endOfWord(text: string, start: number, { sign, max }: { sign: Sign; max
   let at = start;
   for (; at < last; at += 1) {
     const code = text.charCodeAt(at);
+    if (isPlain(code)) continue;
     if (endsValue(code)) break;
     if (code === 92 && /[nrtu"'`\\/]/.test(text[at + 1] ?? '')) break;
     if (isLoose && (code === 44 || code === 41 || code === 125 || code === 93)) break;

@@ -6,12 +6,7 @@ export interface Before {
 }
 
 /** -1 where too few or too many characters of the secret stand before the hint. */
-export function startBefore(
-  text: string,
-  start: number,
-  { codes, min, max }: Before,
-  from: number,
-): number {
+export function startBefore(text: string, start: number, { codes, min, max }: Before, from: number): number {
   let begin = start;
   while (begin > from && start - begin <= max && codes[text.charCodeAt(begin - 1)] === 1) begin -= 1;
   // The letter of an escaped line break.
@@ -21,9 +16,14 @@ export function startBefore(
   return start - begin < min || start - begin > max ? -1 : begin;
 }
 
-export function codesOf(chars: string): Uint8Array {
+/** ASCII, and what base64 decodes to. */
+const ASCII_CHARS = 128;
+const LATIN_CHARS = 256;
+
+/** A table of characters: 1 for those that the pattern matches. */
+export function codesOf(chars: string, count: number = ASCII_CHARS): Uint8Array {
   const pattern = new RegExp(chars);
-  return Uint8Array.from({ length: 128 }, (_, code) => (pattern.test(String.fromCharCode(code)) ? 1 : 0));
+  return Uint8Array.from({ length: count }, (_, code) => (pattern.test(String.fromCharCode(code)) ? 1 : 0));
 }
 
 export function isWordCode(code: number): boolean {
@@ -52,11 +52,17 @@ export function isNameCode(code: number): boolean {
   return isWordCode(code) || code === 95 || code === 45;
 }
 
-const VALUE_ENDS: Uint8Array = codesOf('[\\s"\'`;&<>|]');
+const VALUE_ENDS: Uint8Array = codesOf('[\\s"\'`;&<>|]', LATIN_CHARS);
+const PLAIN: Uint8Array = codesOf('[^\\s"\'`;&<>|\\\\,(){}\\[\\]]', LATIN_CHARS);
 
 /** Whether a value without quotation marks ends at the character: a blank, a quotation mark, a sign of a shell. */
 export function endsValue(code: number): boolean {
-  return code < 128 ? VALUE_ENDS[code] === 1 : /\s/.test(String.fromCharCode(code));
+  return code < LATIN_CHARS ? VALUE_ENDS[code] === 1 : /\s/.test(String.fromCharCode(code));
+}
+
+/** Whether such a value goes on with the character in any case. */
+export function isPlain(code: number): boolean {
+  return PLAIN[code] === 1;
 }
 
 /** Letters, digits and what stands in tokens: `+-./:=_~`. */
