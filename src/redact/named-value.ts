@@ -1,7 +1,8 @@
 import type { Found } from './mask.ts';
 import { secretNamed } from './names.ts';
 import { isChosen, isChosenWord, isSecretValue, isStrong, type Place } from './secret-value.ts';
-import { codesOf, endsValue, isPlain } from './words.ts';
+import { endsValue, isPlain } from './value-chars.ts';
+import { codesOf } from './words.ts';
 
 /** The longest name: a longer run of letters is data. */
 const NAME_CHARS_MAX = 80;

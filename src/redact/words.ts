@@ -16,9 +16,7 @@ export function startBefore(text: string, start: number, { codes, min, max }: Be
   return start - begin < min || start - begin > max ? -1 : begin;
 }
 
-/** ASCII, and what base64 decodes to. */
 const ASCII_CHARS = 128;
-const LATIN_CHARS = 256;
 
 /** A table of characters: 1 for those that the pattern matches. */
 export function codesOf(chars: string, count: number = ASCII_CHARS): Uint8Array {
@@ -50,19 +48,6 @@ export const BEFORE_WORD: Uint8Array = codesOf('[^A-Za-z0-9]|[nrtbfm]');
 
 export function isNameCode(code: number): boolean {
   return isWordCode(code) || code === 95 || code === 45;
-}
-
-const VALUE_ENDS: Uint8Array = codesOf('[\\s"\'`;&<>|]', LATIN_CHARS);
-const PLAIN: Uint8Array = codesOf('[^\\s"\'`;&<>|\\\\,(){}\\[\\]]', LATIN_CHARS);
-
-/** Whether a value without quotation marks ends at the character: a blank, a quotation mark, a sign of a shell. */
-export function endsValue(code: number): boolean {
-  return code < LATIN_CHARS ? VALUE_ENDS[code] === 1 : /\s/.test(String.fromCharCode(code));
-}
-
-/** Whether such a value goes on with the character in any case. */
-export function isPlain(code: number): boolean {
-  return PLAIN[code] === 1;
 }
 
 /** Letters, digits and what stands in tokens: `+-./:=_~`. */

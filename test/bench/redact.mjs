@@ -28,10 +28,10 @@ function ordinaryRows({ name, texts, json }, before) {
   const all = texts ?? json;
   const values = texts ?? json.map((text) => JSON.parse(text));
   const tasks = [
-    () => values.forEach((value) => JSON.stringify(value)),
-    () => all.forEach(maskOf(json, { redact, redactJson })),
+    () => values.map((value) => JSON.stringify(value)),
+    () => all.map(maskOf(json, { redact, redactJson })),
   ];
-  if (before !== undefined) tasks.push(() => all.forEach(maskOf(json, before)));
+  if (before !== undefined) tasks.push(() => all.map(maskOf(json, before)));
   const [jsonMs, redactMs, beforeMs] = cpuMs(tasks, 15);
   const megabytes = all.reduce((sum, { length }) => sum + length, 0) / 1e6;
   const rate = (ms) => `${((1000 * megabytes) / ms).toFixed(0)} MB/s`;
