@@ -10,7 +10,15 @@ import type { Rule } from './rules/rule.ts';
 import { SERVICE_RULES } from './rules/services.ts';
 import { SCHEMES, type Scheme } from './schemes.ts';
 import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
-import { codesOf, isNameCode, isWordCode, isWordStart, startBefore } from './words.ts';
+import {
+  BEFORE_WORD,
+  codesOf,
+  isNameCode,
+  isTokenCode,
+  isWordCode,
+  isWordStart,
+  startBefore,
+} from './words.ts';
 import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */
@@ -24,6 +32,9 @@ const REGION_CHARS = 512;
 
 /** A terminal is wider: a shorter line was not wrapped. */
 const WRAPPED_CHARS_MIN = 40;
+
+/** Not the `key` of a pair in JSON, which each attribute of a record has. */
+const BEFORE_KEY = codesOf('[A-Za-z0-9_. -]');
 
 /** How far hints in a run that was decoded already are skipped. */
 const OVERLAP_CHARS = 512;
@@ -48,6 +59,8 @@ class Search implements ScanHandlers<Action> {
   /** Where the rest of a token ends that began on an earlier line. */
   restEnd = 0;
   regions: { start: number; end: number }[] | undefined;
+  /** Control characters and those beyond ASCII mean something here. */
+  seesOthers: boolean;
   /** The text is JSON, and the question is only whether it is worth decoding. */
   isProbe = false;
   /** A name, or an escape that hides letters: the strings must be looked at one by one. */
@@ -57,6 +70,7 @@ class Search implements ScanHandlers<Action> {
     this.text = text;
     this.depth = depth;
     this.formsOnly = formsOnly;
+    this.seesOthers = !formsOnly && (depth < DEPTH_MAX || text.includes('\n'));
   }
 
   /** For the next text. Most texts are a short line, for which a new object costs as much as the scan. */
@@ -65,7 +79,7 @@ class Search implements ScanHandlers<Action> {
     this.found = undefined;
     this.from = 0;
     this.nameEnd = 0;
-    this.base64Ends.fill(0);
+    this.base64Ends[0] = this.base64Ends[1] = this.base64Ends[2] = this.base64Ends[3] = 0;
     this.joinedEnd = 0;
     this.restEnd = 0;
     this.regions = undefined;
@@ -129,6 +143,7 @@ class Search implements ScanHandlers<Action> {
     if (text[start - 1] === '\r') start -= 1;
     while (start > 0 && text[start - 1] === '\\' && at - start < 9) start -= 1;
     const isBehind = this.from === start || this.restEnd === start;
+    if (!isBehind && (start === 0 || !isTokenCode(text.charCodeAt(start - 1)))) return at;
     if (this.found !== undefined && isBehind && start > 0) {
       const isWrapped =
         start >= WRAPPED_CHARS_MIN && !text.slice(start - WRAPPED_CHARS_MIN, start).includes('\n');
@@ -238,7 +253,7 @@ function ruleAction(rule: Rule): Action {
   return (search, start, end) => {
     const { text } = search;
     let begin = start;
-    if (before !== undefined) begin = startBefore(text, start, { ...before, from: search.from });
+    if (before !== undefined) begin = startBefore(text, start, before, search.from);
     else if (!anywhere && !isWordStart(text, start)) return start;
     if (begin < 0) return start;
     body.lastIndex = end;
@@ -280,8 +295,8 @@ export function formIn(value: string): string | undefined {
   return new Search(value, DEPTH_MAX, true).run()[0]?.kind;
 }
 
-/** Control characters other than blanks and line breaks: what was decoded is no text. */
-const BINARY = /(?![\t\n\v\f\r])\p{Cc}/u;
+/** Control characters other than blanks and line breaks: what was decoded, which has no character beyond, is no text. */
+const BINARY = new RegExp(`[${['\\0-\\x08', '\\x0e-\\x1f', '\\x7f-\\x9f'].join('')}]`);
 
 function base64Action(before: number): Action {
   return (search, start) => {
@@ -321,12 +336,14 @@ function keyAction(search: Search, start: number): number {
 function fillTable(): void {
   for (const rule of RULES) {
     const action = ruleAction(rule);
-    for (const hint of rule.hints) table.add(hint, action);
+    const before = rule.before === undefined && rule.anywhere !== true ? BEFORE_WORD : undefined;
+    for (const hint of rule.hints) table.add(hint, action, { before });
   }
-  for (const hint of NAME_HINTS) table.add(hint, nameAction, true);
+  for (const hint of NAME_HINTS)
+    table.add(hint, nameAction, { ignoreCase: true, before: hint === 'key' ? BEFORE_KEY : undefined });
   for (const scheme of SCHEMES) {
     const { hints, ignoreCase = false } = scheme;
-    for (const hint of hints) table.add(hint, schemeAction(scheme), ignoreCase);
+    for (const hint of hints) table.add(hint, schemeAction(scheme), { ignoreCase });
   }
   for (const hint of KEY_HINTS) table.add(hint, keyAction);
   table.add(WEB_TOKEN_HINT, (search, start) =>

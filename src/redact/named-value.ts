@@ -1,6 +1,8 @@
 import type { Found } from './mask.ts';
 import { secretNamed } from './names.ts';
 import { isChosen, isChosenWord, isSecretValue, isStrong, type Place } from './secret-value.ts';
+import { endsValue, isPlain } from './value-chars.ts';
+import { codesOf } from './words.ts';
 
 /** The longest name: a longer run of letters is data. */
 const NAME_CHARS_MAX = 80;
@@ -56,15 +58,12 @@ export function nameAround(
   return { start, end, kind, text: raw };
 }
 
+/** What names consist of. A dot (2) only stands before their end. */
+const NAME_PARTS: Uint8Array = codesOf('[A-Za-z0-9_-]').map((is, code) => (code === 46 ? 2 : is));
+
 function isNamePart(code: number, withDot: boolean): boolean {
-  return (
-    (code >= 97 && code <= 122) ||
-    (code >= 65 && code <= 90) ||
-    (code >= 48 && code <= 57) ||
-    code === 95 ||
-    code === 45 ||
-    (withDot && code === 46)
-  );
+  const part = NAME_PARTS[code];
+  return part === 1 || (withDot && part === 2);
 }
 
 interface Sign {
@@ -362,10 +361,11 @@ function endOfWord(text: string, start: number, { sign, max }: { sign: Sign; max
   const last = Math.min(text.length, start + max);
   let at = start;
   for (; at < last; at += 1) {
-    const char = text[at] ?? '';
-    if (/[\s"'`;&<>|]/.test(char)) break;
-    if (char === '\\' && /[nrtu"'`\\/]/.test(text[at + 1] ?? '')) break;
-    if (isLoose && (char === ',' || char === ')' || char === '}' || char === ']')) break;
+    const code = text.charCodeAt(at);
+    if (isPlain(code)) continue;
+    if (endsValue(code)) break;
+    if (code === 92 && /[nrtu"'`\\/]/.test(text[at + 1] ?? '')) break;
+    if (isLoose && (code === 44 || code === 41 || code === 125 || code === 93)) break;
   }
   while (
     at > start &&

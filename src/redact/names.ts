@@ -316,16 +316,18 @@ const WORD = /[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+/g;
 /** A program uses few names; the bound protects against one that generates them. */
 const NAMES_MAX = 4_000;
 const NAME_CHARS_MAX = 128;
-const known = new Map<string, string | undefined>();
+/** Empty for a name that is that of no secret. */
+const known = new Map<string, string>();
 
 /** What a value of this name is: `password`, `token`, ...; undefined when the name is that of no secret. */
 export function secretNamed(name: string): string | undefined {
   if (name.length < 2 || name.length > NAME_CHARS_MAX) return undefined;
-  if (known.has(name)) return known.get(name);
-  const kind = classify(name);
+  const kind = known.get(name);
+  if (kind !== undefined) return kind === '' ? undefined : kind;
+  const fresh = classify(name);
   if (known.size >= NAMES_MAX) known.clear();
-  known.set(name, kind);
-  return kind;
+  known.set(name, fresh ?? '');
+  return fresh;
 }
 
 function classify(name: string): string | undefined {

@@ -4,16 +4,18 @@ import { extraMayMatch, findExtra, hasExtraRules, setExtraRules, setOwnSecrets }
 import { findSecrets, mayHoldSecret } from './find.ts';
 import { type Found, maskAll, merged } from './mask.ts';
 import { secretNamed } from './names.ts';
-import { maskedString, maskedValue } from './structure.ts';
+import { forgetNames, maskedString, maskedValue } from './structure.ts';
 
 /** Sets values to mask in addition: this process's own passwords and tokens. Replaces those of an earlier call. */
 export function maskSecrets(values: readonly string[]): void {
   setOwnSecrets(values);
+  forgetNames();
 }
 
 /** Sets the rules of the configuration, `redact.rules`. Replaces those of an earlier call. */
 export function setRedactRules(rules: readonly { readonly name: string; readonly pattern: string }[]): void {
   setExtraRules(rules.map(({ name, pattern }) => ({ kind: name, pattern: new RegExp(pattern, 'g') })));
+  forgetNames();
 }
 
 /**

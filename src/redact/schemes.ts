@@ -24,6 +24,12 @@ const USER = /([A-Za-z0-9_.~%+-]{16,256})(?=@)/y;
 const LOOSE_PASSWORD =
   /[^\s/:@"'`<>\\?#]{0,128}:((?!\d{1,5}[/?#"'])[^\s"'`<>\\@()]{1,256})(?=@[A-Za-z0-9_[][\w.-]{0,255}(?:[:/?#\s"'`\\),]|$))/y;
 
+/** A loose one has an `@` within this length. */
+const AUTHORITY_CHARS_MAX = 386;
+
+/** What all of these begin with. Most addresses hold neither sign in their first part. */
+const MAY_HOLD_PASSWORD = /[^\s/:@"'`<>\\?#]*[:@]/y;
+
 const AUTHORITY = /[^\s"/@]*@|[^\s"/@:]{0,128}:[^\s"@]{1,256}@/y;
 
 const LINE_CHARS_MAX = 300;
@@ -100,13 +106,19 @@ export const SCHEMES: readonly Scheme[] = [
 ];
 
 function urlPassword(text: string, end: number): Found | undefined {
+  if (!testAt(MAY_HOLD_PASSWORD, text, end)) return undefined;
   const password = groupAt(USER_PASSWORD, text, end, 'url-password');
   if (password !== undefined)
     return isWritten(text.slice(password.start, password.end)) ? password : undefined;
-  const loose = groupAt(LOOSE_PASSWORD, text, end, 'url-password');
+  const loose = loosePassword(text, end);
   if (loose !== undefined) return isWritten(text.slice(loose.start, loose.end)) ? loose : undefined;
   const user = groupAt(USER, text, end, 'url-password');
   return user !== undefined && looksRandom(text.slice(user.start, user.end)) ? user : undefined;
+}
+
+function loosePassword(text: string, end: number): Found | undefined {
+  if (!text.slice(end, end + AUTHORITY_CHARS_MAX).includes('@')) return undefined;
+  return groupAt(LOOSE_PASSWORD, text, end, 'url-password');
 }
 
 /** No variable, no `user:password:@host` of a manual, and no example in brackets. */

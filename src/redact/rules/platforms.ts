@@ -71,7 +71,8 @@ export const PLATFORM_RULES: readonly Rule[] = [
   {
     kind: 'tasktrail-token',
     hints: ['agent.'],
-    body: `[A-Za-z0-9_-]{1,128}(?:\\.[A-Za-z0-9_-]{1,128}){0,8}\\.${URL64}{43}(?!${URL64})`,
+    // Names of attributes have the hint too: shorter texts are passed at once.
+    body: `(?=[A-Za-z0-9_.-]{45})[A-Za-z0-9_-]{1,128}(?:\\.[A-Za-z0-9_-]{1,128}){0,8}\\.${URL64}{43}(?!${URL64})`,
   },
   // Clouds
   { kind: 'aws-key-id', hints: ['AKIA', 'ASIA', 'ABIA', 'ACCA'], body: `[A-Z0-9]{16}(?!${ALNUM})` },
