@@ -5,6 +5,8 @@ import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
 import { NAME_HINTS, NAMES_IN_BASE64 } from './name-hints.ts';
 import { findNamed, nameAround } from './named-value.ts';
 import { findKey, KEY_HINTS } from './private-key.ts';
+import { DATA_RULES } from './rules/data.ts';
+import { MODEL_RULES } from './rules/models.ts';
 import { PLATFORM_RULES } from './rules/platforms.ts';
 import type { Rule } from './rules/rule.ts';
 import { SERVICE_RULES } from './rules/services.ts';
@@ -14,7 +16,7 @@ import { codesOf, isNameCode, isWordCode, isWordStart, startBefore } from './wor
 import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */
-export const RULES: readonly Rule[] = [...PLATFORM_RULES, ...SERVICE_RULES];
+export const RULES: readonly Rule[] = [...PLATFORM_RULES, ...MODEL_RULES, ...DATA_RULES, ...SERVICE_RULES];
 
 /** Encodings inside encodings. */
 const DEPTH_MAX = 3;

@@ -1,12 +1,10 @@
 import type { Found } from './mask.ts';
 import { secretNamed } from './names.ts';
 import { isChosen, isChosenWord, isSecretValue, isStrong, type Place } from './secret-value.ts';
+import { BLANKS_MAX, endOfLine, endOfQuoted, endOfWord, quoteAt, skipBlanks } from './value-end.ts';
 
 /** The longest name: a longer run of letters is data. */
 const NAME_CHARS_MAX = 80;
-
-/** Blanks between a name, its sign and its value: a table of a manual has more. */
-const BLANKS_MAX = 40;
 
 /** Decides about a value. Longer ones are read to their end only when they are masked, so that the time stays linear. */
 const HEAD_CHARS_MAX = 512;
@@ -26,7 +24,8 @@ export interface Name {
 /** The secret after a name; undefined when there is none. */
 export function findNamed(text: string, name: Name): Found | undefined {
   const sign = signAfter(text, name);
-  if (sign === undefined || isWorkingDirectory(text, name, sign)) return undefined;
+  if (sign === undefined || isWorkingDirectory(text, name, sign) || isPartOfPath(text, name, sign))
+    return undefined;
   return valueAt(text, name, sign);
 }
 
@@ -35,6 +34,16 @@ function isWorkingDirectory(text: string, name: Name, sign: Sign): boolean {
   const path = /["']?(?:[/~]|[A-Za-z]:[\\/])/y;
   path.lastIndex = sign.at;
   return /^(?:OLD)?PWD$/.test(name.text) && sign.text === '=' && path.test(text);
+}
+
+/** `arn:aws:secretsmanager:eu-west-1:1234:secret:`, up to the name. */
+const RESOURCE = /arn:[a-z-]{1,20}:[a-z0-9-]{1,40}:[a-z0-9-]{0,40}:\d{0,12}:$/;
+
+/** Not the name of a value but part of that of a type, `"AWS::IAM::AccessKey": ...`, or of a resource. */
+function isPartOfPath(text: string, { start }: Name, sign: Sign): boolean {
+  if (text[start - 1] !== ':' || !sign.text.startsWith(':')) return false;
+  if (sign.quoted && /[A-Za-z0-9]::$/.test(text.slice(Math.max(0, start - 3), start))) return true;
+  return RESOURCE.test(text.slice(Math.max(0, start - 144), start));
 }
 
 /** The name that contains the hint at `at`. The kind is undefined when it is that of no secret. */
@@ -93,7 +102,7 @@ function signAfter(text: string, name: Name): Sign | undefined {
     return { at: valueAt, text: found, quoted, place: placeOf(text, name, { tight, found, quoted }) };
   }
   if (text[at] === '>' && text[name.start - 1] === '<' && at === name.end) {
-    return { at: at + 1, text: '>', quoted, place: 'setting' };
+    return isElement(text, at + 1) ? { at: at + 1, text: '>', quoted, place: 'setting' } : undefined;
   }
   // A list of pairs, as Docker and Kubernetes print their environment.
   if (at === afterName) return /[,;\r\n]/.test(text[at] ?? '') ? attributeAfter(text, at, name) : undefined;
@@ -108,6 +117,13 @@ function signAfter(text: string, name: Name): Sign | undefined {
   // In SQL. In prose a word and a quotation stand so.
   const isPassword = /passw(?:or)?d$/i.test(name.text) && !quoted;
   return isPassword ? { at, text: ' ', quoted, place: 'text' } : undefined;
+}
+
+/** Its end follows, or none in this line: in C++ and TypeScript more than a name stands so. */
+function isElement(text: string, at: number): boolean {
+  const value = /(?:[^<>\r\n]{1,512}<\\{0,15}(?:\/|$)|(?![@([])[^<>\r\n]{1,512}$)/y;
+  value.lastIndex = at;
+  return value.test(text);
 }
 
 /** `<add key="ApiKey" value="X" />`, `name: api_key, value: X`, `{"name": "API_KEY", "value": "X"}`. */
@@ -151,18 +167,31 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
   const begin = prefix.test(text) ? prefix.lastIndex : startOfList(text, sign.at);
   const quote = quoteAt(text, begin);
   const start = begin + quote.length;
+  // `"PASSWORD=" + value`: the mark ends what began before the name.
+  const isEnd = quote !== '' && sign.text === '=' && !sign.quoted && quote === markBefore(text, name);
+  if (isEnd && !/[A-Za-z0-9]/.test(text[start] ?? '')) return undefined;
   if (sign.place !== 'field' && isReference(text, start)) return undefined;
   if (isHeader(name)) return headerValue(text, { name, sign, start, quote });
   const endWithin = (max: number): number =>
-    quote === '' ? endOfWord(text, start, { sign, max }) : endOfQuoted(text, start, { quote, max });
+    quote === ''
+      ? endOfWord(text, start, { isLoose: isLoose(sign), max })
+      : endOfQuoted(text, start, { quote, max });
   const end = endWithin(HEAD_CHARS_MAX);
   const value = text.slice(start, end);
   const found = { start, end, kind: name.kind };
+  if (sign.place === 'text' && isItsName(name.text, value)) return undefined;
   if (
     quote === '' ? !isUnquotedSecret(text, found, { name, sign }) : !isQuotedSecret(value, found.kind, sign)
   )
     return undefined;
   return { start, end: whole(start, end, endWithin), kind: name.kind };
+}
+
+/** `tokenForRefresh = "token_for_refresh"`, `exports.SecretV4 = SecretV4`. */
+function isItsName(name: string, value: string): boolean {
+  if (value.length < 8 || value.length > NAME_CHARS_MAX || !/^[A-Za-z_][\w.-]*$/.test(value)) return false;
+  const plain = (text: string): string => text.replace(/[^A-Za-z0-9]/g, '').toLowerCase();
+  return plain(name).includes(plain(value.slice(value.lastIndexOf('.') + 1)));
 }
 
 function isQuotedSecret(value: string, kind: string, sign: Sign): boolean {
@@ -189,6 +218,15 @@ function isUnquotedSecret(
   return isSecretValue(value, sign.place) || isWordOfSetting(text, { start, end, kind }, { name, sign });
 }
 
+function isLoose(sign: Sign): boolean {
+  return (sign.text !== '=' || sign.place === 'text') && sign.text !== '>';
+}
+
+/** The quotation mark that stands directly before a name, with its backslashes. */
+function markBefore(text: string, { start }: Name): string {
+  return /\\{0,15}["'`]$/.exec(text.slice(Math.max(0, start - 16), start))?.[0] ?? '';
+}
+
 /** The character before a name. The letter of an escaped line break counts as the line break. */
 function beforeName(text: string, { start }: Name): string {
   return /\\[nrt]$/.test(text.slice(Math.max(0, start - 2), start)) ? '\n' : (text[start - 1] ?? '\n');
@@ -202,6 +240,9 @@ function isWordOfSetting(
 ): boolean {
   if (!isAssignment(sign) || !isChosenWord(text.slice(start, end), kind)) return false;
   const after = text.slice(end, end + 3);
+  // "First pass: collect the names".
+  if (/^pass$/i.test(name.text) && /[A-Za-z] $/.test(text.slice(Math.max(0, name.start - 2), name.start)))
+    return false;
   if (sign.text === '=' && start === name.end + 1) {
     return /^(?:$|[\s"'`&|;\\]|\.(?:\s|$))/.test(after) && !/[.\w$]/.test(beforeName(text, name));
   }
@@ -245,7 +286,7 @@ function headerValue(text: string, value: Value): Found | undefined {
 
 /** Pairs of a name and a value. The rest of the line is masked with the first. */
 function cookieValue(text: string, { start, quote }: Value): Found | undefined {
-  const pair = /[\w.%-]{1,80}=(?!\[redacted|[$<{]|[\w.]{1,80}\()[^\s;,"'`<>(){}]{6,}/y;
+  const pair = /[\w.%-]{1,80}=(?!\[redacted|[$<{]|[\w.]{1,80}\()[^\s;,"'`<>(){}\\]{6,}/y;
   pair.lastIndex = start;
   if (!pair.test(text)) return undefined;
   const end =
@@ -262,7 +303,7 @@ function authorizationValue(text: string, { name, sign, start, quote }: Value): 
   const isLine = scheme !== undefined && /^(?:digest|hawk|oauth|aws4)/i.test(scheme);
   const endWithin = (max: number): number => {
     if (quote !== '') return endOfQuoted(text, from, { quote, max });
-    return isLine ? endOfLine(text, from, max) : endOfWord(text, from, { sign, max });
+    return isLine ? endOfLine(text, from, max) : endOfWord(text, from, { isLoose: isLoose(sign), max });
   };
   const end = endWithin(HEAD_CHARS_MAX);
   const value = text.slice(from, end);
@@ -291,7 +332,6 @@ function trimmedEnd(text: string, start: number, end: number): number {
 /** An unquoted value of source code: an expression that goes on after its first word. */
 function isCode(text: string, end: number, sign: Sign, value: string): boolean {
   const next = text[end] ?? '\n';
-  if (sign.text === '>') return next !== '<';
   if (next === '(' || next === '[' || next === '{' || next === '<') return true;
   if (/[([{]/.test(value) && !/[!@#%^&*]/.test(value)) return true;
   if (sign.place === 'setting' || isStrong(value)) return false;
@@ -303,75 +343,4 @@ function isCode(text: string, end: number, sign: Sign, value: string): boolean {
   const after = text.slice(end, end + BLANKS_MAX);
   if (/^[ \t]*[-+*/%&|?=<>!.,;:)\]}{([]/.test(after)) return true;
   return !/\d/.test(value) && /^[ \t]*\b(?:if|else|or|and|in|is|as|for)\b/.test(after);
-}
-
-/** The quotation mark at `at` with the backslashes before it, as in JSON inside JSON; empty when there is none. */
-function quoteAt(text: string, at: number): string {
-  const quote = /\\{0,15}["'`]/y;
-  quote.lastIndex = at;
-  return quote.exec(text)?.[0] ?? '';
-}
-
-function skipBlanks(text: string, at: number): number {
-  const last = Math.min(text.length, at + BLANKS_MAX);
-  let next = at;
-  while (next < last && (text[next] === ' ' || text[next] === '\t')) next += 1;
-  return next;
-}
-
-interface QuotedEnd {
-  readonly quote: string;
-  readonly max: number;
-}
-
-/** The end of a value in quotation marks: the same mark, with as many backslashes. Without one the end of the line. */
-function endOfQuoted(text: string, start: number, { quote, max }: QuotedEnd): number {
-  const last = Math.min(text.length, start + max);
-  const mark = quote.at(-1);
-  for (let at = start; at < last; at += 1) {
-    const char = text[at];
-    if (char === '\n' || char === '\r') return at;
-    if (char === mark && backslashesBefore(text, at, start) <= quote.length - 1)
-      return at - (quote.length - 1);
-  }
-  return last;
-}
-
-function backslashesBefore(text: string, at: number, start: number): number {
-  let from = at;
-  while (from > start && text[from - 1] === '\\') from -= 1;
-  return at - from;
-}
-
-function endOfLine(text: string, start: number, max: number): number {
-  const last = Math.min(text.length, start + max);
-  let at = start;
-  while (at < last && !isLineEnd(text, at)) at += 1;
-  return at;
-}
-
-function isLineEnd(text: string, at: number): boolean {
-  const char = text[at];
-  if (char === '\n' || char === '\r' || char === '"' || char === "'" || char === '`') return true;
-  return char === '\\' && /[nr"']/.test(text[at + 1] ?? '');
-}
-
-/** The end of a value without quotation marks. */
-function endOfWord(text: string, start: number, { sign, max }: { sign: Sign; max: number }): number {
-  const isLoose = sign.text !== '=' || sign.place === 'text';
-  const last = Math.min(text.length, start + max);
-  let at = start;
-  for (; at < last; at += 1) {
-    const char = text[at] ?? '';
-    if (/[\s"'`;&<>|]/.test(char)) break;
-    if (char === '\\' && /[nrtu"'`\\/]/.test(text[at + 1] ?? '')) break;
-    if (isLoose && (char === ',' || char === ')' || char === '}' || char === ']')) break;
-  }
-  while (
-    at > start &&
-    /[,.)\]}]/.test(text[at - 1] ?? '') &&
-    !/[[{(]/.test(text.slice(start, Math.min(at, start + 64)))
-  )
-    at -= 1;
-  return at;
 }

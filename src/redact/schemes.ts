@@ -28,18 +28,24 @@ const AUTHORITY = /[^\s"/@]*@|[^\s"/@:]{0,128}:[^\s"@]{1,256}@/y;
 
 const LINE_CHARS_MAX = 300;
 
+/** Shorter ones are examples, as of settings. */
+const URL_PASSWORD_CHARS_MIN = 4;
+
 interface Option {
   readonly commands: RegExp;
   readonly value: RegExp;
 }
 
-const WEB_COMMANDS = /\b(?:curl|wget|https?|xh|lftp|ftp)\b/;
+const WEB_COMMANDS = /(?<!\w|\w-)(?:curl|wget|https?|xh|lftp|ftp)(?![\w-])/;
 const PASSWORD = /\s{0,4}(?:\\*["'])?([^\s"'`\\$<{;|&-][^\s"'`\\;|&]{3,})/y;
 
 const OPTIONS: readonly (readonly [readonly string[], Option])[] = [
   [
     [' -u', ' --user', ' --proxy-user', ' -U '],
-    { commands: WEB_COMMANDS, value: /[= ]{0,4}(?:\\*["'])?[^\s"'`:\\$]{0,120}:([^\s"'`\\;|&]{2,})/y },
+    {
+      commands: WEB_COMMANDS,
+      value: /[= ]{0,4}(?:\\*["'])?[^\s"'`:\\$]{0,120}:((?!\/\/)[^\s"'`\\;|&]{2,})/y,
+    },
   ],
   [
     [' -p'],
@@ -100,13 +106,23 @@ export const SCHEMES: readonly Scheme[] = [
 ];
 
 function urlPassword(text: string, end: number): Found | undefined {
-  const password = groupAt(USER_PASSWORD, text, end, 'url-password');
-  if (password !== undefined)
-    return isWritten(text.slice(password.start, password.end)) ? password : undefined;
-  const loose = groupAt(LOOSE_PASSWORD, text, end, 'url-password');
-  if (loose !== undefined) return isWritten(text.slice(loose.start, loose.end)) ? loose : undefined;
+  const password =
+    groupAt(USER_PASSWORD, text, end, 'url-password') ?? groupAt(LOOSE_PASSWORD, text, end, 'url-password');
+  if (password !== undefined) {
+    const value = text.slice(password.start, password.end);
+    return isWritten(value) && !isExample(text.slice(end, password.start), value) ? password : undefined;
+  }
   const user = groupAt(USER, text, end, 'url-password');
   return user !== undefined && looksRandom(text.slice(user.start, user.end)) ? user : undefined;
+}
+
+/** `username:password@`, `user:pass@`, `REDACTED:REDACTED@`, `a:b@`: what manuals write. */
+function isExample(user: string, value: string): boolean {
+  if (value.length < URL_PASSWORD_CHARS_MIN) return true;
+  return (
+    /^\[?(?:user|username|usr|my-?user|login|redacted|xxx+)?:$/i.test(user) &&
+    /^(?:password|passwd|pass|pwd|redacted|xxx+)$/i.test(value)
+  );
 }
 
 /** No variable, no `user:password:@host` of a manual, and no example in brackets. */
