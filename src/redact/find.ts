@@ -256,8 +256,7 @@ function nameAction(search: Search, start: number, end: number): number {
   const { text } = search;
   if (search.formsOnly || start < search.nameEnd) return start;
   // A `key` needs a word before it.
-  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !isNameCode(text.charCodeAt(start - 1)))
-    return start;
+  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !mayBeKey(text, start)) return start;
   const name = nameAround(text, start, search.from);
   search.nameEnd = Math.max(end, name.end);
   if (name.kind === undefined) return start;
@@ -269,6 +268,12 @@ function nameAction(search: Search, start: number, end: number): number {
       ? formIn(search.text.slice(found.start, Math.min(found.end, found.start + OVERLAP_CHARS)))
       : undefined;
   return search.add({ ...found, kind: kind ?? found.kind });
+}
+
+/** A word before it, also in `api.key` and in `API key: `. */
+function mayBeKey(text: string, start: number): boolean {
+  const before = text.charCodeAt(start - 1);
+  return isNameCode(before) || before === 46 || (before === 32 && /[:=`"' ]/.test(text[start + 3] ?? ''));
 }
 
 /** Whether a word is a token by itself: what the next line begins with is most likely no part of it. */

@@ -1,7 +1,9 @@
 import type { Found } from './mask.ts';
 import { secretNamed } from './names.ts';
-import { isChosen, isChosenWord, isSecretValue, isStrong, type Place } from './secret-value.ts';
-import { BLANKS_MAX, endOfLine, endOfQuoted, endOfWord, quoteAt, skipBlanks } from './value-end.ts';
+import { isChosen, isChosenWord, isSecretValue, isStrong } from './secret-value.ts';
+import { BLANKS_MAX, endOfLine, endOfQuoted, endOfWord, quoteAt } from './value-end.ts';
+import { beforeName, markBefore, type Name, type Sign, signAfter } from './value-sign.ts';
+import { isWordCode } from './words.ts';
 
 /** The longest name: a longer run of letters is data. */
 const NAME_CHARS_MAX = 80;
@@ -12,14 +14,6 @@ const HEAD_CHARS_MAX = 512;
 /** Methods of the Authorization header, whose name stays. */
 const SCHEME =
   /(?:basic|bearer|token|digest|apikey|api-key|negotiate|ntlm|dpop|hawk|ssws|key|aws4-hmac-sha256|oauth|pve[a-z]*token=?)[ \t:]+(?:token=["']?)?/iy;
-
-export interface Name {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-  /** What a value of this name is. */
-  readonly kind: string;
-}
 
 /** The secret after a name; undefined when there is none. */
 export function findNamed(text: string, name: Name): Found | undefined {
@@ -60,8 +54,19 @@ export function nameAround(
   let end = at;
   const highest = Math.min(text.length, at + NAME_CHARS_MAX);
   while (end < highest && isNamePart(text.charCodeAt(end), false)) end += 1;
+  // `API key: X`: the word before says which.
+  if (
+    start === at &&
+    /^keys?$/i.test(text.slice(start, Math.min(end, start + 5))) &&
+    text[start - 1] === ' ' &&
+    /[:=`"' ]/.test(text[end] ?? '')
+  ) {
+    while (start > lowest && at - start < 16 && (start === at || isWordCode(text.charCodeAt(start - 1))))
+      start -= 1;
+  }
   const raw = text.slice(start, end);
-  const kind = secretNamed(raw.replace(/^[-.]+/, ''));
+  // `-Dpassword=` of Java, `-Ppassword=` of Gradle.
+  const kind = secretNamed(raw.replace(/^-[DP](?=[a-z])|^[-.]+/, ''));
   return { start, end, kind, text: raw };
 }
 
@@ -74,91 +79,6 @@ function isNamePart(code: number, withDot: boolean): boolean {
     code === 45 ||
     (withDot && code === 46)
   );
-}
-
-interface Sign {
-  /** Where the value begins. */
-  readonly at: number;
-  readonly place: Place;
-  readonly text: string;
-  /** The name was quoted, as in JSON. */
-  readonly quoted: boolean;
-}
-
-function signAfter(text: string, name: Name): Sign | undefined {
-  let at = name.end;
-  const close = quoteAt(text, at);
-  if (close !== '') at += close.length;
-  if (text[at] === ']') at += 1;
-  const afterName = at;
-  at = skipBlanks(text, at);
-  const sign = /[:=+!]?={1,3}>?|:(?!:)|=>/y;
-  sign.lastIndex = at;
-  const found = sign.exec(text)?.[0];
-  const quoted = close !== '';
-  if (found !== undefined) {
-    const valueAt = skipBlanks(text, at + found.length);
-    const tight = valueAt === afterName + found.length && found === '=';
-    return { at: valueAt, text: found, quoted, place: placeOf(text, name, { tight, found, quoted }) };
-  }
-  if (text[at] === '>' && text[name.start - 1] === '<' && at === name.end) {
-    return isElement(text, at + 1) ? { at: at + 1, text: '>', quoted, place: 'setting' } : undefined;
-  }
-  // A list of pairs, as Docker and Kubernetes print their environment.
-  if (at === afterName) return /[,;\r\n]/.test(text[at] ?? '') ? attributeAfter(text, at, name) : undefined;
-  // `--token X`, `ENV TOKEN X`, `login me password X`, `PASSWORD 'X'`.
-  const line = text.slice(Math.max(0, name.start - NAME_CHARS_MAX), name.start).replaceAll(/\\[nrt]/g, '\n');
-  const isFlag = name.text.startsWith('-') && !quoted;
-  if (isFlag) return { at, text: '--', quoted, place: at === afterName + 1 ? 'setting' : 'text' };
-  if (/(?:^|[^A-Za-z0-9_])(?:ENV|ARG|setx|login\s+\S+)\s+$/.test(line)) {
-    return { at, text: ' ', quoted, place: 'text' };
-  }
-  if (quoteAt(text, at) === '') return attributeAfter(text, at, name);
-  // In SQL. In prose a word and a quotation stand so.
-  const isPassword = /passw(?:or)?d$/i.test(name.text) && !quoted;
-  return isPassword ? { at, text: ' ', quoted, place: 'text' } : undefined;
-}
-
-/** Its end follows, or none in this line: in C++ and TypeScript more than a name stands so. */
-function isElement(text: string, at: number): boolean {
-  const value = /(?:[^<>\r\n]{1,512}<\\{0,15}(?:\/|$)|(?![@([])[^<>\r\n]{1,512}$)/y;
-  value.lastIndex = at;
-  return value.test(text);
-}
-
-/** `<add key="ApiKey" value="X" />`, `name: api_key, value: X`, `{"name": "API_KEY", "value": "X"}`. */
-function attributeAfter(text: string, at: number, name: Name): Sign | undefined {
-  const pair = /[,;]?\s{0,24}\\{0,15}["']?value\\{0,15}["']?\s{0,4}[:=]\s{0,4}/iy;
-  pair.lastIndex = at;
-  return pair.test(text)
-    ? { at: pair.lastIndex, text: 'value', quoted: name.kind === '', place: 'text' }
-    : undefined;
-}
-
-interface Form {
-  readonly tight: boolean;
-  readonly found: string;
-  readonly quoted: boolean;
-}
-
-function placeOf(text: string, name: Name, { tight, found, quoted }: Form): Place {
-  const before = beforeName(text, name);
-  if (
-    found === ':' &&
-    /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{3,40}|private-token|(?:[a-z-]{0,20}-)?api-key)$/i.test(
-      name.text.replace(/^[-.]+/, ''),
-    )
-  ) {
-    return quoted ? 'text' : 'setting';
-  }
-  if (!tight) return 'text';
-  if (before === '?' || before === '&') return 'setting';
-  const isUpper = name.text === name.text.toUpperCase();
-  if (isUpper || name.text.startsWith('--')) return 'setting';
-  if (/^(?:Password|Pwd|AccountKey|SharedAccessKey)$/.test(name.text) && (before === ';' || before === '"'))
-    return 'setting';
-  if (before !== '\n' && before !== ';' && before !== '\r') return 'text';
-  return 'setting';
 }
 
 function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
@@ -213,7 +133,7 @@ function isUnquotedSecret(
   { name, sign }: { readonly name: Name; readonly sign: Sign },
 ): boolean {
   const value = text.slice(start, end);
-  if (sign.text !== '>' && isCode(text, end, sign, value))
+  if (sign.text !== '>' && isCode(text, end, sign, value) && !isInMap(text, name, sign))
     return isWordOfSetting(text, { start, end, kind }, { name, sign });
   return isSecretValue(value, sign.place) || isWordOfSetting(text, { start, end, kind }, { name, sign });
 }
@@ -222,14 +142,9 @@ function isLoose(sign: Sign): boolean {
   return (sign.text !== '=' || sign.place === 'text') && sign.text !== '>';
 }
 
-/** The quotation mark that stands directly before a name, with its backslashes. */
-function markBefore(text: string, { start }: Name): string {
-  return /\\{0,15}["'`]$/.exec(text.slice(Math.max(0, start - 16), start))?.[0] ?? '';
-}
-
-/** The character before a name. The letter of an escaped line break counts as the line break. */
-function beforeName(text: string, { start }: Name): string {
-  return /\\[nrt]$/.test(text.slice(Math.max(0, start - 2), start)) ? '\n' : (text[start - 1] ?? '\n');
+/** `map[user:app password:X]`, as Go prints it. */
+function isInMap(text: string, { start }: Name, { text: sign }: Sign): boolean {
+  return sign === ':' && /map\[[^[\]]{0,300}$/.test(text.slice(Math.max(0, start - 300), start));
 }
 
 /** `password=correcthorse`, `password: correcthorse`: a word in a form that source code does not have. */
@@ -303,7 +218,7 @@ function authorizationValue(text: string, { name, sign, start, quote }: Value): 
   const isLine = scheme !== undefined && /^(?:digest|hawk|oauth|aws4)/i.test(scheme);
   const endWithin = (max: number): number => {
     if (quote !== '') return endOfQuoted(text, from, { quote, max });
-    return isLine ? endOfLine(text, from, max) : endOfWord(text, from, { isLoose: isLoose(sign), max });
+    return isLine ? endOfPairs(text, from, max) : endOfWord(text, from, { isLoose: isLoose(sign), max });
   };
   const end = endWithin(HEAD_CHARS_MAX);
   const value = text.slice(from, end);
@@ -311,6 +226,14 @@ function authorizationValue(text: string, { name, sign, start, quote }: Value): 
   if (scheme === undefined && quote === '' && isCode(text, end, sign, value)) return undefined;
   const last = whole(from, end, endWithin);
   return { start: from, end: isLine && quote === '' ? trimmedEnd(text, from, last) : last, kind: name.kind };
+}
+
+/** The end of `username="bob", response="X"`, or of the line. */
+function endOfPairs(text: string, start: number, max: number): number {
+  const pair = /[\w-]{1,40}=\\{0,7}"[^"\r\n]{0,2000}"(?:[ \t]{0,4},[ \t]{0,4})?/y;
+  let at = start;
+  for (pair.lastIndex = at; pair.test(text) && at < start + max; ) at = pair.lastIndex;
+  return at > start ? Math.min(at, start + max) : endOfLine(text, start, max);
 }
 
 function isAuthorization(value: string, scheme: string | undefined, isLine: boolean): boolean {

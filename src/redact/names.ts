@@ -37,13 +37,20 @@ function classify(name: string): string | undefined {
 function endingAt(words: readonly string[], isUpper: boolean): string | undefined {
   const last = words.at(-1) ?? '';
   const before = words.at(-2);
-  if (last === 'key' || last === 'keys') return before === undefined ? undefined : KEYS.get(before);
+  if (last === 'key' || last === 'keys') {
+    if (before === 'role') return words.at(-3) === 'service' ? 'api-key' : undefined;
+    return before === undefined ? undefined : KEYS.get(before);
+  }
   if (last === 'sig' || last === 'signature') {
     // A signed address: `X-Amz-Signature`, `X-Goog-Signature`.
     return before === 'amz' || before === 'goog' || before === 'sas' ? 'signature' : undefined;
   }
   if (last === 'auth')
-    return before === 'proxy' || before === 'basic' || before === 'http' || before === 'registry'
+    return before === 'proxy' ||
+      before === 'basic' ||
+      before === 'http' ||
+      before === 'registry' ||
+      before === 'docker'
       ? 'authorization'
       : undefined;
   // `client-key-data` of a kubeconfig; `certificate-authority-data` is public.
@@ -53,6 +60,26 @@ function endingAt(words: readonly string[], isUpper: boolean): string | undefine
   if (/^tokens?$/.test(last) && before !== undefined && PLACES.has(before)) return undefined;
   if (last === 'token' && before === 'request' && words.at(-3) === 'client') return undefined;
   if (before === undefined && NEEDS_FIRST.has(last)) return undefined;
-  // `PGPASSWORD`, `mysqlpasswd`: a word of its own, written together with the one before.
-  return LAST.get(last) ?? (/passw(?:or)?d$/.test(last) ? 'password' : undefined);
+  return LAST.get(last) ?? (/passw(?:or)?d$/.test(last) ? 'password' : joinedName(last));
+}
+
+const JOINED: readonly (readonly [ending: RegExp, kind: string])[] = [
+  [
+    /passw(?:or)?d$|passphrase$|(?:db|my|mysql|user|root|admin)pwd$|(?:store|key|db|user|root|admin|smtp|mail)pass$/,
+    'password',
+  ],
+  [
+    /(?:api|app|jwt|client|consumer|shared|webhook|auth|oauth|session|cookie|signing|user|totp|otp|hmac|bot)secret$/,
+    'secret',
+  ],
+  [
+    /(?:access|api|auth|oauth|bearer|refresh|id|identity|registry|session|user|bot|app|git|github|gitlab|npm|jwt|csrf|xsrf|private|secret|security|service|deploy|web|sso)token$/,
+    'token',
+  ],
+  [/(?:api|app|auth|access|secret|private|master|signing|encryption|account|license|admin)key$/, 'api-key'],
+];
+
+/** `PGPASSWORD`, `apisecret`, `identitytoken`: words written together. */
+function joinedName(name: string): string | undefined {
+  return JOINED.find(([ending]) => ending.test(name))?.[1];
 }

@@ -39,6 +39,10 @@ interface Option {
 const WEB_COMMANDS = /(?<!\w|\w-)(?:curl|wget|https?|xh|lftp|ftp)(?![\w-])/;
 const PASSWORD = /\s{0,4}(?:\\*["'])?([^\s"'`\\$<{;|&-][^\s"'`\\;|&]{3,})/y;
 
+/** Words of a command are no tokens: letters and digits that change. */
+const STRONG =
+  /(?:\\*["'])?(?=[A-Za-z_.-]{0,40}[0-9])((?=[a-z0-9_.-]{0,80}[A-Z]|[a-f0-9-]{24})[A-Za-z0-9_.-]{16,})/y;
+
 const OPTIONS: readonly (readonly [readonly string[], Option])[] = [
   [
     [' -u', ' --user', ' --proxy-user', ' -U '],
@@ -63,9 +67,30 @@ const OPTIONS: readonly (readonly [readonly string[], Option])[] = [
     },
   ],
   [[' -a '], { commands: /\bredis-cli\b/, value: PASSWORD }],
+  [
+    [' -a ', ' --auth '],
+    { commands: WEB_COMMANDS, value: /(?:\\*["'])?[^\s"'`:\\$]{1,120}:([^\s"'`\\;|&]{4,})/y },
+  ],
+  [[' -b ', ' --cookie '], { commands: /\bcurl\b/, value: /(?:\\*["'])?[\w.-]{1,80}=([^\s"'`\\;|&]{8,})/y }],
+  [[' -P '], { commands: /\b(?:zip|unzip)\b/, value: PASSWORD }],
+  [[' -p'], { commands: /\b7za?\b/, value: /(?:\\*["'])?([^\s"'`\\$<{;|&-][^\s"'`\\;|&]{3,})/y }],
+  [[' -N '], { commands: /\bssh-keygen\b/, value: PASSWORD }],
+  [[' -t ', ' auth ', ' login '], { commands: /\b(?:doctl|snyk|cargo|vault)\b/, value: STRONG }],
+  [
+    [' -U '],
+    { commands: /\b(?:smbclient|rpcclient)\b/, value: /(?:\\*["'])?[^\s"'`%\\]{1,80}%([^\s"'`\\;|&]{4,})/y },
+  ],
+  [['sqlplus '], { commands: /(?:)/, value: /[^\s/@"']{1,60}\/([^\s@"'`\\]{4,})(?=@)/y }],
   [[' -P '], { commands: /\b(?:sqlcmd|bcp|mosquitto_pub|mosquitto_sub)\b/, value: PASSWORD }],
   [[' -w '], { commands: /\b(?:ldapsearch|ldapmodify|ldapadd)\b/, value: PASSWORD }],
 ];
+
+/** `jdbc:oracle:thin:scott/X@host`. */
+const ORACLE = /[a-z0-9]{1,10}:[^\s/@"'`\\]{1,60}\/([^\s@"'`\\]{3,})(?=@)/y;
+
+const QUOTED = /(?:-String )?\\{0,15}["']([^\s"'`\\$]{4,128})(?=\\{0,15}["'])/y;
+const SECOND_ARGUMENT =
+  /\\{0,15}["'][^"'\s\\]{0,80}\\{0,15}["'],[ ]{0,4}\\{0,15}["']([^\s"'`\\$]{4,128})(?=\\{0,15}["'])/y;
 
 /** `host:port:database:user:password`, a line of .pgpass. */
 const PGPASS = /[^:\s]{1,63}:[^:\s]{1,63}:([^\s"'\\]{4,})/y;
@@ -94,6 +119,22 @@ export const SCHEMES: readonly Scheme[] = [
   {
     hints: [':5432:', ':5433:', ':6432:'],
     find: (text, _start, end) => groupAt(PGPASS, text, end, 'password'),
+    mayStand: always,
+  },
+  {
+    hints: ['jdbc:oracle:'],
+    find: (text, _start, end) => groupAt(ORACLE, text, end, 'url-password'),
+    mayStand: always,
+  },
+  {
+    hints: ['ConvertTo-SecureString ', 'IDENTIFIED BY ', 'auth=(', 'HTTPBasicAuth('],
+    find: (text, start, end) => {
+      const value = text.startsWith('(', end - 1) ? SECOND_ARGUMENT : QUOTED;
+      const found = groupAt(value, text, end, 'password');
+      return found !== undefined && found.start > start && isWritten(text.slice(found.start, found.end))
+        ? found
+        : undefined;
+    },
     mayStand: always,
   },
   ...OPTIONS.map(

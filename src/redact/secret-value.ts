@@ -4,8 +4,9 @@ import { secretNamed } from './names.ts';
 /**
  * How much the place says about the value. `field`: a real field, attribute or header of this name. `setting`: text in a
  * form that only settings have. `text`: anything else, also source code, so that the value must look like a secret.
+ * `prose`: a word behind a word, which must look like nothing else.
  */
-export type Place = 'field' | 'setting' | 'text';
+export type Place = 'field' | 'setting' | 'text' | 'prose';
 
 /** `$NAME`, `${...}`, `$(...)`, `{{...}}`, `<name>`, `%NAME%`, `%s`, `#{...}`: the secret stands elsewhere. */
 const REFERENCE =
@@ -131,6 +132,9 @@ export function isSecretValue(value: string, place: Place): boolean {
   if (NUMBER.test(head)) return place === 'setting' && LONG_NUMBER.test(head);
   if (EXAMPLE.test(head)) return false;
   if (place === 'setting') return value.length >= SETTING_CHARS_MIN && looksSet(head);
+  if (place === 'prose' && !isStrong(value) && !(isMixture(value) && /^[A-Za-z0-9][^=]*=*$/.test(head)))
+    return false;
+  if (place === 'prose' && /=[^=]/.test(head)) return false;
   if (FORMAT.test(head) || ERROR_CODE.test(head)) return false;
   return value.length >= TEXT_CHARS_MIN && looksRandom(head);
 }

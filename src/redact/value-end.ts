@@ -11,8 +11,13 @@ export function quoteAt(text: string, at: number): string {
 export function skipBlanks(text: string, at: number): number {
   const last = Math.min(text.length, at + BLANKS_MAX);
   let next = at;
-  while (next < last && (text[next] === ' ' || text[next] === '\t')) next += 1;
+  while (next < last && isBlank(text.charCodeAt(next))) next += 1;
   return next;
+}
+
+/** Also blanks that no line is broken at. */
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9 || code === 0xa0 || code === 0x3000;
 }
 
 interface QuotedEnd {
