@@ -91,7 +91,7 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
   const isEnd = quote !== '' && sign.text === '=' && !sign.quoted && quote === markBefore(text, name);
   if (isEnd && !/[A-Za-z0-9]/.test(text[start] ?? '')) return undefined;
   if (sign.place !== 'field' && isReference(text, start)) return undefined;
-  if (isHeader(name)) return headerValue(text, { name, sign, start, quote });
+  if (isHeader(name) && sign.place !== 'prose') return headerValue(text, { name, sign, start, quote });
   const endWithin = (max: number): number =>
     quote === ''
       ? endOfWord(text, start, { isLoose: isLoose(sign), max })
