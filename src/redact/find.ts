@@ -5,6 +5,8 @@ import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
 import { NAME_HINTS, NAMES_IN_BASE64 } from './name-hints.ts';
 import { findNamed, nameAround } from './named-value.ts';
 import { findKey, KEY_HINTS } from './private-key.ts';
+import { DATA_RULES } from './rules/data.ts';
+import { MODEL_RULES } from './rules/models.ts';
 import { PLATFORM_RULES } from './rules/platforms.ts';
 import type { Rule } from './rules/rule.ts';
 import { SERVICE_RULES } from './rules/services.ts';
@@ -22,7 +24,7 @@ import {
 import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */
-export const RULES: readonly Rule[] = [...PLATFORM_RULES, ...SERVICE_RULES];
+export const RULES: readonly Rule[] = [...PLATFORM_RULES, ...MODEL_RULES, ...DATA_RULES, ...SERVICE_RULES];
 
 /** Encodings inside encodings. */
 const DEPTH_MAX = 3;
@@ -269,8 +271,7 @@ function nameAction(search: Search, start: number, end: number): number {
   const { text } = search;
   if (search.formsOnly || start < search.nameEnd) return start;
   // A `key` needs a word before it.
-  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !isNameCode(text.charCodeAt(start - 1)))
-    return start;
+  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !mayBeKey(text, start)) return start;
   const name = nameAround(text, start, search.from);
   search.nameEnd = Math.max(end, name.end);
   if (name.kind === undefined) return start;
@@ -282,6 +283,12 @@ function nameAction(search: Search, start: number, end: number): number {
       ? formIn(search.text.slice(found.start, Math.min(found.end, found.start + OVERLAP_CHARS)))
       : undefined;
   return search.add({ ...found, kind: kind ?? found.kind });
+}
+
+/** A word before it, also in `api.key` and in `API key: `. */
+function mayBeKey(text: string, start: number): boolean {
+  const before = text.charCodeAt(start - 1);
+  return isNameCode(before) || before === 46 || (before === 32 && /[:=`"' ]/.test(text[start + 3] ?? ''));
 }
 
 /** Whether a word is a token by itself: what the next line begins with is most likely no part of it. */
