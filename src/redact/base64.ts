@@ -118,3 +118,11 @@ function isInLine(text: string, at: number): boolean {
     /[A-Za-z0-9+/_-]{56}\r?$/.test(text.slice(Math.max(0, at - 58), at))
   );
 }
+
+/** Control characters other than blanks and line breaks. */
+const BINARY = /(?![\t\n\v\f\r])\p{Cc}/u;
+
+/** Whether what was decoded is no text. */
+export function isBinary(text: string): boolean {
+  return BINARY.test(text);
+}
