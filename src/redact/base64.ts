@@ -37,6 +37,12 @@ export function base64FormsOf(hint: string): readonly Base64Form[] {
   );
 }
 
+/** A hint without the set at its end, where the rest is long enough. */
+export function fixedPart(hint: string): string {
+  const fixed = hint.replace(/\[[^\]]*\]$/, '');
+  return fixed.replace(/\[[^\]]*\]/g, '?').length < 3 ? hint : fixed;
+}
+
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
 /** The set of characters that may come next: the text decides their first bits. */
@@ -127,4 +133,12 @@ function areDigits(text: string, start: number, end: number): boolean {
   if (start < 0 || end > text.length) return false;
   for (let at = start; at < end; at += 1) if (DIGIT[text.charCodeAt(at)] !== 1) return false;
   return true;
+}
+
+/** Control characters other than blanks and line breaks. What was decoded has no character beyond Latin-1. */
+const BINARY = new RegExp(`[${['\\0-\\x08', '\\x0e-\\x1f', '\\x7f-\\x9f'].join('')}]`);
+
+/** Whether what was decoded is no text. */
+export function isBinary(text: string): boolean {
+  return BINARY.test(text);
 }

@@ -1,10 +1,12 @@
-import { base64Around, base64FormsOf, decodingAround } from './base64.ts';
-import { type Decoded, decode, ENCODING_HINTS, isInvisible } from './encoded.ts';
+import { base64Around, base64FormsOf, decodingAround, fixedPart, isBinary } from './base64.ts';
+import { type Decoded, decode, ENCODING_HINTS, isInvisible, mapped } from './encoded.ts';
+import { BEHIND, type HintPlaces } from './hint-places.ts';
 import { HintTable, type ScanHandlers } from './hints.ts';
 import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
 import { NAME_HINTS, NAMES_IN_BASE64 } from './name-hints.ts';
-import { findNamed, nameAround } from './named-value.ts';
+import { BEFORE_KEY, findNamed, mayBeKey, nameAround } from './named-value.ts';
 import { findKey, KEY_HINTS } from './private-key.ts';
+import { ruleAction } from './rule-action.ts';
 import { DATA_RULES } from './rules/data.ts';
 import { MODEL_RULES } from './rules/models.ts';
 import { PLATFORM_RULES } from './rules/platforms.ts';
@@ -12,15 +14,7 @@ import type { Rule } from './rules/rule.ts';
 import { SERVICE_RULES } from './rules/services.ts';
 import { SCHEMES, type Scheme } from './schemes.ts';
 import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
-import {
-  BEFORE_WORD,
-  codesOf,
-  isNameCode,
-  isTokenCode,
-  isWordCode,
-  isWordStart,
-  startBefore,
-} from './words.ts';
+import { BEFORE_WORD, isTokenCode, isWordCode } from './words.ts';
 import { endOfRest, joinedAround } from './wrapped.ts';
 
 /** All forms that a secret is known by. */
@@ -34,9 +28,6 @@ const REGION_CHARS = 512;
 
 /** A terminal is wider: a shorter line was not wrapped. */
 const WRAPPED_CHARS_MIN = 40;
-
-/** Not the `key` of a pair in JSON, which each attribute of a record has. */
-const BEFORE_KEY = codesOf('[A-Za-z0-9_. -]');
 
 /** How far hints in a run that was decoded already are skipped. */
 const OVERLAP_CHARS = 512;
@@ -67,6 +58,11 @@ class Search implements ScanHandlers<Action> {
   isProbe = false;
   /** A name, or an escape that hides letters: the strings must be looked at one by one. */
   mustDecode = false;
+  /** Only where hints stand is asked, of those that end behind `notedFrom`. */
+  isLook = false;
+  notedFrom = 0;
+  firstHint: number = BEHIND;
+  lastHint = -1;
 
   constructor(text: string, depth: number, formsOnly: boolean) {
     this.text = text;
@@ -87,6 +83,8 @@ class Search implements ScanHandlers<Action> {
     this.regions = undefined;
     this.isProbe = isProbe;
     this.mustDecode = false;
+    this.firstHint = BEHIND;
+    this.lastHint = -1;
   }
 
   run(): readonly Found[] {
@@ -98,15 +96,31 @@ class Search implements ScanHandlers<Action> {
   }
 
   onHint(action: Action, start: number, end: number): number {
-    return start < this.from ? start : action(this, start, end);
+    if (start < this.from) return start;
+    if (action !== nameAction) this.note(start, start, end);
+    return this.isLook && action !== nameAction ? start : action(this, start, end);
+  }
+
+  /** `start`: with what stands before the hint and belongs to it. */
+  note(start: number, hint: number, end: number): void {
+    if (end <= this.notedFrom) return;
+    this.firstHint = Math.min(this.firstHint, start);
+    this.lastHint = Math.max(this.lastHint, hint);
   }
 
   onOther(char: number, at: number): number {
-    if (char === 10) return at + 1 < this.text.length ? this.onBreak(at) : at;
+    if (char === 10) return at + 1 < this.text.length && !this.isLook ? this.onBreak(at) : at;
     if (char === 13 || !isInvisible(char)) return at;
+    this.note(at, at, at + 1);
+    if (this.isLook) return at;
     if (this.isProbe) return decodeNeeded(this);
     this.addRegion(at);
     return at;
+  }
+
+  tell(hints: HintPlaces): void {
+    hints.first = this.firstHint;
+    hints.last = this.lastHint;
   }
 
   add(secret: Found): number {
@@ -218,14 +232,29 @@ const NONE: readonly Found[] = [];
 const SECRET_CHARS_MIN = 6;
 
 /** The secrets of a text that have a form or a name: sorted, without overlaps. */
-export function findSecrets(text: string): readonly Found[] {
+export function findSecrets(text: string, hints?: HintPlaces): readonly Found[] {
   if (text.length < SECRET_CHARS_MIN) return NONE;
   outer.reset(text, false);
-  return outer.run();
+  const found = outer.run();
+  if (hints !== undefined) outer.tell(hints);
+  return found;
+}
+
+/** Where hints stand that end behind `from`. Nothing is decided about them: much less work than a search. */
+export function hintsIn(text: string, from: number, hints: HintPlaces): void {
+  looker.text = text;
+  looker.nameEnd = 0;
+  looker.notedFrom = from;
+  looker.firstHint = BEHIND;
+  looker.lastHint = -1;
+  table.scan(text, looker);
+  looker.tell(hints);
 }
 
 /** The search of a whole text. Never two at once: searches inside it are objects of their own. */
 const outer = new Search('', 0, false);
+const looker = new Search('', 0, false);
+looker.isLook = true;
 
 /** Whether a JSON text may hold a secret in one of its strings or fields. Never false when it does. */
 export function mayHoldSecret(json: string): boolean {
@@ -234,47 +263,31 @@ export function mayHoldSecret(json: string): boolean {
   return outer.mustDecode || found.length > 0;
 }
 
-/** Ends a scan: longer than any text. A small integer, which keeps the index of the scan one. */
-const STOP = 2 ** 30 - 1;
-
 function decodeNeeded(search: Search): number {
   search.mustDecode = true;
-  return STOP;
-}
-
-function mapped({ start, end }: Found, { starts }: Decoded): { start: number; end: number } {
-  // The end is that of the last character, which its encoding may make longer.
-  return { start: starts[start] ?? 0, end: starts[end] ?? 0 };
-}
-
-function ruleAction(rule: Rule): Action {
-  const body = new RegExp(rule.body, 'y');
-  const before =
-    rule.before === undefined ? undefined : { ...rule.before, codes: codesOf(rule.before.chars) };
-  const { kind, keepsHint = false, anywhere = false } = rule;
-  return (search, start, end) => {
-    const { text } = search;
-    let begin = start;
-    if (before !== undefined) begin = startBefore(text, start, before, search.from);
-    else if (!anywhere && !isWordStart(text, start)) return start;
-    if (begin < 0) return start;
-    body.lastIndex = end;
-    if (!body.test(text)) return start;
-    if (keepsHint) begin = end;
-    // The letter may belong to an escape of JSON text and must stay.
-    else if (text[begin - 1] === '\\' && /[nrtbfu]/.test(text[begin] ?? '')) begin += 1;
-    return search.add({ start: begin, end: body.lastIndex, kind });
-  };
+  return BEHIND;
 }
 
 function nameAction(search: Search, start: number, end: number): number {
   const { text } = search;
   if (search.formsOnly || start < search.nameEnd) return start;
   // A `key` needs a word before it.
-  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !mayBeKey(text, start)) return start;
+  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !mayBeKey(text, start)) {
+    // What stands before it, or behind it, may be cut.
+    if (start === 0 || start < search.notedFrom || end === text.length) search.note(start, start, end);
+    return start;
+  }
   const name = nameAround(text, start, search.from);
   search.nameEnd = Math.max(end, name.end);
-  if (name.kind === undefined) return start;
+  // A name that is cut may be another one.
+  if (
+    name.kind !== undefined ||
+    name.start === 0 ||
+    name.start < search.notedFrom ||
+    name.end === text.length
+  )
+    search.note(name.start, start, Math.max(end, name.end));
+  if (name.kind === undefined || search.isLook) return start;
   if (search.isProbe) return decodeNeeded(search);
   const found = findNamed(search.text, { ...name, kind: name.kind });
   if (found === undefined) return start;
@@ -283,12 +296,6 @@ function nameAction(search: Search, start: number, end: number): number {
       ? formIn(search.text.slice(found.start, Math.min(found.end, found.start + OVERLAP_CHARS)))
       : undefined;
   return search.add({ ...found, kind: kind ?? found.kind });
-}
-
-/** A word before it, also in `api.key` and in `API key: `. */
-function mayBeKey(text: string, start: number): boolean {
-  const before = text.charCodeAt(start - 1);
-  return isNameCode(before) || before === 46 || (before === 32 && /[:=`"' ]/.test(text[start + 3] ?? ''));
 }
 
 /** Whether a word is a token by itself: what the next line begins with is most likely no part of it. */
@@ -302,9 +309,6 @@ export function formIn(value: string): string | undefined {
   return new Search(value, DEPTH_MAX, true).run()[0]?.kind;
 }
 
-/** Control characters other than blanks and line breaks: what was decoded, which has no character beyond, is no text. */
-const BINARY = new RegExp(`[${['\\0-\\x08', '\\x0e-\\x1f', '\\x7f-\\x9f'].join('')}]`);
-
 function base64Action(before: number): Action {
   return (search, start) => {
     if (search.depth >= DEPTH_MAX || search.formsOnly) return start;
@@ -316,7 +320,7 @@ function base64Action(before: number): Action {
     if (decoding === undefined) return start;
     if (search.isProbe) return decodeNeeded(search);
     base64Ends[phase] = decoding.end;
-    const depth = BINARY.test(decoding.text) ? DEPTH_MAX : DEPTH_MAX - 1;
+    const depth = isBinary(decoding.text) ? DEPTH_MAX : DEPTH_MAX - 1;
     const inner = new Search(decoding.text, depth, false).run()[0];
     if (inner === undefined) return start;
     return search.add({ ...base64Around(text, start, from), kind: inner.kind });
@@ -356,6 +360,8 @@ function fillTable(): void {
   table.add(WEB_TOKEN_HINT, (search, start) =>
     addOrNot(search, findWebToken(search.text, start, search.from), start),
   );
+  // Only noted: what it begins shows later.
+  table.add('eyJ', (_search, start) => start);
   for (const hint of ENCRYPTED_TOKEN_HINTS) {
     table.add(hint, (search, start) => addOrNot(search, findEncryptedToken(search.text, start), start));
   }
@@ -384,12 +390,6 @@ function addBase64(): void {
   for (const hint of [...rules, ...NAMES_IN_BASE64, WEB_TOKEN_HINT, ...ENCRYPTED_TOKEN_HINTS])
     for (const form of base64FormsOf(hint)) forms.set(`${form.before}${form.text}`, form);
   for (const { text, before } of forms.values()) table.addRare(text, base64Action(before));
-}
-
-/** Without the set at its end, where the rest is long enough. */
-function fixedPart(hint: string): string {
-  const fixed = hint.replace(/\[[^\]]*\]$/, '');
-  return fixed.replace(/\[[^\]]*\]/g, '?').length < 3 ? hint : fixed;
 }
 
 fillTable();

@@ -209,7 +209,7 @@ export class HintTable<Action> {
   #askAll(hints: readonly Hint<Action>[], { part, start, on }: Place<Action>): number {
     for (const hint of hints) {
       const begin = start - hint.offset;
-      if (!standsAt(part, begin, hint)) continue;
+      if (!(on.isLook || mayStandBehind(part, begin, hint)) || !standsAt(part, begin, hint)) continue;
       const end = begin + hint.text.length + (hint.next === undefined ? 0 : 1);
       const next = on.onHint(hint.action, begin, end);
       if (next > start) return next;
@@ -247,21 +247,18 @@ function withoutLastSet(text: string): { fixed: string; next: Uint8Array | undef
 export interface ScanHandlers<Action> {
   /** Whether `onOther` is called. */
   readonly seesOthers: boolean;
+  /** Hints are asked for whatever stands before them: a text of which one part is also searched alone. */
+  readonly isLook: boolean;
   onHint(action: Action, start: number, end: number): number;
   onOther(char: number, at: number): number;
 }
 
 /** Whether the hint stands at `at`. Its three characters at `offset` were found there. */
 function standsAt(part: TextPart, at: number, hint: Hint<unknown>): boolean {
-  const { text, next, offset, ignoreCase, before } = hint;
+  const { text, next, offset, ignoreCase } = hint;
   const end = at + text.length;
   if (at < 0 || end > part.text.length) return false;
   const { units, low } = part;
-  if (
-    before !== undefined &&
-    (before[at === 0 ? BLANK : (units[at - low - 1] as number)] ?? before[BLANK]) === 0
-  )
-    return false;
   const from = at - low;
   for (let index = offset + SHORTEST; index < text.length; index += 1) {
     const char = units[from + index] as number;
@@ -271,6 +268,12 @@ function standsAt(part: TextPart, at: number, hint: Hint<unknown>): boolean {
   for (let index = 0; index < offset; index += 1)
     if (units[from + index] !== text.charCodeAt(index)) return false;
   return next === undefined || (end < part.text.length && next[units[end - low] as number] === 1);
+}
+
+/** Whether the hint at `at` may stand behind the character before it. */
+function mayStandBehind({ units, low }: TextPart, at: number, { before }: Hint<unknown>): boolean {
+  if (before === undefined) return true;
+  return (before[at === 0 ? BLANK : (units[at - low - 1] as number)] ?? before[BLANK]) !== 0;
 }
 
 function codesOf(text: string, ignoreCase: boolean): number[] {

@@ -3,7 +3,7 @@ import { secretNamed } from './names.ts';
 import { isChosen, isChosenWord, isSecretValue, isStrong } from './secret-value.ts';
 import { BLANKS_MAX, endOfLine, endOfQuoted, endOfWord, quoteAt } from './value-end.ts';
 import { beforeName, markBefore, type Name, type Sign, signAfter } from './value-sign.ts';
-import { codesOf, isWordCode } from './words.ts';
+import { codesOf, isNameCode, isWordCode } from './words.ts';
 
 /** The longest name: a longer run of letters is data. */
 const NAME_CHARS_MAX = 80;
@@ -68,6 +68,15 @@ export function nameAround(
   // `-Dpassword=` of Java, `-Ppassword=` of Gradle.
   const kind = secretNamed(raw.replace(/^-[DP](?=[a-z])|^[-.]+/, ''));
   return { start, end, kind, text: raw };
+}
+
+/** Before a `key` that may be part of a name: not the `key` of a pair in JSON, which each attribute of a record has. */
+export const BEFORE_KEY: Uint8Array = codesOf('[A-Za-z0-9_. -]');
+
+/** A word before it, also in `api.key` and in `API key: `. */
+export function mayBeKey(text: string, start: number): boolean {
+  const before = text.charCodeAt(start - 1);
+  return isNameCode(before) || before === 46 || (before === 32 && /[:=`"' ]/.test(text[start + 3] ?? ''));
 }
 
 /** What names consist of. A dot (2) only stands before their end. */
