@@ -1,4 +1,4 @@
-import { beginningAtEnd, beginningInLine } from './beginning.ts';
+import { beginningAtEnd, beginningInLine, NEXT_CHARS } from './beginning.ts';
 import { extraMayCross } from './extra-rules.ts';
 import { hintsIn } from './find.ts';
 import { BEHIND, type HintPlaces } from './hint-places.ts';
@@ -21,9 +21,6 @@ const WORD_CHARS_MAX = 200;
 
 /** No hint that has its last characters in what may follow begins earlier. */
 const LAST_CHARS = 16;
-
-/** What may follow begins so. */
-const NEXT_CHARS = 'q7Z';
 
 /** The first word of a line, with a digit inside: what the rest of a token looks like. */
 const TOKEN_REST = /^[ \t]{0,40}(?=[A-Za-z0-9_.+/=:~-]{6})[A-Za-z_.+/=:~-]{0,40}[0-9]/;
@@ -125,11 +122,10 @@ export class Border {
     this.#joint.last = -1;
     const isShort = piece.length <= EDGE_CHARS;
     if (edge === '' && !isShort) return;
-    // Those with a blank inside begin or end with it, except for those with dashes.
+    // With one blank inside, or with dashes.
     const isWhole = edge.includes('--') || piece.startsWith('-');
-    const from = isWhole ? 0 : Math.max(0, edge.lastIndexOf(' '));
-    const to =
-      isWhole || isShort ? EDGE_CHARS : Math.min(EDGE_CHARS, piece.indexOf(' ', 1) + 1 || EDGE_CHARS);
+    const from = isWhole ? 0 : Math.max(0, edge.lastIndexOf(' ', edge.lastIndexOf(' ') - 1));
+    const to = isWhole || isShort ? EDGE_CHARS : endOfSecondBlank(piece);
     hintsIn(edge.slice(from) + piece.slice(0, to), edge.length - from, this.#joint);
     if (this.#joint.last < 0) return;
     this.#joint.first += from;
@@ -222,6 +218,13 @@ function isBrokenBefore(piece: string): boolean {
   let start = piece.length;
   while (start > line && isTokenCode(piece.charCodeAt(start - 1))) start -= 1;
   return start < piece.length && piece.slice(line, start).trim() === '';
+}
+
+/** Behind the second blank of a piece, not counting one that it begins with. */
+function endOfSecondBlank(piece: string): number {
+  const first = piece.indexOf(' ', 1);
+  const second = first < 0 ? -1 : piece.indexOf(' ', first + 1);
+  return second < 0 ? EDGE_CHARS : Math.min(EDGE_CHARS, second + 1);
 }
 
 function endOfToken(text: string): number {

@@ -1,24 +1,17 @@
 import { base64Around, base64FormsOf, decodingAround, fixedPart, isBinary } from './base64.ts';
 import { type Decoded, decode, ENCODING_HINTS, isInvisible, mapped } from './encoded.ts';
 import { BEHIND, type HintPlaces } from './hint-places.ts';
-import { HintTable, type ScanHandlers } from './hints.ts';
+import { type Hint, HintTable, type ScanHandlers } from './hints.ts';
 import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
 import { NAME_HINTS, NAMES_IN_BASE64 } from './name-hints.ts';
 import { BEFORE_KEY, findNamed, mayBeKey, nameAround } from './named-value.ts';
 import { findKey, KEY_HINTS } from './private-key.ts';
 import { ruleAction } from './rule-action.ts';
-import { DATA_RULES } from './rules/data.ts';
-import { MODEL_RULES } from './rules/models.ts';
-import { PLATFORM_RULES } from './rules/platforms.ts';
-import type { Rule } from './rules/rule.ts';
-import { SERVICE_RULES } from './rules/services.ts';
+import { RULES } from './rules/all.ts';
 import { SCHEMES, type Scheme } from './schemes.ts';
 import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
 import { BEFORE_WORD, isTokenCode, isWordCode } from './words.ts';
-import { endOfRest, joinedAround } from './wrapped.ts';
-
-/** All forms that a secret is known by. */
-export const RULES: readonly Rule[] = [...PLATFORM_RULES, ...MODEL_RULES, ...DATA_RULES, ...SERVICE_RULES];
+import { endOfRest, joinedAround, startOfLine } from './wrapped.ts';
 
 /** Encodings inside encodings. */
 const DEPTH_MAX = 3;
@@ -165,7 +158,7 @@ class Search implements ScanHandlers<Action> {
         start >= WRAPPED_CHARS_MIN && !text.slice(start - WRAPPED_CHARS_MIN, start).includes('\n');
       const end = endOfRest(text, start, isWrapped);
       const last = this.found.at(-1);
-      const next = this.#startOfLine(start);
+      const next = startOfLine(text, start);
       if (end > next && last !== undefined && !this.#isOther(next, end)) {
         return this.#pushRest({ start: next, end, kind: last.kind }, next);
       }
@@ -191,12 +184,6 @@ class Search implements ScanHandlers<Action> {
     this.from = next;
     this.restEnd = secret.end;
     return next;
-  }
-
-  #startOfLine(at: number): number {
-    let next = at;
-    while (/[\\\r\n \t]/.test(this.text[next] ?? '') && next < at + 48) next += 1;
-    return this.text[next - 1] === '\\' ? next + 1 : next;
   }
 
   /** The lines are searched too: `from` stays where it is. */
@@ -291,22 +278,30 @@ function nameAction(search: Search, start: number, end: number): number {
   if (search.isProbe) return decodeNeeded(search);
   const found = findNamed(search.text, { ...name, kind: name.kind });
   if (found === undefined) return start;
-  const kind =
-    search.depth < DEPTH_MAX
-      ? formIn(search.text.slice(found.start, Math.min(found.end, found.start + OVERLAP_CHARS)))
-      : undefined;
-  return search.add({ ...found, kind: kind ?? found.kind });
+  return search.add(search.depth < DEPTH_MAX ? withForm(text, found) : found);
+}
+
+/** With the kind of its form, which says more than a name. A form with a `|` inside goes on behind a value that ends there. */
+function withForm(text: string, { start, end, kind }: Found): Found {
+  const max = start + OVERLAP_CHARS;
+  const form = firstForm(text.slice(start, text[end] === '|' ? max : Math.min(end, max)));
+  if (form === undefined || start + form.start >= end) return { start, end, kind };
+  return { start, end: Math.max(end, start + form.end), kind: form.kind };
 }
 
 /** Whether a word is a token by itself: what the next line begins with is most likely no part of it. */
 function isWhole(word: string): boolean {
-  const first = new Search(word, DEPTH_MAX, true).run()[0];
+  const first = firstForm(word);
   return first !== undefined && first.start === 0 && first.end === word.length;
+}
+
+function firstForm(value: string): Found | undefined {
+  return new Search(value, DEPTH_MAX, true).run()[0];
 }
 
 /** The kind of a value that has a form too says more than its name. */
 export function formIn(value: string): string | undefined {
-  return new Search(value, DEPTH_MAX, true).run()[0]?.kind;
+  return firstForm(value)?.kind;
 }
 
 function base64Action(before: number): Action {
@@ -335,7 +330,9 @@ function schemeAction({ find, mayStand }: Scheme): Action {
   return (search, start, end) => {
     if (search.formsOnly) return start;
     if (search.isProbe) return mayStand(search.text, end) ? decodeNeeded(search) : start;
-    return addOrNot(search, find(search.text, start, end), start);
+    const found = find(search.text, start, end);
+    const goesOn = found !== undefined && search.text[found.end] === '|';
+    return addOrNot(search, goesOn ? withForm(search.text, found) : found, start);
   };
 }
 
@@ -394,3 +391,6 @@ function addBase64(): void {
 
 fillTable();
 addBase64();
+
+/** What all searches begin with. */
+export const HINTS: readonly Hint<unknown>[] = table.hints;

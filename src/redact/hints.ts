@@ -1,7 +1,7 @@
 import { closePart, MARGIN_CHARS, openPart, type TextPart } from './text-part.ts';
 
 /** What is done where a hint stands. `at` is where it begins. */
-interface Hint<Action> {
+export interface Hint<Action> {
   readonly text: string;
   /** What follows the text: one character of a set. */
   readonly next: Uint8Array | undefined;
@@ -35,6 +35,8 @@ const BLANK = 0x20;
  * a hint begins there or one place before. So the time for ordinary text does not depend on the number of rules.
  */
 export class HintTable<Action> {
+  /** All that were added. */
+  readonly hints: Hint<Action>[] = [];
   readonly #near = new Int32Array(CODES / 32);
   /** A row for each two characters that a hint begins with. */
   readonly #rows = new Uint16Array(PAIRS);
@@ -75,6 +77,7 @@ export class HintTable<Action> {
   #addHint(hint: Hint<Action>): void {
     const { text, offset, ignoreCase, next } = hint;
     if (text.length >= MARGIN_CHARS) throw new Error(`a hint is too long: ${text}`);
+    this.hints.push(hint);
     const part = text.slice(offset);
     for (const code of codesOf(part, ignoreCase)) {
       this.#addNear(code);

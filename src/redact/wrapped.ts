@@ -108,3 +108,10 @@ function endOfToken(text: string, at: number): number {
   while (end < last && isTokenCode(text.charCodeAt(end))) end += 1;
   return end;
 }
+
+/** Where the text of the line begins that follows the break at `at`. */
+export function startOfLine(text: string, at: number): number {
+  let next = at;
+  while (/[\\\r\n \t]/.test(text[next] ?? '') && next < at + 48) next += 1;
+  return text[next - 1] === '\\' ? next + 1 : next;
+}

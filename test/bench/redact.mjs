@@ -1,6 +1,6 @@
 import { pathToFileURL } from 'node:url';
-import { RULES } from '../../dist/redact/find.js';
 import { redact, redactJson } from '../../dist/redact/redact.js';
+import { RULES } from '../../dist/redact/rules/all.js';
 import { hostileTexts, proseText } from '../redact/hostile-texts.mjs';
 import { times } from './figures.mjs';
 import { ordinaryTexts } from './redact-texts.mjs';

@@ -1,4 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
+import { NEXT_CHARS } from '../../src/redact/beginning.ts';
+import { HINTS } from '../../src/redact/find.ts';
 import { maskSecrets, redact } from '../../src/redact/redact.ts';
 import { createPieceRedactor } from '../../src/redact/stream.ts';
 
@@ -15,6 +17,7 @@ const SECRETS = [
   `x?sig=${BODY.slice(0, 20)}%2B`,
   `Authorization: Bearer ${BODY}`,
   `curl -u bob:${BODY.slice(0, 16)}`,
+  `create user a identified by '${BODY.slice(0, 16)}'`,
 ];
 
 function pieces(text: string, size: number): string[] {
@@ -74,4 +77,36 @@ test('a text that was plain is searched again for secrets that are set later', (
   expect(redact(secret)).toBe(secret);
   maskSecrets([secret]);
   expect(redact(secret)).toBe('[redacted:own-secret]');
+});
+
+test('no hint is longer than the edge of a piece that is looked at', () => {
+  expect(HINTS.length).toBeGreaterThan(400);
+  const tooLong = HINTS.filter(({ text, next }) => text.length + (next === undefined ? 0 : 1) > 48);
+  expect(tooLong.map(({ text }) => text)).toEqual([]);
+});
+
+test('a hint has one blank inside at most, and one at each end, unless it begins with dashes', () => {
+  const other = HINTS.filter(({ text }) => !/^ ?[^ ]+(?: [^ ]+)? ?$/.test(text) && !text.startsWith('--'));
+  expect(other.map(({ text }) => text)).toEqual([]);
+});
+
+test('a hint that the continuation of a piece may end begins in its last characters', () => {
+  const ends = [1, 2, 3].map((count) => NEXT_CHARS.slice(0, count));
+  const early = HINTS.filter(({ text, next, ignoreCase }) => {
+    const lower = (part: string): string => (ignoreCase ? part.toLowerCase() : part);
+    if (next?.[NEXT_CHARS.charCodeAt(0)] === 1 && text.length > 16) return true;
+    return ends.some((end) => text.endsWith(lower(end)) && text.length - end.length > 16);
+  });
+  expect(early.map(({ text }) => text)).toEqual([]);
+});
+
+test('a token with a sign inside is masked at every cut', () => {
+  for (const secret of [`Atza|${BODY.repeat(2)}`, `prod:quick-fox-12|${BODY.repeat(2)}`]) {
+    for (let at = secret.indexOf('|') + 8; at < secret.length; at += 1) {
+      const redactor = createPieceRedactor();
+      const text = redactor.mask(`in ${secret.slice(0, at)}`) + redactor.mask(secret.slice(at));
+      expect(text, String(at)).not.toContain(BODY.slice(0, 9));
+      expect(redact(`curl -u bob:${secret} h`)).not.toContain(BODY.slice(0, 9));
+    }
+  }
 });

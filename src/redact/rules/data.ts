@@ -58,7 +58,7 @@ export const DATA_RULES: readonly Rule[] = [
   {
     kind: 'flagsmith-key',
     hints: ['ser.[A-Za-z0-9]'],
-    body: `(?=[A-Za-z]{0,20}[0-9])(?=[a-z0-9]{0,20}[A-Z])${ALNUM}{21}(?![A-Za-z0-9.])`,
+    body: `(?=[A-Za-z]{0,20}[0-9])(?=[a-z0-9]{0,20}[A-Z])${ALNUM}{21}(?!\\.?${ALNUM})`,
   },
   {
     kind: 'unleash-token',
