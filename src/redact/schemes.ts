@@ -34,6 +34,9 @@ const AUTHORITY = /[^\s"/@]*@|[^\s"/@:]{0,128}:[^\s"@]{1,256}@/y;
 
 const LINE_CHARS_MAX = 300;
 
+/** Before the `identified by` of SQL in small letters, which prose has too. */
+const USER_COMMAND = /(?:create|alter)\s+(?:user|role)\b|\bgrant\b/i;
+
 /** Shorter ones are examples, as of settings. */
 const URL_PASSWORD_CHARS_MIN = 4;
 
@@ -133,8 +136,13 @@ export const SCHEMES: readonly Scheme[] = [
     mayStand: always,
   },
   {
-    hints: ['ConvertTo-SecureString ', 'IDENTIFIED BY ', 'auth=(', 'HTTPBasicAuth('],
+    hints: ['ConvertTo-SecureString ', 'IDENTIFIED BY ', 'identified by ', 'auth=(', 'HTTPBasicAuth('],
     find: (text, start, end) => {
+      if (
+        text.startsWith('identified', start) &&
+        !USER_COMMAND.test(text.slice(Math.max(0, start - 80), start))
+      )
+        return undefined;
       const value = text.startsWith('(', end - 1) ? SECOND_ARGUMENT : QUOTED;
       const found = groupAt(value, text, end, 'password');
       return found !== undefined && found.start > start && isWritten(text.slice(found.start, found.end))

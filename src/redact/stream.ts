@@ -39,16 +39,29 @@ export function createPieceRedactor(): PieceRedactor {
   return new Pieces();
 }
 
+/** As a `PieceRedactor`, and says whether a key is open behind what came. */
+export interface KeyRedactor extends PieceRedactor {
+  readonly isInKey: boolean;
+}
+
+export function createKeyRedactor(): KeyRedactor {
+  return new Pieces();
+}
+
 export function createStreamRedactor(): StreamRedactor {
   return new Stream(new Pieces());
 }
 
-class Pieces implements PieceRedactor {
+class Pieces implements KeyRedactor {
   /** Lines of the key that is open; undefined outside of one. */
   #keyLines: number | undefined;
   /** Where the body stands in a line of this key: behind what a log puts before each line. */
   #column = 0;
   readonly #border = new Border();
+
+  get isInKey(): boolean {
+    return this.#keyLines !== undefined;
+  }
 
   mask(piece: string): string {
     if (piece === '') return '';

@@ -21,6 +21,7 @@ import type { StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
 import { hasRecord, sentId } from './sent-line.ts';
 import { SettlingClock } from './settling.ts';
+import { SplitKeys } from './split-keys.ts';
 import { DROPPED_SPANS, droppedSpansOf, TaskDocuments } from './task-documents.ts';
 import {
   createFiles,
@@ -37,6 +38,7 @@ import type { TaskTelemetry } from './task-telemetry.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
 
+type TaskLine = Extract<TaskChange, { kind: 'line' }>;
 type TaskSpan = Extract<TaskChange, { kind: 'span' }>;
 
 /** The facts show whose the lines are, so they are written before them. */
@@ -69,6 +71,7 @@ export class OpenTask {
   readonly #fold: TaskFold;
   readonly #files: TaskLineFiles;
   readonly #spans = new AnnouncedSpans();
+  readonly #keys = new SplitKeys();
   readonly #telemetry: TaskTelemetry;
   readonly #documents: TaskDocuments;
   readonly #liveness: Liveness;
@@ -159,7 +162,7 @@ export class OpenTask {
       }
       let line: NewLine | undefined;
       if (change.kind === 'line') {
-        const found = this.#lineOf(change);
+        const found = this.#lineOf(change, kind);
         if (found === 'known') continue;
         line = found;
         if (line !== undefined) lines[change.file].push(line);
@@ -290,9 +293,9 @@ export class OpenTask {
     return this.#spans.isTrails(key) ? `span ${key} was announced by an authenticated sender` : undefined;
   }
 
-  #lineOf({ file, line, isReported }: Extract<TaskChange, { kind: 'line' }>): NewLine | 'known' | undefined {
+  #lineOf({ file, line, isReported }: TaskLine, sender: Sender['kind']): NewLine | 'known' | undefined {
     if (file !== 'agentOutput') return recordLine(line);
-    const stored = this.#telemetry.lineOf(line, isReported === true);
+    const stored = this.#telemetry.lineOf(this.#keys.masked(line, sender), isReported === true);
     return stored === 'long' ? undefined : stored;
   }
 
