@@ -21,11 +21,13 @@ const PASSWORD = 'q7Zk9Xw2Rb5Ty8Np';
 /** Its first characters: a hint may end in them. */
 export const NEXT_CHARS: string = PASSWORD.slice(0, 3);
 
-/** A password, and what closes it in an address and in an element. */
+/** A password, and what closes it: in an address, in an element, in quotation marks. */
 const CONTINUATIONS: readonly (readonly [sign: string, more: string])[] = [
   ['', PASSWORD],
   ['://', `${PASSWORD}@h `],
   ['<', `${PASSWORD}</`],
+  ["'", `${PASSWORD}'`],
+  ['"', `${PASSWORD}"`],
 ];
 
 /** After a hint of this length any body is enough. */
