@@ -11,6 +11,9 @@ const NAME_CHARS_MAX = 80;
 /** Decides about a value. Longer ones are read to their end only when they are masked, so that the time stays linear. */
 const HEAD_CHARS_MAX = 512;
 
+/** From the start of a map to a name in it. */
+const MAP_CHARS_MAX = 300;
+
 /** Methods of the Authorization header, whose name stays. */
 const SCHEME =
   /(?:basic|bearer|token|digest|apikey|api-key|negotiate|ntlm|dpop|hawk|ssws|key|aws4-hmac-sha256|oauth|pve[a-z]*token=?)[ \t:]+(?:token=["']?)?/iy;
@@ -150,7 +153,14 @@ function isLoose(sign: Sign): boolean {
 
 /** `map[user:app password:X]`, as Go prints it. */
 function isInMap(text: string, { start }: Name, { text: sign }: Sign): boolean {
-  return sign === ':' && /map\[[^[\]]{0,300}$/.test(text.slice(Math.max(0, start - 300), start));
+  if (sign !== ':') return false;
+  const lowest = Math.max(0, start - MAP_CHARS_MAX);
+  for (let at = start - 1; at >= lowest; at -= 1) {
+    const code = text.charCodeAt(at);
+    if (code === 91) return text.startsWith('map', at - 3);
+    if (code === 93) return false;
+  }
+  return false;
 }
 
 /** `password=correcthorse`, `password: correcthorse`: a word in a form that source code does not have. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { keyValuesFromPlain, type ReceivedLog } from '../../../src/model/otlp.ts';
+import { readLogs } from '../../receive/requests.ts';
 import { documentOf, filesIn, linesOf, newStore } from '../../support/log-dir.ts';
 import { eventId, log, outputLog, span, spanId } from '../../support/records.ts';
 
@@ -78,6 +79,23 @@ test('a key that a sender splits into records is masked line by line, also over 
   expect(await storedOf(records)).toEqual(masked);
   expect(await storedOf(records.slice(0, 4), records.slice(4))).toEqual(masked);
   expect(await storedOf(...records.map((record) => [record]))).toEqual(masked);
+});
+
+test('a key in OTLP JSON of an anonymous sender is masked over several requests', async () => {
+  const { dir, from } = await newStore();
+  for (const [at, line] of KEY.entries()) {
+    const record = {
+      timeUnixNano: String(1_767_326_400_000_000_000n + BigInt(at)),
+      body: { stringValue: `${line}\n` },
+      attributes: [{ key: 'tasktrail.task.id', value: { stringValue: 'task-1' } }],
+    };
+    const { batch, reasons } = readLogs(JSON.parse(JSON.stringify(record)));
+    expect(reasons).toEqual([]);
+    await from({ kind: 'anonymous' }, ...batch.logs);
+  }
+  const stored = Object.values(filesIn(dir)).join('');
+  expect(stored.split('[redacted:private-key]')).toHaveLength(KEY.length + 1);
+  for (const line of KEY) expect(stored).not.toContain(line);
 });
 
 test('a record of another sender or kind between the lines of a key ends nothing', async () => {
