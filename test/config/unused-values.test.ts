@@ -27,7 +27,7 @@ test.each([
   `abc${OPEN}CI-SECRET}0123456789`,
   `${OPEN}}0123456789012345`,
   `${OPEN}CI_SECRET}${OPEN}`,
-])('a secret with a reference that is none is refused: %s', (secret) => {
+])('a secret with a broken reference is refused: %s', (secret) => {
   const webhooks = { ci: { preset: 'gitea', secret } };
   expect(() => load({ webhooks }, { CI_SECRET: 'a secret of the tests' })).toThrow(
     /webhooks\.ci\.secret: a "\$\{" is not the beginning of \$\{NAME\}/,

@@ -25,6 +25,7 @@ import type { OnRefused } from './open-units.ts';
 import { receivedAt } from './received-at.ts';
 import { hasRecord, sentId } from './sent-line.ts';
 import { SettlingClock } from './settling.ts';
+import { SplitKeys } from './split-keys.ts';
 import { droppedSpansOf, TaskDocuments } from './task-documents.ts';
 import {
   createFiles,
@@ -41,6 +42,7 @@ import type { TaskTelemetry } from './task-telemetry.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
 
+type TaskLine = Extract<TaskChange, { kind: 'line' }>;
 type TaskSpan = Extract<TaskChange, { kind: 'span' }>;
 
 /** The facts show whose the lines are, so they are written before them. */
@@ -65,6 +67,7 @@ export class OpenTask {
   readonly #fold: TaskFold;
   readonly #files: TaskLineFiles;
   readonly #spans = new AnnouncedSpans();
+  readonly #keys = new SplitKeys();
   readonly #telemetry: TaskTelemetry;
   readonly #documents: TaskDocuments;
   readonly #liveness: Liveness;
@@ -158,7 +161,7 @@ export class OpenTask {
       }
       let line: NewLine | undefined;
       if (change.kind === 'line') {
-        const found = this.#lineOf(change);
+        const found = this.#lineOf(change, kind);
         if (found === 'known') continue;
         line = found;
         if (line !== undefined) lines[change.file].push(line);
@@ -292,9 +295,9 @@ export class OpenTask {
     return this.#spans.isTrails(key) ? `span ${key} was announced by an authenticated sender` : undefined;
   }
 
-  #lineOf({ file, line, isReported }: Extract<TaskChange, { kind: 'line' }>): NewLine | 'known' | undefined {
+  #lineOf({ file, line, isReported }: TaskLine, sender: Sender['kind']): NewLine | 'known' | undefined {
     if (file !== 'agentOutput') return recordLine(line);
-    const stored = this.#telemetry.lineOf(line, isReported === true);
+    const stored = this.#telemetry.lineOf(this.#keys.masked(line, sender), isReported === true);
     return stored === 'long' ? undefined : stored;
   }
 
