@@ -44,18 +44,19 @@ async function open(mode?: FsyncMode, writing = 1): Promise<{ dir: string; books
 
 test('a commit syncs each file of its unit once, and the directory of a new one', async () => {
   const { dir, sync } = await open();
+  // Without it a busy machine begins a second group between two of the lines.
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
   const writer = sync.of('task a');
   for (let n = 0; n < 5; n += 1) await writer.append(join(dir, 'a'), line(n));
   await writer.append(join(dir, 'b'), line(5));
   await sync.commit(new Set(['task a']));
   expect(disk.synced).toHaveLength(2);
-  // Twice when the machine was busy between the two files.
-  const { directories } = disk;
-  expect(directories).toBeGreaterThan(0);
+  expect(disk.directories).toBe(1);
   await writer.append(join(dir, 'a'), line(6));
   await sync.commit(new Set(['task a']));
   expect(disk.synced).toHaveLength(3);
-  expect(disk.directories).toBe(directories);
+  expect(disk.directories).toBe(1);
 });
 
 test('requests that write at the same time share a sync', async () => {
