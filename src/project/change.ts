@@ -66,13 +66,21 @@ export interface WorkflowFact {
   readonly sender?: SenderMark;
 }
 
+/** A line of `02-webhook-flow.jsonl` or `03-agent-output.jsonl`. */
+export interface TaskLine extends JsonObject {
+  readonly timestamp: string;
+  readonly event_id: string;
+  /** Absent: the trail. */
+  readonly sender?: SenderMark;
+}
+
 /** A change that one record makes. */
 export type Change =
   | {
       readonly kind: 'line';
       readonly taskId: string;
       readonly file: 'webhookFlow' | 'agentOutput';
-      readonly line: JsonObject & { readonly timestamp: string; readonly event_id: string };
+      readonly line: TaskLine;
       /** A tool call, or its result, that telemetry reports: stored unless the agent's output has it. */
       readonly isReported?: boolean;
     }

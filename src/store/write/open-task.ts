@@ -19,7 +19,8 @@ import type { Liveness, TaskState } from './liveness.ts';
 import type { NameGuard } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
-import { hasRecord, sentId } from './sent-line.ts';
+import { hasRecord, hasSent, sentId } from './sent-line.ts';
+import { hasSpan, sentSpanKey } from './sent-span.ts';
 import { SettlingClock } from './settling.ts';
 import { DROPPED_SPANS, droppedSpansOf, TaskDocuments } from './task-documents.ts';
 import {
@@ -28,6 +29,7 @@ import {
   type LineFileName,
   type LoadedFiles,
   loadFiles,
+  supersedeLines,
   type TaskLineFiles,
 } from './task-files.ts';
 import { openTaskFolder } from './task-folder.ts';
@@ -36,8 +38,6 @@ import { hasFactOf, markedSpan, ownerOf } from './task-owner.ts';
 import type { TaskTelemetry } from './task-telemetry.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
-
-type TaskSpan = Extract<TaskChange, { kind: 'span' }>;
 
 /** The facts show whose the lines are, so they are written before them. */
 const APPEND_ORDER: readonly LineFileName[] = ['facts', 'webhookFlow', 'agentOutput', 'trace'];
@@ -194,7 +194,7 @@ export class OpenTask {
       isSign ||= this.#isSignOfLife(change, kind);
     }
     const isOwned = this.#owner !== owner;
-    // Lines have no mark: what is written before them says whose they are.
+    // Written before the lines: it says whose the task is.
     if (
       isOwned &&
       (owner !== undefined || this.#owner !== 'trail') &&
@@ -206,6 +206,7 @@ export class OpenTask {
     let fresh = 0;
     checkFolders(this.#dir, 1);
     for (const name of APPEND_ORDER) fresh += await this.#files[name].append(lines[name]);
+    supersedeLines(this.#files, lines);
     this.#foreignSpans += foreign.size;
     this.#dropSuperseded();
     if (facts.size > 0) this.#addFacts(facts.values());
@@ -269,12 +270,13 @@ export class OpenTask {
     if (this.#owner === 'anonymous') return;
     this.#fold.claim();
     this.#spans.claim();
+    this.#telemetry.claim();
   }
 
   #isKnown(change: TaskChange): boolean {
-    if (change.kind === 'span') return this.#hasSpan(spanKey(change.span.traceId, change.span.spanId));
+    if (change.kind === 'span') return hasSpan(this.#files.trace, change.span);
     if (change.kind === 'fact') return hasRecord(this.#files.facts, change.line);
-    if (this.#files[change.file].has(change.line.event_id)) return true;
+    if (hasRecord(this.#files[change.file], change.line)) return true;
     return change.isReported === true && this.#telemetry.hasReported(change.line);
   }
 
@@ -342,9 +344,9 @@ export class OpenTask {
   }
 
   /** Whether a span may be stored. Adds a new foreign span to `added`. */
-  #hasRoomFor({ span, isForeign }: TaskSpan, added: Set<string>): boolean {
-    const key = spanKey(span.traceId, span.spanId);
-    if (!isForeign || this.#hasSpan(key) || added.has(key)) return true;
+  #hasRoomFor({ span, isForeign }: Extract<TaskChange, { kind: 'span' }>, added: Set<string>): boolean {
+    const key = sentSpanKey(span);
+    if (!isForeign || added.has(key)) return true;
     if (this.#foreignSpans + added.size >= FOREIGN_SPANS_MAX) return false;
     added.add(key);
     return true;
@@ -364,7 +366,9 @@ export class OpenTask {
     return isOutOfOrder(this.#files) || this.#spans.isMissingAny(this.#hasSpan);
   }
 
-  readonly #hasSpan = (key: string): boolean => this.#files.trace.has(key);
+  /** For a span that the trail announced, the trail's own. */
+  readonly #hasSpan = (key: string): boolean =>
+    this.#spans.isTrails(key) ? this.#files.trace.has(key) : hasSent(this.#files.trace, key, 'anonymous');
 
   /** Writes the result before the metadata: a reader that sees `completed` finds `04-final-result.json`. */
   async #writeDocuments(): Promise<void> {

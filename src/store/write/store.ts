@@ -17,7 +17,7 @@ import type { StoreObserver } from './observer.ts';
 import { OpenTask, type TaskChange } from './open-task.ts';
 import { OpenUnits } from './open-units.ts';
 import { OpenWorkflow, timeOf, type WorkflowChange } from './open-workflow.ts';
-import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts';
+import { isSpanInTask, type SoughtSpan, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusal, Refusals, unavailable } from './refusals.ts';
 import { SenderNotes } from './sender-notes.ts';
 import { type Entry, push, refuseByTask, type SortedBatch, sortBatch } from './sorted-batch.ts';
@@ -124,7 +124,7 @@ export class Store {
       observer,
       names: names(workflowDir),
       onDocument: (id: string) => options.onDocument?.(id),
-      isInTask: (taskId: string, spanId: string) => isSpanInTask(logDir, taskId, spanId),
+      isInTask: (taskId: string, span: SoughtSpan) => isSpanInTask(logDir, taskId, span),
     };
     this.#workflows = new OpenUnits({
       ...shared,
