@@ -1,9 +1,22 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { JsonLogsSerializer, ProtobufLogsSerializer } from '@opentelemetry/otlp-transformer';
+import {
+  InMemoryLogRecordExporter,
+  LoggerProvider,
+  type ReadableLogRecord,
+  SimpleLogRecordProcessor,
+} from '@opentelemetry/sdk-logs';
+import { expect, onTestFinished, test } from 'vitest';
 import type { JsonObject, JsonValue } from '../../../src/model/json.ts';
 import type { ReceivedLog } from '../../../src/model/otlp.ts';
 import { ANONYMOUS, type Sender, TRAIL } from '../../../src/model/sender.ts';
+import { agentTokenOf, trailTokenOf } from '../../../src/model/trail-token.ts';
+import { startReceiver } from '../../../src/receive/server.ts';
+import { serveLogs } from '../../../src/serve/logs.ts';
 import { compressTask } from '../../../src/store/compress.ts';
+import { createReader } from '../../../src/store/read/reader.ts';
 import { sentId } from '../../../src/store/write/sent-line.ts';
 import { documentOf, flowOf, linesOf, newStore, openStore, type TestStore } from '../../support/log-dir.ts';
 import { eventId, log, span, spanId } from '../../support/records.ts';
@@ -37,6 +50,73 @@ async function running(): Promise<TestStore> {
   await store.logs(opening());
   return store;
 }
+
+/** A request of a real SDK, in both encodings. */
+const REQUESTS = {
+  'application/json': (records: readonly ReadableLogRecord[]) =>
+    JsonLogsSerializer.serializeRequest([...records]),
+  'application/x-protobuf': (records: readonly ReadableLogRecord[]) =>
+    ProtobufLogsSerializer.serializeRequest([...records]),
+};
+
+function recordsOf(content: string): readonly ReadableLogRecord[] {
+  const exporter = new InMemoryLogRecordExporter();
+  const provider = new LoggerProvider({ processors: [new SimpleLogRecordProcessor({ exporter })] });
+  const attributes = {
+    'tasktrail.task.id': 'task-1',
+    'tasktrail.agent.output.sender': 'trail',
+    sender: 'trail',
+  };
+  const output = { ...attributes, 'tasktrail.event.id': eventId(5), 'tasktrail.agent.output.type': 'result' };
+  const logger = provider.getLogger('scope');
+  logger.emit({ eventName: 'tasktrail.agent.output', timestamp: 5, body: content, attributes: output });
+  logger.emit({ eventName: 'foreign', timestamp: 6, body: content, attributes });
+  return exporter.getFinishedLogRecords();
+}
+
+test.each(Object.entries(REQUESTS))(
+  'over OTLP (%s) and REST the mark follows from the token alone',
+  async (type, encode) => {
+    const key = 'k'.repeat(64);
+    const store = await newStore();
+    const receiver = await startReceiver({ host: '127.0.0.1', port: 0, sink: store.store, secrets: { key } });
+    onTestFinished(() => receiver.close(0));
+    const send = async (content: string, token?: string): Promise<void> => {
+      const headers = {
+        'content-type': type,
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      };
+      const body = Buffer.from(encode(recordsOf(content)) ?? []);
+      expect((await fetch(`${receiver.url}/v1/logs`, { method: 'POST', headers, body })).status).toBe(200);
+    };
+    const app = createServer(serveLogs({ reader: createReader(store.dir) }));
+    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void app.close());
+    const { port } = app.address() as AddressInfo;
+    const get = async (part: string): Promise<unknown> =>
+      (await fetch(`http://127.0.0.1:${port}/tasks/task-1/logs/${part}`)).json();
+    const shown = (lines: unknown): unknown =>
+      (lines as JsonObject[]).map(({ type, sender, content }) => [type, sender, content]);
+    await send('anonymous');
+    await store.logs(opening());
+    await send('agent', agentTokenOf(key, 'task-1'));
+    expect(shown(await get('agent-output'))).toEqual([
+      ['system', 'anonymous', 'anonymous'],
+      ['result', 'agent', 'agent'],
+      ['system', 'agent', 'agent'],
+    ]);
+    await send('trail', trailTokenOf(key));
+    const expected = [
+      ['system', 'anonymous', 'anonymous'],
+      ['system', 'agent', 'agent'],
+      ['result', undefined, 'trail'],
+      ['system', undefined, 'trail'],
+    ];
+    expect(shown(await get('agent-output'))).toEqual(expected);
+    const { agent_output: output } = (await get('full')) as { agent_output: unknown };
+    expect(shown(output)).toEqual(expected);
+  },
+);
 
 test('the key of a marked line sorts as its event id', () => {
   const timestamp = '';
