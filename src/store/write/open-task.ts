@@ -2,7 +2,7 @@ import { SCHEMA_VERSION } from '../../model/documents.ts';
 import { EVENT } from '../../model/events.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
-import { higherSender, isMark, type Sender } from '../../model/sender.ts';
+import { higherSender, isMark, markOfSpan, type Sender } from '../../model/sender.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
 import type { Change, FactLine } from '../../project/change.ts';
@@ -164,7 +164,7 @@ export class OpenTask {
         line = found;
         if (line !== undefined) lines[change.file].push(line);
       } else if (change.kind === 'span') {
-        if (!this.#hasRoomFor(change, foreign)) {
+        if (!origin.isOnBehalf && !this.#hasRoomFor(change, foreign)) {
           this.#droppedSpans += 1;
           const reason = `task ${this.id} has ${FOREIGN_SPANS_MAX} foreign spans, the most that are kept`;
           onRefused?.(index, reason, TOO_MANY_SPANS);
@@ -343,10 +343,10 @@ export class OpenTask {
     return { taskId: this.id, status, attempt, heartbeatSeconds, about, openedBy };
   }
 
-  /** Whether a span may be stored. Adds a new foreign span to `added`. */
+  /** Whether a span may be stored. Adds a new foreign span to `added`: any sender can give its spans the scope of tasktrail. */
   #hasRoomFor({ span, isForeign }: Extract<TaskChange, { kind: 'span' }>, added: Set<string>): boolean {
     const key = sentSpanKey(span);
-    if (!isForeign || added.has(key)) return true;
+    if ((!isForeign && markOfSpan(span.attributes) === undefined) || added.has(key)) return true;
     if (this.#foreignSpans + added.size >= FOREIGN_SPANS_MAX) return false;
     added.add(key);
     return true;

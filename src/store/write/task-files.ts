@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { isJsonObject } from '../../model/json.ts';
-import { isMark } from '../../model/sender.ts';
+import { isMark, markOfSpan } from '../../model/sender.ts';
 import type { FactLine } from '../../project/change.ts';
 import { isOwnScope } from '../../project/span.ts';
 import { TASK_FILES } from '../layout.ts';
@@ -8,6 +8,7 @@ import { factKey, isFactLine } from './fact-line.ts';
 import { LineFile, type LineKey, type ReadKey } from './line-file.ts';
 import { scopeOf, sentKey, traceKey } from './line-keys.ts';
 import { supersedeCopies } from './sent-line.ts';
+import { spanOf } from './sent-span.ts';
 import { TaskTelemetry } from './task-telemetry.ts';
 
 export const LINE_FILES = ['webhookFlow', 'agentOutput', 'facts', 'trace'] as const;
@@ -52,7 +53,8 @@ export async function loadFiles(dir: string): Promise<LoadedFiles> {
       if (isFactLine(line)) facts.push(line);
     }),
     trace: await LineFile.open(path('trace'), traceKey, (line) => {
-      if (!isOwnScope(scopeOf(line))) foreignSpans += 1;
+      const isMarked = markOfSpan(spanOf(line)?.attributes) !== undefined;
+      if (isMarked || !isOwnScope(scopeOf(line))) foreignSpans += 1;
       telemetry.readSpan(line);
     }),
   };
