@@ -83,6 +83,8 @@ export interface StageLine {
   readonly timestamp: string;
   readonly stage: string;
   readonly event_id?: string;
+  /** Absent: the trail. Records cannot set it. */
+  readonly sender?: SenderMark;
   readonly [field: string]: JsonValue | undefined;
 }
 

@@ -163,8 +163,8 @@ const STAGE_IDENTITY: ReadonlySet<string> = new Set([
   ATTR.webhookStage,
 ]);
 /** Fields of the line itself; attributes cannot replace them. */
-const STAGE_KEYS = ['timestamp', 'stage', 'event_id'];
-const OUTPUT_KEYS: ReadonlySet<string> = new Set(['timestamp', 'type', 'content', 'event_id']);
+const STAGE_KEYS = ['timestamp', 'stage', 'event_id', 'sender'];
+const OUTPUT_KEYS: ReadonlySet<string> = new Set(['timestamp', 'type', 'content', 'event_id', 'sender']);
 const NO_FIELDS: JsonObject = {};
 
 function outputLine({ log }: Subject): JsonObject {

@@ -10,6 +10,7 @@ import { toolLinesOfLog, toolLinesOfSpan } from '../../project/genai/tool-lines.
 import { projectLog } from '../../project/log-record.ts';
 import { projectSpan } from '../../project/span.ts';
 import type { Origin } from './admission.ts';
+import { markedSpan } from './task-owner.ts';
 
 /** The changes of one record, with the mark of its sender. */
 export interface RecordChanges {
@@ -28,7 +29,7 @@ export function* changesOf(batch: TelemetryBatch, sender: Sender): Generator<Rec
   }
   for (const received of batch.spans) {
     yield projectSafely(sender, received, () => {
-      const span = spanAboutOwnTask(received, sender);
+      const span = withMark(spanAboutOwnTask(received, sender), originOf(received, sender));
       const change = projectSpan(span);
       return [change, ...toolLinesOfSpan(span, change, sha256)];
     });
@@ -49,6 +50,12 @@ function spanAboutOwnTask(received: ReceivedSpan, sender: Sender): ReceivedSpan 
   if (all.some(({ key }) => key === ATTR.taskId || key === ATTR.taskIds)) return received;
   const own = { key: ATTR.taskId, value: { stringValue: sender.taskId } };
   return { ...received, resource: { ...received.resource, attributes: [...attributes, own] } };
+}
+
+/** A span has its mark as an attribute, so that its line is an OTLP request like the others. */
+function withMark(received: ReceivedSpan, { sender }: Origin): ReceivedSpan {
+  const mark = markOf(sender);
+  return mark === undefined ? received : { ...received, span: markedSpan(received.span, mark) };
 }
 
 /** What the trail completes for a sender with fewer rights keeps that sender's mark. */
@@ -82,6 +89,8 @@ function marked(change: Change, sender: SenderMark): Change {
     case 'workflow-fact':
       return { ...change, fact: { ...change.fact, sender } };
     case 'delivery':
+      return { ...change, line: { ...change.line, sender } };
+    case 'line':
       return { ...change, line: { ...change.line, sender } };
     default:
       return change;

@@ -2,11 +2,11 @@ import { isJsonObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
 import { isMark } from '../../model/sender.ts';
 import { isoFromMs } from '../../model/time.ts';
-import { spanKey } from '../../project/announced-spans.ts';
 import { redactJson } from '../../redact/redact.ts';
 import type { LineKey, NewLine } from './line-file.ts';
 import { readableText } from './line-limit.ts';
 import { sentId } from './sent-line.ts';
+import { scopeSpansOf, sentSpanKey, spanOf } from './sent-span.ts';
 
 /** A JSON line with its event id as the key. */
 export function jsonLine(line: { readonly timestamp: string; readonly event_id: string }): NewLine {
@@ -17,11 +17,7 @@ export function jsonLine(line: { readonly timestamp: string; readonly event_id: 
 export function spanLine(span: OtlpSpan, line: string): NewLine | undefined {
   const text = readableText(line);
   if (text === undefined) return undefined;
-  return {
-    id: spanKey(span.traceId, span.spanId),
-    timestamp: isoOfSpan(span.startTimeUnixNano),
-    text,
-  };
+  return { id: sentSpanKey(span), timestamp: isoOfSpan(span.startTimeUnixNano), text };
 }
 
 export function eventKey(line: unknown): LineKey | undefined {
@@ -38,16 +34,13 @@ export function sentKey(line: unknown): LineKey | undefined {
 }
 
 export function traceKey(line: unknown): LineKey | undefined {
-  const span = firstOf(firstOf(firstOf(line, 'resourceSpans'), 'scopeSpans'), 'spans');
-  if (!isJsonObject(span) || typeof span.spanId !== 'string' || typeof span.traceId !== 'string') {
-    return undefined;
-  }
-  return { id: spanKey(span.traceId, span.spanId), timestamp: isoOfSpan(span.startTimeUnixNano) };
+  const span = spanOf(line);
+  return span && { id: sentSpanKey(span), timestamp: isoOfSpan(span.startTimeUnixNano) };
 }
 
 /** Instrumentation scope of the span in a trace line. */
 export function scopeOf(line: unknown): unknown {
-  const spans = firstOf(firstOf(line, 'resourceSpans'), 'scopeSpans');
+  const spans = scopeSpansOf(line);
   return isJsonObject(spans) ? spans.scope : undefined;
 }
 
@@ -59,9 +52,3 @@ export function isoOfSpan(nanos: unknown): string {
 
 /** End of the year 9999: later years are longer as text and would sort wrongly. */
 const MS_MAX = 253_402_300_799_999;
-
-function firstOf(value: unknown, name: string): unknown {
-  if (!isJsonObject(value)) return undefined;
-  const list = value[name];
-  return Array.isArray(list) ? list[0] : undefined;
-}

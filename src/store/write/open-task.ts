@@ -2,9 +2,9 @@ import { SCHEMA_VERSION } from '../../model/documents.ts';
 import { EVENT } from '../../model/events.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
-import { higherSender, isMark, type Sender } from '../../model/sender.ts';
+import { higherSender, isMark, markOfSpan, type Sender } from '../../model/sender.ts';
 import { AnnouncedSpans, spanKey } from '../../project/announced-spans.ts';
-import type { Change, FactLine } from '../../project/change.ts';
+import type { FactLine, LineChange, TaskChange } from '../../project/change.ts';
 import { TaskFold } from '../../project/fold.ts';
 import { lostFacts } from '../../project/witness.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
@@ -23,7 +23,8 @@ import type { NameGuard } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
 import { receivedAt } from './received-at.ts';
-import { hasRecord, sentId } from './sent-line.ts';
+import { hasRecord, hasSent, sentId } from './sent-line.ts';
+import { hasSpan, sentSpanKey } from './sent-span.ts';
 import { SettlingClock } from './settling.ts';
 import { SplitKeys } from './split-keys.ts';
 import { droppedSpansOf, TaskDocuments } from './task-documents.ts';
@@ -33,17 +34,13 @@ import {
   type LineFileName,
   type LoadedFiles,
   loadFiles,
+  supersedeLines,
   type TaskLineFiles,
 } from './task-files.ts';
 import { openTaskFolder } from './task-folder.ts';
 import { firstTimestampOf, isOutOfOrder, lastTimestampOf, sortFiles } from './task-order.ts';
 import { hasFactOf, markedSpan, ownerOf } from './task-owner.ts';
 import type { TaskTelemetry } from './task-telemetry.ts';
-
-export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
-
-type TaskLine = Extract<TaskChange, { kind: 'line' }>;
-type TaskSpan = Extract<TaskChange, { kind: 'span' }>;
 
 /** The facts show whose the lines are, so they are written before them. */
 const APPEND_ORDER: readonly LineFileName[] = ['facts', 'webhookFlow', 'agentOutput', 'trace'];
@@ -166,7 +163,7 @@ export class OpenTask {
         line = found;
         if (line !== undefined) lines[change.file].push(line);
       } else if (change.kind === 'span') {
-        if (!this.#hasRoomFor(change, foreign)) {
+        if (!origin.isOnBehalf && !this.#hasRoomFor(change, foreign)) {
           this.#droppedSpans += 1;
           const reason = `task ${this.id} has ${FOREIGN_SPANS_MAX} foreign spans, the most that are kept`;
           onRefused?.(index, reason, TOO_MANY_SPANS);
@@ -196,7 +193,7 @@ export class OpenTask {
       isSign ||= this.#isSignOfLife(change, kind);
     }
     const isOwned = this.#owner !== owner;
-    // Lines have no mark: what is written before them says whose they are.
+    // Written before the lines: it says whose the task is.
     if (
       isOwned &&
       (owner !== undefined || this.#owner !== 'trail') &&
@@ -209,6 +206,7 @@ export class OpenTask {
     checkFolders(this.#dir, 1);
     if (APPEND_ORDER.some((name) => lines[name].length > 0)) await this.#manifest.outdate();
     for (const name of APPEND_ORDER) fresh += await this.#files[name].append(lines[name]);
+    supersedeLines(this.#files, lines);
     this.#foreignSpans += foreign.size;
     this.#dropSuperseded();
     if (facts.size > 0) this.#addFacts(facts.values());
@@ -274,12 +272,13 @@ export class OpenTask {
     if (this.#owner === 'anonymous') return;
     this.#fold.claim();
     this.#spans.claim();
+    this.#telemetry.claim();
   }
 
   #isKnown(change: TaskChange): boolean {
-    if (change.kind === 'span') return this.#hasSpan(spanKey(change.span.traceId, change.span.spanId));
+    if (change.kind === 'span') return hasSpan(this.#files.trace, change.span);
     if (change.kind === 'fact') return hasRecord(this.#files.facts, change.line);
-    if (this.#files[change.file].has(change.line.event_id)) return true;
+    if (hasRecord(this.#files[change.file], change.line)) return true;
     return change.isReported === true && this.#telemetry.hasReported(change.line);
   }
 
@@ -295,7 +294,7 @@ export class OpenTask {
     return this.#spans.isTrails(key) ? `span ${key} was announced by an authenticated sender` : undefined;
   }
 
-  #lineOf({ file, line, isReported }: TaskLine, sender: Sender['kind']): NewLine | 'known' | undefined {
+  #lineOf({ file, line, isReported }: LineChange, sender: Sender['kind']): NewLine | 'known' | undefined {
     if (file !== 'agentOutput') return recordLine(line);
     const stored = this.#telemetry.lineOf(this.#keys.masked(line, sender), isReported === true);
     return stored === 'long' ? undefined : stored;
@@ -346,10 +345,10 @@ export class OpenTask {
     return { taskId: this.id, status, attempt, heartbeatSeconds, about, openedBy };
   }
 
-  /** Whether a span may be stored. Adds a new foreign span to `added`. */
-  #hasRoomFor({ span, isForeign }: TaskSpan, added: Set<string>): boolean {
-    const key = spanKey(span.traceId, span.spanId);
-    if (!isForeign || this.#hasSpan(key) || added.has(key)) return true;
+  /** Whether a span may be stored. Adds a new foreign span to `added`: any sender can give its spans the scope of tasktrail. */
+  #hasRoomFor({ span, isForeign }: Extract<TaskChange, { kind: 'span' }>, added: Set<string>): boolean {
+    const key = sentSpanKey(span);
+    if ((!isForeign && markOfSpan(span.attributes) === undefined) || added.has(key)) return true;
     if (this.#foreignSpans + added.size >= FOREIGN_SPANS_MAX) return false;
     added.add(key);
     return true;
@@ -369,7 +368,9 @@ export class OpenTask {
     return isOutOfOrder(this.#files) || this.#spans.isMissingAny(this.#hasSpan);
   }
 
-  readonly #hasSpan = (key: string): boolean => this.#files.trace.has(key);
+  /** For a span that the trail announced, the trail's own. */
+  readonly #hasSpan = (key: string): boolean =>
+    this.#spans.isTrails(key) ? this.#files.trace.has(key) : hasSent(this.#files.trace, key, 'anonymous');
 
   /** Writes the result before the metadata: a reader that sees `completed` finds `04-final-result.json`. */
   async #writeDocuments(): Promise<void> {

@@ -19,8 +19,9 @@ import { type LoadedWorkflow, loadWorkflow, type WorkflowTarget } from './loaded
 import type { NameGuard } from './name-guard.ts';
 import { notify, type StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
-import { markSettled } from './recovery.ts';
-import { hasRecord, sentId } from './sent-line.ts';
+import { markSettled, type SoughtSpan } from './recovery.ts';
+import { hasRecord, hasSent, sentId } from './sent-line.ts';
+import { hasSpan } from './sent-span.ts';
 import { isSameDocument, setAside } from './set-aside.ts';
 import { SettlingClock } from './settling.ts';
 import { markedSpan } from './task-owner.ts';
@@ -50,7 +51,7 @@ export interface OpenWorkflowOptions {
   readonly names?: NameGuard | undefined;
   readonly writer?: LineWriter | undefined;
   /** Whether a span of a task is in that task's trace. */
-  isInTask(taskId: string, spanId: string): Promise<boolean>;
+  isInTask(taskId: string, span: SoughtSpan): Promise<boolean>;
 }
 
 /** An open workflow and its files. */
@@ -194,7 +195,7 @@ export class OpenWorkflow {
 
   #isKnown(change: WorkflowChange): boolean {
     if (change.kind === 'workflow-fact') return hasRecord(this.#facts, change.fact);
-    return this.#trace.has(spanKey(change.span.traceId, change.span.spanId));
+    return hasSpan(this.#trace, change.span);
   }
 
   get #isDone(): boolean {
@@ -241,20 +242,23 @@ export class OpenWorkflow {
   }
 
   async #buildSpans(isOver: boolean): Promise<readonly OtlpSpan[]> {
-    const hasArrived = (key: string): boolean => this.#trace.has(key) || this.#sent.has(key);
+    const { owner } = this.#fold;
+    const mark = isMark(owner) ? owner : undefined;
+    const { isInTask } = this.#options;
+    const hasArrived = (key: string): boolean => hasSent(this.#trace, key, mark) || this.#sent.has(key);
     const lastTimestamp = this.#fold.placed.at(-1)?.fact.timestamp ?? '';
     const spans = [...this.#announced.build({ hasArrived, isOver, lastTimestamp })];
     for (const span of this.#fold.spans(isOver)) {
       const key = spanKey(span.traceId, span.spanId);
       if (hasArrived(key)) continue;
       const taskId = this.#taskOf(span);
-      if (taskId === undefined || !(await this.#options.isInTask(taskId, span.spanId))) spans.push(span);
+      const isStored = taskId !== undefined && (await isInTask(taskId, { spanId: span.spanId, mark }));
+      if (!isStored) spans.push(span);
       this.#sent.add(key);
     }
     this.#areSpansBuilt = true;
     this.#areSpansDone = isOver;
-    const { owner } = this.#fold;
-    return isMark(owner) ? spans.map((span) => markedSpan(span, owner)) : spans;
+    return mark === undefined ? spans : spans.map((span) => markedSpan(span, mark));
   }
 
   #taskOf(span: OtlpSpan): string | undefined {

@@ -4,6 +4,7 @@ import type { FsyncMode } from '../../model/fsync-mode.ts';
 import { type OtlpSpan, RequestMemory, type TelemetryBatch } from '../../model/otlp.ts';
 import type { Sender } from '../../model/sender.ts';
 import { isoFromMs } from '../../model/time.ts';
+import type { TaskChange } from '../../project/change.ts';
 import { statIfPresent } from '../../system/optional-files.ts';
 import { OWN_NAMES, taskDir } from '../layout.ts';
 import { nearTime, WorkflowPlaces, workflowFile } from '../workflow-place.ts';
@@ -17,10 +18,10 @@ import { LineSync } from './line-sync.ts';
 import { Liveness } from './liveness.ts';
 import { NameGuard, type NameRules, removeLeftProbes } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
-import { OpenTask, type TaskChange } from './open-task.ts';
+import { OpenTask } from './open-task.ts';
 import { OpenUnits } from './open-units.ts';
 import { OpenWorkflow, timeOf, type WorkflowChange } from './open-workflow.ts';
-import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts';
+import { isSpanInTask, type SoughtSpan, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusal, Refusals, unavailable } from './refusals.ts';
 import { SenderNotes } from './sender-notes.ts';
 import { type Entry, push, refuseByTask, type SortedBatch, sortBatch } from './sorted-batch.ts';
@@ -133,7 +134,7 @@ export class Store {
       observer,
       names: names(workflowDir),
       onDocument: (id: string) => options.onDocument?.(id),
-      isInTask: (taskId: string, spanId: string) => isSpanInTask(logDir, taskId, spanId),
+      isInTask: (taskId: string, span: SoughtSpan) => isSpanInTask(logDir, taskId, span),
     };
     this.#workflows = new OpenUnits({
       ...shared,

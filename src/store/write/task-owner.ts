@@ -23,7 +23,7 @@ export function ownerOf({ facts, metadata, hasLines }: StoredTask): Sender['kind
   return higherSender(said, isMark(metadata.opened_by) ? metadata.opened_by : 'trail');
 }
 
-/** A span that the holder builds for another sender: it comes back as the trail's, and keeps the mark of that sender. */
+/** A span of another sender than the trail. One that the holder builds for it comes back as the trail's, and keeps the mark. */
 export function markedSpan(span: OtlpSpan, mark: SenderMark): OtlpSpan {
   const own = { key: ATTR.sender, value: { stringValue: mark } };
   return { ...span, attributes: [...span.attributes.filter(({ key }) => key !== ATTR.sender), own] };

@@ -1,6 +1,8 @@
 import type { FinalResult, Metadata } from '../../model/documents.ts';
 import { isJsonObject, type JsonObject } from '../../model/json.ts';
 import type { ReceivedSpan } from '../../model/otlp.ts';
+import { compareMarks, isMark, type SenderMark } from '../../model/sender.ts';
+import type { TaskLine } from '../../project/change.ts';
 import { type GenAiSpan, readGenAiSpan } from '../../project/genai/call-span.ts';
 import { GenAiUsage } from '../../project/genai/call-usage.ts';
 import { loggedCall } from '../../project/genai/tool-lines.ts';
@@ -8,21 +10,20 @@ import { isOwnScope } from '../../project/span.ts';
 import type { NewLine } from './line-file.ts';
 import { traceKey } from './line-keys.ts';
 import { recordLine } from './line-limit.ts';
+import { keyOf } from './sent-line.ts';
 
 /** Value of `source` in lines that telemetry reports. */
 const REPORTED = 'telemetry';
 
-type OutputLine = JsonObject & { readonly timestamp: string; readonly event_id: string };
-
 /** The model calls and tool calls of one task: of its stored spans and lines, and of new ones. */
 export class TaskTelemetry {
   readonly #usage = new GenAiUsage();
-  /** Names of the tools by the id of their call. */
-  readonly #tools = new Map<string, string | undefined>();
-  /** Ids of calls with a result. */
-  readonly #results = new Set<string>();
-  /** Event ids of the lines that come from telemetry, by type and call. */
-  readonly #reported = new Map<string, string>();
+  /** Tool calls by their id: of several lines that of the sender with the most rights. */
+  readonly #tools = new Map<string, Said>();
+  /** Results by the id of their call. */
+  readonly #results = new Map<string, Said>();
+  /** The lines that come from telemetry, by type and call. */
+  readonly #reported = new Map<string, Said & { readonly key: string }>();
   #superseded: string[] = [];
   #completed = 0;
 
@@ -41,26 +42,33 @@ export class TaskTelemetry {
     this.#usage.add(span);
   }
 
+  /** Another sender than an anonymous one has opened the task: what anonymous ones reported no longer counts. */
+  claim(): void {
+    this.#usage.claim();
+  }
+
   /** Whether spans or records came since the last `complete` that may change the documents. */
   get hasNews(): boolean {
     return !this.#usage.isEmpty && this.#usage.revision !== this.#completed;
   }
 
-  /** Whether a line has this tool call, or its result, already. */
-  hasReported({ type, tool_use_id: id }: JsonObject): boolean {
-    return typeof id === 'string' && (type === 'tool_call' ? this.#tools : this.#results).has(id);
+  /** Whether a line of a sender with as many rights has this tool call, or its result, already. */
+  hasReported({ type, tool_use_id: id, sender }: TaskLine): boolean {
+    const known = typeof id === 'string' && (type === 'tool_call' ? this.#tools : this.#results).get(id);
+    return known !== undefined && known !== false && compareMarks(known.sender, sender) <= 0;
   }
 
   /** The line to store. `known`: a tool call or its result that another line has already; `long`: readers would skip it. */
-  lineOf(line: OutputLine, isReported: boolean): NewLine | 'known' | 'long' {
+  lineOf(line: TaskLine, isReported: boolean): NewLine | 'known' | 'long' {
     if (!isReported) return this.#stored(line);
     const { tool_use_id: id, tool_name: name } = line;
     if (typeof id !== 'string' || this.hasReported(line)) return 'known';
     const known = this.#tools.get(id);
-    return this.#stored(line, name === undefined && known !== undefined ? { tool_name: known } : undefined);
+    const isNamed = known?.name !== undefined && compareMarks(known.sender, line.sender) <= 0;
+    return this.#stored(line, name === undefined && isNamed ? { tool_name: known.name } : undefined);
   }
 
-  #stored(line: OutputLine, more?: JsonObject): NewLine | 'long' {
+  #stored(line: TaskLine, more?: JsonObject): NewLine | 'long' {
     const stored = recordLine(more === undefined ? line : { ...line, ...more });
     if (stored === undefined) return 'long';
     this.#remember(line);
@@ -77,34 +85,54 @@ export class TaskTelemetry {
     return { metadata: this.#usage.metadata(metadata), finalResult };
   }
 
-  /** Event ids of stored lines whose call the agent's output had later: telemetry was faster. Each is returned once. */
+  /** Keys of stored lines whose call the agent's output had later: telemetry was faster. Each is returned once. */
   takeSuperseded(): readonly string[] {
     const ids = this.#superseded;
     if (ids.length > 0) this.#superseded = [];
     return ids;
   }
 
-  #compare(call: string, { source, event_id: eventId }: JsonObject): void {
+  #compare(call: string, source: unknown, said: Said & { readonly key: string | undefined }): void {
     const reported = this.#reported.get(call);
+    const { key, sender } = said;
     if (source === REPORTED) {
-      if (reported === undefined && typeof eventId === 'string') this.#reported.set(call, eventId);
-    } else if (reported !== undefined) {
+      if (key !== undefined && isBetter(said, reported)) this.#reported.set(call, { key, sender });
+    } else if (reported !== undefined && compareMarks(sender, reported.sender) <= 0) {
       this.#reported.delete(call);
-      this.#superseded.push(reported);
+      this.#superseded.push(reported.key);
     }
   }
 
   #remember(line: JsonObject): void {
-    const { type, tool_use_id: id, tool_name: name, event_id: eventId } = line;
+    const { type, tool_use_id: id, tool_name: name, event_id: eventId, source } = line;
     if (type === 'system') {
       const call = loggedCall(line);
       if (call !== undefined && typeof eventId === 'string') this.#usage.addLogged(eventId, call);
     }
     if (typeof id !== 'string') return;
-    this.#compare(`${String(type)} ${id}`, line);
-    if (type === 'tool_result') this.#results.add(id);
-    else if (type === 'tool_call') this.#tools.set(id, typeof name === 'string' ? name : undefined);
+    const sender = isMark(line.sender) ? line.sender : undefined;
+    const key = typeof eventId === 'string' ? keyOf(eventId, sender) : undefined;
+    this.#compare(`${String(type)} ${id}`, source, { key, sender });
+    const said = { sender, ...(typeof name === 'string' && { name }) };
+    const calls = type === 'tool_result' ? this.#results : type === 'tool_call' ? this.#tools : undefined;
+    if (calls !== undefined && isAsGood(said, calls.get(id))) calls.set(id, said);
   }
+}
+
+/** Who said something about a call. */
+interface Said {
+  /** Undefined: the trail. */
+  readonly sender: SenderMark | undefined;
+  readonly name?: string;
+}
+
+function isBetter({ sender }: Said, known: Said | undefined): boolean {
+  return known === undefined || compareMarks(sender, known.sender) < 0;
+}
+
+/** Of lines by the same sender the later one names the tool. */
+function isAsGood({ sender }: Said, known: Said | undefined): boolean {
+  return known === undefined || compareMarks(sender, known.sender) <= 0;
 }
 
 /** The span of a trace line that has a `traceKey`. Attributes and scope are unchecked. */

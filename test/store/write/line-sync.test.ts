@@ -1,6 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { Books } from '../../../src/books.ts';
 import type { FsyncMode } from '../../../src/model/fsync-mode.ts';
 import { LineSync } from '../../../src/store/write/line-sync.ts';
