@@ -15,6 +15,8 @@ export interface Job {
   readonly stops?: number;
   /** The workflow of an earlier attempt, which this one continues. */
   readonly workflowId?: string;
+  /** Id of the log directory that keeps the job until it ends; undefined in a queue that has a home itself. */
+  readonly home?: string;
   readonly carrier: TraceCarrier;
 }
 
@@ -29,6 +31,11 @@ export interface JobRun {
    * queue for the next worker.
    */
   finish?(): void;
+  /**
+   * Returns the job to the queue without an attempt: another process still works on it. It is handed out again some
+   * seconds later.
+   */
+  postpone?(): void;
   /** Stores progress with the job for the next attempt, in case this worker is lost. Never throws. */
   keep?(progress: JobProgress): void;
 }

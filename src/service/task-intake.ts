@@ -82,7 +82,15 @@ export class TaskIntake implements Intake {
     const { name, system } = queue;
     this.#remember(task.id);
     const sourceMetadata = task.input.sourceMetadata ?? {};
-    const job = { taskId: task.id, message: task.message, sourceMetadata, attempt: 1, ...requested };
+    const keeper = queue.home === undefined && home !== undefined ? { home } : {};
+    const job = {
+      taskId: task.id,
+      message: task.message,
+      sourceMetadata,
+      attempt: 1,
+      ...requested,
+      ...keeper,
+    };
     await this.#alone(task.id, () =>
       task.enqueue({ queue: name, system, home: queue.home ?? home }, (carrier) =>
         this.#accept({ ...job, carrier }),

@@ -8,6 +8,7 @@ import type { QueueDepth } from '../depth.ts';
 import type { Cancellation, Job, JobWork, Queue } from '../queue.ts';
 import type { Refusal } from '../redis-refusal.ts';
 import { queueUnavailable } from '../unavailable.ts';
+import { isAccepted } from './acceptance.ts';
 import type { Bullmq, QueueKeys } from './bullmq-internals.ts';
 import { isOpenState, jobIdOf } from './bullmq-job.ts';
 import { BullmqWorker } from './bullmq-worker.ts';
@@ -184,6 +185,7 @@ class BullmqQueue implements RedisQueue {
 
   async cancel(taskId: string): Promise<Cancellation> {
     const id = jobIdOf(taskId);
+    this.#pushes.forget(id);
     if (this.#worker?.cancel(id)) return 'aborted';
     return this.#ask(async () => {
       const state = await this.#queue.getJobState(id);
@@ -245,7 +247,12 @@ class BullmqQueue implements RedisQueue {
     const id = jobIdOf(taskId);
     if (this.#worker?.isRunning(id)) return 'active';
     if (this.#pushes.isUnconfirmed(id)) return 'unknown';
-    return this.#ask(() => this.#queue.getJobState(id));
+    return this.#ask(async () => {
+      const state = await this.#queue.getJobState(id);
+      // A job without the mark never runs: a worker drops it.
+      if (state === 'unknown' || this.#pushes.isAccepted(id)) return state;
+      return (await isAccepted(this.#keys, id)) ? state : 'unknown';
+    });
   }
 
   #ask<T>(question: () => Promise<T>): Promise<T> {

@@ -6,6 +6,7 @@ import type { JobStore } from '../../queue/job-store.ts';
 import type { Job, Queue } from '../../queue/queue.ts';
 import { describeAgain, describeRequeue } from '../../record/task/absent-task.ts';
 import type { Reader } from '../../serve/reader.ts';
+import { isProcessAlive } from '../../system/process-identity.ts';
 
 /** Youngest age in milliseconds with Redis: records about a younger job may still be in transit. The next pass looks at it. */
 const AGE_MIN_MS = 10_000;
@@ -48,7 +49,7 @@ export async function requeueUnfinished(options: RequeueOptions): Promise<number
 }
 
 async function requeueOne(taskId: string, options: RequeueOptions): Promise<boolean> {
-  const { jobs, queue, reader } = options;
+  const { jobs, queue, reader, home } = options;
   const entry = await jobs.read(taskId);
   if (entry === undefined || !isOwnQueue(entry, options)) return false;
   // What waits or runs is left alone, whatever its records say: an end may be forged, and the task of a silent worker is
@@ -64,7 +65,11 @@ async function requeueOne(taskId: string, options: RequeueOptions): Promise<bool
     return false;
   }
   if (!isLost(entry, metadata)) return false;
-  const job: Job = { ...entry.job, attempt: nextAttempt(entry, metadata) };
+  const job: Job = {
+    ...entry.job,
+    ...(queue.home === undefined && { home }),
+    attempt: nextAttempt(entry, metadata),
+  };
   if (options.isBusy(taskId) || jobs.hasEnded(taskId)) return false;
   await queue.push(job);
   if (metadata === undefined) describeAgain(job, entry.createdAt);
@@ -86,6 +91,8 @@ function isOwnQueue(entry: JobEntry, { queue, home }: RequeueOptions): boolean {
 /** Whether no process can have the job any more. */
 function isLost(entry: JobEntry, metadata: JsonObject | undefined): boolean {
   if (isVolatile(entry)) return true;
+  const isAlive = entry.isStarted && entry.worker !== undefined ? isProcessAlive(entry.worker) : undefined;
+  if (isAlive !== undefined) return !isAlive;
   // A worker that had taken the job before Redis lost it goes on with it.
   if (metadata !== undefined && metadata.status !== 'queued' && metadata.status !== 'abandoned') return false;
   return Date.now() - Date.parse(entry.updatedAt) > AGE_MIN_MS;
