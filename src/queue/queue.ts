@@ -66,6 +66,8 @@ export interface Queue {
   readonly system: string;
   /** Tells apart queues of the same system that do not share their jobs; undefined when all of them do. */
   readonly home: string | undefined;
+  /** Why it takes no job at the moment; undefined when it does, as far as it knows. */
+  readonly problem: string | undefined;
   /** Resolves when the queue has the job. A job that waits or runs is not added again. Rejects with `ERR_QUEUE_UNAVAILABLE`. */
   push(job: Job): Promise<void>;
   /** Whether the job waits or runs. Rejects with `ERR_QUEUE_UNAVAILABLE`. */

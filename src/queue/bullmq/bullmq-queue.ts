@@ -52,8 +52,6 @@ export interface BullmqQueueOptions {
 export interface RedisQueue extends Queue {
   /** Decides among all processes of this Redis which of them makes a task. */
   readonly claims: TaskClaims;
-  /** Why Redis cannot be used; undefined when it can. */
-  readonly problem: string | undefined;
   /**
    * Calls the listener each time that Redis can be used again, for the first time, or after it was emptied: push again
    * every queued job that `knows` denies.

@@ -89,7 +89,8 @@ export class Requeueing {
       const { jobs, queue, home, intake } = this.#parts;
       const { reader } = trail;
       const isBusy = (taskId: string): boolean => this.#isClosed || intake.isBusy(taskId);
-      return await requeueUnfinished({ jobs, queue, home, reader, isBusy, onProblem });
+      const isOwn = (taskId: string): boolean => intake.has(taskId);
+      return await requeueUnfinished({ jobs, queue, home, reader, isBusy, isOwn, onProblem });
     } catch (error) {
       this.#logOnce('', `unfinished tasks could not be queued again: ${messageOf(error)}`);
       return 0;

@@ -23,6 +23,8 @@ export interface RequeueOptions {
   readonly home: string;
   /** Whether the job is being accepted or cancelled at this moment. */
   isBusy(taskId: string): boolean;
+  /** Whether this process has accepted the task, so that its records are on their way. */
+  isOwn?(taskId: string): boolean;
   /** A job that cannot be read or queued; the others are queued all the same. */
   onProblem(taskId: string, reason: string): void;
 }
@@ -54,7 +56,10 @@ async function requeueOne(taskId: string, options: RequeueOptions): Promise<bool
   if (entry === undefined || !isOwnQueue(entry, options)) return false;
   // What waits or runs is left alone, whatever its records say: an end may be forged, and the task of a silent worker is
   // recorded as abandoned before Redis hands it out again.
-  if ((await queue.has(taskId)) || options.isBusy(taskId)) return false;
+  if ((await queue.has(taskId)) || options.isBusy(taskId)) {
+    await describeUnknown(entry, options);
+    return false;
+  }
   const isOver = await queue.knows(taskId);
   const recorded = await reader.readDocument(taskId, 'metadata');
   // The service has not recorded it yet, or has lost that: what others say about its job does not count.
@@ -76,6 +81,19 @@ async function requeueOne(taskId: string, options: RequeueOptions): Promise<bool
   // Records that it is queued: a running task without heartbeats would be closed as abandoned.
   else if (metadata.status !== 'queued' || metadata.attempt !== job.attempt) describeRequeue(job);
   return true;
+}
+
+/** The process that queued it was killed before it recorded the task. */
+async function describeUnknown(
+  { job, isStarted, createdAt }: JobEntry,
+  options: RequeueOptions,
+): Promise<void> {
+  const { taskId } = job;
+  const isYoung = Date.now() - Date.parse(createdAt) <= AGE_MIN_MS;
+  if (isYoung || options.isOwn?.(taskId) === true || options.isBusy(taskId)) return;
+  const metadata = await options.reader.readDocument(taskId, 'metadata');
+  const isKnown = metadata !== undefined && metadata.created_at !== null && metadata.opened_by === undefined;
+  if (!isKnown && !options.jobs.hasEnded(taskId)) describeAgain(job, createdAt, { isBegun: isStarted });
 }
 
 /** Jobs of an in-process queue end with its process. This one holds the directory, so that process is gone. */
