@@ -28,7 +28,7 @@ const STATE_POLL_MS = 100;
 /** A job that another process works on is handed out again after that. */
 const POSTPONED_MS = 10_000;
 
-const NOT_ACCEPTED = 'its sender has not received the answer of Redis, and was told that it is not queued';
+const NOT_ACCEPTED = 'its sender has not received the answer of Redis, and has reported it as not queued';
 
 export interface BullmqWorkerParts {
   readonly bullmq: Bullmq;

@@ -28,7 +28,7 @@ export class JobPushes {
    * received an error and may send the task again. No worker runs them: they are not accepted.
    */
   readonly #unconfirmed = new Map<string, number>();
-  /** Jobs whose callers were told that they are queued, and whose mark of acceptance has not been confirmed. */
+  /** Jobs that are reported as queued, and whose mark of acceptance has not been confirmed. */
   readonly #unmarked = new Map<string, Job>();
   readonly #timer: NodeJS.Timeout;
 
