@@ -42,7 +42,7 @@ test('a job that Redis hands out as if it were new goes on from what was kept', 
   const { jobs, options, home } = await open();
   const handed = { ...jobOf('task-1'), home };
   await jobs.add(handed, QUEUE);
-  expect(await takeTurn(handed, options, NOT_WAITING)).toEqual(handed);
+  expect(await takeTurn(handed, options, NOT_WAITING)).toMatchObject(handed);
   expect(await keepTurn(handed, BEGINNING, options)).toBe(true);
   // As after a kill of this process and a Redis with older data.
   expect(await takeTurn(handed, options, NOT_WAITING)).toMatchObject({
