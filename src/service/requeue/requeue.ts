@@ -23,6 +23,8 @@ export interface RequeueOptions {
   readonly home: string;
   /** Whether the job is being accepted or cancelled at this moment. */
   isBusy(taskId: string): boolean;
+  /** Since when (`performance.now()`) the worker of a task is known to be gone, by task id: kept between two passes. */
+  readonly gone?: Map<string, number>;
   /** Whether this process has accepted the task, so that its records are on their way. */
   isOwn?(taskId: string): boolean;
   /** A job that cannot be read or queued; the others are queued all the same. */
@@ -66,10 +68,12 @@ async function requeueOne(taskId: string, options: RequeueOptions): Promise<bool
   const metadata = recorded?.opened_by === undefined ? recorded : undefined;
   // An abandoned task is queued from its entry; an attempt over the maximum ends without one.
   if (isOver || isFinal(metadata?.status)) {
+    options.gone?.delete(taskId);
     if (!options.isBusy(taskId)) await jobs.remove(taskId);
     return false;
   }
-  if (!isLost(entry, metadata)) return false;
+  if (!isLost(entry, metadata, options)) return false;
+  options.gone?.delete(taskId);
   const job: Job = {
     ...entry.job,
     ...(queue.home === undefined && { home }),
@@ -107,10 +111,20 @@ function isOwnQueue(entry: JobEntry, { queue, home }: RequeueOptions): boolean {
 }
 
 /** Whether no process can have the job any more. */
-function isLost(entry: JobEntry, metadata: JsonObject | undefined): boolean {
+function isLost(
+  entry: JobEntry,
+  metadata: JsonObject | undefined,
+  { gone }: Pick<RequeueOptions, 'gone'>,
+): boolean {
   if (isVolatile(entry)) return true;
   const isAlive = entry.isStarted && entry.worker !== undefined ? isProcessAlive(entry.worker) : undefined;
-  if (isAlive !== undefined) return !isAlive;
+  if (isAlive === true) return false;
+  if (isAlive === false && gone !== undefined) {
+    // The end that it has recorded may be in its journal, which the holder takes over within a second.
+    const sinceMs = gone.get(entry.job.taskId) ?? performance.now();
+    gone.set(entry.job.taskId, sinceMs);
+    if (performance.now() - sinceMs > AGE_MIN_MS) return true;
+  }
   // A worker that had taken the job before Redis lost it goes on with it.
   if (metadata !== undefined && metadata.status !== 'queued' && metadata.status !== 'abandoned') return false;
   return Date.now() - Date.parse(entry.updatedAt) > AGE_MIN_MS;
