@@ -235,6 +235,7 @@ function deliveryOf({ log, eventId, timestamp }: Subject): Change[] {
         trace_id: traceId ?? null,
         stages: Array.isArray(body.stages) ? body.stages : [],
         ...(typeof body.mac === 'string' && { mac: body.mac }),
+        ...(Number.isSafeInteger(body.tries) && { tries: Number(body.tries) }),
         ...countsOf(body),
       },
     },

@@ -12,6 +12,7 @@ import { checkFolders } from '../system/files/real-folders.ts';
 import { isNoFile } from '../system/files/safe-open.ts';
 import { syncDirectory } from '../system/files/sync-directory.ts';
 import { lstatIfPresent, namesIn } from '../system/optional-files.ts';
+import type { ProcessIdentity } from '../system/process-identity.ts';
 import { entryText, type JobEntry, readEntry } from './job-entry.ts';
 import type { Job, Queue } from './queue.ts';
 import { queueUnavailable } from './unavailable.ts';
@@ -37,6 +38,8 @@ export interface JobChange {
   readonly attempt?: number;
   readonly stops?: number;
   readonly workflowId?: string;
+  /** Null: no process works on it any more. */
+  readonly worker?: ProcessIdentity | null;
 }
 
 export interface SetAside {
@@ -126,16 +129,23 @@ export class JobStore {
     });
   }
 
-  /** Changes the entry of a job, if there is one. Never rejects: see `problems`. */
-  update(taskId: string, change: JobChange): Promise<void> {
+  /**
+   * Changes the entry of a job, if there is one and `unless` is not true of it. Never rejects: see `problems`.
+   */
+  update(
+    taskId: string,
+    change: JobChange,
+    unless: (entry: JobEntry) => boolean = () => false,
+  ): Promise<void> {
     return this.#quietly(taskId, async () => {
       if (this.#ended.has(taskId)) return;
       const entry = await this.#read(taskId);
-      if (entry === undefined) return;
-      const { isStarted = entry.isStarted, ...ofJob } = change;
+      if (entry === undefined || unless(entry)) return;
+      const { isStarted = entry.isStarted, worker = entry.worker, ...ofJob } = change;
       await this.#write({
         ...entry,
         isStarted,
+        worker: worker ?? undefined,
         job: { ...entry.job, ...ofJob },
         updatedAt: isoFromMs(Date.now()),
       });
