@@ -26,25 +26,23 @@ import { receivedAt } from './received-at.ts';
 import { hasRecord, sentId } from './sent-line.ts';
 import { SettlingClock } from './settling.ts';
 import { droppedSpansOf, TaskDocuments } from './task-documents.ts';
-import {
-  createFiles,
-  LINE_FILES,
-  type LineFileName,
-  type LoadedFiles,
-  loadFiles,
-  type TaskLineFiles,
-} from './task-files.ts';
+import { createFiles, LINE_FILES, type LoadedFiles, loadFiles, type TaskLineFiles } from './task-files.ts';
 import { openTaskFolder } from './task-folder.ts';
-import { firstTimestampOf, isOutOfOrder, lastTimestampOf, sortFiles } from './task-order.ts';
+import {
+  APPEND_ORDER,
+  firstTimestampOf,
+  isOutOfOrder,
+  lastTimestampOf,
+  type NewLines,
+  sortFiles,
+  takeEnds,
+} from './task-order.ts';
 import { hasFactOf, markedSpan, ownerOf } from './task-owner.ts';
 import type { TaskTelemetry } from './task-telemetry.ts';
 
 export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
 
 type TaskSpan = Extract<TaskChange, { kind: 'span' }>;
-
-/** The facts show whose the lines are, so they are written before them. */
-const APPEND_ORDER: readonly LineFileName[] = ['facts', 'webhookFlow', 'agentOutput', 'trace'];
 
 /** Changes between two looks at the clock. */
 const STEP_CHANGES = 16;
@@ -136,7 +134,7 @@ export class OpenTask {
 
   /** Stores new changes and returns their number. When it throws, the task must be opened again. */
   async apply(entries: readonly Sent<TaskChange>[], nowMs: number, onRefused?: OnRefused): Promise<number> {
-    const lines: Record<LineFileName, NewLine[]> = { webhookFlow: [], agentOutput: [], facts: [], trace: [] };
+    const lines: NewLines = { webhookFlow: [], agentOutput: [], facts: [], trace: [] };
     const facts = new Map<string, FactLine>();
     const foreign = new Set<string>();
     const owner = this.#owner;
@@ -205,7 +203,10 @@ export class OpenTask {
     let fresh = 0;
     checkFolders(this.#dir, 1);
     if (APPEND_ORDER.some((name) => lines[name].length > 0)) await this.#manifest.outdate();
+    // Without the lines, an end would say that the task is complete.
+    const ends = takeEnds(lines, facts);
     for (const name of APPEND_ORDER) fresh += await this.#files[name].append(lines[name]);
+    fresh += await this.#files.facts.append(ends);
     this.#foreignSpans += foreign.size;
     this.#dropSuperseded();
     if (facts.size > 0) this.#addFacts(facts.values());
