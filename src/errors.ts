@@ -47,7 +47,7 @@ export class TasktrailError extends Error {
 /** The message of a thrown value for a log line, a reason or a field, without a stack. Never throws. */
 export function messageOf(error: unknown): string {
   try {
-    if (error instanceof Error) return String(error.message === '' ? error.name : error.message);
+    if (error instanceof Error) return textOf(error);
     return String(error);
   } catch {
     // A getter threw, or the value has no text (an object without a prototype).
@@ -58,5 +58,33 @@ export function messageOf(error: unknown): string {
 /** The `code` of an error of Node or the operating system (`ENOENT`); undefined for other values. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
+  if (error.code === 'UNKNOWN') return unnamedErrno(error)?.[0] ?? error.code;
   return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Errors of the disk of which Node only knows the number, with the texts of the C library. */
+const UNNAMED: Readonly<Record<string, Readonly<Record<number, readonly [name: string, text: string]>>>> = {
+  linux: {
+    74: ['EBADMSG', 'bad message'],
+    116: ['ESTALE', 'stale file handle'],
+    117: ['EUCLEAN', 'structure needs cleaning'],
+    121: ['EREMOTEIO', 'remote i/o error'],
+    122: ['EDQUOT', 'disk quota exceeded'],
+  },
+  darwin: {
+    69: ['EDQUOT', 'disk quota exceeded'],
+    70: ['ESTALE', 'stale file handle'],
+    94: ['EBADMSG', 'bad message'],
+  },
+};
+
+function unnamedErrno(error: Error): readonly [name: string, text: string] | undefined {
+  const { errno } = error as NodeJS.ErrnoException;
+  return errno === undefined ? undefined : UNNAMED[process.platform]?.[Math.abs(errno)];
+}
+
+function textOf(error: Error): string {
+  const text = String(error.message === '' ? error.name : error.message);
+  const named = 'code' in error && error.code === 'UNKNOWN' ? unnamedErrno(error) : undefined;
+  return named === undefined ? text : text.replace('UNKNOWN: unknown error', () => named.join(': '));
 }

@@ -4,6 +4,7 @@ import { ulid } from 'ulid';
 import { errnoOf, messageOf } from '../errors.ts';
 import { DEFAULT_FSYNC, type FsyncMode } from '../model/fsync-mode.ts';
 import { redactJson } from '../redact/redact.ts';
+import { adviceOn } from '../system/disk-advice.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../system/files/modes.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
 import { openSafeSync } from '../system/files/safe-open.ts';
@@ -209,7 +210,8 @@ export class SegmentWriter {
       this.#options.onState(undefined);
     } catch (error) {
       // Kept in memory and retried: a write error must not reach the recording program.
-      this.#options.onState(`cannot write to the journal in ${this.#options.directory}: ${messageOf(error)}`);
+      const { directory, onState } = this.#options;
+      onState(`cannot write to the journal in ${directory}: ${messageOf(error)}. ${adviceOn(error)}`);
       // A broken disk may be mounted again meanwhile, which an open file hinders: the next try makes another segment.
       if (!FULL.has(errnoOf(error) ?? '')) this.#finish();
       this.#retryLater();

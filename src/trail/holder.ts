@@ -83,7 +83,10 @@ export async function tryLock(
   if (!config.store) return undefined;
   try {
     const onTrouble = (reason: string | undefined): void => books.setReason('lock touch', reason);
-    return await lockDirectory(config, (reason) => books.setReason('lock', reason), { ...options, onTrouble });
+    return await lockDirectory(config, (reason) => books.setReason('lock', reason), {
+      ...options,
+      onTrouble,
+    });
   } catch (error) {
     const isHeld = error instanceof TasktrailError && error.code === 'ERR_DIRECTORY_HELD';
     if (isHeld && !mustHold) return undefined;

@@ -113,7 +113,8 @@ class Program {
   isStored(name: string): boolean {
     try {
       return (
-        JSON.parse(readFileSync(join(this.logDir, `task-${name}`, 'metadata.json'), 'utf8')).status === 'completed' &&
+        JSON.parse(readFileSync(join(this.logDir, `task-${name}`, 'metadata.json'), 'utf8')).status ===
+          'completed' &&
         this.linesOf(name).length >= LINES &&
         this.deliveriesOf(name).length > 0 &&
         this.stagesOf(name).length > 0 &&
@@ -183,13 +184,31 @@ const KINDS = {
   'workflow document': { path: '*/_workflow/*/.workflow-*.json.*', renamed: '*/_workflow/*/workflow-*.json' },
   feed: { path: '*/_workflow/_feed/*' },
   lock: { path: '*/_lock.json*', renamed: '*/_lock.json' },
-  'everything': { path: '*', renamed: '*' },
+  everything: { path: '*', renamed: '*' },
 } as const;
 
 type Kind = keyof typeof KINDS;
 
-const LINE_KINDS: readonly Kind[] = ['segment', 'facts', 'output', 'flow', 'trace', 'deliveries', 'workflow facts', 'workflow events', 'feed'];
-const WHOLE_KINDS: readonly Kind[] = ['cursors', 'metadata', 'input', 'result', 'manifest', 'workflow document', 'lock'];
+const LINE_KINDS: readonly Kind[] = [
+  'segment',
+  'facts',
+  'output',
+  'flow',
+  'trace',
+  'deliveries',
+  'workflow facts',
+  'workflow events',
+  'feed',
+];
+const WHOLE_KINDS: readonly Kind[] = [
+  'cursors',
+  'metadata',
+  'input',
+  'result',
+  'manifest',
+  'workflow document',
+  'lock',
+];
 
 interface Case {
   /** Part of ids. */
@@ -198,11 +217,20 @@ interface Case {
   readonly fault: string;
 }
 
-function cases(call: string, errno: keyof typeof ERRNO, kinds: readonly Kind[], range: string = `1 ${LAST}`): Case[] {
+function cases(
+  call: string,
+  errno: keyof typeof ERRNO,
+  kinds: readonly Kind[],
+  range: string = `1 ${LAST}`,
+): Case[] {
   return kinds.map((kind) => {
     const { path, renamed = path }: { path: string; renamed?: string } = KINDS[kind];
     const what = `${call} ${errno} ${range} ${kind}`;
-    return { what, name: what.toLowerCase().replaceAll(' ', ''), fault: `${call} ${ERRNO[errno]} ${range} ${call === 'rename' ? renamed : path}` };
+    return {
+      what,
+      name: what.toLowerCase().replaceAll(' ', ''),
+      fault: `${call} ${ERRNO[errno]} ${range} ${call === 'rename' ? renamed : path}`,
+    };
   });
 }
 
@@ -212,8 +240,22 @@ const GROUPS: readonly (readonly [string, readonly Case[]])[] = [
   ['write', [...cases('write', 'EIO', ALL), ...cases('write', 'EIO', ['segment', 'everything'], '3 9')]],
   ['sync', [...cases('sync', 'EIO', ALL), ...cases('sync', 'EIO', ['everything'], '1 1')]],
   ['open', [...cases('open', 'EIO', ALL), ...cases('openany', 'EMFILE', ['everything'])]],
-  ['rename', [...cases('rename', 'EIO', WHOLE_KINDS), ...cases('mkdir', 'ENOSPC', ['everything']), ...cases('remove', 'EIO', ['everything'])]],
-  ['room', [...cases('write', 'ENOSPC', ['segment', 'output', 'metadata', 'everything']), ...cases('write', 'EDQUOT', ['everything']), ...cases('open', 'EROFS', ['everything'])]],
+  [
+    'rename',
+    [
+      ...cases('rename', 'EIO', WHOLE_KINDS),
+      ...cases('mkdir', 'ENOSPC', ['everything']),
+      ...cases('remove', 'EIO', ['everything']),
+    ],
+  ],
+  [
+    'room',
+    [
+      ...cases('write', 'ENOSPC', ['segment', 'output', 'metadata', 'everything']),
+      ...cases('write', 'EDQUOT', ['output', 'metadata', 'everything']),
+      ...cases('open', 'EROFS', ['everything']),
+    ],
+  ],
 ];
 
 const EVERYTHING = Array.from({ length: LINES }, (_, n) => n);
@@ -227,27 +269,47 @@ async function runCase(program: Program, { name, what, fault }: Case): Promise<v
   await until(() => program.states.length > recorded + 5, 'the faults');
   program.fail('');
   const seen = program.states.slice(before);
-  expect.soft(seen.map(({ first }) => first), `${what}: what was stored before is readable`).toEqual(seen.map(() => 'completed'));
+  // Without descriptors nothing can be read; an answer says that the client may come again.
+  const readable = fault.startsWith('openany') ? /completed|EMFILE/ : /completed/;
+  for (const { first } of seen)
+    expect(first, `${what}: what was stored before is readable`).toMatch(readable);
   const mended = program.states.length;
-  await until(() => program.isStored(name) && program.isWell, `${what}: everything to be stored, and to be ready`).catch((error) => {
+  await until(
+    () => program.isStored(name) && program.isWell,
+    `${what}: everything to be stored, and to be ready`,
+  ).catch((error) => {
     throw new Error(`${error.message}: ${JSON.stringify(program.states.at(-1))}`);
   });
-  if (process.env.FAULTS_SHOWN) console.log(what, (program.states.length - mended) / 10, [...new Set(seen.flatMap(({ reasons }) => reasons.map(([part, text]) => `${part}: ${text}`)))].slice(-4));
+  if (process.env.FAULTS_SHOWN)
+    console.log(
+      what,
+      (program.states.length - mended) / 10,
+      [...new Set(seen.flatMap(({ reasons }) => reasons.map(([part, text]) => `${part}: ${text}`)))].slice(
+        -4,
+      ),
+    );
 }
 
-describe.skipIf(isMissing)('while a kind of file fails, the program goes on, and later everything is there once', () => {
-  test.each(GROUPS)('%s', async (_, group) => {
-    const program = await Program.start();
-    for (const one of group) await runCase(program, one);
-    const { books, reasons } = await program.end();
-    expect(reasons).toEqual([]);
-    expect(books.dropped).toEqual({});
-    for (const { name } of group) {
-      expect(program.linesOf(name), name).toEqual(EVERYTHING);
-      expect(program.deliveriesOf(name), name).toHaveLength(1);
-      expect(program.stagesOf(name), name).toEqual(program.stagesOf('first'));
-      expect(new Set(program.eventsOf(name)).size, name).toBe(program.eventsOf(name).length);
-    }
-    expect(readdirSync(join(program.logDir, '_journal'))).toEqual([]);
-  }, 300_000);
-});
+describe.skipIf(isMissing)(
+  'while a kind of file fails, the program goes on, and later everything is there once',
+  () => {
+    test.each(GROUPS)(
+      '%s',
+      async (_, group) => {
+        const program = await Program.start();
+        for (const one of group) await runCase(program, one);
+        const { books, reasons } = await program.end();
+        expect(reasons).toEqual([]);
+        expect(books.dropped).toEqual({});
+        for (const { name } of group) {
+          expect(program.linesOf(name), name).toEqual(EVERYTHING);
+          expect(program.deliveriesOf(name), name).toHaveLength(1);
+          expect(program.stagesOf(name), name).toEqual(program.stagesOf('first'));
+          expect(new Set(program.eventsOf(name)).size, name).toBe(program.eventsOf(name).length);
+        }
+        expect(readdirSync(join(program.logDir, '_journal'))).toEqual([]);
+      },
+      300_000,
+    );
+  },
+);

@@ -92,24 +92,27 @@ function fillInodes({ logDir }: Rig): () => void {
 test.skipIf(cannotMount !== undefined).each([
   ['full', 'size=24m', fillRoom],
   ['without inodes', 'size=24m,nr_inodes=400', fillInodes],
-])('a disk that is %s is named with what to do, serves what it has, and takes everything once it is well', async (_, options, fill) => {
-  const rig = await Rig.start(options);
-  const first = await rig.service.sendComment('@agent review');
-  await resultOf(rig.logDir, first);
-  const free = fill(rig);
-  const ids = await rig.sendUntil(({ reasons }) => reasons.store?.includes('df -i') === true, 'the reason');
-  expect(await rig.statusOf(first)).toBe(200);
-  free();
-  const ready = await until(async () => {
-    const now = await rig.ready();
-    return now.status === 'ready' && now;
-  }, 'the disk to be well');
-  expect(ready.reasons).toEqual({});
-  for (const id of ids) await resultOf(rig.logDir, id);
-  const { books } = await rig.ready();
-  expect(books.dropped).toEqual({});
-  expect(await rig.service.stop()).toMatchObject({ code: 0 });
-});
+])(
+  'a disk that is %s is named with what to do, serves what it has, and takes everything once it is well',
+  async (_, options, fill) => {
+    const rig = await Rig.start(options);
+    const first = await rig.service.sendComment('@agent review');
+    await resultOf(rig.logDir, first);
+    const free = fill(rig);
+    const ids = await rig.sendUntil(({ reasons }) => reasons.store?.includes('df -i') === true, 'the reason');
+    expect(await rig.statusOf(first)).toBe(200);
+    free();
+    const ready = await until(async () => {
+      const now = await rig.ready();
+      return now.status === 'ready' && now;
+    }, 'the disk to be well');
+    expect(ready.reasons).toEqual({});
+    for (const id of ids) await resultOf(rig.logDir, id);
+    const { books } = await rig.ready();
+    expect(books.dropped).toEqual({});
+    expect(await rig.service.stop()).toMatchObject({ code: 0 });
+  },
+);
 
 interface Removal {
   readonly what: string;

@@ -1,6 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import type { Books } from '../../books.ts';
 import { errnoOf, messageOf, TasktrailError } from '../../errors.ts';
+import { adviceOn } from '../../system/disk-advice.ts';
 import { probeDisk } from './disk-probe.ts';
 import type { OnRefused } from './open-units.ts';
 import type { Entry } from './sorted-batch.ts';
@@ -140,28 +141,11 @@ export function unavailable(reason: string, cause?: unknown): TasktrailError {
   return new TasktrailError('ERR_STORE_UNAVAILABLE', reason, { retryable: true, cause });
 }
 
-const ADVICE: Readonly<Record<string, string>> = {
-  EDQUOT: 'The quota of this user is used up: remove files, or raise it',
-  EIO: 'The disk has an error: see the log of the kernel',
-  EMFILE: 'This process has too many files open: raise its limit (ulimit -n)',
-  ENFILE: 'The system has too many files open',
-  ENOENT: 'The log directory is gone; it is made again',
-  ENOSPC: 'Free space or inodes (df, df -i): remove files, or set TASK_LOGS_RETENTION_DAYS',
-  ENOTDIR: 'A part of the path is a file: move it away',
-  EROFS: 'The file system is read-only: mount it for writing again',
-};
-
-/** What to do; nothing is lost meanwhile. */
-function adviceOn(error: unknown): string {
-  const advice = ADVICE[errnoOf(error) ?? ''];
-  return `${advice === undefined ? '' : `${advice}. `}Records wait until it is well again`;
-}
-
 /** Whether an error concerns a single file; all others concern the disk or the process. */
 function isOneFile(error: unknown): boolean {
   const errno = errnoOf(error);
-  // Without an errno it is a defect in handling this task's data, which a retry would repeat.
-  return errno === undefined || !/^E[A-Z0-9]+$/.test(errno) || FILE_ERRORS.has(errno);
+  // UNKNOWN: a number that Node has no name for. Without an errno it is a defect in handling this task's data, which a retry would repeat.
+  return errno === undefined || !/^(?:E[A-Z0-9]+|UNKNOWN)$/.test(errno) || FILE_ERRORS.has(errno);
 }
 
 async function isWritable(dir: string): Promise<boolean> {

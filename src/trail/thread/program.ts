@@ -243,9 +243,7 @@ class HolderProgram {
     // Records whose message would still come.
     this.#journal.wake();
     const remainingMs = (): number => Math.max(0, until - performance.now());
-    await Promise.all(
-      this.#senders.map((sender) => this.#drainTo(sender, remainingMs)),
-    );
+    await Promise.all(this.#senders.map((sender) => this.#drainTo(sender, remainingMs)));
     await Promise.all(this.#senders.map((sender) => sender.stop(Math.min(remainingMs(), UNREACHABLE_MS))));
   }
 

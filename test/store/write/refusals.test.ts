@@ -72,3 +72,9 @@ test('the real directory takes a new file, which is removed again', async () => 
   expect(books.reasons.size).toBe(0);
   expect(readdirSync(dir)).toEqual([]);
 });
+
+test('an error that Node has no name for is one of the disk: the records wait, and are not refused', async () => {
+  const { refusals } = await diskOf(undefined);
+  const error = Object.assign(new Error('UNKNOWN: unknown error, write'), { code: 'UNKNOWN', errno: -9_999 });
+  await expect(refusals.refuse('task a', error)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
+});
