@@ -58,7 +58,7 @@ export function messageOf(error: unknown): string {
 /** The `code` of an error of Node or the operating system (`ENOENT`); undefined for other values. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
-  if (error.code === 'UNKNOWN') return unnamedErrno(error)?.[0] ?? error.code;
+  if (isUnnamed(error.code)) return unnamedErrno(error)?.[0] ?? 'UNKNOWN';
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
@@ -78,6 +78,14 @@ const UNNAMED: Readonly<Record<string, Readonly<Record<number, readonly [name: s
   },
 };
 
+/** The first form is that of synchronous calls, the second that of the others. */
+const UNNAMED_CODE = /^(?:UNKNOWN$|Unknown system error)/;
+const UNNAMED_TEXT = /^(?:UNKNOWN: unknown error|Unknown system error -\d+: Unknown system error -\d+)/;
+
+function isUnnamed(code: unknown): boolean {
+  return typeof code === 'string' && UNNAMED_CODE.test(code);
+}
+
 function unnamedErrno(error: Error): readonly [name: string, text: string] | undefined {
   const { errno } = error as NodeJS.ErrnoException;
   return errno === undefined ? undefined : UNNAMED[process.platform]?.[Math.abs(errno)];
@@ -85,6 +93,6 @@ function unnamedErrno(error: Error): readonly [name: string, text: string] | und
 
 function textOf(error: Error): string {
   const text = String(error.message === '' ? error.name : error.message);
-  const named = 'code' in error && error.code === 'UNKNOWN' ? unnamedErrno(error) : undefined;
-  return named === undefined ? text : text.replace('UNKNOWN: unknown error', () => named.join(': '));
+  const named = 'code' in error && isUnnamed(error.code) ? unnamedErrno(error) : undefined;
+  return named === undefined ? text : text.replace(UNNAMED_TEXT, () => named.join(': '));
 }

@@ -298,8 +298,9 @@ describe.skipIf(isMissing)(
       async (_, group) => {
         const program = await Program.start();
         for (const one of group) await runCase(program, one);
-        const { books, reasons } = await program.end();
+        const { books, reasons, notices } = await program.end();
         expect(reasons).toEqual([]);
+        expect(notices.filter(([part]) => part === "the holder's thread")).toEqual([]);
         expect(books.dropped).toEqual({});
         for (const { name } of group) {
           expect(program.linesOf(name), name).toEqual(EVERYTHING);
@@ -313,3 +314,14 @@ describe.skipIf(isMissing)(
     );
   },
 );
+
+test.skipIf(isMissing)('a shutdown right after the disk is well stores what waited', async () => {
+  const program = await Program.start();
+  program.fail(`write ${ERRNO.ENOSPC} 1 ${LAST} */task-*`);
+  await program.record('last');
+  await until(() => program.states.at(-1)?.reasons.some(([part]) => part === 'store'), 'the reason');
+  program.fail('');
+  await program.end();
+  expect(program.linesOf('last')).toEqual(EVERYTHING);
+  expect(readdirSync(join(program.logDir, '_journal'))).toEqual([]);
+});

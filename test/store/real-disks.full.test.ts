@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { noImageReason } from '../support/disk-image.ts';
@@ -145,8 +145,11 @@ const REMOVALS: readonly Removal[] = [
     remove: (logDir) => {
       renameSync(logDir, `${logDir}-away`);
       return () => {
-        rmSync(logDir, { recursive: true, force: true });
-        renameSync(`${logDir}-away`, logDir);
+        // The service makes it again at any moment.
+        for (let n = 0; existsSync(`${logDir}-away`); n += 1) {
+          if (existsSync(logDir)) renameSync(logDir, `${logDir}-${n}`);
+          spawnSync('mv', ['-T', `${logDir}-away`, logDir]);
+        }
       };
     },
   },
