@@ -45,10 +45,10 @@ test.skipIf(process.platform !== 'linux')(
     expect(errnoOf(quota)).toBe('EDQUOT');
     expect(messageOf(quota)).toBe('EDQUOT: disk quota exceeded, write');
     const twice = 'Unknown system error -122: Unknown system error -122, write';
-  const later = Object.assign(new Error(twice), { code: 'Unknown system error -122', errno: -122 });
-  expect(errnoOf(later)).toBe('EDQUOT');
-  expect(messageOf(later)).toBe('EDQUOT: disk quota exceeded, write');
-  const other = Object.assign(new Error('UNKNOWN: unknown error, write'), {
+    const later = Object.assign(new Error(twice), { code: 'Unknown system error -122', errno: -122 });
+    expect(errnoOf(later)).toBe('EDQUOT');
+    expect(messageOf(later)).toBe('EDQUOT: disk quota exceeded, write');
+    const other = Object.assign(new Error('UNKNOWN: unknown error, write'), {
       code: 'UNKNOWN',
       errno: -9_999,
     });
