@@ -16,11 +16,8 @@ import { FOREIGN_SPANS_MAX, TOO_MANY_SPANS } from './foreign-spans.ts';
 import type { NewLine } from './line-file.ts';
 import { spanLine } from './line-keys.ts';
 import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
-import type { LineWriter } from './line-writer.ts';
 import type { Liveness, TaskState } from './liveness.ts';
 import { TaskManifest } from './manifest.ts';
-import type { NameGuard } from './name-guard.ts';
-import type { StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
 import { receivedAt } from './received-at.ts';
 import { hasRecord, hasSent, sentId } from './sent-line.ts';
@@ -31,31 +28,27 @@ import { droppedSpansOf, TaskDocuments } from './task-documents.ts';
 import {
   createFiles,
   LINE_FILES,
-  type LineFileName,
   type LoadedFiles,
   loadFiles,
   supersedeLines,
   type TaskLineFiles,
 } from './task-files.ts';
 import { openTaskFolder } from './task-folder.ts';
-import { firstTimestampOf, isOutOfOrder, lastTimestampOf, sortFiles } from './task-order.ts';
+import {
+  APPEND_ORDER,
+  firstTimestampOf,
+  isOutOfOrder,
+  lastTimestampOf,
+  type NewLines,
+  sortFiles,
+  takeEnds,
+} from './task-order.ts';
 import { hasFactOf, markedSpan, ownerOf } from './task-owner.ts';
+import type { OpenTaskOptions, TaskTarget } from './task-target.ts';
 import type { TaskTelemetry } from './task-telemetry.ts';
-
-/** The facts show whose the lines are, so they are written before them. */
-const APPEND_ORDER: readonly LineFileName[] = ['facts', 'webhookFlow', 'agentOutput', 'trace'];
 
 /** Changes between two looks at the clock. */
 const STEP_CHANGES = 16;
-
-export interface OpenTaskOptions {
-  readonly logDir: string;
-  readonly liveness: Liveness;
-  readonly observer?: StoreObserver | undefined;
-  /** Default: the file system tells all ids apart. */
-  readonly names?: NameGuard | undefined;
-  readonly writer?: LineWriter | undefined;
-}
 
 /** An open task directory: ids of its lines, the fold of its facts, and pending work. */
 export class OpenTask {
@@ -136,7 +129,7 @@ export class OpenTask {
 
   /** Stores new changes and returns their number. When it throws, the task must be opened again. */
   async apply(entries: readonly Sent<TaskChange>[], nowMs: number, onRefused?: OnRefused): Promise<number> {
-    const lines: Record<LineFileName, NewLine[]> = { webhookFlow: [], agentOutput: [], facts: [], trace: [] };
+    const lines: NewLines = { webhookFlow: [], agentOutput: [], facts: [], trace: [] };
     const facts = new Map<string, FactLine>();
     const foreign = new Set<string>();
     const owner = this.#owner;
@@ -205,7 +198,10 @@ export class OpenTask {
     let fresh = 0;
     checkFolders(this.#dir, 1);
     if (APPEND_ORDER.some((name) => lines[name].length > 0)) await this.#manifest.outdate();
+    // Without the lines, an end would say that the task is complete.
+    const ends = takeEnds(lines, facts);
     for (const name of APPEND_ORDER) fresh += await this.#files[name].append(lines[name]);
+    fresh += await this.#files.facts.append(ends);
     supersedeLines(this.#files, lines);
     this.#foreignSpans += foreign.size;
     this.#dropSuperseded();
@@ -391,9 +387,4 @@ export class OpenTask {
     });
     this.#writtenDroppedSpans = dropped;
   }
-}
-
-interface TaskTarget {
-  readonly id: string;
-  readonly nowMs: number;
 }

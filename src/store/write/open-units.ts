@@ -52,6 +52,11 @@ export class OpenUnits<Change> {
     return this.#units.has(id);
   }
 
+  /** Whether it is open or has files. */
+  async exists(id: string): Promise<boolean> {
+    return this.has(id) || (await this.#options.exists(id));
+  }
+
   /** Runs `fn` while no other function runs for this unit. */
   async alone<T>(id: string, fn: () => Promise<T>): Promise<T> {
     return this.#options.queue.run(`${this.#options.kind} ${id}`, fn);

@@ -12,6 +12,13 @@ export interface Entry<Of> extends Sent<Of> {
   readonly record: number;
 }
 
+/** What a batch has for one task or workflow, and the reasons of all refused records of the batch. */
+export interface UnitWrite<Of> {
+  readonly id: string;
+  readonly entries: readonly Entry<Of>[];
+  readonly refused: Map<number, string>;
+}
+
 interface Heartbeat {
   readonly record: number;
   readonly taskId: string;

@@ -24,7 +24,7 @@ import { OpenWorkflow, timeOf, type WorkflowChange } from './open-workflow.ts';
 import { isSpanInTask, type SoughtSpan, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusal, Refusals, unavailable } from './refusals.ts';
 import { SenderNotes } from './sender-notes.ts';
-import { type Entry, push, refuseByTask, type SortedBatch, sortBatch } from './sorted-batch.ts';
+import { push, refuseByTask, type SortedBatch, sortBatch, type UnitWrite } from './sorted-batch.ts';
 import { type RecoverableUnits, UnitRecovery } from './unit-recovery.ts';
 import { DELIVERIES, FEED, unitsOf } from './written-units.ts';
 
@@ -104,21 +104,18 @@ export class Store {
     const { logDir, books, observer, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
     this.#named = [logDir, workflowDir];
     this.#sync = new LineSync({ mode: options.fsync, books, writing: () => this.#ingests.size });
-    const writer = this.#sync.of(DELIVERIES);
-    this.#deliveries = new DeliveryFiles(logDir, { now: this.#now, observer, writer });
+    const deliveries = { now: this.#now, observer, writer: this.#sync.of(DELIVERIES) };
+    this.#deliveries = new DeliveryFiles(logDir, deliveries);
     this.#places = new WorkflowPlaces(workflowDir);
-    this.#refusals = new Refusals(logDir, books, this.#now);
+    this.#refusals = new Refusals({ directories: [logDir, workflowDir], books, now: this.#now });
     this.#notes = new SenderNotes(books, options.log);
     this.#recovery = new UnitRecovery({
       books,
       refusals: this.#refusals,
       isStopped: () => this.#stopReason !== undefined,
     });
-    const shared = {
-      queue: this.#queue,
-      now: this.#now,
-      onBadLines: (count: number) => books.countSkippedLines(count),
-    };
+    const onBadLines = (count: number): void => books.countSkippedLines(count);
+    const shared = { queue: this.#queue, now: this.#now, onBadLines };
     const names = (dir: string): NameGuard => new NameGuard(dir, options.probeNames);
     const taskOptions = { logDir, liveness: this.liveness, observer, names: names(logDir) };
     this.#tasks = new OpenUnits({
@@ -244,17 +241,18 @@ export class Store {
     this.#isTicking = true;
     try {
       await this.#sync.retry();
-      await this.#recovery.retry();
-      for (const units of [this.#tasks, this.#workflows]) {
-        await units.tick({
-          isClosed: () => this.#closedReason() !== undefined,
-          onSpan: (span) => this.#options.onSpan(span),
-          onError: (id, error) => this.#refusals.refuse(`${units.kind} ${id}`, error),
-        });
-      }
+      if (await this.#refusals.look()) await this.#recovery.retry();
+      await this.#tickUnits(this.#tasks);
+      await this.#tickUnits(this.#workflows);
     } finally {
       this.#isTicking = false;
     }
+  }
+
+  #tickUnits<C>(units: OpenUnits<Sent<C>>): Promise<void> {
+    const { onSpan } = this.#options;
+    const isClosed = (): boolean => this.#closedReason() !== undefined;
+    return units.tick({ isClosed, onSpan, onError: (id, error) => this.#failed(units, id, error) });
   }
 
   /**
@@ -277,8 +275,15 @@ export class Store {
   #recoverable<C>(units: OpenUnits<Sent<C>>): RecoverableUnits {
     return {
       kind: units.kind,
-      open: (id) => this.#write(units, { id, entries: [], refused: new Map() }),
+      open: async (id) =>
+        !(await units.exists(id)) || this.#write(units, { id, entries: [], refused: new Map() }),
     };
+  }
+
+  /** A write has failed: as `Refusals.refuse`. */
+  #failed<C>(units: OpenUnits<Sent<C>>, id: string, error: unknown): Promise<string> {
+    this.#recovery.noteFailed(this.#recoverable(units), id);
+    return this.#refusals.refuse(`${units.kind} ${id}`, error);
   }
 
   /** Stores changes of one unit and adds refused records to `refused`. False when its files cannot be written. */
@@ -296,9 +301,10 @@ export class Store {
         const fresh = await units.apply(id, entries, refusal.add);
         this.#count(entries.length - refusal.records.size, fresh);
         if (entries.length > 0) this.#refusals.clear(what);
+        this.#recovery.noteWritten(what);
         return true;
       } catch (error) {
-        const reason = await this.#refusals.refuse(what, error);
+        const reason = await this.#failed(units, id, error);
         for (const { record } of entries) refused.set(record, reason);
         return false;
       }
@@ -389,10 +395,4 @@ export class Store {
     const reason = this.#pauseReason();
     if (reason !== undefined) throw unavailable(reason);
   }
-}
-
-interface UnitWrite<C> {
-  readonly id: string;
-  readonly entries: readonly Entry<C>[];
-  readonly refused: Map<number, string>;
 }

@@ -1,4 +1,21 @@
-import { LINE_FILES, type TaskLineFiles } from './task-files.ts';
+import { EVENT } from '../../model/events.ts';
+import type { FactLine } from '../../project/change.ts';
+import type { NewLine } from './line-file.ts';
+import { LINE_FILES, type LineFileName, type TaskLineFiles } from './task-files.ts';
+
+/** The facts show whose the lines are, so they are written before them. */
+export const APPEND_ORDER: readonly LineFileName[] = ['facts', 'webhookFlow', 'agentOutput', 'trace'];
+
+/** Lines for each file of a task. */
+export type NewLines = Record<LineFileName, NewLine[]>;
+
+/** Takes out the facts from the first end on, which are to be written behind the lines of the same batch. */
+export function takeEnds(lines: NewLines, facts: ReadonlyMap<string, FactLine>): readonly NewLine[] {
+  const hasOthers = LINE_FILES.some((name) => name !== 'facts' && lines[name].length > 0);
+  if (!hasOthers) return [];
+  const first = [...facts.values()].findIndex(({ event }) => event === EVENT.result);
+  return first < 0 ? [] : lines.facts.splice(first);
+}
 
 /** The earliest time of a line; null without lines. */
 export function firstTimestampOf(files: TaskLineFiles): string | null {
