@@ -306,18 +306,6 @@ test('records appended after close are counted as dropped', async () => {
   expect(books.snapshot()).toMatchObject({ recorded: 1, dropped: { journal_closed: 1 } });
 });
 
-test('closeSync releases the segment, also when only the thread ends and its process lives on', async () => {
-  const directory = await tempDir();
-  const { journal } = openJournal(directory);
-  record(journal, 1);
-  journal.closeSync();
-  const [name = ''] = await segmentsIn(directory);
-  expect(await readFile(join(directory, name), 'utf8')).toContain(LINE(1));
-  expect(name).toMatch(/\.closed$/);
-  const { journal: other } = openJournal(directory);
-  expect(await other.claimOrphans()).toBe(1);
-});
-
 test('the segment of a terminated thread is claimed in the same process once it is stale', async () => {
   const directory = await tempDir();
   const { journal: terminated } = openJournal(directory);

@@ -149,11 +149,6 @@ export class LineFile {
     return isNeeded;
   }
 
-  /** `settle` for a file whose order does not matter: only removes repeated lines. */
-  async deduplicate(): Promise<void> {
-    if (await this.#needsRewrite()) await this.#rewrite();
-  }
-
   async #needsRewrite(): Promise<boolean> {
     if (this.#hasRemnants) return true;
     const stats = await lstatIfPresent(this.path);

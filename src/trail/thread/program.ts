@@ -264,7 +264,8 @@ class HolderProgram {
 
   /** Receiver, store and lock after the journal: the last records of this process are stored by its own store. */
   async #close(until: number, recorded: number): Promise<undefined> {
-    const failed = (error: unknown): void => this.#books.setReason('shutdown', messageOf(error));
+    const failed = (error: unknown): void =>
+      this.#books.setReason('shutdown', `not everything was closed: ${messageOf(error)}`);
     try {
       for (const destination of this.#journal.destinations) {
         const pending = await this.#journal.countPending(destination);

@@ -175,7 +175,7 @@ test('a repeated line is removed by settling, also when another process wrote it
   expect(await file.settle()).toBe(false);
   writeFileSync(path, textOf(line(1), line(1)));
   const again = await LineFile.open(path, eventKey);
-  await again.deduplicate();
+  await again.settle();
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1)));
 });
 
