@@ -1,6 +1,6 @@
 import { errnoOf } from '../../errors.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
-import type { Standing } from './admission.ts';
+import type { Standing } from './batch/admission.ts';
 import type { KeyedQueue } from './keyed-queue.ts';
 
 /** Receives the index of a refused change, the reason, and a fixed word for it that is counted. */

@@ -9,7 +9,7 @@ import { lstatIfPresent, namesIn, readableNamesIn } from '../../system/optional-
 import { TASK_FILES, type TaskFile, WORKFLOW_FILES } from '../layout.ts';
 import { openTaskLines } from '../task-file.ts';
 import { workflowFile } from '../workflow-place.ts';
-import { spanOf } from './sent-span.ts';
+import { spanOf } from './lines/sent-span.ts';
 
 /** Ids of tasks that an earlier process may have left unfinished. */
 export async function unsettledTasks(logDir: string): Promise<AsyncGenerator<string>> {

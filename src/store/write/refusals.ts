@@ -2,9 +2,9 @@ import { access, constants } from 'node:fs/promises';
 import type { Books } from '../../books.ts';
 import { errnoOf, messageOf, TasktrailError } from '../../errors.ts';
 import { adviceOn } from '../../system/disk-advice.ts';
+import type { Entry } from './batch/sorted-batch.ts';
 import { probeDisk } from './disk-probe.ts';
 import type { OnRefused } from './open-units.ts';
-import type { Entry } from './sorted-batch.ts';
 
 /** Errors of a single file (a directory in its place, permissions, a limit): other files may still be writable. */
 const FILE_ERRORS = new Set(

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { Books } from '../../../src/books.ts';
 import type { FsyncMode } from '../../../src/model/fsync-mode.ts';
-import { LineSync } from '../../../src/store/write/line-sync.ts';
+import { LineSync } from '../../../src/store/write/lines/line-sync.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
 /** Mocks a disk whose syncs fail, which a test cannot make, and notes what was synced. */

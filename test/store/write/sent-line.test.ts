@@ -17,7 +17,7 @@ import { startReceiver } from '../../../src/receive/server.ts';
 import { serveLogs } from '../../../src/serve/logs.ts';
 import { compressTask } from '../../../src/store/compress.ts';
 import { createReader } from '../../../src/store/read/reader.ts';
-import { sentId } from '../../../src/store/write/sent-line.ts';
+import { sentId } from '../../../src/store/write/lines/sent-line.ts';
 import { documentOf, flowOf, linesOf, newStore, openStore, type TestStore } from '../../support/log-dir.ts';
 import { eventId, log, span, spanId } from '../../support/records.ts';
 
