@@ -29,6 +29,8 @@ export interface JournalOptions {
    * may end before its process does, and others would take the segments for owned.
    */
   onSegment?(id: string, path: string | undefined): void;
+  /** Called before a cursor passes records: what was counted about them is not counted again. */
+  beforeAdvance?(): void;
 }
 
 /** A batch and its segment. */
@@ -160,6 +162,7 @@ export class Journal {
   }
 
   async done(destination: string, batch: QueuedBatch): Promise<void> {
+    this.#options.beforeAdvance?.();
     await batch.segment.advance(destination, batch.next);
   }
 

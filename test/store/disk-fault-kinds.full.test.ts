@@ -92,7 +92,9 @@ class Program {
     const program = new Program(await tempDir(), env);
     onTestFinished(() => void program.child.kill('SIGKILL'));
     await program.record('first');
-    await until(() => program.isWell && program.isStored('first'), 'the first task');
+    // Each state has the status of this task: none that was printed before its end is to come during a fault.
+    const isSeen = (): boolean => program.states.at(-1)?.first?.includes('completed') === true;
+    await until(() => program.isWell && program.isStored('first') && isSeen(), 'the first task');
     return program;
   }
 

@@ -86,6 +86,8 @@ class HolderProgram {
       books: this.#books,
       fsync: config.fsync,
       onSegment: (id, path) => this.#channel.tell('segment', { id, path }),
+      // The next thread, if this one ends now, does not send these records again.
+      beforeAdvance: () => this.#publish(),
     });
     for (const segment of former?.segments ?? []) this.#journal.adopt(segment);
     this.#channel = new Channel<ToRecorder, AskedOfRecorder, ToHolder, AskedOfHolder>(port, {
