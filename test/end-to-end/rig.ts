@@ -143,13 +143,17 @@ export class Rig {
     return join(this.root, name, 'logs');
   }
 
-  /** Waits until the task is settled, which means that no more records are expected, and returns its metadata. */
+  /**
+   * Waits until the task is settled, which means that no more records are expected, and returns its metadata. The
+   * manifest is written last.
+   */
   async settled(name: string, taskId: string, deadlineMs = 90_000): Promise<Record<string, unknown>> {
     const what = `${taskId} to be settled in ${name}`;
     return until(
       async () => {
         const metadata = await readDocument(this.logDir(name), taskId, 'metadata.json');
-        return metadata?.settled === true ? metadata : undefined;
+        const manifest = await readDocument(this.logDir(name), taskId, 'manifest.json');
+        return metadata?.settled === true && manifest !== undefined ? metadata : undefined;
       },
       what,
       deadlineMs,

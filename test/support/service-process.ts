@@ -111,7 +111,7 @@ export function firstTaskId(answer: unknown): string {
 export async function readDocument(
   logDir: string,
   taskId: string,
-  file: 'metadata.json' | '01-input.json' | '04-final-result.json',
+  file: 'metadata.json' | '01-input.json' | '04-final-result.json' | 'manifest.json',
 ): Promise<Record<string, unknown> | undefined> {
   const text = await readFile(join(logDir, taskId, file), 'utf8').catch(() => undefined);
   return text === undefined ? undefined : (JSON.parse(text) as Record<string, unknown>);
