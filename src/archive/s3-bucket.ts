@@ -65,11 +65,11 @@ class S3Bucket implements Bucket {
     let token: string | undefined;
     do {
       const ContinuationToken = token;
-      const page = await this.#request((abortSignal) =>
-        this.#client.send(
-          new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, ContinuationToken }),
-          { abortSignal },
-        ),
+      const command = new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, ContinuationToken });
+      const page = await this.#request((abortSignal) => this.#client.send(command, { abortSignal })).catch(
+        (error: unknown) => {
+          throw uploadErrorOf(error);
+        },
       );
       for (const { Key: key } of page.Contents ?? []) if (key !== undefined) yield key;
       token = page.NextContinuationToken;

@@ -12,7 +12,7 @@ import { resourceOf, sourceOf } from '../../trail/resource.ts';
 import { pickTask } from '../task-pick.ts';
 import { say } from '../terminal/say.ts';
 import { escapeJson, escapeLine } from '../terminal/terminal-text.ts';
-import { openBucketOf } from '../verify/s3-objects.ts';
+import { bucketFailure, openBucketOf } from '../verify/s3-objects.ts';
 import { clearDerived, RebuildingStore, tasksIn } from './into-store.ts';
 import { differences, onCopy, sumsIn } from './preview.ts';
 import { type Item, itemsInBucket, itemsInPath } from './sources.ts';
@@ -164,6 +164,8 @@ async function* itemsOf(config: Config, sources: readonly string[]): AsyncGenera
     const bucket = await openBucketOf({ ...s3, bucket: host });
     try {
       yield* itemsInBucket(bucket, decodeURIComponent(pathname.slice(1)));
+    } catch (error) {
+      throw bucketFailure(host, error);
     } finally {
       bucket.close();
     }

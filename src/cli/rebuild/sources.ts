@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import type { Bucket } from '../../archive/bucket.ts';
+import type { Bucket, StoredObject } from '../../archive/bucket.ts';
+import { UploadError } from '../../archive/failure.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { parseSegmentName } from '../../journal/segment-name.ts';
 import { SegmentReader } from '../../journal/segment-reader.ts';
@@ -51,9 +52,18 @@ export async function* itemsInPath(path: string): AsyncGenerator<Item> {
 /** What lies below a prefix in S3: objects of the collector's awss3 exporter, and workflow documents. */
 export async function* itemsInBucket(bucket: Bucket, prefix: string): AsyncGenerator<Item> {
   for await (const key of bucket.keys(prefix)) {
-    const object = await bucket.read(key);
-    if (object !== undefined) yield* itemsInBytes(Readable.from([Buffer.from(object.bytes)]), key);
+    const object = await readOrName(bucket, key);
+    if (typeof object === 'string') yield { kind: 'problem', where: key, what: object };
+    else if (object !== undefined) yield* itemsInBytes(Readable.from([Buffer.from(object.bytes)]), key);
   }
+}
+
+/** The reason when this object alone cannot be read. */
+function readOrName(bucket: Bucket, key: string): Promise<StoredObject | string | undefined> {
+  return bucket.read(key).catch((error: unknown) => {
+    if (error instanceof UploadError && error.scope === 'object') return error.message;
+    throw error;
+  });
 }
 
 async function* itemsInFile(path: string): AsyncGenerator<Item> {

@@ -9,7 +9,7 @@ import { type Finding, Findings } from '../../store/keep/verify/finding.ts';
 import { OWN_NAMES } from '../../store/layout.ts';
 import { readText } from '../../system/durable.ts';
 import { type Line, readLines } from '../../system/lines.ts';
-import { openIfPresent, readableNamesIn } from '../../system/optional-files.ts';
+import { lstatIfPresent, openIfPresent, readableNamesIn } from '../../system/optional-files.ts';
 
 /** Longest record in a segment. */
 const RECORD_BYTES_MAX = 64 * 1024 * 1024;
@@ -51,8 +51,12 @@ interface NamedJob {
 async function verifyJob({ path, name, id }: NamedJob, findings: Findings): Promise<void> {
   try {
     const text = await readText(path);
-    // Removed meanwhile: its task has ended.
-    if (text === undefined) return;
+    if (text === undefined) {
+      // Removed meanwhile when its task has ended. A start replaces a link, and reads nothing below a directory.
+      const isThere = (await lstatIfPresent(path)) !== undefined;
+      if (isThere) findings.add('unreadable', name, 'it is not a regular file');
+      return;
+    }
     const value = parseObject(text);
     if (value !== undefined && isNewer(value)) {
       findings.add('newer_version', name, `schema version ${String(value.schema_version)}`);

@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path';
 import type { Bucket } from '../../archive/bucket.ts';
+import { UploadError } from '../../archive/failure.ts';
 import { objectKey } from '../../archive/object-key.ts';
 import { classifyObject } from '../../archive/stored-document.ts';
 import type { Config } from '../../config/config.ts';
@@ -48,9 +49,17 @@ export async function verifyObjects(
       );
       for (const finding of findings.found) onFinding(finding);
     }
+  } catch (error) {
+    throw bucketFailure(s3.bucket, error);
   } finally {
     bucket.close();
   }
+}
+
+/** A failure of the bucket, with its name. Other errors stay as they are. */
+export function bucketFailure(bucket: string, error: unknown): unknown {
+  if (!(error instanceof UploadError)) return error;
+  return new TasktrailError(error.code, `s3://${bucket}: ${error.message}`, { cause: error });
 }
 
 export async function openBucketOf(s3: NonNullable<Config['s3']>): Promise<Bucket> {
@@ -93,7 +102,11 @@ interface ObjectCheck {
 }
 
 async function verifyObject({ bucket, key, id, findings, local }: ObjectCheck): Promise<void> {
-  const object = await bucket.read(key);
+  const object = await bucket.read(key).catch((error: unknown) => {
+    if (!(error instanceof UploadError) || error.scope !== 'object') throw error;
+    findings.add('unreadable', key, error.message);
+    return undefined;
+  });
   // Removed meanwhile.
   if (object === undefined) return;
   const content = classifyObject(object.bytes, id);
