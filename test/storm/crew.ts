@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Client } from './parts/client.ts';
 import { Emitter, Runner } from './parts/commands.ts';
 import { Forger, OtlpSender } from './parts/otlp.ts';
-import { type Command, Part, type PartKind } from './parts/part.ts';
+import { type Command, Part, type PartKind, type PartOptions } from './parts/part.ts';
 import { TaskSubmitter, WebhookSender } from './parts/webhooks.ts';
 import type { Group } from './schedule.ts';
 import { envOf, MAIN, RECORDER, type World } from './world.ts';
@@ -51,6 +51,13 @@ export class Crew {
     return this.clients.filter((client) => client instanceof Runner);
   }
 
+  /** The processes on the machine with the log directory, without the agents. */
+  pidsOnMachine(): readonly number[] {
+    const parts = this.parts.filter(({ kind }) => kind !== 'remote').map(({ pid }) => pid);
+    const commands = [...this.emitters(), ...this.runners()].map(({ pid }) => pid);
+    return [...parts, ...commands].filter((pid) => pid !== undefined);
+  }
+
   run(): void {
     for (const part of this.parts) part.run();
     for (const client of this.clients) client.run();
@@ -66,7 +73,7 @@ export class Crew {
   }
 
   #recorder(name: string, hold: string): Part {
-    return this.#part('recorder', name, (start) => {
+    return this.#onMachine('recorder', name, (start) => {
       const own = `${name}s${start}`;
       const ledger = join(this.#world.ledgers, `${own}.jsonl`);
       return { args: [RECORDER, own, ledger, hold], env: envOf(this.#world), cwd: this.#world.directory };
@@ -91,11 +98,24 @@ export class Crew {
     pauseMs = 100,
   ): Part {
     const command = { args: [MAIN, ...args], env: { ...envOf(this.#world), ...more } };
-    return this.#part(kind, name, () => ({ ...command, cwd: this.#world.directory }), pauseMs);
+    return this.#onMachine(kind, name, () => ({ ...command, cwd: this.#world.directory }), pauseMs);
   }
 
-  #part(kind: PartKind, name: string, command: (start: number) => Command, pauseMs = 100): Part {
-    return new Part({ name, kind, command, pauseMs, output: join(this.#world.directory, `${name}.log`) });
+  /** On the machine with the log directory. */
+  #onMachine(kind: PartKind, name: string, command: (start: number) => Command, pauseMs = 100): Part {
+    const { power } = this.#world;
+    const hasPower = power === undefined ? undefined : (): Promise<void> => power.isOn;
+    return this.#part(kind, name, command, { pauseMs, ...(hasPower !== undefined && { hasPower }) });
+  }
+
+  #part(
+    kind: PartKind,
+    name: string,
+    command: (start: number) => Command,
+    more: Partial<PartOptions> = {},
+  ): Part {
+    const output = join(this.#world.directory, `${name}.log`);
+    return new Part({ name, kind, command, pauseMs: 100, output, ...more });
   }
 }
 
@@ -120,6 +140,18 @@ export function livingAgents({ runLog }: World): readonly number[] {
     else pids.delete(Number(pid));
   }
   return [...pids].filter((pid) => readOr(`/proc/${pid}/cmdline`).includes(runLog));
+}
+
+/** Runs whose end may not have been recorded yet: those that began at most this many milliseconds ago. */
+const YOUNG_MS_MAX = 15_000;
+
+/** Young runs that have ended, by the names that they gave themselves: `<pid>-<nanoseconds>`. */
+export function justEnded({ runLog }: World): readonly string[] {
+  const ended = readOr(runLog)
+    .split('\n')
+    .filter((line) => line.startsWith('ended '))
+    .map((line) => line.split(' ')[4] ?? '');
+  return ended.filter((run) => Number(run.split('-')[1]) / 1e6 > Date.now() - YOUNG_MS_MAX);
 }
 
 function readOr(path: string): string {

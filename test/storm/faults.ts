@@ -1,7 +1,7 @@
 import { appendFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Crew, livingAgents } from './crew.ts';
+import { type Crew, justEnded, livingAgents } from './crew.ts';
 import type { Part } from './parts/part.ts';
 import type { CutMode, CutProxy } from './parts/proxy.ts';
 import { pickAt } from './random.ts';
@@ -14,30 +14,25 @@ const START_MS_MAX = 6_000;
 /** Longest wait of an action for a new fact. */
 const PROGRESS_MS_MAX = 1_500;
 
-export interface FaultHooks {
-  /** Cuts the power under the log directory and checks what is left. Undefined: the round has no such disk. */
-  readonly cutPower?: (world: World) => Promise<void>;
-}
-
 /** Carries out the actions of a schedule, and counts those that had a target. */
 export class Faults {
   readonly killedAgents: Set<number> = new Set();
+  /** Runs of agents that had just ended when the power was cut: an agent syncs nothing that it prints. */
+  readonly undoneRuns: Set<string> = new Set();
   /** Times in which the disk refused writes: [from, to], in milliseconds since the epoch. */
   readonly diskFaults: (readonly [number, number])[] = [];
   readonly counts: Record<string, number> = {};
   readonly #world: World;
   readonly #crew: Crew;
-  readonly #hooks: FaultHooks;
   readonly #startedAt = Date.now();
   /** Bytes of all ledgers at the last action. */
   #progress = 0;
   /** Devices that have a fault now: one at a time. */
   readonly #busy = new Set<'redis' | 'disk'>();
 
-  constructor(world: World, crew: Crew, hooks: FaultHooks) {
+  constructor(world: World, crew: Crew) {
     this.#world = world;
     this.#crew = crew;
-    this.#hooks = hooks;
   }
 
   /** Resolves when the last action and its end are through. */
@@ -113,9 +108,7 @@ export class Faults {
       case 'disk-full':
         return this.#breakDisk(kind, forMs);
       case 'power-cut':
-        if (this.#hooks.cutPower === undefined) return undefined;
-        await this.#hooks.cutPower(world);
-        return 'the disk';
+        return this.#cutPower();
       default:
         return undefined;
     }
@@ -158,6 +151,20 @@ export class Faults {
     }
     this.#busy.delete('redis');
     return 'redis';
+  }
+
+  async #cutPower(): Promise<string | undefined> {
+    const { power } = this.#world;
+    if (power === undefined || this.#busy.has('disk')) return undefined;
+    this.#busy.add('disk');
+    await power.cut(() => {
+      const agents = livingAgents(this.#world);
+      for (const pid of agents) this.killedAgents.add(pid);
+      for (const run of justEnded(this.#world)) this.undoneRuns.add(run);
+      return [...this.#crew.pidsOnMachine(), ...agents];
+    });
+    this.#busy.delete('disk');
+    return 'the power';
   }
 
   async #breakDisk(kind: ActionKind, forMs: number): Promise<string | undefined> {

@@ -7,7 +7,7 @@ import { readEvidence } from './check/evidence.ts';
 import { readRuns } from './check/history.ts';
 import { Crew, livingAgents } from './crew.ts';
 import { drain } from './drain.ts';
-import { type FaultHooks, Faults } from './faults.ts';
+import { Faults } from './faults.ts';
 import { type Fact, readFacts } from './ledger.ts';
 import { type Group, makeSchedule } from './schedule.ts';
 import { closeWorld, LINES_A_RUN, openWorld, type World } from './world.ts';
@@ -20,7 +20,7 @@ const SCRAPE_MS = 2_000;
 /** A recorder holds its records in memory while the disk refuses them, and a bit longer until its next write. */
 const AFTER_DISK_FAULT_MS = 3_000;
 
-export interface RoundOptions extends FaultHooks {
+export interface RoundOptions {
   readonly base: string;
   readonly seed: string;
   readonly durationMs: number;
@@ -32,7 +32,7 @@ export interface RoundOptions extends FaultHooks {
 
 export interface RoundResult extends Verdict {
   readonly directory: string;
-  /** `redis, key, endpoint, disk`: what this round has. */
+  /** `redis, key, endpoint, disk, power`: what this round has. */
   readonly features: string;
   /** Actions that had a target, by kind. */
   readonly actions: Readonly<Record<string, number>>;
@@ -45,7 +45,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const { seed, durationMs, everyMs, groups, isAborted } = options;
   const world = await openWorld(options);
   const crew = new Crew(world, groups);
-  const faults = new Faults(world, crew, options);
+  const faults = new Faults(world, crew);
   const books = new BookScrapes();
   const state = { isOver: false, isGood: false };
   try {
@@ -80,13 +80,13 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   }
 }
 
-function judge(world: World, { killedAgents, diskFaults }: Faults): Verdict {
+function judge(world: World, { killedAgents, undoneRuns, diskFaults }: Faults): Verdict {
   const isUnsure = ({ by, at }: Fact): boolean =>
     by.startsWith('rec') &&
     diskFaults.some(([from, to]) => at >= from - 1_000 && at <= to + AFTER_DISK_FAULT_MS);
   const history = {
     facts: readFacts(world.ledgers),
-    runs: readRuns(world.runLog, killedAgents),
+    runs: readRuns(world.runLog, killedAgents, undoneRuns),
     linesARun: LINES_A_RUN,
     atEndpoint: world.endpoint?.tokens,
     isAnonymous: ({ by }: Fact) =>
@@ -126,7 +126,8 @@ function endAgent(world: World, pid: number): void {
 }
 
 function featuresOf(world: World): string {
-  const has = { redis: world.redis, key: world.key, endpoint: world.endpoint, disk: world.disk };
+  const { redis, key, endpoint, disk, power } = world;
+  const has = { redis, key, endpoint, disk, power };
   const names = Object.entries(has).filter(([, value]) => value !== undefined);
   return names.map(([name]) => name).join(', ') || 'plain';
 }

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Verdict } from './check/check.ts';
-import type { FaultHooks } from './faults.ts';
 import { type RoundResult, runRound } from './round.ts';
 import { GROUPS, type Group } from './schedule.ts';
 
@@ -15,7 +14,7 @@ each acknowledged fact is stored once. The same seed gives the same schedule. Ex
 (its directory is kept), 2 a fault of the harness.
 `;
 
-/** Without the power: it needs a disk of its own. */
+/** Without the power: its rounds sync each record, and have no other fault of the disk. */
 const DEFAULT_GROUPS: readonly Group[] = GROUPS.filter((group) => group !== 'power');
 
 const SECONDS_A_ROUND = 75;
@@ -24,7 +23,7 @@ const EVERY_MS = 300;
 /** Violations that are printed of one round; all are in its verdict.json. */
 const PRINTED_MAX = 40;
 
-export interface StormOptions extends FaultHooks {
+export interface StormOptions {
   readonly minutes: number;
   readonly seed: string;
   readonly groups: ReadonlySet<Group>;

@@ -4,6 +4,7 @@ import { freePort } from '../support/free-port.ts';
 import { findRedis, type RedisServer, startRedis } from '../support/redis.ts';
 import { Disk } from './parts/disk.ts';
 import { FakeEndpoint } from './parts/endpoint.ts';
+import { Power } from './parts/power.ts';
 import { CutProxy } from './parts/proxy.ts';
 import { Random } from './random.ts';
 import type { Group } from './schedule.ts';
@@ -38,6 +39,7 @@ export interface World {
   readonly holderProxyPort: number;
   readonly redis: RedisServer | undefined;
   readonly disk: Disk | undefined;
+  readonly power: Power | undefined;
 }
 
 export interface WorldOptions {
@@ -53,7 +55,8 @@ export async function openWorld({ base, seed, groups, queue }: WorldOptions): Pr
   const hasEndpoint = groups.has('endpoint') || random.chance(0.5);
   const wantsRedis = queue === 'redis' || (queue === 'any' && random.chance(0.4));
   const directory = mkdtempSync(join(base, 'round-'));
-  const logDir = join(directory, 'logs');
+  const power = groups.has('power') ? Power.open() : undefined;
+  const logDir = join(power?.directory ?? directory, 'logs');
   const ledgers = join(directory, 'ledgers');
   for (const path of [logDir, ledgers]) mkdirSync(path);
   const runLog = join(directory, 'runs.log');
@@ -76,7 +79,9 @@ export async function openWorld({ base, seed, groups, queue }: WorldOptions): Pr
     holderProxy,
     holderProxyPort: await holderProxy.listen(),
     redis: wantsRedis ? await openRedis() : undefined,
-    disk: groups.has('disk') ? Disk.mount(logDir) : undefined,
+    // One file system below the log directory is enough.
+    disk: groups.has('disk') && power === undefined ? Disk.mount(logDir) : undefined,
+    power,
   };
 }
 
@@ -117,6 +122,8 @@ export function envOf(world: World): Readonly<Record<string, string>> {
     OTEL_METRICS_EXPORTER: 'none',
     GITHUB_WEBHOOK_SECRET: WEBHOOK_SECRET,
     ...(world.key !== undefined && { TASK_LOGS_KEY: world.key }),
+    // What the other modes promise is not told by an answer.
+    ...(world.power !== undefined && { TASK_LOGS_FSYNC: 'always' }),
     ...(world.redis !== undefined && { REDIS_URL: world.redis.url }),
     ...(world.endpoint !== undefined && {
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${world.endpointPort}`,
@@ -126,9 +133,10 @@ export function envOf(world: World): Readonly<Record<string, string>> {
 
 /** `isKept`: the files of a log directory in memory stay as a copy. */
 export async function closeWorld(world: World, isKept: boolean): Promise<void> {
-  if (isKept && world.disk !== undefined)
+  if (isKept && (world.disk ?? world.power) !== undefined)
     cpSync(world.logDir, join(world.directory, 'logs-copy'), { recursive: true });
   await Promise.all([world.endpointProxy.close(), world.holderProxy.close(), world.endpoint?.close()]);
   await world.redis?.stop();
   world.disk?.unmount();
+  world.power?.close();
 }

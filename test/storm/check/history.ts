@@ -31,8 +31,15 @@ export interface History {
   readonly mayBeLost?: (fact: Fact) => boolean;
 }
 
-/** The log of `agent.sh`, with the pids of agents that the storm has killed. */
-export function readRuns(path: string, killed: ReadonlySet<number>): readonly AgentRun[] {
+/**
+ * The log of `agent.sh`, with the pids of agents that the storm has killed, and the runs that count as killed although they
+ * have ended.
+ */
+export function readRuns(
+  path: string,
+  killed: ReadonlySet<number>,
+  undone: ReadonlySet<string> = new Set(),
+): readonly AgentRun[] {
   const runs = new Map<string, AgentRun>();
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
   for (const line of text.split('\n').slice(0, -1)) {
@@ -46,11 +53,11 @@ export function readRuns(path: string, killed: ReadonlySet<number>): readonly Ag
       pid: Number(pid),
       order: runs.size,
       isEnded: false,
-      isStopped: killed.has(Number(pid)),
+      isStopped: killed.has(Number(pid)) || undone.has(run),
     };
     runs.set(run, {
       ...known,
-      isEnded: known.isEnded || word === 'ended',
+      isEnded: !undone.has(run) && (known.isEnded || word === 'ended'),
       isStopped: known.isStopped || word === 'stopped',
     });
   }

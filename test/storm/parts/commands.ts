@@ -9,6 +9,10 @@ import { Client } from './client.ts';
 abstract class CommandClient extends Client {
   #child: ChildProcess | undefined;
 
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** Returns whether there was a process to kill. */
   kill(): boolean {
     const child = this.#child;
@@ -18,7 +22,8 @@ abstract class CommandClient extends Client {
 
   /** Resolves with the exit code; undefined after a signal. */
   protected async command(args: readonly string[]): Promise<number | undefined> {
-    const { directory } = this.world;
+    const { directory, power } = this.world;
+    await power?.isOn;
     const child = spawn(process.execPath, [MAIN, ...args], {
       env: envOf(this.world),
       cwd: directory,

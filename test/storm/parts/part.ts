@@ -18,6 +18,8 @@ export interface PartOptions {
   command(start: number): Command;
   /** Milliseconds between an end and the next start. */
   readonly pauseMs: number;
+  /** Resolves when its machine has power. */
+  hasPower?(): Promise<void>;
   /** The output of the processes goes to this file. */
   readonly output: string;
 }
@@ -104,6 +106,7 @@ export class Part {
 
   async #keep(): Promise<void> {
     while (this.#isWanted) {
+      await this.#options.hasPower?.();
       await this.#once();
       if (this.#isWanted) await delay(this.#options.pauseMs);
     }

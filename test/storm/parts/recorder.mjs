@@ -13,8 +13,11 @@ function token() {
   return `fact.${name}.${number}.`;
 }
 
+/** With `always` a record is durable when it is synced. */
+const isAlways = process.env.TASK_LOGS_FSYNC === 'always';
+
 async function acknowledge(...facts) {
-  await tick();
+  await (isAlways ? trail.synced() : tick());
   const stamp = { by: name, at: Date.now() };
   writeSync(ledger, facts.map((fact) => `${JSON.stringify({ ...fact, ...stamp })}\n`).join(''));
   fdatasyncSync(ledger);
