@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import type { Books } from '../books.ts';
 import { errnoOf } from '../errors.ts';
 import type { FsyncMode } from '../model/fsync-mode.ts';
+import type { JournalLimit } from '../model/journal-full.ts';
 import { ownIdentity } from '../system/process-identity.ts';
-import type { SegmentFile, WrittenSegment } from './journal.ts';
+import { segmentBytesOf } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
+import type { WrittenSegment } from './segment-counts.ts';
+import type { SegmentFile } from './segment-name.ts';
 import { formatSegmentName } from './segment-name.ts';
 import { syncText } from './segment-sync.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
@@ -21,6 +24,8 @@ export interface AppenderOptions {
   readonly books: Books;
   /** Default `interval`. */
   readonly fsync?: FsyncMode;
+  /** Bound of the journal's directory. Default: none. */
+  readonly limit?: JournalLimit | undefined;
 }
 
 /** Learns which segments there are and when there is something new in them. */
@@ -32,7 +37,7 @@ export interface AppenderListener {
   /** Called when there is more to read. */
   appended(): void;
   /** Nothing more is appended to this segment. Called again with a smaller size when it was cut. */
-  completed(id: string, size: number): void;
+  completed(id: string, size: number, entries: number): void;
 }
 
 /**
@@ -48,23 +53,24 @@ export class Appender {
   readonly #opened = new Set<string>();
   #listener: AppenderListener | undefined;
 
-  constructor({ directory, destinations, books, fsync }: AppenderOptions) {
+  constructor({ directory, destinations, books, fsync, limit }: AppenderOptions) {
     this.#books = books;
     this.#isSyncedFirst = fsync === 'always';
     this.#writer = new SegmentWriter({
       directory,
       destinations,
       fsync,
+      segmentBytesMax: segmentBytesOf(limit),
       onAppend: (segment) => this.#onAppend(segment),
       onFull: (segment) => {
         this.#open(segment);
-        this.#listener?.completed(segment.id, segment.size);
+        this.#listener?.completed(segment.id, segment.size, segment.entries);
       },
       onSyncState: (reason) => {
         if (reason !== undefined) books.countFailedSyncs();
         books.setReason('journal sync', reason && syncText(reason));
       },
-      onDropped: (reason, count) => books.countDropped(reason, count),
+      onDropped: (reason, count) => books.countUnwritten(destinations, reason, count),
       onState: (reason) => books.setReason('journal', reason),
     });
     this.#touches = setInterval(() => this.#writer.checkFile(), TOUCH_MS).unref();
@@ -115,7 +121,7 @@ export class Appender {
     if (this.#opened.has(id)) return false;
     this.#opened.add(id);
     const readableTo = this.#isSyncedFirst ? size : undefined;
-    this.#listener?.opened({ id, path, readableTo, size: undefined });
+    this.#listener?.opened({ id, path, readableTo, size: undefined, entries: undefined });
     return true;
   }
 }

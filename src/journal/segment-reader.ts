@@ -24,8 +24,17 @@ export interface BatchEntry {
 
 export interface Batch {
   readonly entries: readonly BatchEntry[];
+  /** Number of records of the segment before the batch. */
+  readonly index: number;
   /** Offset of the next batch. */
   readonly next: number;
+}
+
+export interface RecordCount {
+  readonly records: number;
+  readonly next: number;
+  /** For each offset: the records before it. */
+  readonly before: readonly number[];
 }
 
 const NO_SOURCE = '"resource":{"attributes":[]},"scope":{"name":""}';
@@ -39,9 +48,10 @@ export class SegmentReader {
   readonly #onBadLine: (offset: number) => void;
   #source = NO_SOURCE;
   #position = 0;
+  #index = 0;
   #tornAt: number | undefined;
   #header: SegmentHeader | undefined;
-  #last: { readonly next: number; readonly source: string } | undefined;
+  #last: { readonly next: number; readonly source: string; readonly records: number } | undefined;
 
   private constructor(handle: FileHandle, onBadLine: (offset: number) => void) {
     this.#handle = handle;
@@ -78,6 +88,11 @@ export class SegmentReader {
     return this.#position;
   }
 
+  /** Number of records before the position. */
+  get index(): number {
+    return this.#index;
+  }
+
   /** The next records, of those before `to`; empty when no complete line is available. `advance` moves the position. */
   async read(recordsMax: number = BATCH_RECORDS_MAX, to?: number): Promise<Batch> {
     const entries: BatchEntry[] = [];
@@ -107,15 +122,30 @@ export class SegmentReader {
   async advance(next: number): Promise<void> {
     if (this.#last?.next === next) {
       this.#source = this.#last.source;
+      this.#index += this.#last.records;
       this.#position = next;
     } else await this.#seek(next);
   }
 
-  /** Number of records after the position. Does not move it. */
-  async countFrom(): Promise<number> {
-    let count = 0;
-    for await (const line of this.#linesFrom(this.#position)) if (isRecord(line)) count += 1;
-    return count;
+  /**
+   * Counts the records from an offset on: all, those before each of some offsets. `next` is the offset behind the last
+   * whole line. Does not move the position.
+   */
+  async count(from: number, offsets: readonly number[] = []): Promise<RecordCount> {
+    let records = 0;
+    let next = from;
+    const before = offsets.map(() => 0);
+    for await (const lines of readLines(this.#handle, { from, bytesMax: RECORD_BYTES_MAX }))
+      for (const line of lines) {
+        if (!line.isTerminated) continue;
+        next = line.end;
+        if (!isRecord(withoutLeadingNuls(line))) continue;
+        records += 1;
+        offsets.forEach((offset, index) => {
+          if (line.end <= offset) before[index] = records;
+        });
+      }
+    return { records, next, before };
   }
 
   async close(): Promise<void> {
@@ -123,8 +153,8 @@ export class SegmentReader {
   }
 
   #batch(entries: BatchEntry[], next: number, source: string): Batch {
-    this.#last = { next, source };
-    return { entries, next };
+    this.#last = { next, source, records: entries.length };
+    return { entries, index: this.#index, next };
   }
 
   /** Starts at the current position, so that no byte is read twice by advancing. */
@@ -132,7 +162,8 @@ export class SegmentReader {
     if (this.#position >= offset) return;
     for await (const line of this.#linesFrom(this.#position)) {
       // Invalid lines are counted by `read`.
-      this.#source = this.#readControlLine(line)?.source ?? this.#source;
+      if (isRecord(line)) this.#index += 1;
+      else this.#source = this.#readControlLine(line)?.source ?? this.#source;
       this.#position = line.end;
       if (this.#position >= offset) return;
     }

@@ -14,7 +14,7 @@ import { formatSegmentName } from './segment-name.ts';
 import { type FailedSync, SegmentSync, type SyncableSegment } from './segment-sync.ts';
 
 /** Segment size: small enough to be deleted soon after delivery, large enough that a busy process makes few files. */
-const SEGMENT_BYTES_MAX = 16 * 1024 * 1024;
+export const SEGMENT_BYTES_MAX: number = 16 * 1024 * 1024;
 
 /** Memory for records while writes fail. Beyond it the newest records are dropped and counted. */
 const PENDING_BYTES_MAX = 32 * 1024 * 1024;
@@ -29,6 +29,8 @@ export interface WriterOptions {
   readonly directory: string;
   readonly destinations: readonly string[];
   readonly fsync?: FsyncMode | undefined;
+  /** A segment of this size is complete. Default 16 MiB. */
+  readonly segmentBytesMax?: number | undefined;
   /** Called after each write, with `always` after each sync: the segment is readable up to its size. */
   onAppend(segment: OpenSegment): void;
   /** The segment is complete. Called again with a smaller size when it was cut. */
@@ -46,11 +48,14 @@ export interface OpenSegment {
   readonly id: string;
   readonly path: string;
   readonly size: number;
+  /** Number of entries in it. */
+  readonly entries: number;
 }
 
 interface File extends OpenSegment, SyncableSegment {
   readonly inode: number;
   size: number;
+  entries: number;
 }
 
 /** Lines for one write(2). */
@@ -97,7 +102,7 @@ export class SegmentWriter {
     this.#sync = new SegmentSync({
       mode,
       onSynced: ({ id, path }, size) => {
-        if (mode === 'always') options.onAppend({ id, path, size });
+        if (mode === 'always') options.onAppend({ id, path, size, entries: 0 });
       },
       onFailed: (segment, failed) => this.#appendAgain(segment, failed),
       onState: (reason) => options.onSyncState?.(reason),
@@ -178,6 +183,9 @@ export class SegmentWriter {
     this.#closed = true;
     const lost = this.pendingCount - completeEntries(this.#chunk);
     if (lost > 0) this.#options.onDropped('journal_full', lost);
+    // Those lines are whole, and stay in it.
+    if (this.#file !== undefined && this.#chunk?.file === this.#file)
+      this.#file.entries += completeEntries(this.#chunk);
     this.#finish();
   }
 
@@ -199,7 +207,7 @@ export class SegmentWriter {
         const file = this.#openFile();
         this.#writeChunk(file, this.#chunk);
         if (this.#options.fsync !== 'always') this.#options.onAppend(file);
-        if (file.size >= SEGMENT_BYTES_MAX) this.#finish();
+        if (file.size >= (this.#options.segmentBytesMax ?? SEGMENT_BYTES_MAX)) this.#finish();
       }
       clearTimeout(this.#retry);
       this.#retry = undefined;
@@ -244,20 +252,25 @@ export class SegmentWriter {
     }
     this.#writtenSource = chunk.source;
     this.#chunk = undefined;
+    file.entries += chunk.entries;
     this.#sync.appended(file, chunk, chunk.bytes.length);
     this.#pendingBytes = this.#pendingLines.length === 0 ? 0 : this.#pendingBytes - chunk.bytes.length;
   }
 
   /** The part of a segment whose sync has failed that a destination has not received goes to another segment. */
-  #appendAgain({ id, path }: SyncableSegment, { size, kept }: FailedSync<Chunk>): void {
+  #appendAgain(segment: SyncableSegment, { size, kept }: FailedSync<Chunk>): void {
+    const { id, path } = segment;
     const delivered = this.#options.deliveredTo?.(id) ?? 0;
+    let entries = isFile(segment) ? segment.entries : 0;
     for (const { chunk, end } of kept) {
       if (end <= delivered) continue;
+      entries -= chunk.entries;
       this.#again.push({ ...chunk, written: 0, file: undefined });
       this.#pendingBytes += chunk.bytes.length;
     }
     if (this.#file?.id === id) this.#file = undefined;
-    this.#options.onFull({ id, path, size });
+    if (isFile(segment)) segment.entries = entries;
+    this.#options.onFull({ id, path, size, entries });
     // Not at once: each try makes a segment.
     this.#retryLater();
   }
@@ -290,7 +303,7 @@ export class SegmentWriter {
     const first = Buffer.from(`H${JSON.stringify(header)}\n${source}`);
     try {
       const { ino } = fstatSync(fd);
-      return { id, path, fd, inode: ino, size: writeAll(fd, first), directories };
+      return { id, path, fd, inode: ino, size: writeAll(fd, first), entries: 0, directories };
     } catch (error) {
       // Each retry would leave another file and descriptor.
       closeSync(fd);
@@ -306,6 +319,10 @@ export class SegmentWriter {
     this.#sync.finished(file);
     this.#options.onFull(file);
   }
+}
+
+function isFile(segment: SyncableSegment): segment is File {
+  return 'entries' in segment;
 }
 
 function writeAll(fd: number, bytes: Buffer): number {

@@ -1,0 +1,120 @@
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Books } from '../books.ts';
+import { errnoOf, messageOf } from '../errors.ts';
+import type { JournalFull, JournalLimit } from '../model/journal-full.ts';
+import { parseSegmentName, type SegmentState } from './segment-name.ts';
+import { SEGMENT_BYTES_MAX } from './segment-writer.ts';
+
+/** Records are dropped by the segment; so many fit into the bound. */
+const SEGMENTS_MIN = 16;
+
+/** A segment in a directory that is too large. */
+export interface FoundSegment {
+  readonly name: string;
+  readonly id: string;
+  readonly state: SegmentState;
+}
+
+/** The settings that bound the journal. */
+interface LimitSettings {
+  readonly journalMax: number | undefined;
+  readonly journalFull: JournalFull;
+}
+
+export function journalLimitOf({ journalMax, journalFull }: LimitSettings): JournalLimit | undefined {
+  return journalMax === undefined ? undefined : { bytesMax: journalMax, full: journalFull };
+}
+
+interface BoundOptions {
+  readonly directory: string;
+  readonly books: Books;
+  readonly limit?: JournalLimit | undefined;
+}
+
+/** Keeps the directory of a journal within its bound. */
+export class JournalBound {
+  readonly #options: BoundOptions;
+  readonly #remove: (found: FoundSegment) => Promise<number>;
+  #running = false;
+  #lost = 0;
+
+  /** `remove` returns how many records are lost. */
+  constructor(options: BoundOptions, remove: (found: FoundSegment) => Promise<number>) {
+    this.#options = options;
+    this.#remove = remove;
+  }
+
+  /** Removes segments while there are too many bytes. Never rejects. */
+  async keep(): Promise<void> {
+    const { limit, directory, books } = this.#options;
+    if (limit === undefined || this.#running) return;
+    this.#running = true;
+    try {
+      for (const found of await segmentsOver(directory, limit)) {
+        this.#lost += await this.#remove(found);
+        books.setNotice('journal bound', boundText(limit, this.#lost));
+      }
+      books.setReason('journal bound', undefined);
+    } catch (error) {
+      books.setReason('journal bound', `old records cannot be removed: ${messageOf(error)}`);
+    } finally {
+      this.#running = false;
+    }
+  }
+}
+
+function boundText({ full, bytesMax }: JournalLimit, records: number): string | undefined {
+  if (records === 0) return undefined;
+  return `it has reached TASK_LOGS_JOURNAL_MAX (${bytesMax} bytes): the ${full} records are dropped, ${records} so far`;
+}
+
+export function segmentBytesOf(limit: JournalLimit | undefined): number {
+  const bytes = Math.floor((limit?.bytesMax ?? Number.POSITIVE_INFINITY) / SEGMENTS_MIN);
+  return Math.min(SEGMENT_BYTES_MAX, bytes);
+}
+
+/**
+ * The segments to remove, so that the directory keeps its bound. All processes in a directory find the same ones, and each
+ * removes its own. Segments to which a process appends are left out: they are small.
+ */
+export async function segmentsOver(directory: string, limit: JournalLimit): Promise<readonly FoundSegment[]> {
+  const found: (FoundSegment & { readonly bytes: number })[] = [];
+  let sum = 0;
+  for (const name of await namesOf(directory)) {
+    const bytes = await sizeOf(join(directory, name));
+    sum += bytes;
+    const parsed = parseSegmentName(name);
+    if (parsed === undefined) continue;
+    const { id, state } = parsed;
+    if (state !== 'open' || bytes >= segmentBytesOf(limit)) found.push({ name, id, state, bytes });
+  }
+  // Ids begin with the time.
+  found.sort((a, b) => (a.id < b.id ? -1 : 1));
+  if (limit.full === 'newest') found.reverse();
+  const over: FoundSegment[] = [];
+  for (const segment of found) {
+    if (sum <= limit.bytesMax) break;
+    sum -= segment.bytes;
+    over.push(segment);
+  }
+  return over;
+}
+
+async function namesOf(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await lstat(path)).size;
+  } catch {
+    // Another process has renamed or removed it.
+    return 0;
+  }
+}
