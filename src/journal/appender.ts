@@ -5,7 +5,7 @@ import { errnoOf } from '../errors.ts';
 import type { FsyncMode } from '../model/fsync-mode.ts';
 import type { JournalLimit } from '../model/journal-full.ts';
 import { ownIdentity } from '../system/process-identity.ts';
-import { segmentBytesOf } from './journal-limit.ts';
+import { boundOf } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
 import type { WrittenSegment } from './segment-counts.ts';
 import type { SegmentFile } from './segment-name.ts';
@@ -60,7 +60,7 @@ export class Appender {
       directory,
       destinations,
       fsync,
-      segmentBytesMax: segmentBytesOf(limit),
+      ...boundOf(directory, limit),
       onAppend: (segment) => this.#onAppend(segment),
       onFull: (segment) => {
         this.#open(segment);

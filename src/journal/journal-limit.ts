@@ -1,3 +1,4 @@
+import { lstatSync, readdirSync } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Books } from '../books.ts';
@@ -5,6 +6,12 @@ import { errnoOf, messageOf } from '../errors.ts';
 import type { JournalFull, JournalLimit } from '../model/journal-full.ts';
 import { parseSegmentName, type SegmentState } from './segment-name.ts';
 import { SEGMENT_BYTES_MAX } from './segment-writer.ts';
+
+/** Segments are removed from this share of the bound on: their place is free when the next records come. */
+const REMOVE_SHARE = 0.8;
+
+/** Milliseconds for which a look at the directory holds. */
+const LOOK_MS = 50;
 
 /** Records are dropped by the segment; so many fit into the bound. */
 const SEGMENTS_MIN = 16;
@@ -69,7 +76,7 @@ function boundText({ full, bytesMax }: JournalLimit, records: number): string | 
   return `it has reached TASK_LOGS_JOURNAL_MAX (${bytesMax} bytes): the ${full} records are dropped, ${records} so far`;
 }
 
-export function segmentBytesOf(limit: JournalLimit | undefined): number {
+function segmentBytesOf(limit: JournalLimit | undefined): number {
   const bytes = Math.floor((limit?.bytesMax ?? Number.POSITIVE_INFINITY) / SEGMENTS_MIN);
   return Math.min(SEGMENT_BYTES_MAX, bytes);
 }
@@ -94,11 +101,49 @@ export async function segmentsOver(directory: string, limit: JournalLimit): Prom
   if (limit.full === 'newest') found.reverse();
   const over: FoundSegment[] = [];
   for (const segment of found) {
-    if (sum <= limit.bytesMax) break;
+    if (sum <= REMOVE_SHARE * limit.bytesMax) break;
     sum -= segment.bytes;
     over.push(segment);
   }
   return over;
+}
+
+/**
+ * Whether a directory has reached its bound, for the thread that records: it may be faster than the removal of segments, and
+ * a process that only records has none.
+ */
+function fullCheck(directory: string, limit: JournalLimit): () => boolean {
+  let isFull = false;
+  let until = 0;
+  return () => {
+    if (performance.now() < until) return isFull;
+    isFull = bytesIn(directory) > limit.bytesMax - segmentBytesOf(limit);
+    until = performance.now() + LOOK_MS;
+    return isFull;
+  };
+}
+
+/** The options of a `SegmentWriter` in a directory with a bound. */
+export function boundOf(directory: string, limit: JournalLimit | undefined): BoundWriterOptions {
+  if (limit === undefined) return {};
+  return { segmentBytesMax: segmentBytesOf(limit), isFull: fullCheck(directory, limit) };
+}
+
+interface BoundWriterOptions {
+  readonly segmentBytesMax?: number;
+  isFull?(): boolean;
+}
+
+function bytesIn(directory: string): number {
+  try {
+    const sizes = readdirSync(directory).map((name) =>
+      lstatSync(join(directory, name), { throwIfNoEntry: false }),
+    );
+    return sizes.reduce((sum, stats) => sum + (stats?.size ?? 0), 0);
+  } catch {
+    // Not made yet, or not readable: the write says so.
+    return 0;
+  }
 }
 
 async function namesOf(directory: string): Promise<readonly string[]> {

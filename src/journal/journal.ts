@@ -6,7 +6,7 @@ import { checkFolders } from '../system/files/real-folders.ts';
 import { namesIn } from '../system/optional-files.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import { JournalBooks, type JournalOptions } from './journal-books.ts';
-import { type FoundSegment, JournalBound, segmentBytesOf } from './journal-limit.ts';
+import { boundOf, type FoundSegment, JournalBound } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
 import { Segment } from './segment.ts';
 import type { CountedPlace, LeftSegment, SegmentOrigin, WrittenSegment } from './segment-counts.ts';
@@ -54,7 +54,7 @@ export class Journal {
       directory: options.directory,
       destinations: options.destinations,
       fsync: options.fsync,
-      segmentBytesMax: segmentBytesOf(options.limit),
+      ...boundOf(options.directory, options.limit),
       onAppend: (open) => this.#onAppend(open),
       // With `always` it is not known before its first sync.
       onFull: (open) => {

@@ -31,6 +31,8 @@ export interface WriterOptions {
   readonly fsync?: FsyncMode | undefined;
   /** A segment of this size is complete. Default 16 MiB. */
   readonly segmentBytesMax?: number | undefined;
+  /** Whether the directory has no room for another segment: then records are dropped and counted. */
+  isFull?(): boolean;
   /** Called after each write, with `always` after each sync: the segment is readable up to its size. */
   onAppend(segment: OpenSegment): void;
   /** The segment is complete. Called again with a smaller size when it was cut. */
@@ -120,7 +122,8 @@ export class SegmentWriter {
     }
     this.#push(`${entry.kind}${entry.json}\n`);
     this.#pendingEntries += 1;
-    if (this.#pendingBytes > TICK_BYTES_MAX && this.#retry === undefined) this.#write();
+    const bytesMax = Math.min(TICK_BYTES_MAX, this.#options.segmentBytesMax ?? TICK_BYTES_MAX);
+    if (this.#pendingBytes > bytesMax && this.#retry === undefined) this.#write();
     if (this.#scheduled) return;
     this.#scheduled = true;
     process.nextTick(() => this.#endTick());
@@ -204,6 +207,10 @@ export class SegmentWriter {
     try {
       while (this.#chunk !== undefined || this.#again.length > 0 || this.#pendingLines.length > 0) {
         this.#chunk ??= this.#withSource(this.#again.shift() ?? this.#nextChunk());
+        if (this.#file === undefined && this.#options.isFull?.() === true) {
+          this.#dropChunk(this.#chunk);
+          continue;
+        }
         const file = this.#openFile();
         this.#writeChunk(file, this.#chunk);
         if (this.#options.fsync !== 'always') this.#options.onAppend(file);
@@ -217,6 +224,13 @@ export class SegmentWriter {
       this.#options.onState(`cannot write to the journal in ${this.#options.directory}: ${messageOf(error)}`);
       this.#retryLater();
     }
+  }
+
+  /** The next chunk brings the source in force with it. */
+  #dropChunk({ bytes, entries }: Chunk): void {
+    this.#chunk = undefined;
+    this.#pendingBytes = this.#pendingLines.length === 0 ? 0 : this.#pendingBytes - bytes.length;
+    this.#options.onDropped('journal_full', entries);
   }
 
   #nextChunk(): Chunk {

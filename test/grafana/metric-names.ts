@@ -63,6 +63,12 @@ export const METRICS: Readonly<Record<string, readonly string[]>> = {
   tasktrail_records_unattributed_total: ['tasktrail_sender'],
   tasktrail_lines_skipped_total: [],
   tasktrail_journal_pending: ['tasktrail_destination'],
+  tasktrail_journal_claimed_total: ['tasktrail_destination'],
+  tasktrail_journal_left_total: ['tasktrail_destination'],
+  tasktrail_journal_dropped_total: ['tasktrail_destination', 'tasktrail_reason'],
+  tasktrail_store_received_total: [],
+  tasktrail_store_rejected_total: ['tasktrail_reason'],
+  tasktrail_store_passed_total: ['tasktrail_kind'],
   tasktrail_unready: ['tasktrail_part'],
   // The collector's span metrics, and its count of webhook stages.
   traces_span_metrics_calls_total: SPAN,
