@@ -10,7 +10,7 @@ import { SEGMENT_BYTES_MAX } from './segment-writer.ts';
 /** Segments are removed from this share of the bound on: their place is free when the next records come. */
 const REMOVE_SHARE = 0.8;
 
-/** Milliseconds for which a look at the directory holds. */
+/** Milliseconds for which a look at a full directory holds. */
 const LOOK_MS = 50;
 
 /** Records are dropped by the segment; so many fit into the bound. */
@@ -113,12 +113,12 @@ export async function segmentsOver(directory: string, limit: JournalLimit): Prom
  * a process that only records has none.
  */
 function fullCheck(directory: string, limit: JournalLimit): () => boolean {
-  let isFull = false;
   let until = 0;
   return () => {
-    if (performance.now() < until) return isFull;
-    isFull = bytesIn(directory) > limit.bytesMax - segmentBytesOf(limit);
-    until = performance.now() + LOOK_MS;
+    if (performance.now() < until) return true;
+    const isFull = bytesIn(directory) > limit.bytesMax - segmentBytesOf(limit);
+    // Asked for each new segment while there is room, and for each write while there is none.
+    if (isFull) until = performance.now() + LOOK_MS;
     return isFull;
   };
 }

@@ -134,7 +134,9 @@ function watch(trail: Trail): () => { looks: number; found: string[] } {
 
 const settled = (trail: Trail): boolean => sum(trail.books.snapshot().pending) === 0;
 
-test('the books balance at each moment: refusals, cuts, threads that end, records of killed processes', async () => {
+test('the books balance at each moment: refusals, cuts, threads that end, records of killed processes', {
+  timeout: 180_000,
+}, async () => {
   const endpoint = await badEndpoint();
   const { trail, dir, env } = await open({
     OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url,
@@ -148,7 +150,7 @@ test('the books balance at each moment: refusals, cuts, threads that end, record
     for (let n = 0; n < 5; n += 1) task.output(`line ${lines}.${n}\n`);
   }, 2);
   onTestFinished(() => clearInterval(speaking));
-  for (let round = 0; round < 4; round += 1) {
+  for (let round = 0; round < 3; round += 1) {
     const child = spawn(process.execPath, ['--input-type=module', '-e', RECORDER], {
       env: { PATH: process.env.PATH ?? '', ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
