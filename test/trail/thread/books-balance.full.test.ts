@@ -147,8 +147,8 @@ test('the books balance at each moment: refusals, cuts, threads that end, record
   let lines = 0;
   const speaking = setInterval(() => {
     lines += 1;
-    for (let n = 0; n < 5; n += 1) task.output(`line ${lines}.${n}\n`);
-  }, 2);
+    task.output(`line ${lines}\n`);
+  }, 4);
   onTestFinished(() => clearInterval(speaking));
   for (let round = 0; round < 3; round += 1) {
     const child = spawn(process.execPath, ['--input-type=module', '-e', RECORDER], {
@@ -169,7 +169,8 @@ test('the books balance at each moment: refusals, cuts, threads that end, record
   }
   clearInterval(speaking);
   endpoint.isWell = true;
-  await until(() => settled(trail), 'everything to be settled');
+  const rest = (): unknown => (settled(trail) ? undefined : trail.books.snapshot());
+  await expect.poll(rest, { timeout: 100_000 }).toBeUndefined();
   // Nothing more comes, so nothing may be counted any more either.
   await delay(200);
   const { looks, found } = stop();
