@@ -281,18 +281,19 @@ export class Books {
   keepIncluded(): void {
     const state = this.#included;
     if (state === undefined) return;
-    const { recorded, accepted, duplicates, skippedLines, delivered, dropped, unattributed, unsent } =
-      state.snapshot;
+    const { recorded, accepted, duplicates, skippedLines, failedSyncs = 0 } = state.snapshot;
+    const { delivered, dropped, unattributed, unsent } = state.snapshot;
     this.#included = undefined;
     this.#recorded += recorded;
     this.#accepted += accepted;
     this.#duplicates += duplicates;
     this.#skippedLines += skippedLines;
+    this.#failedSyncs += failedSyncs;
     addAll(this.#delivered, delivered);
     addAll(this.#dropped, dropped);
     addAll(this.#unattributed, unattributed);
     addAll(this.#unsent, unsent);
-    const { claimed, left, lost = {}, received = 0, rejected, passed, failedSyncs = 0 } = state.snapshot;
+    const { claimed, left, lost = {}, received = 0, rejected, passed } = state.snapshot;
     addAll(this.#claimed, claimed);
     addAll(this.#left, left);
     for (const [destination, reasons] of Object.entries(lost))
@@ -300,7 +301,6 @@ export class Books {
     this.#received += received;
     addAll(this.#rejected, rejected);
     addAll(this.#passed, passed);
-    this.#failedSyncs += failedSyncs;
   }
 
   #set(texts: Map<string, string>, part: string, text: string | undefined): void {

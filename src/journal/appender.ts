@@ -10,7 +10,6 @@ import type { JournalEntry, TelemetrySource } from './line.ts';
 import type { WrittenSegment } from './segment-counts.ts';
 import type { SegmentFile } from './segment-name.ts';
 import { formatSegmentName } from './segment-name.ts';
-import { syncText } from './segment-sync.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 
 /** Interval of touches of the open segment, which show that its owner is alive. */
@@ -26,6 +25,8 @@ export interface AppenderOptions {
   readonly fsync?: FsyncMode;
   /** Bound of the journal's directory. Default: none. */
   readonly limit?: JournalLimit | undefined;
+  /** Offset up to which every destination has received a segment. Default: unknown, so a part may be sent again. */
+  deliveredTo?(id: string): number;
 }
 
 /** Learns which segments there are and when there is something new in them. */
@@ -41,8 +42,8 @@ export interface AppenderListener {
 }
 
 /**
- * The part of the journal in the thread that records: appends, and sends nothing. Whatever sends follows the segments by their
- * files.
+ * The part of the journal that appends, and sends nothing: all of it in the thread that records. What sends follows the
+ * segments by their files.
  */
 export class Appender {
   readonly #books: Books;
@@ -53,7 +54,7 @@ export class Appender {
   readonly #opened = new Set<string>();
   #listener: AppenderListener | undefined;
 
-  constructor({ directory, destinations, books, fsync, limit }: AppenderOptions) {
+  constructor({ directory, destinations, books, fsync, limit, deliveredTo }: AppenderOptions) {
     this.#books = books;
     this.#isSyncedFirst = fsync === 'always';
     this.#writer = new SegmentWriter({
@@ -61,6 +62,7 @@ export class Appender {
       destinations,
       fsync,
       ...boundOf(directory, limit),
+      ...(deliveredTo !== undefined && { deliveredTo }),
       onAppend: (segment) => this.#onAppend(segment),
       onFull: (segment) => {
         this.#open(segment);
@@ -73,7 +75,7 @@ export class Appender {
       onDropped: (reason, count) => books.countUnwritten(destinations, reason, count),
       onState: (reason) => books.setReason('journal', reason),
     });
-    this.#touches = setInterval(() => this.#writer.checkFile(), TOUCH_MS).unref();
+    this.#touches = setInterval(() => this.checkFile(), TOUCH_MS).unref();
   }
 
   listen(listener: AppenderListener): void {
@@ -101,6 +103,16 @@ export class Appender {
   /** Records held in memory because the last write failed, and those that must not be sent before they are synced. */
   get unwritten(): number {
     return this.#writer.pendingCount + (this.#isSyncedFirst && this.#writer.isBehind ? 1 : 0);
+  }
+
+  /** Entries that are not completely written. */
+  get pendingCount(): number {
+    return this.#writer.pendingCount;
+  }
+
+  /** Shows other hosts that this process is alive. A segment that was deleted or claimed is replaced by a new one. */
+  checkFile(): void {
+    this.#writer.checkFile();
   }
 
   /** Writes waiting records, completes the segment and syncs it. */
@@ -139,4 +151,8 @@ export function releaseSegments(directory: string, segments: Iterable<SegmentFil
       if (errnoOf(error) === undefined) throw error;
     }
   }
+}
+
+function syncText(reason: string): string {
+  return `cannot sync the journal: ${reason}. The records are kept in memory and written to another segment`;
 }

@@ -22,8 +22,8 @@ export interface JournalOptions {
    * may end before its process does, and others would take the segments for owned.
    */
   onSegment?(id: string, path: string | undefined): void;
-  /** Called before a segment is removed: what is counted of it must be known by then where the books are kept. */
-  onCounted?(): void;
+  /** Called before a cursor passes records or a segment is removed: what was counted about them is not counted again. */
+  beforeAdvance?(): void;
   /** Bound of the directory. Default: none. */
   readonly limit?: JournalLimit | undefined;
 }

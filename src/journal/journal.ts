@@ -5,8 +5,9 @@ import { errnoOf, messageOf } from '../errors.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
 import { namesIn } from '../system/optional-files.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
+import { Appender } from './appender.ts';
 import { JournalBooks, type JournalOptions } from './journal-books.ts';
-import { boundOf, type FoundSegment, JournalBound } from './journal-limit.ts';
+import { type FoundSegment, JournalBound } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
 import { Segment } from './segment.ts';
 import type { CountedPlace, LeftSegment, SegmentOrigin, WrittenSegment } from './segment-counts.ts';
@@ -19,10 +20,9 @@ import {
 } from './segment-name.ts';
 import { SegmentProblems } from './segment-problems.ts';
 import { BATCH_RECORDS_MAX, type Batch } from './segment-reader.ts';
-import { syncText } from './segment-sync.ts';
-import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 import { Wakeups } from './watch.ts';
 
+/** A batch and its segment. */
 export interface QueuedBatch extends Batch {
   readonly segment: Segment;
 }
@@ -33,7 +33,7 @@ export interface QueuedBatch extends Batch {
  */
 export class Journal {
   readonly #options: JournalOptions;
-  readonly #writer: SegmentWriter;
+  readonly #appender: Appender;
   readonly #segments: Segment[] = [];
   readonly #wakeups = new Wakeups();
   /** Ids of segments that only wait for destinations unknown to this process. */
@@ -46,28 +46,18 @@ export class Journal {
 
   constructor(options: JournalOptions) {
     this.#options = options;
-    const { books } = options;
-    this.#problems = new SegmentProblems(books);
+    this.#problems = new SegmentProblems(options.books);
     this.#counts = new JournalBooks(options);
     this.#bound = new JournalBound(options, (found) => this.#drop(found));
-    this.#writer = new SegmentWriter({
-      directory: options.directory,
-      destinations: options.destinations,
-      fsync: options.fsync,
-      ...boundOf(options.directory, options.limit),
-      onAppend: (open) => this.#onAppend(open),
-      // With `always` it is not known before its first sync.
-      onFull: (open) => {
-        this.#known(open);
-        this.complete(open.id, open.size, open.entries);
-      },
-      onDropped: (reason, count) => books.countUnwritten(options.destinations, reason, count),
-      onState: (reason) => books.setReason('journal', reason),
-      onSyncState: (reason) => {
-        if (reason !== undefined) books.countFailedSyncs();
-        books.setReason('journal sync', reason && syncText(reason));
-      },
+    this.#appender = new Appender({
+      ...options,
       deliveredTo: (id) => this.#find(id)?.deliveredTo(options.destinations) ?? 0,
+    });
+    this.#appender.listen({
+      opened: (segment) => this.follow(segment),
+      readable: (id, bytes) => this.readable(id, bytes),
+      appended: () => this.wake(),
+      completed: (id, size, entries) => this.complete(id, size, entries),
     });
   }
 
@@ -75,7 +65,7 @@ export class Journal {
     return this.#options.destinations;
   }
 
-  /** A segment to which another thread of this process appends. `complete` tells that it appends no more. */
+  /** A segment to which this thread or another one appends. `complete` tells that it appends no more. */
   follow(file: WrittenSegment): void {
     const segment = this.#known(file);
     segment.readableTo = file.readableTo;
@@ -131,27 +121,22 @@ export class Journal {
   }
 
   append(source: TelemetrySource, entry: JournalEntry): void {
-    this.#options.books.countRecorded();
-    this.#writer.append(source, entry);
+    this.#appender.append(source, entry);
   }
 
-  /** Writes appended records to the operating system before it returns. A failed write shows in `/readyz`. */
+  /** As that of the appender. */
   flush(): void {
-    this.#writer.flush();
+    this.#appender.flush();
   }
 
-  /**
-   * Resolves when everything that was appended so far is as durable as the mode promises: with `never` it is passed to the
-   * operating system. Never rejects: a failure shows in `/readyz`.
-   */
+  /** As that of the appender. */
   synced(): Promise<void> {
-    return this.#writer.synced();
+    return this.#appender.synced();
   }
 
-  /** Records held in memory because the last write failed, and those that must not be sent before they are synced. */
+  /** As that of the appender. */
   get unwritten(): number {
-    const isHeldBack = this.#options.fsync === 'always' && this.#writer.isBehind;
-    return this.#writer.pendingCount + (isHeldBack ? 1 : 0);
+    return this.#appender.unwritten;
   }
 
   /** The next records for a destination, oldest first; undefined when none are available. */
@@ -187,6 +172,7 @@ export class Journal {
   }
 
   async done(destination: string, batch: QueuedBatch): Promise<void> {
+    this.#options.beforeAdvance?.();
     await batch.segment.advance(destination, batch.next);
   }
 
@@ -217,7 +203,7 @@ export class Journal {
   async #claimAll(claim: (name: string) => Promise<boolean>): Promise<number> {
     const { directory, books } = this.#options;
     if (this.#closed) return 0;
-    this.#writer.checkFile();
+    this.#appender.checkFile();
     if (this.#problems.isRetryDue) this.wake();
     for (const segment of [...this.#segments]) await segment.touch();
     let names: string[];
@@ -248,7 +234,7 @@ export class Journal {
 
   /** Number of records that are not delivered to a destination yet, without those of unreadable segments. */
   async countPending(destination: string): Promise<number> {
-    let pending = this.#writer.pendingCount;
+    let pending = this.#appender.pendingCount;
     for (const segment of [...this.#segments]) {
       try {
         pending += await segment.countPending(destination);
@@ -263,8 +249,8 @@ export class Journal {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#writer.synced();
-    this.#writer.close();
+    await this.#appender.synced();
+    this.#appender.close();
     for (const segment of this.#segments.splice(0)) {
       try {
         if (await segment.finishIfDrained(this.destinations)) await segment.forget(this.destinations);
@@ -275,20 +261,6 @@ export class Journal {
         this.#options.books.setReason('journal', messageOf(error));
       }
     }
-    this.wake();
-  }
-
-  /** `close` for the `exit` handler of a process: synchronous. */
-  closeSync(): void {
-    this.#writer.close();
-    this.#writer.syncNow();
-    // A thread may end before its process: others would take the segments for owned.
-    for (const segment of this.#segments) segment.releaseSync();
-  }
-
-  #onAppend(open: OpenSegment): void {
-    const segment = this.#known(open);
-    if (this.#options.fsync === 'always') segment.readableTo = open.size;
     this.wake();
   }
 
@@ -343,7 +315,7 @@ export class Journal {
     await segment.count();
     const lost = this.#counts.drop(segment);
     this.#segments.splice(this.#segments.indexOf(segment), 1);
-    this.#options.onCounted?.();
+    this.#options.beforeAdvance?.();
     await segment.drop();
     this.#problems.clear(segment);
     this.#options.onSegment?.(id, undefined);
@@ -393,7 +365,7 @@ export class Journal {
     this.#segments.splice(index, 1);
     this.#problems.clear(segment);
     this.#counts.forget(segment);
-    this.#options.onCounted?.();
+    this.#options.beforeAdvance?.();
     if ((await segment.forget(this.destinations)) === 'left') this.#unknownOnly.add(segment.id);
     this.#options.onSegment?.(segment.id, undefined);
   }

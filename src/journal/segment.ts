@@ -1,4 +1,3 @@
-import { renameSync } from 'node:fs';
 import { lstat, lutimes, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
@@ -291,18 +290,6 @@ export class Segment {
   async release(): Promise<void> {
     await this.#closeReaders();
     await this.#rename('closed');
-  }
-
-  /**
-   * Synchronous `release` for the end of a process or thread. On an error the segment keeps its name and is claimed
-   * later.
-   */
-  releaseSync(): void {
-    try {
-      renameSync(this.#path, this.#pathAs('closed'));
-    } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
-    }
   }
 
   #pathAs(state: SegmentState): string {

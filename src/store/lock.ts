@@ -1,7 +1,7 @@
 import { lutimes, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ulid } from 'ulid';
-import { TasktrailError } from '../errors.ts';
+import { messageOf, TasktrailError } from '../errors.ts';
 import { isAnyOf } from '../model/secret.ts';
 import { macOf } from '../model/trail-token.ts';
 import { makeNamedDirectory } from '../system/durable.ts';
@@ -64,6 +64,8 @@ export interface LockOptions {
   readonly token?: string;
   /** Tokens of locks that threads of this process had, which have ended: such a lock is taken over. */
   readonly former?: readonly string[];
+  /** Receives why the lock cannot be touched, so that nothing is written; undefined when it can again. */
+  readonly onTrouble?: ((reason: string | undefined) => void) | undefined;
 }
 
 /** Lock of the one process that writes below the log directory. */
@@ -73,6 +75,7 @@ export class DirectoryLock {
   readonly #isKeyGiven: boolean;
   readonly #path: string;
   readonly #onLost: (reason: string) => void;
+  readonly #onTrouble: (reason: string | undefined) => void;
   readonly #toucher: LockToucher;
   #record: LockRecord;
   #timer: NodeJS.Timeout | undefined;
@@ -85,6 +88,7 @@ export class DirectoryLock {
     this.#path = parts.path;
     this.#record = parts.record;
     this.#onLost = parts.onLost;
+    this.#onTrouble = parts.onTrouble;
     this.#toucher = new LockToucher(parts.path, parts.record.token);
   }
 
@@ -95,7 +99,7 @@ export class DirectoryLock {
   static async acquire(
     logDir: string,
     onLost: (reason: string) => void,
-    { key: givenKey, token = ulid(), former = [] }: LockOptions = {},
+    { key: givenKey, token = ulid(), former = [], onTrouble = () => {} }: LockOptions = {},
   ): Promise<DirectoryLock> {
     await makeNamedDirectory(logDir);
     const path = join(logDir, OWN_NAMES.lock);
@@ -108,7 +112,8 @@ export class DirectoryLock {
     const attempt = isOurs ? { isTaken: true as const } : await takeLock(path, record, RULES);
     if (!attempt.isTaken) throw heldBy(attempt.owner && asRecord(attempt.owner), key);
     await removeUnfinished(logDir);
-    const lock = new DirectoryLock({ path, record, key, isKeyGiven: givenKey !== undefined, onLost });
+    const isKeyGiven = givenKey !== undefined;
+    const lock = new DirectoryLock({ path, record, key, isKeyGiven, onLost, onTrouble });
     lock.#timer = setInterval(() => void lock.#touch(), TOUCH_MS).unref();
     return lock;
   }
@@ -147,8 +152,10 @@ export class DirectoryLock {
       else await lutimes(this.#path, now, now).catch(() => updateLock(this.#path, this.#record));
       this.#touchedAt = before;
       this.#toucher.beat();
-    } catch {
+      this.#onTrouble(undefined);
+    } catch (error) {
       // The next touch retries. Until one succeeds, nothing is written.
+      this.#onTrouble(`${this.#path} cannot be touched, so nothing is written: ${messageOf(error)}`);
     }
   }
 
@@ -181,6 +188,7 @@ interface LockParts {
   readonly key: string;
   readonly isKeyGiven: boolean;
   readonly onLost: (reason: string) => void;
+  readonly onTrouble: (reason: string | undefined) => void;
 }
 
 /**

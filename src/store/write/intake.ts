@@ -1,6 +1,6 @@
 import type { Books } from '../../books.ts';
-import { NOT_PERMITTED } from './admission.ts';
-import type { SortedBatch } from './sorted-batch.ts';
+import { NOT_PERMITTED } from './batch/admission.ts';
+import type { SortedBatch } from './batch/sorted-batch.ts';
 
 /** What becomes of the changes that the store is given: received = stored + duplicates + rejected + passed, at each moment. */
 export class Intake {
