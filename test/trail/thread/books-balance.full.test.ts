@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { BooksSnapshot } from '../../../src/books.ts';
 import { loadConfig } from '../../../src/config/config.ts';
 import { startTask } from '../../../src/record/task/attempt.ts';
@@ -29,10 +29,13 @@ await import(${JSON.stringify(pathToFileURL(built('trail/thread/thread-main.ts')
 
 /** Another process that records and is killed. */
 const RECORDER = `
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { startTasktrail, recordTask } from ${JSON.stringify(builtUrl('index.ts'))};
 await startTasktrail({ hold: 'never', log: () => {} });
 for (let n = 0; ; n += 1) {
   await recordTask({ source: 'test', message: 'm', taskId: 'killed-' + process.pid + '-' + n }, async (task) => task.output('x\\n'));
+  // Records are written at the end of a turn.
+  await nextTurn();
   if (n === 20) process.stdout.write('ready\\n');
 }
 `;
@@ -109,6 +112,9 @@ async function open(more: Readonly<Record<string, string>>): Promise<Opened> {
   const dir = await tempDir();
   writeFileSync(join(dir, 'thread.mjs'), WRECKED);
   const env = { TASK_LOGS_DIR: join(dir, 'logs'), TASK_LOGS_OTLP_PORT: '0', ...more };
+  // The standard exporters' package reads its settings from there, also in the thread.
+  for (const [name, value] of Object.entries(more)) if (name.startsWith('OTEL_')) vi.stubEnv(name, value);
+  onTestFinished(() => void vi.unstubAllEnvs());
   const config = loadConfig({ env, cwd: dir });
   const entry = pathToFileURL(join(dir, 'thread.mjs'));
   const trail = await openTrail({ config, log: () => {} }, new TrailMetrics(), { entry, checkMs: 100 });
