@@ -14,6 +14,8 @@ export interface BooksSnapshot {
   readonly unsent?: Readonly<Record<string, number>>;
   /** Files whose fsync has failed; they were written again. Absent while there are none. */
   readonly failedSyncs?: number;
+  /** How often the holder's thread was started again. Absent while it was not. */
+  readonly threadRestarts?: number;
   /** By destination: records that earlier processes left for it, and that this one sends. Absent while there are none. */
   readonly claimed?: Readonly<Record<string, number>>;
   /** By destination: records that another process has taken over. Absent while there are none. */
@@ -60,6 +62,7 @@ export class Books {
   #duplicates = 0;
   #skippedLines = 0;
   #failedSyncs = 0;
+  #threadRestarts = 0;
   readonly #delivered = new Map<string, number>();
   readonly #dropped = new Map<string, number>();
   readonly #unattributed = new Map<string, number>();
@@ -200,6 +203,11 @@ export class Books {
     this.#onChange();
   }
 
+  countThreadRestart(): void {
+    this.#threadRestarts += 1;
+    this.#onChange();
+  }
+
   /** A record that names no task, workflow or delivery. Returns true for the first one of a service. */
   countUnattributed(service: string): boolean {
     const first = !this.#unattributed.has(service) && this.#unattributed.size < NAMES_MAX;
@@ -241,6 +249,7 @@ export class Books {
       unattributed: sums(this.#unattributed, other?.unattributed),
       ...(Object.keys(unsent).length > 0 && { unsent }),
       ...(failedSyncs > 0 && { failedSyncs }),
+      ...(this.#threadRestarts > 0 && { threadRestarts: this.#threadRestarts }),
       ...this.#balance(),
     };
   }

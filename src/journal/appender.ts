@@ -15,6 +15,9 @@ import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 /** Interval of touches of the open segment, which show that its owner is alive. */
 const TOUCH_MS = 1_000;
 
+/** Segments that may still be cut after a failed sync are among the last. With a small bound a process makes many in a day. */
+const OPENED_MAX = 256;
+
 export interface AppenderOptions {
   /** `TASK_LOGS_DIR/_journal`. */
   readonly directory: string;
@@ -50,7 +53,7 @@ export class Appender {
   readonly #writer: SegmentWriter;
   readonly #touches: NodeJS.Timeout;
   readonly #isSyncedFirst: boolean;
-  /** Ids of the segments that the listener knows: one for 16 MiB. */
+  /** Ids of the last segments that the listener knows. */
   readonly #opened = new Set<string>();
   #listener: AppenderListener | undefined;
 
@@ -132,6 +135,8 @@ export class Appender {
   #open({ id, path, size }: OpenSegment): boolean {
     if (this.#opened.has(id)) return false;
     this.#opened.add(id);
+    const [oldest] = this.#opened;
+    if (this.#opened.size > OPENED_MAX && oldest !== undefined) this.#opened.delete(oldest);
     const readableTo = this.#isSyncedFirst ? size : undefined;
     this.#listener?.opened({ id, path, readableTo, size: undefined, entries: undefined });
     return true;

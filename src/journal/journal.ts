@@ -36,6 +36,8 @@ export class Journal {
   readonly #appender: Appender;
   readonly #segments: Segment[] = [];
   readonly #wakeups = new Wakeups();
+  /** Ids of segments of an earlier thread, which the recording thread names once more when it has the address of this one. */
+  readonly #adopted = new Set<string>();
   /** Ids of segments that only wait for destinations unknown to this process. */
   readonly #unknownOnly = new Set<string>();
   readonly #problems: SegmentProblems;
@@ -67,6 +69,8 @@ export class Journal {
 
   /** A segment to which this thread or another one appends. `complete` tells that it appends no more. */
   follow(file: WrittenSegment): void {
+    // It was adopted, and has been sent meanwhile: the message about it was on its way.
+    if (this.#adopted.has(file.id) && this.#find(file.id) === undefined) return;
     const segment = this.#known(file);
     segment.readableTo = file.readableTo;
     if (file.size !== undefined) this.complete(file.id, file.size, file.entries);
@@ -93,6 +97,7 @@ export class Journal {
   adopt(file: LeftSegment): void {
     const { id, path, size, readableTo, entries, isClaimed, counted } = file;
     if (this.#find(id) !== undefined) return;
+    this.#adopted.add(id);
     const segment = this.#segmentOf({ id, path }, { growing: size === undefined, isClaimed, counted });
     segment.readableTo = readableTo;
     if (size !== undefined) segment.complete(size);

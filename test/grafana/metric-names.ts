@@ -62,6 +62,8 @@ export const METRICS: Readonly<Record<string, readonly string[]>> = {
   tasktrail_records_dropped_total: ['tasktrail_reason'],
   tasktrail_records_unattributed_total: ['tasktrail_sender'],
   tasktrail_lines_skipped_total: [],
+  tasktrail_syncs_failed_total: [],
+  tasktrail_holder_restarts_total: [],
   tasktrail_journal_pending: ['tasktrail_destination'],
   tasktrail_journal_claimed_total: ['tasktrail_destination'],
   tasktrail_journal_left_total: ['tasktrail_destination'],

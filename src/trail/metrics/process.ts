@@ -5,7 +5,7 @@ import type { MetricLabels } from './labels.ts';
 /** Observes the counters of this process. Returns a function that stops it. */
 export function observeBooks(meter: Meter, books: Books, labels: MetricLabels): () => void {
   const counter = (name: string, description: string): Observable => {
-    const unit = name.startsWith('lines.') ? '{line}' : '{record}';
+    const unit = UNITS[name] ?? '{record}';
     return meter.createObservableCounter(`tasktrail.${name}`, { description, unit });
   };
   const simple = SIMPLE.map(([name, description, read]) => ({ counter: counter(name, description), read }));
@@ -39,6 +39,12 @@ export function observeBooks(meter: Meter, books: Books, labels: MetricLabels): 
   return () => meter.removeBatchObservableCallback(observe, observed);
 }
 
+const UNITS: Readonly<Record<string, string>> = {
+  'lines.skipped': '{line}',
+  'syncs.failed': '{file}',
+  'holder.restarts': '{restart}',
+};
+
 const SIMPLE: readonly (readonly [string, string, (books: BooksSnapshot) => number])[] = [
   ['records.recorded', 'Records and spans that entered the journal', ({ recorded }) => recorded],
   ['records.accepted', 'Records that the store wrote', ({ accepted }) => accepted],
@@ -49,6 +55,16 @@ const SIMPLE: readonly (readonly [string, string, (books: BooksSnapshot) => numb
     ({ received = 0 }) => received,
   ],
   ['lines.skipped', 'Lines of the log directory that could not be read', ({ skippedLines }) => skippedLines],
+  [
+    'syncs.failed',
+    'Files whose fsync has failed; they were written again',
+    ({ failedSyncs = 0 }) => failedSyncs,
+  ],
+  [
+    'holder.restarts',
+    "How often the holder's thread was started again",
+    ({ threadRestarts = 0 }) => threadRestarts,
+  ],
 ];
 
 const DESTINATION = 'tasktrail.destination';

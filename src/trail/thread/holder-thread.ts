@@ -336,6 +336,7 @@ export class HolderThread {
   async #runAgain(reason: string): Promise<void> {
     const { books } = this.#options;
     this.#restarts += 1;
+    books.countThreadRestart();
     try {
       // When it ends before it has started, `#onEnd` starts it again.
       if ((await this.#run(false)) !== undefined) return;

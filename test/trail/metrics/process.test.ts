@@ -27,6 +27,8 @@ test('the counters of the books are observed until it is stopped', () => {
   const stop = observeBooks(meter, books, new MetricLabels());
   books.countRecorded(3);
   books.countDropped('refused', 2);
+  books.countFailedSyncs();
+  books.countThreadRestart();
   const seen: [string, number, unknown][] = [];
   const result = {
     observe: (counter: { name: string }, value: number, attributes: unknown) =>
@@ -35,6 +37,8 @@ test('the counters of the books are observed until it is stopped', () => {
   void callbacks[0]?.(result as never);
   expect(seen).toContainEqual(['tasktrail.records.recorded', 3, undefined]);
   expect(seen).toContainEqual(['tasktrail.records.dropped', 2, { 'tasktrail.reason': 'refused' }]);
+  expect(seen).toContainEqual(['tasktrail.syncs.failed', 1, undefined]);
+  expect(seen).toContainEqual(['tasktrail.holder.restarts', 1, undefined]);
   stop();
   expect(callbacks).toEqual([]);
 });
