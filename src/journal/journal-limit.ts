@@ -1,10 +1,11 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Books } from '../books.ts';
 import { errnoOf, messageOf } from '../errors.ts';
 import type { JournalFull, JournalLimit } from '../model/journal-full.ts';
-import { parseSegmentName, type SegmentState } from './segment-name.ts';
+import { isJournalName, parseSegmentName, type SegmentState } from './segment-name.ts';
+import { SEGMENT_FILE_BYTES_MAX } from './segment-reader.ts';
 import { SEGMENT_BYTES_MAX } from './segment-writer.ts';
 
 /** Segments are removed from this share of the bound on: their place is free when the next records come. */
@@ -33,6 +34,13 @@ export function journalLimitOf({ journalMax, journalFull }: LimitSettings): Jour
   return journalMax === undefined ? undefined : { bytesMax: journalMax, full: journalFull };
 }
 
+interface BoundCalls {
+  /** Returns how many records are lost. */
+  remove(found: FoundSegment): Promise<number>;
+  /** Whether a segment cannot be read: it is not removed either. */
+  isAside(id: string): boolean;
+}
+
 interface BoundOptions {
   readonly directory: string;
   readonly books: Books;
@@ -42,14 +50,13 @@ interface BoundOptions {
 /** Keeps the directory of a journal within its bound. */
 export class JournalBound {
   readonly #options: BoundOptions;
-  readonly #remove: (found: FoundSegment) => Promise<number>;
+  readonly #calls: BoundCalls;
   #running = false;
   #lost = 0;
 
-  /** `remove` returns how many records are lost. */
-  constructor(options: BoundOptions, remove: (found: FoundSegment) => Promise<number>) {
+  constructor(options: BoundOptions, calls: BoundCalls) {
     this.#options = options;
-    this.#remove = remove;
+    this.#calls = calls;
   }
 
   /** Removes segments while there are too many bytes. Never rejects. */
@@ -58,17 +65,34 @@ export class JournalBound {
     if (limit === undefined || this.#running) return;
     this.#running = true;
     try {
-      for (const found of await segmentsOver(directory, limit)) {
-        this.#lost += await this.#remove(found);
-        books.setNotice('journal bound', boundText(limit, this.#lost));
-      }
-      books.setReason('journal bound', undefined);
+      const failed = await this.#removeAll(
+        await segmentsOver(directory, limit, (id) => this.#calls.isAside(id)),
+      );
+      books.setNotice('journal bound', boundText(limit, this.#lost));
+      books.setReason('journal bound', failed && notRemoved(failed));
     } catch (error) {
-      books.setReason('journal bound', `old records cannot be removed: ${messageOf(error)}`);
+      books.setReason('journal bound', notRemoved(messageOf(error)));
     } finally {
       this.#running = false;
     }
   }
+
+  /** Returns why one could not be removed. */
+  async #removeAll(segments: readonly FoundSegment[]): Promise<string | undefined> {
+    let failed: string | undefined;
+    for (const found of segments) {
+      try {
+        this.#lost += await this.#calls.remove(found);
+      } catch (error) {
+        failed = messageOf(error);
+      }
+    }
+    return failed;
+  }
+}
+
+function notRemoved(reason: string): string {
+  return `waiting records cannot be removed: ${reason}`;
 }
 
 function boundText({ full, bytesMax }: JournalLimit, records: number): string | undefined {
@@ -85,13 +109,18 @@ function segmentBytesOf(limit: JournalLimit | undefined): number {
  * The segments to remove, so that the directory keeps its bound. All processes in a directory find the same ones, and each
  * removes its own. Segments to which a process appends are left out: they are small.
  */
-export async function segmentsOver(directory: string, limit: JournalLimit): Promise<readonly FoundSegment[]> {
+async function segmentsOver(
+  directory: string,
+  limit: JournalLimit,
+  isAside: (id: string) => boolean,
+): Promise<readonly FoundSegment[]> {
   const found: (FoundSegment & { readonly bytes: number })[] = [];
   let sum = 0;
   for (const name of await namesOf(directory)) {
+    const parsed = parseSegmentName(name);
+    if (!isJournalName(name) || (parsed !== undefined && isAside(parsed.id))) continue;
     const bytes = await sizeOf(join(directory, name));
     sum += bytes;
-    const parsed = parseSegmentName(name);
     if (parsed === undefined) continue;
     const { id, state } = parsed;
     if (state !== 'open' || bytes >= segmentBytesOf(limit)) found.push({ name, id, state, bytes });
@@ -136,10 +165,9 @@ interface BoundWriterOptions {
 
 function bytesIn(directory: string): number {
   try {
-    const sizes = readdirSync(directory).map((name) =>
-      lstatSync(join(directory, name), { throwIfNoEntry: false }),
-    );
-    return sizes.reduce((sum, stats) => sum + (stats?.size ?? 0), 0);
+    const names = readdirSync(directory).filter(isJournalName);
+    const sizes = names.map((name) => lstatSync(join(directory, name), { throwIfNoEntry: false }));
+    return sizes.reduce((sum, stats) => sum + bytesOf(stats), 0);
   } catch {
     // Not made yet, or not readable: the write says so.
     return 0;
@@ -157,9 +185,14 @@ async function namesOf(directory: string): Promise<readonly string[]> {
 
 async function sizeOf(path: string): Promise<number> {
   try {
-    return (await lstat(path)).size;
+    return bytesOf(await lstat(path));
   } catch {
     // Another process has renamed or removed it.
     return 0;
   }
+}
+
+/** Something else in the place of a segment takes no room from the records. */
+function bytesOf(stats: Stats | undefined): number {
+  return stats?.isFile() === true && stats.size <= SEGMENT_FILE_BYTES_MAX ? stats.size : 0;
 }

@@ -50,7 +50,10 @@ export class Journal {
     this.#options = options;
     this.#problems = new SegmentProblems(options.books);
     this.#counts = new JournalBooks(options);
-    this.#bound = new JournalBound(options, (found) => this.#drop(found));
+    this.#bound = new JournalBound(options, {
+      remove: (found) => this.#drop(found),
+      isAside: (id) => this.#problems.has(id),
+    });
     this.#appender = new Appender({
       ...options,
       deliveredTo: (id) => this.#find(id)?.deliveredTo(options.destinations) ?? 0,
@@ -147,14 +150,14 @@ export class Journal {
   /** The next records for a destination, oldest first; undefined when none are available. */
   async next(destination: string, recordsMax: number = BATCH_RECORDS_MAX): Promise<QueuedBatch | undefined> {
     for (const segment of [...this.#segments]) {
-      if (this.#problems.isAside(segment)) continue;
+      if (this.#problems.isAside(segment.id)) continue;
       try {
         const batch = await this.#read(segment, destination, recordsMax);
-        this.#problems.clear(segment);
+        this.#problems.clear(segment.id);
         if (batch !== undefined) return batch;
       } catch (error) {
         // Of another user, or on a broken part of the disk: those behind it do not wait.
-        this.#problems.setAside(segment, error);
+        this.#problems.setAside(segment.id, error);
       }
     }
     return undefined;
@@ -168,7 +171,7 @@ export class Journal {
       const batch = await reader.read(recordsMax, readableTo);
       if (batch.entries.length > 0) return { ...batch, segment };
       if (!isComplete) return undefined;
-      if (reader.tornAt !== undefined) this.#problems.noteTorn(segment);
+      if (reader.tornAt !== undefined) this.#problems.noteTorn(segment.id);
       await this.#counts.settleRest(segment, destination, reader.index);
       await segment.finish(destination);
     } else if (segment.isComplete) await this.#counts.settleRest(segment, destination, undefined);
@@ -220,6 +223,7 @@ export class Journal {
       return 0;
     }
     books.setReason('journal claims', undefined);
+    this.#problems.look(names);
     let claimed = 0;
     for (const name of names.sort()) {
       if (await claim(name)) claimed += 1;
@@ -244,7 +248,7 @@ export class Journal {
       try {
         pending += await segment.countPending(destination);
       } catch (error) {
-        this.#problems.setAside(segment, error);
+        this.#problems.setAside(segment.id, error);
       }
     }
     return pending;
@@ -258,7 +262,9 @@ export class Journal {
     this.#appender.close();
     for (const segment of this.#segments.splice(0)) {
       try {
-        if (await segment.finishIfDrained(this.destinations)) await segment.forget(this.destinations);
+        const isDrained =
+          !this.#problems.has(segment.id) && (await segment.finishIfDrained(this.destinations));
+        if (isDrained) await segment.forget(this.destinations);
         else await segment.release();
         this.#options.onSegment?.(segment.id, undefined);
       } catch (error) {
@@ -312,8 +318,10 @@ export class Journal {
   async #drop({ name, id, state }: FoundSegment): Promise<number> {
     if (this.#closed) return 0;
     const parsed = parseSegmentName(name);
-    if (this.#find(id) === undefined && state === 'closed' && parsed !== undefined)
-      await this.#take(name, parsed);
+    const path = join(this.#options.directory, name);
+    if (this.#find(id) === undefined && state === 'closed' && parsed !== undefined) {
+      if (await this.#problems.canRead(path, id)) await this.#take(name, parsed);
+    }
     const segment = this.#find(id);
     if (segment === undefined || !segment.isComplete) return 0;
     // Counted first: what is lost has a number.
@@ -322,7 +330,7 @@ export class Journal {
     this.#segments.splice(this.#segments.indexOf(segment), 1);
     this.#options.beforeAdvance?.();
     await segment.drop();
-    this.#problems.clear(segment);
+    this.#problems.clear(id);
     this.#options.onSegment?.(id, undefined);
     return lost;
   }
@@ -333,7 +341,7 @@ export class Journal {
     if (this.#find(parsed.id)) return false;
     const from = join(this.#options.directory, name);
     if (parsed.state !== 'closed' && !(await isOrphan(from, parsed))) return false;
-    return this.#take(name, parsed);
+    return (await this.#problems.canRead(from, parsed.id)) && this.#take(name, parsed);
   }
 
   async #take(name: string, parsed: SegmentName): Promise<boolean> {
@@ -368,7 +376,7 @@ export class Journal {
     const index = this.#segments.indexOf(segment);
     if (index < 0) return;
     this.#segments.splice(index, 1);
-    this.#problems.clear(segment);
+    this.#problems.clear(segment.id);
     this.#counts.forget(segment);
     this.#options.beforeAdvance?.();
     if ((await segment.forget(this.destinations)) === 'left') this.#unknownOnly.add(segment.id);

@@ -38,6 +38,13 @@ export function cursorFileName(id: string): string {
   return `${id}.cursors`;
 }
 
+const OWN = /^[0-9A-Z]{26}\.cursors(?:\.tmp)?$/;
+
+/** Whether the journal has made a file of this name. `.nfs...` is a removed file that is still open. */
+export function isJournalName(name: string): boolean {
+  return OWN.test(name) || NAME.test(name) || name.startsWith('.nfs');
+}
+
 /** A segment by its id and its present path. */
 export interface SegmentFile {
   readonly id: string;

@@ -1,4 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { TasktrailError } from '../errors.ts';
 import { parseObject } from '../model/json.ts';
 import { withoutLeadingNuls } from '../system/files/nul-block.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
@@ -11,6 +13,14 @@ export const BATCH_BYTES_MAX: number = 4 * 1024 * 1024;
 
 /** The receiver's limit for a request body. A longer line could not be delivered. */
 const RECORD_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Far more than a segment with its last write can have: a larger file is another program's, and takes minutes to read. */
+export const SEGMENT_FILE_BYTES_MAX: number = 256 * 1024 * 1024;
+
+/** The header is the first line, and names some destinations. */
+const HEADER_BYTES_MAX = 65_536;
+
+const HEADER_START = 'H{"version":1,';
 
 /** Bytes of field names and brackets that a request needs for each change of the source. */
 const GROUP_BYTES = 100;
@@ -67,12 +77,23 @@ export class SegmentReader {
     const handle = await openSafeHandle(path, 'r');
     const reader = new SegmentReader(handle, onBadLine);
     try {
+      await checkBeginning(handle, path);
       await reader.#seek(offset);
     } catch (error) {
       await handle.close();
       throw error;
     }
     return reader;
+  }
+
+  /** Rejects when the file at `path` is no segment that this version can read. Changes nothing. */
+  static async check(path: string): Promise<void> {
+    const handle = await openSafeHandle(path, 'r');
+    try {
+      await checkBeginning(handle, path);
+    } finally {
+      await handle.close();
+    }
   }
 
   get header(): SegmentHeader | undefined {
@@ -217,6 +238,29 @@ function jsonOf({ bytes }: Line): string {
 function isRecord({ bytes }: Line): boolean {
   const kind = bytes?.[0];
   return (kind === LOG || kind === SPAN) && bytes?.[1] === OPEN && bytes.at(-1) === CLOSE;
+}
+
+/** What another version or another program has written is not taken for records, and not removed. */
+async function checkBeginning(handle: FileHandle, path: string): Promise<void> {
+  const { size } = await handle.stat();
+  if (size > SEGMENT_FILE_BYTES_MAX) throw notASegment(path, `it has ${size} bytes, which no segment has`);
+  const piece = Buffer.alloc(Math.min(size, HEADER_BYTES_MAX));
+  const { bytesRead } = await handle.read(piece, 0, piece.length, 0);
+  const bytes = piece.subarray(0, bytesRead);
+  // A power cut leaves NUL where the header was; an early kill leaves a part of the header.
+  if (bytes[0] === 0 || bytes.length === 0) return;
+  const end = bytes.indexOf('\n');
+  const text = bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
+  if (end < 0 && size < HEADER_BYTES_MAX && HEADER_START.startsWith(text.slice(0, HEADER_START.length)))
+    return;
+  if (end >= 0 && text.startsWith(HEADER_START) && readHeader(text.slice(1)) !== undefined) return;
+  const version = /^H\{"version":(\d{1,9})[,}]/.exec(text)?.[1];
+  const why = 'it does not begin as a segment';
+  throw notASegment(path, version === undefined || version === '1' ? why : `it is of version ${version}`);
+}
+
+function notASegment(path: string, why: string): TasktrailError {
+  return new TasktrailError('ERR_DIRECTORY_UNUSABLE', `${basename(path)}: ${why}`);
 }
 
 function readHeader(text: string): SegmentHeader | undefined {

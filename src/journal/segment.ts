@@ -10,6 +10,9 @@ import { SegmentCounts } from './segment-counts.ts';
 import { cursorFileName, formatSegmentName, type SegmentState } from './segment-name.ts';
 import { SegmentReader } from './segment-reader.ts';
 
+/** A few destinations with an offset each. Something larger is not ours, and not read. */
+const CURSORS_BYTES_MAX = 65_536;
+
 export interface SegmentPlace {
   readonly directory: string;
   readonly id: string;
@@ -81,7 +84,9 @@ export class Segment {
   /** Invalid cursors mean sending again, which record ids make harmless. */
   async #load(): Promise<void> {
     try {
-      const value = parseObject(await readText(this.#cursorPath())) ?? {};
+      const path = this.#cursorPath();
+      if ((await lstat(path)).size > CURSORS_BYTES_MAX) return;
+      const value = parseObject(await readText(path)) ?? {};
       for (const [destination, offset] of Object.entries(value)) {
         if (typeof offset === 'number' && Number.isSafeInteger(offset) && offset >= 0)
           this.#cursors[destination] = offset;
@@ -217,7 +222,7 @@ export class Segment {
     await this.#lastSave;
     await this.#closeReaders();
     await rm(this.#path, { force: true });
-    await rm(this.#cursorPath(), { force: true });
+    await this.#removeCursors();
   }
 
   /** Offset up to which all of these destinations have received it. */
@@ -269,7 +274,7 @@ export class Segment {
       return 'left';
     }
     await rm(this.#path, { force: true });
-    await rm(this.#cursorPath(), { force: true });
+    await this.#removeCursors();
     return 'deleted';
   }
 
@@ -311,6 +316,15 @@ export class Segment {
     this.#readers.clear();
     for (const reader of await Promise.allSettled(readers)) {
       if (reader.status === 'fulfilled') await reader.value.close();
+    }
+  }
+
+  async #removeCursors(): Promise<void> {
+    try {
+      await rm(this.#cursorPath(), { force: true });
+    } catch (error) {
+      // A folder in its place is not ours.
+      if (errnoOf(error) !== 'ERR_FS_EISDIR') throw error;
     }
   }
 
