@@ -14,6 +14,31 @@ export interface BooksSnapshot {
   readonly unsent?: Readonly<Record<string, number>>;
   /** Files whose fsync has failed; they were written again. Absent while there are none. */
   readonly failedSyncs?: number;
+  /** How often the holder's thread was started again. Absent while it was not. */
+  readonly threadRestarts?: number;
+  /** By destination: records that earlier processes left for it, and that this one sends. Absent while there are none. */
+  readonly claimed?: Readonly<Record<string, number>>;
+  /** By destination: records that another process has taken over. Absent while there are none. */
+  readonly left?: Readonly<Record<string, number>>;
+  /** By destination and reason: records that it does not get. Absent while there are none. */
+  readonly lost?: Readonly<Record<string, Counts>>;
+  /** By destination: recorded + claimed - delivered - unsent - lost - left. Absent without destinations. */
+  readonly pending?: Readonly<Record<string, number>>;
+  /** What the store was given: accepted + duplicates + rejected + passed. Absent while there is nothing. */
+  readonly received?: number;
+  /** By reason: what the store did not take. Absent while there is nothing. */
+  readonly rejected?: Counts;
+  /** By kind: what is not for files, such as heartbeats. Absent while there is nothing. */
+  readonly passed?: Counts;
+}
+
+type Counts = Readonly<Record<string, number>>;
+
+/** What became of the records of a batch at a destination. */
+export interface Tally {
+  delivered: number;
+  unsent: number;
+  readonly dropped: Map<string, number>;
 }
 
 /** What a thread of this process tells about itself. Plain data. */
@@ -27,10 +52,9 @@ export interface BooksState {
 const NAMES_MAX = 200;
 
 /**
- * The counters, reasons and notices of one process. "Delivered" and "dropped" also count records that this process sends
- * for processes that have ended; "recorded" counts its own. A process that sends no journal but its own has, per
- * destination, recorded = delivered + dropped + unsent + pending in the journal. Passed to where it is needed; there is no global instance.
- * A thread has books of its own, whose state the main thread includes in its own.
+ * The counters, reasons and notices of one process. For each destination, recorded + claimed = delivered + unsent + lost +
+ * left + pending; for the store, received = accepted + duplicates + rejected + passed. Passed to where it is needed; there
+ * is no global instance. A thread has books of its own, whose state the main thread includes in its own.
  */
 export class Books {
   #recorded = 0;
@@ -38,10 +62,18 @@ export class Books {
   #duplicates = 0;
   #skippedLines = 0;
   #failedSyncs = 0;
+  #threadRestarts = 0;
   readonly #delivered = new Map<string, number>();
   readonly #dropped = new Map<string, number>();
   readonly #unattributed = new Map<string, number>();
   readonly #unsent = new Map<string, number>();
+  readonly #claimed = new Map<string, number>();
+  readonly #left = new Map<string, number>();
+  readonly #lost = new Map<string, Map<string, number>>();
+  readonly #rejected = new Map<string, number>();
+  readonly #passed = new Map<string, number>();
+  #received = 0;
+  #destinations: readonly string[] = [];
   readonly #refusals = new Map<string, string>();
   readonly #reasons = new Map<string, string>();
   readonly #notices = new Map<string, string>();
@@ -51,6 +83,11 @@ export class Books {
   /** `onChange` is called after each change; it must return at once. */
   constructor(onChange: () => void = () => {}) {
     this.#onChange = onChange;
+  }
+
+  /** The destinations of every record of this process: the snapshot has what is pending for each. */
+  setDestinations(destinations: readonly string[]): void {
+    this.#destinations = destinations;
   }
 
   /** Records and spans that were appended to this process's journal. */
@@ -68,6 +105,64 @@ export class Books {
   /** Records that were not sent, because the destination does not take their signal, or the settings name another. */
   countUnsent(destination: string, count: number): void {
     add(this.#unsent, destination, count);
+    this.#onChange();
+  }
+
+  /** Records that earlier processes left for a destination. */
+  countClaimed(destination: string, count: number): void {
+    add(this.#claimed, destination, count);
+    this.#onChange();
+  }
+
+  /** Records whose segment another process has taken over. */
+  countLeft(destination: string, count: number): void {
+    add(this.#left, destination, count);
+    this.#onChange();
+  }
+
+  /** Records that a destination does not get. `reason` as in `countDropped`, which it includes. */
+  countLost(destination: string, reason: string, count: number): void {
+    this.#addLost(destination, reason, count);
+    this.countDropped(reason, count);
+  }
+
+  /** Records that no destination gets. */
+  countUnwritten(destinations: readonly string[], reason: string, count: number): void {
+    for (const destination of destinations) this.#addLost(destination, reason, count);
+    this.countDropped(reason, count);
+  }
+
+  /** The outcome of a batch, at once: no snapshot has a part of it. */
+  countTally(destination: string, { delivered, unsent, dropped }: Tally): void {
+    if (delivered > 0) this.countDelivered(destination, delivered);
+    if (unsent > 0) this.countUnsent(destination, unsent);
+    for (const [reason, count] of dropped) this.countLost(destination, reason, count);
+  }
+
+  #addLost(destination: string, reason: string, count: number): void {
+    const reasons = this.#lost.get(destination) ?? new Map<string, number>();
+    this.#lost.set(destination, reasons);
+    add(reasons, reason, count);
+  }
+
+  /** What the store was given, and what of it was already there or written: the rest is in `countRejected`. */
+  countReceived(received: number, fresh = 0, duplicates = 0): void {
+    this.#received += received;
+    this.#accepted += fresh;
+    this.#duplicates += duplicates;
+    this.#onChange();
+  }
+
+  /** What the store did not take. `reason` as in `countDropped`. */
+  countRejected(reason: string, count: number): void {
+    add(this.#rejected, reason, count);
+    this.#onChange();
+  }
+
+  /** What the store takes and keeps in no file. */
+  countPassed(kind: string, count: number): void {
+    this.#received += count;
+    add(this.#passed, kind, count);
     this.#onChange();
   }
 
@@ -105,6 +200,11 @@ export class Books {
 
   countFailedSyncs(): void {
     this.#failedSyncs += 1;
+    this.#onChange();
+  }
+
+  countThreadRestart(): void {
+    this.#threadRestarts += 1;
     this.#onChange();
   }
 
@@ -149,7 +249,32 @@ export class Books {
       unattributed: sums(this.#unattributed, other?.unattributed),
       ...(Object.keys(unsent).length > 0 && { unsent }),
       ...(failedSyncs > 0 && { failedSyncs }),
+      ...(this.#threadRestarts > 0 && { threadRestarts: this.#threadRestarts }),
+      ...this.#balance(),
     };
+  }
+
+  #balance(): Partial<BooksSnapshot> {
+    const other = this.#included?.snapshot;
+    const claimed = sums(this.#claimed, other?.claimed);
+    const left = sums(this.#left, other?.left);
+    const received = this.#received + (other?.received ?? 0);
+    const rejected = sums(this.#rejected, other?.rejected);
+    const passed = sums(this.#passed, other?.passed);
+    const lost: Record<string, Counts> = {};
+    for (const name of new Set([...this.#lost.keys(), ...Object.keys(other?.lost ?? {})]))
+      lost[name] = sums(this.#lost.get(name) ?? new Map(), other?.lost?.[name]);
+    const recorded = this.#recorded + (other?.recorded ?? 0);
+    const delivered = sums(this.#delivered, other?.delivered);
+    const unsent = sums(this.#unsent, other?.unsent);
+    const pending = this.#destinations.map((name): [string, number] => {
+      const settled = [delivered[name], unsent[name], left[name], ...Object.values(lost[name] ?? {})];
+      const all = recorded + (claimed[name] ?? 0);
+      return [name, settled.reduce<number>((rest, count = 0) => rest - count, all)];
+    });
+    const counts = { claimed, left, lost, pending: Object.fromEntries(pending), rejected, passed };
+    const present = Object.entries(counts).filter(([, value]) => Object.keys(value).length > 0);
+    return { ...Object.fromEntries(present), ...(received > 0 && { received }) };
   }
 
   state(): BooksState {
@@ -177,6 +302,14 @@ export class Books {
     addAll(this.#dropped, dropped);
     addAll(this.#unattributed, unattributed);
     addAll(this.#unsent, unsent);
+    const { claimed, left, lost = {}, received = 0, rejected, passed } = state.snapshot;
+    addAll(this.#claimed, claimed);
+    addAll(this.#left, left);
+    for (const [destination, reasons] of Object.entries(lost))
+      for (const [reason, count] of Object.entries(reasons)) this.#addLost(destination, reason, count);
+    this.#received += received;
+    addAll(this.#rejected, rejected);
+    addAll(this.#passed, passed);
   }
 
   #set(texts: Map<string, string>, part: string, text: string | undefined): void {
@@ -192,14 +325,11 @@ function add(counts: Map<string, number>, name: string, count: number): void {
   counts.set(key, (counts.get(key) ?? 0) + count);
 }
 
-function addAll(counts: Map<string, number>, more: Readonly<Record<string, number>> = {}): void {
+function addAll(counts: Map<string, number>, more: Counts = {}): void {
   for (const [name, count] of Object.entries(more)) add(counts, name, count);
 }
 
-function sums(
-  counts: ReadonlyMap<string, number>,
-  more: Readonly<Record<string, number>> = {},
-): Record<string, number> {
+function sums(counts: ReadonlyMap<string, number>, more: Counts = {}): Record<string, number> {
   const all = new Map(counts);
   addAll(all, more);
   return Object.fromEntries(all);

@@ -6,6 +6,7 @@ import { messageOf, TasktrailError } from '../errors.ts';
 import type { Sender } from '../export/sender.ts';
 import { destinationsOf } from '../journal/destination.ts';
 import { Journal } from '../journal/journal.ts';
+import { journalLimitOf } from '../journal/journal-limit.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { findHolder } from '../store/lock.ts';
 import { createSenders, HOLDER } from '../trail/destinations.ts';
@@ -69,6 +70,7 @@ export async function send(
     destinations: destinationsOf(config),
     books,
     fsync: config.fsync,
+    limit: journalLimitOf(config),
   });
   const senders = await createSenders(config, journal, books);
   const signals = new StopSignals();

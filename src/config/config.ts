@@ -4,6 +4,7 @@ import { homedir, userInfo } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import { TasktrailError } from '../errors.ts';
 import type { FsyncMode } from '../model/fsync-mode.ts';
+import type { JournalFull } from '../model/journal-full.ts';
 import { contradictions } from './contradictions.ts';
 import { type Environment, processEnvironment } from './environment.ts';
 import type { AgentConfig, CommandConfig } from './file/agent-schema.ts';
@@ -29,6 +30,10 @@ export interface Config {
   readonly fileMode: string;
   /** When the journal and the line files are synced. */
   readonly fsync: FsyncMode;
+  /** Bytes of waiting records, of all processes in the log directory; undefined: no bound. */
+  readonly journalMax: number | undefined;
+  /** Which of them are dropped at the bound. */
+  readonly journalFull: JournalFull;
   /** False: this process never holds the log directory, it only sends. */
   readonly store: boolean;
   /** A task is removed this many days after its end. */
@@ -233,6 +238,8 @@ function variableFields(
     workflowDir: resolve(cwd, value('TASK_LOGS_WORKFLOW_DIR') ?? join(logDir, '_workflow')),
     fileMode: value('TASK_LOGS_FILE_MODE'),
     fsync: value('TASK_LOGS_FSYNC'),
+    journalMax: value('TASK_LOGS_JOURNAL_MAX'),
+    journalFull: value('TASK_LOGS_JOURNAL_FULL'),
     store: value('TASK_LOGS_STORE'),
     retentionDays: value('TASK_LOGS_RETENTION_DAYS'),
     compressDays: value('TASK_LOGS_COMPRESS_DAYS'),

@@ -1,10 +1,11 @@
 import { DEFAULT_FSYNC, type FsyncMode } from '../model/fsync-mode.ts';
+import type { JournalFull } from '../model/journal-full.ts';
 import { OTEL_SETTINGS, type OtelSettings } from './otel-settings.ts';
 import { S3_SETTINGS, type S3Settings } from './s3-settings.ts';
 import type { SettingTable } from './setting.ts';
 import { COMMAND_LINE } from './values/command-line.ts';
+import { BYTES, FSYNC, FULL } from './values/durability.ts';
 import { FILE_MODE } from './values/file-mode.ts';
-import { FSYNC } from './values/fsync-mode.ts';
 import { ORIGINS } from './values/origins.ts';
 import { SECRETS, secret } from './values/secret-text.ts';
 import { httpUrl, REDIS_ADDRESS } from './values/urls.ts';
@@ -17,6 +18,8 @@ export interface Settings extends OtelSettings, S3Settings {
   readonly TASK_LOGS_WORKFLOW_DIR: string | undefined;
   readonly TASK_LOGS_FILE_MODE: string;
   readonly TASK_LOGS_FSYNC: FsyncMode;
+  readonly TASK_LOGS_JOURNAL_MAX: number | undefined;
+  readonly TASK_LOGS_JOURNAL_FULL: JournalFull;
   readonly TASK_LOGS_ENABLED: boolean;
   readonly TASK_LOGS_STORE: boolean;
   readonly TASK_LOGS_EMIT_WORKFLOW_EVENTS: boolean;
@@ -85,6 +88,22 @@ export const SETTINGS: SettingTable<Settings> = {
     sentence:
       'What a power cut may take: `interval` 200 ms of records and nothing that was answered, `always` its last milliseconds, `never` what the operating system has not written; see [guarantees](guarantees.md#power-cuts).',
     field: 'fsync',
+  },
+  TASK_LOGS_JOURNAL_MAX: {
+    kind: BYTES,
+    default: undefined,
+    defaultText: 'no bound',
+    group: 'Recording',
+    sentence:
+      'Bytes of all records that wait in the log directory for a destination; more are dropped and counted. Without it they wait until the disk is full; see [long waits](guarantees.md#long-waits).',
+    field: 'journalMax',
+  },
+  TASK_LOGS_JOURNAL_FULL: {
+    kind: FULL,
+    default: 'oldest',
+    group: 'Recording',
+    sentence: 'Which waiting records are dropped at `TASK_LOGS_JOURNAL_MAX`.',
+    field: 'journalFull',
   },
   TASK_LOGS_ENABLED: {
     kind: BOOLEAN,

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import { suppressTracing } from '@opentelemetry/core';
-import type { Books } from '../books.ts';
+import type { Books, Tally } from '../books.ts';
 import { errnoOf, messageOf } from '../errors.ts';
 import type { Journal, QueuedBatch } from '../journal/journal.ts';
+import { emptyTally } from '../journal/journal-books.ts';
 import type { BatchEntry } from '../journal/segment-reader.ts';
 import { parseJson } from '../model/json.ts';
 import { partsOf, type RequestPart, requestBody } from './otlp-request.ts';
@@ -64,6 +65,8 @@ export class Sender {
   /** Signals of which a record was accepted. */
   readonly #known = new Set<Signal>();
   #running: Promise<void> | undefined;
+  /** What became of the records of the batch so far: it is counted as a whole. */
+  #tally: Tally = emptyTally();
   #idle = false;
 
   constructor(options: SenderOptions) {
@@ -120,7 +123,11 @@ export class Sender {
           this.#idle = false;
           // The place was not advanced: it is delivered already.
           const isRepeat = unsaved?.segment === batch.segment && unsaved.next === batch.next;
-          if (!isRepeat && !(await this.#deliver(batch))) return;
+          if (!isRepeat) {
+            this.#tally = emptyTally();
+            if (!(await this.#deliver(batch))) return;
+            journal.settle(destination, batch, this.#tally);
+          }
           unsaved = (await this.#save(batch)) ? undefined : batch;
           continue;
         }
@@ -160,11 +167,11 @@ export class Sender {
 
   /** False when stopped before the batch was delivered. */
   async #deliver(batch: QueuedBatch): Promise<boolean> {
-    const { signals, books, destination } = this.#options;
+    const { signals } = this.#options;
     const parts = partsOf(batch.entries);
     for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
       if (signals?.has(part.signal) === false) {
-        books.countUnsent(destination, part.entries.length);
+        this.#tally.unsent += part.entries.length;
         continue;
       }
       if (this.#refused.has(part.signal)) {
@@ -193,7 +200,7 @@ export class Sender {
         return [];
       case 'too_large': {
         if (count > 1) return halvesOf(part);
-        books.countDropped('too_large');
+        this.#drop('too_large', 1);
         books.noteRefusal(this.destination, 'the record is too large');
         return [];
       }
@@ -204,7 +211,7 @@ export class Sender {
         const readable = part.entries.filter(isJson);
         if (readable.length < count) {
           // Damaged journal lines make the whole request invalid: the other records are sent again without them.
-          books.countDropped('damaged', count - readable.length);
+          this.#drop('damaged', count - readable.length);
           return readable.length === 0 ? [] : [{ signal: part.signal, entries: readable }];
         }
         if (result.status === MALFORMED) return this.#isolate(part, result.reason);
@@ -250,9 +257,9 @@ export class Sender {
   #countAccepted({ signal, entries }: RequestPart, result: SendResult & { kind: 'accepted' }): void {
     const { books, destination } = this.#options;
     const rejected = Math.min(entries.length, result.rejected);
-    books.countDelivered(destination, entries.length - rejected);
+    this.#tally.delivered += entries.length - rejected;
     if (rejected > 0) {
-      books.countDropped('rejected', rejected);
+      this.#drop('rejected', rejected);
       books.setNotice(`${destination} rejected`, result.reason ?? 'no reason given');
       books.noteRefusal(destination, result.reason ?? 'no reason given');
     }
@@ -264,7 +271,7 @@ export class Sender {
 
   #countRefused({ signal, entries }: RequestPart, reason: string): void {
     const { books, destination } = this.#options;
-    books.countDropped('refused', entries.length);
+    this.#drop('refused', entries.length);
     books.setNotice(`${destination} refused`, `${signal}: ${reason}`);
     books.noteRefusal(destination, reason);
   }
@@ -278,9 +285,14 @@ export class Sender {
   #countUnsent({ signal, entries }: RequestPart): void {
     const { books, destination } = this.#options;
     const counting = this.#refused.count(signal, entries.length);
-    if (counting === 'unsent') books.countUnsent(destination, entries.length);
-    else books.countDropped(counting, entries.length);
+    if (counting === 'unsent') this.#tally.unsent += entries.length;
+    else this.#drop(counting, entries.length);
     books.setNotice(destination, this.#refused.notice);
+  }
+
+  #drop(reason: string, count: number): void {
+    const { dropped } = this.#tally;
+    dropped.set(reason, (dropped.get(reason) ?? 0) + count);
   }
 
   #sendWithRetries(signal: Signal, body: Uint8Array): Promise<SendResult | undefined> {

@@ -3,14 +3,20 @@ import { join } from 'node:path';
 import type { Books } from '../books.ts';
 import { errnoOf } from '../errors.ts';
 import type { FsyncMode } from '../model/fsync-mode.ts';
+import type { JournalLimit } from '../model/journal-full.ts';
 import { ownIdentity } from '../system/process-identity.ts';
+import { boundOf } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
-import type { SegmentFile, WrittenSegment } from './segment.ts';
+import type { WrittenSegment } from './segment-counts.ts';
+import type { SegmentFile } from './segment-name.ts';
 import { formatSegmentName } from './segment-name.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 
 /** Interval of touches of the open segment, which show that its owner is alive. */
 const TOUCH_MS = 1_000;
+
+/** Segments that may still be cut after a failed sync are among the last. With a small bound a process makes many in a day. */
+const OPENED_MAX = 256;
 
 export interface AppenderOptions {
   /** `TASK_LOGS_DIR/_journal`. */
@@ -20,6 +26,8 @@ export interface AppenderOptions {
   readonly books: Books;
   /** Default `interval`. */
   readonly fsync?: FsyncMode;
+  /** Bound of the journal's directory. Default: none. */
+  readonly limit?: JournalLimit | undefined;
   /** Offset up to which every destination has received a segment. Default: unknown, so a part may be sent again. */
   deliveredTo?(id: string): number;
 }
@@ -33,7 +41,7 @@ export interface AppenderListener {
   /** Called when there is more to read. */
   appended(): void;
   /** Nothing more is appended to this segment. Called again with a smaller size when it was cut. */
-  completed(id: string, size: number): void;
+  completed(id: string, size: number, entries: number): void;
 }
 
 /**
@@ -45,28 +53,29 @@ export class Appender {
   readonly #writer: SegmentWriter;
   readonly #touches: NodeJS.Timeout;
   readonly #isSyncedFirst: boolean;
-  /** Ids of the segments that the listener knows: one for 16 MiB. */
+  /** Ids of the last segments that the listener knows. */
   readonly #opened = new Set<string>();
   #listener: AppenderListener | undefined;
 
-  constructor({ directory, destinations, books, fsync, deliveredTo }: AppenderOptions) {
+  constructor({ directory, destinations, books, fsync, limit, deliveredTo }: AppenderOptions) {
     this.#books = books;
     this.#isSyncedFirst = fsync === 'always';
     this.#writer = new SegmentWriter({
       directory,
       destinations,
       fsync,
+      ...boundOf(directory, limit),
       ...(deliveredTo !== undefined && { deliveredTo }),
       onAppend: (segment) => this.#onAppend(segment),
       onFull: (segment) => {
         this.#open(segment);
-        this.#listener?.completed(segment.id, segment.size);
+        this.#listener?.completed(segment.id, segment.size, segment.entries);
       },
       onSyncState: (reason) => {
         if (reason !== undefined) books.countFailedSyncs();
         books.setReason('journal sync', reason && syncText(reason));
       },
-      onDropped: (reason, count) => books.countDropped(reason, count),
+      onDropped: (reason, count) => books.countUnwritten(destinations, reason, count),
       onState: (reason) => books.setReason('journal', reason),
     });
     this.#touches = setInterval(() => this.checkFile(), TOUCH_MS).unref();
@@ -126,8 +135,10 @@ export class Appender {
   #open({ id, path, size }: OpenSegment): boolean {
     if (this.#opened.has(id)) return false;
     this.#opened.add(id);
+    const [oldest] = this.#opened;
+    if (this.#opened.size > OPENED_MAX && oldest !== undefined) this.#opened.delete(oldest);
     const readableTo = this.#isSyncedFirst ? size : undefined;
-    this.#listener?.opened({ id, path, readableTo, size: undefined });
+    this.#listener?.opened({ id, path, readableTo, size: undefined, entries: undefined });
     return true;
   }
 }

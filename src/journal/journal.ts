@@ -1,37 +1,26 @@
-import { lstat, readdir, rename } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Books } from '../books.ts';
+import type { Tally } from '../books.ts';
 import { errnoOf, messageOf } from '../errors.ts';
-import type { FsyncMode } from '../model/fsync-mode.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
 import { namesIn } from '../system/optional-files.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import { Appender } from './appender.ts';
+import { JournalBooks, type JournalOptions } from './journal-books.ts';
+import { type FoundSegment, JournalBound } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
-import { Segment, type SegmentFile, type WrittenSegment } from './segment.ts';
-import { formatSegmentName, parseSegmentName, type SegmentName } from './segment-name.ts';
+import { Segment } from './segment.ts';
+import type { CountedPlace, LeftSegment, SegmentOrigin, WrittenSegment } from './segment-counts.ts';
+import {
+  formatSegmentName,
+  isOrphan,
+  parseSegmentName,
+  type SegmentFile,
+  type SegmentName,
+} from './segment-name.ts';
 import { SegmentProblems } from './segment-problems.ts';
 import { BATCH_RECORDS_MAX, type Batch } from './segment-reader.ts';
-
-/** A segment of another host that was not touched for this long belongs to a dead process. */
-const FOREIGN_STALE_MS = 60_000;
-
-export interface JournalOptions {
-  /** `TASK_LOGS_DIR/_journal`. */
-  readonly directory: string;
-  /** Keys of the destinations of every record appended here. */
-  readonly destinations: readonly string[];
-  readonly books: Books;
-  /** Default `interval`. */
-  readonly fsync?: FsyncMode;
-  /**
-   * Called before this journal takes responsibility for a segment, and when it has none any more: whatever runs this journal
-   * may end before its process does, and others would take the segments for owned.
-   */
-  onSegment?(id: string, path: string | undefined): void;
-  /** Called before a cursor passes records: what was counted about them is not counted again. */
-  beforeAdvance?(): void;
-}
+import { Wakeups } from './watch.ts';
 
 /** A batch and its segment. */
 export interface QueuedBatch extends Batch {
@@ -46,16 +35,25 @@ export class Journal {
   readonly #options: JournalOptions;
   readonly #appender: Appender;
   readonly #segments: Segment[] = [];
-  readonly #waiters = new Set<() => void>();
+  readonly #wakeups = new Wakeups();
+  /** Ids of segments of an earlier thread, which the recording thread names once more when it has the address of this one. */
+  readonly #adopted = new Set<string>();
   /** Ids of segments that only wait for destinations unknown to this process. */
   readonly #unknownOnly = new Set<string>();
   readonly #problems: SegmentProblems;
-  #version = 0;
+  readonly #counts: JournalBooks;
+  readonly #bound: JournalBound;
+  #isCounting = false;
   #closed = false;
 
   constructor(options: JournalOptions) {
     this.#options = options;
     this.#problems = new SegmentProblems(options.books);
+    this.#counts = new JournalBooks(options);
+    this.#bound = new JournalBound(options, {
+      remove: (found) => this.#drop(found),
+      isAside: (id) => this.#problems.has(id),
+    });
     this.#appender = new Appender({
       ...options,
       deliveredTo: (id) => this.#find(id)?.deliveredTo(options.destinations) ?? 0,
@@ -64,7 +62,7 @@ export class Journal {
       opened: (segment) => this.follow(segment),
       readable: (id, bytes) => this.readable(id, bytes),
       appended: () => this.wake(),
-      completed: (id, size) => this.complete(id, size),
+      completed: (id, size, entries) => this.complete(id, size, entries),
     });
   }
 
@@ -74,9 +72,11 @@ export class Journal {
 
   /** A segment to which this thread or another one appends. `complete` tells that it appends no more. */
   follow(file: WrittenSegment): void {
+    // It was adopted, and has been sent meanwhile: the message about it was on its way.
+    if (this.#adopted.has(file.id) && this.#find(file.id) === undefined) return;
     const segment = this.#known(file);
     segment.readableTo = file.readableTo;
-    if (file.size !== undefined) segment.complete(file.size);
+    if (file.size !== undefined) this.complete(file.id, file.size, file.entries);
     this.wake();
   }
 
@@ -87,28 +87,45 @@ export class Journal {
     this.wake();
   }
 
-  /** Nothing is appended to the segment any more, which has this many bytes. */
-  complete(id: string, size: number): void {
-    this.#find(id)?.complete(size);
+  /** Nothing is appended to the segment any more, which has this many bytes and records. */
+  complete(id: string, size: number, entries?: number): void {
+    const segment = this.#find(id);
+    segment?.complete(size);
+    if (entries !== undefined) this.#counts.complete(id, entries, segment);
     this.wake();
+    void this.#bound.keep();
   }
 
   /** Goes on with a segment that a process or thread, which has ended, was sending. */
-  adopt(file: WrittenSegment): void {
-    const { id, path, size, readableTo } = file;
+  adopt(file: LeftSegment): void {
+    const { id, path, size, readableTo, entries, isClaimed, counted } = file;
     if (this.#find(id) !== undefined) return;
-    const segment = this.#segmentOf({ id, path }, size === undefined);
+    this.#adopted.add(id);
+    const segment = this.#segmentOf({ id, path }, { growing: size === undefined, isClaimed, counted });
     segment.readableTo = readableTo;
     if (size !== undefined) segment.complete(size);
     segment.loadCursors();
     this.#segments.push(segment);
+    for (const [destination, index] of Object.entries(counted ?? {}))
+      segment.counts.begin(destination, index);
+    if (entries !== undefined) this.#counts.complete(id, entries, segment);
     this.wake();
+    if (isClaimed === true) void this.#countClaimed();
+  }
+
+  /** Counts what became of the records of a batch; of a batch that is counted already, nothing. */
+  settle(destination: string, batch: QueuedBatch, tally: Tally): void {
+    this.#counts.settle(batch.segment, destination, batch, tally);
+  }
+
+  /** What has changed of how far segments are in the books. */
+  takePlaces(): readonly CountedPlace[] {
+    return this.#counts.takePlaces();
   }
 
   /** The senders look again: records were written by another thread. */
   wake(): void {
-    this.#version += 1;
-    for (const wake of [...this.#waiters]) wake();
+    this.#wakeups.wake();
   }
 
   append(source: TelemetrySource, entry: JournalEntry): void {
@@ -133,14 +150,14 @@ export class Journal {
   /** The next records for a destination, oldest first; undefined when none are available. */
   async next(destination: string, recordsMax: number = BATCH_RECORDS_MAX): Promise<QueuedBatch | undefined> {
     for (const segment of [...this.#segments]) {
-      if (this.#problems.isAside(segment)) continue;
+      if (this.#problems.isAside(segment.id)) continue;
       try {
         const batch = await this.#read(segment, destination, recordsMax);
-        this.#problems.clear(segment);
+        this.#problems.clear(segment.id);
         if (batch !== undefined) return batch;
       } catch (error) {
-        // Made by another user, or on a broken part of the disk: the segments behind it are not to wait for it.
-        this.#problems.setAside(segment, error);
+        // Of another user, or on a broken part of the disk: those behind it do not wait.
+        this.#problems.setAside(segment.id, error);
       }
     }
     return undefined;
@@ -154,9 +171,10 @@ export class Journal {
       const batch = await reader.read(recordsMax, readableTo);
       if (batch.entries.length > 0) return { ...batch, segment };
       if (!isComplete) return undefined;
-      if (reader.tornAt !== undefined) this.#problems.noteTorn(segment);
+      if (reader.tornAt !== undefined) this.#problems.noteTorn(segment.id);
+      await this.#counts.settleRest(segment, destination, reader.index);
       await segment.finish(destination);
-    }
+    } else if (segment.isComplete) await this.#counts.settleRest(segment, destination, undefined);
     await this.#forgetIfFinished(segment);
     return undefined;
   }
@@ -168,21 +186,12 @@ export class Journal {
 
   /** Increases with each append and claim; `changed` compares it. */
   get version(): number {
-    return this.#version;
+    return this.#wakeups.version;
   }
 
   /** Resolves after an append, a claim or the close that is newer than `version`, or when the signal aborts. */
   async changed(version: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted || this.#closed || version !== this.#version) return;
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        this.#waiters.delete(wake);
-        signal.removeEventListener('abort', wake);
-        resolve();
-      };
-      this.#waiters.add(wake);
-      signal.addEventListener('abort', wake);
-    });
+    if (!this.#closed) await this.#wakeups.changed(version, signal);
   }
 
   /** Claims the segments of dead processes. Returns how many were claimed. */
@@ -214,21 +223,22 @@ export class Journal {
       return 0;
     }
     books.setReason('journal claims', undefined);
+    this.#problems.look(names);
     let claimed = 0;
     for (const name of names.sort()) {
       if (await claim(name)) claimed += 1;
     }
     if (claimed > 0) this.wake();
+    await this.#bound.keep();
     return claimed;
   }
 
-  /** Whether living processes of this host have claimed segments of dead ones, and have not forgotten them yet. */
+  /** Whether living processes of this host are sending segments of dead ones. */
   async hasClaimsOfOthers(): Promise<boolean> {
-    return (await namesIn(this.#options.directory)).some((name) => {
-      const parsed = parseSegmentName(name);
-      if (parsed?.state !== 'claimed' || this.#segments.some(({ id }) => id === parsed.id)) return false;
-      return isProcessAlive(parsed.owner) === true;
-    });
+    const names = (await namesIn(this.#options.directory)).map(parseSegmentName);
+    return names.some(
+      (name) => name?.state === 'claimed' && !this.#find(name.id) && isProcessAlive(name.owner) === true,
+    );
   }
 
   /** Number of records that are not delivered to a destination yet, without those of unreadable segments. */
@@ -236,9 +246,9 @@ export class Journal {
     let pending = this.#appender.pendingCount;
     for (const segment of [...this.#segments]) {
       try {
-        pending += (await (await segment.reader(destination))?.countFrom()) ?? 0;
+        pending += await segment.countPending(destination);
       } catch (error) {
-        this.#problems.setAside(segment, error);
+        this.#problems.setAside(segment.id, error);
       }
     }
     return pending;
@@ -252,7 +262,9 @@ export class Journal {
     this.#appender.close();
     for (const segment of this.#segments.splice(0)) {
       try {
-        if (await segment.finishIfDrained(this.destinations)) await segment.forget(this.destinations);
+        const isDrained =
+          !this.#problems.has(segment.id) && (await segment.finishIfDrained(this.destinations));
+        if (isDrained) await segment.forget(this.destinations);
         else await segment.release();
         this.#options.onSegment?.(segment.id, undefined);
       } catch (error) {
@@ -272,24 +284,64 @@ export class Journal {
     const found = this.#find(id);
     if (found !== undefined) return found;
     this.#options.onSegment?.(id, path);
-    const segment = this.#segmentOf({ id, path }, true);
+    const segment = this.#segmentOf({ id, path }, { growing: true });
     this.#segments.push(segment);
     return segment;
   }
 
-  #segmentOf({ id, path }: SegmentFile, growing: boolean): Segment {
-    const { directory, books } = this.#options;
-    const onBadLine = (): void => books.countSkippedLines(1);
-    return new Segment({ directory, id, path, growing, onBadLine });
+  #segmentOf({ id, path }: SegmentFile, { growing, isClaimed, counted }: SegmentOrigin): Segment {
+    const { directory, books, destinations } = this.#options;
+    const segment: Segment = new Segment({
+      ...{ directory, id, path, growing, known: destinations },
+      onBadLine: () => books.countSkippedLines(1),
+      ...(isClaimed === true && {
+        onCounted: (records, before) => this.#counts.claimed(segment, { records, before }, counted),
+      }),
+    });
+    return segment;
+  }
+
+  /** One segment at a time: a backlog has many, and its first records are sent meanwhile. */
+  async #countClaimed(): Promise<void> {
+    if (this.#isCounting) return;
+    this.#isCounting = true;
+    try {
+      // Also those that are claimed meanwhile.
+      for (let at = 0; at < this.#segments.length && !this.#closed; at += 1)
+        await this.#segments[at]?.count().catch(() => {});
+    } finally {
+      this.#isCounting = false;
+    }
+  }
+
+  /** Removes a segment that is this process's, or no process's: its owner does it otherwise. Returns how many records are lost. */
+  async #drop({ name, id, state }: FoundSegment): Promise<number> {
+    if (this.#closed) return 0;
+    const parsed = parseSegmentName(name);
+    const path = join(this.#options.directory, name);
+    if (this.#find(id) === undefined && state === 'closed' && parsed !== undefined) {
+      if (await this.#problems.canRead(path, id)) await this.#take(name, parsed);
+    }
+    const segment = this.#find(id);
+    if (segment === undefined || !segment.isComplete) return 0;
+    // Counted first: what is lost has a number.
+    await segment.count();
+    const lost = this.#counts.drop(segment);
+    this.#segments.splice(this.#segments.indexOf(segment), 1);
+    this.#options.beforeAdvance?.();
+    await segment.drop();
+    this.#problems.clear(id);
+    this.#options.onSegment?.(id, undefined);
+    return lost;
   }
 
   async #claim(name: string): Promise<boolean> {
     const parsed = parseSegmentName(name);
     if (parsed === undefined || this.#unknownOnly.has(parsed.id)) return false;
-    if (this.#segments.some((segment) => segment.id === parsed.id)) return false;
+    if (this.#find(parsed.id)) return false;
     const from = join(this.#options.directory, name);
-    if (parsed.state !== 'closed' && !(await isOrphan(from, isOwnerAlive(parsed)))) return false;
-    return this.#take(name, parsed);
+    if (parsed.state !== 'closed' && !(await isOrphan(from, parsed))) return false;
+    return (await this.#problems.canRead(from, parsed.id)) && this.#take(name, parsed);
   }
 
   async #take(name: string, parsed: SegmentName): Promise<boolean> {
@@ -308,7 +360,14 @@ export class Journal {
       );
       return false;
     }
-    this.adopt({ id: parsed.id, path: to, readableTo: undefined, size: 0 });
+    this.adopt({
+      id: parsed.id,
+      path: to,
+      readableTo: undefined,
+      size: 0,
+      entries: undefined,
+      isClaimed: true,
+    });
     return true;
   }
 
@@ -317,27 +376,10 @@ export class Journal {
     const index = this.#segments.indexOf(segment);
     if (index < 0) return;
     this.#segments.splice(index, 1);
-    this.#problems.clear(segment);
+    this.#problems.clear(segment.id);
+    this.#counts.forget(segment);
+    this.#options.beforeAdvance?.();
     if ((await segment.forget(this.destinations)) === 'left') this.#unknownOnly.add(segment.id);
     this.#options.onSegment?.(segment.id, undefined);
-  }
-}
-
-/**
- * Undefined when only the file's age tells: the owner is on another host, or a thread of this process, which touches
- * its segments.
- */
-function isOwnerAlive({ owner }: SegmentName): boolean | undefined {
-  const alive = isProcessAlive(owner);
-  return alive === true && owner.pid === process.pid ? undefined : alive;
-}
-
-async function isOrphan(path: string, alive: boolean | undefined): Promise<boolean> {
-  if (alive !== undefined) return !alive;
-  try {
-    return Date.now() - (await lstat(path)).mtimeMs > FOREIGN_STALE_MS;
-  } catch {
-    // Another process has claimed or removed it.
-    return false;
   }
 }

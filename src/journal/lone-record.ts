@@ -2,11 +2,13 @@ import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { messageOf, TasktrailError } from '../errors.ts';
 import { DEFAULT_FSYNC, type FsyncMode } from '../model/fsync-mode.ts';
+import type { JournalLimit } from '../model/journal-full.ts';
 import { redactJson } from '../redact/redact.ts';
 import { syncDirectorySync } from '../system/files/sync-directory.ts';
 import { makeNamedDirectorySync } from '../system/make-directory.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import { releaseSegments } from './appender.ts';
+import { boundOf } from './journal-limit.ts';
 import type { OtlpLogRecord, TelemetrySource } from './line.ts';
 import { formatSegmentName } from './segment-name.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
@@ -20,7 +22,11 @@ export interface LoneRecordTarget {
   readonly isKept?: boolean;
   /** Default `interval`. */
   readonly fsync?: FsyncMode;
+  /** Bound of the journal's directory: at it the record is refused. Default: none. */
+  readonly limit?: JournalLimit | undefined;
 }
+
+const FULL = 'the records that wait have reached TASK_LOGS_JOURNAL_MAX';
 
 /** The journal's directory below a log directory. */
 export function journalDir(logDir: string): string {
@@ -40,12 +46,13 @@ export function writeLoneRecord(target: LoneRecordTarget, record: OtlpLogRecord)
     directory: journalDir(target.logDir),
     destinations: target.destinations,
     fsync,
+    ...boundOf(journalDir(target.logDir), target.limit),
     onAppend: () => {},
     onFull: (full) => {
       segment = full;
     },
     onDropped: (reason) => {
-      refusal ??= reason;
+      refusal ??= reason === 'journal_full' ? FULL : reason;
     },
     onState: (reason) => {
       refusal = reason;

@@ -1,4 +1,8 @@
-import type { ProcessIdentity } from '../system/process-identity.ts';
+import { lstat } from 'node:fs/promises';
+import { isProcessAlive, type ProcessIdentity } from '../system/process-identity.ts';
+
+/** A segment of another host that was not touched for this long belongs to a dead process. */
+const FOREIGN_STALE_MS = 60_000;
 
 /**
  * `<ulid>~<host>~<pid>~<start>.<state>`. `open`: the owner appends and sends. `claimed`: the owner sends a segment
@@ -32,4 +36,38 @@ export function parseSegmentName(name: string): SegmentName | undefined {
 /** Holds the cursor of each destination. Its name does not change with the segment's state. */
 export function cursorFileName(id: string): string {
   return `${id}.cursors`;
+}
+
+const OWN = /^[0-9A-Z]{26}\.cursors(?:\.tmp)?$/;
+
+/** Whether the journal has made a file of this name. `.nfs...` is a removed file that is still open. */
+export function isJournalName(name: string): boolean {
+  return OWN.test(name) || NAME.test(name) || name.startsWith('.nfs');
+}
+
+/** A segment by its id and its present path. */
+export interface SegmentFile {
+  readonly id: string;
+  readonly path: string;
+}
+
+/**
+ * Undefined when only the file's age tells: the owner is on another host, or a thread of this process, which touches
+ * its segments.
+ */
+function isOwnerAlive({ owner }: SegmentName): boolean | undefined {
+  const alive = isProcessAlive(owner);
+  return alive === true && owner.pid === process.pid ? undefined : alive;
+}
+
+/** Whether the process that owns the segment at this path has ended. */
+export async function isOrphan(path: string, name: SegmentName): Promise<boolean> {
+  const alive = isOwnerAlive(name);
+  if (alive !== undefined) return !alive;
+  try {
+    return Date.now() - (await lstat(path)).mtimeMs > FOREIGN_STALE_MS;
+  } catch {
+    // Another process has claimed or removed it.
+    return false;
+  }
 }

@@ -1,4 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { TasktrailError } from '../errors.ts';
 import { parseObject } from '../model/json.ts';
 import { withoutLeadingNuls } from '../system/files/nul-block.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
@@ -12,6 +14,14 @@ export const BATCH_BYTES_MAX: number = 4 * 1024 * 1024;
 /** The receiver's limit for a request body. A longer line could not be delivered. */
 const RECORD_BYTES_MAX = 64 * 1024 * 1024;
 
+/** Far more than a segment with its last write can have: a larger file is another program's, and takes minutes to read. */
+export const SEGMENT_FILE_BYTES_MAX: number = 256 * 1024 * 1024;
+
+/** The header is the first line, and names some destinations. */
+const HEADER_BYTES_MAX = 65_536;
+
+const HEADER_START = 'H{"version":1,';
+
 /** Bytes of field names and brackets that a request needs for each change of the source. */
 const GROUP_BYTES = 100;
 
@@ -24,8 +34,17 @@ export interface BatchEntry {
 
 export interface Batch {
   readonly entries: readonly BatchEntry[];
+  /** Number of records of the segment before the batch. */
+  readonly index: number;
   /** Offset of the next batch. */
   readonly next: number;
+}
+
+export interface RecordCount {
+  readonly records: number;
+  readonly next: number;
+  /** For each offset: the records before it. */
+  readonly before: readonly number[];
 }
 
 const NO_SOURCE = '"resource":{"attributes":[]},"scope":{"name":""}';
@@ -39,9 +58,10 @@ export class SegmentReader {
   readonly #onBadLine: (offset: number) => void;
   #source = NO_SOURCE;
   #position = 0;
+  #index = 0;
   #tornAt: number | undefined;
   #header: SegmentHeader | undefined;
-  #last: { readonly next: number; readonly source: string } | undefined;
+  #last: { readonly next: number; readonly source: string; readonly records: number } | undefined;
 
   private constructor(handle: FileHandle, onBadLine: (offset: number) => void) {
     this.#handle = handle;
@@ -57,12 +77,23 @@ export class SegmentReader {
     const handle = await openSafeHandle(path, 'r');
     const reader = new SegmentReader(handle, onBadLine);
     try {
+      await checkBeginning(handle, path);
       await reader.#seek(offset);
     } catch (error) {
       await handle.close();
       throw error;
     }
     return reader;
+  }
+
+  /** Rejects when the file at `path` is no segment that this version can read. Changes nothing. */
+  static async check(path: string): Promise<void> {
+    const handle = await openSafeHandle(path, 'r');
+    try {
+      await checkBeginning(handle, path);
+    } finally {
+      await handle.close();
+    }
   }
 
   get header(): SegmentHeader | undefined {
@@ -76,6 +107,11 @@ export class SegmentReader {
 
   get position(): number {
     return this.#position;
+  }
+
+  /** Number of records before the position. */
+  get index(): number {
+    return this.#index;
   }
 
   /** The next records, of those before `to`; empty when no complete line is available. `advance` moves the position. */
@@ -107,15 +143,30 @@ export class SegmentReader {
   async advance(next: number): Promise<void> {
     if (this.#last?.next === next) {
       this.#source = this.#last.source;
+      this.#index += this.#last.records;
       this.#position = next;
     } else await this.#seek(next);
   }
 
-  /** Number of records after the position. Does not move it. */
-  async countFrom(): Promise<number> {
-    let count = 0;
-    for await (const line of this.#linesFrom(this.#position)) if (isRecord(line)) count += 1;
-    return count;
+  /**
+   * Counts the records from an offset on: all, those before each of some offsets. `next` is the offset behind the last
+   * whole line. Does not move the position.
+   */
+  async count(from: number, offsets: readonly number[] = []): Promise<RecordCount> {
+    let records = 0;
+    let next = from;
+    const before = offsets.map(() => 0);
+    for await (const lines of readLines(this.#handle, { from, bytesMax: RECORD_BYTES_MAX }))
+      for (const line of lines) {
+        if (!line.isTerminated) continue;
+        next = line.end;
+        if (!isRecord(withoutLeadingNuls(line))) continue;
+        records += 1;
+        offsets.forEach((offset, index) => {
+          if (line.end <= offset) before[index] = records;
+        });
+      }
+    return { records, next, before };
   }
 
   async close(): Promise<void> {
@@ -123,8 +174,8 @@ export class SegmentReader {
   }
 
   #batch(entries: BatchEntry[], next: number, source: string): Batch {
-    this.#last = { next, source };
-    return { entries, next };
+    this.#last = { next, source, records: entries.length };
+    return { entries, index: this.#index, next };
   }
 
   /** Starts at the current position, so that no byte is read twice by advancing. */
@@ -132,7 +183,8 @@ export class SegmentReader {
     if (this.#position >= offset) return;
     for await (const line of this.#linesFrom(this.#position)) {
       // Invalid lines are counted by `read`.
-      this.#source = this.#readControlLine(line)?.source ?? this.#source;
+      if (isRecord(line)) this.#index += 1;
+      else this.#source = this.#readControlLine(line)?.source ?? this.#source;
       this.#position = line.end;
       if (this.#position >= offset) return;
     }
@@ -186,6 +238,29 @@ function jsonOf({ bytes }: Line): string {
 function isRecord({ bytes }: Line): boolean {
   const kind = bytes?.[0];
   return (kind === LOG || kind === SPAN) && bytes?.[1] === OPEN && bytes.at(-1) === CLOSE;
+}
+
+/** What another version or another program has written is not taken for records, and not removed. */
+async function checkBeginning(handle: FileHandle, path: string): Promise<void> {
+  const { size } = await handle.stat();
+  if (size > SEGMENT_FILE_BYTES_MAX) throw notASegment(path, `it has ${size} bytes, which no segment has`);
+  const piece = Buffer.alloc(Math.min(size, HEADER_BYTES_MAX));
+  const { bytesRead } = await handle.read(piece, 0, piece.length, 0);
+  const bytes = piece.subarray(0, bytesRead);
+  // A power cut leaves NUL where the header was; an early kill leaves a part of the header.
+  if (bytes[0] === 0 || bytes.length === 0) return;
+  const end = bytes.indexOf('\n');
+  const text = bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
+  if (end < 0 && size < HEADER_BYTES_MAX && HEADER_START.startsWith(text.slice(0, HEADER_START.length)))
+    return;
+  if (end >= 0 && text.startsWith(HEADER_START) && readHeader(text.slice(1)) !== undefined) return;
+  const version = /^H\{"version":(\d{1,9})[,}]/.exec(text)?.[1];
+  const why = 'it does not begin as a segment';
+  throw notASegment(path, version === undefined || version === '1' ? why : `it is of version ${version}`);
+}
+
+function notASegment(path: string, why: string): TasktrailError {
+  return new TasktrailError('ERR_DIRECTORY_UNUSABLE', `${basename(path)}: ${why}`);
 }
 
 function readHeader(text: string): SegmentHeader | undefined {

@@ -15,7 +15,7 @@ import { formatSegmentName } from './segment-name.ts';
 import { type FailedSync, SegmentSync, type SyncableSegment } from './segment-sync.ts';
 
 /** Segment size: small enough to be deleted soon after delivery, large enough that a busy process makes few files. */
-const SEGMENT_BYTES_MAX = 16 * 1024 * 1024;
+export const SEGMENT_BYTES_MAX: number = 16 * 1024 * 1024;
 
 /** Memory for records while writes fail. Beyond it the newest records are dropped and counted. */
 const PENDING_BYTES_MAX = 32 * 1024 * 1024;
@@ -33,6 +33,10 @@ export interface WriterOptions {
   readonly directory: string;
   readonly destinations: readonly string[];
   readonly fsync?: FsyncMode | undefined;
+  /** A segment of this size is complete. Default 16 MiB. */
+  readonly segmentBytesMax?: number | undefined;
+  /** Whether the directory has no room for another segment: then records are dropped and counted. */
+  isFull?(): boolean;
   /** Called after each write, with `always` after each sync: the segment is readable up to its size. */
   onAppend(segment: OpenSegment): void;
   /** The segment is complete. Called again with a smaller size when it was cut. */
@@ -50,11 +54,14 @@ export interface OpenSegment {
   readonly id: string;
   readonly path: string;
   readonly size: number;
+  /** Number of entries in it. */
+  readonly entries: number;
 }
 
 interface File extends OpenSegment, SyncableSegment {
   readonly inode: number;
   size: number;
+  entries: number;
 }
 
 /** Lines for one write(2). */
@@ -101,7 +108,7 @@ export class SegmentWriter {
     this.#sync = new SegmentSync({
       mode,
       onSynced: ({ id, path }, size) => {
-        if (mode === 'always') options.onAppend({ id, path, size });
+        if (mode === 'always') options.onAppend({ id, path, size, entries: 0 });
       },
       onFailed: (segment, failed) => this.#appendAgain(segment, failed),
       onState: (reason) => options.onSyncState?.(reason),
@@ -119,7 +126,8 @@ export class SegmentWriter {
     }
     this.#push(`${entry.kind}${entry.json}\n`);
     this.#pendingEntries += 1;
-    if (this.#pendingBytes > TICK_BYTES_MAX && this.#retry === undefined) this.#write();
+    const bytesMax = Math.min(TICK_BYTES_MAX, this.#options.segmentBytesMax ?? TICK_BYTES_MAX);
+    if (this.#pendingBytes > bytesMax && this.#retry === undefined) this.#write();
     if (this.#scheduled) return;
     this.#scheduled = true;
     process.nextTick(() => this.#endTick());
@@ -182,6 +190,9 @@ export class SegmentWriter {
     this.#closed = true;
     const lost = this.pendingCount - completeEntries(this.#chunk);
     if (lost > 0) this.#options.onDropped('journal_full', lost);
+    // Those lines are whole, and stay in it.
+    if (this.#file !== undefined && this.#chunk?.file === this.#file)
+      this.#file.entries += completeEntries(this.#chunk);
     this.#finish();
   }
 
@@ -200,10 +211,14 @@ export class SegmentWriter {
     try {
       while (this.#chunk !== undefined || this.#again.length > 0 || this.#pendingLines.length > 0) {
         this.#chunk ??= this.#withSource(this.#again.shift() ?? this.#nextChunk());
+        if (this.#file === undefined && this.#options.isFull?.() === true) {
+          this.#dropChunk(this.#chunk);
+          continue;
+        }
         const file = this.#openFile();
         this.#writeChunk(file, this.#chunk);
         if (this.#options.fsync !== 'always') this.#options.onAppend(file);
-        if (file.size >= SEGMENT_BYTES_MAX) this.#finish();
+        if (file.size >= (this.#options.segmentBytesMax ?? SEGMENT_BYTES_MAX)) this.#finish();
       }
       clearTimeout(this.#retry);
       this.#retry = undefined;
@@ -216,6 +231,13 @@ export class SegmentWriter {
       if (!FULL.has(errnoOf(error) ?? '')) this.#finish();
       this.#retryLater();
     }
+  }
+
+  /** The next chunk brings the source in force with it. */
+  #dropChunk({ bytes, entries }: Chunk): void {
+    this.#chunk = undefined;
+    this.#pendingBytes = this.#pendingLines.length === 0 ? 0 : this.#pendingBytes - bytes.length;
+    this.#options.onDropped('journal_full', entries);
   }
 
   #nextChunk(): Chunk {
@@ -251,20 +273,25 @@ export class SegmentWriter {
     }
     this.#writtenSource = chunk.source;
     this.#chunk = undefined;
+    file.entries += chunk.entries;
     this.#sync.appended(file, chunk, chunk.bytes.length);
     this.#pendingBytes = this.#pendingLines.length === 0 ? 0 : this.#pendingBytes - chunk.bytes.length;
   }
 
   /** The part of a segment whose sync has failed that a destination has not received goes to another segment. */
-  #appendAgain({ id, path }: SyncableSegment, { size, kept }: FailedSync<Chunk>): void {
+  #appendAgain(segment: SyncableSegment, { size, kept }: FailedSync<Chunk>): void {
+    const { id, path } = segment;
     const delivered = this.#options.deliveredTo?.(id) ?? 0;
+    let entries = isFile(segment) ? segment.entries : 0;
     for (const { chunk, end } of kept) {
       if (end <= delivered) continue;
+      entries -= chunk.entries;
       this.#again.push({ ...chunk, written: 0, file: undefined });
       this.#pendingBytes += chunk.bytes.length;
     }
     if (this.#file?.id === id) this.#file = undefined;
-    this.#options.onFull({ id, path, size });
+    if (isFile(segment)) segment.entries = entries;
+    this.#options.onFull({ id, path, size, entries });
     // Not at once: each try makes a segment.
     this.#retryLater();
   }
@@ -297,7 +324,7 @@ export class SegmentWriter {
     const first = Buffer.from(`H${JSON.stringify(header)}\n${source}`);
     try {
       const { ino } = fstatSync(fd);
-      return { id, path, fd, inode: ino, size: writeAll(fd, first), directories };
+      return { id, path, fd, inode: ino, size: writeAll(fd, first), entries: 0, directories };
     } catch (error) {
       // Each retry would leave another file and descriptor.
       closeSync(fd);
@@ -313,6 +340,10 @@ export class SegmentWriter {
     this.#sync.finished(file);
     this.#options.onFull(file);
   }
+}
+
+function isFile(segment: SyncableSegment): segment is File {
+  return 'entries' in segment;
 }
 
 function writeAll(fd: number, bytes: Buffer): number {

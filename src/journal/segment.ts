@@ -6,30 +6,27 @@ import { readText } from '../system/durable.ts';
 import { PRIVATE_FILE } from '../system/files/modes.ts';
 import { writeNewText } from '../system/files/new-file.ts';
 import { ownIdentity } from '../system/process-identity.ts';
+import { SegmentCounts } from './segment-counts.ts';
 import { cursorFileName, formatSegmentName, type SegmentState } from './segment-name.ts';
 import { SegmentReader } from './segment-reader.ts';
 
-/** A segment by its id and its present path. */
-export interface SegmentFile {
-  readonly id: string;
-  readonly path: string;
-}
-
-/** A segment that this process writes. */
-export interface WrittenSegment extends SegmentFile {
-  /** Bytes that may be read; undefined: all. */
-  readonly readableTo: number | undefined;
-  /** Bytes in the end; undefined while it is appended to. */
-  readonly size: number | undefined;
-}
+/** A few destinations with an offset each. Something larger is not ours, and not read. */
+const CURSORS_BYTES_MAX = 65_536;
 
 export interface SegmentPlace {
   readonly directory: string;
   readonly id: string;
   readonly path: string;
+  /** Keys of the destinations of this process. */
+  readonly known: readonly string[];
   /** True while this process appends to it. */
   readonly growing: boolean;
   readonly onBadLine: () => void;
+  /**
+   * For a segment of an earlier process, before its first record is read: how many records it has, and how many of them
+   * each destination had received.
+   */
+  readonly onCounted?: (records: number, before: ReadonlyMap<string, number>) => void;
 }
 
 /** A segment with a reader and a cursor for each destination. */
@@ -48,6 +45,12 @@ export class Segment {
   #nextSave: Promise<void> | undefined;
   readonly #readers = new Map<string, Promise<SegmentReader>>();
   readonly #finished = new Set<string>();
+  readonly counts: SegmentCounts = new SegmentCounts();
+  #counting: Promise<void> | undefined;
+  #isCounted = false;
+  /** The whole lines that were counted so far. */
+  #seen = { records: 0, next: 0 };
+  #isDropped = false;
   /** From the header; undefined until the first read. */
   #destinations: readonly string[] | undefined;
   /**
@@ -81,7 +84,9 @@ export class Segment {
   /** Invalid cursors mean sending again, which record ids make harmless. */
   async #load(): Promise<void> {
     try {
-      const value = parseObject(await readText(this.#cursorPath())) ?? {};
+      const path = this.#cursorPath();
+      if ((await lstat(path)).size > CURSORS_BYTES_MAX) return;
+      const value = parseObject(await readText(path)) ?? {};
       for (const [destination, offset] of Object.entries(value)) {
         if (typeof offset === 'number' && Number.isSafeInteger(offset) && offset >= 0)
           this.#cursors[destination] = offset;
@@ -93,7 +98,7 @@ export class Segment {
 
   /** The reader of a destination; undefined when the segment is not for this destination or its file is gone. */
   async reader(destination: string): Promise<SegmentReader | undefined> {
-    await this.#loaded;
+    await this.count();
     if (this.#finished.has(destination)) return undefined;
     let reader = this.#readers.get(destination);
     if (reader === undefined) {
@@ -123,8 +128,67 @@ export class Segment {
     return reader;
   }
 
+  /** Counts a segment of an earlier process, once. Rejects when it cannot be read; then the next call tries again. */
+  async count(): Promise<void> {
+    await this.#loaded;
+    if (this.#isCounted || this.#place.onCounted === undefined) return;
+    this.#counting ??= this.#countAll(this.#place.onCounted).finally(() => {
+      this.#counting = undefined;
+    });
+    await this.#counting;
+  }
+
+  async #countAll(onCounted: NonNullable<SegmentPlace['onCounted']>): Promise<void> {
+    let reader: SegmentReader;
+    try {
+      reader = await SegmentReader.open(this.#path, 0, () => {});
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      this.#isCounted = true;
+      return;
+    }
+    try {
+      await reader.read(1);
+      this.#destinations ??= reader.header?.destinations;
+      const cursors = Object.entries(this.#cursors);
+      const { records, next, before } = await reader.count(
+        0,
+        cursors.map(([, offset]) => offset),
+      );
+      this.#seen = { records, next };
+      const received = new Map(cursors.map(([destination], index) => [destination, before[index] ?? 0]));
+      // It is not for the destinations that its header does not name.
+      if (this.#destinations !== undefined)
+        for (const name of this.#place.known)
+          if (!this.#destinations.includes(name)) received.set(name, records);
+      this.#isCounted = true;
+      onCounted(records, received);
+    } finally {
+      await reader.close();
+    }
+  }
+
+  /** Number of records that a destination has not received. Reads only what was not counted before. */
+  async countPending(destination: string): Promise<number> {
+    const reader = await this.reader(destination);
+    if (reader === undefined) return 0;
+    // Cut after a failed sync, it is counted again.
+    if (this.#size !== undefined && this.#size > 0 && this.#size < this.#seen.next)
+      this.#seen = { records: 0, next: 0 };
+    const { records, next } = this.#seen;
+    const more = await reader.count(next);
+    if (this.#seen.next === next) this.#seen = { records: records + more.records, next: more.next };
+    return Math.max(0, this.#seen.records - reader.index);
+  }
+
+  /** Number of readable records before the place of a destination; undefined when it has no reader. */
+  async indexOf(destination: string): Promise<number | undefined> {
+    return (await this.#readers.get(destination)?.catch(() => undefined))?.index;
+  }
+
   /** Stores that the destination has received everything before `next`. */
   async advance(destination: string, next: number): Promise<void> {
+    if (this.#isDropped) return;
     await (await this.#readers.get(destination))?.advance(next);
     this.#cursors[destination] = next;
     // Several senders save at the same time: one write runs at a time and covers all earlier changes.
@@ -152,9 +216,22 @@ export class Segment {
     await (await reader)?.close();
   }
 
+  /** Removes it, though destinations have not received all of it. */
+  async drop(): Promise<void> {
+    this.#isDropped = true;
+    await this.#lastSave;
+    await this.#closeReaders();
+    await rm(this.#path, { force: true });
+    await this.#removeCursors();
+  }
+
   /** Offset up to which all of these destinations have received it. */
   deliveredTo(destinations: readonly string[]): number {
     return Math.min(...destinations.map((destination) => this.#cursors[destination] ?? 0));
+  }
+
+  get isDropped(): boolean {
+    return this.#isDropped;
   }
 
   /** Whether all of these destinations are finished. */
@@ -197,7 +274,7 @@ export class Segment {
       return 'left';
     }
     await rm(this.#path, { force: true });
-    await rm(this.#cursorPath(), { force: true });
+    await this.#removeCursors();
     return 'deleted';
   }
 
@@ -239,6 +316,15 @@ export class Segment {
     this.#readers.clear();
     for (const reader of await Promise.allSettled(readers)) {
       if (reader.status === 'fulfilled') await reader.value.close();
+    }
+  }
+
+  async #removeCursors(): Promise<void> {
+    try {
+      await rm(this.#cursorPath(), { force: true });
+    } catch (error) {
+      // A folder in its place is not ours.
+      if (errnoOf(error) !== 'ERR_FS_EISDIR') throw error;
     }
   }
 

@@ -47,3 +47,29 @@ export function watchJournal(
     return { close: () => {} };
   }
 }
+
+/** Wakes those that wait for something new. */
+export class Wakeups {
+  readonly #waiters = new Set<() => void>();
+  /** Increases with each call of `wake`. */
+  version = 0;
+
+  wake(): void {
+    this.version += 1;
+    for (const wake of [...this.#waiters]) wake();
+  }
+
+  /** Resolves after a call that is newer than `version`, or when the signal aborts. */
+  async changed(version: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || version !== this.version) return;
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#waiters.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#waiters.add(wake);
+      signal.addEventListener('abort', wake);
+    });
+  }
+}

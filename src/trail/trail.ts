@@ -6,6 +6,7 @@ import { handedSecrets } from '../config/file/agent-variables.ts';
 import { OtelRecorder } from '../export/otel-recorder.ts';
 import { Appender } from '../journal/appender.ts';
 import { destinationsOf, HOLDER } from '../journal/destination.ts';
+import { journalLimitOf } from '../journal/journal-limit.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { agentTokenOf, leftRecordsTokenOf } from '../model/trail-token.ts';
 import { activeRecorder, setOffSwitch, setRecorder } from '../record/recorder.ts';
@@ -16,7 +17,6 @@ import { readTrailKey } from '../store/key.ts';
 import { createReader } from '../store/read/reader.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { KnownSecrets, secretsOf } from './config-secrets.ts';
-import type { PendingJournal } from './metrics/process.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
 import { resourceOf, sourceOf } from './resource.ts';
@@ -109,11 +109,13 @@ export async function openTrail(
   const print = options.log ?? ((line) => process.stderr.write(`tasktrail: ${line}\n`));
   // Names and messages in it come from outside.
   const log = (line: string): void => void print(safeLogLine(line));
+  books.setDestinations(destinationsOf(config));
   const appender = new Appender({
     directory: journalDir(config.logDir),
     destinations: destinationsOf(config),
     books,
     fsync: config.fsync,
+    limit: journalLimitOf(config),
   });
   const resource = resourceOf(config);
   const secrets = new KnownSecrets([...secretsOf(config), ...handedSecrets(config)], (all) =>
@@ -143,16 +145,9 @@ export async function openTrail(
     journal: appender,
     emitWorkflowEvents: config.emitWorkflowEvents,
   });
-  metrics.watchProcess(books, pendingOf(config, appender, thread));
+  metrics.watchProcess(books);
   if (thread.url !== undefined) metrics.watchStore(() => thread.readOpenTasks());
   return new OpenTrail({ config, books, reader, appender, thread, recorder, metrics, secrets });
-}
-
-function pendingOf(config: Config, appender: Appender, thread: HolderThread): PendingJournal {
-  return {
-    destinations: destinationsOf(config),
-    countPending: async (destination) => appender.unwritten + (await thread.countPending(destination)),
-  };
 }
 
 /** Directory for the runs of agents, by task id. */

@@ -1,4 +1,5 @@
 import { benchAgent } from './agent.mjs';
+import { benchBacklog } from './backlog.mjs';
 import { benchCollector } from './collector.mjs';
 import { benchEmit } from './emit.mjs';
 import { benchFeed } from './feed.mjs';
@@ -13,7 +14,7 @@ import { benchService } from './service.mjs';
 import { benchStore } from './store.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [redact]`: runs the named parts, by default all. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [redact] [backlog]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -29,6 +30,7 @@ const PARTS = {
   collector: benchCollector,
   store: benchStore,
   redact: benchRedact,
+  backlog: benchBacklog,
 };
 
 const wanted = process.argv.slice(2);

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Books } from '../../src/books.ts';
 import { Appender, releaseSegments } from '../../src/journal/appender.ts';
 import { Journal } from '../../src/journal/journal.ts';
-import type { WrittenSegment } from '../../src/journal/segment.ts';
+import type { WrittenSegment } from '../../src/journal/segment-counts.ts';
 import type { FsyncMode } from '../../src/model/fsync-mode.ts';
 import { SOURCE, takeAll, tempDir } from '../support/journal-records.ts';
 
@@ -39,12 +39,15 @@ function appending(directory: string, fsync: FsyncMode = 'interval'): Appending 
 }
 
 /** The journal of another thread, which sends; and the segments that it is responsible for. */
-function following(directory: string): { readonly journal: Journal; readonly held: Map<string, string> } {
+function following(
+  directory: string,
+  books: Books = new Books(),
+): { readonly journal: Journal; readonly held: Map<string, string> } {
   const held = new Map<string, string>();
   const journal = new Journal({
     directory,
     destinations: DESTINATIONS,
-    books: new Books(),
+    books,
     onSegment: (id, path) => (path === undefined ? held.delete(id) : held.set(id, path)),
   });
   onTestFinished(() => journal.close());
@@ -119,8 +122,27 @@ test('the journal of the next thread goes on where the last one was', async () =
   expect(await takeAll(second.journal)).toEqual([2, 3]);
   // Sent and removed meanwhile.
   const gone = { id: '01ARZ3NDEKTSV4RRFFQ69G5FAV', path: `${directory}/gone` };
-  second.journal.adopt({ ...gone, readableTo: undefined, size: 0 });
+  second.journal.adopt({ ...gone, readableTo: undefined, size: 0, entries: undefined });
   expect(await takeAll(second.journal)).toEqual([]);
+});
+
+test('a segment that the next thread has sent and removed before it is named once more is not counted as gone', async () => {
+  const directory = await tempDir();
+  const { appender, segments, append } = appending(directory);
+  append(1);
+  append(2);
+  appender.close();
+  const books = new Books();
+  const { journal, held } = following(directory, books);
+  const ended = segments.map((segment) => ({ ...segment, size: statSync(segment.path).size, entries: 2 }));
+  for (const segment of ended) journal.adopt(segment);
+  expect(await takeAll(journal)).toEqual([1, 2]);
+  expect(readdirSync(directory)).toEqual([]);
+  // The recording thread has sent this meanwhile.
+  for (const segment of ended) journal.follow(segment);
+  expect(await takeAll(journal)).toEqual([]);
+  expect(books.snapshot().lost).toBeUndefined();
+  expect(held.size).toBe(0);
 });
 
 test('released segments are claimed by the next process at once, also when only the thread ends', async () => {

@@ -7,7 +7,7 @@ import { tempDir } from '../support/journal-records.ts';
 async function segmentIn(directory: string): Promise<Segment> {
   const path = join(directory, 'one');
   await writeFile(path, '');
-  return new Segment({ directory, id: 'one', path, growing: true, onBadLine: () => {} });
+  return new Segment({ directory, id: 'one', path, growing: true, known: ['holder'], onBadLine: () => {} });
 }
 
 async function savedIn(directory: string): Promise<unknown> {
@@ -43,6 +43,7 @@ test('a failed save rejects every advance that waits for it, and the next save i
     id: 'one',
     path: join(directory, 'one'),
     growing: true,
+    known: ['holder'],
     onBadLine: () => {},
   });
   await expect(gone.advance('holder', 1)).rejects.toThrow('ENOENT');

@@ -10,6 +10,7 @@ import { envOf, MAIN, type World } from './world.ts';
 const QUIET_MS_MAX = 150_000;
 const POLL_MS = 1_000;
 const GRACE_MS = 30_000;
+const LOOKS = 10;
 
 /** Everything is well again: the clients finish, what waits is delivered, every task ends. Then all processes end. */
 export async function drain(world: World, crew: Crew, books: BookScrapes): Promise<readonly Violation[]> {
@@ -24,8 +25,7 @@ export async function drain(world: World, crew: Crew, books: BookScrapes): Promi
   for (const name of REMOTE_NAMES) await sendLeft(world, name);
   await untilQuiet(world);
   for (const { web } of world.ports) {
-    const scrape = await books.scrape(`http://127.0.0.1:${web}/metrics`, 0);
-    if (scrape !== undefined) violations.push(...checkAtRest(scrape));
+    violations.push(...(await restOf(`http://127.0.0.1:${web}/metrics`, books)));
   }
   for (const part of [...crew.of('worker'), ...services]) {
     const end = await part.end('SIGTERM', GRACE_MS);
@@ -37,6 +37,18 @@ export async function drain(world: World, crew: Crew, books: BookScrapes): Promi
   // The last records of the services themselves, such as the spans of their end.
   await runSend(world, envOf(world), []);
   return violations;
+}
+
+/** What is still pending after some looks: a service may just be recording something of its own. */
+async function restOf(url: string, books: BookScrapes): Promise<readonly Violation[]> {
+  let rest: readonly Violation[] = [];
+  for (let look = 0; look < LOOKS; look += 1) {
+    const scrape = await books.scrape(url, 0);
+    rest = scrape === undefined ? [] : checkAtRest(scrape);
+    if (rest.length === 0) return [];
+    await delay(POLL_MS);
+  }
+  return rest;
 }
 
 /** The index of the service that is ready; 0 after the deadline. */

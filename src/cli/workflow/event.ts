@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts';
 import { pickEnvironment } from '../../config/environment.ts';
 import { TasktrailError } from '../../errors.ts';
 import { destinationsOf, endpointsOf } from '../../journal/destination.ts';
+import { journalLimitOf } from '../../journal/journal-limit.ts';
 import { writeLoneRecord } from '../../journal/lone-record.ts';
 import { ATTR } from '../../model/attributes.ts';
 import { SCHEMA_VERSION } from '../../model/documents.ts';
@@ -97,6 +98,7 @@ export function recordEvent(config: Config, event: EventInput): RecordedEvent {
       isKept: endpointsOf(config).length > 0,
       logDir: config.logDir,
       fsync: config.fsync,
+      limit: journalLimitOf(config),
       destinations: destinationsOf(config),
       source: { resource: resourceOf(config), scope: { name: 'tasktrail' } },
     },

@@ -115,23 +115,23 @@ export class Refusals {
   }
 }
 
-/** Collects the records that a unit refuses, and counts each once. */
+/** Collects the records that a unit refuses, each once. */
 export class Refusal {
   readonly records: Set<number> = new Set();
+  /** How many of them, by drop reason. */
+  readonly counts: Map<string, number> = new Map();
   readonly #entries: readonly Entry<unknown>[];
   readonly #refused: Map<number, string>;
-  readonly #books: Books;
 
-  constructor(entries: readonly Entry<unknown>[], refused: Map<number, string>, books: Books) {
+  constructor(entries: readonly Entry<unknown>[], refused: Map<number, string>) {
     this.#entries = entries;
     this.#refused = refused;
-    this.#books = books;
   }
 
   /** `index`: place of the record among the entries. */
   readonly add: OnRefused = (index, reason, drop) => {
     const record = this.#entries[index]?.record ?? -1;
-    if (!this.records.has(record)) this.#books.countDropped(drop, 1);
+    if (!this.records.has(record)) this.counts.set(drop, (this.counts.get(drop) ?? 0) + 1);
     this.records.add(record);
     this.#refused.set(record, reason);
   };

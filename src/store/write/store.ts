@@ -8,7 +8,7 @@ import type { TaskChange } from '../../project/change.ts';
 import { statIfPresent } from '../../system/optional-files.ts';
 import { OWN_NAMES, taskDir } from '../layout.ts';
 import { nearTime, WorkflowPlaces, workflowFile } from '../workflow-place.ts';
-import { NOT_PERMITTED, type Sent, type Standing } from './batch/admission.ts';
+import type { Sent, Standing } from './batch/admission.ts';
 import { BEGUN_PROBLEM, mayBegin } from './batch/begun.ts';
 import { noteHeartbeats } from './batch/heartbeats.ts';
 import { SenderNotes } from './batch/sender-notes.ts';
@@ -16,6 +16,7 @@ import { push, refuseByTask, type SortedBatch, sortBatch, type UnitWrite } from 
 import { DELIVERIES, FEED, unitsOf } from './batch/written-units.ts';
 import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
+import { Intake } from './intake.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import { LineSync } from './lines/line-sync.ts';
 import { Liveness } from './liveness.ts';
@@ -40,6 +41,9 @@ const OPEN_WORKFLOWS_MAX = 500;
 
 /** Prefix of the reason for a record of a removed task or workflow. */
 const EXPIRED = 'expired';
+
+/** Rejection of what a file could not be written for. */
+const NOT_WRITABLE = 'not_writable';
 
 /** Drop reason of records that would begin too many tasks. */
 const TOO_MANY_BEGUN = 'new tasks over the limit';
@@ -97,11 +101,13 @@ export class Store {
   readonly #named: readonly string[];
   readonly #ingests = new Set<Promise<Ingested>>();
   readonly #sync: LineSync;
+  readonly #intake: Intake;
 
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     const { logDir, books, observer, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
+    this.#intake = new Intake(books);
     this.#named = [logDir, workflowDir];
     this.#sync = new LineSync({ mode: options.fsync, books, writing: () => this.#ingests.size });
     const deliveries = { now: this.#now, observer, writer: this.#sync.of(DELIVERIES) };
@@ -180,7 +186,7 @@ export class Store {
     const sorted = await sortBatch({ batch, sender }, (service) => this.#notes.unattributed(service));
     const { refused } = sorted;
     const { begun } = batch.memory ?? new RequestMemory();
-    this.#dropped(NOT_PERMITTED, sorted.notPermitted);
+    this.#intake.sorted(sorted);
     if (sorted.isTrails) {
       await Promise.all([
         this.#writeWorkflows(sorted, begun),
@@ -195,7 +201,7 @@ export class Store {
     }
     await this.#sync.commit(unitsOf(sorted));
     // After the records: a batch may hold the first record of a task and its first heartbeat.
-    this.#dropped(NOT_PERMITTED, noteHeartbeats(sorted, this.liveness, this.#now()));
+    this.#intake.heartbeats(sorted.heartbeats.length, noteHeartbeats(sorted, this.liveness, this.#now()));
     this.#notes.refused(sender, refused);
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
   }
@@ -294,18 +300,20 @@ export class Store {
       if (this.#options.isPruned?.(units.kind, id) === true) {
         const reason = `${EXPIRED}: ${what} was removed for its age`;
         for (const { record } of entries) refused.set(record, reason);
+        this.#intake.rejected(EXPIRED, entries.length);
         return true;
       }
       try {
-        const refusal = new Refusal(entries, refused, this.#options.books);
+        const refusal = new Refusal(entries, refused);
         const fresh = await units.apply(id, entries, refusal.add);
-        this.#count(entries.length - refusal.records.size, fresh);
+        this.#intake.written(entries.length, fresh, refusal.counts);
         if (entries.length > 0) this.#refusals.clear(what);
         this.#recovery.noteWritten(what);
         return true;
       } catch (error) {
         const reason = await this.#failed(units, id, error);
         for (const { record } of entries) refused.set(record, reason);
+        this.#intake.rejected(NOT_WRITABLE, entries.length);
         return false;
       }
     });
@@ -348,14 +356,15 @@ export class Store {
           continue;
         }
         try {
-          const refusal = new Refusal(entries, refused, this.#options.books);
+          const refusal = new Refusal(entries, refused);
           const changes = entries.map(({ change }) => change);
           const fresh = await this.#deliveries.append(path, changes, refusal.add);
-          this.#count(entries.length - refusal.records.size, fresh);
+          this.#intake.written(entries.length, fresh, refusal.counts);
           this.#refusals.clear(name);
         } catch (error) {
           const reason = await this.#refusals.refuse(name, error);
           for (const { record } of entries) refused.set(record, reason);
+          this.#intake.rejected(NOT_WRITABLE, entries.length);
         }
       }
     });
@@ -363,16 +372,7 @@ export class Store {
 
   #refuseBegun({ entries, refused }: Pick<UnitWrite<unknown>, 'entries' | 'refused'>): void {
     for (const { record } of entries) refused.set(record, BEGUN_PROBLEM);
-    this.#options.books.countDropped(TOO_MANY_BEGUN, entries.length);
-  }
-
-  #count(received: number, fresh: number): void {
-    this.#options.books.countAccepted(fresh);
-    this.#options.books.countDuplicates(received - fresh);
-  }
-
-  #dropped(reason: string, count: number): void {
-    if (count > 0) this.#options.books.countDropped(reason, count);
+    this.#intake.refused(TOO_MANY_BEGUN, entries.length);
   }
 
   #closedReason(): string | undefined {

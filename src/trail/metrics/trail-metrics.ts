@@ -11,7 +11,7 @@ import { type FailedReader, FailedTasks } from './failed-tasks.ts';
 import { runningTasks, unreadyParts } from './gauges.ts';
 import { MetricLabels } from './labels.ts';
 import type { OpenTasks } from './open-tasks.ts';
-import { observeBooks, observeJournal, type PendingJournal } from './process.ts';
+import { observeBooks } from './process.ts';
 import { reasonWord } from './reasons.ts';
 import { AMOUNTS, newAmounts } from './usage-delta.ts';
 
@@ -85,10 +85,9 @@ export class TrailMetrics implements StoreObserver {
   }
 
   /** Starts to observe the counters of this process. */
-  watchProcess(books: Books, journal?: PendingJournal): void {
+  watchProcess(books: Books): void {
     this.#books = books;
     this.#closers.push(observeBooks(this.#meter, books, this.#labels));
-    if (journal !== undefined) this.#closers.push(observeJournal(this.#meter, journal, this.#labels));
   }
 
   /** Starts to observe the open tasks of the store. */

@@ -6,7 +6,7 @@ import { messageOf, TasktrailError } from '../../errors.ts';
 import { type Appender, releaseSegments } from '../../journal/appender.ts';
 import type { TelemetrySource } from '../../journal/line.ts';
 import { journalDir } from '../../journal/lone-record.ts';
-import type { WrittenSegment } from '../../journal/segment.ts';
+import type { LeftSegment } from '../../journal/segment-counts.ts';
 import { releaseFormer } from '../../store/lock.ts';
 import type { OpenTasks } from '../metrics/open-tasks.ts';
 import { Channel } from './channel.ts';
@@ -46,9 +46,6 @@ const STAYED_MS = 60_000;
 
 /** Milliseconds for an answer that only reads memory. */
 const READ_MS = 1_000;
-
-/** Milliseconds for a count, which reads the backlog. */
-const COUNT_MS = 60_000;
 
 /** Milliseconds beyond its deadline for a shutdown: the store finishes what it has accepted. A hanging thread is ended before. */
 const CLOSE_MS = 60_000;
@@ -93,7 +90,7 @@ export class HolderThread {
   /** Resolves when the records of earlier processes are stored, and at the shutdown. */
   readonly recovered: Promise<void>;
   readonly #options: HolderThreadOptions;
-  readonly #segments = new Map<string, WrittenSegment>();
+  readonly #segments = new Map<string, LeftSegment>();
   readonly #tokens: string[] = [];
   #resolveRecovered: () => void = () => {};
   #running: Running | undefined;
@@ -127,9 +124,9 @@ export class HolderThread {
       appended: () => {
         if (Atomics.exchange(this.#cells, APPENDED, 1) === 0) this.#channel?.tell('appended', undefined);
       },
-      completed: (id, size) => {
-        this.#changeSegment(id, { size });
-        this.#channel?.tell('completed', { id, size });
+      completed: (id, size, entries) => {
+        this.#changeSegment(id, { size, entries });
+        this.#channel?.tell('completed', { id, size, entries });
       },
     });
   }
@@ -156,11 +153,6 @@ export class HolderThread {
 
   setSecrets(secrets: readonly string[]): void {
     this.#channel?.tell('secrets', secrets);
-  }
-
-  /** Number of records in the journal that a destination does not have yet. Rejects when the thread does not answer. */
-  async countPending(destination: string): Promise<number> {
-    return this.#ask('pending', destination, COUNT_MS);
   }
 
   /** Undefined when this process has no store, or it does not answer. */
@@ -247,7 +239,7 @@ export class HolderThread {
     return undefined;
   }
 
-  #changeSegment(id: string, change: Partial<WrittenSegment>): void {
+  #changeSegment(id: string, change: Partial<LeftSegment>): void {
     const segment = this.#segments.get(id);
     if (segment !== undefined) this.#segments.set(id, { ...segment, ...change });
   }
@@ -287,7 +279,13 @@ export class HolderThread {
       listeners: {
         started: resolve,
         refused: resolve,
-        books: (state) => books.include(state),
+        books: ({ places, ...state }) => {
+          books.include(state);
+          for (const { id, destination, index } of places)
+            this.#changeSegment(id, {
+              counted: { ...this.#segments.get(id)?.counted, [destination]: index },
+            });
+        },
         log: (line) => quietly(() => log(line)),
         segment: ({ id, path }) => this.#noteSegment(id, path),
         recovered: () => this.#resolveRecovered(),
@@ -308,7 +306,11 @@ export class HolderThread {
 
   #noteSegment(id: string, path: string | undefined): void {
     if (path === undefined) this.#segments.delete(id);
-    else this.#segments.set(id, { readableTo: undefined, size: 0, ...this.#segments.get(id), id, path });
+    else {
+      // One that the appender has not opened is another process's.
+      const claimed = { readableTo: undefined, size: 0, entries: undefined, isClaimed: true };
+      this.#segments.set(id, { ...(this.#segments.get(id) ?? claimed), id, path });
+    }
   }
 
   #onEnd(running: Running, reason: string): void {
@@ -334,6 +336,7 @@ export class HolderThread {
   async #runAgain(reason: string): Promise<void> {
     const { books } = this.#options;
     this.#restarts += 1;
+    books.countThreadRestart();
     try {
       // When it ends before it has started, `#onEnd` starts it again.
       if ((await this.#run(false)) !== undefined) return;

@@ -1,6 +1,6 @@
 import type { BooksState } from '../../books.ts';
 import type { ErrorCode } from '../../errors.ts';
-import type { WrittenSegment } from '../../journal/segment.ts';
+import type { CountedPlace, WrittenSegment } from '../../journal/segment-counts.ts';
 import type { DeliveryLine } from '../../model/documents.ts';
 import type { TaskEndFacts, WorkflowEndFacts } from '../metrics/end-facts.ts';
 import type { OpenTasks } from '../metrics/open-tasks.ts';
@@ -16,7 +16,7 @@ export interface ToHolder {
   /** With `always`: the bytes of a segment that are synced. */
   readable: { readonly id: string; readonly bytes: number };
   /** Nothing more is appended to the segment with this id. */
-  completed: { readonly id: string; readonly size: number };
+  completed: { readonly id: string; readonly size: number; readonly entries: number };
   appended: undefined;
   /** All secrets, instead of those before. */
   secrets: readonly string[];
@@ -24,8 +24,6 @@ export interface ToHolder {
 
 /** Asked of the holder's thread. */
 export interface AskedOfHolder {
-  /** Number of records that a destination does not have yet. */
-  pending: { readonly input: string; readonly answer: number };
   openTasks: { readonly input: undefined; readonly answer: OpenTasks | undefined };
   /** Sends what there is, and then no more. */
   drain: { readonly input: { readonly deadlineMs: number }; readonly answer: undefined };
@@ -41,7 +39,8 @@ export interface ToRecorder {
   started: Started;
   /** The start is refused; the thread ends. */
   refused: ThreadRefusal;
-  books: BooksState;
+  /** With the places up to which the records of segments are in these counts, as far as they have changed. */
+  books: BooksState & { readonly places: readonly CountedPlace[] };
   log: string;
   /** A segment that the holder's thread is responsible for, before it is; without a path when it is no more. */
   segment: { readonly id: string; readonly path: string | undefined };

@@ -4,6 +4,7 @@ import { messageOf, TasktrailError } from '../../errors.ts';
 import type { Sender } from '../../export/sender.ts';
 import { HOLDER } from '../../journal/destination.ts';
 import { Journal } from '../../journal/journal.ts';
+import { journalLimitOf } from '../../journal/journal-limit.ts';
 import { journalDir } from '../../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../../journal/watch.ts';
 import { maskSecrets, setRedactRules } from '../../redact/redact.ts';
@@ -85,8 +86,9 @@ class HolderProgram {
       destinations: destinationsOf(config),
       books: this.#books,
       fsync: config.fsync,
+      limit: journalLimitOf(config),
       onSegment: (id, path) => this.#channel.tell('segment', { id, path }),
-      // The next thread, if this one ends now, does not send these records again.
+      // The next thread, if this one ends now, does not count these records again.
       beforeAdvance: () => this.#publish(),
     });
     for (const segment of former?.segments ?? []) this.#journal.adopt(segment);
@@ -94,12 +96,11 @@ class HolderProgram {
       listeners: {
         segment: (segment) => this.#journal.follow(segment),
         readable: ({ id, bytes }) => this.#journal.readable(id, bytes),
-        completed: ({ id, size }) => this.#journal.complete(id, size),
+        completed: ({ id, size, entries }) => this.#journal.complete(id, size, entries),
         appended: () => this.#lookAtAppended(),
         secrets: (secrets) => maskSecrets(secrets),
       },
       answers: {
-        pending: (destination) => this.#journal.countPending(destination),
         openTasks: async () => this.#holder && openTasksOf(this.#holder.liveness.all()),
         drain: ({ deadlineMs }) => this.#drain(performance.now() + deadlineMs),
         close: ({ deadlineMs, recorded }) => this.#close(performance.now() + deadlineMs, recorded),
@@ -189,7 +190,7 @@ class HolderProgram {
   #publish(): void {
     clearTimeout(this.#booksTimer);
     this.#booksTimer = undefined;
-    this.#channel.tell('books', this.#books.state());
+    this.#channel.tell('books', { ...this.#books.state(), places: this.#journal.takePlaces() });
   }
 
   /** Later records send a message only after the cell is set back, and the senders look again after that. */

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import type { TelemetrySource } from '../../journal/line.ts';
-import type { WrittenSegment } from '../../journal/segment.ts';
+import type { LeftSegment } from '../../journal/segment-counts.ts';
 
 /** With what the holder's thread starts. */
 export interface ThreadStart {
@@ -23,7 +23,7 @@ export interface FormerThread {
   readonly tokens: readonly string[];
   /** Base URL of its receiver: agents that run have it in their environment. */
   readonly url: string | undefined;
-  readonly segments: readonly WrittenSegment[];
+  readonly segments: readonly LeftSegment[];
 }
 
 /** Counts up while the holder's thread runs. */

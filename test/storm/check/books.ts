@@ -23,6 +23,7 @@ export class BookScrapes {
     if (text === undefined) return undefined;
     const scrape = { pid, samples: parseMetrics(text) };
     this.count += 1;
+    this.#violations.push(...imbalances(scrape));
     const before = this.#last.get(pid);
     if (before !== undefined) this.#violations.push(...decreased(before, scrape));
     this.#last.set(pid, scrape);
@@ -35,26 +36,47 @@ export class BookScrapes {
 }
 
 /**
- * At rest every destination has at least what this process has recorded: delivered, unsent, dropped or pending. It is more
- * by what the process has sent for others, which has no counter of its own.
+ * What does not balance: for each destination recorded + claimed = delivered + unsent + dropped + left + pending, for the store
+ * received = accepted + duplicates + rejected + passed.
  */
-export function checkAtRest({ pid, samples }: Scrape): readonly Violation[] {
-  const recorded = sumOf(samples, 'tasktrail_records_recorded_total') ?? 0;
-  const dropped = sumOf(samples, 'tasktrail_records_dropped_total') ?? 0;
-  const destinations = new Set(
-    samples.flatMap(({ name, labels }) =>
-      name === 'tasktrail_journal_pending' ? (labels.tasktrail_destination ?? []) : [],
-    ),
+export function imbalances({ pid, samples }: Scrape): readonly Violation[] {
+  const found = (what: string, detail: string): Violation => {
+    return { kind: 'books', what, file: `/metrics of ${pid}`, detail };
+  };
+  const all = (name: string, labels?: Readonly<Record<string, string>>): number =>
+    sumOf(samples, `tasktrail_${name}`, labels) ?? 0;
+  const violations: Violation[] = [];
+  for (const { name, labels, value: pending } of samples) {
+    if (name !== 'tasktrail_journal_pending') continue;
+    const { tasktrail_destination: destination = '' } = labels;
+    const of = (part: string): number => all(part, { tasktrail_destination: destination });
+    const came = all('records_recorded_total') + of('journal_claimed_total');
+    const went = of('records_delivered_total') + of('records_unsent_total');
+    const gone = of('journal_dropped_total') + of('journal_left_total');
+    if (pending >= 0 && came === went + gone + pending) continue;
+    violations.push(
+      found(destination, `${came} came, but ${went} went, ${gone} are gone and ${pending} pending`),
+    );
+  }
+  const received = all('store_received_total');
+  const stored = all('records_accepted_total') + all('records_duplicate_total');
+  const rest = all('store_rejected_total') + all('store_passed_total');
+  if (received !== stored + rest)
+    violations.push(found('store', `${received} received, ${stored} stored or duplicates, ${rest} others`));
+  return violations;
+}
+
+/** At rest nothing is pending: what is, was counted as recorded or claimed, and nothing has become of it. */
+export function checkAtRest(scrape: Scrape): readonly Violation[] {
+  const waiting = scrape.samples.filter(
+    ({ name, value }) => name === 'tasktrail_journal_pending' && value !== 0,
   );
-  return [...destinations].flatMap((destination) => {
-    const of = (name: string): number => sumOf(samples, name, { tasktrail_destination: destination }) ?? 0;
-    const pending = of('tasktrail_journal_pending');
-    const rest =
-      of('tasktrail_records_delivered_total') + of('tasktrail_records_unsent_total') + pending + dropped;
-    if (rest >= recorded) return [];
-    const detail = `recorded ${recorded}, but delivered + unsent + dropped + pending ${rest}`;
-    return [{ kind: 'books' as const, what: destination, file: `/metrics of ${pid}`, detail }];
-  });
+  return waiting.map(({ labels, value }) => ({
+    kind: 'books',
+    what: labels.tasktrail_destination ?? '',
+    file: `/metrics of ${scrape.pid}`,
+    detail: `${value} pending though all is delivered`,
+  }));
 }
 
 function decreased(before: Scrape, after: Scrape): Violation[] {

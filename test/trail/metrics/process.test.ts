@@ -2,7 +2,7 @@ import type { Meter, ObservableResult } from '@opentelemetry/api';
 import { expect, test } from 'vitest';
 import { Books } from '../../../src/books.ts';
 import { MetricLabels } from '../../../src/trail/metrics/labels.ts';
-import { observeBooks, observeJournal, type PendingJournal } from '../../../src/trail/metrics/process.ts';
+import { observeBooks } from '../../../src/trail/metrics/process.ts';
 
 type Observe = (result: ObservableResult) => Promise<void> | void;
 
@@ -21,18 +21,14 @@ function fakeMeter(): { meter: Meter; callbacks: Observe[] } {
   return { meter: meter as unknown as Meter, callbacks };
 }
 
-async function pendingOf(callbacks: readonly Observe[]): Promise<number[]> {
-  const values: number[] = [];
-  for (const observe of callbacks) await observe({ observe: (value) => values.push(value) });
-  return values;
-}
-
 test('the counters of the books are observed until it is stopped', () => {
   const { meter, callbacks } = fakeMeter();
   const books = new Books();
   const stop = observeBooks(meter, books, new MetricLabels());
   books.countRecorded(3);
   books.countDropped('refused', 2);
+  books.countFailedSyncs();
+  books.countThreadRestart();
   const seen: [string, number, unknown][] = [];
   const result = {
     observe: (counter: { name: string }, value: number, attributes: unknown) =>
@@ -41,6 +37,8 @@ test('the counters of the books are observed until it is stopped', () => {
   void callbacks[0]?.(result as never);
   expect(seen).toContainEqual(['tasktrail.records.recorded', 3, undefined]);
   expect(seen).toContainEqual(['tasktrail.records.dropped', 2, { 'tasktrail.reason': 'refused' }]);
+  expect(seen).toContainEqual(['tasktrail.syncs.failed', 1, undefined]);
+  expect(seen).toContainEqual(['tasktrail.holder.restarts', 1, undefined]);
   stop();
   expect(callbacks).toEqual([]);
 });
@@ -58,37 +56,27 @@ test('names that are equal after truncation are one series', () => {
   expect(values).toEqual([2]);
 });
 
-test('a count of pending records is not repeated at once, and concurrent scrapes share it', async () => {
+test('at every scrape what a destination has not got is what was recorded and claimed, without what became of it', () => {
   const { meter, callbacks } = fakeMeter();
-  let counts = 0;
-  const journal: PendingJournal = {
-    destinations: ['holder'],
-    countPending: async () => {
-      counts += 1;
-      return 7;
-    },
+  const books = new Books();
+  books.setDestinations(['holder', 'http://collector/']);
+  observeBooks(meter, books, new MetricLabels());
+  books.countRecorded(10);
+  books.countClaimed('holder', 5);
+  books.countTally('holder', { delivered: 6, unsent: 1, dropped: new Map([['refused', 2]]) });
+  books.countLeft('holder', 1);
+  books.countUnwritten(['holder', 'http://collector/'], 'journal_full', 3);
+  const seen: [string, number, unknown][] = [];
+  const observe = (counter: { name: string }, value: number, attributes: unknown): void => {
+    seen.push([counter.name, value, attributes]);
   };
-  observeJournal(meter, journal, new MetricLabels());
-  const both = await Promise.all([pendingOf(callbacks), pendingOf(callbacks)]);
-  expect(both).toEqual([[7], [7]]);
-  expect(await pendingOf(callbacks)).toEqual([7]);
-  expect(counts).toBe(1);
-});
-
-test('a scrape does not wait for a count that takes long, and reports no value before the first one', {
-  tags: 'full',
-}, async () => {
-  const { meter, callbacks } = fakeMeter();
-  const countPending = (): Promise<number> => new Promise(() => {});
-  observeJournal(meter, { destinations: ['holder'], countPending }, new MetricLabels());
-  expect(await pendingOf(callbacks)).toEqual([]);
-});
-
-test('a count that fails keeps the previous value', async () => {
-  const { meter, callbacks } = fakeMeter();
-  const countPending = async (): Promise<number> => {
-    throw new Error('EBADF');
-  };
-  observeJournal(meter, { destinations: ['holder'], countPending }, new MetricLabels());
-  expect(await pendingOf(callbacks)).toEqual([]);
+  void callbacks[0]?.({ observe } as never);
+  const holder = { 'tasktrail.destination': 'holder' };
+  const collector = { 'tasktrail.destination': 'http://collector/' };
+  expect(seen).toContainEqual(['tasktrail.journal.pending', 2, holder]);
+  expect(seen).toContainEqual(['tasktrail.journal.pending', 7, collector]);
+  expect(seen).toContainEqual(['tasktrail.journal.claimed', 5, holder]);
+  expect(seen).toContainEqual(['tasktrail.journal.left', 1, holder]);
+  expect(seen).toContainEqual(['tasktrail.journal.dropped', 2, { ...holder, 'tasktrail.reason': 'refused' }]);
+  expect(seen).toContainEqual(['tasktrail.records.dropped', 3, { 'tasktrail.reason': 'journal_full' }]);
 });

@@ -38,6 +38,11 @@ export interface SortedBatch {
   readonly refused: Map<number, string>;
   /** How many of them their sender may not send. */
   notPermitted: number;
+  /** How many of them cannot be read. */
+  invalid: number;
+  /** Records that no file is for. */
+  unattributed: number;
+  nothing: number;
 }
 
 /** Records between two looks at the clock. */
@@ -56,6 +61,9 @@ export async function sortBatch(
     isTrails: true,
     refused: new Map(),
     notPermitted: 0,
+    invalid: 0,
+    unattributed: 0,
+    nothing: 0,
   };
   let record = 0;
   for (const { changes, origin } of changesOf(batch, sender)) {
@@ -84,9 +92,10 @@ function refusalIn(changes: readonly Change[], origin: Origin): string | undefin
 
 function sort(
   { record, change, origin }: Entry<Change>,
-  { byTask, byWorkflow, deliveries, heartbeats, refused }: SortedBatch,
+  sorted: SortedBatch,
   onUnattributed: (service: string) => void,
 ): void {
+  const { byTask, byWorkflow, deliveries, heartbeats, refused } = sorted;
   switch (change.kind) {
     case 'line':
     case 'fact':
@@ -108,11 +117,14 @@ function sort(
       heartbeats.push({ record, taskId: change.taskId, origin });
       break;
     case 'nothing':
+      sorted.nothing += 1;
       break;
     case 'unattributed':
+      sorted.unattributed += 1;
       onUnattributed(change.service);
       break;
     case 'rejected':
+      sorted.invalid += 1;
       refused.set(record, change.reason);
       break;
   }
