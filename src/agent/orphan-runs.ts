@@ -7,7 +7,7 @@ import { areRealFolders } from '../system/files/real-folders.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import { killGroup } from '../system/processes.ts';
 import { RunFolder } from './run-folder.ts';
-import { claimRun, isRunInUse, type RunMark, readMark } from './run-mark.ts';
+import { claimRun, isRunInUse, isSuperseded, type RunMark, readMark } from './run-mark.ts';
 import { endRunProcesses, findRunProcesses } from './run-processes.ts';
 
 /** Run folders below `parent` (`<task id>/<run>`) that no living process follows, by task id. */
@@ -44,9 +44,9 @@ export async function hasLivingRun(taskFolder: string): Promise<boolean> {
 export async function isFollowedElsewhere(taskFolder: string): Promise<boolean> {
   const own = ownIdentity();
   for (const name of await foldersIn(taskFolder)) {
-    const supervisor = readMark(join(taskFolder, name))?.supervisor;
-    if (supervisor === undefined || supervisor.pid === own.pid) continue;
-    if (isProcessAlive(supervisor) === true) return true;
+    const mark = readMark(join(taskFolder, name));
+    if (mark === undefined || mark.supervisor.pid === own.pid || isSuperseded(mark)) continue;
+    if (isProcessAlive(mark.supervisor) === true) return true;
   }
   return false;
 }

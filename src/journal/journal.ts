@@ -5,7 +5,12 @@ import { errnoOf, messageOf } from '../errors.ts';
 import type { FsyncMode } from '../model/fsync-mode.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
 import { namesIn } from '../system/optional-files.ts';
-import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
+import {
+  isProcessAlive,
+  isSameProcess,
+  ownIdentity,
+  type ProcessIdentity,
+} from '../system/process-identity.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
 import { Segment } from './segment.ts';
 import { formatSegmentName, parseSegmentName, type SegmentName } from './segment-name.ts';
@@ -62,6 +67,7 @@ export class Journal {
   readonly #waiters = new Set<() => void>();
   /** Ids of segments that only wait for destinations unknown to this process. */
   readonly #unknownOnly = new Set<string>();
+  #superseded: ProcessIdentity | undefined;
   readonly #problems: SegmentProblems;
   #version = 0;
   #closed = false;
@@ -216,6 +222,11 @@ export class Journal {
     return this.#claimAll((name) => this.#claim(name));
   }
 
+  /** This process may be alive: its segments are claimed all the same. What it appends later goes into a new one. */
+  supersede(owner: ProcessIdentity): void {
+    this.#superseded = owner;
+  }
+
   /** Claims these segments of a living process, which leaves them to this one. */
   async takeOver(ids: ReadonlySet<string>): Promise<number> {
     return this.#claimAll(async (name) => {
@@ -252,7 +263,8 @@ export class Journal {
   async hasClaimsOfOthers(): Promise<boolean> {
     return (await namesIn(this.#options.directory)).some((name) => {
       const parsed = parseSegmentName(name);
-      if (parsed?.state !== 'claimed' || this.#segments.some(({ id }) => id === parsed.id)) return false;
+      if (parsed?.state !== 'claimed' || isSameProcess(parsed.owner, this.#superseded)) return false;
+      if (this.#segments.some(({ id }) => id === parsed.id)) return false;
       return isProcessAlive(parsed.owner) === true;
     });
   }
@@ -328,7 +340,8 @@ export class Journal {
     if (parsed === undefined || this.#unknownOnly.has(parsed.id)) return false;
     if (this.#segments.some((segment) => segment.id === parsed.id)) return false;
     const from = join(this.#options.directory, name);
-    if (parsed.state !== 'closed' && !(await isOrphan(from, isOwnerAlive(parsed)))) return false;
+    const isLeft = parsed.state === 'closed' || isSameProcess(parsed.owner, this.#superseded);
+    if (!isLeft && !(await isOrphan(from, isOwnerAlive(parsed)))) return false;
     return this.#take(name, parsed);
   }
 

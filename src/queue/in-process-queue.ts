@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { holdsLease } from '../system/lease-guard.ts';
 import { warn } from '../system/warning.ts';
 import type { QueueDepth } from './depth.ts';
 import type { AbortCause, Cancellation, Job, JobWork, Queue } from './queue.ts';
@@ -93,7 +94,7 @@ export class InProcessQueue implements Queue {
     if (work === undefined) return;
     while (this.#running.size < this.#concurrency && !this.#isClosed) {
       const [job] = this.#waiting.values();
-      if (job === undefined) return;
+      if (job === undefined || !holdsLease()) return;
       this.#waiting.delete(job.taskId);
       const stop = new AbortController();
       const done = begin(work, job, stop.signal)

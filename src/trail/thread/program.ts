@@ -119,7 +119,7 @@ class HolderProgram {
           (reason) => this.#books.setNotice('journal watch', reason),
         );
       this.#publish();
-      this.#channel.tell('started', { url: this.#holder?.url, key: lock?.key });
+      this.#channel.tell('started', { url: this.#holder?.url, key: lock?.key, lease: lock?.lease });
     } catch (error) {
       const isOurs = error instanceof TasktrailError;
       const [code, retryable] = isOurs ? [error.code, error.retryable] : [undefined, false];
@@ -144,6 +144,7 @@ class HolderProgram {
   }
 
   #hold(lock: DirectoryLock): Promise<Holder> {
+    if (lock.former !== undefined) this.#journal.supersede(lock.former);
     const { config, source, secrets, former } = this.#start;
     maskSecrets([...secrets, ...secretsOfKey(lock.key)]);
     const port = former?.url === undefined ? config.otlpPort : Number(new URL(former.url).port);
