@@ -17,6 +17,8 @@ export interface JobEntry {
   /** ISO 8601. */
   readonly createdAt: string;
   readonly updatedAt: string;
+  /** The lease of the service that wrote the entry last. Undefined: an older version did. */
+  readonly lease?: number | undefined;
 }
 
 const time = z.iso.datetime();
@@ -38,10 +40,11 @@ const schema = z.object({
   queue_home: z.string().nullable(),
   created_at: time,
   updated_at: time,
+  lease: z.int().min(1).optional(),
 });
 
 /** The content of `_queue/<task_id>.json`. */
-export function entryText({ job, isStarted, queue, createdAt, updatedAt }: JobEntry): string {
+export function entryText({ job, isStarted, queue, createdAt, updatedAt, lease }: JobEntry): string {
   const fields: z.infer<typeof schema> = {
     schema_version: SCHEMA_VERSION,
     task_id: job.taskId,
@@ -56,6 +59,7 @@ export function entryText({ job, isStarted, queue, createdAt, updatedAt }: JobEn
     queue: queue.name,
     queue_system: queue.system,
     queue_home: queue.home ?? null,
+    ...(lease !== undefined && { lease }),
     carrier: { ...job.carrier },
     source_metadata: job.sourceMetadata,
     message: job.message,
@@ -88,5 +92,6 @@ export function readEntry(taskId: string, value: unknown): JobEntry | string {
     queue: { name: data.queue, system: data.queue_system, home: data.queue_home ?? undefined },
     createdAt: data.created_at,
     updatedAt: data.updated_at,
+    lease: data.lease,
   };
 }

@@ -9,7 +9,9 @@ import { readStoredValue } from '../store/stored-file.ts';
 import { makeDirectory } from '../system/durable.ts';
 import { makePrivateDirectory, removeLeftTemps, replacePrivateFile } from '../system/files/private-files.ts';
 import { syncDirectory } from '../system/files/sync-directory.ts';
+import { checkLease, ownLease } from '../system/lease-guard.ts';
 import { lstatIfPresent, namesIn } from '../system/optional-files.ts';
+import { AttemptClaims } from './attempt-claims.ts';
 import { entryText, type JobEntry, readEntry } from './job-entry.ts';
 import type { Job, Queue } from './queue.ts';
 import { queueUnavailable } from './unavailable.ts';
@@ -55,12 +57,14 @@ export class JobStore {
   readonly #tails = new Map<string, Promise<unknown>>();
   /** Tasks that have ended in this process. */
   readonly #ended = new Set<string>();
+  readonly #claims: AttemptClaims;
   /** Why the last write of an entry failed, by task id. */
   readonly #failures = new Map<string, string>();
 
   private constructor(logDir: string, isHolder: boolean) {
     this.#dir = join(logDir, OWN_NAMES.queue);
     this.#isHolder = isHolder;
+    this.#claims = new AttemptClaims(this.#dir);
   }
 
   /**
@@ -82,6 +86,7 @@ export class JobStore {
     const store = new JobStore(logDir, true);
     await makePrivateDirectory(store.#dir);
     await removeLeftTemps(store.#dir);
+    await store.#claims.sweep(await store.taskIds());
     return store;
   }
 
@@ -141,11 +146,21 @@ export class JobStore {
     });
   }
 
+  /**
+   * Claims an attempt of a job before it runs: exactly one process runs each number. Returns the number, a higher one where
+   * another process has claimed this one. A worker claims nothing: its queue hands out each job once.
+   */
+  async claim(taskId: string, attempt: number): Promise<number> {
+    return this.#isHolder ? this.#claims.claim(taskId, attempt) : attempt;
+  }
+
   /** Removes the entry of a job that has ended, if there is one. Never rejects: `sweep` tries again. */
   remove(taskId: string): Promise<void> {
     this.#remember(taskId);
     return this.#quietly(taskId, async () => {
+      await this.#checkOwner(taskId);
       await rm(this.#pathOf(taskId), { force: true });
+      if (this.#isHolder) await this.#claims.remove(taskId);
       if (this.#isHolder) await syncDirectory(this.#dir);
     });
   }
@@ -184,8 +199,20 @@ export class JobStore {
     return entry;
   }
 
-  async #write(entry: JobEntry): Promise<void> {
-    const path = this.#pathOf(entry.job.taskId);
+  /** The entry is a successor's when it has a higher lease: this process was stopped, and does not know it yet. */
+  async #checkOwner(taskId: string): Promise<void> {
+    const lease = ownLease();
+    if (lease === undefined) return;
+    const entry = await this.#read(taskId).catch(() => undefined);
+    if ((entry?.lease ?? 0) > lease) throw queueUnavailable('another process has taken over the task');
+    checkLease();
+  }
+
+  async #write(changed: JobEntry): Promise<void> {
+    const { taskId } = changed.job;
+    const path = this.#pathOf(taskId);
+    await this.#checkOwner(taskId);
+    const entry = { ...changed, lease: ownLease() ?? changed.lease };
     try {
       await replacePrivateFile(path, entryText(entry));
     } catch (error) {

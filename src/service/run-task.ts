@@ -46,8 +46,9 @@ export interface RunTaskOptions {
 }
 
 /** One attempt of a job: the phases of its command's workflow, each step a run of the agent. A failure does not reject. */
-export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): Promise<void> {
+export async function runTask(queued: Job, run: JobRun, options: RunTaskOptions): Promise<void> {
   const { config, queue, reader, jobs } = options;
+  let job = queued;
   if (job.attempt > 1) {
     // A frozen worker must not occupy this slot: its task is abandoned by now, and a late result replaces that end.
     if (!(await waitForOtherWorker(job, config, run.signal))) return run.finish?.();
@@ -60,6 +61,9 @@ export async function runTask(job: Job, run: JobRun, options: RunTaskOptions): P
     await abandon(job, options);
     return finish(job, run, options);
   }
+  // Redis hands out each job once.
+  if (jobs !== undefined && queue.system === 'in_process')
+    job = { ...job, attempt: await jobs.claim(job.taskId, job.attempt) };
   // Before it is recorded: after a kill this attempt is not repeated under its number.
   const workflowId = job.workflowId ?? mintWorkflowId(workItemOf(job));
   await jobs?.update(job.taskId, { isStarted: true, attempt: job.attempt, stops, workflowId });

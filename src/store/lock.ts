@@ -156,6 +156,10 @@ export class DirectoryLock {
     return this.#record.lease;
   }
 
+  get token(): string {
+    return this.#record.token;
+  }
+
   /** Publishes the address of the receiver. */
   async announce(otlpUrl: string): Promise<void> {
     this.#record = signed({ ...this.#record, otlp_url: otlpUrl }, this.key);

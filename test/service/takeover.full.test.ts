@@ -82,7 +82,7 @@ function eventsOf({ logDir }: Place, taskId: string): readonly string[] {
     linesOf(join(logDir, '_workflow', month, `${id}.jsonl`)).map((line) => {
       const event = objectOf(line);
       const payload = objectOf(event.payload);
-      return [id, event.event_type, payload.phase, payload.step].join(' ');
+      return [id, event.event_type, payload.phase, JSON.stringify(payload.step)].join(' ');
     }),
   );
 }
@@ -95,7 +95,7 @@ test('a service that is stopped, replaced and goes on runs no step twice, takes 
   const sent: { readonly id: string; readonly payload: object }[] = [];
   const ids: string[] = [];
   for (let n = 0; n < 4; n += 1) {
-    const payload = comment(`please look at ${n}`);
+    const payload = comment(`@agent review ${n}`);
     const id = `delivery-${n}-${Math.random()}`;
     const answer = await deliver(first.url, payload, { id });
     expect(answer.status).toBe(202);

@@ -1,6 +1,7 @@
 import { fstat, ftruncate } from 'node:fs';
 import { promisify } from 'node:util';
 import { withFile, writeWhole } from '../../system/descriptor.ts';
+import { checkLease } from '../../system/lease-guard.ts';
 import { NEWLINE } from '../../system/lines.ts';
 
 const statFile = promisify(fstat);
@@ -29,6 +30,7 @@ export const UNSYNCED: LineWriter = {
  */
 export async function writeLines(fd: number, bytes: Buffer): Promise<void> {
   let done = 0;
+  checkLease();
   try {
     await writeWhole(fd, bytes, (count) => {
       done = count;

@@ -6,10 +6,12 @@ import { Journal } from '../../journal/journal.ts';
 import { journalDir } from '../../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../../journal/watch.ts';
 import { maskSecrets, setRedactRules } from '../../redact/redact.ts';
+import { LeaseCheck } from '../../store/lease/lease.ts';
 import type { DirectoryLock } from '../../store/lock.ts';
 import { createReader } from '../../store/read/reader.ts';
 import type { StoreObserver } from '../../store/write/observer.ts';
 import { setFileMode } from '../../system/files/modes.ts';
+import { setLeaseGuard } from '../../system/lease-guard.ts';
 import { secretsOfKey } from '../config-secrets.ts';
 import { createSenders, destinationsOf } from '../destinations.ts';
 import { type Holder, startHolder, tryLock } from '../holder.ts';
@@ -46,15 +48,22 @@ const ANSWER_MS = 30_000;
 
 /**
  * Runs everything behind the journal: sends it, and holds the log directory when `start` says so and no other process does. The
- * same in a thread of its own and, where that cannot be started, in the thread that records. Never rejects.
+ * same in a thread of its own (`isAlone`) and, where that cannot be started, in the thread that records. Never rejects.
  */
-export async function runHolderProgram(port: Port, start: ThreadStart): Promise<void> {
-  const program = new HolderProgram(port, start);
+export async function runHolderProgram(
+  port: Port,
+  start: ThreadStart,
+  { isAlone = false }: { readonly isAlone?: boolean } = {},
+): Promise<void> {
+  const program = new HolderProgram(port, start, isAlone);
   await program.start();
 }
 
+const TAKEN_OVER = 'another process has taken over the log directory';
+
 class HolderProgram {
   readonly #start: ThreadStart;
+  readonly #isAlone: boolean;
   readonly #books: Books;
   readonly #journal: Journal;
   readonly #channel: Channel<ToRecorder, AskedOfRecorder, ToHolder, AskedOfHolder>;
@@ -67,8 +76,9 @@ class HolderProgram {
   #isClaiming = false;
   #isClosing = false;
 
-  constructor(port: Port, start: ThreadStart) {
+  constructor(port: Port, start: ThreadStart, isAlone: boolean) {
     this.#start = start;
+    this.#isAlone = isAlone;
     const { config, former, cells } = start;
     setFileMode(config.fileMode);
     maskSecrets(start.secrets);
@@ -138,13 +148,14 @@ class HolderProgram {
     const tokens = former === undefined ? {} : { former: former.tokens };
     const mustHold = hold === 'must' && former?.url === undefined;
     const lock = await tryLock(config, this.#books, { mustHold, token, ...tokens });
-    if (lock === undefined && former?.url !== undefined)
-      this.#books.setReason('lock', 'another process has taken over the log directory');
+    if (lock === undefined && former?.url !== undefined) this.#books.setReason('lock', TAKEN_OVER);
     return lock;
   }
 
   #hold(lock: DirectoryLock): Promise<Holder> {
     if (lock.former !== undefined) this.#journal.supersede(lock.former);
+    // In the thread that records, a guard would also stop what is not the holder's.
+    if (this.#isAlone) setLeaseGuard(this.#leaseCheck(lock));
     const { config, source, secrets, former } = this.#start;
     maskSecrets([...secrets, ...secretsOfKey(lock.key)]);
     const port = former?.url === undefined ? config.otlpPort : Number(new URL(former.url).port);
@@ -161,6 +172,12 @@ class HolderProgram {
       ender: this.#ender(),
       log: (line) => this.#channel.tell('log', line),
     });
+  }
+
+  #leaseCheck({ key, lease, token }: DirectoryLock): LeaseCheck {
+    const { logDir } = this.#start.config;
+    const onLost = (): void => this.#books.setReason('lock', TAKEN_OVER);
+    return new LeaseCheck({ logDir, key, lease, isOwn: (found) => found === token, onLost });
   }
 
   #observer(): StoreObserver {
