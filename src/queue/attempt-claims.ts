@@ -1,17 +1,18 @@
-import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { isPathSafeId } from '../model/ids.ts';
+import { PRIVATE_FILE } from '../system/files/modes.ts';
+import { makePrivateDirectory } from '../system/files/private-files.ts';
+import { openSafeHandle } from '../system/files/safe-open.ts';
 import { checkLease } from '../system/lease-guard.ts';
+import { namesIn } from '../system/optional-files.ts';
 
 /** No task id starts with `_`. */
 const FOLDER = '_claims';
 
 /** Claims of earlier attempts that are removed with a task. */
 const EARLIER_MAX = 20;
-
-const PRIVATE_FOLDER = 0o700;
-const PRIVATE_FILE = 0o600;
 
 /**
  * `_queue/_claims/<task_id>.<attempt>`: empty files. Who makes one runs that attempt. Two services that both take themselves for
@@ -46,33 +47,24 @@ export class AttemptClaims {
   /** Removes the claims of tasks that have no entry. */
   async sweep(taskIds: readonly string[]): Promise<void> {
     const kept = new Set(taskIds);
-    for (const name of await this.#names()) {
+    for (const name of await namesIn(this.#dir)) {
       const taskId = name.slice(0, name.lastIndexOf('.'));
       if (isPathSafeId(taskId) && !kept.has(taskId)) await rm(join(this.#dir, name), { force: true });
-    }
-  }
-
-  async #names(): Promise<readonly string[]> {
-    try {
-      return await readdir(this.#dir);
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return [];
-      throw error;
     }
   }
 
   /** False when the file exists. A full disk does not stop the work: the lease alone decides then. */
   async #make(path: string): Promise<boolean> {
     try {
-      await (await open(path, 'wx', PRIVATE_FILE)).close();
+      await (await openSafeHandle(path, 'wx', PRIVATE_FILE)).close();
       return true;
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return false;
       if (errnoOf(error) !== 'ENOENT') return true;
     }
     try {
-      await mkdir(this.#dir, { recursive: true, mode: PRIVATE_FOLDER });
-      await (await open(path, 'wx', PRIVATE_FILE)).close();
+      await makePrivateDirectory(this.#dir);
+      await (await openSafeHandle(path, 'wx', PRIVATE_FILE)).close();
       return true;
     } catch (error) {
       return errnoOf(error) !== 'EEXIST';

@@ -17,6 +17,7 @@ import { createSenders, destinationsOf } from '../destinations.ts';
 import { type Holder, startHolder, tryLock } from '../holder.ts';
 import { taskEndFacts, workflowEndFacts } from '../metrics/end-facts.ts';
 import { openTasksOf } from '../metrics/open-tasks.ts';
+import { BacklogWatch } from './backlog-watch.ts';
 import { Channel, type Port } from './channel.ts';
 import type { AskedOfHolder, AskedOfRecorder, ToHolder, ToRecorder } from './messages.ts';
 import type { TaskEnder } from './task-ender.ts';
@@ -73,6 +74,8 @@ class HolderProgram {
   #senders: readonly Sender[] = [];
   #holder: Holder | undefined;
   #watch: JournalWatch | undefined;
+  readonly #backlog = new BacklogWatch({ isThrough: () => this.#isThrough() });
+  #isRecovered = false;
   #isClaiming = false;
   #isClosing = false;
 
@@ -138,6 +141,8 @@ class HolderProgram {
       return;
     }
     await this.#recover();
+    this.#isRecovered = true;
+    await this.#backlog.look();
     this.#channel.tell('recovered', undefined);
   }
 
@@ -170,6 +175,7 @@ class HolderProgram {
       source,
       observer: this.#observer(),
       ender: this.#ender(),
+      isBehind: () => this.#backlog.isBehind,
       log: (line) => this.#channel.tell('log', line),
     });
   }
@@ -237,6 +243,12 @@ class HolderProgram {
     }
   }
 
+  /** The backlogs of this process, and those that other processes of this host have taken over. */
+  async #isThrough(): Promise<boolean> {
+    if (!this.#isRecovered || (await this.#senders[0]?.drain(0)) === false) return false;
+    return !(await this.#journal.hasClaimsOfOthers());
+  }
+
   async #claim(): Promise<void> {
     if (this.#isClaiming) return;
     this.#isClaiming = true;
@@ -253,6 +265,7 @@ class HolderProgram {
   async #drain(until: number): Promise<undefined> {
     this.#isClosing = true;
     clearInterval(this.#claims);
+    this.#backlog.close();
     this.#watch?.close();
     // Records whose message would still come.
     this.#journal.wake();
