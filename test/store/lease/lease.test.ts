@@ -17,7 +17,9 @@ function passed(ms: number): void {
   const [steady, wall] = [performance.now(), Date.now()];
   vi.spyOn(performance, 'now').mockReturnValue(steady + ms);
   vi.spyOn(Date, 'now').mockReturnValue(wall + ms);
-  onTestFinished(() => vi.restoreAllMocks());
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+  });
 }
 
 function check(dir: string, { key, lease, token }: DirectoryLock, onLost = vi.fn()): LeaseCheck {
