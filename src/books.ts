@@ -165,13 +165,14 @@ export class Books {
   keepIncluded(): void {
     const state = this.#included;
     if (state === undefined) return;
-    const { recorded, accepted, duplicates, skippedLines, delivered, dropped, unattributed, unsent } =
-      state.snapshot;
+    const { recorded, accepted, duplicates, skippedLines, failedSyncs = 0 } = state.snapshot;
+    const { delivered, dropped, unattributed, unsent } = state.snapshot;
     this.#included = undefined;
     this.#recorded += recorded;
     this.#accepted += accepted;
     this.#duplicates += duplicates;
     this.#skippedLines += skippedLines;
+    this.#failedSyncs += failedSyncs;
     addAll(this.#delivered, delivered);
     addAll(this.#dropped, dropped);
     addAll(this.#unattributed, unattributed);

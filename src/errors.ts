@@ -47,7 +47,7 @@ export class TasktrailError extends Error {
 /** The message of a thrown value for a log line, a reason or a field, without a stack. Never throws. */
 export function messageOf(error: unknown): string {
   try {
-    if (error instanceof Error) return String(error.message === '' ? error.name : error.message);
+    if (error instanceof Error) return textOf(error);
     return String(error);
   } catch {
     // A getter threw, or the value has no text (an object without a prototype).
@@ -58,5 +58,41 @@ export function messageOf(error: unknown): string {
 /** The `code` of an error of Node or the operating system (`ENOENT`); undefined for other values. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
+  if (isUnnamed(error.code)) return unnamedErrno(error)?.[0] ?? 'UNKNOWN';
   return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Errors of the disk of which Node only knows the number, with the texts of the C library. */
+const UNNAMED: Readonly<Record<string, Readonly<Record<number, readonly [name: string, text: string]>>>> = {
+  linux: {
+    74: ['EBADMSG', 'bad message'],
+    116: ['ESTALE', 'stale file handle'],
+    117: ['EUCLEAN', 'structure needs cleaning'],
+    121: ['EREMOTEIO', 'remote i/o error'],
+    122: ['EDQUOT', 'disk quota exceeded'],
+  },
+  darwin: {
+    69: ['EDQUOT', 'disk quota exceeded'],
+    70: ['ESTALE', 'stale file handle'],
+    94: ['EBADMSG', 'bad message'],
+  },
+};
+
+/** The first form is that of synchronous calls, the second that of the others. */
+const UNNAMED_CODE = /^(?:UNKNOWN$|Unknown system error)/;
+const UNNAMED_TEXT = /^(?:UNKNOWN: unknown error|Unknown system error -\d+: Unknown system error -\d+)/;
+
+function isUnnamed(code: unknown): boolean {
+  return typeof code === 'string' && UNNAMED_CODE.test(code);
+}
+
+function unnamedErrno(error: Error): readonly [name: string, text: string] | undefined {
+  const { errno } = error as NodeJS.ErrnoException;
+  return errno === undefined ? undefined : UNNAMED[process.platform]?.[Math.abs(errno)];
+}
+
+function textOf(error: Error): string {
+  const text = String(error.message === '' ? error.name : error.message);
+  const named = 'code' in error && isUnnamed(error.code) ? unnamedErrno(error) : undefined;
+  return named === undefined ? text : text.replace(UNNAMED_TEXT, () => named.join(': '));
 }

@@ -65,6 +65,7 @@ test('the counts, reasons and notices of a thread are included, and its counts s
   thread.countDropped('journal_full', 3);
   thread.setReason('journal', 'unreadable');
   thread.setNotice('retention', 'late');
+  thread.countFailedSyncs();
   books.include(thread.state());
   // The state is that of the time at which it was taken.
   thread.countDelivered('holder', 5);
@@ -83,6 +84,7 @@ test('the counts, reasons and notices of a thread are included, and its counts s
     recorded: 3,
     delivered: { holder: 3 },
     dropped: { journal_full: 4 },
+    failedSyncs: 1,
   });
   expect([...books.reasons]).toEqual([['journal', 'no space']]);
   expect([...books.notices]).toEqual([]);

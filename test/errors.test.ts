@@ -37,3 +37,22 @@ test.each<[unknown, string | undefined]>([
 ])('only an Error with a string code has an errno (%#)', (thrown, expected) => {
   expect(errnoOf(thrown)).toBe(expected);
 });
+
+test.skipIf(process.platform !== 'linux')(
+  'an error of the disk that Node has no name for has its own',
+  () => {
+    const quota = Object.assign(new Error('UNKNOWN: unknown error, write'), { code: 'UNKNOWN', errno: -122 });
+    expect(errnoOf(quota)).toBe('EDQUOT');
+    expect(messageOf(quota)).toBe('EDQUOT: disk quota exceeded, write');
+    const twice = 'Unknown system error -122: Unknown system error -122, write';
+    const later = Object.assign(new Error(twice), { code: 'Unknown system error -122', errno: -122 });
+    expect(errnoOf(later)).toBe('EDQUOT');
+    expect(messageOf(later)).toBe('EDQUOT: disk quota exceeded, write');
+    const other = Object.assign(new Error('UNKNOWN: unknown error, write'), {
+      code: 'UNKNOWN',
+      errno: -9_999,
+    });
+    expect(errnoOf(other)).toBe('UNKNOWN');
+    expect(messageOf(other)).toBe('UNKNOWN: unknown error, write');
+  },
+);

@@ -77,9 +77,10 @@ export async function endRun(directory: string): Promise<void> {
 function claimToEnd(directory: string, mark: RunMark): boolean {
   try {
     return claimRun(directory, mark, Number.POSITIVE_INFINITY);
-  } catch {
-    // ENOSPC: this run may be what fills the disk, so it is ended without a claim. ENOENT: it has been removed.
-    return true;
+  } catch (error) {
+    // Another sweep has ended it and removed its folder meanwhile. ENOSPC: this run may be what fills the disk, so it is
+    // ended without a claim.
+    return errnoOf(error) !== 'ENOENT';
   }
 }
 

@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { TasktrailError } from '../errors.ts';
+import { compareMarks } from '../model/sender.ts';
 import type { WorkflowDocument, WorkflowEnvelope } from '../model/workflow.ts';
 import { documentOf } from '../project/workflow-document.ts';
 
 /**
  * Merges the local document with the one in S3: the union of their events, never fewer than in `remote`, and the
- * fields that follow from them. Returns `remote` itself when it is complete already. A result that differs from
+ * fields that follow from them. Of an event on both sides the one whose sender has more rights is used. Events of anonymous
+ * senders are left out where another sender has opened the workflow. Returns `remote` itself when it is complete already. A result that differs from
  * `remote` has a higher revision.
  */
 export function mergeDocuments(local: WorkflowDocument, remote: WorkflowDocument): WorkflowDocument {
@@ -29,10 +31,10 @@ function unionOf(local: WorkflowDocument, remote: WorkflowDocument): WorkflowDoc
   if (remoteHasAll && localHasAll) return local.revision > remote.revision ? local : remote;
   if (remoteHasAll) return remote;
   if (localHasAll) return local;
-  const union = foldOf(eventsOf(local, remote, hasHigherAttempt));
+  const union = foldOf(eventsOf(local, remote, isBetter));
   if (union.events.length >= remote.events.length) return union;
   // Each side counted attempts without the other's events, and two starts became the same event.
-  return foldOf(eventsOf(local, remote, () => false));
+  return foldOf(eventsOf(local, remote, hasMoreRights));
 }
 
 /** Prefers an existing document with the same events: an id that is missing there belongs to a repeat. */
@@ -45,10 +47,13 @@ function baseOf(
   return isDeepStrictEqual(union.events, local.events) ? local : union;
 }
 
-/** Whether `whole` has every event of `part` with at least the same attempt. */
+/** Whether `whole` has every event of `part`, by a sender with at least the same rights and with at least the same attempt. */
 function hasAll(whole: WorkflowDocument, part: WorkflowDocument): boolean {
-  const attempts = new Map(whole.events.map(({ event_id, attempt }) => [event_id, attempt]));
-  return part.events.every(({ event_id, attempt }) => (attempts.get(event_id) ?? 0) >= attempt);
+  const events = new Map(whole.events.map((event) => [event.event_id, event]));
+  return part.events.every((event) => {
+    const other = events.get(event.event_id);
+    return other !== undefined && !isBetter(event, other);
+  });
 }
 
 /** All events by id. For an event on both sides the remote one is used, unless the local one is `better`. */
@@ -66,8 +71,13 @@ function eventsOf(
 }
 
 /** A higher attempt follows from events that the other side has not seen. */
-function hasHigherAttempt(local: WorkflowEnvelope, remote: WorkflowEnvelope): boolean {
-  return local.attempt > remote.attempt;
+function isBetter(one: WorkflowEnvelope, other: WorkflowEnvelope): boolean {
+  return hasMoreRights(one, other) || (!hasMoreRights(other, one) && one.attempt > other.attempt);
+}
+
+/** A copy of an event may have been uploaded before its own record came. */
+function hasMoreRights(one: WorkflowEnvelope, other: WorkflowEnvelope): boolean {
+  return compareMarks(one.sender, other.sender) < 0;
 }
 
 function foldOf(events: ReadonlyMap<string, WorkflowEnvelope>): WorkflowDocument {

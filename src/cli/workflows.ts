@@ -63,7 +63,9 @@ export async function printWorkflows(wanted: string | undefined, flags: Workflow
   const out = new TerminalStream(1);
   if (wanted === undefined) await out.write(await listText(reader, query, { logDir, flags }));
   else
-    await out.write(showText(await readWanted(reader, wanted), { traceUrls, isJson: flags.json === true }));
+    await out.write(
+      showText(await readWanted(reader, wanted, logDir), { traceUrls, isJson: flags.json === true }),
+    );
   return 0;
 }
 
@@ -125,7 +127,7 @@ function listCells(item: JsonObject, nowMs: number): readonly Cell[] {
 }
 
 /** The workflow with this id, or the only one whose id begins with it. */
-async function readWanted(reader: LogReader, wanted: string): Promise<StoredWorkflow> {
+async function readWanted(reader: LogReader, wanted: string, logDir: string): Promise<StoredWorkflow> {
   const exact = isWorkflowId(wanted) ? await reader.readWorkflow(wanted) : undefined;
   if (exact !== undefined) return exact;
   const start = checkWorkflowId(wanted);
@@ -146,7 +148,11 @@ async function readWanted(reader: LogReader, wanted: string): Promise<StoredWork
   }
   const [id] = found;
   const workflow = id === undefined ? undefined : await reader.readWorkflow(id);
-  if (workflow === undefined) throw new TasktrailError('ERR_NOT_FOUND', `there is no workflow ${start}`);
+  if (workflow === undefined)
+    throw new TasktrailError(
+      'ERR_NOT_FOUND',
+      `there is no workflow ${start} in ${logDir}: "tasktrail workflows" lists them, --dir names another directory`,
+    );
   return workflow;
 }
 

@@ -12,7 +12,7 @@ import { type FileSettings, NO_FILES, readFiles, type SeenFile } from './file/fi
 import type { RedactRule } from './file/redact-schema.ts';
 import { gitConfigFile, gitRoot, remoteOwner } from './git.ts';
 import { type MetricsConfig, resolveMetrics } from './metrics.ts';
-import { type ReadSettings, readSettings, type Source, uselessFileNotes } from './read-settings.ts';
+import { type ReadSettings, readSettings, type Source, uselessVariableNotes } from './read-settings.ts';
 import { type ResolvedS3, resolveS3, type S3Config } from './s3.ts';
 import { SETTINGS, type SettingName } from './settings.ts';
 import { resolveAgents, unknownAgents } from './short-form-agent.ts';
@@ -188,7 +188,7 @@ export function loadConfig(
       ...(envFile?.notes ?? []),
       ...files.notes,
       ...archive.notes,
-      ...uselessFileNotes(variables, isService),
+      ...uselessVariableNotes(variables, isService),
     ],
     asksForUpload: s3 === undefined && (files.asksForUpload || archive.asksForUpload),
     directory: cwd,

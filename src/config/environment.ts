@@ -158,7 +158,3 @@ function valueForChildren(name: string, value: string, { path }: AppliedEnvFile)
   if (DIRECTORIES_FOR_CHILDREN.includes(name)) return value === '' ? '' : resolve(dirname(path), value);
   return undefined;
 }
-/** The environment of a thread of this package: as that of this process, without what would load a user's code into it. */
-export function threadEnvironment(): Record<string, string | undefined> {
-  return { ...process.env, NODE_OPTIONS: undefined };
-}

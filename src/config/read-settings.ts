@@ -73,17 +73,46 @@ export function readSettings(
   return { given, value: (name) => given(name) ?? SETTINGS[name].default, sources, secretFiles, problems };
 }
 
+/** A note for each variable that looks like a setting and is not used. */
+export function uselessVariableNotes(
+  variables: Environment['variables'],
+  isService: boolean,
+): readonly string[] {
+  return [...uselessFileNotes(variables, isService), ...(isService ? unknownNameNotes(variables) : [])];
+}
+
 /**
  * A note for each `<NAME>_FILE` of a setting that is not read from a file, so that its default is in force. The names without
  * a prefix, such as `PROJECT_FILE`, may be another program's: only the service looks at them.
  */
-export function uselessFileNotes(variables: Environment['variables'], isService: boolean): readonly string[] {
+function uselessFileNotes(variables: Environment['variables'], isService: boolean): readonly string[] {
   return SETTING_NAMES.filter((name) => {
     if (mayBeInFile(name) || (variables[`${name}_FILE`] ?? '') === '') return false;
     return isService || name.startsWith('TASK_LOGS_');
   }).map(
     (name) => `${name}_FILE is not used: set ${name} itself (a file may hold only secrets and REDIS_URL)`,
   );
+}
+
+const PREFIX = 'TASK_LOGS_';
+
+/** Variables that tasktrail sets for agents and programs: they have the prefix of settings but are not settings. */
+const CARRIED = /^TASK_LOGS_(?:TASK_ID|WORKFLOW_ID|INPUT_FILE|PHASE|STEP|RUN_ID)$/;
+
+/** A note for each variable with the prefix of settings that no setting has: a default is in force in its place. */
+function unknownNameNotes(variables: Environment['variables']): readonly string[] {
+  return Object.keys(variables).filter(isUnknown).map(unknownNameNote);
+}
+
+function isUnknown(name: string): boolean {
+  if (!name.startsWith(PREFIX) || CARRIED.test(name)) return false;
+  return !isSettingName(name) && !isSettingName(name.replace(/_FILE$/, ''));
+}
+
+function unknownNameNote(name: string): string {
+  const bare = name.slice(PREFIX.length);
+  const advice = isSettingName(bare) ? `use ${bare}` : 'correct the name (tasktrail config lists them)';
+  return `${name}: no setting has this name: ${advice}`;
 }
 
 /** Whether `<NAME>_FILE` names a file with the value. */

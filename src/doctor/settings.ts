@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Config, loadConfig } from '../config/config.ts';
 import type { Environment } from '../config/environment.ts';
-import { mayBeInFile, SETTING_NAMES } from '../config/read-settings.ts';
 import { TasktrailError } from '../errors.ts';
 import { checkAgents } from '../service/commands.ts';
 import { checkWebhooks } from '../service/webhooks/webhook-senders.ts';
@@ -31,9 +30,6 @@ interface SettingsResult {
 /** The prefix of a problem with one setting. */
 const SETTING = /^([A-Z][A-Z0-9_]*)(?:: |=| )/;
 
-/** Variables that tasktrail sets for agents and programs: they have the prefix of settings but are not settings. */
-const CARRIED = /^TASK_LOGS_(?:TASK_ID|WORKFLOW_ID|INPUT_FILE|PHASE|STEP|RUN_ID)$/;
-
 const FIX = 'correct it, or leave it out';
 
 export function checkSettings(settings: Settings): SettingsResult {
@@ -49,24 +45,18 @@ export function checkSettings(settings: Settings): SettingsResult {
       ...found,
       ...fileFindings(settings),
       ...(config?.notes ?? []).map(noteFinding),
-      ...(config === undefined ? [] : settingFindings(config, settings.env, problems.length > 0)),
+      ...(config === undefined ? [] : settingFindings(config, problems.length > 0)),
     ],
   };
 }
 
-function settingFindings(config: Config, env: Values, hasProblems: boolean): readonly Finding[] {
+function settingFindings(config: Config, hasProblems: boolean): readonly Finding[] {
   const given = Object.entries(config.sources).filter(([, source]) => source !== 'default');
   const names = given.map(([name, source]) => `${name} (${source})`).join(', ');
   const findings = [ok('settings', describeSet(names, hasProblems))];
   if (!config.enabled) {
     findings.push(
       warning('TASK_LOGS_ENABLED', 'false: nothing is recorded', 'unset it, if that is not intended'),
-    );
-  }
-  const unknown = Object.keys(env).filter((name) => isUnknown(name, config));
-  if (unknown.length > 0) {
-    findings.push(
-      warning(unknown.join(', '), 'no setting has this name', 'correct the name: tasktrail config'),
     );
   }
   return findings;
@@ -77,21 +67,18 @@ function describeSet(names: string, hasProblems: boolean): string {
   return hasProblems ? 'nothing that is set is valid' : 'nothing is set, all defaults';
 }
 
-function isUnknown(name: string, { sources }: Config): boolean {
-  const isFile = SETTING_NAMES.some((one) => name === `${one}_FILE` && mayBeInFile(one));
-  return name.startsWith('TASK_LOGS_') && !Object.hasOwn(sources, name) && !isFile && !CARRIED.test(name);
-}
-
 function fileFindings({ configFile, envFile, cwd }: Settings): readonly Finding[] {
   const path = resolve(cwd, configFile ?? 'tasktrail.config.json');
   const own = existsSync(path) ? ok('file', `${path} is read`) : ok('file', `none: there is no ${path}`);
   return envFile === undefined ? [own] : [ok('file', `${envFile.path} is read`), own];
 }
 
-/** `cloud_storage in <path> is not used: <what to do>`. */
+/** `cloud_storage in <path> is not used: <what to do>`, or `<variable>: <what is wrong>: <what to do>`. */
 function noteFinding(note: string): Finding {
-  const [what = '', advice = ''] = note.split(/: (.*)/s);
-  return warning('file', what, advice);
+  const [, name] = /^([A-Z][A-Z0-9_]*): /.exec(note) ?? [];
+  const text = name === undefined ? note : note.slice(name.length + 2);
+  const [what = '', advice = ''] = text.split(/: (.*)/s);
+  return warning(name ?? 'file', what, advice);
 }
 
 function problemFinding(text: string): Finding {

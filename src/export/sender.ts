@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import { suppressTracing } from '@opentelemetry/core';
 import type { Books } from '../books.ts';
-import { messageOf } from '../errors.ts';
+import { errnoOf, messageOf } from '../errors.ts';
 import type { Journal, QueuedBatch } from '../journal/journal.ts';
 import type { BatchEntry } from '../journal/segment-reader.ts';
 import { parseJson } from '../model/json.ts';
@@ -44,6 +44,8 @@ export interface SenderOptions {
   readonly signals?: ReadonlySet<Signal>;
   /** Longest pause before a retry. */
   readonly retryMaxMs: number;
+  /** Whether a `Retry-After` of the destination may make a pause longer than that. Default: yes. */
+  readonly obeysRetryAfter?: boolean;
 }
 
 /**
@@ -53,6 +55,9 @@ export interface SenderOptions {
 export class Sender {
   readonly #options: SenderOptions;
   readonly #stop = new AbortController();
+  /** Aborted to end a pause between retries. */
+  #pauses = new AbortController();
+  #isHurried = false;
   readonly #refused = new RefusedSignals(() => performance.now());
   /** Refusals since the last acceptance. */
   readonly #refusals = new Map<Signal, number>();
@@ -86,9 +91,17 @@ export class Sender {
     return false;
   }
 
+  /** Ends a pause between retries: this process is about to end. Later pauses are as short as the destination permits. */
+  hurry(): void {
+    this.#isHurried = true;
+    this.#pauses.abort();
+    this.#pauses = new AbortController();
+  }
+
   /** Stops after the request in flight, or at the deadline. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stop.abort();
+    this.#pauses.abort();
     await Promise.race([this.#running, delay(deadlineMs, undefined, { ref: false })]);
     await Promise.race([this.#options.transport.close(), delay(deadlineMs, undefined, { ref: false })]);
   }
@@ -276,7 +289,7 @@ export class Sender {
 
   /** Repeats a request until the destination gives a final answer; undefined when stopped before. */
   async #repeat(request: () => Promise<SendResult>): Promise<SendResult | undefined> {
-    const { books, destination, retryMaxMs } = this.#options;
+    const { books, destination, retryMaxMs, obeysRetryAfter = true } = this.#options;
     for (let pauseMs = RETRY_MIN_MS; ; pauseMs = Math.min(pauseMs * 2, retryMaxMs)) {
       // Needed again: a context manager that was set after `start` does not know the suppression from there.
       const result = await context.with(suppressTracing(ROOT_CONTEXT), request);
@@ -287,9 +300,9 @@ export class Sender {
       books.setReason(destination, `not reachable: ${result.reason}`);
       // Jitter, so that clients of one endpoint do not retry at the same moment.
       const ownMs = Math.min(pauseMs, retryMaxMs) * (0.5 + Math.random() / 2);
-      if (!(await this.#pause(Math.max(ownMs, Math.min(result.afterMs ?? 0, RETRY_AFTER_MAX_MS))))) {
-        return undefined;
-      }
+      const askedMs = obeysRetryAfter ? Math.min(result.afterMs ?? 0, RETRY_AFTER_MAX_MS) : 0;
+      const isShort = this.#isHurried && !obeysRetryAfter;
+      if (!(await this.#pause(isShort ? RETRY_MIN_MS : Math.max(ownMs, askedMs)))) return undefined;
     }
   }
 
@@ -298,12 +311,11 @@ export class Sender {
     const { signal } = this.#stop;
     if (signal.aborted) return false;
     try {
-      await delay(ms, undefined, { ref: false, signal });
-      return true;
+      await delay(ms, undefined, { ref: false, signal: this.#pauses.signal });
     } catch (error) {
-      if (signal.aborted) return false;
-      throw error;
+      if (errnoOf(error) !== 'ABORT_ERR') throw error;
     }
+    return !signal.aborted;
   }
 }
 

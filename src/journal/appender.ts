@@ -5,10 +5,9 @@ import { errnoOf } from '../errors.ts';
 import type { FsyncMode } from '../model/fsync-mode.ts';
 import { holdsLease } from '../system/lease-guard.ts';
 import { ownIdentity } from '../system/process-identity.ts';
-import type { SegmentFile, WrittenSegment } from './journal.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
+import type { SegmentFile, WrittenSegment } from './segment.ts';
 import { formatSegmentName } from './segment-name.ts';
-import { syncText } from './segment-sync.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 
 /** Interval of touches of the open segment, which show that its owner is alive. */
@@ -22,6 +21,8 @@ export interface AppenderOptions {
   readonly books: Books;
   /** Default `interval`. */
   readonly fsync?: FsyncMode;
+  /** Offset up to which every destination has received a segment. Default: unknown, so a part may be sent again. */
+  deliveredTo?(id: string): number;
 }
 
 /** Learns which segments there are and when there is something new in them. */
@@ -37,8 +38,8 @@ export interface AppenderListener {
 }
 
 /**
- * The part of the journal in the thread that records: appends, and sends nothing. Whatever sends follows the segments by their
- * files.
+ * The part of the journal that appends, and sends nothing: all of it in the thread that records. What sends follows the
+ * segments by their files.
  */
 export class Appender {
   readonly #books: Books;
@@ -49,13 +50,14 @@ export class Appender {
   readonly #opened = new Set<string>();
   #listener: AppenderListener | undefined;
 
-  constructor({ directory, destinations, books, fsync }: AppenderOptions) {
+  constructor({ directory, destinations, books, fsync, deliveredTo }: AppenderOptions) {
     this.#books = books;
     this.#isSyncedFirst = fsync === 'always';
     this.#writer = new SegmentWriter({
       directory,
       destinations,
       fsync,
+      ...(deliveredTo !== undefined && { deliveredTo }),
       onAppend: (segment) => this.#onAppend(segment),
       onFull: (segment) => {
         this.#open(segment);
@@ -68,7 +70,7 @@ export class Appender {
       onDropped: (reason, count) => books.countDropped(reason, count),
       onState: (reason) => books.setReason('journal', reason),
     });
-    this.#touches = setInterval(() => this.#writer.checkFile(), TOUCH_MS).unref();
+    this.#touches = setInterval(() => this.checkFile(), TOUCH_MS).unref();
   }
 
   listen(listener: AppenderListener): void {
@@ -98,6 +100,16 @@ export class Appender {
   /** Records held in memory because the last write failed, and those that must not be sent before they are synced. */
   get unwritten(): number {
     return this.#writer.pendingCount + (this.#isSyncedFirst && this.#writer.isBehind ? 1 : 0);
+  }
+
+  /** Entries that are not completely written. */
+  get pendingCount(): number {
+    return this.#writer.pendingCount;
+  }
+
+  /** Shows other hosts that this process is alive. A segment that was deleted or claimed is replaced by a new one. */
+  checkFile(): void {
+    this.#writer.checkFile();
   }
 
   /** Writes waiting records, completes the segment and syncs it. */
@@ -136,4 +148,8 @@ export function releaseSegments(directory: string, segments: Iterable<SegmentFil
       if (errnoOf(error) === undefined) throw error;
     }
   }
+}
+
+function syncText(reason: string): string {
+  return `cannot sync the journal: ${reason}. The records are kept in memory and written to another segment`;
 }

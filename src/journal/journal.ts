@@ -11,13 +11,12 @@ import {
   ownIdentity,
   type ProcessIdentity,
 } from '../system/process-identity.ts';
+import { Appender } from './appender.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
-import { Segment } from './segment.ts';
+import { Segment, type SegmentFile, type WrittenSegment } from './segment.ts';
 import { formatSegmentName, parseSegmentName, type SegmentName } from './segment-name.ts';
 import { SegmentProblems } from './segment-problems.ts';
 import { BATCH_RECORDS_MAX, type Batch } from './segment-reader.ts';
-import { syncText } from './segment-sync.ts';
-import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 
 /** A segment of another host that was not touched for this long belongs to a dead process. */
 const FOREIGN_STALE_MS = 60_000;
@@ -35,20 +34,8 @@ export interface JournalOptions {
    * may end before its process does, and others would take the segments for owned.
    */
   onSegment?(id: string, path: string | undefined): void;
-}
-
-/** A segment by its id and its present path. */
-export interface SegmentFile {
-  readonly id: string;
-  readonly path: string;
-}
-
-/** A segment that this process writes. */
-export interface WrittenSegment extends SegmentFile {
-  /** Bytes that may be read; undefined: all. */
-  readonly readableTo: number | undefined;
-  /** Bytes in the end; undefined while it is appended to. */
-  readonly size: number | undefined;
+  /** Called before a cursor passes records: what was counted about them is not counted again. */
+  beforeAdvance?(): void;
 }
 
 /** A batch and its segment. */
@@ -62,7 +49,7 @@ export interface QueuedBatch extends Batch {
  */
 export class Journal {
   readonly #options: JournalOptions;
-  readonly #writer: SegmentWriter;
+  readonly #appender: Appender;
   readonly #segments: Segment[] = [];
   readonly #waiters = new Set<() => void>();
   /** Ids of segments that only wait for destinations unknown to this process. */
@@ -74,25 +61,16 @@ export class Journal {
 
   constructor(options: JournalOptions) {
     this.#options = options;
-    const { books } = options;
-    this.#problems = new SegmentProblems(books);
-    this.#writer = new SegmentWriter({
-      directory: options.directory,
-      destinations: options.destinations,
-      fsync: options.fsync,
-      onAppend: (open) => this.#onAppend(open),
-      // With `always` it is not known before its first sync.
-      onFull: (open) => {
-        this.#known(open);
-        this.complete(open.id, open.size);
-      },
-      onDropped: (reason, count) => books.countDropped(reason, count),
-      onState: (reason) => books.setReason('journal', reason),
-      onSyncState: (reason) => {
-        if (reason !== undefined) books.countFailedSyncs();
-        books.setReason('journal sync', reason && syncText(reason));
-      },
+    this.#problems = new SegmentProblems(options.books);
+    this.#appender = new Appender({
+      ...options,
       deliveredTo: (id) => this.#find(id)?.deliveredTo(options.destinations) ?? 0,
+    });
+    this.#appender.listen({
+      opened: (segment) => this.follow(segment),
+      readable: (id, bytes) => this.readable(id, bytes),
+      appended: () => this.wake(),
+      completed: (id, size) => this.complete(id, size),
     });
   }
 
@@ -100,7 +78,7 @@ export class Journal {
     return this.#options.destinations;
   }
 
-  /** A segment to which another thread of this process appends. `complete` tells that it appends no more. */
+  /** A segment to which this thread or another one appends. `complete` tells that it appends no more. */
   follow(file: WrittenSegment): void {
     const segment = this.#known(file);
     segment.readableTo = file.readableTo;
@@ -140,27 +118,22 @@ export class Journal {
   }
 
   append(source: TelemetrySource, entry: JournalEntry): void {
-    this.#options.books.countRecorded();
-    this.#writer.append(source, entry);
+    this.#appender.append(source, entry);
   }
 
-  /** Writes appended records to the operating system before it returns. A failed write shows in `/readyz`. */
+  /** As that of the appender. */
   flush(): void {
-    this.#writer.flush();
+    this.#appender.flush();
   }
 
-  /**
-   * Resolves when everything that was appended so far is as durable as the mode promises: with `never` it is passed to the
-   * operating system. Never rejects: a failure shows in `/readyz`.
-   */
+  /** As that of the appender. */
   synced(): Promise<void> {
-    return this.#writer.synced();
+    return this.#appender.synced();
   }
 
-  /** Records held in memory because the last write failed, and those that must not be sent before they are synced. */
+  /** As that of the appender. */
   get unwritten(): number {
-    const isHeldBack = this.#options.fsync === 'always' && this.#writer.isBehind;
-    return this.#writer.pendingCount + (isHeldBack ? 1 : 0);
+    return this.#appender.unwritten;
   }
 
   /** The next records for a destination, oldest first; undefined when none are available. */
@@ -195,6 +168,7 @@ export class Journal {
   }
 
   async done(destination: string, batch: QueuedBatch): Promise<void> {
+    this.#options.beforeAdvance?.();
     await batch.segment.advance(destination, batch.next);
   }
 
@@ -239,7 +213,7 @@ export class Journal {
   async #claimAll(claim: (name: string) => Promise<boolean>): Promise<number> {
     const { directory, books } = this.#options;
     if (this.#closed) return 0;
-    this.#writer.checkFile();
+    this.#appender.checkFile();
     if (this.#problems.isRetryDue) this.wake();
     for (const segment of [...this.#segments]) await segment.touch();
     let names: string[];
@@ -271,7 +245,7 @@ export class Journal {
 
   /** Number of records that are not delivered to a destination yet, without those of unreadable segments. */
   async countPending(destination: string): Promise<number> {
-    let pending = this.#writer.pendingCount;
+    let pending = this.#appender.pendingCount;
     for (const segment of [...this.#segments]) {
       try {
         pending += (await (await segment.reader(destination))?.countFrom()) ?? 0;
@@ -286,8 +260,8 @@ export class Journal {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#writer.synced();
-    this.#writer.close();
+    await this.#appender.synced();
+    this.#appender.close();
     for (const segment of this.#segments.splice(0)) {
       try {
         if (await segment.finishIfDrained(this.destinations)) await segment.forget(this.destinations);
@@ -298,20 +272,6 @@ export class Journal {
         this.#options.books.setReason('journal', messageOf(error));
       }
     }
-    this.wake();
-  }
-
-  /** `close` for the `exit` handler of a process: synchronous. */
-  closeSync(): void {
-    this.#writer.close();
-    this.#writer.syncNow();
-    // A thread may end before its process does: other processes would then take the segments for owned.
-    for (const segment of this.#segments) segment.releaseSync();
-  }
-
-  #onAppend(open: OpenSegment): void {
-    const segment = this.#known(open);
-    if (this.#options.fsync === 'always') segment.readableTo = open.size;
     this.wake();
   }
 

@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { messageOf, TasktrailError } from '../errors.ts';
 import { DEFAULT_FSYNC, type FsyncMode } from '../model/fsync-mode.ts';
@@ -6,6 +6,7 @@ import { redactJson } from '../redact/redact.ts';
 import { syncDirectorySync } from '../system/files/sync-directory.ts';
 import { makeNamedDirectorySync } from '../system/make-directory.ts';
 import { ownIdentity } from '../system/process-identity.ts';
+import { releaseSegments } from './appender.ts';
 import type { OtlpLogRecord, TelemetrySource } from './line.ts';
 import { formatSegmentName } from './segment-name.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
@@ -74,14 +75,9 @@ export function writeLoneRecord(target: LoneRecordTarget, record: OtlpLogRecord)
 
 /** Leaves a kept segment to the next sender. */
 export function releaseSegment(logDir: string, id: string): void {
-  const nameOf = (state: 'open' | 'closed'): string =>
-    join(journalDir(logDir), formatSegmentName({ id, owner: ownIdentity(), state }));
-  try {
-    renameSync(nameOf('open'), nameOf('closed'));
-  } catch {
-    // The rename failed or the segment was claimed. The record is written, and the file name is that of a process
-    // about to exit.
-  }
+  const directory = journalDir(logDir);
+  const path = join(directory, formatSegmentName({ id, owner: ownIdentity(), state: 'open' }));
+  releaseSegments(directory, [{ id, path }]);
 }
 
 function refused(reason: string): TasktrailError {

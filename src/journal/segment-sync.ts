@@ -235,8 +235,3 @@ export class SegmentSync<Chunk> {
 function isUnsynced({ segment, syncedBytes }: Unsynced<unknown>): boolean {
   return segment.size > syncedBytes;
 }
-
-/** What `/readyz` says while syncs of the journal fail. */
-export function syncText(reason: string): string {
-  return `cannot sync the journal: ${reason}. The records are kept in memory and written to another segment`;
-}

@@ -1,9 +1,10 @@
 import { closeSync, fstatSync, futimesSync, lstatSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ulid } from 'ulid';
-import { messageOf } from '../errors.ts';
+import { errnoOf, messageOf } from '../errors.ts';
 import { DEFAULT_FSYNC, type FsyncMode } from '../model/fsync-mode.ts';
 import { redactJson } from '../redact/redact.ts';
+import { adviceOn } from '../system/disk-advice.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../system/files/modes.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
 import { openSafeSync } from '../system/files/safe-open.ts';
@@ -21,6 +22,9 @@ const PENDING_BYTES_MAX = 32 * 1024 * 1024;
 
 /** A tick that records more than this writes in between, so that a busy loop does not reach the memory limit. */
 const TICK_BYTES_MAX = 4 * 1024 * 1024;
+
+/** A full disk: what was written to the open segment stands, and the rest follows. */
+const FULL = new Set(['ENOSPC', 'EDQUOT']);
 
 /** Delay before a failed write is retried. */
 const RETRY_MS = 500;
@@ -206,7 +210,10 @@ export class SegmentWriter {
       this.#options.onState(undefined);
     } catch (error) {
       // Kept in memory and retried: a write error must not reach the recording program.
-      this.#options.onState(`cannot write to the journal in ${this.#options.directory}: ${messageOf(error)}`);
+      const { directory, onState } = this.#options;
+      onState(`cannot write to the journal in ${directory}: ${messageOf(error)}. ${adviceOn(error)}`);
+      // A broken disk may be mounted again meanwhile, which an open file hinders: the next try makes another segment.
+      if (!FULL.has(errnoOf(error) ?? '')) this.#finish();
       this.#retryLater();
     }
   }

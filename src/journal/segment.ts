@@ -1,4 +1,3 @@
-import { renameSync } from 'node:fs';
 import { lstat, lutimes, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
@@ -9,6 +8,20 @@ import { writeNewText } from '../system/files/new-file.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import { cursorFileName, formatSegmentName, type SegmentState } from './segment-name.ts';
 import { SegmentReader } from './segment-reader.ts';
+
+/** A segment by its id and its present path. */
+export interface SegmentFile {
+  readonly id: string;
+  readonly path: string;
+}
+
+/** A segment that this process writes. */
+export interface WrittenSegment extends SegmentFile {
+  /** Bytes that may be read; undefined: all. */
+  readonly readableTo: number | undefined;
+  /** Bytes in the end; undefined while it is appended to. */
+  readonly size: number | undefined;
+}
 
 export interface SegmentPlace {
   readonly directory: string;
@@ -205,18 +218,6 @@ export class Segment {
   async release(): Promise<void> {
     await this.#closeReaders();
     await this.#rename('closed');
-  }
-
-  /**
-   * Synchronous `release` for the end of a process or thread. On an error the segment keeps its name and is claimed
-   * later.
-   */
-  releaseSync(): void {
-    try {
-      renameSync(this.#path, this.#pathAs('closed'));
-    } catch (error) {
-      if (errnoOf(error) === undefined) throw error;
-    }
   }
 
   #pathAs(state: SegmentState): string {

@@ -8,7 +8,10 @@ export const ATTR = {
   taskIds: 'tasktrail.task.ids',
   attempt: 'tasktrail.task.attempt',
   taskSource: 'tasktrail.task.source',
-  /** `agent` or `anonymous`: the holder has completed what such a sender began, and it keeps that sender's mark. */
+  /**
+   * `agent` or `anonymous`. On a stored span: such a sender has sent it. On a record of the trail: the holder has completed what
+   * such a sender began, and it keeps that sender's mark.
+   */
   sender: 'tasktrail.sender',
 
   webhookPrefix: 'tasktrail.webhook.',

@@ -83,6 +83,8 @@ export interface StageLine {
   readonly timestamp: string;
   readonly stage: string;
   readonly event_id?: string;
+  /** Absent: the trail. Records cannot set it. */
+  readonly sender?: SenderMark;
   readonly [field: string]: JsonValue | undefined;
 }
 
@@ -149,6 +151,8 @@ export interface DeliveryLine {
   readonly task_ids: readonly string[];
   readonly trace_id: string | null;
   readonly stages: readonly JsonValue[];
+  /** How often the delivery has come before its tasks could be queued, this time included. */
+  readonly tries?: number;
   /** Number of deliveries in a line that stands for a flood, with the counts by reason. */
   readonly count?: number;
   readonly reasons?: Readonly<Record<string, number>>;

@@ -1,3 +1,6 @@
+import { ATTR } from './attributes.ts';
+import { isJsonObject } from './json.ts';
+
 /** Who sent a record, as the holder's receiver found out. Decides what the record may change. */
 export type Sender =
   /** A process that knows the trail's token: the service, its workers, library processes, `emit`, `run`. */
@@ -37,4 +40,12 @@ export function higherSender(a: Sender['kind'] | undefined, b: Sender['kind']): 
 /** Negative when the first line counts more than the second, by their marks. */
 export function compareMarks(a: SenderMark | undefined, b: SenderMark | undefined): number {
   return RANK[b ?? 'trail'] - RANK[a ?? 'trail'];
+}
+
+/** The mark of a span's sender. Undefined: the trail. The attributes are unchecked. */
+export function markOfSpan(attributes: unknown): SenderMark | undefined {
+  if (!Array.isArray(attributes)) return undefined;
+  const named: unknown = attributes.find((one: unknown) => isJsonObject(one) && one.key === ATTR.sender);
+  const value = isJsonObject(named) && isJsonObject(named.value) ? named.value.stringValue : undefined;
+  return isMark(value) ? value : undefined;
 }

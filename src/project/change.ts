@@ -66,13 +66,21 @@ export interface WorkflowFact {
   readonly sender?: SenderMark;
 }
 
+/** A line of `02-webhook-flow.jsonl` or `03-agent-output.jsonl`. */
+export interface TaskLine extends JsonObject {
+  readonly timestamp: string;
+  readonly event_id: string;
+  /** Absent: the trail. */
+  readonly sender?: SenderMark;
+}
+
 /** A change that one record makes. */
 export type Change =
   | {
       readonly kind: 'line';
       readonly taskId: string;
       readonly file: 'webhookFlow' | 'agentOutput';
-      readonly line: JsonObject & { readonly timestamp: string; readonly event_id: string };
+      readonly line: TaskLine;
       /** A tool call, or its result, that telemetry reports: stored unless the agent's output has it. */
       readonly isReported?: boolean;
     }
@@ -101,3 +109,9 @@ export type Change =
   /** The record names no task, workflow or delivery. */
   | { readonly kind: 'unattributed'; readonly service: string }
   | { readonly kind: 'rejected'; readonly reason: string };
+
+/** A change of a task. */
+export type TaskChange = Extract<Change, { kind: 'line' | 'fact' | 'span' }>;
+
+/** A line of a file of a task. */
+export type LineChange = Extract<TaskChange, { kind: 'line' }>;

@@ -163,8 +163,8 @@ const STAGE_IDENTITY: ReadonlySet<string> = new Set([
   ATTR.webhookStage,
 ]);
 /** Fields of the line itself; attributes cannot replace them. */
-const STAGE_KEYS = ['timestamp', 'stage', 'event_id'];
-const OUTPUT_KEYS: ReadonlySet<string> = new Set(['timestamp', 'type', 'content', 'event_id']);
+const STAGE_KEYS = ['timestamp', 'stage', 'event_id', 'sender'];
+const OUTPUT_KEYS: ReadonlySet<string> = new Set(['timestamp', 'type', 'content', 'event_id', 'sender']);
 const NO_FIELDS: JsonObject = {};
 
 function outputLine({ log }: Subject): JsonObject {
@@ -235,6 +235,7 @@ function deliveryOf({ log, eventId, timestamp }: Subject): Change[] {
         trace_id: traceId ?? null,
         stages: Array.isArray(body.stages) ? body.stages : [],
         ...(typeof body.mac === 'string' && { mac: body.mac }),
+        ...(Number.isSafeInteger(body.tries) && { tries: Number(body.tries) }),
         ...countsOf(body),
       },
     },

@@ -47,10 +47,16 @@ export class InProcessQueue implements Queue {
     return this.#waiting.size;
   }
 
+  get problem(): string | undefined {
+    if (this.#isClosed) return 'the service is shutting down';
+    return this.#waiting.size >= WAITING_MAX ? `${WAITING_MAX} tasks are waiting already` : undefined;
+  }
+
   async push(job: Job): Promise<void> {
-    if (this.#isClosed) throw queueUnavailable('the service is shutting down');
-    if (this.#waiting.has(job.taskId) || this.#running.has(job.taskId)) return;
-    if (this.#waiting.size >= WAITING_MAX) throw queueUnavailable(`${WAITING_MAX} tasks are waiting already`);
+    const { problem } = this;
+    const isKnown = this.#waiting.has(job.taskId) || this.#running.has(job.taskId);
+    if (problem !== undefined && (this.#isClosed || !isKnown)) throw queueUnavailable(problem);
+    if (isKnown) return;
     this.#waiting.set(job.taskId, job);
     // After the caller of `push` has its answer.
     setImmediate(() => this.#next());

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import { carrierOf } from '../record/carrier.ts';
+import type { ProcessIdentity } from '../system/process-identity.ts';
 import type { Job } from './queue.ts';
 
 /** A renamed field needs the next number. An entry of a later version is set aside. */
@@ -12,6 +13,8 @@ export interface JobEntry {
   readonly job: Job;
   /** Whether the attempt of `job` has begun. */
   readonly isStarted: boolean;
+  /** The process that works on it, or was killed while it did. */
+  readonly worker?: ProcessIdentity | undefined;
   /** `Queue.name`, `Queue.system` and `Queue.home` of the queue that has it. */
   readonly queue: { readonly name: string; readonly system: string; readonly home: string | undefined };
   /** ISO 8601. */
@@ -38,13 +41,18 @@ const schema = z.object({
   queue: z.string(),
   queue_system: z.string(),
   queue_home: z.string().nullable(),
+  /** Absent in entries of earlier versions. */
+  worker: z
+    .object({ host: z.string(), pid: z.int().min(1), start: z.string() })
+    .nullable()
+    .default(null),
   created_at: time,
   updated_at: time,
   lease: z.int().min(1).optional(),
 });
 
 /** The content of `_queue/<task_id>.json`. */
-export function entryText({ job, isStarted, queue, createdAt, updatedAt, lease }: JobEntry): string {
+export function entryText({ job, isStarted, worker, queue, createdAt, updatedAt, lease }: JobEntry): string {
   const fields: z.infer<typeof schema> = {
     schema_version: SCHEMA_VERSION,
     task_id: job.taskId,
@@ -59,6 +67,7 @@ export function entryText({ job, isStarted, queue, createdAt, updatedAt, lease }
     queue: queue.name,
     queue_system: queue.system,
     queue_home: queue.home ?? null,
+    worker: worker ?? null,
     ...(lease !== undefined && { lease }),
     carrier: { ...job.carrier },
     source_metadata: job.sourceMetadata,
@@ -89,6 +98,7 @@ export function readEntry(taskId: string, value: unknown): JobEntry | string {
       carrier: carrierOf(data.carrier),
     },
     isStarted: data.started,
+    worker: data.worker ?? undefined,
     queue: { name: data.queue, system: data.queue_system, home: data.queue_home ?? undefined },
     createdAt: data.created_at,
     updatedAt: data.updated_at,

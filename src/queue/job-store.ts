@@ -8,9 +8,12 @@ import { OWN_NAMES } from '../store/layout.ts';
 import { readStoredValue } from '../store/stored-file.ts';
 import { makeDirectory } from '../system/durable.ts';
 import { makePrivateDirectory, removeLeftTemps, replacePrivateFile } from '../system/files/private-files.ts';
+import { checkFolders } from '../system/files/real-folders.ts';
+import { isNoFile } from '../system/files/safe-open.ts';
 import { syncDirectory } from '../system/files/sync-directory.ts';
 import { checkLease, ownLease } from '../system/lease-guard.ts';
 import { lstatIfPresent, namesIn } from '../system/optional-files.ts';
+import type { ProcessIdentity } from '../system/process-identity.ts';
 import { AttemptClaims } from './attempt-claims.ts';
 import { entryText, type JobEntry, readEntry } from './job-entry.ts';
 import type { Job, Queue } from './queue.ts';
@@ -37,6 +40,8 @@ export interface JobChange {
   readonly attempt?: number;
   readonly stops?: number;
   readonly workflowId?: string;
+  /** Null: no process works on it any more. */
+  readonly worker?: ProcessIdentity | null;
 }
 
 export interface SetAside {
@@ -123,23 +128,29 @@ export class JobStore {
       try {
         await this.#write(entry);
       } catch (error) {
-        await rm(this.#pathOf(job.taskId), { force: true }).catch(() => undefined);
-        const reason = errnoOf(error) ?? messageOf(error);
-        throw queueUnavailable(`the task cannot be kept in ${OWN_NAMES.queue}: ${reason}`, error);
+        if (!isNoFile(error)) await rm(this.#pathOf(job.taskId), { force: true }).catch(() => undefined);
+        throw queueUnavailable(`the task cannot be kept in ${OWN_NAMES.queue}: ${reasonOf(error)}`, error);
       }
     });
   }
 
-  /** Changes the entry of a job, if there is one. Never rejects: see `problems`. */
-  update(taskId: string, change: JobChange): Promise<void> {
+  /**
+   * Changes the entry of a job, if there is one and `unless` is not true of it. Never rejects: see `problems`.
+   */
+  update(
+    taskId: string,
+    change: JobChange,
+    unless: (entry: JobEntry) => boolean = () => false,
+  ): Promise<void> {
     return this.#quietly(taskId, async () => {
       if (this.#ended.has(taskId)) return;
       const entry = await this.#read(taskId);
-      if (entry === undefined) return;
-      const { isStarted = entry.isStarted, ...ofJob } = change;
+      if (entry === undefined || unless(entry)) return;
+      const { isStarted = entry.isStarted, worker = entry.worker, ...ofJob } = change;
       await this.#write({
         ...entry,
         isStarted,
+        worker: worker ?? undefined,
         job: { ...entry.job, ...ofJob },
         updatedAt: isoFromMs(Date.now()),
       });
@@ -158,6 +169,7 @@ export class JobStore {
   remove(taskId: string): Promise<void> {
     this.#remember(taskId);
     return this.#quietly(taskId, async () => {
+      this.#checkFolder();
       await this.#checkOwner(taskId);
       await rm(this.#pathOf(taskId), { force: true });
       if (this.#isHolder) await this.#claims.remove(taskId);
@@ -177,6 +189,7 @@ export class JobStore {
 
   /** Ids of the kept jobs, oldest first: minted ids begin with their time. */
   async taskIds(): Promise<readonly string[]> {
+    this.#checkFolder();
     const names = await namesIn(this.#dir);
     const ids = names.filter((name) => name.endsWith(SUFFIX)).map((name) => basename(name, SUFFIX));
     return ids.filter(isPathSafeId).sort();
@@ -188,6 +201,7 @@ export class JobStore {
   }
 
   async #read(taskId: string): Promise<JobEntry | undefined> {
+    this.#checkFolder();
     const name = nameOf(taskId);
     const value = await readStoredValue({ path: this.#pathOf(taskId), what: name });
     if (value === undefined) {
@@ -209,6 +223,7 @@ export class JobStore {
   }
 
   async #write(changed: JobEntry): Promise<void> {
+    this.#checkFolder();
     const { taskId } = changed.job;
     const path = this.#pathOf(taskId);
     await this.#checkOwner(taskId);
@@ -237,7 +252,7 @@ export class JobStore {
       this.#failures.delete(taskId);
     } catch (error) {
       // EACCES in a worker: the folder is another user's, who holds the directory and removes the entry.
-      if (this.#isHolder) this.#failures.set(taskId, errnoOf(error) ?? messageOf(error));
+      if (this.#isHolder) this.#failures.set(taskId, reasonOf(error));
     }
   }
 
@@ -250,6 +265,11 @@ export class JobStore {
     } finally {
       if (this.#tails.get(taskId) === turn) this.#tails.delete(taskId);
     }
+  }
+
+  /** A folder that became a link while the service runs leads elsewhere: what stands there must neither start work nor be removed. */
+  #checkFolder(): void {
+    checkFolders(this.#dir, 1);
   }
 
   #pathOf(taskId: string): string {
@@ -267,6 +287,11 @@ export async function findSetAside(logDir: string): Promise<readonly SetAside[]>
     });
   }
   return found;
+}
+
+/** The message of a link names it, which its code does not. */
+function reasonOf(error: unknown): string {
+  return isNoFile(error) ? messageOf(error) : (errnoOf(error) ?? messageOf(error));
 }
 
 function nameOf(taskId: string): string {

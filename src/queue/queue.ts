@@ -15,6 +15,8 @@ export interface Job {
   readonly stops?: number;
   /** The workflow of an earlier attempt, which this one continues. */
   readonly workflowId?: string;
+  /** Id of the log directory that keeps the job until it ends; undefined in a queue that has a home itself. */
+  readonly home?: string;
   readonly carrier: TraceCarrier;
 }
 
@@ -29,6 +31,11 @@ export interface JobRun {
    * queue for the next worker.
    */
   finish?(): void;
+  /**
+   * Returns the job to the queue without an attempt: another process still works on it. It is handed out again some
+   * seconds later.
+   */
+  postpone?(): void;
   /** Stores progress with the job for the next attempt, in case this worker is lost. Never throws. */
   keep?(progress: JobProgress): void;
 }
@@ -59,6 +66,8 @@ export interface Queue {
   readonly system: string;
   /** Tells apart queues of the same system that do not share their jobs; undefined when all of them do. */
   readonly home: string | undefined;
+  /** Why it takes no job at the moment; undefined when it does, as far as it knows. */
+  readonly problem: string | undefined;
   /** Resolves when the queue has the job. A job that waits or runs is not added again. Rejects with `ERR_QUEUE_UNAVAILABLE`. */
   push(job: Job): Promise<void>;
   /** Whether the job waits or runs. Rejects with `ERR_QUEUE_UNAVAILABLE`. */

@@ -15,7 +15,7 @@ import { readTraceparent } from './carrier.ts';
 import { type Moment, mintMoment, mintTaskId } from './mint.ts';
 import { failureOf, Scope } from './scope.ts';
 import { type TaskInput, taskIdAttributes } from './task/attempt.ts';
-import { QueuedTask } from './task/queued-task.ts';
+import { QueuedTask, type QueuedTaskOptions } from './task/queued-task.ts';
 import { withTaskIds } from './task-context.ts';
 import { unverifiedText } from './unverified-text.ts';
 
@@ -36,6 +36,8 @@ export interface DeliveryIdentity {
   readonly subject?: string;
   /** By command: shows that the receiver of the webhook has started it for this subject. */
   readonly subjectMacs?: Readonly<Record<string, string>>;
+  /** How often the delivery has come before its tasks could be queued, this time included. */
+  readonly tries?: number;
 }
 
 export interface StageOptions {
@@ -84,6 +86,9 @@ export class Delivery {
   #eventType: string | undefined;
   #subject: string | undefined;
   #subjectMacs: Readonly<Record<string, string>> | undefined;
+  #tries: number | undefined;
+  /** Tasks that no record names: they could not be queued. */
+  readonly #withdrawn = new Set<string>();
   #outcome: DeliveryOutcome | undefined;
   #reason: string | undefined;
   /** Tasks of the first delivery that this one repeats. */
@@ -111,6 +116,7 @@ export class Delivery {
     this.#eventType = identity.eventType ?? this.#eventType;
     this.#subject = identity.subject ?? this.#subject;
     this.#subjectMacs = identity.subjectMacs ?? this.#subjectMacs;
+    this.#tries = identity.tries ?? this.#tries;
   }
 
   /** Records a stage of all tasks of this delivery, or of `options.taskId`, which `task()` may create later. */
@@ -124,18 +130,22 @@ export class Delivery {
     for (const id of this.#taskIds) if (concerns(held, id)) this.#emitStage(held, id);
   }
 
-  /** Creates a task of this delivery. It gets copies of the stages so far, with their times. */
-  task(input: TaskInput): QueuedTask {
+  /** Creates a task of this delivery. It gets copies of the stages so far, with their times, when it is announced. */
+  task(input: TaskInput, options: QueuedTaskOptions = {}): QueuedTask {
     const id = input.taskId === undefined ? mintTaskId() : checkId('task id', input.taskId);
-    for (const held of this.#held) if (concerns(held, id)) this.#emitStage(held, id);
-    this.#taskIds.push(id);
-    const task = new QueuedTask(id, input, { scope: this.#scope, stage: this.stage.bind(this) });
-    this.stage(
-      'task_created',
-      { task_id: id, agent: input.agent, command: commandOf(input) },
-      { taskId: id },
-    );
-    return task;
+    const fields = { task_id: id, agent: input.agent, command: commandOf(input) };
+    const origin = {
+      scope: this.#scope,
+      stage: this.stage.bind(this),
+      announce: (taskId: string, moment: Moment, describe: () => void) => {
+        for (const held of this.#held) if (concerns(held, taskId)) this.#emitStage(held, taskId);
+        this.#taskIds.push(taskId);
+        describe();
+        this.stage('task_created', fields, { taskId, moment });
+      },
+      withdrawn: (taskId: string) => void this.#withdrawn.add(taskId),
+    };
+    return new QueuedTask(id, input, origin, options);
   }
 
   /** Sets the outcome of a delivery without a task: rejected, duplicate or unmatched. Default with tasks: accepted. */
@@ -162,7 +172,9 @@ export class Delivery {
     const ids = this.#taskIds;
     for (const held of this.#held) {
       // A task of another origin gets the stages that name it.
-      if (held.taskId !== undefined && !ids.includes(held.taskId)) this.#emitStage(held, held.taskId);
+      const { taskId } = held;
+      if (taskId === undefined || ids.includes(taskId) || this.#withdrawn.has(taskId)) continue;
+      this.#emitStage(held, taskId);
     }
     const held = [...this.#held].sort(byMoment);
     const stages = held.map(stageLine);
@@ -177,6 +189,7 @@ export class Delivery {
         ...(this.#subjectMacs !== undefined && { subject_macs: this.#subjectMacs }),
         outcome,
         reason: this.#reason ?? failure?.message ?? null,
+        ...this.#triesOf(outcome),
         task_ids: [...ids, ...this.#earlierTaskIds],
         stages: stages as readonly JsonValue[],
         ...(mac !== undefined && { mac }),
@@ -191,6 +204,13 @@ export class Delivery {
     // HTTP semantic conventions: a 4xx is an error of the client and leaves the status of a server span unset.
     if (failure !== undefined) this.#scope.end(failure);
     else this.#scope.end((httpStatus ?? 200) >= 500 ? { errorType: String(httpStatus) } : undefined);
+  }
+
+  /** Of a delivery that came more than once, or that was refused with its commands known. */
+  #triesOf(outcome: DeliveryOutcome): { tries?: number } {
+    const tries = this.#tries ?? 0;
+    const isSaid = outcome === 'rejected' ? tries > 0 : outcome === 'accepted' && tries > 1;
+    return isSaid ? { tries } : {};
   }
 
   #accepted(held: readonly HeldStage[]): AcceptedDelivery {

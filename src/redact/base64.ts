@@ -37,6 +37,12 @@ export function base64FormsOf(hint: string): readonly Base64Form[] {
   );
 }
 
+/** A hint without the set at its end, where the rest is long enough. */
+export function fixedPart(hint: string): string {
+  const fixed = hint.replace(/\[[^\]]*\]$/, '');
+  return fixed.replace(/\[[^\]]*\]/g, '?').length < 3 ? hint : fixed;
+}
+
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
 /** The set of characters that may come next: the text decides their first bits. */
@@ -95,26 +101,44 @@ function endOfRun(text: string, at: number, max: number): number {
 }
 
 function plainBase64(run: string): string {
-  return /\s/.test(run) ? run.replace(/\s/g, '') : run;
+  return run.includes('\n') || run.includes('\r') ? run.replace(/[\r\n]/g, '') : run;
 }
+
+/** Characters of base64, also in its form for addresses. */
+const DIGIT: Uint8Array = Uint8Array.from({ length: 256 }, (_, code) =>
+  /[A-Za-z0-9+/_-]/.test(String.fromCharCode(code)) ? 1 : 0,
+);
 
 function isPart(text: string, at: number): boolean {
   const code = text.charCodeAt(at);
-  return (
-    (code >= 97 && code <= 122) ||
-    (code >= 65 && code <= 90) ||
-    (code >= 47 && code <= 57) ||
-    code === 43 ||
-    code === 45 ||
-    code === 95 ||
-    ((code === 10 || code === 13) && isInLine(text, at))
-  );
+  return DIGIT[code] === 1 || ((code === 10 || code === 13) && isInLine(text, at));
 }
+
+const LINE_CHARS_MIN = 56;
 
 /** A line break between two long lines of base64. */
 function isInLine(text: string, at: number): boolean {
-  return (
-    /^[A-Za-z0-9+/_-]{4}/.test(text.slice(at + 1, at + 6).trimStart()) &&
-    /[A-Za-z0-9+/_-]{56}\r?$/.test(text.slice(Math.max(0, at - 58), at))
-  );
+  // One blank at most, which is a part of the break.
+  const next = isBlank(text, at + 1) ? at + 2 : at + 1;
+  if (!areDigits(text, next, next + 4)) return false;
+  const end = text.charCodeAt(at - 1) === 13 ? at - 1 : at;
+  return areDigits(text, end - LINE_CHARS_MIN, end);
+}
+
+function isBlank(text: string, at: number): boolean {
+  return /\s/.test(text[at] ?? '');
+}
+
+function areDigits(text: string, start: number, end: number): boolean {
+  if (start < 0 || end > text.length) return false;
+  for (let at = start; at < end; at += 1) if (DIGIT[text.charCodeAt(at)] !== 1) return false;
+  return true;
+}
+
+/** Control characters other than blanks and line breaks. What was decoded has no character beyond Latin-1. */
+const BINARY = new RegExp(`[${['\\0-\\x08', '\\x0e-\\x1f', '\\x7f-\\x9f'].join('')}]`);
+
+/** Whether what was decoded is no text. */
+export function isBinary(text: string): boolean {
+  return BINARY.test(text);
 }

@@ -1,5 +1,6 @@
-import { findSecrets, RULES } from './find.ts';
+import { findSecrets } from './find.ts';
 import { spelledOut } from './hints.ts';
+import { RULES } from './rules/all.ts';
 import { isTokenCode, isWordStart } from './words.ts';
 
 /** A token begins in its last word: the longest rules are looked for. */
@@ -14,11 +15,19 @@ const BEGIN_CHARS_MIN = 7;
 /** A complete line ends in a word more often than in half a token. */
 const BEGIN_IN_LINE_CHARS_MIN = 12;
 
-/** What may stand after a piece: a password, and what closes it in an address. */
+/** What may stand after a piece: a password. */
+const PASSWORD = 'q7Zk9Xw2Rb5Ty8Np';
+
+/** Its first characters: a hint may end in them. */
+export const NEXT_CHARS: string = PASSWORD.slice(0, 3);
+
+/** A password, and what closes it: in an address, in an element, in quotation marks. */
 const CONTINUATIONS: readonly (readonly [sign: string, more: string])[] = [
-  ['', 'q7Zk9Xw2Rb5Ty8Np'],
-  ['://', 'q7Zk9Xw2Rb5Ty8Np@h '],
-  ['<', 'q7Zk9Xw2Rb5Ty8Np</'],
+  ['', PASSWORD],
+  ['://', `${PASSWORD}@h `],
+  ['<', `${PASSWORD}</`],
+  ["'", `${PASSWORD}'`],
+  ['"', `${PASSWORD}"`],
 ];
 
 /** After a hint of this length any body is enough. */
@@ -75,8 +84,10 @@ function formInWord(
   let start = end;
   const lowest = Math.max(0, end - WORD_CHARS_MAX);
   while (start > lowest && isTokenCode(text.charCodeAt(start - 1))) start -= 1;
-  if (end - start < charsMin) return undefined;
-  const word = text.slice(start, end);
+  let first = start;
+  while (first > lowest && isFormCode(text.charCodeAt(first - 1))) first -= 1;
+  if (end - first < charsMin) return undefined;
+  const word = text.slice(first, end);
   // Most words are plain.
   for (const hint of CAPITAL_OR_DIGIT.test(word) ? HINTS : HINTS_OF_PLAIN_WORDS) {
     const at = isMeant(hint) ? word.indexOf(hint.text) : -1;
@@ -84,10 +95,15 @@ function formInWord(
     const body = word.slice(at + hint.text.length);
     if (word.length - at < charsMin || !looksBegun(hint.text, body)) continue;
     if (hint.before) {
-      if (at >= 3) return { start, kind: hint.kind };
-    } else if (hint.anywhere || isWordStart(word, at)) return { start: start + at, kind: hint.kind };
+      if (first + at >= start + 3) return { start, kind: hint.kind };
+    } else if (hint.anywhere || isWordStart(word, at)) return { start: first + at, kind: hint.kind };
   }
   return undefined;
+}
+
+/** Also the signs that stand inside a few forms: `!`, `$`, `|`. */
+function isFormCode(code: number): boolean {
+  return isTokenCode(code) || code === 33 || code === 36 || code === 124;
 }
 
 /** A body begins with a mixture of characters. After a long hint a few are enough. */

@@ -121,3 +121,14 @@ function plainOf(match: RegExpExecArray): string {
   if (entityDecimal !== undefined) return String.fromCharCode(Number(entityDecimal));
   return ENTITIES[entity ?? ''] ?? slash ?? '';
 }
+
+interface Place {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where something that stands in a decoded text stands in the text itself. */
+export function mapped({ start, end }: Place, { starts }: Decoded): Place {
+  // The end is that of the last character, which its encoding may make longer.
+  return { start: starts[start] ?? 0, end: starts[end] ?? 0 };
+}

@@ -25,6 +25,10 @@ interface Known {
 let own: ExtraRule | undefined;
 let configured: readonly ExtraRule[] = [];
 let known: Known | undefined;
+/** Which characters the own secrets consist of, and how many. */
+let ownChars: ReadonlySet<number> = new Set();
+let ownCharsMin = 0;
+let ownCharsMax = 0;
 
 /** Sets values to mask in addition: this process's own passwords and tokens. Replaces those of an earlier call. */
 export function setOwnSecrets(values: readonly string[]): void {
@@ -33,6 +37,14 @@ export function setOwnSecrets(values: readonly string[]): void {
   // The longest first: one value may begin another.
   const sources = [...forms].sort((a, b) => b.length - a.length).map(escaped);
   own = sources.length === 0 ? undefined : { kind: OWN_KIND, pattern: new RegExp(sources.join('|'), 'g') };
+  ownChars = new Set(
+    [...forms]
+      .join('')
+      .split('')
+      .map((char) => char.charCodeAt(0)),
+  );
+  ownCharsMin = Math.min(...[...forms].map(({ length }) => length));
+  ownCharsMax = Math.max(0, ...[...forms].map(({ length }) => length));
   combine();
 }
 
@@ -53,6 +65,20 @@ export function extraMayMatch(json: string): boolean {
 }
 
 const NONE: readonly Found[] = [];
+
+/** Whether an additional rule may match over the border of two texts. `whole` joins them. */
+export function extraMayCross(before: string, after: string, whole: () => string): boolean {
+  if (known === undefined) return false;
+  if (configured.length > 0) return known.hint.test(whole());
+  let from = before.length;
+  while (from > 0 && ownChars.has(before.charCodeAt(from - 1))) from -= 1;
+  // What stands before is not known whole.
+  if (from === 0) return known.hint.test(whole());
+  let to = 0;
+  while (to < after.length && to < ownCharsMax && ownChars.has(after.charCodeAt(to))) to += 1;
+  const isLong = before.length - from + to >= ownCharsMin;
+  return isLong && to > 0 && known.hint.test(before.slice(from) + after.slice(0, to));
+}
 
 export function findExtra(text: string): readonly Found[] {
   // One test for all rules: almost no text has such a secret, and each field of a record passes here.

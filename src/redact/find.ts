@@ -1,20 +1,17 @@
-import { base64Around, base64FormsOf, decodingAround } from './base64.ts';
-import { type Decoded, decode, ENCODING_HINTS, isInvisible } from './encoded.ts';
-import { HintTable, type ScanHandlers } from './hints.ts';
+import { base64Around, base64FormsOf, decodingAround, fixedPart, isBinary } from './base64.ts';
+import { type Decoded, decode, ENCODING_HINTS, isInvisible, mapped } from './encoded.ts';
+import { BEHIND, type HintPlaces } from './hint-places.ts';
+import { type Hint, HintTable, type ScanHandlers } from './hints.ts';
 import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
 import { NAME_HINTS, NAMES_IN_BASE64 } from './name-hints.ts';
-import { findNamed, nameAround } from './named-value.ts';
+import { BEFORE_KEY, findNamed, mayBeKey, nameAround } from './named-value.ts';
 import { findKey, KEY_HINTS } from './private-key.ts';
-import { PLATFORM_RULES } from './rules/platforms.ts';
-import type { Rule } from './rules/rule.ts';
-import { SERVICE_RULES } from './rules/services.ts';
+import { ruleAction } from './rule-action.ts';
+import { RULES } from './rules/all.ts';
 import { SCHEMES, type Scheme } from './schemes.ts';
 import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
-import { codesOf, isNameCode, isWordCode, isWordStart, startBefore } from './words.ts';
-import { endOfRest, joinedAround } from './wrapped.ts';
-
-/** All forms that a secret is known by. */
-export const RULES: readonly Rule[] = [...PLATFORM_RULES, ...SERVICE_RULES];
+import { BEFORE_WORD, isTokenCode, isWordCode } from './words.ts';
+import { endOfRest, joinedAround, startOfLine } from './wrapped.ts';
 
 /** Encodings inside encodings. */
 const DEPTH_MAX = 3;
@@ -48,15 +45,23 @@ class Search implements ScanHandlers<Action> {
   /** Where the rest of a token ends that began on an earlier line. */
   restEnd = 0;
   regions: { start: number; end: number }[] | undefined;
+  /** Control characters and those beyond ASCII mean something here. */
+  seesOthers: boolean;
   /** The text is JSON, and the question is only whether it is worth decoding. */
   isProbe = false;
   /** A name, or an escape that hides letters: the strings must be looked at one by one. */
   mustDecode = false;
+  /** Only where hints stand is asked, of those that end behind `notedFrom`. */
+  isLook = false;
+  notedFrom = 0;
+  firstHint: number = BEHIND;
+  lastHint = -1;
 
   constructor(text: string, depth: number, formsOnly: boolean) {
     this.text = text;
     this.depth = depth;
     this.formsOnly = formsOnly;
+    this.seesOthers = !formsOnly && (depth < DEPTH_MAX || text.includes('\n'));
   }
 
   /** For the next text. Most texts are a short line, for which a new object costs as much as the scan. */
@@ -65,12 +70,14 @@ class Search implements ScanHandlers<Action> {
     this.found = undefined;
     this.from = 0;
     this.nameEnd = 0;
-    this.base64Ends.fill(0);
+    this.base64Ends[0] = this.base64Ends[1] = this.base64Ends[2] = this.base64Ends[3] = 0;
     this.joinedEnd = 0;
     this.restEnd = 0;
     this.regions = undefined;
     this.isProbe = isProbe;
     this.mustDecode = false;
+    this.firstHint = BEHIND;
+    this.lastHint = -1;
   }
 
   run(): readonly Found[] {
@@ -82,15 +89,31 @@ class Search implements ScanHandlers<Action> {
   }
 
   onHint(action: Action, start: number, end: number): number {
-    return start < this.from ? start : action(this, start, end);
+    if (start < this.from) return start;
+    if (action !== nameAction) this.note(start, start, end);
+    return this.isLook && action !== nameAction ? start : action(this, start, end);
+  }
+
+  /** `start`: with what stands before the hint and belongs to it. */
+  note(start: number, hint: number, end: number): void {
+    if (end <= this.notedFrom) return;
+    this.firstHint = Math.min(this.firstHint, start);
+    this.lastHint = Math.max(this.lastHint, hint);
   }
 
   onOther(char: number, at: number): number {
-    if (char === 10) return at + 1 < this.text.length ? this.onBreak(at) : at;
+    if (char === 10) return at + 1 < this.text.length && !this.isLook ? this.onBreak(at) : at;
     if (char === 13 || !isInvisible(char)) return at;
+    this.note(at, at, at + 1);
+    if (this.isLook) return at;
     if (this.isProbe) return decodeNeeded(this);
     this.addRegion(at);
     return at;
+  }
+
+  tell(hints: HintPlaces): void {
+    hints.first = this.firstHint;
+    hints.last = this.lastHint;
   }
 
   add(secret: Found): number {
@@ -129,12 +152,13 @@ class Search implements ScanHandlers<Action> {
     if (text[start - 1] === '\r') start -= 1;
     while (start > 0 && text[start - 1] === '\\' && at - start < 9) start -= 1;
     const isBehind = this.from === start || this.restEnd === start;
+    if (!isBehind && (start === 0 || !isTokenCode(text.charCodeAt(start - 1)))) return at;
     if (this.found !== undefined && isBehind && start > 0) {
       const isWrapped =
         start >= WRAPPED_CHARS_MIN && !text.slice(start - WRAPPED_CHARS_MIN, start).includes('\n');
       const end = endOfRest(text, start, isWrapped);
       const last = this.found.at(-1);
-      const next = this.#startOfLine(start);
+      const next = startOfLine(text, start);
       if (end > next && last !== undefined && !this.#isOther(next, end)) {
         return this.#pushRest({ start: next, end, kind: last.kind }, next);
       }
@@ -160,12 +184,6 @@ class Search implements ScanHandlers<Action> {
     this.from = next;
     this.restEnd = secret.end;
     return next;
-  }
-
-  #startOfLine(at: number): number {
-    let next = at;
-    while (/[\\\r\n \t]/.test(this.text[next] ?? '') && next < at + 48) next += 1;
-    return this.text[next - 1] === '\\' ? next + 1 : next;
   }
 
   /** The lines are searched too: `from` stays where it is. */
@@ -201,14 +219,29 @@ const NONE: readonly Found[] = [];
 const SECRET_CHARS_MIN = 6;
 
 /** The secrets of a text that have a form or a name: sorted, without overlaps. */
-export function findSecrets(text: string): readonly Found[] {
+export function findSecrets(text: string, hints?: HintPlaces): readonly Found[] {
   if (text.length < SECRET_CHARS_MIN) return NONE;
   outer.reset(text, false);
-  return outer.run();
+  const found = outer.run();
+  if (hints !== undefined) outer.tell(hints);
+  return found;
+}
+
+/** Where hints stand that end behind `from`. Nothing is decided about them: much less work than a search. */
+export function hintsIn(text: string, from: number, hints: HintPlaces): void {
+  looker.text = text;
+  looker.nameEnd = 0;
+  looker.notedFrom = from;
+  looker.firstHint = BEHIND;
+  looker.lastHint = -1;
+  table.scan(text, looker);
+  looker.tell(hints);
 }
 
 /** The search of a whole text. Never two at once: searches inside it are objects of their own. */
 const outer = new Search('', 0, false);
+const looker = new Search('', 0, false);
+looker.isLook = true;
 
 /** Whether a JSON text may hold a secret in one of its strings or fields. Never false when it does. */
 export function mayHoldSecret(json: string): boolean {
@@ -217,71 +250,59 @@ export function mayHoldSecret(json: string): boolean {
   return outer.mustDecode || found.length > 0;
 }
 
-/** Ends a scan: longer than any text. A small integer, which keeps the index of the scan one. */
-const STOP = 2 ** 30 - 1;
-
 function decodeNeeded(search: Search): number {
   search.mustDecode = true;
-  return STOP;
-}
-
-function mapped({ start, end }: Found, { starts }: Decoded): { start: number; end: number } {
-  // The end is that of the last character, which its encoding may make longer.
-  return { start: starts[start] ?? 0, end: starts[end] ?? 0 };
-}
-
-function ruleAction(rule: Rule): Action {
-  const body = new RegExp(rule.body, 'y');
-  const before =
-    rule.before === undefined ? undefined : { ...rule.before, codes: codesOf(rule.before.chars) };
-  const { kind, keepsHint = false, anywhere = false } = rule;
-  return (search, start, end) => {
-    const { text } = search;
-    let begin = start;
-    if (before !== undefined) begin = startBefore(text, start, { ...before, from: search.from });
-    else if (!anywhere && !isWordStart(text, start)) return start;
-    if (begin < 0) return start;
-    body.lastIndex = end;
-    if (!body.test(text)) return start;
-    if (keepsHint) begin = end;
-    // The letter may belong to an escape of JSON text and must stay.
-    else if (text[begin - 1] === '\\' && /[nrtbfu]/.test(text[begin] ?? '')) begin += 1;
-    return search.add({ start: begin, end: body.lastIndex, kind });
-  };
+  return BEHIND;
 }
 
 function nameAction(search: Search, start: number, end: number): number {
   const { text } = search;
   if (search.formsOnly || start < search.nameEnd) return start;
   // A `key` needs a word before it.
-  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !isNameCode(text.charCodeAt(start - 1)))
+  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !mayBeKey(text, start)) {
+    // What stands before it, or behind it, may be cut.
+    if (start === 0 || start < search.notedFrom || end === text.length) search.note(start, start, end);
     return start;
+  }
   const name = nameAround(text, start, search.from);
   search.nameEnd = Math.max(end, name.end);
-  if (name.kind === undefined) return start;
+  // A name that is cut may be another one.
+  if (
+    name.kind !== undefined ||
+    name.start === 0 ||
+    name.start < search.notedFrom ||
+    name.end === text.length
+  )
+    search.note(name.start, start, Math.max(end, name.end));
+  if (name.kind === undefined || search.isLook) return start;
   if (search.isProbe) return decodeNeeded(search);
   const found = findNamed(search.text, { ...name, kind: name.kind });
   if (found === undefined) return start;
-  const kind =
-    search.depth < DEPTH_MAX
-      ? formIn(search.text.slice(found.start, Math.min(found.end, found.start + OVERLAP_CHARS)))
-      : undefined;
-  return search.add({ ...found, kind: kind ?? found.kind });
+  return search.add(search.depth < DEPTH_MAX ? withForm(text, found) : found);
+}
+
+/** With the kind of its form, which says more than a name. A form with a `|` inside goes on behind a value that ends there. */
+function withForm(text: string, { start, end, kind }: Found): Found {
+  const max = start + OVERLAP_CHARS;
+  const form = firstForm(text.slice(start, text[end] === '|' ? max : Math.min(end, max)));
+  if (form === undefined || start + form.start >= end) return { start, end, kind };
+  return { start, end: Math.max(end, start + form.end), kind: form.kind };
 }
 
 /** Whether a word is a token by itself: what the next line begins with is most likely no part of it. */
 function isWhole(word: string): boolean {
-  const first = new Search(word, DEPTH_MAX, true).run()[0];
+  const first = firstForm(word);
   return first !== undefined && first.start === 0 && first.end === word.length;
+}
+
+function firstForm(value: string): Found | undefined {
+  return new Search(value, DEPTH_MAX, true).run()[0];
 }
 
 /** The kind of a value that has a form too says more than its name. */
 export function formIn(value: string): string | undefined {
-  return new Search(value, DEPTH_MAX, true).run()[0]?.kind;
+  return firstForm(value)?.kind;
 }
-
-/** Control characters other than blanks and line breaks: what was decoded is no text. */
-const BINARY = /(?![\t\n\v\f\r])\p{Cc}/u;
 
 function base64Action(before: number): Action {
   return (search, start) => {
@@ -294,7 +315,7 @@ function base64Action(before: number): Action {
     if (decoding === undefined) return start;
     if (search.isProbe) return decodeNeeded(search);
     base64Ends[phase] = decoding.end;
-    const depth = BINARY.test(decoding.text) ? DEPTH_MAX : DEPTH_MAX - 1;
+    const depth = isBinary(decoding.text) ? DEPTH_MAX : DEPTH_MAX - 1;
     const inner = new Search(decoding.text, depth, false).run()[0];
     if (inner === undefined) return start;
     return search.add({ ...base64Around(text, start, from), kind: inner.kind });
@@ -309,7 +330,9 @@ function schemeAction({ find, mayStand }: Scheme): Action {
   return (search, start, end) => {
     if (search.formsOnly) return start;
     if (search.isProbe) return mayStand(search.text, end) ? decodeNeeded(search) : start;
-    return addOrNot(search, find(search.text, start, end), start);
+    const found = find(search.text, start, end);
+    const goesOn = found !== undefined && search.text[found.end] === '|';
+    return addOrNot(search, goesOn ? withForm(search.text, found) : found, start);
   };
 }
 
@@ -321,17 +344,21 @@ function keyAction(search: Search, start: number): number {
 function fillTable(): void {
   for (const rule of RULES) {
     const action = ruleAction(rule);
-    for (const hint of rule.hints) table.add(hint, action);
+    const before = rule.before === undefined && rule.anywhere !== true ? BEFORE_WORD : undefined;
+    for (const hint of rule.hints) table.add(hint, action, { before });
   }
-  for (const hint of NAME_HINTS) table.add(hint, nameAction, true);
+  for (const hint of NAME_HINTS)
+    table.add(hint, nameAction, { ignoreCase: true, before: hint === 'key' ? BEFORE_KEY : undefined });
   for (const scheme of SCHEMES) {
     const { hints, ignoreCase = false } = scheme;
-    for (const hint of hints) table.add(hint, schemeAction(scheme), ignoreCase);
+    for (const hint of hints) table.add(hint, schemeAction(scheme), { ignoreCase });
   }
   for (const hint of KEY_HINTS) table.add(hint, keyAction);
   table.add(WEB_TOKEN_HINT, (search, start) =>
     addOrNot(search, findWebToken(search.text, start, search.from), start),
   );
+  // Only noted: what it begins shows later.
+  table.add('eyJ', (_search, start) => start);
   for (const hint of ENCRYPTED_TOKEN_HINTS) {
     table.add(hint, (search, start) => addOrNot(search, findEncryptedToken(search.text, start), start));
   }
@@ -362,11 +389,8 @@ function addBase64(): void {
   for (const { text, before } of forms.values()) table.addRare(text, base64Action(before));
 }
 
-/** Without the set at its end, where the rest is long enough. */
-function fixedPart(hint: string): string {
-  const fixed = hint.replace(/\[[^\]]*\]$/, '');
-  return fixed.replace(/\[[^\]]*\]/g, '?').length < 3 ? hint : fixed;
-}
-
 fillTable();
 addBase64();
+
+/** What all searches begin with. */
+export const HINTS: readonly Hint<unknown>[] = table.hints;

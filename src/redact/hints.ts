@@ -1,57 +1,50 @@
+import { closePart, MARGIN_CHARS, openPart, type TextPart } from './text-part.ts';
+
 /** What is done where a hint stands. `at` is where it begins. */
-interface Hint<Action> {
+export interface Hint<Action> {
   readonly text: string;
   /** What follows the text: one character of a set. */
   readonly next: Uint8Array | undefined;
   /** Where the three characters stand in it by which it is found. */
   readonly offset: number;
   readonly ignoreCase: boolean;
+  /** Which characters may stand before it. The start of a text and characters beyond ASCII count as a blank. */
+  readonly before: Uint8Array | undefined;
   readonly action: Action;
+}
+
+export interface HintOptions {
+  readonly ignoreCase?: boolean;
+  readonly before?: Uint8Array | undefined;
 }
 
 const SHORTEST = 3;
 const CODE_BITS = 7;
 const CODES = 1 << (CODE_BITS * SHORTEST);
-const LAST_TWO = (1 << (CODE_BITS * 2)) - 1;
+const PAIRS = 1 << (CODE_BITS * 2);
+const LAST_TWO = PAIRS - 1;
 
 /** Beyond this a character is not ASCII: no hint holds one. */
 const ASCII_MAX = 126;
 
-/** A text is copied in pieces of this size: the units of an array are read several times faster than those of a string. */
-const CHUNK_CHARS = 16 * 1024;
-
-/** Shorter texts are read as they are: the copy would cost more. */
-const SHORT_CHARS = 96;
-
-const IS_BIG_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 0;
-
-interface Chars {
-  readonly units: Uint16Array;
-  /** The same memory, for writing. */
-  readonly buffer: Buffer;
-}
-
-/** A scan may begin while another stands at a hint: each has an array of its own. */
-const arrays: Chars[] = [];
-let scansOpen = 0;
-
-function charsOf(level: number): Chars {
-  const known = arrays[level];
-  if (known !== undefined) return known;
-  const units = new Uint16Array(CHUNK_CHARS);
-  const fresh = { units, buffer: Buffer.from(units.buffer) };
-  arrays[level] = fresh;
-  return fresh;
-}
+/** Counts as standing before the start of a text. */
+const BLANK = 0x20;
 
 /**
  * Finds the places of many hints in one pass, which looks at every other place: a bit for each three characters says whether
  * a hint begins there or one place before. So the time for ordinary text does not depend on the number of rules.
  */
 export class HintTable<Action> {
+  /** All that were added. */
+  readonly hints: Hint<Action>[] = [];
   readonly #near = new Int32Array(CODES / 32);
-  readonly #bits = new Int32Array(CODES / 32);
-  readonly #hints = new Map<number, Hint<Action>[]>();
+  /** A row for each two characters that a hint begins with. */
+  readonly #rows = new Uint16Array(PAIRS);
+  /** The list of a row and a third character: an index of `#lists`. */
+  #cells = new Uint16Array(1 << CODE_BITS);
+  readonly #lists: Hint<Action>[][] = [[]];
+  /** Which characters may come fourth, for each list. */
+  #fourth = new Uint8Array(1 << CODE_BITS);
 
   constructor() {
     for (let char = 0; char < 128; char += 1) if (isOther(char)) this.#addSign(char);
@@ -64,10 +57,11 @@ export class HintTable<Action> {
   }
 
   /** A set in brackets in the text, `SK[0-9a-f]`, stands for each of its characters. */
-  add(text: string, action: Action, ignoreCase = false): void {
+  add(text: string, action: Action, { ignoreCase = false, before }: HintOptions = {}): void {
     const { fixed, next } = withoutLastSet(text);
     for (const one of spelledOut(fixed)) {
-      this.#addHint({ text: ignoreCase ? one.toLowerCase() : one, next, offset: 0, ignoreCase, action });
+      const hint = ignoreCase ? one.toLowerCase() : one;
+      this.#addHint({ text: hint, next, offset: 0, ignoreCase, before, action });
     }
   }
 
@@ -77,25 +71,56 @@ export class HintTable<Action> {
     const starts = Array.from({ length: Math.max(1, fixed.length - SHORTEST) }, (_, at) => at);
     const common = (at: number): number => fixed.slice(at, at + SHORTEST + 1).replace(/[^a-z]/g, '').length;
     const offset = starts.reduce((best, at) => (common(at) < common(best) ? at : best), 0);
-    this.#addHint({ text: fixed, next, offset, ignoreCase: false, action });
+    this.#addHint({ text: fixed, next, offset, ignoreCase: false, before: undefined, action });
   }
 
   #addHint(hint: Hint<Action>): void {
     const { text, offset, ignoreCase, next } = hint;
+    if (text.length >= MARGIN_CHARS) throw new Error(`a hint is too long: ${text}`);
+    this.hints.push(hint);
     const part = text.slice(offset);
     for (const code of codesOf(part, ignoreCase)) {
-      this.#bits[code >> 5] = (this.#bits[code >> 5] as number) | (1 << (code & 31));
-      this.#near[code >> 5] = (this.#near[code >> 5] as number) | (1 << (code & 31));
-      const list = this.#hints.get(code);
-      if (list === undefined) this.#hints.set(code, [hint]);
+      this.#addNear(code);
+      const list = this.#listOf(code);
+      this.#addFourth(code, part, hint);
       // The longest first: `sk-proj-` before `sk-`.
-      else list.splice(list.findIndex(({ text: other }) => other.length < text.length) >>> 0, 0, hint);
+      list.splice(list.findIndex(({ text: other }) => other.length < text.length) >>> 0, 0, hint);
       if (part.length > SHORTEST || next !== undefined) continue;
       if (isSign(part.charCodeAt(0))) this.#addSign(part.charCodeAt(0));
       else this.#addAny(code & LAST_TWO);
     }
     if (part.length > SHORTEST) for (const code of codesOf(part.slice(1), ignoreCase)) this.#addNear(code);
     else if (next !== undefined) this.#addNext(codesOf(part, ignoreCase), next);
+  }
+
+  #listOf(code: number): Hint<Action>[] {
+    const pair = code >> CODE_BITS;
+    let row = this.#rows[pair] as number;
+    if (row === 0) {
+      // The first row is that of pairs without a hint.
+      row = this.#cells.length >> CODE_BITS;
+      this.#rows[pair] = row;
+      const cells = new Uint16Array(this.#cells.length + (1 << CODE_BITS));
+      cells.set(this.#cells);
+      this.#cells = cells;
+    }
+    const cell = (row << CODE_BITS) | (code & 127);
+    if (this.#cells[cell] === 0) {
+      this.#cells[cell] = this.#lists.push([]) - 1;
+      const fourth = new Uint8Array(this.#lists.length << CODE_BITS);
+      fourth.set(this.#fourth);
+      this.#fourth = fourth;
+    }
+    return this.#lists[this.#cells[cell] as number] as Hint<Action>[];
+  }
+
+  #addFourth(code: number, part: string, { next, ignoreCase }: Hint<Action>): void {
+    const row = this.#rows[code >> CODE_BITS] as number;
+    const first = (this.#cells[(row << CODE_BITS) | (code & 127)] as number) << CODE_BITS;
+    if (part.length > SHORTEST) {
+      for (const char of formsOf(part.charAt(SHORTEST), ignoreCase))
+        this.#fourth[first + char.charCodeAt(0)] = 1;
+    } else for (let char = 0; char < 128; char += 1) this.#fourth[first + char] ||= next?.[char] ?? 1;
   }
 
   #addNext(codes: readonly number[], next: Uint8Array): void {
@@ -118,102 +143,88 @@ export class HintTable<Action> {
    * returns where to go on; `at` or less means that nothing was found there.
    */
   scan(text: string, on: ScanHandlers<Action>): void {
-    if (text.length <= SHORT_CHARS) this.#scanShort(text, on);
-    else this.#scanChunks(text, on);
-  }
-
-  #scanShort(text: string, on: ScanHandlers<Action>): void {
-    const near = this.#near;
-    const last = text.length - 2;
-    let at = 0;
-    while (at < last) {
-      const first = text.charCodeAt(at);
-      const second = text.charCodeAt(at + 1);
-      const third = text.charCodeAt(at + 2);
-      const code = (((first << CODE_BITS) | second) << CODE_BITS) | third;
-      if ((first | second | third) < 128 && ((near[code >> 5] as number) & (1 << (code & 31))) === 0) at += 2;
-      else at = this.#look(text, at, on);
-    }
-    while (at < text.length) at = this.#look(text, at, on);
-  }
-
-  #scanChunks(text: string, on: ScanHandlers<Action>): void {
-    const level = scansOpen;
-    scansOpen += 1;
+    const part = openPart(text);
     try {
-      const { units, buffer } = charsOf(level);
-      for (let from = 0; from < text.length; ) {
-        const to = Math.min(text.length, from + CHUNK_CHARS);
-        buffer.write(text.length <= CHUNK_CHARS ? text : text.slice(from, to), 0, (to - from) * 2, 'utf16le');
-        if (IS_BIG_ENDIAN) buffer.subarray(0, (to - from) * 2).swap16();
-        from = this.#scanChunk(text, { units, from, to }, on);
+      for (let at = 0; at < text.length; ) {
+        part.moveTo(at);
+        at = this.#scanPart(part, at, on);
       }
     } finally {
-      scansOpen -= 1;
+      closePart(part);
     }
   }
 
-  /** Returns where to go on: behind the chunk when a secret reaches over its end. */
-  #scanChunk(
-    text: string,
-    { units, from, to }: { readonly units: Uint16Array; readonly from: number; readonly to: number },
-    on: ScanHandlers<Action>,
-  ): number {
+  /** Returns where to go on: behind the part when a secret reaches over its end. */
+  #scanPart(part: TextPart, from: number, on: ScanHandlers<Action>): number {
     const near = this.#near;
-    const last = to - 2;
+    const { units, low, stop } = part;
     let at = from;
-    while (at < last) {
-      const first = units[at - from] as number;
-      const second = units[at - from + 1] as number;
-      const third = units[at - from + 2] as number;
+    while (at < stop) {
+      const first = units[at - low] as number;
+      const second = units[at - low + 1] as number;
+      const third = units[at - low + 2] as number;
       const code = (((first << CODE_BITS) | second) << CODE_BITS) | third;
       if ((first | second | third) < 128 && ((near[code >> 5] as number) & (1 << (code & 31))) === 0) at += 2;
-      else at = this.#look(text, at, on);
+      else at = this.#look(part, at, on);
     }
-    while (at < to) at = this.#look(text, at, on);
     return at;
   }
 
   /** Looks at the place before `at`, at `at` and, unless a hint stood there, at what comes next. Returns where to go on. */
-  #look(text: string, at: number, on: ScanHandlers<Action>): number {
-    const first = text.charCodeAt(at);
-    const second = at + 1 < text.length ? text.charCodeAt(at + 1) : 0x20;
-    let next = at > 0 ? this.#ask(text, at - 1, on) : 0;
+  #look(part: TextPart, at: number, on: ScanHandlers<Action>): number {
+    const { units, low } = part;
+    const first = units[at - low] as number;
+    const second = units[at - low + 1] as number;
+    let next = at > low ? this.#ask(part, at - 1, on) : 0;
     if (next > at + 1) return next;
-    if (isOther(first)) {
+    if (isOther(first) && on.seesOthers) {
       next = on.onOther(first, at);
       if (next > at) return next;
     }
-    next = this.#ask(text, at, on);
+    next = this.#ask(part, at, on);
     if (next > at + 2) return next;
     if (isOther(second)) {
-      next = on.onOther(second, at + 1);
+      next = on.seesOthers ? on.onOther(second, at + 1) : 0;
       if (next > at + 1) return next;
     } else if (isSign(second)) {
-      next = this.#ask(text, at + 1, on);
+      next = this.#ask(part, at + 1, on);
       if (next > at + 2) return next;
     }
     return at + 2;
   }
 
   /** `start` where no hint stands. */
-  #ask(text: string, start: number, on: ScanHandlers<Action>): number {
-    const first = text.charCodeAt(start);
-    const second = text.charCodeAt(start + 1);
-    const third = text.charCodeAt(start + 2);
-    // Not a number at the end of the text.
-    if (!((first | second | third) < 128) || start + 2 >= text.length) return start;
-    const code = (((first << CODE_BITS) | second) << CODE_BITS) | third;
-    if (((this.#bits[code >> 5] as number) & (1 << (code & 31))) === 0) return start;
-    for (const hint of this.#hints.get(code) ?? []) {
+  #ask(part: TextPart, start: number, on: ScanHandlers<Action>): number {
+    const { units, low } = part;
+    const first = units[start - low] as number;
+    const second = units[start - low + 1] as number;
+    const third = units[start - low + 2] as number;
+    if ((first | second | third) >= 128) return start;
+    const row = this.#rows[(first << CODE_BITS) | second] as number;
+    const list = this.#cells[(row << CODE_BITS) | third] as number;
+    if (list === 0 || start + 2 >= part.text.length) return start;
+    // Beyond ASCII it is no character of a hint.
+    const fourth = (units[start - low + 3] as number) & 127;
+    if (this.#fourth[(list << CODE_BITS) | fourth] === 0) return start;
+    return this.#askAll(this.#lists[list] as Hint<Action>[], { part, start, on });
+  }
+
+  #askAll(hints: readonly Hint<Action>[], { part, start, on }: Place<Action>): number {
+    for (const hint of hints) {
       const begin = start - hint.offset;
-      if (!standsAt(text, begin, hint)) continue;
+      if (!(on.isLook || mayStandBehind(part, begin, hint)) || !standsAt(part, begin, hint)) continue;
       const end = begin + hint.text.length + (hint.next === undefined ? 0 : 1);
       const next = on.onHint(hint.action, begin, end);
       if (next > start) return next;
     }
     return start;
   }
+}
+
+interface Place<Action> {
+  readonly part: TextPart;
+  readonly start: number;
+  readonly on: ScanHandlers<Action>;
 }
 
 /** Begins an encoded character: `%`, `&`, `\\`. */
@@ -237,29 +248,48 @@ function withoutLastSet(text: string): { fixed: string; next: Uint8Array | undef
 }
 
 export interface ScanHandlers<Action> {
+  /** Whether `onOther` is called. */
+  readonly seesOthers: boolean;
+  /** Hints are asked for whatever stands before them: a text of which one part is also searched alone. */
+  readonly isLook: boolean;
   onHint(action: Action, start: number, end: number): number;
   onOther(char: number, at: number): number;
 }
 
-function standsAt(text: string, at: number, { text: hint, next, ignoreCase }: Hint<unknown>): boolean {
-  if (at < 0 || (next !== undefined && next[text.charCodeAt(at + hint.length)] !== 1)) return false;
-  if (!ignoreCase) return text.startsWith(hint, at);
-  if (at + hint.length > text.length) return false;
-  for (let index = SHORTEST; index < hint.length; index += 1) {
-    const char = text.charCodeAt(at + index);
-    const wanted = hint.charCodeAt(index);
-    if (char !== wanted && (char | 32) !== wanted) return false;
+/** Whether the hint stands at `at`. Its three characters at `offset` were found there. */
+function standsAt(part: TextPart, at: number, hint: Hint<unknown>): boolean {
+  const { text, next, offset, ignoreCase } = hint;
+  const end = at + text.length;
+  if (at < 0 || end > part.text.length) return false;
+  const { units, low } = part;
+  const from = at - low;
+  for (let index = offset + SHORTEST; index < text.length; index += 1) {
+    const char = units[from + index] as number;
+    const wanted = text.charCodeAt(index);
+    if (char !== wanted && (!ignoreCase || (char | 32) !== wanted)) return false;
   }
-  return true;
+  for (let index = 0; index < offset; index += 1)
+    if (units[from + index] !== text.charCodeAt(index)) return false;
+  return next === undefined || (end < part.text.length && next[units[end - low] as number] === 1);
+}
+
+/** Whether the hint at `at` may stand behind the character before it. */
+function mayStandBehind({ units, low }: TextPart, at: number, { before }: Hint<unknown>): boolean {
+  if (before === undefined) return true;
+  return (before[at === 0 ? BLANK : (units[at - low - 1] as number)] ?? before[BLANK]) !== 0;
 }
 
 function codesOf(text: string, ignoreCase: boolean): number[] {
   let codes = [0];
   for (const char of text.slice(0, SHORTEST)) {
-    const forms = ignoreCase ? new Set([char.toLowerCase(), char.toUpperCase()]) : [char];
-    codes = codes.flatMap((code) => [...forms].map((form) => (code << CODE_BITS) | form.charCodeAt(0)));
+    const forms = formsOf(char, ignoreCase);
+    codes = codes.flatMap((code) => forms.map((form) => (code << CODE_BITS) | form.charCodeAt(0)));
   }
   return codes;
+}
+
+function formsOf(char: string, ignoreCase: boolean): readonly string[] {
+  return ignoreCase ? [...new Set([char.toLowerCase(), char.toUpperCase()])] : [char];
 }
 
 const SET = /\[([^\]]+)\]/;

@@ -1,32 +1,28 @@
 import type { Found } from './mask.ts';
 import { secretNamed } from './names.ts';
-import { isChosen, isChosenWord, isSecretValue, isStrong, type Place } from './secret-value.ts';
+import { isChosen, isChosenWord, isSecretValue, isStrong } from './secret-value.ts';
+import { BLANKS_MAX, endOfLine, endOfQuoted, endOfWord, quoteAt } from './value-end.ts';
+import { beforeName, markBefore, type Name, type Sign, signAfter } from './value-sign.ts';
+import { codesOf, isNameCode, isWordCode } from './words.ts';
 
 /** The longest name: a longer run of letters is data. */
 const NAME_CHARS_MAX = 80;
 
-/** Blanks between a name, its sign and its value: a table of a manual has more. */
-const BLANKS_MAX = 40;
-
 /** Decides about a value. Longer ones are read to their end only when they are masked, so that the time stays linear. */
 const HEAD_CHARS_MAX = 512;
+
+/** From the start of a map to a name in it. */
+const MAP_CHARS_MAX = 300;
 
 /** Methods of the Authorization header, whose name stays. */
 const SCHEME =
   /(?:basic|bearer|token|digest|apikey|api-key|negotiate|ntlm|dpop|hawk|ssws|key|aws4-hmac-sha256|oauth|pve[a-z]*token=?)[ \t:]+(?:token=["']?)?/iy;
 
-export interface Name {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-  /** What a value of this name is. */
-  readonly kind: string;
-}
-
 /** The secret after a name; undefined when there is none. */
 export function findNamed(text: string, name: Name): Found | undefined {
   const sign = signAfter(text, name);
-  if (sign === undefined || isWorkingDirectory(text, name, sign)) return undefined;
+  if (sign === undefined || isWorkingDirectory(text, name, sign) || isPartOfPath(text, name, sign))
+    return undefined;
   return valueAt(text, name, sign);
 }
 
@@ -35,6 +31,16 @@ function isWorkingDirectory(text: string, name: Name, sign: Sign): boolean {
   const path = /["']?(?:[/~]|[A-Za-z]:[\\/])/y;
   path.lastIndex = sign.at;
   return /^(?:OLD)?PWD$/.test(name.text) && sign.text === '=' && path.test(text);
+}
+
+/** `arn:aws:secretsmanager:eu-west-1:1234:secret:`, up to the name. */
+const RESOURCE = /arn:[a-z-]{1,20}:[a-z0-9-]{1,40}:[a-z0-9-]{0,40}:\d{0,12}:$/;
+
+/** Not the name of a value but part of that of a type, `"AWS::IAM::AccessKey": ...`, or of a resource. */
+function isPartOfPath(text: string, { start }: Name, sign: Sign): boolean {
+  if (text[start - 1] !== ':' || !sign.text.startsWith(':')) return false;
+  if (sign.quoted && /[A-Za-z0-9]::$/.test(text.slice(Math.max(0, start - 3), start))) return true;
+  return RESOURCE.test(text.slice(Math.max(0, start - 144), start));
 }
 
 /** The name that contains the hint at `at`. The kind is undefined when it is that of no secret. */
@@ -51,98 +57,37 @@ export function nameAround(
   let end = at;
   const highest = Math.min(text.length, at + NAME_CHARS_MAX);
   while (end < highest && isNamePart(text.charCodeAt(end), false)) end += 1;
+  // `API key: X`: the word before says which.
+  if (
+    start === at &&
+    /^keys?$/i.test(text.slice(start, Math.min(end, start + 5))) &&
+    text[start - 1] === ' ' &&
+    /[:=`"' ]/.test(text[end] ?? '')
+  ) {
+    while (start > lowest && at - start < 16 && (start === at || isWordCode(text.charCodeAt(start - 1))))
+      start -= 1;
+  }
   const raw = text.slice(start, end);
-  const kind = secretNamed(raw.replace(/^[-.]+/, ''));
+  // `-Dpassword=` of Java, `-Ppassword=` of Gradle.
+  const kind = secretNamed(raw.replace(/^-[DP](?=[a-z])|^[-.]+/, ''));
   return { start, end, kind, text: raw };
 }
 
+/** Before a `key` that may be part of a name: not the `key` of a pair in JSON, which each attribute of a record has. */
+export const BEFORE_KEY: Uint8Array = codesOf('[A-Za-z0-9_. -]');
+
+/** A word before it, also in `api.key` and in `API key: `. */
+export function mayBeKey(text: string, start: number): boolean {
+  const before = text.charCodeAt(start - 1);
+  return isNameCode(before) || before === 46 || (before === 32 && /[:=`"' ]/.test(text[start + 3] ?? ''));
+}
+
+/** What names consist of. A dot (2) only stands before their end. */
+const NAME_PARTS: Uint8Array = codesOf('[A-Za-z0-9_-]').map((is, code) => (code === 46 ? 2 : is));
+
 function isNamePart(code: number, withDot: boolean): boolean {
-  return (
-    (code >= 97 && code <= 122) ||
-    (code >= 65 && code <= 90) ||
-    (code >= 48 && code <= 57) ||
-    code === 95 ||
-    code === 45 ||
-    (withDot && code === 46)
-  );
-}
-
-interface Sign {
-  /** Where the value begins. */
-  readonly at: number;
-  readonly place: Place;
-  readonly text: string;
-  /** The name was quoted, as in JSON. */
-  readonly quoted: boolean;
-}
-
-function signAfter(text: string, name: Name): Sign | undefined {
-  let at = name.end;
-  const close = quoteAt(text, at);
-  if (close !== '') at += close.length;
-  if (text[at] === ']') at += 1;
-  const afterName = at;
-  at = skipBlanks(text, at);
-  const sign = /[:=+!]?={1,3}>?|:(?!:)|=>/y;
-  sign.lastIndex = at;
-  const found = sign.exec(text)?.[0];
-  const quoted = close !== '';
-  if (found !== undefined) {
-    const valueAt = skipBlanks(text, at + found.length);
-    const tight = valueAt === afterName + found.length && found === '=';
-    return { at: valueAt, text: found, quoted, place: placeOf(text, name, { tight, found, quoted }) };
-  }
-  if (text[at] === '>' && text[name.start - 1] === '<' && at === name.end) {
-    return { at: at + 1, text: '>', quoted, place: 'setting' };
-  }
-  // A list of pairs, as Docker and Kubernetes print their environment.
-  if (at === afterName) return /[,;\r\n]/.test(text[at] ?? '') ? attributeAfter(text, at, name) : undefined;
-  // `--token X`, `ENV TOKEN X`, `login me password X`, `PASSWORD 'X'`.
-  const line = text.slice(Math.max(0, name.start - NAME_CHARS_MAX), name.start).replaceAll(/\\[nrt]/g, '\n');
-  const isFlag = name.text.startsWith('-') && !quoted;
-  if (isFlag) return { at, text: '--', quoted, place: at === afterName + 1 ? 'setting' : 'text' };
-  if (/(?:^|[^A-Za-z0-9_])(?:ENV|ARG|setx|login\s+\S+)\s+$/.test(line)) {
-    return { at, text: ' ', quoted, place: 'text' };
-  }
-  if (quoteAt(text, at) === '') return attributeAfter(text, at, name);
-  // In SQL. In prose a word and a quotation stand so.
-  const isPassword = /passw(?:or)?d$/i.test(name.text) && !quoted;
-  return isPassword ? { at, text: ' ', quoted, place: 'text' } : undefined;
-}
-
-/** `<add key="ApiKey" value="X" />`, `name: api_key, value: X`, `{"name": "API_KEY", "value": "X"}`. */
-function attributeAfter(text: string, at: number, name: Name): Sign | undefined {
-  const pair = /[,;]?\s{0,24}\\{0,15}["']?value\\{0,15}["']?\s{0,4}[:=]\s{0,4}/iy;
-  pair.lastIndex = at;
-  return pair.test(text)
-    ? { at: pair.lastIndex, text: 'value', quoted: name.kind === '', place: 'text' }
-    : undefined;
-}
-
-interface Form {
-  readonly tight: boolean;
-  readonly found: string;
-  readonly quoted: boolean;
-}
-
-function placeOf(text: string, name: Name, { tight, found, quoted }: Form): Place {
-  const before = beforeName(text, name);
-  if (
-    found === ':' &&
-    /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]{3,40}|private-token|(?:[a-z-]{0,20}-)?api-key)$/i.test(
-      name.text.replace(/^[-.]+/, ''),
-    )
-  ) {
-    return quoted ? 'text' : 'setting';
-  }
-  if (!tight) return 'text';
-  if (before === '?' || before === '&') return 'setting';
-  const isUpper = name.text === name.text.toUpperCase();
-  if (isUpper || name.text.startsWith('--')) return 'setting';
-  if (/^(?:Password|Pwd|AccountKey|SharedAccessKey)$/.test(name.text) && (before === ';' || before === '"'))
-    return 'setting';
-  if (before !== '\n' && before !== ';' && before !== '\r') return 'text';
-  return 'setting';
+  const part = NAME_PARTS[code];
+  return part === 1 || (withDot && part === 2);
 }
 
 function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
@@ -151,18 +96,31 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
   const begin = prefix.test(text) ? prefix.lastIndex : startOfList(text, sign.at);
   const quote = quoteAt(text, begin);
   const start = begin + quote.length;
+  // `"PASSWORD=" + value`: the mark ends what began before the name.
+  const isEnd = quote !== '' && sign.text === '=' && !sign.quoted && quote === markBefore(text, name);
+  if (isEnd && !/[A-Za-z0-9]/.test(text[start] ?? '')) return undefined;
   if (sign.place !== 'field' && isReference(text, start)) return undefined;
-  if (isHeader(name)) return headerValue(text, { name, sign, start, quote });
+  if (isHeader(name) && sign.place !== 'prose') return headerValue(text, { name, sign, start, quote });
   const endWithin = (max: number): number =>
-    quote === '' ? endOfWord(text, start, { sign, max }) : endOfQuoted(text, start, { quote, max });
+    quote === ''
+      ? endOfWord(text, start, { isLoose: isLoose(sign), max })
+      : endOfQuoted(text, start, { quote, max });
   const end = endWithin(HEAD_CHARS_MAX);
   const value = text.slice(start, end);
   const found = { start, end, kind: name.kind };
+  if (sign.place === 'text' && isItsName(name.text, value)) return undefined;
   if (
     quote === '' ? !isUnquotedSecret(text, found, { name, sign }) : !isQuotedSecret(value, found.kind, sign)
   )
     return undefined;
   return { start, end: whole(start, end, endWithin), kind: name.kind };
+}
+
+/** `tokenForRefresh = "token_for_refresh"`, `exports.SecretV4 = SecretV4`. */
+function isItsName(name: string, value: string): boolean {
+  if (value.length < 8 || value.length > NAME_CHARS_MAX || !/^[A-Za-z_][\w.-]*$/.test(value)) return false;
+  const plain = (text: string): string => text.replace(/[^A-Za-z0-9]/g, '').toLowerCase();
+  return plain(name).includes(plain(value.slice(value.lastIndexOf('.') + 1)));
 }
 
 function isQuotedSecret(value: string, kind: string, sign: Sign): boolean {
@@ -184,14 +142,25 @@ function isUnquotedSecret(
   { name, sign }: { readonly name: Name; readonly sign: Sign },
 ): boolean {
   const value = text.slice(start, end);
-  if (sign.text !== '>' && isCode(text, end, sign, value))
+  if (sign.text !== '>' && isCode(text, end, sign, value) && !isInMap(text, name, sign))
     return isWordOfSetting(text, { start, end, kind }, { name, sign });
   return isSecretValue(value, sign.place) || isWordOfSetting(text, { start, end, kind }, { name, sign });
 }
 
-/** The character before a name. The letter of an escaped line break counts as the line break. */
-function beforeName(text: string, { start }: Name): string {
-  return /\\[nrt]$/.test(text.slice(Math.max(0, start - 2), start)) ? '\n' : (text[start - 1] ?? '\n');
+function isLoose(sign: Sign): boolean {
+  return (sign.text !== '=' || sign.place === 'text') && sign.text !== '>';
+}
+
+/** `map[user:app password:X]`, as Go prints it. */
+function isInMap(text: string, { start }: Name, { text: sign }: Sign): boolean {
+  if (sign !== ':') return false;
+  const lowest = Math.max(0, start - MAP_CHARS_MAX);
+  for (let at = start - 1; at >= lowest; at -= 1) {
+    const code = text.charCodeAt(at);
+    if (code === 91) return text.startsWith('map', at - 3);
+    if (code === 93) return false;
+  }
+  return false;
 }
 
 /** `password=correcthorse`, `password: correcthorse`: a word in a form that source code does not have. */
@@ -202,6 +171,9 @@ function isWordOfSetting(
 ): boolean {
   if (!isAssignment(sign) || !isChosenWord(text.slice(start, end), kind)) return false;
   const after = text.slice(end, end + 3);
+  // "First pass: collect the names".
+  if (/^pass$/i.test(name.text) && /[A-Za-z] $/.test(text.slice(Math.max(0, name.start - 2), name.start)))
+    return false;
   if (sign.text === '=' && start === name.end + 1) {
     return /^(?:$|[\s"'`&|;\\]|\.(?:\s|$))/.test(after) && !/[.\w$]/.test(beforeName(text, name));
   }
@@ -245,7 +217,7 @@ function headerValue(text: string, value: Value): Found | undefined {
 
 /** Pairs of a name and a value. The rest of the line is masked with the first. */
 function cookieValue(text: string, { start, quote }: Value): Found | undefined {
-  const pair = /[\w.%-]{1,80}=(?!\[redacted|[$<{]|[\w.]{1,80}\()[^\s;,"'`<>(){}]{6,}/y;
+  const pair = /[\w.%-]{1,80}=(?!\[redacted|[$<{]|[\w.]{1,80}\()[^\s;,"'`<>(){}\\]{6,}/y;
   pair.lastIndex = start;
   if (!pair.test(text)) return undefined;
   const end =
@@ -262,7 +234,7 @@ function authorizationValue(text: string, { name, sign, start, quote }: Value): 
   const isLine = scheme !== undefined && /^(?:digest|hawk|oauth|aws4)/i.test(scheme);
   const endWithin = (max: number): number => {
     if (quote !== '') return endOfQuoted(text, from, { quote, max });
-    return isLine ? endOfLine(text, from, max) : endOfWord(text, from, { sign, max });
+    return isLine ? endOfPairs(text, from, max) : endOfWord(text, from, { isLoose: isLoose(sign), max });
   };
   const end = endWithin(HEAD_CHARS_MAX);
   const value = text.slice(from, end);
@@ -270,6 +242,14 @@ function authorizationValue(text: string, { name, sign, start, quote }: Value): 
   if (scheme === undefined && quote === '' && isCode(text, end, sign, value)) return undefined;
   const last = whole(from, end, endWithin);
   return { start: from, end: isLine && quote === '' ? trimmedEnd(text, from, last) : last, kind: name.kind };
+}
+
+/** The end of `username="bob", response="X"`, or of the line. */
+function endOfPairs(text: string, start: number, max: number): number {
+  const pair = /[\w-]{1,40}=\\{0,7}"[^"\r\n]{0,2000}"(?:[ \t]{0,4},[ \t]{0,4})?/y;
+  let at = start;
+  for (pair.lastIndex = at; pair.test(text) && at < start + max; ) at = pair.lastIndex;
+  return at > start ? Math.min(at, start + max) : endOfLine(text, start, max);
 }
 
 function isAuthorization(value: string, scheme: string | undefined, isLine: boolean): boolean {
@@ -291,7 +271,6 @@ function trimmedEnd(text: string, start: number, end: number): number {
 /** An unquoted value of source code: an expression that goes on after its first word. */
 function isCode(text: string, end: number, sign: Sign, value: string): boolean {
   const next = text[end] ?? '\n';
-  if (sign.text === '>') return next !== '<';
   if (next === '(' || next === '[' || next === '{' || next === '<') return true;
   if (/[([{]/.test(value) && !/[!@#%^&*]/.test(value)) return true;
   if (sign.place === 'setting' || isStrong(value)) return false;
@@ -303,75 +282,4 @@ function isCode(text: string, end: number, sign: Sign, value: string): boolean {
   const after = text.slice(end, end + BLANKS_MAX);
   if (/^[ \t]*[-+*/%&|?=<>!.,;:)\]}{([]/.test(after)) return true;
   return !/\d/.test(value) && /^[ \t]*\b(?:if|else|or|and|in|is|as|for)\b/.test(after);
-}
-
-/** The quotation mark at `at` with the backslashes before it, as in JSON inside JSON; empty when there is none. */
-function quoteAt(text: string, at: number): string {
-  const quote = /\\{0,15}["'`]/y;
-  quote.lastIndex = at;
-  return quote.exec(text)?.[0] ?? '';
-}
-
-function skipBlanks(text: string, at: number): number {
-  const last = Math.min(text.length, at + BLANKS_MAX);
-  let next = at;
-  while (next < last && (text[next] === ' ' || text[next] === '\t')) next += 1;
-  return next;
-}
-
-interface QuotedEnd {
-  readonly quote: string;
-  readonly max: number;
-}
-
-/** The end of a value in quotation marks: the same mark, with as many backslashes. Without one the end of the line. */
-function endOfQuoted(text: string, start: number, { quote, max }: QuotedEnd): number {
-  const last = Math.min(text.length, start + max);
-  const mark = quote.at(-1);
-  for (let at = start; at < last; at += 1) {
-    const char = text[at];
-    if (char === '\n' || char === '\r') return at;
-    if (char === mark && backslashesBefore(text, at, start) <= quote.length - 1)
-      return at - (quote.length - 1);
-  }
-  return last;
-}
-
-function backslashesBefore(text: string, at: number, start: number): number {
-  let from = at;
-  while (from > start && text[from - 1] === '\\') from -= 1;
-  return at - from;
-}
-
-function endOfLine(text: string, start: number, max: number): number {
-  const last = Math.min(text.length, start + max);
-  let at = start;
-  while (at < last && !isLineEnd(text, at)) at += 1;
-  return at;
-}
-
-function isLineEnd(text: string, at: number): boolean {
-  const char = text[at];
-  if (char === '\n' || char === '\r' || char === '"' || char === "'" || char === '`') return true;
-  return char === '\\' && /[nr"']/.test(text[at + 1] ?? '');
-}
-
-/** The end of a value without quotation marks. */
-function endOfWord(text: string, start: number, { sign, max }: { sign: Sign; max: number }): number {
-  const isLoose = sign.text !== '=' || sign.place === 'text';
-  const last = Math.min(text.length, start + max);
-  let at = start;
-  for (; at < last; at += 1) {
-    const char = text[at] ?? '';
-    if (/[\s"'`;&<>|]/.test(char)) break;
-    if (char === '\\' && /[nrtu"'`\\/]/.test(text[at + 1] ?? '')) break;
-    if (isLoose && (char === ',' || char === ')' || char === '}' || char === ']')) break;
-  }
-  while (
-    at > start &&
-    /[,.)\]}]/.test(text[at - 1] ?? '') &&
-    !/[[{(]/.test(text.slice(start, Math.min(at, start + 64)))
-  )
-    at -= 1;
-  return at;
 }

@@ -24,22 +24,41 @@ const USER = /([A-Za-z0-9_.~%+-]{16,256})(?=@)/y;
 const LOOSE_PASSWORD =
   /[^\s/:@"'`<>\\?#]{0,128}:((?!\d{1,5}[/?#"'])[^\s"'`<>\\@()]{1,256})(?=@[A-Za-z0-9_[][\w.-]{0,255}(?:[:/?#\s"'`\\),]|$))/y;
 
+/** A loose one has an `@` within this length. */
+const AUTHORITY_CHARS_MAX = 386;
+
+/** What all of these begin with. Most addresses hold neither sign in their first part. */
+const MAY_HOLD_PASSWORD = /[^\s/:@"'`<>\\?#]*[:@]/y;
+
 const AUTHORITY = /[^\s"/@]*@|[^\s"/@:]{0,128}:[^\s"@]{1,256}@/y;
 
 const LINE_CHARS_MAX = 300;
+
+/** Before the `identified by` of SQL in small letters, which prose has too. */
+const USER_COMMAND = /(?:create|alter)\s+(?:user|role)\b|\bgrant\b/i;
+
+/** Shorter ones are examples, as of settings. */
+const URL_PASSWORD_CHARS_MIN = 4;
 
 interface Option {
   readonly commands: RegExp;
   readonly value: RegExp;
 }
 
-const WEB_COMMANDS = /\b(?:curl|wget|https?|xh|lftp|ftp)\b/;
+const WEB_COMMANDS = /(?<!\w|\w-)(?:curl|wget|https?|xh|lftp|ftp)(?![\w-])/;
 const PASSWORD = /\s{0,4}(?:\\*["'])?([^\s"'`\\$<{;|&-][^\s"'`\\;|&]{3,})/y;
+
+/** Words of a command are no tokens: letters and digits that change. */
+const STRONG =
+  /(?:\\*["'])?(?=[A-Za-z_.-]{0,40}[0-9])((?=[a-z0-9_.-]{0,80}[A-Z]|[a-f0-9-]{24})[A-Za-z0-9_.-]{16,})/y;
 
 const OPTIONS: readonly (readonly [readonly string[], Option])[] = [
   [
     [' -u', ' --user', ' --proxy-user', ' -U '],
-    { commands: WEB_COMMANDS, value: /[= ]{0,4}(?:\\*["'])?[^\s"'`:\\$]{0,120}:([^\s"'`\\;|&]{2,})/y },
+    {
+      commands: WEB_COMMANDS,
+      value: /[= ]{0,4}(?:\\*["'])?[^\s"'`:\\$]{0,120}:((?!\/\/)[^\s"'`\\;|&]{2,})/y,
+    },
   ],
   [
     [' -p'],
@@ -57,9 +76,30 @@ const OPTIONS: readonly (readonly [readonly string[], Option])[] = [
     },
   ],
   [[' -a '], { commands: /\bredis-cli\b/, value: PASSWORD }],
+  [
+    [' -a ', ' --auth '],
+    { commands: WEB_COMMANDS, value: /(?:\\*["'])?[^\s"'`:\\$]{1,120}:([^\s"'`\\;|&]{4,})/y },
+  ],
+  [[' -b ', ' --cookie '], { commands: /\bcurl\b/, value: /(?:\\*["'])?[\w.-]{1,80}=([^\s"'`\\;|&]{8,})/y }],
+  [[' -P '], { commands: /\b(?:zip|unzip)\b/, value: PASSWORD }],
+  [[' -p'], { commands: /\b7za?\b/, value: /(?:\\*["'])?([^\s"'`\\$<{;|&-][^\s"'`\\;|&]{3,})/y }],
+  [[' -N '], { commands: /\bssh-keygen\b/, value: PASSWORD }],
+  [[' -t ', ' auth ', ' login '], { commands: /\b(?:doctl|snyk|cargo|vault)\b/, value: STRONG }],
+  [
+    [' -U '],
+    { commands: /\b(?:smbclient|rpcclient)\b/, value: /(?:\\*["'])?[^\s"'`%\\]{1,80}%([^\s"'`\\;|&]{4,})/y },
+  ],
+  [['sqlplus '], { commands: /(?:)/, value: /[^\s/@"']{1,60}\/([^\s@"'`\\]{4,})(?=@)/y }],
   [[' -P '], { commands: /\b(?:sqlcmd|bcp|mosquitto_pub|mosquitto_sub)\b/, value: PASSWORD }],
   [[' -w '], { commands: /\b(?:ldapsearch|ldapmodify|ldapadd)\b/, value: PASSWORD }],
 ];
+
+/** `jdbc:oracle:thin:scott/X@host`. */
+const ORACLE = /[a-z0-9]{1,10}:[^\s/@"'`\\]{1,60}\/([^\s@"'`\\]{3,})(?=@)/y;
+
+const QUOTED = /(?:-String )?\\{0,15}["']([^\s"'`\\$]{4,128})(?=\\{0,15}["'])/y;
+const SECOND_ARGUMENT =
+  /\\{0,15}["'][^"'\s\\]{0,80}\\{0,15}["'],[ ]{0,4}\\{0,15}["']([^\s"'`\\$]{4,128})(?=\\{0,15}["'])/y;
 
 /** `host:port:database:user:password`, a line of .pgpass. */
 const PGPASS = /[^:\s]{1,63}:[^:\s]{1,63}:([^\s"'\\]{4,})/y;
@@ -90,6 +130,27 @@ export const SCHEMES: readonly Scheme[] = [
     find: (text, _start, end) => groupAt(PGPASS, text, end, 'password'),
     mayStand: always,
   },
+  {
+    hints: ['jdbc:oracle:'],
+    find: (text, _start, end) => groupAt(ORACLE, text, end, 'url-password'),
+    mayStand: always,
+  },
+  {
+    hints: ['ConvertTo-SecureString ', 'IDENTIFIED BY ', 'identified by ', 'auth=(', 'HTTPBasicAuth('],
+    find: (text, start, end) => {
+      if (
+        text.startsWith('identified', start) &&
+        !USER_COMMAND.test(text.slice(Math.max(0, start - 80), start))
+      )
+        return undefined;
+      const value = text.startsWith('(', end - 1) ? SECOND_ARGUMENT : QUOTED;
+      const found = groupAt(value, text, end, 'password');
+      return found !== undefined && found.start > start && isWritten(text.slice(found.start, found.end))
+        ? found
+        : undefined;
+    },
+    mayStand: always,
+  },
   ...OPTIONS.map(
     ([hints, option]): Scheme => ({
       hints,
@@ -100,13 +161,28 @@ export const SCHEMES: readonly Scheme[] = [
 ];
 
 function urlPassword(text: string, end: number): Found | undefined {
-  const password = groupAt(USER_PASSWORD, text, end, 'url-password');
-  if (password !== undefined)
-    return isWritten(text.slice(password.start, password.end)) ? password : undefined;
-  const loose = groupAt(LOOSE_PASSWORD, text, end, 'url-password');
-  if (loose !== undefined) return isWritten(text.slice(loose.start, loose.end)) ? loose : undefined;
+  if (!testAt(MAY_HOLD_PASSWORD, text, end)) return undefined;
+  const password = groupAt(USER_PASSWORD, text, end, 'url-password') ?? loosePassword(text, end);
+  if (password !== undefined) {
+    const value = text.slice(password.start, password.end);
+    return isWritten(value) && !isExample(text.slice(end, password.start), value) ? password : undefined;
+  }
   const user = groupAt(USER, text, end, 'url-password');
   return user !== undefined && looksRandom(text.slice(user.start, user.end)) ? user : undefined;
+}
+
+function loosePassword(text: string, end: number): Found | undefined {
+  if (!text.slice(end, end + AUTHORITY_CHARS_MAX).includes('@')) return undefined;
+  return groupAt(LOOSE_PASSWORD, text, end, 'url-password');
+}
+
+/** `username:password@`, `user:pass@`, `REDACTED:REDACTED@`, `a:b@`: what manuals write. */
+function isExample(user: string, value: string): boolean {
+  if (value.length < URL_PASSWORD_CHARS_MIN) return true;
+  return (
+    /^\[?(?:user|username|usr|my-?user|login|redacted|xxx+)?:$/i.test(user) &&
+    /^(?:password|passwd|pass|pwd|redacted|xxx+)$/i.test(value)
+  );
 }
 
 /** No variable, no `user:password:@host` of a manual, and no example in brackets. */

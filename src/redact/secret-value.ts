@@ -4,15 +4,16 @@ import { secretNamed } from './names.ts';
 /**
  * How much the place says about the value. `field`: a real field, attribute or header of this name. `setting`: text in a
  * form that only settings have. `text`: anything else, also source code, so that the value must look like a secret.
+ * `prose`: a word behind a word, which must look like nothing else.
  */
-export type Place = 'field' | 'setting' | 'text';
+export type Place = 'field' | 'setting' | 'text' | 'prose';
 
 /** `$NAME`, `${...}`, `$(...)`, `{{...}}`, `<name>`, `%NAME%`, `%s`, `#{...}`: the secret stands elsewhere. */
 const REFERENCE =
-  /^(?:\$[A-Za-z_{(]|\$$|\{\{|\{[\w.]{0,60}\}|<|%[A-Za-z_]{1,60}%|%\(|%[sdqv]|#\{|@\{|\*+$|(?:process|import\.meta|Deno|Bun)\.env|os\.(?:environ|[Gg]etenv)|ENV\[|env\.[A-Za-z_]|secrets\.[A-Za-z_]|vars?\.[A-Za-z_]|op:\/\/|vault:|arn:|ref\+|file:)/;
+  /^(?:\$[A-Za-z_{(]|\$$|\{\{|\{[\w.]{0,60}\}|<|%[A-Za-z_]{1,60}%|%\(|%[sdqv]|#\{|@\{|\*+$|(?:process|import\.meta|Deno|Bun)\.env|os\.(?:environ|[Gg]etenv)|ENV\[|env\.[A-Za-z_]|secrets\.[A-Za-z_]|vars?\.[A-Za-z_]|op:\/\/|vault:|arn:|ref\+|file:|(?:secret_version=)?projects\/[\w-]{1,64}\/(?:secrets|locations)\/)/;
 
 const NUMBER =
-  /^[+-]?(?:\d[\d_,.]*(?:[eE][+-]?\d+)?|0[xX][0-9a-fA-F]{1,8})(?:ms|s|m|h|d|kb|mb|gb|px|em|%)?n?$/i;
+  /^[+-]?(?:\d[\d_,.]*(?:[eE][+-]?\d+)?|0[xX][0-9a-fA-F_]{1,16})(?:ms|s|m|h|d|kb|mb|gb|px|em|%)?n?$/i;
 
 /** Keys of some services are digits only; counts and durations are shorter. */
 const LONG_NUMBER = /^\d{8,}$/;
@@ -97,6 +98,22 @@ const PRIVATE_FIELD = /^[A-Za-z_$][\w$]{0,60}(?:[?!]?\.#?[A-Za-z_$][\w$]{0,60}){
 /** Words joined by separators, without a digit: `access-token`, `user.password`, `text/plain`, `getToken`. */
 const PLAIN_WORDS = /^[A-Za-z]+(?:[-_./: ,]+[A-Za-z]+)*$/;
 
+/** `"__attr_factory_%s"`: words with a place for a value. */
+const FORMAT = /^[A-Za-z_ .:/-]{0,80}%(?:s|d|v|q|\(\w{1,40}\)s)[A-Za-z_ .:/-]{0,80}$/;
+
+/** Only escapes, as of a sign that no keyboard has. Those of letters are decoded, and looked at then. */
+const ESCAPES = /^(?:\\+(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})){1,16}$/;
+
+/** `AADSTS50079:`: the code of an error, which its message follows. */
+const ERROR_CODE = /^[A-Z]{2,12}[-_]?\d{1,6}:$/;
+
+/** `AKID.../20150830/us-east-1/s3/aws4_request`: the name of a key, and what a signature is for. */
+const SIGNATURE_SCOPE = /^[A-Za-z0-9]{2,40}(?:\/|%2F)\d{8}(?:\/|%2F)[\w%/-]{1,80}aws4_request$/;
+
+/** `/run/secrets/service.json`: the secret stands in this file. */
+const FILE =
+  /^(?:\.{1,2}|~|[A-Za-z]:)?[/\\][\w./\\-]{0,200}\.(?:json|pem|key|crt|cer|txt|p12|pfx|jks|ya?ml|toml|ini|env|conf|cfg|properties)$/;
+
 /** Lower bounds: shorter values may be anything, and say little. */
 const SETTING_CHARS_MIN = 4;
 const TEXT_CHARS_MIN = 6;
@@ -111,10 +128,14 @@ export function isSecretValue(value: string, place: Place): boolean {
   if (REFERENCE.test(head)) return place === 'field' && !isWholeReference(head);
   if (place === 'field')
     return !VERSION.test(head) && value.trim().length > 2 && !(NUMBER.test(head) && head.length < 6);
-  if (VERSION.test(head)) return false;
+  if (VERSION.test(head) || ESCAPES.test(head) || SIGNATURE_SCOPE.test(head) || FILE.test(head)) return false;
   if (NUMBER.test(head)) return place === 'setting' && LONG_NUMBER.test(head);
   if (EXAMPLE.test(head)) return false;
   if (place === 'setting') return value.length >= SETTING_CHARS_MIN && looksSet(head);
+  if (place === 'prose' && !isStrong(value) && !(isMixture(value) && /^[A-Za-z0-9][^=]*=*$/.test(head)))
+    return false;
+  if (place === 'prose' && /=[^=]/.test(head)) return false;
+  if (FORMAT.test(head) || ERROR_CODE.test(head)) return false;
   return value.length >= TEXT_CHARS_MIN && looksRandom(head);
 }
 
@@ -140,6 +161,22 @@ function isIdentifierOfSecret(value: string): boolean {
     !isStrong(value)
   );
 }
+
+/** The characters that something may consist of. */
+const ALPHABET = /abcdefghijklmnop|ABCDEFGHIJKLMNOP/;
+
+/** In names of keys of source code. Alone they are no sign of one. */
+const ALGORITHM_PARTS =
+  /ed(?:25519|448)|x(?:25519|448)|rsa|pss|ecdsa|aes|sha|hmac|mlkem|p?(?:224|256|384|521)|128|192|512|768|1024|2048|3072|4096/gi;
+
+/** `testRSA2048PrivateKey`, `test1024Key`: a name in source code that says how long the key is. */
+function isNameOfKey(value: string): boolean {
+  if (value.length > 64 || !/^[A-Za-z_][\w.]*$/.test(value)) return false;
+  const words = value.replace(ALGORITHM_PARTS, '');
+  return words.length < value.length && /(?:key|token|secret|cert)s?$/i.test(words) && PLAIN_NAME.test(words);
+}
+
+const PLAIN_NAME = /^(?:[A-Z]?[a-z]{1,20}|[_.])+$/;
 
 /** Kinds whose value a person may have chosen: words, which no token consists of. */
 const CHOSEN: ReadonlySet<string> = new Set([
@@ -223,10 +260,14 @@ export function looksRandom(value: string): boolean {
   if (value.includes('.#') && PRIVATE_FIELD.test(value)) return false;
   if (PLAIN_WORDS.test(value))
     return isMixed(value) || (value.length >= 12 && /^[A-Za-z]+$/.test(value) && isGibberish(value));
+  if (isNameOfKey(value) || ALPHABET.test(value)) return false;
   if (isMixture(value)) return true;
   if (isIdentifierOfSecret(value)) return false;
   // Calls, accesses, templates, addresses and paths of source code.
-  if (/[()[\]{}<>|`]|=>|\$\{|^[./~@]|^https?:|\.\w+\.|::|\/\*|\\[dwsb]/.test(value) && !isMixed(value))
+  if (
+    /[()[\]{}<>|`]|=>|\$\{|^[./~@]|^[a-z][a-z0-9+.-]{0,20}:\/\/|\.\w+\.|::|\/\*|\\[dwsb]/.test(value) &&
+    !isMixed(value)
+  )
     return false;
   const hasDigit = /\d/.test(value);
   const hasLetter = /[A-Za-z]/.test(value);

@@ -1,8 +1,6 @@
-import { beginningAtEnd, beginningInLine } from './beginning.ts';
+import { Border } from './border.ts';
 import { decode } from './encoded.ts';
 import { type Found, maskAll, maskOf, merged } from './mask.ts';
-import { secretsIn } from './redact.ts';
-import { isStrong, looksRandom } from './secret-value.ts';
 
 /** Masks a text that comes in pieces, such as the lines of a program. What it returns depends only on the pieces so far. */
 export interface PieceRedactor {
@@ -21,9 +19,6 @@ export interface StreamRedactor {
   flush(): string;
 }
 
-/** Around the border of two pieces: a token with its name. */
-const BORDER_CHARS = 400;
-
 /** More lines than any key has: then what comes is no key. */
 const KEY_LINES_MAX = 1_000;
 
@@ -32,9 +27,6 @@ const HELD_CHARS_MAX = 256 * 1024;
 
 /** Stays behind when a part of a long line is passed on. */
 const HELD_CHARS_MIN = 8 * 1024;
-
-/** The first word of a line, with a digit inside: what the rest of a token looks like. */
-const TOKEN_REST = /^[ \t]{0,40}(?=[A-Za-z0-9_.+/=:~-]{6})[A-Za-z_.+/=:~-]{0,40}[0-9]/;
 
 const KEY_END = /-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|^Private-MAC: ?[0-9a-f]{20,}/;
 const KEY_HEADER =
@@ -47,77 +39,48 @@ export function createPieceRedactor(): PieceRedactor {
   return new Pieces();
 }
 
+/** As a `PieceRedactor`, and says whether a key is open behind what came. */
+export interface KeyRedactor extends PieceRedactor {
+  readonly isInKey: boolean;
+}
+
+export function createKeyRedactor(): KeyRedactor {
+  return new Pieces();
+}
+
 export function createStreamRedactor(): StreamRedactor {
   return new Stream(new Pieces());
 }
 
-class Pieces implements PieceRedactor {
+class Pieces implements KeyRedactor {
   /** Lines of the key that is open; undefined outside of one. */
   #keyLines: number | undefined;
   /** Where the body stands in a line of this key: behind what a log puts before each line. */
   #column = 0;
-  /** The end of what came, as it came. */
-  #tail = '';
-  /** A secret reaches up to the end of what came. */
-  #isOpen = false;
+  readonly #border = new Border();
+
+  get isInKey(): boolean {
+    return this.#keyLines !== undefined;
+  }
 
   mask(piece: string): string {
     if (piece === '') return '';
     if (this.#keyLines !== undefined) return this.#maskKey(piece);
-    const border = this.#tail === '' ? [] : this.#acrossBorder(piece);
     // What looks like the rest of a token may be the start of another secret: the piece is searched whole.
-    const own = secretsIn(piece);
-    const found = this.#withBeginning(piece, border.length === 0 ? own : merged([...own, ...border]));
-    this.#tail = tailOf(this.#tail, piece);
-    this.#isOpen = found.at(-1)?.end === piece.length;
-    if (opensKey(piece, own.at(-1))) {
-      const body = KEY_LINE.exec(decode(lastLineOf(piece)).text);
-      this.#keyLines = body === null ? 0 : 1;
-      this.#column = body === null ? 0 : body[0].indexOf(body[1] ?? '') + body.index;
-      this.#tail = '';
-    }
+    const { own, across } = this.#border.search(piece);
+    let found = across.length === 0 ? own : merged([...own, ...across]);
+    const beginning = this.#border.beginning(piece, found.at(-1));
+    if (beginning !== undefined) found = [...found, beginning];
+    this.#border.add(piece, found.at(-1)?.end === piece.length);
+    if (opensKey(piece, own.at(-1))) this.#openKey(piece);
     return found.length === 0 ? piece : maskAll(piece, found);
   }
 
-  /** Secrets of the piece that only show together with what came before. The rest of one begins at 0. */
-  #acrossBorder(piece: string): readonly Found[] {
-    const whole = this.#tail;
-    const isLine = whole.endsWith('\n');
-    const tail = whole.replace(/\\?\r?\n$/, '');
-    const head = piece.slice(0, BORDER_CHARS);
-    // An ordinary word goes on with no token.
-    if (isLine && !TOKEN_REST.test(head)) return [];
-    let found = placedIn(tail, head, isLine);
-    if (found.at(-1)?.end === head.length && head.length < piece.length)
-      found = placedIn(tail, piece, isLine);
-    const rest = this.#endOfOpen(piece);
-    if (rest > (found[0]?.start === 0 ? found[0].end : 0)) return [{ start: 0, end: rest, kind: 'rest' }];
-    return found.map((one) => (one.start === 0 ? { ...one, kind: 'rest' } : one));
-  }
-
-  /** The middle of a token that is longer than what is kept. */
-  #endOfOpen(piece: string): number {
-    if (!this.#isOpen) return 0;
-    const word = /^[A-Za-z0-9_.+/=~-]*/.exec(piece)?.[0] ?? '';
-    return isStrong(word) || looksRandom(word) ? word.length : 0;
-  }
-
-  /**
-   * With what is most likely the start of a secret at the very end of the piece: its rest comes in the next one. In an
-   * unfinished line its first characters are enough.
-   */
-  #withBeginning(text: string, found: readonly Found[]): readonly Found[] {
-    const isLine = text.endsWith('\n');
-    const end = isLine ? text.trimEnd().length : text.length;
-    const last = found.at(-1);
-    if (end === 0 || (last !== undefined && last.end >= end)) return found;
-    const before = isLine ? '' : this.#tail.slice(this.#tail.lastIndexOf('\n') + 1);
-    const whole = before + text.slice(0, end);
-    const begin = isLine ? beginningInLine(whole) : beginningAtEnd(whole);
-    if (begin === undefined) return found;
-    const start = Math.max(0, begin.start - before.length);
-    if (last !== undefined && start < last.end) return found;
-    return [...found, { start, end, kind: begin.kind }];
+  #openKey(piece: string): void {
+    const body = KEY_LINE.exec(decode(lastLineOf(piece)).text);
+    this.#keyLines = body === null ? 0 : 1;
+    this.#column = body === null ? 0 : body[0].indexOf(body[1] ?? '') + body.index;
+    this.#border.clear();
   }
 
   #maskKey(piece: string): string {
@@ -168,16 +131,6 @@ class Pieces implements PieceRedactor {
     this.#keyLines = undefined;
     return undefined;
   }
-}
-
-/** Of the secrets of two pieces those that reach into the second, as places in it. */
-function placedIn(tail: string, piece: string, isLine: boolean): readonly Found[] {
-  return secretsIn(tail + piece).flatMap(({ start, end, kind }) => {
-    if (end <= tail.length || (isLine && start >= tail.length)) return [];
-    const place = { start: Math.max(0, start - tail.length), end: end - tail.length, kind };
-    // The line break between them is no part of the secret.
-    return place.start === 0 && piece.slice(0, place.end).trim() === '' ? [] : [place];
-  });
 }
 
 class Stream implements StreamRedactor {
@@ -232,16 +185,4 @@ function opensKey(text: string, last: Found | undefined): boolean {
   if (text.slice(last.end).trim() !== '') return false;
   const { text: key } = decode(text.slice(last.start, last.end));
   return !/-----END [A-Z0-9 ]{0,40}PRIVATE|Private-MAC/.test(key) && /-----BEGIN |PuTTY-User/.test(key);
-}
-
-/** What may begin a secret at the end of what came: its last line, or the last word when the line is over. */
-function tailOf(tail: string, piece: string): string {
-  if (piece.endsWith('\n')) {
-    const line = (tail.endsWith('\n') ? '' : tail) + piece;
-    return /[A-Za-z0-9_.+/=:~-]+\\?\r?\n$/.exec(line.slice(-BORDER_CHARS))?.[0] ?? '';
-  }
-  const text = (piece.length < BORDER_CHARS && !tail.endsWith('\n') ? tail + piece : piece).slice(
-    -BORDER_CHARS,
-  );
-  return text.slice(text.lastIndexOf('\n') + 1);
 }

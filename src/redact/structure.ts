@@ -8,30 +8,68 @@ import { isSecretValue, isStrong, looksRandom } from './secret-value.ts';
 type MaskText = (text: string) => string;
 
 /** Fields that hold the name of a pair, and those that hold its value: OTLP attributes, headers, environments, form fields. */
-const NAME_FIELDS = ['key', 'name', 'Key', 'Name', 'k', 'field', 'header', 'variable', 'parameter', 'param'];
-const VALUE_FIELDS = ['value', 'Value', 'v', 'val', 'values', 'default'];
+const NAME_FIELDS: ReadonlySet<string> = new Set([
+  'key',
+  'name',
+  'Key',
+  'Name',
+  'k',
+  'field',
+  'header',
+  'variable',
+  'parameter',
+  'param',
+]);
+const VALUE_FIELDS: ReadonlySet<string> = new Set(['value', 'Value', 'v', 'val', 'values', 'default']);
 
 /** Names of headers, which stand before their values in one list: `rawHeaders` of Node. */
 const HEADER =
   /^(?:(?:proxy-)?authorization|(?:set-)?cookie|private-token|(?:x-)?[a-z-]{0,30}(?:api-?key|token|secret|password))$/i;
 
-/** A JSON value with all its secrets masked: in strings, in names, and after a name. */
+/** A program uses few field names; the bound protects against one that generates them. */
+const NAMES_MAX = 4_000;
+const NAME_CHARS_MAX = 64;
+
+/** Field names in which nothing is to be masked. */
+const plainNames = new Set<string>();
+
+/** What is to be masked has changed. */
+export function forgetNames(): void {
+  plainNames.clear();
+}
+
+function maskedName(name: string, maskText: MaskText): string {
+  if (plainNames.has(name)) return name;
+  const masked = maskText(name);
+  if (masked !== name || name.length > NAME_CHARS_MAX) return masked;
+  if (plainNames.size >= NAMES_MAX) plainNames.clear();
+  plainNames.add(name);
+  return name;
+}
+
+/** A JSON value with all its secrets masked: in strings, in names, and after a name. The same one where nothing is masked. */
 export function maskedValue(value: unknown, maskText: MaskText): unknown {
   if (typeof value === 'string') return maskText(value);
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return maskedList(value, maskText);
-  const pair = pairKind(value);
+  return maskedFields(value as Readonly<Record<string, unknown>>, maskText);
+}
+
+function maskedFields(value: Readonly<Record<string, unknown>>, maskText: MaskText): unknown {
+  const names = Object.keys(value);
+  const pair = names.some((name) => NAME_FIELDS.has(name)) ? pairKind(value) : undefined;
+  let copy: [name: string, item: unknown][] | undefined;
+  for (const name of names) {
+    const item = value[name];
+    const kind = secretNamed(name) ?? (pair !== undefined && VALUE_FIELDS.has(name) ? pair : undefined);
+    const masked = kind === undefined ? maskedValue(item, maskText) : maskedNamed(item, kind, maskText);
+    const nameMasked = maskedName(name, maskText);
+    if (copy === undefined && masked === item && nameMasked === name) continue;
+    copy ??= names.slice(0, names.indexOf(name)).map((before) => [before, value[before]]);
+    copy.push([nameMasked, masked]);
+  }
   // `fromEntries` keeps a field named `__proto__`, which an assignment would lose.
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => {
-      const kind =
-        secretNamed(name) ?? (pair !== undefined && VALUE_FIELDS.includes(name) ? pair : undefined);
-      return [
-        maskText(name),
-        kind === undefined ? maskedValue(item, maskText) : maskedNamed(item, kind, maskText),
-      ];
-    }),
-  );
+  return copy === undefined ? value : Object.fromEntries(copy);
 }
 
 /** The value of a field whose name is that of a secret. Numbers and truth values stay. */
@@ -101,13 +139,16 @@ function pairKind(value: object): string | undefined {
   return undefined;
 }
 
-function maskedList(list: readonly unknown[], maskText: MaskText): unknown[] {
-  const masked: unknown[] = [];
+function maskedList(list: readonly unknown[], maskText: MaskText): readonly unknown[] {
+  let copy: unknown[] | undefined;
   for (const [index, item] of list.entries()) {
     const kind = typeof item === 'string' ? kindBefore(list, index) : pairItemKind(list, index);
-    masked.push(kind === undefined ? maskedValue(item, maskText) : maskedNamed(item, kind, maskText));
+    const masked = kind === undefined ? maskedValue(item, maskText) : maskedNamed(item, kind, maskText);
+    if (copy === undefined && masked === item) continue;
+    copy ??= list.slice(0, index);
+    copy.push(masked);
   }
-  return masked;
+  return copy ?? list;
 }
 
 /** `["authorization", ["..."]]`. */
@@ -133,7 +174,7 @@ function kindBefore(list: readonly unknown[], index: number): string | undefined
     return value.startsWith('-') ? undefined : secretNamed(name.replace(/^--?/, ''));
   }
   const isPair = list.length === 2 && index === 1;
-  const isHeader = HEADER.test(name) && index % 2 === 1 && list.length % 2 === 0;
+  const isHeader = index % 2 === 1 && list.length % 2 === 0 && HEADER.test(name);
   if (!isPair && !isHeader) return undefined;
   if ((secretNamed(value) !== undefined && !isStrong(value)) || (!isHeader && /^[a-z_-]{1,20}$/i.test(value)))
     return undefined;

@@ -6,11 +6,7 @@ export interface Before {
 }
 
 /** -1 where too few or too many characters of the secret stand before the hint. */
-export function startBefore(
-  text: string,
-  start: number,
-  { codes, min, max, from }: Before & { readonly from: number },
-): number {
+export function startBefore(text: string, start: number, { codes, min, max }: Before, from: number): number {
   let begin = start;
   while (begin > from && start - begin <= max && codes[text.charCodeAt(begin - 1)] === 1) begin -= 1;
   // The letter of an escaped line break.
@@ -20,9 +16,12 @@ export function startBefore(
   return start - begin < min || start - begin > max ? -1 : begin;
 }
 
-export function codesOf(chars: string): Uint8Array {
+const ASCII_CHARS = 128;
+
+/** A table of characters: 1 for those that the pattern matches. */
+export function codesOf(chars: string, count: number = ASCII_CHARS): Uint8Array {
   const pattern = new RegExp(chars);
-  return Uint8Array.from({ length: 128 }, (_, code) => (pattern.test(String.fromCharCode(code)) ? 1 : 0));
+  return Uint8Array.from({ length: count }, (_, code) => (pattern.test(String.fromCharCode(code)) ? 1 : 0));
 }
 
 export function isWordCode(code: number): boolean {
@@ -43,6 +42,9 @@ export function isWordStart(text: string, at: number): boolean {
   const before = text.slice(Math.max(0, at - 14), at);
   return /\\[nrtbf]$|\[[0-9;]{0,12}m$/.test(before);
 }
+
+/** What may stand before the start of a word: see `isWordStart`. */
+export const BEFORE_WORD: Uint8Array = codesOf('[^A-Za-z0-9]|[nrtbfm]');
 
 export function isNameCode(code: number): boolean {
   return isWordCode(code) || code === 95 || code === 45;

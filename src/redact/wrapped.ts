@@ -1,5 +1,5 @@
 import type { Decoded } from './encoded.ts';
-import { changesOf } from './secret-value.ts';
+import { changesOf, isStrong } from './secret-value.ts';
 import { isTokenCode } from './words.ts';
 
 /** A token of this length on both sides of a line break; longer ones are found by what stands before it. */
@@ -91,7 +91,7 @@ function isRandomPart(part: string): boolean {
 }
 
 function looksLikeRest(rest: string): boolean {
-  if (/^[A-Za-z]{8,}$/.test(rest)) return changesOf(rest) >= 0.35;
+  if (/^[A-Za-z]{8,}$/.test(rest)) return changesOf(rest) >= 0.35 || isStrong(rest);
   if (!/^(?=.{6})(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_+/=-]+$/.test(rest)) return false;
   if (/^[0-9a-f]+$/.test(rest) || /[a-z][0-9][a-z]/.test(rest)) return true;
   return /[A-Z]/.test(rest) && /[a-z]/.test(rest) && !/^[A-Za-z]+[-_]?\d+$/.test(rest);
@@ -107,4 +107,11 @@ function endOfToken(text: string, at: number): number {
   let end = at;
   while (end < last && isTokenCode(text.charCodeAt(end))) end += 1;
   return end;
+}
+
+/** Where the text of the line begins that follows the break at `at`. */
+export function startOfLine(text: string, at: number): number {
+  let next = at;
+  while (/[\\\r\n \t]/.test(text[next] ?? '') && next < at + 48) next += 1;
+  return text[next - 1] === '\\' ? next + 1 : next;
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { DEFAULT_DIALECT } from '../agent/dialects/dialects.ts';
-import { hasLivingRun, isFollowedElsewhere } from '../agent/orphan-runs.ts';
+import { hasLivingRun } from '../agent/orphan-runs.ts';
 import type { Config } from '../config/config.ts';
 import { variablesOf } from '../config/file/agent-variables.ts';
 import { isFinal } from '../model/documents.ts';
@@ -19,20 +18,13 @@ import { resumeWorkflow } from '../trail/resume-workflow.ts';
 import { agentFolder } from '../trail/trail.ts';
 import type { AgentSpans } from './agent-spans.ts';
 import { type Plan, planFor, timeoutMsOf } from './commands.ts';
+import { keepTurn, takeTurn } from './job-turn.ts';
 
 /**
  * Milliseconds between SIGTERM and SIGKILL. The shutdown waits four seconds for running tasks, and the end of an agent that
  * ignores SIGTERM must be recorded by then.
  */
 const AGENT_GRACE_MS = 2_500;
-
-const FOLLOWED_POLL_MS = 500;
-
-/** Longest wait in milliseconds for another worker: more than the 45 s of silence after which the holder closes its task. */
-const FOLLOWED_MS = 60_000;
-
-/** Milliseconds for the last records of that worker to be stored. */
-const ARRIVAL_MS = 1_000;
 
 export interface RunTaskOptions {
   readonly config: Config;
@@ -46,15 +38,16 @@ export interface RunTaskOptions {
 }
 
 /** One attempt of a job: the phases of its command's workflow, each step a run of the agent. A failure does not reject. */
-export async function runTask(queued: Job, run: JobRun, options: RunTaskOptions): Promise<void> {
+export async function runTask(handed: Job, run: JobRun, options: RunTaskOptions): Promise<void> {
   const { config, queue, reader, jobs } = options;
-  let job = queued;
-  if (job.attempt > 1) {
-    // A frozen worker must not occupy this slot: its task is abandoned by now, and a late result replaces that end.
-    if (!(await waitForOtherWorker(job, config, run.signal))) return run.finish?.();
-    // Its worker was killed after it recorded the end and before it acknowledged the job, or had lost its connection.
-    if (await hasEnded(job, reader)) return finish(job, run, options);
-  }
+  const turn = { config, jobs };
+  const turned = await takeTurn(handed, turn, run.signal);
+  if (turned === 'over') return run.finish?.();
+  // The other worker learns of a cancellation too, and records the end.
+  if (turned === 'elsewhere' || causeOf(run) === 'closing') return run.postpone?.();
+  let job = turned;
+  // Its worker was killed after it recorded the end and before it acknowledged the job, or had lost its connection.
+  if (job.attempt > 1 && (await hasEnded(job, { config, reader }))) return finish(job, run, options);
   // Attempts that a shutdown ended, and those of an agent that still runs, do not count towards the maximum.
   const stops = await countStops(job, config);
   if (job.attempt - stops > config.attemptsMax) {
@@ -66,7 +59,7 @@ export async function runTask(queued: Job, run: JobRun, options: RunTaskOptions)
     job = { ...job, attempt: await jobs.claim(job.taskId, job.attempt) };
   // Before it is recorded: after a kill this attempt is not repeated under its number.
   const workflowId = job.workflowId ?? mintWorkflowId(workItemOf(job));
-  await jobs?.update(job.taskId, { isStarted: true, attempt: job.attempt, stops, workflowId });
+  if (!(await keepTurn(job, { attempt: job.attempt, stops, workflowId }, turn))) return run.postpone?.();
   await options.spans?.agentStarted();
   try {
     await recordAttempt(
@@ -85,7 +78,8 @@ export async function runTask(queued: Job, run: JobRun, options: RunTaskOptions)
     await finish(job, run, options);
   } catch (error) {
     if (causeOf(run) === 'closing') {
-      await jobs?.update(job.taskId, { isStarted: false, attempt: job.attempt + 1, stops: stops + 1 });
+      const next = { attempt: job.attempt + 1, stops: stops + 1 };
+      await jobs?.update(job.taskId, { isStarted: false, worker: null, ...next });
     } else await finish(job, run, options);
     // The failure is recorded in the task's result. A thrown value that is not an Error is a defect: the queue warns.
     if (!(error instanceof Error)) throw error;
@@ -110,29 +104,17 @@ async function countStops(job: Job, config: Config): Promise<number> {
   return isAlive ? Math.max(stops, job.attempt - 1) : stops;
 }
 
-/**
- * The queue hands out the job of a worker that hangs, but that worker may still follow the task's agent, and two must not
- * work on one task. Returns false when it still does at the deadline.
- */
-async function waitForOtherWorker({ taskId }: Job, config: Config, signal: AbortSignal): Promise<boolean> {
-  const folder = join(agentFolder(config.logDir), taskId);
-  const until = performance.now() + FOLLOWED_MS;
-  let wasFollowed = false;
-  // EACCES and similar: a run that cannot be inspected cannot be waited for.
-  while (!signal.aborted && (await isFollowedElsewhere(folder).catch(() => false))) {
-    if (performance.now() > until) return false;
-    wasFollowed = true;
-    await delay(FOLLOWED_POLL_MS);
-  }
-  if (wasFollowed) await delay(ARRIVAL_MS);
-  return true;
-}
-
-/** Whether an earlier attempt ended, as the trail says. */
-async function hasEnded({ taskId }: Job, reader: Reader): Promise<boolean> {
+/** Whether an earlier attempt ended, as the trail says. An agent whose outcome nothing has recorded is still followed. */
+async function hasEnded(
+  { taskId }: Job,
+  { config, reader }: Pick<RunTaskOptions, 'config' | 'reader'>,
+): Promise<boolean> {
   try {
     const metadata = await reader.readDocument(taskId, 'metadata');
-    return metadata?.opened_by === undefined && isFinal(metadata?.status);
+    if (metadata?.opened_by !== undefined || !isFinal(metadata?.status)) return false;
+    return (
+      metadata?.status === 'cancelled' || !(await hasLivingRun(join(agentFolder(config.logDir), taskId)))
+    );
   } catch {
     // The directory cannot be read: run the attempt.
     return false;

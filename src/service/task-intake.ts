@@ -6,6 +6,7 @@ import type { JsonObject } from '../model/json.ts';
 import type { JobEntry } from '../queue/job-entry.ts';
 import type { JobStore } from '../queue/job-store.ts';
 import { isOfQueue, type Job, type Queue } from '../queue/queue.ts';
+import { queueUnavailable } from '../queue/unavailable.ts';
 import { activeRecorder } from '../record/recorder.ts';
 import { closeTask } from '../record/task/absent-task.ts';
 import { prepareTask, type QueuedTask } from '../record/task/queued-task.ts';
@@ -67,12 +68,13 @@ export class TaskIntake implements Intake {
   async submit(order: TaskOrder): Promise<{ taskId: string }> {
     const requested = { command: order.command ?? null, agent: order.agent ?? null };
     planFor(this.#options.config, requested);
-    const task = prepareTask({
+    const input = {
       source: 'api',
       message: order.message,
       sourceMetadata: { event_type: 'api', ...(order.command !== undefined && { command: order.command }) },
       metadata: { command: requested.command, requested_agent: requested.agent },
-    });
+    };
+    const task = prepareTask(input, { isHeld: true });
     await this.enqueue(task, requested);
     await activeRecorder()?.synced();
     return { taskId: task.id };
@@ -83,11 +85,24 @@ export class TaskIntake implements Intake {
     const { name, system } = queue;
     this.#remember(task.id);
     const sourceMetadata = task.input.sourceMetadata ?? {};
-    const job = { taskId: task.id, message: task.message, sourceMetadata, attempt: 1, ...requested };
+    const keeper = queue.home === undefined && home !== undefined ? { home } : {};
+    const job = {
+      taskId: task.id,
+      message: task.message,
+      sourceMetadata,
+      attempt: 1,
+      ...requested,
+      ...keeper,
+    };
     await this.#alone(task.id, () =>
-      task.enqueue({ queue: name, system, home: queue.home ?? home }, (carrier) =>
-        this.#accept({ ...job, carrier }),
-      ),
+      task.enqueue({ queue: name, system, home: queue.home ?? home }, (carrier) => {
+        // Jobs of this process: after a kill, their records tell which delivery they are of. Redis has a claim for that.
+        if (queue.home !== undefined) {
+          if (queue.problem !== undefined) throw queueUnavailable(queue.problem);
+          task.announce();
+        }
+        return this.#accept({ ...job, carrier });
+      }),
     );
   }
 

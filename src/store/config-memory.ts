@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { parseJson } from '../model/json.ts';
 import { makeDirectory, readText } from '../system/durable.ts';
 import { makePrivateDirectory, replacePrivateFile } from '../system/files/private-files.ts';
+import { checkFolders } from '../system/files/real-folders.ts';
 import { namesIn } from '../system/optional-files.ts';
 import type { ProcessIdentity } from '../system/process-identity.ts';
 import { OWN_NAMES } from './layout.ts';
@@ -57,6 +58,7 @@ export class ConfigMemory {
 
   /** Undefined: no service was started in this directory before. A damaged file counts as one without files. */
   async readAccepted(directory: string): Promise<AcceptedFiles | undefined> {
+    this.#checkFolder();
     const text = await readText(this.#pathOf(directory));
     if (text === undefined) return undefined;
     const parsed = acceptedSchema.safeParse(parseJson(text));
@@ -74,6 +76,7 @@ export class ConfigMemory {
   }
 
   async listRuns(): Promise<readonly { readonly name: string; readonly runs: AgentRuns }[]> {
+    this.#checkFolder();
     const found: { name: string; runs: AgentRuns }[] = [];
     for (const name of (await namesIn(this.#folder)).filter((one) => RUNS.test(one))) {
       const runs = await this.readRuns(name);
@@ -84,12 +87,14 @@ export class ConfigMemory {
 
   /** Undefined as well for a damaged file. */
   async readRuns(name: string): Promise<AgentRuns | undefined> {
+    this.#checkFolder();
     const text = await readText(join(this.#folder, name));
     return runsSchema.safeParse(parseJson(text ?? '')).data;
   }
 
   /** Removes the times of processes that have ended, when every service was started after them. */
   async forgetRuns(isAlive: (owner: AgentRuns['process']) => boolean): Promise<void> {
+    this.#checkFolder();
     let oldestMs = Number.POSITIVE_INFINITY;
     for (const name of (await namesIn(this.#folder)).filter((one) => ACCEPTED.test(one))) {
       const parsed = acceptedSchema.safeParse(parseJson((await readText(join(this.#folder, name))) ?? ''));
@@ -104,6 +109,11 @@ export class ConfigMemory {
   async #makeFolder(): Promise<void> {
     await makeDirectory(this.#logDir);
     await makePrivateDirectory(this.#folder);
+  }
+
+  /** What lies behind a link is not believed, and nothing there is removed. */
+  #checkFolder(): void {
+    checkFolders(this.#folder, 1);
   }
 
   #pathOf(directory: string): string {

@@ -18,6 +18,11 @@ export async function directoryId(logDir: string): Promise<string> {
   return created.id;
 }
 
+/** Undefined when no process has held the directory yet. */
+export async function readDirectoryId(logDir: string): Promise<string | undefined> {
+  return parseId(await readText(join(logDir, OWN_NAMES.directory)));
+}
+
 function parseId(text: string | undefined): string | undefined {
   // A damaged id is replaced: tasks queued under the old id are closed as abandoned.
   const id = parseObject(text)?.id;

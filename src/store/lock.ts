@@ -1,7 +1,7 @@
 import { lutimes, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ulid } from 'ulid';
-import { TasktrailError } from '../errors.ts';
+import { messageOf, TasktrailError } from '../errors.ts';
 import { isAnyOf } from '../model/secret.ts';
 import { macOf } from '../model/trail-token.ts';
 import { makeNamedDirectory } from '../system/durable.ts';
@@ -68,6 +68,8 @@ export interface LockOptions {
   readonly token?: string;
   /** Tokens of locks that threads of this process had, which have ended: such a lock is taken over. */
   readonly former?: readonly string[];
+  /** Receives why the lock cannot be touched, so that nothing is written; undefined when it can again. */
+  readonly onTrouble?: ((reason: string | undefined) => void) | undefined;
 }
 
 /** Lock of the one process that writes below the log directory. */
@@ -79,6 +81,7 @@ export class DirectoryLock {
   readonly #isKeyGiven: boolean;
   readonly #path: string;
   readonly #onLost: (reason: string) => void;
+  readonly #onTrouble: (reason: string | undefined) => void;
   readonly #toucher: LockToucher;
   #record: LockRecord;
   #timer: NodeJS.Timeout | undefined;
@@ -93,6 +96,7 @@ export class DirectoryLock {
     this.#path = parts.path;
     this.#record = parts.record;
     this.#onLost = parts.onLost;
+    this.#onTrouble = parts.onTrouble;
     this.#toucher = new LockToucher(parts.path, parts.record.token);
   }
 
@@ -103,7 +107,7 @@ export class DirectoryLock {
   static async acquire(
     logDir: string,
     onLost: (reason: string) => void,
-    { key: givenKey, token = ulid(), former = [] }: LockOptions = {},
+    { key: givenKey, token = ulid(), former = [], onTrouble = () => {} }: LockOptions = {},
   ): Promise<DirectoryLock> {
     await makeNamedDirectory(logDir);
     const path = join(logDir, OWN_NAMES.lock);
@@ -136,6 +140,7 @@ export class DirectoryLock {
       key,
       isKeyGiven: givenKey !== undefined,
       onLost,
+      onTrouble,
       former: isOurs ? undefined : before.owner,
     });
     lock.#timer = setInterval(() => void lock.#touch(), TOUCH_MS).unref();
@@ -191,8 +196,10 @@ export class DirectoryLock {
       this.#touchedAt = before;
       this.#touchedWall = now.getTime();
       this.#toucher.beat();
-    } catch {
+      this.#onTrouble(undefined);
+    } catch (error) {
       // The next touch retries. Until one succeeds, nothing is written.
+      this.#onTrouble(`${this.#path} cannot be touched, so nothing is written: ${messageOf(error)}`);
     }
   }
 
@@ -227,6 +234,7 @@ interface LockParts {
   readonly key: string;
   readonly isKeyGiven: boolean;
   readonly onLost: (reason: string) => void;
+  readonly onTrouble: (reason: string | undefined) => void;
   readonly former: ProcessIdentity | undefined;
 }
 

@@ -34,7 +34,14 @@ export async function createSenders(
     locate: () => locateHolder(config),
   });
   return [
-    new Sender({ ...shared, destination: HOLDER, transport, retryMaxMs: HOLDER_RETRY_MAX_MS }),
+    new Sender({
+      ...shared,
+      destination: HOLDER,
+      transport,
+      retryMaxMs: HOLDER_RETRY_MAX_MS,
+      // It asks for 5 seconds while its disk is full. On one machine a look each second costs nothing.
+      obeysRetryAfter: false,
+    }),
     ...endpoints,
   ];
 }

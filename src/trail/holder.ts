@@ -84,7 +84,11 @@ export async function tryLock(
 ): Promise<DirectoryLock | undefined> {
   if (!config.store) return undefined;
   try {
-    return await lockDirectory(config, (reason) => books.setReason('lock', reason), options);
+    const onTrouble = (reason: string | undefined): void => books.setReason('lock touch', reason);
+    return await lockDirectory(config, (reason) => books.setReason('lock', reason), {
+      ...options,
+      onTrouble,
+    });
   } catch (error) {
     const isHeld = error instanceof TasktrailError && error.code === 'ERR_DIRECTORY_HELD';
     if (isHeld && !mustHold) return undefined;

@@ -191,6 +191,7 @@ async function settle(
       subject,
       commands: commands.map(({ command }) => command),
       nowMs: options.now(),
+      onTry: (tries) => delivery.describe({ tries }),
     },
     (wanted, done, refusal) => startTasks(order, { wanted, done, refusal }, options),
   );

@@ -48,11 +48,11 @@ export interface TaskPlan {
   readonly wanted: ReadonlyMap<string, string>;
   /** Receives each queued task. */
   readonly done: Map<string, string>;
-  /** Why none of them can start: each is recorded as refused. */
+  /** Why none of them can start: the delivery is recorded as refused. */
   readonly refusal?: unknown;
 }
 
-/** Starts the wanted tasks. Tries all of them, then throws the first failure. */
+/** Starts the wanted tasks. Tries all of them, then throws the first failure. One that cannot be queued is not recorded. */
 export async function startTasks(
   order: TaskOrder,
   { wanted, done, refusal }: TaskPlan,
@@ -75,6 +75,8 @@ export async function startTasks(
       try {
         if (refusal !== undefined) throw refusal;
         await taker.onTask(task);
+        // A taker may put it elsewhere than into a queue.
+        task.announce();
         done.set(command, taskId);
       } catch (error) {
         // A queued task runs, even if onTask failed later. It must not start again.
@@ -109,7 +111,7 @@ function createTask(
   const { command, taskId, agent } = wanted;
   const { payload, deliveryId, eventType, source } = event;
   const asked = { taskId, provider: provider.name, command, deliveryId: deliveryId ?? null };
-  const task = delivery.task({
+  const described = {
     taskId,
     source: 'webhook',
     provider: provider.name,
@@ -132,7 +134,9 @@ function createTask(
       }),
     },
     ...(agent !== undefined && { agent }),
-  });
+  };
+  // A sender tries again after a 503: each time would leave a failed task.
+  const task = delivery.task(described, { isHeld: true });
   return Object.assign(task, { provider: provider.name, command, payload, deliveryId });
 }
 

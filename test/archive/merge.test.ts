@@ -72,6 +72,33 @@ describe('the local document and the one in S3 are merged', () => {
   });
 });
 
+describe('the senders of events', () => {
+  const forged = RUN.map((one) => ({ ...one, payload: { status: 'forged' }, sender: 'anonymous' as const }));
+  const extra = artifact(30, 'forged', { sender: 'anonymous' });
+
+  test.each([
+    ['the same events', forged],
+    ['more events', [...forged, extra]],
+  ])('%s that an anonymous sender sent before take no place of the trail’s', (_name, events) => {
+    const local = documentFrom(RUN);
+    const remote = documentFrom(events, 3);
+    const merged = mergeDocuments(local, remote);
+    expect(merged).toEqual({ ...local, revision: 4 });
+    // The upload is stable, also from a machine that knows the forged events only.
+    expect(mergeDocuments(local, merged)).toBe(merged);
+    expect(mergeDocuments(remote, merged)).toBe(merged);
+  });
+
+  test('an event of an agent keeps its mark, and the trail’s own record of it has none', () => {
+    const agents = artifact(30, 'a', { sender: 'agent' });
+    const merged = mergeDocuments(documentFrom([...RUN, agents]), documentFrom([...RUN, artifact(40, 'b')]));
+    expect(merged.events.map(({ sender }) => sender).filter(Boolean)).toEqual(['agent']);
+    const own = mergeDocuments(documentFrom([...RUN, artifact(30, 'a')]), merged);
+    expect(own.events.filter(({ sender }) => sender !== undefined)).toEqual([]);
+    expect(idsOf(own)).toEqual(idsOf(merged));
+  });
+});
+
 describe('revisions', () => {
   const less = documentFrom(RUN, 1);
   const more = documentFrom([...RUN, artifact(30, 'a')], 2);

@@ -67,7 +67,7 @@ test('one workflow is shown with its phases and steps, also by the beginning of 
 
 test.each([
   [['workflows', 'workflow-2'], 2, 'several workflows begin with workflow-2: workflow-200-failed'],
-  [['workflows', 'absent'], 1, 'there is no workflow absent'],
+  [['workflows', 'absent'], 1, 'logs: "tasktrail workflows" lists them, --dir names another directory'],
   [['workflows', '../x'], 2, 'tasktrail workflows --help'],
   [['workflows', '--status', 'sucess'], 2, 'status: must be one of running, waiting, success'],
   [['workflows', '--limit', '0'], 2, '--limit: must be a whole number'],

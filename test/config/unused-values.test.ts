@@ -22,12 +22,22 @@ test('a file for a setting that is not read from one is named at the start', () 
   expect(load({}, { PORT_FILE: 'x', PROJECT_FILE: 'x' }, true).notes).toEqual([]);
 });
 
+test('a variable with the prefix of settings that no setting has is named at the start', () => {
+  const env = { TASK_LOGS_FYSNC: 'always', TASK_LOGS_PORT: '1', TASK_LOGS_TASK_ID: 'task-1' };
+  expect(load({}, env).notes).toEqual([
+    'TASK_LOGS_FYSNC: no setting has this name: correct the name (tasktrail config lists them)',
+    'TASK_LOGS_PORT: no setting has this name: use PORT',
+  ]);
+  // A library and the commands that only record do not have the service's output.
+  expect(load({}, env, true).notes).toEqual([]);
+});
+
 test.each([
   `${OPEN}CI_SECRET`,
   `abc${OPEN}CI-SECRET}0123456789`,
   `${OPEN}}0123456789012345`,
   `${OPEN}CI_SECRET}${OPEN}`,
-])('a secret with a reference that is none is refused: %s', (secret) => {
+])('a secret with a broken reference is refused: %s', (secret) => {
   const webhooks = { ci: { preset: 'gitea', secret } };
   expect(() => load({ webhooks }, { CI_SECRET: 'a secret of the tests' })).toThrow(
     /webhooks\.ci\.secret: a "\$\{" is not the beginning of \$\{NAME\}/,

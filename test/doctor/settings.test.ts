@@ -80,8 +80,14 @@ test('secrets that are too short are not printed', () => {
 
 test('an unknown setting and disabled recording are warnings', () => {
   const { lines } = look({
-    env: { TASK_LOGS_DRI: '/x', TASK_LOGS_ENABLED: 'false', TASK_LOGS_TASK_ID: 'task-1' },
+    env: {
+      TASK_LOGS_DRI: '/x',
+      TASK_LOGS_PORT: '1',
+      TASK_LOGS_ENABLED: 'false',
+      TASK_LOGS_TASK_ID: 'task-1',
+    },
   });
   expect(lines).toMatch(/^warning TASK_LOGS_DRI: no setting has this name/m);
+  expect(lines).toMatch(/^warning TASK_LOGS_PORT: no setting has this name -> use PORT/m);
   expect(lines).toMatch(/^warning TASK_LOGS_ENABLED: false: nothing is recorded/m);
 });

@@ -376,3 +376,18 @@ test('a cursor that can never be saved keeps no later record', async () => {
   record(journal, 2);
   await until(() => collector.got.flatMap(numbersIn).includes(2), 'the next record is sent');
 });
+
+test('a hurried sender does not wait for the end of its pause, and gets what is taken again', async () => {
+  let isWell = false;
+  const collector = await startCollector((_got, res) => {
+    if (!isWell) res.writeHead(503, { 'retry-after': '3600' });
+    res.end('{}');
+  });
+  const { journal, sender } = await startSending(holderAt(collector.url));
+  record(journal, 1);
+  await until(() => collector.got.length > 0, 'the refusal');
+  expect(await sender.drain(50)).toBe(false);
+  isWell = true;
+  sender.hurry();
+  expect(await sender.drain(20_000)).toBe(true);
+});

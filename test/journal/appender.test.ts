@@ -1,9 +1,10 @@
-import { readdirSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Books } from '../../src/books.ts';
 import { Appender, releaseSegments } from '../../src/journal/appender.ts';
-import { Journal, type WrittenSegment } from '../../src/journal/journal.ts';
+import { Journal } from '../../src/journal/journal.ts';
+import type { WrittenSegment } from '../../src/journal/segment.ts';
 import type { FsyncMode } from '../../src/model/fsync-mode.ts';
 import { SOURCE, takeAll, tempDir } from '../support/journal-records.ts';
 
@@ -122,12 +123,15 @@ test('the journal of the next thread goes on where the last one was', async () =
   expect(await takeAll(second.journal)).toEqual([]);
 });
 
-test('released segments are claimed by the next process at once', async () => {
+test('released segments are claimed by the next process at once, also when only the thread ends', async () => {
   const directory = await tempDir();
   const { appender, segments, append } = appending(directory);
   append(1);
   appender.close();
   releaseSegments(directory, [...segments, { id: '01ARZ3NDEKTSV4RRFFQ69G5FAV', path: `${directory}/gone` }]);
+  const [name = ''] = readdirSync(directory);
+  expect(name).toMatch(/\.closed$/);
+  expect(readFileSync(join(directory, name), 'utf8')).toContain('L{"n":1}\n');
   const { journal, held } = following(directory);
   expect(await journal.claimOrphans()).toBe(1);
   expect([...held.keys()]).toEqual(segments.map(({ id }) => id));

@@ -1,15 +1,5 @@
 import { appendFileSync, statSync } from 'node:fs';
-import {
-  appendFile,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  truncate,
-  utimes,
-  writeFile,
-} from 'node:fs/promises';
+import { appendFile, mkdir, readdir, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { formatSegmentName } from '../../src/journal/segment-name.ts';
@@ -304,18 +294,6 @@ test('records appended after close are counted as dropped', async () => {
   await journal.close();
   record(journal, 1);
   expect(books.snapshot()).toMatchObject({ recorded: 1, dropped: { journal_closed: 1 } });
-});
-
-test('closeSync releases the segment, also when only the thread ends and its process lives on', async () => {
-  const directory = await tempDir();
-  const { journal } = openJournal(directory);
-  record(journal, 1);
-  journal.closeSync();
-  const [name = ''] = await segmentsIn(directory);
-  expect(await readFile(join(directory, name), 'utf8')).toContain(LINE(1));
-  expect(name).toMatch(/\.closed$/);
-  const { journal: other } = openJournal(directory);
-  expect(await other.claimOrphans()).toBe(1);
 });
 
 test('the segment of a terminated thread is claimed in the same process once it is stale', async () => {

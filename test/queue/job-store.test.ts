@@ -4,6 +4,7 @@ import {
   mkdir,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   symlink,
@@ -14,7 +15,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { findSetAside, JobStore } from '../../src/queue/job-store.ts';
 import { isJobKept } from '../../src/store/kept-job.ts';
-import { tempDir } from '../support/log-dir.ts';
+import { filesIn, tempDir } from '../support/log-dir.ts';
 import { jobOf } from '../support/queue-contract.ts';
 
 const QUEUE = { name: 'agent', system: 'in_process', home: 'here' };
@@ -121,6 +122,25 @@ test('links are not followed: neither a folder nor an entry elsewhere holds jobs
   expect((await lstat(join(folder, 'task-2.json'))).isFile()).toBe(true);
   expect(JSON.parse(await readFile(target, 'utf8'))).toMatchObject({ task_id: 'task-1' });
   expect(await findSetAside(logDir)).toEqual([]);
+});
+
+test('a folder that became a link while the service runs is neither read nor written, and nothing behind it is removed', async () => {
+  const { folder, jobs } = await open();
+  await jobs.add(jobOf('task-1'), QUEUE);
+  const outside = join(await tempDir(), 'outside');
+  await rename(folder, outside);
+  await symlink(outside, folder);
+  const before = filesIn(outside);
+  await expect(jobs.add(jobOf('task-2'), QUEUE)).rejects.toMatchObject({ code: 'ERR_QUEUE_UNAVAILABLE' });
+  await expect(jobs.add(jobOf('task-1'), QUEUE)).rejects.toThrow('_queue is a symbolic link');
+  await expect(jobs.read('task-1')).rejects.toThrow('is a symbolic link');
+  await expect(jobs.taskIds()).rejects.toThrow('is a symbolic link');
+  await jobs.update('task-1', { isStarted: true });
+  await jobs.remove('task-1');
+  expect(jobs.failures).toEqual([
+    { name: '_queue/task-1.json', reason: '_queue is a symbolic link, which is not followed' },
+  ]);
+  expect(filesIn(outside)).toEqual(before);
 });
 
 test("a folder that others may write to becomes this user's own", async () => {

@@ -6,7 +6,7 @@ import { hostileTexts } from './hostile-texts.mjs';
  * processes do not count. A text that seems to grow is measured again, on longer texts.
  */
 const [dist] = process.argv.slice(2);
-const { RULES } = await import(pathToFileURL(`${dist}/redact/find.js`).href);
+const { RULES } = await import(pathToFileURL(`${dist}/redact/rules/all.js`).href);
 const { redact, redactJson } = await import(pathToFileURL(`${dist}/redact/redact.js`).href);
 
 const GROWTH_MAX = 2.3;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { RULES } from '../../src/redact/find.ts';
 import { spelledOut } from '../../src/redact/hints.ts';
 import { redact } from '../../src/redact/redact.ts';
+import { RULES } from '../../src/redact/rules/all.ts';
 import { rowOf } from './rule-rows.ts';
 
 test('each rule has hints of at least three characters and a kind that a mask can say', () => {

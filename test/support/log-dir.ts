@@ -7,6 +7,8 @@ import { Books } from '../../src/books.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { OtlpSpan, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
 import { type Sender, TRAIL } from '../../src/model/sender.ts';
+import type { TaskFlow } from '../../src/model/task-reading.ts';
+import { createReader } from '../../src/store/read/reader.ts';
 import { type Ingested, Store, type StoreOptions } from '../../src/store/write/store.ts';
 
 /** A new directory, removed after the test. */
@@ -89,6 +91,15 @@ export function linesOf(...path: readonly string[]): JsonObject[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as JsonObject);
+}
+
+/** The lines of 02 or 03 as a reader sees them: each record once. */
+export async function flowOf(dir: string, taskId: string, flow: TaskFlow): Promise<JsonObject[]> {
+  const opened = await createReader(dir).openFlow(taskId, flow);
+  const lines: JsonObject[] = [];
+  for await (const line of opened?.lines() ?? []) lines.push(JSON.parse(line) as JsonObject);
+  await opened?.close();
+  return lines;
 }
 
 export function documentOf(...path: readonly string[]): JsonObject {

@@ -7,7 +7,7 @@ import { Books } from '../../src/books.ts';
 import type { Fact } from '../../src/model/fact.ts';
 import type { JsonObject, JsonValue } from '../../src/model/json.ts';
 import type { ReceivedLog } from '../../src/model/otlp.ts';
-import { TRAIL } from '../../src/model/sender.ts';
+import { ANONYMOUS, TRAIL } from '../../src/model/sender.ts';
 import { startReceiver } from '../../src/receive/server.ts';
 import { setRecorder } from '../../src/record/recorder.ts';
 import { DirectoryLock } from '../../src/store/lock.ts';
@@ -155,6 +155,54 @@ test('a task with heartbeats stays open without a limit', async () => {
     await task.logs(record('heartbeat', number));
   }
   expect(task.status()).toBe('running');
+});
+
+test.each([
+  ['an anonymous sender', ANONYMOUS],
+  ['its agent', { kind: 'agent', taskId: 'task-1' } as const],
+  ['the agent of another task', { kind: 'agent', taskId: 'task-2' } as const],
+])('heartbeats of %s neither keep a task of the trail open nor end it', async (_name, sender) => {
+  const task = watch(await newStore());
+  await task.logs(record('metadata', 1, RUNNING));
+  const beat = async (number: number): Promise<void> => {
+    const forged = [record('heartbeat', number), record('heartbeat', number, undefined, 9)];
+    expect((await task.from(sender, ...forged)).rejected).toBe(2);
+  };
+  for (let number = 2; number < 20; number += 2) {
+    await task.seconds(30);
+    await beat(number);
+    await task.logs(record('heartbeat', number + 1));
+  }
+  expect(task.status()).toBe('running');
+  for (let number = 30; number < 32; number += 1) {
+    await task.seconds(20);
+    await beat(number);
+  }
+  await task.seconds(20);
+  expect(task.status()).toBe('abandoned');
+});
+
+test.each([
+  ['a heartbeat', [record('metadata', 1, { status: 'running' }), record('heartbeat', 2)]],
+  ['a short interval', [record('metadata', 1, { status: 'running', heartbeat_seconds: 1 })]],
+])(
+  '%s that an anonymous sender sent before the trail opened the task does not end it',
+  async (_name, forged) => {
+    const task = watch(await newStore(), { tickMs: 15_000 });
+    await task.from(ANONYMOUS, ...forged);
+    // A library process that promises no heartbeats.
+    await task.logs(record('metadata', 5, { status: 'running', source: 'library' }));
+    await task.seconds(1_800);
+    expect(task.status()).toBe('running');
+  },
+);
+
+test('a long interval that an anonymous sender named before does not keep a task open', async () => {
+  const task = watch(await newStore());
+  await task.from(ANONYMOUS, record('metadata', 1, { status: 'running', heartbeat_seconds: 1_000 }));
+  await task.logs(record('metadata', 5, { status: 'running' }), record('heartbeat', 6));
+  await task.seconds(60);
+  expect(task.status()).toBe('abandoned');
 });
 
 test('output without heartbeats keeps a task open, spans do not', async () => {

@@ -85,7 +85,7 @@ describe.each(VENDORS)('$name', (vendor) => {
     const line = await until(
       async () =>
         (await readDeliveries(logDir)).find(
-          (one) => one.delivery_id === id && Array.isArray(one.task_ids) && one.task_ids.length === 2,
+          (one) => one.delivery_id === id && Array.isArray(one.task_ids) && one.task_ids.length === 1,
         ),
       'the line',
     );
@@ -104,21 +104,43 @@ describe.each(VENDORS)('$name', (vendor) => {
   });
 });
 
-test('a task that `onTask` refuses without a queue does not stay queued', async () => {
+test('a task that `onTask` refuses is not recorded, and its delivery says why and how often it came', async () => {
+  let isUp = false;
   const receiver = await openReceiver({
     ...VENDOR.github.options,
-    onTask: async () => Promise.reject(new RangeError('my own store is down')),
+    onTask: async () => {
+      if (!isUp) throw new RangeError('my own store is down');
+    },
   });
   const id = randomUUID();
-  expect((await say(receiver.url, VENDOR.github, '@agent review', id)).status).toBe(503);
+  const send = () => say(receiver.url, VENDOR.github, '@agent review', id);
+  for (let n = 0; n < 3; n += 1) expect((await send()).status).toBe(503);
+  isUp = true;
+  const accepted = await send();
+  expect(accepted.status).toBe(202);
   await receiver.close();
-  const line = await until(
-    async () => (await readDeliveries(logDir)).find((one) => one.delivery_id === id),
-    'it',
-  );
-  const [taskId] = line.task_ids as string[];
-  const result = await until(() => trail.reader.readDocument(taskId ?? '', 'final-result'), 'a result');
-  expect(result).toMatchObject({ status: 'failed', error: 'not queued: my own store is down' });
+  const lines = await until(async () => {
+    const found = (await readDeliveries(logDir)).filter((one) => one.delivery_id === id);
+    return found.length === 4 ? found : undefined;
+  }, 'its four lines');
+  expect(lines.map(({ outcome, tries }) => [outcome, tries])).toEqual([
+    ['rejected', 1],
+    ['rejected', 2],
+    ['rejected', 3],
+    ['accepted', 4],
+  ]);
+  for (const { task_ids: ids, stages } of lines.slice(0, 3)) {
+    expect(ids).toEqual([]);
+    const names = (stages as { stage: string }[]).map(({ stage }) => stage);
+    expect(names).toEqual(['received', 'validation', 'command_matching', 'immediate_response', 'queue_push']);
+    expect((stages as object[]).at(-1)).toMatchObject({ status: 'failed', reason: 'my own store is down' });
+  }
+  const { task_ids: ids } = (await accepted.json()) as { task_ids: string[] };
+  expect(lines[3]?.task_ids).toEqual(ids);
+  const input = await until(() => trail.reader.readDocument(ids[0] ?? '', 'input'), 'the task');
+  expect(input).toMatchObject({ message: expect.stringContaining('@agent review') });
+  const { items } = await trail.reader.listTasks({ limit: 200 });
+  expect(items.filter(({ webhook_id: of }) => of === id).map(({ task_id: taskId }) => taskId)).toEqual(ids);
 });
 
 test('a queued task does not start again, even if `onTask` fails afterwards', async () => {

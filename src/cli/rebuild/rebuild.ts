@@ -59,6 +59,7 @@ export async function rebuild(wanted: string | undefined, flags: RebuildFlags): 
     );
   const task = wanted === undefined ? undefined : await taskOf(config, wanted);
   const job: Job = { config, sources, task };
+  await refuseHeld(config.logDir);
   const outcome = flags.check === true ? await check(job) : await run(job);
   print(outcome, { logDir: config.logDir, isCheck: flags.check === true, isJson: flags.json === true });
   const isFailed = outcome.problems.length > 0 || outcome.rejected > 0;
@@ -89,15 +90,19 @@ async function run(job: Job): Promise<Outcome> {
   }
 }
 
-/** On a copy: what differs afterwards would change. */
-async function check(job: Job): Promise<Outcome> {
-  const { logDir, workflowDir } = job.config;
+/** A holder adds lines meanwhile. */
+async function refuseHeld(logDir: string): Promise<void> {
   const holder = await findHolder(logDir);
   if (holder !== undefined)
     throw new TasktrailError(
       'ERR_DIRECTORY_HELD',
-      `the log directory is held by process ${holder.pid} on ${holder.host}`,
+      `${logDir} is held by process ${holder.pid} on ${holder.host}: stop it first, and start it again afterwards`,
     );
+}
+
+/** On a copy: what differs afterwards would change. */
+async function check(job: Job): Promise<Outcome> {
+  const { logDir, workflowDir } = job.config;
   const isOutside = workflowDir !== join(logDir, OWN_NAMES.workflows);
   return onCopy(logDir, isOurs(job.task), async (copy) => {
     const workflows = join(copy, OWN_NAMES.workflows);

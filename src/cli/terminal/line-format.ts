@@ -1,5 +1,6 @@
 import type { OutputType } from '../../model/documents.ts';
 import { type JsonObject, type JsonValue, objectOf } from '../../model/json.ts';
+import { isMark, type SenderMark } from '../../model/sender.ts';
 import { costText, countText, secondsText, UNKNOWN } from './amounts.ts';
 import { escapeLine, escapeText, type Paint, type Style } from './terminal-text.ts';
 
@@ -26,7 +27,13 @@ const OUTPUT_STYLES: Readonly<Record<OutputType, Style | undefined>> = {
 const STATUS_STYLES: Readonly<Record<string, Style>> = { completed: 'green', cancelled: 'yellow' };
 
 /** Fields of a stage that the line shows without their names, or not at all. */
-const STAGE_OWN = new Set(['timestamp', 'stage', 'event_id']);
+const STAGE_OWN = new Set(['timestamp', 'stage', 'event_id', 'sender']);
+
+/** What a line says whose record is not the trail's. */
+const SENDERS: Readonly<Record<SenderMark, string>> = {
+  agent: '[sent by the agent]',
+  anonymous: '[sent without a token]',
+};
 
 /** Formats stored lines as text for a terminal. Control characters in recorded text are escaped. */
 export interface LineFormat {
@@ -47,16 +54,19 @@ export function createLineFormat(paint: Paint): LineFormat {
   return {
     stage: (line) => {
       const fields = Object.entries(line).filter(([name]) => !STAGE_OWN.has(name));
-      const text = [escapeLine(String(line.stage)), ...fields.map(fieldText)].join(' ');
+      const notes = senderNotes(line).map((note) => paint(note, 'yellow'));
+      const text = [...notes, escapeLine(String(line.stage)), ...fields.map(fieldText)].join(' ');
       return block({ time: line.timestamp, type: 'stage', style: 'yellow', text });
     },
     output: (line) => {
       const type = typeof line.type === 'string' ? line.type : UNKNOWN;
       const style =
         line.is_error === true ? 'red' : (severityStyle(line) ?? OUTPUT_STYLES[type as OutputType]);
+      const senders = senderNotes(line).map((note) => paint(note, 'yellow'));
       const notes = notesOf(line).map((note) => paint(note, 'dim'));
       const name = nameOf(line);
-      const first = [...(name === '' ? [] : [paint(escapeLine(name), 'bold')]), ...notes].join(' ');
+      const names = name === '' ? [] : [paint(escapeLine(name), 'bold')];
+      const first = [...senders, ...names, ...notes].join(' ');
       const content = contentOf(line, name);
       const text = [first, content]
         .filter((part) => part !== '')
@@ -87,6 +97,11 @@ export function amountsText(metrics: JsonObject): string {
 
 function nameOf({ tool_name: name }: JsonObject): string {
   return typeof name === 'string' ? name : '';
+}
+
+/** Before all else: what follows is the sender's own text. */
+function senderNotes({ sender }: JsonObject): readonly string[] {
+  return isMark(sender) ? [SENDERS[sender]] : [];
 }
 
 function notesOf(line: JsonObject): readonly string[] {

@@ -3,6 +3,7 @@ import { ATTR } from '../../model/attributes.ts';
 import type { GenAiSpanKind } from '../../model/genai-conventions.ts';
 import { isJsonObject, type JsonValue } from '../../model/json.ts';
 import { type OtlpKeyValue, plainFromAnyValue, type ReceivedSpan } from '../../model/otlp.ts';
+import { markOfSpan, type SenderMark } from '../../model/sender.ts';
 import { type CallAmounts, callAmounts, genAiValues, groupAmounts, kindOf, nameIn } from './call-values.ts';
 
 /** A span of a task, as far as the tokens of the task depend on it. */
@@ -25,6 +26,8 @@ export interface GenAiSpan {
   /** The span of an agent's run that tasktrail itself recorded. */
   readonly isRun: boolean;
   readonly isOwn: boolean;
+  /** Undefined: the trail. */
+  readonly sender: SenderMark | undefined;
 }
 
 export function readGenAiSpan({ resource, scope, span }: ReceivedSpan, isOwn: boolean): GenAiSpan {
@@ -48,6 +51,7 @@ export function readGenAiSpan({ resource, scope, span }: ReceivedSpan, isOwn: bo
     amounts,
     isRun: isOwn && values.get('operation')?.[0] === 'invoke_agent',
     isOwn,
+    sender: markOfSpan(span.attributes),
   };
 }
 

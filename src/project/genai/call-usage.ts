@@ -1,5 +1,6 @@
 import type { FinalResult, Metadata, ResultMetrics } from '../../model/documents.ts';
 import { isJsonObject, type JsonObject, objectOf } from '../../model/json.ts';
+import { compareMarks, type SenderMark } from '../../model/sender.ts';
 import type { GenAiSpan } from './call-span.ts';
 import type { CallAmounts } from './call-values.ts';
 
@@ -22,6 +23,8 @@ export interface LoggedCall {
   readonly attempt: number;
   readonly model: string | null;
   readonly amounts: CallAmounts;
+  /** Undefined: the trail. */
+  readonly sender?: SenderMark | undefined;
 }
 
 /** A call, or a group whose calls are not reported, whose amounts count. */
@@ -36,31 +39,52 @@ interface Counted {
 }
 
 /**
- * Models and tokens that the spans of one task report. Each call counts once: of nested spans of one call the innermost, of a
+ * Models and tokens that the spans of one task report. What anonymous senders report counts only while no other sender has
+ * opened the task. Each call counts once: of nested spans of one call the innermost, of a
  * group only what none of its calls reports. Order, duplicates and restarts do not change the result.
  */
 export class GenAiUsage {
   readonly #spans = new Map<string, GenAiSpan>();
   readonly #logged = new Map<string, LoggedCall>();
+  #isClaimed = false;
   #isEmpty = true;
   #revision = 0;
   #counted: readonly Counted[] | undefined;
 
-  /** A span that is already known does not change anything. */
+  /** A span that is already known does not change anything, unless its sender has more rights. */
   add(span: GenAiSpan): void {
     const key = keyOf(span.traceId, span.spanId);
-    if (this.#spans.has(key)) return;
+    if (!this.#counts(span, this.#spans.get(key))) return;
     this.#spans.set(key, span);
-    if (!span.isOwn && (span.amounts !== undefined || span.model !== null)) this.#isEmpty = false;
-    this.#revision += 1;
-    this.#counted = undefined;
+    if (isReporting(span)) this.#isEmpty = false;
+    this.#changed();
   }
 
   addLogged(eventId: string, call: LoggedCall): void {
-    if (this.#logged.has(eventId)) return;
+    if (!this.#counts(call, this.#logged.get(eventId))) return;
     this.#logged.set(eventId, call);
     this.#isEmpty = false;
+    this.#changed();
+  }
+
+  /** Another sender than an anonymous one has opened the task. */
+  claim(): void {
+    if (this.#isClaimed) return;
+    this.#isClaimed = true;
+    for (const known of [this.#spans, this.#logged])
+      for (const [key, { sender }] of known) if (sender === 'anonymous') known.delete(key);
+    this.#isEmpty = this.#logged.size === 0 && ![...this.#spans.values()].some(isReporting);
+    this.#changed();
+  }
+
+  #counts({ sender }: Reported, known: Reported | undefined): boolean {
+    if (this.#isClaimed && sender === 'anonymous') return false;
+    return known === undefined || compareMarks(sender, known.sender) < 0;
+  }
+
+  #changed(): void {
     this.#revision += 1;
+    this.#counted = undefined;
   }
 
   /** Grows with each new span and record. */
@@ -224,6 +248,14 @@ export class GenAiUsage {
     // A span of tasktrail knows best: an agent that outlived its worker still sends the attempt in which it was started.
     return { model, amounts, run, isPlaced, attempt: attempt ?? span.attempt ?? 1 };
   }
+}
+
+interface Reported {
+  readonly sender?: SenderMark | undefined;
+}
+
+function isReporting({ isOwn, amounts, model }: GenAiSpan): boolean {
+  return !isOwn && (amounts !== undefined || model !== null);
 }
 
 /** Whether two nested spans of calls are about one request: two instrumentations of one client. */

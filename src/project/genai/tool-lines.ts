@@ -3,6 +3,7 @@ import { ATTR } from '../../model/attributes.ts';
 import { isPathSafeId } from '../../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
 import type { ReceivedLog, ReceivedSpan } from '../../model/otlp.ts';
+import { isMark } from '../../model/sender.ts';
 import type { Hash } from '../../model/workflow-span.ts';
 import { safeContent } from '../../redact/safe-content.ts';
 import type { Change } from '../change.ts';
@@ -44,7 +45,8 @@ export function loggedCall(line: unknown): LoggedCall | undefined {
   const amounts = callAmounts(values);
   if (amounts === undefined) return undefined;
   const model = nameIn(values, 'responseModel') ?? nameIn(values, 'requestModel');
-  return { model, amounts, attempt: attemptIn(line.attempt) ?? 1 };
+  const sender = isMark(line.sender) ? line.sender : undefined;
+  return { model, amounts, attempt: attemptIn(line.attempt) ?? 1, sender };
 }
 
 interface LinePlace {

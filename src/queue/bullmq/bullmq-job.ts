@@ -12,6 +12,10 @@ export interface JobData {
   readonly attempt: number;
   readonly stops: number;
   readonly workflowId: string | null;
+  /** As in `Job`. */
+  readonly home: string | null;
+  /** Whether a worker has to wait for the mark of acceptance: see `acceptance.ts`. Jobs of earlier versions have none. */
+  readonly mustBeAccepted: boolean;
 }
 
 /** The part of a BullMQ job that is read here. */
@@ -48,6 +52,8 @@ export function packJob(job: Job): { data: JobData; options: JobsOptions } {
       attempt: job.attempt,
       stops: job.stops ?? 0,
       workflowId: job.workflowId ?? null,
+      home: job.home ?? null,
+      mustBeAccepted: true,
     },
     options: { jobId: jobIdOf(job.taskId), telemetry: packEnvelope(job) },
   };
@@ -74,6 +80,7 @@ export function readJob(stored: StoredJob): Job | string {
     attempt: Math.max(1, data.attempt + begunOf(stored) - 1),
     ...(data.stops > 0 && { stops: data.stops }),
     ...(data.workflowId !== null && { workflowId: data.workflowId }),
+    ...(data.home !== null && { home: data.home }),
   };
 }
 
@@ -83,13 +90,17 @@ export function begunOf({ attemptsStarted }: StoredJob): number {
 }
 
 export function readData(value: unknown): JobData {
-  const { command, agent, attempt, stops, workflowId }: JsonObject = isJsonObject(value) ? value : {};
+  const { command, agent, attempt, stops, workflowId, home, mustBeAccepted }: JsonObject = isJsonObject(value)
+    ? value
+    : {};
   return {
     command: typeof command === 'string' ? command : null,
     agent: typeof agent === 'string' ? agent : null,
     attempt: Number.isSafeInteger(attempt) ? Number(attempt) : 1,
     stops: countOf(stops) ?? 0,
     workflowId: isWorkflowId(workflowId) ? workflowId : null,
+    home: isPathSafeId(home) ? home : null,
+    mustBeAccepted: mustBeAccepted === true,
   };
 }
 

@@ -8,6 +8,7 @@ import type { QueueDepth } from '../depth.ts';
 import type { Cancellation, Job, JobWork, Queue } from '../queue.ts';
 import type { Refusal } from '../redis-refusal.ts';
 import { queueUnavailable } from '../unavailable.ts';
+import { isAccepted } from './acceptance.ts';
 import type { Bullmq, QueueKeys } from './bullmq-internals.ts';
 import { isOpenState, jobIdOf } from './bullmq-job.ts';
 import { BullmqWorker } from './bullmq-worker.ts';
@@ -51,8 +52,6 @@ export interface BullmqQueueOptions {
 export interface RedisQueue extends Queue {
   /** Decides among all processes of this Redis which of them makes a task. */
   readonly claims: TaskClaims;
-  /** Why Redis cannot be used; undefined when it can. */
-  readonly problem: string | undefined;
   /**
    * Calls the listener each time that Redis can be used again, for the first time, or after it was emptied: push again
    * every queued job that `knows` denies.
@@ -184,6 +183,7 @@ class BullmqQueue implements RedisQueue {
 
   async cancel(taskId: string): Promise<Cancellation> {
     const id = jobIdOf(taskId);
+    this.#pushes.forget(id);
     if (this.#worker?.cancel(id)) return 'aborted';
     return this.#ask(async () => {
       const state = await this.#queue.getJobState(id);
@@ -245,7 +245,12 @@ class BullmqQueue implements RedisQueue {
     const id = jobIdOf(taskId);
     if (this.#worker?.isRunning(id)) return 'active';
     if (this.#pushes.isUnconfirmed(id)) return 'unknown';
-    return this.#ask(() => this.#queue.getJobState(id));
+    return this.#ask(async () => {
+      const state = await this.#queue.getJobState(id);
+      // A job without the mark never runs: a worker drops it.
+      if (state === 'unknown' || this.#pushes.isAccepted(id)) return state;
+      return (await isAccepted(this.#keys, id)) ? state : 'unknown';
+    });
   }
 
   #ask<T>(question: () => Promise<T>): Promise<T> {

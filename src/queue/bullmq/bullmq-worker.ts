@@ -3,10 +3,11 @@ import type { Job as StoredJob, Queue as StoredQueue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { closeTask } from '../../record/task/absent-task.ts';
 import type { JobWork } from '../queue.ts';
+import { isAccepted } from './acceptance.ts';
 import type { Bullmq, QueueKeys } from './bullmq-internals.ts';
 import { begunOf, type JobData, readData, readJob, taskIdOf } from './bullmq-job.ts';
 import { JobLocks } from './job-locks.ts';
-import { clearCancelled, findCancelled, markOver, readMarks } from './job-marks.ts';
+import { clearCancelled, findCancelled, type JobMarks, markOver, readMarks } from './job-marks.ts';
 import { putBack } from './put-back.ts';
 import type { RedisLink } from './redis-link.ts';
 import { RunningJob } from './running-job.ts';
@@ -19,6 +20,15 @@ const CANCEL_POLL_MS = 500;
 
 /** The part of a close in which no job ends: connections and loops. */
 const DISCONNECT_MS = 500;
+
+/** The mark of acceptance follows the job by a round trip, and again each second. Kept jobs that are dropped are queued again. */
+const ACCEPTANCE_MS = 5_000;
+const STATE_POLL_MS = 100;
+
+/** A job that another process works on is handed out again after that. */
+const POSTPONED_MS = 10_000;
+
+const NOT_ACCEPTED = 'its sender has not received the answer of Redis, and has reported it as not queued';
 
 export interface BullmqWorkerParts {
   readonly bullmq: Bullmq;
@@ -38,7 +48,7 @@ export interface BullmqWorkerParts {
 }
 
 /** What BullMQ does with a job next. Refused: it fails for this reason, and is not tried again. */
-type Outcome = 'done' | 'waiting' | { readonly refused: string };
+type Outcome = 'done' | 'waiting' | 'delayed' | { readonly refused: string };
 
 /** Takes jobs from Redis and hands them to the work. A job runs once at a time in this process. */
 export class BullmqWorker {
@@ -113,12 +123,13 @@ export class BullmqWorker {
 
   /** BullMQ's processor. Its errors tell BullMQ to leave the job waiting, or to fail it for good. */
   async #process(stored: StoredJob, token: string): Promise<void> {
-    const { WaitingError, UnrecoverableError } = this.#parts.bullmq;
+    const { WaitingError, DelayedError, UnrecoverableError } = this.#parts.bullmq;
     const take = this.#take(stored, token);
     this.#takes.add(take);
     try {
       const outcome = await take;
       if (outcome === 'waiting') throw new WaitingError();
+      if (outcome === 'delayed') throw new DelayedError();
       if (outcome !== 'done') throw new UnrecoverableError(outcome.refused);
     } finally {
       this.#takes.delete(take);
@@ -132,24 +143,25 @@ export class BullmqWorker {
       // The lock expired while Redis was away, and the job was handed out again to the process that still runs it.
       earlier.token = token;
       await earlier.done;
+      if (earlier.isPostponed) return this.#postpone(stored, token);
       return earlier.isCutShort ? this.#putBack(stored, token, earlier.data) : 'done';
     }
-    if (this.#isClosing) {
-      // This attempt does not begin, and must not count.
-      const data = readData(stored.data);
-      return this.#putBack(stored, token, { ...data, attempt: data.attempt - 1 });
-    }
+    // It has ended here, and Redis does not know that yet.
+    if (this.#unmarked.has(id)) return 'done';
+    // This attempt does not begin, and must not count.
+    if (this.#isClosing) return this.#putBack(stored, token, unbegun(stored));
     const running = new RunningJob(stored, token);
     this.#jobs.set(id, running);
     try {
       const refused = await this.#run(running, id);
       if (refused !== undefined) return { refused };
-      if (!running.isCutShort) await this.#markOver(id);
+      if (!running.isCutShort && !running.isPostponed) await this.#markOver(id);
     } finally {
       this.#jobs.delete(id);
       running.end();
     }
     await running.settled();
+    if (running.isPostponed) return this.#postpone(stored, running.token);
     if (!running.isCutShort) return 'done';
     // The work has recorded this attempt as one that is tried again.
     return this.#putBack(stored, running.token, { ...running.data, stops: running.data.stops + 1 });
@@ -161,18 +173,49 @@ export class BullmqWorker {
     if (!(await this.#parts.isWanted(id))) return undefined;
     const job = readJob(running.stored);
     if (typeof job === 'string') return this.#refuse(running.stored, job);
-    // While Redis is away the marks are unknown; the poll finds a cancellation later.
-    const marks = await readMarks(keys, id).catch(() => undefined);
-    if (marks?.isOver) return undefined;
-    if (marks?.isCancelled) running.abort('cancelled');
+    const marks = await this.#readState(running, id);
+    if (marks === undefined) {
+      running.toJobRun().postpone?.();
+      return undefined;
+    }
+    if (marks.isOver) return undefined;
+    if (!marks.isAccepted) return NOT_ACCEPTED;
+    if (marks.isCancelled) running.abort('cancelled');
     try {
       await work(job, running.toJobRun());
     } catch (error) {
       // Work that rejects is a defect. The other jobs go on.
       onError(error);
     }
-    if (running.isCancelled) await clearCancelled(keys, id).catch(() => {});
+    // The worker that works on the job has to find the mark.
+    if (running.isCancelled && !running.isPostponed) await clearCancelled(keys, id).catch(() => {});
     return undefined;
+  }
+
+  /** Waits for Redis, and for the mark of acceptance. Undefined when the queue closes first. */
+  async #readState(
+    running: RunningJob,
+    id: string,
+  ): Promise<(JobMarks & { readonly isAccepted: boolean }) | undefined> {
+    const { keys } = this.#parts;
+    for (let waitedMs = 0; !this.#isClosing; waitedMs += STATE_POLL_MS) {
+      try {
+        const marks = await readMarks(keys, id);
+        const accepted = !running.data.mustBeAccepted || (await isAccepted(keys, id));
+        if (accepted || marks.isOver || waitedMs >= ACCEPTANCE_MS) return { ...marks, isAccepted: accepted };
+      } catch {
+        // Without the marks a job that is over could run again. The time of an outage does not count.
+        waitedMs = -STATE_POLL_MS;
+      }
+      await delay(STATE_POLL_MS, undefined, { ref: false });
+    }
+    return undefined;
+  }
+
+  #postpone(stored: StoredJob, token: string): Promise<Outcome> {
+    // Without a delay for the next process, when this one closes.
+    if (this.#isClosing) return this.#putBack(stored, token, unbegun(stored));
+    return this.#putBack(stored, token, unbegun(stored), POSTPONED_MS);
   }
 
   #refuse(stored: StoredJob, reason: string): string {
@@ -183,9 +226,10 @@ export class BullmqWorker {
     return reason;
   }
 
-  async #putBack(stored: StoredJob, token: string, data: JobData): Promise<'waiting'> {
-    await putBack({ queue: this.#parts.queue, failures: this.#failures }, { stored, token, data });
-    return 'waiting';
+  async #putBack(stored: StoredJob, token: string, data: JobData, delayMs?: number): Promise<Outcome> {
+    const order = { stored, token, data, ...(delayMs !== undefined && { delayMs }) };
+    await putBack({ ...this.#parts, failures: this.#failures }, order);
+    return delayMs === undefined ? 'waiting' : 'delayed';
   }
 
   async #markOver(id: string): Promise<void> {
@@ -211,4 +255,10 @@ export class BullmqWorker {
       this.#isPolling = false;
     }
   }
+}
+
+/** The data of a job whose attempt does not begin. */
+function unbegun(stored: StoredJob): JobData {
+  const data = readData(stored.data);
+  return { ...data, attempt: data.attempt - 1 };
 }

@@ -1,11 +1,12 @@
 import type { Queue as StoredQueue } from 'bullmq';
 import type { Job } from '../queue.ts';
+import { accept } from './acceptance.ts';
 import type { QueueKeys } from './bullmq-internals.ts';
 import { isOpenState, jobIdOf, packJob } from './bullmq-job.ts';
-import { clearMarks } from './job-marks.ts';
+import { clearMarks, readMarks } from './job-marks.ts';
 import type { RedisLink } from './redis-link.ts';
 
-/** Interval between two attempts to take back an unconfirmed job, and the time after which it counts as never added. */
+/** Interval between two attempts to take back an unconfirmed job or to mark an accepted one, and the time after which the former counts as never added. */
 const TAKE_BACK_POLL_MS = 1_000;
 const TAKE_BACK_MS = 10_000;
 
@@ -24,15 +25,21 @@ export class JobPushes {
   readonly #running = new Map<string, Promise<void>>();
   /**
    * Jobs that were sent to Redis and not confirmed, with the milliseconds left to take them back. Their callers have
-   * received an error and may send the task again. A job that another worker has begun stays: half its work is done.
+   * received an error and may send the task again. No worker runs them: they are not accepted.
    */
   readonly #unconfirmed = new Map<string, number>();
+  /** Jobs that are reported as queued, and whose mark of acceptance has not been confirmed. */
+  readonly #unmarked = new Map<string, Job>();
   readonly #timer: NodeJS.Timeout;
 
   constructor(parts: JobPushesParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => void this.#takeBack(), TAKE_BACK_POLL_MS);
-    parts.link.onReady(() => void this.#takeBack());
+    const settle = (): void => {
+      void this.#takeBack();
+      void this.#markAll();
+    };
+    this.#timer = setInterval(settle, TAKE_BACK_POLL_MS);
+    parts.link.onReady(settle);
   }
 
   push(job: Job): Promise<void> {
@@ -48,11 +55,21 @@ export class JobPushes {
     return this.#unconfirmed.has(jobId);
   }
 
+  /** Whether this process has accepted the job, and its mark may not have arrived yet. */
+  isAccepted(jobId: string): boolean {
+    return this.#unmarked.has(jobId);
+  }
+
   /** Resolves after the job's push has been answered: false when it has failed. */
   async isWanted(jobId: string): Promise<boolean> {
     await this.#running.get(jobId)?.catch(() => {});
     await new Promise((resolve) => setImmediate(resolve));
     return !this.#unconfirmed.has(jobId);
+  }
+
+  /** For a job that is cancelled: it is not added again. */
+  forget(jobId: string): void {
+    this.#unmarked.delete(jobId);
   }
 
   close(): void {
@@ -76,12 +93,33 @@ export class JobPushes {
         isSent = true;
         await queue.add('task', data, options);
       });
-      this.#unconfirmed.delete(id);
     } catch (error) {
       isGivenUp = true;
       if (isSent) this.#unconfirmed.set(id, TAKE_BACK_MS);
       throw error;
     }
+    // From here on the job is queued, whatever happens to the mark.
+    this.#unconfirmed.delete(id);
+    this.#unmarked.set(id, job);
+    void this.#mark(id, job);
+  }
+
+  /** Marks the job as accepted, or adds it again when Redis has lost it meanwhile. Never rejects. */
+  async #mark(id: string, job: Job): Promise<void> {
+    const { keys, link } = this.#parts;
+    try {
+      const isMarked = await link.ask(() => accept(keys, id));
+      const isOver = isMarked || (await link.ask(() => readMarks(keys, id))).isOver;
+      if (this.#unmarked.get(id) !== job) return;
+      this.#unmarked.delete(id);
+      if (!isOver) await this.push(job);
+    } catch {
+      // ERR_QUEUE_UNAVAILABLE: the next round tries again.
+    }
+  }
+
+  async #markAll(): Promise<void> {
+    for (const [id, job] of this.#unmarked) if (!this.#running.has(id)) await this.#mark(id, job);
   }
 
   async #takeBack(): Promise<void> {

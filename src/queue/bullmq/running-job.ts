@@ -12,6 +12,7 @@ export class RunningJob {
   readonly #stop = new AbortController();
   readonly #end: () => void;
   #isFinished = false;
+  #isPostponed = false;
   #data: JobData;
   /** The writes of `keep`, one after the other. */
   #writes: Promise<void> = Promise.resolve();
@@ -44,6 +45,11 @@ export class RunningJob {
     return this.#stop.signal.reason === 'closing' && !this.#isFinished;
   }
 
+  /** Whether another process works on the job, so that it is handed out again later. */
+  get isPostponed(): boolean {
+    return this.#isPostponed;
+  }
+
   /** The first cause is kept: an aborted controller does not change its reason. */
   abort(cause: AbortCause): void {
     this.#stop.abort(cause);
@@ -54,6 +60,9 @@ export class RunningJob {
       signal: this.#stop.signal,
       finish: () => {
         this.#isFinished = true;
+      },
+      postpone: () => {
+        this.#isPostponed = true;
       },
       keep: (progress) => this.#keep(progress),
     };

@@ -53,8 +53,15 @@ export interface LostTask {
   readonly carrier: TraceCarrier;
 }
 
-/** Records the first facts of a queued task again: those of the process that accepted it were lost. */
-export function describeAgain(task: LostTask, createdAt: string): void {
+/**
+ * Records the first facts of a queued task again: those of the process that accepted it were lost. A task that a worker has
+ * begun keeps its status.
+ */
+export function describeAgain(
+  task: LostTask,
+  createdAt: string,
+  { isBegun = false }: { readonly isBegun?: boolean } = {},
+): void {
   const { source = null, provider = null, assigned_agent = null, model = null } = task.carrier;
   emitFor(task, EVENT.metadata, {
     moment: mintMoment(),
@@ -63,8 +70,7 @@ export function describeAgain(task: LostTask, createdAt: string): void {
       command: task.command,
       requested_agent: task.agent,
       created_at: createdAt,
-      status: 'queued',
-      attempt: task.attempt,
+      ...(!isBegun && { status: 'queued', attempt: task.attempt }),
     },
   });
   const input = { message: task.message, source_metadata: { provider, ...task.sourceMetadata } };

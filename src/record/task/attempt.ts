@@ -5,7 +5,7 @@ import { checkId } from '../../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue, toJsonValue } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { carrierOf, contextFromCarrier, type TraceCarrier } from '../carrier.ts';
-import { mintMoment, mintTaskId } from '../mint.ts';
+import { type Moment, mintMoment, mintTaskId } from '../mint.ts';
 import type { SpanAttributes } from '../recorder.ts';
 import { Scope } from '../scope.ts';
 import { taskIdsOf, withTaskIds } from '../task-context.ts';
@@ -117,9 +117,16 @@ function kindOf({ source, provider, assigned_agent, model }: TraceCarrier): Span
   };
 }
 
-/** Records the first facts of a task: its metadata with the status `queued`, and its input. */
-export function describeTask(scope: Scope, id: string, input: TaskInput): void {
-  const moment = mintMoment();
+/**
+ * Records the first facts of a task: its metadata with the status `queued`, and its input. `moment`: when it was made, if it
+ * is recorded later.
+ */
+export function describeTask(
+  scope: Scope,
+  id: string,
+  input: TaskInput,
+  moment: Moment = mintMoment(),
+): void {
   const attributes = { [ATTR.taskId]: id, [ATTR.attempt]: 1 };
   scope.emit(EVENT.metadata, {
     body: {

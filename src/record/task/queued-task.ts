@@ -3,7 +3,7 @@ import { ATTR } from '../../model/attributes.ts';
 import { EVENT } from '../../model/events.ts';
 import { checkId } from '../../model/ids.ts';
 import type { TraceCarrier } from '../carrier.ts';
-import { mintTaskId } from '../mint.ts';
+import { type Moment, mintMoment, mintTaskId } from '../mint.ts';
 import { failureOf, Scope } from '../scope.ts';
 import { withTaskIds } from '../task-context.ts';
 import { closeTask } from './absent-task.ts';
@@ -17,6 +17,18 @@ export interface TaskOrigin {
     fields: Readonly<Record<string, string | undefined>>,
     options: { readonly taskId: string },
   ): void;
+  /** Records the stages so far, what `describe` records, and that the task was made. */
+  announce(taskId: string, made: Moment, describe: () => void): void;
+  /** No record names the task. */
+  withdrawn(taskId: string): void;
+}
+
+export interface QueuedTaskOptions {
+  /**
+   * Nothing is recorded about the task before it is in its queue, or before `announce`: a task that is refused leaves
+   * nothing but the stage of its delivery. Default: it is recorded at once, and a refused one as failed.
+   */
+  readonly isHeld?: boolean | undefined;
 }
 
 export interface EnqueueTarget {
@@ -34,14 +46,33 @@ export class QueuedTask {
   readonly message: string;
   readonly input: TaskInput;
   readonly #origin: TaskOrigin | undefined;
+  readonly #isHeld: boolean;
+  readonly #made: Moment = mintMoment();
   #state: 'new' | 'queued' | 'refused' = 'new';
+  #isAnnounced = false;
+  /** The span of `enqueue`, for a task without a delivery. */
+  #scope: Scope | undefined;
+  /** Facts that were made before the announcement. */
+  #held: (() => void)[] = [];
 
-  constructor(id: string, input: TaskInput, origin?: TaskOrigin) {
+  constructor(id: string, input: TaskInput, origin?: TaskOrigin, { isHeld = false }: QueuedTaskOptions = {}) {
     this.id = id;
     this.message = input.message;
     this.input = input;
     this.#origin = origin;
-    if (origin !== undefined) describeTask(origin.scope, id, input);
+    this.#isHeld = isHeld;
+    if (origin !== undefined && !isHeld) this.announce();
+  }
+
+  /** Records the task, with the times at which it was made. Once; not a task that was refused. */
+  announce(): void {
+    const scope = this.#origin?.scope ?? this.#scope;
+    if (this.#isAnnounced || this.#state === 'refused' || scope === undefined) return;
+    this.#isAnnounced = true;
+    const describe = (): void => describeTask(scope, this.id, this.input, this.#made);
+    if (this.#origin === undefined) describe();
+    else this.#origin.announce(this.id, this.#made, describe);
+    for (const record of this.#held.splice(0)) record();
   }
 
   /** Whether the task is in a queue. */
@@ -65,19 +96,25 @@ export class QueuedTask {
         [ATTR.messagingMessageId]: this.id,
       },
     });
-    if (this.#origin === undefined) describeTask(scope, this.id, this.input);
+    this.#scope = scope;
+    if (!this.#isHeld) this.announce();
     const traceparent = scope.traceparent;
-    scope.emit(EVENT.metadata, {
-      body: {
-        queue_system: target.system,
-        queue: target.queue,
-        ...(target.home !== undefined && { queue_home: target.home }),
-        traceparent: traceparent ?? null,
-      },
-      attributes: { [ATTR.taskId]: this.id, [ATTR.attempt]: 1 },
+    const moment = mintMoment();
+    this.#record(() => {
+      scope.emit(EVENT.metadata, {
+        body: {
+          queue_system: target.system,
+          queue: target.queue,
+          ...(target.home !== undefined && { queue_home: target.home }),
+          traceparent: traceparent ?? null,
+        },
+        attributes: { [ATTR.taskId]: this.id, [ATTR.attempt]: 1 },
+        moment,
+      });
     });
     try {
       const value = await scope.run(() => push(this.#carrier(traceparent)));
+      this.announce();
       this.#state = 'queued';
       this.#origin?.stage(
         'queue_push',
@@ -89,9 +126,15 @@ export class QueuedTask {
     } catch (error) {
       const failure = failureOf(error);
       this.refuse(failure.message, target.queue);
-      scope.end(failure);
+      // The span names the task: without a task it is dropped.
+      if (this.#isAnnounced) scope.end(failure);
       throw error;
     }
+  }
+
+  #record(fact: () => void): void {
+    if (this.#isAnnounced) fact();
+    else this.#held.push(fact);
   }
 
   #carrier(traceparent: string | undefined): TraceCarrier {
@@ -99,18 +142,26 @@ export class QueuedTask {
     return { ...carriedBy(this.input), traceparent };
   }
 
-  /** Ends a task that could not be queued, as failed. Does nothing when it is queued or was refused. */
+  /**
+   * Ends a task that could not be queued: as failed, if it was announced. Does nothing when it is queued or was refused.
+   */
   refuse(reason: string, queue?: string): void {
     if (this.#state !== 'new') return;
     this.#state = 'refused';
-    const fields = { task_id: this.id, queue, status: 'failed', reason };
-    this.#origin?.stage('queue_push', fields, { taskId: this.id });
+    const failed = { queue, status: 'failed', reason };
+    if (!this.#isAnnounced) {
+      this.#held = [];
+      this.#origin?.withdrawn(this.id);
+      this.#origin?.stage('queue_push', failed, { taskId: this.id });
+      return;
+    }
+    this.#origin?.stage('queue_push', { task_id: this.id, ...failed }, { taskId: this.id });
     closeTask({ taskId: this.id, attempt: 1 }, { status: 'failed', error: `not queued: ${reason}` });
   }
 }
 
 /** A task without a delivery, ready to be enqueued. Throws `ERR_ID_INVALID` for an id that cannot be part of a path. */
-export function prepareTask(input: TaskInput): QueuedTask {
+export function prepareTask(input: TaskInput, options: QueuedTaskOptions = {}): QueuedTask {
   const id = input.taskId === undefined ? mintTaskId() : checkId('task id', input.taskId);
-  return new QueuedTask(id, input);
+  return new QueuedTask(id, input, undefined, options);
 }

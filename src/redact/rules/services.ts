@@ -5,31 +5,8 @@ const URL64 = '[A-Za-z0-9_-]';
 const HEX = '[a-f0-9]';
 const UUID = `${HEX}{8}-${HEX}{4}-${HEX}{4}-${HEX}{4}-${HEX}{12}`;
 
-/** Models, messages, payments and office services. */
+/** Messages, payments and office services. */
 export const SERVICE_RULES: readonly Rule[] = [
-  // Models
-  { kind: 'anthropic-key', hints: ['sk-ant-'], body: `${URL64}{20,}` },
-  { kind: 'openrouter-key', hints: ['sk-or-'], body: `${URL64}{20,}` },
-  { kind: 'openai-key', hints: ['sk-proj-', 'sk-svcacct-', 'sk-admin-', 'sk-None-'], body: `${URL64}{20,}` },
-  { kind: 'langfuse-key', hints: ['sk-lf-'], body: UUID },
-  { kind: 'openai-key', hints: ['sk-[A-Za-z0-9]'], body: `(?=[A-Za-z]{0,40}[0-9])${ALNUM}{31,}` },
-  { kind: 'huggingface-token', hints: ['hf_'], body: `${ALNUM}{30,}` },
-  { kind: 'huggingface-token', hints: ['api_org_'], body: `${ALNUM}{30,}` },
-  { kind: 'groq-key', hints: ['gsk_'], body: `${ALNUM}{40,}` },
-  { kind: 'xai-key', hints: ['xai-'], body: `${ALNUM}{60,}` },
-  { kind: 'perplexity-key', hints: ['pplx-'], body: `${ALNUM}{40,}` },
-  { kind: 'replicate-token', hints: ['r8_'], body: `${ALNUM}{30,}` },
-  { kind: 'nvidia-key', hints: ['nvapi-'], body: `${URL64}{40,}` },
-  { kind: 'together-key', hints: ['tgp_v1_'], body: `${URL64}{40,}` },
-  { kind: 'fireworks-key', hints: ['fw_'], body: `${ALNUM}{22,}` },
-  { kind: 'langsmith-key', hints: ['lsv2_pt_', 'lsv2_sk_'], body: `${HEX}{32}_${HEX}{10}` },
-  { kind: 'elevenlabs-key', hints: ['sk_[a-f0-9]'], body: `${HEX}{47}(?!${ALNUM})` },
-  { kind: 'tavily-key', hints: ['tvly-'], body: `${URL64}{28,}` },
-  { kind: 'jina-key', hints: ['jina_'], body: `${URL64}{50,}` },
-  { kind: 'firecrawl-key', hints: ['fc-[a-f0-9]'], body: `${HEX}{31}(?!${ALNUM})` },
-  { kind: 'e2b-key', hints: ['e2b_'], body: `${HEX}{40}` },
-  { kind: 'pinecone-key', hints: ['pcsk_'], body: '[A-Za-z0-9_]{50,}' },
-  { kind: 'wandb-key', hints: ['wandb_v1_'], body: '[A-Za-z0-9_]{40,}' },
   // Messages
   {
     kind: 'slack-token',
@@ -95,13 +72,33 @@ export const SERVICE_RULES: readonly Rule[] = [
   { kind: 'resend-key', hints: ['re_[A-Za-z0-9]'], body: `${ALNUM}{6,9}_${ALNUM}{22,26}(?!${ALNUM})` },
   { kind: 'facebook-token', hints: ['EAA'], body: `[A-Za-z0-9]{80,}` },
   { kind: 'instagram-token', hints: ['IGQV'], body: `${URL64}{80,}` },
-  { kind: 'twitter-token', hints: ['AAAAAAAAAAAAAAAAAAAAA'], body: '[A-Za-z0-9%]{40,}(?=[^A-Za-z0-9+/%]|$)' },
+  {
+    kind: 'twitter-token',
+    hints: ['AAAAAAAAAAAAAAAAAAAAA'],
+    body: '(?:[A-Za-z0-9]{75,}(?=[^A-Za-z0-9+/%]|$)|(?=[A-Za-z0-9]{0,60}%[0-9A-F]{2})[A-Za-z0-9%]{40,})',
+  },
   {
     kind: 'firebase-key',
     hints: [':APA91b'],
     body: `${URL64}{80,}`,
     before: { chars: URL64, min: 8, max: 24 },
   },
+  { kind: 'onesignal-key', hints: ['os_v2_app_', 'os_v2_org_'], body: '[a-z0-9]{60,}', anywhere: true },
+  { kind: 'mailersend-key', hints: ['mlsn.'], body: `${HEX}{64}` },
+  { kind: 'telnyx-key', hints: ['KEY0'], body: '[0-9A-F]{31}_[A-Za-z0-9]{20,}' },
+  { kind: 'pubnub-key', hints: ['sec-c-'], body: '[A-Za-z0-9]{40,}' },
+  { kind: 'twitch-token', hints: ['oauth:[a-z0-9]'], body: '[a-z0-9]{29}(?![A-Za-z0-9])' },
+  { kind: 'discord-token', hints: ['mfa.[A-Za-z0-9_-]'], body: `(?=[a-z_-]{0,82}[A-Z0-9])${URL64}{83}` },
+  { kind: 'linkedin-token', hints: ['WPL_AP1.', 'WPL_AP0.'], body: '[A-Za-z0-9.=+/-]{12,}', anywhere: true },
+  { kind: 'pinterest-token', hints: ['pina_'], body: '[A-Z0-9]{60,}' },
+  { kind: 'tiktok-token', hints: ['act.[A-Za-z0-9]'], body: '[A-Za-z0-9]{40,}![0-9]{2,5}' },
+  {
+    kind: 'roblox-cookie',
+    hints: ['_|WARNING:-DO-NOT-SHARE-THIS'],
+    body: '[A-Za-z0-9.|_-]{100,}',
+    anywhere: true,
+  },
+  { kind: 'svix-key', hints: ['testsk_', 'sk_eu_', 'sk_us_'], body: `[A-Za-z0-9._-]{24,}` },
   // Payments and shops
   {
     kind: 'stripe-key',
@@ -134,7 +131,48 @@ export const SERVICE_RULES: readonly Rule[] = [
     body: UUID,
   },
   { kind: 'duffel-token', hints: ['duffel_live_', 'duffel_test_'], body: `${URL64}{40,}` },
+  {
+    kind: 'paddle-key',
+    hints: ['pdl_live_apikey_', 'pdl_sdbx_apikey_', 'pdl_ntfset_'],
+    body: '[A-Za-z0-9_]{30,}',
+    anywhere: true,
+  },
+  {
+    kind: 'gocardless-token',
+    hints: ['live_[A-Za-z0-9_-]', 'sandbox_[A-Za-z0-9_-]'],
+    body: `(?=[A-Za-z_-]{0,38}[0-9])(?=[a-z0-9_-]{0,38}[A-Z])${URL64}{39}(?!${URL64})`,
+  },
+  {
+    kind: 'mollie-key',
+    hints: ['live_[A-Za-z0-9]', 'test_[A-Za-z0-9]'],
+    body: `(?=[A-Za-z]{0,28}[0-9])(?=[a-z0-9]{0,28}[A-Z])${ALNUM}{29}(?![A-Za-z0-9_])`,
+  },
+  {
+    kind: 'lob-key',
+    hints: ['live_[a-f0-9]', 'test_[a-f0-9]'],
+    body: `(?=[a-f]{0,33}[0-9])${HEX}{34}(?![A-Za-z0-9_])`,
+  },
+  { kind: 'adyen-key', hints: ['AQE[a-z]'], body: '[A-Za-z0-9+/]{60,}[A-Za-z0-9+/=-]{20,}' },
+  { kind: 'stytch-secret', hints: ['secret-live-', 'secret-test-'], body: `${URL64}{30,}=?` },
+  { kind: 'brex-token', hints: ['bxt_'], body: `${ALNUM}{36,}` },
+  { kind: 'alchemy-token', hints: ['alcht_'], body: `${ALNUM}{30}` },
+  { kind: 'shopify-token', hints: ['shpit_', 'shptka_', 'atkn_', 'atkp_'], body: '[A-Fa-f0-9]{32,64}' },
+  { kind: 'frame-token', hints: ['fio-u-'], body: `[A-Za-z0-9_=-]{60,}` },
+  { kind: 'settlemint-token', hints: ['sm_aat_', 'sm_pat_', 'sm_sat_'], body: `${ALNUM}{16,}` },
   // Office
+  { kind: 'trello-token', hints: ['ATTA[a-f0-9]'], body: `${HEX}{55,}(?:[A-F0-9]{8})?` },
+  {
+    kind: 'asana-token',
+    hints: ['1/1[0-9]', '2/1[0-9]', '0/1[0-9]'],
+    body: `[0-9]{8,16}(?:/[0-9]{8,18})?:${HEX}{32}`,
+  },
+  { kind: 'intercom-token', hints: ['dG9rO'], body: '[A-Za-z0-9+/=]{40,}' },
+  { kind: 'cal-key', hints: ['cal_live_'], body: `${HEX}{32}`, anywhere: true },
+  { kind: 'plain-key', hints: ['plainApiKey_'], body: '[A-Za-z0-9_]{40,}', anywhere: true },
+  { kind: 'pagerduty-key', hints: ['pdus+', 'pdeu+'], body: '[A-Za-z0-9+_-]{20,}', anywhere: true },
+  { kind: 'intra-secret', hints: ['s-s4t2ud-', 's-s4t2af-'], body: `${HEX}{64}` },
+  { kind: 'canva-secret', hints: ['cnvca'], body: `${URL64}{40,}` },
+  { kind: 'contentstack-token', hints: ['cs[a-f0-9]'], body: `(?=[a-f]{0,32}[0-9])${HEX}{33}(?!${ALNUM})` },
   { kind: 'linear-key', hints: ['lin_api_', 'lin_oauth_', 'lin_wh_'], body: `${ALNUM}{30,}`, anywhere: true },
   { kind: 'notion-token', hints: ['ntn_'], body: `${ALNUM}{40,}` },
   { kind: 'notion-token', hints: ['secret_[A-Za-z0-9]'], body: `${ALNUM}{42}(?!${ALNUM})` },

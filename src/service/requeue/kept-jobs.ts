@@ -56,6 +56,7 @@ export class Requeueing {
   readonly #parts: KeptJobsParts;
   /** Tasks and failures that the log names already. */
   readonly #logged = new Set<string>();
+  readonly #gone = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   #last: Promise<number> = Promise.resolve(0);
   /** Resolves when the tasks of a version without kept jobs are kept, or could not be. */
@@ -95,7 +96,17 @@ export class Requeueing {
       const { jobs, queue, home, intake } = this.#parts;
       const { reader } = trail;
       const isBusy = (taskId: string): boolean => this.#isClosed || intake.isBusy(taskId);
-      return await requeueUnfinished({ jobs, queue, home, reader, isBusy, onProblem });
+      const isOwn = (taskId: string): boolean => intake.has(taskId);
+      return await requeueUnfinished({
+        jobs,
+        queue,
+        home,
+        reader,
+        isBusy,
+        isOwn,
+        onProblem,
+        gone: this.#gone,
+      });
     } catch (error) {
       this.#logOnce('', `unfinished tasks could not be queued again: ${messageOf(error)}`);
       return 0;

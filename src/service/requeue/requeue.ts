@@ -6,6 +6,7 @@ import type { JobStore } from '../../queue/job-store.ts';
 import type { Job, Queue } from '../../queue/queue.ts';
 import { describeAgain, describeRequeue } from '../../record/task/absent-task.ts';
 import type { Reader } from '../../serve/reader.ts';
+import { isProcessAlive } from '../../system/process-identity.ts';
 
 /** Youngest age in milliseconds with Redis: records about a younger job may still be in transit. The next pass looks at it. */
 const AGE_MIN_MS = 10_000;
@@ -22,6 +23,10 @@ export interface RequeueOptions {
   readonly home: string;
   /** Whether the job is being accepted or cancelled at this moment. */
   isBusy(taskId: string): boolean;
+  /** Since when (`performance.now()`) the worker of a task is known to be gone, by task id: kept between two passes. */
+  readonly gone?: Map<string, number>;
+  /** Whether this process has accepted the task, so that its records are on their way. */
+  isOwn?(taskId: string): boolean;
   /** A job that cannot be read or queued; the others are queued all the same. */
   onProblem(taskId: string, reason: string): void;
 }
@@ -48,29 +53,51 @@ export async function requeueUnfinished(options: RequeueOptions): Promise<number
 }
 
 async function requeueOne(taskId: string, options: RequeueOptions): Promise<boolean> {
-  const { jobs, queue, reader } = options;
+  const { jobs, queue, reader, home } = options;
   const entry = await jobs.read(taskId);
   if (entry === undefined || !isOwnQueue(entry, options)) return false;
   // What waits or runs is left alone, whatever its records say: an end may be forged, and the task of a silent worker is
   // recorded as abandoned before Redis hands it out again.
-  if ((await queue.has(taskId)) || options.isBusy(taskId)) return false;
+  if ((await queue.has(taskId)) || options.isBusy(taskId)) {
+    await describeUnknown(entry, options);
+    return false;
+  }
   const isOver = await queue.knows(taskId);
   const recorded = await reader.readDocument(taskId, 'metadata');
   // The service has not recorded it yet, or has lost that: what others say about its job does not count.
   const metadata = recorded?.opened_by === undefined ? recorded : undefined;
   // An abandoned task is queued from its entry; an attempt over the maximum ends without one.
   if (isOver || isFinal(metadata?.status)) {
+    options.gone?.delete(taskId);
     if (!options.isBusy(taskId)) await jobs.remove(taskId);
     return false;
   }
-  if (!isLost(entry, metadata)) return false;
-  const job: Job = { ...entry.job, attempt: nextAttempt(entry, metadata) };
+  if (!isLost(entry, metadata, options)) return false;
+  options.gone?.delete(taskId);
+  const job: Job = {
+    ...entry.job,
+    ...(queue.home === undefined && { home }),
+    attempt: nextAttempt(entry, metadata),
+  };
   if (options.isBusy(taskId) || jobs.hasEnded(taskId)) return false;
   await queue.push(job);
   if (metadata === undefined) describeAgain(job, entry.createdAt);
   // Records that it is queued: a running task without heartbeats would be closed as abandoned.
   else if (metadata.status !== 'queued' || metadata.attempt !== job.attempt) describeRequeue(job);
   return true;
+}
+
+/** The process that queued it was killed before it recorded the task. */
+async function describeUnknown(
+  { job, isStarted, createdAt }: JobEntry,
+  options: RequeueOptions,
+): Promise<void> {
+  const { taskId } = job;
+  const isYoung = Date.now() - Date.parse(createdAt) <= AGE_MIN_MS;
+  if (isYoung || options.isOwn?.(taskId) === true || options.isBusy(taskId)) return;
+  const metadata = await options.reader.readDocument(taskId, 'metadata');
+  const isKnown = metadata !== undefined && metadata.created_at !== null && metadata.opened_by === undefined;
+  if (!isKnown && !options.jobs.hasEnded(taskId)) describeAgain(job, createdAt, { isBegun: isStarted });
 }
 
 /** Jobs of an in-process queue end with its process. This one holds the directory, so that process is gone. */
@@ -84,8 +111,20 @@ function isOwnQueue(entry: JobEntry, { queue, home }: RequeueOptions): boolean {
 }
 
 /** Whether no process can have the job any more. */
-function isLost(entry: JobEntry, metadata: JsonObject | undefined): boolean {
+function isLost(
+  entry: JobEntry,
+  metadata: JsonObject | undefined,
+  { gone }: Pick<RequeueOptions, 'gone'>,
+): boolean {
   if (isVolatile(entry)) return true;
+  const isAlive = entry.isStarted && entry.worker !== undefined ? isProcessAlive(entry.worker) : undefined;
+  if (isAlive === true) return false;
+  if (isAlive === false && gone !== undefined) {
+    // The end that it has recorded may be in its journal, which the holder takes over within a second.
+    const sinceMs = gone.get(entry.job.taskId) ?? performance.now();
+    gone.set(entry.job.taskId, sinceMs);
+    if (performance.now() - sinceMs > AGE_MIN_MS) return true;
+  }
   // A worker that had taken the job before Redis lost it goes on with it.
   if (metadata !== undefined && metadata.status !== 'queued' && metadata.status !== 'abandoned') return false;
   return Date.now() - Date.parse(entry.updatedAt) > AGE_MIN_MS;

@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { parseObject } from '../../model/json.ts';
+import { isMark } from '../../model/sender.ts';
 import { type Line, readLines } from '../../system/lines.ts';
 import { lstatIfPresent } from '../../system/optional-files.ts';
 import { gzipPath } from '../compress.ts';
@@ -121,8 +122,12 @@ export class GrowingLines {
   }
 }
 
-/** The whole line stands for the id when it has none. */
+/**
+ * The whole line stands for the id when it has none. A record of the trail is another line than a copy that another sender has
+ * sent before: the copy may say something else.
+ */
 function idOf(line: string): string {
-  const id = parseObject(line)?.event_id;
-  return typeof id === 'string' ? id : line;
+  const { event_id: id, sender } = parseObject(line) ?? {};
+  if (typeof id !== 'string') return line;
+  return isMark(sender) ? `${id} ${sender}` : id;
 }

@@ -22,6 +22,7 @@ import {
 import { WorkflowPlaces } from '../workflow-place.ts';
 import { createDeliveryList } from './delivery-list.ts';
 import { createFeedReader } from './feed-reader.ts';
+import { SentCopies } from './sent-copies.ts';
 import { createTaskList } from './task-list.ts';
 import { createWorkflowList } from './workflow-list.ts';
 import { readWorkflow } from './workflow-reader.ts';
@@ -79,8 +80,9 @@ async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise
   const opened = await openTaskLines(logDir, taskId, file);
   if (opened === undefined) return undefined;
   let skippedLines: number;
+  const copies = new SentCopies();
   try {
-    skippedLines = await countSkipped(opened);
+    skippedLines = await countSkipped(opened, copies);
   } catch (error) {
     await opened.close();
     throw unreadable(`a line file of task ${taskId}`, error);
@@ -89,7 +91,7 @@ async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise
   return {
     skippedLines,
     lines: () => {
-      pass = goodLines(opened);
+      pass = goodLines(opened, copies);
       return pass;
     },
     close: async () => {
@@ -100,19 +102,24 @@ async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise
   };
 }
 
-async function countSkipped(opened: OpenedLines): Promise<number> {
+/** Also finds the copies of records, which are not counted. */
+async function countSkipped(opened: OpenedLines, copies: SentCopies): Promise<number> {
   let skipped = 0;
   for await (const batch of opened.lines()) {
-    for (const line of batch) if (storedText(line) === undefined && !isBlankLine(line)) skipped += 1;
+    for (const line of batch) {
+      const text = storedText(line);
+      if (text !== undefined) copies.add(text);
+      else if (!isBlankLine(line)) skipped += 1;
+    }
   }
   return skipped;
 }
 
-async function* goodLines(opened: OpenedLines): AsyncGenerator<string> {
+async function* goodLines(opened: OpenedLines, copies: SentCopies): AsyncGenerator<string> {
   for await (const batch of opened.lines()) {
     for (const line of batch) {
       const text = storedText(line);
-      if (text !== undefined) yield text;
+      if (text !== undefined && !copies.has(text)) yield text;
     }
   }
 }

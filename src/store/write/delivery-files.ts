@@ -6,13 +6,13 @@ import type { Change } from '../../project/change.ts';
 import { makeDirectory } from '../../system/durable.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
 import { OWN_NAMES } from '../layout.ts';
-import { LineFile, type NewLine } from './line-file.ts';
-import { sentKey } from './line-keys.ts';
-import { LINE_PROBLEM, recordLine, TOO_LONG } from './line-limit.ts';
-import type { LineWriter } from './line-writer.ts';
+import { LineFile, type NewLine } from './lines/line-file.ts';
+import { sentKey } from './lines/line-keys.ts';
+import { LINE_PROBLEM, recordLine, TOO_LONG } from './lines/line-limit.ts';
+import type { LineWriter } from './lines/line-writer.ts';
+import { hasRecord, sentId } from './lines/sent-line.ts';
 import { notify, type StoreObserver } from './observer.ts';
 import type { OnRefused } from './open-units.ts';
-import { hasRecord, sentId } from './sent-line.ts';
 
 /** Days whose ids stay in memory: today, and days of late deliveries. */
 const OPEN_FILES_MAX = 16;

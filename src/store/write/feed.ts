@@ -8,8 +8,8 @@ import { namesIn, openIfPresent } from '../../system/optional-files.ts';
 import { DAY_FILE, OWN_NAMES } from '../layout.ts';
 import { levelsOf } from '../workflow-place.ts';
 import { KeyedQueue } from './keyed-queue.ts';
-import type { NewLine } from './line-file.ts';
-import { type LineWriter, UNSYNCED } from './line-writer.ts';
+import type { NewLine } from './lines/line-file.ts';
+import { type LineWriter, UNSYNCED } from './lines/line-writer.ts';
 
 /**
  * All workflow events in the order of storing, in files by the day of storing. An event is written to the feed before

@@ -52,10 +52,12 @@ export class Liveness {
   /** Records of the task were stored. `isSign`: they prove that its worker is alive, which spans alone do not. */
   heard(state: TaskState, nowMs: number, isSign: boolean): void {
     const before = this.#tasks.get(state.taskId);
+    // Another sender has taken the task over: what the former one said of its heartbeats no longer counts.
+    const isSameWorker = before?.attempt === state.attempt && before.openedBy === state.openedBy;
     this.#set(state, {
       workerSeenAtMs: isSign ? nowMs : (before?.workerSeenAtMs ?? nowMs),
       seenAtMs: nowMs,
-      ...(before?.attempt === state.attempt && { heartbeatSeconds: before.heartbeatSeconds }),
+      ...(isSameWorker && { heartbeatSeconds: before.heartbeatSeconds }),
     });
   }
 

@@ -71,7 +71,8 @@ export class NameGuard {
   }
 }
 
-const PROBE = '.Probe-';
+/** First letters of the files with which a file system is tried out. */
+export const PROBE = '.Probe-';
 
 /** A process that was killed while it tried out the file system has left its file. */
 export async function removeLeftProbes(dir: string): Promise<void> {

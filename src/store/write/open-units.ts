@@ -1,6 +1,6 @@
 import { errnoOf } from '../../errors.ts';
 import type { OtlpSpan } from '../../model/otlp.ts';
-import type { Standing } from './admission.ts';
+import type { Standing } from './batch/admission.ts';
 import type { KeyedQueue } from './keyed-queue.ts';
 
 /** Receives the index of a refused change, the reason, and a fixed word for it that is counted. */
@@ -50,6 +50,11 @@ export class OpenUnits<Change> {
 
   has(id: string): boolean {
     return this.#units.has(id);
+  }
+
+  /** Whether it is open or has files. */
+  async exists(id: string): Promise<boolean> {
+    return this.has(id) || (await this.#options.exists(id));
   }
 
   /** Runs `fn` while no other function runs for this unit. */

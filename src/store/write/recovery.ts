@@ -2,12 +2,14 @@ import { lstat, lutimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errnoOf } from '../../errors.ts';
 import { isPathSafeId, isWorkflowId } from '../../model/ids.ts';
-import { parseObject } from '../../model/json.ts';
+import { parseJson, parseObject } from '../../model/json.ts';
+import { compareMarks, markOfSpan, type SenderMark } from '../../model/sender.ts';
 import { readText } from '../../system/durable.ts';
 import { lstatIfPresent, namesIn, readableNamesIn } from '../../system/optional-files.ts';
 import { TASK_FILES, type TaskFile, WORKFLOW_FILES } from '../layout.ts';
 import { openTaskLines } from '../task-file.ts';
 import { workflowFile } from '../workflow-place.ts';
+import { spanOf } from './lines/sent-span.ts';
 
 /** Ids of tasks that an earlier process may have left unfinished. */
 export async function unsettledTasks(logDir: string): Promise<AsyncGenerator<string>> {
@@ -50,13 +52,29 @@ export async function* unsettledWorkflows(month: string): AsyncGenerator<string>
   }
 }
 
-/** Whether a span is in its task's trace. Only reads: the task may be open for writing. */
-export async function isSpanInTask(logDir: string, taskId: string, spanId: string): Promise<boolean> {
+export interface SoughtSpan {
+  readonly spanId: string;
+  readonly mark: SenderMark | undefined;
+}
+
+/**
+ * Whether a span is in its task's trace, sent by the trail or by a sender of this mark. Only reads: the task may be open for
+ * writing.
+ */
+export async function isSpanInTask(
+  logDir: string,
+  taskId: string,
+  { spanId, mark }: SoughtSpan,
+): Promise<boolean> {
   const opened = await openTaskLines(logDir, taskId, 'trace');
   if (opened === undefined) return false;
   try {
     for await (const batch of opened.lines()) {
-      if (batch.some(({ bytes }) => bytes?.includes(`"spanId":"${spanId}"`))) return true;
+      for (const { bytes } of batch) {
+        if (bytes?.includes(`"spanId":"${spanId}"`) !== true) continue;
+        const stored = spanOf(parseJson(bytes.toString('utf8')));
+        if (stored?.spanId === spanId && compareMarks(markOfSpan(stored.attributes), mark) <= 0) return true;
+      }
     }
     return false;
   } finally {

@@ -4,28 +4,29 @@ import type { FsyncMode } from '../../model/fsync-mode.ts';
 import { type OtlpSpan, RequestMemory, type TelemetryBatch } from '../../model/otlp.ts';
 import type { Sender } from '../../model/sender.ts';
 import { isoFromMs } from '../../model/time.ts';
+import type { TaskChange } from '../../project/change.ts';
 import { statIfPresent } from '../../system/optional-files.ts';
 import { OWN_NAMES, taskDir } from '../layout.ts';
 import { nearTime, WorkflowPlaces, workflowFile } from '../workflow-place.ts';
-import { NOT_PERMITTED, type Sent, type Standing } from './admission.ts';
-import { BEGUN_PROBLEM, mayBegin } from './begun.ts';
+import { NOT_PERMITTED, type Sent, type Standing } from './batch/admission.ts';
+import { BEGUN_PROBLEM, mayBegin } from './batch/begun.ts';
+import { noteHeartbeats } from './batch/heartbeats.ts';
+import { SenderNotes } from './batch/sender-notes.ts';
+import { push, refuseByTask, type SortedBatch, sortBatch, type UnitWrite } from './batch/sorted-batch.ts';
+import { DELIVERIES, FEED, unitsOf } from './batch/written-units.ts';
 import { DeliveryFiles } from './delivery-files.ts';
 import { Feed } from './feed.ts';
-import { noteHeartbeats } from './heartbeats.ts';
 import { KeyedQueue } from './keyed-queue.ts';
-import { LineSync } from './line-sync.ts';
+import { LineSync } from './lines/line-sync.ts';
 import { Liveness } from './liveness.ts';
 import { NameGuard, type NameRules, removeLeftProbes } from './name-guard.ts';
 import type { StoreObserver } from './observer.ts';
-import { OpenTask, type TaskChange } from './open-task.ts';
 import { OpenUnits } from './open-units.ts';
-import { OpenWorkflow, timeOf, type WorkflowChange } from './open-workflow.ts';
-import { isSpanInTask, unsettledTasks, unsettledWorkflows } from './recovery.ts';
+import { isSpanInTask, type SoughtSpan, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusal, Refusals, unavailable } from './refusals.ts';
-import { SenderNotes } from './sender-notes.ts';
-import { type Entry, push, refuseByTask, type SortedBatch, sortBatch } from './sorted-batch.ts';
+import { OpenTask } from './task/open-task.ts';
 import { type RecoverableUnits, UnitRecovery } from './unit-recovery.ts';
-import { DELIVERIES, FEED, unitsOf } from './written-units.ts';
+import { OpenWorkflow, timeOf, type WorkflowChange } from './workflow/open-workflow.ts';
 
 /** All delays are whole seconds. */
 const TICK_MS = 1_000;
@@ -103,21 +104,18 @@ export class Store {
     const { logDir, books, observer, workflowDir = join(logDir, OWN_NAMES.workflows) } = options;
     this.#named = [logDir, workflowDir];
     this.#sync = new LineSync({ mode: options.fsync, books, writing: () => this.#ingests.size });
-    const writer = this.#sync.of(DELIVERIES);
-    this.#deliveries = new DeliveryFiles(logDir, { now: this.#now, observer, writer });
+    const deliveries = { now: this.#now, observer, writer: this.#sync.of(DELIVERIES) };
+    this.#deliveries = new DeliveryFiles(logDir, deliveries);
     this.#places = new WorkflowPlaces(workflowDir);
-    this.#refusals = new Refusals(logDir, books, this.#now);
+    this.#refusals = new Refusals({ directories: [logDir, workflowDir], books, now: this.#now });
     this.#notes = new SenderNotes(books, options.log);
     this.#recovery = new UnitRecovery({
       books,
       refusals: this.#refusals,
       isStopped: () => this.#stopReason !== undefined,
     });
-    const shared = {
-      queue: this.#queue,
-      now: this.#now,
-      onBadLines: (count: number) => books.countSkippedLines(count),
-    };
+    const onBadLines = (count: number): void => books.countSkippedLines(count);
+    const shared = { queue: this.#queue, now: this.#now, onBadLines };
     const names = (dir: string): NameGuard => new NameGuard(dir, options.probeNames);
     const taskOptions = { logDir, liveness: this.liveness, observer, names: names(logDir) };
     this.#tasks = new OpenUnits({
@@ -133,7 +131,7 @@ export class Store {
       observer,
       names: names(workflowDir),
       onDocument: (id: string) => options.onDocument?.(id),
-      isInTask: (taskId: string, spanId: string) => isSpanInTask(logDir, taskId, spanId),
+      isInTask: (taskId: string, span: SoughtSpan) => isSpanInTask(logDir, taskId, span),
     };
     this.#workflows = new OpenUnits({
       ...shared,
@@ -243,17 +241,18 @@ export class Store {
     this.#isTicking = true;
     try {
       await this.#sync.retry();
-      await this.#recovery.retry();
-      for (const units of [this.#tasks, this.#workflows]) {
-        await units.tick({
-          isClosed: () => this.#closedReason() !== undefined,
-          onSpan: (span) => this.#options.onSpan(span),
-          onError: (id, error) => this.#refusals.refuse(`${units.kind} ${id}`, error),
-        });
-      }
+      if (await this.#refusals.look()) await this.#recovery.retry();
+      await this.#tickUnits(this.#tasks);
+      await this.#tickUnits(this.#workflows);
     } finally {
       this.#isTicking = false;
     }
+  }
+
+  #tickUnits<C>(units: OpenUnits<Sent<C>>): Promise<void> {
+    const { onSpan } = this.#options;
+    const isClosed = (): boolean => this.#closedReason() !== undefined;
+    return units.tick({ isClosed, onSpan, onError: (id, error) => this.#failed(units, id, error) });
   }
 
   /**
@@ -276,8 +275,15 @@ export class Store {
   #recoverable<C>(units: OpenUnits<Sent<C>>): RecoverableUnits {
     return {
       kind: units.kind,
-      open: (id) => this.#write(units, { id, entries: [], refused: new Map() }),
+      open: async (id) =>
+        !(await units.exists(id)) || this.#write(units, { id, entries: [], refused: new Map() }),
     };
+  }
+
+  /** A write has failed: as `Refusals.refuse`. */
+  #failed<C>(units: OpenUnits<Sent<C>>, id: string, error: unknown): Promise<string> {
+    this.#recovery.noteFailed(this.#recoverable(units), id);
+    return this.#refusals.refuse(`${units.kind} ${id}`, error);
   }
 
   /** Stores changes of one unit and adds refused records to `refused`. False when its files cannot be written. */
@@ -295,9 +301,10 @@ export class Store {
         const fresh = await units.apply(id, entries, refusal.add);
         this.#count(entries.length - refusal.records.size, fresh);
         if (entries.length > 0) this.#refusals.clear(what);
+        this.#recovery.noteWritten(what);
         return true;
       } catch (error) {
-        const reason = await this.#refusals.refuse(what, error);
+        const reason = await this.#failed(units, id, error);
         for (const { record } of entries) refused.set(record, reason);
         return false;
       }
@@ -388,10 +395,4 @@ export class Store {
     const reason = this.#pauseReason();
     if (reason !== undefined) throw unavailable(reason);
   }
-}
-
-interface UnitWrite<C> {
-  readonly id: string;
-  readonly entries: readonly Entry<C>[];
-  readonly refused: Map<number, string>;
 }

@@ -4,9 +4,9 @@ import type { Books } from '../../books.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { type Appender, releaseSegments } from '../../journal/appender.ts';
-import type { WrittenSegment } from '../../journal/journal.ts';
 import type { TelemetrySource } from '../../journal/line.ts';
 import { journalDir } from '../../journal/lone-record.ts';
+import type { WrittenSegment } from '../../journal/segment.ts';
 import { LeaseCheck } from '../../store/lease/lease.ts';
 import { releaseFormer } from '../../store/lock.ts';
 import type { OpenTasks } from '../metrics/open-tasks.ts';
@@ -38,6 +38,9 @@ const CHECKS_MAX = 30;
 /** Pause before a thread is started again; doubles while it does not stay, up to the longest. */
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 30_000;
+
+/** The longest pause when the start was refused, as by a full disk: it is to go on soon after the disk is well. */
+const REFUSED_MAX_MS = 2_000;
 
 /** A thread that has run for this long has started well: the next pause is short again. */
 const STAYED_MS = 60_000;
@@ -331,9 +334,10 @@ export class HolderThread {
     this.#restartLater(reason);
   }
 
-  #restartLater(reason: string): void {
+  #restartLater(reason: string, longestMs: number = RESTART_MAX_MS): void {
     if (performance.now() - this.#startedAt > STAYED_MS) this.#pauseMs = RESTART_MIN_MS;
-    this.#restart = setTimeout(() => void this.#runAgain(reason), this.#pauseMs).unref();
+    const pauseMs = Math.min(this.#pauseMs, longestMs);
+    this.#restart = setTimeout(() => void this.#runAgain(reason), pauseMs).unref();
     this.#pauseMs = Math.min(2 * this.#pauseMs, RESTART_MAX_MS);
   }
 
@@ -347,7 +351,7 @@ export class HolderThread {
       books.setNotice(PART, `it was started again ${times}; the last reason: ${reason}`);
     } catch (error) {
       books.setReason(PART, `it cannot be started again: ${messageOf(error)}`);
-      if (!this.#isClosing) this.#restartLater(reason);
+      if (!this.#isClosing) this.#restartLater(reason, REFUSED_MAX_MS);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { BooksState } from '../../books.ts';
 import type { ErrorCode } from '../../errors.ts';
-import type { WrittenSegment } from '../../journal/journal.ts';
+import type { WrittenSegment } from '../../journal/segment.ts';
 import type { DeliveryLine } from '../../model/documents.ts';
 import type { TaskEndFacts, WorkflowEndFacts } from '../metrics/end-facts.ts';
 import type { OpenTasks } from '../metrics/open-tasks.ts';

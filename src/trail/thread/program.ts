@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Books } from '../../books.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import type { Sender } from '../../export/sender.ts';
+import { HOLDER } from '../../journal/destination.ts';
 import { Journal } from '../../journal/journal.ts';
 import { journalDir } from '../../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../../journal/watch.ts';
@@ -43,6 +44,9 @@ const CLAIMED_MS_MAX = 5_000;
 
 /** Milliseconds at shutdown for a destination that was not reachable before. */
 const UNREACHABLE_MS = 200;
+
+/** The same for the store of this process, which refuses while its disk does. The records are safe in the journal if it goes on to. */
+const REFUSING_MS = 1_000;
 
 /** Milliseconds for an answer of the recording thread, which its program may keep busy. */
 const ANSWER_MS = 30_000;
@@ -95,6 +99,8 @@ class HolderProgram {
       books: this.#books,
       fsync: config.fsync,
       onSegment: (id, path) => this.#channel.tell('segment', { id, path }),
+      // The next thread, if this one ends now, does not send these records again.
+      beforeAdvance: () => this.#publish(),
     });
     for (const segment of former?.segments ?? []) this.#journal.adopt(segment);
     this.#channel = new Channel<ToRecorder, AskedOfRecorder, ToHolder, AskedOfHolder>(port, {
@@ -270,18 +276,29 @@ class HolderProgram {
     // Records whose message would still come.
     this.#journal.wake();
     const remainingMs = (): number => Math.max(0, until - performance.now());
-    await Promise.all(
-      this.#senders.map((sender) => {
-        const isAway = this.#books.reasons.has(sender.destination);
-        return sender.drain(isAway ? Math.min(remainingMs(), UNREACHABLE_MS) : remainingMs());
-      }),
-    );
+    await Promise.all(this.#senders.map((sender) => this.#drainTo(sender, remainingMs)));
     await Promise.all(this.#senders.map((sender) => sender.stop(Math.min(remainingMs(), UNREACHABLE_MS))));
+  }
+
+  /** A destination that was away is tried at once, and gets the whole time when it takes records again. */
+  async #drainTo(sender: Sender, remainingMs: () => number): Promise<void> {
+    const { destination } = sender;
+    sender.hurry();
+    if (this.#books.reasons.has(destination)) {
+      const isOwn = destination === HOLDER && this.#holder !== undefined;
+      const until = performance.now() + Math.min(remainingMs(), isOwn ? REFUSING_MS : UNREACHABLE_MS);
+      while (this.#books.reasons.has(destination)) {
+        if (performance.now() >= until) return;
+        if (await sender.drain(RECOVER_POLL_MS)) return;
+      }
+    }
+    await sender.drain(remainingMs());
   }
 
   /** Receiver, store and lock after the journal: the last records of this process are stored by its own store. */
   async #close(until: number, recorded: number): Promise<undefined> {
-    const failed = (error: unknown): void => this.#books.setReason('shutdown', messageOf(error));
+    const failed = (error: unknown): void =>
+      this.#books.setReason('shutdown', `not everything was closed: ${messageOf(error)}`);
     try {
       for (const destination of this.#journal.destinations) {
         const pending = await this.#journal.countPending(destination);

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { threadEnvironment } from '../../config/environment.ts';
+import { processEnvironment } from '../../config/environment.ts';
 import { messageOf } from '../../errors.ts';
 import type { Port } from './channel.ts';
 import type { ThreadStart } from './thread-start.ts';
@@ -40,7 +40,7 @@ function startThread(start: ThreadStart, entry: URL): Running {
     name: 'tasktrail',
     // Not the loaders of the user's program: neither from its arguments nor from its environment.
     execArgv: [],
-    env: threadEnvironment(),
+    env: { ...processEnvironment().variables, NODE_OPTIONS: undefined },
   });
   let reason: string | undefined;
   worker.on('error', (error) => {

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
-import type { WrittenSegment } from '../../journal/journal.ts';
 import type { TelemetrySource } from '../../journal/line.ts';
+import type { WrittenSegment } from '../../journal/segment.ts';
 
 /** With what the holder's thread starts. */
 export interface ThreadStart {

@@ -15,6 +15,8 @@ interface Entry {
   /** Ids of the queued tasks, by command. Other commands may have failed. */
   readonly done: Map<string, string>;
   running: Running | undefined;
+  /** How often it has come with commands that were not queued. */
+  tries: number;
   /** An earlier process has started commands of the subject, with another delivery. */
   isRecalled?: boolean;
 }
@@ -46,6 +48,8 @@ export interface DeliveryKey {
   readonly commands: readonly string[];
   /** Default: this moment. */
   readonly nowMs?: number;
+  /** Told how often the delivery has come before its commands were queued, this time included. */
+  onTry?(tries: number): void;
 }
 
 /**
@@ -98,6 +102,7 @@ export class Redeliveries {
     const entry = this.#entryOf(key);
     const { running } = entry;
     if (running !== undefined && key.commands.every((command) => running.commands.includes(command))) {
+      countTry(entry, key);
       return running.taken.then(({ taskIds }) => repeatOf(entry, key, taskIds));
     }
     // An edit may have a command that the run in progress has not.
@@ -123,6 +128,7 @@ export class Redeliveries {
       atMs: key.nowMs ?? Date.now(),
       done: new Map(),
       running: undefined,
+      tries: 0,
     };
     for (const name of names) if (!this.#entries.has(name)) this.#entries.set(name, entry);
     return entry;
@@ -132,6 +138,7 @@ export class Redeliveries {
     const { done } = entry;
     const isNew = (command: string): boolean => !done.has(command);
     if (!key.commands.some(isNew)) return repeatOf(entry, key);
+    countTry(entry, key);
     const { repeated, unanswered } = await this.#recall(key, entry);
     if (repeated !== undefined) return { repeats: 'delivery', taskIds: repeated };
     const commands = key.commands.filter(isNew);
@@ -190,6 +197,11 @@ export class Redeliveries {
     }
     return true;
   }
+}
+
+function countTry(entry: Entry, key: DeliveryKey): void {
+  entry.tries += 1;
+  key.onTry?.(entry.tries);
 }
 
 function namesOf({ provider, deliveryId, subject }: DeliveryKey): string[] {

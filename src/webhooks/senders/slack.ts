@@ -6,6 +6,7 @@ import { type NameOf, unescapeSlack } from '../markup/slack-text.ts';
 import { parsePayload, textAt, valueAt, type WebhookPayload } from '../payload.ts';
 import type { Provider, Said, WebhookAnswer, WebhookEvent, WebhookRequestBody } from '../provider.ts';
 import { malformed, type Refusal } from '../rejection.ts';
+import { signedBytesName } from '../repeats/signed-bytes.ts';
 import { unlessForgotten } from '../repeats/subject.ts';
 import {
   isSignedByAny,
@@ -65,7 +66,15 @@ function checkSignature(
   return isSignedByAny(secrets, signed, Buffer.from(hex, 'hex')) ? undefined : wrongSignature(SIGNATURE);
 }
 
-function readSlack({ headers, body, nowMs }: WebhookRequestBody, trigger: string): WebhookEvent {
+function readSlack(request: WebhookRequestBody, trigger: string): WebhookEvent {
+  const event = readBody(request, trigger);
+  if (event.deliveryId !== undefined || event.subject !== undefined) return event;
+  // Without an id a repetition has the same signed time and bytes.
+  const timestamp = readHeader(request.headers, TIMESTAMP.toLowerCase()) ?? '';
+  return { ...event, subject: signedBytesName([`v0:${timestamp}:`, request.body]) };
+}
+
+function readBody({ headers, body, nowMs }: WebhookRequestBody, trigger: string): WebhookEvent {
   if (isTrueForm(readHeader(headers, 'content-type'), body)) return readForm(parseFormOnce(body), trigger);
   const payload = parsePayload(body);
   const type = textAt(payload, 'type');

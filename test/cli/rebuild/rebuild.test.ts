@@ -9,6 +9,7 @@ import { TRAIL } from '../../../src/model/sender.ts';
 import { SIGNALS } from '../../../src/receive/signals.ts';
 import { DirectoryLock } from '../../../src/store/lock.ts';
 import { Store } from '../../../src/store/write/store.ts';
+import { ownIdentity } from '../../../src/system/process-identity.ts';
 import { filesIn, tempDir } from '../../support/log-dir.ts';
 import { eventId, log, outputLog, span, spanId, T0 } from '../../support/records.ts';
 import { settledTask, workflowEvent } from '../../support/settled.ts';
@@ -187,7 +188,10 @@ test('it is refused while a process holds the directory, also to look', async ()
   const lock = await DirectoryLock.acquire(dir, () => {});
   try {
     for (const check of [true, false])
-      await expect(run(undefined, { dir, check })).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
+      await expect(run(undefined, { dir, check })).rejects.toMatchObject({
+        code: 'ERR_DIRECTORY_HELD',
+        message: `${dir} is held by process ${process.pid} on ${ownIdentity().host}: stop it first, and start it again afterwards`,
+      });
   } finally {
     await lock.release();
   }

@@ -16,6 +16,19 @@ test('a stage is its name and its fields', () => {
   expect(format.stage(line)).toBe(`03:04:05.678  stage        validation status=passed n=1 s="a b"\n`);
 });
 
+test('a stage that is not the trail’s says whose it is', () => {
+  const line = {
+    timestamp: TIMESTAMP,
+    stage: 'validation',
+    event_id: 'E',
+    status: 'passed',
+    sender: 'anonymous',
+  };
+  expect(format.stage(line)).toBe(
+    '03:04:05.678  stage        [sent without a token] validation status=passed\n',
+  );
+});
+
 test.each<[JsonObject, string]>([
   [{ content: 'one\n' }, 'output       one\n'],
   [{ content: 'one\ntwo\n' }, `output       one\n${INDENT}two\n`],
@@ -35,6 +48,15 @@ test.each<[JsonObject, string]>([
   ],
   [{ parent_tool_use_id: 't', content: 'x' }, 'output       [sub-agent] x\n'],
   [{ truncated: true, original_bytes: 9, content: 'x' }, 'output       [cut, 9 bytes in all] x\n'],
+  [
+    { type: 'result', content: 'forged\n', sender: 'agent', stream: 'stderr' },
+    'result       [sent by the agent] [stderr] forged\n',
+  ],
+  [
+    { type: 'tool_call', tool_name: 'Bash', content: 'Bash {}', sender: 'anonymous' },
+    'tool_call    [sent without a token] Bash {}\n',
+  ],
+  [{ content: 'x', sender: 'octocat' }, 'output       x\n'],
   [{ content: { a: 1 } }, 'output       {"a":1}\n'],
   [{ type: 7, content: 'x' }, '-            x\n'],
 ])('%j is formatted', (line, text) => {

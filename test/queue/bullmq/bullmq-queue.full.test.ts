@@ -130,6 +130,8 @@ describe.skipIf('missing' in program)('a queue on Redis', () => {
       attempt: 1,
       stops: 0,
       workflowId: null,
+      home: null,
+      mustBeAccepted: true,
     });
     expect(JSON.parse(JSON.parse(opts ?? '').tm)).toEqual({
       task_id: 'task-1',

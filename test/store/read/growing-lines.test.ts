@@ -38,6 +38,28 @@ test('each call returns the lines that were added, from the first on', async () 
   expect(await next()).toEqual([3]);
 });
 
+test('the record of the trail is returned also behind a copy of another sender, before and after the copy is removed', async () => {
+  const { path, next } = await follow();
+  const sent = (n: number, sender?: string): string => `${JSON.stringify({ event_id: 'id-1', n, sender })}\n`;
+  writeFileSync(path, sent(1, 'anonymous'));
+  expect(await next()).toEqual([1]);
+  appendFileSync(path, sent(2));
+  expect(await next()).toEqual([2]);
+  writeFileSync(`${path}.tmp`, sent(2) + line(3));
+  renameSync(`${path}.tmp`, path);
+  expect(await next()).toEqual([3]);
+});
+
+test('a copy that was removed before it was followed up does not hide the record', async () => {
+  const { path, next } = await follow();
+  const sent = (n: number, sender?: string): string => `${JSON.stringify({ event_id: 'id-1', n, sender })}\n`;
+  writeFileSync(path, sent(1, 'agent'));
+  expect(await next()).toEqual([1]);
+  writeFileSync(`${path}.tmp`, sent(2));
+  renameSync(`${path}.tmp`, path);
+  expect(await next()).toEqual([2]);
+});
+
 test('an incomplete line is returned once it is complete, and an invalid one never', async () => {
   const { path, next } = await follow();
   writeFileSync(path, `${line(1)}nonsense\n${line(2).slice(0, 10)}`);

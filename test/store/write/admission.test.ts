@@ -4,7 +4,15 @@ import { expect, test } from 'vitest';
 import type { JsonObject, JsonValue } from '../../../src/model/json.ts';
 import type { ReceivedLog } from '../../../src/model/otlp.ts';
 import { ANONYMOUS, type Sender, TRAIL } from '../../../src/model/sender.ts';
-import { documentOf, filesIn, linesOf, newStore, openStore, type TestStore } from '../../support/log-dir.ts';
+import {
+  documentOf,
+  filesIn,
+  flowOf,
+  linesOf,
+  newStore,
+  openStore,
+  type TestStore,
+} from '../../support/log-dir.ts';
 import { eventId, log, span, spanId } from '../../support/records.ts';
 
 const AGENT: Sender = { kind: 'agent', taskId: 'task-1' };
@@ -266,7 +274,9 @@ test('the trail takes over what an anonymous copy has opened, and nothing of it 
   expect(documentOf(store.dir, 'task-1', 'metadata.json').opened_by).toBeUndefined();
   expect(existsSync(join(store.dir, 'task-1', '04-final-result.json'))).toBe(false);
   expect((await store.logs(line)).rejected).toBe(0);
-  expect(linesOf(store.dir, 'task-1', '03-agent-output.jsonl')).toHaveLength(1);
+  expect((await flowOf(store.dir, 'task-1', 'agent-output')).map(({ sender }) => sender)).toEqual([
+    undefined,
+  ]);
   expect((await store.from(ANONYMOUS, result({ status: 'failed' }))).rejected).toBe(1);
   expect((await store.from(ANONYMOUS, ENDING(eventId(6)))).rejected).toBe(0);
   await store.logs(ENDING(eventId(6)));
@@ -298,7 +308,7 @@ test('the order in which the copies and the records of the trail come does not c
     const files = ['metadata.json', '04-final-result.json'].map((name) =>
       documentOf(store.dir, 'task-1', name),
     );
-    documents.push([...files, linesOf(store.dir, 'task-1', '03-agent-output.jsonl')]);
+    documents.push([...files, await flowOf(store.dir, 'task-1', 'agent-output')]);
   }
   expect(documents[1]).toEqual(documents[0]);
   expect(documents[2]).toEqual(documents[0]);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { ReceivedLog, ReceivedSpan, TelemetryBatch } from '../../../src/model/otlp.ts';
 import { TRAIL } from '../../../src/model/sender.ts';
 import type { Change } from '../../../src/project/change.ts';
-import { changesOf } from '../../../src/store/write/batch-changes.ts';
+import { changesOf } from '../../../src/store/write/batch/batch-changes.ts';
 import { eventId, log, outputLog, span, spanId } from '../../support/records.ts';
 
 function changesIn(batch: TelemetryBatch): (readonly Change[])[] {

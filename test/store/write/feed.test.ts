@@ -2,7 +2,7 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } f
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Feed } from '../../../src/store/write/feed.ts';
-import type { NewLine } from '../../../src/store/write/line-file.ts';
+import type { NewLine } from '../../../src/store/write/lines/line-file.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
 const DAY1 = Date.parse('2026-01-01T12:00:00Z');

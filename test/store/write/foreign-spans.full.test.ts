@@ -55,6 +55,17 @@ test('own spans, and foreign spans of another task, are kept beyond the limit', 
   expect(linesOf(store.dir, 'task-2', 'trace.jsonl')).toHaveLength(5);
 });
 
+test('spans of an agent in the scope of tasktrail count as foreign ones, also after a restart', async () => {
+  const agent = { kind: 'agent', taskId: 'task-1' } as const;
+  const store = await newStore();
+  await store.logs(log({ event: 'tasktrail.task.metadata', id: eventId(1), body: { status: 'running' } }));
+  const flood = Array.from({ length: MAX + 3 }, (_, index) => own(index + 1));
+  expect((await store.spansFrom(agent, ...flood)).rejected).toBe(3);
+  const again = openStore(store.dir);
+  expect((await again.spansFrom(agent, own(MAX + 9))).rejected).toBe(1);
+  expect((await again.sendSpans(own(MAX + 10))).rejected).toBe(0);
+});
+
 test('a foreign span that is stored already counts as a duplicate at the limit', async () => {
   const store = await fullTask();
   expect(await store.sendSpans(...foreign(1, 100))).toEqual({ rejected: 0, reasons: [] });

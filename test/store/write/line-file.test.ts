@@ -11,8 +11,8 @@ import {
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LineFile, type NewLine } from '../../../src/store/write/line-file.ts';
-import { eventKey } from '../../../src/store/write/line-keys.ts';
+import { LineFile, type NewLine } from '../../../src/store/write/lines/line-file.ts';
+import { eventKey } from '../../../src/store/write/lines/line-keys.ts';
 import { builtUrl } from '../../support/built.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
@@ -130,8 +130,8 @@ test('an append that fails half-way leaves complete lines, and the rest is store
   const path = join(dir, 'lines.jsonl');
   const lines = Array.from({ length: 400 }, (_, index) => line(index));
   const script = `
-    import { LineFile } from '${builtUrl('store/write/line-file.ts')}';
-    import { eventKey } from '${builtUrl('store/write/line-keys.ts')}';
+    import { LineFile } from '${builtUrl('store/write/lines/line-file.ts')}';
+    import { eventKey } from '${builtUrl('store/write/lines/line-keys.ts')}';
     process.on('SIGXFSZ', () => {});
     const lines = JSON.parse(process.argv[1]);
     const file = await LineFile.open(process.argv[2], eventKey);
@@ -175,7 +175,7 @@ test('a repeated line is removed by settling, also when another process wrote it
   expect(await file.settle()).toBe(false);
   writeFileSync(path, textOf(line(1), line(1)));
   const again = await LineFile.open(path, eventKey);
-  await again.deduplicate();
+  await again.settle();
   expect(readFileSync(path, 'utf8')).toBe(textOf(line(1)));
 });
 

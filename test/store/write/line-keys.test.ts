@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { traceLine } from '../../../src/project/span.ts';
-import { factKey, isFactLine } from '../../../src/store/write/fact-line.ts';
+import { factKey, isFactLine } from '../../../src/store/write/lines/fact-line.ts';
 import {
   eventKey,
   isoOfSpan,
@@ -8,7 +8,7 @@ import {
   scopeOf,
   spanLine,
   traceKey,
-} from '../../../src/store/write/line-keys.ts';
+} from '../../../src/store/write/lines/line-keys.ts';
 import { eventId, fact, span, spanId, T0, TRACE_ID } from '../../support/records.ts';
 
 const SECRET = `ghp_${'a1B2'.repeat(9)}`;

@@ -1,9 +1,9 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { Books } from '../../../src/books.ts';
 import type { FsyncMode } from '../../../src/model/fsync-mode.ts';
-import { LineSync } from '../../../src/store/write/line-sync.ts';
+import { LineSync } from '../../../src/store/write/lines/line-sync.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
 /** Mocks a disk whose syncs fail, which a test cannot make, and notes what was synced. */
@@ -44,18 +44,19 @@ async function open(mode?: FsyncMode, writing = 1): Promise<{ dir: string; books
 
 test('a commit syncs each file of its unit once, and the directory of a new one', async () => {
   const { dir, sync } = await open();
+  // Without it a busy machine begins a second group between two of the lines.
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
   const writer = sync.of('task a');
   for (let n = 0; n < 5; n += 1) await writer.append(join(dir, 'a'), line(n));
   await writer.append(join(dir, 'b'), line(5));
   await sync.commit(new Set(['task a']));
   expect(disk.synced).toHaveLength(2);
-  // Twice when the machine was busy between the two files.
-  const { directories } = disk;
-  expect(directories).toBeGreaterThan(0);
+  expect(disk.directories).toBe(1);
   await writer.append(join(dir, 'a'), line(6));
   await sync.commit(new Set(['task a']));
   expect(disk.synced).toHaveLength(3);
-  expect(disk.directories).toBe(directories);
+  expect(disk.directories).toBe(1);
 });
 
 test('requests that write at the same time share a sync', async () => {

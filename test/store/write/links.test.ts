@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Books } from '../../../src/books.ts';
@@ -9,11 +18,12 @@ import { runRetention } from '../../../src/store/keep/retention.ts';
 import { Tombstones } from '../../../src/store/keep/tombstones.ts';
 import { findUnreadable, unreadableText } from '../../../src/store/keep/unreadable.ts';
 import { WorkflowUploads } from '../../../src/store/keep/workflow-uploads.ts';
+import { TASK_FILES } from '../../../src/store/layout.ts';
 import { createReader } from '../../../src/store/read/reader.ts';
 import { WorkflowPlaces } from '../../../src/store/workflow-place.ts';
 import { ownIdentity } from '../../../src/system/process-identity.ts';
 import { filesIn, linesOf, openStore, tempDir } from '../../support/log-dir.ts';
-import { eventId, log, outputLog, T0 } from '../../support/records.ts';
+import { eventId, log, outputLog, span, spanId, T0 } from '../../support/records.ts';
 
 const isPosix = process.platform !== 'win32';
 const OUTPUT = '03-agent-output.jsonl';
@@ -28,6 +38,9 @@ function resultLog(number: number, taskId = 'task-1'): ReturnType<typeof log> {
     attributes: { 'tasktrail.task.id': taskId, 'tasktrail.task.attempt': 1 },
   });
 }
+
+const stageLog = (number: number): ReturnType<typeof log> =>
+  log({ event: 'tasktrail.webhook.received', id: eventId(number), atMs: number });
 
 const delivery = (number: number): ReturnType<typeof log> =>
   log({
@@ -141,6 +154,66 @@ test.runIf(isPosix)(
     expect(filesIn(join(dir, 'task-3'))['metadata.json']).toContain('"task_id":"task-3"');
   },
 );
+
+// Every file of a task, as a link to a file of another task and of another program, before and while the task is open.
+test.runIf(isPosix).each(
+  Object.values(TASK_FILES).flatMap((name) =>
+    [name, `${name}.gz`].flatMap((file) => [
+      [file, 'before'],
+      [file, 'while'],
+    ]),
+  ),
+)('nothing is written through a link in place of %s, made %s the task is open', async (file, when) => {
+  const { dir, outside } = await place();
+  const start = (number: number, taskId: string): ReturnType<typeof log> =>
+    log({
+      event: 'tasktrail.task.metadata',
+      id: eventId(number),
+      body: { status: 'running', source: 'api' },
+      attributes: { 'tasktrail.task.id': taskId },
+    });
+  const theirs = join(outside, 'theirs');
+  for (const target of [theirs, join(dir, 'victim', file)]) {
+    rmSync(dir, { recursive: true });
+    mkdirSync(join(dir, 'victim'), { recursive: true });
+    // Longer than what is written, so that a truncation shows as well.
+    writeFileSync(
+      target,
+      `{"event_id":"a","timestamp":"2026-01-01T00:00:00.000Z","content":"theirs"}\n`.repeat(400),
+    );
+    const bytes = readFileSync(target, 'utf8');
+    const store = openStore(dir);
+    const replace = (): void => {
+      mkdirSync(join(dir, 'task-1'), { recursive: true });
+      rmSync(join(dir, 'task-1', file), { force: true });
+      symlinkSync(target, join(dir, 'task-1', file));
+    };
+    const feed = async (number: number): Promise<void> => {
+      await store.logs(start(number, 'task-1'), outputLog(number + 1), stageLog(number + 2));
+      await store.sendSpans(span({ id: spanId(number) }));
+    };
+    if (when === 'before') replace();
+    await feed(10);
+    if (when === 'while') replace();
+    await feed(20);
+    await store.logs(outputLog(5), resultLog(31));
+    await store.pass(120_000);
+    const again = openStore(dir);
+    await again.store.recover();
+    await again.logs(outputLog(6));
+    await again.pass(120_000);
+    const nowMs = T0 + 20 * 86_400_000;
+    const days = { taskDays: 30, workflowDays: 30, compressDays: 1 };
+    const tombstones = await Tombstones.open(dir);
+    await runRetention({ logDir: dir, workflowDir: join(dir, '_workflow'), ...days, nowMs, tombstones });
+    const third = openStore(dir);
+    await third.logs(outputLog(7));
+    expect(readFileSync(target, 'utf8')).toBe(bytes);
+    const longAfter = { ...days, nowMs: T0 + 400 * 86_400_000, tombstones };
+    await runRetention({ logDir: dir, workflowDir: join(dir, '_workflow'), ...longAfter });
+    if (target === theirs) expect(readFileSync(target, 'utf8')).toBe(bytes);
+  }
+});
 
 test
   .runIf(isPosix)

@@ -2,10 +2,10 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } fro
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { TRAIL } from '../../../src/model/sender.ts';
-import type { Change } from '../../../src/project/change.ts';
-import type { Sent } from '../../../src/store/write/admission.ts';
+import type { Change, TaskChange } from '../../../src/project/change.ts';
+import type { Sent } from '../../../src/store/write/batch/admission.ts';
 import { Liveness } from '../../../src/store/write/liveness.ts';
-import { OpenTask, type TaskChange } from '../../../src/store/write/open-task.ts';
+import { OpenTask } from '../../../src/store/write/task/open-task.ts';
 import { documentOf, linesOf, tempDir } from '../../support/log-dir.ts';
 import { eventId, fact, T0 } from '../../support/records.ts';
 

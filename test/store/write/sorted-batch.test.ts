@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { TRAIL } from '../../../src/model/sender.ts';
-import { push, sortBatch } from '../../../src/store/write/sorted-batch.ts';
+import { push, sortBatch } from '../../../src/store/write/batch/sorted-batch.ts';
 import { eventId, log, outputLog, span, spanId } from '../../support/records.ts';
 
 const WORKFLOW = { 'tasktrail.workflow.id': 'w-1' };

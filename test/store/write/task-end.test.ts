@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ReportedEnd } from '../../../src/store/write/task-end.ts';
+import { ReportedEnd } from '../../../src/store/write/task/task-end.ts';
 
 const metadata = (attempt = 1, status = 'completed'): string => JSON.stringify({ attempt, status });
 const result = (cost = 1, status = 'completed'): string =>

@@ -1,25 +1,29 @@
 /*
  * LD_PRELOAD library that makes calls fail on files below DISK_FAULTS_DIR. The file DISK_FAULTS says which, one line:
  *
- *   <call> <errno> <from> <to>     calls number <from> to <to> fail; the number counts since the file has changed
+ *   <call> <errno> <from> <to> [<pattern>]
  *
- * <call> is write, sync, rename or open (of new files). An empty or missing file: nothing fails.
+ * Calls number <from> to <to> fail; the number counts since the file has changed. <call> is write, sync, rename, link, mkdir,
+ * remove, truncate, open (of files that may be new) or openany. <pattern>: only paths that match, as of fnmatch(3), in which *
+ * matches / too; default: all. An empty or missing file: nothing fails.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char known[128];
+static char known[256];
 static long count;
 
 static int is_below(const char *path) {
@@ -31,7 +35,7 @@ static int is_below(const char *path) {
 static int fault(const char *call, const char *path) {
   const char *control = getenv("DISK_FAULTS");
   if (!control || !is_below(path)) return 0;
-  char text[128] = {0}, name[16] = {0};
+  char text[256] = {0}, name[16] = {0}, pattern[128] = "*";
   int number = 0, saved = errno;
   long from = 0, to = 0;
   int fd = syscall(SYS_openat, AT_FDCWD, control, O_RDONLY | O_CLOEXEC);
@@ -40,7 +44,8 @@ static int fault(const char *call, const char *path) {
     syscall(SYS_close, fd);
   }
   errno = saved;
-  int fits = sscanf(text, "%15s %d %ld %ld", name, &number, &from, &to) == 4 && !strcmp(name, call);
+  int fits = sscanf(text, "%15s %d %ld %ld %127s", name, &number, &from, &to, pattern) >= 4 && !strcmp(name, call) &&
+             !fnmatch(pattern, path, 0);
   pthread_mutex_lock(&lock);
   if (strcmp(known, text)) {
     strcpy(known, text);
@@ -103,13 +108,43 @@ int fdatasync(int fd) {
   return REAL(fdatasync)(fd);
 }
 
+int ftruncate(int fd, off_t size) {
+  FAIL("truncate", fd);
+  return REAL(ftruncate)(fd, size);
+}
+
+int ftruncate64(int fd, off64_t size) {
+  FAIL("truncate", fd);
+  return REAL(ftruncate64)(fd, size);
+}
+
+#define FAIL_PATH(call, path) \
+  do { \
+    int number = fault(call, path); \
+    if (number) { \
+      errno = number; \
+      return -1; \
+    } \
+  } while (0)
+
 int rename(const char *from, const char *to) {
-  int number = fault("rename", to);
-  if (number) {
-    errno = number;
-    return -1;
-  }
+  FAIL_PATH("rename", to);
   return REAL(rename)(from, to);
+}
+
+int link(const char *from, const char *to) {
+  FAIL_PATH("link", to);
+  return REAL(link)(from, to);
+}
+
+int mkdir(const char *path, mode_t mode) {
+  FAIL_PATH("mkdir", path);
+  return REAL(mkdir)(path, mode);
+}
+
+int unlink(const char *path) {
+  FAIL_PATH("remove", path);
+  return REAL(unlink)(path);
 }
 
 #define OPEN(name) \
@@ -118,11 +153,8 @@ int rename(const char *from, const char *to) {
     va_start(rest, flags); \
     mode_t mode = flags & O_CREAT ? va_arg(rest, mode_t) : 0; \
     va_end(rest); \
-    int number = flags & O_CREAT ? fault("open", path) : 0; \
-    if (number) { \
-      errno = number; \
-      return -1; \
-    } \
+    if (flags & O_CREAT) FAIL_PATH("open", path); \
+    FAIL_PATH("openany", path); \
     return REAL(name)(path, flags, mode); \
   }
 

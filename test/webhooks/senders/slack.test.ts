@@ -30,10 +30,13 @@ function send(payload: object | string, seconds: number | string = 1_700_000_000
   return post(receiver.url, 'slack', { headers: signSlack(body, { seconds }), body });
 }
 
-function sendForm(fields: Readonly<Record<string, string>>): Promise<Response> {
+function sendForm(
+  fields: Readonly<Record<string, string>>,
+  seconds: number = 1_700_000_000,
+): Promise<Response> {
   const body = new URLSearchParams(fields).toString();
   const headers = {
-    ...signSlack(body, { seconds: 1_700_000_000 }),
+    ...signSlack(body, { seconds }),
     'content-type': 'application/x-www-form-urlencoded',
   };
   return post(receiver.url, 'slack', { headers, body });
@@ -241,6 +244,17 @@ test('a slash command starts a task, and the answer has a text', async () => {
   });
   const again = await sendForm({ ...SLASH, text: 'review this & that', trigger_id });
   expect(await again.json()).toMatchObject({ status: 'duplicate', task_ids: [task?.id] });
+});
+
+test('a slash command without an id starts once while its signed time is the same', async () => {
+  const fields = { ...SLASH, text: 'review', channel_id: randomUUID() };
+  const first = await sendForm(fields);
+  expect(await first.json()).toMatchObject({ status: 'accepted' });
+  const task = receiver.tasks.at(-1);
+  const again = await sendForm(fields);
+  expect(await again.json()).toMatchObject({ status: 'duplicate', task_ids: [task?.id] });
+  const later = await sendForm(fields, 1_700_000_001);
+  expect(await later.json()).toMatchObject({ status: 'accepted' });
 });
 
 test('the answer to an unknown slash command names the known ones', async () => {

@@ -4,7 +4,7 @@ import { isNewer } from '../../../model/documents.ts';
 import { isJsonObject, parseObject } from '../../../model/json.ts';
 import { readText } from '../../../system/durable.ts';
 import { TASK_FILES } from '../../layout.ts';
-import type { FileSum } from '../../write/manifest.ts';
+import type { FileSum } from '../../write/task/manifest.ts';
 import type { Findings } from './finding.ts';
 import type { ScannedLines } from './scan-lines.ts';
 

@@ -3,7 +3,7 @@ import { type JsonObject, parseObject } from '../../../model/json.ts';
 import { type Line, LineSplitter } from '../../../system/lines.ts';
 import { openIfPresent } from '../../../system/optional-files.ts';
 import { gzipPath, inflate } from '../../compress.ts';
-import { type FileSum, RunningSum } from '../../write/manifest.ts';
+import { type FileSum, RunningSum } from '../../write/task/manifest.ts';
 import type { Findings } from './finding.ts';
 
 export interface ScanOptions {

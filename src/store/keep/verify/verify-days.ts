@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import type { JsonObject } from '../../../model/json.ts';
 import { readIso } from '../../../model/time.ts';
 import { isEnvelope } from '../../workflow-fact-line.ts';
-import { eventKey, sentKey } from '../../write/line-keys.ts';
+import { eventKey, sentKey } from '../../write/lines/line-keys.ts';
 import { Findings } from './finding.ts';
 import { scanLines } from './scan-lines.ts';
 

@@ -7,13 +7,13 @@ import type { FactLine } from '../../../project/change.ts';
 import { TaskFold } from '../../../project/fold.ts';
 import { readText } from '../../../system/durable.ts';
 import { TASK_FILES, type TaskFile, taskDir } from '../../layout.ts';
-import { factKey, isFactLine } from '../../write/fact-line.ts';
-import { foldedDocuments } from '../../write/folded-documents.ts';
-import { eventKey, traceKey } from '../../write/line-keys.ts';
+import { factKey, isFactLine } from '../../write/lines/fact-line.ts';
+import { sentKey, traceKey } from '../../write/lines/line-keys.ts';
 import { isAsideOf } from '../../write/set-aside.ts';
-import { droppedSpansOf } from '../../write/task-documents.ts';
-import { ownerOf } from '../../write/task-owner.ts';
-import { TaskTelemetry } from '../../write/task-telemetry.ts';
+import { foldedDocuments } from '../../write/task/folded-documents.ts';
+import { droppedSpansOf } from '../../write/task/task-documents.ts';
+import { ownerOf } from '../../write/task/task-owner.ts';
+import { TaskTelemetry } from '../../write/task/task-telemetry.ts';
 import { differingFields } from './compare.ts';
 import { Findings } from './finding.ts';
 import { type ManifestSums, readManifest, verifyManifest } from './manifest-sums.ts';
@@ -61,7 +61,7 @@ async function readTask(dir: string, { taskId, findings, manifest }: Reading): P
   const telemetry = new TaskTelemetry();
   const scan = (
     file: LineFiles,
-    keyOf: (line: unknown) => ReturnType<typeof eventKey>,
+    keyOf: (line: unknown) => ReturnType<typeof sentKey>,
     onLine?: (line: JsonObject) => void,
   ): Promise<ScannedLines | undefined> => {
     const name = TASK_FILES[file];
@@ -85,8 +85,8 @@ async function readTask(dir: string, { taskId, findings, manifest }: Reading): P
     finalResult: await readDocument(dir, 'finalResult', { taskId, findings }),
   };
   const lines = {
-    webhookFlow: await scan('webhookFlow', eventKey),
-    agentOutput: await scan('agentOutput', eventKey, (line) => telemetry.readLine(line)),
+    webhookFlow: await scan('webhookFlow', sentKey),
+    agentOutput: await scan('agentOutput', sentKey, (line) => telemetry.readLine(line)),
     facts: await scan('facts', factKey, (line) => {
       if (isFactLine(line)) facts.push(line);
     }),
@@ -144,7 +144,10 @@ function verifyDocuments(task: ReadTask, findings: Findings, taskId: string): vo
   const fold = new TaskFold(taskId);
   const hasLines = Object.values(lines).some((file) => file !== undefined && file.sum.bytes > 0);
   const owner = ownerOf({ facts, metadata, hasLines });
-  if (owner !== undefined && owner !== 'anonymous') fold.claim();
+  if (owner !== undefined && owner !== 'anonymous') {
+    fold.claim();
+    telemetry.claim();
+  }
   for (const fact of facts) fold.add(fact);
   const firsts = Object.values(lines).flatMap((file) => file?.first ?? []);
   const folded = foldedDocuments({
