@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import { areRealFolders } from '../system/files/real-folders.ts';
+import { isSuperseded } from '../system/lease-guard.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import { killGroup } from '../system/processes.ts';
 import { RunFolder } from './run-folder.ts';
-import { claimRun, isRunInUse, isSuperseded, type RunMark, readMark } from './run-mark.ts';
+import { claimRun, isRunInUse, type RunMark, readMark } from './run-mark.ts';
 import { endRunProcesses, findRunProcesses } from './run-processes.ts';
 
 /** Run folders below `parent` (`<task id>/<run>`) that no living process follows, by task id. */
@@ -45,7 +46,8 @@ export async function isFollowedElsewhere(taskFolder: string): Promise<boolean> 
   const own = ownIdentity();
   for (const name of await foldersIn(taskFolder)) {
     const mark = readMark(join(taskFolder, name));
-    if (mark === undefined || mark.supervisor.pid === own.pid || isSuperseded(mark)) continue;
+    if (mark === undefined || mark.supervisor.pid === own.pid) continue;
+    if (isSuperseded(mark.supervisor, mark.lease)) continue;
     if (isProcessAlive(mark.supervisor) === true) return true;
   }
   return false;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseObject } from '../model/json.ts';
 import { readTextSync, writeNewSync } from '../system/files/safe-open.ts';
-import { ownLease } from '../system/lease-guard.ts';
+import { holdsLease, isSuperseded, ownLease } from '../system/lease-guard.ts';
 import { identityOf, isProcessAlive, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 
 const MARK_FILE = 'process.json';
@@ -43,7 +43,7 @@ export function markRun(directory: string, childPid?: number): void {
  * and for a run that has been claimed too often.
  */
 export function claimRun(directory: string, mark: RunMark, adoptionsMax: number = ADOPTIONS_MAX): boolean {
-  if (mark.adoptions >= adoptionsMax) return false;
+  if (mark.adoptions >= adoptionsMax || !holdsLease()) return false;
   const own = writeNew(directory, {
     ...mark,
     supervisor: ownIdentity(),
@@ -114,16 +114,10 @@ function readMarkFile(path: string): RunMark | undefined {
   return { supervisor, child: readIdentity(value.child) ?? null, adoptions, lease };
 }
 
-/** Whether this service has taken the place of the supervisor, which may be alive: stopped, or cut off. */
-export function isSuperseded({ lease }: RunMark): boolean {
-  const own = ownLease();
-  return lease !== undefined && own !== undefined && lease < own;
-}
-
 /** Whether the supervisor of the run may be alive, and still follow it. */
 export async function isRunInUse(directory: string, mark: RunMark | undefined): Promise<boolean> {
   if (mark === undefined) return (await idleMs(directory)) < UNMARKED_MS;
-  if (isSuperseded(mark)) return false;
+  if (isSuperseded(mark.supervisor, mark.lease)) return false;
   const isAlive = isProcessAlive(mark.supervisor);
   if (isAlive !== undefined) return isAlive;
   const own = ownIdentity();

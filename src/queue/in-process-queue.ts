@@ -9,6 +9,9 @@ import { queueUnavailable } from './unavailable.ts';
 /** A job takes a few kilobytes of memory. A longer backlog would not be done in time: the sender gets an error instead. */
 const WAITING_MAX = 10_000;
 
+/** Pause between two looks at a lock that cannot be read. */
+const LOOK_MS = 1_000;
+
 export interface InProcessQueueOptions {
   readonly name: string;
   /** Identifies the place where its jobs are found after a restart. Default: an id that no other queue has. */
@@ -34,6 +37,7 @@ export class InProcessQueue implements Queue {
   /** By task id, in the order of arrival. */
   readonly #waiting = new Map<string, Job>();
   readonly #running = new Map<string, Running>();
+  #lookAgain: NodeJS.Timeout | undefined;
   #isClosed = false;
   #work: JobWork | undefined;
 
@@ -100,7 +104,15 @@ export class InProcessQueue implements Queue {
     if (work === undefined) return;
     while (this.#running.size < this.#concurrency && !this.#isClosed) {
       const [job] = this.#waiting.values();
-      if (job === undefined || !holdsLease()) return;
+      if (job === undefined) return;
+      if (!holdsLease()) {
+        // Its lock cannot be read, or it has a successor.
+        this.#lookAgain ??= setTimeout(() => {
+          this.#lookAgain = undefined;
+          this.#next();
+        }, LOOK_MS).unref();
+        return;
+      }
       this.#waiting.delete(job.taskId);
       const stop = new AbortController();
       const done = begin(work, job, stop.signal)

@@ -8,13 +8,19 @@ import type { Job } from './queue.ts';
 /** A renamed field needs the next number. An entry of a later version is set aside. */
 const SCHEMA_VERSION = 1;
 
+/** The process that works on a job. */
+export interface JobWorker extends ProcessIdentity {
+  /** Its lease, see `ownLease`. Undefined: it owned no log directory. */
+  readonly lease?: number | undefined;
+}
+
 /** A job that the service has accepted and not ended. */
 export interface JobEntry {
   readonly job: Job;
   /** Whether the attempt of `job` has begun. */
   readonly isStarted: boolean;
   /** The process that works on it, or was killed while it did. */
-  readonly worker?: ProcessIdentity | undefined;
+  readonly worker?: JobWorker | undefined;
   /** `Queue.name`, `Queue.system` and `Queue.home` of the queue that has it. */
   readonly queue: { readonly name: string; readonly system: string; readonly home: string | undefined };
   /** ISO 8601. */
@@ -43,7 +49,12 @@ const schema = z.object({
   queue_home: z.string().nullable(),
   /** Absent in entries of earlier versions. */
   worker: z
-    .object({ host: z.string(), pid: z.int().min(1), start: z.string() })
+    .object({
+      host: z.string(),
+      pid: z.int().min(1),
+      start: z.string(),
+      lease: z.int().min(1).optional(),
+    })
     .nullable()
     .default(null),
   created_at: time,

@@ -11,11 +11,10 @@ import { makePrivateDirectory, removeLeftTemps, replacePrivateFile } from '../sy
 import { checkFolders } from '../system/files/real-folders.ts';
 import { isNoFile } from '../system/files/safe-open.ts';
 import { syncDirectory } from '../system/files/sync-directory.ts';
-import { checkLease, ownLease } from '../system/lease-guard.ts';
+import { checkLease, holdsLease, ownLease } from '../system/lease-guard.ts';
 import { lstatIfPresent, namesIn } from '../system/optional-files.ts';
-import type { ProcessIdentity } from '../system/process-identity.ts';
 import { AttemptClaims } from './attempt-claims.ts';
-import { entryText, type JobEntry, readEntry } from './job-entry.ts';
+import { entryText, type JobEntry, type JobWorker, readEntry } from './job-entry.ts';
 import type { Job, Queue } from './queue.ts';
 import { queueUnavailable } from './unavailable.ts';
 
@@ -41,7 +40,7 @@ export interface JobChange {
   readonly stops?: number;
   readonly workflowId?: string;
   /** Null: no process works on it any more. */
-  readonly worker?: ProcessIdentity | null;
+  readonly worker?: JobWorker | null;
 }
 
 export interface SetAside {
@@ -128,7 +127,9 @@ export class JobStore {
       try {
         await this.#write(entry);
       } catch (error) {
-        if (!isNoFile(error)) await rm(this.#pathOf(job.taskId), { force: true }).catch(() => undefined);
+        // Without the lease it is the entry of a successor.
+        if (!isNoFile(error) && holdsLease(true))
+          await rm(this.#pathOf(job.taskId), { force: true }).catch(() => undefined);
         throw queueUnavailable(`the task cannot be kept in ${OWN_NAMES.queue}: ${reasonOf(error)}`, error);
       }
     });
@@ -213,13 +214,15 @@ export class JobStore {
     return entry;
   }
 
-  /** The entry is a successor's when it has a higher lease: this process was stopped, and does not know it yet. */
+  /**
+   * An entry with a higher lease is that of a successor, of which this process may not know yet: the lock says it. Numbers
+   * begin again in a directory that has lost its key or `_lease.json`.
+   */
   async #checkOwner(taskId: string): Promise<void> {
     const lease = ownLease();
     if (lease === undefined) return;
     const entry = await this.#read(taskId).catch(() => undefined);
-    if ((entry?.lease ?? 0) > lease) throw queueUnavailable('another process has taken over the task');
-    checkLease();
+    checkLease((entry?.lease ?? 0) > lease);
   }
 
   async #write(changed: JobEntry): Promise<void> {

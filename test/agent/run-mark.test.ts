@@ -107,9 +107,14 @@ test('one of two claims succeeds, and the next claim is for the next number', as
 });
 
 test('the run of a living service is free for its successor alone, which has a higher lease', async () => {
+  const service = spawn('sleep', ['60']);
+  onTestFinished(() => void service.kill('SIGKILL'));
+  const supervisor = identityOf(service.pid ?? 0);
+  await writeFile(
+    join(run, 'process.json'),
+    JSON.stringify({ supervisor, child: null, adoptions: 0, lease: 4 }),
+  );
   withLease(4);
-  markRun(run);
-  expect(readMark(run)).toMatchObject({ supervisor: ownIdentity(), lease: 4 });
   expect(await isRunInUse(run, readMark(run))).toBe(true);
   withLease(5);
   const found = readMark(run);
@@ -117,4 +122,21 @@ test('the run of a living service is free for its successor alone, which has a h
   expect(found !== undefined && claimRun(run, found)).toBe(true);
   expect(readMark(run)).toMatchObject({ adoptions: 1, lease: 5 });
   expect(await isRunInUse(run, readMark(run))).toBe(true);
+});
+
+test('the runs of a process stay its own when it holds the directory with a higher lease', async () => {
+  withLease(4);
+  markRun(run);
+  expect(readMark(run)).toMatchObject({ supervisor: ownIdentity(), lease: 4 });
+  withLease(5);
+  expect(await isRunInUse(run, readMark(run))).toBe(true);
+});
+
+test('a service that has lost its lease adopts no run', async () => {
+  await mark(dead());
+  const left = readMark(run);
+  setLeaseGuard({ lease: 4, holds: () => false });
+  onTestFinished(() => setLeaseGuard(undefined));
+  expect(left !== undefined && claimRun(run, left)).toBe(false);
+  expect(await readdir(run)).toEqual(['process.json']);
 });

@@ -61,13 +61,13 @@ export class LeaseCheck implements LeaseGuard {
     this.lease = options.lease;
   }
 
-  holds(): boolean {
+  holds(isFresh = false): boolean {
     if (this.#isLost) return false;
     const steady = performance.now();
     const wall = Date.now();
     // The steady clock stands still while the machine sleeps, and the other one may be set.
     const age = Math.max(steady - this.#steady, Math.abs(wall - this.#wall));
-    if (age < FRESH_MS) return true;
+    if (age < FRESH_MS && !isFresh) return true;
     let isTaken: boolean;
     try {
       isTaken = this.#isTaken();
