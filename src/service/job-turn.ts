@@ -84,7 +84,7 @@ async function readKept(
 
 async function isWorkedOn(job: Job, kept: JobEntry | undefined, options: TurnOptions): Promise<boolean> {
   if (!(await hasOther(job, kept, options))) return false;
-  // A worker owns no directory: the service that does may have replaced the one that had begun the job.
+  // A worker owns no directory: the service that does may have replaced that which had begun the job.
   if (ownLease() !== undefined || !(await learnLease(options.config))) return true;
   return hasOther(job, kept, options);
 }

@@ -37,7 +37,7 @@ export function ownLease(): number | undefined {
   return guard?.lease;
 }
 
-/** For a process that owns no directory, such as a worker: the lease of the one that does, which has proven itself. */
+/** For a process that owns no directory, such as a worker: the lease of its holder, which has proven itself. */
 export function noteLease(lease: number): void {
   seen = Math.max(seen, lease);
 }
