@@ -7,7 +7,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { objectOf } from '../../src/model/json.ts';
 import { comment, deliver } from '../support/deliveries.ts';
 import { documentOf, linesOf } from '../support/log-dir.ts';
-import { firstTaskId, readDocument, ServiceProcess } from '../support/service-process.ts';
+import { findRedis, startRedis } from '../support/redis.ts';
+import { type Env, firstTaskId, readDocument, ServiceProcess } from '../support/service-process.ts';
 import { until } from '../support/until.ts';
 
 /** Writes `began <task> <step> <pid>` and `ended ...` to a file of its own, one number a second between. */
@@ -29,9 +30,12 @@ interface Place {
   readonly cwd: string;
   readonly logDir: string;
   readonly notes: string;
+  readonly env: Env;
 }
 
-async function place(): Promise<Place> {
+const redis = findRedis();
+
+async function place(hasRedis: boolean): Promise<Place> {
   const cwd = await mkdtemp(join(tmpdir(), 'tasktrail-takeover-'));
   onTestFinished(() => rm(cwd, { recursive: true, force: true }));
   const notes = join(cwd, 'notes');
@@ -41,21 +45,24 @@ async function place(): Promise<Place> {
   const review = { agent: 'slow', phases: [{ name: 'build', steps: STEPS }] };
   const config = { agents: { slow: { command } }, commands: { review } };
   await writeFile(join(cwd, 'tasktrail.config.json'), JSON.stringify(config));
-  return { cwd, logDir: join(cwd, 'logs'), notes };
+  if (!hasRedis) return { cwd, logDir: join(cwd, 'logs'), notes, env: {} };
+  const server = await startRedis(redis);
+  onTestFinished(() => server.stop());
+  return { cwd, logDir: join(cwd, 'logs'), notes, env: { REDIS_URL: server.url } };
 }
 
-async function start(cwd: string): Promise<ServiceProcess> {
+async function start({ cwd, env }: Place): Promise<ServiceProcess> {
   const service = await ServiceProcess.start({
     cwd,
-    env: { TASK_LOGS_CONCURRENCY: '2', TASK_LOGS_COMMAND: 'review' },
+    env: { TASK_LOGS_CONCURRENCY: '2', TASK_LOGS_COMMAND: 'review', ...env },
   });
   onTestFinished(() => service.dispose());
   return service;
 }
 
 /** The second service is refused while the lock counts as held. */
-async function takeOver(cwd: string): Promise<ServiceProcess> {
-  return until(() => start(cwd).catch(() => undefined), 'the second service', 60_000);
+async function takeOver(at: Place): Promise<ServiceProcess> {
+  return until(() => start(at).catch(() => undefined), 'the second service', 60_000);
 }
 
 /** The keys that occur more than once. */
@@ -87,11 +94,19 @@ function eventsOf({ logDir }: Place, taskId: string): readonly string[] {
   );
 }
 
-test('a service that is stopped, replaced and goes on runs no step twice, takes no webhook twice, and ends', {
-  timeout: 240_000,
-}, async () => {
-  const at = await place();
-  const first = await start(at.cwd);
+const TIMEOUT = { timeout: 240_000 };
+
+test(
+  'a service that is stopped, replaced and goes on runs no step and takes no webhook twice, and ends',
+  TIMEOUT,
+  () => replaceStopped(false),
+);
+
+test.skipIf('missing' in redis)('the same with a queue in Redis', TIMEOUT, () => replaceStopped(true));
+
+async function replaceStopped(hasRedis: boolean): Promise<void> {
+  const at = await place(hasRedis);
+  const first = await start(at);
   const sent: { readonly id: string; readonly payload: object }[] = [];
   const ids: string[] = [];
   for (let n = 0; n < 4; n += 1) {
@@ -107,7 +122,7 @@ test('a service that is stopped, replaced and goes on runs no step twice, takes 
 
   first.child.kill('SIGSTOP');
   await delay(STALE_MS);
-  const second = await takeOver(at.cwd);
+  const second = await takeOver(at);
   await delay(Math.random() * 4_000);
   first.child.kill('SIGCONT');
 
@@ -137,4 +152,4 @@ test('a service that is stopped, replaced and goes on runs no step twice, takes 
     );
     expect(output.filter((line) => line.startsWith('line ')).length).toBe(STEPS.length * 20);
   }
-});
+}
