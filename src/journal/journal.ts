@@ -43,6 +43,9 @@ export interface QueuedBatch extends Batch {
   readonly segment: Segment;
 }
 
+/** Bytes of segments by their ids. */
+export type JournalExtent = ReadonlyMap<string, number>;
+
 /**
  * The queue of records: this process's own segment and those claimed from dead processes, in order, with a cursor for
  * each destination. The constructor does no I/O; write errors show in the books.
@@ -240,6 +243,21 @@ export class Journal {
       if (parsed?.state !== 'claimed' || isSameProcess(parsed.owner, this.#superseded)) return false;
       if (this.#segments.some(({ id }) => id === parsed.id)) return false;
       return isProcessAlive(parsed.owner) === true;
+    });
+  }
+
+  /** How long the segments are that this process sends. */
+  async extent(): Promise<JournalExtent> {
+    const sizes = new Map<string, number>();
+    for (const segment of [...this.#segments]) sizes.set(segment.id, await segment.length());
+    return sizes;
+  }
+
+  /** Whether a destination has received all that was there. Segments that cannot be read are set aside, and do not count. */
+  hasReceived(destination: string, extent: JournalExtent): boolean {
+    return this.#segments.every((segment) => {
+      const size = extent.get(segment.id);
+      return size === undefined || segment.isPast(destination, size) || this.#problems.isAside(segment);
     });
   }
 

@@ -5,6 +5,7 @@ import { parseObject } from '../model/json.ts';
 import { readText } from '../system/durable.ts';
 import { PRIVATE_FILE } from '../system/files/modes.ts';
 import { writeNewText } from '../system/files/new-file.ts';
+import { lstatIfPresent } from '../system/optional-files.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import { cursorFileName, formatSegmentName, type SegmentState } from './segment-name.ts';
 import { SegmentReader } from './segment-reader.ts';
@@ -155,6 +156,16 @@ export class Segment {
   /** Offset up to which all of these destinations have received it. */
   deliveredTo(destinations: readonly string[]): number {
     return Math.min(...destinations.map((destination) => this.#cursors[destination] ?? 0));
+  }
+
+  /** Bytes at this moment; 0 when the file is gone. */
+  async length(): Promise<number> {
+    return (await lstatIfPresent(this.#path))?.size ?? 0;
+  }
+
+  /** Whether a destination has received so many bytes of it. */
+  isPast(destination: string, size: number): boolean {
+    return this.#finished.has(destination) || (this.#cursors[destination] ?? 0) >= size;
   }
 
   /** Whether all of these destinations are finished. */

@@ -3,7 +3,7 @@ import { Books } from '../../books.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import type { Sender } from '../../export/sender.ts';
 import { HOLDER } from '../../journal/destination.ts';
-import { Journal } from '../../journal/journal.ts';
+import { Journal, type JournalExtent } from '../../journal/journal.ts';
 import { journalDir } from '../../journal/lone-record.ts';
 import { type JournalWatch, watchJournal } from '../../journal/watch.ts';
 import { maskSecrets, setRedactRules } from '../../redact/redact.ts';
@@ -78,7 +78,10 @@ class HolderProgram {
   #senders: readonly Sender[] = [];
   #holder: Holder | undefined;
   #watch: JournalWatch | undefined;
-  readonly #backlog = new BacklogWatch({ isThrough: () => this.#isThrough() });
+  readonly #backlog = new BacklogWatch({
+    extent: async () => (this.#isRecovered ? this.#journal.extent() : undefined),
+    isStored: (extent) => this.#isStored(extent),
+  });
   #isRecovered = false;
   #isClaiming = false;
   #isClosing = false;
@@ -250,8 +253,9 @@ class HolderProgram {
   }
 
   /** The backlogs of this process, and those that other processes of this host have taken over. */
-  async #isThrough(): Promise<boolean> {
-    if (!this.#isRecovered || (await this.#senders[0]?.drain(0)) === false) return false;
+  async #isStored(extent: JournalExtent): Promise<boolean> {
+    const isIdle = (await this.#senders[0]?.drain(0)) !== false;
+    if (!isIdle && !this.#journal.hasReceived(HOLDER, extent)) return false;
     return !(await this.#journal.hasClaimsOfOthers());
   }
 
