@@ -3,6 +3,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
 import { readTextSync } from '../system/files/safe-open.ts';
+import { checkLease, holdsLease } from '../system/lease-guard.ts';
 import { isProcessAlive, type ProcessIdentity } from '../system/process-identity.ts';
 import { signalGroup } from '../system/processes.ts';
 import type { Account } from './account.ts';
@@ -88,6 +89,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   if (problem !== undefined) throw new TasktrailError('ERR_AGENT_FAILED', problem);
   let child: ChildProcess | undefined;
   try {
+    checkLease();
     // The full path: the wrapper would run a bare name as its builtin.
     child = spawnChild(findProgram(options.command, place) ?? options.command, options);
     const exited = untilExit(child);
@@ -213,7 +215,8 @@ function supervise(leader: number | undefined, exited: Promise<ChildExit>, grace
       return wasStopped;
     },
     stop(patienceMs = graceMs): void {
-      if (state !== 'running') return;
+      // The agent is followed by its successor.
+      if (state !== 'running' || !holdsLease()) return;
       state = 'stopping';
       wasStopped = true;
       signalGroup(leader, 'SIGTERM');

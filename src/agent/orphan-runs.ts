@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import { areRealFolders } from '../system/files/real-folders.ts';
+import { isSuperseded } from '../system/lease-guard.ts';
 import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import { killGroup } from '../system/processes.ts';
 import { RunFolder } from './run-folder.ts';
@@ -44,9 +45,10 @@ export async function hasLivingRun(taskFolder: string): Promise<boolean> {
 export async function isFollowedElsewhere(taskFolder: string): Promise<boolean> {
   const own = ownIdentity();
   for (const name of await foldersIn(taskFolder)) {
-    const supervisor = readMark(join(taskFolder, name))?.supervisor;
-    if (supervisor === undefined || supervisor.pid === own.pid) continue;
-    if (isProcessAlive(supervisor) === true) return true;
+    const mark = readMark(join(taskFolder, name));
+    if (mark === undefined || mark.supervisor.pid === own.pid) continue;
+    if (isSuperseded(mark.supervisor, mark.lease)) continue;
+    if (isProcessAlive(mark.supervisor) === true) return true;
   }
   return false;
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../errors.ts';
 import type { AgentOutcome, AgentRecording, RunAgentOptions } from '../model/agent-output.ts';
+import { leaseHeld } from '../system/lease-guard.ts';
 import type { Account } from './account.ts';
 import { type AgentPlace, fillPlace, inputFileOf, logDirOf, makePlace } from './agent-place.ts';
 import { adoptChild, type Child, startChild } from './child.ts';
@@ -72,6 +73,7 @@ export async function runAgentProcess(
     throw error;
   }
   if (options.signal?.aborted) return endUnstarted(options, 'cancelled', 'cancelled before it was started');
+  await leaseHeld();
   let folder: RunFolder | undefined;
   let run: OpenRun;
   try {
@@ -238,6 +240,8 @@ async function finish(run: OpenRun, options: AgentProcessOptions): Promise<Agent
   const limitReached = watchLimits(run, options);
   const broken = await output.follow(child);
   const exit = await child.exited;
+  // Without the lease the processes and the folder are the successor's.
+  await leaseHeld();
   await endRunProcesses(facts.runId, { group: facts.group });
   await sendLeftRecords(folder, options);
   const oomKilled =

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseObject } from '../model/json.ts';
 import { readTextSync, writeNewSync } from '../system/files/safe-open.ts';
+import { holdsLease, isSuperseded, ownLease } from '../system/lease-guard.ts';
 import { identityOf, isProcessAlive, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 
 const MARK_FILE = 'process.json';
@@ -27,12 +28,14 @@ export interface RunMark {
   readonly child: ProcessIdentity | null;
   /** How often the run was claimed. */
   readonly adoptions: number;
+  /** The lease of the supervisor, see `ownLease`. Undefined: it owned no log directory. */
+  readonly lease?: number | undefined;
 }
 
 /** Names this process as supervisor: once when the folder is made, and again with the child when that has started. */
 export function markRun(directory: string, childPid?: number): void {
   const child = childPid === undefined ? null : identityOf(childPid);
-  writeMark(directory, { supervisor: ownIdentity(), child, adoptions: 0 });
+  writeMark(directory, { supervisor: ownIdentity(), child, adoptions: 0, lease: ownLease() });
 }
 
 /**
@@ -40,11 +43,12 @@ export function markRun(directory: string, childPid?: number): void {
  * and for a run that has been claimed too often.
  */
 export function claimRun(directory: string, mark: RunMark, adoptionsMax: number = ADOPTIONS_MAX): boolean {
-  if (mark.adoptions >= adoptionsMax) return false;
+  if (mark.adoptions >= adoptionsMax || !holdsLease()) return false;
   const own = writeNew(directory, {
     ...mark,
     supervisor: ownIdentity(),
     adoptions: mark.adoptions + 1,
+    lease: ownLease(),
   });
   try {
     claimNew(own, join(directory, takenFile(mark.adoptions)));
@@ -106,12 +110,14 @@ function readMarkFile(path: string): RunMark | undefined {
   const supervisor = readIdentity(value?.supervisor);
   if (value === undefined || supervisor === undefined) return undefined;
   const adoptions = typeof value.adoptions === 'number' ? value.adoptions : 0;
-  return { supervisor, child: readIdentity(value.child) ?? null, adoptions };
+  const lease = typeof value.lease === 'number' ? value.lease : undefined;
+  return { supervisor, child: readIdentity(value.child) ?? null, adoptions, lease };
 }
 
-/** Whether the supervisor of the run may be alive. */
+/** Whether the supervisor of the run may be alive, and still follow it. */
 export async function isRunInUse(directory: string, mark: RunMark | undefined): Promise<boolean> {
   if (mark === undefined) return (await idleMs(directory)) < UNMARKED_MS;
+  if (isSuperseded(mark.supervisor, mark.lease)) return false;
   const isAlive = isProcessAlive(mark.supervisor);
   if (isAlive !== undefined) return isAlive;
   const own = ownIdentity();

@@ -53,6 +53,10 @@ async function startUnheld(config: Config, role: Role): Promise<Service> {
     return await startService(config, {
       role,
       log: (line) => process.stderr.write(`tasktrail: ${safeLogLine(line)}\n`),
+      onLost: (line) => {
+        process.stderr.write(`tasktrail: ${safeLogLine(line)}. This service ends; running agents go on\n`);
+        process.exit(1);
+      },
     });
   } catch (error) {
     if (!(error instanceof TasktrailError) || error.code !== 'ERR_DIRECTORY_HELD') throw error;

@@ -4,16 +4,17 @@ import type { Tally } from '../books.ts';
 import { errnoOf, messageOf } from '../errors.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
 import { namesIn } from '../system/optional-files.ts';
-import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
+import { isSameProcess, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 import { Appender } from './appender.ts';
 import { JournalBooks, type JournalOptions } from './journal-books.ts';
 import { type FoundSegment, JournalBound } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
-import { Segment } from './segment.ts';
+import { extentOf, type JournalExtent, Segment } from './segment.ts';
 import type { CountedPlace, LeftSegment, SegmentOrigin, WrittenSegment } from './segment-counts.ts';
 import {
   formatSegmentName,
   isOrphan,
+  liveClaimsIn,
   parseSegmentName,
   type SegmentFile,
   type SegmentName,
@@ -40,6 +41,7 @@ export class Journal {
   readonly #adopted = new Set<string>();
   /** Ids of segments that only wait for destinations unknown to this process. */
   readonly #unknownOnly = new Set<string>();
+  #superseded: ProcessIdentity | undefined;
   readonly #problems: SegmentProblems;
   readonly #counts: JournalBooks;
   readonly #bound: JournalBound;
@@ -199,6 +201,11 @@ export class Journal {
     return this.#claimAll((name) => this.#claim(name));
   }
 
+  /** This process may be alive: its segments are claimed all the same. What it appends later goes into a new one. */
+  supersede(owner: ProcessIdentity): void {
+    this.#superseded = owner;
+  }
+
   /** Claims these segments of a living process, which leaves them to this one. */
   async takeOver(ids: ReadonlySet<string>): Promise<number> {
     return this.#claimAll(async (name) => {
@@ -235,10 +242,21 @@ export class Journal {
 
   /** Whether living processes of this host are sending segments of dead ones. */
   async hasClaimsOfOthers(): Promise<boolean> {
-    const names = (await namesIn(this.#options.directory)).map(parseSegmentName);
-    return names.some(
-      (name) => name?.state === 'claimed' && !this.#find(name.id) && isProcessAlive(name.owner) === true,
-    );
+    const claims = liveClaimsIn(await namesIn(this.#options.directory), this.#superseded);
+    return claims.some((id) => this.#find(id) === undefined);
+  }
+
+  /** How long the segments are that this process sends. */
+  extent(): Promise<JournalExtent> {
+    return extentOf(this.#segments);
+  }
+
+  /** Whether a destination has received all that was there. Segments that cannot be read are set aside, and do not count. */
+  hasReceived(destination: string, extent: JournalExtent): boolean {
+    return this.#segments.every((segment) => {
+      const size = extent.get(segment.id);
+      return size === undefined || segment.isPast(destination, size) || this.#problems.isAside(segment.id);
+    });
   }
 
   /** Number of records that are not delivered to a destination yet, without those of unreadable segments. */
@@ -340,7 +358,8 @@ export class Journal {
     if (parsed === undefined || this.#unknownOnly.has(parsed.id)) return false;
     if (this.#find(parsed.id)) return false;
     const from = join(this.#options.directory, name);
-    if (parsed.state !== 'closed' && !(await isOrphan(from, parsed))) return false;
+    const isLeft = parsed.state === 'closed' || isSameProcess(parsed.owner, this.#superseded);
+    if (!isLeft && !(await isOrphan(from, parsed))) return false;
     return (await this.#problems.canRead(from, parsed.id)) && this.#take(name, parsed);
   }
 
@@ -360,14 +379,8 @@ export class Journal {
       );
       return false;
     }
-    this.adopt({
-      id: parsed.id,
-      path: to,
-      readableTo: undefined,
-      size: 0,
-      entries: undefined,
-      isClaimed: true,
-    });
+    const file = { id: parsed.id, path: to, readableTo: undefined, size: 0, entries: undefined };
+    this.adopt({ ...file, isClaimed: true });
     return true;
   }
 

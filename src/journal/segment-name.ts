@@ -1,5 +1,5 @@
 import { lstat } from 'node:fs/promises';
-import { isProcessAlive, type ProcessIdentity } from '../system/process-identity.ts';
+import { isProcessAlive, isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
 
 /** A segment of another host that was not touched for this long belongs to a dead process. */
 const FOREIGN_STALE_MS = 60_000;
@@ -70,4 +70,15 @@ export async function isOrphan(path: string, name: SegmentName): Promise<boolean
     // Another process has claimed or removed it.
     return false;
   }
+}
+
+/** The ids of segments that living processes of this host have claimed, without those of `except`. */
+export function liveClaimsIn(
+  names: readonly string[],
+  except: ProcessIdentity | undefined,
+): readonly string[] {
+  return names
+    .map(parseSegmentName)
+    .filter((name) => name?.state === 'claimed' && !isSameProcess(name.owner, except))
+    .flatMap((name) => (name !== undefined && isProcessAlive(name.owner) === true ? [name.id] : []));
 }

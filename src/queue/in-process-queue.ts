@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { holdsLease } from '../system/lease-guard.ts';
 import { warn } from '../system/warning.ts';
 import type { QueueDepth } from './depth.ts';
 import type { AbortCause, Cancellation, Job, JobWork, Queue } from './queue.ts';
@@ -7,6 +8,9 @@ import { queueUnavailable } from './unavailable.ts';
 
 /** A job takes a few kilobytes of memory. A longer backlog would not be done in time: the sender gets an error instead. */
 const WAITING_MAX = 10_000;
+
+/** Pause between two looks at a lock that cannot be read. */
+const LOOK_MS = 1_000;
 
 export interface InProcessQueueOptions {
   readonly name: string;
@@ -33,6 +37,7 @@ export class InProcessQueue implements Queue {
   /** By task id, in the order of arrival. */
   readonly #waiting = new Map<string, Job>();
   readonly #running = new Map<string, Running>();
+  #lookAgain: NodeJS.Timeout | undefined;
   #isClosed = false;
   #work: JobWork | undefined;
 
@@ -100,6 +105,14 @@ export class InProcessQueue implements Queue {
     while (this.#running.size < this.#concurrency && !this.#isClosed) {
       const [job] = this.#waiting.values();
       if (job === undefined) return;
+      if (!holdsLease()) {
+        // Its lock cannot be read, or it has a successor.
+        this.#lookAgain ??= setTimeout(() => {
+          this.#lookAgain = undefined;
+          this.#next();
+        }, LOOK_MS).unref();
+        return;
+      }
       this.#waiting.delete(job.taskId);
       const stop = new AbortController();
       const done = begin(work, job, stop.signal)

@@ -8,18 +8,26 @@ import type { Job } from './queue.ts';
 /** A renamed field needs the next number. An entry of a later version is set aside. */
 const SCHEMA_VERSION = 1;
 
+/** The process that works on a job. */
+export interface JobWorker extends ProcessIdentity {
+  /** Its lease, see `ownLease`. Undefined: it owned no log directory. */
+  readonly lease?: number | undefined;
+}
+
 /** A job that the service has accepted and not ended. */
 export interface JobEntry {
   readonly job: Job;
   /** Whether the attempt of `job` has begun. */
   readonly isStarted: boolean;
   /** The process that works on it, or was killed while it did. */
-  readonly worker?: ProcessIdentity | undefined;
+  readonly worker?: JobWorker | undefined;
   /** `Queue.name`, `Queue.system` and `Queue.home` of the queue that has it. */
   readonly queue: { readonly name: string; readonly system: string; readonly home: string | undefined };
   /** ISO 8601. */
   readonly createdAt: string;
   readonly updatedAt: string;
+  /** The lease of the service that wrote the entry last. Undefined: an older version did. */
+  readonly lease?: number | undefined;
 }
 
 const time = z.iso.datetime();
@@ -41,15 +49,21 @@ const schema = z.object({
   queue_home: z.string().nullable(),
   /** Absent in entries of earlier versions. */
   worker: z
-    .object({ host: z.string(), pid: z.int().min(1), start: z.string() })
+    .object({
+      host: z.string(),
+      pid: z.int().min(1),
+      start: z.string(),
+      lease: z.int().min(1).optional(),
+    })
     .nullable()
     .default(null),
   created_at: time,
   updated_at: time,
+  lease: z.int().min(1).optional(),
 });
 
 /** The content of `_queue/<task_id>.json`. */
-export function entryText({ job, isStarted, worker, queue, createdAt, updatedAt }: JobEntry): string {
+export function entryText({ job, isStarted, worker, queue, createdAt, updatedAt, lease }: JobEntry): string {
   const fields: z.infer<typeof schema> = {
     schema_version: SCHEMA_VERSION,
     task_id: job.taskId,
@@ -65,6 +79,7 @@ export function entryText({ job, isStarted, worker, queue, createdAt, updatedAt 
     queue_system: queue.system,
     queue_home: queue.home ?? null,
     worker: worker ?? null,
+    ...(lease !== undefined && { lease }),
     carrier: { ...job.carrier },
     source_metadata: job.sourceMetadata,
     message: job.message,
@@ -98,5 +113,6 @@ export function readEntry(taskId: string, value: unknown): JobEntry | string {
     queue: { name: data.queue, system: data.queue_system, home: data.queue_home ?? undefined },
     createdAt: data.created_at,
     updatedAt: data.updated_at,
+    lease: data.lease,
   };
 }

@@ -11,9 +11,10 @@ import { makePrivateDirectory, removeLeftTemps, replacePrivateFile } from '../sy
 import { checkFolders } from '../system/files/real-folders.ts';
 import { isNoFile } from '../system/files/safe-open.ts';
 import { syncDirectory } from '../system/files/sync-directory.ts';
+import { checkLease, holdsLease, ownLease } from '../system/lease-guard.ts';
 import { lstatIfPresent, namesIn } from '../system/optional-files.ts';
-import type { ProcessIdentity } from '../system/process-identity.ts';
-import { entryText, type JobEntry, readEntry } from './job-entry.ts';
+import { AttemptClaims } from './attempt-claims.ts';
+import { entryText, type JobEntry, type JobWorker, readEntry } from './job-entry.ts';
 import type { Job, Queue } from './queue.ts';
 import { queueUnavailable } from './unavailable.ts';
 
@@ -39,7 +40,7 @@ export interface JobChange {
   readonly stops?: number;
   readonly workflowId?: string;
   /** Null: no process works on it any more. */
-  readonly worker?: ProcessIdentity | null;
+  readonly worker?: JobWorker | null;
 }
 
 export interface SetAside {
@@ -60,12 +61,14 @@ export class JobStore {
   readonly #tails = new Map<string, Promise<unknown>>();
   /** Tasks that have ended in this process. */
   readonly #ended = new Set<string>();
+  readonly #claims: AttemptClaims;
   /** Why the last write of an entry failed, by task id. */
   readonly #failures = new Map<string, string>();
 
   private constructor(logDir: string, isHolder: boolean) {
     this.#dir = join(logDir, OWN_NAMES.queue);
     this.#isHolder = isHolder;
+    this.#claims = new AttemptClaims(this.#dir);
   }
 
   /**
@@ -87,6 +90,7 @@ export class JobStore {
     const store = new JobStore(logDir, true);
     await makePrivateDirectory(store.#dir);
     await removeLeftTemps(store.#dir);
+    await store.#claims.sweep(await store.taskIds());
     return store;
   }
 
@@ -123,7 +127,9 @@ export class JobStore {
       try {
         await this.#write(entry);
       } catch (error) {
-        if (!isNoFile(error)) await rm(this.#pathOf(job.taskId), { force: true }).catch(() => undefined);
+        // Without the lease it is the entry of a successor.
+        if (!isNoFile(error) && holdsLease(true))
+          await rm(this.#pathOf(job.taskId), { force: true }).catch(() => undefined);
         throw queueUnavailable(`the task cannot be kept in ${OWN_NAMES.queue}: ${reasonOf(error)}`, error);
       }
     });
@@ -152,12 +158,22 @@ export class JobStore {
     });
   }
 
+  /**
+   * Claims an attempt of a job before it runs: exactly one process runs each number. Returns the number, a higher one where
+   * another process has claimed this one. A worker claims nothing: its queue hands out each job once.
+   */
+  async claim(taskId: string, attempt: number): Promise<number> {
+    return this.#isHolder ? this.#claims.claim(taskId, attempt) : attempt;
+  }
+
   /** Removes the entry of a job that has ended, if there is one. Never rejects: `sweep` tries again. */
   remove(taskId: string): Promise<void> {
     this.#remember(taskId);
     return this.#quietly(taskId, async () => {
       this.#checkFolder();
+      await this.#checkOwner(taskId);
       await rm(this.#pathOf(taskId), { force: true });
+      if (this.#isHolder) await this.#claims.remove(taskId);
       if (this.#isHolder) await syncDirectory(this.#dir);
     });
   }
@@ -198,9 +214,23 @@ export class JobStore {
     return entry;
   }
 
-  async #write(entry: JobEntry): Promise<void> {
+  /**
+   * An entry with a higher lease is that of a successor, of which this process may not know yet: the lock says it. Numbers
+   * begin again in a directory that has lost its key or `_lease.json`.
+   */
+  async #checkOwner(taskId: string): Promise<void> {
+    const lease = ownLease();
+    if (lease === undefined) return;
+    const entry = await this.#read(taskId).catch(() => undefined);
+    checkLease((entry?.lease ?? 0) > lease);
+  }
+
+  async #write(changed: JobEntry): Promise<void> {
     this.#checkFolder();
-    const path = this.#pathOf(entry.job.taskId);
+    const { taskId } = changed.job;
+    const path = this.#pathOf(taskId);
+    await this.#checkOwner(taskId);
+    const entry = { ...changed, lease: ownLease() ?? changed.lease };
     try {
       await replacePrivateFile(path, entryText(entry));
     } catch (error) {

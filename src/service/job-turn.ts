@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isFollowedElsewhere } from '../agent/orphan-runs.ts';
 import type { Config } from '../config/config.ts';
-import type { JobEntry } from '../queue/job-entry.ts';
+import type { JobEntry, JobWorker } from '../queue/job-entry.ts';
 import type { JobStore } from '../queue/job-store.ts';
 import type { Job } from '../queue/queue.ts';
 import { readDirectoryId } from '../store/directory-id.ts';
-import { isProcessAlive, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
+import { proveHolder } from '../store/proven-holder.ts';
+import { holdsLease, isSuperseded, noteLease, ownLease } from '../system/lease-guard.ts';
+import { isProcessAlive, ownIdentity } from '../system/process-identity.ts';
 import { agentFolder } from '../trail/trail.ts';
 
 const POLL_MS = 500;
@@ -18,7 +20,7 @@ const WAIT_MS = 10_000;
 const ARRIVAL_MS = 1_000;
 
 export interface TurnOptions {
-  readonly config: Pick<Config, 'logDir'>;
+  readonly config: Pick<Config, 'logDir' | 'key'>;
   readonly jobs: JobStore | undefined;
 }
 
@@ -43,6 +45,7 @@ export async function takeTurn(
   const until = performance.now() + WAIT_MS;
   for (let hasWaited = false; ; hasWaited = true) {
     const kept = await readKept(job, options);
+    if (!holdsLease()) return 'elsewhere';
     if (kept === 'gone') return 'over';
     if (!(await isWorkedOn(job, kept, options))) {
       if (hasWaited && kept === undefined) await delay(ARRIVAL_MS);
@@ -57,7 +60,7 @@ export async function takeTurn(
 export async function keepTurn(job: Job, beginning: Beginning, options: TurnOptions): Promise<boolean> {
   const { jobs } = options;
   if (jobs === undefined) return true;
-  const change = { isStarted: true, worker: ownIdentity(), ...beginning };
+  const change = { isStarted: true, worker: { ...ownIdentity(), lease: ownLease() }, ...beginning };
   await jobs.update(job.taskId, change, (entry) => isOther(entry.worker));
   const kept = await readKept(job, options);
   return kept !== 'gone' && !isOther(kept?.worker);
@@ -79,7 +82,22 @@ async function readKept(
   }
 }
 
-async function isWorkedOn(
+async function isWorkedOn(job: Job, kept: JobEntry | undefined, options: TurnOptions): Promise<boolean> {
+  if (!(await hasOther(job, kept, options))) return false;
+  // A worker owns no directory: the service that does may have replaced that which had begun the job.
+  if (ownLease() !== undefined || !(await learnLease(options.config))) return true;
+  return hasOther(job, kept, options);
+}
+
+/** False where the holder is unknown, or has not proven itself. */
+async function learnLease({ logDir, key }: TurnOptions['config']): Promise<boolean> {
+  const proof = await proveHolder(logDir, key).catch(() => undefined);
+  if (proof?.state !== 'proven') return false;
+  noteLease(proof.holder.lease);
+  return true;
+}
+
+async function hasOther(
   { taskId }: Job,
   kept: JobEntry | undefined,
   { config }: TurnOptions,
@@ -89,9 +107,9 @@ async function isWorkedOn(
   return isFollowedElsewhere(join(agentFolder(config.logDir), taskId)).catch(() => false);
 }
 
-/** Whether it is another process of this machine that lives. */
-function isOther(worker: ProcessIdentity | undefined): boolean {
-  if (worker === undefined) return false;
+/** Whether it is another process of this machine that lives, and was not replaced by another service. */
+function isOther(worker: JobWorker | undefined): boolean {
+  if (worker === undefined || isSuperseded(worker, worker.lease)) return false;
   const own = ownIdentity();
   if (worker.pid === own.pid && worker.start === own.start) return false;
   return isProcessAlive(worker) === true;

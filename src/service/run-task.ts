@@ -41,10 +41,11 @@ export interface RunTaskOptions {
 export async function runTask(handed: Job, run: JobRun, options: RunTaskOptions): Promise<void> {
   const { config, queue, reader, jobs } = options;
   const turn = { config, jobs };
-  const job = await takeTurn(handed, turn, run.signal);
-  if (job === 'over') return run.finish?.();
+  const turned = await takeTurn(handed, turn, run.signal);
+  if (turned === 'over') return run.finish?.();
   // The other worker learns of a cancellation too, and records the end.
-  if (job === 'elsewhere' || causeOf(run) === 'closing') return run.postpone?.();
+  if (turned === 'elsewhere' || causeOf(run) === 'closing') return run.postpone?.();
+  let job = turned;
   // Its worker was killed after it recorded the end and before it acknowledged the job, or had lost its connection.
   if (job.attempt > 1 && (await hasEnded(job, { config, reader }))) return finish(job, run, options);
   // Attempts that a shutdown ended, and those of an agent that still runs, do not count towards the maximum.
@@ -53,6 +54,9 @@ export async function runTask(handed: Job, run: JobRun, options: RunTaskOptions)
     await abandon(job, options);
     return finish(job, run, options);
   }
+  // Redis hands out each job once.
+  if (jobs !== undefined && queue.system === 'in_process')
+    job = { ...job, attempt: await jobs.claim(job.taskId, job.attempt) };
   // Before it is recorded: after a kill this attempt is not repeated under its number.
   const workflowId = job.workflowId ?? mintWorkflowId(workItemOf(job));
   if (!(await keepTurn(job, { attempt: job.attempt, stops, workflowId }, turn))) return run.postpone?.();

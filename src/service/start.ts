@@ -12,6 +12,7 @@ import { checkAgentUsers } from './agent-access.ts';
 import { AgentSpans } from './agent-spans.ts';
 import { checkAgents } from './commands.ts';
 import { checkConfigFiles, rememberConfigFiles } from './config-guard.ts';
+import { guardLease } from './lease-watch.ts';
 import { type HttpService, listen } from './listen.ts';
 import { openQueue } from './open-queue.ts';
 import { ReasonLines } from './reason-lines.ts';
@@ -57,6 +58,11 @@ export interface Service {
 export interface ServiceOptions {
   readonly role?: Role;
   log(line: string): void;
+  /**
+   * Called once when another process has taken over the log directory: the process must end at once, as if it was killed.
+   * Default: it stays, and refuses what only one service may do.
+   */
+  onLost?(line: string): void;
 }
 
 /**
@@ -65,7 +71,7 @@ export interface ServiceOptions {
  * package.
  */
 export async function startService(config: Config, options: ServiceOptions): Promise<Service> {
-  const { role = 'all', log } = options;
+  const { role = 'all', log, onLost = log } = options;
   if (role !== 'all' && config.redisUrl === undefined) {
     const why = 'a service and its workers share a queue in Redis';
     throw new TasktrailError(
@@ -87,7 +93,7 @@ export async function startService(config: Config, options: ServiceOptions): Pro
   installAgentRunner({ isSilent: true });
   const closers: (() => Promise<void>)[] = [() => telemetry.shutdown()];
   try {
-    return await openService({ config, role, log, metrics, closers, createExpress });
+    return await openService({ config, role, log, onLost, metrics, closers, createExpress });
   } catch (error) {
     await closeAll(closers, log);
     throw error;
@@ -103,6 +109,7 @@ interface ServiceParts {
   /** Undefined for a worker, which has no HTTP server. */
   readonly createExpress: CreateExpress | undefined;
   log(line: string): void;
+  onLost(line: string): void;
 }
 
 async function openService(parts: ServiceParts): Promise<Service> {
@@ -114,10 +121,12 @@ async function openService(parts: ServiceParts): Promise<Service> {
   if (config.enabled && config.store && !isWorker) await JobStore.prepare(config.logDir).catch(() => {});
   const trail = await openTrail({ config, hold: isWorker ? 'never' : 'must', log }, metrics.startTrail());
   metrics.watchTrail(trail);
+  const lease = guardLease(activeTrail(), parts.onLost);
   const reasonLines = new ReasonLines({ books: trail.books, log });
   closers.unshift(() => {
     // The summary after the shutdown names the reasons that remain.
     reasonLines.close();
+    lease.close();
     return trail.shutdown(TRAIL_DEADLINE_MS);
   });
   // Not earlier: a start that is refused leaves nothing behind.

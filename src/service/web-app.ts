@@ -1,4 +1,4 @@
-import type { Express } from 'express';
+import type { Express, RequestHandler } from 'express';
 import type { Config } from '../config/config.ts';
 import { serveHealth } from '../serve/health.ts';
 import { serveLogs } from '../serve/logs.ts';
@@ -7,6 +7,7 @@ import { notFound, sendProblem } from '../serve/problem.ts';
 import { CORS_METHODS } from '../serve/routes.ts';
 import { allowOrigin } from '../system/http/cors.ts';
 import { checkOrigin } from '../system/http/origin.ts';
+import { checkLease } from '../system/lease-guard.ts';
 import { loadOptional } from '../system/optional-package.ts';
 import { readVersion } from '../system/version.ts';
 import type { Trail } from '../trail/trail.ts';
@@ -16,6 +17,8 @@ import type { ProofSource } from '../webhooks/repeats/proofs.ts';
 import type { SharedClaims } from '../webhooks/repeats/shared-claims.ts';
 import { commandNames, planFor } from './commands.ts';
 import type { TaskIntake } from './task-intake.ts';
+
+const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** `express()`. */
 export type CreateExpress = () => Express;
@@ -54,6 +57,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
   const onError = (error: unknown): void => log(`unexpected error: ${stackOf(error)}`);
   const app = createExpress();
   app.disable('x-powered-by');
+  app.use(refuseWithoutLease(onError));
   const webhooks = createWebhooks(parts, onError);
   app.use('/webhooks', webhooks);
   app.use(serveHealth({ books: trail.books, version: readVersion() }));
@@ -72,6 +76,18 @@ export function createWebApp(parts: WebAppParts): WebApp {
   app.use('/api', serveLogs({ reader: trail.reader, intake, token, traceUrls, onError }));
   app.use(notFound);
   return { app, webhooks };
+}
+
+/** Before anything is read or answered: what changes something is the business of the service that owns the directory. */
+function refuseWithoutLease(onError: (error: unknown) => void): RequestHandler {
+  return (req, res, next) => {
+    try {
+      if (!READS.has(req.method)) checkLease();
+      next();
+    } catch (error) {
+      sendProblem(res, error, onError);
+    }
+  };
 }
 
 function createWebhooks(

@@ -7,6 +7,7 @@ import { createGunzip, createGzip } from 'node:zlib';
 import { errnoOf } from '../errors.ts';
 import { replaceFile } from '../system/durable.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
+import { checkLease } from '../system/lease-guard.ts';
 import { NEWLINE, readLines, splitLines } from '../system/lines.ts';
 import { lstatIfPresent } from '../system/optional-files.ts';
 import { TASK_FILES, type TaskFile } from './layout.ts';
@@ -49,6 +50,7 @@ export async function restoreTask(dir: string, names: readonly string[]): Promis
     if (!names.includes(gzipPath(name))) continue;
     if (names.includes(name)) await joinForms(join(dir, name));
     else await restoreFile(join(dir, name));
+    checkLease();
     await rm(gzipPath(join(dir, name)), { force: true });
   }
 }
@@ -97,6 +99,7 @@ async function compressFile(path: string): Promise<boolean> {
     gzip.destroy();
   }
   await lutimes(gzipPath(path), stats.atime, stats.mtime);
+  checkLease();
   await rm(path);
   return true;
 }

@@ -39,6 +39,8 @@ export const OWN_NAMES = {
   feed: '_feed',
   webhooks: '_webhooks',
   lock: '_lock.json',
+  /** JSON: the number of the last lease, kept while there is no lock file. */
+  lease: '_lease.json',
   /** 64 hex digits: signs the tokens of senders. */
   key: '_key',
   /** JSON files: the tasks that the service has taken and not ended. */

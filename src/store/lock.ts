@@ -15,10 +15,11 @@ import {
   takeLock,
   updateLock,
 } from '../system/lock.ts';
-import { ownIdentity } from '../system/process-identity.ts';
+import { ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 import { ensureTrailKey, writeTrailKey } from './key.ts';
 import { OWN_NAMES } from './layout.ts';
-import { LockToucher } from './lock-toucher.ts';
+import { isLease, leaseIn, readLease, writeLease } from './lease/lease.ts';
+import { LockToucher } from './lease/lock-toucher.ts';
 
 /** Interval of touches. */
 const TOUCH_MS = 1_000;
@@ -39,6 +40,8 @@ export interface LockRecord extends LockOwner {
   readonly started_at: string;
   /** Base URL of the holder's receiver; null until it listens. */
   readonly otlp_url: string | null;
+  /** Higher with each takeover of the directory. 0: an older version wrote the file. */
+  readonly lease: number;
   /** Signature of the other fields with the key of the directory. Undefined: an older version wrote the file. */
   readonly mac: string | undefined;
 }
@@ -49,8 +52,9 @@ export function isSigned(record: LockRecord, key: string): boolean {
 }
 
 function macOfRecord(record: Omit<LockRecord, 'mac'>, key: string): string {
-  const { pid, host, start, token, started_at: startedAt, otlp_url: url } = record;
-  return macOf(key, JSON.stringify([pid, host, start, token, startedAt, url]));
+  const { pid, host, start, token, started_at: startedAt, otlp_url: url, lease } = record;
+  const fields = [pid, host, start, token, startedAt, url];
+  return macOf(key, JSON.stringify(lease === 0 ? fields : [...fields, lease]));
 }
 
 function signed(record: Omit<LockRecord, 'mac'>, key: string): LockRecord {
@@ -72,6 +76,8 @@ export interface LockOptions {
 export class DirectoryLock {
   /** The key of the directory: that of the configuration, else the content of `_key`. */
   readonly key: string;
+  /** The process whose lock was taken over. It may be alive: stopped, or cut off. */
+  readonly former: ProcessIdentity | undefined;
   readonly #isKeyGiven: boolean;
   readonly #path: string;
   readonly #onLost: (reason: string) => void;
@@ -81,9 +87,11 @@ export class DirectoryLock {
   #timer: NodeJS.Timeout | undefined;
   #isOwner = true;
   #touchedAt = performance.now();
+  #touchedWall = Date.now();
 
   private constructor(parts: LockParts) {
     this.key = parts.key;
+    this.former = parts.former;
     this.#isKeyGiven = parts.isKeyGiven;
     this.#path = parts.path;
     this.#record = parts.record;
@@ -104,16 +112,37 @@ export class DirectoryLock {
     await makeNamedDirectory(logDir);
     const path = join(logDir, OWN_NAMES.lock);
     const key = givenKey ?? (await ensureTrailKey(logDir));
-    const record = signed(
-      { ...ownIdentity(), token, started_at: new Date().toISOString(), otlp_url: null },
+    const before = await leaseBefore(logDir, key);
+    const isAgain = before.owner !== undefined && former.includes(before.owner.token);
+    let record = signed(
+      {
+        ...ownIdentity(),
+        token,
+        started_at: new Date().toISOString(),
+        otlp_url: null,
+        lease: isAgain ? before.lease : before.lease + 1,
+      },
       key,
     );
     const isOurs = former.length > 0 && (await updateLock(path, record, former));
     const attempt = isOurs ? { isTaken: true as const } : await takeLock(path, record, RULES);
     if (!attempt.isTaken) throw heldBy(attempt.owner && asRecord(attempt.owner), key);
+    try {
+      if (!(isOurs && isAgain)) record = await keepLease(logDir, record, key);
+    } catch (error) {
+      await releaseLock(path, record);
+      throw error;
+    }
     await removeUnfinished(logDir);
-    const isKeyGiven = givenKey !== undefined;
-    const lock = new DirectoryLock({ path, record, key, isKeyGiven, onLost, onTrouble });
+    const lock = new DirectoryLock({
+      path,
+      record,
+      key,
+      isKeyGiven: givenKey !== undefined,
+      onLost,
+      onTrouble,
+      former: isOurs ? undefined : before.owner,
+    });
     lock.#timer = setInterval(() => void lock.#touch(), TOUCH_MS).unref();
     return lock;
   }
@@ -122,7 +151,18 @@ export class DirectoryLock {
    * False also after a pause (the process was stopped, the machine slept), until the next touch has read the lock.
    */
   get isHeld(): boolean {
-    return this.#isOwner && performance.now() - this.#touchedAt < UNSURE_MS;
+    if (!this.#isOwner) return false;
+    // The steady clock stands still while the machine sleeps.
+    const age = Math.max(performance.now() - this.#touchedAt, Math.abs(Date.now() - this.#touchedWall));
+    return age < UNSURE_MS;
+  }
+
+  get lease(): number {
+    return this.#record.lease;
+  }
+
+  get token(): string {
+    return this.#record.token;
   }
 
   /** Publishes the address of the receiver. */
@@ -144,13 +184,17 @@ export class DirectoryLock {
       const before = performance.now();
       const now = new Date();
       const found = await readLock(this.#path);
-      if (found === undefined) await this.#restore();
-      else if (found.token !== this.#record.token) return this.#lose(TAKEN_OVER);
+      if (found === undefined) {
+        // Another process may have taken over and ended since.
+        if (readLease(dirname(this.#path), this.key) > this.#record.lease) return this.#lose(TAKEN_OVER);
+        await this.#restore();
+      } else if (found.token !== this.#record.token) return this.#lose(TAKEN_OVER);
       // Changed by another program: nothing is sent to this process until it is as it was.
       else if (!isSigned(asRecord(found), this.key)) await updateLock(this.#path, this.#record);
       // Some shares refuse to set times: a new file has a new one.
       else await lutimes(this.#path, now, now).catch(() => updateLock(this.#path, this.#record));
       this.#touchedAt = before;
+      this.#touchedWall = now.getTime();
       this.#toucher.beat();
       this.#onTrouble(undefined);
     } catch (error) {
@@ -164,6 +208,8 @@ export class DirectoryLock {
     await makeNamedDirectory(dirname(this.#path));
     // Before the lock, which senders cannot check without it.
     if (!this.#isKeyGiven) await writeTrailKey(dirname(this.#path), this.key);
+    if (readLease(dirname(this.#path), this.key) < this.#record.lease)
+      await writeLease(dirname(this.#path), this.key, this.#record.lease);
     if (!(await restoreLock(this.#path, this.#record))) throw heldBy(undefined, this.key);
   }
 
@@ -189,6 +235,7 @@ interface LockParts {
   readonly isKeyGiven: boolean;
   readonly onLost: (reason: string) => void;
   readonly onTrouble: (reason: string | undefined) => void;
+  readonly former: ProcessIdentity | undefined;
 }
 
 /**
@@ -199,6 +246,29 @@ export async function findHolder(logDir: string): Promise<LockRecord | undefined
   const path = join(logDir, OWN_NAMES.lock);
   const owner = await readLock(path);
   return owner === undefined || (await isStale(path, owner, RULES)) ? undefined : asRecord(owner);
+}
+
+/** The highest lease so far, and the owner of the lock that is there. */
+async function leaseBefore(
+  logDir: string,
+  key: string,
+): Promise<{ readonly lease: number; readonly owner: LockOwner | undefined }> {
+  const lock = await readLock(join(logDir, OWN_NAMES.lock));
+  const record = lock && asRecord(lock);
+  // A number without a signature could be the highest of all.
+  const ofLock = record !== undefined && isSigned(record, key) ? leaseIn(lock) : 0;
+  return { lease: Math.max(readLease(logDir, key), ofLock), owner: lock };
+}
+
+/** Keeps the number of a new lease before anything is done with it. It grows when others had the lock in between. */
+async function keepLease(logDir: string, record: LockRecord, key: string): Promise<LockRecord> {
+  const kept = readLease(logDir, key);
+  const lease = Math.max(record.lease, kept + 1);
+  await writeLease(logDir, key, lease);
+  if (lease === record.lease) return record;
+  const next = signed({ ...record, lease }, key);
+  if (!(await updateLock(join(logDir, OWN_NAMES.lock), next))) throw heldBy(undefined, key);
+  return next;
 }
 
 /** Removes temporary files of processes that died while they took the lock. */
@@ -216,6 +286,7 @@ function asRecord(owner: LockOwner & Partial<Record<keyof LockRecord, unknown>>)
     ...owner,
     started_at: typeof startedAt === 'string' ? startedAt : '',
     otlp_url: typeof url === 'string' ? url : null,
+    lease: isLease(owner.lease) ? owner.lease : 0,
     mac: typeof mac === 'string' ? mac : undefined,
   };
 }

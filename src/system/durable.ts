@@ -9,6 +9,7 @@ import { folderMode } from './files/modes.ts';
 import { writeNew } from './files/new-file.ts';
 import { isNoFile, openSafeHandle } from './files/safe-open.ts';
 import { syncDirectory } from './files/sync-directory.ts';
+import { checkLease } from './lease-guard.ts';
 import { makeDirectorySync, makeNamedDirectorySync, setModeOfNew } from './make-directory.ts';
 
 const syncFile = promisify(fsync);
@@ -45,6 +46,8 @@ export async function replaceFiles(dir: string, files: readonly Replacement[]): 
   }));
   try {
     for (const { temp, content } of temps) await writeSynced(temp, content);
+    // The syncs may have taken long, and this process may have been stopped meanwhile.
+    checkLease();
     for (const { temp, path } of temps) await rename(temp, path);
   } catch (error) {
     // The first error is reported, not one of the clean-up: opening the task again removes what is left.

@@ -9,10 +9,13 @@ import { lstatIfPresent } from './optional-files.ts';
 import { isProcessAlive, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
 /**
- * How long a lock of this host from another pid namespace (a restarted container) is watched, in milliseconds. The
- * owner touches it each second: three missed touches mean that it is dead.
+ * How long a lock is watched before it is taken over, in milliseconds. The owner touches it each second: three missed touches
+ * mean that it is dead or stopped. Times of files alone do not: the clock of this machine may have jumped.
  */
 const WATCH_MS = 3_500;
+
+/** Looks within that time. Looks are counted besides: a machine that slept has stopped the owner too. */
+const LOOKS = 7;
 
 /** Attempts before `takeLock` gives up on a lock that changes hands all the time. */
 const TRIES_MAX = 10;
@@ -48,8 +51,7 @@ export async function takeLock(path: string, owner: LockOwner, rules: LockRules)
       if (await linkNew(temp, path)) return TAKEN;
       const lock = await readGeneration(path);
       if (lock === undefined) continue;
-      const isFree = (await isStale(path, lock.owner, rules)) || (await isSilent(path, lock.owner, rules));
-      if (!isFree) return { isTaken: false, owner: lock.owner };
+      if (!(await isAbandoned(path, lock.owner, rules))) return { isTaken: false, owner: lock.owner };
       const attempt = await replaceStale({ path, temp, stale: lock.generation }, rules);
       if (attempt !== undefined) return attempt;
     }
@@ -173,19 +175,34 @@ async function readGeneration(path: string): Promise<Generation | undefined> {
   return stats && { owner: undefined, generation: `${stats.ino}-${stats.mtimeMs}` };
 }
 
-/** Whether the lock of a process in another pid namespace of this host stays untouched while it is watched. */
-async function isSilent(
-  path: string,
-  owner: LockOwner | undefined,
-  { isTouched }: LockRules,
-): Promise<boolean> {
-  if (!isTouched || owner === undefined || owner.host !== ownIdentity().host) return false;
-  if (isProcessAlive(owner) !== undefined) return false;
+/**
+ * Whether a lock may be taken over: its owner is dead, or has not touched it for long and does not while it is watched. A
+ * lock of another pid namespace of this host (a restarted container) is watched at any age.
+ */
+async function isAbandoned(path: string, owner: LockOwner | undefined, rules: LockRules): Promise<boolean> {
+  const isAlive = owner === undefined ? undefined : isProcessAlive(owner);
+  if (owner === undefined || !rules.isTouched || isAlive === false) return isStale(path, owner, rules);
+  const isNear = isAlive === undefined && owner.host === ownIdentity().host;
+  if (!isNear && !(await isStale(path, owner, rules)) && !(await isOfFuture(path, rules))) return false;
+  return isSilent(path, owner);
+}
+
+/** A clock was set back: the age of the lock says nothing. */
+async function isOfFuture(path: string, { staleMs }: LockRules): Promise<boolean> {
+  const stats = await lstatIfPresent(path);
+  return stats !== undefined && stats.mtimeMs - Date.now() > staleMs;
+}
+
+/** Whether a lock stays untouched while it is watched. */
+async function isSilent(path: string, owner: LockOwner): Promise<boolean> {
   const before = await lstatIfPresent(path);
   if (before === undefined) return false;
-  await delay(WATCH_MS);
-  if ((await readLock(path))?.token !== owner.token) return false;
-  return (await lstatIfPresent(path))?.mtimeMs === before.mtimeMs;
+  for (let look = 0; look < LOOKS; look += 1) {
+    await delay(WATCH_MS / LOOKS);
+    if ((await readLock(path))?.token !== owner.token) return false;
+    if ((await lstatIfPresent(path))?.mtimeMs !== before.mtimeMs) return false;
+  }
+  return true;
 }
 
 function isLockOwner(value: JsonObject | undefined): value is LockOwner & JsonObject {

@@ -37,6 +37,11 @@ export function identityOf(pid: number): ProcessIdentity {
   return { host: ownIdentity().host, pid, start: typeof state === 'object' ? state.start : '' };
 }
 
+/** Whether both are the same process. False without a start: the pid may have been reused. */
+export function isSameProcess(a: ProcessIdentity, b: ProcessIdentity | undefined): boolean {
+  return b !== undefined && a.start !== '' && a.start === b.start && a.pid === b.pid && a.host === b.host;
+}
+
 /**
  * Undefined when it cannot be determined: the process belongs to another host, or to another pid namespace
  * (container).

@@ -37,6 +37,8 @@ export interface HolderOptions {
   /** Learns what the store writes. */
   readonly observer?: StoreObserver | undefined;
   readonly ender: TaskEnder;
+  /** As in `ReaperOptions`. */
+  readonly isBehind?: () => boolean;
   log(line: string): void;
 }
 
@@ -95,7 +97,7 @@ export async function tryLock(
 }
 
 export async function startHolder(lock: DirectoryLock, options: HolderOptions): Promise<Holder> {
-  const { config, books, journal, reader, source, observer, ender, log } = options;
+  const { config, books, journal, reader, source, observer, ender, isBehind, log } = options;
   const tombstones = await openTombstones(lock, config);
   await closeDirectory(config.logDir, log);
   let uploads: Uploads | undefined;
@@ -118,7 +120,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     books.setReason('recovery', messageOf(error));
   });
   const isUploaded = isUploadedBy(config, uploads);
-  const reaper = startReaper({ store, reader, ender, log });
+  const reaper = startReaper({ store, reader, ender, log, ...(isBehind !== undefined && { isBehind }) });
   const orphanWatch = watchOrphanRuns({
     folder: join(config.logDir, AGENT_FOLDER),
     // The service still has a job for a task that only a forged record has ended.

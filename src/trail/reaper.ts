@@ -27,6 +27,8 @@ export interface ReaperOptions {
   };
   /** Records the ends. */
   readonly ender: TaskEnder;
+  /** True while records that say that a task is alive may still wait to be stored. Default: never. */
+  readonly isBehind?: () => boolean;
   /** The store's clock, in milliseconds since the epoch. */
   readonly now?: () => number;
   readonly tickMs?: number;
@@ -47,7 +49,7 @@ export interface Reaper {
  * arrives later replaces the abandonment. Runs in the process that holds the store.
  */
 export function startReaper(options: ReaperOptions): Reaper {
-  const { tickMs = TICK_MS, now = Date.now, store } = options;
+  const { tickMs = TICK_MS, now = Date.now, store, isBehind = () => false } = options;
   let lastTickMs = now();
   let isStopped = false;
   let running: Promise<void> | undefined;
@@ -56,7 +58,8 @@ export function startReaper(options: ReaperOptions): Reaper {
     const gapMs = nowMs - lastTickMs;
     lastTickMs = nowMs;
     // A suspended process received no heartbeats, and a clock that was set back gives no durations.
-    if (gapMs > TICKS_MISSED_MAX * tickMs || gapMs < 0) store.liveness.renew(nowMs);
+    // Silence counts from when the backlog is through.
+    if (gapMs > TICKS_MISSED_MAX * tickMs || gapMs < 0 || isBehind()) store.liveness.renew(nowMs);
     else
       running ??= reap(options, nowMs, () => isStopped).finally(() => {
         running = undefined;

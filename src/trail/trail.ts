@@ -14,6 +14,7 @@ import { safeLogLine } from '../redact/log-line.ts';
 import { maskSecrets, setRedactRules } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
 import { readTrailKey } from '../store/key.ts';
+import type { LeaseCheck } from '../store/lease/lease.ts';
 import { createReader } from '../store/read/reader.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { KnownSecrets, secretsOf } from './config-secrets.ts';
@@ -74,6 +75,8 @@ export interface ActiveTrail extends Trail {
   agentToken(taskId: string): Promise<string | undefined>;
   /** The token with which this process sends what the task's agent has left, also after the task's end. As `agentToken`. */
   leftRecordsToken(taskId: string): Promise<string | undefined>;
+  /** Whether this process still owns the log directory. Undefined when it does not hold it. `onLost` is called once. */
+  leaseCheck(onLost: () => void): LeaseCheck | undefined;
 }
 
 /**
@@ -213,6 +216,10 @@ class OpenTrail implements ActiveTrail {
   async leftRecordsToken(taskId: string): Promise<string | undefined> {
     const key = await this.#readKey();
     return key && leftRecordsTokenOf(key, taskId);
+  }
+
+  leaseCheck(onLost: () => void): LeaseCheck | undefined {
+    return this.#parts.thread.leaseCheck(onLost);
   }
 
   flush(): void {

@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { endOrphanRun, findOrphanRuns } from '../../src/agent/orphan-runs.ts';
-import { claimRun, markRun, readMark } from '../../src/agent/run-mark.ts';
+import { claimRun, isRunInUse, markRun, readMark } from '../../src/agent/run-mark.ts';
+import { setLeaseGuard } from '../../src/system/lease-guard.ts';
 import { identityOf, ownIdentity } from '../../src/system/process-identity.ts';
 
 let parent: string;
@@ -20,6 +21,12 @@ afterEach(() => rm(parent, { recursive: true, force: true }));
 
 async function mark(supervisor: object, child: object | null = null): Promise<void> {
   await writeFile(join(run, 'process.json'), JSON.stringify({ supervisor, child }));
+}
+
+/** This process is a service with that lease for the rest of the test. */
+function withLease(lease: number): void {
+  setLeaseGuard({ lease, holds: () => true });
+  onTestFinished(() => setLeaseGuard(undefined));
 }
 
 /** Ends and removes all orphaned runs. */
@@ -97,4 +104,39 @@ test('one of two claims succeeds, and the next claim is for the next number', as
   expect(readMark(run)).toMatchObject({ supervisor: ownIdentity(), adoptions: 1 });
   expect(claimRun(run, { ...left, adoptions: 1 })).toBe(true);
   expect(claimRun(run, { ...left, adoptions: 1_000 })).toBe(false);
+});
+
+test('the run of a living service is free for its successor alone, which has a higher lease', async () => {
+  const service = spawn('sleep', ['60']);
+  onTestFinished(() => void service.kill('SIGKILL'));
+  const supervisor = identityOf(service.pid ?? 0);
+  await writeFile(
+    join(run, 'process.json'),
+    JSON.stringify({ supervisor, child: null, adoptions: 0, lease: 4 }),
+  );
+  withLease(4);
+  expect(await isRunInUse(run, readMark(run))).toBe(true);
+  withLease(5);
+  const found = readMark(run);
+  expect(await isRunInUse(run, found)).toBe(false);
+  expect(found !== undefined && claimRun(run, found)).toBe(true);
+  expect(readMark(run)).toMatchObject({ adoptions: 1, lease: 5 });
+  expect(await isRunInUse(run, readMark(run))).toBe(true);
+});
+
+test('the runs of a process stay its own when it holds the directory with a higher lease', async () => {
+  withLease(4);
+  markRun(run);
+  expect(readMark(run)).toMatchObject({ supervisor: ownIdentity(), lease: 4 });
+  withLease(5);
+  expect(await isRunInUse(run, readMark(run))).toBe(true);
+});
+
+test('a service that has lost its lease adopts no run', async () => {
+  await mark(dead());
+  const left = readMark(run);
+  setLeaseGuard({ lease: 4, holds: () => false });
+  onTestFinished(() => setLeaseGuard(undefined));
+  expect(left !== undefined && claimRun(run, left)).toBe(false);
+  expect(await readdir(run)).toEqual(['process.json']);
 });

@@ -1,7 +1,8 @@
+import { spawn } from 'node:child_process';
 import { appendFileSync, statSync } from 'node:fs';
 import { appendFile, mkdir, readdir, rename, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { formatSegmentName } from '../../src/journal/segment-name.ts';
 import { identityOf, ownIdentity } from '../../src/system/process-identity.ts';
 import {
@@ -391,4 +392,32 @@ test('claims of other living processes are seen until they are forgotten, those 
   expect(await journal.claimOrphans()).toBe(1);
   expect(await journal.hasClaimsOfOthers()).toBe(false);
   await journal.close();
+});
+
+test('what was in the journal at a moment is received when its records are, whatever came after', async () => {
+  const { journal } = openJournal(await tempDir());
+  record(journal, 1);
+  journal.flush();
+  const then = await journal.extent();
+  expect(journal.hasReceived('holder', then)).toBe(false);
+  const batch = await journal.next('holder');
+  record(journal, 2);
+  journal.flush();
+  if (batch !== undefined) await journal.done('holder', batch);
+  expect(journal.hasReceived('holder', then)).toBe(true);
+  expect(journal.hasReceived('holder', await journal.extent())).toBe(false);
+});
+
+test('the segments of a service that was replaced are claimed while it is alive, and those of others are not', async () => {
+  const directory = await tempDir();
+  const child = spawn('sleep', ['60']);
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const owner = identityOf(child.pid ?? 0);
+  const name = formatSegmentName({ id: '01ARZ3NDEKTSV4RRFFQ69G5FAV', owner, state: 'open' });
+  await writeFile(join(directory, name), HEADER + LINE(1));
+  const { journal } = openJournal(directory);
+  expect(await journal.claimOrphans()).toBe(0);
+  journal.supersede(owner);
+  expect(await journal.claimOrphans()).toBe(1);
+  expect(await takeAll(journal)).toHaveLength(1);
 });

@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
 import type { JobWork } from '../../src/queue/queue.ts';
+import { setLeaseGuard } from '../../src/system/lease-guard.ts';
 import { jobOf, queueContract } from '../support/queue-contract.ts';
 import { until } from '../support/until.ts';
 
@@ -43,5 +44,20 @@ test.each<[string, JobWork]>([
   await until(() => second && warnings.length > 0, 'the second job and a warning');
   process.off('warning', onWarning);
   expect(warnings[0]?.message).toBe('a defect');
+  await queue.close(0);
+});
+
+test('jobs that wait because the lock could not be read run when it can', async () => {
+  let isHeld = false;
+  setLeaseGuard({ lease: 1, holds: () => isHeld });
+  onTestFinished(() => setLeaseGuard(undefined));
+  const queue = new InProcessQueue({ name: 'agent', concurrency: 1 });
+  const seen: string[] = [];
+  queue.start(async ({ taskId }) => void seen.push(taskId));
+  await queue.push(jobOf('task-1'));
+  await expect.poll(() => queue.waiting).toBe(1);
+  expect(seen).toEqual([]);
+  isHeld = true;
+  await until(() => seen.length > 0, 'the job');
   await queue.close(0);
 });

@@ -12,9 +12,10 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { findSetAside, JobStore } from '../../src/queue/job-store.ts';
 import { isJobKept } from '../../src/store/kept-job.ts';
+import { setLeaseGuard } from '../../src/system/lease-guard.ts';
 import { filesIn, tempDir } from '../support/log-dir.ts';
 import { jobOf } from '../support/queue-contract.ts';
 
@@ -197,4 +198,34 @@ test('a new log directory has the folder before anything is recorded; one with r
     expect(await jobs.readOpening()).toMatchObject({ fromRecords: true });
     expect(await jobs.taskIds()).toEqual([]);
   }
+});
+
+/** This process is a service with that lease for the rest of the test. `isTaken`: what its lock says, when it is read. */
+function withLease(lease: number, isTaken = false): void {
+  setLeaseGuard({ lease, holds: (isFresh) => !(isTaken && isFresh === true) });
+  onTestFinished(() => setLeaseGuard(undefined));
+}
+
+test('an entry of a successor is neither changed nor removed, as soon as its number is seen', async () => {
+  const { jobs, folder } = await open();
+  withLease(5);
+  await jobs.add(jobOf('task-1'), QUEUE);
+  const before = await readFile(join(folder, 'task-1.json'), 'utf8');
+  expect(JSON.parse(before)).toMatchObject({ lease: 5 });
+  withLease(4, true);
+  await jobs.update('task-1', { isStarted: true });
+  await jobs.remove('task-1');
+  await expect(jobs.add(jobOf('task-1'), QUEUE)).rejects.toMatchObject({ code: 'ERR_QUEUE_UNAVAILABLE' });
+  expect(await readFile(join(folder, 'task-1.json'), 'utf8')).toBe(before);
+});
+
+test('numbers that begin again, after the key of the directory was lost, do not keep an entry from its owner', async () => {
+  const { jobs, folder } = await open();
+  withLease(5);
+  await jobs.add(jobOf('task-1'), QUEUE);
+  withLease(1);
+  await jobs.update('task-1', { isStarted: true });
+  expect(await jobs.read('task-1')).toMatchObject({ isStarted: true, lease: 1 });
+  await jobs.remove('task-1');
+  expect((await readdir(folder)).filter((name) => name.startsWith('task-'))).toEqual([]);
 });

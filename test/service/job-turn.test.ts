@@ -6,6 +6,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { JobStore } from '../../src/queue/job-store.ts';
 import { keepTurn, type TurnOptions, takeTurn } from '../../src/service/job-turn.ts';
 import { directoryId } from '../../src/store/directory-id.ts';
+import { DirectoryLock } from '../../src/store/lock.ts';
+import { setLeaseGuard } from '../../src/system/lease-guard.ts';
 import { identityOf, ownIdentity, type ProcessIdentity } from '../../src/system/process-identity.ts';
 import { jobOf } from '../support/queue-contract.ts';
 
@@ -23,7 +25,7 @@ async function open(): Promise<Opened> {
   const logDir = await mkdtemp(join(tmpdir(), 'tasktrail-turn-'));
   onTestFinished(() => rm(logDir, { recursive: true, force: true }));
   const jobs = await JobStore.open(logDir);
-  return { jobs, options: { config: { logDir }, jobs }, home: await directoryId(logDir) };
+  return { jobs, options: { config: { logDir, key: undefined }, jobs }, home: await directoryId(logDir) };
 }
 
 /** Another process that lives until the test ends, or until `end`. */
@@ -79,4 +81,46 @@ test('a job that this directory no longer keeps is over, one of another director
   expect(await keepTurn(elsewhere, BEGINNING, options)).toBe(true);
   // Of an earlier version, which did not say where it is kept.
   expect(await takeTurn(jobOf('task-1'), options, NOT_WAITING)).toEqual(jobOf('task-1'));
+});
+
+/** This process is a service with that lease for the rest of the test. */
+function withLease(lease: number, holds = true): void {
+  setLeaseGuard({ lease, holds: () => holds });
+  onTestFinished(() => setLeaseGuard(undefined));
+}
+
+test('a job of a service that is stopped and was replaced is begun by its successor', async () => {
+  const { jobs, options, home } = await open();
+  const handed = { ...jobOf('task-1'), home };
+  await jobs.add(handed, QUEUE);
+  const stopped = { ...otherProcess().identity, lease: 4 };
+  await jobs.update('task-1', { isStarted: true, attempt: 1, worker: stopped });
+  withLease(4);
+  expect(await takeTurn(handed, options, NOT_WAITING)).toBe('elsewhere');
+  withLease(5);
+  expect(await takeTurn(handed, options, NOT_WAITING)).toMatchObject({ attempt: 2 });
+  expect(await keepTurn(handed, BEGINNING, options)).toBe(true);
+  expect(await jobs.read('task-1')).toMatchObject({ lease: 5, worker: { ...ownIdentity(), lease: 5 } });
+});
+
+test('a worker learns from the lock that the service of a job was replaced', async () => {
+  const { jobs, options, home } = await open();
+  const handed = { ...jobOf('task-1'), home };
+  await jobs.add(handed, QUEUE);
+  const stopped = { ...otherProcess().identity, lease: 1 };
+  await jobs.update('task-1', { isStarted: true, attempt: 1, worker: stopped });
+  const { logDir } = options.config;
+  await (await DirectoryLock.acquire(logDir, () => {})).release();
+  expect(await takeTurn(handed, options, NOT_WAITING)).toBe('elsewhere');
+  const lock = await DirectoryLock.acquire(logDir, () => {});
+  onTestFinished(() => lock.release());
+  expect(await takeTurn(handed, options, NOT_WAITING)).toMatchObject({ attempt: 2 });
+});
+
+test('a service that has lost its lease begins no job', async () => {
+  const { jobs, options, home } = await open();
+  const handed = { ...jobOf('task-1'), home };
+  await jobs.add(handed, QUEUE);
+  withLease(4, false);
+  expect(await takeTurn(handed, options, NOT_WAITING)).toBe('elsewhere');
 });

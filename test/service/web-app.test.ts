@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { InProcessQueue } from '../../src/queue/in-process-queue.ts';
 import { TaskIntake } from '../../src/service/task-intake.ts';
 import { type CreateExpress, createWebApp, loadExpress } from '../../src/service/web-app.ts';
+import { setLeaseGuard } from '../../src/system/lease-guard.ts';
 import { tempDir } from '../support/log-dir.ts';
 import { rawHttp, rawRequest } from '../support/raw-http.ts';
 import { listen, openTrail } from '../support/receiver.ts';
@@ -149,3 +150,15 @@ function portOf(url: string): number {
 function lines(headers: Record<string, string>): string[] {
   return ['Host: localhost', ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)];
 }
+
+test('a service that has lost its lease refuses what changes something, and answers what reads', async () => {
+  const url = await open();
+  setLeaseGuard({ lease: 1, holds: () => false });
+  onTestFinished(() => setLeaseGuard(undefined));
+  for (const path of ['/webhooks/github', '/api/tasks']) {
+    const answer = await fetch(`${url}${path}`, { method: 'POST', body: '{}' });
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' });
+  }
+  expect((await get(`${url}/api/tasks`)).status).toBe(200);
+});

@@ -9,6 +9,7 @@ import { builtUrl } from '../support/built.ts';
 import { documentOf, tempDir } from '../support/log-dir.ts';
 
 const LOCK = '_lock.json';
+const LEASE = '_lease.json';
 
 async function acquire(dir: string, onLost: (reason: string) => void = () => {}): Promise<DirectoryLock> {
   const lock = await DirectoryLock.acquire(dir, onLost);
@@ -33,7 +34,7 @@ test('a second holder is refused with the pid and address of the first', async (
     message: expect.stringMatching(new RegExp(`process ${process.pid} .*http://127\\.0\\.0\\.1:4318`)),
   });
   expect(await findHolder(dir)).toMatchObject({ pid: process.pid, otlp_url: 'http://127.0.0.1:4318' });
-  expect(readdirSync(dir)).toEqual(['_key', LOCK]);
+  expect(readdirSync(dir)).toEqual(['_key', LEASE, LOCK]);
 });
 
 test('a released lock is removed and can be taken again', async () => {
@@ -54,7 +55,7 @@ test('the lock of a dead process is taken over', async () => {
   expect(await findHolder(dir)).toBeUndefined();
   expect((await acquire(dir)).isHeld).toBe(true);
   expect(documentOf(dir, LOCK).pid).toBe(process.pid);
-  expect(readdirSync(dir)).toEqual(['_key', LOCK]);
+  expect(readdirSync(dir)).toEqual(['_key', LEASE, LOCK]);
 });
 
 test('the lock of a process whose pid was reused is taken over', async () => {
@@ -81,7 +82,7 @@ test.each(['', '{"pid":', '[]', '{"pid":1,"host":"a","start":"b","token":"../../
     const then = new Date(Date.now() - 11_000);
     utimesSync(join(dir, LOCK), then, then);
     expect((await acquire(dir)).isHeld).toBe(true);
-    expect(readdirSync(dir)).toEqual(['_key', LOCK]);
+    expect(readdirSync(dir)).toEqual(['_key', LEASE, LOCK]);
   },
 );
 
@@ -91,7 +92,7 @@ test('a process that died during a takeover is succeeded too', async () => {
   const dead = { ...ownIdentity(), start: 'earlier-boot', token: 'T2', started_at: '', otlp_url: null };
   for (const name of [`${LOCK}.after-T1`, `${LOCK}.T2`]) writeFileSync(join(dir, name), JSON.stringify(dead));
   expect((await acquire(dir)).isHeld).toBe(true);
-  expect(readdirSync(dir)).toEqual(['_key', LOCK]);
+  expect(readdirSync(dir)).toEqual(['_key', LEASE, LOCK]);
 });
 
 test('a live process that is taking over a stale lock is not overtaken', async () => {
@@ -111,7 +112,7 @@ test('temporary files of earlier processes are removed', async () => {
   }
   writeFileSync(join(dir, `${LOCK}.01NEW`), '{}');
   await acquire(dir);
-  expect(readdirSync(dir).sort()).toEqual(['_key', LOCK, `${LOCK}.01NEW`]);
+  expect(readdirSync(dir).sort()).toEqual(['_key', LEASE, LOCK, `${LOCK}.01NEW`]);
 });
 
 test('a lock that is taken over is lost, and release keeps the new one', async () => {
@@ -176,7 +177,7 @@ test('announcing on a lock that was taken over does not take it back', async () 
   await lock.announce('http://127.0.0.1:1');
   expect(lost).toHaveBeenCalledOnce();
   expect(documentOf(dir, LOCK)).toMatchObject({ token: 'T9', otlp_url: null });
-  expect(readdirSync(dir)).toEqual(['_key', LOCK]);
+  expect(readdirSync(dir)).toEqual(['_key', LEASE, LOCK]);
 });
 
 /** Holds the lock and computes for longer than a lock stays fresh; says whether it holds the lock right after. */
@@ -281,7 +282,7 @@ test('exactly one of 20 processes that race for a stale lock gets it', { timeout
       expect(outcomes).toEqual([...Array(19).fill('ERR_DIRECTORY_HELD'), 'holds true']);
       const holder = racers.find(({ output }) => output.includes('holds'));
       expect(documentOf(dir, LOCK).pid).toBe(holder?.child.pid);
-      expect(readdirSync(dir)).toEqual(['_key', LOCK]);
+      expect(readdirSync(dir)).toEqual(['_key', LEASE, LOCK]);
     } finally {
       for (const { child } of racers) child.kill('SIGKILL');
     }

@@ -70,8 +70,8 @@ const ROWS: Readonly<Record<ActionKind, Row>> = {
   'term-service': { group: 'signals', weight: 2, forMs: [0, 0] },
   'int-service': { group: 'signals', weight: 1, forMs: [0, 0] },
   'term-worker': { group: 'signals', weight: 2, forMs: [0, 0], needs: 'redis' },
-  // Past the ten seconds after which the lock counts as stale.
-  'stop-service': { group: 'stops', weight: 2, forMs: [11_000, 16_000] },
+  // Counted from the takeover by another service.
+  'stop-service': { group: 'stops', weight: 2, forMs: [0, 3_000] },
   'stop-recorder': { group: 'stops', weight: 3, forMs: [200, 3_000] },
   'stop-worker': { group: 'stops', weight: 2, forMs: [1_000, 20_000], needs: 'redis' },
   'cut-refuse': { group: 'network', weight: 2, forMs: [300, 3_000] },

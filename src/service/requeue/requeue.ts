@@ -6,6 +6,7 @@ import type { JobStore } from '../../queue/job-store.ts';
 import type { Job, Queue } from '../../queue/queue.ts';
 import { describeAgain, describeRequeue } from '../../record/task/absent-task.ts';
 import type { Reader } from '../../serve/reader.ts';
+import { isSuperseded } from '../../system/lease-guard.ts';
 import { isProcessAlive } from '../../system/process-identity.ts';
 
 /** Youngest age in milliseconds with Redis: records about a younger job may still be in transit. The next pass looks at it. */
@@ -117,7 +118,7 @@ function isLost(
   { gone }: Pick<RequeueOptions, 'gone'>,
 ): boolean {
   if (isVolatile(entry)) return true;
-  const isAlive = entry.isStarted && entry.worker !== undefined ? isProcessAlive(entry.worker) : undefined;
+  const isAlive = isWorkerAlive(entry);
   if (isAlive === true) return false;
   if (isAlive === false && gone !== undefined) {
     // The end that it has recorded may be in its journal, which the holder takes over within a second.
@@ -128,6 +129,12 @@ function isLost(
   // A worker that had taken the job before Redis lost it goes on with it.
   if (metadata !== undefined && metadata.status !== 'queued' && metadata.status !== 'abandoned') return false;
   return Date.now() - Date.parse(entry.updatedAt) > AGE_MIN_MS;
+}
+
+/** Undefined: no process of this machine has begun it. A service that was replaced ends as soon as it goes on. */
+function isWorkerAlive({ isStarted, worker }: JobEntry): boolean | undefined {
+  if (!isStarted || worker === undefined) return undefined;
+  return isSuperseded(worker, worker.lease) ? false : isProcessAlive(worker);
 }
 
 /** An attempt that was begun is not repeated under its number. */

@@ -5,6 +5,7 @@ import { isPathSafeId } from '../../model/ids.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { isTempNameOf } from '../../system/durable.ts';
 import { areRealFolders } from '../../system/files/real-folders.ts';
+import { checkLease } from '../../system/lease-guard.ts';
 import { lstatIfPresent, namesIn, readableNamesIn } from '../../system/optional-files.ts';
 import { compressTask, isCompressible } from '../compress.ts';
 import { keptJobPath } from '../kept-job.ts';
@@ -220,6 +221,7 @@ async function prune(item: PruneItem, options: RetentionOptions): Promise<boolea
   }
   if (kind === 'workflow') return withFilesOf(kind, id, () => removeWorkflow({ id, month: path }, options));
   if (!(await isRealDayFolder(dirname(path), kind))) return false;
+  checkLease();
   await rm(path, { force: true });
   return true;
 }
@@ -237,10 +239,12 @@ async function moveTask(id: string, options: RetentionOptions): Promise<string |
   const { logDir, nowMs, tombstones } = options;
   const verdict = await judgeTask(id, options);
   if (verdict === undefined || verdict === 'compress') return undefined;
+  checkLease();
   // First: without its records the task would count as one that has not run.
   await rm(keptJobPath(logDir, id), { force: true });
   await tombstones.add([tombstoneOf('task', id, nowMs)]);
   const target = join(logDir, PRUNED + id);
+  checkLease();
   await rename(verdict.path, target);
   return target;
 }
@@ -254,6 +258,7 @@ async function removeWorkflow(
   if (verdict === undefined || verdict === 'not uploaded' || !(await isRealMonth(month))) return false;
   await options.tombstones.add([tombstoneOf('workflow', id, options.nowMs)]);
   for (const file of REMOVAL_ORDER) {
+    checkLease();
     const name = id + WORKFLOW_FILES[file];
     for (const left of all.filter((entry) => isTempNameOf(entry, name) || isAsideOf(entry, name)))
       await rm(join(month, left), { force: true });

@@ -3,6 +3,7 @@ import { parseObject } from '../../model/json.ts';
 import { isoFromMs, readIso } from '../../model/time.ts';
 import { replaceFile } from '../../system/durable.ts';
 import { openSafeHandle } from '../../system/files/safe-open.ts';
+import { checkLease } from '../../system/lease-guard.ts';
 import { readLines } from '../../system/lines.ts';
 import { openIfPresent } from '../../system/optional-files.ts';
 import { unreadable } from '../file-errors.ts';
@@ -73,6 +74,7 @@ export class Tombstones {
   async #append(text: string): Promise<void> {
     const file = await openSafeHandle(this.#path, 'a');
     try {
+      checkLease();
       const start = this.#isTorn ? '\n' : '';
       // Reset only after the write: a failed one leaves half a line.
       this.#isTorn = true;

@@ -3,6 +3,7 @@ import { isoFromMs } from '../../model/time.ts';
 import { makeDirectory } from '../../system/durable.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
 import { openSafeHandle } from '../../system/files/safe-open.ts';
+import { checkLease } from '../../system/lease-guard.ts';
 import { readLines } from '../../system/lines.ts';
 import { namesIn, openIfPresent } from '../../system/optional-files.ts';
 import { DAY_FILE, OWN_NAMES } from '../layout.ts';
@@ -95,7 +96,9 @@ async function cutTornTail(path: string): Promise<boolean> {
   try {
     for await (const lines of readLines(file)) {
       const last = lines.at(-1);
-      if (last?.isTerminated === false) await file.truncate(last.start);
+      if (last?.isTerminated !== false) continue;
+      checkLease();
+      await file.truncate(last.start);
     }
     return true;
   } finally {

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { canonicalJson } from '../../model/canonical-json.ts';
 import { isNewer } from '../../model/documents.ts';
 import { parseObject } from '../../model/json.ts';
+import { checkLease } from '../../system/lease-guard.ts';
 import { lstatIfPresent } from '../../system/optional-files.ts';
 
 /**
@@ -16,6 +17,7 @@ export async function setAside(path: string, before: string | undefined, text: s
   for (let number = 1; ; number += 1) {
     const aside = `${path}.damaged-${number}`;
     if ((await lstatIfPresent(aside)) !== undefined) continue;
+    checkLease();
     await rename(path, aside);
     return;
   }

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { access, chmod, lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, TasktrailError } from '../../errors.ts';
+import { checkLease } from '../lease-guard.ts';
 import { lstatIfPresent, namesIn } from '../optional-files.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from './modes.ts';
 import { openSafeHandle } from './safe-open.ts';
@@ -61,6 +62,8 @@ export async function replacePrivateFile(path: string, text: string): Promise<vo
   const temp = join(dir, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     await writePrivateFile(temp, text);
+    // The sync may have taken long, and this process may have been stopped meanwhile.
+    checkLease();
     await rename(temp, path);
   } catch (error) {
     await rm(temp, { force: true }).catch(() => undefined);

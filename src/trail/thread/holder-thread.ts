@@ -7,6 +7,7 @@ import { type Appender, releaseSegments } from '../../journal/appender.ts';
 import type { TelemetrySource } from '../../journal/line.ts';
 import { journalDir } from '../../journal/lone-record.ts';
 import type { LeftSegment } from '../../journal/segment-counts.ts';
+import { LeaseCheck } from '../../store/lease/lease.ts';
 import { releaseFormer } from '../../store/lock.ts';
 import type { OpenTasks } from '../metrics/open-tasks.ts';
 import { Channel } from './channel.ts';
@@ -97,6 +98,7 @@ export class HolderThread {
   #channel: HolderChannel | undefined;
   #cells: Int32Array = newCells();
   #url: string | undefined;
+  #lease: { readonly key: string; readonly lease: number } | undefined;
   #restarts = 0;
   #pauseMs = RESTART_MIN_MS;
   #startedAt = 0;
@@ -149,6 +151,13 @@ export class HolderThread {
   /** Base URL of the receiver; undefined when this process does not hold the log directory. */
   get url(): string | undefined {
     return this.#url;
+  }
+
+  /** A check of the lease on the log directory, for a service; undefined when this process does not hold it. */
+  leaseCheck(onLost: () => void): LeaseCheck | undefined {
+    const { logDir } = this.#options.config;
+    const isOwn = (token: string): boolean => this.#tokens.includes(token);
+    return this.#lease && new LeaseCheck({ ...this.#lease, logDir, isOwn, onLost });
   }
 
   setSecrets(secrets: readonly string[]): void {
@@ -244,11 +253,12 @@ export class HolderThread {
     if (segment !== undefined) this.#segments.set(id, { ...segment, ...change });
   }
 
-  #onStarted(running: Running, { url, key }: Started): void {
+  #onStarted(running: Running, { url, key, lease }: Started): void {
     const { books, onKey } = this.#options;
     // From now on a program that has nothing else to do ends, and its end closes the trail.
     running.unref();
     this.#url = url;
+    this.#lease = key === undefined || lease === undefined ? undefined : { key, lease };
     if (key !== undefined) onKey(key);
     books.setReason(PART, undefined);
     if (running.whyNoThread !== undefined)

@@ -62,6 +62,8 @@ export interface Started {
   readonly url: string | undefined;
   /** The key of the log directory; undefined when the process does not hold it. */
   readonly key: string | undefined;
+  /** The number of the lease on the log directory; undefined when the process does not hold it. */
+  readonly lease: number | undefined;
 }
 
 export interface ThreadRefusal {

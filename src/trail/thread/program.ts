@@ -6,17 +6,21 @@ import { HOLDER } from '../../journal/destination.ts';
 import { Journal } from '../../journal/journal.ts';
 import { journalLimitOf } from '../../journal/journal-limit.ts';
 import { journalDir } from '../../journal/lone-record.ts';
+import type { JournalExtent } from '../../journal/segment.ts';
 import { type JournalWatch, watchJournal } from '../../journal/watch.ts';
 import { maskSecrets, setRedactRules } from '../../redact/redact.ts';
+import { LeaseCheck } from '../../store/lease/lease.ts';
 import type { DirectoryLock } from '../../store/lock.ts';
 import { createReader } from '../../store/read/reader.ts';
 import type { StoreObserver } from '../../store/write/observer.ts';
 import { setFileMode } from '../../system/files/modes.ts';
+import { setLeaseGuard } from '../../system/lease-guard.ts';
 import { secretsOfKey } from '../config-secrets.ts';
 import { createSenders, destinationsOf } from '../destinations.ts';
 import { type Holder, startHolder, tryLock } from '../holder.ts';
 import { taskEndFacts, workflowEndFacts } from '../metrics/end-facts.ts';
 import { openTasksOf } from '../metrics/open-tasks.ts';
+import { BacklogWatch } from './backlog-watch.ts';
 import { Channel, type Port } from './channel.ts';
 import type { AskedOfHolder, AskedOfRecorder, ToHolder, ToRecorder } from './messages.ts';
 import type { TaskEnder } from './task-ender.ts';
@@ -51,15 +55,22 @@ const ANSWER_MS = 30_000;
 
 /**
  * Runs everything behind the journal: sends it, and holds the log directory when `start` says so and no other process does. The
- * same in a thread of its own and, where that cannot be started, in the thread that records. Never rejects.
+ * same in a thread of its own (`isAlone`) and, where that cannot be started, in the thread that records. Never rejects.
  */
-export async function runHolderProgram(port: Port, start: ThreadStart): Promise<void> {
-  const program = new HolderProgram(port, start);
+export async function runHolderProgram(
+  port: Port,
+  start: ThreadStart,
+  { isAlone = false }: { readonly isAlone?: boolean } = {},
+): Promise<void> {
+  const program = new HolderProgram(port, start, isAlone);
   await program.start();
 }
 
+const TAKEN_OVER = 'another process has taken over the log directory';
+
 class HolderProgram {
   readonly #start: ThreadStart;
+  readonly #isAlone: boolean;
   readonly #books: Books;
   readonly #journal: Journal;
   readonly #channel: Channel<ToRecorder, AskedOfRecorder, ToHolder, AskedOfHolder>;
@@ -69,11 +80,17 @@ class HolderProgram {
   #senders: readonly Sender[] = [];
   #holder: Holder | undefined;
   #watch: JournalWatch | undefined;
+  readonly #backlog = new BacklogWatch({
+    extent: async () => (this.#isRecovered ? this.#journal.extent() : undefined),
+    isStored: (extent) => this.#isStored(extent),
+  });
+  #isRecovered = false;
   #isClaiming = false;
   #isClosing = false;
 
-  constructor(port: Port, start: ThreadStart) {
+  constructor(port: Port, start: ThreadStart, isAlone: boolean) {
     this.#start = start;
+    this.#isAlone = isAlone;
     const { config, former, cells } = start;
     setFileMode(config.fileMode);
     maskSecrets(start.secrets);
@@ -126,7 +143,7 @@ class HolderProgram {
           (reason) => this.#books.setNotice('journal watch', reason),
         );
       this.#publish();
-      this.#channel.tell('started', { url: this.#holder?.url, key: lock?.key });
+      this.#channel.tell('started', { url: this.#holder?.url, key: lock?.key, lease: lock?.lease });
     } catch (error) {
       const isOurs = error instanceof TasktrailError;
       const [code, retryable] = isOurs ? [error.code, error.retryable] : [undefined, false];
@@ -135,6 +152,8 @@ class HolderProgram {
       return;
     }
     await this.#recover();
+    this.#isRecovered = true;
+    await this.#backlog.look();
     this.#channel.tell('recovered', undefined);
   }
 
@@ -145,12 +164,14 @@ class HolderProgram {
     const tokens = former === undefined ? {} : { former: former.tokens };
     const mustHold = hold === 'must' && former?.url === undefined;
     const lock = await tryLock(config, this.#books, { mustHold, token, ...tokens });
-    if (lock === undefined && former?.url !== undefined)
-      this.#books.setReason('lock', 'another process has taken over the log directory');
+    if (lock === undefined && former?.url !== undefined) this.#books.setReason('lock', TAKEN_OVER);
     return lock;
   }
 
   #hold(lock: DirectoryLock): Promise<Holder> {
+    if (lock.former !== undefined) this.#journal.supersede(lock.former);
+    // In the thread that records, a guard would also stop what is not the holder's.
+    if (this.#isAlone) setLeaseGuard(this.#leaseCheck(lock));
     const { config, source, secrets, former } = this.#start;
     maskSecrets([...secrets, ...secretsOfKey(lock.key)]);
     const port = former?.url === undefined ? config.otlpPort : Number(new URL(former.url).port);
@@ -165,8 +186,15 @@ class HolderProgram {
       source,
       observer: this.#observer(),
       ender: this.#ender(),
+      isBehind: () => this.#backlog.isBehind,
       log: (line) => this.#channel.tell('log', line),
     });
+  }
+
+  #leaseCheck({ key, lease, token }: DirectoryLock): LeaseCheck {
+    const { logDir } = this.#start.config;
+    const onLost = (): void => this.#books.setReason('lock', TAKEN_OVER);
+    return new LeaseCheck({ logDir, key, lease, isOwn: (found) => found === token, onLost });
   }
 
   #observer(): StoreObserver {
@@ -226,6 +254,13 @@ class HolderProgram {
     }
   }
 
+  /** The backlogs of this process, and those that other processes of this host have taken over. */
+  async #isStored(extent: JournalExtent): Promise<boolean> {
+    const isIdle = (await this.#senders[0]?.drain(0)) !== false;
+    if (!isIdle && !this.#journal.hasReceived(HOLDER, extent)) return false;
+    return !(await this.#journal.hasClaimsOfOthers());
+  }
+
   async #claim(): Promise<void> {
     if (this.#isClaiming) return;
     this.#isClaiming = true;
@@ -242,6 +277,7 @@ class HolderProgram {
   async #drain(until: number): Promise<undefined> {
     this.#isClosing = true;
     clearInterval(this.#claims);
+    this.#backlog.close();
     this.#watch?.close();
     // Records whose message would still come.
     this.#journal.wake();

@@ -4,4 +4,4 @@ import type { ThreadStart } from './thread-start.ts';
 
 // What the holder's thread runs.
 
-if (parentPort !== null) await runHolderProgram(parentPort, workerData as ThreadStart);
+if (parentPort !== null) await runHolderProgram(parentPort, workerData as ThreadStart, { isAlone: true });

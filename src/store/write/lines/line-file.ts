@@ -7,6 +7,7 @@ import { withFile } from '../../../system/descriptor.ts';
 import { replaceFile } from '../../../system/durable.ts';
 import { withoutLeadingNuls } from '../../../system/files/nul-block.ts';
 import { openSafeHandle } from '../../../system/files/safe-open.ts';
+import { checkLease } from '../../../system/lease-guard.ts';
 import { type Line, readLines } from '../../../system/lines.ts';
 import { lstatIfPresent, openIfPresent } from '../../../system/optional-files.ts';
 import { type LineWriter, UNSYNCED } from './line-writer.ts';
@@ -215,6 +216,8 @@ export class LineFile {
   async #repairTail(tail: Line, onLine?: (value: unknown) => void): Promise<void> {
     if (!isJsonObject(parsedOf(tail))) {
       this.#badLines += 1;
+      // Another process may have appended meanwhile.
+      checkLease();
       await withFile(this.path, 'r+', (fd) => truncateFile(fd, tail.start));
       return;
     }

@@ -1,6 +1,7 @@
 import { fstat, ftruncate } from 'node:fs';
 import { promisify } from 'node:util';
 import { withFile, writeWhole } from '../../../system/descriptor.ts';
+import { checkLease, holdsLease } from '../../../system/lease-guard.ts';
 import { NEWLINE } from '../../../system/lines.ts';
 
 const statFile = promisify(fstat);
@@ -29,13 +30,14 @@ export const UNSYNCED: LineWriter = {
  */
 export async function writeLines(fd: number, bytes: Buffer): Promise<void> {
   let done = 0;
+  checkLease();
   try {
     await writeWhole(fd, bytes, (count) => {
       done = count;
     });
   } catch (error) {
     const torn = done - 1 - bytes.subarray(0, done).lastIndexOf(NEWLINE);
-    if (torn > 0) await truncateFile(fd, (await statFile(fd)).size - torn);
+    if (torn > 0 && holdsLease()) await truncateFile(fd, (await statFile(fd)).size - torn);
     throw error;
   }
 }

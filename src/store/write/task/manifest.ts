@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SCHEMA_VERSION } from '../../../model/documents.ts';
 import { replaceFile } from '../../../system/durable.ts';
+import { checkLease } from '../../../system/lease-guard.ts';
 import { NEWLINE } from '../../../system/lines.ts';
 import { openIfPresent } from '../../../system/optional-files.ts';
 import { TASK_FILES, type TaskFile } from '../../layout.ts';
@@ -43,6 +44,7 @@ export class TaskManifest {
   /** Lines are about to be written. */
   async outdate(): Promise<void> {
     if (this.#exists === false) return;
+    checkLease();
     await rm(this.#path, { force: true });
     this.#exists = false;
   }

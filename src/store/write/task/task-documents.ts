@@ -4,6 +4,7 @@ import { EVENT } from '../../../model/events.ts';
 import { type JsonObject, parseObject } from '../../../model/json.ts';
 import { redactJson } from '../../../redact/redact.ts';
 import { readText, replaceFiles } from '../../../system/durable.ts';
+import { checkLease } from '../../../system/lease-guard.ts';
 import { TASK_FILES } from '../../layout.ts';
 import { notify, type StoreObserver } from '../observer.ts';
 import { isSameDocument, setAside } from '../set-aside.ts';
@@ -64,6 +65,7 @@ export class TaskDocuments {
     this.#said ??= this.#heard(documents, stated);
     for (const [document, event] of OPTIONAL) {
       if (documents[document] !== undefined || !this.has(document) || !isIgnored(event)) continue;
+      checkLease();
       await rm(join(this.#dir, TASK_FILES[document]), { force: true });
       this.#written.delete(document);
     }

@@ -7,6 +7,7 @@ import type { Change, FactLine, WorkflowFact } from '../../../project/change.ts'
 import { envelopeOf } from '../../../project/workflow-envelope.ts';
 import { WorkflowFold } from '../../../project/workflow-fold.ts';
 import { makeDirectory, readText, replaceFile } from '../../../system/durable.ts';
+import { checkLease } from '../../../system/lease-guard.ts';
 import { isTurnOver, nextTurn } from '../../../system/turns.ts';
 import { checkMonth, workflowFile } from '../../workflow-place.ts';
 import { NOT_PERMITTED, refusalInWorkflow, type Sent, type Standing } from '../batch/admission.ts';
@@ -271,6 +272,7 @@ export class OpenWorkflow {
     if (end !== undefined && this.#documentEndId !== end) await this.#writeDocument();
     // An end from a sender whose word no longer counts.
     if (end !== undefined || this.#document === undefined || !this.#fold.ignoresEnd) return;
+    checkLease();
     await rm(workflowFile(this.#month, this.id, 'document'), { force: true });
     this.#document = undefined;
     this.#documentEndId = undefined;
