@@ -135,7 +135,7 @@ const WORDS: readonly CommandRule[] = [
   { hints: ['334 UGFzc3dvcmQ6'], skip: /\s{0,8}(?:[CS]: |[<>] )?/y },
   {
     hints: [' LOGIN '],
-    commands: /(?:^|[\s:])[A-Za-z]?\d{0,6}$/,
+    commands: /(?:^|[\s:"'`])[A-Za-z]?\d{0,6}$/,
     skip: /["']?[^\s"']{1,80}["']? /y,
     isMixed: true,
   },

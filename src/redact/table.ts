@@ -68,9 +68,10 @@ function mayFollow(code: number): boolean {
 
 /** The sign between two columns: what stands beside the name, behind blanks and a quotation mark. */
 function signAround(text: string, { start, end }: Cell): string | undefined {
-  const behind = /^["'`]?[ ]{0,60}([,;|\t])/.exec(text.slice(end, end + 64))?.[1];
+  const rest = text.slice(end, end + 64);
+  const behind = /^[\w -]{0,40}["'`]?[ ]{0,60}([,;|\t])/.exec(rest)?.[1];
   if (behind !== undefined) return behind;
-  if (!/^["'`]?[ ]{0,4}(?:\r?\n)/.test(text.slice(end, end + 8))) return undefined;
+  if (!/^[\w -]{0,40}["'`]?[ ]{0,4}\r?\n/.test(rest)) return undefined;
   return /([,;|\t])[ ]{0,60}["'`]?[\w .-]{0,40}$/.exec(text.slice(Math.max(0, start - 64), start))?.[1];
 }
 

@@ -45,7 +45,7 @@ export function signAfter(text: string, name: Name): Sign | undefined {
     return { at: startInMarkup(text, begin), text: found, quoted, place };
   }
   const marked = markupAfter(text, afterName, name);
-  if (marked !== undefined) return { at: marked, text: ':', quoted, place: 'text' };
+  if (marked !== undefined) return { at: marked, text: '>', quoted, place: 'text' };
   const other = formAfter(text, afterName, { quoted, name });
   if (other !== undefined) return other;
   const element = elementAfter(text, afterName, name);
@@ -225,7 +225,7 @@ function wordAfter(text: string, at: number, { name, afterName, quoted }: After)
 
 /** Its end follows, or none in this line: in C++ and TypeScript more than a name stands so. */
 function isElement(text: string, at: number): boolean {
-  const value = /(?:[^<>\r\n]{1,512}<\\{0,15}(?:\/|$)|(?![@([])[^<>\r\n]{1,512}$)/y;
+  const value = /(?:(?:<!\[CDATA\[)?[^<>\r\n]{1,512}(?:\]\]>)?<\\{0,15}(?:\/|$)|(?![@([])[^<>\r\n]{1,512}$)/y;
   value.lastIndex = at;
   return value.test(text);
 }
