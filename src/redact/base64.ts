@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { spelledOut } from './hints.ts';
 
 /** How much of a run is masked, on both sides of what shows that it holds a secret. */
@@ -72,8 +73,23 @@ export function decodingAround(
   const head = plainBase64(text.slice(start, at));
   const whole = head + plainBase64(text.slice(at, end));
   const phase = (((head.length - before) % 4) + 4) % 4;
-  const decoded = Buffer.from(phase === 0 ? whole : whole.slice(phase), 'base64').toString('latin1');
-  return { text: decoded, end: end < at + TAIL_CHARS ? end : end - HEAD_CHARS };
+  const bytes = Buffer.from(phase === 0 ? whole : whole.slice(phase), 'base64');
+  return { text: textOfBytes(bytes), end: end < at + TAIL_CHARS ? end : end - HEAD_CHARS };
+}
+
+/** Characters beyond ASCII only where the bytes are UTF-8. A part of a text may begin and end inside of one. */
+function textOfBytes(bytes: Buffer): string {
+  let start = 0;
+  while (start < 3 && isInside(bytes[start])) start += 1;
+  let end = bytes.length;
+  while (end > start && bytes.length - end < 3 && isInside(bytes[end - 1])) end -= 1;
+  if (end > start && (bytes[end - 1] ?? 0) >= 0xc0) end -= 1;
+  return bytes.toString(isUtf8(bytes.subarray(start, end)) ? 'utf8' : 'latin1');
+}
+
+/** Not the first byte of a character in UTF-8. */
+function isInside(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x80 && byte < 0xc0;
 }
 
 /** The run of base64 around `at`, not before `from`. Line breaks may stand in it. */
@@ -135,8 +151,8 @@ function areDigits(text: string, start: number, end: number): boolean {
   return true;
 }
 
-/** Control characters other than blanks and line breaks. What was decoded has no character beyond Latin-1. */
-const BINARY = new RegExp(`[${['\\0-\\x08', '\\x0e-\\x1f', '\\x7f-\\x9f'].join('')}]`);
+/** Control characters other than blanks, line breaks and the start of a terminal code. */
+const BINARY = new RegExp(`[${['\\0-\\x08', '\\x0e-\\x1a', '\\x1c-\\x1f', '\\x7f-\\x9f'].join('')}]`);
 
 /** Whether what was decoded is no text. */
 export function isBinary(text: string): boolean {

@@ -1,307 +1,40 @@
 import { base64Around, base64FormsOf, decodingAround, fixedPart, isBinary } from './base64.ts';
-import { type Decoded, decode, ENCODING_HINTS, isInvisible, mapped } from './encoded.ts';
-import { BEHIND, type HintPlaces } from './hint-places.ts';
-import { type Hint, HintTable, type ScanHandlers } from './hints.ts';
-import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
-import { NAME_HINTS, NAMES_IN_BASE64 } from './name-hints.ts';
-import { BEFORE_KEY, findNamed, mayBeKey, nameAround } from './named-value.ts';
+import type { Scheme } from './command.ts';
+import { ENCODING_HINTS } from './encoded.ts';
+import { WORDS_ENCODED_TWICE, WORDS_IN_BASE64 } from './encoded-words.ts';
+import { digitsAround, hexAround, hexFormsOf } from './hexadecimal.ts';
+import type { Hint } from './hints.ts';
+import { findKeyMembers, JWK_HINT } from './jwk.ts';
+import { endOfMask, type Found, MASK_HINT } from './mask.ts';
+import { NAME_HINTS } from './name-hints.ts';
+import { BEFORE_KEY } from './named-value.ts';
 import { findKey, KEY_HINTS } from './private-key.ts';
 import { ruleAction } from './rule-action.ts';
 import { RULES } from './rules/all.ts';
-import { SCHEMES, type Scheme } from './schemes.ts';
+import { SCHEMES } from './schemes.ts';
+import { type Action, DEPTH_MAX, decodeNeeded, nameAction, Search, table, withForm } from './search.ts';
+import { findInserted, INSERT_HINTS } from './sql-insert.ts';
 import { ENCRYPTED_TOKEN_HINTS, findEncryptedToken, findWebToken, WEB_TOKEN_HINT } from './web-token.ts';
-import { BEFORE_WORD, isTokenCode, isWordCode } from './words.ts';
-import { endOfRest, joinedAround, startOfLine } from './wrapped.ts';
+import { BEFORE_WORD } from './words.ts';
 
-/** Encodings inside encodings. */
-const DEPTH_MAX = 3;
+export { findSecrets, formIn, hintsIn, mayHoldSecret } from './search.ts';
 
-/** A secret with its name, on both sides of an encoded character. */
-const REGION_CHARS = 512;
-
-/** A terminal is wider: a shorter line was not wrapped. */
-const WRAPPED_CHARS_MIN = 40;
-
-/** How far hints in a run that was decoded already are skipped. */
-const OVERLAP_CHARS = 512;
-
-type Action = (search: Search, start: number, end: number) => number;
-
-const table = new HintTable<Action>();
-
-/** One pass over a text. */
-class Search implements ScanHandlers<Action> {
-  text: string;
-  readonly depth: number;
-  /** Only forms, no names and no line breaks: a text that was joined. */
-  readonly formsOnly: boolean;
-  found: Found[] | undefined;
-  /** End of the last secret: nothing before it belongs to another. */
-  from = 0;
-  nameEnd = 0;
-  /** Up to where base64 was decoded, for each place in a group of four characters. */
-  readonly base64Ends: [number, number, number, number] = [0, 0, 0, 0];
-  joinedEnd = 0;
-  /** Where the rest of a token ends that began on an earlier line. */
-  restEnd = 0;
-  regions: { start: number; end: number }[] | undefined;
-  /** Control characters and those beyond ASCII mean something here. */
-  seesOthers: boolean;
-  /** The text is JSON, and the question is only whether it is worth decoding. */
-  isProbe = false;
-  /** A name, or an escape that hides letters: the strings must be looked at one by one. */
-  mustDecode = false;
-  /** Only where hints stand is asked, of those that end behind `notedFrom`. */
-  isLook = false;
-  notedFrom = 0;
-  firstHint: number = BEHIND;
-  lastHint = -1;
-
-  constructor(text: string, depth: number, formsOnly: boolean) {
-    this.text = text;
-    this.depth = depth;
-    this.formsOnly = formsOnly;
-    this.seesOthers = !formsOnly && (depth < DEPTH_MAX || text.includes('\n'));
-  }
-
-  /** For the next text. Most texts are a short line, for which a new object costs as much as the scan. */
-  reset(text: string, isProbe: boolean): void {
-    this.text = text;
-    this.found = undefined;
-    this.from = 0;
-    this.nameEnd = 0;
-    this.base64Ends[0] = this.base64Ends[1] = this.base64Ends[2] = this.base64Ends[3] = 0;
-    this.joinedEnd = 0;
-    this.restEnd = 0;
-    this.regions = undefined;
-    this.isProbe = isProbe;
-    this.mustDecode = false;
-    this.firstHint = BEHIND;
-    this.lastHint = -1;
-  }
-
-  run(): readonly Found[] {
-    table.scan(this.text, this);
-    if (this.mustDecode) return NONE;
-    if (this.regions !== undefined) for (const region of this.regions) this.#decodeRegion(region);
-    if (this.found === undefined) return NONE;
-    return this.found.length === 1 ? this.found : merged(this.found);
-  }
-
-  onHint(action: Action, start: number, end: number): number {
-    if (start < this.from) return start;
-    if (action !== nameAction) this.note(start, start, end);
-    return this.isLook && action !== nameAction ? start : action(this, start, end);
-  }
-
-  /** `start`: with what stands before the hint and belongs to it. */
-  note(start: number, hint: number, end: number): void {
-    if (end <= this.notedFrom) return;
-    this.firstHint = Math.min(this.firstHint, start);
-    this.lastHint = Math.max(this.lastHint, hint);
-  }
-
-  onOther(char: number, at: number): number {
-    if (char === 10) return at + 1 < this.text.length && !this.isLook ? this.onBreak(at) : at;
-    if (char === 13 || !isInvisible(char)) return at;
-    this.note(at, at, at + 1);
-    if (this.isLook) return at;
-    if (this.isProbe) return decodeNeeded(this);
-    this.addRegion(at);
-    return at;
-  }
-
-  tell(hints: HintPlaces): void {
-    hints.first = this.firstHint;
-    hints.last = this.lastHint;
-  }
-
-  add(secret: Found): number {
-    let end = this.#push(secret);
-    // An escaped line break behind a secret begins with its last character for the table, which was passed.
-    while (!this.formsOnly && this.text.charCodeAt(end) === 92 && this.from === end) {
-      const next = this.onBreak(end);
-      if (next <= end) break;
-      end = next;
-    }
-    return end;
-  }
-
-  #push(secret: Found): number {
-    this.found ??= [];
-    this.found.push(secret);
-    this.from = Math.max(this.from, secret.end);
-    return secret.end;
-  }
-
-  addRegion(at: number): void {
-    if (this.depth >= DEPTH_MAX || this.formsOnly) return;
-    const last = this.regions?.at(-1);
-    if (last !== undefined && at - REGION_CHARS <= last.end) last.end = at + REGION_CHARS;
-    else {
-      this.regions ??= [];
-      this.regions.push({ start: Math.max(0, at - REGION_CHARS), end: at + REGION_CHARS });
-    }
-  }
-
-  /** `at` is the line feed, or the letter of an escaped one. */
-  onBreak(at: number): number {
-    if (this.formsOnly) return at;
-    const { text } = this;
-    let start = at;
-    if (text[start - 1] === '\r') start -= 1;
-    while (start > 0 && text[start - 1] === '\\' && at - start < 9) start -= 1;
-    const isBehind = this.from === start || this.restEnd === start;
-    if (!isBehind && (start === 0 || !isTokenCode(text.charCodeAt(start - 1)))) return at;
-    if (this.found !== undefined && isBehind && start > 0) {
-      const isWrapped =
-        start >= WRAPPED_CHARS_MIN && !text.slice(start - WRAPPED_CHARS_MIN, start).includes('\n');
-      const end = endOfRest(text, start, isWrapped);
-      const last = this.found.at(-1);
-      const next = startOfLine(text, start);
-      if (end > next && last !== undefined && !this.#isOther(next, end)) {
-        return this.#pushRest({ start: next, end, kind: last.kind }, next);
-      }
-    }
-    if (start < this.joinedEnd || isBehind) return at;
-    const joined = joinedAround(text, start, this.from);
-    if (joined === undefined) return at;
-    this.joinedEnd = joined.end - Math.min(OVERLAP_CHARS / 2, joined.end - start - 1);
-    this.#addAcross(joined, joined.breaks);
-    return at;
-  }
-
-  /** Another secret of its own, with its form or its name. */
-  #isOther(start: number, end: number): boolean {
-    const name = nameAround(this.text, start, start);
-    const isNamed = name.kind !== undefined && /[=:]/.test(this.text[name.end] ?? '');
-    return isNamed || formIn(this.text.slice(start, end)) !== undefined;
-  }
-
-  /** The line from `next` on is searched too: what looks like a rest may be the start of another secret. */
-  #pushRest(secret: Found, next: number): number {
-    this.#push(secret);
-    this.from = next;
-    this.restEnd = secret.end;
-    return next;
-  }
-
-  /** The lines are searched too: `from` stays where it is. */
-  #addAcross(joined: Decoded, breaks: readonly number[]): void {
-    for (const secret of new Search(joined.text, DEPTH_MAX, true).run()) {
-      const first = breaks.find((place) => secret.start < place && secret.end > place);
-      if (first === undefined || isWhole(joined.text.slice(secret.start, first))) continue;
-      const place = { ...mapped(secret, joined), kind: secret.kind };
-      this.found ??= [];
-      this.found.push(place);
-      this.restEnd = place.end;
-    }
-  }
-
-  #decodeRegion({ start, end }: { start: number; end: number }): void {
-    const { text } = this;
-    let from = start;
-    // Not in the middle of a word: its end could look like the start of a token.
-    while (from > 0 && from < start + REGION_CHARS / 2 && isWordCode(text.charCodeAt(from - 1))) from += 1;
-    const part = text.slice(from, end);
-    const decoded = decode(part);
-    if (decoded.text === part) return;
-    for (const secret of new Search(decoded.text, this.depth + 1, false).run()) {
-      const place = mapped(secret, decoded);
-      this.add({ start: from + place.start, end: from + place.end, kind: secret.kind });
-    }
-  }
-}
-
-const NONE: readonly Found[] = [];
-
-/** Shorter texts hold no secret with its form or its name: most field names of a record. */
-const SECRET_CHARS_MIN = 6;
-
-/** The secrets of a text that have a form or a name: sorted, without overlaps. */
-export function findSecrets(text: string, hints?: HintPlaces): readonly Found[] {
-  if (text.length < SECRET_CHARS_MIN) return NONE;
-  outer.reset(text, false);
-  const found = outer.run();
-  if (hints !== undefined) outer.tell(hints);
-  return found;
-}
-
-/** Where hints stand that end behind `from`. Nothing is decided about them: much less work than a search. */
-export function hintsIn(text: string, from: number, hints: HintPlaces): void {
-  looker.text = text;
-  looker.nameEnd = 0;
-  looker.notedFrom = from;
-  looker.firstHint = BEHIND;
-  looker.lastHint = -1;
-  table.scan(text, looker);
-  looker.tell(hints);
-}
-
-/** The search of a whole text. Never two at once: searches inside it are objects of their own. */
-const outer = new Search('', 0, false);
-const looker = new Search('', 0, false);
-looker.isLook = true;
-
-/** Whether a JSON text may hold a secret in one of its strings or fields. Never false when it does. */
-export function mayHoldSecret(json: string): boolean {
-  outer.reset(json, true);
-  const found = outer.run();
-  return outer.mustDecode || found.length > 0;
-}
-
-function decodeNeeded(search: Search): number {
-  search.mustDecode = true;
-  return BEHIND;
-}
-
-function nameAction(search: Search, start: number, end: number): number {
-  const { text } = search;
-  if (search.formsOnly || start < search.nameEnd) return start;
-  // A `key` needs a word before it.
-  if (end - start === 3 && (text.charCodeAt(start) | 32) === 107 && !mayBeKey(text, start)) {
-    // What stands before it, or behind it, may be cut.
-    if (start === 0 || start < search.notedFrom || end === text.length) search.note(start, start, end);
-    return start;
-  }
-  const name = nameAround(text, start, search.from);
-  search.nameEnd = Math.max(end, name.end);
-  // A name that is cut may be another one.
-  if (
-    name.kind !== undefined ||
-    name.start === 0 ||
-    name.start < search.notedFrom ||
-    name.end === text.length
-  )
-    search.note(name.start, start, Math.max(end, name.end));
-  if (name.kind === undefined || search.isLook) return start;
+function insertAction(search: Search, start: number, end: number): number {
+  if (search.formsOnly || start < search.readEnds[1]) return start;
   if (search.isProbe) return decodeNeeded(search);
-  const found = findNamed(search.text, { ...name, kind: name.kind });
-  if (found === undefined) return start;
-  return search.add(search.depth < DEPTH_MAX ? withForm(text, found) : found);
+  const statement = findInserted(search.text, end);
+  search.readEnds[1] = statement.end;
+  search.addAll(statement.found);
+  return start;
 }
 
-/** With the kind of its form, which says more than a name. A form with a `|` inside goes on behind a value that ends there. */
-function withForm(text: string, { start, end, kind }: Found): Found {
-  const max = start + OVERLAP_CHARS;
-  const form = firstForm(text.slice(start, text[end] === '|' ? max : Math.min(end, max)));
-  if (form === undefined || start + form.start >= end) return { start, end, kind };
-  return { start, end: Math.max(end, start + form.end), kind: form.kind };
-}
-
-/** Whether a word is a token by itself: what the next line begins with is most likely no part of it. */
-function isWhole(word: string): boolean {
-  const first = firstForm(word);
-  return first !== undefined && first.start === 0 && first.end === word.length;
-}
-
-function firstForm(value: string): Found | undefined {
-  return new Search(value, DEPTH_MAX, true).run()[0];
-}
-
-/** The kind of a value that has a form too says more than its name. */
-export function formIn(value: string): string | undefined {
-  return firstForm(value)?.kind;
+function jwkAction(search: Search, start: number): number {
+  if (search.formsOnly || start < search.readEnds[2]) return start;
+  if (search.isProbe) return decodeNeeded(search);
+  const key = findKeyMembers(search.text, start, search.readEnds[2]);
+  search.readEnds[2] = key.end;
+  search.addAll(key.found);
+  return start;
 }
 
 function base64Action(before: number): Action {
@@ -351,9 +84,13 @@ function fillTable(): void {
     table.add(hint, nameAction, { ignoreCase: true, before: hint === 'key' ? BEFORE_KEY : undefined });
   for (const scheme of SCHEMES) {
     const { hints, ignoreCase = false } = scheme;
-    for (const hint of hints) table.add(hint, schemeAction(scheme), { ignoreCase });
+    for (const hint of hints)
+      if (ignoreCase) table.add(hint, schemeAction(scheme), { ignoreCase });
+      else table.addRare(hint, schemeAction(scheme));
   }
   for (const hint of KEY_HINTS) table.add(hint, keyAction);
+  for (const hint of INSERT_HINTS) table.add(hint, insertAction, { ignoreCase: true });
+  table.add(JWK_HINT, jwkAction);
   table.add(WEB_TOKEN_HINT, (search, start) =>
     addOrNot(search, findWebToken(search.text, start, search.from), start),
   );
@@ -380,17 +117,37 @@ function fillTable(): void {
   }
 }
 
-/** What shows in base64 that it holds a secret. */
-function addBase64(): void {
+function hexAction(search: Search, start: number): number {
+  if (search.depth >= DEPTH_MAX || search.formsOnly) return start;
+  const { text, from, hexEnds } = search;
+  const parity = (start & 1) as 0 | 1;
+  if (start < hexEnds[parity]) return start;
+  const decoding = hexAround(text, start, from);
+  if (decoding === undefined) return start;
+  if (search.isProbe) return decodeNeeded(search);
+  hexEnds[parity] = decoding.end;
+  const inner = new Search(decoding.text, DEPTH_MAX - 1, false).run()[0];
+  return inner === undefined ? start : search.add({ ...digitsAround(text, start, from), kind: inner.kind });
+}
+
+/** What shows in base64, also in base64 inside base64, and in hexadecimal digits, that it holds a secret. */
+function addEncoded(): void {
   const forms = new Map<string, { readonly text: string; readonly before: number }>();
   const rules = RULES.flatMap(({ hints }) => hints.map(fixedPart));
-  for (const hint of [...rules, ...NAMES_IN_BASE64, WEB_TOKEN_HINT, ...ENCRYPTED_TOKEN_HINTS])
-    for (const form of base64FormsOf(hint)) forms.set(`${form.before}${form.text}`, form);
+  const add = (form: { readonly text: string; readonly before: number }): unknown =>
+    forms.set(`${form.before}${form.text}`, form);
+  for (const hint of [...rules, ...WORDS_IN_BASE64, WEB_TOKEN_HINT, ...ENCRYPTED_TOKEN_HINTS])
+    for (const form of base64FormsOf(hint)) add(form);
+  for (const hint of WORDS_ENCODED_TWICE)
+    for (const { text: inner } of base64FormsOf(hint))
+      for (const form of base64FormsOf(inner.replace(/\[.*\]$/, ''))) if (!form.text.includes('[')) add(form);
   for (const { text, before } of forms.values()) table.addRare(text, base64Action(before));
+  for (const text of new Set(WORDS_ENCODED_TWICE.flatMap(hexFormsOf)))
+    table.addShared(text, hexAction, { ignoreCase: true });
 }
 
 fillTable();
-addBase64();
+addEncoded();
 
 /** What all searches begin with. */
 export const HINTS: readonly Hint<unknown>[] = table.hints;

@@ -65,13 +65,29 @@ export class HintTable<Action> {
     }
   }
 
-  /** Adds a text that is found by its rarest three characters: those with the fewest lower-case letters. */
+  /** Adds a text that is found by those three characters that other texts have least. */
   addRare(text: string, action: Action): void {
     const { fixed, next } = withoutLastSet(text);
     const starts = Array.from({ length: Math.max(1, fixed.length - SHORTEST) }, (_, at) => at);
-    const common = (at: number): number => fixed.slice(at, at + SHORTEST + 1).replace(/[^a-z]/g, '').length;
+    const common = (at: number): number => commonness(fixed.slice(at, at + SHORTEST + 1));
     const offset = starts.reduce((best, at) => (common(at) < common(best) ? at : best), 0);
     this.#addHint({ text: fixed, next, offset, ignoreCase: false, before: undefined, action });
+  }
+
+  /** Adds a text that is found by three characters that other texts are found by: each place to look at takes time. */
+  addShared(text: string, action: Action, { ignoreCase = false }: HintOptions = {}): void {
+    const { fixed, next } = withoutLastSet(text);
+    const fresh = (at: number): number =>
+      [fixed.slice(at), fixed.slice(at + 1)]
+        .flatMap((part) => codesOf(part, ignoreCase))
+        .filter((code) => !this.#isNear(code)).length;
+    const starts = Array.from({ length: Math.max(1, fixed.length - SHORTEST) }, (_, at) => at);
+    const offset = starts.reduce((best, at) => (fresh(at) < fresh(best) ? at : best), 0);
+    this.#addHint({ text: fixed, next, offset, ignoreCase, before: undefined, action });
+  }
+
+  #isNear(code: number): boolean {
+    return ((this.#near[code >> 5] as number) & (1 << (code & 31))) !== 0;
   }
 
   #addHint(hint: Hint<Action>): void {
@@ -227,6 +243,21 @@ interface Place<Action> {
   readonly on: ScanHandlers<Action>;
 }
 
+/** Small letters and the blank, the rarest first. */
+const COMMON = 'zqjxkvbwygpfmucdlhrsnioate ';
+
+/** Stand in words of logs and source code. */
+const USUAL =
+  /use|ser|con|com|end|ing|ion|ent|the|and|for|ate|ord|wor|typ|str|ret|pro|exp|imp|fun|err|res|req|nam|val|set|get|id=|ted|age|inf|nfi|fig|onf|net|int|und/i;
+
+const USUAL_COST = 100;
+
+/** How often a text of a few characters occurs in other texts, as a figure to compare. */
+function commonness(text: string): number {
+  const cost = USUAL.test(text) ? USUAL_COST : 0;
+  return [...text].reduce((sum, char) => sum + COMMON.indexOf(char) + 1, cost);
+}
+
 /** Begins an encoded character: `%`, `&`, `\\`. */
 function isSign(char: number): boolean {
   return char === 37 || char === 38 || char === 92;
@@ -268,8 +299,11 @@ function standsAt(part: TextPart, at: number, hint: Hint<unknown>): boolean {
     const wanted = text.charCodeAt(index);
     if (char !== wanted && (!ignoreCase || (char | 32) !== wanted)) return false;
   }
-  for (let index = 0; index < offset; index += 1)
-    if (units[from + index] !== text.charCodeAt(index)) return false;
+  for (let index = 0; index < offset; index += 1) {
+    const char = units[from + index] as number;
+    const wanted = text.charCodeAt(index);
+    if (char !== wanted && (!ignoreCase || (char | 32) !== wanted)) return false;
+  }
   return next === undefined || (end < part.text.length && next[units[end - low] as number] === 1);
 }
 

@@ -31,6 +31,8 @@ export const NAME_HINTS: readonly string[] = [
   'otp',
   'connectionstring',
   'hmac',
+  'csrf',
+  'xsrf',
 ];
 
 /** Parts of names that are looked for inside base64. Longer than for plain text, which chance makes rarer. */

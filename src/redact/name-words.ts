@@ -13,6 +13,9 @@ export const WHOLE: ReadonlyMap<string, string> = new Map([
   ['masterauth', 'password'],
   ['connectsid', 'session'],
   ['aspnetsessionid', 'session'],
+  ['csrf', 'token'],
+  ['xsrf', 'token'],
+  ['rpcauth', 'password'],
 ]);
 
 /** Last words of names of secrets. The first word decides what the mask says. */
@@ -198,6 +201,8 @@ export const KEYS: ReadonlyMap<string, string> = new Map([
   ['supabase', 'api-key'],
   ['resend', 'api-key'],
   ['aes', 'secret-key'],
+  ['recovery', 'secret-key'],
+  ['unseal', 'secret-key'],
 ]);
 
 /** Words that may follow the name of a secret. Others make it the name of something about a secret: `token_type`. */

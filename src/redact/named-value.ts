@@ -3,6 +3,7 @@ import { secretNamed } from './names.ts';
 import { isChosen, isChosenWord, isSecretValue, isStrong } from './secret-value.ts';
 import { BLANKS_MAX, endOfLine, endOfQuoted, endOfWord, quoteAt } from './value-end.ts';
 import { beforeName, markBefore, type Name, type Sign, signAfter } from './value-sign.ts';
+import { startOfValue } from './value-start.ts';
 import { codesOf, isNameCode, isWordCode } from './words.ts';
 
 /** The longest name: a longer run of letters is data. */
@@ -69,8 +70,14 @@ export function nameAround(
   }
   const raw = text.slice(start, end);
   // `-Dpassword=` of Java, `-Ppassword=` of Gradle.
-  const kind = secretNamed(raw.replace(/^-[DP](?=[a-z])|^[-.]+/, ''));
+  const kind =
+    secretNamed(withoutSigns(raw)) ?? (/^-[DP][a-z]/.test(raw) ? secretNamed(raw.slice(2)) : undefined);
   return { start, end, kind, text: raw };
+}
+
+function withoutSigns(raw: string): string {
+  const first = raw.charCodeAt(0);
+  return first === 45 || first === 46 ? raw.replace(/^[-.]+/, '') : raw;
 }
 
 /** Before a `key` that may be part of a name: not the `key` of a pair in JSON, which each attribute of a record has. */
@@ -91,9 +98,7 @@ function isNamePart(code: number, withDot: boolean): boolean {
 }
 
 function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
-  const prefix = /[brufBRUF@]{1,2}(?=["'])/y;
-  prefix.lastIndex = sign.at;
-  const begin = prefix.test(text) ? prefix.lastIndex : startOfList(text, sign.at);
+  const begin = startOfValue(text, sign.at);
   const quote = quoteAt(text, begin);
   const start = begin + quote.length;
   // `"PASSWORD=" + value`: the mark ends what began before the name.
@@ -180,13 +185,6 @@ function isWordOfSetting(
   return sign.text === ':' && /^(?:$|[\r\n"'`\\]|\.(?:\s|$)| [a-z|])/.test(after);
 }
 
-/** A list of texts in JSON, as headers have: its first text. */
-function startOfList(text: string, at: number): number {
-  const list = /\[\s{0,40}(?=\\{0,15}")/y;
-  list.lastIndex = at;
-  return list.test(text) ? list.lastIndex : at;
-}
-
 /** `$NAME`, `${NAME}`, `{{ name }}`: known from the first characters. */
 function isReference(text: string, at: number): boolean {
   const reference = /\$[A-Za-z_{(]|\{\{|\$\{/y;
@@ -217,9 +215,11 @@ function headerValue(text: string, value: Value): Found | undefined {
 
 /** Pairs of a name and a value. The rest of the line is masked with the first. */
 function cookieValue(text: string, { start, quote }: Value): Found | undefined {
-  const pair = /[\w.%-]{1,80}=(?!\[redacted|[$<{]|[\w.]{1,80}\()[^\s;,"'`<>(){}\\]{6,}/y;
+  const pair =
+    /(?:[\w.%-]{1,80}=[^\s;,"'`<>(){}\\$]{0,5}; ?){0,20}(?!(?:path|domain|expires|max-age|samesite|version|comment)=)[\w.%-]{1,80}=(?!\[redacted|[$<{]|[\w.]{1,80}\()[^\s;,"'`<>(){}\\]{6,}/iy;
   pair.lastIndex = start;
-  if (!pair.test(text)) return undefined;
+  if (!pair.test(text) && !isStrong(text.slice(start, endOfWord(text, start, { isLoose: true, max: 200 }))))
+    return undefined;
   const end =
     quote === ''
       ? endOfLine(text, start, Number.POSITIVE_INFINITY)

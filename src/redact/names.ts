@@ -67,7 +67,7 @@ function endingAt(words: readonly string[], isUpper: boolean): string | undefine
 
 const JOINED: readonly (readonly [ending: RegExp, kind: string])[] = [
   [
-    /passw(?:or)?d$|passphrase$|(?:db|my|mysql|user|root|admin)pwd$|(?:store|key|db|user|root|admin|smtp|mail)pass$/,
+    /passw(?:or)?d$|passphrase$|(?:db|my|mysql|user|root|admin)pwd$|(?:store|key|db|user|root|admin|smtp|mail|ssh|ldap|imap|ftp|vnc|wifi|sudo)pass$/,
     'password',
   ],
   [

@@ -64,7 +64,14 @@ export function redactJson(text: string): string {
 
 /** A JSON value without its secrets. */
 export function redactValue(value: unknown): unknown {
-  return maskedValue(value, redact);
+  return maskedValue(value, redactString);
+}
+
+/** A string of a JSON value. One that is JSON itself is masked as such, so that its strings are decoded too. */
+function redactString(text: string): string {
+  const first = text.charCodeAt(0);
+  const isJson = (first === 123 || first === 91) && text.includes('\\');
+  return redact(isJson ? redactJson(text) : text);
 }
 
 /** The text of a field, an attribute or a header of this name without its secrets. */

@@ -276,7 +276,7 @@ export function looksRandom(value: string): boolean {
 }
 
 /** All four kinds of characters, as a form for a new password demands. */
-function isMixture(value: string): boolean {
+export function isMixture(value: string): boolean {
   return (
     value.length >= LETTERS_MIN &&
     /[a-z]/.test(value) &&

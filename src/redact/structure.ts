@@ -1,5 +1,6 @@
 import { isJsonObject } from '../model/json.ts';
 import { formIn } from './find.ts';
+import { JWK_SECRETS } from './jwk.ts';
 import { isMask, maskOf } from './mask.ts';
 import { secretNamed } from './names.ts';
 import { isSecretValue, isStrong, looksRandom } from './secret-value.ts';
@@ -58,10 +59,14 @@ export function maskedValue(value: unknown, maskText: MaskText): unknown {
 function maskedFields(value: Readonly<Record<string, unknown>>, maskText: MaskText): unknown {
   const names = Object.keys(value);
   const pair = names.some((name) => NAME_FIELDS.has(name)) ? pairKind(value) : undefined;
+  const isKey = typeof value.kty === 'string';
   let copy: [name: string, item: unknown][] | undefined;
   for (const name of names) {
     const item = value[name];
-    const kind = secretNamed(name) ?? (pair !== undefined && VALUE_FIELDS.has(name) ? pair : undefined);
+    const kind =
+      isKey && JWK_SECRETS.has(name)
+        ? 'private-key'
+        : (secretNamed(name) ?? (pair !== undefined && VALUE_FIELDS.has(name) ? pair : undefined));
     const masked = kind === undefined ? maskedValue(item, maskText) : maskedNamed(item, kind, maskText);
     const nameMasked = maskedName(name, maskText);
     if (copy === undefined && masked === item && nameMasked === name) continue;

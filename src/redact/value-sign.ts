@@ -40,8 +40,12 @@ export function signAfter(text: string, name: Name): Sign | undefined {
     const valueAt = skipBlanks(text, at + found.length);
     const tight = valueAt === afterName + found.length && found === '=';
     const place = placeOf(text, name, { tight, found, quoted });
-    return { at: found === ':' ? startOfBlock(text, valueAt) : valueAt, text: found, quoted, place };
+    const begin =
+      found === ':' ? startOfBlock(text, valueAt) : found === '=>' ? startOfDump(text, valueAt) : valueAt;
+    return { at: startInMarkup(text, begin), text: found, quoted, place };
   }
+  const marked = markupAfter(text, afterName, name);
+  if (marked !== undefined) return { at: marked, text: '>', quoted, place: 'text' };
   const other = formAfter(text, afterName, { quoted, name });
   if (other !== undefined) return other;
   const element = elementAfter(text, afterName, name);
@@ -73,7 +77,17 @@ function formAfter(text: string, at: number, { name, quoted }: NameAndQuote): Si
     const call = /\([ \t]{0,2}(?=\\{0,15}["'])/y;
     call.lastIndex = at;
     const isSetter = /(?:^|\.)(?:set|with|add|put|use)[A-Z_]\w*$/i.test(name.text) && call.test(text);
-    return isSetter ? { at: call.lastIndex, text: ',', quoted, place: 'text' } : undefined;
+    if (isSetter) return { at: call.lastIndex, text: ',', quoted, place: 'text' };
+    // `std::string password("X");`, `PASSWORD('X')`, `apiKey{"X"}`, `(password . "X")`.
+    const only = /(?:[({][ \t]{0,2}| \. )(?=(\\{0,15}["'])[^"'\s\\]{6,200}\1[ \t]{0,2}[)}])/y;
+    only.lastIndex = at;
+    if (only.test(text)) return { at: only.lastIndex, text: ',', quoted, place: 'text' };
+    const field = /(?:\r?\n){2}/y;
+    field.lastIndex = at;
+    const isField = /form-data; name=$/.test(text.slice(Math.max(0, name.start - 24), name.start));
+    return isField && field.test(text)
+      ? { at: field.lastIndex, text: '=', quoted, place: 'setting' }
+      : undefined;
   }
   const before = text.slice(Math.max(0, name.start - 24), name.start);
   const part = /(?:\r?\n){2}|(?:\\{1,8}r\\{1,8}n){2}/y;
@@ -89,9 +103,39 @@ function formAfter(text: string, at: number, { name, quoted }: NameAndQuote): Si
 
 /** `password: |`, `password: >-`: the value stands in the next line. */
 function startOfBlock(text: string, at: number): number {
-  const block = /[|>][-+]?[ \t]{0,8}\r?\n[ \t]{1,40}|(?:![!\w]{0,20}|&\w{1,20})[ \t]{1,4}/y;
+  const block = /[|>][-+]?[ \t]{0,8}(?:\r?\n|\\{1,8}n)[ \t]{1,40}|(?:![!\w]{0,20}|&\w{1,20})[ \t]{1,4}/y;
   block.lastIndex = at;
   return block.test(text) ? block.lastIndex : at;
+}
+
+/** `["password"]=>`, and the value in the next line. */
+function startOfDump(text: string, at: number): number {
+  const line = /\r?\n[ \t]{1,40}(?=string\()/y;
+  line.lastIndex = at;
+  return line.test(text) ? line.lastIndex : at;
+}
+
+/** `<`, `*`, `~`. */
+function isMarkup(code: number): boolean {
+  return code === 60 || code === 42 || code === 126;
+}
+
+/** `<b>password:</b> X`, `*password:* X`, `password: <code>X</code>`. */
+function startInMarkup(text: string, at: number): number {
+  if (!isMarkup(text.charCodeAt(at))) return at;
+  const marks =
+    /(?:<\/[a-z]{1,10}>|[*~]{1,2}(?=[ \t])){1,2}[ \t]{0,4}(?:<[a-z]{1,10}>)?|<(?:b|i|em|strong|code|kbd|span)>/y;
+  marks.lastIndex = at;
+  return marks.test(text) ? marks.lastIndex : at;
+}
+
+/** `<b>password</b>: X`, `<td>password</td><td>X`, `*password*: X`. */
+function markupAfter(text: string, at: number, { start }: Name): number | undefined {
+  if (!isMarkup(text.charCodeAt(at))) return undefined;
+  const marks =
+    /(?:(?:<\/[a-z]{1,10}>|[*~]{1,2}){1,2}[ \t]?[:=]|(?:<\/[a-z]{1,10}>){1,2}\s{0,40}(?=<(?:td|dd)\b))[ \t]{0,4}(?:<[a-z]{1,10}(?: [^<>\n]{0,100})?>){0,2}/y;
+  marks.lastIndex = at;
+  return /[>*~ ]/.test(text[start - 1] ?? '') && marks.test(text) ? marks.lastIndex : undefined;
 }
 
 /** `<password>X</`, `<ns:password type="a">X</`, `<string name="password">X</`, `<key>password</key><string>X</`. */
@@ -99,15 +143,21 @@ function elementAfter(text: string, at: number, { start, end }: Name): number | 
   const before = text.slice(Math.max(0, start - LINE_CHARS_MAX), start);
   const isTag = /<(?:[\w.-]{1,40}:)?$/.test(before) && at === end;
   if (text[at] === '>') {
-    const isNamed = isTag || /<[\w.:-]{1,40} [^<>]{0,40}name=\\{0,15}["']$/.test(before);
-    return isNamed && isElement(text, at + 1) ? at + 1 : undefined;
+    const isNamed = isTag || /<[\w.:-]{1,40} [^<>]{0,40}(?:name|key|id)=\\{0,15}["']$/i.test(before);
+    if (isNamed && isElement(text, at + 1)) return at + 1;
+    const value = />\s{0,40}<(?:string|value|Value|String)>/y;
+    value.lastIndex = at;
+    return isNamed && value.test(text) && isElement(text, value.lastIndex) ? value.lastIndex : undefined;
   }
   const tag = isTag
     ? /[ \t][\w.:-]{1,40}=[^<>\r\n]{0,200}>/y
-    : /<\/(?:key|name|Key|Name)>\s{0,40}<(?:string|value|Value|String)>/y;
+    : /(?:<\/(?:key|name|Key|Name)>|[ \t][^<>\r\n]{0,80}>)\s{0,40}<(?:string|value|Value|String)>/y;
   tag.lastIndex = at;
   return tag.test(text) && isElement(text, tag.lastIndex) ? tag.lastIndex : undefined;
 }
+
+/** The second text of a pair, and its end. */
+const PAIR_END = /^(\\{0,15}["'])[^"'\s\\]{6,200}\1[ \t]{0,2}[)\]]/;
 
 /** `setenv("TOKEN", "X")`, `header('X-Api-Key', 'X')`. */
 function argumentAfter(
@@ -122,10 +172,13 @@ function argumentAfter(
   const isItem = quoted ? name.text.startsWith('-') : text[name.start - 1] === '{';
   if (isItem) return { at: argument.lastIndex, text: ',', quoted, place: 'text' };
   if (!quoted) return undefined;
-  const isCall = /[\w$]\($/.test(
-    text.slice(Math.max(0, name.start - 24), name.start).replace(/\\{0,15}["']$/, ''),
-  );
-  return isCall ? { at: argument.lastIndex, text: ',', quoted, place: 'text' } : undefined;
+  const before = text.slice(Math.max(0, name.start - 24), name.start).replace(/\\{0,15}["']$/, '');
+  // `('password', 'X')`: nothing else stands in the brackets.
+  const isPair =
+    /[([]$/.test(before) && PAIR_END.test(text.slice(argument.lastIndex, argument.lastIndex + 240));
+  return isPair || /[\w$]\($/.test(before)
+    ? { at: argument.lastIndex, text: ',', quoted, place: 'text' }
+    : undefined;
 }
 
 /** Commands that take a name and its value as two words. */
@@ -149,7 +202,12 @@ function wordAfter(text: string, at: number, { name, afterName, quoted }: After)
   if (/(?:secret|variable|parameter|env) (?:set|add|create|put) $/.test(line) && option.test(text)) {
     return { at: option.lastIndex, text: ' ', quoted, place: 'text' };
   }
-  const mark = /\|[ \t]{1,40}|(?:is|was|are)[ \t]{1,4}(?:now |set to |still )?/y;
+  const level = /[05789] (?=\S)/y;
+  level.lastIndex = at;
+  // `enable password 7 X` of a router.
+  if (level.test(text)) return { at: level.lastIndex, text: ' ', quoted, place: 'prose' };
+  const mark =
+    /\|[ \t]{1,40}|(?:(?:for|of)[ \t]\S{1,80}?(?::|[ \t](?:is|was):?)|(?:is|was|are):?|(?:is |was )?(?:now |changed |re)?set to:?)[ \t]{1,4}(?:now |set to |still )?/y;
   mark.lastIndex = at;
   const isCell = /\|[ \t]{1,4}[`"']?$/.test(line);
   if (mark.test(text) && (text[at] === '|') === isCell) {
@@ -167,14 +225,14 @@ function wordAfter(text: string, at: number, { name, afterName, quoted }: After)
 
 /** Its end follows, or none in this line: in C++ and TypeScript more than a name stands so. */
 function isElement(text: string, at: number): boolean {
-  const value = /(?:[^<>\r\n]{1,512}<\\{0,15}(?:\/|$)|(?![@([])[^<>\r\n]{1,512}$)/y;
+  const value = /(?:(?:<!\[CDATA\[)?[^<>\r\n]{1,512}(?:\]\]>)?<\\{0,15}(?:\/|$)|(?![@([])[^<>\r\n]{1,512}$)/y;
   value.lastIndex = at;
   return value.test(text);
 }
 
 /** `<add key="ApiKey" value="X" />`, `name: api_key, value: X`, `{"name": "API_KEY", "value": "X"}`. */
 function attributeAfter(text: string, at: number, name: Name): Sign | undefined {
-  const pair = /[,;]?\s{0,24}\\{0,15}["']?value\\{0,15}["']?\s{0,4}[:=]\s{0,4}/iy;
+  const pair = /[,;]?(?:\s|\\{1,8}[nrt]){0,24}\\{0,15}["']?value\\{0,15}["']?\s{0,4}[:=]\s{0,4}/iy;
   pair.lastIndex = at;
   return pair.test(text)
     ? { at: pair.lastIndex, text: 'value', quoted: name.kind === '', place: 'text' }

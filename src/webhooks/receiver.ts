@@ -5,6 +5,7 @@ import { isoFromMs } from '../model/time.ts';
 import { type Delivery, startDelivery } from '../record/delivery.ts';
 import { type Moment, mintMoment } from '../record/mint.ts';
 import { activeRecorder } from '../record/recorder.ts';
+import { redactDerived } from '../redact/derived-text.ts';
 import { sendJson } from '../serve/json-response.ts';
 import { problemStatus } from '../serve/problem.ts';
 import type { BodyGate } from './body-gate.ts';
@@ -178,7 +179,7 @@ async function settle(
   const match =
     'reason' in said ? ({ matched: false, reason: said.reason } as const) : await find(said, options);
   if ('reason' in said || !match.matched) {
-    const reason = match.matched ? 'no command' : match.reason;
+    const reason = match.matched ? 'no command' : reasonWithout(match.reason, said);
     return { outcome: 'unmatched', taskIds: [], words: reason };
   }
   const { commands } = match;
@@ -199,8 +200,13 @@ async function settle(
   if (subject !== undefined && isFirst) delivery.describe({ subjectMacs: startedMacs(subject, commands) });
   const names = commands.map(({ command }) => command).join(', ');
   if (repeats === undefined) return { outcome: 'accepted', taskIds, words: `Started: ${names}` };
-  delivery.stage('command_matching', matchFields(commands), { moment: matchedAt });
+  delivery.stage('command_matching', matchFields(order), { moment: matchedAt });
   return { outcome: 'duplicate', repeats, first, taskIds, words: `Already started: ${names}` };
+}
+
+/** The reason may quote a word of the text, without the markup that shows that it is a secret. */
+function reasonWithout(reason: string, said: WebhookEvent['said']): string {
+  return 'reason' in said ? reason : (redactDerived(reason, said.text) ?? 'unknown command');
 }
 
 function startedMacs(

@@ -3,6 +3,7 @@ import { firstOfText } from '../model/text.ts';
 import type { Delivery, StageFields } from '../record/delivery.ts';
 import type { Moment } from '../record/mint.ts';
 import type { QueuedTask } from '../record/task/queued-task.ts';
+import { redactDerived } from '../redact/derived-text.ts';
 import type { MatchedCommand } from './command.ts';
 import type { WebhookPayload } from './payload.ts';
 import type { Provider, Said, WebhookEvent } from './provider.ts';
@@ -64,7 +65,7 @@ export async function startTasks(
     return taskId === undefined ? [] : [{ ...match, taskId }];
   });
   for (const { taskId, ...match } of missing) {
-    delivery.stage('command_matching', matchFields(order.commands, match), { taskId, moment: matchedAt });
+    delivery.stage('command_matching', matchFields(order, match), { taskId, moment: matchedAt });
   }
   // A delivery that is refused is not acknowledged.
   const response = refusal === undefined ? await provider.respond?.(event) : undefined;
@@ -92,13 +93,15 @@ export async function startTasks(
 
 /** The fields of the stage `command_matching` for one of the matched commands. */
 export function matchFields(
-  commands: readonly MatchedCommand[],
+  { commands, said }: Pick<TaskOrder, 'commands' | 'said'>,
   match: MatchedCommand | undefined = commands[0],
 ): StageFields {
+  // Without the markup: what named a secret, `<password>`, may be missing.
+  const args = match === undefined || match.args === '' ? undefined : redactDerived(match.args, said.text);
   return {
     matched: true,
     command: match?.command,
-    ...(match !== undefined && match.args !== '' && { args: firstOfText(match.args, ARGS_CHARS_MAX) }),
+    ...(args !== undefined && { args: firstOfText(args, ARGS_CHARS_MAX) }),
     matched_count: commands.length,
     commands: commands.map(({ command }) => command),
   };

@@ -403,3 +403,22 @@ test('no file holds the secret', async () => {
   await trail.flush();
   for (const line of await readDeliveries(logDir)) expect(JSON.stringify(line)).not.toContain(SECRET);
 });
+
+test('what the markup of a comment names as a secret stands nowhere, neither as an argument nor as an unknown command', async () => {
+  const secret = 'k9Zq7Wx2Rb5Ty8Np3a';
+  const id = randomUUID();
+  await deliver(receiver.url, comment(`@agent review <password>${secret}</password>`, {}, 801), { id });
+  const taskId = receiver.tasks.at(-1)?.id ?? '';
+  const lines = await until(async () => {
+    const found = await readLines(join(logDir, taskId, '02-webhook-flow.jsonl'));
+    return found.length >= 6 ? found : undefined;
+  }, 'six stages');
+  expect(lines[2]).toMatchObject({ stage: 'command_matching', matched: true, command: 'review' });
+  expect(JSON.stringify(lines)).not.toContain(secret);
+  const unknown = randomUUID();
+  await deliver(receiver.url, comment(`@agent <password>${secret}</password>`, {}, 802), { id: unknown });
+  const delivery = await deliveryOf(unknown);
+  expect(delivery).toMatchObject({ outcome: 'unmatched' });
+  expect(JSON.stringify(delivery)).not.toContain(secret);
+  expect(JSON.stringify(delivery)).toContain('unknown command');
+});
