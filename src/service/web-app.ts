@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Express } from 'express';
 import type { Config } from '../config/config.ts';
 import { serveHealth } from '../serve/health.ts';
@@ -56,8 +57,11 @@ export function createWebApp(parts: WebAppParts): WebApp {
   app.disable('x-powered-by');
   const webhooks = createWebhooks(parts, onError);
   app.use('/webhooks', webhooks);
-  app.use(serveHealth({ books: trail.books, version: readVersion() }));
   const { apiToken: token, traceUrls, corsOrigins } = config;
+  // Probes may use any name for this machine: they get the status. A page that has made its name lead here gets no more.
+  const mayReadReasons = (req: IncomingMessage): boolean =>
+    token !== undefined || isOfThisMachine(req, corsOrigins);
+  app.use(serveHealth({ books: trail.books, version: readVersion(), mayReadReasons }));
   app.use(['/api', '/metrics'], (req, res, next) => {
     try {
       // Before the check: a page may read why it is refused.
@@ -72,6 +76,16 @@ export function createWebApp(parts: WebAppParts): WebApp {
   app.use('/api', serveLogs({ reader: trail.reader, intake, token, traceUrls, onError }));
   app.use(notFound);
   return { app, webhooks };
+}
+
+function isOfThisMachine(req: IncomingMessage, origins: readonly string[]): boolean {
+  try {
+    checkOrigin(req, { what: 'the reasons', origins });
+    return true;
+  } catch {
+    // ERR_UNAUTHORIZED or ERR_INPUT_INVALID: the host or the page is another one.
+    return false;
+  }
 }
 
 function createWebhooks(
