@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -153,3 +154,39 @@ async function diskBytes(path: string): Promise<number> {
   );
   return blocks * 512 + sizes.reduce((sum, bytes) => sum + bytes, 0);
 }
+
+test.each(['cjs', 'esm'] as const)(
+  'an app that is bundled as %s records, and reads its configuration',
+  async (format) => {
+    const cwd = await mkdtemp(join(tmpdir(), 'tasktrail-bundle-'));
+    try {
+      const app = join(cwd, 'app.mjs');
+      const lines = [
+        `import { recordTask, startTasktrail } from ${JSON.stringify(join(ROOT, 'dist/index.js'))};`,
+        'startTasktrail({ log: () => {} }).then(async (trail) => {',
+        "  await recordTask({ message: 'hello', source: 'app', taskId: 'task-1' }, (task) => task.output('done'));",
+        '  await trail.shutdown();',
+        '  console.log(Object.keys(trail.config.agents).join());',
+        '});',
+      ];
+      await writeFile(app, lines.join('\n'));
+      await writeFile(
+        join(cwd, 'tasktrail.config.json'),
+        '{"agents": {"own": {"command": ["true"]}}, /* one */ }',
+      );
+      const bundle = await rolldown({ input: app, platform: 'node', logLevel: 'silent' });
+      // Outside of any node_modules: what is not in the bundle is missing.
+      const file = join(cwd, format === 'cjs' ? 'bundle.cjs' : 'bundle.mjs');
+      await bundle.write({ file, format, codeSplitting: false });
+      await bundle.close();
+      const env = { PATH: process.env.PATH, TASK_LOGS_DIR: join(cwd, 'logs'), TASK_LOGS_OTLP_PORT: '0' };
+      const { stdout } = await run(process.execPath, [file], { cwd, env });
+      expect(stdout).toBe('own\n');
+      const result = await readFile(join(cwd, 'logs', 'task-1', '04-final-result.json'), 'utf8');
+      expect(JSON.parse(result)).toMatchObject({ success: true });
+    } finally {
+      await rm(cwd, { recursive: true, force: true });
+    }
+  },
+  60_000,
+);

@@ -12,7 +12,7 @@ import { readVersion } from '../system/version.ts';
 import { destinationsOf, endpointsOf, HOLDER } from '../trail/destinations.ts';
 import { openDoorNote } from './open-door.ts';
 import { StopSignals } from './stop-signals.ts';
-import { escapeText } from './terminal/terminal-text.ts';
+import { escapeLine, escapeText } from './terminal/terminal-text.ts';
 
 /** How long a start may still take after a signal. It takes well below a second: a longer one hangs. */
 const START_GRACE_MS = 3_000;
@@ -144,7 +144,8 @@ function webhookNames(config: Config): readonly string[] {
 }
 
 function row(name: string, text: string): string {
-  return `  ${name.padEnd(10)} ${text}`;
+  // A path or a command may have newlines, and must not look like a line of this list.
+  return `  ${name.padEnd(10)} ${escapeLine(text)}`;
 }
 
 function portNote(config: Config, url: string): string {

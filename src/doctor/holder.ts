@@ -1,10 +1,11 @@
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../errors.ts';
 import { parseObject } from '../model/json.ts';
 import { OWN_NAMES } from '../store/layout.ts';
 import type { LockRecord } from '../store/lock.ts';
 import { proveHolder } from '../store/proven-holder.ts';
+import { readText } from '../system/durable.ts';
+import { kindOf } from '../system/files/own-file.ts';
+import { lstatIfPresent } from '../system/optional-files.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 import { askHttp, isAnswer } from './http-answer.ts';
 import { explainFailure } from './network-failure.ts';
@@ -56,19 +57,16 @@ async function checkReceiver(path: string, holder: LockRecord, token: string): P
   return ok(path, `${holderText}, which takes records at ${url}`);
 }
 
-/** There is no holder: the lock file is stale or missing. */
+/** There is no holder: the lock file is stale, missing, or no file. */
 async function checkStaleLock(path: string): Promise<Finding> {
-  try {
-    const { mtimeMs } = await stat(path);
-    const holderText = ownerIn(await readFile(path, 'utf8'));
-    const seconds = Math.max(0, Math.round((Date.now() - mtimeMs) / 1_000));
-    const advice = 'tasktrail start takes it over; until then records wait in _journal';
-    return warning(path, `left by ${holderText}, last seen ${seconds} s ago and not alive`, advice);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR')
-      return ok(path, 'no process holds the directory: tasktrail start would');
-    throw error;
-  }
+  const stats = await lstatIfPresent(path);
+  if (stats === undefined) return ok(path, 'no process holds the directory: tasktrail start would');
+  if (!stats.isFile())
+    return problem(path, `is ${kindOf(stats)}, so no process can hold the directory`, 'remove it');
+  const holderText = ownerIn((await readText(path)) ?? '');
+  const seconds = Math.max(0, Math.round((Date.now() - stats.mtimeMs) / 1_000));
+  const advice = 'tasktrail start takes it over; until then records wait in _journal';
+  return warning(path, `left by ${holderText}, last seen ${seconds} s ago and not alive`, advice);
 }
 
 function ownerIn(text: string): string {

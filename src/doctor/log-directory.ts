@@ -24,9 +24,12 @@ export async function checkLogDirectory({ config }: Subject): Promise<readonly F
 
 /** The service leaves these out of every list and goes on. */
 async function checkReadable({ logDir, workflowDir }: Subject['config']): Promise<readonly Finding[]> {
-  const what = unreadableText(await findUnreadable(logDir, workflowDir));
+  const found = await findUnreadable(logDir, workflowDir);
+  const what = unreadableText(found);
   if (what === undefined) return [];
-  const advice = `chown -R ${userName()} ${logDir} && chmod -R u+rwX ${logDir}; the service goes on without them until then`;
+  const isForeign = found.some(({ why }) => /^E[A-Z]+$/.test(why));
+  const remedy = isForeign ? `chown -R ${userName()} ${logDir} && chmod -R u+rwX ${logDir}` : 'remove them';
+  const advice = `${remedy}; the service goes on without them until then`;
   return [problem(logDir, what, advice)];
 }
 

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Books } from '../books.ts';
 import { redactValue } from '../redact/redact.ts';
 import { sendJson } from './json-response.ts';
@@ -7,6 +8,8 @@ export interface ServeHealthOptions {
   readonly books: Books;
   /** Part of both answers when given. */
   readonly version?: string | undefined;
+  /** Whether a request may read the reasons, which name files and addresses. Others get the status alone. Default: all may. */
+  readonly mayReadReasons?: ((req: IncomingMessage) => boolean) | undefined;
 }
 
 /**
@@ -14,7 +17,7 @@ export interface ServeHealthOptions {
  * reason of each part and the counters of this process. Neither needs a token: probes have none.
  */
 export function serveHealth(options: ServeHealthOptions): HttpHandler {
-  const { books } = options;
+  const { books, mayReadReasons = () => true } = options;
   const version = options.version === undefined ? {} : { version: options.version };
   return createHandler(
     {
@@ -22,16 +25,19 @@ export function serveHealth(options: ServeHealthOptions): HttpHandler {
         GET: (_req, res) => sendJson(res, { status: 200, value: { status: 'ok', ...version } }),
       },
       '/readyz': {
-        GET: (_req, res) => {
+        GET: (req, res) => {
           const ready = books.reasons.size === 0;
+          const details = (): object => ({
+            reasons: Object.fromEntries(books.reasons),
+            notices: Object.fromEntries(books.notices),
+            books: books.snapshot(),
+          });
           sendJson(res, {
             status: ready ? 200 : 503,
             // Reasons name files and addresses, and counters the names of services.
             value: redactValue({
               status: ready ? 'ready' : 'not_ready',
-              reasons: Object.fromEntries(books.reasons),
-              notices: Object.fromEntries(books.notices),
-              books: books.snapshot(),
+              ...(mayReadReasons(req) && details()),
               ...version,
             }),
           });

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { Express, RequestHandler } from 'express';
 import type { Config } from '../config/config.ts';
 import { serveHealth } from '../serve/health.ts';
@@ -60,8 +61,11 @@ export function createWebApp(parts: WebAppParts): WebApp {
   app.use(refuseWithoutLease(onError));
   const webhooks = createWebhooks(parts, onError);
   app.use('/webhooks', webhooks);
-  app.use(serveHealth({ books: trail.books, version: readVersion() }));
   const { apiToken: token, traceUrls, corsOrigins } = config;
+  // Probes may use any name for this machine: they get the status. A page that has made its name lead here gets no more.
+  const mayReadReasons = (req: IncomingMessage): boolean =>
+    token !== undefined || isOfThisMachine(req, corsOrigins);
+  app.use(serveHealth({ books: trail.books, version: readVersion(), mayReadReasons }));
   app.use(['/api', '/metrics'], (req, res, next) => {
     try {
       // Before the check: a page may read why it is refused.
@@ -88,6 +92,16 @@ function refuseWithoutLease(onError: (error: unknown) => void): RequestHandler {
       sendProblem(res, error, onError);
     }
   };
+}
+
+function isOfThisMachine(req: IncomingMessage, origins: readonly string[]): boolean {
+  try {
+    checkOrigin(req, { what: 'the reasons', origins });
+    return true;
+  } catch {
+    // ERR_UNAUTHORIZED or ERR_INPUT_INVALID: the host or the page is another one.
+    return false;
+  }
 }
 
 function createWebhooks(

@@ -5,9 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TasktrailError } from '../errors.ts';
 import { makeNamedDirectory, readText } from '../system/durable.ts';
 import { linkNew } from '../system/files/link-new.ts';
+import { checkOwnFile } from '../system/files/own-file.ts';
 import { writePrivateFile } from '../system/files/private-files.ts';
 import { syncDirectory } from '../system/files/sync-directory.ts';
-import { lstatIfPresent } from '../system/optional-files.ts';
 import { OWN_NAMES } from './layout.ts';
 
 const KEY = /^[0-9a-f]{64}$/;
@@ -30,22 +30,12 @@ export async function readTrailKey(logDir: string): Promise<string | undefined> 
   }
 }
 
-/** Throws for a link or a folder in place of the key, which counts as no key and would never be made. */
-async function checkReplaceable(path: string): Promise<void> {
-  const stats = await lstatIfPresent(path);
-  if (stats === undefined || stats.isFile()) return;
-  throw new TasktrailError(
-    'ERR_DIRECTORY_UNUSABLE',
-    `${path} is not a file of its own: remove it, or set TASK_LOGS_KEY`,
-  );
-}
-
 /** `readTrailKey`, after making the key where there is none. Of several processes that make one, the first wins. */
 export async function ensureTrailKey(logDir: string): Promise<string> {
   for (;;) {
     const found = await readTrailKey(logDir);
     if (found !== undefined) return found;
-    await checkReplaceable(join(logDir, OWN_NAMES.key));
+    await checkOwnFile(join(logDir, OWN_NAMES.key), 'remove it, or set TASK_LOGS_KEY');
     await writeTrailKey(logDir, randomBytes(32).toString('hex'));
   }
 }

@@ -5,6 +5,7 @@ import { messageOf, TasktrailError } from '../errors.ts';
 import { isAnyOf } from '../model/secret.ts';
 import { macOf } from '../model/trail-token.ts';
 import { makeNamedDirectory } from '../system/durable.ts';
+import { checkOwnFile } from '../system/files/own-file.ts';
 import {
   isStale,
   type LockOwner,
@@ -15,6 +16,7 @@ import {
   takeLock,
   updateLock,
 } from '../system/lock.ts';
+import { lstatIfPresent } from '../system/optional-files.ts';
 import { ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 import { ensureTrailKey, writeTrailKey } from './key.ts';
 import { OWN_NAMES } from './layout.ts';
@@ -102,7 +104,7 @@ export class DirectoryLock {
 
   /**
    * Throws `ERR_DIRECTORY_HELD` when another process holds the directory; the message names it and its address. Throws
-   * `ERR_DIRECTORY_UNUSABLE` for a damaged key.
+   * `ERR_DIRECTORY_UNUSABLE` for a damaged key, and for a link or the like in place of the lock or the key.
    */
   static async acquire(
     logDir: string,
@@ -111,6 +113,7 @@ export class DirectoryLock {
   ): Promise<DirectoryLock> {
     await makeNamedDirectory(logDir);
     const path = join(logDir, OWN_NAMES.lock);
+    await checkOwnFile(path, 'if no tasktrail runs here, remove it');
     const key = givenKey ?? (await ensureTrailKey(logDir));
     const before = await leaseBefore(logDir, key);
     const isAgain = before.owner !== undefined && former.includes(before.owner.token);
@@ -203,9 +206,13 @@ export class DirectoryLock {
     }
   }
 
-  /** The lock file was deleted, perhaps with the whole directory. */
+  /** The lock file was deleted, perhaps with the whole directory, or something else was put in its place. */
   async #restore(): Promise<void> {
     await makeNamedDirectory(dirname(this.#path));
+    const found = await lstatIfPresent(this.#path);
+    // No process takes the lock in this form. A link itself is removed, not its target; a folder stays, and is named.
+    if (found?.isDirectory() === false && !found.isFile()) await rm(this.#path, { force: true });
+    await checkOwnFile(this.#path, 'remove it');
     // Before the lock, which senders cannot check without it.
     if (!this.#isKeyGiven) await writeTrailKey(dirname(this.#path), this.key);
     if (readLease(dirname(this.#path), this.key) < this.#record.lease)

@@ -25,8 +25,11 @@ export async function loadOptional<T>(
 
 /** The same error as `loadOptional`, before the package is used: a start fails with it, not the first use days later. */
 export function requireInstalled(name: string, neededBy: string): void {
+  const { url }: { readonly url?: string } = import.meta;
+  // A bundle of the CommonJS format: its packages are in it.
+  if (url === undefined) return;
   try {
-    createRequire(import.meta.url).resolve(name);
+    createRequire(url).resolve(name);
   } catch (error) {
     throw errnoOf(error) === 'MODULE_NOT_FOUND' ? notInstalled(name, neededBy, error) : error;
   }

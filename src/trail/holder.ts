@@ -137,7 +137,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     log,
   });
   const retention = scheduleRetention({ config, store, tombstones, books, isUploaded, recovered, log });
-  const unreadable = watchUnreadable({ config, books, recovered });
+  const unreadable = watchUnreadable({ config, books, recovered, log });
   return {
     url: receiver.url,
     recovered,

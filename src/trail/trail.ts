@@ -81,7 +81,8 @@ export interface ActiveTrail extends Trail {
 
 /**
  * Opens the log directory, or finds the process that holds it, and starts recording. Throws `ERR_CONFIG_INVALID` listing
- * every problem, `ERR_DIRECTORY_UNUSABLE`, and `ERR_PORT_IN_USE` for a configured port. Later failures are in `books`, never thrown.
+ * every problem, `ERR_DIRECTORY_UNUSABLE`, `ERR_DIRECTORY_HELD` with `hold: 'must'`, `ERR_PORT_IN_USE` for a configured port,
+ * and a `TypeError` for a second call. Later failures are in `books`, never thrown.
  */
 export async function startTasktrail(options: StartOptions = {}): Promise<Trail> {
   return openTrail(options, new TrailMetrics());

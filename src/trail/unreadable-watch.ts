@@ -16,10 +16,12 @@ export interface UnreadableWatchOptions {
   readonly config: Config;
   readonly books: Books;
   readonly recovered: Promise<void>;
+  log(line: string): void;
 }
 
 /** Names in `/readyz` what the service leaves out because it cannot be read, until it can be. */
-export function watchUnreadable({ config, books, recovered }: UnreadableWatchOptions): { close(): void } {
+export function watchUnreadable(options: UnreadableWatchOptions): { close(): void } {
+  const { config, books, recovered, log } = options;
   let found: readonly Unreadable[] = [];
   let isBusy = false;
   let isClosed = false;
@@ -39,7 +41,10 @@ export function watchUnreadable({ config, books, recovered }: UnreadableWatchOpt
     }
   };
   const search = (): Promise<void> => run(() => findUnreadable(config.logDir, config.workflowDir));
-  void recovered.then(search);
+  void recovered.then(search).then(() => {
+    const text = unreadableText(found);
+    if (text !== undefined && !isClosed) log(`${config.logDir}: ${text}`);
+  });
   const searches = setInterval(() => void search(), SEARCH_MS).unref();
   const checks = setInterval(() => {
     if (found.length > 0) void run(() => stillUnreadable(found));

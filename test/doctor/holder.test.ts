@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Subject } from '../../src/doctor/finding.ts';
@@ -36,6 +36,21 @@ function plant({ config }: Subject, text: string, ageMs = 0): void {
 test('a directory without a holder is no problem', async () => {
   expect(await look(subjectOf())).toMatch(/^ok .*_lock\.json: no process holds the directory/);
 });
+
+test.runIf(process.platform !== 'win32')(
+  'a link or a pipe in place of the lock is a problem, and not read',
+  async () => {
+    for (const kind of ['a symbolic link', 'a named pipe']) {
+      const subject = subjectOf();
+      const { logDir } = subject.config;
+      mkdirSync(logDir, { recursive: true });
+      const path = join(logDir, '_lock.json');
+      if (kind === 'a named pipe') execFileSync('mkfifo', [path]);
+      else symlinkSync('/etc/passwd', path);
+      expect(await look(subject)).toMatch(new RegExp(`^problem .*_lock\\.json: is ${kind}.*remove it`, 's'));
+    }
+  },
+);
 
 test('a holder that accepts records is named, and gets nothing to store', async () => {
   const subject = subjectOf({ TASK_LOGS_API_TOKEN: TOKEN, TASK_LOGS_KEY: KEY });

@@ -140,6 +140,45 @@ describe.skipIf(process.getuid?.() !== 0)('an agent that runs as another user', 
   });
 });
 
+describe.skipIf(process.getuid?.() !== 0 || process.platform !== 'linux')(
+  'agents that run at the same time',
+  () => {
+    /** Prints how many processes it finds, beside its own, with the token of a task. */
+    const SPY = `n=0; for p in /proc/[0-9]*; do
+    if tr '\\0' '\\n' < $p/environ 2> /dev/null | grep -q "^TASK_LOGS_TASK_ID=$VICTIM$"; then n=$((n+1)); fi
+  done; echo "found $([ $n -gt 0 ] && echo some || echo none)"`;
+
+    async function spyOn(users: { readonly victim: string; readonly spy: string }): Promise<string> {
+      const victim = {
+        command: ['sh', '-c', 'echo begun; while [ ! -e go ]; do sleep 0.05; done'],
+        cwd: work,
+      };
+      const spy = { command: ['sh', '-c', `VICTIM=$(cat); ${SPY}`], cwd: work };
+      const agents = {
+        victim: { ...victim, user: users.victim },
+        spy: { ...spy, user: users.spy },
+      };
+      await writeFile(join(cwd, 'tasktrail.config.json'), JSON.stringify({ agents }));
+      const service = await start({ TASK_LOGS_CONCURRENCY: '2' });
+      const first = firstTaskId(await (await service.submit({ message: 'x', agent: 'victim' })).json());
+      await until(async () => (await outputOf(first).catch(() => '')).includes('begun'), 'the first agent');
+      const second = firstTaskId(await (await service.submit({ message: first, agent: 'spy' })).json());
+      await resultOf(logDir, second);
+      await writeFile(join(work, 'go'), '', { mode: 0o644 });
+      await resultOf(logDir, first);
+      return outputOf(second);
+    }
+
+    test('as one user read the token and the variables of each other, as SECURITY says', async () => {
+      expect(await spyOn({ victim: 'nobody', spy: 'nobody' })).toContain('found some');
+    });
+
+    test('as two users do not', async () => {
+      expect(await spyOn({ victim: 'nobody', spy: '65533:65533' })).toContain('found none');
+    });
+  },
+);
+
 describe.skipIf(process.getuid?.() !== 0)('the start', () => {
   test('refuses an unknown user, root, and a service that is not root, with the name of the setting', async () => {
     await configure('true');

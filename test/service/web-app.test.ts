@@ -162,3 +162,18 @@ test('a service that has lost its lease refuses what changes something, and answ
   }
   expect((await get(`${url}/api/tasks`)).status).toBe(200);
 });
+
+test('a foreign name for this machine learns whether the service is ready, and no reasons', async () => {
+  const url = await open();
+  expect(JSON.parse((await get(`${url}/readyz`)).text)).toHaveProperty('reasons');
+  for (const host of ['evil.example', 'localhost.evil.example']) {
+    const { status, text } = await get(`${url}/readyz`, host);
+    expect(status).toBe(200);
+    expect(Object.keys(JSON.parse(text)).sort()).toEqual(['status', 'version']);
+  }
+});
+
+test('with a token the service has any name, and /readyz has its reasons', async () => {
+  const url = await open({ TASK_LOGS_API_TOKEN: 'a-token-of-the-tests' });
+  expect(JSON.parse((await get(`${url}/readyz`, 'tasktrail.example')).text)).toHaveProperty('reasons');
+});

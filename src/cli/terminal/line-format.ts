@@ -1,6 +1,7 @@
 import type { OutputType } from '../../model/documents.ts';
 import { type JsonObject, type JsonValue, objectOf } from '../../model/json.ts';
 import { isMark, type SenderMark } from '../../model/sender.ts';
+import { agentMessageText } from './agent-message.ts';
 import { costText, countText, secondsText, UNKNOWN } from './amounts.ts';
 import { escapeLine, escapeText, type Paint, type Style } from './terminal-text.ts';
 
@@ -124,6 +125,8 @@ function severityStyle({ severity }: JsonObject): Style | undefined {
 
 /** The content without its last newline; for a tool call with its input, unless the content has it. */
 function contentOf(line: JsonObject, name: string): string {
+  const message = agentMessageText(line);
+  if (message !== undefined) return escapeLine(message);
   const content = typeof line.content === 'string' ? line.content : textOf(line.content);
   const text = content.endsWith('\n') ? content.slice(0, -1) : content;
   if (line.type !== 'tool_call') return escapeText(text);

@@ -1,5 +1,6 @@
-import { createScanner, type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
+import { evaluate, parse } from '@humanwhocodes/momoa';
 import type { z } from 'zod';
+import { messageOf } from '../../errors.ts';
 import { readBoundedText } from './bounded-text.ts';
 import { type ConfigFile, fileSchema } from './file-schema.ts';
 import { faberSchema, logsSchema } from './plugin-schema.ts';
@@ -37,18 +38,9 @@ function readJson(path: string, schema: z.ZodType<ConfigFile>, isRequired: boole
   const text = read.text.replace(/^\uFEFF/, '');
   if (depthOf(text) > DEPTH_MAX)
     return { file: {}, problems: [`${path}: is nested more than ${DEPTH_MAX} levels deep`], sha256 };
-  const errors: ParseError[] = [];
-  const value: unknown = parse(text, errors, { allowTrailingComma: true });
-  const [first] = errors;
-  if (first !== undefined) {
-    const line = text.slice(0, first.offset).split('\n').length;
-    return {
-      file: {},
-      problems: [`${path}: line ${line}: ${inWords(printParseErrorCode(first.error))}`],
-      sha256,
-    };
-  }
-  const parsed = schema.safeParse(value);
+  const json = parseWithComments(text);
+  if ('problem' in json) return { file: {}, problems: [`${path}: ${json.problem}`], sha256 };
+  const parsed = schema.safeParse(json.value);
   if (parsed.success) return { file: parsed.data, problems: [], sha256 };
   return {
     file: {},
@@ -59,14 +51,13 @@ function readJson(path: string, schema: z.ZodType<ConfigFile>, isRequired: boole
   };
 }
 
+/** Strings and comments, also those without an end, or a bracket. Each character is read once, whatever the text. */
+const TOKEN = /"[^"\\]*(?:\\[\s\S][^"\\]*)*(?:"|\\?$)|\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[[\]{}]/g;
+
 /** How deep objects and lists are nested. The parser recurses, so it must not see a deep text. */
 function depthOf(text: string): number {
-  const scanner = createScanner(text, true);
   let [depth, deepest] = [0, 0];
-  while (scanner.getPosition() < text.length) {
-    scanner.scan();
-    // A text with a brace in it has its quotes, too.
-    const token = scanner.getTokenLength() === 1 ? text.charAt(scanner.getTokenOffset()) : '';
+  for (const [token] of text.matchAll(TOKEN)) {
     if (token === '{' || token === '[') depth += 1;
     if (token === '}' || token === ']') depth -= 1;
     deepest = Math.max(deepest, depth);
@@ -74,7 +65,13 @@ function depthOf(text: string): number {
   return deepest;
 }
 
-/** `CommaExpected`: comma expected. */
-function inWords(code: string): string {
-  return code.replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase();
+function parseWithComments(text: string): { readonly value: unknown } | { readonly problem: string } {
+  try {
+    return { value: evaluate(parse(text, { mode: 'jsonc', allowTrailingCommas: true })) };
+  } catch (error) {
+    const line: unknown = Reflect.get(Object(error), 'line');
+    // The parser ends its sentence with the place: "Unexpected token String found. (1:8)".
+    const what = messageOf(error).replace(/\.? \(\d+:\d+\)$/, '');
+    return { problem: `line ${String(line ?? '?')}: ${what.charAt(0).toLowerCase()}${what.slice(1)}` };
+  }
 }

@@ -15,7 +15,7 @@ export interface Unreadable {
   /** Relative to the log directory, or to the workflow directory when that is elsewhere. */
   readonly name: string;
   readonly path: string;
-  /** The error of the system, or `symbolic link`. */
+  /** The error of the system, `symbolic link`, or `not a folder`. */
   readonly why: string;
 }
 
@@ -28,7 +28,7 @@ export async function findUnreadable(logDir: string, workflowDir: string): Promi
   const check = async (dir: string, names: readonly string[], prefix: string): Promise<void> => {
     await mapBounded(names, async (name) => {
       const path = join(dir, name);
-      const why = await refusalOf(path);
+      const why = await refusalOf(path, prefix === '' && OWN_FOLDERS.has(name));
       if (why !== undefined) found.push({ name: prefix + name, path, why });
     });
   };
@@ -59,23 +59,28 @@ export async function findUnreadable(logDir: string, workflowDir: string): Promi
 
 /** Those of an earlier search that are still unreadable. */
 export async function stillUnreadable(before: readonly Unreadable[]): Promise<readonly Unreadable[]> {
-  const now = await mapBounded(before, async ({ path }) => refusalOf(path));
+  const now = await mapBounded(before, async ({ path, why }) => refusalOf(path, why === NO_FOLDER));
   return before.filter((_, index) => now[index] !== undefined);
 }
 
 /** For `/readyz` and `doctor`. */
 export function unreadableText(found: readonly Unreadable[]): string | undefined {
   const parts: string[] = [];
-  const isLink = ({ why }: Unreadable): boolean => why === LINK;
-  const others = found.filter((one) => !isLink(one)).map(({ name, why }) => `${name} (${why})`);
-  const links = found.filter(isLink).map(({ name }) => name);
+  const files = found.filter(({ why }) => why === NO_FOLDER).map(({ name }) => name);
+  const others = found
+    .filter(({ why }) => why !== LINK && why !== NO_FOLDER)
+    .map(({ name, why }) => `${name} (${why})`);
+  const links = found.filter(({ why }) => why === LINK).map(({ name }) => name);
   if (others.length > 0)
     parts.push(`set aside, because this user cannot read and write it: ${shownOf(others)}`);
   if (links.length > 0) parts.push(`set aside, because symbolic links are not followed: ${shownOf(links)}`);
+  if (files.length > 0)
+    parts.push(`a file stands where a folder belongs, so nothing is stored there: remove ${shownOf(files)}`);
   return parts.length === 0 ? undefined : parts.join('; ');
 }
 
 const LINK = 'symbolic link';
+const NO_FOLDER = 'not a folder';
 
 const SHOWN_MAX = 5;
 
@@ -86,19 +91,21 @@ function shownOf(names: readonly string[]): string {
 
 /** `_journal` and `_agent` are those of other parts. */
 const OWN_FOLDERS = new Set<string>([
-  ...[OWN_NAMES.webhooks, OWN_NAMES.workflows, OWN_NAMES.queue, OWN_NAMES.key, OWN_NAMES.directory],
+  ...[OWN_NAMES.webhooks, OWN_NAMES.workflows, OWN_NAMES.queue, OWN_NAMES.config],
   ...['_journal', '_agent'],
 ]);
+const OWN_FILES = new Set<string>([OWN_NAMES.key, OWN_NAMES.directory]);
 
 /** Task folders and our own entries. */
 function isOurs(name: string): boolean {
-  return isPathSafeId(name) || OWN_FOLDERS.has(name);
+  return isPathSafeId(name) || OWN_FOLDERS.has(name) || OWN_FILES.has(name);
 }
 
-async function refusalOf(path: string): Promise<string | undefined> {
+async function refusalOf(path: string, isFolder = false): Promise<string | undefined> {
   try {
     const stats = await lstat(path);
     if (stats.isSymbolicLink()) return LINK;
+    if (isFolder && !stats.isDirectory()) return NO_FOLDER;
     await access(path, R_OK | W_OK);
     // A folder is opened too; a file has no such permission.
     if (stats.isDirectory()) await access(path, X_OK);

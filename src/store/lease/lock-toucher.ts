@@ -17,7 +17,7 @@ const LIMITS = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1, stackSi
  * it has the token, as long as the main thread is alive: `beats` changes with each of its own touches.
  */
 const CODE = `
-const { readFileSync, utimesSync } = require('node:fs');
+const { closeSync, constants, fstatSync, futimesSync, openSync, readFileSync } = require('node:fs');
 const { workerData: { path, token, beats, touchMs, blockedMs } } = require('node:worker_threads');
 let beat = -1;
 let beatAt = 0;
@@ -30,10 +30,16 @@ setInterval(() => {
     return;
   }
   if (now - beatAt > blockedMs) return;
+  let fd;
   try {
-    if (JSON.parse(readFileSync(path, 'utf8')).token === token) utimesSync(path, now / 1000, now / 1000);
+    // A link is not followed, and a pipe not waited for: this thread could not be ended while it waits.
+    fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+    if (fstatSync(fd).isFile() && JSON.parse(readFileSync(fd, 'utf8')).token === token)
+      futimesSync(fd, now / 1000, now / 1000);
   } catch {
     // Missing, damaged, or without permission: the main thread handles it.
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }, touchMs);
 `;

@@ -7,7 +7,7 @@ import type { Port } from './channel.ts';
 import type { ThreadStart } from './thread-start.ts';
 
 /** The compiled file of the thread. It is missing in a bundle, and in a program that runs from TypeScript. */
-const ENTRY = new URL('./thread-main.js', import.meta.url);
+const ENTRY = 'thread-main.js';
 
 /** A running holder's program. */
 export interface Running {
@@ -23,15 +23,25 @@ export interface Running {
 }
 
 /** Starts the holder's program in a thread, or in this thread where none can be started. */
-export async function startProgram(start: ThreadStart, entry: URL = ENTRY): Promise<Running> {
-  const path = fileURLToPath(entry);
-  if (!existsSync(path)) return startHere(start, `${path} is missing`);
+export async function startProgram(
+  start: ThreadStart,
+  entry: URL | undefined = besideThisFile(),
+): Promise<Running> {
+  const path = entry && fileURLToPath(entry);
+  if (entry === undefined || path === undefined || !existsSync(path))
+    return startHere(start, `${path ?? ENTRY} is missing`);
   try {
     return startThread(start, entry);
   } catch (error) {
     // ERR_ACCESS_DENIED: Node's permission model without --allow-worker.
     return startHere(start, messageOf(error));
   }
+}
+
+/** Undefined in a bundle of the CommonJS format, in which a module has no address. */
+function besideThisFile(): URL | undefined {
+  const { url }: { readonly url?: string } = import.meta;
+  return url === undefined ? undefined : new URL(`./${ENTRY}`, url);
 }
 
 function startThread(start: ThreadStart, entry: URL): Running {

@@ -126,3 +126,27 @@ test('types, failures and results have their colours', () => {
   expect(coloured.output({ type: 'tool_result', is_error: true })).toContain('\x1b[31mtool_result\x1b[0m');
   expect(coloured.final({ status: 'completed' })).toContain('\x1b[32mcompleted\x1b[0m');
 });
+
+test('a message of an agent that is kept as JSON is shown in words, others as they are', () => {
+  const message = {
+    type: 'system',
+    subtype: 'init',
+    cwd: '/work',
+    session_id: 'f00',
+    tools: ['Bash', 'Read'],
+    model: 'model-1',
+    usage: { input_tokens: 1 },
+    note: `two words ${'x'.repeat(100)}`,
+    evil: '\x1b[2J',
+    uuid: 'u',
+  };
+  const line = { type: 'system', content: JSON.stringify(message), subtype: 'init', session_id: 'f00' };
+  const text = output(line);
+  expect(text).toContain('  init cwd=/work session_id=f00 tools: 2 model=model-1 note="two words xxx');
+  expect(text).not.toContain('{');
+  expect(text).not.toContain('\x1b');
+  expect(output({ type: 'system', content: '{"type":"x","a":1}', message_type: 'x' })).toContain('  x a=1\n');
+  for (const more of [{ type: 'output' }, { subtype: undefined }])
+    expect(output({ ...line, ...more })).toContain('{"type":"system"');
+  expect(output({ ...line, content: 'thinking_tokens 12' })).toContain('  thinking_tokens 12\n');
+});

@@ -16,7 +16,7 @@ import { Journal } from '../../../src/journal/journal.ts';
 import { formatSegmentName } from '../../../src/journal/segment-name.ts';
 import { runRetention } from '../../../src/store/keep/retention.ts';
 import { Tombstones } from '../../../src/store/keep/tombstones.ts';
-import { findUnreadable, unreadableText } from '../../../src/store/keep/unreadable.ts';
+import { findUnreadable, stillUnreadable, unreadableText } from '../../../src/store/keep/unreadable.ts';
 import { WorkflowUploads } from '../../../src/store/keep/workflow-uploads.ts';
 import { TASK_FILES } from '../../../src/store/layout.ts';
 import { createReader } from '../../../src/store/read/reader.ts';
@@ -341,5 +341,22 @@ test.runIf(isPosix)(
     expect(books.notices.get('journal segments')).toContain('2 segments cannot be read');
     await journal.close();
     expect(filesIn(outside)).toEqual({ theirs: 'theirs\n' });
+  },
+);
+
+test.runIf(isPosix)(
+  'a file or a pipe where a folder of our own belongs is named, with what to do',
+  async () => {
+    const dir = await tempDir();
+    for (const name of ['_webhooks', '_workflow', '_queue', '_config', '_agent'])
+      writeFileSync(join(dir, name), 'x');
+    execFileSync('mkfifo', [join(dir, '_journal')]);
+    const found = await findUnreadable(dir, join(dir, '_workflow'));
+    expect(unreadableText(found)).toBe(
+      'a file stands where a folder belongs, so nothing is stored there: remove _agent, _config, _journal, _queue, _webhooks and 1 more',
+    );
+    rmSync(join(dir, '_webhooks'));
+    mkdirSync(join(dir, '_webhooks'));
+    expect((await stillUnreadable(found)).map(({ name }) => name)).not.toContain('_webhooks');
   },
 );

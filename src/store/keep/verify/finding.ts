@@ -43,6 +43,11 @@ const PROBLEMS = {
     means: 'one of them was changed, cut or restored from another time',
     todo: 'restore the older one from a backup; a start keeps the end that the document names',
   },
+  not_a_file: {
+    means:
+      'a link, a pipe, a device or a folder was put in its place; it is not read, and nothing is written through it',
+    todo: 'remove it; the next start writes a document from what is left, lines come from "tasktrail rebuild" with an archive of the records',
+  },
   unreadable: { means: 'this user may not read it, or the disk fails', todo: 'give this user access' },
   not_uploaded: {
     means: 'the object in S3 does not have what the document has',

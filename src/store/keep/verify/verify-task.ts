@@ -6,6 +6,8 @@ import { type JsonObject, parseObject } from '../../../model/json.ts';
 import type { FactLine } from '../../../project/change.ts';
 import { TaskFold } from '../../../project/fold.ts';
 import { readText } from '../../../system/durable.ts';
+import { kindOf } from '../../../system/files/own-file.ts';
+import { lstatIfPresent } from '../../../system/optional-files.ts';
 import { TASK_FILES, type TaskFile, taskDir } from '../../layout.ts';
 import { factKey, isFactLine } from '../../write/lines/fact-line.ts';
 import { sentKey, traceKey } from '../../write/lines/line-keys.ts';
@@ -37,6 +39,9 @@ export async function verifyTask(logDir: string, taskId: string): Promise<Findin
   const findings = new Findings({ kind: 'task', id: taskId });
   const dir = taskDir(logDir, taskId);
   const names = await readdir(dir);
+  await findNoFiles(dir, { taskId, names, findings });
+  // What the others say cannot be held against what is missing.
+  if (findings.found.length > 0) return findings;
   const manifest = await readManifest(dir, taskId, findings);
   const task = await readTask(dir, { taskId, findings, manifest });
   // Neither a document nor a line: the folder of another program.
@@ -48,6 +53,17 @@ export async function verifyTask(logDir: string, taskId: string): Promise<Findin
     if (DOCUMENTS.some((document) => isAsideOf(name, TASK_FILES[document])))
       findings.add('set_aside', join(taskId, name), 'kept');
   return findings;
+}
+
+/** Readers take what is not a regular file for missing: here it is named. */
+async function findNoFiles(
+  dir: string,
+  { taskId, names, findings }: { taskId: string; names: readonly string[]; findings: Findings },
+): Promise<void> {
+  for (const name of Object.values(TASK_FILES)) {
+    const stats = names.includes(name) ? await lstatIfPresent(join(dir, name)) : undefined;
+    if (stats?.isFile() === false) findings.add('not_a_file', join(taskId, name), `it is ${kindOf(stats)}`);
+  }
 }
 
 interface Reading {

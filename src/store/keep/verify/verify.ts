@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf, messageOf } from '../../../errors.ts';
 import { isPathSafeId } from '../../../model/ids.ts';
+import { isNoFile } from '../../../system/files/safe-open.ts';
 import { namesIn, readableNamesIn } from '../../../system/optional-files.ts';
 import { DAY_FILE, OWN_NAMES } from '../../layout.ts';
 import { WorkflowPlaces } from '../../workflow-place.ts';
@@ -121,7 +122,7 @@ async function findingsOf({ of, name, run }: Check): Promise<readonly Finding[]>
     // Removed meanwhile, by retention.
     if (errnoOf(error) === 'ENOENT') return [];
     const findings = new Findings(of);
-    findings.add('unreadable', name, messageOf(error));
+    findings.add(isNoFile(error) ? 'not_a_file' : 'unreadable', name, messageOf(error));
     return findings.found;
   }
 }

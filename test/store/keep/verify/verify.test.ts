@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { compressTask } from '../../../../src/store/compress.ts';
@@ -159,4 +159,22 @@ test('deliveries, tombstones and the feed are looked at', async () => {
   ]);
   renameSync(day, join(store.dir, '_webhooks', '2026-01-03.jsonl'));
   expect(problemsOf(await verified(store.dir))).toContain('invalid_line');
+});
+
+test.runIf(process.platform !== 'win32')("what stands in place of a task's file is named", async () => {
+  const { store, dir } = await settledTask();
+  for (const file of ['facts.jsonl', 'metadata.json']) {
+    const path = join(dir, file);
+    renameSync(path, `${path}.kept`);
+    symlinkSync('/etc/passwd', path);
+    const found = await verified(store.dir);
+    expect(found).toEqual([
+      expect.objectContaining({
+        problem: 'not_a_file',
+        file: expect.stringContaining(file),
+        what: 'it is a symbolic link, which is not followed',
+      }),
+    ]);
+    renameSync(`${path}.kept`, path);
+  }
 });
