@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { access, chmod, lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { constants, fsync, renameSync } from 'node:fs';
+import { access, chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { errnoOf, TasktrailError } from '../../errors.ts';
+import { withFile, writeWhole } from '../descriptor.ts';
 import { lstatIfPresent, namesIn } from '../optional-files.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from './modes.ts';
-import { openSafeHandle } from './safe-open.ts';
 import { syncDirectory } from './sync-directory.ts';
+
+const syncFile = promisify(fsync);
 
 /** Milliseconds after which a temporary file belongs to a dead process. A write takes a few milliseconds. */
 const TEMP_MS = 60_000;
@@ -43,13 +46,15 @@ export async function makePrivateDirectory(path: string): Promise<void> {
 
 /** Writes a new file that only this user can read, and syncs it. Its name must not exist, not even as a link. */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
-  const file = await openSafeHandle(path, 'wx', PRIVATE_FILE);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await withFile(
+    path,
+    'wx',
+    async (fd) => {
+      await writeWhole(fd, Buffer.from(text));
+      await syncFile(fd);
+    },
+    PRIVATE_FILE,
+  );
 }
 
 /**
@@ -61,7 +66,7 @@ export async function replacePrivateFile(path: string, text: string): Promise<vo
   const temp = join(dir, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     await writePrivateFile(temp, text);
-    await rename(temp, path);
+    renameSync(temp, path);
   } catch (error) {
     await rm(temp, { force: true }).catch(() => undefined);
     throw error;
