@@ -5,6 +5,7 @@ import { type Hint, HintTable, type ScanHandlers } from './hints.ts';
 import { endOfMask, type Found, MASK_HINT, merged } from './mask.ts';
 import { NAME_HINTS, NAMES_IN_BASE64 } from './name-hints.ts';
 import { BEFORE_KEY, findNamed, mayBeKey, nameAround } from './named-value.ts';
+import { endOfPlainString } from './plain-string.ts';
 import { findKey, KEY_HINTS } from './private-key.ts';
 import { ruleAction } from './rule-action.ts';
 import { RULES } from './rules/all.ts';
@@ -250,6 +251,8 @@ export function mayHoldSecret(json: string): boolean {
   return outer.mustDecode || found.length > 0;
 }
 
+const holdsNone = (text: string): boolean => new Search(text, 0, false).run().length === 0;
+
 function decodeNeeded(search: Search): number {
   search.mustDecode = true;
   return BEHIND;
@@ -275,7 +278,7 @@ function nameAction(search: Search, start: number, end: number): number {
   )
     search.note(name.start, start, Math.max(end, name.end));
   if (name.kind === undefined || search.isLook) return start;
-  if (search.isProbe) return decodeNeeded(search);
+  if (search.isProbe) return endOfPlainString(text, start, holdsNone) ?? decodeNeeded(search);
   const found = findNamed(search.text, { ...name, kind: name.kind });
   if (found === undefined) return start;
   return search.add(search.depth < DEPTH_MAX ? withForm(text, found) : found);
