@@ -16,8 +16,10 @@ const END_TO_END_FILES = ['test/end-to-end/**/*.test.ts'];
 const ISOLATED_FILES = [
   'test/*.test.ts',
   'test/{agent,build,docs,examples,export,journal,queue,record,service,trail}/**/*.test.ts',
-  // It replaces calls of node:fs.
+  // They replace calls of node:fs.
   'test/store/write/line-sync.test.ts',
+  'test/store/write/request-sync.test.ts',
+  'test/system/files/sync-directory.test.ts',
 ];
 
 const config: ViteUserConfig = defineConfig({

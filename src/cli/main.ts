@@ -1,7 +1,13 @@
 #!/usr/bin/env node
+const [command = ''] = process.argv.slice(2);
+
+// Before the modules are loaded: that is when it grows.
+if (['start', 'serve', 'worker'].includes(command))
+  (await import('../system/young-heap.ts')).keepYoungHeapSmall();
+
 // Scripts run `emit` often, so it starts without loading the other commands.
 process.exitCode =
-  process.argv[2] === 'emit'
+  command === 'emit'
     ? await (await import('./emit.ts')).emit(process.argv.slice(3))
     : await (await import('./program.ts')).runProgram(process.argv);
 

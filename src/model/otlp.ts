@@ -102,6 +102,8 @@ export interface TelemetryBatch {
   readonly spans: readonly ReceivedSpan[];
   /** Shared by the batches of one request. Absent: the batch is the whole request. */
   readonly memory?: RequestMemory;
+  /** Another batch of the request follows: the answer promises nothing before that. Default false. */
+  readonly hasMore?: boolean;
 }
 
 /** What the store remembers from one batch of a request to the next. */
@@ -110,6 +112,8 @@ export class RequestMemory {
   readonly equals: Map<string, number> = new Map();
   /** Tasks, workflows and days of deliveries that the request has begun. */
   readonly begun: Set<string> = new Set();
+  /** What the request has written to: names of the store. */
+  readonly written: Set<string> = new Set();
 }
 
 /** An OTLP value as plain JSON. Bytes stay base64; an integer beyond 2^53 stays a decimal string. */

@@ -7,7 +7,7 @@ export interface IngestResult {
   readonly reasons: readonly string[];
 }
 
-/** Stores the batches of the receiver. A resolved promise means that the batch is durable. */
+/** Stores the batches of the receiver. A resolved promise means that the request is durable up to this batch, unless it `hasMore`. */
 export interface Sink {
   /**
    * `sender` sent the whole batch. A rejection means "not now": the sender gets 503 and sends the whole request again.

@@ -24,6 +24,9 @@ const CODES = 1 << (CODE_BITS * SHORTEST);
 const PAIRS = 1 << (CODE_BITS * 2);
 const LAST_TWO = PAIRS - 1;
 
+/** Rows of a new table. */
+const ROWS_MIN = 64;
+
 /** Beyond this a character is not ASCII: no hint holds one. */
 const ASCII_MAX = 126;
 
@@ -41,10 +44,11 @@ export class HintTable<Action> {
   /** A row for each two characters that a hint begins with. */
   readonly #rows = new Uint16Array(PAIRS);
   /** The list of a row and a third character: an index of `#lists`. */
-  #cells = new Uint16Array(1 << CODE_BITS);
+  #cells = new Uint16Array(ROWS_MIN << CODE_BITS);
+  #rowCount = 0;
   readonly #lists: Hint<Action>[][] = [[]];
   /** Which characters may come fourth, for each list. */
-  #fourth = new Uint8Array(1 << CODE_BITS);
+  #fourth = new Uint8Array(ROWS_MIN << CODE_BITS);
 
   constructor() {
     for (let char = 0; char < 128; char += 1) if (isOther(char)) this.#addSign(char);
@@ -114,18 +118,16 @@ export class HintTable<Action> {
     let row = this.#rows[pair] as number;
     if (row === 0) {
       // The first row is that of pairs without a hint.
-      row = this.#cells.length >> CODE_BITS;
+      this.#rowCount += 1;
+      row = this.#rowCount;
       this.#rows[pair] = row;
-      const cells = new Uint16Array(this.#cells.length + (1 << CODE_BITS));
-      cells.set(this.#cells);
-      this.#cells = cells;
+      this.#cells = withRow(this.#cells, row);
     }
     const cell = (row << CODE_BITS) | (code & 127);
     if (this.#cells[cell] === 0) {
-      this.#cells[cell] = this.#lists.push([]) - 1;
-      const fourth = new Uint8Array(this.#lists.length << CODE_BITS);
-      fourth.set(this.#fourth);
-      this.#fourth = fourth;
+      const list = this.#lists.push([]) - 1;
+      this.#cells[cell] = list;
+      this.#fourth = withRow(this.#fourth, list);
     }
     return this.#lists[this.#cells[cell] as number] as Hint<Action>[];
   }
@@ -237,6 +239,15 @@ export class HintTable<Action> {
   }
 }
 
+/** The rows with room for this one: each growth copies them all, so they double. */
+function withRow<Rows extends Uint8Array | Uint16Array>(rows: Rows, row: number): Rows {
+  if ((row + 1) << CODE_BITS <= rows.length) return rows;
+  const grown =
+    rows instanceof Uint8Array ? new Uint8Array(2 * rows.length) : new Uint16Array(2 * rows.length);
+  grown.set(rows);
+  return grown as Rows;
+}
+
 interface Place<Action> {
   readonly part: TextPart;
   readonly start: number;
@@ -313,11 +324,15 @@ function mayStandBehind({ units, low }: TextPart, at: number, { before }: Hint<u
   return (before[at === 0 ? BLANK : (units[at - low - 1] as number)] ?? before[BLANK]) !== 0;
 }
 
-function codesOf(text: string, ignoreCase: boolean): number[] {
+function codesOf(text: string, ignoreCase: boolean): readonly number[] {
   let codes = [0];
-  for (const char of text.slice(0, SHORTEST)) {
-    const forms = formsOf(char, ignoreCase);
-    codes = codes.flatMap((code) => forms.map((form) => (code << CODE_BITS) | form.charCodeAt(0)));
+  for (let at = 0; at < SHORTEST && at < text.length; at += 1) {
+    const char = text.charAt(at);
+    // Most hints have one form, and there are thousands.
+    if (ignoreCase) {
+      const forms = formsOf(char, true);
+      codes = codes.flatMap((code) => forms.map((form) => (code << CODE_BITS) | form.charCodeAt(0)));
+    } else codes[0] = ((codes[0] as number) << CODE_BITS) | char.charCodeAt(0);
   }
   return codes;
 }

@@ -3,6 +3,7 @@ import { BEHIND, type HintPlaces } from './hint-places.ts';
 import { HintTable, type ScanHandlers } from './hints.ts';
 import { type Found, merged } from './mask.ts';
 import { findNamed, mayBeKey, nameAround } from './named-value.ts';
+import { endOfPlainString } from './plain-string.ts';
 import { findInTable } from './table.ts';
 import { isTokenCode, isWordCode } from './words.ts';
 import { endOfRest, joinedAround, startOfLine } from './wrapped.ts';
@@ -260,6 +261,8 @@ export function mayHoldSecret(json: string): boolean {
   return outer.mustDecode || found.length > 0;
 }
 
+const holdsNone = (text: string): boolean => new Search(text, 0, false).run().length === 0;
+
 /** The question is answered: the strings must be looked at one by one. */
 export function decodeNeeded(search: Search): number {
   search.mustDecode = true;
@@ -286,7 +289,7 @@ export function nameAction(search: Search, start: number, end: number): number {
   )
     search.note(name.start, start, Math.max(end, name.end));
   if (name.kind === undefined || search.isLook) return start;
-  if (search.isProbe) return decodeNeeded(search);
+  if (search.isProbe) return endOfPlainString(text, start, holdsNone) ?? decodeNeeded(search);
   const found = findNamed(search.text, { ...name, kind: name.kind });
   if (found === undefined) return tableAction(search, start, name);
   return search.add(search.depth < DEPTH_MAX ? withForm(text, found) : found);

@@ -1,27 +1,32 @@
-import { close, closeSync, open, openSync, write } from 'node:fs';
+import { closeSync, openSync, write, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { type Access, openSafe } from './files/safe-open.ts';
+import { fileMode } from './files/modes.ts';
+import { type Access, openSafeSync } from './files/safe-open.ts';
 
-const openFile = promisify(open);
-const closeFile = promisify(close);
 const writeSome = promisify(write);
 
 /**
- * Opens a file, passes its descriptor to `use`, and closes it in every case. A plain descriptor, because opening a
- * `FileHandle` takes about twice the main-thread time and the store opens thousands of files a second.
+ * Longest write that is made at once: the kernel copies it in some microseconds. A turn through libuv's pool wakes two
+ * threads, which costs several times that, and the store makes thousands of small writes a second.
+ */
+const AT_ONCE_BYTES_MAX = 65_536;
+
+/**
+ * Opens a file, passes its descriptor to `use`, and closes it in every case. Opening and closing are synchronous: see
+ * `AT_ONCE_BYTES_MAX`.
  */
 export async function withFile<T>(
   path: string,
   access: Access,
   use: (fd: number) => Promise<T>,
-  mode?: number,
+  mode: number = fileMode(),
 ): Promise<T> {
-  return useAndClose(await openSafe(path, access, mode), use);
+  return useAndClose(openSafeSync(path, access, mode), use);
 }
 
 /** `withFile` for a directory, to sync it. It may be a link: the log directory is what the user names. */
 export async function withDirectory<T>(path: string, use: (fd: number) => Promise<T>): Promise<T> {
-  return useAndClose(await openFile(path, 'r'), use);
+  return useAndClose(openSync(path, 'r'), use);
 }
 
 /** `withDirectory` without waiting for other work of this thread. */
@@ -38,7 +43,7 @@ async function useAndClose<T>(fd: number, use: (fd: number) => Promise<T>): Prom
   try {
     return await use(fd);
   } finally {
-    await closeFile(fd);
+    closeSync(fd);
   }
 }
 
@@ -53,7 +58,11 @@ export async function writeWhole(
 ): Promise<void> {
   // The first write(2) usually takes everything; a short write comes before an error such as ENOSPC.
   for (let done = 0; done < bytes.length; ) {
-    done += (await writeSome(fd, bytes, done, bytes.length - done)).bytesWritten;
+    const left = bytes.length - done;
+    done +=
+      left <= AT_ONCE_BYTES_MAX
+        ? writeSync(fd, bytes, done, left)
+        : (await writeSome(fd, bytes, done, left)).bytesWritten;
     onWritten?.(done);
   }
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:buffer';
-import { fsync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { fsync, renameSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../errors.ts';
@@ -48,7 +48,7 @@ export async function replaceFiles(dir: string, files: readonly Replacement[]): 
     for (const { temp, content } of temps) await writeSynced(temp, content);
     // The syncs may have taken long, and this process may have been stopped meanwhile.
     checkLease();
-    for (const { temp, path } of temps) await rename(temp, path);
+    for (const { temp, path } of temps) renameSync(temp, path);
   } catch (error) {
     // The first error is reported, not one of the clean-up: opening the task again removes what is left.
     for (const { temp } of temps) await rm(temp, { force: true }).catch(() => undefined);

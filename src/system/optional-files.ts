@@ -1,4 +1,4 @@
-import type { Stats } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { type FileHandle, lstat, readdir, stat } from 'node:fs/promises';
 import { errnoOf } from '../errors.ts';
 import { isNoFile, openSafeHandle } from './files/safe-open.ts';
@@ -32,6 +32,16 @@ export function isUnreadable(error: unknown): boolean {
 /** Undefined when the path does not exist. Follows symbolic links. */
 export function statIfPresent(path: string): Promise<Stats | undefined> {
   return unlessAbsent(stat(path));
+}
+
+/** Whether something is there, without waiting for other work of this thread. Follows symbolic links. */
+export function isPresent(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    if (ABSENT.has(errnoOf(error) ?? '')) return false;
+    throw error;
+  }
 }
 
 /** `statIfPresent` for the path itself: a symbolic link is not followed. */

@@ -20,7 +20,6 @@ async function benchRequests(dir) {
     const env = settings(dir, { TASK_LOGS_DIR: `${dir}/${mode}`, TASK_LOGS_FSYNC: mode });
     return startChild('otlp-holder-process.mjs', { dir, env });
   });
-  const agent = new Agent({ keepAlive: true });
   try {
     const urls = [];
     for (const holder of holders) urls.push(await nextLine(holder, (line) => line));
@@ -28,9 +27,12 @@ async function benchRequests(dir) {
     for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round += 1) {
       const bodies = createBodies(round, BODIES_A_ROUND, 'json');
       for (const [index, mode] of MODES.entries()) {
+        // Of its own: a holder closes a connection that was idle while the others had their turn.
+        const agent = new Agent({ keepAlive: true });
         const start = performance.now();
         await sendAll(bodies, { url: `${urls[index]}/v1/logs`, type: 'application/json', agent });
         const ms = performance.now() - start;
+        agent.destroy();
         if (round >= WARM_UP_ROUNDS) rates[mode].push((BODIES_A_ROUND * RECORDS_A_BODY * 1000) / ms);
       }
     }
@@ -46,7 +48,6 @@ async function benchRequests(dir) {
       };
     });
   } finally {
-    agent.destroy();
     await Promise.all(holders.map((holder) => endChild(holder)));
   }
 }

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { DirectoryLock, findHolder } from '../../src/store/lock.ts';
 import { LockToucher } from '../../src/store/lease/lock-toucher.ts';
+import { DirectoryLock, findHolder } from '../../src/store/lock.ts';
 import { tempDir } from '../support/log-dir.ts';
 import { DEADLINE } from '../support/until.ts';
 

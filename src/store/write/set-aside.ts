@@ -26,9 +26,10 @@ export async function setAside(path: string, before: string | undefined, text: s
 /** Whether a document on disk needs no writing. One of a newer version may have its fields in another order. */
 export function isSameDocument(text: string | undefined, stored: string | undefined): boolean {
   if (text === stored) return true;
-  const [written, next] = [parseObject(stored), parseObject(text)];
-  if (written === undefined || next === undefined || !isNewer(written)) return false;
-  return canonicalJson(next) === canonicalJson(written);
+  const written = parseObject(stored);
+  if (written === undefined || !isNewer(written)) return false;
+  const next = parseObject(text);
+  return next !== undefined && canonicalJson(next) === canonicalJson(written);
 }
 
 /** Whether `name` is that of a document of `path` that was kept. */

@@ -78,7 +78,7 @@ export interface Ingested {
 }
 
 /**
- * The only writer below the log directory. Accepts records in any order and repeatedly. A batch is done when each
+ * The only writer below the log directory. Accepts records in any order and repeatedly. A request is done when each
  * record is durable (`fsync`: `never`: passed to write(2)), or rejected with a reason.
  */
 export class Store {
@@ -185,7 +185,8 @@ export class Store {
     this.#checkOpen();
     const sorted = await sortBatch({ batch, sender }, (service) => this.#notes.unattributed(service));
     const { refused } = sorted;
-    const { begun } = batch.memory ?? new RequestMemory();
+    const { begun, written } = batch.memory ?? new RequestMemory();
+    for (const unit of unitsOf(sorted)) written.add(unit);
     this.#intake.sorted(sorted);
     if (sorted.isTrails) {
       await Promise.all([
@@ -199,7 +200,8 @@ export class Store {
       await this.#writeWorkflows(sorted, begun);
       await Promise.all([this.#writeTasks(sorted, begun), this.#writeDeliveries(sorted, begun)]);
     }
-    await this.#sync.commit(unitsOf(sorted));
+    // One sync covers all batches of the request.
+    if (batch.hasMore !== true) await this.#sync.commit(written);
     // After the records: a batch may hold the first record of a task and its first heartbeat.
     this.#intake.heartbeats(sorted.heartbeats.length, noteHeartbeats(sorted, this.liveness, this.#now()));
     this.#notes.refused(sender, refused);

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { access, chmod, lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { constants, fsync, renameSync } from 'node:fs';
+import { access, chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { errnoOf, TasktrailError } from '../../errors.ts';
+import { withFile, writeWhole } from '../descriptor.ts';
 import { checkLease } from '../lease-guard.ts';
 import { lstatIfPresent, namesIn } from '../optional-files.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from './modes.ts';
-import { openSafeHandle } from './safe-open.ts';
 import { syncDirectory } from './sync-directory.ts';
+
+const syncFile = promisify(fsync);
 
 /** Milliseconds after which a temporary file belongs to a dead process. A write takes a few milliseconds. */
 const TEMP_MS = 60_000;
@@ -44,13 +47,15 @@ export async function makePrivateDirectory(path: string): Promise<void> {
 
 /** Writes a new file that only this user can read, and syncs it. Its name must not exist, not even as a link. */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
-  const file = await openSafeHandle(path, 'wx', PRIVATE_FILE);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await withFile(
+    path,
+    'wx',
+    async (fd) => {
+      await writeWhole(fd, Buffer.from(text));
+      await syncFile(fd);
+    },
+    PRIVATE_FILE,
+  );
 }
 
 /**
@@ -64,7 +69,7 @@ export async function replacePrivateFile(path: string, text: string): Promise<vo
     await writePrivateFile(temp, text);
     // The sync may have taken long, and this process may have been stopped meanwhile.
     checkLease();
-    await rename(temp, path);
+    renameSync(temp, path);
   } catch (error) {
     await rm(temp, { force: true }).catch(() => undefined);
     throw error;

@@ -13,7 +13,7 @@ export function checkFolders(path: string, levels: number): void {
   for (const folder of foldersOf(path, levels)) {
     try {
       // Synchronous: the write that follows resolves the same path, and a turn through a thread costs ten times as much.
-      if (lstatSync(folder).isSymbolicLink()) throw linkRefused(folder);
+      if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink() === true) throw linkRefused(folder);
     } catch (error) {
       if (!isAbsent(error)) throw error;
     }

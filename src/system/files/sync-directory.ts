@@ -8,8 +8,38 @@ const syncFile = promisify(fsync);
 /** Shares and FUSE file systems that cannot sync a directory keep its entries in their own way. */
 const NO_SYNC = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EPERM', 'EISDIR']);
 
-/** Makes the names in a directory durable. */
-export async function syncDirectory(path: string): Promise<void> {
+interface Syncs {
+  readonly running: Promise<void>;
+  /** The one after it, for names that were made meanwhile. */
+  next: Promise<void> | undefined;
+}
+
+/** By path. */
+const syncs = new Map<string, Syncs>();
+
+/**
+ * Makes the names in a directory durable. Calls that come while a sync of the same directory runs share the next one. When
+ * the running one fails they fail as well: a later sync of the kernel says nothing about what an earlier one has lost.
+ */
+export function syncDirectory(path: string): Promise<void> {
+  const current = syncs.get(path);
+  if (current === undefined) return startSync(path);
+  current.next ??= current.running.then(() => startSync(path));
+  return current.next;
+}
+
+function startSync(path: string): Promise<void> {
+  const running = sync(path);
+  const own: Syncs = { running, next: undefined };
+  syncs.set(path, own);
+  const forget = (): void => {
+    if (syncs.get(path) === own) syncs.delete(path);
+  };
+  running.then(forget, forget);
+  return running;
+}
+
+async function sync(path: string): Promise<void> {
   try {
     await withDirectory(path, syncFile);
   } catch (error) {

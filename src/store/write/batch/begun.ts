@@ -1,4 +1,4 @@
-import { statIfPresent } from '../../../system/optional-files.ts';
+import { isPresent } from '../../../system/optional-files.ts';
 
 /**
  * New tasks, workflows and days of deliveries of one request. Each makes several files, for which a sender needs a few
@@ -10,7 +10,7 @@ export const BEGUN_PROBLEM: string = `a request begins more than ${BEGUN_MAX} ne
 
 /** Whether a request may store records of `what`, which has files when `path` exists. `begun` is what it has begun. */
 export async function mayBegin(what: string, path: string, begun: Set<string>): Promise<boolean> {
-  if (begun.has(what) || (await statIfPresent(path)) !== undefined) return true;
+  if (begun.has(what) || isPresent(path)) return true;
   if (begun.size >= BEGUN_MAX) return false;
   begun.add(what);
   return true;

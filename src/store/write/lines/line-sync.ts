@@ -1,10 +1,11 @@
-import { close, fdatasync, fstat } from 'node:fs';
+import { closeSync, fdatasync, fstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Books } from '../../../books.ts';
 import { errnoOf } from '../../../errors.ts';
 import { DEFAULT_FSYNC, type FsyncMode } from '../../../model/fsync-mode.ts';
-import { openSafe } from '../../../system/files/safe-open.ts';
+import { fileMode } from '../../../system/files/modes.ts';
+import { openSafeSync } from '../../../system/files/safe-open.ts';
 import { syncDirectory } from '../../../system/files/sync-directory.ts';
 import { DistrustedFiles, type Unsynced } from './distrusted-files.ts';
 import { type LineWriter, UNSYNCED, writeLines } from './line-writer.ts';
@@ -21,8 +22,6 @@ const SYNC_WIDTH = 4;
 const READ_ONLY = new Set(['EACCES', 'EPERM', 'EROFS']);
 
 const syncData = promisify(fdatasync);
-const closeFile = promisify(close);
-const statFile = promisify(fstat);
 
 interface OpenFile extends Unsynced {
   readonly fd: number;
@@ -123,10 +122,10 @@ export class LineSync {
 
   async #write({ unit, path, bytes }: Lines): Promise<void> {
     while (this.#isFull && this.#running !== undefined) await this.#running.done;
-    const fd = await openSafe(path, 'a');
+    const fd = openSafeSync(path, 'a', fileMode());
     let file: OpenFile;
     try {
-      const { ino, size } = await statFile(fd);
+      const { ino, size } = fstatSync(fd);
       if (bytes !== undefined) await writeLines(fd, bytes);
       const chunks = bytes === undefined ? [] : [bytes];
       file = {
@@ -139,23 +138,27 @@ export class LineSync {
         chunks,
       };
     } catch (error) {
-      await closeFile(fd);
+      closeSync(fd);
       throw error;
     }
-    await this.#add(file);
+    this.#add(file);
   }
 
   /** Adds lines that were written. */
-  async #add(file: OpenFile): Promise<void> {
-    if (this.#distrusted.take(file)) return closeFile(file.fd);
+  #add(file: OpenFile): void {
+    if (this.#distrusted.take(file)) {
+      closeSync(file.fd);
+      return;
+    }
     let group = this.#pending;
     const known = group?.files.get(file.path);
     if (known?.inode === file.inode) {
       known.chunks.push(...file.chunks);
-      return closeFile(file.fd);
+      closeSync(file.fd);
+      return;
     }
     // The file was replaced: the lines before are in the new one.
-    if (known !== undefined) await closeFile(known.fd);
+    if (known !== undefined) closeSync(known.fd);
     group = this.#pending ?? this.#open();
     group.files.set(file.path, file);
     group.units.add(file.unit);
@@ -205,7 +208,7 @@ export class LineSync {
     const work = async (): Promise<void> => {
       for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
         await this.#syncFile(file, directories);
-        await closeFile(file.fd).catch(() => undefined);
+        closeQuietly(file.fd);
       }
     };
     await Promise.all(Array.from({ length: SYNC_WIDTH }, work));
@@ -228,7 +231,7 @@ export class LineSync {
       const next = this.#pending?.files.get(file.path);
       if (next === undefined || !this.#distrusted.take(next)) return;
       this.#pending?.files.delete(file.path);
-      await closeFile(next.fd).catch(() => undefined);
+      closeQuietly(next.fd);
     }
   }
 
@@ -249,6 +252,15 @@ interface Lines {
 /** A file that cannot be written to can be read all the same; nothing is appended to it. */
 function throwUnlessReadOnly(error: unknown): void {
   if (!READ_ONLY.has(errnoOf(error) ?? '')) throw error;
+}
+
+/** Whether the lines are durable is known by then. */
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // The descriptor is gone in any case.
+  }
 }
 
 function hasAny(group: Group | undefined, units: ReadonlySet<string>): boolean {

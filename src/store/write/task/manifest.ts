@@ -41,6 +41,11 @@ export class TaskManifest {
     this.#taskId = taskId;
   }
 
+  /** The folder of the task is new. */
+  isNew(): void {
+    this.#exists = false;
+  }
+
   /** Lines are about to be written. */
   async outdate(): Promise<void> {
     if (this.#exists === false) return;

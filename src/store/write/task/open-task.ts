@@ -95,7 +95,11 @@ export class OpenTask {
   static async open(target: TaskTarget, options: OpenTaskOptions): Promise<OpenTask> {
     const dir = taskDir(options.logDir, target.id);
     const isNew = await openTaskFolder(dir, target.id, options.names);
-    if (isNew) return new OpenTask(target, createFiles(dir, options.writer), options);
+    if (isNew) {
+      const made = new OpenTask(target, createFiles(dir, options.writer), options);
+      made.#manifest.isNew();
+      return made;
+    }
     const loaded = await loadFiles(dir, options.writer);
     const task = new OpenTask(target, loaded, options);
     await task.#documents.load();
