@@ -40,7 +40,7 @@ export function valueAt(payload: unknown, path: readonly string[]): unknown {
 }
 
 /**
- * Strings, commas and opening brackets: three for each field of an object. Twice as many as in the largest push that GitHub
+ * Strings, commas and opening brackets: two or three for each field of an object. Twice as many as in the largest push that GitHub
  * sends (2,048 commits). They are parsed in about a tenth of a second, in which nothing else is answered; a body of 25 MB
  * may have millions, which take seconds.
  */
