@@ -20,6 +20,7 @@ const WORDS: ReadonlySet<string> = new Set([
   'stale_timestamp',
   'too_large',
   'too_many_events',
+  'too_many_values',
   'unreadable_body',
   'wrong_signature',
   'wrong_token',
