@@ -19,7 +19,7 @@ const VALUE_CHARS_MAX = 512;
 const VALUE_CHARS_MIN = 4;
 
 /** Signs of a shell and quotation marks end a word that has none around it. */
-const WORD = /(?:[^\s"'`\\;|&)]|\\(?![nrt"'`\\]))*/y;
+const SHELL_WORD = /(?:[^\s"'`\\;|&)]|\\(?![nrt"'`\\])){0,512}/y;
 
 interface Word {
   readonly start: number;
@@ -39,7 +39,7 @@ function findBy(
   if (rule.commands !== undefined && !rule.commands.test(lineBefore(text, start))) return undefined;
   const value = text.slice(word.start, word.end);
   return isGiven(value, rule.isMixed === true)
-    ? { start: word.start, end: word.end, kind: 'password' }
+    ? { start: word.start, end: wholeEnd(text, word), kind: 'password' }
     : undefined;
 }
 
@@ -59,10 +59,22 @@ function wordAt(text: string, at: number, { within, until }: CommandRule): Word 
   return { start, end: stop < 0 ? last : start + stop, isQuoted: mark !== '' };
 }
 
+/** Reads 512 characters at most: the time stays linear, whatever word stands behind many hints. */
 function endOfShellWord(text: string, start: number): number {
-  WORD.lastIndex = start;
-  WORD.test(text);
-  return WORD.lastIndex;
+  SHELL_WORD.lastIndex = start;
+  SHELL_WORD.test(text);
+  return SHELL_WORD.lastIndex;
+}
+
+/** The end of a word that is masked: of a longer one too. */
+function wholeEnd(text: string, { start, end, isQuoted }: Word): number {
+  let last = end;
+  while (!isQuoted && last - start >= VALUE_CHARS_MAX) {
+    const next = endOfShellWord(text, last);
+    if (next === last) break;
+    last = next;
+  }
+  return last;
 }
 
 /** Where the pattern ends that stands at `at`; `at` without a pattern. */
@@ -114,7 +126,9 @@ function hereText(text: string, start: number, end: number): Found | undefined {
   const word = wordAt(text, end, { hints: [], within: /(?:[\w.@-]{1,40}(?::|\\+n))?/y });
   if (word === undefined || !READERS.test(lineBefore(text, start))) return undefined;
   const value = text.slice(word.start, word.end);
-  return isGiven(value, false) ? { start: word.start, end: word.end, kind: 'password' } : undefined;
+  return isGiven(value, false)
+    ? { start: word.start, end: wholeEnd(text, word), kind: 'password' }
+    : undefined;
 }
 
 function lineFrom(text: string, at: number): string {

@@ -419,8 +419,8 @@ test('the example of the documentation is accepted', () => {
 });
 
 test.each([
-  ['a missing comma', '{\n  "trigger": "@a"\n  "agents": {}\n}', 'line 3: comma expected'],
-  ['no closing brace', '{\n"trigger": "@a",\n', 'line 3: '],
+  ['a missing comma', '{\n  "trigger": "@a"\n  "agents": {}\n}', 'line 3: unexpected text: a comma or a bracket is missing beside it'],
+  ['no closing brace', '{\n"trigger": "@a",\n', 'line 2: unexpected comma: '],
   ['no content', '', 'line 1: '],
   ['an array', '[1]', '(top): '],
   ['an unknown key', '{"colour": 1}', '"colour"'],

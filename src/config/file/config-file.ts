@@ -65,13 +65,25 @@ function depthOf(text: string): number {
   return deepest;
 }
 
+/** The parser's names of tokens that are no words. */
+const TOKEN_NAMES: Readonly<Record<string, string>> = {
+  LBrace: '{',
+  RBrace: '}',
+  LBracket: '[',
+  RBracket: ']',
+  String: 'text',
+};
+
 function parseWithComments(text: string): { readonly value: unknown } | { readonly problem: string } {
   try {
     return { value: evaluate(parse(text, { mode: 'jsonc', allowTrailingCommas: true })) };
   } catch (error) {
     const line: unknown = Reflect.get(Object(error), 'line');
     // The parser ends its sentence with the place: "Unexpected token String found. (1:8)".
-    const what = messageOf(error).replace(/\.? \(\d+:\d+\)$/, '');
+    const said = messageOf(error).replace(/\.? \(\d+:\d+\)$/, '');
+    const what = said.replace(/^Unexpected token (\w+) found$/, (_, token: string) => {
+      return `unexpected ${TOKEN_NAMES[token] ?? token.toLowerCase()}: a comma or a bracket is missing beside it`;
+    });
     return { problem: `line ${String(line ?? '?')}: ${what.charAt(0).toLowerCase()}${what.slice(1)}` };
   }
 }
