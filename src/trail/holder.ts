@@ -37,6 +37,8 @@ export interface HolderOptions {
   /** Learns what the store writes. */
   readonly observer?: StoreObserver | undefined;
   readonly ender: TaskEnder;
+  /** Whether records wait that may be about any task. */
+  isBehind?(): Promise<boolean>;
   log(line: string): void;
 }
 
@@ -118,7 +120,8 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     books.setReason('recovery', messageOf(error));
   });
   const isUploaded = isUploadedBy(config, uploads);
-  const reaper = startReaper({ store, reader, ender, log });
+  const isBehind = async (): Promise<boolean> => (await options.isBehind?.()) === true;
+  const reaper = startReaper({ store, reader, ender, isBehind, log });
   const orphanWatch = watchOrphanRuns({
     folder: join(config.logDir, AGENT_FOLDER),
     // The service still has a job for a task that only a forged record has ended.

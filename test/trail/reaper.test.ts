@@ -134,6 +134,19 @@ test('a task without heartbeats is closed as abandoned within a minute, and its 
   expect(task.lines).toEqual(['closed silent tasks as abandoned: task-1']);
 });
 
+test('while records wait that may be about it, a task is not closed; its silence counts from then on', async () => {
+  let isBehind = true;
+  const task = watch(await newStore(), { isBehind: async () => isBehind });
+  await task.logs(record('metadata', 1, RUNNING), outputLog(2));
+  await task.seconds(200);
+  expect(task.status()).toBe('running');
+  isBehind = false;
+  await task.seconds(40);
+  expect(task.status()).toBe('running');
+  await task.seconds(20);
+  expect(task.status()).toBe('abandoned');
+});
+
 test('a task with heartbeats stays open without a limit', async () => {
   const task = watch(await newStore());
   await task.logs(record('metadata', 1, RUNNING));

@@ -17,6 +17,7 @@ import { createSenders, destinationsOf } from '../destinations.ts';
 import { type Holder, startHolder, tryLock } from '../holder.ts';
 import { taskEndFacts, workflowEndFacts } from '../metrics/end-facts.ts';
 import { openTasksOf } from '../metrics/open-tasks.ts';
+import { Backlog } from './backlog.ts';
 import { Channel, type Port } from './channel.ts';
 import type { AskedOfHolder, AskedOfRecorder, ToHolder, ToRecorder } from './messages.ts';
 import type { TaskEnder } from './task-ender.ts';
@@ -69,6 +70,9 @@ class HolderProgram {
   #senders: readonly Sender[] = [];
   #holder: Holder | undefined;
   #watch: JournalWatch | undefined;
+  /** Whether the records of earlier processes are stored, and their tasks read. */
+  #isThrough = false;
+  readonly #backlog: Backlog;
   #isClaiming = false;
   #isClosing = false;
 
@@ -81,6 +85,7 @@ class HolderProgram {
     this.#books = new Books(() => {
       this.#booksTimer ??= setTimeout(() => this.#publish(), BOOKS_MS).unref();
     });
+    this.#backlog = new Backlog(journalDir(config.logDir));
     this.#journal = new Journal({
       directory: journalDir(config.logDir),
       destinations: destinationsOf(config),
@@ -135,6 +140,7 @@ class HolderProgram {
       return;
     }
     await this.#recover();
+    this.#isThrough = true;
     this.#channel.tell('recovered', undefined);
   }
 
@@ -165,6 +171,7 @@ class HolderProgram {
       source,
       observer: this.#observer(),
       ender: this.#ender(),
+      isBehind: async () => !this.#isThrough || this.#backlog.isMoving(),
       log: (line) => this.#channel.tell('log', line),
     });
   }
