@@ -1,11 +1,12 @@
-import { constants } from 'node:fs';
-import { access, readdir, stat } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../errors.ts';
+import { errnoOf, messageOf } from '../errors.ts';
 import { journalDir } from '../journal/lone-record.ts';
 import { parseSegmentName } from '../journal/segment-name.ts';
+import { SegmentReader } from '../journal/segment-reader.ts';
 import { sizeText } from '../model/size-text.ts';
 import { findHolder } from '../store/lock.ts';
+import { isNoFile } from '../system/files/safe-open.ts';
 import { isUnreadable } from '../system/optional-files.ts';
 import { type Finding, ok, problem, type Subject, warning } from './finding.ts';
 
@@ -21,18 +22,26 @@ interface Backlog {
   readonly oldestMs: number;
   /** Names of the segments that this user cannot read. */
   readonly unreadable: readonly string[];
+  /** Why others are no segments that this version can read. */
+  readonly foreign: readonly string[];
 }
 
 /** The pending records in the journal, and whether a process is there to send them. */
 export async function checkBacklog({ config }: Subject): Promise<readonly Finding[]> {
   if (!config.enabled) return [];
   const path = journalDir(config.logDir);
-  const { segments, bytes, oldestMs, unreadable } = await readBacklog(path);
+  const { segments, bytes, oldestMs, unreadable, foreign } = await readBacklog(path);
   const [bad] = unreadable;
   if (bad !== undefined) {
     const more = unreadable.length > 1 ? ` and ${unreadable.length - 1} more` : '';
     const advice = `chown it to the service's user, or chmod u+r: it is sent then; all others are sent before`;
     return [problem(path, `this user cannot read ${bad}${more}: set aside`, advice)];
+  }
+  const [other] = foreign;
+  if (other !== undefined) {
+    const more = foreign.length > 1 ? `; and ${foreign.length - 1} more` : '';
+    const advice = 'start the version that wrote it, or move it away; all others are sent';
+    return [problem(path, `${other}: set aside${more}`, advice)];
   }
   if (segments === 0) return [ok(path, 'no records are pending')];
   const ageMs = Date.now() - oldestMs;
@@ -54,21 +63,23 @@ async function readBacklog(path: string): Promise<Backlog> {
   let bytes = 0;
   let oldestMs = Number.POSITIVE_INFINITY;
   const unreadable: string[] = [];
+  const foreign: string[] = [];
   for (const name of await namesIn(path)) {
     if (parseSegmentName(name) === undefined) continue;
     try {
-      const { size, mtimeMs } = await stat(join(path, name));
+      const { size, mtimeMs } = await lstat(join(path, name));
+      await SegmentReader.check(join(path, name));
       segments += 1;
       bytes += size;
       oldestMs = Math.min(oldestMs, mtimeMs);
-      await access(join(path, name), constants.R_OK);
     } catch (error) {
       // It was claimed, or sent and removed, after it was listed.
-      if (isUnreadable(error)) unreadable.push(name);
+      if (isNoFile(error)) foreign.push(messageOf(error));
+      else if (isUnreadable(error)) unreadable.push(name);
       else if (errnoOf(error) !== 'ENOENT') throw error;
     }
   }
-  return { segments, bytes, oldestMs, unreadable };
+  return { segments, bytes, oldestMs, unreadable, foreign };
 }
 
 async function namesIn(path: string): Promise<readonly string[]> {

@@ -43,6 +43,8 @@ export interface SenderOptions {
   readonly books: Books;
   /** The signals that go there. Default: all. */
   readonly signals?: ReadonlySet<Signal>;
+  /** Records of a batch. Default 512. */
+  readonly recordsMax?: number;
   /** Longest pause before a retry. */
   readonly retryMaxMs: number;
   /** Whether a `Retry-After` of the destination may make a pause longer than that. Default: yes. */
@@ -110,14 +112,14 @@ export class Sender {
   }
 
   async #run(): Promise<void> {
-    const { journal, destination, books } = this.#options;
+    const { journal, destination, books, recordsMax } = this.#options;
     const { signal } = this.#stop;
     const part = `journal ${destination}`;
     let unsaved: QueuedBatch | undefined;
     while (!signal.aborted) {
       try {
         const version = journal.version;
-        const batch = await journal.next(destination);
+        const batch = await journal.next(destination, recordsMax);
         books.setReason(part, undefined);
         if (batch !== undefined) {
           this.#idle = false;

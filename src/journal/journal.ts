@@ -9,7 +9,7 @@ import { Appender } from './appender.ts';
 import { JournalBooks, type JournalOptions } from './journal-books.ts';
 import { type FoundSegment, JournalBound } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
-import { extentOf, type JournalExtent, Segment } from './segment.ts';
+import { Segment } from './segment.ts';
 import type { CountedPlace, LeftSegment, SegmentOrigin, WrittenSegment } from './segment-counts.ts';
 import {
   formatSegmentName,
@@ -244,19 +244,6 @@ export class Journal {
   async hasClaimsOfOthers(): Promise<boolean> {
     const claims = liveClaimsIn(await namesIn(this.#options.directory), this.#superseded);
     return claims.some((id) => this.#find(id) === undefined);
-  }
-
-  /** How long the segments are that this process sends. */
-  extent(): Promise<JournalExtent> {
-    return extentOf(this.#segments);
-  }
-
-  /** Whether a destination has received all that was there. Segments that cannot be read are set aside, and do not count. */
-  hasReceived(destination: string, extent: JournalExtent): boolean {
-    return this.#segments.every((segment) => {
-      const size = extent.get(segment.id);
-      return size === undefined || segment.isPast(destination, size) || this.#problems.isAside(segment.id);
-    });
   }
 
   /** Number of records that are not delivered to a destination yet, without those of unreadable segments. */

@@ -86,11 +86,11 @@ export class SegmentReader {
     return reader;
   }
 
-  /** Rejects when the file at `path` is no segment that this version can read. Changes nothing. */
-  static async check(path: string): Promise<void> {
+  /** Rejects when the file at `path` is no segment that this version can read. Returns its header, if it has one. Changes nothing. */
+  static async check(path: string): Promise<SegmentHeader | undefined> {
     const handle = await openSafeHandle(path, 'r');
     try {
-      await checkBeginning(handle, path);
+      return await checkBeginning(handle, path);
     } finally {
       await handle.close();
     }
@@ -241,19 +241,20 @@ function isRecord({ bytes }: Line): boolean {
 }
 
 /** What another version or another program has written is not taken for records, and not removed. */
-async function checkBeginning(handle: FileHandle, path: string): Promise<void> {
+async function checkBeginning(handle: FileHandle, path: string): Promise<SegmentHeader | undefined> {
   const { size } = await handle.stat();
   if (size > SEGMENT_FILE_BYTES_MAX) throw notASegment(path, `it has ${size} bytes, which no segment has`);
   const piece = Buffer.alloc(Math.min(size, HEADER_BYTES_MAX));
   const { bytesRead } = await handle.read(piece, 0, piece.length, 0);
   const bytes = piece.subarray(0, bytesRead);
   // A power cut leaves NUL where the header was; an early kill leaves a part of the header.
-  if (bytes[0] === 0 || bytes.length === 0) return;
+  if (bytes[0] === 0 || bytes.length === 0) return undefined;
   const end = bytes.indexOf('\n');
   const text = bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
-  if (end < 0 && size < HEADER_BYTES_MAX && HEADER_START.startsWith(text.slice(0, HEADER_START.length)))
-    return;
-  if (end >= 0 && text.startsWith(HEADER_START) && readHeader(text.slice(1)) !== undefined) return;
+  const isTorn = end < 0 && size < HEADER_BYTES_MAX;
+  if (isTorn && HEADER_START.startsWith(text.slice(0, HEADER_START.length))) return undefined;
+  const header = end >= 0 && text.startsWith(HEADER_START) ? readHeader(text.slice(1)) : undefined;
+  if (header !== undefined) return header;
   const version = /^H\{"version":(\d{1,9})[,}]/.exec(text)?.[1];
   const why = 'it does not begin as a segment';
   throw notASegment(path, version === undefined || version === '1' ? why : `it is of version ${version}`);

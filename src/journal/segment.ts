@@ -5,7 +5,6 @@ import { parseObject } from '../model/json.ts';
 import { readText } from '../system/durable.ts';
 import { PRIVATE_FILE } from '../system/files/modes.ts';
 import { writeNewText } from '../system/files/new-file.ts';
-import { lstatIfPresent } from '../system/optional-files.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import { SegmentCounts } from './segment-counts.ts';
 import { cursorFileName, formatSegmentName, type SegmentState } from './segment-name.ts';
@@ -28,16 +27,6 @@ export interface SegmentPlace {
    * each destination had received.
    */
   readonly onCounted?: (records: number, before: ReadonlyMap<string, number>) => void;
-}
-
-/** Bytes of segments by their ids. */
-export type JournalExtent = ReadonlyMap<string, number>;
-
-/** How long these segments are now. */
-export async function extentOf(segments: readonly Segment[]): Promise<JournalExtent> {
-  const sizes = new Map<string, number>();
-  for (const segment of [...segments]) sizes.set(segment.id, await segment.length());
-  return sizes;
 }
 
 /** A segment with a reader and a cursor for each destination. */
@@ -243,16 +232,6 @@ export class Segment {
 
   get isDropped(): boolean {
     return this.#isDropped;
-  }
-
-  /** Bytes at this moment; 0 when the file is gone. */
-  async length(): Promise<number> {
-    return (await lstatIfPresent(this.#path))?.size ?? 0;
-  }
-
-  /** Whether a destination has received so many bytes of it. */
-  isPast(destination: string, size: number): boolean {
-    return this.#finished.has(destination) || (this.#cursors[destination] ?? 0) >= size;
   }
 
   /** Whether all of these destinations are finished. */

@@ -12,6 +12,12 @@ export { destinationsOf, endpointsOf, HOLDER };
 /** Longest pause between retries in milliseconds. The holder is on this machine and restarts within seconds. */
 const HOLDER_RETRY_MAX_MS = 1_000;
 
+/**
+ * Records of one request to the holder. Only a backlog has so many at once: its syncs, cursors and proofs of the address are a
+ * quarter of those with the 512 that an endpoint gets. The receiver reads them in slices.
+ */
+const HOLDER_RECORDS_MAX = 2_048;
+
 /** Longest pause between retries in milliseconds. An endpoint may be away for hours, and many senders share it. */
 const ENDPOINT_RETRY_MAX_MS = 30_000;
 
@@ -38,6 +44,7 @@ export async function createSenders(
       ...shared,
       destination: HOLDER,
       transport,
+      recordsMax: HOLDER_RECORDS_MAX,
       retryMaxMs: HOLDER_RETRY_MAX_MS,
       // It asks for 5 seconds while its disk is full. On one machine a look each second costs nothing.
       obeysRetryAfter: false,

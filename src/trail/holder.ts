@@ -37,8 +37,8 @@ export interface HolderOptions {
   /** Learns what the store writes. */
   readonly observer?: StoreObserver | undefined;
   readonly ender: TaskEnder;
-  /** As in `ReaperOptions`. */
-  readonly isBehind?: () => boolean;
+  /** Whether records wait that may be about any task. */
+  isBehind?(): Promise<boolean>;
   log(line: string): void;
 }
 
@@ -97,7 +97,7 @@ export async function tryLock(
 }
 
 export async function startHolder(lock: DirectoryLock, options: HolderOptions): Promise<Holder> {
-  const { config, books, journal, reader, source, observer, ender, isBehind, log } = options;
+  const { config, books, journal, reader, source, observer, ender, log } = options;
   const tombstones = await openTombstones(lock, config);
   await closeDirectory(config.logDir, log);
   let uploads: Uploads | undefined;
@@ -120,7 +120,8 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     books.setReason('recovery', messageOf(error));
   });
   const isUploaded = isUploadedBy(config, uploads);
-  const reaper = startReaper({ store, reader, ender, log, ...(isBehind !== undefined && { isBehind }) });
+  const isBehind = async (): Promise<boolean> => (await options.isBehind?.()) === true;
+  const reaper = startReaper({ store, reader, ender, isBehind, log });
   const orphanWatch = watchOrphanRuns({
     folder: join(config.logDir, AGENT_FOLDER),
     // The service still has a job for a task that only a forged record has ended.

@@ -27,8 +27,8 @@ export interface ReaperOptions {
   };
   /** Records the ends. */
   readonly ender: TaskEnder;
-  /** True while records that say that a task is alive may still wait to be stored. Default: never. */
-  readonly isBehind?: () => boolean;
+  /** Whether records wait that may be about any task: then no silence is counted. Default: none do. */
+  isBehind?(): Promise<boolean>;
   /** The store's clock, in milliseconds since the epoch. */
   readonly now?: () => number;
   readonly tickMs?: number;
@@ -49,7 +49,7 @@ export interface Reaper {
  * arrives later replaces the abandonment. Runs in the process that holds the store.
  */
 export function startReaper(options: ReaperOptions): Reaper {
-  const { tickMs = TICK_MS, now = Date.now, store, isBehind = () => false } = options;
+  const { tickMs = TICK_MS, now = Date.now, store } = options;
   let lastTickMs = now();
   let isStopped = false;
   let running: Promise<void> | undefined;
@@ -59,7 +59,7 @@ export function startReaper(options: ReaperOptions): Reaper {
     lastTickMs = nowMs;
     // A suspended process received no heartbeats, and a clock that was set back gives no durations.
     // Silence counts from when the backlog is through.
-    if (gapMs > TICKS_MISSED_MAX * tickMs || gapMs < 0 || isBehind()) store.liveness.renew(nowMs);
+    if (gapMs > TICKS_MISSED_MAX * tickMs || gapMs < 0) store.liveness.renew(nowMs);
     else
       running ??= reap(options, nowMs, () => isStopped).finally(() => {
         running = undefined;
@@ -79,6 +79,7 @@ export function startReaper(options: ReaperOptions): Reaper {
 async function reap(options: ReaperOptions, nowMs: number, isStopped: () => boolean): Promise<void> {
   const { store, ender, log } = options;
   const closed: string[] = [];
+  if ((await options.isBehind?.()) === true) return store.liveness.renew(nowMs);
   for (const task of [...store.liveness.all()]) {
     // Without a recorder the end cannot be recorded: this process is shutting down.
     if (isStopped() || !ender.isRecording()) break;

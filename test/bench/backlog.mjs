@@ -20,13 +20,19 @@ const FRESH_ROUNDS = 3;
 
 const POLL_MS = 100;
 
-/** A backlog of a dead process, from the start of the holder until the journal is empty, against OTLP to an empty store. */
+/** A megabyte a second, on a machine that is busy with other work. */
+const MS_MAX = 90_000 + MEGABYTES * 1_000;
+
+/**
+ * A backlog of a dead process, from the start of the holder until the journal is empty, against OTLP to an empty store. By the
+ * CPU time of the holder: it reads and sends the backlog itself, and other work on the machine does not change the ratio.
+ */
 export async function benchBacklog() {
-  const fresh = await withTempDir(freshRate);
+  const fresh = await withTempDir(measureFresh);
   return withTempDir(async (dir) => {
     const records = writeBacklog(join(dir, 'logs', '_journal'));
     const start = performance.now();
-    const holder = startChild('otlp-holder-process.mjs', { dir });
+    const holder = startChild('otlp-holder-process.mjs', { dir, msMax: MS_MAX });
     try {
       await nextLine(holder, (line) => line);
       const rss = [];
@@ -35,16 +41,16 @@ export async function benchBacklog() {
         await delay(POLL_MS);
       }
       const seconds = (performance.now() - start) / 1000;
-      const rate = records / seconds;
+      const cpu = (cpuSeconds(holder.child.pid) - fresh.startCpu) / records;
       const most = Math.max(...rss);
       const middle = Math.max(...rss.slice(0, Math.ceil(rss.length / 2)));
       return [
         {
-          what: `a backlog of ${MEGABYTES} MB, start to empty journal / OTLP to an empty store`,
-          ratio: times(rate / fresh),
-          absolute: `${(rate / 1000).toFixed(0)}k/s, ${seconds.toFixed(0)} s / ${(fresh / 1000).toFixed(0)}k/s`,
+          what: `records per CPU second, a backlog of ${MEGABYTES} MB / OTLP to an empty store`,
+          ratio: times(fresh.cpu / cpu),
+          absolute: `${perSecond(1 / cpu)} / ${perSecond(1 / fresh.cpu)}; by the clock ${perSecond(records / seconds)}, ${seconds.toFixed(0)} s / ${perSecond(fresh.rate)}`,
           aim: 'at least 0.8x',
-          met: rate / fresh >= 0.8,
+          met: fresh.cpu / cpu >= 0.8,
         },
         {
           what: 'its memory, most / most in the first half',
@@ -60,11 +66,12 @@ export async function benchBacklog() {
   });
 }
 
-async function freshRate(dir) {
+async function measureFresh(dir) {
   const holder = startChild('otlp-holder-process.mjs', { dir });
   const agent = new Agent({ keepAlive: true });
   try {
     const url = await nextLine(holder, (line) => line);
+    const startCpu = cpuSeconds(holder.child.pid);
     let best = 0;
     for (let round = 0; round < FRESH_ROUNDS; round += 1) {
       const bodies = createBodies(round, FRESH_BODIES, 'json');
@@ -72,7 +79,8 @@ async function freshRate(dir) {
       await sendAll(bodies, { url: `${url}/v1/logs`, type: 'application/json', agent });
       best = Math.max(best, (FRESH_BODIES * RECORDS_A_BODY * 1000) / (performance.now() - start));
     }
-    return best;
+    const cpu = (cpuSeconds(holder.child.pid) - startCpu) / (FRESH_ROUNDS * FRESH_BODIES * RECORDS_A_BODY);
+    return { rate: best, cpu, startCpu };
   } finally {
     agent.destroy();
     await endChild(holder);
@@ -105,6 +113,16 @@ function releaseAll(directory) {
 
 async function waits(directory) {
   return (await readdir(directory).catch(() => [])).some((name) => /\.(closed|claimed)$/.test(name));
+}
+
+function perSecond(rate) {
+  return `${(rate / 1000).toFixed(0)}k/s`;
+}
+
+/** User and system time of a process, in seconds. The kernel counts in hundredths. */
+function cpuSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 /** /proc: Linux only, as the figures of the other parts. */

@@ -35,14 +35,14 @@ export function settings(dir, more = {}) {
 }
 
 /** Starts a script, by its path relative to this folder. Its stdout is read as lines. */
-export function startChild(script, { dir, env, args = [] }) {
+export function startChild(script, { dir, env, args = [], msMax = CHILD_MS_MAX }) {
   const path = fileURLToPath(new URL(script, import.meta.url));
   const child = spawn(process.execPath, [path, ...args], {
     cwd: dir,
     env: env ?? settings(dir),
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  const kill = setTimeout(() => child.kill('SIGKILL'), CHILD_MS_MAX);
+  const kill = setTimeout(() => child.kill('SIGKILL'), msMax);
   child.once('exit', () => clearTimeout(kill));
   return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
 }

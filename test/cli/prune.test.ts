@@ -98,7 +98,13 @@ test('a real run removes and gzips, reports both, and releases the directory', a
   const { code, stdout } = await run(dir);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^2 removed, \d+\.\d KiB; 1 task\(s\) gzipped \(/m);
-  expect(readdirSync(dir).sort()).toEqual(['_key', '_lease.json', '_pruned.jsonl', '_workflow', 'task-young']);
+  expect(readdirSync(dir).sort()).toEqual([
+    '_key',
+    '_lease.json',
+    '_pruned.jsonl',
+    '_workflow',
+    'task-young',
+  ]);
   expect(readdirSync(join(dir, 'task-young'))).toContain('03-agent-output.jsonl.gz');
   expect(readdirSync(join(dir, '_workflow', '2024', '01'))).toEqual(['workflow-running.facts']);
   expect(await run(dir)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^nothing to remove \(/) });

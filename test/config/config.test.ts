@@ -419,7 +419,11 @@ test('the example of the documentation is accepted', () => {
 });
 
 test.each([
-  ['a missing comma', '{\n  "trigger": "@a"\n  "agents": {}\n}', 'line 3: unexpected text: a comma or a bracket is missing beside it'],
+  [
+    'a missing comma',
+    '{\n  "trigger": "@a"\n  "agents": {}\n}',
+    'line 3: unexpected text: a comma or a bracket is missing beside it',
+  ],
   ['no closing brace', '{\n"trigger": "@a",\n', 'line 2: unexpected comma: '],
   ['no content', '', 'line 1: '],
   ['an array', '[1]', '(top): '],

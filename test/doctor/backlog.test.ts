@@ -12,12 +12,14 @@ async function look(subject: Subject): Promise<string> {
   return linesOf(await checkBacklog(subject));
 }
 
+const HEADER = 'H{"version":1,"destinations":["holder"]}\n';
+
 /** A segment that was written to so long ago. */
-function leave({ config }: Subject, id: string, ageMs: number): void {
+function leave({ config }: Subject, id: string, ageMs: number, header: string = HEADER): void {
   const dir = join(config.logDir, '_journal');
   mkdirSync(dir, { recursive: true });
   const path = join(dir, formatSegmentName({ id: id.repeat(26), owner: ownIdentity(), state: 'closed' }));
-  writeFileSync(path, 'x'.repeat(1_024));
+  writeFileSync(path, header.padEnd(1_024, 'x'));
   const then = new Date(Date.now() - ageMs);
   utimesSync(path, then, then);
 }
@@ -39,6 +41,16 @@ test('pending segments are counted with the age of the oldest, and not changed',
     /^warning .*2 segment\(s\) pending, 2\.0 KiB, last write to the oldest 3 h ago; no process holds.* -> tasktrail send/,
   );
   expect(readdirSync(join(subject.config.logDir, '_journal'))).toEqual(names);
+});
+
+test('a segment of a newer version is a problem with its version, and stays as it is', async () => {
+  const subject = subjectOf();
+  leave(subject, 'A', 0);
+  leave(subject, 'B', 0, HEADER.replace('1', '2'));
+  expect(await look(subject)).toMatch(
+    /^problem .*B{26}~.*: it is of version 2: set aside -> start the version/,
+  );
+  expect(readdirSync(join(subject.config.logDir, '_journal'))).toHaveLength(2);
 });
 
 test('with a holder only old segments are a warning', async () => {

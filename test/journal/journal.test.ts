@@ -394,20 +394,6 @@ test('claims of other living processes are seen until they are forgotten, those 
   await journal.close();
 });
 
-test('what was in the journal at a moment is received when its records are, whatever came after', async () => {
-  const { journal } = openJournal(await tempDir());
-  record(journal, 1);
-  journal.flush();
-  const then = await journal.extent();
-  expect(journal.hasReceived('holder', then)).toBe(false);
-  const batch = await journal.next('holder');
-  record(journal, 2);
-  journal.flush();
-  if (batch !== undefined) await journal.done('holder', batch);
-  expect(journal.hasReceived('holder', then)).toBe(true);
-  expect(journal.hasReceived('holder', await journal.extent())).toBe(false);
-});
-
 test('the segments of a service that was replaced are claimed while it is alive, and those of others are not', async () => {
   const directory = await tempDir();
   const child = spawn('sleep', ['60']);

@@ -44,7 +44,7 @@ const STRANGERS: readonly (readonly [string, (path: string, outside: string) => 
   ['another text', (path) => writeFileSync(path, 'my notes\nL{"n":7}\n'), 'does not begin as a segment'],
   ['another text without a line', (path) => writeFileSync(path, 'my notes'), 'does not begin as a segment'],
   [
-    'a header without its fields',
+    'a header without destinations',
     (path) => writeFileSync(path, 'H{"version":1,"x":1}\nL{"n":7}\n'),
     'does not begin',
   ],

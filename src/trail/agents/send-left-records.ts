@@ -14,6 +14,7 @@ import type { SendResult, Signal } from '../../export/transport.ts';
 import { parseSegmentName } from '../../journal/segment-name.ts';
 import { SegmentReader } from '../../journal/segment-reader.ts';
 import { isPathSafeId } from '../../model/ids.ts';
+import { isNoFile } from '../../system/files/safe-open.ts';
 
 /** Where the records that agents left are sent. */
 export interface LeftRecordsTarget {
@@ -91,7 +92,16 @@ class LeftSender {
 
   /** False when the receiver is away: the file stays. */
   async sendFile(path: string): Promise<boolean> {
-    const reader = await SegmentReader.open(path, 0, () => {});
+    let reader: SegmentReader;
+    try {
+      reader = await SegmentReader.open(path, 0, () => {});
+    } catch (error) {
+      if (!isNoFile(error)) throw error;
+      // A copy of what the agent has made: no segment that this version can read.
+      this.refusal = messageOf(error);
+      await rm(path, { force: true });
+      return true;
+    }
     try {
       for (;;) {
         const batch = await reader.read();

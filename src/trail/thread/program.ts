@@ -6,7 +6,6 @@ import { HOLDER } from '../../journal/destination.ts';
 import { Journal } from '../../journal/journal.ts';
 import { journalLimitOf } from '../../journal/journal-limit.ts';
 import { journalDir } from '../../journal/lone-record.ts';
-import type { JournalExtent } from '../../journal/segment.ts';
 import { type JournalWatch, watchJournal } from '../../journal/watch.ts';
 import { maskSecrets, setRedactRules } from '../../redact/redact.ts';
 import { LeaseCheck } from '../../store/lease/lease.ts';
@@ -20,7 +19,7 @@ import { createSenders, destinationsOf } from '../destinations.ts';
 import { type Holder, startHolder, tryLock } from '../holder.ts';
 import { taskEndFacts, workflowEndFacts } from '../metrics/end-facts.ts';
 import { openTasksOf } from '../metrics/open-tasks.ts';
-import { BacklogWatch } from './backlog-watch.ts';
+import { Backlog } from './backlog.ts';
 import { Channel, type Port } from './channel.ts';
 import type { AskedOfHolder, AskedOfRecorder, ToHolder, ToRecorder } from './messages.ts';
 import type { TaskEnder } from './task-ender.ts';
@@ -80,11 +79,9 @@ class HolderProgram {
   #senders: readonly Sender[] = [];
   #holder: Holder | undefined;
   #watch: JournalWatch | undefined;
-  readonly #backlog = new BacklogWatch({
-    extent: async () => (this.#isRecovered ? this.#journal.extent() : undefined),
-    isStored: (extent) => this.#isStored(extent),
-  });
-  #isRecovered = false;
+  /** Whether the records of earlier processes are stored, and their tasks read. */
+  #isThrough = false;
+  readonly #backlog: Backlog;
   #isClaiming = false;
   #isClosing = false;
 
@@ -98,6 +95,7 @@ class HolderProgram {
     this.#books = new Books(() => {
       this.#booksTimer ??= setTimeout(() => this.#publish(), BOOKS_MS).unref();
     });
+    this.#backlog = new Backlog(journalDir(config.logDir));
     this.#journal = new Journal({
       directory: journalDir(config.logDir),
       destinations: destinationsOf(config),
@@ -152,8 +150,7 @@ class HolderProgram {
       return;
     }
     await this.#recover();
-    this.#isRecovered = true;
-    await this.#backlog.look();
+    this.#isThrough = true;
     this.#channel.tell('recovered', undefined);
   }
 
@@ -186,7 +183,7 @@ class HolderProgram {
       source,
       observer: this.#observer(),
       ender: this.#ender(),
-      isBehind: () => this.#backlog.isBehind,
+      isBehind: async () => !this.#isThrough || this.#backlog.isMoving(),
       log: (line) => this.#channel.tell('log', line),
     });
   }
@@ -254,13 +251,6 @@ class HolderProgram {
     }
   }
 
-  /** The backlogs of this process, and those that other processes of this host have taken over. */
-  async #isStored(extent: JournalExtent): Promise<boolean> {
-    const isIdle = (await this.#senders[0]?.drain(0)) !== false;
-    if (!isIdle && !this.#journal.hasReceived(HOLDER, extent)) return false;
-    return !(await this.#journal.hasClaimsOfOthers());
-  }
-
   async #claim(): Promise<void> {
     if (this.#isClaiming) return;
     this.#isClaiming = true;
@@ -277,7 +267,6 @@ class HolderProgram {
   async #drain(until: number): Promise<undefined> {
     this.#isClosing = true;
     clearInterval(this.#claims);
-    this.#backlog.close();
     this.#watch?.close();
     // Records whose message would still come.
     this.#journal.wake();

@@ -37,7 +37,9 @@ async function run(task: string | undefined, flags: Parameters<typeof rebuild>[1
 
 /** Files without those of the lock, which differ in each directory. */
 function stored(dir: string): Record<string, string> {
-  const own = Object.entries(filesIn(dir)).filter(([name]) => !/^_(?:lock|lease|key|directory)|_feed/.test(name));
+  const own = Object.entries(filesIn(dir)).filter(
+    ([name]) => !/^_(?:lock|lease|key|directory)|_feed/.test(name),
+  );
   return Object.fromEntries(own);
 }
 
