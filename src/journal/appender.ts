@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { Books } from '../books.ts';
 import { errnoOf } from '../errors.ts';
 import type { FsyncMode } from '../model/fsync-mode.ts';
-import { holdsLease } from '../system/lease-guard.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
 import type { SegmentFile, WrittenSegment } from './segment.ts';
@@ -78,8 +77,6 @@ export class Appender {
   }
 
   append(source: TelemetrySource, entry: JournalEntry): void {
-    // A service that has lost its directory ends here, before it records what its successor has taken.
-    holdsLease();
     this.#books.countRecorded();
     this.#writer.append(source, entry);
   }
