@@ -4,7 +4,6 @@ import type { Books } from '../books.ts';
 import { errnoOf } from '../errors.ts';
 import type { FsyncMode } from '../model/fsync-mode.ts';
 import type { JournalLimit } from '../model/journal-full.ts';
-import { holdsLease } from '../system/lease-guard.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import { boundOf } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
@@ -87,8 +86,6 @@ export class Appender {
   }
 
   append(source: TelemetrySource, entry: JournalEntry): void {
-    // A service that has lost its directory ends here, before it records what its successor has taken.
-    holdsLease();
     this.#books.countRecorded();
     this.#writer.append(source, entry);
   }

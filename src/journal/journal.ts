@@ -203,7 +203,7 @@ export class Journal {
 
   /** This process may be alive: its segments are claimed all the same. What it appends later goes into a new one. */
   supersede(owner: ProcessIdentity): void {
-    this.#superseded = owner;
+    if (!isSameProcess(owner, ownIdentity())) this.#superseded = owner;
   }
 
   /** Claims these segments of a living process, which leaves them to this one. */

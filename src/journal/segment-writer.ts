@@ -8,6 +8,7 @@ import { adviceOn } from '../system/disk-advice.ts';
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../system/files/modes.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
 import { openSafeSync } from '../system/files/safe-open.ts';
+import { holdsLease } from '../system/lease-guard.ts';
 import { makeDirectorySync } from '../system/make-directory.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import type { JournalEntry, SegmentHeader, TelemetrySource } from './line.ts';
@@ -129,6 +130,8 @@ export class SegmentWriter {
     const bytesMax = Math.min(TICK_BYTES_MAX, this.#options.segmentBytesMax ?? TICK_BYTES_MAX);
     if (this.#pendingBytes > bytesMax && this.#retry === undefined) this.#write();
     if (this.#scheduled) return;
+    // A service that has lost its directory ends here, before it records what its successor has taken.
+    holdsLease();
     this.#scheduled = true;
     process.nextTick(() => this.#endTick());
   }
@@ -208,6 +211,8 @@ export class SegmentWriter {
   }
 
   #write(): void {
+    // It may have been stopped since the first record of the tick.
+    holdsLease();
     try {
       while (this.#chunk !== undefined || this.#again.length > 0 || this.#pendingLines.length > 0) {
         this.#chunk ??= this.#withSource(this.#again.shift() ?? this.#nextChunk());

@@ -147,6 +147,7 @@ export class JobStore {
       if (this.#ended.has(taskId)) return;
       const entry = await this.#read(taskId);
       if (entry === undefined || unless(entry)) return;
+      this.#checkOwner(entry);
       const { isStarted = entry.isStarted, worker = entry.worker, ...ofJob } = change;
       await this.#write({
         ...entry,
@@ -171,7 +172,7 @@ export class JobStore {
     this.#remember(taskId);
     return this.#quietly(taskId, async () => {
       this.#checkFolder();
-      await this.#checkOwner(taskId);
+      if (ownLease() !== undefined) this.#checkOwner(await this.#read(taskId).catch(() => undefined));
       await rm(this.#pathOf(taskId), { force: true });
       if (this.#isHolder) await this.#claims.remove(taskId);
       if (this.#isHolder) await syncDirectory(this.#dir);
@@ -218,18 +219,14 @@ export class JobStore {
    * An entry with a higher lease is that of a successor, of which this process may not know yet: the lock says it. Numbers
    * begin again in a directory that has lost its key or `_lease.json`.
    */
-  async #checkOwner(taskId: string): Promise<void> {
-    const lease = ownLease();
-    if (lease === undefined) return;
-    const entry = await this.#read(taskId).catch(() => undefined);
-    checkLease((entry?.lease ?? 0) > lease);
+  #checkOwner(entry: JobEntry | undefined): void {
+    checkLease((entry?.lease ?? 0) > (ownLease() ?? Number.POSITIVE_INFINITY));
   }
 
   async #write(changed: JobEntry): Promise<void> {
     this.#checkFolder();
     const { taskId } = changed.job;
     const path = this.#pathOf(taskId);
-    await this.#checkOwner(taskId);
     const entry = { ...changed, lease: ownLease() ?? changed.lease };
     try {
       await replacePrivateFile(path, entryText(entry));

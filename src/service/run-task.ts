@@ -13,6 +13,7 @@ import { recordAttempt } from '../record/task/attempt.ts';
 import type { Task } from '../record/task/task.ts';
 import type { Workflow } from '../record/workflow/workflow.ts';
 import type { Reader } from '../serve/reader.ts';
+import { leaseHeld } from '../system/lease-guard.ts';
 import { cancelWorkflows, findOpenWorkflows } from '../trail/lost-workflow.ts';
 import { resumeWorkflow } from '../trail/resume-workflow.ts';
 import { agentFolder } from '../trail/trail.ts';
@@ -41,6 +42,7 @@ export interface RunTaskOptions {
 export async function runTask(handed: Job, run: JobRun, options: RunTaskOptions): Promise<void> {
   const { config, queue, reader, jobs } = options;
   const turn = { config, jobs };
+  await leaseHeld();
   const turned = await takeTurn(handed, turn, run.signal);
   if (turned === 'over') return run.finish?.();
   // The other worker learns of a cancellation too, and records the end.
@@ -49,14 +51,18 @@ export async function runTask(handed: Job, run: JobRun, options: RunTaskOptions)
   // Its worker was killed after it recorded the end and before it acknowledged the job, or had lost its connection.
   if (job.attempt > 1 && (await hasEnded(job, { config, reader }))) return finish(job, run, options);
   // Attempts that a shutdown ended, and those of an agent that still runs, do not count towards the maximum.
-  const stops = await countStops(job, config);
+  let stops = await countStops(job, config);
   if (job.attempt - stops > config.attemptsMax) {
     await abandon(job, options);
     return finish(job, run, options);
   }
   // Redis hands out each job once.
-  if (jobs !== undefined && queue.system === 'in_process')
-    job = { ...job, attempt: await jobs.claim(job.taskId, job.attempt) };
+  if (jobs !== undefined && queue.system === 'in_process') {
+    const attempt = await jobs.claim(job.taskId, job.attempt);
+    // Claimed by a process that was stopped or killed before it began: those do not count either.
+    stops += attempt - job.attempt;
+    job = { ...job, attempt };
+  }
   // Before it is recorded: after a kill this attempt is not repeated under its number.
   const workflowId = job.workflowId ?? mintWorkflowId(workItemOf(job));
   if (!(await keepTurn(job, { attempt: job.attempt, stops, workflowId }, turn))) return run.postpone?.();

@@ -12,6 +12,8 @@ export interface LeaseGuard {
   readonly lease: number;
   /** Cheap while the lock was read in the last second, unless `isFresh` asks for a new look; else it reads the lock. */
   holds(isFresh?: boolean): boolean;
+  /** True: for good. Else a lock that cannot be read may be readable again. */
+  readonly isLost?: boolean;
 }
 
 let guard: LeaseGuard | undefined;
@@ -63,6 +65,7 @@ export function checkLease(isFresh = false): void {
 
 /** `checkLease` for work that may wait: a lock that cannot be read for a while does not fail a task. */
 export async function leaseHeld(): Promise<void> {
-  for (let look = 0; look < LOOKS_MAX && !holdsLease(); look += 1) await delay(LOOK_MS);
+  for (let look = 0; look < LOOKS_MAX && !holdsLease() && guard?.isLost !== true; look += 1)
+    await delay(LOOK_MS);
   checkLease();
 }

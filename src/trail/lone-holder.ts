@@ -21,6 +21,7 @@ export async function startLoneHolder(options: LoneHolderOptions): Promise<Holde
   const { config, books } = options;
   const lock = await tryLock(config, books, { mustHold: false });
   if (lock === undefined) return undefined;
+  if (lock.former !== undefined) options.journal.supersede(lock.former);
   const reader = createReader(config.logDir, { workflowDir: config.workflowDir });
   return startHolder(lock, {
     ...options,

@@ -6,6 +6,7 @@ import { Appender, releaseSegments } from '../../src/journal/appender.ts';
 import { Journal } from '../../src/journal/journal.ts';
 import type { WrittenSegment } from '../../src/journal/segment-counts.ts';
 import type { FsyncMode } from '../../src/model/fsync-mode.ts';
+import { setLeaseGuard } from '../../src/system/lease-guard.ts';
 import { SOURCE, takeAll, tempDir } from '../support/journal-records.ts';
 
 const DESTINATIONS = ['holder'];
@@ -158,4 +159,23 @@ test('released segments are claimed by the next process at once, also when only 
   expect(await journal.claimOrphans()).toBe(1);
   expect([...held.keys()]).toEqual(segments.map(({ id }) => id));
   expect(await takeAll(journal)).toEqual([1]);
+});
+
+test('the lease is looked at before the first record of a tick is kept, and again before the tick is written', async () => {
+  const directory = await tempDir();
+  const { appender } = appending(directory);
+  const filesAtLook: number[] = [];
+  setLeaseGuard({
+    lease: 1,
+    holds: () => {
+      filesAtLook.push(readdirSync(directory).length);
+      return true;
+    },
+  });
+  onTestFinished(() => setLeaseGuard(undefined));
+  for (let n = 0; n < 100; n += 1) appender.append(SOURCE, { kind: 'L', json: JSON.stringify({ n }) });
+  expect(filesAtLook).toEqual([0]);
+  appender.flush();
+  expect(filesAtLook).toEqual([0, 0]);
+  expect(readdirSync(directory)).toHaveLength(1);
 });

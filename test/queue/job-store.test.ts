@@ -215,6 +215,8 @@ test('an entry of a successor is neither changed nor removed, as soon as its num
   withLease(4, true);
   await jobs.update('task-1', { isStarted: true });
   await jobs.remove('task-1');
+  expect(await readFile(join(folder, 'task-1.json'), 'utf8')).toBe(before);
+  setLeaseGuard({ lease: 4, holds: () => false });
   await expect(jobs.add(jobOf('task-1'), QUEUE)).rejects.toMatchObject({ code: 'ERR_QUEUE_UNAVAILABLE' });
   expect(await readFile(join(folder, 'task-1.json'), 'utf8')).toBe(before);
 });

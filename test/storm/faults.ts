@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, statSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Crew, justEnded, livingAgents } from './crew.ts';
@@ -200,6 +200,8 @@ export class Faults {
 }
 
 function bytesIn(directory: string): number {
+  // No part has started yet.
+  if (!existsSync(directory)) return 0;
   return readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
 }
 

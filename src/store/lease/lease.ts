@@ -61,6 +61,10 @@ export class LeaseCheck implements LeaseGuard {
     this.lease = options.lease;
   }
 
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   holds(isFresh = false): boolean {
     if (this.#isLost) return false;
     const steady = performance.now();
