@@ -71,7 +71,6 @@ const RAW_ALLOWED: Readonly<Record<string, string>> = {
   'store/stored-file.ts': 'reads without following a link; what is no regular file counts as missing',
   'store/private-directory.ts': 'the mode of the log directory itself',
   'system/descriptor.ts': 'opens a directory to sync it',
-  'system/durable.ts': 'mkdir with the mode',
   'system/files/private-files.ts': 'mkdir and chmod of a folder that is never shared',
   'system/files/safe-open.ts': 'opens all other files',
   'system/make-directory.ts': 'mkdir with the mode',

@@ -1,16 +1,15 @@
 import { constants } from 'node:buffer';
 import { fsync, renameSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../errors.ts';
 import { writeWhole } from './descriptor.ts';
-import { folderMode } from './files/modes.ts';
 import { writeNew } from './files/new-file.ts';
 import { isNoFile, openSafeHandle } from './files/safe-open.ts';
 import { syncDirectory } from './files/sync-directory.ts';
 import { checkLease } from './lease-guard.ts';
-import { makeDirectorySync, makeNamedDirectorySync, setModeOfNew } from './make-directory.ts';
+import { makeDirectorySync, makeNamedDirectorySync } from './make-directory.ts';
 
 const syncFile = promisify(fsync);
 
@@ -90,7 +89,7 @@ export async function readText(path: string): Promise<string | undefined> {
  * directory did not exist and is therefore empty.
  */
 export async function makeDirectory(path: string): Promise<boolean> {
-  return syncLevels(await makeLevels(path));
+  return syncLevels(makeDirectorySync(path));
 }
 
 /** `makeDirectory` for the log directory itself, whose missing parents get the usual mode. */
@@ -101,17 +100,4 @@ export async function makeNamedDirectory(path: string): Promise<boolean> {
 async function syncLevels(created: readonly string[]): Promise<boolean> {
   for (const level of created) await syncDirectory(dirname(level));
   return created.length > 0;
-}
-
-/** Asynchronous when only the last level is missing, as for each new task: mkdir may take long on a slow disk. */
-async function makeLevels(path: string): Promise<readonly string[]> {
-  try {
-    const mode = folderMode();
-    await mkdir(path, { mode });
-    setModeOfNew(path, mode);
-    return [path];
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return makeDirectorySync(path);
-  }
 }

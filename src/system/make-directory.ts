@@ -20,7 +20,7 @@ export function makeNamedDirectorySync(path: string): readonly string[] {
 }
 
 /** The mode of a directory that was just made, of which the umask may have taken a part. */
-export function setModeOfNew(path: string, mode: number): void {
+function setModeOfNew(path: string, mode: number): void {
   if (mode === PRIVATE_FOLDER || mode === SHARED_FOLDER) return;
   const stats = statSync(path);
   // The group of the parent may be inherited, with a bit of its own.

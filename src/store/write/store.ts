@@ -200,7 +200,6 @@ export class Store {
       await this.#writeWorkflows(sorted, begun);
       await Promise.all([this.#writeTasks(sorted, begun), this.#writeDeliveries(sorted, begun)]);
     }
-    // One sync covers all batches of the request.
     if (batch.hasMore !== true) await this.#sync.commit(written);
     // After the records: a batch may hold the first record of a task and its first heartbeat.
     this.#intake.heartbeats(sorted.heartbeats.length, noteHeartbeats(sorted, this.liveness, this.#now()));

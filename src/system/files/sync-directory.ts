@@ -14,6 +14,13 @@ interface Syncs {
   next: Promise<void> | undefined;
 }
 
+/** Directories whose last sync is known: those to which files are added at the moment. */
+const KNOWN_MAX = 1_000;
+
+let moment = 0;
+/** By path: when the last successful sync began. */
+const synced = new Map<string, number>();
+
 /** By path. */
 const syncs = new Map<string, Syncs>();
 
@@ -39,12 +46,36 @@ function startSync(path: string): Promise<void> {
   return running;
 }
 
+/** For `wasSyncedSince`. Later ones are higher. */
+export function syncMoment(): number {
+  moment += 1;
+  return moment;
+}
+
+/** Whether a sync of the directory began after that moment and has succeeded: names that were made before are durable. */
+export function wasSyncedSince(path: string, since: number): boolean {
+  return (synced.get(path) ?? 0) > since;
+}
+
+function noteSynced(path: string, began: number): void {
+  // Deleted first, so that the first one is the oldest.
+  synced.delete(path);
+  synced.set(path, began);
+  for (const oldest of synced.keys()) {
+    if (synced.size <= KNOWN_MAX) return;
+    synced.delete(oldest);
+  }
+}
+
 async function sync(path: string): Promise<void> {
+  const began = syncMoment();
   try {
     await withDirectory(path, syncFile);
   } catch (error) {
+    synced.delete(path);
     if (!NO_SYNC.has(errnoOf(error) ?? '')) throw error;
   }
+  noteSynced(path, began);
 }
 
 /** `syncDirectory` without waiting for other work of this thread. */

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { beforeEach, expect, test, vi } from 'vitest';
-import { syncDirectory } from '../../../src/system/files/sync-directory.ts';
+import { syncDirectory, syncMoment, wasSyncedSince } from '../../../src/system/files/sync-directory.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
 const disk = vi.hoisted(() => ({ syncs: 0, fails: 0 }));
@@ -51,4 +51,24 @@ test('a missing directory is an error', async () => {
   const dir = await tempDir();
   rmSync(dir, { recursive: true });
   await expect(syncDirectory(dir)).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test('names that were made before a sync began are durable after it', async () => {
+  const dir = await tempDir();
+  const before = syncMoment();
+  expect(wasSyncedSince(dir, before)).toBe(false);
+  const running = syncDirectory(dir);
+  const meanwhile = syncMoment();
+  await running;
+  expect(wasSyncedSince(dir, before)).toBe(true);
+  expect(wasSyncedSince(dir, meanwhile)).toBe(false);
+});
+
+test('a sync that has failed says nothing, nor does one before it', async () => {
+  const dir = await tempDir();
+  const before = syncMoment();
+  await syncDirectory(dir);
+  disk.fails = 1;
+  await expect(syncDirectory(dir)).rejects.toMatchObject({ code: 'EIO' });
+  expect(wasSyncedSince(dir, before)).toBe(false);
 });

@@ -6,7 +6,7 @@ import { errnoOf } from '../../../errors.ts';
 import { DEFAULT_FSYNC, type FsyncMode } from '../../../model/fsync-mode.ts';
 import { fileMode } from '../../../system/files/modes.ts';
 import { openSafeSync } from '../../../system/files/safe-open.ts';
-import { syncDirectory } from '../../../system/files/sync-directory.ts';
+import { syncDirectory, syncMoment, wasSyncedSince } from '../../../system/files/sync-directory.ts';
 import { DistrustedFiles, type Unsynced } from './distrusted-files.ts';
 import { type LineWriter, UNSYNCED, writeLines } from './line-writer.ts';
 
@@ -25,8 +25,8 @@ const syncData = promisify(fdatasync);
 
 interface OpenFile extends Unsynced {
   readonly fd: number;
-  /** Whether its name may not be durable. */
-  readonly isNew: boolean;
+  /** When its name was there, if that may not be durable. */
+  readonly namedAt: number | undefined;
 }
 
 interface Group {
@@ -126,17 +126,10 @@ export class LineSync {
     let file: OpenFile;
     try {
       const { ino, size } = fstatSync(fd);
+      const namedAt = size === 0 || bytes === undefined ? syncMoment() : undefined;
       if (bytes !== undefined) await writeLines(fd, bytes);
       const chunks = bytes === undefined ? [] : [bytes];
-      file = {
-        path,
-        unit,
-        fd,
-        inode: ino,
-        syncedBytes: size,
-        isNew: size === 0 || bytes === undefined,
-        chunks,
-      };
+      file = { path, unit, fd, inode: ino, syncedBytes: size, namedAt, chunks };
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -217,8 +210,9 @@ export class LineSync {
   async #syncFile(file: OpenFile, directories: Map<string, Promise<void>>): Promise<void> {
     try {
       await syncData(file.fd);
-      if (file.isNew) {
-        const dir = dirname(file.path);
+      const dir = dirname(file.path);
+      // Documents of the same task are mostly written between the lines and their sync.
+      if (file.namedAt !== undefined && !wasSyncedSince(dir, file.namedAt)) {
         const synced = directories.get(dir) ?? syncDirectory(dir);
         directories.set(dir, synced);
         await synced;
