@@ -6,7 +6,7 @@ import type { MetricLabels } from './labels.ts';
 export function observeBooks(meter: Meter, books: Books, labels: MetricLabels): () => void {
   const counter = (name: string, description: string): Observable => {
     const unit = UNITS[name] ?? '{record}';
-    return meter.createObservableCounter(`tasktrail.${name}`, { description, unit });
+    return meter.createObservableCounter(name, { description, unit });
   };
   const simple = SIMPLE.map(([name, description, read]) => ({ counter: counter(name, description), read }));
   const split = SPLIT.map(([name, description, attribute, read]) => ({
@@ -14,7 +14,7 @@ export function observeBooks(meter: Meter, books: Books, labels: MetricLabels): 
     attribute,
     read,
   }));
-  const lost = counter('journal.dropped', 'Records that a destination does not get');
+  const lost = counter('tasktrail.journal.dropped', 'Records that a destination does not get');
   const pending = meter.createObservableGauge('tasktrail.journal.pending', {
     description: 'Records that a destination does not have yet',
     unit: '{record}',
@@ -40,28 +40,32 @@ export function observeBooks(meter: Meter, books: Books, labels: MetricLabels): 
 }
 
 const UNITS: Readonly<Record<string, string>> = {
-  'lines.skipped': '{line}',
-  'syncs.failed': '{file}',
-  'holder.restarts': '{restart}',
+  'tasktrail.lines.skipped': '{line}',
+  'tasktrail.syncs.failed': '{file}',
+  'tasktrail.holder.restarts': '{restart}',
 };
 
 const SIMPLE: readonly (readonly [string, string, (books: BooksSnapshot) => number])[] = [
-  ['records.recorded', 'Records and spans that entered the journal', ({ recorded }) => recorded],
-  ['records.accepted', 'Records that the store wrote', ({ accepted }) => accepted],
-  ['records.duplicate', 'Records that the store already had', ({ duplicates }) => duplicates],
+  ['tasktrail.records.recorded', 'Records and spans that entered the journal', ({ recorded }) => recorded],
+  ['tasktrail.records.accepted', 'Records that the store wrote', ({ accepted }) => accepted],
+  ['tasktrail.records.duplicate', 'Records that the store already had', ({ duplicates }) => duplicates],
   [
-    'store.received',
+    'tasktrail.store.received',
     'Records that the store was given, once for each file or document that they are for',
     ({ received = 0 }) => received,
   ],
-  ['lines.skipped', 'Lines of the log directory that could not be read', ({ skippedLines }) => skippedLines],
   [
-    'syncs.failed',
+    'tasktrail.lines.skipped',
+    'Lines of the log directory that could not be read',
+    ({ skippedLines }) => skippedLines,
+  ],
+  [
+    'tasktrail.syncs.failed',
     'Files whose fsync has failed; they were written again',
     ({ failedSyncs = 0 }) => failedSyncs,
   ],
   [
-    'holder.restarts',
+    'tasktrail.holder.restarts',
     "How often the holder's thread was started again",
     ({ threadRestarts = 0 }) => threadRestarts,
   ],
@@ -73,30 +77,40 @@ const REASON = 'tasktrail.reason';
 type Counts = Readonly<Record<string, number>>;
 
 const SPLIT: readonly (readonly [string, string, string, (books: BooksSnapshot) => Counts])[] = [
-  ['records.delivered', 'Records that a destination accepted', DESTINATION, ({ delivered }) => delivered],
   [
-    'records.unsent',
+    'tasktrail.records.delivered',
+    'Records that a destination accepted',
+    DESTINATION,
+    ({ delivered }) => delivered,
+  ],
+  [
+    'tasktrail.records.unsent',
     'Records of a signal that a destination does not take',
     DESTINATION,
     ({ unsent = {} }) => unsent,
   ],
-  ['records.dropped', 'Records that were lost', REASON, ({ dropped }) => dropped],
+  ['tasktrail.records.dropped', 'Records that were lost', REASON, ({ dropped }) => dropped],
   [
-    'journal.claimed',
+    'tasktrail.journal.claimed',
     'Records that earlier processes left for a destination',
     DESTINATION,
     ({ claimed = {} }) => claimed,
   ],
   [
-    'journal.left',
+    'tasktrail.journal.left',
     'Records for a destination that another process has taken over',
     DESTINATION,
     ({ left = {} }) => left,
   ],
-  ['store.rejected', 'Records that the store did not take', REASON, ({ rejected = {} }) => rejected],
-  ['store.passed', 'Records that are for no file', 'tasktrail.kind', ({ passed = {} }) => passed],
   [
-    'records.unattributed',
+    'tasktrail.store.rejected',
+    'Records that the store did not take',
+    REASON,
+    ({ rejected = {} }) => rejected,
+  ],
+  ['tasktrail.store.passed', 'Records that are for no file', 'tasktrail.kind', ({ passed = {} }) => passed],
+  [
+    'tasktrail.records.unattributed',
     'Records that name no task, workflow or delivery',
     'tasktrail.sender',
     ({ unattributed }) => unattributed,
