@@ -73,7 +73,7 @@ const RAW_ALLOWED: Readonly<Record<string, string>> = {
   'system/descriptor.ts': 'opens a directory to sync it',
   'system/files/private-files.ts': 'mkdir and chmod of a folder that is never shared',
   'system/files/safe-open.ts': 'opens all other files',
-  'system/make-directory.ts': 'mkdir with the mode',
+  'system/files/make-directory.ts': 'mkdir with the mode',
   'system/process-table.ts': '/proc',
   'system/version.ts': 'a file of the package',
 };

@@ -3,7 +3,7 @@ import { type FileHandle, open, opendir, realpath, rename } from 'node:fs/promis
 import { basename, dirname, join } from 'node:path';
 import { journalDir } from '../journal/lone-record.ts';
 import { formatSegmentName, parseSegmentName } from '../journal/segment-name.ts';
-import { makeDirectorySync } from '../system/make-directory.ts';
+import { makeDirectorySync } from '../system/files/make-directory.ts';
 
 /** Folder beside those of tasks, by task id. No task id begins with `_`. */
 const LEFT_FOLDER = '_left';

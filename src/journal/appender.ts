@@ -7,8 +7,7 @@ import type { JournalLimit } from '../model/journal-full.ts';
 import { ownIdentity } from '../system/process-identity.ts';
 import { boundOf } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
-import type { WrittenSegment } from './segment-counts.ts';
-import type { SegmentFile } from './segment-name.ts';
+import type { SegmentFile, WrittenSegment } from './segment-counts.ts';
 import { formatSegmentName } from './segment-name.ts';
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts';
 

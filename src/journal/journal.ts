@@ -10,13 +10,18 @@ import { JournalBooks, type JournalOptions } from './journal-books.ts';
 import { type FoundSegment, JournalBound } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
 import { Segment } from './segment.ts';
-import type { CountedPlace, LeftSegment, SegmentOrigin, WrittenSegment } from './segment-counts.ts';
+import type {
+  CountedPlace,
+  LeftSegment,
+  SegmentFile,
+  SegmentOrigin,
+  WrittenSegment,
+} from './segment-counts.ts';
 import {
   formatSegmentName,
   isOrphan,
   liveClaimsIn,
   parseSegmentName,
-  type SegmentFile,
   type SegmentName,
 } from './segment-name.ts';
 import { SegmentProblems } from './segment-problems.ts';

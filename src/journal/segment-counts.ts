@@ -1,4 +1,8 @@
-import type { SegmentFile } from './segment-name.ts';
+/** A segment by its id and its present path. */
+export interface SegmentFile {
+  readonly id: string;
+  readonly path: string;
+}
 
 /** A segment that this process writes. */
 export interface WrittenSegment extends SegmentFile {

@@ -45,12 +45,6 @@ export function isJournalName(name: string): boolean {
   return OWN.test(name) || NAME.test(name) || name.startsWith('.nfs');
 }
 
-/** A segment by its id and its present path. */
-export interface SegmentFile {
-  readonly id: string;
-  readonly path: string;
-}
-
 /**
  * Undefined when only the file's age tells: the owner is on another host, or a thread of this process, which touches
  * its segments.

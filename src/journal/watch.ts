@@ -1,8 +1,8 @@
 import { watch } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '../errors.ts';
+import { makeDirectorySync } from '../system/files/make-directory.ts';
 import { PRIVATE_FOLDER } from '../system/files/modes.ts';
-import { makeDirectorySync } from '../system/make-directory.ts';
 
 /** Segments that arrive within this time are claimed together. */
 const GATHER_MS = 10;

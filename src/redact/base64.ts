@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import { spelledOut } from './hints.ts';
 
 /** How much of a run is masked, on both sides of what shows that it holds a secret. */
@@ -84,7 +83,9 @@ function textOfBytes(bytes: Buffer): string {
   let end = bytes.length;
   while (end > start && bytes.length - end < 3 && isInside(bytes[end - 1])) end -= 1;
   if (end > start && (bytes[end - 1] ?? 0) >= 0xc0) end -= 1;
-  return bytes.toString(isUtf8(bytes.subarray(start, end)) ? 'utf8' : 'latin1');
+  // U+FFFD stands for bytes that are no UTF-8.
+  const isText = !bytes.toString('utf8', start, end).includes('\uFFFD');
+  return bytes.toString(isText ? 'utf8' : 'latin1');
 }
 
 /** Not the first byte of a character in UTF-8. */

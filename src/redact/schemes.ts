@@ -1,4 +1,4 @@
-import { COMMAND_SCHEMES, isWritten, type Scheme } from './command.ts';
+import { COMMAND_SCHEMES, isWritten, type Scheme } from './command-line.ts';
 import { findInputValue } from './input-element.ts';
 import { type Found, isMask } from './mask.ts';
 import { looksRandom } from './secret-value.ts';

@@ -108,9 +108,20 @@ export class Search implements ScanHandlers<Action> {
     if (char === 13 || !isInvisible(char)) return at;
     this.note(at, at, at + 1);
     if (this.isLook) return at;
-    if (this.isProbe) return decodeNeeded(this);
+    if (this.isProbe) return this.needDecoding();
     this.addRegion(at);
     return at;
+  }
+
+  /** The question is answered: the strings must be looked at one by one. */
+  needDecoding(): number {
+    this.mustDecode = true;
+    return BEHIND;
+  }
+
+  /** Whether encodings inside this text are not looked at. */
+  get isDeepest(): boolean {
+    return this.depth >= DEPTH_MAX;
   }
 
   tell(hints: HintPlaces): void {
@@ -226,48 +237,7 @@ export class Search implements ScanHandlers<Action> {
 
 const NONE: readonly Found[] = [];
 
-/** Shorter texts hold no secret with its form or its name: most field names of a record. */
-const SECRET_CHARS_MIN = 6;
-
-/** The secrets of a text that have a form or a name: sorted, without overlaps. */
-export function findSecrets(text: string, hints?: HintPlaces): readonly Found[] {
-  if (text.length < SECRET_CHARS_MIN) return NONE;
-  outer.reset(text, false);
-  const found = outer.run();
-  if (hints !== undefined) outer.tell(hints);
-  return found;
-}
-
-/** Where hints stand that end behind `from`. Nothing is decided about them: much less work than a search. */
-export function hintsIn(text: string, from: number, hints: HintPlaces): void {
-  looker.text = text;
-  looker.nameEnd = 0;
-  looker.notedFrom = from;
-  looker.firstHint = BEHIND;
-  looker.lastHint = -1;
-  table.scan(text, looker);
-  looker.tell(hints);
-}
-
-/** The search of a whole text. Never two at once: searches inside it are objects of their own. */
-const outer = new Search('', 0, false);
-const looker = new Search('', 0, false);
-looker.isLook = true;
-
-/** Whether a JSON text may hold a secret in one of its strings or fields. Never false when it does. */
-export function mayHoldSecret(json: string): boolean {
-  outer.reset(json, true);
-  const found = outer.run();
-  return outer.mustDecode || found.length > 0;
-}
-
 const holdsNone = (text: string): boolean => new Search(text, 0, false).run().length === 0;
-
-/** The question is answered: the strings must be looked at one by one. */
-export function decodeNeeded(search: Search): number {
-  search.mustDecode = true;
-  return BEHIND;
-}
 
 export function nameAction(search: Search, start: number, end: number): number {
   const { text } = search;
@@ -289,7 +259,7 @@ export function nameAction(search: Search, start: number, end: number): number {
   )
     search.note(name.start, start, Math.max(end, name.end));
   if (name.kind === undefined || search.isLook) return start;
-  if (search.isProbe) return endOfPlainString(text, start, holdsNone) ?? decodeNeeded(search);
+  if (search.isProbe) return endOfPlainString(text, start, holdsNone) ?? search.needDecoding();
   const found = findNamed(search.text, { ...name, kind: name.kind });
   if (found === undefined) return tableAction(search, start, name);
   return search.add(search.depth < DEPTH_MAX ? withForm(text, found) : found);

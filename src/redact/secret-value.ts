@@ -288,7 +288,7 @@ export function isMixture(value: string): boolean {
 }
 
 /** Letters in the mixture that only random text has: many changes of case that begin no word. */
-export function isMixed(value: string, charsMin: number = 16): boolean {
+function isMixed(value: string, charsMin: number = 16): boolean {
   const longest = Math.max(...value.split(/[^A-Za-z0-9]+/).map((run) => run.length));
   if (longest < charsMin) return false;
   const changes = value.match(/[a-z][A-Z]|[A-Z][a-z]|[A-Za-z]\d|\d[A-Za-z]/g)?.length ?? 0;

@@ -5,11 +5,11 @@ import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf } from '../errors.ts';
 import { writeWhole } from './descriptor.ts';
+import { makeDirectorySync, makeNamedDirectorySync } from './files/make-directory.ts';
 import { writeNew } from './files/new-file.ts';
 import { isNoFile, openSafeHandle } from './files/safe-open.ts';
 import { syncDirectory } from './files/sync-directory.ts';
 import { checkLease } from './lease-guard.ts';
-import { makeDirectorySync, makeNamedDirectorySync } from './make-directory.ts';
 
 const syncFile = promisify(fsync);
 

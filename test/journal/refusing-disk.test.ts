@@ -69,7 +69,7 @@ test('while the disk is full nothing throws and the books give the reason; after
   await nextTick();
   expect(journal.unwritten).toBe(20);
   // Complete lines are read, half a line is not.
-  expect((await takeAll(journal)).length).toBeLessThan(5);
+  expect((await journal.next('holder'))?.entries.length).toBeLessThan(5);
   disk.room = Number.POSITIVE_INFINITY;
   await until(() => journal.unwritten === 0, 'the disk was tried again');
   expect(books.reasons.has('journal')).toBe(false);
@@ -149,6 +149,7 @@ test('close counts only the records of a partial chunk that are incomplete on di
   record(journal, 6);
   await journal.close();
   expect(books.snapshot().dropped).toEqual({ journal_full: 4 });
+  disk.room = Number.POSITIVE_INFINITY;
   const { journal: next } = openJournal(directory);
   await next.claimOrphans();
   expect(await takeAll(next)).toEqual([0, 1, 2]);

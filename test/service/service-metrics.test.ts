@@ -302,8 +302,13 @@ test('an OTLP endpoint gets cost, tokens and the depth of the queue, cumulative,
   );
   expect(instances).toHaveLength(endpoint.bodies.length);
   expect(new Set(instances).size).toBe(1);
-  expect(service.trail.books.notices.size).toBe(0);
+  expect(noticesOfMetrics(service)).toEqual([]);
 });
+
+/** Tests run from TypeScript, where the holder has no thread of its own: that is a notice too. */
+function noticesOfMetrics(service: Awaited<ReturnType<typeof start>>): string[] {
+  return [...service.trail.books.notices.keys()].filter((name) => name.startsWith('metrics'));
+}
 
 test('an endpoint that accepts no metrics is a notice', async () => {
   const endpoint = await receive((path) => (path === '/v1/metrics' ? 404 : 200));
@@ -327,7 +332,7 @@ test('an unreachable endpoint is a notice until it answers, and does not block t
   );
   expect(reasons.size).toBe(0);
   status = 200;
-  await until(() => notices.size === 0, 'the notice to go');
+  await until(() => noticesOfMetrics(service).length === 0, 'the notice to go');
   expect(endpoint.bodies.length).toBeGreaterThan(0);
   // Nothing but metrics goes to an endpoint for metrics.
   expect(new Set(endpoint.paths)).toEqual(new Set(['/v1/metrics']));

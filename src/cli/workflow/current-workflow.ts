@@ -7,12 +7,12 @@ import { journalDir } from '../../journal/lone-record.ts';
 import { checkWorkflowId, isWorkflowId } from '../../model/ids.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
 import { sha256 } from '../../model/sha256.ts';
+import { makeDirectorySync, makeNamedDirectorySync } from '../../system/files/make-directory.ts';
 import { PRIVATE_FOLDER } from '../../system/files/modes.ts';
 import { checkFolders } from '../../system/files/real-folders.ts';
 import { readTextSync, writeNewSync } from '../../system/files/safe-open.ts';
 import { syncDirectorySync } from '../../system/files/sync-directory.ts';
 import { type LockOwner, type LockRules, releaseLock, takeLock } from '../../system/lock.ts';
-import { makeDirectorySync, makeNamedDirectorySync } from '../../system/make-directory.ts';
 import { ownIdentity, type ProcessIdentity } from '../../system/process-identity.ts';
 
 /** A command holds the lock for a few writes of small files; a longer wait means that something is wrong. */

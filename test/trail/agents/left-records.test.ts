@@ -40,7 +40,8 @@ test('what an agent has left is stored by the next start, although its task has 
   const second = await startTasktrail({ config, log: () => {} });
   onTestFinished(() => second.shutdown());
   await expect.poll(() => existsSync(folder), DEADLINE).toBe(false);
-  expect(second.books.notices.get('records of agents')).toContain('does not begin as a segment');
+  const notice = (): string => second.books.notices.get('records of agents') ?? '';
+  await expect.poll(notice, DEADLINE).toContain('does not begin as a segment');
   const lines = linesOf(logDir, 'task-1', '03-agent-output.jsonl');
   expect(lines.map(({ content }) => content)).toEqual(['left\n']);
 });

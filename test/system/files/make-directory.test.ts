@@ -1,8 +1,8 @@
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { makeDirectorySync } from '../../src/system/make-directory.ts';
-import { tempDir } from '../support/log-dir.ts';
+import { makeDirectorySync } from '../../../src/system/files/make-directory.ts';
+import { tempDir } from '../../support/log-dir.ts';
 
 test('missing levels are made and returned topmost first, existing ones are not', async () => {
   const dir = await tempDir();

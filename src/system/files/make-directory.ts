@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { errnoOf } from '../errors.ts';
-import { folderMode, PRIVATE_FOLDER } from './files/modes.ts';
+import { errnoOf } from '../../errors.ts';
+import { folderMode, PRIVATE_FOLDER } from './modes.ts';
 
 /** Mode of folders that are not ours alone, less the umask. */
 const SHARED_FOLDER = 0o777;
