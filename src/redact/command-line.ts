@@ -1,7 +1,7 @@
 import { COMMAND_RULES, type CommandRule, READERS } from './command-rules.ts';
 import { type Found, isMask } from './mask.ts';
 import { isMixture, isSecretValue, isStrong, looksRandom } from './secret-value.ts';
-import { endOfQuoted, quoteAt, skipBlanks } from './value-end.ts';
+import { endOfQuoted, isClosed, quoteAt, skipBlanks } from './value-end.ts';
 
 /** Secrets that a sign of another kind than a name stands before: a scheme, an address, an option of a command. */
 export interface Scheme {
@@ -51,10 +51,10 @@ function wordAt(text: string, at: number, { within, until }: CommandRule): Word 
   const inner = quote === '' ? quoteAt(text, begin) : '';
   const start = begin + inner.length;
   const mark = quote === '' ? inner : quote;
-  const last =
-    mark === ''
-      ? endOfShellWord(text, start)
-      : endOfQuoted(text, start, { quote: mark, max: VALUE_CHARS_MAX });
+  const quoted = mark === '' ? start : endOfQuoted(text, start, { quote: mark, max: VALUE_CHARS_MAX });
+  // A word without marks, or a quotation that was cut.
+  const isWord = mark === '' || (!isClosed(text, quoted, mark) && /\s/.test(text.slice(start, quoted)));
+  const last = isWord ? endOfShellWord(text, start) : quoted;
   const stop = until === undefined ? -1 : text.slice(start, last).lastIndexOf(until);
   return { start, end: stop < 0 ? last : start + stop, isQuoted: mark !== '' };
 }

@@ -1,7 +1,7 @@
 import type { Found } from './mask.ts';
 import { secretNamed } from './names.ts';
 import { isChosen, isChosenWord, isSecretValue, isStrong } from './secret-value.ts';
-import { BLANKS_MAX, endOfLine, endOfQuoted, endOfWord, quoteAt } from './value-end.ts';
+import { BLANKS_MAX, endOfLine, endOfQuoted, endOfWord, isClosed, quoteAt } from './value-end.ts';
 import { beforeName, markBefore, type Name, type Sign, signAfter } from './value-sign.ts';
 import { startOfValue } from './value-start.ts';
 import { codesOf, isNameCode, isWordCode } from './words.ts';
@@ -106,8 +106,9 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
   if (isEnd && !/[A-Za-z0-9]/.test(text[start] ?? '')) return undefined;
   if (sign.place !== 'field' && isReference(text, start)) return undefined;
   if (isHeader(name) && sign.place !== 'prose') return headerValue(text, { name, sign, start, quote });
+  const isWord = quote === '' || isCut(text, start, quote);
   const endWithin = (max: number): number =>
-    quote === ''
+    isWord
       ? endOfWord(text, start, { isLoose: isLoose(sign), max })
       : endOfQuoted(text, start, { quote, max });
   const end = endWithin(HEAD_CHARS_MAX);
@@ -119,6 +120,13 @@ function valueAt(text: string, name: Name, sign: Sign): Found | undefined {
   )
     return undefined;
   return { start, end: whole(start, end, endWithin), kind: name.kind };
+}
+
+/** A quotation of several words without its end on the line: `password: 'X... was refused`. */
+function isCut(text: string, start: number, quote: string): boolean {
+  const end = endOfQuoted(text, start, { quote, max: HEAD_CHARS_MAX });
+  if (end - start >= HEAD_CHARS_MAX - 1 || isClosed(text, end, quote)) return false;
+  return /\s/.test(text.slice(start, end));
 }
 
 /** `tokenForRefresh = "token_for_refresh"`, `exports.SecretV4 = SecretV4`. */

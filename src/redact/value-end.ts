@@ -40,6 +40,11 @@ export function endOfQuoted(text: string, start: number, { quote, max }: QuotedE
   return last;
 }
 
+/** Whether a value in quotation marks that ends here ends with its mark, and was not cut. */
+export function isClosed(text: string, end: number, quote: string): boolean {
+  return text[end + quote.length - 1] === quote.at(-1);
+}
+
 function backslashesBefore(text: string, at: number, start: number): number {
   let from = at;
   while (from > start && text[from - 1] === '\\') from -= 1;

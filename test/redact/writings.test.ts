@@ -84,6 +84,10 @@ const MORE_WRITINGS: readonly string[] = [
   "SET PASSWORD FOR 'bob' = PASSWORD('@');",
   "CREATE LOGIN app WITH PASSWORD = N'@';",
   "ALTER ROLE app WITH ENCRYPTED PASSWORD '@';",
+  // Quotations that were cut.
+  "ran ALTER ROLE app WITH PASSWORD '@ and more of it",
+  'it said: password: "@ was not taken',
+  "set DB_PASSWORD='@ and then the rest",
   "INSERT INTO users (name, email, password) VALUES ('bob', 'b@example.com', '@');",
   "insert into settings (key, value) values ('a', 'b'), ('smtp_password', '@');",
   "SELECT pgp_sym_decrypt(data, '@') FROM t;",
