@@ -12,7 +12,7 @@ const JOINED_CHARS_MIN = 20;
 const ESCAPE = '\u001b';
 
 /** A line break, literal, with a backslash before it, or as an escape in JSON text; and the blanks of the next line. */
-const BREAK = /\\?\r?\n[ \t]{0,40}|\\{1,8}(?:r\\{1,8})?n|\\{1,8}r/y;
+const BREAK = /\\?\r?\n[ \t]{0,40}|\\{1,8}(?:(?:r\\{1,8})?n|r)(?: |\\{1,8}t){0,40}/y;
 
 export interface Joined extends Decoded {
   /** Where breaks stood: indexes into the joined text. */
@@ -28,6 +28,8 @@ export function joinedAround(text: string, breakAt: number, from: number): Joine
   let start = breakAt;
   const lowest = Math.max(from, breakAt - SIDE_CHARS_MAX);
   while (start > lowest && isTokenCode(text.charCodeAt(start - 1))) start -= 1;
+  // The letter of an escape in JSON.
+  if (start < breakAt && text[start - 1] === '\\' && /[bfnrt]/.test(text[start] ?? '')) start += 1;
   if (start === breakAt) return undefined;
   return join(text, { start, breakAt, next });
 }
@@ -111,6 +113,7 @@ function endOfToken(text: string, at: number): number {
 
 /** Where the text of the line begins that follows the break at `at`. */
 export function startOfLine(text: string, at: number): number {
+  if (text[at] === '\\') return endOfBreak(text, at) ?? at;
   let next = at;
   while (/[\\\r\n \t]/.test(text[next] ?? '') && next < at + 48) next += 1;
   return text[next - 1] === '\\' ? next + 1 : next;

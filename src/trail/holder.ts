@@ -128,6 +128,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     isTaskOver: async (taskId) =>
       isTerminal((await reader.readDocument(taskId, 'metadata'))?.status) &&
       !(await isJobKept(config.logDir, taskId)),
+    isBehind,
     sendLeftRecords: () =>
       sendAllLeftRecords(join(config.logDir, AGENT_FOLDER), {
         locate: async () => signalUrls(receiver.url),

@@ -16,6 +16,8 @@ export interface OrphanSweepOptions {
   readonly everyMs?: number;
   /** Whether the task has its final result: nothing is resumed then. Default: unknown, so that every run waits. */
   isTaskOver?(taskId: string): Promise<boolean>;
+  /** Whether records wait that may say who goes on with a run: the time of all runs begins afterwards. Default: none do. */
+  isBehind?(): Promise<boolean>;
   /** Sends the records that agents left. Must not reject. */
   sendLeftRecords?(): Promise<void>;
   /** Called after each sweep; undefined when it succeeded. */
@@ -34,6 +36,7 @@ export function watchOrphanRuns(options: OrphanSweepOptions): { close(): void } 
   let isSweeping = false;
   async function sweep(): Promise<void> {
     const now = Date.now();
+    if ((await options.isBehind?.()) === true) orphanedSince = new Map();
     const waiting = new Map<string, number>();
     let failure: unknown;
     const orphans = [...(await findOrphanRuns(folder))].flatMap(([taskId, runs]) =>

@@ -241,6 +241,15 @@ test('each string in JSON is masked like the plain string, for every form of esc
   );
 });
 
+test.each([
+  ['a tab behind the break', 'x\n\tapp-1-A0123456789-aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0'],
+  ['a break before it', `\nAIzaaB3dE5gH7jK9mN1p\nQ2rS4tU6vW8xY0zZaB3`],
+])('a token over a line break, with %s, is masked in JSON as in plain text', (_what, text) => {
+  const masked = redact(text);
+  expect(masked).toContain('[redacted:');
+  expect(JSON.parse(redactJson(JSON.stringify([text])))).toEqual([masked]);
+});
+
 test('JSON without a secret is returned as it is', () => {
   const text = '{ "a" : "https://example.com/x@y", "n": 12345678901234567890 }';
   expect(redactJson(text)).toBe(text);

@@ -25,8 +25,13 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function watch(graceMs: number, at = folder): { close(): void } {
+function watch(
+  graceMs: number,
+  at = folder,
+  isBehind: () => Promise<boolean> = async () => false,
+): { close(): void } {
   const watching = watchOrphanRuns({
+    isBehind,
     folder: at,
     graceMs,
     everyMs: 20,
@@ -125,6 +130,16 @@ test('a run with a living supervisor stays, beside an orphaned one that is remov
   await sweeps(5);
   expect(existsSync(living)).toBe(true);
   expect(agent.signalCode).toBeNull();
+});
+
+test('while records wait, the time of a run does not begin', async () => {
+  let isBehind = true;
+  const directory = await leave('run-1', dead());
+  watch(60, folder, async () => isBehind);
+  await sweeps(10);
+  expect(existsSync(directory)).toBe(true);
+  isBehind = false;
+  await vi.waitFor(() => expect(existsSync(directory)).toBe(false), DEADLINE);
 });
 
 test('a run that is claimed within its grace period is not ended', async () => {
