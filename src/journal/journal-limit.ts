@@ -14,6 +14,9 @@ const REMOVE_SHARE = 0.8;
 /** Milliseconds for which a look at a full directory holds. */
 const LOOK_MS = 50;
 
+/** Pause after a look at a full directory, as a multiple of the time that it took. */
+const LOOK_SHARE = 20;
+
 /** Records are dropped by the segment; so many fit into the bound. */
 const SEGMENTS_MIN = 16;
 
@@ -145,9 +148,12 @@ function fullCheck(directory: string, limit: JournalLimit): () => boolean {
   let until = 0;
   return () => {
     if (performance.now() < until) return true;
+    const startedAt = performance.now();
     const isFull = bytesIn(directory) > limit.bytesMax - segmentBytesOf(limit);
     // Asked for each new segment while there is room, and for each write while there is none.
-    if (isFull) until = performance.now() + LOOK_MS;
+    // A look at many files takes long: at most a twentieth of the time goes into looks.
+    const now = performance.now();
+    if (isFull) until = now + Math.max(LOOK_MS, LOOK_SHARE * (now - startedAt));
     return isFull;
   };
 }

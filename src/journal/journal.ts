@@ -237,8 +237,10 @@ export class Journal {
     books.setReason('journal claims', undefined);
     this.#problems.look(names);
     let claimed = 0;
+    // A name begins with the id. A backlog has thousands, and a look comes each second.
+    const known = new Set(this.#segments.map(({ id }) => id));
     for (const name of names.sort()) {
-      if (await claim(name)) claimed += 1;
+      if (!known.has(name.split('~', 1)[0] ?? '') && (await claim(name))) claimed += 1;
     }
     if (claimed > 0) this.wake();
     await this.#bound.keep();
@@ -336,8 +338,11 @@ export class Journal {
     if (segment === undefined || !segment.isComplete) return 0;
     // Counted first: what is lost has a number.
     await segment.count();
+    const index = this.#segments.indexOf(segment);
+    // Delivered meanwhile.
+    if (index < 0) return 0;
     const lost = this.#counts.drop(segment);
-    this.#segments.splice(this.#segments.indexOf(segment), 1);
+    this.#segments.splice(index, 1);
     this.#options.beforeAdvance?.();
     await segment.drop();
     this.#problems.clear(id);
@@ -373,6 +378,8 @@ export class Journal {
     }
     const file = { id: parsed.id, path: to, readableTo: undefined, size: 0, entries: undefined };
     this.adopt({ ...file, isClaimed: true });
+    // No other thread names it.
+    this.#adopted.delete(parsed.id);
     return true;
   }
 

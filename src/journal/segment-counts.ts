@@ -81,8 +81,10 @@ export class SegmentCounts {
   /** Records before `index` that are not in the books yet; they are from now on. */
   countTo(destination: string, index: number): number {
     const before = this.#counted.get(destination) ?? 0;
-    if (index <= before) return 0;
-    this.#counted.set(destination, index);
-    return index - before;
+    // Lines beyond the end come again in the next segment: a write has failed half-way.
+    const to = Math.min(index, this.#total ?? index);
+    if (to <= before) return 0;
+    this.#counted.set(destination, to);
+    return to - before;
   }
 }

@@ -116,7 +116,7 @@ export class SegmentSync<Chunk> {
   finished(segment: SyncableSegment): void {
     const state = this.#unsynced.get(segment);
     if (state !== undefined) state.isFinished = true;
-    if (state === undefined) closeSync(segment.fd);
+    if (state === undefined) closeQuietly(segment.fd);
     else if (!isUnsynced(state)) this.#close(state);
     else if (this.#options.mode === 'interval') this.#request();
   }
@@ -173,9 +173,13 @@ export class SegmentSync<Chunk> {
     this.#interval = undefined;
     this.#next = undefined;
     this.#running = this.#syncAll();
-    await this.#running;
-    this.#running = undefined;
-    round.finish();
+    try {
+      await this.#running;
+    } finally {
+      // Whatever happens, nobody waits for ever.
+      this.#running = undefined;
+      round.finish();
+    }
   }
 
   /** Never rejects. */
@@ -222,13 +226,22 @@ export class SegmentSync<Chunk> {
     } catch {
       // EIO: the records stay in this segment as well, and fall to their ids.
     }
-    closeSync(segment.fd);
+    closeQuietly(segment.fd);
     this.#options.onFailed(segment, { size: keptFrom, kept });
   }
 
   #close(state: Unsynced<Chunk>): void {
     this.#unsynced.delete(state.segment);
-    closeSync(state.segment.fd);
+    closeQuietly(state.segment.fd);
+  }
+}
+
+/** What was written is synced, or its sync has failed and is repeated elsewhere: the error of a close (NFS, FUSE) adds nothing. */
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // EIO, ENOSPC, EDQUOT: the descriptor is gone all the same.
   }
 }
 

@@ -117,6 +117,8 @@ export class SegmentWriter {
   }
 
   append(source: TelemetrySource, entry: JournalEntry): void {
+    // A service that has lost its directory ends here, before it records what its successor has taken.
+    if (!this.#scheduled) holdsLease();
     if (this.#closed || this.#pendingBytes > PENDING_BYTES_MAX) {
       this.#options.onDropped(this.#closed ? 'journal_closed' : 'journal_full', 1);
       return;
@@ -130,8 +132,6 @@ export class SegmentWriter {
     const bytesMax = Math.min(TICK_BYTES_MAX, this.#options.segmentBytesMax ?? TICK_BYTES_MAX);
     if (this.#pendingBytes > bytesMax && this.#retry === undefined) this.#write();
     if (this.#scheduled) return;
-    // A service that has lost its directory ends here, before it records what its successor has taken.
-    holdsLease();
     this.#scheduled = true;
     process.nextTick(() => this.#endTick());
   }

@@ -123,6 +123,8 @@ function piped(text: string, end: number): Found | undefined {
 
 /** `gh auth login --with-token <<< X`. */
 function hereText(text: string, start: number, end: number): Found | undefined {
+  // In a run of the sign each place would be looked at.
+  if (text[start - 1] === '<' || text[end] === '<') return undefined;
   const word = wordAt(text, end, { hints: [], within: /(?:[\w.@-]{1,40}(?::|\\+n))?/y });
   if (word === undefined || !READERS.test(lineBefore(text, start))) return undefined;
   const value = text.slice(word.start, word.end);

@@ -19,6 +19,7 @@ const OWN_KIND = 'own-secret';
 interface Known {
   /** Without state, for a test. */
   readonly hint: RegExp;
+  readonly looksAround: boolean;
   readonly rules: readonly ExtraRule[];
 }
 
@@ -61,7 +62,8 @@ export function hasExtraRules(): boolean {
 
 /** Whether an additional rule may match in a JSON text. */
 export function extraMayMatch(json: string): boolean {
-  return known !== undefined && (known.hint.test(json) || (configured.length > 0 && json.includes('\\')));
+  if (known === undefined) return false;
+  return known.looksAround || known.hint.test(json) || (configured.length > 0 && json.includes('\\'));
 }
 
 const NONE: readonly Found[] = [];
@@ -93,6 +95,9 @@ export function findExtra(text: string): readonly Found[] {
   return found;
 }
 
+/** A pattern that depends on what stands before or behind its match: `^`, `$`, `\\B`, `(?=`, `(?<!`. */
+const AROUND = /(?<!\[)\^|\$|\\B|\(\?<?[=!]/;
+
 function combine(): void {
   const rules = own === undefined ? configured : [own, ...configured];
   known =
@@ -100,6 +105,8 @@ function combine(): void {
       ? undefined
       : {
           rules,
+          // In JSON other characters stand around a value.
+          looksAround: configured.some(({ pattern }) => AROUND.test(pattern.source)),
           hint: new RegExp(rules.map(({ pattern }) => `(?:${pattern.source})`).join('|'), flagsOf(rules)),
         };
 }

@@ -9,6 +9,8 @@ const COLUMNS =
   /[\w."`[\]]{1,120}\s{0,8}\(([^()]{1,2000})\)\s{0,20}(?:overriding [a-z ]{1,20} )?values?\s{0,20}/iy;
 const QUOTED = /(?:[NEne]?)'((?:[^'\\]|''|\\.){0,4000})'/sy;
 const PLAIN = /[^,()'"\s]{1,200}(?: [a-z]{1,20}){0,2}|"[^"\n]{0,400}"/iy;
+/** A call behind the name of a function, and a cast of PostgreSQL. */
+const TAIL = /(?:\((?:[^()']|'[^']{0,200}'){0,200}\))?(?:::[\w ."[\]]{1,40})?/y;
 const BETWEEN = /\s{0,20}(,|\))\s{0,20}/y;
 
 interface Cell {
@@ -65,7 +67,9 @@ function rowAt(
       cells.push({ start: QUOTED.lastIndex - 1 - quoted.length, end: QUOTED.lastIndex - 1 });
     else if (PLAIN.test(text)) cells.push({ start: at, end: PLAIN.lastIndex });
     else return undefined;
-    BETWEEN.lastIndex = quoted === undefined ? PLAIN.lastIndex : QUOTED.lastIndex;
+    TAIL.lastIndex = quoted === undefined ? PLAIN.lastIndex : QUOTED.lastIndex;
+    TAIL.test(text);
+    BETWEEN.lastIndex = TAIL.lastIndex;
     const sign = BETWEEN.exec(text)?.[1];
     if (sign === undefined) return undefined;
     if (sign === ')') return { cells, end: BETWEEN.lastIndex };

@@ -1,4 +1,5 @@
 import { constants } from 'node:buffer';
+import { randomBytes } from 'node:crypto';
 import { fsync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -38,10 +39,12 @@ export async function replaceFile(path: string, content: Content): Promise<void>
  * keep their old content.
  */
 export async function replaceFiles(dir: string, files: readonly Replacement[]): Promise<void> {
+  // Two writers of one file, in this process or in two that both have the pid 1, have a temporary file each.
+  const mark = `${process.pid}-${randomBytes(4).toString('hex')}`;
   const temps = files.map(({ name, content }) => ({
     content,
     path: join(dir, name),
-    temp: join(dir, `.${name}.${process.pid}.tmp`),
+    temp: join(dir, `.${name}.${mark}.tmp`),
   }));
   try {
     for (const { temp, content } of temps) await writeSynced(temp, content);

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { journalDir, writeLoneRecord } from '../../src/journal/lone-record.ts';
+import type { JournalLimit } from '../../src/model/journal-full.ts';
 import { openJournal, tempDir } from '../support/journal-records.ts';
 
 /** Mocks a disk that is full after `room` bytes, which a test cannot create. */
@@ -27,9 +28,9 @@ afterEach(() => {
 
 const RECORD = { timeUnixNano: '1', eventName: 'e', attributes: [], traceId: 'a'.repeat(32) };
 
-function write(logDir: string): void {
+function write(logDir: string, limit?: JournalLimit): void {
   const source = { resource: { attributes: [] }, scope: { name: 'test' } };
-  writeLoneRecord({ logDir, destinations: ['holder'], source }, RECORD);
+  writeLoneRecord({ logDir, destinations: ['holder'], source, limit }, RECORD);
 }
 
 test('when the call returns, the record is in a closed segment of its own that can be claimed', async () => {
@@ -65,4 +66,13 @@ test('a file in place of the journal is an error that names it', async () => {
   await mkdir(logDir, { recursive: true });
   await writeFile(journalDir(logDir), 'a file');
   expect(() => write(logDir)).toThrow(/^TASK_LOGS_DIR: cannot write to the journal in \S+_journal: /);
+});
+
+test('a journal that has reached its bound is an error that names the setting', async () => {
+  const logDir = await tempDir();
+  write(logDir);
+  expect(() => write(logDir, { bytesMax: 10, full: 'newest' })).toThrow(
+    'the records that wait have reached TASK_LOGS_JOURNAL_MAX',
+  );
+  expect(await readdir(journalDir(logDir))).toHaveLength(1);
 });

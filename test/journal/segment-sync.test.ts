@@ -5,15 +5,24 @@ import { Books } from '../../src/books.ts';
 import { Journal } from '../../src/journal/journal.ts';
 import type { FsyncMode } from '../../src/model/fsync-mode.ts';
 import { nextTick, record, SOURCE, takeAll, tempDir } from '../support/journal-records.ts';
-import { DEADLINE } from '../support/until.ts';
+import { DEADLINE, until } from '../support/until.ts';
 
 /** Mocks a disk whose syncs fail or take long, which a test cannot make, and counts them. */
-const disk = vi.hoisted(() => ({ fails: 0, syncs: 0, waiting: undefined as (() => void)[] | undefined }));
+const disk = vi.hoisted(() => ({
+  fails: 0,
+  syncs: 0,
+  waiting: undefined as (() => void)[] | undefined,
+  closeFails: false,
+}));
 
 vi.mock('node:fs', async (importActual) => {
   const actual = await importActual<typeof import('node:fs')>();
   return {
     ...actual,
+    closeSync: (fd: number) => {
+      actual.closeSync(fd);
+      if (disk.closeFails) throw Object.assign(new Error('EIO: i/o error, close'), { code: 'EIO' });
+    },
     fdatasync: (fd: number, done: (error: Error | null) => void) => {
       disk.syncs += 1;
       if (disk.fails > 0) {
@@ -26,7 +35,7 @@ vi.mock('node:fs', async (importActual) => {
 });
 
 afterEach(() => {
-  Object.assign(disk, { fails: 0, syncs: 0, waiting: undefined });
+  Object.assign(disk, { fails: 0, syncs: 0, waiting: undefined, closeFails: false });
 });
 
 async function open(fsync: FsyncMode): Promise<{ directory: string; journal: Journal; books: Books }> {
@@ -40,6 +49,29 @@ async function open(fsync: FsyncMode): Promise<{ directory: string; journal: Jou
   });
   return { directory, journal, books };
 }
+
+test.each(['always', 'interval'] as const)(
+  'with %s, a close that fails reaches no caller, and nobody waits for ever',
+  async (fsync) => {
+    const { journal, books } = await open(fsync);
+    record(journal, 1);
+    await journal.synced();
+    Object.assign(disk, { closeFails: true, fails: 1 });
+    record(journal, 2);
+    await journal.synced();
+    record(journal, 3);
+    await journal.synced();
+    // Cursors are written to files of their own.
+    disk.closeFails = false;
+    const taken: (number | string)[] = [];
+    await until(async () => {
+      taken.push(...(await takeAll(journal)));
+      return taken.length >= 3;
+    }, 'all records');
+    expect(taken).toEqual([1, 2, 3]);
+    expect(books.snapshot().dropped).toEqual({});
+  },
+);
 
 test('those who wait at the same time share a sync', async () => {
   const { journal } = await open('interval');

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { redact, redactJson } from '../../src/redact/redact.ts';
+import { redact, redactJson, setRedactRules } from '../../src/redact/redact.ts';
 import { builtUrl } from '../support/built.ts';
 
 const GROWTH = join(import.meta.dirname, 'growth-process.mjs');
@@ -249,6 +249,19 @@ test.each([
   expect(masked).toContain('[redacted:');
   expect(JSON.parse(redactJson(JSON.stringify([text])))).toEqual([masked]);
 });
+
+test.each(['^emp-[0-9]{6}$', '(?<![a-z"])emp-[0-9]{6}', 'emp-[0-9]{6}(?!")'])(
+  'a rule of the configuration that looks around its match, %s, masks values in JSON too',
+  (pattern) => {
+    setRedactRules([{ name: 'employee', pattern }]);
+    try {
+      expect(redact('emp-123456')).toBe('[redacted:employee]');
+      expect(redactJson('{"a":"emp-123456"}')).toBe('{"a":"[redacted:employee]"}');
+    } finally {
+      setRedactRules([]);
+    }
+  },
+);
 
 test('JSON without a secret is returned as it is', () => {
   const text = '{ "a" : "https://example.com/x@y", "n": 12345678901234567890 }';

@@ -89,6 +89,8 @@ const MORE_WRITINGS: readonly string[] = [
   'it said: password: "@ was not taken',
   "set DB_PASSWORD='@ and then the rest",
   "INSERT INTO users (name, email, password) VALUES ('bob', 'b@example.com', '@');",
+  "INSERT INTO users (id, password, at) VALUES (nextval('users_id'), '@', NOW())",
+  "INSERT INTO users (at, password) VALUES (NOW(), 'x'), ('2026-01-02'::date, '@'::text)",
   "insert into settings (key, value) values ('a', 'b'), ('smtp_password', '@');",
   "SELECT pgp_sym_decrypt(data, '@') FROM t;",
   "EXEC sp_addlogin 'bob', '@';",

@@ -54,6 +54,7 @@ export class LockToucher {
   readonly #token: string;
   #worker: Worker | undefined;
   #isStopped = false;
+  #isRefused = false;
 
   constructor(path: string, token: string) {
     this.#path = path;
@@ -63,7 +64,13 @@ export class LockToucher {
   /** The main thread is alive and has touched the lock. The second call starts the thread: short commands need none. */
   beat(): void {
     const before = Atomics.add(this.#beats, 0, 1);
-    if (before > 0 && !this.#isStopped) this.#worker ??= this.#start();
+    if (before === 0 || this.#isStopped || this.#worker !== undefined || this.#isRefused) return;
+    try {
+      this.#worker = this.#start();
+    } catch {
+      // ERR_ACCESS_DENIED: Node's permission model without --allow-worker. The main thread's own touches remain.
+      this.#isRefused = true;
+    }
   }
 
   async stop(): Promise<void> {
@@ -88,6 +95,10 @@ export class LockToucher {
     });
     // Without the thread the main thread's own touches remain.
     worker.on('error', () => {});
+    // Out of memory, or a failed close: the next beat starts another one.
+    worker.on('exit', () => {
+      this.#worker = undefined;
+    });
     worker.unref();
     return worker;
   }

@@ -146,6 +146,8 @@ class HolderProgram {
       const isOurs = error instanceof TasktrailError;
       const [code, retryable] = isOurs ? [error.code, error.retryable] : [undefined, false];
       clearInterval(this.#beats);
+      // In a thread of the program the lock would stay.
+      await this.#holder?.close(0).catch(() => {});
       this.#channel.tell('refused', { code, message: messageOf(error), retryable });
       return;
     }

@@ -153,7 +153,20 @@ test('where facts were lost the documents stay', async () => {
   expect(readFileSync(join(dir, '04-final-result.json'), 'utf8')).toBe(before);
 });
 
-test.for(['in another order', 'gzipped', 'twice'])(
+/** The same records as a process appends them to its journal. */
+function segmentOf(requests: readonly string[]): string {
+  const lines = requests.map((text) => {
+    const { resourceLogs, resourceSpans } = JSON.parse(text);
+    const [{ resource, scopeLogs, scopeSpans }] = resourceLogs ?? resourceSpans;
+    const [{ scope, logRecords, spans }] = scopeLogs ?? scopeSpans;
+    const [record] = logRecords ?? spans;
+    const kind = logRecords === undefined ? 'S' : 'L';
+    return `C${JSON.stringify({ resource, scope })}\n${kind}${JSON.stringify(record)}\n`;
+  });
+  return `H{"version":1,"destinations":["holder"]}\n${lines.join('')}`;
+}
+
+test.for(['in another order', 'gzipped', 'twice', 'in a journal'])(
   'an empty directory and an archive of the records, %s, give the same bytes',
   async (how) => {
     const { dir, archived } = await original(REQUESTS);
@@ -161,7 +174,9 @@ test.for(['in another order', 'gzipped', 'twice'])(
     const lines = how === 'in another order' ? [...archived].reverse() : archived;
     const text = `${lines.join('\n')}\n`;
     mkdirSync(join(archive, 'raw'));
-    if (how === 'gzipped') writeFileSync(join(archive, 'raw', 'logs_1.json.gz'), gzipSync(text));
+    const segment = `${'0'.repeat(26)}~host~1~0-0.closed`;
+    if (how === 'in a journal') writeFileSync(join(archive, segment), segmentOf(archived));
+    else if (how === 'gzipped') writeFileSync(join(archive, 'raw', 'logs_1.json.gz'), gzipSync(text));
     else writeFileSync(join(archive, 'raw', 'logs.json'), how === 'twice' ? text + text : text);
     const wiped = await tempDir();
     const { code, stdout } = await run(undefined, { dir: wiped, from: [archive] });
@@ -172,6 +187,19 @@ test.for(['in another order', 'gzipped', 'twice'])(
     expect((await run(undefined, { dir: wiped, from: [archive], check: true })).code).toBe(0);
   },
 );
+
+test('a line of a journal that is damaged is named, and the others are read', async () => {
+  const archive = await tempDir();
+  const name = `${'0'.repeat(26)}~host~1~0-0.closed`;
+  const [first = '', second = ''] = REQUESTS.map((request) =>
+    segmentOf([request]).split('\n').slice(1).join('\n'),
+  );
+  const header = 'H{"version":1,"destinations":["holder"]}\n';
+  writeFileSync(join(archive, name), `${header}${first}garbage\n${second}`);
+  const { code, stdout } = await run(undefined, { dir: await tempDir(), from: [archive], json: true });
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ records: 2, problems: [expect.stringContaining(name)] });
+});
 
 test('a line of an archive that is damaged is named, and the others are read', async () => {
   const archive = join(await tempDir(), 'logs.json');
