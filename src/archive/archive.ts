@@ -113,8 +113,9 @@ class RunningArchive implements Archive {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       this.#wake = new AbortController();
+      if (!this.#isListed && this.#clock.now() >= this.#listAt) await this.#list(this.#clock.now());
+      // After the listing: a document that came meanwhile is due now.
       const now = this.#clock.now();
-      if (!this.#isListed && now >= this.#listAt) await this.#list(now);
       const upload = this.#queue.next(now);
       if (upload !== undefined) await this.#attempt(upload);
       else if (this.#isClosing) return;
