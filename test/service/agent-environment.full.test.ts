@@ -69,12 +69,19 @@ const INSIDE: Readonly<Record<string, string>> = {
   OTEL_RESOURCE_ATTRIBUTES: `team=checkout,access.token=${planted('attribute')},k=${planted('api-token')}`,
 };
 
+function rotated(text: string): string {
+  return text.replace(/[A-Za-z]/g, (letter) => {
+    const code = letter.charCodeAt(0) + 13;
+    return String.fromCharCode(code > (letter <= 'Z' ? 90 : 122) ? code - 26 : code);
+  });
+}
+
 test('an agent that prints its environment prints no secret of the service, in whichever variable it stands', async () => {
   const custom = planted('custom-webhook');
   const service = await start({
-    // In hex, because the service masks the secrets that it knows.
+    // Each letter as the one 13 places on, because the service masks secrets, also in hexadecimal digits.
     agent: {
-      command: ['sh', '-c', 'cat /proc/self/environ | od -An -v -tx1 | tr -d " \\n"'],
+      command: ['sh', '-c', 'cat /proc/self/environ | tr "\\\\0A-Za-z" "\\\\nN-ZA-Mn-za-m"'],
       env: ['SOMETHING_OF_MINE', 'WRONGLY_NAMED', 'SLACK_SIGNING_SECRET'],
     },
     more: { webhooks: { door: { secret: custom, header: 'X-Sig', message: 'text' } } },
@@ -89,11 +96,10 @@ test('an agent that prints its environment prints no secret of the service, in w
   const id = await submit(service, { authorization: `Bearer ${SECRET_ENV.TASK_LOGS_API_TOKEN}` });
   expect(await resultOf(logDir, id)).toMatchObject({ success: true });
   const lines = await readLines(join(logDir, id, '03-agent-output.jsonl'));
-  const hex = lines.map(({ content }) => String(content)).join('');
+  const output = lines.map(({ content }) => String(content)).join('');
   const env = new Map(
-    Buffer.from(hex, 'hex')
-      .toString('utf8')
-      .split('\0')
+    rotated(output)
+      .split('\n')
       .map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]),
   );
   const decoded = [...env]

@@ -26,7 +26,8 @@ function modesBelow(dir: string, wants: (name: string) => boolean = () => true):
   return found;
 }
 
-const isPrivate = (name: string): boolean => /^(?:_journal|_agent|_queue|_config|_key)(?:\/|$)/.test(name);
+const isPrivate = (name: string): boolean =>
+  /^(?:_journal|_agent|_queue|_config|_key|_lease\.json)(?:\/|$)/.test(name);
 
 /** A service with a webhook, a task and a workflow; `emit`, `workflow` and `run` beside it. */
 async function fill(cwd: string, umask: string, env: Env = {}): Promise<ServiceProcess> {
