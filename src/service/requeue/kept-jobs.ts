@@ -12,6 +12,9 @@ import { requeueUnfinished } from './requeue.ts';
 /** Interval in milliseconds for what other processes have ended, and for what the queue could not take before. */
 const PASS_MS = 60_000;
 
+/** Milliseconds until the next pass when a worker is gone: a little longer than the wait for what it has recorded. */
+const AGAIN_MS = 10_500;
+
 /**
  * Passes that look for tasks which the last process has not accepted. Their records may be late: another living process may
  * have claimed the journal of that process.
@@ -62,6 +65,7 @@ export class Requeueing {
   /** Resolves when the tasks of a version without kept jobs are kept, or could not be. */
   readonly adopted: Promise<void>;
   #settleAdopted: () => void = () => {};
+  #again: NodeJS.Timeout | undefined;
   #looks = 0;
   #isClosed = false;
 
@@ -82,6 +86,7 @@ export class Requeueing {
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#again);
   }
 
   async #pass(): Promise<number> {
@@ -112,7 +117,15 @@ export class Requeueing {
       return 0;
     } finally {
       this.#report(problems, trail.books);
+      this.#lookAgain();
     }
+  }
+
+  /** A worker that is gone is waited for: a whole interval would be longer than the silence after which its task is abandoned. */
+  #lookAgain(): void {
+    clearTimeout(this.#again);
+    if (this.#gone.size > 0 && !this.#isClosed)
+      this.#again = setTimeout(() => void this.run(), AGAIN_MS).unref();
   }
 
   /** With what the last process has left. */

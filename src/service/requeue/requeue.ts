@@ -39,7 +39,10 @@ export interface RequeueOptions {
 export async function requeueUnfinished(options: RequeueOptions): Promise<number> {
   const { jobs } = options;
   let queued = 0;
-  for (const taskId of await jobs.taskIds()) {
+  const taskIds = await jobs.taskIds();
+  for (const taskId of options.gone?.keys() ?? [])
+    if (!taskIds.includes(taskId)) options.gone?.delete(taskId);
+  for (const taskId of taskIds) {
     try {
       // Its removal has failed before.
       if (jobs.hasEnded(taskId)) await jobs.remove(taskId);
