@@ -268,6 +268,8 @@ export class Segment {
    * that knows the others.
    */
   async forget(known: readonly string[]): Promise<'deleted' | 'left'> {
+    // Its cursors would be written again after their removal.
+    await this.#lastSave;
     await this.#closeReaders();
     if (await this.#isPendingElsewhere(known)) {
       await this.release();

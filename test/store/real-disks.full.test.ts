@@ -132,7 +132,7 @@ interface Removal {
 const replaced =
   (name: string) =>
   (logDir: string): (() => void) => {
-    rmSync(join(logDir, name), { recursive: true, force: true });
+    rmSync(join(logDir, name), { recursive: true, force: true, maxRetries: 20 });
     writeFileSync(join(logDir, name), 'no folder');
     return () => rmSync(join(logDir, name), { force: true });
   };
@@ -140,7 +140,7 @@ const replaced =
 const removed =
   (name: string) =>
   (logDir: string): (() => void) => {
-    rmSync(join(logDir, name), { recursive: true, force: true });
+    rmSync(join(logDir, name), { recursive: true, force: true, maxRetries: 20 });
     return () => {};
   };
 
