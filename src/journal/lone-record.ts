@@ -55,7 +55,7 @@ export function writeLoneRecord(target: LoneRecordTarget, record: OtlpLogRecord)
       refusal ??= reason === 'journal_full' ? FULL : reason;
     },
     onState: (reason) => {
-      // A dropped record is the reason that its user is told, although the write of the others succeeded.
+      // A dropped record is the reason that its user gets, although the write of the others succeeded.
       refusal = reason ?? (refusal === FULL ? FULL : undefined);
     },
     onSyncState: (reason) => {

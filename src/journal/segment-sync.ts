@@ -176,7 +176,7 @@ export class SegmentSync<Chunk> {
     try {
       await this.#running;
     } finally {
-      // Whatever happens, nobody waits for ever.
+      // Whatever happens, no caller waits for ever.
       this.#running = undefined;
       round.finish();
     }

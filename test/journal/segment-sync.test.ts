@@ -155,7 +155,7 @@ test('while syncs fail the journal says so, and nothing is lost', async () => {
 });
 
 test.each(['always', 'interval'] as const)(
-  'with %s, a close that fails reaches no caller, and nobody waits for ever',
+  'with %s, a close that fails reaches no caller, and none waits for ever',
   async (fsync) => {
     const { journal, books } = await open(fsync);
     record(journal, 1);
