@@ -51,6 +51,7 @@ export class Segment {
   /** The whole lines that were counted so far. */
   #seen = { records: 0, next: 0 };
   #isDropped = false;
+  #isForgotten = false;
   /** From the header; undefined until the first read. */
   #destinations: readonly string[] | undefined;
   /**
@@ -202,6 +203,8 @@ export class Segment {
   }
 
   async #saveCursors(): Promise<void> {
+    // A failed write of cursors is repeated, maybe after the segment is gone.
+    if (this.#isForgotten) return;
     const path = this.#cursorPath();
     // Replaced by a rename, so that a crash leaves the old or the new cursors.
     await writeNewText(`${path}.tmp`, JSON.stringify(this.#cursors), PRIVATE_FILE);
@@ -275,6 +278,7 @@ export class Segment {
       await this.release();
       return 'left';
     }
+    this.#isForgotten = true;
     await rm(this.#path, { force: true });
     await this.#removeCursors();
     return 'deleted';
