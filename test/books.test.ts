@@ -7,14 +7,14 @@ test('a snapshot has all counters, by name where there are several', () => {
   books.countRecorded(2);
   books.countDelivered('holder', 2);
   books.countDelivered('http://collector/', 1);
-  books.countAccepted(5);
-  books.countDuplicates(4);
+  books.countReceived(9, 5, 4);
   books.countDropped('too_large');
   books.countDropped('too_large', 2);
   books.countSkippedLines(3);
   expect(books.snapshot()).toEqual({
     recorded: 3,
     delivered: { holder: 2, 'http://collector/': 1 },
+    received: 9,
     accepted: 5,
     duplicates: 4,
     dropped: { too_large: 3 },

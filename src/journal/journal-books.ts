@@ -1,7 +1,6 @@
-import type { Books, Tally } from '../books.ts';
-import type { FsyncMode } from '../model/fsync-mode.ts';
-import type { JournalLimit } from '../model/journal-full.ts';
+import type { Tally } from '../books.ts';
 import { namesIn } from '../system/optional-files.ts';
+import type { AppenderOptions } from './appender.ts';
 import type { Segment } from './segment.ts';
 import type { CountedPlace, SegmentCounts } from './segment-counts.ts';
 import type { Batch } from './segment-reader.ts';
@@ -9,14 +8,7 @@ import type { Batch } from './segment-reader.ts';
 /** Forgotten segments whose counts are kept: a sync that fails later appends a part of the last ones again. */
 const FORGOTTEN_MAX = 64;
 
-export interface JournalOptions {
-  /** `TASK_LOGS_DIR/_journal`. */
-  readonly directory: string;
-  /** Keys of the destinations of every record appended here. */
-  readonly destinations: readonly string[];
-  readonly books: Books;
-  /** Default `interval`. */
-  readonly fsync?: FsyncMode;
+export interface JournalOptions extends Omit<AppenderOptions, 'deliveredTo'> {
   /**
    * Called before this journal takes responsibility for a segment, and when it has none any more: whatever runs this journal
    * may end before its process does, and others would take the segments for owned.
@@ -24,8 +16,6 @@ export interface JournalOptions {
   onSegment?(id: string, path: string | undefined): void;
   /** Called before a cursor passes records or a segment is removed: what was counted about them is not counted again. */
   beforeAdvance?(): void;
-  /** Bound of the directory. Default: none. */
-  readonly limit?: JournalLimit | undefined;
 }
 
 /** Brings what becomes of the records of a journal into the books, each record once for each destination. */

@@ -50,8 +50,8 @@ export class Segment {
   #isCounted = false;
   /** The whole lines that were counted so far. */
   #seen = { records: 0, next: 0 };
-  #isDropped = false;
-  #isForgotten = false;
+  /** Its files are removed: no cursor is written any more. */
+  #isRemoved = false;
   /** From the header; undefined until the first read. */
   #destinations: readonly string[] | undefined;
   /**
@@ -189,7 +189,7 @@ export class Segment {
 
   /** Stores that the destination has received everything before `next`. */
   async advance(destination: string, next: number): Promise<void> {
-    if (this.#isDropped) return;
+    if (this.#isRemoved) return;
     await (await this.#readers.get(destination))?.advance(next);
     this.#cursors[destination] = next;
     // Several senders save at the same time: one write runs at a time and covers all earlier changes.
@@ -203,8 +203,8 @@ export class Segment {
   }
 
   async #saveCursors(): Promise<void> {
-    // A failed write of cursors is repeated, maybe after the segment is gone.
-    if (this.#isForgotten) return;
+    // It was asked for before the removal.
+    if (this.#isRemoved) return;
     const path = this.#cursorPath();
     // Replaced by a rename, so that a crash leaves the old or the new cursors.
     await writeNewText(`${path}.tmp`, JSON.stringify(this.#cursors), PRIVATE_FILE);
@@ -221,7 +221,7 @@ export class Segment {
 
   /** Removes it, though destinations have not received all of it. */
   async drop(): Promise<void> {
-    this.#isDropped = true;
+    this.#isRemoved = true;
     await this.#lastSave;
     await this.#closeReaders();
     await rm(this.#path, { force: true });
@@ -231,10 +231,6 @@ export class Segment {
   /** Offset up to which all of these destinations have received it. */
   deliveredTo(destinations: readonly string[]): number {
     return Math.min(...destinations.map((destination) => this.#cursors[destination] ?? 0));
-  }
-
-  get isDropped(): boolean {
-    return this.#isDropped;
   }
 
   /** Whether all of these destinations are finished. */
@@ -278,7 +274,7 @@ export class Segment {
       await this.release();
       return 'left';
     }
-    this.#isForgotten = true;
+    this.#isRemoved = true;
     await rm(this.#path, { force: true });
     await this.#removeCursors();
     return 'deleted';

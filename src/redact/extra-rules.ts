@@ -95,7 +95,7 @@ export function findExtra(text: string): readonly Found[] {
   return found;
 }
 
-/** A pattern that depends on what stands before or behind its match: `^`, `$`, `\\B`, `(?=`, `(?<!`. */
+/** A pattern that depends on what stands before or behind its match: `^`, `$`, `\B`, `(?=`, `(?<!`. */
 const AROUND = /(?<!\[)\^|\$|\\B|\(\?<?[=!]/;
 
 function combine(): void {

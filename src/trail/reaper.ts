@@ -58,7 +58,6 @@ export function startReaper(options: ReaperOptions): Reaper {
     const gapMs = nowMs - lastTickMs;
     lastTickMs = nowMs;
     // A suspended process received no heartbeats, and a clock that was set back gives no durations.
-    // Silence counts from when the backlog is through.
     if (gapMs > TICKS_MISSED_MAX * tickMs || gapMs < 0) store.liveness.renew(nowMs);
     else
       running ??= reap(options, nowMs, () => isStopped).finally(() => {
@@ -79,6 +78,7 @@ export function startReaper(options: ReaperOptions): Reaper {
 async function reap(options: ReaperOptions, nowMs: number, isStopped: () => boolean): Promise<void> {
   const { store, ender, log } = options;
   const closed: string[] = [];
+  // Silence counts from when the backlog is through.
   if ((await options.isBehind?.()) === true) return store.liveness.renew(nowMs);
   for (const task of [...store.liveness.all()]) {
     // Without a recorder the end cannot be recorded: this process is shutting down.

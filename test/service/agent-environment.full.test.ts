@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { MAIN } from '../support/built.ts';
 import { readLines } from '../support/receiver.ts';
+import { rotated } from '../support/rotated.ts';
 import { firstTaskId, processesWith, resultOf, ServiceProcess } from '../support/service-process.ts';
 import { until } from '../support/until.ts';
 
@@ -68,13 +69,6 @@ const INSIDE: Readonly<Record<string, string>> = {
   LC_SECRET: planted('locale'),
   OTEL_RESOURCE_ATTRIBUTES: `team=checkout,access.token=${planted('attribute')},k=${planted('api-token')}`,
 };
-
-function rotated(text: string): string {
-  return text.replace(/[A-Za-z]/g, (letter) => {
-    const code = letter.charCodeAt(0) + 13;
-    return String.fromCharCode(code > (letter <= 'Z' ? 90 : 122) ? code - 26 : code);
-  });
-}
 
 test('an agent that prints its environment prints no secret of the service, in whichever variable it stands', async () => {
   const custom = planted('custom-webhook');

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readVersion } from '../../src/system/version.ts';
 import { comment, deliver, SECRET } from '../support/deliveries.ts';
 import { attribute, readLines, readSpans, type StoredSpan } from '../support/receiver.ts';
+import { rotated } from '../support/rotated.ts';
 import { firstTaskId, readDocument, resultOf, ServiceProcess } from '../support/service-process.ts';
 import { until } from '../support/until.ts';
 
@@ -238,11 +239,6 @@ test('an unknown path is a 404 problem', async () => {
   expect(await response.json()).toMatchObject({ code: 'ERR_NOT_FOUND' });
 });
 
-function rotated(letter: string): string {
-  const code = letter.charCodeAt(0) + 13;
-  return String.fromCharCode(code > (letter <= 'Z' ? 90 : 122) ? code - 26 : code);
-}
-
 test('with a token the API needs it under any name, and agents get a derived one for their telemetry', {
   tags: 'full',
 }, async () => {
@@ -275,7 +271,7 @@ test('with a token the API needs it under any name, and agents get a derived one
     expect(output).toContain('OTEL_EXPORTER_OTLP_HEADERS=Authorization=');
     expect(output).not.toContain('x-vendor-key');
     expect(output).not.toContain('TASK_LOGS_API_TOKEN');
-    const environment = output.replace(/[A-Za-z]/g, rotated);
+    const environment = rotated(output);
     expect(environment).toContain('OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20');
     expect(environment).not.toContain(token.replaceAll(' ', '-'));
     expect(environment).not.toContain(SECRET);

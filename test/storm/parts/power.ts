@@ -1,6 +1,7 @@
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { listPids } from '../../../src/system/process-table.ts';
 import { DiskImage, noImageReason } from '../../support/disk-image.ts';
 
 /** Enough for a round; small enough to be copied in a tenth of a second. */
@@ -103,8 +104,8 @@ function usersOf(directory: string): readonly number[] {
       return false;
     }
   };
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
-  return pids.filter((pid) => linksOf(join('/proc', pid)).some(isOnDisk)).map(Number);
+  const pids = listPids().filter((pid) => pid !== process.pid);
+  return pids.filter((pid) => linksOf(join('/proc', String(pid))).some(isOnDisk));
 }
 
 function linksOf(folder: string): readonly string[] {

@@ -294,8 +294,7 @@ test('the counters and the journal are read at each scrape', async () => {
   books.setDestinations(['holder']);
   trail.watchProcess(books);
   books.countRecorded(7);
-  books.countAccepted(4);
-  books.countDuplicates(2);
+  books.countReceived(6, 4, 2);
   books.countSkippedLines(1);
   books.countDelivered('holder', 4);
   books.countDropped('rejected', 1);
