@@ -25,7 +25,9 @@ export class WebhookSender extends Client {
   }
 
   async #send(token: string): ReturnType<typeof post> {
-    const id = Number(token.replace(/\D/g, ''));
+    // Two senders never comment under one id: the second would be a duplicate of the first.
+    const [sender = '', number = ''] = token.match(/\d+/g) ?? [];
+    const id = Number(sender) * 1_000_000 + Number(number);
     const url = 'https://github.test/acme/app/issues/42';
     const body = JSON.stringify({
       action: 'created',
