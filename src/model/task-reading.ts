@@ -85,4 +85,6 @@ export interface StatsQuery extends TaskFilter {
 
 export interface StatsPage {
   readonly rows: readonly JsonObject[];
+  /** Groups that are not in the rows: those that count least. */
+  readonly leftOut: number;
 }

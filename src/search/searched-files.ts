@@ -1,4 +1,5 @@
 import type { JsonObject } from '../model/json.ts';
+import type { WorkflowLevel } from '../model/workflow.ts';
 
 /** A task as a list of the log directory has it. */
 export interface ListedTask {
@@ -14,6 +15,13 @@ export interface TaskVersions {
   readonly folder: string;
   /** The agent's output, to which lines are appended; empty when there is none. */
   readonly output: string;
+}
+
+/** What is counted of a workflow. */
+export interface WorkflowSummary {
+  readonly id: string;
+  readonly name: string | null;
+  readonly levels: readonly WorkflowLevel[];
 }
 
 export interface ListFilter {
@@ -41,4 +49,6 @@ export interface TaskFiles {
   outputLines(taskId: string): AsyncIterable<readonly string[]>;
   /** Newest first. */
   list(filter: ListFilter): AsyncIterable<ListedTask>;
+  /** Undefined for a workflow that is gone. */
+  workflow(workflowId: string): Promise<WorkflowSummary | undefined>;
 }

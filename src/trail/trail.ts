@@ -13,13 +13,13 @@ import { safeLogLine } from '../redact/log-line.ts';
 import { maskSecrets, setRedactRules } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
 import { readTrailKey } from '../store/key.ts';
-import { createReader } from '../store/read/reader.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { KnownSecrets, secretsOf } from './config-secrets.ts';
 import type { PendingJournal } from './metrics/process.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
 import { resourceOf, sourceOf } from './resource.ts';
+import { searchingReader } from './search/searching-reader.ts';
 import { HolderThread, type HolderThreadOptions } from './thread/holder-thread.ts';
 import { taskEnder } from './thread/task-ender.ts';
 
@@ -92,9 +92,10 @@ export async function openTrail(
 ): Promise<Trail> {
   const config = options.config ?? loadConfig(options);
   const books = new Books();
-  const reader: Reader = createReader(config.logDir, {
-    workflowDir: config.workflowDir,
-    expectsUploads: config.s3 !== undefined,
+  let thread: HolderThread | undefined;
+  const reader = searchingReader(config, {
+    list: async (request) => thread?.list(request),
+    stats: async (request) => thread?.stats(request),
   });
   if (!config.enabled) {
     setRecorder(undefined);
@@ -119,7 +120,6 @@ export async function openTrail(
   const secrets = new KnownSecrets([...secretsOf(config), ...handedSecrets(config)], (all) =>
     thread?.setSecrets(all),
   );
-  let thread: HolderThread | undefined;
   try {
     thread = await HolderThread.start({
       config,

@@ -23,12 +23,14 @@ const RETRY_MS = 500;
 /** Interval in milliseconds of the comparison with the folders: for what was copied there or removed by hand. */
 const SWEEP_MS = 300_000;
 
-/** Fact of an index that has every task. Readers in other processes look for it. */
+/** Fact of an index that has had every task: the process that keeps it. Readers in other processes look for it. */
 export const COMPLETE = 'complete';
 
 export interface IndexState {
   /** Whether it has had all tasks since its start; then changes follow within moments. */
   readonly isComplete: boolean;
+  /** Whether it answers queries: also while it is compared with the folders after a start. */
+  readonly isUsable: boolean;
   readonly waiting: number;
   readonly indexed: number;
   /** Why it is not being written at the moment. */
@@ -57,7 +59,10 @@ export class IndexKeeper {
   #database: Database | undefined;
   #index: TaskIndex | undefined;
   #inode: number | undefined;
+  /** Whether it has been compared with the folders since it was opened. */
   #isComplete = false;
+  /** Whether it had all tasks once: it answers while it is compared again after a start. */
+  #isUsable = false;
   #indexed = 0;
   #sweepAtMs = 0;
   #problem: string | undefined;
@@ -84,6 +89,7 @@ export class IndexKeeper {
   get state(): IndexState {
     return {
       isComplete: this.#isComplete,
+      isUsable: this.#isUsable,
       waiting: this.#waiting.size,
       indexed: this.#indexed,
       problem: this.#problem,
@@ -106,7 +112,7 @@ export class IndexKeeper {
 
   /** Calls `read` with the whole index. Undefined while there is none: then the files have to be read. */
   async use<T>(read: (index: TaskIndex) => T): Promise<T | undefined> {
-    if (!this.#isComplete || this.#index === undefined) return undefined;
+    if (!this.#isUsable || this.#index === undefined) return undefined;
     try {
       return read(this.#index);
     } catch (error) {
@@ -162,6 +168,7 @@ export class IndexKeeper {
     this.#index = new TaskIndex(this.#database);
     this.#inode = indexInode(logDir);
     this.#indexed = this.#index.count();
+    this.#isUsable = this.#index.fact(COMPLETE) !== undefined;
     this.#sweepAtMs = 0;
     return this.#index;
   }
@@ -261,8 +268,9 @@ export class IndexKeeper {
 
   #markComplete(index: TaskIndex): void {
     if (this.#isComplete) return;
-    index.setFact(COMPLETE, '1');
+    index.setFact(COMPLETE, String(process.pid));
     this.#isComplete = true;
+    this.#isUsable = true;
   }
 
   #failed(error: unknown): void {
@@ -282,6 +290,7 @@ export class IndexKeeper {
 
   #closeFile(): void {
     this.#isComplete = false;
+    this.#isUsable = false;
     this.#index = undefined;
     try {
       this.#database?.close();

@@ -1,11 +1,16 @@
+import { join } from 'node:path';
 import { TasktrailError } from '../../errors.ts';
+import { isWorkflowId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
+import type { WorkflowLevel } from '../../model/workflow.ts';
 import { gzipPath } from '../compress.ts';
 import { unlessUnreadable } from '../file-errors.ts';
-import { taskDir, taskFile } from '../layout.ts';
+import { OWN_NAMES, taskDir, taskFile } from '../layout.ts';
 import { lstatStored } from '../stored-file.ts';
 import { openTaskLines, readTaskDocument } from '../task-file.ts';
+import { WorkflowPlaces } from '../workflow-place.ts';
 import { createTaskListing, type ListedTask, type TaskScan } from './task-list.ts';
+import { foldWorkflow } from './workflow-reader.ts';
 
 /** Reads all tasks of a log directory, for an index of them. What is damaged or unreadable counts as missing. */
 export interface TaskSource {
@@ -17,13 +22,26 @@ export interface TaskSource {
   readDocument(taskId: string, document: 'input' | 'final-result'): Promise<JsonObject | undefined>;
   /** Lines of the agent's output, in batches; they may be torn. Copies of a line are not left out. */
   outputLines(taskId: string): AsyncGenerator<readonly string[]>;
+  /** Undefined for a workflow that is gone. */
+  workflow(workflowId: string): Promise<WorkflowSummary | undefined>;
   /** Newest first. */
   list(scan: TaskScan): AsyncGenerator<ListedTask>;
 }
 
+interface WorkflowSummary {
+  readonly id: string;
+  readonly name: string | null;
+  readonly levels: readonly WorkflowLevel[];
+}
+
 const DOCUMENTS = { input: 'input', 'final-result': 'finalResult' } as const;
 
-export function createTaskSource(logDir: string): TaskSource {
+/** `workflowDir`: default `_workflow` in the log directory. */
+export function createTaskSource(
+  logDir: string,
+  workflowDir: string = join(logDir, OWN_NAMES.workflows),
+): TaskSource {
+  const places = new WorkflowPlaces(workflowDir);
   const tasks = createTaskListing(logDir);
   return {
     names: tasks.names,
@@ -32,8 +50,16 @@ export function createTaskSource(logDir: string): TaskSource {
     readDocument: (taskId, document) =>
       unlessUnreadable(readTaskDocument(logDir, taskId, DOCUMENTS[document])),
     outputLines: (taskId) => readOutput(logDir, taskId),
+    workflow: (workflowId) => unlessUnreadable(readSummary(places, workflowId)),
     list: tasks.scan,
   };
+}
+
+async function readSummary(places: WorkflowPlaces, id: string): Promise<WorkflowSummary | undefined> {
+  if (!isWorkflowId(id)) return undefined;
+  const month = await places.find(id);
+  const state = month === undefined ? undefined : (await foldWorkflow({ month, id }))?.state;
+  return state && { id, name: state.name, levels: state.levels };
 }
 
 async function readVersions(

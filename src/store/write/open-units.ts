@@ -103,13 +103,17 @@ export class OpenUnits<Change> {
   async tick(handle: {
     isClosed(): boolean;
     onSpan(span: OtlpSpan): void;
+    /** After a unit that had work. */
+    onWork?(id: string): void;
     onError(id: string, error: unknown): Promise<unknown>;
   }): Promise<void> {
     for (const [id, unit] of this.#units) {
       await this.alone(id, async () => {
         if (handle.isClosed() || this.#units.get(id) !== unit) return;
+        const { isDue } = unit;
         try {
           for (const span of await unit.tick(this.#options.now())) handle.onSpan(span);
+          if (isDue) handle.onWork?.(id);
           if (unit.isIdle(this.#options.now())) this.#units.delete(id);
         } catch (error) {
           this.#units.delete(id);

@@ -20,7 +20,7 @@ import { KeyedQueue } from './keyed-queue.ts';
 import { LineSync } from './lines/line-sync.ts';
 import { Liveness } from './liveness.ts';
 import { NameGuard, type NameRules, removeLeftProbes } from './name-guard.ts';
-import type { StoreObserver } from './observer.ts';
+import { notify, type StoreObserver } from './observer.ts';
 import { OpenUnits } from './open-units.ts';
 import { isSpanInTask, type SoughtSpan, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusal, Refusals, unavailable } from './refusals.ts';
@@ -252,7 +252,12 @@ export class Store {
   #tickUnits<C>(units: OpenUnits<Sent<C>>): Promise<void> {
     const { onSpan } = this.#options;
     const isClosed = (): boolean => this.#closedReason() !== undefined;
-    return units.tick({ isClosed, onSpan, onError: (id, error) => this.#failed(units, id, error) });
+    return units.tick({
+      isClosed,
+      onSpan,
+      onWork: (id) => this.#changed(units.kind, id),
+      onError: (id, error) => this.#failed(units, id, error),
+    });
   }
 
   /**
@@ -268,6 +273,7 @@ export class Store {
         return await fn();
       } finally {
         if (kind === 'workflow') this.#places.forget(id);
+        this.#changed(kind, id);
       }
     });
   }
@@ -299,6 +305,7 @@ export class Store {
       try {
         const refusal = new Refusal(entries, refused, this.#options.books);
         const fresh = await units.apply(id, entries, refusal.add);
+        this.#changed(units.kind, id);
         this.#count(entries.length - refusal.records.size, fresh);
         if (entries.length > 0) this.#refusals.clear(what);
         this.#recovery.noteWritten(what);
@@ -369,6 +376,10 @@ export class Store {
   #count(received: number, fresh: number): void {
     this.#options.books.countAccepted(fresh);
     this.#options.books.countDuplicates(received - fresh);
+  }
+
+  #changed(kind: 'task' | 'workflow', id: string): void {
+    if (kind === 'task') notify(this.#options.observer, (observer) => observer.taskChanged?.(id));
   }
 
   #dropped(reason: string, count: number): void {

@@ -47,6 +47,9 @@ const STAYED_MS = 60_000;
 /** Milliseconds for an answer that only reads memory. */
 const READ_MS = 1_000;
 
+/** Milliseconds for an answer of the search index, which may look into files. */
+const SEARCH_MS = 25_000;
+
 /** Milliseconds for a count, which reads the backlog. */
 const COUNT_MS = 60_000;
 
@@ -161,6 +164,16 @@ export class HolderThread {
   /** Number of records in the journal that a destination does not have yet. Rejects when the thread does not answer. */
   async countPending(destination: string): Promise<number> {
     return this.#ask('pending', destination, COUNT_MS);
+  }
+
+  /** A page of a list by the search index. Undefined when there is no answer: the files have to give it. */
+  list(request: AskedOfHolder['list']['input']): Promise<AskedOfHolder['list']['answer']> {
+    return this.#ask('list', request, SEARCH_MS).catch(() => undefined);
+  }
+
+  /** Counts by the search index, as `list`. */
+  stats(request: AskedOfHolder['stats']['input']): Promise<AskedOfHolder['stats']['answer']> {
+    return this.#ask('stats', request, SEARCH_MS).catch(() => undefined);
   }
 
   /** Undefined when this process has no store, or it does not answer. */
