@@ -19,7 +19,7 @@ import type { PendingJournal } from './metrics/process.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
 import { resourceOf, sourceOf } from './resource.ts';
-import { searchingReader } from './search/searching-reader.ts';
+import { heldIndex, searchingReader } from './search/searching-reader.ts';
 import { HolderThread, type HolderThreadOptions } from './thread/holder-thread.ts';
 import { taskEnder } from './thread/task-ender.ts';
 
@@ -93,9 +93,11 @@ export async function openTrail(
   const config = options.config ?? loadConfig(options);
   const books = new Books();
   let thread: HolderThread | undefined;
+  const held = heldIndex(config.logDir, config.workflowDir);
+  const isHolder = (): boolean => thread?.url !== undefined;
   const reader = searchingReader(config, {
-    list: async (request) => thread?.list(request),
-    stats: async (request) => thread?.stats(request),
+    list: async (request) => (isHolder() ? thread?.list(request) : held.list(request)),
+    stats: async (request) => (isHolder() ? thread?.stats(request) : held.stats(request)),
   });
   if (!config.enabled) {
     setRecorder(undefined);

@@ -1,8 +1,10 @@
 import type { Config } from '../../config/config.ts';
+import { createIndexView } from '../../search/index/index-view.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import { type AskIndex, createTaskLists } from '../../search/list/task-lists.ts';
 import { createTaskStats, type StatsRequest, type StatsRows } from '../../search/stats/task-stats.ts';
 import type { Reader } from '../../serve/reader.ts';
+import { findHolder } from '../../store/lock.ts';
 import { createReader } from '../../store/read/reader.ts';
 import { createTaskSource } from '../../store/read/task-source.ts';
 
@@ -23,4 +25,19 @@ export function searchingReader(config: ReadConfig, index: AskedIndex): Reader {
     listTasks: createTaskLists({ files, askIndex: index.list }),
     countTasks: createTaskStats({ files, askIndex: index.stats }),
   };
+}
+
+/** As `searchingReader`, for a process that does not hold the directory: it reads the index that the holder keeps. */
+export function viewingReader(config: ReadConfig): Reader {
+  const { logDir, workflowDir } = config;
+  return searchingReader(config, heldIndex(logDir, workflowDir));
+}
+
+/** The index of the process that holds the directory now. */
+export function heldIndex(logDir: string, workflowDir: string): AskedIndex {
+  return createIndexView({
+    logDir,
+    files: createTaskSource(logDir, workflowDir),
+    holderPid: async () => (await findHolder(logDir))?.pid,
+  });
 }
