@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, TasktrailError } from '../../errors.ts';
-import type { TaskFiles, TaskVersions } from '../searched-files.ts';
+import type { TaskFiles } from '../searched-files.ts';
 import type { Database, Driver } from './driver.ts';
 import { failureOf, indexInode, openIndexFile, removeIndex } from './index-file.ts';
 import { readTask } from './read-task.ts';
@@ -32,6 +32,7 @@ export interface IndexState {
   /** Whether it answers queries: also while it is compared with the folders after a start. */
   readonly isUsable: boolean;
   readonly waiting: number;
+  /** Those that it had when it was opened, and what was written since. */
   readonly indexed: number;
   /** Why it is not being written at the moment. */
   readonly problem: string | undefined;
@@ -45,6 +46,13 @@ export interface IndexKeeperOptions {
   readonly sweepMs?: number;
 }
 
+/** When the output of an open task was read, for how long, and its version. */
+interface OutputRead {
+  readonly atMs: number;
+  readonly tookMs: number;
+  readonly output: string;
+}
+
 /**
  * Keeps the index of a log directory as its files are. Whatever happens to the index, it is made again from them. One for each
  * directory, in the process that holds it.
@@ -54,8 +62,7 @@ export class IndexKeeper {
   readonly #waiting = new Set<string>();
   /** Open tasks whose output is to be read later. */
   readonly #later = new Map<string, number>();
-  /** When the output of an open task was read, and for how long. */
-  readonly #reads = new Map<string, { readonly atMs: number; readonly tookMs: number }>();
+  readonly #reads = new Map<string, OutputRead>();
   #database: Database | undefined;
   #index: TaskIndex | undefined;
   #inode: number | undefined;
@@ -208,12 +215,12 @@ export class IndexKeeper {
       const tasks: IndexedTask[] = [];
       const removed: string[] = [];
       await eachOf(ids, async (id) => {
-        const task = await this.#read(id, index);
+        const task = await this.#read(id);
         if (task === undefined) removed.push(id);
         else tasks.push(task);
       });
       index.write(tasks, removed);
-      this.#indexed = index.count();
+      this.#indexed += ids.length;
     } catch (error) {
       for (const id of ids) this.#waiting.add(id);
       throw error;
@@ -221,24 +228,23 @@ export class IndexKeeper {
   }
 
   /** One task that cannot be read does not keep the others out of the index. */
-  async #read(id: string, index: TaskIndex): Promise<IndexedTask | undefined> {
-    const known = index.versionsOf(id);
+  async #read(id: string): Promise<IndexedTask | undefined> {
     try {
-      return await this.#readKnown(id, known);
+      return await this.#readTask(id);
     } catch (error) {
       if (error instanceof TasktrailError && error.retryable) throw error;
       return undefined;
     }
   }
 
-  async #readKnown(id: string, known: TaskVersions | undefined): Promise<IndexedTask | undefined> {
+  async #readTask(id: string): Promise<IndexedTask | undefined> {
     const startMs = performance.now();
+    const last = this.#reads.get(id);
     const task = await readTask(this.#options.files, id, ({ output }, isOpen) => {
-      const last = this.#reads.get(id);
-      if (!isOpen || known === undefined || last === undefined) return true;
+      if (!isOpen || last === undefined) return true;
       const dueMs = last.atMs + Math.max(REREAD_MS, REREAD_FACTOR * last.tookMs);
       if (startMs >= dueMs) return true;
-      if (known.output !== output) this.#later.set(id, dueMs);
+      if (last.output !== output) this.#later.set(id, dueMs);
       return false;
     });
     if (task?.text !== undefined) this.#later.delete(id);
@@ -247,7 +253,7 @@ export class IndexKeeper {
       this.#later.delete(id);
     } else if (task.text !== undefined) {
       const nowMs = performance.now();
-      this.#reads.set(id, { atMs: nowMs, tookMs: nowMs - startMs });
+      this.#reads.set(id, { atMs: nowMs, tookMs: nowMs - startMs, output: task.versions.output });
     }
     return task;
   }

@@ -60,6 +60,9 @@ const UPSERT = `INSERT INTO task(${COLUMNS.join(', ')}) VALUES(${COLUMNS.map(() 
     .join(', ')}
   RETURNING n`;
 
+/** So many rows are sorted in a millisecond or two. */
+const MANY = 2_000;
+
 /** Rows that are read at once while all are counted. */
 const ROWS_MAX = 5_000;
 
@@ -69,11 +72,6 @@ export class TaskIndex {
 
   constructor(database: Database) {
     this.#database = database;
-  }
-
-  versionsOf(id: string): TaskVersions | undefined {
-    const [found] = this.#database.all('SELECT folder, output FROM task WHERE id = ?', [id]);
-    return found && { folder: String(found.folder), output: String(found.output) };
   }
 
   /** The versions of all tasks by id; of an open one also that of its output. */
@@ -117,7 +115,10 @@ export class TaskIndex {
       limit,
     }: { readonly sort: TaskSort; readonly after: Place | undefined; readonly limit: number },
   ): readonly Place[] {
-    const { sql, values } = whereOf(search, after && { place: after, sort });
+    const { sql, values } = whereOf(search, {
+      after: after && { place: after, sort },
+      hasMany: this.#hasMany,
+    });
     return this.#database
       .all(`SELECT * FROM task ${sql} ${orderOf(sort)} LIMIT ?`, [...values, limit])
       .map((found) => placeOf(rowOf(found, []), sort));
@@ -156,6 +157,11 @@ export class TaskIndex {
       if (found.length < ROWS_MAX) return;
     }
   }
+
+  readonly #hasMany = (sql: string, values: readonly SqlValue[]): boolean => {
+    const counted = `SELECT count(*) AS count FROM (${sql} LIMIT ${MANY})`;
+    return Number(this.#database.all(counted, values)[0]?.count) === MANY;
+  };
 
   #byTask(sql: string, range: readonly SqlValue[]): ReadonlyMap<number, readonly SqlRow[]> {
     const byTask = new Map<number, SqlRow[]>();

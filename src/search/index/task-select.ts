@@ -9,6 +9,17 @@ import type { SqlValue } from './driver.ts';
 interface Condition {
   readonly sql: string;
   readonly values: readonly SqlValue[];
+  /** For a condition by which rows can be found: the numbers of these rows, and the condition where they are many. */
+  readonly many?: { readonly members: string; readonly sql: string };
+}
+
+/** Whether a statement gives many rows. Then it is faster to go through the tasks in their order and to test each. */
+export type HasMany = (sql: string, values: readonly SqlValue[]) => boolean;
+
+export interface SelectOptions {
+  /** Only what comes after this place. */
+  readonly after?: { readonly place: Place; readonly sort: TaskSort } | undefined;
+  readonly hasMany?: HasMany;
 }
 
 export interface Selection {
@@ -25,10 +36,7 @@ const SORT_COLUMNS: Readonly<Record<TaskSort, string>> = {
 };
 
 /** The rows that may be of the search: phrases and long words are looked up in the files afterwards. */
-export function whereOf(
-  search: TaskSearch,
-  after?: { readonly place: Place; readonly sort: TaskSort },
-): Selection {
+export function whereOf(search: TaskSearch, { after, hasMany }: SelectOptions = {}): Selection {
   const conditions = [
     ...search.fields.map(fieldCondition),
     ...termConditions(search.terms),
@@ -37,9 +45,16 @@ export function whereOf(
     ...(after === undefined ? [] : [afterCondition(after.place, after.sort)]),
   ];
   return {
-    sql: conditions.length === 0 ? '' : `WHERE ${conditions.map(({ sql }) => `(${sql})`).join(' AND ')}`,
+    sql:
+      conditions.length === 0
+        ? ''
+        : `WHERE ${conditions.map((one) => `(${sqlOf(one, hasMany)})`).join(' AND ')}`,
     values: conditions.flatMap(({ values }) => values),
   };
+}
+
+function sqlOf({ sql, values, many }: Condition, hasMany: HasMany | undefined): string {
+  return many !== undefined && hasMany?.(many.members, values) === true ? many.sql : sql;
 }
 
 /** Descending values have NULL last by themselves. */
@@ -57,8 +72,7 @@ function fieldCondition(clause: FieldClause): Condition {
 }
 
 function textCondition({ field, values, isNegated }: TextClause): Condition {
-  const column =
-    field === 'tool' || field === 'workflow_id' ? `${field === 'tool' ? 'tool' : 'workflow_id'}` : field;
+  const column: string = field;
   const collation = WITHOUT_CASE.has(field) ? ' COLLATE NOCASE' : '';
   const parts = values.map(({ text, isPrefix }) =>
     isPrefix
@@ -67,10 +81,9 @@ function textCondition({ field, values, isNegated }: TextClause): Condition {
   );
   const either = parts.map(({ sql }) => sql).join(' OR ');
   const bound = parts.flatMap((part) => part.values);
-  const not = isNegated ? 'NOT ' : '';
-  if (field === 'tool') return { sql: `${not}n IN (SELECT n FROM task_tool WHERE ${either})`, values: bound };
+  if (field === 'tool') return memberCondition(`SELECT n FROM task_tool WHERE ${either}`, bound, isNegated);
   if (field === 'workflow_id')
-    return { sql: `${not}n IN (SELECT n FROM task_workflow WHERE ${either})`, values: bound };
+    return memberCondition(`SELECT n FROM task_workflow WHERE ${either}`, bound, isNegated);
   return { sql: isNegated ? `NOT COALESCE(${either}, 0)` : either, values: bound };
 }
 
@@ -94,11 +107,17 @@ function numberCondition({ field, min, max, isMinOpen, isMaxOpen, isNegated }: N
 function termConditions(terms: readonly TermClause[]): readonly Condition[] {
   const positive = terms.filter(({ isNegated }) => !isNegated).map(matchOf);
   const negative = terms.filter(({ isNegated, term }) => isNegated && term.isExact).map(matchOf);
-  const inText = 'IN (SELECT rowid FROM text WHERE text MATCH ?)';
+  const members = 'SELECT rowid FROM text WHERE text MATCH ?';
   return [
-    ...(positive.length === 0 ? [] : [{ sql: `n ${inText}`, values: [positive.join(' ')] }]),
-    ...negative.map((match) => ({ sql: `n NOT ${inText}`, values: [match] })),
+    ...(positive.length === 0 ? [] : [memberCondition(members, [positive.join(' ')], false)]),
+    ...negative.map((match) => memberCondition(members, [match], true)),
   ];
+}
+
+/** `+n` keeps SQLite from going through the members and sorting them. */
+function memberCondition(members: string, values: readonly SqlValue[], isNegated: boolean): Condition {
+  if (isNegated) return { sql: `n NOT IN (${members})`, values };
+  return { sql: `n IN (${members})`, values, many: { members, sql: `+n IN (${members})` } };
 }
 
 function matchOf({ term: { words, isPrefix } }: TermClause): string {

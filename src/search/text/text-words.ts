@@ -10,7 +10,6 @@ const DENSE_CHARACTER =
 /** A symbol such as an emoji or a half of a flag; characters of a dense script; a word of any other. */
 const WORDS =
   /([\p{Extended_Pictographic}\p{Regional_Indicator}])|([\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}\u30fc]+)|(?:(?![\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}\u30fc])[\p{L}\p{M}\p{N}])+/gu;
-const ASCII_WORDS = /[a-z0-9]+/g;
 const BEYOND_ASCII = /[\u0080-\uffff]/;
 
 const WORD_CHARACTER = /^[\p{L}\p{M}\p{N}]$/u;
@@ -30,7 +29,7 @@ export function normalized(text: string): string {
  */
 export function forEachWord(text: string, add: (word: string) => void): void {
   if (!BEYOND_ASCII.test(text)) {
-    for (const [word] of text.matchAll(ASCII_WORDS)) add(cut(word));
+    forEachAsciiWord(text, add);
     return;
   }
   for (const [word, symbol, dense] of text.matchAll(WORDS)) {
@@ -44,6 +43,22 @@ export function forEachWord(text: string, add: (word: string) => void): void {
       }
     }
   }
+}
+
+/** Most texts are ASCII: a loop takes a third of the time of a pattern. */
+function forEachAsciiWord(text: string, add: (word: string) => void): void {
+  let start = -1;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    const isPart = (code >= 97 && code <= 122) || (code >= 48 && code <= 57);
+    if (isPart) {
+      if (start < 0) start = at;
+    } else if (start >= 0) {
+      add(cut(text.slice(start, at)));
+      start = -1;
+    }
+  }
+  if (start >= 0) add(cut(text.slice(start)));
 }
 
 /** What a searched text is in the index. */

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { TasktrailError } from '../../errors.ts';
 import { isWorkflowId } from '../../model/ids.ts';
@@ -74,8 +75,12 @@ async function readVersions(
 
 async function versionOf(path: string): Promise<string | undefined> {
   const stats = await unlessUnreadable(lstatStored({ path, what: 'a task' }));
-  // The size of a folder says nothing, and differs between file systems.
-  return stats && `${stats.ino}:${stats.mtimeMs}${stats.isFile() ? `:${stats.size}` : ''}`;
+  return stats && versionText(stats);
+}
+
+/** The size of a folder says nothing, and differs between file systems. */
+export function versionText(stats: Stats): string {
+  return `${stats.ino}:${stats.mtimeMs}${stats.isFile() ? `:${stats.size}` : ''}`;
 }
 
 async function* readOutput(logDir: string, taskId: string): AsyncGenerator<readonly string[]> {

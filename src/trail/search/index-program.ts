@@ -2,7 +2,7 @@ import { IndexKeeper } from '../../search/index/index-keeper.ts';
 import { loadDriver } from '../../search/index/load-driver.ts';
 import { listByIndex } from '../../search/list/index-list.ts';
 import { countByIndex } from '../../search/stats/task-stats.ts';
-import { createTaskSource } from '../../store/read/task-source.ts';
+import { createBlockingSource } from '../../store/read/blocking-source.ts';
 import { setFileMode } from '../../system/files/modes.ts';
 import { Channel, type Port } from '../thread/channel.ts';
 import type { AskedOfIndex, FromIndex, IndexStart, ToIndex } from './index-messages.ts';
@@ -16,7 +16,7 @@ type NoRequests = Record<never, never>;
 export async function runIndex(port: Port, start: IndexStart): Promise<void> {
   const { logDir, workflowDir, fileMode } = start;
   setFileMode(fileMode);
-  const files = createTaskSource(logDir, workflowDir);
+  const files = createBlockingSource(logDir, workflowDir);
   const driver = await loadDriver();
   const keeper =
     driver && new IndexKeeper({ logDir, files, driver, onState: (state) => channel.tell('state', state) });
