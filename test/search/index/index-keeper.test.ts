@@ -107,6 +107,27 @@ describe.each((await loadDrivers()).map((driver) => [driver.name, driver] as con
     }
   });
 
+  test('while another process has locked it the files answer, and afterwards nothing is missing', async () => {
+    const dir = await tempDir();
+    writeTask(dir, { id: 'task-a', message: 'words' });
+    const keeper = await openIndex(dir, driver);
+    const other = driver.open(indexPath(dir), { isReadOnly: false });
+    other.exec('BEGIN EXCLUSIVE');
+    writeTask(dir, { id: 'task-b', message: 'words' });
+    keeper.note(['task-b']);
+    await expect
+      .poll(async () => {
+        await keeper.settle(10);
+        return keeper.state.problem;
+      })
+      .toMatch(/locked|busy/);
+    expect(await keeper.use((index) => index.count())).toBeUndefined();
+    other.exec('ROLLBACK');
+    other.close();
+    const lists = listsOf(dir, keeper);
+    expect((await lists({ limit: 9, q: 'words' })).items).toHaveLength(2);
+  });
+
   test('a line of hostile size, torn lines and deep values do not stop it', async () => {
     const dir = await tempDir();
     const deep = `${'['.repeat(5_000)}"deepest"${']'.repeat(5_000)}`;
