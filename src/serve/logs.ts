@@ -6,6 +6,7 @@ import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
+import { askedOf } from './query.ts';
 import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
 import { readStatsQuery, readTaskQuery } from './task-query.ts';
@@ -66,7 +67,8 @@ export function serveLogs(options: ServeLogsOptions): HttpHandler {
 
 function listTasks(reader: Reader): Answer {
   return async (req, res) => {
-    const page = await reader.listTasks(readTaskQuery(req.url ?? ''));
+    const url = req.url ?? '';
+    const page = await reader.listTasks({ ...readTaskQuery(url), asked: askedOf(url) });
     sendJson(res, { status: 200, value: { items: page.items, next_cursor: page.nextCursor } });
   };
 }

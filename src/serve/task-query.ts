@@ -7,7 +7,7 @@ import {
   TASK_SORTS,
   type TaskQuery,
 } from '../model/task-reading.ts';
-import { amount, askedOf, filter, limit, readQuery, time } from './query.ts';
+import { amount, filter, limit, readQuery, time } from './query.ts';
 
 const filters = {
   status: z.enum(TASK_STATUSES, { error: `must be one of ${TASK_STATUSES.join(', ')}` }).optional(),
@@ -54,7 +54,7 @@ const statsSchema = z.strictObject({ ...filters, group_by: groups });
 
 /** The query of `GET /tasks`. Throws `ERR_INPUT_INVALID` naming an invalid or unknown parameter. */
 export function readTaskQuery(url: string): TaskQuery {
-  return { ...readQuery(url, listSchema), asked: askedOf(url) };
+  return readQuery(url, listSchema);
 }
 
 /** The query of `GET /stats`, as `readTaskQuery`. */

@@ -75,6 +75,7 @@ export class IndexKeeper {
   #problem: string | undefined;
   #isClosed = false;
   #isHurried = false;
+  #isWriting = false;
   #wake: () => void = () => {};
   #settled: (() => void)[] = [];
   #running: Promise<void> | undefined;
@@ -105,7 +106,7 @@ export class IndexKeeper {
 
   /** Resolves when all that was noted is written, at the latest after `withinMs`. */
   async settle(withinMs: number): Promise<void> {
-    if (this.#waiting.size === 0 && this.#isComplete) return;
+    if (this.#waiting.size === 0 && !this.#isWriting && this.#isComplete) return;
     this.#isHurried = true;
     this.#wake();
     const end = new AbortController();
@@ -211,6 +212,7 @@ export class IndexKeeper {
     }
     // Before they are read: what changes meanwhile is noted again.
     for (const id of ids) this.#waiting.delete(id);
+    this.#isWriting = true;
     try {
       const tasks: IndexedTask[] = [];
       const removed: string[] = [];
@@ -224,6 +226,8 @@ export class IndexKeeper {
     } catch (error) {
       for (const id of ids) this.#waiting.add(id);
       throw error;
+    } finally {
+      this.#isWriting = false;
     }
   }
 

@@ -32,6 +32,8 @@ export interface OpenUnitsOptions<Change> {
   /** Whether it has files, so that opening it makes none. */
   exists(id: string): Promise<boolean>;
   onBadLines(count: number): void;
+  /** The files of a unit may have changed. */
+  onChanged?(id: string): void;
 }
 
 /** Open units, each with one writer at a time. */
@@ -79,7 +81,9 @@ export class OpenUnits<Change> {
       const unit = known ?? (await this.#open(id));
       this.#units.delete(id);
       this.#units.set(id, unit);
-      return await unit.apply(changes, this.#options.now(), onRefused);
+      const fresh = await unit.apply(changes, this.#options.now(), onRefused);
+      this.changed(id);
+      return fresh;
     } catch (error) {
       // The state on disk is unknown after an error: the next record reads it again.
       this.#units.delete(id);
@@ -99,12 +103,14 @@ export class OpenUnits<Change> {
     this.#units.delete(id);
   }
 
+  changed(id: string): void {
+    this.#options.onChanged?.(id);
+  }
+
   /** Ticks every open unit. */
   async tick(handle: {
     isClosed(): boolean;
     onSpan(span: OtlpSpan): void;
-    /** After a unit that had work. */
-    onWork?(id: string): void;
     onError(id: string, error: unknown): Promise<unknown>;
   }): Promise<void> {
     for (const [id, unit] of this.#units) {
@@ -113,7 +119,7 @@ export class OpenUnits<Change> {
         const { isDue } = unit;
         try {
           for (const span of await unit.tick(this.#options.now())) handle.onSpan(span);
-          if (isDue) handle.onWork?.(id);
+          if (isDue) this.changed(id);
           if (unit.isIdle(this.#options.now())) this.#units.delete(id);
         } catch (error) {
           this.#units.delete(id);

@@ -122,6 +122,7 @@ export class Store {
       ...shared,
       kind: 'task',
       max: OPEN_TASKS_MAX,
+      onChanged: (id) => notify(observer, (one) => one.taskChanged?.(id)),
       open: (id, nowMs) =>
         OpenTask.open({ id, nowMs }, { ...taskOptions, writer: this.#sync.of(`task ${id}`) }),
       exists: async (id) => (await statIfPresent(taskDir(logDir, id))) !== undefined,
@@ -252,12 +253,7 @@ export class Store {
   #tickUnits<C>(units: OpenUnits<Sent<C>>): Promise<void> {
     const { onSpan } = this.#options;
     const isClosed = (): boolean => this.#closedReason() !== undefined;
-    return units.tick({
-      isClosed,
-      onSpan,
-      onWork: (id) => this.#changed(units.kind, id),
-      onError: (id, error) => this.#failed(units, id, error),
-    });
+    return units.tick({ isClosed, onSpan, onError: (id, error) => this.#failed(units, id, error) });
   }
 
   /**
@@ -273,7 +269,7 @@ export class Store {
         return await fn();
       } finally {
         if (kind === 'workflow') this.#places.forget(id);
-        this.#changed(kind, id);
+        units.changed(id);
       }
     });
   }
@@ -305,7 +301,6 @@ export class Store {
       try {
         const refusal = new Refusal(entries, refused, this.#options.books);
         const fresh = await units.apply(id, entries, refusal.add);
-        this.#changed(units.kind, id);
         this.#count(entries.length - refusal.records.size, fresh);
         if (entries.length > 0) this.#refusals.clear(what);
         this.#recovery.noteWritten(what);
@@ -376,10 +371,6 @@ export class Store {
   #count(received: number, fresh: number): void {
     this.#options.books.countAccepted(fresh);
     this.#options.books.countDuplicates(received - fresh);
-  }
-
-  #changed(kind: 'task' | 'workflow', id: string): void {
-    if (kind === 'task') notify(this.#options.observer, (observer) => observer.taskChanged?.(id));
   }
 
   #dropped(reason: string, count: number): void {
