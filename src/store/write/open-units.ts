@@ -82,7 +82,7 @@ export class OpenUnits<Change> {
       this.#units.delete(id);
       this.#units.set(id, unit);
       const fresh = await unit.apply(changes, this.#options.now(), onRefused);
-      this.changed(id);
+      this.#options.onChanged?.(id);
       return fresh;
     } catch (error) {
       // The state on disk is unknown after an error: the next record reads it again.
@@ -103,8 +103,14 @@ export class OpenUnits<Change> {
     this.#units.delete(id);
   }
 
-  changed(id: string): void {
-    this.#options.onChanged?.(id);
+  /** Runs `fn`, which may change or remove the files of a unit. Call it inside `alone`. */
+  async released<T>(id: string, fn: () => Promise<T>): Promise<T> {
+    this.forget(id);
+    try {
+      return await fn();
+    } finally {
+      this.#options.onChanged?.(id);
+    }
   }
 
   /** Ticks every open unit. */
@@ -119,7 +125,7 @@ export class OpenUnits<Change> {
         const { isDue } = unit;
         try {
           for (const span of await unit.tick(this.#options.now())) handle.onSpan(span);
-          if (isDue) this.changed(id);
+          if (isDue) this.#options.onChanged?.(id);
           if (unit.isIdle(this.#options.now())) this.#units.delete(id);
         } catch (error) {
           this.#units.delete(id);

@@ -264,12 +264,10 @@ export class Store {
     const units = kind === 'task' ? this.#tasks : this.#workflows;
     return units.alone(id, async () => {
       this.#checkOpen();
-      units.forget(id);
       try {
-        return await fn();
+        return await units.released(id, fn);
       } finally {
         if (kind === 'workflow') this.#places.forget(id);
-        units.changed(id);
       }
     });
   }
