@@ -1,10 +1,10 @@
 import type { TaskSort } from '../../model/task-reading.ts';
-import { type Place, placeOf } from '../list/list-cursor.ts';
+import type { Place } from '../list/list-cursor.ts';
 import type { TaskSearch } from '../query/task-search.ts';
 import type { TaskVersions } from '../searched-files.ts';
 import { type TaskRow, tokensOf } from '../task-row.ts';
 import type { Database, SqlRow, SqlValue } from './driver.ts';
-import { orderOf, whereOf } from './task-select.ts';
+import { orderOf, SORT_COLUMNS, whereOf } from './task-select.ts';
 
 /** What is written of a task. */
 export interface IndexedTask {
@@ -59,6 +59,18 @@ const UPSERT = `INSERT INTO task(${COLUMNS.join(', ')}) VALUES(${COLUMNS.map(() 
     .map((name) => `${name}=excluded.${name}`)
     .join(', ')}
   RETURNING n`;
+
+const NUMBERS = ['attempt', 'success', 'cost', 'input_tokens', 'output_tokens', 'duration'] as const;
+
+const NONE: ReadonlyMap<number, readonly SqlRow[]> = new Map();
+const NO_TOOLS: ReadonlyMap<string, number> = new Map();
+
+/** What is read of the rows that are counted: a text costs more than all numbers. */
+export interface RowNeeds {
+  readonly texts: readonly ('status' | 'provider' | 'agent' | 'model' | 'command' | 'repo')[];
+  readonly tools: boolean;
+  readonly workflows: boolean;
+}
 
 /** So many rows are sorted in a millisecond or two. */
 const MANY = 2_000;
@@ -120,40 +132,42 @@ export class TaskIndex {
       hasMany: this.#hasMany,
     });
     return this.#database
-      .all(`SELECT * FROM task ${sql} ${orderOf(sort)} LIMIT ?`, [...values, limit])
-      .map((found) => placeOf(rowOf(found, []), sort));
+      .all(`SELECT id, ${SORT_COLUMNS[sort]} AS value FROM task ${sql} ${orderOf(sort)} LIMIT ?`, [
+        ...values,
+        limit,
+      ])
+      .map(({ id, value }) => ({
+        id: String(id),
+        value: sort === 'created' ? String(value) : number(value),
+      }));
   }
 
   /** The rows of a search, in no order. Each step is one statement, so that other queries are answered in between. */
-  *rows(search: TaskSearch, needs: { readonly tools: boolean }): Generator<readonly CountedRow[]> {
+  *rows(search: TaskSearch, { texts, tools, workflows }: RowNeeds): Generator<readonly CountedRow[]> {
     const { sql, values } = whereOf(search);
+    const columns = ['n', 'id', 'at', ...NUMBERS, ...texts].join(', ');
     for (let last = 0; ; ) {
       const where = sql === '' ? 'WHERE n > ?' : `${sql} AND n > ?`;
-      const found = this.#database.all(`SELECT * FROM task ${where} ORDER BY n LIMIT ?`, [
+      const found = this.#database.all(`SELECT ${columns} FROM task ${where} ORDER BY n LIMIT ?`, [
         ...values,
         last,
         ROWS_MAX,
       ]);
       if (found.length === 0) return;
-      const first = Number(found[0]?.n);
-      last = Number(found.at(-1)?.n);
-      const range = [first, last];
-      const workflows = this.#byTask(
-        'SELECT n, workflow_id FROM task_workflow WHERE n BETWEEN ? AND ?',
-        range,
-      );
-      const tools = needs.tools
+      const range = [Number(found[0]?.n), Number(found.at(-1)?.n)];
+      last = range[1] ?? 0;
+      const ofWorkflow = workflows
+        ? this.#byTask('SELECT n, workflow_id FROM task_workflow WHERE n BETWEEN ? AND ?', range)
+        : NONE;
+      const ofTool = tools
         ? this.#byTask('SELECT n, tool, calls FROM task_tool WHERE n BETWEEN ? AND ?', range)
-        : new Map<number, readonly SqlRow[]>();
-      yield found.map((one) => ({
-        ...rowOf(
-          one,
-          (workflows.get(Number(one.n)) ?? []).map(({ workflow_id: id }) => String(id)),
-        ),
-        tools: new Map(
-          (tools.get(Number(one.n)) ?? []).map(({ tool, calls }) => [String(tool), Number(calls)]),
-        ),
-      }));
+        : NONE;
+      yield found.map((one) => {
+        const n = Number(one.n);
+        const row = rowOf(one, ofWorkflow.get(n)?.map(({ workflow_id: id }) => String(id)) ?? []);
+        const called = ofTool.get(n)?.map(({ tool, calls }) => [String(tool), Number(calls)] as const);
+        return { ...row, tools: called === undefined ? NO_TOOLS : new Map(called) };
+      });
       if (found.length < ROWS_MAX) return;
     }
   }

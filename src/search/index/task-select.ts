@@ -28,7 +28,7 @@ export interface Selection {
   readonly values: readonly SqlValue[];
 }
 
-const SORT_COLUMNS: Readonly<Record<TaskSort, string>> = {
+export const SORT_COLUMNS: Readonly<Record<TaskSort, string>> = {
   created: 'at',
   cost: 'cost',
   duration: 'duration',

@@ -4,8 +4,8 @@ import type { TaskRow } from '../task-row.ts';
 
 /** What is counted once: a task, or a phase or step of a workflow. */
 export interface Counted {
-  /** By group: the values in which it counts. Null where it has none. */
-  readonly values: Readonly<Partial<Record<StatsGroup, readonly (string | null)[]>>>;
+  /** The values of a group in which it counts; null where it has none. */
+  valuesOf(group: StatsGroup): readonly (string | null)[];
   readonly success: boolean | null;
   /** Null for a phase or step: cost and tokens are known of the whole task. */
   readonly task: TaskRow | null;
@@ -33,10 +33,9 @@ export function countedTask(
   workflows: readonly WorkflowSummary[],
 ): Counted {
   return {
-    values: {
-      ...valuesOfTask(row),
-      tool: orNull([...tools.keys()]),
-      workflow: orNull(workflows.map(nameOf)),
+    valuesOf: (group) => {
+      if (group === 'tool') return orNull([...tools.keys()]);
+      return group === 'workflow' ? orNull(workflows.map(nameOf)) : [valueOfTask(row, group)];
     },
     success: row.success,
     task: row,
@@ -56,13 +55,14 @@ export function countedLevels(
   return workflow.levels
     .filter(({ phase, step }) => phase !== null && (step !== null) === isOfSteps)
     .map(({ phase, step, status, started_at: started, completed_at: completed, attempt }) => ({
-      values: {
-        ...valuesOfTask(row),
-        tool: [null],
-        workflow: [nameOf(workflow)],
-        phase: [phase],
-        step: [step],
-        status: [status ?? 'running'],
+      valuesOf: (group) => {
+        const own: Readonly<Partial<Record<StatsGroup, string | null>>> = {
+          workflow: nameOf(workflow),
+          phase,
+          step,
+          status: status ?? 'running',
+        };
+        return [own[group] ?? valueOfTask(row, group)];
       },
       success: status === null || status === 'skipped' ? null : status === 'success',
       task: null,
@@ -72,17 +72,20 @@ export function countedLevels(
     }));
 }
 
-function valuesOfTask(row: TaskRow): Counted['values'] {
-  const { at, agent, model, provider, status, repo, command } = row;
-  return {
-    day: [at === '' ? null : at.slice(0, 10)],
-    agent: [agent],
-    model: [model],
-    provider: [provider],
-    status: [status],
-    repo: [repo],
-    command: [command],
-  };
+function valueOfTask(row: TaskRow, group: StatsGroup): string | null {
+  switch (group) {
+    case 'day':
+      return row.at === '' ? null : row.at.slice(0, 10);
+    case 'agent':
+    case 'model':
+    case 'provider':
+    case 'status':
+    case 'repo':
+    case 'command':
+      return row[group];
+    default:
+      return null;
+  }
 }
 
 function nameOf({ id, name }: WorkflowSummary): string {

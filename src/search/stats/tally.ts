@@ -48,7 +48,7 @@ export class Tally {
   }
 
   add(counted: Counted): void {
-    for (const key of keysOf(this.#groupBy.map((name) => counted.values[name] ?? [null]))) {
+    for (const key of keysOf(this.#groupBy.map((name) => counted.valuesOf(name)))) {
       const text = JSON.stringify(key);
       let group = this.#groups.get(text);
       if (group === undefined) {

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../model/json.ts';
 import type { StatsGroup, StatsPage, StatsQuery } from '../../model/task-reading.ts';
 import { isTurnOver, nextTurn } from '../../system/turns.ts';
 import { readDocuments } from '../index/read-task.ts';
-import type { CountedRow, TaskIndex } from '../index/task-index.ts';
+import type { CountedRow, RowNeeds, TaskIndex } from '../index/task-index.ts';
 import { unsureTerms } from '../index/task-select.ts';
 import type { UseIndex } from '../list/index-list.ts';
 import { scanRows } from '../list/scan-list.ts';
@@ -48,20 +48,31 @@ export async function countByIndex(
 ): Promise<StatsRows | undefined> {
   const counter = new Counter(files, groupBy);
   const terms = unsureTerms(search.terms);
-  const batches = await use((index: TaskIndex) => index.rows(search, { tools: groupBy.includes('tool') }));
+  const batches = await use((index: TaskIndex) => index.rows(search, needsOf(groupBy)));
   if (batches === undefined) return undefined;
   for (;;) {
     const batch = await use(() => batches.next());
     if (batch === undefined) return undefined;
     if (batch.done === true) return counter.rows();
+    if (isTurnOver()) await nextTurn();
     for (const row of batch.value) {
       if (terms.length > 0) {
         const documents = await readDocuments(files, row.id);
         if (!(await hasTerms(files, row.id, { documents, terms }))) continue;
       }
-      await counter.add(row);
+      const added = counter.add(row);
+      if (added !== undefined) await added;
     }
   }
+}
+
+function needsOf(groupBy: readonly StatsGroup[]): RowNeeds {
+  const texts = ['status', 'provider', 'agent', 'model', 'command', 'repo'] as const;
+  return {
+    texts: texts.filter((name) => groupBy.includes(name)),
+    tools: groupBy.includes('tool'),
+    workflows: needsWorkflows(groupBy),
+  };
 }
 
 async function countByScan(files: TaskFiles, { search, groupBy }: StatsRequest): Promise<StatsRows> {
@@ -86,12 +97,14 @@ class Counter {
     this.#tally = new Tally(groupBy);
   }
 
-  async add(row: CountedRow): Promise<void> {
-    if (isTurnOver()) await nextTurn();
-    if (!needsWorkflows(this.#groupBy)) {
-      this.#tally.add(countedTask(row, row.tools, []));
-      return;
-    }
+  /** A promise where files have to be read. */
+  add(row: CountedRow): Promise<void> | undefined {
+    if (needsWorkflows(this.#groupBy)) return this.#addWithWorkflows(row);
+    this.#tally.add(countedTask(row, row.tools, []));
+    return undefined;
+  }
+
+  async #addWithWorkflows(row: CountedRow): Promise<void> {
     const workflows: WorkflowSummary[] = [];
     for (const id of row.workflow_ids) {
       const isNew = !this.#workflows.has(id);

@@ -38,6 +38,7 @@ export function heldIndex(logDir: string, workflowDir: string): AskedIndex {
   return createIndexView({
     logDir,
     files: createTaskSource(logDir, workflowDir),
-    holderPid: async () => (await findHolder(logDir))?.pid,
+    // The reader of the files says what is wrong with a directory.
+    holderPid: async () => (await findHolder(logDir).catch(() => undefined))?.pid,
   });
 }
