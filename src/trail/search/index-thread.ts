@@ -30,6 +30,9 @@ const NOTED_MAX = 50_000;
 const ANSWER_MS = 20_000;
 const CLOSE_MS = 2_000;
 
+/** Far more than a long output needs. A thread beyond it ends and is started again; without a limit it could take the process along. */
+const LIMITS = { maxOldGenerationSizeMb: 768 };
+
 /** Pause before the thread is started again; doubles up to the longest. */
 const RESTART_MIN_MS = 1_000;
 const RESTART_MAX_MS = 60_000;
@@ -124,6 +127,7 @@ export class IndexThread {
         workerData: start,
         name: 'tasktrail index',
         execArgv: [],
+        resourceLimits: LIMITS,
         env: { ...processEnvironment().variables, NODE_OPTIONS: undefined },
       });
       worker.unref();
