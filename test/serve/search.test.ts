@@ -66,3 +66,15 @@ test('numbers are counted by group', async () => {
     { status: 'failed', count: 1, cost_usd: 2 },
   ]);
 });
+
+test('a cursor of another query is refused by the lists of deliveries and workflows too', async () => {
+  const port = await serve();
+  // The place of an item, and no query.
+  const cursor = Buffer.from(JSON.stringify({ at: '2026-01-01T00:00:00.000Z', id: 'x' })).toString(
+    'base64url',
+  );
+  for (const path of ['/webhooks', '/workflows'])
+    expect((await ask(port, `${path}?cursor=${cursor}`)).json().detail).toBe(
+      'cursor: belongs to another query',
+    );
+});

@@ -67,7 +67,7 @@ export function createTaskList(logDir: string): (query: TaskQuery) => Promise<Ta
 export function createTaskListing(logDir: string): TaskListing {
   const cache = new LRUCache<string, CachedSummary>({ max: SUMMARIES_MAX });
   const matching = async (
-    filter: MetadataFilter & Pick<TaskQuery, 'cursor'>,
+    filter: MetadataFilter & Pick<TaskQuery, 'cursor' | 'asked'>,
   ): Promise<readonly Summary[]> => {
     const accepts = createFilter(filter);
     const names = await readTaskNames(logDir);
@@ -76,7 +76,7 @@ export function createTaskListing(logDir: string): TaskListing {
   };
   return {
     page: async (query) => {
-      const { page, nextCursor } = takePage(await matching(query), query.limit);
+      const { page, nextCursor } = takePage(await matching(query), query.limit, query.asked);
       const documents = await mapBounded(page, ({ id }) => readListed(logDir, id));
       // A task that was removed in between makes the page shorter.
       return { items: documents.filter((document) => document !== undefined), nextCursor };
@@ -136,7 +136,9 @@ async function readListed(logDir: string, taskId: string): Promise<JsonObject | 
   return metadata && { ...metadata, task_id: taskId };
 }
 
-function createFilter(query: MetadataFilter & Pick<TaskQuery, 'cursor'>): (summary: Summary) => boolean {
+function createFilter(
+  query: MetadataFilter & Pick<TaskQuery, 'cursor' | 'asked'>,
+): (summary: Summary) => boolean {
   const isInWindow = createWindow(query);
   return (summary) =>
     (query.status === undefined || summary.status === query.status) &&
