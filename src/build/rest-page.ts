@@ -15,13 +15,37 @@ export interface RestRoute {
 
 const PAGE = ['limit', 'cursor'];
 const TIMES = ['since', 'until'];
+const TASK_FILTERS = [
+  'status',
+  'source',
+  'provider',
+  'agent',
+  'model',
+  'command',
+  'repo',
+  'workflow_id',
+  'error_type',
+  'cost_min',
+  'cost_max',
+  'duration_min',
+  'duration_max',
+  ...TIMES,
+  'q',
+];
 
 export const REST_ROUTES: readonly RestRoute[] = [
   {
     method: 'GET',
     path: '/api/tasks',
-    query: ['status', 'source', 'provider', 'agent', ...TIMES, ...PAGE],
-    answer: '`{items, next_cursor}`: the metadata of each task, newest first',
+    query: [...TASK_FILTERS, 'sort', ...PAGE],
+    answer:
+      '`{items, next_cursor}`: the metadata of each task with `message`, `repo`, `success`, `error`, `error_type`, `cost_usd`, tokens and `duration_seconds`, newest first',
+  },
+  {
+    method: 'GET',
+    path: '/api/stats',
+    query: ['group_by', ...TASK_FILTERS],
+    answer: '`{group_by, rows, left_out}`: numbers of tasks by group',
   },
   {
     method: 'POST',

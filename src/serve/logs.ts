@@ -6,9 +6,10 @@ import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
+import { askedOf } from './query.ts';
 import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
-import { readTaskQuery } from './task-query.ts';
+import { readStatsQuery, readTaskQuery } from './task-query.ts';
 import { webhookRoutes } from './webhooks.ts';
 import { workflowLinks, workflowRoutes } from './workflows.ts';
 
@@ -44,11 +45,12 @@ const PARTS: readonly Part[] = [
 
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 
-/** The REST API: `/tasks`, `/workflows`, `/events` and `/webhooks`, for Express 4, Express 5 or a plain node:http server. */
+/** The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks` and `/stats`, for Express 4, Express 5 or a plain node:http server. */
 export function serveLogs(options: ServeLogsOptions): HttpHandler {
   const { reader, intake, traceUrls = [] } = options;
   const routes: Record<string, Methods> = {
     '/tasks': { GET: listTasks(reader), POST: submitTask(intake) },
+    '/stats': { GET: countTasks(reader) },
     '/tasks/:id': { GET: showTask(reader, traceUrls) },
     '/tasks/:id/cancel': { POST: cancelTask(intake) },
     '/tasks/:id/logs/full': { GET: showFull(reader) },
@@ -65,8 +67,19 @@ export function serveLogs(options: ServeLogsOptions): HttpHandler {
 
 function listTasks(reader: Reader): Answer {
   return async (req, res) => {
-    const page = await reader.listTasks(readTaskQuery(req.url ?? ''));
+    const url = req.url ?? '';
+    const page = await reader.listTasks({ ...readTaskQuery(url), asked: askedOf(url) });
     sendJson(res, { status: 200, value: { items: page.items, next_cursor: page.nextCursor } });
+  };
+}
+
+function countTasks(reader: Reader): Answer {
+  return async (req, res) => {
+    const query = readStatsQuery(req.url ?? '');
+    if (reader.countTasks === undefined)
+      throw new TasktrailError('ERR_NOT_CONFIGURED', 'the reader of this server does not count');
+    const { rows, leftOut } = await reader.countTasks(query);
+    sendJson(res, { status: 200, value: { group_by: query.groupBy, rows, left_out: leftOut } });
   };
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorCode, TasktrailError, type TasktrailErrorOptions } from '../errors.ts';
+import { QueryError } from '../model/query-error.ts';
 import { firstOfText } from '../model/text.ts';
 
 interface ProblemRow {
@@ -92,6 +93,7 @@ export function sendProblem(
     status: row.status,
     detail,
     code,
+    ...(error instanceof QueryError && { position: error.position }),
   });
   res.writeHead(row.status, {
     ...ANSWER_HEADERS,

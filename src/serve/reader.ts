@@ -1,6 +1,14 @@
 import type { DeliveryPage, DeliveryQuery } from '../model/delivery.ts';
 import type { JsonObject } from '../model/json.ts';
-import type { Flow, TaskDocument, TaskFlow, TaskPage, TaskQuery } from '../model/task-reading.ts';
+import type {
+  Flow,
+  StatsPage,
+  StatsQuery,
+  TaskDocument,
+  TaskFlow,
+  TaskPage,
+  TaskQuery,
+} from '../model/task-reading.ts';
 import type { FeedPage, FeedQuery, StoredWorkflow, WorkflowPage, WorkflowQuery } from '../model/workflow.ts';
 
 /** What the REST API reads. Throws `ERR_ID_INVALID` for an id that cannot be part of a path. */
@@ -12,6 +20,8 @@ export interface Reader {
   openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */
   listTasks(query: TaskQuery): Promise<TaskPage>;
+  /** Numbers of tasks by group. Without it there are none: `ERR_NOT_CONFIGURED`. */
+  countTasks?(query: StatsQuery): Promise<StatsPage>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */
   listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
   /** Undefined when there is no such workflow; `ERR_STORE_UNAVAILABLE` when its files are unreadable. */

@@ -15,12 +15,12 @@ import { maskSecrets, setRedactRules } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
 import { readTrailKey } from '../store/key.ts';
 import type { LeaseCheck } from '../store/lease/lease.ts';
-import { createReader } from '../store/read/reader.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { KnownSecrets, secretsOf } from './config-secrets.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
 import { resourceOf, sourceOf } from './resource.ts';
+import { heldIndex, searchingReader } from './search/searching-reader.ts';
 import { HolderThread, type HolderThreadOptions } from './thread/holder-thread.ts';
 import { taskEnder } from './thread/task-ender.ts';
 
@@ -96,9 +96,12 @@ export async function openTrail(
 ): Promise<Trail> {
   const config = options.config ?? loadConfig(options);
   const books = new Books();
-  const reader: Reader = createReader(config.logDir, {
-    workflowDir: config.workflowDir,
-    expectsUploads: config.s3 !== undefined,
+  let thread: HolderThread | undefined;
+  const held = heldIndex(config.logDir, config.workflowDir);
+  const isHolder = (): boolean => thread?.url !== undefined;
+  const reader = searchingReader(config, {
+    list: async (request) => (isHolder() ? thread?.search('list', request) : held.list(request)),
+    stats: async (request) => (isHolder() ? thread?.search('stats', request) : held.stats(request)),
   });
   if (!config.enabled) {
     setRecorder(undefined);
@@ -125,7 +128,6 @@ export async function openTrail(
   const secrets = new KnownSecrets([...secretsOf(config), ...handedSecrets(config)], (all) =>
     thread?.setSecrets(all),
   );
-  let thread: HolderThread | undefined;
   try {
     thread = await HolderThread.start({
       config,

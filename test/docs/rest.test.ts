@@ -117,6 +117,8 @@ test('docs/rest.md documents every field of responses that are not stored files'
 const VALUES: Readonly<Record<string, string>> = {
   ...{ status: 'completed', outcome: 'accepted', type: 'step_start' },
   ...{ since: '2026-01-01', until: '2026-01-01T00:00:00Z', limit: '5' },
+  ...{ cost_min: '0.5', cost_max: '2', duration_min: '1', duration_max: '60' },
+  ...{ sort: 'cost', group_by: 'day,agent', q: 'word%20cost:%3E1' },
 };
 
 test.each(REST_ROUTES.filter(({ query }) => query !== undefined))(

@@ -6,7 +6,15 @@ import { unlessUnreadable } from '../file-errors.ts';
 import { taskFile } from '../layout.ts';
 import { readTaskDocument } from '../task-file.ts';
 import { readEntries } from './folder-entries.ts';
-import { createWindow, mapBounded, placeInTime, readVersion, type SortKey, takePage } from './listing.ts';
+import {
+  createWindow,
+  mapBounded,
+  newestFirst,
+  placeInTime,
+  readVersion,
+  type SortKey,
+  takePage,
+} from './listing.ts';
 
 /** A task, sorted by its creation time. */
 interface Summary extends SortKey {
@@ -25,18 +33,69 @@ interface CachedSummary {
 /** About 400 bytes each, so at most 40 MB: for more tasks than thirty days usually leave. */
 const SUMMARIES_MAX = 100_000;
 
-/** Lists the tasks of a log directory. Reads only metadata that changed since the last call. */
+/** A task of a list. */
+export interface ListedTask {
+  readonly id: string;
+  /** ISO 8601: its place in the order of creation; empty for none. */
+  readonly at: string;
+  readonly metadata: JsonObject;
+}
+
+/** The filters that metadata answers. */
+type MetadataFilter = Pick<TaskQuery, 'status' | 'source' | 'provider' | 'agent' | 'since' | 'until'>;
+
+/** Which tasks are read, and after which one. */
+export interface TaskScan extends MetadataFilter {
+  readonly after?: SortKey | undefined;
+}
+
+/** The tasks of a log directory. Reads only metadata that changed since the last call. */
+export interface TaskListing {
+  page(query: TaskQuery): Promise<TaskPage>;
+  /** Newest first. Metadata is read as it is asked for. */
+  scan(query: TaskScan): AsyncGenerator<ListedTask>;
+  /** Undefined for a task that is not listed. */
+  read(taskId: string): Promise<ListedTask | undefined>;
+  names(): Promise<readonly string[]>;
+}
+
+/** Lists the tasks of a log directory, as `TaskListing.page`. */
 export function createTaskList(logDir: string): (query: TaskQuery) => Promise<TaskPage> {
+  return createTaskListing(logDir).page;
+}
+
+export function createTaskListing(logDir: string): TaskListing {
   const cache = new LRUCache<string, CachedSummary>({ max: SUMMARIES_MAX });
-  return async (query) => {
-    const accepts = createFilter(query);
+  const matching = async (
+    filter: MetadataFilter & Pick<TaskQuery, 'cursor' | 'asked'>,
+  ): Promise<readonly Summary[]> => {
+    const accepts = createFilter(filter);
     const names = await readTaskNames(logDir);
     const summaries = await mapBounded(names, (name) => summarize(logDir, name, cache));
-    const matching = summaries.filter((summary) => summary !== undefined).filter(accepts);
-    const { page, nextCursor } = takePage(matching, query.limit);
-    const documents = await mapBounded(page, ({ id }) => readListed(logDir, id));
-    // A task that was removed in between makes the page shorter.
-    return { items: documents.filter((document) => document !== undefined), nextCursor };
+    return summaries.filter((summary) => summary !== undefined).filter(accepts);
+  };
+  return {
+    page: async (query) => {
+      const { page, nextCursor } = takePage(await matching(query), query.limit, query.asked);
+      const documents = await mapBounded(page, ({ id }) => readListed(logDir, id));
+      // A task that was removed in between makes the page shorter.
+      return { items: documents.filter((document) => document !== undefined), nextCursor };
+    },
+    scan: async function* ({ after, ...filter }) {
+      const found = (await matching(filter))
+        .filter((summary) => after === undefined || newestFirst(after, summary) < 0)
+        .sort(newestFirst);
+      for (const { id, at } of found) {
+        const metadata = await readListed(logDir, id);
+        if (metadata !== undefined) yield { id, at, metadata };
+      }
+    },
+    read: async (taskId) => {
+      const summary = await summarize(logDir, taskId, cache);
+      const metadata = summary && (await readListed(logDir, taskId));
+      return metadata && { id: taskId, at: summary.at, metadata };
+    },
+    names: () => readTaskNames(logDir),
   };
 }
 
@@ -77,7 +136,9 @@ async function readListed(logDir: string, taskId: string): Promise<JsonObject | 
   return metadata && { ...metadata, task_id: taskId };
 }
 
-function createFilter(query: TaskQuery): (summary: Summary) => boolean {
+function createFilter(
+  query: MetadataFilter & Pick<TaskQuery, 'cursor' | 'asked'>,
+): (summary: Summary) => boolean {
   const isInWindow = createWindow(query);
   return (summary) =>
     (query.status === undefined || summary.status === query.status) &&
