@@ -8,6 +8,7 @@ import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
 import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
+import { readWindowQuery, windowLinks } from './stream/window-query.ts';
 import { readTaskQuery } from './task-query.ts';
 import { webhookRoutes } from './webhooks.ts';
 import { workflowLinks, workflowRoutes } from './workflows.ts';
@@ -50,6 +51,7 @@ export function serveLogs(options: ServeLogsOptions): HttpHandler {
   const routes: Record<string, Methods> = {
     '/tasks': { GET: listTasks(reader), POST: submitTask(intake) },
     '/tasks/:id': { GET: showTask(reader, traceUrls) },
+    '/tasks/:id/trace': { GET: showTrace(reader) },
     '/tasks/:id/cancel': { POST: cancelTask(intake) },
     '/tasks/:id/logs/full': { GET: showFull(reader) },
     ...workflowRoutes(reader, traceUrls),
@@ -105,6 +107,7 @@ function showTask(reader: Reader, traceUrls: readonly string[]): Answer {
     const links: Record<string, unknown> = {};
     for (const part of PARTS) links[part.key] = `${logs}/${pathOf(part)}`;
     links.full = `${logs}/full`;
+    links.trace_spans = `${req.baseUrl}/tasks/${id}/trace`;
     Object.assign(links, taskTraceLinks(traceUrls, metadata));
     const workflows = workflowLinks(req.baseUrl, metadata.workflow_ids);
     sendJson(res, { status: 200, value: { ...metadata, links: { ...links, workflows } } });
@@ -123,14 +126,38 @@ function showDocument(reader: Reader, document: TaskDocument): Answer {
 function showFlow(reader: Reader, name: TaskFlow): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
-    const flow = await reader.openFlow(id, name);
-    if (flow === undefined) throw missing(`${name} of task ${id}`);
-    try {
-      await streamJson(res, arrayText(flow.lines()), { [SKIPPED_HEADER]: String(flow.skippedLines) });
-    } finally {
-      await flow.close();
-    }
+    const query = readWindowQuery(req.url ?? '');
+    const flow = query && (await reader.openWindow(id, name, query));
+    const whole = query === undefined ? await reader.openFlow(id, name) : undefined;
+    if (flow === undefined && whole === undefined) throw missing(`${name} of task ${id}`);
+    const links = flow && query ? windowLinks(`${req.baseUrl}/tasks/${id}/logs/${name}`, flow, query) : {};
+    await sendFlow(res, flow ?? whole, links);
   };
+}
+
+function showTrace(reader: Reader): Answer {
+  return async (req, res) => {
+    const id = taskIdOf(req);
+    const flow = await reader.openTrace(id);
+    if (flow === undefined) throw missing(`task ${id}`);
+    await sendFlow(res, flow, {});
+  };
+}
+
+async function sendFlow(
+  res: ServerResponse,
+  flow: Flow | undefined,
+  headers: Readonly<Record<string, string>>,
+): Promise<void> {
+  if (flow === undefined) return;
+  try {
+    await streamJson(res, arrayText(flow.lines()), {
+      ...headers,
+      [SKIPPED_HEADER]: String(flow.skippedLines),
+    });
+  } finally {
+    await flow.close();
+  }
 }
 
 function showFull(reader: Reader): Answer {

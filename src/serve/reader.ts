@@ -1,6 +1,14 @@
 import type { DeliveryPage, DeliveryQuery } from '../model/delivery.ts';
 import type { JsonObject } from '../model/json.ts';
-import type { Flow, TaskDocument, TaskFlow, TaskPage, TaskQuery } from '../model/task-reading.ts';
+import type {
+  Flow,
+  FlowWindow,
+  TaskDocument,
+  TaskFlow,
+  TaskPage,
+  TaskQuery,
+  WindowQuery,
+} from '../model/task-reading.ts';
 import type { FeedPage, FeedQuery, StoredWorkflow, WorkflowPage, WorkflowQuery } from '../model/workflow.ts';
 
 /** What the REST API reads. Throws `ERR_ID_INVALID` for an id that cannot be part of a path. */
@@ -10,6 +18,10 @@ export interface Reader {
   readDocument(taskId: string, document: TaskDocument): Promise<JsonObject | undefined>;
   /** Undefined when the task or the file is missing. */
   openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
+  /** As `openFlow`, a part of the file; `ERR_GONE` when it has no line of the given id. */
+  openWindow(taskId: string, flow: TaskFlow, query: WindowQuery): Promise<FlowWindow | undefined>;
+  /** The spans of a task as JSON texts. Undefined without the task. */
+  openTrace(taskId: string): Promise<Flow | undefined>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */
   listTasks(query: TaskQuery): Promise<TaskPage>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */
