@@ -8,6 +8,8 @@ import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
 import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
+import { type StreamLimits, StreamRooms } from './stream/rooms.ts';
+import { type StreamTimes, streamRoutes } from './stream/routes.ts';
 import { readWindowQuery, windowLinks } from './stream/window-query.ts';
 import { readTaskQuery } from './task-query.ts';
 import { webhookRoutes } from './webhooks.ts';
@@ -23,9 +25,17 @@ export interface ServeLogsOptions {
   readonly corsOrigins?: readonly string[] | undefined;
   /** URL templates for links to traces, as in `Config.traceUrls`. Default: none. */
   readonly traceUrls?: readonly string[] | undefined;
+  /** Bounds of streams. */
+  readonly streams?: (StreamLimits & StreamTimes) | undefined;
   /** Receives internal errors, which the client sees only as a 500. Default: a process warning. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
+
+/** The handler, with its streams. */
+export type LogsHandler = HttpHandler & {
+  /** Ends the open streams and refuses new ones. Call it before the server is closed, which waits for them. */
+  close(): void;
+};
 
 type Part =
   | { readonly key: string; readonly document: TaskDocument }
@@ -45,9 +55,10 @@ const PARTS: readonly Part[] = [
 
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 
-/** The REST API: `/tasks`, `/workflows`, `/events` and `/webhooks`, for Express 4, Express 5 or a plain node:http server. */
-export function serveLogs(options: ServeLogsOptions): HttpHandler {
-  const { reader, intake, traceUrls = [] } = options;
+/** The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks` and `/stream`, for Express 4, Express 5 or a plain node:http server. */
+export function serveLogs(options: ServeLogsOptions): LogsHandler {
+  const { reader, intake, traceUrls = [], streams = {} } = options;
+  const rooms = new StreamRooms(streams);
   const routes: Record<string, Methods> = {
     '/tasks': { GET: listTasks(reader), POST: submitTask(intake) },
     '/tasks/:id': { GET: showTask(reader, traceUrls) },
@@ -56,13 +67,14 @@ export function serveLogs(options: ServeLogsOptions): HttpHandler {
     '/tasks/:id/logs/full': { GET: showFull(reader) },
     ...workflowRoutes(reader, traceUrls),
     ...webhookRoutes(reader),
+    ...streamRoutes(reader, rooms, streams),
   };
   for (const part of PARTS) {
     routes[`/tasks/:id/logs/${pathOf(part)}`] = {
       GET: 'document' in part ? showDocument(reader, part.document) : showFlow(reader, part.flow),
     };
   }
-  return createHandler(routes, options);
+  return Object.assign(createHandler(routes, options), { close: () => rooms.close() });
 }
 
 function listTasks(reader: Reader): Answer {
@@ -107,6 +119,7 @@ function showTask(reader: Reader, traceUrls: readonly string[]): Answer {
     const links: Record<string, unknown> = {};
     for (const part of PARTS) links[part.key] = `${logs}/${pathOf(part)}`;
     links.full = `${logs}/full`;
+    links.stream = `${req.baseUrl}/tasks/${id}/stream`;
     links.trace_spans = `${req.baseUrl}/tasks/${id}/trace`;
     Object.assign(links, taskTraceLinks(traceUrls, metadata));
     const workflows = workflowLinks(req.baseUrl, metadata.workflow_ids);

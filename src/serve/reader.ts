@@ -1,4 +1,5 @@
 import type { DeliveryPage, DeliveryQuery } from '../model/delivery.ts';
+import type { EventStream, TasksToFollow } from '../model/event-stream.ts';
 import type { JsonObject } from '../model/json.ts';
 import type {
   Flow,
@@ -32,4 +33,15 @@ export interface Reader {
   listWorkflows(query: WorkflowQuery): Promise<WorkflowPage>;
   /** As `listWorkflows`; `ERR_GONE` for a cursor whose events are no longer kept. */
   readFeed(query: FeedQuery): Promise<FeedPage>;
+  /**
+   * The events of a task after an id; undefined: all. `ERR_INPUT_INVALID` for what is no id of such a stream, as in the
+   * others. Undefined without the task.
+   */
+  followTask(taskId: string, after: string | undefined): Promise<EventStream | undefined>;
+  /** Undefined when one of the tasks is missing. */
+  followTasks(tasks: TasksToFollow, after: string | undefined): Promise<EventStream | undefined>;
+  /** Undefined without the workflow. */
+  followWorkflow(workflowId: string, after: string | undefined): Promise<EventStream | undefined>;
+  /** `after`: an id, `now` for what comes next, or undefined for the oldest event. */
+  followFeed(after: string | undefined, type: string | undefined): Promise<EventStream>;
 }

@@ -9,7 +9,7 @@ import { replaceFile } from '../system/durable.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
 import { NEWLINE, readLines, splitLines } from '../system/lines.ts';
 import { lstatIfPresent } from '../system/optional-files.ts';
-import { TASK_FILES, type TaskFile } from './layout.ts';
+import { TASK_FILES } from './layout.ts';
 import { gzipMembers } from './places/gzip-members.ts';
 
 /** Task files that grow large and are rarely read some days after the task's end. */

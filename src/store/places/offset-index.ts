@@ -1,7 +1,7 @@
 import type { Line } from '../../system/lines.ts';
 import { addHash, type LineSum, lineHash, NO_LINES } from './line-hash.ts';
 
-/** A place is kept after this many lines or bytes: what is read in vain before a line is as little as one read. */
+/** A place is kept after this many lines or bytes: the bytes that are read before a wanted line fit into one read. */
 const STEP_LINES = 256;
 const STEP_BYTES = 65_536;
 

@@ -1,6 +1,8 @@
-import type { FileHandle } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { type FileHandle, lstat } from 'node:fs/promises';
 import { type Line, readLines, splitLines } from '../../system/lines.ts';
 import { gzipPath, inflate } from '../compress.ts';
+import { isMissing } from '../file-errors.ts';
 import { type NamedFile, openStored } from '../stored-file.ts';
 import { inflateMember, type Member, readMembers } from './gzip-members.ts';
 
@@ -25,6 +27,18 @@ export async function openBytes({ path, what }: NamedFile): Promise<StoredBytes 
   // The plain file may have been restored between the two attempts.
   const restored = await openStored({ path, what });
   return restored && plainBytes(restored.handle);
+}
+
+/** `identity` of the file that `openBytes` would open now; undefined without any. */
+export async function pathIdentity(path: string): Promise<string | undefined> {
+  for (const one of [path, gzipPath(path), path]) {
+    const stats = await lstat(one, { bigint: true }).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    if (stats?.isFile() === true) return identityText(stats);
+  }
+  return undefined;
 }
 
 async function plainBytes(handle: FileHandle): Promise<StoredBytes> {
@@ -83,7 +97,10 @@ async function* skipTo(handle: FileHandle, from: number): AsyncGenerator<Buffer>
 }
 
 async function identityOf(handle: FileHandle): Promise<string> {
-  // Numbers of removed files are given again: the time of making tells them apart.
-  const { dev, ino, birthtimeNs } = await handle.stat({ bigint: true });
+  return identityText(await handle.stat({ bigint: true }));
+}
+
+/** The number of a removed file is used again: the time of making differs. */
+function identityText({ dev, ino, birthtimeNs }: BigIntStats): string {
   return `${dev}:${ino}:${birthtimeNs}`;
 }

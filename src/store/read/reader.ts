@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { DeliveryPage, DeliveryQuery } from '../../model/delivery.ts';
+import type { EventStream, TasksToFollow } from '../../model/event-stream.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type {
   Flow,
@@ -30,9 +31,10 @@ import {
 import { WorkflowPlaces } from '../workflow-place.ts';
 import { createDeliveryList } from './delivery-list.ts';
 import { createFeedReader } from './feed-reader.ts';
+import { Streams } from './follow/streams.ts';
 import { SentCopies } from './sent-copies.ts';
 import { spanItems } from './span-item.ts';
-import { createTaskList } from './task-list.ts';
+import { createTaskIndex } from './task-list.ts';
 import { openWindow } from './window/flow-window.ts';
 import { Indexes } from './window/indexes.ts';
 import { createWorkflowList } from './workflow-list.ts';
@@ -51,6 +53,10 @@ export interface LogReader {
   readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
   listWorkflows(query: WorkflowQuery): Promise<WorkflowPage>;
   readFeed(query: FeedQuery): Promise<FeedPage>;
+  followTask(taskId: string, after: string | undefined): Promise<EventStream | undefined>;
+  followTasks(tasks: TasksToFollow, after: string | undefined): Promise<EventStream | undefined>;
+  followWorkflow(workflowId: string, after: string | undefined): Promise<EventStream | undefined>;
+  followFeed(after: string | undefined, type: string | undefined): Promise<EventStream>;
 }
 
 const DOCUMENTS: Readonly<Record<TaskDocument, TaskFile>> = {
@@ -79,6 +85,11 @@ export function createReader(logDir: string, options: ReaderOptions = {}): LogRe
   const { workflowDir = join(logDir, OWN_NAMES.workflows), expectsUploads = false } = options;
   const places = new WorkflowPlaces(workflowDir);
   const indexes = new Indexes();
+  const index = createTaskIndex(logDir);
+  const feed = createFeedReader(workflowDir);
+  const find = (workflowId: string): Promise<StoredWorkflow | undefined> =>
+    readWorkflow(places, workflowId, expectsUploads);
+  const streams = new Streams({ logDir, indexes, index, feed, readWorkflow: find });
   return {
     hasTask: (taskId) => hasTaskDir(logDir, taskId),
     readDocument: (taskId, document) => readTaskDocument(logDir, taskId, DOCUMENTS[document]),
@@ -93,11 +104,18 @@ export function createReader(logDir: string, options: ReaderOptions = {}): LogRe
       );
     },
     openTrace: (taskId) => openTrace(logDir, taskId),
-    listTasks: createTaskList(logDir),
+    listTasks: index.list,
     listDeliveries: createDeliveryList(logDir),
-    readWorkflow: (workflowId) => readWorkflow(places, workflowId, expectsUploads),
+    readWorkflow: find,
     listWorkflows: createWorkflowList(places, expectsUploads),
-    readFeed: createFeedReader(workflowDir),
+    readFeed: async (query) => {
+      const { items, nextCursor } = await feed.read(query);
+      return { items, nextCursor };
+    },
+    followTask: (taskId, after) => streams.followTask(taskId, after),
+    followTasks: (tasks, after) => streams.followTasks(tasks, after),
+    followWorkflow: (workflowId, after) => streams.followWorkflow(workflowId, after),
+    followFeed: (after, type) => streams.followFeed(after, type),
   };
 }
 

@@ -10,10 +10,35 @@ import { createWindow, mapBounded, placeInTime, readVersion, type SortKey, takeP
 
 /** A task, sorted by its creation time. */
 interface Summary extends SortKey {
+  readonly version: string;
+  readonly changedMs: number;
   readonly status: unknown;
   readonly source: unknown;
   readonly provider: unknown;
   readonly agent: unknown;
+}
+
+/** A task of the directory, as far as lists need it. */
+export interface ListedTask {
+  readonly id: string;
+  /** Another one after each change of the metadata. */
+  readonly version: string;
+  /** When the metadata was put in its place, by the clock of the file system: milliseconds since the epoch. */
+  readonly changedMs: number;
+  readonly status: unknown;
+  /** Whether the filters of a query accept it. */
+  matches(query: Omit<TaskQuery, 'limit'>): boolean;
+}
+
+/** The tasks of a log directory. Reads only metadata that changed since the last call. */
+export interface TaskIndex {
+  list(query: TaskQuery): Promise<TaskPage>;
+  /** All tasks, in no order. */
+  scan(): Promise<readonly ListedTask[]>;
+  /** One task; undefined without readable metadata. */
+  look(taskId: string): Promise<ListedTask | undefined>;
+  /** The item of a list. */
+  item(taskId: string): Promise<JsonObject | undefined>;
 }
 
 interface CachedSummary {
@@ -25,19 +50,33 @@ interface CachedSummary {
 /** About 400 bytes each, so at most 40 MB: for more tasks than thirty days usually leave. */
 const SUMMARIES_MAX = 100_000;
 
-/** Lists the tasks of a log directory. Reads only metadata that changed since the last call. */
-export function createTaskList(logDir: string): (query: TaskQuery) => Promise<TaskPage> {
+/** Lists the tasks of a log directory. */
+export function createTaskIndex(logDir: string): TaskIndex {
   const cache = new LRUCache<string, CachedSummary>({ max: SUMMARIES_MAX });
-  return async (query) => {
-    const accepts = createFilter(query);
-    const names = await readTaskNames(logDir);
-    const summaries = await mapBounded(names, (name) => summarize(logDir, name, cache));
-    const matching = summaries.filter((summary) => summary !== undefined).filter(accepts);
-    const { page, nextCursor } = takePage(matching, query.limit);
-    const documents = await mapBounded(page, ({ id }) => readListed(logDir, id));
-    // A task that was removed in between makes the page shorter.
-    return { items: documents.filter((document) => document !== undefined), nextCursor };
+  const read = async (): Promise<readonly Summary[]> => {
+    const found = await mapBounded(await readTaskNames(logDir), (name) => summarize(logDir, name, cache));
+    return found.filter((summary) => summary !== undefined);
   };
+  return {
+    list: async (query) => {
+      const accepts = createFilter(query);
+      const { page, nextCursor } = takePage((await read()).filter(accepts), query.limit);
+      const documents = await mapBounded(page, ({ id }) => readListed(logDir, id));
+      // A task that was removed in between makes the page shorter.
+      return { items: documents.filter((document) => document !== undefined), nextCursor };
+    },
+    scan: async () => (await read()).map(listedTask),
+    look: async (taskId) => {
+      const summary = await summarize(logDir, taskId, cache);
+      return summary && listedTask(summary);
+    },
+    item: (taskId) => readListed(logDir, taskId),
+  };
+}
+
+function listedTask(summary: Summary): ListedTask {
+  const { id, version, changedMs, status } = summary;
+  return { id, version, changedMs, status, matches: (query) => createFilter(query)(summary) };
 }
 
 async function readTaskNames(logDir: string): Promise<string[]> {
@@ -61,6 +100,8 @@ async function summarize(
   const summary = metadata && {
     id: taskId,
     at: placeInTime(metadata.created_at, version),
+    version: version.text,
+    changedMs: version.changedMs,
     status: metadata.status,
     source: metadata.source,
     provider: metadata.provider,
@@ -77,7 +118,7 @@ async function readListed(logDir: string, taskId: string): Promise<JsonObject | 
   return metadata && { ...metadata, task_id: taskId };
 }
 
-function createFilter(query: TaskQuery): (summary: Summary) => boolean {
+function createFilter(query: Omit<TaskQuery, 'limit'>): (summary: Summary) => boolean {
   const isInWindow = createWindow(query);
   return (summary) =>
     (query.status === undefined || summary.status === query.status) &&
