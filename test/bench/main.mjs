@@ -11,9 +11,10 @@ import { benchRecord } from './record.mjs';
 import { benchRedact } from './redact.mjs';
 import { benchService } from './service.mjs';
 import { benchStore } from './store.mjs';
+import { benchStream } from './stream.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [redact]`: runs the named parts, by default all. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [stream] [redact]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -28,6 +29,7 @@ const PARTS = {
   agent: benchAgent,
   collector: benchCollector,
   store: benchStore,
+  stream: benchStream,
   redact: benchRedact,
 };
 

@@ -77,7 +77,8 @@ async function writeAll(
 ): Promise<boolean> {
   for (let at = 0; at < frames.length; at += WRITE_BYTES) {
     if (ended.aborted) return false;
-    if (!res.write(frames.subarray(at, at + WRITE_BYTES)) && !(await drained(res, ended, stallMs))) return false;
+    if (!res.write(frames.subarray(at, at + WRITE_BYTES)) && !(await drained(res, ended, stallMs)))
+      return false;
   }
   return true;
 }

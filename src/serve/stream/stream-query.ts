@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { TasktrailError } from '../../errors.ts';
 import { TASK_STATUSES } from '../../model/documents.ts';
-import { WORKFLOW_EVENT_TYPES } from '../../model/events.ts';
 import type { TasksToFollow } from '../../model/event-stream.ts';
+import { WORKFLOW_EVENT_TYPES } from '../../model/events.ts';
 import { checkId } from '../../model/ids.ts';
 import { filter, limit, readQuery, time } from '../query.ts';
 

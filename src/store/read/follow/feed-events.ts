@@ -56,8 +56,7 @@ export class FollowedFeed {
   read(after: string): Promise<FeedPiece> {
     const kept = this.#pages.get(after);
     if (kept !== undefined) return Promise.resolve(kept);
-    const reading =
-      this.#reading.get(after) ?? this.#load(after).finally(() => this.#reading.delete(after));
+    const reading = this.#reading.get(after) ?? this.#load(after).finally(() => this.#reading.delete(after));
     this.#reading.set(after, reading);
     return reading;
   }

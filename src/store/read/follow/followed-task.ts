@@ -1,7 +1,8 @@
 import type { JsonObject } from '../../../model/json.ts';
+import { lstatIfPresent } from '../../../system/optional-files.ts';
+import { unlessUnreadable } from '../../file-errors.ts';
 import { taskDir, taskFile } from '../../layout.ts';
 import { hasTaskDir, readTaskDocument } from '../../task-file.ts';
-import { unlessUnreadable } from '../../file-errors.ts';
 import type { Indexes } from '../window/indexes.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { LineSource } from './line-source.ts';
@@ -12,6 +13,8 @@ export interface SeenDocument {
   readonly value: JsonObject;
   readonly text: string;
   readonly checksum: number;
+  /** When the file was written, in milliseconds since the epoch. */
+  readonly writtenMs: number;
 }
 
 /** What all documents of a task were at one look. */
@@ -64,10 +67,11 @@ export class FollowedTask {
   async #look(): Promise<Look> {
     const exists = await hasTaskDir(this.#logDir, this.id);
     const read = async (file: 'metadata' | 'finalResult'): Promise<SeenDocument | undefined> => {
+      const stats = await lstatIfPresent(taskFile(this.#logDir, this.id, file)).catch(() => undefined);
       const value = await unlessUnreadable(readTaskDocument(this.#logDir, this.id, file));
       if (value === undefined) return undefined;
       const text = JSON.stringify(value);
-      return { value, text, checksum: checksum(text) };
+      return { value, text, checksum: checksum(text), writtenMs: stats?.mtimeMs ?? 0 };
     };
     // The result is written first: final metadata never comes without it.
     const metadata = await read('metadata');

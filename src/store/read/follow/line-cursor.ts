@@ -49,11 +49,17 @@ export class LineCursor {
     this.#arrangement = undefined;
   }
 
+  /** Whether the present file has the place of the reader. */
+  async isKept(version: number): Promise<boolean> {
+    const arrangement = await this.#source.look(version);
+    return arrangement === this.#arrangement || this.#arrive(arrangement);
+  }
+
   /** The next lines. An empty list: only lines that are no records were passed. */
   async next(version: number): Promise<Step> {
-    const arrangement = await this.#source.look(version);
-    if (arrangement !== this.#arrangement && !(await this.#arrive(arrangement))) return 'reset';
-    if (this.#arrangement === undefined) return 'end';
+    if (!(await this.isKept(version))) return 'reset';
+    const arrangement = this.#arrangement;
+    if (arrangement === undefined) return 'end';
     const batch = await arrangement.read(this.#line, this.#offset);
     if (batch === undefined) return arrangement.isLeft ? 'again' : 'end';
     return this.#take(batch);
@@ -61,10 +67,10 @@ export class LineCursor {
 
   /** Finds the place in a file that is new to this reader. False when it has none. */
   async #arrive(arrangement: Arrangement): Promise<boolean> {
-    // A file that is missing may come back; one that begins after the reader did is read from its start.
     if (arrangement.bytes === undefined) {
       this.#arrangement = undefined;
-      return true;
+      // A file that begins after the reader did is read from its start.
+      return this.#place.prefixes.length === 0;
     }
     this.#isPassed = undefined;
     this.#until = 0;

@@ -114,8 +114,7 @@ export class FollowedList {
   /** The item of a list as JSON. */
   async item({ id, version }: ListedTask): Promise<string | undefined> {
     const key = `${id} ${version}`;
-    const reading =
-      this.#items.get(key) ?? this.#index.item(id).then((item) => item && JSON.stringify(item));
+    const reading = this.#items.get(key) ?? this.#index.item(id).then((item) => item && JSON.stringify(item));
     this.#items.set(key, reading);
     return reading;
   }

@@ -47,7 +47,10 @@ export class Streams {
   }
 
   /** As `followTask` for several tasks and the list. */
-  async followTasks({ taskIds, list }: TasksToFollow, after: string | undefined): Promise<EventStream | undefined> {
+  async followTasks(
+    { taskIds, list }: TasksToFollow,
+    after: string | undefined,
+  ): Promise<EventStream | undefined> {
     const words = after?.split(PLACE_BORDER);
     const sinceMs = list && words && parseListPlace(words.pop() ?? '');
     const places = words?.map(parseTaskPlace) ?? taskIds.map(() => TASK_BEGINNING);

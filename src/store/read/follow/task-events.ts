@@ -47,12 +47,15 @@ export class TaskEvents {
       const { version } = this.task.watch;
       const look = await this.task.look(version);
       if (!look.exists) return this.#goneEvents();
+      for (const file of FILES) if (!(await this.#cursors[file].isKept(version))) return this.#resetEvents();
       const { metadata, result } = look;
-      if (metadata !== undefined && metadata.checksum !== this.#metadata) return this.#documentEvents('metadata', metadata);
+      if (metadata !== undefined && metadata.checksum !== this.#metadata)
+        return this.#documentEvents('metadata', metadata);
       const lines = await this.#lineEvents(version);
       if (lines === 'again') continue;
       if (lines !== undefined) return lines;
-      if (result !== undefined && result.checksum !== this.#result) return this.#documentEvents('result', result);
+      if (result !== undefined && result.checksum !== this.#result)
+        return this.#documentEvents('result', result);
       return this.#endEvents(look);
     }
   }
@@ -90,7 +93,10 @@ export class TaskEvents {
     return events;
   }
 
-  #documentEvents(event: 'metadata' | 'result', { value, text, checksum }: SeenDocument): readonly StreamEvent[] {
+  #documentEvents(
+    event: 'metadata' | 'result',
+    { value, text, checksum }: SeenDocument,
+  ): readonly StreamEvent[] {
     if (event === 'metadata') {
       this.#metadata = checksum;
       if (!isTerminal(value.status)) this.#isOver = false;
@@ -105,8 +111,7 @@ export class TaskEvents {
       this.#isOver = true;
       return [{ event: 'end', data: JSON.stringify({ task_id: this.task.id, status }), id: this.place }];
     }
-    const endedAt = metadata.value.end_received_at ?? metadata.value.completed_at;
-    const isOld = Date.now() - Date.parse(String(endedAt)) > SETTLED_AFTER_MS;
+    const isOld = Date.now() - metadata.writtenMs > SETTLED_AFTER_MS;
     return metadata.value.settled === true || isOld ? 'over' : 'end';
   }
 
@@ -115,12 +120,14 @@ export class TaskEvents {
     this.#metadata = 0;
     this.#result = 0;
     this.#isOver = false;
-    return [resetEvent(this.task.id, 'the id is not a place in the files as they are now: all events come again')];
+    return [
+      resetEvent(this.task.id, 'the id is not a place in the files as they are now: all events come again'),
+    ];
   }
 
   #goneEvents(): readonly StreamEvent[] {
     this.#isGone = true;
-    return [resetEvent(this.task.id, 'the task has been removed')];
+    return [resetEvent(this.task.id, 'the task has been removed', true)];
   }
 
   #placeWith(places: Partial<Record<FileName, string>>): string {
@@ -136,6 +143,6 @@ const SHARED = new WeakMap<
   { readonly key: string; readonly events: readonly StreamEvent[] }
 >();
 
-function resetEvent(taskId: string, reason: string): StreamEvent {
-  return { event: 'reset', data: JSON.stringify({ task_id: taskId, reason }), id: undefined };
+function resetEvent(taskId: string, reason: string, removed: boolean = false): StreamEvent {
+  return { event: 'reset', data: JSON.stringify({ task_id: taskId, reason, removed }), id: undefined };
 }

@@ -97,7 +97,9 @@ class JoinedParts implements EventStream {
     const woken = new AbortController();
     const either = AbortSignal.any([signal, woken.signal]);
     await Promise.race(
-      this.#parts.flatMap((part, index) => (this.#over.has(part) ? [] : [part.changed(seen[index] ?? 0, either)])),
+      this.#parts.flatMap((part, index) =>
+        this.#over.has(part) ? [] : [part.changed(seen[index] ?? 0, either)],
+      ),
     );
     woken.abort();
   }
