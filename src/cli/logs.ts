@@ -3,7 +3,7 @@ import { isatty } from 'node:tty';
 import { crc32 } from 'node:zlib';
 import { loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
-import { isTerminal, OUTPUT_TYPES } from '../model/documents.ts';
+import { OUTPUT_TYPES } from '../model/documents.ts';
 import { type JsonObject, parseObject } from '../model/json.ts';
 import { isMark } from '../model/sender.ts';
 import type { TaskFlow } from '../model/task-reading.ts';

@@ -119,8 +119,6 @@ function showTask(reader: Reader, traceUrls: readonly string[]): Answer {
     const links: Record<string, unknown> = {};
     for (const part of PARTS) links[part.key] = `${logs}/${pathOf(part)}`;
     links.full = `${logs}/full`;
-    links.stream = `${req.baseUrl}/tasks/${id}/stream`;
-    links.trace_spans = `${req.baseUrl}/tasks/${id}/trace`;
     Object.assign(links, taskTraceLinks(traceUrls, metadata));
     const workflows = workflowLinks(req.baseUrl, metadata.workflow_ids);
     sendJson(res, { status: 200, value: { ...metadata, links: { ...links, workflows } } });

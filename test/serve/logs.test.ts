@@ -282,8 +282,6 @@ test('a task comes with links to its logs', async () => {
       agent_output: '/tasks/task-1/logs/agent-output',
       final_result: '/tasks/task-1/logs/final-result',
       full: '/tasks/task-1/logs/full',
-      stream: '/tasks/task-1/stream',
-      trace_spans: '/tasks/task-1/trace',
       workflows: {},
     },
   });

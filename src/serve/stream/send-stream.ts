@@ -5,7 +5,7 @@ import { ANSWER_HEADERS } from '../problem.ts';
 /** Proxies close a silent connection after 30 to 60 s. */
 const HEARTBEAT_MS = 15_000;
 
-/** Time after which a reader that has gone comes again, as it is told. */
+/** Time after which a browser connects again. */
 const RETRY_MS = 2_000;
 
 /** A reader that takes nothing for this long is closed. It goes on where it was when it comes again. */

@@ -227,7 +227,7 @@ test('a place that is gone gets reset and all events again, and what is no id is
   expect((await ask(port, '/tasks/task-9/stream')).status).toBe(404);
 });
 
-test('a task that is removed under its readers, or a file that is, ends nobody else', async () => {
+test('a reader gets a reset when a file of the task is replaced, and one before the end when the task is removed', async () => {
   const { dir, store, port, file } = await serve();
   await store.logs(metadata(1, 'running'), outputLog(3));
   const client = await SseClient.open(port, STREAM);
