@@ -15,6 +15,7 @@ export interface RestRoute {
 
 const PAGE = ['limit', 'cursor'];
 const TIMES = ['since', 'until'];
+const WINDOW = ['after', 'before', 'tail', 'limit'];
 
 export const REST_ROUTES: readonly RestRoute[] = [
   {
@@ -48,12 +49,25 @@ export const REST_ROUTES: readonly RestRoute[] = [
   },
   {
     method: 'GET',
+    path: '/api/tasks/{id}/stream',
+    query: ['after'],
+    answer: 'server-sent events: what is there, then what comes ([streams](#streams))',
+  },
+  {
+    method: 'GET',
+    path: '/api/tasks/{id}/trace',
+    answer: 'an array of its spans, each with `span_id` and `parent_span_id`; `[]` when there are none',
+  },
+  {
+    method: 'GET',
     path: '/api/tasks/{id}/logs/webhook-flow',
+    query: WINDOW,
     answer: 'an array of the lines of `02-webhook-flow.jsonl`, `[]` when there are none',
   },
   {
     method: 'GET',
     path: '/api/tasks/{id}/logs/agent-output',
+    query: WINDOW,
     answer: 'an array of the lines of `03-agent-output.jsonl`, `[]` when there are none',
   },
   {
@@ -66,6 +80,12 @@ export const REST_ROUTES: readonly RestRoute[] = [
     path: '/api/tasks/{id}/logs/full',
     answer:
       '`{metadata, input, webhook_flow, agent_output, final_result}`; the key of a missing file is left out',
+  },
+  {
+    method: 'GET',
+    path: '/api/stream',
+    query: ['task', 'list', 'status', 'source', 'provider', 'agent', ...TIMES, 'limit', 'after'],
+    answer: 'server-sent events: the changes of the list, and the events of each `task`, which may be repeated',
   },
   {
     method: 'GET',
@@ -89,6 +109,18 @@ export const REST_ROUTES: readonly RestRoute[] = [
     path: '/api/workflows/{id}/events',
     query: ['type'],
     answer: 'an array of its events',
+  },
+  {
+    method: 'GET',
+    path: '/api/workflows/{id}/stream',
+    query: ['after'],
+    answer: 'server-sent events: its state and its events',
+  },
+  {
+    method: 'GET',
+    path: '/api/events/stream',
+    query: ['after', 'type'],
+    answer: 'server-sent events: the events of all workflows; `after=now` only those that come',
   },
   {
     method: 'GET',
