@@ -51,15 +51,18 @@ export async function sendStream(
   const ended = AbortSignal.any([signal, gone.signal]);
   res.socket?.setNoDelay(true);
   res.write(`retry: ${RETRY_MS}\n\n`);
-  // Not behind events that wait: a reader that does not read would gather heartbeats.
+  let isWriting = false;
+  // Neither between the pieces of an event nor behind what waits: a reader that does not read would gather heartbeats.
   const heartbeat = setInterval(() => {
-    if (!res.writableNeedDrain) res.write(':\n\n');
+    if (!isWriting && !res.writableNeedDrain) res.write(':\n\n');
   }, heartbeatMs).unref();
   try {
     for (;;) {
       const events = await stream.next(ended);
       if (events === undefined || ended.aborted) break;
+      isWriting = true;
       if (!(await writeAll(res, framesOf(events), { ended, stallMs }))) break;
+      isWriting = false;
     }
   } finally {
     clearInterval(heartbeat);

@@ -33,6 +33,7 @@ export class FollowedTask {
   readonly line: LineSource;
   readonly span: LineSource;
   readonly #logDir: string;
+  #isClosed = false;
   #looked: { readonly version: number; readonly look: Promise<Look> } | undefined;
 
   constructor(logDir: string, id: string, indexes: Indexes) {
@@ -59,7 +60,13 @@ export class FollowedTask {
     return this.#looked.look;
   }
 
+  /** True once no reader is left: nothing more is read. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   close(): void {
+    this.#isClosed = true;
     this.watch.close();
     for (const source of [this.stage, this.line, this.span]) source.close();
   }

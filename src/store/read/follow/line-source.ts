@@ -9,10 +9,13 @@ import { SentCopies } from '../sent-copies.ts';
 import type { Indexes } from '../window/indexes.ts';
 
 /** Lines are read in batches of about this size: some wait for slow readers, so they are small. */
-const BATCH_BYTES = 262_144;
+const BATCH_BYTES = 65_536;
 
 /** Batches that are kept for the readers behind, in bytes. The last one is kept whatever its size. */
-const KEPT_BYTES_MAX = 4 * 1_048_576;
+const KEPT_BYTES_MAX = 1_048_576;
+
+/** Readers of the same lines come for them within this time; a batch is not kept longer. */
+const KEPT_MS = 2_000;
 
 /** A line of a batch. */
 export interface Entry {
@@ -49,6 +52,7 @@ export class Arrangement {
   /** A line without its newline, and up to where it was searched. */
   #unfinished: { readonly from: number; size: number } | undefined;
   #isLeft = false;
+  #forgetting: NodeJS.Timeout | undefined;
 
   constructor(bytes: StoredBytes | undefined, moves: Awaited<ReturnType<typeof readMoves>>) {
     this.bytes = bytes;
@@ -111,6 +115,7 @@ export class Arrangement {
         }
         hashes.push(lineHash(one.bytes));
         end = one.end;
+        if (end - from >= BATCH_BYTES) break;
       }
       if (end - from >= BATCH_BYTES) break;
     }
@@ -139,6 +144,13 @@ export class Arrangement {
       this.#batches.delete(offset);
       this.#keptBytes -= bytes;
     }
+    this.#forgetting ??= setTimeout(() => this.#forget(), KEPT_MS).unref();
+  }
+
+  #forget(): void {
+    this.#forgetting = undefined;
+    this.#batches.clear();
+    this.#keptBytes = 0;
   }
 }
 
@@ -147,6 +159,7 @@ export class LineSource {
   readonly #file: NamedFile;
   readonly #indexes: Indexes;
   #present = new Arrangement(undefined, []);
+  #isClosed = false;
   #looked: { readonly version: number; readonly found: Promise<Arrangement> } | undefined;
 
   constructor(file: NamedFile, indexes: Indexes) {
@@ -169,11 +182,13 @@ export class LineSource {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#present.leave();
   }
 
   async #look(before: Promise<unknown> | undefined): Promise<Arrangement> {
     await before;
+    if (this.#isClosed) return this.#present;
     try {
       const identity = await pathIdentity(this.#file.path);
       if (identity !== this.#present.identity || (await this.#isCut())) await this.#open();
@@ -201,5 +216,7 @@ export class LineSource {
     }
     this.#present.leave();
     this.#present = new Arrangement(bytes, moves);
+    // Closed meanwhile.
+    if (this.#isClosed) this.#present.leave();
   }
 }

@@ -6,8 +6,9 @@ import { isPathSafeId } from '../../../model/ids.ts';
 import type { ListedTask, TaskIndex } from '../task-list.ts';
 import type { StreamPart } from './tasks-stream.ts';
 
-/** Between two looks at the tasks that run or have just changed. */
+/** Between two looks at the tasks that run or have just changed: at least this, and five times what a look takes. */
 const LOOK_MS = 200;
+const LOOK_SHARE = 5;
 
 /** Between two looks at all tasks: at least this, and ten times what a look takes, so that it is a tenth of the work. */
 const SCAN_MS_MIN = 1_000;
@@ -45,6 +46,8 @@ export class FollowedList {
   #timer: NodeJS.Timeout | undefined;
   #nextScanMs = 0;
   #first: Promise<void> | undefined;
+  /** Number of the present looking: an earlier one ends. */
+  #run = 0;
 
   constructor(logDir: string, index: TaskIndex) {
     this.#logDir = logDir;
@@ -120,6 +123,7 @@ export class FollowedList {
   }
 
   #begin(): void {
+    this.#run += 1;
     this.#known = new Map();
     this.#warm.clear();
     this.#changes.length = 0;
@@ -136,6 +140,7 @@ export class FollowedList {
   }
 
   async #look(): Promise<void> {
+    const run = this.#run;
     const startMs = Date.now();
     try {
       if (startMs >= this.#nextScanMs) {
@@ -145,7 +150,9 @@ export class FollowedList {
     } catch {
       // The directory cannot be read now; the requests of the readers say so.
     }
-    if (this.#readers > 0) this.#timer = setTimeout(() => void this.#look(), LOOK_MS).unref();
+    if (this.#readers === 0 || run !== this.#run) return;
+    const ms = Math.max(LOOK_MS, LOOK_SHARE * (Date.now() - startMs));
+    this.#timer = setTimeout(() => void this.#look(), ms).unref();
   }
 
   async #scan(startMs: number): Promise<void> {

@@ -43,7 +43,7 @@ export class TaskEvents {
   /** The next events; each call reads at most one piece of a file. */
   async step(): Promise<TaskStep> {
     if (this.#isGone) return 'over';
-    for (;;) {
+    while (!this.task.isClosed) {
       const { version } = this.task.watch;
       const look = await this.task.look(version);
       if (!look.exists) return this.#goneEvents();
@@ -58,6 +58,7 @@ export class TaskEvents {
         return this.#documentEvents('result', result);
       return this.#endEvents(look);
     }
+    return 'over';
   }
 
   async #lineEvents(version: number): Promise<readonly StreamEvent[] | 'again' | undefined> {
