@@ -148,6 +148,7 @@ class RunMap {
   /** New number of the first line of each run. */
   readonly #firsts: readonly number[];
   readonly #lines: number;
+  #last = 0;
 
   constructor(runs: readonly Run[]) {
     const firsts: number[] = [];
@@ -163,6 +164,10 @@ class RunMap {
 
   oldOf(line: number): number | undefined {
     if (line >= this.#lines) return undefined;
+    // Most come one after the other.
+    const first = this.#firsts[this.#last] ?? 0;
+    const [start, count] = this.#runs[this.#last] ?? [0, 0];
+    if (line >= first && line < first + count) return start + line - first;
     let low = 0;
     let high = this.#firsts.length - 1;
     while (low < high) {
@@ -170,6 +175,7 @@ class RunMap {
       if ((this.#firsts[middle] ?? 0) <= line) low = middle;
       else high = middle - 1;
     }
+    this.#last = low;
     return (this.#runs[low]?.[0] ?? 0) + line - (this.#firsts[low] ?? 0);
   }
 }

@@ -5,6 +5,9 @@ import { addHash, type LineSum, lineHash, NO_LINES } from './line-hash.ts';
 const STEP_LINES = 256;
 const STEP_BYTES = 65_536;
 
+/** Sums of lines are kept at these distances. */
+const SUM_LINES = 4_096;
+
 /** Start of a line. */
 export interface LineStart {
   /** Lines before it, all kinds counted. */
@@ -18,6 +21,8 @@ export class OffsetIndex {
   #lines = 0;
   #size = 0;
   readonly #starts: LineStart[];
+  /** What the first 0, `SUM_LINES`, ... lines add up to. */
+  readonly #sums: LineSum[] = [NO_LINES];
 
   constructor(parts?: IndexParts) {
     this.#hashes = parts?.hashes ?? new Uint32Array(256);
@@ -97,10 +102,19 @@ export class OffsetIndex {
     }
   }
 
-  /** What the lines from `from` to `to` add up to, those that `wants` accepts. */
-  sum(to: number, wants: (line: number) => boolean = () => true): LineSum {
-    let sum = NO_LINES;
-    for (let line = 0; line < to; line += 1) if (wants(line)) sum = addHash(sum, this.#hashes[line] ?? 0);
+  /** What the first lines add up to. */
+  sum(to: number): LineSum {
+    const step = Math.min(Math.floor(to / SUM_LINES), Math.floor(this.#lines / SUM_LINES));
+    while (this.#sums.length <= step) {
+      const from = this.#sums.length - 1;
+      this.#sums.push(this.#sumOf(this.#sums[from] ?? NO_LINES, from * SUM_LINES, (from + 1) * SUM_LINES));
+    }
+    return this.#sumOf(this.#sums[step] ?? NO_LINES, step * SUM_LINES, Math.min(to, this.#lines));
+  }
+
+  #sumOf(start: LineSum, from: number, to: number): LineSum {
+    let sum = start;
+    for (let line = from; line < to; line += 1) sum = addHash(sum, this.#hashes[line] ?? 0);
     return sum;
   }
 }

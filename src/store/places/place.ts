@@ -1,4 +1,5 @@
-import { isSameSum, type LineSum, NO_LINES } from './line-hash.ts';
+import { isTurnOver, nextTurn } from '../../system/turns.ts';
+import { addHash, isSameSum, type LineSum, NO_LINES } from './line-hash.ts';
 import { type Move, numbersIn } from './moves.ts';
 import type { OffsetIndex } from './offset-index.ts';
 
@@ -18,6 +19,9 @@ export const BEGINNING: Place = { prefixes: [], sum: NO_LINES };
 
 /** More than the store rewrites a file while a reader walks through what one rewriting has left. */
 const PREFIXES_MAX = 8;
+
+/** Lines between two looks at the clock. */
+const STEP_LINES = 4_096;
 
 /** Where a reader goes on in the present file. */
 export interface Resumption {
@@ -54,7 +58,11 @@ export function parsePlace(given: string): Place | undefined {
 /**
  * Finds a place in the present file, which has had these rewritings. Undefined when what was passed there cannot be told.
  */
-export function resume(place: Place, index: OffsetIndex, moves: readonly Move[]): Resumption | undefined {
+export async function resume(
+  place: Place,
+  index: OffsetIndex,
+  moves: readonly Move[],
+): Promise<Resumption | undefined> {
   const present = moves.length;
   const [first] = place.prefixes;
   if (first === undefined) return { line: 0, isPassed: undefined, until: 0, place };
@@ -73,7 +81,11 @@ export function resume(place: Place, index: OffsetIndex, moves: readonly Move[])
   return moved(place, index, moves);
 }
 
-function moved(place: Place, index: OffsetIndex, moves: readonly Move[]): Resumption | undefined {
+async function moved(
+  place: Place,
+  index: OffsetIndex,
+  moves: readonly Move[],
+): Promise<Resumption | undefined> {
   const passes: ((line: number) => boolean)[] = [];
   for (const { arrangement, lines } of place.prefixes) {
     const numberOfLine = numbersIn(arrangement, moves);
@@ -81,17 +93,32 @@ function moved(place: Place, index: OffsetIndex, moves: readonly Move[]): Resump
     passes.push((line) => (numberOfLine(line) ?? Number.POSITIVE_INFINITY) < lines);
   }
   const isPassed = (line: number): boolean => passes.some((passed) => passed(line));
-  const sum = index.sum(index.lines, isPassed);
+  const { line, until, sum } = await passedIn(index, isPassed);
   // Where lines were removed, what is left cannot add up to the same.
   const isShort = place.prefixes.some(({ arrangement }) => moves.slice(arrangement).some(hasRemoved));
   if (!isShort && !isSameSum(sum, place.sum)) return undefined;
-  let line = 0;
-  while (line < index.lines && isPassed(line)) line += 1;
-  let until = line;
-  for (let at = line; at < index.lines; at += 1) if (isPassed(at)) until = at + 1;
   const prefix = { arrangement: moves.length, lines: line };
   if (until === line) return { line, isPassed: undefined, until, place: { prefixes: [prefix], sum } };
   return { line, isPassed, until, place: { prefixes: merged(place.prefixes, prefix), sum } };
+}
+
+/** The first line that was not passed, the one from which on none was, and what those that were add up to. */
+async function passedIn(
+  index: OffsetIndex,
+  isPassed: (line: number) => boolean,
+): Promise<{ readonly line: number; readonly until: number; readonly sum: LineSum }> {
+  const { lines } = index;
+  let first = lines;
+  let until = 0;
+  let sum = NO_LINES;
+  for (let line = 0; line < lines; line += 1) {
+    if (line % STEP_LINES === 0 && isTurnOver()) await nextTurn();
+    if (isPassed(line)) {
+      sum = addHash(sum, index.hashAt(line));
+      until = line + 1;
+    } else if (first === lines) first = line;
+  }
+  return { line: first, until: Math.max(first, until), sum };
 }
 
 /** The prefixes, with that of the present arrangement as the last one. */

@@ -1,5 +1,5 @@
 import { addHash } from '../../places/line-hash.ts';
-import { BEGINNING, merged, type Place, placeText, resume } from '../../places/place.ts';
+import { BEGINNING, merged, type Place, placeText } from '../../places/place.ts';
 import type { Arrangement, Batch, LineSource } from './line-source.ts';
 
 /** A line and the place of a reader that has got it. */
@@ -78,7 +78,7 @@ export class LineCursor {
     this.#offset = 0;
     if (this.#place.prefixes.length > 0) {
       const index = await this.#source.indexOf(arrangement);
-      const found = index && resume(this.#place, index, arrangement.moves);
+      const found = index && (await arrangement.resume(this.#place, index));
       if (index === undefined || found === undefined) return false;
       this.#place = found.place;
       this.#text = placeText(found.place);

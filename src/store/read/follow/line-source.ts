@@ -2,6 +2,7 @@ import { unreadable } from '../../file-errors.ts';
 import { lineHash } from '../../places/line-hash.ts';
 import { movesDone, readMoves } from '../../places/moves.ts';
 import type { OffsetIndex } from '../../places/offset-index.ts';
+import { type Place, placeText, type Resumption, resume } from '../../places/place.ts';
 import { openBytes, pathIdentity, type StoredBytes } from '../../places/stored-bytes.ts';
 import type { NamedFile } from '../../stored-file.ts';
 import { storedText } from '../../task-file.ts';
@@ -16,6 +17,9 @@ const KEPT_BYTES_MAX = 1_048_576;
 
 /** Readers of the same lines come for them within this time; a batch is not kept longer. */
 const KEPT_MS = 2_000;
+
+/** Places of readers that were found in one file. */
+const RESUMED_MAX = 64;
 
 /** A line of a batch. */
 export interface Entry {
@@ -51,6 +55,7 @@ export class Arrangement {
   #keptBytes = 0;
   /** A line without its newline, and up to where it was searched. */
   #unfinished: { readonly from: number; size: number } | undefined;
+  readonly #resumed = new Map<string, Promise<Resumption | undefined>>();
   #isLeft = false;
   #forgetting: NodeJS.Timeout | undefined;
 
@@ -69,6 +74,14 @@ export class Arrangement {
     const reading = this.#reading.get(from) ?? this.#load(line, from);
     this.#reading.set(from, reading);
     return reading;
+  }
+
+  /** `resume` in this file. After a sorting all readers come with a few places. */
+  resume(place: Place, index: OffsetIndex): Promise<Resumption | undefined> {
+    const key = placeText(place);
+    const found = this.#resumed.get(key) ?? resume(place, index, this.moves);
+    if (this.#resumed.size < RESUMED_MAX) this.#resumed.set(key, found);
+    return found;
   }
 
   /** Whether another file has taken its place: nothing more is read from this one. */
@@ -149,6 +162,7 @@ export class Arrangement {
 
   #forget(): void {
     this.#forgetting = undefined;
+    this.#resumed.clear();
     this.#batches.clear();
     this.#keptBytes = 0;
   }
