@@ -182,6 +182,7 @@ test('a line over the limit is passed and counted', async () => {
   const got = await get('?tail=2');
   expect(idsOf(got)).toEqual(['id-0', 'id-1']);
   expect(got.headers['task-logs-skipped-lines']).toBe('1');
+  expect(idsOf(await get('?after=id-0'))).toEqual(['id-1']);
 });
 
 test('a window ends after sixteen megabytes, and its link goes on', async () => {

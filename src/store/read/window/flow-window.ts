@@ -106,7 +106,8 @@ class Scan {
     this.to = this.from;
     let bytes = 0;
     for await (const { line, number } of linesFrom(this.#file, this.from)) {
-      bytes += line.end - line.start;
+      // A line over the limit is left out, and takes no room.
+      bytes += line.bytes?.length ?? 0;
       if (bytes > WINDOW_BYTES_MAX && number > this.from) return;
       this.to = number + 1;
       this.#take(line, number);
