@@ -97,7 +97,7 @@ export async function readMoves(path: string): Promise<readonly Move[]> {
     const moves: Move[] = [];
     for (const line of (await opened.handle.readFile('utf8')).split('\n')) {
       const move = moveOf(parseObject(line));
-      if (move === undefined) continue;
+      if (move === undefined || move.arrangement === 0) continue;
       // The next one, or another one in the place of the last.
       if (move.arrangement < moves.length || move.arrangement > moves.length + 1) return [];
       moves[move.arrangement - 1] = move;

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { serveLogs } from '../../../src/serve/logs.ts';
 import { createReader } from '../../../src/store/read/reader.ts';
 import { openStore, type TestStore } from '../../support/log-dir.ts';
@@ -87,6 +87,22 @@ function namesOf(client: SseClient, count: number, name: string): Record<string,
     .filter(({ event }) => event === name)
     .map(({ data }) => JSON.parse(data) as Record<string, unknown>);
 }
+
+test('fifty tasks share one connection without a warning', async () => {
+  const warnings: string[] = [];
+  const note = (warning: Error): void => void warnings.push(warning.message);
+  process.on('warning', note);
+  onTestFinished(() => void process.off('warning', note));
+  const { store, port } = await serve();
+  const ids = Array.from({ length: 50 }, (_, n) => `task-${n}`);
+  await store.logs(...ids.map((id, n) => running(id, n + 1)));
+  const client = await SseClient.open(port, `/stream?${ids.map((id) => `task=${id}`).join('&')}`);
+  await until(() => client.of('metadata').length === 50, 'all tasks');
+  await store.logs(output('task-49', 90));
+  await until(() => linesOf(client).length === 1, 'a line');
+  expect(client.lastId.length).toBeLessThan(8_000);
+  expect(warnings).toEqual([]);
+});
 
 test('wrong queries of a stream of tasks are refused', async () => {
   const { store, port } = await serve();

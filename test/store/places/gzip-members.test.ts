@@ -16,7 +16,9 @@ async function gzipped(content: Buffer, size: number = 65_536): Promise<Buffer> 
   return Buffer.concat(parts);
 }
 
-const LINES = Buffer.from(Array.from({ length: 60_000 }, (_, n) => `{"n":${n},"text":"some words of a line"}\n`).join(''));
+const LINES = Buffer.from(
+  Array.from({ length: 60_000 }, (_, n) => `{"n":${n},"text":"some words of a line"}\n`).join(''),
+);
 
 test.each([
   ['nothing', Buffer.alloc(0)],
@@ -38,7 +40,9 @@ test('each member can be read alone and starts with a line', async () => {
     expect(members.length).toBeGreaterThan(1);
     for (const member of [...members].reverse()) {
       const plain = await inflateMember(file, member);
-      expect(plain.equals(LINES.subarray(member.plainStart, member.plainStart + member.plainBytes))).toBe(true);
+      expect(plain.equals(LINES.subarray(member.plainStart, member.plainStart + member.plainBytes))).toBe(
+        true,
+      );
       expect(plain[0]).toBe(0x7b);
     }
   } finally {

@@ -1,4 +1,12 @@
-import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { INDEXED_BYTES, readOffsets, refreshOffsets } from '../../../src/store/places/offsets-file.ts';
@@ -9,7 +17,11 @@ import { tempDir } from '../../support/log-dir.ts';
 
 const line = (n: number): { id: string; timestamp: string; text: string } => {
   const fields = { timestamp: '2026-01-02T03:04:05.000Z', event_id: `id-${n}` };
-  return { id: fields.event_id, timestamp: fields.timestamp, text: JSON.stringify({ ...fields, content: 'x'.repeat(200) }) };
+  return {
+    id: fields.event_id,
+    timestamp: fields.timestamp,
+    text: JSON.stringify({ ...fields, content: 'x'.repeat(200) }),
+  };
 };
 
 async function indexOf(path: string): Promise<{ lines: number; size: number } | undefined> {

@@ -46,6 +46,7 @@ export class FollowedList {
   #timer: NodeJS.Timeout | undefined;
   #nextScanMs = 0;
   #first: Promise<void> | undefined;
+  #isScanned = false;
   /** Number of the present looking: an earlier one ends. */
   #run = 0;
 
@@ -124,6 +125,7 @@ export class FollowedList {
 
   #begin(): void {
     this.#run += 1;
+    this.#isScanned = false;
     this.#known = new Map();
     this.#warm.clear();
     this.#changes.length = 0;
@@ -156,8 +158,9 @@ export class FollowedList {
   }
 
   async #scan(startMs: number): Promise<void> {
-    const isFirst = this.#knownMs === 0 || this.#known.size === 0;
     const tasks = await this.#index.scan();
+    const isFirst = !this.#isScanned;
+    this.#isScanned = true;
     const found = new Set<string>();
     const before = this.#number;
     for (const task of tasks) {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { EventStream, StreamEvent } from '../../../model/event-stream.ts';
 
 /** What a stream is made of: events of one task, of the list. */
@@ -95,12 +96,17 @@ class JoinedParts implements EventStream {
     const one = this.#parts[0];
     if (this.#parts.length === 1 && one !== undefined) return one.changed(seen[0] ?? 0, signal);
     const woken = new AbortController();
-    const either = AbortSignal.any([signal, woken.signal]);
+    // One for each part.
+    setMaxListeners(0, woken.signal);
+    const wake = (): void => woken.abort();
+    signal.addEventListener('abort', wake);
+    if (signal.aborted) wake();
     await Promise.race(
       this.#parts.flatMap((part, index) =>
-        this.#over.has(part) ? [] : [part.changed(seen[index] ?? 0, either)],
+        this.#over.has(part) ? [] : [part.changed(seen[index] ?? 0, woken.signal)],
       ),
     );
+    signal.removeEventListener('abort', wake);
     woken.abort();
   }
 }
