@@ -55,13 +55,18 @@ async function gzippedBytes(handle: FileHandle): Promise<StoredBytes> {
   const members = await readMembers(handle, (await handle.stat()).size);
   const last = members?.at(-1);
   const cache: MemberCache = { start: -1, plain: Buffer.alloc(0) };
+  const whole = new WholeGzip(handle);
+  const pieces = (from: number): AsyncGenerator<Buffer> =>
+    members ? memberPieces({ handle, members, cache }, from) : whole.pieces(from);
   return {
     identity: await identityOf(handle),
     isGzipped: true,
     size: async () => members && (last?.plainStart ?? 0) + (last?.plainBytes ?? 0),
-    lines: (from) =>
-      splitLines(members ? memberPieces({ handle, members, cache }, from) : skipTo(handle, from), { from }),
-    close: () => handle.close(),
+    lines: (from) => splitLines(pieces(from), { from }),
+    close: async () => {
+      await whole.close();
+      await handle.close();
+    },
   };
 }
 
@@ -87,13 +92,59 @@ async function* memberPieces({ handle, members, cache }: GzippedFile, from: numb
   }
 }
 
-/** A file of another program is inflated from its beginning. */
-async function* skipTo(handle: FileHandle, from: number): AsyncGenerator<Buffer> {
-  let at = 0;
-  for await (const piece of inflate(handle)) {
-    if (at + piece.length > from) yield piece.subarray(Math.max(0, from - at));
-    at += piece.length;
+/**
+ * A file that another program has gzipped can only be inflated from its beginning. A reading that goes on where the last one
+ * stopped does not begin again.
+ */
+class WholeGzip {
+  readonly #handle: FileHandle;
+  /** The last reading: its next piece starts at `at`, and its last one is kept, since a line may start in it. */
+  #stopped: Inflating | undefined;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
   }
+
+  async *pieces(from: number): AsyncGenerator<Buffer> {
+    const inflating = await this.#take(from);
+    try {
+      const { last } = inflating;
+      const kept = inflating.at - last.length;
+      if (from < inflating.at) yield last.subarray(Math.max(0, from - kept));
+      for (;;) {
+        const { value, done } = await inflating.source.next();
+        if (done === true) return;
+        inflating.last = value;
+        inflating.at += value.length;
+        if (inflating.at > from) yield value.subarray(Math.max(0, from - (inflating.at - value.length)));
+      }
+    } finally {
+      // Another reading may have stopped meanwhile.
+      const other = this.#stopped;
+      this.#stopped = inflating;
+      await other?.source.return(undefined);
+    }
+  }
+
+  async close(): Promise<void> {
+    const stopped = this.#stopped;
+    this.#stopped = undefined;
+    await stopped?.source.return(undefined);
+  }
+
+  async #take(from: number): Promise<Inflating> {
+    const stopped = this.#stopped;
+    this.#stopped = undefined;
+    if (stopped !== undefined && from >= stopped.at - stopped.last.length) return stopped;
+    await stopped?.source.return(undefined);
+    return { source: inflate(this.#handle), at: 0, last: Buffer.alloc(0) };
+  }
+}
+
+interface Inflating {
+  readonly source: AsyncGenerator<Buffer>;
+  at: number;
+  last: Buffer;
 }
 
 async function identityOf(handle: FileHandle): Promise<string> {

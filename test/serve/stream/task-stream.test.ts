@@ -1,5 +1,6 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { serveLogs } from '../../../src/serve/logs.ts';
 import { compressTask } from '../../../src/store/compress.ts';
@@ -200,6 +201,25 @@ test('after compression, with and without the index, a client goes on', async ()
     await until(() => rest.isEnded, 'the rest');
     expect(idsOf(rest)).toEqual(rests[index]?.map(eventId));
   }
+});
+
+test('a task whose file another program has gzipped is sent, and a client goes on in it', async () => {
+  const { dir, port, restart } = await serve();
+  const text = Array.from(
+    { length: 5_000 },
+    (_, n) => `${JSON.stringify({ event_id: `id-${n}`, content: 'x'.repeat(n % 300) })}\n`,
+  ).join('');
+  const metadata = { task_id: 'task-2', status: 'completed', settled: true };
+  const folder = writeTask(dir, 'task-2', { metadata });
+  writeFileSync(join(folder, `${FILE}.gz`), gzipSync(text));
+  const path = '/tasks/task-2/stream';
+  const whole = await SseClient.open(port, path);
+  await until(() => whole.isEnded, 'all of it');
+  expect(idsOf(whole)).toEqual(Array.from({ length: 5_000 }, (_, n) => `id-${n}`));
+  const middle = whole.sent.filter(({ event }) => event === 'line')[2_345]?.id ?? '';
+  const rest = await SseClient.open(await restart(), path, { 'Last-Event-ID': middle });
+  await until(() => rest.isEnded, 'the rest');
+  expect(idsOf(rest)).toEqual(Array.from({ length: 2_654 }, (_, n) => `id-${n + 2_346}`));
 });
 
 test('a place that is gone gets reset and all events again, and what is no id is refused', async () => {

@@ -48,7 +48,7 @@ export class Arrangement {
   /** Number of rewritings before it. */
   readonly number: number;
   readonly moves: Awaited<ReturnType<typeof readMoves>>;
-  /** At the last look. */
+  /** At the last look. Infinite for a file that another program has gzipped, before it was read. */
   size = 0;
   readonly #batches = new Map<number, Batch>();
   readonly #reading = new Map<number, Promise<Batch | undefined>>();
@@ -56,6 +56,8 @@ export class Arrangement {
   /** A line without its newline, and up to where it was searched. */
   #unfinished: { readonly from: number; size: number } | undefined;
   readonly #resumed = new Map<string, Promise<Resumption | undefined>>();
+  /** Where a file that another program has gzipped ends. */
+  #end = Number.POSITIVE_INFINITY;
   #isLeft = false;
   #forgetting: NodeJS.Timeout | undefined;
 
@@ -74,6 +76,12 @@ export class Arrangement {
     const reading = this.#reading.get(from) ?? this.#load(line, from);
     this.#reading.set(from, reading);
     return reading;
+  }
+
+  /** Looks how long the file is now. */
+  async measure(): Promise<void> {
+    const { bytes } = this;
+    this.size = bytes === undefined ? 0 : ((await bytes.size()) ?? this.#end);
   }
 
   /** `resume` in this file. After a sorting all readers come with a few places. */
@@ -134,6 +142,7 @@ export class Arrangement {
     }
     if (hashes.length === 0) {
       this.#unfinished = { from, size: this.size };
+      if (bytes.isGzipped) this.#end = from;
       return undefined;
     }
     const kept = entries.filter(({ text }) => !copies.has(text));
@@ -144,6 +153,7 @@ export class Arrangement {
   async #isFinished(bytes: StoredBytes): Promise<boolean> {
     const unfinished = this.#unfinished;
     if (unfinished === undefined || this.size < unfinished.size) return true;
+    if (bytes.isGzipped) return false;
     for await (const lines of bytes.lines(unfinished.size)) if (lines[0]?.isTerminated === true) return true;
     unfinished.size = this.size;
     return false;
@@ -206,8 +216,7 @@ export class LineSource {
     try {
       const identity = await pathIdentity(this.#file.path);
       if (identity !== this.#present.identity || (await this.#isCut())) await this.#open();
-      const size = (await this.#present.bytes?.size()) ?? 0;
-      this.#present.size = size;
+      await this.#present.measure();
       return this.#present;
     } catch (error) {
       throw unreadable(this.#file.what, error);
