@@ -4,9 +4,9 @@ import { lstatIfPresent } from '../../../system/optional-files.ts';
 /** Changes within this time are one: a store that writes four files wakes its readers once. */
 const GATHER_MS = 5;
 
-/** Some network file systems report no changes. The second figure is for a folder that cannot be watched. */
+/** While changes are reported, and where they are not: by some network file systems, and without a watch. */
 const POLL_MS = 1_000;
-const POLL_UNWATCHED_MS = 150;
+const POLL_UNREPORTED_MS = 150;
 
 /** Counts the changes in a folder, and wakes those who wait for the next one. */
 export class FolderWatch {
@@ -18,6 +18,9 @@ export class FolderWatch {
   #gathering: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
   #signature = '';
+  /** Since the last look. */
+  #isReported = false;
+  #isBlind = false;
   #isClosed = false;
 
   /** `paths`: the files whose growth is looked for where nothing is reported. Undefined: each look counts as a change. */
@@ -56,7 +59,10 @@ export class FolderWatch {
 
   #open(): void {
     try {
-      this.#watcher = watch(this.#folder, { persistent: false }, () => this.#gather());
+      this.#watcher = watch(this.#folder, { persistent: false }, () => {
+        this.#isReported = true;
+        this.#gather();
+      });
       this.#watcher.on('error', () => this.#unwatch());
     } catch {
       // No watches left, or no folder: it is polled.
@@ -85,7 +91,7 @@ export class FolderWatch {
   }
 
   #schedule(): void {
-    const ms = this.#watcher === undefined ? POLL_UNWATCHED_MS : POLL_MS;
+    const ms = this.#watcher === undefined || this.#isBlind ? POLL_UNREPORTED_MS : POLL_MS;
     this.#timer = setTimeout(() => void this.#poll(), ms).unref();
   }
 
@@ -99,7 +105,12 @@ export class FolderWatch {
     }
     if (this.#isClosed) return;
     const signature = parts.join('|');
-    if (signature !== this.#signature) this.#wake();
+    if (signature !== this.#signature) {
+      // A change that the watch has not reported: it may report none.
+      this.#isBlind = this.#paths !== undefined && !this.#isReported;
+      this.#wake();
+    }
+    this.#isReported = false;
     this.#signature = signature;
     this.#schedule();
   }
