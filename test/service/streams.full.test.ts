@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +37,7 @@ test('a task of the service is followed over HTTP, through a restart of the serv
   const { code } = await first.service.stop();
   expect(code).toBe(0);
   await until(() => client.isEnded && list.isEnded, 'the end of the streams at shutdown');
+  writeFileSync(join(cwd, 'go'), '');
   const second = await start(cwd);
   const again = await SseClient.open(second.port, path, { 'Last-Event-ID': client.lastId });
   await until(() => again.isEnded || again.names.includes('end'), 'the end');
