@@ -14,14 +14,6 @@ export const TASK_FILES = {
 } as const;
 export type TaskFile = keyof typeof TASK_FILES;
 
-/** Suffixes after the name of a task's line file: what is kept for its readers, derived from it. */
-export const READER_SUFFIXES = {
-  /** Byte offsets of its lines. */
-  offsets: '.offsets',
-  /** The order of its lines before each sorting. */
-  moves: '.moves',
-} as const;
-
 /** Suffixes after a workflow's id, in `_workflow/<yyyy>/<mm>`. Only events and spans end in `.jsonl`. */
 export const WORKFLOW_FILES = {
   /** Envelopes, appended as events arrive. */

@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
 import { isJsonObject, parseObject } from '../../model/json.ts';
 import { withFile, writeWhole } from '../../system/descriptor.ts';
-import { READER_SUFFIXES } from '../layout.ts';
 import { openStored } from '../stored-file.ts';
 import { addHash, isSameSum, type LineSum, NO_LINES } from './line-hash.ts';
 import type { OffsetIndex } from './offset-index.ts';
@@ -41,7 +40,7 @@ function runsOf(lines: readonly number[]): readonly Run[] {
 
 /** Path of the history of a line file: a line for each rewriting. Only readers that go on after it need it. */
 export function movesPath(path: string): string {
-  return path + READER_SUFFIXES.moves;
+  return `${path}.moves`;
 }
 
 /**

@@ -4,7 +4,6 @@ import { crc32 } from 'node:zlib';
 import { parseObject } from '../../model/json.ts';
 import { writeWhole } from '../../system/descriptor.ts';
 import { writeNew } from '../../system/files/new-file.ts';
-import { READER_SUFFIXES } from '../layout.ts';
 import type { NamedFile } from '../stored-file.ts';
 import { openStored } from '../stored-file.ts';
 import { type LineStart, OffsetIndex } from './offset-index.ts';
@@ -23,7 +22,7 @@ const BYTES_MAX = 512 * 1_048_576;
 
 /** Path of the index of a line file. It is made from the file and may be removed at any time. */
 export function offsetsPath(path: string): string {
-  return path + READER_SUFFIXES.offsets;
+  return `${path}.offsets`;
 }
 
 /** The stored index of a file; undefined when there is none, or it is damaged or that of another file. */
