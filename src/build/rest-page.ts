@@ -32,6 +32,7 @@ const TASK_FILTERS = [
   ...TIMES,
   'q',
 ];
+const WINDOW = ['after', 'before', 'tail', 'limit'];
 
 export const REST_ROUTES: readonly RestRoute[] = [
   {
@@ -72,12 +73,25 @@ export const REST_ROUTES: readonly RestRoute[] = [
   },
   {
     method: 'GET',
+    path: '/api/tasks/{id}/stream',
+    query: ['after'],
+    answer: 'server-sent events: what is there, then what comes ([streams](#streams))',
+  },
+  {
+    method: 'GET',
+    path: '/api/tasks/{id}/trace',
+    answer: 'an array of its spans, each with `span_id` and `parent_span_id`; `[]` when there are none',
+  },
+  {
+    method: 'GET',
     path: '/api/tasks/{id}/logs/webhook-flow',
+    query: WINDOW,
     answer: 'an array of the lines of `02-webhook-flow.jsonl`, `[]` when there are none',
   },
   {
     method: 'GET',
     path: '/api/tasks/{id}/logs/agent-output',
+    query: WINDOW,
     answer: 'an array of the lines of `03-agent-output.jsonl`, `[]` when there are none',
   },
   {
@@ -90,6 +104,12 @@ export const REST_ROUTES: readonly RestRoute[] = [
     path: '/api/tasks/{id}/logs/full',
     answer:
       '`{metadata, input, webhook_flow, agent_output, final_result}`; the key of a missing file is left out',
+  },
+  {
+    method: 'GET',
+    path: '/api/stream',
+    query: ['task', 'list', 'status', 'source', 'provider', 'agent', ...TIMES, 'limit', 'after'],
+    answer: 'server-sent events: the changes of the list, and the events of each `task`, which may be repeated',
   },
   {
     method: 'GET',
@@ -116,6 +136,18 @@ export const REST_ROUTES: readonly RestRoute[] = [
   },
   {
     method: 'GET',
+    path: '/api/workflows/{id}/stream',
+    query: ['after'],
+    answer: 'server-sent events: its state and its events',
+  },
+  {
+    method: 'GET',
+    path: '/api/events/stream',
+    query: ['after', 'type'],
+    answer: 'server-sent events: the events of all workflows; `after=now` only those that come',
+  },
+  {
+    method: 'GET',
     path: '/api/events',
     query: ['after', 'type', 'limit'],
     answer: '`{items, next_cursor}`: events of all workflows, in the order of storing',
@@ -139,6 +171,8 @@ export const REST_ROUTES: readonly RestRoute[] = [
 /** What each code means to a client, or to a program that catches it. A new code does not compile without a sentence. */
 const ERRORS: Readonly<Record<ErrorCode, string>> = {
   ERR_AGENT_FAILED: 'a run of an agent did not succeed; `outcome` of the error says how it ended',
+  ERR_BUSY:
+    'too many streams: 503 of all clients together, 429 of this one; close some, or come again after `Retry-After`',
   ERR_CONFIG_INVALID: 'a setting is wrong; the message lists every problem',
   ERR_CONFLICT: 'not possible in the present state, such as a cancel of a task that is over',
   ERR_DIRECTORY_HELD: 'another process holds the log directory; the message has its pid and address',

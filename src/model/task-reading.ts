@@ -17,6 +17,25 @@ export interface Flow {
   close(): Promise<void>;
 }
 
+/** The wanted part of a line file. At most one of `after`, `before` and `tail` is given. */
+export interface WindowQuery {
+  /** Lines behind the one with this `event_id`, or this number: `@12` is the thirteenth line of the file. */
+  readonly after?: string | undefined;
+  /** The last lines before this one. */
+  readonly before?: string | undefined;
+  /** The last lines of the file: how many. */
+  readonly tail?: number | undefined;
+  readonly limit: number;
+}
+
+/** A part of a line file, in its order. */
+export interface FlowWindow extends Flow {
+  /** `after` of the next part; undefined at the end of the file. */
+  readonly next: string | undefined;
+  /** `before` of the previous part; undefined at the beginning. */
+  readonly previous: string | undefined;
+}
+
 /** Orders of a list of tasks. All begin with the highest value; tasks without one come last. */
 export const TASK_SORTS = ['created', 'cost', 'duration', 'tokens'] as const;
 export type TaskSort = (typeof TASK_SORTS)[number];

@@ -13,9 +13,10 @@ import { benchRedact } from './redact.mjs';
 import { benchSearch } from './search.mjs';
 import { benchService } from './service.mjs';
 import { benchStore } from './store.mjs';
+import { benchStream } from './stream.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [redact] [backlog] [search]`: runs the named parts, by default all. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [stream] [redact] [backlog] [search]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -30,6 +31,7 @@ const PARTS = {
   agent: benchAgent,
   collector: benchCollector,
   store: benchStore,
+  stream: benchStream,
   redact: benchRedact,
   backlog: benchBacklog,
   search: benchSearch,

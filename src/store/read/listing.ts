@@ -54,21 +54,24 @@ interface FileVersion {
   readonly text: string;
   /** ISO 8601: when it was written. */
   readonly modifiedAt: string;
+  /** When it was put in its place, or changed. Milliseconds since the epoch. */
+  readonly changedMs: number;
 }
 
 /** Undefined when the file is missing or not a regular file. */
 export async function readVersion(path: string): Promise<FileVersion | undefined> {
   const stats = await lstatStored({ path, what: 'the log directory' });
   if (stats?.isFile() !== true) return undefined;
-  const { ino, mtimeMs, size } = stats;
-  return { text: `${ino}:${mtimeMs}:${size}`, modifiedAt: isoFromMs(Math.max(mtimeMs, 0)) };
+  const { ino, mtimeMs, size, ctimeMs } = stats;
+  const text = `${ino}:${mtimeMs}:${size}`;
+  return { text, modifiedAt: isoFromMs(Math.max(mtimeMs, 0)), changedMs: ctimeMs };
 }
 
 /**
  * A time in a file, as far as it may decide about the order: senders choose it, and one of the future would stand first
  * for ever. Empty for none.
  */
-export function placeInTime(said: unknown, { modifiedAt }: FileVersion): string {
+export function placeInTime(said: unknown, { modifiedAt }: Pick<FileVersion, 'modifiedAt'>): string {
   const at = readIso(said) ?? '';
   return at > modifiedAt ? modifiedAt : at;
 }

@@ -18,27 +18,32 @@ import {
 
 /** A task, sorted by its creation time. */
 interface Summary extends SortKey {
+  readonly version: string;
+  readonly changedMs: number;
   readonly status: unknown;
   readonly source: unknown;
   readonly provider: unknown;
   readonly agent: unknown;
 }
 
-interface CachedSummary {
-  /** Version of `metadata.json` when it was read. */
-  readonly version: string;
-  readonly summary: Summary | undefined;
-}
-
-/** About 400 bytes each, so at most 40 MB: for more tasks than thirty days usually leave. */
-const SUMMARIES_MAX = 100_000;
-
-/** A task of a list. */
+/** A task with its metadata. */
 export interface ListedTask {
   readonly id: string;
   /** ISO 8601: its place in the order of creation; empty for none. */
   readonly at: string;
   readonly metadata: JsonObject;
+}
+
+/** A task as far as lists and their streams need it. */
+export interface TaskState {
+  readonly id: string;
+  /** Another one after each change of the metadata. */
+  readonly version: string;
+  /** When the metadata was put in its place, by the clock of the file system: milliseconds since the epoch. */
+  readonly changedMs: number;
+  readonly status: unknown;
+  /** Whether the filters of metadata accept it. */
+  matches(filter: MetadataFilter): boolean;
 }
 
 /** The filters that metadata answers. */
@@ -51,39 +56,47 @@ export interface TaskScan extends MetadataFilter {
 
 /** The tasks of a log directory. Reads only metadata that changed since the last call. */
 export interface TaskListing {
-  page(query: TaskQuery): Promise<TaskPage>;
+  list(query: TaskQuery): Promise<TaskPage>;
   /** Newest first. Metadata is read as it is asked for. */
   scan(query: TaskScan): AsyncGenerator<ListedTask>;
   /** Undefined for a task that is not listed. */
   read(taskId: string): Promise<ListedTask | undefined>;
   names(): Promise<readonly string[]>;
+  /** All tasks, in no order. */
+  states(): Promise<readonly TaskState[]>;
+  /** One task; undefined without readable metadata. */
+  state(taskId: string): Promise<TaskState | undefined>;
+  /** The item of a list. */
+  item(taskId: string): Promise<JsonObject | undefined>;
 }
 
-/** Lists the tasks of a log directory, as `TaskListing.page`. */
-export function createTaskList(logDir: string): (query: TaskQuery) => Promise<TaskPage> {
-  return createTaskListing(logDir).page;
+interface CachedSummary {
+  /** Version of `metadata.json` when it was read. */
+  readonly version: string;
+  readonly summary: Summary | undefined;
 }
+
+/** About 400 bytes each, so at most 40 MB: for more tasks than thirty days usually leave. */
+const SUMMARIES_MAX = 100_000;
 
 export function createTaskListing(logDir: string): TaskListing {
   const cache = new LRUCache<string, CachedSummary>({ max: SUMMARIES_MAX });
-  const matching = async (
-    filter: MetadataFilter & Pick<TaskQuery, 'cursor' | 'asked'>,
-  ): Promise<readonly Summary[]> => {
-    const accepts = createFilter(filter);
-    const names = await readTaskNames(logDir);
-    const summaries = await mapBounded(names, (name) => summarize(logDir, name, cache));
-    return summaries.filter((summary) => summary !== undefined).filter(accepts);
+  const summaries = async (): Promise<readonly Summary[]> => {
+    const found = await mapBounded(await readTaskNames(logDir), (name) => summarize(logDir, name, cache));
+    return found.filter((summary) => summary !== undefined);
   };
   return {
-    page: async (query) => {
-      const { page, nextCursor } = takePage(await matching(query), query.limit, query.asked);
+    list: async (query) => {
+      const matching = (await summaries()).filter(createFilter(query));
+      const { page, nextCursor } = takePage(matching, query.limit, query.asked);
       const documents = await mapBounded(page, ({ id }) => readListed(logDir, id));
       // A task that was removed in between makes the page shorter.
       return { items: documents.filter((document) => document !== undefined), nextCursor };
     },
     scan: async function* ({ after, ...filter }) {
-      const found = (await matching(filter))
-        .filter((summary) => after === undefined || newestFirst(after, summary) < 0)
+      const accepts = createFilter(filter);
+      const found = (await summaries())
+        .filter((summary) => accepts(summary) && (after === undefined || newestFirst(after, summary) < 0))
         .sort(newestFirst);
       for (const { id, at } of found) {
         const metadata = await readListed(logDir, id);
@@ -96,7 +109,18 @@ export function createTaskListing(logDir: string): TaskListing {
       return metadata && { id: taskId, at: summary.at, metadata };
     },
     names: () => readTaskNames(logDir),
+    states: async () => (await summaries()).map(stateOf),
+    state: async (taskId) => {
+      const summary = await summarize(logDir, taskId, cache);
+      return summary && stateOf(summary);
+    },
+    item: (taskId) => readListed(logDir, taskId),
   };
+}
+
+function stateOf(summary: Summary): TaskState {
+  const { id, version, changedMs, status } = summary;
+  return { id, version, changedMs, status, matches: (filter) => createFilter(filter)(summary) };
 }
 
 async function readTaskNames(logDir: string): Promise<string[]> {
@@ -120,6 +144,8 @@ async function summarize(
   const summary = metadata && {
     id: taskId,
     at: placeInTime(metadata.created_at, version),
+    version: version.text,
+    changedMs: version.changedMs,
     status: metadata.status,
     source: metadata.source,
     provider: metadata.provider,
