@@ -108,8 +108,9 @@ export const REST_ROUTES: readonly RestRoute[] = [
   {
     method: 'GET',
     path: '/api/stream',
-    query: ['task', 'list', 'status', 'source', 'provider', 'agent', ...TIMES, 'limit', 'after'],
-    answer: 'server-sent events: the changes of the list, and the events of each `task`, which may be repeated',
+    query: ['task', 'list', ...TASK_FILTERS, 'limit', 'after'],
+    answer:
+      'server-sent events: the changes of the list, and the events of each `task`, which may be repeated',
   },
   {
     method: 'GET',

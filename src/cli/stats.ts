@@ -3,7 +3,7 @@ import { TasktrailError } from '../errors.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
 import { STATS_GROUPS, type StatsGroup } from '../model/task-reading.ts';
 import { firstOfText } from '../model/text.ts';
-import { viewingReader } from '../trail/search/searching-reader.ts';
+import { searchingReader } from '../trail/search/searching-reader.ts';
 import { readPastTime } from './past-time.ts';
 import { queryOf } from './query-words.ts';
 import { costText, countText, secondsText, UNKNOWN } from './terminal/amounts.ts';
@@ -43,7 +43,7 @@ export async function printStats(words: readonly string[], flags: StatsFlags): P
   const since = flags.since === undefined ? undefined : readPastTime('--since', flags.since, nowMs);
   const until = flags.until === undefined ? undefined : readPastTime('--until', flags.until, nowMs);
   const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
-  const stats = await viewingReader(config).countTasks?.({ q: queryOf(words), groupBy, since, until });
+  const stats = await searchingReader(config).countTasks?.({ q: queryOf(words), groupBy, since, until });
   const { rows = [], leftOut = 0 } = stats ?? {};
   const out = new TerminalStream(1);
   if (flags.json === true)

@@ -8,7 +8,7 @@ import { firstOfText } from '../model/text.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import type { Reader } from '../serve/reader.ts';
 import { mapBounded } from '../store/read/listing.ts';
-import { viewingReader } from '../trail/search/searching-reader.ts';
+import { searchingReader } from '../trail/search/searching-reader.ts';
 import { readPastTime } from './past-time.ts';
 import { queryOf } from './query-words.ts';
 import { ageText, costText, countText, secondsText, UNKNOWN } from './terminal/amounts.ts';
@@ -81,7 +81,7 @@ export async function printTasks(words: readonly string[], flags: TasksFlags): P
   const query = { ...readQuery(flags, Date.now()), q: queryOf(words) };
   const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
   const { logDir, traceUrls } = config;
-  const reader = viewingReader(config);
+  const reader = searchingReader(config);
   const out = new TerminalStream(1);
   let table: Table | undefined;
   let count = 0;

@@ -5,11 +5,13 @@ import {
   type StatsGroup,
   type StatsQuery,
   TASK_SORTS,
+  type TaskFilter,
   type TaskQuery,
 } from '../model/task-reading.ts';
 import { amount, filter, limit, readQuery, time } from './query.ts';
 
-const filters = {
+/** Parameters of lists, numbers and streams. */
+export const taskFilters: { readonly [K in keyof Required<TaskFilter>]: z.ZodType<TaskFilter[K]> } = {
   status: z.enum(TASK_STATUSES, { error: `must be one of ${TASK_STATUSES.join(', ')}` }).optional(),
   source: filter,
   provider: filter,
@@ -30,7 +32,7 @@ const filters = {
 };
 
 const listSchema = z.strictObject({
-  ...filters,
+  ...taskFilters,
   sort: z.enum(TASK_SORTS, { error: `must be one of ${TASK_SORTS.join(', ')}` }).optional(),
   // Each item is a few files to read, so the size of a page is limited.
   limit: limit(50, 500),
@@ -50,7 +52,7 @@ const groups: z.ZodType<readonly StatsGroup[]> = z
     return known;
   });
 
-const statsSchema = z.strictObject({ ...filters, group_by: groups });
+const statsSchema = z.strictObject({ ...taskFilters, group_by: groups });
 
 /** The query of `GET /tasks`. Throws `ERR_INPUT_INVALID` naming an invalid or unknown parameter. */
 export function readTaskQuery(url: string): TaskQuery {

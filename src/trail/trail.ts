@@ -20,7 +20,7 @@ import { KnownSecrets, secretsOf } from './config-secrets.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
 import { resourceOf, sourceOf } from './resource.ts';
-import { heldIndex, searchingReader } from './search/searching-reader.ts';
+import { type AskedIndex, searchingReader } from './search/searching-reader.ts';
 import { HolderThread, type HolderThreadOptions } from './thread/holder-thread.ts';
 import { taskEnder } from './thread/task-ender.ts';
 
@@ -97,12 +97,11 @@ export async function openTrail(
   const config = options.config ?? loadConfig(options);
   const books = new Books();
   let thread: HolderThread | undefined;
-  const held = heldIndex(config.logDir, config.workflowDir);
-  const isHolder = (): boolean => thread?.url !== undefined;
-  const reader = searchingReader(config, {
-    list: async (request) => (isHolder() ? thread?.search('list', request) : held.list(request)),
-    stats: async (request) => (isHolder() ? thread?.search('stats', request) : held.stats(request)),
-  });
+  const own: AskedIndex = {
+    list: async (request) => thread?.search('list', request),
+    stats: async (request) => thread?.search('stats', request),
+  };
+  const reader = searchingReader(config, () => (thread?.url === undefined ? undefined : own));
   if (!config.enabled) {
     setRecorder(undefined);
     metrics.watchProcess(books);

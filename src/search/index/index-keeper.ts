@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, TasktrailError } from '../../errors.ts';
-import type { TaskFiles } from '../searched-files.ts';
+import { checkLease } from '../../system/lease-guard.ts';
+import type { TaskFiles, TaskVersions } from '../searched-files.ts';
 import type { Database, Driver } from './driver.ts';
 import { failureOf, indexInode, openIndexFile, removeIndex } from './index-file.ts';
 import { readTask } from './read-task.ts';
-import { type IndexedTask, type KnownTask, TaskIndex } from './task-index.ts';
+import { type IndexedTask, TaskIndex } from './task-index.ts';
 
 /** Tasks of one transaction, and those that are read at the same time. */
 const BATCH = 64;
@@ -23,14 +24,12 @@ const RETRY_MS = 500;
 /** Interval in milliseconds of the comparison with the folders: for what was copied there or removed by hand. */
 const SWEEP_MS = 300_000;
 
-/** Fact of an index that has had every task: the process that keeps it. Readers in other processes look for it. */
+/** Fact of an index that is kept now and has had every task: the lease of its keeper. Readers in other processes look for it. */
 export const COMPLETE = 'complete';
 
 export interface IndexState {
-  /** Whether it has had all tasks since its start; then changes follow within moments. */
+  /** Whether it has been compared with the folders since its start: then it answers, and changes follow within moments. */
   readonly isComplete: boolean;
-  /** Whether it answers queries: also while it is compared with the folders after a start. */
-  readonly isUsable: boolean;
   readonly waiting: number;
   /** Those that it had when it was opened, and what was written since. */
   readonly indexed: number;
@@ -42,15 +41,17 @@ export interface IndexKeeperOptions {
   readonly logDir: string;
   readonly files: TaskFiles;
   readonly driver: Driver;
+  /** The lease of the process on the log directory. Without it the index is for its own thread only. */
+  readonly lease?: number | undefined;
   readonly onState?: (state: IndexState) => void;
   readonly sweepMs?: number;
 }
 
-/** When the output of an open task was read, for how long, and its version. */
-interface OutputRead {
+/** When the texts of an open task were read, for how long, and their versions. */
+interface TextRead {
   readonly atMs: number;
   readonly tookMs: number;
-  readonly output: string;
+  readonly versions: TaskVersions;
 }
 
 /**
@@ -60,16 +61,14 @@ interface OutputRead {
 export class IndexKeeper {
   readonly #options: IndexKeeperOptions;
   readonly #waiting = new Set<string>();
-  /** Open tasks whose output is to be read later. */
+  /** Open tasks whose texts are to be read later. */
   readonly #later = new Map<string, number>();
-  readonly #reads = new Map<string, OutputRead>();
+  readonly #reads = new Map<string, TextRead>();
   #database: Database | undefined;
   #index: TaskIndex | undefined;
   #inode: number | undefined;
   /** Whether it has been compared with the folders since it was opened. */
   #isComplete = false;
-  /** Whether it had all tasks once: it answers while it is compared again after a start. */
-  #isUsable = false;
   #indexed = 0;
   #sweepAtMs = 0;
   #problem: string | undefined;
@@ -97,7 +96,6 @@ export class IndexKeeper {
   get state(): IndexState {
     return {
       isComplete: this.#isComplete,
-      isUsable: this.#isUsable,
       waiting: this.#waiting.size,
       indexed: this.#indexed,
       problem: this.#problem,
@@ -120,7 +118,7 @@ export class IndexKeeper {
 
   /** Calls `read` with the whole index. Undefined while there is none: then the files have to be read. */
   async use<T>(read: (index: TaskIndex) => T): Promise<T | undefined> {
-    if (!this.#isUsable || this.#index === undefined) return undefined;
+    if (!this.#isComplete || this.#index === undefined) return undefined;
     try {
       return read(this.#index);
     } catch (error) {
@@ -133,6 +131,7 @@ export class IndexKeeper {
     this.#isClosed = true;
     this.#wake();
     await this.#running;
+    this.#disown();
     this.#closeFile();
   }
 
@@ -150,6 +149,8 @@ export class IndexKeeper {
   }
 
   async #step(): Promise<void> {
+    // A process that was stopped and replaced must not write beside its successor.
+    checkLease();
     const index = this.#open();
     if (performance.now() >= this.#sweepAtMs) await this.#sweep(index);
     this.#takeDue();
@@ -171,14 +172,17 @@ export class IndexKeeper {
     // Removed by hand, or another one put in its place: what is written to the old one is lost.
     if (this.#index !== undefined && indexInode(logDir) !== this.#inode) this.#closeFile();
     if (this.#index !== undefined) return this.#index;
-    this.#isComplete = false;
+    // One that could not be read.
+    this.#closeFile();
     this.#database = openIndexFile(driver, logDir);
-    this.#index = new TaskIndex(this.#database);
+    const index = new TaskIndex(this.#database);
+    // Of an earlier keeper: what has changed since is not in the index yet.
+    index.setFact(COMPLETE, '');
     this.#inode = indexInode(logDir);
-    this.#indexed = this.#index.count();
-    this.#isUsable = this.#index.fact(COMPLETE) !== undefined;
+    this.#indexed = index.count();
     this.#sweepAtMs = 0;
-    return this.#index;
+    this.#index = index;
+    return index;
   }
 
   /** Finds what has changed without a note: while no process held the directory, or by hand. */
@@ -199,9 +203,9 @@ export class IndexKeeper {
     this.#sweepAtMs = performance.now() + sweepMs;
   }
 
-  async #hasChanged(id: string, task: KnownTask): Promise<boolean> {
+  async #hasChanged(id: string, task: TaskVersions): Promise<boolean> {
     const now = await this.#options.files.versions(id);
-    return now?.folder !== task.folder || (task.isOpen && now.output !== task.output);
+    return now?.folder !== task.folder || now.output !== task.output;
   }
 
   async #writeBatch(index: TaskIndex): Promise<void> {
@@ -244,11 +248,11 @@ export class IndexKeeper {
   async #readTask(id: string): Promise<IndexedTask | undefined> {
     const startMs = performance.now();
     const last = this.#reads.get(id);
-    const task = await readTask(this.#options.files, id, ({ output }, isOpen) => {
+    const task = await readTask(this.#options.files, id, ({ folder, output }, isOpen) => {
       if (!isOpen || last === undefined) return true;
       const dueMs = last.atMs + Math.max(REREAD_MS, REREAD_FACTOR * last.tookMs);
       if (startMs >= dueMs) return true;
-      if (last.output !== output) this.#later.set(id, dueMs);
+      if (last.versions.folder !== folder || last.versions.output !== output) this.#later.set(id, dueMs);
       return false;
     });
     if (task?.text !== undefined) this.#later.delete(id);
@@ -257,8 +261,11 @@ export class IndexKeeper {
       this.#later.delete(id);
     } else if (task.text !== undefined) {
       const nowMs = performance.now();
-      this.#reads.set(id, { atMs: nowMs, tookMs: nowMs - startMs, output: task.versions.output });
+      this.#reads.set(id, { atMs: nowMs, tookMs: nowMs - startMs, versions: task.versions });
     }
+    // An index that is closed before the texts are read again finds them by their versions.
+    if (task !== undefined && task.text === undefined && last !== undefined)
+      return { ...task, versions: last.versions };
     return task;
   }
 
@@ -278,9 +285,18 @@ export class IndexKeeper {
 
   #markComplete(index: TaskIndex): void {
     if (this.#isComplete) return;
-    index.setFact(COMPLETE, String(process.pid));
+    index.setFact(COMPLETE, String(this.#options.lease ?? ''));
     this.#isComplete = true;
-    this.#isUsable = true;
+  }
+
+  /** What is written from now on is not in the index. */
+  #disown(): void {
+    try {
+      checkLease();
+      if (this.#isComplete) this.#index?.setFact(COMPLETE, '');
+    } catch {
+      // Locked or full: the next holder has another lease, and the next keeper begins with this.
+    }
   }
 
   #failed(error: unknown): void {
@@ -300,7 +316,6 @@ export class IndexKeeper {
 
   #closeFile(): void {
     this.#isComplete = false;
-    this.#isUsable = false;
     this.#index = undefined;
     try {
       this.#database?.close();

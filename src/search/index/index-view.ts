@@ -11,8 +11,8 @@ import { TaskIndex } from './task-index.ts';
 export interface IndexViewOptions {
   readonly logDir: string;
   readonly files: TaskFiles;
-  /** The process that holds the log directory now: only what it keeps is as the files are. */
-  holderPid(): Promise<number | undefined>;
+  /** The lease of the process that holds the log directory now: only what it keeps is as the files are. */
+  holderLease(): Promise<number | undefined>;
 }
 
 /** The index that another process keeps. Undefined answers: there is none that can be trusted now, the files have to answer. */
@@ -31,16 +31,16 @@ export function createIndexView(options: IndexViewOptions): IndexView {
 
 /** Opened for each question: the file may be another one, and an open one would keep its writer waiting. */
 async function withIndex<T>(
-  { logDir, holderPid }: IndexViewOptions,
+  { logDir, holderLease }: IndexViewOptions,
   ask: (use: UseIndex) => Promise<T | undefined>,
 ): Promise<T | undefined> {
-  const pid = await holderPid();
-  const driver: Driver | undefined = pid === undefined ? undefined : await loadDriver();
+  const lease = await holderLease();
+  const driver: Driver | undefined = lease === undefined ? undefined : await loadDriver();
   const database = driver && openIndexToRead(driver, logDir);
   if (database === undefined) return undefined;
   try {
     const index = new TaskIndex(database);
-    if (index.fact(COMPLETE) !== String(pid)) return undefined;
+    if (index.fact(COMPLETE) !== String(lease)) return undefined;
     return await ask(async (read) => read(index));
   } catch {
     // Locked for too long, or being made again: there is nothing to mend here.

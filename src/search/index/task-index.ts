@@ -22,10 +22,6 @@ export interface IndexedText {
   readonly tools: ReadonlyMap<string, number>;
 }
 
-export interface KnownTask extends TaskVersions {
-  readonly isOpen: boolean;
-}
-
 /** A task with the numbers that are counted. */
 export interface CountedRow extends TaskRow {
   readonly tools: ReadonlyMap<string, number>;
@@ -86,14 +82,11 @@ export class TaskIndex {
     this.#database = database;
   }
 
-  /** The versions of all tasks by id; of an open one also that of its output. */
-  known(): Map<string, KnownTask> {
-    const found = this.#database.all('SELECT id, folder, output, is_open FROM task', []);
+  /** The versions of all tasks by id, as they were when their texts were read. */
+  known(): Map<string, TaskVersions> {
+    const found = this.#database.all('SELECT id, folder, output FROM task', []);
     return new Map(
-      found.map(({ id, folder, output, is_open: isOpen }) => [
-        String(id),
-        { folder: String(folder), output: String(output), isOpen: isOpen === 1 },
-      ]),
+      found.map(({ id, folder, output }) => [String(id), { folder: String(folder), output: String(output) }]),
     );
   }
 

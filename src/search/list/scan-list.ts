@@ -1,4 +1,5 @@
 import { readDocuments } from '../index/read-task.ts';
+import type { FieldClause, TextClause } from '../query/clauses.ts';
 import { isOfDocuments, matchesFields } from '../query/field-match.ts';
 import type { TaskSearch } from '../query/task-search.ts';
 import type { ListedTask, ListFilter, TaskFiles } from '../searched-files.ts';
@@ -9,6 +10,12 @@ import { hasTerms, hasTools } from './text-check.ts';
 
 /** Filters that the list of the files has itself. */
 const LISTED = ['status', 'source', 'provider', 'agent'] as const;
+
+/** Whether a list of the files has all that the search asks for, so that it needs no index. */
+export function isListed({ fields, terms }: TaskSearch): boolean {
+  const names = fields.map(({ field }) => field);
+  return terms.length === 0 && new Set(names).size === names.length && fields.every(isListedClause);
+}
 
 /** A page of a list by the files alone: the same answer as by the index, and slower the more tasks there are. */
 export async function listByScan(files: TaskFiles, request: ListRequest): Promise<PlacePage> {
@@ -30,13 +37,14 @@ export async function* scanRows(
 async function scanNewest(files: TaskFiles, { search, after, limit }: ListRequest): Promise<PlacePage> {
   // Without a look into the output, tasks are compared as fast as they are listed.
   const looks = search.terms.length > 0 || !search.fields.every(isOfDocuments);
+  const isSimple = isListed(search);
   let untilMs: number | undefined;
   const found: Place[] = [];
   const from = after && { at: String(after.value), id: after.id };
   for await (const task of files.list({ ...listFilter(search), after: from })) {
     untilMs ??= looks ? performance.now() + LOOK_MS : Number.POSITIVE_INFINITY;
-    const row = await matchingRow(files, task, search);
-    if (row !== undefined) found.push(placeOf(row, 'created'));
+    const isFound = isSimple || (await matchingRow(files, task, search)) !== undefined;
+    if (isFound) found.push({ value: task.at, id: task.id });
     if (found.length > limit) break;
     // The next page goes on behind what was looked at, whether it was of the search or not.
     if (performance.now() >= untilMs) return { places: found, next: { value: task.at, id: task.id } };
@@ -59,8 +67,8 @@ function firstOf(places: readonly Place[], count: number): Place[] {
   return [...places].sort(comparePlaces).slice(0, count);
 }
 
-/** Undefined for a task that is not of the search. Reads as few files as it needs. */
-async function matchingRow(
+/** Undefined for a task that is not of the search, whenever it was made. Reads as few files as it needs. */
+export async function matchingRow(
   files: TaskFiles,
   task: ListedTask,
   search: TaskSearch,
@@ -80,11 +88,13 @@ async function matchingRow(
 
 function listFilter({ fields, since, until }: TaskSearch): ListFilter {
   const filter: Record<string, string> = {};
-  for (const clause of fields) {
-    const [value] =
-      clause.kind === 'text' && !clause.isNegated && clause.values.length === 1 ? clause.values : [];
-    const name = LISTED.find((known) => known === clause.field);
-    if (name !== undefined && value?.isPrefix === false) filter[name] ??= value.text;
-  }
+  for (const clause of fields)
+    if (isListedClause(clause)) filter[clause.field] ??= clause.values[0]?.text ?? '';
   return { ...filter, since, until };
+}
+
+/** One value of a field that the list of the files compares. */
+function isListedClause(clause: FieldClause): clause is TextClause {
+  if (clause.kind !== 'text' || clause.isNegated || clause.values.length !== 1) return false;
+  return LISTED.some((name) => name === clause.field) && clause.values[0]?.isPrefix === false;
 }

@@ -36,16 +36,17 @@ export function createTaskLists(options: TaskListsOptions): (query: TaskQuery) =
   };
 }
 
+/** The item of a list; undefined for a task that is not listed. */
+export async function readItem(files: TaskFiles, id: string): Promise<TaskPage['items'][number] | undefined> {
+  const task = await files.read(id);
+  return task && listItem(task, await readDocuments(files, id));
+}
+
 /** A task that was removed in between makes the page shorter. */
 async function readItems(files: TaskFiles, ids: readonly string[]): Promise<TaskPage['items']> {
   const items: TaskPage['items'][number][] = [];
   for (let at = 0; at < ids.length; at += READS) {
-    const read = await Promise.all(
-      ids.slice(at, at + READS).map(async (id) => {
-        const task = await files.read(id);
-        return task && listItem(task, await readDocuments(files, id));
-      }),
-    );
+    const read = await Promise.all(ids.slice(at, at + READS).map((id) => readItem(files, id)));
     items.push(...read.filter((item) => item !== undefined));
   }
   return items;

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { TasktrailError } from '../../errors.ts';
-import { TASK_STATUSES } from '../../model/documents.ts';
 import type { TasksToFollow } from '../../model/event-stream.ts';
 import { WORKFLOW_EVENT_TYPES } from '../../model/events.ts';
 import { checkId } from '../../model/ids.ts';
-import { filter, limit, readQuery, time } from '../query.ts';
+import { limit, readQuery } from '../query.ts';
+import { taskFilters } from '../task-query.ts';
 
 /** Tasks of one stream. Each id of an event is the place in all of them, and comes back in a header. */
 const TASKS_MAX = 50;
@@ -29,12 +29,7 @@ const flag = z.enum(['true', 'false'], { error: 'must be true or false' }).optio
 const listSchema = z.strictObject({
   after: eventId,
   list: flag,
-  status: z.enum(TASK_STATUSES, { error: `must be one of ${TASK_STATUSES.join(', ')}` }).optional(),
-  source: filter,
-  provider: filter,
-  agent: filter,
-  since: time,
-  until: time,
+  ...taskFilters,
   limit: limit(50, 500),
 });
 

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { isJsonObject, parseObject } from '../../model/json.ts';
 import { withFile, writeWhole } from '../../system/descriptor.ts';
+import { checkLease } from '../../system/lease-guard.ts';
 import { openStored } from '../stored-file.ts';
 import { addHash, isSameSum, type LineSum, NO_LINES } from './line-hash.ts';
 import type { OffsetIndex } from './offset-index.ts';
@@ -72,6 +73,7 @@ export class MoveRecorder {
   }
 
   async record(lines: readonly number[], sum: LineSum): Promise<void> {
+    checkLease();
     const last = this.#last;
     // A process that was killed has written down a rewriting that did not happen: this one takes its number.
     const isDone = last !== undefined && this.#lines >= last.after && isSameSum(this.#sum, last.sum);

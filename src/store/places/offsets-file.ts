@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { parseObject } from '../../model/json.ts';
 import { writeWhole } from '../../system/descriptor.ts';
 import { writeNew } from '../../system/files/new-file.ts';
+import { checkLease, holdsLease } from '../../system/lease-guard.ts';
 import type { NamedFile } from '../stored-file.ts';
 import { openStored } from '../stored-file.ts';
 import { type LineStart, OffsetIndex } from './offset-index.ts';
@@ -55,6 +56,7 @@ export function nextRefresh(size: number): number {
  * index that is missing is made by its readers.
  */
 export async function refreshOffsets(path: string): Promise<void> {
+  if (!holdsLease()) return;
   try {
     const bytes = await openBytes({ path, what: basename(path) });
     if (bytes === undefined) return;
@@ -70,7 +72,7 @@ export async function refreshOffsets(path: string): Promise<void> {
       await bytes.close();
     }
   } catch {
-    await rm(offsetsPath(path), { force: true }).catch(() => undefined);
+    if (holdsLease()) await rm(offsetsPath(path), { force: true }).catch(() => undefined);
   }
 }
 
@@ -87,6 +89,7 @@ async function writeOffsets(path: string, index: OffsetIndex, identity: string):
   await writeNew(temp, async (fd) => {
     for (const piece of encode(index, identity)) await writeWhole(fd, piece);
   });
+  checkLease();
   await rename(temp, target);
 }
 

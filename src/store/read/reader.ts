@@ -31,10 +31,11 @@ import {
 import { WorkflowPlaces } from '../workflow-place.ts';
 import { createDeliveryList } from './delivery-list.ts';
 import { createFeedReader } from './feed-reader.ts';
+import { type ListSearch, searchOf } from './follow/list-search.ts';
 import { Streams } from './follow/streams.ts';
 import { SentCopies } from './sent-copies.ts';
 import { spanItems } from './span-item.ts';
-import { createTaskListing } from './task-list.ts';
+import { createTaskListing, type TaskListing } from './task-list.ts';
 import { openWindow } from './window/flow-window.ts';
 import { Indexes } from './window/indexes.ts';
 import { createWorkflowList } from './workflow-list.ts';
@@ -75,6 +76,10 @@ export interface ReaderOptions {
   readonly workflowDir?: string;
   /** True when documents are uploaded to S3: one that is not uploaded yet is then reported as pending. */
   readonly expectsUploads?: boolean;
+  /** Default: one of its own. */
+  readonly listing?: TaskListing;
+  /** Default: by metadata alone. */
+  readonly search?: ListSearch;
 }
 
 /**
@@ -85,11 +90,11 @@ export function createReader(logDir: string, options: ReaderOptions = {}): LogRe
   const { workflowDir = join(logDir, OWN_NAMES.workflows), expectsUploads = false } = options;
   const places = new WorkflowPlaces(workflowDir);
   const indexes = new Indexes();
-  const listing = createTaskListing(logDir);
+  const { listing = createTaskListing(logDir), search = searchOf(listing) } = options;
   const feed = createFeedReader(workflowDir);
   const find = (workflowId: string): Promise<StoredWorkflow | undefined> =>
     readWorkflow(places, workflowId, expectsUploads);
-  const streams = new Streams({ logDir, indexes, listing, feed, readWorkflow: find });
+  const streams = new Streams({ logDir, indexes, listing, search, feed, readWorkflow: find });
   return {
     hasTask: (taskId) => hasTaskDir(logDir, taskId),
     readDocument: (taskId, document) => readTaskDocument(logDir, taskId, DOCUMENTS[document]),
@@ -104,7 +109,7 @@ export function createReader(logDir: string, options: ReaderOptions = {}): LogRe
       );
     },
     openTrace: (taskId) => openTrace(logDir, taskId),
-    listTasks: listing.list,
+    listTasks: search.list,
     listDeliveries: createDeliveryList(logDir),
     readWorkflow: find,
     listWorkflows: createWorkflowList(places, expectsUploads),

@@ -10,7 +10,7 @@ import { OWN_NAMES, taskDir, taskFile } from '../layout.ts';
 import { lstatStored } from '../stored-file.ts';
 import { openTaskLines, readTaskDocument } from '../task-file.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
-import { createTaskListing, type ListedTask, type TaskScan } from './task-list.ts';
+import { createTaskListing, type ListedTask, type TaskListing, type TaskScan } from './task-list.ts';
 import { foldWorkflow } from './workflow-reader.ts';
 
 /** Reads all tasks of a log directory, for an index of them. What is damaged or unreadable counts as missing. */
@@ -41,9 +41,9 @@ const DOCUMENTS = { input: 'input', 'final-result': 'finalResult' } as const;
 export function createTaskSource(
   logDir: string,
   workflowDir: string = join(logDir, OWN_NAMES.workflows),
+  tasks: TaskListing = createTaskListing(logDir),
 ): TaskSource {
   const places = new WorkflowPlaces(workflowDir);
-  const tasks = createTaskListing(logDir);
   return {
     names: tasks.names,
     versions: (taskId) => readVersions(logDir, taskId),

@@ -1,14 +1,20 @@
 import type { IndexState } from '../../search/index/index-keeper.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';
+import type { DirectoryLock } from '../../store/lock.ts';
 
 // What passes between the holder's thread and the thread of the index. All of it is plain data, copied.
+
+/** The lock of the log directory, as far as it proves that it is still held. */
+export type OwnLease = Pick<DirectoryLock, 'key' | 'lease' | 'token'>;
 
 /** With what the thread of the index starts. */
 export interface IndexStart {
   readonly logDir: string;
   readonly workflowDir: string;
   readonly fileMode: string;
+  /** Undefined where the directory is not held. */
+  readonly lease: OwnLease | undefined;
 }
 
 /** Told to the thread of the index. */

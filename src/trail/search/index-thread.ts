@@ -9,7 +9,7 @@ import type { IndexState } from '../../search/index/index-keeper.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';
 import { Channel } from '../thread/channel.ts';
-import type { AskedOfIndex, FromIndex, IndexStart, ToIndex } from './index-messages.ts';
+import type { AskedOfIndex, FromIndex, IndexStart, OwnLease, ToIndex } from './index-messages.ts';
 
 /** Part of `/readyz`. */
 const PART = 'search index';
@@ -17,8 +17,8 @@ const PART = 'search index';
 /** The compiled file of the thread. It is missing in a bundle, and in a program that runs from TypeScript. */
 const ENTRY = new URL('./index-main.js', import.meta.url);
 
-/** A script that records and ends within this time does not pay for an index. A query starts it at once. */
-const START_MS = 1_500;
+/** Without a query that needs it for this time, the thread ends: it has 40 to 70 MB. */
+const IDLE_MS = 300_000;
 
 /** Changes that are passed on together. */
 const GATHER_MS = 100;
@@ -40,6 +40,9 @@ const RESTART_MAX_MS = 60_000;
 export interface IndexThreadOptions {
   readonly config: Pick<Config, 'logDir' | 'workflowDir' | 'fileMode'>;
   readonly books: Books;
+  /** Undefined where the directory is not held. */
+  readonly lease?: OwnLease | undefined;
+  readonly idleMs?: number;
   /** Default: that of this package. */
   readonly entry?: URL;
 }
@@ -47,8 +50,8 @@ export interface IndexThreadOptions {
 type IndexChannel = Channel<ToIndex, AskedOfIndex, FromIndex, Record<never, never>>;
 
 /**
- * The thread of the index, as the holder's thread sees it. It reads the files itself: here only the ids of what was written are
- * noted, which costs the store nothing that grows with the text.
+ * The thread of the index, as the holder's thread sees it: started by a query, ended when there was none for a while. It reads
+ * the files itself, and compares them with the index at its start: here only the ids of what is written while it runs are noted.
  */
 export class IndexThread {
   readonly #options: IndexThreadOptions;
@@ -57,13 +60,15 @@ export class IndexThread {
   #channel: IndexChannel | undefined;
   #startTimer: NodeJS.Timeout | undefined;
   #tellTimer: NodeJS.Timeout | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #ending: Promise<void> | undefined;
   #pauseMs = RESTART_MIN_MS;
   #isOff = false;
-  #isUsable = false;
+  /** Whether it is still being made, or compared with the files. */
+  #isBusy = false;
 
   constructor(options: IndexThreadOptions) {
     this.#options = options;
-    this.#startTimer = setTimeout(() => this.#start(), START_MS).unref();
   }
 
   /** This task was written, or removed. */
@@ -87,18 +92,17 @@ export class IndexThread {
   async close(): Promise<void> {
     this.#isOff = true;
     clearTimeout(this.#startTimer);
-    clearTimeout(this.#tellTimer);
     this.#tell();
-    await this.#channel?.ask('close', undefined, CLOSE_MS).catch(() => undefined);
-    await this.#worker?.terminate();
+    await this.#end();
   }
 
   async #ask<K extends 'list' | 'stats'>(
     name: K,
     request: AskedOfIndex[K]['input'],
   ): Promise<AskedOfIndex[K]['answer']> {
+    await this.#ending;
     this.#start();
-    if (!this.#isUsable) return undefined;
+    this.#idleTimer?.refresh();
     // What was stored before the query is to be in its answer.
     this.#tell();
     return this.#channel?.ask(name, request, ANSWER_MS).catch(() => undefined);
@@ -115,13 +119,13 @@ export class IndexThread {
   #start(): void {
     if (this.#isOff || this.#channel !== undefined) return;
     clearTimeout(this.#startTimer);
-    const { config, entry = ENTRY } = this.#options;
+    const { config, lease, entry = ENTRY } = this.#options;
     if (!existsSync(fileURLToPath(entry))) {
       this.#switchOff('its program is missing');
       return;
     }
     const { logDir, workflowDir, fileMode } = config;
-    const start: IndexStart = { logDir, workflowDir, fileMode };
+    const start: IndexStart = { logDir, workflowDir, fileMode, lease };
     try {
       const worker = new Worker(entry, {
         workerData: start,
@@ -132,6 +136,8 @@ export class IndexThread {
       });
       worker.unref();
       this.#connect(worker);
+      this.#isBusy = true;
+      this.#idleTimer ??= setInterval(() => this.#endIdle(), this.#options.idleMs ?? IDLE_MS).unref();
     } catch (error) {
       // ERR_ACCESS_DENIED: Node's permission model without --allow-worker.
       this.#switchOff(messageOf(error));
@@ -142,7 +148,9 @@ export class IndexThread {
     let reason = 'it has ended';
     const channel = new Channel<ToIndex, AskedOfIndex, FromIndex, Record<never, never>>(worker, {
       listeners: {
-        state: (state) => this.#show(state),
+        state: (state) => {
+          if (this.#channel === channel) this.#show(state);
+        },
         none: () => this.#switchOff('neither node:sqlite with FTS5 nor node-sqlite3-wasm can be loaded'),
       },
       answers: {},
@@ -158,13 +166,38 @@ export class IndexThread {
     this.#channel = channel;
   }
 
+  #endIdle(): void {
+    // What has been made so far would be compared again at the next start.
+    if (!this.#isBusy && this.#channel !== undefined) void this.#end();
+  }
+
+  /** The next query starts it again. */
+  #end(): Promise<void> {
+    clearInterval(this.#idleTimer);
+    this.#idleTimer = undefined;
+    clearTimeout(this.#tellTimer);
+    this.#tellTimer = undefined;
+    const [channel, worker] = [this.#channel, this.#worker];
+    this.#channel = undefined;
+    this.#worker = undefined;
+    this.#changed.clear();
+    if (channel === undefined) return this.#ending ?? Promise.resolve();
+    this.#ending = channel
+      .ask('close', undefined, CLOSE_MS)
+      .catch(() => undefined)
+      .then(() => worker?.terminate())
+      .then(() => {
+        this.#ending = undefined;
+      });
+    return this.#ending;
+  }
+
   #startAgain(reason: string): void {
     const worker = this.#worker;
     this.#channel?.close(reason);
     this.#channel = undefined;
     this.#worker = undefined;
     this.#changed.clear();
-    this.#isUsable = false;
     if (this.#isOff) return;
     void worker?.terminate();
     this.#options.books.setNotice(PART, `is started again, lists come from the files meanwhile: ${reason}`);
@@ -174,12 +207,13 @@ export class IndexThread {
 
   #switchOff(reason: string): void {
     this.#isOff = true;
+    void this.#end();
     this.#options.books.setNotice(PART, `there is none, lists come from the files: ${reason}`);
   }
 
-  #show({ isComplete, isUsable, waiting, indexed, problem }: IndexState): void {
+  #show({ isComplete, waiting, indexed, problem }: IndexState): void {
     const { books } = this.#options;
-    this.#isUsable = isUsable;
+    this.#isBusy = !isComplete && problem === undefined;
     if (problem !== undefined) books.setNotice(PART, `is not written at the moment: ${problem}`);
     else if (isComplete) books.setNotice(PART, undefined);
     else

@@ -1,11 +1,15 @@
 import type { Config } from '../../config/config.ts';
 import { createIndexView } from '../../search/index/index-view.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
-import { type AskIndex, createTaskLists } from '../../search/list/task-lists.ts';
+import { isListed } from '../../search/list/scan-list.ts';
+import { type AskIndex, createTaskLists, readItem } from '../../search/list/task-lists.ts';
+import { createTaskMatch } from '../../search/list/task-match.ts';
+import type { TaskFiles } from '../../search/searched-files.ts';
 import { createTaskStats, type StatsRequest, type StatsRows } from '../../search/stats/task-stats.ts';
 import type { Reader } from '../../serve/reader.ts';
 import { findHolder } from '../../store/lock.ts';
 import { createReader } from '../../store/read/reader.ts';
+import { createTaskListing } from '../../store/read/task-list.ts';
 import { createTaskSource } from '../../store/read/task-source.ts';
 
 /** Where the index of the log directory answers. */
@@ -14,31 +18,42 @@ export interface AskedIndex {
   readonly stats: AskIndex<StatsRequest, StatsRows>;
 }
 
-type ReadConfig = Pick<Config, 'logDir' | 'workflowDir' | 's3'>;
-
-/** A reader of the log directory whose lists of tasks come from the index when it answers. */
-export function searchingReader(config: ReadConfig, index: AskedIndex): Reader {
-  const { logDir, workflowDir, s3 } = config;
-  const files = createTaskSource(logDir, workflowDir);
+/**
+ * A reader of the log directory whose searches come from the index when it answers. `own`: that of this process, when it holds the
+ * directory; else the index is read that the holder keeps.
+ */
+export function searchingReader(
+  { logDir, workflowDir, s3 }: Pick<Config, 'logDir' | 'workflowDir' | 's3'>,
+  own: () => AskedIndex | undefined = () => undefined,
+): Reader {
+  const listing = createTaskListing(logDir);
+  const files = createTaskSource(logDir, workflowDir, listing);
+  const held = heldIndex(logDir, files);
+  const list = createTaskLists({
+    files,
+    // What the files answer at once starts no index.
+    askIndex: async (request) =>
+      request.sort === 'created' && isListed(request.search) ? undefined : (own() ?? held).list(request),
+  });
+  const search = {
+    list,
+    item: (taskId: string) => readItem(files, taskId),
+    match: createTaskMatch(files),
+  };
   return {
-    ...createReader(logDir, { workflowDir, expectsUploads: s3 !== undefined }),
-    listTasks: createTaskLists({ files, askIndex: index.list }),
-    countTasks: createTaskStats({ files, askIndex: index.stats }),
+    ...createReader(logDir, { workflowDir, expectsUploads: s3 !== undefined, listing, search }),
+    countTasks: createTaskStats({ files, askIndex: (request) => (own() ?? held).stats(request) }),
   };
 }
 
-/** As `searchingReader`, for a process that does not hold the directory: it reads the index that the holder keeps. */
-export function viewingReader(config: ReadConfig): Reader {
-  const { logDir, workflowDir } = config;
-  return searchingReader(config, heldIndex(logDir, workflowDir));
-}
-
-/** The index of the process that holds the directory now. */
-export function heldIndex(logDir: string, workflowDir: string): AskedIndex {
+function heldIndex(logDir: string, files: TaskFiles): AskedIndex {
   return createIndexView({
     logDir,
-    files: createTaskSource(logDir, workflowDir),
-    // The reader of the files says what is wrong with a directory.
-    holderPid: async () => (await findHolder(logDir).catch(() => undefined))?.pid,
+    files,
+    holderLease: async () => {
+      // The reader of the files says what is wrong with a directory.
+      const lease = (await findHolder(logDir).catch(() => undefined))?.lease;
+      return lease === 0 ? undefined : lease;
+    },
   });
 }

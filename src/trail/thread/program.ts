@@ -19,6 +19,7 @@ import { createSenders, destinationsOf } from '../destinations.ts';
 import { type Holder, startHolder, tryLock } from '../holder.ts';
 import { taskEndFacts, workflowEndFacts } from '../metrics/end-facts.ts';
 import { openTasksOf } from '../metrics/open-tasks.ts';
+import type { OwnLease } from '../search/index-messages.ts';
 import { IndexThread } from '../search/index-thread.ts';
 import { Backlog } from './backlog.ts';
 import { Channel, type Port } from './channel.ts';
@@ -132,7 +133,8 @@ class HolderProgram {
     const { config } = this.#start;
     try {
       const lock = await this.#lock();
-      if (lock !== undefined) this.#index = new IndexThread({ config, books: this.#books });
+      if (lock !== undefined)
+        this.#index = new IndexThread({ config, books: this.#books, lease: ownLease(lock) });
       this.#holder = lock && (await this.#hold(lock));
       this.#senders = await createSenders(config, this.#journal, this.#books);
       for (const sender of this.#senders) sender.start();
@@ -317,4 +319,9 @@ class HolderProgram {
     clearInterval(this.#beats);
     this.#publish();
   }
+}
+
+/** As plain data, for another thread. */
+function ownLease({ key, lease, token }: DirectoryLock): OwnLease {
+  return { key, lease, token };
 }

@@ -4,6 +4,7 @@ import { isTerminal } from '../../../model/documents.ts';
 import type { ListToFollow, StreamEvent } from '../../../model/event-stream.ts';
 import { isPathSafeId } from '../../../model/ids.ts';
 import type { TaskListing, TaskState } from '../task-list.ts';
+import type { ListSearch } from './list-search.ts';
 import type { StreamPart } from './tasks-stream.ts';
 
 /** Between two looks at the tasks that run or have just changed: at least this, and five times what a look takes. */
@@ -31,6 +32,7 @@ const ITEMS_MAX = 500;
 /** The changes of all tasks of a directory, found once for all readers of the list. */
 export class FollowedList {
   readonly #listing: TaskListing;
+  readonly #search: ListSearch;
   readonly #logDir: string;
   readonly #items = new LRUCache<string, Promise<string | undefined>>({ max: ITEMS_MAX });
   #known = new Map<string, TaskState>();
@@ -50,9 +52,10 @@ export class FollowedList {
   /** Number of the present looking: an earlier one ends. */
   #run = 0;
 
-  constructor(logDir: string, listing: TaskListing) {
+  constructor(logDir: string, listing: TaskListing, search: ListSearch) {
     this.#logDir = logDir;
     this.#listing = listing;
+    this.#search = search;
   }
 
   get version(): number {
@@ -118,7 +121,8 @@ export class FollowedList {
   /** The item of a list as JSON. */
   async item({ id, version }: TaskState): Promise<string | undefined> {
     const key = `${id} ${version}`;
-    const reading = this.#items.get(key) ?? this.#listing.item(id).then((item) => item && JSON.stringify(item));
+    const reading =
+      this.#items.get(key) ?? this.#search.item(id).then((item) => item && JSON.stringify(item));
     this.#items.set(key, reading);
     return reading;
   }
@@ -224,7 +228,9 @@ export class ListEvents implements StreamPart {
   readonly taskId: string | undefined = undefined;
   readonly #list: FollowedList;
   readonly #listing: TaskListing;
+  readonly #search: ListSearch;
   readonly #query: ListToFollow;
+  readonly #match: ((taskId: string) => Promise<boolean>) | undefined;
   /** Undefined: from the newest items on. */
   readonly #sinceMs: number | undefined;
   #waiting: string[] = [];
@@ -239,12 +245,15 @@ export class ListEvents implements StreamPart {
   constructor(parts: {
     readonly list: FollowedList;
     readonly listing: TaskListing;
+    readonly search: ListSearch;
     readonly query: ListToFollow;
     readonly sinceMs: number | undefined;
   }) {
     this.#list = parts.list;
     this.#listing = parts.listing;
+    this.#search = parts.search;
     this.#query = parts.query;
+    this.#match = parts.search.match(parts.query);
     this.#sinceMs = parts.sinceMs;
   }
 
@@ -292,7 +301,7 @@ export class ListEvents implements StreamPart {
     this.#sentMs = this.#sinceMs ?? 0;
     if (this.#sinceMs !== undefined) this.#waiting = [...this.#list.changedSince(this.#sinceMs)];
     else {
-      const { items } = await this.#listing.list(this.#query);
+      const { items } = await this.#search.list(this.#query);
       this.#waiting = items.map((item) => String(item.task_id)).reverse();
     }
   }
@@ -306,7 +315,7 @@ export class ListEvents implements StreamPart {
 
   async #eventOf(id: string): Promise<StreamEvent | undefined> {
     const task = this.#list.get(id) ?? (await this.#listing.state(id));
-    const item = task?.matches(this.#query) === true ? await this.#list.item(task) : undefined;
+    const item = task && (await this.#isOfQuery(task)) ? await this.#list.item(task) : undefined;
     if (item !== undefined) {
       this.#shown.add(id);
       return { event: 'task', data: item, id: undefined };
@@ -314,5 +323,9 @@ export class ListEvents implements StreamPart {
     // After a break it is not known what the reader has.
     if (!this.#shown.delete(id) && this.#sinceMs === undefined) return undefined;
     return { event: 'removed', data: JSON.stringify({ task_id: id }), id: undefined };
+  }
+
+  async #isOfQuery(task: TaskState): Promise<boolean> {
+    return task.matches(this.#query) && (this.#match === undefined || (await this.#match(task.id)));
   }
 }

@@ -8,6 +8,7 @@ import type { Indexes } from '../window/indexes.ts';
 import { FeedEvents, FollowedFeed } from './feed-events.ts';
 import { FollowedTasks } from './followed-task.ts';
 import { FollowedList, ListEvents, parseListPlace } from './list-events.ts';
+import type { ListSearch } from './list-search.ts';
 import { TaskEvents } from './task-events.ts';
 import { parseTaskPlace, TASK_BEGINNING, type TaskPlace } from './task-place.ts';
 import { joinParts, PLACE_BORDER, type StreamPart } from './tasks-stream.ts';
@@ -20,6 +21,7 @@ export interface StreamParts {
   readonly logDir: string;
   readonly indexes: Indexes;
   readonly listing: TaskListing;
+  readonly search: ListSearch;
   readonly feed: FeedReader;
   readWorkflow(id: string): Promise<StoredWorkflow | undefined>;
 }
@@ -34,7 +36,7 @@ export class Streams {
   constructor(parts: StreamParts) {
     this.#parts = parts;
     this.#tasks = new FollowedTasks(parts.logDir, parts.indexes);
-    this.#list = new FollowedList(parts.logDir, parts.listing);
+    this.#list = new FollowedList(parts.logDir, parts.listing, parts.search);
     this.#feed = new FollowedFeed(parts.feed);
   }
 
@@ -59,11 +61,17 @@ export class Streams {
     for (const taskId of taskIds) if (!(await hasTaskDir(this.#parts.logDir, taskId))) return undefined;
     const parts = taskIds.map((taskId, at) => this.#taskPart(taskId, places[at] ?? TASK_BEGINNING));
     if (list !== undefined) {
-      const { listing } = this.#parts;
+      const { listing, search } = this.#parts;
       // A time that has not come: nothing that was sent is known.
       const isFuture = sinceMs !== undefined && sinceMs > Date.now();
       parts.push(
-        new ListEvents({ list: this.#list, listing, query: list, sinceMs: isFuture ? undefined : sinceMs }),
+        new ListEvents({
+          list: this.#list,
+          listing,
+          search,
+          query: list,
+          sinceMs: isFuture ? undefined : sinceMs,
+        }),
       );
     }
     return joinParts(parts, true);
