@@ -168,7 +168,9 @@ export class IndexThread {
 
   #endIdle(): void {
     // What has been made so far would be compared again at the next start.
-    if (!this.#isBusy && this.#channel !== undefined) void this.#end();
+    if (this.#isBusy || this.#channel === undefined) return;
+    this.#options.books.setNotice(PART, undefined);
+    void this.#end();
   }
 
   /** The next query starts it again. */

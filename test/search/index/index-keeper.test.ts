@@ -8,8 +8,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { indexPath } from '../../../src/search/index/index-file.ts';
+import { IndexKeeper } from '../../../src/search/index/index-keeper.ts';
+import { createTaskSource } from '../../../src/store/read/task-source.ts';
+import { setLeaseGuard } from '../../../src/system/lease-guard.ts';
 import { tempDir } from '../../support/log-dir.ts';
 import { listsOf, loadDrivers, openIndex } from '../../support/search-index.ts';
 import { outputLine, result, writeTask } from '../../support/searched-tasks.ts';
@@ -56,6 +59,37 @@ describe.each((await loadDrivers()).map((driver) => [driver.name, driver] as con
       (await lists({ limit: 9, q })).items.map((item) => item.task_id).sort();
     expect(await ids('new')).toEqual(['task-b', 'task-d', 'task-open']);
     expect(await ids('old')).toEqual(['task-c', 'task-open']);
+  });
+
+  test('an output that is read later is found, also by the next start', async () => {
+    const dir = await tempDir();
+    const output = join(dir, 'task-open/03-agent-output.jsonl');
+    writeTask(dir, { id: 'task-open', lines: [outputLine('old')] });
+    const keeper = await openIndex(dir, driver);
+    appendFileSync(output, `${JSON.stringify(outputLine('new'))}\n`);
+    keeper.note(['task-open']);
+    await keeper.settle(45_000);
+    await keeper.close();
+    const next = await openIndex(dir, driver);
+    const lists = listsOf(dir, next);
+    const count = async (q: string): Promise<number> => (await lists({ limit: 9, q })).items.length;
+    expect(await count('new')).toBe(1);
+    // A document that comes behind the first reading.
+    writeTask(dir, { id: 'task-open', message: 'question', lines: [outputLine('old'), outputLine('new')] });
+    next.note(['task-open']);
+    await expect.poll(() => count('question')).toBe(1);
+  });
+
+  test('a keeper whose directory was taken over writes nothing', async () => {
+    const dir = await tempDir();
+    writeTask(dir, { id: 'task-a', message: 'words' });
+    setLeaseGuard({ lease: 1, holds: () => false });
+    onTestFinished(() => setLeaseGuard(undefined));
+    const keeper = new IndexKeeper({ logDir: dir, files: createTaskSource(dir), driver });
+    onTestFinished(() => keeper.close());
+    keeper.start();
+    await expect.poll(() => keeper.state.problem).toContain('taken over');
+    expect(existsSync(indexPath(dir))).toBe(false);
   });
 
   test.each([

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { serveLogs } from '../../../src/serve/logs.ts';
 import { createReader } from '../../../src/store/read/reader.ts';
+import { searchingReader } from '../../../src/trail/search/searching-reader.ts';
 import { openStore, type TestStore } from '../../support/log-dir.ts';
 import { eventId, log } from '../../support/records.ts';
 import { WORKFLOW, workflowEvent } from '../../support/settled.ts';
@@ -117,7 +118,7 @@ test('wrong queries of a stream of tasks are refused', async () => {
     '?list=maybe',
     '?status=odd',
     '?limit=0',
-    '?q=x',
+    '?colour=x',
     '?after=x',
     `?task=task-1&task=task-2&after=${one.lastId}`,
   ])
@@ -175,6 +176,27 @@ test('list and tasks share one connection', async () => {
   await until(() => tasksOf(again).includes('task-2 running'), 'a new task');
   await until(() => linesOf(again).length > 0, 'a line');
   expect(linesOf(again)).toEqual([`task-1 ${eventId(3)}`]);
+});
+
+test('the list takes the query of the lists, and sends their items', async () => {
+  const dir = await tempDir();
+  const store = openStore(dir);
+  const config = { logDir: dir, workflowDir: join(dir, '_workflow'), s3: undefined };
+  const port = await listen(serveLogs({ reader: searchingReader(config) }));
+  const failed = (taskId: string, number: number): ReturnType<typeof log> =>
+    record(taskId, number, 'task.result', { success: false, status: 'failed', result: 'other words' });
+  await store.logs(running('task-1', 1), running('task-2', 2), running('task-3', 3), ended('task-3', 4));
+  const found = await SseClient.open(port, `/stream?${new URLSearchParams({ q: 'done -status:failed' })}`);
+  const typed = await SseClient.open(port, '/stream?error_type=exit_code&limit=5');
+  await until(() => tasksOf(found).length > 0, 'the first item');
+  await store.logs(failed('task-2', 5));
+  await store.logs(ended('task-1', 6));
+  await until(() => tasksOf(found).includes('task-1 completed'), 'a task that has begun to match');
+  expect(tasksOf(found)).toEqual(['task-3 completed', 'task-1 completed']);
+  expect(found.of('task')[0]).toMatchObject({ success: true, message: null });
+  expect(typed.of('task')).toEqual([]);
+  for (const query of ['?q=cost:much', '?q=', '?cost_min=much', '?sort=cost'])
+    expect((await ask(port, `/stream${query}`)).status, query).toBe(400);
 });
 
 const numbers = (client: SseClient): unknown[] => client.of('event').map(({ event_id: id }) => id);
