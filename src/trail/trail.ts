@@ -98,8 +98,8 @@ export async function openTrail(
   const books = new Books();
   let thread: HolderThread | undefined;
   const own: AskedIndex = {
-    list: async (request) => thread?.search('list', request),
-    stats: async (request) => thread?.search('stats', request),
+    list: (request) => keptAlive(thread?.search('list', request)),
+    stats: (request) => keptAlive(thread?.search('stats', request)),
   };
   const reader = searchingReader(config, () => (thread?.url === undefined ? undefined : own));
   if (!config.enabled) {
@@ -153,6 +153,16 @@ export async function openTrail(
   metrics.watchProcess(books);
   if (thread.url !== undefined) metrics.watchStore(() => thread.readOpenTasks());
   return new OpenTrail({ config, books, reader, appender, thread, recorder, metrics, secrets });
+}
+
+/** The thread does not keep the process alive: without this, a script that awaits its answer would end. */
+async function keptAlive<T>(answer: Promise<T> | undefined): Promise<T | undefined> {
+  const timer = setInterval(() => {}, ALIVE_MS);
+  try {
+    return await answer;
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** Directory for the runs of agents, by task id. */

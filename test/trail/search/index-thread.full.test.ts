@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { Books } from '../../../src/books.ts';
 import { loadConfig } from '../../../src/config/config.ts';
@@ -10,7 +12,7 @@ import { taskSearch } from '../../../src/search/query/task-search.ts';
 import { createTaskSource } from '../../../src/store/read/task-source.ts';
 import { IndexThread, type IndexThreadOptions } from '../../../src/trail/search/index-thread.ts';
 import type * as Trails from '../../../src/trail/trail.ts';
-import { built, builtUrl } from '../../support/built.ts';
+import { built, builtUrl, INDEX_URL } from '../../support/built.ts';
 import { tempDir } from '../../support/log-dir.ts';
 import { writeTask } from '../../support/searched-tasks.ts';
 import { until } from '../../support/until.ts';
@@ -89,4 +91,18 @@ test('lists that the files answer at once start no index', async () => {
   expect(existsSync(indexPath(dir))).toBe(false);
   expect((await trail.reader.listTasks({ sort: 'cost', limit: 5 })).items).toHaveLength(1);
   expect(existsSync(indexPath(dir))).toBe(true);
+});
+
+test('a script that awaits a search goes on behind it', async () => {
+  const script = `
+    const { startTasktrail } = await import('${INDEX_URL}');
+    process.on('beforeExit', () => console.log('end'));
+    const trail = await startTasktrail();
+    await trail.reader.listTasks({ sort: 'cost', limit: 5 });
+    console.log('listed');
+  `;
+  const env = { ...process.env, TASK_LOGS_DIR: await tempDir(), TASK_LOGS_OTLP_PORT: '0' };
+  const run = promisify(execFile);
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], { env });
+  expect(stdout.split('\n').slice(0, 2)).toEqual(['listed', 'end']);
 });
