@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Books } from '../../books.ts';
 import type { Config } from '../../config/config.ts';
-import { processEnvironment } from '../../config/environment.ts';
 import { messageOf } from '../../errors.ts';
 import type { IndexState } from '../../search/index/index-keeper.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
@@ -132,7 +131,8 @@ export class IndexThread {
         name: 'tasktrail index',
         execArgv: [],
         resourceLimits: LIMITS,
-        env: { ...processEnvironment().variables, NODE_OPTIONS: undefined },
+        // It reads no settings, and NODE_OPTIONS would load what the program wants in its own threads.
+        env: {},
       });
       worker.unref();
       this.#connect(worker);
