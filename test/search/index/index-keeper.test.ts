@@ -75,7 +75,7 @@ describe.each((await loadDrivers()).map((driver) => [driver.name, driver] as con
     const count = async (q: string): Promise<number> => (await lists({ limit: 9, q })).items.length;
     expect(await count('new')).toBe(1);
     // A document that comes behind the first reading.
-    writeTask(dir, { id: 'task-open', message: 'question', lines: [outputLine('old'), outputLine('new')] });
+    writeFileSync(join(dir, 'task-open/01-input.json'), '{"message":"question"}\n');
     next.note(['task-open']);
     await expect.poll(() => count('question')).toBe(1);
   });
