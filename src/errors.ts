@@ -1,6 +1,7 @@
 /** Every `code` that tasktrail's errors, problem documents and exit messages carry. */
 export type ErrorCode =
   | 'ERR_AGENT_FAILED'
+  | 'ERR_BUSY'
   | 'ERR_CONFIG_INVALID'
   | 'ERR_CONFLICT'
   | 'ERR_DIRECTORY_HELD'

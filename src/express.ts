@@ -1,6 +1,6 @@
 import { serveHealth as createHealth } from './serve/health.ts';
 import type { Intake } from './serve/intake.ts';
-import { serveLogs as createLogs } from './serve/logs.ts';
+import { serveLogs as createLogs, type LogsHandler } from './serve/logs.ts';
 import type { HttpHandler } from './serve/routes.ts';
 import { ensureTrailKey, readTrailKey } from './store/key.ts';
 import { warn } from './system/warning.ts';
@@ -20,7 +20,7 @@ export type { GithubOptions } from './webhooks/senders/github.ts';
 export type { JiraOptions } from './webhooks/senders/jira.ts';
 export type { SlackOptions } from './webhooks/senders/slack.ts';
 export type { WebhookTask } from './webhooks/webhook-tasks.ts';
-export type { DeliveryLedger, HttpHandler, Intake, ReceiveWebhooksOptions, WebhookHandler };
+export type { DeliveryLedger, HttpHandler, Intake, LogsHandler, ReceiveWebhooksOptions, WebhookHandler };
 
 export interface ServeOptions {
   /** Handles `POST /tasks`. Without it that route answers 503. */
@@ -90,8 +90,11 @@ async function keyOf({ config, otlpUrl }: Trail): Promise<string | undefined> {
   return otlpUrl === undefined ? readTrailKey(config.logDir) : ensureTrailKey(config.logDir);
 }
 
-/** The REST API of a trail's log directory. Mount it in Express 4 or 5: `app.use('/api', serveLogs(trail))`. */
-export function serveLogs(trail: Trail, options: ServeOptions = {}): HttpHandler {
+/**
+ * The REST API of a trail's log directory. Mount it in Express 4 or 5: `app.use('/api', serveLogs(trail))`. Its `close()` ends
+ * the open streams: call it before the server is closed.
+ */
+export function serveLogs(trail: Trail, options: ServeOptions = {}): LogsHandler {
   // `token: undefined` must not switch off the token of the settings.
   const token = options.token ?? trail.config.apiToken;
   const corsOrigins = options.corsOrigins ?? trail.config.corsOrigins;

@@ -12,7 +12,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['system'],
   ['redact'],
   ['record', 'project', 'journal'],
-  ['export', 'receive', 'store', 'archive', 'serve'],
+  ['export', 'receive', 'store', 'search', 'archive', 'serve'],
   ['webhooks', 'queue', 'agent'],
   ['trail'],
   ['service', 'index', 'express', 'bullmq', 'agent-entry'],
@@ -57,7 +57,7 @@ const RAW_CALLS =
   /^(?:open|readFile|writeFile|appendFile|mkdir|copyFile|truncate|utimes|chmod|chown|cp|symlink)(?:Sync)?$|^create(?:Read|Write)Stream$/;
 
 /** What writes below the log directory; the parts above it use these. */
-const WRITERS = /^(?:system|journal|store|queue|archive|agent)\/|^cli\/workflow\//;
+const WRITERS = /^(?:system|journal|store|search|queue|archive|agent)\/|^cli\/workflow\//;
 
 /** Raw calls in these, with the reason. */
 const RAW_ALLOWED: Readonly<Record<string, string>> = {
@@ -147,12 +147,12 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    sentence: 'receive and serve declare the interfaces they need and never import store',
+    sentence: 'receive and serve declare the interfaces they need and never import store or search',
     broken: ({ imports }) =>
       imports
         .filter(
           ({ from, to, isOwn }) =>
-            isOwn && ['receive', 'serve'].includes(roomOf(from)) && roomOf(to) === 'store',
+            isOwn && ['receive', 'serve'].includes(roomOf(from)) && ['store', 'search'].includes(roomOf(to)),
         )
         .map(({ from, to }) => `${from} imports ${to}`),
     breach: {

@@ -15,13 +15,38 @@ export interface RestRoute {
 
 const PAGE = ['limit', 'cursor'];
 const TIMES = ['since', 'until'];
+const TASK_FILTERS = [
+  'status',
+  'source',
+  'provider',
+  'agent',
+  'model',
+  'command',
+  'repo',
+  'workflow_id',
+  'error_type',
+  'cost_min',
+  'cost_max',
+  'duration_min',
+  'duration_max',
+  ...TIMES,
+  'q',
+];
+const WINDOW = ['after', 'before', 'tail', 'limit'];
 
 export const REST_ROUTES: readonly RestRoute[] = [
   {
     method: 'GET',
     path: '/api/tasks',
-    query: ['status', 'source', 'provider', 'agent', ...TIMES, ...PAGE],
-    answer: '`{items, next_cursor}`: the metadata of each task, newest first',
+    query: [...TASK_FILTERS, 'sort', ...PAGE],
+    answer:
+      '`{items, next_cursor}`: the metadata of each task with `message`, `repo`, `success`, `error`, `error_type`, `cost_usd`, tokens and `duration_seconds`, newest first',
+  },
+  {
+    method: 'GET',
+    path: '/api/stats',
+    query: ['group_by', ...TASK_FILTERS],
+    answer: '`{group_by, rows, left_out}`: numbers of tasks by group',
   },
   {
     method: 'POST',
@@ -48,12 +73,25 @@ export const REST_ROUTES: readonly RestRoute[] = [
   },
   {
     method: 'GET',
+    path: '/api/tasks/{id}/stream',
+    query: ['after'],
+    answer: 'server-sent events: what is there, then what comes ([streams](#streams))',
+  },
+  {
+    method: 'GET',
+    path: '/api/tasks/{id}/trace',
+    answer: 'an array of its spans, each with `span_id` and `parent_span_id`; `[]` when there are none',
+  },
+  {
+    method: 'GET',
     path: '/api/tasks/{id}/logs/webhook-flow',
+    query: WINDOW,
     answer: 'an array of the lines of `02-webhook-flow.jsonl`, `[]` when there are none',
   },
   {
     method: 'GET',
     path: '/api/tasks/{id}/logs/agent-output',
+    query: WINDOW,
     answer: 'an array of the lines of `03-agent-output.jsonl`, `[]` when there are none',
   },
   {
@@ -66,6 +104,13 @@ export const REST_ROUTES: readonly RestRoute[] = [
     path: '/api/tasks/{id}/logs/full',
     answer:
       '`{metadata, input, webhook_flow, agent_output, final_result}`; the key of a missing file is left out',
+  },
+  {
+    method: 'GET',
+    path: '/api/stream',
+    query: ['task', 'list', ...TASK_FILTERS, 'limit', 'after'],
+    answer:
+      'server-sent events: the changes of the list, and the events of each `task`, which may be repeated',
   },
   {
     method: 'GET',
@@ -92,6 +137,18 @@ export const REST_ROUTES: readonly RestRoute[] = [
   },
   {
     method: 'GET',
+    path: '/api/workflows/{id}/stream',
+    query: ['after'],
+    answer: 'server-sent events: its state and its events',
+  },
+  {
+    method: 'GET',
+    path: '/api/events/stream',
+    query: ['after', 'type'],
+    answer: 'server-sent events: the events of all workflows; `after=now` only those that come',
+  },
+  {
+    method: 'GET',
     path: '/api/events',
     query: ['after', 'type', 'limit'],
     answer: '`{items, next_cursor}`: events of all workflows, in the order of storing',
@@ -115,6 +172,8 @@ export const REST_ROUTES: readonly RestRoute[] = [
 /** What each code means to a client, or to a program that catches it. A new code does not compile without a sentence. */
 const ERRORS: Readonly<Record<ErrorCode, string>> = {
   ERR_AGENT_FAILED: 'a run of an agent did not succeed; `outcome` of the error says how it ended',
+  ERR_BUSY:
+    'too many streams: 503 of all clients together, 429 of this one; close some, or come again after `Retry-After`',
   ERR_CONFIG_INVALID: 'a setting is wrong; the message lists every problem',
   ERR_CONFLICT: 'not possible in the present state, such as a cancel of a task that is over',
   ERR_DIRECTORY_HELD: 'another process holds the log directory; the message has its pid and address',

@@ -1,13 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isatty } from 'node:tty';
+import { crc32 } from 'node:zlib';
 import { loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
-import { isTerminal, OUTPUT_TYPES } from '../model/documents.ts';
+import { OUTPUT_TYPES } from '../model/documents.ts';
 import { type JsonObject, parseObject } from '../model/json.ts';
+import { isMark } from '../model/sender.ts';
 import type { TaskFlow } from '../model/task-reading.ts';
 import { firstOfText } from '../model/text.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
-import { GrowingLines } from '../store/read/growing-lines.ts';
+import { idHash } from '../store/places/line-hash.ts';
 import { createReader } from '../store/read/reader.ts';
 import { pickTask, type TaskSource } from './task-pick.ts';
 import { createLineFormat, type LineFormat } from './terminal/line-format.ts';
@@ -23,7 +25,7 @@ export interface LogsFlags {
   readonly json?: boolean;
 }
 
-/** Milliseconds between two looks at a growing file: live to the eye, and cheap. */
+/** Milliseconds between two looks for a task that is not there yet: live to the eye, and cheap. */
 const POLL_MS = 100;
 
 /** The types of an agent's output, and those of the two other files. */
@@ -118,27 +120,65 @@ async function printStored({ reader }: TaskSource, taskId: string, printer: Prin
   if (skipped > 0) process.stderr.write(`tasktrail: ${skipped} damaged line(s) left out\n`);
 }
 
-async function printGrowing({ logDir, reader }: TaskSource, taskId: string, printer: Printer): Promise<void> {
-  const stages = new GrowingLines(logDir, taskId, 'webhookFlow');
-  const output = new GrowingLines(logDir, taskId, 'agentOutput');
-  let isKnown = false;
+/** The files are read here, with a service and without one: each line is printed when it is stored. */
+async function printGrowing({ reader }: TaskSource, taskId: string, printer: Printer): Promise<void> {
+  const removed = (): TasktrailError =>
+    new TasktrailError('ERR_NOT_FOUND', `task ${taskId} was removed while it was followed`);
+  const stream = await reader.followTask(taskId, undefined);
+  if (stream === undefined) throw removed();
+  // The watch of the files alone does not keep the process.
+  const alive = setInterval(() => {}, 2 ** 30);
+  const { signal } = new AbortController();
+  const printed = new PrintedLines();
   try {
+    await stream.start();
     for (;;) {
-      // The status is read first: once it says that the task is over, all its lines are stored.
-      const metadata = await reader.readDocument(taskId, 'metadata');
-      if (metadata === undefined && isKnown)
-        throw new TasktrailError('ERR_NOT_FOUND', `task ${taskId} was removed while it was followed`);
-      isKnown = metadata !== undefined;
-      for await (const lines of stages.news()) await printer.print('stage', lines);
-      for await (const lines of output.news()) await printer.print('output', lines);
+      const events = await stream.next(signal);
+      if (events === undefined) return;
+      for (const { event, data } of events) {
+        if (event === 'reset' && parse(data).removed === true) throw removed();
+        if (event === 'reset') printed.begin();
+        if (event === 'end') return;
+        const kind = event === 'stage' ? 'stage' : event === 'line' ? 'output' : undefined;
+        if (kind !== undefined && printed.isNew(data)) await printer.print(kind, [data]);
+      }
       await printer.flush();
-      if (isTerminal(metadata?.status) || printer.isClosed) return;
-      await delay(POLL_MS);
+      if (printer.isClosed) return;
     }
   } finally {
-    await stages.close();
-    await output.close();
+    clearInterval(alive);
+    await stream.close();
+    await printer.flush();
   }
+}
+
+/** Which lines are printed, for a file that another program changes: its lines come again from the first on. */
+class PrintedLines {
+  /** 53 bits of each: a file may have millions of lines. */
+  readonly #known = new Set<number>();
+  #isAgain = false;
+
+  begin(): void {
+    this.#isAgain = true;
+  }
+
+  isNew(line: string): boolean {
+    const id = idOf(line);
+    const key = crc32(id) * 2 ** 21 + (idHash(id) % 2 ** 21);
+    const isKnown = this.#known.has(key);
+    this.#known.add(key);
+    return !this.#isAgain || !isKnown;
+  }
+}
+
+/**
+ * The whole line stands for the id when it has none. A record of the trail is another line than a copy that another sender has
+ * sent before: the copy may say something else.
+ */
+function idOf(line: string): string {
+  const { event_id: id, sender } = parse(line);
+  if (typeof id !== 'string') return line;
+  return isMark(sender) ? `${id} ${sender}` : id;
 }
 
 /** Characters per write: few writes, and a bound on memory, because the output of a run may be larger than that. */

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { applyEnvFile } from '../config/environment.ts';
 import { SETTINGS } from '../config/settings.ts';
 import { TASK_STATUSES } from '../model/documents.ts';
+import { STATS_GROUPS, TASK_SORTS } from '../model/task-reading.ts';
 import { readVersion } from '../system/version.ts';
 import { reportError } from './exit-code.ts';
 import { completeHelp, helpOf, termOf } from './help.ts';
@@ -9,6 +10,7 @@ import type { LogsFlags } from './logs.ts';
 import type { RebuildFlags } from './rebuild/rebuild.ts';
 import type { RunFlags } from './run/run.ts';
 import type { SendFlags } from './send.ts';
+import type { StatsFlags } from './stats.ts';
 import type { TasksFlags } from './tasks.ts';
 import { escapeText } from './terminal/terminal-text.ts';
 import type { VerifyFlags } from './verify/verify.ts';
@@ -182,18 +184,32 @@ function addKeeping(program: Command, ends: Ends): void {
 function addTasks(program: Command, ends: Ends): void {
   program.commandsGroup('Tasks:');
   addRun(program, ends);
-  withDirectory(program.command('tasks'))
-    .description('list tasks, newest first')
+  withDirectory(program.command('tasks [query...]'))
+    .description(
+      'list tasks, newest first: words, "phrases", status:failed, cost:>0.5, repo:acme/x, tool:Bash',
+    )
     .option('--status <status>', TASK_STATUSES.join(', '))
     .option('--source <source>', 'where they came from: webhook, api, cli')
     .option('--provider <provider>', 'github, jira, slack, ...')
     .option('--agent <name>', 'the agent that they are assigned to')
     .option('--since <time>', 'created at or after: 2h, 3d, or ISO 8601')
     .option('--until <time>', 'created before: 2h, 3d, or ISO 8601')
+    .option('--sort <order>', `highest first: ${TASK_SORTS.join(', ')}`)
     .option('--limit <number>', 'how many at most (default: 20)')
     .option('--all', 'no limit')
     .option('--json', 'one JSON object per line, with the result')
-    .action(async (flags: TasksFlags) => ends(await (await import('./tasks.ts')).printTasks(flags)));
+    .action(async (query: string[], flags: TasksFlags) =>
+      ends(await (await import('./tasks.ts')).printTasks(query, flags)),
+    );
+  withDirectory(program.command('stats [query...]'))
+    .description('count tasks, their success, cost and duration by group; a query as in tasks')
+    .option('--group-by <groups>', `up to three of ${STATS_GROUPS.join(',')} (default: day)`)
+    .option('--since <time>', 'created at or after: 2h, 3d, or ISO 8601')
+    .option('--until <time>', 'created before: 2h, 3d, or ISO 8601')
+    .option('--json', 'one JSON object per line')
+    .action(async (query: string[], flags: StatsFlags) =>
+      ends(await (await import('./stats.ts')).printStats(query, flags)),
+    );
   withDirectory(program.command('logs [task_id]'))
     .description("print a task's stages, output and result")
     .option('-f, --follow', 'print new lines as they come, until the task is over')

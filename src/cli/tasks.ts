@@ -3,12 +3,14 @@ import { loadConfig } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
 import { isTerminal, TASK_STATUSES, type TaskStatus } from '../model/documents.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
-import type { TaskDocument, TaskQuery } from '../model/task-reading.ts';
+import { TASK_SORTS, type TaskDocument, type TaskQuery, type TaskSort } from '../model/task-reading.ts';
 import { firstOfText } from '../model/text.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
+import type { Reader } from '../serve/reader.ts';
 import { mapBounded } from '../store/read/listing.ts';
-import { createReader, type LogReader } from '../store/read/reader.ts';
+import { searchingReader } from '../trail/search/searching-reader.ts';
 import { readPastTime } from './past-time.ts';
+import { queryOf } from './query-words.ts';
 import { ageText, costText, countText, secondsText, UNKNOWN } from './terminal/amounts.ts';
 import { isText, textOf, timeOf } from './terminal/cell-text.ts';
 import { say } from './terminal/say.ts';
@@ -25,6 +27,7 @@ export interface TasksFlags {
   readonly agent?: string;
   readonly since?: string;
   readonly until?: string;
+  readonly sort?: string;
   readonly limit?: string;
   readonly all?: boolean;
   readonly json?: boolean;
@@ -73,11 +76,12 @@ interface ListedTask {
   readonly message: string;
 }
 
-/** Prints the tasks of the log directory, newest first, from its files: no service has to run. Returns the exit code. */
-export async function printTasks(flags: TasksFlags): Promise<number> {
-  const query = readQuery(flags, Date.now());
-  const { logDir, traceUrls } = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
-  const reader = createReader(logDir);
+/** Prints the tasks of the log directory that match, newest first: no service has to run. Returns the exit code. */
+export async function printTasks(words: readonly string[], flags: TasksFlags): Promise<number> {
+  const query = { ...readQuery(flags, Date.now()), q: queryOf(words) };
+  const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
+  const { logDir, traceUrls } = config;
+  const reader = searchingReader(config);
   const out = new TerminalStream(1);
   let table: Table | undefined;
   let count = 0;
@@ -104,7 +108,7 @@ export async function printTasks(flags: TasksFlags): Promise<number> {
 }
 
 /** An empty directory and filters that match nothing need different advice. */
-async function describeEmpty(reader: LogReader, logDir: string): Promise<string> {
+async function describeEmpty(reader: Reader, logDir: string): Promise<string> {
   const directory = logDir;
   const { items } = await reader.listTasks({ limit: 1 });
   if (items.length > 0) return `no task in ${directory} matches: change or leave out a filter`;
@@ -133,8 +137,16 @@ function readQuery(flags: TasksFlags, nowMs: number): TaskQuery {
     agent: flags.agent,
     since,
     until,
+    sort: readSort(flags.sort),
     limit: readLimit(flags.limit),
   };
+}
+
+function readSort(value: string | undefined): TaskSort | undefined {
+  const known = TASK_SORTS.find((name) => name === value);
+  if (value !== undefined && known === undefined)
+    throw invalid(`--sort: must be one of ${TASK_SORTS.join(', ')}`);
+  return known;
 }
 
 function readLimit(value: string | undefined): number {
@@ -144,7 +156,7 @@ function readLimit(value: string | undefined): number {
 }
 
 async function* batchesOf(
-  reader: LogReader,
+  reader: Reader,
   query: TaskQuery,
   isAll: boolean,
 ): AsyncGenerator<readonly ListedTask[]> {
@@ -161,7 +173,7 @@ async function* batchesOf(
   }
 }
 
-async function readListed(reader: LogReader, metadata: JsonObject): Promise<ListedTask> {
+async function readListed(reader: Reader, metadata: JsonObject): Promise<ListedTask> {
   const id = String(metadata.task_id);
   const input = await readUndamaged(reader, id, 'input');
   return {
@@ -172,7 +184,7 @@ async function readListed(reader: LogReader, metadata: JsonObject): Promise<List
 }
 
 async function readUndamaged(
-  reader: LogReader,
+  reader: Reader,
   id: string,
   document: TaskDocument,
 ): Promise<JsonObject | undefined> {

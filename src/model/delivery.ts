@@ -11,6 +11,8 @@ export interface DeliveryQuery {
   readonly limit: number;
   /** `nextCursor` of the previous page. */
   readonly cursor?: string | undefined;
+  /** The query as it was asked, without cursor and limit: a cursor belongs to the query that gave it. */
+  readonly asked?: string | undefined;
 }
 
 export interface DeliveryPage {

@@ -17,23 +17,93 @@ export interface Flow {
   close(): Promise<void>;
 }
 
-export interface TaskQuery {
+/** The wanted part of a line file. At most one of `after`, `before` and `tail` is given. */
+export interface WindowQuery {
+  /** Lines behind the one with this `event_id`, or this number: `@12` is the thirteenth line of the file. */
+  readonly after?: string | undefined;
+  /** The last lines before this one. */
+  readonly before?: string | undefined;
+  /** The last lines of the file: how many. */
+  readonly tail?: number | undefined;
+  readonly limit: number;
+}
+
+/** A part of a line file, in its order. */
+export interface FlowWindow extends Flow {
+  /** `after` of the next part; undefined at the end of the file. */
+  readonly next: string | undefined;
+  /** `before` of the previous part; undefined at the beginning. */
+  readonly previous: string | undefined;
+}
+
+/** Orders of a list of tasks. All begin with the highest value; tasks without one come last. */
+export const TASK_SORTS = ['created', 'cost', 'duration', 'tokens'] as const;
+export type TaskSort = (typeof TASK_SORTS)[number];
+
+/** Which tasks are listed or counted. */
+export interface TaskFilter {
   readonly status?: TaskStatus | undefined;
   readonly source?: string | undefined;
   readonly provider?: string | undefined;
   /** Compared with `assigned_agent`. */
   readonly agent?: string | undefined;
+  readonly model?: string | undefined;
+  readonly command?: string | undefined;
+  readonly repo?: string | undefined;
+  readonly workflow_id?: string | undefined;
+  readonly error_type?: string | undefined;
+  /** US dollars. */
+  readonly cost_min?: number | undefined;
+  readonly cost_max?: number | undefined;
+  /** Seconds. */
+  readonly duration_min?: number | undefined;
+  readonly duration_max?: number | undefined;
   /** ISO 8601; tasks created at or after it. */
   readonly since?: string | undefined;
   /** ISO 8601; tasks created before it. */
   readonly until?: string | undefined;
+  /** Words, phrases and fields, as people type them. */
+  readonly q?: string | undefined;
+}
+
+export interface TaskQuery extends TaskFilter {
+  /** Default `created`. */
+  readonly sort?: TaskSort | undefined;
   readonly limit: number;
   /** `nextCursor` of the previous page. */
   readonly cursor?: string | undefined;
+  /** The query as it was asked, without cursor and limit: a cursor belongs to the query that gave it. */
+  readonly asked?: string | undefined;
 }
 
 export interface TaskPage {
-  /** `metadata.json` of each task, newest first. */
+  /** `metadata.json` of each task, with what a table shows of its other documents. */
   readonly items: readonly JsonObject[];
   readonly nextCursor: string | null;
+}
+
+export const STATS_GROUPS = [
+  'day',
+  'agent',
+  'model',
+  'provider',
+  'status',
+  'repo',
+  'command',
+  'workflow',
+  'phase',
+  'step',
+  'tool',
+] as const;
+export type StatsGroup = (typeof STATS_GROUPS)[number];
+
+export interface StatsQuery extends TaskFilter {
+  /** Empty: one row for all. */
+  readonly groupBy: readonly StatsGroup[];
+}
+
+export interface StatsPage {
+  readonly rows: readonly JsonObject[];
+  /** Groups that are not in the rows: those that count least. */
+  readonly leftOut: number;
 }

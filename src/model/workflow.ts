@@ -134,6 +134,8 @@ export interface WorkflowQuery {
   readonly until?: string | undefined;
   readonly limit: number;
   readonly cursor?: string | undefined;
+  /** The query as it was asked, without cursor and limit: a cursor belongs to the query that gave it. */
+  readonly asked?: string | undefined;
 }
 
 /** Newest first. */

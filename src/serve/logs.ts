@@ -6,9 +6,13 @@ import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
+import { askedOf } from './query.ts';
 import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
-import { readTaskQuery } from './task-query.ts';
+import { type StreamLimits, StreamRooms } from './stream/rooms.ts';
+import { type StreamTimes, streamRoutes } from './stream/routes.ts';
+import { readWindowQuery, windowLinks } from './stream/window-query.ts';
+import { readStatsQuery, readTaskQuery } from './task-query.ts';
 import { webhookRoutes } from './webhooks.ts';
 import { workflowLinks, workflowRoutes } from './workflows.ts';
 
@@ -22,9 +26,17 @@ export interface ServeLogsOptions {
   readonly corsOrigins?: readonly string[] | undefined;
   /** URL templates for links to traces, as in `Config.traceUrls`. Default: none. */
   readonly traceUrls?: readonly string[] | undefined;
+  /** Bounds of streams. */
+  readonly streams?: (StreamLimits & StreamTimes) | undefined;
   /** Receives internal errors, which the client sees only as a 500. Default: a process warning. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
+
+/** The handler, with its streams. */
+export type LogsHandler = HttpHandler & {
+  /** Ends the open streams and refuses new ones. Call it before the server is closed, which waits for them. */
+  close(): void;
+};
 
 type Part =
   | { readonly key: string; readonly document: TaskDocument }
@@ -44,29 +56,44 @@ const PARTS: readonly Part[] = [
 
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 
-/** The REST API: `/tasks`, `/workflows`, `/events` and `/webhooks`, for Express 4, Express 5 or a plain node:http server. */
-export function serveLogs(options: ServeLogsOptions): HttpHandler {
-  const { reader, intake, traceUrls = [] } = options;
+/** The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks`, `/stats` and `/stream`, for Express 4, Express 5 or a plain node:http server. */
+export function serveLogs(options: ServeLogsOptions): LogsHandler {
+  const { reader, intake, traceUrls = [], streams = {} } = options;
+  const rooms = new StreamRooms(streams);
   const routes: Record<string, Methods> = {
     '/tasks': { GET: listTasks(reader), POST: submitTask(intake) },
+    '/stats': { GET: countTasks(reader) },
     '/tasks/:id': { GET: showTask(reader, traceUrls) },
+    '/tasks/:id/trace': { GET: showTrace(reader) },
     '/tasks/:id/cancel': { POST: cancelTask(intake) },
     '/tasks/:id/logs/full': { GET: showFull(reader) },
     ...workflowRoutes(reader, traceUrls),
     ...webhookRoutes(reader),
+    ...streamRoutes(reader, rooms, streams),
   };
   for (const part of PARTS) {
     routes[`/tasks/:id/logs/${pathOf(part)}`] = {
       GET: 'document' in part ? showDocument(reader, part.document) : showFlow(reader, part.flow),
     };
   }
-  return createHandler(routes, options);
+  return Object.assign(createHandler(routes, options), { close: () => rooms.close() });
 }
 
 function listTasks(reader: Reader): Answer {
   return async (req, res) => {
-    const page = await reader.listTasks(readTaskQuery(req.url ?? ''));
+    const url = req.url ?? '';
+    const page = await reader.listTasks({ ...readTaskQuery(url), asked: askedOf(url) });
     sendJson(res, { status: 200, value: { items: page.items, next_cursor: page.nextCursor } });
+  };
+}
+
+function countTasks(reader: Reader): Answer {
+  return async (req, res) => {
+    const query = readStatsQuery(req.url ?? '');
+    if (reader.countTasks === undefined)
+      throw new TasktrailError('ERR_NOT_CONFIGURED', 'the reader of this server does not count');
+    const { rows, leftOut } = await reader.countTasks(query);
+    sendJson(res, { status: 200, value: { group_by: query.groupBy, rows, left_out: leftOut } });
   };
 }
 
@@ -123,14 +150,38 @@ function showDocument(reader: Reader, document: TaskDocument): Answer {
 function showFlow(reader: Reader, name: TaskFlow): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
-    const flow = await reader.openFlow(id, name);
-    if (flow === undefined) throw missing(`${name} of task ${id}`);
-    try {
-      await streamJson(res, arrayText(flow.lines()), { [SKIPPED_HEADER]: String(flow.skippedLines) });
-    } finally {
-      await flow.close();
-    }
+    const query = readWindowQuery(req.url ?? '');
+    const flow = query && (await reader.openWindow(id, name, query));
+    const whole = query === undefined ? await reader.openFlow(id, name) : undefined;
+    if (flow === undefined && whole === undefined) throw missing(`${name} of task ${id}`);
+    const links = flow && query ? windowLinks(`${req.baseUrl}/tasks/${id}/logs/${name}`, flow, query) : {};
+    await sendFlow(res, flow ?? whole, links);
   };
+}
+
+function showTrace(reader: Reader): Answer {
+  return async (req, res) => {
+    const id = taskIdOf(req);
+    const flow = await reader.openTrace(id);
+    if (flow === undefined) throw missing(`task ${id}`);
+    await sendFlow(res, flow, {});
+  };
+}
+
+async function sendFlow(
+  res: ServerResponse,
+  flow: Flow | undefined,
+  headers: Readonly<Record<string, string>>,
+): Promise<void> {
+  if (flow === undefined) return;
+  try {
+    await streamJson(res, arrayText(flow.lines()), {
+      ...headers,
+      [SKIPPED_HEADER]: String(flow.skippedLines),
+    });
+  } finally {
+    await flow.close();
+  }
 }
 
 function showFull(reader: Reader): Answer {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorCode, TasktrailError, type TasktrailErrorOptions } from '../errors.ts';
+import { QueryError } from '../model/query-error.ts';
 import { firstOfText } from '../model/text.ts';
 
 interface ProblemRow {
@@ -13,6 +14,8 @@ interface ProblemRow {
 /** The HTTP answer for each error code. An error with status 500 is a defect: its message goes to the log only. */
 const PROBLEMS: Readonly<Record<ErrorCode, ProblemRow>> = {
   ERR_AGENT_FAILED: { status: 500, title: 'The agent failed' },
+  // Streams end when their readers leave: ask again soon.
+  ERR_BUSY: { status: 503, title: 'Too many streams', headers: { 'Retry-After': '10' } },
   ERR_CONFIG_INVALID: { status: 500, title: 'The configuration is not valid' },
   ERR_CONFLICT: { status: 409, title: 'Not possible as things are' },
   ERR_DIRECTORY_HELD: { status: 500, title: 'The log directory is held by another process' },
@@ -92,6 +95,7 @@ export function sendProblem(
     status: row.status,
     detail,
     code,
+    ...(error instanceof QueryError && { position: error.position }),
   });
   res.writeHead(row.status, {
     ...ANSWER_HEADERS,

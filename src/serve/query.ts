@@ -27,6 +27,22 @@ export function limit(preset: number, max: number): z.ZodType<number> {
     .default(preset);
 }
 
+/** An amount, as `0.5` or `120`. */
+export const amount: z.ZodType<number | undefined> = z
+  .string()
+  .regex(/^\d{1,15}(?:\.\d{1,12})?$/, 'must be a number such as 0.5')
+  .transform(Number)
+  .optional();
+
+/** The parameters of a request but for those that name a part of its answer: the same for all pages of a list. */
+export function askedOf(url: string): string {
+  const at = url.indexOf('?');
+  const parameters = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
+  for (const name of ['cursor', 'limit']) parameters.delete(name);
+  parameters.sort();
+  return parameters.toString();
+}
+
 /** Parses the parameters of a request. Throws `ERR_INPUT_INVALID` naming an invalid, unknown or repeated one. */
 export function readQuery<Query>(url: string, schema: z.ZodType<Query>): Query {
   const at = url.indexOf('?');

@@ -1,6 +1,17 @@
 import type { DeliveryPage, DeliveryQuery } from '../model/delivery.ts';
+import type { EventStream, TasksToFollow } from '../model/event-stream.ts';
 import type { JsonObject } from '../model/json.ts';
-import type { Flow, TaskDocument, TaskFlow, TaskPage, TaskQuery } from '../model/task-reading.ts';
+import type {
+  Flow,
+  FlowWindow,
+  StatsPage,
+  StatsQuery,
+  TaskDocument,
+  TaskFlow,
+  TaskPage,
+  TaskQuery,
+  WindowQuery,
+} from '../model/task-reading.ts';
 import type { FeedPage, FeedQuery, StoredWorkflow, WorkflowPage, WorkflowQuery } from '../model/workflow.ts';
 
 /** What the REST API reads. Throws `ERR_ID_INVALID` for an id that cannot be part of a path. */
@@ -10,8 +21,14 @@ export interface Reader {
   readDocument(taskId: string, document: TaskDocument): Promise<JsonObject | undefined>;
   /** Undefined when the task or the file is missing. */
   openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
+  /** As `openFlow`, a part of the file; `ERR_GONE` when it has no line of the given id. */
+  openWindow(taskId: string, flow: TaskFlow, query: WindowQuery): Promise<FlowWindow | undefined>;
+  /** The spans of a task as JSON texts. Undefined without the task. */
+  openTrace(taskId: string): Promise<Flow | undefined>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */
   listTasks(query: TaskQuery): Promise<TaskPage>;
+  /** Numbers of tasks by group. Without it there are none: `ERR_NOT_CONFIGURED`. */
+  countTasks?(query: StatsQuery): Promise<StatsPage>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */
   listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
   /** Undefined when there is no such workflow; `ERR_STORE_UNAVAILABLE` when its files are unreadable. */
@@ -20,4 +37,15 @@ export interface Reader {
   listWorkflows(query: WorkflowQuery): Promise<WorkflowPage>;
   /** As `listWorkflows`; `ERR_GONE` for a cursor whose events are no longer kept. */
   readFeed(query: FeedQuery): Promise<FeedPage>;
+  /**
+   * The events of a task after an id; undefined: all. `ERR_INPUT_INVALID` for what is no id of such a stream, as in the
+   * others. Undefined without the task.
+   */
+  followTask(taskId: string, after: string | undefined): Promise<EventStream | undefined>;
+  /** Undefined when one of the tasks is missing. */
+  followTasks(tasks: TasksToFollow, after: string | undefined): Promise<EventStream | undefined>;
+  /** Undefined without the workflow. */
+  followWorkflow(workflowId: string, after: string | undefined): Promise<EventStream | undefined>;
+  /** `after`: an id, `now` for what comes next, or undefined for the oldest event. */
+  followFeed(after: string | undefined, type: string | undefined): Promise<EventStream>;
 }

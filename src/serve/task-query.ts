@@ -1,21 +1,66 @@
 import { z } from 'zod';
 import { TASK_STATUSES } from '../model/documents.ts';
-import type { TaskQuery } from '../model/task-reading.ts';
-import { filter, limit, readQuery, time } from './query.ts';
+import {
+  STATS_GROUPS,
+  type StatsGroup,
+  type StatsQuery,
+  TASK_SORTS,
+  type TaskFilter,
+  type TaskQuery,
+} from '../model/task-reading.ts';
+import { amount, filter, limit, readQuery, time } from './query.ts';
 
-const schema = z.strictObject({
+/** Parameters of lists, numbers and streams. */
+export const taskFilters: { readonly [K in keyof Required<TaskFilter>]: z.ZodType<TaskFilter[K]> } = {
   status: z.enum(TASK_STATUSES, { error: `must be one of ${TASK_STATUSES.join(', ')}` }).optional(),
   source: filter,
   provider: filter,
   agent: filter,
+  model: filter,
+  command: filter,
+  repo: filter,
+  workflow_id: filter,
+  error_type: filter,
+  cost_min: amount,
+  cost_max: amount,
+  duration_min: amount,
+  duration_max: amount,
   since: time,
   until: time,
-  // Each item is a file to read, so the size of a page is limited.
+  // The reader knows its grammar, and says at which character a mistake is.
+  q: filter,
+};
+
+const listSchema = z.strictObject({
+  ...taskFilters,
+  sort: z.enum(TASK_SORTS, { error: `must be one of ${TASK_SORTS.join(', ')}` }).optional(),
+  // Each item is a few files to read, so the size of a page is limited.
   limit: limit(50, 500),
   cursor: filter,
 });
 
+const GROUPS_MAX = 3;
+
+const groups: z.ZodType<readonly StatsGroup[]> = z
+  .string()
+  .default('')
+  .transform((value, context) => {
+    const names = value === '' ? [] : value.split(',');
+    const known = names.flatMap((name) => STATS_GROUPS.filter((group) => group === name));
+    if (known.length !== names.length || new Set(known).size !== known.length || known.length > GROUPS_MAX)
+      context.addIssue(`must be up to ${GROUPS_MAX} of ${STATS_GROUPS.join(', ')}, separated by commas`);
+    return known;
+  });
+
+const statsSchema = z.strictObject({ ...taskFilters, group_by: groups });
+
 /** The query of `GET /tasks`. Throws `ERR_INPUT_INVALID` naming an invalid or unknown parameter. */
 export function readTaskQuery(url: string): TaskQuery {
-  return readQuery(url, schema);
+  return readQuery(url, listSchema);
+}
+
+/** The query of `GET /stats`, as `readTaskQuery`. */
+export function readStatsQuery(url: string): StatsQuery {
+  const { group_by: groupBy, ...rest } = readQuery(url, statsSchema);
+  return { ...rest, groupBy };
 }

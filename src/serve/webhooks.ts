@@ -4,7 +4,7 @@ import { DELIVERY_OUTCOMES } from '../model/documents.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import { sendJson } from './json-response.ts';
-import { filter, limit, readQuery, time } from './query.ts';
+import { askedOf, filter, limit, readQuery, time } from './query.ts';
 import type { Reader } from './reader.ts';
 import type { Answer, Methods } from './routes.ts';
 
@@ -24,7 +24,8 @@ export function webhookRoutes(reader: Reader): Readonly<Record<string, Methods>>
 
 function listDeliveries(reader: Reader): Answer {
   return async (req, res) => {
-    const page = await reader.listDeliveries(readQuery(req.url ?? '', schema));
+    const url = req.url ?? '';
+    const page = await reader.listDeliveries({ ...readQuery(url, schema), asked: askedOf(url) });
     const items = page.items.map((item) => ({ ...item, links: linksOf(req.baseUrl, item) }));
     sendJson(res, { status: 200, value: { items, next_cursor: page.nextCursor } });
   };

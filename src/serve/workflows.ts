@@ -4,6 +4,7 @@ import type { JsonObject, JsonValue } from '../model/json.ts';
 import { workflowTraceLinks } from '../model/trace-url.ts';
 import type { StoredWorkflow } from '../model/workflow.ts';
 import { arrayText, objectText, sendJson, streamJson } from './json-response.ts';
+import { askedOf } from './query.ts';
 import type { Reader } from './reader.ts';
 import type { Answer, Methods, RoutedRequest } from './routes.ts';
 import { readEventsQuery, readFeedQuery, readWorkflowQuery } from './workflow-query.ts';
@@ -32,7 +33,8 @@ export function workflowLinks(baseUrl: string, ids: JsonValue | undefined): Reco
 
 function listWorkflows(reader: Reader, traceUrls: readonly string[]): Answer {
   return async (req, res) => {
-    const page = await reader.listWorkflows(readWorkflowQuery(req.url ?? ''));
+    const url = req.url ?? '';
+    const page = await reader.listWorkflows({ ...readWorkflowQuery(url), asked: askedOf(url) });
     const items = page.items.map((item) => ({ ...item, links: linksOf(req.baseUrl, item, traceUrls) }));
     sendJson(res, { status: 200, value: { items, next_cursor: page.nextCursor } });
   };

@@ -144,7 +144,7 @@ async function openService(parts: ServiceParts): Promise<Service> {
       : new Requeueing({ jobs: kept.jobs, home: kept.home, trail, queue, intake, log });
   let http: HttpService | undefined;
   if (createExpress !== undefined) {
-    const { app, webhooks } = createWebApp({
+    const { app, webhooks, closeStreams } = createWebApp({
       createExpress,
       config,
       trail,
@@ -160,6 +160,8 @@ async function openService(parts: ServiceParts): Promise<Service> {
     const server = await listen(app, config);
     http = server;
     closers.unshift(async () => {
+      // The server would wait for them until its deadline.
+      closeStreams();
       await server.close(HTTP_DEADLINE_MS);
       webhooks.close();
     });

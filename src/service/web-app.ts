@@ -50,6 +50,8 @@ export type DeliveryMemory = Pick<LedgerOptions, 'ready' | 'unprovenBefore' | 'r
 export interface WebApp {
   readonly app: Express;
   readonly webhooks: WebhookHandler;
+  /** Ends the streams of all readers. */
+  closeStreams(): void;
 }
 
 /** The routes of the service: webhooks, REST, health and metrics. */
@@ -77,9 +79,10 @@ export function createWebApp(parts: WebAppParts): WebApp {
     }
   });
   app.use(serveMetrics({ readText: readMetrics, token, onError }));
-  app.use('/api', serveLogs({ reader: trail.reader, intake, token, traceUrls, onError }));
+  const logs = serveLogs({ reader: trail.reader, intake, token, traceUrls, onError });
+  app.use('/api', logs);
   app.use(notFound);
-  return { app, webhooks };
+  return { app, webhooks, closeStreams: () => logs.close() };
 }
 
 /** Before anything is read or answered: what changes something is the business of the service that owns the directory. */

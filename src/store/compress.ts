@@ -3,17 +3,18 @@ import type { Stats } from 'node:fs';
 import { type FileHandle, lutimes, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip, createGzip } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import { errnoOf } from '../errors.ts';
 import { replaceFile } from '../system/durable.ts';
 import { openSafeHandle } from '../system/files/safe-open.ts';
 import { checkLease } from '../system/lease-guard.ts';
 import { NEWLINE, readLines, splitLines } from '../system/lines.ts';
 import { lstatIfPresent } from '../system/optional-files.ts';
-import { TASK_FILES, type TaskFile } from './layout.ts';
+import { TASK_FILES } from './layout.ts';
+import { gzipMembers } from './places/gzip-members.ts';
 
 /** Task files that grow large and are rarely read some days after the task's end. */
-const LARGE_FILES = ['agentOutput', 'trace'] as const satisfies readonly TaskFile[];
+export const LARGE_FILES: readonly ('agentOutput' | 'trace')[] = ['agentOutput', 'trace'];
 
 const READ_BYTES = 65_536;
 
@@ -90,18 +91,26 @@ async function compressFile(path: string): Promise<boolean> {
   const stats = await lstatIfPresent(path);
   if (!isLarge(stats)) return false;
   if ((await lstatIfPresent(gzipPath(path))) !== undefined) await joinForms(path);
-  const gzip = createGzip();
+  const plain = await openSafeHandle(path, 'r');
   try {
-    const plain = (await openSafeHandle(path, 'r')).createReadStream();
-    await Promise.all([pipeline(plain, gzip), replaceFile(gzipPath(path), gzip)]);
+    await replaceFile(gzipPath(path), gzipMembers(piecesOf(plain)));
   } finally {
-    // Otherwise one side would wait forever when the other cannot be opened.
-    gzip.destroy();
+    await plain.close();
   }
   await lutimes(gzipPath(path), stats.atime, stats.mtime);
   checkLease();
   await rm(path);
   return true;
+}
+
+async function* piecesOf(file: FileHandle): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafe(READ_BYTES);
+  for (let position = 0; ; ) {
+    const { bytesRead } = await file.read(buffer, 0, READ_BYTES, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
 }
 
 async function restoreFile(path: string): Promise<void> {

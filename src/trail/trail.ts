@@ -15,12 +15,12 @@ import { maskSecrets, setRedactRules } from '../redact/redact.ts';
 import type { Reader } from '../serve/reader.ts';
 import { readTrailKey } from '../store/key.ts';
 import type { LeaseCheck } from '../store/lease/lease.ts';
-import { createReader } from '../store/read/reader.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { KnownSecrets, secretsOf } from './config-secrets.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
 import { resourceOf, sourceOf } from './resource.ts';
+import { type AskedIndex, searchingReader } from './search/searching-reader.ts';
 import { HolderThread, type HolderThreadOptions } from './thread/holder-thread.ts';
 import { taskEnder } from './thread/task-ender.ts';
 
@@ -96,10 +96,12 @@ export async function openTrail(
 ): Promise<Trail> {
   const config = options.config ?? loadConfig(options);
   const books = new Books();
-  const reader: Reader = createReader(config.logDir, {
-    workflowDir: config.workflowDir,
-    expectsUploads: config.s3 !== undefined,
-  });
+  let thread: HolderThread | undefined;
+  const own: AskedIndex = {
+    list: (request) => keptAlive(thread?.search('list', request)),
+    stats: (request) => keptAlive(thread?.search('stats', request)),
+  };
+  const reader = searchingReader(config, () => (thread?.url === undefined ? undefined : own));
   if (!config.enabled) {
     setRecorder(undefined);
     metrics.watchProcess(books);
@@ -125,7 +127,6 @@ export async function openTrail(
   const secrets = new KnownSecrets([...secretsOf(config), ...handedSecrets(config)], (all) =>
     thread?.setSecrets(all),
   );
-  let thread: HolderThread | undefined;
   try {
     thread = await HolderThread.start({
       config,
@@ -152,6 +153,16 @@ export async function openTrail(
   metrics.watchProcess(books);
   if (thread.url !== undefined) metrics.watchStore(() => thread.readOpenTasks());
   return new OpenTrail({ config, books, reader, appender, thread, recorder, metrics, secrets });
+}
+
+/** The thread does not keep the process alive: without this, a script that awaits its answer would end. */
+async function keptAlive<T>(answer: Promise<T> | undefined): Promise<T | undefined> {
+  const timer = setInterval(() => {}, ALIVE_MS);
+  try {
+    return await answer;
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 /** Directory for the runs of agents, by task id. */

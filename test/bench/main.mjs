@@ -10,11 +10,13 @@ import { benchMarkup } from './markup.mjs';
 import { benchOtlp } from './otlp.mjs';
 import { benchRecord } from './record.mjs';
 import { benchRedact } from './redact.mjs';
+import { benchSearch } from './search.mjs';
 import { benchService } from './service.mjs';
 import { benchStore } from './store.mjs';
+import { benchStream } from './stream.mjs';
 import { benchWebhooks } from './webhooks.mjs';
 
-/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [redact] [backlog]`: runs the named parts, by default all. */
+/** `node test/bench/main.mjs [record] [otlp] [service] [emit] [feed] [fsync] [webhooks] [hostile] [markup] [hostile-comments] [agent] [collector] [store] [stream] [redact] [backlog] [search]`: runs the named parts, by default all. */
 const PARTS = {
   record: benchRecord,
   otlp: benchOtlp,
@@ -29,8 +31,10 @@ const PARTS = {
   agent: benchAgent,
   collector: benchCollector,
   store: benchStore,
+  stream: benchStream,
   redact: benchRedact,
   backlog: benchBacklog,
+  search: benchSearch,
 };
 
 const wanted = process.argv.slice(2);

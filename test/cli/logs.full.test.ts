@@ -1,8 +1,7 @@
-import { appendFileSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
-import { GrowingLines } from '../../src/store/read/growing-lines.ts';
 import { MAIN } from '../support/built.ts';
 import type { TestStore } from '../support/log-dir.ts';
 import { ServiceProcess } from '../support/service-process.ts';
@@ -261,33 +260,6 @@ test('-f shows each line once when the file is sorted and replaced meanwhile', a
   await expect.poll(text).toContain('later');
   await test.logs(resultRecord('task-f'));
   expect(contents((await ended).stdout)).toEqual(['first', 'second', 'late', 'later']);
-});
-
-test('a growing file gives whole lines only, and each line once, also after a torn line was cut off', async () => {
-  const cwd = await withTasks(RUNNING);
-  const path = outputPath(cwd, 'task-f');
-  const lines = new GrowingLines(join(cwd, 'logs'), 'task-f', 'agentOutput');
-  onTestFinished(() => lines.close());
-  const news = async (): Promise<unknown[]> => {
-    const found: unknown[] = [];
-    for await (const batch of lines.news())
-      for (const line of batch) found.push(Reflect.get(Object(JSON.parse(line)), 'content'));
-    return found;
-  };
-  expect(await news()).toEqual(['first\n']);
-  const stored = readFileSync(path);
-  const bytes = Buffer.from(`${JSON.stringify({ content: 'half é whole', event_id: 'z' })}\n`);
-  const cut = bytes.indexOf(0xc3) + 1;
-  appendFileSync(path, bytes.subarray(0, cut));
-  expect(await news()).toEqual([]);
-  appendFileSync(path, bytes.subarray(cut));
-  expect(await news()).toEqual(['half é whole']);
-  expect(await news()).toEqual([]);
-  appendFileSync(path, '{"torn');
-  expect(await news()).toEqual([]);
-  truncateSync(path, stored.length + bytes.length);
-  appendFileSync(path, `${JSON.stringify({ content: 'after', event_id: 'w' })}\n`);
-  expect(await news()).toEqual(['after']);
 });
 
 test('-f of a task that is over prints its lines and ends', async () => {

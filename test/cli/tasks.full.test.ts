@@ -121,7 +121,8 @@ test.each([
   [['--until', '2026-13-01'], '--until: '],
   [['--since', '2026-01-03', '--until', '2026-01-02'], '--since: must be before'],
   [['--agent', ''], '--agent: '],
-  [['extra'], '(see tasktrail tasks --help)'],
+  [['cost:much'], 'q: character 6: cost: '],
+  [['--sort', 'name'], '--sort: '],
   [['--colour'], '(see tasktrail tasks --help)'],
 ])('%j is refused with a message that names the mistake', async (args, message) => {
   const { code, stdout, stderr } = await tasks(await tempDir(), ...args);

@@ -6,6 +6,7 @@ import { ask, listen } from './log-server.ts';
 const STATUSES: Readonly<Record<ErrorCode, number>> = {
   ERR_AGENT_FAILED: 500,
   ERR_CONFIG_INVALID: 500,
+  ERR_BUSY: 503,
   ERR_CONFLICT: 409,
   ERR_DIRECTORY_HELD: 500,
   ERR_DIRECTORY_UNUSABLE: 500,

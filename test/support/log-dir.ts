@@ -76,12 +76,16 @@ export async function newStore(isPruned?: IsPruned): Promise<TestStore> {
   return openStore(await tempDir(), isPruned === undefined ? {} : { isPruned });
 }
 
+/** Made for readers: the index of a file, and the order in which its lines came. */
+const FOR_READERS = /\.jsonl\.(?:offsets|moves)$/;
+
 /** The contents of all files below a directory, by relative path. */
 export function filesIn(dir: string): Record<string, string> {
   const out: Record<string, string> = {};
   for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort()) {
     const path = join(dir, name);
-    if (statSync(path).isFile()) out[relative(dir, path)] = readFileSync(path, 'utf8');
+    if (!FOR_READERS.test(name) && statSync(path).isFile())
+      out[relative(dir, path)] = readFileSync(path, 'utf8');
   }
   return out;
 }

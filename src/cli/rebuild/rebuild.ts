@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Config, loadConfig } from '../../config/config.ts';
 import { TasktrailError } from '../../errors.ts';
 import { isPathSafeId } from '../../model/ids.ts';
+import { removeIndex } from '../../search/index/index-file.ts';
 import { Tombstones } from '../../store/keep/tombstones.ts';
 import { OWN_NAMES } from '../../store/layout.ts';
 import { findHolder } from '../../store/lock.ts';
@@ -84,7 +85,10 @@ async function run(job: Job): Promise<Outcome> {
   const { config } = job;
   const lock = await lockDirectory(config, () => undefined);
   try {
-    return await rebuildIn(config.logDir, config.workflowDir, job);
+    const outcome = await rebuildIn(config.logDir, config.workflowDir, job);
+    // It may hold words that the rebuilding has masked. The next holder makes it again.
+    if (outcome.changed.length > 0) removeIndex(config.logDir);
+    return outcome;
   } finally {
     await lock.release();
   }

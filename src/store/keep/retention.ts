@@ -7,9 +7,10 @@ import { isTempNameOf } from '../../system/durable.ts';
 import { areRealFolders } from '../../system/files/real-folders.ts';
 import { checkLease } from '../../system/lease-guard.ts';
 import { lstatIfPresent, namesIn, readableNamesIn } from '../../system/optional-files.ts';
-import { compressTask, isCompressible } from '../compress.ts';
+import { compressTask, isCompressible, LARGE_FILES } from '../compress.ts';
 import { keptJobPath } from '../kept-job.ts';
-import { DAY_FILE, OWN_NAMES, taskDir, WORKFLOW_FILES, type WorkflowFile } from '../layout.ts';
+import { DAY_FILE, OWN_NAMES, taskDir, taskFile, WORKFLOW_FILES, type WorkflowFile } from '../layout.ts';
+import { refreshOffsets } from '../places/offsets-file.ts';
 import { mapBounded } from '../read/listing.ts';
 import { isRealMonth, levelsOf, WorkflowPlaces } from '../workflow-place.ts';
 import { isAsideOf } from '../write/set-aside.ts';
@@ -271,7 +272,10 @@ async function compress(id: string, options: RetentionOptions): Promise<boolean>
   const { withFilesOf = (_kind, _id, fn) => fn() } = options;
   return withFilesOf('task', id, async () => {
     if ((await judgeTask(id, options)) !== 'compress') return false;
-    return compressTask(taskDir(options.logDir, id));
+    const isCompressed = await compressTask(taskDir(options.logDir, id));
+    if (isCompressed)
+      for (const file of LARGE_FILES) await refreshOffsets(taskFile(options.logDir, id, file));
+    return isCompressed;
   });
 }
 

@@ -40,7 +40,7 @@ export function createDeliveryList(logDir: string): (query: DeliveryQuery) => Pr
       if (!page.mayInclude({ at: `${day}\uffff`, id: '' }, { at: day, id: '' })) continue;
       await unlessUnreadable(readDay({ path: join(dir, `${day}.jsonl`), day, indexes, page }));
     }
-    const { page: items, nextCursor } = takePage(page.deliveries, query.limit);
+    const { page: items, nextCursor } = takePage(page.deliveries, query.limit, query.asked);
     return { items: items.map(({ line }) => line), nextCursor };
   };
 }
@@ -122,11 +122,11 @@ class PageBuilder {
   readonly #isBeforeEnd: (key: SortKey) => boolean;
 
   constructor(query: DeliveryQuery) {
-    const { since, until, cursor, limit } = query;
+    const { since, until, cursor, limit, asked } = query;
     this.#query = query;
     this.#max = limit + 1;
     this.#isAfterStart = createWindow({ since });
-    this.#isBeforeEnd = createWindow({ until, cursor });
+    this.#isBeforeEnd = createWindow({ until, cursor, asked });
   }
 
   /** Whether the page is full with deliveries before `key`. */

@@ -13,6 +13,9 @@ import { readDayFiles } from './folder-entries.ts';
 /** Bytes read for one page: a thousand events of usual size, parsed in some hundredths of a second. */
 const SCAN_BYTES_MAX = 4 * 1_048_576;
 
+/** A torn last line is at most a few events long. */
+const TAIL_BYTES = 65_536;
+
 /** Position in the feed: the end of the previous page. */
 interface FeedPosition {
   /** `''` is before the oldest file: the feed was empty. */
@@ -27,15 +30,57 @@ const START: FeedPosition = { file: '', offset: 0 };
  * its last line in that one. So files are listed before any is read, and the reader leaves a file only for a listed
  * one.
  */
-export function createFeedReader(workflowDir: string): (query: FeedQuery) => Promise<FeedPage> {
+export function createFeedReader(workflowDir: string): FeedReader {
   const dir = join(workflowDir, OWN_NAMES.feed);
-  return async (query) => {
-    const after = query.after === undefined ? START : decodeCursor(query.after);
+  const filesNow = async (): Promise<readonly string[]> => {
     const isOwn = await isOwnFolder(dir, 'the feed', levelsOf(workflowDir) + 1);
-    const files = isOwn ? await readDayFiles({ path: dir, what: 'the feed' }) : [];
-    const page = new PageBuilder(query);
-    return { items: page.items, nextCursor: encodeCursor(await fillPage({ dir, files, page }, after)) };
+    return isOwn ? await readDayFiles({ path: dir, what: 'the feed' }) : [];
   };
+  return {
+    dir,
+    read: async (query) => {
+      const after = query.after === undefined ? START : decodeCursor(query.after);
+      const files = await filesNow();
+      const page = new PageBuilder(query);
+      const next = encodeCursor(await fillPage({ dir, files, page }, after));
+      return { items: page.items, cursors: page.ends.map(encodeCursor), nextCursor: next };
+    },
+    end: async () => encodeCursor(await endOf(dir, await filesNow())),
+  };
+}
+
+export interface FeedReader {
+  readonly dir: string;
+  read(query: FeedQuery): Promise<PlacedFeedPage>;
+  /** The cursor behind the last event. */
+  end(): Promise<string>;
+}
+
+/** A page with the cursor behind each of its items. */
+export interface PlacedFeedPage extends FeedPage {
+  readonly cursors: readonly string[];
+}
+
+/** Only the newest file is appended to: its last newline is the end. */
+async function endOf(dir: string, files: readonly string[]): Promise<FeedPosition> {
+  const file = files.at(-1);
+  const opened = file && (await openStored({ path: join(dir, file), what: 'the feed' }));
+  if (!file || !opened) return START;
+  try {
+    const piece = Buffer.alloc(Math.min(TAIL_BYTES, opened.size));
+    for (let end = opened.size; end > 0; ) {
+      const from = Math.max(0, end - piece.length);
+      const { bytesRead } = await opened.handle.read(piece, 0, end - from, from);
+      const at = piece.subarray(0, bytesRead).lastIndexOf(NEWLINE);
+      if (at >= 0) return { file, offset: from + at + 1 };
+      end = from;
+    }
+    return { file, offset: 0 };
+  } catch (error) {
+    throw unreadable('the feed', error);
+  } finally {
+    await opened.handle.close();
+  }
 }
 
 interface FeedScan {
@@ -65,7 +110,7 @@ async function fillPage({ dir, files, page }: FeedScan, after: FeedPosition): Pr
       throw positionGone();
     }
     try {
-      position = { file, offset: await readDay(handle, next.offset, page) };
+      position = { file, offset: await readDay({ handle, file, page }, next.offset) };
     } catch (error) {
       throw error instanceof TasktrailError ? error : unreadable('the feed', error);
     } finally {
@@ -75,14 +120,20 @@ async function fillPage({ dir, files, page }: FeedScan, after: FeedPosition): Pr
   return position;
 }
 
+interface DayScan {
+  readonly handle: FileHandle;
+  readonly file: string;
+  readonly page: PageBuilder;
+}
+
 /** Adds complete lines to the page and returns the offset where it stopped. */
-async function readDay(handle: FileHandle, from: number, page: PageBuilder): Promise<number> {
+async function readDay({ handle, file, page }: DayScan, from: number): Promise<number> {
   await checkLineStart(handle, from);
   let offset = from;
   for await (const lines of readLines(handle, { from })) {
     for (const line of lines) {
       if (!line.isTerminated) break;
-      page.add(line);
+      page.add(line, file);
       offset = line.end;
       if (page.isFull) return offset;
     }
@@ -103,6 +154,8 @@ async function checkLineStart(handle: FileHandle, offset: number): Promise<void>
 
 class PageBuilder {
   readonly items: string[] = [];
+  /** The position behind each item. */
+  readonly ends: FeedPosition[] = [];
   readonly #type: string | undefined;
   readonly #limit: number;
   #lines = 0;
@@ -125,13 +178,14 @@ class PageBuilder {
     return this.items.length >= this.#limit || (this.#bytes >= SCAN_BYTES_MAX && this.#lines > 0);
   }
 
-  add({ bytes, start, end }: Line): void {
+  add({ bytes, start, end }: Line, file: string): void {
     this.#lines += 1;
     this.#bytes += end - start;
     const text = bytes?.toString('utf8') ?? '';
     const event = parseObject(text);
-    if (event !== undefined && (this.#type === undefined || event.event_type === this.#type))
-      this.items.push(text);
+    if (event === undefined || (this.#type !== undefined && event.event_type !== this.#type)) return;
+    this.items.push(text);
+    this.ends.push({ file, offset: end });
   }
 }
 

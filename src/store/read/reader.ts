@@ -1,7 +1,16 @@
 import { join } from 'node:path';
 import type { DeliveryPage, DeliveryQuery } from '../../model/delivery.ts';
+import type { EventStream, TasksToFollow } from '../../model/event-stream.ts';
 import type { JsonObject } from '../../model/json.ts';
-import type { Flow, TaskDocument, TaskFlow, TaskPage, TaskQuery } from '../../model/task-reading.ts';
+import type {
+  Flow,
+  FlowWindow,
+  TaskDocument,
+  TaskFlow,
+  TaskPage,
+  TaskQuery,
+  WindowQuery,
+} from '../../model/task-reading.ts';
 import type {
   FeedPage,
   FeedQuery,
@@ -10,7 +19,7 @@ import type {
   WorkflowQuery,
 } from '../../model/workflow.ts';
 import { unreadable } from '../file-errors.ts';
-import { OWN_NAMES, type TaskFile } from '../layout.ts';
+import { OWN_NAMES, type TaskFile, taskFile } from '../layout.ts';
 import {
   hasTaskDir,
   isBlankLine,
@@ -22,8 +31,13 @@ import {
 import { WorkflowPlaces } from '../workflow-place.ts';
 import { createDeliveryList } from './delivery-list.ts';
 import { createFeedReader } from './feed-reader.ts';
+import { type ListSearch, searchOf } from './follow/list-search.ts';
+import { Streams } from './follow/streams.ts';
 import { SentCopies } from './sent-copies.ts';
-import { createTaskList } from './task-list.ts';
+import { spanItems } from './span-item.ts';
+import { createTaskListing, type TaskListing } from './task-list.ts';
+import { openWindow } from './window/flow-window.ts';
+import { Indexes } from './window/indexes.ts';
 import { createWorkflowList } from './workflow-list.ts';
 import { readWorkflow } from './workflow-reader.ts';
 
@@ -32,11 +46,18 @@ export interface LogReader {
   hasTask(taskId: string): Promise<boolean>;
   readDocument(taskId: string, document: TaskDocument): Promise<JsonObject | undefined>;
   openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
+  openWindow(taskId: string, flow: TaskFlow, query: WindowQuery): Promise<FlowWindow | undefined>;
+  /** The spans as JSON texts, in the order of the file. Undefined without the task. */
+  openTrace(taskId: string): Promise<Flow | undefined>;
   listTasks(query: TaskQuery): Promise<TaskPage>;
   listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
   readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
   listWorkflows(query: WorkflowQuery): Promise<WorkflowPage>;
   readFeed(query: FeedQuery): Promise<FeedPage>;
+  followTask(taskId: string, after: string | undefined): Promise<EventStream | undefined>;
+  followTasks(tasks: TasksToFollow, after: string | undefined): Promise<EventStream | undefined>;
+  followWorkflow(workflowId: string, after: string | undefined): Promise<EventStream | undefined>;
+  followFeed(after: string | undefined, type: string | undefined): Promise<EventStream>;
 }
 
 const DOCUMENTS: Readonly<Record<TaskDocument, TaskFile>> = {
@@ -55,6 +76,10 @@ export interface ReaderOptions {
   readonly workflowDir?: string;
   /** True when documents are uploaded to S3: one that is not uploaded yet is then reported as pending. */
   readonly expectsUploads?: boolean;
+  /** Default: one of its own. */
+  readonly listing?: TaskListing;
+  /** Default: by metadata alone. */
+  readonly search?: ListSearch;
 }
 
 /**
@@ -64,15 +89,38 @@ export interface ReaderOptions {
 export function createReader(logDir: string, options: ReaderOptions = {}): LogReader {
   const { workflowDir = join(logDir, OWN_NAMES.workflows), expectsUploads = false } = options;
   const places = new WorkflowPlaces(workflowDir);
+  const indexes = new Indexes();
+  const { listing = createTaskListing(logDir), search = searchOf(listing) } = options;
+  const feed = createFeedReader(workflowDir);
+  const find = (workflowId: string): Promise<StoredWorkflow | undefined> =>
+    readWorkflow(places, workflowId, expectsUploads);
+  const streams = new Streams({ logDir, indexes, listing, search, feed, readWorkflow: find });
   return {
     hasTask: (taskId) => hasTaskDir(logDir, taskId),
     readDocument: (taskId, document) => readTaskDocument(logDir, taskId, DOCUMENTS[document]),
     openFlow: (taskId, flow) => openFlow(logDir, taskId, FLOWS[flow]),
-    listTasks: createTaskList(logDir),
+    openWindow: async (taskId, flow, query) => {
+      if (!(await hasTaskDir(logDir, taskId))) return undefined;
+      const file = FLOWS[flow];
+      return openWindow(
+        { path: taskFile(logDir, taskId, file), what: `a line file of task ${taskId}` },
+        query,
+        indexes,
+      );
+    },
+    openTrace: (taskId) => openTrace(logDir, taskId),
+    listTasks: search.list,
     listDeliveries: createDeliveryList(logDir),
-    readWorkflow: (workflowId) => readWorkflow(places, workflowId, expectsUploads),
+    readWorkflow: find,
     listWorkflows: createWorkflowList(places, expectsUploads),
-    readFeed: createFeedReader(workflowDir),
+    readFeed: async (query) => {
+      const { items, nextCursor } = await feed.read(query);
+      return { items, nextCursor };
+    },
+    followTask: (taskId, after) => streams.followTask(taskId, after),
+    followTasks: (tasks, after) => streams.followTasks(tasks, after),
+    followWorkflow: (workflowId, after) => streams.followWorkflow(workflowId, after),
+    followFeed: (after, type) => streams.followFeed(after, type),
   };
 }
 
@@ -100,6 +148,23 @@ async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise
       await opened.close();
     },
   };
+}
+
+async function openTrace(logDir: string, taskId: string): Promise<Flow | undefined> {
+  const opened = await openFlow(logDir, taskId, 'trace');
+  // The first span of a running task comes when it ends.
+  if (opened === undefined) return (await hasTaskDir(logDir, taskId)) ? NO_LINES : undefined;
+  return {
+    skippedLines: opened.skippedLines,
+    lines: () => spansOf(opened.lines()),
+    close: () => opened.close(),
+  };
+}
+
+const NO_LINES: Flow = { skippedLines: 0, lines: async function* () {}, close: async () => {} };
+
+async function* spansOf(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  for await (const line of lines) yield* spanItems(line);
 }
 
 /** Also finds the copies of records, which are not counted. */

@@ -6,14 +6,68 @@ import { unlessUnreadable } from '../file-errors.ts';
 import { taskFile } from '../layout.ts';
 import { readTaskDocument } from '../task-file.ts';
 import { readEntries } from './folder-entries.ts';
-import { createWindow, mapBounded, placeInTime, readVersion, type SortKey, takePage } from './listing.ts';
+import {
+  createWindow,
+  mapBounded,
+  newestFirst,
+  placeInTime,
+  readVersion,
+  type SortKey,
+  takePage,
+} from './listing.ts';
 
 /** A task, sorted by its creation time. */
 interface Summary extends SortKey {
+  readonly version: string;
+  readonly changedMs: number;
   readonly status: unknown;
   readonly source: unknown;
   readonly provider: unknown;
   readonly agent: unknown;
+}
+
+/** A task with its metadata. */
+export interface ListedTask {
+  readonly id: string;
+  /** ISO 8601: its place in the order of creation; empty for none. */
+  readonly at: string;
+  readonly metadata: JsonObject;
+}
+
+/** A task as far as lists and their streams need it. */
+export interface TaskState {
+  readonly id: string;
+  /** Another one after each change of the metadata. */
+  readonly version: string;
+  /** When the metadata was put in its place, by the clock of the file system: milliseconds since the epoch. */
+  readonly changedMs: number;
+  readonly status: unknown;
+  /** Whether the filters of metadata accept it. */
+  matches(filter: MetadataFilter): boolean;
+}
+
+/** The filters that metadata answers. */
+type MetadataFilter = Pick<TaskQuery, 'status' | 'source' | 'provider' | 'agent' | 'since' | 'until'>;
+
+/** Which tasks are read, and after which one. */
+export interface TaskScan extends MetadataFilter {
+  readonly after?: SortKey | undefined;
+}
+
+/** The tasks of a log directory. Reads only metadata that changed since the last call. */
+export interface TaskListing {
+  list(query: TaskQuery): Promise<TaskPage>;
+  /** Newest first. Metadata is read as it is asked for. */
+  scan(query: TaskScan): AsyncGenerator<ListedTask>;
+  /** Undefined for a task that is not listed. */
+  read(taskId: string): Promise<ListedTask | undefined>;
+  names(): Promise<readonly string[]>;
+  /** All tasks, in no order. */
+  states(): Promise<readonly TaskState[]>;
+  /** One task; undefined without readable metadata. */
+  state(taskId: string): Promise<TaskState | undefined>;
+  /** The item of a list. */
+  item(taskId: string): Promise<JsonObject | undefined>;
 }
 
 interface CachedSummary {
@@ -25,19 +79,48 @@ interface CachedSummary {
 /** About 400 bytes each, so at most 40 MB: for more tasks than thirty days usually leave. */
 const SUMMARIES_MAX = 100_000;
 
-/** Lists the tasks of a log directory. Reads only metadata that changed since the last call. */
-export function createTaskList(logDir: string): (query: TaskQuery) => Promise<TaskPage> {
+export function createTaskListing(logDir: string): TaskListing {
   const cache = new LRUCache<string, CachedSummary>({ max: SUMMARIES_MAX });
-  return async (query) => {
-    const accepts = createFilter(query);
-    const names = await readTaskNames(logDir);
-    const summaries = await mapBounded(names, (name) => summarize(logDir, name, cache));
-    const matching = summaries.filter((summary) => summary !== undefined).filter(accepts);
-    const { page, nextCursor } = takePage(matching, query.limit);
-    const documents = await mapBounded(page, ({ id }) => readListed(logDir, id));
-    // A task that was removed in between makes the page shorter.
-    return { items: documents.filter((document) => document !== undefined), nextCursor };
+  const summaries = async (): Promise<readonly Summary[]> => {
+    const found = await mapBounded(await readTaskNames(logDir), (name) => summarize(logDir, name, cache));
+    return found.filter((summary) => summary !== undefined);
   };
+  return {
+    list: async (query) => {
+      const matching = (await summaries()).filter(createFilter(query));
+      const { page, nextCursor } = takePage(matching, query.limit, query.asked);
+      const documents = await mapBounded(page, ({ id }) => readListed(logDir, id));
+      // A task that was removed in between makes the page shorter.
+      return { items: documents.filter((document) => document !== undefined), nextCursor };
+    },
+    scan: async function* ({ after, ...filter }) {
+      const accepts = createFilter(filter);
+      const found = (await summaries())
+        .filter((summary) => accepts(summary) && (after === undefined || newestFirst(after, summary) < 0))
+        .sort(newestFirst);
+      for (const { id, at } of found) {
+        const metadata = await readListed(logDir, id);
+        if (metadata !== undefined) yield { id, at, metadata };
+      }
+    },
+    read: async (taskId) => {
+      const summary = await summarize(logDir, taskId, cache);
+      const metadata = summary && (await readListed(logDir, taskId));
+      return metadata && { id: taskId, at: summary.at, metadata };
+    },
+    names: () => readTaskNames(logDir),
+    states: async () => (await summaries()).map(stateOf),
+    state: async (taskId) => {
+      const summary = await summarize(logDir, taskId, cache);
+      return summary && stateOf(summary);
+    },
+    item: (taskId) => readListed(logDir, taskId),
+  };
+}
+
+function stateOf(summary: Summary): TaskState {
+  const { id, version, changedMs, status } = summary;
+  return { id, version, changedMs, status, matches: (filter) => createFilter(filter)(summary) };
 }
 
 async function readTaskNames(logDir: string): Promise<string[]> {
@@ -61,6 +144,8 @@ async function summarize(
   const summary = metadata && {
     id: taskId,
     at: placeInTime(metadata.created_at, version),
+    version: version.text,
+    changedMs: version.changedMs,
     status: metadata.status,
     source: metadata.source,
     provider: metadata.provider,
@@ -77,7 +162,9 @@ async function readListed(logDir: string, taskId: string): Promise<JsonObject | 
   return metadata && { ...metadata, task_id: taskId };
 }
 
-function createFilter(query: TaskQuery): (summary: Summary) => boolean {
+function createFilter(
+  query: MetadataFilter & Pick<TaskQuery, 'cursor' | 'asked'>,
+): (summary: Summary) => boolean {
   const isInWindow = createWindow(query);
   return (summary) =>
     (query.status === undefined || summary.status === query.status) &&

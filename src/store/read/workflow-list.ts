@@ -52,7 +52,7 @@ export function createWorkflowList(
     const found = listed.filter((item) => item !== undefined);
     checkStatus(query.status, found);
     const matching = found.filter(accepts);
-    const { page, nextCursor } = takePage(matching, query.limit);
+    const { page, nextCursor } = takePage(matching, query.limit, query.asked);
     return { items: await mapBounded(page, (item) => itemOf(item, expectsUploads)), nextCursor };
   };
 }

@@ -32,6 +32,8 @@ export interface StoreObserver {
    */
   approvalsWait?(workflowId: string, count: number): void;
   deliveryStored?(line: DeliveryLine): void;
+  /** The files of a task may have changed, or are gone. Called often: it must return at once. */
+  taskChanged?(taskId: string): void;
 }
 
 /** Calls the observer. Its errors do not affect storing. */

@@ -32,6 +32,8 @@ export interface OpenUnitsOptions<Change> {
   /** Whether it has files, so that opening it makes none. */
   exists(id: string): Promise<boolean>;
   onBadLines(count: number): void;
+  /** The files of a unit may have changed. */
+  onChanged?(id: string): void;
 }
 
 /** Open units, each with one writer at a time. */
@@ -79,7 +81,9 @@ export class OpenUnits<Change> {
       const unit = known ?? (await this.#open(id));
       this.#units.delete(id);
       this.#units.set(id, unit);
-      return await unit.apply(changes, this.#options.now(), onRefused);
+      const fresh = await unit.apply(changes, this.#options.now(), onRefused);
+      this.#options.onChanged?.(id);
+      return fresh;
     } catch (error) {
       // The state on disk is unknown after an error: the next record reads it again.
       this.#units.delete(id);
@@ -99,6 +103,16 @@ export class OpenUnits<Change> {
     this.#units.delete(id);
   }
 
+  /** Runs `fn`, which may change or remove the files of a unit. Call it inside `alone`. */
+  async released<T>(id: string, fn: () => Promise<T>): Promise<T> {
+    this.forget(id);
+    try {
+      return await fn();
+    } finally {
+      this.#options.onChanged?.(id);
+    }
+  }
+
   /** Ticks every open unit. */
   async tick(handle: {
     isClosed(): boolean;
@@ -108,8 +122,10 @@ export class OpenUnits<Change> {
     for (const [id, unit] of this.#units) {
       await this.alone(id, async () => {
         if (handle.isClosed() || this.#units.get(id) !== unit) return;
+        const { isDue } = unit;
         try {
           for (const span of await unit.tick(this.#options.now())) handle.onSpan(span);
+          if (isDue) this.#options.onChanged?.(id);
           if (unit.isIdle(this.#options.now())) this.#units.delete(id);
         } catch (error) {
           this.#units.delete(id);

@@ -21,7 +21,7 @@ import { KeyedQueue } from './keyed-queue.ts';
 import { LineSync } from './lines/line-sync.ts';
 import { Liveness } from './liveness.ts';
 import { NameGuard, type NameRules, removeLeftProbes } from './name-guard.ts';
-import type { StoreObserver } from './observer.ts';
+import { notify, type StoreObserver } from './observer.ts';
 import { OpenUnits } from './open-units.ts';
 import { isSpanInTask, type SoughtSpan, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusal, Refusals, unavailable } from './refusals.ts';
@@ -128,6 +128,7 @@ export class Store {
       ...shared,
       kind: 'task',
       max: OPEN_TASKS_MAX,
+      onChanged: (id) => notify(observer, (one) => one.taskChanged?.(id)),
       open: (id, nowMs) =>
         OpenTask.open({ id, nowMs }, { ...taskOptions, writer: this.#sync.of(`task ${id}`) }),
       exists: async (id) => (await statIfPresent(taskDir(logDir, id))) !== undefined,
@@ -270,9 +271,8 @@ export class Store {
     const units = kind === 'task' ? this.#tasks : this.#workflows;
     return units.alone(id, async () => {
       this.#checkOpen();
-      units.forget(id);
       try {
-        return await fn();
+        return await units.released(id, fn);
       } finally {
         if (kind === 'workflow') this.#places.forget(id);
       }

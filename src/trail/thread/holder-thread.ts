@@ -48,6 +48,9 @@ const STAYED_MS = 60_000;
 /** Milliseconds for an answer that only reads memory. */
 const READ_MS = 1_000;
 
+/** Milliseconds for an answer of the search index, which may look into files. */
+const SEARCH_MS = 25_000;
+
 /** Milliseconds beyond its deadline for a shutdown: the store finishes what it has accepted. A hanging thread is ended before. */
 const CLOSE_MS = 60_000;
 
@@ -162,6 +165,14 @@ export class HolderThread {
 
   setSecrets(secrets: readonly string[]): void {
     this.#channel?.tell('secrets', secrets);
+  }
+
+  /** Asks the search index. Undefined when there is no answer: the files have to give it. */
+  search<K extends 'list' | 'stats'>(
+    name: K,
+    request: AskedOfHolder[K]['input'],
+  ): Promise<AskedOfHolder[K]['answer'] | undefined> {
+    return this.#ask(name, request, SEARCH_MS).catch(() => undefined);
   }
 
   /** Undefined when this process has no store, or it does not answer. */

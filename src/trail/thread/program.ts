@@ -19,6 +19,8 @@ import { createSenders, destinationsOf } from '../destinations.ts';
 import { type Holder, startHolder, tryLock } from '../holder.ts';
 import { taskEndFacts, workflowEndFacts } from '../metrics/end-facts.ts';
 import { openTasksOf } from '../metrics/open-tasks.ts';
+import type { OwnLease } from '../search/index-messages.ts';
+import { IndexThread } from '../search/index-thread.ts';
 import { Backlog } from './backlog.ts';
 import { Channel, type Port } from './channel.ts';
 import type { AskedOfHolder, AskedOfRecorder, ToHolder, ToRecorder } from './messages.ts';
@@ -78,6 +80,7 @@ class HolderProgram {
   #booksTimer: NodeJS.Timeout | undefined;
   #senders: readonly Sender[] = [];
   #holder: Holder | undefined;
+  #index: IndexThread | undefined;
   #watch: JournalWatch | undefined;
   /** Whether the records of earlier processes are stored, and their tasks read. */
   #isThrough = false;
@@ -116,6 +119,8 @@ class HolderProgram {
         secrets: (secrets) => maskSecrets(secrets),
       },
       answers: {
+        list: async (request) => this.#index?.list(request),
+        stats: async (request) => this.#index?.stats(request),
         openTasks: async () => this.#holder && openTasksOf(this.#holder.liveness.all()),
         drain: ({ deadlineMs }) => this.#drain(performance.now() + deadlineMs),
         close: ({ deadlineMs, recorded }) => this.#close(performance.now() + deadlineMs, recorded),
@@ -128,6 +133,8 @@ class HolderProgram {
     const { config } = this.#start;
     try {
       const lock = await this.#lock();
+      if (lock !== undefined)
+        this.#index = new IndexThread({ config, books: this.#books, lease: ownLease(lock) });
       this.#holder = lock && (await this.#hold(lock));
       this.#senders = await createSenders(config, this.#journal, this.#books);
       for (const sender of this.#senders) sender.start();
@@ -146,6 +153,7 @@ class HolderProgram {
       const isOurs = error instanceof TasktrailError;
       const [code, retryable] = isOurs ? [error.code, error.retryable] : [undefined, false];
       clearInterval(this.#beats);
+      await this.#index?.close();
       // In a thread of the program the lock would stay.
       await this.#holder?.close(0).catch(() => {});
       this.#channel.tell('refused', { code, message: messageOf(error), retryable });
@@ -203,6 +211,7 @@ class HolderProgram {
       workflowEnded: (end) => channel.tell('workflowEnded', workflowEndFacts(end)),
       approvalsWait: (workflowId, count) => channel.tell('approvalsWait', { workflowId, count }),
       deliveryStored: (line) => channel.tell('deliveryStored', line),
+      taskChanged: (taskId) => this.#index?.noteTask(taskId),
     };
   }
 
@@ -307,8 +316,14 @@ class HolderProgram {
     } catch (error) {
       failed(error);
     }
+    await this.#index?.close();
     await this.#holder?.close(Math.max(0, until - performance.now())).catch(failed);
     clearInterval(this.#beats);
     this.#publish();
   }
+}
+
+/** As plain data, for another thread. */
+function ownLease({ key, lease, token }: DirectoryLock): OwnLease {
+  return { key, lease, token };
 }

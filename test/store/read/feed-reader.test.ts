@@ -23,7 +23,7 @@ class Followed {
 
   constructor(workflowDir: string) {
     this.dir = join(workflowDir, '_feed');
-    this.read = createFeedReader(workflowDir);
+    this.read = createFeedReader(workflowDir).read;
     mkdirSync(this.dir);
   }
 

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createTaskList } from '../../../src/store/read/task-list.ts';
+import { createTaskListing } from '../../../src/store/read/task-list.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
 function writeTask(logDir: string, id: string, metadata: unknown): void {
@@ -34,7 +34,7 @@ test.each([
   [{ status: 'running' as const, agent: 'codex' }, ['c']],
   [{ status: 'failed' as const }, []],
 ])('the query %j lists %j, newest first', async (query, expected) => {
-  const { items } = await createTaskList(await threeTasks())({ ...query, limit: 10 });
+  const { items } = await createTaskListing(await threeTasks()).list({ ...query, limit: 10 });
   expect(items.map(({ task_id }) => task_id)).toEqual(expected);
 });
 
@@ -45,7 +45,7 @@ test('damaged metadata, links, files and names that are no id are not listed', a
   mkdirSync(join(logDir, 'empty'));
   writeFileSync(join(logDir, 'file'), '');
   symlinkSync('a', join(logDir, 'linked'));
-  const list = createTaskList(logDir);
+  const list = createTaskListing(logDir).list;
   expect((await list({ limit: 10 })).items).toHaveLength(3);
   rmSync(logDir, { recursive: true });
   expect(await list({ limit: 10 })).toEqual({ items: [], nextCursor: null });

@@ -10,6 +10,9 @@ import { openSafeHandle } from '../../../system/files/safe-open.ts';
 import { checkLease } from '../../../system/lease-guard.ts';
 import { type Line, readLines } from '../../../system/lines.ts';
 import { lstatIfPresent, openIfPresent } from '../../../system/optional-files.ts';
+import { addHash, lineHash, NO_LINES } from '../../places/line-hash.ts';
+import { MoveRecorder } from '../../places/moves.ts';
+import { INDEXED_BYTES, nextRefresh, refreshOffsets } from '../../places/offsets-file.ts';
 import { type LineWriter, UNSYNCED } from './line-writer.ts';
 
 /** Key of a line: its id for deduplication, its timestamp for the order. */
@@ -29,11 +32,14 @@ interface LineFileOptions {
   readonly readKey: ReadKey;
   /** Default: one that syncs nothing. */
   readonly writer?: LineWriter | undefined;
+  /** Whether readers follow the file and ask for parts of it: its index and its history are kept. Default: false. */
+  readonly isFollowed?: boolean | undefined;
 }
 
 /** A line's key and its byte range in the file. */
 interface LineRange {
   readonly key: LineKey;
+  readonly number: number;
   readonly start: number;
   readonly end: number;
 }
@@ -68,25 +74,29 @@ export class LineFile {
   #badLines = 0;
   /** Ids of lines that `settle` removes. */
   readonly #superseded = new Set<string>();
+  readonly #isFollowed: boolean;
+  /** Size from which on the index is written again. */
+  #indexAt = INDEXED_BYTES;
 
-  private constructor(path: string, { readKey, writer = UNSYNCED }: LineFileOptions) {
+  private constructor(path: string, { readKey, writer = UNSYNCED, isFollowed = false }: LineFileOptions) {
     this.path = path;
     this.#readKey = readKey;
     this.#writer = writer;
+    this.#isFollowed = isFollowed;
   }
 
   /** For a file that is known not to exist. The first append creates it. */
-  static create(path: string, readKey: ReadKey, writer?: LineWriter): LineFile {
-    return new LineFile(path, { readKey, writer });
+  static create(path: string, options: LineFileOptions): LineFile {
+    return new LineFile(path, options);
   }
 
   /** Reads a file; a missing one counts as empty. */
   static async open(
     path: string,
     readKey: ReadKey,
-    { onLine, writer }: Omit<LineFileOptions, 'readKey'> & { onLine?: (line: unknown) => void } = {},
+    { onLine, ...options }: Omit<LineFileOptions, 'readKey'> & { onLine?: (line: unknown) => void } = {},
   ): Promise<LineFile> {
-    const file = new LineFile(path, { readKey, writer });
+    const file = new LineFile(path, { readKey, ...options });
     await file.#load(onLine);
     return file;
   }
@@ -137,6 +147,7 @@ export class LineFile {
     await this.#writer.append(this.path, bytes);
     this.#size += bytes.length;
     for (const line of fresh) this.#track(line);
+    if (this.#size >= this.#indexAt) await this.#refreshIndex();
     return fresh.length;
   }
 
@@ -147,7 +158,13 @@ export class LineFile {
   async settle(): Promise<boolean> {
     const isNeeded = !this.isOrdered || (await this.#needsRewrite());
     if (isNeeded) await this.#rewrite();
+    if (this.#size >= INDEXED_BYTES) await this.#refreshIndex();
     return isNeeded;
+  }
+
+  async #refreshIndex(): Promise<void> {
+    if (this.#isFollowed) await refreshOffsets(this.path);
+    this.#indexAt = nextRefresh(this.#size);
   }
 
   async #needsRewrite(): Promise<boolean> {
@@ -162,19 +179,29 @@ export class LineFile {
     try {
       const lines: LineRange[] = [];
       const seen = new Set<string>();
+      const move = this.#isFollowed ? await MoveRecorder.open(this.path) : undefined;
+      let sum = NO_LINES;
       let key: LineKey = { timestamp: '', id: '' };
       for await (const batch of readLines(file)) {
-        for (const line of batch.map(withoutLeadingNuls)) {
+        for (const stored of batch) {
+          const line = withoutLeadingNuls(stored);
           // Blank lines and a torn last line are left out.
-          if (!line.isTerminated || isBlank(line)) continue;
+          if (!line.isTerminated) continue;
+          const number = move?.add(lineHash(stored.bytes)) ?? 0;
+          if (isBlank(line)) continue;
           const own = this.#keyOf(line);
           if (own !== undefined && seen.size === seen.add(own.id).size) continue;
           if (own !== undefined && this.#superseded.has(own.id)) continue;
           key = own ?? key;
-          lines.push({ key, start: line.start, end: line.end });
+          if (move !== undefined) sum = addHash(sum, lineHash(line.bytes));
+          lines.push({ key, number, start: line.start, end: line.end });
         }
       }
       lines.sort((a, b) => compareKeys(a.key, b.key));
+      await move?.record(
+        lines.map(({ number }) => number),
+        sum,
+      );
       await replaceFile(this.path, copyLines(file, lines));
       for (const id of seen) this.#ids.add(id);
       this.#last = lines.at(-1)?.key;

@@ -28,7 +28,7 @@ export interface LoadedFiles {
 /** For a directory that is new. */
 export function createFiles(dir: string, writer?: LineWriter): LoadedFiles {
   const file = (name: LineFileName, readKey: ReadKey): LineFile =>
-    LineFile.create(join(dir, TASK_FILES[name]), readKey, writer);
+    LineFile.create(join(dir, TASK_FILES[name]), { readKey, writer, isFollowed: name !== 'facts' });
   const files = {
     webhookFlow: file('webhookFlow', sentKey),
     agentOutput: file('agentOutput', sentKey),
@@ -43,14 +43,15 @@ export async function loadFiles(dir: string, writer?: LineWriter): Promise<Loade
   let foreignSpans = 0;
   const telemetry = new TaskTelemetry();
   const path = (file: LineFileName): string => join(dir, TASK_FILES[file]);
+  const followed = { writer, isFollowed: true };
   const marked = { webhookFlow: new MarkedKeys(), agentOutput: new MarkedKeys() };
   const files = {
     webhookFlow: await LineFile.open(path('webhookFlow'), sentKey, {
-      writer,
+      ...followed,
       onLine: marked.webhookFlow.add,
     }),
     agentOutput: await LineFile.open(path('agentOutput'), sentKey, {
-      writer,
+      ...followed,
       onLine: (line) => {
         marked.agentOutput.add(line);
         telemetry.readLine(line);
@@ -63,7 +64,7 @@ export async function loadFiles(dir: string, writer?: LineWriter): Promise<Loade
       },
     }),
     trace: await LineFile.open(path('trace'), traceKey, {
-      writer,
+      ...followed,
       onLine: (line) => {
         const isMarked = markOfSpan(spanOf(line)?.attributes) !== undefined;
         if (isMarked || !isOwnScope(scopeOf(line))) foreignSpans += 1;

@@ -1,0 +1,98 @@
+import { closeSync, existsSync, lstatSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf } from '../../errors.ts';
+import { openSafeSync } from '../../system/files/safe-open.ts';
+import type { Database, Driver } from './driver.ts';
+import { INDEX_VERSION, SCHEMA, SETTINGS } from './schema.ts';
+
+const NAME = '_index.sqlite';
+
+/** What SQLite and its drivers leave beside the file. */
+const BESIDE = ['-journal', '-wal', '-shm', '.lock'] as const;
+
+export function indexPath(logDir: string): string {
+  return join(logDir, NAME);
+}
+
+/** How a failure of the database is met. */
+export type IndexFailure = 'damaged' | 'locked' | 'disk';
+
+/** By the message: the drivers have no codes in common. What is unknown counts as damage, since the index can be made again. */
+export function failureOf(error: unknown): IndexFailure {
+  const message = messageOf(error);
+  if (/locked|busy/i.test(message)) return 'locked';
+  if (/is full|disk I\/O|readonly|unable to open|ENOSPC|EACCES|EROFS|EIO/i.test(message)) return 'disk';
+  return 'damaged';
+}
+
+/** Opens the index for writing; makes an empty one where there is none, or none of this version. */
+export function openIndexFile(driver: Driver, logDir: string): Database {
+  const path = indexPath(logDir);
+  // Only this process writes. A process that was killed leaves its lock, which nothing else would remove.
+  rmSync(`${path}.lock`, { recursive: true, force: true });
+  if (isUsable(path)) {
+    const database = openOrUndefined(driver, path);
+    if (database !== undefined) return database;
+  }
+  removeIndex(logDir);
+  // Made before SQLite opens it: with the mode of the other files, and never through a link.
+  closeSync(openSafeSync(path, 'wx'));
+  const database = driver.open(path, { isReadOnly: false });
+  database.exec(SETTINGS);
+  database.exec(`BEGIN; ${SCHEMA}; COMMIT`);
+  return database;
+}
+
+/** Undefined where there is no whole index of this version. Throws when it is locked. */
+export function openIndexToRead(driver: Driver, logDir: string): Database | undefined {
+  const path = indexPath(logDir);
+  if (!isUsable(path)) return undefined;
+  let database: Database | undefined;
+  try {
+    database = driver.open(path, { isReadOnly: true });
+    if (versionOf(database) === INDEX_VERSION) return database;
+  } catch {
+    // Damaged, or being written by the other kind of driver, whose locks this one does not see.
+  }
+  database?.close();
+  return undefined;
+}
+
+export function removeIndex(logDir: string): void {
+  const path = indexPath(logDir);
+  for (const suffix of ['', ...BESIDE]) rmSync(path + suffix, { recursive: true, force: true });
+}
+
+/** A number that changes when another file stands there; undefined when there is none. */
+export function indexInode(logDir: string): number | undefined {
+  return lstatSync(indexPath(logDir), { throwIfNoEntry: false })?.ino;
+}
+
+/** A link could lead to a file of another program. A file with a log of its own (WAL) is of another version. */
+function isUsable(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true && !existsSync(`${path}-wal`);
+}
+
+function openOrUndefined(driver: Driver, path: string): Database | undefined {
+  let database: Database | undefined;
+  try {
+    database = driver.open(path, { isReadOnly: false });
+    if (versionOf(database) === INDEX_VERSION) {
+      database.exec(SETTINGS);
+      // Also takes back what a killed process had begun.
+      database.all('SELECT count(*) FROM fact', []);
+      return database;
+    }
+  } catch (error) {
+    if (failureOf(error) !== 'damaged') {
+      database?.close();
+      throw error;
+    }
+  }
+  database?.close();
+  return undefined;
+}
+
+function versionOf(database: Database): number {
+  return Number(database.all('PRAGMA user_version', [])[0]?.user_version);
+}

@@ -1,0 +1,353 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf, TasktrailError } from '../../errors.ts';
+import { checkLease } from '../../system/lease-guard.ts';
+import type { TaskFiles, TaskVersions } from '../searched-files.ts';
+import type { Database, Driver } from './driver.ts';
+import { failureOf, indexInode, openIndexFile, removeIndex } from './index-file.ts';
+import { readTask } from './read-task.ts';
+import { type IndexedTask, TaskIndex } from './task-index.ts';
+
+/** Tasks of one transaction, and those that are read at the same time. */
+const BATCH = 64;
+const READS = 16;
+
+/** Changes within this time are written together. A query does not wait for it. */
+const GATHER_MS = 200;
+
+/** Milliseconds between two readings of a growing output, and their multiple of the time that the last one took. */
+const REREAD_MS = 1_000;
+const REREAD_FACTOR = 20;
+
+/** Pause before the next try while the file is locked or the disk is full. */
+const RETRY_MS = 500;
+
+/** Interval in milliseconds of the comparison with the folders: for what was copied there or removed by hand. */
+const SWEEP_MS = 300_000;
+
+/** Fact of an index that is kept now and has had every task: the lease of its keeper. Readers in other processes look for it. */
+export const COMPLETE = 'complete';
+
+export interface IndexState {
+  /** Whether it has been compared with the folders since its start: then it answers, and changes follow within moments. */
+  readonly isComplete: boolean;
+  readonly waiting: number;
+  /** Those that it had when it was opened, and what was written since. */
+  readonly indexed: number;
+  /** Why it is not being written at the moment. */
+  readonly problem: string | undefined;
+}
+
+export interface IndexKeeperOptions {
+  readonly logDir: string;
+  readonly files: TaskFiles;
+  readonly driver: Driver;
+  /** The lease of the process on the log directory. Without it the index is for its own thread only. */
+  readonly lease?: number | undefined;
+  readonly onState?: (state: IndexState) => void;
+  readonly sweepMs?: number;
+}
+
+/** When the texts of an open task were read, for how long, and their versions. */
+interface TextRead {
+  readonly atMs: number;
+  readonly tookMs: number;
+  readonly versions: TaskVersions;
+}
+
+/**
+ * Keeps the index of a log directory as its files are. Whatever happens to the index, it is made again from them. One for each
+ * directory, in the process that holds it.
+ */
+export class IndexKeeper {
+  readonly #options: IndexKeeperOptions;
+  readonly #waiting = new Set<string>();
+  /** Open tasks whose texts are to be read later. */
+  readonly #later = new Map<string, number>();
+  readonly #reads = new Map<string, TextRead>();
+  #database: Database | undefined;
+  #index: TaskIndex | undefined;
+  #inode: number | undefined;
+  /** Whether it has been compared with the folders since it was opened. */
+  #isComplete = false;
+  #indexed = 0;
+  #sweepAtMs = 0;
+  #problem: string | undefined;
+  #isClosed = false;
+  #isHurried = false;
+  #isWriting = false;
+  #wake: () => void = () => {};
+  #settled: (() => void)[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(options: IndexKeeperOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** These tasks have changed, or are gone. Returns at once. */
+  note(ids: readonly string[]): void {
+    for (const id of ids) this.#waiting.add(id);
+    if (ids.length > 0) this.#wake();
+  }
+
+  get state(): IndexState {
+    return {
+      isComplete: this.#isComplete,
+      waiting: this.#waiting.size,
+      indexed: this.#indexed,
+      problem: this.#problem,
+    };
+  }
+
+  /** Resolves when all that was noted is written, at the latest after `withinMs`. */
+  async settle(withinMs: number): Promise<void> {
+    if (this.#waiting.size === 0 && !this.#isWriting && this.#isComplete) return;
+    this.#isHurried = true;
+    this.#wake();
+    const end = new AbortController();
+    const written = new Promise<void>((resolve) => this.#settled.push(resolve));
+    await Promise.race([
+      written,
+      delay(withinMs, undefined, { ref: false, signal: end.signal }).catch(() => {}),
+    ]);
+    end.abort();
+  }
+
+  /** Calls `read` with the whole index. Undefined while there is none: then the files have to be read. */
+  async use<T>(read: (index: TaskIndex) => T): Promise<T | undefined> {
+    if (!this.#isComplete || this.#index === undefined) return undefined;
+    try {
+      return read(this.#index);
+    } catch (error) {
+      this.#failed(error);
+      return undefined;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#wake();
+    await this.#running;
+    this.#disown();
+    this.#closeFile();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        await this.#step();
+        this.#problem = undefined;
+      } catch (error) {
+        this.#failed(error);
+        this.#publish();
+        await this.#sleep(RETRY_MS);
+      }
+    }
+  }
+
+  async #step(): Promise<void> {
+    // A process that was stopped and replaced must not write beside its successor.
+    checkLease();
+    const index = this.#open();
+    if (performance.now() >= this.#sweepAtMs) await this.#sweep(index);
+    this.#takeDue();
+    if (this.#waiting.size === 0) {
+      this.#markComplete(index);
+      for (const resolve of this.#settled.splice(0)) resolve();
+      this.#isHurried = false;
+      this.#publish();
+      await this.#sleep(this.#restMs());
+      if (this.#waiting.size > 0 && !this.#isHurried && !this.#isClosed) await this.#sleep(GATHER_MS, 'all');
+      return;
+    }
+    await this.#writeBatch(index);
+    this.#publish();
+  }
+
+  #open(): TaskIndex {
+    const { driver, logDir } = this.#options;
+    // Removed by hand, or another one put in its place: what is written to the old one is lost.
+    if (this.#index !== undefined && indexInode(logDir) !== this.#inode) this.#closeFile();
+    if (this.#index !== undefined) return this.#index;
+    // One that could not be read.
+    this.#closeFile();
+    this.#database = openIndexFile(driver, logDir);
+    const index = new TaskIndex(this.#database);
+    // Of an earlier keeper: what has changed since is not in the index yet.
+    index.setFact(COMPLETE, '');
+    this.#inode = indexInode(logDir);
+    this.#indexed = index.count();
+    this.#sweepAtMs = 0;
+    this.#index = index;
+    return index;
+  }
+
+  /** Finds what has changed without a note: while no process held the directory, or by hand. */
+  async #sweep(index: TaskIndex): Promise<void> {
+    const { files, sweepMs = SWEEP_MS } = this.#options;
+    const isFirst = !this.#isComplete;
+    const names = await files.names();
+    const known = index.known();
+    const changed: string[] = [];
+    await eachOf(names, async (name) => {
+      const task = known.get(name);
+      known.delete(name);
+      if (this.#isClosed) return;
+      if (task === undefined) changed.push(name);
+      else if (isFirst && (await this.#hasChanged(name, task))) changed.push(name);
+    });
+    for (const id of [...changed, ...known.keys()]) this.#waiting.add(id);
+    this.#sweepAtMs = performance.now() + sweepMs;
+  }
+
+  async #hasChanged(id: string, task: TaskVersions): Promise<boolean> {
+    const now = await this.#options.files.versions(id);
+    return now?.folder !== task.folder || now.output !== task.output;
+  }
+
+  async #writeBatch(index: TaskIndex): Promise<void> {
+    const ids: string[] = [];
+    for (const id of this.#waiting) {
+      ids.push(id);
+      if (ids.length === BATCH) break;
+    }
+    // Before they are read: what changes meanwhile is noted again.
+    for (const id of ids) this.#waiting.delete(id);
+    this.#isWriting = true;
+    try {
+      const tasks: IndexedTask[] = [];
+      const removed: string[] = [];
+      await eachOf(ids, async (id) => {
+        const task = await this.#read(id);
+        if (task === undefined) removed.push(id);
+        else tasks.push(task);
+      });
+      index.write(tasks, removed);
+      this.#indexed += ids.length;
+    } catch (error) {
+      for (const id of ids) this.#waiting.add(id);
+      throw error;
+    } finally {
+      this.#isWriting = false;
+    }
+  }
+
+  /** One task that cannot be read does not keep the others out of the index. */
+  async #read(id: string): Promise<IndexedTask | undefined> {
+    try {
+      return await this.#readTask(id);
+    } catch (error) {
+      if (error instanceof TasktrailError && error.retryable) throw error;
+      return undefined;
+    }
+  }
+
+  async #readTask(id: string): Promise<IndexedTask | undefined> {
+    const startMs = performance.now();
+    const last = this.#reads.get(id);
+    const task = await readTask(this.#options.files, id, ({ folder, output }, isOpen) => {
+      if (!isOpen || last === undefined) return true;
+      const dueMs = last.atMs + Math.max(REREAD_MS, REREAD_FACTOR * last.tookMs);
+      if (startMs >= dueMs) return true;
+      if (last.versions.folder !== folder || last.versions.output !== output) this.#later.set(id, dueMs);
+      return false;
+    });
+    if (task?.text !== undefined) this.#later.delete(id);
+    if (task === undefined || !task.isOpen) {
+      this.#reads.delete(id);
+      this.#later.delete(id);
+    } else if (task.text !== undefined) {
+      const nowMs = performance.now();
+      this.#reads.set(id, { atMs: nowMs, tookMs: nowMs - startMs, versions: task.versions });
+    }
+    // An index that is closed before the texts are read again finds them by their versions.
+    if (task !== undefined && task.text === undefined && last !== undefined)
+      return { ...task, versions: last.versions };
+    return task;
+  }
+
+  #takeDue(): void {
+    const nowMs = performance.now();
+    for (const [id, dueMs] of this.#later) {
+      if (dueMs > nowMs) continue;
+      this.#later.delete(id);
+      this.#waiting.add(id);
+    }
+  }
+
+  #restMs(): number {
+    const nextMs = Math.min(this.#sweepAtMs, ...this.#later.values());
+    return Math.max(1, nextMs - performance.now());
+  }
+
+  #markComplete(index: TaskIndex): void {
+    if (this.#isComplete) return;
+    index.setFact(COMPLETE, String(this.#options.lease ?? ''));
+    this.#isComplete = true;
+  }
+
+  /** What is written from now on is not in the index. */
+  #disown(): void {
+    try {
+      checkLease();
+      if (this.#isComplete) this.#index?.setFact(COMPLETE, '');
+    } catch {
+      // Locked or full: the next holder has another lease, and the next keeper begins with this.
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#problem = messageOf(error);
+    // Of the files: the system is short of descriptors or memory.
+    if (error instanceof TasktrailError) return;
+    const failure = failureOf(error);
+    if (failure === 'locked') return;
+    this.#closeFile();
+    if (failure !== 'damaged') return;
+    try {
+      removeIndex(this.#options.logDir);
+    } catch (removal) {
+      this.#problem = messageOf(removal);
+    }
+  }
+
+  #closeFile(): void {
+    this.#isComplete = false;
+    this.#index = undefined;
+    try {
+      this.#database?.close();
+    } catch {
+      // A damaged one: its file is removed.
+    }
+    this.#database = undefined;
+  }
+
+  #publish(): void {
+    this.#options.onState?.(this.state);
+  }
+
+  /** Ends earlier with a note; with `all` only with a query or the close. */
+  async #sleep(ms: number, until: 'any' | 'all' = 'any'): Promise<void> {
+    if (this.#isClosed) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1));
+      this.#wake = () => {
+        if (until === 'all' && !this.#isHurried && !this.#isClosed) return;
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = () => {};
+  }
+}
+
+async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values();
+  const worker = async (): Promise<void> => {
+    for (const item of rest) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(READS, items.length) }, worker));
+}

@@ -1,0 +1,136 @@
+import type { TaskSort } from '../../model/task-reading.ts';
+import type { Place } from '../list/list-cursor.ts';
+import type { FieldClause, NumberClause, TermClause, TextClause } from '../query/clauses.ts';
+import { WITHOUT_CASE } from '../query/query-fields.ts';
+import type { TaskSearch } from '../query/task-search.ts';
+import type { SqlValue } from './driver.ts';
+
+/** A condition on a row of `task`, with the values that it binds. */
+interface Condition {
+  readonly sql: string;
+  readonly values: readonly SqlValue[];
+  /** For a condition by which rows can be found: the numbers of these rows, and the condition where they are many. */
+  readonly many?: { readonly members: string; readonly sql: string };
+}
+
+/** Whether a statement gives many rows. Then it is faster to go through the tasks in their order and to test each. */
+export type HasMany = (sql: string, values: readonly SqlValue[]) => boolean;
+
+export interface SelectOptions {
+  /** Only what comes after this place. */
+  readonly after?: { readonly place: Place; readonly sort: TaskSort } | undefined;
+  readonly hasMany?: HasMany;
+}
+
+export interface Selection {
+  /** From `WHERE` on. */
+  readonly sql: string;
+  readonly values: readonly SqlValue[];
+}
+
+export const SORT_COLUMNS: Readonly<Record<TaskSort, string>> = {
+  created: 'at',
+  cost: 'cost',
+  duration: 'duration',
+  tokens: 'tokens',
+};
+
+/** The rows that may be of the search: phrases and long words are looked up in the files afterwards. */
+export function whereOf(search: TaskSearch, { after, hasMany }: SelectOptions = {}): Selection {
+  const conditions = [
+    ...search.fields.map(fieldCondition),
+    ...termConditions(search.terms),
+    ...(search.since === undefined ? [] : [{ sql: 'at >= ?', values: [search.since] }]),
+    ...(search.until === undefined ? [] : [{ sql: "at <> '' AND at < ?", values: [search.until] }]),
+    ...(after === undefined ? [] : [afterCondition(after.place, after.sort)]),
+  ];
+  return {
+    sql:
+      conditions.length === 0
+        ? ''
+        : `WHERE ${conditions.map((one) => `(${sqlOf(one, hasMany)})`).join(' AND ')}`,
+    values: conditions.flatMap(({ values }) => values),
+  };
+}
+
+function sqlOf({ sql, values, many }: Condition, hasMany: HasMany | undefined): string {
+  return many !== undefined && hasMany?.(many.members, values) === true ? many.sql : sql;
+}
+
+/** Descending values have NULL last by themselves. */
+export function orderOf(sort: TaskSort): string {
+  return `ORDER BY ${SORT_COLUMNS[sort]} DESC, id DESC`;
+}
+
+/** The terms about which the index does not say everything. */
+export function unsureTerms(terms: readonly TermClause[]): readonly TermClause[] {
+  return terms.filter(({ term }) => !term.isExact);
+}
+
+function fieldCondition(clause: FieldClause): Condition {
+  return clause.kind === 'number' ? numberCondition(clause) : textCondition(clause);
+}
+
+function textCondition({ field, values, isNegated }: TextClause): Condition {
+  const column: string = field;
+  const collation = WITHOUT_CASE.has(field) ? ' COLLATE NOCASE' : '';
+  const parts = values.map(({ text, isPrefix }) =>
+    isPrefix
+      ? { sql: `substr(${column}, 1, length(?))${collation} = ?`, values: [text, text] }
+      : { sql: `${column}${collation} = ?`, values: [text] },
+  );
+  const either = parts.map(({ sql }) => sql).join(' OR ');
+  const bound = parts.flatMap((part) => part.values);
+  if (field === 'tool') return memberCondition(`SELECT n FROM task_tool WHERE ${either}`, bound, isNegated);
+  if (field === 'workflow_id')
+    return memberCondition(`SELECT n FROM task_workflow WHERE ${either}`, bound, isNegated);
+  return { sql: isNegated ? `NOT COALESCE(${either}, 0)` : either, values: bound };
+}
+
+function numberCondition({ field, min, max, isMinOpen, isMaxOpen, isNegated }: NumberClause): Condition {
+  const sides: string[] = [`${field} IS NOT NULL`];
+  const values: number[] = [];
+  const ends: string[] = [];
+  if (min !== undefined) {
+    ends.push(`${field} ${isMinOpen ? '>' : '>='} ?`);
+    values.push(min);
+  }
+  if (max !== undefined) {
+    ends.push(`${field} ${isMaxOpen ? '<' : '<='} ?`);
+    values.push(max);
+  }
+  if (ends.length > 0) sides.push(`${isNegated ? 'NOT ' : ''}(${ends.join(' AND ')})`);
+  return { sql: sides.join(' AND '), values };
+}
+
+/** All positive terms are one expression of FTS5. Each word is quoted, so that none is an operator. */
+function termConditions(terms: readonly TermClause[]): readonly Condition[] {
+  const positive = terms.filter(({ isNegated }) => !isNegated).map(matchOf);
+  const negative = terms.filter(({ isNegated, term }) => isNegated && term.isExact).map(matchOf);
+  const members = 'SELECT rowid FROM text WHERE text MATCH ?';
+  return [
+    ...(positive.length === 0 ? [] : [memberCondition(members, [positive.join(' ')], false)]),
+    ...negative.map((match) => memberCondition(members, [match], true)),
+  ];
+}
+
+/** `+n` keeps SQLite from going through the members and sorting them. */
+function memberCondition(members: string, values: readonly SqlValue[], isNegated: boolean): Condition {
+  if (isNegated) return { sql: `n NOT IN (${members})`, values };
+  return { sql: `n IN (${members})`, values, many: { members, sql: `+n IN (${members})` } };
+}
+
+function matchOf({ term: { words, isPrefix } }: TermClause): string {
+  const quoted = words.map((word) => `"${word.replaceAll('"', '""')}"`).join(' ');
+  return isPrefix ? `${quoted}*` : quoted;
+}
+
+function afterCondition({ value, id }: Place, sort: TaskSort): Condition {
+  const column = SORT_COLUMNS[sort];
+  if (value === null) return { sql: `${column} IS NULL AND id < ?`, values: [id] };
+  const sql = `${column} < ? OR (${column} = ? AND id < ?)`;
+  return {
+    sql: sort === 'created' ? `${column} <= ? AND (${sql})` : `${sql} OR ${column} IS NULL`,
+    values: sort === 'created' ? [value, value, value, id] : [value, value, id],
+  };
+}

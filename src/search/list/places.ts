@@ -1,0 +1,26 @@
+import type { TaskSort } from '../../model/task-reading.ts';
+import type { TaskSearch } from '../query/task-search.ts';
+import type { Place } from './list-cursor.ts';
+
+/** Which part of an ordered list is asked for. Plain data: it passes between threads. */
+export interface ListRequest {
+  readonly search: TaskSearch;
+  readonly sort: TaskSort;
+  readonly after: Place | undefined;
+  readonly limit: number;
+}
+
+/** A page of places, and where the next one begins; undefined at the end. */
+export interface PlacePage {
+  readonly places: readonly Place[];
+  readonly next: Place | undefined;
+}
+
+/** Milliseconds for looks into files for one page. What was not looked at by then is on the next page. */
+export const LOOK_MS = 3_000;
+
+/** Takes one place more than the page has, which shows whether another page follows. */
+export function pageOf(places: readonly Place[], limit: number): PlacePage {
+  const page = places.slice(0, limit);
+  return { places: page, next: places.length > limit ? page.at(-1) : undefined };
+}

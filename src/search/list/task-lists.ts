@@ -1,0 +1,57 @@
+import type { TaskPage, TaskQuery, TaskSort } from '../../model/task-reading.ts';
+import { readDocuments } from '../index/read-task.ts';
+import { taskSearch } from '../query/task-search.ts';
+import type { TaskFiles } from '../searched-files.ts';
+import { listItem } from '../task-row.ts';
+import { decodePlace, encodePlace } from './list-cursor.ts';
+import type { ListRequest, PlacePage } from './places.ts';
+import { listByScan } from './scan-list.ts';
+
+/** Tasks whose documents, which may be long, are in memory at the same time. */
+const READS = 16;
+
+/** Asks the index, wherever it is. Undefined when it cannot answer now. */
+export type AskIndex<Request, Answer> = (request: Request) => Promise<Answer | undefined>;
+
+export interface TaskListsOptions {
+  readonly files: TaskFiles;
+  /** Without it the files give each list. */
+  readonly askIndex?: AskIndex<ListRequest, PlacePage> | undefined;
+  readonly now?: () => number;
+}
+
+/** Lists tasks: by the index when it answers, else by the files. Throws `ERR_INPUT_INVALID` for `q` and for a cursor. */
+export function createTaskLists(options: TaskListsOptions): (query: TaskQuery) => Promise<TaskPage> {
+  const { files, askIndex, now = Date.now } = options;
+  return async (query) => {
+    const { sort = 'created', limit, cursor, asked } = query;
+    const after = cursor === undefined ? undefined : decodePlace(cursor, sort, asked);
+    const request: ListRequest = { search: taskSearch(query, now()), sort, after, limit };
+    const { places, next } = (await askIndex?.(request)) ?? (await listByScan(files, request));
+    const items = await readItems(
+      files,
+      places.map(({ id }) => id),
+    );
+    return { items, nextCursor: nextOf(next, sort, asked) };
+  };
+}
+
+/** The item of a list; undefined for a task that is not listed. */
+export async function readItem(files: TaskFiles, id: string): Promise<TaskPage['items'][number] | undefined> {
+  const task = await files.read(id);
+  return task && listItem(task, await readDocuments(files, id));
+}
+
+/** A task that was removed in between makes the page shorter. */
+async function readItems(files: TaskFiles, ids: readonly string[]): Promise<TaskPage['items']> {
+  const items: TaskPage['items'][number][] = [];
+  for (let at = 0; at < ids.length; at += READS) {
+    const read = await Promise.all(ids.slice(at, at + READS).map((id) => readItem(files, id)));
+    items.push(...read.filter((item) => item !== undefined));
+  }
+  return items;
+}
+
+function nextOf(next: PlacePage['next'], sort: TaskSort, asked: string | undefined): string | null {
+  return next === undefined ? null : encodePlace(next, sort, asked);
+}

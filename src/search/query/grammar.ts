@@ -1,0 +1,144 @@
+import { TASK_STATUSES } from '../../model/documents.ts';
+import { PAST_TIME_RULE, pastTime } from '../../model/past-time.ts';
+import { QueryError } from '../../model/query-error.ts';
+import { firstOfText } from '../../model/text.ts';
+import { textTerm } from '../text/text-match.ts';
+import { readRange } from './amounts.ts';
+import type { FieldClause, ParsedQuery, TermClause, TextValue } from './clauses.ts';
+import { NUMBER_FIELDS, TEXT_FIELDS, TIME_FIELDS } from './query-fields.ts';
+
+/** Longer than anything that people type; each further word costs time in every task. */
+const CHARACTERS_MAX = 4_096;
+const CLAUSES_MAX = 64;
+
+/** A part of a query as it was typed. */
+interface Part {
+  /** Offset of its first character. */
+  readonly at: number;
+  readonly isNegated: boolean;
+  /** Before the colon; undefined for words and phrases. */
+  readonly name: string | undefined;
+  readonly value: string;
+  /** Offset of the value. */
+  readonly valueAt: number;
+  readonly isQuoted: boolean;
+}
+
+/**
+ * Reads what people type: words, `"phrases"`, `field:value`, each with a `-` in front for its opposite. Text before a colon
+ * that is no field is part of a word, so that pasted errors and addresses are found. Throws `QueryError`.
+ */
+export function parseQuery(q: string, nowMs: number): ParsedQuery {
+  const fail = (offset: number, problem: string): never => {
+    throw new QueryError([...q.slice(0, offset)].length + 1, problem);
+  };
+  if (q.length > CHARACTERS_MAX) fail(CHARACTERS_MAX, `a query has at most ${CHARACTERS_MAX} characters`);
+  const control = /[^\P{Cc}\t\n\r]/u.exec(q);
+  if (control !== null) fail(control.index, 'a control character');
+  const fields: FieldClause[] = [];
+  const terms: TermClause[] = [];
+  const times: { since?: string; until?: string } = {};
+  const parts = partsOf(q, fail);
+  for (const [index, part] of parts.entries()) {
+    if (index >= CLAUSES_MAX) fail(part.at, `a query has at most ${CLAUSES_MAX} words and fields`);
+    const time = TIME_FIELDS.find((name) => name === part.name);
+    if (time !== undefined) times[time] = timeOf(part, time, nowMs, fail);
+    else if (part.name !== undefined) fields.push(fieldOf(part, part.name, fail));
+    else {
+      const term = termOf(part);
+      // `a && b`: signs of a pasted text are no words.
+      if (term !== undefined) terms.push(term);
+      else if (parts.length === 1)
+        fail(part.at, 'nothing to search for: a letter, a digit or a symbol is needed');
+    }
+  }
+  return { fields, terms, since: times.since, until: times.until };
+}
+
+type Fail = (offset: number, problem: string) => never;
+
+function partsOf(q: string, fail: Fail): readonly Part[] {
+  const parts: Part[] = [];
+  let at = 0;
+  for (;;) {
+    while (isSpace(q[at])) at += 1;
+    if (at >= q.length) return parts;
+    const start = at;
+    const isNegated = q[at] === '-' && at + 1 < q.length && !isSpace(q[at + 1]);
+    if (isNegated) at += 1;
+    const name = /^[a-z_]{1,20}(?=:)/.exec(q.slice(at, at + 21))?.[0];
+    const isField = name !== undefined && isFieldName(name);
+    if (isField) at += name.length + 1;
+    const valueAt = at;
+    const isQuoted = q[at] === '"';
+    let value: string;
+    if (isQuoted) {
+      const end = q.indexOf('"', at + 1);
+      if (end < 0) fail(at, 'the quote is not closed');
+      value = q.slice(at + 1, end);
+      at = end + 1;
+    } else {
+      while (at < q.length && !isSpace(q[at])) {
+        // `say"hello"`: more likely a missing space than a word with quotes.
+        if (q[at] === '"') fail(at, 'a quote inside a word: put a space before it');
+        at += 1;
+      }
+      value = q.slice(valueAt, at);
+    }
+    parts.push({ at: start, isNegated, name: isField ? name : undefined, value, valueAt, isQuoted });
+  }
+}
+
+function isFieldName(name: string): boolean {
+  return (
+    Object.hasOwn(TEXT_FIELDS, name) ||
+    Object.hasOwn(NUMBER_FIELDS, name) ||
+    TIME_FIELDS.some((known) => known === name)
+  );
+}
+
+function fieldOf(part: Part, name: string, fail: Fail): FieldClause {
+  const { value, valueAt, isNegated } = part;
+  if (value === '') fail(valueAt, `${name}: a value must follow`);
+  const number = NUMBER_FIELDS[name];
+  if (number !== undefined) {
+    const range = readRange(number, value);
+    if (typeof range === 'string') return fail(valueAt, `${name}: ${range}`);
+    return { kind: 'number', field: number, ...range, isNegated };
+  }
+  const field = TEXT_FIELDS[name] ?? fail(part.at, `there is no field ${name}`);
+  const values = valuesOf(part);
+  let at = valueAt;
+  for (const { text, isPrefix } of values) {
+    if (text === '') fail(at, `${name}: a value must follow`);
+    if (field === 'status' && !isPrefix && !TASK_STATUSES.some((known) => known === text))
+      fail(at, `status: ${JSON.stringify(firstOfText(text, 40))} is not one of ${TASK_STATUSES.join(', ')}`);
+    at += text.length + 1;
+  }
+  return { kind: 'text', field, values, isNegated };
+}
+
+/** `a,b` is one of two, unless it is quoted. */
+function valuesOf({ value, isQuoted }: Part): readonly TextValue[] {
+  if (isQuoted) return [{ text: value, isPrefix: false }];
+  return value.split(',').map((text) => {
+    const isPrefix = text.length > 1 && text.endsWith('*');
+    return { text: isPrefix ? text.slice(0, -1) : text, isPrefix };
+  });
+}
+
+function timeOf({ value, valueAt, isNegated, at }: Part, name: string, nowMs: number, fail: Fail): string {
+  if (isNegated) fail(at, `${name}: cannot be negated`);
+  return pastTime(value, nowMs) ?? fail(valueAt, `${name}: must be ${PAST_TIME_RULE}`);
+}
+
+/** Undefined for signs alone. */
+function termOf({ value, isQuoted, isNegated }: Part): TermClause | undefined {
+  const isPrefix = !isQuoted && value.length > 1 && value.endsWith('*');
+  const term = textTerm(isPrefix ? value.slice(0, -1) : value, isPrefix);
+  return term && { term, isNegated };
+}
+
+function isSpace(character: string | undefined): boolean {
+  return character !== undefined && /\s/.test(character);
+}

@@ -1,0 +1,124 @@
+import type { JsonObject } from '../../model/json.ts';
+import type { StatsGroup, StatsPage, StatsQuery } from '../../model/task-reading.ts';
+import { isTurnOver, nextTurn } from '../../system/turns.ts';
+import { readDocuments } from '../index/read-task.ts';
+import type { CountedRow, RowNeeds, TaskIndex } from '../index/task-index.ts';
+import { unsureTerms } from '../index/task-select.ts';
+import type { UseIndex } from '../list/index-list.ts';
+import { scanRows } from '../list/scan-list.ts';
+import type { AskIndex } from '../list/task-lists.ts';
+import { hasTerms, toolsOf } from '../list/text-check.ts';
+import { type TaskSearch, taskSearch } from '../query/task-search.ts';
+import type { TaskFiles, WorkflowSummary } from '../searched-files.ts';
+import { countedLevels, countedTask, countsLevels, needsWorkflows } from './stats-groups.ts';
+import { Tally } from './tally.ts';
+
+/** Plain data: it passes between threads. */
+export interface StatsRequest {
+  readonly search: TaskSearch;
+  readonly groupBy: readonly StatsGroup[];
+}
+
+export interface StatsRows {
+  readonly rows: readonly JsonObject[];
+  /** Groups that are not in the rows. */
+  readonly leftOut: number;
+}
+
+export interface TaskStatsOptions {
+  readonly files: TaskFiles;
+  readonly askIndex?: AskIndex<StatsRequest, StatsRows> | undefined;
+  readonly now?: () => number;
+}
+
+/** Counts tasks: by the index when it answers, else by the files. Throws `ERR_INPUT_INVALID` for `q`. */
+export function createTaskStats(options: TaskStatsOptions): (query: StatsQuery) => Promise<StatsPage> {
+  const { files, askIndex, now = Date.now } = options;
+  return async (query) => {
+    const request = { search: taskSearch(query, now()), groupBy: query.groupBy };
+    return (await askIndex?.(request)) ?? (await countByScan(files, request));
+  };
+}
+
+/** Undefined when there is no index at the moment. */
+export async function countByIndex(
+  use: UseIndex,
+  files: TaskFiles,
+  { search, groupBy }: StatsRequest,
+): Promise<StatsRows | undefined> {
+  const counter = new Counter(files, groupBy);
+  const terms = unsureTerms(search.terms);
+  const batches = await use((index: TaskIndex) => index.rows(search, needsOf(groupBy)));
+  if (batches === undefined) return undefined;
+  for (;;) {
+    const batch = await use(() => batches.next());
+    if (batch === undefined) return undefined;
+    if (batch.done === true) return counter.rows();
+    if (isTurnOver()) await nextTurn();
+    for (const row of batch.value) {
+      if (terms.length > 0) {
+        const documents = await readDocuments(files, row.id);
+        if (!(await hasTerms(files, row.id, { documents, terms }))) continue;
+      }
+      const added = counter.add(row);
+      if (added !== undefined) await added;
+    }
+  }
+}
+
+function needsOf(groupBy: readonly StatsGroup[]): RowNeeds {
+  const texts = ['status', 'provider', 'agent', 'model', 'command', 'repo'] as const;
+  return {
+    texts: texts.filter((name) => groupBy.includes(name)),
+    tools: groupBy.includes('tool'),
+    workflows: needsWorkflows(groupBy),
+  };
+}
+
+async function countByScan(files: TaskFiles, { search, groupBy }: StatsRequest): Promise<StatsRows> {
+  const counter = new Counter(files, groupBy);
+  for await (const row of scanRows(files, search)) {
+    const tools = groupBy.includes('tool') ? await toolsOf(files, row.id) : new Map<string, number>();
+    await counter.add({ ...row, tools });
+  }
+  return counter.rows();
+}
+
+class Counter {
+  readonly #files: TaskFiles;
+  readonly #groupBy: readonly StatsGroup[];
+  readonly #tally: Tally;
+  /** Those whose phases were counted: several tasks may be of one workflow. */
+  readonly #workflows = new Map<string, WorkflowSummary | undefined>();
+
+  constructor(files: TaskFiles, groupBy: readonly StatsGroup[]) {
+    this.#files = files;
+    this.#groupBy = groupBy;
+    this.#tally = new Tally(groupBy);
+  }
+
+  /** A promise where files have to be read. */
+  add(row: CountedRow): Promise<void> | undefined {
+    if (needsWorkflows(this.#groupBy)) return this.#addWithWorkflows(row);
+    this.#tally.add(countedTask(row, row.tools, []));
+    return undefined;
+  }
+
+  async #addWithWorkflows(row: CountedRow): Promise<void> {
+    const workflows: WorkflowSummary[] = [];
+    for (const id of row.workflow_ids) {
+      const isNew = !this.#workflows.has(id);
+      const workflow = isNew ? await this.#files.workflow(id) : this.#workflows.get(id);
+      if (isNew) this.#workflows.set(id, workflow);
+      if (workflow === undefined) continue;
+      workflows.push(workflow);
+      if (isNew && countsLevels(this.#groupBy))
+        for (const level of countedLevels(workflow, row, this.#groupBy)) this.#tally.add(level);
+    }
+    if (!countsLevels(this.#groupBy)) this.#tally.add(countedTask(row, row.tools, workflows));
+  }
+
+  rows(): StatsRows {
+    return this.#tally.rows();
+  }
+}

@@ -1,0 +1,108 @@
+import { type JsonObject, objectOf } from '../model/json.ts';
+import { firstOfText } from '../model/text.ts';
+import type { NumberField, TextField } from './query/query-fields.ts';
+import type { ListedTask } from './searched-files.ts';
+
+/** Characters of a message and an error in a list: some lines on a wide screen. */
+const LISTED_MAX = 500;
+
+/** What is compared, sorted and counted of a task. */
+export interface TaskRow {
+  readonly id: string;
+  /** ISO 8601; empty for none. */
+  readonly at: string;
+  readonly status: string | null;
+  readonly source: string | null;
+  readonly provider: string | null;
+  readonly agent: string | null;
+  readonly model: string | null;
+  readonly command: string | null;
+  readonly repo: string | null;
+  readonly error_type: string | null;
+  readonly workflow_ids: readonly string[];
+  readonly attempt: number;
+  /** Null while the task has not ended. */
+  readonly success: boolean | null;
+  readonly cost: number | null;
+  readonly input_tokens: number | null;
+  readonly output_tokens: number | null;
+  /** In seconds. */
+  readonly duration: number | null;
+}
+
+/** The documents of a task. */
+export interface TaskDocuments {
+  readonly input: JsonObject | undefined;
+  readonly result: JsonObject | undefined;
+}
+
+export function taskRow({ id, at, metadata }: ListedTask, { input, result }: TaskDocuments): TaskRow {
+  const metrics = objectOf(result?.metrics);
+  const { workflow_ids: workflowIds, attempt } = metadata;
+  return {
+    id,
+    at,
+    status: textOrNull(metadata.status),
+    source: textOrNull(metadata.source),
+    provider: textOrNull(metadata.provider),
+    agent: textOrNull(metadata.assigned_agent),
+    model: textOrNull(metadata.model),
+    command: textOrNull(metadata.command),
+    repo: textOrNull(objectOf(input?.source_metadata).repo),
+    error_type: textOrNull(result?.error_type),
+    workflow_ids: Array.isArray(workflowIds) ? workflowIds.filter((one) => typeof one === 'string') : [],
+    attempt: numberOrNull(attempt) ?? 1,
+    success: typeof result?.success === 'boolean' ? result.success : null,
+    cost: numberOrNull(metrics.cost_usd),
+    input_tokens: numberOrNull(metrics.input_tokens),
+    output_tokens: numberOrNull(metrics.output_tokens),
+    duration: numberOrNull(metrics.duration_seconds),
+  };
+}
+
+/** Input and output together; null when neither is known. */
+export function tokensOf({ input_tokens: input, output_tokens: output }: TaskRow): number | null {
+  return input === null && output === null ? null : (input ?? 0) + (output ?? 0);
+}
+
+export function numberIn(row: TaskRow, field: NumberField): number | null {
+  return field === 'tokens' ? tokensOf(row) : row[field];
+}
+
+/** The values of a field other than `tool`, whose values stand in the output. */
+export function textsIn(row: TaskRow, field: Exclude<TextField, 'tool'>): readonly string[] {
+  if (field === 'workflow_id') return row.workflow_ids;
+  const value = row[field];
+  return value === null ? [] : [value];
+}
+
+/** An item of a list: the metadata, and what a table shows of the other documents. */
+export function listItem(task: ListedTask, documents: TaskDocuments): JsonObject {
+  const { input, result } = documents;
+  const row = taskRow(task, documents);
+  return {
+    ...task.metadata,
+    message: listedText(input?.message),
+    repo: row.repo,
+    success: row.success,
+    error: listedText(result?.error),
+    error_type: row.error_type,
+    cost_usd: row.cost,
+    input_tokens: row.input_tokens,
+    output_tokens: row.output_tokens,
+    duration_seconds: row.duration,
+  };
+}
+
+function listedText(value: unknown): string | null {
+  if (typeof value !== 'string') return null;
+  return value.length > LISTED_MAX ? `${firstOfText(value, LISTED_MAX)}…` : value;
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+function numberOrNull(value: unknown): number | null {
+  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+}

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import type { FlowWindow, WindowQuery } from '../../model/task-reading.ts';
+import { readQuery } from '../query.ts';
+
+/** Lines of a window. Each one is parsed: ten thousand take some hundredths of a second. */
+const LINES = 1_000;
+const LINES_MAX = 10_000;
+
+/** Ids of events have at most 128 characters. */
+const lineId = z.string().min(1, 'must not be empty').max(200).optional();
+
+const RULE = `must be a number from 1 to ${LINES_MAX}`;
+const count = z
+  .string()
+  .regex(/^\d{1,9}$/, RULE)
+  .transform(Number)
+  .refine((value) => value >= 1 && value <= LINES_MAX, RULE)
+  .optional();
+
+const schema = z
+  .strictObject({ after: lineId, before: lineId, tail: count, limit: count })
+  .refine(
+    ({ after, before, tail }) => [after, before, tail].filter((one) => one !== undefined).length < 2,
+    'give one of after, before and tail',
+  )
+  .refine(({ tail, limit }) => tail === undefined || limit === undefined, 'give one of tail and limit')
+  .transform(({ limit = LINES, ...query }) => ({ ...query, limit }));
+
+/** The query of a flow; undefined for the whole flow. Throws `ERR_INPUT_INVALID` naming an invalid parameter. */
+export function readWindowQuery(url: string): WindowQuery | undefined {
+  return url.includes('?') && !url.endsWith('?') ? readQuery(url, schema) : undefined;
+}
+
+/** RFC 8288: the windows behind and before this one. `path` is that of the flow. */
+export function windowLinks(
+  path: string,
+  { next, previous }: Pick<FlowWindow, 'next' | 'previous'>,
+  { tail, limit: lines }: WindowQuery,
+): Readonly<Record<string, string>> {
+  const links: string[] = [];
+  const count = tail ?? lines;
+  const add = (rel: string, name: string, id: string): void =>
+    void links.push(`<${path}?${name}=${encodeURIComponent(id)}&limit=${count}>; rel="${rel}"`);
+  if (next !== undefined) add('next', 'after', next);
+  if (previous !== undefined) add('prev', 'before', previous);
+  return links.length === 0 ? {} : { Link: links.join(', ') };
+}

@@ -1,0 +1,117 @@
+import { type FSWatcher, watch } from 'node:fs';
+import { lstatIfPresent } from '../../../system/optional-files.ts';
+
+/** Changes within this time are one: a store that writes four files wakes its readers once. */
+const GATHER_MS = 5;
+
+/** While changes are reported, and where they are not: by some network file systems, and without a watch. */
+const POLL_MS = 1_000;
+const POLL_UNREPORTED_MS = 150;
+
+/** Counts the changes in a folder, and wakes those who wait for the next one. */
+export class FolderWatch {
+  readonly #folder: string;
+  readonly #paths: readonly string[] | undefined;
+  #version = 0;
+  #waiting = new Set<() => void>();
+  #watcher: FSWatcher | undefined;
+  #gathering: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #signature = '';
+  /** Since the last look. */
+  #isReported = false;
+  #isBlind = false;
+  #isClosed = false;
+
+  /** `paths`: the files whose growth is looked for where nothing is reported. Undefined: each look counts as a change. */
+  constructor(folder: string, paths?: readonly string[]) {
+    this.#folder = folder;
+    this.#paths = paths;
+    this.#open();
+    this.#schedule();
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Resolves when the version is another one than this, and when the signal is aborted. */
+  changed(seen: number, signal: AbortSignal): Promise<void> {
+    if (this.#version !== seen || signal.aborted || this.#isClosed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#waiting.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#waiting.add(done);
+      signal.addEventListener('abort', done);
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#gathering);
+    this.#watcher?.close();
+    this.#wake();
+  }
+
+  #open(): void {
+    try {
+      this.#watcher = watch(this.#folder, { persistent: false }, () => {
+        this.#isReported = true;
+        this.#gather();
+      });
+      this.#watcher.on('error', () => this.#unwatch());
+    } catch {
+      // No watches left, or no folder: it is polled.
+      this.#watcher = undefined;
+    }
+  }
+
+  #unwatch(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
+    this.#gather();
+  }
+
+  #gather(): void {
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined;
+      this.#wake();
+    }, GATHER_MS).unref();
+  }
+
+  #wake(): void {
+    this.#version += 1;
+    const waiting = this.#waiting;
+    this.#waiting = new Set();
+    for (const done of waiting) done();
+  }
+
+  #schedule(): void {
+    const ms = this.#watcher === undefined || this.#isBlind ? POLL_UNREPORTED_MS : POLL_MS;
+    this.#timer = setTimeout(() => void this.#poll(), ms).unref();
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#watcher === undefined) this.#open();
+    const parts: string[] = this.#paths === undefined ? [String(this.#version)] : [];
+    for (const path of [this.#folder, ...(this.#paths ?? [])]) {
+      // What cannot be looked at now is looked at again.
+      const stats = await lstatIfPresent(path).catch(() => undefined);
+      parts.push(stats === undefined ? '-' : `${stats.ino} ${stats.size} ${stats.mtimeMs}`);
+    }
+    if (this.#isClosed) return;
+    const signature = parts.join('|');
+    if (signature !== this.#signature) {
+      // A change that the watch has not reported: it may report none.
+      this.#isBlind = this.#paths !== undefined && !this.#isReported;
+      this.#wake();
+    }
+    this.#isReported = false;
+    this.#signature = signature;
+    this.#schedule();
+  }
+}

@@ -1,0 +1,59 @@
+import { LRUCache } from 'lru-cache';
+import { OffsetIndex } from '../../places/offset-index.ts';
+import { extendIndex, INDEXED_BYTES, readOffsets } from '../../places/offsets-file.ts';
+import type { StoredBytes } from '../../places/stored-bytes.ts';
+import type { NamedFile } from '../../stored-file.ts';
+
+/** Of all indexes in memory: four bytes a line, so thirty million lines. */
+const BYTES_MAX = 128 * 1_048_576;
+
+interface Known {
+  readonly index: OffsetIndex;
+  /** A file of another program has no size before it is read. */
+  isWhole: boolean;
+}
+
+/** The indexes of the files that were read last. Each is read from its file, or made, and grows with it. */
+export class Indexes {
+  readonly #known = new LRUCache<string, Known>({
+    maxSize: BYTES_MAX,
+    sizeCalculation: ({ index }) => index.bytes,
+  });
+  /** By identity: two requests at once make one index. */
+  readonly #making = new Map<string, Promise<OffsetIndex>>();
+
+  /** The index of all whole lines that the file has now. */
+  async of(file: NamedFile, bytes: StoredBytes): Promise<OffsetIndex> {
+    for (;;) {
+      const making = this.#making.get(bytes.identity);
+      if (making === undefined) break;
+      await making.catch(() => undefined);
+    }
+    const made = this.#make(file, bytes).finally(() => this.#making.delete(bytes.identity));
+    this.#making.set(bytes.identity, made);
+    return made;
+  }
+
+  async #make(file: NamedFile, bytes: StoredBytes): Promise<OffsetIndex> {
+    const size = await bytes.size();
+    let known = this.#known.get(bytes.identity);
+    // Cut by another program.
+    if (known !== undefined && size !== undefined && known.index.size > size) known = undefined;
+    if (known === undefined) {
+      const isLarge = size === undefined || size >= INDEXED_BYTES;
+      const stored = isLarge
+        ? await readOffsets(file, bytes.identity, size ?? Number.MAX_SAFE_INTEGER)
+        : undefined;
+      known = { index: stored ?? new OffsetIndex(), isWhole: false };
+    }
+    const { index } = known;
+    if (size === undefined ? !known.isWhole : index.size < size) {
+      await extendIndex(index, bytes);
+      known.isWhole = bytes.isGzipped;
+    }
+    // Also for one that has grown: the cache adds up the bytes when it is set.
+    this.#known.delete(bytes.identity);
+    this.#known.set(bytes.identity, known);
+    return index;
+  }
+}

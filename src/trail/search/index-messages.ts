@@ -1,0 +1,38 @@
+import type { IndexState } from '../../search/index/index-keeper.ts';
+import type { ListRequest, PlacePage } from '../../search/list/places.ts';
+import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';
+import type { DirectoryLock } from '../../store/lock.ts';
+
+// What passes between the holder's thread and the thread of the index. All of it is plain data, copied.
+
+/** The lock of the log directory, as far as it proves that it is still held. */
+export type OwnLease = Pick<DirectoryLock, 'key' | 'lease' | 'token'>;
+
+/** With what the thread of the index starts. */
+export interface IndexStart {
+  readonly logDir: string;
+  readonly workflowDir: string;
+  readonly fileMode: string;
+  /** Undefined where the directory is not held. */
+  readonly lease: OwnLease | undefined;
+}
+
+/** Told to the thread of the index. */
+export interface ToIndex {
+  /** Tasks that were written or removed. */
+  changed: readonly string[];
+}
+
+/** Asked of it. Undefined: it cannot answer now. */
+export interface AskedOfIndex {
+  list: { readonly input: ListRequest; readonly answer: PlacePage | undefined };
+  stats: { readonly input: StatsRequest; readonly answer: StatsRows | undefined };
+  close: { readonly input: undefined; readonly answer: undefined };
+}
+
+/** Told to the holder's thread. */
+export interface FromIndex {
+  state: IndexState;
+  /** There is no SQLite: the files answer. The thread ends. */
+  none: undefined;
+}

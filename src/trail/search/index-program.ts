@@ -1,0 +1,59 @@
+import { IndexKeeper } from '../../search/index/index-keeper.ts';
+import { loadDriver } from '../../search/index/load-driver.ts';
+import { listByIndex } from '../../search/list/index-list.ts';
+import { countByIndex } from '../../search/stats/task-stats.ts';
+import { LeaseCheck } from '../../store/lease/lease.ts';
+import { createBlockingSource } from '../../store/read/blocking-source.ts';
+import { setFileMode } from '../../system/files/modes.ts';
+import { setLeaseGuard } from '../../system/lease-guard.ts';
+import { Channel, type Port } from '../thread/channel.ts';
+import type { AskedOfIndex, FromIndex, IndexStart, OwnLease, ToIndex } from './index-messages.ts';
+
+/** Milliseconds for which a query waits for what was written before it. */
+const SETTLE_MS = 200;
+
+/** The same after the start, which compares the index with the files of all tasks. */
+const CATCH_UP_MS = 5_000;
+
+type NoRequests = Record<never, never>;
+
+/** Keeps the index and answers from it. */
+export async function runIndex(port: Port, start: IndexStart): Promise<void> {
+  const { logDir, workflowDir, fileMode, lease } = start;
+  setFileMode(fileMode);
+  if (lease !== undefined) setLeaseGuard(leaseCheck(logDir, lease));
+  const catchUpMs = performance.now() + CATCH_UP_MS;
+  const files = createBlockingSource(logDir, workflowDir);
+  const driver = await loadDriver();
+  const keeper =
+    driver &&
+    new IndexKeeper({
+      ...{ logDir, files, driver, lease: lease?.lease },
+      onState: (state) => channel.tell('state', state),
+    });
+  const settle = async (): Promise<void> =>
+    keeper?.settle(keeper.state.isComplete ? SETTLE_MS : Math.max(0, catchUpMs - performance.now()));
+  const channel = new Channel<FromIndex, NoRequests, ToIndex, AskedOfIndex>(port, {
+    listeners: { changed: (ids) => keeper?.note(ids) },
+    answers: {
+      list: async (request) => {
+        await settle();
+        return keeper && listByIndex((read) => keeper.use(read), files, request);
+      },
+      stats: async (request) => {
+        await settle();
+        return keeper && countByIndex((read) => keeper.use(read), files, request);
+      },
+      close: async () => {
+        await keeper?.close();
+        return undefined;
+      },
+    },
+  });
+  if (keeper === undefined) channel.tell('none', undefined);
+  else keeper.start();
+}
+
+function leaseCheck(logDir: string, { key, lease, token }: OwnLease): LeaseCheck {
+  return new LeaseCheck({ logDir, key, lease, isOwn: (found) => found === token, onLost: () => {} });
+}

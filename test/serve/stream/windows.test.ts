@@ -1,0 +1,197 @@
+import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { serveLogs } from '../../../src/serve/logs.ts';
+import { compressTask } from '../../../src/store/compress.ts';
+import { INDEXED_BYTES, refreshOffsets } from '../../../src/store/places/offsets-file.ts';
+import { createReader } from '../../../src/store/read/reader.ts';
+import { ask, type Got, listen, tempDir, writeTask } from '../log-server.ts';
+
+const FLOW = '/tasks/task-1/logs/agent-output';
+const FILE = '03-agent-output.jsonl';
+
+const line = (n: number, more: object = {}): string =>
+  `${JSON.stringify({ timestamp: '2026-01-02T03:04:05.000Z', type: 'output', content: `line ${n}`, event_id: `id-${n}`, ...more })}\n`;
+
+const lines = (from: number, to: number): string => {
+  let text = '';
+  for (let n = from; n < to; n += 1) text += line(n);
+  return text;
+};
+
+interface Served {
+  readonly dir: string;
+  readonly path: string;
+  get(query: string): Promise<Got>;
+  ids(query: string): Promise<readonly string[]>;
+}
+
+async function serve(agentOutput: string): Promise<Served> {
+  const logDir = await tempDir();
+  const dir = writeTask(logDir, 'task-1', { metadata: { task_id: 'task-1' }, agentOutput });
+  const port = await listen(serveLogs({ reader: createReader(logDir) }));
+  const get = (query: string): Promise<Got> => ask(port, `${FLOW}${query}`);
+  const ids = async (query: string): Promise<readonly string[]> => idsOf(await get(query));
+  return { dir, path: join(dir, FILE), get, ids };
+}
+
+function idsOf(got: Got): readonly string[] {
+  expect(got.status).toBe(200);
+  return (JSON.parse(got.text) as { event_id: string }[]).map(({ event_id: id }) => id);
+}
+
+function linkOf(got: Got, rel: string): string | undefined {
+  const link = new RegExp(`<[^>]*(\\?[^>]*)>; rel="${rel}"`).exec(String(got.headers.link ?? ''));
+  return link?.[1];
+}
+
+const names = (from: number, to: number): string[] =>
+  Array.from({ length: to - from }, (_, index) => `id-${from + index}`);
+
+test('after, before, tail and limit name windows of a flow', async () => {
+  const { ids } = await serve(lines(0, 20));
+  expect(await ids('?after=id-4&limit=3')).toEqual(names(5, 8));
+  expect(await ids('?before=id-4&limit=3')).toEqual(names(1, 4));
+  expect(await ids('?before=id-2')).toEqual(names(0, 2));
+  expect(await ids('?tail=4')).toEqual(names(16, 20));
+  expect(await ids('?limit=2')).toEqual(names(0, 2));
+  expect(await ids('?after=id-19')).toEqual([]);
+  expect(await ids('?before=id-0')).toEqual([]);
+  expect(await ids('')).toEqual(names(0, 20));
+});
+
+test('Link leads through the whole flow, forwards and backwards', async () => {
+  const { get } = await serve(lines(0, 1_000));
+  for (const [start, rel] of [
+    ['?limit=77', 'next'],
+    ['?tail=77', 'prev'],
+  ] as const) {
+    const found: string[] = [];
+    for (let query: string | undefined = start; query !== undefined; ) {
+      const got = await get(query);
+      if (rel === 'next') found.push(...idsOf(got));
+      else found.unshift(...idsOf(got));
+      query = linkOf(got, rel);
+    }
+    expect(found).toEqual(names(0, 1_000));
+  }
+});
+
+test('the first window has no link back and the last one none forward', async () => {
+  const { get } = await serve(lines(0, 10));
+  const first = await get('?limit=4');
+  expect([linkOf(first, 'next'), linkOf(first, 'prev')]).toEqual(['?after=id-3&limit=4', undefined]);
+  const last = await get('?tail=4');
+  expect([linkOf(last, 'next'), linkOf(last, 'prev')]).toEqual([undefined, '?before=id-6&limit=4']);
+});
+
+test('an id that the file does not have is gone, and wrong queries are refused', async () => {
+  const { get } = await serve(lines(0, 3));
+  const gone = await get('?after=id-99');
+  expect([gone.status, gone.json().code]).toEqual([410, 'ERR_GONE']);
+  for (const query of [
+    '?after=',
+    '?limit=0',
+    '?limit=x',
+    '?tail=10001',
+    '?after=a&before=b',
+    '?tail=1&limit=2',
+    '?page=1',
+  ])
+    expect((await get(query)).status, query).toBe(400);
+  expect((await get(`?after=${'x'.repeat(201)}`)).status).toBe(400);
+});
+
+test('damaged lines are left out and counted for the window, and lines without an id can be passed', async () => {
+  const text = `${line(0)}nonsense\n{"n":1}\n${line(2)}{"half":`;
+  const { get } = await serve(text);
+  const all = await get('?limit=9');
+  expect(JSON.parse(all.text)).toHaveLength(3);
+  expect(all.headers['task-logs-skipped-lines']).toBe('2');
+  const two = await get('?limit=2');
+  expect(linkOf(two, 'next')).toBe('?after=%402&limit=2');
+  expect(idsOf(await get(linkOf(two, 'next') ?? ''))).toEqual(['id-2']);
+});
+
+test('a copy that a later line stands for is left out, wherever the window is', async () => {
+  const copy = line(1, { sender: 'agent', content: 'copy' });
+  const { get } = await serve(`${line(0)}${copy}${lines(2, 600)}${line(1)}`);
+  expect(idsOf(await get('?limit=3'))).toEqual(['id-0', 'id-2']);
+  expect(idsOf(await get('?tail=2'))).toEqual(['id-599', 'id-1']);
+  expect(idsOf(await get('?before=id-3&limit=2'))).toEqual(['id-2']);
+  expect(idsOf(await get('?after=id-1'))).toEqual([]);
+});
+
+test('lines that were appended since are in the next window', async () => {
+  const { ids, path } = await serve(lines(0, 3));
+  expect(await ids('?after=id-1')).toEqual(['id-2']);
+  appendFileSync(path, lines(3, 5));
+  expect(await ids('?after=id-1')).toEqual(names(2, 5));
+});
+
+test('a file that was put in another order is read as it is now', async () => {
+  const { ids, path } = await serve(lines(0, 3));
+  expect(await ids('?after=id-1')).toEqual(['id-2']);
+  writeFileSync(`${path}.new`, line(2) + line(1) + line(0));
+  renameSync(`${path}.new`, path);
+  expect(await ids('?after=id-1')).toEqual(['id-0']);
+});
+
+const MANY = Math.ceil((3 * INDEXED_BYTES) / line(10_000).length);
+
+test('gzipped by the store or by gzip, with its index, without one or with a damaged one, a file has the same windows', async () => {
+  const text = lines(0, MANY);
+  const damage: Readonly<Record<string, (path: string) => Promise<void>>> = {
+    'no index': async () => {},
+    'an index': async (path) => refreshOffsets(path),
+    'a damaged index': async (path) => {
+      await refreshOffsets(path);
+      writeFileSync(`${path}.offsets`, 'tasktrail offsets 1\n{}\n');
+    },
+    'the index of another file': async (path) => {
+      writeFileSync(path, lines(0, MANY).replace('id-7"', 'id-x"'));
+      await refreshOffsets(path);
+      rmSync(path);
+      writeFileSync(path, text);
+    },
+    'gzipped by the store': async (path) => {
+      await compressTask(join(path, '..'));
+      await refreshOffsets(path);
+    },
+    'gzipped by the store, no index': async (path) => void (await compressTask(join(path, '..'))),
+    'gzipped by gzip': async (path) => {
+      writeFileSync(`${path}.gz`, gzipSync(text));
+      rmSync(path);
+    },
+  };
+  for (const [what, prepare] of Object.entries(damage)) {
+    const { ids, path } = await serve(text);
+    await prepare(path);
+    const middle = Math.floor(MANY / 2);
+    expect(await ids(`?after=id-${middle}&limit=3`), what).toEqual(names(middle + 1, middle + 4));
+    expect(await ids(`?before=id-${middle}&limit=3`), what).toEqual(names(middle - 3, middle));
+    expect(await ids('?tail=3'), what).toEqual(names(MANY - 3, MANY));
+    expect(await ids('?limit=3'), what).toEqual(names(0, 3));
+  }
+});
+
+test('a line over the limit is passed and counted', async () => {
+  const long = `${JSON.stringify({ event_id: 'long', content: 'x'.repeat(17 * 1_048_576) })}\n`;
+  const { get } = await serve(`${line(0)}${long}${line(1)}`);
+  const got = await get('?tail=2');
+  expect(idsOf(got)).toEqual(['id-0', 'id-1']);
+  expect(got.headers['task-logs-skipped-lines']).toBe('1');
+  expect(idsOf(await get('?after=id-0'))).toEqual(['id-1']);
+});
+
+test('a window ends after sixteen megabytes, and its link goes on', async () => {
+  const big = (n: number): string => line(n, { more: 'x'.repeat(5 * 1_048_576) });
+  const { get } = await serve(big(0) + big(1) + big(2) + big(3) + big(4));
+  const first = await get('?limit=10');
+  expect(idsOf(first)).toEqual(names(0, 3));
+  expect(linkOf(first, 'next')).toBe('?after=id-2&limit=10');
+  const last = await get('?tail=10');
+  expect(idsOf(last)).toEqual(names(2, 5));
+  expect(linkOf(last, 'prev')).toBe('?before=id-2&limit=10');
+});
