@@ -31,6 +31,7 @@ const LARGE_FOLDERS: Readonly<Record<string, string>> = {
   agent: 'an agent run has a process, files and output; only the dialects form a group of their own',
   cli: 'one file per command',
   doctor: 'one file per check',
+  journal: 'one file per side of a segment: its name, its lines, its counts, its reader, its writer',
   model: 'one file per kind of document',
   'queue/bullmq': 'one file per part of the protocol with Redis',
   redact: 'one file per way in which a secret is written',

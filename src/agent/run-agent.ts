@@ -240,7 +240,7 @@ async function finish(run: OpenRun, options: AgentProcessOptions): Promise<Agent
   const limitReached = watchLimits(run, options);
   const broken = await output.follow(child);
   const exit = await child.exited;
-  // Without the lease the processes and the folder are the successor's.
+  // Without the lease the processes and the folder are the successor's. While that is not known the result waits.
   await leaseHeld();
   await endRunProcesses(facts.runId, { group: facts.group });
   await sendLeftRecords(folder, options);

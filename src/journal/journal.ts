@@ -17,6 +17,7 @@ import type {
   SegmentOrigin,
   WrittenSegment,
 } from './segment-counts.ts';
+import { SegmentList } from './segment-list.ts';
 import {
   formatSegmentName,
   isOrphan,
@@ -40,7 +41,7 @@ export interface QueuedBatch extends Batch {
 export class Journal {
   readonly #options: JournalOptions;
   readonly #appender: Appender;
-  readonly #segments: Segment[] = [];
+  readonly #segments: SegmentList;
   readonly #wakeups = new Wakeups();
   /** Ids of segments of an earlier thread, which the recording thread names once more when it has the address of this one. */
   readonly #adopted = new Set<string>();
@@ -55,6 +56,7 @@ export class Journal {
 
   constructor(options: JournalOptions) {
     this.#options = options;
+    this.#segments = new SegmentList(options.destinations);
     this.#problems = new SegmentProblems(options.books);
     this.#counts = new JournalBooks(options);
     this.#bound = new JournalBound(options, {
@@ -63,7 +65,7 @@ export class Journal {
     });
     this.#appender = new Appender({
       ...options,
-      deliveredTo: (id) => this.#find(id)?.deliveredTo(options.destinations) ?? 0,
+      deliveredTo: (id) => this.#segments.find(id)?.deliveredTo(options.destinations) ?? 0,
     });
     this.#appender.listen({
       opened: (segment) => this.follow(segment),
@@ -80,7 +82,7 @@ export class Journal {
   /** A segment to which this thread or another one appends. `complete` tells that it appends no more. */
   follow(file: WrittenSegment): void {
     // It was adopted, and has been sent meanwhile: the message about it was on its way.
-    if (this.#adopted.has(file.id) && this.#find(file.id) === undefined) return;
+    if (this.#adopted.has(file.id) && this.#segments.find(file.id) === undefined) return;
     const segment = this.#known(file);
     segment.readableTo = file.readableTo;
     if (file.size !== undefined) this.complete(file.id, file.size, file.entries);
@@ -89,15 +91,17 @@ export class Journal {
 
   /** With `always`: the bytes that are synced. */
   readable(id: string, bytes: number): void {
-    const segment = this.#find(id);
+    const segment = this.#segments.find(id);
     if (segment !== undefined) segment.readableTo = bytes;
     this.wake();
   }
 
   /** Nothing is appended to the segment any more, which has this many bytes and records. */
   complete(id: string, size: number, entries?: number): void {
-    const segment = this.#find(id);
+    const segment = this.#segments.find(id);
     segment?.complete(size);
+    // A destination that has passed it looks once more: only now it is known how many records there were.
+    if (segment !== undefined) this.#segments.add(segment);
     if (entries !== undefined) this.#counts.complete(id, entries, segment);
     this.wake();
     void this.#bound.keep();
@@ -106,13 +110,13 @@ export class Journal {
   /** Goes on with a segment that a process or thread, which has ended, was sending. */
   adopt(file: LeftSegment): void {
     const { id, path, size, readableTo, entries, isClaimed, counted } = file;
-    if (this.#find(id) !== undefined) return;
+    if (this.#segments.find(id) !== undefined) return;
     this.#adopted.add(id);
     const segment = this.#segmentOf({ id, path }, { growing: size === undefined, isClaimed, counted });
     segment.readableTo = readableTo;
     if (size !== undefined) segment.complete(size);
     segment.loadCursors();
-    this.#segments.push(segment);
+    this.#segments.add(segment);
     for (const [destination, index] of Object.entries(counted ?? {}))
       segment.counts.begin(destination, index);
     if (entries !== undefined) this.#counts.complete(id, entries, segment);
@@ -156,7 +160,7 @@ export class Journal {
 
   /** The next records for a destination, oldest first; undefined when none are available. */
   async next(destination: string, recordsMax: number = BATCH_RECORDS_MAX): Promise<QueuedBatch | undefined> {
-    for (const segment of [...this.#segments]) {
+    for (const segment of this.#segments.ahead(destination)) {
       if (this.#problems.isAside(segment.id)) continue;
       try {
         const batch = await this.#read(segment, destination, recordsMax);
@@ -182,6 +186,7 @@ export class Journal {
       await this.#counts.settleRest(segment, destination, reader.index);
       await segment.finish(destination);
     } else if (segment.isComplete) await this.#counts.settleRest(segment, destination, undefined);
+    if (segment.isComplete && segment.isFinishedFor([destination])) this.#segments.pass(destination, segment);
     await this.#forgetIfFinished(segment);
     return undefined;
   }
@@ -225,7 +230,7 @@ export class Journal {
     if (this.#closed) return 0;
     this.#appender.checkFile();
     if (this.#problems.isRetryDue) this.wake();
-    for (const segment of [...this.#segments]) await segment.touch();
+    for (const segment of this.#segments.all()) await segment.touch();
     let names: string[];
     try {
       checkFolders(directory, 1);
@@ -237,10 +242,10 @@ export class Journal {
     books.setReason('journal claims', undefined);
     this.#problems.look(names);
     let claimed = 0;
-    // A name begins with the id. A backlog has thousands, and a look comes each second.
-    const known = new Set(this.#segments.map(({ id }) => id));
     for (const name of names.sort()) {
-      if (!known.has(name.split('~', 1)[0] ?? '') && (await claim(name))) claimed += 1;
+      // A name begins with the id. A backlog has thousands, and a look comes each second.
+      const isKnown = this.#segments.find(name.split('~', 1)[0] ?? '') !== undefined;
+      if (!isKnown && (await claim(name))) claimed += 1;
     }
     if (claimed > 0) this.wake();
     await this.#bound.keep();
@@ -250,13 +255,13 @@ export class Journal {
   /** Whether living processes of this host are sending segments of dead ones. */
   async hasClaimsOfOthers(): Promise<boolean> {
     const claims = liveClaimsIn(await namesIn(this.#options.directory), this.#superseded);
-    return claims.some((id) => this.#find(id) === undefined);
+    return claims.some((id) => this.#segments.find(id) === undefined);
   }
 
   /** Number of records that are not delivered to a destination yet, without those of unreadable segments. */
   async countPending(destination: string): Promise<number> {
     let pending = this.#appender.pendingCount;
-    for (const segment of [...this.#segments]) {
+    for (const segment of this.#segments.all()) {
       try {
         pending += await segment.countPending(destination);
       } catch (error) {
@@ -272,7 +277,7 @@ export class Journal {
     this.#closed = true;
     await this.#appender.synced();
     this.#appender.close();
-    for (const segment of this.#segments.splice(0)) {
+    for (const segment of this.#segments.takeAll()) {
       try {
         const isDrained =
           !this.#problems.has(segment.id) && (await segment.finishIfDrained(this.destinations));
@@ -287,17 +292,13 @@ export class Journal {
     this.wake();
   }
 
-  #find(id: string): Segment | undefined {
-    return this.#segments.find((segment) => segment.id === id);
-  }
-
   /** A segment that is appended to: the one with this id, or a new one. */
   #known({ id, path }: SegmentFile): Segment {
-    const found = this.#find(id);
+    const found = this.#segments.find(id);
     if (found !== undefined) return found;
     this.#options.onSegment?.(id, path);
     const segment = this.#segmentOf({ id, path }, { growing: true });
-    this.#segments.push(segment);
+    this.#segments.add(segment);
     return segment;
   }
 
@@ -319,8 +320,10 @@ export class Journal {
     this.#isCounting = true;
     try {
       // Also those that are claimed meanwhile.
-      for (let at = 0; at < this.#segments.length && !this.#closed; at += 1)
-        await this.#segments[at]?.count().catch(() => {});
+      for (const segment of this.#segments.each()) {
+        if (this.#closed) return;
+        await segment.count().catch(() => {});
+      }
     } finally {
       this.#isCounting = false;
     }
@@ -331,18 +334,16 @@ export class Journal {
     if (this.#closed) return 0;
     const parsed = parseSegmentName(name);
     const path = join(this.#options.directory, name);
-    if (this.#find(id) === undefined && state === 'closed' && parsed !== undefined) {
+    if (this.#segments.find(id) === undefined && state === 'closed' && parsed !== undefined) {
       if (await this.#problems.canRead(path, id)) await this.#take(name, parsed);
     }
-    const segment = this.#find(id);
+    const segment = this.#segments.find(id);
     if (segment === undefined || !segment.isComplete) return 0;
     // Counted first: what is lost has a number.
     await segment.count();
-    const index = this.#segments.indexOf(segment);
     // Delivered meanwhile.
-    if (index < 0) return 0;
+    if (!this.#segments.remove(segment)) return 0;
     const lost = this.#counts.drop(segment);
-    this.#segments.splice(index, 1);
     this.#options.beforeAdvance?.();
     await segment.drop();
     this.#problems.clear(id);
@@ -353,7 +354,7 @@ export class Journal {
   async #claim(name: string): Promise<boolean> {
     const parsed = parseSegmentName(name);
     if (parsed === undefined || this.#unknownOnly.has(parsed.id)) return false;
-    if (this.#find(parsed.id)) return false;
+    if (this.#segments.find(parsed.id)) return false;
     const from = join(this.#options.directory, name);
     const isLeft = parsed.state === 'closed' || isSameProcess(parsed.owner, this.#superseded);
     if (!isLeft && !(await isOrphan(from, parsed))) return false;
@@ -385,9 +386,7 @@ export class Journal {
 
   async #forgetIfFinished(segment: Segment): Promise<void> {
     if (!segment.isComplete || !segment.isFinishedFor(this.destinations)) return;
-    const index = this.#segments.indexOf(segment);
-    if (index < 0) return;
-    this.#segments.splice(index, 1);
+    if (!this.#segments.remove(segment)) return;
     this.#problems.clear(segment.id);
     this.#counts.forget(segment);
     this.#options.beforeAdvance?.();

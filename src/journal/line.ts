@@ -1,6 +1,6 @@
 import type { OtlpAnyValue, OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from '../model/otlp.ts';
 import { wellFormed } from '../model/text.ts';
-import { redact, redactJson, redactNamedText } from '../redact/redact.ts';
+import { redact, redactJson, redactNamedText, rulesVersion } from '../redact/redact.ts';
 
 /**
  * A segment line is one letter and JSON: `H` the header (first line), `C` the resource and scope of the following
@@ -89,8 +89,14 @@ function valueText(value: OtlpAnyValue): string {
 /** A program uses few attribute names; the bound protects against one that generates them. */
 const NAMES_MAX = 1_000;
 const names = new Map<string, string>();
+/** The rules by which they were masked. */
+let namesRules = rulesVersion();
 
 function nameText(name: string): string {
+  if (namesRules !== rulesVersion()) {
+    namesRules = rulesVersion();
+    names.clear();
+  }
   const known = names.get(name);
   if (known !== undefined) return known;
   const text = safeText(name);

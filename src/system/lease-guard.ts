@@ -2,9 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TasktrailError } from '../errors.ts';
 import { ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
-/** Pause between two looks at a lock that cannot be read, and how many there are. */
+/** Pause between two looks at a lock that cannot be read. */
 const LOOK_MS = 500;
-const LOOKS_MAX = 60;
 
 /** How this thread knows whether its process still owns the log directory. */
 export interface LeaseGuard {
@@ -63,9 +62,11 @@ export function checkLease(isFresh = false): void {
   });
 }
 
-/** `checkLease` for work that may wait: a lock that cannot be read for a while does not fail a task. */
+/**
+ * `checkLease` for work that may wait. Throws only when another process has taken over. A lock that cannot be read is no answer,
+ * and is waited for without a limit: an agent that has ended keeps its result. Does not keep the process alive.
+ */
 export async function leaseHeld(): Promise<void> {
-  for (let look = 0; look < LOOKS_MAX && !holdsLease() && guard?.isLost !== true; look += 1)
-    await delay(LOOK_MS);
+  while (!holdsLease() && guard?.isLost !== true) await delay(LOOK_MS, undefined, { ref: false });
   checkLease();
 }

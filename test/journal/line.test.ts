@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { logEntry, type OtlpLogRecord, spanEntry } from '../../src/journal/line.ts';
 import { wellFormedJsonText } from '../../src/model/text.ts';
+import { maskSecrets, setRedactRules } from '../../src/redact/redact.ts';
 
 const SECRET = `ghp_${'aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zZ'.repeat(2).slice(0, 36)}`;
 
@@ -68,4 +69,25 @@ test('text whose JSON form resembles a token is written unchanged', () => {
     attributes,
   };
   expect(JSON.parse(spanEntry(span).json)).toEqual(span);
+});
+
+test('a name that was written before is masked by a rule and a secret that come later', () => {
+  onTestFinished(() => {
+    maskSecrets([]);
+    setRedactRules([]);
+  });
+  const record = {
+    ...RECORD,
+    eventName: 'deploy.falcon-nine',
+    attributes: [{ key: 'own-value-7', value: { intValue: 1 } }],
+  };
+  expect(logEntry(record).json).toContain('deploy.falcon-nine');
+  expect(logEntry(record).json).toContain('own-value-7');
+  setRedactRules([{ name: 'codeword', pattern: 'falcon-\\w+' }]);
+  expect(logEntry(record).json).not.toContain('falcon');
+  expect(logEntry(record).json).toContain('own-value-7');
+  maskSecrets(['own-value-7']);
+  expect(logEntry(record).json).not.toContain('own-value-7');
+  maskSecrets([]);
+  expect(logEntry(record).json).toContain('own-value-7');
 });

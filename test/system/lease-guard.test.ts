@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import {
   checkLease,
   holdsLease,
@@ -10,6 +10,8 @@ import {
   setLeaseGuard,
 } from '../../src/system/lease-guard.ts';
 import { ownIdentity } from '../../src/system/process-identity.ts';
+
+vi.mock('node:timers/promises', { spy: true });
 
 const OTHER = { ...ownIdentity(), pid: 1 };
 
@@ -48,4 +50,28 @@ test('another service with a lower lease is superseded, also for a process that 
   setLeaseGuard({ lease: 4, holds: () => true });
   expect([isSuperseded(OTHER, 3), isSuperseded(OTHER, 4)]).toEqual([true, false]);
   expect(isSuperseded(ownIdentity(), 3)).toBe(false);
+});
+
+test('a lock that cannot be read is waited for without a limit, and a successor ends the wait', async () => {
+  let [looks, isLost] = [0, false];
+  vi.mocked(delay).mockImplementation(
+    () => new Promise((resolve) => setImmediate(() => resolve(undefined as never))),
+  );
+  onTestFinished(() => {
+    vi.mocked(delay).mockReset();
+  });
+  setLeaseGuard({
+    lease: 1,
+    // Longer than any limit that a task has had: looks stand for time.
+    holds: () => ++looks > 2_000,
+    get isLost() {
+      return isLost;
+    },
+  });
+  await leaseHeld();
+  expect(looks).toBeGreaterThan(2_000);
+  looks = Number.NEGATIVE_INFINITY;
+  const waiting = leaseHeld();
+  isLost = true;
+  await expect(waiting).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', retryable: true });
 });

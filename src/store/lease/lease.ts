@@ -10,7 +10,7 @@ import { OWN_NAMES } from '../layout.ts';
 /** How long an answer of the lock file is good, far below the ten seconds after which another process takes over. */
 const FRESH_MS = 1_000;
 
-/** From here on an unreadable lock file means that the lease is not known to be held. */
+/** From here on the lease is not known to be held when neither the lock file nor `_lease.json` can be read. */
 const UNSURE_MS = 5_000;
 
 /** `_lease.json` keeps the number of the last lease while there is no lock file. 0 without one. */
@@ -91,7 +91,15 @@ export class LeaseCheck implements LeaseGuard {
 
   #isTaken(): boolean {
     const { logDir, key, isOwn } = this.#options;
-    const lock = parseObject(readTextSync(join(logDir, OWN_NAMES.lock)));
+    let lock: JsonObject | undefined;
+    try {
+      lock = parseObject(readTextSync(join(logDir, OWN_NAMES.lock)));
+    } catch (error) {
+      // EIO, EACCES: a successor writes its number before it does anything else.
+      const last = readLease(logDir, key);
+      if (last < this.lease) throw error;
+      return last > this.lease;
+    }
     if (typeof lock?.token === 'string') return !isOwn(lock.token);
     // Removed, or changed by another program: a successor has left its number all the same.
     return readLease(logDir, key) > this.lease;

@@ -1,10 +1,25 @@
 import { readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
-import { LeaseCheck, readLease } from '../../../src/store/lease/lease.ts';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { LeaseCheck, readLease, writeLease } from '../../../src/store/lease/lease.ts';
 import { DirectoryLock } from '../../../src/store/lock.ts';
 import { ownIdentity } from '../../../src/system/process-identity.ts';
 import { documentOf, tempDir } from '../../support/log-dir.ts';
+
+/** Names of files whose opening fails as on a broken disk. */
+const broken = vi.hoisted(() => new Set<string>());
+
+vi.mock('node:fs', async (importActual) => {
+  const actual = await importActual<typeof import('node:fs')>();
+  const openSync: typeof actual.openSync = (path, ...rest) => {
+    if (broken.has(String(path).split('/').at(-1) ?? ''))
+      throw Object.assign(new Error('EIO: i/o error, open'), { code: 'EIO' });
+    return actual.openSync(path, ...rest);
+  };
+  return { ...actual, openSync };
+});
+
+beforeEach(() => broken.clear());
 
 async function acquire(dir: string): Promise<DirectoryLock> {
   const lock = await DirectoryLock.acquire(dir, () => {});
@@ -97,3 +112,39 @@ test('a lock that looks old is not taken over while its owner touches it: the cl
   await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
   expect(lock.isHeld).toBe(true);
 });
+
+test('while the lock cannot be read, the number of the last lease tells whether there is a successor', async () => {
+  const dir = await tempDir();
+  const first = await acquire(dir);
+  const onLost = vi.fn();
+  const lease = check(dir, first, onLost);
+  broken.add('_lock.json');
+  passed(60_000);
+  expect(lease.holds()).toBe(true);
+  await writeLease(dir, first.key, first.lease + 1);
+  passed(60_000);
+  expect([lease.holds(), lease.isLost]).toEqual([false, true]);
+  expect(onLost).toHaveBeenCalledOnce();
+});
+
+test.each([
+  ['cannot be read either', (): void => void broken.add('_lease.json')],
+  ['is missing', (dir: string): void => rmSync(join(dir, '_lease.json'))],
+  ['is forged', (dir: string): void => writeFileSync(join(dir, '_lease.json'), '{"lease":7,"mac":"forged"}')],
+])(
+  'while the lock cannot be read and the last lease %s, the answer is open, and no loss',
+  async (_, spoil) => {
+    const dir = await tempDir();
+    const lock = await acquire(dir);
+    const lease = check(dir, lock);
+    broken.add('_lock.json');
+    spoil(dir);
+    passed(4_000);
+    expect(lease.holds()).toBe(true);
+    passed(60_000);
+    expect([lease.holds(), lease.isLost]).toEqual([false, false]);
+    broken.clear();
+    passed(120_000);
+    expect([lease.holds(), lease.isLost]).toEqual([true, false]);
+  },
+);
