@@ -26,7 +26,7 @@ const config: ViteUserConfig = defineConfig({
   test: {
     // Tests start child processes of the compiled program.
     globalSetup: ['test/support/build.ts'],
-    setupFiles: ['test/support/leftover-processes.ts'],
+    setupFiles: ['test/support/leftover-processes.ts', 'test/support/watch-answers.ts'],
     tags: [{ name: 'full', description: 'takes seconds, kills processes, or needs another program' }],
     // Slow tests mostly wait. The default on two cores, one file at a time, would leave both idle.
     maxWorkers: 2,

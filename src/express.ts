@@ -3,6 +3,7 @@ import type { Intake } from './serve/intake.ts';
 import { serveLogs as createLogs, type LogsHandler } from './serve/logs.ts';
 import type { HttpHandler } from './serve/routes.ts';
 import { ensureTrailKey, readTrailKey } from './store/key.ts';
+import { readVersion } from './system/version.ts';
 import { warn } from './system/warning.ts';
 import { activeTrail, type Trail } from './trail/trail.ts';
 import {
@@ -99,7 +100,8 @@ export function serveLogs(trail: Trail, options: ServeOptions = {}): LogsHandler
   const token = options.token ?? trail.config.apiToken;
   const corsOrigins = options.corsOrigins ?? trail.config.corsOrigins;
   const { traceUrls } = trail.config;
-  return createLogs({ reader: trail.reader, intake: options.intake, token, corsOrigins, traceUrls });
+  const openApi = { version: readVersion(), isService: false };
+  return createLogs({ reader: trail.reader, intake: options.intake, token, corsOrigins, traceUrls, openApi });
 }
 
 /** `GET /healthz` and `GET /readyz` of a trail. Mount it at the root. */

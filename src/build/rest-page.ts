@@ -1,173 +1,9 @@
 import { type ErrorCode, TasktrailError } from '../errors.ts';
+import { objectOf } from '../model/json.ts';
+import type { Endpoint } from '../serve/contract/endpoint.ts';
+import { ENDPOINTS } from '../serve/contract/endpoints.ts';
+import { bodySchema, querySchemas } from '../serve/contract/openapi.ts';
 import { problemStatus } from '../serve/problem.ts';
-
-/** One row of the table in `docs/rest.md`. A test compares the rows with the routes of the running service. */
-export interface RestRoute {
-  readonly method: 'GET' | 'POST';
-  /** From the root of the service, with `{name}` for a part of the path. */
-  readonly path: string;
-  /** Query parameters, all of them optional. */
-  readonly query?: readonly string[];
-  /** Fields of the JSON body; those with `?` are optional. */
-  readonly body?: readonly string[];
-  readonly answer: string;
-}
-
-const PAGE = ['limit', 'cursor'];
-const TIMES = ['since', 'until'];
-const TASK_FILTERS = [
-  'status',
-  'source',
-  'provider',
-  'agent',
-  'model',
-  'command',
-  'repo',
-  'workflow_id',
-  'error_type',
-  'cost_min',
-  'cost_max',
-  'duration_min',
-  'duration_max',
-  ...TIMES,
-  'q',
-];
-const WINDOW = ['after', 'before', 'tail', 'limit'];
-
-export const REST_ROUTES: readonly RestRoute[] = [
-  {
-    method: 'GET',
-    path: '/api/tasks',
-    query: [...TASK_FILTERS, 'sort', ...PAGE],
-    answer:
-      '`{items, next_cursor}`: the metadata of each task with `message`, `repo`, `success`, `error`, `error_type`, `cost_usd`, tokens and `duration_seconds`, newest first',
-  },
-  {
-    method: 'GET',
-    path: '/api/stats',
-    query: ['group_by', ...TASK_FILTERS],
-    answer: '`{group_by, rows, left_out}`: numbers of tasks by group',
-  },
-  {
-    method: 'POST',
-    path: '/api/tasks',
-    body: ['message', 'agent?', 'command?'],
-    answer: '202 `{status, task_ids}`, and the address of the task in `Location`',
-  },
-  { method: 'GET', path: '/api/tasks/{id}', answer: 'its metadata, with `links`' },
-  {
-    method: 'POST',
-    path: '/api/tasks/{id}/cancel',
-    answer:
-      '`{task_id, status}`: 200 `cancelled` (it had not begun), 202 `cancelling` (its agent is being ended), 409 when it is over or not in the queue of this service',
-  },
-  {
-    method: 'GET',
-    path: '/api/tasks/{id}/logs/metadata',
-    answer: '`metadata.json`; 404 while the file is missing',
-  },
-  {
-    method: 'GET',
-    path: '/api/tasks/{id}/logs/input',
-    answer: '`01-input.json`; 404 while the file is missing',
-  },
-  {
-    method: 'GET',
-    path: '/api/tasks/{id}/stream',
-    query: ['after'],
-    answer: 'server-sent events: what is there, then what comes ([streams](#streams))',
-  },
-  {
-    method: 'GET',
-    path: '/api/tasks/{id}/trace',
-    answer: 'an array of its spans, each with `span_id` and `parent_span_id`; `[]` when there are none',
-  },
-  {
-    method: 'GET',
-    path: '/api/tasks/{id}/logs/webhook-flow',
-    query: WINDOW,
-    answer: 'an array of the lines of `02-webhook-flow.jsonl`, `[]` when there are none',
-  },
-  {
-    method: 'GET',
-    path: '/api/tasks/{id}/logs/agent-output',
-    query: WINDOW,
-    answer: 'an array of the lines of `03-agent-output.jsonl`, `[]` when there are none',
-  },
-  {
-    method: 'GET',
-    path: '/api/tasks/{id}/logs/final-result',
-    answer: '`04-final-result.json`; 404 while the file is missing',
-  },
-  {
-    method: 'GET',
-    path: '/api/tasks/{id}/logs/full',
-    answer:
-      '`{metadata, input, webhook_flow, agent_output, final_result}`; the key of a missing file is left out',
-  },
-  {
-    method: 'GET',
-    path: '/api/stream',
-    query: ['task', 'list', ...TASK_FILTERS, 'limit', 'after'],
-    answer:
-      'server-sent events: the changes of the list, and the events of each `task`, which may be repeated',
-  },
-  {
-    method: 'GET',
-    path: '/api/webhooks',
-    query: ['provider', 'outcome', ...TIMES, ...PAGE],
-    answer: '`{items, next_cursor}`: deliveries, newest first, also rejected ones',
-  },
-  {
-    method: 'GET',
-    path: '/api/workflows',
-    query: ['work_item_id', 'status', 'project', 'environment', ...TIMES, ...PAGE],
-    answer: '`{items, next_cursor}`: workflows, newest first',
-  },
-  {
-    method: 'GET',
-    path: '/api/workflows/{id}',
-    answer: 'where it stands, its events and, once it has ended, its document; also while it runs',
-  },
-  {
-    method: 'GET',
-    path: '/api/workflows/{id}/events',
-    query: ['type'],
-    answer: 'an array of its events',
-  },
-  {
-    method: 'GET',
-    path: '/api/workflows/{id}/stream',
-    query: ['after'],
-    answer: 'server-sent events: its state and its events',
-  },
-  {
-    method: 'GET',
-    path: '/api/events/stream',
-    query: ['after', 'type'],
-    answer: 'server-sent events: the events of all workflows; `after=now` only those that come',
-  },
-  {
-    method: 'GET',
-    path: '/api/events',
-    query: ['after', 'type', 'limit'],
-    answer: '`{items, next_cursor}`: events of all workflows, in the order of storing',
-  },
-  {
-    method: 'POST',
-    path: '/webhooks/{name}',
-    answer:
-      'for `github`, `jira`, `slack` and the senders of the configuration: 202 accepted, 200 nothing to do or already known, 400 malformed, 401 bad signature, 413 too large, 503 no secret or no queue',
-  },
-  { method: 'GET', path: '/healthz', answer: '200 while the process answers; needs no token' },
-  {
-    method: 'GET',
-    path: '/readyz',
-    answer:
-      '200 `ready`, or 503 `not_ready` with the reason of each part; `notices`, the counts in `books`; needs no token',
-  },
-  { method: 'GET', path: '/metrics', answer: 'counters and gauges in the text format of Prometheus' },
-];
 
 /** What each code means to a client, or to a program that catches it. A new code does not compile without a sentence. */
 const ERRORS: Readonly<Record<ErrorCode, string>> = {
@@ -198,18 +34,27 @@ const ERRORS: Readonly<Record<ErrorCode, string>> = {
 
 /** `docs/rest.md` with its two tables made again; the rest of the page stays as it is. */
 export function restPage(page: string): string {
-  const routes = table(['Request', 'Answer'], REST_ROUTES.map(routeRow));
+  const routes = table(['Request', 'Answer'], ENDPOINTS.map(routeRow));
   const errors = table(['Code', 'Status', 'Meaning'], Object.entries(ERRORS).map(errorRow));
   return fill(fill(page, 'routes', routes), 'errors', errors);
 }
 
-function routeRow({ method, path, query, body, answer }: RestRoute): readonly string[] {
+function routeRow(endpoint: Endpoint): readonly string[] {
   const words = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
+  const [body, query] = [bodyFields(endpoint), Object.keys(querySchemas(endpoint))];
   const notes = [
-    ...(body === undefined ? [] : [`body: ${words(body)}`]),
-    ...(query === undefined ? [] : [`query: ${words(query)}`]),
+    ...(body.length === 0 ? [] : [`body: ${words(body)}`]),
+    ...(query.length === 0 ? [] : [`query: ${words(query)}`]),
   ];
-  return [`\`${method} ${path}\``, [answer, ...notes].join('; ')];
+  return [`\`${endpoint.method} ${endpoint.path}\``, [endpoint.answer, ...notes].join('; ')];
+}
+
+/** Names of the fields of the body; those with `?` are optional. */
+function bodyFields(endpoint: Endpoint): readonly string[] {
+  const { properties = {}, required = [] } = bodySchema(endpoint) ?? {};
+  return Object.keys(objectOf(properties)).map((name) =>
+    Array.isArray(required) && required.includes(name) ? name : `${name}?`,
+  );
 }
 
 function errorRow([code, meaning]: [string, string]): readonly string[] {

@@ -34,7 +34,12 @@ const BODY_MS = 10_000;
 
 const name = z.string().min(1, 'must not be empty').max(200).optional();
 
-const schema = z.strictObject({
+/** The body of `POST /tasks`. */
+export const taskOrderBody: z.ZodType<{
+  readonly message: string;
+  readonly agent?: string | undefined;
+  readonly command?: string | undefined;
+}> = z.strictObject({
   message: z.string().refine((text) => text.trim() !== '', 'must not be empty'),
   agent: name,
   command: name,
@@ -46,7 +51,7 @@ export async function readTaskOrder(req: IncomingMessage, timeoutMs: number = BO
   if (mediaType(req) !== 'application/json') {
     throw new TasktrailError('ERR_TYPE_UNSUPPORTED', 'send the task as Content-Type: application/json');
   }
-  const parsed = schema.safeParse(
+  const parsed = taskOrderBody.safeParse(
     req.readableDidRead
       ? parsedBody(req)
       : parseJson(await readBodyWithin(req, { bytesMax: BODY_BYTES_MAX, timeoutMs })),

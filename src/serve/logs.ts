@@ -4,6 +4,7 @@ import { checkId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
+import { type OpenApiPlace, openApiRoutes } from './contract/show.ts';
 import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
 import { askedOf } from './query.ts';
@@ -26,6 +27,8 @@ export interface ServeLogsOptions {
   readonly corsOrigins?: readonly string[] | undefined;
   /** URL templates for links to traces, as in `Config.traceUrls`. Default: none. */
   readonly traceUrls?: readonly string[] | undefined;
+  /** What the OpenAPI document says about this server. Default: the version `0`, and no other paths than these. */
+  readonly openApi?: OpenApiPlace | undefined;
   /** Bounds of streams. */
   readonly streams?: (StreamLimits & StreamTimes) | undefined;
   /** Receives internal errors, which the client sees only as a 500. Default: a process warning. */
@@ -56,9 +59,10 @@ const PARTS: readonly Part[] = [
 
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 
-/** The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks`, `/stats` and `/stream`, for Express 4, Express 5 or a plain node:http server. */
+/** The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks`, `/stats`, `/stream` and `/openapi.json`, for Express 4, Express 5 or a plain node:http server. */
 export function serveLogs(options: ServeLogsOptions): LogsHandler {
-  const { reader, intake, traceUrls = [], streams = {} } = options;
+  const { reader, intake, traceUrls = [], streams = {}, token } = options;
+  const { openApi = { version: '0', isService: false } } = options;
   const rooms = new StreamRooms(streams);
   const routes: Record<string, Methods> = {
     '/tasks': { GET: listTasks(reader), POST: submitTask(intake) },
@@ -70,6 +74,7 @@ export function serveLogs(options: ServeLogsOptions): LogsHandler {
     ...workflowRoutes(reader, traceUrls),
     ...webhookRoutes(reader),
     ...streamRoutes(reader, rooms, streams),
+    ...openApiRoutes(openApi, token !== undefined),
   };
   for (const part of PARTS) {
     routes[`/tasks/:id/logs/${pathOf(part)}`] = {

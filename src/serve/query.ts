@@ -1,38 +1,60 @@
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
+import type { JsonObject } from '../model/json.ts';
 import { PAST_TIME_RULE, pastTime } from '../model/past-time.ts';
 import { firstOfText } from '../model/text.ts';
+
+/** How OpenAPI writes a parameter whose check takes its text: as the value that the text stands for. */
+export const PARAMETERS: WeakMap<object, JsonObject> = new WeakMap();
 
 /** An optional parameter that must not be empty. */
 export const filter: z.ZodOptional<z.ZodString> = z.string().min(1, 'must not be empty').optional();
 
 /** An amount of time before now, a date, or ISO 8601 with a zone; as ISO 8601. */
-export const time: z.ZodType<string | undefined> = z
-  .string()
-  .transform((value, context) => {
-    const iso = pastTime(value, Date.now());
-    if (iso === undefined) context.addIssue(`must be ${PAST_TIME_RULE}`);
-    return iso;
-  })
-  .optional();
+export const time: z.ZodType<string | undefined> = written(
+  z
+    .string()
+    .transform((value, context) => {
+      const iso = pastTime(value, Date.now());
+      if (iso === undefined) context.addIssue(`must be ${PAST_TIME_RULE}`);
+      return iso;
+    })
+    .optional(),
+  { type: 'string', minLength: 1, description: PAST_TIME_RULE },
+);
 
 /** The largest number of items of a page. */
 export function limit(preset: number, max: number): z.ZodType<number> {
   const rule = `must be a number from 1 to ${max}`;
-  return z
-    .string()
-    .regex(/^\d{1,9}$/, rule)
-    .transform(Number)
-    .refine((value) => value >= 1 && value <= max, rule)
-    .default(preset);
+  return written(
+    z
+      .string()
+      .regex(/^\d{1,9}$/, rule)
+      .transform(Number)
+      .refine((value) => value >= 1 && value <= max, rule)
+      .default(preset),
+    { type: 'integer', minimum: 1, maximum: max, default: preset },
+  );
 }
 
-/** An amount, as `0.5` or `120`. */
-export const amount: z.ZodType<number | undefined> = z
-  .string()
-  .regex(/^\d{1,15}(?:\.\d{1,12})?$/, 'must be a number such as 0.5')
-  .transform(Number)
-  .optional();
+const AMOUNT_RULE = 'must be a number such as 0.5';
+
+/** An amount, as `0.5`, `120` or, as programs write very small ones, `1e-7`. */
+export const amount: z.ZodType<number | undefined> = written(
+  z
+    .string()
+    .regex(/^\d{1,400}(?:\.\d{1,400})?(?:[eE][+-]?\d{1,3})?$/, AMOUNT_RULE)
+    .transform(Number)
+    .refine(Number.isFinite, AMOUNT_RULE)
+    .optional(),
+  { type: 'number', minimum: 0 },
+);
+
+/** Notes how OpenAPI writes the parameter that a schema checks. */
+export function written<Schema extends z.ZodType>(schema: Schema, json: JsonObject): Schema {
+  PARAMETERS.set(schema, json);
+  return schema;
+}
 
 /** The parameters of a request but for those that name a part of its answer: the same for all pages of a list. */
 export function askedOf(url: string): string {
@@ -43,12 +65,24 @@ export function askedOf(url: string): string {
   return parameters.toString();
 }
 
-/** Parses the parameters of a request. Throws `ERR_INPUT_INVALID` naming an invalid, unknown or repeated one. */
-export function readQuery<Query>(url: string, schema: z.ZodType<Query>): Query {
+/**
+ * Parses the parameters of a request. Throws `ERR_INPUT_INVALID` naming an invalid, unknown or repeated one. `lists`: those that
+ * may be repeated.
+ */
+export function readQuery<Query>(
+  url: string,
+  schema: z.ZodType<Query>,
+  lists: readonly string[] = [],
+): Query {
   const at = url.indexOf('?');
-  const given = new Map<string, string>();
+  const given = new Map<string, string | string[]>();
   for (const [name, value] of new URLSearchParams(at < 0 ? '' : url.slice(at + 1))) {
-    if (given.has(name)) throw invalid(`${firstOfText(name, 100)}: must be given once`);
+    const before = given.get(name);
+    if (lists.includes(name)) {
+      given.set(name, Array.isArray(before) ? [...before, value] : [value]);
+      continue;
+    }
+    if (before !== undefined) throw invalid(`${firstOfText(name, 100)}: must be given once`);
     given.set(name, value);
   }
   const parsed = schema.safeParse(Object.fromEntries(given));

@@ -8,7 +8,7 @@ import {
   type TaskFilter,
   type TaskQuery,
 } from '../model/task-reading.ts';
-import { amount, filter, limit, readQuery, time } from './query.ts';
+import { amount, filter, limit, readQuery, time, written } from './query.ts';
 
 /** Parameters of lists, numbers and streams. */
 export const taskFilters: { readonly [K in keyof Required<TaskFilter>]: z.ZodType<TaskFilter[K]> } = {
@@ -31,7 +31,8 @@ export const taskFilters: { readonly [K in keyof Required<TaskFilter>]: z.ZodTyp
   q: filter,
 };
 
-const listSchema = z.strictObject({
+/** The parameters of `GET /tasks`. */
+export const taskListQuery: z.ZodType<TaskQuery> = z.strictObject({
   ...taskFilters,
   sort: z.enum(TASK_SORTS, { error: `must be one of ${TASK_SORTS.join(', ')}` }).optional(),
   // Each item is a few files to read, so the size of a page is limited.
@@ -41,26 +42,31 @@ const listSchema = z.strictObject({
 
 const GROUPS_MAX = 3;
 
-const groups: z.ZodType<readonly StatsGroup[]> = z
-  .string()
-  .default('')
-  .transform((value, context) => {
-    const names = value === '' ? [] : value.split(',');
-    const known = names.flatMap((name) => STATS_GROUPS.filter((group) => group === name));
-    if (known.length !== names.length || new Set(known).size !== known.length || known.length > GROUPS_MAX)
-      context.addIssue(`must be up to ${GROUPS_MAX} of ${STATS_GROUPS.join(', ')}, separated by commas`);
-    return known;
-  });
+const groups: z.ZodType<readonly StatsGroup[]> = written(
+  z
+    .string()
+    .default('')
+    .transform((value, context) => {
+      const names = value === '' ? [] : value.split(',');
+      const known = names.flatMap((name) => STATS_GROUPS.filter((group) => group === name));
+      if (known.length !== names.length || new Set(known).size !== known.length || known.length > GROUPS_MAX)
+        context.addIssue(`must be up to ${GROUPS_MAX} of ${STATS_GROUPS.join(', ')}, separated by commas`);
+      return known;
+    }),
+  { type: 'string', description: `up to ${GROUPS_MAX} of ${STATS_GROUPS.join(', ')}, separated by commas` },
+);
 
-const statsSchema = z.strictObject({ ...taskFilters, group_by: groups });
+/** The parameters of `GET /stats`. */
+export const statsQuery: z.ZodType<TaskFilter & { readonly group_by: readonly StatsGroup[] }> =
+  z.strictObject({ ...taskFilters, group_by: groups });
 
 /** The query of `GET /tasks`. Throws `ERR_INPUT_INVALID` naming an invalid or unknown parameter. */
 export function readTaskQuery(url: string): TaskQuery {
-  return readQuery(url, listSchema);
+  return readQuery(url, taskListQuery);
 }
 
 /** The query of `GET /stats`, as `readTaskQuery`. */
 export function readStatsQuery(url: string): StatsQuery {
-  const { group_by: groupBy, ...rest } = readQuery(url, statsSchema);
+  const { group_by: groupBy, ...rest } = readQuery(url, statsQuery);
   return { ...rest, groupBy };
 }

@@ -8,7 +8,8 @@ import { askedOf, filter, limit, readQuery, time } from './query.ts';
 import type { Reader } from './reader.ts';
 import type { Answer, Methods } from './routes.ts';
 
-const schema: z.ZodType<DeliveryQuery> = z.strictObject({
+/** The parameters of `GET /webhooks`. */
+export const deliveryListQuery: z.ZodType<DeliveryQuery> = z.strictObject({
   provider: filter,
   outcome: z.enum(DELIVERY_OUTCOMES, { error: `must be one of ${DELIVERY_OUTCOMES.join(', ')}` }).optional(),
   since: time,
@@ -25,7 +26,7 @@ export function webhookRoutes(reader: Reader): Readonly<Record<string, Methods>>
 function listDeliveries(reader: Reader): Answer {
   return async (req, res) => {
     const url = req.url ?? '';
-    const page = await reader.listDeliveries({ ...readQuery(url, schema), asked: askedOf(url) });
+    const page = await reader.listDeliveries({ ...readQuery(url, deliveryListQuery), asked: askedOf(url) });
     const items = page.items.map((item) => ({ ...item, links: linksOf(req.baseUrl, item) }));
     sendJson(res, { status: 200, value: { items, next_cursor: page.nextCursor } });
   };

@@ -7,7 +7,8 @@ const eventType = z
   .enum(WORKFLOW_EVENT_TYPES, { error: `must be one of ${WORKFLOW_EVENT_TYPES.join(', ')}` })
   .optional();
 
-const listSchema = z.strictObject({
+/** The parameters of `GET /workflows`. */
+export const workflowListQuery: z.ZodType<WorkflowQuery> = z.strictObject({
   work_item_id: filter,
   // The reader knows which statuses there are: orchestrators may use words of their own.
   status: filter,
@@ -19,22 +20,29 @@ const listSchema = z.strictObject({
   cursor: filter,
 });
 
-const eventsSchema = z.strictObject({ type: eventType });
+/** The parameters of `GET /workflows/{id}/events`. */
+export const workflowEventsQuery: z.ZodType<{ readonly type?: string | undefined }> = z.strictObject({
+  type: eventType,
+});
 
-// Events are lines of one file and cheap to read, so a page may hold more of them.
-const feedSchema = z.strictObject({ after: filter, type: eventType, limit: limit(100, 1000) });
+/** The parameters of `GET /events`. Events are lines of one file and cheap to read, so a page may hold more of them. */
+export const feedQuery: z.ZodType<FeedQuery> = z.strictObject({
+  after: filter,
+  type: eventType,
+  limit: limit(100, 1000),
+});
 
 /** The query of `GET /workflows`. Throws `ERR_INPUT_INVALID` naming an invalid parameter, as do the others. */
 export function readWorkflowQuery(url: string): WorkflowQuery {
-  return readQuery(url, listSchema);
+  return readQuery(url, workflowListQuery);
 }
 
 /** The query of `GET /workflows/{id}/events`. */
 export function readEventsQuery(url: string): { readonly type?: string | undefined } {
-  return readQuery(url, eventsSchema);
+  return readQuery(url, workflowEventsQuery);
 }
 
 /** The query of `GET /events`. */
 export function readFeedQuery(url: string): FeedQuery {
-  return readQuery(url, feedSchema);
+  return readQuery(url, feedQuery);
 }

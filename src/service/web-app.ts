@@ -79,7 +79,8 @@ export function createWebApp(parts: WebAppParts): WebApp {
     }
   });
   app.use(serveMetrics({ readText: readMetrics, token, onError }));
-  const logs = serveLogs({ reader: trail.reader, intake, token, traceUrls, onError });
+  const openApi = { version: readVersion(), isService: true };
+  const logs = serveLogs({ reader: trail.reader, intake, token, traceUrls, onError, openApi });
   app.use('/api', logs);
   app.use(notFound);
   return { app, webhooks, closeStreams: () => logs.close() };

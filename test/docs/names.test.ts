@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { REST_ROUTES } from '../../src/build/rest-page.ts';
 import { mayBeInFile, SETTING_NAMES } from '../../src/config/read-settings.ts';
 import { SETTINGS } from '../../src/config/settings.ts';
 import { ATTR } from '../../src/model/attributes.ts';
 import { EVENT, WORKFLOW_EVENT_TYPES } from '../../src/model/events.ts';
+import { ENDPOINTS } from '../../src/serve/contract/endpoints.ts';
 import { isDocumentation, type Page, ROOT, readPages } from './markdown.ts';
 
 // Every name in the documentation must exist in the program.
@@ -114,9 +114,7 @@ test('every file of the repository exists', () => {
 test('every REST path exists', () => {
   const found = named(/((?:GET|POST) \/(?:api|webhooks|healthz|readyz|metrics)[^\s`'"|)?]*)/g);
   expect(found.length).toBeGreaterThan(20);
-  const known = new Set(
-    REST_ROUTES.map(({ method, path }) => `${method} ${path.replaceAll(/\{\w+\}/g, '*')}`),
-  );
+  const known = new Set(ENDPOINTS.map(({ method, path }) => `${method} ${path.replaceAll(/\{\w+\}/g, '*')}`));
   const isKnown = (route: string): boolean =>
     known.has(
       route.replaceAll(/\{[\w,<>]+\}|<\w+>/g, '*').replace(/(webhooks)\/(?:github|jira|slack)$/, '$1/*'),

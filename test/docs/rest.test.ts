@@ -3,8 +3,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { REST_ROUTES, restPage } from '../../src/build/rest-page.ts';
+import { restPage } from '../../src/build/rest-page.ts';
 import { loadConfig } from '../../src/config/config.ts';
+import { ENDPOINTS } from '../../src/serve/contract/endpoints.ts';
+import { querySchemas } from '../../src/serve/contract/openapi.ts';
 import type { Methods } from '../../src/serve/routes.ts';
 import { type Service, startService } from '../../src/service/start.ts';
 import { until } from '../support/until.ts';
@@ -74,16 +76,14 @@ test('the table has exactly the routes of the service', () => {
       Object.keys(methods).map((method) => `${method} ${mount}${path.replaceAll(/:(\w+)/g, '{$1}')}`),
     );
   });
-  expect(served.length).toBeGreaterThan(REST_ROUTES.length);
+  expect(served.length).toBeGreaterThan(ENDPOINTS.length);
   const named = served.map((route) =>
     route.startsWith('POST /webhooks/') ? 'POST /webhooks/{name}' : route,
   );
-  expect([...new Set(named)].sort()).toEqual(
-    REST_ROUTES.map(({ method, path }) => `${method} ${path}`).sort(),
-  );
+  expect([...new Set(named)].sort()).toEqual(ENDPOINTS.map(({ method, path }) => `${method} ${path}`).sort());
 });
 
-test.each(REST_ROUTES)('$method $path exists, and other methods return 405', async ({ method, path }) => {
+test.each(ENDPOINTS)('$method $path exists, and other methods return 405', async ({ method, path }) => {
   const real = path
     .replace('/tasks/{id}', `/tasks/${taskId}`)
     .replace('{id}', 'w')
@@ -93,7 +93,7 @@ test.each(REST_ROUTES)('$method $path exists, and other methods return 405', asy
   expect(status).not.toBe(500);
   const wrong = await ask('DELETE', real);
   expect(wrong.status).toBe(405);
-  const methods = REST_ROUTES.filter((route) => route.path === path).map((route) => route.method);
+  const methods = ENDPOINTS.filter((route) => route.path === path).map((route) => route.method);
   const allowed = methods.flatMap((name) => (name === 'GET' ? ['GET', 'HEAD'] : [name]));
   expect(wrong.headers.get('allow')?.split(', ').sort()).toEqual(allowed.sort());
 });
@@ -130,12 +130,12 @@ const VALUES: Readonly<Record<string, string>> = {
   ...{ sort: 'cost', group_by: 'day,agent', q: 'word%20cost:%3E1' },
 };
 
-test.each(REST_ROUTES.filter(({ query }) => query !== undefined))(
+test.each(ENDPOINTS.filter(({ query }) => query !== undefined))(
   '$path accepts its parameters and rejects others',
   async (route) => {
     const path = route.path.replace('{id}', 'w');
     const values = path.includes('workflows') ? { ...VALUES, status: 'success' } : VALUES;
-    for (const name of route.query ?? []) {
+    for (const name of Object.keys(querySchemas(route))) {
       const { status, text } = await answerOf('GET', `${path}?${name}=${values[name] ?? 'x'}`);
       const { detail = '' } = JSON.parse(text || '{}') as { detail?: string };
       // A malformed cursor is rejected with another message than an unknown parameter.

@@ -4,6 +4,7 @@ import { TasktrailError } from '../../errors.ts';
 import type { TasksToFollow } from '../../model/event-stream.ts';
 import { WORKFLOW_EVENT_TYPES } from '../../model/events.ts';
 import { checkId } from '../../model/ids.ts';
+import type { TaskFilter } from '../../model/task-reading.ts';
 import { limit, readQuery } from '../query.ts';
 import { taskFilters } from '../task-query.ts';
 
@@ -15,9 +16,16 @@ const ID_LENGTH_MAX = 8_000;
 
 const eventId = z.string().min(1, 'must not be empty').max(ID_LENGTH_MAX).optional();
 
-const oneSchema = z.strictObject({ after: eventId });
+/** The parameters of the stream of a task or a workflow. */
+export const streamQuery: z.ZodType<{ readonly after?: string | undefined }> = z.strictObject({
+  after: eventId,
+});
 
-const feedSchema = z.strictObject({
+/** The parameters of the stream of the feed. */
+export const feedStreamQuery: z.ZodType<{
+  readonly after?: string | undefined;
+  readonly type?: string | undefined;
+}> = z.strictObject({
   after: eventId,
   type: z
     .enum(WORKFLOW_EVENT_TYPES, { error: `must be one of ${WORKFLOW_EVENT_TYPES.join(', ')}` })
@@ -26,7 +34,19 @@ const feedSchema = z.strictObject({
 
 const flag = z.enum(['true', 'false'], { error: 'must be true or false' }).optional();
 
-const listSchema = z.strictObject({
+interface TasksQuery extends TaskFilter {
+  readonly task?: readonly string[] | undefined;
+  readonly after?: string | undefined;
+  readonly list?: 'true' | 'false' | undefined;
+  readonly limit: number;
+}
+
+/** The parameters of `GET /stream`. */
+export const tasksStreamQuery: z.ZodType<TasksQuery> = z.strictObject({
+  task: z
+    .array(z.string())
+    .max(TASKS_MAX, `at most ${TASKS_MAX} in one stream; open another one for the others`)
+    .optional(),
   after: eventId,
   list: flag,
   ...taskFilters,
@@ -35,14 +55,14 @@ const listSchema = z.strictObject({
 
 /** The id after which a stream goes on: that of the header, which a browser sends when it comes again, else `after`. */
 export function readAfter(req: IncomingMessage): string | undefined {
-  return lastEventId(req) ?? readQuery(req.url ?? '', oneSchema).after;
+  return lastEventId(req) ?? readQuery(req.url ?? '', streamQuery).after;
 }
 
 export function readFeedAfter(req: IncomingMessage): {
   readonly after: string | undefined;
   readonly type: string | undefined;
 } {
-  const { after, type } = readQuery(req.url ?? '', feedSchema);
+  const { after, type } = readQuery(req.url ?? '', feedStreamQuery);
   return { after: lastEventId(req) ?? after, type };
 }
 
@@ -51,17 +71,11 @@ export function readTasksToFollow(req: IncomingMessage): {
   readonly tasks: TasksToFollow;
   readonly after: string | undefined;
 } {
-  const [path = '', query = ''] = (req.url ?? '').split('?', 2);
-  const given = new URLSearchParams(query);
-  const taskIds = [...new Set(given.getAll('task'))].map((id) => checkId('task id', id));
-  if (taskIds.length > TASKS_MAX)
-    throw new TasktrailError(
-      'ERR_INPUT_INVALID',
-      `task: at most ${TASKS_MAX} in one stream; open another one for the others`,
-    );
-  given.delete('task');
-  const names = [...given.keys()].filter((name) => name !== 'after' && name !== 'list');
-  const { after, list, ...filters } = readQuery(`${path}?${given}`, listSchema);
+  const url = req.url ?? '';
+  const { task = [], after, list, ...filters } = readQuery(url, tasksStreamQuery, ['task']);
+  const taskIds = [...new Set(task)].map((id) => checkId('task id', id));
+  const given = new URLSearchParams(url.split('?', 2)[1] ?? '');
+  const names = [...given.keys()].filter((name) => !['task', 'after', 'list'].includes(name));
   const wantsList = list === undefined ? taskIds.length === 0 || names.length > 0 : list === 'true';
   if (!wantsList && taskIds.length === 0)
     throw new TasktrailError('ERR_INPUT_INVALID', 'list: without the list there must be a task');

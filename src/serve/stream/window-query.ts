@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { FlowWindow, WindowQuery } from '../../model/task-reading.ts';
-import { readQuery } from '../query.ts';
+import { readQuery, written } from '../query.ts';
 
 /** Lines of a window. Each one is parsed: ten thousand take some hundredths of a second. */
 const LINES = 1_000;
@@ -10,14 +10,18 @@ const LINES_MAX = 10_000;
 const lineId = z.string().min(1, 'must not be empty').max(200).optional();
 
 const RULE = `must be a number from 1 to ${LINES_MAX}`;
-const count = z
-  .string()
-  .regex(/^\d{1,9}$/, RULE)
-  .transform(Number)
-  .refine((value) => value >= 1 && value <= LINES_MAX, RULE)
-  .optional();
+const count = written(
+  z
+    .string()
+    .regex(/^\d{1,9}$/, RULE)
+    .transform(Number)
+    .refine((value) => value >= 1 && value <= LINES_MAX, RULE)
+    .optional(),
+  { type: 'integer', minimum: 1, maximum: LINES_MAX },
+);
 
-const schema = z
+/** The parameters of a flow. */
+export const windowQuery: z.ZodType<WindowQuery> = z
   .strictObject({ after: lineId, before: lineId, tail: count, limit: count })
   .refine(
     ({ after, before, tail }) => [after, before, tail].filter((one) => one !== undefined).length < 2,
@@ -28,7 +32,7 @@ const schema = z
 
 /** The query of a flow; undefined for the whole flow. Throws `ERR_INPUT_INVALID` naming an invalid parameter. */
 export function readWindowQuery(url: string): WindowQuery | undefined {
-  return url.includes('?') && !url.endsWith('?') ? readQuery(url, schema) : undefined;
+  return url.includes('?') && !url.endsWith('?') ? readQuery(url, windowQuery) : undefined;
 }
 
 /** RFC 8288: the windows behind and before this one. `path` is that of the flow. */

@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { count, shape, text } from './shape.ts';
+
+/** RFC 9457. */
+export const problem: z.ZodType = shape(
+  'Problem',
+  z.object({
+    type: text(),
+    title: text(),
+    status: z.int(),
+    detail: text(),
+    code: text().meta({ description: 'stable: a program may decide by it' }),
+    position: count().optional().meta({ description: 'of a mistake in `q`: the character, from 0' }),
+  }),
+);
+
+const version = (): z.ZodType => text().optional();
+const counts = (): z.ZodType => z.record(z.string(), z.number());
+const texts = (): z.ZodType => z.record(z.string(), z.string());
+
+export const health: z.ZodType = shape('Health', z.object({ status: z.literal('ok'), version: version() }));
+
+const books = shape(
+  'Books',
+  z.object({
+    recorded: count(),
+    delivered: counts(),
+    accepted: count(),
+    duplicates: count(),
+    dropped: counts(),
+    skippedLines: count(),
+    unattributed: counts(),
+    unsent: counts().optional(),
+    failedSyncs: count().optional(),
+    threadRestarts: count().optional(),
+    claimed: counts().optional(),
+    left: counts().optional(),
+    lost: z.record(z.string(), counts()).optional(),
+    pending: counts().optional(),
+    received: count().optional(),
+    rejected: counts().optional(),
+    passed: counts().optional(),
+  }),
+);
+
+export const readiness: z.ZodType = shape(
+  'Readiness',
+  z.object({
+    status: z.enum(['ready', 'not_ready']),
+    reasons: texts().optional(),
+    notices: texts().optional(),
+    books: books.optional(),
+    version: version(),
+  }),
+);
+
+/** The answer depends on the sender: Slack and senders of the configuration have forms of their own. */
+export const webhookAnswer: z.ZodType = shape(
+  'WebhookAnswer',
+  z.looseObject({ status: text().optional(), task_ids: z.array(text()).optional() }),
+);

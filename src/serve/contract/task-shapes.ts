@@ -1,0 +1,249 @@
+import { z } from 'zod';
+import { DELIVERY_OUTCOMES, OUTPUT_TYPES, TASK_STATUSES } from '../../model/documents.ts';
+import { STATS_GROUPS } from '../../model/task-reading.ts';
+import { count, shape, storedShape, text, textOrNull, time, timeOrNull } from './shape.ts';
+
+const sender = (): z.ZodType => z.enum(['agent', 'anonymous']).optional();
+const amount = (): z.ZodType => z.number().nullable();
+const status = (): z.ZodType => z.enum(TASK_STATUSES);
+
+/** Fields of `metadata.json`. */
+const metadataFields = (): z.ZodRawShape => ({
+  task_id: text(),
+  source: textOrNull(),
+  provider: textOrNull(),
+  created_at: timeOrNull(),
+  started_at: timeOrNull(),
+  completed_at: timeOrNull(),
+  status: status(),
+  assigned_agent: textOrNull(),
+  agent_type: textOrNull(),
+  model: textOrNull(),
+  trace_id: textOrNull(),
+  attempt: z.int().min(1),
+  workflow_ids: z.array(text()),
+  schema_version: z.int(),
+  command: textOrNull().optional(),
+  requested_agent: textOrNull().optional(),
+  webhook_id: textOrNull().optional(),
+  stops: count().optional(),
+  opened_by: sender(),
+  settled: z.boolean().optional(),
+});
+
+export const metadata: z.ZodType = storedShape('TaskMetadata', metadataFields());
+
+const traceLinks = (): z.ZodRawShape => ({ trace: text().optional(), traces: z.array(text()).optional() });
+
+export const task: z.ZodType = storedShape('Task', {
+  ...metadataFields(),
+  links: z.object({
+    metadata: text(),
+    input: text(),
+    webhook_flow: text(),
+    agent_output: text(),
+    final_result: text(),
+    full: text(),
+    workflows: z.record(z.string(), z.string()),
+    ...traceLinks(),
+  }),
+});
+
+export const taskItem: z.ZodType = storedShape('TaskItem', {
+  ...metadataFields(),
+  message: textOrNull(),
+  repo: textOrNull(),
+  success: z.boolean().nullable(),
+  error: textOrNull(),
+  error_type: textOrNull(),
+  cost_usd: amount(),
+  input_tokens: amount(),
+  output_tokens: amount(),
+  duration_seconds: amount(),
+});
+
+export const taskPage: z.ZodType = shape(
+  'TaskPage',
+  z.object({ items: z.array(taskItem), next_cursor: textOrNull() }),
+);
+
+export const taskInput: z.ZodType = storedShape('TaskInput', {
+  message: text(),
+  source_metadata: z.looseObject({ provider: textOrNull().optional() }),
+});
+
+export const stageLine: z.ZodType = storedShape('StageLine', {
+  timestamp: time(),
+  stage: text(),
+  event_id: text().optional(),
+  sender: sender(),
+});
+
+export const outputLine: z.ZodType = storedShape('OutputLine', {
+  timestamp: time(),
+  type: z.enum(OUTPUT_TYPES),
+  content: text(),
+  event_id: text().optional(),
+  attempt: z.int().optional(),
+  tool_name: textOrNull().optional(),
+  tool_input: z.unknown().optional(),
+  tool_use_id: textOrNull().optional(),
+  is_error: z.boolean().optional(),
+  stream: textOrNull().optional(),
+  truncated: z.boolean().optional(),
+  original_bytes: count().optional(),
+  error_type: textOrNull().optional(),
+  sender: sender(),
+});
+
+export const finalResult: z.ZodType = storedShape('FinalResult', {
+  success: z.boolean(),
+  result: textOrNull(),
+  error: textOrNull(),
+  metrics: z.looseObject({
+    cost_usd: amount().optional(),
+    input_tokens: amount().optional(),
+    output_tokens: amount().optional(),
+    duration_seconds: amount().optional(),
+    cache_read_input_tokens: amount().optional(),
+    cache_creation_input_tokens: amount().optional(),
+  }),
+  completed_at: time(),
+  status: z.enum(['completed', 'failed', 'cancelled', 'abandoned']),
+  error_type: textOrNull().optional(),
+  exit_code: z.int().nullable().optional(),
+  signal: textOrNull().optional(),
+});
+
+export const fullTask: z.ZodType = shape(
+  'FullTask',
+  z.object({
+    metadata: metadata.optional(),
+    input: taskInput.optional(),
+    webhook_flow: z.array(stageLine).optional(),
+    agent_output: z.array(outputLine).optional(),
+    final_result: finalResult.optional(),
+  }),
+);
+
+const attributes = (): z.ZodType => z.record(z.string(), z.unknown());
+
+export const span: z.ZodType = shape(
+  'Span',
+  z.object({
+    trace_id: text(),
+    span_id: text(),
+    parent_span_id: textOrNull(),
+    name: text(),
+    kind: z.enum(['unspecified', 'internal', 'server', 'client', 'producer', 'consumer']),
+    start_time: time(),
+    end_time: time(),
+    duration_ms: z.number(),
+    status: z.enum(['unset', 'ok', 'error']),
+    status_message: textOrNull(),
+    service: z.unknown(),
+    scope: z.unknown(),
+    attributes: attributes(),
+    events: z.array(z.object({ time: time(), name: text(), attributes: attributes() })),
+    links: z.array(z.object({ trace_id: z.unknown(), span_id: z.unknown(), attributes: attributes() })),
+  }),
+);
+
+/** Values of the groups of a row; null: unknown. */
+const groupFields = Object.fromEntries(STATS_GROUPS.map((name) => [name, textOrNull().optional()]));
+
+const statsRow = shape(
+  'StatsRow',
+  z.object({
+    ...groupFields,
+    count: count(),
+    succeeded: count(),
+    failed: count(),
+    open: count(),
+    success_rate: z.number().nullable(),
+    cost_usd: amount(),
+    cost_known: count(),
+    input_tokens: amount(),
+    output_tokens: amount(),
+    retries: count(),
+    duration_seconds: z
+      .object({
+        p50: z.number(),
+        p90: z.number(),
+        p95: z.number(),
+        p99: z.number(),
+        max: z.number(),
+        total: z.number(),
+      })
+      .nullable(),
+    calls: count().optional(),
+  }),
+);
+
+export const stats: z.ZodType = shape(
+  'Stats',
+  z.object({ group_by: z.array(z.enum(STATS_GROUPS)), rows: z.array(statsRow), left_out: count() }),
+);
+
+export const accepted: z.ZodType = shape(
+  'TaskAccepted',
+  z.object({ status: z.literal('accepted'), task_ids: z.array(text()) }),
+);
+
+export const cancelled: z.ZodType = shape(
+  'TaskCancelled',
+  z.object({ task_id: text(), status: z.enum(['cancelled', 'cancelling']) }),
+);
+
+const delivery = storedShape('Delivery', {
+  timestamp: time(),
+  event_id: text(),
+  provider: text(),
+  delivery_id: textOrNull(),
+  event_type: textOrNull(),
+  outcome: z.enum(DELIVERY_OUTCOMES),
+  reason: textOrNull(),
+  task_ids: z.array(text()),
+  trace_id: textOrNull(),
+  stages: z.array(z.unknown()),
+  subject: textOrNull().optional(),
+  tries: count().optional(),
+  count: count().optional(),
+  reasons: z.record(z.string(), z.number()).optional(),
+  received_at: time().optional(),
+  sender: sender(),
+  links: z.object({ tasks: z.record(z.string(), z.string()) }),
+});
+
+export const deliveryPage: z.ZodType = shape(
+  'DeliveryPage',
+  z.object({ items: z.array(delivery), next_cursor: textOrNull() }),
+);
+
+const taskEnd = shape('TaskEnd', z.object({ task_id: text(), status: status() }));
+
+/** Of a stream whose place is gone. */
+export const reset: z.ZodType = shape(
+  'StreamReset',
+  z.object({ reason: text(), task_id: text().optional(), removed: z.boolean().optional() }),
+);
+
+/** The events of the stream of a task. */
+export const taskEvents: Readonly<Record<string, z.ZodType>> = {
+  metadata,
+  stage: stageLine,
+  line: outputLine,
+  span,
+  result: finalResult,
+  end: taskEnd,
+  reset,
+};
+
+/** The events of a stream of several tasks and the list. */
+export const tasksEvents: Readonly<Record<string, z.ZodType>> = {
+  task: taskItem,
+  removed: z.object({ task_id: text() }),
+  ...Object.fromEntries(
+    Object.entries(taskEvents).map(([name, data]) => [name, z.object({ task_id: text(), data })]),
+  ),
+};
