@@ -81,6 +81,7 @@ export class TaskDocuments {
       await setAside(join(this.#dir, TASK_FILES[name]), this.#written.get(name), text);
     await replaceFiles(this.#dir, files);
     for (const { name, text } of changed) this.#written.set(name, text);
+    if (changed.some(({ name }) => name === 'metadata')) this.#reportMetadata(documents.metadata);
     this.#reportEnd();
   }
 
@@ -99,6 +100,11 @@ export class TaskDocuments {
     const lost = saidInResult(result, finalResult as JsonObject, stated as JsonObject | undefined);
     if (lost !== undefined) said.set('finalResult', lost);
     return said;
+  }
+
+  #reportMetadata(metadata: object | undefined): void {
+    if (metadata === undefined) return;
+    notify(this.#observer, (observer) => observer.metadataWritten?.(metadata as JsonObject));
   }
 
   #reportEnd(): void {
