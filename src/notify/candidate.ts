@@ -28,12 +28,19 @@ export interface Mark {
   readonly feed: string | undefined;
 }
 
+/** A record that a task waits for a person. */
+export interface Wait {
+  readonly eventId: string;
+  /** ISO 8601. */
+  readonly at: string;
+}
+
 /** What the notifier reads of a log directory. Throws where a file cannot be read now. */
 export interface NotifySource {
   /** Undefined for a task that is gone. */
   readTask(taskId: string): Promise<TaskFacts | undefined>;
-  /** Id of the record by which the task waits for a person. Undefined: it does not wait. */
-  waitingSince(taskId: string): Promise<string | undefined>;
+  /** The newest records by which the task waits for a person. */
+  waitsOf(taskId: string): Promise<readonly Wait[]>;
   /** Undefined for a workflow that is gone. */
   readWorkflow(workflowId: string): Promise<JsonObject | undefined>;
   mark(): Promise<Mark>;

@@ -60,7 +60,7 @@ export class Intake {
     const { type, at } = occasion;
     if (!isWanted(type, receiver.on)) return false;
     const webhookId = webhookIdOf({ directory, type, subject, occasion: occasion.occasion });
-    if (outbox.has(webhookId) || !(await event.passes(receiver))) return false;
+    if (outbox.has(webhookId) || !this.#isNews(at, outbox) || !(await event.passes(receiver))) return false;
     const queuedAt = isoFromMs(now());
     const payload = payloadText({ type, timestamp: at ?? queuedAt, data: event.dataFor(receiver) });
     const reason = outbox.totals.goneAt !== null ? 'gone' : outbox.isFull ? 'queue_full' : null;
@@ -79,9 +79,9 @@ export class Intake {
     const { source, targets } = this.#options;
     const facts = await source.readTask(id);
     if (facts === undefined) return [];
-    const isWaiting = facts.metadata.status === 'waiting_input';
-    const waitingSince = isWaiting ? await source.waitingSince(id) : undefined;
-    const occasions = [...occasionsOf({ ...facts, waitingSince })];
+    const isWaitTold = targets.some(({ receiver }) => isWanted('task.waiting_input', receiver.on));
+    const waits = isWaitTold ? await source.waitsOf(id) : [];
+    const occasions = occasionsOf({ ...facts, waits });
     const written = ended && endOccasion(ended);
     const isKnown = occasions.some(
       ({ type, occasion }) => type === written?.type && occasion === written.occasion,
@@ -103,7 +103,7 @@ export class Intake {
       subject: `task ${id}`,
       occasion: this.#bounded(occasion),
       dataFor: ({ link }) => taskData(id, facts, { link, traces }),
-      passes: async ({ matches }) => this.#isYoung(occasion) && (matches === undefined || matches(id)),
+      passes: async ({ matches }) => matches === undefined || matches(id),
     };
   }
 
@@ -127,8 +127,7 @@ export class Intake {
         subject: `workflow ${id}`,
         occasion: this.#bounded(occasion),
         dataFor,
-        passes: async ({ matches }) =>
-          this.#isYoung(occasion) && (matches === undefined || anyMatches(taskIds, matches)),
+        passes: async ({ matches }) => matches === undefined || anyMatches(taskIds, matches),
       },
     ];
   }
@@ -144,10 +143,10 @@ export class Intake {
     return sum;
   }
 
-  /** What ended long ago is no news: records of a machine that was away for a week. */
-  #isYoung({ at }: Pick<Occasion, 'at'>): boolean {
+  /** Not before the receiver was first named, and not long ago: records of a machine that was away for a week. */
+  #isNews(at: string | undefined, { totals }: Outbox): boolean {
     const ms = at === undefined ? Number.NaN : Date.parse(at);
-    return !(this.#options.now() - ms > RETRY_MS_MAX);
+    return !(this.#options.now() - ms > RETRY_MS_MAX) && !(ms < Date.parse(totals.begunAt));
   }
 
   /** A time of the future, by the clock of a sender, is no time of an event. */

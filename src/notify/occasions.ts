@@ -1,5 +1,6 @@
 import { type JsonObject, objectOf } from '../model/json.ts';
 import type { NotificationType } from '../model/notification.ts';
+import type { Wait } from './candidate.ts';
 
 /** An event of a task, and what tells it apart from others of its type. */
 export interface Occasion {
@@ -25,18 +26,16 @@ const OF_STATUS: Readonly<Record<string, NotificationType>> = {
 export interface TaskOccasionParts {
   readonly metadata: JsonObject;
   readonly result: JsonObject | undefined;
-  /** Id of the record that the task waits; undefined: it does not wait. */
-  readonly waitingSince: string | undefined;
+  readonly waits: readonly Wait[];
 }
 
 /** The events that the documents of a task say. One that passed its budget has failed, too: both are told. */
-export function occasionsOf({ metadata, result, waitingSince }: TaskOccasionParts): readonly Occasion[] {
+export function occasionsOf({ metadata, result, waits }: TaskOccasionParts): readonly Occasion[] {
   const attempt = `attempt ${String(metadata.attempt)}`;
   const found: Occasion[] = [];
   if (metadata[BUDGET_WARNING] !== undefined && metadata[BUDGET_WARNING] !== null)
     found.push({ type: 'task.budget_warning', occasion: attempt, at: warnedAt(metadata) });
-  if (waitingSince !== undefined)
-    found.push({ type: 'task.waiting_input', occasion: waitingSince, at: undefined });
+  for (const { eventId, at } of waits) found.push({ type: 'task.waiting_input', occasion: eventId, at });
   const end = endOccasion(metadata);
   if (end === undefined) return found;
   if (result?.error_type === BUDGET_EXCEEDED)

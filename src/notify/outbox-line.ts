@@ -30,6 +30,8 @@ const stateSchema = z.object({
 const receiverSchema = z.object({
   event: z.literal('receiver'),
   at: time,
+  /** What happened before is not told to it. */
+  begun_at: time,
   delivered: count,
   dropped: z.partialRecord(z.enum(DROP_REASONS), count),
   /** When it answered 410, and at which address: a hash of it. */
@@ -40,6 +42,7 @@ const receiverSchema = z.object({
 const lineSchema = z.discriminatedUnion('event', [stateSchema, receiverSchema]);
 
 export interface ReceiverTotals {
+  begunAt: string;
   delivered: number;
   dropped: Partial<Record<DropReason, number>>;
   goneAt: string | null;
@@ -56,8 +59,8 @@ export function readOutboxLine(value: JsonObject | undefined): OutboxLine | unde
   if (!parsed.success) return undefined;
   const line = parsed.data;
   if (line.event === 'receiver') {
-    const { delivered, dropped, gone_at: goneAt, gone_url: goneUrl } = line;
-    return { kind: 'receiver', totals: { delivered, dropped, goneAt, goneUrl } };
+    const { begun_at: begunAt, delivered, dropped, gone_at: goneAt, gone_url: goneUrl } = line;
+    return { kind: 'receiver', totals: { begunAt, delivered, dropped, goneAt, goneUrl } };
   }
   return {
     kind: 'notification',
@@ -99,8 +102,10 @@ export function notificationLine(one: Notification, withPayload: boolean): strin
   });
 }
 
-export function receiverLine({ delivered, dropped, goneAt, goneUrl }: ReceiverTotals, at: string): string {
-  return lineText({ event: 'receiver', at, delivered, dropped, gone_at: goneAt, gone_url: goneUrl });
+export function receiverLine(totals: ReceiverTotals, at: string): string {
+  const { begunAt, delivered, dropped, goneAt, goneUrl } = totals;
+  const gone = { gone_at: goneAt, gone_url: goneUrl };
+  return lineText({ event: 'receiver', at, begun_at: begunAt, delivered, dropped, ...gone });
 }
 
 function lineText(line: JsonObject): string {

@@ -4,7 +4,7 @@ import type { OutboxLine, ReceiverTotals } from './outbox-line.ts';
 /** What the lines of a receiver's file say together. The last line about a notification counts. */
 export class OutboxState {
   readonly #notifications = new Map<string, Notification>();
-  totals: ReceiverTotals = { delivered: 0, dropped: {}, goneAt: null, goneUrl: null };
+  totals: ReceiverTotals = { begunAt: '', delivered: 0, dropped: {}, goneAt: null, goneUrl: null };
 
   /** In the order in which they were queued. */
   get all(): Iterable<Notification> {

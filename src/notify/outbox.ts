@@ -55,14 +55,17 @@ export class Outbox {
     const outbox = new Outbox(options);
     try {
       const read = await readOutbox(options.logDir, options.receiver);
-      if (read === undefined) return outbox;
-      outbox.#state = read.state;
+      if (read !== undefined) outbox.#state = read.state;
     } catch (error) {
       // The lines in it are not known, and must not be written over.
       outbox.#behind = `its file cannot be read: ${messageOf(error)}`;
       throw error;
     }
     for (const one of outbox.#state.all) if (one.state === 'pending') outbox.#addPending(one);
+    const { totals } = outbox.#state;
+    const now = isoFromMs(options.now());
+    // A clock that was ahead then would let nothing pass.
+    if (totals.begunAt === '' || totals.begunAt > now) totals.begunAt = now;
     await outbox.#serially(() => outbox.#rewrite());
     return outbox;
   }

@@ -13,11 +13,20 @@ const SUFFIX = '.jsonl';
 /** Longer than any line: a payload is bounded. */
 const LINE_BYTES_MAX = 262_144;
 
+/** Of one file, enough to see what happened. */
+const BAD_LINES_MAX = 100;
+
+export interface BadLine {
+  /** From 1. */
+  readonly line: number;
+  readonly isTorn: boolean;
+}
+
 export interface ReadOutbox {
   readonly state: OutboxState;
   readonly bytes: number;
-  /** Lines that are none of this program: torn or damaged. */
-  readonly badLines: number;
+  /** Lines that are none of this program: torn or damaged. The first ones. */
+  readonly badLines: readonly BadLine[];
 }
 
 export function notifyDir(logDir: string): string {
@@ -44,14 +53,16 @@ export async function readOutbox(logDir: string, receiver: string): Promise<Read
   if (file === undefined) return undefined;
   const state = new OutboxState();
   let bytes = 0;
-  let badLines = 0;
+  const badLines: BadLine[] = [];
+  let number = 0;
   try {
     for await (const lines of readLines(file, { bytesMax: LINE_BYTES_MAX })) {
       for (const line of lines) {
         bytes = line.end;
+        number += 1;
         const read = readOutboxLine(parseObject(line.bytes?.toString('utf8')));
-        if (read === undefined || !line.isTerminated) badLines += 1;
-        else state.add(read);
+        if (read !== undefined && line.isTerminated) state.add(read);
+        else if (badLines.length < BAD_LINES_MAX) badLines.push({ line: number, isTorn: !line.isTerminated });
       }
     }
   } finally {

@@ -6,6 +6,7 @@ import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
+import { notificationRoutes } from './notifications.ts';
 import { askedOf } from './query.ts';
 import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
@@ -56,7 +57,7 @@ const PARTS: readonly Part[] = [
 
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 
-/** The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks`, `/stats` and `/stream`, for Express 4, Express 5 or a plain node:http server. */
+/** The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks`, `/notifications`, `/stats` and `/stream`, for Express 4, Express 5 or a plain node:http server. */
 export function serveLogs(options: ServeLogsOptions): LogsHandler {
   const { reader, intake, traceUrls = [], streams = {} } = options;
   const rooms = new StreamRooms(streams);
@@ -69,6 +70,7 @@ export function serveLogs(options: ServeLogsOptions): LogsHandler {
     '/tasks/:id/logs/full': { GET: showFull(reader) },
     ...workflowRoutes(reader, traceUrls),
     ...webhookRoutes(reader),
+    ...notificationRoutes(reader),
     ...streamRoutes(reader, rooms, streams),
   };
   for (const part of PARTS) {

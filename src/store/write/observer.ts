@@ -33,8 +33,8 @@ export interface StoreObserver {
    */
   approvalsWait?(workflowId: string, count: number): void;
   deliveryStored?(line: DeliveryLine): void;
-  /** The metadata of a task was written. Called often: it must return at once. */
-  metadataWritten?(metadata: JsonObject): void;
+  /** A record with metadata of a task is in its files. Called often: it must return at once. */
+  metadataStored?(taskId: string, metadata: JsonObject): void;
   /** An event of a workflow is in its file and in the feed. */
   eventStored?(envelope: WorkflowEnvelope): void;
   /** The files of a task may have changed, or are gone. Called often: it must return at once. */

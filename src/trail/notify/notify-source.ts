@@ -5,7 +5,7 @@ import { isPathSafeId } from '../../model/ids.ts';
 import { type JsonObject, objectOf, parseObject } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
 import type { StoredWorkflow } from '../../model/workflow.ts';
-import type { Candidate, NotifySource } from '../../notify/candidate.ts';
+import type { Candidate, NotifySource, Wait } from '../../notify/candidate.ts';
 import { taskFile } from '../../store/layout.ts';
 import { createFeedReader, type FeedReader } from '../../store/read/feed-reader.ts';
 import { openTaskLines, readTaskDocument } from '../../store/task-file.ts';
@@ -16,6 +16,9 @@ const PAGE = 500;
 
 /** Events of workflows that may be told. */
 const TOLD = ['workflow_complete', 'approval_request'] as const;
+
+/** Waits of one task that are looked at. */
+const WAITS_MAX = 50;
 
 /** Clocks of disks are coarse, and those of shares another machine's. */
 const COARSE_MS = 2_000;
@@ -38,7 +41,7 @@ export function createNotifySource({ logDir, workflowDir, readWorkflow }: Source
       ];
       return metadata && { metadata, input, result };
     },
-    waitingSince: (taskId) => waitingSince(logDir, taskId),
+    waitsOf: (taskId) => waitsOf(logDir, taskId),
     readWorkflow: async (workflowId) => {
       const state = (await readWorkflow(workflowId))?.state;
       // As REST shows it: plain JSON.
@@ -96,8 +99,12 @@ async function readPage(
 
 async function* tasksAfter(logDir: string, sinceMs: number): AsyncGenerator<Candidate> {
   for (const id of (await namesIn(logDir)).filter(isPathSafeId)) {
-    const modifiedMs = await modifiedAt(taskFile(logDir, id, 'metadata'));
-    if (modifiedMs !== undefined && modifiedMs >= sinceMs) yield { kind: 'task', id };
+    for (const file of ['metadata', 'facts'] as const) {
+      const modifiedMs = await modifiedAt(taskFile(logDir, id, file));
+      if (modifiedMs === undefined || modifiedMs < sinceMs) continue;
+      yield { kind: 'task', id };
+      break;
+    }
   }
 }
 
@@ -111,25 +118,22 @@ async function modifiedAt(path: string): Promise<number | undefined> {
   }
 }
 
-/** The last record that says that the task waits. */
-async function waitingSince(logDir: string, taskId: string): Promise<string | undefined> {
+/** The records that say that a task waits, of the trail: the newest of many. */
+async function waitsOf(logDir: string, taskId: string): Promise<readonly Wait[]> {
   const opened = await openTaskLines(logDir, taskId, 'facts');
-  if (opened === undefined) return undefined;
-  let found: string | undefined;
-  let foundAt = '';
+  if (opened === undefined) return [];
+  const waits: Wait[] = [];
   try {
     for await (const lines of opened.lines()) {
       for (const { bytes } of lines) {
         if (bytes?.includes('waiting_input') !== true) continue;
-        const fact = parseObject(bytes.toString('utf8'));
-        const { timestamp, event_id: id, event, body } = fact ?? {};
+        const { timestamp: at, event_id: eventId, event, body } = parseObject(bytes.toString('utf8')) ?? {};
         if (event !== EVENT.metadata || objectOf(body).status !== 'waiting_input') continue;
-        if (typeof timestamp !== 'string' || typeof id !== 'string' || timestamp < foundAt) continue;
-        [found, foundAt] = [id, timestamp];
+        if (typeof at === 'string' && typeof eventId === 'string') waits.push({ eventId, at });
       }
     }
   } finally {
     await opened.close();
   }
-  return found;
+  return waits.slice(-WAITS_MAX);
 }

@@ -61,8 +61,8 @@ function observerOf(notifier: Notifier): StoreObserver {
       const { task_id: id, status, attempt, completed_at } = metadata;
       notifier.note({ kind: 'task', id, ended: { status, attempt, completed_at } });
     },
-    metadataWritten: (metadata) => {
-      if (isToldBeforeItsEnd(metadata)) notifier.note({ kind: 'task', id: String(metadata.task_id) });
+    metadataStored: (id, metadata) => {
+      if (isToldBeforeItsEnd(metadata)) notifier.note({ kind: 'task', id });
     },
     eventStored: (envelope) => {
       const { event_type, workflow_id, event_id, attempt, timestamp, payload } = envelope;
@@ -86,7 +86,7 @@ export function observersTogether(...observers: readonly (StoreObserver | undefi
     workflowEnded: (end) => each(told, (one) => one.workflowEnded?.(end)),
     approvalsWait: (id, count) => each(told, (one) => one.approvalsWait?.(id, count)),
     deliveryStored: (line) => each(told, (one) => one.deliveryStored?.(line)),
-    metadataWritten: (metadata) => each(told, (one) => one.metadataWritten?.(metadata)),
+    metadataStored: (id, metadata) => each(told, (one) => one.metadataStored?.(id, metadata)),
     eventStored: (envelope) => each(told, (one) => one.eventStored?.(envelope)),
     taskChanged: (id) => each(told, (one) => one.taskChanged?.(id)),
   };

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EVENT } from '../../../model/events.ts';
 import { type JsonObject, parseObject } from '../../../model/json.ts';
+import type { FactLine } from '../../../project/change.ts';
 import { redactJson } from '../../../redact/redact.ts';
 import { readText, replaceFiles } from '../../../system/durable.ts';
 import { checkLease } from '../../../system/lease-guard.ts';
@@ -81,8 +82,15 @@ export class TaskDocuments {
       await setAside(join(this.#dir, TASK_FILES[name]), this.#written.get(name), text);
     await replaceFiles(this.#dir, files);
     for (const { name, text } of changed) this.#written.set(name, text);
-    if (changed.some(({ name }) => name === 'metadata')) this.#reportMetadata(documents.metadata);
     this.#reportEnd();
+  }
+
+  /** New facts of the task, whose documents are written. */
+  reportFacts(taskId: string, facts: Iterable<FactLine>): void {
+    if (this.#observer?.metadataStored === undefined) return;
+    for (const { event, body } of facts)
+      if (event === EVENT.metadata && body !== undefined)
+        notify(this.#observer, (observer) => observer.metadataStored?.(taskId, body));
   }
 
   #heard(
@@ -100,11 +108,6 @@ export class TaskDocuments {
     const lost = saidInResult(result, finalResult as JsonObject, stated as JsonObject | undefined);
     if (lost !== undefined) said.set('finalResult', lost);
     return said;
-  }
-
-  #reportMetadata(metadata: object | undefined): void {
-    if (metadata === undefined) return;
-    notify(this.#observer, (observer) => observer.metadataWritten?.(metadata as JsonObject));
   }
 
   #reportEnd(): void {
