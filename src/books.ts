@@ -30,9 +30,20 @@ export interface BooksSnapshot {
   readonly rejected?: Counts;
   /** By kind: what is not for files, such as heartbeats. Absent while there is nothing. */
   readonly passed?: Counts;
+  /** By receiver of notifications. Absent without receivers. */
+  readonly notifications?: Readonly<Record<string, NotificationCounts>>;
 }
 
 type Counts = Readonly<Record<string, number>>;
+
+/** Of all processes in the log directory so far: due = delivered + pending + dropped. */
+export interface NotificationCounts {
+  readonly due: number;
+  readonly delivered: number;
+  readonly pending: number;
+  /** By reason. */
+  readonly dropped: Counts;
+}
 
 /** What became of the records of a batch at a destination. */
 export interface Tally {
@@ -77,6 +88,7 @@ export class Books {
   readonly #refusals = new Map<string, string>();
   readonly #reasons = new Map<string, string>();
   readonly #notices = new Map<string, string>();
+  readonly #notifications = new Map<string, NotificationCounts>();
   readonly #onChange: () => void;
   #included: BooksState | undefined;
 
@@ -187,6 +199,12 @@ export class Books {
     return this.#refusals;
   }
 
+  /** Instead of those before. */
+  setNotifications(receiver: string, counts: NotificationCounts): void {
+    this.#notifications.set(receiver, counts);
+    this.#onChange();
+  }
+
   countSkippedLines(count: number): void {
     this.#skippedLines += count;
     this.#onChange();
@@ -266,7 +284,11 @@ export class Books {
       const all = recorded + (claimed[name] ?? 0);
       return [name, settled.reduce<number>((rest, count = 0) => rest - count, all)];
     });
-    const counts = { claimed, left, lost, pending: Object.fromEntries(pending), rejected, passed };
+    const notifications = { ...Object.fromEntries(this.#notifications), ...other?.notifications };
+    const counts = {
+      ...{ claimed, left, lost, pending: Object.fromEntries(pending), rejected, passed },
+      notifications,
+    };
     const present = Object.entries(counts).filter(([, value]) => Object.keys(value).length > 0);
     return { ...Object.fromEntries(present), ...(received > 0 && { received }) };
   }
@@ -304,6 +326,8 @@ export class Books {
     this.#received += received;
     addAll(this.#rejected, rejected);
     addAll(this.#passed, passed);
+    for (const [receiver, counts] of Object.entries(state.snapshot.notifications ?? {}))
+      this.#notifications.set(receiver, counts);
   }
 
   #set(texts: Map<string, string>, part: string, text: string | undefined): void {

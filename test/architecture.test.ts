@@ -12,7 +12,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['system'],
   ['redact'],
   ['record', 'project', 'journal'],
-  ['export', 'receive', 'store', 'search', 'archive', 'serve'],
+  ['export', 'receive', 'store', 'search', 'archive', 'notify', 'serve'],
   ['webhooks', 'queue', 'agent'],
   ['trail'],
   ['service', 'index', 'express', 'bullmq', 'agent-entry'],

@@ -1,6 +1,6 @@
 import { loadConfig } from '../config/config.ts';
 import { processEnvironment } from '../config/environment.ts';
-import { type SettingInForce, settingsInForce } from '../config/in-force.ts';
+import { type SettingInForce, settingsInForce, shownReceiver } from '../config/in-force.ts';
 import { readSettings } from '../config/read-settings.ts';
 import { isBelowAgent } from '../config/values/below-agent.ts';
 import { TasktrailError } from '../errors.ts';
@@ -49,7 +49,8 @@ export function printConfig(
   checkWebhooks(config);
   const settings = settingsInForce(config, readSettings(flags, environment)).map(withoutSecret);
   if (options.json) {
-    const fields = Object.entries(config).map(([name, value]) => [name, masked(name, value ?? null)]);
+    const shown = { ...config, notify: config.notify.map(shownReceiver) };
+    const fields = Object.entries(shown).map(([name, value]) => [name, masked(name, value ?? null)]);
     const json = JSON.stringify({ ...Object.fromEntries(fields), settings }, null, 2);
     // Line by line: the newlines between them are JSON's own.
     process.stdout.write(`${json.split('\n').map(escapeJson).join('\n')}\n`);

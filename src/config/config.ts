@@ -13,6 +13,7 @@ import { type FileSettings, NO_FILES, readFiles, type SeenFile } from './file/fi
 import type { RedactRule } from './file/redact-schema.ts';
 import { gitConfigFile, gitRoot, remoteOwner } from './git.ts';
 import { type MetricsConfig, resolveMetrics } from './metrics.ts';
+import { type NotifyReceiver, resolveNotify } from './notify.ts';
 import { type ReadSettings, readSettings, type Source, uselessVariableNotes } from './read-settings.ts';
 import { type ResolvedS3, resolveS3, type S3Config } from './s3.ts';
 import { SETTINGS, type SettingName } from './settings.ts';
@@ -75,6 +76,8 @@ export interface Config {
   readonly slackSecrets: readonly string[];
   /** Webhooks of other senders, by the name in their path. */
   readonly webhooks: Readonly<Record<string, CustomWebhook>>;
+  /** Where notifications are sent. */
+  readonly notify: readonly NotifyReceiver[];
   /** The Redis that holds the queue; undefined: the queue is in this process. */
   readonly redisUrl: string | undefined;
   readonly githubToken: string | undefined;
@@ -171,6 +174,7 @@ export function loadConfig(
     mayCheckoutNameBucket: trusts.own,
   });
   const webhooks = resolveWebhooks(files.own.webhooks, files.ownPath, { variables, cwd });
+  const notify = resolveNotify(files.notify, files.ownPath, { variables, cwd });
   const isService = options.recordsOnly !== true && options.withoutService !== true;
   const problems = [
     ...(envFile?.problems ?? []),
@@ -179,7 +183,7 @@ export function loadConfig(
     ...files.problems,
     ...unknownAgents(agents, commands, files.ownPath),
     ...contradictions(read, isService),
-    ...(options.recordsOnly === true ? [] : [...archive.problems, ...webhooks.problems]),
+    ...(options.recordsOnly === true ? [] : [...archive.problems, ...webhooks.problems, ...notify.problems]),
   ];
   if (problems.length > 0) throw new TasktrailError('ERR_CONFIG_INVALID', problems.join('\n'));
   return deepFreeze({
@@ -188,7 +192,7 @@ export function loadConfig(
       ? NO_ENDPOINTS
       : {}),
     ...sharedFields(read, files),
-    ...{ s3, project, webhooks: webhooks.found, trigger, agents, commands },
+    ...{ s3, project, webhooks: webhooks.found, notify: notify.found, trigger, agents, commands },
     notes: [
       ...(envFile?.notes ?? []),
       ...files.notes,
@@ -279,6 +283,7 @@ type FileField =
   | 's3'
   | 'project'
   | 'webhooks'
+  | 'notify'
   | 'trigger'
   | 'agents'
   | 'commands'
@@ -335,7 +340,7 @@ function sourcesOf(
   for (const name of fromFile) setFile(name, files.cloudStorage?.path);
   setFile('TASK_LOGS_EMIT_WORKFLOW_EVENTS', files.emitWorkflowEvents?.path);
   setFile('TASK_LOGS_WORKFLOW_RETENTION_DAYS', files.workflowRetentionDays?.path);
-  for (const name of ['trigger', 'agents', 'commands', 'webhooks'] as const)
+  for (const name of ['trigger', 'agents', 'commands', 'webhooks', 'notify'] as const)
     if (files.own[name] !== undefined) setFile(name, files.ownPath);
   return { sources, sourceFiles };
 }

@@ -1,4 +1,5 @@
 import type { Config } from './config.ts';
+import type { NotifyReceiver } from './notify.ts';
 import { type ReadSettings, SETTING_NAMES, type Source } from './read-settings.ts';
 import type { SettingGroup } from './setting.ts';
 import { SETTINGS, type SettingName } from './settings.ts';
@@ -65,7 +66,13 @@ function fileRows(config: Config): readonly SettingInForce[] {
       );
     }
   }
-  return rows;
+  const receivers = config.notify.map((one) => row('notify', `notify.${one.name}`, shownReceiver(one)));
+  return [...rows, ...(receivers.length === 0 ? [row('notify', 'notify', undefined)] : receivers)];
+}
+
+/** Of the URL only the host: the rest of it may be a secret. */
+export function shownReceiver({ url, ...receiver }: NotifyReceiver): object {
+  return { url: `${new URL(url).origin}/...`, ...receiver };
 }
 
 /** `s3.bucket` of the configuration. */

@@ -1,6 +1,6 @@
-import { readSecretFile, type SecretFileOptions } from './file/secret-file.ts';
+import type { SecretFileOptions } from './file/secret-file.ts';
 import type { WebhookConfig } from './file/webhook-schema.ts';
-import { hasOpenReference, OPEN_REFERENCE, REFERENCE } from './values/reference.ts';
+import { fillReferences } from './values/filled-text.ts';
 
 /** `command_text` of the file is `isCommandText` in code; all other keys are the same in camelCase. */
 type CamelCase<T extends string> = T extends 'command_text'
@@ -59,17 +59,9 @@ function resolveSecrets(
   const secrets: string[] = [];
   const problems: string[] = [];
   for (const text of typeof secret === 'string' ? [secret] : secret) {
-    const failed: string[] = [];
-    const filled = text.replaceAll(REFERENCE, (_, variable: string) => {
-      const file = readSecretFile(variable, env);
-      if (file !== undefined && 'problem' in file) failed.push(file.problem);
-      const value = file !== undefined && 'value' in file ? file.value : (env.variables[variable] ?? '');
-      if (value === '' && file === undefined) failed.push(`${variable} is not set`);
-      return value;
-    });
-    if (hasOpenReference(text)) failed.push(OPEN_REFERENCE);
-    for (const problem of failed) problems.push(`${where}.secret: ${problem}`);
-    if (failed.length === 0) secrets.push(filled);
+    const filled = fillReferences(text, env);
+    for (const problem of filled.problems) problems.push(`${where}.secret: ${problem}`);
+    if (filled.problems.length === 0) secrets.push(filled.text);
   }
   return { secrets, problems };
 }

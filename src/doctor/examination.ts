@@ -12,6 +12,7 @@ import { type Area, type Finding, problem, type Subject } from './finding.ts';
 import { checkHolder } from './holder.ts';
 import { checkKeptJobs } from './kept-jobs.ts';
 import { checkLogDirectory } from './log-directory.ts';
+import { checkNotifications } from './notifications.ts';
 import { checkPorts } from './ports.ts';
 import { checkRedis } from './redis.ts';
 import { allSecretsOf } from './secrets.ts';
@@ -50,6 +51,7 @@ const CHECKS: readonly Check[] = [
   { area: 's3', deadlineMs: NETWORK_MS, run: checkBucket },
   { area: 'traces', deadlineMs: NETWORK_MS, run: checkTraceUrls },
   { area: 'webhooks', deadlineMs: DISK_MS, run: checkWebhooks },
+  { area: 'notify', deadlineMs: DISK_MS, run: checkNotifications },
   { area: 'agents', deadlineMs: DISK_MS, run: checkAgentPrograms },
   // Each user and each folder is tried by a process of its own.
   { area: 'agents', deadlineMs: NETWORK_MS, run: checkAgentAccess },

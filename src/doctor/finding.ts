@@ -11,6 +11,7 @@ export type Area =
   | 's3'
   | 'traces'
   | 'webhooks'
+  | 'notify'
   | 'agents'
   | 'clock';
 

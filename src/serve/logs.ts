@@ -7,6 +7,7 @@ import { taskTraceLinks } from '../model/trace-url.ts';
 import { type OpenApiPlace, openApiRoutes } from './contract/show.ts';
 import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
+import { notificationRoutes } from './notifications.ts';
 import { askedOf } from './query.ts';
 import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
@@ -59,7 +60,10 @@ const PARTS: readonly Part[] = [
 
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
 
-/** The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks`, `/stats`, `/stream` and `/openapi.json`, for Express 4, Express 5 or a plain node:http server. */
+/**
+ * The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks`, `/notifications`, `/stats`, `/stream` and `/openapi.json`, for Express 4,
+ * Express 5 or a plain node:http server.
+ */
 export function serveLogs(options: ServeLogsOptions): LogsHandler {
   const { reader, intake, traceUrls = [], streams = {}, token } = options;
   const { openApi = { version: '0', isService: false } } = options;
@@ -73,6 +77,7 @@ export function serveLogs(options: ServeLogsOptions): LogsHandler {
     '/tasks/:id/logs/full': { GET: showFull(reader) },
     ...workflowRoutes(reader, traceUrls),
     ...webhookRoutes(reader),
+    ...notificationRoutes(reader),
     ...streamRoutes(reader, rooms, streams),
     ...openApiRoutes(openApi, token !== undefined),
   };

@@ -1,6 +1,7 @@
 import type { DeliveryPage, DeliveryQuery } from '../model/delivery.ts';
 import type { EventStream, TasksToFollow } from '../model/event-stream.ts';
 import type { JsonObject } from '../model/json.ts';
+import type { NotificationPage, NotificationQuery } from '../model/notification.ts';
 import type {
   Flow,
   FlowWindow,
@@ -31,6 +32,10 @@ export interface Reader {
   countTasks?(query: StatsQuery): Promise<StatsPage>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */
   listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
+  /** Without it there are none: `ERR_NOT_CONFIGURED`. `ERR_INPUT_INVALID` for an invalid cursor. */
+  listNotifications?(query: NotificationQuery): Promise<NotificationPage>;
+  /** Each receiver with its counts and what is wrong with it. */
+  listReceivers?(): Promise<readonly JsonObject[]>;
   /** Undefined when there is no such workflow; `ERR_STORE_UNAVAILABLE` when its files are unreadable. */
   readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */

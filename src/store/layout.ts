@@ -45,6 +45,8 @@ export const OWN_NAMES = {
   key: '_key',
   /** JSON files: the tasks that the service has taken and not ended. */
   queue: '_queue',
+  /** JSONL files: what is sent outward, a file for each receiver. */
+  notify: '_notify',
   /** JSON files: the configuration files of services, and when agents ran that could write them. */
   config: '_config',
   /** JSON: the id of this directory. */

@@ -4,16 +4,21 @@ import { maskSecrets } from '../redact/redact.ts';
 
 /** Every secret of the settings. An agent that reads the configuration could print them, so they are masked in its output. */
 export function secretsOf(config: Config): readonly string[] {
-  const { apiToken, key, githubSecrets, jiraSecrets, slackSecrets, githubToken, redisUrl, webhooks } = config;
+  const { apiToken, key, githubSecrets, jiraSecrets, slackSecrets, githubToken, redisUrl, webhooks, notify } =
+    config;
   return [
     ...[githubSecrets, jiraSecrets, slackSecrets].flat(),
     ...Object.values(webhooks).flatMap(({ secret }) => secret),
+    ...notify.flatMap(({ secret, url }) => [...secret.flatMap(secretForms), ...secretPath(url)]),
     ...(apiToken === undefined ? [] : [apiToken]),
     ...(key === undefined ? [] : secretsOfKey(key)),
     ...(githubToken === undefined ? [] : [githubToken]),
     ...(redisUrl === undefined ? [] : passwordsIn(redisUrl)),
   ];
 }
+
+/** A shorter path is a word such as `/hooks/tasktrail`. */
+const PATH_MIN = 24;
 
 /** Agents that run at the same time: more than a machine runs. Each token makes the search for secrets slower. */
 const AGENT_TOKENS_MAX = 200;
@@ -55,6 +60,17 @@ export class KnownSecrets {
     maskSecrets(this.all);
     this.#onChange(this.all);
   }
+}
+
+/** With and without the prefix: some libraries take the second. */
+function secretForms(secret: string): readonly string[] {
+  return secret.startsWith('whsec_') ? [secret, secret.slice('whsec_'.length)] : [secret];
+}
+
+/** Path and query of a receiver's URL, where they are long enough to hold a token. */
+function secretPath(url: string): readonly string[] {
+  const { pathname, search } = new URL(url);
+  return pathname.length + search.length >= PATH_MIN ? [url, pathname + search] : [];
 }
 
 /** The key of a log directory, and the token that is derived from it. */

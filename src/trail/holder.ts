@@ -17,6 +17,7 @@ import type { StoreObserver } from '../store/write/observer.ts';
 import { Store } from '../store/write/store.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { sendAllLeftRecords, signalUrls } from './agents/send-left-records.ts';
+import { observersTogether, startNotifying } from './notify/start-notify.ts';
 import { AGENT_FOLDER, watchOrphanRuns } from './orphan-sweep.ts';
 import { startReaper } from './reaper.ts';
 import { scheduleRetention } from './retention-schedule.ts';
@@ -100,6 +101,10 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
   const { config, books, journal, reader, source, observer, ender, log } = options;
   const tombstones = await openTombstones(lock, config);
   await closeDirectory(config.logDir, log);
+  const notifying = await startNotifying({
+    ...{ config, books, log },
+    readWorkflow: (id) => reader.readWorkflow(id),
+  });
   let uploads: Uploads | undefined;
   const store = new Store({
     logDir: config.logDir,
@@ -110,15 +115,19 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     isPruned: (kind, id) => tombstones.has(kind, id),
     onSpan: (span) => journal.append(source, spanEntry(span)),
     onDocument: (workflowId) => uploads?.archive.notify(workflowId),
-    observer,
+    observer: notifying === undefined ? observer : observersTogether(observer, notifying.observer),
     log,
   });
-  const receiver = await openReceiver(lock, config, store);
+  const receiver = await openReceiver(lock, config, store).catch(async (error: unknown) => {
+    await notifying?.close();
+    throw error;
+  });
   store.start();
   uploads = startUploads(config, books, log);
   const recovered = store.recover().catch((error: unknown) => {
     books.setReason('recovery', messageOf(error));
   });
+  void recovered.then(() => notifying?.recovered());
   const isUploaded = isUploadedBy(config, uploads);
   const isBehind = async (): Promise<boolean> => (await options.isBehind?.()) === true;
   const reaper = startReaper({ store, reader, ender, isBehind, log });
@@ -153,6 +162,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
         orphanWatch.close();
         unreadable.close();
         await store.close('the service has stopped');
+        await notifying?.close();
         await uploads?.archive.close(Math.min(UPLOAD_MS, Math.max(0, until - performance.now())));
       } finally {
         await lock.release();

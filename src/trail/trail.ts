@@ -18,6 +18,7 @@ import type { LeaseCheck } from '../store/lease/lease.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { KnownSecrets, secretsOf } from './config-secrets.ts';
 import { TrailMetrics } from './metrics/trail-metrics.ts';
+import { checkFilters } from './notify/receivers.ts';
 import { AGENT_FOLDER } from './orphan-sweep.ts';
 import { resourceOf, sourceOf } from './resource.ts';
 import { type AskedIndex, searchingReader } from './search/searching-reader.ts';
@@ -107,6 +108,7 @@ export async function openTrail(
     metrics.watchProcess(books);
     return offTrail({ config, books, reader, metrics });
   }
+  checkFilters(config);
   setFileMode(config.fileMode);
   maskSecrets([...secretsOf(config), ...handedSecrets(config)]);
   setRedactRules(config.redactRules);

@@ -24,7 +24,18 @@ function areasOf(findings: readonly FiledFinding[]): readonly string[] {
   return [...new Set(findings.map(({ area }) => area))];
 }
 
-const ALL = ['versions', 'settings', 'directory', 'ports', 'endpoint', 'redis', 's3', 'webhooks', 'agents'];
+const ALL = [
+  'versions',
+  'settings',
+  'directory',
+  'ports',
+  'endpoint',
+  'redis',
+  's3',
+  'webhooks',
+  'notify',
+  'agents',
+];
 
 test('every area is checked in order, and nothing is written', async () => {
   const cwd = tempDir();

@@ -10,7 +10,7 @@ async function serve(): Promise<number> {
   writeTask(logDir, { id: 'task-a', message: 'fix src/a.ts', result: result(false, { cost_usd: 2 }) });
   writeTask(logDir, { id: 'task-b', message: 'other', result: result(true, { cost_usd: 0.1 }) });
   const none = async (): Promise<undefined> => undefined;
-  const config = { logDir, workflowDir: join(logDir, '_workflow'), s3: undefined };
+  const config = { logDir, workflowDir: join(logDir, '_workflow'), s3: undefined, notify: [] };
   return listen(serveLogs({ reader: searchingReader(config, () => ({ list: none, stats: none })) }));
 }
 

@@ -4,10 +4,12 @@ import { journalDir } from '../../journal/lone-record.ts';
 import { parseSegmentName } from '../../journal/segment-name.ts';
 import { isNewer } from '../../model/documents.ts';
 import { parseObject } from '../../model/json.ts';
+import { NOTIFY_FOLDER, outboxNames, readOutbox } from '../../notify/read-outbox.ts';
 import { readEntry } from '../../queue/job-entry.ts';
 import { type Finding, Findings } from '../../store/keep/verify/finding.ts';
 import { OWN_NAMES } from '../../store/layout.ts';
 import { readText } from '../../system/durable.ts';
+import { isNoFile } from '../../system/files/safe-open.ts';
 import { type Line, readLines } from '../../system/lines.ts';
 import { lstatIfPresent, openIfPresent, readableNamesIn } from '../../system/optional-files.ts';
 
@@ -17,13 +19,18 @@ const RECORD_BYTES_MAX = 64 * 1024 * 1024;
 /** Header, source, log record, span. */
 const KINDS = 'HCLS';
 
-/** Looks at the jobs in `_queue` and the segments in `_journal`. Changes nothing. */
+/** Looks at the jobs in `_queue`, the notifications in `_notify` and the segments in `_journal`. Changes nothing. */
 export async function verifyOwnFiles(logDir: string, onFinding: (finding: Finding) => void): Promise<void> {
   const queue = join(logDir, OWN_NAMES.queue);
   for (const name of (await readableNamesIn(queue)).filter(isJob).sort()) {
     const id = basename(name, '.json');
     const findings = new Findings({ kind: 'queue', id });
     await verifyJob({ path: join(queue, name), name: join(OWN_NAMES.queue, name), id }, findings);
+    for (const finding of findings.found) onFinding(finding);
+  }
+  for (const name of await outboxNames(logDir)) {
+    const findings = new Findings({ kind: 'notify', id: name });
+    await verifyOutbox(logDir, name, findings);
     for (const finding of findings.found) onFinding(finding);
   }
   const journal = journalDir(logDir);
@@ -66,6 +73,17 @@ async function verifyJob({ path, name, id }: NamedJob, findings: Findings): Prom
     if (typeof entry === 'string') findings.add('damaged_document', name, entry);
   } catch (error) {
     findings.add('unreadable', name, messageOf(error));
+  }
+}
+
+async function verifyOutbox(logDir: string, receiver: string, findings: Findings): Promise<void> {
+  const name = join(NOTIFY_FOLDER, `${receiver}.jsonl`);
+  try {
+    for (const { line, isTorn } of (await readOutbox(logDir, receiver))?.badLines ?? [])
+      if (isTorn) findings.add('torn_tail', name, 'the file ends in half a line', line);
+      else findings.add('damaged_line', name, 'a line that is no notification', line);
+  } catch (error) {
+    findings.add(isNoFile(error) ? 'not_a_file' : 'unreadable', name, messageOf(error));
   }
 }
 

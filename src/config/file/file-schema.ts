@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { agentSchema, commandSchema, nameSchema } from './agent-schema.ts';
+import { notifySchema, RECEIVERS_MAX } from './notify-schema.ts';
 import { cloudStorageSchema, daysSchema, loggingSchema } from './plugin-schema.ts';
 import { redactRuleSchema } from './redact-schema.ts';
 import type { Frozen, Optional, Strict } from './schema-shapes.ts';
@@ -18,6 +19,7 @@ export const fileSchema: Strict<{
   agents: Optional<z.ZodRecord<z.ZodString, typeof agentSchema>>;
   commands: Optional<z.ZodRecord<z.ZodString, typeof commandSchema>>;
   webhooks: Optional<z.ZodRecord<z.ZodString, typeof webhookSchema>>;
+  notify: Optional<z.ZodArray<typeof notifySchema>>;
   redact: Optional<Strict<{ rules: Optional<z.ZodArray<typeof redactRuleSchema>> }>>;
   logging: Optional<typeof loggingSchema>;
   types: Optional<Strict<{ workflow: Optional<Strict<WorkflowShape>> }>>;
@@ -40,6 +42,11 @@ export const fileSchema: Strict<{
     .record(nameSchema, webhookSchema)
     .exactOptional()
     .describe('Senders besides GitHub, Jira and Slack, by the name in their path: `POST /webhooks/<name>`.'),
+  notify: z
+    .array(notifySchema)
+    .max(RECEIVERS_MAX)
+    .exactOptional()
+    .describe('Where notifications are sent, signed after Standard Webhooks.'),
   redact: z
     .strictObject({ rules: z.array(redactRuleSchema).max(100).exactOptional() })
     .exactOptional()

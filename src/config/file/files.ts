@@ -18,6 +18,8 @@ export interface FileSettings {
   readonly emitWorkflowEvents: FileValue<boolean> | undefined;
   readonly workflowRetentionDays: FileValue<number> | undefined;
   readonly cloudStorage: FileValue<CloudStorageConfig> | undefined;
+  /** Of tasktrail.config.json, when it is trusted. */
+  readonly notify: ConfigFile['notify'];
   readonly problems: readonly string[];
   /** A line for each key that is not used, because the file that has it is not trusted. */
   readonly notes: readonly string[];
@@ -51,6 +53,7 @@ export const NO_FILES: FileSettings = {
   emitWorkflowEvents: undefined,
   workflowRetentionDays: undefined,
   cloudStorage: undefined,
+  notify: undefined,
   problems: [],
   notes: [],
   asksForUpload: false,
@@ -79,6 +82,7 @@ export function readFiles({ cwd, root, configFile, trusts }: FilesOptions): File
     emitWorkflowEvents: firstOf(bounded, (file) => file.logging?.emit_workflow_events),
     workflowRetentionDays: firstOf(bounded, (file) => file.types?.workflow?.local_retention_days),
     cloudStorage,
+    notify: bounded[0]?.file.notify,
     problems: bounded.flatMap(({ problems }) => problems),
     notes: bounded.flatMap(({ notes }) => notes),
     // A trusted file that says whether there is an upload wins over one that is not trusted.

@@ -14,6 +14,7 @@ interface BoundedFile extends PlacedFile {
 }
 
 const STORAGE = 'types.workflow.cloud_storage';
+const NOTIFY = 'notify';
 
 const DAYS_MIN = SETTINGS.TASK_LOGS_WORKFLOW_RETENTION_DAYS.default;
 
@@ -31,20 +32,23 @@ export function withoutUntrusted(placed: PlacedFile, isTrusted: boolean): Bounde
   const isShort = days !== undefined && days < DAYS_MIN;
   const notes: string[] = [];
   const isOfStorage = (text: string): boolean => text.startsWith(`${path}: ${STORAGE}`);
+  const isOfNotify = (text: string): boolean => text.startsWith(`${path}: ${NOTIFY}`);
+  if (file.notify !== undefined || problems.some(isOfNotify))
+    notes.push(`notify in ${path} is not used: ${CONSENT}`);
   if ((storage !== undefined && storage.enabled !== false) || problems.some(isOfStorage))
     notes.push(`cloud_storage in ${path} is not used: ${CONSENT}, or set TASK_LOGS_S3_BUCKET`);
   if (isShort) {
     const why = `a checkout may only lengthen the retention of ${DAYS_MIN} days`;
     notes.push(`local_retention_days in ${path} is not used: ${why}; ${CONSENT}`);
   }
-  const { types: _types, ...rest } = file;
+  const { types: _types, notify: _notify, ...rest } = file;
   const kept =
     days === undefined || isShort ? rest : { ...rest, types: { workflow: { local_retention_days: days } } };
   return {
     path,
     file: kept,
     // A value that is not used need not be right.
-    problems: problems.filter((text) => !isOfStorage(text)),
+    problems: problems.filter((text) => !isOfStorage(text) && !isOfNotify(text)),
     notes,
     asksForUpload: storage?.enabled === true || problems.some(isOfStorage),
   };

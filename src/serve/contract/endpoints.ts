@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Endpoint, json } from './endpoint.ts';
+import { NOTIFICATION_ENDPOINTS } from './notification-endpoints.ts';
 import { health, readiness, webhookAnswer } from './service-shapes.ts';
 import { TASK_ENDPOINTS } from './task-endpoints.ts';
 import { WORKFLOW_ENDPOINTS } from './workflow-endpoints.ts';
@@ -74,5 +75,6 @@ const SERVICE_ENDPOINTS: readonly Endpoint[] = [
 export const ENDPOINTS: readonly Endpoint[] = [
   ...TASK_ENDPOINTS,
   ...WORKFLOW_ENDPOINTS,
+  ...NOTIFICATION_ENDPOINTS,
   ...SERVICE_ENDPOINTS,
 ];

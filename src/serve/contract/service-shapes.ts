@@ -40,6 +40,9 @@ const books = shape(
     received: count().optional(),
     rejected: counts().optional(),
     passed: counts().optional(),
+    notifications: z
+      .record(z.string(), z.object({ due: count(), delivered: count(), pending: count(), dropped: counts() }))
+      .optional(),
   }),
 );
 

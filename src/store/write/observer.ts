@@ -1,5 +1,6 @@
 import type { DeliveryLine, FinalResult, Metadata } from '../../model/documents.ts';
-import type { WorkflowDocument } from '../../model/workflow.ts';
+import type { JsonObject } from '../../model/json.ts';
+import type { WorkflowDocument, WorkflowEnvelope } from '../../model/workflow.ts';
 
 /** End of a task as its documents state it. */
 export interface TaskEnd {
@@ -32,6 +33,10 @@ export interface StoreObserver {
    */
   approvalsWait?(workflowId: string, count: number): void;
   deliveryStored?(line: DeliveryLine): void;
+  /** A record with metadata of a task is in its files. Called often: it must return at once. */
+  metadataStored?(taskId: string, metadata: JsonObject): void;
+  /** An event of a workflow is in its file and in the feed. */
+  eventStored?(envelope: WorkflowEnvelope): void;
   /** The files of a task may have changed, or are gone. Called often: it must return at once. */
   taskChanged?(taskId: string): void;
 }

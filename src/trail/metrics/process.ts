@@ -19,9 +19,27 @@ export function observeBooks(meter: Meter, books: Books, labels: MetricLabels): 
     description: 'Records that a destination does not have yet',
     unit: '{record}',
   });
+  const due = counter('tasktrail.notifications.due', 'Notifications that a receiver is to get');
+  const arrived = counter('tasktrail.notifications.delivered', 'Notifications that a receiver has taken');
+  const given = counter('tasktrail.notifications.dropped', 'Notifications that a receiver does not get');
+  const waiting = meter.createObservableGauge('tasktrail.notifications.pending', {
+    description: 'Notifications that a receiver does not have yet',
+    unit: '{notification}',
+  });
+  const observeNotifications = (result: BatchObservableResult, snapshot: BooksSnapshot): void => {
+    for (const [receiver, counts] of Object.entries(snapshot.notifications ?? {})) {
+      const attributes = labels.bounded({ [RECEIVER]: receiver });
+      result.observe(due, counts.due, attributes);
+      result.observe(arrived, counts.delivered, attributes);
+      result.observe(waiting, counts.pending, attributes);
+      for (const [reason, value] of Object.entries(counts.dropped))
+        result.observe(given, value, { ...attributes, [REASON]: reason });
+    }
+  };
   // All of them from one snapshot: they balance at every scrape.
   const observe = (result: BatchObservableResult): void => {
     const snapshot = books.snapshot();
+    observeNotifications(result, snapshot);
     for (const [destination, reasons] of Object.entries(snapshot.lost ?? {}))
       for (const { attributes, value } of summed(reasons, REASON, labels))
         result.observe(lost, value, { ...labels.bounded({ [DESTINATION]: destination }), ...attributes });
@@ -34,7 +52,8 @@ export function observeBooks(meter: Meter, books: Books, labels: MetricLabels): 
       }
     }
   };
-  const observed = [...[...simple, ...split].map(({ counter }) => counter), lost, pending];
+  const own = [lost, pending, due, arrived, given, waiting];
+  const observed = [...[...simple, ...split].map(({ counter }) => counter), ...own];
   meter.addBatchObservableCallback(observe, observed);
   return () => meter.removeBatchObservableCallback(observe, observed);
 }
@@ -43,6 +62,9 @@ const UNITS: Readonly<Record<string, string>> = {
   'tasktrail.lines.skipped': '{line}',
   'tasktrail.syncs.failed': '{file}',
   'tasktrail.holder.restarts': '{restart}',
+  'tasktrail.notifications.due': '{notification}',
+  'tasktrail.notifications.delivered': '{notification}',
+  'tasktrail.notifications.dropped': '{notification}',
 };
 
 const SIMPLE: readonly (readonly [string, string, (books: BooksSnapshot) => number])[] = [
@@ -73,6 +95,7 @@ const SIMPLE: readonly (readonly [string, string, (books: BooksSnapshot) => numb
 
 const DESTINATION = 'tasktrail.destination';
 const REASON = 'tasktrail.reason';
+const RECEIVER = 'tasktrail.receiver';
 
 type Counts = Readonly<Record<string, number>>;
 

@@ -11,6 +11,7 @@ import { findHolder } from '../../store/lock.ts';
 import { createReader } from '../../store/read/reader.ts';
 import { createTaskListing } from '../../store/read/task-list.ts';
 import { createTaskSource } from '../../store/read/task-source.ts';
+import { createNotificationList } from '../notify/notification-list.ts';
 
 /** Where the index of the log directory answers. */
 export interface AskedIndex {
@@ -23,7 +24,7 @@ export interface AskedIndex {
  * directory; else the index is read that the holder keeps.
  */
 export function searchingReader(
-  { logDir, workflowDir, s3 }: Pick<Config, 'logDir' | 'workflowDir' | 's3'>,
+  { logDir, workflowDir, s3, notify }: Pick<Config, 'logDir' | 'workflowDir' | 's3' | 'notify'>,
   own: () => AskedIndex | undefined = () => undefined,
 ): Reader {
   const listing = createTaskListing(logDir);
@@ -42,6 +43,7 @@ export function searchingReader(
   };
   return {
     ...createReader(logDir, { workflowDir, expectsUploads: s3 !== undefined, listing, search }),
+    ...createNotificationList(logDir, notify),
     countTasks: createTaskStats({ files, askIndex: (request) => (own() ?? held).stats(request) }),
   };
 }

@@ -181,7 +181,7 @@ test('list and tasks share one connection', async () => {
 test('the list takes the query of the lists, and sends their items', async () => {
   const dir = await tempDir();
   const store = openStore(dir);
-  const config = { logDir: dir, workflowDir: join(dir, '_workflow'), s3: undefined };
+  const config = { logDir: dir, workflowDir: join(dir, '_workflow'), s3: undefined, notify: [] };
   const port = await listen(serveLogs({ reader: searchingReader(config) }));
   const failed = (taskId: string, number: number): ReturnType<typeof log> =>
     record(taskId, number, 'task.result', { success: false, status: 'failed', result: 'other words' });

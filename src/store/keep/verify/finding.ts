@@ -67,7 +67,7 @@ export type Problem = keyof typeof PROBLEMS;
 export type Note = keyof typeof NOTES;
 
 export interface Finding {
-  readonly kind: 'task' | 'workflow' | 'webhooks' | 'feed' | 'queue' | 'journal' | 'pruned' | 's3';
+  readonly kind: 'task' | 'workflow' | 'webhooks' | 'feed' | 'queue' | 'notify' | 'journal' | 'pruned' | 's3';
   readonly id: string;
   /** Relative to its directory. */
   readonly file: string;

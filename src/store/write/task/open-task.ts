@@ -223,6 +223,7 @@ export class OpenTask {
     // The first dropped span is written at once; `tick` updates the count.
     if (isChanged || (this.#droppedSpans > 0 && this.#writtenDroppedSpans === 0))
       await this.#writeDocuments();
+    this.#documents.reportFacts(this.id, facts.values());
     return fresh;
   }
 

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EVENT } from '../../../model/events.ts';
 import { type JsonObject, parseObject } from '../../../model/json.ts';
+import type { FactLine } from '../../../project/change.ts';
 import { redactJson } from '../../../redact/redact.ts';
 import { readText, replaceFiles } from '../../../system/durable.ts';
 import { checkLease } from '../../../system/lease-guard.ts';
@@ -82,6 +83,14 @@ export class TaskDocuments {
     await replaceFiles(this.#dir, files);
     for (const { name, text } of changed) this.#written.set(name, text);
     this.#reportEnd();
+  }
+
+  /** New facts of the task, whose documents are written. */
+  reportFacts(taskId: string, facts: Iterable<FactLine>): void {
+    if (this.#observer?.metadataStored === undefined) return;
+    for (const { event, body } of facts)
+      if (event === EVENT.metadata && body !== undefined)
+        notify(this.#observer, (observer) => observer.metadataStored?.(taskId, body));
   }
 
   #heard(

@@ -237,9 +237,12 @@ export class OpenWorkflow {
     if (added.length === 0) return;
     const unclearIds = new Set(added.map(({ fact }) => fact.event_id).filter((id) => !batch.has(id)));
     const unfedIds = unclearIds.size === 0 ? unclearIds : await this.#options.feed.missing(unclearIds);
-    const lines = added.map((event) => jsonLine(envelopeOf(event)));
+    const envelopes = added.map(envelopeOf);
+    const lines = envelopes.map((envelope) => jsonLine(envelope));
     await this.#options.feed.append(lines.filter(({ id }) => batch.has(id) || unfedIds.has(id)));
     await this.#events.append(lines);
+    for (const envelope of envelopes)
+      notify(this.#options.observer, (observer) => observer.eventStored?.(envelope));
   }
 
   async #buildSpans(isOver: boolean): Promise<readonly OtlpSpan[]> {

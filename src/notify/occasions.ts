@@ -1,0 +1,57 @@
+import { type JsonObject, objectOf } from '../model/json.ts';
+import type { NotificationType } from '../model/notification.ts';
+import type { Wait } from './candidate.ts';
+
+/** An event of a task, and what tells it apart from others of its type. */
+export interface Occasion {
+  readonly type: NotificationType;
+  readonly occasion: string;
+  /** When it happened; undefined: not known. */
+  readonly at: string | undefined;
+}
+
+/** The error type of a task that was ended because it passed its budget. */
+export const BUDGET_EXCEEDED = 'budget_exceeded';
+
+/** Of `metadata.json`: an object or a time, from the moment at which a task has used most of its budget. */
+export const BUDGET_WARNING = 'budget_warning';
+
+const OF_STATUS: Readonly<Record<string, NotificationType>> = {
+  completed: 'task.completed',
+  failed: 'task.failed',
+  cancelled: 'task.cancelled',
+  abandoned: 'task.abandoned',
+};
+
+export interface TaskOccasionParts {
+  readonly metadata: JsonObject;
+  readonly result: JsonObject | undefined;
+  readonly waits: readonly Wait[];
+}
+
+/** The events that the documents of a task say. One that passed its budget has failed, too: both are told. */
+export function occasionsOf({ metadata, result, waits }: TaskOccasionParts): readonly Occasion[] {
+  const attempt = `attempt ${String(metadata.attempt)}`;
+  const found: Occasion[] = [];
+  if (metadata[BUDGET_WARNING] !== undefined && metadata[BUDGET_WARNING] !== null)
+    found.push({ type: 'task.budget_warning', occasion: attempt, at: warnedAt(metadata) });
+  for (const { eventId, at } of waits) found.push({ type: 'task.waiting_input', occasion: eventId, at });
+  const end = endOccasion(metadata);
+  if (end === undefined) return found;
+  if (result?.error_type === BUDGET_EXCEEDED)
+    found.push({ ...end, type: 'task.budget_exceeded', occasion: attempt });
+  return [...found, end];
+}
+
+/** The end that a document says; undefined: none. */
+export function endOccasion({ status, attempt, completed_at: at }: JsonObject): Occasion | undefined {
+  const type = typeof status === 'string' ? OF_STATUS[status] : undefined;
+  if (type === undefined) return undefined;
+  return { type, occasion: `attempt ${String(attempt)}`, at: typeof at === 'string' ? at : undefined };
+}
+
+function warnedAt(metadata: JsonObject): string | undefined {
+  const value = metadata[BUDGET_WARNING];
+  const at = typeof value === 'string' ? value : objectOf(value).at;
+  return typeof at === 'string' ? at : undefined;
+}

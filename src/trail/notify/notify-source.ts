@@ -1,0 +1,139 @@
+import { lstat } from 'node:fs/promises';
+import { errnoOf, TasktrailError } from '../../errors.ts';
+import { EVENT } from '../../model/events.ts';
+import { isPathSafeId } from '../../model/ids.ts';
+import { type JsonObject, objectOf, parseObject } from '../../model/json.ts';
+import { isoFromMs } from '../../model/time.ts';
+import type { StoredWorkflow } from '../../model/workflow.ts';
+import type { Candidate, NotifySource, Wait } from '../../notify/candidate.ts';
+import { taskFile } from '../../store/layout.ts';
+import { createFeedReader, type FeedReader } from '../../store/read/feed-reader.ts';
+import { openTaskLines, readTaskDocument } from '../../store/task-file.ts';
+import { namesIn } from '../../system/optional-files.ts';
+
+/** Events of a page of the feed. */
+const PAGE = 500;
+
+/** Events of workflows that may be told. */
+const TOLD = ['workflow_complete', 'approval_request'] as const;
+
+/** Waits of one task that are looked at. */
+const WAITS_MAX = 50;
+
+/** Clocks of disks are coarse, and those of shares another machine's. */
+const COARSE_MS = 2_000;
+
+export interface SourceOptions {
+  readonly logDir: string;
+  readonly workflowDir: string;
+  readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
+}
+
+/** What the notifier reads of a log directory. */
+export function createNotifySource({ logDir, workflowDir, readWorkflow }: SourceOptions): NotifySource {
+  const feed = createFeedReader(workflowDir);
+  return {
+    readTask: async (taskId) => {
+      const [result, input, metadata] = [
+        await readTaskDocument(logDir, taskId, 'finalResult'),
+        await readTaskDocument(logDir, taskId, 'input'),
+        await readTaskDocument(logDir, taskId, 'metadata'),
+      ];
+      return metadata && { metadata, input, result };
+    },
+    waitsOf: (taskId) => waitsOf(logDir, taskId),
+    readWorkflow: async (workflowId) => {
+      const state = (await readWorkflow(workflowId))?.state;
+      // As REST shows it: plain JSON.
+      return state && (JSON.parse(JSON.stringify(state)) as JsonObject);
+    },
+    mark: async () => ({ at: isoFromMs(Date.now()), feed: await feed.end() }),
+    since: async function* (mark) {
+      yield* eventsAfter(feed, mark.feed);
+      yield* tasksAfter(logDir, Date.parse(mark.at) - COARSE_MS);
+    },
+  };
+}
+
+/** The event of a line of the feed, or of an envelope that was just stored. Undefined for one that is not told. */
+export function workflowCandidate(envelope: JsonObject): Candidate | undefined {
+  const { event_type: type, workflow_id: id, event_id: eventId, attempt, timestamp, payload } = envelope;
+  const event = TOLD.find((one) => one === type);
+  if (event === undefined || typeof id !== 'string' || typeof eventId !== 'string') return undefined;
+  const { status } = objectOf(payload);
+  return {
+    ...{ kind: 'workflow', id, event, eventId },
+    attempt: typeof attempt === 'number' ? attempt : 1,
+    at: typeof timestamp === 'string' ? timestamp : '',
+    status: event === 'workflow_complete' && typeof status === 'string' ? status : null,
+  };
+}
+
+async function* eventsAfter(feed: FeedReader, start: string | undefined): AsyncGenerator<Candidate> {
+  for (const type of TOLD) {
+    for (let after = start; ; ) {
+      const page = await readPage(feed, { after, type });
+      for (const text of page.items) {
+        const candidate = workflowCandidate(parseObject(text) ?? {});
+        if (candidate !== undefined) yield candidate;
+      }
+      if (page.nextCursor === after) break;
+      after = page.nextCursor;
+    }
+  }
+}
+
+/** From the oldest event when those after the place are no longer kept. */
+async function readPage(
+  feed: FeedReader,
+  { after, type }: { readonly after: string | undefined; readonly type: string },
+): ReturnType<FeedReader['read']> {
+  try {
+    return await feed.read({ after, type, limit: PAGE });
+  } catch (error) {
+    const isGone = error instanceof TasktrailError && !error.retryable && after !== undefined;
+    if (!isGone) throw error;
+    return feed.read({ type, limit: PAGE });
+  }
+}
+
+async function* tasksAfter(logDir: string, sinceMs: number): AsyncGenerator<Candidate> {
+  for (const id of (await namesIn(logDir)).filter(isPathSafeId)) {
+    for (const file of ['metadata', 'facts'] as const) {
+      const modifiedMs = await modifiedAt(taskFile(logDir, id, file));
+      if (modifiedMs === undefined || modifiedMs < sinceMs) continue;
+      yield { kind: 'task', id };
+      break;
+    }
+  }
+}
+
+/** Undefined for what is no task. One that cannot be looked at counts as changed: reading it says why. */
+async function modifiedAt(path: string): Promise<number | undefined> {
+  try {
+    return (await lstat(path)).mtimeMs;
+  } catch (error) {
+    const errno = errnoOf(error);
+    return errno === 'ENOENT' || errno === 'ENOTDIR' ? undefined : Number.POSITIVE_INFINITY;
+  }
+}
+
+/** The records that say that a task waits, of the trail: the newest of many. */
+async function waitsOf(logDir: string, taskId: string): Promise<readonly Wait[]> {
+  const opened = await openTaskLines(logDir, taskId, 'facts');
+  if (opened === undefined) return [];
+  const waits: Wait[] = [];
+  try {
+    for await (const lines of opened.lines()) {
+      for (const { bytes } of lines) {
+        if (bytes?.includes('waiting_input') !== true) continue;
+        const { timestamp: at, event_id: eventId, event, body } = parseObject(bytes.toString('utf8')) ?? {};
+        if (event !== EVENT.metadata || objectOf(body).status !== 'waiting_input') continue;
+        if (typeof at === 'string' && typeof eventId === 'string') waits.push({ eventId, at });
+      }
+    }
+  } finally {
+    await opened.close();
+  }
+  return waits.slice(-WAITS_MAX);
+}

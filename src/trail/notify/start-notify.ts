@@ -1,0 +1,103 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Books } from '../../books.ts';
+import type { Config } from '../../config/config.ts';
+import { messageOf } from '../../errors.ts';
+import type { JsonObject } from '../../model/json.ts';
+import type { StoredWorkflow } from '../../model/workflow.ts';
+import { Notifier } from '../../notify/notifier.ts';
+import { BUDGET_WARNING } from '../../notify/occasions.ts';
+import { directoryId } from '../../store/directory-id.ts';
+import type { StoreObserver } from '../../store/write/observer.ts';
+import { createNotifySource, workflowCandidate } from './notify-source.ts';
+import { receiversOf } from './receivers.ts';
+
+/** Milliseconds at shutdown: a filter may be reading a large file. */
+const CLOSE_MS = 1_000;
+
+export interface NotifyingOptions {
+  readonly config: Config;
+  readonly books: Books;
+  readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
+  log(line: string): void;
+}
+
+export interface Notifying {
+  /** Learns what the store writes. */
+  readonly observer: StoreObserver;
+  /** To be called when the files of an earlier process are recovered. */
+  recovered(): void;
+  close(): Promise<void>;
+}
+
+/** Starts the notifications of the holder, before its store writes. Undefined without receivers. Never rejects. */
+export async function startNotifying(options: NotifyingOptions): Promise<Notifying | undefined> {
+  const { config, books, readWorkflow, log } = options;
+  if (config.notify.length === 0) return undefined;
+  const { logDir, workflowDir, traceUrls } = config;
+  try {
+    const notifier = new Notifier({
+      ...{ logDir, traceUrls, log },
+      directory: await directoryId(logDir),
+      receivers: receiversOf(config),
+      source: createNotifySource({ logDir, workflowDir, readWorkflow }),
+      onCounts: (receiver, counts) => books.setNotifications(receiver, counts),
+      onTrouble: (receiver, trouble) => books.setNotice(`notifications to ${receiver}`, trouble),
+    });
+    await notifier.open();
+    return {
+      observer: observerOf(notifier),
+      recovered: () => notifier.scan(),
+      close: () => Promise.race([notifier.close(), delay(CLOSE_MS)]),
+    };
+  } catch (error) {
+    books.setNotice('notifications', `none are sent: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+function observerOf(notifier: Notifier): StoreObserver {
+  return {
+    taskEnded: ({ metadata }) => {
+      const { task_id: id, status, attempt, completed_at } = metadata;
+      notifier.note({ kind: 'task', id, ended: { status, attempt, completed_at } });
+    },
+    metadataStored: (id, metadata) => {
+      if (isToldBeforeItsEnd(metadata)) notifier.note({ kind: 'task', id });
+    },
+    eventStored: (envelope) => {
+      const { event_type, workflow_id, event_id, attempt, timestamp, payload } = envelope;
+      const candidate = workflowCandidate({
+        ...{ event_type, workflow_id, event_id, attempt, timestamp, payload },
+      });
+      if (candidate !== undefined) notifier.note(candidate);
+    },
+  };
+}
+
+function isToldBeforeItsEnd({ status, [BUDGET_WARNING]: warning }: JsonObject): boolean {
+  return status === 'waiting_input' || (warning !== undefined && warning !== null);
+}
+
+/** An observer that tells several. */
+export function observersTogether(...observers: readonly (StoreObserver | undefined)[]): StoreObserver {
+  const told = observers.filter((one) => one !== undefined);
+  return {
+    taskEnded: (end) => each(told, (one) => one.taskEnded?.(end)),
+    workflowEnded: (end) => each(told, (one) => one.workflowEnded?.(end)),
+    approvalsWait: (id, count) => each(told, (one) => one.approvalsWait?.(id, count)),
+    deliveryStored: (line) => each(told, (one) => one.deliveryStored?.(line)),
+    metadataStored: (id, metadata) => each(told, (one) => one.metadataStored?.(id, metadata)),
+    eventStored: (envelope) => each(told, (one) => one.eventStored?.(envelope)),
+    taskChanged: (id) => each(told, (one) => one.taskChanged?.(id)),
+  };
+}
+
+function each(observers: readonly StoreObserver[], tell: (one: StoreObserver) => void): void {
+  for (const one of observers) {
+    try {
+      tell(one);
+    } catch {
+      // A defect of one observer, of any kind, which the store ignores too: the others are told.
+    }
+  }
+}
