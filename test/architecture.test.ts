@@ -57,7 +57,7 @@ const RAW_CALLS =
   /^(?:open|readFile|writeFile|appendFile|mkdir|copyFile|truncate|utimes|chmod|chown|cp|symlink)(?:Sync)?$|^create(?:Read|Write)Stream$/;
 
 /** What writes below the log directory; the parts above it use these. */
-const WRITERS = /^(?:system|journal|store|search|queue|archive|agent)\/|^cli\/workflow\//;
+const WRITERS = /^(?:system|journal|store|search|queue|archive|notify|agent)\/|^cli\/workflow\//;
 
 /** Raw calls in these, with the reason. */
 const RAW_ALLOWED: Readonly<Record<string, string>> = {

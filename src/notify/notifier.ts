@@ -6,13 +6,13 @@ import { makeDirectory } from '../system/durable.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
 import { holdsLease } from '../system/lease-guard.ts';
 import type { Candidate, Mark, NotifySource } from './candidate.ts';
-import { countsOf, troubleOf } from './counts.ts';
-import { Intake, type Target } from './intake.ts';
-import { readMark, writeMark } from './mark-file.ts';
-import { Outbox } from './outbox.ts';
-import { notifyDir, outboxNames, outboxPath } from './read-outbox.ts';
-import type { Receiver } from './receiver.ts';
-import { Sending, urlHash } from './sending.ts';
+import { Intake, type Target } from './event-intake.ts';
+import type { Receiver } from './notify-receiver.ts';
+import { readMark, writeMark } from './outbox/mark-file.ts';
+import { countsOf, troubleOf } from './outbox/notification-counts.ts';
+import { notifyDir, outboxNames, outboxPath } from './outbox/read-outbox.ts';
+import { Outbox } from './outbox/receiver-outbox.ts';
+import { Sending, urlHash } from './send/sending.ts';
 
 /** Interval of syncs and marks. */
 const TICK_MS = 10_000;

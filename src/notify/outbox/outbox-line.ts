@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { SCHEMA_VERSION } from '../model/documents.ts';
-import type { JsonObject } from '../model/json.ts';
-import { NOTIFICATION_STATES, NOTIFICATION_TYPES } from '../model/notification.ts';
-import { DROP_REASONS, type DropReason, type Notification } from './notification.ts';
+import { SCHEMA_VERSION } from '../../model/documents.ts';
+import type { JsonObject } from '../../model/json.ts';
+import { NOTIFICATION_STATES, NOTIFICATION_TYPES } from '../../model/notification.ts';
+import { DROP_REASONS, type DropReason, type Notification } from '../notification.ts';
 
 const time = z.iso.datetime();
 const count = z.int().nonnegative();
