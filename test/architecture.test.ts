@@ -34,6 +34,7 @@ const LARGE_FOLDERS: Readonly<Record<string, string>> = {
   model: 'one file per kind of document',
   'queue/bullmq': 'one file per part of the protocol with Redis',
   redact: 'one file per way in which a secret is written',
+  serve: 'one file per group of routes',
 };
 
 /** Folders whose files are named after another part of the program, so their names may repeat. */

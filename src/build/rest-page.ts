@@ -120,6 +120,19 @@ export const REST_ROUTES: readonly RestRoute[] = [
   },
   {
     method: 'GET',
+    path: '/api/notifications',
+    query: ['receiver', 'state', 'type', ...PAGE],
+    answer:
+      '`{items, next_cursor}`: [notifications](notifications.md), newest first, each with its tries, last answer and next try',
+  },
+  {
+    method: 'GET',
+    path: '/api/notifications/receivers',
+    answer:
+      '`{items, next_cursor}`: each receiver with its counts and what is wrong with it; all on one page',
+  },
+  {
+    method: 'GET',
     path: '/api/workflows',
     query: ['work_item_id', 'status', 'project', 'environment', ...TIMES, ...PAGE],
     answer: '`{items, next_cursor}`: workflows, newest first',

@@ -18,7 +18,7 @@ import { Sending, urlHash } from './send/sending.ts';
 const TICK_MS = 10_000;
 
 /**
- * Age of a mark before it counts: a document has the time at which its writing began, and the store tells of it when it is on the
+ * Age of a mark before it counts: a document has the time at which its writing began, and the store reports it when it is on the
  * disk, which a disk in trouble makes long.
  */
 const SETTLED_MS = 60_000;
@@ -54,7 +54,7 @@ export interface NotifierOptions {
   log(line: string): void;
 }
 
-/** Sends notifications of what the store writes. Its failures are told, and affect nothing else. */
+/** Sends notifications of what the store writes. Its failures are reported, and affect nothing else. */
 export class Notifier {
   readonly #options: NotifierOptions;
   readonly #now: () => number;
@@ -128,7 +128,7 @@ export class Notifier {
     for (const receiver of receivers) await this.#openReceiver(receiver);
   }
 
-  /** Nothing that was written before the first start is told. */
+  /** Nothing that was written before the first start is sent. */
   async #firstMark(): Promise<Mark> {
     const { logDir, source } = this.#options;
     const isLost = (await outboxNames(logDir)).length > 0;

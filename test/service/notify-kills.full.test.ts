@@ -47,7 +47,7 @@ async function api(service: ServiceProcess, path: string): Promise<JsonObject> {
   return (await (await fetch(`${service.url}/api${path}`)).json()) as JsonObject;
 }
 
-test('however often the service is killed, each end is told under one id, and none is lost', async () => {
+test('however often the service is killed, each end is sent under one id, and none is lost', async () => {
   const at = await place(['task.completed', 'workflow.completed']);
   const accepted: string[] = [];
   // The receiver is down as often as not, at random: kills come before, during and after its answers.

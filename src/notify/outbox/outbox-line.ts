@@ -53,7 +53,7 @@ export type OutboxLine =
   | { readonly kind: 'notification'; readonly notification: Notification }
   | { readonly kind: 'receiver'; readonly totals: ReceiverTotals };
 
-/** Undefined for a line that is none. */
+/** Undefined for any other line. */
 export function readOutboxLine(value: JsonObject | undefined): OutboxLine | undefined {
   const parsed = lineSchema.safeParse(value);
   if (!parsed.success) return undefined;

@@ -9,7 +9,7 @@ import type { Outbox } from '../outbox/receiver-outbox.ts';
 import { AddressGuard } from './address-guard.ts';
 import { GONE, isAboutNotification, pauseMs, RETRY_MS_MAX, type SendOutcome } from './send-outcome.ts';
 import { post } from './send-request.ts';
-import { signedHeaders } from './signature.ts';
+import { signedHeaders } from './signed-headers.ts';
 
 /** So long a notification that is refused for itself holds back all later ones: a receiver that is repaired meanwhile gets them in order. */
 const HOLD_BACK_MS = 1_800_000;

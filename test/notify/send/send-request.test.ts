@@ -115,7 +115,7 @@ test('the name is resolved once: the connection goes to the address that was che
   expect([hits, lookups]).toEqual([1, 1]);
 });
 
-test('a refused connection and an unknown host are told in fixed words', async () => {
+test('a refused connection and an unknown host are reported in fixed words', async () => {
   const { url } = await serve(() => {});
   const free = new URL(url);
   free.port = '1';
