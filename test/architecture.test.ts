@@ -35,6 +35,7 @@ const LARGE_FOLDERS: Readonly<Record<string, string>> = {
   model: 'one file per kind of document',
   'queue/bullmq': 'one file per part of the protocol with Redis',
   redact: 'one file per way in which a secret is written',
+  serve: 'one file per group of routes',
 };
 
 /** Folders whose files are named after another part of the program, so their names may repeat. */
@@ -58,7 +59,7 @@ const RAW_CALLS =
   /^(?:open|readFile|writeFile|appendFile|mkdir|copyFile|truncate|utimes|chmod|chown|cp|symlink)(?:Sync)?$|^create(?:Read|Write)Stream$/;
 
 /** What writes below the log directory; the parts above it use these. */
-const WRITERS = /^(?:system|journal|store|search|queue|archive|agent)\/|^cli\/workflow\//;
+const WRITERS = /^(?:system|journal|store|search|queue|archive|notify|agent)\/|^cli\/workflow\//;
 
 /** Raw calls in these, with the reason. */
 const RAW_ALLOWED: Readonly<Record<string, string>> = {

@@ -33,7 +33,7 @@ variable that is set already wins.
 - A \`.env\` of another program counts as well: its \`HOST\` and \`PORT\` are those of a service that starts there.
 - The library (\`startTasktrail\`) does not read it: start your program with \`node --env-file=.env\`.
 - A secret can stand in a file of its own, as Docker and Kubernetes hand secrets over: \`<NAME>_FILE\` has its path, and one
-  newline at its end is left out. It holds for every setting whose row says so, and for \`\${NAME}\` in the secrets of webhooks.
+  newline at its end is left out. It holds for every setting whose row says so, and for \`\${NAME}\` in the secrets of webhooks and in \`notify\`.
   Only one of \`<NAME>\` and \`<NAME>_FILE\` may be set. For any other setting the start names \`<NAME>_FILE\` as not used. The file is a regular one of at most 64 KiB.
 - Agents get no variable from it, except \`TASK_LOGS_ENABLED\`, \`TASK_LOGS_EMIT_WORKFLOW_EVENTS\` and those that
   [the configuration names](agents.md#environment); the command of \`tasktrail run\` also gets \`TASK_LOGS_DIR\` and
@@ -62,6 +62,7 @@ decides only about its own events:
 | switch workflow events on or off | yes | yes | yes | yes |
 | \`local_retention_days\` | only more than 7 | yes | only more than 7 | no |
 | \`cloud_storage\`: bucket, prefix, endpoint, region | no | yes | no | no |
+| \`notify\`: receivers of notifications | no | yes | no | |
 | endpoints of records, hosts to listen on | | | | only on loopback |
 | \`AWS_*\`, certificates, proxies, variables of other programs | | | | no |
 | other settings of tasktrail, the log directory among them | | yes | | yes |

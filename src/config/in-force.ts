@@ -1,5 +1,5 @@
 import type { Config } from './config.ts';
-import type { NotifyReceiver } from './notify.ts';
+import type { NotifyReceiver } from './file/notify-receivers.ts';
 import { type ReadSettings, SETTING_NAMES, type Source } from './read-settings.ts';
 import type { SettingGroup } from './setting.ts';
 import { SETTINGS, type SettingName } from './settings.ts';

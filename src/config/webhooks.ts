@@ -1,6 +1,6 @@
 import type { SecretFileOptions } from './file/secret-file.ts';
 import type { WebhookConfig } from './file/webhook-schema.ts';
-import { fillReferences } from './values/filled-text.ts';
+import { fillReferences } from './values/reference.ts';
 
 /** `command_text` of the file is `isCommandText` in code; all other keys are the same in camelCase. */
 type CamelCase<T extends string> = T extends 'command_text'

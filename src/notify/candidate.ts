@@ -1,5 +1,5 @@
 import type { JsonObject } from '../model/json.ts';
-import type { TaskFacts } from './payload.ts';
+import type { TaskFacts } from './notification-body.ts';
 
 /** A task or an event of a workflow that may be one to tell. */
 export type Candidate =

@@ -6,19 +6,19 @@ import { makeDirectory } from '../system/durable.ts';
 import { checkFolders } from '../system/files/real-folders.ts';
 import { holdsLease } from '../system/lease-guard.ts';
 import type { Candidate, Mark, NotifySource } from './candidate.ts';
-import { countsOf, troubleOf } from './counts.ts';
-import { Intake, type Target } from './intake.ts';
-import { readMark, writeMark } from './mark-file.ts';
-import { Outbox } from './outbox.ts';
-import { notifyDir, outboxNames, outboxPath } from './read-outbox.ts';
-import type { Receiver } from './receiver.ts';
-import { Sending, urlHash } from './sending.ts';
+import { Intake, type Target } from './event-intake.ts';
+import type { Receiver } from './notify-receiver.ts';
+import { readMark, writeMark } from './outbox/mark-file.ts';
+import { countsOf, troubleOf } from './outbox/notification-counts.ts';
+import { notifyDir, outboxNames, outboxPath } from './outbox/read-outbox.ts';
+import { Outbox } from './outbox/receiver-outbox.ts';
+import { Sending, urlHash } from './send/sending.ts';
 
 /** Interval of syncs and marks. */
 const TICK_MS = 10_000;
 
 /**
- * Age of a mark before it counts: a document has the time at which its writing began, and the store tells of it when it is on the
+ * Age of a mark before it counts: a document has the time at which its writing began, and the store reports it when it is on the
  * disk, which a disk in trouble makes long.
  */
 const SETTLED_MS = 60_000;
@@ -54,7 +54,7 @@ export interface NotifierOptions {
   log(line: string): void;
 }
 
-/** Sends notifications of what the store writes. Its failures are told, and affect nothing else. */
+/** Sends notifications of what the store writes. Its failures are reported, and affect nothing else. */
 export class Notifier {
   readonly #options: NotifierOptions;
   readonly #now: () => number;
@@ -128,7 +128,7 @@ export class Notifier {
     for (const receiver of receivers) await this.#openReceiver(receiver);
   }
 
-  /** Nothing that was written before the first start is told. */
+  /** Nothing that was written before the first start is sent. */
   async #firstMark(): Promise<Mark> {
     const { logDir, source } = this.#options;
     const isLost = (await outboxNames(logDir)).length > 0;

@@ -2,7 +2,7 @@ import { type JsonObject, objectOf } from '../model/json.ts';
 import type { NotificationType } from '../model/notification.ts';
 import type { Wait } from './candidate.ts';
 
-/** An event of a task, and what tells it apart from others of its type. */
+/** An event of a task, and what distinguishes it from others of its type. */
 export interface Occasion {
   readonly type: NotificationType;
   readonly occasion: string;
@@ -29,7 +29,7 @@ export interface TaskOccasionParts {
   readonly waits: readonly Wait[];
 }
 
-/** The events that the documents of a task say. One that passed its budget has failed, too: both are told. */
+/** The events that the documents of a task say. One that passed its budget has failed, too: both are sent. */
 export function occasionsOf({ metadata, result, waits }: TaskOccasionParts): readonly Occasion[] {
   const attempt = `attempt ${String(metadata.attempt)}`;
   const found: Occasion[] = [];

@@ -15,7 +15,14 @@ function inForce(project: ProjectDir, env: Env = {}, flags: Env = {}): Map<strin
 
 test('every setting and every key that exists only in the file has a row', () => {
   const rows = inForce(projectDir());
-  expect([...rows.keys()]).toEqual([...Object.keys(SETTINGS), 'trigger', 'agents', 'commands', 'webhooks']);
+  expect([...rows.keys()]).toEqual([
+    ...Object.keys(SETTINGS),
+    'trigger',
+    'agents',
+    'commands',
+    'webhooks',
+    'notify',
+  ]);
   expect([...rows.values()].every(({ source }) => source === 'default')).toBe(true);
   expect(rows.get('PORT')).toMatchObject({ value: 8000, group: 'HTTP', isSecret: false });
   expect(rows.get('agents')?.value).toBeUndefined();

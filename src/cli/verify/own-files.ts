@@ -4,7 +4,7 @@ import { journalDir } from '../../journal/lone-record.ts';
 import { parseSegmentName } from '../../journal/segment-name.ts';
 import { isNewer } from '../../model/documents.ts';
 import { parseObject } from '../../model/json.ts';
-import { NOTIFY_FOLDER, outboxNames, readOutbox } from '../../notify/read-outbox.ts';
+import { NOTIFY_FOLDER, outboxNames, readOutbox } from '../../notify/outbox/read-outbox.ts';
 import { readEntry } from '../../queue/job-entry.ts';
 import { type Finding, Findings } from '../../store/keep/verify/finding.ts';
 import { OWN_NAMES } from '../../store/layout.ts';

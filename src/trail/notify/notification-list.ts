@@ -2,10 +2,10 @@ import type { Config } from '../../config/config.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { NotificationPage, NotificationQuery } from '../../model/notification.ts';
-import { countsOf, pendingPart, troubleOf } from '../../notify/counts.ts';
 import type { Notification } from '../../notify/notification.ts';
-import type { OutboxState } from '../../notify/outbox-state.ts';
-import { outboxNames, readOutbox } from '../../notify/read-outbox.ts';
+import { countsOf, pendingPart, troubleOf } from '../../notify/outbox/notification-counts.ts';
+import type { OutboxState } from '../../notify/outbox/outbox-state.ts';
+import { outboxNames, readOutbox } from '../../notify/outbox/read-outbox.ts';
 import { createWindow, type SortKey, takePage } from '../../store/read/listing.ts';
 
 export interface NotificationList {

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import { messageOf, TasktrailError } from '../../errors.ts';
-import type { Receiver } from '../../notify/receiver.ts';
+import type { Receiver } from '../../notify/notify-receiver.ts';
 import { createTaskMatch } from '../../search/list/task-match.ts';
 import { parseQuery } from '../../search/query/grammar.ts';
 import { createTaskSource } from '../../store/read/task-source.ts';

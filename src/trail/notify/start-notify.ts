@@ -78,7 +78,7 @@ function isToldBeforeItsEnd({ status, [BUDGET_WARNING]: warning }: JsonObject): 
   return status === 'waiting_input' || (warning !== undefined && warning !== null);
 }
 
-/** An observer that tells several. */
+/** One observer for several. */
 export function observersTogether(...observers: readonly (StoreObserver | undefined)[]): StoreObserver {
   const told = observers.filter((one) => one !== undefined);
   return {
@@ -97,7 +97,7 @@ function each(observers: readonly StoreObserver[], tell: (one: StoreObserver) =>
     try {
       tell(one);
     } catch {
-      // A defect of one observer, of any kind, which the store ignores too: the others are told.
+      // A defect of one observer, of any kind, which the store ignores too: the others still get it.
     }
   }
 }

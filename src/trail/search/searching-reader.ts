@@ -24,7 +24,12 @@ export interface AskedIndex {
  * directory; else the index is read that the holder keeps.
  */
 export function searchingReader(
-  { logDir, workflowDir, s3, notify }: Pick<Config, 'logDir' | 'workflowDir' | 's3' | 'notify'>,
+  {
+    logDir,
+    workflowDir,
+    s3,
+    notify = [],
+  }: Pick<Config, 'logDir' | 'workflowDir' | 's3'> & Partial<Pick<Config, 'notify'>>,
   own: () => AskedIndex | undefined = () => undefined,
 ): Reader {
   const listing = createTaskListing(logDir);

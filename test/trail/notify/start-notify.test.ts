@@ -87,7 +87,7 @@ test('a filter that is no query, or has a time, stops the start and says where',
     ).rejects.toThrow(said);
 });
 
-test('without being named, loopback gets nothing, and the reason is told without the path of the URL', async () => {
+test('without being named, loopback gets nothing, and the reason is shown without the path of the URL', async () => {
   const receiver = await startReceiver();
   const config = configOf(await tempDir(), [
     { name: 'chat', url: `${receiver.url}/a-token-that-is-secret`, secret: NOTIFY_SECRET },
@@ -118,7 +118,7 @@ test('what ended while no process sent is sent after the next start, and what en
     .toMatchObject([{ type: 'task.completed', data: { task_id: 'task-new' } }]);
 });
 
-test('a task that waits for a person is told each time, once', async () => {
+test('each wait of a task for a person is sent once', async () => {
   const receiver = await startReceiver();
   await start(configOf(await tempDir(), [entryOf(receiver)]));
   const task = startTask({ source: 'test', message: 'm', taskId: 'task-1' });

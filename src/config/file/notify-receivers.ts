@@ -1,8 +1,12 @@
-import { readNetwork } from '../model/network.ts';
-import { NOTIFICATION_GROUPS, type NotificationGroup, type NotificationType } from '../model/notification.ts';
-import type { NotifyConfig } from './file/notify-schema.ts';
-import type { SecretFileOptions } from './file/secret-file.ts';
-import { fillReferences } from './values/filled-text.ts';
+import { readNetwork } from '../../model/network.ts';
+import {
+  NOTIFICATION_GROUPS,
+  type NotificationGroup,
+  type NotificationType,
+} from '../../model/notification.ts';
+import { fillReferences } from '../values/reference.ts';
+import type { NotifyConfig } from './notify-schema.ts';
+import type { SecretFileOptions } from './secret-file.ts';
 
 /** A receiver of notifications, resolved. */
 export interface NotifyReceiver {

@@ -2,13 +2,13 @@ import type { JsonObject } from '../model/json.ts';
 import { isWanted, type NotificationType, typeOfWorkflowEnd } from '../model/notification.ts';
 import { isoFromMs } from '../model/time.ts';
 import { taskTraceLinks, workflowTraceLinks } from '../model/trace-url.ts';
-import { RETRY_MS_MAX } from './answer.ts';
 import type { Candidate, NotifySource } from './candidate.ts';
 import { type Notification, webhookIdOf } from './notification.ts';
+import { type LinkParts, payloadText, type TaskFacts, taskData, workflowData } from './notification-body.ts';
+import type { Receiver } from './notify-receiver.ts';
 import { endOccasion, type Occasion, occasionsOf } from './occasions.ts';
-import type { Outbox } from './outbox.ts';
-import { type LinkParts, payloadText, type TaskFacts, taskData, workflowData } from './payload.ts';
-import type { Receiver } from './receiver.ts';
+import type { Outbox } from './outbox/receiver-outbox.ts';
+import { RETRY_MS_MAX } from './send/send-outcome.ts';
 
 /** Tasks of a workflow whose cost is summed up and that a filter looks at. */
 const TASKS_MAX = 50;

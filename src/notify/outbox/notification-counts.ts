@@ -1,7 +1,7 @@
-import type { NotificationCounts } from '../books.ts';
-import type { Notification } from './notification.ts';
-import type { Outbox } from './outbox.ts';
+import type { NotificationCounts } from '../../books.ts';
+import type { Notification } from '../notification.ts';
 import type { OutboxState } from './outbox-state.ts';
+import type { Outbox } from './receiver-outbox.ts';
 
 export function countsOf({
   totals,

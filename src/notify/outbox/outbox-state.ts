@@ -1,4 +1,4 @@
-import type { Notification } from './notification.ts';
+import type { Notification } from '../notification.ts';
 import type { OutboxLine, ReceiverTotals } from './outbox-line.ts';
 
 /** What the lines of a receiver's file say together. The last line about a notification counts. */

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SCHEMA_VERSION } from '../model/documents.ts';
-import { parseObject } from '../model/json.ts';
-import { readText, replaceFile } from '../system/durable.ts';
-import type { Mark } from './candidate.ts';
+import { SCHEMA_VERSION } from '../../model/documents.ts';
+import { parseObject } from '../../model/json.ts';
+import { readText, replaceFile } from '../../system/durable.ts';
+import type { Mark } from '../candidate.ts';
 import { notifyDir } from './read-outbox.ts';
 
 /** JSON: up to where the documents of the log directory have been looked at. No receiver's name begins with `_`. */

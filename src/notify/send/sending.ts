@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf } from '../errors.ts';
-import { isoFromMs } from '../model/time.ts';
-import { holdsLease } from '../system/lease-guard.ts';
-import { AddressGuard } from './addresses.ts';
-import { GONE, isAboutNotification, pauseMs, RETRY_MS_MAX, type SendOutcome } from './answer.ts';
-import type { Notification } from './notification.ts';
-import type { Outbox } from './outbox.ts';
-import { post } from './post.ts';
-import type { Receiver } from './receiver.ts';
-import { signedHeaders } from './signature.ts';
+import { messageOf } from '../../errors.ts';
+import { isoFromMs } from '../../model/time.ts';
+import { holdsLease } from '../../system/lease-guard.ts';
+import type { Notification } from '../notification.ts';
+import type { Receiver } from '../notify-receiver.ts';
+import type { Outbox } from '../outbox/receiver-outbox.ts';
+import { AddressGuard } from './address-guard.ts';
+import { GONE, isAboutNotification, pauseMs, RETRY_MS_MAX, type SendOutcome } from './send-outcome.ts';
+import { post } from './send-request.ts';
+import { signedHeaders } from './signed-headers.ts';
 
 /** So long a notification that is refused for itself holds back all later ones: a receiver that is repaired meanwhile gets them in order. */
 const HOLD_BACK_MS = 1_800_000;

@@ -1,9 +1,9 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import { errnoOf, TasktrailError } from '../errors.ts';
-import type { Address, AddressGuard } from './addresses.ts';
-import { isDelivered, retryAfterMs, type SendOutcome } from './answer.ts';
+import { errnoOf, TasktrailError } from '../../errors.ts';
+import type { Address, AddressGuard } from './address-guard.ts';
+import { isDelivered, retryAfterMs, type SendOutcome } from './send-outcome.ts';
 
 /** For name, connection, TLS, request and the head of the answer together. The specification recommends 15 to 30 s. */
 const DEADLINE_MS = 15_000;

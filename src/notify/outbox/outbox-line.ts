@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { SCHEMA_VERSION } from '../model/documents.ts';
-import type { JsonObject } from '../model/json.ts';
-import { NOTIFICATION_STATES, NOTIFICATION_TYPES } from '../model/notification.ts';
-import { DROP_REASONS, type DropReason, type Notification } from './notification.ts';
+import { SCHEMA_VERSION } from '../../model/documents.ts';
+import type { JsonObject } from '../../model/json.ts';
+import { NOTIFICATION_STATES, NOTIFICATION_TYPES } from '../../model/notification.ts';
+import { DROP_REASONS, type DropReason, type Notification } from '../notification.ts';
 
 const time = z.iso.datetime();
 const count = z.int().nonnegative();
@@ -53,7 +53,7 @@ export type OutboxLine =
   | { readonly kind: 'notification'; readonly notification: Notification }
   | { readonly kind: 'receiver'; readonly totals: ReceiverTotals };
 
-/** Undefined for a line that is none. */
+/** Undefined for any other line. */
 export function readOutboxLine(value: JsonObject | undefined): OutboxLine | undefined {
   const parsed = lineSchema.safeParse(value);
   if (!parsed.success) return undefined;

@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { TasktrailError } from '../errors.ts';
-import { readNetwork } from '../model/network.ts';
+import { TasktrailError } from '../../errors.ts';
+import { readNetwork } from '../../model/network.ts';
 
 export interface Address {
   readonly address: string;

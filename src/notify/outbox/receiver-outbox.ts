@@ -1,12 +1,12 @@
 import { fsync } from 'node:fs';
 import { promisify } from 'node:util';
-import { messageOf } from '../errors.ts';
-import { isoFromMs } from '../model/time.ts';
-import { withFile, writeWhole } from '../system/descriptor.ts';
-import { replaceFile } from '../system/durable.ts';
-import { checkFolders } from '../system/files/real-folders.ts';
-import { checkLease } from '../system/lease-guard.ts';
-import type { DropReason, Notification } from './notification.ts';
+import { messageOf } from '../../errors.ts';
+import { isoFromMs } from '../../model/time.ts';
+import { withFile, writeWhole } from '../../system/descriptor.ts';
+import { replaceFile } from '../../system/durable.ts';
+import { checkFolders } from '../../system/files/real-folders.ts';
+import { checkLease } from '../../system/lease-guard.ts';
+import type { DropReason, Notification } from '../notification.ts';
 import { notificationLine, type ReceiverTotals, receiverLine } from './outbox-line.ts';
 import { OutboxState } from './outbox-state.ts';
 import { notifyDir, outboxPath, readOutbox } from './read-outbox.ts';
@@ -21,7 +21,7 @@ const PENDING_BYTES_MAX = 16 * 1_048_576;
 const ENDED_MAX = 5_000;
 const ENDED_MS = 4 * 86_400_000;
 
-/** A file is written anew when this much of it is no longer needed. */
+/** A file is replaced when this much of it is no longer needed. */
 const REWRITE_BYTES_MIN = 262_144;
 
 export interface OutboxOptions {
@@ -40,7 +40,7 @@ export class Outbox {
   readonly #pending = new Map<string, Notification>();
   #pendingBytes = 0;
   #bytes = 0;
-  /** Bytes of the file when it was written anew. */
+  /** Bytes of the file when it was replaced. */
   #liveBytes = 0;
   /** Why the file lacks something that is in memory. */
   #behind: string | undefined;
@@ -50,7 +50,7 @@ export class Outbox {
     this.#options = options;
   }
 
-  /** Reads the file of an earlier process, and writes it anew without what is no longer needed. */
+  /** Reads the file of an earlier process, and replaces it by one without what is no longer needed. */
   static async open(options: OutboxOptions): Promise<Outbox> {
     const outbox = new Outbox(options);
     try {
@@ -152,7 +152,7 @@ export class Outbox {
       await withFile(this.#path, 'a', (fd) => writeWhole(fd, Buffer.from(text)));
       this.#bytes += Buffer.byteLength(text);
     } catch (error) {
-      // A part of the line may be there: it is written anew before the next one.
+      // A part of the line may be there: the file is replaced before the next one.
       this.#behind = messageOf(error);
     }
   }
