@@ -5,10 +5,12 @@ import type { TaskFiles, TaskVersions } from '../searched-files.ts';
 import type { Database, Driver } from './driver.ts';
 import { failureOf, indexInode, openIndexFile, removeIndex } from './index-file.ts';
 import { readTask } from './read-task.ts';
-import { type IndexedTask, TaskIndex } from './task-index.ts';
+import { type IndexedTask, isSameVersion, type KnownVersions, TaskIndex } from './task-index.ts';
 
-/** Tasks of one transaction, and those that are read at the same time. */
-const BATCH = 64;
+/** Tasks of one transaction, with the characters of their texts, and those that are read at the same time. */
+const BATCH = 1_024;
+const BATCH_CHARACTERS = 16_000_000;
+const HURRIED_BATCH = 64;
 const READS = 16;
 
 /** Changes within this time are written together. A query does not wait for it. */
@@ -17,6 +19,10 @@ const GATHER_MS = 200;
 /** Milliseconds between two readings of a growing output, and their multiple of the time that the last one took. */
 const REREAD_MS = 1_000;
 const REREAD_FACTOR = 20;
+
+/** Writes after which the full text is put together: so many tasks, and this share of all. */
+const MERGE_MIN = 1_000;
+const MERGE_SHARE = 0.25;
 
 /** Pause before the next try while the file is locked or the disk is full. */
 const RETRY_MS = 500;
@@ -71,6 +77,9 @@ export class IndexKeeper {
   #isComplete = false;
   #indexed = 0;
   #sweepAtMs = 0;
+  /** Tasks that were written since the full text was last put together. */
+  #sinceMerge = 0;
+  #isMerging = false;
   #problem: string | undefined;
   #isClosed = false;
   #isHurried = false;
@@ -159,6 +168,7 @@ export class IndexKeeper {
       for (const resolve of this.#settled.splice(0)) resolve();
       this.#isHurried = false;
       this.#publish();
+      if (this.#mergeStep(index)) return;
       await this.#sleep(this.#restMs());
       if (this.#waiting.size > 0 && !this.#isHurried && !this.#isClosed) await this.#sleep(GATHER_MS, 'all');
       return;
@@ -180,6 +190,7 @@ export class IndexKeeper {
     index.setFact(COMPLETE, '');
     this.#inode = indexInode(logDir);
     this.#indexed = index.count();
+    this.#isMerging = false;
     this.#sweepAtMs = 0;
     this.#index = index;
     return index;
@@ -203,36 +214,50 @@ export class IndexKeeper {
     this.#sweepAtMs = performance.now() + sweepMs;
   }
 
-  async #hasChanged(id: string, task: TaskVersions): Promise<boolean> {
+  async #hasChanged(id: string, task: KnownVersions): Promise<boolean> {
     const now = await this.#options.files.versions(id);
-    return now?.folder !== task.folder || now.output !== task.output;
+    return now === undefined || !isSameVersion(task, now);
   }
 
   async #writeBatch(index: TaskIndex): Promise<void> {
     const ids: string[] = [];
-    for (const id of this.#waiting) {
-      ids.push(id);
-      if (ids.length === BATCH) break;
-    }
-    // Before they are read: what changes meanwhile is noted again.
-    for (const id of ids) this.#waiting.delete(id);
     this.#isWriting = true;
     try {
       const tasks: IndexedTask[] = [];
       const removed: string[] = [];
-      await eachOf(ids, async (id) => {
-        const task = await this.#read(id);
-        if (task === undefined) removed.push(id);
-        else tasks.push(task);
-      });
+      let characters = 0;
+      while (ids.length < BATCH && characters < BATCH_CHARACTERS && this.#waiting.size > 0) {
+        const group = this.#take(READS);
+        ids.push(...group);
+        await eachOf(group, async (id) => {
+          const task = await this.#read(id);
+          if (task === undefined) removed.push(id);
+          else tasks.push(task);
+          characters += task?.text?.words.length ?? 0;
+        });
+        // A query waits for the tasks that were noted before it.
+        if (this.#isComplete && this.#isHurried && ids.length >= HURRIED_BATCH) break;
+      }
       index.write(tasks, removed);
       this.#indexed += ids.length;
+      this.#sinceMerge += ids.length;
     } catch (error) {
       for (const id of ids) this.#waiting.add(id);
       throw error;
     } finally {
       this.#isWriting = false;
     }
+  }
+
+  /** They are no longer waiting before they are read: what changes meanwhile is noted again. */
+  #take(count: number): readonly string[] {
+    const ids: string[] = [];
+    for (const id of this.#waiting) {
+      ids.push(id);
+      if (ids.length === count) break;
+    }
+    for (const id of ids) this.#waiting.delete(id);
+    return ids;
   }
 
   /** One task that cannot be read does not keep the others out of the index. */
@@ -267,6 +292,16 @@ export class IndexKeeper {
     if (task !== undefined && task.text === undefined && last !== undefined)
       return { ...task, versions: last.versions };
     return task;
+  }
+
+  /** Whether another step follows. */
+  #mergeStep(index: TaskIndex): boolean {
+    if (!this.#isMerging) {
+      if (this.#sinceMerge < Math.max(MERGE_MIN, MERGE_SHARE * index.count())) return false;
+      this.#sinceMerge = 0;
+    }
+    this.#isMerging = index.merge(!this.#isMerging);
+    return this.#isMerging;
   }
 
   #takeDue(): void {

@@ -1,4 +1,5 @@
 import type { TaskSort } from '../../model/task-reading.ts';
+import { isoFromMs } from '../../model/time.ts';
 import type { Place } from '../list/list-cursor.ts';
 import type { FieldClause, NumberClause, TermClause, TextClause } from '../query/clauses.ts';
 import { WITHOUT_CASE } from '../query/query-fields.ts';
@@ -35,13 +36,28 @@ export const SORT_COLUMNS: Readonly<Record<TaskSort, string>> = {
   tokens: 'tokens',
 };
 
+/** Before all times: `at` of a task without one. */
+const NO_TIME = -8_640_000_000_000_001;
+
+/** ISO 8601 as the index has it; an empty text for none. */
+export function msOf(at: string): number {
+  const ms = at === '' ? Number.NaN : Date.parse(at);
+  return Number.isNaN(ms) ? NO_TIME : ms;
+}
+
+export function isoOf(ms: number): string {
+  return ms === NO_TIME ? '' : isoFromMs(ms);
+}
+
 /** The rows that may be of the search: phrases and long words are looked up in the files afterwards. */
 export function whereOf(search: TaskSearch, { after, hasMany }: SelectOptions = {}): Selection {
   const conditions = [
     ...search.fields.map(fieldCondition),
     ...termConditions(search.terms),
-    ...(search.since === undefined ? [] : [{ sql: 'at >= ?', values: [search.since] }]),
-    ...(search.until === undefined ? [] : [{ sql: "at <> '' AND at < ?", values: [search.until] }]),
+    ...(search.since === undefined ? [] : [{ sql: 'at >= ?', values: [msOf(search.since)] }]),
+    ...(search.until === undefined
+      ? []
+      : [{ sql: 'at > ? AND at < ?', values: [NO_TIME, msOf(search.until)] }]),
     ...(after === undefined ? [] : [afterCondition(after.place, after.sort)]),
   ];
   return {
@@ -127,10 +143,11 @@ function matchOf({ term: { words, isPrefix } }: TermClause): string {
 
 function afterCondition({ value, id }: Place, sort: TaskSort): Condition {
   const column = SORT_COLUMNS[sort];
+  if (sort === 'created') {
+    const atMs = msOf(String(value));
+    return { sql: 'at <= ? AND (at < ? OR (at = ? AND id < ?))', values: [atMs, atMs, atMs, id] };
+  }
   if (value === null) return { sql: `${column} IS NULL AND id < ?`, values: [id] };
   const sql = `${column} < ? OR (${column} = ? AND id < ?)`;
-  return {
-    sql: sort === 'created' ? `${column} <= ? AND (${sql})` : `${sql} OR ${column} IS NULL`,
-    values: sort === 'created' ? [value, value, value, id] : [value, value, id],
-  };
+  return { sql: `${sql} OR ${column} IS NULL`, values: [value, value, id] };
 }
