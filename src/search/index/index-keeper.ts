@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { checkLease } from '../../system/lease-guard.ts';
+import type { RecordFiles, RecordKind } from '../record/record-files.ts';
+import { RecordUpkeep } from '../record/record-upkeep.ts';
 import type { TaskFiles, TaskVersions } from '../searched-files.ts';
 import type { Database, Driver } from './driver.ts';
 import { failureOf, indexInode, openIndexFile, removeIndex } from './index-file.ts';
@@ -46,6 +48,8 @@ export interface IndexState {
 export interface IndexKeeperOptions {
   readonly logDir: string;
   readonly files: TaskFiles;
+  /** Without it the index has tasks alone. */
+  readonly records?: RecordFiles | undefined;
   readonly driver: Driver;
   /** The lease of the process on the log directory. Without it the index is for its own thread only. */
   readonly lease?: number | undefined;
@@ -70,6 +74,7 @@ export class IndexKeeper {
   /** Open tasks whose texts are to be read later. */
   readonly #later = new Map<string, number>();
   readonly #reads = new Map<string, TextRead>();
+  readonly #records: RecordUpkeep | undefined;
   #database: Database | undefined;
   #index: TaskIndex | undefined;
   #inode: number | undefined;
@@ -90,6 +95,7 @@ export class IndexKeeper {
 
   constructor(options: IndexKeeperOptions) {
     this.#options = options;
+    this.#records = options.records && new RecordUpkeep(options.records);
   }
 
   start(): void {
@@ -102,10 +108,16 @@ export class IndexKeeper {
     if (ids.length > 0) this.#wake();
   }
 
+  /** These workflows, or deliveries of these days, have changed or are gone. Returns at once. */
+  noteRecords(kind: RecordKind, names: readonly string[]): void {
+    for (const name of names) this.#records?.note(kind, name);
+    if (names.length > 0) this.#wake();
+  }
+
   get state(): IndexState {
     return {
       isComplete: this.#isComplete,
-      waiting: this.#waiting.size,
+      waiting: this.#waiting.size + (this.#records?.waiting ?? 0),
       indexed: this.#indexed,
       problem: this.#problem,
     };
@@ -113,7 +125,7 @@ export class IndexKeeper {
 
   /** Resolves when all that was noted is written, at the latest after `withinMs`. */
   async settle(withinMs: number): Promise<void> {
-    if (this.#waiting.size === 0 && !this.#isWriting && this.#isComplete) return;
+    if (this.state.waiting === 0 && !this.#isWriting && this.#isComplete) return;
     this.#isHurried = true;
     this.#wake();
     const end = new AbortController();
@@ -163,6 +175,10 @@ export class IndexKeeper {
     const index = this.#open();
     if (performance.now() >= this.#sweepAtMs) await this.#sweep(index);
     this.#takeDue();
+    if (this.#waiting.size === 0 && this.#hasRecords()) {
+      await this.#writeRecords(index);
+      return;
+    }
     if (this.#waiting.size === 0) {
       this.#markComplete(index);
       for (const resolve of this.#settled.splice(0)) resolve();
@@ -170,7 +186,7 @@ export class IndexKeeper {
       this.#publish();
       if (this.#mergeStep(index)) return;
       await this.#sleep(this.#restMs());
-      if (this.#waiting.size > 0 && !this.#isHurried && !this.#isClosed) await this.#sleep(GATHER_MS, 'all');
+      if (this.state.waiting > 0 && !this.#isHurried && !this.#isClosed) await this.#sleep(GATHER_MS, 'all');
       return;
     }
     await this.#writeBatch(index);
@@ -211,6 +227,7 @@ export class IndexKeeper {
       else if (isFirst && (await this.#hasChanged(name, task))) changed.push(name);
     });
     for (const id of [...changed, ...known.keys()]) this.#waiting.add(id);
+    await this.#records?.sweep(index.records, isFirst);
     this.#sweepAtMs = performance.now() + sweepMs;
   }
 
@@ -247,6 +264,20 @@ export class IndexKeeper {
     } finally {
       this.#isWriting = false;
     }
+  }
+
+  #hasRecords(): boolean {
+    return this.#records !== undefined && this.#records.waiting > 0;
+  }
+
+  async #writeRecords(index: TaskIndex): Promise<void> {
+    this.#isWriting = true;
+    try {
+      await this.#records?.step((write) => index.writeRecords(write), index.records);
+    } finally {
+      this.#isWriting = false;
+    }
+    this.#publish();
   }
 
   /** They are no longer waiting before they are read: what changes meanwhile is noted again. */

@@ -1,3 +1,5 @@
+import { RECORD_SCHEMA } from '../record/record-index.ts';
+
 /** Of the tables and of how texts become words. An index of another version is thrown away. */
 export const INDEX_VERSION = 2;
 
@@ -40,6 +42,7 @@ export const SCHEMA: string = `
   CREATE VIRTUAL TABLE text USING fts5(
     words, content='', contentless_delete=1, detail=none, tokenize='ascii'
   );
+  ${RECORD_SCHEMA};
   ${FULL_TEXT_OPTIONS};
   PRAGMA user_version=${INDEX_VERSION};
 `;

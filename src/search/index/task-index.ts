@@ -2,6 +2,7 @@ import { sha256 } from '../../model/sha256.ts';
 import type { TaskSort } from '../../model/task-reading.ts';
 import type { Place } from '../list/list-cursor.ts';
 import type { TaskSearch } from '../query/task-search.ts';
+import { RecordIndex } from '../record/record-index.ts';
 import type { TaskVersions } from '../searched-files.ts';
 import { type TaskRow, tokensOf } from '../task-row.ts';
 import type { Database, SqlRow, SqlValue } from './driver.ts';
@@ -91,10 +92,12 @@ const MERGE_PAGES = 500;
 
 /** The tasks of an open index. Its errors are those of the database. */
 export class TaskIndex {
+  readonly records: RecordIndex;
   readonly #database: Database;
 
   constructor(database: Database) {
     this.#database = database;
+    this.records = new RecordIndex(database);
   }
 
   /** The versions of all tasks by id, as they were when their texts were read. */
@@ -116,6 +119,10 @@ export class TaskIndex {
 
   setFact(name: string, value: string): void {
     this.#database.run('INSERT OR REPLACE INTO fact(name, value) VALUES(?, ?)', [name, value]);
+  }
+
+  writeRecords(write: (records: RecordIndex) => void): void {
+    this.#inTransaction(() => write(this.records));
   }
 
   /** Writes and removes in one transaction. */
