@@ -4,6 +4,11 @@ import type { JsonObject } from './json.ts';
 export interface DeliveryQuery {
   readonly provider?: string | undefined;
   readonly outcome?: DeliveryOutcome | undefined;
+  readonly event_type?: string | undefined;
+  /** Which has started this task. */
+  readonly task_id?: string | undefined;
+  /** Words, phrases and fields, as people type them. */
+  readonly q?: string | undefined;
   /** ISO 8601; deliveries at or after it. */
   readonly since?: string | undefined;
   /** ISO 8601; deliveries before it. */

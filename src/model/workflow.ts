@@ -123,15 +123,29 @@ export interface StoredWorkflow {
   readonly upload: UploadState | undefined;
 }
 
+/** Orders of a list of workflows. Both begin with the highest value; workflows without one come last. */
+export const WORKFLOW_SORTS = ['created', 'duration'] as const;
+export type WorkflowSort = (typeof WORKFLOW_SORTS)[number];
+
 export interface WorkflowQuery {
   readonly work_item_id?: string | undefined;
   readonly status?: string | undefined;
+  readonly name?: string | undefined;
+  /** Of which this task is a part. */
+  readonly task_id?: string | undefined;
   readonly project?: string | undefined;
   readonly environment?: string | undefined;
   /** ISO 8601; workflows started at or after it. */
   readonly since?: string | undefined;
   /** ISO 8601; workflows started before it. */
   readonly until?: string | undefined;
+  /** Seconds. */
+  readonly duration_min?: number | undefined;
+  readonly duration_max?: number | undefined;
+  /** Words, phrases and fields, as people type them. */
+  readonly q?: string | undefined;
+  /** Default `created`. */
+  readonly sort?: WorkflowSort | undefined;
   readonly limit: number;
   readonly cursor?: string | undefined;
   /** The query as it was asked, without cursor and limit: a cursor belongs to the query that gave it. */

@@ -72,8 +72,8 @@ export function numberIn(row: TaskRow, field: NumberField): number | null {
 /** The values of a field other than `tool`, whose values stand in the output. */
 export function textsIn(row: TaskRow, field: Exclude<TextField, 'tool'>): readonly string[] {
   if (field === 'workflow_id') return row.workflow_ids;
-  const value = row[field];
-  return value === null ? [] : [value];
+  const value = field in row ? row[field as keyof TaskRow] : null;
+  return typeof value === 'string' ? [value] : [];
 }
 
 /** An item of a list: the metadata, and what a table shows of the other documents. */

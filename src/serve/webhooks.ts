@@ -12,8 +12,12 @@ import type { Answer, Methods } from './routes.ts';
 export const deliveryListQuery: z.ZodType<DeliveryQuery> = z.strictObject({
   provider: filter,
   outcome: z.enum(DELIVERY_OUTCOMES, { error: `must be one of ${DELIVERY_OUTCOMES.join(', ')}` }).optional(),
+  event_type: filter,
+  task_id: filter,
   since: time,
   until: time,
+  // The reader knows its grammar, and says at which character a mistake is.
+  q: filter,
   limit: limit(50, 500),
   cursor: filter,
 });

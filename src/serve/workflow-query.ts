@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { WORKFLOW_EVENT_TYPES } from '../model/events.ts';
-import type { FeedQuery, WorkflowQuery } from '../model/workflow.ts';
-import { filter, limit, readQuery, time } from './query.ts';
+import { type FeedQuery, WORKFLOW_SORTS, type WorkflowQuery } from '../model/workflow.ts';
+import { amount, filter, limit, readQuery, time } from './query.ts';
 
 const eventType = z
   .enum(WORKFLOW_EVENT_TYPES, { error: `must be one of ${WORKFLOW_EVENT_TYPES.join(', ')}` })
@@ -12,10 +12,17 @@ export const workflowListQuery: z.ZodType<WorkflowQuery> = z.strictObject({
   work_item_id: filter,
   // The reader knows which statuses there are: orchestrators may use words of their own.
   status: filter,
+  name: filter,
+  task_id: filter,
   project: filter,
   environment: filter,
   since: time,
   until: time,
+  duration_min: amount,
+  duration_max: amount,
+  // The reader knows its grammar, and says at which character a mistake is.
+  q: filter,
+  sort: z.enum(WORKFLOW_SORTS, { error: `must be one of ${WORKFLOW_SORTS.join(', ')}` }).optional(),
   limit: limit(50, 500),
   cursor: filter,
 });

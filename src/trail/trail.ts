@@ -101,6 +101,7 @@ export async function openTrail(
   const own: AskedIndex = {
     list: (request) => keptAlive(thread?.search('list', request)),
     stats: (request) => keptAlive(thread?.search('stats', request)),
+    records: (request) => keptAlive(thread?.search('records', request)),
   };
   const reader = searchingReader(config, () => (thread?.url === undefined ? undefined : own));
   if (!config.enabled) {

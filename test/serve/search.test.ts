@@ -11,7 +11,9 @@ async function serve(): Promise<number> {
   writeTask(logDir, { id: 'task-b', message: 'other', result: result(true, { cost_usd: 0.1 }) });
   const none = async (): Promise<undefined> => undefined;
   const config = { logDir, workflowDir: join(logDir, '_workflow'), s3: undefined, notify: [] };
-  return listen(serveLogs({ reader: searchingReader(config, () => ({ list: none, stats: none })) }));
+  return listen(
+    serveLogs({ reader: searchingReader(config, () => ({ list: none, stats: none, records: none })) }),
+  );
 }
 
 test('tasks are found by words and fields', async () => {

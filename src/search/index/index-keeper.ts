@@ -1,14 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { checkLease } from '../../system/lease-guard.ts';
+import type { RecordFiles, RecordKind } from '../record/record-files.ts';
+import { RecordUpkeep } from '../record/record-upkeep.ts';
 import type { TaskFiles, TaskVersions } from '../searched-files.ts';
 import type { Database, Driver } from './driver.ts';
 import { failureOf, indexInode, openIndexFile, removeIndex } from './index-file.ts';
 import { readTask } from './read-task.ts';
-import { type IndexedTask, TaskIndex } from './task-index.ts';
+import { type IndexedTask, isSameVersion, type KnownVersions, TaskIndex } from './task-index.ts';
 
-/** Tasks of one transaction, and those that are read at the same time. */
-const BATCH = 64;
+/** Tasks of one transaction, with the characters of their texts, and those that are read at the same time. */
+const BATCH = 1_024;
+const BATCH_CHARACTERS = 16_000_000;
+const HURRIED_BATCH = 64;
 const READS = 16;
 
 /** Changes within this time are written together. A query does not wait for it. */
@@ -17,6 +21,10 @@ const GATHER_MS = 200;
 /** Milliseconds between two readings of a growing output, and their multiple of the time that the last one took. */
 const REREAD_MS = 1_000;
 const REREAD_FACTOR = 20;
+
+/** Writes after which the full text is put together: so many tasks, and this share of all. */
+const MERGE_MIN = 1_000;
+const MERGE_SHARE = 0.25;
 
 /** Pause before the next try while the file is locked or the disk is full. */
 const RETRY_MS = 500;
@@ -40,6 +48,8 @@ export interface IndexState {
 export interface IndexKeeperOptions {
   readonly logDir: string;
   readonly files: TaskFiles;
+  /** Without it the index has tasks alone. */
+  readonly records?: RecordFiles | undefined;
   readonly driver: Driver;
   /** The lease of the process on the log directory. Without it the index is for its own thread only. */
   readonly lease?: number | undefined;
@@ -64,6 +74,7 @@ export class IndexKeeper {
   /** Open tasks whose texts are to be read later. */
   readonly #later = new Map<string, number>();
   readonly #reads = new Map<string, TextRead>();
+  readonly #records: RecordUpkeep | undefined;
   #database: Database | undefined;
   #index: TaskIndex | undefined;
   #inode: number | undefined;
@@ -71,6 +82,9 @@ export class IndexKeeper {
   #isComplete = false;
   #indexed = 0;
   #sweepAtMs = 0;
+  /** Tasks that were written since the full text was last put together. */
+  #sinceMerge = 0;
+  #isMerging = false;
   #problem: string | undefined;
   #isClosed = false;
   #isHurried = false;
@@ -81,6 +95,7 @@ export class IndexKeeper {
 
   constructor(options: IndexKeeperOptions) {
     this.#options = options;
+    this.#records = options.records && new RecordUpkeep(options.records);
   }
 
   start(): void {
@@ -93,10 +108,16 @@ export class IndexKeeper {
     if (ids.length > 0) this.#wake();
   }
 
+  /** These workflows, or deliveries of these days, have changed or are gone. Returns at once. */
+  noteRecords(kind: RecordKind, names: readonly string[]): void {
+    for (const name of names) this.#records?.note(kind, name);
+    if (names.length > 0) this.#wake();
+  }
+
   get state(): IndexState {
     return {
       isComplete: this.#isComplete,
-      waiting: this.#waiting.size,
+      waiting: this.#waiting.size + (this.#records?.waiting ?? 0),
       indexed: this.#indexed,
       problem: this.#problem,
     };
@@ -104,7 +125,7 @@ export class IndexKeeper {
 
   /** Resolves when all that was noted is written, at the latest after `withinMs`. */
   async settle(withinMs: number): Promise<void> {
-    if (this.#waiting.size === 0 && !this.#isWriting && this.#isComplete) return;
+    if (this.state.waiting === 0 && !this.#isWriting && this.#isComplete) return;
     this.#isHurried = true;
     this.#wake();
     const end = new AbortController();
@@ -154,13 +175,18 @@ export class IndexKeeper {
     const index = this.#open();
     if (performance.now() >= this.#sweepAtMs) await this.#sweep(index);
     this.#takeDue();
+    if (this.#waiting.size === 0 && this.#hasRecords()) {
+      await this.#writeRecords(index);
+      return;
+    }
     if (this.#waiting.size === 0) {
       this.#markComplete(index);
       for (const resolve of this.#settled.splice(0)) resolve();
       this.#isHurried = false;
       this.#publish();
+      if (this.#mergeStep(index)) return;
       await this.#sleep(this.#restMs());
-      if (this.#waiting.size > 0 && !this.#isHurried && !this.#isClosed) await this.#sleep(GATHER_MS, 'all');
+      if (this.state.waiting > 0 && !this.#isHurried && !this.#isClosed) await this.#sleep(GATHER_MS, 'all');
       return;
     }
     await this.#writeBatch(index);
@@ -180,6 +206,7 @@ export class IndexKeeper {
     index.setFact(COMPLETE, '');
     this.#inode = indexInode(logDir);
     this.#indexed = index.count();
+    this.#isMerging = false;
     this.#sweepAtMs = 0;
     this.#index = index;
     return index;
@@ -200,39 +227,68 @@ export class IndexKeeper {
       else if (isFirst && (await this.#hasChanged(name, task))) changed.push(name);
     });
     for (const id of [...changed, ...known.keys()]) this.#waiting.add(id);
+    await this.#records?.sweep(index.records, isFirst);
     this.#sweepAtMs = performance.now() + sweepMs;
   }
 
-  async #hasChanged(id: string, task: TaskVersions): Promise<boolean> {
+  async #hasChanged(id: string, task: KnownVersions): Promise<boolean> {
     const now = await this.#options.files.versions(id);
-    return now?.folder !== task.folder || now.output !== task.output;
+    return now === undefined || !isSameVersion(task, now);
   }
 
   async #writeBatch(index: TaskIndex): Promise<void> {
     const ids: string[] = [];
-    for (const id of this.#waiting) {
-      ids.push(id);
-      if (ids.length === BATCH) break;
-    }
-    // Before they are read: what changes meanwhile is noted again.
-    for (const id of ids) this.#waiting.delete(id);
     this.#isWriting = true;
     try {
       const tasks: IndexedTask[] = [];
       const removed: string[] = [];
-      await eachOf(ids, async (id) => {
-        const task = await this.#read(id);
-        if (task === undefined) removed.push(id);
-        else tasks.push(task);
-      });
+      let characters = 0;
+      while (ids.length < BATCH && characters < BATCH_CHARACTERS && this.#waiting.size > 0) {
+        const group = this.#take(READS);
+        ids.push(...group);
+        await eachOf(group, async (id) => {
+          const task = await this.#read(id);
+          if (task === undefined) removed.push(id);
+          else tasks.push(task);
+          characters += task?.text?.words.length ?? 0;
+        });
+        // A query waits for the tasks that were noted before it.
+        if (this.#isComplete && this.#isHurried && ids.length >= HURRIED_BATCH) break;
+      }
       index.write(tasks, removed);
       this.#indexed += ids.length;
+      this.#sinceMerge += ids.length;
     } catch (error) {
       for (const id of ids) this.#waiting.add(id);
       throw error;
     } finally {
       this.#isWriting = false;
     }
+  }
+
+  #hasRecords(): boolean {
+    return this.#records !== undefined && this.#records.waiting > 0;
+  }
+
+  async #writeRecords(index: TaskIndex): Promise<void> {
+    this.#isWriting = true;
+    try {
+      await this.#records?.step((write) => index.writeRecords(write), index.records);
+    } finally {
+      this.#isWriting = false;
+    }
+    this.#publish();
+  }
+
+  /** They are no longer waiting before they are read: what changes meanwhile is noted again. */
+  #take(count: number): readonly string[] {
+    const ids: string[] = [];
+    for (const id of this.#waiting) {
+      ids.push(id);
+      if (ids.length === count) break;
+    }
+    for (const id of ids) this.#waiting.delete(id);
+    return ids;
   }
 
   /** One task that cannot be read does not keep the others out of the index. */
@@ -267,6 +323,16 @@ export class IndexKeeper {
     if (task !== undefined && task.text === undefined && last !== undefined)
       return { ...task, versions: last.versions };
     return task;
+  }
+
+  /** Whether another step follows. */
+  #mergeStep(index: TaskIndex): boolean {
+    if (!this.#isMerging) {
+      if (this.#sinceMerge < Math.max(MERGE_MIN, MERGE_SHARE * index.count())) return false;
+      this.#sinceMerge = 0;
+    }
+    this.#isMerging = index.merge(!this.#isMerging);
+    return this.#isMerging;
   }
 
   #takeDue(): void {

@@ -1,5 +1,7 @@
 import { listByIndex, type UseIndex } from '../list/index-list.ts';
 import type { ListRequest, PlacePage } from '../list/places.ts';
+import type { RecordFiles } from '../record/record-files.ts';
+import { type RecordPage, type RecordRequest, recordsByIndex } from '../record/record-lists.ts';
 import type { TaskFiles } from '../searched-files.ts';
 import { countByIndex, type StatsRequest, type StatsRows } from '../stats/task-stats.ts';
 import type { Driver } from './driver.ts';
@@ -11,6 +13,7 @@ import { TaskIndex } from './task-index.ts';
 export interface IndexViewOptions {
   readonly logDir: string;
   readonly files: TaskFiles;
+  readonly records: RecordFiles;
   /** The lease of the process that holds the log directory now: only what it keeps is as the files are. */
   holderLease(): Promise<number | undefined>;
 }
@@ -19,13 +22,15 @@ export interface IndexViewOptions {
 export interface IndexView {
   list(request: ListRequest): Promise<PlacePage | undefined>;
   stats(request: StatsRequest): Promise<StatsRows | undefined>;
+  records(request: RecordRequest): Promise<RecordPage | undefined>;
 }
 
 export function createIndexView(options: IndexViewOptions): IndexView {
-  const { files } = options;
+  const { files, records } = options;
   return {
     list: (request) => withIndex(options, (use) => listByIndex(use, files, request)),
     stats: (request) => withIndex(options, (use) => countByIndex(use, files, request)),
+    records: (request) => withIndex(options, (use) => recordsByIndex(use, records, request)),
   };
 }
 

@@ -1,7 +1,8 @@
 import type { TaskSort } from '../../model/task-reading.ts';
+import { isoFromMs } from '../../model/time.ts';
 import type { Place } from '../list/list-cursor.ts';
 import type { FieldClause, NumberClause, TermClause, TextClause } from '../query/clauses.ts';
-import { WITHOUT_CASE } from '../query/query-fields.ts';
+import { type TextField, WITHOUT_CASE } from '../query/query-fields.ts';
 import type { TaskSearch } from '../query/task-search.ts';
 import type { SqlValue } from './driver.ts';
 
@@ -16,10 +17,28 @@ interface Condition {
 /** Whether a statement gives many rows. Then it is faster to go through the tasks in their order and to test each. */
 export type HasMany = (sql: string, values: readonly SqlValue[]) => boolean;
 
+/** Where the words and the fields of several values of a row stand. */
+export interface SelectTable {
+  readonly text: string;
+  /** A statement up to its condition on `value`, which gives the numbers of rows; undefined for a column of the row itself. */
+  members(field: TextField): { readonly select: string; readonly value: string } | undefined;
+}
+
+const TASKS: SelectTable = {
+  text: 'text',
+  members: (field) => {
+    if (field === 'tool') return { select: 'SELECT n FROM task_tool WHERE', value: 'tool' };
+    if (field === 'workflow_id') return { select: 'SELECT n FROM task_workflow WHERE', value: 'workflow_id' };
+    return undefined;
+  },
+};
+
 export interface SelectOptions {
   /** Only what comes after this place. */
   readonly after?: { readonly place: Place; readonly sort: TaskSort } | undefined;
   readonly hasMany?: HasMany;
+  /** Default: that of tasks. */
+  readonly table?: SelectTable;
 }
 
 export interface Selection {
@@ -35,13 +54,31 @@ export const SORT_COLUMNS: Readonly<Record<TaskSort, string>> = {
   tokens: 'tokens',
 };
 
+/** Before all times: `at` of a task without one. */
+const NO_TIME = -8_640_000_000_000_001;
+
+/** ISO 8601 as the index has it; an empty text for none. */
+export function msOf(at: string): number {
+  const ms = at === '' ? Number.NaN : Date.parse(at);
+  return Number.isNaN(ms) ? NO_TIME : ms;
+}
+
+export function isoOf(ms: number): string {
+  return ms === NO_TIME ? '' : isoFromMs(ms);
+}
+
 /** The rows that may be of the search: phrases and long words are looked up in the files afterwards. */
-export function whereOf(search: TaskSearch, { after, hasMany }: SelectOptions = {}): Selection {
+export function whereOf(
+  search: TaskSearch,
+  { after, hasMany, table = TASKS }: SelectOptions = {},
+): Selection {
   const conditions = [
-    ...search.fields.map(fieldCondition),
-    ...termConditions(search.terms),
-    ...(search.since === undefined ? [] : [{ sql: 'at >= ?', values: [search.since] }]),
-    ...(search.until === undefined ? [] : [{ sql: "at <> '' AND at < ?", values: [search.until] }]),
+    ...search.fields.map((clause) => fieldCondition(clause, table)),
+    ...termConditions(search.terms, table.text),
+    ...(search.since === undefined ? [] : [{ sql: 'at >= ?', values: [msOf(search.since)] }]),
+    ...(search.until === undefined
+      ? []
+      : [{ sql: 'at > ? AND at < ?', values: [NO_TIME, msOf(search.until)] }]),
     ...(after === undefined ? [] : [afterCondition(after.place, after.sort)]),
   ];
   return {
@@ -67,12 +104,13 @@ export function unsureTerms(terms: readonly TermClause[]): readonly TermClause[]
   return terms.filter(({ term }) => !term.isExact);
 }
 
-function fieldCondition(clause: FieldClause): Condition {
-  return clause.kind === 'number' ? numberCondition(clause) : textCondition(clause);
+function fieldCondition(clause: FieldClause, table: SelectTable): Condition {
+  return clause.kind === 'number' ? numberCondition(clause) : textCondition(clause, table);
 }
 
-function textCondition({ field, values, isNegated }: TextClause): Condition {
-  const column: string = field;
+function textCondition({ field, values, isNegated }: TextClause, table: SelectTable): Condition {
+  const members = table.members(field);
+  const column = members?.value ?? field;
   const collation = WITHOUT_CASE.has(field) ? ' COLLATE NOCASE' : '';
   const parts = values.map(({ text, isPrefix }) =>
     isPrefix
@@ -81,9 +119,7 @@ function textCondition({ field, values, isNegated }: TextClause): Condition {
   );
   const either = parts.map(({ sql }) => sql).join(' OR ');
   const bound = parts.flatMap((part) => part.values);
-  if (field === 'tool') return memberCondition(`SELECT n FROM task_tool WHERE ${either}`, bound, isNegated);
-  if (field === 'workflow_id')
-    return memberCondition(`SELECT n FROM task_workflow WHERE ${either}`, bound, isNegated);
+  if (members !== undefined) return memberCondition(`${members.select} (${either})`, bound, isNegated);
   return { sql: isNegated ? `NOT COALESCE(${either}, 0)` : either, values: bound };
 }
 
@@ -104,10 +140,10 @@ function numberCondition({ field, min, max, isMinOpen, isMaxOpen, isNegated }: N
 }
 
 /** All positive terms are one expression of FTS5. Each word is quoted, so that none is an operator. */
-function termConditions(terms: readonly TermClause[]): readonly Condition[] {
+function termConditions(terms: readonly TermClause[], text: string): readonly Condition[] {
   const positive = terms.filter(({ isNegated }) => !isNegated).map(matchOf);
   const negative = terms.filter(({ isNegated, term }) => isNegated && term.isExact).map(matchOf);
-  const members = 'SELECT rowid FROM text WHERE text MATCH ?';
+  const members = `SELECT rowid FROM ${text} WHERE ${text} MATCH ?`;
   return [
     ...(positive.length === 0 ? [] : [memberCondition(members, [positive.join(' ')], false)]),
     ...negative.map((match) => memberCondition(members, [match], true)),
@@ -127,10 +163,11 @@ function matchOf({ term: { words, isPrefix } }: TermClause): string {
 
 function afterCondition({ value, id }: Place, sort: TaskSort): Condition {
   const column = SORT_COLUMNS[sort];
+  if (sort === 'created') {
+    const atMs = msOf(String(value));
+    return { sql: 'at <= ? AND (at < ? OR (at = ? AND id < ?))', values: [atMs, atMs, atMs, id] };
+  }
   if (value === null) return { sql: `${column} IS NULL AND id < ?`, values: [id] };
   const sql = `${column} < ? OR (${column} = ? AND id < ?)`;
-  return {
-    sql: sort === 'created' ? `${column} <= ? AND (${sql})` : `${sql} OR ${column} IS NULL`,
-    values: sort === 'created' ? [value, value, value, id] : [value, value, id],
-  };
+  return { sql: `${sql} OR ${column} IS NULL`, values: [value, value, id] };
 }

@@ -1,6 +1,5 @@
 import type { IndexKeeper } from '../index/index-keeper.ts';
 import { readDocuments } from '../index/read-task.ts';
-import type { TaskIndex } from '../index/task-index.ts';
 import { unsureTerms } from '../index/task-select.ts';
 import type { TaskFiles } from '../searched-files.ts';
 import type { Place } from './list-cursor.ts';
@@ -14,32 +13,50 @@ const TAKEN_MIN = 64;
 /** Calls `read` with the index; undefined when there is none at the moment. */
 export type UseIndex = IndexKeeper['use'];
 
-/** A page of a list by the index. Undefined when there is none at the moment: then the files give it. */
-export async function listByIndex(
+/** A page of tasks by the index. Undefined when there is none at the moment: then the files give it. */
+export function listByIndex(
   use: UseIndex,
   files: TaskFiles,
   { search, sort, after, limit }: ListRequest,
 ): Promise<PlacePage | undefined> {
   const terms = unsureTerms(search.terms);
-  const take = (from: Place | undefined, count: number): Promise<readonly Place[] | undefined> =>
-    use((index: TaskIndex) => index.select(search, { sort, after: from, limit: count }));
-  if (terms.length === 0) {
+  return pageByIndex<Place>({
+    take: (from, count) => use((index) => index.select(search, { sort, after: from, limit: count })),
+    ...(terms.length > 0 && {
+      isMatch: async ({ id }) => hasTerms(files, id, { documents: await readDocuments(files, id), terms }),
+    }),
+    ...{ after, limit },
+  });
+}
+
+export interface IndexPaging<P extends Place> {
+  readonly after: Place | undefined;
+  readonly limit: number;
+  /** Places in order from the index; undefined when there is none at the moment. */
+  take(from: Place | undefined, count: number): Promise<readonly P[] | undefined>;
+  /** Looks into the files, where the index does not say everything. */
+  isMatch?(place: P): Promise<boolean>;
+}
+
+export async function pageByIndex<P extends Place>({
+  after,
+  limit,
+  take,
+  isMatch,
+}: IndexPaging<P>): Promise<PlacePage<P> | undefined> {
+  if (isMatch === undefined) {
     const places = await take(after, limit + 1);
     return places && pageOf(places, limit);
   }
   const untilMs = performance.now() + LOOK_MS;
-  const found: Place[] = [];
+  const found: P[] = [];
   for (let last = after; ; ) {
     const count = Math.max(TAKEN_MIN, limit + 1 - found.length);
     const taken = await take(last, count);
     if (taken === undefined) return undefined;
     for (let at = 0; at < taken.length; at += LOOKS) {
       const group = taken.slice(at, at + LOOKS);
-      const matches = await Promise.all(
-        group.map(async ({ id }) =>
-          hasTerms(files, id, { documents: await readDocuments(files, id), terms }),
-        ),
-      );
+      const matches = await Promise.all(group.map(isMatch));
       found.push(...group.filter((_, index) => matches[index]));
       last = group.at(-1);
       if (found.length > limit) return pageOf(found, limit);

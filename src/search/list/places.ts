@@ -11,8 +11,8 @@ export interface ListRequest {
 }
 
 /** A page of places, and where the next one begins; undefined at the end. */
-export interface PlacePage {
-  readonly places: readonly Place[];
+export interface PlacePage<P extends Place = Place> {
+  readonly places: readonly P[];
   readonly next: Place | undefined;
 }
 
@@ -20,7 +20,7 @@ export interface PlacePage {
 export const LOOK_MS = 3_000;
 
 /** Takes one place more than the page has, which shows whether another page follows. */
-export function pageOf(places: readonly Place[], limit: number): PlacePage {
+export function pageOf<P extends Place>(places: readonly P[], limit: number): PlacePage<P> {
   const page = places.slice(0, limit);
   return { places: page, next: places.length > limit ? page.at(-1) : undefined };
 }

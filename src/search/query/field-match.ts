@@ -1,6 +1,12 @@
 import { numberIn, type TaskRow, textsIn } from '../task-row.ts';
 import type { FieldClause, NumberClause, TextClause } from './clauses.ts';
-import { WITHOUT_CASE } from './query-fields.ts';
+import { type NumberField, type TextField, WITHOUT_CASE } from './query-fields.ts';
+
+/** The values of a task, a workflow or a delivery. */
+export interface FieldValues {
+  texts(field: TextField): readonly string[];
+  number(field: NumberField): number | null;
+}
 
 /** Whether a task is as the clauses say. `tools` are those that its agent has called. */
 export function matchesFields(
@@ -8,8 +14,18 @@ export function matchesFields(
   clauses: readonly FieldClause[],
   tools: ReadonlySet<string> = new Set(),
 ): boolean {
+  return matchesValues(
+    {
+      texts: (field) => (field === 'tool' ? [...tools] : textsIn(row, field)),
+      number: (field) => numberIn(row, field),
+    },
+    clauses,
+  );
+}
+
+export function matchesValues(values: FieldValues, clauses: readonly FieldClause[]): boolean {
   return clauses.every((clause) =>
-    clause.kind === 'number' ? matchesNumber(row, clause) : matchesText(row, clause, tools),
+    clause.kind === 'number' ? matchesNumber(values, clause) : matchesText(values, clause),
   );
 }
 
@@ -18,13 +34,10 @@ export function isOfDocuments(clause: FieldClause): boolean {
   return clause.field !== 'tool';
 }
 
-function matchesText(
-  row: TaskRow,
-  { field, values, isNegated }: TextClause,
-  tools: ReadonlySet<string>,
-): boolean {
-  const found = field === 'tool' ? [...tools] : textsIn(row, field);
-  const isFound = found.some((text) => values.some((value) => isValue(text, value, WITHOUT_CASE.has(field))));
+function matchesText(of: FieldValues, { field, values, isNegated }: TextClause): boolean {
+  const isFound = of
+    .texts(field)
+    .some((text) => values.some((value) => isValue(text, value, WITHOUT_CASE.has(field))));
   return isFound !== isNegated;
 }
 
@@ -33,8 +46,8 @@ function isValue(text: string, value: TextClause['values'][number], isCaseless: 
   return value.isPrefix ? found.startsWith(sought) : found === sought;
 }
 
-function matchesNumber(row: TaskRow, clause: NumberClause): boolean {
-  const value = numberIn(row, clause.field);
+function matchesNumber(of: FieldValues, clause: NumberClause): boolean {
+  const value = of.number(clause.field);
   if (value === null) return false;
   const { min, max, isMinOpen, isMaxOpen, isNegated } = clause;
   const isAbove = min === undefined || (isMinOpen ? value > min : value >= min);

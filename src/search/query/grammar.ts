@@ -1,11 +1,16 @@
-import { TASK_STATUSES } from '../../model/documents.ts';
 import { PAST_TIME_RULE, pastTime } from '../../model/past-time.ts';
 import { QueryError } from '../../model/query-error.ts';
 import { firstOfText } from '../../model/text.ts';
 import { textTerm } from '../text/text-match.ts';
 import { readRange } from './amounts.ts';
 import type { FieldClause, ParsedQuery, TermClause, TextValue } from './clauses.ts';
-import { NUMBER_FIELDS, TEXT_FIELDS, TIME_FIELDS } from './query-fields.ts';
+import {
+  DELIVERY_FIELDS,
+  type QueryFields,
+  TASK_FIELDS,
+  TIME_FIELDS,
+  WORKFLOW_FIELDS,
+} from './query-fields.ts';
 
 /** Longer than anything that people type; each further word costs time in every task. */
 const CHARACTERS_MAX = 4_096;
@@ -28,7 +33,7 @@ interface Part {
  * Reads what people type: words, `"phrases"`, `field:value`, each with a `-` in front for its opposite. Text before a colon
  * that is no field is part of a word, so that pasted errors and addresses are found. Throws `QueryError`.
  */
-export function parseQuery(q: string, nowMs: number): ParsedQuery {
+export function parseQuery(q: string, nowMs: number, known: QueryFields = TASK_FIELDS): ParsedQuery {
   const fail = (offset: number, problem: string): never => {
     throw new QueryError([...q.slice(0, offset)].length + 1, problem);
   };
@@ -43,7 +48,7 @@ export function parseQuery(q: string, nowMs: number): ParsedQuery {
     if (index >= CLAUSES_MAX) fail(part.at, `a query has at most ${CLAUSES_MAX} words and fields`);
     const time = TIME_FIELDS.find((name) => name === part.name);
     if (time !== undefined) times[time] = timeOf(part, time, nowMs, fail);
-    else if (part.name !== undefined) fields.push(fieldOf(part, part.name, fail));
+    else if (part.name !== undefined) fields.push(fieldOf(part, known, fail));
     else {
       const term = termOf(part);
       // `a && b`: signs of a pasted text are no words.
@@ -89,30 +94,35 @@ function partsOf(q: string, fail: Fail): readonly Part[] {
   }
 }
 
-function isFieldName(name: string): boolean {
-  return (
-    Object.hasOwn(TEXT_FIELDS, name) ||
-    Object.hasOwn(NUMBER_FIELDS, name) ||
-    TIME_FIELDS.some((known) => known === name)
-  );
+/** A field of another list is a mistake, and no word. */
+const ALL_FIELDS: readonly QueryFields[] = [TASK_FIELDS, WORKFLOW_FIELDS, DELIVERY_FIELDS];
+
+function hasField({ texts, numbers }: QueryFields, name: string): boolean {
+  return Object.hasOwn(texts, name) || Object.hasOwn(numbers, name);
 }
 
-function fieldOf(part: Part, name: string, fail: Fail): FieldClause {
-  const { value, valueAt, isNegated } = part;
+function isFieldName(name: string): boolean {
+  return TIME_FIELDS.some((time) => time === name) || ALL_FIELDS.some((fields) => hasField(fields, name));
+}
+
+function fieldOf(part: Part, known: QueryFields, fail: Fail): FieldClause {
+  const { name = '', value, valueAt, isNegated } = part;
+  if (!hasField(known, name)) return fail(part.at, `${known.of} have no field ${name}`);
   if (value === '') fail(valueAt, `${name}: a value must follow`);
-  const number = NUMBER_FIELDS[name];
+  const number = known.numbers[name];
   if (number !== undefined) {
     const range = readRange(number, value);
     if (typeof range === 'string') return fail(valueAt, `${name}: ${range}`);
     return { kind: 'number', field: number, ...range, isNegated };
   }
-  const field = TEXT_FIELDS[name] ?? fail(part.at, `there is no field ${name}`);
+  const field = known.texts[name] ?? fail(part.at, `there is no field ${name}`);
+  const allowed = known.known[field];
   const values = valuesOf(part);
   let at = valueAt;
   for (const { text, isPrefix } of values) {
     if (text === '') fail(at, `${name}: a value must follow`);
-    if (field === 'status' && !isPrefix && !TASK_STATUSES.some((known) => known === text))
-      fail(at, `status: ${JSON.stringify(firstOfText(text, 40))} is not one of ${TASK_STATUSES.join(', ')}`);
+    if (allowed !== undefined && !isPrefix && !allowed.includes(text))
+      fail(at, `${name}: ${JSON.stringify(firstOfText(text, 40))} is not one of ${allowed.join(', ')}`);
     at += text.length + 1;
   }
   return { kind: 'text', field, values, isNegated };

@@ -1,5 +1,7 @@
-/** A field of which a query names values. */
-export type TextField =
+import { DELIVERY_OUTCOMES, TASK_STATUSES } from '../../model/documents.ts';
+
+/** A field of tasks of which a query names values. */
+export type TaskTextField =
   | 'status'
   | 'source'
   | 'provider'
@@ -11,31 +13,94 @@ export type TextField =
   | 'error_type'
   | 'tool';
 
+/** The same of workflows and deliveries. */
+export type RecordTextField =
+  | 'status'
+  | 'name'
+  | 'work_item_id'
+  | 'project'
+  | 'environment'
+  | 'phase'
+  | 'step'
+  | 'workflow_id'
+  | 'task_id'
+  | 'provider'
+  | 'outcome'
+  | 'event_type'
+  | 'delivery_id'
+  | 'reason';
+
+export type TextField = TaskTextField | RecordTextField;
+
 /** A field of which a query names a range. */
 export type NumberField = 'cost' | 'tokens' | 'duration' | 'attempt';
 
 export type TimeField = 'since' | 'until';
 
-/** What people type before the colon, and the field that it is. */
-export const TEXT_FIELDS: Readonly<Record<string, TextField>> = {
-  status: 'status',
-  source: 'source',
-  provider: 'provider',
-  agent: 'agent',
-  model: 'model',
-  command: 'command',
-  repo: 'repo',
-  workflow: 'workflow_id',
-  workflow_id: 'workflow_id',
-  error_type: 'error_type',
-  tool: 'tool',
+/** What a query of one list may name: what people type before the colon, and the field that it is. */
+export interface QueryFields {
+  readonly texts: Readonly<Record<string, TextField>>;
+  readonly numbers: Readonly<Record<string, NumberField>>;
+  /** The values of fields that have only these. */
+  readonly known: Readonly<Partial<Record<TextField, readonly string[]>>>;
+  /** What the list has, for an error. */
+  readonly of: string;
+}
+
+export const TASK_FIELDS: QueryFields = {
+  texts: {
+    status: 'status',
+    source: 'source',
+    provider: 'provider',
+    agent: 'agent',
+    model: 'model',
+    command: 'command',
+    repo: 'repo',
+    workflow: 'workflow_id',
+    workflow_id: 'workflow_id',
+    error_type: 'error_type',
+    tool: 'tool',
+  },
+  numbers: { cost: 'cost', tokens: 'tokens', duration: 'duration', attempt: 'attempt' },
+  known: { status: TASK_STATUSES },
+  of: 'tasks',
 };
 
-export const NUMBER_FIELDS: Readonly<Record<string, NumberField>> = {
-  cost: 'cost',
-  tokens: 'tokens',
-  duration: 'duration',
-  attempt: 'attempt',
+export const WORKFLOW_FIELDS: QueryFields = {
+  texts: {
+    status: 'status',
+    name: 'name',
+    work_item: 'work_item_id',
+    work_item_id: 'work_item_id',
+    project: 'project',
+    environment: 'environment',
+    phase: 'phase',
+    step: 'step',
+    workflow: 'workflow_id',
+    workflow_id: 'workflow_id',
+    task: 'task_id',
+    task_id: 'task_id',
+  },
+  numbers: { duration: 'duration', attempt: 'attempt' },
+  known: {},
+  of: 'workflows',
+};
+
+export const DELIVERY_FIELDS: QueryFields = {
+  texts: {
+    provider: 'provider',
+    outcome: 'outcome',
+    event: 'event_type',
+    event_type: 'event_type',
+    delivery: 'delivery_id',
+    delivery_id: 'delivery_id',
+    reason: 'reason',
+    task: 'task_id',
+    task_id: 'task_id',
+  },
+  numbers: {},
+  known: { outcome: DELIVERY_OUTCOMES },
+  of: 'deliveries',
 };
 
 export const TIME_FIELDS: readonly TimeField[] = ['since', 'until'];

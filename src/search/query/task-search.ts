@@ -1,7 +1,7 @@
 import type { TaskFilter } from '../../model/task-reading.ts';
 import type { FieldClause, TermClause } from './clauses.ts';
 import { parseQuery } from './grammar.ts';
-import type { NumberField, TextField } from './query-fields.ts';
+import type { NumberField, TaskTextField } from './query-fields.ts';
 
 /** What a query asks for. Plain data: it passes between threads. */
 export interface TaskSearch {
@@ -23,7 +23,7 @@ const TEXT_PARAMETERS = [
   'repo',
   'workflow_id',
   'error_type',
-] as const satisfies readonly TextField[];
+] as const satisfies readonly TaskTextField[];
 
 const RANGES = ['cost', 'duration'] as const satisfies readonly NumberField[];
 
@@ -53,10 +53,10 @@ function clausesOf(filter: TaskFilter): readonly FieldClause[] {
   return clauses;
 }
 
-function latest(a: string | undefined, b: string | undefined): string | undefined {
+export function latest(a: string | undefined, b: string | undefined): string | undefined {
   return a === undefined || (b !== undefined && b > a) ? b : a;
 }
 
-function earliest(a: string | undefined, b: string | undefined): string | undefined {
+export function earliest(a: string | undefined, b: string | undefined): string | undefined {
   return a === undefined || (b !== undefined && b < a) ? b : a;
 }

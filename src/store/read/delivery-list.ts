@@ -21,8 +21,11 @@ const TAIL_BYTES_MAX = 1_048_576;
 /** Sorts before every delivery. */
 const NEWEST: SortKey = { at: '\uffff', id: '' };
 
-interface Delivery extends SortKey {
+export interface Delivery extends SortKey {
   readonly line: JsonObject;
+  /** The day of its file, and the offset of its line. */
+  readonly day: string;
+  readonly start: number;
 }
 
 /**
@@ -30,18 +33,52 @@ interface Delivery extends SortKey {
  * only the blocks of a day that may belong to the page. Memory: a page, a block, and the indexes.
  */
 export function createDeliveryList(logDir: string): (query: DeliveryQuery) => Promise<DeliveryPage> {
+  const scan = createDeliveryScan(logDir);
+  return async (query) => {
+    const { provider, outcome } = query;
+    const { deliveries } = await scan({
+      ...query,
+      contains: [provider, outcome].filter((text) => text !== undefined),
+      accepts: async ({ line }) =>
+        (provider === undefined || line.provider === provider) &&
+        (outcome === undefined || line.outcome === outcome),
+    });
+    const { page: items, nextCursor } = takePage(deliveries, query.limit, query.asked);
+    return { items: items.map(({ line }) => line), nextCursor };
+  };
+}
+
+/** Which deliveries are read. */
+export interface DeliveryScan extends Pick<DeliveryQuery, 'since' | 'until' | 'cursor' | 'asked' | 'limit'> {
+  /** Only what comes after this place. */
+  readonly after?: SortKey | undefined;
+  /** Texts that stand in each line: others need not be parsed. */
+  readonly contains: readonly string[];
+  /** By `performance.now()`: what was not looked at by then is on the next page. */
+  readonly untilMs?: number | undefined;
+  accepts(delivery: Delivery): Promise<boolean>;
+}
+
+export interface ScannedDeliveries {
+  /** Newest first; one more than the limit where another page follows. */
+  readonly deliveries: readonly Delivery[];
+  /** The place up to which was read when the time was over. */
+  readonly next: SortKey | undefined;
+}
+
+export function createDeliveryScan(logDir: string): (scan: DeliveryScan) => Promise<ScannedDeliveries> {
   const dir = join(logDir, OWN_NAMES.webhooks);
   const indexes = new LRUCache<string, DayIndex>({ max: INDEXES_MAX });
-  return async (query) => {
-    const page = new PageBuilder(query);
+  return async (scan) => {
+    const page = new PageBuilder(scan);
     const files = await readDayFiles({ path: dir, what: OWN_NAMES.webhooks });
     for (const day of files.map((name) => basename(name, '.jsonl')).reverse()) {
-      if (page.isFullBefore({ at: `${day}\uffff`, id: '' })) break;
-      if (!page.mayInclude({ at: `${day}\uffff`, id: '' }, { at: day, id: '' })) continue;
+      const newest = { at: `${day}\uffff`, id: '' };
+      if (page.isFullBefore(newest) || page.isStoppedAt(newest)) break;
+      if (!page.mayInclude(newest, { at: day, id: '' })) continue;
       await unlessUnreadable(readDay({ path: join(dir, `${day}.jsonl`), day, indexes, page }));
     }
-    const { page: items, nextCursor } = takePage(page.deliveries, query.limit, query.asked);
-    return { items: items.map(({ line }) => line), nextCursor };
+    return { deliveries: page.found(), next: page.next };
   };
 }
 
@@ -64,7 +101,7 @@ async function readDay({ path, day, indexes, page }: DayScan): Promise<void> {
     const blocks = [...index.blocks].sort((a, b) => newestFirst(a.newest, b.newest));
     for (const block of blocks) {
       // Blocks are sorted by their newest line: the next ones have nothing newer.
-      if (page.isFullBefore(block.newest)) break;
+      if (page.isFullBefore(block.newest) || page.isStoppedAt(block.newest)) break;
       if (page.mayInclude(block.newest, block.oldest)) await readBlock(handle, block, { day, page });
     }
   } catch (error) {
@@ -85,16 +122,23 @@ async function readBlock(
   { day, page }: PageTarget,
 ): Promise<void> {
   const bytes = await readBytes(handle, start, end - start);
+  const lines: { readonly start: number; readonly bytes: Buffer | undefined }[] = [];
+  let at = start;
+  for (const line of new LineSplitter().push(bytes)) {
+    lines.push({ start: at, bytes: line.bytes });
+    at = start + line.end;
+  }
   // From the end, where the newest deliveries usually are, so that the page fills in its order.
-  for (const line of new LineSplitter().push(bytes).reverse()) {
-    if (line.bytes !== undefined) page.offer(line.bytes.toString('utf8'), day);
+  for (const line of lines.reverse()) {
+    if (line.bytes !== undefined) await page.offer(line.bytes.toString('utf8'), { day, start: line.start });
   }
 }
 
 async function readTail(handle: FileHandle, end: number, { day, page }: PageTarget): Promise<void> {
   const bytes = await readBytes(handle, end, TAIL_BYTES_MAX);
   // A line that was completed after indexing belongs to the next call.
-  if (bytes.length > 0 && !bytes.includes(NEWLINE)) page.offer(bytes.toString('utf8'), day);
+  if (bytes.length > 0 && !bytes.includes(NEWLINE))
+    await page.offer(bytes.toString('utf8'), { day, start: end });
 }
 
 async function readBytes(handle: FileHandle, start: number, length: number): Promise<Buffer> {
@@ -117,16 +161,34 @@ class PageBuilder {
   /** Newest first. */
   readonly deliveries: Delivery[] = [];
   readonly #max: number;
-  readonly #query: DeliveryQuery;
+  /** Set when the time is over: deliveries behind it may be missing. */
+  next: SortKey | undefined;
+  readonly #scan: DeliveryScan;
   readonly #isAfterStart: (key: SortKey) => boolean;
   readonly #isBeforeEnd: (key: SortKey) => boolean;
 
-  constructor(query: DeliveryQuery) {
-    const { since, until, cursor, limit, asked } = query;
-    this.#query = query;
+  constructor(scan: DeliveryScan) {
+    const { since, until, cursor, limit, asked, after } = scan;
+    this.#scan = scan;
     this.#max = limit + 1;
     this.#isAfterStart = createWindow({ since });
-    this.#isBeforeEnd = createWindow({ until, cursor, asked });
+    this.#isBeforeEnd = createWindow({ until, cursor, asked, after });
+  }
+
+  /** Whether the time is over before the deliveries from `newest` on are read. */
+  isStoppedAt({ at, id }: SortKey): boolean {
+    const { untilMs = Number.POSITIVE_INFINITY } = this.#scan;
+    // Before all ids: the next page begins with `newest` itself.
+    if (performance.now() >= untilMs) this.next ??= { at, id: `${id}\u{10ffff}` };
+    return this.next !== undefined;
+  }
+
+  /** The page, as far as nothing before its end is missing. */
+  found(): readonly Delivery[] {
+    const { next } = this;
+    return next === undefined
+      ? this.deliveries
+      : this.deliveries.filter((one) => newestFirst(one, next) <= 0);
   }
 
   /** Whether the page is full with deliveries before `key`. */
@@ -139,14 +201,13 @@ class PageBuilder {
     return this.#isAfterStart(newest) && this.#isBeforeEnd(oldest);
   }
 
-  offer(text: string, day: string): void {
-    const { provider, outcome } = this.#query;
-    // Skips the parsing of lines without the searched word.
-    if (!mayContain(text, provider) || !mayContain(text, outcome)) return;
-    const delivery = readDelivery(text, day);
+  async offer(text: string, { day, start }: Pick<Delivery, 'day' | 'start'>): Promise<void> {
+    // Skips the parsing of lines without the searched words.
+    if (!this.#scan.contains.every((value) => text.includes(JSON.stringify(value)))) return;
+    const read = readDelivery(text, day);
+    const delivery = read && { ...read, day, start };
     if (delivery === undefined || this.isFullBefore(delivery) || !this.mayInclude(delivery, delivery)) return;
-    if (provider !== undefined && delivery.line.provider !== provider) return;
-    if (outcome !== undefined && delivery.line.outcome !== outcome) return;
+    if (!(await this.#scan.accepts(delivery))) return;
     // Stored twice when two processes held the directory at the same time. A copy without a token may have come first.
     const same = this.deliveries.findIndex(({ id }) => id === delivery.id);
     if (same >= 0 && this.deliveries[same]?.line.sender === undefined) return;
@@ -156,8 +217,4 @@ class PageBuilder {
     this.deliveries.splice(index, 0, delivery);
     if (this.deliveries.length > this.#max) this.deliveries.pop();
   }
-}
-
-function mayContain(text: string, value: string | undefined): boolean {
-  return value === undefined || text.includes(JSON.stringify(value));
 }

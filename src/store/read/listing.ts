@@ -17,6 +17,8 @@ export interface Window {
   /** ISO 8601, exclusive. */
   readonly until?: string | undefined;
   readonly cursor?: string | undefined;
+  /** Only what comes after this place. */
+  readonly after?: SortKey | undefined;
   /** The query as it was asked: a cursor belongs to the query that gave it. */
   readonly asked?: string | undefined;
 }
@@ -25,8 +27,14 @@ export interface Window {
 const CONCURRENCY = 16;
 
 /** Returns a test for sort keys. Throws `ERR_INPUT_INVALID` for an invalid time or cursor. */
-export function createWindow({ since, until, cursor, asked }: Window): (key: SortKey) => boolean {
-  const after = cursor === undefined ? undefined : decodeCursor(cursor, asked);
+export function createWindow({
+  since,
+  until,
+  cursor,
+  asked,
+  after: place,
+}: Window): (key: SortKey) => boolean {
+  const after = cursor === undefined ? place : decodeCursor(cursor, asked);
   const from = since === undefined ? undefined : readTime('since', since);
   const to = until === undefined ? undefined : readTime('until', until);
   return (key) =>

@@ -18,22 +18,25 @@ import { readEntries } from './folder-entries.ts';
 import { createWindow, mapBounded, placeInTime, readVersion, type SortKey, takePage } from './listing.ts';
 import { foldWorkflow, readUpload, type WorkflowPlace } from './workflow-reader.ts';
 
-type Summary = Omit<WorkflowState, 'levels'>;
+export interface WorkflowSummary extends Omit<WorkflowState, 'levels'> {
+  readonly phases: readonly string[];
+  readonly steps: readonly string[];
+}
 
 interface CachedSummary {
   /** Version of the file when it was read. */
   readonly version: string;
-  readonly summary: Summary | undefined;
+  readonly summary: WorkflowSummary | undefined;
 }
 
 /** A workflow, sorted by its start time. */
-interface Listed extends SortKey {
+export interface ListedWorkflow extends SortKey {
   readonly place: WorkflowPlace;
-  readonly summary: Summary;
+  readonly summary: WorkflowSummary;
 }
 
 /** The file that a workflow is read from: its facts, otherwise its events. */
-interface Source extends WorkflowPlace {
+export interface WorkflowFileSource extends WorkflowPlace {
   readonly path: string;
 }
 
@@ -45,20 +48,29 @@ export function createWorkflowList(
   places: WorkflowPlaces,
   expectsUploads: boolean,
 ): (query: WorkflowQuery) => Promise<WorkflowPage> {
-  const cache = new LRUCache<string, CachedSummary>({ max: SUMMARIES_MAX });
+  const list = createWorkflowSummaries(places);
   return async (query) => {
     const accepts = createFilter(query);
-    const listed = await mapBounded(await readSources(places), (source) => summarize(source, cache));
-    const found = listed.filter((item) => item !== undefined);
+    const found = await list();
     checkStatus(query.status, found);
     const matching = found.filter(accepts);
     const { page, nextCursor } = takePage(matching, query.limit, query.asked);
-    return { items: await mapBounded(page, (item) => itemOf(item, expectsUploads)), nextCursor };
+    return { items: await mapBounded(page, (item) => workflowItem(item, expectsUploads)), nextCursor };
   };
 }
 
-async function readSources(places: WorkflowPlaces): Promise<readonly Source[]> {
-  const sources = new Map<string, Source>();
+/** All workflows of a directory, in no order. Reads only files that changed since the last call. */
+export function createWorkflowSummaries(places: WorkflowPlaces): () => Promise<readonly ListedWorkflow[]> {
+  const cache = new LRUCache<string, CachedSummary>({ max: SUMMARIES_MAX });
+  return async () => {
+    const listed = await mapBounded(await readSources(places), (source) => summarize(source, cache));
+    return listed.filter((item) => item !== undefined);
+  };
+}
+
+/** The file of each workflow. */
+export async function readSources(places: WorkflowPlaces): Promise<readonly WorkflowFileSource[]> {
+  const sources = new Map<string, WorkflowFileSource>();
   for (const month of await places.months()) {
     const what = 'a folder of workflows';
     const entries = await unlessUnreadable(entriesOf(month, what));
@@ -83,9 +95,9 @@ async function entriesOf(path: string, what: string): Promise<readonly Dirent[] 
 }
 
 async function summarize(
-  { path, month, id }: Source,
+  { path, month, id }: WorkflowFileSource,
   cache: LRUCache<string, CachedSummary>,
-): Promise<Listed | undefined> {
+): Promise<ListedWorkflow | undefined> {
   const version = await unlessUnreadable(readVersion(path));
   if (version === undefined) return undefined;
   const cached = cache.get(path);
@@ -95,14 +107,27 @@ async function summarize(
 }
 
 /** An unreadable workflow is not listed; reading it by its id gives the error. */
-async function readSummary(place: WorkflowPlace): Promise<Summary | undefined> {
+async function readSummary(place: WorkflowPlace): Promise<WorkflowSummary | undefined> {
   const fold = await unlessUnreadable(foldWorkflow(place));
   if (fold === undefined) return undefined;
-  const { levels: _levels, ...summary } = fold.state;
-  return summary;
+  return summaryOf(fold.state);
 }
 
-async function itemOf({ place, summary }: Listed, expectsUploads: boolean): Promise<JsonObject> {
+export function summaryOf({ levels, ...state }: WorkflowState): WorkflowSummary {
+  const named = (name: 'phase' | 'step'): readonly string[] => [
+    ...new Set(levels.flatMap((level) => level[name] ?? [])),
+  ];
+  return { ...state, phases: named('phase'), steps: named('step') };
+}
+
+/** The item of a list. */
+export async function workflowItem(
+  {
+    place,
+    summary: { phases: _phases, steps: _steps, ...summary },
+  }: Pick<ListedWorkflow, 'place' | 'summary'>,
+  expectsUploads: boolean,
+): Promise<JsonObject> {
   const upload = await unlessUnreadable(readUpload(place, expectsUploads));
   return {
     ...summary,
@@ -112,7 +137,7 @@ async function itemOf({ place, summary }: Listed, expectsUploads: boolean): Prom
 }
 
 /** A word that neither has a meaning nor stands in a workflow is a mistake, and no filter that matches nothing. */
-function checkStatus(status: string | undefined, found: readonly Listed[]): void {
+function checkStatus(status: string | undefined, found: readonly ListedWorkflow[]): void {
   if (status === undefined || WORKFLOW_STATUSES.some((known) => known === status)) return;
   if (found.some(({ summary }) => summary.status === status)) return;
   throw new TasktrailError(
@@ -121,7 +146,7 @@ function checkStatus(status: string | undefined, found: readonly Listed[]): void
   );
 }
 
-function createFilter(query: WorkflowQuery): (listed: Listed) => boolean {
+function createFilter(query: WorkflowQuery): (listed: ListedWorkflow) => boolean {
   const isInWindow = createWindow(query);
   return (listed) => {
     const { work_item_id, status, project, environment } = listed.summary;

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { DeliveryLine } from '../../model/documents.ts';
 import { isoFromMs } from '../../model/time.ts';
@@ -77,6 +77,7 @@ export class DeliveryFiles {
     }
     try {
       const count = await file.append([...fresh.values()].map(({ stored }) => stored));
+      notify(this.#observer, (observer) => observer.deliveriesChanged?.(basename(path, '.jsonl')));
       for (const { line } of fresh.values()) {
         // What anonymous senders say about deliveries is kept, and not counted.
         if (line.sender === undefined) notify(this.#observer, (observer) => observer.deliveryStored?.(line));

@@ -39,6 +39,10 @@ export interface StoreObserver {
   eventStored?(envelope: WorkflowEnvelope): void;
   /** The files of a task may have changed, or are gone. Called often: it must return at once. */
   taskChanged?(taskId: string): void;
+  /** The same for a workflow. */
+  workflowChanged?(workflowId: string): void;
+  /** Deliveries were added to the file of this day. */
+  deliveriesChanged?(day: string): void;
 }
 
 /** Calls the observer. Its errors do not affect storing. */

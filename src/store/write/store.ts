@@ -144,6 +144,7 @@ export class Store {
       ...shared,
       kind: 'workflow',
       max: OPEN_WORKFLOWS_MAX,
+      onChanged: (id) => notify(observer, (one) => one.workflowChanged?.(id)),
       open: async (id, nowMs) => {
         const month = await this.#places.place(id, isoFromMs(nowMs));
         const options = { ...workflowOptions, writer: this.#sync.of(`workflow ${id}`) };

@@ -1,5 +1,6 @@
 import type { IndexState } from '../../search/index/index-keeper.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
+import type { RecordPage, RecordRequest } from '../../search/record/record-lists.ts';
 import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';
 import type { DirectoryLock } from '../../store/lock.ts';
 
@@ -21,12 +22,17 @@ export interface IndexStart {
 export interface ToIndex {
   /** Tasks that were written or removed. */
   changed: readonly string[];
+  /** Workflows that were written or removed. */
+  workflows: readonly string[];
+  /** Days of which deliveries were written. */
+  deliveries: readonly string[];
 }
 
 /** Asked of it. Undefined: it cannot answer now. */
 export interface AskedOfIndex {
   list: { readonly input: ListRequest; readonly answer: PlacePage | undefined };
   stats: { readonly input: StatsRequest; readonly answer: StatsRows | undefined };
+  records: { readonly input: RecordRequest; readonly answer: RecordPage | undefined };
   close: { readonly input: undefined; readonly answer: undefined };
 }
 

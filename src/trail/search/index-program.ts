@@ -1,9 +1,11 @@
 import { IndexKeeper } from '../../search/index/index-keeper.ts';
 import { loadDriver } from '../../search/index/load-driver.ts';
 import { listByIndex } from '../../search/list/index-list.ts';
+import { recordsByIndex } from '../../search/record/record-lists.ts';
 import { countByIndex } from '../../search/stats/task-stats.ts';
 import { LeaseCheck } from '../../store/lease/lease.ts';
 import { createBlockingSource } from '../../store/read/blocking-source.ts';
+import { createRecordSource } from '../../store/read/record-source.ts';
 import { setFileMode } from '../../system/files/modes.ts';
 import { setLeaseGuard } from '../../system/lease-guard.ts';
 import { Channel, type Port } from '../thread/channel.ts';
@@ -24,17 +26,22 @@ export async function runIndex(port: Port, start: IndexStart): Promise<void> {
   if (lease !== undefined) setLeaseGuard(leaseCheck(logDir, lease));
   const catchUpMs = performance.now() + CATCH_UP_MS;
   const files = createBlockingSource(logDir, workflowDir);
+  const records = createRecordSource(logDir, { workflowDir });
   const driver = await loadDriver();
   const keeper =
     driver &&
     new IndexKeeper({
-      ...{ logDir, files, driver, lease: lease?.lease },
+      ...{ logDir, files, records, driver, lease: lease?.lease },
       onState: (state) => channel.tell('state', state),
     });
   const settle = async (): Promise<void> =>
     keeper?.settle(keeper.state.isComplete ? SETTLE_MS : Math.max(0, catchUpMs - performance.now()));
   const channel = new Channel<FromIndex, NoRequests, ToIndex, AskedOfIndex>(port, {
-    listeners: { changed: (ids) => keeper?.note(ids) },
+    listeners: {
+      changed: (ids) => keeper?.note(ids),
+      workflows: (ids) => keeper?.noteRecords('workflow', ids),
+      deliveries: (days) => keeper?.noteRecords('delivery', days),
+    },
     answers: {
       list: async (request) => {
         await settle();
@@ -43,6 +50,10 @@ export async function runIndex(port: Port, start: IndexStart): Promise<void> {
       stats: async (request) => {
         await settle();
         return keeper && countByIndex((read) => keeper.use(read), files, request);
+      },
+      records: async (request) => {
+        await settle();
+        return keeper && recordsByIndex((read) => keeper.use(read), records, request);
       },
       close: async () => {
         await keeper?.close();

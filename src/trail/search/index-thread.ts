@@ -6,6 +6,7 @@ import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../errors.ts';
 import type { IndexState } from '../../search/index/index-keeper.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
+import type { RecordPage, RecordRequest } from '../../search/record/record-lists.ts';
 import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';
 import { Channel } from '../thread/channel.ts';
 import type { AskedOfIndex, FromIndex, IndexStart, OwnLease, ToIndex } from './index-messages.ts';
@@ -36,6 +37,8 @@ const LIMITS = { maxOldGenerationSizeMb: 768 };
 const RESTART_MIN_MS = 1_000;
 const RESTART_MAX_MS = 60_000;
 
+const KINDS = ['changed', 'workflows', 'deliveries'] as const;
+
 export interface IndexThreadOptions {
   readonly config: Pick<Config, 'logDir' | 'workflowDir' | 'fileMode'>;
   readonly books: Books;
@@ -54,7 +57,11 @@ type IndexChannel = Channel<ToIndex, AskedOfIndex, FromIndex, Record<never, neve
  */
 export class IndexThread {
   readonly #options: IndexThreadOptions;
-  readonly #changed = new Set<string>();
+  readonly #changed: Readonly<Record<keyof ToIndex, Set<string>>> = {
+    changed: new Set(),
+    workflows: new Set(),
+    deliveries: new Set(),
+  };
   #worker: Worker | undefined;
   #channel: IndexChannel | undefined;
   #startTimer: NodeJS.Timeout | undefined;
@@ -72,10 +79,24 @@ export class IndexThread {
 
   /** This task was written, or removed. */
   noteTask(taskId: string): void {
-    // It looks at all tasks when it starts.
+    this.#note('changed', taskId);
+  }
+
+  /** This workflow was written, or removed. */
+  noteWorkflow(workflowId: string): void {
+    this.#note('workflows', workflowId);
+  }
+
+  /** Deliveries of this day were written. */
+  noteDeliveries(day: string): void {
+    this.#note('deliveries', day);
+  }
+
+  #note(kind: keyof ToIndex, name: string): void {
+    // It looks at all of them when it starts.
     if (this.#channel === undefined) return;
-    this.#changed.add(taskId);
-    if (this.#changed.size > NOTED_MAX) this.#startAgain('it does not keep up with the store');
+    this.#changed[kind].add(name);
+    if (this.#changed[kind].size > NOTED_MAX) this.#startAgain('it does not keep up with the store');
     else this.#tellTimer ??= setTimeout(() => this.#tell(), GATHER_MS).unref();
   }
 
@@ -88,6 +109,10 @@ export class IndexThread {
     return this.#ask('stats', request);
   }
 
+  records(request: RecordRequest): Promise<RecordPage | undefined> {
+    return this.#ask('records', request);
+  }
+
   async close(): Promise<void> {
     this.#isOff = true;
     clearTimeout(this.#startTimer);
@@ -95,7 +120,7 @@ export class IndexThread {
     await this.#end();
   }
 
-  async #ask<K extends 'list' | 'stats'>(
+  async #ask<K extends 'list' | 'stats' | 'records'>(
     name: K,
     request: AskedOfIndex[K]['input'],
   ): Promise<AskedOfIndex[K]['answer']> {
@@ -110,9 +135,11 @@ export class IndexThread {
   #tell(): void {
     clearTimeout(this.#tellTimer);
     this.#tellTimer = undefined;
-    if (this.#changed.size === 0) return;
-    this.#channel?.tell('changed', [...this.#changed]);
-    this.#changed.clear();
+    for (const kind of KINDS) {
+      const names = this.#changed[kind];
+      if (names.size > 0) this.#channel?.tell(kind, [...names]);
+      names.clear();
+    }
   }
 
   #start(): void {
@@ -182,7 +209,7 @@ export class IndexThread {
     const [channel, worker] = [this.#channel, this.#worker];
     this.#channel = undefined;
     this.#worker = undefined;
-    this.#changed.clear();
+    for (const kind of KINDS) this.#changed[kind].clear();
     if (channel === undefined) return this.#ending ?? Promise.resolve();
     this.#ending = channel
       .ask('close', undefined, CLOSE_MS)
@@ -199,7 +226,7 @@ export class IndexThread {
     this.#channel?.close(reason);
     this.#channel = undefined;
     this.#worker = undefined;
-    this.#changed.clear();
+    for (const kind of KINDS) this.#changed[kind].clear();
     if (this.#isOff) return;
     void worker?.terminate();
     this.#options.books.setNotice(PART, `is started again, lists come from the files meanwhile: ${reason}`);

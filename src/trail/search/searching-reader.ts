@@ -4,11 +4,14 @@ import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import { isListed } from '../../search/list/scan-list.ts';
 import { type AskIndex, createTaskLists, readItem } from '../../search/list/task-lists.ts';
 import { createTaskMatch } from '../../search/list/task-match.ts';
+import type { RecordFiles } from '../../search/record/record-files.ts';
+import { createRecordLists, type RecordPage, type RecordRequest } from '../../search/record/record-lists.ts';
 import type { TaskFiles } from '../../search/searched-files.ts';
 import { createTaskStats, type StatsRequest, type StatsRows } from '../../search/stats/task-stats.ts';
 import type { Reader } from '../../serve/reader.ts';
 import { findHolder } from '../../store/lock.ts';
 import { createReader } from '../../store/read/reader.ts';
+import { createRecordSource } from '../../store/read/record-source.ts';
 import { createTaskListing } from '../../store/read/task-list.ts';
 import { createTaskSource } from '../../store/read/task-source.ts';
 import { createNotificationList } from '../notify/notification-list.ts';
@@ -17,6 +20,7 @@ import { createNotificationList } from '../notify/notification-list.ts';
 export interface AskedIndex {
   readonly list: AskIndex<ListRequest, PlacePage>;
   readonly stats: AskIndex<StatsRequest, StatsRows>;
+  readonly records: AskIndex<RecordRequest, RecordPage>;
 }
 
 /**
@@ -34,12 +38,29 @@ export function searchingReader(
 ): Reader {
   const listing = createTaskListing(logDir);
   const files = createTaskSource(logDir, workflowDir, listing);
-  const held = heldIndex(logDir, files);
+  const tasks = new RememberedCount(async () => (await files.names()).length);
+  const workflows = new RememberedCount(async () => (await records.keys('workflow')).length);
+  const expectsUploads = s3 !== undefined;
+  const records = createRecordSource(logDir, { workflowDir, expectsUploads });
+  const held = heldIndex({ logDir, files, records });
+  const index = (): AskedIndex => own() ?? held;
   const list = createTaskLists({
     files,
-    // What the files answer at once starts no index.
-    askIndex: async (request) =>
-      request.sort === 'created' && isListed(request.search) ? undefined : (own() ?? held).list(request),
+    askIndex: async (request) => {
+      // What the files answer at once starts no index.
+      const isSimple = request.sort === 'created' && isListed(request.search);
+      return isSimple && !(await tasks.areMany()) ? undefined : index().list(request);
+    },
+  });
+  const recordLists = createRecordLists({
+    files: records,
+    askIndex: async (request) => {
+      const { kind, search, sort } = request;
+      const isSimple = sort === 'created' && search.fields.length === 0 && search.terms.length === 0;
+      // Deliveries stand in their order already.
+      if (isSimple && (kind === 'delivery' || !(await workflows.areMany()))) return undefined;
+      return index().records(request);
+    },
   });
   const search = {
     list,
@@ -47,16 +68,46 @@ export function searchingReader(
     match: createTaskMatch(files),
   };
   return {
-    ...createReader(logDir, { workflowDir, expectsUploads: s3 !== undefined, listing, search }),
+    ...createReader(logDir, { workflowDir, expectsUploads, listing, search }),
     ...createNotificationList(logDir, notify),
-    countTasks: createTaskStats({ files, askIndex: (request) => (own() ?? held).stats(request) }),
+    ...recordLists,
+    countTasks: createTaskStats({ files, askIndex: (request) => index().stats(request) }),
   };
 }
 
-function heldIndex(logDir: string, files: TaskFiles): AskedIndex {
+/** More than these are not listed from their files: each has to be looked at, and many answers take seconds then. */
+const MANY = 2_000;
+
+/** So long a large number is not counted again. */
+const COUNTED_MS = 60_000;
+
+class RememberedCount {
+  readonly #count: () => Promise<number>;
+  #manyUntilMs = 0;
+
+  constructor(count: () => Promise<number>) {
+    this.#count = count;
+  }
+
+  async areMany(): Promise<boolean> {
+    if (performance.now() < this.#manyUntilMs) return true;
+    if ((await this.#count()) <= MANY) return false;
+    this.#manyUntilMs = performance.now() + COUNTED_MS;
+    return true;
+  }
+}
+
+interface HeldIndexOptions {
+  readonly logDir: string;
+  readonly files: TaskFiles;
+  readonly records: RecordFiles;
+}
+
+function heldIndex({ logDir, files, records }: HeldIndexOptions): AskedIndex {
   return createIndexView({
     logDir,
     files,
+    records,
     holderLease: async () => {
       // The reader of the files says what is wrong with a directory.
       const lease = (await findHolder(logDir).catch(() => undefined))?.lease;

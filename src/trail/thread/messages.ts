@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../errors.ts';
 import type { CountedPlace, WrittenSegment } from '../../journal/segment-counts.ts';
 import type { DeliveryLine } from '../../model/documents.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
+import type { RecordPage, RecordRequest } from '../../search/record/record-lists.ts';
 import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';
 import type { TaskEndFacts, WorkflowEndFacts } from '../metrics/end-facts.ts';
 import type { OpenTasks } from '../metrics/open-tasks.ts';
@@ -29,6 +30,7 @@ export interface AskedOfHolder {
   /** Of the search index. Undefined: the files have to answer. */
   list: { readonly input: ListRequest; readonly answer: PlacePage | undefined };
   stats: { readonly input: StatsRequest; readonly answer: StatsRows | undefined };
+  records: { readonly input: RecordRequest; readonly answer: RecordPage | undefined };
   openTasks: { readonly input: undefined; readonly answer: OpenTasks | undefined };
   /** Sends what there is, and then no more. */
   drain: { readonly input: { readonly deadlineMs: number }; readonly answer: undefined };

@@ -121,6 +121,7 @@ class HolderProgram {
       answers: {
         list: async (request) => this.#index?.list(request),
         stats: async (request) => this.#index?.stats(request),
+        records: async (request) => this.#index?.records(request),
         openTasks: async () => this.#holder && openTasksOf(this.#holder.liveness.all()),
         drain: ({ deadlineMs }) => this.#drain(performance.now() + deadlineMs),
         close: ({ deadlineMs, recorded }) => this.#close(performance.now() + deadlineMs, recorded),
@@ -212,6 +213,8 @@ class HolderProgram {
       approvalsWait: (workflowId, count) => channel.tell('approvalsWait', { workflowId, count }),
       deliveryStored: (line) => channel.tell('deliveryStored', line),
       taskChanged: (taskId) => this.#index?.noteTask(taskId),
+      workflowChanged: (workflowId) => this.#index?.noteWorkflow(workflowId),
+      deliveriesChanged: (day) => this.#index?.noteDeliveries(day),
     };
   }
 

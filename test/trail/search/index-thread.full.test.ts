@@ -9,6 +9,7 @@ import { loadConfig } from '../../../src/config/config.ts';
 import { indexPath } from '../../../src/search/index/index-file.ts';
 import { createIndexView } from '../../../src/search/index/index-view.ts';
 import { taskSearch } from '../../../src/search/query/task-search.ts';
+import { createRecordSource } from '../../../src/store/read/record-source.ts';
 import { createTaskSource } from '../../../src/store/read/task-source.ts';
 import { IndexThread, type IndexThreadOptions } from '../../../src/trail/search/index-thread.ts';
 import type * as Trails from '../../../src/trail/trail.ts';
@@ -63,9 +64,9 @@ test('it ends when nothing was asked for a while, and the next query finds what 
   writeTask(dir, { id: 'task-a', message: 'words' });
   const lease = { key: 'k', lease: 7, token: 't' };
   const { thread } = start(dir, { lease, idleMs: 500 });
-  const files = createTaskSource(dir);
+  const [files, records] = [createTaskSource(dir), createRecordSource(dir)];
   const [view, other] = [7, 8].map((held) =>
-    createIndexView({ logDir: dir, files, holderLease: async () => held }),
+    createIndexView({ logDir: dir, files, records, holderLease: async () => held }),
   );
   const answer = async (): Promise<readonly string[] | undefined> => view && find(view, 'words');
   await until(async () => {

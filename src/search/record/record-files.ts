@@ -1,0 +1,78 @@
+import type { JsonObject } from '../../model/json.ts';
+import type { WorkflowSort } from '../../model/workflow.ts';
+import type { RecordTextField } from '../query/query-fields.ts';
+
+/** What is listed beside tasks. */
+export const RECORD_KINDS = ['workflow', 'delivery'] as const;
+export type RecordKind = (typeof RECORD_KINDS)[number];
+
+export type RecordSort = WorkflowSort;
+
+/** Where a record stands. */
+export interface RecordRef {
+  readonly id: string;
+  /** Key of its source. */
+  readonly source: string;
+  /** Offset in the source. */
+  readonly place: number;
+}
+
+export interface SearchedRecord extends RecordRef {
+  /** ISO 8601: its place in the order of creation; empty for none. */
+  readonly at: string;
+  /** Whether a sender told it that may not say everything: another record of the same id is preferred. */
+  readonly isMarked: boolean;
+  readonly values: Readonly<Partial<Record<RecordTextField, readonly string[]>>>;
+  /** In seconds. */
+  readonly duration: number | null;
+  readonly attempt: number;
+  /** What words are searched in. */
+  texts(): Promise<readonly string[]>;
+}
+
+/** A file of records: that of a workflow, or the deliveries of a day. */
+export interface RecordSource {
+  readonly key: string;
+  /** Changes with the file. */
+  readonly version: string;
+  readonly inode: number;
+  readonly size: number;
+}
+
+/** Records that stand behind each other, and where the next part begins. */
+export interface RecordPart {
+  readonly records: readonly SearchedRecord[];
+  readonly end: number;
+}
+
+export interface RecordScan {
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+  readonly sort: RecordSort;
+  /** Only what comes after this place. */
+  readonly after?: { readonly value: string | number | null; readonly id: string } | undefined;
+  readonly limit: number;
+  accepts(record: SearchedRecord): Promise<boolean>;
+}
+
+export interface RecordScanPage {
+  readonly records: readonly SearchedRecord[];
+  /** The last place that was looked at; undefined at the end of the list. */
+  readonly next: { readonly value: string | number | null; readonly id: string } | undefined;
+}
+
+/** What the search reads of workflows and deliveries. What is damaged or unreadable counts as missing. */
+export interface RecordFiles {
+  keys(kind: RecordKind): Promise<readonly string[]>;
+  /** Undefined when it is gone. */
+  source(kind: RecordKind, key: string): Promise<RecordSource | undefined>;
+  /** The key of the source with a workflow, or of the deliveries of a day. */
+  keyOf(kind: RecordKind, name: string): Promise<string | undefined>;
+  /** `from`: the end of what was read before; 0 where records do not stand behind each other. */
+  parts(kind: RecordKind, key: string, from: number): AsyncIterable<RecordPart>;
+  read(kind: RecordKind, ref: RecordRef): Promise<SearchedRecord | undefined>;
+  /** The item of a list. Undefined when the record no longer stands there. */
+  item(kind: RecordKind, ref: RecordRef): Promise<JsonObject | undefined>;
+  /** A page of the list by the files alone. */
+  scan(kind: RecordKind, scan: RecordScan): Promise<RecordScanPage>;
+}
