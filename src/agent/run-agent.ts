@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../errors.ts';
 import type { AgentOutcome, AgentRecording, RunAgentOptions } from '../model/agent-output.ts';
+import type { Usage } from '../model/documents.ts';
 import { leaseHeld } from '../system/lease-guard.ts';
 import type { Account } from './account.ts';
 import { type AgentPlace, fillPlace, inputFileOf, logDirOf, makePlace } from './agent-place.ts';
@@ -249,6 +250,7 @@ async function finish(run: OpenRun, options: AgentProcessOptions): Promise<Agent
   const outcome = judge({
     exit,
     verdict: reader.verdict(),
+    isFinal: reader.isFinal,
     model: reader.model,
     stop: limitReached() ?? broken,
     stderr: output.lastErrors,
@@ -344,6 +346,8 @@ function endUnstarted(
   return outcome;
 }
 
+const LOST_USAGE: Usage = { ...UNKNOWN_USAGE, incompleteReason: 'the run of the agent was lost' };
+
 function unstarted(errorType: string, error: string): AgentOutcome {
   return {
     success: false,
@@ -352,7 +356,7 @@ function unstarted(errorType: string, error: string): AgentOutcome {
     errorType,
     exitCode: null,
     signal: null,
-    usage: UNKNOWN_USAGE,
+    usage: errorType === 'lost' ? LOST_USAGE : UNKNOWN_USAGE,
     model: null,
   };
 }

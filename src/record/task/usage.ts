@@ -29,11 +29,13 @@ export class UsageTotal {
   /** Amounts of which a run knows that it reported a part. */
   readonly #unknown = new Set<keyof Sums>();
   #unknownReason: string | undefined;
+  #incompleteReason: string | undefined;
 
   /** Returns what it has added: without the amounts of a thread that an earlier run has reported. */
   add(usage: Usage): Usage {
     const own = usage.threads === undefined ? usage : this.#growthOf(usage.threads);
     this.#addOwn(own);
+    if (typeof usage.incompleteReason === 'string') this.#incompleteReason ??= usage.incompleteReason;
     if (usage.unknownReason === undefined) return own;
     this.#unknownReason ??= usage.unknownReason;
     for (const kind of KINDS) if (typeof usage[kind] !== 'number') this.#unknown.add(kind);
@@ -73,6 +75,7 @@ export class UsageTotal {
       duration_seconds: durationSeconds,
       ...caches,
       ...reason,
+      ...(this.#incompleteReason !== undefined && { cost_basis: { incomplete: this.#incompleteReason } }),
     };
     if (this.#models.size === 0) return metrics;
     const models = [...this.#models].map(([name, sums]): [string, JsonObject] => [name, named(sums)]);

@@ -1,5 +1,5 @@
 /** Of the tables and of how texts become words. An index of another version is thrown away. */
-export const INDEX_VERSION = 1;
+export const INDEX_VERSION = 2;
 
 /** 8 KiB: a third fewer pages than the default for the long lists of the full text. */
 export const SETTINGS: string = `
@@ -18,7 +18,7 @@ export const SCHEMA: string = `
     folder TEXT NOT NULL, output TEXT NOT NULL, is_open INTEGER NOT NULL,
     status TEXT, source TEXT, provider TEXT, agent TEXT, model TEXT, command TEXT, repo TEXT, error_type TEXT,
     attempt INTEGER NOT NULL, success INTEGER, cost REAL, input_tokens INTEGER, output_tokens INTEGER,
-    tokens INTEGER, duration REAL
+    tokens INTEGER, duration REAL, cost_source INTEGER, cost_verdict INTEGER
   );
   CREATE INDEX task_at ON task(at, id);
   CREATE INDEX task_status ON task(status, at, id);
