@@ -112,11 +112,16 @@ export class GenAiUsage {
     };
   }
 
-  /** All calls of all attempts by the source that reports most: what the task has used so far, at least. */
-  total(): AmountSums | undefined {
+  /** What all attempts have used, at least: of spans and log records the larger sum, also where some calls have no price. */
+  used(): { readonly usd: number; readonly tokens: number } {
     this.#counted ??= this.#count();
-    const logged = countedOnce([...this.#logged.values()]);
-    return sumsOf(moreOf(this.#counted, logged).calls);
+    const sources = [this.#counted, countedOnce([...this.#logged.values()])];
+    const most = (of: (call: Counted) => number): number =>
+      Math.max(...sources.map((calls) => calls.reduce((sum, call) => sum + of(call), 0)));
+    return {
+      usd: most(({ amounts }) => amounts.costUsd ?? 0),
+      tokens: most(({ amounts }) => tokensOf(amounts)),
+    };
   }
 
   #mainModel(attempt: number): string | null {

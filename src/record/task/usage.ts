@@ -42,12 +42,20 @@ export class UsageTotal {
     return own;
   }
 
-  #growthOf(threads: Readonly<Record<string, Amounts>>): Usage {
+  /** The sums if this usage were added; unknown amounts are 0. */
+  with(usage: Usage): { readonly usd: number; readonly tokens: number } {
+    const own = usage.threads === undefined ? usage : this.#growthOf(usage.threads, false);
+    const of = (kind: keyof Sums): number => sum(this.#total[kind] ?? 0, own[kind]) ?? 0;
+    return { usd: of('costUsd'), tokens: of('inputTokens') + of('outputTokens') };
+  }
+
+  #growthOf(threads: Readonly<Record<string, Amounts>>, isKept = true): Usage {
     const sums = nothing();
     for (const [id, amounts] of Object.entries(threads)) {
       if (!isAmounts(amounts)) continue;
       addTo(sums, growthOf(this.#threads.get(id), amounts));
-      if (this.#threads.size < THREADS_MAX || this.#threads.has(id)) this.#threads.set(id, amounts);
+      if (isKept && (this.#threads.size < THREADS_MAX || this.#threads.has(id)))
+        this.#threads.set(id, amounts);
     }
     return sums;
   }

@@ -94,6 +94,11 @@ export class TaskTelemetry {
     return { metadata: this.#usage.metadata(metadata), finalResult };
   }
 
+  /** What all attempts have used so far, at least. */
+  used(): { readonly usd: number; readonly tokens: number } | undefined {
+    return this.#usage.isEmpty ? undefined : this.#usage.used();
+  }
+
   /** Keys of stored lines whose call the agent's output had later: telemetry was faster. Each is returned once. */
   takeSuperseded(): readonly string[] {
     const ids = this.#superseded;
