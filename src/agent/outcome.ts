@@ -1,4 +1,5 @@
 import type { AgentOutcome } from '../model/agent-output.ts';
+import type { Usage } from '../model/documents.ts';
 import { firstOfText } from '../model/text.ts';
 import { redact } from '../redact/redact.ts';
 import type { ChildExit } from './child.ts';
@@ -24,6 +25,8 @@ export interface RunEnd {
   readonly reason?: string;
   /** This process stopped the run because it had said its last word and did not exit. */
   readonly lingered?: boolean;
+  /** Whether its output says that the run is over, see `DialectReader.isFinal`. Undefined: not known. */
+  readonly isFinal?: boolean;
   /** The system killed processes for lack of memory during the run, and this process sent no SIGKILL. */
   readonly oomKilled?: boolean;
 }
@@ -34,7 +37,8 @@ export interface RunEnd {
  */
 export function judge(end: RunEnd): AgentOutcome {
   const { verdict, stop } = end;
-  const { result, usage } = verdict;
+  const { result } = verdict;
+  const usage = usageOf(end);
   const exit = exitKnown(end.exit);
   const known = { result, exitCode: exit.exitCode, signal: exit.signal, usage, model: end.model };
   if (stop !== undefined) return { ...known, ...stop, success: false };
@@ -45,6 +49,15 @@ export function judge(end: RunEnd): AgentOutcome {
   }
   if (exit.exitCode === 0 && verdict.success !== false) return { ...known, success: true, error: null };
   return { ...known, success: false, ...reasonOf(end, exit) };
+}
+
+/** The usage, with a reason where it is a part at most. A dialect without a result line reports none. */
+function usageOf({ verdict: { success, usage }, isFinal }: RunEnd): Usage {
+  if (success === undefined || isFinal === undefined) return usage;
+  const isUnknown = (usage.inputTokens ?? null) === null && (usage.outputTokens ?? null) === null;
+  if (!isFinal) return { ...usage, incompleteReason: 'the agent ended without its result line' };
+  if (success || !isUnknown) return usage;
+  return { ...usage, incompleteReason: 'the result line of the agent has no usage' };
 }
 
 function exitKnown(exit: ChildExit): ChildExit {

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../errors.ts';
 import type { AgentOutcome, AgentRecording, RunAgentOptions } from '../model/agent-output.ts';
+import { BUDGET_KINDS } from '../model/budget.ts';
+import type { Usage } from '../model/documents.ts';
 import { leaseHeld } from '../system/lease-guard.ts';
 import type { Account } from './account.ts';
 import { type AgentPlace, fillPlace, inputFileOf, logDirOf, makePlace } from './agent-place.ts';
+import { BudgetWatch, type RunBudget, usedUp } from './budget-watch.ts';
 import { adoptChild, type Child, startChild } from './child.ts';
 import { type DialectReader, UNKNOWN_USAGE } from './dialects/dialect.ts';
 import { DEFAULT_DIALECT, findDialect } from './dialects/dialects.ts';
@@ -17,7 +20,8 @@ import { markRun } from './run-mark.ts';
 import { RunOutput } from './run-output.ts';
 import { endRunProcesses, RUN_ID_VARIABLE, runPath } from './run-processes.ts';
 
-export interface AgentProcessOptions extends Omit<RunAgentOptions, 'name' | 'env' | 'telemetry'> {
+export interface AgentProcessOptions
+  extends Omit<RunAgentOptions, 'name' | 'env' | 'telemetry' | 'budget' | 'spent'> {
   /** Holds the folders of the task's runs until the task has ended; created with mode 0700. */
   readonly directory: string;
   readonly key: string;
@@ -34,6 +38,7 @@ export interface AgentProcessOptions extends Omit<RunAgentOptions, 'name' | 'env
   /** Called after the end of the agent and before the end is recorded, when records were left in its directory. */
   readonly onLeftRecords?: () => Promise<void>;
   readonly recording: AgentRecording;
+  readonly budget?: RunBudget | undefined;
   readonly pollMs?: number;
   /** Limit for each of stdout and stderr. Default 1 GiB. */
   readonly streamBytesMax?: number;
@@ -73,6 +78,8 @@ export async function runAgentProcess(
     throw error;
   }
   if (options.signal?.aborted) return endUnstarted(options, 'cancelled', 'cancelled before it was started');
+  const over = usedUp(options.budget, options.recording);
+  if (over !== undefined) return endUnstarted(options, over.errorType, over.error);
   await leaseHeld();
   let folder: RunFolder | undefined;
   let run: OpenRun;
@@ -119,7 +126,12 @@ function programOf(command: readonly string[], options: AgentProcessOptions): st
   const [program] = command;
   if (program === undefined || program === '')
     throw new TypeError('the command of an agent must not be empty');
-  const { timeoutMs } = options;
+  const { timeoutMs, budget } = options;
+  for (const kind of BUDGET_KINDS) {
+    const limit = budget?.limits[kind];
+    if (limit !== undefined && !(Number.isFinite(limit) && limit > 0))
+      throw new TypeError(`budget.${kind} must be a number above 0`);
+  }
   if (timeoutMs !== undefined && !(timeoutMs > 0)) throw new TypeError('timeoutMs must be above 0');
   return program;
 }
@@ -238,24 +250,28 @@ function noteLinger(folder: RunFolder, facts: RunFacts): void {
 async function finish(run: OpenRun, options: AgentProcessOptions): Promise<AgentOutcome> {
   const { child, output, folder, reader, facts } = run;
   const limitReached = watchLimits(run, options);
+  const budget = options.budget && new BudgetWatch(run, options.budget, options.recording);
   const broken = await output.follow(child);
   const exit = await child.exited;
+  await budget?.settle();
   // Without the lease the processes and the folder are the successor's. While that is not known the result waits.
   await leaseHeld();
   await endRunProcesses(facts.runId, { group: facts.group });
   await sendLeftRecords(folder, options);
   const oomKilled =
     !child.wasStopped && (countOomKills() ?? 0) > (facts.oomKills ?? Number.POSITIVE_INFINITY);
-  const outcome = judge({
+  const judged = judge({
     exit,
     verdict: reader.verdict(),
+    isFinal: reader.isFinal,
     model: reader.model,
-    stop: limitReached() ?? broken,
+    stop: limitReached() ?? budget?.stop ?? broken,
     stderr: output.lastErrors,
     reason: output.reason,
     lingered: output.lingered && (child.wasStopped || facts.lingered === true),
     oomKilled,
   });
+  const outcome = { ...judged, durationSeconds: Math.max(0, Date.now() - facts.startedAtMs) / 1_000 };
   options.recording.end(outcome);
   // Before the outcome file: after a crash in between, the next process records the same end with the same ids.
   options.recording.flush();
@@ -344,6 +360,8 @@ function endUnstarted(
   return outcome;
 }
 
+const LOST_USAGE: Usage = { ...UNKNOWN_USAGE, incompleteReason: 'the run of the agent was lost' };
+
 function unstarted(errorType: string, error: string): AgentOutcome {
   return {
     success: false,
@@ -352,7 +370,7 @@ function unstarted(errorType: string, error: string): AgentOutcome {
     errorType,
     exitCode: null,
     signal: null,
-    usage: UNKNOWN_USAGE,
+    usage: errorType === 'lost' ? LOST_USAGE : UNKNOWN_USAGE,
     model: null,
   };
 }

@@ -10,6 +10,7 @@ import { checkFolders } from '../system/files/real-folders.ts';
 import { openSafeSync, readTextSync, writeNewSync } from '../system/files/safe-open.ts';
 import type { Account } from './account.ts';
 import { type AgentPlace, logDirOf, removePlace } from './agent-place.ts';
+import type { BudgetNotes } from './budget-watch.ts';
 import { keepLeftRecords, leftRecordsFolder } from './left-records.ts';
 import { ReadLog } from './read-log.ts';
 
@@ -48,6 +49,8 @@ export interface RunFacts {
   readonly place?: AgentPlace;
   /** Set before the run is ended because it did not exit: the next process then knows why it was stopped. */
   readonly lingered?: boolean;
+  /** What was recorded about the budget of the task. */
+  readonly budgetNotes?: BudgetNotes;
 }
 
 /** Descriptors that the child inherits as its standard streams. */

@@ -1,3 +1,4 @@
+import type { Budget, Spent } from './budget.ts';
 import type { OutputType, Usage } from './documents.ts';
 import type { SpanIds } from './fact.ts';
 import type { JsonValue } from './json.ts';
@@ -19,7 +20,7 @@ export interface AgentOutcome {
   readonly success: boolean;
   readonly result: string | null;
   readonly error: string | null;
-  /** `error.type` of the run's span: `exit_code`, `signal`, `timeout`, `spawn`, `agent_error`, `cancelled`, `out_of_memory`, `output_limit`, `lost`. */
+  /** `error.type` of the run's span: `exit_code`, `signal`, `timeout`, `spawn`, `agent_error`, `cancelled`, `budget_exceeded`, `out_of_memory`, `output_limit`, `lost`. */
   readonly errorType?: string;
   readonly exitCode: number | null;
   readonly signal: string | null;
@@ -28,6 +29,16 @@ export interface AgentOutcome {
   readonly model: string | null;
   /** The agent did not exit after its last word and was ended. Its last word decided about `success`. */
   readonly lingered?: boolean;
+  /** Seconds from the start of the agent to its end; absent when it was not started. */
+  readonly durationSeconds?: number;
+}
+
+/** What is recorded when a budget is nearly used, or used up. */
+export interface BudgetNotice {
+  readonly kind: string;
+  readonly used: number;
+  readonly limit: number;
+  readonly exceeded: boolean;
 }
 
 export type OutputStream = 'stdout' | 'stderr';
@@ -59,6 +70,9 @@ export interface AgentRecording {
   /** Passes an output that an earlier process has recorded. */
   replay(output: AgentOutput, place: OutputPlace): void;
   model(name: string): void;
+  /** What the task has used if this run has used so much: its earlier runs included. */
+  used?(usage: Usage): Spent;
+  notice?(notice: BudgetNotice): void;
   /** Writes all records so far to the operating system before it returns. */
   flush(): void;
   /** Called once. */
@@ -89,6 +103,13 @@ export interface RunAgentOptions {
   readonly user?: string;
   /** Milliseconds until the process group gets SIGTERM, and SIGKILL after another `graceMs`. Default: no limit. */
   readonly timeoutMs?: number;
+  /**
+   * What the task may use with all its runs. At 80 % a notice is recorded; at the limit the process group is ended, and the run
+   * fails as `budget_exceeded`.
+   */
+  readonly budget?: Budget;
+  /** What earlier attempts of the task have used, beside the runs that this attempt continues. Default: nothing. */
+  readonly spent?: Spent;
   /** Milliseconds between SIGTERM and SIGKILL. Default 10 seconds. */
   readonly graceMs?: number;
   /** Milliseconds for the agent to exit after its last word, before its process group is ended. Default 30 seconds. */

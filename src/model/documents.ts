@@ -107,6 +107,8 @@ export interface Usage extends Amounts {
   readonly threads?: Readonly<Record<string, Amounts>>;
   /** Why the amounts are unknown although the agent reported some: what it reported is a part. */
   readonly unknownReason?: string;
+  /** Why the amounts may be a part of what was used: the agent was ended before it reported all. */
+  readonly incompleteReason?: string;
 }
 
 export interface ResultMetrics {

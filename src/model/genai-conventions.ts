@@ -5,6 +5,8 @@ export type GenAiMeaning =
   | 'responseModel'
   | 'responseId'
   | 'inputTokens'
+  /** Without cached input. */
+  | 'uncachedInputTokens'
   | 'outputTokens'
   | 'cacheReadInputTokens'
   | 'cacheCreationInputTokens'
@@ -137,7 +139,7 @@ export const GENAI_ATTRIBUTES: readonly GenAiAttribute[] = [
   ...rows(
     'Claude Code',
     [
-      ['inputTokens', 'input_tokens'],
+      ['uncachedInputTokens', 'input_tokens'],
       ['outputTokens', 'output_tokens'],
       ['cacheReadInputTokens', 'cache_read_tokens'],
       ['cacheCreationInputTokens', 'cache_creation_tokens'],

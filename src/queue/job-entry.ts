@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { budgetSchema } from '../config/file/budget-schema.ts';
 import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import { carrierOf } from '../record/carrier.ts';
@@ -31,6 +32,7 @@ export interface JobEntry {
 }
 
 const time = z.iso.datetime();
+const amount = z.number().min(0);
 
 const schema = z.object({
   schema_version: z.literal(SCHEMA_VERSION),
@@ -42,6 +44,9 @@ const schema = z.object({
   attempt: z.int().min(1),
   started: z.boolean(),
   stops: z.int().min(0),
+  /** Absent in entries of earlier versions, and where there is no budget. */
+  budget: budgetSchema.optional(),
+  spent: z.object({ usd: amount, tokens: amount, seconds: amount }).optional(),
   workflow_id: z.string().refine(isWorkflowId, 'must be a workflow id').nullable(),
   carrier: z.custom<JsonObject>(isJsonObject, 'must be an object'),
   queue: z.string(),
@@ -74,6 +79,8 @@ export function entryText({ job, isStarted, worker, queue, createdAt, updatedAt,
     attempt: job.attempt,
     started: isStarted,
     stops: job.stops ?? 0,
+    ...(job.budget !== undefined && { budget: job.budget }),
+    ...(job.spent !== undefined && { spent: job.spent }),
     workflow_id: job.workflowId ?? null,
     queue: queue.name,
     queue_system: queue.system,
@@ -105,6 +112,8 @@ export function readEntry(taskId: string, value: unknown): JobEntry | string {
       agent: data.agent,
       attempt: data.attempt,
       stops: data.stops,
+      ...(data.budget !== undefined && { budget: data.budget }),
+      ...(data.spent !== undefined && { spent: data.spent }),
       ...(data.workflow_id !== null && { workflowId: data.workflow_id }),
       carrier: carrierOf(data.carrier),
     },

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import type { Spent } from '../model/budget.ts';
 import { isPathSafeId } from '../model/ids.ts';
 import { isJsonObject } from '../model/json.ts';
 import { isoFromMs, readIso } from '../model/time.ts';
@@ -38,6 +39,7 @@ export interface JobChange {
   readonly isStarted?: boolean;
   readonly attempt?: number;
   readonly stops?: number;
+  readonly spent?: Spent;
   readonly workflowId?: string;
   /** Null: no process works on it any more. */
   readonly worker?: JobWorker | null;

@@ -1,3 +1,4 @@
+import type { Budget, Spent } from '../model/budget.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { TraceCarrier } from '../record/carrier.ts';
 import type { QueueDepth } from './depth.ts';
@@ -13,6 +14,10 @@ export interface Job {
   readonly attempt: number;
   /** Earlier attempts that do not count: a clean stop cut them short, or this one continues them. Default 0. */
   readonly stops?: number;
+  /** What the one who asked for the task lets it use. */
+  readonly budget?: Budget;
+  /** What earlier attempts have used, without what this one continues from. */
+  readonly spent?: Spent;
   /** The workflow of an earlier attempt, which this one continues. */
   readonly workflowId?: string;
   /** Id of the log directory that keeps the job until it ends; undefined in a queue that has a home itself. */

@@ -1,5 +1,6 @@
 import { type JsonObject, objectOf } from '../model/json.ts';
 import { firstOfText } from '../model/text.ts';
+import { type ShortCostBasis, shortCostBasis } from '../project/genai/cost-basis.ts';
 import type { NumberField, TextField } from './query/query-fields.ts';
 import type { ListedTask } from './searched-files.ts';
 
@@ -24,6 +25,8 @@ export interface TaskRow {
   /** Null while the task has not ended. */
   readonly success: boolean | null;
   readonly cost: number | null;
+  /** Where the cost is from, and whether it can be trusted. Null while the task has not ended. */
+  readonly cost_basis: ShortCostBasis | null;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
   /** In seconds. */
@@ -54,6 +57,7 @@ export function taskRow({ id, at, metadata }: ListedTask, { input, result }: Tas
     attempt: numberOrNull(attempt) ?? 1,
     success: typeof result?.success === 'boolean' ? result.success : null,
     cost: numberOrNull(metrics.cost_usd),
+    cost_basis: shortCostBasis(result),
     input_tokens: numberOrNull(metrics.input_tokens),
     output_tokens: numberOrNull(metrics.output_tokens),
     duration: numberOrNull(metrics.duration_seconds),
@@ -88,6 +92,7 @@ export function listItem(task: ListedTask, documents: TaskDocuments): JsonObject
     error: listedText(result?.error),
     error_type: row.error_type,
     cost_usd: row.cost,
+    cost_basis: row.cost_basis && { ...row.cost_basis },
     input_tokens: row.input_tokens,
     output_tokens: row.output_tokens,
     duration_seconds: row.duration,

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
+import { budgetSchema } from '../config/file/budget-schema.ts';
 import { TasktrailError } from '../errors.ts';
+import type { Budget } from '../model/budget.ts';
 import { parseWellFormed, wellFormedValue } from '../model/text.ts';
 import { describeIssues } from './query.ts';
 import { readBodyWithin } from './request-body.ts';
@@ -10,6 +12,7 @@ export interface TaskOrder {
   readonly message: string;
   readonly agent?: string;
   readonly command?: string;
+  readonly budget?: Budget;
 }
 
 /** `cancelled`: the task will not start. `cancelling`: its agent is being ended; the task's result will say so. */
@@ -43,6 +46,7 @@ export const taskOrderBody: z.ZodType<{
   message: z.string().refine((text) => text.trim() !== '', 'must not be empty'),
   agent: name,
   command: name,
+  budget: budgetSchema.optional(),
 });
 
 /** Reads the body of `POST /tasks`, or takes what a body parser of the user's app has parsed. */
@@ -57,11 +61,12 @@ export async function readTaskOrder(req: IncomingMessage, timeoutMs: number = BO
       : parseJson(await readBodyWithin(req, { bytesMax: BODY_BYTES_MAX, timeoutMs })),
   );
   if (!parsed.success) throw new TasktrailError('ERR_INPUT_INVALID', describeIssues(parsed.error));
-  const { message, agent, command } = parsed.data;
+  const { message, agent, command, budget } = parsed.data;
   return {
     message,
     ...(agent === undefined ? {} : { agent }),
     ...(command === undefined ? {} : { command }),
+    ...(budget === undefined ? {} : { budget }),
   };
 }
 

@@ -12,6 +12,7 @@ import {
   SAMPLE_AGENT,
 } from '../config/file/agent-schema.ts';
 import { TasktrailError } from '../errors.ts';
+import { type Budget, smallestBudget } from '../model/budget.ts';
 import { firstOfText } from '../model/text.ts';
 import { DEFAULT_COMMANDS } from '../webhooks/receive-webhooks.ts';
 
@@ -21,6 +22,8 @@ export interface Plan {
   readonly agent: AgentConfig;
   readonly workflow: string;
   readonly phases: readonly PhaseConfig[];
+  /** Of agent, command and request: of each kind the smallest limit. */
+  readonly budget: Budget | undefined;
 }
 
 /** Default: a single run of the agent. */
@@ -48,7 +51,11 @@ export function usesSampleAgent(config: Config): boolean {
 /** Throws `ERR_INPUT_INVALID` for an agent or a command that is not configured. */
 export function planFor(
   config: Config,
-  order: { readonly command: string | null; readonly agent: string | null },
+  order: {
+    readonly command: string | null;
+    readonly agent: string | null;
+    readonly budget?: Budget | undefined;
+  },
 ): Plan {
   const command = order.command === null ? undefined : ownEntry(config.commands, order.command);
   if (order.command !== null && !commandNames(config).includes(order.command)) {
@@ -59,7 +66,8 @@ export function planFor(
     ownEntry(config.agents, agentName) ?? (agentName === SAMPLE_AGENT ? sampleAgent() : undefined);
   if (agent === undefined) throw unknown('agent', agentName, agentNames(config));
   const phases = command?.phases ?? (agent.type === 'sample' ? SAMPLE_PHASES : ONE_STEP);
-  return { agentName, agent, workflow: command?.workflow ?? order.command ?? 'task', phases };
+  const budget = smallestBudget(agent.budget, command?.budget, order.budget);
+  return { budget, agentName, agent, workflow: command?.workflow ?? order.command ?? 'task', phases };
 }
 
 /** Throws `ERR_CONFIG_INVALID` for an unknown dialect, so that the start fails and not the first task. */

@@ -124,6 +124,7 @@ function withProgress(job: Job, kept: JobEntry | undefined): Job {
     ...job,
     attempt: Math.max(job.attempt, isStarted ? known.attempt + 1 : known.attempt),
     stops: Math.max(job.stops ?? 0, known.stops ?? 0),
+    ...(known.spent !== undefined && { spent: known.spent }),
     ...(workflowId !== undefined && { workflowId }),
   };
 }

@@ -3,6 +3,7 @@ import { DEFAULT_DIALECT } from '../agent/dialects/dialects.ts';
 import { hasLivingRun } from '../agent/orphan-runs.ts';
 import type { Config } from '../config/config.ts';
 import { variablesOf } from '../config/file/agent-variables.ts';
+import { addedSpent, type Spent } from '../model/budget.ts';
 import { isFinal } from '../model/documents.ts';
 import type { JobStore } from '../queue/job-store.ts';
 import type { AbortCause, Job, JobRun, Queue } from '../queue/queue.ts';
@@ -67,6 +68,7 @@ export async function runTask(handed: Job, run: JobRun, options: RunTaskOptions)
   const workflowId = job.workflowId ?? mintWorkflowId(workItemOf(job));
   if (!(await keepTurn(job, { attempt: job.attempt, stops, workflowId }, turn))) return run.postpone?.();
   await options.spans?.agentStarted();
+  let attempt: Task | undefined;
   try {
     await recordAttempt(
       {
@@ -79,12 +81,16 @@ export async function runTask(handed: Job, run: JobRun, options: RunTaskOptions)
         retryMetadata: { stops: stops + 1 },
         retryGoesOn: true,
       },
-      (task) => workThrough(task, job, { config, run, stops, workflowId }),
+      (task) => {
+        attempt = task;
+        return workThrough(task, job, { config, run, stops, workflowId, spent: job.spent });
+      },
     );
     await finish(job, run, options);
   } catch (error) {
     if (causeOf(run) === 'closing') {
-      const next = { attempt: job.attempt + 1, stops: stops + 1 };
+      const spent = addedSpent(job.spent, attempt?.lost);
+      const next = { attempt: job.attempt + 1, stops: stops + 1, ...(spent !== undefined && { spent }) };
       await jobs?.update(job.taskId, { isStarted: false, worker: null, ...next });
     } else await finish(job, run, options);
     // The failure is recorded in the task's result. A thrown value that is not an Error is a defect: the queue warns.
@@ -149,6 +155,8 @@ interface Work {
   readonly run: JobRun;
   readonly stops: number;
   readonly workflowId: string;
+  /** By earlier attempts, without what this one continues from. */
+  readonly spent: Spent | undefined;
 }
 
 async function workThrough(task: Task, job: Job, work: Work): Promise<void> {
@@ -226,6 +234,8 @@ async function runPhase(task: Task, workflow: Workflow, at: PhaseWork): Promise<
           timeoutMs: timeoutMsOf(plan.agent),
           graceMs: AGENT_GRACE_MS,
           signal: run.signal,
+          ...(plan.budget !== undefined && { budget: plan.budget }),
+          ...(at.spent !== undefined && { spent: at.spent }),
           placeholders: { phase: name, step: place.step },
           env: { ...variablesOf(plan.agent.env).values, TASK_LOGS_PHASE: name, TASK_LOGS_STEP: place.step },
           ...(plan.agent.user !== undefined && { user: plan.agent.user }),

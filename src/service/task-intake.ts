@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import { TasktrailError } from '../errors.ts';
+import type { Budget } from '../model/budget.ts';
 import { isTerminal } from '../model/documents.ts';
 import type { JsonObject } from '../model/json.ts';
 import type { JobEntry } from '../queue/job-entry.ts';
@@ -39,6 +40,7 @@ export interface TaskIntakeOptions {
 export interface Requested {
   readonly command: string | null;
   readonly agent: string | null;
+  readonly budget?: Budget;
 }
 
 /** Accepts tasks from webhooks and REST, and cancels them. */
@@ -66,13 +68,21 @@ export class TaskIntake implements Intake {
 
   /** Throws `ERR_INPUT_INVALID` for an unknown agent or command, before anything is recorded. */
   async submit(order: TaskOrder): Promise<{ taskId: string }> {
-    const requested = { command: order.command ?? null, agent: order.agent ?? null };
+    const requested = {
+      command: order.command ?? null,
+      agent: order.agent ?? null,
+      ...(order.budget !== undefined && { budget: order.budget }),
+    };
     planFor(this.#options.config, requested);
     const input = {
       source: 'api',
       message: order.message,
       sourceMetadata: { event_type: 'api', ...(order.command !== undefined && { command: order.command }) },
-      metadata: { command: requested.command, requested_agent: requested.agent },
+      metadata: {
+        command: requested.command,
+        requested_agent: requested.agent,
+        ...(order.budget !== undefined && { budget: { ...order.budget } }),
+      },
     };
     const task = prepareTask(input, { isHeld: true });
     await this.enqueue(task, requested);

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { type Account, findAccount } from '../agent/account.ts';
+import type { RunBudget } from '../agent/budget-watch.ts';
 import { DEFAULT_DIALECT } from '../agent/dialects/dialects.ts';
 import { heldBack } from '../agent/held-back.ts';
 import { leftRecordsFolder } from '../agent/left-records.ts';
@@ -17,6 +18,7 @@ import type { Config } from '../config/config.ts';
 import { processEnvironment } from '../config/environment.ts';
 import { variablesOf } from '../config/file/agent-variables.ts';
 import { messageOf } from '../errors.ts';
+import type { Budget } from '../model/budget.ts';
 import { checkId } from '../model/ids.ts';
 import { type AgentRunner, setAgentRunner } from '../record/task/agent-port.ts';
 import { warn } from '../system/warning.ts';
@@ -24,6 +26,7 @@ import { agentEnvironment } from './agents/agent-environment.ts';
 import { droppedText, heldBackText } from './agents/handed-texts.ts';
 import { leftRecordsTarget, receiverOf } from './agents/holder-receiver.ts';
 import { sendLeftRecords } from './agents/send-left-records.ts';
+import { TaskUsage } from './agents/task-usage.ts';
 import { type ActiveTrail, activeTrail, agentFolder } from './trail.ts';
 
 /** Where the command of an agent comes from, which decides what it gets. */
@@ -64,7 +67,7 @@ const agentRunner: AgentRunner = {
     }
   },
 
-  async run(command, { name, env: given = {}, telemetry, user, ...rest }, recording) {
+  async run(command, { name, env: given = {}, telemetry, user, budget, spent: _, ...rest }, recording) {
     const taskId = checkId('task id', recording.taskId);
     const { dialect = DEFAULT_DIALECT } = rest;
     const trail = activeTrail();
@@ -93,6 +96,7 @@ const agentRunner: AgentRunner = {
       document: `${JSON.stringify(recording.input)}\n`,
       isConfined: trail !== undefined && role.isOwnShell !== true,
       onLeftRecords: () => sendLeft(taskId),
+      budget: budget && runBudget(budget, taskId),
     };
     // Taken after everything that can fail: `forget` ends a pending run that was not resumed.
     const pending = pendingRuns.get(pendingName(taskId, rest.key));
@@ -123,6 +127,15 @@ const agentRunner: AgentRunner = {
     removeRuns(taskId, which);
   },
 };
+
+/** Without a trail nothing reports to the task. */
+function runBudget(limits: Budget, taskId: string): RunBudget {
+  const trail = activeTrail();
+  const isMeasured = limits.usd !== undefined || limits.tokens !== undefined;
+  if (trail === undefined || !isMeasured) return { limits };
+  const usage = new TaskUsage(trail.config.logDir, taskId);
+  return { limits, reported: () => usage.read() };
+}
 
 function lingerDefault(): { lingerMs?: number } {
   const seconds = activeTrail()?.config.agentLingerSeconds;

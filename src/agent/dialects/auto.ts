@@ -1,4 +1,5 @@
 import type { AgentOutput } from '../../model/agent-output.ts';
+import type { Usage } from '../../model/documents.ts';
 import { isJsonObject, type JsonObject, type JsonValue, objectOf } from '../../model/json.ts';
 import { claude } from './claude.ts';
 import { codex } from './codex.ts';
@@ -67,6 +68,12 @@ class AutoReader implements DialectReader {
 
   end(): readonly AgentOutput[] {
     return this.#known?.end() ?? [];
+  }
+
+  spent(): Usage {
+    const known = this.#known;
+    if (known?.spent !== undefined) return known.spent();
+    return known?.isFinal === true ? known.verdict().usage : UNKNOWN_USAGE;
   }
 
   verdict(): Verdict {

@@ -55,10 +55,13 @@ export interface ResultCounts {
   /** `hasSubAgents`: whether a sub-agent has said anything so far. */
   add(line: JsonObject, hasSubAgents: boolean): void;
   total(): Usage;
+  /** Whether the input tokens of messages are without cached input. */
+  readonly isCachedExtra: boolean;
 }
 
 /** `modelUsage` and `total_cost_usd` grow over a session, so its last line counts; `usage` covers one turn, so turns add up. */
 export class ClaudeCounts implements ResultCounts {
+  readonly isCachedExtra = true;
   readonly #sessions = new SessionUsage();
   /** Tokens of the turns without `modelUsage`, by session. */
   readonly #turns = new Map<string, Amounts>();

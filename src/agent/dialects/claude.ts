@@ -1,5 +1,7 @@
 import type { AgentOutput } from '../../model/agent-output.ts';
+import type { Usage } from '../../model/documents.ts';
 import { isJsonObject, type JsonObject, type JsonValue, objectOf, toJsonValue } from '../../model/json.ts';
+import { MessageCounts } from './claude-messages.ts';
 import { ClaudeCounts, claudeVerdict, type ResultCounts } from './claude-result.ts';
 import { type Dialect, type DialectReader, outputOf, type Verdict } from './dialect.ts';
 import { fields, isList, parseObjectLine, rawSystem, unknownMessage, withMore } from './json-line.ts';
@@ -70,6 +72,7 @@ export class ClaudeReader implements DialectReader {
   readonly #counts: ResultCounts;
   readonly #toolNames = new ToolNames();
   readonly #tasks = new BackgroundTasks();
+  readonly #messages = new MessageCounts();
   /** The last text of the main thread, and the input of its last call for a structured answer. */
   #text: string | null = null;
   #structured: JsonValue | undefined;
@@ -115,6 +118,10 @@ export class ClaudeReader implements DialectReader {
     return [];
   }
 
+  spent(): Usage {
+    return this.#messages.atLeast(this.#counts.total());
+  }
+
   verdict(): Verdict {
     return claudeVerdict(
       this.#last,
@@ -156,6 +163,7 @@ export class ClaudeReader implements DialectReader {
     const blocks = blocksOf(line);
     if (blocks === undefined) return [unknownMessage(raw, line)];
     const model = isJsonObject(line.message) ? line.message.model : undefined;
+    this.#messages.add(objectOf(line.message), this.#counts.isCachedExtra);
     const inSubAgent = typeof line.parent_tool_use_id === 'string';
     if (this.#model === null && !inSubAgent && typeof model === 'string' && model !== SYNTHETIC_MODEL)
       this.#model = model;

@@ -81,10 +81,18 @@ class CodexReader implements DialectReader {
     return { ...this.#verdict, usage: this.#threadUsage() };
   }
 
+  spent(): Usage {
+    return this.#withThreads(this.#usage.total() ?? UNKNOWN_USAGE);
+  }
+
   /** A turn that has not been completed has no usage, and that of the turns before would be a part. */
   #threadUsage(): Usage {
     const usage = this.#usage.total();
     if (usage === undefined || this.#verdict.success !== true) return UNKNOWN_USAGE;
+    return this.#withThreads(usage);
+  }
+
+  #withThreads(usage: Usage): Usage {
     const threads = this.#usage.bySession().filter(([id, amounts]) => id !== '' && !isUnknown(amounts));
     return threads.length === 0 ? usage : { ...usage, threads: Object.fromEntries(threads) };
   }

@@ -31,6 +31,8 @@ export interface DialectReader {
   end(): readonly AgentOutput[];
   /** Verdict on the whole run from the lines so far. */
   verdict(): Verdict;
+  /** What it has used so far, at least, also in the middle of a run; absent where only the last message has it. */
+  spent?(): Usage;
   /**
    * Whether the agent has said its last word and nothing of the run is still open, so that it should exit now. False
    * again when it goes on after all. Never true in a dialect without a last word.

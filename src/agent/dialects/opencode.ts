@@ -86,6 +86,10 @@ class OpencodeReader implements DialectReader {
     return { success, result: success ? this.#result() : null, error, usage };
   }
 
+  spent(): Usage {
+    return this.#steps ?? UNKNOWN_USAGE;
+  }
+
   /** The steps of a sub-agent are not printed, so with one the counts would be a part. */
   #usage(): Usage {
     if (this.#subAgents.areUncounted)

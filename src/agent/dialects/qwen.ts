@@ -17,6 +17,7 @@ export const qwen: Dialect = {
 
 /** `usage` covers the session so far, sub-agents included. */
 class QwenCounts implements ResultCounts {
+  readonly isCachedExtra = false;
   readonly #sessions = new SessionUsage();
 
   add(line: JsonObject): void {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { VARIABLE_NAME } from '../values/variable-names.ts';
+import { budgetSchema } from './budget-schema.ts';
 import type { Frozen, Optional, Strict } from './schema-shapes.ts';
 
 /** The bundled sample agent, which needs no configuration. */
@@ -40,6 +41,7 @@ export const agentSchema: Strict<{
   cwd: Optional<z.ZodString>;
   timeout_seconds: Optional<z.ZodNumber>;
   linger_seconds: Optional<z.ZodNumber>;
+  budget: Optional<typeof budgetSchema>;
 }> = z.strictObject({
   type: z.string().exactOptional().describe('The type of agent in the records: `agent_type`.'),
   command: z
@@ -82,6 +84,9 @@ export const agentSchema: Strict<{
     .positive()
     .exactOptional()
     .describe('Seconds for it to exit after its last word. Default `TASK_LOGS_AGENT_LINGER_SECONDS`.'),
+  budget: budgetSchema
+    .exactOptional()
+    .describe('What a task of this agent may use, with all its runs: see [budgets](agents.md#budgets).'),
 });
 
 const phaseSchema: Strict<{ name: z.ZodString; steps: z.ZodArray<z.ZodString> }> = z.strictObject({
@@ -93,6 +98,7 @@ export const commandSchema: Strict<{
   agent: Optional<z.ZodString>;
   workflow: Optional<z.ZodString>;
   phases: Optional<z.ZodArray<typeof phaseSchema>>;
+  budget: Optional<typeof budgetSchema>;
 }> = z.strictObject({
   agent: nameSchema.exactOptional().describe('The agent that runs it. Default: the first one in `agents`.'),
   workflow: nameSchema
@@ -103,6 +109,9 @@ export const commandSchema: Strict<{
     .min(1)
     .exactOptional()
     .describe('The phases of the workflow, in order. Default: one phase with one step.'),
+  budget: budgetSchema
+    .exactOptional()
+    .describe('What a task of this command may use; with a budget of its agent the smaller limit counts.'),
 });
 
 export type AgentConfig = Frozen<z.output<typeof agentSchema>>;

@@ -1,42 +1,21 @@
 import type { FinalResult, Metadata, ResultMetrics } from '../../model/documents.ts';
-import { isJsonObject, type JsonObject, objectOf } from '../../model/json.ts';
 import { compareMarks, type SenderMark } from '../../model/sender.ts';
 import type { GenAiSpan } from './call-span.ts';
+import { byTokens, type Counted, compare, NOTHING, tokensOf, withCalls } from './call-sums.ts';
 import type { CallAmounts } from './call-values.ts';
+import type { AmountSums, ReportedSums } from './cost-basis.ts';
+import {
+  asCounted,
+  type CallsOfSource,
+  countedOnce,
+  isWithoutTokens,
+  moreOf,
+  sumsOf,
+} from './counted-calls.ts';
+import type { LoggedCall } from './logged-call.ts';
 
 /** Far more levels than traces have. The limit keeps the time linear in the number of spans. */
 const ANCESTORS_MAX = 64;
-
-/** As many models as a result of an agent may name. */
-const MODELS_MAX = 100;
-
-const KINDS = [
-  ['costUsd', 'cost_usd'],
-  ['inputTokens', 'input_tokens'],
-  ['outputTokens', 'output_tokens'],
-  ['cacheReadInputTokens', 'cache_read_input_tokens'],
-  ['cacheCreationInputTokens', 'cache_creation_input_tokens'],
-] as const;
-
-/** A model call that telemetry without spans reports. */
-export interface LoggedCall {
-  readonly attempt: number;
-  readonly model: string | null;
-  readonly amounts: CallAmounts;
-  /** Undefined: the trail. */
-  readonly sender?: SenderMark | undefined;
-}
-
-/** A call, or a group whose calls are not reported, whose amounts count. */
-interface Counted {
-  readonly model: string | null;
-  readonly amounts: CallAmounts;
-  readonly attempt: number;
-  /** The run of an agent around it. */
-  readonly run: GenAiSpan | undefined;
-  /** Whether it is below a span of tasktrail. */
-  readonly isPlaced: boolean;
-}
 
 /**
  * Models and tokens that the spans of one task report. What anonymous senders report counts only while no other sender has
@@ -60,9 +39,12 @@ export class GenAiUsage {
     this.#changed();
   }
 
+  /** Of copies of a call by equal senders the one with the largest amounts counts, whichever came first. */
   addLogged(eventId: string, call: LoggedCall): void {
-    if (!this.#counts(call, this.#logged.get(eventId))) return;
-    this.#logged.set(eventId, call);
+    const key = JSON.stringify([call.attempt, call.key ?? eventId]);
+    const known = this.#logged.get(key);
+    if (!this.#counts(call, known) && !(known !== undefined && this.#isLarger(call, known))) return;
+    this.#logged.set(key, call);
     this.#isEmpty = false;
     this.#changed();
   }
@@ -75,6 +57,13 @@ export class GenAiUsage {
       for (const [key, { sender }] of known) if (sender === 'anonymous') known.delete(key);
     this.#isEmpty = this.#logged.size === 0 && ![...this.#spans.values()].some(isReporting);
     this.#changed();
+  }
+
+  #isLarger(call: LoggedCall, known: LoggedCall): boolean {
+    if ((this.#isClaimed && call.sender === 'anonymous') || compareMarks(call.sender, known.sender) !== 0)
+      return false;
+    const tokens = tokensOf(call.amounts) - tokensOf(known.amounts);
+    return tokens > 0 || (tokens === 0 && textOf(call) > textOf(known));
   }
 
   #counts({ sender }: Reported, known: Reported | undefined): boolean {
@@ -107,9 +96,32 @@ export class GenAiUsage {
   /** The result with the amounts that nothing better reports. */
   result(result: FinalResult, attempt: number): FinalResult {
     if (this.#isEmpty) return result;
-    const calls = this.#missingFrom(result.metrics, attempt);
+    const { calls } = this.#missingFrom(result.metrics, attempt);
     if (calls.length === 0) return result;
     return { ...result, metrics: withCalls(result.metrics, calls) };
+  }
+
+  /** What spans and log records say about an attempt whose result states these metrics. */
+  reported(metrics: ResultMetrics, attempt: number): Omit<ReportedSums, 'isCut'> {
+    const { calls, from } = this.#missingFrom(metrics, attempt);
+    return {
+      spans: sumsOf(this.#spanCalls(attempt)),
+      telemetry: sumsOf(this.#loggedCalls(attempt)),
+      earlier: this.#earlierRuns(attempt),
+      filledFrom: calls.length > 0 && isWithoutTokens(metrics) ? from : undefined,
+    };
+  }
+
+  /** What all attempts have used, at least: of spans and log records the larger sum, also where some calls have no price. */
+  used(): { readonly usd: number; readonly tokens: number } {
+    this.#counted ??= this.#count();
+    const sources = [this.#counted, countedOnce([...this.#logged.values()])];
+    const most = (of: (call: Counted) => number): number =>
+      Math.max(...sources.map((calls) => calls.reduce((sum, call) => sum + of(call), 0)));
+    return {
+      usd: most(({ amounts }) => amounts.costUsd ?? 0),
+      tokens: most(({ amounts }) => tokensOf(amounts)),
+    };
   }
 
   #mainModel(attempt: number): string | null {
@@ -129,28 +141,48 @@ export class GenAiUsage {
    * The calls that the metrics do not contain. Without tokens in the metrics: all. Otherwise what ran outside of those runs that
    * reported theirs, as long as the metrics are exactly the sum of these runs: a caller may have added the same tokens himself.
    */
-  #missingFrom(metrics: ResultMetrics, attempt: number): readonly Counted[] {
-    const calls = this.#callsOf(attempt);
+  #missingFrom(metrics: ResultMetrics, attempt: number): CallsOfSource {
     const { input_tokens: input, output_tokens: output } = metrics;
-    if (input === null && output === null) return calls.filter(({ run }) => run?.amounts === undefined);
-    const runs = [...this.#spans.values()].filter(
-      (span) => span.isRun && (span.attempt ?? 1) === attempt && span.amounts !== undefined,
-    );
+    const spans = this.#spanCalls(attempt);
+    const runs = this.#runsOf((own) => own === attempt);
+    if (isWithoutTokens(metrics)) {
+      const free = spans.filter(({ run }) => run?.amounts === undefined);
+      return moreOf(free, this.#loggedCalls(attempt));
+    }
     const sum = (kind: 'inputTokens' | 'outputTokens'): number =>
       runs.reduce((total, { amounts }) => total + (amounts?.[kind] ?? 0), 0);
     if (runs.length === 0 || sum('inputTokens') !== (input ?? 0) || sum('outputTokens') !== (output ?? 0))
-      return [];
-    return calls.filter(({ run, isPlaced }) => isPlaced && run?.amounts === undefined);
+      return { calls: [], from: 'spans' };
+    return {
+      calls: spans.filter(({ run, isPlaced }) => isPlaced && run?.amounts === undefined),
+      from: 'spans',
+    };
+  }
+
+  /** The runs of agents, which reported their amounts. */
+  #runsOf(isWanted: (attempt: number) => boolean): readonly GenAiSpan[] {
+    return [...this.#spans.values()].filter(
+      ({ isRun, attempt, amounts }) => isRun && amounts !== undefined && isWanted(attempt ?? 1),
+    );
+  }
+
+  #earlierRuns(before: number): AmountSums | undefined {
+    const runs = [...this.#runsOf((attempt) => attempt < before)].sort((a, b) => compare(a.spanId, b.spanId));
+    return sumsOf(runs.map(({ amounts = NOTHING }) => asCounted({ model: null, amounts, attempt: 1 })));
   }
 
   #callsOf(attempt: number): readonly Counted[] {
+    return moreOf(this.#spanCalls(attempt), this.#loggedCalls(attempt)).calls;
+  }
+
+  #spanCalls(attempt: number): readonly Counted[] {
     this.#counted ??= this.#count();
-    const spans = this.#counted.filter((call) => call.attempt === attempt);
-    if (spans.length > 0) return spans;
-    // The same calls as records: they count only where no span reports tokens.
-    return [...this.#logged.values()]
-      .filter((call) => call.attempt === attempt)
-      .map((call) => ({ ...call, run: undefined, isPlaced: false }));
+    return this.#counted.filter((call) => call.attempt === attempt);
+  }
+
+  #loggedCalls(attempt: number): readonly Counted[] {
+    const calls = [...this.#logged].filter(([, call]) => call.attempt === attempt);
+    return countedOnce(calls.sort(([a], [b]) => compare(a, b)).map(([, call]) => call));
   }
 
   #count(): readonly Counted[] {
@@ -250,6 +282,10 @@ export class GenAiUsage {
   }
 }
 
+function textOf({ amounts, model }: LoggedCall): string {
+  return JSON.stringify([amounts, model]);
+}
+
 interface Reported {
   readonly sender?: SenderMark | undefined;
 }
@@ -293,14 +329,6 @@ function isTwin(a: GenAiSpan, b: GenAiSpan): boolean {
   return a.scope !== b.scope && a.startMicros <= b.endMicros && b.startMicros <= a.endMicros;
 }
 
-const NOTHING: CallAmounts = {
-  costUsd: null,
-  inputTokens: null,
-  outputTokens: null,
-  cacheReadInputTokens: null,
-  cacheCreationInputTokens: null,
-};
-
 /** The amounts of a call, completed from another span of the same call. */
 function completed(a: CallAmounts, { amounts: b = NOTHING }: GenAiSpan): CallAmounts {
   return {
@@ -310,64 +338,6 @@ function completed(a: CallAmounts, { amounts: b = NOTHING }: GenAiSpan): CallAmo
     cacheReadInputTokens: a.cacheReadInputTokens ?? b.cacheReadInputTokens,
     cacheCreationInputTokens: a.cacheCreationInputTokens ?? b.cacheCreationInputTokens,
   };
-}
-
-function withCalls(metrics: ResultMetrics, calls: readonly Counted[]): ResultMetrics {
-  const models = new Map<string, Record<string, number | null>>();
-  for (const [name, amounts] of Object.entries(objectOf(metrics.models))) {
-    if (isJsonObject(amounts)) models.set(name, amounts as Record<string, number | null>);
-  }
-  const byModel = new Map<string, CallAmounts[]>();
-  for (const { model, amounts } of calls) {
-    if (model !== null) push(byModel, model, amounts);
-  }
-  const mostFirst = [...byModel].sort(([a, as], [b, bs]) =>
-    byTokens([a, as.reduce(addTokens, 0)], [b, bs.reduce(addTokens, 0)]),
-  );
-  for (const [name, amounts] of mostFirst) {
-    if (models.has(name) || models.size < MODELS_MAX) models.set(name, plus(models.get(name) ?? {}, amounts));
-  }
-  const all = calls.map(({ amounts }) => amounts);
-  return {
-    ...metrics,
-    ...plus(metrics, all),
-    ...(models.size > 0 && { models: Object.fromEntries(models) as JsonObject }),
-  } as ResultMetrics;
-}
-
-/** The amounts and those of the calls. Tokens that a call does not report add nothing; a price counts only when all have one. */
-function plus(
-  base: Readonly<Record<string, unknown>>,
-  calls: readonly CallAmounts[],
-): Record<string, number | null> {
-  const sums: [string, number | null][] = KINDS.map(([kind, name]) => {
-    const known = calls.map((call) => call[kind]).filter((amount) => amount !== null);
-    const before = typeof base[name] === 'number' ? base[name] : null;
-    const isPartial = kind === 'costUsd' && known.length < calls.length;
-    // A price in the metrics is the task's own word about all of it.
-    const isSaid = kind === 'costUsd' && before !== null && base.input_tokens === null;
-    if (known.length === 0 || isPartial || isSaid) return [name, before];
-    // Costs are sums of small fractions: 12 digits are precise enough and drop the binary rounding error.
-    return [name, Number(known.reduce((sum, amount) => sum + amount, before ?? 0).toFixed(12))];
-  });
-  return Object.fromEntries(sums);
-}
-
-function addTokens(sum: number, amounts: CallAmounts): number {
-  return sum + tokensOf(amounts);
-}
-
-function tokensOf({ inputTokens, outputTokens }: CallAmounts): number {
-  return (inputTokens ?? 0) + (outputTokens ?? 0);
-}
-
-/** Most tokens first, then by name. */
-function byTokens([a, tokensA]: readonly [string, number], [b, tokensB]: readonly [string, number]): number {
-  return tokensB - tokensA || compare(a, b);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }
 
 function keyOf(traceId: string, spanId: string): string {

@@ -5,6 +5,7 @@ import {
   type GenAiSpanKind,
 } from '../../model/genai-conventions.ts';
 import type { JsonValue } from '../../model/json.ts';
+import { callCost, tokenCount } from './amount-values.ts';
 
 /** Amounts of one model call. Null: not reported. `inputTokens` includes cached input. */
 export interface CallAmounts {
@@ -14,15 +15,6 @@ export interface CallAmounts {
   readonly cacheReadInputTokens: number | null;
   readonly cacheCreationInputTokens: number | null;
 }
-
-/**
- * More tokens than one call can have: the largest context windows hold ten million. A larger count is a defect of the sender,
- * and would hide all real ones in a sum.
- */
-const CALL_TOKENS_MAX = 100_000_000;
-
-/** Above the price of any call, in US dollars. */
-const CALL_COST_MAX = 10_000;
 
 /** Model names are keys of a document and labels of metrics. */
 const NAME_LENGTH_MAX = 200;
@@ -87,16 +79,18 @@ export function groupAmounts(values: GenAiValues): CallAmounts | undefined {
 
 function readAmounts(values: GenAiValues, names: AmountMeanings): CallAmounts | undefined {
   const count = (meaning: GenAiMeaning): number | null => firstOf(values.get(meaning), tokenCount);
-  const input = count(names.inputTokens);
+  const said = count(names.inputTokens);
+  const uncached = names === CALL && said === null ? count('uncachedInputTokens') : null;
   const outputTokens = count(names.outputTokens);
-  if ((input ?? 0) === 0 && (outputTokens ?? 0) === 0) return undefined;
+  if ((said ?? uncached ?? 0) === 0 && (outputTokens ?? 0) === 0) return undefined;
   const cacheReadInputTokens = count(names.cacheReadInputTokens);
   const cacheCreationInputTokens = count(names.cacheCreationInputTokens);
   const cached = (cacheReadInputTokens ?? 0) + (cacheCreationInputTokens ?? 0);
+  const input = uncached === null ? said : uncached + cached;
   return {
-    costUsd: firstOf(values.get('costUsd'), cost),
+    costUsd: firstOf(values.get('costUsd'), callCost),
     // Some senders leave cached input out of the input. It shows when the part is larger than the whole.
-    inputTokens: input !== null && cached > input ? input + cached : input,
+    inputTokens: said !== null && cached > said ? said + cached : input,
     outputTokens,
     cacheReadInputTokens,
     cacheCreationInputTokens,
@@ -118,18 +112,6 @@ export function nameIn(values: GenAiValues, meaning: GenAiMeaning): string | nul
     const name = typeof value === 'string' ? value.trim() : '';
     return name === '' ? null : name.slice(0, NAME_LENGTH_MAX).replace(HALF_AT_END, '');
   });
-}
-
-/** A whole number, also as text: 64-bit integers are text in JSON, and some agents send text. */
-function tokenCount(value: JsonValue): number | null {
-  const number = typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value;
-  if (typeof number !== 'number' || !Number.isSafeInteger(number)) return null;
-  return number >= 0 && number <= CALL_TOKENS_MAX ? number : null;
-}
-
-function cost(value: JsonValue): number | null {
-  const isCost = typeof value === 'number' && Number.isFinite(value) && value >= 0 && value <= CALL_COST_MAX;
-  return isCost ? value : null;
 }
 
 function firstOf<T>(

@@ -1,19 +1,13 @@
 import { attemptIn } from '../../model/attempt.ts';
 import { ATTR } from '../../model/attributes.ts';
 import { isPathSafeId } from '../../model/ids.ts';
-import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
+import type { JsonObject, JsonValue } from '../../model/json.ts';
 import type { ReceivedLog, ReceivedSpan } from '../../model/otlp.ts';
-import { isMark } from '../../model/sender.ts';
 import type { Hash } from '../../model/workflow-span.ts';
 import { safeContent } from '../../redact/safe-content.ts';
 import type { Change } from '../change.ts';
 import { foreignEventId } from '../foreign-id.ts';
-import type { LoggedCall } from './call-usage.ts';
-import { callAmounts, genAiValues, nameIn } from './call-values.ts';
 import { reportTime, type ToolReport, toolsOfLog, toolsOfSpan } from './tool-reports.ts';
-
-/** Event of the GenAI conventions with the tokens of a call. */
-const CALL_EVENT = 'gen_ai.client.inference.operation.details';
 
 /** Limit of the arguments of a tool call as JSON text, as of a content. */
 const TOOL_INPUT_LENGTH_MAX = 1024 * 1024;
@@ -36,17 +30,6 @@ export function toolLinesOfLog({ record, resource }: ReceivedLog, hash: Hash): C
   const attempt = attemptIn(Number(attributes[ATTR.attempt] ?? resource[ATTR.attempt])) ?? 1;
   const place = { taskId, attempt, hash };
   return toolsOfLog({ eventName, attributes, body, timeUnixNano }).map((report) => toolLine(report, place));
-}
-
-/** The call that a stored line of a foreign record reports. */
-export function loggedCall(line: unknown): LoggedCall | undefined {
-  if (!isJsonObject(line) || line.event !== CALL_EVENT || !isJsonObject(line.attributes)) return undefined;
-  const values = genAiValues(Object.entries(line.attributes as Record<string, JsonValue>), '');
-  const amounts = callAmounts(values);
-  if (amounts === undefined) return undefined;
-  const model = nameIn(values, 'responseModel') ?? nameIn(values, 'requestModel');
-  const sender = isMark(line.sender) ? line.sender : undefined;
-  return { model, amounts, attempt: attemptIn(line.attempt) ?? 1, sender };
 }
 
 interface LinePlace {

@@ -1,6 +1,8 @@
 import type { JobsOptions } from 'bullmq';
+import { budgetSchema } from '../../config/file/budget-schema.ts';
+import type { Budget } from '../../model/budget.ts';
 import { isPathSafeId, isWorkflowId } from '../../model/ids.ts';
-import { isJsonObject, type JsonObject } from '../../model/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
 import { packEnvelope, readEnvelope } from '../envelope.ts';
 import type { Job } from '../queue.ts';
 
@@ -11,6 +13,7 @@ export interface JobData {
   /** Number of the job's first attempt, less the starts that were put back before the work began. */
   readonly attempt: number;
   readonly stops: number;
+  readonly budget?: Budget;
   readonly workflowId: string | null;
   /** As in `Job`. */
   readonly home: string | null;
@@ -51,6 +54,7 @@ export function packJob(job: Job): { data: JobData; options: JobsOptions } {
       agent: job.agent,
       attempt: job.attempt,
       stops: job.stops ?? 0,
+      ...(job.budget !== undefined && { budget: job.budget }),
       workflowId: job.workflowId ?? null,
       home: job.home ?? null,
       mustBeAccepted: true,
@@ -79,6 +83,7 @@ export function readJob(stored: StoredJob): Job | string {
     agent: data.agent,
     attempt: Math.max(1, data.attempt + begunOf(stored) - 1),
     ...(data.stops > 0 && { stops: data.stops }),
+    ...(data.budget !== undefined && { budget: data.budget }),
     ...(data.workflowId !== null && { workflowId: data.workflowId }),
     ...(data.home !== null && { home: data.home }),
   };
@@ -90,18 +95,23 @@ export function begunOf({ attemptsStarted }: StoredJob): number {
 }
 
 export function readData(value: unknown): JobData {
-  const { command, agent, attempt, stops, workflowId, home, mustBeAccepted }: JsonObject = isJsonObject(value)
-    ? value
-    : {};
+  const { command, agent, attempt, stops, budget, workflowId, home, mustBeAccepted }: JsonObject =
+    isJsonObject(value) ? value : {};
   return {
     command: typeof command === 'string' ? command : null,
     agent: typeof agent === 'string' ? agent : null,
     attempt: Number.isSafeInteger(attempt) ? Number(attempt) : 1,
     stops: countOf(stops) ?? 0,
+    ...budgetIn(budget),
     workflowId: isWorkflowId(workflowId) ? workflowId : null,
     home: isPathSafeId(home) ? home : null,
     mustBeAccepted: mustBeAccepted === true,
   };
+}
+
+function budgetIn(value: JsonValue | undefined): Pick<JobData, 'budget'> {
+  const parsed = budgetSchema.safeParse(value);
+  return parsed.success ? { budget: parsed.data } : {};
 }
 
 /** Whether a job in this state of BullMQ waits or runs. */

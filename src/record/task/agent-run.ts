@@ -3,10 +3,12 @@ import type {
   AgentOutcome,
   AgentOutput,
   AgentRecording,
+  BudgetNotice,
   OutputPlace,
   RunOrigin,
 } from '../../model/agent-output.ts';
 import { ATTR } from '../../model/attributes.ts';
+import type { Spent } from '../../model/budget.ts';
 import type { Usage } from '../../model/documents.ts';
 import { EVENT } from '../../model/events.ts';
 import type { JsonObject, JsonValue } from '../../model/json.ts';
@@ -24,6 +26,8 @@ export interface RunOwner {
   readonly spanAttributes: SpanAttributes;
   /** Returns what it has added. */
   usage(usage: Usage): Usage;
+  /** What the task has used when this is added. */
+  used(usage: Usage): Spent;
   metadata(fields: JsonObject): void;
 }
 
@@ -100,6 +104,14 @@ export class AgentRun implements AgentRecording {
       // The time of the output, not now: a process that reads the file again after a crash must build the same span.
       tool?.end(output.isError === true ? { errorType: 'tool_error' } : undefined, place.timeMs);
     }
+  }
+
+  used(usage: Usage): Spent {
+    return this.#task.used(usage);
+  }
+
+  notice(notice: BudgetNotice): void {
+    this.#task.metadata({ budget_notice: { ...notice } });
   }
 
   replay(output: AgentOutput, { timeMs }: OutputPlace): void {

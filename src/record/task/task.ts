@@ -2,6 +2,7 @@ import { type Context, context, createContextKey } from '@opentelemetry/api';
 import { TasktrailError } from '../../errors.ts';
 import type { AgentOutcome, AgentOutput, RunAgentOptions, RunOrigin } from '../../model/agent-output.ts';
 import { ATTR } from '../../model/attributes.ts';
+import { NOTHING_SPENT, type Spent } from '../../model/budget.ts';
 import type { TerminalStatus, Usage } from '../../model/documents.ts';
 import { EVENT } from '../../model/events.ts';
 import { type JsonObject, type JsonValue, toJsonValue } from '../../model/json.ts';
@@ -47,7 +48,8 @@ export class AgentFailedError extends TasktrailError {
       'ERR_AGENT_FAILED',
       `agent ${name} failed: ${outcome.error ?? outcome.errorType ?? 'no reason given'}`,
     );
-    this.name = 'AgentFailedError';
+    // By this name BullMQ knows that another try is of no use.
+    this.name = outcome.errorType === 'budget_exceeded' ? 'UnrecoverableError' : 'AgentFailedError';
     this.outcome = outcome;
   }
 }
@@ -73,6 +75,9 @@ export class Task {
   #lastResult: string | null = null;
   #lingered = false;
   #runs = 0;
+  #before = NOTHING_SPENT;
+  #lost = NOTHING_SPENT;
+  #ranSeconds = 0;
   /** Runs of a killed process by key: the outcome of ended runs, the span of the others. */
   readonly #resumed = new Map<string, AgentOutcome>();
   readonly #origins = new Map<string, RunOrigin>();
@@ -136,6 +141,22 @@ export class Task {
     return this.#usage.add(usage);
   }
 
+  /** What the task has used so far, and this usage: what its agents report, and their time. */
+  used(usage: Usage = {}): Spent {
+    const { usd, tokens } = this.#usage.with(usage);
+    const before = this.#before;
+    return {
+      usd: before.usd + usd,
+      tokens: before.tokens + tokens,
+      seconds: before.seconds + this.#ranSeconds,
+    };
+  }
+
+  /** What runs have used that the next attempt does not continue from. */
+  get lost(): Spent {
+    return this.#lost;
+  }
+
   /** Starts a workflow, runs `fn` and ends the workflow in any case. Rethrows the exception of `fn` unchanged. */
   async workflow<T>(
     name: string,
@@ -164,6 +185,9 @@ export class Task {
   async runAgent(command: readonly string[], options: RunAgentOptions = {}): Promise<AgentOutcome> {
     if (installedRunner() === undefined)
       throw new TypeError("import 'tasktrail' or 'tasktrail/agent' before running an agent");
+    const { budget, spent } = options;
+    if (spent !== undefined) this.#before = spent;
+    if (budget !== undefined) this.metadata({ budget: { ...budget } });
     const name = options.name ?? command[0]?.split(/[\\/]/).pop() ?? 'agent';
     const key = options.key ?? `run-${this.#runs + 1}`;
     const parent = this.#parent();
@@ -206,6 +230,7 @@ export class Task {
     this.#runs += 1;
     this.#resumed.set(key, outcome);
     this.usage(outcome.usage);
+    this.#ranSeconds += outcome.durationSeconds ?? 0;
     if (outcome.model !== null) this.metadata({ model: outcome.model });
     this.#note(outcome);
     return outcome;
@@ -225,6 +250,7 @@ export class Task {
     const input = { message: this.message, source_metadata: this.sourceMetadata };
     const recording = Object.assign(run, { taskId: this.id, attempt: this.attempt, input });
     let outcome: AgentOutcome | undefined;
+    const before = this.used();
     try {
       outcome = await context.with(run.context, async () =>
         installedRunner()?.run(command, options, recording),
@@ -236,6 +262,8 @@ export class Task {
     const ended = outcome ?? outcomeOfError(new TypeError('no runner'));
     // Usually the runner has ended the run; a second end does nothing.
     run.end(ended);
+    this.#ranSeconds += ended.durationSeconds ?? 0;
+    if (!ended.success) this.#lost = plus(this.#lost, this.used(), before);
     return ended;
   }
 
@@ -336,6 +364,12 @@ export class Task {
   #parent(): Context {
     return this.#activeScope() === this.#scope ? this.context : context.active();
   }
+}
+
+/** `sum` and the growth from `before` to `now`. */
+function plus(sum: Spent, now: Spent, before: Spent): Spent {
+  const of = (kind: keyof Spent): number => sum[kind] + now[kind] - before[kind];
+  return { usd: of('usd'), tokens: of('tokens'), seconds: of('seconds') };
 }
 
 interface TaskFailure {

@@ -29,23 +29,33 @@ export class UsageTotal {
   /** Amounts of which a run knows that it reported a part. */
   readonly #unknown = new Set<keyof Sums>();
   #unknownReason: string | undefined;
+  #incompleteReason: string | undefined;
 
   /** Returns what it has added: without the amounts of a thread that an earlier run has reported. */
   add(usage: Usage): Usage {
     const own = usage.threads === undefined ? usage : this.#growthOf(usage.threads);
     this.#addOwn(own);
+    if (typeof usage.incompleteReason === 'string') this.#incompleteReason ??= usage.incompleteReason;
     if (usage.unknownReason === undefined) return own;
     this.#unknownReason ??= usage.unknownReason;
     for (const kind of KINDS) if (typeof usage[kind] !== 'number') this.#unknown.add(kind);
     return own;
   }
 
-  #growthOf(threads: Readonly<Record<string, Amounts>>): Usage {
+  /** The sums if this usage were added; unknown amounts are 0. */
+  with(usage: Usage): { readonly usd: number; readonly tokens: number } {
+    const own = usage.threads === undefined ? usage : this.#growthOf(usage.threads, false);
+    const of = (kind: keyof Sums): number => sum(this.#total[kind] ?? 0, own[kind]) ?? 0;
+    return { usd: of('costUsd'), tokens: of('inputTokens') + of('outputTokens') };
+  }
+
+  #growthOf(threads: Readonly<Record<string, Amounts>>, isKept = true): Usage {
     const sums = nothing();
     for (const [id, amounts] of Object.entries(threads)) {
       if (!isAmounts(amounts)) continue;
       addTo(sums, growthOf(this.#threads.get(id), amounts));
-      if (this.#threads.size < THREADS_MAX || this.#threads.has(id)) this.#threads.set(id, amounts);
+      if (isKept && (this.#threads.size < THREADS_MAX || this.#threads.has(id)))
+        this.#threads.set(id, amounts);
     }
     return sums;
   }
@@ -73,6 +83,7 @@ export class UsageTotal {
       duration_seconds: durationSeconds,
       ...caches,
       ...reason,
+      ...(this.#incompleteReason !== undefined && { cost_basis: { incomplete: this.#incompleteReason } }),
     };
     if (this.#models.size === 0) return metrics;
     const models = [...this.#models].map(([name, sums]): [string, JsonObject] => [name, named(sums)]);

@@ -30,7 +30,7 @@ export const SCHEMA: string = `
     folder INTEGER NOT NULL, output INTEGER NOT NULL, is_open INTEGER NOT NULL,
     status TEXT, source TEXT, provider TEXT, agent TEXT, model TEXT, command TEXT, repo TEXT, error_type TEXT,
     attempt INTEGER NOT NULL, success INTEGER, cost REAL, input_tokens INTEGER, output_tokens INTEGER,
-    tokens INTEGER, duration REAL
+    tokens INTEGER, duration REAL, cost_source INTEGER, cost_verdict INTEGER
   );
   CREATE INDEX task_at ON task(at);
   CREATE INDEX task_status ON task(status, at);

@@ -1,5 +1,6 @@
 import { sha256 } from '../../model/sha256.ts';
 import type { TaskSort } from '../../model/task-reading.ts';
+import { COST_SOURCES, COST_VERDICTS } from '../../project/genai/cost-basis.ts';
 import type { Place } from '../list/list-cursor.ts';
 import type { TaskSearch } from '../query/task-search.ts';
 import { RecordIndex } from '../record/record-index.ts';
@@ -61,6 +62,8 @@ const COLUMNS = [
   'output_tokens',
   'tokens',
   'duration',
+  'cost_source',
+  'cost_verdict',
 ] as const;
 
 const UPSERT = `INSERT INTO task(${COLUMNS.join(', ')}) VALUES(${COLUMNS.map(() => '?').join(', ')})
@@ -69,7 +72,16 @@ const UPSERT = `INSERT INTO task(${COLUMNS.join(', ')}) VALUES(${COLUMNS.map(() 
     .join(', ')}
   RETURNING n`;
 
-const NUMBERS = ['attempt', 'success', 'cost', 'input_tokens', 'output_tokens', 'duration'] as const;
+const NUMBERS = [
+  'attempt',
+  'success',
+  'cost',
+  'input_tokens',
+  'output_tokens',
+  'duration',
+  'cost_source',
+  'cost_verdict',
+] as const;
 
 const NONE: ReadonlyMap<number, readonly SqlRow[]> = new Map();
 const NO_TOOLS: ReadonlyMap<string, number> = new Map();
@@ -244,6 +256,8 @@ export class TaskIndex {
       row.output_tokens,
       tokensOf(row),
       row.duration,
+      row.cost_basis && COST_SOURCES.indexOf(row.cost_basis.source),
+      row.cost_basis && COST_VERDICTS.indexOf(row.cost_basis.verdict),
     ]);
     const n = Number(written?.n);
     this.#database.run('DELETE FROM task_workflow WHERE n = ?', [n]);
@@ -305,11 +319,18 @@ function rowOf(found: SqlRow, workflowIds: readonly string[]): TaskRow {
     input_tokens: number(found.input_tokens),
     output_tokens: number(found.output_tokens),
     duration: number(found.duration),
+    cost_basis: basisOf(found),
   };
 }
 
 function versionNumber(text: string): number {
   return text === '' ? 0 : Number.parseInt(sha256(text).slice(0, 12), 16);
+}
+
+function basisOf(found: SqlRow): TaskRow['cost_basis'] {
+  const source = COST_SOURCES[number(found.cost_source) ?? -1];
+  const verdict = COST_VERDICTS[number(found.cost_verdict) ?? -1];
+  return source === undefined || verdict === undefined ? null : { source, verdict };
 }
 
 function text(value: unknown): string | null {

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../model/json.ts';
 import type { StatsGroup } from '../../model/task-reading.ts';
+import type { ShortCostBasis } from '../../project/genai/cost-basis.ts';
 import type { Counted } from './stats-groups.ts';
 
 /** Rows of an answer: more than a table can show. Those that count least are left out. */
@@ -16,6 +17,8 @@ interface Group {
   retries: number;
   calls: number;
   cost: Sum;
+  readonly sources: Record<ShortCostBasis['source'], number>;
+  readonly verdicts: Record<ShortCostBasis['verdict'], number>;
   input: Sum;
   output: Sum;
   readonly durations: number[];
@@ -77,6 +80,10 @@ export class Tally {
     const at = this.#groupBy.indexOf('tool');
     if (at >= 0) group.calls += calls.get(group.key[at] ?? '') ?? 0;
     group.cost.add(task?.cost ?? null);
+    if (task?.cost_basis) {
+      group.sources[task.cost_basis.source] += 1;
+      group.verdicts[task.cost_basis.verdict] += 1;
+    }
     group.input.add(task?.input_tokens ?? null);
     group.output.add(task?.output_tokens ?? null);
     if (duration !== null) group.durations.push(duration);
@@ -94,6 +101,8 @@ export class Tally {
       success_rate: ended === 0 ? null : Number((succeeded / ended).toFixed(4)),
       cost_usd: cost.total,
       cost_known: cost.known,
+      cost_sources: { ...group.sources },
+      cost_verdicts: { ...group.verdicts },
       input_tokens: input.total,
       output_tokens: output.total,
       retries,
@@ -105,7 +114,10 @@ export class Tally {
 
 function newGroup(key: readonly (string | null)[]): Group {
   const sums = { cost: new Sum(), input: new Sum(), output: new Sum() };
-  return { key, count: 0, succeeded: 0, failed: 0, open: 0, retries: 0, calls: 0, ...sums, durations: [] };
+  const counts = { count: 0, succeeded: 0, failed: 0, open: 0, retries: 0, calls: 0 };
+  const sources = { result: 0, telemetry: 0, spans: 0, none: 0 };
+  const verdicts = { agrees: 0, differs: 0, incomplete: 0, unknown: 0 };
+  return { key, ...counts, ...sums, sources, verdicts, durations: [] };
 }
 
 /** Each combination of one value of each group. */

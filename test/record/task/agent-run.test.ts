@@ -59,6 +59,7 @@ function owner(): RunOwner & { readonly costs: (number | null)[] } {
     costs,
     attributes,
     spanAttributes: attributes,
+    used: () => ({ usd: 0, tokens: 0, seconds: 0 }),
     usage: (usage) => {
       costs.push(usage.costUsd ?? null);
       return usage;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { JsonObject } from '../../../src/model/json.ts';
 import type { StatsQuery } from '../../../src/model/task-reading.ts';
 import { countByIndex, createTaskStats } from '../../../src/search/stats/task-stats.ts';
 import { createTaskSource } from '../../../src/store/read/task-source.ts';
@@ -7,6 +8,13 @@ import { loadDrivers, openIndex } from '../../support/search-index.ts';
 import { outputLine, result, toolCall, writeTask } from '../../support/searched-tasks.ts';
 
 const WAYS = [undefined, ...(await loadDrivers())];
+
+const BASES: Readonly<Record<number, JsonObject>> = {
+  1: { source: 'result', verdict: 'agrees' },
+  2: { source: 'none', verdict: 'incomplete: killed' },
+  3: { source: 'result', verdict: 'differs by +1 USD (telemetry)' },
+  4: { source: 'result', verdict: 'agrees' },
+};
 
 describe.each(WAYS.map((driver) => [driver?.name ?? 'files', driver] as const))(
   'numbers by %s',
@@ -25,6 +33,7 @@ describe.each(WAYS.map((driver) => [driver?.name ?? 'files', driver] as const))(
             input_tokens: 10,
             output_tokens: 1,
             duration_seconds: n,
+            cost_basis: BASES[n] ?? null,
           }),
           lines: [
             toolCall('Bash', { command: 'a' }),
@@ -53,6 +62,8 @@ describe.each(WAYS.map((driver) => [driver?.name ?? 'files', driver] as const))(
           success_rate: 0.75,
           cost_usd: 1,
           cost_known: 4,
+          cost_sources: { result: 3, telemetry: 0, spans: 0, none: 1 },
+          cost_verdicts: { agrees: 2, differs: 1, incomplete: 1, unknown: 0 },
           input_tokens: 40,
           output_tokens: 4,
           retries: 2,

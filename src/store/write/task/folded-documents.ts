@@ -29,7 +29,11 @@ export interface FoldedDocuments {
 export function foldedDocuments(task: FoldedTask): FoldedDocuments {
   const { fold, telemetry, firstTimestamp, owner, droppedSpans, isSettled } = task;
   const stated = fold.result();
-  const { metadata, finalResult } = telemetry.complete(fold.metadata(firstTimestamp), stated);
+  const { metadata, finalResult } = telemetry.complete(
+    fold.metadata(firstTimestamp),
+    stated,
+    droppedSpans > 0,
+  );
   return {
     input: fold.input(),
     finalResult,

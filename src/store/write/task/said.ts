@@ -36,9 +36,19 @@ export function saidInResult(
     const { metrics } = stored;
     if (!isJsonObject(metrics) || !isJsonObject(document.metrics)) return filled;
     const own = isJsonObject(stated?.metrics) ? stated.metrics : {};
-    return { ...filled, metrics: amountsOf(metrics, document.metrics, own) };
+    return { ...filled, metrics: metricsOf(metrics, document.metrics, own) };
   };
   return JSON.stringify(keep(folded)) === JSON.stringify(folded) ? undefined : keep;
+}
+
+/** Amounts that are kept keep the basis that they were written with. */
+function metricsOf(stored: JsonObject, document: JsonObject, stated: JsonObject): JsonObject {
+  const { cost_basis: storedBasis, ...before } = stored;
+  const { cost_basis: basis, ...now } = document;
+  const amounts = amountsOf(before, now, stated);
+  const isKept = storedBasis !== undefined && JSON.stringify(amounts) !== JSON.stringify(now);
+  const kept = isKept ? storedBasis : basis;
+  return kept === undefined ? amounts : { ...amounts, cost_basis: kept };
 }
 
 /** Null says nothing. */

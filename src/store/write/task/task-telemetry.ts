@@ -5,7 +5,8 @@ import { compareMarks, isMark, type SenderMark } from '../../../model/sender.ts'
 import type { TaskLine } from '../../../project/change.ts';
 import { type GenAiSpan, readGenAiSpan } from '../../../project/genai/call-span.ts';
 import { GenAiUsage } from '../../../project/genai/call-usage.ts';
-import { loggedCall } from '../../../project/genai/tool-lines.ts';
+import { withCostBasis } from '../../../project/genai/cost-basis.ts';
+import { loggedCall } from '../../../project/genai/logged-call.ts';
 import { isOwnScope } from '../../../project/span.ts';
 import type { NewLine } from '../lines/line-file.ts';
 import { traceKey } from '../lines/line-keys.ts';
@@ -75,14 +76,27 @@ export class TaskTelemetry {
     return stored;
   }
 
-  /** The documents with the model and the amounts that only telemetry reports. */
+  /** The documents with the model, the amounts that only telemetry reports, and the basis of the cost. `isCut`: spans were dropped. */
   complete<R extends FinalResult | undefined>(
     metadata: Metadata,
     result: R,
+    isCut = false,
   ): { readonly metadata: Metadata; readonly finalResult: R | FinalResult } {
     this.#completed = this.#usage.revision;
-    const finalResult = result === undefined ? result : this.#usage.result(result, metadata.attempt);
+    const { attempt } = metadata;
+    const finalResult =
+      result === undefined
+        ? result
+        : withCostBasis(result, this.#usage.result(result, attempt), {
+            ...this.#usage.reported(result.metrics, attempt),
+            isCut,
+          });
     return { metadata: this.#usage.metadata(metadata), finalResult };
+  }
+
+  /** What all attempts have used so far, at least. */
+  used(): { readonly usd: number; readonly tokens: number } | undefined {
+    return this.#usage.isEmpty ? undefined : this.#usage.used();
   }
 
   /** Keys of stored lines whose call the agent's output had later: telemetry was faster. Each is returned once. */
