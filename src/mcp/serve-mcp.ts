@@ -63,7 +63,6 @@ async function loadHandler(options: McpServerOptions): Promise<McpHttpHandler> {
   return createMcpHandler(createServerFactory(options), {
     // Nothing that a client could subscribe to changes.
     maxSubscriptions: 0,
-    responseMode: 'json',
     maxRequestBodySize: BODY_BYTES_MAX,
   });
 }

@@ -31,7 +31,7 @@ export const costSummary: Tool = defineTool({
     for (const row of rows.slice(0, limit)) if (!shown.add(row, 2_000)) break;
     const hidden = rows.length - shown.texts.length + leftOut;
     return {
-      title: `${countOf(shown.texts.length, 'row')}, those that count most first.${hidden > 0 ? ` ${hidden} more are not shown: use a filter.` : ''}`,
+      title: `${shown.texts.length === 0 ? 'No task matches' : countOf(shown.texts.length, 'row')}.${hidden > 0 ? ` ${hidden} more are not shown: use a filter.` : ''}`,
       rows: shown.texts,
       links: [
         linkOf('/api/stats', { ...filter, group_by: groupBy.length > 0 ? groupBy : undefined } as JsonObject),

@@ -1,7 +1,7 @@
 import { parseObject } from '../../model/json.ts';
 import type { WindowQuery } from '../../model/task-reading.ts';
 import { firstOfText } from '../../model/text.ts';
-import { type Answer, cursorOf, ROWS_BYTES_MAX, Rows } from '../answer.ts';
+import { type Answer, cursorOf, linkedPlace, ROWS_BYTES_MAX, Rows } from '../answer.ts';
 import type { McpReader } from '../mcp-reader.ts';
 import { linkOf } from '../tool-arguments.ts';
 import { visibleJson } from '../visible-text.ts';
@@ -26,7 +26,7 @@ export async function readOneLine(
   const part = partOf(whole, offset);
   rows.texts.push(visibleJson({ offset, content: part }));
   const end = offset + part.length;
-  const link = linkOf(`/api/tasks/${id}/logs/agent-output`, { before: place, limit: 1 });
+  const link = linkOf(`/api/tasks/${id}/logs/agent-output`, { before: linkedPlace(place), limit: 1 });
   return {
     title: `A line of the output: its other members, then ${part.length} of the ${whole.length} characters of its content.`,
     rows: rows.texts,

@@ -3,7 +3,16 @@ import { isTerminal } from '../../model/documents.ts';
 import { checkId } from '../../model/ids.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
 import type { FlowWindow, WindowQuery } from '../../model/task-reading.ts';
-import { type Answer, countOf, cursorOf, type More, placeOf, ROWS_BYTES_MAX, Rows } from '../answer.ts';
+import {
+  type Answer,
+  countOf,
+  cursorOf,
+  linkedPlace,
+  type More,
+  placeOf,
+  ROWS_BYTES_MAX,
+  Rows,
+} from '../answer.ts';
 import { fitJson } from '../fit-json.ts';
 import type { McpReader } from '../mcp-reader.ts';
 import { defineTool, type Tool } from '../tool.ts';
@@ -119,7 +128,7 @@ function answerOf({ id, window, texts, lines, isOpen }: Shown): Answer {
     more.push({
       kept: 'the same task_id',
       arguments: { [name]: cursorOf(place) },
-      link: linkTo(id, { [name]: place, limit: lines }),
+      link: linkTo(id, { [name]: linkedPlace(place), limit: lines }),
     });
   };
   add('after', next);
