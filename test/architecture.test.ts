@@ -13,7 +13,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['redact'],
   ['record', 'project', 'journal'],
   ['export', 'receive', 'store', 'search', 'archive', 'notify', 'serve'],
-  ['webhooks', 'queue', 'agent'],
+  ['mcp', 'webhooks', 'queue', 'agent'],
   ['trail'],
   ['service', 'index', 'express', 'bullmq', 'agent-entry'],
   ['doctor'],
@@ -149,12 +149,14 @@ const RULES: readonly Rule[] = [
     },
   },
   {
-    sentence: 'receive and serve declare the interfaces they need and never import store or search',
+    sentence: 'receive, serve and mcp declare the interfaces they need and never import store or search',
     broken: ({ imports }) =>
       imports
         .filter(
           ({ from, to, isOwn }) =>
-            isOwn && ['receive', 'serve'].includes(roomOf(from)) && ['store', 'search'].includes(roomOf(to)),
+            isOwn &&
+            ['receive', 'serve', 'mcp'].includes(roomOf(from)) &&
+            ['store', 'search'].includes(roomOf(to)),
         )
         .map(({ from, to }) => `${from} imports ${to}`),
     breach: {
@@ -182,10 +184,12 @@ const RULES: readonly Rule[] = [
   },
   {
     sentence:
-      'express, bullmq, ioredis, AWS, SQLite and parsers of markup are loaded on first use, with a dynamic import',
+      'express, bullmq, ioredis, AWS, SQLite, the SDK of MCP and parsers of markup are loaded on first use, with a dynamic import',
     broken: (house) =>
       [...house.reachedFrom([...ENTRIES, 'cli/main.ts'], { lazyToo: false }).packages].filter((name) =>
-        /^(?:express|bullmq|ioredis|@aws-sdk\/.*|node:sqlite|node-sqlite3.*|markdown-it|parse5)$/.test(name),
+        /^(?:express|bullmq|ioredis|@aws-sdk\/.*|@modelcontextprotocol\/.*|node:sqlite|node-sqlite3.*|markdown-it|parse5)$/.test(
+          name,
+        ),
       ),
     breach: {
       'bullmq.ts': "import { Worker } from './queue/x.ts';",

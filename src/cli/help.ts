@@ -31,6 +31,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'tasktrail logs -f 01kdy0         the task whose id begins like this',
     'tasktrail logs --type tool_call,error',
   ],
+  'tasktrail mcp': [
+    'claude mcp add tasktrail -- npx tasktrail mcp --dir /var/lib/tasktrail',
+    'codex mcp add tasktrail -- npx tasktrail mcp --dir /var/lib/tasktrail',
+  ],
   'tasktrail workflows': [
     'tasktrail workflows --status failure --since 1w',
     'tasktrail workflows workflow-199      the workflow whose id begins like this',

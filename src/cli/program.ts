@@ -218,6 +218,13 @@ function addTasks(program: Command, ends: Ends): void {
     .action(async (taskId: string | undefined, flags: LogsFlags) =>
       ends(await (await import('./logs.ts')).printLogs(taskId, flags)),
     );
+  addMcp(program, ends);
+}
+
+function addMcp(program: Command, ends: Ends): void {
+  withDirectory(program.command('mcp'))
+    .description('serve the tasks to a coding assistant: MCP on standard input and output')
+    .action(async (flags: Flags) => ends(await (await import('./mcp.ts')).serveStandardStreams(flags.dir)));
 }
 
 function addRun(program: Command, ends: Ends): void {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Books } from '../books.ts';
+import { type JsonObject, objectOf } from '../model/json.ts';
 import { redactValue } from '../redact/redact.ts';
 import { sendJson } from './json-response.ts';
 import { createHandler, type HttpHandler } from './routes.ts';
@@ -26,24 +27,24 @@ export function serveHealth(options: ServeHealthOptions): HttpHandler {
       },
       '/readyz': {
         GET: (req, res) => {
-          const ready = books.reasons.size === 0;
-          const details = (): object => ({
-            reasons: Object.fromEntries(books.reasons),
-            notices: Object.fromEntries(books.notices),
-            books: books.snapshot(),
-          });
+          const { status, ...details } = readinessOf(books);
           sendJson(res, {
-            status: ready ? 200 : 503,
-            // Reasons name files and addresses, and counters the names of services.
-            value: redactValue({
-              status: ready ? 'ready' : 'not_ready',
-              ...(mayReadReasons(req) && details()),
-              ...version,
-            }),
+            status: status === 'ready' ? 200 : 503,
+            value: { status, ...(mayReadReasons(req) && details), ...version },
           });
         },
       },
     },
     {},
   );
+}
+
+/** The state of the process, redacted: reasons name files and addresses, and counters the names of services. */
+export function readinessOf(books: Books): JsonObject {
+  const details = redactValue({
+    reasons: Object.fromEntries(books.reasons),
+    notices: Object.fromEntries(books.notices),
+    books: books.snapshot(),
+  });
+  return { status: books.reasons.size === 0 ? 'ready' : 'not_ready', ...objectOf(details) };
 }

@@ -42,6 +42,7 @@ export const taskOrderBody: z.ZodType<{
   readonly message: string;
   readonly agent?: string | undefined;
   readonly command?: string | undefined;
+  readonly budget?: Budget | undefined;
 }> = z.strictObject({
   message: z.string().refine((text) => text.trim() !== '', 'must not be empty'),
   agent: name,

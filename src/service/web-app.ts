@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Express, RequestHandler } from 'express';
 import type { Config } from '../config/config.ts';
-import { serveHealth } from '../serve/health.ts';
+import { serveMcp } from '../mcp/serve-mcp.ts';
+import type { JsonObject } from '../model/json.ts';
+import { readinessOf, serveHealth } from '../serve/health.ts';
 import { serveLogs } from '../serve/logs.ts';
 import { serveMetrics } from '../serve/metrics.ts';
 import { notFound, sendProblem } from '../serve/problem.ts';
@@ -20,6 +22,9 @@ import { commandNames, planFor } from './commands.ts';
 import type { TaskIntake } from './task-intake.ts';
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** The path of MCP, whose requests are all POST and only read. */
+const MCP_PATH = '/mcp';
 
 /** `express()`. */
 export type CreateExpress = () => Express;
@@ -67,8 +72,9 @@ export function createWebApp(parts: WebAppParts): WebApp {
   // Probes may use any name for this machine: they get the status. A page that has made its name lead here gets no more.
   const mayReadReasons = (req: IncomingMessage): boolean =>
     token !== undefined || isOfThisMachine(req, corsOrigins);
-  app.use(serveHealth({ books: trail.books, version: readVersion(), mayReadReasons }));
-  app.use(['/api', '/metrics'], (req, res, next) => {
+  const version = readVersion();
+  app.use(serveHealth({ books: trail.books, version, mayReadReasons }));
+  app.use(['/api', '/metrics', MCP_PATH], (req, res, next) => {
     try {
       // Before the check: a page may read why it is refused.
       if (allowOrigin(req, res, { origins: corsOrigins, methods: CORS_METHODS })) return;
@@ -82,6 +88,8 @@ export function createWebApp(parts: WebAppParts): WebApp {
   const openApi = { version: readVersion(), isService: true };
   const logs = serveLogs({ reader: trail.reader, intake, token, traceUrls, onError, openApi });
   app.use('/api', logs);
+  const readHealth = async (): Promise<JsonObject> => ({ ...readinessOf(trail.books), version });
+  app.use(MCP_PATH, serveMcp({ reader: trail.reader, readHealth, token, corsOrigins, version, onError }));
   app.use(notFound);
   return { app, webhooks, closeStreams: () => logs.close() };
 }
@@ -90,7 +98,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
 function refuseWithoutLease(onError: (error: unknown) => void): RequestHandler {
   return (req, res, next) => {
     try {
-      if (!READS.has(req.method)) checkLease();
+      if (!READS.has(req.method) && req.path !== MCP_PATH) checkLease();
       next();
     } catch (error) {
       sendProblem(res, error, onError);

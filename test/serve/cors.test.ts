@@ -69,7 +69,7 @@ test('a preflight needs no token, lasts two hours, and differs by origin for cac
     'access-control-allow-origin': APP,
     'access-control-allow-methods': 'GET, HEAD, POST',
     'access-control-allow-headers':
-      'Authorization, Content-Type, Content-Encoding, Last-Event-ID, traceparent, tracestate, baggage',
+      'Authorization, Content-Type, Content-Encoding, Last-Event-ID, traceparent, tracestate, baggage, Mcp-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name',
     'access-control-max-age': '7200',
     vary: 'Origin',
   });

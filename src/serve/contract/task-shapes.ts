@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DELIVERY_OUTCOMES, OUTPUT_TYPES, TASK_STATUSES } from '../../model/documents.ts';
 import { STATS_GROUPS } from '../../model/task-reading.ts';
+import { COST_SOURCES, COST_VERDICTS } from '../../project/genai/cost-basis.ts';
 import { count, shape, storedShape, text, textOrNull, time, timeOrNull } from './shape.ts';
 
 const sender = (): z.ZodType => z.enum(['agent', 'anonymous']).optional();
@@ -60,6 +61,7 @@ export const taskItem: z.ZodType = storedShape('TaskItem', {
   input_tokens: amount(),
   output_tokens: amount(),
   duration_seconds: amount(),
+  cost_basis: z.object({ source: z.enum(COST_SOURCES), verdict: z.enum(COST_VERDICTS) }).nullable(),
 });
 
 export const taskPage: z.ZodType = shape(
@@ -107,6 +109,7 @@ export const finalResult: z.ZodType = storedShape('FinalResult', {
     duration_seconds: amount().optional(),
     cache_read_input_tokens: amount().optional(),
     cache_creation_input_tokens: amount().optional(),
+    cost_basis: z.looseObject({ source: z.enum(COST_SOURCES), verdict: text() }).optional(),
   }),
   completed_at: time(),
   status: z.enum(['completed', 'failed', 'cancelled', 'abandoned']),

@@ -7,9 +7,9 @@ export interface CorsOptions {
   readonly methods: readonly string[];
 }
 
-/** Headers that a page may send. `Last-Event-ID` resumes a stream; the last three come with traced requests. */
+/** Headers that a page may send. `Last-Event-ID` resumes a stream; the next three come with traced requests, the others with MCP. */
 const REQUEST_HEADERS =
-  'Authorization, Content-Type, Content-Encoding, Last-Event-ID, traceparent, tracestate, baggage';
+  'Authorization, Content-Type, Content-Encoding, Last-Event-ID, traceparent, tracestate, baggage, Mcp-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name';
 
 /** Headers of answers that a page may read. */
 const ANSWER_HEADERS = 'Link, Location, Retry-After, Task-Logs-Skipped-Lines';

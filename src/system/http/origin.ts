@@ -29,9 +29,15 @@ export function checkOrigin(req: IncomingMessage, { what, origins }: OriginOptio
   for (const authority of [targetOf(req), host]) {
     if (authority !== undefined && !isLoopbackAuthority(authority)) throw foreignHost(authority, what);
   }
-  const { origin } = req.headers;
+  checkPage(req, { what, origins });
+}
+
+/** The half of `checkOrigin` that looks at the page alone, for requests under any name of this host. */
+export function checkPage(req: IncomingMessage, { what, origins }: OriginOptions): void {
+  const { origin, host = 'localhost' } = req.headers;
   if (origin !== undefined) {
-    if (!isSameOrigin(origin, host) && !origins.includes(origin)) throw foreignPage(origin, what);
+    if (!isSameOrigin(origin, host.toLowerCase()) && !origins.includes(origin))
+      throw foreignPage(origin, what);
   } else if (isFromOtherPage(req)) throw foreignPage('another site', what);
 }
 

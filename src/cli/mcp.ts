@@ -1,0 +1,54 @@
+import { once } from 'node:events';
+import { StdioServerTransport, serveStdio } from '@modelcontextprotocol/server/stdio';
+import { loadConfig } from '../config/config.ts';
+import { messageOf } from '../errors.ts';
+import type { McpReader } from '../mcp/mcp-reader.ts';
+import { createServerFactory } from '../mcp/mcp-server.ts';
+import type { JsonObject } from '../model/json.ts';
+import { findHolder } from '../store/lock.ts';
+import { readVersion } from '../system/version.ts';
+import { searchingReader } from '../trail/search/searching-reader.ts';
+import { say } from './terminal/say.ts';
+
+/** Bytes of one message of the client: many times the arguments of a call. */
+const MESSAGE_BYTES_MAX = 1_048_576;
+
+/**
+ * Answers the Model Context Protocol on standard input and output until the input ends: no service has to run. Nothing is
+ * written and no lock is taken, so a service may hold the directory. Returns the exit code.
+ */
+export async function serveStandardStreams(dir: string | undefined): Promise<number> {
+  const config = loadConfig({ flags: { TASK_LOGS_DIR: dir }, recordsOnly: true });
+  const { logDir } = config;
+  const reader = searchingReader(config);
+  const version = readVersion();
+  // Standard output is the protocol's alone.
+  const onError = (error: unknown): void => say(messageOf(error));
+  const factory = createServerFactory({
+    reader,
+    version,
+    readHealth: () => readState(logDir, reader, version),
+    onError,
+  });
+  const transport = new StdioServerTransport(process.stdin, process.stdout, {
+    maxBufferSize: MESSAGE_BYTES_MAX,
+  });
+  const ended = once(process.stdin, 'close');
+  serveStdio(factory, { transport, maxSubscriptions: 0, onerror: onError });
+  await ended;
+  return 0;
+}
+
+/** Which process records into the directory. Its own state is in its `/readyz`. */
+async function readState(logDir: string, reader: McpReader, version: string): Promise<JsonObject> {
+  const { items } = await reader.listTasks({ limit: 1 });
+  const holder = await findHolder(logDir);
+  return {
+    status: holder === undefined ? 'no service runs' : 'a service runs',
+    log_directory: logDir,
+    holder:
+      holder === undefined ? null : { pid: holder.pid, host: holder.host, started_at: holder.started_at },
+    newest_task: items[0]?.task_id ?? null,
+    version,
+  };
+}

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { DELIVERY_OUTCOMES } from '../../model/documents.ts';
+import type { JsonObject } from '../../model/json.ts';
+import { time } from '../../serve/query.ts';
+import { countOf, Rows } from '../answer.ts';
+import { defineTool, type Tool } from '../tool.ts';
+import { askedOf, cursor, linkOf, rowLimit } from '../tool-arguments.ts';
+
+const SHOWN = [
+  'timestamp',
+  'provider',
+  'delivery_id',
+  'event_type',
+  'outcome',
+  'reason',
+  'task_ids',
+  'trace_id',
+  'stages',
+] as const;
+
+export const listDeliveries: Tool = defineTool({
+  name: 'list_deliveries',
+  title: 'List webhook deliveries',
+  description:
+    'Lists the webhook deliveries that came, newest first, also those that were refused or started no task, with the reason.',
+  schema: z.strictObject({
+    provider: z.string().min(1, 'must not be empty').optional(),
+    outcome: z
+      .enum(DELIVERY_OUTCOMES, { error: `must be one of ${DELIVERY_OUTCOMES.join(', ')}` })
+      .optional(),
+    since: time.describe('2h, 3d, 1w, a date, or ISO 8601 with a zone.'),
+    until: time,
+    limit: rowLimit(20, 50),
+    cursor,
+  }),
+  run: async (given, { reader }) => {
+    const { items, nextCursor } = await reader.listDeliveries({ ...given, asked: askedOf(given) });
+    const { limit, cursor: _, ...asked } = given;
+    return {
+      title:
+        items.length === 0 ? 'No delivery matches.' : `${countOf(items.length, 'delivery', 'deliveries')}.`,
+      rows: new Rows().addAll(items.map(shownOf)).texts,
+      more:
+        nextCursor === null
+          ? []
+          : [{ arguments: { cursor: nextCursor }, link: linkOf('/api/webhooks', { ...asked, limit }) }],
+    };
+  },
+});
+
+function shownOf(item: JsonObject): JsonObject {
+  return Object.fromEntries(SHOWN.map((name) => [name, item[name]]));
+}
