@@ -178,12 +178,6 @@ export class Books {
     this.#onChange();
   }
 
-  /** Records that the store wrote. */
-  countAccepted(count: number): void {
-    this.#accepted += count;
-    this.#onChange();
-  }
-
   /** Records that were lost. `reason` is one of a few fixed words, never data: it becomes the label of a metric. */
   countDropped(reason: string, count = 1): void {
     add(this.#dropped, reason, count);

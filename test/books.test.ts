@@ -95,7 +95,7 @@ test('each change is reported, and a text that is set again is none', () => {
   const books = new Books(() => {
     changes += 1;
   });
-  books.countAccepted(1);
+  books.countReceived(1, 1);
   books.setReason('store', 'full');
   books.setReason('store', 'full');
   books.setReason('store', undefined);

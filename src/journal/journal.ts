@@ -6,6 +6,7 @@ import { checkFolders } from '../system/files/real-folders.ts';
 import { namesIn } from '../system/optional-files.ts';
 import { isSameProcess, ownIdentity, type ProcessIdentity } from '../system/process-identity.ts';
 import { Appender } from './appender.ts';
+import { LeftCursors } from './cursor-files.ts';
 import { JournalBooks, type JournalOptions } from './journal-books.ts';
 import { type FoundSegment, JournalBound } from './journal-limit.ts';
 import type { JournalEntry, TelemetrySource } from './line.ts';
@@ -51,6 +52,7 @@ export class Journal {
   readonly #problems: SegmentProblems;
   readonly #counts: JournalBooks;
   readonly #bound: JournalBound;
+  readonly #leftCursors: LeftCursors;
   #isCounting = false;
   #closed = false;
 
@@ -59,6 +61,7 @@ export class Journal {
     this.#segments = new SegmentList(options.destinations);
     this.#problems = new SegmentProblems(options.books);
     this.#counts = new JournalBooks(options);
+    this.#leftCursors = new LeftCursors(options.directory, this.#segments);
     this.#bound = new JournalBound(options, {
       remove: (found) => this.#drop(found),
       isAside: (id) => this.#problems.has(id),
@@ -100,7 +103,6 @@ export class Journal {
   complete(id: string, size: number, entries?: number): void {
     const segment = this.#segments.find(id);
     segment?.complete(size);
-    // A destination that has passed it looks once more: only now it is known how many records there were.
     if (segment !== undefined) this.#segments.add(segment);
     if (entries !== undefined) this.#counts.complete(id, entries, segment);
     this.wake();
@@ -241,6 +243,7 @@ export class Journal {
     }
     books.setReason('journal claims', undefined);
     this.#problems.look(names);
+    await this.#leftCursors.look(names);
     let claimed = 0;
     for (const name of names.sort()) {
       // A name begins with the id. A backlog has thousands, and a look comes each second.
@@ -289,6 +292,7 @@ export class Journal {
         this.#options.books.setReason('journal', messageOf(error));
       }
     }
+    await this.#leftCursors.clean();
     this.wake();
   }
 
@@ -320,10 +324,7 @@ export class Journal {
     this.#isCounting = true;
     try {
       // Also those that are claimed meanwhile.
-      for (const segment of this.#segments.each()) {
-        if (this.#closed) return;
-        await segment.count().catch(() => {});
-      }
+      for (const segment of this.#segments.each()) await segment.count().catch(() => {});
     } finally {
       this.#isCounting = false;
     }

@@ -1,6 +1,7 @@
 import type { OtlpAnyValue, OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from '../model/otlp.ts';
 import { wellFormed } from '../model/text.ts';
-import { redact, redactJson, redactNamedText, rulesVersion } from '../redact/redact.ts';
+import { rulesVersion } from '../redact/extra-rules.ts';
+import { redact, redactJson, redactNamedText } from '../redact/redact.ts';
 
 /**
  * A segment line is one letter and JSON: `H` the header (first line), `C` the resource and scope of the following

@@ -1,5 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { isProcessAlive, isSameProcess, type ProcessIdentity } from '../system/process-identity.ts';
+import { idOfCursorFile } from './cursor-files.ts';
 
 /** A segment of another host that was not touched for this long belongs to a dead process. */
 const FOREIGN_STALE_MS = 60_000;
@@ -33,16 +34,9 @@ export function parseSegmentName(name: string): SegmentName | undefined {
   return { id, owner: { host, pid: Number(pid), start }, state };
 }
 
-/** Holds the cursor of each destination. Its name does not change with the segment's state. */
-export function cursorFileName(id: string): string {
-  return `${id}.cursors`;
-}
-
-const OWN = /^[0-9A-Z]{26}\.cursors(?:\.tmp)?$/;
-
 /** Whether the journal has made a file of this name. `.nfs...` is a removed file that is still open. */
 export function isJournalName(name: string): boolean {
-  return OWN.test(name) || NAME.test(name) || name.startsWith('.nfs');
+  return idOfCursorFile(name) !== undefined || NAME.test(name) || name.startsWith('.nfs');
 }
 
 /**

@@ -6,8 +6,9 @@ import { readText } from '../system/durable.ts';
 import { PRIVATE_FILE } from '../system/files/modes.ts';
 import { writeNewText } from '../system/files/new-file.ts';
 import { ownIdentity } from '../system/process-identity.ts';
+import { cursorFileName } from './cursor-files.ts';
 import { SegmentCounts } from './segment-counts.ts';
-import { cursorFileName, formatSegmentName, type SegmentState } from './segment-name.ts';
+import { formatSegmentName, type SegmentState } from './segment-name.ts';
 import { SegmentReader } from './segment-reader.ts';
 
 /** A few destinations with an offset each. Something larger is not ours, and not read. */

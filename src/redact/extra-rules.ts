@@ -30,6 +30,7 @@ let known: Known | undefined;
 let ownChars: ReadonlySet<number> = new Set();
 let ownCharsMin = 0;
 let ownCharsMax = 0;
+let version = 0;
 
 /** Sets values to mask in addition: this process's own passwords and tokens. Replaces those of an earlier call. */
 export function setOwnSecrets(values: readonly string[]): void {
@@ -53,6 +54,11 @@ export function setOwnSecrets(values: readonly string[]): void {
 export function setExtraRules(rules: readonly ExtraRule[]): void {
   configured = rules;
   combine();
+}
+
+/** Another number after each change of the rules: what a caller has kept of a masked text is of use with the same one only. */
+export function rulesVersion(): number {
+  return version;
 }
 
 /** Whether anything is to be masked in addition to the rules of this folder. */
@@ -99,6 +105,7 @@ export function findExtra(text: string): readonly Found[] {
 const AROUND = /(?<!\[)\^|\$|\\B|\(\?<?[=!]/;
 
 function combine(): void {
+  version += 1;
   const rules = own === undefined ? configured : [own, ...configured];
   known =
     rules.length === 0

@@ -91,16 +91,8 @@ const lastNamed = new Map<string, { readonly value: string; readonly masked: str
 const NAMES_MAX = 256;
 const NAMED_CHARS_MAX = 256;
 
-let rules = 0;
-
-/** Another number after each change of the rules: what a caller has kept of a masked text is of use with the same one only. */
-export function rulesVersion(): number {
-  return rules;
-}
-
 /** What was found belongs to the rules until now. */
 function forget(): void {
-  rules += 1;
   lastPlain = undefined;
   lastNamed.clear();
   forgetNames();

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { cursorFileName, formatSegmentName, parseSegmentName } from '../../src/journal/segment-name.ts';
+import { cursorFileName } from '../../src/journal/cursor-files.ts';
+import { formatSegmentName, parseSegmentName } from '../../src/journal/segment-name.ts';
 import { ownIdentity } from '../../src/system/process-identity.ts';
 
 const ID = '01KDY0000000000000000000AB';

@@ -13,7 +13,7 @@ const isMissing = 'missing' in tool;
 
 const EIO = 5;
 
-/** Runs until a file tells it to end, and leaves a file of its own when it has. */
+/** Runs until the file `end` is there, and leaves a file of its own when it has. */
 const AGENT = `
 touch "$1/began.$TASK_LOGS_TASK_ID"
 until [ -e "$1/end" ]; do sleep 0.1; done

@@ -1,49 +1,36 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Verdict } from './check/check.ts';
+import { missingParts, OptionsError, readArguments, type StormArguments, USAGE } from './options.ts';
 import { type RoundResult, runRound } from './round.ts';
-import { GROUPS, type Group } from './schedule.ts';
-
-const USAGE = `npm run test:storm -- [--minutes N] [--seed S] [--round-seconds N] [--every-ms N] [--queue memory|redis|any]
-  [--faults ${GROUPS.join(',')}] [--first-round N] [--keep]
-
-Starts all parts of the program, kills, stops and cuts them off by a schedule, and checks at the end of each round that
-each acknowledged fact is stored once. The same seed gives the same schedule. Exit code: 0 nothing found, 1 a violation
-(its directory is kept), 2 a fault of the harness.
-`;
-
-/** Without the power: its rounds sync each record, and have no other fault of the disk. */
-const DEFAULT_GROUPS: readonly Group[] = GROUPS.filter((group) => group !== 'power');
-
-const SECONDS_A_ROUND = 75;
-const EVERY_MS = 300;
 
 /** Violations that are printed of one round; all are in its verdict.json. */
 const PRINTED_MAX = 40;
 
-export interface StormOptions {
-  readonly minutes: number;
-  readonly seed: string;
-  readonly groups: ReadonlySet<Group>;
-  readonly queue: 'memory' | 'redis' | 'any';
-  readonly roundSeconds: number;
-  readonly everyMs: number;
-  readonly firstRound: number;
-  /** Keep the directories of good rounds. */
-  readonly keep: boolean;
+export interface StormOptions extends StormArguments {
   readonly print: (line: string) => void;
 }
 
 /** Returns the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   try {
-    const options = readOptions(args);
-    if (options === undefined) return 2;
-    const rounds = await runStorm(options);
+    const options = readArguments(args);
+    if (options === undefined) {
+      process.stdout.write(USAGE);
+      return 0;
+    }
+    const missing = missingParts(options);
+    if (missing.length > 0) throw new OptionsError(missing.join('\n'));
+    const print = (line: string): void => void process.stdout.write(`${line}\n`);
+    const rounds = await runStorm({ ...options, print });
     return rounds.some(({ violations }) => violations.length > 0) ? 1 : 0;
   } catch (error) {
+    if (error instanceof OptionsError) {
+      const lines = error.message.split('\n').map((line) => `storm: ${line}\n`);
+      process.stderr.write(`${lines.join('')}storm: --help names all options\n`);
+      return 2;
+    }
     process.stderr.write(
       `storm: a fault of the harness: ${error instanceof Error ? error.stack : String(error)}\n`,
     );
@@ -132,49 +119,4 @@ function listed(counts: Readonly<Record<string, number>>): string {
     .sort()
     .map(([name, count]) => `${name} ${count}`)
     .join(', ');
-}
-
-function readOptions(args: readonly string[]): StormOptions | undefined {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      minutes: { type: 'string', default: '5' },
-      seed: { type: 'string', default: String(Math.floor(Math.random() * 1e6)) },
-      faults: { type: 'string', default: DEFAULT_GROUPS.join(',') },
-      queue: { type: 'string', default: 'any' },
-      'round-seconds': { type: 'string', default: String(SECONDS_A_ROUND) },
-      'every-ms': { type: 'string', default: String(EVERY_MS) },
-      'first-round': { type: 'string', default: '1' },
-      keep: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
-  const groups = values.faults.split(',');
-  const queue = (['memory', 'redis', 'any'] as const).find((one) => one === values.queue);
-  const numbers = [values.minutes, values['round-seconds'], values['every-ms'], values['first-round']].map(
-    Number,
-  );
-  const [minutes = 0, roundSeconds = 0, everyMs = 0, firstRound = 0] = numbers;
-  const isValid = groups.every(isGroup) && numbers.every((number) => number > 0);
-  if (values.help || queue === undefined || !isValid) {
-    process.stderr.write(USAGE);
-    return undefined;
-  }
-  const print = (line: string): void => void process.stdout.write(`${line}\n`);
-  const { seed, keep } = values;
-  return {
-    minutes,
-    seed,
-    queue,
-    roundSeconds,
-    everyMs,
-    firstRound,
-    keep,
-    print,
-    groups: new Set(groups.filter(isGroup)),
-  };
-}
-
-function isGroup(text: string): text is Group {
-  return GROUPS.some((group) => group === text);
 }

@@ -9,17 +9,26 @@ import type { TaskIntake } from '../task-intake.ts';
 import { adoptFormerTasks, closeUnaccepted, type FormerTasksOptions } from './former-tasks.ts';
 import { requeueUnfinished } from './requeue.ts';
 
-/** Interval in milliseconds for what other processes have ended, and for what the queue could not take before. */
+/** Longest pause in milliseconds between two passes: for what other processes have ended. */
 const PASS_MS = 60_000;
 
-/** Milliseconds until the next pass when a worker is gone: a little longer than the wait for what it has recorded. */
-const AGAIN_MS = 10_500;
+/**
+ * The pause when the queue takes nothing. Redis may be back soon, and a whole interval would be longer than the silence after
+ * which a task whose worker is gone counts as abandoned.
+ */
+const REFUSED_MS = 10_000;
+
+/** Shortest pause: jobs become due one after the other, and a pass looks at all of them. */
+const PASS_MIN_MS = 500;
 
 /**
  * Passes that look for tasks which the last process has not accepted. Their records may be late: another living process may
  * have claimed the journal of that process.
  */
 const LOOKS = 3;
+
+/** Pause in milliseconds between two of them, however fast the passes are. */
+const LOOK_PAUSE_MS = 30_000;
 
 /** Problems that the notice lists. */
 const SHOWN_MAX = 5;
@@ -60,18 +69,19 @@ export class Requeueing {
   /** Tasks and failures that the log names already. */
   readonly #logged = new Set<string>();
   readonly #gone = new Map<string, number>();
-  readonly #timer: NodeJS.Timeout;
+  /** The next pass. Each pass says when that is. */
+  #next: NodeJS.Timeout | undefined;
   #last: Promise<number> = Promise.resolve(0);
   /** Resolves when the tasks of a version without kept jobs are kept, or could not be. */
   readonly adopted: Promise<void>;
   #settleAdopted: () => void = () => {};
-  #again: NodeJS.Timeout | undefined;
   #looks = 0;
+  #lookFromMs = 0;
   #isClosed = false;
 
   constructor(parts: KeptJobsParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => void this.run(), PASS_MS).unref();
+    this.#passIn(PASS_MS);
     this.adopted = new Promise((resolve) => {
       this.#settleAdopted = resolve;
     });
@@ -85,8 +95,7 @@ export class Requeueing {
 
   close(): void {
     this.#isClosed = true;
-    clearInterval(this.#timer);
-    clearTimeout(this.#again);
+    clearTimeout(this.#next);
   }
 
   async #pass(): Promise<number> {
@@ -94,6 +103,7 @@ export class Requeueing {
     // What earlier processes have recorded may be the end of a task.
     await trail.recovered;
     if (this.#isClosed) return 0;
+    let nextMs = PASS_MS;
     const problems = new Map<string, string>();
     const onProblem = (taskId: string, reason: string): void => void problems.set(taskId, reason);
     await this.#prepare(onProblem);
@@ -111,26 +121,29 @@ export class Requeueing {
         isOwn,
         onProblem,
         gone: this.#gone,
+        onEarly: (ms) => {
+          nextMs = Math.min(nextMs, ms);
+        },
       });
     } catch (error) {
+      nextMs = Math.min(nextMs, REFUSED_MS);
       this.#logOnce('', `unfinished tasks could not be queued again: ${messageOf(error)}`);
       return 0;
     } finally {
       this.#report(problems, trail.books);
-      this.#lookAgain();
+      this.#passIn(nextMs);
     }
   }
 
-  /** A worker that is gone is waited for: a whole interval would be longer than the silence after which its task is abandoned. */
-  #lookAgain(): void {
-    clearTimeout(this.#again);
-    if (this.#gone.size > 0 && !this.#isClosed)
-      this.#again = setTimeout(() => void this.run(), AGAIN_MS).unref();
+  #passIn(ms: number): void {
+    clearTimeout(this.#next);
+    if (!this.#isClosed)
+      this.#next = setTimeout(() => void this.run(), Math.max(PASS_MIN_MS, Math.ceil(ms))).unref();
   }
 
   /** With what the last process has left. */
   async #prepare(onProblem: FormerTasksOptions['onProblem']): Promise<void> {
-    if (this.#looks >= LOOKS) return;
+    if (this.#looks >= LOOKS || performance.now() < this.#lookFromMs) return;
     const { jobs, home, queue, intake, trail } = this.#parts;
     const { reader, config } = trail;
     const isOwn = (taskId: string): boolean => intake.has(taskId);
@@ -138,7 +151,9 @@ export class Requeueing {
     try {
       if ((await jobs.readOpening()) === undefined) await adoptFormerTasks(options);
       this.#settleAdopted();
-      if (await closeUnaccepted(options)) this.#looks += 1;
+      if (!(await closeUnaccepted(options))) return;
+      this.#looks += 1;
+      this.#lookFromMs = performance.now() + LOOK_PAUSE_MS;
     } catch (error) {
       // What is kept already is queued all the same. The next pass tries again.
       this.#logOnce('', `tasks of an earlier run could not be read: ${messageOf(error)}`);

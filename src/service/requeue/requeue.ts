@@ -9,7 +9,7 @@ import type { Reader } from '../../serve/reader.ts';
 import { isSuperseded } from '../../system/lease-guard.ts';
 import { isProcessAlive } from '../../system/process-identity.ts';
 
-/** Youngest age in milliseconds with Redis: records about a younger job may still be in transit. The next pass looks at it. */
+/** Youngest age in milliseconds with Redis: records about a younger job, or of a worker that has just ended, may be in transit. */
 const AGE_MIN_MS = 10_000;
 
 /** Larger numbers are not those of attempts. */
@@ -25,11 +25,13 @@ export interface RequeueOptions {
   /** Whether the job is being accepted or cancelled at this moment. */
   isBusy(taskId: string): boolean;
   /** Since when (`performance.now()`) the worker of a task is known to be gone, by task id: kept between two passes. */
-  readonly gone?: Map<string, number>;
+  readonly gone: Map<string, number>;
   /** Whether this process has accepted the task, so that its records are on their way. */
   isOwn?(taskId: string): boolean;
   /** A job that cannot be read or queued; the others are queued all the same. */
   onProblem(taskId: string, reason: string): void;
+  /** A job that may be queued in so many milliseconds and not before: a pass then decides. */
+  onEarly(ms: number): void;
 }
 
 /**
@@ -40,8 +42,8 @@ export async function requeueUnfinished(options: RequeueOptions): Promise<number
   const { jobs } = options;
   let queued = 0;
   const taskIds = await jobs.taskIds();
-  for (const taskId of options.gone?.keys() ?? [])
-    if (!taskIds.includes(taskId)) options.gone?.delete(taskId);
+  const kept = new Set(taskIds);
+  for (const taskId of options.gone.keys()) if (!kept.has(taskId)) options.gone.delete(taskId);
   for (const taskId of taskIds) {
     try {
       // Its removal has failed before.
@@ -72,12 +74,13 @@ async function requeueOne(taskId: string, options: RequeueOptions): Promise<bool
   const metadata = recorded?.opened_by === undefined ? recorded : undefined;
   // An abandoned task is queued from its entry; an attempt over the maximum ends without one.
   if (isOver || isFinal(metadata?.status)) {
-    options.gone?.delete(taskId);
+    options.gone.delete(taskId);
     if (!options.isBusy(taskId)) await jobs.remove(taskId);
     return false;
   }
-  if (!isLost(entry, metadata, options)) return false;
-  options.gone?.delete(taskId);
+  const lostInMs = msUntilLost(entry, metadata, options.gone);
+  if (lostInMs !== undefined && lostInMs > 0) options.onEarly(lostInMs);
+  if (lostInMs !== 0) return false;
   const job: Job = {
     ...entry.job,
     ...(queue.home === undefined && { home }),
@@ -85,6 +88,7 @@ async function requeueOne(taskId: string, options: RequeueOptions): Promise<bool
   };
   if (options.isBusy(taskId) || jobs.hasEnded(taskId)) return false;
   await queue.push(job);
+  options.gone.delete(taskId);
   if (metadata === undefined) describeAgain(job, entry.createdAt);
   // Records that it is queued: a running task without heartbeats would be closed as abandoned.
   else if (metadata.status !== 'queued' || metadata.attempt !== job.attempt) describeRequeue(job);
@@ -114,24 +118,30 @@ function isOwnQueue(entry: JobEntry, { queue, home }: RequeueOptions): boolean {
   return entry.queue.system === queue.system;
 }
 
-/** Whether no process can have the job any more. */
-function isLost(
+/** Milliseconds until no process can have the job any more: 0 now, undefined while one has it. */
+function msUntilLost(
   entry: JobEntry,
   metadata: JsonObject | undefined,
-  { gone }: Pick<RequeueOptions, 'gone'>,
-): boolean {
-  if (isVolatile(entry)) return true;
+  gone: Map<string, number>,
+): number | undefined {
+  if (isVolatile(entry)) return 0;
   const isAlive = isWorkerAlive(entry);
-  if (isAlive === true) return false;
-  if (isAlive === false && gone !== undefined) {
+  if (isAlive === true) return undefined;
+  const times: number[] = [];
+  if (isAlive === false) {
     // The end that it has recorded may be in its journal, which the holder takes over within a second.
     const sinceMs = gone.get(entry.job.taskId) ?? performance.now();
     gone.set(entry.job.taskId, sinceMs);
-    if (performance.now() - sinceMs > AGE_MIN_MS) return true;
+    times.push(msLeft(performance.now() - sinceMs));
   }
-  // A worker that had taken the job before Redis lost it goes on with it.
-  if (metadata !== undefined && metadata.status !== 'queued' && metadata.status !== 'abandoned') return false;
-  return Date.now() - Date.parse(entry.updatedAt) > AGE_MIN_MS;
+  // Else a worker that had taken the job before Redis lost it goes on with it.
+  if (metadata === undefined || metadata.status === 'queued' || metadata.status === 'abandoned')
+    times.push(msLeft(Date.now() - Date.parse(entry.updatedAt)));
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+function msLeft(ageMs: number): number {
+  return Math.max(0, AGE_MIN_MS - ageMs);
 }
 
 /** Undefined: no process of this machine has begun it. A service that was replaced ends as soon as it goes on. */

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { cursorFileName } from '../../journal/cursor-files.ts';
 import { HOLDER } from '../../journal/destination.ts';
-import { cursorFileName, parseSegmentName } from '../../journal/segment-name.ts';
+import { parseSegmentName } from '../../journal/segment-name.ts';
 import { BATCH_BYTES_MAX, SegmentReader } from '../../journal/segment-reader.ts';
 import { parseObject } from '../../model/json.ts';
 import { readText } from '../../system/durable.ts';

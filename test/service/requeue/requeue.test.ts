@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/model/json.ts';
 import { InProcessQueue } from '../../../src/queue/in-process-queue.ts';
+import type { JobWorker } from '../../../src/queue/job-entry.ts';
 import { JobStore } from '../../../src/queue/job-store.ts';
 import type { Job } from '../../../src/queue/queue.ts';
 import { setRecorder } from '../../../src/record/recorder.ts';
 import { requeueUnfinished } from '../../../src/service/requeue/requeue.ts';
+import { ownIdentity } from '../../../src/system/process-identity.ts';
 import { agentsOf, Fleet, submit, waitingUntilGo } from '../../support/fleet.ts';
 import { tempDir } from '../../support/log-dir.ts';
 import { MemoryRecorder } from '../../support/memory-recorder.ts';
@@ -46,6 +48,7 @@ interface Kept {
   readonly job: Job;
   readonly queue?: typeof HERE | typeof REDIS;
   readonly isStarted?: boolean;
+  readonly worker?: JobWorker;
   /** Milliseconds since the entry was written. */
   readonly ageMs?: number;
 }
@@ -58,6 +61,8 @@ interface Case {
   readonly over?: readonly string[];
   readonly isRedis?: boolean;
   readonly busy?: readonly string[];
+  /** By task id: for how many milliseconds its worker is known to be gone. */
+  readonly goneMs?: Readonly<Record<string, number>>;
 }
 
 interface Outcome {
@@ -65,13 +70,19 @@ interface Outcome {
   readonly left: readonly string[];
   readonly recorded: readonly unknown[];
   readonly problems: ReadonlyMap<string, string>;
+  /** In how many milliseconds a pass is to look again. */
+  readonly early: readonly number[];
 }
 
-async function requeue({ kept, metadata = {}, known, over, isRedis, busy = [] }: Case): Promise<Outcome> {
+async function requeue(given: Case): Promise<Outcome> {
+  const { kept, metadata = {}, known, over, isRedis, busy = [], goneMs = {} } = given;
+  const now = performance.now();
+  const gone = new Map(Object.entries(goneMs).map(([id, ms]) => [id, now - ms]));
   const logDir = await tempDir();
   const jobs = await JobStore.open(logDir);
-  for (const { job, queue = isRedis ? REDIS : HERE, isStarted, ageMs = 60_000 } of kept) {
+  for (const { job, queue = isRedis ? REDIS : HERE, isStarted, worker, ageMs = 60_000 } of kept) {
     await jobs.add(job, queue, isStarted);
+    if (worker !== undefined) await jobs.update(job.taskId, { worker });
     const path = join(logDir, '_queue', `${job.taskId}.json`);
     const entry = JSON.parse(await readFile(path, 'utf8'));
     const then = new Date(Date.now() - ageMs).toISOString();
@@ -82,6 +93,7 @@ async function requeue({ kept, metadata = {}, known, over, isRedis, busy = [] }:
   const recorder = new MemoryRecorder();
   setRecorder(recorder);
   const problems = new Map<string, string>();
+  const early: number[] = [];
   try {
     const count = await requeueUnfinished({
       jobs,
@@ -89,6 +101,8 @@ async function requeue({ kept, metadata = {}, known, over, isRedis, busy = [] }:
       home: 'here',
       isBusy: (id) => busy.includes(id),
       onProblem: (id, reason) => void problems.set(id, reason),
+      onEarly: (ms) => void early.push(ms),
+      gone,
       reader: { readDocument: async (id) => metadata[id] },
     });
     expect(count).toBe(queue.pushed.length);
@@ -96,7 +110,7 @@ async function requeue({ kept, metadata = {}, known, over, isRedis, busy = [] }:
     setRecorder(undefined);
   }
   const recorded = recorder.facts.map(({ body }) => body);
-  return { pushed: queue.pushed, left: await jobs.taskIds(), recorded, problems };
+  return { pushed: queue.pushed, left: await jobs.taskIds(), recorded, problems, early };
 }
 
 const QUEUED = { status: 'queued', attempt: 1 };
@@ -147,6 +161,50 @@ test.each<[string, Omit<Case, 'kept'> & Partial<Kept>]>([
 ])('a job %s is left alone', async (_which, { queue, ageMs, ...given }) => {
   const kept = { job: jobOf('task-1'), ...(queue && { queue }), ...(ageMs !== undefined && { ageMs }) };
   expect(await requeue({ kept: [kept], ...given })).toMatchObject({ pushed: [], left: ['task-1'] });
+});
+
+/** Of this machine, and not alive. */
+const DEAD = { ...ownIdentity(), start: 'dead-1' };
+
+test.each<[string, Omit<Case, 'kept'> & Partial<Kept>, number | undefined]>([
+  ['of a worker that is gone', { isStarted: true, worker: DEAD, metadata: { 'task-1': RUNNING } }, 10_000],
+  [
+    'of a worker that is gone for six seconds',
+    { isStarted: true, worker: DEAD, metadata: { 'task-1': RUNNING }, goneMs: { 'task-1': 6_000 } },
+    4_000,
+  ],
+  ['that is young', { ageMs: 5_000, metadata: { 'task-1': QUEUED } }, 5_000],
+  [
+    'that is young, of a worker that is gone',
+    { isStarted: true, worker: DEAD, ageMs: 5_000, metadata: { 'task-1': QUEUED } },
+    5_000,
+  ],
+  [
+    'of a worker that lives',
+    { isStarted: true, worker: ownIdentity(), metadata: { 'task-1': RUNNING } },
+    undefined,
+  ],
+  ['that another machine runs', { isStarted: true, metadata: { 'task-1': RUNNING } }, undefined],
+])('a job of Redis %s says when the next pass is to look at it', async (_which, given, dueMs) => {
+  const { isStarted, worker, ageMs, ...rest } = given;
+  const kept = [
+    {
+      job: jobOf('task-1'),
+      ...(isStarted && { isStarted }),
+      ...(worker && { worker }),
+      ...(ageMs !== undefined && { ageMs }),
+    },
+  ];
+  const { pushed, early } = await requeue({ kept, isRedis: true, ...rest });
+  expect(pushed).toEqual([]);
+  expect(early).toHaveLength(dueMs === undefined ? 0 : 1);
+  for (const ms of early) expect(ms).toBeLessThanOrEqual(dueMs ?? 0);
+});
+
+test('a job of Redis whose worker is gone for longer is queued as its next attempt', async () => {
+  const kept = [{ job: jobOf('task-1'), isStarted: true, worker: DEAD }];
+  const given = { kept, isRedis: true, metadata: { 'task-1': RUNNING }, goneMs: { 'task-1': 10_001 } };
+  expect(await requeue(given)).toMatchObject({ pushed: [{ taskId: 'task-1', attempt: 2 }], early: [] });
 });
 
 test.each(['completed', 'failed', 'cancelled'])(
