@@ -56,10 +56,15 @@ export function written<Schema extends z.ZodType>(schema: Schema, json: JsonObje
   return schema;
 }
 
+/** What stands behind the first `?`. A value may contain another one. */
+export function parametersOf(url: string): URLSearchParams {
+  const at = url.indexOf('?');
+  return new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
+}
+
 /** The parameters of a request but for those that name a part of its answer: the same for all pages of a list. */
 export function askedOf(url: string): string {
-  const at = url.indexOf('?');
-  const parameters = new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
+  const parameters = parametersOf(url);
   for (const name of ['cursor', 'limit']) parameters.delete(name);
   parameters.sort();
   return parameters.toString();
@@ -74,9 +79,8 @@ export function readQuery<Query>(
   schema: z.ZodType<Query>,
   lists: readonly string[] = [],
 ): Query {
-  const at = url.indexOf('?');
   const given = new Map<string, string | string[]>();
-  for (const [name, value] of new URLSearchParams(at < 0 ? '' : url.slice(at + 1))) {
+  for (const [name, value] of parametersOf(url)) {
     const before = given.get(name);
     if (lists.includes(name)) {
       given.set(name, Array.isArray(before) ? [...before, value] : [value]);

@@ -98,7 +98,8 @@ async function authenticate(
     throw new RejectedDelivery('ERR_NOT_CONFIGURED', { reason: 'no_secret', message });
   }
   return gate.use(req, provider.bodyBytesMax, async (body) => {
-    const query = new URLSearchParams((req.url ?? '').split('?', 2)[1] ?? '');
+    const [, ...more] = (req.url ?? '').split('?');
+    const query = new URLSearchParams(more.join('?'));
     const request = { headers, body, nowMs: options.now(), query };
     const refusal = await provider.verify(request);
     if (refusal !== undefined) throw new RejectedDelivery('ERR_SIGNATURE_INVALID', refusal);

@@ -5,7 +5,7 @@ import type { TasksToFollow } from '../../model/event-stream.ts';
 import { WORKFLOW_EVENT_TYPES } from '../../model/events.ts';
 import { checkId } from '../../model/ids.ts';
 import type { TaskFilter } from '../../model/task-reading.ts';
-import { limit, readQuery } from '../query.ts';
+import { limit, parametersOf, readQuery } from '../query.ts';
 import { taskFilters } from '../task-query.ts';
 
 /** Tasks of one stream. Each id of an event is the place in all of them, and comes back in a header. */
@@ -74,8 +74,7 @@ export function readTasksToFollow(req: IncomingMessage): {
   const url = req.url ?? '';
   const { task = [], after, list, ...filters } = readQuery(url, tasksStreamQuery, ['task']);
   const taskIds = [...new Set(task)].map((id) => checkId('task id', id));
-  const given = new URLSearchParams(url.split('?', 2)[1] ?? '');
-  const names = [...given.keys()].filter((name) => !['task', 'after', 'list'].includes(name));
+  const names = [...parametersOf(url).keys()].filter((name) => !['task', 'after', 'list'].includes(name));
   const wantsList = list === undefined ? taskIds.length === 0 || names.length > 0 : list === 'true';
   if (!wantsList && taskIds.length === 0)
     throw new TasktrailError('ERR_INPUT_INVALID', 'list: without the list there must be a task');

@@ -56,7 +56,14 @@ export class FollowedTask {
    * that the task is over, all its lines are stored.
    */
   look(version: number): Promise<Look> {
-    if (this.#looked?.version !== version) this.#looked = { version, look: this.#look() };
+    if (this.#looked?.version !== version) {
+      const looked = { version, look: this.#look() };
+      this.#looked = looked;
+      // A failure is no answer for those who come later.
+      looked.look.catch(() => {
+        if (this.#looked === looked) this.#looked = undefined;
+      });
+    }
     return this.#looked.look;
   }
 

@@ -195,7 +195,12 @@ export class LineSource {
   look(version: number): Promise<Arrangement> {
     if (this.#looked?.version !== version) {
       const before = this.#looked?.found.catch(() => undefined);
-      this.#looked = { version, found: this.#look(before) };
+      const looked = { version, found: this.#look(before) };
+      this.#looked = looked;
+      // A failure is no answer for those who come later.
+      looked.found.catch(() => {
+        if (this.#looked === looked) this.#looked = undefined;
+      });
     }
     return this.#looked.found;
   }

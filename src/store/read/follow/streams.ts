@@ -6,8 +6,9 @@ import type { FeedReader } from '../feed-reader.ts';
 import type { TaskListing } from '../task-list.ts';
 import type { Indexes } from '../window/indexes.ts';
 import { FeedEvents, FollowedFeed } from './feed-events.ts';
+import { FollowedList } from './followed-list.ts';
 import { FollowedTasks } from './followed-task.ts';
-import { FollowedList, ListEvents, parseListPlace } from './list-events.ts';
+import { ListEvents, parseListPlace } from './list-events.ts';
 import type { ListSearch } from './list-search.ts';
 import { TaskEvents } from './task-events.ts';
 import { parseTaskPlace, TASK_BEGINNING, type TaskPlace } from './task-place.ts';
@@ -59,22 +60,12 @@ export class Streams {
     const isListWrong = list !== undefined && after !== undefined && sinceMs === undefined;
     if (places.length !== taskIds.length || places.includes(undefined) || isListWrong) throw invalidId();
     for (const taskId of taskIds) if (!(await hasTaskDir(this.#parts.logDir, taskId))) return undefined;
+    // First: a mistake in `q` throws, and nothing is open yet.
+    const { listing, search } = this.#parts;
+    const listParts =
+      list === undefined ? [] : [new ListEvents({ list: this.#list, listing, search, query: list, sinceMs })];
     const parts = taskIds.map((taskId, at) => this.#taskPart(taskId, places[at] ?? TASK_BEGINNING));
-    if (list !== undefined) {
-      const { listing, search } = this.#parts;
-      // A time that has not come: nothing that was sent is known.
-      const isFuture = sinceMs !== undefined && sinceMs > Date.now();
-      parts.push(
-        new ListEvents({
-          list: this.#list,
-          listing,
-          search,
-          query: list,
-          sinceMs: isFuture ? undefined : sinceMs,
-        }),
-      );
-    }
-    return joinParts(parts, true);
+    return joinParts([...parts, ...listParts], true);
   }
 
   /** Undefined without the workflow. */

@@ -8,7 +8,7 @@ export interface StreamPart {
   /** What the reader has got, as text of letters, digits, `.` and `_`. */
   readonly place: string;
   readonly version: number;
-  /** `end`: nothing more now. `over`: nothing more will come. */
+  /** `end`: nothing more now. `over`: nothing more is expected. */
   step(): Promise<readonly StreamEvent[] | 'end' | 'over'>;
   changed(seen: number, signal: AbortSignal): Promise<void>;
   leave(): void;
@@ -25,7 +25,8 @@ export function joinParts(parts: readonly StreamPart[], isNamed: boolean): Event
 class JoinedParts implements EventStream {
   readonly #parts: readonly StreamPart[];
   readonly #isNamed: boolean;
-  readonly #over = new Set<StreamPart>();
+  /** Parts that are over, with their version then: a next attempt of a task changes it. */
+  readonly #over = new Map<StreamPart, number>();
   /** Events that `start` has found. */
   #first: readonly StreamEvent[] | undefined;
   #turn = 0;
@@ -68,9 +69,12 @@ class JoinedParts implements EventStream {
     for (let count = 0; count < length; count += 1) {
       const index = (this.#turn + count) % length;
       const part = this.#parts[index];
-      if (part === undefined || this.#over.has(part) || this.#isClosed) continue;
+      if (part === undefined || this.#isClosed) continue;
+      const { version } = part;
+      if (this.#over.get(part) === version) continue;
+      this.#over.delete(part);
       const step = await part.step();
-      if (step === 'over') this.#over.add(part);
+      if (step === 'over') this.#over.set(part, version);
       else if (step !== 'end' && step.length > 0) {
         this.#turn = index + 1;
         return this.#isNamed ? this.#named(step, index) : step;
@@ -101,11 +105,7 @@ class JoinedParts implements EventStream {
     const wake = (): void => woken.abort();
     signal.addEventListener('abort', wake);
     if (signal.aborted) wake();
-    await Promise.race(
-      this.#parts.flatMap((part, index) =>
-        this.#over.has(part) ? [] : [part.changed(seen[index] ?? 0, woken.signal)],
-      ),
-    );
+    await Promise.race(this.#parts.map((part, index) => part.changed(seen[index] ?? 0, woken.signal)));
     signal.removeEventListener('abort', wake);
     woken.abort();
   }

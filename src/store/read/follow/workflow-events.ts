@@ -1,5 +1,5 @@
 import type { StreamEvent } from '../../../model/event-stream.ts';
-import { parseObject } from '../../../model/json.ts';
+import { type JsonObject, parseObject } from '../../../model/json.ts';
 import type { StoredWorkflow } from '../../../model/workflow.ts';
 import type { FeedPiece, FollowedFeed } from './feed-events.ts';
 import type { FolderWatch } from './folder-watch.ts';
@@ -43,6 +43,8 @@ export class WorkflowEvents implements StreamPart {
   /** Those of the file that are left. */
   #stored: readonly string[] | undefined;
   #events: number | undefined;
+  /** Ids of events that were sent from the file. The feed may get them after the file. */
+  readonly #sent = new Set<unknown>();
   #after: string;
   #state: number;
   #isOver: boolean;
@@ -135,7 +137,9 @@ export class WorkflowEvents implements StreamPart {
       after = next;
     }
     const events = this.#workflow?.events ?? [];
-    return events.filter((event) => !later.has(event.event_id)).map((event) => JSON.stringify(event));
+    const before = events.filter((event) => !later.has(event.event_id));
+    for (const event of before) this.#sent.add(event.event_id);
+    return before.map((event) => JSON.stringify(event));
   }
 
   async #liveEvents(): Promise<readonly StreamEvent[] | undefined> {
@@ -155,8 +159,12 @@ export class WorkflowEvents implements StreamPart {
   #eventsOf({ events }: FeedPiece): readonly StreamEvent[] {
     const name = JSON.stringify(this.#id);
     return events
-      .filter(({ text }) => text.includes(name) && parseObject(text)?.workflow_id === this.#id)
+      .filter(({ text }) => text.includes(name) && this.#isNew(parseObject(text)))
       .map(({ text, cursor }) => ({ event: 'event', data: text, id: this.#placeAt(cursor) }));
+  }
+
+  #isNew(event: JsonObject | undefined): boolean {
+    return event?.workflow_id === this.#id && !this.#sent.delete(event.event_id);
   }
 
   async #endEvents(): Promise<readonly StreamEvent[] | 'end' | 'over'> {
