@@ -1,3 +1,4 @@
+export type { ListTasksQuery, SubmitTaskBody } from './client/api/queries.ts';
 export type {
   Delivery,
   DeliveryPage,
@@ -20,8 +21,7 @@ export type {
   WorkflowItem,
   WorkflowPage,
 } from './client/api/shapes.ts';
-export type { ListTasksQuery, SubmitTaskBody } from './client/api/queries.ts';
 export { type Client, createClient } from './client/create-client.ts';
 export type { CallOptions, StreamOptions } from './client/operation.ts';
 export { ApiProblem } from './client/problem.ts';
-export type { ClientOptions } from './client/request.ts';
+export type { ClientOptions } from './client/send.ts';

@@ -4,7 +4,8 @@ import { ENDPOINTS } from '../serve/contract/endpoints.ts';
 import { componentSchemas, jsonSchemaOf } from '../serve/contract/json-schema.ts';
 import { bodySchema, querySchemas } from '../serve/contract/openapi.ts';
 
-const NOTE = '// Made by `npm run docs:rest` from the definitions in `src/serve/contract`. Changes here are lost.\n';
+const NOTE =
+  '// Made by `npm run docs:rest` from the definitions in `src/serve/contract`. Changes here are lost.\n';
 
 /** Lines of the made files are not longer, where that is possible. */
 const WIDTH = 110;
@@ -44,7 +45,10 @@ export function operationsFile(): string {
   const text = [...methods, ...each].join('');
   const isUsed = (name: string): boolean => new RegExp(`\\b${name}\\b`).test(text);
   const imported = (names: readonly string[]): string => names.map((name) => `  ${name},\n`).join('');
-  const inputs = endpoints.flatMap((one) => [bodyName(one), queryName(one)]).filter(isUsed).sort();
+  const inputs = endpoints
+    .flatMap((one) => [bodyName(one), queryName(one)])
+    .filter(isUsed)
+    .sort();
   return [
     NOTE,
     "import type { CallOptions, Operation, StreamOptions } from '../operation.ts';\n",

@@ -2,7 +2,7 @@ import { OPERATIONS, type Operations, type PagedOperations } from './api/operati
 import { eventsOf } from './events.ts';
 import type { CallOptions, Operation } from './operation.ts';
 import { itemsOf } from './pages.ts';
-import { type Call, type ClientOptions, createSend, type Send, valueOf } from './request.ts';
+import { answerOf, type Call, type ClientOptions, createSend, type Send } from './send.ts';
 
 /** A client of the REST API. */
 export interface Client extends Operations {
@@ -36,7 +36,7 @@ function methodOf(
   if (operation.answer === 'events') return (...args) => eventsOf(send, callOf(operation, args), signal);
   return async (...args) => {
     const response = await send(callOf(operation, args));
-    return valueOf(response, operation);
+    return answerOf(response, operation);
   };
 }
 

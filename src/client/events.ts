@@ -1,6 +1,6 @@
 import type { StreamOptions } from './operation.ts';
 import { ApiProblem, unreadable } from './problem.ts';
-import { type Call, type Send, signalOf } from './request.ts';
+import { type Call, type Send, signalOf } from './send.ts';
 import { type ServerEvent, SseParser } from './sse.ts';
 
 /** An event of a stream. `id` names the place behind it; undefined: the one before stays. */
@@ -80,7 +80,9 @@ async function* connection(send: Send, call: Call, state: Following): AsyncGener
   const [parser, decoder] = [new SseParser(), new TextDecoder()];
   try {
     for (;;) {
-      const { done, value } = await readWithin(reader, () => stop.abort(new TypeError('the stream is silent')));
+      const { done, value } = await readWithin(reader, () =>
+        stop.abort(new TypeError('the stream is silent')),
+      );
       if (done) return false;
       const { events, retryMs } = parser.take(decoder.decode(value, { stream: true }));
       state.retryMs = retryMs ?? state.retryMs;
@@ -98,10 +100,7 @@ async function* connection(send: Send, call: Call, state: Following): AsyncGener
   }
 }
 
-async function readWithin<Chunk>(
-  reader: { read(): Promise<Chunk> },
-  onSilence: () => void,
-): Promise<Chunk> {
+async function readWithin<Chunk>(reader: { read(): Promise<Chunk> }, onSilence: () => void): Promise<Chunk> {
   const timer = setTimeout(onSilence, SILENCE_MS);
   try {
     return await reader.read();

@@ -1,4 +1,4 @@
-import { type Call, type Send, valueOf } from './request.ts';
+import { answerOf, type Call, type Send } from './send.ts';
 
 interface Page {
   readonly items: readonly unknown[];
@@ -11,7 +11,7 @@ export async function* itemsOf(send: Send, call: Call): AsyncGenerator<unknown> 
   const name = call.operation.paging === 'after' ? 'after' : 'cursor';
   let query: Record<string, unknown> = { ...call.query };
   for (;;) {
-    const page = (await valueOf(await send({ ...call, query }), call.operation)) as Page;
+    const page = (await answerOf(await send({ ...call, query }), call.operation)) as Page;
     yield* page.items;
     const { next_cursor: next } = page;
     // The feed has a cursor at its end, too: the same one.
@@ -29,7 +29,7 @@ async function* linesOf(send: Send, call: Call): AsyncGenerator<unknown> {
   let query: object = isWhole ? { ...call.query, limit: LINES } : { ...call.query };
   for (;;) {
     const response = await send({ ...call, query });
-    yield* (await valueOf(response, call.operation)) as readonly unknown[];
+    yield* (await answerOf(response, call.operation)) as readonly unknown[];
     const next = nextQuery(response.headers.get('link') ?? '');
     // The last lines, and those before one, are all that was asked for.
     if (next === undefined || tail !== undefined || before !== undefined) return;

@@ -27,7 +27,9 @@ export async function problemOf(response: Response): Promise<ApiProblem> {
   const seconds = Number(headers.get('retry-after') ?? Number.NaN);
   const retryAfterMs = Number.isFinite(seconds) ? seconds * 1_000 : undefined;
   const text = await response.text();
-  const value = headers.get('content-type')?.startsWith('application/problem+json') ? parsed(text) : undefined;
+  const value = headers.get('content-type')?.startsWith('application/problem+json')
+    ? parsed(text)
+    : undefined;
   if (isProblem(value)) return new ApiProblem(value, retryAfterMs);
   const detail = text.slice(0, 200) || 'an answer without a text';
   return new ApiProblem(unknownProblem(status, statusText, detail), retryAfterMs);

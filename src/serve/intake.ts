@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
 import { parseWellFormed, wellFormedValue } from '../model/text.ts';
+import { written } from './contract/parameter.ts';
 import { describeIssues } from './query.ts';
 import { readBodyWithin } from './request-body.ts';
 
@@ -40,7 +41,10 @@ export const taskOrderBody: z.ZodType<{
   readonly agent?: string | undefined;
   readonly command?: string | undefined;
 }> = z.strictObject({
-  message: z.string().refine((text) => text.trim() !== '', 'must not be empty'),
+  message: written(
+    z.string().refine((text) => text.trim() !== '', 'must not be empty'),
+    { type: 'string', pattern: '\\S' },
+  ),
   agent: name,
   command: name,
 });

@@ -1,11 +1,8 @@
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
-import type { JsonObject } from '../model/json.ts';
 import { PAST_TIME_RULE, pastTime } from '../model/past-time.ts';
 import { firstOfText } from '../model/text.ts';
-
-/** How OpenAPI writes a parameter whose check takes its text: as the value that the text stands for. */
-export const PARAMETERS: WeakMap<object, JsonObject> = new WeakMap();
+import { written } from './contract/parameter.ts';
 
 /** An optional parameter that must not be empty. */
 export const filter: z.ZodOptional<z.ZodString> = z.string().min(1, 'must not be empty').optional();
@@ -50,12 +47,6 @@ export const amount: z.ZodType<number | undefined> = written(
   { type: 'number', minimum: 0 },
 );
 
-/** Notes how OpenAPI writes the parameter that a schema checks. */
-export function written<Schema extends z.ZodType>(schema: Schema, json: JsonObject): Schema {
-  PARAMETERS.set(schema, json);
-  return schema;
-}
-
 /** The parameters of a request but for those that name a part of its answer: the same for all pages of a list. */
 export function askedOf(url: string): string {
   const at = url.indexOf('?');
@@ -88,6 +79,13 @@ export function readQuery<Query>(
   const parsed = schema.safeParse(Object.fromEntries(given));
   if (!parsed.success) throw invalid(describeIssues(parsed.error));
   return parsed.data;
+}
+
+const none = z.strictObject({});
+
+/** For a request that has no parameters: a misspelt one must not look like an answer to it. */
+export function checkNoQuery({ url = '' }: { readonly url?: string | undefined }): void {
+  readQuery(url, none);
 }
 
 /** Lists the issues as `field: message`. */

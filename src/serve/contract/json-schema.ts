@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
-import { PARAMETERS } from '../query.ts';
+import { PARAMETERS } from './parameter.ts';
 import { SHAPES } from './shape.ts';
 
 /**

@@ -58,7 +58,7 @@ export function signalOf(one: AbortSignal | undefined, other: AbortSignal | unde
 }
 
 /** The value of an answer. */
-export async function valueOf(response: Response, { answer }: Operation): Promise<unknown> {
+export async function answerOf(response: Response, { answer }: Operation): Promise<unknown> {
   if (answer === 'text') return response.text();
   const text = await response.text();
   try {
