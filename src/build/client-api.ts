@@ -154,7 +154,7 @@ function typeOf(schema: JsonValue | undefined, indent: string): string {
   if (typeof $ref === 'string') return $ref.split('/').at(-1) ?? 'unknown';
   if (constant !== undefined) return literal(constant);
   if (Array.isArray(schema.enum)) return schema.enum.map(literal).join(' | ');
-  if (Array.isArray(anyOf)) return anyOf.map((one) => typeOf(one, indent)).join(' | ');
+  if (Array.isArray(anyOf) && type === undefined) return anyOf.map((one) => typeOf(one, indent)).join(' | ');
   if (Array.isArray(type)) return type.map((one) => typeOf({ type: one }, indent)).join(' | ');
   if (type === 'integer' || type === 'number') return 'number';
   if (type === 'array') return `readonly ${grouped(typeOf(items, indent))}[]`;

@@ -17,7 +17,11 @@ export const time: z.ZodType<string | undefined> = written(
       return iso;
     })
     .optional(),
-  { type: 'string', minLength: 1, description: PAST_TIME_RULE },
+  {
+    type: 'string',
+    anyOf: [{ pattern: '^[0-9]{1,6}[smhdw]$' }, { format: 'date' }, { format: 'date-time' }],
+    description: PAST_TIME_RULE,
+  },
 );
 
 /** The largest number of items of a page. */

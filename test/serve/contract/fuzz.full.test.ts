@@ -60,7 +60,7 @@ async function fuzz(more: readonly string[]): Promise<{ code: number; text: stri
     PYTHONIOENCODING: 'utf-8',
   };
   const words = ['-m', 'schemathesis.cli', 'run', `${service.url}/api/openapi.json`, '--no-color'];
-  // A stream does not end: test/serve/contract/fuzz-streams.full.test.ts.
+  // A stream does not end: test/serve/contract/streams.full.test.ts.
   words.push('--exclude-path-regex', '/stream$', '--exclude-checks', LEFT_OUT, ...more);
   words.push('--max-examples', String(CASES), '--request-timeout', '20', '--generation-deterministic');
   return run(pathOf(tool), words, { env, cwd: dir, maxBuffer: 32 * 1024 * 1024 }).then(
