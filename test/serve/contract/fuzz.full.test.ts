@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createClient } from '../../../src/client.ts';
-import { comment, deliver, SECRET } from '../../support/deliveries.ts';
+import { SECRET } from '../../support/deliveries.ts';
 import { firstTaskId, resultOf, ServiceProcess } from '../../support/service-process.ts';
 import { findTool, pathOf } from '../../support/tool.ts';
 
@@ -34,7 +34,7 @@ beforeAll(async () => {
     SLACK_SIGNING_SECRET: SECRET,
   };
   service = await ServiceProcess.start({ cwd: dir, env });
-  const tasks = [firstTaskId(await (await deliver(service.url, comment('@agent hello'))).json())];
+  const tasks = [await service.sendComment('@agent review this')];
   for (const message of ['one', 'two\nlines', 'é😀'])
     tasks.push(firstTaskId(await (await service.submit({ message })).json()));
   for (const id of tasks) await resultOf(join(dir, 'logs'), id, 60_000);
