@@ -98,11 +98,41 @@ describe.each(['module', 'commonjs'])('in an empty project of type %s', (type) =
     expect(JSON.parse(lines.split('\n')[0] ?? '')).toMatchObject({ type: 'output', content: 'hello\n' });
   });
 
+  test('a program asks a service with the client, which loads nothing else', async () => {
+    const load =
+      type === 'module'
+        ? "import { createServer } from 'node:http'; import { createClient, ApiProblem } from 'tasktrail/client';"
+        : "const { createServer } = require('node:http'); const { createClient, ApiProblem } = require('tasktrail/client');";
+    const source = `${load}
+      const server = createServer((req, res) => {
+        if (req.url === '/api/tasks?limit=1') res.end('{"items":[{"task_id":"task-1"}],"next_cursor":null}');
+        else res.writeHead(404, { 'Content-Type': 'application/problem+json' }).end('{"status":404,"code":"ERR_NOT_FOUND","detail":""}');
+      });
+      server.listen(0, '127.0.0.1', async () => {
+        const client = createClient({ url: 'http://127.0.0.1:' + server.address().port });
+        const ids = [];
+        for await (const task of client.each.listTasks({ limit: 1 })) ids.push(task.task_id);
+        const error = await client.getTask('task-2').catch((thrown) => thrown);
+        console.log(ids.join(), error instanceof ApiProblem, error.code);
+        server.closeAllConnections();
+        server.close();
+      });`;
+    await writeFile(join(project, 'ask.js'), source);
+    const { stdout } = await run(process.execPath, ['ask.js'], { cwd: project });
+    expect(stdout).toBe('task-1 true ERR_NOT_FOUND\n');
+  });
+
   test('the types compile with --strict', async () => {
     await writeFile(
       join(project, 'typed.ts'),
       `import { startTasktrail, recordTask, TasktrailError, type Trail } from 'tasktrail';
        import { DIALECT_NAMES } from 'tasktrail/agent';
+       import { createClient, type TaskItem } from 'tasktrail/client';
+       export async function firstCost(): Promise<number | null> {
+         const { items } = await createClient().listTasks({ status: 'failed', cost_min: 1 });
+         const [task]: readonly TaskItem[] = items;
+         return task?.cost_usd ?? null;
+       }
        export async function main(): Promise<string> {
          const trail: Trail = await startTasktrail();
          const text = await recordTask({ source: 'cron', message: 'x' }, async (task) => task.id);
@@ -116,6 +146,38 @@ describe.each(['module', 'commonjs'])('in an empty project of type %s', (type) =
     const modules = ['--module', 'node16', '--moduleResolution', 'node16', '--skipLibCheck'];
     const { text } = await command('tsc', ...options, ...typeRoots, ...modules, join(project, 'typed.ts'));
     expect(text).toBe('');
+    await writeFile(
+      join(project, 'browser.ts'),
+      `import { createClient } from 'tasktrail/client';
+       export const client = createClient({ url: location.origin });
+       export async function follow(id: string): Promise<string[]> {
+         const contents: string[] = [];
+         for await (const { event, data } of client.streamTask(id)) if (event === 'line') contents.push(data.content);
+         return contents;
+       }`,
+    );
+    // A page has no types of Node.
+    const page = [
+      '--strict',
+      '--noEmit',
+      '--ignoreConfig',
+      '--target',
+      'es2023',
+      '--types',
+      '',
+      '--lib',
+      'es2023,dom',
+    ];
+    const found = await command(
+      'tsc',
+      ...page,
+      '--module',
+      'esnext',
+      '--moduleResolution',
+      'bundler',
+      join(project, 'browser.ts'),
+    );
+    expect(found.text).toBe('');
   });
 
   test.each([

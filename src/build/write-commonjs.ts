@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 // A step of the build: for each entry of the package the two files that a CommonJS program gets. The code is the same
 // module, loaded by require(esm), which Node has since 20.19: so there is one state, whichever way it is loaded.
 
-const ENTRIES = ['index', 'express', 'bullmq', 'agent'];
+const ENTRIES = ['index', 'express', 'bullmq', 'agent', 'client'];
 
 for (const entry of ENTRIES) {
   const exports: Readonly<Record<string, unknown>> = await import(

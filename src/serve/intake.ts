@@ -4,6 +4,7 @@ import { budgetSchema } from '../config/file/budget-schema.ts';
 import { TasktrailError } from '../errors.ts';
 import type { Budget } from '../model/budget.ts';
 import { parseWellFormed, wellFormedValue } from '../model/text.ts';
+import { written } from './contract/parameter.ts';
 import { describeIssues } from './query.ts';
 import { readBodyWithin } from './request-body.ts';
 
@@ -44,7 +45,10 @@ export const taskOrderBody: z.ZodType<{
   readonly command?: string | undefined;
   readonly budget?: Budget | undefined;
 }> = z.strictObject({
-  message: z.string().refine((text) => text.trim() !== '', 'must not be empty'),
+  message: written(
+    z.string().refine((text) => text.trim() !== '', 'must not be empty'),
+    { type: 'string', pattern: '\\S' },
+  ),
   agent: name,
   command: name,
   budget: budgetSchema.optional(),

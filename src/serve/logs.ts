@@ -8,7 +8,7 @@ import { type OpenApiPlace, openApiRoutes } from './contract/show.ts';
 import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
 import { notificationRoutes } from './notifications.ts';
-import { askedOf } from './query.ts';
+import { askedOf, checkNoQuery } from './query.ts';
 import type { Reader } from './reader.ts';
 import { type Answer, createHandler, type HttpHandler, type Methods, type RoutedRequest } from './routes.ts';
 import { type StreamLimits, StreamRooms } from './stream/rooms.ts';
@@ -109,6 +109,7 @@ function countTasks(reader: Reader): Answer {
 
 function submitTask(intake: Intake | undefined): Answer {
   return async (req, res) => {
+    checkNoQuery(req);
     if (intake === undefined) {
       throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server accepts no tasks: it has no queue');
     }
@@ -124,6 +125,7 @@ function submitTask(intake: Intake | undefined): Answer {
 function cancelTask(intake: Intake | undefined): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
+    checkNoQuery(req);
     checkPageRequest(req);
     if (intake?.cancel === undefined) {
       throw new TasktrailError('ERR_NOT_CONFIGURED', 'this server runs no tasks: cancel it where it runs');
@@ -136,6 +138,7 @@ function cancelTask(intake: Intake | undefined): Answer {
 function showTask(reader: Reader, traceUrls: readonly string[]): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
+    checkNoQuery(req);
     const metadata = await reader.readDocument(id, 'metadata');
     if (metadata === undefined) throw missing(`task ${id}`);
     const logs = `${req.baseUrl}/tasks/${id}/logs`;
@@ -151,6 +154,7 @@ function showTask(reader: Reader, traceUrls: readonly string[]): Answer {
 function showDocument(reader: Reader, document: TaskDocument): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
+    checkNoQuery(req);
     const value = await reader.readDocument(id, document);
     if (value === undefined) throw missing(`${document} of task ${id}`);
     sendJson(res, { status: 200, value });
@@ -172,6 +176,7 @@ function showFlow(reader: Reader, name: TaskFlow): Answer {
 function showTrace(reader: Reader): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
+    checkNoQuery(req);
     const flow = await reader.openTrace(id);
     if (flow === undefined) throw missing(`task ${id}`);
     await sendFlow(res, flow, {});
@@ -197,6 +202,7 @@ async function sendFlow(
 function showFull(reader: Reader): Answer {
   return async (req, res) => {
     const id = taskIdOf(req);
+    checkNoQuery(req);
     if (!(await reader.hasTask(id))) throw missing(`task ${id}`);
     await sendFull(res, reader, id);
   };

@@ -4,7 +4,7 @@ import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import type { JsonObject } from '../model/json.ts';
 import { NOTIFICATION_STATES, NOTIFICATION_TYPES, type NotificationQuery } from '../model/notification.ts';
 import { sendJson } from './json-response.ts';
-import { askedOf, filter, limit, readQuery } from './query.ts';
+import { askedOf, checkNoQuery, filter, limit, readQuery } from './query.ts';
 import type { Reader } from './reader.ts';
 import type { Answer, Methods } from './routes.ts';
 
@@ -17,8 +17,6 @@ export const notificationListQuery: z.ZodType<NotificationQuery> = z.strictObjec
   limit: limit(50, 500),
   cursor: filter,
 });
-
-const noParameters: z.ZodType<Record<string, never>> = z.strictObject({});
 
 /** `/notifications`: those that wait, and the last ones of each receiver. `/notifications/receivers`: where they are sent. */
 export function notificationRoutes(reader: Reader): Readonly<Record<string, Methods>> {
@@ -41,7 +39,7 @@ function listNotifications(reader: Reader): Answer {
 
 function listReceivers(reader: Reader): Answer {
   return async (req, res) => {
-    readQuery(req.url ?? '', noParameters);
+    checkNoQuery(req.url ?? '');
     if (reader.listReceivers === undefined) throw notConfigured();
     sendJson(res, { status: 200, value: { items: await reader.listReceivers(), next_cursor: null } });
   };

@@ -1,11 +1,8 @@
 import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
-import type { JsonObject } from '../model/json.ts';
 import { PAST_TIME_RULE, pastTime } from '../model/past-time.ts';
 import { firstOfText } from '../model/text.ts';
-
-/** How OpenAPI writes a parameter whose check takes its text: as the value that the text stands for. */
-export const PARAMETERS: WeakMap<object, JsonObject> = new WeakMap();
+import { written } from './contract/parameter.ts';
 
 /** An optional parameter that must not be empty. */
 export const filter: z.ZodOptional<z.ZodString> = z.string().min(1, 'must not be empty').optional();
@@ -20,7 +17,11 @@ export const time: z.ZodType<string | undefined> = written(
       return iso;
     })
     .optional(),
-  { type: 'string', minLength: 1, description: PAST_TIME_RULE },
+  {
+    type: 'string',
+    anyOf: [{ pattern: '^[0-9]{1,6}[smhdw]$' }, { format: 'date' }, { format: 'date-time' }],
+    description: PAST_TIME_RULE,
+  },
 );
 
 /** The largest number of items of a page. */
@@ -49,12 +50,6 @@ export const amount: z.ZodType<number | undefined> = written(
     .optional(),
   { type: 'number', minimum: 0 },
 );
-
-/** Notes how OpenAPI writes the parameter that a schema checks. */
-export function written<Schema extends z.ZodType>(schema: Schema, json: JsonObject): Schema {
-  PARAMETERS.set(schema, json);
-  return schema;
-}
 
 /** What stands behind the first `?`. A value may contain another one. */
 export function parametersOf(url: string): URLSearchParams {
@@ -92,6 +87,13 @@ export function readQuery<Query>(
   const parsed = schema.safeParse(Object.fromEntries(given));
   if (!parsed.success) throw invalid(describeIssues(parsed.error));
   return parsed.data;
+}
+
+const none = z.strictObject({});
+
+/** For a request that has no parameters: a misspelt one must not look like an answer to it. */
+export function checkNoQuery({ url = '' }: { readonly url?: string | undefined }): void {
+  readQuery(url, none);
 }
 
 /** Lists the issues as `field: message`. */

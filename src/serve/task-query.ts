@@ -8,7 +8,8 @@ import {
   type TaskFilter,
   type TaskQuery,
 } from '../model/task-reading.ts';
-import { amount, filter, limit, readQuery, time, written } from './query.ts';
+import { written } from './contract/parameter.ts';
+import { amount, filter, limit, readQuery, time } from './query.ts';
 
 /** Parameters of lists, numbers and streams. */
 export const taskFilters: { readonly [K in keyof Required<TaskFilter>]: z.ZodType<TaskFilter[K]> } = {

@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue } from '../model/json.ts';
 import { workflowTraceLinks } from '../model/trace-url.ts';
 import type { StoredWorkflow } from '../model/workflow.ts';
 import { arrayText, objectText, sendJson, streamJson } from './json-response.ts';
-import { askedOf } from './query.ts';
+import { askedOf, checkNoQuery } from './query.ts';
 import type { Reader } from './reader.ts';
 import type { Answer, Methods, RoutedRequest } from './routes.ts';
 import { readEventsQuery, readFeedQuery, readWorkflowQuery } from './workflow-query.ts';
@@ -42,6 +42,7 @@ function listWorkflows(reader: Reader, traceUrls: readonly string[]): Answer {
 
 function showWorkflow(reader: Reader, traceUrls: readonly string[]): Answer {
   return async (req, res) => {
+    checkNoQuery(req);
     const { state, events, document, upload } = await readFound(reader, req);
     const { workflow_id, task_ids, trace_id } = state;
     const links = linksOf(req.baseUrl, { workflow_id, task_ids, trace_id }, traceUrls);

@@ -161,9 +161,10 @@ function literals(text: string): readonly string[] {
   return pieces.map((piece) => piece.trim()).filter((piece) => piece.length > 5);
 }
 
-test('docs/library.md documents every exported value', () => {
-  const text = pages.find(({ path }) => path === 'docs/library.md')?.text ?? '';
-  for (const entry of ['index', 'express', 'bullmq', 'agent']) {
+test('docs/library.md and docs/client.md document every exported value', () => {
+  const textOf = (page: string): string => pages.find(({ path }) => path === `docs/${page}.md`)?.text ?? '';
+  for (const entry of ['index', 'express', 'bullmq', 'agent', 'client']) {
+    const text = textOf(entry === 'client' ? 'client' : 'library');
     const code = readFileSync(join(ROOT, 'src', `${entry}.ts`), 'utf8');
     const lists = [...code.matchAll(/^export \{([^}]+)\}/gm)].flatMap(([, list = '']) => list.split(','));
     const functions = [...code.matchAll(/^export (?:async )?function (\w+)/gm)].map(([, name = '']) => name);

@@ -4,6 +4,7 @@ import { TasktrailError } from '../../src/errors.ts';
 import { serveLogs } from '../../src/serve/logs.ts';
 import type { Reader } from '../../src/serve/reader.ts';
 import { createReader } from '../../src/store/read/reader.ts';
+import { allowOtherAnswers } from '../support/watch-answers.ts';
 import { ask, askRaw, listen, tempDir, writeTask } from './log-server.ts';
 
 const METADATA = { task_id: 'task-1', source: 'webhook', provider: 'github', status: 'completed' };
@@ -290,6 +291,7 @@ test('a task comes with links to its logs', async () => {
 });
 
 test('a task comes with links to the workflows in it, and to nothing else that its metadata may name', async () => {
+  allowOtherAnswers();
   const dir = await tempDir();
   writeTask(dir, 'task-1', { metadata: { ...METADATA, workflow_ids: ['workflow-7', '../x', 8, 'w.trace'] } });
   const port = await listen(serveLogs({ reader: createReader(dir) }));

@@ -3,6 +3,7 @@ import { TasktrailError } from '../../src/errors.ts';
 import { sendJson } from '../../src/serve/json-response.ts';
 import { createHandler, type Methods, type RouteOptions } from '../../src/serve/routes.ts';
 import { listen } from '../support/receiver.ts';
+import { allowOtherAnswers } from '../support/watch-answers.ts';
 
 async function serve(routes: Record<string, Methods>, options: RouteOptions = {}): Promise<string> {
   const handler = createHandler(routes, options);
@@ -51,6 +52,7 @@ test('an error of a handler is answered; only an internal one is reported', asyn
 });
 
 test('a token guards every route, but not the paths of other handlers', async () => {
+  allowOtherAnswers();
   const url = await serve({ '/tasks': ECHO }, { token: 'token-of-sixteen' });
   expect((await fetch(`${url}/tasks`)).status).toBe(401);
   expect((await fetch(`${url}/other`)).status).toBe(404);

@@ -34,10 +34,8 @@ type Schema = Parameters<typeof jsonSchemaOf>[0];
 export class Contract {
   readonly #ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true });
   readonly #compiled = new Map<Schema, ValidateFunction>();
-  readonly #hasPartialFiles: boolean;
 
   constructor({ hasPartialFiles }: { readonly hasPartialFiles: boolean }) {
-    this.#hasPartialFiles = hasPartialFiles;
     const schemas = componentSchemas('closed') as Record<string, JsonObject>;
     this.#ajv.addSchema({
       $id: 'contract:',
@@ -55,6 +53,8 @@ export class Contract {
     const there = ENDPOINTS.filter((endpoint) => answer.paths.some((path) => patternOf(endpoint).test(path)));
     const method = answer.method === 'HEAD' ? 'GET' : answer.method;
     const endpoint = there.find((one) => one.method === method);
+    // A server of a test may have a part of the routes.
+    if (answer.status === 404 && answer.body?.includes('"nothing answers ')) return this.#problem(answer);
     if (endpoint === undefined) {
       const isHandshake = there[0]?.name === 'receiveWebhook' && HANDSHAKES.includes(answer.method);
       const isPreflight = answer.method === 'OPTIONS' && answer.status === 204;
@@ -115,10 +115,6 @@ export class Contract {
     );
     return errors.slice(0, 5);
   }
-
-  get hasPartialFiles(): boolean {
-    return this.#hasPartialFiles;
-  }
 }
 
 function patternOf({ path }: Endpoint): RegExp {
@@ -148,8 +144,11 @@ function withoutRequired(schemas: Readonly<Record<string, JsonObject>>): JsonObj
 function framesOf(text: string): readonly { readonly event: string; readonly data: string }[] {
   const frames = text.split('\n\n').slice(0, -1);
   return frames.flatMap((frame) => {
-    const event = /^event: (.*)$/m.exec(frame)?.[1];
-    const data = /^data: (.*)$/m.exec(frame)?.[1];
+    // Not by a pattern with `^` and `$`: they take U+2028, which data may hold, for the end of a line.
+    const lines = frame.split('\n');
+    const field = (name: string): string | undefined =>
+      lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+    const [event, data] = [field('event'), field('data')];
     return event === undefined || data === undefined ? [] : [{ event, data }];
   });
 }

@@ -6,7 +6,7 @@ const BUILD: string = resolve(import.meta.dirname, '..', 'tools', 'build.sh');
 /** Timeout of one build. The slowest takes five minutes on two idle cores. */
 const BUILD_MS = 1_800_000;
 
-/** The tools of `build.sh`. `python` has the packages of requirements.txt, `compose-loader` reads compose files as `docker compose` does. */
+/** The tools of `build.sh`. `python` has the packages of requirements.txt, `schemathesis` is a Python with that package, `compose-loader` reads compose files as `docker compose` does. */
 export type ToolName =
   | 'collector'
   | 'compose-loader'
@@ -17,6 +17,7 @@ export type ToolName =
   | 'promtool'
   | 'python'
   | 'redis-server'
+  | 'schemathesis'
   | 'telemetrygen'
   | 'versitygw';
 

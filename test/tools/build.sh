@@ -7,7 +7,7 @@
 set -euo pipefail
 
 # Ordered by build time, so that tests with few needs can start early.
-all=(disk-faults redis-server nginx prometheus promtool python compose-loader telemetrygen versitygw collector jaeger)
+all=(disk-faults redis-server nginx prometheus promtool python compose-loader telemetrygen versitygw schemathesis collector jaeger)
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tasktrail-test
 
@@ -17,6 +17,7 @@ tool() {
   nginx) debian_program nginx "$1" with-libraries ;;
   prometheus | promtool) debian_program prometheus "$1" ;;
   python) python_with "$here/requirements.txt" ;;
+  schemathesis) python_with "$here/schemathesis.txt" ;;
   compose-loader) go_module "$1" . ;;
   telemetrygen) go_program "$1" v0.161.0 github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen ;;
   versitygw) go_program "$1" v1.7.0 github.com/versity/versitygw/cmd/versitygw ;;

@@ -35,6 +35,7 @@ const SERVICE_ENDPOINTS: readonly Endpoint[] = [
       'ERR_TYPE_UNSUPPORTED',
       'ERR_NOT_CONFIGURED',
       'ERR_QUEUE_UNAVAILABLE',
+      'ERR_STORE_UNAVAILABLE',
     ],
     otherErrors: { 408: 'ERR_INPUT_INVALID' },
     isOpen: true,

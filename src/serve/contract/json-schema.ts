@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
-import { PARAMETERS } from '../query.ts';
+import { PARAMETERS } from './parameter.ts';
 import { SHAPES } from './shape.ts';
 
 /**
@@ -52,7 +52,7 @@ function plain(value: unknown, openness: Openness): JsonValue {
     else if (key === 'additionalProperties' && item === false && openness === 'open') continue;
     // Keys of JSON are texts.
     else if (key === 'propertyNames') continue;
-    else if (key === 'maximum' && item === Number.MAX_SAFE_INTEGER) continue;
+    else if (item === Number.MAX_SAFE_INTEGER || item === Number.MIN_SAFE_INTEGER) continue;
     else out[key] = plain(item, openness);
   }
   return out;

@@ -1,4 +1,5 @@
 import { sendJson } from '../json-response.ts';
+import { checkNoQuery } from '../query.ts';
 import type { Answer, Methods } from '../routes.ts';
 
 export interface OpenApiPlace {
@@ -11,6 +12,7 @@ export interface OpenApiPlace {
 /** `/openapi.json`: made when it is first asked for. */
 export function openApiRoutes(place: OpenApiPlace, hasToken: boolean): Readonly<Record<string, Methods>> {
   const show: Answer = async (req, res) => {
+    checkNoQuery(req);
     const { openApiDocument } = await import('./openapi.ts');
     sendJson(res, {
       status: 200,

@@ -32,11 +32,11 @@ const metadataFields = (): z.ZodRawShape => ({
   settled: z.boolean().optional(),
 });
 
-export const metadata: z.ZodType = storedShape('TaskMetadata', metadataFields());
+const metadata: z.ZodType = storedShape('TaskMetadata', metadataFields());
 
 const traceLinks = (): z.ZodRawShape => ({ trace: text().optional(), traces: z.array(text()).optional() });
 
-export const task: z.ZodType = storedShape('Task', {
+const task: z.ZodType = storedShape('Task', {
   ...metadataFields(),
   links: z.object({
     metadata: text(),
@@ -50,7 +50,7 @@ export const task: z.ZodType = storedShape('Task', {
   }),
 });
 
-export const taskItem: z.ZodType = storedShape('TaskItem', {
+const taskItem: z.ZodType = storedShape('TaskItem', {
   ...metadataFields(),
   message: textOrNull(),
   repo: textOrNull(),
@@ -64,24 +64,24 @@ export const taskItem: z.ZodType = storedShape('TaskItem', {
   cost_basis: z.object({ source: z.enum(COST_SOURCES), verdict: z.enum(COST_VERDICTS) }).nullable(),
 });
 
-export const taskPage: z.ZodType = shape(
+const taskPage: z.ZodType = shape(
   'TaskPage',
   z.object({ items: z.array(taskItem), next_cursor: textOrNull() }),
 );
 
-export const taskInput: z.ZodType = storedShape('TaskInput', {
+const taskInput: z.ZodType = storedShape('TaskInput', {
   message: text(),
   source_metadata: z.looseObject({ provider: textOrNull().optional() }),
 });
 
-export const stageLine: z.ZodType = storedShape('StageLine', {
+const stageLine: z.ZodType = storedShape('StageLine', {
   timestamp: time(),
   stage: text(),
   event_id: text().optional(),
   sender: sender(),
 });
 
-export const outputLine: z.ZodType = storedShape('OutputLine', {
+const outputLine: z.ZodType = storedShape('OutputLine', {
   timestamp: time(),
   type: z.enum(OUTPUT_TYPES),
   content: text(),
@@ -98,7 +98,7 @@ export const outputLine: z.ZodType = storedShape('OutputLine', {
   sender: sender(),
 });
 
-export const finalResult: z.ZodType = storedShape('FinalResult', {
+const finalResult: z.ZodType = storedShape('FinalResult', {
   success: z.boolean(),
   result: textOrNull(),
   error: textOrNull(),
@@ -118,7 +118,7 @@ export const finalResult: z.ZodType = storedShape('FinalResult', {
   signal: textOrNull().optional(),
 });
 
-export const fullTask: z.ZodType = shape(
+const fullTask: z.ZodType = shape(
   'FullTask',
   z.object({
     metadata: metadata.optional(),
@@ -131,7 +131,7 @@ export const fullTask: z.ZodType = shape(
 
 const attributes = (): z.ZodType => z.record(z.string(), z.unknown());
 
-export const span: z.ZodType = shape(
+const span: z.ZodType = shape(
   'Span',
   z.object({
     trace_id: text(),
@@ -183,17 +183,17 @@ const statsRow = shape(
   }),
 );
 
-export const stats: z.ZodType = shape(
+const stats: z.ZodType = shape(
   'Stats',
   z.object({ group_by: z.array(z.enum(STATS_GROUPS)), rows: z.array(statsRow), left_out: count() }),
 );
 
-export const accepted: z.ZodType = shape(
+const accepted: z.ZodType = shape(
   'TaskAccepted',
   z.object({ status: z.literal('accepted'), task_ids: z.array(text()) }),
 );
 
-export const cancelled: z.ZodType = shape(
+const cancelled: z.ZodType = shape(
   'TaskCancelled',
   z.object({ task_id: text(), status: z.enum(['cancelled', 'cancelling']) }),
 );
@@ -218,7 +218,7 @@ const delivery = storedShape('Delivery', {
   links: z.object({ tasks: z.record(z.string(), z.string()) }),
 });
 
-export const deliveryPage: z.ZodType = shape(
+const deliveryPage: z.ZodType = shape(
   'DeliveryPage',
   z.object({ items: z.array(delivery), next_cursor: textOrNull() }),
 );
@@ -226,13 +226,13 @@ export const deliveryPage: z.ZodType = shape(
 const taskEnd = shape('TaskEnd', z.object({ task_id: text(), status: status() }));
 
 /** Of a stream whose place is gone. */
-export const reset: z.ZodType = shape(
+const reset: z.ZodType = shape(
   'StreamReset',
   z.object({ reason: text(), task_id: text().optional(), removed: z.boolean().optional() }),
 );
 
 /** The events of the stream of a task. */
-export const taskEvents: Readonly<Record<string, z.ZodType>> = {
+const taskEvents: Readonly<Record<string, z.ZodType>> = {
   metadata,
   stage: stageLine,
   line: outputLine,
@@ -243,10 +243,35 @@ export const taskEvents: Readonly<Record<string, z.ZodType>> = {
 };
 
 /** The events of a stream of several tasks and the list. */
-export const tasksEvents: Readonly<Record<string, z.ZodType>> = {
+const tasksEvents: Readonly<Record<string, z.ZodType>> = {
   task: taskItem,
   removed: z.object({ task_id: text() }),
   ...Object.fromEntries(
     Object.entries(taskEvents).map(([name, data]) => [name, z.object({ task_id: text(), data })]),
   ),
+  // Of the list, or of one task.
+  reset: z.union([
+    shape('ListReset', z.object({ reason: text() })),
+    z.object({ task_id: text(), data: reset }),
+  ]),
+};
+
+export {
+  accepted,
+  cancelled,
+  deliveryPage,
+  finalResult,
+  fullTask,
+  metadata,
+  outputLine,
+  reset,
+  span,
+  stageLine,
+  stats,
+  task,
+  taskEvents,
+  taskInput,
+  taskItem,
+  taskPage,
+  tasksEvents,
 };

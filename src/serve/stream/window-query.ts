@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { FlowWindow, WindowQuery } from '../../model/task-reading.ts';
-import { readQuery, written } from '../query.ts';
+import { written } from '../contract/parameter.ts';
+import { readQuery } from '../query.ts';
 
 /** Lines of a window. Each one is parsed: ten thousand take some hundredths of a second. */
 const LINES = 1_000;

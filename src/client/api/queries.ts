@@ -1,0 +1,141 @@
+// Made by `npm run docs:rest` from the definitions in `src/serve/contract`. Changes here are lost.
+
+type ListTasksQuery = {
+  readonly status?: 'queued' | 'running' | 'waiting_input' | 'abandoned' | 'completed' | 'failed' | 'cancelled' | undefined;
+  readonly source?: string | undefined;
+  readonly provider?: string | undefined;
+  readonly agent?: string | undefined;
+  readonly model?: string | undefined;
+  readonly command?: string | undefined;
+  readonly repo?: string | undefined;
+  readonly workflow_id?: string | undefined;
+  readonly error_type?: string | undefined;
+  readonly cost_min?: number | undefined;
+  readonly cost_max?: number | undefined;
+  readonly duration_min?: number | undefined;
+  readonly duration_max?: number | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+  readonly q?: string | undefined;
+  readonly sort?: 'created' | 'cost' | 'duration' | 'tokens' | undefined;
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+};
+
+type GetStatsQuery = {
+  readonly status?: 'queued' | 'running' | 'waiting_input' | 'abandoned' | 'completed' | 'failed' | 'cancelled' | undefined;
+  readonly source?: string | undefined;
+  readonly provider?: string | undefined;
+  readonly agent?: string | undefined;
+  readonly model?: string | undefined;
+  readonly command?: string | undefined;
+  readonly repo?: string | undefined;
+  readonly workflow_id?: string | undefined;
+  readonly error_type?: string | undefined;
+  readonly cost_min?: number | undefined;
+  readonly cost_max?: number | undefined;
+  readonly duration_min?: number | undefined;
+  readonly duration_max?: number | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+  readonly q?: string | undefined;
+  readonly group_by?: string | undefined;
+};
+
+type SubmitTaskBody = {
+  readonly message: string;
+  readonly agent?: string;
+  readonly command?: string;
+};
+
+type StreamTaskQuery = { readonly after?: string | undefined };
+
+type GetWebhookFlowQuery = {
+  readonly after?: string | undefined;
+  readonly before?: string | undefined;
+  readonly tail?: number | undefined;
+  readonly limit?: number | undefined;
+};
+
+type GetAgentOutputQuery = {
+  readonly after?: string | undefined;
+  readonly before?: string | undefined;
+  readonly tail?: number | undefined;
+  readonly limit?: number | undefined;
+};
+
+type StreamQuery = {
+  readonly task?: readonly string[] | undefined;
+  readonly after?: string | undefined;
+  readonly list?: 'true' | 'false' | undefined;
+  readonly status?: 'queued' | 'running' | 'waiting_input' | 'abandoned' | 'completed' | 'failed' | 'cancelled' | undefined;
+  readonly source?: string | undefined;
+  readonly provider?: string | undefined;
+  readonly agent?: string | undefined;
+  readonly model?: string | undefined;
+  readonly command?: string | undefined;
+  readonly repo?: string | undefined;
+  readonly workflow_id?: string | undefined;
+  readonly error_type?: string | undefined;
+  readonly cost_min?: number | undefined;
+  readonly cost_max?: number | undefined;
+  readonly duration_min?: number | undefined;
+  readonly duration_max?: number | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+  readonly q?: string | undefined;
+  readonly limit?: number | undefined;
+};
+
+type ListDeliveriesQuery = {
+  readonly provider?: string | undefined;
+  readonly outcome?: 'accepted' | 'unmatched' | 'rejected' | 'duplicate' | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+};
+
+type ListWorkflowsQuery = {
+  readonly work_item_id?: string | undefined;
+  readonly status?: string | undefined;
+  readonly project?: string | undefined;
+  readonly environment?: string | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+};
+
+type GetWorkflowEventsQuery = {
+  readonly type?: 'workflow_start' | 'phase_start' | 'step_start' | 'step_complete' | 'artifact_create' | 'phase_complete' | 'workflow_complete' | 'workflow_resumed' | 'step_retry' | 'phase_skip' | 'step_skip' | 'decision_point' | 'approval_request' | 'approval_granted' | 'approval_denied' | 'error' | undefined;
+};
+
+type StreamWorkflowQuery = { readonly after?: string | undefined };
+
+type StreamEventsQuery = {
+  readonly after?: string | undefined;
+  readonly type?: 'workflow_start' | 'phase_start' | 'step_start' | 'step_complete' | 'artifact_create' | 'phase_complete' | 'workflow_complete' | 'workflow_resumed' | 'step_retry' | 'phase_skip' | 'step_skip' | 'decision_point' | 'approval_request' | 'approval_granted' | 'approval_denied' | 'error' | undefined;
+};
+
+type ListEventsQuery = {
+  readonly after?: string | undefined;
+  readonly type?: 'workflow_start' | 'phase_start' | 'step_start' | 'step_complete' | 'artifact_create' | 'phase_complete' | 'workflow_complete' | 'workflow_resumed' | 'step_retry' | 'phase_skip' | 'step_skip' | 'decision_point' | 'approval_request' | 'approval_granted' | 'approval_denied' | 'error' | undefined;
+  readonly limit?: number | undefined;
+};
+
+export type {
+  ListTasksQuery,
+  GetStatsQuery,
+  SubmitTaskBody,
+  StreamTaskQuery,
+  GetWebhookFlowQuery,
+  GetAgentOutputQuery,
+  StreamQuery,
+  ListDeliveriesQuery,
+  ListWorkflowsQuery,
+  GetWorkflowEventsQuery,
+  StreamWorkflowQuery,
+  StreamEventsQuery,
+  ListEventsQuery,
+};
