@@ -39,7 +39,7 @@ function listNotifications(reader: Reader): Answer {
 
 function listReceivers(reader: Reader): Answer {
   return async (req, res) => {
-    checkNoQuery(req.url ?? '');
+    checkNoQuery(req);
     if (reader.listReceivers === undefined) throw notConfigured();
     sendJson(res, { status: 200, value: { items: await reader.listReceivers(), next_cursor: null } });
   };

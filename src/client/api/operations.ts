@@ -7,6 +7,7 @@ import type {
   GetWorkflowEventsQuery,
   ListDeliveriesQuery,
   ListEventsQuery,
+  ListNotificationsQuery,
   ListTasksQuery,
   ListWorkflowsQuery,
   StreamEventsQuery,
@@ -21,6 +22,10 @@ import type {
   FinalResult,
   FullTask,
   Health,
+  ListReset,
+  Notification,
+  NotificationPage,
+  NotificationReceiverPage,
   OutputLine,
   Readiness,
   Span,
@@ -90,7 +95,7 @@ export interface Operations {
     | { readonly event: 'span'; readonly data: { readonly task_id: string; readonly data: Span }; readonly id: string | undefined }
     | { readonly event: 'result'; readonly data: { readonly task_id: string; readonly data: FinalResult }; readonly id: string | undefined }
     | { readonly event: 'end'; readonly data: { readonly task_id: string; readonly data: TaskEnd }; readonly id: string | undefined }
-    | { readonly event: 'reset'; readonly data: { readonly task_id: string; readonly data: StreamReset }; readonly id: string | undefined }
+    | { readonly event: 'reset'; readonly data: ListReset | { readonly task_id: string; readonly data: StreamReset }; readonly id: string | undefined }
   >;
   /** List deliveries of webhooks: `GET /api/webhooks`. */
   listDeliveries(query?: ListDeliveriesQuery, options?: CallOptions): Promise<DeliveryPage>;
@@ -114,6 +119,10 @@ export interface Operations {
   >;
   /** The events of all workflows: `GET /api/events`. */
   listEvents(query?: ListEventsQuery, options?: CallOptions): Promise<WorkflowEventPage>;
+  /** List notifications: `GET /api/notifications`. */
+  listNotifications(query?: ListNotificationsQuery, options?: CallOptions): Promise<NotificationPage>;
+  /** List the receivers of notifications: `GET /api/notifications/receivers`. */
+  listNotificationReceivers(options?: CallOptions): Promise<NotificationReceiverPage>;
   /** This document: `GET /api/openapi.json`. */
   getOpenApi(options?: CallOptions): Promise<{ readonly openapi: string; readonly [more: string]: unknown }>;
   /** Whether the process answers: `GET /healthz`. */
@@ -138,6 +147,8 @@ export interface PagedOperations {
   listWorkflows(query?: ListWorkflowsQuery, options?: CallOptions): AsyncGenerator<WorkflowItem>;
   /** The events of all workflows: `GET /api/events`. */
   listEvents(query?: ListEventsQuery, options?: CallOptions): AsyncGenerator<WorkflowEvent>;
+  /** List notifications: `GET /api/notifications`. */
+  listNotifications(query?: ListNotificationsQuery, options?: CallOptions): AsyncGenerator<Notification>;
 }
 
 export const OPERATIONS: Readonly<Record<keyof Operations, Operation>> = {
@@ -162,6 +173,8 @@ export const OPERATIONS: Readonly<Record<keyof Operations, Operation>> = {
   streamWorkflow: { method: 'GET', path: '/api/workflows/{id}/stream', answer: 'events', hasQuery: true },
   streamEvents: { method: 'GET', path: '/api/events/stream', answer: 'events', hasQuery: true },
   listEvents: { method: 'GET', path: '/api/events', answer: 'json', hasQuery: true, paging: 'after' },
+  listNotifications: { method: 'GET', path: '/api/notifications', answer: 'json', hasQuery: true, paging: 'cursor' },
+  listNotificationReceivers: { method: 'GET', path: '/api/notifications/receivers', answer: 'json' },
   getOpenApi: { method: 'GET', path: '/api/openapi.json', answer: 'json' },
   getHealth: { method: 'GET', path: '/healthz', answer: 'json' },
   getReadiness: { method: 'GET', path: '/readyz', answer: 'json', alsoAnswers: [503] },

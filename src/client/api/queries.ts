@@ -46,6 +46,11 @@ type SubmitTaskBody = {
   readonly message: string;
   readonly agent?: string;
   readonly command?: string;
+  readonly budget?: {
+    readonly usd?: number;
+    readonly tokens?: number;
+    readonly seconds?: number;
+  };
 };
 
 type StreamTaskQuery = { readonly after?: string | undefined };
@@ -90,8 +95,11 @@ type StreamQuery = {
 type ListDeliveriesQuery = {
   readonly provider?: string | undefined;
   readonly outcome?: 'accepted' | 'unmatched' | 'rejected' | 'duplicate' | undefined;
+  readonly event_type?: string | undefined;
+  readonly task_id?: string | undefined;
   readonly since?: string | undefined;
   readonly until?: string | undefined;
+  readonly q?: string | undefined;
   readonly limit?: number | undefined;
   readonly cursor?: string | undefined;
 };
@@ -99,10 +107,16 @@ type ListDeliveriesQuery = {
 type ListWorkflowsQuery = {
   readonly work_item_id?: string | undefined;
   readonly status?: string | undefined;
+  readonly name?: string | undefined;
+  readonly task_id?: string | undefined;
   readonly project?: string | undefined;
   readonly environment?: string | undefined;
   readonly since?: string | undefined;
   readonly until?: string | undefined;
+  readonly duration_min?: number | undefined;
+  readonly duration_max?: number | undefined;
+  readonly q?: string | undefined;
+  readonly sort?: 'created' | 'duration' | undefined;
   readonly limit?: number | undefined;
   readonly cursor?: string | undefined;
 };
@@ -124,6 +138,14 @@ type ListEventsQuery = {
   readonly limit?: number | undefined;
 };
 
+type ListNotificationsQuery = {
+  readonly receiver?: string | undefined;
+  readonly state?: 'pending' | 'delivered' | 'dropped' | undefined;
+  readonly type?: 'task.completed' | 'task.failed' | 'task.cancelled' | 'task.abandoned' | 'task.waiting_input' | 'task.budget_warning' | 'task.budget_exceeded' | 'workflow.completed' | 'workflow.failed' | 'workflow.cancelled' | 'workflow.approval_requested' | undefined;
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+};
+
 export type {
   ListTasksQuery,
   GetStatsQuery,
@@ -138,4 +160,5 @@ export type {
   StreamWorkflowQuery,
   StreamEventsQuery,
   ListEventsQuery,
+  ListNotificationsQuery,
 };

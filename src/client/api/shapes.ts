@@ -18,6 +18,12 @@ type Books = {
   readonly received?: number;
   readonly rejected?: Readonly<Record<string, number>>;
   readonly passed?: Readonly<Record<string, number>>;
+  readonly notifications?: Readonly<Record<string, {
+    readonly due: number;
+    readonly delivered: number;
+    readonly pending: number;
+    readonly dropped: Readonly<Record<string, number>>;
+  }>>;
 };
 
 type Completeness = {
@@ -68,6 +74,11 @@ type FinalResult = {
     readonly duration_seconds?: number | null;
     readonly cache_read_input_tokens?: number | null;
     readonly cache_creation_input_tokens?: number | null;
+    readonly cost_basis?: {
+      readonly source: 'result' | 'telemetry' | 'spans' | 'none';
+      readonly verdict: string;
+      readonly [more: string]: unknown;
+    };
     readonly [more: string]: unknown;
   };
   readonly completed_at: string;
@@ -88,12 +99,55 @@ type FullTask = {
 
 type Health = { readonly status: 'ok'; readonly version?: string };
 
+type ListReset = { readonly reason: string };
+
 type Measured = {
   readonly duration_ms: number | null;
   readonly phases: number;
   readonly steps: number;
   readonly artifacts: number;
   readonly retries: number;
+};
+
+type Notification = {
+  readonly receiver: string;
+  readonly webhook_id: string;
+  readonly type: 'task.completed' | 'task.failed' | 'task.cancelled' | 'task.abandoned' | 'task.waiting_input' | 'task.budget_warning' | 'task.budget_exceeded' | 'workflow.completed' | 'workflow.failed' | 'workflow.cancelled' | 'workflow.approval_requested';
+  readonly task_id: string | null;
+  readonly workflow_id: string | null;
+  readonly state: 'pending' | 'delivered' | 'dropped';
+  readonly queued_at: string;
+  readonly attempts: number;
+  readonly last_at: string | null;
+  readonly last_status: number | null;
+  readonly last_failure: string | null;
+  readonly next_at: string | null;
+  readonly reason: string | null;
+  readonly links: NotificationLinks;
+};
+
+type NotificationLinks = { readonly task?: string; readonly workflow?: string };
+
+type NotificationPage = {
+  readonly items: readonly Notification[];
+  readonly next_cursor: string | null;
+};
+
+type NotificationReceiver = {
+  readonly receiver: string;
+  readonly origin: string | null;
+  readonly is_configured: boolean;
+  readonly due: number;
+  readonly delivered: number;
+  readonly pending: number;
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly gone_at: string | null;
+  readonly trouble: string | null;
+};
+
+type NotificationReceiverPage = {
+  readonly items: readonly NotificationReceiver[];
+  readonly next_cursor: null;
 };
 
 type OutputLine = {
@@ -296,6 +350,10 @@ type TaskItem = {
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
   readonly duration_seconds: number | null;
+  readonly cost_basis: {
+    readonly source: 'result' | 'telemetry' | 'spans' | 'none';
+    readonly verdict: 'agrees' | 'differs' | 'incomplete' | 'unknown';
+  } | null;
   readonly [more: string]: unknown;
 };
 
@@ -477,7 +535,13 @@ export type {
   FinalResult,
   FullTask,
   Health,
+  ListReset,
   Measured,
+  Notification,
+  NotificationLinks,
+  NotificationPage,
+  NotificationReceiver,
+  NotificationReceiverPage,
   OutputLine,
   Problem,
   Readiness,
