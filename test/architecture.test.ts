@@ -80,6 +80,26 @@ const RAW_ALLOWED: Readonly<Record<string, string>> = {
   'system/version.ts': 'a file of the package',
 };
 
+/** A name of what only one party is to know. Tokens of locks are none: they stand in a file that all may read. */
+const SECRET = String.raw`[\w.?#]*(?:[sS]ecret|[sS]ignature|[pP]assword|[hH]mac|[aA]piToken|\b[mM]ac)`;
+
+/** Comparisons that end at the first different character. */
+const EARLY_ENDS: readonly RegExp[] = [
+  new RegExp(
+    String.raw`(?<!typeof )(?<![\w.?#])(?!\w*\.?is[A-Z])${SECRET}\s*[!=]==?(?!=|\s*(?:undefined|null|true|false|''))`,
+    'g',
+  ),
+  new RegExp(String.raw`[!=]==?\s*${SECRET}\b(?![.(\w?])`, 'g'),
+  /\.digest\([^)]*\)(?:\.\w+\([^)]*\))*\s*[!=]==?|[!=]==?\s*(?:createHmac|macOf\w*)\(/g,
+  /\b(?:secrets|signatures|macs|passwords)\.(?:includes|indexOf)\(/g,
+  new RegExp(String.raw`${SECRET}\.(?:equals|compare|localeCompare)\(`, 'g'),
+];
+
+/** Such comparisons in these, with the reason. */
+const EARLY_ENDS_ALLOWED: Readonly<Record<string, string>> = {
+  'model/secret.ts': 'the form of a secret in the configuration; timingSafeEqual for all else',
+};
+
 interface Rule {
   readonly sentence: string;
   /** One line per violation. */
@@ -111,6 +131,18 @@ const RULES: readonly Rule[] = [
         .filter((file) => WRITERS.test(file) && RAW_ALLOWED[file] === undefined)
         .flatMap((file) => rawCallsOf(house.text(file)).map((name) => `${file} uses ${name} of node:fs`)),
     breach: { 'store/x.ts': "import { type Stats, writeFile as put } from 'node:fs/promises';" },
+  },
+  {
+    sentence: 'secrets, signatures and their digests are compared by timingSafeEqual',
+    broken: (house) =>
+      house.files
+        .filter((file) => EARLY_ENDS_ALLOWED[file] === undefined)
+        .flatMap((file) =>
+          EARLY_ENDS.flatMap((pattern) => house.code(file).match(pattern) ?? []).map(
+            (found) => `${file}: ${found.trim()}`,
+          ),
+        ),
+    breach: { 'receive/x.ts': 'export const isIt = (given: string, secret: string) => given === secret;' },
   },
   {
     sentence: 'there are no import cycles',
@@ -343,6 +375,35 @@ test('the lists of exceptions contain no obsolete entries', () => {
   expect(Object.keys(LARGE_FOLDERS).filter((folder) => (counts.get(folder) ?? 0) <= 15)).toEqual([]);
   const names = countBy(HOUSE.files.filter(isNamedByItself), (file) => basename(file));
   expect(Object.keys(TWICE).filter((name) => (names.get(name) ?? 0) < 2)).toEqual([]);
+});
+
+test.each([
+  'if (signature === given) return;',
+  'return given !== options.secret;',
+  "createHmac('sha256', key).update(text).digest('hex') === given",
+  'given === createHmac(algorithm, key)',
+  'if (config.apiToken == token) return true;',
+  'this.#secrets.includes(given); secrets.includes(given)',
+  'signature.equals(given)',
+  'record.mac !== macOf(key, text)',
+])('a comparison that ends early is found: %s', (line) => {
+  const found = EARLY_ENDS.flatMap(
+    (pattern) => new House({ 'x.ts': line }).code('x.ts').match(pattern) ?? [],
+  );
+  expect(found).not.toEqual([]);
+});
+
+test.each([
+  'if (secret === undefined || typeof mac !== "string") return;',
+  "typeof signature === 'string'",
+  'digest.length === given.length && timingSafeEqual(digest, given)',
+  'if (found.token !== record.token) return;',
+  'secrets.length === 0',
+])('what is no comparison of secrets is left alone: %s', (line) => {
+  const found = EARLY_ENDS.flatMap(
+    (pattern) => new House({ 'x.ts': line }).code('x.ts').match(pattern) ?? [],
+  );
+  expect(found).toEqual([]);
 });
 
 test('the folders of test mirror the folders of src', () => {

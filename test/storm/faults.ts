@@ -11,6 +11,9 @@ import type { World } from './world.ts';
 /** Longest wait for the start of a process that is to be killed during it. */
 const START_MS_MAX = 6_000;
 
+/** Longest wait for a service that can be stopped. */
+const SERVICE_MS_MAX = 60_000;
+
 /** Longest stop of a service: ten seconds until its lock is stale, and the starts of the other one. */
 const TAKEOVER_MS_MAX = 60_000;
 
@@ -30,8 +33,8 @@ export class Faults {
   readonly #startedAt = Date.now();
   /** Bytes of all ledgers at the last action. */
   #progress = 0;
-  /** Devices that have a fault now: one at a time. */
-  readonly #busy = new Set<'redis' | 'disk'>();
+  /** What has a fault now that comes one at a time. */
+  readonly #busy = new Set<'redis' | 'disk' | 'service'>();
 
   constructor(world: World, crew: Crew) {
     this.#world = world;
@@ -120,6 +123,23 @@ export class Faults {
   /** Until another service has taken over: on a busy machine its start takes longer than any fixed time. */
   async #stopService(pick: number, forMs: number): Promise<string | undefined> {
     const services = this.#crew.of('service');
+    const until = performance.now() + SERVICE_MS_MAX;
+    // One at a time: with both stopped there is none that takes over.
+    while ((living(services).length === 0 || this.#busy.has('service')) && performance.now() < until)
+      await delay(100);
+    if (this.#busy.has('service')) return undefined;
+    this.#busy.add('service');
+    try {
+      return await this.#stopOne(services, { pick, forMs });
+    } finally {
+      this.#busy.delete('service');
+    }
+  }
+
+  async #stopOne(
+    services: readonly Part[],
+    { pick, forMs }: Pick<Action, 'pick' | 'forMs'>,
+  ): Promise<string | undefined> {
     const part = pickAt(living(services), pick);
     const pid = part?.pid;
     if (part === undefined || !part.signal('SIGSTOP')) return undefined;

@@ -372,11 +372,14 @@ export class HolderThread {
   #watchBeats(checkMs: number): void {
     let last = -1;
     let missed = 0;
+    let cells = this.#cells;
     this.#checks = setInterval(() => {
       const beat = Atomics.load(this.#cells, BEAT);
-      missed = beat === last || this.#running === undefined ? missed + 1 : 0;
+      // The next thread begins with no beat, and so may the last one have ended.
+      const isSame = cells === this.#cells && this.#running !== undefined;
+      missed = isSame && beat === last ? missed + 1 : 0;
       last = beat;
-      if (this.#running === undefined) missed = 0;
+      cells = this.#cells;
       if (missed < CHECKS_MAX || this.#whyEnded !== undefined) return;
       this.#whyEnded = `it has not moved for ${missed} checks`;
       this.#options.books.setReason(PART, `it hangs and is ended: ${this.#whyEnded}`);

@@ -1,11 +1,21 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const FILLER = '.filler';
 
 /** Enough for a round; small enough to be filled quickly. */
 const SIZE = '96m';
+
+/** Why no file system can be mounted here; undefined when it can. */
+export function noMountReason(): string | undefined {
+  const directory = mkdtempSync(join(tmpdir(), 'tasktrail-mount-'));
+  const disk = Disk.mount(directory);
+  disk?.unmount();
+  rmSync(directory, { recursive: true, force: true });
+  return disk === undefined ? 'mounting a file system needs Linux and root' : undefined;
+}
 
 /** A file system in memory for the log directory, that can refuse writes. Needs root. */
 export class Disk {

@@ -127,6 +127,31 @@ test.each([
   },
 );
 
+/** The thread of the package, which hangs before its first beat when a file says so, and starts late after that. */
+const LATE = `
+import { existsSync, rmSync } from 'node:fs';
+import { workerData } from 'node:worker_threads';
+const at = (name) => workerData.config.logDir + '/../' + name;
+if (existsSync(at('late'))) await new Promise((resolve) => setTimeout(resolve, 1_500));
+setInterval(() => {
+  if (!existsSync(at('hang'))) return;
+  rmSync(at('hang'));
+  for (;;);
+}, 2).unref();
+await import(${JSON.stringify(ENTRY.href)});
+`;
+
+test('a thread that hung before its first beat is replaced by one that has all the time for its start', async () => {
+  const { trail, dir } = await open(LATE);
+  // Before the first half second is over.
+  writeFileSync(join(dir, 'late'), '');
+  writeFileSync(join(dir, 'hang'), '');
+  await until(() => trail.books.notices.get(PART), 'the second thread');
+  expect(trail.books.notices.get(PART)).toBe(
+    'it was started again once; the last reason: it has not moved for 30 checks',
+  );
+});
+
 test('while no thread runs, the records wait and the service says so', async () => {
   const { trail, dir, logDir } = await open(WRECKED);
   writeFileSync(join(dir, 'closed'), '');
