@@ -47,6 +47,8 @@ export interface NotifierOptions {
   readonly source: NotifySource;
   readonly traceUrls: readonly string[];
   readonly now?: () => number;
+  /** Whether this process still owns the directory. */
+  isHeld(): boolean;
   /** The counts of a receiver, whenever they change. */
   onCounts(receiver: string, counts: NotificationCounts): void;
   /** Why notifications of a receiver do not arrive; undefined: they do. */
@@ -142,7 +144,7 @@ export class Notifier {
       const { goneUrl } = outbox.totals;
       if (goneUrl !== null && goneUrl !== urlHash(receiver.url)) await outbox.setGone(undefined);
       const sending = new Sending({
-        ...{ receiver, outbox, log, now: this.#now },
+        ...{ receiver, outbox, log, now: this.#now, isHeld: this.#options.isHeld },
         onChange: () => this.#report({ receiver, outbox }),
       });
       this.#targets.push({ receiver, outbox, sending });
@@ -176,14 +178,14 @@ export class Notifier {
       for (const [key, candidate] of this.#candidates) {
         if (this.#isClosed) return;
         this.#candidates.delete(key);
-        await this.#take(intake, candidate);
+        await this.#take(intake, candidate, false);
       }
       if (!this.#isScanDue || !this.#isScanAllowed || this.#written === undefined) continue;
       this.#isScanDue = false;
       try {
         for await (const candidate of source.since(this.#written)) {
           if (this.#isClosed) return;
-          await this.#take(intake, candidate);
+          await this.#take(intake, candidate, true);
         }
       } catch (error) {
         this.#options.log(`notifications: the files cannot be searched now: ${messageOf(error)}`);
@@ -194,10 +196,10 @@ export class Notifier {
     }
   }
 
-  async #take(intake: Intake, candidate: Candidate): Promise<void> {
+  async #take(intake: Intake, candidate: Candidate, isFound: boolean): Promise<void> {
     const key = keyOf(candidate);
     try {
-      const reached = new Set(await intake.take(candidate));
+      const reached = new Set(await intake.take(candidate, isFound));
       this.#tries.delete(key);
       for (const target of this.#targets) {
         if (!reached.has(target.receiver)) continue;
@@ -236,7 +238,7 @@ export class Notifier {
   }
 
   async #settle(): Promise<void> {
-    if (!holdsLease()) return;
+    if (!holdsLease() || !this.#options.isHeld()) return;
     if (this.#unopened.size > 0) {
       for (const receiver of [...this.#unopened]) await this.#openReceiver(receiver);
       // What it has missed.

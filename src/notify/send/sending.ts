@@ -24,6 +24,8 @@ export interface SendingOptions {
   readonly receiver: Receiver;
   readonly outbox: Outbox;
   readonly now: () => number;
+  /** Whether this process still owns the directory. */
+  isHeld(): boolean;
   /** Called after each change of what waits. */
   onChange(): void;
   log(line: string): void;
@@ -103,9 +105,9 @@ export class Sending {
   }
 
   async #try(one: Notification): Promise<void> {
-    const { receiver, outbox, now, send = post, onChange } = this.#options;
+    const { receiver, outbox, now, isHeld, send = post, onChange } = this.#options;
     // Only the process that owns the directory sends; after a pause it may be another one.
-    if (!holdsLease(true)) return this.#wait(DEFECT_MS);
+    if (!isHeld() || !holdsLease(true)) return this.#wait(DEFECT_MS);
     const payload = one.payload ?? '';
     const headers = await signedHeaders(receiver.secrets, {
       webhookId: one.webhookId,

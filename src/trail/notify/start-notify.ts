@@ -17,6 +17,7 @@ const CLOSE_MS = 1_000;
 export interface NotifyingOptions {
   readonly config: Config;
   readonly books: Books;
+  isHeld(): boolean;
   readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
   log(line: string): void;
 }
@@ -31,12 +32,12 @@ export interface Notifying {
 
 /** Starts the notifications of the holder, before its store writes. Undefined without receivers. Never rejects. */
 export async function startNotifying(options: NotifyingOptions): Promise<Notifying | undefined> {
-  const { config, books, readWorkflow, log } = options;
+  const { config, books, isHeld, readWorkflow, log } = options;
   if (config.notify.length === 0) return undefined;
   const { logDir, workflowDir, traceUrls } = config;
   try {
     const notifier = new Notifier({
-      ...{ logDir, traceUrls, log },
+      ...{ logDir, traceUrls, isHeld, log },
       directory: await directoryId(logDir),
       receivers: receiversOf(config),
       source: createNotifySource({ logDir, workflowDir, readWorkflow }),

@@ -43,6 +43,7 @@ async function rig(answer: (id: string, tries: number) => Partial<SendOutcome>):
   const outbox = await Outbox.open({ logDir, receiver: 'chat', now: () => now });
   const sending = new Sending({
     ...{ receiver: RECEIVER, outbox, now: () => now, onChange: () => {}, log: () => {} },
+    isHeld: () => true,
     random: () => 0.5,
     send: async (_url, _body, { headers }) => {
       const id = headers['webhook-id'] ?? '';

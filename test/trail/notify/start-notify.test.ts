@@ -48,9 +48,18 @@ test('the end of a task is sent once, signed with both secrets, with ids, status
     data: { task_id: 'task-1', status: 'completed', cost_usd: 0.25, message: 'Build it', attempt: 1 },
   });
   expect(received.id).toMatch(/^msg_[0-9a-f]{32}$/);
-  await expect
-    .poll(() => trail.books.snapshot().notifications?.chat)
-    .toEqual({ due: 1, delivered: 1, pending: 0, dropped: {} });
+  const counts = { due: 1, delivered: 1, pending: 0, dropped: {} };
+  await expect.poll(() => trail.books.snapshot().notifications?.chat).toEqual(counts);
+  const { items } = (await trail.reader.listNotifications?.({ limit: 10 })) ?? {};
+  expect(items).toMatchObject([
+    {
+      ...{ receiver: 'chat', webhook_id: received.id, task_id: 'task-1', workflow_id: null },
+      ...{ state: 'delivered', attempts: 1, last_status: 204, last_failure: null, next_at: null },
+    },
+  ]);
+  expect(await trail.reader.listReceivers?.()).toMatchObject([
+    { receiver: 'chat', origin: new URL(receiver.url).origin, is_configured: true, trouble: null, ...counts },
+  ]);
 });
 
 test('a receiver gets only the events that it wants, of tasks that its filter finds', async () => {
