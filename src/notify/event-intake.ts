@@ -93,7 +93,10 @@ export class Intake {
     const isWritten = ({ type, occasion }: Occasion): boolean =>
       type === written?.type && occasion === written.occasion;
     const events = occasions.map((occasion) =>
-      this.#taskEvent(id, facts, { occasion, isFresh: isWritten(occasion) }),
+      this.#taskEvent(id, facts, {
+        occasion,
+        isFresh: isWritten(occasion) || (written !== undefined && occasion.type === 'task.budget_exceeded'),
+      }),
     );
     if (ended !== undefined && written !== undefined && !occasions.some(isWritten)) {
       const { status, attempt, completed_at } = ended;

@@ -1,4 +1,5 @@
 import { rm, stat } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NotificationCounts } from '../books.ts';
 import { messageOf } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
@@ -13,6 +14,9 @@ import { countsOf, troubleOf } from './outbox/notification-counts.ts';
 import { notifyDir, outboxNames, outboxPath } from './outbox/read-outbox.ts';
 import { Outbox } from './outbox/receiver-outbox.ts';
 import { Sending, urlHash } from './send/sending.ts';
+
+/** Interval of looks at the work that is left, at shutdown. */
+const CLOSE_LOOK_MS = 10;
 
 /** Interval of syncs and marks. */
 const TICK_MS = 10_000;
@@ -102,13 +106,20 @@ export class Notifier {
     this.#work();
   }
 
-  async close(): Promise<void> {
+  /** Sends what is due within the deadline. The rest is sent after the next start. */
+  async close(deadlineMs: number): Promise<void> {
+    const until = performance.now() + deadlineMs;
+    while (performance.now() < until && this.#isBusy()) await delay(CLOSE_LOOK_MS);
     this.#isClosed = true;
     clearInterval(this.#timer);
     await this.#working;
     await this.#ticking;
     await Promise.all(this.#targets.map(({ sending }) => sending.close()));
     for (const { outbox } of this.#targets) await outbox.sync();
+  }
+
+  #isBusy(): boolean {
+    return this.#working !== undefined || this.#targets.some(({ sending }) => sending.isBusy);
   }
 
   async #openFiles(): Promise<void> {

@@ -44,7 +44,7 @@ export async function post(url: URL, body: string, options: PostOptions): Promis
   const { guard, signal, deadlineMs = DEADLINE_MS } = options;
   const ending = new AbortController();
   const end = (): void => ending.abort();
-  const timer = setTimeout(end, deadlineMs);
+  const timer = setTimeout(end, deadlineMs).unref();
   signal.addEventListener('abort', end, { once: true });
   try {
     const addresses = await withinDeadline(guard.resolve(url.hostname), ending.signal);
@@ -91,6 +91,8 @@ function exchange(
       resolve({ status: response.statusCode ?? 0, header: response.headers['retry-after'] });
       endSoon(response, () => request.destroy());
     });
+    // A program that has nothing else to do may end: the notification is sent later.
+    request.on('socket', (socket) => socket.unref());
     // After the answer too: a socket that is destroyed may still fail.
     request.on('error', reject);
     // An upgrade that was not asked for would leave the socket open.

@@ -41,6 +41,7 @@ export class Sending {
   readonly #closing = new AbortController();
   #wake = new AbortController();
   #running: Promise<void> | undefined;
+  #isSending = false;
 
   constructor(options: SendingOptions) {
     this.#options = options;
@@ -56,6 +57,11 @@ export class Sending {
     this.#wake.abort();
   }
 
+  /** Whether something is being sent, or is to be sent now. */
+  get isBusy(): boolean {
+    return this.#isSending || typeof this.#next() !== 'number';
+  }
+
   /** Breaks off a request that runs: it is sent again, under its id. */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -69,7 +75,12 @@ export class Sending {
       try {
         const next = this.#next();
         if (typeof next === 'number') await this.#wait(next);
-        else await this.#try(next);
+        else {
+          this.#isSending = true;
+          await this.#try(next).finally(() => {
+            this.#isSending = false;
+          });
+        }
       } catch (error) {
         this.#options.log(`notifications to ${this.#options.receiver.name}: ${messageOf(error)}`);
         await this.#wait(DEFECT_MS);

@@ -11,8 +11,11 @@ import type { StoreObserver } from '../../store/write/observer.ts';
 import { createNotifySource, workflowCandidate } from './notify-source.ts';
 import { receiversOf } from './receivers.ts';
 
-/** Milliseconds at shutdown: a filter may be reading a large file. */
+/** Milliseconds at shutdown to send what has just ended. A filter may be reading a large file, and a receiver be slow. */
 const CLOSE_MS = 1_000;
+
+/** The same, with the end of requests and the last sync. */
+const CLOSE_MS_MAX = 2_000;
 
 export interface NotifyingOptions {
   readonly config: Config;
@@ -48,7 +51,12 @@ export async function startNotifying(options: NotifyingOptions): Promise<Notifyi
     return {
       observer: observerOf(notifier),
       recovered: () => notifier.scan(),
-      close: () => Promise.race([notifier.close(), delay(CLOSE_MS)]),
+      close: async () => {
+        const waiting = new AbortController();
+        const late = delay(CLOSE_MS_MAX, undefined, { signal: waiting.signal }).catch(() => {});
+        await Promise.race([notifier.close(CLOSE_MS), late]);
+        waiting.abort();
+      },
     };
   } catch (error) {
     books.setNotice('notifications', `none are sent: ${messageOf(error)}`);
