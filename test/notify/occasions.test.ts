@@ -22,14 +22,15 @@ test('each status that ends a task has an event, and others have none', () => {
 });
 
 test('a task that passed its budget has failed too, and a warning comes before', () => {
-  expect(typesOf({ status: 'running', budget_warning: { at: '2026-01-02T00:00:00.000Z' } })).toEqual([
+  expect(typesOf({ status: 'running', budget_notice: { kind: 'usd', used: 0.9, limit: 1 } })).toEqual([
     'task.budget_warning',
   ]);
-  expect(typesOf({ status: 'failed', budget_warning: true }, { error_type: 'budget_exceeded' })).toEqual([
-    'task.budget_warning',
-    'task.budget_exceeded',
-    'task.failed',
-  ]);
+  expect(
+    typesOf(
+      { status: 'failed', budget_notice: { kind: 'usd', used: 2, limit: 1, exceeded: true } },
+      { error_type: 'budget_exceeded' },
+    ),
+  ).toEqual(['task.budget_exceeded', 'task.failed']);
 });
 
 test('the words of orchestrators for an end have a type', () => {

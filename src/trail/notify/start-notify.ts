@@ -5,7 +5,7 @@ import { messageOf } from '../../errors.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { StoredWorkflow } from '../../model/workflow.ts';
 import { Notifier } from '../../notify/notifier.ts';
-import { BUDGET_WARNING } from '../../notify/occasions.ts';
+import { BUDGET_NOTICE } from '../../notify/occasions.ts';
 import { directoryId } from '../../store/directory-id.ts';
 import type { StoreObserver } from '../../store/write/observer.ts';
 import { createNotifySource, workflowCandidate } from './notify-source.ts';
@@ -83,8 +83,8 @@ function observerOf(notifier: Notifier): StoreObserver {
   };
 }
 
-function isToldBeforeItsEnd({ status, [BUDGET_WARNING]: warning }: JsonObject): boolean {
-  return status === 'waiting_input' || (warning !== undefined && warning !== null);
+function isToldBeforeItsEnd({ status, [BUDGET_NOTICE]: notice }: JsonObject): boolean {
+  return status === 'waiting_input' || (notice !== undefined && notice !== null);
 }
 
 /** One observer for several. */
