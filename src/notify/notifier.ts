@@ -257,13 +257,17 @@ export class Notifier {
       this.#work();
     }
     // Before the look at what waits: an event after it is behind this mark.
-    const mark = await this.#options.source.mark();
+    const mark = await this.#options.source.mark().catch((error: unknown) => {
+      // Without a mark more is looked at after a restart.
+      this.#options.log(`notifications: ${messageOf(error)}`);
+      return undefined;
+    });
     let isDurable = this.#unopened.size === 0;
     for (const target of this.#targets) {
       isDurable = (await target.outbox.sync()) && isDurable;
       this.#report(target);
     }
-    this.#marks.push(mark);
+    if (mark !== undefined) this.#marks.push(mark);
     const isIdle = this.#working === undefined && !this.#hasWork() && this.#retries === 0;
     if (isIdle && isDurable) await this.#advance();
     // Many ticks without an idle moment: the older marks are not needed.
