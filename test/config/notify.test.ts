@@ -68,5 +68,6 @@ test('a file of a checkout names no receiver, and is no problem, unless it is tr
   expect(config.notify).toEqual([]);
   expect(config.notes.join('\n')).toMatch(/notify in .* is not used/);
   put('tasktrail.config.json', { notify: [{ url: URL_, secret: NOTIFY_SECRET }] });
+  expect(load({ recordsOnly: true }).notify).toEqual([]);
   expect(load({ env: TRUST, recordsOnly: true }).notify).toHaveLength(1);
 });

@@ -66,8 +66,11 @@ test('an id depends on directory, type, subject and occasion', () => {
   expect(webhookIdOf({ ...event })).toBe(ids[0]);
 });
 
-test('a body is bounded and whole, whatever the documents hold', () => {
-  const long = '\u{1F600}"\\\u0001'.repeat(100_000);
+test.each([
+  ['characters of four bytes and quotes', '\u{1F600}"\\'],
+  ['characters that JSON writes in six bytes', '\u0001'],
+])('a body of %s is bounded and whole, whatever the documents hold', (_what, piece) => {
+  const long = piece.repeat(100_000);
   const data = taskData(
     'task-1',
     {
