@@ -47,7 +47,7 @@ export class Intake {
 
   /**
    * Queues what a candidate says, unless it is queued already. `isFound`: the files say it, not the store. Returns the receivers
-   * that have got something.
+   * whose counts have changed.
    */
   async take(candidate: Candidate, isFound: boolean): Promise<readonly Receiver[]> {
     const events =
@@ -79,7 +79,7 @@ export class Intake {
         : { state: 'dropped', nextAt: null }),
     };
     await outbox.set(one);
-    return reason === null;
+    return true;
   }
 
   async #ofTask({ id, ended }: Candidate & { readonly kind: 'task' }): Promise<readonly Event[]> {
