@@ -106,6 +106,11 @@ export class Notifier {
     this.#work();
   }
 
+  /** Resolves when the tick that runs has ended. */
+  async settled(): Promise<void> {
+    await this.#ticking;
+  }
+
   /** Sends what is due within the deadline. The rest is sent after the next start. */
   async close(deadlineMs: number): Promise<void> {
     const until = performance.now() + deadlineMs;
@@ -123,22 +128,23 @@ export class Notifier {
   }
 
   async #openFiles(): Promise<void> {
-    const { logDir, receivers, source, log } = this.#options;
+    await this.#openMark();
+    for (const receiver of this.#options.receivers) await this.#openReceiver(receiver);
+  }
+
+  /** While the mark cannot be read or written, no other one takes its place, and it is tried again. */
+  async #openMark(): Promise<void> {
+    const { logDir, log } = this.#options;
     try {
       checkFolders(notifyDir(logDir), 1);
       await makeDirectory(notifyDir(logDir));
-      if (this.#written === undefined) {
-        const read = await readMark(logDir);
-        this.#written = read ?? (await this.#firstMark());
-        if (read === undefined) await writeMark(logDir, this.#written);
-      }
+      const read = await readMark(logDir);
+      const mark = read ?? (await this.#firstMark());
+      if (read === undefined) await writeMark(logDir, mark);
+      this.#written = mark;
     } catch (error) {
-      for (const { name } of receivers) this.#trouble(name, messageOf(error));
-      // The mark in memory holds for this process, and the next tick tries again.
-      this.#written ??= await source.mark().catch(() => undefined);
       log(`notifications: ${messageOf(error)}`);
     }
-    for (const receiver of receivers) await this.#openReceiver(receiver);
   }
 
   /** Nothing that was written before the first start is sent. */
@@ -179,7 +185,11 @@ export class Notifier {
   }
 
   #hasWork(): boolean {
-    return this.#candidates.size > 0 || (this.#isScanDue && this.#isScanAllowed);
+    return this.#candidates.size > 0 || this.#mayScan();
+  }
+
+  #mayScan(): boolean {
+    return this.#isScanDue && this.#isScanAllowed && this.#written !== undefined;
   }
 
   async #drain(): Promise<void> {
@@ -191,7 +201,7 @@ export class Notifier {
         this.#candidates.delete(key);
         await this.#take(intake, candidate, false);
       }
-      if (!this.#isScanDue || !this.#isScanAllowed || this.#written === undefined) continue;
+      if (!this.#mayScan() || this.#written === undefined) continue;
       this.#isScanDue = false;
       try {
         for await (const candidate of source.since(this.#written)) {
@@ -250,6 +260,10 @@ export class Notifier {
 
   async #settle(): Promise<void> {
     if (!holdsLease() || !this.#options.isHeld()) return;
+    if (this.#written === undefined) {
+      await this.#openMark();
+      this.#work();
+    }
     if (this.#unopened.size > 0) {
       for (const receiver of [...this.#unopened]) await this.#openReceiver(receiver);
       // What it has missed.
@@ -268,15 +282,17 @@ export class Notifier {
       this.#report(target);
     }
     if (mark !== undefined) this.#marks.push(mark);
-    const isIdle = this.#working === undefined && !this.#hasWork() && this.#retries === 0;
-    if (isIdle && isDurable) await this.#advance();
+    // Also before the first search, which waits for the recovery: it begins at the mark of the process before.
+    const isIdle =
+      this.#working === undefined && this.#candidates.size === 0 && !this.#isScanDue && this.#retries === 0;
+    if (isIdle && isDurable && this.#written !== undefined) await this.#advance(this.#written);
     // Many ticks without an idle moment: the older marks are not needed.
     while (this.#marks.length > 1_000) this.#marks.splice(1, 1);
     await this.#removeLeft();
   }
 
   /** Writes the newest mark that is old enough. */
-  async #advance(): Promise<void> {
+  async #advance(written: Mark): Promise<void> {
     const settled = isoFromMs(this.#now() - SETTLED_MS);
     let next: Mark | undefined;
     while (this.#marks[0] !== undefined && this.#marks[0].at <= settled) next = this.#marks.shift();
@@ -284,7 +300,7 @@ export class Notifier {
     const at = isoFromMs(this.#now() + SETTLED_MS);
     if (this.#marks.some((mark) => mark.at > at)) this.#marks.length = 0;
     if (next === undefined) return;
-    const writtenMs = Date.parse(this.#written?.at ?? '');
+    const writtenMs = Date.parse(written.at);
     // Nothing was noted since: the mark that is there is as good, and a quiet service leaves the disk alone.
     if (this.#notedMs < writtenMs && this.#now() - writtenMs < MARK_MS) return;
     await writeMark(this.#options.logDir, next);

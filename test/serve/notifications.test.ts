@@ -53,7 +53,7 @@ test('notifications are listed newest first, filtered and in pages', async () =>
     ['state=delivered', ['msg_3']],
     ['state=pending&receiver=chat', ['msg_2', 'msg_1']],
     ['type=workflow.failed', ['msg_4']],
-    ['receiver=nobody', []],
+    ['receiver=none', []],
   ] as const)
     expect(idsOf((await ask(port, `/notifications?${query}`)).json().items)).toEqual(ids);
 });
