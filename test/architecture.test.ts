@@ -336,7 +336,7 @@ const RULES: readonly Rule[] = [
       [...countBy(files, (file) => dirname(file))]
         .filter(([folder, count]) => count > 15 && LARGE_FOLDERS[folder] === undefined)
         .map(([folder, count]) => `${folder} has ${count} files`),
-    breach: Object.fromEntries(Array.from({ length: 16 }, (_, index) => [`serve/${index}.ts`, ''])),
+    breach: Object.fromEntries(Array.from({ length: 16 }, (_, index) => [`receive/${index}.ts`, ''])),
   },
   {
     sentence: 'no two files share a name without a reason',

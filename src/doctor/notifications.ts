@@ -28,7 +28,9 @@ export async function checkNotifications({ config }: Subject): Promise<readonly 
     }
     return ok(where, what);
   });
-  const open = config.notify.filter(({ url }) => url.startsWith('http:'));
+  const open = config.notify.filter(
+    ({ url, allowAddresses }) => url.startsWith('http:') && allowAddresses.length === 0,
+  );
   const unsafe = open.map(({ name }) =>
     warning(`notify.${name}`, 'http://: what is sent can be read on the way', 'use https://'),
   );

@@ -31,6 +31,8 @@ export interface IntakeOptions {
 interface Event {
   readonly subject: string;
   readonly occasion: Occasion;
+  /** It was written a moment ago; else it was found later, and its time decides whether it is news. */
+  readonly isFresh: boolean;
   dataFor(receiver: Receiver): JsonObject;
   passes(receiver: Receiver): Promise<boolean>;
 }
@@ -43,10 +45,13 @@ export class Intake {
     this.#options = options;
   }
 
-  /** Queues what a candidate says, unless it is queued already. Returns the receivers that have got something. */
-  async take(candidate: Candidate): Promise<readonly Receiver[]> {
+  /**
+   * Queues what a candidate says, unless it is queued already. `isFound`: the files say it, not the store. Returns the receivers
+   * whose counts have changed.
+   */
+  async take(candidate: Candidate, isFound: boolean): Promise<readonly Receiver[]> {
     const events =
-      candidate.kind === 'task' ? await this.#ofTask(candidate) : await this.#ofWorkflow(candidate);
+      candidate.kind === 'task' ? await this.#ofTask(candidate) : await this.#ofWorkflow(candidate, isFound);
     const reached: Receiver[] = [];
     for (const event of events)
       for (const target of this.#options.targets)
@@ -60,7 +65,9 @@ export class Intake {
     const { type, at } = occasion;
     if (!isWanted(type, receiver.on)) return false;
     const webhookId = webhookIdOf({ directory, type, subject, occasion: occasion.occasion });
-    if (outbox.has(webhookId) || !this.#isNews(at, outbox) || !(await event.passes(receiver))) return false;
+    if (outbox.has(webhookId)) return false;
+    if (!event.isFresh && !this.#isNews(at, outbox)) return false;
+    if (!(await event.passes(receiver))) return false;
     const queuedAt = isoFromMs(now());
     const payload = payloadText({ type, timestamp: at ?? queuedAt, data: event.dataFor(receiver) });
     const reason = outbox.totals.goneAt !== null ? 'gone' : outbox.isFull ? 'queue_full' : null;
@@ -72,7 +79,7 @@ export class Intake {
         : { state: 'dropped', nextAt: null }),
     };
     await outbox.set(one);
-    return reason === null;
+    return true;
   }
 
   async #ofTask({ id, ended }: Candidate & { readonly kind: 'task' }): Promise<readonly Event[]> {
@@ -83,31 +90,45 @@ export class Intake {
     const waits = isWaitTold ? await source.waitsOf(id) : [];
     const occasions = occasionsOf({ ...facts, waits });
     const written = ended && endOccasion(ended);
-    const isKnown = occasions.some(
-      ({ type, occasion }) => type === written?.type && occasion === written.occasion,
+    const isWritten = ({ type, occasion }: Occasion): boolean =>
+      type === written?.type && occasion === written.occasion;
+    const events = occasions.map((occasion) =>
+      this.#taskEvent(id, facts, {
+        occasion,
+        isFresh: isWritten(occasion) || (written !== undefined && occasion.type === 'task.budget_exceeded'),
+      }),
     );
-    const events = occasions.map((occasion) => this.#taskEvent(id, facts, occasion));
-    if (ended !== undefined && written !== undefined && !isKnown) {
+    if (ended !== undefined && written !== undefined && !occasions.some(isWritten)) {
       const { status, attempt, completed_at } = ended;
       const then = { metadata: { ...facts.metadata, status, attempt, completed_at }, input: facts.input };
-      events.unshift(this.#taskEvent(id, { ...then, result: undefined }, written));
+      events.unshift(
+        this.#taskEvent(id, { ...then, result: undefined }, { occasion: written, isFresh: true }),
+      );
     }
     return events.filter(({ occasion }) =>
       targets.some(({ receiver }) => isWanted(occasion.type, receiver.on)),
     );
   }
 
-  #taskEvent(id: string, facts: TaskFacts, occasion: Occasion): Event {
+  #taskEvent(
+    id: string,
+    facts: TaskFacts,
+    { occasion, isFresh }: Pick<Event, 'occasion' | 'isFresh'>,
+  ): Event {
     const { traces = [] } = taskTraceLinks(this.#options.traceUrls, { ...facts.metadata, task_id: id });
     return {
       subject: `task ${id}`,
       occasion: this.#bounded(occasion),
+      isFresh,
       dataFor: ({ link }) => taskData(id, facts, { link, traces }),
       passes: async ({ matches }) => matches === undefined || matches(id),
     };
   }
 
-  async #ofWorkflow(candidate: Candidate & { readonly kind: 'workflow' }): Promise<readonly Event[]> {
+  async #ofWorkflow(
+    candidate: Candidate & { readonly kind: 'workflow' },
+    isFound: boolean,
+  ): Promise<readonly Event[]> {
     const { id, event, eventId, attempt, at, status } = candidate;
     const isEnd = event === 'workflow_complete';
     const type: NotificationType = isEnd ? typeOfWorkflowEnd(status) : 'workflow.approval_requested';
@@ -126,6 +147,7 @@ export class Intake {
       {
         subject: `workflow ${id}`,
         occasion: this.#bounded(occasion),
+        isFresh: !isFound,
         dataFor,
         passes: async ({ matches }) => matches === undefined || anyMatches(taskIds, matches),
       },

@@ -1,4 +1,4 @@
-import { type JsonObject, type JsonValue, objectOf } from '../model/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue, objectOf } from '../model/json.ts';
 import type { NotificationType } from '../model/notification.ts';
 import { firstOfText, wellFormed } from '../model/text.ts';
 import { redactJson } from '../redact/redact.ts';
@@ -52,7 +52,7 @@ export function taskData(
   { link, traces }: LinkParts,
 ): JsonObject {
   const metrics = objectOf(result?.metrics);
-  const { workflow_ids: workflowIds, opened_by: openedBy } = metadata;
+  const { workflow_ids: workflowIds, opened_by: openedBy, budget_notice: notice } = metadata;
   return {
     task_id: taskId,
     attempt: numberOrNull(metadata.attempt),
@@ -76,6 +76,7 @@ export function taskData(
     input_tokens: numberOrNull(metrics.input_tokens),
     output_tokens: numberOrNull(metrics.output_tokens),
     trace_id: word(metadata.trace_id),
+    ...(isJsonObject(notice) && { budget: budgetOf(notice) }),
     // The sender with the most rights; absent: the trail itself.
     ...(typeof openedBy === 'string' && { opened_by: openedBy }),
     links: linksOf(`/api/tasks/${taskId}`, filled(link, '{task_id}', taskId), traces),
@@ -118,6 +119,11 @@ export function workflowData(
     ...(typeof state.opened_by === 'string' && { opened_by: state.opened_by }),
     links: linksOf(`/api/workflows/${workflowId}`, filled(link, '{workflow_id}', workflowId), traces),
   };
+}
+
+/** The amount of which most or all is used. */
+function budgetOf({ kind, used, limit }: JsonObject): JsonObject {
+  return { kind: word(kind), used: numberOrNull(used), limit: numberOrNull(limit) };
 }
 
 function linksOf(self: string, page: string | undefined, traces: readonly string[]): JsonObject {

@@ -1,4 +1,5 @@
 import { rm, stat } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NotificationCounts } from '../books.ts';
 import { messageOf } from '../errors.ts';
 import { isoFromMs } from '../model/time.ts';
@@ -13,6 +14,9 @@ import { countsOf, troubleOf } from './outbox/notification-counts.ts';
 import { notifyDir, outboxNames, outboxPath } from './outbox/read-outbox.ts';
 import { Outbox } from './outbox/receiver-outbox.ts';
 import { Sending, urlHash } from './send/sending.ts';
+
+/** Interval of looks at the work that is left, at shutdown. */
+const CLOSE_LOOK_MS = 10;
 
 /** Interval of syncs and marks. */
 const TICK_MS = 10_000;
@@ -47,6 +51,8 @@ export interface NotifierOptions {
   readonly source: NotifySource;
   readonly traceUrls: readonly string[];
   readonly now?: () => number;
+  /** Whether this process still owns the directory. */
+  isHeld(): boolean;
   /** The counts of a receiver, whenever they change. */
   onCounts(receiver: string, counts: NotificationCounts): void;
   /** Why notifications of a receiver do not arrive; undefined: they do. */
@@ -100,7 +106,15 @@ export class Notifier {
     this.#work();
   }
 
-  async close(): Promise<void> {
+  /** Resolves when the tick that runs has ended. */
+  async settled(): Promise<void> {
+    await this.#ticking;
+  }
+
+  /** Sends what is due within the deadline. The rest is sent after the next start. */
+  async close(deadlineMs: number): Promise<void> {
+    const until = performance.now() + deadlineMs;
+    while (performance.now() < until && this.#isBusy()) await delay(CLOSE_LOOK_MS);
     this.#isClosed = true;
     clearInterval(this.#timer);
     await this.#working;
@@ -109,23 +123,28 @@ export class Notifier {
     for (const { outbox } of this.#targets) await outbox.sync();
   }
 
+  #isBusy(): boolean {
+    return this.#working !== undefined || this.#targets.some(({ sending }) => sending.isBusy);
+  }
+
   async #openFiles(): Promise<void> {
-    const { logDir, receivers, source, log } = this.#options;
+    await this.#openMark();
+    for (const receiver of this.#options.receivers) await this.#openReceiver(receiver);
+  }
+
+  /** While the mark cannot be read or written, no other one takes its place, and it is tried again. */
+  async #openMark(): Promise<void> {
+    const { logDir, log } = this.#options;
     try {
       checkFolders(notifyDir(logDir), 1);
       await makeDirectory(notifyDir(logDir));
-      if (this.#written === undefined) {
-        const read = await readMark(logDir);
-        this.#written = read ?? (await this.#firstMark());
-        if (read === undefined) await writeMark(logDir, this.#written);
-      }
+      const read = await readMark(logDir);
+      const mark = read ?? (await this.#firstMark());
+      if (read === undefined) await writeMark(logDir, mark);
+      this.#written = mark;
     } catch (error) {
-      for (const { name } of receivers) this.#trouble(name, messageOf(error));
-      // The mark in memory holds for this process, and the next tick tries again.
-      this.#written ??= await source.mark().catch(() => undefined);
       log(`notifications: ${messageOf(error)}`);
     }
-    for (const receiver of receivers) await this.#openReceiver(receiver);
   }
 
   /** Nothing that was written before the first start is sent. */
@@ -142,7 +161,7 @@ export class Notifier {
       const { goneUrl } = outbox.totals;
       if (goneUrl !== null && goneUrl !== urlHash(receiver.url)) await outbox.setGone(undefined);
       const sending = new Sending({
-        ...{ receiver, outbox, log, now: this.#now },
+        ...{ receiver, outbox, log, now: this.#now, isHeld: this.#options.isHeld },
         onChange: () => this.#report({ receiver, outbox }),
       });
       this.#targets.push({ receiver, outbox, sending });
@@ -166,7 +185,11 @@ export class Notifier {
   }
 
   #hasWork(): boolean {
-    return this.#candidates.size > 0 || (this.#isScanDue && this.#isScanAllowed);
+    return this.#candidates.size > 0 || this.#mayScan();
+  }
+
+  #mayScan(): boolean {
+    return this.#isScanDue && this.#isScanAllowed && this.#written !== undefined;
   }
 
   async #drain(): Promise<void> {
@@ -176,14 +199,14 @@ export class Notifier {
       for (const [key, candidate] of this.#candidates) {
         if (this.#isClosed) return;
         this.#candidates.delete(key);
-        await this.#take(intake, candidate);
+        await this.#take(intake, candidate, false);
       }
-      if (!this.#isScanDue || !this.#isScanAllowed || this.#written === undefined) continue;
+      if (!this.#mayScan() || this.#written === undefined) continue;
       this.#isScanDue = false;
       try {
         for await (const candidate of source.since(this.#written)) {
           if (this.#isClosed) return;
-          await this.#take(intake, candidate);
+          await this.#take(intake, candidate, true);
         }
       } catch (error) {
         this.#options.log(`notifications: the files cannot be searched now: ${messageOf(error)}`);
@@ -194,10 +217,10 @@ export class Notifier {
     }
   }
 
-  async #take(intake: Intake, candidate: Candidate): Promise<void> {
+  async #take(intake: Intake, candidate: Candidate, isFound: boolean): Promise<void> {
     const key = keyOf(candidate);
     try {
-      const reached = new Set(await intake.take(candidate));
+      const reached = new Set(await intake.take(candidate, isFound));
       this.#tries.delete(key);
       for (const target of this.#targets) {
         if (!reached.has(target.receiver)) continue;
@@ -236,7 +259,11 @@ export class Notifier {
   }
 
   async #settle(): Promise<void> {
-    if (!holdsLease()) return;
+    if (!holdsLease() || !this.#options.isHeld()) return;
+    if (this.#written === undefined) {
+      await this.#openMark();
+      this.#work();
+    }
     if (this.#unopened.size > 0) {
       for (const receiver of [...this.#unopened]) await this.#openReceiver(receiver);
       // What it has missed.
@@ -244,22 +271,28 @@ export class Notifier {
       this.#work();
     }
     // Before the look at what waits: an event after it is behind this mark.
-    const mark = await this.#options.source.mark();
+    const mark = await this.#options.source.mark().catch((error: unknown) => {
+      // Without a mark more is looked at after a restart.
+      this.#options.log(`notifications: ${messageOf(error)}`);
+      return undefined;
+    });
     let isDurable = this.#unopened.size === 0;
     for (const target of this.#targets) {
       isDurable = (await target.outbox.sync()) && isDurable;
       this.#report(target);
     }
-    this.#marks.push(mark);
-    const isIdle = this.#working === undefined && !this.#hasWork() && this.#retries === 0;
-    if (isIdle && isDurable) await this.#advance();
+    if (mark !== undefined) this.#marks.push(mark);
+    // Also before the first search, which waits for the recovery: it begins at the mark of the process before.
+    const isIdle =
+      this.#working === undefined && this.#candidates.size === 0 && !this.#isScanDue && this.#retries === 0;
+    if (isIdle && isDurable && this.#written !== undefined) await this.#advance(this.#written);
     // Many ticks without an idle moment: the older marks are not needed.
     while (this.#marks.length > 1_000) this.#marks.splice(1, 1);
     await this.#removeLeft();
   }
 
   /** Writes the newest mark that is old enough. */
-  async #advance(): Promise<void> {
+  async #advance(written: Mark): Promise<void> {
     const settled = isoFromMs(this.#now() - SETTLED_MS);
     let next: Mark | undefined;
     while (this.#marks[0] !== undefined && this.#marks[0].at <= settled) next = this.#marks.shift();
@@ -267,7 +300,7 @@ export class Notifier {
     const at = isoFromMs(this.#now() + SETTLED_MS);
     if (this.#marks.some((mark) => mark.at > at)) this.#marks.length = 0;
     if (next === undefined) return;
-    const writtenMs = Date.parse(this.#written?.at ?? '');
+    const writtenMs = Date.parse(written.at);
     // Nothing was noted since: the mark that is there is as good, and a quiet service leaves the disk alone.
     if (this.#notedMs < writtenMs && this.#now() - writtenMs < MARK_MS) return;
     await writeMark(this.#options.logDir, next);

@@ -1,4 +1,4 @@
-import { type JsonObject, objectOf } from '../model/json.ts';
+import { isJsonObject, type JsonObject } from '../model/json.ts';
 import type { NotificationType } from '../model/notification.ts';
 import type { Wait } from './candidate.ts';
 
@@ -13,8 +13,8 @@ export interface Occasion {
 /** The error type of a task that was ended because it passed its budget. */
 export const BUDGET_EXCEEDED = 'budget_exceeded';
 
-/** Of `metadata.json`: an object or a time, from the moment at which a task has used most of its budget. */
-export const BUDGET_WARNING = 'budget_warning';
+/** Of `metadata.json`, once most of a budget is used: `kind`, `used`, `limit`, and `exceeded` when all of it is. */
+export const BUDGET_NOTICE = 'budget_notice';
 
 const OF_STATUS: Readonly<Record<string, NotificationType>> = {
   completed: 'task.completed',
@@ -33,8 +33,14 @@ export interface TaskOccasionParts {
 export function occasionsOf({ metadata, result, waits }: TaskOccasionParts): readonly Occasion[] {
   const attempt = `attempt ${String(metadata.attempt)}`;
   const found: Occasion[] = [];
-  if (metadata[BUDGET_WARNING] !== undefined && metadata[BUDGET_WARNING] !== null)
-    found.push({ type: 'task.budget_warning', occasion: attempt, at: warnedAt(metadata) });
+  const { [BUDGET_NOTICE]: notice } = metadata;
+  // One that is exceeded ends the task, which is an event of its own.
+  if (isJsonObject(notice) && notice.exceeded !== true)
+    found.push({
+      type: 'task.budget_warning',
+      occasion: `${attempt} ${String(notice.kind)}`,
+      at: textOf(notice.at),
+    });
   for (const { eventId, at } of waits) found.push({ type: 'task.waiting_input', occasion: eventId, at });
   const end = endOccasion(metadata);
   if (end === undefined) return found;
@@ -47,11 +53,9 @@ export function occasionsOf({ metadata, result, waits }: TaskOccasionParts): rea
 export function endOccasion({ status, attempt, completed_at: at }: JsonObject): Occasion | undefined {
   const type = typeof status === 'string' ? OF_STATUS[status] : undefined;
   if (type === undefined) return undefined;
-  return { type, occasion: `attempt ${String(attempt)}`, at: typeof at === 'string' ? at : undefined };
+  return { type, occasion: `attempt ${String(attempt)}`, at: textOf(at) };
 }
 
-function warnedAt(metadata: JsonObject): string | undefined {
-  const value = metadata[BUDGET_WARNING];
-  const at = typeof value === 'string' ? value : objectOf(value).at;
-  return typeof at === 'string' ? at : undefined;
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }

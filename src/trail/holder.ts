@@ -103,6 +103,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
   await closeDirectory(config.logDir, log);
   const notifying = await startNotifying({
     ...{ config, books, log },
+    isHeld: () => lock.isHeld,
     readWorkflow: (id) => reader.readWorkflow(id),
   });
   let uploads: Uploads | undefined;

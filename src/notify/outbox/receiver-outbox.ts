@@ -42,6 +42,7 @@ export class Outbox {
   #bytes = 0;
   /** Bytes of the file when it was replaced. */
   #liveBytes = 0;
+  #isUnsynced = false;
   /** Why the file lacks something that is in memory. */
   #behind: string | undefined;
   #tail: Promise<unknown> = Promise.resolve();
@@ -125,7 +126,7 @@ export class Outbox {
     await this.#serially(async () => {
       const isLarge = this.#bytes > REWRITE_BYTES_MIN + 2 * this.#liveBytes;
       if (this.#behind !== undefined || isLarge || this.#forgetOld()) await this.#rewrite();
-      else if (this.#bytes > 0) await this.#syncFile();
+      else if (this.#isUnsynced) await this.#syncFile();
     });
     return this.#behind === undefined;
   }
@@ -151,6 +152,7 @@ export class Outbox {
       checkLease();
       await withFile(this.#path, 'a', (fd) => writeWhole(fd, Buffer.from(text)));
       this.#bytes += Buffer.byteLength(text);
+      this.#isUnsynced = true;
     } catch (error) {
       // A part of the line may be there: the file is replaced before the next one.
       this.#behind = messageOf(error);
@@ -172,6 +174,7 @@ export class Outbox {
       this.#behind = undefined;
       this.#bytes = Buffer.byteLength(text);
       this.#liveBytes = this.#bytes;
+      this.#isUnsynced = false;
     } catch (error) {
       this.#behind = messageOf(error);
     }
@@ -180,6 +183,7 @@ export class Outbox {
   async #syncFile(): Promise<void> {
     try {
       await withFile(this.#path, 'r+', (fd) => syncFile(fd));
+      this.#isUnsynced = false;
     } catch (error) {
       // A failed sync is not trusted by a second one.
       this.#behind = messageOf(error);

@@ -42,14 +42,21 @@ const WORDS: Readonly<Record<string, string>> = {
  */
 export async function post(url: URL, body: string, options: PostOptions): Promise<SendOutcome> {
   const { guard, signal, deadlineMs = DEADLINE_MS } = options;
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
+  const ending = new AbortController();
+  const end = (): void => ending.abort();
+  const timer = setTimeout(end, deadlineMs).unref();
+  signal.addEventListener('abort', end, { once: true });
   try {
-    const addresses = await withinDeadline(guard.resolve(url.hostname), deadline);
-    const { status, header } = await exchange(url, body, { ...options, addresses, signal: deadline });
+    const addresses = await withinDeadline(guard.resolve(url.hostname), ending.signal);
+    const { status, header } = await exchange(url, body, { ...options, addresses, signal: ending.signal });
     const failure = isDelivered(status) ? undefined : failureOfStatus(status);
     return { status, failure, retryAfterMs: retryAfterMs(header, Date.now()) };
   } catch (error) {
-    return { status: undefined, failure: failureOf(error, deadline, deadlineMs), retryAfterMs: undefined };
+    const failure = failureOf(error, { isLate: ending.signal.aborted, deadlineMs });
+    return { status: undefined, failure, retryAfterMs: undefined };
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
   }
 }
 
@@ -84,6 +91,8 @@ function exchange(
       resolve({ status: response.statusCode ?? 0, header: response.headers['retry-after'] });
       endSoon(response, () => request.destroy());
     });
+    // A program that has nothing else to do may end: the notification is sent later.
+    request.on('socket', (socket) => socket.unref());
     // After the answer too: a socket that is destroyed may still fail.
     request.on('error', reject);
     // An upgrade that was not asked for would leave the socket open.
@@ -129,9 +138,12 @@ function failureOfStatus(status: number): string {
   return `answered ${status}`;
 }
 
-function failureOf(error: unknown, deadline: AbortSignal, deadlineMs: number): string {
+function failureOf(
+  error: unknown,
+  { isLate, deadlineMs }: { readonly isLate: boolean; readonly deadlineMs: number },
+): string {
   if (error instanceof TasktrailError) return error.message;
-  if (deadline.aborted) return `no answer within ${deadlineMs / 1_000} s`;
+  if (isLate) return `no answer within ${deadlineMs / 1_000} s`;
   const code = errnoOf(error) ?? '';
   return WORDS[code] ?? (/^[A-Z][A-Z0-9_]{2,60}$/.test(code) ? code : 'no valid answer');
 }

@@ -24,6 +24,8 @@ export interface SendingOptions {
   readonly receiver: Receiver;
   readonly outbox: Outbox;
   readonly now: () => number;
+  /** Whether this process still owns the directory. */
+  isHeld(): boolean;
   /** Called after each change of what waits. */
   onChange(): void;
   log(line: string): void;
@@ -39,6 +41,7 @@ export class Sending {
   readonly #closing = new AbortController();
   #wake = new AbortController();
   #running: Promise<void> | undefined;
+  #isSending = false;
 
   constructor(options: SendingOptions) {
     this.#options = options;
@@ -54,6 +57,11 @@ export class Sending {
     this.#wake.abort();
   }
 
+  /** Whether something is being sent, or is to be sent now. */
+  get isBusy(): boolean {
+    return this.#isSending || typeof this.#next() !== 'number';
+  }
+
   /** Breaks off a request that runs: it is sent again, under its id. */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -67,7 +75,12 @@ export class Sending {
       try {
         const next = this.#next();
         if (typeof next === 'number') await this.#wait(next);
-        else await this.#try(next);
+        else {
+          this.#isSending = true;
+          await this.#try(next).finally(() => {
+            this.#isSending = false;
+          });
+        }
       } catch (error) {
         this.#options.log(`notifications to ${this.#options.receiver.name}: ${messageOf(error)}`);
         await this.#wait(DEFECT_MS);
@@ -103,9 +116,9 @@ export class Sending {
   }
 
   async #try(one: Notification): Promise<void> {
-    const { receiver, outbox, now, send = post, onChange } = this.#options;
+    const { receiver, outbox, now, isHeld, send = post, onChange } = this.#options;
     // Only the process that owns the directory sends; after a pause it may be another one.
-    if (!holdsLease(true)) return this.#wait(DEFECT_MS);
+    if (!isHeld() || !holdsLease(true)) return this.#wait(DEFECT_MS);
     const payload = one.payload ?? '';
     const headers = await signedHeaders(receiver.secrets, {
       webhookId: one.webhookId,

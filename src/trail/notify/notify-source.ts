@@ -49,8 +49,9 @@ export function createNotifySource({ logDir, workflowDir, readWorkflow }: Source
     },
     mark: async () => ({ at: isoFromMs(Date.now()), feed: await feed.end() }),
     since: async function* (mark) {
-      yield* eventsAfter(feed, mark.feed);
+      // First: a feed that cannot be read does not hide them.
       yield* tasksAfter(logDir, Date.parse(mark.at) - COARSE_MS);
+      yield* eventsAfter(feed, mark.feed);
     },
   };
 }

@@ -5,18 +5,22 @@ import { messageOf } from '../../errors.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { StoredWorkflow } from '../../model/workflow.ts';
 import { Notifier } from '../../notify/notifier.ts';
-import { BUDGET_WARNING } from '../../notify/occasions.ts';
+import { BUDGET_NOTICE } from '../../notify/occasions.ts';
 import { directoryId } from '../../store/directory-id.ts';
 import type { StoreObserver } from '../../store/write/observer.ts';
 import { createNotifySource, workflowCandidate } from './notify-source.ts';
 import { receiversOf } from './receivers.ts';
 
-/** Milliseconds at shutdown: a filter may be reading a large file. */
+/** Milliseconds at shutdown to send what has just ended. A filter may be reading a large file, and a receiver be slow. */
 const CLOSE_MS = 1_000;
+
+/** The same, with the end of requests and the last sync. */
+const CLOSE_MS_MAX = 2_000;
 
 export interface NotifyingOptions {
   readonly config: Config;
   readonly books: Books;
+  isHeld(): boolean;
   readWorkflow(workflowId: string): Promise<StoredWorkflow | undefined>;
   log(line: string): void;
 }
@@ -31,12 +35,12 @@ export interface Notifying {
 
 /** Starts the notifications of the holder, before its store writes. Undefined without receivers. Never rejects. */
 export async function startNotifying(options: NotifyingOptions): Promise<Notifying | undefined> {
-  const { config, books, readWorkflow, log } = options;
+  const { config, books, isHeld, readWorkflow, log } = options;
   if (config.notify.length === 0) return undefined;
   const { logDir, workflowDir, traceUrls } = config;
   try {
     const notifier = new Notifier({
-      ...{ logDir, traceUrls, log },
+      ...{ logDir, traceUrls, isHeld, log },
       directory: await directoryId(logDir),
       receivers: receiversOf(config),
       source: createNotifySource({ logDir, workflowDir, readWorkflow }),
@@ -47,7 +51,12 @@ export async function startNotifying(options: NotifyingOptions): Promise<Notifyi
     return {
       observer: observerOf(notifier),
       recovered: () => notifier.scan(),
-      close: () => Promise.race([notifier.close(), delay(CLOSE_MS)]),
+      close: async () => {
+        const waiting = new AbortController();
+        const late = delay(CLOSE_MS_MAX, undefined, { signal: waiting.signal }).catch(() => {});
+        await Promise.race([notifier.close(CLOSE_MS), late]);
+        waiting.abort();
+      },
     };
   } catch (error) {
     books.setNotice('notifications', `none are sent: ${messageOf(error)}`);
@@ -74,8 +83,8 @@ function observerOf(notifier: Notifier): StoreObserver {
   };
 }
 
-function isToldBeforeItsEnd({ status, [BUDGET_WARNING]: warning }: JsonObject): boolean {
-  return status === 'waiting_input' || (warning !== undefined && warning !== null);
+function isToldBeforeItsEnd({ status, [BUDGET_NOTICE]: notice }: JsonObject): boolean {
+  return status === 'waiting_input' || (notice !== undefined && notice !== null);
 }
 
 /** One observer for several. */

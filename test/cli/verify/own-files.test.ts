@@ -27,7 +27,7 @@ const RECORD = 'L{"timeUnixNano":"1"}\n';
 
 async function foundIn(files: Readonly<Record<string, string>>): Promise<Finding[]> {
   const dir = await tempDir();
-  for (const folder of ['_queue', '_journal']) mkdirSync(join(dir, folder));
+  for (const folder of ['_queue', '_journal', '_notify']) mkdirSync(join(dir, folder));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
   const found: Finding[] = [];
   await verifyOwnFiles(dir, (one) => found.push(one));
@@ -121,4 +121,17 @@ test('a directory in place of a job and of a segment is named', async () => {
   const found: Finding[] = [];
   await verifyOwnFiles(dir, (one) => found.push(one));
   expect(found).toMatchObject(names.map((file) => ({ file, problem: 'unreadable' })));
+});
+
+test('damaged and torn lines of notifications are found', async () => {
+  const line = `${JSON.stringify({
+    ...{ event: 'receiver', at: '2026-01-02T03:04:05.000Z', begun_at: '2026-01-02T03:04:05.000Z' },
+    ...{ delivered: 0, dropped: {}, gone_at: null, gone_url: null },
+  })}\n`;
+  const files = { '_notify/good.jsonl': line, '_notify/bad.jsonl': `${line}{"event":"x"}\n{"eve` };
+  const found = await foundIn(files);
+  expect(found.map(({ kind, id, file, line: at, problem }) => [kind, id, file, at, problem])).toEqual([
+    ['notify', 'bad', '_notify/bad.jsonl', 2, 'damaged_line'],
+    ['notify', 'bad', '_notify/bad.jsonl', 3, 'torn_tail'],
+  ]);
 });

@@ -48,9 +48,18 @@ test('the end of a task is sent once, signed with both secrets, with ids, status
     data: { task_id: 'task-1', status: 'completed', cost_usd: 0.25, message: 'Build it', attempt: 1 },
   });
   expect(received.id).toMatch(/^msg_[0-9a-f]{32}$/);
-  await expect
-    .poll(() => trail.books.snapshot().notifications?.chat)
-    .toEqual({ due: 1, delivered: 1, pending: 0, dropped: {} });
+  const counts = { due: 1, delivered: 1, pending: 0, dropped: {} };
+  await expect.poll(() => trail.books.snapshot().notifications?.chat).toEqual(counts);
+  const { items } = (await trail.reader.listNotifications?.({ limit: 10 })) ?? {};
+  expect(items).toMatchObject([
+    {
+      ...{ receiver: 'chat', webhook_id: received.id, task_id: 'task-1', workflow_id: null },
+      ...{ state: 'delivered', attempts: 1, last_status: 204, last_failure: null, next_at: null },
+    },
+  ]);
+  expect(await trail.reader.listReceivers?.()).toMatchObject([
+    { receiver: 'chat', origin: new URL(receiver.url).origin, is_configured: true, trouble: null, ...counts },
+  ]);
 });
 
 test('a receiver gets only the events that it wants, of tasks that its filter finds', async () => {
@@ -146,4 +155,80 @@ test('the folder of notifications is no task, and its files hold no secret', asy
   expect(readdirSync(folder).sort()).toEqual(['_mark.json', 'chat.jsonl']);
   for (const name of readdirSync(folder))
     expect(readFileSync(join(folder, name), 'utf8')).not.toContain(NOTIFY_SECRET.slice(6));
+});
+
+test('a workflow is sent when it waits for an approval and when it ends, with the cost of its tasks', async () => {
+  const receiver = await startReceiver();
+  await start(
+    configOf(await tempDir(), [entryOf(receiver, { on: ['workflow.*'], filter: 'source:nightly' })]),
+  );
+  for (const source of ['daily', 'nightly'])
+    await recordTask({ source, message: 'm', taskId: `task-${source}` }, async (task) => {
+      task.usage({ costUsd: 0.5 });
+      await task.workflow('review', { workflowId: `workflow-${source}` }, async (workflow) => {
+        workflow.requestApproval('merge');
+        workflow.grantApproval('merge');
+        workflow.requestApproval('deploy');
+      });
+    });
+  await expect
+    .poll(() => receiver.types())
+    .toEqual(['workflow.approval_requested', 'workflow.approval_requested', 'workflow.completed']);
+  for (const { message } of receiver.received)
+    expect(message.data).toMatchObject({
+      ...{ workflow_id: 'workflow-nightly', name: 'review', attempt: 1, task_ids: ['task-nightly'] },
+      links: { self: '/api/workflows/workflow-nightly' },
+    });
+});
+
+test('what waits at the end of a process is sent by the next one, under the same id and with the same body', async () => {
+  const receiver = await startReceiver((res) => res.writeHead(503).end());
+  const config = configOf(await tempDir(), [entryOf(receiver)]);
+  const first = await start(config);
+  await recordTask({ source: 'test', message: 'm', taskId: 'task-1' }, async () => {});
+  await expect.poll(() => receiver.received.length).toBe(1);
+  await first.shutdown();
+  receiver.answer = (res) => res.writeHead(204).end();
+  const second = await start(config);
+  await expect.poll(() => receiver.received.length).toBe(2);
+  const [before, after] = receiver.received;
+  expect(after).toMatchObject({ id: before?.id, body: before?.body });
+  await expect
+    .poll(() => second.books.snapshot().notifications?.chat)
+    .toEqual({ due: 1, delivered: 1, pending: 0, dropped: {} });
+});
+
+test('a receiver that has answered 410 gets nothing, until its URL is another one', async () => {
+  const receiver = await startReceiver((res) => res.writeHead(410).end());
+  const logDir = await tempDir();
+  const run = async (entry: Entry, taskId: string): Promise<Trail> => {
+    const trail = await start(configOf(logDir, [entry]));
+    await recordTask({ source: 'test', message: 'm', taskId }, async () => {});
+    return trail;
+  };
+  const first = await run(entryOf(receiver), 'task-1');
+  await expect.poll(() => first.books.notices.get('notifications to chat')).toMatch(/answered 410/);
+  await first.shutdown();
+  const second = await run(entryOf(receiver), 'task-2');
+  await expect.poll(() => second.books.snapshot().notifications?.chat?.dropped).toEqual({ gone: 2 });
+  await second.shutdown();
+  receiver.answer = (res) => res.writeHead(204).end();
+  expect(receiver.received).toHaveLength(1);
+  const third = await run(entryOf(receiver, { url: `${receiver.url}-next` }), 'task-3');
+  await expect
+    .poll(() => third.books.snapshot().notifications?.chat)
+    .toEqual({ due: 3, delivered: 1, pending: 0, dropped: { gone: 2 } });
+  expect(third.books.notices.get('notifications to chat')).toBeUndefined();
+});
+
+test('a receiver that hangs delays neither another one nor the recording', async () => {
+  const [slow, quick] = [await startReceiver(() => {}), await startReceiver()];
+  const trail = await start(
+    configOf(await tempDir(), [entryOf(slow, { name: 'slow' }), entryOf(quick, { name: 'quick' })]),
+  );
+  for (let count = 0; count < 5; count += 1)
+    await recordTask({ source: 'test', message: 'm' }, async () => {});
+  await expect.poll(() => quick.received.length).toBe(5);
+  expect(slow.received).toHaveLength(1);
+  expect((await trail.reader.listTasks({ limit: 10 })).items).toHaveLength(5);
 });
