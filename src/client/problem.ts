@@ -1,7 +1,7 @@
 import type { Problem } from './api/shapes.ts';
 
 /**
- * An answer that is an error: `problem` is the document of RFC 9457, `code` its stable code. The code is `ERR_HTTP` when the
+ * An answer that is an error: `problem` is the document of RFC 9457, `code` its stable code. The code is `HTTP_ERROR` when the
  * answer is none of tasktrail, such as the 502 of a proxy.
  */
 export class ApiProblem extends Error {
@@ -41,7 +41,7 @@ export function unreadable(status: number, detail: string): ApiProblem {
 }
 
 function unknownProblem(status: number, title: string, detail: string): Problem {
-  return { type: 'about:blank', title, status, detail, code: 'ERR_HTTP' };
+  return { type: 'about:blank', title, status, detail, code: 'HTTP_ERROR' };
 }
 
 function isProblem(value: unknown): value is Problem {

@@ -1,8 +1,18 @@
 import { readFileSync } from 'node:fs';
 
-/** The version of this package, from its package.json. */
-export function readVersion(): string {
-  const value: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  const version = typeof value === 'object' && value !== null ? Reflect.get(value, 'version') : undefined;
-  return typeof version === 'string' ? version : 'unknown';
+const PACKAGE = new URL('../../package.json', import.meta.url);
+
+/** The version of this package, from its package.json; `unknown` in a bundle, which has none or that of another program. */
+export function readVersion(file: URL = PACKAGE): string {
+  const { name, version } = readPackage(file);
+  return name === 'tasktrail' && typeof version === 'string' ? version : 'unknown';
+}
+
+function readPackage(file: URL): { readonly name?: unknown; readonly version?: unknown } {
+  try {
+    return Object(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    // ENOENT, or a SyntaxError: it is no package.json.
+    return {};
+  }
 }

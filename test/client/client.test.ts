@@ -138,9 +138,9 @@ test('an error is a problem with its code, also without a body of tasktrail', as
     res.writeHead(502, { 'Content-Type': 'text/html', 'Retry-After': '7' }).end('<h1>Bad gateway</h1>');
   });
   const proxy = await problemFrom(createClient({ url }).listTasks());
-  expect([proxy.status, proxy.code, proxy.retryAfterMs]).toEqual([502, 'ERR_HTTP', 7_000]);
+  expect([proxy.status, proxy.code, proxy.retryAfterMs]).toEqual([502, 'HTTP_ERROR', 7_000]);
   const page = await listen((_, res) => res.end('<h1>Hello</h1>'));
-  expect((await problemFrom(createClient({ url: page }).listTasks())).code).toBe('ERR_HTTP');
+  expect((await problemFrom(createClient({ url: page }).listTasks())).code).toBe('HTTP_ERROR');
 });
 
 test('a token is sent, also one that changes, and a wrong one is a problem', async () => {

@@ -118,9 +118,9 @@ function begin(res: ServerResponse, args: readonly unknown[]): void {
 function collect(res: ServerResponse, piece: unknown): void {
   const watched = OPEN.get(res);
   if (watched === undefined || (typeof piece !== 'string' && !(piece instanceof Uint8Array))) return;
-  const bytes = Buffer.from(piece);
-  watched.bytes += bytes.length;
-  if (watched.bytes <= BODY_BYTES_MAX) watched.pieces.push(bytes);
+  watched.bytes += piece.length;
+  // A copy: the sender may use the bytes again.
+  if (watched.bytes <= BODY_BYTES_MAX) watched.pieces.push(Buffer.from(piece));
   else watched.pieces = [];
 }
 

