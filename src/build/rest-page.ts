@@ -159,6 +159,12 @@ export const REST_ROUTES: readonly RestRoute[] = [
     answer:
       'for `github`, `jira`, `slack` and the senders of the configuration: 202 accepted, 200 nothing to do or already known, 400 malformed, 401 bad signature, 413 too large, 503 no secret or no queue',
   },
+  {
+    method: 'POST',
+    path: '/mcp',
+    answer:
+      'the Model Context Protocol over streamable HTTP, for coding assistants ([tools](mcp.md)); it only reads; 400 a batch, 403 a page of another origin, 503 too many requests',
+  },
   { method: 'GET', path: '/healthz', answer: '200 while the process answers; needs no token' },
   {
     method: 'GET',
@@ -173,7 +179,7 @@ export const REST_ROUTES: readonly RestRoute[] = [
 const ERRORS: Readonly<Record<ErrorCode, string>> = {
   ERR_AGENT_FAILED: 'a run of an agent did not succeed; `outcome` of the error says how it ended',
   ERR_BUSY:
-    'too many streams: 503 of all clients together, 429 of this one; close some, or come again after `Retry-After`',
+    'too many streams (503 of all clients together, 429 of this one: close some) or requests of MCP (503); come again after `Retry-After`',
   ERR_CONFIG_INVALID: 'a setting is wrong; the message lists every problem',
   ERR_CONFLICT: 'not possible in the present state, such as a cancel of a task that is over',
   ERR_DIRECTORY_HELD: 'another process holds the log directory; the message has its pid and address',

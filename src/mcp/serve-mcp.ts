@@ -25,7 +25,7 @@ export interface ServeMcpOptions extends McpServerOptions {
 }
 
 /**
- * `POST /` of the Model Context Protocol over streamable HTTP, without sessions: each request is answered on its own, in the
+ * `POST /mcp`: the Model Context Protocol over streamable HTTP, without sessions: each request is answered on its own, in the
  * revision that it speaks. GET and DELETE, which belong to sessions, are answered with 405.
  */
 export function serveMcp(options: ServeMcpOptions): HttpHandler {
@@ -51,7 +51,7 @@ export function serveMcp(options: ServeMcpOptions): HttpHandler {
       open -= 1;
     }
   };
-  return createHandler({ '/': { POST: answer } }, { token, onError });
+  return createHandler({ '/mcp': { POST: answer } }, { token, onError });
 }
 
 /** The SDK is loaded for the first request: most services have none. */

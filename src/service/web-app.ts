@@ -88,7 +88,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
   const logs = serveLogs({ reader: trail.reader, intake, token, traceUrls, onError });
   app.use('/api', logs);
   const readHealth = async (): Promise<JsonObject> => ({ ...readinessOf(trail.books), version });
-  app.use(MCP_PATH, serveMcp({ reader: trail.reader, readHealth, token, corsOrigins, version, onError }));
+  app.use(serveMcp({ reader: trail.reader, readHealth, token, corsOrigins, version, onError }));
   app.use(notFound);
   return { app, webhooks, closeStreams: () => logs.close() };
 }
