@@ -5,7 +5,7 @@ import { parseJson } from '../model/json.ts';
 import { ProblemError } from '../serve/problem.ts';
 import { readBodyWithin } from '../serve/request-body.ts';
 import { createHandler, type HttpHandler } from '../serve/routes.ts';
-import { checkPage } from '../system/http/origin.ts';
+import { checkOrigin, checkPage } from '../system/http/origin.ts';
 import type { McpServerOptions } from './mcp-server.ts';
 import { sendWebResponse, webRequest } from './web-exchange.ts';
 
@@ -33,7 +33,7 @@ export function serveMcp(options: ServeMcpOptions): HttpHandler {
   let loading: Promise<McpHttpHandler> | undefined;
   let open = 0;
   const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
-    checkPageOf(req, corsOrigins);
+    checkSender(req, { token, corsOrigins });
     if (open >= REQUESTS_MAX) throw busy();
     open += 1;
     const gone = new AbortController();
@@ -67,10 +67,15 @@ async function loadHandler(options: McpServerOptions): Promise<McpHttpHandler> {
   });
 }
 
-/** Streamable HTTP of MCP: a wrong `Origin` is answered with 403, with a token too. */
-function checkPageOf(req: IncomingMessage, origins: readonly string[]): void {
+/** As REST, but for the status: streamable HTTP answers a wrong `Origin` with 403, with a token too. */
+function checkSender(
+  req: IncomingMessage,
+  { token, corsOrigins = [] }: Pick<ServeMcpOptions, 'token' | 'corsOrigins'>,
+): void {
+  const page = { what: 'MCP', origins: corsOrigins };
   try {
-    checkPage(req, { what: 'MCP', origins });
+    if (token === undefined) checkOrigin(req, page);
+    else checkPage(req, page);
   } catch (error) {
     if (!(error instanceof TasktrailError)) throw error;
     const problem = { status: 403, type: 'forbidden', title: 'Not for this page', headers: {} };

@@ -86,6 +86,15 @@ test('a page of another origin gets 403, with a token too', async () => {
   expect((await send({ origin: `http://127.0.0.1:${port}` })).status).toBe(200);
 });
 
+test('without a token a foreign host gets 403: a page may have made its name lead here', async () => {
+  const port = await serveDirectory(await oneTask());
+  for (const host of ['evil.example', '0.0.0.0', '2130706433']) {
+    const body = JSON.stringify(INITIALIZE);
+    const got = await ask(port, '/mcp', { method: 'POST', headers: { ...HEADERS, host }, body });
+    expect(got.status, host).toBe(403);
+  }
+});
+
 test('bodies that are too large, of another type, no JSON or a batch are refused', async () => {
   const port = await serveDirectory(await oneTask());
   const send = (body: string, headers: Record<string, string> = {}) =>

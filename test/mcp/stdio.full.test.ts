@@ -124,7 +124,7 @@ test('beside a running service: the command reads its directory, and POST /mcp a
     method: 'POST',
     headers: { origin: 'https://evil.example' },
   });
-  expect([401, 403]).toContain(foreign.status);
+  expect(foreign.status).toBe(403);
 });
 
 test('200 MB of output: every window is bounded, and memory stays flat', async () => {
