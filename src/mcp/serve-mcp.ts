@@ -41,7 +41,11 @@ export function serveMcp(options: ServeMcpOptions): HttpHandler {
     try {
       const body = await readBodyWithin(req, { bytesMax: BODY_BYTES_MAX, timeoutMs: BODY_TIMEOUT_MS });
       checkBatch(body);
-      loading ??= loadHandler(options);
+      loading ??= loadHandler(options).catch((error: unknown) => {
+        // The next request tries again: too many files may have been open.
+        loading = undefined;
+        throw error;
+      });
       const { fetch } = await loading;
       await sendWebResponse(await fetch(webRequest(req, body, gone.signal)), res);
     } catch (error) {
