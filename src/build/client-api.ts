@@ -11,7 +11,7 @@ const NOTE =
 const WIDTH = 110;
 
 /** Requests that have no method: what sends webhooks signs them. */
-const LEFT_OUT = ['receiveWebhook'];
+const LEFT_OUT = ['receiveWebhook', 'callMcp'];
 
 /** The text of `src/client/api/shapes.ts`: a type for each named schema of an answer. */
 export function shapesFile(): string {

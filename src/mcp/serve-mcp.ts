@@ -5,7 +5,7 @@ import { parseJson } from '../model/json.ts';
 import { ProblemError } from '../serve/problem.ts';
 import { readBodyWithin } from '../serve/request-body.ts';
 import { createHandler, type HttpHandler } from '../serve/routes.ts';
-import { checkPage } from '../system/http/origin.ts';
+import { checkOrigin, checkPage } from '../system/http/origin.ts';
 import type { McpServerOptions } from './mcp-server.ts';
 import { sendWebResponse, webRequest } from './web-exchange.ts';
 
@@ -25,7 +25,7 @@ export interface ServeMcpOptions extends McpServerOptions {
 }
 
 /**
- * `POST /` of the Model Context Protocol over streamable HTTP, without sessions: each request is answered on its own, in the
+ * `POST /mcp`: the Model Context Protocol over streamable HTTP, without sessions: each request is answered on its own, in the
  * revision that it speaks. GET and DELETE, which belong to sessions, are answered with 405.
  */
 export function serveMcp(options: ServeMcpOptions): HttpHandler {
@@ -33,7 +33,7 @@ export function serveMcp(options: ServeMcpOptions): HttpHandler {
   let loading: Promise<McpHttpHandler> | undefined;
   let open = 0;
   const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
-    checkPageOf(req, corsOrigins);
+    checkSender(req, { token, corsOrigins });
     if (open >= REQUESTS_MAX) throw busy();
     open += 1;
     const gone = new AbortController();
@@ -41,7 +41,11 @@ export function serveMcp(options: ServeMcpOptions): HttpHandler {
     try {
       const body = await readBodyWithin(req, { bytesMax: BODY_BYTES_MAX, timeoutMs: BODY_TIMEOUT_MS });
       checkBatch(body);
-      loading ??= loadHandler(options);
+      loading ??= loadHandler(options).catch((error: unknown) => {
+        // The next request tries again: too many files may have been open.
+        loading = undefined;
+        throw error;
+      });
       const { fetch } = await loading;
       await sendWebResponse(await fetch(webRequest(req, body, gone.signal)), res);
     } catch (error) {
@@ -51,7 +55,7 @@ export function serveMcp(options: ServeMcpOptions): HttpHandler {
       open -= 1;
     }
   };
-  return createHandler({ '/': { POST: answer } }, { token, onError });
+  return createHandler({ '/mcp': { POST: answer } }, { token, onError });
 }
 
 /** The SDK is loaded for the first request: most services have none. */
@@ -67,10 +71,15 @@ async function loadHandler(options: McpServerOptions): Promise<McpHttpHandler> {
   });
 }
 
-/** Streamable HTTP of MCP: a wrong `Origin` is answered with 403, with a token too. */
-function checkPageOf(req: IncomingMessage, origins: readonly string[]): void {
+/** As REST, but for the status: streamable HTTP answers a wrong `Origin` with 403, with a token too. */
+function checkSender(
+  req: IncomingMessage,
+  { token, corsOrigins = [] }: Pick<ServeMcpOptions, 'token' | 'corsOrigins'>,
+): void {
+  const page = { what: 'MCP', origins: corsOrigins };
   try {
-    checkPage(req, { what: 'MCP', origins });
+    if (token === undefined) checkOrigin(req, page);
+    else checkPage(req, page);
   } catch (error) {
     if (!(error instanceof TasktrailError)) throw error;
     const problem = { status: 403, type: 'forbidden', title: 'Not for this page', headers: {} };

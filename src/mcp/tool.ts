@@ -5,8 +5,8 @@ import { QueryError } from '../model/query-error.ts';
 import { firstOfText } from '../model/text.ts';
 import { problemStatus } from '../serve/problem.ts';
 import { describeIssues } from '../serve/query.ts';
-import { type Answer, answerText } from './answer.ts';
 import type { McpReader, McpSource } from './mcp-reader.ts';
+import { type Answer, answerText } from './tool-answer.ts';
 import { visibleLine } from './visible-text.ts';
 
 export interface ToolContext {

@@ -74,10 +74,13 @@ export function createWebApp(parts: WebAppParts): WebApp {
     token !== undefined || isOfThisMachine(req, corsOrigins);
   const version = readVersion();
   app.use(serveHealth({ books: trail.books, version, mayReadReasons }));
+  // Before the checks: a page may read why it is refused.
   app.use(['/api', '/metrics', MCP_PATH], (req, res, next) => {
+    if (!allowOrigin(req, res, { origins: corsOrigins, methods: CORS_METHODS })) next();
+  });
+  // MCP has the same check with an answer of its own.
+  app.use(['/api', '/metrics'], (req, res, next) => {
     try {
-      // Before the check: a page may read why it is refused.
-      if (allowOrigin(req, res, { origins: corsOrigins, methods: CORS_METHODS })) return;
       if (token === undefined) checkOrigin(req, { what: 'the API', origins: corsOrigins });
       next();
     } catch (error) {
@@ -89,7 +92,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
   const logs = serveLogs({ reader: trail.reader, intake, token, traceUrls, onError, openApi });
   app.use('/api', logs);
   const readHealth = async (): Promise<JsonObject> => ({ ...readinessOf(trail.books), version });
-  app.use(MCP_PATH, serveMcp({ reader: trail.reader, readHealth, token, corsOrigins, version, onError }));
+  app.use(serveMcp({ reader: trail.reader, readHealth, token, corsOrigins, version, onError }));
   app.use(notFound);
   return { app, webhooks, closeStreams: () => logs.close() };
 }

@@ -29,7 +29,7 @@ async function run(args: readonly string[], env: Record<string, string> = {}): P
 /** Those with a help of the same form; `emit` prints its own. */
 const COMMANDS = [
   ...['start', 'serve', 'worker', 'demo', 'config', 'doctor', 'webhook', 'prune'],
-  ...['run', 'tasks', 'logs', 'send'],
+  ...['run', 'tasks', 'logs', 'send', 'mcp'],
 ];
 
 const WORKFLOW_COMMANDS = ['start', 'phase', 'step', 'done', 'artifact', 'complete', 'status'];

@@ -38,7 +38,7 @@ export async function connectClient(
   port: number,
   how: { readonly token?: string; readonly path?: string; readonly mode?: 'legacy' | 'auto' } = {},
 ): Promise<Client> {
-  const { token, path = '/', mode = 'legacy' } = how;
+  const { token, path = '/mcp', mode = 'legacy' } = how;
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const transport = new StreamableHTTPClientTransport(new URL(`http://127.0.0.1:${port}${path}`), {
     requestInit: { headers },

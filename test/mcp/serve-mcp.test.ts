@@ -47,7 +47,7 @@ test.each(['legacy', 'auto'] as const)('a client of the SDK lists and calls the 
 test('GET and DELETE, which belong to sessions, are answered with 405', async () => {
   const port = await serveDirectory(await oneTask());
   for (const method of ['GET', 'DELETE', 'PUT']) {
-    const got = await ask(port, '/', { method, headers: { accept: 'text/event-stream' } });
+    const got = await ask(port, '/mcp', { method, headers: { accept: 'text/event-stream' } });
     expect([got.status, got.headers.allow]).toEqual([405, 'POST']);
   }
 });
@@ -55,11 +55,11 @@ test('GET and DELETE, which belong to sessions, are answered with 405', async ()
 test('with a token a request without it gets 401, and the SDK gets in with it', async () => {
   const port = await serveDirectory(await oneTask(), { token: 'a-long-enough-token' });
   const body = JSON.stringify(INITIALIZE);
-  const got = await ask(port, '/', { method: 'POST', headers: HEADERS, body });
+  const got = await ask(port, '/mcp', { method: 'POST', headers: HEADERS, body });
   expect([got.status, got.json().code]).toEqual([401, 'ERR_UNAUTHORIZED']);
   expect(got.headers['www-authenticate']).toContain('Bearer');
   const basic = `Basic ${Buffer.from('x:a-long-enough-token').toString('base64')}`;
-  const withBasic = await ask(port, '/', {
+  const withBasic = await ask(port, '/mcp', {
     method: 'POST',
     headers: { ...HEADERS, authorization: basic },
     body,
@@ -75,7 +75,7 @@ test('a page of another origin gets 403, with a token too', async () => {
     corsOrigins: ['https://app.example'],
   });
   const send = (headers: Record<string, string>) =>
-    ask(port, '/', {
+    ask(port, '/mcp', {
       method: 'POST',
       headers: { ...HEADERS, authorization: 'Bearer a-long-enough-token', ...headers },
       body: JSON.stringify(INITIALIZE),
@@ -86,10 +86,19 @@ test('a page of another origin gets 403, with a token too', async () => {
   expect((await send({ origin: `http://127.0.0.1:${port}` })).status).toBe(200);
 });
 
+test('without a token a foreign host gets 403: a page may have made its name lead here', async () => {
+  const port = await serveDirectory(await oneTask());
+  for (const host of ['evil.example', '0.0.0.0', '2130706433']) {
+    const body = JSON.stringify(INITIALIZE);
+    const got = await ask(port, '/mcp', { method: 'POST', headers: { ...HEADERS, host }, body });
+    expect(got.status, host).toBe(403);
+  }
+});
+
 test('bodies that are too large, of another type, no JSON or a batch are refused', async () => {
   const port = await serveDirectory(await oneTask());
   const send = (body: string, headers: Record<string, string> = {}) =>
-    ask(port, '/', { method: 'POST', headers: { ...HEADERS, ...headers }, body });
+    ask(port, '/mcp', { method: 'POST', headers: { ...HEADERS, ...headers }, body });
   expect((await send(' '.repeat(70_000))).status).toBe(413);
   expect((await send(JSON.stringify(INITIALIZE), { 'content-type': 'text/plain' })).status).toBe(415);
   expect((await send('{"jsonrpc"')).status).toBe(400);
@@ -103,7 +112,7 @@ test('bodies that are too large, of another type, no JSON or a batch are refused
 test('deep and wide arguments are answered as a mistake of the client', async () => {
   const port = await serveDirectory(await oneTask());
   const call = (given: string) =>
-    ask(port, '/', {
+    ask(port, '/mcp', {
       method: 'POST',
       headers: { ...HEADERS, 'mcp-protocol-version': '2025-06-18' },
       body: `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"search_tasks","arguments":${given}}}`,
@@ -169,7 +178,7 @@ test('a client that leaves frees its place', async () => {
   const port = await listen(handlerOf(reader));
   for (let round = 0; round < 150; round += 1) {
     const gone = new AbortController();
-    const sent = fetch(`http://127.0.0.1:${port}/`, {
+    const sent = fetch(`http://127.0.0.1:${port}/mcp`, {
       method: 'POST',
       headers: HEADERS,
       body: JSON.stringify(INITIALIZE),
@@ -178,6 +187,6 @@ test('a client that leaves frees its place', async () => {
     if (round % 2 === 0) gone.abort();
     await sent.then((got) => got.text()).catch(() => {});
   }
-  const got = await ask(port, '/', { method: 'POST', headers: HEADERS, body: JSON.stringify(INITIALIZE) });
+  const got = await ask(port, '/mcp', { method: 'POST', headers: HEADERS, body: JSON.stringify(INITIALIZE) });
   expect(got.status).toBe(200);
 });

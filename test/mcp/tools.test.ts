@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { ANSWER_BYTES_MAX, answerText, cursorOf, linkedPlace, placeOf } from '../../src/mcp/answer.ts';
 import type { McpReader } from '../../src/mcp/mcp-reader.ts';
+import { cursorOf, linkedPlace, placeOf } from '../../src/mcp/place-cursor.ts';
 import { errorText } from '../../src/mcp/tool.ts';
+import { ANSWER_BYTES_MAX, answerText } from '../../src/mcp/tool-answer.ts';
 import { TOOLS } from '../../src/mcp/tools/all-tools.ts';
 import { writeTask } from '../serve/log-server.ts';
 import { openDirectory, partsOf, readerOf } from './mcp-fixture.ts';

@@ -78,7 +78,7 @@ test('a value that fits is whole', () => {
   expect(JSON.parse(fitJson(value, 10_000))).toEqual(value);
 });
 
-test('a long text is cut between characters, and its length is told', () => {
+test('a long text is cut between characters, and its length is shown', () => {
   const content = '😀'.repeat(500_000);
   const text = fitJson({ event_id: 'E1', content, other: 'kept' }, 2_000);
   const shown = JSON.parse(text) as Record<string, unknown>;

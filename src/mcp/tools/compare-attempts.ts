@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { countOf, Rows } from '../answer.ts';
 import { compareRecords } from '../compare/attempt-differences.ts';
 import { type AttemptRecord, readAttempt } from '../compare/attempt-record.ts';
 import { defineTool, type Tool } from '../tool.ts';
+import { countOf, Rows } from '../tool-answer.ts';
 import { taskId } from '../tool-arguments.ts';
 
 const ROW_BYTES_MAX = 1_500;

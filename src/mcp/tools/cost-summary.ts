@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { TasktrailError } from '../../errors.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { STATS_GROUPS, type StatsGroup } from '../../model/task-reading.ts';
-import { countOf, Rows } from '../answer.ts';
 import { defineTool, type Tool } from '../tool.ts';
+import { countOf, Rows } from '../tool-answer.ts';
 import { linkOf, rowLimit, taskFilters } from '../tool-arguments.ts';
 
 const GROUPS_MAX = 3;

@@ -3,9 +3,9 @@ import { TasktrailError } from '../../errors.ts';
 import { checkId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { TaskDocument } from '../../model/task-reading.ts';
-import { Rows } from '../answer.ts';
 import type { McpReader } from '../mcp-reader.ts';
 import { defineTool, type Tool } from '../tool.ts';
+import { Rows } from '../tool-answer.ts';
 import { taskId } from '../tool-arguments.ts';
 
 export const getTask: Tool = defineTool({

@@ -3,10 +3,10 @@ import { TasktrailError } from '../../errors.ts';
 import { isTerminal } from '../../model/documents.ts';
 import { checkId, isWorkflowId } from '../../model/ids.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
-import { Rows } from '../answer.ts';
 import type { McpReader } from '../mcp-reader.ts';
 import { readSteps, type TaskStep } from '../task-steps.ts';
 import { defineTool, type Tool, type ToolContext } from '../tool.ts';
+import { Rows } from '../tool-answer.ts';
 import { cursor, linkOf, rowLimit, taskId } from '../tool-arguments.ts';
 import { notFound } from './get-task.ts';
 

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { DELIVERY_OUTCOMES } from '../../model/documents.ts';
 import type { JsonObject } from '../../model/json.ts';
 import { time } from '../../serve/query.ts';
-import { countOf, Rows } from '../answer.ts';
 import { defineTool, type Tool } from '../tool.ts';
+import { countOf, Rows } from '../tool-answer.ts';
 import { askedOf, cursor, linkOf, rowLimit } from '../tool-arguments.ts';
 
 const SHOWN = [

@@ -1,8 +1,9 @@
 import { parseObject } from '../../model/json.ts';
 import type { WindowQuery } from '../../model/task-reading.ts';
 import { firstOfText } from '../../model/text.ts';
-import { type Answer, cursorOf, linkedPlace, ROWS_BYTES_MAX, Rows } from '../answer.ts';
 import type { McpReader } from '../mcp-reader.ts';
+import { cursorOf, linkedPlace } from '../place-cursor.ts';
+import { type Answer, ROWS_BYTES_MAX, Rows } from '../tool-answer.ts';
 import { linkOf } from '../tool-arguments.ts';
 import { visibleJson } from '../visible-text.ts';
 

@@ -3,19 +3,11 @@ import { isTerminal } from '../../model/documents.ts';
 import { checkId } from '../../model/ids.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
 import type { FlowWindow, WindowQuery } from '../../model/task-reading.ts';
-import {
-  type Answer,
-  countOf,
-  cursorOf,
-  linkedPlace,
-  type More,
-  placeOf,
-  ROWS_BYTES_MAX,
-  Rows,
-} from '../answer.ts';
 import { fitJson } from '../fit-json.ts';
 import type { McpReader } from '../mcp-reader.ts';
+import { cursorOf, linkedPlace, placeOf } from '../place-cursor.ts';
 import { defineTool, type Tool } from '../tool.ts';
+import { type Answer, countOf, type More, ROWS_BYTES_MAX, Rows } from '../tool-answer.ts';
 import { linkOf, rowLimit, taskId } from '../tool-arguments.ts';
 import { notFound } from './get-task.ts';
 import { readOneLine } from './one-line.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { JsonObject } from '../../model/json.ts';
 import { TASK_SORTS } from '../../model/task-reading.ts';
-import { countOf, Rows } from '../answer.ts';
 import { defineTool, type Tool } from '../tool.ts';
+import { countOf, Rows } from '../tool-answer.ts';
 import { askedOf, cursor, linkOf, rowLimit, taskFilters } from '../tool-arguments.ts';
 
 const SHOWN = [

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { Rows } from '../answer.ts';
 import { defineTool, type Tool } from '../tool.ts';
+import { Rows } from '../tool-answer.ts';
 
 export const showHealth: Tool = defineTool({
   name: 'health',
