@@ -39,6 +39,8 @@ export interface IndexState {
   readonly waiting: number;
   /** Those that it had when it was opened, and what was written since. */
   readonly indexed: number;
+  /** Whether each word of it stands in one place: not yet after many writes. */
+  readonly isMerged: boolean;
   /** Why it is not being written at the moment. */
   readonly problem: string | undefined;
 }
@@ -115,6 +117,7 @@ export class IndexKeeper {
       isComplete: this.#isComplete,
       waiting: this.#waiting.size + (this.#records?.waiting ?? 0),
       indexed: this.#indexed,
+      isMerged: !this.#merging.isDue(this.#indexed),
       problem: this.#problem,
     };
   }
@@ -180,7 +183,7 @@ export class IndexKeeper {
       for (const resolve of this.#settled.splice(0)) resolve();
       this.#isHurried = false;
       this.#publish();
-      if (this.#merging.step(index) || this.#isClosed) return;
+      if (this.#merging.step(index, this.#indexed) || this.#isClosed) return;
       await this.#pause.sleep(this.#restMs());
       if (this.state.waiting > 0 && !this.#isHurriedOrClosed())
         await this.#pause.sleep(GATHER_MS, this.#isHurriedOrClosed);

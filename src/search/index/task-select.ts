@@ -1,8 +1,8 @@
 import type { TaskSort } from '../../model/task-reading.ts';
 import type { Place } from '../list/list-cursor.ts';
 import type { FieldClause, NumberClause, TermClause, TextClause } from '../query/clauses.ts';
-import type { TextField } from '../query/searched-fields.ts';
 import { WITHOUT_CASE } from '../query/query-fields.ts';
+import type { TextField } from '../query/searched-fields.ts';
 import type { TaskSearch } from '../query/task-search.ts';
 import type { SqlValue } from './driver.ts';
 import { msOf, NO_TIME } from './index-time.ts';

@@ -18,12 +18,15 @@ export class TextMerging {
     this.#isRunning = false;
   }
 
+  /** `total`: tasks of the index, about. */
+  isDue(total: number): boolean {
+    return this.#isRunning || this.#written >= Math.max(TASKS_MIN, SHARE_MIN * total);
+  }
+
   /** Whether another step follows. */
-  step(index: TaskIndex): boolean {
-    if (!this.#isRunning) {
-      if (this.#written < Math.max(TASKS_MIN, SHARE_MIN * index.count())) return false;
-      this.#written = 0;
-    }
+  step(index: TaskIndex, total: number): boolean {
+    if (!this.isDue(total)) return false;
+    if (!this.#isRunning) this.#written = 0;
     this.#isRunning = index.merge(!this.#isRunning);
     return this.#isRunning;
   }
