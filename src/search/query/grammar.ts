@@ -100,7 +100,7 @@ function hasField({ texts, numbers }: QueryFields, name: string): boolean {
 
 /** In the other lists, what is a field of tasks is a mistake and no word. */
 function isFieldName(name: string, known: QueryFields): boolean {
-  return TIME_FIELDS.some((time) => time === name) || ALL_FIELDS.some((fields) => hasField(fields, name));
+  return TIME_FIELDS.some((time) => time === name) || hasField(known, name) || hasField(TASK_FIELDS, name);
 }
 
 function fieldOf(part: Part, known: QueryFields, fail: Fail): FieldClause {
