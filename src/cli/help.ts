@@ -37,6 +37,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   'tasktrail workflows': [
     'tasktrail workflows --status failure --since 1w',
+    'tasktrail workflows --query \'phase:build "no space left"\'',
     'tasktrail workflows workflow-199      the workflow whose id begins like this',
   ],
   'tasktrail workflow': [

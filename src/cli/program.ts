@@ -3,6 +3,7 @@ import { applyEnvFile } from '../config/environment.ts';
 import { SETTINGS } from '../config/settings.ts';
 import { TASK_STATUSES } from '../model/documents.ts';
 import { STATS_GROUPS, TASK_SORTS } from '../model/task-reading.ts';
+import { WORKFLOW_SORTS } from '../model/workflow.ts';
 import { readVersion } from '../system/version.ts';
 import { reportError } from './exit-code.ts';
 import { completeHelp, helpOf, termOf } from './help.ts';
@@ -324,6 +325,8 @@ function addWorkflows(program: Command, ends: Ends): void {
     .option('--status <status>', 'running, waiting, success, failure, ...')
     .option('--work-item <id>', 'the issue or ticket that they work on')
     .option('--project <name>', 'the project that they belong to')
+    .option('--query <query>', 'words, "phrases", status:failure, phase:build, task:task-1, duration:>5m')
+    .option('--sort <order>', `highest first: ${WORKFLOW_SORTS.join(', ')}`)
     .option('--since <time>', 'started at or after: 2h, 3d, or ISO 8601')
     .option('--until <time>', 'started before: 2h, 3d, or ISO 8601')
     .option('--limit <number>', 'how many at most (default: 20)')

@@ -3,8 +3,15 @@ import { TasktrailError } from '../errors.ts';
 import { checkWorkflowId, isWorkflowId } from '../model/ids.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
 import { workflowTraceLinks } from '../model/trace-url.ts';
-import { isFailure, type StoredWorkflow, type WorkflowQuery } from '../model/workflow.ts';
-import { createReader, type LogReader } from '../store/read/reader.ts';
+import {
+  isFailure,
+  type StoredWorkflow,
+  WORKFLOW_SORTS,
+  type WorkflowQuery,
+  type WorkflowSort,
+} from '../model/workflow.ts';
+import type { Reader } from '../serve/reader.ts';
+import { searchingReader } from '../trail/search/searching-reader.ts';
 import { readPastTime } from './past-time.ts';
 import { ageText, secondsText, UNKNOWN } from './terminal/amounts.ts';
 import { isText, textOf, timeOf } from './terminal/cell-text.ts';
@@ -19,6 +26,8 @@ export interface WorkflowsFlags {
   readonly status?: string;
   readonly workItem?: string;
   readonly project?: string;
+  readonly query?: string;
+  readonly sort?: string;
   readonly since?: string;
   readonly until?: string;
   readonly limit?: string;
@@ -58,8 +67,8 @@ const NODE_COLUMNS: readonly Column[] = [
 export async function printWorkflows(wanted: string | undefined, flags: WorkflowsFlags): Promise<number> {
   const query = readQuery(flags, Date.now());
   const config = loadConfig({ flags: { TASK_LOGS_DIR: flags.dir }, recordsOnly: true });
-  const { logDir, workflowDir, traceUrls } = config;
-  const reader = createReader(logDir, { workflowDir, expectsUploads: config.s3 !== undefined });
+  const { logDir, traceUrls } = config;
+  const reader = searchingReader(config);
   const out = new TerminalStream(1);
   if (wanted === undefined) await out.write(await listText(reader, query, { logDir, flags }));
   else
@@ -72,20 +81,29 @@ export async function printWorkflows(wanted: string | undefined, flags: Workflow
 function readQuery(flags: WorkflowsFlags, nowMs: number): WorkflowQuery {
   const { limit = String(LIMIT), since, until } = flags;
   if (!/^[1-9]\d{0,4}$/.test(limit)) throw invalid('--limit: must be a whole number from 1 to 99999');
-  for (const name of ['status', 'workItem', 'project'] as const)
+  for (const name of ['status', 'workItem', 'project', 'query'] as const)
     if (flags[name] === '') throw invalid(`--${name === 'workItem' ? 'work-item' : name}: must not be empty`);
   return {
     status: flags.status,
     work_item_id: flags.workItem,
     project: flags.project,
+    q: flags.query,
+    sort: readSort(flags.sort),
     since: since === undefined ? undefined : readPastTime('--since', since, nowMs),
     until: until === undefined ? undefined : readPastTime('--until', until, nowMs),
     limit: Number(limit),
   };
 }
 
+function readSort(value: string | undefined): WorkflowSort | undefined {
+  const known = WORKFLOW_SORTS.find((name) => name === value);
+  if (value !== undefined && known === undefined)
+    throw invalid(`--sort: must be one of ${WORKFLOW_SORTS.join(', ')}`);
+  return known;
+}
+
 async function listText(
-  reader: LogReader,
+  reader: Reader,
   query: WorkflowQuery,
   { logDir, flags }: { readonly logDir: string; readonly flags: WorkflowsFlags },
 ): Promise<string> {
@@ -127,7 +145,7 @@ function listCells(item: JsonObject, nowMs: number): readonly Cell[] {
 }
 
 /** The workflow with this id, or the only one whose id begins with it. */
-async function readWanted(reader: LogReader, wanted: string, logDir: string): Promise<StoredWorkflow> {
+async function readWanted(reader: Reader, wanted: string, logDir: string): Promise<StoredWorkflow> {
   const exact = isWorkflowId(wanted) ? await reader.readWorkflow(wanted) : undefined;
   if (exact !== undefined) return exact;
   const start = checkWorkflowId(wanted);

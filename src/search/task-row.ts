@@ -1,7 +1,7 @@
 import { type JsonObject, objectOf } from '../model/json.ts';
 import { firstOfText } from '../model/text.ts';
 import { type ShortCostBasis, shortCostBasis } from '../project/genai/cost-basis.ts';
-import type { NumberField, TextField } from './query/query-fields.ts';
+import type { NumberField, TextField } from './query/searched-fields.ts';
 import type { ListedTask } from './searched-files.ts';
 
 /** Characters of a message and an error in a list: some lines on a wide screen. */

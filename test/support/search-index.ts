@@ -32,7 +32,7 @@ export function listsOf(logDir: string, keeper?: IndexKeeper): (query: TaskQuery
     askIndex: async (request) => {
       await keeper.settle(45_000);
       const page = await listByIndex((read) => keeper.use(read), files, request);
-      if (page === undefined) throw new Error('there is no index');
+      if (page === undefined) throw new Error(`there is no index: ${JSON.stringify(keeper.state)}`);
       return page;
     },
   });

@@ -49,6 +49,13 @@ export class Statements<S> {
     return statement;
   }
 
+  /** After a failure, with which a statement may stay unusable. */
+  forget(sql: string): void {
+    const statement = this.#kept.get(sql);
+    this.#kept.delete(sql);
+    if (statement !== undefined) this.#drop(statement);
+  }
+
   clear(): void {
     for (const statement of this.#kept.values()) this.#drop(statement);
     this.#kept.clear();

@@ -7,6 +7,9 @@ import { INDEX_VERSION, SCHEMA, SETTINGS } from './schema.ts';
 
 const NAME = '_index.sqlite';
 
+/** Fact: the inode of the file. */
+const INODE = 'inode';
+
 /** What SQLite and its drivers leave beside the file. */
 const BESIDE = ['-journal', '-wal', '-shm', '.lock'] as const;
 
@@ -40,6 +43,7 @@ export function openIndexFile(driver: Driver, logDir: string): Database {
   const database = driver.open(path, { isReadOnly: false });
   database.exec(SETTINGS);
   database.exec(`BEGIN; ${SCHEMA}; COMMIT`);
+  database.run('INSERT INTO fact(name, value) VALUES(?, ?)', [INODE, String(indexInode(logDir))]);
   return database;
 }
 
@@ -50,7 +54,7 @@ export function openIndexToRead(driver: Driver, logDir: string): Database | unde
   let database: Database | undefined;
   try {
     database = driver.open(path, { isReadOnly: true });
-    if (versionOf(database) === INDEX_VERSION) return database;
+    if (isWhole(database, path)) return database;
   } catch {
     // Damaged, or being written by the other kind of driver, whose locks this one does not see.
   }
@@ -77,10 +81,9 @@ function openOrUndefined(driver: Driver, path: string): Database | undefined {
   let database: Database | undefined;
   try {
     database = driver.open(path, { isReadOnly: false });
-    if (versionOf(database) === INDEX_VERSION) {
+    // Reading also takes back what a killed process had begun.
+    if (isWhole(database, path)) {
       database.exec(SETTINGS);
-      // Also takes back what a killed process had begun.
-      database.all('SELECT count(*) FROM fact', []);
       return database;
     }
   } catch (error) {
@@ -93,6 +96,9 @@ function openOrUndefined(driver: Driver, path: string): Database | undefined {
   return undefined;
 }
 
-function versionOf(database: Database): number {
-  return Number(database.all('PRAGMA user_version', [])[0]?.user_version);
+/** Of this version, and no copy: one that was made while the index was written may have parts of two times. */
+function isWhole(database: Database, path: string): boolean {
+  if (Number(database.all('PRAGMA user_version', [])[0]?.user_version) !== INDEX_VERSION) return false;
+  const inode = lstatSync(path, { throwIfNoEntry: false })?.ino;
+  return database.all('SELECT value FROM fact WHERE name = ?', [INODE])[0]?.value === String(inode);
 }

@@ -6,8 +6,10 @@ import { RecordUpkeep } from '../record/record-upkeep.ts';
 import type { TaskFiles, TaskVersions } from '../searched-files.ts';
 import type { Database, Driver } from './driver.ts';
 import { failureOf, indexInode, openIndexFile, removeIndex } from './index-file.ts';
+import { Pause } from './pause.ts';
 import { readTask } from './read-task.ts';
 import { type IndexedTask, isSameVersion, type KnownVersions, TaskIndex } from './task-index.ts';
+import { TextMerging } from './text-merging.ts';
 
 /** Tasks of one transaction, with the characters of their texts, and those that are read at the same time. */
 const BATCH = 1_024;
@@ -21,10 +23,6 @@ const GATHER_MS = 200;
 /** Milliseconds between two readings of a growing output, and their multiple of the time that the last one took. */
 const REREAD_MS = 1_000;
 const REREAD_FACTOR = 20;
-
-/** Writes after which the full text is put together: so many tasks, and this share of all. */
-const MERGE_MIN = 1_000;
-const MERGE_SHARE = 0.25;
 
 /** Pause before the next try while the file is locked or the disk is full. */
 const RETRY_MS = 500;
@@ -41,6 +39,8 @@ export interface IndexState {
   readonly waiting: number;
   /** Those that it had when it was opened, and what was written since. */
   readonly indexed: number;
+  /** Whether each word of it stands in one place: not yet after many writes. */
+  readonly isMerged: boolean;
   /** Why it is not being written at the moment. */
   readonly problem: string | undefined;
 }
@@ -82,14 +82,12 @@ export class IndexKeeper {
   #isComplete = false;
   #indexed = 0;
   #sweepAtMs = 0;
-  /** Tasks that were written since the full text was last put together. */
-  #sinceMerge = 0;
-  #isMerging = false;
+  readonly #merging = new TextMerging();
   #problem: string | undefined;
   #isClosed = false;
   #isHurried = false;
   #isWriting = false;
-  #wake: () => void = () => {};
+  readonly #pause = new Pause();
   #settled: (() => void)[] = [];
   #running: Promise<void> | undefined;
 
@@ -105,13 +103,13 @@ export class IndexKeeper {
   /** These tasks have changed, or are gone. Returns at once. */
   note(ids: readonly string[]): void {
     for (const id of ids) this.#waiting.add(id);
-    if (ids.length > 0) this.#wake();
+    if (ids.length > 0) this.#pause.end();
   }
 
   /** These workflows, or deliveries of these days, have changed or are gone. Returns at once. */
   noteRecords(kind: RecordKind, names: readonly string[]): void {
     for (const name of names) this.#records?.note(kind, name);
-    if (names.length > 0) this.#wake();
+    if (names.length > 0) this.#pause.end();
   }
 
   get state(): IndexState {
@@ -119,6 +117,7 @@ export class IndexKeeper {
       isComplete: this.#isComplete,
       waiting: this.#waiting.size + (this.#records?.waiting ?? 0),
       indexed: this.#indexed,
+      isMerged: !this.#merging.isDue(this.#indexed),
       problem: this.#problem,
     };
   }
@@ -127,7 +126,7 @@ export class IndexKeeper {
   async settle(withinMs: number): Promise<void> {
     if (this.state.waiting === 0 && !this.#isWriting && this.#isComplete) return;
     this.#isHurried = true;
-    this.#wake();
+    this.#pause.end();
     const end = new AbortController();
     const written = new Promise<void>((resolve) => this.#settled.push(resolve));
     await Promise.race([
@@ -150,7 +149,7 @@ export class IndexKeeper {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#wake();
+    this.#pause.end();
     await this.#running;
     this.#disown();
     this.#closeFile();
@@ -164,7 +163,7 @@ export class IndexKeeper {
       } catch (error) {
         this.#failed(error);
         this.#publish();
-        await this.#sleep(RETRY_MS);
+        await this.#pause.sleep(RETRY_MS);
       }
     }
   }
@@ -184,9 +183,10 @@ export class IndexKeeper {
       for (const resolve of this.#settled.splice(0)) resolve();
       this.#isHurried = false;
       this.#publish();
-      if (this.#mergeStep(index)) return;
-      await this.#sleep(this.#restMs());
-      if (this.state.waiting > 0 && !this.#isHurried && !this.#isClosed) await this.#sleep(GATHER_MS, 'all');
+      if (this.#merging.step(index, this.#indexed) || this.#isClosed) return;
+      await this.#pause.sleep(this.#restMs());
+      if (this.state.waiting > 0 && !this.#isHurriedOrClosed())
+        await this.#pause.sleep(GATHER_MS, this.#isHurriedOrClosed);
       return;
     }
     await this.#writeBatch(index);
@@ -206,7 +206,7 @@ export class IndexKeeper {
     index.setFact(COMPLETE, '');
     this.#inode = indexInode(logDir);
     this.#indexed = index.count();
-    this.#isMerging = false;
+    this.#merging.stop();
     this.#sweepAtMs = 0;
     this.#index = index;
     return index;
@@ -257,7 +257,7 @@ export class IndexKeeper {
       }
       index.write(tasks, removed);
       this.#indexed += ids.length;
-      this.#sinceMerge += ids.length;
+      this.#merging.count(ids.length);
     } catch (error) {
       for (const id of ids) this.#waiting.add(id);
       throw error;
@@ -325,15 +325,7 @@ export class IndexKeeper {
     return task;
   }
 
-  /** Whether another step follows. */
-  #mergeStep(index: TaskIndex): boolean {
-    if (!this.#isMerging) {
-      if (this.#sinceMerge < Math.max(MERGE_MIN, MERGE_SHARE * index.count())) return false;
-      this.#sinceMerge = 0;
-    }
-    this.#isMerging = index.merge(!this.#isMerging);
-    return this.#isMerging;
-  }
+  readonly #isHurriedOrClosed = (): boolean => this.#isHurried || this.#isClosed;
 
   #takeDue(): void {
     const nowMs = performance.now();
@@ -393,20 +385,6 @@ export class IndexKeeper {
 
   #publish(): void {
     this.#options.onState?.(this.state);
-  }
-
-  /** Ends earlier with a note; with `all` only with a query or the close. */
-  async #sleep(ms: number, until: 'any' | 'all' = 'any'): Promise<void> {
-    if (this.#isClosed) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1));
-      this.#wake = () => {
-        if (until === 'all' && !this.#isHurried && !this.#isClosed) return;
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#wake = () => {};
   }
 }
 

@@ -7,7 +7,8 @@ import { RecordIndex } from '../record/record-index.ts';
 import type { TaskVersions } from '../searched-files.ts';
 import { type TaskRow, tokensOf } from '../task-row.ts';
 import type { Database, SqlRow, SqlValue } from './driver.ts';
-import { isoOf, msOf, orderOf, SORT_COLUMNS, whereOf } from './task-select.ts';
+import { isoOf, msOf } from './index-time.ts';
+import { orderOf, SORT_COLUMNS, whereOf } from './task-select.ts';
 
 /** What is written of a task. */
 export interface IndexedTask {

@@ -1,10 +1,11 @@
 import type { TaskSort } from '../../model/task-reading.ts';
-import { isoFromMs } from '../../model/time.ts';
 import type { Place } from '../list/list-cursor.ts';
 import type { FieldClause, NumberClause, TermClause, TextClause } from '../query/clauses.ts';
-import { type TextField, WITHOUT_CASE } from '../query/query-fields.ts';
+import { WITHOUT_CASE } from '../query/query-fields.ts';
+import type { TextField } from '../query/searched-fields.ts';
 import type { TaskSearch } from '../query/task-search.ts';
 import type { SqlValue } from './driver.ts';
+import { msOf, NO_TIME } from './index-time.ts';
 
 /** A condition on a row of `task`, with the values that it binds. */
 interface Condition {
@@ -15,7 +16,7 @@ interface Condition {
 }
 
 /** Whether a statement gives many rows. Then it is faster to go through the tasks in their order and to test each. */
-export type HasMany = (sql: string, values: readonly SqlValue[]) => boolean;
+type HasMany = (sql: string, values: readonly SqlValue[]) => boolean;
 
 /** Where the words and the fields of several values of a row stand. */
 export interface SelectTable {
@@ -33,7 +34,7 @@ const TASKS: SelectTable = {
   },
 };
 
-export interface SelectOptions {
+interface SelectOptions {
   /** Only what comes after this place. */
   readonly after?: { readonly place: Place; readonly sort: TaskSort } | undefined;
   readonly hasMany?: HasMany;
@@ -41,7 +42,7 @@ export interface SelectOptions {
   readonly table?: SelectTable;
 }
 
-export interface Selection {
+interface Selection {
   /** From `WHERE` on. */
   readonly sql: string;
   readonly values: readonly SqlValue[];
@@ -53,19 +54,6 @@ export const SORT_COLUMNS: Readonly<Record<TaskSort, string>> = {
   duration: 'duration',
   tokens: 'tokens',
 };
-
-/** Before all times: `at` of a task without one. */
-const NO_TIME = -8_640_000_000_000_001;
-
-/** ISO 8601 as the index has it; an empty text for none. */
-export function msOf(at: string): number {
-  const ms = at === '' ? Number.NaN : Date.parse(at);
-  return Number.isNaN(ms) ? NO_TIME : ms;
-}
-
-export function isoOf(ms: number): string {
-  return ms === NO_TIME ? '' : isoFromMs(ms);
-}
 
 /** The rows that may be of the search: phrases and long words are looked up in the files afterwards. */
 export function whereOf(

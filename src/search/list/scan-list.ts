@@ -35,14 +35,13 @@ export async function* scanRows(
 }
 
 async function scanNewest(files: TaskFiles, { search, after, limit }: ListRequest): Promise<PlacePage> {
-  // Without a look into the output, tasks are compared as fast as they are listed.
-  const looks = search.terms.length > 0 || !search.fields.every(isOfDocuments);
   const isSimple = isListed(search);
+  // What a list of the files answers is compared as fast as it is listed.
   let untilMs: number | undefined;
   const found: Place[] = [];
   const from = after && { at: String(after.value), id: after.id };
   for await (const task of files.list({ ...listFilter(search), after: from })) {
-    untilMs ??= looks ? performance.now() + LOOK_MS : Number.POSITIVE_INFINITY;
+    untilMs ??= isSimple ? Number.POSITIVE_INFINITY : performance.now() + LOOK_MS;
     const isFound = isSimple || (await matchingRow(files, task, search)) !== undefined;
     if (isFound) found.push({ value: task.at, id: task.id });
     if (found.length > limit) break;

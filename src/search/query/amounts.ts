@@ -1,4 +1,4 @@
-import type { NumberField } from './query-fields.ts';
+import type { NumberField } from './searched-fields.ts';
 
 /** A range as the text of a query gives it. */
 export interface AmountRange {

@@ -1,5 +1,5 @@
 import type { TextTerm } from '../text/text-match.ts';
-import type { NumberField, TextField } from './query-fields.ts';
+import type { NumberField, TextField } from './searched-fields.ts';
 
 export interface TextValue {
   readonly text: string;

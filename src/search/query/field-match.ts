@@ -1,6 +1,7 @@
 import { numberIn, type TaskRow, textsIn } from '../task-row.ts';
 import type { FieldClause, NumberClause, TextClause } from './clauses.ts';
-import { type NumberField, type TextField, WITHOUT_CASE } from './query-fields.ts';
+import { WITHOUT_CASE } from './query-fields.ts';
+import type { NumberField, TextField } from './searched-fields.ts';
 
 /** The values of a task, a workflow or a delivery. */
 export interface FieldValues {

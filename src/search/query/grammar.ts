@@ -43,7 +43,7 @@ export function parseQuery(q: string, nowMs: number, known: QueryFields = TASK_F
   const fields: FieldClause[] = [];
   const terms: TermClause[] = [];
   const times: { since?: string; until?: string } = {};
-  const parts = partsOf(q, fail);
+  const parts = partsOf(q, known, fail);
   for (const [index, part] of parts.entries()) {
     if (index >= CLAUSES_MAX) fail(part.at, `a query has at most ${CLAUSES_MAX} words and fields`);
     const time = TIME_FIELDS.find((name) => name === part.name);
@@ -62,7 +62,7 @@ export function parseQuery(q: string, nowMs: number, known: QueryFields = TASK_F
 
 type Fail = (offset: number, problem: string) => never;
 
-function partsOf(q: string, fail: Fail): readonly Part[] {
+function partsOf(q: string, known: QueryFields, fail: Fail): readonly Part[] {
   const parts: Part[] = [];
   let at = 0;
   for (;;) {
@@ -72,7 +72,7 @@ function partsOf(q: string, fail: Fail): readonly Part[] {
     const isNegated = q[at] === '-' && at + 1 < q.length && !isSpace(q[at + 1]);
     if (isNegated) at += 1;
     const name = /^[a-z_]{1,20}(?=:)/.exec(q.slice(at, at + 21))?.[0];
-    const isField = name !== undefined && isFieldName(name);
+    const isField = name !== undefined && isFieldName(name, known);
     if (isField) at += name.length + 1;
     const valueAt = at;
     const isQuoted = q[at] === '"';
@@ -94,15 +94,13 @@ function partsOf(q: string, fail: Fail): readonly Part[] {
   }
 }
 
-/** A field of another list is a mistake, and no word. */
-const ALL_FIELDS: readonly QueryFields[] = [TASK_FIELDS, WORKFLOW_FIELDS, DELIVERY_FIELDS];
-
 function hasField({ texts, numbers }: QueryFields, name: string): boolean {
   return Object.hasOwn(texts, name) || Object.hasOwn(numbers, name);
 }
 
-function isFieldName(name: string): boolean {
-  return TIME_FIELDS.some((time) => time === name) || ALL_FIELDS.some((fields) => hasField(fields, name));
+/** In the other lists, what is a field of tasks is a mistake and no word. */
+function isFieldName(name: string, known: QueryFields): boolean {
+  return TIME_FIELDS.some((time) => time === name) || hasField(known, name) || hasField(TASK_FIELDS, name);
 }
 
 function fieldOf(part: Part, known: QueryFields, fail: Fail): FieldClause {

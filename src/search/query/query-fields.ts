@@ -1,41 +1,7 @@
 import { DELIVERY_OUTCOMES, TASK_STATUSES } from '../../model/documents.ts';
+import type { NumberField, TextField } from './searched-fields.ts';
 
-/** A field of tasks of which a query names values. */
-export type TaskTextField =
-  | 'status'
-  | 'source'
-  | 'provider'
-  | 'agent'
-  | 'model'
-  | 'command'
-  | 'repo'
-  | 'workflow_id'
-  | 'error_type'
-  | 'tool';
-
-/** The same of workflows and deliveries. */
-export type RecordTextField =
-  | 'status'
-  | 'name'
-  | 'work_item_id'
-  | 'project'
-  | 'environment'
-  | 'phase'
-  | 'step'
-  | 'workflow_id'
-  | 'task_id'
-  | 'provider'
-  | 'outcome'
-  | 'event_type'
-  | 'delivery_id'
-  | 'reason';
-
-export type TextField = TaskTextField | RecordTextField;
-
-/** A field of which a query names a range. */
-export type NumberField = 'cost' | 'tokens' | 'duration' | 'attempt';
-
-export type TimeField = 'since' | 'until';
+type TimeField = 'since' | 'until';
 
 /** What a query of one list may name: what people type before the colon, and the field that it is. */
 export interface QueryFields {

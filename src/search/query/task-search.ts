@@ -1,7 +1,7 @@
 import type { TaskFilter } from '../../model/task-reading.ts';
 import type { FieldClause, TermClause } from './clauses.ts';
 import { parseQuery } from './grammar.ts';
-import type { NumberField, TaskTextField } from './query-fields.ts';
+import type { NumberField, TaskTextField } from './searched-fields.ts';
 
 /** What a query asks for. Plain data: it passes between threads. */
 export interface TaskSearch {

@@ -1,21 +1,27 @@
 import { TasktrailError } from '../../errors.ts';
 import type { DeliveryPage, DeliveryQuery } from '../../model/delivery.ts';
 import type { JsonObject } from '../../model/json.ts';
-import { WORKFLOW_STATUSES, type WorkflowPage, type WorkflowQuery } from '../../model/workflow.ts';
+import {
+  WORKFLOW_STATUSES,
+  type WorkflowPage,
+  type WorkflowQuery,
+  type WorkflowSort,
+} from '../../model/workflow.ts';
 import { unsureTerms } from '../index/task-select.ts';
 import { pageByIndex, type UseIndex } from '../list/index-list.ts';
 import { decodePlace, encodePlace, type Place } from '../list/list-cursor.ts';
 import type { AskIndex } from '../list/task-lists.ts';
 import type { TaskSearch } from '../query/task-search.ts';
-import type { RecordFiles, RecordKind, RecordRef, RecordSort } from './record-files.ts';
+import type { RecordFiles, RecordKind } from './record-files.ts';
 import type { RecordPlace } from './record-index.ts';
 import { matchesRecord, recordSearch } from './record-search.ts';
+import type { RecordRef } from './searched-record.ts';
 
 /** Which part of a list of workflows or deliveries is asked for. Plain data: it passes between threads. */
 export interface RecordRequest {
   readonly kind: RecordKind;
   readonly search: TaskSearch;
-  readonly sort: RecordSort;
+  readonly sort: WorkflowSort;
   readonly after: Place | undefined;
   readonly limit: number;
 }

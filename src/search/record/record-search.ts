@@ -3,15 +3,12 @@ import type { WorkflowQuery } from '../../model/workflow.ts';
 import type { FieldClause } from '../query/clauses.ts';
 import { matchesValues } from '../query/field-match.ts';
 import { parseQuery } from '../query/grammar.ts';
-import {
-  DELIVERY_FIELDS,
-  type QueryFields,
-  type RecordTextField,
-  WORKFLOW_FIELDS,
-} from '../query/query-fields.ts';
+import { DELIVERY_FIELDS, type QueryFields, WORKFLOW_FIELDS } from '../query/query-fields.ts';
+import type { RecordTextField } from '../query/searched-fields.ts';
 import { earliest, latest, type TaskSearch } from '../query/task-search.ts';
 import { TextMatch } from '../text/text-match.ts';
-import type { RecordKind, SearchedRecord } from './record-files.ts';
+import type { RecordKind } from './record-files.ts';
+import type { SearchedRecord } from './searched-record.ts';
 
 type RecordQuery = WorkflowQuery & DeliveryQuery;
 

@@ -1,13 +1,8 @@
 import { TasktrailError } from '../../errors.ts';
 import { TaskWords } from '../text/task-words.ts';
-import {
-  RECORD_KINDS,
-  type RecordFiles,
-  type RecordKind,
-  type RecordSource,
-  type SearchedRecord,
-} from './record-files.ts';
+import { RECORD_KINDS, type RecordFiles, type RecordKind } from './record-files.ts';
 import { type IndexedRecord, type KnownSource, type RecordIndex, versionOf } from './record-index.ts';
+import type { RecordSource, SearchedRecord } from './searched-record.ts';
 
 /** Records of one transaction. */
 const BATCH = 512;
@@ -125,7 +120,8 @@ export class RecordUpkeep {
   ): Promise<void> {
     const known = index.source(kind, source.key);
     const isGrown =
-      known?.inode === source.inode &&
+      known !== undefined &&
+      known.inode === source.inode &&
       known.size < source.size &&
       known.end <= source.size &&
       (await this.#hasLast(kind, source.key, index.last(known.number)));

@@ -110,6 +110,14 @@ export async function readMoves(path: string): Promise<readonly Move[]> {
   }
 }
 
+/** Whether the history of a file is readable. Undefined without one. */
+export async function checkMoves(path: string): Promise<boolean | undefined> {
+  const opened = await openStored({ path: movesPath(path), what: basename(path) });
+  if (opened === undefined) return undefined;
+  await opened.handle.close();
+  return opened.size === 0 || (await readMoves(path)).length > 0;
+}
+
 /** The rewritings that this file has had: the last one may be about to happen. */
 export function movesDone(moves: readonly Move[], index: OffsetIndex): readonly Move[] {
   const done = [...moves];

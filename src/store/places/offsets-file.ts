@@ -7,6 +7,7 @@ import { writeNew } from '../../system/files/new-file.ts';
 import { checkLease, holdsLease } from '../../system/lease-guard.ts';
 import type { NamedFile } from '../stored-file.ts';
 import { openStored } from '../stored-file.ts';
+import { lineHash } from './line-hash.ts';
 import { type LineStart, OffsetIndex } from './offset-index.ts';
 import { openBytes, type StoredBytes } from './stored-bytes.ts';
 
@@ -44,6 +45,58 @@ export async function readOffsets(
   } finally {
     await opened.handle.close();
   }
+}
+
+/** What the stored index of a file is: `other` for that of a file that stood here before, or before a copy. */
+export type OffsetsState = 'right' | 'wrong' | 'damaged' | 'other';
+
+/** Holds the stored index against the file. Undefined without an index. */
+export async function checkOffsets({ path, what }: NamedFile): Promise<OffsetsState | undefined> {
+  const opened = await openStored({ path: offsetsPath(path), what });
+  if (opened === undefined) return undefined;
+  try {
+    if (opened.size > BYTES_MAX) return 'damaged';
+    const stored = await opened.handle.readFile();
+    const identity = identityIn(stored);
+    if (identity === undefined || decode(stored, identity) === undefined) return 'damaged';
+    const bytes = await openBytes({ path, what });
+    if (bytes === undefined) return 'other';
+    try {
+      const index = decode(stored, bytes.identity);
+      if (index === undefined) return 'other';
+      return (await isIndexOf(index, bytes)) ? 'right' : 'wrong';
+    } finally {
+      await bytes.close();
+    }
+  } finally {
+    await opened.handle.close();
+  }
+}
+
+async function isIndexOf(index: OffsetIndex, bytes: StoredBytes): Promise<boolean> {
+  const starts = new Map(index.parts.starts.map(({ line, offset }) => [line, offset]));
+  let [count, size] = [0, 0];
+  for await (const lines of bytes.lines(0)) {
+    for (const line of lines) {
+      if (size === index.size) break;
+      const isSame = lineHash(line.bytes) === index.hashAt(count) && line.isTerminated;
+      if (!isSame || (starts.get(count) ?? line.start) !== line.start) return false;
+      starts.delete(count);
+      [count, size] = [count + 1, line.end];
+    }
+    if (size >= index.size) break;
+  }
+  // A start behind the last line is where the next one begins.
+  return size === index.size && count === index.lines && starts.size <= 1;
+}
+
+/** For which file an index was made. */
+function identityIn(stored: Buffer): string | undefined {
+  const end = stored.indexOf(0x0a, MAGIC.length);
+  const identity = parseObject(
+    stored.subarray(MAGIC.length, Math.max(end, MAGIC.length)).toString('utf8'),
+  )?.identity;
+  return typeof identity === 'string' ? identity : undefined;
 }
 
 /** The size from which on the stored index of a file is to be written again. */

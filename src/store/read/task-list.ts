@@ -95,10 +95,11 @@ export function createTaskListing(logDir: string): TaskListing {
     },
     scan: async function* ({ after, ...filter }) {
       const accepts = createFilter(filter);
-      const found = (await summaries())
-        .filter((summary) => accepts(summary) && (after === undefined || newestFirst(after, summary) < 0))
-        .sort(newestFirst);
-      for (const { id, at } of found) {
+      const sources = await readSources(logDir);
+      const read = (id: string): Promise<Summary | undefined> => summarize(logDir, id, cache);
+      for await (const summary of newestOf(sources, { read, since: filter.since })) {
+        if (!accepts(summary) || (after !== undefined && newestFirst(after, summary) >= 0)) continue;
+        const { id, at } = summary;
         const metadata = await readListed(logDir, id);
         if (metadata !== undefined) yield { id, at, metadata };
       }
@@ -116,6 +117,57 @@ export function createTaskListing(logDir: string): TaskListing {
     },
     item: (taskId) => readListed(logDir, taskId),
   };
+}
+
+/** A task, and when its metadata was written: it stands at no later time in the list. */
+interface Source {
+  readonly id: string;
+  readonly writtenAt: string;
+}
+
+/** Tasks whose metadata is read at once. */
+const GROUP = 64;
+
+/** The last written first. */
+async function readSources(logDir: string): Promise<readonly Source[]> {
+  const found = await mapBounded(await readTaskNames(logDir), async (id) => {
+    const version = await unlessUnreadable(readVersion(taskFile(logDir, id, 'metadata')));
+    return version && { id, writtenAt: version.modifiedAt };
+  });
+  return found
+    .filter((source) => source !== undefined)
+    .sort((a, b) => (a.writtenAt === b.writtenAt ? 0 : a.writtenAt > b.writtenAt ? -1 : 1));
+}
+
+/** Newest first. Reads the metadata of those alone that may be among the ones asked for. */
+async function* newestOf(
+  sources: readonly Source[],
+  {
+    read,
+    since = '',
+  }: { readonly since?: string | undefined; read(id: string): Promise<Summary | undefined> },
+): AsyncGenerator<Summary> {
+  let waiting: Summary[] = [];
+  let newest = '';
+  for (let next = 0; next < sources.length; ) {
+    const group = sources.slice(next, next + GROUP);
+    next += group.length;
+    for (const summary of await mapBounded(group, ({ id }) => read(id))) {
+      if (summary === undefined) continue;
+      waiting.push(summary);
+      if (summary.at > newest) newest = summary.at;
+    }
+    const rest = sources[next]?.writtenAt ?? '';
+    if (newest <= rest) continue;
+    waiting.sort(newestFirst);
+    const count = waiting.findIndex(({ at }) => at <= rest);
+    const ready = count < 0 ? waiting : waiting.slice(0, count);
+    waiting = count < 0 ? [] : waiting.slice(count);
+    newest = waiting[0]?.at ?? '';
+    yield* ready;
+    if (rest < since) break;
+  }
+  yield* waiting.sort(newestFirst);
 }
 
 function stateOf(summary: Summary): TaskState {

@@ -110,18 +110,15 @@ export class Store {
     this.#intake = new Intake(books);
     this.#named = [logDir, workflowDir];
     this.#sync = new LineSync({ mode: options.fsync, books, writing: () => this.#ingests.size });
-    const deliveries = { now: this.#now, observer, writer: this.#sync.of(DELIVERIES) };
-    this.#deliveries = new DeliveryFiles(logDir, deliveries);
+    const [now, writer] = [this.#now, this.#sync.of(DELIVERIES)];
+    this.#deliveries = new DeliveryFiles(logDir, { now, observer, writer });
     this.#places = new WorkflowPlaces(workflowDir);
     this.#refusals = new Refusals({ directories: [logDir, workflowDir], books, now: this.#now });
     this.#notes = new SenderNotes(books, options.log);
-    this.#recovery = new UnitRecovery({
-      books,
-      refusals: this.#refusals,
-      isStopped: () => this.#stopReason !== undefined,
-    });
+    const isStopped = (): boolean => this.#stopReason !== undefined;
+    this.#recovery = new UnitRecovery({ books, refusals: this.#refusals, isStopped });
     const onBadLines = (count: number): void => books.countSkippedLines(count);
-    const shared = { queue: this.#queue, now: this.#now, onBadLines };
+    const shared = { queue: this.#queue, now, onBadLines };
     const names = (dir: string): NameGuard => new NameGuard(dir, options.probeNames);
     const taskOptions = { logDir, liveness: this.liveness, observer, names: names(logDir) };
     this.#tasks = new OpenUnits({

@@ -2,6 +2,7 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -20,6 +21,13 @@ import { outputLine, result, writeTask } from '../../support/searched-tasks.ts';
 const asFolder = (path: string): void => {
   rmSync(path);
   mkdirSync(path);
+};
+
+/** Copied while it was written: pages of two times. */
+const asCopy = (path: string): void => {
+  const bytes = readFileSync(path);
+  rmSync(path);
+  writeFileSync(path, bytes.fill(0, 3 * 8_192, 4 * 8_192));
 };
 
 const asLink = (path: string): void => {
@@ -97,6 +105,7 @@ describe.each((await loadDrivers()).map((driver) => [driver.name, driver] as con
     ['no database', (path: string) => writeFileSync(path, 'x'.repeat(20_000))],
     ['empty', (path: string) => writeFileSync(path, '')],
     ['damaged inside', (path: string) => writeFileSync(path, 'x'.repeat(12_000), { flag: 'r+' })],
+    ['a copy', asCopy],
     ['a folder', asFolder],
     ['a link', asLink],
     ['of a killed process', (path: string) => mkdirSync(`${path}.lock`)],

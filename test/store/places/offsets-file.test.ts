@@ -9,7 +9,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { INDEXED_BYTES, readOffsets, refreshOffsets } from '../../../src/store/places/offsets-file.ts';
+import {
+  checkOffsets,
+  INDEXED_BYTES,
+  readOffsets,
+  refreshOffsets,
+} from '../../../src/store/places/offsets-file.ts';
 import { openBytes } from '../../../src/store/places/stored-bytes.ts';
 import { LineFile } from '../../../src/store/write/lines/line-file.ts';
 import { eventKey } from '../../../src/store/write/lines/line-keys.ts';
@@ -86,4 +91,35 @@ test('an index that is damaged, or that of another file, is not used and is made
   appendFileSync(path, `${line(5_000).text}\n`);
   await refreshOffsets(path);
   expect((await indexOf(path))?.lines).toBe(5_001);
+});
+
+test('a check tells an index of this file from a wrong, a damaged and another one', async () => {
+  const path = join(await tempDir(), 'a.jsonl');
+  const check = () => checkOffsets({ path, what: 'a file' });
+  const text = Array.from({ length: 5_000 }, (_, n) => `${line(n).text}\n`).join('');
+  writeFileSync(path, text);
+  expect(await check()).toBeUndefined();
+  await refreshOffsets(path);
+  expect(await check()).toBe('right');
+  appendFileSync(path, `${line(5_000).text}\n`);
+  expect(await check()).toBe('right');
+  // Changed in place by another program: the same ids at other offsets, or other lines.
+  for (const other of [
+    text.replace('xxx', 'x'),
+    text.replace('id-4000', 'id-4xxx'),
+    text.slice(0, 1_200_000),
+  ]) {
+    writeFileSync(path, other);
+    expect(await check()).toBe('wrong');
+  }
+  writeFileSync(path, text);
+  expect(await check()).toBe('right');
+  writeFileSync(`${path}.new`, text);
+  renameSync(`${path}.new`, path);
+  expect(await check()).toBe('other');
+  const bytes = readFileSync(`${path}.offsets`);
+  for (const damaged of [bytes.subarray(0, 100), Buffer.alloc(0), Buffer.from('x'), Buffer.alloc(500, 10)]) {
+    writeFileSync(`${path}.offsets`, damaged);
+    expect(await check()).toBe('damaged');
+  }
 });

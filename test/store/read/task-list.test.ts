@@ -1,7 +1,8 @@
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createTaskListing } from '../../../src/store/read/task-list.ts';
+import { countReads } from '../../support/count-reads.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
 function writeTask(logDir: string, id: string, metadata: unknown): void {
@@ -49,4 +50,38 @@ test('damaged metadata, links, files and names that are no id are not listed', a
   expect((await list({ limit: 10 })).items).toHaveLength(3);
   rmSync(logDir, { recursive: true });
   expect(await list({ limit: 10 })).toEqual({ items: [], nextCursor: null });
+});
+
+test('a scan gives all tasks newest first, whatever the times of the files are, and reads few for the first ones', async () => {
+  const logDir = await tempDir();
+  const days = Array.from({ length: 300 }, (_, n) => (n * 7) % 300);
+  for (const day of days) {
+    const id = `task-${String(day).padStart(3, '0')}`;
+    writeTask(logDir, id, {
+      created_at: new Date(Date.UTC(2026, 0, 1 + day)).toISOString(),
+      status: 'completed',
+    });
+    // Written in the order of creation, up to forty days later.
+    const writtenAt = new Date(Date.UTC(2026, 0, 1 + day + ((day * 13) % 40)));
+    utimesSync(join(logDir, id, 'metadata.json'), writtenAt, writtenAt);
+  }
+  const all: string[] = [];
+  for await (const { id } of createTaskListing(logDir).scan({})) all.push(id);
+  expect(all).toEqual(
+    days
+      .map((day) => `task-${String(day).padStart(3, '0')}`)
+      .sort()
+      .reverse(),
+  );
+  const reads = await countReads();
+  for await (const { id } of createTaskListing(logDir).scan({})) {
+    expect(id).toBe('task-299');
+    break;
+  }
+  expect(reads.calls).toBeLessThan(300);
+  const after = { at: new Date(Date.UTC(2026, 0, 1 + 100)).toISOString(), id: 'task-100' };
+  const later: string[] = [];
+  for await (const { id } of createTaskListing(logDir).scan({ after, since: '2026-04-08T00:00:00.000Z' }))
+    later.push(id);
+  expect(later).toEqual(['task-099', 'task-098', 'task-097']);
 });

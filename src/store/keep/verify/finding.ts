@@ -49,6 +49,11 @@ const PROBLEMS = {
     todo: 'remove it; the next start writes a document from what is left, lines come from "tasktrail rebuild" with an archive of the records',
   },
   unreadable: { means: 'this user may not read it, or the disk fails', todo: 'give this user access' },
+  wrong_sidecar: {
+    means:
+      'windows and streams would begin at a wrong line or from the beginning: the file or its sidecar was changed by another program',
+    todo: 'remove the sidecar: it is made again, and nothing else is in it',
+  },
   not_uploaded: {
     means: 'the object in S3 does not have what the document has',
     todo: 'a running service uploads it; otherwise look at /readyz',
@@ -60,6 +65,7 @@ const NOTES = {
   newer_version: 'a newer version of tasktrail wrote it; it is kept as it is and not checked',
   grown: 'lines came after the task had settled, and the process ended before the new manifest was written',
   set_aside: 'a damaged document, kept when a new one was written in its place',
+  other_sidecar: 'it belongs to the file that stood here before, as after a copy; readers make their own',
   changing: 'it changes while it is read: a process writes to it',
 } as const;
 

@@ -20,6 +20,7 @@ import { differingFields } from './compare.ts';
 import { Findings } from './finding.ts';
 import { type ManifestSums, readManifest, verifyManifest } from './manifest-sums.ts';
 import { type ScannedLines, scanLines } from './scan-lines.ts';
+import { verifySidecars } from './verify-sidecars.ts';
 
 const DOCUMENTS = ['input', 'finalResult', 'metadata'] as const;
 type DocumentName = (typeof DOCUMENTS)[number];
@@ -49,6 +50,7 @@ export async function verifyTask(logDir: string, taskId: string): Promise<Findin
   verifyLines(task, findings, taskId);
   verifyDocuments(task, findings, taskId);
   if (manifest !== undefined) await verifyManifest({ dir, taskId, manifest, findings, lines: task.lines });
+  await verifySidecars(logDir, taskId, findings);
   for (const name of names)
     if (DOCUMENTS.some((document) => isAsideOf(name, TASK_FILES[document])))
       findings.add('set_aside', join(taskId, name), 'kept');

@@ -1,5 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
+import { basename } from 'node:path';
 import { lstatIfPresent } from '../../../system/optional-files.ts';
+import { gzipPath } from '../../compress.ts';
 
 /** Changes within this time are one: a store that writes four files wakes its readers once. */
 const GATHER_MS = 5;
@@ -12,6 +14,9 @@ const POLL_UNREPORTED_MS = 150;
 export class FolderWatch {
   readonly #folder: string;
   readonly #paths: readonly string[] | undefined;
+  readonly #names: readonly string[] | undefined;
+  /** Reported when the folder itself is removed. */
+  readonly #own: string;
   #version = 0;
   #waiting = new Set<() => void>();
   #watcher: FSWatcher | undefined;
@@ -27,6 +32,8 @@ export class FolderWatch {
   constructor(folder: string, paths?: readonly string[]) {
     this.#folder = folder;
     this.#paths = paths;
+    this.#names = paths?.map((path) => basename(path));
+    this.#own = basename(folder);
     this.#open();
     this.#schedule();
   }
@@ -59,15 +66,21 @@ export class FolderWatch {
 
   #open(): void {
     try {
-      this.#watcher = watch(this.#folder, { persistent: false }, () => {
+      this.#watcher = watch(this.#folder, { persistent: false }, (_event, name) => {
         this.#isReported = true;
-        this.#gather();
+        if (name === null || !this.#isOther(name)) this.#gather();
       });
       this.#watcher.on('error', () => this.#unwatch());
     } catch {
       // No watches left, or no folder: it is polled.
       this.#watcher = undefined;
     }
+  }
+
+  /** A file that none of the readers gets: waking hundreds of them costs more than a look at a name. */
+  #isOther(name: string): boolean {
+    if (this.#names === undefined) return false;
+    return !this.#names.some((known) => name === known || name === gzipPath(known)) && name !== this.#own;
   }
 
   #unwatch(): void {

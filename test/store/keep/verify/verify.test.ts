@@ -178,3 +178,14 @@ test.runIf(process.platform !== 'win32')("what stands in place of a task's file 
     renameSync(`${path}.kept`, path);
   }
 });
+
+test('a sidecar that does not fit its file is named', async () => {
+  const { store, dir } = await settledTask();
+  writeFileSync(join(dir, '03-agent-output.jsonl.offsets'), 'nonsense');
+  writeFileSync(join(dir, 'trace.jsonl.moves'), 'nonsense\n');
+  const found = await verified(store.dir);
+  expect(found.map(({ problem, file }) => [problem, file.split('/').at(-1)])).toEqual([
+    ['wrong_sidecar', '03-agent-output.jsonl.offsets'],
+    ['wrong_sidecar', 'trace.jsonl.moves'],
+  ]);
+});
