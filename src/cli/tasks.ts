@@ -13,6 +13,7 @@ import { readPastTime } from './past-time.ts';
 import { queryOf } from './query-words.ts';
 import { ageText, costText, countText, secondsText, UNKNOWN } from './terminal/amounts.ts';
 import { isText, textOf, timeOf } from './terminal/cell-text.ts';
+import { activityText } from './terminal/activity-text.ts';
 import { say } from './terminal/say.ts';
 import { type Cell, type Column, createTable, type Table } from './terminal/table.ts';
 import { outputWidth, paintFor } from './terminal/terminal.ts';
@@ -49,13 +50,14 @@ const COLUMNS: readonly Column[] = [
   { title: 'ID', rank: 0 },
   { title: 'STATUS', rank: 1 },
   { title: 'AGE', rank: 2, align: 'right' },
+  { title: 'WAITS FOR', rank: 5, widthMax: 32 },
   { title: 'COMMAND', rank: 4, widthMax: 16 },
-  { title: 'FROM', rank: 7, widthMax: 20 },
-  { title: 'AGENT', rank: 6, widthMax: 20 },
-  { title: 'MODEL', rank: 10, widthMax: 24 },
-  { title: 'TIME', rank: 8, align: 'right' },
-  { title: 'COST', rank: 5, align: 'right' },
-  { title: 'TOKENS', rank: 9, align: 'right' },
+  { title: 'FROM', rank: 8, widthMax: 20 },
+  { title: 'AGENT', rank: 7, widthMax: 20 },
+  { title: 'MODEL', rank: 11, widthMax: 24 },
+  { title: 'TIME', rank: 9, align: 'right' },
+  { title: 'COST', rank: 6, align: 'right' },
+  { title: 'TOKENS', rank: 10, align: 'right' },
   { title: 'MESSAGE', rank: 3, widthMax: MESSAGE_WIDTH_MAX },
 ];
 
@@ -213,6 +215,7 @@ function cellsOf({ metadata, result, message }: ListedTask, nowMs: number): read
     { text: textOf(metadata.task_id) },
     { text: textOf(metadata.status), style: status && STATUS_STYLES[status] },
     { text: createdMs === undefined ? UNKNOWN : ageText(nowMs - createdMs) },
+    { text: activityText(metadata.activity) },
     { text: textOf(metadata.command) },
     { text: [metadata.source, metadata.provider].filter(isText).map(escapeLine).join('/') || UNKNOWN },
     { text: textOf(metadata.assigned_agent) },

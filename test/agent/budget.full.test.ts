@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { AgentProcessOptions } from '../../src/agent/run-agent.ts';
 import type { AgentOutcome } from '../../src/model/agent-output.ts';
 import { findProcesses } from '../../src/system/processes.ts';
-import { DEADLINE, until } from '../support/until.ts';
+import { until } from '../support/until.ts';
 import { type KeptRecording, Workshop } from './agent-run.ts';
 
 let shop: Workshop;
@@ -40,7 +40,7 @@ function notices({ outputs }: KeptRecording): string[] {
   return outputs.filter(({ more }) => more?.budget !== undefined).map(({ content }) => content);
 }
 
-describe('a run is ended at the limit of its budget', { timeout: DEADLINE }, () => {
+describe('a run is ended at the limit of its budget', () => {
   test('of seconds, also when it prints nothing, with one notice before', async () => {
     const { outcome, recording } = await run('forever();', { budget: { limits: { seconds: 1 } } });
     expect(outcome).toMatchObject({ success: false, errorType: 'budget_exceeded' });

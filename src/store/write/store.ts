@@ -11,6 +11,7 @@ import { nearTime, WorkflowPlaces, workflowFile } from '../workflow-place.ts';
 import type { Sent, Standing } from './batch/admission.ts';
 import { BEGUN_PROBLEM, mayBegin } from './batch/begun.ts';
 import { noteHeartbeats } from './batch/heartbeats.ts';
+import { touchFacts } from './touch-facts.ts';
 import { SenderNotes } from './batch/sender-notes.ts';
 import { push, refuseByTask, type SortedBatch, sortBatch, type UnitWrite } from './batch/sorted-batch.ts';
 import { DELIVERIES, FEED, unitsOf } from './batch/written-units.ts';
@@ -203,7 +204,9 @@ export class Store {
     }
     if (batch.hasMore !== true) await this.#sync.commit(written);
     // After the records: a batch may hold the first record of a task and its first heartbeat.
-    this.#intake.heartbeats(sorted.heartbeats.length, noteHeartbeats(sorted, this.liveness, this.#now()));
+    const touch = (taskId: string): void => touchFacts(this.#options.logDir, taskId);
+    const refusedHeartbeats = noteHeartbeats(sorted, this.liveness, this.#now(), touch);
+    this.#intake.heartbeats(sorted.heartbeats.length, refusedHeartbeats);
     this.#notes.refused(sender, refused);
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
   }

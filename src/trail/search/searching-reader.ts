@@ -2,6 +2,7 @@ import type { Config } from '../../config/config.ts';
 import { createIndexView } from '../../search/index/index-view.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import { isListed } from '../../search/list/scan-list.ts';
+import { createTaskActivity } from '../../search/list/task-activity.ts';
 import { type AskIndex, createTaskLists, readItem } from '../../search/list/task-lists.ts';
 import { createTaskMatch } from '../../search/list/task-match.ts';
 import type { TaskFiles } from '../../search/searched-files.ts';
@@ -29,8 +30,10 @@ export function searchingReader(
   const listing = createTaskListing(logDir);
   const files = createTaskSource(logDir, workflowDir, listing);
   const held = heldIndex(logDir, files);
+  const activity = createTaskActivity(files);
   const list = createTaskLists({
     files,
+    activity,
     // What the files answer at once starts no index.
     askIndex: async (request) =>
       request.sort === 'created' && isListed(request.search) ? undefined : (own() ?? held).list(request),
@@ -42,6 +45,7 @@ export function searchingReader(
   };
   return {
     ...createReader(logDir, { workflowDir, expectsUploads: s3 !== undefined, listing, search }),
+    activityOf: activity,
     countTasks: createTaskStats({ files, askIndex: (request) => (own() ?? held).stats(request) }),
   };
 }

@@ -10,14 +10,17 @@ export function noteHeartbeats(
   { heartbeats, refused }: Pick<SortedBatch, 'heartbeats' | 'refused'>,
   liveness: Liveness,
   nowMs: number,
+  onHeartbeat?: (taskId: string) => void,
 ): number {
   let count = 0;
   for (const { record, taskId, origin } of heartbeats) {
     const task = liveness.get(taskId);
     const owner = task === undefined ? undefined : (task.openedBy ?? 'trail');
     const refusal = refusalInTask(taskId, origin, { owner, isOver: false, taskIds: new Set() });
-    if (refusal === undefined) liveness.heartbeat(taskId, nowMs);
-    else {
+    if (refusal === undefined) {
+      liveness.heartbeat(taskId, nowMs);
+      if (task !== undefined) onHeartbeat?.(taskId);
+    } else {
       refused.set(record, refusal);
       count += 1;
     }
