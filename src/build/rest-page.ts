@@ -40,7 +40,7 @@ export const REST_ROUTES: readonly RestRoute[] = [
     path: '/api/tasks',
     query: [...TASK_FILTERS, 'sort', ...PAGE],
     answer:
-      '`{items, next_cursor}`: the metadata of each task with `message`, `repo`, `success`, `error`, `error_type`, `cost_usd`, tokens and `duration_seconds`, newest first',
+      '`{items, next_cursor}`: the metadata of each task with `message`, `repo`, `success`, `error`, `error_type`, `cost_usd`, `cost_basis`, tokens, `duration_seconds` and [`activity`](#activity), newest first',
   },
   {
     method: 'GET',
@@ -51,10 +51,10 @@ export const REST_ROUTES: readonly RestRoute[] = [
   {
     method: 'POST',
     path: '/api/tasks',
-    body: ['message', 'agent?', 'command?'],
+    body: ['message', 'agent?', 'command?', 'budget?'],
     answer: '202 `{status, task_ids}`, and the address of the task in `Location`',
   },
-  { method: 'GET', path: '/api/tasks/{id}', answer: 'its metadata, with `links`' },
+  { method: 'GET', path: '/api/tasks/{id}', answer: 'its metadata, with `links`, `cost_basis` and [`activity`](#activity)' },
   {
     method: 'POST',
     path: '/api/tasks/{id}/cancel',

@@ -44,7 +44,13 @@ export function waitingIn(lines: readonly JsonObject[], model: string | null): W
   if (call !== undefined) {
     const { id, name, since } = call;
     const others = open.size - (unnamed === undefined ? 1 : 0);
-    return { kind: 'tool', name, ...(id !== undefined && { tool_use_id: id }), since, ...(others > 0 && { others }) };
+    return {
+      kind: 'tool',
+      name,
+      ...(id !== undefined && { tool_use_id: id }),
+      since,
+      ...(others > 0 && { others }),
+    };
   }
   const since = textOrNull(last?.timestamp);
   if (last?.type === 'result') return { kind: 'exit', name: null, since };

@@ -55,9 +55,9 @@ describe('a run is ended at the limit of its budget', () => {
     const usage = '{ input_tokens: 100, cache_read_input_tokens: 300, output_tokens: 1 }';
     const source = `for (const id of ['a', 'a', 'a', 'b']) print(said(id, ${usage})); forever();`;
     const kept = await run(`${source} setTimeout(() => process.exit(0), 1500);`, {
-      budget: { limits: { tokens: 1_003 } },
+      budget: { limits: { tokens: 1_002 } },
     });
-    expect(notices(kept.recording)).toEqual(['80 % of the budget is used: 802 of 1003 tokens']);
+    expect(notices(kept.recording)).toEqual(['80 % of the budget is used: 802 of 1002 tokens']);
     expect(kept.outcome.errorType).not.toBe('budget_exceeded');
     const ended = await run(source, { budget: { limits: { tokens: 802 } } });
     expect(ended.outcome).toMatchObject({ errorType: 'budget_exceeded' });

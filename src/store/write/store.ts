@@ -11,7 +11,6 @@ import { nearTime, WorkflowPlaces, workflowFile } from '../workflow-place.ts';
 import type { Sent, Standing } from './batch/admission.ts';
 import { BEGUN_PROBLEM, mayBegin } from './batch/begun.ts';
 import { noteHeartbeats } from './batch/heartbeats.ts';
-import { touchFacts } from './touch-facts.ts';
 import { SenderNotes } from './batch/sender-notes.ts';
 import { push, refuseByTask, type SortedBatch, sortBatch, type UnitWrite } from './batch/sorted-batch.ts';
 import { DELIVERIES, FEED, unitsOf } from './batch/written-units.ts';
@@ -27,6 +26,7 @@ import { OpenUnits } from './open-units.ts';
 import { isSpanInTask, type SoughtSpan, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusal, Refusals, unavailable } from './refusals.ts';
 import { OpenTask } from './task/open-task.ts';
+import { touchFacts } from './touch-facts.ts';
 import { type RecoverableUnits, UnitRecovery } from './unit-recovery.ts';
 import { OpenWorkflow, timeOf, type WorkflowChange } from './workflow/open-workflow.ts';
 
