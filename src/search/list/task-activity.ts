@@ -1,32 +1,28 @@
 import type { JsonObject } from '../../model/json.ts';
 import type { TaskFiles } from '../searched-files.ts';
 
-/** A page of a list asks for many places within a moment. */
-const PLACES_MS = 1_000;
-
 interface Queued {
   readonly id: string;
   readonly at: string;
   readonly queue: string;
 }
 
-/** Says what tasks wait for that are not over; null for one that is. Computed from files when it is asked for. */
+/** Says what a task waits for that is not over; null for one that is. */
+export type ActivityOf = (metadata: JsonObject) => Promise<JsonObject | null>;
+
+/** For the tasks of one answer: the queues are read once, when the first of them waits in one. */
 export function createTaskActivity(
   files: Pick<TaskFiles, 'activity' | 'list'>,
   now: () => number = Date.now,
-): (metadata: JsonObject) => Promise<JsonObject | null> {
-  let places: { readonly untilMs: number; readonly found: Promise<QueuePlaces> } | undefined;
-  const placesNow = (): Promise<QueuePlaces> => {
-    if (places === undefined || performance.now() > places.untilMs)
-      places = { untilMs: performance.now() + PLACES_MS, found: readPlaces(files) };
-    return places.found;
-  };
+): ActivityOf {
+  let places: Promise<QueuePlaces> | undefined;
   return async (metadata) => {
     const { task_id: id, status } = metadata;
     if (status === 'running' || status === 'waiting_input')
       return (await files.activity?.(metadata, now())) ?? null;
     if (status !== 'queued' || typeof id !== 'string') return null;
-    const place = (await placesNow()).get(id);
+    places ??= readPlaces(files);
+    const place = (await places).get(id);
     return { waits_for: { kind: 'queue', name: nameOf(metadata.queue), ...place } };
   };
 }

@@ -1,4 +1,3 @@
-import type { JsonObject } from '../../model/json.ts';
 import type { TaskPage, TaskQuery, TaskSort } from '../../model/task-reading.ts';
 import { readDocuments } from '../index/read-task.ts';
 import { taskSearch } from '../query/task-search.ts';
@@ -20,14 +19,15 @@ export interface TaskListsOptions {
   /** Without it the files give each list. */
   readonly askIndex?: AskIndex<ListRequest, PlacePage> | undefined;
   readonly now?: () => number;
-  readonly activity?: (metadata: JsonObject) => Promise<JsonObject | null>;
 }
 
 /** Lists tasks: by the index when it answers, else by the files. Throws `ERR_INPUT_INVALID` for `q` and for a cursor. */
 export function createTaskLists(options: TaskListsOptions): (query: TaskQuery) => Promise<TaskPage> {
-  const { files, askIndex, now = Date.now, activity = createTaskActivity(files, now) } = options;
-  const withActivity = (items: TaskPage['items']): Promise<TaskPage['items']> =>
-    inGroups(items, async (item) => ({ ...item, activity: await activity(item) }));
+  const { files, askIndex, now = Date.now } = options;
+  const withActivity = (items: TaskPage['items']): Promise<TaskPage['items']> => {
+    const activityOf = createTaskActivity(files, now);
+    return inGroups(items, async (item) => ({ ...item, activity: await activityOf(item) }));
+  };
   return async (query) => {
     const { sort = 'created', limit, cursor, asked } = query;
     const after = cursor === undefined ? undefined : decodePlace(cursor, sort, asked);

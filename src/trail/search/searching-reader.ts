@@ -30,10 +30,8 @@ export function searchingReader(
   const listing = createTaskListing(logDir);
   const files = createTaskSource(logDir, workflowDir, listing);
   const held = heldIndex(logDir, files);
-  const activity = createTaskActivity(files);
   const list = createTaskLists({
     files,
-    activity,
     // What the files answer at once starts no index.
     askIndex: async (request) =>
       request.sort === 'created' && isListed(request.search) ? undefined : (own() ?? held).list(request),
@@ -45,7 +43,7 @@ export function searchingReader(
   };
   return {
     ...createReader(logDir, { workflowDir, expectsUploads: s3 !== undefined, listing, search }),
-    activityOf: activity,
+    activityOf: (metadata) => createTaskActivity(files)(metadata),
     countTasks: createTaskStats({ files, askIndex: (request) => (own() ?? held).stats(request) }),
   };
 }
