@@ -54,7 +54,11 @@ export const REST_ROUTES: readonly RestRoute[] = [
     body: ['message', 'agent?', 'command?', 'budget?'],
     answer: '202 `{status, task_ids}`, and the address of the task in `Location`',
   },
-  { method: 'GET', path: '/api/tasks/{id}', answer: 'its metadata, with `links`, `cost_basis` and [`activity`](#activity)' },
+  {
+    method: 'GET',
+    path: '/api/tasks/{id}',
+    answer: 'its metadata, with `links`, `cost_basis` and [`activity`](#activity)',
+  },
   {
     method: 'POST',
     path: '/api/tasks/{id}/cancel',

@@ -46,11 +46,14 @@ const SHOWN_MAX = 200;
 /** Cells of a message where standard output is no terminal: its first line identifies the task. */
 const MESSAGE_WIDTH_MAX = 100;
 
+/** Left out where the first tasks of the list are all over. */
+const WAITS: Column = { title: 'WAITS', rank: 5, widthMax: 32 };
+
 const COLUMNS: readonly Column[] = [
   { title: 'ID', rank: 0 },
   { title: 'STATUS', rank: 1 },
   { title: 'AGE', rank: 2, align: 'right' },
-  { title: 'WAITS FOR', rank: 5, widthMax: 32 },
+  WAITS,
   { title: 'COMMAND', rank: 4, widthMax: 16 },
   { title: 'FROM', rank: 8, widthMax: 20 },
   { title: 'AGENT', rank: 7, widthMax: 20 },
@@ -86,15 +89,20 @@ export async function printTasks(words: readonly string[], flags: TasksFlags): P
   const reader = searchingReader(config);
   const out = new TerminalStream(1);
   let table: Table | undefined;
+  let columns = COLUMNS;
   let count = 0;
   for await (const tasks of batchesOf(reader, query, flags.all === true)) {
     const nowMs = Date.now();
     let text = '';
     if (flags.json === true) text = tasks.map((task) => jsonOf(task, traceUrls)).join('');
     else {
-      const rows = tasks.map((task) => cellsOf(task, nowMs));
+      if (table === undefined && !tasks.some(({ metadata }) => metadata.activity))
+        columns = COLUMNS.filter((column) => column !== WAITS);
+      const rows = tasks.map((task) =>
+        cellsOf(task, nowMs).filter((_, index) => columns.includes(at(index))),
+      );
       if (table === undefined && rows.length > 0) {
-        table = createTable(COLUMNS, rows, { width: outputWidth(), paint: paintFor(1) });
+        table = createTable(columns, rows, { width: outputWidth(), paint: paintFor(1) });
         text = `${table.header}\n`;
       }
       for (const cells of rows) text += `${table?.row(cells) ?? ''}\n`;
@@ -205,6 +213,11 @@ function jsonOf({ metadata, result }: ListedTask, traceUrls: readonly string[]):
   return `${escapeJson(JSON.stringify({ ...metadata, success, error, metrics, links }))}\n`;
 }
 
+function at(index: number): Column {
+  return COLUMNS[index] ?? WAITS;
+}
+
+/** A cell for each of `COLUMNS`. */
 function cellsOf({ metadata, result, message }: ListedTask, nowMs: number): readonly Cell[] {
   const metrics = objectOf(result?.metrics);
   const { input_tokens: input, output_tokens: output } = metrics;

@@ -1,5 +1,5 @@
 import { type JsonObject, parseObject } from '../../model/json.ts';
-import { waitingIn } from '../../project/waiting.ts';
+import { waitingIn } from '../../project/genai/waiting.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { taskFile } from '../layout.ts';
 import { lstatStored, openStored } from '../stored-file.ts';

@@ -26,7 +26,6 @@ import { OpenUnits } from './open-units.ts';
 import { isSpanInTask, type SoughtSpan, unsettledTasks, unsettledWorkflows } from './recovery.ts';
 import { Refusal, Refusals, unavailable } from './refusals.ts';
 import { OpenTask } from './task/open-task.ts';
-import { touchFacts } from './touch-facts.ts';
 import { type RecoverableUnits, UnitRecovery } from './unit-recovery.ts';
 import { OpenWorkflow, timeOf, type WorkflowChange } from './workflow/open-workflow.ts';
 
@@ -204,9 +203,9 @@ export class Store {
     }
     if (batch.hasMore !== true) await this.#sync.commit(written);
     // After the records: a batch may hold the first record of a task and its first heartbeat.
-    const touch = (taskId: string): void => touchFacts(this.#options.logDir, taskId);
-    const refusedHeartbeats = noteHeartbeats(sorted, this.liveness, this.#now(), touch);
-    this.#intake.heartbeats(sorted.heartbeats.length, refusedHeartbeats);
+    const { liveness } = this;
+    const late = noteHeartbeats(sorted, { liveness, nowMs: this.#now(), logDir: this.#options.logDir });
+    this.#intake.heartbeats(sorted.heartbeats.length, late);
     this.#notes.refused(sender, refused);
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
   }

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../model/json.ts';
+import type { JsonObject } from '../../model/json.ts';
 
 /** What a running task waits for, as far as the end of its output shows. */
 export interface Waiting extends JsonObject {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { JsonObject } from '../../src/model/json.ts';
-import { waitingIn } from '../../src/project/waiting.ts';
+import type { JsonObject } from '../../../src/model/json.ts';
+import { waitingIn } from '../../../src/project/genai/waiting.ts';
 
 const AT = '2026-01-01T00:00:00.000Z';
 
