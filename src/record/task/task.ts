@@ -172,7 +172,7 @@ export class Task {
       throw new TypeError("import 'tasktrail' or 'tasktrail/agent' before running an agent");
     const { budget, spent } = options;
     if (spent !== undefined) this.#before = spent;
-    if (budget !== undefined) this.metadata({ budget: { ...budget } });
+    if (budget !== undefined && this.#runs === 0) this.metadata({ budget: { ...budget } });
     const name = options.name ?? command[0]?.split(/[\\/]/).pop() ?? 'agent';
     const key = options.key ?? `run-${this.#runs + 1}`;
     const parent = this.#parent();
