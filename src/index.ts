@@ -10,12 +10,13 @@ export type { AgentOutcome, AgentOutput, RunAgentOptions } from './model/agent-o
 export type { Usage } from './model/documents.ts';
 export type { Delivery, DeliveryIdentity, StageFields, WebhookRequest } from './record/delivery.ts';
 export { recordDelivery } from './record/delivery.ts';
+export { AgentFailedError } from './record/task/agent-failed.ts';
 export type { TaskInput } from './record/task/attempt.ts';
 export { recordTask, startTask } from './record/task/attempt.ts';
 export type { QueuedTask } from './record/task/queued-task.ts';
 export { prepareTask } from './record/task/queued-task.ts';
 export type { Task } from './record/task/task.ts';
-export { AgentFailedError, activeTask } from './record/task/task.ts';
+export { activeTask } from './record/task/task.ts';
 export type { ArtifactInput, DecisionInput } from './record/workflow/node.ts';
 export { recordWorkflow, startWorkflow } from './record/workflow/orchestration.ts';
 export type { Phase, PhaseOptions } from './record/workflow/phase.ts';

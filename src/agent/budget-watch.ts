@@ -13,7 +13,7 @@ import {
 import type { Child } from './child.ts';
 import type { DialectReader } from './dialects/dialect.ts';
 import type { Stop } from './outcome.ts';
-import type { RunFacts, RunFolder } from './run-folder.ts';
+import type { BudgetNotes, RunFacts, RunFolder } from './run-folder.ts';
 import type { RunOutput } from './run-output.ts';
 
 /** The limits of a task, for one of its runs. */
@@ -21,11 +21,6 @@ export interface RunBudget {
   readonly limits: Budget;
   /** What the telemetry of the whole task says so far; undefined: nothing. Never rejects. */
   readonly reported?: (() => Promise<Omit<Spent, 'seconds'> | undefined>) | undefined;
-}
-
-/** What has been said about a budget in the records: the next process says the same, not more. */
-export interface BudgetNotes {
-  readonly [kind: string]: { readonly used: number; readonly limit: number; readonly timeMs: number };
 }
 
 export interface WatchedRun {

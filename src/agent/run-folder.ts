@@ -10,7 +10,6 @@ import { checkFolders } from '../system/files/real-folders.ts';
 import { openSafeSync, readTextSync, writeNewSync } from '../system/files/safe-open.ts';
 import type { Account } from './account.ts';
 import { type AgentPlace, logDirOf, removePlace } from './agent-place.ts';
-import type { BudgetNotes } from './budget-watch.ts';
 import { keepLeftRecords, leftRecordsFolder } from './left-records.ts';
 import { ReadLog } from './read-log.ts';
 
@@ -28,6 +27,11 @@ const FILES = {
   /** The exit code; absent while the agent runs. */
   exit: 'exit',
 } as const;
+
+/** What has been said about a budget in the records: the next process says the same, not more. */
+export interface BudgetNotes {
+  readonly [kind: string]: { readonly used: number; readonly limit: number; readonly timeMs: number };
+}
 
 /** Everything about a run that a process needs to resume it. */
 export interface RunFacts {

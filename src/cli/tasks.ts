@@ -11,6 +11,7 @@ import { mapBounded } from '../store/read/listing.ts';
 import { searchingReader } from '../trail/search/searching-reader.ts';
 import { readPastTime } from './past-time.ts';
 import { queryOf } from './query-words.ts';
+import { activityText } from './terminal/activity-text.ts';
 import { ageText, costText, countText, secondsText, UNKNOWN } from './terminal/amounts.ts';
 import { isText, textOf, timeOf } from './terminal/cell-text.ts';
 import { say } from './terminal/say.ts';
@@ -45,17 +46,21 @@ const SHOWN_MAX = 200;
 /** Cells of a message where standard output is no terminal: its first line identifies the task. */
 const MESSAGE_WIDTH_MAX = 100;
 
+/** Left out where the first tasks of the list are all over. */
+const WAITS: Column = { title: 'WAITS', rank: 5, widthMax: 32 };
+
 const COLUMNS: readonly Column[] = [
   { title: 'ID', rank: 0 },
   { title: 'STATUS', rank: 1 },
   { title: 'AGE', rank: 2, align: 'right' },
+  WAITS,
   { title: 'COMMAND', rank: 4, widthMax: 16 },
-  { title: 'FROM', rank: 7, widthMax: 20 },
-  { title: 'AGENT', rank: 6, widthMax: 20 },
-  { title: 'MODEL', rank: 10, widthMax: 24 },
-  { title: 'TIME', rank: 8, align: 'right' },
-  { title: 'COST', rank: 5, align: 'right' },
-  { title: 'TOKENS', rank: 9, align: 'right' },
+  { title: 'FROM', rank: 8, widthMax: 20 },
+  { title: 'AGENT', rank: 7, widthMax: 20 },
+  { title: 'MODEL', rank: 11, widthMax: 24 },
+  { title: 'TIME', rank: 9, align: 'right' },
+  { title: 'COST', rank: 6, align: 'right' },
+  { title: 'TOKENS', rank: 10, align: 'right' },
   { title: 'MESSAGE', rank: 3, widthMax: MESSAGE_WIDTH_MAX },
 ];
 
@@ -84,15 +89,20 @@ export async function printTasks(words: readonly string[], flags: TasksFlags): P
   const reader = searchingReader(config);
   const out = new TerminalStream(1);
   let table: Table | undefined;
+  let columns = COLUMNS;
   let count = 0;
   for await (const tasks of batchesOf(reader, query, flags.all === true)) {
     const nowMs = Date.now();
     let text = '';
     if (flags.json === true) text = tasks.map((task) => jsonOf(task, traceUrls)).join('');
     else {
-      const rows = tasks.map((task) => cellsOf(task, nowMs));
+      if (table === undefined && !tasks.some(({ metadata }) => metadata.activity))
+        columns = COLUMNS.filter((column) => column !== WAITS);
+      const rows = tasks.map((task) =>
+        cellsOf(task, nowMs).filter((_, index) => columns.includes(at(index))),
+      );
       if (table === undefined && rows.length > 0) {
-        table = createTable(COLUMNS, rows, { width: outputWidth(), paint: paintFor(1) });
+        table = createTable(columns, rows, { width: outputWidth(), paint: paintFor(1) });
         text = `${table.header}\n`;
       }
       for (const cells of rows) text += `${table?.row(cells) ?? ''}\n`;
@@ -203,6 +213,11 @@ function jsonOf({ metadata, result }: ListedTask, traceUrls: readonly string[]):
   return `${escapeJson(JSON.stringify({ ...metadata, success, error, metrics, links }))}\n`;
 }
 
+function at(index: number): Column {
+  return COLUMNS[index] ?? WAITS;
+}
+
+/** A cell for each of `COLUMNS`. */
 function cellsOf({ metadata, result, message }: ListedTask, nowMs: number): readonly Cell[] {
   const metrics = objectOf(result?.metrics);
   const { input_tokens: input, output_tokens: output } = metrics;
@@ -213,6 +228,7 @@ function cellsOf({ metadata, result, message }: ListedTask, nowMs: number): read
     { text: textOf(metadata.task_id) },
     { text: textOf(metadata.status), style: status && STATUS_STYLES[status] },
     { text: createdMs === undefined ? UNKNOWN : ageText(nowMs - createdMs) },
+    { text: activityText(metadata.activity) },
     { text: textOf(metadata.command) },
     { text: [metadata.source, metadata.provider].filter(isText).map(escapeLine).join('/') || UNKNOWN },
     { text: textOf(metadata.assigned_agent) },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { budgetSchema } from '../config/file/budget-schema.ts';
+import { budgetSchema } from '../model/budget-schema.ts';
 import { isPathSafeId, isWorkflowId } from '../model/ids.ts';
 import { isJsonObject, type JsonObject } from '../model/json.ts';
 import { carrierOf } from '../record/carrier.ts';

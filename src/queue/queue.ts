@@ -14,7 +14,7 @@ export interface Job {
   readonly attempt: number;
   /** Earlier attempts that do not count: a clean stop cut them short, or this one continues them. Default 0. */
   readonly stops?: number;
-  /** What the one who asked for the task lets it use. */
+  /** What the request for the task lets it use. */
   readonly budget?: Budget;
   /** What earlier attempts have used, without what this one continues from. */
   readonly spent?: Spent;

@@ -49,6 +49,8 @@ export interface TaskFiles {
   outputLines(taskId: string): AsyncIterable<readonly string[]>;
   /** Newest first. */
   list(filter: ListFilter): AsyncIterable<ListedTask>;
+  /** What a running task does; undefined for another one. */
+  activity?(metadata: JsonObject, nowMs: number): Promise<JsonObject | undefined>;
   /** Undefined for a workflow that is gone. */
   workflow(workflowId: string): Promise<WorkflowSummary | undefined>;
 }

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { budgetSchema } from '../config/file/budget-schema.ts';
 import { TasktrailError } from '../errors.ts';
 import type { Budget } from '../model/budget.ts';
+import { budgetSchema } from '../model/budget-schema.ts';
 import { parseWellFormed, wellFormedValue } from '../model/text.ts';
 import { written } from './contract/parameter.ts';
 import { describeIssues } from './query.ts';

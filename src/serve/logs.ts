@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { TasktrailError } from '../errors.ts';
 import { checkId } from '../model/ids.ts';
-import type { JsonObject } from '../model/json.ts';
+import { type JsonObject, objectOf } from '../model/json.ts';
 import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import { type OpenApiPlace, openApiRoutes } from './contract/show.ts';
@@ -147,7 +147,13 @@ function showTask(reader: Reader, traceUrls: readonly string[]): Answer {
     links.full = `${logs}/full`;
     Object.assign(links, taskTraceLinks(traceUrls, metadata));
     const workflows = workflowLinks(req.baseUrl, metadata.workflow_ids);
-    sendJson(res, { status: 200, value: { ...metadata, links: { ...links, workflows } } });
+    const result = await readUndamaged(reader, id, 'final-result');
+    const cost_basis = result === 'damaged' ? null : (objectOf(result?.metrics).cost_basis ?? null);
+    const activity = (await reader.activityOf?.({ ...metadata, task_id: id })) ?? null;
+    sendJson(res, {
+      status: 200,
+      value: { ...metadata, cost_basis, activity, links: { ...links, workflows } },
+    });
   };
 }
 

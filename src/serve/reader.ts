@@ -28,6 +28,8 @@ export interface Reader {
   openTrace(taskId: string): Promise<Flow | undefined>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */
   listTasks(query: TaskQuery): Promise<TaskPage>;
+  /** What a task waits for that is not over, by its metadata; null for one that is. Absent: it is not known. */
+  activityOf?(metadata: JsonObject): Promise<JsonObject | null>;
   /** Numbers of tasks by group. Without it there are none: `ERR_NOT_CONFIGURED`. */
   countTasks?(query: StatsQuery): Promise<StatsPage>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */

@@ -40,6 +40,7 @@ async function replay(
 test('a good run is a success with its result, model, tokens and cost', async () => {
   const { outcome, recording } = await replay('demo', { exitCode: 0 });
   expect(outcome).toEqual({
+    durationSeconds: expect.any(Number),
     success: true,
     result: 'Done. The project has a README and one source file; `missing.txt` does not exist.',
     error: null,

@@ -28,6 +28,7 @@ test('the output lines of a program, joined, are its raw output', async () => {
   ]);
   expect(recording.text()).toBe(raw);
   expect(outcome).toEqual({
+    durationSeconds: expect.any(Number),
     success: true,
     result: raw,
     error: null,

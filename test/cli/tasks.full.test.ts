@@ -73,13 +73,13 @@ test('tasks are listed newest first, each with its status, command, origin, time
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const [header, c, b, a] = stdout.split('\n');
   expect(header?.split(/ +/)).toEqual(
-    'ID STATUS AGE COMMAND FROM AGENT MODEL TIME COST TOKENS MESSAGE'.split(' '),
+    'ID STATUS AGE WAITS COMMAND FROM AGENT MODEL TIME COST TOKENS MESSAGE'.split(' '),
   );
   expect(a).toMatch(
-    /^task-a +completed +\d+d +review +webhook\/github +claude +claude-opus-5-5 +45\.2s +\$0\.0234 +1\.5k\/800 +first line$/,
+    /^task-a +completed +\d+d +- +review +webhook\/github +claude +claude-opus-5-5 +45\.2s +\$0\.0234 +1\.5k\/800 +first line$/,
   );
-  expect(b).toMatch(/^task-b +failed +\d+d +- +cli +codex +- +- +- +- +please review$/);
-  expect(c).toMatch(/^task-c +running +\d+d +- +api +- +- /);
+  expect(b).toMatch(/^task-b +failed +\d+d +- +- +cli +codex +- +- +- +- +please review$/);
+  expect(c).toMatch(/^task-c +running +\d+d +agent(?:, beat \d+\w)? +- +api +- +- /);
 });
 
 test.each([

@@ -276,6 +276,8 @@ test('a task comes with links to its logs', async () => {
   const got = await ask(port, '/tasks/task-1');
   expect(got.json()).toEqual({
     ...METADATA,
+    cost_basis: null,
+    activity: null,
     links: {
       metadata: '/tasks/task-1/logs/metadata',
       input: '/tasks/task-1/logs/input',

@@ -1,8 +1,7 @@
 import type { AgentOutput } from '../../model/agent-output.ts';
 import type { Usage } from '../../model/documents.ts';
 import { isJsonObject, type JsonObject, type JsonValue, objectOf, toJsonValue } from '../../model/json.ts';
-import { MessageCounts } from './claude-messages.ts';
-import { ClaudeCounts, claudeVerdict, type ResultCounts } from './claude-result.ts';
+import { ClaudeCounts, claudeVerdict, MessageCounts, type ResultCounts } from './claude-result.ts';
 import { type Dialect, type DialectReader, outputOf, type Verdict } from './dialect.ts';
 import { fields, isList, parseObjectLine, rawSystem, unknownMessage, withMore } from './json-line.ts';
 import { contentText, ToolNames, toolCall } from './tool-use.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { budgetSchema } from '../../model/budget-schema.ts';
 import { VARIABLE_NAME } from '../values/variable-names.ts';
-import { budgetSchema } from './budget-schema.ts';
 import type { Frozen, Optional, Strict } from './schema-shapes.ts';
 
 /** The bundled sample agent, which needs no configuration. */

@@ -1,6 +1,6 @@
 import type { JobsOptions } from 'bullmq';
-import { budgetSchema } from '../../config/file/budget-schema.ts';
 import type { Budget } from '../../model/budget.ts';
+import { budgetSchema } from '../../model/budget-schema.ts';
 import { isPathSafeId, isWorkflowId } from '../../model/ids.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../model/json.ts';
 import { packEnvelope, readEnvelope } from '../envelope.ts';

@@ -1,5 +1,4 @@
 import { type Context, context, createContextKey } from '@opentelemetry/api';
-import { TasktrailError } from '../../errors.ts';
 import type { AgentOutcome, AgentOutput, RunAgentOptions, RunOrigin } from '../../model/agent-output.ts';
 import { ATTR } from '../../model/attributes.ts';
 import { NOTHING_SPENT, type Spent } from '../../model/budget.ts';
@@ -18,6 +17,7 @@ import {
   type WorkflowOptions,
   type WorkflowParent,
 } from '../workflow/workflow.ts';
+import { AgentFailedError } from './agent-failed.ts';
 import { installedRunner } from './agent-port.ts';
 import { AgentRun } from './agent-run.ts';
 import { outputRecord } from './output.ts';
@@ -37,21 +37,6 @@ export interface TaskIdentity {
   readonly attempt: number;
   readonly message: string;
   readonly sourceMetadata?: JsonObject;
-}
-
-/** Thrown for an agent run that did not succeed; `outcome` has the details. */
-export class AgentFailedError extends TasktrailError {
-  readonly outcome: AgentOutcome;
-
-  constructor(name: string, outcome: AgentOutcome) {
-    super(
-      'ERR_AGENT_FAILED',
-      `agent ${name} failed: ${outcome.error ?? outcome.errorType ?? 'no reason given'}`,
-    );
-    // By this name BullMQ knows that another try is of no use.
-    this.name = outcome.errorType === 'budget_exceeded' ? 'UnrecoverableError' : 'AgentFailedError';
-    this.outcome = outcome;
-  }
 }
 
 /**
@@ -187,7 +172,7 @@ export class Task {
       throw new TypeError("import 'tasktrail' or 'tasktrail/agent' before running an agent");
     const { budget, spent } = options;
     if (spent !== undefined) this.#before = spent;
-    if (budget !== undefined) this.metadata({ budget: { ...budget } });
+    if (budget !== undefined && this.#runs === 0) this.metadata({ budget: { ...budget } });
     const name = options.name ?? command[0]?.split(/[\\/]/).pop() ?? 'agent';
     const key = options.key ?? `run-${this.#runs + 1}`;
     const parent = this.#parent();

@@ -6,6 +6,7 @@ import { listItem } from '../task-row.ts';
 import { decodePlace, encodePlace } from './list-cursor.ts';
 import type { ListRequest, PlacePage } from './places.ts';
 import { listByScan } from './scan-list.ts';
+import { createTaskActivity } from './task-activity.ts';
 
 /** Tasks whose documents, which may be long, are in memory at the same time. */
 const READS = 16;
@@ -23,6 +24,10 @@ export interface TaskListsOptions {
 /** Lists tasks: by the index when it answers, else by the files. Throws `ERR_INPUT_INVALID` for `q` and for a cursor. */
 export function createTaskLists(options: TaskListsOptions): (query: TaskQuery) => Promise<TaskPage> {
   const { files, askIndex, now = Date.now } = options;
+  const withActivity = (items: TaskPage['items']): Promise<TaskPage['items']> => {
+    const activityOf = createTaskActivity(files, now);
+    return inGroups(items, async (item) => ({ ...item, activity: await activityOf(item) }));
+  };
   return async (query) => {
     const { sort = 'created', limit, cursor, asked } = query;
     const after = cursor === undefined ? undefined : decodePlace(cursor, sort, asked);
@@ -32,7 +37,7 @@ export function createTaskLists(options: TaskListsOptions): (query: TaskQuery) =
       files,
       places.map(({ id }) => id),
     );
-    return { items, nextCursor: nextOf(next, sort, asked) };
+    return { items: await withActivity(items), nextCursor: nextOf(next, sort, asked) };
   };
 }
 
@@ -44,12 +49,18 @@ export async function readItem(files: TaskFiles, id: string): Promise<TaskPage['
 
 /** A task that was removed in between makes the page shorter. */
 async function readItems(files: TaskFiles, ids: readonly string[]): Promise<TaskPage['items']> {
-  const items: TaskPage['items'][number][] = [];
-  for (let at = 0; at < ids.length; at += READS) {
-    const read = await Promise.all(ids.slice(at, at + READS).map((id) => readItem(files, id)));
-    items.push(...read.filter((item) => item !== undefined));
-  }
-  return items;
+  const items = await inGroups(ids, (id) => readItem(files, id));
+  return items.filter((item) => item !== undefined);
+}
+
+async function inGroups<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  for (let at = 0; at < items.length; at += READS)
+    results.push(...(await Promise.all(items.slice(at, at + READS).map(work))));
+  return results;
 }
 
 function nextOf(next: PlacePage['next'], sort: TaskSort, asked: string | undefined): string | null {

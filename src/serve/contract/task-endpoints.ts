@@ -50,7 +50,7 @@ export const TASK_ENDPOINTS: readonly Endpoint[] = [
     summary: 'List and search tasks',
     query: taskListQuery,
     answer:
-      '`{items, next_cursor}`: the metadata of each task with `message`, `repo`, `success`, `error`, `error_type`, `cost_usd`, tokens and `duration_seconds`, newest first',
+      '`{items, next_cursor}`: the metadata of each task with `message`, `repo`, `success`, `error`, `error_type`, `cost_usd`, `cost_basis`, tokens, `duration_seconds` and [`activity`](#activity), newest first',
     answers: { 200: json('a page of tasks', taskPage) },
     paging: 'cursor',
   },
@@ -86,7 +86,7 @@ export const TASK_ENDPOINTS: readonly Endpoint[] = [
     method: 'GET',
     path: '/api/tasks/{id}',
     summary: 'One task',
-    answer: 'its metadata, with `links`',
+    answer: 'its metadata, with `links`, `cost_basis` and [`activity`](#activity)',
     answers: { 200: json('the metadata of the task, and links to its parts', task) },
     errors: OF_TASK,
   },

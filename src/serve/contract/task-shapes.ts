@@ -36,8 +36,28 @@ const metadata: z.ZodType = storedShape('TaskMetadata', metadataFields());
 
 const traceLinks = (): z.ZodRawShape => ({ trace: text().optional(), traces: z.array(text()).optional() });
 
+const activity: z.ZodType = shape(
+  'TaskActivity',
+  z.object({
+    heartbeat_age_seconds: amount().optional(),
+    last_line_age_seconds: amount().optional(),
+    waits_for: z.object({
+      kind: z.enum(['tool', 'model', 'agent', 'exit', 'approval', 'queue']),
+      name: textOrNull(),
+      since: timeOrNull().optional(),
+      tool_use_id: text().optional(),
+      others: count().optional(),
+      retries: z.boolean().optional(),
+      place: count().optional(),
+      of: count().optional(),
+    }),
+  }),
+);
+
 const task: z.ZodType = storedShape('Task', {
   ...metadataFields(),
+  cost_basis: z.looseObject({ source: z.enum(COST_SOURCES), verdict: text() }).nullable(),
+  activity: activity.nullable(),
   links: z.object({
     metadata: text(),
     input: text(),
@@ -62,6 +82,7 @@ const taskItem: z.ZodType = storedShape('TaskItem', {
   output_tokens: amount(),
   duration_seconds: amount(),
   cost_basis: z.object({ source: z.enum(COST_SOURCES), verdict: z.enum(COST_VERDICTS) }).nullable(),
+  activity: activity.nullable().optional(),
 });
 
 const taskPage: z.ZodType = shape(
@@ -166,6 +187,8 @@ const statsRow = shape(
     success_rate: z.number().nullable(),
     cost_usd: amount(),
     cost_known: count(),
+    cost_sources: z.record(z.enum(COST_SOURCES), count()),
+    cost_verdicts: z.record(z.enum(COST_VERDICTS), count()),
     input_tokens: amount(),
     output_tokens: amount(),
     retries: count(),

@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { TasktrailError } from '../../errors.ts';
 import { isWorkflowId } from '../../model/ids.ts';
-import type { JsonObject } from '../../model/json.ts';
+import type { JsonObject, JsonValue } from '../../model/json.ts';
 import type { WorkflowLevel } from '../../model/workflow.ts';
 import { gzipPath } from '../compress.ts';
 import { unlessUnreadable } from '../file-errors.ts';
@@ -10,6 +10,7 @@ import { OWN_NAMES, taskDir, taskFile } from '../layout.ts';
 import { lstatStored } from '../stored-file.ts';
 import { openTaskLines, readTaskDocument } from '../task-file.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
+import { readActivity } from './activity.ts';
 import { createTaskListing, type ListedTask, type TaskListing, type TaskScan } from './task-list.ts';
 import { foldWorkflow } from './workflow-reader.ts';
 
@@ -23,6 +24,8 @@ export interface TaskSource {
   readDocument(taskId: string, document: 'input' | 'final-result'): Promise<JsonObject | undefined>;
   /** Lines of the agent's output, in batches; they may be torn. Copies of a line are not left out. */
   outputLines(taskId: string): AsyncGenerator<readonly string[]>;
+  /** What a running task does; undefined for another one. */
+  activity(metadata: JsonObject, nowMs: number): Promise<JsonObject | undefined>;
   /** Undefined for a workflow that is gone. */
   workflow(workflowId: string): Promise<WorkflowSummary | undefined>;
   /** Newest first. */
@@ -51,9 +54,27 @@ export function createTaskSource(
     readDocument: (taskId, document) =>
       unlessUnreadable(readTaskDocument(logDir, taskId, DOCUMENTS[document])),
     outputLines: (taskId) => readOutput(logDir, taskId),
+    activity: async (metadata, nowMs) =>
+      readActivity(logDir, metadata, {
+        nowMs,
+        isWaitingForApproval: await isWaiting(places, metadata.workflow_ids),
+      }),
     workflow: (workflowId) => unlessUnreadable(readSummary(places, workflowId)),
     list: tasks.scan,
   };
+}
+
+/** Workflows of a task that are looked at: those that run, as a rule one. */
+const WORKFLOWS_MAX = 4;
+
+async function isWaiting(places: WorkflowPlaces, ids: JsonValue | undefined): Promise<boolean> {
+  if (!Array.isArray(ids)) return false;
+  for (const id of ids.filter(isWorkflowId).slice(-WORKFLOWS_MAX)) {
+    const month = await unlessUnreadable(places.find(id));
+    const fold = month === undefined ? undefined : await unlessUnreadable(foldWorkflow({ month, id }));
+    if (fold?.state.status === 'waiting') return true;
+  }
+  return false;
 }
 
 async function readSummary(places: WorkflowPlaces, id: string): Promise<WorkflowSummary | undefined> {

@@ -201,7 +201,8 @@ export class Store {
     }
     if (batch.hasMore !== true) await this.#sync.commit(written);
     // After the records: a batch may hold the first record of a task and its first heartbeat.
-    this.#intake.heartbeats(sorted.heartbeats.length, noteHeartbeats(sorted, this.liveness, this.#now()));
+    const seen = { liveness: this.liveness, nowMs: this.#now(), logDir: this.#options.logDir };
+    this.#intake.heartbeats(sorted.heartbeats.length, noteHeartbeats(sorted, seen));
     this.#notes.refused(sender, refused);
     return { rejected: refused.size, reasons: [...new Set(refused.values())] };
   }

@@ -2,6 +2,7 @@ import type { Config } from '../../config/config.ts';
 import { createIndexView } from '../../search/index/index-view.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import { isListed } from '../../search/list/scan-list.ts';
+import { createTaskActivity } from '../../search/list/task-activity.ts';
 import { type AskIndex, createTaskLists, readItem } from '../../search/list/task-lists.ts';
 import { createTaskMatch } from '../../search/list/task-match.ts';
 import type { RecordFiles } from '../../search/record/record-files.ts';
@@ -71,6 +72,7 @@ export function searchingReader(
     ...createReader(logDir, { workflowDir, expectsUploads, listing, search }),
     ...createNotificationList(logDir, notify),
     ...recordLists,
+    activityOf: (metadata) => createTaskActivity(files)(metadata),
     countTasks: createTaskStats({ files, askIndex: (request) => index().stats(request) }),
   };
 }

@@ -178,7 +178,7 @@ test('of spans and log records of the same calls the source that was not cut cou
   });
 });
 
-test('runs of earlier attempts are told apart from those that count', () => {
+test('runs of earlier attempts stand apart from those that count', () => {
   const run = (id: number, attempt: number, input: number): Given => ({
     id,
     own: true,

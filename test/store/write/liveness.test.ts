@@ -1,8 +1,9 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/model/json.ts';
 import type { ReceivedLog } from '../../../src/model/otlp.ts';
+import { ANONYMOUS } from '../../../src/model/sender.ts';
 import { filesIn, newStore, openStore, type TestStore } from '../../support/log-dir.ts';
 import { eventId, log, outputLog, span, spanId } from '../../support/records.ts';
 
@@ -44,6 +45,19 @@ test('a heartbeat changes no file of its task', async () => {
   const before = filesIn(dir);
   await logs(beat(2));
   expect(filesIn(dir)).toEqual(before);
+});
+
+test('a heartbeat leaves its time on the file of the facts, for readers; a refused one does not', async () => {
+  const { dir, logs, from } = await newStore();
+  await logs(metadata(1, RUNNING));
+  const facts = join(dir, 'task-1', 'facts.jsonl');
+  const long = new Date('2020-01-01T00:00:00Z');
+  utimesSync(facts, long, long);
+  await from(ANONYMOUS, beat(2));
+  await logs(beat(3, 'task-unknown'));
+  expect(statSync(facts).mtime).toEqual(long);
+  await logs(beat(4));
+  await expect.poll(() => statSync(facts).mtimeMs).toBeGreaterThan(long.getTime());
 });
 
 test('a heartbeat without a task is counted by its service', async () => {

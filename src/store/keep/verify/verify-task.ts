@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { documentProblem } from '../../../model/document-schemas.ts';
 import { isNewer, isTerminal } from '../../../model/documents.ts';
-import { type JsonObject, parseObject } from '../../../model/json.ts';
+import { isJsonObject, type JsonObject, parseObject } from '../../../model/json.ts';
 import type { FactLine } from '../../../project/change.ts';
 import { TaskFold } from '../../../project/fold.ts';
 import { readText } from '../../../system/durable.ts';
@@ -183,7 +183,7 @@ function verifyDocuments(task: ReadTask, findings: Findings, taskId: string): vo
     else if (expected === undefined)
       findings.add('disagrees', nameOf(kind), 'no line of facts.jsonl says what it says');
     else {
-      const fields = differingFields(stored, expected);
+      const fields = differingFields(stored, asWritten(expected, stored));
       if (fields.length > 0)
         findings.add('disagrees', nameOf(kind), `it differs from what the lines give, in ${shown(fields)}`);
     }
@@ -200,4 +200,13 @@ const SHOWN_MAX = 6;
 function shown(fields: readonly string[]): string {
   const more = fields.length > SHOWN_MAX ? ` and ${fields.length - SHOWN_MAX} more` : '';
   return fields.slice(0, SHOWN_MAX).join(', ') + more;
+}
+
+/** Results of earlier versions have no basis of their cost. */
+function asWritten(expected: object, stored: JsonObject): object {
+  const { metrics } = expected as JsonObject;
+  if (!isJsonObject(metrics) || !isJsonObject(stored.metrics) || 'cost_basis' in stored.metrics)
+    return expected;
+  const { cost_basis: _, ...others } = metrics;
+  return { ...expected, metrics: others };
 }

@@ -1,16 +1,13 @@
 import { z } from 'zod';
-import type { Optional, Strict } from './schema-shapes.ts';
+
+type Limit = z.ZodExactOptional<z.ZodNumber>;
 
 const USD = 'use a number of US dollars above 0, such as 2.5';
 const TOKENS = 'use a whole number of tokens above 0, such as 200000';
 const SECONDS = 'use a number of seconds above 0, such as 900';
 
 /** What a task may use: of an agent, of a command, and of a request. */
-export const budgetSchema: Strict<{
-  usd: Optional<z.ZodNumber>;
-  tokens: Optional<z.ZodNumber>;
-  seconds: Optional<z.ZodNumber>;
-}> = z
+export const budgetSchema: z.ZodObject<{ usd: Limit; tokens: Limit; seconds: Limit }, z.core.$strict> = z
   .strictObject(
     {
       usd: z
