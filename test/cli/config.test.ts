@@ -121,7 +121,7 @@ test('as JSON it has every setting with its value, its source and the file, in o
   const { settings } = JSON.parse(printed) as { settings: { name: string }[] };
   expect(settings.map(({ name }) => name)).toEqual([
     ...Object.keys(SETTINGS),
-    ...['trigger', 'agents.secret-scan', 'commands', 'webhooks.ci'],
+    ...['trigger', 'agents.secret-scan', 'commands', 'webhooks.ci', 'notify'],
   ]);
   const row = (name: string): unknown => settings.find((setting) => setting.name === name);
   expect(row('TASK_LOGS_WORKFLOW_RETENTION_DAYS')).toEqual({

@@ -92,7 +92,14 @@ test('the TypeScript blocks compile against the built package with --strict', {
   try {
     const scoped = await readdir(join(ROOT, 'node_modules', '@opentelemetry'));
     const types = await readdir(join(ROOT, 'node_modules', '@types'));
-    const names = ['tasktrail', 'express', 'bullmq', 'ioredis', ...types.map((name) => `@types/${name}`)];
+    const names = [
+      'tasktrail',
+      'express',
+      'bullmq',
+      'ioredis',
+      'standardwebhooks',
+      ...types.map((name) => `@types/${name}`),
+    ];
     await linkPackages(dir, [...names, ...scoped.map((name) => `@opentelemetry/${name}`)]);
     const files = snippets.map((block, index) => [`snippet-${index}.ts`, block] as const);
     for (const [name, { text }] of files) await writeFile(join(dir, name), text);
