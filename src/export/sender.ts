@@ -7,9 +7,9 @@ import type { Journal, QueuedBatch } from '../journal/journal.ts';
 import { emptyTally } from '../journal/journal-books.ts';
 import type { BatchEntry } from '../journal/segment-reader.ts';
 import { parseJson } from '../model/json.ts';
-import { partsOf, type RequestPart, requestBody } from './otlp-request.ts';
+import { partsOf, requestBody } from './otlp-request.ts';
 import { type Counting, RefusedSignals } from './refused-signals.ts';
-import { MALFORMED, type SendResult, type Signal, type Transport } from './transport.ts';
+import { MALFORMED, type RequestPart, type SendResult, type Signal, type Transport } from './transport.ts';
 
 /**
  * Delay after the first record of a batch, in milliseconds: too short for a reader to notice, and it saves most
@@ -180,7 +180,7 @@ export class Sender {
         this.#countUnsent(part);
         continue;
       }
-      const result = await this.#sendWithRetries(part.signal, requestBody(part));
+      const result = await this.#sendWithRetries(part);
       if (result === undefined) return false;
       const more = await this.#countResult(part, result);
       if (more === undefined) return false;
@@ -297,8 +297,14 @@ export class Sender {
     dropped.set(reason, (dropped.get(reason) ?? 0) + count);
   }
 
-  #sendWithRetries(signal: Signal, body: Uint8Array): Promise<SendResult | undefined> {
-    return this.#repeat(() => this.#options.transport.send(signal, body));
+  #sendWithRetries(part: RequestPart): Promise<SendResult | undefined> {
+    const { transport } = this.#options;
+    let body: Uint8Array | undefined;
+    const send = (): Promise<SendResult> => {
+      body ??= requestBody(part);
+      return transport.send(part.signal, body);
+    };
+    return this.#repeat(() => transport.take?.(part) ?? send());
   }
 
   /** Repeats a request until the destination gives a final answer; undefined when stopped before. */

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import type { RequestPart, SendResult } from '../export/transport.ts';
 import type { Journal } from '../journal/journal.ts';
 import { spanEntry, type TelemetrySource } from '../journal/line.ts';
 import { isTerminal } from '../model/documents.ts';
@@ -20,6 +21,7 @@ import { sendAllLeftRecords, signalUrls } from './agents/send-left-records.ts';
 import { AGENT_FOLDER, watchOrphanRuns } from './orphan-sweep.ts';
 import { startReaper } from './reaper.ts';
 import { scheduleRetention } from './retention-schedule.ts';
+import { takeIntoStore } from './thread/own-store.ts';
 import type { TaskEnder } from './thread/task-ender.ts';
 import { watchUnreadable } from './unreadable-watch.ts';
 import { isUploadedBy, startUploads, type Uploads } from './uploads.ts';
@@ -49,6 +51,8 @@ export interface Holder {
   readonly recovered: Promise<void>;
   /** Last activity of each running task. */
   readonly liveness: Liveness;
+  /** Stores records of the journal. Undefined where they have to be sent. */
+  take(part: RequestPart): Promise<SendResult> | undefined;
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -144,6 +148,8 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     url: receiver.url,
     recovered,
     liveness: store.liveness,
+    // Another process may hold the directory by now, and takes them at its address.
+    take: (part) => (lock.isHeld ? takeIntoStore(store, part) : undefined),
     close: async (deadlineMs) => {
       const until = performance.now() + deadlineMs;
       try {

@@ -129,7 +129,11 @@ class HolderProgram {
     try {
       const lock = await this.#lock();
       this.#holder = lock && (await this.#hold(lock));
-      this.#senders = await createSenders(config, this.#journal, this.#books);
+      this.#senders = await createSenders(config, {
+        journal: this.#journal,
+        books: this.#books,
+        take: (part) => this.#holder?.take(part),
+      });
       for (const sender of this.#senders) sender.start();
       this.#claims = setInterval(() => void this.#claim(), CLAIM_MS).unref();
       // Claims the record of an `emit` within milliseconds instead of at the next interval.
