@@ -73,7 +73,7 @@ export async function send(
     limit: journalLimitOf(config),
   });
   let holder: Holder | undefined;
-  const senders = await createSenders(config, { journal, books, take: (part) => holder?.take(part) });
+  const senders = await createSenders(config, { journal, books, take: (entries) => holder?.take(entries) });
   const signals = new StopSignals();
   // The timers and sockets of the senders are unreferenced, so this timer keeps the process alive meanwhile.
   const alive = setInterval(() => {}, STALL_MS);

@@ -1,7 +1,8 @@
 import { Agent, request } from 'node:http';
 import { messageOf } from '../errors.ts';
+import type { BatchEntry } from '../journal/segment-reader.ts';
 import { post } from './post.ts';
-import type { RequestPart, SendResult, Signal, Transport } from './transport.ts';
+import type { SendResult, Signal, Transport } from './transport.ts';
 
 /**
  * Longer than writing a batch to a slow disk takes. A request without an answer is sent again; record ids make a
@@ -25,7 +26,7 @@ export interface HolderTransportOptions {
   /** Finds the holder and proves that the address is its own. Undefined when no process holds the log directory. */
   locate(): Promise<HolderAddress | undefined>;
   /** Where this process is the holder: its store. Undefined where the records have to be sent. */
-  take?(part: RequestPart): Promise<SendResult> | undefined;
+  take?(entries: readonly BatchEntry[]): Promise<SendResult> | undefined;
 }
 
 /**
@@ -40,8 +41,8 @@ export class HolderTransport implements Transport {
     this.#options = options;
   }
 
-  take(part: RequestPart): Promise<SendResult> | undefined {
-    return this.#options.take?.(part);
+  take(entries: readonly BatchEntry[]): Promise<SendResult> | undefined {
+    return this.#options.take?.(entries);
   }
 
   async send(signal: Signal, body: Uint8Array): Promise<SendResult> {

@@ -32,6 +32,9 @@ const REFUSALS_BEFORE_PROBE = 16;
 /** Refusals without any acceptance after which a signal counts as not taken, whatever the answer to the question is. */
 const REFUSALS_MAX = 64;
 
+/** The records have to be sent. */
+const NOT_TAKEN: SendResult = { kind: 'refused', status: MALFORMED, reason: 'not taken' };
+
 /** Poll interval of `drain`. */
 const DRAIN_POLL_MS = 5;
 
@@ -168,9 +171,20 @@ export class Sender {
   }
 
   /** False when stopped before the batch was delivered. */
-  async #deliver(batch: QueuedBatch): Promise<boolean> {
+  async #deliver({ entries }: QueuedBatch): Promise<boolean> {
+    const { transport } = this.#options;
+    if (transport.take === undefined) return this.#sendAll(partsOf(entries));
+    const taken = await this.#repeat(async () => transport.take?.(entries) ?? NOT_TAKEN);
+    if (taken === undefined) return false;
+    // A damaged record, too: the others are sent without it.
+    if (taken.kind !== 'accepted') return this.#sendAll(partsOf(entries));
+    this.#countAccepted({ signal: 'logs', entries }, taken);
+    return true;
+  }
+
+  /** False when stopped before all were sent. */
+  async #sendAll(parts: RequestPart[]): Promise<boolean> {
     const { signals } = this.#options;
-    const parts = partsOf(batch.entries);
     for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
       if (signals?.has(part.signal) === false) {
         this.#tally.unsent += part.entries.length;
@@ -180,7 +194,7 @@ export class Sender {
         this.#countUnsent(part);
         continue;
       }
-      const result = await this.#sendWithRetries(part);
+      const result = await this.#sendWithRetries(part.signal, requestBody(part));
       if (result === undefined) return false;
       const more = await this.#countResult(part, result);
       if (more === undefined) return false;
@@ -297,14 +311,8 @@ export class Sender {
     dropped.set(reason, (dropped.get(reason) ?? 0) + count);
   }
 
-  #sendWithRetries(part: RequestPart): Promise<SendResult | undefined> {
-    const { transport } = this.#options;
-    let body: Uint8Array | undefined;
-    const send = (): Promise<SendResult> => {
-      body ??= requestBody(part);
-      return transport.send(part.signal, body);
-    };
-    return this.#repeat(() => transport.take?.(part) ?? send());
+  #sendWithRetries(signal: Signal, body: Uint8Array): Promise<SendResult | undefined> {
+    return this.#repeat(() => this.#options.transport.send(signal, body));
   }
 
   /** Repeats a request until the destination gives a final answer; undefined when stopped before. */

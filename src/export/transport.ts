@@ -34,8 +34,8 @@ export type SendResult =
 
 /** Sends requests in OTLP/JSON to one destination, in the encoding that it takes. Never rejects. */
 export interface Transport {
-  /** Takes records without a request. Undefined where they have to be sent. Never rejects. */
-  take?(part: RequestPart): Promise<SendResult> | undefined;
+  /** Takes records of both signals without a request. Undefined where they have to be sent. Never rejects. */
+  take?(entries: readonly BatchEntry[]): Promise<SendResult> | undefined;
   send(signal: Signal, body: Uint8Array): Promise<SendResult>;
   /** Sends a valid request without records, to find out whether the destination takes the signal at all. */
   probe?(signal: Signal): Promise<SendResult>;

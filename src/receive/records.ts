@@ -25,9 +25,9 @@ export interface Records {
   readonly entries: readonly JsonRecord[];
 }
 
-/** Whether `storeRecords` takes them. Others go through a request. */
-export function isStorable({ entries }: Records): boolean {
-  return entries.every(({ json }) => json.length <= RECORD_CHARS_MAX);
+/** Whether `storeRecords` takes the record. Others go through a request. */
+export function isStorable({ json }: JsonRecord): boolean {
+  return json.length <= RECORD_CHARS_MAX;
 }
 
 /**

@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
-import type { RequestPart, SendResult } from '../export/transport.ts';
+import type { SendResult } from '../export/transport.ts';
 import type { Journal } from '../journal/journal.ts';
 import { spanEntry, type TelemetrySource } from '../journal/line.ts';
+import type { BatchEntry } from '../journal/segment-reader.ts';
 import { isTerminal } from '../model/documents.ts';
 import { leftRecordsTokenOf } from '../model/trail-token.ts';
 import { type Receiver, startReceiver } from '../receive/server.ts';
@@ -52,7 +53,7 @@ export interface Holder {
   /** Last activity of each running task. */
   readonly liveness: Liveness;
   /** Stores records of the journal. Undefined where they have to be sent. */
-  take(part: RequestPart): Promise<SendResult> | undefined;
+  take(entries: readonly BatchEntry[]): Promise<SendResult> | undefined;
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -149,7 +150,7 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     recovered,
     liveness: store.liveness,
     // Another process may hold the directory by now, and takes them at its address.
-    take: (part) => (lock.isHeld ? takeIntoStore(store, part) : undefined),
+    take: (entries) => (lock.isHeld ? takeIntoStore(store, entries) : undefined),
     close: async (deadlineMs) => {
       const until = performance.now() + deadlineMs;
       try {
