@@ -113,6 +113,8 @@ async function measure(dir, { script, args = [], env, after }) {
 function createDeliveries(count) {
   const payload = exampleComment();
   return Array.from({ length: count }, (_, number) => {
+    // A second command of the same comment would be a repeat.
+    payload.comment.id = number + 1;
     payload.comment.body = `@agent review delivery ${number}`;
     const body = Buffer.from(JSON.stringify(payload));
     const headers = {
