@@ -72,13 +72,14 @@ export async function send(
     fsync: config.fsync,
     limit: journalLimitOf(config),
   });
-  const senders = await createSenders(config, journal, books);
+  let holder: Holder | undefined;
+  const senders = await createSenders(config, { journal, books, take: (entries) => holder?.take(entries) });
   const signals = new StopSignals();
   // The timers and sockets of the senders are unreferenced, so this timer keeps the process alive meanwhile.
   const alive = setInterval(() => {}, STALL_MS);
   try {
     await journal.claimOrphans();
-    const holder = store === false ? undefined : await holdDirectory({ config, books, journal });
+    holder = store === false ? undefined : await holdDirectory({ config, books, journal });
     for (const sender of senders) sender.start();
     await sendAll(
       { config, books, journal, senders, claim: () => journal.claimOrphans() },
@@ -111,7 +112,7 @@ async function sendFirst(config: Config, ids: ReadonlySet<string>, until: number
     destinations: destinationsOf(config),
     books,
   });
-  const senders = await createSenders(config, journal, books);
+  const senders = await createSenders(config, { journal, books });
   const signals = new StopSignals();
   const alive = setInterval(() => {}, STALL_MS);
   try {

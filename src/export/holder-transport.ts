@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import { messageOf } from '../errors.ts';
+import type { BatchEntry } from '../journal/segment-reader.ts';
 import { post } from './post.ts';
 import type { SendResult, Signal, Transport } from './transport.ts';
 
@@ -24,10 +25,12 @@ export type HolderAddress = { readonly url: string; readonly token?: string } | 
 export interface HolderTransportOptions {
   /** Finds the holder and proves that the address is its own. Undefined when no process holds the log directory. */
   locate(): Promise<HolderAddress | undefined>;
+  /** Where this process is the holder: its store. Undefined where the records have to be sent. */
+  take?(entries: readonly BatchEntry[]): Promise<SendResult> | undefined;
 }
 
 /**
- * Sends to the holder on loopback, which may be this process. The address is proven again for each request: after the end
+ * Sends to the holder on loopback, or passes records to the store of this process. The address is proven again for each request: after the end
  * of the holder another process may have its port, and must not get the token.
  */
 export class HolderTransport implements Transport {
@@ -36,6 +39,10 @@ export class HolderTransport implements Transport {
 
   constructor(options: HolderTransportOptions) {
     this.#options = options;
+  }
+
+  take(entries: readonly BatchEntry[]): Promise<SendResult> | undefined {
+    return this.#options.take?.(entries);
   }
 
   async send(signal: Signal, body: Uint8Array): Promise<SendResult> {

@@ -1,12 +1,6 @@
 import type { BatchEntry } from '../journal/segment-reader.ts';
 import { parseObject } from '../model/json.ts';
-import type { Signal } from './transport.ts';
-
-/** Entries of one signal in journal order. */
-export interface RequestPart {
-  readonly signal: Signal;
-  readonly entries: readonly BatchEntry[];
-}
+import type { RequestPart, Signal } from './transport.ts';
 
 const SHAPES = {
   logs: { resources: 'resourceLogs', scopes: 'scopeLogs', items: 'logRecords' },

@@ -7,9 +7,9 @@ import type { Journal, QueuedBatch } from '../journal/journal.ts';
 import { emptyTally } from '../journal/journal-books.ts';
 import type { BatchEntry } from '../journal/segment-reader.ts';
 import { parseJson } from '../model/json.ts';
-import { partsOf, type RequestPart, requestBody } from './otlp-request.ts';
+import { partsOf, requestBody } from './otlp-request.ts';
 import { type Counting, RefusedSignals } from './refused-signals.ts';
-import { MALFORMED, type SendResult, type Signal, type Transport } from './transport.ts';
+import { MALFORMED, type RequestPart, type SendResult, type Signal, type Transport } from './transport.ts';
 
 /**
  * Delay after the first record of a batch, in milliseconds: too short for a reader to notice, and it saves most
@@ -31,6 +31,9 @@ const REFUSALS_BEFORE_PROBE = 16;
 
 /** Refusals without any acceptance after which a signal counts as not taken, whatever the answer to the question is. */
 const REFUSALS_MAX = 64;
+
+/** The records have to be sent. */
+const NOT_TAKEN: SendResult = { kind: 'refused', status: MALFORMED, reason: 'not taken' };
 
 /** Poll interval of `drain`. */
 const DRAIN_POLL_MS = 5;
@@ -168,9 +171,20 @@ export class Sender {
   }
 
   /** False when stopped before the batch was delivered. */
-  async #deliver(batch: QueuedBatch): Promise<boolean> {
+  async #deliver({ entries }: QueuedBatch): Promise<boolean> {
+    const { transport } = this.#options;
+    if (transport.take === undefined) return this.#sendAll(partsOf(entries));
+    const taken = await this.#repeat(async () => transport.take?.(entries) ?? NOT_TAKEN);
+    if (taken === undefined) return false;
+    // A damaged record, too: the others are sent without it.
+    if (taken.kind !== 'accepted') return this.#sendAll(partsOf(entries));
+    this.#countAccepted({ signal: 'logs', entries }, taken);
+    return true;
+  }
+
+  /** False when stopped before all were sent. */
+  async #sendAll(parts: RequestPart[]): Promise<boolean> {
     const { signals } = this.#options;
-    const parts = partsOf(batch.entries);
     for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
       if (signals?.has(part.signal) === false) {
         this.#tally.unsent += part.entries.length;

@@ -1,7 +1,14 @@
+import type { BatchEntry } from '../journal/segment-reader.ts';
 import { objectOf, parseObject } from '../model/json.ts';
 import { firstOfText } from '../model/text.ts';
 
 export type Signal = 'logs' | 'traces';
+
+/** Entries of one signal in journal order. */
+export interface RequestPart {
+  readonly signal: Signal;
+  readonly entries: readonly BatchEntry[];
+}
 
 /**
  * Outcome of one request. `retry`: send the same request again later, without a limit. `too_large`: send it in
@@ -27,6 +34,8 @@ export type SendResult =
 
 /** Sends requests in OTLP/JSON to one destination, in the encoding that it takes. Never rejects. */
 export interface Transport {
+  /** Takes records of both signals without a request. Undefined where they have to be sent. Never rejects. */
+  take?(entries: readonly BatchEntry[]): Promise<SendResult> | undefined;
   send(signal: Signal, body: Uint8Array): Promise<SendResult>;
   /** Sends a valid request without records, to find out whether the destination takes the signal at all. */
   probe?(signal: Signal): Promise<SendResult>;

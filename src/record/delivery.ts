@@ -61,6 +61,8 @@ export type StageFields = Readonly<Record<string, JsonPrimitive | readonly JsonP
 interface HeldStage {
   readonly stage: Stage;
   readonly fields: JsonObject;
+  /** The fields and what identified the delivery then, as the attributes of a record. */
+  readonly attributes: Readonly<Record<string, JsonValue | undefined>>;
   readonly moment: Moment;
   /** The task that the stage concerns; undefined for all tasks. */
   readonly taskId: string | undefined;
@@ -123,8 +125,9 @@ export class Delivery {
   stage(stage: Stage, fields: StageFields = {}, { taskId, moment }: StageOptions = {}): void {
     if (!this.#scope.recording || this.#isDiscarded) return;
     const plain = toJsonValue(fields);
-    const held = { stage, fields: isJsonObject(plain) ? plain : {}, moment: moment ?? mintMoment(), taskId };
-    const attributes = this.#stageAttributes(held);
+    const own = isJsonObject(plain) ? plain : {};
+    const attributes = this.#stageAttributes(stage, own);
+    const held = { stage, fields: own, attributes, moment: moment ?? mintMoment(), taskId };
     this.#scope.addSpanEvent(stageEventName(stage), attributes, held.moment.timeMs);
     this.#held.push(held);
     for (const id of this.#taskIds) if (concerns(held, id)) this.#emitStage(held, id);
@@ -225,17 +228,17 @@ export class Delivery {
 
   #emitStage(held: HeldStage, taskId: string): void {
     this.#scope.emit(stageEventName(held.stage), {
-      attributes: { [ATTR.taskId]: taskId, ...this.#stageAttributes(held) },
+      attributes: { [ATTR.taskId]: taskId, ...held.attributes, ...this.#identityAttributes() },
       moment: held.moment,
     });
   }
 
-  #stageAttributes(held: HeldStage): Record<string, JsonValue | undefined> {
+  #stageAttributes(stage: Stage, fields: JsonObject): Record<string, JsonValue | undefined> {
     const out: Record<string, JsonValue | undefined> = {
       ...this.#identityAttributes(),
-      [ATTR.webhookStage]: held.stage,
+      [ATTR.webhookStage]: stage,
     };
-    for (const [name, value] of Object.entries(held.fields)) {
+    for (const [name, value] of Object.entries(fields)) {
       if (value === undefined || value === null) continue;
       out[ATTR.webhookPrefix + name] = value;
     }

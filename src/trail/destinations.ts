@@ -1,6 +1,10 @@
 import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
-import { type HolderAddress, HolderTransport } from '../export/holder-transport.ts';
+import {
+  type HolderAddress,
+  HolderTransport,
+  type HolderTransportOptions,
+} from '../export/holder-transport.ts';
 import { Sender } from '../export/sender.ts';
 import { destinationsOf, endpointsOf, HOLDER } from '../journal/destination.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -21,12 +25,17 @@ const HOLDER_RECORDS_MAX = 2_048;
 /** Longest pause between retries in milliseconds. An endpoint may be away for hours, and many senders share it. */
 const ENDPOINT_RETRY_MAX_MS = 30_000;
 
+interface SharedParts {
+  readonly journal: Journal;
+  readonly books: Books;
+  /** The store of this process, when it holds the directory. */
+  readonly take?: HolderTransportOptions['take'];
+}
+
 export async function createSenders(
   config: Config,
-  journal: Journal,
-  books: Books,
+  { take, ...shared }: SharedParts,
 ): Promise<readonly Sender[]> {
-  const shared = { journal, books };
   const endpoints: Sender[] = [];
   for (const { key, signals } of endpointsOf(config)) {
     // OpenTelemetry's packages for exporters: loaded only when there is an endpoint.
@@ -38,6 +47,7 @@ export async function createSenders(
   if (!destinationsOf(config).includes(HOLDER)) return endpoints;
   const transport = new HolderTransport({
     locate: () => locateHolder(config),
+    ...(take !== undefined && { take }),
   });
   return [
     new Sender({

@@ -2,8 +2,10 @@ import { join } from 'node:path';
 import type { Books } from '../books.ts';
 import type { Config } from '../config/config.ts';
 import { errnoOf, messageOf, TasktrailError } from '../errors.ts';
+import type { SendResult } from '../export/transport.ts';
 import type { Journal } from '../journal/journal.ts';
 import { spanEntry, type TelemetrySource } from '../journal/line.ts';
+import type { BatchEntry } from '../journal/segment-reader.ts';
 import { isTerminal } from '../model/documents.ts';
 import { leftRecordsTokenOf } from '../model/trail-token.ts';
 import { type Receiver, startReceiver } from '../receive/server.ts';
@@ -21,6 +23,7 @@ import { observersTogether, startNotifying } from './notify/start-notify.ts';
 import { AGENT_FOLDER, watchOrphanRuns } from './orphan-sweep.ts';
 import { startReaper } from './reaper.ts';
 import { scheduleRetention } from './retention-schedule.ts';
+import { takeIntoStore } from './thread/own-store.ts';
 import type { TaskEnder } from './thread/task-ender.ts';
 import { watchUnreadable } from './unreadable-watch.ts';
 import { isUploadedBy, startUploads, type Uploads } from './uploads.ts';
@@ -50,6 +53,8 @@ export interface Holder {
   readonly recovered: Promise<void>;
   /** Last activity of each running task. */
   readonly liveness: Liveness;
+  /** Stores records of the journal. Undefined where they have to be sent. */
+  take(entries: readonly BatchEntry[]): Promise<SendResult> | undefined;
   close(deadlineMs: number): Promise<void>;
 }
 
@@ -154,6 +159,8 @@ export async function startHolder(lock: DirectoryLock, options: HolderOptions): 
     url: receiver.url,
     recovered,
     liveness: store.liveness,
+    // Another process may hold the directory by now, and takes them at its address.
+    take: (entries) => (lock.isHeld ? takeIntoStore(store, entries) : undefined),
     close: async (deadlineMs) => {
       const until = performance.now() + deadlineMs;
       try {

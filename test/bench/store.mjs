@@ -4,12 +4,15 @@ import { TRAIL } from '../../dist/model/sender.js';
 import { createReader } from '../../dist/store/read/reader.js';
 import { Store } from '../../dist/store/write/store.js';
 import { withTempDir } from './child.mjs';
+import { cpuMsFor } from './core-share.mjs';
 import { times } from './figures.mjs';
 
 const BATCH = 500;
 const LINES = 100_000;
 const SPANS = 5_000;
 const STEPS = 10_000;
+const TASKS = 100_000;
+const OPEN_TASKS = 3_000;
 const T0 = Date.parse('2026-01-02T03:04:05.000Z');
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 
@@ -23,7 +26,9 @@ export async function benchStore() {
   return [
     await withTempDir(longTask),
     await withTempDir(manySpans),
-    await withTempDir(spansOverTheLimit),
+    ...(await withTempDir(spansOverTheLimit)),
+    await withTempDir(manyTasks),
+    await withTempDir(openTasks),
     await withTempDir(unstampedWorkflow),
     await withTempDir(longWorkflow),
     await withTempDir(deliveryPages),
@@ -64,12 +69,72 @@ async function manySpans(dir) {
 async function spansOverTheLimit(dir) {
   const { store } = openStore(dir);
   let worstMs = 0;
+  const costs = [];
   for (let request = 0; request < 23; request += 1) {
     const spans = Array.from({ length: 1_000 }, (_, index) => foreignSpan(1 + request * 1_000 + index));
-    worstMs = Math.max(worstMs, await timed(() => store.ingest({ logs: [], spans }, TRAIL)));
+    costs.push(
+      await cpuMsFor(async () => {
+        worstMs = Math.max(worstMs, await timed(() => store.ingest({ logs: [], spans }, TRAIL)));
+      }),
+    );
   }
   const what = `the slowest request of 1,000 spans, across the limit of ${FOREIGN_SPANS_MAX}`;
-  return limitRow(what, worstMs, ANSWER_MS_MAX);
+  // The very first request compiles the code.
+  const first = costs[1] + costs[2];
+  const last = costs[FOREIGN_SPANS_MAX / 1_000 - 2] + costs[FOREIGN_SPANS_MAX / 1_000 - 1];
+  const name = `CPU of the last 2,000 of ${FOREIGN_SPANS_MAX} spans of a task / of an early 2,000`;
+  return [limitRow(what, worstMs, ANSWER_MS_MAX), ratioRow(name, last, first, 2)];
+}
+
+/** The tasks stay on the disk; only the last ones are open. */
+async function manyTasks(dir) {
+  const { store, pass } = openStore(dir, { fsync: 'never' });
+  const part = TASKS / 10;
+  const take = (from) => cpuMsFor(() => send({ store, pass }, tasksFrom(from, part)));
+  // The first part compiles the code and fills the list of open tasks.
+  await take(0);
+  const firstMs = await take(part);
+  for (let from = 2 * part; from < TASKS - part; from += part) await take(from);
+  const lastMs = await take(TASKS - part);
+  return ratioRow(
+    `CPU of the last ${part} of ${TASKS} tasks of a directory / of the second`,
+    lastMs,
+    firstMs,
+    1.3,
+  );
+}
+
+/** A start reads the tasks that are open. */
+async function openTasks(dir) {
+  const { store, pass } = openStore(dir, { fsync: 'never' });
+  const few = OPEN_TASKS / 10;
+  const recovered = async () => {
+    const { store: next } = openStore(dir, { fsync: 'never' });
+    const cpuMs = await cpuMsFor(() => next.recover());
+    await next.close('the bench has ended');
+    return cpuMs;
+  };
+  await send({ store, pass }, tasksFrom(0, few));
+  await recovered();
+  const fewMs = (await recovered()) / few;
+  await send({ store, pass }, tasksFrom(few, OPEN_TASKS - few));
+  const manyMs = (await recovered()) / OPEN_TASKS;
+  const ratio = manyMs / fewMs;
+  return {
+    what: `CPU of a start for each of ${OPEN_TASKS} open tasks / for each of ${few}`,
+    ratio: times(ratio),
+    absolute: `${manyMs.toFixed(2)} ms / ${fewMs.toFixed(2)} ms`,
+    aim: 'below 1.5x',
+    met: ratio < 1.5,
+  };
+}
+
+function tasksFrom(from, count) {
+  return Array.from({ length: count }, (_, index) => {
+    const number = from + index;
+    const attributes = { 'tasktrail.task.id': `task-${number}` };
+    return log({ event: 'tasktrail.task.metadata', number, body: { status: 'queued' }, attributes });
+  });
 }
 
 async function unstampedWorkflow(dir) {
@@ -137,7 +202,7 @@ async function deliveryPages(dir) {
   return ratioRow(`a later page of ${LINES} deliveries / the first one`, nextMs, firstMs, 0.5);
 }
 
-function openStore(dir) {
+function openStore(dir, more = {}) {
   let now = T0 + 3_600_000;
   const store = new Store({
     logDir: dir,
@@ -145,6 +210,7 @@ function openStore(dir) {
     now: () => now,
     onSpan: () => {},
     log: () => {},
+    ...more,
   });
   const pass = async (ms) => {
     now += ms;

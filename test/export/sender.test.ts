@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Books } from '../../src/books.ts';
 import { EndpointTransport } from '../../src/export/endpoint-transport.ts';
 import { Sender } from '../../src/export/sender.ts';
-import type { Transport } from '../../src/export/transport.ts';
+import type { SendResult, Transport } from '../../src/export/transport.ts';
 import { cursorFileName } from '../../src/journal/cursor-files.ts';
 import { Journal, type QueuedBatch } from '../../src/journal/journal.ts';
 import { formatSegmentName } from '../../src/journal/segment-name.ts';
@@ -391,4 +391,34 @@ test('a hurried sender does not wait for the end of its pause, and gets what is 
   isWell = true;
   sender.hurry();
   expect(await sender.drain(20_000)).toBe(true);
+});
+
+test('records that a transport takes are not sent; those that it does not take are', async () => {
+  const collector = await startCollector();
+  const taken: string[] = [];
+  let answer: SendResult | undefined = { kind: 'retry', reason: 'the disk is full' };
+  const sending = holderAt(collector.url);
+  const { journal, sender, books } = await startSending({
+    send: (signal, body) => sending.send(signal, body),
+    close: () => sending.close(),
+    take: (entries) => {
+      if (answer?.kind === 'accepted') taken.push(...entries.map(({ json }) => json));
+      return answer && Promise.resolve(answer);
+    },
+  });
+  record(journal, 1);
+  await until(() => books.reasons.get('holder')?.includes('the disk is full') === true, 'it is named');
+  answer = { kind: 'accepted', rejected: 0 };
+  expect(await sender.drain(DEADLINE_MS)).toBe(true);
+  expect(taken.join()).toContain('"n":1');
+  expect(books.reasons.size).toBe(0);
+  // Another process holds the directory now.
+  answer = undefined;
+  record(journal, 2);
+  expect(await sender.drain(DEADLINE_MS)).toBe(true);
+  answer = { kind: 'refused', status: 400, reason: 'a damaged record' };
+  record(journal, 3);
+  expect(await sender.drain(DEADLINE_MS)).toBe(true);
+  expect(collector.got.flatMap(numbersIn)).toEqual([2, 3]);
+  expect(books.snapshot().delivered.holder).toBe(3);
 });

@@ -114,7 +114,7 @@ test('a lock file that points to another program gets no record and no token', a
   const config = loadConfig({ env, cwd: dir });
   const books = new Books();
   const journal = new Journal({ directory: journalDir(dir), destinations: destinationsOf(config), books });
-  const senders = await createSenders(config, journal, books);
+  const senders = await createSenders(config, { journal, books });
   journal.append({ resource: { attributes: [] }, scope: { name: 'test' } }, { kind: 'L', json: '{}' });
   for (const sender of senders) sender.start();
   await expect.poll(() => books.reasons.get(HOLDER), DEADLINE).toMatch(/records wait: .*was changed/);

@@ -26,7 +26,7 @@ async function start(env: Readonly<Record<string, string>>): Promise<Books> {
     destinations: destinationsOf(config),
     books,
   });
-  const senders = await createSenders(config, journal, books);
+  const senders = await createSenders(config, { journal, books });
   onTestFinished(async () => {
     for (const sender of senders) await sender.stop(1_000);
     await journal.close();

@@ -33,8 +33,11 @@ const BEAT_MS = 500;
 /** Books change with every request; readers of them do not notice this delay. */
 const BOOKS_MS = 20;
 
-/** Records that are appended within this time need no message of their own. */
-const APPENDED_MS = 10;
+/**
+ * Records that are appended within this time need no message of their own: as long as a sender waits for more after the
+ * first one. Each message costs the recording thread more than the write of its tick.
+ */
+const APPENDED_MS = 20;
 
 /** Interval in milliseconds for claiming the segments of dead processes. */
 const CLAIM_MS = 1_000;
@@ -137,7 +140,11 @@ class HolderProgram {
       if (lock !== undefined)
         this.#index = new IndexThread({ config, books: this.#books, lease: ownLease(lock) });
       this.#holder = lock && (await this.#hold(lock));
-      this.#senders = await createSenders(config, this.#journal, this.#books);
+      this.#senders = await createSenders(config, {
+        journal: this.#journal,
+        books: this.#books,
+        take: (entries) => this.#holder?.take(entries),
+      });
       for (const sender of this.#senders) sender.start();
       this.#claims = setInterval(() => void this.#claim(), CLAIM_MS).unref();
       // Claims the record of an `emit` within milliseconds instead of at the next interval.

@@ -62,11 +62,15 @@ export async function readMarkdown(source: string, words: OwnWords, mention: Reg
   }
 }
 
+/** It keeps nothing of a text, and making one costs as much as reading a comment. */
+let parser: MarkdownIt | undefined;
+
 async function loadMarkdown(words: OwnWords, mention: RegExp): Promise<Markdown> {
   // Instead of micromark, which needs seconds for a few kilobytes of hostile markup.
   const [{ default: Parser }, parse5] = await Promise.all([import('markdown-it'), loadHtml()]);
+  parser ??= new Parser({ html: true, maxNesting: LEVELS_MAX });
   return {
-    parser: new Parser({ html: true, maxNesting: LEVELS_MAX }),
+    parser,
     html: new HtmlReader(words, parse5),
     words,
     mention,

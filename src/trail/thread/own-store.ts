@@ -1,0 +1,53 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf, TasktrailError } from '../../errors.ts';
+import { partsOf } from '../../export/otlp-request.ts';
+import { MALFORMED, type SendResult } from '../../export/transport.ts';
+import type { BatchEntry } from '../../journal/segment-reader.ts';
+import { RequestMemory } from '../../model/otlp.ts';
+import { TRAIL } from '../../model/sender.ts';
+import { isStorable, storeRecords } from '../../receive/records.ts';
+import type { Sink } from '../../receive/sink.ts';
+
+/** As long as a request to a holder may take. Records without an answer are stored again, and fall to their ids. */
+const ANSWER_TIMEOUT_MS = 15_000;
+
+/** Most reasons of rejected records in an answer. */
+const REASONS_MAX = 10;
+
+/**
+ * Stores records of the journal in the store of this thread, as its receiver does with requests of the trail. Undefined where
+ * they have to be sent instead. Never rejects.
+ */
+export function takeIntoStore(sink: Sink, entries: readonly BatchEntry[]): Promise<SendResult> | undefined {
+  if (!entries.every(isStorable)) return undefined;
+  const isLate = new AbortController();
+  const late = delay(ANSWER_TIMEOUT_MS, undefined, { ref: false, signal: isLate.signal }).then(
+    (): SendResult => ({ kind: 'retry', reason: `no answer within ${ANSWER_TIMEOUT_MS} ms` }),
+  );
+  // It is aborted.
+  late.catch(() => undefined);
+  return Promise.race([stored(sink, entries), late]).finally(() => isLate.abort());
+}
+
+async function stored(sink: Sink, entries: readonly BatchEntry[]): Promise<SendResult> {
+  const memory = new RequestMemory();
+  let rejected = 0;
+  const reasons = new Set<string>();
+  try {
+    for (const part of partsOf(entries)) {
+      const result = await storeRecords(part, (batch) =>
+        sink.ingest({ ...batch, memory, hasMore: true }, TRAIL),
+      );
+      rejected += result.rejected;
+      for (const reason of result.reasons) reasons.add(reason);
+    }
+    // One sync for the logs and the spans.
+    await sink.ingest({ logs: [], spans: [], memory }, TRAIL);
+  } catch (error) {
+    const isMalformed = error instanceof TasktrailError && error.code === 'ERR_INPUT_INVALID';
+    if (isMalformed) return { kind: 'refused', status: MALFORMED, reason: error.message };
+    return { kind: 'retry', reason: `not stored: ${messageOf(error)}` };
+  }
+  const reason = [...reasons].slice(0, REASONS_MAX).join('; ');
+  return { kind: 'accepted', rejected, ...(reason !== '' && { reason }) };
+}
