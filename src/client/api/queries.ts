@@ -146,6 +146,8 @@ type ListNotificationsQuery = {
   readonly cursor?: string | undefined;
 };
 
+type CallMcpBody = { readonly [more: string]: unknown };
+
 export type {
   ListTasksQuery,
   GetStatsQuery,
@@ -161,4 +163,5 @@ export type {
   StreamEventsQuery,
   ListEventsQuery,
   ListNotificationsQuery,
+  CallMcpBody,
 };

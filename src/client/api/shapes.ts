@@ -244,6 +244,8 @@ type StatsRow = {
   readonly success_rate: number | null;
   readonly cost_usd: number | null;
   readonly cost_known: number;
+  readonly cost_sources: Readonly<Record<string, number>>;
+  readonly cost_verdicts: Readonly<Record<string, number>>;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
   readonly retries: number;
@@ -285,6 +287,12 @@ type Task = {
   readonly stops?: number;
   readonly opened_by?: 'agent' | 'anonymous';
   readonly settled?: boolean;
+  readonly cost_basis: {
+    readonly source: 'result' | 'telemetry' | 'spans' | 'none';
+    readonly verdict: string;
+    readonly [more: string]: unknown;
+  } | null;
+  readonly activity: TaskActivity | null;
   readonly links: {
     readonly metadata: string;
     readonly input: string;
@@ -300,6 +308,21 @@ type Task = {
 };
 
 type TaskAccepted = { readonly status: 'accepted'; readonly task_ids: readonly string[] };
+
+type TaskActivity = {
+  readonly heartbeat_age_seconds?: number | null;
+  readonly last_line_age_seconds?: number | null;
+  readonly waits_for: {
+    readonly kind: 'tool' | 'model' | 'agent' | 'exit' | 'approval' | 'queue';
+    readonly name: string | null;
+    readonly since?: string | null;
+    readonly tool_use_id?: string;
+    readonly others?: number;
+    readonly retries?: boolean;
+    readonly place?: number;
+    readonly of?: number;
+  };
+};
 
 type TaskCancelled = {
   readonly task_id: string;
@@ -354,6 +377,7 @@ type TaskItem = {
     readonly source: 'result' | 'telemetry' | 'spans' | 'none';
     readonly verdict: 'agrees' | 'differs' | 'incomplete' | 'unknown';
   } | null;
+  readonly activity?: TaskActivity | null;
   readonly [more: string]: unknown;
 };
 
@@ -552,6 +576,7 @@ export type {
   StreamReset,
   Task,
   TaskAccepted,
+  TaskActivity,
   TaskCancelled,
   TaskEnd,
   TaskInput,
