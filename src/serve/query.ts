@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
 import { PAST_TIME_RULE, pastTime } from '../model/past-time.ts';
 import { firstOfText } from '../model/text.ts';
+import { parametersOf } from '../system/http/parameters.ts';
 import { written } from './contract/parameter.ts';
 
 /** An optional parameter that must not be empty. */
@@ -50,12 +51,6 @@ export const amount: z.ZodType<number | undefined> = written(
     .optional(),
   { type: 'number', minimum: 0 },
 );
-
-/** What stands behind the first `?`. A value may contain another one. */
-export function parametersOf(url: string): URLSearchParams {
-  const at = url.indexOf('?');
-  return new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
-}
 
 /** The parameters of a request but for those that name a part of its answer: the same for all pages of a list. */
 export function askedOf(url: string): string {

@@ -8,6 +8,7 @@ import { activeRecorder } from '../record/recorder.ts';
 import { redactDerived } from '../redact/derived-text.ts';
 import { sendJson } from '../serve/json-response.ts';
 import { problemStatus } from '../serve/problem.ts';
+import { parametersOf } from '../system/http/parameters.ts';
 import type { BodyGate } from './body-gate.ts';
 import { type CommandMatch, type MatchedCommand, matchCommands, mentionPattern } from './command.ts';
 import type { FloodGauge } from './flood-gauge.ts';
@@ -98,9 +99,7 @@ async function authenticate(
     throw new RejectedDelivery('ERR_NOT_CONFIGURED', { reason: 'no_secret', message });
   }
   return gate.use(req, provider.bodyBytesMax, async (body) => {
-    const [, ...more] = (req.url ?? '').split('?');
-    const query = new URLSearchParams(more.join('?'));
-    const request = { headers, body, nowMs: options.now(), query };
+    const request = { headers, body, nowMs: options.now(), query: parametersOf(req.url) };
     const refusal = await provider.verify(request);
     if (refusal !== undefined) throw new RejectedDelivery('ERR_SIGNATURE_INVALID', refusal);
     return request;

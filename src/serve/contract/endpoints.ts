@@ -53,7 +53,9 @@ const SERVICE_ENDPOINTS: readonly Endpoint[] = [
     answers: {
       200: json('a message of JSON-RPC', rpc),
       202: { description: 'a notification is taken', content: 'nothing' },
-      ...Object.fromEntries([400, 406, 413, 415].map((status) => [status, json('an error of JSON-RPC', rpc)])),
+      ...Object.fromEntries(
+        [400, 406, 413, 415].map((status) => [status, json('an error of JSON-RPC', rpc)]),
+      ),
     },
     errors: ['ERR_INPUT_INVALID', 'ERR_TOO_LARGE', 'ERR_TYPE_UNSUPPORTED', 'ERR_BUSY'],
     otherErrors: { 403: 'ERR_UNAUTHORIZED', 408: 'ERR_INPUT_INVALID' },

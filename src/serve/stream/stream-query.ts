@@ -5,7 +5,8 @@ import type { TasksToFollow } from '../../model/event-stream.ts';
 import { WORKFLOW_EVENT_TYPES } from '../../model/events.ts';
 import { checkId } from '../../model/ids.ts';
 import type { TaskFilter } from '../../model/task-reading.ts';
-import { limit, parametersOf, readQuery } from '../query.ts';
+import { parametersOf } from '../../system/http/parameters.ts';
+import { limit, readQuery } from '../query.ts';
 import { taskFilters } from '../task-query.ts';
 
 /** Tasks of one stream. Each id of an event is the place in all of them, and comes back in a header. */
