@@ -22,11 +22,13 @@ export class Crew {
 
   constructor(world: World, groups: ReadonlySet<Group>) {
     this.#world = world;
+    // A recorder that holds the directory keeps the services out until it is killed. After a power cut it is the fastest.
+    const hold = groups.has('kills') ? 'may' : 'never';
     const workers = world.redis === undefined ? 0 : WORKERS;
     this.parts = [
       ...times(2, (n) => this.#service(n as 0 | 1)),
       ...times(workers, (n) => this.#command('worker', `worker${n}`, ['worker'], {})),
-      ...times(RECORDERS, (n) => this.#recorder(`rec${n}`, n === 0 ? 'may' : 'never')),
+      ...times(RECORDERS, (n) => this.#recorder(`rec${n}`, n === 0 ? hold : 'never')),
       ...times(REMOTES, (n) => this.#remote(`remote${n}`)),
     ];
     this.clients = [
