@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from './parts/client.ts';
 import { Emitter, Runner } from './parts/commands.ts';
 import { Forger, OtlpSender } from './parts/otlp.ts';
@@ -14,6 +15,9 @@ const REMOTES = 2;
 const EMITTERS = 2;
 const WORKERS = 2;
 
+/** Longest wait for the first service. A recorder may hold the directory where kills end that. */
+const FIRST_START_MS_MAX = 20_000;
+
 /** All processes and clients of a round. */
 export class Crew {
   readonly parts: readonly Part[];
@@ -22,11 +26,13 @@ export class Crew {
 
   constructor(world: World, groups: ReadonlySet<Group>) {
     this.#world = world;
+    // A recorder that holds the directory keeps the services out until it is killed. After a power cut it is the fastest.
+    const hold = groups.has('kills') ? 'may' : 'never';
     const workers = world.redis === undefined ? 0 : WORKERS;
     this.parts = [
       ...times(2, (n) => this.#service(n as 0 | 1)),
       ...times(workers, (n) => this.#command('worker', `worker${n}`, ['worker'], {})),
-      ...times(RECORDERS, (n) => this.#recorder(`rec${n}`, n === 0 ? 'may' : 'never')),
+      ...times(RECORDERS, (n) => this.#recorder(`rec${n}`, n === 0 ? hold : 'never')),
       ...times(REMOTES, (n) => this.#remote(`remote${n}`)),
     ];
     this.clients = [
@@ -58,8 +64,12 @@ export class Crew {
     return [...parts, ...commands].filter((pid) => pid !== undefined);
   }
 
-  run(): void {
+  /** The clients begin when a service is ready: a `tasktrail run` that holds the directory keeps a slow start out. */
+  async run(): Promise<void> {
     for (const part of this.parts) part.run();
+    const end = performance.now() + FIRST_START_MS_MAX;
+    const isReady = (): boolean => this.of('service').some(({ readyAtMs }) => readyAtMs !== undefined);
+    while (!isReady() && performance.now() < end) await delay(50);
     for (const client of this.clients) client.run();
   }
 

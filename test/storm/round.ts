@@ -49,7 +49,7 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
   const books = new BookScrapes();
   const state = { isOver: false, isGood: false };
   try {
-    crew.run();
+    await crew.run();
     await delay(HEAD_START_MS);
     const actions = makeSchedule({ seed, durationMs, everyMs, groups, hasRedis: world.redis !== undefined });
     const scraping = scrapeAll(world, crew, books, state);
