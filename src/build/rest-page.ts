@@ -115,13 +115,16 @@ export const REST_ROUTES: readonly RestRoute[] = [
   {
     method: 'GET',
     path: '/api/webhooks',
-    query: ['provider', 'outcome', ...TIMES, ...PAGE],
+    query: ['provider', 'outcome', 'event_type', 'task_id', ...TIMES, 'q', ...PAGE],
     answer: '`{items, next_cursor}`: deliveries, newest first, also rejected ones',
   },
   {
     method: 'GET',
     path: '/api/workflows',
-    query: ['work_item_id', 'status', 'project', 'environment', ...TIMES, ...PAGE],
+    query: [
+      ...['work_item_id', 'status', 'name', 'task_id', 'project', 'environment', ...TIMES],
+      ...['duration_min', 'duration_max', 'q', 'sort', ...PAGE],
+    ],
     answer: '`{items, next_cursor}`: workflows, newest first',
   },
   {
