@@ -4,13 +4,7 @@ import { firstOfText } from '../../model/text.ts';
 import { textTerm } from '../text/text-match.ts';
 import { readRange } from './amounts.ts';
 import type { FieldClause, ParsedQuery, TermClause, TextValue } from './clauses.ts';
-import {
-  DELIVERY_FIELDS,
-  type QueryFields,
-  TASK_FIELDS,
-  TIME_FIELDS,
-  WORKFLOW_FIELDS,
-} from './query-fields.ts';
+import { type QueryFields, TASK_FIELDS, TIME_FIELDS } from './query-fields.ts';
 
 /** Longer than anything that people type; each further word costs time in every task. */
 const CHARACTERS_MAX = 4_096;
