@@ -183,8 +183,7 @@ export class Store {
   async #ingest(batch: TelemetryBatch, sender: Sender): Promise<Ingested> {
     this.#checkOpen();
     const sorted = await sortBatch({ batch, sender }, (service) => this.#notes.unattributed(service));
-    const { refused } = sorted;
-    const { begun, written } = batch.memory ?? new RequestMemory();
+    const [{ refused }, { begun, written }] = [sorted, batch.memory ?? new RequestMemory()];
     for (const unit of unitsOf(sorted)) written.add(unit);
     this.#intake.sorted(sorted);
     if (sorted.isTrails) {
@@ -233,9 +232,9 @@ export class Store {
 
   /** Opens tasks and workflows that an earlier process left with torn lines, outdated documents or missing spans. */
   async recover(): Promise<void> {
-    const { logDir } = this.#options;
     for (const dir of this.#named) await removeLeftProbes(dir);
-    await this.#recovery.recoverAll(this.#recoverable(this.#tasks), await unsettledTasks(logDir));
+    const tasks = await unsettledTasks(this.#options.logDir);
+    await this.#recovery.recoverAll(this.#recoverable(this.#tasks), tasks);
     for (const month of await this.#places.months()) {
       await this.#recovery.recoverAll(this.#recoverable(this.#workflows), unsettledWorkflows(month));
     }
