@@ -17,9 +17,11 @@ const ISOLATED_FILES = [
   'test/*.test.ts',
   'test/{agent,build,docs,examples,export,journal,queue,record,service,trail}/**/*.test.ts',
   // They replace calls of node:fs.
+  'test/store/lease/lease.test.ts',
   'test/store/write/line-sync.test.ts',
   'test/store/write/request-sync.test.ts',
   'test/system/files/sync-directory.test.ts',
+  'test/system/lease-guard.test.ts',
 ];
 
 const config: ViteUserConfig = defineConfig({

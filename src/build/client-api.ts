@@ -11,7 +11,7 @@ const NOTE =
 const WIDTH = 110;
 
 /** Requests that have no method: what sends webhooks signs them. */
-const LEFT_OUT = ['receiveWebhook', 'callMcp'];
+const LEFT_OUT = ['receiveWebhook'];
 
 /** The text of `src/client/api/shapes.ts`: a type for each named schema of an answer. */
 export function shapesFile(): string {
@@ -37,7 +37,9 @@ export function queriesFile(): string {
 
 /** The text of `src/client/api/operations.ts`: the methods of the client, and what they ask for. */
 export function operationsFile(): string {
-  const endpoints = ENDPOINTS.filter(({ name }) => !LEFT_OUT.includes(name));
+  const endpoints = ENDPOINTS.filter(
+    ({ name, isOtherProtocol }) => !isOtherProtocol && !LEFT_OUT.includes(name),
+  );
   const methods = endpoints.map((endpoint) => methodOf(endpoint, answerType(endpoint)));
   const paged = endpoints.filter(({ paging }) => paging !== undefined);
   const each = paged.map((endpoint) => methodOf(endpoint, `AsyncGenerator<${itemType(endpoint)}>`));

@@ -39,6 +39,6 @@ async function* linesOf(send: Send, call: Call): AsyncGenerator<unknown> {
 
 /** The query of the link `rel="next"`. Its path may be another one behind a proxy. */
 function nextQuery(link: string): object | undefined {
-  const query = /<[^>?]*\?([^>]*)>\s*;\s*rel="next"/.exec(link)?.[1];
+  const query = /<[^<>?]*\?([^<>]*)>\s*;\s*rel="next"/.exec(link)?.[1];
   return query === undefined ? undefined : Object.fromEntries(new URLSearchParams(query));
 }

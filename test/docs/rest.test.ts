@@ -130,14 +130,19 @@ const VALUES: Readonly<Record<string, string>> = {
   ...{ state: 'pending', sort: 'cost', group_by: 'day,agent', q: 'word%20cost:%3E1' },
 };
 
+/** Of lists with other fields than that of tasks. */
+const OWN_VALUES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  workflows: { status: 'success', q: 'word', sort: 'duration' },
+  webhooks: { q: 'word' },
+  notifications: { type: 'task.failed' },
+};
+
 test.each(ENDPOINTS.filter(({ query }) => query !== undefined))(
   '$path accepts its parameters and rejects others',
   async (route) => {
     const path = route.path.replace('{id}', 'w');
-    const own = path.includes('workflows')
-      ? { status: 'success' }
-      : path.includes('notifications') && { type: 'task.failed' };
-    const values: Readonly<Record<string, string>> = { ...VALUES, ...own };
+    const [, , list = ''] = path.split('/');
+    const values: Readonly<Record<string, string>> = { ...VALUES, ...OWN_VALUES[list] };
     for (const name of Object.keys(querySchemas(route))) {
       const { status, text } = await answerOf('GET', `${path}?${name}=${values[name] ?? 'x'}`);
       const { detail = '' } = JSON.parse(text || '{}') as { detail?: string };

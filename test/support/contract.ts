@@ -61,6 +61,7 @@ export class Contract {
       if (isHandshake || isPreflight) return [];
       return isProblem(answer) ? this.#problem(answer) : there.map(() => 'no such operation');
     }
+    if (endpoint.isOtherProtocol) return [];
     const described = endpoint.answers[answer.status];
     if (described !== undefined && !isProblem(answer)) return this.#answer(endpoint, described, answer);
     const codes = problemCodes(endpoint).get(answer.status);

@@ -39,6 +39,8 @@ if (HTTP.isWatched !== true) {
 }
 
 beforeEach(({ task }) => {
+  // What came after the last test of another file.
+  if (STATE.file !== task.file.filepath) STATE.seenAnswers?.splice(0);
   STATE.file = task.file.filepath;
 });
 

@@ -146,8 +146,6 @@ type ListNotificationsQuery = {
   readonly cursor?: string | undefined;
 };
 
-type CallMcpBody = { readonly [more: string]: unknown };
-
 export type {
   ListTasksQuery,
   GetStatsQuery,
@@ -163,5 +161,4 @@ export type {
   StreamEventsQuery,
   ListEventsQuery,
   ListNotificationsQuery,
-  CallMcpBody,
 };

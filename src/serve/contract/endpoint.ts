@@ -51,6 +51,8 @@ export interface Endpoint {
   readonly paging?: Paging;
   /** Whether it takes no token. */
   readonly isOpen?: boolean;
+  /** Whether its answers are of another protocol: it is in no OpenAPI document and no client. */
+  readonly isOtherProtocol?: boolean;
 }
 
 /** An answer with JSON. */

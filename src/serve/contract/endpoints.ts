@@ -5,8 +5,6 @@ import { health, readiness, webhookAnswer } from './service-shapes.ts';
 import { TASK_ENDPOINTS } from './task-endpoints.ts';
 import { WORKFLOW_ENDPOINTS } from './workflow-endpoints.ts';
 
-const rpc = z.looseObject({ jsonrpc: z.literal('2.0') });
-
 /** Paths of the service that are not below `/api`, and the OpenAPI document itself. */
 const SERVICE_ENDPOINTS: readonly Endpoint[] = [
   {
@@ -49,16 +47,8 @@ const SERVICE_ENDPOINTS: readonly Endpoint[] = [
     summary: 'The Model Context Protocol',
     answer:
       'the Model Context Protocol over streamable HTTP, for coding assistants ([tools](mcp.md)); it only reads; 400 a batch, 403 a page of another origin, 503 too many requests',
-    body: z.looseObject({}),
-    answers: {
-      200: json('a message of JSON-RPC', rpc),
-      202: { description: 'a notification is taken', content: 'nothing' },
-      ...Object.fromEntries(
-        [400, 406, 413, 415].map((status) => [status, json('an error of JSON-RPC', rpc)]),
-      ),
-    },
-    errors: ['ERR_INPUT_INVALID', 'ERR_TOO_LARGE', 'ERR_TYPE_UNSUPPORTED', 'ERR_BUSY'],
-    otherErrors: { 403: 'ERR_UNAUTHORIZED', 408: 'ERR_INPUT_INVALID' },
+    answers: {},
+    isOtherProtocol: true,
   },
   {
     name: 'getHealth',

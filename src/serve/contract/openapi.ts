@@ -27,7 +27,7 @@ export function openApiDocument(options: OpenApiOptions): JsonObject {
   const paths: Record<string, Record<string, JsonValue>> = {};
   for (const endpoint of ENDPOINTS) {
     const isApi = endpoint.path.startsWith('/api/');
-    if (!isApi && !isService) continue;
+    if (endpoint.isOtherProtocol || (!isApi && !isService)) continue;
     const path = isApi ? mount + endpoint.path.slice('/api'.length) : endpoint.path;
     const operations = paths[path] ?? {};
     operations[endpoint.method.toLowerCase()] = operationOf(endpoint, hasToken);

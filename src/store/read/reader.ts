@@ -29,7 +29,7 @@ import {
   storedText,
 } from '../task-file.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
-import { createDeliveryList } from './delivery-list.ts';
+import { createDeliveryList } from './deliveries/delivery-list.ts';
 import { createFeedReader } from './feed-reader.ts';
 import { type ListSearch, searchOf } from './follow/list-search.ts';
 import { Streams } from './follow/streams.ts';

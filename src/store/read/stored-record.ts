@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../model/json.ts';
 import type { WorkflowEnvelope } from '../../model/workflow.ts';
-import type { Delivery } from './delivery-list.ts';
+import type { Delivery } from './deliveries/delivery-list.ts';
 import type { WorkflowSummary } from './workflow-list.ts';
 
 /** A workflow or a delivery, as it is searched and listed. */

@@ -370,9 +370,7 @@ export class HolderThread {
   }
 
   #watchBeats(checkMs: number): void {
-    let last = -1;
-    let missed = 0;
-    let cells = this.#cells;
+    let [last, missed, cells] = [-1, 0, this.#cells];
     this.#checks = setInterval(() => {
       const beat = Atomics.load(this.#cells, BEAT);
       // The next thread begins with no beat, and so may the last one have ended.

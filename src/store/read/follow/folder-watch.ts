@@ -22,7 +22,7 @@ export class FolderWatch {
   #watcher: FSWatcher | undefined;
   #gathering: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #signature = '';
+  #look = '';
   /** Since the last look. */
   #isReported = false;
   #isBlind = false;
@@ -117,14 +117,14 @@ export class FolderWatch {
       parts.push(stats === undefined ? '-' : `${stats.ino} ${stats.size} ${stats.mtimeMs}`);
     }
     if (this.#isClosed) return;
-    const signature = parts.join('|');
-    if (signature !== this.#signature) {
+    const look = parts.join('|');
+    if (look !== this.#look) {
       // A change that the watch has not reported: it may report none.
       this.#isBlind = this.#paths !== undefined && !this.#isReported;
       this.#wake();
     }
     this.#isReported = false;
-    this.#signature = signature;
+    this.#look = look;
     this.#schedule();
   }
 }

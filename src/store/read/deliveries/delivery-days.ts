@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
-import { type JsonObject, parseObject } from '../../model/json.ts';
-import { readLines } from '../../system/lines.ts';
-import { newestFirst, type SortKey } from './listing.ts';
+import { type JsonObject, parseObject } from '../../../model/json.ts';
+import { readLines } from '../../../system/lines.ts';
+import { newestFirst, type SortKey } from '../listing.ts';
 
 /** Block size: small enough to parse one block for a page, large enough that an index has few of them. */
 const BLOCK_BYTES = 131_072;

@@ -11,12 +11,12 @@ import {
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { DeliveryPage, DeliveryQuery } from '../../../src/model/delivery.ts';
-import type { JsonObject } from '../../../src/model/json.ts';
-import { createReader } from '../../../src/store/read/reader.ts';
-import { countReads } from '../../support/count-reads.ts';
-import { newStore, tempDir } from '../../support/log-dir.ts';
-import { eventId, log } from '../../support/records.ts';
+import type { DeliveryPage, DeliveryQuery } from '../../../../src/model/delivery.ts';
+import type { JsonObject } from '../../../../src/model/json.ts';
+import { createReader } from '../../../../src/store/read/reader.ts';
+import { countReads } from '../../../support/count-reads.ts';
+import { newStore, tempDir } from '../../../support/log-dir.ts';
+import { eventId, log } from '../../../support/records.ts';
 
 const DAY = '2026-01-02';
 const DAY_MS = 86_400_000;

@@ -1,16 +1,16 @@
 import type { FileHandle } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
-import { TasktrailError } from '../../errors.ts';
-import type { DeliveryPage, DeliveryQuery } from '../../model/delivery.ts';
-import type { JsonObject } from '../../model/json.ts';
-import { LineSplitter, NEWLINE } from '../../system/lines.ts';
-import { unlessUnreadable, unreadable } from '../file-errors.ts';
-import { OWN_NAMES } from '../layout.ts';
-import { openStored } from '../stored-file.ts';
+import { TasktrailError } from '../../../errors.ts';
+import type { DeliveryPage, DeliveryQuery } from '../../../model/delivery.ts';
+import type { JsonObject } from '../../../model/json.ts';
+import { LineSplitter, NEWLINE } from '../../../system/lines.ts';
+import { unlessUnreadable, unreadable } from '../../file-errors.ts';
+import { OWN_NAMES } from '../../layout.ts';
+import { openStored } from '../../stored-file.ts';
+import { readDayFiles } from '../folder-entries.ts';
+import { createWindow, newestFirst, type SortKey, takePage } from '../listing.ts';
 import { type Block, type DayIndex, indexDay, readDelivery } from './delivery-days.ts';
-import { readDayFiles } from './folder-entries.ts';
-import { createWindow, newestFirst, type SortKey, takePage } from './listing.ts';
 
 /** Cached day indexes: more than retention usually keeps. An index of 100,000 lines takes about 100 KB. */
 const INDEXES_MAX = 64;
