@@ -51,6 +51,7 @@ export class Contract {
 
   #found(answer: SeenAnswer): readonly string[] {
     const there = ENDPOINTS.filter((endpoint) => answer.paths.some((path) => patternOf(endpoint).test(path)));
+    if (there.some(({ isOtherProtocol }) => isOtherProtocol)) return [];
     const method = answer.method === 'HEAD' ? 'GET' : answer.method;
     const endpoint = there.find((one) => one.method === method);
     // A server of a test may have a part of the routes.
@@ -61,7 +62,6 @@ export class Contract {
       if (isHandshake || isPreflight) return [];
       return isProblem(answer) ? this.#problem(answer) : there.map(() => 'no such operation');
     }
-    if (endpoint.isOtherProtocol) return [];
     const described = endpoint.answers[answer.status];
     if (described !== undefined && !isProblem(answer)) return this.#answer(endpoint, described, answer);
     const codes = problemCodes(endpoint).get(answer.status);

@@ -7,6 +7,9 @@ import type { Contract, SeenAnswer } from './contract.ts';
 /** Of longer bodies only status and headers are compared. */
 const BODY_BYTES_MAX = 2_097_152;
 
+/** Of all answers that are open: tests measure the memory of the server in this process. */
+const HELD_BYTES_MAX = 16_777_216;
+
 /** Answers of one test; loads of requests are alike. */
 const ANSWERS_MAX = 2_000;
 
@@ -28,6 +31,7 @@ const STATE = globalThis as unknown as {
   ownPorts?: Set<number>;
   mayDiffer?: boolean;
   file?: string;
+  heldBytes?: number;
 };
 STATE.seenAnswers ??= [];
 STATE.ownPorts ??= new Set();
@@ -107,6 +111,7 @@ function begin(res: ServerResponse, args: readonly unknown[]): void {
   OPEN.set(res, watched);
   const { file } = STATE;
   res.once('close', () => {
+    STATE.heldBytes = (STATE.heldBytes ?? 0) - sizeOf(watched);
     // A stream may be closed when the tests of another file run.
     if (watched.answer === undefined || STATE.file !== file) return;
     // A stream may be cut anywhere: its events that are complete are compared.
@@ -122,8 +127,20 @@ function collect(res: ServerResponse, piece: unknown): void {
   if (watched === undefined || (typeof piece !== 'string' && !(piece instanceof Uint8Array))) return;
   watched.bytes += piece.length;
   // A copy: the sender may use the bytes again.
-  if (watched.bytes <= BODY_BYTES_MAX) watched.pieces.push(Buffer.from(piece));
-  else watched.pieces = [];
+  const held = STATE.heldBytes ?? 0;
+  if (watched.bytes <= BODY_BYTES_MAX && held + piece.length <= HELD_BYTES_MAX) {
+    const copy = Buffer.from(piece);
+    watched.pieces.push(copy);
+    STATE.heldBytes = held + copy.length;
+  } else {
+    STATE.heldBytes = held - sizeOf(watched);
+    watched.pieces = [];
+    watched.bytes = Number.POSITIVE_INFINITY;
+  }
+}
+
+function sizeOf({ pieces }: Watched): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 
 function pathsOf(req: IncomingMessage): readonly string[] {
