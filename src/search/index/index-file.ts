@@ -10,22 +10,40 @@ const NAME = '_index.sqlite';
 /** Fact: the inode of the file. */
 const INODE = 'inode';
 
-/** What SQLite and its drivers leave beside the file. */
-const BESIDE = ['-journal', '-wal', '-shm', '.lock'] as const;
+/** Beside the file: its keeper has ended without a word, and what was written since is not in the index. */
+const LEFT = '.left';
+
+/** What SQLite, its drivers and the keeper leave beside the file. */
+const BESIDE = ['-journal', '-wal', '-shm', '.lock', LEFT] as const;
 
 export function indexPath(logDir: string): string {
   return join(logDir, NAME);
 }
 
-/** How a failure of the database is met. */
-export type IndexFailure = 'damaged' | 'locked' | 'disk';
+/** How a failure of the database is met. `statement`: the failure may be that of one statement with its values. */
+export type IndexFailure = 'damaged' | 'locked' | 'disk' | 'statement';
 
-/** By the message: the drivers have no codes in common. What is unknown counts as damage, since the index can be made again. */
+/** By the message: the drivers have no codes in common. */
 export function failureOf(error: unknown): IndexFailure {
   const message = messageOf(error);
   if (/locked|busy/i.test(message)) return 'locked';
+  if (/malformed|not a database|corrupt|no such (?:table|column)|format/i.test(message)) return 'damaged';
   if (/is full|disk I\/O|readonly|unable to open|ENOSPC|EACCES|EROFS|EIO/i.test(message)) return 'disk';
-  return 'damaged';
+  return 'statement';
+}
+
+/** Says to readers in other processes that the index is no longer kept. The next keeper takes it back. */
+export function markLeft(logDir: string): void {
+  try {
+    closeSync(openSafeSync(indexPath(logDir) + LEFT, 'wx'));
+  } catch {
+    // There already, or the disk takes no file: then the index cannot be kept either.
+  }
+}
+
+/** For the keeper, once the index says itself that it is not complete. */
+export function takeBack(logDir: string): void {
+  rmSync(indexPath(logDir) + LEFT, { force: true });
 }
 
 /** Opens the index for writing; makes an empty one where there is none, or none of this version. */
@@ -50,7 +68,7 @@ export function openIndexFile(driver: Driver, logDir: string): Database {
 /** Undefined where there is no whole index of this version. Throws when it is locked. */
 export function openIndexToRead(driver: Driver, logDir: string): Database | undefined {
   const path = indexPath(logDir);
-  if (!isUsable(path)) return undefined;
+  if (!isUsable(path) || existsSync(path + LEFT)) return undefined;
   let database: Database | undefined;
   try {
     database = driver.open(path, { isReadOnly: true });
@@ -87,7 +105,8 @@ function openOrUndefined(driver: Driver, path: string): Database | undefined {
       return database;
     }
   } catch (error) {
-    if (failureOf(error) !== 'damaged') {
+    // What is unknown counts as damage: the index can be made again.
+    if (['locked', 'disk'].includes(failureOf(error))) {
       database?.close();
       throw error;
     }

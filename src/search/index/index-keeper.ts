@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { checkLease } from '../../system/lease-guard.ts';
+import { mapBounded } from '../../system/map-bounded.ts';
 import type { RecordFiles, RecordKind } from '../record/record-files.ts';
 import { RecordUpkeep } from '../record/record-upkeep.ts';
 import type { TaskFiles, TaskVersions } from '../searched-files.ts';
 import type { Database, Driver } from './driver.ts';
-import { failureOf, indexInode, openIndexFile, removeIndex } from './index-file.ts';
+import { failureOf, indexInode, markLeft, openIndexFile, removeIndex, takeBack } from './index-file.ts';
+import type { IndexState } from './index-state.ts';
 import { Pause } from './pause.ts';
 import { readTask } from './read-task.ts';
 import { type IndexedTask, isSameVersion, type KnownVersions, TaskIndex } from './task-index.ts';
@@ -27,23 +29,14 @@ const REREAD_FACTOR = 20;
 /** Pause before the next try while the file is locked or the disk is full. */
 const RETRY_MS = 500;
 
+/** A lock that stays this long may be one that a killed process has left: opening the index removes it. */
+const LOCKED_MS = 10_000;
+
 /** Interval in milliseconds of the comparison with the folders: for what was copied there or removed by hand. */
 const SWEEP_MS = 300_000;
 
 /** Fact of an index that is kept now and has had every task: the lease of its keeper. Readers in other processes look for it. */
 export const COMPLETE = 'complete';
-
-export interface IndexState {
-  /** Whether it has been compared with the folders since its start: then it answers, and changes follow within moments. */
-  readonly isComplete: boolean;
-  readonly waiting: number;
-  /** Those that it had when it was opened, and what was written since. */
-  readonly indexed: number;
-  /** Whether each word of it stands in one place: not yet after many writes. */
-  readonly isMerged: boolean;
-  /** Why it is not being written at the moment. */
-  readonly problem: string | undefined;
-}
 
 export interface IndexKeeperOptions {
   readonly logDir: string;
@@ -84,6 +77,7 @@ export class IndexKeeper {
   #sweepAtMs = 0;
   readonly #merging = new TextMerging();
   #problem: string | undefined;
+  #lockedAtMs: number | undefined;
   #isClosed = false;
   #isHurried = false;
   #isWriting = false;
@@ -136,13 +130,18 @@ export class IndexKeeper {
     end.abort();
   }
 
-  /** Calls `read` with the whole index. Undefined while there is none: then the files have to be read. */
+  /** Calls `read` with the whole index. Undefined while there is none, or it cannot be written: the files have to be read. */
   async use<T>(read: (index: TaskIndex) => T): Promise<T | undefined> {
-    if (!this.#isComplete || this.#index === undefined) return undefined;
+    const index = this.#index;
+    if (!this.#isComplete || index === undefined || this.#problem !== undefined) return undefined;
     try {
-      return read(this.#index);
+      return read(index);
     } catch (error) {
-      this.#failed(error);
+      // A statement that fails says nothing about the index, nor does one of a database that was closed meanwhile.
+      if (failureOf(error) === 'damaged' && index === this.#index) {
+        this.#failed(error);
+        this.#pause.end();
+      }
       return undefined;
     }
   }
@@ -160,6 +159,7 @@ export class IndexKeeper {
       try {
         await this.#step();
         this.#problem = undefined;
+        this.#lockedAtMs = undefined;
       } catch (error) {
         this.#failed(error);
         this.#publish();
@@ -204,6 +204,7 @@ export class IndexKeeper {
     const index = new TaskIndex(this.#database);
     // Of an earlier keeper: what has changed since is not in the index yet.
     index.setFact(COMPLETE, '');
+    takeBack(logDir);
     this.#inode = indexInode(logDir);
     this.#indexed = index.count();
     this.#merging.stop();
@@ -219,7 +220,7 @@ export class IndexKeeper {
     const names = await files.names();
     const known = index.known();
     const changed: string[] = [];
-    await eachOf(names, async (name) => {
+    await mapBounded(names, async (name) => {
       const task = known.get(name);
       known.delete(name);
       if (this.#isClosed) return;
@@ -246,7 +247,7 @@ export class IndexKeeper {
       while (ids.length < BATCH && characters < BATCH_CHARACTERS && this.#waiting.size > 0) {
         const group = this.#take(READS);
         ids.push(...group);
-        await eachOf(group, async (id) => {
+        await mapBounded(group, async (id) => {
           const task = await this.#read(id);
           if (task === undefined) removed.push(id);
           else tasks.push(task);
@@ -352,8 +353,10 @@ export class IndexKeeper {
     try {
       checkLease();
       if (this.#isComplete) this.#index?.setFact(COMPLETE, '');
-    } catch {
-      // Locked or full: the next holder has another lease, and the next keeper begins with this.
+    } catch (error) {
+      // Locked or full. A process that has lost the directory says nothing about the index of its successor.
+      const { lease, logDir } = this.#options;
+      if (this.#isComplete && lease !== undefined && !(error instanceof TasktrailError)) markLeft(logDir);
     }
   }
 
@@ -362,9 +365,15 @@ export class IndexKeeper {
     // Of the files: the system is short of descriptors or memory.
     if (error instanceof TasktrailError) return;
     const failure = failureOf(error);
-    if (failure === 'locked') return;
+    if (failure === 'locked') {
+      this.#lockedAtMs ??= performance.now();
+      if (performance.now() - this.#lockedAtMs < LOCKED_MS) return;
+      this.#lockedAtMs = undefined;
+    }
+    this.#disown();
     this.#closeFile();
-    if (failure !== 'damaged') return;
+    // A failure to write that is unknown counts as damage: the index can be made again.
+    if (failure === 'locked' || failure === 'disk') return;
     try {
       removeIndex(this.#options.logDir);
     } catch (removal) {
@@ -386,12 +395,4 @@ export class IndexKeeper {
   #publish(): void {
     this.#options.onState?.(this.state);
   }
-}
-
-async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const rest = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of rest) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(READS, items.length) }, worker));
 }

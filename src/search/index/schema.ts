@@ -1,7 +1,7 @@
 import { RECORD_SCHEMA } from '../record/record-index.ts';
 
 /** Of the tables and of how texts become words. An index of another version is thrown away. */
-export const INDEX_VERSION = 2;
+export const INDEX_VERSION = 3;
 
 /** 8 KiB: a third fewer pages than the default for the long lists of the full text. */
 export const SETTINGS: string = `
@@ -22,15 +22,15 @@ const FULL_TEXT_OPTIONS = `
   INSERT INTO text(text, rank) VALUES('hashsize', 16000000);
   INSERT INTO text(text, rank) VALUES('automerge', 8)`;
 
-/** Indexes of times end with the row: equal times are put in the order of their ids when they are read. */
+/** Amounts are REAL: a program may report more than an integer of 53 bits. Indexes of times end with the row: equal times are put in the order of their ids when they are read. */
 export const SCHEMA: string = `
   CREATE TABLE fact(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
   CREATE TABLE task(
     n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at INTEGER NOT NULL,
     folder INTEGER NOT NULL, output INTEGER NOT NULL, is_open INTEGER NOT NULL,
     status TEXT, source TEXT, provider TEXT, agent TEXT, model TEXT, command TEXT, repo TEXT, error_type TEXT,
-    attempt INTEGER NOT NULL, success INTEGER, cost REAL, input_tokens INTEGER, output_tokens INTEGER,
-    tokens INTEGER, duration REAL, cost_source INTEGER, cost_verdict INTEGER
+    attempt INTEGER NOT NULL, success INTEGER, cost REAL, input_tokens REAL, output_tokens REAL,
+    tokens REAL, duration REAL, cost_source INTEGER, cost_verdict INTEGER
   );
   CREATE INDEX task_at ON task(at);
   CREATE INDEX task_status ON task(status, at);

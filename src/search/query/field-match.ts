@@ -43,8 +43,13 @@ function matchesText(of: FieldValues, { field, values, isNegated }: TextClause):
 }
 
 function isValue(text: string, value: TextClause['values'][number], isCaseless: boolean): boolean {
-  const [found, sought] = isCaseless ? [text.toLowerCase(), value.text.toLowerCase()] : [text, value.text];
+  const [found, sought] = isCaseless ? [withoutCase(text), withoutCase(value.text)] : [text, value.text];
   return value.isPrefix ? found.startsWith(sought) : found === sought;
+}
+
+/** As NOCASE of SQLite: of the letters of ASCII alone. */
+function withoutCase(text: string): string {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 function matchesNumber(of: FieldValues, clause: NumberClause): boolean {

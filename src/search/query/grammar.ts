@@ -9,6 +9,7 @@ import { type QueryFields, TASK_FIELDS, TIME_FIELDS } from './query-fields.ts';
 /** Longer than anything that people type; each further word costs time in every task. */
 const CHARACTERS_MAX = 4_096;
 const CLAUSES_MAX = 64;
+const VALUES_MAX = 64;
 
 /** A part of a query as it was typed. */
 interface Part {
@@ -111,11 +112,12 @@ function fieldOf(part: Part, known: QueryFields, fail: Fail): FieldClause {
   const allowed = known.known[field];
   const values = valuesOf(part);
   let at = valueAt;
-  for (const { text, isPrefix } of values) {
+  for (const [index, { text, isPrefix }] of values.entries()) {
+    if (index >= VALUES_MAX) fail(at, `${name}: a field has at most ${VALUES_MAX} values`);
     if (text === '') fail(at, `${name}: a value must follow`);
     if (allowed !== undefined && !isPrefix && !allowed.includes(text))
       fail(at, `${name}: ${JSON.stringify(firstOfText(text, 40))} is not one of ${allowed.join(', ')}`);
-    at += text.length + 1;
+    at += text.length + (isPrefix ? 2 : 1);
   }
   return { kind: 'text', field, values, isNegated };
 }

@@ -55,15 +55,25 @@ function hasTerm(text: string, { text: sought, isPrefix }: TextTerm): boolean {
   const [first = '', last = ''] = [firstCharacter(sought), lastCharacter(sought)];
   const isStartBound = isPlainCharacter(first);
   const isEndBound = !isPrefix && isPlainCharacter(last);
-  for (let at = text.indexOf(sought); at >= 0; at = text.indexOf(sought, at + 1)) {
+  for (let at = text.indexOf(sought); at >= 0; ) {
     const end = at + sought.length;
     const startsWell =
       !isStartBound || at === 0 || !isPlainCharacter(lastCharacter(text.slice(Math.max(0, at - 2), at)));
     const endsWell =
       !isEndBound || end === text.length || !isPlainCharacter(firstCharacter(text.slice(end, end + 2)));
     if (startsWell && endsWell) return true;
+    // A later start within the same word is not at its border: without the jump `aaa...` takes quadratic time.
+    at = text.indexOf(sought, isStartBound ? wordEnd(text, at) : at + 1);
   }
   return false;
+}
+
+/** Behind the letters and digits from `at` on; at least one further. */
+function wordEnd(text: string, at: number): number {
+  let end = at + 1;
+  while (end < text.length && isPlainCharacter(String.fromCodePoint(text.codePointAt(end) ?? 0)))
+    end += (text.codePointAt(end) ?? 0) > 0xff_ff ? 2 : 1;
+  return end;
 }
 
 function firstCharacter(text: string): string {

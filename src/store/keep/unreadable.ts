@@ -3,9 +3,9 @@ import { access, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../errors.ts';
 import { isPathSafeId } from '../../model/ids.ts';
+import { mapBounded } from '../../system/map-bounded.ts';
 import { isUnreadable, readableNamesIn } from '../../system/optional-files.ts';
 import { OWN_NAMES } from '../layout.ts';
-import { mapBounded } from '../read/listing.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';
 
 const { R_OK, W_OK, X_OK } = constants;

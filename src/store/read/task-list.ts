@@ -2,19 +2,12 @@ import { LRUCache } from 'lru-cache';
 import { isPathSafeId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
+import { mapBounded } from '../../system/map-bounded.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { taskFile } from '../layout.ts';
 import { readTaskDocument } from '../task-file.ts';
 import { readEntries } from './folder-entries.ts';
-import {
-  createWindow,
-  mapBounded,
-  newestFirst,
-  placeInTime,
-  readVersion,
-  type SortKey,
-  takePage,
-} from './listing.ts';
+import { createWindow, newestFirst, placeInTime, readVersion, type SortKey, takePage } from './listing.ts';
 
 /** A task, sorted by its creation time. */
 interface Summary extends SortKey {

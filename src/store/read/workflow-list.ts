@@ -10,12 +10,13 @@ import {
   type WorkflowQuery,
   type WorkflowState,
 } from '../../model/workflow.ts';
+import { mapBounded } from '../../system/map-bounded.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
 import { isOwnFolder } from '../stored-file.ts';
 import { monthLevels, type WorkflowPlaces } from '../workflow-place.ts';
 import { readEntries } from './folder-entries.ts';
-import { createWindow, mapBounded, placeInTime, readVersion, type SortKey, takePage } from './listing.ts';
+import { createWindow, placeInTime, readVersion, type SortKey, takePage } from './listing.ts';
 import { foldWorkflow, readUpload, type WorkflowPlace } from './workflow-reader.ts';
 
 export interface WorkflowSummary extends Omit<WorkflowState, 'levels'> {

@@ -1,4 +1,4 @@
-import type { IndexState } from '../../search/index/index-keeper.ts';
+import type { IndexState } from '../../search/index/index-state.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import type { RecordPage, RecordRequest } from '../../search/record/record-lists.ts';
 import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';

@@ -4,7 +4,8 @@ import { Worker } from 'node:worker_threads';
 import type { Books } from '../../books.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf } from '../../errors.ts';
-import type { IndexState } from '../../search/index/index-keeper.ts';
+import { markLeft } from '../../search/index/index-file.ts';
+import type { IndexState } from '../../search/index/index-state.ts';
 import type { ListRequest, PlacePage } from '../../search/list/places.ts';
 import type { RecordPage, RecordRequest } from '../../search/record/record-lists.ts';
 import type { StatsRequest, StatsRows } from '../../search/stats/task-stats.ts';
@@ -22,9 +23,6 @@ const IDLE_MS = 300_000;
 
 /** Changes that are passed on together. */
 const GATHER_MS = 100;
-
-/** More changes than this are found by the thread itself when it looks for them at its start. */
-const NOTED_MAX = 50_000;
 
 /** Milliseconds for an answer, with looks into files. */
 const ANSWER_MS = 20_000;
@@ -96,8 +94,7 @@ export class IndexThread {
     // It looks at all of them when it starts.
     if (this.#channel === undefined) return;
     this.#changed[kind].add(name);
-    if (this.#changed[kind].size > NOTED_MAX) this.#startAgain('it does not keep up with the store');
-    else this.#tellTimer ??= setTimeout(() => this.#tell(), GATHER_MS).unref();
+    this.#tellTimer ??= setTimeout(() => this.#tell(), GATHER_MS).unref();
   }
 
   /** Undefined when there is no answer: then the files give it. */
@@ -213,7 +210,7 @@ export class IndexThread {
     if (channel === undefined) return this.#ending ?? Promise.resolve();
     this.#ending = channel
       .ask('close', undefined, CLOSE_MS)
-      .catch(() => undefined)
+      .catch(() => this.#markLeft())
       .then(() => worker?.terminate())
       .then(() => {
         this.#ending = undefined;
@@ -227,11 +224,18 @@ export class IndexThread {
     this.#channel = undefined;
     this.#worker = undefined;
     for (const kind of KINDS) this.#changed[kind].clear();
+    this.#markLeft();
     if (this.#isOff) return;
     void worker?.terminate();
     this.#options.books.setNotice(PART, `is started again, lists come from the files meanwhile: ${reason}`);
     this.#startTimer = setTimeout(() => this.#start(), this.#pauseMs).unref();
     this.#pauseMs = Math.min(2 * this.#pauseMs, RESTART_MAX_MS);
+  }
+
+  /** It has ended without a word: other processes must not take the index for one that is kept. */
+  #markLeft(): void {
+    const { config, lease } = this.#options;
+    if (lease !== undefined) markLeft(config.logDir);
   }
 
   #switchOff(reason: string): void {

@@ -4,13 +4,14 @@ import {
   mkdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { indexPath } from '../../../src/search/index/index-file.ts';
+import { indexPath, markLeft, openIndexToRead } from '../../../src/search/index/index-file.ts';
 import { IndexKeeper } from '../../../src/search/index/index-keeper.ts';
 import { createTaskSource } from '../../../src/store/read/task-source.ts';
 import { setLeaseGuard } from '../../../src/system/lease-guard.ts';
@@ -169,6 +170,69 @@ describe.each((await loadDrivers()).map((driver) => [driver.name, driver] as con
     other.close();
     const lists = listsOf(dir, keeper);
     expect((await lists({ limit: 9, q: 'words' })).items).toHaveLength(2);
+  });
+
+  test('an index that is locked, or whose statement fails, is kept; while it is locked the files answer', async () => {
+    const dir = await tempDir();
+    writeTask(dir, { id: 'task-a', message: 'words' });
+    const keeper = await openIndex(dir, driver);
+    const inode = statSync(indexPath(dir)).ino;
+    const fail = (message: string) => (): never => {
+      throw new Error(message);
+    };
+    expect(await keeper.use(fail('Expression tree is too large (maximum depth 1000)'))).toBeUndefined();
+    expect(
+      await keeper.use(fail('Value is too large to be represented as a JavaScript number')),
+    ).toBeUndefined();
+    expect(await keeper.use((index) => index.count())).toBe(1);
+    const other = driver.open(indexPath(dir), { isReadOnly: false });
+    // A reader that stays: nothing can be written, but everything can be read.
+    other.exec('BEGIN');
+    other.all('SELECT n FROM task', []);
+    writeTask(dir, { id: 'task-b', message: 'words' });
+    keeper.note(['task-b']);
+    await expect
+      .poll(async () => {
+        await keeper.settle(10);
+        return keeper.state.problem;
+      })
+      .toMatch(/locked|busy/);
+    expect(await keeper.use((index) => index.count())).toBeUndefined();
+    other.exec('ROLLBACK');
+    other.close();
+    const lists = listsOf(dir, keeper);
+    expect((await lists({ limit: 9, q: 'words' })).items).toHaveLength(2);
+    expect(statSync(indexPath(dir)).ino).toBe(inode);
+  });
+
+  test('amounts beyond 53 bits are sorted, and do no harm', async () => {
+    const dir = await tempDir();
+    writeTask(dir, { id: 'task-a', result: result(true, { input_tokens: 1e17, output_tokens: 5 }) });
+    writeTask(dir, { id: 'task-b', result: result(true, { input_tokens: 7, output_tokens: 5 }) });
+    const keeper = await openIndex(dir, driver);
+    const found = await listsOf(dir, keeper)({ limit: 9, sort: 'tokens' });
+    expect(found.items.map((item) => [item.task_id, item.input_tokens])).toEqual([
+      ['task-a', 1e17],
+      ['task-b', 7],
+    ]);
+  });
+
+  test('an index whose keeper has ended without a word is not read by other processes, and taken back by the next', async () => {
+    const dir = await tempDir();
+    writeTask(dir, { id: 'task-a', message: 'words' });
+    const keeper = await openIndex(dir, driver);
+    const canRead = (): boolean => {
+      const database = openIndexToRead(driver, dir);
+      database?.close();
+      return database !== undefined;
+    };
+    expect(canRead()).toBe(true);
+    markLeft(dir);
+    markLeft(dir);
+    expect(canRead()).toBe(false);
+    await keeper.close();
+    await openIndex(dir, driver);
+    expect(canRead()).toBe(true);
   });
 
   test('a line of hostile size, torn lines and deep values do not stop it', async () => {

@@ -125,3 +125,9 @@ test('every text is either read or refused at one of its characters', () => {
     }),
   );
 });
+
+test('a field has a bounded number of values, and the mistake names the first one too many', () => {
+  const values = Array.from({ length: 65 }, () => 'a*').join(',');
+  expect(parse(`agent:${values.slice(0, -3)}`).fields[0]).toMatchObject({ values: { length: 64 } });
+  expect(() => parse(`agent:${values}`)).toThrow(expect.objectContaining({ position: 7 + 64 * 3 }));
+});

@@ -104,3 +104,11 @@ test('a word of a megabyte is found by its whole and not by its beginning', () =
   expect(has(`a ${long} b`, 'x'.repeat(100))).toBe(false);
   expect(wordsOf(long)).toEqual(new Set(['x'.repeat(64)]));
 });
+
+test('a term is looked for at the borders of words only: the time is linear in the text', () => {
+  expect(has(`${'a'.repeat(1_048_576)} b`, 'a'.repeat(4_000))).toBe(false);
+  expect(has('xa.b a.bc a.b', 'a.b')).toBe(true);
+  expect(has('xab abc aab', 'ab')).toBe(false);
+  expect(has('xab 🚀ab', 'ab')).toBe(true);
+  expect(has('##a ###a', '##a')).toBe(true);
+});

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { serveLogs } from '../../../src/serve/logs.ts';
@@ -197,6 +197,66 @@ test('the list takes the query of the lists, and sends their items', async () =>
   expect(typed.of('task')).toEqual([]);
   for (const query of ['?q=cost:much', '?q=', '?cost_min=much', '?sort=cost'])
     expect((await ask(port, `/stream${query}`)).status, query).toBe(400);
+});
+
+test('a mistake in the query leaves nothing open', async () => {
+  const dir = await tempDir();
+  const store = openStore(dir);
+  await store.logs(running('task-1', 1));
+  const config = { logDir: dir, workflowDir: join(dir, '_workflow'), s3: undefined, notify: [] };
+  const port = await listen(serveLogs({ reader: searchingReader(config) }));
+  const watches = (): number =>
+    process.getActiveResourcesInfo().filter((name) => name === 'FSEventWrap').length;
+  const before = watches();
+  for (let count = 0; count < 5; count += 1)
+    expect((await ask(port, '/stream?task=task-1&q=%22open')).status).toBe(400);
+  await until(() => watches() <= before, 'the watches end');
+});
+
+test('a next attempt of a task that was over comes on the same connection', async () => {
+  const { dir, store, port } = await serve();
+  const ofAttempt = (attempt: number, number: number, event: string, body: object): ReturnType<typeof log> =>
+    log({
+      event: `tasktrail.${event}`,
+      id: eventId(number),
+      atMs: number,
+      body: body as never,
+      attributes: { 'tasktrail.task.id': 'task-1', 'tasktrail.task.attempt': attempt },
+    });
+  await store.logs(running('task-1', 1), running('task-2', 2));
+  await store.logs(ofAttempt(1, 3, 'task.result', { success: false, status: 'abandoned' }));
+  // Long ago: nothing more is expected of it.
+  utimesSync(join(dir, 'task-1/metadata.json'), 1, 1);
+  const client = await SseClient.open(port, '/stream?task=task-1&task=task-2');
+  await until(() => client.of('end').length === 1, 'the end of the first attempt');
+  await store.logs(ofAttempt(2, 4, 'task.metadata', { status: 'running' }));
+  await until(
+    () =>
+      client
+        .of('metadata')
+        .some(
+          (event) =>
+            JSON.stringify(event).includes('"attempt":2') && JSON.stringify(event).includes('running'),
+        ),
+    'the second attempt',
+  );
+});
+
+test('a list that is resumed gets what was removed meanwhile; after a restart of the service it begins again', async () => {
+  const { dir, store, port, restart } = await serve();
+  await store.logs(running('task-1', 1), running('task-2', 2));
+  const first = await SseClient.open(port, '/stream');
+  await until(() => tasksOf(first).length === 2, 'both tasks');
+  const id = first.lastId;
+  first.close();
+  rmSync(join(dir, 'task-1'), { recursive: true });
+  const again = await SseClient.open(port, `/stream?after=${id}`);
+  await until(() => again.of('removed').length === 1, 'the removal');
+  expect(again.of('removed')).toEqual([{ task_id: 'task-1' }]);
+  expect(again.names).not.toContain('reset');
+  const restarted = await SseClient.open(await restart(), `/stream?after=${id}`);
+  await until(() => tasksOf(restarted).length === 1, 'the task that is left');
+  expect(restarted.names).toEqual(['reset', 'task']);
 });
 
 const numbers = (client: SseClient): unknown[] => client.of('event').map(({ event_id: id }) => id);

@@ -4,12 +4,12 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   createWindow,
-  mapBounded,
   newestFirst,
   readVersion,
   type SortKey,
   takePage,
 } from '../../../src/store/read/listing.ts';
+import { mapBounded } from '../../../src/system/map-bounded.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
 const key = (at: string, id = 'x'): SortKey => ({ at, id });
