@@ -71,5 +71,13 @@ export const DELIVERY_FIELDS: QueryFields = {
 
 export const TIME_FIELDS: readonly TimeField[] = ['since', 'until'];
 
+/** Whether a query of tasks may have this before a colon. */
+export function isTaskField(name: string): boolean {
+  const { texts, numbers } = TASK_FIELDS;
+  return (
+    TIME_FIELDS.some((time) => time === name) || Object.hasOwn(texts, name) || Object.hasOwn(numbers, name)
+  );
+}
+
 /** Compared without case: GitHub and agents write the same name in several ways. */
 export const WITHOUT_CASE: ReadonlySet<TextField> = new Set<TextField>(['repo', 'tool']);

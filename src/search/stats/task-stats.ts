@@ -88,8 +88,7 @@ class Counter {
   readonly #files: TaskFiles;
   readonly #groupBy: readonly StatsGroup[];
   readonly #tally: Tally;
-  /** Those whose phases were counted: several tasks may be of one workflow. */
-  readonly #workflows = new Map<string, WorkflowSummary | undefined>();
+  readonly #workflows = new Map<string, CountedWorkflow>();
 
   constructor(files: TaskFiles, groupBy: readonly StatsGroup[]) {
     this.#files = files;
@@ -107,18 +106,30 @@ class Counter {
   async #addWithWorkflows(row: CountedRow): Promise<void> {
     const workflows: WorkflowSummary[] = [];
     for (const id of row.workflow_ids) {
-      const isNew = !this.#workflows.has(id);
-      const workflow = isNew ? await this.#files.workflow(id) : this.#workflows.get(id);
-      if (isNew) this.#workflows.set(id, workflow);
-      if (workflow === undefined) continue;
-      workflows.push(workflow);
-      if (isNew && countsLevels(this.#groupBy))
-        for (const level of countedLevels(workflow, row, this.#groupBy)) this.#tally.add(level);
+      const known = this.#workflows.get(id);
+      const summary = known === undefined ? await this.#files.workflow(id) : known.summary;
+      if (known === undefined || isEarlier(row, known.task)) this.#workflows.set(id, { summary, task: row });
+      if (summary !== undefined) workflows.push(summary);
     }
     if (!countsLevels(this.#groupBy)) this.#tally.add(countedTask(row, row.tools, workflows));
   }
 
+  /** Call it once, when all rows were added. */
   rows(): StatsRows {
+    if (countsLevels(this.#groupBy))
+      for (const { summary, task } of this.#workflows.values())
+        if (summary !== undefined)
+          for (const level of countedLevels(summary, task, this.#groupBy)) this.#tally.add(level);
     return this.#tally.rows();
   }
+}
+
+/** Its phases and steps are counted once. Of its tasks they have the fields of the earliest one. */
+interface CountedWorkflow {
+  readonly summary: WorkflowSummary | undefined;
+  readonly task: CountedRow;
+}
+
+function isEarlier(a: CountedRow, b: CountedRow): boolean {
+  return a.at === b.at ? a.id < b.id : a.at < b.at;
 }
