@@ -7,7 +7,7 @@ import { TASK_SORTS, type TaskDocument, type TaskQuery, type TaskSort } from '..
 import { firstOfText } from '../model/text.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
 import type { Reader } from '../serve/reader.ts';
-import { mapBounded } from '../system/map-bounded.ts';
+import { mapBounded } from '../system/files/map-bounded.ts';
 import { searchingReader } from '../trail/search/searching-reader.ts';
 import { readPastTime } from './past-time.ts';
 import { queryOf } from './query-words.ts';

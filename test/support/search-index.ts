@@ -1,8 +1,8 @@
 import { onTestFinished } from 'vitest';
 import type { TaskPage, TaskQuery } from '../../src/model/task-reading.ts';
-import type { Driver } from '../../src/search/index/driver.ts';
+import type { Driver } from '../../src/search/index/driver/driver.ts';
+import { loadDriver } from '../../src/search/index/driver/load-driver.ts';
 import { IndexKeeper } from '../../src/search/index/index-keeper.ts';
-import { loadDriver } from '../../src/search/index/load-driver.ts';
 import { listByIndex } from '../../src/search/list/index-list.ts';
 import { createTaskLists } from '../../src/search/list/task-lists.ts';
 import { createTaskSource } from '../../src/store/read/task-source.ts';

@@ -1,8 +1,8 @@
 import { closeSync, existsSync, lstatSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '../../errors.ts';
 import { openSafeSync } from '../../system/files/safe-open.ts';
-import type { Database, Driver } from './driver.ts';
+import type { Database, Driver } from './driver/driver.ts';
+import { failureOf } from './index-failure.ts';
 import { INDEX_VERSION, SCHEMA, SETTINGS } from './schema.ts';
 
 const NAME = '_index.sqlite';
@@ -18,18 +18,6 @@ const BESIDE = ['-journal', '-wal', '-shm', '.lock', LEFT] as const;
 
 export function indexPath(logDir: string): string {
   return join(logDir, NAME);
-}
-
-/** How a failure of the database is met. `statement`: the failure may be that of one statement with its values. */
-export type IndexFailure = 'damaged' | 'locked' | 'disk' | 'statement';
-
-/** By the message: the drivers have no codes in common. */
-export function failureOf(error: unknown): IndexFailure {
-  const message = messageOf(error);
-  if (/locked|busy/i.test(message)) return 'locked';
-  if (/malformed|not a database|corrupt|no such (?:table|column)|format/i.test(message)) return 'damaged';
-  if (/is full|disk I\/O|readonly|unable to open|ENOSPC|EACCES|EROFS|EIO/i.test(message)) return 'disk';
-  return 'statement';
 }
 
 /** Says to readers in other processes that the index is no longer kept. The next keeper takes it back. */

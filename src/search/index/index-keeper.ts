@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, TasktrailError } from '../../errors.ts';
+import { mapBounded } from '../../system/files/map-bounded.ts';
 import { checkLease } from '../../system/lease-guard.ts';
-import { mapBounded } from '../../system/map-bounded.ts';
 import type { RecordFiles, RecordKind } from '../record/record-files.ts';
 import { RecordUpkeep } from '../record/record-upkeep.ts';
 import type { TaskFiles, TaskVersions } from '../searched-files.ts';
-import type { Database, Driver } from './driver.ts';
-import { failureOf, indexInode, markLeft, openIndexFile, removeIndex, takeBack } from './index-file.ts';
+import type { Database, Driver } from './driver/driver.ts';
+import { failureOf } from './index-failure.ts';
+import { indexInode, markLeft, openIndexFile, removeIndex, takeBack } from './index-file.ts';
 import type { IndexState } from './index-state.ts';
 import { Pause } from './pause.ts';
 import { readTask } from './read-task.ts';

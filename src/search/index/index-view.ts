@@ -4,10 +4,10 @@ import type { RecordFiles } from '../record/record-files.ts';
 import { type RecordPage, type RecordRequest, recordsByIndex } from '../record/record-lists.ts';
 import type { TaskFiles } from '../searched-files.ts';
 import { countByIndex, type StatsRequest, type StatsRows } from '../stats/task-stats.ts';
-import type { Driver } from './driver.ts';
+import type { Driver } from './driver/driver.ts';
+import { loadDriver } from './driver/load-driver.ts';
 import { openIndexToRead } from './index-file.ts';
 import { COMPLETE } from './index-keeper.ts';
-import { loadDriver } from './load-driver.ts';
 import { TaskIndex } from './task-index.ts';
 
 export interface IndexViewOptions {

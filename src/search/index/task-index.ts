@@ -6,7 +6,7 @@ import type { TaskSearch } from '../query/task-search.ts';
 import { RecordIndex } from '../record/record-index.ts';
 import type { TaskVersions } from '../searched-files.ts';
 import { type TaskRow, tokensOf } from '../task-row.ts';
-import type { Database, SqlRow, SqlValue } from './driver.ts';
+import type { Database, SqlRow, SqlValue } from './driver/driver.ts';
 import { isoOf, msOf } from './index-time.ts';
 import { orderOf, SORT_COLUMNS, whereOf } from './task-select.ts';
 

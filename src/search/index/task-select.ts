@@ -4,7 +4,7 @@ import type { FieldClause, NumberClause, TermClause, TextClause } from '../query
 import { WITHOUT_CASE } from '../query/query-fields.ts';
 import type { TextField } from '../query/searched-fields.ts';
 import type { TaskSearch } from '../query/task-search.ts';
-import type { SqlValue } from './driver.ts';
+import type { SqlValue } from './driver/driver.ts';
 import { msOf, NO_TIME } from './index-time.ts';
 
 /** A condition on a row of `task`, with the values that it binds. */

@@ -1,6 +1,6 @@
 import { sha256 } from '../../model/sha256.ts';
 import type { WorkflowSort } from '../../model/workflow.ts';
-import type { Database, SqlValue } from '../index/driver.ts';
+import type { Database, SqlValue } from '../index/driver/driver.ts';
 import { isoOf, msOf } from '../index/index-time.ts';
 import { orderOf, type SelectTable, SORT_COLUMNS, whereOf } from '../index/task-select.ts';
 import type { Place } from '../list/list-cursor.ts';

@@ -3,7 +3,7 @@ import { access, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../errors.ts';
 import { isPathSafeId } from '../../model/ids.ts';
-import { mapBounded } from '../../system/map-bounded.ts';
+import { mapBounded } from '../../system/files/map-bounded.ts';
 import { isUnreadable, readableNamesIn } from '../../system/optional-files.ts';
 import { OWN_NAMES } from '../layout.ts';
 import { WorkflowPlaces } from '../workflow-place.ts';

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { isPathSafeId } from '../../model/ids.ts';
 import type { JsonObject } from '../../model/json.ts';
 import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
-import { mapBounded } from '../../system/map-bounded.ts';
+import { mapBounded } from '../../system/files/map-bounded.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { taskFile } from '../layout.ts';
 import { readTaskDocument } from '../task-file.ts';

@@ -10,7 +10,7 @@ import {
   type WorkflowQuery,
   type WorkflowState,
 } from '../../model/workflow.ts';
-import { mapBounded } from '../../system/map-bounded.ts';
+import { mapBounded } from '../../system/files/map-bounded.ts';
 import { unlessUnreadable } from '../file-errors.ts';
 import { WORKFLOW_FILES } from '../layout.ts';
 import { isOwnFolder } from '../stored-file.ts';

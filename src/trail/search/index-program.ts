@@ -1,5 +1,5 @@
+import { loadDriver } from '../../search/index/driver/load-driver.ts';
 import { IndexKeeper } from '../../search/index/index-keeper.ts';
-import { loadDriver } from '../../search/index/load-driver.ts';
 import { listByIndex } from '../../search/list/index-list.ts';
 import { recordsByIndex } from '../../search/record/record-lists.ts';
 import { countByIndex } from '../../search/stats/task-stats.ts';

@@ -376,8 +376,7 @@ export class HolderThread {
       // The next thread begins with no beat, and so may the last one have ended.
       const isSame = cells === this.#cells && this.#running !== undefined;
       missed = isSame && beat === last ? missed + 1 : 0;
-      last = beat;
-      cells = this.#cells;
+      [last, cells] = [beat, this.#cells];
       if (missed < CHECKS_MAX || this.#whyEnded !== undefined) return;
       this.#whyEnded = `it has not moved for ${missed} checks`;
       this.#options.books.setReason(PART, `it hangs and is ended: ${this.#whyEnded}`);

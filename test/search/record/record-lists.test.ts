@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { DeliveryQuery } from '../../../src/model/delivery.ts';
 import type { JsonObject } from '../../../src/model/json.ts';
 import type { WorkflowQuery } from '../../../src/model/workflow.ts';
-import type { Driver } from '../../../src/search/index/driver.ts';
+import type { Driver } from '../../../src/search/index/driver/driver.ts';
 import { IndexKeeper } from '../../../src/search/index/index-keeper.ts';
 import {
   createRecordLists,

@@ -9,7 +9,7 @@ import {
   type SortKey,
   takePage,
 } from '../../../src/store/read/listing.ts';
-import { mapBounded } from '../../../src/system/map-bounded.ts';
+import { mapBounded } from '../../../src/system/files/map-bounded.ts';
 import { tempDir } from '../../support/log-dir.ts';
 
 const key = (at: string, id = 'x'): SortKey => ({ at, id });
