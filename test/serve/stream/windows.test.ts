@@ -195,3 +195,12 @@ test('a window ends after sixteen megabytes, and its link goes on', async () => 
   expect(idsOf(last)).toEqual(names(2, 5));
   expect(linkOf(last, 'prev')).toBe('?before=id-2&limit=10');
 });
+
+test('a last line without its newline can be passed, and damaged lines before a window are not counted for it', async () => {
+  const { get, ids } = await serve(`${'nonsense\n'.repeat(5)}${lines(0, 20)}broken\n${line(20).trimEnd()}`);
+  expect(await ids('?tail=2')).toEqual(names(19, 21));
+  expect(await ids('?after=id-20')).toEqual([]);
+  expect(await ids('?before=id-20&limit=1')).toEqual(names(19, 20));
+  expect((await get('?tail=3')).headers['task-logs-skipped-lines']).toBe('1');
+  expect((await get('?before=id-3')).headers['task-logs-skipped-lines']).toBe('5');
+});

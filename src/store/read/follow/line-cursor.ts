@@ -77,16 +77,32 @@ export class LineCursor {
     this.#line = 0;
     this.#offset = 0;
     if (this.#place.prefixes.length > 0) {
-      const index = await this.#source.indexOf(arrangement);
-      const found = index && (await arrangement.resume(this.#place, index));
-      if (index === undefined || found === undefined) return false;
-      this.#place = found.place;
-      this.#text = placeText(found.place);
-      this.#isPassed = found.isPassed;
-      this.#until = found.until;
-      await this.#goTo(arrangement, found.line, index.startBefore(found.line));
+      let isFound = false;
+      try {
+        await arrangement.use(async () => {
+          isFound = await this.#resume(arrangement);
+        });
+      } catch (error) {
+        // Closed before it was used: another file has taken its place, and the next look finds that.
+        if (!arrangement.isLeft) throw error;
+        this.#arrangement = undefined;
+        return true;
+      }
+      if (!isFound) return false;
     }
     this.#arrangement = arrangement;
+    return true;
+  }
+
+  async #resume(arrangement: Arrangement): Promise<boolean> {
+    const index = await this.#source.indexOf(arrangement);
+    const found = index && (await arrangement.resume(this.#place, index));
+    if (index === undefined || found === undefined) return false;
+    this.#place = found.place;
+    this.#text = placeText(found.place);
+    this.#isPassed = found.isPassed;
+    this.#until = found.until;
+    await this.#goTo(arrangement, found.line, index.startBefore(found.line));
     return true;
   }
 

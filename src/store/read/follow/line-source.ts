@@ -59,6 +59,7 @@ export class Arrangement {
   /** Where a file that another program has gzipped ends. */
   #end = Number.POSITIVE_INFINITY;
   #isLeft = false;
+  #users = 0;
   #forgetting: NodeJS.Timeout | undefined;
 
   constructor(bytes: StoredBytes | undefined, moves: Awaited<ReturnType<typeof readMoves>>) {
@@ -97,6 +98,17 @@ export class Arrangement {
     return this.#isLeft;
   }
 
+  /** Keeps the file open while `work` reads it by itself. */
+  async use(work: () => Promise<void>): Promise<void> {
+    this.#users += 1;
+    try {
+      await work();
+    } finally {
+      this.#users -= 1;
+      await this.#closeIfLeft();
+    }
+  }
+
   /** Closes the file once what is being read has been read. */
   leave(): void {
     this.#isLeft = true;
@@ -115,7 +127,8 @@ export class Arrangement {
   }
 
   async #closeIfLeft(): Promise<void> {
-    if (this.#isLeft && this.#reading.size === 0) await this.bytes?.close().catch(() => undefined);
+    if (this.#isLeft && this.#reading.size === 0 && this.#users === 0)
+      await this.bytes?.close().catch(() => undefined);
   }
 
   async #readBatch(line: number, from: number): Promise<Batch | undefined> {

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { TasktrailError } from '../../../errors.ts';
 import type { EventStream, TasksToFollow } from '../../../model/event-stream.ts';
 import type { StoredWorkflow } from '../../../model/workflow.ts';
@@ -18,6 +19,10 @@ import { parseWorkflowPlace, WorkflowEvents } from './workflow-events.ts';
 /** `after` of a stream of the feed that begins with what comes next. */
 const NOW = 'now';
 
+/** Workflows that readers in step share, and how long one is kept for them. */
+const WORKFLOWS_MAX = 20;
+const WORKFLOW_MS = 2_000;
+
 export interface StreamParts {
   readonly logDir: string;
   readonly indexes: Indexes;
@@ -33,6 +38,10 @@ export class Streams {
   readonly #tasks: FollowedTasks;
   readonly #list: FollowedList;
   readonly #feed: FollowedFeed;
+  readonly #workflows = new LRUCache<
+    string,
+    { readonly moment: string; readonly reading: Promise<StoredWorkflow | undefined> }
+  >({ max: WORKFLOWS_MAX, ttl: WORKFLOW_MS, ttlAutopurge: true });
 
   constructor(parts: StreamParts) {
     this.#parts = parts;
@@ -74,8 +83,9 @@ export class Streams {
     if (after !== undefined && given === undefined) throw invalidId();
     // Before the workflow is read: what comes meanwhile is in the feed.
     const end = await this.#feed.end();
-    const read = (): Promise<StoredWorkflow | undefined> => this.#parts.readWorkflow(workflowId);
-    if ((await read()) === undefined) return undefined;
+    if ((await this.#parts.readWorkflow(workflowId)) === undefined) return undefined;
+    const read = (moment: string): Promise<StoredWorkflow | undefined> =>
+      this.#workflowAt(workflowId, moment);
     const isKept = given !== undefined && (await this.#isKept(given.feed));
     const start = isKept ? given : { events: 0, feed: end, state: 0, isOver: false };
     const part = new WorkflowEvents({ id: workflowId, feed: this.#feed, read, start });
@@ -87,6 +97,17 @@ export class Streams {
     const cursor = after === NOW ? await this.#feed.end() : (after ?? '');
     if (cursor !== '') await this.#isKept(cursor);
     return joinParts([new FeedEvents(this.#feed, cursor, type)], false);
+  }
+
+  /** The workflow as it was at the first call with this moment, or later. */
+  #workflowAt(id: string, moment: string): Promise<StoredWorkflow | undefined> {
+    const kept = this.#workflows.get(id);
+    if (kept?.moment === moment) return kept.reading;
+    const reading = this.#parts.readWorkflow(id);
+    this.#workflows.set(id, { moment, reading });
+    // A failure is no answer for those who come later.
+    reading.catch(() => this.#workflows.delete(id));
+    return reading;
   }
 
   #taskPart(taskId: string, start: TaskPlace): StreamPart {

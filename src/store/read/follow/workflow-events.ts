@@ -39,7 +39,7 @@ export class WorkflowEvents implements StreamPart {
   readonly #id: string;
   readonly #feed: FollowedFeed;
   readonly #watch: FolderWatch;
-  readonly #read: () => Promise<StoredWorkflow | undefined>;
+  readonly #read: (moment: string) => Promise<StoredWorkflow | undefined>;
   /** Those of the file that are left. */
   #stored: readonly string[] | undefined;
   #events: number | undefined;
@@ -56,7 +56,8 @@ export class WorkflowEvents implements StreamPart {
   constructor(parts: {
     readonly id: string;
     readonly feed: FollowedFeed;
-    readonly read: () => Promise<StoredWorkflow | undefined>;
+    /** Readers that have got the same of the feed share one reading. */
+    readonly read: (moment: string) => Promise<StoredWorkflow | undefined>;
     readonly start: WorkflowPlace;
   }) {
     this.#id = parts.id;
@@ -91,7 +92,7 @@ export class WorkflowEvents implements StreamPart {
     if (this.#isGone) return 'over';
     if (this.#isChanged) {
       this.#isChanged = false;
-      this.#workflow = await this.#read();
+      this.#workflow = await this.#read(`${this.#watch.version} ${this.#after}`);
       if (this.#workflow === undefined) return this.#gone();
     }
     const state = this.#stateEvents();

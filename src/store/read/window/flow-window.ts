@@ -121,6 +121,7 @@ class Scan {
     const { index } = this.#file;
     this.to = to;
     this.from = to;
+    const skippedAt: number[] = [];
     let bytes = 0;
     let later: Kept[] = [];
     while (this.from > 0 && later.length < limit && bytes < WINDOW_BYTES_MAX) {
@@ -129,7 +130,9 @@ class Scan {
       this.kept = [];
       for await (const { line, number } of linesFrom(this.#file, start)) {
         if (number >= end) break;
+        const before = this.skipped;
         this.#take(line, number);
+        if (this.skipped > before) skippedAt.push(number);
       }
       later = [...this.kept, ...later];
       bytes = later.reduce((sum, one) => sum + one.end - one.start, 0);
@@ -140,6 +143,8 @@ class Scan {
       bytes -= first === undefined ? 0 : first.end - first.start;
       this.from = later[0]?.number ?? to;
     }
+    // Pieces may begin before the window.
+    this.skipped = skippedAt.filter((number) => number >= this.from).length;
     this.kept = later;
   }
 
@@ -196,6 +201,9 @@ async function numberOf(file: OpenFile, parameter: string, id: string): Promise<
   // The index may be wrong about a line, never the file.
   for (let line = file.index.lastWith(hash); line >= 0; line = file.index.lastWith(hash, line))
     if ((await readLine(file, line))?.event_id === id) return line;
+  // The last one without its newline is in no index.
+  const last = file.lines - 1;
+  if (last >= file.index.lines && (await readLine(file, last))?.event_id === id) return last;
   throw new TasktrailError('ERR_GONE', `${parameter}: no line of this file has that id`);
 }
 
