@@ -21,7 +21,11 @@ export async function undocumentedFields(logDir: string): Promise<readonly strin
   const missing = new Set<string>();
   for (const path of filesBelow(logDir)) {
     // Spans are OTLP, the key is no JSON. The journal and the directories of agent runs are internal.
-    if (/trace\.jsonl$/.test(basename(path)) || /\/_(?:(?:journal|agent)\/|key$)/.test(path)) continue;
+    if (
+      /(?:trace\.jsonl|_index\.sqlite.*)$/.test(basename(path)) ||
+      /\/_(?:(?:journal|agent)\/|key$)/.test(path)
+    )
+      continue;
     for (const line of readFileSync(path, 'utf8').split('\n').filter(Boolean)) {
       for (const key of keysOf(JSON.parse(line)))
         if (!words.has(key)) missing.add(`${relative(logDir, path)}: ${key}`);

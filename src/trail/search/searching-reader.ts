@@ -41,6 +41,7 @@ export function searchingReader(
   const files = createTaskSource(logDir, workflowDir, listing);
   const tasks = new RememberedCount(async () => (await files.names()).length);
   const workflows = new RememberedCount(async () => (await records.keys('workflow')).length);
+  const deliveryDays = new RememberedCount(async () => (await records.keys('delivery')).length, MANY_DAYS);
   const expectsUploads = s3 !== undefined;
   const records = createRecordSource(logDir, { workflowDir, expectsUploads });
   const held = heldIndex({ logDir, files, records });
@@ -57,10 +58,11 @@ export function searchingReader(
     files: records,
     askIndex: async (request) => {
       const { kind, search, sort } = request;
-      const isSimple = sort === 'created' && search.fields.length === 0 && search.terms.length === 0;
-      // Deliveries stand in their order already.
-      if (isSimple && (kind === 'delivery' || !(await workflows.areMany()))) return undefined;
-      return index().records(request);
+      if (sort !== 'created' || search.terms.length > 0) return index().records(request);
+      // Deliveries stand in their order already: without a filter a page is read from its place.
+      const isPage = kind === 'delivery' && search.fields.length === 0;
+      const counted = kind === 'delivery' ? deliveryDays : workflows;
+      return isPage || !(await counted.areMany()) ? undefined : index().records(request);
     },
   });
   const search = {
@@ -80,20 +82,25 @@ export function searchingReader(
 /** More than these are not listed from their files: each has to be looked at, and many answers take seconds then. */
 const MANY = 2_000;
 
+/** Of deliveries: a filter that matches few reads all of them. */
+const MANY_DAYS = 7;
+
 /** So long a large number is not counted again. */
 const COUNTED_MS = 60_000;
 
 class RememberedCount {
   readonly #count: () => Promise<number>;
+  readonly #many: number;
   #manyUntilMs = 0;
 
-  constructor(count: () => Promise<number>) {
+  constructor(count: () => Promise<number>, many: number = MANY) {
     this.#count = count;
+    this.#many = many;
   }
 
   async areMany(): Promise<boolean> {
     if (performance.now() < this.#manyUntilMs) return true;
-    if ((await this.#count()) <= MANY) return false;
+    if ((await this.#count()) <= this.#many) return false;
     this.#manyUntilMs = performance.now() + COUNTED_MS;
     return true;
   }
