@@ -1,4 +1,4 @@
-import { editPath, type Stretch } from './edit-path.ts';
+import { type EditPath, editPath, type Stretch } from './edit-path.ts';
 import type { RunEntry } from './run-record.ts';
 
 /** What is different about an entry that both sides have; `entry` alone: only one side has it. */
@@ -54,7 +54,7 @@ function comesBefore(one: readonly string[], other: readonly string[]): boolean 
 
 function alignInOrder({ a, b, keysA, keysB }: Sides): Alignment {
   const numbers = new Numbers();
-  const path = editPath(numbers.of(keysA), numbers.of(keysB));
+  const path = keptPath(editPath(numbers.of(keysA), numbers.of(keysB)), a.length, b.length);
   const names = new Numbers();
   const [namesA, namesB] = [names.of(a.map(nameKeyOf)), names.of(b.map(nameKeyOf))];
   const rows: AlignedRow[] = [];
@@ -81,6 +81,14 @@ function alignInOrder({ a, b, keysA, keysB }: Sides): Alignment {
   // What the inputs did not align is aligned by names alone.
   const cut = addReplaced({ aFrom: path.aEnd, aTo: a.length, bFrom: path.bEnd, bTo: b.length });
   return { rows, ...cut };
+}
+
+/** Of a path that does not reach the end, the last stretch that is to be replaced is only where the search has stopped. */
+function keptPath(path: EditPath, lengthA: number, lengthB: number): EditPath {
+  const isWhole = path.aEnd === lengthA && path.bEnd === lengthB;
+  const stretches = path.stretches.slice(0, isWhole || path.stretches.at(-1)?.isEqual ? undefined : -1);
+  const last = stretches.at(-1);
+  return { stretches, aEnd: last?.aTo ?? 0, bEnd: last?.bTo ?? 0 };
 }
 
 function pairOf(a: readonly RunEntry[], b: readonly RunEntry[], atA: number, atB: number): AlignedRow {

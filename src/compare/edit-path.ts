@@ -50,7 +50,10 @@ function commonEnd(a: Int32Array, b: Int32Array, start: number): number {
   return length;
 }
 
-/** The places in `a` that each number of edits reaches, by diagonal: every second one from -edits to edits. */
+/**
+ * The places in `a` that a number of edits reaches, by diagonal: every second one from -edits to edits, between two that are
+ * nowhere, so that a neighbour is always there to be read.
+ */
 type Reached = Int32Array;
 
 function searchPath(
@@ -64,8 +67,9 @@ function searchPath(
   for (let edits = 0; ; edits += 1) {
     const row = nextRow(a, b, reached.at(-1), edits);
     reached.push(row);
-    const last = (lastDiagonal + edits) / 2;
-    if (row[last] === a.length) return { steps: stepsTo(reached, last, a, b), isWhole: true };
+    const last = (lastDiagonal + edits) / 2 + 1;
+    if (Number.isInteger(last) && row[last] === a.length)
+      return { steps: stepsTo(reached, last, a, b), isWhole: true };
     if (edits === editsMax) return { steps: stepsTo(reached, furthest(row), a, b), isWhole: false };
   }
 }
@@ -74,8 +78,8 @@ function searchPath(
 const NOWHERE = -1;
 
 function nextRow(a: Int32Array, b: Int32Array, before: Reached | undefined, edits: number): Reached {
-  const row = new Int32Array(edits + 1).fill(NOWHERE);
-  for (let index = 0; index <= edits; index += 1) {
+  const row = new Int32Array(edits + 3).fill(NOWHERE);
+  for (let index = 1; index <= edits + 1; index += 1) {
     const diagonal = diagonalOf(index, edits);
     let x = before === undefined ? 0 : Math.max(viaRemoval(before, index, a), viaAddition(before, index, b));
     if (x === NOWHERE) continue;
@@ -86,7 +90,7 @@ function nextRow(a: Int32Array, b: Int32Array, before: Reached | undefined, edit
 }
 
 function diagonalOf(index: number, edits: number): number {
-  return 2 * index - edits;
+  return 2 * (index - 1) - edits;
 }
 
 /** The place with one more entry of `a` taken out. */
@@ -98,17 +102,21 @@ function viaRemoval(before: Reached, index: number, a: Int32Array): number {
 /** The place with one more entry of `b` put in. */
 function viaAddition(before: Reached, index: number, b: Int32Array): number {
   const x = before[index] ?? NOWHERE;
-  const y = x - diagonalOf(index, before.length);
+  const y = x - diagonalOf(index, before.length - 2);
   return x === NOWHERE || y > b.length ? NOWHERE : x;
 }
 
+/** Where most of both is covered; of equal ones the place that has as much of one as of the other. */
 function furthest(row: Reached): number {
-  const covered = (index: number): number => {
-    const x = row[index] ?? NOWHERE;
-    return x === NOWHERE ? NOWHERE : 2 * x - diagonalOf(index, row.length - 1);
-  };
-  let best = 0;
-  for (let index = 1; index < row.length; index += 1) if (covered(index) > covered(best)) best = index;
+  const edits = row.length - 3;
+  let [best, bestCovered] = [1, NOWHERE];
+  for (let index = 1; index <= edits + 1; index += 1) {
+    const [x, diagonal] = [row[index] ?? NOWHERE, diagonalOf(index, edits)];
+    const covered = x === NOWHERE ? NOWHERE : 2 * x - diagonal;
+    const isEven = Math.abs(diagonal) < Math.abs(diagonalOf(best, edits));
+    if (covered < bestCovered || (covered === bestCovered && !isEven)) continue;
+    [best, bestCovered] = [index, covered];
+  }
   return best;
 }
 
@@ -122,7 +130,7 @@ function stepsTo(reached: readonly Reached[], last: number, a: Int32Array, b: In
     steps.push([equal, equal], removal >= addition ? [1, 0] : [0, 1]);
     if (removal >= addition) index -= 1;
   }
-  const equal = reached[0]?.[0] ?? 0;
+  const equal = reached[0]?.[1] ?? 0;
   return [...steps, [equal, equal] as const].reverse();
 }
 
