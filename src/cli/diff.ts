@@ -1,4 +1,4 @@
-import { COMPARED_ROWS, type Comparison, compareRuns } from '../compare/compare.ts';
+import { COMPARED_ROWS, type Comparison, compareRuns } from '../compare/compare-runs.ts';
 import type { RunName } from '../compare/read-run.ts';
 import { sideOfText } from '../compare/side-name.ts';
 import { loadConfig } from '../config/config.ts';

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { COMPARED_ROWS, type ComparedRows, type Comparison, compareRuns } from '../compare/compare.ts';
+import { COMPARED_ROWS, type ComparedRows, type Comparison, compareRuns } from '../compare/compare-runs.ts';
 import type { RunName } from '../compare/read-run.ts';
 import { sideOfText } from '../compare/side-name.ts';
 import { ATTEMPT_MAX, attemptIn } from '../model/attempt.ts';

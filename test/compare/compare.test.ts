@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { align } from '../../src/compare/alignment.ts';
-import { type Comparison, compareRecords } from '../../src/compare/compare.ts';
+import { type Comparison, compareRecords } from '../../src/compare/compare-runs.ts';
 import type { RunEntry, RunRecord } from '../../src/compare/run-record.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import { entryOf, mirrored, runOf } from './runs.ts';

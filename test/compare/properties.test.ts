@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { align } from '../../src/compare/alignment.ts';
-import { compareRecords } from '../../src/compare/compare.ts';
+import { compareRecords } from '../../src/compare/compare-runs.ts';
 import { editPath } from '../../src/compare/edit-path.ts';
 import type { RunEntry, RunRecord } from '../../src/compare/run-record.ts';
 import { entryOf, mirrored, runOf } from './runs.ts';

@@ -1,4 +1,4 @@
-import type { Comparison } from '../../src/compare/compare.ts';
+import type { Comparison } from '../../src/compare/compare-runs.ts';
 import type { RunEntry, RunRecord } from '../../src/compare/run-record.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { compareRuns } from '../../compare/compare.ts';
+import { compareRuns } from '../../compare/compare-runs.ts';
 import type { RunName } from '../../compare/read-run.ts';
 import { checkId } from '../../model/ids.ts';
 import { defineTool, type Tool } from '../tool.ts';
