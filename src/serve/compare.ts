@@ -13,11 +13,11 @@ import type { Answer, Methods } from './routes.ts';
 
 const ATTEMPT_RULE = `must be a number from 1 to ${ATTEMPT_MAX}`;
 
-/** Ids have at most 128 characters; `checkId` says what is wrong with one. */
-const side = z
-  .string({ error: 'name a task, or an attempt of this one' })
-  .min(1, 'must not be empty')
-  .max(200);
+/** `checkId` says what is wrong with an id. */
+const side = written(
+  z.string({ error: 'name a task, or an attempt of this one' }).min(1, 'must not be empty').max(200),
+  { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' },
+);
 
 const attempt = written(
   z

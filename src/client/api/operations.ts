@@ -80,7 +80,7 @@ export interface Operations {
   /** The spans of a task: `GET /api/tasks/{id}/trace`. */
   getTrace(id: string, options?: CallOptions): Promise<readonly Span[]>;
   /** Compare two attempts or two tasks: `GET /api/tasks/{id}/compare`. */
-  compareTask(id: string, query?: CompareTaskQuery, options?: CallOptions): Promise<Comparison>;
+  compareTask(id: string, query: CompareTaskQuery, options?: CallOptions): Promise<Comparison>;
   /** The stages of the webhook of a task: `GET /api/tasks/{id}/logs/webhook-flow`. */
   getWebhookFlow(id: string, query?: GetWebhookFlowQuery, options?: CallOptions): Promise<readonly StageLine[]>;
   /** The output of the agent of a task: `GET /api/tasks/{id}/logs/agent-output`. */

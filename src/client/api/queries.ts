@@ -56,7 +56,7 @@ type SubmitTaskBody = {
 type StreamTaskQuery = { readonly after?: string | undefined };
 
 type CompareTaskQuery = {
-  readonly with?: string | undefined;
+  readonly with: string;
   readonly attempt?: number | undefined;
   readonly with_attempt?: number | undefined;
   readonly rows?: 'different' | 'all' | undefined;
