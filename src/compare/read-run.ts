@@ -6,7 +6,7 @@ import type { CompareReader } from './compare-reader.ts';
 import type { RunEntry, RunRecord } from './run-record.ts';
 import { readSteps, type TaskStep } from './task-steps.ts';
 import { readToolCalls } from './tool-calls.ts';
-import { nameOf, numbersOnly } from './values.ts';
+import { nameOf, numberOrNull } from './values.ts';
 
 /** Entries of a side in memory. Each takes some hundred bytes; the others are counted. */
 const ENTRIES_MAX = 20_000;
@@ -86,10 +86,10 @@ function amountsOf(steps: readonly TaskStep[], result: JsonObject | undefined): 
   if (result !== undefined) {
     const metrics = objectOf(result.metrics);
     return {
-      seconds: numbersOnly(metrics.duration_seconds) ?? whole,
-      costUsd: numbersOnly(metrics.cost_usd),
-      inputTokens: numbersOnly(metrics.input_tokens),
-      outputTokens: numbersOnly(metrics.output_tokens),
+      seconds: numberOrNull(metrics.duration_seconds) ?? whole,
+      costUsd: numberOrNull(metrics.cost_usd),
+      inputTokens: numberOrNull(metrics.input_tokens),
+      outputTokens: numberOrNull(metrics.output_tokens),
       amountsFrom: 'result',
     };
   }

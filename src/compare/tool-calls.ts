@@ -4,7 +4,7 @@ import { type JsonObject, type JsonValue, parseObject, toJsonValue } from '../mo
 import { sha256 } from '../model/sha256.ts';
 import type { CompareReader } from './compare-reader.ts';
 import type { RunEntry } from './run-record.ts';
-import { nameOf, numbersOnly, textOrNull } from './values.ts';
+import { nameOf, numberOrNull, textOrNull } from './values.ts';
 
 /** A line that may be a call or a result. Most lines are neither, and need not be parsed. */
 const MAY_BE_TOOL = /"type"\s*:\s*"tool_/;
@@ -81,7 +81,7 @@ class ToolCalls {
     const call = place === undefined ? undefined : this.entries[place];
     if (place === undefined || call === undefined) return;
     this.#open.delete(id);
-    const ms = numbersOnly(Date.parse(textOrNull(line.timestamp) ?? '') - Date.parse(call.at));
+    const ms = numberOrNull(Date.parse(textOrNull(line.timestamp) ?? '') - Date.parse(call.at));
     this.entries[place] = {
       ...call,
       seconds: ms === null ? null : Math.max(0, ms) / 1_000,

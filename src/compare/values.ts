@@ -14,6 +14,6 @@ export function nameOf(value: unknown, max: number = NAME_MAX): string | null {
   return `${firstOfText(text, max)}... (${text.length} characters, ${sha256(text).slice(0, 8)})`;
 }
 
-export function numbersOnly(value: unknown): number | null {
+export function numberOrNull(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
