@@ -11,7 +11,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['config', 'model'],
   ['system'],
   ['redact'],
-  ['record', 'project', 'journal'],
+  ['record', 'project', 'journal', 'compare'],
   ['export', 'receive', 'store', 'search', 'archive', 'notify', 'serve'],
   ['mcp', 'webhooks', 'queue', 'agent'],
   ['trail'],

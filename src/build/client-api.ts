@@ -2,7 +2,7 @@ import { isJsonObject, type JsonObject, type JsonValue, objectOf } from '../mode
 import type { AnswerContent, Endpoint } from '../serve/contract/endpoint.ts';
 import { ENDPOINTS } from '../serve/contract/endpoints.ts';
 import { componentSchemas, jsonSchemaOf } from '../serve/contract/json-schema.ts';
-import { bodySchema, querySchemas } from '../serve/contract/openapi.ts';
+import { bodySchema, querySchemas, requiredParameters } from '../serve/contract/openapi.ts';
 
 const NOTE =
   '// Made by `npm run docs:rest` from the definitions in `src/serve/contract`. Changes here are lost.\n';
@@ -27,7 +27,9 @@ export function queriesFile(): string {
     const query = Object.entries(querySchemas(endpoint));
     const body = bodySchema(endpoint);
     return [
-      ...(query.length > 0 ? [`type ${queryName(endpoint)} = ${optionalFields(query)};\n`] : []),
+      ...(query.length > 0
+        ? [`type ${queryName(endpoint)} = ${queryType(query, requiredParameters(endpoint))};\n`]
+        : []),
       ...(body ? [`type ${bodyName(endpoint)} = ${typeOf(body, '')};\n`] : []),
     ];
   });
@@ -66,19 +68,24 @@ export function operationsFile(): string {
 
 function methodOf(endpoint: Endpoint, answer: string): string {
   const { name, method, path, summary, body, query } = endpoint;
+  const isQueryNeeded = requiredParameters(endpoint).length > 0;
   const parameters = [
     ...[...path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => `${parameter}: string`),
     ...(body ? [`body: ${bodyName(endpoint)}`] : []),
-    ...(query ? [`query?: ${queryName(endpoint)}`] : []),
+    ...(query ? [`query${isQueryNeeded ? '' : '?'}: ${queryName(endpoint)}`] : []),
     `options?: ${isStream(endpoint) ? 'StreamOptions' : 'CallOptions'}`,
   ];
   const signature = `${name}(${parameters.join(', ')}): ${answer};`;
   return `  /** ${summary}: \`${method} ${path}\`. */\n  ${signature}\n`;
 }
 
-function optionalFields(fields: readonly [string, JsonObject][]): string {
+function queryType(fields: readonly [string, JsonObject][], required: readonly string[]): string {
   return fieldsOf(
-    fields.map(([name, schema]) => [`readonly ${name}?`, `${typeOf(schema, '  ')} | undefined`]),
+    fields.map(([name, schema]) =>
+      required.includes(name)
+        ? [`readonly ${name}`, typeOf(schema, '  ')]
+        : [`readonly ${name}?`, `${typeOf(schema, '  ')} | undefined`],
+    ),
     '',
   );
 }

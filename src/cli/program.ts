@@ -5,6 +5,7 @@ import { TASK_STATUSES } from '../model/documents.ts';
 import { STATS_GROUPS, TASK_SORTS } from '../model/task-reading.ts';
 import { WORKFLOW_SORTS } from '../model/workflow.ts';
 import { readVersion } from '../system/version.ts';
+import type { DiffFlags } from './diff.ts';
 import { reportError } from './exit-code.ts';
 import { completeHelp, helpOf, termOf } from './help.ts';
 import type { LogsFlags } from './logs.ts';
@@ -218,6 +219,15 @@ function addTasks(program: Command, ends: Ends): void {
     .option('--json', 'print the lines as they are stored')
     .action(async (taskId: string | undefined, flags: LogsFlags) =>
       ends(await (await import('./logs.ts')).printLogs(taskId, flags)),
+    );
+  withDirectory(program.command('diff <a> <b>'))
+    .description('show two tasks, or two attempts of one, side by side')
+    .option('--attempt <number>', 'the attempt of a (default: its last one)')
+    .option('--with-attempt <number>', 'the attempt of b, where b is a task (default: its last one)')
+    .option('--all', 'also what is the same')
+    .option('--json', 'print JSON')
+    .action(async (a: string, b: string, flags: DiffFlags) =>
+      ends(await (await import('./diff.ts')).printDiff(a, b, flags)),
     );
   addMcp(program, ends);
 }

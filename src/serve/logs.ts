@@ -4,6 +4,7 @@ import { checkId } from '../model/ids.ts';
 import { type JsonObject, objectOf } from '../model/json.ts';
 import type { Flow, TaskDocument, TaskFlow } from '../model/task-reading.ts';
 import { taskTraceLinks } from '../model/trace-url.ts';
+import { compareRoutes } from './compare.ts';
 import { type OpenApiPlace, openApiRoutes } from './contract/show.ts';
 import { checkPageRequest, type Intake, readTaskOrder } from './intake.ts';
 import { arrayText, type JsonEntry, objectText, sendJson, streamJson } from './json-response.ts';
@@ -75,6 +76,7 @@ export function serveLogs(options: ServeLogsOptions): LogsHandler {
     '/tasks/:id/trace': { GET: showTrace(reader) },
     '/tasks/:id/cancel': { POST: cancelTask(intake) },
     '/tasks/:id/logs/full': { GET: showFull(reader) },
+    ...compareRoutes(reader),
     ...workflowRoutes(reader, traceUrls),
     ...webhookRoutes(reader),
     ...notificationRoutes(reader),

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { restPage } from '../../src/build/rest-page.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { ENDPOINTS } from '../../src/serve/contract/endpoints.ts';
-import { querySchemas } from '../../src/serve/contract/openapi.ts';
+import { querySchemas, requiredParameters } from '../../src/serve/contract/openapi.ts';
 import type { Methods } from '../../src/serve/routes.ts';
 import { type Service, startService } from '../../src/service/start.ts';
 import { until } from '../support/until.ts';
@@ -123,11 +123,15 @@ test('docs/rest.md documents every field of responses that are not stored files'
   expect(found.filter((name) => !words.has(name) && !ofEvents.includes(name))).toEqual([]);
 });
 
+/** Beside each other parameter. */
+const REQUIRED: Readonly<Record<string, string>> = { with: 'w' };
+
 const VALUES: Readonly<Record<string, string>> = {
   ...{ status: 'completed', outcome: 'accepted', type: 'step_start' },
   ...{ since: '2026-01-01', until: '2026-01-01T00:00:00Z', limit: '5', tail: '5', list: 'true' },
   ...{ cost_min: '0.5', cost_max: '2', duration_min: '1', duration_max: '60' },
   ...{ state: 'pending', sort: 'cost', group_by: 'day,agent', q: 'word%20cost:%3E1' },
+  ...{ attempt: '1', with_attempt: '1', rows: 'all' },
 };
 
 /** Of lists with other fields than that of tasks. */
@@ -143,8 +147,13 @@ test.each(ENDPOINTS.filter(({ query }) => query !== undefined))(
     const path = route.path.replace('{id}', 'w');
     const [, , list = ''] = path.split('/');
     const values: Readonly<Record<string, string>> = { ...VALUES, ...OWN_VALUES[list] };
+    const required = requiredParameters(route);
     for (const name of Object.keys(querySchemas(route))) {
-      const { status, text } = await answerOf('GET', `${path}?${name}=${values[name] ?? 'x'}`);
+      const others = required.filter((one) => one !== name).map((one) => `&${one}=${REQUIRED[one]}`);
+      const { status, text } = await answerOf(
+        'GET',
+        `${path}?${name}=${values[name] ?? 'x'}${others.join('')}`,
+      );
       const { detail = '' } = JSON.parse(text || '{}') as { detail?: string };
       // A malformed cursor is rejected with another message than an unknown parameter.
       if (['cursor', 'after'].includes(name)) expect(detail).not.toContain('nrecognized');

@@ -1,6 +1,7 @@
 // Made by `npm run docs:rest` from the definitions in `src/serve/contract`. Changes here are lost.
 import type { CallOptions, Operation, StreamOptions } from '../operation.ts';
 import type {
+  CompareTaskQuery,
   GetAgentOutputQuery,
   GetStatsQuery,
   GetWebhookFlowQuery,
@@ -17,6 +18,7 @@ import type {
   SubmitTaskBody,
 } from './queries.ts';
 import type {
+  Comparison,
   Delivery,
   DeliveryPage,
   FinalResult,
@@ -77,6 +79,8 @@ export interface Operations {
   >;
   /** The spans of a task: `GET /api/tasks/{id}/trace`. */
   getTrace(id: string, options?: CallOptions): Promise<readonly Span[]>;
+  /** Compare two attempts or two tasks: `GET /api/tasks/{id}/compare`. */
+  compareTask(id: string, query: CompareTaskQuery, options?: CallOptions): Promise<Comparison>;
   /** The stages of the webhook of a task: `GET /api/tasks/{id}/logs/webhook-flow`. */
   getWebhookFlow(id: string, query?: GetWebhookFlowQuery, options?: CallOptions): Promise<readonly StageLine[]>;
   /** The output of the agent of a task: `GET /api/tasks/{id}/logs/agent-output`. */
@@ -161,6 +165,7 @@ export const OPERATIONS: Readonly<Record<keyof Operations, Operation>> = {
   getInput: { method: 'GET', path: '/api/tasks/{id}/logs/input', answer: 'json' },
   streamTask: { method: 'GET', path: '/api/tasks/{id}/stream', answer: 'events', hasQuery: true },
   getTrace: { method: 'GET', path: '/api/tasks/{id}/trace', answer: 'json' },
+  compareTask: { method: 'GET', path: '/api/tasks/{id}/compare', answer: 'json', hasQuery: true },
   getWebhookFlow: { method: 'GET', path: '/api/tasks/{id}/logs/webhook-flow', answer: 'json', hasQuery: true, paging: 'link' },
   getAgentOutput: { method: 'GET', path: '/api/tasks/{id}/logs/agent-output', answer: 'json', hasQuery: true, paging: 'link' },
   getFinalResult: { method: 'GET', path: '/api/tasks/{id}/logs/final-result', answer: 'json' },

@@ -55,6 +55,13 @@ type SubmitTaskBody = {
 
 type StreamTaskQuery = { readonly after?: string | undefined };
 
+type CompareTaskQuery = {
+  readonly with: string;
+  readonly attempt?: number | undefined;
+  readonly with_attempt?: number | undefined;
+  readonly rows?: 'different' | 'all' | undefined;
+};
+
 type GetWebhookFlowQuery = {
   readonly after?: string | undefined;
   readonly before?: string | undefined;
@@ -151,6 +158,7 @@ export type {
   GetStatsQuery,
   SubmitTaskBody,
   StreamTaskQuery,
+  CompareTaskQuery,
   GetWebhookFlowQuery,
   GetAgentOutputQuery,
   StreamQuery,

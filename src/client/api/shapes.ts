@@ -26,6 +26,54 @@ type Books = {
   }>>;
 };
 
+type ComparedDifference = {
+  readonly difference: 'status' | 'result' | 'error' | 'seconds' | 'cost_usd' | 'input_tokens' | 'output_tokens' | 'artifacts' | 'calls' | 'failed_calls';
+  readonly a: number | string | null;
+  readonly b: number | string | null;
+  readonly b_minus_a?: number | null;
+  readonly phase?: string | null;
+  readonly step?: string;
+  readonly tool?: string;
+  readonly artifact?: string;
+};
+
+type ComparedEntry = {
+  readonly number: number;
+  readonly kind: 'phase' | 'step' | 'tool';
+  readonly name: string;
+  readonly phase?: string | null;
+  readonly at: string;
+  readonly seconds: number | null;
+  readonly failed: boolean;
+  readonly event_id?: string;
+};
+
+type ComparedRow = {
+  readonly number: number;
+  readonly differs: readonly ('entry' | 'input' | 'result' | 'outcome')[];
+  readonly a: ComparedEntry | null;
+  readonly b: ComparedEntry | null;
+};
+
+type ComparedSide = {
+  readonly task_id: string;
+  readonly attempt: number;
+  readonly status: string | null;
+  readonly entries: number;
+  readonly amounts_from: 'result' | 'spans';
+};
+
+type Comparison = {
+  readonly a: ComparedSide;
+  readonly b: ComparedSide;
+  readonly first_divergence: ComparedRow | null;
+  readonly differences: readonly ComparedDifference[];
+  readonly differences_left_out: number;
+  readonly rows: readonly ComparedRow[];
+  readonly rows_left_out: number;
+  readonly cut: { readonly a: number; readonly b: number } | null;
+};
+
 type Completeness = {
   readonly missing_phase: boolean;
   readonly missing_step: boolean;
@@ -553,6 +601,11 @@ type WorkflowState = {
 
 export type {
   Books,
+  ComparedDifference,
+  ComparedEntry,
+  ComparedRow,
+  ComparedSide,
+  Comparison,
   Completeness,
   Delivery,
   DeliveryPage,

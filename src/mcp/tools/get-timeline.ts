@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { readSteps, type TaskStep } from '../../compare/task-steps.ts';
 import { TasktrailError } from '../../errors.ts';
 import { isTerminal } from '../../model/documents.ts';
 import { checkId, isWorkflowId } from '../../model/ids.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
 import type { McpReader } from '../mcp-reader.ts';
-import { readSteps, type TaskStep } from '../task-steps.ts';
 import { defineTool, type Tool, type ToolContext } from '../tool.ts';
 import { Rows } from '../tool-answer.ts';
 import { cursor, linkOf, rowLimit, taskId } from '../tool-arguments.ts';
@@ -74,7 +74,7 @@ async function readEntries(
   metadata: JsonObject,
   { reader, signal }: ToolContext,
 ): Promise<{ readonly entries: Entry[]; readonly title: string }> {
-  const { steps, others, leftOut } = await readSteps(reader, id, signal);
+  const { steps, others, leftOut } = await readSteps(reader, id, { signal });
   const stages = await readStages(reader, id);
   const open = isTerminal(metadata.status) ? [] : await readOpen(reader, metadata);
   const entries = [...taskEntries(metadata), ...stages, ...steps.map(entryOf), ...open];

@@ -85,9 +85,15 @@ function pathParameters({ path }: Endpoint): readonly JsonObject[] {
 }
 
 function queryParameters(endpoint: Endpoint): readonly JsonObject[] {
+  const required = requiredParameters(endpoint);
   return Object.entries(querySchemas(endpoint)).map(([name, schema]) => {
     const { description, ...rest } = schema;
-    return { name, in: 'query', ...(description !== undefined && { description }), schema: rest };
+    return {
+      ...{ name, in: 'query' },
+      ...(required.includes(name) && { required: true }),
+      ...(description !== undefined && { description }),
+      schema: rest,
+    };
   });
 }
 
@@ -97,6 +103,12 @@ export function querySchemas({ query }: Endpoint): Readonly<Record<string, JsonO
   const { properties } = jsonSchemaOf(query, 'input');
   const entries = isJsonObject(properties) ? Object.entries(properties) : [];
   return Object.fromEntries(entries.filter((entry): entry is [string, JsonObject] => isJsonObject(entry[1])));
+}
+
+/** The names of the query parameters that must be given. */
+export function requiredParameters({ query }: Endpoint): readonly string[] {
+  const { required } = query === undefined ? {} : jsonSchemaOf(query, 'input');
+  return Array.isArray(required) ? required.filter((name) => typeof name === 'string') : [];
 }
 
 /** The JSON Schema of the body of an endpoint. */

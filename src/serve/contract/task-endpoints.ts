@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { compareQuery } from '../compare.ts';
 import { taskOrderBody } from '../intake.ts';
 import { streamQuery, tasksStreamQuery } from '../stream/stream-query.ts';
 import { windowQuery } from '../stream/window-query.ts';
 import { statsQuery, taskListQuery } from '../task-query.ts';
 import { deliveryListQuery } from '../webhooks.ts';
+import { comparison } from './compare-shapes.ts';
 import { type Endpoint, type EndpointAnswer, type HeaderName, json } from './endpoint.ts';
 import {
   accepted,
@@ -145,6 +147,17 @@ export const TASK_ENDPOINTS: readonly Endpoint[] = [
     summary: 'The spans of a task',
     answer: 'an array of its spans, each with `span_id` and `parent_span_id`; `[]` when there are none',
     answers: { 200: json('the spans', z.array(span), SKIPPED) },
+    errors: OF_TASK,
+  },
+  {
+    name: 'compareTask',
+    method: 'GET',
+    path: '/api/tasks/{id}/compare',
+    summary: 'Compare two attempts or two tasks',
+    query: compareQuery,
+    answer:
+      '`{a, b, first_divergence, differences, rows, cut}`: `with`, a task or the number of an attempt, beside this task ([side by side](#side-by-side))',
+    answers: { 200: json('what differs', comparison) },
     errors: OF_TASK,
   },
   {

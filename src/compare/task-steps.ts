@@ -1,7 +1,7 @@
 import { attemptIn } from '../model/attempt.ts';
 import { ATTR } from '../model/attributes.ts';
 import { type JsonObject, objectOf, parseObject } from '../model/json.ts';
-import type { McpReader } from './mcp-reader.ts';
+import type { CompareReader } from './compare-reader.ts';
 
 /** Steps in memory. Each takes some hundred bytes; the others are counted. */
 const STEPS_MAX = 20_000;
@@ -30,14 +30,21 @@ export interface TaskStep {
 
 export interface TaskSteps {
   readonly steps: readonly TaskStep[];
-  /** Spans of other kinds, and of programs that the task has started. */
+  /** Spans that are not kept, of other kinds, and of programs that the task has started. */
   readonly others: number;
   /** Steps for which there was no room. */
   readonly leftOut: number;
 }
 
 /** The steps of a task in the order of its trace, which is that of their ends. */
-export async function readSteps(reader: McpReader, taskId: string, signal: AbortSignal): Promise<TaskSteps> {
+export async function readSteps(
+  reader: Pick<CompareReader, 'openTrace'>,
+  taskId: string,
+  {
+    signal,
+    isKept = () => true,
+  }: { readonly signal: AbortSignal; readonly isKept?: (step: TaskStep) => boolean },
+): Promise<TaskSteps> {
   const flow = await reader.openTrace(taskId);
   if (flow === undefined) return { steps: [], others: 0, leftOut: 0 };
   const steps: TaskStep[] = [];
@@ -47,7 +54,7 @@ export async function readSteps(reader: McpReader, taskId: string, signal: Abort
     for await (const line of flow.lines()) {
       signal.throwIfAborted();
       const step = stepOf(parseObject(line) ?? {});
-      if (step === undefined) others += 1;
+      if (step === undefined || !isKept(step)) others += 1;
       else if (steps.length < STEPS_MAX) steps.push(step);
       else leftOut += 1;
     }

@@ -1,0 +1,106 @@
+import type { ServerResponse } from 'node:http';
+import { z } from 'zod';
+import { COMPARED_ROWS, type ComparedRows, type Comparison, compareRuns } from '../compare/compare-runs.ts';
+import type { RunName } from '../compare/read-run.ts';
+import { sideOfText } from '../compare/side-name.ts';
+import { ATTEMPT_MAX, attemptIn } from '../model/attempt.ts';
+import { checkId } from '../model/ids.ts';
+import { written } from './contract/parameter.ts';
+import { sendJson } from './json-response.ts';
+import { readQuery } from './query.ts';
+import type { Reader } from './reader.ts';
+import type { Answer, Methods } from './routes.ts';
+
+const ATTEMPT_RULE = `must be a number from 1 to ${ATTEMPT_MAX}`;
+
+/** `checkId` says what is wrong with an id. */
+const side = written(
+  z.string({ error: 'name a task, or an attempt of this one' }).min(1, 'must not be empty').max(200),
+  { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$' },
+);
+
+const attempt = written(
+  z
+    .string()
+    .regex(/^\d{1,9}$/, ATTEMPT_RULE)
+    .transform(Number)
+    .refine((value) => attemptIn(value) !== undefined, ATTEMPT_RULE)
+    .optional(),
+  { type: 'integer', minimum: 1, maximum: ATTEMPT_MAX },
+);
+
+interface CompareQuery {
+  readonly with: string;
+  readonly attempt?: number | undefined;
+  readonly with_attempt?: number | undefined;
+  readonly rows?: ComparedRows | undefined;
+}
+
+/** The parameters of a comparison. */
+export const compareQuery: z.ZodType<CompareQuery> = z
+  .strictObject({
+    with: side,
+    attempt,
+    with_attempt: attempt,
+    rows: z.enum(COMPARED_ROWS, { error: `must be one of ${COMPARED_ROWS.join(', ')}` }).optional(),
+  })
+  .refine((query) => query.with_attempt === undefined || sideOfText(query.with).attempt === undefined, {
+    path: ['with_attempt'],
+    message: 'with is an attempt already',
+  });
+
+/** `/tasks/:id/compare`: two attempts of a task, or two tasks, side by side. */
+export function compareRoutes(reader: Reader): Readonly<Record<string, Methods>> {
+  return { '/tasks/:id/compare': { GET: showComparison(reader) } };
+}
+
+function showComparison(reader: Reader): Answer {
+  return async (req, res) => {
+    const id = checkId('task id', req.params.id);
+    const query = readQuery(req.url ?? '', compareQuery);
+    const value = await compareFor(res, reader, id, query);
+    if (value !== undefined) sendJson(res, { status: 200, value });
+  };
+}
+
+/** Undefined when the client has gone: two large files are not read for a client that has left. */
+async function compareFor(
+  res: ServerResponse,
+  reader: Reader,
+  id: string,
+  query: CompareQuery,
+): Promise<Comparison | undefined> {
+  const gone = new AbortController();
+  const leave = (): void => gone.abort();
+  res.once('close', leave);
+  try {
+    return await compareRuns(reader, sidesOf(id, query), {
+      signal: gone.signal,
+      rows: query.rows,
+      words: wordsOf(query),
+    });
+  } catch (error) {
+    if (gone.signal.aborted) return undefined;
+    throw error;
+  } finally {
+    res.off('close', leave);
+  }
+}
+
+function sidesOf(id: string, query: CompareQuery): readonly [RunName, RunName] {
+  const other = sideOfText(query.with);
+  return [
+    { taskId: id, attempt: query.attempt },
+    other.attempt === undefined
+      ? { taskId: checkId('with', query.with), attempt: query.with_attempt }
+      : { taskId: id, attempt: other.attempt },
+  ];
+}
+
+function wordsOf(query: CompareQuery): NonNullable<Parameters<typeof compareRuns>[2]['words']> {
+  const isAttempt = sideOfText(query.with).attempt !== undefined;
+  return {
+    a: { task: '', attempt: 'attempt: ' },
+    b: { task: 'with: ', attempt: isAttempt ? 'with: ' : 'with_attempt: ' },
+  };
+}
