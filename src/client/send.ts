@@ -69,11 +69,18 @@ export async function answerOf(response: Response, { answer }: Operation): Promi
   }
 }
 
+/** A path without the slashes at its end. */
+function withoutSlashes(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === '/') end -= 1;
+  return path.slice(0, end);
+}
+
 function urlOf({ url = 'http://127.0.0.1:8000', apiPath = '/api' }: ClientOptions, call: Call): string {
-  const base = String(url).replace(/\/+$/, '');
+  const base = withoutSlashes(String(url));
   const ids = [...call.ids];
   const path = call.operation.path
-    .replace(/^\/api(?=\/)/, apiPath.replace(/\/+$/, ''))
+    .replace(/^\/api(?=\/)/, withoutSlashes(apiPath))
     .replaceAll(/\{\w+\}/g, () => segment(ids.shift()));
   const query = queryText(call.query ?? {});
   return `${base}${path}${query === '' ? '' : `?${query}`}`;

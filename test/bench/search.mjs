@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { IndexKeeper } from '../../dist/search/index/index-keeper.js';
-import { loadDriver } from '../../dist/search/index/load-driver.js';
+import { loadDriver } from '../../dist/search/index/driver/load-driver.js';
 import { listByIndex } from '../../dist/search/list/index-list.js';
 import { createTaskLists } from '../../dist/search/list/task-lists.js';
 import { countByIndex, createTaskStats } from '../../dist/search/stats/task-stats.js';

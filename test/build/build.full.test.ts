@@ -76,7 +76,7 @@ test('a build that fails leaves dist as it was', () => {
   }
   expect(readFileSync(join(dir, 'dist/errors.js'), 'utf8')).toBe(before);
   expect(readdirSync(dir).filter((name) => name.startsWith('dist'))).toEqual(['dist']);
-});
+}, 180_000);
 
 test('npx finds the command and does not build again', () => {
   expect(build().status).toBe(0);

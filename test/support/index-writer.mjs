@@ -1,6 +1,7 @@
 // Writes tasks into an index until it is killed: `node index-writer.mjs <driver> <directory>`.
+
+import { loadDriver } from '../../dist/search/index/driver/load-driver.js';
 import { openIndexFile } from '../../dist/search/index/index-file.js';
-import { loadDriver } from '../../dist/search/index/load-driver.js';
 import { TaskIndex } from '../../dist/search/index/task-index.js';
 
 const [, , name, dir] = process.argv;
@@ -15,10 +16,10 @@ for (let n = index.count(); ; n += 16) {
 }
 
 function taskOf(n) {
-  const words = new Set([
+  const words = [
     'everywhere',
     ...Array.from({ length: 300 }, (_, k) => `w${(n * 7_919 + k * 104_729) % 50_000}`),
-  ]);
+  ].join(' ');
   const unknown = {
     source: null,
     provider: null,
