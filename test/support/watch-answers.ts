@@ -8,7 +8,7 @@ import type { Contract, SeenAnswer } from './contract.ts';
 const BODY_BYTES_MAX = 2_097_152;
 
 /** Of all answers that are open: tests measure the memory of the server in this process. */
-const HELD_BYTES_MAX = 16_777_216;
+const HELD_BYTES_MAX = 4_194_304;
 
 /** Answers of one test; loads of requests are alike. */
 const ANSWERS_MAX = 2_000;
