@@ -13,6 +13,7 @@ import { closeTask } from '../record/task/absent-task.ts';
 import { prepareTask, type QueuedTask } from '../record/task/queued-task.ts';
 import type { CancelAnswer, Intake, TaskOrder } from '../serve/intake.ts';
 import type { Reader } from '../serve/reader.ts';
+import { hasTaskDir } from '../store/task-file.ts';
 import { cancelWorkflows, findOpenWorkflows } from '../trail/lost-workflow.ts';
 import { planFor } from './commands.ts';
 
@@ -22,6 +23,7 @@ import { planFor } from './commands.ts';
  */
 const SETTLE_MS = 1_000;
 const SETTLE_POLL_MS = 50;
+const STORED_POLL_MS = 10;
 
 /** Remembered task ids, twice the capacity of the in-process queue: older tasks have ended or are in the files. */
 const OWN_MAX = 20_000;
@@ -87,7 +89,19 @@ export class TaskIntake implements Intake {
     const task = prepareTask(input, { isHeld: true });
     await this.enqueue(task, requested);
     await activeRecorder()?.synced();
+    await this.#stored(task.id);
     return { taskId: task.id };
+  }
+
+  /** The answer names the address of the task: it is there when the answer is, unless the store is far behind. */
+  async #stored(taskId: string): Promise<void> {
+    const { logDir, store } = this.#options.config;
+    if (!store) return;
+    const endMs = performance.now() + SETTLE_MS;
+    while (performance.now() < endMs) {
+      if (await hasTaskDir(logDir, taskId).catch(() => true)) return;
+      await delay(STORED_POLL_MS);
+    }
   }
 
   async enqueue(task: QueuedTask, requested: Requested): Promise<void> {
