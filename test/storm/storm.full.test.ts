@@ -1,37 +1,6 @@
 import { expect, test } from 'vitest';
 import { noImageReason } from '../support/disk-image.ts';
-import { findRedis } from '../support/redis.ts';
-import { noMountReason } from './parts/disk.ts';
-import type { RoundResult } from './round.ts';
-import { runStorm, type StormOptions } from './storm.ts';
-
-const SECONDS = 25;
-
-/** One round. Fails with all that it has printed. */
-async function round(
-  options: Pick<StormOptions, 'seed' | 'groups' | 'everyMs'> & Partial<StormOptions>,
-): Promise<RoundResult> {
-  const printed: string[] = [];
-  const rounds = await runStorm({
-    minutes: SECONDS / 60,
-    roundSeconds: SECONDS,
-    queue: 'memory',
-    firstRound: 1,
-    keep: false,
-    print: (line) => void printed.push(line),
-    ...options,
-  });
-  const [result] = rounds;
-  if (result === undefined) throw new Error('there was no round');
-  expect(result.violations, printed.join('\n')).toEqual([]);
-  return result;
-}
-
-function count({ actions }: RoundResult, kind: RegExp): number {
-  return Object.entries(actions).reduce((sum, [name, n]) => sum + (kind.test(name) ? n : 0), 0);
-}
-
-const TIMEOUT = { timeout: 600_000 };
+import { count, round, TIMEOUT } from './short-round.ts';
 
 /** Kills, cuts and forged records. `npm run test:storm` has all of them together. */
 test(
@@ -50,32 +19,8 @@ test('a short storm of services that are stopped, replaced and go on', TIMEOUT, 
   const result = await round({ seed: 'pause', groups: new Set(['stops']), everyMs: 2_500 });
   expect(result.counts.acknowledged).toBeGreaterThan(10);
   expect(result.counts.foundOnce).toBe(result.counts.acknowledged);
-  expect(count(result, /^stop-service$/)).toBeGreaterThan(0);
-  expect(count(result, /^takeover$/)).toBeGreaterThan(0);
+  expect(count(result, /^stop-/)).toBeGreaterThan(0);
 });
-
-test.skipIf(noMountReason() !== undefined)(
-  'a short storm of a disk that is full or read-only for moments, and kills',
-  TIMEOUT,
-  async () => {
-    const result = await round({ seed: 'ci-disk-c', groups: new Set(['disk', 'kills']), everyMs: 700 });
-    expect(result.counts.acknowledged).toBeGreaterThan(10);
-    expect(count(result, /^disk-/)).toBeGreaterThan(0);
-  },
-);
-
-test.skipIf('missing' in findRedis())(
-  'a short storm of a Redis that is killed and stopped, with its workers and services',
-  TIMEOUT,
-  async () => {
-    const groups = new Set(['redis', 'kills', 'signals'] as const);
-    const result = await round({ seed: 'ci-redis-a', groups, everyMs: 700, queue: 'redis' });
-    expect(result.features).toContain('redis');
-    expect(result.counts.acknowledged).toBeGreaterThan(10);
-    expect(result.counts.foundOnce).toBe(result.counts.acknowledged);
-    expect(count(result, /^(?:redis-|kill-)/)).toBeGreaterThan(5);
-  },
-);
 
 test.skipIf(noImageReason() !== undefined)(
   'a short storm of power cuts loses nothing that was synced, and doubles nothing',
@@ -84,7 +29,5 @@ test.skipIf(noImageReason() !== undefined)(
     const result = await round({ seed: 'power', groups: new Set(['power', 'network']), everyMs: 800 });
     expect(result.counts.acknowledged).toBeGreaterThan(10);
     expect(count(result, /^power-cut$/)).toBeGreaterThan(1);
-    // Not records alone: a `run` that ended with 0 is there afterwards.
-    expect(result.counts.byKind.run).toBeGreaterThan(0);
   },
 );
