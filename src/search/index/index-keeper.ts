@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf, TasktrailError } from '../../errors.ts';
 import { mapBounded } from '../../system/files/map-bounded.ts';
 import { checkLease } from '../../system/lease-guard.ts';
@@ -11,6 +10,7 @@ import { indexInode, markLeft, openIndexFile, removeIndex, takeBack } from './in
 import type { IndexState } from './index-state.ts';
 import { Pause } from './pause.ts';
 import { readTask } from './read-task.ts';
+import { Settled } from './settled.ts';
 import { type IndexedTask, isSameVersion, type KnownVersions, TaskIndex } from './task-index.ts';
 import { TextMerging } from './text-merging.ts';
 
@@ -83,7 +83,7 @@ export class IndexKeeper {
   #isHurried = false;
   #isWriting = false;
   readonly #pause = new Pause();
-  #settled: (() => void)[] = [];
+  readonly #settled = new Settled();
   #running: Promise<void> | undefined;
 
   constructor(options: IndexKeeperOptions) {
@@ -122,13 +122,7 @@ export class IndexKeeper {
     if (this.state.waiting === 0 && !this.#isWriting && this.#isComplete) return;
     this.#isHurried = true;
     this.#pause.end();
-    const end = new AbortController();
-    const written = new Promise<void>((resolve) => this.#settled.push(resolve));
-    await Promise.race([
-      written,
-      delay(withinMs, undefined, { ref: false, signal: end.signal }).catch(() => {}),
-    ]);
-    end.abort();
+    await this.#settled.wait(withinMs);
   }
 
   /** Calls `read` with the whole index. Undefined while there is none, or it cannot be written: the files have to be read. */
@@ -181,7 +175,7 @@ export class IndexKeeper {
     }
     if (this.#waiting.size === 0) {
       this.#markComplete(index);
-      for (const resolve of this.#settled.splice(0)) resolve();
+      this.#settled.reached();
       this.#isHurried = false;
       this.#publish();
       if (this.#merging.step(index, this.#indexed) || this.#isClosed) return;

@@ -36,6 +36,15 @@ const asLink = (path: string): void => {
   symlinkSync('/etc/passwd', path);
 };
 
+function untilLocked(keeper: IndexKeeper): Promise<void> {
+  return expect
+    .poll(async () => {
+      await keeper.settle(10);
+      return keeper.state.problem;
+    })
+    .toMatch(/locked|busy/);
+}
+
 describe.each((await loadDrivers()).map((driver) => [driver.name, driver] as const))('%s', (_, driver) => {
   test('what changes is found, what is removed is not', async () => {
     const dir = await tempDir();
@@ -159,12 +168,7 @@ describe.each((await loadDrivers()).map((driver) => [driver.name, driver] as con
     other.exec('BEGIN EXCLUSIVE');
     writeTask(dir, { id: 'task-b', message: 'words' });
     keeper.note(['task-b']);
-    await expect
-      .poll(async () => {
-        await keeper.settle(10);
-        return keeper.state.problem;
-      })
-      .toMatch(/locked|busy/);
+    await untilLocked(keeper);
     expect(await keeper.use((index) => index.count())).toBeUndefined();
     other.exec('ROLLBACK');
     other.close();
@@ -191,12 +195,7 @@ describe.each((await loadDrivers()).map((driver) => [driver.name, driver] as con
     other.all('SELECT n FROM task', []);
     writeTask(dir, { id: 'task-b', message: 'words' });
     keeper.note(['task-b']);
-    await expect
-      .poll(async () => {
-        await keeper.settle(10);
-        return keeper.state.problem;
-      })
-      .toMatch(/locked|busy/);
+    await untilLocked(keeper);
     expect(await keeper.use((index) => index.count())).toBeUndefined();
     other.exec('ROLLBACK');
     other.close();

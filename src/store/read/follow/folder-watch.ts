@@ -2,6 +2,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { basename } from 'node:path';
 import { lstatIfPresent } from '../../../system/optional-files.ts';
 import { gzipPath } from '../../compress.ts';
+import { ChangeSignal } from './change-signal.ts';
 
 /** Changes within this time are one: a store that writes four files wakes its readers once. */
 const GATHER_MS = 5;
@@ -17,8 +18,7 @@ export class FolderWatch {
   readonly #names: readonly string[] | undefined;
   /** Reported when the folder itself is removed. */
   readonly #own: string;
-  #version = 0;
-  #waiting = new Set<() => void>();
+  readonly #changes = new ChangeSignal();
   #watcher: FSWatcher | undefined;
   #gathering: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -39,21 +39,12 @@ export class FolderWatch {
   }
 
   get version(): number {
-    return this.#version;
+    return this.#changes.version;
   }
 
   /** Resolves when the version is another one than this, and when the signal is aborted. */
   changed(seen: number, signal: AbortSignal): Promise<void> {
-    if (this.#version !== seen || signal.aborted || this.#isClosed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#waiting.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#waiting.add(done);
-      signal.addEventListener('abort', done);
-    });
+    return this.#isClosed ? Promise.resolve() : this.#changes.changed(seen, signal);
   }
 
   close(): void {
@@ -61,7 +52,7 @@ export class FolderWatch {
     clearTimeout(this.#timer);
     clearTimeout(this.#gathering);
     this.#watcher?.close();
-    this.#wake();
+    this.#changes.wake();
   }
 
   #open(): void {
@@ -92,15 +83,8 @@ export class FolderWatch {
   #gather(): void {
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined;
-      this.#wake();
+      this.#changes.wake();
     }, GATHER_MS).unref();
-  }
-
-  #wake(): void {
-    this.#version += 1;
-    const waiting = this.#waiting;
-    this.#waiting = new Set();
-    for (const done of waiting) done();
   }
 
   #schedule(): void {
@@ -110,7 +94,7 @@ export class FolderWatch {
 
   async #poll(): Promise<void> {
     if (this.#watcher === undefined) this.#open();
-    const parts: string[] = this.#paths === undefined ? [String(this.#version)] : [];
+    const parts: string[] = this.#paths === undefined ? [String(this.#changes.version)] : [];
     for (const path of [this.#folder, ...(this.#paths ?? [])]) {
       // What cannot be looked at now is looked at again.
       const stats = await lstatIfPresent(path).catch(() => undefined);
@@ -121,7 +105,7 @@ export class FolderWatch {
     if (look !== this.#look) {
       // A change that the watch has not reported: it may report none.
       this.#isBlind = this.#paths !== undefined && !this.#isReported;
-      this.#wake();
+      this.#changes.wake();
     }
     this.#isReported = false;
     this.#look = look;

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { isTerminal } from '../../../model/documents.ts';
 import { isPathSafeId } from '../../../model/ids.ts';
 import type { TaskListing, TaskState } from '../task-list.ts';
+import { ChangeSignal } from './change-signal.ts';
 import type { ListSearch } from './list-search.ts';
 
 /** Between two looks at the tasks that run or have just changed: at least this, and five times what a look takes. */
@@ -53,8 +54,7 @@ export class FollowedList {
   /** All changes up to this time are known. */
   #knownMs = 0;
   #readers = 0;
-  #version = 0;
-  #waiting = new Set<() => void>();
+  readonly #signal = new ChangeSignal();
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
   #nextScanMs = 0;
@@ -70,7 +70,7 @@ export class FollowedList {
   }
 
   get version(): number {
-    return this.#version;
+    return this.#signal.version;
   }
 
   /** Number of the last change. */
@@ -96,20 +96,11 @@ export class FollowedList {
     this.#watcher?.close();
     this.#watcher = undefined;
     this.#first = undefined;
-    this.#wake();
+    this.#signal.wake();
   }
 
   changed(seen: number, signal: AbortSignal): Promise<void> {
-    if (this.#version !== seen || signal.aborted || this.#readers === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#waiting.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#waiting.add(done);
-      signal.addEventListener('abort', done);
-    });
+    return this.#readers === 0 ? Promise.resolve() : this.#signal.changed(seen, signal);
   }
 
   /** Ids of the tasks that changed after a change, oldest first; undefined when those changes are no longer known. */
@@ -204,7 +195,7 @@ export class FollowedList {
     }
     this.#removalsSinceMs = Math.min(this.#removalsSinceMs, startMs - CLOCK_MS);
     this.#knownMs = startMs - CLOCK_MS;
-    if (this.#number !== before) this.#wake();
+    if (this.#number !== before) this.#signal.wake();
   }
 
   async #lookAtWarm(nowMs: number): Promise<void> {
@@ -215,7 +206,7 @@ export class FollowedList {
       else if (this.#known.has(id)) this.#remove(id);
       if (untilMs < nowMs && (task === undefined || isTerminal(task.status))) this.#warm.delete(id);
     }
-    if (this.#number !== before) this.#wake();
+    if (this.#number !== before) this.#signal.wake();
   }
 
   #note(task: TaskState, isFirst: boolean): void {
@@ -243,13 +234,6 @@ export class FollowedList {
     this.#number += 1;
     this.#changes.push({ number: this.#number, id });
     if (this.#changes.length > 2 * CHANGES_MAX) this.#changes.splice(0, CHANGES_MAX);
-  }
-
-  #wake(): void {
-    this.#version += 1;
-    const waiting = this.#waiting;
-    this.#waiting = new Set();
-    for (const done of waiting) done();
   }
 }
 
