@@ -34,6 +34,9 @@ export function parseSegmentName(name: string): SegmentName | undefined {
   return { id, owner: { host, pid: Number(pid), start }, state };
 }
 
+/** The folder in the journal's directory where `tasktrail workflow` keeps its state between two commands. */
+export const WORKFLOW_STATE = 'current';
+
 /** Whether the journal has made a file of this name. `.nfs...` is a removed file that is still open. */
 export function isJournalName(name: string): boolean {
   return idOfCursorFile(name) !== undefined || NAME.test(name) || name.startsWith('.nfs');

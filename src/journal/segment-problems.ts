@@ -1,7 +1,7 @@
 import type { Books } from '../books.ts';
 import { errnoOf, messageOf } from '../errors.ts';
 import { safeName } from '../redact/log-line.ts';
-import { isJournalName, parseSegmentName } from './segment-name.ts';
+import { isJournalName, parseSegmentName, WORKFLOW_STATE } from './segment-name.ts';
 import { SegmentReader } from './segment-reader.ts';
 
 /** An unreadable segment is tried again this often: a person may have mended its permissions. */
@@ -77,7 +77,7 @@ export class SegmentProblems {
   look(names: readonly string[]): void {
     const ids = new Set(names.map((name) => parseSegmentName(name)?.id));
     for (const id of this.#aside.keys()) if (!ids.has(id)) this.clear(id);
-    this.#noteStrangers(names.filter((name) => !isJournalName(name)));
+    this.#noteStrangers(names.filter((name) => name !== WORKFLOW_STATE && !isJournalName(name)));
   }
 
   noteTorn(id: string): void {
@@ -94,8 +94,11 @@ export class SegmentProblems {
   #noteStrangers(names: readonly string[]): void {
     const shown = names.slice(0, SHOWN_MAX).map((name) => `"${safeName(name, 80)}"`);
     const more = names.length > SHOWN_MAX ? ', ...' : '';
-    const what = names.length === 1 ? 'one name is' : `${names.length} names are`;
-    const text = `${what} not of the journal and stay there: ${shown.join(', ')}${more}`;
+    const what =
+      names.length === 1
+        ? 'one name is not of the journal and stays there'
+        : `${names.length} names are not of the journal and stay there`;
+    const text = `${what}: ${shown.join(', ')}${more}`;
     this.#books.setNotice('journal strangers', names.length === 0 ? undefined : text);
   }
 

@@ -114,6 +114,14 @@ test('other names in the directory are named once and stay; without them the not
   expect(readdirSync(directory).sort()).toEqual(names);
 });
 
+test('the state of `tasktrail workflow` is no other name', async () => {
+  const directory = await tempDir();
+  mkdirSync(join(directory, 'current'));
+  const { journal, books } = openJournal(directory);
+  await journal.claimOrphans();
+  expect(books.notices.get('journal strangers')).toBeUndefined();
+});
+
 test.each(['folder', 'zeros', 'link'])(
   'a %s in the place of the cursors costs a repetition, no record',
   async (kind) => {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import { errnoOf, messageOf, TasktrailError } from '../../errors.ts';
 import { journalDir } from '../../journal/lone-record.ts';
+import { WORKFLOW_STATE } from '../../journal/segment-name.ts';
 import { checkWorkflowId, isWorkflowId } from '../../model/ids.ts';
 import { type JsonObject, parseObject } from '../../model/json.ts';
 import { sha256 } from '../../model/sha256.ts';
@@ -86,7 +87,7 @@ export class CurrentWorkflows {
 
   constructor(logDir: string) {
     this.#logDir = logDir;
-    this.#directory = join(journalDir(logDir), 'current');
+    this.#directory = join(journalDir(logDir), WORKFLOW_STATE);
   }
 
   /** Undefined when there is no state file; throws `ERR_INPUT_INVALID` when it is damaged. */
