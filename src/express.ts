@@ -1,3 +1,4 @@
+import { STAGES } from './model/documents.ts';
 import { serveHealth as createHealth } from './serve/health.ts';
 import type { Intake } from './serve/intake.ts';
 import { serveLogs as createLogs, type LogsHandler } from './serve/logs.ts';
@@ -55,6 +56,7 @@ function openLedger(onError: ((error: unknown) => void) | undefined, proofs: Pro
       createLedger({
         listDeliveries: (query) => reader.listDeliveries(query),
         listTasks: (query) => reader.listTasks(query),
+        openWindow: (taskId, flow, query) => reader.openWindow(taskId, flow, query),
         ready: recovered,
         proofs,
         onError,
@@ -65,6 +67,7 @@ function openLedger(onError: ((error: unknown) => void) | undefined, proofs: Pro
   return {
     find: async (provider, deliveryId) => current()?.find(provider, deliveryId),
     findTask: async (provider, macs, about) => current()?.findTask?.(provider, macs, about),
+    readStages: async (taskId) => (await current()?.readStages?.(taskId)) ?? new Set(STAGES),
   };
 }
 

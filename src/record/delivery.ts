@@ -14,7 +14,9 @@ import { isoFromMs } from '../model/time.ts';
 import { readTraceparent } from './carrier.ts';
 import { type Moment, mintMoment, mintTaskId } from './mint.ts';
 import { failureOf, Scope } from './scope.ts';
-import { type TaskInput, taskIdAttributes } from './task/attempt.ts';
+import { taskIdAttributes } from './task/attempt.ts';
+import type { TaskInput } from './task/describe-task.ts';
+import { describeStarted } from './task/describe-task.ts';
 import { QueuedTask, type QueuedTaskOptions } from './task/queued-task.ts';
 import { withTaskIds } from './task-context.ts';
 import { unverifiedText } from './unverified-text.ts';
@@ -149,6 +151,21 @@ export class Delivery {
       withdrawn: (taskId: string) => void this.#withdrawn.add(taskId),
     };
     return new QueuedTask(id, input, origin, options);
+  }
+
+  /**
+   * Makes a task of a lost process one of this delivery: records the stages that are not among the recorded `stages`, and when
+   * there are none of them, what the task is. Its status is left alone: it may have run already.
+   */
+  takeOver(input: TaskInput & { readonly taskId: string }, stages: ReadonlySet<string>): void {
+    const { taskId } = input;
+    if (stages.size === 0) describeStarted(this.#scope, taskId, input);
+    const fields = { task_id: taskId, agent: input.agent, command: commandOf(input) };
+    this.stage('task_created', fields, { taskId });
+    this.stage('queue_push', { task_id: taskId, status: 'queued' }, { taskId });
+    for (const held of this.#held)
+      if (concerns(held, taskId) && !stages.has(held.stage)) this.#emitStage(held, taskId);
+    this.#taskIds.push(taskId);
   }
 
   /** Sets the outcome of a delivery without a task: rejected, duplicate or unmatched. Default with tasks: accepted. */

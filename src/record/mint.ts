@@ -1,4 +1,4 @@
-import { monotonicFactory } from 'ulid';
+import { decodeTime, isValid, monotonicFactory } from 'ulid';
 import type { OutputPlace, RunOrigin } from '../model/agent-output.ts';
 import { isoFromMs } from '../model/time.ts';
 
@@ -63,6 +63,12 @@ function inBase32(value: number, digits: number): string {
 /** `task-` and a lower-case ULID. Minted once, where the task enters the system. */
 export function mintTaskId(): string {
   return `task-${mintMoment().eventId.toLowerCase()}`;
+}
+
+/** When `mintTaskId` made it; undefined for an id of another form. */
+export function timeOfTaskId(taskId: string): number | undefined {
+  const ulid = taskId.replace(/^task-/, '').toUpperCase();
+  return isValid(ulid) ? decodeTime(ulid) : undefined;
 }
 
 const TOKEN_LENGTH = 4;

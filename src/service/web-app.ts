@@ -147,6 +147,7 @@ function createWebhooks(
       ledger: createLedger({
         listDeliveries: (query) => reader.listDeliveries(query),
         listTasks: (query) => reader.listTasks(query),
+        openWindow: (taskId, flow, query) => reader.openWindow(taskId, flow, query),
         ready: recovered,
         onError,
         ...memory,

@@ -27,7 +27,7 @@ import type { ProofSource, Proofs } from './repeats/proofs.ts';
 import type { FirstDelivery, Redeliveries } from './repeats/redeliveries.ts';
 import { isSignedBytesName } from './repeats/signed-bytes.ts';
 import { type Subject, signSubject } from './repeats/subject.ts';
-import { matchFields, startTasks, type TaskTaker } from './webhook-tasks.ts';
+import { matchFields, startTasks, type TaskTaker, takeOverTasks } from './webhook-tasks.ts';
 
 export interface ReceiverOptions extends TaskTaker {
   readonly trigger: string;
@@ -185,7 +185,12 @@ async function settle(
   const { commands } = match;
   const matchedAt = mintMoment();
   const order = { delivery, provider, event, subject, said, commands, matchedAt, proofs };
-  const { repeats, taskIds, first } = await redeliveries.take(
+  const {
+    repeats,
+    taskIds,
+    left = [],
+    first,
+  } = await redeliveries.take(
     {
       provider: provider.name,
       deliveryId,
@@ -199,7 +204,10 @@ async function settle(
   // The record of a delivery has one subject, that of its first event.
   if (subject !== undefined && isFirst) delivery.describe({ subjectMacs: startedMacs(subject, commands) });
   const names = commands.map(({ command }) => command).join(', ');
-  if (repeats === undefined) return { outcome: 'accepted', taskIds, words: `Started: ${names}` };
+  if (repeats === undefined) {
+    if (left.length > 0) await takeOverTasks(order, left, options);
+    return { outcome: 'accepted', taskIds, words: `Started: ${names}` };
+  }
   delivery.stage('command_matching', matchFields(order), { moment: matchedAt });
   return { outcome: 'duplicate', repeats, first, taskIds, words: `Already started: ${names}` };
 }

@@ -2,12 +2,14 @@ import { messageOf, TasktrailError } from '../errors.ts';
 import { firstOfText } from '../model/text.ts';
 import type { Delivery, StageFields } from '../record/delivery.ts';
 import type { Moment } from '../record/mint.ts';
+import type { TaskInput } from '../record/task/describe-task.ts';
 import type { QueuedTask } from '../record/task/queued-task.ts';
 import { redactDerived } from '../redact/derived-text.ts';
 import type { MatchedCommand } from './command.ts';
 import type { WebhookPayload } from './payload.ts';
 import type { Provider, Said, WebhookEvent } from './provider.ts';
 import type { Proofs } from './repeats/proofs.ts';
+import type { LeftTask } from './repeats/redeliveries.ts';
 import type { Subject } from './repeats/subject.ts';
 
 /** A task that a verified webhook asks for. It is not queued yet. */
@@ -91,6 +93,27 @@ export async function startTasks(
   if (failed !== undefined) throw queueError(failed.reason);
 }
 
+/** Records what a lost process has not recorded of the tasks that it started, so that this delivery is their delivery. */
+export async function takeOverTasks(
+  order: TaskOrder,
+  left: readonly LeftTask[],
+  taker: TaskTaker,
+): Promise<void> {
+  const { delivery, provider, event, commands, matchedAt } = order;
+  for (const { command, taskId } of left) {
+    const match = commands.find((one) => one.command === command);
+    delivery.stage('command_matching', matchFields(order, match), { taskId, moment: matchedAt });
+  }
+  const isNew = left.length === commands.length;
+  const isResponded = left.every(({ stages }) => stages.has('immediate_response'));
+  const response = isNew && !isResponded ? await provider.respond?.(event) : undefined;
+  if (isNew) delivery.stage('immediate_response', response ?? { action: 'none', success: true });
+  for (const { command, taskId, stages } of left) {
+    const agent = taker.agentOf?.(command);
+    delivery.takeOver(inputOf(order, { command, taskId, agent }), stages);
+  }
+}
+
 /** The fields of the stage `command_matching` for one of the matched commands. */
 export function matchFields(
   { commands, said }: Pick<TaskOrder, 'commands' | 'said'>,
@@ -107,14 +130,27 @@ export function matchFields(
   };
 }
 
-function createTask(
-  { delivery, provider, event, subject, said, proofs }: TaskOrder,
-  wanted: { readonly command: string; readonly taskId: string; readonly agent: string | undefined },
-): WebhookTask {
-  const { command, taskId, agent } = wanted;
-  const { payload, deliveryId, eventType, source } = event;
+interface WantedTask {
+  readonly command: string;
+  readonly taskId: string;
+  readonly agent: string | undefined;
+}
+
+function createTask(order: TaskOrder, wanted: WantedTask): WebhookTask {
+  const { delivery, provider, event } = order;
+  // A sender tries again after a 503: each time would leave a failed task.
+  const task = delivery.task(inputOf(order, wanted), { isHeld: true });
+  const { payload, deliveryId } = event;
+  return Object.assign(task, { provider: provider.name, command: wanted.command, payload, deliveryId });
+}
+
+function inputOf(
+  { provider, event, subject, said, proofs }: TaskOrder,
+  { command, taskId, agent }: WantedTask,
+): TaskInput & { readonly taskId: string } {
+  const { deliveryId, eventType, source } = event;
   const asked = { taskId, provider: provider.name, command, deliveryId: deliveryId ?? null };
-  const described = {
+  return {
     taskId,
     source: 'webhook',
     provider: provider.name,
@@ -138,9 +174,6 @@ function createTask(
     },
     ...(agent !== undefined && { agent }),
   };
-  // A sender tries again after a 503: each time would leave a failed task.
-  const task = delivery.task(described, { isHeld: true });
-  return Object.assign(task, { provider: provider.name, command, payload, deliveryId });
 }
 
 function queueError(error: unknown): TasktrailError {

@@ -46,6 +46,8 @@ export interface TaskClaimsParts {
 export interface TaskClaim {
   readonly state: 'won' | 'taken' | 'busy';
   readonly taskId: string;
+  /** Of a taken one: its process was lost before it said so. */
+  readonly isLeft?: boolean;
 }
 
 export interface ClaimOutcome {
@@ -78,7 +80,7 @@ export class TaskClaims {
     // Its job has one id in all processes: if the lost one's job arrives after all, it is the same job.
     if (!(await knows(id))) return { state: 'won', taskId: id };
     await this.settle(name, { taskId: id, isStarted: true });
-    return { state: 'taken', taskId: id };
+    return { state: 'taken', taskId: id, isLeft: true };
   }
 
   /** As `Queue.knows`. */

@@ -2,33 +2,16 @@ import { type Context, context, ROOT_CONTEXT } from '@opentelemetry/api';
 import { ATTR } from '../../model/attributes.ts';
 import { EVENT } from '../../model/events.ts';
 import { checkId } from '../../model/ids.ts';
-import { isJsonObject, type JsonObject, type JsonValue, toJsonValue } from '../../model/json.ts';
+import type { JsonObject } from '../../model/json.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { carrierOf, contextFromCarrier, type TraceCarrier } from '../carrier.ts';
-import { type Moment, mintMoment, mintTaskId } from '../mint.ts';
+import { mintMoment, mintTaskId } from '../mint.ts';
 import type { SpanAttributes } from '../recorder.ts';
 import { Scope } from '../scope.ts';
 import { taskIdsOf, withTaskIds } from '../task-context.ts';
+import { describeTask, type TaskInput } from './describe-task.ts';
 import { HEARTBEAT_SECONDS, keepAlive } from './heartbeat.ts';
 import { Task } from './task.ts';
-
-/** A new task. */
-export interface TaskInput {
-  /** Origin of the task: `webhook`, `api`, `cron`, ... */
-  readonly source: string;
-  /** The text that the person wrote. */
-  readonly message: string;
-  readonly provider?: string;
-  /** Default: a new id. Throws `ERR_ID_INVALID` for an id that cannot be part of a path. */
-  readonly taskId?: string;
-  /** Data about the trigger: repo, issue number, event type, ... */
-  readonly sourceMetadata?: JsonObject;
-  readonly agent?: string;
-  readonly agentType?: string;
-  readonly model?: string;
-  /** Further fields of `metadata.json`. */
-  readonly metadata?: JsonObject;
-}
 
 /** A job that a worker took from a queue. */
 export interface AttemptInput {
@@ -117,41 +100,6 @@ function kindOf({ source, provider, assigned_agent, model }: TraceCarrier): Span
   };
 }
 
-/**
- * Records the first facts of a task: its metadata with the status `queued`, and its input. `moment`: when it was made, if it
- * is recorded later.
- */
-export function describeTask(
-  scope: Scope,
-  id: string,
-  input: TaskInput,
-  moment: Moment = mintMoment(),
-): void {
-  const attributes = { [ATTR.taskId]: id, [ATTR.attempt]: 1 };
-  scope.emit(EVENT.metadata, {
-    body: {
-      provider: input.provider ?? null,
-      assigned_agent: input.agent ?? null,
-      agent_type: input.agentType ?? null,
-      model: input.model ?? null,
-      ...plainObject(input.metadata),
-      source: input.source,
-      created_at: isoFromMs(moment.timeMs),
-      status: 'queued',
-      trace_id: scope.ids?.traceId ?? null,
-    },
-    attributes,
-    moment,
-  });
-  scope.emit(EVENT.input, {
-    body: {
-      message: input.message,
-      source_metadata: { provider: input.provider ?? null, ...plainObject(input.sourceMetadata) },
-    },
-    attributes,
-  });
-}
-
 /** Runs `fn` with the task and its ids in the context. */
 async function runTask<T>(
   task: Task,
@@ -188,9 +136,4 @@ export function taskIdAttributes(ctx: Context = ROOT_CONTEXT): Record<string, st
   const ids = taskIdsOf(ctx);
   if (ids.length === 0) return {};
   return ids.length === 1 && ids[0] !== undefined ? { [ATTR.taskId]: ids[0] } : { [ATTR.taskIds]: ids };
-}
-
-function plainObject(value: JsonObject | undefined): JsonObject {
-  const plain: JsonValue = toJsonValue(value ?? {});
-  return isJsonObject(plain) ? plain : {};
 }

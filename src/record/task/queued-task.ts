@@ -7,7 +7,9 @@ import { type Moment, mintMoment, mintTaskId } from '../mint.ts';
 import { failureOf, Scope } from '../scope.ts';
 import { withTaskIds } from '../task-context.ts';
 import { closeTask } from './absent-task.ts';
-import { carriedBy, describeTask, type TaskInput } from './attempt.ts';
+import { carriedBy } from './attempt.ts';
+import type { TaskInput } from './describe-task.ts';
+import { describeTask } from './describe-task.ts';
 
 /** The delivery that created a task; it records the further stages. */
 export interface TaskOrigin {

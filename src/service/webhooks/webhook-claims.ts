@@ -26,7 +26,7 @@ export function createWebhookClaims({ claims, reader }: WebhookClaimsParts): Sha
       }
       if (!isBegun(metadata) && !(await claims.knows(wonId))) return claim;
       await claims.settle(name, { taskId: wonId, isStarted: true });
-      return { state: 'taken', taskId: wonId };
+      return { state: 'taken', taskId: wonId, isLeft: true };
     },
     settle: (name, outcome) => claims.settle(name, outcome),
   };

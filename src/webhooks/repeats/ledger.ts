@@ -6,6 +6,7 @@ import type { TaskPage, TaskQuery } from '../../model/task-reading.ts';
 import { isoFromMs } from '../../model/time.ts';
 import { warn } from '../../system/warning.ts';
 import { createdTasks, isProvenDelivery, isProvenTask, type ProofSource, type Proofs } from './proofs.ts';
+import { type OpenFlowWindow, readRecordedStages } from './recorded-stages.ts';
 
 /** A delivery that an earlier process has received. */
 export interface KnownDelivery {
@@ -33,12 +34,16 @@ export interface DeliveryLedger {
   find(provider: string, deliveryId: string): Promise<KnownDelivery | undefined>;
   /** The task of a command of a comment, message or issue, by its name or by the codes of both. Rejects like `find`. */
   findTask?(provider: string, macs: readonly string[], about?: AskedCommand): Promise<KnownTask | undefined>;
+  /** The stages that stand in the flow of a task of an earlier process. Default: all of them. */
+  readStages?(taskId: string): Promise<ReadonlySet<string>>;
 }
 
 export interface LedgerOptions {
   listDeliveries(query: DeliveryQuery): Promise<DeliveryPage>;
   /** Finds the tasks of deliveries that were not answered, which have no delivery record. */
   listTasks?(query: TaskQuery): Promise<TaskPage>;
+  /** Reads the flow of a task. Default: the flow of an earlier process counts as complete. */
+  readonly openWindow?: OpenFlowWindow;
   /** Resolves when the records of an earlier process are stored. */
   readonly ready?: Promise<unknown>;
   /** A record counts with a proof only. Without this option every record counts that is not marked as another sender's. */
@@ -76,10 +81,14 @@ const RETRY_MS = 10_000;
  * starts twice is better than one that never starts.
  */
 export function createLedger(options: LedgerOptions): DeliveryLedger {
+  const { openWindow, onError = warn } = options;
   const ledger = new StoredLedger(options);
   return {
     find: (provider, deliveryId) => ledger.find(provider, deliveryId),
     findTask: (provider, macs, about) => ledger.findTask(provider, macs, about),
+    ...(openWindow !== undefined && {
+      readStages: (taskId: string) => readRecordedStages(taskId, openWindow, onError),
+    }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { STAGES } from '../../model/documents.ts';
 import { mintTaskId } from '../../record/mint.ts';
 import { type DeliveryLedger, KEPT_MS } from './ledger.ts';
 import { type Candidate, claimAll, type SharedClaims, settleAll } from './shared-claims.ts';
@@ -19,6 +20,8 @@ interface Entry {
   tries: number;
   /** An earlier process has started commands of the subject, with another delivery. */
   isRecalled?: boolean;
+  /** Tasks of an earlier process that ended before it recorded its answer, by command. */
+  readonly left: Map<string, string>;
 }
 
 interface Running {
@@ -31,11 +34,21 @@ export interface FirstDelivery {
   readonly atMs: number;
 }
 
+/** A task that an earlier process has started, without recording its answer. */
+export interface LeftTask {
+  readonly command: string;
+  readonly taskId: string;
+  /** Recorded by that process. */
+  readonly stages: ReadonlySet<string>;
+}
+
 export interface Taken {
   /** Whether this delivery, or another one of the same subject, has started the tasks before. Undefined for a new task. */
   readonly repeats: 'delivery' | 'subject' | undefined;
   /** The tasks of the delivery's commands, also those that were started before. */
   readonly taskIds: readonly string[];
+  /** Those of `taskIds` whose delivery has no record: this one is it. */
+  readonly left?: readonly LeftTask[];
   /** The delivery that was taken before, where this process has taken it. */
   readonly first?: FirstDelivery;
 }
@@ -79,7 +92,7 @@ interface Recalled {
 interface StartOrder {
   readonly commands: readonly string[];
   readonly unanswered: ReadonlyMap<string, string>;
-  readonly done: Map<string, string>;
+  readonly entry: Entry;
   readonly start: StartTasks;
 }
 
@@ -129,6 +142,7 @@ export class Redeliveries {
       done: new Map(),
       running: undefined,
       tries: 0,
+      left: new Map(),
     };
     for (const name of names) if (!this.#entries.has(name)) this.#entries.set(name, entry);
     return entry;
@@ -142,9 +156,25 @@ export class Redeliveries {
     const { repeated, unanswered } = await this.#recall(key, entry);
     if (repeated !== undefined) return { repeats: 'delivery', taskIds: repeated };
     const commands = key.commands.filter(isNew);
-    if (commands.length === 0) return repeatOf(entry, key);
-    const isStarted = await this.#start(key, { commands, unanswered, done, start });
-    return isStarted ? { repeats: undefined, taskIds: tasksOf(entry, key) } : repeatOf(entry, key);
+    const isStarted = commands.length > 0 && (await this.#start(key, { commands, unanswered, entry, start }));
+    const left = await this.#takeLeft(key, entry);
+    if (!isStarted && left.length === 0) return repeatOf(entry, key);
+    return { repeats: undefined, taskIds: tasksOf(entry, key), left };
+  }
+
+  /** Once: the next delivery is a repetition of this one. */
+  async #takeLeft({ commands }: DeliveryKey, { done, left }: Entry): Promise<readonly LeftTask[]> {
+    const own = commands.flatMap((command) => {
+      const taskId = left.get(command);
+      left.delete(command);
+      return taskId !== undefined && done.get(command) === taskId ? [{ command, taskId }] : [];
+    });
+    return Promise.all(
+      own.map(async (task) => {
+        const stages = await this.#options.ledger?.readStages?.(task.taskId);
+        return { ...task, stages: stages ?? new Set(STAGES) };
+      }),
+    );
   }
 
   /** Adds the started tasks of earlier processes to `done`. */
@@ -156,7 +186,10 @@ export class Redeliveries {
     if (ledger === undefined) return { unanswered };
     const known = deliveryId === undefined ? undefined : await ledger.find(provider, deliveryId);
     if (known?.isAnswered === true) return { unanswered, repeated: [...known.tasks.values()] };
-    for (const [command, taskId] of known?.tasks ?? []) unanswered.set(command, taskId);
+    for (const [command, taskId] of known?.tasks ?? []) {
+      unanswered.set(command, taskId);
+      entry.left.set(command, taskId);
+    }
     for (const command of commands) {
       if (done.has(command)) continue;
       const task =
@@ -165,6 +198,7 @@ export class Redeliveries {
       if (task === undefined) continue;
       (task.isAnswered ? done : unanswered).set(command, task.taskId);
       if (task.isAnswered) entry.isRecalled = true;
+      else entry.left.set(command, task.taskId);
     }
     return { unanswered };
   }
@@ -172,9 +206,10 @@ export class Redeliveries {
   /** False when other processes have started all of them. */
   async #start(
     { provider, deliveryId, subject }: DeliveryKey,
-    { commands, unanswered, done, start }: StartOrder,
+    { commands, unanswered, entry, start }: StartOrder,
   ): Promise<boolean> {
     const { claims } = this.#options;
+    const { done } = entry;
     const id = subject?.name ?? deliveryId;
     if (claims === undefined || id === undefined) {
       await start(new Map(commands.map((command) => [command, mintTaskId()])), done);
@@ -185,8 +220,9 @@ export class Redeliveries {
       return { taskId: taskId ?? mintTaskId(), isOld: taskId !== undefined };
     };
     const order = { provider, id, commands, taskOf };
-    const { won, taken, refusal } = await claimAll(claims, order);
+    const { won, taken, left, refusal } = await claimAll(claims, order);
     for (const [command, taskId] of taken) done.set(command, taskId);
+    for (const [command, taskId] of left) entry.left.set(command, taskId);
     const open = commands.filter((command) => !taken.has(command));
     if (open.length === 0) return false;
     try {

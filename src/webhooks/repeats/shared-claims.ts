@@ -9,6 +9,8 @@ import { TasktrailError } from '../../errors.ts';
 export interface Claim {
   readonly state: 'won' | 'taken' | 'busy';
   readonly taskId: string;
+  /** Of a taken one: the process that started it was lost before it said so, and so before it answered. */
+  readonly isLeft?: boolean;
 }
 
 export interface Candidate {
@@ -48,6 +50,8 @@ export interface Claimed {
   readonly won: ReadonlyMap<string, string>;
   /** Commands of earlier tasks, with their ids. */
   readonly taken: ReadonlyMap<string, string>;
+  /** Those of `taken` that a lost process has started. */
+  readonly left: ReadonlyMap<string, string>;
   /** Why the other commands could not be claimed: they must not start. */
   readonly refusal?: unknown;
 }
@@ -56,19 +60,21 @@ export interface Claimed {
 export async function claimAll(claims: SharedClaims, order: ClaimOrder): Promise<Claimed> {
   const won = new Map<string, string>();
   const taken = new Map<string, string>();
+  const left = new Map<string, string>();
   const until = performance.now() + (order.provider === 'slack' ? WAIT_SLACK_MS : WAIT_MS);
   // In one order for all processes: two of them with some equal commands would wait for each other.
   for (const command of [...order.commands].sort()) {
     const wanted = { name: nameOf(order, command), candidate: order.taskOf(command), until };
     const claim = await claimOne(claims, wanted);
-    if ('refusal' in claim) return { won, taken, refusal: claim.refusal };
+    if ('refusal' in claim) return { won, taken, left, refusal: claim.refusal };
     if (claim.state === 'busy') {
       await settleAll(claims, order, { won, started: new Map() });
       throw stillStarting();
     }
     (claim.state === 'won' ? won : taken).set(command, claim.taskId);
+    if (claim.isLeft === true) left.set(command, claim.taskId);
   }
-  return { won, taken };
+  return { won, taken, left };
 }
 
 /** Ends the claims that were won. */

@@ -81,7 +81,11 @@ describe.skipIf('missing' in program)('claims in Redis', () => {
     // That process is lost, too, after it has queued the job.
     await one.push(jobOf('task-1'));
     await redis.del(CLAIMING);
-    expect(await two.claims.claim('name', 'task-3')).toEqual({ state: 'taken', taskId: 'task-1' });
+    expect(await two.claims.claim('name', 'task-3')).toEqual({
+      state: 'taken',
+      taskId: 'task-1',
+      isLeft: true,
+    });
     expect(await redis.get(CLAIM)).toBe('task-1');
   });
 

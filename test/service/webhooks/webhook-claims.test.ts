@@ -47,7 +47,7 @@ test.each([
   for (const held of ['task-old', undefined]) {
     const { claim, settled } = open({ ...(held && { held }), ...(metadata && { metadata }), isQueued });
     const answer = await (held === undefined ? claim('task-old', true) : claim('task-new'));
-    expect(answer).toEqual({ state, taskId: 'task-old' });
+    expect(answer).toEqual({ state, taskId: 'task-old', ...(state === 'taken' && { isLeft: true }) });
     expect(settled).toEqual(state === 'taken' ? [{ taskId: 'task-old', isStarted: true }] : []);
   }
 });
