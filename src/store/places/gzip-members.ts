@@ -3,13 +3,16 @@ import { promisify } from 'node:util';
 import { crc32, deflateRaw, inflateRaw } from 'node:zlib';
 
 /**
- * Plain bytes of a member, or more up to the end of a line: large enough to compress well, small enough to inflate in some
- * milliseconds.
+ * Plain bytes of a member, or more up to the end of a line: large enough to compress well, small enough to inflate in about a
+ * millisecond.
  */
-const MEMBER_BYTES = 1_048_576;
+const MEMBER_BYTES = 262_144;
 
 /** A line may be longer than a member. */
-const MEMBER_BYTES_MAX = 4 * MEMBER_BYTES;
+const MEMBER_BYTES_MAX = 4 * 1_048_576;
+
+/** The smallest one that zlib takes. */
+const CHUNK_BYTES_MIN = 64;
 
 const NEWLINE = 0x0a;
 
@@ -97,6 +100,8 @@ export async function inflateMember(file: FileHandle, { start, bytes, plainBytes
   if (bytesRead < length) throw damaged();
   const plain = await inflate(body.subarray(0, length - TRAILER_BYTES), {
     maxOutputLength: Math.max(1, plainBytes),
+    // One piece, with room to find the end: no second copy.
+    chunkSize: Math.max(CHUNK_BYTES_MIN, plainBytes + 1),
   });
   if (plain.length !== plainBytes || crc32(plain) !== body.readUInt32LE(length - TRAILER_BYTES))
     throw damaged();

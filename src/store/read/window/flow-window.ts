@@ -14,6 +14,9 @@ import type { Indexes } from './indexes.ts';
 /** A window ends before this many bytes of lines, however many lines were asked for. A longer line is a window of its own. */
 const WINDOW_BYTES_MAX = 16 * 1_048_576;
 
+/** Texts up to this many bytes are kept from the search of a window, so that it is read once. */
+const TEXT_BYTES_MAX = 1_048_576;
+
 /** `@12`: the thirteenth line of the file, for lines that have no id of their own. */
 const NUMBER = /^@(\d{1,15})$/;
 
@@ -24,6 +27,8 @@ interface Kept {
   readonly end: number;
   readonly id: string | undefined;
   readonly isMarked: boolean;
+  /** Undefined in a large window. */
+  readonly text: string | undefined;
 }
 
 interface OpenFile {
@@ -95,6 +100,8 @@ class Scan {
   /** Numbers of the first line and of the one behind the last. */
   from = 0;
   to = 0;
+  /** Bytes of the texts that are kept. */
+  #textBytes = 0;
   readonly #file: OpenFile;
 
   constructor(file: OpenFile) {
@@ -157,7 +164,16 @@ class Scan {
     const { event_id: id, sender } = parseObject(text) ?? {};
     const { start, end } = line;
     const name = typeof id === 'string' && id !== '' ? id : undefined;
-    this.kept.push({ number, start, end, id: name, isMarked: isMark(sender) });
+    this.#textBytes += end - start;
+    const isHeld = this.#textBytes <= TEXT_BYTES_MAX;
+    this.kept.push({
+      number,
+      start,
+      end,
+      id: name,
+      isMarked: isMark(sender),
+      text: isHeld ? text : undefined,
+    });
   }
 }
 
@@ -182,6 +198,11 @@ async function* textsOf(file: OpenFile, kept: readonly Kept[]): AsyncGenerator<s
   const [first] = kept;
   const last = kept.at(-1);
   if (first === undefined || last === undefined) return;
+  const texts = kept.map(({ text }) => text).filter((text) => text !== undefined);
+  if (texts.length === kept.length) {
+    yield* texts;
+    return;
+  }
   let at = 0;
   for await (const { line, number } of linesFrom(file, first.number)) {
     if (number !== kept[at]?.number) continue;
