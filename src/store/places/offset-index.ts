@@ -141,9 +141,9 @@ export class OffsetIndex {
   }
 }
 
-/** A quarter more: twice as much would hold as much memory again for a file that grows by a few lines. */
+/** Half as much again: twice as much would hold as much memory again for a file that grows by a few lines. */
 function roomAfter(count: number): number {
-  return count + (count >>> 2) + 256;
+  return count + (count >>> 1) + 256;
 }
 
 /** The content of an index. */

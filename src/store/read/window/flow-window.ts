@@ -10,6 +10,7 @@ import { openBytes, type StoredBytes } from '../../places/stored-bytes.ts';
 import type { NamedFile } from '../../stored-file.ts';
 import { isBlankLine, storedText } from '../../task-file.ts';
 import type { Indexes } from './indexes.ts';
+import { searchWindow } from './search-window.ts';
 
 /** A window ends before this many bytes of lines, however many lines were asked for. A longer line is a window of its own. */
 const WINDOW_BYTES_MAX = 16 * 1_048_576;
@@ -47,7 +48,14 @@ export async function openWindow(
   const bytes = await openBytes(file);
   if (bytes === undefined) return undefined;
   try {
-    const index = await indexes.of(file, bytes);
+    const soon = await indexes.soon(file, bytes);
+    const found = soon === undefined ? await searchWindow(bytes, query) : undefined;
+    if (found !== undefined) {
+      // The next windows need it.
+      const indexed = indexes.of(file, bytes).catch(() => undefined);
+      return { ...found, close: async () => void indexed.then(() => bytes.close()).catch(() => undefined) };
+    }
+    const index = soon ?? (await indexes.of(file, bytes));
     const size = (await bytes.size()) ?? index.size;
     const opened = { bytes, index, lines: index.lines + (size > index.size ? 1 : 0) };
     const window = await locate(opened, query);
