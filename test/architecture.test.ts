@@ -13,7 +13,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['redact'],
   ['record', 'project', 'journal', 'compare'],
   ['export', 'receive', 'store', 'search', 'archive', 'notify', 'serve'],
-  ['mcp', 'webhooks', 'queue', 'agent'],
+  ['page', 'mcp', 'webhooks', 'queue', 'agent'],
   ['trail'],
   ['service', 'index', 'express', 'bullmq', 'agent-entry'],
   ['doctor'],

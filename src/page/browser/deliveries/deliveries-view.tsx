@@ -1,0 +1,5 @@
+import type { VNode } from 'preact';
+
+export function DeliveriesView(): VNode {
+  return <h1>Deliveries</h1>;
+}

@@ -1,0 +1,5 @@
+import type { VNode } from 'preact';
+
+export function WorkflowView(): VNode {
+  return <h1>Workflow</h1>;
+}
