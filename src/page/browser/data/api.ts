@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 
 /** Where the REST API is, without a slash at its end. */
-export const API: string =
+const API: string =
   document.querySelector<HTMLMetaElement>('meta[name="tasktrail-api"]')?.content.replace(/\/$/, '') ?? '/api';
 
 /** Whether the server asks for the token. */
@@ -20,7 +20,7 @@ export class ApiError extends Error {
   }
 }
 
-export interface Answered<T> {
+interface Answered<T> {
   readonly value: T;
   readonly headers: Headers;
 }
