@@ -10,18 +10,21 @@ const ICONS: Readonly<Record<string, string>> = {
   failed: 'M4.5 4.5l7 7M11.5 4.5l-7 7',
   cancelled: 'M4 12 12 4M8 2.8a5.2 5.2 0 1 1 0 10.4A5.2 5.2 0 0 1 8 2.8Z',
   abandoned: 'M8 3.5v5.2M8 11.6v.9',
+  success: 'M3.5 8.5 6.7 11.5 12.5 5',
+  failure: 'M4.5 4.5l7 7M11.5 4.5l-7 7',
 };
 
 const WORDS: Readonly<Record<string, string>> = { waiting_input: 'waiting' };
 
-export function Status({
-  status,
-  isShort = false,
-}: {
+export interface StatusProps {
   readonly status: string;
+  /** Instead of the status itself. */
+  readonly word?: string;
+  /** Without the word, which is then the title. */
   readonly isShort?: boolean;
-}): VNode {
-  const word = WORDS[status] ?? status;
+}
+
+export function Status({ status, word = WORDS[status] ?? status, isShort = false }: StatusProps): VNode {
   return (
     <span class={`status status-${status in ICONS ? status : 'other'}`} title={isShort ? word : undefined}>
       <svg viewBox="0 0 16 16" aria-hidden="true">

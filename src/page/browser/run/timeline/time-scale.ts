@@ -40,11 +40,17 @@ export function scaleOf(
   return { startMs, endMs, folds, at: mapping(startMs, endMs, folds) };
 }
 
-/** Times in which nothing without children of its own was open. */
+/** Times in which no agent worked, nothing without children was open, and nothing began or ended. */
 function idleTimes(rows: readonly SpanNode[], nowMs: number, wholeMs: number): readonly Fold[] {
   const busy = rows
-    .filter(({ children }) => children.length === 0)
-    .map(({ startMs, endMs = nowMs }) => [startMs, endMs] as const)
+    .flatMap(({ kind, children, startMs, endMs = nowMs }): readonly (readonly [number, number])[] =>
+      children.length === 0 || kind === 'agent'
+        ? [[startMs, endMs]]
+        : [
+            [startMs, startMs],
+            [endMs, endMs],
+          ],
+    )
     .sort((a, b) => a[0] - b[0]);
   const least = Math.max(FOLD_MS_MIN, wholeMs * FOLD_PART);
   const folds: Fold[] = [];

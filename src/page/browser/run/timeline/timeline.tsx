@@ -165,7 +165,7 @@ function Row({ node, top, scale, isClosed, isChosen, onChoose, onFold }: RowProp
           <span class="fold" />
         )}
         <small>{kind}</small> <span class="span-label">{label}</span>
-        {node.hasError && (
+        {(span.status === 'error' || (isClosed && node.hasError)) && (
           <span class="span-error" role="img" aria-label="failed">
             ✕
           </span>
