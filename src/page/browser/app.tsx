@@ -9,6 +9,7 @@ import { Login } from './login.tsx';
 import { NumbersView } from './numbers/numbers-view.tsx';
 import { RunView } from './run/run-view.tsx';
 import { TasksView } from './tasks/tasks-view.tsx';
+import { Help } from './ui/help.tsx';
 import { Empty } from './ui/notice.tsx';
 import { ThemeButton } from './ui/theme.tsx';
 import { WorkflowView } from './workflows/workflow-view.tsx';
@@ -66,6 +67,7 @@ export function App(): VNode {
           ))}
         </nav>
         <Live />
+        <Help />
         <ThemeButton />
       </header>
       <main id="main" tabIndex={-1}>

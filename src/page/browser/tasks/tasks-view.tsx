@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { go, href, place } from '../data/route.ts';
+import { isTyping } from '../ui/keys.ts';
 import { Empty, Failure, Loading } from '../ui/notice.tsx';
 import { useWindowRows } from '../ui/virtual.ts';
 import { Facets } from './facets.tsx';
@@ -34,7 +35,7 @@ export function TasksView(): VNode {
     <>
       <h1 class="unseen">Tasks</h1>
       <div class="tasks-top">
-        <SearchBox q={q} onSearch={search} />
+        <SearchBox q={q} onSearch={search} onAddress={(path) => go(href(path))} />
         <Weeks q={q} />
       </div>
       <div class="tasks">
@@ -70,8 +71,7 @@ function Rows({
   }, [last, items.length]);
   useEffect(() => {
     const move = (event: KeyboardEvent): void => {
-      const isTyping = event.target instanceof HTMLElement && event.target.matches('input, textarea, select');
-      if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (isTyping(event)) return;
       const step = { j: 1, k: -1 }[event.key];
       const item = list.items.value[selected.value];
       if (step !== undefined) {
