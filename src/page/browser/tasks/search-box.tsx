@@ -104,6 +104,7 @@ export function SearchBox({ q, onSearch, onAddress }: SearchBoxProps): VNode {
         autocomplete="off"
         spellcheck={false}
         role="combobox"
+        list={undefined}
         aria-expanded={list.value.length > 0}
         aria-controls="q-list"
         aria-autocomplete="list"
