@@ -11,6 +11,9 @@ type Group = (typeof GROUPS)[number];
 
 const ROWS_MAX = 8;
 
+/** As in tasks.css: a narrow window shows the filters when they are asked for. */
+const isWide = matchMedia('(min-width: 70.01rem)').matches;
+
 export interface FacetsProps {
   readonly q: string;
   onSearch(q: string): void;
@@ -20,9 +23,12 @@ export interface FacetsProps {
 export function Facets({ q, onSearch }: FacetsProps): VNode {
   return (
     <aside class="facets" aria-label="Filters">
-      {GROUPS.map((group) => (
-        <Facet key={group} group={group} q={q} onSearch={onSearch} />
-      ))}
+      <details open={isWide}>
+        <summary>Filters</summary>
+        {GROUPS.map((group) => (
+          <Facet key={group} group={group} q={q} onSearch={onSearch} />
+        ))}
+      </details>
     </aside>
   );
 }

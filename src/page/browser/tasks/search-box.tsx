@@ -2,7 +2,7 @@ import { useSignal, useSignalEffect } from '@preact/signals';
 import type { VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { isTyping } from '../ui/keys.ts';
-import { completed, type Suggestion, suggest } from './completion.ts';
+import { completed, lastPart, type Suggestion, suggest } from './completion.ts';
 import { addressOf } from './pasted.ts';
 
 export interface SearchBoxProps {
@@ -26,8 +26,10 @@ export function SearchBox({ q, onSearch, onAddress }: SearchBoxProps): VNode {
   }, [q]);
   useSignalEffect(() => {
     const wanted = text.value.trim();
+    // A value that is half typed finds nothing yet.
+    const isHalf = list.value.length > 0 && lastPart(text.value).includes(':');
     const timer = setTimeout(() => {
-      if (wanted !== q) onSearch(wanted, true);
+      if (wanted !== q && !isHalf) onSearch(wanted, true);
     }, REST_MS);
     return () => clearTimeout(timer);
   });

@@ -6,6 +6,7 @@ import { isTyping } from '../ui/keys.ts';
 import { Empty, Failure, Loading } from '../ui/notice.tsx';
 import { useWindowRows } from '../ui/virtual.ts';
 import { Facets } from './facets.tsx';
+import { NewTask } from './new-task.tsx';
 import { SearchBox } from './search-box.tsx';
 import { type Sort, TaskList } from './task-list.ts';
 import { TaskRow } from './task-row.tsx';
@@ -36,6 +37,7 @@ export function TasksView(): VNode {
       <h1 class="unseen">Tasks</h1>
       <div class="tasks-top">
         <SearchBox q={q} onSearch={search} onAddress={(path) => go(href(path))} />
+        <NewTask />
         <Weeks q={q} />
       </div>
       <div class="tasks">

@@ -1,3 +1,4 @@
+import { duration } from '../../ui/format.ts';
 import type { SpanNode } from './span-tree.ts';
 
 /** Maps times to 0..1. Folded idle times have a small width of their own. */
@@ -97,6 +98,18 @@ export function ticksOf({ startMs, endMs, folds, at }: TimeScale, count: number)
     }
   }
   return ticks;
+}
+
+/** The time of a tick since the start, as exactly as the ticks are apart. */
+export function tickLabel(ms: number, ticks: readonly number[]): string {
+  if (ms === 0) return '0';
+  const [first = 0, second = 0] = ticks.slice(-2);
+  const step = Math.abs(second - first);
+  if (step >= 60_000 || ms < 1_000) return duration(ms / 1_000);
+  const digits = step >= 1_000 ? 0 : step >= 100 ? 1 : step >= 10 ? 2 : 3;
+  const minutes = Math.floor(ms / 60_000);
+  const seconds = ((ms % 60_000) / 1_000).toFixed(digits);
+  return minutes === 0 ? `${seconds} s` : `${minutes} m ${seconds} s`;
 }
 
 const STEPS = [

@@ -8,7 +8,7 @@ import { useElementRows } from '../../ui/virtual.ts';
 import type { LiveSpan as Span } from '../open-spans.ts';
 import { SpanDetails } from './span-details.tsx';
 import { rowsOf, type SpanNode, treeOf } from './span-tree.ts';
-import { scaleOf, type TimeScale, ticksOf } from './time-scale.ts';
+import { scaleOf, type TimeScale, tickLabel, ticksOf } from './time-scale.ts';
 
 /** As in timeline.css. */
 const ROW_HEIGHT = 28;
@@ -188,13 +188,14 @@ function Row({ node, top, scale, isClosed, isChosen, onChoose, onFold }: RowProp
 }
 
 function Ticks({ scale }: { readonly scale: TimeScale }): VNode {
+  const ticks = ticksOf(scale, TICKS);
   return (
     <div class="timeline-ticks" aria-hidden="true">
       <span class="span-name" />
       <span class="span-lane">
-        {ticksOf(scale, TICKS).map((ms) => (
+        {ticks.map((ms) => (
           <span key={ms} class="tick" style={{ left: `${scale.at(scale.startMs + ms) * 100}%` }}>
-            {ms === 0 ? '0' : duration(ms / 1000)}
+            {tickLabel(ms, ticks)}
           </span>
         ))}
         {scale.folds.map(({ startMs, endMs }) => (
