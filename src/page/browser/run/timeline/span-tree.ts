@@ -47,7 +47,15 @@ export function treeOf(spans: readonly Span[]): readonly SpanNode[] {
         return nodeOf(span, depth, build(span.span_id, depth + 1));
       })
       .sort((a, b) => a.startMs - b.startMs || rank(a) - rank(b));
-  return build('', 0);
+  const roots = build('', 0);
+  // Parents that are in a circle have no root.
+  const lost = spans.filter(({ span_id: id }) => !seen.has(id));
+  return [...roots, ...lost.flatMap((span) => (seen.has(span.span_id) ? [] : [rootOf(span)]))];
+
+  function rootOf(span: Span): SpanNode {
+    seen.add(span.span_id);
+    return nodeOf(span, 0, build(span.span_id, 1));
+  }
 }
 
 /** The rows of the trees, without those below a closed one. */
