@@ -13,7 +13,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['redact'],
   ['record', 'project', 'journal', 'compare'],
   ['export', 'receive', 'store', 'search', 'archive', 'notify', 'serve'],
-  ['mcp', 'webhooks', 'queue', 'agent'],
+  ['page', 'mcp', 'webhooks', 'queue', 'agent'],
   ['trail'],
   ['service', 'index', 'express', 'bullmq', 'agent-entry'],
   ['doctor'],
@@ -44,6 +44,7 @@ const NAMED_AFTER: Readonly<Record<string, string>> = {
   config: 'the configured part',
   doctor: 'the checked part',
   model: 'the noun of other folders',
+  page: 'what is shown',
   serve: 'the path of the route',
 };
 
@@ -422,7 +423,15 @@ test('the top level contains only the files and folders of the layout', () => {
   const layout = ['src', 'collector', 'test', 'grafana', 'docs', 'examples'];
   const pages = ['README.md', 'LICENSE', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
   const tools = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'biome.json'];
-  const more = ['vitest.config.ts', 'Dockerfile', '.dockerignore', 'docker-compose.yml', '.gitignore', '.ci'];
+  const more = [
+    'vite.config.ts',
+    'vitest.config.ts',
+    'Dockerfile',
+    '.dockerignore',
+    'docker-compose.yml',
+    '.gitignore',
+    '.ci',
+  ];
   const made = ['.git', 'node_modules', 'dist', '.cache', '.env'];
   const allowed = new Set([...layout, ...pages, ...tools, ...more, ...made]);
   expect(readdirSync(ROOT).filter((name) => !allowed.has(name))).toEqual([]);

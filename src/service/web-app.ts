@@ -3,6 +3,7 @@ import type { Express, RequestHandler } from 'express';
 import type { Config } from '../config/config.ts';
 import { serveMcp } from '../mcp/serve-mcp.ts';
 import type { JsonObject } from '../model/json.ts';
+import { servePage } from '../page/serve-page.ts';
 import { readinessOf, serveHealth } from '../serve/health.ts';
 import { serveLogs } from '../serve/logs.ts';
 import { serveMetrics } from '../serve/metrics.ts';
@@ -93,6 +94,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
   app.use('/api', logs);
   const readHealth = async (): Promise<JsonObject> => ({ ...readinessOf(trail.books), version });
   app.use(serveMcp({ reader: trail.reader, readHealth, token, corsOrigins, version, onError }));
+  app.use(servePage({ onError }));
   app.use(notFound);
   return { app, webhooks, closeStreams: () => logs.close() };
 }

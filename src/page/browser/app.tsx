@@ -1,0 +1,104 @@
+import type { ComponentType, VNode } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { needsLogin } from './data/api.ts';
+import { connection } from './data/live.ts';
+import { href, place } from './data/route.ts';
+import { DeliveriesView } from './deliveries/deliveries-view.tsx';
+import { HealthView } from './health/health-view.tsx';
+import { Login } from './login.tsx';
+import { NumbersView } from './numbers/numbers-view.tsx';
+import { RunView } from './run/run-view.tsx';
+import { TasksView } from './tasks/tasks-view.tsx';
+import { Help } from './ui/help.tsx';
+import { Empty } from './ui/notice.tsx';
+import { ThemeButton } from './ui/theme.tsx';
+import { WorkflowView } from './workflows/workflow-view.tsx';
+import { WorkflowsView } from './workflows/workflows-view.tsx';
+
+interface Page {
+  readonly pattern: RegExp;
+  readonly view: ComponentType<{ readonly id: string }>;
+  readonly title: string;
+}
+
+const PAGES: readonly Page[] = [
+  { pattern: /^\/$/, view: TasksView, title: 'Tasks' },
+  { pattern: /^\/tasks\/([^/]+)$/, view: RunView, title: 'Run' },
+  { pattern: /^\/workflows$/, view: WorkflowsView, title: 'Workflows' },
+  { pattern: /^\/workflows\/([^/]+)$/, view: WorkflowView, title: 'Workflow' },
+  { pattern: /^\/deliveries$/, view: DeliveriesView, title: 'Deliveries' },
+  { pattern: /^\/numbers$/, view: NumbersView, title: 'Numbers' },
+  { pattern: /^\/health$/, view: HealthView, title: 'Health' },
+];
+
+const LINKS = [
+  ['/', 'Tasks', /^\/(?:$|tasks\/)/],
+  ['/workflows', 'Workflows', /^\/workflows/],
+  ['/deliveries', 'Deliveries', /^\/deliveries/],
+  ['/numbers', 'Numbers', /^\/numbers/],
+  ['/health', 'Health', /^\/health/],
+] as const;
+
+export function App(): VNode {
+  const { path } = place.value;
+  const found = PAGES.map((page) => ({ page, match: page.pattern.exec(path) })).find(
+    ({ match }) => match !== null,
+  );
+  const title = found?.page.title;
+  useEffect(() => {
+    if (title !== undefined) document.title = `${title} · tasktrail`;
+  }, [title, path]);
+  const View = found?.page.view;
+  const id = decodeURIComponent(found?.match?.[1] ?? '');
+  return (
+    <>
+      <a class="skip" href={`${path}#main`} target="_self">
+        Skip to the content
+      </a>
+      <header class="top">
+        <a class="brand" href={href('/')}>
+          tasktrail
+        </a>
+        <nav aria-label="Views">
+          {LINKS.map(([to, name, at]) => (
+            <a key={to} href={href(to)} aria-current={at.test(path) ? 'page' : undefined}>
+              {name}
+            </a>
+          ))}
+        </nav>
+        <Live />
+        <Help />
+        <ThemeButton />
+      </header>
+      <main id="main" tabIndex={-1}>
+        {needsLogin.value ? (
+          <Login />
+        ) : View === undefined ? (
+          <Empty title="There is no such page">
+            <p>
+              <a href={href('/')}>All tasks</a>
+            </p>
+          </Empty>
+        ) : (
+          <View key={path} id={id} />
+        )}
+      </main>
+    </>
+  );
+}
+
+const STATES = {
+  off: undefined,
+  connecting: 'connecting',
+  open: 'live',
+  lost: 'connection lost, trying again',
+} as const;
+
+function Live(): VNode {
+  const state = STATES[connection.value];
+  return (
+    <span class={`live live-${connection.value}`} role="status">
+      {state}
+    </span>
+  );
+}

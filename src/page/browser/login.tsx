@@ -1,0 +1,40 @@
+import { useSignal } from '@preact/signals';
+import type { TargetedSubmitEvent, VNode } from 'preact';
+import { exchange, needsLogin } from './data/api.ts';
+import { asApiError } from './data/resource.ts';
+import { href } from './data/route.ts';
+
+/** Asks for the token. The server keeps it in a cookie that no script can read. */
+export function Login(): VNode {
+  const problem = useSignal<string | undefined>(undefined);
+  const submit = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
+    event.preventDefault();
+    const token = new FormData(event.currentTarget).get('token');
+    try {
+      const headers = { 'content-type': 'application/json' };
+      await exchange(href('/login'), { method: 'POST', headers, body: JSON.stringify({ token }) });
+      location.reload();
+    } catch (error) {
+      needsLogin.value = true;
+      problem.value = asApiError(error).message;
+    }
+  };
+  return (
+    <form class="login" onSubmit={submit}>
+      <h1>This server asks for its token</h1>
+      <p>
+        It is the value of <code>TASK_LOGS_API_TOKEN</code>.
+      </p>
+      <label for="token">Token</label>
+      <input id="token" name="token" type="password" autocomplete="current-password" required />
+      {problem.value !== undefined && (
+        <p class="failure" role="alert">
+          {problem.value}
+        </p>
+      )}
+      <button type="submit" class="primary">
+        Open
+      </button>
+    </form>
+  );
+}

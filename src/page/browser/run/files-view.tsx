@@ -1,0 +1,56 @@
+import type { VNode } from 'preact';
+import type { Task } from '../../../client/api/shapes.ts';
+import { CopyButton } from '../ui/copy-button.tsx';
+
+const FILES = [
+  ['metadata.json', 'metadata', 'what the task is and where it stands'],
+  ['01-input.json', 'input', 'what the person wrote'],
+  ['02-webhook-flow.jsonl', 'webhook_flow', 'the stages of the webhook'],
+  ['03-agent-output.jsonl', 'agent_output', 'what the agent said and did'],
+  ['04-final-result.json', 'final_result', 'the result, with cost and tokens'],
+] as const;
+
+/** What lies in the directory of the task, and how to get it. */
+export function FilesView({ task: { task_id: id, links } }: { readonly task: Task }): VNode {
+  const trace = links.metadata.replace(/logs\/metadata$/, 'trace');
+  const rows = [
+    ...FILES.map(([name, key, what]) => [name, links[key], what] as const),
+    ['trace.jsonl', trace, 'its spans, here as an array'] as const,
+    ['all of them', links.full, 'one document'] as const,
+  ];
+  return (
+    <table class="files">
+      <caption>
+        In the log directory: <code>{id}/</code> <CopyButton text={`${id}/`} what="the path" />
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col">File</th>
+          <th scope="col">What it says</th>
+          <th scope="col">
+            <span class="unseen">Copy</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(([name, path, what]) => (
+          <tr key={name}>
+            <td>
+              <a class="mono" href={path} target="_blank" rel="noopener noreferrer">
+                {name}
+              </a>
+            </td>
+            <td>{what}</td>
+            <td>
+              <CopyButton
+                text={`curl -s '${location.origin}${path}'`}
+                what={`curl for ${name}`}
+                label="curl"
+              />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,104 @@
+import { batch, signal } from '@preact/signals';
+import type { FinalResult, Span, StageLine, Task, TaskInput } from '../../../client/api/shapes.ts';
+import { type ApiError, read } from '../data/api.ts';
+import { follow } from '../data/live.ts';
+import { asApiError } from '../data/resource.ts';
+
+/** Spans that come in one frame are drawn together. */
+const FRAME_MS = 150;
+
+/** What is known of a run, and what comes while the page is open. The lines of its output are the transcript's. */
+export class RunState {
+  readonly id: string;
+  readonly task = signal<Task | undefined>(undefined);
+  readonly input = signal<TaskInput | undefined>(undefined);
+  readonly result = signal<FinalResult | undefined>(undefined);
+  readonly stages = signal<readonly StageLine[]>([]);
+  readonly spans = signal<readonly Span[]>([]);
+  readonly error = signal<ApiError | undefined>(undefined);
+  readonly #abort = new AbortController();
+  #known = new Map<string, Span>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #stop: (() => void) | undefined;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  /** Follows the run first, so that nothing is missed between both. */
+  open(onLine: (line: unknown, place: string) => void, onAgain: () => void): void {
+    this.#stop = follow(
+      `/tasks/${this.id}/stream`,
+      { after: 'now' },
+      {
+        metadata: () => void this.#readTask(),
+        result: (data) => {
+          this.result.value = data as FinalResult;
+        },
+        stage: (data) => this.#addStage(data as StageLine),
+        span: (data) => this.#addSpan(data as Span),
+        line: onLine,
+        reset: () => {
+          void this.load();
+          onAgain();
+        },
+        end: () => {
+          void this.#readTask();
+          onAgain();
+        },
+      },
+    );
+    void this.load();
+  }
+
+  close(): void {
+    this.#abort.abort();
+    clearTimeout(this.#timer);
+    this.#stop?.();
+  }
+
+  async load(): Promise<void> {
+    await this.#readTask();
+    const { signal } = this.#abort;
+    const path = (rest: string): string => `/tasks/${this.id}/${rest}`;
+    const [input, result, stages, spans] = await Promise.all([
+      read<TaskInput>(path('logs/input'), {}, signal).catch(() => undefined),
+      read<FinalResult>(path('logs/final-result'), {}, signal).catch(() => undefined),
+      read<readonly StageLine[]>(path('logs/webhook-flow'), {}, signal).catch(() => []),
+      read<readonly Span[]>(path('trace'), {}, signal).catch(() => []),
+    ]);
+    if (signal.aborted) return;
+    for (const span of spans) this.#known.set(span.span_id, span);
+    batch(() => {
+      this.input.value = input;
+      this.result.value = result ?? this.result.value;
+      this.stages.value = stages;
+      this.spans.value = [...this.#known.values()];
+    });
+  }
+
+  async #readTask(): Promise<void> {
+    try {
+      const task = await read<Task>(`/tasks/${this.id}`, {}, this.#abort.signal);
+      batch(() => {
+        this.task.value = task;
+        this.error.value = undefined;
+      });
+    } catch (error) {
+      if (!this.#abort.signal.aborted) this.error.value = asApiError(error);
+    }
+  }
+
+  #addStage(stage: StageLine): void {
+    const isKnown = this.stages.value.some((one) => one.event_id === stage.event_id);
+    if (!isKnown) this.stages.value = [...this.stages.value, stage];
+  }
+
+  #addSpan(span: Span): void {
+    this.#known.set(span.span_id, span);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.spans.value = [...this.#known.values()];
+    }, FRAME_MS);
+  }
+}

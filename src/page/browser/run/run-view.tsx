@@ -1,0 +1,109 @@
+import { useComputed, useSignal } from '@preact/signals';
+import type { VNode } from 'preact';
+import { useEffect, useMemo } from 'preact/hooks';
+import type { Workflow } from '../../../client/api/shapes.ts';
+import { read } from '../data/api.ts';
+import { go, href, place } from '../data/route.ts';
+import { count } from '../ui/format.ts';
+import { Failure, Loading } from '../ui/notice.tsx';
+import { CompareView } from './compare-view.tsx';
+import { FilesView } from './files-view.tsx';
+import { type LiveSpan, openSpans } from './open-spans.ts';
+import { RunHeader } from './run-header.tsx';
+import { RunState } from './run-state.ts';
+import { StagesView } from './stages-view.tsx';
+import { Timeline } from './timeline/timeline.tsx';
+
+const TABS = [
+  ['', 'Run'],
+  ['webhook', 'Webhook'],
+  ['files', 'Files'],
+  ['compare', 'Compare'],
+] as const;
+
+/** While a run goes on, its open phases and steps are read so often. */
+const LEVELS_MS = 2_000;
+
+export function RunView({ id }: { readonly id: string }): VNode {
+  const run = useMemo(() => new RunState(id), [id]);
+  useEffect(() => {
+    run.open(
+      () => {},
+      () => {},
+    );
+    return () => run.close();
+  }, [run]);
+  const workflows = useWorkflows(run);
+  const spans = useComputed<readonly LiveSpan[]>(() => [
+    ...run.spans.value,
+    ...openSpans(run.task.value, workflows.value, run.spans.value),
+  ]);
+  const chosenCall = useSignal<string | undefined>(undefined);
+  const task = run.task.value;
+  const error = run.error.value;
+  const message = run.input.value?.message;
+  useEffect(() => {
+    if (message !== undefined) document.title = `${message.slice(0, 60)} · tasktrail`;
+  }, [message]);
+  if (task === undefined) return error === undefined ? <Loading /> : <NotThere id={id} run={run} />;
+  const isOver = task.completed_at !== null;
+  const tab = place.value.query.get('view') ?? '';
+  return (
+    <article class="run">
+      <RunHeader task={task} message={message} result={run.result.value} />
+      {error !== undefined && <Failure error={error} />}
+      <nav class="tabs" aria-label="Parts of the run">
+        {TABS.map(([name, title]) => (
+          <a
+            key={name}
+            href={href(`/tasks/${id}`, { view: name })}
+            aria-current={name === tab ? 'page' : undefined}
+          >
+            {title}
+            {name === 'webhook' && <small>{count(run.stages.value.length, 'stage')}</small>}
+          </a>
+        ))}
+      </nav>
+      {tab === '' && <Timeline spans={spans} isOver={isOver} chosenCall={chosenCall} />}
+      {tab === 'webhook' && <StagesView stages={run.stages.value} task={task} />}
+      {tab === 'files' && <FilesView task={task} />}
+      {tab === 'compare' && <CompareView task={task} other={place.value.query.get('with') ?? ''} />}
+    </article>
+  );
+}
+
+function useWorkflows(run: RunState): { readonly value: readonly Workflow[] } {
+  const workflows = useSignal<readonly Workflow[]>([]);
+  const task = run.task.value;
+  const ids = task?.workflow_ids.join(' ') ?? '';
+  const isRunning = task?.status === 'running';
+  useEffect(() => {
+    if (ids === '' || !isRunning) return undefined;
+    const load = async (): Promise<void> => {
+      const found = await Promise.all(
+        ids.split(' ').map((id) => read<Workflow>(`/workflows/${id}`).catch(() => undefined)),
+      );
+      workflows.value = found.filter((workflow) => workflow !== undefined);
+    };
+    void load();
+    const timer = setInterval(() => {
+      if (!document.hidden) void load();
+    }, LEVELS_MS);
+    return () => clearInterval(timer);
+  }, [ids, isRunning]);
+  return workflows;
+}
+
+function NotThere({ id, run }: { readonly id: string; readonly run: RunState }): VNode {
+  const error = run.error.value;
+  return (
+    <>
+      {error !== undefined && <Failure error={error} retry={() => void run.load()} />}
+      <p>
+        <button type="button" onClick={() => go(href('/', { q: id }))}>
+          Search for {id}
+        </button>
+      </p>
+    </>
+  );
+}

@@ -1,0 +1,147 @@
+import { useSignal, useSignalEffect } from '@preact/signals';
+import type { VNode } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { isTyping } from '../ui/keys.ts';
+import { completed, lastPart, type Suggestion, suggest } from './completion.ts';
+import { addressOf } from './pasted.ts';
+
+export interface SearchBoxProps {
+  readonly q: string;
+  onSearch(q: string, replace?: boolean): void;
+  onAddress(address: string): void;
+}
+
+/** Typed letters are searched when the fingers rest. */
+const REST_MS = 250;
+
+/** The query, with fields and values to choose from: a combobox (WAI-ARIA 1.2). */
+export function SearchBox({ q, onSearch, onAddress }: SearchBoxProps): VNode {
+  const text = useSignal(q);
+  const list = useSignal<readonly Suggestion[]>([]);
+  const chosen = useSignal(-1);
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    // A facet or the history has changed the query.
+    if (text.value.trim() !== q) text.value = q;
+  }, [q]);
+  useSignalEffect(() => {
+    const wanted = text.value.trim();
+    // A value that is half typed finds nothing yet.
+    const isHalf = list.value.length > 0 && lastPart(text.value).includes(':');
+    const timer = setTimeout(() => {
+      if (wanted !== q && !isHalf) onSearch(wanted, true);
+    }, REST_MS);
+    return () => clearTimeout(timer);
+  });
+  useSignalEffect(() => {
+    const typed = text.value;
+    const abort = new AbortController();
+    if (document.activeElement === input.current) {
+      suggest(typed, abort.signal).then(
+        (found) => {
+          if (abort.signal.aborted) return;
+          list.value = found;
+          chosen.value = -1;
+        },
+        () => {
+          // Without suggestions the query works as well.
+          list.value = [];
+        },
+      );
+    }
+    return () => abort.abort();
+  });
+  useEffect(() => {
+    const focus = (event: KeyboardEvent): void => {
+      if (event.key !== '/' || isTyping(event)) return;
+      event.preventDefault();
+      input.current?.select();
+    };
+    addEventListener('keydown', focus);
+    return () => removeEventListener('keydown', focus);
+  }, []);
+  const choose = (suggestion: Suggestion): void => {
+    text.value = completed(text.value, suggestion);
+    input.current?.focus();
+  };
+  const close = (): void => {
+    list.value = [];
+    chosen.value = -1;
+  };
+  const onKey = (event: KeyboardEvent): void => {
+    const all = list.value;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (event.key === 'Escape') {
+      if (all.length > 0) event.preventDefault();
+      close();
+    } else if (step !== undefined && all.length > 0) {
+      chosen.value = (chosen.value + step + all.length) % all.length;
+      event.preventDefault();
+    } else if (event.key === 'Tab' || event.key === 'Enter') {
+      const suggestion = all[chosen.value];
+      if (suggestion === undefined) return;
+      choose(suggestion);
+      event.preventDefault();
+    }
+  };
+  return (
+    <form
+      class="search"
+      role="search"
+      onSubmit={(event) => {
+        event.preventDefault();
+        close();
+        const address = addressOf(text.value);
+        if (address === undefined) onSearch(text.value.trim());
+        else onAddress(address);
+      }}
+    >
+      <label class="unseen" for="q">
+        Search tasks
+      </label>
+      <input
+        id="q"
+        ref={input}
+        type="search"
+        autocomplete="off"
+        spellcheck={false}
+        role="combobox"
+        list={undefined}
+        aria-expanded={list.value.length > 0}
+        aria-controls="q-list"
+        aria-autocomplete="list"
+        aria-activedescendant={chosen.value < 0 ? undefined : `q-${chosen.value}`}
+        placeholder='words, "a phrase", status:failed, cost:>0.5, repo:acme/*  ( / )'
+        value={text.value}
+        onInput={(event) => {
+          text.value = event.currentTarget.value;
+        }}
+        onKeyDown={onKey}
+        onBlur={close}
+      />
+      <div
+        id="q-list"
+        role="listbox"
+        aria-label="Suggestions"
+        class="suggestions"
+        hidden={list.value.length === 0}
+      >
+        {list.value.map((suggestion, at) => (
+          <div
+            key={suggestion.text}
+            id={`q-${at}`}
+            role="option"
+            tabIndex={-1}
+            aria-selected={at === chosen.value}
+            onMouseDown={(event) => {
+              event.preventDefault();
+              choose(suggestion);
+            }}
+          >
+            <span class="mono">{suggestion.text}</span> <small>{suggestion.about}</small>
+          </div>
+        ))}
+      </div>
+    </form>
+  );
+}

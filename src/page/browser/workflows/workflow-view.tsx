@@ -1,0 +1,178 @@
+import { signal } from '@preact/signals';
+import type { ComponentChildren, VNode } from 'preact';
+import { useEffect, useMemo } from 'preact/hooks';
+import type { Workflow, WorkflowEvent, WorkflowLevel } from '../../../client/api/shapes.ts';
+import { type ApiError, read } from '../data/api.ts';
+import { now } from '../data/clock.ts';
+import { follow } from '../data/live.ts';
+import { asApiError } from '../data/resource.ts';
+import { href } from '../data/route.ts';
+import { duration, exact } from '../ui/format.ts';
+import { Failure, Loading } from '../ui/notice.tsx';
+import { Status } from '../ui/status.tsx';
+import { Ago } from '../ui/time.tsx';
+import { flagsOf } from './flags.ts';
+
+/** Events that come together are answered by one reading. */
+const PAUSE_MS = 200;
+
+/** Phases and steps of a workflow as a board, and its events. Both go on while the page is open. */
+export function WorkflowView({ id }: { readonly id: string }): VNode {
+  const state = useMemo(() => signal<{ workflow?: Workflow; error?: ApiError }>({}), [id]);
+  const events = useMemo(() => signal<readonly WorkflowEvent[]>([]), [id]);
+  useEffect(() => {
+    const abort = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const known = new Map<string, WorkflowEvent>();
+    const load = async (): Promise<void> => {
+      timer = undefined;
+      try {
+        state.value = { workflow: await read<Workflow>(`/workflows/${id}`, {}, abort.signal) };
+      } catch (error) {
+        if (!abort.signal.aborted) state.value = { ...state.value, error: asApiError(error) };
+      }
+      events.value = [...known.values()];
+    };
+    const soon = (): void => {
+      timer ??= setTimeout(() => void load(), PAUSE_MS);
+    };
+    void load();
+    const stop = follow(
+      `/workflows/${id}/stream`,
+      {},
+      {
+        metadata: soon,
+        event: (data) => {
+          const event = data as WorkflowEvent;
+          known.set(event.event_id, event);
+          soon();
+        },
+        end: soon,
+        reset: () => {
+          known.clear();
+          soon();
+        },
+      },
+    );
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+      stop();
+    };
+  }, [id]);
+  const { workflow, error } = state.value;
+  if (workflow === undefined) return error === undefined ? <Loading /> : <Failure error={error} />;
+  return (
+    <article>
+      <Head workflow={workflow} />
+      <Board workflow={workflow} />
+      <h2>Events</h2>
+      <ol class="events">
+        {events.value.map((event) => (
+          <EventRow key={event.event_id} event={event} />
+        ))}
+      </ol>
+    </article>
+  );
+}
+
+function Head({ workflow }: { readonly workflow: Workflow }): VNode {
+  const { workflow_id: id, name, status, task_ids: tasks, work_item_id: item, started_at: from } = workflow;
+  const flags = flagsOf(workflow.completeness);
+  const ms = workflow.measured.duration_ms;
+  return (
+    <header class="run-header">
+      <div class="run-title">
+        <Status status={status} />
+        <h1>{name ?? id}</h1>
+      </div>
+      {status === 'waiting' && <p class="run-reason">It waits for an approval or for input.</p>}
+      {flags.length > 0 && <p class="doubt">{flags.join(' · ')}</p>}
+      <dl class="facts">
+        <Fact name="Started">
+          <Ago at={from} />
+        </Fact>
+        <Fact name="Duration">{duration(ms === null ? null : ms / 1000)}</Fact>
+        {item !== null && <Fact name="Work item">{item}</Fact>}
+        <Fact name="Attempt">{workflow.attempt}</Fact>
+        <Fact name="Project">{workflow.project ?? '–'}</Fact>
+        {tasks.map((task) => (
+          <Fact key={task} name="Task">
+            <a href={href(`/tasks/${task}`)}>{task}</a>
+          </Fact>
+        ))}
+        <Fact name="Workflow">
+          <span class="mono">{id}</span>
+        </Fact>
+      </dl>
+    </header>
+  );
+}
+
+function Fact({ name, children }: { readonly name: string; readonly children: ComponentChildren }): VNode {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function Board({ workflow: { levels } }: { readonly workflow: Workflow }): VNode {
+  const phases = levels.filter(({ phase, step }) => phase !== null && step === null);
+  return (
+    <div class="board">
+      {phases.map((phase) => (
+        <section key={phase.phase} class="phase">
+          <h2>{phase.phase}</h2>
+          <Level level={phase} />
+          <ul>
+            {levels
+              .filter(({ phase: name, step }) => step !== null && name === phase.phase)
+              .map((step) => (
+                <li key={step.step}>
+                  <strong>{step.step}</strong>
+                  <Level level={step} />
+                </li>
+              ))}
+          </ul>
+        </section>
+      ))}
+    </div>
+  );
+}
+
+function Level({ level }: { readonly level: WorkflowLevel }): VNode {
+  const { status, started_at: from, completed_at: to, attempt, sender } = level;
+  const seconds =
+    from === null ? null : ((to === null ? now.value : Date.parse(to)) - Date.parse(from)) / 1000;
+  return (
+    <span class="level">
+      <Status status={status ?? (to === null ? 'running' : 'completed')} />
+      <span class="number">{duration(seconds)}</span>
+      {attempt > 1 && <small>attempt {attempt}</small>}
+      {sender !== undefined && <small class="doubt">said by {sender}</small>}
+    </span>
+  );
+}
+
+function EventRow({ event }: { readonly event: WorkflowEvent }): VNode {
+  const { timestamp, event_type: type, payload, sender } = event;
+  return (
+    <li>
+      <details>
+        <summary>
+          <time dateTime={timestamp}>{exact(timestamp)}</time> <strong>{type}</strong> {placeOf(payload)}
+          {sender !== undefined && <small class="doubt"> said by {sender}</small>}
+        </summary>
+        <pre>{JSON.stringify(payload, null, 2)}</pre>
+      </details>
+    </li>
+  );
+}
+
+function placeOf(payload: unknown): string {
+  const { phase, step } = Object(payload) as Record<string, unknown>;
+  const name = typeof step === 'string' ? step : (Object(step) as Record<string, unknown>).name;
+  return [phase, name].filter((part) => typeof part === 'string').join(' / ');
+}
