@@ -33,6 +33,8 @@ beforeAll(() => {
   // A folder of its own, because the command is linked into it.
   for (const name of readdirSync(join(ROOT, 'node_modules')))
     if (name !== '.bin') symlinkSync(join(ROOT, 'node_modules', name), join(dir, 'node_modules', name));
+  // Each test begins with a whole dist, and leaves one.
+  expect(build().status).toBe(0);
 });
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -42,7 +44,6 @@ function build(): { status: number | null; stderr: string } {
 }
 
 test('a reader finds a whole dist or none while it is built again, and no leftover folder after it', async () => {
-  expect(build().status).toBe(0);
   const child = spawn(process.execPath, [join(dir, 'src/build/build.mjs')], { stdio: 'inherit' });
   const closed = once(child, 'close');
   let looks = 0;
@@ -64,7 +65,6 @@ test('a reader finds a whole dist or none while it is built again, and no leftov
 });
 
 test('a build that fails leaves dist as it was', () => {
-  expect(build().status).toBe(0);
   const before = readFileSync(join(dir, 'dist/errors.js'), 'utf8');
   const file = join(dir, 'src/errors.ts');
   const source = readFileSync(file, 'utf8');
@@ -79,7 +79,6 @@ test('a build that fails leaves dist as it was', () => {
 }, 180_000);
 
 test('npx finds the command and does not build again', () => {
-  expect(build().status).toBe(0);
   const built = statSync(join(dir, 'dist')).ino;
   const prepare = (npmCommand: string): number | null =>
     spawnSync(process.execPath, [join(dir, 'src/build/prepare.mjs')], {

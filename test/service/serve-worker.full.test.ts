@@ -57,7 +57,7 @@ async function runOn(fleet: Fleet, id: string): Promise<unknown> {
   return (await readDocument(fleet.logDir, id, 'metadata.json'))?.attempt;
 }
 
-describe.skipIf('missing' in program)('a service and its workers over Redis', () => {
+describe.skipIf('missing' in program).concurrent('a service and its workers over Redis', () => {
   test('tasks from webhooks and REST run on either worker, in one directory and one trace', async () => {
     const fleet = await Fleet.open(program);
     const whoami = ['sh', '-c', 'cat; echo; echo "worker $WORKER"; sleep 0.3'];
