@@ -63,7 +63,11 @@ test('a kill between what came without a token and the records of the trail lose
   for (let kill = 0; kill < KILLS; kill += 1) {
     const dir = await tempDir();
     const script = WRITER();
-    const done = await killWriter({ script, args: [dir, input], afterBatches: (kill * STEP) % batches.length });
+    const done = await killWriter({
+      script,
+      args: [dir, input],
+      afterBatches: (kill * STEP) % batches.length,
+    });
     if (done > 0 && done < batches.length) midway += 1;
     const { store, from, pass } = openStore(dir);
     await store.recover();
