@@ -113,7 +113,7 @@ describe.skipIf('missing' in program).concurrent('a service and its workers over
     expect(workers.map(({ stderr }) => stderr)).toEqual(['', '']);
     expect(service.stderr).toBe('');
     expect(await readdir(join(fleet.logDir, '_journal'))).toEqual([]);
-  }, 90_000);
+  }, 120_000);
 
   test('a worker on another machine sends its records to the service`s OTLP address, with the token', async () => {
     const fleet = await Fleet.open(program);
@@ -142,7 +142,7 @@ describe.skipIf('missing' in program).concurrent('a service and its workers over
     expect((await worker.stop()).code).toBe(0);
     expect(worker.stderr).toBe('');
     expect((await readdir(elsewhere)).filter((name) => !name.startsWith('_'))).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test.each([
     ['with a token', { TASK_LOGS_API_TOKEN: 'a-token-of-the-tests' }],
@@ -167,7 +167,7 @@ describe.skipIf('missing' in program).concurrent('a service and its workers over
       expect((await worker.stop()).code).toBe(0);
       expect(worker.stderr).toBe('');
     },
-    60_000,
+    120_000,
   );
 
   test('another worker takes over the agent of a killed worker', async () => {
@@ -190,7 +190,7 @@ describe.skipIf('missing' in program).concurrent('a service and its workers over
     const runs = await fleet.spans(id, 'invoke_agent numbered', 1);
     expect(runs.filter(({ name }) => name === 'invoke_agent numbered')).toHaveLength(1);
     expect(second.stderr).toBe('');
-  }, 120_000);
+  }, 180_000);
 
   test('a worker that starts after the only one was killed takes over its agent too', async () => {
     const lines = 400;
@@ -228,7 +228,7 @@ describe.skipIf('missing' in program).concurrent('a service and its workers over
     expect(await readDocument(fleet.logDir, id, 'metadata.json')).toMatchObject({ attempt: 2, stops: 1 });
     await expectAttempts(fleet, id, 2);
     expect([first.stderr, second.stderr, service.stderr]).toEqual(['', '', '']);
-  }, 60_000);
+  }, 120_000);
 
   test('a task whose worker and agent are killed without another worker is abandoned, and nothing of it stays open', async () => {
     const fleet = await Fleet.open(program);

@@ -317,7 +317,7 @@ describe
     );
   });
 
-test.skipIf(isMissing).concurrent('a shutdown right after the disk is well stores what waited', async () => {
+test.skipIf(isMissing)('a shutdown right after the disk is well stores what waited', async () => {
   const program = await Program.start();
   program.fail(`write ${ERRNO.ENOSPC} 1 ${LAST} */task-*`);
   await program.record('last');
