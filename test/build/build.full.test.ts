@@ -15,12 +15,15 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
 /** What a service reads at any time: its modules, and what is made from them. */
 const FILES = ['index.js', 'index.cjs', 'index.d.cts', 'cli/main.js', 'cli/emit.cjs', 'schemas/error.json'];
+
+// A build takes all cores for seconds.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 let dir = '';
 
@@ -76,7 +79,7 @@ test('a build that fails leaves dist as it was', () => {
   }
   expect(readFileSync(join(dir, 'dist/errors.js'), 'utf8')).toBe(before);
   expect(readdirSync(dir).filter((name) => name.startsWith('dist'))).toEqual(['dist']);
-}, 180_000);
+});
 
 test('npx finds the command and does not build again', () => {
   const built = statSync(join(dir, 'dist')).ino;
