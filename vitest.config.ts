@@ -26,7 +26,7 @@ const ISOLATED_FILES = [
 ];
 
 /** They mostly wait: three files at a time keep two cores busy. A group of its own, as Vitest wants for another number. */
-const SLOW = { maxWorkers: 3, sequence: { groupOrder: 1 }, maxConcurrency: 4 };
+const SLOW = { maxWorkers: 3, sequence: { groupOrder: 1 }, maxConcurrency: 3 };
 
 const config: ViteUserConfig = defineConfig({
   test: {

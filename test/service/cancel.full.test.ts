@@ -56,7 +56,7 @@ async function expectCancelled({ fleet, service }: Setup, id: string): Promise<v
     expect((await fleet.endedWorkflow(service, id)).status).toBe('cancelled');
 }
 
-describe.concurrent.each([
+describe.each([
   ['in process', false, inProcess],
   ['over Redis', 'missing' in program, overRedis],
 ])('%s', (_where, isSkipped, open) => {
@@ -161,7 +161,7 @@ describe.concurrent.each([
   });
 });
 
-test.concurrent('a task of another process is refused with what to do', async () => {
+test('a task of another process is refused with what to do', async () => {
   const { service } = await inProcess();
   const record = {
     timeUnixNano: `${Date.now()}000000`,
@@ -186,7 +186,7 @@ test.concurrent('a task of another process is refused with what to do', async ()
   expect(refused.body.detail).toContain('cancel it where it runs');
 });
 
-test.concurrent('a task that waits for its next attempt after a kill is cancelled, and so is the workflow that it left open', async () => {
+test('a task that waits for its next attempt after a kill is cancelled, and so is the workflow that it left open', async () => {
   const { fleet, service } = await inProcess({ TASK_LOGS_CONCURRENCY: '2' });
   const ids = [await submit(service), await submit(service)];
   for (const id of ids) await fleet.untilPrinted(id, 'begun');
@@ -207,9 +207,9 @@ test.concurrent('a task that waits for its next attempt after a kill is cancelle
   expect(await fleet.endedWorkflow(next, waiting)).toMatchObject({ status: 'cancelled', attempt: 1 });
 });
 
-test
-  .skipIf('missing' in program)
-  .concurrent('a task whose job was lost with Redis`s data is cancelled where it runs', async () => {
+test.skipIf('missing' in program)(
+  'a task whose job was lost with Redis`s data is cancelled where it runs',
+  async () => {
     const setup = await overRedis();
     const { fleet, service } = setup;
     const id = await submit(service);
@@ -218,9 +218,10 @@ test
     await until(async () => (await fetch(`${service.url}/readyz`)).ok, 'readiness');
     expect((await cancel(service, id)).status).toBe(200);
     await expectCancelled(setup, id);
-  });
+  },
+);
 
-test.skipIf('missing' in program).concurrent(
+test.skipIf('missing' in program)(
   'a task whose worker was killed is cancelled by the next worker, which ends the surviving agent',
   async () => {
     const setup = await overRedis();
@@ -244,19 +245,17 @@ test.skipIf('missing' in program).concurrent(
   90_000,
 );
 
-test
-  .skipIf('missing' in program)
-  .concurrent(
-    'while Redis is away a cancel is answered with 503 and Retry-After, and the task continues',
-    async () => {
-      const { fleet, service } = await overRedis();
-      const id = await submit(service);
-      await fleet.untilPrinted(id, 'begun');
-      await fleet.redis?.kill();
-      const response = await fetch(`${service.url}/api/tasks/${id}/cancel`, { method: 'POST' });
-      expect(response.status).toBe(503);
-      expect(response.headers.get('retry-after')).toBe('5');
-      await fleet.go();
-      expect(await resultOf(fleet.logDir, id)).toMatchObject({ status: 'completed' });
-    },
-  );
+test.skipIf('missing' in program)(
+  'while Redis is away a cancel is answered with 503 and Retry-After, and the task continues',
+  async () => {
+    const { fleet, service } = await overRedis();
+    const id = await submit(service);
+    await fleet.untilPrinted(id, 'begun');
+    await fleet.redis?.kill();
+    const response = await fetch(`${service.url}/api/tasks/${id}/cancel`, { method: 'POST' });
+    expect(response.status).toBe(503);
+    expect(response.headers.get('retry-after')).toBe('5');
+    await fleet.go();
+    expect(await resultOf(fleet.logDir, id)).toMatchObject({ status: 'completed' });
+  },
+);

@@ -1,9 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, lstatSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { MAIN } from '../support/built.ts';
-import { afterTest } from '../support/current-test.ts';
 import { tempDir } from '../support/log-dir.ts';
 import { type Env, ServiceProcess, serviceEnv } from '../support/service-process.ts';
 import { until } from '../support/until.ts';
@@ -35,7 +34,7 @@ async function fill(cwd: string, umask: string, env: Env = {}): Promise<ServiceP
   const prefix = withUmask(umask);
   const options = { cwd, env: { TASK_LOGS_AGENT_COMMAND: 'sleep 1', ...env }, prefix };
   const service = await ServiceProcess.start(options);
-  afterTest(() => service.dispose());
+  onTestFinished(() => service.dispose());
   const cli = (...args: readonly string[]): void => {
     const [command = '', ...rest] = [...prefix, process.execPath, MAIN, ...args];
     const done = spawnSync(command, rest, { cwd, env: serviceEnv(options), encoding: 'utf8' });
@@ -112,7 +111,7 @@ test.runIf(isPosix)(
     mkdirSync(join(logs, '_journal'), { recursive: true });
     chmodSync(logs, 0o755);
     const first = await ServiceProcess.start({ cwd });
-    afterTest(() => first.dispose());
+    onTestFinished(() => first.dispose());
     expect(modeOf(logs)).toBe('700');
     expect(first.stderr).toContain('was open to other users (mode 755)');
     expect(first.stderr).toContain('TASK_LOGS_FILE_MODE');
@@ -124,7 +123,7 @@ test.runIf(isPosix)(
       chmodSync(logs, mode);
       if (name !== '') writeFileSync(join(logs, name), '');
       const next = await ServiceProcess.start({ cwd });
-      afterTest(() => next.dispose());
+      onTestFinished(() => next.dispose());
       expect(statSync(logs).mode & 0o7777).toBe(mode);
       await next.stop();
     }

@@ -50,7 +50,7 @@ async function queueOf(fleet: Fleet, taskId: string): Promise<JsonObject> {
   return { queue_system, queue, queue_home, traceparent, command } as JsonObject;
 }
 
-test.concurrent('records about tasks start no agent after a restart, whatever they copy from real ones', async () => {
+test('records about tasks start no agent after a restart, whatever they copy from real ones', async () => {
   const fleet = await open();
   const first = await fleet.start('start', { TASK_LOGS_CONCURRENCY: '1' });
   const running = await submit(first, { message: 'runs' });
@@ -90,7 +90,7 @@ test.concurrent('records about tasks start no agent after a restart, whatever th
   });
 });
 
-test.concurrent('a forged task is not in the queue of the service, so that cancelling it is refused', async () => {
+test('a forged task is not in the queue of the service, so that cancelling it is refused', async () => {
   const fleet = await open();
   const service = await fleet.start('start', { TASK_LOGS_CONCURRENCY: '1' });
   const running = await submit(service, { message: 'runs' });
@@ -109,7 +109,7 @@ test.concurrent('a forged task is not in the queue of the service, so that cance
   expect(await keptIn(fleet)).toEqual([]);
 });
 
-test.concurrent('forged deliveries and tasks make no delivery and no comment known', async () => {
+test('forged deliveries and tasks make no delivery and no comment known', async () => {
   const fleet = await open();
   await fleet.go();
   const first = await fleet.start('start');
@@ -162,7 +162,7 @@ test.concurrent('forged deliveries and tasks make no delivery and no comment kno
   expect(ran.size).toBe(2);
 });
 
-test.concurrent('a directory of a version without kept jobs goes on with its tasks, once', async () => {
+test('a directory of a version without kept jobs goes on with its tasks, once', async () => {
   const fleet = await open();
   const first = await fleet.start('start', { TASK_LOGS_CONCURRENCY: '1' });
   const ids = [await submit(first, { message: 'runs' }), await submit(first, { message: 'waits' })];
@@ -186,7 +186,7 @@ test.concurrent('a directory of a version without kept jobs goes on with its tas
   await third.stop();
 });
 
-test.concurrent('a damaged entry is named in /readyz and by doctor, and the others are queued again', async () => {
+test('a damaged entry is named in /readyz and by doctor, and the others are queued again', async () => {
   const fleet = await open();
   const first = await fleet.start('start', { TASK_LOGS_CONCURRENCY: '1' });
   const ids = [];
@@ -207,7 +207,7 @@ test.concurrent('a damaged entry is named in /readyz and by doctor, and the othe
   expect(second.stderr).toContain(`task ${ids[1]} cannot be queued again: ${damaged} is damaged`);
 });
 
-test.concurrent('a task that cannot be kept is refused with 503, and nothing of it runs', async () => {
+test('a task that cannot be kept is refused with 503, and nothing of it runs', async () => {
   const fleet = await open();
   await fleet.go();
   const service = await fleet.start('start');
@@ -229,7 +229,7 @@ test.concurrent('a task that cannot be kept is refused with 503, and nothing of 
   expect((await runsOf(fleet)).map((line) => line.split(' ')[0])).toEqual([id]);
 });
 
-describe.skipIf('missing' in redis).concurrent('with Redis', () => {
+describe.skipIf('missing' in redis)('with Redis', () => {
   test('an emptied Redis gets back what was kept, and no recorded task', async () => {
     const fleet = await open(true);
     const serve = await fleet.start('serve');

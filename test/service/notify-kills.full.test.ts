@@ -2,9 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type JsonObject, objectOf } from '../../src/model/json.ts';
-import { afterTest } from '../support/current-test.ts';
 import {
   checkSignature,
   NOTIFY_SECRET,
@@ -25,7 +24,7 @@ interface Place {
 
 async function place(on: readonly string[]): Promise<Place> {
   const cwd = await mkdtemp(join(tmpdir(), 'tasktrail-notify-'));
-  afterTest(() => rm(cwd, { recursive: true, force: true }));
+  onTestFinished(() => rm(cwd, { recursive: true, force: true }));
   const receiver = await startReceiver();
   const config = {
     agents: { quick: { command: ['sh', '-c', 'echo one; sleep 0.05'] } },
@@ -40,7 +39,7 @@ async function place(on: readonly string[]): Promise<Place> {
 async function start({ cwd }: Place): Promise<ServiceProcess> {
   const env = { TASK_LOGS_ATTEMPTS: '30', TASK_LOGS_CONCURRENCY: '4', NOTIFY_SECRET };
   const service = await ServiceProcess.start({ cwd, env });
-  afterTest(() => service.dispose());
+  onTestFinished(() => service.dispose());
   return service;
 }
 
@@ -48,7 +47,7 @@ async function api(service: ServiceProcess, path: string): Promise<JsonObject> {
   return (await (await fetch(`${service.url}/api${path}`)).json()) as JsonObject;
 }
 
-test.concurrent('however often the service is killed, each end is sent under one id, and none is lost', async () => {
+test('however often the service is killed, each end is sent under one id, and none is lost', async () => {
   const at = await place(['task.completed', 'workflow.completed']);
   const accepted: string[] = [];
   // The receiver is down as often as not, at random: kills come before, during and after its answers.
@@ -103,7 +102,7 @@ test.concurrent('however often the service is killed, each end is sent under one
   }, 'the books to balance');
 }, 300_000);
 
-test.concurrent('a service whose directory was taken over sends nothing more', async () => {
+test('a service whose directory was taken over sends nothing more', async () => {
   const at = await place(['task.completed']);
   at.receiver.answer = (res) => res.writeHead(503).end();
   const first = await start(at);

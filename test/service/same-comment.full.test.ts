@@ -86,7 +86,7 @@ async function openCount(service: ServiceProcess): Promise<number> {
   return count;
 }
 
-test.concurrent.each(['SIGTERM', 'SIGKILL'] as const)(
+test.each(['SIGTERM', 'SIGKILL'] as const)(
   'a comment that is delivered again after %s and a restart starts nothing, and its line names the first task',
   async (signal) => {
     const fleet = await Fleet.open();
@@ -128,7 +128,7 @@ test.concurrent.each(['SIGTERM', 'SIGKILL'] as const)(
   60_000,
 );
 
-test.concurrent('a record that another program sends does not make a comment known', async () => {
+test('a record that another program sends does not make a comment known', async () => {
   const fleet = await Fleet.open();
   await fleet.configure({ agents: { quick: { command: ['sh', '-c', 'echo one'] } } });
   const first = await fleet.start('start', ENV);
@@ -166,7 +166,7 @@ test.concurrent('a record that another program sends does not make a comment kno
   expect(answer.status).toBe(202);
 });
 
-test.concurrent('comments of which each delivery has another id run once, whenever the service is killed', async () => {
+test('comments of which each delivery has another id run once, whenever the service is killed', async () => {
   const fleet = await Fleet.open();
   await fleet.configure({ agents: { quick: { command: ['sh', '-c', 'echo one'] } } });
   const texts = new Map(Array.from({ length: 30 }, (_, id) => [id, `@agent review of ${id}`]));
@@ -203,7 +203,7 @@ test.concurrent('comments of which each delivery has another id run once, whenev
   expect([...runs].filter(([, times]) => times !== 1)).toEqual([]);
 }, 120_000);
 
-describe.skipIf('missing' in program).concurrent('two services with one Redis', () => {
+describe.skipIf('missing' in program)('two services with one Redis', () => {
   /** The directory of each service is its own. */
   async function serve(fleet: Fleet, name: string): Promise<ServiceProcess> {
     return fleet.start('serve', { ...ENV, TASK_LOGS_DIR: `${fleet.cwd}/${name}` });

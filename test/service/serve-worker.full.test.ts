@@ -57,7 +57,7 @@ async function runOn(fleet: Fleet, id: string): Promise<unknown> {
   return (await readDocument(fleet.logDir, id, 'metadata.json'))?.attempt;
 }
 
-describe.skipIf('missing' in program).concurrent('a service and its workers over Redis', () => {
+describe.skipIf('missing' in program)('a service and its workers over Redis', () => {
   test('tasks from webhooks and REST run on either worker, in one directory and one trace', async () => {
     const fleet = await Fleet.open(program);
     const whoami = ['sh', '-c', 'cat; echo; echo "worker $WORKER"; sleep 0.3'];
@@ -170,7 +170,8 @@ describe.skipIf('missing' in program).concurrent('a service and its workers over
     120_000,
   );
 
-  test('another worker takes over the agent of a killed worker', async () => {
+  // From here on they wait for half a minute and more.
+  test.concurrent('another worker takes over the agent of a killed worker', async () => {
     const lines = 3_000;
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { numbered: { command: numbered(lines, 10), dialect: 'claude' } } });
@@ -192,7 +193,7 @@ describe.skipIf('missing' in program).concurrent('a service and its workers over
     expect(second.stderr).toBe('');
   }, 180_000);
 
-  test('a worker that starts after the only one was killed takes over its agent too', async () => {
+  test.concurrent('a worker that starts after the only one was killed takes over its agent too', async () => {
     const lines = 400;
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { numbered: { command: numbered(lines, 5), dialect: 'claude' } } });
@@ -212,7 +213,7 @@ describe.skipIf('missing' in program).concurrent('a service and its workers over
     await expectAttempts(fleet, id, 2);
   }, 120_000);
 
-  test('a worker that is stopped in the middle gives its task to another one, and no attempt is used up', async () => {
+  test.concurrent('a worker that is stopped in the middle gives its task to another one, and no attempt is used up', async () => {
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { waiting: { command: waitingUntilGo() } } });
     const env = { TASK_LOGS_ATTEMPTS: '1' };
@@ -230,7 +231,7 @@ describe.skipIf('missing' in program).concurrent('a service and its workers over
     expect([first.stderr, second.stderr, service.stderr]).toEqual(['', '', '']);
   }, 120_000);
 
-  test('a task whose worker and agent are killed without another worker is abandoned, and nothing of it stays open', async () => {
+  test.concurrent('a task whose worker and agent are killed without another worker is abandoned, and nothing of it stays open', async () => {
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { waiting: { command: waitingUntilGo() } } });
     const service = await fleet.start('serve');
@@ -252,7 +253,7 @@ describe.skipIf('missing' in program).concurrent('a service and its workers over
       return metadata?.status === 'completed';
     }, 'its next attempt');
     expect(await runOn(fleet, id)).toBe(2);
-  }, 150_000);
+  }, 180_000);
 });
 
 async function expectClosed(fleet: Fleet, service: ServiceProcess, id: string): Promise<void> {
