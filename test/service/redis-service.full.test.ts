@@ -75,7 +75,7 @@ function untilReady(service: ServiceProcess, isReady: boolean): Promise<string> 
   }, `readiness to be ${isReady}`);
 }
 
-describe.skipIf('missing' in program).concurrent('a Redis that goes away', () => {
+describe.skipIf('missing' in program)('a Redis that goes away', () => {
   test.each([
     ['a service and a worker, Redis keeping its data', ['serve', 'worker'], true],
     ['a service and a worker, Redis losing its data', ['serve', 'worker'], false],
