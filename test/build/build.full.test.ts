@@ -15,12 +15,15 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
 /** What a service reads at any time: its modules, and what is made from them. */
 const FILES = ['index.js', 'index.cjs', 'index.d.cts', 'cli/main.js', 'cli/emit.cjs', 'schemas/error.json'];
+
+// A build takes all cores for seconds.
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 let dir = '';
 
@@ -33,6 +36,8 @@ beforeAll(() => {
   // A folder of its own, because the command is linked into it.
   for (const name of readdirSync(join(ROOT, 'node_modules')))
     if (name !== '.bin') symlinkSync(join(ROOT, 'node_modules', name), join(dir, 'node_modules', name));
+  // Each test begins with a whole dist, and leaves one.
+  expect(build().status).toBe(0);
 });
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -42,7 +47,6 @@ function build(): { status: number | null; stderr: string } {
 }
 
 test('a reader finds a whole dist or none while it is built again, and no leftover folder after it', async () => {
-  expect(build().status).toBe(0);
   const child = spawn(process.execPath, [join(dir, 'src/build/build.mjs')], { stdio: 'inherit' });
   const closed = once(child, 'close');
   let looks = 0;
@@ -64,7 +68,6 @@ test('a reader finds a whole dist or none while it is built again, and no leftov
 });
 
 test('a build that fails leaves dist as it was', () => {
-  expect(build().status).toBe(0);
   const before = readFileSync(join(dir, 'dist/errors.js'), 'utf8');
   const file = join(dir, 'src/errors.ts');
   const source = readFileSync(file, 'utf8');
@@ -76,10 +79,9 @@ test('a build that fails leaves dist as it was', () => {
   }
   expect(readFileSync(join(dir, 'dist/errors.js'), 'utf8')).toBe(before);
   expect(readdirSync(dir).filter((name) => name.startsWith('dist'))).toEqual(['dist']);
-}, 180_000);
+});
 
 test('npx finds the command and does not build again', () => {
-  expect(build().status).toBe(0);
   const built = statSync(join(dir, 'dist')).ino;
   const prepare = (npmCommand: string): number | null =>
     spawnSync(process.execPath, [join(dir, 'src/build/prepare.mjs')], {

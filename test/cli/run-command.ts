@@ -3,10 +3,10 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../src/model/json.ts';
 import { plainFromAnyValue, plainFromKeyValues } from '../../src/model/otlp.ts';
 import { MAIN } from '../support/built.ts';
+import { afterTest } from '../support/current-test.ts';
 
 export type Env = Readonly<Record<string, string>>;
 
@@ -59,7 +59,7 @@ export function startCommand(
 /** A new directory, removed when the test is over. */
 export async function tempDir(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-cli-'));
-  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+  afterTest(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 

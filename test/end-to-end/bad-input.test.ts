@@ -1,15 +1,19 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { afterTest } from '../support/current-test.ts';
 import { attribute, readLines, readSpans } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
 import { traceOf } from './jaeger.ts';
-import { RAW_BUCKET, Rig } from './rig.ts';
+import { RAW_BUCKET, Rig, type RigOptions } from './rig.ts';
 import { telemetrygen } from './senders.ts';
 
-let rig: Rig;
-
-afterEach(() => rig?.close(), 60_000);
+/** Ends with the test. */
+async function openRig(options?: RigOptions): Promise<Rig> {
+  const rig = await Rig.open(options);
+  afterTest(() => rig.close());
+  return rig;
+}
 
 interface Said {
   readonly taskId: string;
@@ -48,19 +52,19 @@ async function post(url: string, request: object): Promise<number> {
   return response.status;
 }
 
-function linesOf(taskId: string): Promise<Record<string, unknown>[]> {
+function linesOf(rig: Rig, taskId: string): Promise<Record<string, unknown>[]> {
   return readLines(join(rig.logDir('holder'), taskId, '03-agent-output.jsonl'));
 }
 
-async function linesWhenThere(taskId: string, count: number): Promise<Record<string, unknown>[]> {
+async function linesWhenThere(rig: Rig, taskId: string, count: number): Promise<Record<string, unknown>[]> {
   return until(async () => {
-    const lines = await linesOf(taskId);
+    const lines = await linesOf(rig, taskId);
     return lines.length >= count ? lines : undefined;
   }, `${count} lines of ${taskId}`);
 }
 
-test('a record of 20 MB is stored truncated, and other records of its request are stored whole', async () => {
-  rig = await Rig.open();
+test.concurrent('a record of 20 MB is stored truncated, and other records of its request are stored whole', async () => {
+  const rig = await openRig();
   await rig.holder();
   const large = 'x'.repeat(20_000_000);
   const bodies = ['before', large, 'after', ...Array.from({ length: 50 }, (_, n) => `then ${n}`)];
@@ -70,7 +74,7 @@ test('a record of 20 MB is stored truncated, and other records of its request ar
       bodies.map((body) => ({ taskId: 'task-large', body })),
     ),
   ).toBe(200);
-  const lines = await linesWhenThere('task-large', bodies.length);
+  const lines = await linesWhenThere(rig, 'task-large', bodies.length);
   expect(lines).toHaveLength(bodies.length);
   const cut = lines.find(({ truncated }) => truncated === true);
   expect(cut).toMatchObject({ original_bytes: large.length });
@@ -79,7 +83,7 @@ test('a record of 20 MB is stored truncated, and other records of its request ar
 
 const HUGE = 'y'.repeat(5_000_000);
 
-test.each<[string, Partial<Said>]>([
+test.concurrent.each<[string, Partial<Said>]>([
   ['an attribute of 5 MB', { note: HUGE }],
   ['an array of 5 MB', { body: { arrayValue: { values: [{ stringValue: HUGE }] } } }],
   ['bytes of 5 MB', { body: { bytesValue: Buffer.alloc(5_000_000).toString('base64') } }],
@@ -94,20 +98,20 @@ test.each<[string, Partial<Said>]>([
 ])(
   '%s does not affect other records of its request',
   async (_what, large) => {
-    rig = await Rig.open();
+    const rig = await openRig();
     await rig.holder();
     const good = (n: number): Said => ({ taskId: 'task-beside', body: `good ${n}` });
     const bad = { taskId: 'task-beside', body: 'large', ...large };
     expect(await send(rig.collector.url, [good(1), bad, good(2), good(3)])).toBe(200);
-    const lines = await linesWhenThere('task-beside', 4);
+    const lines = await linesWhenThere(rig, 'task-beside', 4);
     expect(lines.filter(({ content }) => /^good \d$/.test(String(content)))).toHaveLength(3);
     expect(rig.collector.server.logs()).not.toContain('Failed to split');
   },
   120_000,
 );
 
-test('a span with megabytes of attributes and events does not affect other spans of its request', async () => {
-  rig = await Rig.open();
+test.concurrent('a span with megabytes of attributes and events does not affect other spans of its request', async () => {
+  const rig = await openRig();
   await rig.holder();
   const attributes = [{ key: 'tasktrail.task.id', value: { stringValue: 'task-spans' } }];
   const note = { key: 'note', value: { stringValue: HUGE } };
@@ -133,28 +137,29 @@ test('a span with megabytes of attributes and events does not affect other spans
   });
   const names = async (): Promise<readonly string[]> =>
     (await readSpans(rig.logDir('holder'), 'task-spans')).map(({ name }) => name).sort();
-  await expect.poll(names).toEqual(['span 1', 'span 2', 'span 3', 'span 4']);
+  await until(async () => (await names()).length >= 4, 'all spans');
+  expect(await names()).toEqual(['span 1', 'span 2', 'span 3', 'span 4']);
 }, 120_000);
 
-test.each(['../../evil', '/etc/passwd', '_lock.json', 'a/b', 'x\u0000y', '.'])(
+test.concurrent.each(['../../evil', '/etc/passwd', '_lock.json', 'a/b', 'x\u0000y', '.'])(
   'the store rejects the task id %j and stores the following records',
   async (taskId) => {
-    rig = await Rig.open();
+    const rig = await openRig();
     await rig.holder();
     const status = await send(rig.collector.url, [
       { taskId, body: 'bad' },
       { taskId: 'task-good', body: 'good' },
     ]);
     expect(status).toBe(200);
-    expect((await linesWhenThere('task-good', 1)).map(({ content }) => content)).toEqual(['good']);
+    expect((await linesWhenThere(rig, 'task-good', 1)).map(({ content }) => content)).toEqual(['good']);
     const names = await readdir(rig.logDir('holder'));
     expect(names.filter((name) => !name.startsWith('_'))).toEqual(['task-good']);
   },
   120_000,
 );
 
-test('records from clocks that differ by an hour keep their times and are all stored', async () => {
-  rig = await Rig.open();
+test.concurrent('records from clocks that differ by an hour keep their times and are all stored', async () => {
+  const rig = await openRig();
   await rig.holder();
   const hour = 3_600_000;
   const times = [Date.now() - hour, Date.now(), Date.now() + hour];
@@ -162,14 +167,14 @@ test('records from clocks that differ by an hour keep their times and are all st
     rig.collector.url,
     times.map((timeMs, n) => ({ taskId: 'task-skewed', body: `at ${n}`, timeMs })),
   );
-  const lines = await linesWhenThere('task-skewed', 3);
+  const lines = await linesWhenThere(rig, 'task-skewed', 3);
   expect(lines.map(({ timestamp }) => Date.parse(String(timestamp)))).toEqual(times);
   expect(lines.map(({ content }) => content)).toEqual(['at 0', 'at 1', 'at 2']);
 }, 120_000);
 
-test('a full queue refuses records, and the producer delivers them when there is room', async () => {
+test.concurrent('a full queue refuses records, and the producer delivers them when there is room', async () => {
   // 300 kB instead of 4 GiB.
-  rig = await Rig.open({
+  const rig = await openRig({
     set: {
       'exporters::otlp_http/store::sending_queue::queue_size': '300000',
       'exporters::otlp_http/store::sending_queue::batch::min_size': '1000',
@@ -180,11 +185,11 @@ test('a full queue refuses records, and the producer delivers them when there is
   for (let n = 0; n < 6; n += 1) ids.push(await producer.sendComment('@agent count'));
   const pending = async (): Promise<unknown> =>
     Reflect.get((await ready(producer.url)).reasons, `${rig.collector.url}/`);
-  await expect.poll(pending, { timeout: 120_000 }).toContain('503');
+  await until(async () => String(await pending()).includes('503'), 'the queue to be full', 120_000);
   await rig.holder();
   for (const id of ids) {
     expect(await rig.settled('holder', id, 150_000)).toMatchObject({ status: 'completed' });
-    const numbers = (await linesOf(id)).flatMap(
+    const numbers = (await linesOf(rig, id)).flatMap(
       ({ content }) => /line (\d+)/.exec(String(content))?.[1] ?? [],
     );
     expect(numbers.map(Number)).toEqual(Array.from({ length: 400 }, (_, n) => n));
@@ -192,36 +197,35 @@ test('a full queue refuses records, and the producer delivers them when there is
   expect((await ready(producer.url)).reasons).toEqual({});
 }, 300_000);
 
-test('a missing bucket delays only the archive, which is complete after the bucket exists', async () => {
-  rig = await Rig.open({ s3: true, env: { S3_BUCKET: 'not-yet-there' } });
+test.concurrent('a missing bucket delays only the archive, which is complete after the bucket exists', async () => {
+  const rig = await openRig({ s3: true, env: { S3_BUCKET: 'not-yet-there' } });
   await rig.holder();
   await send(rig.collector.url, [{ taskId: 'task-denied', body: 'kept for later' }]);
-  await linesWhenThere('task-denied', 1);
+  await linesWhenThere(rig, 'task-denied', 1);
   await until(() => /NoSuchBucket/.test(rig.collector.server.logs()), 'the error of the bucket', 30_000);
   expect(await rig.s3?.objectsIn(RAW_BUCKET)).toEqual(new Map());
   await send(rig.collector.url, [{ taskId: 'task-denied', body: 'meanwhile' }]);
-  expect(await linesWhenThere('task-denied', 2)).toHaveLength(2);
+  expect(await linesWhenThere(rig, 'task-denied', 2)).toHaveLength(2);
   await rig.s3?.makeBucket('not-yet-there');
   const archived = async (): Promise<string> =>
     [...((await rig.s3?.objectsIn('not-yet-there')) ?? new Map()).values()].join('');
-  await expect.poll(archived, { timeout: 120_000 }).toContain('kept for later');
-  await expect.poll(archived, { timeout: 120_000 }).toContain('meanwhile');
+  for (const text of ['kept for later', 'meanwhile'])
+    await until(async () => (await archived()).includes(text), `the archive to have "${text}"`, 120_000);
 }, 180_000);
 
-test('the collector counts records as failed if the holder rejects them for a missing token', async () => {
-  rig = await Rig.open({ env: { TASK_LOGS_API_TOKEN: '' } });
+test.concurrent('the collector counts records as failed if the holder rejects them for a missing token', async () => {
+  const rig = await openRig({ env: { TASK_LOGS_API_TOKEN: '' } });
   await rig.holder({ TASK_LOGS_API_TOKEN: 'the token of the holder' });
   await send(rig.collector.url, [{ taskId: 'task-refused', body: 'lost' }]);
   const failed = async (): Promise<string> =>
     (await fetch(`http://${rig.collector.ownMetrics}/metrics`)).text();
-  await expect
-    .poll(failed)
-    .toMatch(/otelcol_exporter_send_failed_log_records\w*\{[^}]*otlp_http\/store[^}]*\} 1\b/);
+  const isCounted = /otelcol_exporter_send_failed_log_records\w*\{[^}]*otlp_http\/store[^}]*\} 1\b/;
+  await until(async () => isCounted.test(await failed()), 'the record to be counted');
   expect(rig.collector.server.logs()).toContain('401');
 }, 120_000);
 
-test('a collector that starts last receives all earlier records', async () => {
-  rig = await Rig.open();
+test.concurrent('a collector that starts last receives all earlier records', async () => {
+  const rig = await openRig();
   await rig.collector.server.kill();
   await rig.holder();
   const producer = await rig.producer();
@@ -237,8 +241,8 @@ test('a collector that starts last receives all earlier records', async () => {
   expect(await rig.settled('holder', id)).toMatchObject({ status: 'completed' });
 }, 180_000);
 
-test('Jaeger as endpoint receives traces, /readyz notes that it accepts no logs and metrics, and the files are complete', async () => {
-  rig = await Rig.open({ jaeger: true });
+test.concurrent('Jaeger as endpoint receives traces, /readyz notes that it accepts no logs and metrics, and the files are complete', async () => {
+  const rig = await openRig({ jaeger: true });
   const service = await rig.start('alone', 'start', {
     OTEL_EXPORTER_OTLP_ENDPOINT: rig.jaeger?.otlpUrl ?? '',
   });
@@ -255,18 +259,17 @@ test('Jaeger as endpoint receives traces, /readyz notes that it accepts no logs 
   expect(reasons).toEqual({});
   const said = Object.values(notices).join('\n');
   expect(said).toContain('takes no logs');
-  await expect
-    .poll(async () => Object.values((await ready(service.url)).notices).join('\n'))
-    .toContain('takes no metrics');
+  const noticed = async (): Promise<string> => Object.values((await ready(service.url)).notices).join('\n');
+  await until(async () => (await noticed()).includes('takes no metrics'), 'the notice');
 }, 180_000);
 
-test.each([
+test.concurrent.each([
   ['https for a plain HTTP server', (url: string) => url.replace('http:', 'https:')],
   ['a closed port', () => 'http://127.0.0.1:9'],
 ])(
   'a wrong endpoint (%s) is reported in /readyz and does not affect the task',
   async (_which, wrong) => {
-    rig = await Rig.open();
+    const rig = await openRig();
     const endpoint = wrong(rig.collector.url);
     const service = await rig.start('alone', 'start', { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
     const id = await service.sendComment('@agent review this');
@@ -277,8 +280,8 @@ test.each([
   120_000,
 );
 
-test('spans of a stock client with a malformed task id do not block the records of other tasks', async () => {
-  rig = await Rig.open();
+test.concurrent('spans of a stock client with a malformed task id do not block the records of other tasks', async () => {
+  const rig = await openRig();
   await rig.holder();
   const common = ['--otlp-endpoint', rig.collector.grpc, '--otlp-insecure', '--workers', '1', '--rate', '0'];
   await telemetrygen([
@@ -297,7 +300,7 @@ test('spans of a stock client with a malformed task id do not block the records 
     '--otlp-attributes',
     'tasktrail.task.id="task-fine"',
   ]);
-  expect(await linesWhenThere('task-fine', 5)).toHaveLength(5);
+  expect(await linesWhenThere(rig, 'task-fine', 5)).toHaveLength(5);
 }, 120_000);
 
 async function ready(

@@ -23,9 +23,8 @@ beforeAll(async () => {
   rig = await Rig.open({ jaeger: true, prometheus: true, s3: true });
   const service = await rig.start('alone', 'start', { OTEL_EXPORTER_OTLP_ENDPOINT: '' });
   alone.good = await service.sendComment(GOOD);
-  await rig.settled('alone', alone.good);
   alone.bad = await service.sendComment(BAD);
-  await rig.settled('alone', alone.bad);
+  for (const id of [alone.good, alone.bad]) await rig.settled('alone', id);
   // One after the other, because both use the same Redis.
   await service.stop();
   await rig.holder();
@@ -187,8 +186,8 @@ test('records of telemetrygen are stored in the directory of their task', async 
 
 test('every query of the dashboards and alerts returns data', async () => {
   // Rates need two scrapes with different counter values.
-  await producer.sendComment(GOOD).then((id) => rig.settled('holder', id));
-  await producer.sendComment(BAD).then((id) => rig.settled('holder', id));
+  const ids = [await producer.sendComment(GOOD), await producer.sendComment(BAD)];
+  for (const id of ids) await rig.settled('holder', id);
   const prometheus = rig.prometheus?.url ?? '';
   const silent = async (): Promise<string[]> => {
     const out: string[] = [];

@@ -130,7 +130,7 @@ test('every accepted task runs and ends exactly once, whatever moment its servic
   const env = { TASK_LOGS_ATTEMPTS: '30', TASK_LOGS_CONCURRENCY: '3' };
   const accepted: string[] = [];
   // On a machine that is busy with other things a service may be killed before it takes anything.
-  for (let round = 0; round < 12 || (accepted.length < 5 && round < 40); round += 1) {
+  for (let round = 0; round < 8 || (accepted.length < 5 && round < 40); round += 1) {
     const service = await start(env);
     const sending = Array.from({ length: 5 }, async (_, n) => {
       // Spread over the life of the process: some are written, some queued, some running, some ending at the kill.

@@ -1,7 +1,8 @@
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { afterTest } from '../support/current-test.ts';
 import { copyPackageWithout } from '../support/package-copy.ts';
 import { findRedis, startRedis } from '../support/redis.ts';
 import { type Env, resultOf, ServiceProcess } from '../support/service-process.ts';
@@ -39,7 +40,7 @@ interface Place {
 
 async function start(role: 'start' | 'serve'): Promise<Place> {
   const cwd = await mkdtemp(join(tmpdir(), 'tasktrail-holder-thread-'));
-  onTestFinished(() => rm(cwd, { recursive: true, force: true }));
+  afterTest(() => rm(cwd, { recursive: true, force: true }));
   const main = await copyPackageWithout(join(cwd, 'package'), []);
   const folder = join(cwd, 'package', 'dist', 'trail', 'thread');
   await rename(join(folder, 'thread-main.js'), join(folder, 'thread-real.js'));
@@ -50,17 +51,17 @@ async function start(role: 'start' | 'serve'): Promise<Place> {
   let env: Env = { TASK_LOGS_COMMAND: 'review' };
   if (role === 'serve') {
     const server = await startRedis(redis);
-    onTestFinished(() => server.stop());
+    afterTest(() => server.stop());
     env = { ...env, REDIS_URL: server.url };
   }
   const service = await ServiceProcess.start({ cwd, env, args: [role], main });
-  onTestFinished(() => service.dispose());
+  afterTest(() => service.dispose());
   const seen: Health[] = [];
   const watch = setInterval(async () => {
     const health = await readHealth(service).catch(() => undefined);
     if (health !== undefined) seen.push(health);
   }, 20);
-  onTestFinished(() => clearInterval(watch));
+  afterTest(() => clearInterval(watch));
   return { cwd, service, seen };
 }
 
@@ -71,7 +72,7 @@ async function readHealth({ url }: ServiceProcess): Promise<Health> {
 
 const reasonOf = ({ body }: Health): string => body.reasons?.[PART] ?? '';
 
-test.for(['start', 'serve'] as const)(
+test.concurrent.for(['start', 'serve'] as const)(
   '%s: while its thread cannot be started /readyz is 503 and says so; when it runs again it is 200 with a notice',
   { timeout: 180_000 },
   async (role, { skip }) => {
@@ -100,7 +101,7 @@ test.for(['start', 'serve'] as const)(
   },
 );
 
-test('start: a thread that hangs is ended and started again, and /readyz says so afterwards', {
+test.concurrent('start: a thread that hangs is ended and started again, and /readyz says so afterwards', {
   timeout: 240_000,
 }, async () => {
   const { cwd, service, seen } = await start('start');

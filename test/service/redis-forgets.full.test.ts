@@ -62,7 +62,7 @@ async function startedWith(command: readonly string[]): Promise<{ fleet: Fleet; 
   return { fleet, service: await fleet.start('serve') };
 }
 
-describe.skipIf('missing' in program)('a Redis that forgets what it knew', () => {
+describe.skipIf('missing' in program).concurrent('a Redis that forgets what it knew', () => {
   test('a task that runs is not started by another worker, which gets its job as if it were new', async () => {
     const { fleet, service } = await startedWith(SLOW);
     const id = await submit(service);

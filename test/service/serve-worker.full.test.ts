@@ -113,7 +113,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     expect(workers.map(({ stderr }) => stderr)).toEqual(['', '']);
     expect(service.stderr).toBe('');
     expect(await readdir(join(fleet.logDir, '_journal'))).toEqual([]);
-  }, 90_000);
+  }, 120_000);
 
   test('a worker on another machine sends its records to the service`s OTLP address, with the token', async () => {
     const fleet = await Fleet.open(program);
@@ -142,7 +142,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     expect((await worker.stop()).code).toBe(0);
     expect(worker.stderr).toBe('');
     expect((await readdir(elsewhere)).filter((name) => !name.startsWith('_'))).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test.each([
     ['with a token', { TASK_LOGS_API_TOKEN: 'a-token-of-the-tests' }],
@@ -167,10 +167,11 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
       expect((await worker.stop()).code).toBe(0);
       expect(worker.stderr).toBe('');
     },
-    60_000,
+    120_000,
   );
 
-  test('another worker takes over the agent of a killed worker', async () => {
+  // From here on they wait for half a minute and more.
+  test.concurrent('another worker takes over the agent of a killed worker', async () => {
     const lines = 3_000;
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { numbered: { command: numbered(lines, 10), dialect: 'claude' } } });
@@ -190,9 +191,9 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     const runs = await fleet.spans(id, 'invoke_agent numbered', 1);
     expect(runs.filter(({ name }) => name === 'invoke_agent numbered')).toHaveLength(1);
     expect(second.stderr).toBe('');
-  }, 120_000);
+  }, 180_000);
 
-  test('a worker that starts after the only one was killed takes over its agent too', async () => {
+  test.concurrent('a worker that starts after the only one was killed takes over its agent too', async () => {
     const lines = 400;
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { numbered: { command: numbered(lines, 5), dialect: 'claude' } } });
@@ -212,7 +213,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     await expectAttempts(fleet, id, 2);
   }, 120_000);
 
-  test('a worker that is stopped in the middle gives its task to another one, and no attempt is used up', async () => {
+  test.concurrent('a worker that is stopped in the middle gives its task to another one, and no attempt is used up', async () => {
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { waiting: { command: waitingUntilGo() } } });
     const env = { TASK_LOGS_ATTEMPTS: '1' };
@@ -228,9 +229,9 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
     expect(await readDocument(fleet.logDir, id, 'metadata.json')).toMatchObject({ attempt: 2, stops: 1 });
     await expectAttempts(fleet, id, 2);
     expect([first.stderr, second.stderr, service.stderr]).toEqual(['', '', '']);
-  }, 60_000);
+  }, 120_000);
 
-  test('a task whose worker and agent are killed without another worker is abandoned, and nothing of it stays open', async () => {
+  test.concurrent('a task whose worker and agent are killed without another worker is abandoned, and nothing of it stays open', async () => {
     const fleet = await Fleet.open(program);
     await fleet.configure({ agents: { waiting: { command: waitingUntilGo() } } });
     const service = await fleet.start('serve');
@@ -252,7 +253,7 @@ describe.skipIf('missing' in program)('a service and its workers over Redis', ()
       return metadata?.status === 'completed';
     }, 'its next attempt');
     expect(await runOn(fleet, id)).toBe(2);
-  }, 150_000);
+  }, 180_000);
 });
 
 async function expectClosed(fleet: Fleet, service: ServiceProcess, id: string): Promise<void> {

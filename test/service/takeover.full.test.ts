@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { objectOf } from '../../src/model/json.ts';
+import { afterTest } from '../support/current-test.ts';
 import { comment, deliver } from '../support/deliveries.ts';
 import { documentOf, linesOf } from '../support/log-dir.ts';
 import { findRedis, startRedis } from '../support/redis.ts';
@@ -37,7 +38,7 @@ const redis = findRedis();
 
 async function place(hasRedis: boolean): Promise<Place> {
   const cwd = await mkdtemp(join(tmpdir(), 'tasktrail-takeover-'));
-  onTestFinished(() => rm(cwd, { recursive: true, force: true }));
+  afterTest(() => rm(cwd, { recursive: true, force: true }));
   const notes = join(cwd, 'notes');
   await writeFile(notes, '');
   await writeFile(join(cwd, 'agent.sh'), AGENT);
@@ -47,7 +48,7 @@ async function place(hasRedis: boolean): Promise<Place> {
   await writeFile(join(cwd, 'tasktrail.config.json'), JSON.stringify(config));
   if (!hasRedis) return { cwd, logDir: join(cwd, 'logs'), notes, env: {} };
   const server = await startRedis(redis);
-  onTestFinished(() => server.stop());
+  afterTest(() => server.stop());
   return { cwd, logDir: join(cwd, 'logs'), notes, env: { REDIS_URL: server.url } };
 }
 
@@ -56,7 +57,7 @@ async function start({ cwd, env }: Place): Promise<ServiceProcess> {
     cwd,
     env: { TASK_LOGS_CONCURRENCY: '2', TASK_LOGS_COMMAND: 'review', ...env },
   });
-  onTestFinished(() => service.dispose());
+  afterTest(() => service.dispose());
   return service;
 }
 
@@ -94,15 +95,16 @@ function eventsOf({ logDir }: Place, taskId: string): readonly string[] {
   );
 }
 
-const TIMEOUT = { timeout: 240_000 };
+/** Both mostly wait. */
+const BESIDE = { timeout: 240_000, concurrent: true };
 
 test(
   'a service that is stopped, replaced and goes on runs no step and takes no webhook twice, and ends',
-  TIMEOUT,
+  BESIDE,
   () => replaceStopped(false),
 );
 
-test.skipIf('missing' in redis)('the same with a queue in Redis', TIMEOUT, () => replaceStopped(true));
+test.skipIf('missing' in redis)('the same with a queue in Redis', BESIDE, () => replaceStopped(true));
 
 async function replaceStopped(hasRedis: boolean): Promise<void> {
   const at = await place(hasRedis);

@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { INDEX_URL } from '../support/built.ts';
+import { afterTest } from '../support/current-test.ts';
 import { tempDir } from '../support/log-dir.ts';
 import { serviceEnv } from '../support/service-process.ts';
 import { findTool } from '../support/tool.ts';
@@ -90,7 +91,7 @@ class Program {
 
   static async start(env: Readonly<Record<string, string>> = {}): Promise<Program> {
     const program = new Program(await tempDir(), env);
-    onTestFinished(() => void program.child.kill('SIGKILL'));
+    afterTest(() => void program.child.kill('SIGKILL'));
     await program.record('first');
     // Each state has the status of this task: none that was printed before its end is to come during a fault.
     const isSeen = (): boolean => program.states.at(-1)?.first?.includes('completed') === true;
@@ -292,9 +293,9 @@ async function runCase(program: Program, { name, what, fault }: Case): Promise<v
     );
 }
 
-describe.skipIf(isMissing)(
-  'while a kind of file fails, the program goes on, and later everything is there once',
-  () => {
+describe
+  .skipIf(isMissing)
+  .concurrent('while a kind of file fails, the program goes on, and later everything is there once', () => {
     test.each(GROUPS)(
       '%s',
       async (_, group) => {
@@ -314,8 +315,7 @@ describe.skipIf(isMissing)(
       },
       300_000,
     );
-  },
-);
+  });
 
 test.skipIf(isMissing)('a shutdown right after the disk is well stores what waited', async () => {
   const program = await Program.start();

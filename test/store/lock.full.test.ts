@@ -2,10 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { DirectoryLock, findHolder, releaseFormer } from '../../src/store/lock.ts';
 import { ownIdentity } from '../../src/system/process-identity.ts';
 import { builtUrl } from '../support/built.ts';
+import { afterTest } from '../support/current-test.ts';
 import { documentOf, tempDir } from '../support/log-dir.ts';
 
 const LOCK = '_lock.json';
@@ -195,7 +197,9 @@ const COMPUTES = (): string => `
   }, 3_500);
 `;
 
-test('a program that computes for longer than a lock stays fresh keeps it, writes only after reading it, and ends', async () => {
+test.concurrent('a program that computes for longer than a lock stays fresh keeps it, writes only after reading it, and ends', async ({
+  expect,
+}) => {
   const dir = await tempDir();
   const child = spawn(process.execPath, ['--input-type=module', '-e', COMPUTES(), dir], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -210,6 +214,7 @@ test('a program that computes for longer than a lock stays fresh keeps it, write
   // A taker asks all the time; the lock is fresh the whole time.
   while (performance.now() - computing < 12_000) {
     await expect(DirectoryLock.acquire(dir, () => {})).rejects.toMatchObject({ code: 'ERR_DIRECTORY_HELD' });
+    await delay(50);
   }
   // The thread that touched the lock does not keep the process alive, nor leave the lock behind.
   expect(await ended).toEqual([0, null]);
@@ -217,10 +222,10 @@ test('a program that computes for longer than a lock stays fresh keeps it, write
   expect(existsSync(join(dir, LOCK))).toBe(false);
 });
 
-test('a program that stops for longer than a lock stays fresh loses it', async () => {
+test.concurrent('a program that stops for longer than a lock stays fresh loses it', async ({ expect }) => {
   const dir = await tempDir();
   const child = new Racer(dir);
-  onTestFinished(() => void child.child.kill('SIGKILL'));
+  afterTest(() => void child.child.kill('SIGKILL'));
   await expect.poll(() => child.output).toContain('ready');
   child.child.stdin?.write('go');
   await expect.poll(() => child.output).toContain('holds true');
@@ -235,7 +240,7 @@ test('a program that stops for longer than a lock stays fresh loses it', async (
       return lock?.isHeld;
     })
     .toBe(true);
-  onTestFinished(() => lock?.release());
+  afterTest(() => lock?.release());
   child.child.kill('SIGCONT');
   await expect.poll(() => child.output).toContain('lost');
 });

@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BookScrapes, checkAtRest } from './check/books.ts';
 import type { Violation } from './check/check.ts';
-import { namesIn, readEvidence } from './check/evidence.ts';
+import { namesIn, openWork } from './check/evidence.ts';
 import { type Crew, REMOTE_NAMES, remoteEnv } from './crew.ts';
 import { envOf, MAIN, type World } from './world.ts';
 
 /** A task whose recorder was killed is abandoned after 45 s of silence. */
-const QUIET_MS_MAX = 150_000;
+const QUIET_MS_MAX = 240_000;
 const POLL_MS = 1_000;
 const GRACE_MS = 30_000;
 const LOOKS = 10;
@@ -98,10 +98,8 @@ async function untilQuiet(world: World): Promise<void> {
   const end = Date.now() + QUIET_MS_MAX;
   while (Date.now() < end) {
     await delay(POLL_MS);
-    const { tasks, queued } = readEvidence(world.logDir);
-    const isOpen = ({ metadata }: { readonly metadata: object | undefined }): boolean =>
-      /^(?:queued|running|waiting_input)$/.test(String(Reflect.get(Object(metadata), 'status')));
-    const open = [...tasks].filter(([id, task]) => !id.startsWith('storm-otlp') && isOpen(task));
-    if (queued.length === 0 && open.length === 0) return;
+    // The tasks of OTLP senders end when these send a result.
+    const open = openWork(world.logDir).filter((name) => !name.startsWith('storm-otlp'));
+    if (open.length === 0) return;
   }
 }

@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
 import { noImageReason } from '../support/disk-image.ts';
-import { count, round, TIMEOUT } from './short-round.ts';
+import { findRedis } from '../support/redis.ts';
+import { noMountReason } from './parts/disk.ts';
+import { BESIDE, count, round } from './short-round.ts';
 
 /** Kills, cuts and forged records. `npm run test:storm` has all of them together. */
 test(
   'a short storm of kills and cuts loses nothing, doubles nothing and runs nothing twice',
-  TIMEOUT,
+  BESIDE,
   async () => {
     const groups = new Set(['kills', 'signals', 'network', 'endpoint', 'forgery'] as const);
     const result = await round({ seed: 'ci', groups, everyMs: 400 });
@@ -15,7 +17,7 @@ test(
   },
 );
 
-test('a short storm of services that are stopped, replaced and go on', TIMEOUT, async () => {
+test('a short storm of services that are stopped, replaced and go on', BESIDE, async () => {
   const result = await round({ seed: 'pause', groups: new Set(['stops']), everyMs: 2_500 });
   expect(result.counts.acknowledged).toBeGreaterThan(10);
   expect(result.counts.foundOnce).toBe(result.counts.acknowledged);
@@ -24,10 +26,34 @@ test('a short storm of services that are stopped, replaced and go on', TIMEOUT, 
 
 test.skipIf(noImageReason() !== undefined)(
   'a short storm of power cuts loses nothing that was synced, and doubles nothing',
-  TIMEOUT,
+  BESIDE,
   async () => {
     const result = await round({ seed: 'power', groups: new Set(['power', 'network']), everyMs: 800 });
     expect(result.counts.acknowledged).toBeGreaterThan(10);
     expect(count(result, /^power-cut$/)).toBeGreaterThan(1);
+  },
+);
+
+test.skipIf(noMountReason() !== undefined)(
+  'a short storm of a disk that is full or read-only for moments, and kills',
+  BESIDE,
+  async () => {
+    const result = await round({ seed: 'ci-disk-c', groups: new Set(['disk', 'kills']), everyMs: 700 });
+    expect(result.counts.acknowledged).toBeGreaterThan(10);
+    expect(count(result, /^disk-/)).toBeGreaterThan(0);
+  },
+);
+
+test.skipIf('missing' in findRedis())(
+  'a short storm of a Redis that is killed and stopped, with its workers and services',
+  BESIDE,
+  async () => {
+    const groups = new Set(['redis', 'kills', 'signals'] as const);
+    const result = await round({ seed: 'ci-redis-a', groups, everyMs: 700, queue: 'redis' });
+    expect(result.features).toContain('redis');
+    expect(result.counts.acknowledged).toBeGreaterThan(10);
+    expect(result.counts.foundOnce).toBe(result.counts.acknowledged);
+    expect(count(result, /^kill-/)).toBeGreaterThan(5);
+    expect(count(result, /^redis-/)).toBeGreaterThan(0);
   },
 );

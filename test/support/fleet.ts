@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { afterTest } from './current-test.ts';
 import { readLines, readSpans, type StoredSpan } from './receiver.ts';
 import { type RedisOptions, type RedisProgram, type RedisServer, startRedis } from './redis.ts';
 import {
@@ -45,7 +45,7 @@ export class Fleet {
     const cwd = await mkdtemp(join(tmpdir(), 'tasktrail-fleet-'));
     const redis = program === undefined ? undefined : await startRedis(program, options);
     const fleet = new Fleet(cwd, redis);
-    onTestFinished(() => fleet.#dispose());
+    afterTest(() => fleet.#dispose());
     return fleet;
   }
 

@@ -2,7 +2,6 @@ import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
-import { onTestFinished } from 'vitest';
 import { Books } from '../../src/books.ts';
 import type { JsonObject } from '../../src/model/json.ts';
 import type { OtlpSpan, ReceivedLog, ReceivedSpan } from '../../src/model/otlp.ts';
@@ -10,11 +9,12 @@ import { type Sender, TRAIL } from '../../src/model/sender.ts';
 import type { TaskFlow } from '../../src/model/task-reading.ts';
 import { createReader } from '../../src/store/read/reader.ts';
 import { type Ingested, Store, type StoreOptions } from '../../src/store/write/store.ts';
+import { afterTest } from './current-test.ts';
 
 /** A new directory, removed after the test. */
 export async function tempDir(): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'tasktrail-store-'));
-  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
+  afterTest(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 

@@ -1,8 +1,7 @@
 /**
- * Reads `{patterns: [{key, source, flags}]}` from standard input, searches hostile texts of a length and of twice the
+ * Reads `{patterns: [{key, source, flags}], chars}` from standard input, searches hostile texts of a length and of twice the
  * length with each pattern, and prints the keys of those whose time grows by more than 2.3 with both of two doublings.
  */
-const CHARS = 8_000;
 /** Shorter times say nothing. A quadratic pattern takes longer with the longest text. */
 const MS_MIN = 4;
 const GROWTH_MAX = 2.3;
@@ -11,8 +10,9 @@ const CONFIRMATIONS = 4;
 
 let input = '';
 for await (const piece of process.stdin) input += piece;
+const { patterns, chars: CHARS } = JSON.parse(input);
 const slow = [];
-for (const { key, source, flags } of JSON.parse(input).patterns) {
+for (const { key, source, flags } of patterns) {
   const pattern = new RegExp(source, flags.replaceAll(/[y]/g, ''));
   const found = unitsOf(source).find(([prefix, unit, end]) => isSlow(pattern, prefix, unit, end));
   if (found !== undefined) slow.push(`${key} with ${JSON.stringify(found)}`);

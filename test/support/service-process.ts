@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { endProcesses, findProcesses } from '../../src/system/processes.ts';
 import { MAIN } from './built.ts';
 import { comment, deliver, SECRET } from './deliveries.ts';
-import { until } from './until.ts';
+import { DEADLINE_MS, until } from './until.ts';
 
 export type Env = Readonly<Record<string, string>>;
 
@@ -121,7 +121,7 @@ export async function readDocument(
 export async function resultOf(
   logDir: string,
   taskId: string,
-  deadlineMs = 15_000,
+  deadlineMs: number = DEADLINE_MS,
 ): Promise<Record<string, unknown>> {
   return until(
     async () => {

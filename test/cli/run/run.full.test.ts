@@ -381,7 +381,7 @@ test('a closed standard output stops neither the agent nor its recording', async
 
 test('a slow reader delays neither the agent nor its recording, and gets every byte', async () => {
   const cwd = await tempDir();
-  const child = spawn(process.execPath, [MAIN, 'run', ...sh('seq 1 100000; exit 5')], {
+  const child = spawn(process.execPath, [MAIN, 'run', ...sh('seq -f %0299.f 1 2000; exit 5')], {
     env: { PATH: process.env.PATH ?? '', HOME: cwd, TASK_LOGS_DIR: join(cwd, 'logs') },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -389,13 +389,14 @@ test('a slow reader delays neither the agent nor its recording, and gets every b
   const exited = new Promise((resolve) => child.on('exit', resolve));
   const isOver = (): boolean =>
     existsSync(join(cwd, 'logs', tasksIn(cwd)[0] ?? 'none', '04-final-result.json'));
-  // 590 kB exceed the socket buffer: the command cannot exit before its output is read, but its task ends.
+  // 600 kB exceed the socket buffer: the command cannot exit before its output is read, but its task ends.
   await expect.poll(isOver, { interval: 50 }).toBe(true);
   expect(child.exitCode).toBe(null);
   let stdout = '';
   for await (const piece of child.stdout) stdout += String(piece);
   expect(await exited).toBe(5);
-  expect(stdout).toBe(Array.from({ length: 100_000 }, (_, index) => `${index + 1}\n`).join(''));
+  const numbers = Array.from({ length: 2_000 }, (_, index) => String(index + 1));
+  expect(stdout).toBe(numbers.map((number) => `${number.padStart(299, '0')}\n`).join(''));
 });
 
 test('an agent that cannot be recorded runs, and one line gives the reason', async () => {

@@ -38,11 +38,8 @@ export interface Evidence {
 }
 
 export function readEvidence(logDir: string): Evidence {
-  const tasks = namesIn(logDir).filter(
-    (name) => !name.startsWith('_') && statSync(join(logDir, name)).isDirectory(),
-  );
   return {
-    tasks: new Map(tasks.map((id) => [id, readTask(join(logDir, id))])),
+    tasks: new Map(tasksIn(logDir).map((id) => [id, readTask(join(logDir, id))])),
     workflows: readWorkflows(join(logDir, '_workflow')),
     deliveries: joined(
       namesIn(join(logDir, '_webhooks'))
@@ -50,8 +47,27 @@ export function readEvidence(logDir: string): Evidence {
         .map((name) => readLines(join(logDir, '_webhooks', name))),
     ),
     segments: namesIn(join(logDir, '_journal')),
-    queued: namesIn(join(logDir, '_queue')).filter((name) => /^[^_].*\.json$/.test(name)),
+    queued: queuedIn(logDir),
   };
+}
+
+/** Tasks without an end, and entries of the queue. It reads no more than it needs. */
+export function openWork(logDir: string): readonly string[] {
+  const isOpen = (id: string): boolean => {
+    const status = readDocument(join(logDir, id, 'metadata.json'))?.status;
+    return /^(?:queued|running|waiting_input)$/.test(String(status));
+  };
+  return [...queuedIn(logDir), ...tasksIn(logDir).filter(isOpen)];
+}
+
+function tasksIn(logDir: string): readonly string[] {
+  return namesIn(logDir).filter(
+    (name) => !name.startsWith('_') && statSync(join(logDir, name)).isDirectory(),
+  );
+}
+
+function queuedIn(logDir: string): readonly string[] {
+  return namesIn(join(logDir, '_queue')).filter((name) => /^[^_].*\.json$/.test(name));
 }
 
 function readTask(directory: string): TaskEvidence {
