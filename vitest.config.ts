@@ -25,8 +25,8 @@ const ISOLATED_FILES = [
   'test/system/lease-guard.test.ts',
 ];
 
-/** They mostly wait: three files at a time keep two cores busy. A group of its own, as Vitest wants for another number. */
-const SLOW = { maxWorkers: 3, sequence: { groupOrder: 1 }, maxConcurrency: 3 };
+/** Tests of a file that wait run beside each other. More files at a time would let services start too slowly. */
+const SLOW = { maxConcurrency: 3 };
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -69,7 +69,6 @@ interface Project {
   readonly isolate?: boolean;
   readonly maxWorkers?: number;
   readonly maxConcurrency?: number;
-  readonly sequence?: { readonly groupOrder: number };
   readonly testTimeout?: number;
   readonly hookTimeout?: number;
 }

@@ -28,8 +28,6 @@ export interface RoundOptions {
   readonly groups: ReadonlySet<Group>;
   readonly queue: 'memory' | 'redis' | 'any';
   readonly isAborted: () => boolean;
-  /** Called when the faults are over. What follows mostly waits for silent tasks to be abandoned. */
-  readonly onCalm?: () => void;
 }
 
 export interface RoundResult extends Verdict {
@@ -58,7 +56,6 @@ export async function runRound(options: RoundOptions): Promise<RoundResult> {
     await faults.follow(actions, isAborted);
     state.isOver = true;
     await scraping;
-    options.onCalm?.();
     const more = await drain(world, crew, books);
     const verdict = judge(world, faults);
     const result = {

@@ -5,30 +5,8 @@ import { runStorm, type StormOptions } from './storm.ts';
 /** Enough for each kind of action that the assertions name. */
 const SECONDS = 18;
 
-/** Resolves when the faults of the rounds before are over. */
-let turn: Promise<void> = Promise.resolve();
-
-/**
- * One round. Fails with all that it has printed. Rounds of concurrent tests have their faults one after the other. Their
- * drains, which wait a minute for the end of silent tasks, overlap.
- */
+/** One round. Fails with all that it has printed. */
 export async function round(
-  options: Pick<StormOptions, 'seed' | 'groups' | 'everyMs'> & Partial<StormOptions>,
-): Promise<RoundResult> {
-  const before = turn;
-  let pass = (): void => {};
-  turn = new Promise((resolve) => {
-    pass = resolve;
-  });
-  await before;
-  try {
-    return await onlyRound({ ...options, onCalm: pass });
-  } finally {
-    pass();
-  }
-}
-
-async function onlyRound(
   options: Pick<StormOptions, 'seed' | 'groups' | 'everyMs'> & Partial<StormOptions>,
 ): Promise<RoundResult> {
   const printed: string[] = [];
@@ -51,8 +29,4 @@ export function count({ actions }: RoundResult, kind: RegExp): number {
   return Object.entries(actions).reduce((sum, [name, n]) => sum + (kind.test(name) ? n : 0), 0);
 }
 
-/** A round waits for those before it. */
-export const BESIDE: { readonly timeout: number; readonly concurrent: true } = {
-  timeout: 900_000,
-  concurrent: true,
-};
+export const TIMEOUT: { readonly timeout: number } = { timeout: 600_000 };

@@ -10,8 +10,6 @@ const PRINTED_MAX = 40;
 
 export interface StormOptions extends StormArguments {
   readonly print: (line: string) => void;
-  /** Called when the faults of a round are over. */
-  readonly onCalm?: () => void;
 }
 
 /** Returns the exit code. */
