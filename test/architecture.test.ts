@@ -408,8 +408,8 @@ test.each([
 
 test('the folders of test mirror the folders of src', () => {
   const homes = new Set(HOUSE.files.map((file) => dirname(file)));
-  // Tests of Grafana's files, of the whole system, of the pages, of the examples, and the storm.
-  for (const home of ['grafana', 'end-to-end', 'docs', 'examples']) homes.add(home);
+  // Tests of Grafana's files, of the whole system, of the pages, of the examples, in a browser, and the storm.
+  for (const home of ['grafana', 'end-to-end', 'docs', 'examples', 'page/browser']) homes.add(home);
   for (const home of ['storm', 'storm/check', 'storm/parts']) homes.add(home);
   const tests = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.test.ts'),
@@ -422,7 +422,15 @@ test('the top level contains only the files and folders of the layout', () => {
   const layout = ['src', 'collector', 'test', 'grafana', 'docs', 'examples'];
   const pages = ['README.md', 'LICENSE', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
   const tools = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'biome.json'];
-  const more = ['vitest.config.ts', 'Dockerfile', '.dockerignore', 'docker-compose.yml', '.gitignore', '.ci'];
+  const more = [
+    'vite.config.ts',
+    'vitest.config.ts',
+    'Dockerfile',
+    '.dockerignore',
+    'docker-compose.yml',
+    '.gitignore',
+    '.ci',
+  ];
   const made = ['.git', 'node_modules', 'dist', '.cache', '.env'];
   const allowed = new Set([...layout, ...pages, ...tools, ...more, ...made]);
   expect(readdirSync(ROOT).filter((name) => !allowed.has(name))).toEqual([]);

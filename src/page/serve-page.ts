@@ -3,10 +3,13 @@ import { resolve } from 'node:path';
 import { TasktrailError } from '../errors.ts';
 import { createHandler, type HttpHandler, type RoutedRequest } from '../serve/routes.ts';
 import { type Asset, type PageFiles, readPageFiles } from './assets.ts';
+import { sessionRoutes } from './session-routes.ts';
 
 export interface PageOptions {
   /** The path of the REST API as the browser sees it. Default `/api`. */
   readonly apiPath?: string | undefined;
+  /** The token of the API: the page asks for it, and keeps a cookie. */
+  readonly token?: string | undefined;
   /** Folder of the built page. Default: that of the package. */
   readonly folder?: string | undefined;
   /** Receives internal errors. Default: a process warning. */
@@ -46,7 +49,12 @@ const DOCUMENT_HEADERS = {
 };
 
 /** The page of the browser, as files that anyone may read: all data come from the API, which asks for its token. */
-export function servePage({ apiPath = '/api', folder = FOLDER, onError }: PageOptions = {}): HttpHandler {
+export function servePage({
+  apiPath = '/api',
+  token,
+  folder = FOLDER,
+  onError,
+}: PageOptions = {}): HttpHandler {
   let files: PageFiles | undefined;
   const load = (): PageFiles => {
     files ??= readPageFiles(folder);
@@ -78,7 +86,10 @@ export function servePage({ apiPath = '/api', folder = FOLDER, onError }: PageOp
     res.end(req.method === 'HEAD' ? undefined : body);
   };
   const views = Object.fromEntries(VIEWS.map((path) => [path, { GET: sendView }]));
-  return createHandler({ ...views, '/assets/:name': { GET: sendAsset } }, { onError });
+  return createHandler(
+    { ...views, '/assets/:name': { GET: sendAsset }, ...sessionRoutes({ token, apiPath }) },
+    { onError },
+  );
 }
 
 function bodyFor({ headers }: IncomingMessage, { bodies }: Asset): readonly [string, Buffer] {
