@@ -94,7 +94,7 @@ export function createWebApp(parts: WebAppParts): WebApp {
   app.use('/api', logs);
   const readHealth = async (): Promise<JsonObject> => ({ ...readinessOf(trail.books), version });
   app.use(serveMcp({ reader: trail.reader, readHealth, token, corsOrigins, version, onError }));
-  app.use(servePage({ token, onError }));
+  app.use(servePage({ token, isLast: true, onError }));
   app.use(notFound);
   return { app, webhooks, closeStreams: () => logs.close() };
 }

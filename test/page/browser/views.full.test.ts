@@ -45,7 +45,7 @@ describe.skipIf(isBrowserMissing)('in a browser', () => {
       image.src = 'http://tracker.example/x.png';
       document.body.append(image);
     })()`);
-    await expect.poll(() => problems.join()).toMatch(/Trusted ?Type/i);
+    await expect.poll(() => problems.join()).toMatch(/TrustedScript/);
     await expect.poll(() => problems.join()).toMatch(/img-src/);
     expect(await page.evaluate('window.__ran')).toBeUndefined();
     problems.splice(0);
