@@ -9,6 +9,7 @@ import type { DiffFlags } from './diff.ts';
 import { reportError } from './exit-code.ts';
 import { completeHelp, helpOf, termOf } from './help.ts';
 import type { LogsFlags } from './logs.ts';
+import type { OpenFlags } from './open.ts';
 import type { RebuildFlags } from './rebuild/rebuild.ts';
 import type { RunFlags } from './run/run.ts';
 import type { SendFlags } from './send.ts';
@@ -103,10 +104,12 @@ function addService(program: Command, ends: Ends): void {
   program
     .command('demo')
     .description('send one GitHub webhook through the service to a sample agent')
-    .option('--keep-running', 'leave the service running afterwards, until Ctrl-C')
-    .action(async (options: { keepRunning?: boolean }) =>
-      ends(await (await import('./demo/demo.ts')).demo(options.keepRunning === true)),
-    );
+    .option('--keep-running', 'leave the service running afterwards, until Ctrl-C (default: in a terminal)')
+    .option('--exit', 'end when the run is over, also in a terminal')
+    .action(async (options: { keepRunning?: boolean; exit?: boolean }) => {
+      const stays = options.keepRunning === true || (process.stdout.isTTY && options.exit !== true);
+      return ends(await (await import('./demo/demo.ts')).demo(stays));
+    });
   withSettings(program.command('config'))
     .description('show the settings in force, and where each comes from')
     .option('--json', 'print JSON')
@@ -219,6 +222,12 @@ function addTasks(program: Command, ends: Ends): void {
     .option('--json', 'print the lines as they are stored')
     .action(async (taskId: string | undefined, flags: LogsFlags) =>
       ends(await (await import('./logs.ts')).printLogs(taskId, flags)),
+    );
+  withDirectory(program.command('open [id]'))
+    .description('open the page of the running service, or of one task or workflow on it')
+    .option('--print', 'only print the address')
+    .action(async (id: string | undefined, flags: OpenFlags) =>
+      ends(await (await import('./open.ts')).openPage(id, flags)),
     );
   withDirectory(program.command('diff <a> <b>'))
     .description('show two tasks, or two attempts of one, side by side')
