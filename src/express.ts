@@ -122,7 +122,7 @@ export function serveLogs(trail: Trail, options: ServeOptions = {}): LogsHandler
  */
 export function servePage(trail: Trail, options: ServePageOptions = {}): HttpHandler {
   const { apiPath, token = trail.config.apiToken } = options;
-  return createPage({ apiPath, token });
+  return createPage({ apiPath, token, reader: trail.reader });
 }
 
 /** `GET /healthz` and `GET /readyz` of a trail. Mount it at the root. */

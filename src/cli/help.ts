@@ -31,6 +31,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'tasktrail logs -f 01kdy0         the task whose id begins like this',
     'tasktrail logs --type tool_call,error',
   ],
+  'tasktrail export': ['tasktrail export 01kdy0 > run.html', 'tasktrail export latest | gzip > run.html.gz'],
   'tasktrail open': [
     'tasktrail open',
     'tasktrail open 01kdy0            the run whose id begins like this',

@@ -9,7 +9,7 @@ import type { DiffFlags } from './diff.ts';
 import { reportError } from './exit-code.ts';
 import { completeHelp, helpOf, termOf } from './help.ts';
 import type { LogsFlags } from './logs.ts';
-import type { OpenFlags } from './open.ts';
+import { addPage } from './page-commands.ts';
 import type { RebuildFlags } from './rebuild/rebuild.ts';
 import type { RunFlags } from './run/run.ts';
 import type { SendFlags } from './send.ts';
@@ -223,12 +223,7 @@ function addTasks(program: Command, ends: Ends): void {
     .action(async (taskId: string | undefined, flags: LogsFlags) =>
       ends(await (await import('./logs.ts')).printLogs(taskId, flags)),
     );
-  withDirectory(program.command('open [id]'))
-    .description('open the page of the running service, or of one task or workflow on it')
-    .option('--print', 'only print the address')
-    .action(async (id: string | undefined, flags: OpenFlags) =>
-      ends(await (await import('./open.ts')).openPage(id, flags)),
-    );
+  addPage(program, ends);
   withDirectory(program.command('diff <a> <b>'))
     .description('show two tasks, or two attempts of one, side by side')
     .option('--attempt <number>', 'the attempt of a (default: its last one)')

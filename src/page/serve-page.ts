@@ -1,9 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { resolve } from 'node:path';
 import { TasktrailError } from '../errors.ts';
+import { checkId } from '../model/ids.ts';
+import { streamText } from '../serve/json-response.ts';
 import { notFound } from '../serve/problem.ts';
+import { checkNoQuery } from '../serve/query.ts';
 import { createHandler, type HttpHandler, type RoutedRequest } from '../serve/routes.ts';
 import { type Asset, type PageFiles, readPageFiles } from './assets.ts';
+import { type RunReader, runFile } from './run-file/run-file.ts';
+import { POLICY as RUN_POLICY } from './run-file/style.ts';
 import { sessionRoutes } from './session-routes.ts';
 
 export interface PageOptions {
@@ -11,6 +16,10 @@ export interface PageOptions {
   readonly apiPath?: string | undefined;
   /** The token of the API: the page asks for it, and keeps a cookie. */
   readonly token?: string | undefined;
+  /** What `GET /tasks/{id}/export` reads. Without it there is no such path. */
+  readonly reader?: RunReader | undefined;
+  /** Throws for a request that may not read a run, although there is no token. Default: all may. */
+  readonly checkRequest?: ((req: IncomingMessage) => void) | undefined;
   /** Whether nothing comes behind the page: a browser that opens an unknown address gets it, with 404. Default: no. */
   readonly isLast?: boolean | undefined;
   /** Folder of the built page. Default: that of the package. */
@@ -92,10 +101,12 @@ export function servePage(options: PageOptions = {}): HttpHandler {
     res.end(req.method === 'HEAD' ? undefined : body);
   };
   const views = Object.fromEntries(VIEWS.map((path) => [path, { GET: sendView }]));
-  const handler = createHandler(
+  const own = createHandler(
     { ...views, '/assets/:name': { GET: sendAsset }, ...sessionRoutes({ token, apiPath }) },
     { onError },
   );
+  const runs = runRoutes(options);
+  const handler: HttpHandler = (req, res, next) => runs(req, res, () => own(req, res, next));
   if (!isLast) return handler;
   return (req, res, next) =>
     handler(req, res, () => {
@@ -104,6 +115,25 @@ export function servePage(options: PageOptions = {}): HttpHandler {
       else if (next === undefined) notFound(req, res);
       else next();
     });
+}
+
+/** What the page hands out beside the API: data, so the token is asked for. */
+function runRoutes({ reader, checkRequest, token, onError }: PageOptions): HttpHandler {
+  if (reader === undefined) return (_req, _res, next) => next?.();
+  const sendRun = async (req: RoutedRequest, res: ServerResponse): Promise<void> => {
+    checkRequest?.(req);
+    const id = checkId('task id', req.params.id);
+    checkNoQuery(req);
+    const text = await runFile(reader, id);
+    if (text === undefined) throw new TasktrailError('ERR_NOT_FOUND', `there is no task ${id}`);
+    await streamText(res, text, {
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Disposition': `attachment; filename="${id}.html"`,
+      'Content-Security-Policy': `${RUN_POLICY}; frame-ancestors 'none'; sandbox`,
+      'Referrer-Policy': 'no-referrer',
+    });
+  };
+  return createHandler({ '/tasks/:id/export': { GET: sendRun } }, { token, takesCookie: true, onError });
 }
 
 /** A checkout before its first build. */
