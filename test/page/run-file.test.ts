@@ -87,7 +87,15 @@ test('what is recorded is text wherever it stands', async () => {
   for (const name of ['script', 'img', 'iframe', 'a', 'form', 'link', 'svg'])
     expect(names).not.toContain(name);
   const attributes = new Set(nodes.flatMap(({ attrs = [] }) => attrs.map(({ name }) => name)));
-  expect([...attributes].sort()).toEqual(['charset', 'class', 'content', 'http-equiv', 'lang', 'name']);
+  expect([...attributes].sort()).toEqual([
+    'charset',
+    'class',
+    'content',
+    'http-equiv',
+    'lang',
+    'name',
+    'tabindex',
+  ]);
   const classes = new Set(
     nodes.flatMap(({ attrs = [] }) => attrs.filter(({ name }) => name === 'class').map(({ value }) => value)),
   );

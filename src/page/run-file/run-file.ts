@@ -7,7 +7,7 @@ import type { Reader } from '../../serve/reader.ts';
 import { html, Markup, type Piece } from './markup.ts';
 import { POLICY, STYLE } from './style.ts';
 import { timelineOf } from './timeline.ts';
-import { bodyMarkup, plainText, transcriptOf } from './transcript.ts';
+import { bodyMarkup, plainText, timeText, transcriptOf } from './transcript.ts';
 
 /** What a document of a run is made from. */
 export type RunReader = Pick<Reader, 'hasTask' | 'readDocument' | 'openFlow' | 'openTrace' | 'readManifest'>;
@@ -117,14 +117,14 @@ function statusOf(metadata: JsonObject, result: JsonObject | undefined): Markup 
 }
 
 async function* stagesOf(flow: Flow): AsyncGenerator<Markup> {
-  yield html`<h2>Webhook</h2><div class="wide"><table><thead><tr><th>Time</th><th>Stage</th><th>What it decided</th></tr></thead><tbody>\n`;
+  yield html`<h2>Webhook</h2><div class="wide" tabindex="0"><table><thead><tr><th>Time</th><th>Stage</th><th>What it decided</th></tr></thead><tbody>\n`;
   let rows = 0;
   for await (const text of flow.lines()) {
     rows += 1;
     if (rows > STAGES_MAX) continue;
     const { timestamp, stage, event_id: _, ...rest } = parseObject(text) ?? {};
     const facts = Object.entries(rest).map(([name, value]) => `${name}: ${plainText(value)}`);
-    yield html`<tr><td><time>${plainText(timestamp)}</time></td><td>${plainText(stage)}</td><td>${facts.join(', ')}</td></tr>\n`;
+    yield html`<tr><td class="short"><time>${timeText(timestamp)}</time></td><td class="short">${plainText(stage).replaceAll('_', ' ')}</td><td>${facts.join(', ')}</td></tr>\n`;
   }
   yield html`</tbody></table></div>${rows > STAGES_MAX ? html`<p class="soft">${rows - STAGES_MAX} more stages are in 02-webhook-flow.jsonl of the task.</p>` : null}\n`;
 }
@@ -144,8 +144,8 @@ function manifestOf(manifest: string | undefined): Markup {
     return html`<tr><td>${name}</td><td class="number">${plainText(lines)}</td><td class="number">${plainText(bytes)}</td><td><code>${plainText(sha256)}</code></td></tr>\n`;
   });
   const hash = createHash('sha256').update(manifest).digest('hex');
-  return html`<h2>Check</h2><p>SHA-256 of <code>manifest.json</code>: <code>${hash}</code></p>
-<div class="wide"><table><thead><tr><th>File</th><th class="number">Lines</th><th class="number">Bytes</th><th>SHA-256</th></tr></thead><tbody>${files}</tbody></table></div>\n`;
+  return html`<h2>Check</h2><p>Times are UTC. SHA-256 of <code>manifest.json</code>: <code>${hash}</code></p>
+<div class="wide" tabindex="0"><table><thead><tr><th>File</th><th class="number">Lines</th><th class="number">Bytes</th><th>SHA-256</th></tr></thead><tbody>${files}</tbody></table></div>\n`;
 }
 
 function wordOf(value: unknown): string | null {

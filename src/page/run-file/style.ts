@@ -21,11 +21,14 @@ th, td { text-align: left; padding: 0.1875rem 0.75rem 0.1875rem 0; vertical-alig
 th { font-weight: 500; }
 td { overflow-wrap: anywhere; }
 .number { text-align: right; white-space: nowrap; }
+.short { white-space: nowrap; }
 pre, code { font: 0.8125rem/1.5 ui-monospace, monospace; }
 pre { margin: 0.25rem 0 0; white-space: pre-wrap; overflow-wrap: anywhere; }
 .line { border-bottom: 1px solid var(--line); padding: 0.375rem 0; }
 .line > header { display: flex; gap: 0.75rem; }
 .line pre, .box { background: var(--raised); padding: 0.375rem 0.625rem; border-radius: 0.25rem; }
+.system { display: flex; gap: 0.75rem; align-items: baseline; }
+.system pre { background: none; padding: 0; margin: 0; color: var(--soft); }
 .output pre, .result pre { background: none; padding: 0; font: inherit; }
 .word { font-weight: 600; }
 .good { color: var(--good); }

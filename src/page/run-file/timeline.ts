@@ -37,7 +37,7 @@ export async function timelineOf(flow: Flow): Promise<Markup> {
   );
   const note =
     leftOut === 0 ? null : html`<p class="soft">${leftOut} more spans are in trace.jsonl of the task.</p>`;
-  return html`<div class="wide"><table><thead><tr><th>Span</th><th class="number">After</th><th class="number">Took</th></tr></thead>
+  return html`<div class="wide" tabindex="0"><table><thead><tr><th>Span</th><th class="number">After</th><th class="number">Took</th></tr></thead>
 <tbody>${rows}</tbody></table></div>${note}`;
 }
 

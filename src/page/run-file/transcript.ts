@@ -15,6 +15,9 @@ const FOLD_CHARS = 2_000;
 
 const SUMMARY_CHARS = 120;
 
+/** Types with a form of their own. */
+const SHOWN: ReadonlySet<string> = new Set(['output', 'result', 'system']);
+
 /** The lines of an agent's output, one after the other, and how many were left out. Holds no more than one line. */
 export async function* transcriptOf(flow: Flow): AsyncGenerator<Markup> {
   let lines = 0;
@@ -41,11 +44,11 @@ function lineMarkup(line: JsonObject): Markup {
   const type = String(line.type ?? 'line');
   const isError = line.is_error === true || type === 'error';
   // A class of our own, not a word of the record.
-  const kind = isError ? 'error' : type === 'output' || type === 'result' ? type : 'other';
+  const kind = isError ? 'error' : SHOWN.has(type) ? type : 'other';
   const who = typeof sender === 'string' ? html` <span class="bad">[sent by ${sender}]</span>` : null;
   const name = typeof tool === 'string' ? html` <code>${tool}</code>` : null;
   const body = input === undefined ? plainText(content) : JSON.stringify(objectOf(input), null, 2);
-  return html`<article class="line ${kind}"><header><time>${typeof timestamp === 'string' ? timestamp : ''}</time> <span><span class="word">${type.replaceAll('_', ' ')}</span>${name}${isError && type !== 'error' ? html` <span class="bad">error</span>` : null}${who}</span></header>${bodyMarkup(body, type === 'thinking')}</article>
+  return html`<article class="line ${kind}"><header><time>${timeText(timestamp)}</time> <span><span class="word">${type.replaceAll('_', ' ')}</span>${name}${isError && type !== 'error' ? html` <span class="bad">error</span>` : null}${who}</span></header>${bodyMarkup(body, type === 'thinking')}</article>
 `;
 }
 
@@ -59,6 +62,11 @@ export function bodyMarkup(text: string, isFolded = false): Markup {
   if (!isFolded && text.length <= FOLD_CHARS) return html`<pre>${shown}</pre>${note}`;
   const summary = firstOfText(text.trimStart().split('\n', 1)[0] ?? '', SUMMARY_CHARS);
   return html`<details><summary>${summary} <span class="soft">(${text.length} characters)</span></summary><pre>${shown}</pre>${note}</details>`;
+}
+
+/** The time of a day: the document begins with the date. */
+export function timeText(timestamp: unknown): string {
+  return typeof timestamp === 'string' ? timestamp.slice(11, 23) : '';
 }
 
 export function plainText(value: unknown): string {

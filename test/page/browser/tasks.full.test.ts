@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { isBrowserMissing, useBrowser } from '../../support/browser.ts';
+import { findBarriers, isBrowserMissing, overflowOf, useBrowser } from '../../support/browser.ts';
 import { firstTaskId } from '../../support/service-process.ts';
 import { usePageService } from './page-service.ts';
 
@@ -98,5 +98,30 @@ describe.skipIf(isBrowserMissing)('the list of tasks in a browser', () => {
     }
     expect(seen.filter((one) => !one.endsWith('true'))).toEqual([]);
     expect(new Set(seen).size).toBeGreaterThan(1);
+  });
+
+  test('the file of a run works without a server, and shows hostile text as text', async () => {
+    const { hostile, run } = own.recorded;
+    for (const id of [run, hostile]) {
+      const file = join(own.cwd, `${id}.html`);
+      await writeFile(file, await (await fetch(`${own.url}/tasks/${id}/export`)).text());
+      const { page } = await browser.tab({ bypassCSP: true, offline: true });
+      await page.goto(`file://${file}`);
+      expect(await page.locator('h2').allInnerTexts()).toContain('Transcript');
+      expect(await page.evaluate('window.__ran')).toBeUndefined();
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme });
+        expect(await findBarriers(page), colorScheme).toEqual([]);
+      }
+      const strict = await browser.tab({ offline: true, viewport: { width: 390, height: 844 } });
+      await strict.page.goto(`file://${file}`);
+      // The style counts: its hash is the one of the policy.
+      expect(await strict.page.evaluate('getComputedStyle(document.querySelector("dl")).display')).toBe(
+        'grid',
+      );
+      expect(await overflowOf(strict.page)).toBeLessThanOrEqual(0);
+      await strict.page.evaluate('for (const one of document.querySelectorAll("details")) one.open = true');
+      expect(await strict.page.evaluate('window.__ran')).toBeUndefined();
+    }
   });
 });
