@@ -10,7 +10,7 @@ FROM base AS build
 COPY package.json package-lock.json ./
 # --ignore-scripts: `prepare` would run the build before src is copied.
 RUN npm ci --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json tsconfig.build.json vite.config.ts ./
 COPY src ./src
 RUN npm run build
 

@@ -1,4 +1,5 @@
 import { STAGES } from './model/documents.ts';
+import { servePage as createPage } from './page/serve-page.ts';
 import { serveHealth as createHealth } from './serve/health.ts';
 import type { Intake } from './serve/intake.ts';
 import { serveLogs as createLogs, type LogsHandler } from './serve/logs.ts';
@@ -31,6 +32,13 @@ export interface ServeOptions {
   readonly token?: string | undefined;
   /** Origins whose pages may ask: `['https://app.example']`. Default `TASK_LOGS_CORS_ORIGINS`. */
   readonly corsOrigins?: readonly string[] | undefined;
+}
+
+export interface ServePageOptions {
+  /** The path of `serveLogs` as the browser sees it. Default `/api`. */
+  readonly apiPath?: string | undefined;
+  /** The token of `serveLogs`, which the page asks for. Default `TASK_LOGS_API_TOKEN`. */
+  readonly token?: string | undefined;
 }
 
 /**
@@ -105,6 +113,16 @@ export function serveLogs(trail: Trail, options: ServeOptions = {}): LogsHandler
   const { traceUrls } = trail.config;
   const openApi = { version: readVersion(), isService: false };
   return createLogs({ reader: trail.reader, intake: options.intake, token, corsOrigins, traceUrls, openApi });
+}
+
+/**
+ * The page that shows a trail in a browser. Mount it beside `serveLogs`, at any path:
+ * `app.use('/tasktrail', servePage(trail, { apiPath: '/api' }))`. Its files may be read by anyone: the data come from the
+ * API, which asks for the token where one is set.
+ */
+export function servePage(trail: Trail, options: ServePageOptions = {}): HttpHandler {
+  const { apiPath, token = trail.config.apiToken } = options;
+  return createPage({ apiPath, token, reader: trail.reader });
 }
 
 /** `GET /healthz` and `GET /readyz` of a trail. Mount it at the root. */

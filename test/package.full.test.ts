@@ -54,9 +54,17 @@ test('the tarball contains the program and its pages, but no build scripts', asy
     'CHANGELOG.md',
     'dist/cli/main.js',
     'dist/schemas/step_start.json',
+    'dist/page/browser/index.html',
   ])
     expect(files).toContain(`package/${name}`);
   expect(files.filter((name) => /^package\/(?:src|test|dist\/build)\//.test(name))).toEqual([]);
+  // The page is bundled: its sources and source maps stay here.
+  const page = files.filter((name) => name.startsWith('package/dist/page/browser/'));
+  expect(
+    page.filter((name) => !/\/(?:index\.html|assets\/[\w.-]+\.(?:js|css|svg)(?:\.gz|\.br)?)$/.test(name)),
+  ).toEqual([]);
+  for (const ending of ['.js', '.js.br', '.js.gz', '.css', '.css.br'])
+    expect(page.some((name) => name.endsWith(ending))).toBe(true);
 });
 
 describe.each(['module', 'commonjs'])('in an empty project of type %s', (type) => {

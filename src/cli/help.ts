@@ -31,6 +31,12 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'tasktrail logs -f 01kdy0         the task whose id begins like this',
     'tasktrail logs --type tool_call,error',
   ],
+  'tasktrail export': ['tasktrail export 01kdy0 > run.html', 'tasktrail export latest | gzip > run.html.gz'],
+  'tasktrail open': [
+    'tasktrail open',
+    'tasktrail open 01kdy0            the run whose id begins like this',
+    'tasktrail open --print latest',
+  ],
   'tasktrail mcp': [
     'claude mcp add tasktrail -- npx tasktrail mcp --dir /var/lib/tasktrail',
     'codex mcp add tasktrail -- npx tasktrail mcp --dir /var/lib/tasktrail',

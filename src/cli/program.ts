@@ -9,6 +9,7 @@ import type { DiffFlags } from './diff.ts';
 import { reportError } from './exit-code.ts';
 import { completeHelp, helpOf, termOf } from './help.ts';
 import type { LogsFlags } from './logs.ts';
+import { addPage } from './page-commands.ts';
 import type { RebuildFlags } from './rebuild/rebuild.ts';
 import type { RunFlags } from './run/run.ts';
 import type { SendFlags } from './send.ts';
@@ -103,10 +104,12 @@ function addService(program: Command, ends: Ends): void {
   program
     .command('demo')
     .description('send one GitHub webhook through the service to a sample agent')
-    .option('--keep-running', 'leave the service running afterwards, until Ctrl-C')
-    .action(async (options: { keepRunning?: boolean }) =>
-      ends(await (await import('./demo/demo.ts')).demo(options.keepRunning === true)),
-    );
+    .option('--keep-running', 'leave the service running afterwards, until Ctrl-C (default: in a terminal)')
+    .option('--exit', 'end when the run is over, also in a terminal')
+    .action(async (options: { keepRunning?: boolean; exit?: boolean }) => {
+      const stays = options.keepRunning === true || (process.stdout.isTTY && options.exit !== true);
+      return ends(await (await import('./demo/demo.ts')).demo(stays));
+    });
   withSettings(program.command('config'))
     .description('show the settings in force, and where each comes from')
     .option('--json', 'print JSON')
@@ -220,6 +223,7 @@ function addTasks(program: Command, ends: Ends): void {
     .action(async (taskId: string | undefined, flags: LogsFlags) =>
       ends(await (await import('./logs.ts')).printLogs(taskId, flags)),
     );
+  addPage(program, ends);
   withDirectory(program.command('diff <a> <b>'))
     .description('show two tasks, or two attempts of one, side by side')
     .option('--attempt <number>', 'the attempt of a (default: its last one)')

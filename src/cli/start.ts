@@ -90,6 +90,7 @@ function giveUp(signal: NodeJS.Signals): void {
 export function describeService({ config, role, trail, url }: Service): string {
   const lines = [`tasktrail ${readVersion()}${role === 'all' ? '' : `, ${role}`}`];
   if (url !== undefined) {
+    lines.push(row('page', `${url}/`));
     lines.push(row('webhooks', `POST ${url}/webhooks/${webhookNames(config).join(' | ')}`));
     lines.push(row('REST', `${url}/api/tasks`), row('health', `${url}/readyz`));
   }

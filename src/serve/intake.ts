@@ -3,10 +3,9 @@ import { z } from 'zod';
 import { TasktrailError } from '../errors.ts';
 import type { Budget } from '../model/budget.ts';
 import { budgetSchema } from '../model/budget-schema.ts';
-import { parseWellFormed, wellFormedValue } from '../model/text.ts';
 import { written } from './contract/parameter.ts';
+import { mediaTypeOf, readJsonBody } from './json-body.ts';
 import { describeIssues } from './query.ts';
-import { readBodyWithin } from './request-body.ts';
 
 /** The body of `POST /tasks`. */
 export interface TaskOrder {
@@ -56,15 +55,8 @@ export const taskOrderBody: z.ZodType<{
 
 /** Reads the body of `POST /tasks`, or takes what a body parser of the user's app has parsed. */
 export async function readTaskOrder(req: IncomingMessage, timeoutMs: number = BODY_MS): Promise<TaskOrder> {
-  // A web page cannot send this type to another site without a CORS preflight, so it cannot start a task.
-  if (mediaType(req) !== 'application/json') {
-    throw new TasktrailError('ERR_TYPE_UNSUPPORTED', 'send the task as Content-Type: application/json');
-  }
-  const parsed = taskOrderBody.safeParse(
-    req.readableDidRead
-      ? parsedBody(req)
-      : parseJson(await readBodyWithin(req, { bytesMax: BODY_BYTES_MAX, timeoutMs })),
-  );
+  const body = await readJsonBody(req, { bytesMax: BODY_BYTES_MAX, timeoutMs }, 'the task');
+  const parsed = taskOrderBody.safeParse(body);
   if (!parsed.success) throw new TasktrailError('ERR_INPUT_INVALID', describeIssues(parsed.error));
   const { message, agent, command, budget } = parsed.data;
   return {
@@ -82,26 +74,6 @@ export async function readTaskOrder(req: IncomingMessage, timeoutMs: number = BO
 export function checkPageRequest(req: IncomingMessage): void {
   const { origin, 'sec-fetch-site': site } = req.headers;
   const isOfPage = origin !== undefined || site !== undefined;
-  if (!isOfPage || site === 'same-origin' || mediaType(req) === 'application/json') return;
+  if (!isOfPage || site === 'same-origin' || mediaTypeOf(req) === 'application/json') return;
   throw new TasktrailError('ERR_TYPE_UNSUPPORTED', 'a page must send Content-Type: application/json');
-}
-
-/** The result of `express.json()`, `.text()` or `.raw()`. */
-function parsedBody(req: IncomingMessage & { readonly body?: unknown }): unknown {
-  if (Buffer.isBuffer(req.body)) return parseJson(req.body);
-  if (typeof req.body === 'string') return parseJson(Buffer.from(req.body));
-  return wellFormedValue(req.body);
-}
-
-function mediaType(req: IncomingMessage): string {
-  return (req.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return parseWellFormed(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (error) {
-    // A SyntaxError, or the decoder's TypeError for invalid UTF-8.
-    throw new TasktrailError('ERR_INPUT_INVALID', 'the body is not JSON in UTF-8', { cause: error });
-  }
 }

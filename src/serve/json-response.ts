@@ -41,7 +41,16 @@ export async function streamJson(
   text: AsyncIterable<string>,
   headers: Readonly<Record<string, string>>,
 ): Promise<void> {
-  res.writeHead(200, { ...ANSWER_HEADERS, ...headers, 'Content-Type': JSON_TYPE });
+  await streamText(res, text, { ...headers, 'Content-Type': JSON_TYPE });
+}
+
+/** As `streamJson`, for the type that `headers` names. */
+export async function streamText(
+  res: ServerResponse,
+  text: AsyncIterable<string>,
+  headers: Readonly<Record<string, string>>,
+): Promise<void> {
+  res.writeHead(200, { ...ANSWER_HEADERS, ...headers });
   if (res.req.method === 'HEAD') {
     res.end();
     return;

@@ -88,7 +88,9 @@ export function serveLogs(options: ServeLogsOptions): LogsHandler {
       GET: 'document' in part ? showDocument(reader, part.document) : showFlow(reader, part.flow),
     };
   }
-  return Object.assign(createHandler(routes, options), { close: () => rooms.close() });
+  return Object.assign(createHandler(routes, { ...options, takesCookie: true }), {
+    close: () => rooms.close(),
+  });
 }
 
 function listTasks(reader: Reader): Answer {

@@ -22,6 +22,7 @@ export function serveMetrics({ readText, ...options }: ServeMetricsOptions): Htt
         },
       },
     },
-    options,
+    // For a link on the page.
+    { ...options, takesCookie: true },
   );
 }

@@ -24,6 +24,8 @@ export interface Reader {
   openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
   /** As `openFlow`, a part of the file; `ERR_GONE` when it has no line of the given id. */
   openWindow(taskId: string, flow: TaskFlow, query: WindowQuery): Promise<FlowWindow | undefined>;
+  /** The text of `manifest.json`. Undefined before the task has settled. Absent: there are no manifests. */
+  readManifest?(taskId: string): Promise<string | undefined>;
   /** The spans of a task as JSON texts. Undefined without the task. */
   openTrace(taskId: string): Promise<Flow | undefined>;
   /** `ERR_INPUT_INVALID` for an invalid cursor. */

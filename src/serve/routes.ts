@@ -32,6 +32,8 @@ export type Methods = Readonly<Partial<Record<(typeof METHODS)[number], Answer>>
 export interface RouteOptions {
   /** When given, every route needs it, as a bearer token or, for GET and HEAD, as a Basic password. */
   readonly token?: string | undefined;
+  /** Whether the cookie of the page's login counts as the token. Default: it does not. */
+  readonly takesCookie?: boolean | undefined;
   /** Origins whose pages may ask. Default: none. */
   readonly corsOrigins?: readonly string[] | undefined;
   /** Receives internal errors, which the client sees only as a 500. Default: a process warning. */
@@ -40,7 +42,7 @@ export interface RouteOptions {
 
 /** Combines the routes into one handler. It answers its own paths, also after an error, and passes on all others. */
 export function createHandler(routes: Readonly<Record<string, Methods>>, options: RouteOptions): HttpHandler {
-  const checkToken = options.token === undefined ? undefined : createTokenCheck(options.token);
+  const checkToken = options.token === undefined ? undefined : createTokenCheck(options.token, options);
   const cors = { origins: options.corsOrigins ?? [], methods: CORS_METHODS };
   const onError = options.onError ?? warn;
   const router = new Router();

@@ -1,6 +1,10 @@
 import type { IncomingMessage } from 'node:http';
+import { TasktrailError } from '../errors.ts';
 import { bearerTokenOf, isAnyOf } from '../model/secret.ts';
+import { checkOwnPage } from '../system/http/origin.ts';
+import { mediaTypeOf } from './json-body.ts';
 import { ProblemError } from './problem.ts';
+import { createSessions } from './session.ts';
 
 const BASIC = /^Basic +([^\s]+) *$/i;
 const COLON = 0x3a;
@@ -9,24 +13,47 @@ const BEARER_CHALLENGE = 'Bearer realm="tasktrail"';
 /** RFC 7617, 2.1: without the charset, browsers differ in how they send what is not ASCII. */
 const BASIC_CHALLENGE = 'Basic realm="tasktrail", charset="UTF-8"';
 
+export interface TokenCheckOptions {
+  /** Whether the cookie of the page's login counts. Default: it does not. */
+  readonly takesCookie?: boolean | undefined;
+}
+
 /**
  * A check that throws `ERR_UNAUTHORIZED` unless the request carries `Authorization: Bearer <token>` or, to GET and HEAD
- * only, the token as the password of HTTP Basic (RFC 7617) with any user name: a link cannot carry a bearer token.
- * Browsers are asked for the password; programs are not offered it.
+ * only, the token as the password of HTTP Basic (RFC 7617) with any user name: a link cannot carry a bearer token. With
+ * `takesCookie` the cookie of a login counts as well, from a page of this origin. Browsers are asked for the password where
+ * a link is opened; programs and scripts are not offered it.
  */
-export function createTokenCheck(token: string): (req: IncomingMessage) => void {
+export function createTokenCheck(
+  token: string,
+  { takesCookie = false }: TokenCheckOptions = {},
+): (req: IncomingMessage) => void {
   // An empty setting is a mistake: it would look like protection, and accept an empty password.
   if (token === '') throw new TypeError('token must not be empty');
+  const sessions = takesCookie ? createSessions(token) : undefined;
   return (req) => {
     const given = givenToken(req);
     if (given !== undefined && isAnyOf([token], given)) return;
+    // A wrong bearer token is refused. A password is added by the browser, which may keep one for longer than it is good.
+    const isBearer = bearerTokenOf(req.headers.authorization) !== undefined;
+    if (!isBearer && sessions?.isOpen(req)) return checkSessionUse(req);
     const message = given === undefined ? 'send "Authorization: Bearer <token>"' : 'the token is wrong';
     const challenges =
-      isRead(req) && wantsHtml(req) ? [BEARER_CHALLENGE, BASIC_CHALLENGE] : [BEARER_CHALLENGE];
+      isRead(req) && isNavigation(req) ? [BEARER_CHALLENGE, BASIC_CHALLENGE] : [BEARER_CHALLENGE];
     throw new ProblemError('ERR_UNAUTHORIZED', message, {
       problem: { headers: { 'WWW-Authenticate': challenges } },
     });
   };
+}
+
+/**
+ * A browser adds the cookie to requests of every page of this host, whatever its port: what a page of another origin asks
+ * for is refused. Another site's page cannot send `application/json` without a preflight, which is never granted.
+ */
+function checkSessionUse(req: IncomingMessage): void {
+  checkOwnPage(req, { what: 'the API', isRead: isRead(req) });
+  if (isRead(req) || mediaTypeOf(req) === 'application/json') return;
+  throw new TasktrailError('ERR_TYPE_UNSUPPORTED', 'a page must send Content-Type: application/json');
 }
 
 function givenToken(req: IncomingMessage): string | Buffer | undefined {
@@ -42,7 +69,10 @@ function isRead({ method }: IncomingMessage): boolean {
   return method === 'GET' || method === 'HEAD';
 }
 
-function wantsHtml({ headers }: IncomingMessage): boolean {
+/** Whether a person has opened the address: a script could not answer the dialog that a browser shows. */
+function isNavigation({ headers }: IncomingMessage): boolean {
+  const mode = headers['sec-fetch-mode'];
+  if (mode !== undefined && mode !== 'navigate') return false;
   return headers.accept?.toLowerCase().includes('text/html') ?? false;
 }
 

@@ -1,6 +1,8 @@
 import type { Config } from '../config/config.ts';
 import { messageOf, TasktrailError } from '../errors.ts';
 import { JobStore } from '../queue/job-store.ts';
+import { readTrailKey } from '../store/key.ts';
+import { writePageAddress } from '../store/page-address.ts';
 import { setFileMode } from '../system/files/modes.ts';
 import { requireInstalled } from '../system/optional-package.ts';
 import { installAgentRunner } from '../trail/agent-runner.ts';
@@ -159,6 +161,7 @@ async function openService(parts: ServiceParts): Promise<Service> {
     });
     const server = await listen(app, config);
     http = server;
+    await tellPageAddress(trail, server.url, log);
     closers.unshift(async () => {
       // The server would wait for them until its deadline.
       closeStreams();
@@ -193,6 +196,22 @@ async function openService(parts: ServiceParts): Promise<Service> {
       return stopping;
     },
   };
+}
+
+/** For `tasktrail open`. Without it the service works as well. */
+async function tellPageAddress(
+  { config, otlpUrl }: Trail,
+  url: string,
+  log: (line: string) => void,
+): Promise<void> {
+  // Another process holds the directory, or none does.
+  if (otlpUrl === undefined) return;
+  try {
+    const key = config.key ?? (await readTrailKey(config.logDir));
+    if (key !== undefined) await writePageAddress(config.logDir, key, url);
+  } catch (error) {
+    log(`"tasktrail open" will not find this service: ${messageOf(error)}`);
+  }
 }
 
 function watchOrphans(trail: Trail, log: (line: string) => void): { close(): void } {

@@ -94,7 +94,11 @@ export function createWebApp(parts: WebAppParts): WebApp {
   app.use('/api', logs);
   const readHealth = async (): Promise<JsonObject> => ({ ...readinessOf(trail.books), version });
   app.use(serveMcp({ reader: trail.reader, readHealth, token, corsOrigins, version, onError }));
-  app.use(servePage({ onError }));
+  // As for the API.
+  const checkRequest = (req: IncomingMessage): void => {
+    if (token === undefined) checkOrigin(req, { what: 'a run', origins: corsOrigins });
+  };
+  app.use(servePage({ token, reader: trail.reader, checkRequest, isLast: true, onError }));
   app.use(notFound);
   return { app, webhooks, closeStreams: () => logs.close() };
 }

@@ -41,6 +41,8 @@ export const OWN_NAMES = {
   lock: '_lock.json',
   /** JSON: the number of the last lease, kept while there is no lock file. */
   lease: '_lease.json',
+  /** JSON: the address of the service that holds the directory. */
+  page: '_page.json',
   /** 64 hex digits: signs the tokens of senders. */
   key: '_key',
   /** JSON files: the tasks that the service has taken and not ended. */

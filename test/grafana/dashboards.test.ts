@@ -87,6 +87,7 @@ test.each([
 test('a task in a table links to its records, and a trace id to Jaeger', () => {
   const text = readFileSync(join(GRAFANA, 'dashboards', 'tasks.json'), 'utf8');
   expect(text.match(/\$\{tasktrail_url\}\/api\/tasks\/\$\{__value\.raw\}\/logs\/full/g)).toHaveLength(2);
+  expect(text.match(/\$\{tasktrail_url\}\/tasks\/\$\{__value\.raw\}"/g)).toHaveLength(2);
   expect(text).toMatch(/\$\{jaeger_url\}\/trace\/\$\{__value\.raw\}/);
   const [, explore = ''] = /(\/explore\?[^"]*)/.exec(text) ?? [];
   const panes = new URL(explore.replace(/\$\{__value\.raw\}/, 'f00'), 'http://localhost').searchParams.get(

@@ -74,6 +74,16 @@ test.each(['localhost', 'localhost:8000', '127.0.0.1:1', '[::1]:8000', 'LOCALHOS
   },
 );
 
+test('without a token a run is exported under loopback names only', async () => {
+  const url = await open();
+  for (const path of ['/tasks/task-1/export', '/TASKS/task-1/Export/', '/tasks/task-1/%65xport']) {
+    const { status, text } = await get(url + path, 'evil.example:8000');
+    expect([path, status]).toEqual([path, path.includes('%') ? 404 : 401]);
+    expect(text).not.toContain('<html');
+  }
+  expect((await get(`${url}/tasks/task-1/export`)).status).toBe(404);
+});
+
 test.each(['/api/tasks', '/metrics'])(
   'without a token %s refuses another name, as after DNS rebinding',
   async (path) => {

@@ -67,7 +67,7 @@ const contracts = new Map<boolean, Contract>();
 
 /** Loaded late: most test files ask no server. */
 async function contractFor(file: string): Promise<Contract> {
-  const hasPartialFiles = file.includes('/test/serve/');
+  const hasPartialFiles = /\/test\/(?:serve|page)\/[^/]*$/.test(file) || file.includes('/test/serve/');
   const known = contracts.get(hasPartialFiles);
   if (known !== undefined) return known;
   const { Contract: Made } = await import('./contract.ts');
@@ -147,7 +147,7 @@ function pathsOf(req: IncomingMessage): readonly string[] {
   const { originalUrl, url, baseUrl } = req as IncomingMessage & { originalUrl?: string; baseUrl?: string };
   const whole = (originalUrl ?? url ?? '').split('?', 1)[0] ?? '';
   const own = baseUrl && whole.startsWith(baseUrl) ? whole.slice(baseUrl.length) : whole;
-  const isReceiver = req.method === 'POST' && /^\/[^/]+$/.test(own) && own !== '/tasks';
+  const isReceiver = req.method === 'POST' && /^\/(?!tasks$|login$|logout$)[^/]+$/.test(own);
   return [whole, `/api${own}`, ...(isReceiver ? [`/webhooks${own}`] : [])];
 }
 

@@ -13,7 +13,7 @@ import { StopSignals } from '../stop-signals.ts';
 import { say } from '../terminal/say.ts';
 import { endedPhases, phaseLines } from './agent-digest.ts';
 import { EXAMPLE_COMMENT, exampleWebhook } from './example-webhook.ts';
-import { nextLines, restLines } from './next-steps.ts';
+import { nextLines, pageLines, restLines } from './next-steps.ts';
 import { type DemoTask, missingInTask, taskLines } from './report.ts';
 import { listRows, outputSheet, row, type Sheet, wholeRow } from './sheet.ts';
 
@@ -59,10 +59,11 @@ export async function demo(keepRunning: boolean): Promise<number> {
   const show: Show = { service, logDir, sheet: outputSheet(), signal };
   let isShown = false;
   try {
-    const isComplete = await showDemo(show, secret, config.traceUrls);
+    const { isComplete, taskId } = await showDemo(show, secret, config.traceUrls);
     isShown = true;
     if (keepRunning && isComplete && !signal.aborted) {
-      print('', ...restLines(service.url ?? ''), 'The service keeps running. Ctrl-C stops it.');
+      const url = service.url ?? '';
+      print('', ...restLines(url), ...pageLines(`${url}/tasks/${taskId}`, show.sheet));
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
     }
     return isComplete ? 0 : 1;
@@ -87,8 +88,12 @@ interface Show {
   readonly signal: AbortSignal;
 }
 
-/** Returns whether everything is there. Prints each missing part. */
-async function showDemo(show: Show, secret: string, traceUrls: readonly string[]): Promise<boolean> {
+/** Whether everything is there. Prints each missing part. */
+async function showDemo(
+  show: Show,
+  secret: string,
+  traceUrls: readonly string[],
+): Promise<{ readonly isComplete: boolean; readonly taskId: string }> {
   const { service, logDir, sheet, signal } = show;
   print(
     'tasktrail demo: one GitHub webhook through the whole service, run by a sample agent',
@@ -103,7 +108,7 @@ async function showDemo(show: Show, secret: string, traceUrls: readonly string[]
   if (missing.length === 0)
     print(row(sheet, 'checked', 'files, stages, nesting, one trace, task id on every span: all there'));
   else print(...missing.map((problem) => wholeRow(sheet, 'MISSING', problem)));
-  return missing.length === 0;
+  return { isComplete: missing.length === 0, taskId };
 }
 
 function print(...lines: readonly string[]): void {

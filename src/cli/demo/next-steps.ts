@@ -19,13 +19,23 @@ export function nextLines(logDir: string, { paint }: Sheet): readonly string[] {
     'Start the service with your own agent, in place of "cat", and ask it over REST:',
     command(`TASK_LOGS_DIR=${dir} TASK_LOGS_AGENT_COMMAND=cat npm start`),
     command(`curl ${DEFAULT_URL}/api/tasks`),
-    'Look around in the running demo: npm run demo -- --keep-running',
+    'Look at the run in a browser: npm run demo -- --keep-running',
   ];
 }
 
 /** Addresses of the service that runs. */
 export function restLines(url: string): readonly string[] {
   return ['REST', `  curl ${url}/api/tasks`, `  curl ${url}/api/workflows`, ''];
+}
+
+/** The address of the run, at the end of a demo that stays. */
+export function pageLines(address: string, { paint }: Sheet): readonly string[] {
+  return [
+    paint('Look at the run', 'bold'),
+    `  ${address}`,
+    '',
+    'The service keeps running. Ctrl-C stops it.',
+  ];
 }
 
 /** Quoted for a POSIX shell where it has to be. */

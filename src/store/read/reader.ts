@@ -20,6 +20,7 @@ import type {
 } from '../../model/workflow.ts';
 import { unreadable } from '../file-errors.ts';
 import { OWN_NAMES, type TaskFile, taskFile } from '../layout.ts';
+import { openStored } from '../stored-file.ts';
 import {
   hasTaskDir,
   isBlankLine,
@@ -50,6 +51,7 @@ export interface LogReader {
   readDocument(taskId: string, document: TaskDocument): Promise<JsonObject | undefined>;
   openFlow(taskId: string, flow: TaskFlow): Promise<Flow | undefined>;
   openWindow(taskId: string, flow: TaskFlow, query: WindowQuery): Promise<FlowWindow | undefined>;
+  readManifest(taskId: string): Promise<string | undefined>;
   /** The spans as JSON texts, in the order of the file. Undefined without the task. */
   openTrace(taskId: string): Promise<Flow | undefined>;
   listTasks(query: TaskQuery): Promise<TaskPage>;
@@ -111,6 +113,7 @@ export function createReader(logDir: string, options: ReaderOptions = {}): LogRe
         indexes,
       );
     },
+    readManifest: (taskId) => readManifest(taskFile(logDir, taskId, 'manifest')),
     openTrace: (taskId) => openTrace(logDir, taskId),
     listTasks: search.list,
     listDeliveries: createDeliveryList(logDir),
@@ -125,6 +128,19 @@ export function createReader(logDir: string, options: ReaderOptions = {}): LogRe
     followWorkflow: (workflowId, after) => streams.followWorkflow(workflowId, after),
     followFeed: (after, type) => streams.followFeed(after, type),
   };
+}
+
+/** It has a row for each file of the task. */
+const MANIFEST_BYTES_MAX = 1_048_576;
+
+async function readManifest(path: string): Promise<string | undefined> {
+  const opened = await openStored({ path, what: 'the manifest of a task' });
+  try {
+    if (opened === undefined || opened.size > MANIFEST_BYTES_MAX) return undefined;
+    return await opened.handle.readFile('utf8');
+  } finally {
+    await opened?.handle.close();
+  }
 }
 
 async function openFlow(logDir: string, taskId: string, file: TaskFile): Promise<Flow | undefined> {

@@ -19,7 +19,7 @@ const MAX_AGE_SECONDS = '7200';
 
 /**
  * Sets the headers of CORS (Fetch Standard, 3.2) that every later answer has, errors too. True when the request was a
- * preflight, which is answered. Credentials are never allowed: there are no cookies, and tokens go in `Authorization`.
+ * preflight, which is answered. Credentials are never allowed: the cookie of a login is for the page of this origin, and tokens go in `Authorization`.
  */
 export function allowOrigin(req: IncomingMessage, res: ServerResponse, options: CorsOptions): boolean {
   if (options.origins.length === 0) return false;

@@ -41,6 +41,44 @@ export function checkPage(req: IncomingMessage, { what, origins }: OriginOptions
   } else if (isFromOtherPage(req)) throw foreignPage('another site', what);
 }
 
+export interface OwnPageOptions {
+  /** What is asked for, in words: `the API`. */
+  readonly what: string;
+  /** Whether the request only reads: a link of another page may lead here. */
+  readonly isRead: boolean;
+}
+
+/**
+ * Throws `ERR_UNAUTHORIZED` unless a page of this very origin, port included, has sent the request. For requests whose
+ * rights the browser adds itself (a cookie). What reads may also come from no page at all; what changes something needs
+ * `Origin` or `Sec-Fetch-Site`, which each browser sends.
+ */
+export function checkOwnPage(req: IncomingMessage, { what, isRead }: OwnPageOptions): void {
+  if (countOf(req, 'host') > 1) throw new TasktrailError('ERR_INPUT_INVALID', 'Host must be sent once');
+  const { origin, host = '', 'sec-fetch-site': site, 'sec-fetch-mode': mode } = req.headers;
+  if (origin !== undefined && !isOwnOrigin(origin, host.toLowerCase(), isOverTls(req)))
+    throw otherPage(origin, what);
+  const isLink = isRead && mode === 'navigate';
+  // `none`: the person typed the address.
+  const isOwnSite = site === 'same-origin' || (isRead && (site === 'none' || isLink));
+  if (site === undefined ? origin === undefined && !isRead : !isOwnSite)
+    throw otherPage('another site', what);
+}
+
+/**
+ * Whether the browser speaks TLS, to this server or to a proxy in front. A client that invents `X-Forwarded-Proto` gets
+ * stricter rules for itself: never use this to allow something.
+ */
+export function isOverTls(req: IncomingMessage): boolean {
+  if ('encrypted' in req.socket && req.socket.encrypted === true) return true;
+  const forwarded = String(req.headers['x-forwarded-proto'] ?? '').split(',', 1)[0];
+  return forwarded?.trim().toLowerCase() === 'https';
+}
+
+function isOwnOrigin(origin: string, host: string, isTls: boolean): boolean {
+  return isSameOrigin(origin, host) && (!isTls || origin.startsWith('https:'));
+}
+
 /** Whether a `Host` names this machine. Only the usual forms count: numbers like `2130706433` and `0.0.0.0` do not. */
 export function isLoopbackAuthority(authority: string): boolean {
   const host = AUTHORITY.exec(authority)?.[1];
@@ -88,5 +126,12 @@ function foreignPage(page: string, what: string): TasktrailError {
   return new TasktrailError(
     'ERR_UNAUTHORIZED',
     `a page of ${JSON.stringify(firstOfText(page, 100))} may not ask for ${what}: name its origin in TASK_LOGS_CORS_ORIGINS`,
+  );
+}
+
+function otherPage(page: string, what: string): TasktrailError {
+  return new TasktrailError(
+    'ERR_UNAUTHORIZED',
+    `a page of ${JSON.stringify(firstOfText(page, 100))} may not use the login of ${what}: send the token`,
   );
 }

@@ -192,13 +192,14 @@ test.skipIf(!hasTerminal)(
   async () => {
     const cwd = await tempDir();
     const env = { ...serviceEnv({ cwd }), TMPDIR: cwd };
-    const terminal = openTerminal('npm run demo -- --keep-running', { cwd: ROOT, env, columns: 72 });
+    const terminal = openTerminal('npm run demo', { cwd: ROOT, env, columns: 72 });
     await until(() => terminal.text().includes('Ctrl-C stops it'), 'the demo', 20_000);
     terminal.type(CTRL_C);
     await terminal.ended;
     const text = terminal.text();
     expect(text).toContain('\x1b[1mframe\x1b[0m      ');
     expect(text).toContain('The service has ended');
+    expect(text).toMatch(/^ {2}http:\/\/127\.0\.0\.1:\d+\/tasks\/task-\w+$/m);
     const plain = withoutStyles(text);
     const logDir = shownValue(plain, 'directory');
     const shown = plain.slice(plain.indexOf('service  ')).split('\n');
@@ -206,6 +207,14 @@ test.skipIf(!hasTerminal)(
     expect(await readdir(logDir)).not.toContain('_lock.json');
   },
 );
+
+test.skipIf(!hasTerminal)('on a terminal --exit ends it by itself', { tags: ['full'] }, async () => {
+  const cwd = await tempDir();
+  const env = { ...serviceEnv({ cwd }), TMPDIR: cwd };
+  const terminal = openTerminal('npm run demo -- --exit', { cwd: ROOT, env });
+  expect(await terminal.ended).toBe(0);
+  expect(terminal.text()).toContain('Next');
+});
 
 function withoutStyles(text: string): string {
   const [first = '', ...rest] = text.split('\x1b[');
