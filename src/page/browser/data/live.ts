@@ -24,6 +24,7 @@ export function follow(path: string, query: Query, handlers: Handlers): () => vo
   let own: EventSource | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isClosed = false;
+  let isOver = false;
   const open = (): void => {
     const opened = new EventSource(apiUrl(path, { ...query, after: last }));
     own = opened;
@@ -34,11 +35,17 @@ export function follow(path: string, query: Query, handlers: Handlers): () => vo
     };
     opened.onerror = () => {
       if (source !== opened) return;
-      connection.value = 'lost';
+      // Answered 204, or the end of what is over.
+      if (isOver && opened.readyState === EventSource.CLOSED) {
+        connection.value = 'off';
+        return;
+      }
+      connection.value = isOver ? 'connecting' : 'lost';
       if (opened.readyState === EventSource.CLOSED && !isClosed) timer = setTimeout(open, AGAIN_MS);
     };
     for (const [event, handle] of Object.entries(handlers)) {
       opened.addEventListener(event, (message: MessageEvent<string>) => {
+        isOver = event === 'end';
         if (message.lastEventId !== '') last = message.lastEventId;
         handle(JSON.parse(message.data), message.lastEventId);
       });

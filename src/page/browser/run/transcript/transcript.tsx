@@ -1,0 +1,261 @@
+import { useSignal } from '@preact/signals';
+import type { VNode } from 'preact';
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { go, place } from '../../data/route.ts';
+import { Empty, Failure, Loading } from '../../ui/notice.tsx';
+import { useWindowRows } from '../../ui/virtual.ts';
+import { RunEvents } from '../run-events.ts';
+import { markFound } from './found-marks.ts';
+import { LinePages, PAGE_LINES } from './line-pages.ts';
+import { OutputSearch } from './output-search.ts';
+import { PagePlace, PageRows } from './page-rows.tsx';
+import { PersonWords } from './person-words.tsx';
+import { InTranscript, type TranscriptContext } from './run-context.ts';
+import { useScrollEnd } from './scroll-end.ts';
+import { TranscriptBar } from './transcript-bar.tsx';
+import { useTranscriptKeys } from './transcript-keys.ts';
+
+export interface TranscriptProps {
+  /** Of the task. */
+  readonly id: string;
+  readonly status: string;
+  /** The stream of the view. Without it the transcript opens its own. */
+  readonly events?: RunEvents;
+}
+
+/** Pixels of a page that was not drawn yet. Browsers draw elements of about 17 million pixels in all. */
+const PAGE_HEIGHT = 2_800;
+const HEIGHT_MAX = 12_000_000;
+
+/** Of the header, and the bar below it. */
+const COVERED = 104;
+
+const OVER = ['completed', 'failed', 'cancelled', 'abandoned'];
+
+/** What was asked, and what the agent said and did: all lines of a run, live. */
+export function Transcript({ id, status, events }: TranscriptProps): VNode {
+  const isLive = !OVER.includes(status);
+  const pages = useMemo(() => new LinePages(id), [id]);
+  const search = useMemo(() => new OutputSearch(pages.path), [pages]);
+  const target = useSignal<number | undefined>(undefined);
+  const folded = useSignal<ReadonlySet<string>>(new Set());
+  const opened = useMemo(() => new Map<string, boolean>(), [id]);
+  const copied = useSignal('');
+  const hit = useSignal(-1);
+  const input = useRef<HTMLInputElement>(null);
+  const body = useRef<HTMLDivElement>(null);
+  const jump = useRef<number | undefined>(undefined);
+  const own = useRef('');
+  const isFollowing = useScrollEnd(isLive && place.peek().hash === '', () => jump.current === undefined);
+  useLive({ id, pages, events, isLive });
+  useEffect(() => () => search.cancel(), [search]);
+  const total = pages.total.value ?? 0;
+  const count = Math.ceil(total / PAGE_LINES);
+  const margin = body.current?.offsetTop ?? 0;
+  const { rows, height, virtualizer } = useWindowRows({
+    count,
+    rowHeight: Math.max(200, Math.min(PAGE_HEIGHT, Math.floor(HEIGHT_MAX / Math.max(1, count)))),
+    scrollMargin: margin,
+    covered: COVERED,
+    overscan: 1,
+  });
+  // A page that reaches into the window keeps its top: only what is above is made up for.
+  virtualizer.shouldAdjustScrollPositionOnItemSizeChange = (item) =>
+    item.end <= (virtualizer.scrollOffset ?? 0);
+  const wanted = rows.map(({ index }) => index).join(' ');
+  useEffect(() => pages.want(rows.map(({ index }) => index)), [wanted, total]);
+  const show = (number: number): void => {
+    isFollowing.value = false;
+    target.value = number;
+    jump.current = number;
+    const offset = virtualizer.getOffsetForIndex(Math.floor(number / PAGE_LINES), 'start');
+    if (offset !== undefined && elementOf(body.current, number) === null) scrollTo(0, offset[0]);
+    else arrive(body.current, jump, pages);
+  };
+  // Each time something was drawn: the line may be there now.
+  useLayoutEffect(() => arrive(body.current, jump, pages));
+  useTranscriptKeys({
+    input,
+    toStart: () => {
+      isFollowing.value = false;
+      jump.current = undefined;
+      scrollTo(0, 0);
+    },
+    toEnd: () => {
+      jump.current = undefined;
+      isFollowing.value = true;
+      scrollTo(0, document.documentElement.scrollHeight);
+    },
+    step: (by) => step(by),
+  });
+  const step = (by: number): void => {
+    const hits = search.hits.value;
+    if (hits.length === 0) return;
+    hit.value = (hit.value + by + hits.length + (hit.value < 0 && by < 0 ? 1 : 0)) % hits.length;
+    show(hits[hit.value] ?? 0);
+  };
+  const { hash } = place.value;
+  useEffect(() => {
+    if (hash === '' || hash === own.current || pages.total.value === undefined) return;
+    own.current = hash;
+    void numberOfHash(hash, pages).then(
+      (number) => {
+        if (number === undefined) copied.value = 'This run has no such line.';
+        else show(Math.min(number, Math.max(0, (pages.total.peek() ?? 1) - 1)));
+      },
+      () => {
+        copied.value = 'The line was not found: the server does not answer.';
+      },
+    );
+  }, [hash, pages.total.value === undefined]);
+  const words = search.words.value;
+  useEffect(() => {
+    const frame = requestAnimationFrame(() => markFound(body.current, words));
+    return () => cancelAnimationFrame(frame);
+  });
+  useEffect(() => () => markFound(null, ''), []);
+  const context: TranscriptContext = {
+    pages,
+    pairs: pages.pairs,
+    opened,
+    target,
+    folded,
+    isLive,
+    copyLink: (number, eventId) => {
+      own.current = eventId ?? `line-${number + 1}`;
+      target.value = number;
+      go(`${location.pathname}${location.search}#${own.current}`, { replace: true });
+      void copyAddress().then((text) => {
+        copied.value = text;
+      });
+    },
+  };
+  const error = pages.error.value;
+  const first = rows[0];
+  const top = first === undefined ? 0 : first.start - margin;
+  const bottom = first === undefined ? 0 : height - ((rows.at(-1)?.end ?? 0) - margin);
+  return (
+    <InTranscript.Provider value={context}>
+      <section class="transcript" aria-label="Transcript">
+        <TranscriptBar
+          total={pages.total.value}
+          notice={copied}
+          isLive={isLive}
+          isFollowing={isFollowing}
+          search={search}
+          hit={hit}
+          input={input}
+          onStep={step}
+        />
+        <PersonWords id={id} />
+        {error !== undefined && <Failure error={error} />}
+        {pages.total.value === undefined && error === undefined && <Loading />}
+        {pages.total.value === 0 && <NoLines isLive={isLive} />}
+        <div class="output-lines" ref={body}>
+          <div style={{ height: `${Math.max(0, top)}px` }} />
+          {rows.map((row) => {
+            const page = pages.page(row.index).value;
+            return (
+              <div key={row.key} data-index={row.index} class="output-page" ref={virtualizer.measureElement}>
+                {page === undefined ? (
+                  <PagePlace index={row.index} height={row.size} />
+                ) : (
+                  <PageRows index={row.index} page={page} />
+                )}
+              </div>
+            );
+          })}
+          <div style={{ height: `${Math.max(0, bottom)}px` }} />
+        </div>
+      </section>
+    </InTranscript.Provider>
+  );
+}
+
+function NoLines({ isLive }: { readonly isLive: boolean }): VNode {
+  return isLive ? (
+    <Empty title="Nothing yet">
+      <p>The agent's words appear here as it says them.</p>
+    </Empty>
+  ) : (
+    <Empty title="The agent has said nothing">
+      <p>Its error, if there was one, stands above; the delivery and the files are in the other tabs.</p>
+    </Empty>
+  );
+}
+
+/** Follows the run, and reads the lines again when they were put in order. */
+function useLive({
+  id,
+  pages,
+  events,
+  isLive,
+}: {
+  readonly id: string;
+  readonly pages: LinePages;
+  readonly events: RunEvents | undefined;
+  readonly isLive: boolean;
+}): void {
+  useEffect(() => {
+    const stream = events ?? new RunEvents(id);
+    let wasLive = isLive;
+    const again = (): void => {
+      if (wasLive) pages.reload();
+    };
+    const stops = [
+      stream.on('line', () => {
+        wasLive = true;
+        void pages.poll();
+      }),
+      stream.on('reset', () => pages.reload()),
+      stream.on('end', again),
+      stream.on('metadata', (data) => {
+        if ((Object(data) as { readonly settled?: unknown }).settled === true) again();
+      }),
+    ];
+    // After the stream is open: nothing is missed.
+    void pages.poll();
+    return () => {
+      for (const stop of stops) stop();
+      if (events === undefined) stream.close();
+      pages.close();
+    };
+  }, [pages, events]);
+}
+
+function elementOf(root: Element | null, number: number): Element | null {
+  return root?.querySelector(`[data-line~="${number}"]`) ?? null;
+}
+
+/** Scrolls to the line that was asked for, once it is drawn. A result stands in the row of its call. */
+function arrive(root: Element | null, jump: { current: number | undefined }, pages: LinePages): void {
+  const number = jump.current;
+  if (number === undefined) return;
+  const page = pages.page(Math.floor(number / PAGE_LINES)).peek();
+  const line = page?.lines.find((one) => one.number === number);
+  const call = line === undefined ? undefined : pages.pairs.callOf(line);
+  const element = elementOf(root, number) ?? (call === undefined ? null : elementOf(root, call.number));
+  if (element === null) return;
+  jump.current = undefined;
+  const center = (): void => element.scrollIntoView({ block: 'center' });
+  center();
+  // What is around it gets its height now.
+  requestAnimationFrame(() => requestAnimationFrame(center));
+}
+
+async function numberOfHash(hash: string, pages: LinePages): Promise<number | undefined> {
+  const number = /^line-(\d{1,12})$/.exec(hash)?.[1];
+  if (number !== undefined) return Math.max(0, Number(number) - 1);
+  return hash === 'main' ? undefined : pages.numberOf(hash);
+}
+
+/** Not on a page without TLS, where browsers have no clipboard. */
+async function copyAddress(): Promise<string> {
+  try {
+    await navigator.clipboard.writeText(location.href);
+    return 'The link was copied.';
+  } catch {
+    // NotAllowedError, or no clipboard: the address of the page is the link.
+    return 'The address of the page is the link now.';
+  }
+}
