@@ -23,10 +23,13 @@ export function PageRows({ index, page }: { readonly index: number; readonly pag
           .peek()
           ?.lines.at(-1) ?? page.lines[0]);
   const rows = rowsOf(page.lines, context.pairs, before);
+  let last: string | undefined;
   return (
     <>
-      {rows.map((row, at) => {
-        const isFirst = row.parent !== rows[at - 1]?.parent;
+      {rows.map((row) => {
+        const isFirst = row.parent !== last;
+        // A quiet line of the main agent in between is no end of a sub-agent's part.
+        if (row.kind !== 'system' || row.parent !== undefined) last = row.parent;
         if (row.parent === undefined) return <Row key={row.key} row={row} />;
         const isFolded = folded.value.has(row.parent);
         return (

@@ -28,6 +28,7 @@ export function rowsOf(
       rows.push({ kind: 'attempt', attempt, key: `a${line.number}`, numbers: [], parent: undefined });
     const kind = kindOf(line, last);
     if (kind === 'terminal' || kind === 'system') addLine(rows, kind, line);
+    else if (kind === 'result') addResult(rows, line);
     else if (kind !== 'tool') rows.push({ kind, line, ...common([line]) });
     else if (line.line.type === 'tool_call') {
       const result = pairs.resultOf(line);
@@ -52,6 +53,16 @@ function addLine(rows: TranscriptRow[], kind: 'terminal' | 'system', line: Loade
     const lines = [...last.lines, line];
     rows[rows.length - 1] = { ...last, kind, lines, numbers: [...last.numbers, line.number] };
   } else rows.push({ kind, lines: [line], ...common([line]) });
+}
+
+/** Agents end with a result that says their last message again: it is shown once. */
+function addResult(rows: TranscriptRow[], line: LoadedLine): void {
+  const at = rows.findLastIndex(({ kind }) => kind !== 'system');
+  const last = rows[at];
+  const isSame = last?.kind === 'text' && last.line.line.content.trim() === line.line.content.trim();
+  const said = isSame ? rows.splice(at, 1)[0]?.numbers : undefined;
+  const own = common([line]);
+  rows.push({ kind: 'result', line, ...own, numbers: [...(said ?? []), ...own.numbers] });
 }
 
 function kindOf(loaded: LoadedLine, last: LoadedLine | undefined): Exclude<TranscriptRow['kind'], 'attempt'> {

@@ -34,15 +34,21 @@ function lastWritten(line: string): string {
   return states.at(-1) ?? '';
 }
 
+/** Stands between texts while they are read as one: no text has it left. */
+const BORDER = '\x00';
+
 /** Looks of texts that follow each other on one terminal: a colour goes on in the next one. */
 export function ansiLines(texts: readonly string[]): readonly (readonly Segment[])[] {
-  const anser = new Anser();
-  return texts.map((text) => {
-    const entries = anser.ansiToJson(withoutMovements(text), { json: true, use_classes: true });
-    return entries
-      .filter(({ content }) => content !== '')
-      .map((entry) => ({ text: shownText(entry.content), classes: classesOf(entry) }));
-  });
+  const joined = texts.map((text) => withoutMovements(text).replaceAll(BORDER, '␀')).join(BORDER);
+  const lines: Segment[][] = [[]];
+  for (const entry of new Anser().ansiToJson(joined, { json: true, use_classes: true })) {
+    const classes = classesOf(entry);
+    for (const [at, text] of entry.content.split(BORDER).entries()) {
+      if (at > 0) lines.push([]);
+      if (text !== '') lines.at(-1)?.push({ text: shownText(text), classes });
+    }
+  }
+  return lines;
 }
 
 const NAMES = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white'] as const;

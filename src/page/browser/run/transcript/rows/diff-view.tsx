@@ -32,8 +32,10 @@ export function DiffView({ edit }: { readonly edit: FileEdit }): VNode {
                 {shown.map(({ kind, text }, line) => (
                   <div key={line} class={`diff-line diff-${kind}`}>
                     <span aria-hidden="true">{SIGNS[kind]}</span>
-                    <span class="unseen">{WORDS[kind]}</span>
-                    {shownText(cutText(text, LINE_MAX))}
+                    <span>
+                      <span class="unseen">{WORDS[kind]}</span>
+                      {shownText(cutText(text, LINE_MAX))}
+                    </span>
                   </div>
                 ))}
               </div>
