@@ -16,20 +16,25 @@ export interface LoadedLine {
   readonly isPlain: boolean;
 }
 
+/** Of one line of a program, which fills the window with less. */
+const PLAIN_MAX = 3_000;
+
 export function loadedLine(line: OutputLine, number: number): LoadedLine {
   const text = typeof line.content === 'string' ? line.content : '';
   const { rest, pictures } = picturesOf(line, text);
   const isCall = line.type === 'tool_call' && line.tool_input !== undefined;
+  const isPlain = text.endsWith('\n');
+  const max = isPlain && line.type === 'output' ? PLAIN_MAX : SHOWN_MAX;
   const cut = { isCut: false };
   const input = isCall ? cutStrings(line.tool_input, cut, 0) : line.tool_input;
   return {
     number,
     // The content of a call is its name and its input again.
-    line: { ...line, content: isCall ? '' : detached(cutText(rest)), ...(isCall && { tool_input: input }) },
+    line: { ...line, content: isCall ? '' : detached(cutText(rest, max)), ...(isCall && { tool_input: input }) },
     length: isCall ? 0 : rest.length,
     isInputCut: cut.isCut,
     pictures,
-    isPlain: text.endsWith('\n'),
+    isPlain,
   };
 }
 
@@ -48,7 +53,7 @@ export function isCutLine({ line, length }: LoadedLine): boolean {
 
 /** A part of a long string keeps the whole one in memory. */
 function detached(text: string): string {
-  return text.length < SHOWN_MAX - 1 ? text : structuredClone(text);
+  return text.length < PLAIN_MAX - 1 ? text : structuredClone(text);
 }
 
 const DEPTH_MAX = 20;

@@ -46,7 +46,7 @@ export function Transcript({ id, status, events }: TranscriptProps): VNode {
   const body = useRef<HTMLDivElement>(null);
   const jump = useRef<number | undefined>(undefined);
   const own = useRef('');
-  const isFollowing = useScrollEnd(isLive && place.peek().hash === '', () => jump.current === undefined);
+  const isFollowing = useScrollEnd(isLive && place.peek().hash === '', () => isLive && jump.current === undefined);
   useLive({ id, pages, events, isLive });
   useEffect(() => () => search.cancel(), [search]);
   const total = pages.total.value ?? 0;

@@ -27,6 +27,9 @@ const TELLING = [
 
 const SUMMARY_MAX = 200;
 
+/** The shell that Codex names in front of each command. */
+const SHELL = /^(?:\/\w+)*\/?(?:ba|z)?sh -l?c '([^']*)'$/;
+
 export function inputOf(value: unknown): Input {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Input) : {};
 }
@@ -46,7 +49,7 @@ export function summaryOf(value: unknown): string {
   if (typeof value === 'string') return oneLine(value);
   const input = inputOf(value);
   const command = commandOf(value);
-  if (command !== undefined) return oneLine(command);
+  if (command !== undefined) return oneLine(SHELL.exec(command)?.[1] ?? command);
   const paths = editsOf(value).map(({ path }) => path);
   if (paths.length > 0) return oneLine([...new Set(paths)].join(', '));
   const named = TELLING.map((name) => input[name]).find(isText);
