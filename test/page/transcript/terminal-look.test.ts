@@ -45,7 +45,7 @@ test.each([
   ['a mode that looks like a colour', `a${ESC}[>4;1mb`, 'ab'],
   ['the string of a device', `a${ESC}Pq#0${ESC}\\b`, 'ab'],
   ['a single escape', `a${ESC}cb${ESC}7c`, 'abc'],
-  ['a progress bar', '1 %\r50 %\r100 %\nnext\r\n', '100 %\nnext\n'],
+  ['a progress bar', '\r1 %\r50 %\r100 %\nnext\r\n', '⟦2 overwritten⟧ 100 %\nnext\n'],
   ['the eight-bit form', 'a\u009b2Jb', 'ab'],
 ])('%s leaves its text only', (_name, text, left) => {
   expect(withoutMovements(text)).toBe(left);

@@ -24,6 +24,7 @@ export function follow(path: string, query: Query, handlers: Handlers): () => vo
   let own: EventSource | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isClosed = false;
+  // What is over gets nothing new: the server closes the stream once the last line is stored.
   let isOver = false;
   const open = (): void => {
     const opened = new EventSource(apiUrl(path, { ...query, after: last }));
@@ -35,18 +36,14 @@ export function follow(path: string, query: Query, handlers: Handlers): () => vo
     };
     opened.onerror = () => {
       if (source !== opened) return;
-      // Answered 204, or the end of what is over.
-      if (isOver && opened.readyState === EventSource.CLOSED) {
-        connection.value = 'off';
-        return;
-      }
-      connection.value = isOver ? 'connecting' : 'lost';
-      if (opened.readyState === EventSource.CLOSED && !isClosed) timer = setTimeout(open, AGAIN_MS);
+      connection.value = isOver ? 'off' : 'lost';
+      if (opened.readyState === EventSource.CLOSED && !isClosed && !isOver)
+        timer = setTimeout(open, AGAIN_MS);
     };
     for (const [event, handle] of Object.entries(handlers)) {
       opened.addEventListener(event, (message: MessageEvent<string>) => {
-        isOver = event === 'end';
         if (message.lastEventId !== '') last = message.lastEventId;
+        isOver = event === 'end' || (isOver && event !== 'reset');
         handle(JSON.parse(message.data), message.lastEventId);
       });
     }

@@ -1,13 +1,33 @@
+import { useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
+import { useEffect, useMemo } from 'preact/hooks';
 import type { Task } from '../../../client/api/shapes.ts';
 import { read } from '../data/api.ts';
+import { follow } from '../data/live.ts';
 import { useResource } from '../data/resource.ts';
 import { Failure } from '../ui/notice.tsx';
+import { LiveLines } from './live-lines.ts';
 import { Transcript } from './transcript/transcript.tsx';
 
 export function RunView({ id }: { readonly id: string }): VNode {
   const { state, reload } = useResource([id], (abort) =>
     read<Task>(`/tasks/${encodeURIComponent(id)}`, {}, abort),
+  );
+  const lines = useMemo(() => new LiveLines(), [id]);
+  const chosenCall = useSignal<string | undefined>(undefined);
+  useEffect(
+    () =>
+      follow(
+        `/tasks/${encodeURIComponent(id)}/stream`,
+        { after: 'now' },
+        {
+          metadata: reload,
+          line: () => lines.line(),
+          reset: () => lines.again(),
+          end: () => lines.again(),
+        },
+      ),
+    [id],
   );
   const { value, error } = state.value;
   if (error !== undefined && value === undefined) return <Failure error={error} retry={reload} />;
@@ -15,7 +35,13 @@ export function RunView({ id }: { readonly id: string }): VNode {
   return (
     <>
       <h1>{id}</h1>
-      <Transcript id={id} status={value.status} />
+      <Transcript
+        id={id}
+        status={value.status}
+        isSettled={value.settled === true}
+        lines={lines}
+        chosenCall={chosenCall}
+      />
     </>
   );
 }

@@ -46,6 +46,10 @@ export class CallPairs {
     return call !== undefined && this.resultOf(call)?.number === result.number ? call : undefined;
   }
 
+  lastCall(id: string): LoadedLine | undefined {
+    return this.#ids.get(id)?.calls.at(-1);
+  }
+
   /** The call of a sub-agent whose line this is. */
   parentOf({ line, number }: LoadedLine): LoadedLine | undefined {
     const { parent_tool_use_id: id } = line;

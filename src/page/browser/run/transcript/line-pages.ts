@@ -19,6 +19,9 @@ const WEIGHT_MAX = 16_000_000;
 const REST_MS = 40;
 const AGAIN_MS = 2_000;
 
+/** Lines of a request that looks for one of them. */
+const FIND_LINES = 2_000;
+
 export interface LoadedPage {
   readonly lines: readonly LoadedLine[];
   /** Number behind its last line: a page at the end grows. */
@@ -126,6 +129,21 @@ export class LinePages {
     } catch (error) {
       if (error instanceof ApiError && error.status === 410) return undefined;
       throw error;
+    }
+  }
+
+  /** The number of the last line that calls a tool with this id; undefined without one. */
+  async numberOfCall(id: string, abort: AbortSignal): Promise<number | undefined> {
+    const known = this.pairs.lastCall(id);
+    if (known !== undefined) return known.number;
+    let found: number | undefined;
+    for (let from = 0; ; ) {
+      const query = { after: from === 0 ? undefined : `@${from - 1}`, limit: FIND_LINES };
+      const { value, headers } = await readAnswer<readonly OutputLine[]>(this.#path, query, abort);
+      const at = value.findLastIndex((line) => line.tool_use_id === id && line.type === 'tool_call');
+      if (at >= 0) found = from + at;
+      from += value.length + Number(headers.get('task-logs-skipped-lines'));
+      if (value.length === 0 || from >= Number(headers.get('task-logs-lines'))) return found;
     }
   }
 

@@ -30,7 +30,11 @@ export function loadedLine(line: OutputLine, number: number): LoadedLine {
   return {
     number,
     // The content of a call is its name and its input again.
-    line: { ...line, content: isCall ? '' : detached(cutText(rest, max)), ...(isCall && { tool_input: input }) },
+    line: {
+      ...line,
+      content: isCall ? '' : detached(cutText(rest, max)),
+      ...(isCall && { tool_input: input }),
+    },
     length: isCall ? 0 : rest.length,
     isInputCut: cut.isCut,
     pictures,

@@ -1,5 +1,6 @@
 import type { RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import { isTyping } from '../../ui/keys.ts';
 
 export interface TranscriptKeys {
   /** The box of the search. */
@@ -16,11 +17,10 @@ export function useTranscriptKeys(keys: TranscriptKeys): void {
   useEffect(() => {
     const press = (event: KeyboardEvent): void => {
       const { input, toStart, toEnd, step } = current.current;
-      const isTyping = event.target instanceof HTMLElement && event.target.matches('input, textarea, select');
       const isFind = (event.ctrlKey || event.metaKey) && event.key === 'f';
       // Pressed again it opens the search of the browser.
       if (isFind && event.target === input.current) return;
-      if (!isFind && (isTyping || event.ctrlKey || event.metaKey || event.altKey)) return;
+      if (!isFind && isTyping(event)) return;
       const actions: Readonly<Record<string, () => void>> = {
         Home: toStart,
         End: toEnd,

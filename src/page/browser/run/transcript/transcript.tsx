@@ -1,10 +1,10 @@
-import { useSignal } from '@preact/signals';
-import type { VNode } from 'preact';
+import { type Signal, useSignal, useSignalEffect } from '@preact/signals';
+import type { RefObject, VNode } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { go, place } from '../../data/route.ts';
 import { Empty, Failure, Loading } from '../../ui/notice.tsx';
 import { useWindowRows } from '../../ui/virtual.ts';
-import { RunEvents } from '../run-events.ts';
+import type { LiveLines } from '../live-lines.ts';
 import { markFound } from './found-marks.ts';
 import { LinePages, PAGE_LINES } from './line-pages.ts';
 import { OutputSearch } from './output-search.ts';
@@ -19,8 +19,11 @@ export interface TranscriptProps {
   /** Of the task. */
   readonly id: string;
   readonly status: string;
-  /** The stream of the view. Without it the transcript opens its own. */
-  readonly events?: RunEvents;
+  /** Whether the lines have their last order. */
+  readonly isSettled: boolean;
+  readonly lines: LiveLines;
+  /** The call of a tool that another part of the view shows: the transcript goes to it. */
+  readonly chosenCall: Signal<string | undefined>;
 }
 
 /** Pixels of a page that was not drawn yet. Browsers draw elements of about 17 million pixels in all. */
@@ -33,7 +36,7 @@ const COVERED = 104;
 const OVER = ['completed', 'failed', 'cancelled', 'abandoned'];
 
 /** What was asked, and what the agent said and did: all lines of a run, live. */
-export function Transcript({ id, status, events }: TranscriptProps): VNode {
+export function Transcript({ id, status, isSettled, lines, chosenCall }: TranscriptProps): VNode {
   const isLive = !OVER.includes(status);
   const pages = useMemo(() => new LinePages(id), [id]);
   const search = useMemo(() => new OutputSearch(pages.path), [pages]);
@@ -46,12 +49,15 @@ export function Transcript({ id, status, events }: TranscriptProps): VNode {
   const body = useRef<HTMLDivElement>(null);
   const jump = useRef<number | undefined>(undefined);
   const own = useRef('');
-  const isFollowing = useScrollEnd(isLive && place.peek().hash === '', () => isLive && jump.current === undefined);
-  useLive({ id, pages, events, isLive });
+  const isFollowing = useScrollEnd(
+    isLive && place.peek().hash === '',
+    () => isLive && jump.current === undefined,
+  );
+  useLive(pages, lines, isSettled);
   useEffect(() => () => search.cancel(), [search]);
   const total = pages.total.value ?? 0;
   const count = Math.ceil(total / PAGE_LINES);
-  const margin = body.current?.offsetTop ?? 0;
+  const margin = useTop(body);
   const { rows, height, virtualizer } = useWindowRows({
     count,
     rowHeight: Math.max(200, Math.min(PAGE_HEIGHT, Math.floor(HEIGHT_MAX / Math.max(1, count)))),
@@ -108,6 +114,20 @@ export function Transcript({ id, status, events }: TranscriptProps): VNode {
       },
     );
   }, [hash, pages.total.value === undefined]);
+  useSignalEffect(() => {
+    const call = chosenCall.value;
+    if (call === undefined) return undefined;
+    const abort = new AbortController();
+    void pages.numberOfCall(call, abort.signal).then(
+      (number) => {
+        if (number !== undefined && !abort.signal.aborted) show(number);
+      },
+      () => {
+        // Another call was chosen, or the server does not answer: the view says so.
+      },
+    );
+    return () => abort.abort();
+  });
   const words = search.words.value;
   useEffect(() => {
     const frame = requestAnimationFrame(() => markFound(body.current, words));
@@ -185,42 +205,37 @@ function NoLines({ isLive }: { readonly isLive: boolean }): VNode {
 }
 
 /** Follows the run, and reads the lines again when they were put in order. */
-function useLive({
-  id,
-  pages,
-  events,
-  isLive,
-}: {
-  readonly id: string;
-  readonly pages: LinePages;
-  readonly events: RunEvents | undefined;
-  readonly isLive: boolean;
-}): void {
+function useLive(pages: LinePages, lines: LiveLines, isSettled: boolean): void {
+  const wasSettled = useRef(isSettled);
   useEffect(() => {
-    const stream = events ?? new RunEvents(id);
-    let wasLive = isLive;
-    const again = (): void => {
-      if (wasLive) pages.reload();
-    };
-    const stops = [
-      stream.on('line', () => {
-        wasLive = true;
-        void pages.poll();
-      }),
-      stream.on('reset', () => pages.reload()),
-      stream.on('end', again),
-      stream.on('metadata', (data) => {
-        if ((Object(data) as { readonly settled?: unknown }).settled === true) again();
-      }),
-    ];
+    const stop = lines.follow({ line: () => void pages.poll(), again: () => pages.reload() });
     // After the stream is open: nothing is missed.
     void pages.poll();
     return () => {
-      for (const stop of stops) stop();
-      if (events === undefined) stream.close();
+      stop();
       pages.close();
     };
-  }, [pages, events]);
+  }, [pages, lines]);
+  useEffect(() => {
+    if (isSettled && !wasSettled.current) pages.reload();
+    wasSettled.current = isSettled;
+  }, [isSettled]);
+}
+
+/** Pixels between the top of the page and an element. What stands above it grows and shrinks. */
+function useTop(element: RefObject<HTMLElement | null>): number {
+  const top = useSignal(0);
+  useLayoutEffect(() => {
+    const measure = (): void => {
+      const found = (element.current?.getBoundingClientRect().top ?? 0) + scrollY;
+      if (Math.abs(found - top.peek()) >= 1) top.value = found;
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(document.body);
+    return () => observer.disconnect();
+  }, []);
+  return top.value;
 }
 
 function elementOf(root: Element | null, number: number): Element | null {

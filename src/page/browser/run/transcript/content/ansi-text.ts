@@ -28,10 +28,14 @@ export function withoutMovements(text: string): string {
   return plain.includes('\r') ? plain.split('\n').map(lastWritten).join('\n') : plain;
 }
 
-/** A progress bar writes over its line: the last state counts. */
+/** A progress bar writes over its line: the last state counts. That there were others is said, because it can hide a text. */
 function lastWritten(line: string): string {
-  const states = line.replace(/\r+$/, '').split('\r');
-  return states.at(-1) ?? '';
+  const states = line
+    .replace(/\r+$/, '')
+    .split('\r')
+    .filter((state) => state.trim() !== '');
+  const last = states.at(-1) ?? '';
+  return states.length < 2 ? last : `⟦${states.length - 1} overwritten⟧ ${last}`;
 }
 
 /** Stands between texts while they are read as one: no text has it left. */
