@@ -66,7 +66,7 @@ function SubAgentHead({
     context.folded.value = folded;
   };
   return (
-    <button type="button" class="fold sub-agent-head" aria-expanded={!isFolded} onClick={toggle}>
+    <button type="button" class="fold-head sub-agent-head" aria-expanded={!isFolded} onClick={toggle}>
       <svg viewBox="0 0 16 16" aria-hidden="true">
         <path d={isFolded ? 'M6 4l4 4-4 4' : 'M4 6l4 4 4-4'} />
       </svg>

@@ -33,6 +33,13 @@ const HEIGHT_MAX = 12_000_000;
 /** Of the header, and the bar below it. */
 const COVERED = 104;
 
+/**
+ * On the way to a line the heights of other pages get known, and a move that was not over may go on: the place is looked
+ * for again. A slow server has some seconds.
+ */
+const STEP_MS = 100;
+const STEPS_MAX = 100;
+
 const OVER = ['completed', 'failed', 'cancelled', 'abandoned'];
 
 /** What was asked, and what the agent said and did: all lines of a run, live. */
@@ -74,9 +81,20 @@ export function Transcript({ id, status, isSettled, lines, chosenCall }: Transcr
     isFollowing.value = false;
     target.value = number;
     jump.current = number;
-    const offset = virtualizer.getOffsetForIndex(Math.floor(number / PAGE_LINES), 'start');
-    if (offset !== undefined && elementOf(body.current, number) === null) scrollTo(0, offset[0]);
-    else arrive(body.current, jump, pages);
+    const step = (left: number): void => {
+      if (jump.current !== number) return;
+      arrive(body.current, jump, pages);
+      const offset = virtualizer.getOffsetForIndex(Math.floor(number / PAGE_LINES), 'start');
+      if (jump.current !== number || offset === undefined) return;
+      if (left === 0) {
+        // Nothing stands there: the line is damaged.
+        jump.current = undefined;
+        return;
+      }
+      if (Math.abs(scrollY - offset[0]) > 1) scrollTo(0, offset[0]);
+      setTimeout(() => step(left - 1), STEP_MS);
+    };
+    step(STEPS_MAX);
   };
   // Each time something was drawn: the line may be there now.
   useLayoutEffect(() => arrive(body.current, jump, pages));

@@ -27,7 +27,7 @@ export function Foldable({ id, numbers, isOpen, head, class: name = '', children
   };
   return (
     <div class={`foldable ${name}`}>
-      <button type="button" class="fold" aria-expanded={open} onClick={toggle}>
+      <button type="button" class="fold-head" aria-expanded={open} onClick={toggle}>
         <svg viewBox="0 0 16 16" aria-hidden="true">
           <path d={open ? 'M4 6l4 4 4-4' : 'M6 4l4 4-4 4'} />
         </svg>
