@@ -30,10 +30,10 @@ export interface WindowQuery {
 
 /** A part of a line file, in its order. */
 export interface FlowWindow extends Flow {
-  /** Number of its first line in the file, from 0. */
-  readonly firstLine: number;
-  /** Lines of the whole file, damaged ones included. */
-  readonly lineCount: number;
+  /** Number of its first line in the file, from 0. Undefined where it would take a reading of the whole file. */
+  readonly firstLine: number | undefined;
+  /** Lines of the whole file, damaged ones included. As `firstLine`. */
+  readonly lineCount: number | undefined;
   /** `after` of the next part; undefined at the end of the file. */
   readonly next: string | undefined;
   /** `before` of the previous part; undefined at the beginning. */

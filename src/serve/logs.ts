@@ -184,8 +184,8 @@ function showFlow(reader: Reader, name: TaskFlow): Answer {
       flow && query
         ? {
             ...windowLinks(`${req.baseUrl}/tasks/${id}/logs/${name}`, flow, query),
-            [LINES_HEADER]: String(flow.lineCount),
-            [FIRST_LINE_HEADER]: String(flow.firstLine),
+            ...(flow.lineCount !== undefined && { [LINES_HEADER]: String(flow.lineCount) }),
+            ...(flow.firstLine !== undefined && { [FIRST_LINE_HEADER]: String(flow.firstLine) }),
           }
         : {},
     );

@@ -8,6 +8,7 @@ const BUILD_MS = 1_800_000;
 
 /** The tools of `build.sh`. `python` has the packages of requirements.txt, `schemathesis` is a Python with that package, `compose-loader` reads compose files as `docker compose` does. */
 export type ToolName =
+  | 'chromium'
   | 'collector'
   | 'compose-loader'
   | 'disk-faults'

@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Builds or downloads the programs that tests run against, once per version, into the user's cache. Does not install
-# packages on the machine and starts no daemon.
+# Builds or downloads the programs that tests run against, once per version, into the user's cache. Starts no daemon, and
+# installs nothing on the machine but Chromium, which does not run from another place.
 #
 #   test/tools/build.sh             all programs; continues after a failure and exits with 1 at the end
 #   test/tools/build.sh versitygw   one or several; prints the path of each
 set -euo pipefail
 
 # Ordered by build time, so that tests with few needs can start early.
-all=(disk-faults redis-server nginx prometheus promtool python compose-loader telemetrygen versitygw schemathesis collector jaeger)
+all=(disk-faults redis-server nginx chromium prometheus promtool python compose-loader telemetrygen versitygw schemathesis collector jaeger)
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tasktrail-test
 
 tool() {
   case $1 in
   redis-server) debian_program redis-server "$1" with-libraries ;;
+  chromium) installed_chromium ;;
   nginx) debian_program nginx "$1" with-libraries ;;
   prometheus | promtool) debian_program prometheus "$1" ;;
   python) python_with "$here/requirements.txt" ;;
@@ -109,6 +110,22 @@ debian_program() {
   fi
   [ -x "$built/$program" ] || fail "Debian's package $package does not contain $program"
   echo "$built/$program"
+}
+
+# Chromium reads fonts and settings from /etc and /usr/share, so Debian's package is installed where it belongs.
+installed_chromium() {
+  local program help='to run these tests: apt-get install chromium fonts-liberation'
+  for program in chromium chromium-browser google-chrome-stable google-chrome; do
+    if command -v "$program"; then return; fi
+  done
+  [ "$(id -u)" = 0 ] || fail "apt-get needs root; $help"
+  command -v apt-get >/dev/null || fail "there is no apt-get; $help"
+  echo "installing $name" >&2
+  # A fresh container has no package lists.
+  apt-get download --print-uris chromium >/dev/null 2>&1 || locked apt apt-get update >&2
+  DEBIAN_FRONTEND=noninteractive locked apt apt-get install --yes --no-install-recommends chromium fonts-liberation >&2 ||
+    fail "$help"
+  command -v chromium
 }
 
 # Creates "$work/root": the files of the package, and for each program a wrapper script that sets its library path.

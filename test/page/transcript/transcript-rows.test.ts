@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import type { OutputLine } from '../../../src/client/api/shapes.ts';
 import { CallPairs } from '../../../src/page/browser/run/transcript/call-pairs.ts';
-import { foundIn } from '../../../src/page/browser/run/transcript/found-text.ts';
 import {
   isCutLine,
   type LoadedLine,
   loadedLine,
 } from '../../../src/page/browser/run/transcript/loaded-line.ts';
+import { foundIn } from '../../../src/page/browser/run/transcript/search/found-text.ts';
 import { rowsOf } from '../../../src/page/browser/run/transcript/transcript-rows.ts';
 
 const output = (more: Partial<OutputLine>): OutputLine => ({

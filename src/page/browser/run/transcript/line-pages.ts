@@ -18,6 +18,7 @@ const WEIGHT_MAX = 16_000_000;
 /** While the scroll bar is dragged, pages pass that nobody reads. */
 const REST_MS = 40;
 const AGAIN_MS = 2_000;
+const POLL_MS = 50;
 
 /** Lines of a request that looks for one of them. */
 const FIND_LINES = 2_000;
@@ -102,6 +103,8 @@ export class LinePages {
       do {
         this.#pollAgain = false;
         await this.#readEnd();
+        // A program that prints without a pause is shown some times a second.
+        if (this.#pollAgain) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       } while (this.#pollAgain && !this.#abort.signal.aborted);
     } catch (error) {
       this.#failed(error, () => void this.poll());
@@ -163,7 +166,7 @@ export class LinePages {
     // The lines themselves only where they are seen.
     const limit = this.#wanted.includes(last) ? PAGE_LINES : 1;
     if (known === undefined) return this.#count();
-    const found = await this.#read({ after: known === 0 ? undefined : `@${known - 1}`, limit });
+    const found = await this.#readNumbered({ after: known === 0 ? undefined : `@${known - 1}`, limit });
     batch(() => {
       this.total.value = found.total;
       const { lines } = found;
@@ -186,7 +189,9 @@ export class LinePages {
   /** Takes the number of lines from the end of the file. */
   async #count(): Promise<void> {
     try {
-      const { total } = await this.#read({ tail: 1 });
+      // Of a file that was never read by number the server counts the lines when one is named by its number.
+      const { total } =
+        (await this.#read({ tail: 1 })) ?? (await this.#readNumbered({ before: '@0', limit: 1 }));
       batch(() => {
         this.total.value = total;
         this.error.value = undefined;
@@ -251,7 +256,7 @@ export class LinePages {
     let after: string | undefined = from === 0 ? undefined : `@${from - 1}`;
     for (;;) {
       const before = end < total ? `@${end}` : undefined;
-      const found = await this.#read({ after, before, limit: PAGE_LINES }, abort);
+      const found = await this.#readNumbered({ after, before, limit: PAGE_LINES }, abort);
       lines.push(...found.lines.filter(({ number }) => number < end));
       // The file may have become longer meanwhile.
       if (found.next === undefined || found.end >= end || found.lines.length === 0) break;
@@ -260,10 +265,18 @@ export class LinePages {
     return { lines, end };
   }
 
-  async #read(query: Query, abort: AbortSignal = this.#abort.signal): Promise<Window> {
+  async #readNumbered(query: Query, abort?: AbortSignal): Promise<Window> {
+    const window = await this.#read(query, abort);
+    if (window === undefined) throw new ApiError(0, '', 'the server does not count the lines');
+    return window;
+  }
+
+  /** Undefined for an answer that does not say where it stands in the file. */
+  async #read(query: Query, abort: AbortSignal = this.#abort.signal): Promise<Window | undefined> {
     const answer = await readAnswer<readonly OutputLine[]>(this.#path, query, abort).catch(noFile);
     if (answer === undefined) return { lines: [], end: 0, total: 0, next: undefined };
     const { value, headers } = answer;
+    if (!headers.has('task-logs-lines')) return undefined;
     const first = Number(headers.get('task-logs-first-line'));
     const lines = value.map((line, at) => loadedLine(line, first + at));
     const next = /[?&]after=([^&>]*)[^>]*>; rel="next"/.exec(headers.get('link') ?? '')?.[1];

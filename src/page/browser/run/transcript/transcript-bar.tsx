@@ -1,8 +1,8 @@
 import type { Signal } from '@preact/signals';
 import type { RefObject, VNode } from 'preact';
 import { count } from '../../ui/format.ts';
-import type { OutputSearch } from './output-search.ts';
-import { OutputSearchBox } from './output-search-box.tsx';
+import type { OutputSearch } from './search/output-search.ts';
+import { OutputSearchBox } from './search/output-search-box.tsx';
 
 export interface TranscriptBarProps {
   readonly total: number | undefined;

@@ -5,13 +5,13 @@ import { go, place } from '../../data/route.ts';
 import { Empty, Failure, Loading } from '../../ui/notice.tsx';
 import { useWindowRows } from '../../ui/virtual.ts';
 import type { LiveLines } from '../live-lines.ts';
-import { markFound } from './found-marks.ts';
 import { LinePages, PAGE_LINES } from './line-pages.ts';
-import { OutputSearch } from './output-search.ts';
 import { PagePlace, PageRows } from './page-rows.tsx';
 import { PersonWords } from './person-words.tsx';
 import { InTranscript, type TranscriptContext } from './run-context.ts';
 import { useScrollEnd } from './scroll-end.ts';
+import { markFound } from './search/found-marks.ts';
+import { OutputSearch } from './search/output-search.ts';
 import { TranscriptBar } from './transcript-bar.tsx';
 import { useTranscriptKeys } from './transcript-keys.ts';
 
@@ -81,13 +81,14 @@ export function Transcript({ id, status, isSettled, lines, chosenCall }: Transcr
     isFollowing.value = false;
     target.value = number;
     jump.current = number;
+    // The line may be one of a sub-agent.
+    if (folded.peek().size > 0) folded.value = new Set();
     const step = (left: number): void => {
       if (jump.current !== number) return;
       arrive(body.current, jump, pages);
       const offset = virtualizer.getOffsetForIndex(Math.floor(number / PAGE_LINES), 'start');
       if (jump.current !== number || offset === undefined) return;
       if (left === 0) {
-        // Nothing stands there: the line is damaged.
         jump.current = undefined;
         return;
       }
@@ -265,9 +266,11 @@ function arrive(root: Element | null, jump: { current: number | undefined }, pag
   const number = jump.current;
   if (number === undefined) return;
   const page = pages.page(Math.floor(number / PAGE_LINES)).peek();
-  const line = page?.lines.find((one) => one.number === number);
-  const call = line === undefined ? undefined : pages.pairs.callOf(line);
-  const element = elementOf(root, number) ?? (call === undefined ? null : elementOf(root, call.number));
+  // A damaged line is not there: the one before it is.
+  const line = page?.lines.findLast((one) => one.number <= number) ?? page?.lines[0];
+  if (line === undefined) return;
+  const call = pages.pairs.callOf(line);
+  const element = elementOf(root, line.number) ?? (call === undefined ? null : elementOf(root, call.number));
   if (element === null) return;
   jump.current = undefined;
   const center = (): void => element.scrollIntoView({ block: 'center' });

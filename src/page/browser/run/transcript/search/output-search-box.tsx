@@ -1,6 +1,6 @@
 import { type Signal, useSignal, useSignalEffect } from '@preact/signals';
 import type { RefObject, VNode } from 'preact';
-import { count } from '../../ui/format.ts';
+import { count } from '../../../ui/format.ts';
 import type { OutputSearch } from './output-search.ts';
 
 export interface OutputSearchBoxProps {

@@ -1,4 +1,4 @@
-import type { OutputLine } from '../../../../client/api/shapes.ts';
+import type { OutputLine } from '../../../../../client/api/shapes.ts';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with a control.
 const COLOURS = /\x1b\[[\d;:]*m/g;
