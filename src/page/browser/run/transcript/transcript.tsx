@@ -1,16 +1,17 @@
-import { type Signal, useSignal, useSignalEffect } from '@preact/signals';
+import { type Signal, useSignal } from '@preact/signals';
 import type { RefObject, VNode } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { go, place } from '../../data/route.ts';
 import { Empty, Failure, Loading } from '../../ui/notice.tsx';
 import { useWindowRows } from '../../ui/virtual.ts';
 import type { LiveLines } from '../live-lines.ts';
+import { useAsked, useLineJump } from './line-jump.ts';
 import { LinePages, PAGE_LINES } from './line-pages.ts';
 import { PagePlace, PageRows } from './page-rows.tsx';
 import { PersonWords } from './person-words.tsx';
 import { InTranscript, type TranscriptContext } from './run-context.ts';
 import { useScrollEnd } from './scroll-end.ts';
-import { markFound } from './search/found-marks.ts';
+import { useFoundMarks } from './search/found-marks.ts';
 import { OutputSearch } from './search/output-search.ts';
 import { TranscriptBar } from './transcript-bar.tsx';
 import { useTranscriptKeys } from './transcript-keys.ts';
@@ -33,13 +34,6 @@ const HEIGHT_MAX = 12_000_000;
 /** Of the header, and the bar below it. */
 const COVERED = 104;
 
-/**
- * On the way to a line the heights of other pages get known, and a move that was not over may go on: the place is looked
- * for again. A slow server has some seconds.
- */
-const STEP_MS = 100;
-const STEPS_MAX = 100;
-
 const OVER = ['completed', 'failed', 'cancelled', 'abandoned'];
 
 /** What was asked, and what the agent said and did: all lines of a run, live. */
@@ -54,12 +48,8 @@ export function Transcript({ id, status, isSettled, lines, chosenCall }: Transcr
   const hit = useSignal(-1);
   const input = useRef<HTMLInputElement>(null);
   const body = useRef<HTMLDivElement>(null);
-  const jump = useRef<number | undefined>(undefined);
   const own = useRef('');
-  const isFollowing = useScrollEnd(
-    isLive && place.peek().hash === '',
-    () => isLive && jump.current === undefined,
-  );
+  const isFollowing = useScrollEnd(isLive && place.peek().hash === '', () => isLive);
   useLive(pages, lines, isSettled);
   useEffect(() => () => search.cancel(), [search]);
   const total = pages.total.value ?? 0;
@@ -77,37 +67,16 @@ export function Transcript({ id, status, isSettled, lines, chosenCall }: Transcr
     item.end <= (virtualizer.scrollOffset ?? 0);
   const wanted = rows.map(({ index }) => index).join(' ');
   useEffect(() => pages.want(rows.map(({ index }) => index)), [wanted, total]);
-  const show = (number: number): void => {
-    isFollowing.value = false;
-    target.value = number;
-    jump.current = number;
-    // The line may be one of a sub-agent.
-    if (folded.peek().size > 0) folded.value = new Set();
-    const step = (left: number): void => {
-      if (jump.current !== number) return;
-      arrive(body.current, jump, pages);
-      const offset = virtualizer.getOffsetForIndex(Math.floor(number / PAGE_LINES), 'start');
-      if (jump.current !== number || offset === undefined) return;
-      if (left === 0) {
-        jump.current = undefined;
-        return;
-      }
-      if (Math.abs(scrollY - offset[0]) > 1) scrollTo(0, offset[0]);
-      setTimeout(() => step(left - 1), STEP_MS);
-    };
-    step(STEPS_MAX);
-  };
-  // Each time something was drawn: the line may be there now.
-  useLayoutEffect(() => arrive(body.current, jump, pages));
+  const { show, stop } = useLineJump({ body, pages, virtualizer, isFollowing, target, folded });
   useTranscriptKeys({
     input,
     toStart: () => {
       isFollowing.value = false;
-      jump.current = undefined;
+      stop();
       scrollTo(0, 0);
     },
     toEnd: () => {
-      jump.current = undefined;
+      stop();
       isFollowing.value = true;
       scrollTo(0, document.documentElement.scrollHeight);
     },
@@ -119,40 +88,8 @@ export function Transcript({ id, status, isSettled, lines, chosenCall }: Transcr
     hit.value = (hit.value + by + hits.length + (hit.value < 0 && by < 0 ? 1 : 0)) % hits.length;
     show(hits[hit.value] ?? 0);
   };
-  const { hash } = place.value;
-  useEffect(() => {
-    if (hash === '' || hash === own.current || pages.total.value === undefined) return;
-    own.current = hash;
-    void numberOfHash(hash, pages).then(
-      (number) => {
-        if (number === undefined) copied.value = 'This run has no such line.';
-        else show(Math.min(number, Math.max(0, (pages.total.peek() ?? 1) - 1)));
-      },
-      () => {
-        copied.value = 'The line was not found: the server does not answer.';
-      },
-    );
-  }, [hash, pages.total.value === undefined]);
-  useSignalEffect(() => {
-    const call = chosenCall.value;
-    if (call === undefined) return undefined;
-    const abort = new AbortController();
-    void pages.numberOfCall(call, abort.signal).then(
-      (number) => {
-        if (number !== undefined && !abort.signal.aborted) show(number);
-      },
-      () => {
-        // Another call was chosen, or the server does not answer: the view says so.
-      },
-    );
-    return () => abort.abort();
-  });
-  const words = search.words.value;
-  useEffect(() => {
-    const frame = requestAnimationFrame(() => markFound(body.current, words));
-    return () => cancelAnimationFrame(frame);
-  });
-  useEffect(() => () => markFound(null, ''), []);
+  useAsked({ pages, own, chosenCall, say: copied, show });
+  useFoundMarks(body, search.words.value);
   const context: TranscriptContext = {
     pages,
     pairs: pages.pairs,
@@ -255,34 +192,6 @@ function useTop(element: RefObject<HTMLElement | null>): number {
     return () => observer.disconnect();
   }, []);
   return top.value;
-}
-
-function elementOf(root: Element | null, number: number): Element | null {
-  return root?.querySelector(`[data-line~="${number}"]`) ?? null;
-}
-
-/** Scrolls to the line that was asked for, once it is drawn. A result stands in the row of its call. */
-function arrive(root: Element | null, jump: { current: number | undefined }, pages: LinePages): void {
-  const number = jump.current;
-  if (number === undefined) return;
-  const page = pages.page(Math.floor(number / PAGE_LINES)).peek();
-  // A damaged line is not there: the one before it is.
-  const line = page?.lines.findLast((one) => one.number <= number) ?? page?.lines[0];
-  if (line === undefined) return;
-  const call = pages.pairs.callOf(line);
-  const element = elementOf(root, line.number) ?? (call === undefined ? null : elementOf(root, call.number));
-  if (element === null) return;
-  jump.current = undefined;
-  const center = (): void => element.scrollIntoView({ block: 'center' });
-  center();
-  // What is around it gets its height now.
-  requestAnimationFrame(() => requestAnimationFrame(center));
-}
-
-async function numberOfHash(hash: string, pages: LinePages): Promise<number | undefined> {
-  const number = /^line-(\d{1,12})$/.exec(hash)?.[1];
-  if (number !== undefined) return Math.max(0, Number(number) - 1);
-  return hash === 'main' ? undefined : pages.numberOf(hash);
 }
 
 /** Not on a page without TLS, where browsers have no clipboard. */

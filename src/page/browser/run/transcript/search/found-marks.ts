@@ -1,9 +1,12 @@
+import type { RefObject } from 'preact';
+import { useEffect } from 'preact/hooks';
+
 /** Places that are marked at once. */
 const MARKS_MAX = 2_000;
 const NAME = 'found';
 
 /** Marks words in an element without a change of its nodes. Browsers without that mark nothing. */
-export function markFound(root: Element | null, words: string): void {
+function markFound(root: Element | null, words: string): void {
   if (!('highlights' in CSS)) return;
   if (root === null || words === '') {
     CSS.highlights.delete(NAME);
@@ -26,4 +29,13 @@ export function markFound(root: Element | null, words: string): void {
     }
   }
   CSS.highlights.set(NAME, new Highlight(...ranges));
+}
+
+/** Marks words in what is drawn, each time that it is drawn. */
+export function useFoundMarks(element: RefObject<Element | null>, words: string): void {
+  useEffect(() => {
+    const frame = requestAnimationFrame(() => markFound(element.current, words));
+    return () => cancelAnimationFrame(frame);
+  });
+  useEffect(() => () => markFound(null, ''), []);
 }
