@@ -1,5 +1,5 @@
 import type { VNode } from 'preact';
-import { useContext } from 'preact/hooks';
+import { useContext, useMemo } from 'preact/hooks';
 import { shownText } from './content/shown-text.ts';
 import { type LoadedPage, PAGE_LINES } from './line-pages.ts';
 import { Row } from './rows/transcript-row.tsx';
@@ -8,13 +8,26 @@ import { rowsOf, type TranscriptRow } from './transcript-rows.ts';
 
 const DEPTH_MAX = 4;
 
-/** The rows of one page. */
-export function PageRows({ index, page }: { readonly index: number; readonly page: LoadedPage }): VNode {
+export interface PageRowsProps {
+  readonly index: number;
+  readonly page: LoadedPage;
+  readonly isLive: boolean;
+}
+
+/** The rows of one page. While the window scrolls they are the same, and nothing of them is compared. */
+export function PageRows({ index, page, isLive }: PageRowsProps): VNode {
   const context = useContext(InTranscript);
-  if (context === undefined) return <div />;
-  const { pages, folded } = context;
   // Calls and results of other pages come and go.
-  void pages.joined.value;
+  const joined = context?.pages.joined.value;
+  const folded = context?.folded.value;
+  return useMemo(
+    () => (context === undefined ? <div /> : rowsView(index, page, context)),
+    [page, joined, folded, isLive],
+  );
+}
+
+function rowsView(index: number, page: LoadedPage, context: TranscriptContext): VNode {
+  const { pages, pairs, folded } = context;
   const before =
     index === 0
       ? undefined
@@ -22,16 +35,15 @@ export function PageRows({ index, page }: { readonly index: number; readonly pag
           .page(index - 1)
           .peek()
           ?.lines.at(-1) ?? page.lines[0]);
-  const rows = rowsOf(page.lines, context.pairs, before);
   let last: string | undefined;
   return (
     <>
-      {rows.map((row) => {
+      {rowsOf(page.lines, pairs, before).map((row) => {
         const isFirst = row.parent !== last;
         // A quiet line of the main agent in between is no end of a sub-agent's part.
         if (row.kind !== 'system' || row.parent !== undefined) last = row.parent;
         if (row.parent === undefined) return <Row key={row.key} row={row} />;
-        const isFolded = folded.value.has(row.parent);
+        const isFolded = folded.peek().has(row.parent);
         return (
           <div key={row.key} class="sub-agent" style={{ '--depth': depthOf(row, page, context) }}>
             {isFirst && <SubAgentHead parent={row.parent} row={row} page={page} />}

@@ -90,22 +90,18 @@ export function Transcript({ id, status, isSettled, lines, chosenCall }: Transcr
   };
   useAsked({ pages, own, chosenCall, say: copied, show });
   useFoundMarks(body, search.words.value);
-  const context: TranscriptContext = {
-    pages,
-    pairs: pages.pairs,
-    opened,
-    target,
-    folded,
-    isLive,
-    copyLink: (number, eventId) => {
+  // The same one at each drawing: rows whose lines are the same are not drawn again.
+  const context = useMemo<TranscriptContext>(() => {
+    const copyLink = (number: number, eventId: string | undefined): void => {
       own.current = eventId ?? `line-${number + 1}`;
       target.value = number;
       go(`${location.pathname}${location.search}#${own.current}`, { replace: true });
       void copyAddress().then((text) => {
         copied.value = text;
       });
-    },
-  };
+    };
+    return { pages, pairs: pages.pairs, opened, target, folded, isLive, copyLink };
+  }, [pages, opened, isLive]);
   const error = pages.error.value;
   const first = rows[0];
   const top = first === undefined ? 0 : first.start - margin;
@@ -136,7 +132,7 @@ export function Transcript({ id, status, isSettled, lines, chosenCall }: Transcr
                 {page === undefined ? (
                   <PagePlace index={row.index} height={row.size} />
                 ) : (
-                  <PageRows index={row.index} page={page} />
+                  <PageRows index={row.index} page={page} isLive={isLive} />
                 )}
               </div>
             );
