@@ -17,7 +17,7 @@ export interface Flow {
   close(): Promise<void>;
 }
 
-/** The wanted part of a line file. At most one of `after`, `before` and `tail` is given. */
+/** The wanted part of a line file. `after` and `before` may be given together: the lines between them. `tail` stands alone. */
 export interface WindowQuery {
   /** Lines behind the one with this `event_id`, or this number: `@12` is the thirteenth line of the file. */
   readonly after?: string | undefined;
@@ -30,6 +30,10 @@ export interface WindowQuery {
 
 /** A part of a line file, in its order. */
 export interface FlowWindow extends Flow {
+  /** Number of its first line in the file, from 0. Undefined where it would take a reading of the whole file. */
+  readonly firstLine: number | undefined;
+  /** Lines of the whole file, damaged ones included. As `firstLine`. */
+  readonly lineCount: number | undefined;
   /** `after` of the next part; undefined at the end of the file. */
   readonly next: string | undefined;
   /** `before` of the previous part; undefined at the beginning. */

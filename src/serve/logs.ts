@@ -60,6 +60,8 @@ const PARTS: readonly Part[] = [
 ];
 
 const SKIPPED_HEADER = 'Task-Logs-Skipped-Lines';
+const LINES_HEADER = 'Task-Logs-Lines';
+const FIRST_LINE_HEADER = 'Task-Logs-First-Line';
 
 /**
  * The REST API: `/tasks`, `/workflows`, `/events`, `/webhooks`, `/notifications`, `/stats`, `/stream` and `/openapi.json`, for Express 4,
@@ -178,8 +180,17 @@ function showFlow(reader: Reader, name: TaskFlow): Answer {
     const flow = query && (await reader.openWindow(id, name, query));
     const whole = query === undefined ? await reader.openFlow(id, name) : undefined;
     if (flow === undefined && whole === undefined) throw missing(`${name} of task ${id}`);
-    const links = flow && query ? windowLinks(`${req.baseUrl}/tasks/${id}/logs/${name}`, flow, query) : {};
-    await sendFlow(res, flow ?? whole, links);
+    await sendFlow(
+      res,
+      flow ?? whole,
+      flow && query
+        ? {
+            ...windowLinks(`${req.baseUrl}/tasks/${id}/logs/${name}`, flow, query),
+            ...(flow.lineCount !== undefined && { [LINES_HEADER]: String(flow.lineCount) }),
+            ...(flow.firstLine !== undefined && { [FIRST_LINE_HEADER]: String(flow.firstLine) }),
+          }
+        : {},
+    );
   };
 }
 

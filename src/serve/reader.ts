@@ -47,8 +47,8 @@ export interface Reader {
   /** As `listWorkflows`; `ERR_GONE` for a cursor whose events are no longer kept. */
   readFeed(query: FeedQuery): Promise<FeedPage>;
   /**
-   * The events of a task after an id; undefined: all. `ERR_INPUT_INVALID` for what is no id of such a stream, as in the
-   * others. Undefined without the task.
+   * The events of a task after an id; undefined: all; `now`: the documents, and the lines that come. `ERR_INPUT_INVALID` for
+   * what is no id of such a stream, as in the others. Undefined without the task.
    */
   followTask(taskId: string, after: string | undefined): Promise<EventStream | undefined>;
   /** Undefined when one of the tasks is missing. */

@@ -90,7 +90,8 @@ test.each([
   expect(got?.status).toBe(status);
   expect(got?.headers).toMatchObject({
     vary: 'Origin',
-    'access-control-expose-headers': 'Link, Location, Retry-After, Task-Logs-Skipped-Lines',
+    'access-control-expose-headers':
+      'Link, Location, Retry-After, Task-Logs-First-Line, Task-Logs-Lines, Task-Logs-Skipped-Lines',
   });
 });
 

@@ -20,7 +20,7 @@ export interface SeenAnswer {
 }
 
 /** Headers with a meaning: each one must be described. */
-const DESCRIBED = ['link', 'location', 'task-logs-skipped-lines'];
+const DESCRIBED = ['link', 'location', 'task-logs-first-line', 'task-logs-lines', 'task-logs-skipped-lines'];
 
 /** Vendors check an address with these. */
 const HANDSHAKES = ['HEAD', 'OPTIONS'];

@@ -5,6 +5,8 @@ import type { ErrorCode } from '../../errors.ts';
 export const HEADERS = {
   Link: 'RFC 8288: the next window (`rel="next"`) and the previous one (`rel="prev"`), while there are any',
   Location: 'the path of the task',
+  'Task-Logs-First-Line': 'of a window: the number of its first line in the file, from 0',
+  'Task-Logs-Lines': 'of a window: how many lines the file has, damaged ones included',
   'Task-Logs-Skipped-Lines': 'damaged lines that the answer leaves out',
 } as const;
 export type HeaderName = keyof typeof HEADERS;

@@ -27,6 +27,7 @@ import {
 
 const OF_TASK = ['ERR_ID_INVALID', 'ERR_NOT_FOUND'] as const;
 const SKIPPED: readonly HeaderName[] = ['Task-Logs-Skipped-Lines'];
+const WINDOW: readonly HeaderName[] = ['Link', 'Task-Logs-First-Line', 'Task-Logs-Lines', ...SKIPPED];
 
 /** The answers of a stream. */
 export function streamAnswers(
@@ -135,7 +136,8 @@ export const TASK_ENDPOINTS: readonly Endpoint[] = [
     path: '/api/tasks/{id}/stream',
     summary: 'Follow a task',
     query: streamQuery,
-    answer: 'server-sent events: what is there, then what comes ([streams](#streams))',
+    answer:
+      'server-sent events: what is there, then what comes ([streams](#streams)); `after=now`: the documents, then only what comes',
     answers: streamAnswers(taskEvents),
     errors: OF_TASK,
     ...STREAM_ERRORS,
@@ -167,7 +169,7 @@ export const TASK_ENDPOINTS: readonly Endpoint[] = [
     summary: 'The stages of the webhook of a task',
     query: windowQuery,
     answer: 'an array of the lines of `02-webhook-flow.jsonl`, `[]` when there are none',
-    answers: { 200: json('lines', z.array(stageLine), ['Link', ...SKIPPED]) },
+    answers: { 200: json('lines', z.array(stageLine), WINDOW) },
     errors: [...OF_TASK, 'ERR_GONE'],
     paging: 'link',
   },
@@ -178,7 +180,7 @@ export const TASK_ENDPOINTS: readonly Endpoint[] = [
     summary: 'The output of the agent of a task',
     query: windowQuery,
     answer: 'an array of the lines of `03-agent-output.jsonl`, `[]` when there are none',
-    answers: { 200: json('lines', z.array(outputLine), ['Link', ...SKIPPED]) },
+    answers: { 200: json('lines', z.array(outputLine), WINDOW) },
     errors: [...OF_TASK, 'ERR_GONE'],
     paging: 'link',
   },

@@ -25,8 +25,8 @@ const count = written(
 export const windowQuery: z.ZodType<WindowQuery> = z
   .strictObject({ after: lineId, before: lineId, tail: count, limit: count })
   .refine(
-    ({ after, before, tail }) => [after, before, tail].filter((one) => one !== undefined).length < 2,
-    'give one of after, before and tail',
+    ({ after, before, tail }) => tail === undefined || (after === undefined && before === undefined),
+    'tail: not with after or before',
   )
   .refine(({ tail, limit }) => tail === undefined || limit === undefined, 'give one of tail and limit')
   .transform(({ limit = LINES, ...query }) => ({ ...query, limit }));
@@ -40,13 +40,16 @@ export function readWindowQuery(url: string): WindowQuery | undefined {
 export function windowLinks(
   path: string,
   { next, previous }: Pick<FlowWindow, 'next' | 'previous'>,
-  { tail, limit: lines }: WindowQuery,
+  { after, before, tail, limit: lines }: WindowQuery,
 ): Readonly<Record<string, string>> {
   const links: string[] = [];
   const count = tail ?? lines;
+  const isBetween = after !== undefined && before !== undefined;
+  // The rest of what was asked for, not the lines behind it.
+  const end = isBetween ? `&before=${encodeURIComponent(before)}` : '';
   const add = (rel: string, name: string, id: string): void =>
-    void links.push(`<${path}?${name}=${encodeURIComponent(id)}&limit=${count}>; rel="${rel}"`);
+    void links.push(`<${path}?${name}=${encodeURIComponent(id)}${end}&limit=${count}>; rel="${rel}"`);
   if (next !== undefined) add('next', 'after', next);
-  if (previous !== undefined) add('prev', 'before', previous);
+  if (!isBetween && previous !== undefined) add('prev', 'before', previous);
   return links.length === 0 ? {} : { Link: links.join(', ') };
 }

@@ -12,7 +12,8 @@ const REQUEST_HEADERS =
   'Authorization, Content-Type, Content-Encoding, Last-Event-ID, traceparent, tracestate, baggage, Mcp-Protocol-Version, Mcp-Session-Id, Mcp-Method, Mcp-Name';
 
 /** Headers of answers that a page may read. */
-const ANSWER_HEADERS = 'Link, Location, Retry-After, Task-Logs-Skipped-Lines';
+const ANSWER_HEADERS =
+  'Link, Location, Retry-After, Task-Logs-First-Line, Task-Logs-Lines, Task-Logs-Skipped-Lines';
 
 /** Chromium asks again after two hours in any case. */
 const MAX_AGE_SECONDS = '7200';

@@ -278,3 +278,37 @@ test('torn, damaged and over-long lines are passed, and a line is sent when it i
   await linesOf(client, 3);
   expect(idsOf(client)).toEqual(['id-1', 'id-2', 'cr']);
 });
+
+test('after=now sends the documents, then only what comes, and goes on like any other stream', async () => {
+  const { store, port, restart } = await serve();
+  await store.logs(metadata(1, 'running'), stage(2), outputLog(3), outputLog(4));
+  await store.sendSpans(span({ id: spanId(1) }));
+  const client = await SseClient.open(port, `${STREAM}?after=now`);
+  await until(() => client.names.includes('metadata'), 'the metadata');
+  await store.logs(outputLog(5));
+  await linesOf(client, 1);
+  expect(client.names).toEqual(['metadata', 'line']);
+  expect(idsOf(client)).toEqual([eventId(5)]);
+  const { lastId } = client;
+  client.close();
+  await store.logs(outputLog(6), result(20));
+  // A browser sends the id with the address that it has got.
+  const again = await SseClient.open(await restart(), `${STREAM}?after=now`, { 'Last-Event-ID': lastId });
+  await until(() => again.names.includes('end'), 'the end');
+  expect(idsOf(again)).toEqual([eventId(6)]);
+  const late = await SseClient.open(port, `${STREAM}?after=now`);
+  await until(() => late.names.includes('end'), 'the end');
+  expect(late.names).toEqual(['metadata', 'result', 'end']);
+  expect((await ask(port, '/tasks/task-9/stream?after=now')).status).toBe(404);
+});
+
+test('after=now of a task without files sends all that comes', async () => {
+  const { dir, store, port } = await serve();
+  writeTask(dir, 'task-1', { metadata: { task_id: 'task-1', status: 'running' } });
+  const client = await SseClient.open(port, `${STREAM}?after=now`);
+  await until(() => client.names.includes('metadata'), 'the metadata');
+  await store.logs(outputLog(3));
+  await linesOf(client, 1);
+  expect(client.names).not.toContain('reset');
+  client.close();
+});

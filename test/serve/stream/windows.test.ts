@@ -96,15 +96,7 @@ test('an id that the file does not have is gone, and wrong queries are refused',
   const { get } = await serve(lines(0, 3));
   const gone = await get('?after=id-99');
   expect([gone.status, gone.json().code]).toEqual([410, 'ERR_GONE']);
-  for (const query of [
-    '?after=',
-    '?limit=0',
-    '?limit=x',
-    '?tail=10001',
-    '?after=a&before=b',
-    '?tail=1&limit=2',
-    '?page=1',
-  ])
+  for (const query of ['?after=', '?limit=0', '?limit=x', '?tail=10001', '?tail=1&limit=2', '?page=1'])
     expect((await get(query)).status, query).toBe(400);
   expect((await get(`?after=${'x'.repeat(201)}`)).status).toBe(400);
 });
@@ -266,4 +258,37 @@ test('a large file without an index has the windows that it has with one', { tag
       expect(got.headers[skipped], query).toBe(expected.headers[skipped]);
     }
   }
+});
+
+const placeOf = ({ headers }: Got): readonly unknown[] => [
+  headers['task-logs-first-line'],
+  headers['task-logs-lines'],
+];
+
+test('a window says where it begins and how many lines the file has, damaged ones included', async () => {
+  const { get, path } = await serve(`${lines(0, 5)}nonsense\n\n${lines(5, 10)}`);
+  expect(placeOf(await get('?limit=2'))).toEqual(['0', '12']);
+  expect(placeOf(await get('?after=@6&limit=2'))).toEqual(['7', '12']);
+  expect(placeOf(await get('?tail=3'))).toEqual(['9', '12']);
+  expect(placeOf(await get('?after=id-9'))).toEqual(['12', '12']);
+  expect(placeOf(await get(''))).toEqual([undefined, undefined]);
+  appendFileSync(path, lines(10, 12));
+  expect(placeOf(await get('?tail=1'))).toEqual(['13', '14']);
+});
+
+test('after and before together name the lines between them, and Link leads through those only', async () => {
+  const { get, ids } = await serve(`${lines(0, 5)}nonsense\n${lines(5, 30)}`);
+  expect(await ids('?after=@3&before=@8')).toEqual(names(4, 7));
+  expect(await ids('?after=id-3&before=id-4')).toEqual([]);
+  expect(await ids('?after=id-9&before=id-4')).toEqual([]);
+  const found: string[] = [];
+  for (let query: string | undefined = '?after=@0&before=@20&limit=4'; query !== undefined; ) {
+    const got = await get(query);
+    expect(linkOf(got, 'prev')).toBeUndefined();
+    found.push(...idsOf(got));
+    query = linkOf(got, 'next');
+  }
+  expect(found).toEqual(names(1, 19));
+  expect((await get('?after=@3&before=@99')).status).toBe(410);
+  for (const bad of ['?tail=3&before=id-4', '?tail=3&after=id-4']) expect((await get(bad)).status).toBe(400);
 });

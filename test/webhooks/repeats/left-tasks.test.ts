@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../../src/model/json.ts';
-import type { Flow } from '../../../src/model/task-reading.ts';
+import type { FlowWindow } from '../../../src/model/task-reading.ts';
 import { createLedger, type DeliveryLedger } from '../../../src/webhooks/repeats/ledger.ts';
 import { readRecordedStages } from '../../../src/webhooks/repeats/recorded-stages.ts';
 import type { SharedClaims } from '../../../src/webhooks/repeats/shared-claims.ts';
@@ -102,9 +102,11 @@ test('beside a task that was left, the other commands of the delivery start', as
   await receiver.close();
 });
 
-function flowOf(lines: readonly object[]): Flow & { next: undefined; previous: undefined } {
+function flowOf(lines: readonly object[]): FlowWindow {
   return {
     skippedLines: 0,
+    firstLine: 0,
+    lineCount: lines.length,
     next: undefined,
     previous: undefined,
     lines: async function* () {

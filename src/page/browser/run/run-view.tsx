@@ -8,11 +8,13 @@ import { count } from '../ui/format.ts';
 import { Failure, Loading } from '../ui/notice.tsx';
 import { CompareView } from './compare-view.tsx';
 import { FilesView } from './files-view.tsx';
+import { LiveLines } from './live-lines.ts';
 import { type LiveSpan, openSpans } from './open-spans.ts';
 import { RunHeader } from './run-header.tsx';
 import { RunState } from './run-state.ts';
 import { StagesView } from './stages-view.tsx';
 import { Timeline } from './timeline/timeline.tsx';
+import { Transcript } from './transcript/transcript.tsx';
 
 const TABS = [
   ['', 'Run'],
@@ -26,10 +28,11 @@ const LEVELS_MS = 2_000;
 
 export function RunView({ id }: { readonly id: string }): VNode {
   const run = useMemo(() => new RunState(id), [id]);
+  const lines = useMemo(() => new LiveLines(), [id]);
   useEffect(() => {
     run.open(
-      () => {},
-      () => {},
+      () => lines.line(),
+      () => lines.again(),
     );
     return () => run.close();
   }, [run]);
@@ -64,7 +67,18 @@ export function RunView({ id }: { readonly id: string }): VNode {
           </a>
         ))}
       </nav>
-      {tab === '' && <Timeline spans={spans} isOver={isOver} chosenCall={chosenCall} />}
+      {tab === '' && (
+        <>
+          <Timeline spans={spans} isOver={isOver} chosenCall={chosenCall} />
+          <Transcript
+            id={id}
+            status={task.status}
+            isSettled={task.settled === true}
+            lines={lines}
+            chosenCall={chosenCall}
+          />
+        </>
+      )}
       {tab === 'webhook' && <StagesView stages={run.stages.value} task={task} />}
       {tab === 'files' && <FilesView task={task} />}
       {tab === 'compare' && <CompareView task={task} other={place.value.query.get('with') ?? ''} />}

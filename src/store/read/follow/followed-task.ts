@@ -6,7 +6,7 @@ import { hasTaskDir, readTaskDocument } from '../../task-file.ts';
 import type { Indexes } from '../window/indexes.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { LineSource } from './line-source.ts';
-import { checksum } from './task-place.ts';
+import { checksum, TASK_BEGINNING, type TaskPlace } from './task-place.ts';
 
 /** A document as readers get it. */
 export interface SeenDocument {
@@ -65,6 +65,17 @@ export class FollowedTask {
       });
     }
     return this.#looked.look;
+  }
+
+  /** The place behind all lines that are there. The documents count as not seen. */
+  async end(): Promise<TaskPlace> {
+    const { version } = this.watch;
+    const [stage, line, span] = await Promise.all([
+      this.stage.end(version),
+      this.line.end(version),
+      this.span.end(version),
+    ]);
+    return { ...TASK_BEGINNING, stage, line, span };
   }
 
   /** True once no reader is left: nothing more is read. */

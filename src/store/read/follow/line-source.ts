@@ -2,7 +2,7 @@ import { unreadable } from '../../file-errors.ts';
 import { lineHash } from '../../places/line-hash.ts';
 import { movesDone, readMoves } from '../../places/moves.ts';
 import type { OffsetIndex } from '../../places/offset-index.ts';
-import { type Place, placeText, type Resumption, resume } from '../../places/place.ts';
+import { BEGINNING, type Place, placeText, type Resumption, resume } from '../../places/place.ts';
 import { openBytes, pathIdentity, type StoredBytes } from '../../places/stored-bytes.ts';
 import type { NamedFile } from '../../stored-file.ts';
 import { storedText } from '../../task-file.ts';
@@ -221,6 +221,19 @@ export class LineSource {
   /** The index of an arrangement's lines. */
   async indexOf({ bytes }: Arrangement): Promise<OffsetIndex | undefined> {
     return bytes === undefined ? undefined : this.#indexes.of(this.#file, bytes);
+  }
+
+  /** The place behind all whole lines that the file has now. */
+  async end(version: number): Promise<Place> {
+    const arrangement = await this.look(version);
+    let place = BEGINNING;
+    await arrangement.use(async () => {
+      const index = await this.indexOf(arrangement);
+      const lines = index?.lines ?? 0;
+      if (index !== undefined && lines > 0)
+        place = { prefixes: [{ arrangement: arrangement.number, lines }], sum: index.sum(lines) };
+    });
+    return place;
   }
 
   close(): void {

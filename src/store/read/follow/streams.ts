@@ -16,7 +16,7 @@ import { parseTaskPlace, TASK_BEGINNING, type TaskPlace } from './task-place.ts'
 import { joinParts, PLACE_BORDER, type StreamPart } from './tasks-stream.ts';
 import { parseWorkflowPlace, WorkflowEvents } from './workflow-events.ts';
 
-/** `after` of a stream of the feed that begins with what comes next. */
+/** `after` of a stream of a task or of the feed that begins with what comes next. */
 const NOW = 'now';
 
 /** Workflows that readers in step share, and how long one is kept for them. */
@@ -52,9 +52,10 @@ export class Streams {
 
   /** Undefined without the task; `ERR_INPUT_INVALID` for an id that no stream has given. */
   async followTask(taskId: string, after: string | undefined): Promise<EventStream | undefined> {
-    const place = after === undefined ? TASK_BEGINNING : parseTaskPlace(after);
+    const place = after === undefined ? TASK_BEGINNING : after === NOW ? NOW : parseTaskPlace(after);
     if (place === undefined) throw invalidId();
     if (!(await hasTaskDir(this.#parts.logDir, taskId))) return undefined;
+    if (place === NOW) return joinParts([await this.#endPart(taskId)], false);
     return joinParts([this.#taskPart(taskId, place)], false);
   }
 
@@ -108,6 +109,16 @@ export class Streams {
     // A failure is no answer for those who come later.
     reading.catch(() => this.#workflows.delete(id));
     return reading;
+  }
+
+  /** As `#taskPart`, from the lines on that come next. */
+  async #endPart(taskId: string): Promise<StreamPart> {
+    const { task, leave } = this.#tasks.open(taskId);
+    try {
+      return this.#taskPart(taskId, await task.end());
+    } finally {
+      leave();
+    }
   }
 
   #taskPart(taskId: string, start: TaskPlace): StreamPart {

@@ -72,15 +72,19 @@ export async function openWindow(
 
 interface Located {
   readonly kept: readonly Kept[];
-  readonly answer: Pick<FlowWindow, 'skippedLines' | 'next' | 'previous'>;
+  readonly answer: Omit<FlowWindow, 'lines' | 'close'>;
 }
 
 async function locate(file: OpenFile, query: WindowQuery): Promise<Located> {
   const { after, before, tail, limit } = query;
   const scan = new Scan(file);
-  if (before !== undefined || tail !== undefined) {
-    const end = before === undefined ? file.lines : await numberOf(file, 'before', before);
-    await scan.backward(end, tail ?? limit);
+  let end = file.lines;
+  if (after !== undefined && before !== undefined) {
+    end = await numberOf(file, 'before', before);
+    await scan.forward((await numberOf(file, 'after', after)) + 1, limit, end);
+  } else if (before !== undefined || tail !== undefined) {
+    const last = before === undefined ? file.lines : await numberOf(file, 'before', before);
+    await scan.backward(last, tail ?? limit);
   } else {
     await scan.forward(after === undefined ? 0 : (await numberOf(file, 'after', after)) + 1, limit);
   }
@@ -95,7 +99,9 @@ async function locate(file: OpenFile, query: WindowQuery): Promise<Located> {
     kept,
     answer: {
       skippedLines: scan.skipped,
-      next: to < file.lines && to > 0 ? name(to - 1) : undefined,
+      firstLine: from,
+      lineCount: file.lines,
+      next: to < end && to > 0 ? name(to - 1) : undefined,
       previous: from > 0 ? name(from) : undefined,
     },
   };
@@ -116,11 +122,12 @@ class Scan {
     this.#file = file;
   }
 
-  async forward(from: number, limit: number): Promise<void> {
+  async forward(from: number, limit: number, end: number = this.#file.lines): Promise<void> {
     this.from = Math.min(from, this.#file.lines);
     this.to = this.from;
     let bytes = 0;
     for await (const { line, number } of linesFrom(this.#file, this.from)) {
+      if (number >= end) return;
       // A line over the limit is left out, and takes no room.
       bytes += line.bytes?.length ?? 0;
       if (bytes > WINDOW_BYTES_MAX && number > this.from) return;

@@ -57,6 +57,8 @@ export async function searchWindow(
   const size = await bytes.size();
   if (size === undefined) return undefined;
   if (tail !== undefined) return backward(bytes, size, { count: tail, isEnd: true });
+  // Only the index knows which of the two comes first.
+  if (after !== undefined && before !== undefined) return undefined;
   if (after === undefined && before === undefined) return forward(bytes, 0, { size, count: limit });
   const id = after ?? before ?? '';
   const line = id.startsWith('@') ? undefined : await findLine(bytes, size, id);
@@ -128,6 +130,9 @@ function windowOf(
 ): Omit<FlowWindow, 'close'> {
   return {
     skippedLines: skipped.reduce((sum, count) => sum + count, 0),
+    // Only the index knows them.
+    firstLine: undefined,
+    lineCount: undefined,
     next: hasNext ? found.at(-1)?.id : undefined,
     previous: hasPrevious ? found[0]?.id : undefined,
     lines: async function* () {

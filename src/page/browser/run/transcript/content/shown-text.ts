@@ -1,0 +1,51 @@
+/** Characters of a text that are shown before "show all". A longer one would hold up the page. */
+export const SHOWN_MAX = 20_000;
+
+/** Controls of writing direction, and characters without a width: they make a text look like another one. */
+const UNSEEN = /[\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]/g;
+
+/** What no terminal and no editor shows. Tab, newline and carriage return are left. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that are looked for.
+const CONTROLS = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g;
+
+/** Makes characters visible that would hide or reorder others: `⟦U+202E⟧`, and `␀` for the controls of ASCII. */
+export function shownText(text: string): string {
+  return text.replace(UNSEEN, named).replace(CONTROLS, pictured);
+}
+
+function named(character: string): string {
+  return `⟦U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}⟧`;
+}
+
+function pictured(character: string): string {
+  const code = character.charCodeAt(0);
+  if (code === 0x7f) return '␡';
+  return code < 0x20 ? String.fromCharCode(0x2400 + code) : named(character);
+}
+
+/** The first characters of a text, never half of one. */
+export function cutText(text: string, max: number = SHOWN_MAX): string {
+  if (text.length <= max) return text;
+  const last = text.charCodeAt(max - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? max - 1 : max);
+}
+
+/** Pieces of a long text, each drawn only when it is seen. Cut behind a newline where there is one. */
+export function piecesOf(text: string, size: number = SHOWN_MAX): readonly string[] {
+  const pieces: string[] = [];
+  for (let at = 0; at < text.length; ) {
+    const piece = cutText(text.slice(at, at + size + 1), size);
+    const isLast = at + piece.length >= text.length;
+    const newline = isLast ? -1 : piece.lastIndexOf('\n');
+    const taken = newline < size / 2 ? piece : piece.slice(0, newline + 1);
+    pieces.push(taken);
+    at += Math.max(taken.length, 1);
+  }
+  return pieces;
+}
+
+/** `1.5 MB`, as it stands on the button of a cut text. */
+export function sizeText(characters: number): string {
+  if (characters < 1_000_000) return `${Math.max(1, Math.round(characters / 1_000))} kB`;
+  return `${(characters / 1_000_000).toFixed(1)} MB`;
+}
