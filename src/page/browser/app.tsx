@@ -3,32 +3,51 @@ import { useEffect } from 'preact/hooks';
 import { needsLogin } from './data/api.ts';
 import { connection } from './data/live.ts';
 import { href, place } from './data/route.ts';
-import { DeliveriesView } from './deliveries/deliveries-view.tsx';
-import { HealthView } from './health/health-view.tsx';
 import { Login } from './login.tsx';
-import { NumbersView } from './numbers/numbers-view.tsx';
-import { RunView } from './run/run-view.tsx';
 import { TasksView } from './tasks/tasks-view.tsx';
 import { Help } from './ui/help.tsx';
+import { later, type ViewProps } from './ui/later.tsx';
 import { Empty } from './ui/notice.tsx';
 import { ThemeButton } from './ui/theme.tsx';
-import { WorkflowView } from './workflows/workflow-view.tsx';
-import { WorkflowsView } from './workflows/workflows-view.tsx';
 
 interface Page {
   readonly pattern: RegExp;
-  readonly view: ComponentType<{ readonly id: string }>;
+  readonly view: ComponentType<ViewProps>;
   readonly title: string;
 }
 
 const PAGES: readonly Page[] = [
   { pattern: /^\/$/, view: TasksView, title: 'Tasks' },
-  { pattern: /^\/tasks\/([^/]+)$/, view: RunView, title: 'Run' },
-  { pattern: /^\/workflows$/, view: WorkflowsView, title: 'Workflows' },
-  { pattern: /^\/workflows\/([^/]+)$/, view: WorkflowView, title: 'Workflow' },
-  { pattern: /^\/deliveries$/, view: DeliveriesView, title: 'Deliveries' },
-  { pattern: /^\/numbers$/, view: NumbersView, title: 'Numbers' },
-  { pattern: /^\/health$/, view: HealthView, title: 'Health' },
+  {
+    pattern: /^\/tasks\/([^/]+)$/,
+    view: later(async () => (await import('./run/run-view.tsx')).RunView),
+    title: 'Run',
+  },
+  {
+    pattern: /^\/workflows$/,
+    view: later(async () => (await import('./workflows/workflows-view.tsx')).WorkflowsView),
+    title: 'Workflows',
+  },
+  {
+    pattern: /^\/workflows\/([^/]+)$/,
+    view: later(async () => (await import('./workflows/workflow-view.tsx')).WorkflowView),
+    title: 'Workflow',
+  },
+  {
+    pattern: /^\/deliveries$/,
+    view: later(async () => (await import('./deliveries/deliveries-view.tsx')).DeliveriesView),
+    title: 'Deliveries',
+  },
+  {
+    pattern: /^\/numbers$/,
+    view: later(async () => (await import('./numbers/numbers-view.tsx')).NumbersView),
+    title: 'Numbers',
+  },
+  {
+    pattern: /^\/health$/,
+    view: later(async () => (await import('./health/health-view.tsx')).HealthView),
+    title: 'Health',
+  },
 ];
 
 const LINKS = [
