@@ -13,6 +13,8 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'config/values/rule-pattern.ts /\\((?:[^()\\\\]|\\\\.)*(?:[+*]|\\{\\d+,\\d*\\})(?:[^()\\\\]|\\\\.)*\\)(?:[+*]|\\{\\d+,)/':
     'reads rules of the configuration',
   'config/values/trace-urls.ts /(\\$?\\{+)\\s*([A-Za-z][\\w.-]*)\\s*\\}/g': 'reads a setting',
+  'page/browser/run/transcript/line-pages.ts /[?&]after=([^&>]*)[^>]*>; rel="next"/':
+    'reads a header of the own server',
   'page/browser/tasks/query.ts /(-?)(?:([a-z_]+):)?("(?:[^"]*)"?|[^\\s"]+)/gi':
     'reads what the user of the page has typed',
   'trail/agents/agent-environment.ts /\\/*$/': 'reads the home of the user',

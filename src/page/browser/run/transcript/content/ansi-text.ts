@@ -8,14 +8,12 @@ export interface Segment {
   readonly classes: string;
 }
 
-/* biome-ignore-start lint/suspicious/noControlCharactersInRegex: escape sequences begin with a control. */
 /** Titles and links of terminals (OSC), and the strings of devices. */
 const STRINGS = /(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[PX^_][^\x1b]*(?:\x1b\\)?/g;
 
 /** Cursor, screen and modes (CSI) but for colours, which end in `m` and have only digits. */
 const SEQUENCES = /(?:\x1b\[|\x9b)(?![\d;:]*m)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-Z\\^-~]/g;
 const HAS_ESCAPE = /[\x1b\x9b\x9d\r\x08]/;
-/* biome-ignore-end lint/suspicious/noControlCharactersInRegex: escape sequences begin with a control. */
 
 /** Whether a text needs `ansiLines` to be read. */
 export function hasEscapes(text: string): boolean {
@@ -30,10 +28,7 @@ export function withoutMovements(text: string): string {
 
 /** A progress bar writes over its line: the last state counts. That there were others is said, because it can hide a text. */
 function lastWritten(line: string): string {
-  const states = line
-    .replace(/\r+$/, '')
-    .split('\r')
-    .filter((state) => state.trim() !== '');
+  const states = line.split('\r').filter((state) => state.trim() !== '');
   const last = states.at(-1) ?? '';
   return states.length < 2 ? last : `⟦${states.length - 1} overwritten⟧ ${last}`;
 }

@@ -10,7 +10,6 @@ type AnsiText = typeof import('./ansi-text.ts');
 const ansi = signal<AnsiText | undefined>(undefined);
 let isLoading = false;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with a control.
 const ESCAPES = /[\x1b\x9b\x9d\r\x08]/;
 
 function loadAnsi(): void {

@@ -1,6 +1,5 @@
 import type { OutputLine } from '../../../../../client/api/shapes.ts';
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with a control.
 const COLOURS = /\x1b\[[\d;:]*m/g;
 
 /** Whether a line has the words, in one piece and in any case, in what it says or what its call was given. */
