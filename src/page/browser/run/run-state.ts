@@ -25,7 +25,7 @@ export class RunState {
     this.id = id;
   }
 
-  /** Follows the run first, so that nothing is missed between both. */
+  /** Follows the run first, so that nothing is missed between both. The result comes from the stream. */
   open(onLine: (line: unknown, place: string) => void, onAgain: () => void): void {
     this.#stop = follow(
       `/tasks/${this.id}/stream`,
@@ -61,9 +61,8 @@ export class RunState {
     await this.#readTask();
     const { signal } = this.#abort;
     const path = (rest: string): string => `/tasks/${this.id}/${rest}`;
-    const [input, result, stages, spans] = await Promise.all([
+    const [input, stages, spans] = await Promise.all([
       read<TaskInput>(path('logs/input'), {}, signal).catch(() => undefined),
-      read<FinalResult>(path('logs/final-result'), {}, signal).catch(() => undefined),
       read<readonly StageLine[]>(path('logs/webhook-flow'), {}, signal).catch(() => []),
       read<readonly Span[]>(path('trace'), {}, signal).catch(() => []),
     ]);
@@ -71,7 +70,6 @@ export class RunState {
     for (const span of spans) this.#known.set(span.span_id, span);
     batch(() => {
       this.input.value = input;
-      this.result.value = result ?? this.result.value;
       this.stages.value = stages;
       this.spans.value = [...this.#known.values()];
     });
